@@ -1,1 +1,6 @@
-export {}
+export type { Clock, Timer } from './clock.js'
+export type { Datagram, DatagramPort } from './datagram-port.js'
+export { silentLogger, type LogFields, type LogLevel, type Logger } from './logger.js'
+export type { Random } from './random.js'
+export { TransportError } from './transport.js'
+export type { ConnectOptions, Connection, Endpoint, Listener, ListenOptions, Transport, TransportErrorCode } from './transport.js'

@@ -1,1 +1,10 @@
-export {}
+export { ByteReader } from './byte-reader.js'
+export { ByteWriter } from './byte-writer.js'
+export { ValueError } from './value-error.js'
+export { WireError } from './wire-error.js'
+export type { AdministratorType } from './value/administrator.js'
+export { IpAddress, type IpFamily } from './value/ip-address.js'
+export { IpPrefix } from './value/ip-prefix.js'
+export { MacAddress } from './value/mac-address.js'
+export { RouteDistinguisher } from './value/route-distinguisher.js'
+export { RouteTarget } from './value/route-target.js'
