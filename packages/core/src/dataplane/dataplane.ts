@@ -1,0 +1,146 @@
+import type { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
+import type { CounterSnapshot } from './counters.js'
+import type {
+  Encapsulation,
+  GroupObject,
+  LabelObject,
+  NextHopObject,
+  PortObject,
+  TunnelSourcesObject,
+  VniObject,
+  VrfObject,
+} from './objects.js'
+import type { RouteBatch } from './route-batch.js'
+import type { ApplyReport, FibTransaction } from './transaction.js'
+
+/**
+ * What forwards packets: in memory, through TUN devices, in the kernel. One contract for all; `@heddle/dataplane-conformance` proves an
+ * adapter. A dataplane decides nothing: it holds what transactions say and reports what it could not hold.
+ */
+export interface Dataplane {
+  /** What this adapter can do here; constant for life. */
+  readonly capabilities: DataplaneCapabilities
+
+  /**
+   * Brings the tables to the next generation. The whole transaction is validated first, and refused whole if malformed or over the limits;
+   * after that each object is atomic and make-before-break, and what the kernel refuses keeps its old state and is named in the report.
+   *
+   * @param signal ends the wait, not the work: what was begun is finished
+   * @throws DataplaneError `dataplane.closed` or `dataplane.lost` when the adapter is gone; never for a transaction's content
+   */
+  apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport>
+
+  /** What is really programmed. @throws DataplaneError as `apply` */
+  dump(): Promise<DataplaneState>
+
+  /**
+   * Makes the device of a port that was set by a transaction, or adopts the one that is there. Idempotent for the same request.
+   *
+   * @throws DataplaneError `dataplane.port-unknown`, `dataplane.device` (with the system's error as cause), `dataplane.permission`
+   */
+  attachPort(port: number, device: DeviceRequest): Promise<DeviceFacts>
+
+  /** Removes a port's device; the port's object stays until a transaction removes it. Idempotent. */
+  detachPort(port: number): Promise<void>
+
+  /** Everything counted since the tables were created, as one snapshot. */
+  counters(): Promise<CounterSnapshot>
+
+  /** What happens to ports and tunnels, from the moment of the call of the iterator on; may be iterated once. */
+  readonly events: AsyncIterable<DataplaneEvent>
+
+  /**
+   * Ends this handle. With `keep` the forwarding goes on where the adapter can (see `capabilities.survivesClose`); without it, devices and tables
+   * are removed. Idempotent.
+   */
+  close(options?: { readonly keep?: boolean }): Promise<void>
+}
+
+export interface DataplaneCapabilities {
+  /** Adapter's name, as in a configuration: `memory`, `tun`, `ebpf`. */
+  readonly kind: string
+  readonly encapsulations: readonly Encapsulation[]
+  /** IP families of the underlay. */
+  readonly underlayFamilies: readonly (4 | 6)[]
+  /** Whether forwarding can outlive `close({ keep: true })` and the process. */
+  readonly survivesClose: boolean
+  readonly limits: DataplaneLimits
+}
+
+/** Most objects of a kind; a transaction that would exceed one is refused with `dataplane.limit`. */
+export interface DataplaneLimits {
+  readonly vrfs: number
+  readonly ports: number
+  readonly nextHops: number
+  readonly groups: number
+  readonly groupMembers: number
+  readonly labels: number
+  readonly vnis: number
+  readonly routes: number
+  /** Label stack entries pushed by one tunnel. */
+  readonly labelStackDepth: number
+}
+
+/** Asks for the device of a port. */
+export interface DeviceRequest {
+  /** Path of the network namespace the device shall appear in; the adapter's own when left out. */
+  readonly netns?: string
+  /** Device name inside that namespace, 1–15 characters. */
+  readonly ifname: string
+  /** Addresses the device shall have, each as a host address (/32, /128). */
+  readonly addresses: readonly IpAddress[]
+  /** Octets, 68–65,535; IPv6 needs 1,280. */
+  readonly mtu: number
+  /** Destinations that the namespace shall send to the device; left out: everything (a default route a family that has an address). */
+  readonly routes?: readonly IpPrefix[]
+}
+
+/** What came of a `DeviceRequest`. */
+export interface DeviceFacts {
+  /** Interface index in its namespace; 0 where there is none. */
+  readonly ifindex: number
+  /** Absent on a device without link-layer addresses. */
+  readonly mac?: MacAddress
+  readonly mtu: number
+}
+
+/** Everything that is programmed. */
+export interface DataplaneState {
+  /** Of the last transaction that was applied; 0 when there was none. */
+  readonly generation: number
+  readonly vrfs: readonly VrfObject[]
+  readonly ports: readonly PortObject[]
+  readonly nextHops: readonly NextHopObject[]
+  readonly groups: readonly GroupObject[]
+  readonly tunnelSources: readonly TunnelSourcesObject[]
+  readonly labels: readonly LabelObject[]
+  readonly vnis: readonly VniObject[]
+  readonly routes: RouteBatch
+  /** Devices that are attached. */
+  readonly devices: readonly (DeviceRequest & DeviceFacts & { readonly port: number })[]
+}
+
+export type DataplaneEvent =
+  | { readonly type: 'port-up' | 'port-down'; readonly port: number; readonly reason?: string }
+  | { readonly type: 'underlay-changed'; readonly local: IpAddress; readonly mtu: number }
+
+export type DataplaneErrorCode =
+  | 'dataplane.closed'
+  | 'dataplane.lost'
+  | 'dataplane.port-unknown'
+  | 'dataplane.device'
+  | 'dataplane.permission'
+  | 'dataplane.busy'
+
+/** Why a dataplane could not do what was asked, apart from a transaction's content. */
+export class DataplaneError extends Error {
+  override readonly name = 'DataplaneError'
+
+  constructor(
+    readonly code: DataplaneErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${message} (${code})`, options)
+  }
+}

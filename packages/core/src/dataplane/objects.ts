@@ -1,0 +1,96 @@
+import type { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
+import type { DropReason } from './drop-reason.js'
+
+/*
+ * The objects of a transaction. Ids are small integers given by the caller, so that an adapter can index arrays or maps by them; every kind has
+ * an id space of its own. 0 is a valid id.
+ */
+
+/** How packets travel between virtual routers. */
+export const ENCAPSULATIONS = ['mpls-udp', 'mpls-gre', 'mpls', 'vxlan'] as const
+export type Encapsulation = (typeof ENCAPSULATIONS)[number]
+
+/** A routing instance. */
+export interface VrfObject {
+  readonly id: number
+  readonly name: string
+}
+
+/** Where packets enter and leave: an endpoint's device, the uplink to the underlay, or the host itself. */
+export interface PortObject {
+  readonly id: number
+  readonly kind: 'endpoint' | 'uplink' | 'host'
+  /** The VRF of an endpoint or host port; an uplink has none. */
+  readonly vrf?: number
+  /** Addresses that packets from this port may come from; empty: none is checked. */
+  readonly allowedSources: readonly IpPrefix[]
+  /** Addresses that the virtual router answers for on this port. */
+  readonly gateways: readonly IpAddress[]
+  /** Largest IP packet to and from the port, 68–65,535 octets. */
+  readonly mtu: number
+}
+
+/** Whether the inner TTL and traffic class are seen by the tunnel (RFC 3443, RFC 3270). */
+export type TunnelModel = 'uniform' | 'pipe'
+
+/** Where a packet goes next. */
+export type NextHopAction =
+  | { readonly type: 'port'; readonly port: number }
+  | {
+      readonly type: 'tunnel'
+      readonly encapsulation: Encapsulation
+      readonly local: IpAddress
+      readonly remote: IpAddress
+      /** Top of the stack first, each 0–1,048,575; the bottom one names the VRF or endpoint at the far end. For VXLAN empty. */
+      readonly labels: readonly number[]
+      /** For VXLAN: 0–16,777,215. */
+      readonly vni?: number
+      /** For VXLAN: the far router's MAC address, the inner destination (RFC 9135 §4.1). */
+      readonly routerMac?: MacAddress
+      readonly ttlModel: TunnelModel
+      readonly trafficClassModel: TunnelModel
+    }
+  | { readonly type: 'lookup'; readonly vrf: number }
+  | { readonly type: 'local' }
+  | { readonly type: 'discard'; readonly reason?: DropReason }
+
+export interface NextHopObject {
+  readonly id: number
+  readonly action: NextHopAction
+}
+
+/** Members among which flows are spread. Adding or losing a member moves only its share. */
+export interface GroupObject {
+  readonly id: number
+  readonly members: readonly { readonly nextHop: number; readonly weight: number }[]
+  /** Seed of the flow hash, an unsigned 32-bit integer, so that routers in a row do not choose alike. */
+  readonly seed: number
+}
+
+/** A set of underlay addresses from which a label or VNI is accepted. */
+export interface TunnelSourcesObject {
+  readonly id: number
+  readonly prefixes: readonly IpPrefix[]
+}
+
+/** An entry of the incoming label map. */
+export interface LabelObject {
+  /** 16–1,048,575. */
+  readonly label: number
+  readonly action:
+    | { readonly type: 'pop-forward'; readonly port: number }
+    | { readonly type: 'pop-lookup'; readonly vrf: number }
+    | { readonly type: 'swap'; readonly nextHop: number }
+  /** Id of the tunnel sources it is accepted from; every other source is dropped as `tunnel-source`. */
+  readonly sources: number
+}
+
+/** A virtual network identifier that this router terminates. */
+export interface VniObject {
+  /** 0–16,777,215. */
+  readonly vni: number
+  readonly vrf: number
+  readonly routerMac: MacAddress
+  /** Id of the tunnel sources it is accepted from. */
+  readonly sources: number
+}

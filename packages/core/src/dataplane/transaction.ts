@@ -1,0 +1,60 @@
+import type { GroupObject, LabelObject, NextHopObject, PortObject, TunnelSourcesObject, VniObject, VrfObject } from './objects.js'
+import type { RouteBatch } from './route-batch.js'
+
+/** The kinds of objects, in an order in which each refers only to earlier ones or, for routes, to groups. */
+export const OBJECT_KINDS = ['vrf', 'port', 'next-hop', 'group', 'tunnel-sources', 'label', 'vni', 'route'] as const
+export type ObjectKind = (typeof OBJECT_KINDS)[number]
+
+/** What is set and removed of one kind. Setting an object that exists replaces it; removing one that does not is no error. */
+export interface ObjectChanges<T> {
+  readonly set: readonly T[]
+  /** Ids; labels and VNIs are their own ids. */
+  readonly remove: readonly number[]
+}
+
+/**
+ * One generation of the forwarding tables, as changes. Objects may refer to each other in any order inside a transaction: what counts is that
+ * nothing dangles after it. Applying a transaction twice is the same as once.
+ */
+export interface FibTransaction {
+  /** Increases by the caller's counting, 1 and up; `dump()` tells the last one applied. */
+  readonly generation: number
+  readonly vrfs: ObjectChanges<VrfObject>
+  readonly ports: ObjectChanges<PortObject>
+  readonly nextHops: ObjectChanges<NextHopObject>
+  readonly groups: ObjectChanges<GroupObject>
+  readonly tunnelSources: ObjectChanges<TunnelSourcesObject>
+  readonly labels: ObjectChanges<LabelObject>
+  readonly vnis: ObjectChanges<VniObject>
+  /** Later rows win over earlier ones with the same (VRF, prefix). */
+  readonly routes: RouteBatch
+}
+
+/** Names one object in a report: `key` is its id, or `VRF PREFIX` for a route. */
+export interface ObjectName {
+  readonly kind: ObjectKind
+  readonly key: string
+}
+
+/** What became of a transaction. */
+export type ApplyReport =
+  | {
+      readonly status: 'applied'
+      readonly generation: number
+      /** Objects that the kernel or device refused; each keeps its old state. */
+      readonly failures: readonly ApplyFailure[]
+    }
+  | {
+      /** Malformed or over the limits: nothing of it was applied. */
+      readonly status: 'refused'
+      readonly generation: number
+      readonly failures: readonly ApplyFailure[]
+    }
+
+export interface ApplyFailure {
+  readonly object: ObjectName
+  /** Stable and machine-readable, e.g. `dataplane.dangling-reference`, `dataplane.limit`, `dataplane.range`, `dataplane.in-use`. */
+  readonly code: string
+  /** For a person: what was found and what is allowed. */
+  readonly message: string
+}

@@ -1,0 +1,58 @@
+import type { IpAddress } from '@heddle/wire'
+
+/** Asks for an endpoint: a pod, container, VM or host interface in a VRF. */
+export interface EndpointRequest {
+  readonly vrf: string
+  /** Path of the endpoint's network namespace. */
+  readonly netns: string
+  /** Device name inside it, 1–15 characters. */
+  readonly ifname: string
+  /** At least one, IPv4 or IPv6; each becomes a host route of the VRF. */
+  readonly addresses: readonly IpAddress[]
+}
+
+/** An endpoint that is attached. */
+export interface EndpointView extends EndpointRequest {
+  /** VPN label of its host routes. */
+  readonly label: number
+  readonly mtu: number
+  /** `attached`: the dataplane holds it. `pending`: it is being programmed. `failed`: see `error`. */
+  readonly state: 'pending' | 'attached' | 'failed'
+  readonly error?: string
+}
+
+/** What a CNI, an operator's command or a controller calls to attach workloads. */
+export interface EndpointService {
+  /**
+   * Attaches; resolves when the dataplane holds the device and the local routes. Idempotent for the same request; nothing is left behind
+   * when it fails.
+   *
+   * @throws EndpointError
+   */
+  add(request: EndpointRequest, signal?: AbortSignal): Promise<EndpointView>
+  /** Detaches and withdraws; resolves when the device is gone. Idempotent. */
+  remove(endpoint: Pick<EndpointRequest, 'netns' | 'ifname'>, signal?: AbortSignal): Promise<void>
+  list(): readonly EndpointView[]
+}
+
+export type EndpointErrorCode =
+  | 'endpoint.vrf-unknown'
+  | 'endpoint.address-in-use'
+  | 'endpoint.conflict'
+  | 'endpoint.netns-missing'
+  | 'endpoint.labels-exhausted'
+  | 'endpoint.dataplane'
+  | 'endpoint.invalid'
+
+/** Why an endpoint could not be attached or detached. */
+export class EndpointError extends Error {
+  override readonly name = 'EndpointError'
+
+  constructor(
+    readonly code: EndpointErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${message} (${code})`, options)
+  }
+}
