@@ -1,0 +1,79 @@
+import { AFI, SAFI } from '../iana.js'
+
+/** An address family as BGP names it: AFI and SAFI (RFC 4760), with the text that configuration files use. */
+export interface Family {
+  /** 0–65,535. */
+  readonly afi: number
+  /** 0–255. */
+  readonly safi: number
+  /** E.g. `vpnv4-unicast`; for a family without a name `AFI/SAFI`. */
+  readonly name: string
+  /** `familyKey(afi, safi)`. */
+  readonly key: number
+}
+
+/** One integer for AFI and SAFI, for maps and sets. */
+export function familyKey(afi: number, safi: number): number {
+  return (afi << 8) | safi
+}
+
+function family(afi: number, safi: number, name: string): Family {
+  return Object.freeze({ afi, safi, name, key: familyKey(afi, safi) })
+}
+
+export const IPV4_UNICAST = family(AFI.ipv4, SAFI.unicast, 'ipv4-unicast')
+export const IPV6_UNICAST = family(AFI.ipv6, SAFI.unicast, 'ipv6-unicast')
+export const IPV4_MULTICAST = family(AFI.ipv4, SAFI.multicast, 'ipv4-multicast')
+export const IPV6_MULTICAST = family(AFI.ipv6, SAFI.multicast, 'ipv6-multicast')
+export const IPV4_LABELED_UNICAST = family(AFI.ipv4, SAFI.labeledUnicast, 'ipv4-labeled-unicast')
+export const IPV6_LABELED_UNICAST = family(AFI.ipv6, SAFI.labeledUnicast, 'ipv6-labeled-unicast')
+export const VPNV4_UNICAST = family(AFI.ipv4, SAFI.vpn, 'vpnv4-unicast')
+export const VPNV6_UNICAST = family(AFI.ipv6, SAFI.vpn, 'vpnv6-unicast')
+export const RTC = family(AFI.ipv4, SAFI.rtc, 'rtc')
+export const L2VPN_EVPN = family(AFI.l2vpn, SAFI.evpn, 'l2vpn-evpn')
+export const L2VPN_VPLS = family(AFI.l2vpn, SAFI.vpls, 'l2vpn-vpls')
+export const IPV4_FLOWSPEC = family(AFI.ipv4, SAFI.flowspec, 'ipv4-flowspec')
+export const IPV6_FLOWSPEC = family(AFI.ipv6, SAFI.flowspec, 'ipv6-flowspec')
+export const BGP_LS = family(AFI.bgpLs, SAFI.bgpLs, 'bgp-ls')
+
+/** Every family that has a name. */
+export const FAMILIES: readonly Family[] = Object.freeze([
+  IPV4_UNICAST,
+  IPV6_UNICAST,
+  IPV4_MULTICAST,
+  IPV6_MULTICAST,
+  IPV4_LABELED_UNICAST,
+  IPV6_LABELED_UNICAST,
+  VPNV4_UNICAST,
+  VPNV6_UNICAST,
+  RTC,
+  L2VPN_EVPN,
+  L2VPN_VPLS,
+  IPV4_FLOWSPEC,
+  IPV6_FLOWSPEC,
+  family(AFI.ipv4, SAFI.flowspecVpn, 'vpnv4-flowspec'),
+  family(AFI.ipv6, SAFI.flowspecVpn, 'vpnv6-flowspec'),
+  family(AFI.l2vpn, SAFI.flowspecVpn, 'l2vpn-flowspec'),
+  family(AFI.ipv4, SAFI.vpnMulticast, 'vpnv4-multicast'),
+  family(AFI.ipv6, SAFI.vpnMulticast, 'vpnv6-multicast'),
+  family(AFI.ipv4, SAFI.mcastVpn, 'ipv4-mcast-vpn'),
+  family(AFI.ipv6, SAFI.mcastVpn, 'ipv6-mcast-vpn'),
+  family(AFI.ipv4, SAFI.srPolicy, 'ipv4-sr-policy'),
+  family(AFI.ipv6, SAFI.srPolicy, 'ipv6-sr-policy'),
+  family(AFI.ipv4, SAFI.mup, 'ipv4-mup'),
+  family(AFI.ipv6, SAFI.mup, 'ipv6-mup'),
+  BGP_LS,
+])
+
+const BY_KEY = new Map(FAMILIES.map((family) => [family.key, family]))
+const BY_NAME = new Map(FAMILIES.map((family) => [family.name, family]))
+
+/** The family of AFI and SAFI: the shared constant where it has a name, so that families with names may be compared by identity. */
+export function familyOf(afi: number, safi: number): Family {
+  return BY_KEY.get(familyKey(afi, safi)) ?? family(afi, safi, `${afi}/${safi}`)
+}
+
+/** The family that configuration calls `name`, or `undefined`. */
+export function familyByName(name: string): Family | undefined {
+  return BY_NAME.get(name)
+}
