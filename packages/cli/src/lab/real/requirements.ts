@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs'
+import { nativeAvailability } from '@heddle/linux'
+
+const PROGRAMS: readonly (readonly [file: string, debianPackage: string])[] = [
+  ['/usr/lib/frr/bgpd', 'frr'],
+  ['/usr/bin/vtysh', 'frr'],
+  ['/usr/bin/tshark', 'tshark'],
+  ['/usr/bin/dumpcap', 'tshark'],
+  ['/usr/bin/nsenter', 'util-linux'],
+]
+
+const SBIN: readonly (readonly [name: string, debianPackage: string])[] = [
+  ['ip', 'iproute2'],
+  ['ping', 'iputils-ping'],
+  ['ethtool', 'ethtool'],
+]
+
+/** What this machine lacks for the real demo, a line each; empty when it can run. */
+export function missingForRealLab(): readonly string[] {
+  if (process.platform !== 'linux') return [`Linux (this is ${process.platform})`]
+  const missing: string[] = []
+  if (process.getuid?.() !== 0) missing.push('root, or a user namespace (unshare -Urnm)')
+  const native = nativeAvailability()
+  if (!native.available) missing.push(`native parts of @heddle/linux: ${native.reason}`)
+  for (const [file, debianPackage] of PROGRAMS) if (!existsSync(file)) missing.push(`${file} (Debian: ${debianPackage})`)
+  for (const [name, debianPackage] of SBIN) {
+    if (!['/usr/sbin', '/usr/bin', '/sbin', '/bin'].some((dir) => existsSync(`${dir}/${name}`))) missing.push(`${name} (Debian: ${debianPackage})`)
+  }
+  if (!existsSync('/dev/net/tun')) missing.push('/dev/net/tun')
+  return missing
+}
