@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
@@ -7,6 +7,7 @@ import type { CaptureView, DropRow, Flow, Lab, NeighborRow, PeerView, PingResult
 import { labRd, POD_IFNAME, type LabNode, type LabPod, type LabTopology } from '../topology.js'
 import { requestNode } from '../../control/client.js'
 import { Capture } from './capture.js'
+import { attempt } from './command.js'
 import { FrrGateway } from './frr.js'
 import { LabProcess } from './process.js'
 import { RealPod } from './pod.js'
@@ -120,6 +121,18 @@ export class RealLab implements Lab {
   /** Ends a node as an operator does. */
   async stopNode(node: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     await this.#nodes.get(node)?.stop(signal)
+  }
+
+  /** What a node that ended has left: processes in its namespace, devices in its pods, its socket. */
+  async leftovers(node: string): Promise<readonly string[]> {
+    const { stdout: pids } = await attempt('ip', ['netns', 'pids', node])
+    const found = pids.split('\n').flatMap((pid) => (pid === '' ? [] : [`process ${pid}`]))
+    for (const pod of this.options.topology.pods.filter((candidate) => candidate.node === node)) {
+      const { stdout } = await attempt('ip', ['-n', pod.name, '-o', 'link', 'show', POD_IFNAME])
+      if (stdout !== '') found.push(`${POD_IFNAME} in ${pod.name}`)
+    }
+    if (existsSync(this.socket(node))) found.push(this.socket(node))
+    return found
   }
 
   async startNode(name: string): Promise<void> {

@@ -1,0 +1,142 @@
+// What happens to flows and routes when parts of the real topology restart, die or are cut off: FRR's bgpd, `heddle node` processes, TUN.
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { missingForRealLab } from '../packages/cli/src/lab/real/requirements.js'
+import { RealLab } from '../packages/cli/src/lab/real/real-lab.js'
+import { hostPrefix, renamed, TOPOLOGY, type LabPod } from '../packages/cli/src/lab/topology.js'
+import { root } from '../scripts/lib/packages.mjs'
+
+const missing = missingForRealLab()
+const reason = missing.length === 0 ? '' : ` (not run: needs ${missing.join('; ')})`
+const topology = renamed(TOPOLOGY, 'hl-')
+const executable = join(root, 'packages', 'heddle', 'bin', 'heddle.js')
+const [first, second, third] = topology.nodes.map(({ name }) => name) as [string, string, string]
+const podOf = (node: string): LabPod => topology.pods.find((pod) => pod.node === node && pod.vrf === 'red') as LabPod
+
+/** Milliseconds until `condition` held. */
+async function until(lab: RealLab, deadline: number, condition: () => Promise<boolean>): Promise<number> {
+  const start = lab.now()
+  while (!(await condition())) {
+    if (lab.now() - start > deadline) expect.fail(`not within ${deadline} ms`)
+    await lab.sleep(20)
+  }
+  return lab.now() - start
+}
+
+/** Whether `node` has every pod's routes and the gateway's, installed. */
+async function complete(lab: RealLab, node: string): Promise<boolean> {
+  const rows = (await lab.routes(node)).filter(({ best, installed }) => best && installed)
+  const wanted = [
+    ...topology.pods.flatMap(({ vrf, addresses }) => addresses.map((address) => `${vrf} ${hostPrefix(address)}`)),
+    ...topology.external.map(({ vrf, prefix }) => `${vrf} ${prefix}`),
+  ]
+  return wanted.every((key) => rows.some(({ vrf, prefix }) => `${vrf} ${prefix}` === key))
+}
+
+async function allComplete(lab: RealLab): Promise<boolean> {
+  for (const { name } of topology.nodes) if (!(await complete(lab, name))) return false
+  return true
+}
+
+async function established(lab: RealLab): Promise<boolean> {
+  for (const { name } of topology.nodes) if (!(await lab.neighbors(name)).every(({ state }) => state === 'established')) return false
+  return true
+}
+
+async function hasRoutesOf(lab: RealLab, observer: string, owner: string): Promise<boolean> {
+  const address = podOf(owner).addresses[0] as string
+  return (await lab.routes(observer)).some(({ vrf, prefix, installed }) => vrf === 'red' && prefix === hostPrefix(address) && installed)
+}
+
+describe.skipIf(reason !== '')(`with graceful restart${reason}`, () => {
+  let lab: RealLab
+  beforeAll(async () => {
+    lab = await RealLab.start({ topology, executable, gracefulRestart: true }, () => undefined)
+    await until(lab, 30_000, async () => allComplete(lab))
+  }, 60_000)
+  afterAll(async () => {
+    await lab?.close()
+  })
+
+  it('a restart of FRR costs established flows no packet', async () => {
+    const flow = await lab.flow(podOf(first), podOf(second).addresses[0] as string)
+    await lab.sleep(300)
+    await lab.gateway.kill()
+    await until(lab, 5000, async () => !(await established(lab)))
+    expect(await allComplete(lab)).toBe(true) // stale, and forwarding
+    await lab.gateway.start()
+    const took = await until(lab, 30_000, async () => (await established(lab)) && (await allComplete(lab)))
+    await lab.sleep(500)
+    const { sent, received } = await flow.stop()
+    console.log(`FRR restarted gracefully: sessions and routes complete after ${Math.round(took)} ms, ${sent - received} of ${sent} datagrams lost`)
+    expect(sent).toBeGreaterThan(50)
+    expect(received).toBe(sent)
+  }, 60_000)
+
+  it('the death of an agent costs flows to its pods and past it no packet, and the next agent converges without a gap', async () => {
+    const labels = (await lab.routes(second)).filter(({ prefix }) => prefix === hostPrefix(podOf(first).addresses[0] as string)).map(({ label }) => label)
+    const flows = [await lab.flow(podOf(second), podOf(first).addresses[0] as string), await lab.flow(podOf(second), podOf(third).addresses[1] as string)]
+    await lab.sleep(300)
+    await lab.killAgent(first)
+    await lab.sleep(1000)
+    expect(await hasRoutesOf(lab, second, first)).toBe(true)
+    await lab.startNode(first)
+    await until(lab, 30_000, async () => (await established(lab)) && (await allComplete(lab)))
+    await lab.sleep(500)
+    for (const flow of flows) {
+      const { sent, received } = await flow.stop()
+      expect(sent).toBeGreaterThan(100)
+      expect(received).toBe(sent)
+    }
+    const after = (await lab.routes(second)).filter(({ prefix }) => prefix === hostPrefix(podOf(first).addresses[0] as string)).map(({ label }) => label)
+    expect(after).toEqual(labels)
+  }, 60_000)
+})
+
+describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
+  let lab: RealLab
+  beforeAll(async () => {
+    lab = await RealLab.start({ topology, executable, gracefulRestart: false }, () => undefined)
+    await until(lab, 30_000, async () => allComplete(lab))
+  }, 60_000)
+  afterAll(async () => {
+    await lab?.close()
+  })
+
+  it('the routes of an agent that died are gone within two seconds, and come back', async () => {
+    await lab.killAgent(third)
+    const gone = await until(lab, 2000, async () => !(await hasRoutesOf(lab, first, third)))
+    await lab.startNode(third)
+    const back = await until(lab, 20_000, async () => allComplete(lab))
+    console.log(`agent died: routes gone after ${Math.round(gone)} ms, back ${Math.round(back)} ms after its start`)
+    expect(await lab.whoIs(podOf(first), podOf(third).addresses[0] as string)).toBe(podOf(third).name)
+  }, 60_000)
+
+  it('the routes behind a link that was cut without a sign go when the hold time ends', async () => {
+    await lab.underlay.cut(third)
+    await lab.sleep(topology.holdTime * 1000 * 0.5)
+    expect(await hasRoutesOf(lab, first, third)).toBe(true)
+    const gone = await until(lab, topology.holdTime * 1000, async () => !(await hasRoutesOf(lab, first, third)))
+    console.log(`link cut: routes gone after ${Math.round(gone + topology.holdTime * 500)} ms, the hold time is ${topology.holdTime} s`)
+    await lab.underlay.heal(third)
+    await until(lab, 40_000, async () => allComplete(lab))
+    expect(await lab.whoIs(podOf(first), podOf(third).addresses[0] as string)).toBe(podOf(third).name)
+  }, 90_000)
+
+  it('everything reconverges after a restart of FRR', async () => {
+    await lab.gateway.kill()
+    await until(lab, 5000, async () => !(await hasRoutesOf(lab, first, second)))
+    await lab.gateway.start()
+    const took = await until(lab, 40_000, async () => (await established(lab)) && (await allComplete(lab)))
+    console.log(`FRR restarted without graceful restart: complete ${Math.round(took)} ms after its start`)
+    expect(await lab.whoIs(podOf(first), podOf(second).addresses[0] as string)).toBe(podOf(second).name)
+  }, 60_000)
+
+  it('an end by SIGTERM withdraws and leaves no device, process or socket behind', async () => {
+    await lab.stopNode(third)
+    await until(lab, 2000, async () => !(await hasRoutesOf(lab, first, third)))
+    expect(await lab.leftovers(third)).toEqual([])
+    await lab.startNode(third)
+    await until(lab, 20_000, async () => allComplete(lab))
+  }, 60_000)
+})
