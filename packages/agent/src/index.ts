@@ -1,1 +1,1 @@
-export {}
+export type { BgpConfig, NeighborConfig, NetworkConfig, NodeConfig, SpeakerConfig, VrfConfig } from './config.js'

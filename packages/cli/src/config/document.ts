@@ -1,0 +1,95 @@
+/**
+ * The configuration file as a value: what YAML gives once the schema has accepted it. All text; `resolveNode` and `resolveSpeaker` turn it
+ * into addresses, route distinguishers and the like.
+ */
+export interface NodeDocument {
+  readonly node: NodeSection
+  /** Control socket; default `/run/heddle/NAME.sock`. */
+  readonly socket?: string
+  readonly bgp: BgpSection
+  readonly vrfs?: readonly VrfSection[]
+  readonly endpoints?: readonly EndpointSection[]
+  readonly dataplane?: DataplaneSection
+}
+
+/** The configuration of `heddle speaker`: a node without VRFs, endpoints and dataplane. */
+export type SpeakerDocument = Pick<NodeDocument, 'node' | 'socket' | 'bgp'>
+
+export interface NodeSection {
+  /** 1–63 letters, digits, `.`, `_` or `-`, the first a letter or digit. */
+  readonly name: string
+  /** The node's address in the underlay: end of its tunnels, source of its BGP connections. */
+  readonly address: string
+}
+
+export interface BgpSection {
+  /** 1–4,294,967,295. */
+  readonly as: number
+  /** IPv4 form; default the node's address where that is IPv4. */
+  readonly routerId?: string
+  /** Seconds: 0 or 3–65,535; default 90. */
+  readonly holdTime?: number
+  /** Seconds for which peers keep our routes while we restart, 1–4,095; default 120. */
+  readonly restartTime?: number
+  /** Where sessions are accepted; none when left out. */
+  readonly listen?: readonly ListenSection[]
+  readonly neighbors?: readonly NeighborSection[]
+  /** VPN routes that the speaker originates as they stand here. */
+  readonly networks?: readonly NetworkSection[]
+}
+
+export interface ListenSection {
+  readonly address: string
+  /** 0–65,535; default 179. 0 lets the system choose. */
+  readonly port?: number
+}
+
+export interface NeighborSection {
+  readonly address: string
+  /** 1–65,535; default 179. */
+  readonly port?: number
+  readonly as: number
+  /** Default `vpnv4-unicast`, `vpnv6-unicast`, `rtc`. */
+  readonly families?: readonly string[]
+  /** Never connect, only accept. Default false. */
+  readonly passive?: boolean
+  /** Default false. */
+  readonly routeReflectorClient?: boolean
+  /** Keep routes and forwarding over a restart of either side (RFC 4724). Default true. */
+  readonly gracefulRestart?: boolean
+  /** Address to connect from; default the node's, where the families agree. */
+  readonly localAddress?: string
+}
+
+export interface NetworkSection {
+  readonly rd: string
+  readonly prefix: string
+  /** 0–1,048,575. */
+  readonly label: number
+  /** Default the node's address. */
+  readonly nextHop?: string
+  readonly routeTargets: readonly string[]
+}
+
+export interface VrfSection {
+  readonly name: string
+  readonly rd: string
+  readonly import?: readonly string[]
+  readonly export?: readonly string[]
+}
+
+export interface EndpointSection {
+  readonly vrf: string
+  /** Absolute path of the network namespace. */
+  readonly netns: string
+  readonly ifname: string
+  readonly addresses: readonly string[]
+}
+
+export interface DataplaneSection {
+  readonly kind: 'memory' | 'tun' | 'ebpf'
+  /** Keep the forwarder inside the agent's process; then nothing forwards while the agent is away. Default false. */
+  readonly inProcess?: boolean
+  /** Largest packet of the underlay in octets, 1,280–65,535; default what the underlay's device says, or 1,500. */
+  readonly underlayMtu?: number
+}

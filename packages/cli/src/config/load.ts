@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises'
+import { checkNode, checkSpeaker } from './check.js'
+import { ConfigError } from './config-error.js'
+import type { NodeDocument, SpeakerDocument } from './document.js'
+import { parseFile, type ParsedFile } from './parse.js'
+import { nodeSchema, speakerSchema } from './schema.js'
+import { validateFile } from './validate.js'
+
+/**
+ * Reads the configuration of a node.
+ *
+ * @throws ConfigError with file, line, path, what was found and what is allowed
+ */
+export async function loadNode(file: string): Promise<NodeDocument> {
+  return parseNode(file, await read(file))
+}
+
+/** As `loadNode`, for a speaker. @throws ConfigError */
+export async function loadSpeaker(file: string): Promise<SpeakerDocument> {
+  return parseSpeaker(file, await read(file))
+}
+
+/** As `loadNode`, from text; `file` is for the errors. @throws ConfigError */
+export function parseNode(file: string, text: string): NodeDocument {
+  const parsed = parseFile(file, text)
+  const document = accepted<NodeDocument>(parsed, () => validateFile(parsed, nodeSchema))
+  checkNode(parsed, document)
+  return document
+}
+
+/** As `parseNode`, for a speaker. @throws ConfigError */
+export function parseSpeaker(file: string, text: string): SpeakerDocument {
+  const parsed = parseFile(file, text)
+  const document = accepted<SpeakerDocument>(parsed, () => validateFile(parsed, speakerSchema))
+  checkSpeaker(parsed, document)
+  return document
+}
+
+/** The document, once `validate` has not thrown: then it has the shape of the schema, of which `T` is the type. */
+function accepted<T>(parsed: ParsedFile, validate: () => void): T {
+  validate()
+  return parsed.value as T
+}
+
+async function read(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const { code = 'an error', message } = error as NodeJS.ErrnoException
+    const found = code === 'ENOENT' ? 'no such file' : message
+    throw new ConfigError('config.unreadable', file, [{ line: 1, column: 1, path: '', found, allowed: 'a file that can be read' }], { cause: error })
+  }
+}

@@ -1,0 +1,132 @@
+import { chmod, mkdir, unlink } from 'node:fs/promises'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { linesOf } from './lines.js'
+import { asRequest, ControlError, MAX_LINE, type ControlHandler, type ControlResponse } from './protocol.js'
+
+/** Requests of one client that are worked on at once; more wait. */
+const MAX_OPEN = 64
+
+/** A control socket that is open. */
+export interface ControlServer {
+  readonly path: string
+  /** Ends every connection and removes the socket. Idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens the control socket at `path`, mode 0600, with its folder. A socket that nobody answers on is left over from a process that died, and is
+ * replaced; one that somebody answers on is not.
+ *
+ * @throws ControlError `control.in-use`, `control.permission`, `control.unreachable`
+ */
+export async function serveControl(path: string, handle: ControlHandler): Promise<ControlServer> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 }).catch((error: unknown) => {
+    throw asControlError(path, error)
+  })
+  if (await isAnswered(path)) throw new ControlError('control.in-use', `another node serves ${path}`)
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw asControlError(path, error)
+  })
+  const open = new Set<Socket>()
+  const server = createServer((socket) => {
+    open.add(socket)
+    socket.on('close', () => open.delete(socket))
+    void converse(socket, handle)
+  })
+  const umask = process.umask(0o177)
+  try {
+    await listening(server, path)
+  } finally {
+    process.umask(umask)
+  }
+  await chmod(path, 0o600)
+  let closing: Promise<void> | undefined
+  return {
+    path,
+    async close() {
+      closing ??= new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        for (const socket of open) socket.destroySoon()
+      })
+      await closing
+    },
+  }
+}
+
+/** Reads requests and writes responses until the client is gone. */
+async function converse(socket: Socket, handle: ControlHandler): Promise<void> {
+  const gone = new AbortController()
+  const pending = new Set<Promise<void>>()
+  socket.on('close', () => gone.abort())
+  socket.on('error', () => gone.abort())
+  const respond = async (response: ControlResponse): Promise<void> => {
+    if (socket.destroyed || socket.write(`${JSON.stringify(response)}\n`)) return
+    await new Promise<void>((resolve) => {
+      socket.once('drain', resolve)
+      socket.once('close', resolve)
+    })
+  }
+  try {
+    for await (const line of linesOf(socket, MAX_LINE)) {
+      if (line?.trim() === '') continue
+      const request = line === null ? undefined : asRequest(parsed(line))
+      if (request === undefined) {
+        await respond({ id: null, error: { code: 'control.protocol', message: 'a line that is no request' } })
+        continue
+      }
+      const work = handle(request.method, request.params, gone.signal)
+        .then(
+          async (result) => respond({ id: request.id, result: result ?? null }),
+          async (error: unknown) => respond({ id: request.id, error: describe(error) }),
+        )
+        .finally(() => pending.delete(work))
+      pending.add(work)
+      if (pending.size >= MAX_OPEN) await Promise.race(pending)
+    }
+    await Promise.all(pending)
+    socket.end()
+  } catch {
+    socket.destroy()
+  }
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+function describe(error: unknown): { code: string; message: string } {
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  return { code: typeof code === 'string' ? code : 'internal', message: typeof message === 'string' ? message : String(error) }
+}
+
+async function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}
+
+async function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(asControlError(path, error)))
+    server.listen(path, resolve)
+  })
+}
+
+function asControlError(path: string, cause: unknown): ControlError {
+  const { code, message } = cause as NodeJS.ErrnoException
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new ControlError('control.permission', `no permission to make the control socket ${path}; name another one with the key "socket"`, { cause })
+  }
+  if (code === 'EADDRINUSE') return new ControlError('control.in-use', `another node serves ${path}`, { cause })
+  return new ControlError('control.unreachable', `the control socket ${path} cannot be made: ${message}`, { cause })
+}
