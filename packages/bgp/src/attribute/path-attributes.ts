@@ -65,6 +65,8 @@ export interface PathAttributes {
   readonly largeCommunities?: readonly LargeCommunity[]
   /** Only to customer (RFC 9234 §5). */
   readonly otc?: number
-  /** Ordered by type. */
+  /** Types of the optional transitive attributes above that came with the Partial bit, which stays set (RFC 4271 §5). */
+  readonly partial?: readonly number[]
+  /** Unknown ones, and those known by their shape only, ordered by type. */
   readonly unknown?: readonly UnknownAttribute[]
 }

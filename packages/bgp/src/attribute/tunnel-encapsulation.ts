@@ -1,3 +1,6 @@
+import { ATTRIBUTE } from '../iana.js'
+import { attributeCodec, readAll } from './attribute-codec.js'
+
 /** A sub-TLV of a tunnel (RFC 9012 §2); types from 128 have a two-octet length. */
 export interface TunnelSubTlv {
   readonly type: number
@@ -13,3 +16,47 @@ export interface Tunnel {
 
 /** Tunnels by which the next hop can be reached, in order of appearance. */
 export type TunnelEncapsulation = readonly Tunnel[]
+
+/** Sub-TLV types from here on have a two-octet length (RFC 9012 §2). */
+const LONG_SUB_TLV = 128
+
+/**
+ * Tunnel encapsulation (RFC 9012 §2): tunnels, each with sub-TLVs.
+ *
+ *     +---------------------+---------------------+-------------------------+
+ *     | tunnel type (2)     | length (2)          | sub-TLVs                |
+ *     +---------------------+---------------------+-------------------------+
+ */
+export const tunnelEncapsulationCodec = attributeCodec({
+  type: ATTRIBUTE.tunnelEncapsulation,
+  name: 'tunnel-encapsulation',
+  property: 'tunnelEncapsulation',
+  category: 'optional-transitive',
+  malformed: 'treat-as-withdraw',
+  rfc: 'RFC 9012 §13',
+  decode(input) {
+    if (input.remaining === 0) input.fail('bgp.attribute.length', this.rfc)
+    return readAll(input, () => {
+      const type = input.u16()
+      const content = input.sub(input.u16(), `tunnel-${type}`)
+      const subTlvs = readAll(content, () => {
+        const type = content.u8()
+        return { type, value: content.octets(type >= LONG_SUB_TLV ? content.u16() : content.u8()).slice() }
+      })
+      return { type, subTlvs }
+    })
+  },
+  encode(value, out) {
+    for (const { type, subTlvs } of value) {
+      out.u16(type)
+      const close = out.reserveU16()
+      for (const { type, value } of subTlvs) {
+        out.u8(type)
+        if (type >= LONG_SUB_TLV) out.u16(value.length)
+        else out.u8(value.length)
+        out.octets(value)
+      }
+      close()
+    }
+  },
+})

@@ -4,3 +4,8 @@ export interface LargeCommunity {
   readonly localData1: number
   readonly localData2: number
 }
+
+/** `GLOBAL:LOCAL1:LOCAL2` (RFC 8092 §5). */
+export function formatLargeCommunity({ globalAdministrator, localData1, localData2 }: LargeCommunity): string {
+  return `${globalAdministrator}:${localData1}:${localData2}`
+}

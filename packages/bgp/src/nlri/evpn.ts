@@ -1,4 +1,6 @@
-import type { IpAddress, IpPrefix, MacAddress, RouteDistinguisher } from '@heddle/wire'
+import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, type ByteReader, type ByteWriter } from '@heddle/wire'
+import type { NlriCodec } from './nlri-codec.js'
+import { writePathId } from './prefix-field.js'
 
 /** What all EVPN routes have (RFC 7432 §7). */
 interface EvpnCommon {
@@ -51,3 +53,145 @@ export interface EvpnOther {
 }
 
 export type EvpnNlri = EvpnMacIp | EvpnInclusiveMulticast | EvpnIpPrefix | EvpnOther
+
+/** Route types that are taken apart (IANA evpn-route-types). */
+const ROUTE_TYPE = { macIp: 2, inclusiveMulticast: 3, ipPrefix: 5 } as const
+
+/** Route type, length, value (RFC 7432 §7); a field holds several. */
+export const evpnCodec: NlriCodec<EvpnNlri> = Object.freeze<NlriCodec<EvpnNlri>>({
+  kind: 'evpn',
+  decode(input, _family, mode) {
+    const out: EvpnNlri[] = []
+    while (input.remaining > 0) {
+      const path = mode.addPath ? { pathId: input.u32() } : {}
+      const routeType = input.u8()
+      const value = input.sub(input.u8(), `nlri[${out.length}]`)
+      out.push({ ...decodeRoute(routeType, value), ...path })
+    }
+    return out
+  },
+  encode(nlri, out, _family, mode) {
+    writePathId(out, nlri, mode)
+    out.u8(routeTypeOf(nlri))
+    const close = out.reserveU8()
+    encodeRoute(nlri, out)
+    close()
+  },
+})
+
+function routeTypeOf(nlri: EvpnNlri): number {
+  switch (nlri.route) {
+    case 'mac-ip':
+      return ROUTE_TYPE.macIp
+    case 'inclusive-multicast':
+      return ROUTE_TYPE.inclusiveMulticast
+    case 'ip-prefix':
+      return ROUTE_TYPE.ipPrefix
+    default:
+      return nlri.routeType
+  }
+}
+
+function decodeRoute(routeType: number, input: ByteReader): EvpnNlri {
+  switch (routeType) {
+    case ROUTE_TYPE.macIp:
+      return decodeMacIp(input)
+    case ROUTE_TYPE.inclusiveMulticast:
+      return decodeInclusiveMulticast(input)
+    case ROUTE_TYPE.ipPrefix:
+      return decodeIpPrefix(input)
+    default:
+      return { kind: 'evpn', route: 'other', routeType, value: input.rest().slice() }
+  }
+}
+
+function encodeRoute(nlri: EvpnNlri, out: ByteWriter): void {
+  switch (nlri.route) {
+    case 'mac-ip':
+      return encodeMacIp(nlri, out)
+    case 'inclusive-multicast':
+      return encodeInclusiveMulticast(nlri, out)
+    case 'ip-prefix':
+      return encodeIpPrefix(nlri, out)
+    default:
+      out.octets(nlri.value)
+  }
+}
+
+function decodeRd(input: ByteReader): RouteDistinguisher {
+  return RouteDistinguisher.fromWords(input.u32(), input.u32())
+}
+
+function decodeMacIp(input: ByteReader): EvpnMacIp {
+  const rd = decodeRd(input)
+  const esi = input.octets(10).slice()
+  const ethernetTag = input.u32()
+  if (input.u8() !== 48) input.fail('bgp.nlri.length', 'RFC 7432 §7.2')
+  const mac = MacAddress.fromBytes(input.octets(6))
+  const ip = decodeIp(input, 'RFC 7432 §7.2')
+  const label1 = input.u24()
+  const label2 = input.remaining > 0 ? input.u24() : undefined
+  if (input.remaining > 0) input.fail('bgp.nlri.length', 'RFC 7432 §7.2')
+  return {
+    kind: 'evpn',
+    route: 'mac-ip',
+    rd,
+    esi,
+    ethernetTag,
+    mac,
+    ...(ip === undefined ? {} : { ip }),
+    label1,
+    ...(label2 === undefined ? {} : { label2 }),
+  }
+}
+
+function encodeMacIp(nlri: EvpnMacIp, out: ByteWriter): void {
+  out.u32(nlri.rd.high).u32(nlri.rd.low).octets(nlri.esi).u32(nlri.ethernetTag).u8(48).octets(nlri.mac.toBytes())
+  encodeIp(nlri.ip, out)
+  out.u24(nlri.label1)
+  if (nlri.label2 !== undefined) out.u24(nlri.label2)
+}
+
+function decodeInclusiveMulticast(input: ByteReader): EvpnInclusiveMulticast {
+  const rd = decodeRd(input)
+  const ethernetTag = input.u32()
+  const originator = decodeIp(input, 'RFC 7432 §7.3') ?? input.fail('bgp.nlri.length', 'RFC 7432 §7.3')
+  if (input.remaining > 0) input.fail('bgp.nlri.length', 'RFC 7432 §7.3')
+  return { kind: 'evpn', route: 'inclusive-multicast', rd, ethernetTag, originator }
+}
+
+function encodeInclusiveMulticast(nlri: EvpnInclusiveMulticast, out: ByteWriter): void {
+  out.u32(nlri.rd.high).u32(nlri.rd.low).u32(nlri.ethernetTag)
+  encodeIp(nlri.originator, out)
+}
+
+/** The route has 34 or 58 octets, and that alone tells IPv4 from IPv6 (RFC 9136 §3.1). */
+function decodeIpPrefix(input: ByteReader): EvpnIpPrefix {
+  const octets = input.remaining === 34 ? 4 : input.remaining === 58 ? 16 : input.fail('bgp.nlri.length', 'RFC 9136 §3.1')
+  const rd = decodeRd(input)
+  const esi = input.octets(10).slice()
+  const ethernetTag = input.u32()
+  const length = input.u8()
+  if (length > octets * 8) input.fail('bgp.nlri.length', 'RFC 9136 §3.1')
+  const prefix = IpPrefix.of(IpAddress.fromBytes(input.octets(octets)), length)
+  const gateway = IpAddress.fromBytes(input.octets(octets))
+  return { kind: 'evpn', route: 'ip-prefix', rd, esi, ethernetTag, prefix, gateway, label: input.u24() }
+}
+
+function encodeIpPrefix(nlri: EvpnIpPrefix, out: ByteWriter): void {
+  out.u32(nlri.rd.high).u32(nlri.rd.low).octets(nlri.esi).u32(nlri.ethernetTag).u8(nlri.prefix.length)
+  out.octets(nlri.prefix.address.toBytes()).octets(nlri.gateway.toBytes()).u24(nlri.label)
+}
+
+/** An address behind its length in bits, which may be 0. */
+function decodeIp(input: ByteReader, rfc: string): IpAddress | undefined {
+  const bits = input.u8()
+  if (bits === 0) return undefined
+  if (bits !== 32 && bits !== 128) input.fail('bgp.nlri.length', rfc)
+  return IpAddress.fromBytes(input.octets(bits / 8))
+}
+
+function encodeIp(ip: IpAddress | undefined, out: ByteWriter): void {
+  out.u8(ip === undefined ? 0 : ip.bits)
+  if (ip !== undefined) out.octets(ip.toBytes())
+}

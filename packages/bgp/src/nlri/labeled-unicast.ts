@@ -1,4 +1,16 @@
 import type { IpPrefix } from '@heddle/wire'
+import type { NlriCodec } from './nlri-codec.js'
+import {
+  decodePrefixField,
+  labelBits,
+  labelsOf,
+  lengthField,
+  pathIdOf,
+  prefixOf,
+  writeLabels,
+  writePathId,
+  writePrefix,
+} from './prefix-field.js'
 
 /** A prefix with its label stack (RFC 8277 §2). */
 export interface LabeledUnicastNlri {
@@ -9,3 +21,20 @@ export interface LabeledUnicastNlri {
   /** Path identifier, where ADD-PATH is in use (RFC 7911 §3). */
   readonly pathId?: number
 }
+
+export const labeledUnicastCodec: NlriCodec<LabeledUnicastNlri> = Object.freeze<NlriCodec<LabeledUnicastNlri>>({
+  kind: 'labeled-unicast',
+  decode: (input, family, mode) =>
+    decodePrefixField(input, family, mode, (entry, field) => ({
+      kind: 'labeled-unicast',
+      labels: labelsOf(entry, field, mode),
+      prefix: prefixOf(entry, family),
+      ...pathIdOf(entry, mode),
+    })),
+  encode(nlri, out, family, mode) {
+    writePathId(out, nlri, mode)
+    out.u8(lengthField(labelBits(nlri.labels) + nlri.prefix.length))
+    writeLabels(out, nlri.labels, mode)
+    writePrefix(out, nlri.prefix, family)
+  },
+})

@@ -1,4 +1,6 @@
-import { RouteTarget } from '@heddle/wire'
+import { RouteTarget, ValueError } from '@heddle/wire'
+import type { NlriCodec } from './nlri-codec.js'
+import { decodePrefixField, pathIdOf, writePathId } from './prefix-field.js'
 
 /**
  * Route target membership (RFC 4684 §4): which route targets a speaker wants VPN routes for.
@@ -35,3 +37,24 @@ export function routeTargetMembership(originAs: number, target: RouteTarget): Ro
 export function routeTargetOf(nlri: RouteTargetMembershipNlri): RouteTarget | undefined {
   return nlri.length === 96 ? RouteTarget.fromWords(nlri.high, nlri.low) : undefined
 }
+
+export const routeTargetMembershipCodec: NlriCodec<RouteTargetMembershipNlri> = Object.freeze<NlriCodec<RouteTargetMembershipNlri>>({
+  kind: 'rtc',
+  decode: (input, family, mode) =>
+    decodePrefixField(input, family, mode, (entry) => ({
+      kind: 'rtc',
+      length: entry.length,
+      originAs: entry.w0,
+      high: entry.w1,
+      low: entry.w2,
+      ...pathIdOf(entry, mode),
+    })),
+  encode(nlri, out, _family, mode) {
+    const { length, originAs, high, low } = nlri
+    if (length !== 0 && !(length >= 32 && length <= 96)) throw new ValueError('bgp.nlri.length', String(length), '0 or 32–96 bits')
+    writePathId(out, nlri, mode)
+    out.u8(length)
+    const end = out.length + ((length + 7) >>> 3)
+    if (length > 0) out.u32(originAs).u32(high).u32(low).truncate(end)
+  },
+})

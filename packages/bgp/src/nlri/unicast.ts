@@ -1,4 +1,6 @@
 import type { IpPrefix } from '@heddle/wire'
+import type { NlriCodec } from './nlri-codec.js'
+import { decodePrefixField, pathIdOf, prefixOf, writePathId, writePrefix } from './prefix-field.js'
 
 /** A prefix of IPv4/IPv6 unicast or multicast (RFC 4271 §4.3, RFC 4760 §5). */
 export interface UnicastNlri {
@@ -7,3 +9,14 @@ export interface UnicastNlri {
   /** Path identifier, where ADD-PATH is in use (RFC 7911 §3). */
   readonly pathId?: number
 }
+
+export const unicastCodec: NlriCodec<UnicastNlri> = Object.freeze<NlriCodec<UnicastNlri>>({
+  kind: 'unicast',
+  decode: (input, family, mode) =>
+    decodePrefixField(input, family, mode, (entry) => ({ kind: 'unicast', prefix: prefixOf(entry, family), ...pathIdOf(entry, mode) })),
+  encode(nlri, out, family, mode) {
+    writePathId(out, nlri, mode)
+    out.u8(nlri.prefix.length)
+    writePrefix(out, nlri.prefix, family)
+  },
+})

@@ -1,4 +1,16 @@
-import type { IpPrefix, RouteDistinguisher } from '@heddle/wire'
+import { RouteDistinguisher, type IpPrefix } from '@heddle/wire'
+import type { NlriCodec } from './nlri-codec.js'
+import {
+  decodePrefixField,
+  labelBits,
+  labelsOf,
+  lengthField,
+  pathIdOf,
+  prefixOf,
+  writeLabels,
+  writePathId,
+  writePrefix,
+} from './prefix-field.js'
 
 /** A VPNv4 or VPNv6 prefix: label stack, route distinguisher, prefix (RFC 4364 §4.3.4, RFC 4659 §3.2). */
 export interface VpnNlri {
@@ -10,3 +22,22 @@ export interface VpnNlri {
   /** Path identifier, where ADD-PATH is in use (RFC 7911 §3). */
   readonly pathId?: number
 }
+
+export const vpnCodec: NlriCodec<VpnNlri> = Object.freeze<NlriCodec<VpnNlri>>({
+  kind: 'vpn',
+  decode: (input, family, mode) =>
+    decodePrefixField(input, family, mode, (entry, field) => ({
+      kind: 'vpn',
+      labels: labelsOf(entry, field, mode),
+      rd: RouteDistinguisher.fromWords(entry.rdHigh, entry.rdLow),
+      prefix: prefixOf(entry, family),
+      ...pathIdOf(entry, mode),
+    })),
+  encode(nlri, out, family, mode) {
+    writePathId(out, nlri, mode)
+    out.u8(lengthField(labelBits(nlri.labels) + 64 + nlri.prefix.length))
+    writeLabels(out, nlri.labels, mode)
+    out.u32(nlri.rd.high).u32(nlri.rd.low)
+    writePrefix(out, nlri.prefix, family)
+  },
+})

@@ -1,0 +1,22 @@
+import { IpAddress } from '@heddle/wire'
+import { ATTRIBUTE } from '../iana.js'
+import { attributeCodec, requireLength } from './attribute-codec.js'
+
+/** NEXT_HOP (RFC 4271 §5.1.3): an IPv4 address that a host can have. */
+export const nextHopCodec = attributeCodec({
+  type: ATTRIBUTE.nextHop,
+  name: 'next-hop',
+  property: 'nextHop',
+  category: 'well-known',
+  malformed: 'treat-as-withdraw',
+  rfc: 'RFC 7606 §7.3',
+  decode(input) {
+    requireLength(input, 4, this.rfc)
+    const first = input.peekU8()
+    if (first === 0 || first === 127 || first >= 224) input.fail('bgp.attribute.next-hop', 'RFC 4271 §6.3')
+    return IpAddress.v4(input.u32())
+  },
+  encode(value, out) {
+    out.u32(value.w0)
+  },
+})

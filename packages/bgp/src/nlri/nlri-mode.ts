@@ -1,0 +1,7 @@
+/** How the octets of an NLRI field are to be read or written. */
+export interface NlriMode {
+  /** Each entry begins with a path identifier (RFC 7911 §3). */
+  readonly addPath: boolean
+  /** The field withdraws: a label field of 0x800000 or 0x000000 stands for no label (RFC 8277 §2.4, RFC 3107 §3). */
+  readonly withdraw: boolean
+}

@@ -1,0 +1,175 @@
+import { AFI, SAFI } from '../iana.js'
+import { familyKey, type Family } from './family.js'
+import type { NlriMode } from './nlri-mode.js'
+
+/**
+ * NLRI of every family that is a prefix (RFC 4271 §4.3, RFC 4760 §5, RFC 7911 §3, RFC 8277 §2, RFC 4364 §4.3.4, RFC 4684 §4):
+ *
+ *     +---------------------------------+
+ *     | path identifier      (4 octets) |  with ADD-PATH
+ *     +---------------------------------+
+ *     | length in bits       (1 octet)  |  of all that follows
+ *     +---------------------------------+
+ *     | labels           (3 octets each)|  labeled unicast, VPN: up to the bottom of the stack
+ *     +---------------------------------+
+ *     | route distinguisher  (8 octets) |  VPN
+ *     +---------------------------------+
+ *     | prefix     (as many as needed)  |
+ *     +---------------------------------+
+ */
+interface Shape {
+  readonly labeled: boolean
+  readonly distinguished: boolean
+  /** 32, 96 or 128. */
+  readonly bits: number
+  /** Shortest prefix other than the empty one. */
+  readonly shortest: number
+}
+
+const shape = (bits: number, labeled = false, distinguished = false, shortest = 0): Shape => ({ labeled, distinguished, bits, shortest })
+
+const SHAPES: ReadonlyMap<number, Shape> = new Map([
+  [familyKey(AFI.ipv4, SAFI.unicast), shape(32)],
+  [familyKey(AFI.ipv6, SAFI.unicast), shape(128)],
+  [familyKey(AFI.ipv4, SAFI.multicast), shape(32)],
+  [familyKey(AFI.ipv6, SAFI.multicast), shape(128)],
+  [familyKey(AFI.ipv4, SAFI.labeledUnicast), shape(32, true)],
+  [familyKey(AFI.ipv6, SAFI.labeledUnicast), shape(128, true)],
+  [familyKey(AFI.ipv4, SAFI.vpn), shape(32, true, true)],
+  [familyKey(AFI.ipv6, SAFI.vpn), shape(128, true, true)],
+  [familyKey(AFI.ipv4, SAFI.vpnMulticast), shape(32, true, true)],
+  [familyKey(AFI.ipv6, SAFI.vpnMulticast), shape(128, true, true)],
+  [familyKey(AFI.ipv4, SAFI.rtc), shape(96, false, false, 32)],
+])
+
+/** One entry as numbers; the visitor gets the same object each time, with the next entry in it. */
+export class NlriCursor {
+  /** Octets from the start of the field to the entry (its path identifier where there is one). */
+  start = 0
+  /** Octets from the start of the field to behind the entry. */
+  end = 0
+  /** 0 without ADD-PATH. */
+  pathId = 0
+  /** 0 where the family has no labels, or a withdrawal names none. */
+  labelCount = 0
+  /** The top label, 0–1,048,575; 0 where there is none. */
+  label = 0
+  rdHigh = 0
+  rdLow = 0
+  /** Bits of the prefix alone. */
+  length = 0
+  /** The prefix as unsigned words, most significant first, bits behind `length` cleared. For RTC: origin AS and the route target's two words. */
+  w0 = 0
+  w1 = 0
+  w2 = 0
+  w3 = 0
+}
+
+/** Why a field cannot be taken apart. */
+export interface NlriFault {
+  readonly code: 'bgp.nlri.truncated' | 'bgp.nlri.length' | 'bgp.nlri.label'
+  /** Octets from the start of the field. */
+  readonly offset: number
+  readonly rfc: string
+}
+
+/** Whether `visitNlri` can walk the family: IPv4/IPv6 unicast, multicast, labeled unicast and VPN, and RTC. */
+export function isVisitable(family: Family): boolean {
+  return SHAPES.has(family.key)
+}
+
+/**
+ * Walks the entries of an NLRI field without making an object an entry: `visit` reads the cursor and must not keep it. Stops at the first
+ * entry that cannot be taken apart; entries before it have been visited then, so check a field that is not known to be sound with
+ * `checkNlri` first.
+ *
+ * @param family one that `isVisitable`; a field of any other counts as one fault at its start
+ * @returns the fault, or `undefined` when the whole field was walked
+ */
+export function visitNlri(family: Family, bytes: Uint8Array, mode: NlriMode, visit: (entry: NlriCursor) => void): NlriFault | undefined {
+  const shape = SHAPES.get(family.key)
+  if (shape === undefined) return fault('bgp.nlri.length', 0, 'RFC 4760 §5')
+  const { labeled, distinguished } = shape
+  const fixed = distinguished ? 64 : 0
+  const cursor = new NlriCursor()
+  const size = bytes.length
+  let at = 0
+  while (at < size) {
+    cursor.start = at
+    if (mode.addPath) {
+      if (size - at < 5) return fault('bgp.nlri.truncated', at, 'RFC 7911 §3')
+      cursor.pathId = word(bytes, at)
+      at += 4
+    }
+    let bits = bytes[at]!
+    const end = at + 1 + ((bits + 7) >>> 3)
+    if (end > size) return fault('bgp.nlri.truncated', at, 'RFC 7606 §5.3')
+    cursor.end = end
+    let from = at + 1
+    if (labeled) {
+      const labels = countLabels(bytes, from, bits - fixed, mode.withdraw)
+      if (labels < 0) return fault('bgp.nlri.label', at, 'RFC 8277 §2')
+      const none = mode.withdraw && isNoLabel(bytes, from)
+      cursor.labelCount = none ? 0 : labels
+      cursor.label = none ? 0 : (bytes[from]! << 12) | (bytes[from + 1]! << 4) | (bytes[from + 2]! >>> 4)
+      from += labels * 3
+      bits -= labels * 24
+    }
+    if (distinguished) {
+      if (bits < 64) return fault('bgp.nlri.length', at, 'RFC 4364 §4.3.4')
+      cursor.rdHigh = word(bytes, from)
+      cursor.rdLow = word(bytes, from + 4)
+      from += 8
+      bits -= 64
+    }
+    if (bits > shape.bits || (bits < shape.shortest && bits !== 0)) return fault('bgp.nlri.length', at, 'RFC 7606 §5.3')
+    cursor.length = bits
+    cursor.w0 = prefixWord(bytes, from, bits)
+    if (shape.bits > 32) {
+      cursor.w1 = prefixWord(bytes, from + 4, bits - 32)
+      cursor.w2 = prefixWord(bytes, from + 8, bits - 64)
+      cursor.w3 = prefixWord(bytes, from + 12, bits - 96)
+    }
+    visit(cursor)
+    at = end
+  }
+  return undefined
+}
+
+/** Whether the field can be taken apart, without doing anything with its entries. */
+export function checkNlri(family: Family, bytes: Uint8Array, mode: NlriMode): NlriFault | undefined {
+  return visitNlri(family, bytes, mode, nothing)
+}
+
+function nothing(): void {}
+
+/** Labels from `at` to the bottom of the stack within `bits`; 1 when no entry is marked (RFC 8277 §2.2 has S ignored then); -1 when not even one fits. */
+function countLabels(bytes: Uint8Array, at: number, bits: number, withdraw: boolean): number {
+  if (bits < 24) return -1
+  if (withdraw && isNoLabel(bytes, at)) return 1
+  for (let count = 1; count * 24 <= bits; count++) if ((bytes[at + count * 3 - 1]! & 1) === 1) return count
+  return 1
+}
+
+function isNoLabel(bytes: Uint8Array, at: number): boolean {
+  return (bytes[at]! & 0x7f) === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 0
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+}
+
+/** The word at `at` of which the first `bits` count. */
+function prefixWord(bytes: Uint8Array, at: number, bits: number): number {
+  if (bits >= 32) return word(bytes, at)
+  if (bits <= 0) return 0
+  let value = bytes[at]! << 24
+  if (bits > 8) value |= bytes[at + 1]! << 16
+  if (bits > 16) value |= bytes[at + 2]! << 8
+  if (bits > 24) value |= bytes[at + 3]!
+  return (value & ~(0xffffffff >>> bits)) >>> 0
+}
+
+function fault(code: NlriFault['code'], offset: number, rfc: string): NlriFault {
+  return { code, offset, rfc }
+}
