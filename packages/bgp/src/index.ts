@@ -73,6 +73,8 @@ export type {
 export type { DecodeOptions, EncodeOptions } from './message/options.js'
 export type { DecodeResult } from './message/result.js'
 export { decodeMessage, encodeMessage } from './decode.js'
+export { decodeLine, decodeToJson } from './decode-line.js'
+export { messageToJson, resultToJson, type Json, type JsonError, type JsonResult } from './message/json.js'
 export { readHeader, type HeaderResult, type MessageHeader } from './message/header.js'
 export { KEEPALIVE } from './message/keepalive.js'
 export { ROUTE_REFRESH_SUBTYPE } from './message/route-refresh.js'
