@@ -1,1 +1,6 @@
-export {}
+export { PortCounters } from './counters.js'
+export { HEADROOM, MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
+export { ForwardingEngine, type ForwardingOptions } from './engine.js'
+export type { Explanation, PacketInput } from './explain.js'
+export { DELIVER, DROP, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
+export { EGRESS_STEPS, INGRESS_STEPS, type Step, type StepName } from './trace.js'

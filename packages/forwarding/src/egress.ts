@@ -1,0 +1,64 @@
+import { REASON, drop, type Context } from './context.js'
+import { passFlowServicePolicy } from './flow-service-policy.js'
+import { forward } from './forward.js'
+import { answerGateway } from './gateway.js'
+import { type PacketOut, type Verdict } from './packet-out.js'
+import { PARSED, isSourceValid, parseInner } from './parse.js'
+import { covers } from './source-set.js'
+import type { Port } from './tables.js'
+import { portText, sourceText } from './text.js'
+
+/*
+ * The way of a packet from an endpoint:
+ *
+ *   1. parse    the IP header, its lengths and checksum
+ *   2. port     the port's MTU and allowed sources; a ping to one of its gateway addresses is answered here
+ *   3. flow     nothing is remembered of a flow: each packet is judged by the tables alone
+ *   4. service  no address is translated
+ *   5. policy   nothing is filtered
+ *   6. lookup   the destination in the port's VRF               ┐
+ *   7. nexthop  a member of the group, by the flow's hash       │ in forward.ts, since packets from the
+ *   8. encap    labels and tunnel headers, into the headroom    │ underlay may come to them as well
+ *   9. send     to the underlay, or to a port of this router    ┘
+ */
+
+/** Decides about the packet in hand, which came from `from`. */
+export function egress(context: Context, from: Port, out: PacketOut): Verdict {
+  const { packet, trace } = context
+  const { object } = from
+
+  const parsed = parseInner(packet)
+  if (parsed !== PARSED) {
+    trace?.step('parse', `not a sound IPv4 or IPv6 packet`)
+    return drop(out, parsed)
+  }
+  trace?.step('parse', `IPv${packet.family}, ${packet.length} octets, TTL ${packet.ttl}, from ${sourceText(packet)}`)
+
+  if (packet.segment > object.mtu) {
+    trace?.step('port', `${packet.segment} octets are more than the MTU ${object.mtu} of ${portText(from)}`)
+    return drop(out, REASON['mtu-exceeded'])
+  }
+  if (!mayComeFrom(context, from)) {
+    trace?.step('port', `${portText(from)} may not send from ${sourceText(packet)}`)
+    return drop(out, REASON['source-address'])
+  }
+  if (answerGateway(packet, from, out)) {
+    trace?.step('port', `a gateway address of ${portText(from)} answers`)
+    return out.verdict
+  }
+  trace?.step('port', `${portText(from)} may send from ${sourceText(packet)}`)
+
+  passFlowServicePolicy(context)
+  return forward(context, object.vrf, out)
+}
+
+function mayComeFrom({ packet }: Context, { object }: Port): boolean {
+  const { family, source } = packet
+  if (!isSourceValid(family, source)) return false
+  const { allowedSources } = object
+  if (allowedSources.length === 0) return true
+  for (const prefix of allowedSources) {
+    if (covers(prefix, family, source[0], source[1], source[2], source[3])) return true
+  }
+  return false
+}

@@ -1,0 +1,177 @@
+import {
+  DROP_REASONS,
+  ENCAPSULATIONS,
+  type ApplyReport,
+  type CounterSnapshot,
+  type DataplaneLimits,
+  type DataplaneState,
+  type Encapsulation,
+  type FibTransaction,
+} from '@heddle/core'
+import { IpAddress } from '@heddle/wire'
+import { REASON, drop, type Context } from './context.js'
+import { Counters } from './counters.js'
+import { egress } from './egress.js'
+import { HEADROOM, HeaderValues, type OuterHeaders } from './encapsulate.js'
+import type { Explanation, PacketInput } from './explain.js'
+import { ingress } from './ingress.js'
+import { DELIVER, DROP, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
+import { Packet } from './packet.js'
+import { Tables, type Port } from './tables.js'
+import { Trace } from './trace.js'
+
+export interface ForwardingOptions {
+  readonly limits: DataplaneLimits
+  /** Encapsulations that the adapter can carry; all when left out. */
+  readonly encapsulations?: readonly Encapsulation[]
+  /** `socket` (default): packets start behind the outer IP and UDP headers, which a socket writes. `full`: the whole outer packet. */
+  readonly outer?: OuterHeaders
+  /** Largest packet that the underlay takes, outer headers included; 1,500 by default. May be changed later. */
+  readonly underlayMtu?: number
+}
+
+/**
+ * The forwarding engine: tables programmed by transactions, and a decision a packet. It does no I/O and keeps no packet: it reads and writes in
+ * the buffer that the caller hands it, where `HEADROOM` octets must be free before a packet. Nothing is allocated a packet.
+ */
+export class ForwardingEngine {
+  readonly #tables = new Tables()
+  readonly #counters = new Counters()
+  readonly #context: Context
+
+  constructor(options: ForwardingOptions) {
+    this.#context = {
+      tables: this.#tables,
+      packet: new Packet(),
+      values: new HeaderValues(),
+      outer: options.outer ?? 'socket',
+      encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
+      underlayMtu: options.underlayMtu ?? 1500,
+      trace: undefined,
+    }
+  }
+
+  /** Largest packet that the underlay takes, outer headers included. */
+  get underlayMtu(): number {
+    return this.#context.underlayMtu
+  }
+
+  set underlayMtu(octets: number) {
+    this.#context.underlayMtu = octets
+  }
+
+  /** Validates the whole transaction, then programs it; no packet sees a part of it. */
+  apply(transaction: FibTransaction): ApplyReport {
+    this.#tables.program(transaction)
+    return { status: 'applied', generation: transaction.generation, failures: [] }
+  }
+
+  /** What is programmed. */
+  state(): Omit<DataplaneState, 'devices'> {
+    return this.#tables.state()
+  }
+
+  /** Everything counted so far, at this moment. */
+  counters(): CounterSnapshot {
+    return this.#counters.snapshot(this.#tables.ports)
+  }
+
+  /** Counts a packet that the adapter itself had to drop: a full queue, a port without a device. */
+  countDrop(reason: keyof typeof REASON, port = -1): void {
+    this.#counters.drops[REASON[reason]]++
+    const from = this.#tables.ports.get(port)
+    if (from !== undefined) from.counters.drops++
+  }
+
+  /**
+   * Decides about a packet from the device of `port`.
+   *
+   * @param bytes buffer with `HEADROOM` free octets before `offset`
+   * @param length octets of the IP packet
+   * @param out overwritten
+   * @param segment octets of the largest packet after segmentation offload will have cut this one
+   */
+  fromPort(port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut, segment = length): Verdict {
+    const from = this.#tables.ports.get(port)
+    if (from === undefined) {
+      out.port = -1
+      drop(out, REASON['port-down'])
+    } else {
+      from.counters.rxPackets++
+      from.counters.rxOctets += length
+      out.port = port
+      this.#context.packet.at(bytes, offset, length, segment)
+      egress(this.#context, from, out)
+    }
+    return this.#count(from, out)
+  }
+
+  /**
+   * Decides about a packet from the underlay.
+   *
+   * @param source outer source address
+   * @param offset behind the outer IP header and, for encapsulations that have one, the UDP header
+   */
+  fromUnderlay(
+    encapsulation: Encapsulation,
+    source: AddressWords,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    out: PacketOut,
+    segment = length,
+  ): Verdict {
+    out.port = -1
+    this.#context.packet.at(bytes, offset, length, segment)
+    ingress(this.#context, encapsulation, source, out)
+    return this.#count(undefined, out)
+  }
+
+  /** Tells what would happen to a packet, step by step, by the same code that forwards; nothing is sent or counted, and no table changes. */
+  explain(input: PacketInput): Explanation {
+    const bytes = new Uint8Array(HEADROOM + input.packet.length)
+    bytes.set(input.packet, HEADROOM)
+    const trace = new Trace()
+    const context: Context = { ...this.#context, packet: new Packet(), values: new HeaderValues(), trace }
+    const out = new PacketOut()
+    context.packet.at(bytes, HEADROOM, input.packet.length, input.packet.length)
+    if (input.from === 'underlay') ingress(context, input.encapsulation, input.source, out)
+    else {
+      const from = this.#tables.ports.get(input.port)
+      if (from === undefined) {
+        trace.step('port', `there is no port ${input.port}`)
+        drop(out, REASON['port-down'])
+      } else egress(context, from, out)
+    }
+    return { steps: trace.steps, outcome: outcomeOf(bytes, out) }
+  }
+
+  #count(from: Port | undefined, out: PacketOut): Verdict {
+    if (out.reason >= 0) {
+      this.#counters.drops[out.reason]++
+      if (from !== undefined) from.counters.drops++
+    }
+    if (out.verdict === DELIVER) {
+      const to = this.#tables.ports.get(out.port)
+      if (to !== undefined) {
+        to.counters.txPackets++
+        to.counters.txOctets += out.length
+      }
+    }
+    return out.verdict
+  }
+}
+
+function outcomeOf(bytes: Uint8Array, out: PacketOut): Explanation['outcome'] {
+  if (out.verdict === DROP) return { type: 'drop', reason: DROP_REASONS[out.reason] }
+  const packet = bytes.slice(out.offset, out.offset + out.length)
+  if (out.verdict === SEND) {
+    const { nextHop, encapsulation, sourcePort } = out
+    return { type: 'send', nextHop, encapsulation, local: addressOf(out.local), remote: addressOf(out.remote), sourcePort, packet }
+  }
+  return { type: 'deliver', port: out.port, packet }
+}
+
+function addressOf({ family, w0, w1, w2, w3 }: AddressWords): IpAddress {
+  return family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3)
+}

@@ -1,0 +1,34 @@
+import type { DropReason, Encapsulation } from '@heddle/core'
+import type { IpAddress } from '@heddle/wire'
+import type { Step } from './trace.js'
+
+/** A packet to be explained: its bytes, and where it would enter. */
+export type PacketInput =
+  | { readonly from: 'port'; readonly port: number; readonly packet: Uint8Array }
+  | {
+      readonly from: 'underlay'
+      readonly encapsulation: Encapsulation
+      /** Outer source address. */
+      readonly source: IpAddress
+      /** What the outer IP header, and the UDP header if there is one, leave. */
+      readonly packet: Uint8Array
+    }
+
+/** What would happen to a packet, and why. */
+export interface Explanation {
+  /** The steps that were taken, in order; the last one decided. */
+  readonly steps: readonly Step[]
+  readonly outcome:
+    | { readonly type: 'deliver'; readonly port: number; readonly packet: Uint8Array }
+    | {
+        readonly type: 'send'
+        readonly nextHop: number
+        readonly encapsulation: Encapsulation
+        readonly local: IpAddress
+        readonly remote: IpAddress
+        readonly sourcePort: number
+        /** As the engine's `outer` option says: with or without the outer IP and UDP headers. */
+        readonly packet: Uint8Array
+      }
+    | { readonly type: 'drop'; readonly reason: DropReason }
+}

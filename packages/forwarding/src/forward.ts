@@ -1,0 +1,132 @@
+import { NO_GROUP, type NextHopObject } from '@heddle/core'
+import { MacAddress } from '@heddle/wire'
+import { REASON, drop, type Context } from './context.js'
+import { encapsulate, tunnelOverhead, type Tunnel } from './encapsulate.js'
+import { chooseMember, flowHash, sourcePortOf } from './flow.js'
+import { DELIVER, type PacketOut, type Verdict } from './packet-out.js'
+import { isForwardable, writeTtl } from './parse.js'
+import type { Port } from './tables.js'
+import { actionText, destinationText, portText, vrfText } from './text.js'
+
+/* Steps 6 to 9 of a packet, for both directions: lookup → nexthop → encap → send, or deliver to a port of this router. */
+
+/** VRF lookups in a row after which a packet is taken for looping. */
+export const MAX_LOOKUPS = 8
+
+/** Finds the way of the packet in hand in VRF `vrfId`. */
+export function forward(context: Context, vrfId: number | undefined, out: PacketOut): Verdict {
+  const { tables, packet, trace } = context
+  if (!isForwardable(packet.family, packet.destination)) {
+    trace?.step('lookup', `${destinationText(packet)} has no place in a VRF`)
+    return drop(out, REASON['destination-invalid'])
+  }
+  const hash = flowHash(packet)
+  let id = vrfId
+  for (let lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
+    const vrf = id === undefined ? undefined : tables.vrfs.get(id)
+    const groupId = vrf === undefined ? NO_GROUP : vrf.fib.lookup(packet.family, packet.destination)
+    if (vrf === undefined || groupId === NO_GROUP) {
+      trace?.step('lookup', `no route to ${destinationText(packet)} in ${vrf === undefined ? 'no VRF' : vrfText(vrf)}`)
+      return drop(out, REASON['no-route'])
+    }
+    trace?.step('lookup', `${destinationText(packet)} in ${vrfText(vrf)} leads to group ${groupId}`)
+
+    const group = tables.groups.get(groupId)
+    const member = group === undefined ? -1 : chooseMember(group, hash)
+    const nextHop = member < 0 ? undefined : tables.nextHops.get(group!.members[member].nextHop)
+    if (nextHop === undefined) {
+      trace?.step('nexthop', `group ${groupId} has no usable member`)
+      return drop(out, REASON['no-next-hop'])
+    }
+    const { action } = nextHop
+    trace?.step('nexthop', `next hop ${nextHop.id} of ${group!.members.length} in group ${groupId}: ${actionText(action)}`)
+    switch (action.type) {
+      case 'lookup':
+        id = action.vrf
+        continue
+      case 'discard':
+        return drop(out, REASON[action.reason ?? 'discard'])
+      case 'local':
+        return deliver(context, tables.hostPorts.get(id!), out)
+      case 'port':
+        return deliver(context, tables.ports.get(action.port), out)
+      case 'tunnel':
+        return send(context, nextHop, action, hash, out)
+    }
+  }
+  trace?.step('lookup', `${MAX_LOOKUPS} lookups in a row`)
+  return drop(out, REASON['lookup-loop'])
+}
+
+/** Hands the packet to a port of this router. */
+export function deliver(context: Context, port: Port | undefined, out: PacketOut): Verdict {
+  const { packet, trace } = context
+  if (port === undefined) {
+    trace?.step('deliver', 'there is no such port')
+    return drop(out, REASON['no-next-hop'])
+  }
+  const { object } = port
+  if (!(packet.family === 4 ? port.v4 : port.v6)) {
+    trace?.step('deliver', `${portText(port)} does not carry IPv${packet.family}`)
+    return drop(out, REASON['family-unsupported'])
+  }
+  if (packet.ttl <= 1) {
+    trace?.step('deliver', `TTL ${packet.ttl} runs out`)
+    return drop(out, REASON['ttl-expired'])
+  }
+  if (packet.segment > object.mtu) {
+    trace?.step('deliver', `${packet.segment} octets are more than the MTU ${object.mtu} of ${portText(port)}`)
+    out.mtu = object.mtu
+    return drop(out, REASON['mtu-exceeded'])
+  }
+  writeTtl(packet, packet.ttl - 1)
+  trace?.step('deliver', `to ${portText(port)}, TTL ${packet.ttl}`)
+  out.offset = packet.offset
+  out.length = packet.length
+  out.segment = packet.segment
+  out.port = object.id
+  out.reason = -1
+  return (out.verdict = DELIVER)
+}
+
+function send(context: Context, nextHop: NextHopObject, tunnel: Tunnel, hash: number, out: PacketOut): Verdict {
+  const { packet, trace, tables, encapsulations } = context
+  if (!encapsulations.has(tunnel.encapsulation)) {
+    trace?.step('encap', `${tunnel.encapsulation} is not among this dataplane's encapsulations`)
+    return drop(out, REASON['encapsulation-unsupported'])
+  }
+  if (packet.ttl <= 1) {
+    trace?.step('encap', `TTL ${packet.ttl} runs out`)
+    return drop(out, REASON['ttl-expired'])
+  }
+  const mtu = Math.min(context.underlayMtu, tables.uplinkMtu) - tunnelOverhead(tunnel)
+  if (packet.segment > mtu) {
+    trace?.step('encap', `${packet.segment} octets are more than the ${mtu} that the tunnel takes`)
+    out.mtu = mtu
+    return drop(out, REASON['mtu-exceeded'])
+  }
+  writeTtl(packet, packet.ttl - 1)
+  const { values } = context
+  const uniformTtl = tunnel.ttlModel === 'uniform' ? packet.ttl : PIPE_TTL
+  const uniform = tunnel.trafficClassModel === 'uniform'
+  values.bottomTtl = values.ttl = uniformTtl
+  values.bottom = true
+  values.trafficClass = uniform ? packet.trafficClass >>> 5 : 0
+  values.outerTrafficClass = uniform ? packet.trafficClass & 0xfc : 0
+  values.sourcePort = sourcePortOf(hash)
+  if (tunnel.encapsulation === 'vxlan') values.sourceMac = routerMacOf(context, tunnel)
+  encapsulate(packet.bytes, packet.view, packet.offset, packet.length, packet.segment, packet.family, tunnel, values, context.outer, out)
+  out.nextHop = nextHop.id
+  trace?.step('encap', `${actionText(tunnel)}, label TTL ${values.ttl}, source port ${values.sourcePort}`)
+  trace?.step('send', `${out.length} octets to ${tunnel.remote}`)
+  return out.verdict
+}
+
+/** TTL of labels whose tunnel hides its hops (RFC 3443 §3.2). */
+export const PIPE_TTL = 255
+
+/** Our MAC address in a virtual network: that of the VNI, or one made from the underlay address where we do not terminate it. */
+function routerMacOf({ tables }: Context, tunnel: Tunnel): MacAddress {
+  const own = tables.vnis.get(tunnel.vni ?? -1)?.routerMac
+  return own ?? MacAddress.of(0x020000 | (tunnel.local.w0 >>> 24), tunnel.local.w0 & 0xffffff)
+}

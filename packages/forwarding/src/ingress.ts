@@ -1,0 +1,105 @@
+import type { Encapsulation, LabelObject } from '@heddle/core'
+import { REASON, drop, type Context } from './context.js'
+import { MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
+import { passFlowServicePolicy } from './flow-service-policy.js'
+import { deliver, forward } from './forward.js'
+import type { AddressWords, PacketOut, Verdict } from './packet-out.js'
+import { PARSED, isForwardable, parseInner } from './parse.js'
+import { transit } from './transit.js'
+import { addressText } from './text.js'
+import { parseShim } from './shim.js'
+import { vxlanIngress } from './vxlan.js'
+
+/*
+ * The way of a packet from the underlay, whose outer IP and UDP headers are gone:
+ *
+ *   1. parse outer  what is left of the tunnel header: GRE, VXLAN, the label stack itself
+ *   2. label        explicit nulls popped, the label found in the incoming label map, its tunnel source checked
+ *   3. flow         nothing is remembered of a flow
+ *   4. service      no address is translated
+ *   5. policy       nothing is filtered
+ *   6. deliver      to the label's port; or into its VRF by the lookup that packets from endpoints use
+ */
+
+const EXPLICIT_NULL_V4 = 0
+const EXPLICIT_NULL_V6 = 2
+const FIRST_ORDINARY_LABEL = 16
+
+/** Decides about the packet in hand, which came from `source`. */
+export function ingress(context: Context, encapsulation: Encapsulation, source: AddressWords, out: PacketOut): Verdict {
+  const { packet, trace, tables } = context
+
+  if (!context.encapsulations.has(encapsulation)) {
+    trace?.step('parse outer', `${encapsulation} is not among this dataplane's encapsulations`)
+    return drop(out, REASON['encapsulation-unsupported'])
+  }
+  if (encapsulation === 'vxlan') return vxlanIngress(context, source, out)
+  if (!parseShim(packet, encapsulation)) {
+    trace?.step('parse outer', `malformed ${encapsulation} header`)
+    return drop(out, REASON['outer-malformed'])
+  }
+  trace?.step('parse outer', `${encapsulation} from ${addressText(source)}, ${packet.length} octets behind the headers`)
+
+  let entry: LabelObject | undefined
+  let ttl = 255
+  let nullFamily = 0
+  for (let depth = 0; depth < MAX_LABEL_STACK_DEPTH; depth++) {
+    if (packet.length < 4) {
+      trace?.step('label', 'the label stack has no bottom')
+      return drop(out, REASON['label-stack'])
+    }
+    const word = packet.view.getUint32(packet.offset)
+    const label = word >>> 12
+    const bottom = (word & 0x100) !== 0
+    ttl = Math.min(ttl, word & 0xff)
+    packet.advance(4)
+
+    if (label === EXPLICIT_NULL_V4 || label === EXPLICIT_NULL_V6) {
+      trace?.step('label', `explicit null ${label} popped`)
+      nullFamily = bottom ? (label === EXPLICIT_NULL_V4 ? 4 : 6) : 0
+    } else if (label < FIRST_ORDINARY_LABEL) {
+      trace?.step('label', `special-purpose label ${label} may not arrive here`)
+      return drop(out, REASON['label-special'])
+    } else if (entry !== undefined) {
+      trace?.step('label', `label ${label} below label ${entry.label}, which ends the stack here`)
+      return drop(out, REASON['label-stack'])
+    } else {
+      entry = tables.labels.get(label)
+      if (entry === undefined) {
+        trace?.step('label', `no entry for label ${label}`)
+        return drop(out, REASON['label-unknown'])
+      }
+      if (!tables.tunnelSources.get(entry.sources)?.set.has(source)) {
+        trace?.step('label', `label ${label} is not accepted from ${addressText(source)} (tunnel sources ${entry.sources})`)
+        return drop(out, REASON['tunnel-source'])
+      }
+      if (ttl <= 1) {
+        trace?.step('label', `TTL ${ttl} of the label runs out`)
+        return drop(out, REASON['ttl-expired'])
+      }
+      trace?.step('label', `label ${label} is accepted from ${addressText(source)}: ${entry.action.type}`)
+      if (entry.action.type === 'swap') return transit(context, entry.action.nextHop, word, ttl, out)
+    }
+    if (!bottom) continue
+
+    if (entry === undefined) {
+      trace?.step('label', 'nothing below the explicit null names a VRF')
+      return drop(out, REASON['label-special'])
+    }
+    return inner(context, entry, ttl, nullFamily, out)
+  }
+  trace?.step('label', `no bottom within ${MAX_LABEL_STACK_DEPTH} labels`)
+  return drop(out, REASON['label-stack'])
+}
+
+function inner(context: Context, { action }: LabelObject, ttl: number, nullFamily: number, out: PacketOut): Verdict {
+  const { packet, tables } = context
+  const parsed = parseInner(packet)
+  if (parsed !== PARSED) return drop(out, parsed)
+  if (nullFamily !== 0 && nullFamily !== packet.family) return drop(out, REASON['inner-malformed'])
+  if (ttl < packet.ttl) packet.ttl = ttl
+  passFlowServicePolicy(context)
+  if (action.type === 'pop-lookup') return forward(context, action.vrf, out)
+  if (!isForwardable(packet.family, packet.destination)) return drop(out, REASON['destination-invalid'])
+  return deliver(context, tables.ports.get((action as { port: number }).port), out)
+}

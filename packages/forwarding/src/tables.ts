@@ -1,0 +1,124 @@
+import type {
+  DataplaneState,
+  FibTransaction,
+  GroupObject,
+  LabelObject,
+  NextHopObject,
+  ObjectChanges,
+  PortObject,
+  TunnelSourcesObject,
+  VniObject,
+  VrfObject,
+} from '@heddle/core'
+import { NO_GROUP, RouteBatch } from '@heddle/core'
+import { PortCounters } from './counters.js'
+import { SourceSet } from './source-set.js'
+import { VrfFib } from './vrf-fib.js'
+
+/*
+ * The tables as the engine reads them. Objects refer to each other by id, as in the contract: an object that is replaced is seen by the next
+ * packet, whoever refers to it, and a program that runs between two packets is never seen half done.
+ */
+
+/** A VRF and its routes. */
+export interface Vrf {
+  readonly object: VrfObject
+  readonly fib: VrfFib
+}
+
+/** A port and where it counts. */
+export interface Port {
+  readonly object: PortObject
+  readonly counters: PortCounters
+  /** Families whose packets the port takes: those it has an allowed source of, or both when it checks none. */
+  readonly v4: boolean
+  readonly v6: boolean
+}
+
+export interface TunnelSources {
+  readonly object: TunnelSourcesObject
+  readonly set: SourceSet
+}
+
+/** Everything that is programmed, by id. */
+export class Tables {
+  generation = 0
+  readonly vrfs = new Map<number, Vrf>()
+  readonly ports = new Map<number, Port>()
+  readonly nextHops = new Map<number, NextHopObject>()
+  readonly groups = new Map<number, GroupObject>()
+  readonly tunnelSources = new Map<number, TunnelSources>()
+  readonly labels = new Map<number, LabelObject>()
+  readonly vnis = new Map<number, VniObject>()
+  /** VRF id → its host port, for packets to the host itself. */
+  readonly hostPorts = new Map<number, Port>()
+  /** Largest underlay packet that the uplink ports take; 65,535 when the tables have none. */
+  uplinkMtu = 65_535
+
+  /** Programs a transaction that was found valid. */
+  program(transaction: FibTransaction): void {
+    change(transaction.vrfs, this.vrfs, (object) => {
+      const before = this.vrfs.get(object.id)
+      this.vrfs.set(object.id, { object, fib: before?.fib ?? new VrfFib() })
+    })
+    change(transaction.ports, this.ports, (object) => {
+      const counters = this.ports.get(object.id)?.counters ?? new PortCounters()
+      const carries = (family: 4 | 6): boolean =>
+        object.allowedSources.length === 0 || object.allowedSources.some((prefix) => prefix.family === family)
+      this.ports.set(object.id, { object, counters, v4: carries(4), v6: carries(6) })
+    })
+    change(transaction.nextHops, this.nextHops, (object) => this.nextHops.set(object.id, object))
+    change(transaction.groups, this.groups, (object) => this.groups.set(object.id, object))
+    change(transaction.tunnelSources, this.tunnelSources, (object) =>
+      this.tunnelSources.set(object.id, { object, set: new SourceSet(object.prefixes) }),
+    )
+    change(transaction.labels, this.labels, (object) => this.labels.set(object.label, object))
+    change(transaction.vnis, this.vnis, (object) => this.vnis.set(object.vni, object))
+    this.#programRoutes(transaction.routes)
+    this.#derive()
+    this.generation = transaction.generation
+  }
+
+  /** What is programmed, as values. */
+  state(): Omit<DataplaneState, 'devices'> {
+    const routes = new RouteBatch()
+    for (const [id, { fib }] of this.vrfs) fib.dump(id, routes)
+    return {
+      generation: this.generation,
+      vrfs: Array.from(this.vrfs.values(), ({ object }) => object),
+      ports: Array.from(this.ports.values(), ({ object }) => object),
+      nextHops: [...this.nextHops.values()],
+      groups: [...this.groups.values()],
+      tunnelSources: Array.from(this.tunnelSources.values(), ({ object }) => object),
+      labels: [...this.labels.values()],
+      vnis: [...this.vnis.values()],
+      routes,
+    }
+  }
+
+  #programRoutes({ count, vrf, family, address, length, group }: RouteBatch): void {
+    for (let row = 0; row < count; row++) {
+      const at = row * 4
+      // A removal may name a VRF that the same transaction removed.
+      const fib = this.vrfs.get(vrf[row])?.fib
+      if (fib === undefined) continue
+      if (group[row] === NO_GROUP)
+        fib.delete(family[row] as 4 | 6, address[at], address[at + 1], address[at + 2], address[at + 3], length[row])
+      else fib.set(family[row] as 4 | 6, address[at], address[at + 1], address[at + 2], address[at + 3], length[row], group[row])
+    }
+  }
+
+  #derive(): void {
+    this.hostPorts.clear()
+    this.uplinkMtu = 65_535
+    for (const port of this.ports.values()) {
+      if (port.object.kind === 'uplink') this.uplinkMtu = Math.min(this.uplinkMtu, port.object.mtu)
+      if (port.object.kind === 'host' && port.object.vrf !== undefined) this.hostPorts.set(port.object.vrf, port)
+    }
+  }
+}
+
+function change<T>(changes: ObjectChanges<T>, table: Map<number, unknown>, set: (object: T) => void): void {
+  for (const object of changes.set) set(object)
+  for (const id of changes.remove) table.delete(id)
+}
