@@ -1,0 +1,208 @@
+// Builds the native part of @heddle/linux from its Rust sources and writes the TypeScript types that come out of them.
+//
+//   node scripts/build-native.mjs                 build if the sources have changed
+//   node scripts/build-native.mjs --force         build in any case
+//   node scripts/build-native.mjs --check-types   build if needed; fail if src/native/binding.d.ts is not what the sources say
+//   node scripts/build-native.mjs --status        print what is there, as JSON
+//   --no-install                                  name missing system packages instead of installing them
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, dirname, join, relative } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
+const linux = join(root, 'packages/linux')
+const crate = join(linux, 'native/node')
+const output = join(root, 'target/napi')
+const stampFile = join(root, 'target/heddle-linux.stamp')
+const typesFile = join(linux, 'src/native/binding.d.ts')
+const tools = join(root, 'tools')
+
+/** napi-rs 3.12 and later want this Rust. */
+const minimumRust = [1, 88]
+/** What Debian 12 needs to build: a Rust new enough comes with its security updates, under this name. */
+const debianPackages = ['cargo-web', 'gcc', 'libc6-dev']
+
+/** @returns {string | undefined} name of this machine's platform package, without the scope and `linux-` of ours */
+function platform() {
+  if (process.platform !== 'linux') return undefined
+  if (process.arch !== 'x64' && process.arch !== 'arm64') return undefined
+  const report = /** @type {{ header?: { glibcVersionRuntime?: string } }} */ (process.report?.getReport() ?? {})
+  return report.header?.glibcVersionRuntime === undefined ? undefined : `linux-${process.arch}-gnu`
+}
+
+/** @returns {string | undefined} path of the built library, whether it is there or not */
+export function nativeFile() {
+  const name = platform()
+  return name === undefined ? undefined : join(linux, 'npm', name, `heddle-linux.${name}.node`)
+}
+
+/** Hash of everything that the library is built from. */
+function sourceHash() {
+  const hash = createHash('sha256')
+  const files = [join(root, 'Cargo.toml'), join(root, 'Cargo.lock'), ...walk(join(linux, 'native'))]
+  for (const file of files.sort()) {
+    hash.update(`${relative(root, file)}\0`)
+    hash.update(readFileSync(file))
+  }
+  return hash.digest('hex')
+}
+
+/** @param {string} folder @returns {string[]} */
+function walk(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    return entry.isDirectory() ? walk(path) : [path]
+  })
+}
+
+/** @returns {{ path: string, version: string } | { missing: string }} */
+function findCargo() {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), join(process.env.CARGO_HOME ?? join(homedir(), '.cargo'), 'bin')]
+  let found
+  for (const folder of folders) {
+    const path = join(folder, 'cargo')
+    if (folder === '' || !existsSync(path)) continue
+    const { stdout, status } = spawnSync(path, ['--version'], { encoding: 'utf8' })
+    const match = /^cargo (\d+)\.(\d+)/.exec(stdout ?? '')
+    if (status !== 0 || match === null) continue
+    const [major, minor] = [Number(match[1]), Number(match[2])]
+    found = `${major}.${minor}`
+    if (major > minimumRust[0] || (major === minimumRust[0] && minor >= minimumRust[1])) return { path, version: found }
+  }
+  const wanted = minimumRust.join('.')
+  return { missing: found === undefined ? `no cargo (Rust ${wanted} or newer)` : `cargo is ${found}, ${wanted} or newer is needed` }
+}
+
+/** Debian and what derives from it. */
+function isDebian() {
+  return existsSync('/usr/bin/apt-get') && existsSync('/etc/debian_version')
+}
+
+function canInstall() {
+  return isDebian() && process.getuid?.() === 0
+}
+
+/**
+ * What there is of the native part, without changing anything.
+ *
+ * `built`: a library is there. `current`: it was built from the sources as they are. `canBuild`: a build can be tried on this machine.
+ * `reason`: why it is not there, or not current, or cannot be built; empty when all is well. `install`: the line that would install what is missing.
+ *
+ * @returns {{ built: boolean, current: boolean, canBuild: boolean, reason: string, file: string | undefined, cargo: string | undefined, install: string | undefined }}
+ */
+export function nativeStatus() {
+  const file = nativeFile()
+  if (file === undefined) {
+    const reason = `no native part for ${process.platform} ${process.arch}: it is for Linux with glibc on x64 and arm64`
+    return { built: false, current: false, canBuild: false, reason, file, cargo: undefined, install: undefined }
+  }
+  const built = existsSync(file)
+  const current = built && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === sourceHash()
+  const cargo = findCargo()
+  const install = 'path' in cargo || !isDebian() ? undefined : `apt-get install --no-install-recommends ${debianPackages.join(' ')}`
+  const canBuild = 'path' in cargo || canInstall()
+  const state = built ? (current ? '' : 'the native part is older than its sources') : 'the native part is not built'
+  const reason = [state, state !== '' && 'missing' in cargo ? cargo.missing : ''].filter((part) => part !== '').join('; ')
+  return { built, current, canBuild, reason, file, cargo: 'path' in cargo ? cargo.path : undefined, install }
+}
+
+/** @param {string} text */
+function say(text) {
+  process.stderr.write(`${text}\n`)
+}
+
+/** @param {string} command @param {string[]} parameters @param {import('node:child_process').SpawnSyncOptions} [options] */
+function run(command, parameters, options = {}) {
+  const { status, error } = spawnSync(command, parameters, { stdio: ['ignore', 2, 2], ...options })
+  if (error !== undefined || status !== 0) throw new Failure(`${command} ${parameters.join(' ')} failed${error === undefined ? ` (${status})` : `: ${error.message}`}`)
+}
+
+/** A reason that a person can act on; printed without a stack. */
+class Failure extends Error {}
+
+/** @param {boolean} install @returns {string} path of cargo */
+function needCargo(install) {
+  const cargo = findCargo()
+  if ('path' in cargo) return cargo.path
+  const line = `apt-get install --no-install-recommends ${debianPackages.join(' ')}`
+  if (!isDebian()) throw new Failure(`${cargo.missing}; get it from https://rustup.rs`)
+  if (!install || !canInstall()) throw new Failure(`${cargo.missing}; as root: ${line}`)
+  say(`${cargo.missing}; installing with: ${line}`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  run('apt-get', ['update', '-qq'], { env })
+  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...debianPackages], { env })
+  const again = findCargo()
+  if ('path' in again) return again.path
+  throw new Failure(`${again.missing} even after installing ${debianPackages.join(' ')}`)
+}
+
+/** Folder with the Node that the tools want, and its npm run with it: an older npm leaves out optional packages that a tool needs. */
+function toolPath() {
+  const pinned = join(root, 'node_modules/.bin')
+  return existsSync(join(pinned, 'node')) ? `${pinned}${delimiter}${process.env.PATH ?? ''}` : (process.env.PATH ?? '')
+}
+
+function needTools() {
+  if (existsSync(join(tools, 'node_modules/.bin/napi'))) return
+  say('installing the build tools: npm ci in tools/')
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: tools, env: { ...process.env, PATH: toolPath() } })
+}
+
+/**
+ * Builds what is missing or out of date.
+ *
+ * @param {{ force?: boolean, install?: boolean, checkTypes?: boolean }} [options]
+ * @returns {{ built: boolean, seconds: number }} whether something was built
+ */
+export function buildNative({ force = false, install = true, checkTypes = false } = {}) {
+  const status = nativeStatus()
+  if (status.file === undefined) throw new Failure(status.reason)
+  const generated = join(output, 'binding.d.ts')
+  const done = status.current && !force && existsSync(generated)
+  const start = Date.now()
+  if (!done) {
+    const cargo = needCargo(install)
+    needTools()
+    const hash = sourceHash()
+    rmSync(stampFile, { force: true })
+    mkdirSync(output, { recursive: true })
+    const env = { ...process.env, PATH: `${toolPath()}${delimiter}${dirname(cargo)}`, CARGO: cargo }
+    const flags = ['--platform', '--release', '--no-js', '--dts', 'binding.d.ts', '--no-dts-cache', '--output-dir', output, '--target-dir', join(root, 'target')]
+    run(join(tools, 'node_modules/.bin/napi'), ['build', '--cwd', crate, '--manifest-path', join(crate, 'Cargo.toml'), ...flags, '--', '--locked'], { env })
+    mkdirSync(dirname(status.file), { recursive: true })
+    // A library that a process has mapped must not be written over: take the old name away first.
+    rmSync(status.file, { force: true })
+    copyFileSync(join(output, `heddle-linux.${platform()}.node`), status.file)
+    writeFileSync(stampFile, hash)
+  }
+  const types = readFileSync(generated, 'utf8')
+  if (!existsSync(typesFile) || readFileSync(typesFile, 'utf8') !== types) {
+    if (checkTypes) throw new Failure(`${relative(root, typesFile)} is not what the Rust sources say: run npm run build:native and commit it`)
+    mkdirSync(dirname(typesFile), { recursive: true })
+    writeFileSync(typesFile, types)
+  }
+  return { built: !done, seconds: (Date.now() - start) / 1000 }
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const flags = new Set(process.argv.slice(2))
+  if (flags.has('--status')) {
+    process.stdout.write(`${JSON.stringify(nativeStatus(), undefined, 2)}\n`)
+  } else {
+    try {
+      const { built, seconds } = buildNative({
+        force: flags.has('--force'),
+        install: !flags.has('--no-install'),
+        checkTypes: flags.has('--check-types'),
+      })
+      say(built ? `native part built in ${seconds.toFixed(1)} s` : 'native part is up to date')
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      say(`native part: ${error.message}`)
+      process.exitCode = 1
+    }
+  }
+}
