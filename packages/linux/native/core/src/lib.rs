@@ -1,0 +1,18 @@
+//! Linux networking as plain Rust: network namespaces, rtnetlink, TUN devices, batched datagram sockets, readiness. Knows nothing of Node.js.
+
+pub mod control;
+pub mod datagram;
+pub mod errno;
+pub mod error;
+pub mod fd_passing;
+pub mod netlink;
+pub mod netns;
+pub mod offload;
+pub mod packet;
+pub mod poller;
+pub mod probe;
+pub mod socket_address;
+pub mod tcp;
+pub mod tun;
+
+pub use error::{Error, Result};

@@ -1,0 +1,131 @@
+//! Network namespaces by name (bind mounts under /run/netns, as iproute2 keeps them) and work inside one.
+//!
+//! A namespace belongs to a thread. Everything here runs on a thread of its own, so that the caller's never changes.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use rustix::{
+    mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount},
+    thread::{LinkNameSpaceType, UnshareFlags, gettid, move_into_link_name_space, unshare_unsafe},
+};
+
+use crate::error::{Context, Error, Result};
+
+/// Where named namespaces are mounted.
+pub const DIRECTORY: &str = "/run/netns";
+
+/// Runs `work` on a fresh thread, inside the namespace at `path` when there is one, and waits for it.
+pub fn within<T: Send + 'static>(path: Option<&Path>, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let path = path.map(Path::to_owned);
+    thread::Builder::new()
+        .name("heddle-netns".into())
+        .spawn(move || {
+            if let Some(path) = path {
+                enter(&path)?;
+            }
+            work()
+        })
+        .context(|| "start a thread".into())?
+        .join()
+        .map_err(|_| Error::new(libc::EIO, "work in a network namespace", "the thread panicked"))?
+}
+
+/// Moves the calling thread into the namespace at `path`; only for threads that this crate started.
+pub(crate) fn enter(path: &Path) -> Result<()> {
+    let operation = || format!("enter network namespace {}", path.display());
+    let file = File::open(path).context(operation)?;
+    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).context(operation)
+}
+
+/// Path of the namespace called `name`.
+pub fn path_of(name: &str) -> Result<PathBuf> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) || name.len() > 255 {
+        return Err(Error::invalid(format!("name a network namespace '{name}'"), "not a file name"));
+    }
+    Ok(Path::new(DIRECTORY).join(name))
+}
+
+/// Makes a namespace and keeps it under [`DIRECTORY`]; returns its path.
+pub fn create(name: &str) -> Result<PathBuf> {
+    let operation = || format!("create network namespace '{name}'");
+    let path = path_of(name)?;
+    prepare_directory().context(operation)?;
+    File::options().write(true).create_new(true).open(&path).context(operation)?;
+    let target = path.clone();
+    let name_of_thread = name.to_owned();
+    let made = within(None, move || {
+        let operation = || format!("create network namespace '{name_of_thread}'");
+        // SAFETY: only the network namespace of this fresh thread changes; descriptors and memory stay shared.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.context(operation)?;
+        mount_bind(format!("/proc/self/task/{}/ns/net", gettid().as_raw_nonzero()), &target).context(operation)
+    });
+    if let Err(error) = made {
+        let _ = fs::remove_file(&path);
+        return Err(error);
+    }
+    Ok(path)
+}
+
+/// Takes the name away; the namespace itself ends with its last process, socket or descriptor.
+pub fn delete(name: &str) -> Result<()> {
+    let operation = || format!("delete network namespace '{name}'");
+    let path = path_of(name)?;
+    match unmount(&path, UnmountFlags::DETACH) {
+        // A file without a mount is what a creation that was killed leaves behind.
+        Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+        Err(errno) => return Err(Error::from_io(errno.into(), operation())),
+    }
+    fs::remove_file(&path).context(operation)
+}
+
+/// Names under [`DIRECTORY`], sorted.
+pub fn list() -> Result<Vec<String>> {
+    let entries = match fs::read_dir(DIRECTORY) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::from_io(error, format!("list {DIRECTORY}"))),
+    };
+    let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+pub fn exists(name: &str) -> Result<bool> {
+    Ok(path_of(name)?.exists())
+}
+
+/// Inode of the namespace at `path` (of the calling thread when there is none): two paths are one namespace when it is equal.
+pub fn identity(path: Option<&Path>) -> Result<u64> {
+    let path = path.unwrap_or(Path::new("/proc/thread-self/ns/net"));
+    Ok(rustix::fs::stat(path).context(|| format!("look at network namespace {}", path.display()))?.st_ino)
+}
+
+/// The directory as a shared mount point, so that other mount namespaces see what is made and deleted (as `ip netns` does).
+fn prepare_directory() -> io::Result<()> {
+    fs::create_dir_all(DIRECTORY)?;
+    let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+    if mount_change(DIRECTORY, shared).is_err() {
+        rustix::mount::mount_bind_recursive(DIRECTORY, DIRECTORY)?;
+        mount_change(DIRECTORY, shared)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_of;
+
+    #[test]
+    fn refuses_names_that_leave_the_directory() {
+        for name in ["", ".", "..", "a/b", "a\0b"] {
+            assert_eq!(path_of(name).unwrap_err().code(), "EINVAL");
+        }
+        assert_eq!(path_of("red").unwrap().to_str(), Some("/run/netns/red"));
+    }
+}

@@ -1,0 +1,145 @@
+//! UDP and raw IP sockets.
+
+use std::net::SocketAddr;
+
+use heddle_linux_core::{
+    Result as CoreResult,
+    datagram::{DatagramOptions, DatagramSocket, PathMtu},
+};
+use napi::{
+    Result,
+    bindgen_prelude::{AsyncTask, Uint8ArraySlice, Uint32ArraySlice},
+};
+use napi_derive::napi;
+
+use crate::{
+    error::{closed, to_js},
+    job::{Job, job},
+    memory::borrow,
+    namespace::path,
+    netlink::parse_address,
+};
+
+#[napi(object)]
+pub struct NativeEnd {
+    pub address: String,
+    pub port: u16,
+}
+
+#[napi(object)]
+pub struct NativeDatagramOptions {
+    pub namespace: Option<String>,
+    pub family: u8,
+    pub protocol: Option<u8>,
+    pub bind: Option<NativeEnd>,
+    pub connect: Option<NativeEnd>,
+    pub link: Option<String>,
+    pub reuse_address: Option<bool>,
+    pub reuse_port: Option<bool>,
+    pub gro: Option<bool>,
+    pub gso: Option<bool>,
+    pub zero_checksum_tx: Option<bool>,
+    pub zero_checksum_rx: Option<bool>,
+    /// `system`, `fragment`, `discover` or `probe`.
+    pub path_mtu: Option<String>,
+    pub tos: Option<u8>,
+    pub ttl: Option<u8>,
+    pub receive_buffer: Option<u32>,
+    pub send_buffer: Option<u32>,
+    pub receive_local: Option<bool>,
+    pub receive_tos: Option<bool>,
+    pub receive_ttl: Option<bool>,
+    pub keep_header: Option<bool>,
+}
+
+fn end(end: Option<NativeEnd>) -> CoreResult<Option<SocketAddr>> {
+    end.map(|end| Ok(SocketAddr::new(parse_address(&end.address, "open a socket")?, end.port))).transpose()
+}
+
+fn convert(options: NativeDatagramOptions) -> CoreResult<DatagramOptions> {
+    let yes = |flag: Option<bool>| flag.unwrap_or(false);
+    Ok(DatagramOptions {
+        bind: end(options.bind)?,
+        v6: options.family == 6,
+        protocol: options.protocol,
+        connect: end(options.connect)?,
+        reuse_address: yes(options.reuse_address),
+        reuse_port: yes(options.reuse_port),
+        gro: yes(options.gro),
+        gso: yes(options.gso),
+        zero_checksum_tx: yes(options.zero_checksum_tx),
+        zero_checksum_rx: yes(options.zero_checksum_rx),
+        path_mtu: match options.path_mtu.as_deref() {
+            Some("fragment") => PathMtu::Fragment,
+            Some("discover") => PathMtu::Discover,
+            Some("probe") => PathMtu::Probe,
+            _ => PathMtu::System,
+        },
+        tos: options.tos,
+        ttl: options.ttl,
+        receive_buffer: options.receive_buffer,
+        send_buffer: options.send_buffer,
+        receive_local: yes(options.receive_local),
+        receive_tos: yes(options.receive_tos),
+        receive_ttl: yes(options.receive_ttl),
+        keep_header: yes(options.keep_header),
+        link: options.link,
+    })
+}
+
+/// A UDP or raw socket.
+#[napi]
+pub struct NativeDatagram {
+    socket: Option<DatagramSocket>,
+}
+
+#[napi(ts_return_type = "Promise<NativeDatagram>")]
+pub fn datagram_open(options: NativeDatagramOptions) -> AsyncTask<Job<NativeDatagram>> {
+    job(move || {
+        let namespace = path(options.namespace.clone());
+        DatagramSocket::open(namespace.as_deref(), convert(options)?).map(|socket| NativeDatagram { socket: Some(socket) })
+    })
+}
+
+#[napi]
+impl NativeDatagram {
+    fn get(&self) -> Result<&DatagramSocket> {
+        self.socket.as_ref().ok_or_else(|| closed("socket"))
+    }
+
+    #[napi(getter, catch_unwind)]
+    pub fn fd(&self) -> Result<i32> {
+        Ok(self.get()?.fd())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn local(&self) -> Result<NativeEnd> {
+        let (address, port) = self.get()?.local().map_err(to_js)?;
+        Ok(NativeEnd { address: address.to_string(), port })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn receive_batch(
+        &mut self,
+        mut buffer: Uint8ArraySlice,
+        slot: u32,
+        headroom: u32,
+        mut descriptors: Uint32ArraySlice,
+    ) -> Result<u32> {
+        let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
+        let socket = self.socket.as_mut().ok_or_else(|| closed("socket"))?;
+        socket.receive(buffer, slot as usize, headroom as usize, descriptors).map(|count| count as u32).map_err(to_js)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn send_batch(&mut self, mut buffer: Uint8ArraySlice, mut descriptors: Uint32ArraySlice, count: u32) -> Result<u32> {
+        let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
+        let socket = self.socket.as_mut().ok_or_else(|| closed("socket"))?;
+        socket.send(buffer, descriptors, count as usize).map(|count| count as u32).map_err(to_js)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn close(&mut self) {
+        self.socket = None;
+    }
+}

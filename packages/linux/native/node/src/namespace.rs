@@ -1,0 +1,52 @@
+//! Network namespaces.
+
+use std::path::{Path, PathBuf};
+
+use heddle_linux_core::netns;
+use napi::{Result, bindgen_prelude::AsyncTask};
+use napi_derive::napi;
+
+use crate::{
+    error::to_js,
+    job::{Job, job},
+};
+
+pub fn path(namespace: Option<String>) -> Option<PathBuf> {
+    namespace.map(PathBuf::from)
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Makes a named namespace; its path.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn namespace_create(name: String) -> AsyncTask<Job<String>> {
+    job(move || netns::create(&name).map(|path| text(&path)))
+}
+
+#[napi(ts_return_type = "Promise<void>")]
+pub fn namespace_delete(name: String) -> AsyncTask<Job<()>> {
+    job(move || netns::delete(&name))
+}
+
+#[napi(catch_unwind)]
+pub fn namespace_list() -> Result<Vec<String>> {
+    netns::list().map_err(to_js)
+}
+
+#[napi(catch_unwind)]
+pub fn namespace_path(name: String) -> Result<String> {
+    netns::path_of(&name).map(|path| text(&path)).map_err(to_js)
+}
+
+#[napi(catch_unwind)]
+pub fn namespace_exists(name: String) -> Result<bool> {
+    netns::exists(&name).map_err(to_js)
+}
+
+/// Inode of the namespace at a path, or of the calling thread's.
+#[napi(catch_unwind)]
+pub fn namespace_identity(path: Option<String>) -> Result<f64> {
+    netns::identity(path.as_deref().map(Path::new)).map(|inode| inode as f64).map_err(to_js)
+}
