@@ -58,6 +58,7 @@ export type {
   ExtendedNextHopEntry,
   GracefulRestartCapability,
   LlgrEntry,
+  OutboundRouteFilteringEntry,
 } from './capability/capability.js'
 export type { NegotiatedSession } from './capability/negotiated-session.js'
 export type {

@@ -13,6 +13,7 @@ export function aggregatorFields(asn4: (context: AttributeContext) => boolean): 
       const whole = asn4(context)
       requireLength(input, whole ? 8 : 6, this.rfc)
       const as = whole ? input.u32() : input.u16()
+      if (as === 0) input.fail('bgp.attribute.aggregator.as-zero', 'RFC 7607 §2')
       return { as, address: IpAddress.v4(input.u32()) }
     },
     encode({ as, address }, out, context) {

@@ -36,8 +36,8 @@ export function encodeAttributes(attributes: PathAttributes, out: ByteWriter, op
   const unknown = [...(attributes.unknown ?? [])].sort((a, b) => a.type - b.type)
   let next = 0
   const writeUnknownBelow = (type: number): void => {
-    for (; next < unknown.length && unknown[next]!.type < type; next++) {
-      const { flags, type, value } = unknown[next]!
+    for (; next < unknown.length && unknown[next].type < type; next++) {
+      const { flags, type, value } = unknown[next]
       writeAttribute(out, flags, type, value)
     }
   }

@@ -17,8 +17,20 @@ export type Capability =
   | { readonly kind: 'fqdn'; readonly hostname: string; readonly domain: string }
   | { readonly kind: 'role'; readonly role: BgpRole }
   | { readonly kind: 'software-version'; readonly version: string }
+  | { readonly kind: 'outbound-route-filtering'; readonly entries: readonly OutboundRouteFilteringEntry[] }
   /** Kept octet for octet; also a known capability whose content is malformed. */
   | { readonly kind: 'unknown'; readonly code: number; readonly value: Uint8Array }
+
+/** Filters that the sender of the capability can exchange for `family` (RFC 5291 §5). */
+export interface OutboundRouteFilteringEntry {
+  readonly family: Family
+  readonly filters: readonly {
+    /** ORF type: 64 address prefix. */
+    readonly type: number
+    /** 1 receive, 2 send, 3 both. */
+    readonly sendReceive: number
+  }[]
+}
 
 /** NLRI of `family` may have a next hop of `nextHopAfi` (RFC 8950 §4). */
 export interface ExtendedNextHopEntry {

@@ -11,6 +11,7 @@ import { fqdnCapability } from './fqdn.js'
 import { gracefulRestartCapability } from './graceful-restart.js'
 import { longLivedGracefulRestartCapability } from './long-lived-graceful-restart.js'
 import { multiprotocolCapability } from './multiprotocol.js'
+import { outboundRouteFilteringCapability } from './outbound-route-filtering.js'
 import { roleCapability } from './role.js'
 import { softwareVersionCapability } from './software-version.js'
 
@@ -18,6 +19,7 @@ import { softwareVersionCapability } from './software-version.js'
 export const CAPABILITY_CODECS: readonly CapabilityCodec[] = Object.freeze<CapabilityCodec[]>([
   multiprotocolCapability,
   routeRefreshCapability,
+  outboundRouteFilteringCapability,
   extendedNextHopCapability,
   extendedMessageCapability,
   roleCapability,

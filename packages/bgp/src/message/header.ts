@@ -39,8 +39,8 @@ const MIN_SIZE: ReadonlyMap<number, number> = new Map([
 export function readHeader(bytes: Uint8Array, options: DecodeOptions = {}): HeaderResult | undefined {
   if (bytes.length < HEADER_SIZE) return undefined
   for (let at = 0; at < MARKER_SIZE; at++) if (bytes[at] !== 0xff) return failure('bgp.header.marker', at, HEADER_ERROR.notSynchronized)
-  const length = (bytes[16]! << 8) | bytes[17]!
-  const type = bytes[18]!
+  const length = (bytes[16] << 8) | bytes[17]
+  const type = bytes[18]
   const smallest = MIN_SIZE.get(type)
   if (smallest === undefined) return failure('bgp.header.type', 18, HEADER_ERROR.badType, bytes.slice(18, 19))
   const short = type === MESSAGE_TYPE.open || type === MESSAGE_TYPE.keepalive

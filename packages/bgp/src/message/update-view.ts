@@ -101,8 +101,11 @@ function walk(bytes: Uint8Array, options: DecodeOptions): UpdateView {
     if (span.type === ATTRIBUTE.mpReachNlri || span.type === ATTRIBUTE.mpUnreachNlri) {
       const value = valueReader(bytes, span, list.path)
       if (repeated) value.fail('bgp.attribute.repeated', 'RFC 7606 §3 (g)')
-      if (span.type === ATTRIBUTE.mpReachNlri) reach.push(reachSpan(value, options))
-      else unreach.push(unreachSpan(value, options))
+      if (span.type === ATTRIBUTE.mpReachNlri) {
+        const announced = reachSpan(value, options)
+        reach.push(announced)
+        if (announced.length === 0) errors.push(emptyReach(value))
+      } else unreach.push(unreachSpan(value, options))
       const conflict = flagsConflictOfMp(span, list.path)
       if (conflict !== undefined) errors.push(conflict)
     } else if (repeated) errors.push(repetition(span, list.path))
@@ -116,11 +119,11 @@ function walk(bytes: Uint8Array, options: DecodeOptions): UpdateView {
 function nextAttribute(list: ByteReader): AttributeSpan | undefined {
   const start = list.offset
   const { bytes, position, remaining } = list
-  const flags = bytes[position]!
+  const flags = bytes[position]
   const head = (flags & ATTRIBUTE_FLAG.extendedLength) === 0 ? 3 : 4
   if (remaining < head) return undefined
-  const type = bytes[position + 1]!
-  const length = head === 3 ? bytes[position + 2]! : (bytes[position + 2]! << 8) | bytes[position + 3]!
+  const type = bytes[position + 1]
+  const length = head === 3 ? bytes[position + 2] : (bytes[position + 2] << 8) | bytes[position + 3]
   if (remaining < head + length) return undefined
   list.skip(head + length)
   return { type, flags, start, offset: start + head, length }
@@ -166,6 +169,11 @@ function overrun(list: ByteReader): BgpError {
 
 function repetition({ type, start }: AttributeSpan, path: string): BgpError {
   return { code: 'bgp.attribute.repeated', offset: start, path: `${path}/${type}`, rfc: 'RFC 7606 §3 (g)', handling: 'attribute-discard' }
+}
+
+/** It announces nothing, which is odd but harms no one (RFC 4760 §3 has "one or more"). */
+function emptyReach({ offset, path }: ByteReader): BgpError {
+  return { code: 'bgp.mp-reach.empty', offset, path, rfc: 'RFC 4760 §3', handling: 'ignore' }
 }
 
 /** Both are optional and non-transitive (RFC 4760 §3, §4). */

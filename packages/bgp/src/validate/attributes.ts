@@ -80,7 +80,7 @@ function decodeOne(
 
 /** NEXT_HOP beside nothing but MP_REACH_NLRI means nothing, whatever it says (RFC 4760 §3). */
 function handlingOf(error: WireError, rule: AttributeRule, view: UpdateView): ErrorHandling {
-  const idle = error.code === 'bgp.attribute.next-hop' && view.reach.every(({ multiprotocol }) => multiprotocol)
+  const idle = error.code === 'bgp.attribute.next-hop' && view.reach.length > 0 && view.reach.every(({ multiprotocol }) => multiprotocol)
   return idle ? 'attribute-discard' : rule.malformed
 }
 
