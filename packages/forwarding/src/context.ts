@@ -14,6 +14,7 @@ export interface Context {
   readonly encapsulations: ReadonlySet<Encapsulation>
   /** Largest packet that the underlay takes, outer headers included. */
   underlayMtu: number
+  readonly hasDevice: (port: number) => boolean
   trace: Trace | undefined
 }
 

@@ -32,7 +32,7 @@ export function tunnelOverhead(tunnel: Tunnel): number {
       return outer + GRE_HEADER + labels
     case 'mpls':
       return labels
-    case 'vxlan':
+    default:
       return outer + UDP_HEADER + VXLAN_AND_ETHERNET
   }
 }

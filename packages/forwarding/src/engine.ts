@@ -15,6 +15,7 @@ import { egress } from './egress.js'
 import { HEADROOM, HeaderValues, type OuterHeaders } from './encapsulate.js'
 import type { Explanation, PacketInput } from './explain.js'
 import { ingress } from './ingress.js'
+import { OuterHeader, parseOuter } from './outer.js'
 import { DELIVER, DROP, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
 import { Packet } from './packet.js'
 import { Tables, type Port } from './tables.js'
@@ -28,6 +29,8 @@ export interface ForwardingOptions {
   readonly outer?: OuterHeaders
   /** Largest packet that the underlay takes, outer headers included; 1,500 by default. May be changed later. */
   readonly underlayMtu?: number
+  /** Whether a port has a device that takes packets; every port has one when left out. */
+  readonly hasDevice?: (port: number) => boolean
 }
 
 /**
@@ -37,6 +40,7 @@ export interface ForwardingOptions {
 export class ForwardingEngine {
   readonly #tables = new Tables()
   readonly #counters = new Counters()
+  readonly #outer = new OuterHeader()
   readonly #context: Context
 
   constructor(options: ForwardingOptions) {
@@ -47,6 +51,7 @@ export class ForwardingEngine {
       outer: options.outer ?? 'socket',
       encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
       underlayMtu: options.underlayMtu ?? 1500,
+      hasDevice: options.hasDevice ?? (() => true),
       trace: undefined,
     }
   }
@@ -124,6 +129,20 @@ export class ForwardingEngine {
     out.port = -1
     this.#context.packet.at(bytes, offset, length, segment)
     ingress(this.#context, encapsulation, source, out)
+    return this.#count(undefined, out)
+  }
+
+  /**
+   * Decides about a whole packet from the underlay: outer IP header and all. For an adapter that gets no help from a socket.
+   *
+   * @param offset of the outer IP header
+   */
+  fromWire(bytes: Uint8Array, offset: number, length: number, out: PacketOut): Verdict {
+    const { packet } = this.#context
+    out.port = -1
+    packet.at(bytes, offset, length, length)
+    if (parseOuter(packet, this.#outer)) ingress(this.#context, this.#outer.encapsulation, this.#outer, out)
+    else drop(out, REASON['outer-malformed'])
     return this.#count(undefined, out)
   }
 

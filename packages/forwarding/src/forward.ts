@@ -66,6 +66,10 @@ export function deliver(context: Context, port: Port | undefined, out: PacketOut
     return drop(out, REASON['no-next-hop'])
   }
   const { object } = port
+  if (!context.hasDevice(object.id)) {
+    trace?.step('deliver', `${portText(port)} has no device`)
+    return drop(out, REASON['port-down'])
+  }
   if (!(packet.family === 4 ? port.v4 : port.v6)) {
     trace?.step('deliver', `${portText(port)} does not carry IPv${packet.family}`)
     return drop(out, REASON['family-unsupported'])

@@ -1,6 +1,6 @@
-export { PortCounters } from './counters.js'
-export { HEADROOM, MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
+export { HEADROOM, MAX_LABEL_STACK_DEPTH, type OuterHeaders } from './encapsulate.js'
 export { ForwardingEngine, type ForwardingOptions } from './engine.js'
 export type { Explanation, PacketInput } from './explain.js'
+export { MPLS_UDP_LEGACY_PORT, MPLS_UDP_PORT, VXLAN_PORT } from './outer.js'
 export { DELIVER, DROP, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
 export { EGRESS_STEPS, INGRESS_STEPS, type Step, type StepName } from './trace.js'

@@ -33,6 +33,12 @@ export class Packet {
     this.segment = segment
   }
 
+  /** Takes the packet to end `octets` behind its start. */
+  cut(octets: number): void {
+    if (this.segment === this.length) this.segment = octets
+    this.length = octets
+  }
+
   /** Passes over `octets` of a header before the IP packet. */
   advance(octets: number): void {
     this.offset += octets

@@ -38,7 +38,7 @@ export function actionText(action: NextHopAction): string {
       return `look up in VRF ${action.vrf}`
     case 'local':
       return 'the host itself'
-    case 'discard':
+    default:
       return `discard${action.reason === undefined ? '' : ` as ${action.reason}`}`
   }
 }
