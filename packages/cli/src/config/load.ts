@@ -3,7 +3,7 @@ import { checkNode, checkSpeaker } from './check.js'
 import { ConfigError } from './config-error.js'
 import type { NodeDocument, SpeakerDocument } from './document.js'
 import { parseFile, type ParsedFile } from './parse.js'
-import { nodeSchema, speakerSchema } from './schema.js'
+import { nodeSchema, speakerSchema } from '../schema/config-schema.js'
 import { validateFile } from './validate.js'
 
 /**

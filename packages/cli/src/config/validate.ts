@@ -3,7 +3,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import { ConfigError, type ConfigProblem } from './config-error.js'
 import { didYouMean } from './did-you-mean.js'
 import { type ConfigPath, type ParsedFile } from './parse.js'
-import type { JsonSchema } from './schema.js'
+import type { JsonSchema } from '../schema/json-schema.js'
 
 const validators = new WeakMap<JsonSchema, ValidateFunction>()
 

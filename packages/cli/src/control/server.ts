@@ -1,6 +1,6 @@
-import { chmod, mkdir, unlink } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rename, rm, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { linesOf } from './lines.js'
 import { asRequest, ControlError, MAX_LINE, type ControlHandler, type ControlResponse } from './protocol.js'
 
@@ -21,26 +21,17 @@ export interface ControlServer {
  * @throws ControlError `control.in-use`, `control.permission`, `control.unreachable`
  */
 export async function serveControl(path: string, handle: ControlHandler): Promise<ControlServer> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 }).catch((error: unknown) => {
-    throw asControlError(path, error)
-  })
   if (await isAnswered(path)) throw new ControlError('control.in-use', `another node serves ${path}`)
-  await unlink(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw asControlError(path, error)
-  })
   const open = new Set<Socket>()
   const server = createServer((socket) => {
     open.add(socket)
     socket.on('close', () => open.delete(socket))
     void converse(socket, handle)
   })
-  const umask = process.umask(0o177)
-  try {
-    await listening(server, path)
-  } finally {
-    process.umask(umask)
-  }
-  await chmod(path, 0o600)
+  const inode = await appear(server, path).catch((error: unknown) => {
+    server.close()
+    throw asControlError(path, error)
+  })
   let closing: Promise<void> | undefined
   return {
     path,
@@ -48,10 +39,41 @@ export async function serveControl(path: string, handle: ControlHandler): Promis
       closing ??= new Promise<void>((resolve) => {
         server.close(() => resolve())
         for (const socket of open) socket.destroySoon()
+      }).then(async () => {
+        if ((await inodeOf(path)) === inode) await unlink(path)
       })
       await closing
     },
   }
+}
+
+/**
+ * Listens in a folder that is ours alone, and moves the socket to `path` once its mode is right: nobody can connect in between, and what was left
+ * there is replaced at once.
+ */
+async function appear(server: Server, path: string): Promise<number | undefined> {
+  const folder = dirname(path)
+  await mkdir(folder, { recursive: true, mode: 0o755 })
+  const workshop = await mkdtemp(join(folder, '.'))
+  try {
+    const made = join(workshop, 's')
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(made, resolve)
+    })
+    await chmod(made, 0o600)
+    await rename(made, path)
+    return await inodeOf(path)
+  } finally {
+    await rm(workshop, { recursive: true, force: true })
+  }
+}
+
+async function inodeOf(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    ({ ino }) => ino,
+    () => undefined,
+  )
 }
 
 /** Reads requests and writes responses until the client is gone. */
@@ -115,18 +137,10 @@ async function isAnswered(path: string): Promise<boolean> {
   })
 }
 
-async function listening(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(asControlError(path, error)))
-    server.listen(path, resolve)
-  })
-}
-
 function asControlError(path: string, cause: unknown): ControlError {
   const { code, message } = cause as NodeJS.ErrnoException
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new ControlError('control.permission', `no permission to make the control socket ${path}; name another one with the key "socket"`, { cause })
   }
-  if (code === 'EADDRINUSE') return new ControlError('control.in-use', `another node serves ${path}`, { cause })
   return new ControlError('control.unreachable', `the control socket ${path} cannot be made: ${message}`, { cause })
 }

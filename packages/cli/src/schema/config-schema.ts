@@ -1,9 +1,5 @@
 import { FAMILIES } from '@heddle/bgp'
-
-/** A JSON schema (draft 2020-12) as a value. */
-export type JsonSchema = { readonly [key: string]: unknown }
-
-const DRAFT = 'https://json-schema.org/draft/2020-12/schema'
+import { closed, document, type JsonSchema } from './json-schema.js'
 
 /** Name of a node, VRF or the like: usable as a file name. */
 export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'
@@ -67,7 +63,7 @@ const bgp = closed(
   ['as'],
 )
 
-const socket: JsonSchema = { type: 'string', pattern: PATH_PATTERN, maxLength: 107, description: 'an absolute path of at most 107 octets' }
+const socket: JsonSchema = { type: 'string', pattern: PATH_PATTERN, maxLength: 96, description: 'an absolute path of at most 96 characters' }
 
 const speakerKeys = { node: closed({ name, address }, ['name', 'address']), socket, bgp }
 
@@ -100,15 +96,7 @@ const nodeKeys = {
 }
 
 /** What `heddle node --config` reads. */
-export const nodeSchema: JsonSchema = document('node', 'Configuration of heddle node', nodeKeys)
+export const nodeSchema: JsonSchema = document('node', 'Configuration of heddle node', closed(nodeKeys, ['node', 'bgp']))
 
 /** What `heddle speaker --config` reads. */
-export const speakerSchema: JsonSchema = document('speaker', 'Configuration of heddle speaker', speakerKeys)
-
-function closed(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[]): JsonSchema {
-  return { type: 'object', properties, required, additionalProperties: false }
-}
-
-function document(id: string, title: string, properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
-  return { $schema: DRAFT, $id: `${id}.schema.json`, title, ...closed(properties, ['node', 'bgp']) }
-}
+export const speakerSchema: JsonSchema = document('speaker', 'Configuration of heddle speaker', closed(speakerKeys, ['node', 'bgp']))

@@ -1,0 +1,131 @@
+/*
+ * What an agent shows of itself, as plain data: what `heddle show --json` prints and a library's consumer reads. Addresses, prefixes, route
+ * distinguishers and targets are texts; what is not there is null.
+ */
+
+/** A BGP session. */
+export interface NeighborRow {
+  readonly address: string
+  readonly as: number
+  /** State of the session's state machine (RFC 4271 §8.2.2): `idle`, `connect`, `active`, `open-sent`, `open-confirm`, `established`. */
+  readonly state: string
+  /** The peer's BGP identifier, once it has told it. */
+  readonly routerId: string | null
+  /** Families that both sides speak while the session is established, else those of the configuration. */
+  readonly families: readonly string[]
+  /** Seconds, as negotiated or configured. */
+  readonly holdTime: number
+  /** Seconds since the session was established; null while it is not. */
+  readonly uptime: number | null
+  /** Routes held from this peer. */
+  readonly received: number
+  /** Those among them that are kept over a restart of the peer. */
+  readonly stale: number
+  /** Whether both sides keep routes over a restart (RFC 4724). */
+  readonly gracefulRestart: boolean
+  /** Why the last session or attempt ended. */
+  readonly lastError: string | null
+}
+
+/** A routing instance. */
+export interface VrfRow {
+  readonly name: string
+  readonly rd: string
+  readonly import: readonly string[]
+  readonly export: readonly string[]
+  readonly endpoints: number
+  readonly routes: number
+}
+
+/** A route of a VRF, own ones and those that are not used included. */
+export interface RouteRow {
+  readonly vrf: string
+  readonly prefix: string
+  readonly rd: string
+  readonly routeTargets: readonly string[]
+  readonly label: number | null
+  /** The tunnel's far end; null for an endpoint of this node. */
+  readonly nextHop: string | null
+  /** Null for an endpoint of this node. */
+  readonly encapsulation: string | null
+  /** The BGP peer it came from, or `local`. */
+  readonly peer: string
+  /** Whether packets would take it, alone or with others of equal cost. */
+  readonly best: boolean
+  /** Whether the dataplane has it. */
+  readonly installed: boolean
+  /** Kept over a restart of its peer. */
+  readonly stale: boolean
+}
+
+/** An entry of the incoming label map. */
+export interface LabelRow {
+  readonly label: number
+  /** `pop-forward` to an endpoint, `pop-lookup` in a VRF, `swap`. */
+  readonly action: string
+  readonly vrf: string | null
+  /** `IFNAME in NETNS`. */
+  readonly endpoint: string | null
+  /** Tunnel sources it is accepted from. */
+  readonly sources: readonly string[]
+}
+
+/** A tunnel that next hops use. */
+export interface TunnelRow {
+  readonly local: string
+  readonly remote: string
+  readonly encapsulation: string
+  /** Next hops (labels) in it. */
+  readonly nextHops: number
+  /** Routes that lead through it. */
+  readonly routes: number
+}
+
+/** Packets dropped for one reason. */
+export interface DropRow {
+  readonly reason: string
+  readonly packets: number
+}
+
+/** An endpoint of this node. */
+export interface EndpointRow {
+  readonly vrf: string
+  readonly netns: string
+  readonly ifname: string
+  readonly addresses: readonly string[]
+  readonly label: number
+  readonly mtu: number
+  readonly state: 'pending' | 'attached' | 'failed'
+  readonly error: string | null
+}
+
+/** What the dataplane is and holds. */
+export interface DataplaneRow {
+  readonly kind: string
+  readonly encapsulations: readonly string[]
+  /** Generation of the last transaction that was applied. */
+  readonly generation: number
+  readonly vrfs: number
+  readonly ports: number
+  readonly nextHops: number
+  readonly groups: number
+  readonly labels: number
+  readonly routes: number
+  readonly devices: number
+  /** Objects that could not be programmed and are being retried. */
+  readonly failures: readonly string[]
+}
+
+/** What can be shown, and the rows of each. */
+export interface Views {
+  readonly neighbors: readonly NeighborRow[]
+  readonly vrfs: readonly VrfRow[]
+  readonly routes: readonly RouteRow[]
+  readonly labels: readonly LabelRow[]
+  readonly tunnels: readonly TunnelRow[]
+  readonly drops: readonly DropRow[]
+  readonly endpoints: readonly EndpointRow[]
+  readonly dataplane: readonly DataplaneRow[]
+}
+
+export type ViewName = keyof Views

@@ -1,0 +1,28 @@
+import type { EndpointRow } from '@heddle/agent'
+import type { NodeChoice } from '../control/find-socket.js'
+import type { Output } from '../output/output.js'
+import { formatView } from '../output/views.js'
+import { ask } from './ask.js'
+
+export interface EndpointAddOptions extends NodeChoice {
+  readonly vrf: string
+  readonly netns: string
+  readonly ifname: string
+  readonly address: readonly string[]
+  readonly json?: boolean
+}
+
+export type EndpointDelOptions = NodeChoice & Pick<EndpointAddOptions, 'netns' | 'ifname'>
+
+/** `heddle endpoint add`: returns when the endpoint's device is there and its routes are programmed. */
+export async function endpointAdd(options: EndpointAddOptions, output: Output): Promise<void> {
+  const { vrf, netns, ifname, address: addresses } = options
+  const row = (await ask(options, 'endpoint.add', { vrf, netns, ifname, addresses })) as EndpointRow
+  output.write(options.json === true ? `${JSON.stringify(row, null, 2)}\n` : formatView('endpoints', [row], { colors: output.isTerminal }))
+}
+
+/** `heddle endpoint del`: returns when the device is gone. No error when it was not there. */
+export async function endpointDel(options: EndpointDelOptions): Promise<void> {
+  const { netns, ifname } = options
+  await ask(options, 'endpoint.del', { netns, ifname })
+}

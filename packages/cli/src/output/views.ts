@@ -1,0 +1,103 @@
+import type { ViewName, Views } from '@heddle/agent'
+import { formatTable, type Column, type TableOptions } from './table.js'
+
+type Columns = { readonly [Name in ViewName]: readonly Column<Views[Name][number]>[] }
+
+const list = (values: readonly string[]): string => (values.length === 0 ? '-' : values.join(' '))
+const or = (value: string | number | null): string => (value === null ? '-' : String(value))
+const yes = (value: boolean): string => (value ? 'yes' : 'no')
+
+const COLUMNS: Columns = {
+  neighbors: [
+    { title: 'NEIGHBOR', text: (row) => row.address },
+    { title: 'AS', text: (row) => String(row.as), align: 'right' },
+    { title: 'STATE', text: (row) => row.state },
+    { title: 'UP', text: (row) => (row.uptime === null ? '-' : duration(row.uptime)), align: 'right' },
+    { title: 'ROUTES', text: (row) => `${row.received}${row.stale > 0 ? ` (${row.stale} stale)` : ''}`, align: 'right' },
+    { title: 'HOLD', text: (row) => `${row.holdTime}s`, align: 'right' },
+    { title: 'GR', text: (row) => yes(row.gracefulRestart) },
+    { title: 'FAMILIES', text: (row) => list(row.families) },
+    { title: 'LAST ERROR', text: (row) => or(row.lastError) },
+  ],
+  vrfs: [
+    { title: 'VRF', text: (row) => row.name },
+    { title: 'RD', text: (row) => row.rd },
+    { title: 'IMPORT', text: (row) => list(row.import) },
+    { title: 'EXPORT', text: (row) => list(row.export) },
+    { title: 'ENDPOINTS', text: (row) => String(row.endpoints), align: 'right' },
+    { title: 'ROUTES', text: (row) => String(row.routes), align: 'right' },
+  ],
+  routes: [
+    { title: '', text: (row) => `${row.best ? '*' : ' '}${row.installed ? '>' : ' '}${row.stale ? 's' : ' '}` },
+    { title: 'VRF', text: (row) => row.vrf },
+    { title: 'PREFIX', text: (row) => row.prefix },
+    { title: 'RD', text: (row) => row.rd },
+    { title: 'TARGETS', text: (row) => list(row.routeTargets) },
+    { title: 'LABEL', text: (row) => or(row.label), align: 'right' },
+    { title: 'NEXT HOP', text: (row) => or(row.nextHop) },
+    { title: 'ENCAPSULATION', text: (row) => or(row.encapsulation) },
+    { title: 'PEER', text: (row) => row.peer },
+  ],
+  labels: [
+    { title: 'LABEL', text: (row) => String(row.label), align: 'right' },
+    { title: 'ACTION', text: (row) => row.action },
+    { title: 'VRF', text: (row) => or(row.vrf) },
+    { title: 'ENDPOINT', text: (row) => or(row.endpoint) },
+    { title: 'ACCEPTED FROM', text: (row) => list(row.sources) },
+  ],
+  tunnels: [
+    { title: 'LOCAL', text: (row) => row.local },
+    { title: 'REMOTE', text: (row) => row.remote },
+    { title: 'ENCAPSULATION', text: (row) => row.encapsulation },
+    { title: 'NEXT HOPS', text: (row) => String(row.nextHops), align: 'right' },
+    { title: 'ROUTES', text: (row) => String(row.routes), align: 'right' },
+  ],
+  drops: [
+    { title: 'REASON', text: (row) => row.reason },
+    { title: 'PACKETS', text: (row) => String(row.packets), align: 'right' },
+  ],
+  endpoints: [
+    { title: 'VRF', text: (row) => row.vrf },
+    { title: 'NAMESPACE', text: (row) => row.netns },
+    { title: 'DEVICE', text: (row) => row.ifname },
+    { title: 'ADDRESSES', text: (row) => list(row.addresses) },
+    { title: 'LABEL', text: (row) => String(row.label), align: 'right' },
+    { title: 'MTU', text: (row) => String(row.mtu), align: 'right' },
+    { title: 'STATE', text: (row) => (row.error === null ? row.state : `${row.state}: ${row.error}`) },
+  ],
+  dataplane: [
+    { title: 'KIND', text: (row) => row.kind },
+    { title: 'ENCAPSULATIONS', text: (row) => list(row.encapsulations) },
+    { title: 'GENERATION', text: (row) => String(row.generation), align: 'right' },
+    { title: 'VRFS', text: (row) => String(row.vrfs), align: 'right' },
+    { title: 'PORTS', text: (row) => String(row.ports), align: 'right' },
+    { title: 'NEXT HOPS', text: (row) => String(row.nextHops), align: 'right' },
+    { title: 'GROUPS', text: (row) => String(row.groups), align: 'right' },
+    { title: 'LABELS', text: (row) => String(row.labels), align: 'right' },
+    { title: 'ROUTES', text: (row) => String(row.routes), align: 'right' },
+    { title: 'DEVICES', text: (row) => String(row.devices), align: 'right' },
+    { title: 'FAILURES', text: (row) => list(row.failures) },
+  ],
+}
+
+/** What stands above the rows where they use signs. */
+const LEGEND: { readonly [Name in ViewName]?: string } = {
+  routes: '* best, > installed, s stale',
+}
+
+/** The rows of a view as a table for people. */
+export function formatView<Name extends ViewName>(name: Name, rows: Views[Name], options: TableOptions): string {
+  const columns = COLUMNS[name] as readonly Column<Views[Name][number]>[]
+  const legend = LEGEND[name]
+  return `${legend === undefined ? '' : `${legend}\n`}${formatTable(columns, rows as readonly Views[Name][number][], options)}`
+}
+
+/** `42s`, `3m07s`, `5h12m`, `2d03h`. */
+export function duration(seconds: number): string {
+  const whole = Math.floor(seconds)
+  const [days, hours, minutes, rest] = [Math.floor(whole / 86_400), Math.floor(whole / 3_600) % 24, Math.floor(whole / 60) % 60, whole % 60]
+  const two = (value: number): string => String(value).padStart(2, '0')
+  if (days > 0) return `${days}d${two(hours)}h`
+  if (hours > 0) return `${hours}h${two(minutes)}m`
+  return minutes > 0 ? `${minutes}m${two(rest)}s` : `${rest}s`
+}

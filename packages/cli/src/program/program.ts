@@ -1,0 +1,167 @@
+import type { ViewName } from '@heddle/agent'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { EXIT, exitCodeOf, type ExitCode } from '../exit-code.js'
+import { LOG_LEVELS } from '../node/log-level.js'
+import type { Output } from '../output/output.js'
+import { printable } from '../output/table.js'
+import { VIEW_NAMES } from '../output/view-names.js'
+
+/** What the executable gives the program. */
+export interface ProgramOptions {
+  readonly version: string
+  readonly output: Output
+  /** Standard input, for `decode`. */
+  readonly input: AsyncIterable<Uint8Array>
+  /** Aborted when the process shall end early: a broken pipe, for example. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Runs one command line, the words behind `heddle`.
+ *
+ * @returns the exit code; errors are printed, never thrown
+ */
+export async function run(words: readonly string[], options: ProgramOptions): Promise<ExitCode> {
+  const { output } = options
+  try {
+    await program(options).parseAsync(words, { from: 'user' })
+    return EXIT.done
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage // it has printed what there is to say
+    const message = error instanceof Error ? error.message : String(error)
+    for (const line of message.split('\n')) output.error(`heddle: ${printable(line)}\n`)
+    return exitCodeOf(error)
+  }
+}
+
+function program({ version, output, input, signal }: ProgramOptions): Command {
+  const heddle = new Command('heddle')
+    .description('MPLS/BGP layer-3 VPN overlays between clouds and data centres')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .option('--node <name>', 'the running node to ask; not needed where only one runs')
+    .option('--socket <path>', 'control socket of the running node to ask')
+    .showSuggestionAfterError(true)
+    .configureOutput({ writeOut: (text) => void output.write(text), writeErr: (text) => output.error(text.replace(/^error: /, 'heddle: ')) })
+    .exitOverride()
+    .addHelpText('after', EXAMPLES)
+  const choice = (): { node?: string; socket?: string } => heddle.opts()
+
+  for (const role of ['node', 'speaker'] as const) {
+    heddle
+      .command(role)
+      .description(role === 'node' ? 'run a node: BGP, virtual router and control socket' : 'run a BGP speaker, such as a route reflector')
+      .requiredOption('--config <file>', 'configuration (YAML)')
+      .addOption(new Option('--log-level <level>', 'what is logged to standard error').choices(LOG_LEVELS).default('info'))
+      .option('--check', 'only check the configuration')
+      .option('--json', 'print readiness and log lines as JSON')
+      .action(async (options: { config: string; logLevel: (typeof LOG_LEVELS)[number]; check?: boolean; json?: boolean }) => {
+        const { runRole } = await import('../command/run-role.js')
+        await runRole(role, options, output, version)
+      })
+  }
+
+  heddle
+    .command('show')
+    .description('show what a running node has')
+    .argument('<what>', VIEW_NAMES.join(', '), viewName)
+    .option('--json', 'print a JSON array')
+    .action(async (what: ViewName, options: { json?: boolean }) => {
+      const { show } = await import('../command/show.js')
+      await show(what, { ...choice(), ...options }, output)
+    })
+
+  const endpoint = heddle.command('endpoint').description('attach and detach network namespaces')
+  const device = (command: Command): Command =>
+    command
+      .requiredOption('--netns <path>', 'network namespace, as an absolute path')
+      .requiredOption('--ifname <name>', 'device name inside it')
+  device(endpoint.command('add').description('attach a namespace to a VRF').requiredOption('--vrf <name>', 'VRF'))
+    .requiredOption('--address <ip...>', 'IPv4 or IPv6 address; several may be given')
+    .option('--json', 'print JSON')
+    .action(async (options: { vrf: string; netns: string; ifname: string; address: string[]; json?: boolean }) => {
+      const { endpointAdd } = await import('../command/endpoint.js')
+      await endpointAdd({ ...choice(), ...options }, output)
+    })
+  device(endpoint.command('del').description('detach a namespace')).action(async (options: { netns: string; ifname: string }) => {
+    const { endpointDel } = await import('../command/endpoint.js')
+    await endpointDel({ ...choice(), ...options })
+  })
+
+  heddle
+    .command('explain')
+    .description('say what would happen to a packet, and why')
+    .option('--vrf <name>', 'VRF that the packet is in')
+    .option('--from <ip>', 'its source: an endpoint of this node')
+    .option('--to <ip>', 'its destination')
+    .addOption(new Option('--proto <name>', 'its protocol').choices(['icmp', 'tcp', 'udp']))
+    .option('--sport <port>', 'source port', portNumber)
+    .option('--dport <port>', 'destination port', portNumber)
+    .option('--ttl <hops>', 'time to live or hop limit', portNumber)
+    .option('--packet <hex>', 'an MPLS packet from the underlay instead, from its label stack on')
+    .option('--tunnel-source <ip>', 'outer source address of that packet')
+    .addOption(new Option('--encapsulation <name>', 'encapsulation of that packet').choices(['mpls-udp', 'mpls-gre', 'mpls', 'vxlan']))
+    .option('--json', 'print JSON')
+    .action(async (options: Record<string, string>) => {
+      const { explain } = await import('../command/explain.js')
+      await explain({ ...choice(), ...options }, output)
+    })
+
+  heddle
+    .command('decode')
+    .description('decode messages')
+    .argument('<protocol>', 'bgp: one message a line from standard input, as hex or JSON; prints one JSON a line', protocolName)
+    .action(async () => {
+      const { decodeStream } = await import('../decode/decode-stream.js')
+      await decodeStream(input, output, signal)
+    })
+
+  heddle
+    .command('reload')
+    .description('make a running node read its configuration again')
+    .action(async () => {
+      const { ask } = await import('../command/ask.js')
+      await ask(choice(), 'reload')
+    })
+
+  heddle
+    .command('stop')
+    .description('stop a running node')
+    .option('--restart', 'it comes back soon: peers keep its routes and forwarding goes on where graceful restart is on')
+    .action(async (options: { restart?: boolean }) => {
+      const { ask } = await import('../command/ask.js')
+      await ask(choice(), 'stop', { restart: options.restart ?? false })
+    })
+
+  return heddle
+}
+
+function viewName(text: string): ViewName {
+  const name = VIEW_NAMES.find((view) => view === text)
+  if (name === undefined) throw new InvalidArgumentError(`Allowed: ${VIEW_NAMES.join(', ')}.`)
+  return name
+}
+
+function protocolName(text: string): string {
+  if (text !== 'bgp') throw new InvalidArgumentError('Allowed: bgp.')
+  return text
+}
+
+function portNumber(text: string): number {
+  const value = Number(text)
+  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError('Allowed: 0–65535.')
+  return value
+}
+
+const EXAMPLES = `
+Examples:
+  heddle node --config node.yaml                   run a node
+  heddle speaker --config speaker.yaml             run a route reflector
+  heddle show routes --json                        what is in the VRFs
+  heddle endpoint add --vrf red --netns /run/netns/pod --ifname eth0 --address 10.1.0.1
+  heddle explain --vrf red --from 10.1.0.1 --to 10.1.0.2 --proto tcp --dport 80
+  heddle decode bgp < messages.hex                 one JSON a line
+
+Exit codes: 0 done, 1 refused, 2 usage, 3 node unreachable.
+`
+

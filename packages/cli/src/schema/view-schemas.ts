@@ -1,0 +1,93 @@
+import type { ViewName, Views } from '@heddle/agent'
+import { arrayOf, closed, count, document, flag, nullable, text, texts, type JsonSchema } from './json-schema.js'
+
+/** A schema for each key of a row, so that none can be forgotten. */
+type RowSchema<Row> = { readonly [Key in keyof Row]: JsonSchema }
+
+const neighbor: RowSchema<Views['neighbors'][number]> = {
+  address: text,
+  as: count,
+  state: { type: 'string', enum: ['idle', 'connect', 'active', 'open-sent', 'open-confirm', 'established'] },
+  routerId: nullable(text),
+  families: texts,
+  holdTime: count,
+  uptime: nullable({ type: 'number', minimum: 0 }),
+  received: count,
+  stale: count,
+  gracefulRestart: flag,
+  lastError: nullable(text),
+}
+
+const vrf: RowSchema<Views['vrfs'][number]> = { name: text, rd: text, import: texts, export: texts, endpoints: count, routes: count }
+
+const route: RowSchema<Views['routes'][number]> = {
+  vrf: text,
+  prefix: text,
+  rd: text,
+  routeTargets: texts,
+  label: nullable(count),
+  nextHop: nullable(text),
+  encapsulation: nullable(text),
+  peer: text,
+  best: flag,
+  installed: flag,
+  stale: flag,
+}
+
+const label: RowSchema<Views['labels'][number]> = { label: count, action: text, vrf: nullable(text), endpoint: nullable(text), sources: texts }
+
+const tunnel: RowSchema<Views['tunnels'][number]> = { local: text, remote: text, encapsulation: text, nextHops: count, routes: count }
+
+const drop: RowSchema<Views['drops'][number]> = { reason: text, packets: count }
+
+const endpoint: RowSchema<Views['endpoints'][number]> = {
+  vrf: text,
+  netns: text,
+  ifname: text,
+  addresses: texts,
+  label: count,
+  mtu: count,
+  state: { type: 'string', enum: ['pending', 'attached', 'failed'] },
+  error: nullable(text),
+}
+
+const dataplane: RowSchema<Views['dataplane'][number]> = {
+  kind: text,
+  encapsulations: texts,
+  generation: count,
+  vrfs: count,
+  ports: count,
+  nextHops: count,
+  groups: count,
+  labels: count,
+  routes: count,
+  devices: count,
+  failures: texts,
+}
+
+/** What `heddle show NAME --json` prints. */
+export const viewSchemas: Readonly<Record<ViewName, JsonSchema>> = {
+  neighbors: view('neighbors', neighbor),
+  vrfs: view('vrfs', vrf),
+  routes: view('routes', route),
+  labels: view('labels', label),
+  tunnels: view('tunnels', tunnel),
+  drops: view('drops', drop),
+  endpoints: view('endpoints', endpoint),
+  dataplane: view('dataplane', dataplane),
+}
+
+/** What `heddle explain --json` prints. */
+export const explainSchema: JsonSchema = document(
+  'explain',
+  'What heddle explain --json prints',
+  closed({
+    steps: arrayOf(closed({ step: text, text })),
+    outcome: { type: 'string', enum: ['deliver', 'send', 'drop'] },
+    verdict: text,
+  }),
+)
+
+function view(name: string, row: Readonly<Record<string, JsonSchema>>): JsonSchema {
+  return document(name, `What heddle show ${name} --json prints`, arrayOf(closed(row)))
+}
