@@ -1,1 +1,13 @@
-export {}
+export { captureUnderlay } from './capture.js'
+export { memoryDataplane, type MemoryDataplane, type MemoryDataplaneOptions } from './memory-dataplane.js'
+export type { MemoryEndpoint } from './memory-endpoint.js'
+export { NAME_PORT, memoryHost, type MemoryHost, type MemoryHostOptions } from './memory-host.js'
+export {
+  memoryUnderlay,
+  type FrameFate,
+  type MemoryUnderlay,
+  type MemoryUnderlayOptions,
+  type UnderlayFrame,
+  type UnderlayObserver,
+} from './memory-underlay.js'
+export { LINK_TYPES, pcapngWriter, type LinkType, type PcapngWriter } from './pcapng.js'

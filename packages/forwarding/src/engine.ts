@@ -71,6 +71,11 @@ export class ForwardingEngine {
     return { status: 'applied', generation: transaction.generation, failures: [] }
   }
 
+  /** Whether a transaction has set the port. */
+  hasPort(port: number): boolean {
+    return this.#tables.ports.has(port)
+  }
+
   /** What is programmed. */
   state(): Omit<DataplaneState, 'devices'> {
     return this.#tables.state()

@@ -1,0 +1,72 @@
+import { RouteBatch, type FibTransaction, dropsOf } from '@heddle/core'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { describe, expect, it } from 'vitest'
+import { memoryDataplane, memoryHost, memoryUnderlay } from './index.js'
+
+const none = { set: [], remove: [] }
+
+/** One VRF with one endpoint, and the other node's endpoint behind a tunnel. */
+function node(local: IpAddress, remote: IpAddress, own: string, far: string, label: number, farLabel: number): FibTransaction {
+  const routes = new RouteBatch()
+  routes.push(1, IpPrefix.parse(own), 1)
+  routes.push(1, IpPrefix.parse(far), 2)
+  return {
+    generation: 1,
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: { set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [IpPrefix.parse(own)], gateways: [], mtu: 1468 }], remove: [] },
+    nextHops: {
+      set: [
+        { id: 1, action: { type: 'port', port: 1 } },
+        {
+          id: 2,
+          action: {
+            type: 'tunnel',
+            encapsulation: 'mpls-udp',
+            local,
+            remote,
+            labels: [farLabel],
+            ttlModel: 'pipe',
+            trafficClassModel: 'pipe',
+          },
+        },
+      ],
+      remove: [],
+    },
+    groups: {
+      set: [
+        { id: 1, members: [{ nextHop: 1, weight: 1 }], seed: 1 },
+        { id: 2, members: [{ nextHop: 2, weight: 1 }], seed: 1 },
+      ],
+      remove: [],
+    },
+    tunnelSources: { set: [{ id: 1, prefixes: [IpPrefix.of(remote)] }], remove: [] },
+    labels: { set: [{ label, action: { type: 'pop-forward', port: 1 }, sources: 1 }], remove: [] },
+    vnis: none,
+    routes,
+  }
+}
+
+describe.each([
+  ['IPv4 over IPv4', '10.0.0.1', '10.0.0.2', '192.0.2.1', '192.0.2.2'],
+  ['IPv6 over IPv4', 'fd00::1', 'fd00::2', '192.0.2.1', '192.0.2.2'],
+  ['IPv4 over IPv6', '10.0.0.1', '10.0.0.2', '2001:db8::1', '2001:db8::2'],
+  ['IPv6 over IPv6', 'fd00::1', 'fd00::2', '2001:db8::1', '2001:db8::2'],
+])('two nodes in memory, %s', (_, podA, podB, nodeA, nodeB) => {
+  it('carries pings and names both ways', async () => {
+    const [a, b] = [IpAddress.parse(nodeA), IpAddress.parse(nodeB)]
+    const underlay = memoryUnderlay()
+    const one = memoryDataplane({ underlay, addresses: [a] })
+    const two = memoryDataplane({ underlay, addresses: [b] })
+    expect((await one.apply(node(a, b, podA, podB, 100, 200))).status).toBe('applied')
+    expect((await two.apply(node(b, a, podB, podA, 200, 100))).status).toBe('applied')
+    await one.attachPort(1, { ifname: 'eth0', addresses: [IpAddress.parse(podA)], mtu: 1448 })
+    await two.attachPort(1, { ifname: 'eth0', addresses: [IpAddress.parse(podB)], mtu: 1448 })
+    const alice = memoryHost({ name: 'alice', endpoint: one.endpoint(1) })
+    const bob = memoryHost({ name: 'bob', endpoint: two.endpoint(1) })
+    expect(alice.ping(IpAddress.parse(podB))).toBe(true)
+    expect(alice.ask(IpAddress.parse(podB))).toBe('bob')
+    expect(bob.ask(IpAddress.parse(podA))).toBe('alice')
+    expect(alice.ask(IpAddress.parse('10.9.9.9'))).toBe(undefined)
+    expect(dropsOf(await one.counters(), 'outer-malformed')).toBe(0)
+  })
+})
