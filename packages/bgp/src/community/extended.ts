@@ -41,8 +41,8 @@ export function extendedCommunityFromWords(high: number, low: number): ExtendedC
     if (subtype === 0x00 && (tail & 0xfeff) === 0) return { kind: 'mac-mobility', sticky: tail === 0x100, sequence: low }
     if (subtype === 0x01 && (tail & 0xfeff) === 0 && low <= 0xff_ffff)
       return { kind: 'esi-label', singleActive: tail === 0x100, label: low }
-    if (subtype === 0x02) return { kind: 'es-import', mac: MacAddress.of(tail, low) }
-    if (subtype === 0x03) return { kind: 'router-mac', mac: MacAddress.of(tail, low) }
+    if (subtype === 0x02) return { kind: 'es-import', mac: macOf(tail, low) }
+    if (subtype === 0x03) return { kind: 'router-mac', mac: macOf(tail, low) }
   }
   if (type === TYPE.linkBandwidth && subtype === 0x04) return linkBandwidth(false, tail, low) ?? { kind: 'unknown', high, low }
   return { kind: 'unknown', high, low }
@@ -79,9 +79,9 @@ export function extendedCommunityWords(community: ExtendedCommunity): readonly [
     case 'esi-label':
       return [community.singleActive ? 0x0601_0100 : 0x0601_0000, community.label]
     case 'es-import':
-      return [0x0602_0000 | community.mac.high, community.mac.low]
+      return macWords(0x0602_0000, community.mac)
     case 'router-mac':
-      return [0x0603_0000 | community.mac.high, community.mac.low]
+      return macWords(0x0603_0000, community.mac)
     case 'link-bandwidth':
       return [((community.transitive ? 0x0004_0000 : 0x4004_0000) | community.as) >>> 0, floatBits(community.bytesPerSecond)]
     case 'vrf-route-import':
@@ -114,6 +114,15 @@ function administratorWords(type: AdministratorType, subtype: number, administra
   return type === 0
     ? [(head | administrator) >>> 0, assigned]
     : [(head | (administrator >>> 16)) >>> 0, (((administrator & 0xffff) << 16) | assigned) >>> 0]
+}
+
+/** The address whose first two octets end the first word. */
+function macOf(tail: number, low: number): MacAddress {
+  return MacAddress.of((tail << 8) | (low >>> 24), low & 0xff_ffff)
+}
+
+function macWords(head: number, { high, low }: MacAddress): readonly [number, number] {
+  return [head | (high >>> 8), ((high << 24) | low) >>> 0]
 }
 
 /** Not-a-number has many bit patterns, so it stays `unknown`. */

@@ -34,7 +34,7 @@ export function labelsOf(entry: NlriCursor, field: Uint8Array, mode: NlriMode): 
   const labels: number[] = []
   const from = entry.start + (mode.addPath ? 5 : 1)
   for (let at = from; at < from + entry.labelCount * 3; at += 3)
-    labels.push((field[at]! << 12) | (field[at + 1]! << 4) | (field[at + 2]! >>> 4))
+    labels.push((field[at] << 12) | (field[at + 1] << 4) | (field[at + 2] >>> 4))
   return labels
 }
 

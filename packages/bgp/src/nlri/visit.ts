@@ -101,7 +101,7 @@ export function visitNlri(family: Family, bytes: Uint8Array, mode: NlriMode, vis
       cursor.pathId = word(bytes, at)
       at += 4
     }
-    let bits = bytes[at]!
+    let bits = bytes[at]
     const end = at + 1 + ((bits + 7) >>> 3)
     if (end > size) return fault('bgp.nlri.truncated', at, 'RFC 7606 §5.3')
     cursor.end = end
@@ -111,7 +111,7 @@ export function visitNlri(family: Family, bytes: Uint8Array, mode: NlriMode, vis
       if (labels < 0) return fault('bgp.nlri.label', at, 'RFC 8277 §2')
       const none = mode.withdraw && isNoLabel(bytes, from)
       cursor.labelCount = none ? 0 : labels
-      cursor.label = none ? 0 : (bytes[from]! << 12) | (bytes[from + 1]! << 4) | (bytes[from + 2]! >>> 4)
+      cursor.label = none ? 0 : (bytes[from] << 12) | (bytes[from + 1] << 4) | (bytes[from + 2] >>> 4)
       from += labels * 3
       bits -= labels * 24
     }
@@ -147,26 +147,26 @@ function nothing(): void {}
 function countLabels(bytes: Uint8Array, at: number, bits: number, withdraw: boolean): number {
   if (bits < 24) return -1
   if (withdraw && isNoLabel(bytes, at)) return 1
-  for (let count = 1; count * 24 <= bits; count++) if ((bytes[at + count * 3 - 1]! & 1) === 1) return count
+  for (let count = 1; count * 24 <= bits; count++) if ((bytes[at + count * 3 - 1] & 1) === 1) return count
   return 1
 }
 
 function isNoLabel(bytes: Uint8Array, at: number): boolean {
-  return (bytes[at]! & 0x7f) === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 0
+  return (bytes[at] & 0x7f) === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 0
 }
 
 function word(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
 }
 
 /** The word at `at` of which the first `bits` count. */
 function prefixWord(bytes: Uint8Array, at: number, bits: number): number {
   if (bits >= 32) return word(bytes, at)
   if (bits <= 0) return 0
-  let value = bytes[at]! << 24
-  if (bits > 8) value |= bytes[at + 1]! << 16
-  if (bits > 16) value |= bytes[at + 2]! << 8
-  if (bits > 24) value |= bytes[at + 3]!
+  let value = bytes[at] << 24
+  if (bits > 8) value |= bytes[at + 1] << 16
+  if (bits > 16) value |= bytes[at + 2] << 8
+  if (bits > 24) value |= bytes[at + 3]
   return (value & ~(0xffffffff >>> bits)) >>> 0
 }
 

@@ -1,0 +1,82 @@
+import fc, { type Arbitrary } from 'fast-check'
+import type { AsPathSegment, PathAttributes, UnknownAttribute } from '../attribute/path-attributes.js'
+import { extendedCommunityFromWords, type ExtendedCommunity } from '../community/extended.js'
+import { ATTRIBUTE } from '../iana.js'
+import { asNumber, ipv4Address, macAddress, octets, routeTarget, word } from './values.js'
+
+/** AS paths with segments of all types. */
+export const asPath: Arbitrary<readonly AsPathSegment[]> = fc.array(
+  fc.record({
+    type: fc.constantFrom<AsPathSegment['type']>('sequence', 'set', 'confed-sequence', 'confed-set'),
+    asns: fc.array(asNumber, { minLength: 1, maxLength: 12 }),
+  }),
+  { maxLength: 4 },
+)
+
+/** Extended communities of each kind, and any eight octets. */
+export const extendedCommunity: Arbitrary<ExtendedCommunity> = fc.oneof(
+  routeTarget.map((target): ExtendedCommunity => ({ kind: 'route-target', target })),
+  fc.constantFrom(2, 7, 8, 13).map((tunnelType): ExtendedCommunity => ({ kind: 'encapsulation', tunnelType })),
+  fc.record({ kind: fc.constant('color' as const), flags: fc.nat(0xffff), color: word }),
+  fc.constant<ExtendedCommunity>({ kind: 'default-gateway' }),
+  fc.record({ kind: fc.constant('mac-mobility' as const), sticky: fc.boolean(), sequence: word }),
+  macAddress.map((mac): ExtendedCommunity => ({ kind: 'router-mac', mac })),
+  fc.tuple(word, word).map(([high, low]) => extendedCommunityFromWords(high, low)),
+)
+
+const TAKEN: ReadonlySet<number> = new Set(Object.values(ATTRIBUTE))
+
+/** Attributes that nobody knows: optional, transitive or not, ordered by type. */
+export const unknownAttributes: Arbitrary<readonly UnknownAttribute[]> = fc
+  .uniqueArray(
+    fc.record({
+      type: fc.nat(255).filter((type) => !TAKEN.has(type)),
+      flags: fc.constantFrom(0x80, 0xc0, 0xe0),
+      value: octets({ maxLength: 300 }),
+    }),
+    { selector: ({ type }) => type, minLength: 1, maxLength: 3 },
+  )
+  .map((attributes) => attributes.toSorted((a, b) => a.type - b.type))
+
+const tunnel = fc.record({
+  type: fc.nat(0xffff),
+  subTlvs: fc.array(
+    fc.oneof(
+      fc.record({ type: fc.nat(127), value: octets({ maxLength: 20 }) }),
+      fc.record({ type: fc.integer({ min: 128, max: 255 }), value: octets({ maxLength: 300 }) }),
+    ),
+    { maxLength: 3 },
+  ),
+})
+
+/** Path attributes in normal form, as an iBGP peer may send them; NEXT_HOP is not among them. */
+export const pathAttributes: Arbitrary<PathAttributes> = fc.record(
+  {
+    origin: fc.constantFrom('igp', 'egp', 'incomplete'),
+    asPath,
+    med: word,
+    localPref: word,
+    atomicAggregate: fc.constant(true as const),
+    aggregator: fc.record({ as: asNumber, address: ipv4Address }),
+    communities: fc.array(word, { minLength: 1, maxLength: 5 }),
+    originatorId: ipv4Address,
+    clusterList: fc.array(ipv4Address, { minLength: 1, maxLength: 4 }),
+    extendedCommunities: fc.array(extendedCommunity, { minLength: 1, maxLength: 6 }),
+    pmsiTunnel: fc.record({
+      flags: fc.nat(255),
+      tunnelType: fc.constant(6),
+      label: fc.nat(0xff_ffff),
+      tunnelId: octets({ minLength: 4, maxLength: 4 }),
+    }),
+    tunnelEncapsulation: fc.array(tunnel, { minLength: 1, maxLength: 2 }),
+    ipv6ExtendedCommunities: fc.array(octets({ minLength: 20, maxLength: 20 }), { minLength: 1, maxLength: 2 }),
+    aigp: fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }),
+    largeCommunities: fc.array(fc.record({ globalAdministrator: word, localData1: word, localData2: word }), {
+      minLength: 1,
+      maxLength: 4,
+    }),
+    otc: asNumber,
+    unknown: unknownAttributes,
+  },
+  { requiredKeys: ['origin', 'asPath'] },
+)
