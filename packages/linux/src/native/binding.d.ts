@@ -14,20 +14,20 @@ export declare class NativeDatagram {
 export declare class NativeNetlink {
   close(): void
   links(): Promise<Array<NativeLink>>
-  link(link: Selector): Promise<NativeLink>
-  changeLink(link: Selector, change: NativeLinkChange): Promise<NativeLink>
-  deleteLink(link: Selector): Promise<void>
+  link(link: NativeSelector): Promise<NativeLink>
+  changeLink(link: NativeSelector, change: NativeLinkChange): Promise<NativeLink>
+  deleteLink(link: NativeSelector): Promise<void>
   createVeth(veth: NativeVeth): Promise<NativeLink>
-  addresses(link?: Selector | undefined | null): Promise<Array<NativeAddress>>
-  addAddress(link: Selector, spec: NativeAddressSpec): Promise<void>
-  deleteAddress(link: Selector, address: string): Promise<void>
+  addresses(link?: NativeSelector | undefined | null): Promise<Array<NativeAddress>>
+  addAddress(link: NativeSelector, spec: NativeAddressSpec): Promise<void>
+  deleteAddress(link: NativeSelector, address: string): Promise<void>
   routes(table?: number | undefined | null): Promise<Array<NativeRoute>>
   addRoute(spec: NativeRouteSpec): Promise<void>
   deleteRoute(spec: NativeRouteSpec): Promise<void>
-  lookupRoute(destination: string, source?: string | undefined | null, link?: Selector | undefined | null, mark?: number | undefined | null): Promise<NativeRouteLookup>
-  neighbours(link?: Selector | undefined | null): Promise<Array<NativeNeighbour>>
-  addNeighbour(link: Selector, spec: NativeNeighbourSpec): Promise<void>
-  deleteNeighbour(link: Selector, address: string, proxy: boolean): Promise<void>
+  lookupRoute(destination: string, source?: string | undefined | null, link?: NativeSelector | undefined | null, mark?: number | undefined | null): Promise<NativeRouteLookup>
+  neighbours(link?: NativeSelector | undefined | null): Promise<Array<NativeNeighbour>>
+  addNeighbour(link: NativeSelector, spec: NativeNeighbourSpec): Promise<void>
+  deleteNeighbour(link: NativeSelector, address: string, proxy: boolean): Promise<void>
 }
 
 /** A socket on a link. */
@@ -152,7 +152,7 @@ export interface NativeFeature {
 
 export interface NativeHandover {
   fds: Array<number>
-  bytes: Buffer
+  bytes: Uint8Array
 }
 
 export interface NativeLink {
@@ -172,6 +172,7 @@ export interface NativeLinkChange {
   mtu?: number
   mac?: string
   name?: string
+  linkLocal?: boolean
   namespace?: string
 }
 
@@ -193,7 +194,7 @@ export interface NativeNeighbourSpec {
 
 export interface NativeNextHop {
   gateway?: string
-  link?: Selector
+  link?: NativeSelector
   weight?: number
 }
 
@@ -238,6 +239,9 @@ export interface NativeRouteSpec {
   onLink?: boolean
   replace?: boolean
 }
+
+/** Name or index. */
+export type NativeSelector = string | number
 
 export interface NativeTunOptions {
   name: string

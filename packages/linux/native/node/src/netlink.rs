@@ -51,6 +51,7 @@ pub struct NativeLinkChange {
     pub mtu: Option<u32>,
     pub mac: Option<String>,
     pub name: Option<String>,
+    pub link_local: Option<bool>,
     pub namespace: Option<String>,
 }
 
@@ -223,8 +224,8 @@ impl NativeNetlink {
 
     #[napi(ts_return_type = "Promise<NativeLink>")]
     pub fn change_link(&self, link: NativeSelector, change: NativeLinkChange) -> AsyncTask<Job<NativeLink>> {
-        let NativeLinkChange { up, mtu, mac, name, namespace } = change;
-        let change = core::LinkChange { up, mtu, mac, name, namespace: path(namespace) };
+        let NativeLinkChange { up, mtu, mac, name, link_local, namespace } = change;
+        let change = core::LinkChange { up, mtu, mac, name, link_local, namespace: path(namespace) };
         self.call(move |netlink| netlink.change_link(selector(link), change), NativeLink::from)
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, os::fd::IntoRawFd, path::Path, time::Duration};
 use heddle_linux_core::{datagram, errno, fd_passing, packet, poller, probe, tcp, tun};
 use napi::{
     Result,
-    bindgen_prelude::{AsyncTask, Buffer},
+    bindgen_prelude::{AsyncTask, Uint8Array},
 };
 use napi_derive::napi;
 
@@ -57,7 +57,7 @@ pub fn tcp_set_ttl(fd: i32, family: u8, ttl: u8) -> Result<()> {
 #[napi(object)]
 pub struct NativeHandover {
     pub fds: Vec<i32>,
-    pub bytes: Buffer,
+    pub bytes: Uint8Array,
 }
 
 #[napi(ts_return_type = "Promise<void>")]

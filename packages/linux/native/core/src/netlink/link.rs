@@ -3,7 +3,9 @@
 use std::{fmt, fs::File, os::fd::AsRawFd, path::PathBuf};
 
 use futures_util::TryStreamExt;
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
+};
 use rtnetlink::{Handle, LinkUnspec};
 
 use super::{Netlink, format_mac, parse_mac};
@@ -51,6 +53,8 @@ pub struct LinkChange {
     pub mtu: Option<u32>,
     pub mac: Option<String>,
     pub name: Option<String>,
+    /// Whether the kernel gives it an IPv6 link-local address of its own.
+    pub link_local: Option<bool>,
     /// Path of the namespace to move it to.
     pub namespace: Option<PathBuf>,
 }
@@ -98,6 +102,11 @@ impl Netlink {
             }
             if let Some(mac) = &change.mac {
                 request = request.address(parse_mac(mac, &operation)?);
+            }
+            if let Some(link_local) = change.link_local {
+                let mode = if link_local { In6AddrGenMode::Eui64 } else { In6AddrGenMode::None };
+                let family = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(mode)]);
+                request = request.append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![family]));
             }
             match change.up {
                 Some(true) => request = request.up(),

@@ -1,0 +1,58 @@
+import { createRequire } from 'node:module'
+import type * as Binding from './binding.js'
+import { NativeUnavailableError, type LoadAttempt } from './unavailable-error.js'
+
+/** The functions and classes of the native part. */
+export type Native = typeof Binding
+
+let loaded: Native | NativeUnavailableError | undefined
+
+/**
+ * Loads the native part once: from `HEDDLE_NATIVE_PATH` if that is set, else from the platform's package.
+ *
+ * @throws NativeUnavailableError naming each attempt and the way out
+ */
+export function native(): Native {
+  const result = (loaded ??= load())
+  if (result instanceof NativeUnavailableError) throw result
+  return result
+}
+
+function load(): Native | NativeUnavailableError {
+  const attempts: LoadAttempt[] = []
+  const require = createRequire(import.meta.url)
+  for (const target of targets()) {
+    try {
+      return require(target) as Native
+    } catch (error) {
+      attempts.push({ target, reason: reasonOf(error) })
+    }
+  }
+  return new NativeUnavailableError(attempts, remedy())
+}
+
+/** What to load, most wanted first. */
+function targets(): string[] {
+  const override = process.env['HEDDLE_NATIVE_PATH']
+  if (override !== undefined && override !== '') return [override]
+  return isSupported() ? [platformPackage()] : []
+}
+
+function isSupported(): boolean {
+  return process.platform === 'linux' && (process.arch === 'x64' || process.arch === 'arm64')
+}
+
+function platformPackage(): string {
+  return `@heddle/linux-linux-${process.arch}-gnu`
+}
+
+function remedy(): string {
+  if (!isSupported()) return `it exists for Linux with glibc on x64 and arm64, and this is ${process.platform} on ${process.arch}`
+  return `install ${platformPackage()} (glibc 2.34 or newer), or build it from the sources: npm run build:native`
+}
+
+/** First line of a load error: the rest is Node's list of who required whom. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.split('\n', 1)[0] as string
+}

@@ -1,0 +1,78 @@
+import { call, callAsync } from './native/call.js'
+
+/** A network namespace: its path, an object that has one, or left out for the process's own. */
+export type NamespaceReference = string | { readonly path: string }
+
+/** Path of a namespace, ready for the native part. */
+export function namespacePath(namespace: NamespaceReference | undefined): string | undefined {
+  return typeof namespace === 'object' ? namespace.path : namespace
+}
+
+/**
+ * A named network namespace, kept by a bind mount under `/run/netns` as `ip netns` keeps it.
+ *
+ * The process itself never enters one: each call works on a native thread of its own.
+ */
+export class NetworkNamespace implements AsyncDisposable {
+  /** @param name file name under `/run/netns` */
+  private constructor(
+    readonly name: string,
+    readonly path: string,
+  ) {}
+
+  /**
+   * Makes a namespace. Needs CAP_SYS_ADMIN.
+   *
+   * @throws LinuxError `EEXIST` when there is one of this name, `EPERM` without the privilege, `EINVAL` for a name that is no file name
+   */
+  static async create(name: string): Promise<NetworkNamespace> {
+    return new NetworkNamespace(
+      name,
+      await callAsync((native) => native.namespaceCreate(name)),
+    )
+  }
+
+  /**
+   * An existing namespace by name. Does not look whether it is there: see `exists`.
+   *
+   * @throws LinuxError `EINVAL` for a name that is no file name
+   */
+  static named(name: string): NetworkNamespace {
+    return new NetworkNamespace(
+      name,
+      call((native) => native.namespacePath(name)),
+    )
+  }
+
+  /** Names under `/run/netns`, sorted. */
+  static list(): string[] {
+    return call((native) => native.namespaceList())
+  }
+
+  static exists(name: string): boolean {
+    return call((native) => native.namespaceExists(name))
+  }
+
+  /**
+   * Number of a namespace, the calling thread's when none is given; two references are one namespace when it is equal.
+   *
+   * @throws LinuxError `ENOENT` when there is none at the path
+   */
+  static identity(namespace?: NamespaceReference): number {
+    return call((native) => native.namespaceIdentity(namespacePath(namespace)))
+  }
+
+  /**
+   * Takes the name away; the namespace ends with its last process, socket or descriptor.
+   *
+   * @throws LinuxError `ENOENT` when it is gone
+   */
+  async delete(): Promise<void> {
+    await callAsync((native) => native.namespaceDelete(this.name))
+  }
+
+  /** Deletes it, and is content when it is gone. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (NetworkNamespace.exists(this.name)) await this.delete()
+  }
+}

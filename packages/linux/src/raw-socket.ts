@@ -1,0 +1,74 @@
+import type { NativeDatagram } from './native/binding.js'
+import { call, callAsync } from './native/call.js'
+import { namespacePath } from './network-namespace.js'
+import type { DatagramOptions } from './udp-batch-socket.js'
+
+/** How to open a raw socket. */
+export interface RawOptions extends DatagramOptions {
+  readonly family: 4 | 6
+  /** IP protocol number, 1–255; 47 is GRE. */
+  readonly protocol: number
+  /** Address to bind; any if left out. */
+  readonly bind?: string
+  /** Address of the one end to exchange packets with. */
+  readonly connect?: string
+  /** IPv4: leaves the IP header in front of received payload. IPv6 sockets never have it. */
+  readonly keepHeader?: boolean
+}
+
+/**
+ * A raw IP socket for one protocol, in batches. The kernel makes the IP header of what is sent.
+ *
+ * Descriptors are those of `UdpBatchSocket` without port and segments. IPv4 packets always have `tos`, `ttl` and `local`, taken from their header.
+ * Needs CAP_NET_RAW. Never blocks: watch `fd` with a `Poller`.
+ */
+export class RawSocket implements Disposable {
+  readonly #native: NativeDatagram
+
+  private constructor(
+    native: NativeDatagram,
+    /** 4 or 6. */
+    readonly family: 4 | 6,
+    /** IP protocol number. */
+    readonly protocol: number,
+  ) {
+    this.#native = native
+  }
+
+  /** @throws LinuxError `EPERM` without the privilege, `EADDRNOTAVAIL`, `EINVAL`, `ENODEV` for a link, `ENOENT` for a namespace */
+  static async open(options: RawOptions): Promise<RawSocket> {
+    const { namespace, bind, connect, ...rest } = options
+    const path = namespacePath(namespace)
+    const request = {
+      ...rest,
+      ...(path === undefined ? {} : { namespace: path }),
+      ...(bind === undefined ? {} : { bind: { address: bind, port: 0 } }),
+      ...(connect === undefined ? {} : { connect: { address: connect, port: 0 } }),
+    }
+    return new RawSocket(await callAsync((native) => native.datagramOpen(request)), options.family, options.protocol)
+  }
+
+  /** Descriptor, for a `Poller`. It stays owned by this object. */
+  get fd(): number {
+    return call(() => this.#native.fd)
+  }
+
+  /** As `UdpBatchSocket.receiveBatch`. */
+  receiveBatch(buffer: Uint8Array, slotSize: number, headroom: number, descriptors: Uint32Array): number {
+    return call(() => this.#native.receiveBatch(buffer, slotSize, headroom, descriptors))
+  }
+
+  /** As `UdpBatchSocket.sendBatch`. */
+  sendBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number {
+    return call(() => this.#native.sendBatch(buffer, descriptors, count))
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#native.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}

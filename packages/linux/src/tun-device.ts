@@ -1,0 +1,167 @@
+import type { AddAddressOptions } from './address.js'
+import type { NativeTun } from './native/binding.js'
+import { call, callAsync } from './native/call.js'
+import { Netlink } from './netlink.js'
+import { namespacePath, type NamespaceReference } from './network-namespace.js'
+
+/** An address of a TUN device. */
+export interface TunAddress extends AddAddressOptions {
+  /** `address/length`; without a length it is a host's. */
+  readonly address: string
+}
+
+/** How to open a TUN device. */
+export interface TunOptions {
+  /** 1–15 octets. */
+  readonly name: string
+  /** Where the device is; the descriptor stays in this process. */
+  readonly namespace?: NamespaceReference
+  /**
+   * `create` (the default) makes it and refuses if there is one; `attach` takes an existing persistent one, or adds a queue; `either` does what
+   * fits.
+   */
+  readonly mode?: 'create' | 'attach' | 'either'
+  /** Several queues, each an own `TunDevice`, may be open on the device; all of them have to say so. */
+  readonly multiQueue?: boolean
+  /**
+   * Takes segments of up to 64 KiB from the kernel (TSO, USO) and splits them here, and joins packets of one flow before handing them to the
+   * kernel. Packets are complete and of the link's MTU on this side in either case; with it, each costs a fraction.
+   */
+  readonly offload?: boolean
+  /** The device outlives its last descriptor, until it is deleted. */
+  readonly persist?: boolean
+  /** Octets, 68–65,535; 1500 if left out. */
+  readonly mtu?: number
+  /** IPv6 addresses are usable at once, unless `noDad: false` says otherwise. */
+  readonly addresses?: readonly (string | TunAddress)[]
+  /** Sets the link up once it is configured; true if left out. */
+  readonly up?: boolean
+  /** Whether the kernel gives the link an IPv6 link-local address and solicits routers; false if left out. */
+  readonly linkLocal?: boolean
+}
+
+/** How to adopt a TUN descriptor that came from elsewhere. */
+export interface AdoptTunOptions {
+  /** Where the device is. */
+  readonly namespace?: NamespaceReference
+  /** Whether it was opened with `offload`. */
+  readonly offload?: boolean
+}
+
+/**
+ * One queue of a TUN device: IP packets that a namespace routes into a link come out here, and the other way round.
+ *
+ * Never blocks: watch `fd` with a `Poller`. Needs CAP_NET_ADMIN in the user namespace of the network namespace, and `/dev/net/tun`.
+ */
+export class TunDevice implements Disposable {
+  /** Octets of a slot that takes any packet. */
+  static readonly maxPacket = 65_535
+  readonly #native: NativeTun
+
+  private constructor(native: NativeTun) {
+    this.#native = native
+  }
+
+  /**
+   * Opens a device and configures its link. On an error nothing stays.
+   *
+   * @throws LinuxError `EEXIST` (create) or `ENODEV` (attach) by the mode, `EBUSY` when its one queue is taken, `EPERM` without the privilege,
+   * `ENOENT` when there is no such namespace or no `/dev/net/tun`, `EINVAL` for a name, MTU or address that cannot be
+   */
+  static async open(options: TunOptions): Promise<TunDevice> {
+    const { name, mode = 'create', multiQueue = false, offload = false, persist = false } = options
+    const namespace = namespacePath(options.namespace)
+    const request = { name, mode, multiQueue, offload, persist, ...(namespace === undefined ? {} : { namespace }) }
+    const device = new TunDevice(await callAsync((native) => native.tunOpen(request)))
+    try {
+      await device.#configure(options, mode === 'create')
+      return device
+    } catch (error) {
+      if (mode === 'create' && persist) device.setPersist(false)
+      device.close()
+      throw error
+    }
+  }
+
+  /**
+   * Adopts an open descriptor and owns it from then on, also when this fails.
+   *
+   * @throws LinuxError `EINVAL` when it is no TUN descriptor or was opened otherwise than `offload` says
+   */
+  static fromFd(fd: number, options: AdoptTunOptions = {}): TunDevice {
+    return new TunDevice(call((native) => native.tunFromFd(fd, namespacePath(options.namespace), options.offload ?? false)))
+  }
+
+  async #configure(options: TunOptions, created: boolean): Promise<void> {
+    const { namespace, mtu, addresses = [], up = true, linkLocal } = options
+    const netlink = await Netlink.open(namespace)
+    try {
+      const { index } = this
+      await netlink.links.change(index, {
+        ...(mtu === undefined ? {} : { mtu }),
+        ...(created || linkLocal !== undefined ? { linkLocal: linkLocal ?? false } : {}),
+      })
+      for (const entry of addresses) {
+        const { address, ...rest } = typeof entry === 'string' ? { address: entry } : entry
+        await netlink.addresses.add(index, address, { noDad: true, replace: !created, ...rest })
+      }
+      if (up) await netlink.links.change(index, { up: true })
+    } finally {
+      netlink.close()
+    }
+  }
+
+  /** Descriptor, for a `Poller` or a hand-over. It stays owned by this object. */
+  get fd(): number {
+    return call(() => this.#native.fd)
+  }
+
+  get name(): string {
+    return call(() => this.#native.name)
+  }
+
+  /** Index of the link in its namespace. */
+  get index(): number {
+    return call(() => this.#native.index)
+  }
+
+  /** Packets that could not be used since the device was opened: longer than a slot, or joined ones that the kernel did not take. */
+  get dropped(): number {
+    return call(() => this.#native.dropped)
+  }
+
+  /** Whether the device stays when its last descriptor is closed. */
+  setPersist(persist: boolean): void {
+    call(() => this.#native.setPersist(persist))
+  }
+
+  /**
+   * Reads packets that wait, one in each slot of `slotSize` octets, `headroom` octets behind its start, until the slots are full or none waits.
+   *
+   * @param descriptors see `TUN_DESCRIPTOR`; must not share memory with `buffer`
+   * @returns number of packets; 0 when none waits
+   * @throws LinuxError `EINVAL` when the buffers hold no slot, `EIO` when the link is down, `EBADF` when closed
+   */
+  readBatch(buffer: Uint8Array, slotSize: number, headroom: number, descriptors: Uint32Array): number {
+    return call(() => this.#native.readBatch(buffer, slotSize, headroom, descriptors))
+  }
+
+  /**
+   * Writes the packets of the first `count` descriptors.
+   *
+   * @returns number of packets that were dealt with, fewer than `count` when the device takes no more now; each has its outcome in `status`
+   * @throws LinuxError `EINVAL` when a packet is empty or not within the buffer, `EBADF` when closed
+   */
+  writeBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number {
+    return call(() => this.#native.writeBatch(buffer, descriptors, count))
+  }
+
+  /** Closes the descriptor; without `persist` the device goes with its last one. Idempotent. */
+  close(): void {
+    this.#native.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
