@@ -1,1 +1,5 @@
-export {}
+export { nodeClock } from './clock.js'
+export { nodeRandom } from './random.js'
+export { jsonLogger, LOG_LEVELS, textLogger, type LogSink, type StreamLoggerOptions } from './stream-logger.js'
+export { nodeTcpTransport, type NodeTcpOptions } from './tcp-transport.js'
+export { nodeUdpPort } from './udp-port.js'

@@ -1,1 +1,5 @@
-export {}
+export { ManualClock } from './manual-clock.js'
+export type { MemoryHost } from './memory-host.js'
+export { memoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from './memory-network.js'
+export { recordingLogger, type LogRecord, type RecordingLogger } from './recording-logger.js'
+export { seededRandom } from './seeded-random.js'
