@@ -1,0 +1,79 @@
+import { readlinkSync } from 'node:fs'
+import { afterAll, describe, expect, it } from 'vitest'
+import { Netlink, NetworkNamespace, TunDevice, UdpBatchSocket } from '../src/index.js'
+import { because, missing, namespaces, openDescriptors, threads } from './support.js'
+
+describe.skipIf(missing !== '')(`network namespaces${because}`, () => {
+  const made = namespaces()
+
+  it('are created, listed, found and deleted', async () => {
+    const namespace = await made.create()
+    expect(namespace.path).toBe(`/run/netns/${namespace.name}`)
+    expect(NetworkNamespace.list()).toContain(namespace.name)
+    expect(NetworkNamespace.exists(namespace.name)).toBe(true)
+    expect(NetworkNamespace.identity(namespace)).not.toBe(NetworkNamespace.identity())
+    await namespace.delete()
+    expect(NetworkNamespace.exists(namespace.name)).toBe(false)
+    await expect(namespace.delete()).rejects.toMatchObject({ name: 'LinuxError', code: 'ENOENT', errno: 2 })
+  })
+
+  it('refuse a name that is taken, and names that are no file names', async () => {
+    const namespace = await made.create()
+    await expect(NetworkNamespace.create(namespace.name)).rejects.toMatchObject({ code: 'EEXIST', message: expect.stringContaining(namespace.name) })
+    await expect(NetworkNamespace.create('../x')).rejects.toMatchObject({ code: 'EINVAL' })
+    expect(() => NetworkNamespace.named('')).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+  })
+
+  it('say which one is not there', async () => {
+    await expect(Netlink.open('/run/netns/hdl-test-none')).rejects.toMatchObject({ code: 'ENOENT', message: expect.stringContaining('hdl-test-none') })
+    await expect(TunDevice.open({ name: 'tun0', namespace: '/run/netns/hdl-test-none' })).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('never become that of the JavaScript thread or of the thread pool', async () => {
+    const before = readlinkSync('/proc/thread-self/ns/net')
+    const [a, b] = [await made.create(), await made.create()]
+    await Promise.all(
+      Array.from({ length: 32 }, async (_, k) => {
+        const netlink = await Netlink.open(k % 2 === 0 ? a : b)
+        await netlink.links.change('lo', { up: true })
+        netlink.close()
+        const socket = await UdpBatchSocket.open({ namespace: k % 2 === 0 ? a : b, bind: { address: '127.0.0.1', port: 0 } })
+        socket.close()
+      }),
+    )
+    expect(readlinkSync('/proc/thread-self/ns/net')).toBe(before)
+    const here = await Netlink.open()
+    const links = await here.links.list()
+    here.close()
+    const there = await Netlink.open(a)
+    expect((await there.links.list()).map(({ name }) => name)).toEqual(['lo'])
+    there.close()
+    expect(links.length).toBeGreaterThan(0)
+  })
+
+  it('leave no descriptor and no thread behind', async () => {
+    const namespace = await made.create()
+    const once = async (): Promise<void> => {
+      const netlink = await Netlink.open(namespace)
+      await netlink.links.change('lo', { up: true })
+      netlink.close()
+      const tun = await TunDevice.open({ name: 'leak0', namespace, addresses: ['192.0.2.1/24'] })
+      tun.close()
+      const socket = await UdpBatchSocket.open({ namespace, bind: { address: '127.0.0.1', port: 0 } })
+      socket.close()
+      await expect(TunDevice.open({ name: 'leak1', namespace, mtu: 1 })).rejects.toMatchObject({ code: 'EINVAL' })
+    }
+    await once()
+    const settled = async (): Promise<{ fds: number; tasks: number }> => {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      return { fds: openDescriptors(), tasks: threads() }
+    }
+    const before = await settled()
+    for (let k = 0; k < 50; k++) await once()
+    const after = await settled()
+    expect(after.fds).toBeLessThanOrEqual(before.fds + 2)
+    expect(after.tasks).toBeLessThanOrEqual(before.tasks + 2)
+  })
+
+  afterAll(() => expect(NetworkNamespace.list().filter((name) => name.startsWith(`hdl-test-${process.pid}-`)).length).toBeLessThan(10))
+})
