@@ -107,9 +107,9 @@ export function visitNlri(family: Family, bytes: Uint8Array, mode: NlriMode, vis
     cursor.end = end
     let from = at + 1
     if (labeled) {
-      const labels = countLabels(bytes, from, bits - fixed, mode.withdraw)
+      const none = mode.withdraw && bits >= 24 && isNoLabel(bytes, from)
+      const labels = none ? 1 : countLabels(bytes, from, bits - fixed, distinguished)
       if (labels < 0) return fault('bgp.nlri.label', at, 'RFC 8277 §2')
-      const none = mode.withdraw && isNoLabel(bytes, from)
       cursor.labelCount = none ? 0 : labels
       cursor.label = none ? 0 : (bytes[from] << 12) | (bytes[from + 1] << 4) | (bytes[from + 2] >>> 4)
       from += labels * 3
@@ -143,12 +143,23 @@ export function checkNlri(family: Family, bytes: Uint8Array, mode: NlriMode): Nl
 
 function nothing(): void {}
 
-/** Labels from `at` to the bottom of the stack within `bits`; 1 when no entry is marked (RFC 8277 §2.2 has S ignored then); -1 when not even one fits. */
-function countLabels(bytes: Uint8Array, at: number, bits: number, withdraw: boolean): number {
+/**
+ * Labels from `at` within `bits`, up to the one that is marked as the bottom. Some write a single label without the mark, which RFC 8277 §2.2
+ * allows: it is one label too when no mark follows, or when a route distinguisher of a type that is assigned stands behind the first label
+ * and none behind the marked one. -1 when not even one label fits.
+ */
+function countLabels(bytes: Uint8Array, at: number, bits: number, distinguished: boolean): number {
   if (bits < 24) return -1
-  if (withdraw && isNoLabel(bytes, at)) return 1
-  for (let count = 1; count * 24 <= bits; count++) if ((bytes[at + count * 3 - 1] & 1) === 1) return count
+  if ((bytes[at + 2] & 1) === 1) return 1
+  for (let count = 2; count * 24 <= bits; count++) {
+    if ((bytes[at + count * 3 - 1] & 1) === 0) continue
+    return distinguished && !isAssignedRd(bytes, at + count * 3) && isAssignedRd(bytes, at + 3) ? 1 : count
+  }
   return 1
+}
+
+function isAssignedRd(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === 0 && bytes[at + 1] <= 2
 }
 
 function isNoLabel(bytes: Uint8Array, at: number): boolean {

@@ -56,7 +56,7 @@ function bare(family: Family, withdraw: boolean): Arbitrary<Nlri> {
   }
 }
 
-/** A label stack; a single label 0 or 524,288 cannot be told from no label when it is withdrawn without the bottom mark, so it has the mark. */
+/** A label stack. On a withdrawal 0 and 524,288 on top mean that there is none, so they are not there. */
 function labels(withdraw: boolean, maxLength: number): Arbitrary<number[]> {
   const stack = fc.array(label, { minLength: 1, maxLength })
   if (!withdraw) return stack

@@ -23,10 +23,10 @@ export const macAddress: Arbitrary<MacAddress> = fc
   .tuple(fc.nat(0xff_ffff), fc.nat(0xff_ffff))
   .map(([high, low]) => MacAddress.of(high, low))
 
-/** Route distinguishers, those of types nobody assigned included. */
+/** Route distinguishers of the three types that are assigned. */
 export const routeDistinguisher: Arbitrary<RouteDistinguisher> = fc
-  .tuple(word, word)
-  .map(([high, low]) => RouteDistinguisher.fromWords(high, low))
+  .tuple(fc.nat(2), fc.nat(0xffff), word)
+  .map(([type, middle, low]) => RouteDistinguisher.fromWords((type << 16) | middle, low))
 
 /** Route targets of all three types. */
 export const routeTarget: Arbitrary<RouteTarget> = fc.oneof(
