@@ -100,5 +100,6 @@ function checkNative() {
   else console.log('  not checked: format (cargo fmt is not installed)')
   if (has('clippy')) bad += tryRun(cargo, ['clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'], { env: cargoEnv })
   else console.log('  not checked: lint (cargo clippy is not installed)')
+  bad += tryRun(node, ['scripts/build-native.mjs', '--check-types', '--no-install'], { env: cargoEnv })
   return bad === 0 ? 0 : 1
 }

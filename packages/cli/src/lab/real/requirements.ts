@@ -21,7 +21,7 @@ export function missingForRealLab(): readonly string[] {
   const missing: string[] = []
   if (process.getuid?.() !== 0) missing.push('root, or a user namespace (unshare -Urnm)')
   const native = nativeAvailability()
-  if (!native.available) missing.push(`native parts of @heddle/linux: ${native.reason}`)
+  if (!native.available) missing.push(native.reason)
   for (const [file, debianPackage] of PROGRAMS) if (!existsSync(file)) missing.push(`${file} (Debian: ${debianPackage})`)
   for (const [name, debianPackage] of SBIN) {
     if (!['/usr/sbin', '/usr/bin', '/sbin', '/bin'].some((dir) => existsSync(`${dir}/${name}`))) missing.push(`${name} (Debian: ${debianPackage})`)

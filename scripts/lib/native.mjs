@@ -1,0 +1,24 @@
+// The native parts, as the other commands see them: built if this machine can, else a reason to tell.
+import { step } from './bootstrap.mjs'
+import { buildNative, nativeStatus } from '../build-native.mjs'
+
+/** Builds what is missing or older than its sources. @param {{ install: boolean }} options @returns {string | undefined} why there are none */
+export function ensureNative({ install }) {
+  const status = nativeStatus()
+  if (status.current) return undefined
+  if (status.file === undefined) return status.reason
+  step('Building the native parts (Rust; a minute or two the first time)')
+  try {
+    buildNative({ install })
+    return undefined
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    console.log(`  not built: ${reason}`)
+    return reason
+  }
+}
+
+/** Path of a cargo that is new enough, if there is one. */
+export function findCargo() {
+  return nativeStatus().cargo
+}
