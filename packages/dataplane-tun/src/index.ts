@@ -1,1 +1,3 @@
-export {}
+export { endpointMtu, type EndpointMtuOptions } from './endpoint-mtu.js'
+export { tunDataplane, type TunDataplane, type TunDataplaneOptions } from './tun-dataplane.js'
+export { underlayMtu, type UnderlayMtuOptions } from './underlay-mtu.js'

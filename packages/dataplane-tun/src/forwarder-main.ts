@@ -1,0 +1,3 @@
+import { runForwarder } from './process/run-forwarder.js'
+
+await runForwarder(process.argv[2] ?? '{}')

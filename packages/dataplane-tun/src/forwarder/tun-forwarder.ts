@@ -1,0 +1,217 @@
+import {
+  DataplaneError,
+  type ApplyReport,
+  type CounterSnapshot,
+  type Dataplane,
+  type DataplaneCapabilities,
+  type DataplaneEvent,
+  type DataplaneLimits,
+  type DataplaneState,
+  type DeviceFacts,
+  type DeviceRequest,
+  type FibTransaction,
+} from '@heddle/core'
+import { ForwardingEngine, MAX_LABEL_STACK_DEPTH, type PacketOut } from '@heddle/forwarding'
+import type { Logger } from '@heddle/io'
+import { LinuxError, NativeUnavailableError, Poller, type Watch } from '@heddle/linux'
+import type { IpAddress } from '@heddle/wire'
+import { EventQueue } from '../event-queue.js'
+import { configureDevice, openDevice, samePlace } from './device.js'
+import { ForwardingLoop } from './forwarding-loop.js'
+import { PacketMemory } from './packet-memory.js'
+import type { Sink } from './sink.js'
+import { TunPort } from './tun-port.js'
+import { openTunnels, type Tunnels } from './tunnels.js'
+
+export interface TunForwarderOptions {
+  /** Underlay addresses: those that tunnels of the tables have as `local`. */
+  readonly addresses: readonly IpAddress[]
+  /** Path of the underlay's network namespace; the process's own when left out. */
+  readonly underlayNetns?: string | undefined
+  /** Source ports per address that carry entropy: a power of two. */
+  readonly entropyPorts: number
+  readonly logger: Logger
+}
+
+const LIMITS: DataplaneLimits = {
+  vrfs: 4096,
+  ports: 4096,
+  nextHops: 1_048_576,
+  groups: 1_048_576,
+  groupMembers: 256,
+  labels: 1_048_576,
+  vnis: 65_536,
+  routes: 4_194_304,
+  labelStackDepth: MAX_LABEL_STACK_DEPTH,
+}
+
+interface Attached {
+  readonly tun: TunPort
+  readonly watch: Watch
+}
+
+/** The userspace dataplane in this process: TUN devices on one side, underlay sockets on the other, the forwarding engine in between. */
+export class TunForwarder implements Dataplane {
+  readonly capabilities: DataplaneCapabilities
+  readonly events = new EventQueue<DataplaneEvent>()
+  readonly #options: TunForwarderOptions
+  readonly #engine: ForwardingEngine
+  readonly #memory = new PacketMemory()
+  readonly #poller: Poller
+  readonly #tunnels: Tunnels
+  readonly #loop: ForwardingLoop
+  readonly #watches: Watch[] = []
+  readonly #ports = new Map<number, Attached>()
+  /** Work on devices, one after the other. */
+  #devices: Promise<unknown> = Promise.resolve()
+  #closed = false
+
+  private constructor(options: TunForwarderOptions, poller: Poller, tunnels: Tunnels) {
+    this.#options = options
+    this.#poller = poller
+    this.#tunnels = tunnels
+    this.capabilities = {
+      kind: 'tun',
+      encapsulations: tunnels.encapsulations,
+      underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
+      survivesClose: false,
+      limits: LIMITS,
+    }
+    this.#engine = new ForwardingEngine({
+      limits: LIMITS,
+      encapsulations: tunnels.encapsulations,
+      outer: 'socket',
+      underlayMtu: tunnels.mtu,
+      hasDevice: (port) => this.#ports.has(port),
+    })
+    this.#loop = new ForwardingLoop(poller, this.#engine, this.#memory, {
+      device: (port) => this.#ports.get(port)?.tun,
+      underlay: (out: PacketOut): Sink | undefined => tunnels.sink(out),
+    })
+    tunnels.serve(this.#engine, this.#memory, (local, mtu) => {
+      this.#engine.underlayMtu = tunnels.mtu
+      this.events.push({ type: 'underlay-changed', local, mtu })
+    })
+    for (const receiver of tunnels.receivers) {
+      const gone = (reason: string): void => options.logger.error('An underlay socket failed', { reason })
+      this.#watches.push(this.#loop.watchUnderlay(receiver, gone))
+    }
+  }
+
+  /**
+   * Opens the underlay sockets; tables are empty.
+   *
+   * @throws DataplaneError `dataplane.device` when an address or port cannot be had or the native part is missing, `dataplane.permission`
+   */
+  static async open(options: TunForwarderOptions): Promise<TunForwarder> {
+    let poller: Poller | undefined
+    try {
+      poller = Poller.open()
+      return new TunForwarder(options, poller, await openTunnels(options))
+    } catch (cause) {
+      poller?.close()
+      if (!(cause instanceof LinuxError) && !(cause instanceof NativeUnavailableError)) throw cause
+      throw new DataplaneError('dataplane.device', `the underlay cannot be opened: ${cause.message}`, { cause })
+    }
+  }
+
+  async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
+    this.#mustBeOpen()
+    signal?.throwIfAborted()
+    const report = this.#engine.apply(transaction)
+    if (report.status === 'applied') for (const port of transaction.ports.remove) await this.#inTurn(() => this.#remove(port, 'removed'))
+    return report
+  }
+
+  async dump(): Promise<DataplaneState> {
+    this.#mustBeOpen()
+    const devices = Array.from(this.#ports.values(), ({ tun: { port, request, facts } }) => ({ ...request, ...facts, port }))
+    return { ...this.#engine.state(), devices }
+  }
+
+  async counters(): Promise<CounterSnapshot> {
+    this.#mustBeOpen()
+    return this.#engine.counters()
+  }
+
+  async attachPort(port: number, device: DeviceRequest): Promise<DeviceFacts> {
+    this.#mustBeOpen()
+    const { underlayNetns } = this.#options
+    const request = device.netns === undefined && underlayNetns !== undefined ? { ...device, netns: underlayNetns } : device
+    return this.#inTurn(() => this.#attach(port, request))
+  }
+
+  async detachPort(port: number): Promise<void> {
+    this.#mustBeOpen()
+    await this.#inTurn(() => this.#remove(port, 'detached'))
+  }
+
+  /** With `keep` the devices stay for another forwarder to adopt; meanwhile nothing is forwarded. */
+  async close(options?: { readonly keep?: boolean }): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#inTurn(() => {
+      for (const watch of this.#watches) watch.close()
+      for (const port of this.#ports.keys()) this.#remove(port, 'closed', options?.keep)
+    })
+    this.#tunnels.close()
+    this.#poller.close()
+    this.events.end()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
+    if (!this.#engine.hasPort(port)) throw new DataplaneError('dataplane.port-unknown', `no transaction has set port ${port}`)
+    for (const { tun } of this.#ports.values()) {
+      if (tun.port !== port && samePlace(tun.request, request)) {
+        throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${tun.port}`)
+      }
+    }
+    const before = this.#ports.get(port)
+    const here = before !== undefined && samePlace(before.tun.request, request)
+    const { device, facts } = here
+      ? { device: before.tun.device, facts: await configureDevice(before.tun.facts.ifindex, request) }
+      : await openDevice(request)
+    if (here) before.watch.close()
+    else this.#remove(port, 'replaced')
+    const tun = new TunPort(port, device, request, facts, this.#memory, this.#engine)
+    const watch = this.#loop.watchPort(tun, (reason) => this.#gone(port, reason))
+    this.#ports.set(port, { tun, watch })
+    if (!here) this.events.push({ type: 'port-up', port })
+    return facts
+  }
+
+  #remove(port: number, reason: string, keep = false): void {
+    const attached = this.#ports.get(port)
+    if (attached === undefined) return
+    const { watch, tun } = attached
+    this.#ports.delete(port)
+    watch.close()
+    try {
+      if (!keep) tun.device.setPersist(false)
+    } catch (error) {
+      this.#options.logger.debug('A device was gone before it was removed', { port, reason: String(error) })
+    }
+    tun.device.close()
+    this.events.push({ type: 'port-down', port, reason })
+  }
+
+  /** The device went away under us: deleted, or with its namespace. */
+  #gone(port: number, reason: string): void {
+    this.#options.logger.warn('A device is gone', { port, reason })
+    this.#remove(port, reason, true)
+  }
+
+  #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
+    const result = this.#devices.then(work)
+    this.#devices = result.catch(() => undefined)
+    return result
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new DataplaneError('dataplane.closed', 'the dataplane was closed')
+  }
+}

@@ -1,0 +1,50 @@
+import type { DeviceFacts, DeviceRequest } from '@heddle/core'
+import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
+import { TUN_DESCRIPTOR, type TunDevice } from '@heddle/linux'
+import { EAGAIN, ENOBUFS } from './errno.js'
+import type { PacketMemory } from './packet-memory.js'
+import { SINK_CAPACITY, type Sink } from './sink.js'
+
+const { words, offset, length, status } = TUN_DESCRIPTOR
+
+/** A port's device, from the side that the virtual router holds. */
+export class TunPort implements Sink {
+  readonly #descriptors = new Uint32Array(SINK_CAPACITY * words)
+  #waiting = 0
+
+  constructor(
+    readonly port: number,
+    readonly device: TunDevice,
+    readonly request: DeviceRequest,
+    readonly facts: DeviceFacts,
+    private readonly memory: PacketMemory,
+    private readonly engine: ForwardingEngine,
+  ) {}
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  add(out: PacketOut): void {
+    const at = this.#waiting++ * words
+    this.#descriptors[at + offset] = out.offset
+    this.#descriptors[at + length] = out.length
+  }
+
+  flush(): void {
+    const count = this.#waiting
+    this.#waiting = 0
+    let done = 0
+    try {
+      done = this.device.writeBatch(this.memory.bytes, this.#descriptors, count)
+    } catch {
+      // The device is gone; its watch tells so.
+      for (let packet = 0; packet < count; packet++) this.engine.countDrop('port-down', this.port)
+      return
+    }
+    for (let packet = 0; packet < count; packet++) {
+      const errno = packet < done ? this.#descriptors[packet * words + status] : EAGAIN
+      if (errno !== 0) this.engine.countDrop(errno === EAGAIN || errno === ENOBUFS ? 'queue-full' : 'port-down', this.port)
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import { DataplaneError, type Encapsulation } from '@heddle/core'
+import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
+import type { Logger } from '@heddle/io'
+import { LinuxError, Netlink } from '@heddle/linux'
+import { IpAddress } from '@heddle/wire'
+import { lookUp } from '../underlay-mtu.js'
+import type { PacketMemory } from './packet-memory.js'
+import type { Sink } from './sink.js'
+import { UnderlaySink } from './underlay-sink.js'
+import { UDP_PORTS, closeUnderlay, openUnderlay, type Receiver, type Underlay } from './underlay.js'
+
+/** How often the underlay's links are looked at, milliseconds. */
+const LOOK_INTERVAL = 2000
+
+/** How long a path MTU that the network told is believed, milliseconds: as long as Linux does (net.ipv4.route.mtu_expires). */
+const PATH_MTU_LIFETIME = 600_000
+
+export interface TunnelsOptions {
+  readonly addresses: readonly IpAddress[]
+  readonly underlayNetns?: string | undefined
+  readonly entropyPorts: number
+  readonly logger: Logger
+}
+
+/** What is known of one underlay address. */
+interface Local {
+  readonly underlay: Underlay
+  readonly senders: readonly Sink[]
+  readonly gre: Sink | undefined
+  /** MTU of the link that has the address. */
+  linkMtu: number
+  /** Smallest path MTU that was told lately, and until when it holds. */
+  path: { readonly mtu: number; readonly until: number } | undefined
+}
+
+/** The underlay's side of the forwarder: the sockets of all local addresses, and the largest packet they take. */
+export class Tunnels {
+  readonly encapsulations: readonly Encapsulation[]
+  readonly receivers: readonly Receiver[]
+  readonly #underlays: readonly Underlay[]
+  readonly #netlink: Netlink
+  readonly #logger: Logger
+  #locals: Local[] = []
+  #changed: (local: IpAddress, mtu: number) => void = () => undefined
+  #timer: NodeJS.Timeout | undefined
+  #linkMtus: readonly number[]
+  readonly #asked = new Set<string>()
+
+  /** @internal */
+  constructor(underlays: readonly Underlay[], linkMtus: readonly number[], netlink: Netlink, logger: Logger) {
+    this.#underlays = underlays
+    this.#linkMtus = linkMtus
+    this.#netlink = netlink
+    this.#logger = logger
+    this.receivers = underlays.flatMap(({ receivers }) => receivers)
+    // Only what every address can carry is promised.
+    this.encapsulations = [...new Set(this.receivers.map(({ encapsulation }) => encapsulation))].filter((encapsulation) =>
+      underlays.every(({ receivers }) => receivers.some((receiver) => receiver.encapsulation === encapsulation)),
+    )
+  }
+
+  /** Largest packet that every underlay address can send, outer headers included. */
+  get mtu(): number {
+    const now = performance.now()
+    if (this.#locals.length === 0) return Math.min(...this.#linkMtus)
+    return Math.min(...this.#locals.map((local) => mtuOf(local, now)))
+  }
+
+  /** Begins to send and to watch the links. @param changed is told the new MTU of an address */
+  serve(engine: ForwardingEngine, memory: PacketMemory, changed: (local: IpAddress, mtu: number) => void): void {
+    this.#changed = changed
+    this.#locals = this.#underlays.map((underlay, index) => {
+      const tooLarge = (family: 4 | 6, remote: Uint32Array): void => void this.#learn(underlay.local, family, remote)
+      return {
+        underlay,
+        senders: underlay.senders.map((socket) => new UnderlaySink(socket, UDP_PORTS, memory, engine, tooLarge)),
+        gre: underlay.gre && new UnderlaySink(underlay.gre, {}, memory, engine, tooLarge),
+        linkMtu: this.#linkMtus[index],
+        path: undefined,
+      }
+    })
+    this.#timer = setInterval(() => void this.#look(), LOOK_INTERVAL).unref()
+  }
+
+  /** The socket a packet leaves by; undefined when no underlay has its local address. */
+  sink(out: PacketOut): Sink | undefined {
+    for (const { underlay, senders, gre } of this.#locals) {
+      const { local } = underlay
+      const wanted = out.local
+      if (local.w0 !== wanted.w0 || local.w3 !== wanted.w3 || local.w1 !== wanted.w1 || local.w2 !== wanted.w2) continue
+      if (local.family !== wanted.family) continue
+      return out.encapsulation === 'mpls-gre' ? gre : senders[out.sourcePort & (senders.length - 1)]
+    }
+    return undefined
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    for (const underlay of this.#underlays) closeUnderlay(underlay)
+    this.#netlink.close()
+  }
+
+  /** The kernel found a packet too large: asks it for the path MTU. */
+  async #learn(address: IpAddress, family: 4 | 6, remote: Uint32Array): Promise<void> {
+    const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = remote
+    const far = family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3)
+    const key = far.toString()
+    const local = this.#locals.find(({ underlay }) => underlay.local.equals(address))
+    if (local === undefined || this.#asked.has(key)) return
+    this.#asked.add(key)
+    try {
+      const mtu = await lookUp(this.#netlink, address, far)
+      const until = performance.now() + PATH_MTU_LIFETIME
+      this.#update(local, () => {
+        if (mtu < mtuOf(local, performance.now())) local.path = { mtu, until }
+      })
+    } catch (error) {
+      if (!(error instanceof LinuxError) && !(error instanceof DataplaneError)) throw error
+      this.#logger.debug('A path MTU cannot be had', { remote: key, reason: error.message })
+    } finally {
+      this.#asked.delete(key)
+    }
+  }
+
+  async #look(): Promise<void> {
+    for (const local of this.#locals) {
+      try {
+        const mtu = await lookUp(this.#netlink, local.underlay.local)
+        this.#update(local, () => {
+          local.linkMtu = mtu
+          if (local.path !== undefined && local.path.until < performance.now()) local.path = undefined
+        })
+      } catch (error) {
+        if (!(error instanceof LinuxError) && !(error instanceof DataplaneError)) throw error
+        this.#logger.debug('The link of an underlay address cannot be seen', {
+          local: local.underlay.local.toString(),
+          reason: error.message,
+        })
+      }
+    }
+  }
+
+  #update(local: Local, change: () => void): void {
+    const before = mtuOf(local, 0)
+    change()
+    const mtu = mtuOf(local, 0)
+    if (mtu !== before) this.#changed(local.underlay.local, mtu)
+  }
+}
+
+function mtuOf({ linkMtu, path }: Local, now: number): number {
+  return path !== undefined && path.until > now ? Math.min(linkMtu, path.mtu) : linkMtu
+}
+
+/** Opens the sockets of every address. @throws DataplaneError as `openUnderlay`; LinuxError when the namespace cannot be entered */
+export async function openTunnels({ addresses, underlayNetns, entropyPorts, logger }: TunnelsOptions): Promise<Tunnels> {
+  const underlays: Underlay[] = []
+  const netlink = await Netlink.open(underlayNetns)
+  try {
+    const mtus: number[] = []
+    for (const local of addresses) {
+      mtus.push(await lookUp(netlink, local))
+      const encapsulations: Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
+      underlays.push(await openUnderlay({ local, netns: underlayNetns, encapsulations, senders: entropyPorts, logger }))
+    }
+    return new Tunnels(underlays, mtus, netlink, logger)
+  } catch (error) {
+    for (const underlay of underlays) closeUnderlay(underlay)
+    netlink.close()
+    throw error
+  }
+}

@@ -1,0 +1,59 @@
+import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
+import { DATAGRAM_DESCRIPTOR, type RawSocket, type UdpBatchSocket } from '@heddle/linux'
+import { EAGAIN, EINVAL, EMSGSIZE, ENOBUFS } from './errno.js'
+import type { PacketMemory } from './packet-memory.js'
+import { SINK_CAPACITY, type Sink } from './sink.js'
+
+const { words, offset, length, status, remote, port, tos } = DATAGRAM_DESCRIPTOR
+
+/** Remote end of a packet that the underlay found too large. */
+export type TooLarge = (family: 4 | 6, remote: Uint32Array) => void
+
+/** A socket that packets leave by. */
+export class UnderlaySink implements Sink {
+  readonly #descriptors = new Uint32Array(SINK_CAPACITY * words)
+  #waiting = 0
+
+  constructor(
+    readonly socket: UdpBatchSocket | RawSocket,
+    private readonly ports: Readonly<Partial<Record<PacketOut['encapsulation'], number>>>,
+    private readonly memory: PacketMemory,
+    private readonly engine: ForwardingEngine,
+    private readonly tooLarge: TooLarge,
+  ) {}
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  add(out: PacketOut): void {
+    const at = this.#waiting++ * words
+    const to = this.#descriptors
+    to[at + offset] = out.offset
+    to[at + length] = out.length
+    to[at + remote] = out.remote.w0
+    to[at + remote + 1] = out.remote.w1
+    to[at + remote + 2] = out.remote.w2
+    to[at + remote + 3] = out.remote.w3
+    to[at + port] = this.ports[out.encapsulation] ?? 0
+    to[at + tos] = out.trafficClass
+  }
+
+  flush(): void {
+    const count = this.#waiting
+    this.#waiting = 0
+    const done = this.socket.sendBatch(this.memory.bytes, this.#descriptors, count)
+    let largest = -1
+    for (let packet = 0; packet < count; packet++) {
+      const errno = packet < done ? this.#descriptors[packet * words + status] : EAGAIN
+      if (errno === 0) continue
+      if (errno === EMSGSIZE || errno === EINVAL) {
+        largest = packet
+        this.engine.countDrop('mtu-exceeded')
+      } else this.engine.countDrop(errno === EAGAIN || errno === ENOBUFS ? 'queue-full' : 'port-down')
+    }
+    if (largest < 0) return
+    const at = largest * words + remote
+    this.tooLarge(this.socket.family, this.#descriptors.slice(at, at + 4))
+  }
+}

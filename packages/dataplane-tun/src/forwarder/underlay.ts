@@ -1,0 +1,130 @@
+import { DataplaneError, type Encapsulation } from '@heddle/core'
+import type { Logger } from '@heddle/io'
+import { LinuxError, RawSocket, UdpBatchSocket, type DatagramOptions } from '@heddle/linux'
+import type { IpAddress } from '@heddle/wire'
+import { randomInt } from 'node:crypto'
+
+/** UDP destination port of MPLS over UDP (RFC 7510 §3). */
+const MPLS_UDP_PORT = 6635
+/** The port that MPLS over UDP was sent to before it had one of its own; listened to, never sent to. */
+const MPLS_UDP_LEGACY_PORT = 51_234
+/** UDP destination port of VXLAN (RFC 7348 §5). */
+const VXLAN_PORT = 4789
+const GRE = 47
+
+/** Source ports that carry a flow's entropy (RFC 7510 §3). */
+const FIRST_ENTROPY_PORT = 49_152
+const LAST_ENTROPY_PORT = 65_535
+
+/** Octets of a socket's queue; the kernel caps it. */
+const QUEUE = 4 << 20
+const OUTER_TTL = 64
+
+/** Where each encapsulation over UDP is sent to. */
+export const UDP_PORTS = { 'mpls-udp': MPLS_UDP_PORT, vxlan: VXLAN_PORT } as const
+
+export interface UnderlayOptions {
+  readonly local: IpAddress
+  /** Path of the namespace the sockets are in; the process's own when left out. */
+  readonly netns?: string | undefined
+  /** Encapsulations to offer if they can be had. */
+  readonly encapsulations: readonly Encapsulation[]
+  /** Sockets to send from, each with a source port of its own: a power of two. */
+  readonly senders: number
+  readonly logger: Logger
+}
+
+/** A socket that packets arrive at. */
+export interface Receiver {
+  readonly encapsulation: Encapsulation
+  readonly socket: UdpBatchSocket | RawSocket
+}
+
+/** The sockets of one underlay address. The kernel's routes decide where what they send goes. */
+export interface Underlay {
+  readonly local: IpAddress
+  readonly receivers: readonly Receiver[]
+  /** Chosen by a packet's source port, modulo their number. */
+  readonly senders: readonly UdpBatchSocket[]
+  /** Sends and receives GRE; left out where it cannot be had. */
+  readonly gre: RawSocket | undefined
+}
+
+/**
+ * Opens the sockets of an underlay address. MPLS over UDP must be possible; anything else that cannot be had is left out and logged.
+ *
+ * @throws DataplaneError `dataplane.device` when the address or port cannot be had, `dataplane.permission`
+ */
+export async function openUnderlay(options: UnderlayOptions): Promise<Underlay> {
+  const { local, encapsulations, logger } = options
+  const opened: (UdpBatchSocket | RawSocket)[] = []
+  const keep = <T extends UdpBatchSocket | RawSocket>(socket: T): T => {
+    opened.push(socket)
+    return socket
+  }
+  const optional = async <T extends UdpBatchSocket | RawSocket>(what: string, open: Promise<T>): Promise<T | undefined> => {
+    try {
+      return keep(await open)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      logger.warn('An encapsulation is not offered', { encapsulation: what, local: local.toString(), reason: error.message })
+      return undefined
+    }
+  }
+  try {
+    const receivers: Receiver[] = [{ encapsulation: 'mpls-udp', socket: keep(await receiver(options, MPLS_UDP_PORT)) }]
+    const legacy = await optional('mpls-udp on its former port', receiver(options, MPLS_UDP_LEGACY_PORT))
+    if (legacy !== undefined) receivers.push({ encapsulation: 'mpls-udp', socket: legacy })
+    const vxlan = encapsulations.includes('vxlan') ? await optional('vxlan', receiver(options, VXLAN_PORT)) : undefined
+    if (vxlan !== undefined) receivers.push({ encapsulation: 'vxlan', socket: vxlan })
+    const gre = encapsulations.includes('mpls-gre') ? await optional('mpls-gre', greSocket(options)) : undefined
+    if (gre !== undefined) receivers.push({ encapsulation: 'mpls-gre', socket: gre })
+    const senders: UdpBatchSocket[] = []
+    while (senders.length < options.senders) senders.push(keep(await sender(options)))
+    return { local, receivers, senders, gre }
+  } catch (error) {
+    for (const socket of opened) socket.close()
+    if (!(error instanceof LinuxError)) throw error
+    const code = error.code === 'EPERM' || error.code === 'EACCES' ? 'dataplane.permission' : 'dataplane.device'
+    throw new DataplaneError(code, `the underlay sockets of ${local} cannot be opened: ${error.message}`, { cause: error })
+  }
+}
+
+/** Closes what `openUnderlay` opened. */
+export function closeUnderlay({ receivers, senders }: Underlay): void {
+  for (const { socket } of receivers) socket.close()
+  for (const socket of senders) socket.close()
+}
+
+function common({ netns }: UnderlayOptions): DatagramOptions {
+  // DF: tunnels are not to be cut (RFC 7510 §4); what does not fit is answered by ICMP towards the endpoint.
+  return { ...(netns === undefined ? {} : { namespace: netns }), pathMtu: 'discover', ttl: OUTER_TTL, sendBuffer: QUEUE }
+}
+
+function receiver(options: UnderlayOptions, port: number): Promise<UdpBatchSocket> {
+  const { local } = options
+  return UdpBatchSocket.open({
+    ...common(options),
+    bind: { address: local.toString(), port },
+    receiveBuffer: QUEUE,
+    gro: true,
+    zeroChecksumRx: local.family === 6,
+  })
+}
+
+/** A socket at a free port of the entropy range. */
+async function sender(options: UnderlayOptions): Promise<UdpBatchSocket> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const port = randomInt(FIRST_ENTROPY_PORT, LAST_ENTROPY_PORT + 1)
+      return await UdpBatchSocket.open({ ...common(options), bind: { address: options.local.toString(), port }, gso: true })
+    } catch (error) {
+      if (!(error instanceof LinuxError) || error.code !== 'EADDRINUSE' || attempt > 32) throw error
+    }
+  }
+}
+
+function greSocket(options: UnderlayOptions): Promise<RawSocket> {
+  const { local } = options
+  return RawSocket.open({ ...common(options), family: local.family, protocol: GRE, bind: local.toString(), receiveBuffer: QUEUE })
+}

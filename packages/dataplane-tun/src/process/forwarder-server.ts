@@ -1,0 +1,169 @@
+import { DataplaneError, type Dataplane, type DataplaneEvent } from '@heddle/core'
+import type { Logger } from '@heddle/io'
+import { createServer, type Server, type Socket } from 'node:net'
+import { FrameReader, MAX_FRAME_SIZE, MAX_GREETING_SIZE } from '../protocol/frame.js'
+import {
+  PROTOCOL_VERSION,
+  decodeRequest,
+  encodeEvent,
+  encodeFailure,
+  encodeReply,
+  type Greeting,
+  type Replies,
+  type Request,
+} from '../protocol/message.js'
+import { ProtocolError } from '../protocol/protocol-error.js'
+
+/** How long a connection may stay without a greeting, milliseconds. */
+const GREETING_TIME = 5000
+
+/** How long a new agent waits for the kernel's word that the old one is gone, milliseconds. */
+const LAST_BREATH = 100
+
+export interface ForwarderServerOptions {
+  readonly dataplane: Dataplane
+  /** See `Greeting.configuration`. */
+  readonly configuration: string
+  readonly logger: Logger
+  /** Called once, when an agent asked the forwarder to stop and was answered. */
+  readonly stopped: () => void
+}
+
+/**
+ * Offers a dataplane over a unix socket to one agent at a time. The dataplane does not notice whether an agent is there: when one dies,
+ * forwarding goes on, and the next one finds the tables as the last one left them.
+ */
+export class ForwarderServer {
+  readonly server: Server
+  readonly #options: ForwarderServerOptions
+  readonly #connections = new Set<Socket>()
+  /** Ports that are down, for an agent that was not there when it happened. */
+  readonly #down = new Map<number, DataplaneEvent>()
+  #agent: Socket | undefined
+  #stopping = false
+
+  constructor(options: ForwarderServerOptions) {
+    this.#options = options
+    this.server = createServer((socket) => this.#accept(socket))
+    void this.#watch()
+  }
+
+  /** Ends every connection and listens no more. */
+  async close(): Promise<void> {
+    this.server.close()
+    await Promise.all(
+      Array.from(this.#connections, async (socket) => {
+        if (!socket.destroyed) await new Promise<void>((resolve) => socket.once('close', resolve).end(() => socket.destroy()))
+      }),
+    )
+  }
+
+  async #watch(): Promise<void> {
+    for await (const event of this.#options.dataplane.events) {
+      if (event.type === 'port-down') this.#down.set(event.port, event)
+      if (event.type === 'port-up') this.#down.delete(event.port)
+      if (this.#agent !== undefined) this.#agent.write(encodeEvent(event))
+    }
+  }
+
+  #accept(socket: Socket): void {
+    const reader = new FrameReader(MAX_GREETING_SIZE)
+    let last = Promise.resolve()
+    this.#connections.add(socket)
+    socket.setTimeout(GREETING_TIME, () => socket.destroy())
+    socket.on('error', (error) => this.#options.logger.debug('A connection broke', { reason: error.message }))
+    socket.on('close', () => {
+      this.#connections.delete(socket)
+      if (this.#agent !== socket) return
+      this.#agent = undefined
+      this.#options.logger.info('The agent is gone; forwarding goes on')
+    })
+    socket.on('data', (chunk) => {
+      try {
+        for (const frame of reader.push(chunk)) {
+          const { id, request } = decodeRequest(frame)
+          if (request.method === 'hello') reader.limit = MAX_FRAME_SIZE
+          // One after the other, as they were asked.
+          last = last.then(() => this.#answer(socket, id, request))
+        }
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error
+        this.#options.logger.warn('A connection sent no message of ours', { code: error.code, reason: error.message })
+        socket.destroy()
+      }
+    })
+  }
+
+  async #answer(socket: Socket, id: number, request: Request): Promise<void> {
+    if (socket.destroyed && request.method !== 'apply') return
+    try {
+      const reply = await this.#carryOut(socket, request)
+      if (socket.writable) socket.write(encodeReply(id, request.method, reply))
+    } catch (error) {
+      const failure = error instanceof DataplaneError ? error : unexpected(error)
+      if (failure !== error) this.#options.logger.error('A request failed', { method: request.method, reason: String(error) })
+      if (socket.writable) socket.write(encodeFailure(id, failure))
+    }
+    if (request.method === 'stop' && this.#stopping) this.#options.stopped()
+  }
+
+  async #carryOut(socket: Socket, request: Request): Promise<Replies[Request['method']]> {
+    const { dataplane } = this.#options
+    if (request.method === 'hello') return this.#greet(socket)
+    if (this.#agent !== socket) throw new DataplaneError('dataplane.busy', 'this connection does not control the forwarder')
+    switch (request.method) {
+      case 'apply':
+        return dataplane.apply(request.transaction)
+      case 'dump':
+        return dataplane.dump()
+      case 'counters':
+        return dataplane.counters()
+      case 'attach-port':
+        return dataplane.attachPort(request.port, request.device)
+      case 'detach-port':
+        await dataplane.detachPort(request.port)
+        return undefined
+      case 'stop':
+        this.#stopping = true
+        await dataplane.close({ keep: request.keepDevices })
+        return undefined
+      default:
+        throw new DataplaneError('dataplane.closed', `there is no request ${JSON.stringify(request satisfies never)}`)
+    }
+  }
+
+  async #greet(socket: Socket): Promise<Greeting> {
+    const { dataplane, configuration, logger } = this.#options
+    if (this.#agent !== undefined && this.#agent !== socket) await breath(this.#agent)
+    if (this.#stopping) throw new DataplaneError('dataplane.closed', 'the forwarder is stopping')
+    if (this.#agent !== undefined && this.#agent !== socket) {
+      throw new DataplaneError('dataplane.busy', `forwarder ${process.pid} is controlled by another agent, which is alive`)
+    }
+    this.#agent = socket
+    socket.setTimeout(0)
+    logger.info('An agent took control')
+    // Behind the reply, which is written in this turn's microtasks.
+    setImmediate(() => {
+      for (const event of this.#down.values()) if (socket.writable) socket.write(encodeEvent(event))
+    })
+    const capabilities = { ...dataplane.capabilities, survivesClose: true }
+    return { protocol: PROTOCOL_VERSION, pid: process.pid, configuration, capabilities }
+  }
+}
+
+/** Waits for the end of a connection whose other end may just have died: the kernel tells of both in any order. */
+async function breath(socket: Socket): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, LAST_BREATH)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
+function unexpected(cause: unknown): DataplaneError {
+  return new DataplaneError('dataplane.device', `the forwarder failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    cause,
+  })
+}

@@ -1,0 +1,73 @@
+import { DataplaneError } from '@heddle/core'
+import { jsonLogger } from '@heddle/io/node'
+import { closeSync, writeSync } from 'node:fs'
+import { TunForwarder } from '../forwarder/tun-forwarder.js'
+import { claim } from './claim.js'
+import { configurationFrom, configurationText } from './configuration.js'
+import { ForwarderServer } from './forwarder-server.js'
+import { READY_FD, type ReadyWord } from './start.js'
+
+/**
+ * The forwarder's process: opens the underlay, serves one agent after another, and ends when one says `stop`. SIGTERM ends it as well, and leaves
+ * the devices; a hang-up of whatever terminal started its agent does not reach it.
+ *
+ * @param configuration as `configurationText` writes it
+ */
+export async function runForwarder(configuration: string): Promise<void> {
+  // What this process makes is its owner's alone.
+  process.umask(0o077)
+  process.title = 'heddle-forwarder'
+  try {
+    await serve(configuration)
+  } catch (error) {
+    const code = error instanceof DataplaneError ? error.code : 'dataplane.device'
+    const message = error instanceof Error ? error.message.replace(/ \([^)]*\)$/, '') : String(error)
+    tell({ ready: false, code, message })
+    process.exitCode = 1
+  }
+}
+
+async function serve(argument: string): Promise<void> {
+  const configuration = configurationFrom(argument)
+  const logger = jsonLogger({ stream: process.stderr, level: configuration.logLevel })
+  const dataplane = await TunForwarder.open({ ...configuration, logger })
+  const server = new ForwarderServer({
+    dataplane,
+    configuration: configurationText(configuration),
+    logger,
+    stopped: () => void end(),
+  })
+  let release: () => Promise<void>
+  try {
+    release = await claim(configuration.directory, server.server)
+  } catch (error) {
+    await dataplane.close({ keep: true })
+    throw error
+  }
+  let ending = false
+  const end = async (): Promise<void> => {
+    if (ending) return
+    ending = true
+    await release()
+    await dataplane.close({ keep: true })
+    await server.close()
+    logger.info('The forwarder ends')
+  }
+  process.on('SIGTERM', () => void end())
+  process.on('SIGINT', () => undefined)
+  process.on('SIGHUP', () => undefined)
+  // A bug in one packet's way is not worth the interfaces of a whole node.
+  process.on('uncaughtException', (error) => logger.error('An unexpected error', { reason: error.stack ?? error.message }))
+  logger.info('The forwarder serves', { pid: process.pid, addresses: configuration.addresses.map(String) })
+  tell({ ready: true })
+}
+
+/** Tells whoever started this process; nobody may be there any more. */
+function tell(word: ReadyWord): void {
+  try {
+    writeSync(READY_FD, JSON.stringify(word))
+    closeSync(READY_FD)
+  } catch (error) {
+    if (!['EPIPE', 'EBADF'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}

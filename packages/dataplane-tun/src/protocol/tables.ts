@@ -1,0 +1,73 @@
+import type { DataplaneState, DeviceRequest, FibTransaction, ObjectChanges } from '@heddle/core'
+import { routesFrom } from './columns.js'
+import { address, list, mac, number, prefix, record, text } from './json.js'
+import { groupFrom, labelFrom, nextHopFrom, portFrom, tunnelSourcesFrom, vniFrom, vrfFrom } from './objects.js'
+
+/** A transaction without its routes, which travel as columns. */
+export function transactionHead(transaction: FibTransaction): unknown {
+  return { ...transaction, routes: undefined }
+}
+
+/** @throws ProtocolError for anything that does not have a transaction's shape */
+export function transactionFrom(json: unknown, columns: readonly Uint8Array[]): FibTransaction {
+  const from = record(json, 'transaction')
+  const changes = <T>(key: string, each: (item: unknown) => T): ObjectChanges<T> => {
+    const both = record(from[key], key)
+    return { set: list(both['set'], `${key}.set`, each), remove: list(both['remove'], `${key}.remove`, number) }
+  }
+  return {
+    generation: number(from['generation'], 'generation'),
+    vrfs: changes('vrfs', vrfFrom),
+    ports: changes('ports', portFrom),
+    nextHops: changes('nextHops', nextHopFrom),
+    groups: changes('groups', groupFrom),
+    tunnelSources: changes('tunnelSources', tunnelSourcesFrom),
+    labels: changes('labels', labelFrom),
+    vnis: changes('vnis', vniFrom),
+    routes: routesFrom(columns),
+  }
+}
+
+/** A state without its routes, which travel as columns. */
+export function stateHead(state: DataplaneState): unknown {
+  return { ...state, routes: undefined }
+}
+
+/** @throws ProtocolError for anything that does not have a state's shape */
+export function stateFrom(json: unknown, columns: readonly Uint8Array[]): DataplaneState {
+  const from = record(json, 'state')
+  return {
+    generation: number(from['generation'], 'generation'),
+    vrfs: list(from['vrfs'], 'vrfs', vrfFrom),
+    ports: list(from['ports'], 'ports', portFrom),
+    nextHops: list(from['nextHops'], 'nextHops', nextHopFrom),
+    groups: list(from['groups'], 'groups', groupFrom),
+    tunnelSources: list(from['tunnelSources'], 'tunnelSources', tunnelSourcesFrom),
+    labels: list(from['labels'], 'labels', labelFrom),
+    vnis: list(from['vnis'], 'vnis', vniFrom),
+    routes: routesFrom(columns),
+    devices: list(from['devices'], 'devices', deviceFrom),
+  }
+}
+
+/** @throws ProtocolError for anything that does not have a device request's shape */
+export function deviceRequestFrom(json: unknown): DeviceRequest {
+  const from = record(json, 'device')
+  return {
+    ...(from['netns'] === undefined ? {} : { netns: text(from['netns'], 'device.netns') }),
+    ifname: text(from['ifname'], 'device.ifname'),
+    addresses: list(from['addresses'], 'device.addresses', address),
+    mtu: number(from['mtu'], 'device.mtu'),
+    ...(from['routes'] === undefined ? {} : { routes: list(from['routes'], 'device.routes', prefix) }),
+  }
+}
+
+function deviceFrom(json: unknown): DataplaneState['devices'][number] {
+  const from = record(json, 'device')
+  return {
+    ...deviceRequestFrom(json),
+    port: number(from['port'], 'device.port'),
+    ifindex: number(from['ifindex'], 'device.ifindex'),
+    ...(from['mac'] === undefined ? {} : { mac: mac(from['mac'], 'device.mac') }),
+  }
+}

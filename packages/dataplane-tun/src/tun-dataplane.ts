@@ -1,0 +1,71 @@
+import { DataplaneError, type Dataplane } from '@heddle/core'
+import { silentLogger, type Logger, type LogLevel } from '@heddle/io'
+import type { IpAddress } from '@heddle/wire'
+import { isAbsolute } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { TunForwarder } from './forwarder/tun-forwarder.js'
+import { configurationText } from './process/configuration.js'
+import { connectOrStart } from './process/start.js'
+
+/** A userspace dataplane. `await using` closes it, and with it what it made. */
+export interface TunDataplane extends Dataplane, AsyncDisposable {}
+
+export interface TunDataplaneOptions {
+  /** Underlay addresses of this router, at least one: those that tunnels of its tables have as `local`. Links must have them already. */
+  readonly addresses: readonly IpAddress[]
+  /**
+   * Forwards in this process, for tests and library use: nothing survives it. Left out: a forwarder process of its own does, which goes on when
+   * this process dies and is found again by `stateDir`.
+   */
+  readonly inProcess?: boolean
+  /**
+   * Directory for the forwarder's socket and log, one a node, absolute and short enough for a unix socket in it (at most 81 octets). Needed
+   * unless `inProcess`.
+   */
+  readonly stateDir?: string
+  /** Path of the network namespace that the underlay is in; the process's own when left out. */
+  readonly underlayNetns?: string
+  /** Source ports per address that carry flow entropy (RFC 7510 §3): 1–256, a power of two; 16 when left out. */
+  readonly entropyPorts?: number
+  /** How long a forwarder may take to serve, milliseconds; 10,000 when left out. */
+  readonly startTimeout?: number
+  /** How much the forwarder process writes to its log; `info` when left out. */
+  readonly forwarderLogLevel?: LogLevel
+  /** Script of the forwarder process and options of Node.js for it; the package's own when left out. For running from sources. */
+  readonly forwarder?: { readonly script: string; readonly execArgv?: readonly string[] }
+  readonly logger?: Logger
+}
+
+/**
+ * A dataplane in userspace: each port is a TUN device inside its endpoint's namespace, and tunnels go by UDP and raw sockets of the underlay,
+ * whose next hop the kernel's routes decide.
+ *
+ * Needs Linux with `/dev/net/tun`, CAP_NET_ADMIN and CAP_SYS_ADMIN (to enter namespaces), CAP_NET_RAW for GRE, and the native part of
+ * `@heddle/linux`.
+ *
+ * @throws DataplaneError `dataplane.device` when an underlay address, a port or the native part cannot be had or an option is out of range;
+ * `dataplane.permission`; `dataplane.busy` when the forwarder of `stateDir` is controlled by another process; `dataplane.lost` when a forwarder
+ * started and did not serve in time
+ */
+export async function tunDataplane(options: TunDataplaneOptions): Promise<TunDataplane> {
+  const { addresses, inProcess = false, stateDir, underlayNetns, entropyPorts = 16, logger = silentLogger } = options
+  if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
+  if (!Number.isInteger(Math.log2(entropyPorts)) || entropyPorts > 256) {
+    throw refused(`${entropyPorts} entropy ports`, 'a power of two of at most 256 is needed')
+  }
+  if (inProcess) return TunForwarder.open({ addresses, underlayNetns, entropyPorts, logger })
+  if (stateDir === undefined || !isAbsolute(stateDir)) throw refused(`stateDir ${stateDir}`, 'an absolute path is needed unless inProcess')
+  const { forwarder, startTimeout = 10_000, forwarderLogLevel = 'info' } = options
+  return connectOrStart({
+    directory: stateDir,
+    configuration: configurationText({ directory: stateDir, addresses, underlayNetns, entropyPorts, logLevel: forwarderLogLevel }),
+    script: forwarder?.script ?? fileURLToPath(new URL('./forwarder-main.js', import.meta.url)),
+    execArgv: forwarder?.execArgv ?? [],
+    timeout: startTimeout,
+    logger,
+  })
+}
+
+function refused(found: string, needed: string): DataplaneError {
+  return new DataplaneError('dataplane.device', `${found}: ${needed}`)
+}

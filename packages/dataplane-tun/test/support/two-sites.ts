@@ -1,0 +1,171 @@
+import { NO_GROUP, RouteBatch, type Dataplane, type FibTransaction, type LabelObject, type PortObject } from '@heddle/core'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+
+/*
+ *   pod-a ─ TUN ─ [virtual router a] ─ site-a ══ veth ══ site-b ─ [virtual router b] ─ TUN ─ pod-b
+ *
+ * Sites are underlay namespaces; each pod has a namespace of its own. VRF red is 0, blue is 1; both have the same addresses.
+ */
+
+export const UNDERLAY = { a: ['192.0.2.1', '2001:db8::1'], b: ['192.0.2.2', '2001:db8::2'] } as const
+export const POD = { a: ['10.1.0.1', 'fd00:1::1'], b: ['10.1.0.2', 'fd00:1::2'] } as const
+export type Site = 'a' | 'b'
+
+/** Labels that a site allocated: one for the endpoint in red, one for the VRF blue. */
+export const LABEL = { a: { red: 1001, blue: 1101 }, b: { red: 1002, blue: 1102 } } as const
+
+let made = 0
+
+/** Namespaces of a test; `close` takes them away with everything in them. */
+export class TwoSites {
+  readonly prefix = `hd${process.pid % 10_000}x${made++}`
+  readonly #processes = new Set<ChildProcess>()
+  readonly #emergency = (): void => this.close()
+
+  constructor(mtu = 1500) {
+    process.on('exit', this.#emergency)
+    try {
+      for (const name of ['site-a', 'site-b', 'pod-a', 'pod-b', 'blue-a', 'blue-b']) {
+        ip('netns', 'add', this.name(name))
+        this.in(name, 'ip', 'link', 'set', 'lo', 'up')
+      }
+      this.in('site-a', 'ip', 'link', 'add', 'up0', 'mtu', `${mtu}`, 'type', 'veth', 'peer', 'name', 'up0', 'netns', this.name('site-b'))
+      for (const site of ['a', 'b'] as const) {
+        const name = `site-${site}`
+        this.in(name, 'ip', 'link', 'set', 'up0', 'mtu', `${mtu}`, 'up')
+        this.in(name, 'ip', 'address', 'add', `${UNDERLAY[site][0]}/24`, 'dev', 'up0')
+        this.in(name, 'ip', 'address', 'add', `${UNDERLAY[site][1]}/64`, 'dev', 'up0', 'nodad')
+      }
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** Full name of a namespace. */
+  name(short: string): string {
+    return `${this.prefix}-${short}`
+  }
+
+  path(short: string): string {
+    return `/run/netns/${this.name(short)}`
+  }
+
+  /** Runs a command inside a namespace; its output. */
+  in(short: string, ...command: string[]): string {
+    return ip('netns', 'exec', this.name(short), ...command)
+  }
+
+  /** Starts a command inside a namespace. */
+  start(short: string, ...command: string[]): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.name(short), ...command], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#processes.add(child)
+    child.once('exit', () => this.#processes.delete(child))
+    return child
+  }
+
+  close(): void {
+    process.removeListener('exit', this.#emergency)
+    for (const child of this.#processes) child.kill('SIGKILL')
+    for (const line of ip('netns', 'list').split('\n')) {
+      const name = line.split(' ', 1)[0]
+      if (name.startsWith(`${this.prefix}-`)) ip('netns', 'delete', name)
+    }
+  }
+}
+
+function ip(...args: string[]): string {
+  return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+/** A transaction that sets up one site: VRF red with an endpoint and a tunnel to the other, VRF blue likewise. */
+export function siteTransaction(site: Site, generation = 1, family: 4 | 6 = 4): FibTransaction {
+  const other = site === 'a' ? 'b' : 'a'
+  const at = (addresses: readonly string[]): IpAddress => IpAddress.parse(addresses[family === 4 ? 0 : 1])
+  const tunnel = (id: number, label: number) => ({
+    id,
+    action: {
+      type: 'tunnel' as const,
+      encapsulation: 'mpls-udp' as const,
+      local: at(UNDERLAY[site]),
+      remote: at(UNDERLAY[other]),
+      labels: [label],
+      ttlModel: 'pipe' as const,
+      trafficClassModel: 'pipe' as const,
+    },
+  })
+  const port = (id: number, vrf: number): PortObject => ({
+    id,
+    kind: 'endpoint',
+    vrf,
+    allowedSources: POD[site].map((address) => IpPrefix.parse(address)),
+    gateways: [],
+    mtu: 1400,
+  })
+  const label = (value: number, action: LabelObject['action']): LabelObject => ({ label: value, action, sources: 0 })
+  const group = (id: number) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 1 })
+  const routes = new RouteBatch()
+  for (const vrf of [0, 1]) {
+    for (const address of POD[site]) routes.push(vrf, IpPrefix.parse(address), vrf)
+    for (const address of POD[other]) routes.push(vrf, IpPrefix.parse(address), 2 + vrf)
+  }
+  return {
+    ...emptyTransaction(generation),
+    vrfs: {
+      set: [
+        { id: 0, name: 'red' },
+        { id: 1, name: 'blue' },
+      ],
+      remove: [],
+    },
+    ports: { set: [port(0, 0), port(1, 1)], remove: [] },
+    nextHops: {
+      set: [
+        { id: 0, action: { type: 'port', port: 0 } },
+        { id: 1, action: { type: 'port', port: 1 } },
+        tunnel(2, LABEL[other].red),
+        tunnel(3, LABEL[other].blue),
+      ],
+      remove: [],
+    },
+    groups: { set: [group(0), group(1), group(2), group(3)], remove: [] },
+    tunnelSources: { set: [{ id: 0, prefixes: [IpPrefix.of(at(UNDERLAY[other]))] }], remove: [] },
+    labels: {
+      set: [label(LABEL[site].red, { type: 'pop-forward', port: 0 }), label(LABEL[site].blue, { type: 'pop-lookup', vrf: 1 })],
+      remove: [],
+    },
+    routes,
+  }
+}
+
+/** A transaction without changes. */
+export function emptyTransaction(generation: number): FibTransaction {
+  const none = { set: [], remove: [] }
+  return {
+    generation,
+    vrfs: none,
+    ports: none,
+    nextHops: none,
+    groups: none,
+    tunnelSources: none,
+    labels: none,
+    vnis: none,
+    routes: new RouteBatch(),
+  }
+}
+
+/** A transaction that removes a route. */
+export function withoutRoute(generation: number, vrf: number, prefix: string): FibTransaction {
+  const routes = new RouteBatch()
+  routes.push(vrf, IpPrefix.parse(prefix), NO_GROUP)
+  return { ...emptyTransaction(generation), routes }
+}
+
+/** Programs a site and gives its pods their devices. */
+export async function setUp(dataplane: Dataplane, sites: TwoSites, site: Site, family: 4 | 6 = 4, mtu = 1400): Promise<void> {
+  await dataplane.apply(siteTransaction(site, 1, family))
+  const addresses = POD[site].map((address) => IpAddress.parse(address))
+  await dataplane.attachPort(0, { netns: sites.path(`pod-${site}`), ifname: 'eth0', addresses, mtu })
+  await dataplane.attachPort(1, { netns: sites.path(`blue-${site}`), ifname: 'eth0', addresses, mtu })
+}
