@@ -1,16 +1,6 @@
 import type { IpPrefix } from '@heddle/wire'
 import type { NlriCodec } from './nlri-codec.js'
-import {
-  decodePrefixField,
-  labelBits,
-  labelsOf,
-  lengthField,
-  pathIdOf,
-  prefixOf,
-  writeLabels,
-  writePathId,
-  writePrefix,
-} from './prefix-field.js'
+import { decodePrefixField, labelBits, labelsOf, lengthField, prefixOf, writeLabels, writePathId, writePrefix } from './prefix-field.js'
 
 /** A prefix with its label stack (RFC 8277 §2). */
 export interface LabeledUnicastNlri {
@@ -25,12 +15,11 @@ export interface LabeledUnicastNlri {
 export const labeledUnicastCodec: NlriCodec<LabeledUnicastNlri> = Object.freeze<NlriCodec<LabeledUnicastNlri>>({
   kind: 'labeled-unicast',
   decode: (input, family, mode) =>
-    decodePrefixField(input, family, mode, (entry, field) => ({
-      kind: 'labeled-unicast',
-      labels: labelsOf(entry, field, mode),
-      prefix: prefixOf(entry, family),
-      ...pathIdOf(entry, mode),
-    })),
+    decodePrefixField(input, family, mode, (entry, field) => {
+      const labels = labelsOf(entry, field, mode)
+      const prefix = prefixOf(entry, family)
+      return mode.addPath ? { kind: 'labeled-unicast', labels, prefix, pathId: entry.pathId } : { kind: 'labeled-unicast', labels, prefix }
+    }),
   encode(nlri, out, family, mode) {
     writePathId(out, nlri, mode)
     out.u8(lengthField(labelBits(nlri.labels) + nlri.prefix.length))

@@ -38,11 +38,6 @@ export function labelsOf(entry: NlriCursor, field: Uint8Array, mode: NlriMode): 
   return labels
 }
 
-/** `{pathId}` with ADD-PATH, else nothing. */
-export function pathIdOf(entry: NlriCursor, mode: NlriMode): { pathId?: number } {
-  return mode.addPath ? { pathId: entry.pathId } : {}
-}
-
 /** Writes the path identifier where the mode has one; 0 for an entry without. */
 export function writePathId(out: ByteWriter, nlri: { readonly pathId?: number }, mode: NlriMode): void {
   if (mode.addPath) out.u32(nlri.pathId ?? 0)

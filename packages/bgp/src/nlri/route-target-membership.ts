@@ -1,6 +1,6 @@
 import { RouteTarget, ValueError } from '@heddle/wire'
 import type { NlriCodec } from './nlri-codec.js'
-import { decodePrefixField, pathIdOf, writePathId } from './prefix-field.js'
+import { decodePrefixField, writePathId } from './prefix-field.js'
 
 /**
  * Route target membership (RFC 4684 §4): which route targets a speaker wants VPN routes for.
@@ -41,14 +41,9 @@ export function routeTargetOf(nlri: RouteTargetMembershipNlri): RouteTarget | un
 export const routeTargetMembershipCodec: NlriCodec<RouteTargetMembershipNlri> = Object.freeze<NlriCodec<RouteTargetMembershipNlri>>({
   kind: 'rtc',
   decode: (input, family, mode) =>
-    decodePrefixField(input, family, mode, (entry) => ({
-      kind: 'rtc',
-      length: entry.length,
-      originAs: entry.w0,
-      high: entry.w1,
-      low: entry.w2,
-      ...pathIdOf(entry, mode),
-    })),
+    decodePrefixField(input, family, mode, ({ length, w0: originAs, w1: high, w2: low, pathId }) =>
+      mode.addPath ? { kind: 'rtc', length, originAs, high, low, pathId } : { kind: 'rtc', length, originAs, high, low },
+    ),
   encode(nlri, out, _family, mode) {
     const { length, originAs, high, low } = nlri
     if (length !== 0 && !(length >= 32 && length <= 96)) throw new ValueError('bgp.nlri.length', String(length), '0 or 32–96 bits')

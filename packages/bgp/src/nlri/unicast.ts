@@ -1,6 +1,6 @@
 import type { IpPrefix } from '@heddle/wire'
 import type { NlriCodec } from './nlri-codec.js'
-import { decodePrefixField, pathIdOf, prefixOf, writePathId, writePrefix } from './prefix-field.js'
+import { decodePrefixField, prefixOf, writePathId, writePrefix } from './prefix-field.js'
 
 /** A prefix of IPv4/IPv6 unicast or multicast (RFC 4271 §4.3, RFC 4760 §5). */
 export interface UnicastNlri {
@@ -13,7 +13,10 @@ export interface UnicastNlri {
 export const unicastCodec: NlriCodec<UnicastNlri> = Object.freeze<NlriCodec<UnicastNlri>>({
   kind: 'unicast',
   decode: (input, family, mode) =>
-    decodePrefixField(input, family, mode, (entry) => ({ kind: 'unicast', prefix: prefixOf(entry, family), ...pathIdOf(entry, mode) })),
+    decodePrefixField(input, family, mode, (entry) => {
+      const prefix = prefixOf(entry, family)
+      return mode.addPath ? { kind: 'unicast', prefix, pathId: entry.pathId } : { kind: 'unicast', prefix }
+    }),
   encode(nlri, out, family, mode) {
     writePathId(out, nlri, mode)
     out.u8(nlri.prefix.length)

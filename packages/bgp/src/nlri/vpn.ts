@@ -1,16 +1,6 @@
 import { RouteDistinguisher, type IpPrefix } from '@heddle/wire'
 import type { NlriCodec } from './nlri-codec.js'
-import {
-  decodePrefixField,
-  labelBits,
-  labelsOf,
-  lengthField,
-  pathIdOf,
-  prefixOf,
-  writeLabels,
-  writePathId,
-  writePrefix,
-} from './prefix-field.js'
+import { decodePrefixField, labelBits, labelsOf, lengthField, prefixOf, writeLabels, writePathId, writePrefix } from './prefix-field.js'
 
 /** A VPNv4 or VPNv6 prefix: label stack, route distinguisher, prefix (RFC 4364 §4.3.4, RFC 4659 §3.2). */
 export interface VpnNlri {
@@ -26,13 +16,12 @@ export interface VpnNlri {
 export const vpnCodec: NlriCodec<VpnNlri> = Object.freeze<NlriCodec<VpnNlri>>({
   kind: 'vpn',
   decode: (input, family, mode) =>
-    decodePrefixField(input, family, mode, (entry, field) => ({
-      kind: 'vpn',
-      labels: labelsOf(entry, field, mode),
-      rd: RouteDistinguisher.fromWords(entry.rdHigh, entry.rdLow),
-      prefix: prefixOf(entry, family),
-      ...pathIdOf(entry, mode),
-    })),
+    decodePrefixField(input, family, mode, (entry, field) => {
+      const labels = labelsOf(entry, field, mode)
+      const rd = RouteDistinguisher.fromWords(entry.rdHigh, entry.rdLow)
+      const prefix = prefixOf(entry, family)
+      return mode.addPath ? { kind: 'vpn', labels, rd, prefix, pathId: entry.pathId } : { kind: 'vpn', labels, rd, prefix }
+    }),
   encode(nlri, out, family, mode) {
     writePathId(out, nlri, mode)
     out.u8(lengthField(labelBits(nlri.labels) + 64 + nlri.prefix.length))

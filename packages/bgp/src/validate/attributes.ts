@@ -65,7 +65,8 @@ function decodeOne(
     } else {
       const value = codec.decode(input, context)
       if (input.remaining > 0 && codec.type !== ATTRIBUTE.origin) input.fail('bgp.attribute.length', rule.rfc)
-      Object.assign(draft, { [codec.property]: value })
+      const fields: Partial<Record<keyof AttributeDraft, unknown>> = draft
+      fields[codec.property] = value
     }
     return undefined
   } catch (error) {
