@@ -43,7 +43,7 @@ export function nativeFile() {
 function sourceHash() {
   const hash = createHash('sha256')
   const files = [join(root, 'Cargo.toml'), join(root, 'Cargo.lock'), ...walk(join(linux, 'native'))]
-  for (const file of files.sort()) {
+  for (const file of files.sort((a, b) => (a < b ? -1 : 1))) {
     hash.update(`${relative(root, file)}\0`)
     hash.update(readFileSync(file))
   }
@@ -117,7 +117,8 @@ function say(text) {
 /** @param {string} command @param {string[]} parameters @param {import('node:child_process').SpawnSyncOptions} [options] */
 function run(command, parameters, options = {}) {
   const { status, error } = spawnSync(command, parameters, { stdio: ['ignore', 2, 2], ...options })
-  if (error !== undefined || status !== 0) throw new Failure(`${command} ${parameters.join(' ')} failed${error === undefined ? ` (${status})` : `: ${error.message}`}`)
+  if (error !== undefined || status !== 0)
+    throw new Failure(`${command} ${parameters.join(' ')} failed${error === undefined ? ` (${status})` : `: ${error.message}`}`)
 }
 
 /** A reason that a person can act on; printed without a stack. */
@@ -170,8 +171,23 @@ export function buildNative({ force = false, install = true, checkTypes = false 
     rmSync(stampFile, { force: true })
     mkdirSync(output, { recursive: true })
     const env = { ...process.env, PATH: `${toolPath()}${delimiter}${dirname(cargo)}`, CARGO: cargo }
-    const flags = ['--platform', '--release', '--no-js', '--dts', 'binding.d.ts', '--no-dts-cache', '--output-dir', output, '--target-dir', join(root, 'target')]
-    run(join(tools, 'node_modules/.bin/napi'), ['build', '--cwd', crate, '--manifest-path', join(crate, 'Cargo.toml'), ...flags, '--', '--locked'], { env })
+    const flags = [
+      '--platform',
+      '--release',
+      '--no-js',
+      '--dts',
+      'binding.d.ts',
+      '--no-dts-cache',
+      '--output-dir',
+      output,
+      '--target-dir',
+      join(root, 'target'),
+    ]
+    run(
+      join(tools, 'node_modules/.bin/napi'),
+      ['build', '--cwd', crate, '--manifest-path', join(crate, 'Cargo.toml'), ...flags, '--', '--locked'],
+      { env },
+    )
     mkdirSync(dirname(status.file), { recursive: true })
     // A library that a process has mapped must not be written over: take the old name away first.
     rmSync(status.file, { force: true })
@@ -180,7 +196,8 @@ export function buildNative({ force = false, install = true, checkTypes = false 
   }
   const types = readFileSync(generated, 'utf8')
   if (!existsSync(typesFile) || readFileSync(typesFile, 'utf8') !== types) {
-    if (checkTypes) throw new Failure(`${relative(root, typesFile)} is not what the Rust sources say: run npm run build:native and commit it`)
+    if (checkTypes)
+      throw new Failure(`${relative(root, typesFile)} is not what the Rust sources say: run npm run build:native and commit it`)
     mkdirSync(dirname(typesFile), { recursive: true })
     writeFileSync(typesFile, types)
   }

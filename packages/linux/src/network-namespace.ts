@@ -26,10 +26,7 @@ export class NetworkNamespace implements AsyncDisposable {
    * @throws LinuxError `EEXIST` when there is one of this name, `EPERM` without the privilege, `EINVAL` for a name that is no file name
    */
   static async create(name: string): Promise<NetworkNamespace> {
-    return new NetworkNamespace(
-      name,
-      await callAsync((native) => native.namespaceCreate(name)),
-    )
+    return new NetworkNamespace(name, await callAsync((native) => native.namespaceCreate(name)))
   }
 
   /**

@@ -105,10 +105,10 @@ export class Poller implements Disposable {
     const pairs = this.#events.slice(0, count * 2)
     setImmediate(this.#dispatch)
     for (let at = 0; at < pairs.length; at += 2) {
-      const entry = this.#entries.get(pairs[at] as number)
+      const entry = this.#entries.get(pairs[at])
       if (entry === undefined) continue
       try {
-        entry.ready(pairs[at + 1] as number)
+        entry.ready(pairs[at + 1])
       } catch (error) {
         // The callback's error is the process's to handle; the other descriptors get their turn all the same.
         process.nextTick(() => {

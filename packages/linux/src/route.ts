@@ -3,7 +3,17 @@ import type { NativeNetlink, NativeRouteSpec } from './native/binding.js'
 import { callAsync } from './native/call.js'
 
 /** What a route does with a packet. */
-export type RouteKind = 'unicast' | 'local' | 'broadcast' | 'multicast' | 'anycast' | 'blackhole' | 'unreachable' | 'prohibit' | 'throw' | 'other'
+export type RouteKind =
+  | 'unicast'
+  | 'local'
+  | 'broadcast'
+  | 'multicast'
+  | 'anycast'
+  | 'blackhole'
+  | 'unreachable'
+  | 'prohibit'
+  | 'throw'
+  | 'other'
 
 /** One way out of a route. */
 export interface RouteNextHop {

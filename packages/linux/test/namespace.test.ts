@@ -19,13 +19,19 @@ describe.skipIf(missing !== '')(`network namespaces${because}`, () => {
 
   it('refuse a name that is taken, and names that are no file names', async () => {
     const namespace = await made.create()
-    await expect(NetworkNamespace.create(namespace.name)).rejects.toMatchObject({ code: 'EEXIST', message: expect.stringContaining(namespace.name) })
+    await expect(NetworkNamespace.create(namespace.name)).rejects.toMatchObject({
+      code: 'EEXIST',
+      message: expect.stringContaining(namespace.name),
+    })
     await expect(NetworkNamespace.create('../x')).rejects.toMatchObject({ code: 'EINVAL' })
     expect(() => NetworkNamespace.named('')).toThrow(expect.objectContaining({ code: 'EINVAL' }))
   })
 
   it('say which one is not there', async () => {
-    await expect(Netlink.open('/run/netns/hdl-test-none')).rejects.toMatchObject({ code: 'ENOENT', message: expect.stringContaining('hdl-test-none') })
+    await expect(Netlink.open('/run/netns/hdl-test-none')).rejects.toMatchObject({
+      code: 'ENOENT',
+      message: expect.stringContaining('hdl-test-none'),
+    })
     await expect(TunDevice.open({ name: 'tun0', namespace: '/run/netns/hdl-test-none' })).rejects.toMatchObject({ code: 'ENOENT' })
   })
 

@@ -12,7 +12,14 @@ describe.skipIf(missing !== '')(`netlink${because}`, () => {
   beforeAll(async () => {
     ;[a, b] = [await made.create(), await made.create()]
     ;[left, right] = [await Netlink.open(a), await Netlink.open(b)]
-    await left.links.createVeth({ name: 'west', peer: 'east', peerNamespace: b, mtu: 1400, mac: '02:00:00:00:00:01', peerMac: '02:00:00:00:00:02' })
+    await left.links.createVeth({
+      name: 'west',
+      peer: 'east',
+      peerNamespace: b,
+      mtu: 1400,
+      mac: '02:00:00:00:00:01',
+      peerMac: '02:00:00:00:00:02',
+    })
     await left.links.change('west', { up: true })
     await right.links.change('east', { up: true })
   })
@@ -53,7 +60,8 @@ describe.skipIf(missing !== '')(`netlink${because}`, () => {
     })
 
     it('have names of 1-15 octets', async () => {
-      for (const name of ['', 'sixteen-octets--', 'a/b', 'a b']) await expect(left.links.get(name)).rejects.toMatchObject({ code: 'EINVAL' })
+      for (const name of ['', 'sixteen-octets--', 'a/b', 'a b'])
+        await expect(left.links.get(name)).rejects.toMatchObject({ code: 'EINVAL' })
     })
   })
 
@@ -100,7 +108,10 @@ describe.skipIf(missing !== '')(`netlink${because}`, () => {
       await left.routes.replace('10.1.0.0/16', { gateway: '192.0.2.3', metric: 7 })
       expect(await left.routes.lookup('10.1.2.3')).toMatchObject({ gateway: '192.0.2.3' })
       await left.routes.delete('10.1.0.0/16', { metric: 7 })
-      await expect(left.routes.delete('10.1.0.0/16')).rejects.toMatchObject({ code: 'ESRCH', message: expect.stringContaining('10.1.0.0/16') })
+      await expect(left.routes.delete('10.1.0.0/16')).rejects.toMatchObject({
+        code: 'ESRCH',
+        message: expect.stringContaining('10.1.0.0/16'),
+      })
       await left.routes.delete('2001:db8:1::/48')
       await expect(left.routes.add('10.2.0.0/16', { gateway: '203.0.113.1' })).rejects.toMatchObject({ code: 'ENETUNREACH' })
     })
@@ -137,7 +148,10 @@ describe.skipIf(missing !== '')(`netlink${because}`, () => {
       expect(await left.routes.lookup('192.0.2.2')).toEqual({ ...common, source: '192.0.2.1', mtu: 1400 })
       expect(await left.routes.lookup('2001:db8:ffff::1')).toMatchObject({ ...common, gateway: '2001:db8::2', mtu: 1300 })
       expect(await left.routes.lookup('192.0.2.1')).toMatchObject({ kind: 'local', link: 'lo' })
-      await expect(right.routes.lookup('8.8.8.8')).rejects.toMatchObject({ code: 'ENETUNREACH', message: expect.stringContaining('8.8.8.8') })
+      await expect(right.routes.lookup('8.8.8.8')).rejects.toMatchObject({
+        code: 'ENETUNREACH',
+        message: expect.stringContaining('8.8.8.8'),
+      })
       await expect(right.routes.lookup('nowhere')).rejects.toMatchObject({ code: 'EINVAL' })
     })
   })
@@ -150,7 +164,9 @@ describe.skipIf(missing !== '')(`netlink${because}`, () => {
       await left.neighbours.replace('west', '192.0.2.77', { mac: '02:00:00:00:00:79' })
       await left.neighbours.add('west', '192.0.2.99', { proxy: true })
       const list = await left.neighbours.list('west')
-      expect(list).toContainEqual(expect.objectContaining({ address: '192.0.2.77', mac: '02:00:00:00:00:79', state: 'permanent', proxy: false }))
+      expect(list).toContainEqual(
+        expect.objectContaining({ address: '192.0.2.77', mac: '02:00:00:00:00:79', state: 'permanent', proxy: false }),
+      )
       expect(list).toContainEqual(expect.objectContaining({ address: '2001:db8::77', mac: '02:00:00:00:00:78' }))
       expect(list).toContainEqual(expect.objectContaining({ address: '192.0.2.99', proxy: true }))
       await left.neighbours.delete('west', '192.0.2.77')

@@ -54,5 +54,5 @@ function remedy(): string {
 /** First line of a load error: the rest is Node's list of who required whom. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  return message.split('\n', 1)[0] as string
+  return message.split('\n', 1)[0]
 }

@@ -152,7 +152,7 @@ impl DatagramSocket {
         let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
         let socket = Socket::new(domain, kind, Some(protocol)).context(|| operation("socket"))?;
         socket.set_nonblocking(true).context(|| operation("nonblocking"))?;
-        if v6 {
+        if v6 && !raw {
             socket.set_only_v6(true).context(|| operation("IPV6_V6ONLY"))?;
         }
         if options.reuse_address {

@@ -1,12 +1,10 @@
 //! rtnetlink.
 
-use std::sync::Arc;
-
 use heddle_linux_core::{
     Error as CoreError, Result as CoreResult,
     netlink::{self as core, LinkSelector, RouteKind},
 };
-use napi::bindgen_prelude::{AsyncTask, Either};
+use napi::bindgen_prelude::{AsyncTask, Either, ToNapiValue, TypeName};
 use napi_derive::napi;
 
 use crate::{
@@ -184,27 +182,28 @@ fn route(route: core::Route) -> NativeRoute {
 /// A netlink socket in one namespace.
 #[napi]
 pub struct NativeNetlink {
-    netlink: Arc<core::Netlink>,
+    netlink: core::Netlink,
 }
 
 #[napi(ts_return_type = "Promise<NativeNetlink>")]
 pub fn netlink_open(namespace: Option<String>) -> AsyncTask<Job<NativeNetlink>> {
-    job(move || core::Netlink::open(path(namespace).as_deref()).map(|netlink| NativeNetlink { netlink: Arc::new(netlink) }))
+    job(move || core::Netlink::open(path(namespace).as_deref()).map(|netlink| NativeNetlink { netlink }))
 }
 
 #[napi]
 impl NativeNetlink {
-    /// A promise of what `work` returns.
+    /// Hands the call over now, so that calls keep their order; a promise of its answer.
     fn call<T, R>(
         &self,
-        work: impl FnOnce(&core::Netlink) -> CoreResult<T> + Send + 'static,
+        start: impl FnOnce(&core::Netlink) -> core::Pending<T>,
         convert: impl FnOnce(T) -> R + Send + 'static,
     ) -> AsyncTask<Job<R>>
     where
-        R: Send + napi::bindgen_prelude::ToNapiValue + napi::bindgen_prelude::TypeName + 'static,
+        T: Send + 'static,
+        R: Send + ToNapiValue + TypeName + 'static,
     {
-        let netlink = Arc::clone(&self.netlink);
-        job(move || work(&netlink).map(convert))
+        let pending = start(&self.netlink);
+        job(move || pending.wait().map(convert))
     }
 
     #[napi(catch_unwind)]
@@ -274,12 +273,12 @@ impl NativeNetlink {
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn add_route(&self, spec: NativeRouteSpec) -> AsyncTask<Job<()>> {
-        self.call(move |netlink| netlink.add_route(route_spec(spec)?), |()| ())
+        self.call(move |netlink| route_spec(spec).map_or_else(core::Pending::failed, |spec| netlink.add_route(spec)), |()| ())
     }
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn delete_route(&self, spec: NativeRouteSpec) -> AsyncTask<Job<()>> {
-        self.call(move |netlink| netlink.delete_route(route_spec(spec)?), |()| ())
+        self.call(move |netlink| route_spec(spec).map_or_else(core::Pending::failed, |spec| netlink.delete_route(spec)), |()| ())
     }
 
     #[napi(ts_return_type = "Promise<NativeRouteLookup>")]

@@ -6,11 +6,11 @@ use futures_util::TryStreamExt;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 
 use super::{
-    LinkSelector, Netlink,
+    LinkSelector, Netlink, Pending,
     link::{find, index_of},
     parse_ip, parse_prefix,
 };
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error};
 
 /// An address that a link has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct AddressSpec {
 
 impl Netlink {
     /// Addresses of one link, or of all.
-    pub fn addresses(&self, link: Option<LinkSelector>) -> Result<Vec<Address>> {
+    pub fn addresses(&self, link: Option<LinkSelector>) -> Pending<Vec<Address>> {
         self.call(move |handle| async move {
             // An unknown index is an error, as an unknown name is; the kernel's dump would only be empty.
             let index = match &link {
@@ -61,7 +61,7 @@ impl Netlink {
         })
     }
 
-    pub fn add_address(&self, link: LinkSelector, spec: AddressSpec) -> Result<()> {
+    pub fn add_address(&self, link: LinkSelector, spec: AddressSpec) -> Pending<()> {
         self.call(move |handle| async move {
             let operation = format!("add address {} to link {link}", spec.address);
             let (address, length) = parse_prefix(&spec.address, &operation)?;
@@ -88,7 +88,7 @@ impl Netlink {
     }
 
     /// `EADDRNOTAVAIL` when the link has no such address.
-    pub fn delete_address(&self, link: LinkSelector, address: String) -> Result<()> {
+    pub fn delete_address(&self, link: LinkSelector, address: String) -> Pending<()> {
         self.call(move |handle| async move {
             let operation = format!("delete address {address} of link {link}");
             let (address, length) = parse_prefix(&address, &operation)?;

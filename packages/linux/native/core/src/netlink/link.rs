@@ -8,7 +8,7 @@ use netlink_packet_route::link::{
 };
 use rtnetlink::{Handle, LinkUnspec};
 
-use super::{Netlink, format_mac, parse_mac};
+use super::{Netlink, Pending, format_mac, parse_mac};
 use crate::error::{Context, Error, Result};
 
 /// What the kernel says about a link.
@@ -71,7 +71,7 @@ pub struct VethSpec {
 }
 
 impl Netlink {
-    pub fn links(&self) -> Result<Vec<Link>> {
+    pub fn links(&self) -> Pending<Vec<Link>> {
         self.call(move |handle| async move {
             let mut links = Vec::new();
             let mut stream = handle.link().get().execute();
@@ -83,11 +83,11 @@ impl Netlink {
     }
 
     /// `ENODEV` when there is none.
-    pub fn link(&self, selector: LinkSelector) -> Result<Link> {
+    pub fn link(&self, selector: LinkSelector) -> Pending<Link> {
         self.call(move |handle| async move { find(&handle, &selector).await })
     }
 
-    pub fn change_link(&self, selector: LinkSelector, change: LinkChange) -> Result<Link> {
+    pub fn change_link(&self, selector: LinkSelector, change: LinkChange) -> Pending<Link> {
         self.call(move |handle| async move {
             let operation = format!("change link {selector}");
             let index = index_of(&handle, &selector).await?;
@@ -126,7 +126,7 @@ impl Netlink {
         })
     }
 
-    pub fn delete_link(&self, selector: LinkSelector) -> Result<()> {
+    pub fn delete_link(&self, selector: LinkSelector) -> Pending<()> {
         self.call(move |handle| async move {
             let index = index_of(&handle, &selector).await?;
             handle.link().del(index).execute().await.context(|| format!("delete link {selector}"))
@@ -134,7 +134,7 @@ impl Netlink {
     }
 
     /// Makes the pair in one request; returns the end that stays here.
-    pub fn create_veth(&self, spec: VethSpec) -> Result<Link> {
+    pub fn create_veth(&self, spec: VethSpec) -> Pending<Link> {
         self.call(move |handle| async move {
             let operation = format!("create veth pair '{}' and '{}'", spec.name, spec.peer);
             check_name(&spec.name)?;

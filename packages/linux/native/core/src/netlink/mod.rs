@@ -9,7 +9,7 @@ use std::{
     future::Future,
     net::IpAddr,
     path::Path,
-    sync::{Mutex, mpsc},
+    sync::{Mutex, PoisonError, mpsc},
     thread,
 };
 
@@ -74,19 +74,37 @@ impl Netlink {
 
     /// Ends the thread and its socket once the calls before are done. Idempotent.
     pub fn close(&self) {
-        if let Ok(mut jobs) = self.jobs.lock() {
-            *jobs = None;
-        }
+        *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn call<T: Send + 'static, F: Future<Output = Result<T>>>(&self, work: impl FnOnce(Handle) -> F + Send + 'static) -> Result<T> {
+    /// Hands `work` to the thread; calls are carried out in the order in which they were handed over.
+    fn call<T: Send + 'static, F: Future<Output = Result<T>>>(&self, work: impl FnOnce(Handle) -> F + Send + 'static) -> Pending<T> {
         let (reply, answer) = mpsc::channel();
         let job: Job = Box::new(move |runtime, handle| {
             let _ = reply.send(runtime.block_on(work(handle.clone())));
         });
-        let sender = self.jobs.lock().map_err(|_| lost())?.clone();
-        sender.ok_or_else(|| Error::new(libc::EBADF, "use a netlink socket", "it is closed"))?.send(job).map_err(|_| lost())?;
-        answer.recv().map_err(|_| lost())?
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*jobs {
+            None => Pending::failed(Error::new(libc::EBADF, "use a netlink socket", "it is closed")),
+            Some(jobs) if jobs.send(job).is_err() => Pending::failed(lost()),
+            Some(_) => Pending(Ok(answer)),
+        }
+    }
+}
+
+/// A call that was handed over.
+#[must_use = "a call may fail"]
+pub struct Pending<T>(Result<mpsc::Receiver<Result<T>>>);
+
+impl<T> Pending<T> {
+    /// A call that failed before it began.
+    pub fn failed(error: Error) -> Self {
+        Self(Err(error))
+    }
+
+    /// Blocks until it is done.
+    pub fn wait(self) -> Result<T> {
+        self.0?.recv().map_err(|_| lost())?
     }
 }
 

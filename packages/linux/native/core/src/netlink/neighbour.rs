@@ -7,11 +7,11 @@ use netlink_packet_route::{
 };
 
 use super::{
-    LinkSelector, Netlink, format_mac,
+    LinkSelector, Netlink, Pending, format_mac,
     link::{find, index_of},
     parse_ip, parse_mac,
 };
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error};
 
 /// An entry of the neighbour table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct NeighbourSpec {
 
 impl Netlink {
     /// Neighbours on one link, or on all.
-    pub fn neighbours(&self, link: Option<LinkSelector>) -> Result<Vec<Neighbour>> {
+    pub fn neighbours(&self, link: Option<LinkSelector>) -> Pending<Vec<Neighbour>> {
         self.call(move |handle| async move {
             let index = match &link {
                 Some(link) => Some(find(&handle, link).await?.index),
@@ -59,7 +59,7 @@ impl Netlink {
         })
     }
 
-    pub fn add_neighbour(&self, link: LinkSelector, spec: NeighbourSpec) -> Result<()> {
+    pub fn add_neighbour(&self, link: LinkSelector, spec: NeighbourSpec) -> Pending<()> {
         self.call(move |handle| async move {
             let operation = format!("add neighbour {} to link {link}", spec.address);
             let address = parse_ip(&spec.address, &operation)?;
@@ -84,7 +84,7 @@ impl Netlink {
     }
 
     /// `ENOENT` when there is no such entry.
-    pub fn delete_neighbour(&self, link: LinkSelector, address: String, proxy: bool) -> Result<()> {
+    pub fn delete_neighbour(&self, link: LinkSelector, address: String, proxy: bool) -> Pending<()> {
         self.call(move |handle| async move {
             let operation = format!("delete neighbour {address} of link {link}");
             let address = parse_ip(&address, &operation)?;

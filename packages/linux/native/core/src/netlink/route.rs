@@ -9,7 +9,7 @@ use netlink_packet_route::route::{
 use rtnetlink::{Handle, RouteMessageBuilder, RouteNextHopBuilder};
 
 use super::{
-    LinkSelector, Netlink,
+    LinkSelector, Netlink, Pending,
     link::{find, index_of},
     parse_ip, parse_prefix,
 };
@@ -141,7 +141,7 @@ pub struct RouteLookup {
 
 impl Netlink {
     /// Routes of one table (254 is the main one), or of all.
-    pub fn routes(&self, table: Option<u32>) -> Result<Vec<Route>> {
+    pub fn routes(&self, table: Option<u32>) -> Pending<Vec<Route>> {
         self.call(move |handle| async move {
             let mut routes = Vec::new();
             for message in
@@ -159,7 +159,7 @@ impl Netlink {
         })
     }
 
-    pub fn add_route(&self, spec: RouteSpec) -> Result<()> {
+    pub fn add_route(&self, spec: RouteSpec) -> Pending<()> {
         self.call(move |handle| async move {
             let operation = format!("add route {}", spec.destination);
             let message = write(&handle, &spec, &operation).await?;
@@ -170,7 +170,7 @@ impl Netlink {
     }
 
     /// `ESRCH` when there is no such route.
-    pub fn delete_route(&self, spec: RouteSpec) -> Result<()> {
+    pub fn delete_route(&self, spec: RouteSpec) -> Pending<()> {
         self.call(move |handle| async move {
             let operation = format!("delete route {}", spec.destination);
             let mut message = write(&handle, &spec, &operation).await?;
@@ -192,7 +192,7 @@ impl Netlink {
         source: Option<String>,
         link: Option<LinkSelector>,
         mark: Option<u32>,
-    ) -> Result<RouteLookup> {
+    ) -> Pending<RouteLookup> {
         self.call(move |handle| async move {
             let operation = format!("look up the route to {destination}");
             let destination = parse_ip(&destination, &operation)?;

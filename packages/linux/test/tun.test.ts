@@ -1,0 +1,201 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import {
+  DATAGRAM_DESCRIPTOR,
+  Netlink,
+  Poller,
+  READINESS,
+  TUN_DESCRIPTOR,
+  TunDevice,
+  UdpBatchSocket,
+  writeAddressWords,
+  type NetworkNamespace,
+} from '../src/index.js'
+import { IpAddress } from '@heddle/wire'
+import { because, eventually, missing, namespaces } from './support.js'
+
+const run = promisify(execFile)
+const { words, offset, length, run: runWord, status } = TUN_DESCRIPTOR
+
+/** Carries packets between two devices until stopped, as a wire would. */
+function wire(a: TunDevice, b: TunDevice, headroom = 64): { stop(): void; packets(): number; largest(): number; longestRun(): number } {
+  const poller = Poller.open()
+  let [packets, largest, longestRun] = [0, 0, 0]
+  const direction = (from: TunDevice, to: TunDevice): void => {
+    const slot = 2048
+    const buffer = new Uint8Array(64 * slot)
+    const descriptors = new Uint32Array(64 * words)
+    const watch = poller.watch(from.fd, READINESS.readable, () => {
+      for (let rounds = 0; rounds < 16; rounds++) {
+        const count = from.readBatch(buffer, slot, headroom, descriptors)
+        if (count === 0) break
+        packets += count
+        for (let n = 0; n < count; n++) {
+          largest = Math.max(largest, descriptors[n * words + length])
+          longestRun = Math.max(longestRun, descriptors[n * words + runWord])
+        }
+        to.writeBatch(buffer, descriptors, count)
+      }
+      watch.rearm()
+    })
+  }
+  direction(a, b)
+  direction(b, a)
+  return { stop: () => poller.close(), packets: () => packets, largest: () => largest, longestRun: () => longestRun }
+}
+
+describe.skipIf(missing !== '')(`TUN devices${because}`, () => {
+  const made = namespaces()
+
+  async function pair(offload: boolean): Promise<{ a: NetworkNamespace; b: NetworkNamespace; left: TunDevice; right: TunDevice }> {
+    const [a, b] = [await made.create(), await made.create()]
+    const common = { name: 'tun0', mtu: 1400, offload }
+    const left = await TunDevice.open({ ...common, namespace: a, addresses: ['10.9.0.1/24', '2001:db8:9::1/64'] })
+    const right = await TunDevice.open({ ...common, namespace: b, addresses: ['10.9.0.2/24', '2001:db8:9::2/64'] })
+    return { a, b, left, right }
+  }
+
+  it.each([false, true])('carry ping between two namespaces, IPv4 and IPv6 (offload %s)', async (offload) => {
+    const { a, left, right } = await pair(offload)
+    const cable = wire(left, right)
+    for (const address of ['10.9.0.2', '2001:db8:9::2']) {
+      const { stdout } = await run('nsenter', [`--net=${a.path}`, 'ping', '-n', '-c', '3', '-i', '0.01', '-W', '2', address])
+      expect(stdout).toContain('3 received')
+    }
+    expect(cable.packets()).toBe(12)
+    cable.stop()
+    left.close()
+    right.close()
+  })
+
+  it('splits large segments, completes checksums and joins again (TCP)', async () => {
+    const { a, b, left, right } = await pair(true)
+    const cable = wire(left, right)
+    const octets = 3_000_000
+    const script = (body: string): string[] => [
+      '-e',
+      `const net = require('node:net'); const { createHash } = require('node:crypto'); ${body}`,
+    ]
+    for (const [address, any] of [
+      ['10.9.0.2', '0.0.0.0'],
+      ['2001:db8:9::2', '::'],
+    ]) {
+      const server = run('nsenter', [
+        `--net=${b.path}`,
+        process.execPath,
+        ...script(
+          `net.createServer(s => { const h = createHash('sha256'); let n = 0; s.on('data', d => { h.update(d); n += d.length }); s.on('end', () => { console.log(n, h.digest('hex')); process.exit() }) }).listen(5001, '${any}')`,
+        ),
+      ])
+      const client = async (): Promise<string | undefined> => {
+        const body = `const b = Buffer.alloc(${octets}, 'heddle'); const s = net.connect(5001, '${address}', () => s.end(b)); s.on('close', e => e || console.log(b.length, createHash('sha256').update(b).digest('hex'))); s.on('error', () => process.exit(1))`
+        return run('nsenter', [`--net=${a.path}`, process.execPath, ...script(body)]).then(
+          ({ stdout }) => stdout,
+          () => undefined,
+        )
+      }
+      const sent = await eventually('a connection', client, 10_000)
+      expect((await server).stdout).toBe(sent)
+    }
+    expect(cable.largest()).toBe(1400)
+    expect(cable.longestRun()).toBeGreaterThan(1)
+    expect(left.dropped + right.dropped).toBe(0)
+    cable.stop()
+    left.close()
+    right.close()
+  })
+
+  it('keep split packets that find no slot for the next call', async () => {
+    const { a, left, right } = await pair(true)
+    const sender = await UdpBatchSocket.open({ namespace: a, bind: { address: '10.9.0.1', port: 5000 } })
+    const payload = new Uint8Array(25 * 1000 + 7).map((_, k) => k * 31)
+    const message = new Uint32Array(DATAGRAM_DESCRIPTOR.words)
+    message[DATAGRAM_DESCRIPTOR.length] = payload.length
+    message[DATAGRAM_DESCRIPTOR.segment] = 1000
+    message[DATAGRAM_DESCRIPTOR.port] = 5001
+    writeAddressWords(message, DATAGRAM_DESCRIPTOR.remote, IpAddress.parse('10.9.0.2'))
+    expect(sender.sendBatch(payload, message, 1)).toBe(1)
+    expect(message[DATAGRAM_DESCRIPTOR.status]).toBe(0)
+
+    const slots = 4
+    const buffer = new Uint8Array(slots * 1600)
+    const descriptors = new Uint32Array(slots * words)
+    const received: number[] = []
+    const counts: number[] = []
+    await eventually('25 datagrams', () => {
+      const count = left.readBatch(buffer, 1600, 100, descriptors)
+      counts.push(count)
+      for (let n = 0; n < count; n++) {
+        const at = descriptors[n * words + offset]
+        expect(at).toBe(n * 1600 + 100)
+        received.push(...buffer.subarray(at + 28, at + descriptors[n * words + length]))
+      }
+      return received.length === payload.length ? true : undefined
+    })
+    expect(received).toEqual([...payload])
+    expect(Math.max(...counts)).toBe(slots)
+    expect(left.dropped).toBe(0)
+    sender.close()
+    left.close()
+    right.close()
+  })
+
+  it('say what is wrong', async () => {
+    const namespace = await made.create()
+    const tun = await TunDevice.open({ name: 'tun0', namespace })
+    await expect(TunDevice.open({ name: 'tun0', namespace })).rejects.toMatchObject({
+      code: 'EEXIST',
+      message: expect.stringContaining("'tun0'"),
+    })
+    await expect(TunDevice.open({ name: 'tun0', namespace, mode: 'either' })).rejects.toMatchObject({ code: 'EBUSY' })
+    await expect(TunDevice.open({ name: 'tun1', namespace, mode: 'attach' })).rejects.toMatchObject({ code: 'ENODEV' })
+    await expect(TunDevice.open({ name: 'a-name-that-is-too-long', namespace })).rejects.toMatchObject({ code: 'EINVAL' })
+    await expect(TunDevice.open({ name: 'tun2', namespace, addresses: ['10.0.0.300/8'] })).rejects.toMatchObject({ code: 'EINVAL' })
+    const netlink = await Netlink.open(namespace)
+    expect((await netlink.links.list()).map(({ name }) => name).sort()).toEqual(['lo', 'tun0'])
+    netlink.close()
+    const [buffer, descriptors] = [new Uint8Array(100), new Uint32Array(words)]
+    expect(() => tun.readBatch(buffer, 100, 100, descriptors)).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+    expect(() => tun.readBatch(buffer, 200, 0, descriptors)).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+    descriptors[offset] = 90
+    descriptors[length] = 20
+    expect(() => tun.writeBatch(buffer, descriptors, 1)).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+    descriptors[offset] = 0
+    expect(tun.writeBatch(buffer, descriptors, 1)).toBe(1)
+    expect(descriptors[status]).toBe(22)
+    const shared = new ArrayBuffer(4096)
+    expect(() => tun.readBatch(new Uint8Array(shared), 2048, 0, new Uint32Array(shared))).toThrow(
+      expect.objectContaining({ code: 'EINVAL' }),
+    )
+    tun.close()
+    tun.close()
+    expect(() => tun.readBatch(buffer, 100, 0, descriptors)).toThrow(expect.objectContaining({ code: 'EBADF' }))
+  })
+
+  it('persist and are attached again', async () => {
+    const namespace = await made.create()
+    const netlink = await Netlink.open(namespace)
+    const first = await TunDevice.open({ name: 'keep0', namespace, persist: true, offload: true, addresses: ['10.8.0.1/24'] })
+    const { index } = first
+    first.close()
+    expect((await netlink.links.get('keep0')).index).toBe(index)
+    const second = await TunDevice.open({ name: 'keep0', namespace, mode: 'attach', offload: false, addresses: ['10.8.0.1/24'] })
+    expect(second.index).toBe(index)
+    second.setPersist(false)
+    second.close()
+    await expect(netlink.links.get('keep0')).rejects.toMatchObject({ code: 'ENODEV' })
+    netlink.close()
+  })
+
+  it('have several queues', async () => {
+    const namespace = await made.create()
+    const queues = [
+      await TunDevice.open({ name: 'mq0', namespace, multiQueue: true, addresses: ['10.8.0.1/24'] }),
+      await TunDevice.open({ name: 'mq0', namespace, multiQueue: true, mode: 'attach' }),
+    ]
+    expect(new Set(queues.map(({ index }) => index)).size).toBe(1)
+    expect(new Set(queues.map(({ fd }) => fd)).size).toBe(2)
+    for (const queue of queues) queue.close()
+  })
+})
