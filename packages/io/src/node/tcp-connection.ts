@@ -37,7 +37,9 @@ export class TcpConnection implements Connection {
       if (this.chunks.weight >= limits.highWaterMark) socket.pause()
     })
     socket.on('end', () => this.chunks.end())
-    socket.on('error', (error) => this.chunks.fail(toTransportError(error, `connection to ${this.remote.address} port ${this.remote.port}`)))
+    socket.on('error', (error) =>
+      this.chunks.fail(toTransportError(error, `connection to ${this.remote.address} port ${this.remote.port}`)),
+    )
     socket.on('close', () => this.#end())
     socket.resume()
   }

@@ -1,7 +1,15 @@
 import { connect as netConnect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { IpAddress } from '@heddle/wire'
 import { AsyncQueue } from '../async-queue.js'
-import { TransportError, type Connection, type ConnectOptions, type Endpoint, type Listener, type ListenOptions, type Transport } from '../transport.js'
+import {
+  TransportError,
+  type Connection,
+  type ConnectOptions,
+  type Endpoint,
+  type Listener,
+  type ListenOptions,
+  type Transport,
+} from '../transport.js'
 import { TcpConnection, type TcpLimits } from './tcp-connection.js'
 import { toTransportError } from './transport-error.js'
 

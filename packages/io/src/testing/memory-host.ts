@@ -2,7 +2,15 @@ import { IpAddress } from '@heddle/wire'
 import { AsyncQueue } from '../async-queue.js'
 import type { Clock } from '../clock.js'
 import type { DatagramPort } from '../datagram-port.js'
-import { TransportError, type Connection, type ConnectOptions, type Endpoint, type Listener, type ListenOptions, type Transport } from '../transport.js'
+import {
+  TransportError,
+  type Connection,
+  type ConnectOptions,
+  type Endpoint,
+  type Listener,
+  type ListenOptions,
+  type Transport,
+} from '../transport.js'
 import { MemoryConnection } from './memory-connection.js'
 import { MemoryDatagramPort } from './memory-datagram-port.js'
 import type { MemoryLink } from './memory-link.js'
@@ -92,7 +100,8 @@ export class MemoryHost {
       const owner = this.environment.ownerOf(remote.address)
       if (owner === undefined) return fail(new TransportError('transport.unreachable', `no host has ${remote.address}`))
       const source = localAddress ?? this.#sourceFor(remote.address)
-      if (source === undefined) return fail(new TransportError('transport.unreachable', `${this.name} has no address to reach ${remote.address} from`))
+      if (source === undefined)
+        return fail(new TransportError('transport.unreachable', `${this.name} has no address to reach ${remote.address} from`))
       if (!this.#owns(source)) return fail(new TransportError('transport.address-unavailable', `${this.name} does not have ${source}`))
 
       const link = this.environment.linkTo(owner)

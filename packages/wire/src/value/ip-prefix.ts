@@ -36,7 +36,8 @@ export class IpPrefix {
     const length = digits === undefined ? address.bits : Number(digits)
     if (length > address.bits) throw new ValueError('wire.ip-prefix.invalid', text, `a prefix of at most /${address.bits}`)
     const prefix = IpPrefix.of(address, length)
-    if (!prefix.address.equals(address)) throw new ValueError('wire.ip-prefix.host-bits', text, `a prefix without host bits, such as ${prefix}`)
+    if (!prefix.address.equals(address))
+      throw new ValueError('wire.ip-prefix.host-bits', text, `a prefix without host bits, such as ${prefix}`)
     return prefix
   }
 
@@ -80,7 +81,12 @@ export class IpPrefix {
 function masked(address: IpAddress, length: number): IpAddress {
   if (length === address.bits) return address
   if (address.family === 4) return IpAddress.v4(address.w0 & mask(length))
-  return IpAddress.v6(address.w0 & mask(length), address.w1 & mask(length - 32), address.w2 & mask(length - 64), address.w3 & mask(length - 96))
+  return IpAddress.v6(
+    address.w0 & mask(length),
+    address.w1 & mask(length - 32),
+    address.w2 & mask(length - 64),
+    address.w3 & mask(length - 96),
+  )
 }
 
 /** The mask of the first `bits` bits of a word; below 0 none, above 32 all. */

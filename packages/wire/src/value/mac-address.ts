@@ -33,6 +33,13 @@ export class MacAddress {
     return Uint8Array.of(high >>> 16, high >>> 8, high, low >>> 16, low >>> 8, low)
   }
 
+  /** Writes six octets at `offset`; returns the offset behind them. */
+  writeTo(out: DataView, offset: number): number {
+    out.setUint32(offset, (this.high << 8) | (this.low >>> 16))
+    out.setUint16(offset + 4, this.low & 0xffff)
+    return offset + 6
+  }
+
   equals(other: MacAddress): boolean {
     return this.high === other.high && this.low === other.low
   }
