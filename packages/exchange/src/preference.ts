@@ -1,6 +1,6 @@
 import { ORIGIN_CODE, asPathLength, type PathAttributes } from '@heddle/bgp'
 import type { RoutePreference } from '@heddle/core'
-import { IpAddress } from '@heddle/wire'
+import type { IpAddress } from '@heddle/wire'
 
 /** LOCAL_PREF of a path that has none (RFC 4271 §9.1.1 leaves it to us; this is what routers use). */
 export const DEFAULT_LOCAL_PREF = 100
@@ -15,7 +15,14 @@ export interface PathSource {
 
 /** The attributes that decide between routes, ready to be compared. */
 export function preferenceOf(attributes: PathAttributes, { external, routerId }: PathSource): RoutePreference {
-  const { asPath = [], localPref = DEFAULT_LOCAL_PREF, med = 0, origin = 'incomplete', clusterList = [], originatorId = routerId } = attributes
+  const {
+    asPath = [],
+    localPref = DEFAULT_LOCAL_PREF,
+    med = 0,
+    origin = 'incomplete',
+    clusterList = [],
+    originatorId = routerId,
+  } = attributes
   const first = asPath.find(({ type }) => type === 'sequence' || type === 'set')
   return {
     localPref,

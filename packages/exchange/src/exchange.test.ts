@@ -1,0 +1,158 @@
+import { TUNNEL_TYPE, VPNV4_UNICAST, VPNV6_UNICAST, IPV4_UNICAST, type ExtendedCommunity, type PathAttributes, type RouteAnnouncement } from '@heddle/bgp'
+import { ENCAPSULATIONS, type VpnRoute } from '@heddle/core'
+import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import fc from 'fast-check'
+import { describe, expect, it, test } from 'vitest'
+import { fromBgp } from './from-bgp.js'
+import { toBgp } from './to-bgp.js'
+
+const PEER = '10.255.4.2'
+
+const announcement = (change: Partial<RouteAnnouncement> = {}): RouteAnnouncement => ({
+  kind: 'announce',
+  family: VPNV4_UNICAST,
+  nlri: { kind: 'vpn', labels: [1001], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') },
+  pathId: 0,
+  peer: PEER,
+  attributes: {},
+  nextHop: IpAddress.parse('10.255.1.2'),
+  peerType: 'ibgp',
+  peerRouterId: IpAddress.parse('10.255.4.2'),
+  best: true,
+  stale: false,
+  ...change,
+})
+
+const routeOf = (change: RouteAnnouncement): VpnRoute => {
+  const [out] = fromBgp([change])
+  if (out?.kind !== 'announce') throw new TypeError('no announcement')
+  return out.route
+}
+
+describe('from BGP', () => {
+  it('reads what decides, with the defaults of RFC 4271', () => {
+    const attributes: PathAttributes = {
+      origin: 'igp',
+      asPath: [
+        { type: 'confed-sequence', asns: [64_512] },
+        { type: 'sequence', asns: [65_001, 65_002] },
+        { type: 'set', asns: [1, 2, 3] },
+      ],
+      med: 7,
+      localPref: 200,
+      clusterList: [IpAddress.parse('1.1.1.1')],
+      originatorId: IpAddress.parse('0.0.0.9'),
+    }
+    expect(routeOf(announcement({ attributes, peerType: 'ebgp' })).preference).toEqual({
+      localPref: 200,
+      asPathLength: 3,
+      origin: 0,
+      med: 7,
+      neighborAs: 65_001,
+      external: true,
+      clusterListLength: 1,
+      originatorId: 9,
+    })
+    expect(routeOf(announcement()).preference).toEqual({
+      localPref: 100,
+      asPathLength: 0,
+      origin: 2,
+      med: 0,
+      neighborAs: 0,
+      external: false,
+      clusterListLength: 0,
+      originatorId: IpAddress.parse('10.255.4.2').w0,
+    })
+  })
+
+  it('takes encapsulations from communities and the tunnel attribute, in order, and passes over those it does not know', () => {
+    const types = [99, TUNNEL_TYPE.mplsInUdp, TUNNEL_TYPE.gre, TUNNEL_TYPE.mplsInGre, TUNNEL_TYPE.geneve]
+    const extendedCommunities = types.map((tunnelType): ExtendedCommunity => ({ kind: 'encapsulation', tunnelType }))
+    const tunnelEncapsulation = [{ type: TUNNEL_TYPE.vxlan, subTlvs: [] }]
+    expect(routeOf(announcement({ attributes: { extendedCommunities, tunnelEncapsulation } })).encapsulations).toEqual(['mpls-udp', 'mpls-gre', 'vxlan'])
+    expect(routeOf(announcement()).encapsulations).toEqual([])
+  })
+
+  it('gives the IPv4 tunnel end of a VPNv6 next hop (RFC 4659 §3.2.1.2)', () => {
+    const nlri = { kind: 'vpn', labels: [1002], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('2001:db8::/32') } as const
+    const route = routeOf(announcement({ family: VPNV6_UNICAST, nlri, nextHop: IpAddress.parse('::ffff:10.255.1.2') }))
+    expect(String(route.nextHop)).toBe('10.255.1.2')
+  })
+
+  it.each<[string, Partial<RouteAnnouncement>]>([
+    ['without a label', { nlri: { kind: 'vpn', labels: [], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') } }],
+    ['with implicit null', { nlri: { kind: 'vpn', labels: [3], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') } }],
+    ['with a stack', { nlri: { kind: 'vpn', labels: [16, 17], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') } }],
+    ['whose next hop is nobody', { nextHop: IpAddress.parse('0.0.0.0') }],
+  ])('withdraws a path %s, whatever it was before', (_name, change) => {
+    expect(fromBgp([announcement(change)])).toMatchObject([{ kind: 'withdraw', source: PEER, pathId: 0 }])
+  })
+
+  it('passes over other families', () => {
+    expect(fromBgp([announcement({ family: IPV4_UNICAST, nlri: { kind: 'unicast', prefix: IpPrefix.parse('10.0.0.0/8') } })])).toEqual([])
+  })
+
+  it('says what is stale', () => {
+    expect(routeOf(announcement({ stale: true })).stale).toBe(true)
+    expect(routeOf(announcement())).not.toHaveProperty('stale')
+  })
+})
+
+const word = fc.nat({ max: 0xffffffff })
+const address = fc.oneof(
+  word.filter((w0) => w0 !== 0 && w0 >>> 28 !== 14).map((w0) => IpAddress.v4(w0)),
+  fc.tuple(fc.integer({ min: 0x20000000, max: 0x3fffffff }), word, word, word).map((words) => IpAddress.v6(...words)),
+)
+const prefix = fc.oneof(
+  fc.tuple(word, fc.nat(32)).map(([w0, length]) => IpPrefix.of(IpAddress.v4(w0), length)),
+  fc.tuple(word, word, word, word, fc.nat(128)).map(([w0, w1, w2, w3, length]) => IpPrefix.of(IpAddress.v6(w0, w1, w2, w3), length)),
+)
+const route: fc.Arbitrary<VpnRoute> = fc.record({
+  source: fc.constant('local'),
+  rd: fc.tuple(fc.nat(0x2ffff), word).map(([high, low]) => RouteDistinguisher.fromWords(high, low)),
+  prefix,
+  pathId: fc.constant(0),
+  routeTargets: fc.array(fc.tuple(fc.nat(0xffff), word).map(([as, number]) => RouteTarget.of(0, as, number)), { maxLength: 4 }),
+  label: fc.integer({ min: 16, max: 0xfffff }),
+  nextHop: address,
+  encapsulations: fc.uniqueArray(fc.constantFrom(...ENCAPSULATIONS)),
+  preference: fc.record({
+    localPref: word,
+    asPathLength: fc.constant(0),
+    origin: fc.constantFrom<(0 | 1 | 2)[]>(0, 1, 2),
+    med: word,
+    neighborAs: fc.constant(0),
+    external: fc.constant(false),
+    clusterListLength: fc.constant(0),
+    originatorId: word,
+  }),
+})
+
+test('what one side exports, the other imports', () => {
+  fc.assert(
+    fc.property(route, (sent) => {
+      const { announce, withdraw } = toBgp([{ kind: 'announce', route: sent }])
+      expect(withdraw).toEqual([])
+      const [local] = announce
+      const peerRouterId = IpAddress.v4(sent.preference.originatorId)
+      const received = fromBgp([announcement({ ...local, nextHop: local.nextHop ?? IpAddress.v4(0), peer: 'local', peerRouterId })])
+      expect(received).toEqual([{ kind: 'announce', route: sent }])
+    }),
+  )
+})
+
+test('the last change of a route counts', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(route, fc.boolean()), { maxLength: 8 }), fc.nat(3), (steps, same) => {
+      const changes = steps.map(([step, isAnnounced], index) => {
+        const named = { ...step, rd: RouteDistinguisher.of(0, 1, index % (same + 1)), prefix: IpPrefix.parse('10.0.0.0/8') }
+        return isAnnounced ? ({ kind: 'announce', route: named } as const) : ({ kind: 'withdraw', ...named } as const)
+      })
+      const { announce, withdraw } = toBgp(changes)
+      const nameOf = ({ nlri }: { nlri: unknown }): string => String((nlri as { rd: RouteDistinguisher }).rd)
+      const last = new Map(changes.map((change) => [String(change.kind === 'announce' ? change.route.rd : change.rd), change.kind]))
+      for (const [rd, kind] of last) expect((kind === 'announce' ? announce : withdraw).map(nameOf)).toContain(rd)
+      expect(announce.length + withdraw.length).toBe(last.size)
+    }),
+  )
+})
