@@ -21,7 +21,6 @@ const GREETING_TIME = 5000
 const LAST_BREATH = 100
 
 export interface ForwarderServerOptions {
-  readonly dataplane: Dataplane
   /** See `Greeting.configuration`. */
   readonly configuration: string
   readonly logger: Logger
@@ -40,12 +39,19 @@ export class ForwarderServer {
   /** Ports that are down, for an agent that was not there when it happened. */
   readonly #down = new Map<number, DataplaneEvent>()
   #agent: Socket | undefined
+  #dataplane: Dataplane | undefined
   #stopping = false
 
   constructor(options: ForwarderServerOptions) {
     this.#options = options
-    this.server = createServer((socket) => this.#accept(socket))
-    void this.#watch()
+    this.server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket))
+  }
+
+  /** Begins to answer; who connected before has waited. */
+  serve(dataplane: Dataplane): void {
+    this.#dataplane = dataplane
+    void this.#watch(dataplane.events)
+    for (const socket of this.#connections) socket.resume()
   }
 
   /** Ends every connection and listens no more. */
@@ -58,8 +64,8 @@ export class ForwarderServer {
     )
   }
 
-  async #watch(): Promise<void> {
-    for await (const event of this.#options.dataplane.events) {
+  async #watch(events: AsyncIterable<DataplaneEvent>): Promise<void> {
+    for await (const event of events) {
       if (event.type === 'port-down') this.#down.set(event.port, event)
       if (event.type === 'port-up') this.#down.delete(event.port)
       if (this.#agent !== undefined) this.#agent.write(encodeEvent(event))
@@ -92,6 +98,9 @@ export class ForwarderServer {
         socket.destroy()
       }
     })
+    // A handler for data makes a socket flow of itself.
+    if (this.#dataplane === undefined) socket.pause()
+    else socket.resume()
   }
 
   async #answer(socket: Socket, id: number, request: Request): Promise<void> {
@@ -108,8 +117,9 @@ export class ForwarderServer {
   }
 
   async #carryOut(socket: Socket, request: Request): Promise<Replies[Request['method']]> {
-    const { dataplane } = this.#options
-    if (request.method === 'hello') return this.#greet(socket)
+    const dataplane = this.#dataplane
+    if (dataplane === undefined) throw new DataplaneError('dataplane.closed', 'the forwarder does not serve yet')
+    if (request.method === 'hello') return this.#greet(socket, dataplane)
     if (this.#agent !== socket) throw new DataplaneError('dataplane.busy', 'this connection does not control the forwarder')
     switch (request.method) {
       case 'apply':
@@ -132,8 +142,8 @@ export class ForwarderServer {
     }
   }
 
-  async #greet(socket: Socket): Promise<Greeting> {
-    const { dataplane, configuration, logger } = this.#options
+  async #greet(socket: Socket, dataplane: Dataplane): Promise<Greeting> {
+    const { configuration, logger } = this.#options
     if (this.#agent !== undefined && this.#agent !== socket) await breath(this.#agent)
     if (this.#stopping) throw new DataplaneError('dataplane.closed', 'the forwarder is stopping')
     if (this.#agent !== undefined && this.#agent !== socket) {

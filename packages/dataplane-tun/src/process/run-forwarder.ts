@@ -16,7 +16,6 @@ import { READY_FD, type ReadyWord } from './start.js'
 export async function runForwarder(configuration: string): Promise<void> {
   // What this process makes is its owner's alone.
   process.umask(0o077)
-  process.title = 'heddle-forwarder'
   try {
     await serve(configuration)
   } catch (error) {
@@ -29,30 +28,29 @@ export async function runForwarder(configuration: string): Promise<void> {
 
 async function serve(argument: string): Promise<void> {
   const configuration = configurationFrom(argument)
+  process.title = `heddle-forwarder ${configuration.directory}`
   const logger = jsonLogger({ stream: process.stderr, level: configuration.logLevel })
-  const dataplane = await TunForwarder.open({ ...configuration, logger })
-  const server = new ForwarderServer({
-    dataplane,
-    configuration: configurationText(configuration),
-    logger,
-    stopped: () => void end(),
-  })
-  let release: () => Promise<void>
-  try {
-    release = await claim(configuration.directory, server.server)
-  } catch (error) {
-    await dataplane.close({ keep: true })
-    throw error
-  }
+  let dataplane: TunForwarder | undefined
+  let release: (() => Promise<void>) | undefined
   let ending = false
+  const server = new ForwarderServer({ configuration: configurationText(configuration), logger, stopped: () => void end() })
   const end = async (): Promise<void> => {
     if (ending) return
     ending = true
-    await release()
-    await dataplane.close({ keep: true })
+    await dataplane?.close({ keep: true })
+    await release?.()
     await server.close()
     logger.info('The forwarder ends')
   }
+  // The place first: of several forwarders that start at once, one goes on to open sockets.
+  release = await claim(configuration.directory, server.server)
+  try {
+    dataplane = await TunForwarder.open({ ...configuration, logger })
+  } catch (error) {
+    await end()
+    throw error
+  }
+  server.serve(dataplane)
   process.on('SIGTERM', () => void end())
   process.on('SIGINT', () => undefined)
   process.on('SIGHUP', () => undefined)

@@ -1,0 +1,217 @@
+import { dropsOf, type DataplaneError } from '@heddle/core'
+import { tunDataplane, type TunDataplane } from '@heddle/dataplane-tun'
+import { IpAddress } from '@heddle/wire'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { LOG_NAME } from '../src/process/start.js'
+import { missing, titled } from './support/requirements.js'
+import { FORWARDER, RUN_SOURCES } from './support/run-sources.js'
+import { POD, TwoSites, UNDERLAY, emptyTransaction, setUp, siteTransaction, type Site } from './support/two-sites.js'
+
+const AGENT = fileURLToPath(new URL('./support/agent.ts', import.meta.url))
+
+describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
+  let sites: TwoSites
+  let directory: string
+  let far: TunDataplane
+  const options = (site: Site) => ({
+    addresses: UNDERLAY[site].map((address) => IpAddress.parse(address)),
+    underlayNetns: sites.path(`site-${site}`),
+    stateDir: join(directory, site),
+    forwarder: FORWARDER,
+  })
+
+  beforeAll(async () => {
+    sites = new TwoSites()
+    directory = mkdtempSync(join(tmpdir(), 'hd-'))
+    far = await tunDataplane({ ...options('b'), inProcess: true })
+    await setUp(far, sites, 'b')
+  })
+
+  afterAll(async () => {
+    await far?.close()
+    if (directory !== undefined) endForwarders(join(directory, 'a'))
+    sites?.close()
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
+  })
+
+  const ping = (count: number, interval: number): ChildProcess =>
+    sites.start('pod-a', 'ping', '-q', '-c', `${count}`, '-i', `${interval}`, '-W', '1', POD.b[0])
+
+  it('serves behind a socket that is its owner’s alone, and removes its devices when it is closed', async () => {
+    const near = await tunDataplane(options('a'))
+    await setUp(near, sites, 'a')
+    const socket = readdirSync(join(directory, 'a')).find((name) => name.endsWith('.sock')) as string
+    expect(statSync(join(directory, 'a', socket)).mode & 0o777).toBe(0o600)
+    expect(near.capabilities).toMatchObject({ kind: 'tun', survivesClose: true, underlayFamilies: [4, 6] })
+    expect(near.capabilities.encapsulations).toContain('mpls-udp')
+    expect(await lossOf(ping(5, 0.05))).toBe(0)
+    expect((await near.dump()).devices.map(({ port, ifname }) => ({ port, ifname }))).toEqual([
+      { port: 0, ifname: 'eth0' },
+      { port: 1, ifname: 'eth0' },
+    ])
+    const counters = await near.counters()
+    expect(counters.ports[0]).toBeGreaterThanOrEqual(5)
+    await near.close()
+    expect(() => sites.in('pod-a', 'ip', 'link', 'show', 'eth0')).toThrow(/does not exist/)
+    expect(readdirSync(join(directory, 'a'))).toEqual(['forwarder.log'])
+  })
+
+  it('goes on without loss when its agent is killed, and the next agent finds everything', async () => {
+    const agent = await startAgent(options('a'))
+    const pinging = ping(60, 0.02)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    agent.kill('SIGKILL')
+    await once(agent, 'exit')
+    const next = await tunDataplane(options('a'))
+    const state = await next.dump()
+    expect(state).toMatchObject({ generation: 1, vrfs: siteTransaction('a').vrfs.set })
+    expect(state.routes.count).toBe(siteTransaction('a').routes.count)
+    expect(state.devices).toHaveLength(2)
+    expect(await next.apply({ ...emptyTransaction(2) })).toEqual({ status: 'applied', generation: 2, failures: [] })
+    expect(await lossOf(pinging)).toBe(0)
+    await next.close()
+  })
+
+  it('is left alone by close({ keep: true })', async () => {
+    const first = await tunDataplane(options('a'))
+    await setUp(first, sites, 'a')
+    await first.close({ keep: true })
+    await expect(first.dump()).rejects.toMatchObject({ code: 'dataplane.closed' })
+    expect(await lossOf(ping(5, 0.05))).toBe(0)
+    const second = await tunDataplane(options('a'))
+    expect((await second.dump()).generation).toBe(1)
+    await second.close()
+  })
+
+  it('refuses a second agent while the first is alive', async () => {
+    const first = await tunDataplane(options('a'))
+    await expect(tunDataplane(options('a'))).rejects.toMatchObject({ code: 'dataplane.busy' })
+    expect((await first.dump()).generation).toBe(0)
+    await first.close({ keep: true })
+    const second = await tunDataplane(options('a'))
+    await second.close()
+  })
+
+  it('is one, however many agents start it at once', async () => {
+    const attempts = await Promise.allSettled(Array.from({ length: 4 }, () => tunDataplane(options('a'))))
+    const won = attempts.filter((attempt) => attempt.status === 'fulfilled')
+    expect(won).toHaveLength(1)
+    for (const attempt of attempts) {
+      if (attempt.status === 'rejected') expect((attempt.reason as DataplaneError).code).toBe('dataplane.busy')
+    }
+    await won[0].value.close()
+  })
+
+  it('leaves the interfaces when it is killed; a new one adopts them', async () => {
+    const first = await tunDataplane(options('a'))
+    await setUp(first, sites, 'a')
+    const happened: unknown[] = []
+    const watching = (async () => {
+      for await (const event of first.events) happened.push(event)
+    })()
+    const before = sites.in('pod-a', 'ip', '-o', 'address', 'show', 'eth0')
+    const pinging = ping(100, 0.02)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const killed = performance.now()
+    process.kill(pidOf(first), 'SIGKILL')
+    await watching
+    expect(happened).toEqual([0, 1].map((port) => ({ type: 'port-down', port, reason: expect.any(String) as string })))
+    await expect(first.dump()).rejects.toMatchObject({ code: 'dataplane.lost' })
+    await first.close()
+    expect(sites.in('pod-a', 'ip', '-o', 'address', 'show', 'eth0')).toBe(before)
+
+    const second = await tunDataplane(options('a'))
+    expect((await second.dump()).generation).toBe(0)
+    await setUp(second, sites, 'a')
+    const gap = performance.now() - killed
+    const loss = await lossOf(pinging)
+    console.log(`a forwarder was killed: a new one forwards after ${gap.toFixed(0)} ms; ${loss} of 100 pings at 20 ms were lost`)
+    expect(loss).toBeLessThan(100)
+    expect(sites.in('pod-a', 'ip', '-o', 'link', 'show', 'eth0').split(':', 1)).toEqual(before.split(':', 1))
+    await second.close()
+  })
+
+  it('is replaced when the configuration differs; the devices stay', async () => {
+    const first = await tunDataplane(options('a'))
+    await setUp(first, sites, 'a')
+    await first.close({ keep: true })
+    const second = await tunDataplane({ ...options('a'), entropyPorts: 4 })
+    expect(pidOf(second)).not.toBe(pidOf(first))
+    expect(sites.in('pod-a', 'ip', 'link', 'show', 'eth0')).toContain('eth0')
+    await setUp(second, sites, 'a')
+    expect(await lossOf(ping(5, 0.05))).toBe(0)
+    await second.close()
+  })
+
+  it('survives octets that are no message', async () => {
+    const near = await tunDataplane(options('a'))
+    const socket = readdirSync(join(directory, 'a')).find((name) => name.endsWith('.sock')) as string
+    for (const bytes of [
+      Uint8Array.of(0xff, 0xff, 0xff, 0xff),
+      Uint8Array.of(0, 0, 0, 0),
+      Uint8Array.of(0, 0, 0, 8, 0, 0, 0, 99, 1, 2, 3, 4),
+      new TextEncoder().encode('\0\0\0\x06\0\0\0\x02{}'),
+      new TextEncoder().encode('\0\0\0\x12\0\0\0\x0e{"method":"x"}'),
+    ]) {
+      const stranger = connect(join(directory, 'a', socket))
+      stranger.on('error', () => undefined)
+      stranger.end(bytes)
+      await once(stranger.resume(), 'close')
+    }
+    expect((await near.dump()).generation).toBe(0)
+    await near.close()
+  })
+
+  it('tells why it cannot start', async () => {
+    const absent = { ...options('a'), addresses: [IpAddress.parse('198.51.100.1')] }
+    await expect(tunDataplane(absent)).rejects.toMatchObject({
+      code: 'dataplane.device',
+      message: expect.stringContaining('198.51.100.1') as string,
+    })
+  })
+
+  it('counts what it drops', async () => {
+    const near = await tunDataplane(options('a'))
+    await setUp(near, sites, 'a')
+    await lossOf(sites.start('pod-a', 'ping', '-q', '-c', '1', '-W', '1', '10.99.0.1'))
+    expect(dropsOf(await near.counters(), 'no-route')).toBeGreaterThan(0)
+    await near.close()
+  })
+
+  /** A process that takes control of the forwarder, sets site a up, and then does nothing until it is killed. */
+  async function startAgent(from: ReturnType<typeof options>): Promise<ChildProcess> {
+    const { addresses, underlayNetns, stateDir } = from
+    const argument = JSON.stringify({ addresses, underlayNetns, stateDir, prefix: sites.prefix })
+    const agent = spawn(process.execPath, [...RUN_SOURCES, AGENT, argument], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(agent.stdout as NodeJS.ReadableStream, 'data')
+    return agent
+  }
+})
+
+/** Ends the forwarders that a failed test left, by the pids in their log. */
+function endForwarders(stateDir: string): void {
+  for (const [, pid] of readFileSync(join(stateDir, LOG_NAME), 'utf8').matchAll(/"pid":(\d+)/g)) {
+    const commandLine = `/proc/${pid}/cmdline`
+    if (existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes(stateDir)) process.kill(Number(pid), 'SIGKILL')
+  }
+}
+
+function pidOf(dataplane: TunDataplane): number {
+  return (dataplane as unknown as { greeting: { pid: number } }).greeting.pid
+}
+
+/** Pings that were not answered. */
+async function lossOf(ping: ChildProcess): Promise<number> {
+  let output = ''
+  ping.stdout?.on('data', (chunk) => (output += String(chunk)))
+  await once(ping, 'close')
+  const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(output) ?? []
+  return Number(sent) - Number(received)
+}
