@@ -99,6 +99,10 @@ function send(context: Context, nextHop: NextHopObject, tunnel: Tunnel, hash: nu
     trace?.step('encap', `${tunnel.encapsulation} is not among this dataplane's encapsulations`)
     return drop(out, REASON['encapsulation-unsupported'])
   }
+  if (tunnel.labels.length === 0 && tunnel.encapsulation !== 'vxlan') {
+    trace?.step('encap', 'an unlabelled packet would belong to no VRF at the far end')
+    return drop(out, REASON['label-stack'])
+  }
   if (packet.ttl <= 1) {
     trace?.step('encap', `TTL ${packet.ttl} runs out`)
     return drop(out, REASON['ttl-expired'])

@@ -50,8 +50,8 @@ function turnEcho(packet: Packet): void {
   }
   writeTtl(packet, 64)
   const icmp = offset + headerLength
-  view.setUint8(icmp, family === 4 ? 0 : 129)
-  // The type's octet fell by 8, or rose by 1: the checksum follows (RFC 1624).
-  const change = family === 4 ? 0x0800 : ~0x0100 & 0xffff
-  view.setUint16(icmp + 2, fold(view.getUint16(icmp + 2) + change))
+  const [request, reply] = family === 4 ? [ECHO_REQUEST, 0] : [ECHO_REQUEST_V6, 129]
+  view.setUint8(icmp, reply)
+  // Of what the checksum covers, only the type has changed (RFC 1624).
+  view.setUint16(icmp + 2, ~fold((~view.getUint16(icmp + 2) & 0xffff) + (0xffff - (request << 8)) + (reply << 8)))
 }

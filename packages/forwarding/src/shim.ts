@@ -6,7 +6,7 @@ const MPLS_UNICAST = 0x8847
 
 /** Passes over what stands between the outer IP or UDP header and the label stack. Returns false when that is malformed. */
 export function parseShim(packet: Packet, encapsulation: Encapsulation): boolean {
-  return encapsulation === 'mpls-gre' ? parseGre(packet) : packet.length >= 4
+  return encapsulation === 'mpls-gre' ? parseGre(packet) : true
 }
 
 /** GRE (RFC 2784, RFC 2890): checksum, key and sequence number are taken on receive, any other flag is not. */

@@ -1,0 +1,87 @@
+import type { Encapsulation } from '@heddle/core'
+import type { IpAddress } from '@heddle/wire'
+import fc from 'fast-check'
+import type { UnderlayInput } from '../harness.js'
+import { greBefore, labelled, testPacket, vxlanBefore } from '../packets.js'
+import { LABELS, MACS, PORTS, VNIS, type Surroundings } from './tables.js'
+
+/** A packet, and where it enters. */
+export type PacketInput =
+  | { readonly from: 'port'; readonly port: number; readonly packet: Uint8Array }
+  | ({ readonly from: 'underlay' } & UnderlayInput)
+
+const ADDRESSES_V4 = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.254', '10.1.0.1', '192.168.0.1', '224.0.0.1', '127.0.0.1', '169.254.0.1']
+const ADDRESSES_V6 = ['fd00::1', 'fd00::2', 'fd00::254', 'fd00:0:0:1::1', '2001:db8::1', 'ff02::1', 'fe80::1', '::1']
+
+/** Draws an IP packet, mostly sound. */
+export function arbitraryPacket(): fc.Arbitrary<Uint8Array> {
+  const family = (addresses: readonly string[]): fc.Arbitrary<Uint8Array> =>
+    fc
+      .record({
+        source: fc.constantFrom(...addresses),
+        destination: fc.constantFrom(...addresses),
+        ttl: fc.constantFrom(64, 255, 3, 2, 1, 0),
+        trafficClass: fc.nat(255),
+        sourcePort: fc.nat(65_535),
+        size: fc.oneof({ weight: 6, arbitrary: fc.nat(64) }, { weight: 1, arbitrary: fc.integer({ min: 1240, max: 1310 }) }),
+        dontFragment: fc.boolean(),
+      })
+      .map((packet) => testPacket(packet))
+  const sound = fc.oneof(family(ADDRESSES_V4), family(ADDRESSES_V6))
+  const cut = fc.tuple(sound, fc.nat(60)).map(([packet, length]) => packet.subarray(0, Math.min(length, packet.length)))
+  const changed = fc.tuple(sound, fc.nat(47), fc.nat(255)).map(([packet, at, octet]) => {
+    const copy = packet.slice()
+    if (at < copy.length) copy[at] = octet
+    return copy
+  })
+  const padded = fc.tuple(sound, fc.uint8Array({ minLength: 1, maxLength: 6 })).map(([packet, tail]) => Uint8Array.of(...packet, ...tail))
+  return fc.oneof(
+    { weight: 12, arbitrary: sound },
+    { weight: 1, arbitrary: cut },
+    { weight: 1, arbitrary: changed },
+    { weight: 1, arbitrary: padded },
+  )
+}
+
+/** Draws a packet from a port or from the underlay, for tables of `arbitraryTables`. */
+export function arbitraryInput(around: Surroundings): fc.Arbitrary<PacketInput> {
+  const fromPort = fc.record({ from: fc.constant('port' as const), port: fc.constantFrom(...PORTS), packet: arbitraryPacket() })
+  return fc.oneof(fromPort, arbitraryUnderlayInput(around))
+}
+
+function arbitraryUnderlayInput({ encapsulations, underlays }: Surroundings): fc.Arbitrary<PacketInput> {
+  const sources: readonly IpAddress[] = underlays.flatMap(({ peers }) => peers.slice(0, 3))
+  return fc
+    .record({ encapsulation: fc.constantFrom(...encapsulations), source: fc.constantFrom(...sources) })
+    .chain(({ encapsulation, source }) =>
+      arbitraryTunnelled(encapsulation).map((packet): PacketInput => ({ from: 'underlay', encapsulation, source, packet })),
+    )
+}
+
+function arbitraryTunnelled(encapsulation: Encapsulation): fc.Arbitrary<Uint8Array> {
+  if (encapsulation === 'vxlan') {
+    return fc
+      .tuple(
+        fc.constantFrom(...VNIS),
+        fc.constantFrom(...MACS),
+        arbitraryPacket().filter(({ length }) => length > 0),
+      )
+      .map(([vni, mac, packet]) => vxlanBefore(vni, mac, MACS[0], packet))
+  }
+  const stack = fc.tuple(arbitraryStack(), arbitraryPacket()).map(([labels, packet]) => labelled(labels, packet))
+  const mpls = fc.oneof({ weight: 15, arbitrary: stack }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 24 }) })
+  if (encapsulation !== 'mpls-gre') return mpls
+  const gre = fc.record({ checksum: fc.boolean() }, { requiredKeys: [] })
+  const options = fc.oneof(gre, fc.record({ key: fc.nat(0xffff) }), fc.record({ sequence: fc.nat(0xffff), checksum: fc.boolean() }))
+  return fc.tuple(mpls, options).map(([bytes, header]) => greBefore(bytes, header))
+}
+
+function arbitraryStack(): fc.Arbitrary<{ label: number; ttl: number; trafficClass: number }[]> {
+  const entry = (labels: readonly number[]): fc.Arbitrary<{ label: number; ttl: number; trafficClass: number }> =>
+    fc.record({ label: fc.constantFrom(...labels), ttl: fc.constantFrom(255, 64, 2, 1, 0), trafficClass: fc.nat(7) })
+  const nulls = fc.array(entry([0, 2]), { maxLength: 2 })
+  return fc.oneof(
+    { weight: 8, arbitrary: fc.tuple(nulls, entry(LABELS), nulls).map(([above, label, below]) => [...above, label, ...below]) },
+    { weight: 1, arbitrary: fc.array(entry([...LABELS, 0, 1, 2, 3, 14]), { minLength: 1, maxLength: 20 }) },
+  )
+}

@@ -1,0 +1,127 @@
+import type { DropReason, Encapsulation, GroupObject, LabelObject, NextHopAction, PortObject, TunnelSourcesObject } from '@heddle/core'
+import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
+import fc from 'fast-check'
+import type { Tables } from '../tables.js'
+
+/** What tables are made for: what the dataplane carries, and who is around it. */
+export interface Surroundings {
+  readonly encapsulations: readonly Encapsulation[]
+  /** One for each family of the underlay. */
+  readonly underlays: readonly { readonly local: IpAddress; readonly peers: readonly IpAddress[] }[]
+}
+
+/* Few ids, labels and addresses, so that what is drawn meets often. */
+export const VRFS = [1, 2, 3]
+export const PORTS = [1, 2, 3, 4]
+export const LABELS = [16, 17, 18, 19, 20, 1_048_575]
+export const VNIS = [0, 1, 16_777_215]
+export const MACS = [MacAddress.of(0x020000, 1), MacAddress.of(0x020000, 2)]
+const NEXT_HOPS = [0, 1, 2, 3, 4, 5, 6, 7]
+const GROUPS = [0, 1, 2, 3, 4, 5]
+const SOURCES = [0, 1, 2]
+const MAX_PORT_MTU = 1400
+
+const PREFIXES = [
+  '0.0.0.0/0',
+  '10.0.0.0/8',
+  '10.0.0.0/15',
+  '10.0.0.0/16',
+  '10.0.0.0/30',
+  '10.0.0.1/32',
+  '10.0.0.2/32',
+  '10.1.0.1/32',
+  '::/0',
+  'fd00::/8',
+  'fd00::/63',
+  'fd00::/64',
+  'fd00::/126',
+  'fd00::1/128',
+  'fd00::2/128',
+  'fd00:0:0:1::1/128',
+]
+
+const ALLOWED = ['10.0.0.0/24', '10.0.0.1/32', '10.0.0.2/32', 'fd00::/64', 'fd00::1/128', '0.0.0.0/0'].map((text) => IpPrefix.parse(text))
+const GATEWAYS = ['10.0.0.254', 'fd00::254'].map((text) => IpAddress.parse(text))
+const REASONS: readonly DropReason[] = ['discard', 'no-route', 'no-next-hop']
+
+/** Draws tables in which nothing dangles. Ports 1–3 are endpoints and 4 is an endpoint or the host. */
+export function arbitraryTables(around: Surroundings): fc.Arbitrary<Tables> {
+  const ids = <T>(all: readonly number[], arbitrary: fc.Arbitrary<T>): fc.Arbitrary<(T & { id: number })[]> =>
+    fc.tuple(...all.map((id) => arbitrary.map((object) => ({ ...object, id }))))
+  return fc.record({
+    vrfs: fc.constant(VRFS.map((id) => ({ id, name: ['red', 'green', 'blue'][id - 1] }))),
+    ports: fc.tuple(...PORTS.map(arbitraryPort)),
+    nextHops: ids(NEXT_HOPS, fc.record({ action: arbitraryAction(around) })),
+    groups: ids(GROUPS, arbitraryMembers()),
+    tunnelSources: ids(SOURCES, arbitrarySources(around)),
+    labels: fc.subarray(LABELS).chain((labels) => fc.tuple(...labels.map(arbitraryLabel))),
+    vnis: fc
+      .subarray(VNIS)
+      .chain((vnis) =>
+        fc.tuple(...vnis.map((vni) => fc.record({ vni: fc.constant(vni), vrf: of(VRFS), routerMac: of(MACS), sources: of(SOURCES) }))),
+      ),
+    routes: fc.uniqueArray(fc.record({ vrf: of(VRFS), prefix: of(PREFIXES), group: of(GROUPS) }), {
+      maxLength: 30,
+      selector: ({ vrf, prefix }) => `${vrf} ${prefix}`,
+    }),
+  })
+}
+
+function arbitraryPort(id: number): fc.Arbitrary<PortObject> {
+  return fc.record({
+    id: fc.constant(id),
+    kind: id === 4 ? fc.constantFrom('endpoint' as const, 'host' as const) : fc.constant('endpoint' as const),
+    vrf: of(VRFS),
+    allowedSources: fc.oneof(fc.constant([]), fc.subarray(ALLOWED)),
+    gateways: fc.subarray(GATEWAYS),
+    mtu: fc.constantFrom(MAX_PORT_MTU, 1300),
+  })
+}
+
+function arbitraryAction({ encapsulations, underlays }: Surroundings): fc.Arbitrary<NextHopAction> {
+  const model = fc.constantFrom('uniform' as const, 'pipe' as const)
+  const ends = of(underlays).chain(({ local, peers }) => fc.record({ local: fc.constant(local), remote: of(peers) }))
+  const tunnel = fc
+    .record({ encapsulation: of(encapsulations), ends, ttlModel: model, trafficClassModel: model, vni: of(VNIS), routerMac: of(MACS) })
+    .chain(({ encapsulation, ends: { local, remote }, vni, routerMac, ttlModel, trafficClassModel }) => {
+      const common = { type: 'tunnel', encapsulation, local, remote, ttlModel, trafficClassModel } as const
+      if (encapsulation === 'vxlan') return fc.constant({ ...common, labels: [], vni, routerMac })
+      const labels = fc.array(fc.integer({ min: 16, max: 1_048_575 }), { minLength: 1, maxLength: 3 })
+      return labels.map((stack): NextHopAction => ({ ...common, labels: stack }))
+    })
+  return fc.oneof(
+    { weight: 4, arbitrary: of(PORTS).map((port): NextHopAction => ({ type: 'port', port })) },
+    { weight: 4, arbitrary: tunnel },
+    { weight: 2, arbitrary: of(VRFS).map((vrf): NextHopAction => ({ type: 'lookup', vrf })) },
+    { weight: 1, arbitrary: fc.constant<NextHopAction>({ type: 'local' }) },
+    { weight: 1, arbitrary: of(REASONS).map((reason): NextHopAction => ({ type: 'discard', reason })) },
+    { weight: 1, arbitrary: fc.constant<NextHopAction>({ type: 'discard' }) },
+  )
+}
+
+function arbitraryMembers(): fc.Arbitrary<Omit<GroupObject, 'id'>> {
+  const member = fc.record({ nextHop: of(NEXT_HOPS), weight: fc.integer({ min: 1, max: 5 }) })
+  return fc.record({
+    members: fc.uniqueArray(member, { maxLength: 4, selector: ({ nextHop }) => nextHop }),
+    seed: fc.nat(0xffffffff),
+  })
+}
+
+function arbitrarySources({ underlays }: Surroundings): fc.Arbitrary<Omit<TunnelSourcesObject, 'id'>> {
+  const hosts = underlays.flatMap(({ peers }) => peers.slice(0, 3).map((peer) => IpPrefix.of(peer)))
+  const wide = underlays.map(({ peers: [peer] }) => IpPrefix.of(peer, peer.family === 4 ? 31 : 127))
+  return fc.record({ prefixes: fc.subarray([...hosts, ...wide]) })
+}
+
+function arbitraryLabel(label: number): fc.Arbitrary<LabelObject> {
+  const action = fc.oneof(
+    of(PORTS).map((port): LabelObject['action'] => ({ type: 'pop-forward', port })),
+    of(VRFS).map((vrf): LabelObject['action'] => ({ type: 'pop-lookup', vrf })),
+    of(NEXT_HOPS).map((nextHop): LabelObject['action'] => ({ type: 'swap', nextHop })),
+  )
+  return fc.record({ label: fc.constant(label), action, sources: of(SOURCES) })
+}
+
+function of<T>(values: readonly T[]): fc.Arbitrary<T> {
+  return fc.constantFrom(...values)
+}

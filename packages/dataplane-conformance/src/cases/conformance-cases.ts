@@ -1,0 +1,22 @@
+import type { ConformanceCase } from '../conformance-case.js'
+import { ecmpCases } from './ecmp.js'
+import { encapsulationCases } from './encapsulations.js'
+import { isolationCases } from './isolation.js'
+import { labelCases } from './labels.js'
+import { lifecycleCases, portCases } from './ports.js'
+import { propertyCases } from './properties.js'
+import { transactionCases } from './transactions.js'
+import { ttlAndMtuCases } from './ttl-and-mtu.js'
+
+/** Everything that a dataplane must do, in the order of a first implementation. */
+export const conformanceCases: readonly ConformanceCase[] = [
+  ...transactionCases,
+  ...portCases,
+  ...isolationCases,
+  ...labelCases,
+  ...encapsulationCases,
+  ...ttlAndMtuCases,
+  ...ecmpCases,
+  ...lifecycleCases,
+  ...propertyCases,
+]

@@ -1,0 +1,71 @@
+import type { Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
+import type { IpAddress } from '@heddle/wire'
+
+/** Something that a harness can do only on some adapters; a case that needs it is skipped elsewhere, by that name. */
+export type HarnessFeature =
+  /** `receive` can choose the UDP destination port. */
+  | 'udp-port'
+  /** `receive` can send from underlay addresses that are not among `peers`. */
+  | 'any-source'
+  /** `outputs` shows the outer IP header: TTL and traffic class. */
+  | 'outer-header'
+
+/** A packet that the harness puts on the underlay, towards the dataplane. */
+export interface UnderlayInput {
+  readonly encapsulation: Encapsulation
+  /** Outer source address; the destination is the dataplane's address of the same family. */
+  readonly source: IpAddress
+  /** What stands behind the outer IP header and, for `mpls-udp` and `vxlan`, the UDP header. */
+  readonly packet: Uint8Array
+  /** UDP destination port; that of the encapsulation when left out. Needs `udp-port`. */
+  readonly udpPort?: number
+}
+
+/** A packet that the dataplane handed to a device. */
+export interface DeliveredPacket {
+  readonly type: 'delivered'
+  readonly port: number
+  readonly packet: Uint8Array
+}
+
+/** A packet that the dataplane put on the underlay. */
+export interface SentPacket {
+  readonly type: 'sent'
+  readonly encapsulation: Encapsulation
+  readonly source: IpAddress
+  readonly destination: IpAddress
+  /** UDP source port; absent where there is no UDP header. */
+  readonly sourcePort?: number
+  /** Of the outer IP header; with `outer-header` only. */
+  readonly ttl?: number
+  readonly trafficClass?: number
+  /** What stands behind the outer IP header and, for `mpls-udp` and `vxlan`, the UDP header. */
+  readonly packet: Uint8Array
+}
+
+export type Output = DeliveredPacket | SentPacket
+
+/** A dataplane with a hand on both of its sides: what an adapter's author writes to have the suite run. */
+export interface Harness {
+  readonly dataplane: Dataplane
+  readonly features: ReadonlySet<HarnessFeature>
+  /** Underlay address of the dataplane in a family that its capabilities name. */
+  local(family: 4 | 6): IpAddress
+  /** Underlay addresses of at least three other routers, from which `receive` can send and to which the dataplane can. */
+  peers(family: 4 | 6): readonly IpAddress[]
+  /** Largest underlay packet, outer headers included. */
+  readonly underlayMtu: number
+  /** A request that `attachPort` can fulfil. */
+  deviceFor(port: number, addresses: readonly IpAddress[], mtu: number): DeviceRequest
+  /** Sends an IP packet into the device of an attached port. */
+  inject(port: number, packet: Uint8Array): Promise<void>
+  /** Sends a packet to the dataplane on the underlay. */
+  receive(input: UnderlayInput): Promise<void>
+  /** Waits until nothing is in flight, and takes what came out since it was last called, in order. */
+  outputs(): Promise<readonly Output[]>
+  /** Closes the dataplane and everything around it. */
+  close(): Promise<void>
+}
+
+/** Makes a fresh harness, its dataplane without any tables. */
+export type HarnessFactory = () => Promise<Harness>

@@ -1,0 +1,135 @@
+import { DROP_REASONS, dropReasonIndex, type DataplaneState, type DropReason } from '@heddle/core'
+import type { IpAddress } from '@heddle/wire'
+import { check, checkEqual, printed } from './conformance-error.js'
+import type { Harness, Output, UnderlayInput } from './harness.js'
+import type { Outcome } from './oracle/outcome.js'
+import { EMPTY, transition, type Tables } from './tables.js'
+
+/** What one packet caused. */
+export interface Observed {
+  /** Port that the packet came from, if it did. */
+  readonly from?: number
+  readonly outputs: readonly Output[]
+  /** Reasons whose counters moved, and by how much. */
+  readonly drops: ReadonlyMap<DropReason, number>
+}
+
+/** A harness with the tables that the suite has programmed, and the questions that cases ask. */
+export class Lab {
+  #tables: Tables = EMPTY
+  #generation = 0
+
+  constructor(readonly harness: Harness) {}
+
+  /** First underlay address of the dataplane's first family. */
+  get local(): IpAddress {
+    return this.harness.local(this.family)
+  }
+
+  /** Underlay addresses of the others, in the same family. */
+  get peers(): readonly IpAddress[] {
+    return this.harness.peers(this.family)
+  }
+
+  get family(): 4 | 6 {
+    return this.harness.dataplane.capabilities.underlayFamilies[0]
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Makes `tables` what is programmed, and insists that all of it is. */
+  async program(tables: Tables): Promise<void> {
+    const report = await this.harness.dataplane.apply(transition(++this.#generation, this.#tables, tables))
+    checkEqual(report, { status: 'applied', generation: this.#generation, failures: [] }, 'report of a valid transaction')
+    this.#tables = tables
+  }
+
+  /** Attaches the devices of endpoint and host ports that the tables name. */
+  async attach(addressesOf: (port: number) => readonly IpAddress[] = () => [], mtu = 1400): Promise<void> {
+    for (const { id, kind } of this.#tables.ports) {
+      if (kind !== 'uplink') await this.harness.dataplane.attachPort(id, this.harness.deviceFor(id, addressesOf(id), mtu))
+    }
+  }
+
+  dump(): Promise<DataplaneState> {
+    return this.harness.dataplane.dump()
+  }
+
+  async fromPort(port: number, packet: Uint8Array): Promise<Observed> {
+    return { from: port, ...(await this.#watch(() => this.harness.inject(port, packet))) }
+  }
+
+  fromUnderlay(input: UnderlayInput): Promise<Observed> {
+    return this.#watch(() => this.harness.receive(input))
+  }
+
+  async #watch(act: () => Promise<void>): Promise<Observed> {
+    await this.harness.outputs()
+    const before = await this.harness.dataplane.counters()
+    await act()
+    const outputs = await this.harness.outputs()
+    const after = await this.harness.dataplane.counters()
+    const drops = new Map<DropReason, number>()
+    for (const reason of DROP_REASONS) {
+      const slot = dropReasonIndex(reason)
+      const moved = after.drops[slot] - before.drops[slot]
+      if (moved !== 0) drops.set(reason, moved)
+    }
+    return { outputs, drops }
+  }
+}
+
+/** Insists that the packet was dropped for `reason`, counted once, and that nothing but an ICMP error to its sender came out. */
+export function expectDropped({ from, outputs, drops }: Observed, reason: DropReason): void {
+  checkEqual([...drops], [[reason, 1]], 'drop counters that moved')
+  const strays = outputs.filter((output) => !(output.type === 'delivered' && output.port === from && isIcmpError(output.packet)))
+  checkEqual(strays, [], `outputs of a packet dropped as ${reason}`)
+}
+
+/** Insists that the packet came out once and was not counted as dropped; returns the output. */
+export function expectForwarded({ outputs, drops }: Observed): Output {
+  checkEqual([...drops], [], 'drop counters that moved')
+  check(outputs.length === 1, `expected one output, found ${printed(outputs)}`)
+  return outputs[0]
+}
+
+/** Insists that the packet was delivered to `port`; returns it. */
+export function expectDelivered(observed: Observed, port: number): Uint8Array {
+  const output = expectForwarded(observed)
+  check(output.type === 'delivered' && output.port === port, `expected delivery to port ${port}, found ${printed(output)}`)
+  return output.packet
+}
+
+/** Insists that the packet was sent to `destination`; returns what stands behind its outer headers. */
+export function expectSent(observed: Observed, destination: IpAddress): Uint8Array {
+  const output = expectForwarded(observed)
+  check(output.type === 'sent' && output.destination.equals(destination), `expected sending to ${destination}, found ${printed(output)}`)
+  return output.packet
+}
+
+/** Insists that what was observed is one of the outcomes that the oracle allows. */
+export function expectOneOf(observed: Observed, allowed: readonly Outcome[]): void {
+  const found = outcomeOf(observed)
+  const fits = allowed.some((outcome) => printed(outcome) === printed(found))
+  check(fits, `expected one of ${printed(allowed)}, found ${printed(found)}`)
+}
+
+function outcomeOf(observed: Observed): Outcome {
+  const [reason] = observed.drops.keys()
+  if (reason !== undefined) {
+    expectDropped(observed, reason)
+    return { type: 'dropped', reason }
+  }
+  const output = expectForwarded(observed)
+  if (output.type === 'delivered') return { type: 'delivered', port: output.port, packet: output.packet }
+  const { encapsulation, source, destination, packet } = output
+  return { type: 'sent', encapsulation, source, destination, packet }
+}
+
+/** Whether the packet is an ICMP error (RFC 792, RFC 4443 §3): those may go to the sender of a dropped packet. */
+function isIcmpError(packet: Uint8Array): boolean {
+  if (packet[0] >> 4 === 4) return packet[9] === 1 && [3, 11, 12].includes(packet[(packet[0] & 15) * 4])
+  return packet[6] === 58 && packet[40] >= 1 && packet[40] <= 4
+}

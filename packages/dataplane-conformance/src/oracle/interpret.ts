@@ -1,0 +1,202 @@
+import type { DataplaneState, Encapsulation, LabelObject, NextHopObject, PortObject } from '@heddle/core'
+import type { IpAddress } from '@heddle/wire'
+import type { UnderlayInput } from '../harness.js'
+import { echoReply, isForwardable, readIp, withTtl, type Ip } from './ip.js'
+import { dropped, type Outcome } from './outcome.js'
+import { labelsBefore, overheadOf, readGre, vxlanBefore } from './tunnel.js'
+
+/** The tables, and what the adapter around them can do. */
+export interface World {
+  readonly state: DataplaneState
+  readonly encapsulations: readonly Encapsulation[]
+  readonly underlayMtu: number
+}
+
+/** VRF lookups in a row after which a packet is taken for looping. */
+const MAX_LOOKUPS = 8
+/** Labels looked at before a stack is taken for bottomless. */
+const MAX_LABELS = 16
+
+/*
+ * What may become of a packet, read off the tables as naively as it can be written: every table is searched from its beginning, every packet is
+ * copied, and where flows are spread, every member is followed. The order of the checks is part of the contract, since it decides the reason.
+ */
+
+/** A packet from the device of `port`. */
+export function interpretFromPort(world: World, port: number, bytes: Uint8Array): Outcome[] {
+  const from = world.state.ports.find(({ id }) => id === port)
+  if (from === undefined) return dropped('port-down')
+
+  const ip = readIp(bytes)
+  if (typeof ip === 'string') return dropped(ip)
+
+  if (ip.bytes.length > from.mtu) return dropped('mtu-exceeded')
+  if (!isForwardable(ip.source)) return dropped('source-address')
+  if (from.allowedSources.length > 0 && !from.allowedSources.some((prefix) => prefix.contains(ip.source))) return dropped('source-address')
+  if (from.gateways.some((gateway) => gateway.equals(ip.destination))) {
+    const packet = echoReply(ip)
+    if (packet !== undefined) return [{ type: 'delivered', port, packet }]
+  }
+  return forward(world, ip, from.vrf, MAX_LOOKUPS)
+}
+
+/** A packet from the underlay. */
+export function interpretFromUnderlay(world: World, { encapsulation, source, packet }: UnderlayInput): Outcome[] {
+  if (!world.encapsulations.includes(encapsulation)) return dropped('encapsulation-unsupported')
+  if (encapsulation === 'vxlan') return fromVxlan(world, source, packet)
+  const stack = encapsulation === 'mpls-gre' ? readGre(packet) : packet
+  if (stack === undefined) return dropped('outer-malformed')
+  return fromLabels(world, source, stack)
+}
+
+function fromLabels(world: World, source: IpAddress, stack: Uint8Array): Outcome[] {
+  let found: LabelObject | undefined
+  let ttl = 255
+  for (let depth = 0; depth < MAX_LABELS; depth++) {
+    const at = depth * 4
+    if (stack.length < at + 4) return dropped('label-stack')
+    const label = stack[at] * 4096 + stack[at + 1] * 16 + (stack[at + 2] >> 4)
+    const isBottom = (stack[at + 2] & 1) === 1
+    ttl = Math.min(ttl, stack[at + 3])
+    const rest = stack.slice(at + 4)
+
+    if (label !== 0 && label !== 2) {
+      if (label < 16) return dropped('label-special')
+      if (found !== undefined) return dropped('label-stack')
+      found = world.state.labels.find((entry) => entry.label === label)
+      if (found === undefined) return dropped('label-unknown')
+      if (!isSource(world, found.sources, source)) return dropped('tunnel-source')
+      if (ttl <= 1) return dropped('ttl-expired')
+      if (found.action.type === 'swap') {
+        return swap(world, found.action.nextHop, rest, isBottom, ttl - 1, (stack[at + 2] >> 1) & 7)
+      }
+    }
+    if (isBottom) {
+      if (found === undefined) return dropped('label-special')
+      return fromLabel(world, found, ttl, label === 0 ? 4 : label === 2 ? 6 : undefined, rest)
+    }
+  }
+  return dropped('label-stack')
+}
+
+function fromLabel(world: World, { action }: LabelObject, ttl: number, family: 4 | 6 | undefined, bytes: Uint8Array): Outcome[] {
+  const read = readIp(bytes)
+  if (typeof read === 'string') return dropped(read)
+  if (family !== undefined && family !== read.family) return dropped('inner-malformed')
+  const ip = { ...read, ttl: Math.min(read.ttl, ttl) }
+  if (action.type === 'pop-lookup') return forward(world, ip, action.vrf, MAX_LOOKUPS)
+  if (!isForwardable(ip.destination)) return dropped('destination-invalid')
+  return deliver(
+    world,
+    ip,
+    world.state.ports.find(({ id }) => action.type === 'pop-forward' && id === action.port),
+  )
+}
+
+function fromVxlan(world: World, source: IpAddress, bytes: Uint8Array): Outcome[] {
+  if (bytes.length < 22 || (bytes[0] & 8) === 0) return dropped('outer-malformed')
+  const vni = bytes[4] * 65_536 + bytes[5] * 256 + bytes[6]
+  const found = world.state.vnis.find((entry) => entry.vni === vni)
+  if (found === undefined) return dropped('vni-unknown')
+  if (!isSource(world, found.sources, source)) return dropped('tunnel-source')
+  const isForUs = found.routerMac.toBytes().every((octet, index) => bytes[8 + index] === octet)
+  if (!isForUs) return dropped('destination-invalid')
+  const etherType = bytes[20] * 256 + bytes[21]
+  if (etherType !== 0x0800 && etherType !== 0x86dd) return dropped('family-unsupported')
+  const ip = readIp(bytes.slice(22))
+  if (typeof ip === 'string') return dropped(ip)
+  if (ip.family !== (etherType === 0x0800 ? 4 : 6)) return dropped('inner-malformed')
+  return forward(world, ip, found.vrf, MAX_LOOKUPS)
+}
+
+/** Looks the destination up and follows every next hop that the flow might take. */
+function forward(world: World, ip: Ip, vrf: number | undefined, lookupsLeft: number): Outcome[] {
+  if (!isForwardable(ip.destination)) return dropped('destination-invalid')
+  if (lookupsLeft === 0) return dropped('lookup-loop')
+  const group = bestGroup(world, ip.destination, vrf)
+  if (group === undefined) return dropped('no-route')
+  const members = world.state.groups.find(({ id }) => id === group)?.members.filter(({ weight }) => weight > 0) ?? []
+  const nextHops = members.flatMap(({ nextHop }) => world.state.nextHops.find(({ id }) => id === nextHop) ?? [])
+  if (nextHops.length === 0) return dropped('no-next-hop')
+  return nextHops.flatMap((nextHop) => follow(world, ip, nextHop, vrf, lookupsLeft - 1))
+}
+
+function follow(world: World, ip: Ip, { action }: NextHopObject, vrf: number | undefined, lookupsLeft: number): Outcome[] {
+  const { ports } = world.state
+  switch (action.type) {
+    case 'lookup':
+      return forward(world, ip, action.vrf, lookupsLeft)
+    case 'discard':
+      return dropped(action.reason ?? 'discard')
+    case 'port':
+      return deliver(
+        world,
+        ip,
+        ports.find(({ id }) => id === action.port),
+      )
+    case 'local':
+      return deliver(
+        world,
+        ip,
+        ports.findLast((port) => port.kind === 'host' && port.vrf === vrf),
+      )
+    default:
+  }
+  if (!world.encapsulations.includes(action.encapsulation)) return dropped('encapsulation-unsupported')
+  if (action.encapsulation !== 'vxlan' && action.labels.length === 0) return dropped('label-stack')
+  if (ip.ttl <= 1) return dropped('ttl-expired')
+  if (ip.bytes.length + overheadOf(action) > underlayMtu(world)) return dropped('mtu-exceeded')
+  const inner = withTtl(ip, ip.ttl - 1)
+  const ttl = action.ttlModel === 'uniform' ? inner.ttl : 255
+  const trafficClass = action.trafficClassModel === 'uniform' ? inner.trafficClass >> 5 : 0
+  const packet =
+    action.encapsulation === 'vxlan'
+      ? vxlanBefore(inner, action, world.state.vnis.find(({ vni }) => vni === action.vni)?.routerMac)
+      : labelsBefore(inner.bytes, action, { bottomTtl: ttl, ttl, trafficClass, isBottom: true })
+  return [{ type: 'sent', encapsulation: action.encapsulation, source: action.local, destination: action.remote, packet }]
+}
+
+function deliver(world: World, ip: Ip, port: PortObject | undefined): Outcome[] {
+  if (port === undefined) return dropped('no-next-hop')
+  if (!world.state.devices.some((device) => device.port === port.id)) return dropped('port-down')
+  const carries = port.allowedSources.length === 0 || port.allowedSources.some(({ family }) => family === ip.family)
+  if (!carries) return dropped('family-unsupported')
+  if (ip.ttl <= 1) return dropped('ttl-expired')
+  if (ip.bytes.length > port.mtu) return dropped('mtu-exceeded')
+  return [{ type: 'delivered', port: port.id, packet: withTtl(ip, ip.ttl - 1).bytes }]
+}
+
+/** Transit: the labels of the next hop take the place of the one that was popped. */
+function swap(world: World, nextHop: number, rest: Uint8Array, isBottom: boolean, ttl: number, trafficClass: number): Outcome[] {
+  const action = world.state.nextHops.find(({ id }) => id === nextHop)?.action
+  if (action?.type === 'discard') return dropped(action.reason ?? 'discard')
+  if (action?.type !== 'tunnel') return dropped('no-next-hop')
+  if (!world.encapsulations.includes(action.encapsulation) || action.encapsulation === 'vxlan') return dropped('encapsulation-unsupported')
+  if (isBottom && action.labels.length === 0) return dropped('label-stack')
+  if (rest.length + overheadOf(action) > underlayMtu(world)) return dropped('mtu-exceeded')
+  const exposed = rest.slice()
+  if (action.labels.length === 0) exposed[3] = Math.min(exposed[3], ttl)
+  const values = { bottomTtl: ttl, ttl: action.ttlModel === 'uniform' ? ttl : 255, trafficClass, isBottom }
+  const packet = labelsBefore(exposed, action, values)
+  return [{ type: 'sent', encapsulation: action.encapsulation, source: action.local, destination: action.remote, packet }]
+}
+
+function bestGroup({ state: { routes } }: World, destination: IpAddress, vrf: number | undefined): number | undefined {
+  let group: number | undefined
+  let longest = -1
+  for (let row = 0; row < routes.count; row++) {
+    const prefix = routes.prefixAt(row)
+    if (routes.vrf[row] !== vrf || prefix.length <= longest || !prefix.contains(destination)) continue
+    longest = prefix.length
+    group = routes.group[row]
+  }
+  return group
+}
+
+function isSource({ state }: World, sources: number, source: IpAddress): boolean {
+  return state.tunnelSources.find(({ id }) => id === sources)?.prefixes.some((prefix) => prefix.contains(source)) ?? false
+}
+
+function underlayMtu({ state, underlayMtu: adapters }: World): number {
+  return Math.min(adapters, ...state.ports.filter(({ kind }) => kind === 'uplink').map(({ mtu }) => mtu))
+}

@@ -1,0 +1,49 @@
+import { conformanceCases } from './cases/conformance-cases.js'
+import { checkEqual } from './conformance-error.js'
+import { missingFor } from './conformance-case.js'
+import type { HarnessFactory } from './harness.js'
+import { Lab } from './lab.js'
+
+/** What a test framework gives; vitest, jest, mocha and `node:test` have these functions. */
+export interface TestFramework {
+  readonly describe: (name: string, body: () => void) => void
+  readonly it: (name: string, body: (context: TestContext) => Promise<void>) => void
+}
+
+/** What a running test gets, where the framework has such a thing. */
+export type TestContext = { readonly skip?: (reason: string) => void } | undefined
+
+export interface TestDataplaneOptions {
+  readonly test: TestFramework
+  /** Names of cases that this adapter is excused from, each with the reason. A name that no case has is an error. */
+  readonly skip?: Readonly<Record<string, string>>
+}
+
+/** Defines one test for each conformance case; `factory` makes a fresh harness for each. */
+export function testDataplane(name: string, factory: HarnessFactory, { test, skip = {} }: TestDataplaneOptions): void {
+  test.describe(`dataplane conformance: ${name}`, () => {
+    for (const { name: caseName, needs, run } of conformanceCases) {
+      test.it(caseName, async (context) => {
+        const excuse = skip[caseName]
+        if (excuse !== undefined) return context?.skip?.(excuse)
+        const harness = await factory()
+        let missing: string | undefined
+        try {
+          missing = missingFor(needs, harness)
+          if (missing === undefined) await run(new Lab(harness))
+        } finally {
+          await harness.close()
+        }
+        if (missing !== undefined) context?.skip?.(missing)
+      })
+    }
+    test.it('skips name cases that exist', async () => {
+      const names = new Set(conformanceCases.map((one) => one.name))
+      checkEqual(
+        Object.keys(skip).filter((one) => !names.has(one)),
+        [],
+        'skips of unknown cases',
+      )
+    })
+  })
+}
