@@ -1,5 +1,7 @@
 //! Node-API face of `heddle-linux-core`.
 
+#![cfg_attr(test, allow(dead_code, reason = "functions are registered with Node.js outside of tests only"))]
+
 mod datagram;
 mod error;
 mod job;
