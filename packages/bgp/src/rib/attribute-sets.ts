@@ -1,0 +1,118 @@
+import { canonicalAttributes, decodeAttributeSet, type AttributeSet } from '../attribute/attribute-set.js'
+import { asPathLength } from '../attribute/as-path.js'
+import { ORIGIN_CODE } from '../attribute/origin.js'
+import type { PathAttributes } from '../attribute/path-attributes.js'
+import { ByteInterner } from './byte-interner.js'
+import { capacityFor, grown } from './column.js'
+
+/** LOCAL_PREF of a path that has none (RFC 4271 §9.1.1 leaves it to us). */
+export const DEFAULT_LOCAL_PREF = 100
+
+/** Decoded sets that are kept at hand. */
+const CACHE_LIMIT = 4096
+
+/**
+ * Attribute sets by small integers (0 is none), interned by their canonical bytes. What the decision process compares stands in columns that
+ * are filled once per set, so that best path compares integers.
+ */
+export class AttributeSets {
+  readonly #sets = new ByteInterner()
+  readonly #cache = new Map<number, AttributeSet>()
+  #localPref = new Uint32Array(16)
+  #med = new Uint32Array(16)
+  #neighborAs = new Uint32Array(16)
+  #originatorId = new Uint32Array(16)
+  #asPathLength = new Uint16Array(16)
+  #clusterLength = new Uint16Array(16)
+  #origin = new Uint8Array(16)
+
+  /** Sets that are referenced. */
+  get size(): number {
+    return this.#sets.size
+  }
+
+  /** The id of the set, with one more reference. */
+  intern(set: AttributeSet): number {
+    const id = this.#sets.intern(canonicalAttributes(set.attributes, set))
+    if (this.#sets.references(id) === 1) this.#fill(id, set.attributes)
+    return id
+  }
+
+  retain(id: number): void {
+    this.#sets.retain(id)
+  }
+
+  release(id: number): void {
+    if (this.#sets.release(id)) this.#cache.delete(id)
+  }
+
+  references(id: number): number {
+    return this.#sets.references(id)
+  }
+
+  /** The set as a value; the same object as long as it is at hand. It stays valid when the set is gone. */
+  get(id: number): AttributeSet {
+    let set = this.#cache.get(id)
+    if (set === undefined) {
+      set = decodeAttributeSet(this.#sets.bytes(id).slice())
+      if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear()
+      this.#cache.set(id, set)
+    }
+    return set
+  }
+
+  localPref(id: number): number {
+    return this.#localPref[id]
+  }
+
+  /** MULTI_EXIT_DISC; 0 where there is none, which is the best (RFC 4271 §9.1.2.2 c). */
+  med(id: number): number {
+    return this.#med[id]
+  }
+
+  /** First AS of the path; 0 when the path is empty or does not begin with a sequence. */
+  neighborAs(id: number): number {
+    return this.#neighborAs[id]
+  }
+
+  /** ORIGINATOR_ID; 0 where there is none. */
+  originatorId(id: number): number {
+    return this.#originatorId[id]
+  }
+
+  asPathLength(id: number): number {
+    return this.#asPathLength[id]
+  }
+
+  clusterLength(id: number): number {
+    return this.#clusterLength[id]
+  }
+
+  /** 0 IGP, 1 EGP, 2 incomplete. */
+  origin(id: number): number {
+    return this.#origin[id]
+  }
+
+  #fill(id: number, attributes: PathAttributes): void {
+    if (id >= this.#origin.length) this.#grow(capacityFor(id + 1, this.#origin.length))
+    const { asPath = [], localPref = DEFAULT_LOCAL_PREF, med = 0, origin = 'incomplete', clusterList = [], originatorId } = attributes
+    const first = asPath.find(({ type }) => type === 'sequence' || type === 'set')
+    this.#localPref[id] = localPref
+    this.#med[id] = med
+    this.#neighborAs[id] = first?.type === 'sequence' ? first.asns[0] : 0
+    this.#originatorId[id] = originatorId?.w0 ?? 0
+    this.#asPathLength[id] = Math.min(asPathLength(asPath), 0xffff)
+    this.#clusterLength[id] = clusterList.length
+    this.#origin[id] = ORIGIN_CODE[origin]
+  }
+
+  #grow(capacity: number): void {
+    this.#localPref = grown(this.#localPref, capacity)
+    this.#med = grown(this.#med, capacity)
+    this.#neighborAs = grown(this.#neighborAs, capacity)
+    this.#originatorId = grown(this.#originatorId, capacity)
+    this.#asPathLength = grown(this.#asPathLength, capacity)
+    this.#clusterLength = grown(this.#clusterLength, capacity)
+    this.#origin = grown(this.#origin, capacity)
+  }
+}

@@ -1,0 +1,106 @@
+import type { Clock, Logger, Random, Transport } from '@heddle/io'
+
+/** Names of families as configuration has them; those that the speaker exchanges. */
+export type FamilyName =
+  | 'ipv4-unicast'
+  | 'ipv6-unicast'
+  | 'ipv4-multicast'
+  | 'ipv6-multicast'
+  | 'ipv4-labeled-unicast'
+  | 'ipv6-labeled-unicast'
+  | 'vpnv4-unicast'
+  | 'vpnv6-unicast'
+  | 'rtc'
+  | 'l2vpn-evpn'
+
+/** Graceful restart (RFC 4724, RFC 8538) as this speaker offers it. All times are seconds. */
+export interface GracefulRestartConfig {
+  /** How long a peer should keep our routes after it lost us: 0–4,095. Default 120. */
+  readonly restartTime?: number
+  /** Sets the F bits: forwarding went on while BGP was away. Default `true`. */
+  readonly forwardingPreserved?: boolean
+  /** N bit: most NOTIFICATIONs are a graceful restart too (RFC 8538). Default `true`. */
+  readonly notification?: boolean
+}
+
+/** What the whole speaker has to say about graceful restart. */
+export interface SpeakerGracefulRestartConfig extends GracefulRestartConfig {
+  /**
+   * This process takes the place of one that had sessions: sets the R bit, and sends nothing until each peer has sent its End-of-RIB, or
+   * `selectionDeferral` is over (RFC 4724 §4.1). Default `false`.
+   */
+  readonly restarting?: boolean
+  /** Default 360. */
+  readonly selectionDeferral?: number
+  /** How long stale routes are kept for a peer's End-of-RIB once its session is back. Default 360. */
+  readonly staleTime?: number
+}
+
+/** A peer and how to speak with it. */
+export interface NeighborConfig {
+  /** IPv4 or IPv6 address; the neighbor's name in the whole API. */
+  readonly address: string
+  /** Port to connect to. Default 179. */
+  readonly port?: number
+  /** AS number, 1–4,294,967,295. Equal to the speaker's: internal (iBGP). */
+  readonly as: number
+  /** Address to connect from, and that the peer must connect to. Default: any. */
+  readonly localAddress?: string
+  /** Families to offer; at least one. */
+  readonly families: readonly FamilyName[]
+  /** Never connect, only accept. Default `false`. */
+  readonly passive?: boolean
+  /** The peer is our client (RFC 4456). Default `false`. */
+  readonly routeReflectorClient?: boolean
+  /** `false` turns graceful restart off for this peer. Default: as the speaker. */
+  readonly gracefulRestart?: GracefulRestartConfig | boolean
+  /** Seconds, 0 or 3–65,535. Default: as the speaker. */
+  readonly holdTime?: number
+  /** Seconds between attempts to connect. Default 10. */
+  readonly connectRetry?: number
+  /** Seconds to hold the OPEN back after the transport is up; 0: not at all. Default 0. */
+  readonly delayOpen?: number
+  /**
+   * Address of ours to announce as next hop. Default `auto`: our own address for routes that we originate without one and, towards other ASes,
+   * for unlabeled routes; everything else keeps its next hop, because a label means something to its next hop only.
+   */
+  readonly nextHop?: 'auto' | 'self' | 'unchanged'
+  /** Decide collisions in Established too (RFC 4271 §6.8, CollisionDetectEstablishedState). Default `false`: the one that is up stays. */
+  readonly collisionDetectEstablished?: boolean
+  /** Free text. */
+  readonly description?: string
+}
+
+/** Where the speaker accepts connections. */
+export interface ListenConfig {
+  readonly address: string
+  /** Default 179; 0: one that the system chooses. */
+  readonly port?: number
+}
+
+/** What a speaker is, apart from the world that it runs in. */
+export interface SpeakerConfig {
+  /** 1–4,294,967,295. */
+  readonly as: number
+  /** BGP identifier, as an IPv4 address. */
+  readonly routerId: string
+  /** Seconds, 0 (no keepalives) or 3–65,535. Default 90. */
+  readonly holdTime?: number
+  /** Cluster of this route reflector, as an IPv4 address. Default: the router id (RFC 4456 §7). */
+  readonly clusterId?: string
+  /** Default: nowhere. */
+  readonly listen?: readonly ListenConfig[]
+  readonly neighbors: readonly NeighborConfig[]
+  /** `false` turns it off. Default: on, as a helper and for our own restarts. */
+  readonly gracefulRestart?: SpeakerGracefulRestartConfig | boolean
+}
+
+/** A speaker's configuration and the world that it runs in. */
+export interface SpeakerOptions {
+  readonly config: SpeakerConfig
+  readonly clock: Clock
+  readonly random: Random
+  readonly transport: Transport
+  /** Default: silent. */
+  readonly logger?: Logger
+}

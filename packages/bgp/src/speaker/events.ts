@@ -1,0 +1,13 @@
+import type { Family } from '../nlri/family.js'
+import type { BgpError } from '../validate/bgp-error.js'
+import type { NeighborView } from './neighbor-view.js'
+
+/** Control events of a speaker; never one per route. */
+export type SpeakerEvents = {
+  /** A neighbor came into another state, was added, or was removed (then with state `idle`). */
+  neighbor: (neighbor: NeighborView) => void
+  /** A peer has sent its initial routes of the family (RFC 4724 §2). */
+  'end-of-rib': (event: { readonly neighbor: string; readonly family: Family }) => void
+  /** A message was malformed: what, where, and what was done about it (RFC 7606). `message` holds the octets. */
+  malformed: (event: { readonly neighbor: string; readonly errors: readonly BgpError[]; readonly message: Uint8Array }) => void
+}

@@ -1,0 +1,51 @@
+import type { IpAddress } from '@heddle/wire'
+import type { NegotiatedSession } from '../capability/negotiated-session.js'
+import type { NotificationSummary } from '../fsm/event.js'
+import type { FsmStateName } from '../fsm/state.js'
+import type { NeighborConfig } from './config.js'
+
+/** Messages of one direction since the speaker started. */
+export interface MessageCounters {
+  open: number
+  update: number
+  notification: number
+  keepalive: number
+  routeRefresh: number
+}
+
+/** Routes of one family that a peer holds and gave. */
+export interface FamilyCounters {
+  readonly family: string
+  /** Paths in the peer's Adj-RIB-In. */
+  readonly received: number
+  /** Of these, stale ones (RFC 4724). */
+  readonly stale: number
+  /** Destinations announced to the peer. */
+  readonly sent: number
+}
+
+/** A NOTIFICATION that ended a session. */
+export interface NotificationView extends NotificationSummary {
+  readonly direction: 'sent' | 'received'
+}
+
+/** A neighbor at one moment. */
+export interface NeighborView {
+  readonly address: string
+  readonly as: number
+  readonly description?: string
+  readonly config: NeighborConfig
+  readonly state: FsmStateName
+  /** Seconds in Established; 0 otherwise. */
+  readonly uptime: number
+  /** Times that Established was reached. */
+  readonly established: number
+  readonly localAddress?: IpAddress
+  /** Absent unless Established. */
+  readonly negotiated?: NegotiatedSession
+  readonly messages: { readonly sent: MessageCounters; readonly received: MessageCounters }
+  readonly families: readonly FamilyCounters[]
+  readonly lastNotification?: NotificationView
+  /** Why the last session or attempt ended, in words. */
+  readonly lastError?: string
+}

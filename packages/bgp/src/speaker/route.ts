@@ -1,0 +1,64 @@
+import type { IpAddress } from '@heddle/wire'
+import type { AttributeSet } from '../attribute/attribute-set.js'
+import type { PathAttributes } from '../attribute/path-attributes.js'
+import type { Family } from '../nlri/family.js'
+import type { Nlri } from '../nlri/nlri.js'
+
+/** A route that this speaker originates. Its identity is (family, NLRI without labels). */
+export interface LocalRoute {
+  readonly family: Family
+  readonly nlri: Nlri
+  /** Default: our address in the session with each peer. */
+  readonly nextHop?: IpAddress
+  /** Default: origin `igp`, an empty AS path. What BGP itself writes on the way (AS_PATH, CLUSTER_LIST, ORIGINATOR_ID) is left out. */
+  readonly attributes?: PathAttributes
+}
+
+/** Names a local route; labels in `nlri` do not matter. */
+export type LocalRouteKey = Pick<LocalRoute, 'family' | 'nlri'>
+
+/** The name that paths of our own have in place of a peer's address. */
+export const LOCAL_PEER = 'local'
+
+/** What happened to one path that a peer sent us. Its identity is (family, peer, NLRI without labels, path id). */
+export type RouteChange = RouteAnnouncement | RouteWithdrawal
+
+interface RouteIdentity {
+  readonly family: Family
+  readonly nlri: Nlri
+  /** ADD-PATH identifier, 0 without. */
+  readonly pathId: number
+  /** The peer's address. */
+  readonly peer: string
+}
+
+/** A path that is there, new or changed. */
+export interface RouteAnnouncement extends RouteIdentity {
+  readonly kind: 'announce'
+  readonly attributes: PathAttributes
+  /** Absent where the family has none. */
+  readonly nextHop?: IpAddress
+  readonly peerType: 'ibgp' | 'ebgp'
+  /** BGP identifier of the peer. */
+  readonly peerRouterId: IpAddress
+  /** Kept over the restart of its peer (RFC 4724 §4.2). */
+  readonly stale: boolean
+}
+
+/** A path that is gone. `nlri` has the labels that it had. */
+export interface RouteWithdrawal extends RouteIdentity {
+  readonly kind: 'withdraw'
+}
+
+/** Why a path that was received cannot be used (RFC 4271 §9.1.2, RFC 4456 §8). */
+export type InvalidReason = 'as-loop' | 'originator-loop' | 'cluster-loop'
+
+/** A path as `routes()` shows it. */
+export interface RouteView extends RouteIdentity {
+  /** In: attributes as received. Out: as sent. */
+  readonly set: AttributeSet
+  readonly best: boolean
+  readonly stale: boolean
+  /** Absent for a path that takes part in the decision. */
+  readonly invalid?: InvalidReason
+}
