@@ -12,7 +12,7 @@ import {
   type VniObject,
   type VrfObject,
 } from '@heddle/core'
-import { IpPrefix } from '@heddle/wire'
+import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 
 /** Tables as the suite writes them: plain lists, routes as rows. */
 export interface Tables {
@@ -82,7 +82,7 @@ export function stateOf(tables: Tables): Omit<DataplaneState, 'devices' | 'gener
 function normal(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(normal)
   if (typeof value !== 'object' || value === null) return value
-  if ('toJSON' in value) return String(value)
+  if (value instanceof IpAddress || value instanceof IpPrefix || value instanceof MacAddress) return String(value)
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, inner]) => inner !== undefined)

@@ -22,15 +22,15 @@ export interface TestDataplaneOptions {
 /** Defines one test for each conformance case; `factory` makes a fresh harness for each. */
 export function testDataplane(name: string, factory: HarnessFactory, { test, skip = {} }: TestDataplaneOptions): void {
   test.describe(`dataplane conformance: ${name}`, () => {
-    for (const { name: caseName, needs, run } of conformanceCases) {
-      test.it(caseName, async (context) => {
-        const excuse = skip[caseName]
+    for (const one of conformanceCases) {
+      test.it(one.name, async (context) => {
+        const excuse = skip[one.name]
         if (excuse !== undefined) return context?.skip?.(excuse)
         const harness = await factory()
         let missing: string | undefined
         try {
-          missing = missingFor(needs, harness)
-          if (missing === undefined) await run(new Lab(harness))
+          missing = missingFor(one.needs, harness)
+          if (missing === undefined) await one.run(new Lab(harness))
         } finally {
           await harness.close()
         }
@@ -38,9 +38,9 @@ export function testDataplane(name: string, factory: HarnessFactory, { test, ski
       })
     }
     test.it('skips name cases that exist', async () => {
-      const names = new Set(conformanceCases.map((one) => one.name))
+      const names = new Set(conformanceCases.map(({ name: known }) => known))
       checkEqual(
-        Object.keys(skip).filter((one) => !names.has(one)),
+        Object.keys(skip).filter((excused) => !names.has(excused)),
         [],
         'skips of unknown cases',
       )

@@ -3,7 +3,7 @@ import { passFlowServicePolicy } from './flow-service-policy.js'
 import { forward } from './forward.js'
 import { answerGateway } from './gateway.js'
 import { type PacketOut, type Verdict } from './packet-out.js'
-import { PARSED, isSourceValid, parseInner } from './parse.js'
+import { PARSED, isForwardable, parseInner } from './parse.js'
 import { covers } from './source-set.js'
 import type { Port } from './tables.js'
 import { portText, sourceText } from './text.js'
@@ -54,7 +54,7 @@ export function egress(context: Context, from: Port, out: PacketOut): Verdict {
 
 function mayComeFrom({ packet }: Context, { object }: Port): boolean {
   const { family, source } = packet
-  if (!isSourceValid(family, source)) return false
+  if (!isForwardable(family, source)) return false
   const { allowedSources } = object
   if (allowedSources.length === 0) return true
   for (const prefix of allowedSources) {

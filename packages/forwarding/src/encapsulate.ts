@@ -1,6 +1,21 @@
 import type { NextHopAction } from '@heddle/core'
-import { MacAddress } from '@heddle/wire'
-import { headerChecksum, udpChecksum6 } from './checksum.js'
+import {
+  ETHERNET_HEADER_SIZE,
+  ETHER_TYPE_IPV4,
+  ETHER_TYPE_IPV6,
+  ETHER_TYPE_MPLS,
+  GRE_HEADER_SIZE,
+  IPV4_HEADER_SIZE,
+  IPV6_HEADER_SIZE,
+  IP_PROTOCOL_GRE,
+  IP_PROTOCOL_UDP,
+  MacAddress,
+  UDP_HEADER_SIZE,
+  internetChecksum,
+  pseudoHeaderSum,
+  setUdpChecksum,
+} from '@heddle/wire'
+import { MPLS_UDP_PORT, VXLAN_PORT } from './outer.js'
 import { SEND, type PacketOut } from './packet-out.js'
 
 /** A next hop through a tunnel. */
@@ -15,25 +30,22 @@ export const HEADROOM = 128
 /** Deepest label stack that fits in `HEADROOM`. */
 export const MAX_LABEL_STACK_DEPTH = 16
 
-const UDP_PORTS: Readonly<Record<'mpls-udp' | 'vxlan', number>> = { 'mpls-udp': 6635, vxlan: 4789 }
-const UDP_HEADER = 8
-const GRE_HEADER = 4
-const VXLAN_AND_ETHERNET = 8 + 14
+const VXLAN_AND_ETHERNET = 8 + ETHERNET_HEADER_SIZE
 const OUTER_TTL = 64
 
 /** Octets that a tunnel puts before an IP packet, outer IP header included; a tunnel on Ethernet has none. */
 export function tunnelOverhead(tunnel: Tunnel): number {
-  const outer = tunnel.remote.family === 4 ? 20 : 40
+  const outer = tunnel.remote.family === 4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE
   const labels = tunnel.labels.length * 4
   switch (tunnel.encapsulation) {
     case 'mpls-udp':
-      return outer + UDP_HEADER + labels
+      return outer + UDP_HEADER_SIZE + labels
     case 'mpls-gre':
-      return outer + GRE_HEADER + labels
+      return outer + GRE_HEADER_SIZE + labels
     case 'mpls':
       return labels
     default:
-      return outer + UDP_HEADER + VXLAN_AND_ETHERNET
+      return outer + UDP_HEADER_SIZE + VXLAN_AND_ETHERNET
   }
 }
 
@@ -80,7 +92,7 @@ export function encapsulate(
   if (outer === 'full' && tunnel.encapsulation !== 'mpls') {
     const end = offset + length
     if (tunnel.encapsulation !== 'mpls-gre') at = pushUdp(bytes, view, at, end, tunnel, values.sourcePort)
-    at = pushIp(view, at, end, tunnel, values.outerTrafficClass)
+    at = pushIp(bytes, view, at, end, tunnel, values.outerTrafficClass)
   }
   out.verdict = SEND
   out.offset = at
@@ -107,8 +119,8 @@ function pushLabels(view: DataView, offset: number, labels: readonly number[], v
 
 /** GRE without options (RFC 4023 §3.2): flags 0, protocol MPLS unicast. */
 function pushGre(view: DataView, offset: number): number {
-  const at = offset - GRE_HEADER
-  view.setUint32(at, 0x8847)
+  const at = offset - GRE_HEADER_SIZE
+  view.setUint32(at, ETHER_TYPE_MPLS)
   return at
 }
 
@@ -122,35 +134,35 @@ function pushVxlan(view: DataView, offset: number, tunnel: Tunnel, { sourceMac }
   view.setUint16(at + 12, low & 0xffff)
   view.setUint32(at + 14, (sourceMac.high << 8) | (sourceMac.low >>> 16))
   view.setUint16(at + 18, sourceMac.low & 0xffff)
-  view.setUint16(at + 20, family === 4 ? 0x0800 : 0x86dd)
+  view.setUint16(at + 20, family === 4 ? ETHER_TYPE_IPV4 : ETHER_TYPE_IPV6)
   return at
 }
 
 function pushUdp(bytes: Uint8Array, view: DataView, offset: number, end: number, tunnel: Tunnel, sourcePort: number): number {
-  const at = offset - UDP_HEADER
+  const at = offset - UDP_HEADER_SIZE
   const length = end - at
   view.setUint16(at, sourcePort)
-  view.setUint16(at + 2, UDP_PORTS[tunnel.encapsulation as 'mpls-udp' | 'vxlan'])
+  view.setUint16(at + 2, tunnel.encapsulation === 'vxlan' ? VXLAN_PORT : MPLS_UDP_PORT)
   view.setUint16(at + 4, length)
   view.setUint16(at + 6, 0)
   // IPv4: zero (RFC 7510 §3). IPv6: computed, since zero needs the operator's word that the path is fit for it (RFC 6936 §5).
-  if (tunnel.remote.family === 6) view.setUint16(at + 6, udpChecksum6(bytes, at, length, tunnel.local, tunnel.remote))
+  if (tunnel.remote.family === 6) setUdpChecksum(bytes, at, length, pseudoHeaderSum(tunnel.local, tunnel.remote, IP_PROTOCOL_UDP, length))
   return at
 }
 
-function pushIp(view: DataView, offset: number, end: number, tunnel: Tunnel, trafficClass: number): number {
-  const protocol = tunnel.encapsulation === 'mpls-gre' ? 47 : 17
+function pushIp(bytes: Uint8Array, view: DataView, offset: number, end: number, tunnel: Tunnel, trafficClass: number): number {
+  const protocol = tunnel.encapsulation === 'mpls-gre' ? IP_PROTOCOL_GRE : IP_PROTOCOL_UDP
   if (tunnel.remote.family === 4) {
-    const at = offset - 20
+    const at = offset - IPV4_HEADER_SIZE
     view.setUint32(at, 0x45000000 | (trafficClass << 16) | (end - at))
     view.setUint32(at + 4, 0x4000) // identification 0 is fine for a packet that is never cut (RFC 6864 §4.1): DF is set
-    view.setUint32(at + 8, (OUTER_TTL << 24) | (protocol << 16))
+    view.setUint32(at + 8, (OUTER_TTL << 24) | (protocol << 16)) // the checksum counts as zero until it is there
     view.setUint32(at + 12, tunnel.local.w0)
     view.setUint32(at + 16, tunnel.remote.w0)
-    view.setUint16(at + 10, headerChecksum(view, at, 20))
+    view.setUint16(at + 10, internetChecksum(bytes, at, IPV4_HEADER_SIZE))
     return at
   }
-  const at = offset - 40
+  const at = offset - IPV6_HEADER_SIZE
   view.setUint32(at, 0x60000000 | (trafficClass << 20))
   view.setUint32(at + 4, ((end - offset) << 16) | (protocol << 8) | OUTER_TTL)
   tunnel.local.writeTo(view, at + 8)

@@ -1,13 +1,23 @@
-import { fold } from './checksum.js'
+import {
+  ICMPV4_ECHO_REPLY,
+  ICMPV4_ECHO_REQUEST,
+  ICMPV6_ECHO_REPLY,
+  ICMPV6_ECHO_REQUEST,
+  ICMP_HEADER_SIZE,
+  IP_PROTOCOL_ICMP,
+  IP_PROTOCOL_ICMPV6,
+  ipv4IsFragment,
+  ipv4Protocol,
+  ipv6NextHeader,
+  updateChecksum16,
+} from '@heddle/wire'
 import { DELIVER, type PacketOut } from './packet-out.js'
-import { writeTtl } from './parse.js'
 import type { Packet } from './packet.js'
+import { writeTtl } from './parse.js'
 import type { Port } from './tables.js'
 
-const ICMP = 1
-const ICMPV6 = 58
-const ECHO_REQUEST = 8
-const ECHO_REQUEST_V6 = 128
+/** TTL of packets that the router itself makes (RFC 1700, IP time to live parameter). */
+export const OWN_TTL = 64
 
 /**
  * Answers an ICMP echo request to a gateway address of the port, in place: addresses change sides and the type becomes a reply.
@@ -33,11 +43,11 @@ export function answerGateway(packet: Packet, from: Port, out: PacketOut): boole
   return false
 }
 
-function isEchoRequest({ bytes, view, offset, length, family, headerLength }: Packet): boolean {
-  if (length < headerLength + 8) return false
-  if (family === 6) return bytes[offset + 6] === ICMPV6 && bytes[offset + 40] === ECHO_REQUEST_V6
-  const isFragment = (view.getUint16(offset + 6) & 0x3fff) !== 0
-  return !isFragment && bytes[offset + 9] === ICMP && bytes[offset + headerLength] === ECHO_REQUEST
+function isEchoRequest({ bytes, offset, length, family, headerLength }: Packet): boolean {
+  if (length < headerLength + ICMP_HEADER_SIZE) return false
+  const type = bytes[offset + headerLength]
+  if (family === 6) return ipv6NextHeader(bytes, offset) === IP_PROTOCOL_ICMPV6 && type === ICMPV6_ECHO_REQUEST
+  return ipv4Protocol(bytes, offset) === IP_PROTOCOL_ICMP && type === ICMPV4_ECHO_REQUEST && !ipv4IsFragment(bytes, offset)
 }
 
 function turnEcho(packet: Packet): void {
@@ -48,10 +58,9 @@ function turnEcho(packet: Packet): void {
     view.setUint32(at + word * 4, destination[word])
     view.setUint32(at + (words + word) * 4, source[word])
   }
-  writeTtl(packet, 64)
+  writeTtl(packet, OWN_TTL)
   const icmp = offset + headerLength
-  const [request, reply] = family === 4 ? [ECHO_REQUEST, 0] : [ECHO_REQUEST_V6, 129]
+  const [request, reply] = family === 4 ? [ICMPV4_ECHO_REQUEST, ICMPV4_ECHO_REPLY] : [ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY]
   view.setUint8(icmp, reply)
-  // Of what the checksum covers, only the type has changed (RFC 1624).
-  view.setUint16(icmp + 2, ~fold((~view.getUint16(icmp + 2) & 0xffff) + (0xffff - (request << 8)) + (reply << 8)))
+  view.setUint16(icmp + 2, updateChecksum16(view.getUint16(icmp + 2), request << 8, reply << 8))
 }

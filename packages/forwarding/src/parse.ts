@@ -1,3 +1,18 @@
+import {
+  IPV6_HEADER_SIZE,
+  ipv4DontFragment,
+  ipv4HeaderLength,
+  ipv4TotalLength,
+  ipv4TrafficClass,
+  ipv4Ttl,
+  ipv4Verdict,
+  ipv6HopLimit,
+  ipv6PayloadLength,
+  ipv6TrafficClass,
+  ipv6Verdict,
+  setIpv4Ttl,
+  setIpv6HopLimit,
+} from '@heddle/wire'
 import { REASON } from './context.js'
 import type { Packet } from './packet.js'
 
@@ -18,22 +33,14 @@ export function parseInner(packet: Packet): number {
 }
 
 function parseV4(packet: Packet): number {
-  const { view, offset, source, destination } = packet
-  if (packet.length < 20) return REASON['inner-malformed']
-  const headerLength = (view.getUint8(offset) & 0xf) * 4
-  const total = view.getUint16(offset + 2)
-  if (headerLength < 20 || total < headerLength || total > packet.length) return REASON['inner-malformed']
-  let sum = 0
-  for (let at = offset; at < offset + headerLength; at += 2) sum += view.getUint16(at)
-  sum = (sum & 0xffff) + (sum >>> 16)
-  if ((sum & 0xffff) + (sum >>> 16) !== 0xffff) return REASON['inner-malformed']
+  const { bytes, view, offset, source, destination } = packet
+  if (ipv4Verdict(bytes, offset, offset + packet.length) !== 'ok') return REASON['inner-malformed']
+  packet.cut(ipv4TotalLength(bytes, offset))
   packet.family = 4
-  packet.headerLength = headerLength
-  if (packet.segment > total || packet.segment === packet.length) packet.segment = total
-  packet.length = total
-  packet.trafficClass = view.getUint8(offset + 1)
-  packet.dontFragment = (view.getUint8(offset + 6) & 0x40) !== 0
-  packet.ttl = view.getUint8(offset + 8)
+  packet.headerLength = ipv4HeaderLength(bytes, offset)
+  packet.trafficClass = ipv4TrafficClass(bytes, offset)
+  packet.dontFragment = ipv4DontFragment(bytes, offset)
+  packet.ttl = ipv4Ttl(bytes, offset)
   source[0] = view.getUint32(offset + 12)
   source[1] = source[2] = source[3] = 0
   destination[0] = view.getUint32(offset + 16)
@@ -42,17 +49,14 @@ function parseV4(packet: Packet): number {
 }
 
 function parseV6(packet: Packet): number {
-  const { view, offset, source, destination } = packet
-  if (packet.length < 40) return REASON['inner-malformed']
-  const total = 40 + view.getUint16(offset + 4)
-  if (total > packet.length) return REASON['inner-malformed']
+  const { bytes, view, offset, source, destination } = packet
+  if (ipv6Verdict(bytes, offset, offset + packet.length) !== 'ok') return REASON['inner-malformed']
+  packet.cut(IPV6_HEADER_SIZE + ipv6PayloadLength(bytes, offset))
   packet.family = 6
-  packet.headerLength = 40
-  if (packet.segment > total || packet.segment === packet.length) packet.segment = total
-  packet.length = total
-  packet.trafficClass = (view.getUint16(offset) >>> 4) & 0xff
+  packet.headerLength = IPV6_HEADER_SIZE
+  packet.trafficClass = ipv6TrafficClass(bytes, offset)
   packet.dontFragment = true
-  packet.ttl = view.getUint8(offset + 7)
+  packet.ttl = ipv6HopLimit(bytes, offset)
   for (let word = 0; word < 4; word++) {
     source[word] = view.getUint32(offset + 8 + word * 4)
     destination[word] = view.getUint32(offset + 24 + word * 4)
@@ -60,25 +64,16 @@ function parseV6(packet: Packet): number {
   return PARSED
 }
 
-/** Writes `ttl` into the header and, for IPv4, brings the checksum along (RFC 1624). */
+/** Writes `ttl` into the header. */
 export function writeTtl(packet: Packet, ttl: number): void {
-  const { view, offset } = packet
   packet.ttl = ttl
-  if (packet.family === 6) {
-    view.setUint8(offset + 7, ttl)
-    return
-  }
-  const before = view.getUint16(offset + 8)
-  const after = (ttl << 8) | (before & 0xff)
-  view.setUint8(offset + 8, ttl)
-  const sum = (~view.getUint16(offset + 10) & 0xffff) + (~before & 0xffff) + after
-  const folded = (sum & 0xffff) + (sum >>> 16)
-  view.setUint16(offset + 10, ~((folded & 0xffff) + (folded >>> 16)))
+  if (packet.family === 4) setIpv4Ttl(packet.bytes, packet.offset, ttl)
+  else setIpv6HopLimit(packet.bytes, packet.offset, ttl)
 }
 
 /**
- * Whether a router may forward to the address (RFC 1812 §5.3.7, RFC 4291 §2.5–2.7): not unspecified, loopback, link-local, multicast or
- * limited broadcast.
+ * Whether a router may forward to the address, or take a packet from it (RFC 1812 §5.3.7, RFC 4291 §2.5–2.7): not unspecified, loopback,
+ * link-local, multicast, reserved or limited broadcast.
  */
 export function isForwardable(family: 4 | 6, words: Uint32Array): boolean {
   const w0 = words[0]
@@ -89,6 +84,3 @@ export function isForwardable(family: 4 | 6, words: Uint32Array): boolean {
   if (w0 >>> 24 === 0xff || w0 >>> 22 === 0x3fa) return false
   return w0 !== 0 || words[1] !== 0 || words[2] !== 0 || words[3] > 1
 }
-
-/** Whether a packet may come from the address: a unicast address of a single interface (RFC 1812 §5.3.7, RFC 4291 §2.5.6). */
-export const isSourceValid = isForwardable

@@ -38,7 +38,8 @@ export function vxlanBefore(ip: Ip, { vni = 0, routerMac, local }: Tunnel, ownMa
 export function readGre(bytes: Uint8Array): Uint8Array | undefined {
   if (bytes.length < 4 || bytes[2] !== 0x88 || bytes[3] !== 0x47) return undefined
   const [hasChecksum, hasKey, hasSequence] = [0x80, 0x20, 0x10].map((bit) => (bytes[0] & bit) !== 0)
-  if ((bytes[0] & 0x4f) !== 0 || bytes[1] !== 0) return undefined
+  // Routing, bits 4 and 5, and the version must be zero; the other reserved bits are not looked at (RFC 2784 §2.3).
+  if ((bytes[0] & 0x4c) !== 0 || (bytes[1] & 7) !== 0) return undefined
   const length = 4 + [hasChecksum, hasKey, hasSequence].filter(Boolean).length * 4
   if (bytes.length < length) return undefined
   if (hasChecksum && onesComplementSum(bytes) !== 0xffff) return undefined
