@@ -145,15 +145,15 @@ function nothing(): void {}
 
 /**
  * Labels from `at` within `bits`, up to the one that is marked as the bottom. Some write a single label without the mark, which RFC 8277 §2.2
- * allows: it is one label too when no mark follows, or when a route distinguisher of a type that is assigned stands behind the first label
- * and none behind the marked one. -1 when not even one label fits.
+ * allows: it is one label too when no mark follows, or when what stands behind the marked one is no route distinguisher of an assigned type.
+ * -1 when not even one label fits.
  */
 function countLabels(bytes: Uint8Array, at: number, bits: number, distinguished: boolean): number {
   if (bits < 24) return -1
   if ((bytes[at + 2] & 1) === 1) return 1
   for (let count = 2; count * 24 <= bits; count++) {
     if ((bytes[at + count * 3 - 1] & 1) === 0) continue
-    return distinguished && !isAssignedRd(bytes, at + count * 3) && isAssignedRd(bytes, at + 3) ? 1 : count
+    return distinguished && !isAssignedRd(bytes, at + count * 3) ? 1 : count
   }
   return 1
 }

@@ -30,7 +30,7 @@ describe.each(messages)('$type $families, $notes ($source)', (row) => {
       ...message.announced.map(({ family }) => `+${family.afi}/${family.safi}`),
       ...message.withdrawn.map(({ family }) => `-${family.afi}/${family.safi}`),
     ]
-    expect(families.sort()).toEqual([...row.families].sort())
+    expect(new Set(families)).toEqual(new Set(row.families))
     if (row.routes !== undefined) expect(vpnRoutes(message)).toEqual(row.routes)
     expect(routeTargets(message.attributes)).toEqual(row.routeTargets ?? [])
   })
