@@ -63,17 +63,21 @@ function checkPackages() {
     }
     for (const tarball of readdirSync(into).sort()) {
       const path = join(into, tarball)
-      for (const [name, bin, args] of [
-        ['publint', 'publint', [path, '--strict']],
-        ['@arethetypeswrong/cli', 'attw', [path, '--profile', 'esm-only']],
+      for (const { name, bin, options } of [
+        { name: 'publint', bin: 'publint', options: [path, '--strict'] },
+        { name: '@arethetypeswrong/cli', bin: 'attw', options: [path, '--profile', 'esm-only'] },
       ]) {
-        const { status, stdout, stderr } = spawnSync(node, [toolScript(name, bin, tools), ...args], { env, encoding: 'utf8' })
+        const { status, stdout, stderr } = spawnSync(node, [toolScript(name, bin, tools), ...options], { env, encoding: 'utf8' })
         if (status !== 0) {
           bad++
           console.error(`${tarball}: ${bin}\n${stdout}${stderr}`)
         }
       }
-      const dry = spawnSync('npm', ['publish', '--dry-run', '--ignore-scripts', '--tag', 'next', path], { cwd: into, env, encoding: 'utf8' })
+      const dry = spawnSync('npm', ['publish', '--dry-run', '--ignore-scripts', '--tag', 'next', path], {
+        cwd: into,
+        env,
+        encoding: 'utf8',
+      })
       if (dry.status !== 0) {
         bad++
         console.error(`${tarball}: npm publish --dry-run\n${dry.stderr}`)

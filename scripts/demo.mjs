@@ -28,7 +28,14 @@ if (!memory && process.platform === 'linux') {
 ensureBuilt()
 
 const node = process.platform === 'linux' ? toolNode() : process.execPath
-const command = [node, join(root, 'packages', 'heddle', 'bin', 'heddle.js'), 'lab', '--out', join(root, 'out'), ...args.filter((argument) => argument !== '--no-install')]
+const command = [
+  node,
+  join(root, 'packages', 'heddle', 'bin', 'heddle.js'),
+  'lab',
+  '--out',
+  join(root, 'out'),
+  ...args.filter((argument) => argument !== '--no-install'),
+]
 if (!memory && process.platform === 'linux' && !isRoot() && userNamespaces()) {
   // A user namespace makes this user root over namespaces of its own; /run is replaced there, so that nothing of the host's is touched.
   console.log('Not root: running in a user namespace (unshare -Urnm).')
@@ -41,5 +48,9 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(si
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)))
 
 function userNamespaces() {
-  return existsSync('/usr/bin/unshare') && works('unshare', ['-Urnm', 'sh', '-c', 'mount -t tmpfs tmpfs /run']) && spawnSync('ip', ['-V']).status === 0
+  return (
+    existsSync('/usr/bin/unshare') &&
+    works('unshare', ['-Urnm', 'sh', '-c', 'mount -t tmpfs tmpfs /run']) &&
+    spawnSync('ip', ['-V']).status === 0
+  )
 }

@@ -25,7 +25,8 @@ function topology() {
   const [gateway] = report.sessions.map((/** @type {any} */ row) => row.address)
   const pods = (/** @type {string} */ node) => {
     const own = new Map()
-    for (const { vrf, prefix, node: owner, peer, nextHop } of report.routes) if (owner === node && (peer === 'local' || nextHop === null) && !prefix.includes(':')) own.set(`${vrf} ${prefix}`, { vrf, prefix })
+    for (const { vrf, prefix, node: owner, peer, nextHop } of report.routes)
+      if (owner === node && (peer === 'local' || nextHop === null) && !prefix.includes(':')) own.set(`${vrf} ${prefix}`, { vrf, prefix })
     return [...own.values()].sort((a, b) => (a.vrf === b.vrf ? a.prefix.localeCompare(b.prefix) : b.vrf.localeCompare(a.vrf)))
   }
   const colors = { red: '#c0392b', blue: '#2471a3' }
@@ -68,16 +69,26 @@ function terminal() {
     '',
     ...report.topology.split('\n'),
     '',
-    ...report.checks.map((/** @type {any} */ { name, status, detail }) => `${status === 'passed' ? '✓' : status === 'failed' ? '✗' : '–'} ${name}: ${detail}`),
+    ...report.checks.map(
+      (/** @type {any} */ { name, status, detail }) => `${status === 'passed' ? '✓' : status === 'failed' ? '✗' : '–'} ${name}: ${detail}`,
+    ),
     '',
-    ...report.convergence.map((/** @type {any} */ { event, milliseconds }) => `${String(Math.round(milliseconds)).padStart(6)} ms  ${event}`),
+    ...report.convergence.map(
+      (/** @type {any} */ { event, milliseconds }) => `${String(Math.round(milliseconds)).padStart(6)} ms  ${event}`,
+    ),
     '',
     `${report.verdict === 'passed' ? 'PASSED' : 'FAILED'} in ${report.seconds.toFixed(1)} s`,
   ].map((line) => (line.length > 128 ? `${line.slice(0, 127)}…` : line))
   const height = 24 + lines.length * 18
   const text = lines
     .map((line, index) => {
-      const fill = /^(✓|PASSED)/.test(line) ? '#7bd88f' : /^(✗|FAILED)/.test(line) ? '#fc618d' : line.startsWith('$') ? '#fce566' : '#e6e6e6'
+      const fill = /^(✓|PASSED)/.test(line)
+        ? '#7bd88f'
+        : /^(✗|FAILED)/.test(line)
+          ? '#fc618d'
+          : line.startsWith('$')
+            ? '#fce566'
+            : '#e6e6e6'
       return `<text x="14" y="${26 + index * 18}" fill="${fill}" xml:space="preserve">${escape(line)}</text>`
     })
     .join('\n')

@@ -24,7 +24,11 @@ step('Running the suites')
 const report = join(root, 'out', 'tests.json')
 mkdirSync(join(root, 'out'), { recursive: true })
 rmSync(report, { force: true })
-const status = tryRun(node, [toolScript('vitest', 'vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...vitestArgs], { env })
+const status = tryRun(
+  node,
+  [toolScript('vitest', 'vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...vitestArgs],
+  { env },
+)
 
 step('What this machine could not run')
 const skipped = existsSync(report) ? skippedTests(JSON.parse(readFileSync(report, 'utf8'))) : []

@@ -41,13 +41,26 @@ describe('all packages in an empty project', () => {
 
     it.skipIf(reason !== '')(`are imported from ESM${reason}`, async () => {
       const file = join(plain, 'import.mjs')
-      writeFileSync(file, specifiers.map((specifier) => `if (Object.keys(await import('${specifier}')).length === 0) throw new TypeError('${specifier} exports nothing')`).join('\n'))
+      writeFileSync(
+        file,
+        specifiers
+          .map(
+            (specifier) =>
+              `if (Object.keys(await import('${specifier}')).length === 0) throw new TypeError('${specifier} exports nothing')`,
+          )
+          .join('\n'),
+      )
       await run(path, [file], { cwd: plain })
     })
 
     it.skipIf(reason !== '')(`are required from CommonJS${reason}`, async () => {
       const file = join(plain, 'require.cjs')
-      writeFileSync(file, specifiers.map((specifier) => `if (Object.keys(require('${specifier}')).length === 0) throw new TypeError('${specifier} exports nothing')`).join('\n'))
+      writeFileSync(
+        file,
+        specifiers
+          .map((specifier) => `if (Object.keys(require('${specifier}')).length === 0) throw new TypeError('${specifier} exports nothing')`)
+          .join('\n'),
+      )
       await run(path, [file], { cwd: plain })
     })
 
@@ -67,10 +80,26 @@ describe('all packages in an empty project', () => {
   })
 
   it('are typed for strict consumers', async () => {
-    writeFileSync(join(plain, 'index.ts'), specifiers.map((specifier, index) => `import * as p${index} from '${specifier}'\nexport const k${index}: string[] = Object.keys(p${index})`).join('\n'))
+    writeFileSync(
+      join(plain, 'index.ts'),
+      specifiers
+        .map((specifier, index) => `import * as p${index} from '${specifier}'\nexport const k${index}: string[] = Object.keys(p${index})`)
+        .join('\n'),
+    )
     writeFileSync(
       join(plain, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions: { strict: true, noEmit: true, module: 'nodenext', target: 'es2023', lib: ['es2023', 'esnext.disposable', 'dom'], types: [], skipLibCheck: false }, files: ['index.ts'] }),
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          module: 'nodenext',
+          target: 'es2023',
+          lib: ['es2023', 'esnext.disposable', 'dom'],
+          types: [],
+          skipLibCheck: false,
+        },
+        files: ['index.ts'],
+      }),
     )
     const compiler = join(root, 'node_modules', '@typescript', 'native', 'bin', 'tsc')
     const { stdout } = await run(process.execPath, [compiler, '-p', plain], { cwd: plain }).catch((error: { stdout: string }) => error)
@@ -78,16 +107,20 @@ describe('all packages in an empty project', () => {
   }, 60_000)
 
   const reason = hasBinary ? '' : ' (not run: the native parts are not built here)'
-  it.skipIf(!hasBinary)(`find the native parts when their package is installed${reason}`, async () => {
-    await run('npm', ['pack', '--silent', '--pack-destination', tarballs, PLATFORM], { cwd: root })
-    await install(native, tarballFiles())
-    const file = join(native, 'native.mjs')
-    writeFileSync(file, "import { nativeAvailability } from '@heddle/linux'\nconsole.log(JSON.stringify(nativeAvailability()))\n")
-    for (const [, path] of NODES.filter(([, candidate]) => existsSync(candidate))) {
-      const { stdout } = await run(path, [file], { cwd: native })
-      expect(JSON.parse(stdout)).toMatchObject({ available: true })
-    }
-  }, 120_000)
+  it.skipIf(!hasBinary)(
+    `find the native parts when their package is installed${reason}`,
+    async () => {
+      await run('npm', ['pack', '--silent', '--pack-destination', tarballs, PLATFORM], { cwd: root })
+      await install(native, tarballFiles())
+      const file = join(native, 'native.mjs')
+      writeFileSync(file, "import { nativeAvailability } from '@heddle/linux'\nconsole.log(JSON.stringify(nativeAvailability()))\n")
+      for (const [, path] of NODES.filter(([, candidate]) => existsSync(candidate))) {
+        const { stdout } = await run(path, [file], { cwd: native })
+        expect(JSON.parse(stdout)).toMatchObject({ available: true })
+      }
+    },
+    120_000,
+  )
 })
 
 function tarballFiles(): string[] {

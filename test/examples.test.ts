@@ -13,7 +13,14 @@ it('there are examples', () => {
   expect(examples.length).toBeGreaterThanOrEqual(4)
 })
 
-it.each(examples)('example %s runs', async (name) => {
-  const { stdout } = await run(process.execPath, ['--disable-warning=ExperimentalWarning', join(root, 'examples', name, 'main.ts')], { cwd: root, timeout: 60_000 })
-  expect(stdout).not.toBe('')
-}, 70_000)
+it.each(examples)(
+  'example %s runs',
+  async (name) => {
+    const { stdout } = await run(process.execPath, ['--disable-warning=ExperimentalWarning', join(root, 'examples', name, 'main.ts')], {
+      cwd: root,
+      timeout: 60_000,
+    })
+    expect(stdout).not.toBe('')
+  },
+  70_000,
+)

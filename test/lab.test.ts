@@ -44,7 +44,7 @@ async function established(lab: RealLab): Promise<boolean> {
 }
 
 async function hasRoutesOf(lab: RealLab, observer: string, owner: string): Promise<boolean> {
-  const address = podOf(owner).addresses[0] as string
+  const address = podOf(owner).addresses[0]
   return (await lab.routes(observer)).some(({ vrf, prefix, installed }) => vrf === 'red' && prefix === hostPrefix(address) && installed)
 }
 
@@ -59,7 +59,7 @@ describe.skipIf(reason !== '')(`with graceful restart${reason}`, () => {
   })
 
   it('a restart of FRR costs established flows no packet', async () => {
-    const flow = await lab.flow(podOf(first), podOf(second).addresses[0] as string)
+    const flow = await lab.flow(podOf(first), podOf(second).addresses[0])
     await lab.sleep(300)
     await lab.gateway.kill()
     await until(lab, 5000, async () => !(await established(lab)))
@@ -68,14 +68,18 @@ describe.skipIf(reason !== '')(`with graceful restart${reason}`, () => {
     const took = await until(lab, 30_000, async () => (await established(lab)) && (await allComplete(lab)))
     await lab.sleep(500)
     const { sent, received } = await flow.stop()
-    console.log(`FRR restarted gracefully: sessions and routes complete after ${Math.round(took)} ms, ${sent - received} of ${sent} datagrams lost`)
+    console.log(
+      `FRR restarted gracefully: sessions and routes complete after ${Math.round(took)} ms, ${sent - received} of ${sent} datagrams lost`,
+    )
     expect(sent).toBeGreaterThan(50)
     expect(received).toBe(sent)
   }, 60_000)
 
   it('the death of an agent costs flows to its pods and past it no packet, and the next agent converges without a gap', async () => {
-    const labels = (await lab.routes(second)).filter(({ prefix }) => prefix === hostPrefix(podOf(first).addresses[0] as string)).map(({ label }) => label)
-    const flows = [await lab.flow(podOf(second), podOf(first).addresses[0] as string), await lab.flow(podOf(second), podOf(third).addresses[1] as string)]
+    const labels = (await lab.routes(second))
+      .filter(({ prefix }) => prefix === hostPrefix(podOf(first).addresses[0]))
+      .map(({ label }) => label)
+    const flows = [await lab.flow(podOf(second), podOf(first).addresses[0]), await lab.flow(podOf(second), podOf(third).addresses[1])]
     await lab.sleep(300)
     await lab.killAgent(first)
     await lab.sleep(1000)
@@ -88,7 +92,9 @@ describe.skipIf(reason !== '')(`with graceful restart${reason}`, () => {
       expect(sent).toBeGreaterThan(100)
       expect(received).toBe(sent)
     }
-    const after = (await lab.routes(second)).filter(({ prefix }) => prefix === hostPrefix(podOf(first).addresses[0] as string)).map(({ label }) => label)
+    const after = (await lab.routes(second))
+      .filter(({ prefix }) => prefix === hostPrefix(podOf(first).addresses[0]))
+      .map(({ label }) => label)
     expect(after).toEqual(labels)
   }, 60_000)
 })
@@ -109,7 +115,7 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     await lab.startNode(third)
     const back = await until(lab, 20_000, async () => allComplete(lab))
     console.log(`agent died: routes gone after ${Math.round(gone)} ms, back ${Math.round(back)} ms after its start`)
-    expect(await lab.whoIs(podOf(first), podOf(third).addresses[0] as string)).toBe(podOf(third).name)
+    expect(await lab.whoIs(podOf(first), podOf(third).addresses[0])).toBe(podOf(third).name)
   }, 60_000)
 
   it('the routes behind a link that was cut without a sign go when the hold time ends', async () => {
@@ -120,7 +126,7 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     console.log(`link cut: routes gone after ${Math.round(gone + topology.holdTime * 500)} ms, the hold time is ${topology.holdTime} s`)
     await lab.underlay.heal(third)
     await until(lab, 40_000, async () => allComplete(lab))
-    expect(await lab.whoIs(podOf(first), podOf(third).addresses[0] as string)).toBe(podOf(third).name)
+    expect(await lab.whoIs(podOf(first), podOf(third).addresses[0])).toBe(podOf(third).name)
   }, 90_000)
 
   it('everything reconverges after a restart of FRR', async () => {
@@ -129,7 +135,7 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     await lab.gateway.start()
     const took = await until(lab, 40_000, async () => (await established(lab)) && (await allComplete(lab)))
     console.log(`FRR restarted without graceful restart: complete ${Math.round(took)} ms after its start`)
-    expect(await lab.whoIs(podOf(first), podOf(second).addresses[0] as string)).toBe(podOf(second).name)
+    expect(await lab.whoIs(podOf(first), podOf(second).addresses[0])).toBe(podOf(second).name)
   }, 60_000)
 
   it('an end by SIGTERM withdraws and leaves no device, process or socket behind', async () => {

@@ -22,9 +22,13 @@ describe.each(readmes.map((file) => relative(root, file)))('%s', (file) => {
     expect(snippets.length).toBeGreaterThan(0)
   })
 
-  it.each(snippets.map((code, index) => [index + 1, code] as const))('snippet %i runs', async (index, code) => {
-    const path = join(scratch, `${file.replace(/\W/g, '-')}-${index}.ts`)
-    writeFileSync(path, code)
-    await run(process.execPath, ['--disable-warning=ExperimentalWarning', path], { cwd: root, timeout: 30_000 })
-  }, 40_000)
+  it.each(snippets.map((code, index) => [index + 1, code] as const))(
+    'snippet %i runs',
+    async (index, code) => {
+      const path = join(scratch, `${file.replace(/\W/g, '-')}-${index}.ts`)
+      writeFileSync(path, code)
+      await run(process.execPath, ['--disable-warning=ExperimentalWarning', path], { cwd: root, timeout: 30_000 })
+    },
+    40_000,
+  )
 })

@@ -71,7 +71,12 @@ export function run(command, args, options = {}) {
  * @returns {number}
  */
 export function tryRun(command, args, options = {}) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' && command === 'npm', ...options })
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32' && command === 'npm',
+    ...options,
+  })
   if (error !== undefined) console.error(`${command}: ${error.message}`)
   return status ?? 1
 }

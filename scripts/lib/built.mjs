@@ -7,7 +7,10 @@ import { packages, root } from './packages.mjs'
 const STAMP = join(root, 'node_modules', '.heddle-built')
 
 export function ensureBuilt() {
-  const newest = Math.max(...packages().flatMap(({ dir }) => [statSync(join(dir, 'package.json')).mtimeMs, ...times(join(dir, 'src'))]), statSync(join(root, 'tsup.config.ts')).mtimeMs)
+  const newest = Math.max(
+    ...packages().flatMap(({ dir }) => [statSync(join(dir, 'package.json')).mtimeMs, ...times(join(dir, 'src'))]),
+    statSync(join(root, 'tsup.config.ts')).mtimeMs,
+  )
   const complete = packages().every(({ dir, entries }) => Object.keys(entries).length === 0 || existsSync(join(dir, 'dist', 'index.js')))
   if (complete && existsSync(STAMP) && statSync(STAMP).mtimeMs > newest) return
   step('Building')
@@ -20,5 +23,7 @@ export function ensureBuilt() {
 
 /** @param {string} dir @returns {number[]} */
 function times(dir) {
-  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? times(join(dir, entry.name)) : [statSync(join(dir, entry.name)).mtimeMs]))
+  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? times(join(dir, entry.name)) : [statSync(join(dir, entry.name)).mtimeMs],
+  )
 }

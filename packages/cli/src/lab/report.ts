@@ -36,7 +36,14 @@ export interface DemoReport {
   readonly sessions: readonly (NeighborRow & { readonly node: string })[]
   readonly routes: readonly (RouteRow & { readonly node: string })[]
   readonly pairs: readonly PairResult[]
-  readonly isolation: { readonly from: string; readonly to: string; readonly node: string; readonly reason: string; readonly before: number; readonly after: number }
+  readonly isolation: {
+    readonly from: string
+    readonly to: string
+    readonly node: string
+    readonly reason: string
+    readonly before: number
+    readonly after: number
+  }
   readonly convergence: readonly ConvergenceResult[]
   readonly peer: PeerView | null
   readonly capture: CaptureView | null

@@ -35,14 +35,20 @@ export async function runLab({ mode, keep, out, executable, print, signal }: Run
     throw new LabError('lab.requirements', `the real demo cannot run here; missing:\n${missing.map((line) => `  - ${line}`).join('\n')}\n`)
   }
   const real = mode !== 'memory' && missing.length === 0
-  print(real ? 'Running on real parts: root, Linux, native parts and FRR are there.' : `Running in memory, because the real demo lacks: ${missing.join('; ')}.`)
+  print(
+    real
+      ? 'Running on real parts: root, Linux, native parts and FRR are there.'
+      : `Running in memory, because the real demo lacks: ${missing.join('; ')}.`,
+  )
   const begun = performance.now()
   const progress = (line: string): void => {
     print(`  ${((performance.now() - begun) / 1000).toFixed(1).padStart(5)} s  ${line}`)
   }
   mkdirSync(out, { recursive: true })
 
-  const starting = real ? RealLab.start({ topology: TOPOLOGY, executable, captureFile: join(out, 'demo.pcapng') }, progress) : startMemoryLab(TOPOLOGY)
+  const starting = real
+    ? RealLab.start({ topology: TOPOLOGY, executable, captureFile: join(out, 'demo.pcapng') }, progress)
+    : startMemoryLab(TOPOLOGY)
   const lab: Lab = await Promise.race([starting, interrupted(signal)]).catch(async (error: unknown) => {
     await starting.then(async (late) => late.close()).catch(() => undefined)
     throw error
@@ -53,7 +59,9 @@ export async function runLab({ mode, keep, out, executable, print, signal }: Run
     print(renderReport(report))
     print(`\nReport: ${join(out, 'demo.json')}${report.capture === null ? '' : `, capture: ${report.capture.file}`}`)
     if (keep && real) {
-      print('\nThe lab goes on. Try, in another terminal:\n  npx heddle --node cloud-a show routes\n  ip netns exec red-a ping 10.1.0.3\nCtrl-C ends it.')
+      print(
+        '\nThe lab goes on. Try, in another terminal:\n  npx heddle --node cloud-a show routes\n  ip netns exec red-a ping 10.1.0.3\nCtrl-C ends it.',
+      )
       await interrupted(signal).catch(() => undefined)
     }
     return report

@@ -47,7 +47,9 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
   ).flat()
   const up = sessions.filter(({ state }) => state === 'established').length
   check('sessions', up === topology.nodes.length, `${up} of ${topology.nodes.length} established with ${topology.gateway.name}`)
-  const routes = (await Promise.all(topology.nodes.map(async ({ name }) => (await lab.routes(name)).map((row) => ({ ...row, node: name }))))).flat()
+  const routes = (
+    await Promise.all(topology.nodes.map(async ({ name }) => (await lab.routes(name)).map((row) => ({ ...row, node: name }))))
+  ).flat()
   check(
     'routes',
     lacking.length === 0,
@@ -74,7 +76,13 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
     }
   }
   const silent = pairs.filter(({ rttMs }) => rttMs === null)
-  check('ping', silent.length === 0, silent.length === 0 ? `${pairs.length} pairs, IPv4 and IPv6` : `no answer: ${silent.map(({ from, address }) => `${from} → ${address}`).join(', ')}`)
+  check(
+    'ping',
+    silent.length === 0,
+    silent.length === 0
+      ? `${pairs.length} pairs, IPv4 and IPv6`
+      : `no answer: ${silent.map(({ from, address }) => `${from} → ${address}`).join(', ')}`,
+  )
   const mistaken = pairs.filter(({ to, answeredBy }) => answeredBy !== to)
   check(
     'names',
@@ -87,7 +95,11 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
   if (lab.kind === 'memory') notApplicable('tcp throughput', 'no TCP in the in-memory pods')
   else {
     const rates = measured.map(({ megabitsPerSecond }) => megabitsPerSecond as number)
-    check('tcp throughput', rates.length > 0 && Math.min(...rates) > 0, `${rates.length} streams, ${rates.length > 0 ? Math.round(Math.min(...rates)) : 0}–${Math.round(Math.max(0, ...rates))} Mbit/s`)
+    check(
+      'tcp throughput',
+      rates.length > 0 && Math.min(...rates) > 0,
+      `${rates.length} streams, ${rates.length > 0 ? Math.round(Math.min(...rates)) : 0}–${Math.round(Math.max(0, ...rates))} Mbit/s`,
+    )
   }
 
   // 3. Isolation: an address that only the other VRF has
@@ -117,28 +129,46 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
     const unknown = wanted
       .filter(({ owner }) => owner !== topology.gateway.name)
       .filter(({ vrf, prefix, rd, node }) => {
-        const row = routes.find((candidate) => candidate.node === node && candidate.vrf === vrf && candidate.prefix === prefix && candidate.rd === rd)
+        const row = routes.find(
+          (candidate) => candidate.node === node && candidate.vrf === vrf && candidate.prefix === prefix && candidate.rd === rd,
+        )
         const own = peer.routes.find((route) => route.rd === rd && route.prefix === prefix)
         return own === undefined || (row !== undefined && row.label !== null && own.label !== row.label)
       })
     check(
       'peer view',
       unknown.length === 0,
-      unknown.length === 0 ? `${peer.software} has ${peer.routes.length} routes; prefix, RD and label equal ours` : `differs for ${unknown.slice(0, 4).map(describeRoute).join('; ')}`,
+      unknown.length === 0
+        ? `${peer.software} has ${peer.routes.length} routes; prefix, RD and label equal ours`
+        : `differs for ${unknown.slice(0, 4).map(describeRoute).join('; ')}`,
     )
   }
   const capture = (await lab.capture()) ?? null
   if (capture === null) notApplicable('capture', 'no wire')
   else {
-    const labels = new Set(routes.filter(({ label, nextHop }) => label !== null && nextHop !== null).map(({ label, nextHop }) => `${label} ${nextHop}`))
-    const foreign = capture.labels.filter(({ label, destination }) => !labels.has(`${label} ${destination}`) && !lateLabels.has(`${label} ${destination}`))
-    check('capture', capture.packets > 0 && capture.dissected === capture.packets, `${capture.dissected} of ${capture.packets} packets dissected as UDP 6635 → MPLS → IP`)
+    const labels = new Set(
+      routes.filter(({ label, nextHop }) => label !== null && nextHop !== null).map(({ label, nextHop }) => `${label} ${nextHop}`),
+    )
+    const foreign = capture.labels.filter(
+      ({ label, destination }) => !labels.has(`${label} ${destination}`) && !lateLabels.has(`${label} ${destination}`),
+    )
+    check(
+      'capture',
+      capture.packets > 0 && capture.dissected === capture.packets,
+      `${capture.dissected} of ${capture.packets} packets dissected as UDP 6635 → MPLS → IP`,
+    )
     check(
       'labels on the wire',
       capture.labels.length > 0 && foreign.length === 0,
-      foreign.length === 0 ? `${capture.labels.length} labels, each allocated by the node it was sent to` : `not allocated by their destination: ${foreign.map(({ label, destination }) => `${label} to ${destination}`).join(', ')}`,
+      foreign.length === 0
+        ? `${capture.labels.length} labels, each allocated by the node it was sent to`
+        : `not allocated by their destination: ${foreign.map(({ label, destination }) => `${label} to ${destination}`).join(', ')}`,
     )
-    check('underlay', capture.naked === 0, capture.naked === 0 ? 'no tenant address outside a tunnel' : `${capture.naked} frames with tenant addresses outside a tunnel`)
+    check(
+      'underlay',
+      capture.naked === 0,
+      capture.naked === 0 ? 'no tenant address outside a tunnel' : `${capture.naked} frames with tenant addresses outside a tunnel`,
+    )
   }
 
   return {
@@ -164,14 +194,29 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
     progress(`attaching ${pod.name} to ${pod.node}`)
     const start = lab.now()
     await lab.addPod(pod)
-    const took = await until(lab, 10_000, async () => {
-      const rows = await lab.routes(observer.name)
-      return pod.addresses.every((address) => rows.some((row) => row.vrf === pod.vrf && row.prefix === hostPrefix(address) && row.best && row.installed))
-    }, start)
+    const took = await until(
+      lab,
+      10_000,
+      async () => {
+        const rows = await lab.routes(observer.name)
+        return pod.addresses.every((address) =>
+          rows.some((row) => row.vrf === pod.vrf && row.prefix === hostPrefix(address) && row.best && row.installed),
+        )
+      },
+      start,
+    )
     const answered = await lab.whoIs(podNamed(topology, 'red-a'), pod.addresses[0] as string)
-    if (took !== undefined) convergence.push({ event: `${pod.name} attached to ${pod.node}, installed on ${observer.name}`, milliseconds: took })
-    for (const row of await lab.routes(observer.name)) if (row.label !== null && row.nextHop !== null) lateLabels.add(`${row.label} ${row.nextHop}`)
-    check('pod added', took !== undefined && answered === pod.name, took === undefined ? `${observer.name} has no route after 10 s` : `${observer.name} had its routes after ${seconds(took)}, ${answered ?? 'nobody'} answers`)
+    if (took !== undefined)
+      convergence.push({ event: `${pod.name} attached to ${pod.node}, installed on ${observer.name}`, milliseconds: took })
+    for (const row of await lab.routes(observer.name))
+      if (row.label !== null && row.nextHop !== null) lateLabels.add(`${row.label} ${row.nextHop}`)
+    check(
+      'pod added',
+      took !== undefined && answered === pod.name,
+      took === undefined
+        ? `${observer.name} has no route after 10 s`
+        : `${observer.name} had its routes after ${seconds(took)}, ${answered ?? 'nobody'} answers`,
+    )
   }
 
   async function loseAgent(): Promise<void> {
@@ -191,8 +236,13 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
     const results = await Promise.all(flows.map(async (flow) => flow.stop()))
     const lost = results.reduce((sum, { sent, received }) => sum + sent - received, 0)
     const sent = results.reduce((sum, result) => sum + result.sent, 0)
-    if (back !== undefined) convergence.push({ event: `agent of ${node.name} killed and restarted gracefully, all routes`, milliseconds: back })
-    check('graceful restart', back !== undefined && lost === 0 && sent > 0, `${lost} of ${sent} datagrams lost${back === undefined ? ', routes not complete after 20 s' : `, routes complete after ${seconds(back)}`}`)
+    if (back !== undefined)
+      convergence.push({ event: `agent of ${node.name} killed and restarted gracefully, all routes`, milliseconds: back })
+    check(
+      'graceful restart',
+      back !== undefined && lost === 0 && sent > 0,
+      `${lost} of ${sent} datagrams lost${back === undefined ? ', routes not complete after 20 s' : `, routes complete after ${seconds(back)}`}`,
+    )
   }
 
   async function loseNode(): Promise<void> {
@@ -202,19 +252,34 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
     progress(`killing ${victim.name}, which does not`)
     const start = lab.now()
     await lab.killNode(victim.name)
-    const gone = await until(lab, 12_000, async () => {
-      const rows = await lab.routes(observer.name)
-      return theirs.every((route) => !rows.some((row) => row.rd === route.rd && row.prefix === route.prefix && row.installed))
-    }, start)
+    const gone = await until(
+      lab,
+      12_000,
+      async () => {
+        const rows = await lab.routes(observer.name)
+        return theirs.every((route) => !rows.some((row) => row.rd === route.rd && row.prefix === route.prefix && row.installed))
+      },
+      start,
+    )
     if (gone !== undefined) convergence.push({ event: `${victim.name} killed, its routes gone from ${observer.name}`, milliseconds: gone })
-    check('node killed', gone !== undefined && gone < 2000, gone === undefined ? 'its routes stay after 12 s' : `its ${theirs.length} routes gone after ${seconds(gone)}`)
+    check(
+      'node killed',
+      gone !== undefined && gone < 2000,
+      gone === undefined ? 'its routes stay after 12 s' : `its ${theirs.length} routes gone after ${seconds(gone)}`,
+    )
     const again = lab.now()
     await lab.startNode(victim.name)
     const back = await until(lab, 20_000, async () => (await missingRoutes(lab, topology, wanted)).length === 0, again)
     if (back !== undefined) convergence.push({ event: `${victim.name} started again, all routes`, milliseconds: back })
     const answered = await lab.whoIs(podNamed(topology, 'red-a'), podNamed(topology, 'red-c').addresses[0] as string)
-    for (const node of topology.nodes) for (const row of await lab.routes(node.name)) if (row.label !== null && row.nextHop !== null) lateLabels.add(`${row.label} ${row.nextHop}`)
-    check('node back', back !== undefined && answered === 'red-c', back === undefined ? 'routes not complete after 20 s' : `all routes after ${seconds(back)}, ${answered ?? 'nobody'} answers`)
+    for (const node of topology.nodes)
+      for (const row of await lab.routes(node.name))
+        if (row.label !== null && row.nextHop !== null) lateLabels.add(`${row.label} ${row.nextHop}`)
+    check(
+      'node back',
+      back !== undefined && answered === 'red-c',
+      back === undefined ? 'routes not complete after 20 s' : `all routes after ${seconds(back)}, ${answered ?? 'nobody'} answers`,
+    )
   }
 }
 
@@ -234,7 +299,8 @@ function expectedRoutes(topology: LabTopology): readonly ExpectedRoute[] {
     ...topology.pods.flatMap((pod) => {
       const owner = topology.nodes.find(({ name }) => name === pod.node)
       const vrf = vrfOf(pod.vrf)
-      if (owner === undefined || vrf === undefined) throw new LabError('lab.topology', `pod ${pod.name} names a node or VRF that is not there`)
+      if (owner === undefined || vrf === undefined)
+        throw new LabError('lab.topology', `pod ${pod.name} names a node or VRF that is not there`)
       return pod.addresses.map((address) => ({ node, vrf: pod.vrf, prefix: hostPrefix(address), rd: labRd(owner, vrf), owner: owner.name }))
     }),
     ...topology.external.map(({ vrf: name, prefix }) => {
@@ -249,7 +315,8 @@ async function missingRoutes(lab: Lab, topology: LabTopology, wanted: readonly E
   const tables = new Map<string, readonly RouteRow[]>()
   for (const { name } of topology.nodes) tables.set(name, await lab.routes(name).catch(() => []))
   return wanted.filter(
-    ({ node, vrf, prefix, rd }) => !(tables.get(node) ?? []).some((row) => row.vrf === vrf && row.prefix === prefix && row.rd === rd && row.best && row.installed),
+    ({ node, vrf, prefix, rd }) =>
+      !(tables.get(node) ?? []).some((row) => row.vrf === vrf && row.prefix === prefix && row.rd === rd && row.best && row.installed),
   )
 }
 

@@ -16,7 +16,13 @@ export class Capture {
 
   async start(interfaces: readonly string[]): Promise<void> {
     await attempt('rm', ['-f', this.file])
-    this.#process = LabProcess.start('dumpcap', this.topology.provider, 'dumpcap', [...interfaces.flatMap((name) => ['-i', name]), '-q', '-B', '64', '-s', '160', '-w', this.file], { log: `${this.dir}/dumpcap.log` })
+    this.#process = LabProcess.start(
+      'dumpcap',
+      this.topology.provider,
+      'dumpcap',
+      [...interfaces.flatMap((name) => ['-i', name]), '-q', '-B', '64', '-s', '160', '-w', this.file],
+      { log: `${this.dir}/dumpcap.log` },
+    )
     for (let tries = 0; tries < 100; tries++) {
       if (!this.#process.running) break
       const { stdout } = await attempt('stat', ['-c', '%s', this.file])
@@ -33,7 +39,11 @@ export class Capture {
   /** Lets tshark dissect the file. Each packet is seen where it enters and where it leaves the provider network, hence twice. */
   async read(): Promise<CaptureView> {
     const fields = ['frame.protocols', 'mpls.label', 'ip.dst', 'udp.dstport']
-    const out = await command('tshark', ['-n', '-r', this.file, '-Y', 'udp.port == 6635', '-T', 'fields', ...fields.flatMap((field) => ['-e', field])], { timeout: 120_000 })
+    const out = await command(
+      'tshark',
+      ['-n', '-r', this.file, '-Y', 'udp.port == 6635', '-T', 'fields', ...fields.flatMap((field) => ['-e', field])],
+      { timeout: 120_000 },
+    )
     const labels = new Map<string, { label: number; destination: string; packets: number }>()
     let packets = 0
     let dissected = 0
@@ -51,7 +61,9 @@ export class Capture {
     }
     const tenants = [...this.topology.pods, this.topology.latePod].flatMap(({ addresses }) => addresses)
     const filter = [...new Set(tenants)].map((address) => `${address.includes(':') ? 'ipv6' : 'ip'}.addr == ${address}`).join(' || ')
-    const naked = await command('tshark', ['-n', '-r', this.file, '-Y', `(${filter}) && !mpls`, '-T', 'fields', '-e', 'frame.number'], { timeout: 120_000 })
+    const naked = await command('tshark', ['-n', '-r', this.file, '-Y', `(${filter}) && !mpls`, '-T', 'fields', '-e', 'frame.number'], {
+      timeout: 120_000,
+    })
     return {
       file: this.file,
       packets,

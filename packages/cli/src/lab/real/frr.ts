@@ -29,7 +29,23 @@ export class FrrGateway {
       'bgpd',
       topology.gateway.name,
       BGPD,
-      ['-f', join(dir, 'bgpd.conf'), '-i', join(dir, 'bgpd.pid'), '--vty_socket', dir, '-Z', '-n', '-S', '-l', topology.gateway.address, '-P', '0', '--log', `file:${join(dir, 'bgpd.log')}`],
+      [
+        '-f',
+        join(dir, 'bgpd.conf'),
+        '-i',
+        join(dir, 'bgpd.pid'),
+        '--vty_socket',
+        dir,
+        '-Z',
+        '-n',
+        '-S',
+        '-l',
+        topology.gateway.address,
+        '-P',
+        '0',
+        '--log',
+        `file:${join(dir, 'bgpd.log')}`,
+      ],
       { log: join(dir, 'bgpd.out') },
     )
     for (let tries = 0; tries < 100; tries++) {
@@ -56,7 +72,10 @@ export class FrrGateway {
 
   async view(): Promise<PeerView> {
     const version = /FRRouting ([\d.]+)/.exec(await this.show('show version'))?.[1] ?? ''
-    const routes = [...parseVpn(JSON.parse(await this.show('show bgp ipv4 vpn detail json'))), ...parseVpn(JSON.parse(await this.show('show bgp ipv6 vpn detail json')))]
+    const routes = [
+      ...parseVpn(JSON.parse(await this.show('show bgp ipv4 vpn detail json'))),
+      ...parseVpn(JSON.parse(await this.show('show bgp ipv6 vpn detail json'))),
+    ]
     const text = `${await this.show('show bgp ipv4 vpn')}\n${await this.show('show bgp ipv6 vpn')}`
     return { software: `FRR ${version}`, routes, text }
   }
@@ -107,7 +126,8 @@ interface FrrPath {
 
 /** `show bgp AFI vpn detail json` as routes. */
 export function parseVpn(json: unknown): PeerView['routes'] {
-  const distinguishers = (json as { routes?: { routeDistinguishers?: Record<string, Record<string, unknown>> } }).routes?.routeDistinguishers ?? {}
+  const distinguishers =
+    (json as { routes?: { routeDistinguishers?: Record<string, Record<string, unknown>> } }).routes?.routeDistinguishers ?? {}
   return Object.entries(distinguishers).flatMap(([rd, prefixes]) =>
     Object.entries(prefixes).map(([prefix, value]) => {
       const paths = (Array.isArray(value) ? value : ((value as { paths?: FrrPath[] }).paths ?? [])) as readonly FrrPath[]

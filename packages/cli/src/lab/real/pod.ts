@@ -29,7 +29,10 @@ export class RealPod {
   async create(): Promise<void> {
     await ip(`netns add ${this.pod.name}`)
     await ip(`-n ${this.pod.name} link set lo up`)
-    this.#process = LabProcess.start(this.pod.name, this.pod.name, process.execPath, [this.executable, 'lab-pod', this.pod.name], { log: `${this.dir}/${this.pod.name}.log`, pipe: true })
+    this.#process = LabProcess.start(this.pod.name, this.pod.name, process.execPath, [this.executable, 'lab-pod', this.pod.name], {
+      log: `${this.dir}/${this.pod.name}.log`,
+      pipe: true,
+    })
     const ready = new Promise<unknown>((resolve) => {
       this.#waiting.set(0, resolve)
     })
@@ -42,7 +45,20 @@ export class RealPod {
   }
 
   async ping(to: string, count: number): Promise<PingResult> {
-    const { stdout } = await attempt('nsenter', [`--net=${this.netns}`, 'ping', '-n', '-I', POD_IFNAME, '-c', String(count), '-i', '0.2', '-W', '1', to])
+    const { stdout } = await attempt('nsenter', [
+      `--net=${this.netns}`,
+      'ping',
+      '-n',
+      '-I',
+      POD_IFNAME,
+      '-c',
+      String(count),
+      '-i',
+      '0.2',
+      '-W',
+      '1',
+      to,
+    ])
     const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(stdout) ?? []
     const rtt = /= [\d.]+\/([\d.]+)\//.exec(stdout)?.[1]
     return { sent: Number(sent ?? count), received: Number(received ?? 0), ...(rtt === undefined ? {} : { rttMs: Number(rtt) }) }

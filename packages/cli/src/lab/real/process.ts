@@ -23,7 +23,13 @@ export class LabProcess {
   }
 
   /** Starts `file` inside `namespace`; what it says goes to `log`, unless `pipe` asks for its streams. */
-  static start(name: string, namespace: string, file: string, args: readonly string[], options: { readonly log: string; readonly pipe?: boolean }): LabProcess {
+  static start(
+    name: string,
+    namespace: string,
+    file: string,
+    args: readonly string[],
+    options: { readonly log: string; readonly pipe?: boolean },
+  ): LabProcess {
     const log = openSync(options.log, 'a')
     // A process group of its own: Ctrl-C is for the lab, which ends its parts in order.
     const child = spawn('nsenter', [`--net=/run/netns/${namespace}`, file, ...args], {

@@ -37,7 +37,9 @@ export class RealLab implements Lab {
   private constructor(readonly options: RealLabOptions) {
     this.#dir = mkdtempSync(join(tmpdir(), 'heddle-lab-'))
     this.underlay = new Underlay(options.topology)
-    this.gateway = new FrrGateway(options.topology, join(this.#dir, 'frr'), { gracefulRestart: options.gracefulRestart ?? options.topology.gateway.gracefulRestart })
+    this.gateway = new FrrGateway(options.topology, join(this.#dir, 'frr'), {
+      gracefulRestart: options.gracefulRestart ?? options.topology.gateway.gracefulRestart,
+    })
   }
 
   /** Makes everything and starts it; removes what it made when that fails. @throws LabError */
@@ -100,7 +102,12 @@ export class RealLab implements Lab {
 
   async addPod(pod: LabPod): Promise<void> {
     const real = await this.#createPod(pod)
-    await requestNode(this.socket(pod.node), 'endpoint.add', { vrf: pod.vrf, netns: real.netns, ifname: POD_IFNAME, addresses: [...pod.addresses] })
+    await requestNode(this.socket(pod.node), 'endpoint.add', {
+      vrf: pod.vrf,
+      netns: real.netns,
+      ifname: POD_IFNAME,
+      addresses: [...pod.addresses],
+    })
   }
 
   async removePod(pod: LabPod): Promise<void> {
@@ -143,14 +150,23 @@ export class RealLab implements Lab {
     writeFileSync(config, stringify(this.#nodeConfig(node)))
     writeFileSync(log, '', { flag: 'a' })
     const from = readFileSync(log, 'utf8').length
-    const started = LabProcess.start(name, name, process.execPath, [this.options.executable, 'node', '--config', config, '--log-level', 'info'], { log })
+    const started = LabProcess.start(
+      name,
+      name,
+      process.execPath,
+      [this.options.executable, 'node', '--config', config, '--log-level', 'info'],
+      { log },
+    )
     this.#nodes.set(name, started)
     for (let tries = 0; tries < 600; tries++) {
       if (/^heddle node \S+ ready/m.test(readFileSync(log, 'utf8').slice(from))) return
       if (!started.running) break
       await this.sleep(25)
     }
-    throw new LabError('lab.node', `${name} did not become ready:\n${readFileSync(log, 'utf8').slice(from).split('\n').slice(-12).join('\n')}`)
+    throw new LabError(
+      'lab.node',
+      `${name} did not become ready:\n${readFileSync(log, 'utf8').slice(from).split('\n').slice(-12).join('\n')}`,
+    )
   }
 
   async peerView(): Promise<PeerView> {
@@ -219,7 +235,9 @@ export class RealLab implements Lab {
         ],
       },
       vrfs: vrfs.map((vrf) => ({ name: vrf.name, rd: labRd(node, vrf), import: [vrf.routeTarget], export: [vrf.routeTarget] })),
-      endpoints: pods.filter((pod) => pod.node === node.name).map(({ vrf, name, addresses }) => ({ vrf, netns: `/run/netns/${name}`, ifname: POD_IFNAME, addresses })),
+      endpoints: pods
+        .filter((pod) => pod.node === node.name)
+        .map(({ vrf, name, addresses }) => ({ vrf, netns: `/run/netns/${name}`, ifname: POD_IFNAME, addresses })),
       dataplane: { kind: 'tun' },
     }
   }

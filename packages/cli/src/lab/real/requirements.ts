@@ -24,7 +24,8 @@ export function missingForRealLab(): readonly string[] {
   if (!native.available) missing.push(native.reason)
   for (const [file, debianPackage] of PROGRAMS) if (!existsSync(file)) missing.push(`${file} (Debian: ${debianPackage})`)
   for (const [name, debianPackage] of SBIN) {
-    if (!['/usr/sbin', '/usr/bin', '/sbin', '/bin'].some((dir) => existsSync(`${dir}/${name}`))) missing.push(`${name} (Debian: ${debianPackage})`)
+    if (!['/usr/sbin', '/usr/bin', '/sbin', '/bin'].some((dir) => existsSync(`${dir}/${name}`)))
+      missing.push(`${name} (Debian: ${debianPackage})`)
   }
   if (!existsSync('/dev/net/tun')) missing.push('/dev/net/tun')
   return missing

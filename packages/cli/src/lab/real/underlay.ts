@@ -21,9 +21,14 @@ export class Underlay {
   /** Refuses when a namespace of that name is there, whoever made it. */
   refuseLeftovers(): void {
     const { pods, latePod, provider } = this.topology
-    const there = [provider, ...this.#sites.map(({ name }) => name), ...pods.map(({ name }) => name), latePod.name].filter((name) => existsSync(`/run/netns/${name}`))
+    const there = [provider, ...this.#sites.map(({ name }) => name), ...pods.map(({ name }) => name), latePod.name].filter((name) =>
+      existsSync(`/run/netns/${name}`),
+    )
     if (there.length > 0) {
-      throw new LabError('lab.leftovers', `network namespaces ${there.join(', ')} are there already: another demo runs or was kept; end it, or remove what it left with: npm run demo -- --clean`)
+      throw new LabError(
+        'lab.leftovers',
+        `network namespaces ${there.join(', ')} are there already: another demo runs or was kept; end it, or remove what it left with: npm run demo -- --clean`,
+      )
     }
   }
 
