@@ -40,7 +40,7 @@ export function decodeMessage(bytes: Uint8Array, options: DecodeOptions = {}): D
     }
   } catch (error) {
     if (!(error instanceof WireError)) throw error
-    return { ok: false, error: bgpErrorFrom(error, 'session-reset') }
+    return { ok: false, error: bgpErrorFrom(error, { code: 'bgp.message.length', rfc: 'RFC 4271 §4.1' }, 'session-reset') }
   }
 }
 

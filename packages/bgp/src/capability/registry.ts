@@ -65,11 +65,13 @@ export function decodeCapabilities(input: ByteReader, errors: BgpError[]): Capab
 }
 
 function malformed(error: WireError, codec: CapabilityCodec | undefined): BgpError {
-  const { offset, path } = error
-  const code = error.code === 'wire.truncated' ? 'bgp.capability.length' : error.code
-  const named = new WireError(code, offset, path, codec?.rfc ?? error.rfc)
-  if (codec !== fourOctetAsCapability) return bgpErrorFrom(named, 'ignore')
-  return bgpErrorFrom(named, 'session-reset', { code: NOTIFICATION.open, subcode: OPEN_ERROR.unspecific, data: new Uint8Array() })
+  const truncation = { code: 'bgp.capability.length', rfc: codec?.rfc ?? 'RFC 5492 §4' }
+  if (codec !== fourOctetAsCapability) return bgpErrorFrom(error, truncation, 'ignore')
+  return bgpErrorFrom(error, truncation, 'session-reset', {
+    code: NOTIFICATION.open,
+    subcode: OPEN_ERROR.unspecific,
+    data: new Uint8Array(),
+  })
 }
 
 /** Writes code, length and value. @throws ValueError `bgp.capability.too-large` */

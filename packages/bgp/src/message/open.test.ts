@@ -82,8 +82,8 @@ const refused: [what: string, code: string, subcode: number, body: number[]][] =
   ['an optional parameter that is no capability', 'bgp.open.parameter', 4, [0x04, 0xfd, 0xe8, 0, 90, 10, 0, 0, 1, 2, 1, 0]],
   ['a hold time of 1 s', 'bgp.open.hold-time', 6, [0x04, 0xfd, 0xe8, 0, 1, 10, 0, 0, 1, 0]],
   ['a hold time of 2 s', 'bgp.open.hold-time', 6, [0x04, 0xfd, 0xe8, 0, 2, 10, 0, 0, 1, 0]],
-  ['a capability longer than its parameter', 'wire.truncated', 0, [0x04, 0xfd, 0xe8, 0, 90, 10, 0, 0, 1, 4, 2, 2, 0x41, 4]],
-  ['a parameter longer than the list', 'wire.truncated', 0, [0x04, 0xfd, 0xe8, 0, 90, 10, 0, 0, 1, 2, 2, 1]],
+  ['a capability longer than its parameter', 'bgp.open.length', 0, [0x04, 0xfd, 0xe8, 0, 90, 10, 0, 0, 1, 4, 2, 2, 0x41, 4]],
+  ['a parameter longer than the list', 'bgp.open.length', 0, [0x04, 0xfd, 0xe8, 0, 90, 10, 0, 0, 1, 2, 2, 1]],
   ['octets behind the parameters', 'bgp.open.length', 0, [0x04, 0xfd, 0xe8, 0, 90, 10, 0, 0, 1, 0, 0]],
   ['a four-octet AS capability of 3 octets', 'bgp.capability.length', 0, [0x04, 0xfd, 0xe8, 0, 90, 10, 0, 0, 1, 7, 2, 5, 0x41, 3, 0, 0, 1]],
 ]

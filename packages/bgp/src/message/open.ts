@@ -13,6 +13,8 @@ const CAPABILITIES = 2
 /** In the place of the parameters' length and of the first type: lengths of two octets follow (RFC 9072 §2). */
 const EXTENDED = 255
 
+const TRUNCATED = { code: 'bgp.open.length', rfc: 'RFC 4271 §6.2' }
+
 /**
  * OPEN (RFC 4271 §4.2), with the extended form of RFC 9072 §2 when the parameters exceed 255 octets.
  *
@@ -26,7 +28,7 @@ export function decodeOpen(body: ByteReader): DecodeResult<OpenMessage> {
     return read(body)
   } catch (error) {
     if (!(error instanceof WireError)) throw error
-    return { ok: false, error: bgpErrorFrom(error, 'session-reset', notification(OPEN_ERROR.unspecific)) }
+    return { ok: false, error: bgpErrorFrom(error, TRUNCATED, 'session-reset', notification(OPEN_ERROR.unspecific)) }
   }
 }
 

@@ -66,7 +66,7 @@ export function walkUpdate(bytes: Uint8Array, options: DecodeOptions = {}): Walk
   } catch (error) {
     if (!(error instanceof WireError)) throw error
     const notification = { code: NOTIFICATION.update, subcode: UPDATE_ERROR.malformedAttributeList, data: new Uint8Array() }
-    return { ok: false, error: bgpErrorFrom(error, 'session-reset', notification) }
+    return { ok: false, error: bgpErrorFrom(error, { code: 'bgp.update.length', rfc: 'RFC 7606 §3 (j)' }, 'session-reset', notification) }
   }
 }
 

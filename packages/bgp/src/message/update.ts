@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, ValueError, WireError } from '@heddle/wire'
 import { encodeAttributes } from '../attribute/encode.js'
 import type { PathAttributes } from '../attribute/path-attributes.js'
-import { MAX_MESSAGE_SIZE, MESSAGE_TYPE } from '../iana.js'
+import { MAX_MESSAGE_SIZE, MESSAGE_TYPE, NOTIFICATION, UPDATE_ERROR } from '../iana.js'
 import { decodeNextHop, nextHopForm } from '../next-hop/codec.js'
 import type { NextHop } from '../next-hop/next-hop.js'
 import { IPV4_UNICAST, type Family } from '../nlri/family.js'
@@ -80,7 +80,8 @@ function readNlri({ bytes }: UpdateView, span: NlriSpan, withdraw: boolean): Nlr
     return decodeNlri(input, family, { addPath, withdraw })
   } catch (error) {
     if (!(error instanceof WireError)) throw error
-    return nlriError(error.code, error.offset, error.path, error.rfc, multiprotocol)
+    const { code, offset: at, path, rfc } = bgpErrorFrom(error, { code: 'bgp.nlri.truncated', rfc: 'RFC 7606 §5.4' }, 'session-reset')
+    return nlriError(code, at, path, rfc, multiprotocol)
   }
 }
 
@@ -94,8 +95,8 @@ export function readNextHop(view: UpdateView, span: ReachSpan): Pick<Announcemen
     return nextHop === undefined ? {} : { nextHop }
   } catch (error) {
     if (!(error instanceof WireError)) throw error
-    const { code, subcode, data } = nlriError('', 0, '', '', true).notification!
-    return bgpErrorFrom(error, 'session-reset', { code, subcode, data })
+    const notification = { code: NOTIFICATION.update, subcode: UPDATE_ERROR.optionalAttribute, data: new Uint8Array() }
+    return bgpErrorFrom(error, { code: 'bgp.next-hop.length', rfc: 'RFC 7606 §7.11' }, 'session-reset', notification)
   }
 }
 

@@ -72,7 +72,8 @@ function decodeOne(
   } catch (error) {
     if (!(error instanceof WireError)) throw error
     return bgpErrorFrom(
-      error.code === 'wire.truncated' ? new WireError('bgp.attribute.length', error.offset, error.path, rule.rfc) : error,
+      error,
+      { code: 'bgp.attribute.length', rfc: rule.rfc },
       handlingOf(error, rule, view),
       notificationOf(view, span, subcodeOf(error.code, span.type)),
     )

@@ -42,8 +42,15 @@ export function strongestHandling(errors: readonly BgpError[]): ErrorHandling | 
   return strongest
 }
 
+/** What a container's end within a field means there: the code and the sentence that a bounded reader cannot know. */
+export interface Truncation {
+  readonly code: string
+  readonly rfc: string
+}
+
 /** Turns what a bounded reader threw into the data that a result carries: the one place where exceptions end. */
-export function bgpErrorFrom(error: WireError, handling: ErrorHandling, notification?: NotificationCode): BgpError {
-  const { code, offset, path, rfc } = error
+export function bgpErrorFrom(error: WireError, truncation: Truncation, handling: ErrorHandling, notification?: NotificationCode): BgpError {
+  const { offset, path } = error
+  const { code, rfc } = error.code === 'wire.truncated' ? truncation : error
   return notification === undefined ? { code, offset, path, rfc, handling } : { code, offset, path, rfc, handling, notification }
 }

@@ -231,8 +231,8 @@ function judge(bytes: Uint8Array, options: DecodeOptions): void {
   for (const error of result.ok ? result.errors : [result.error]) {
     expect(error.offset).toBeGreaterThanOrEqual(0)
     expect(error.offset).toBeLessThanOrEqual(bytes.length)
-    expect(error.code).toMatch(/^(bgp|wire)\.[a-z0-9.-]+$/)
-    expect(error.rfc).not.toBe('')
+    expect(error.code).toMatch(/^bgp\.[a-z0-9.-]+$/)
+    expect(error.rfc).toMatch(/^(RFC \d+|draft-[a-z0-9-]+) §/)
   }
   if (!result.ok) return
   expect(JSON.parse(JSON.stringify(messageToJson(result.message)))).toEqual(messageToJson(result.message))
