@@ -45,7 +45,15 @@ export type { LabeledUnicastNlri } from './nlri/labeled-unicast.js'
 export type { VpnNlri } from './nlri/vpn.js'
 export type { RawNlri } from './nlri/raw.js'
 export { RTC_DEFAULT, routeTargetMembership, routeTargetOf, type RouteTargetMembershipNlri } from './nlri/route-target-membership.js'
-export type { EvpnInclusiveMulticast, EvpnIpPrefix, EvpnMacIp, EvpnNlri, EvpnOther } from './nlri/evpn.js'
+export type {
+  EvpnEthernetAutoDiscovery,
+  EvpnEthernetSegment,
+  EvpnInclusiveMulticast,
+  EvpnIpPrefix,
+  EvpnMacIp,
+  EvpnNlri,
+  EvpnOther,
+} from './nlri/evpn.js'
 export type { NextHop } from './next-hop/next-hop.js'
 export type { ExtendedCommunity } from './community/extended.js'
 export type { LargeCommunity } from './community/large.js'

@@ -10,6 +10,17 @@ interface EvpnCommon {
   readonly pathId?: number
 }
 
+/** Ethernet auto-discovery (type 1, RFC 7432 §7.1). */
+export interface EvpnEthernetAutoDiscovery extends EvpnCommon {
+  readonly route: 'ethernet-auto-discovery'
+  /** Ethernet segment identifier, ten octets. */
+  readonly esi: Uint8Array
+  /** 0xffffffff for the whole segment. */
+  readonly ethernetTag: number
+  /** The label field, 24 bits. */
+  readonly label: number
+}
+
 /** MAC/IP advertisement (type 2, RFC 7432 §7.2). */
 export interface EvpnMacIp extends EvpnCommon {
   readonly route: 'mac-ip'
@@ -27,6 +38,13 @@ export interface EvpnMacIp extends EvpnCommon {
 export interface EvpnInclusiveMulticast extends EvpnCommon {
   readonly route: 'inclusive-multicast'
   readonly ethernetTag: number
+  readonly originator: IpAddress
+}
+
+/** Ethernet segment (type 4, RFC 7432 §7.4). */
+export interface EvpnEthernetSegment extends EvpnCommon {
+  readonly route: 'ethernet-segment'
+  readonly esi: Uint8Array
   readonly originator: IpAddress
 }
 
@@ -52,10 +70,10 @@ export interface EvpnOther {
   readonly pathId?: number
 }
 
-export type EvpnNlri = EvpnMacIp | EvpnInclusiveMulticast | EvpnIpPrefix | EvpnOther
+export type EvpnNlri = EvpnEthernetAutoDiscovery | EvpnMacIp | EvpnInclusiveMulticast | EvpnEthernetSegment | EvpnIpPrefix | EvpnOther
 
 /** Route types that are taken apart (IANA evpn-route-types). */
-const ROUTE_TYPE = { macIp: 2, inclusiveMulticast: 3, ipPrefix: 5 } as const
+const ROUTE_TYPE = { ethernetAutoDiscovery: 1, macIp: 2, inclusiveMulticast: 3, ethernetSegment: 4, ipPrefix: 5 } as const
 
 /** Route type, length, value (RFC 7432 §7); a field holds several. */
 export const evpnCodec: NlriCodec<EvpnNlri> = Object.freeze<NlriCodec<EvpnNlri>>({
@@ -81,10 +99,14 @@ export const evpnCodec: NlriCodec<EvpnNlri> = Object.freeze<NlriCodec<EvpnNlri>>
 
 function routeTypeOf(nlri: EvpnNlri): number {
   switch (nlri.route) {
+    case 'ethernet-auto-discovery':
+      return ROUTE_TYPE.ethernetAutoDiscovery
     case 'mac-ip':
       return ROUTE_TYPE.macIp
     case 'inclusive-multicast':
       return ROUTE_TYPE.inclusiveMulticast
+    case 'ethernet-segment':
+      return ROUTE_TYPE.ethernetSegment
     case 'ip-prefix':
       return ROUTE_TYPE.ipPrefix
     default:
@@ -94,10 +116,14 @@ function routeTypeOf(nlri: EvpnNlri): number {
 
 function decodeRoute(routeType: number, input: ByteReader): EvpnNlri {
   switch (routeType) {
+    case ROUTE_TYPE.ethernetAutoDiscovery:
+      return decodeEthernetAutoDiscovery(input)
     case ROUTE_TYPE.macIp:
       return decodeMacIp(input)
     case ROUTE_TYPE.inclusiveMulticast:
       return decodeInclusiveMulticast(input)
+    case ROUTE_TYPE.ethernetSegment:
+      return decodeEthernetSegment(input)
     case ROUTE_TYPE.ipPrefix:
       return decodeIpPrefix(input)
     default:
@@ -107,10 +133,14 @@ function decodeRoute(routeType: number, input: ByteReader): EvpnNlri {
 
 function encodeRoute(nlri: EvpnNlri, out: ByteWriter): void {
   switch (nlri.route) {
+    case 'ethernet-auto-discovery':
+      return encodeEthernetAutoDiscovery(nlri, out)
     case 'mac-ip':
       return encodeMacIp(nlri, out)
     case 'inclusive-multicast':
       return encodeInclusiveMulticast(nlri, out)
+    case 'ethernet-segment':
+      return encodeEthernetSegment(nlri, out)
     case 'ip-prefix':
       return encodeIpPrefix(nlri, out)
     default:
@@ -120,6 +150,17 @@ function encodeRoute(nlri: EvpnNlri, out: ByteWriter): void {
 
 function decodeRd(input: ByteReader): RouteDistinguisher {
   return RouteDistinguisher.fromWords(input.u32(), input.u32())
+}
+
+function decodeEthernetAutoDiscovery(input: ByteReader): EvpnEthernetAutoDiscovery {
+  if (input.remaining !== 25) input.fail('bgp.nlri.length', 'RFC 7432 §7.1')
+  const rd = decodeRd(input)
+  const esi = input.octets(10).slice()
+  return { kind: 'evpn', route: 'ethernet-auto-discovery', rd, esi, ethernetTag: input.u32(), label: input.u24() }
+}
+
+function encodeEthernetAutoDiscovery(nlri: EvpnEthernetAutoDiscovery, out: ByteWriter): void {
+  out.u32(nlri.rd.high).u32(nlri.rd.low).octets(nlri.esi).u32(nlri.ethernetTag).u24(nlri.label)
 }
 
 function decodeMacIp(input: ByteReader): EvpnMacIp {
@@ -162,6 +203,19 @@ function decodeInclusiveMulticast(input: ByteReader): EvpnInclusiveMulticast {
 
 function encodeInclusiveMulticast(nlri: EvpnInclusiveMulticast, out: ByteWriter): void {
   out.u32(nlri.rd.high).u32(nlri.rd.low).u32(nlri.ethernetTag)
+  encodeIp(nlri.originator, out)
+}
+
+function decodeEthernetSegment(input: ByteReader): EvpnEthernetSegment {
+  const rd = decodeRd(input)
+  const esi = input.octets(10).slice()
+  const originator = decodeIp(input, 'RFC 7432 §7.4') ?? input.fail('bgp.nlri.length', 'RFC 7432 §7.4')
+  if (input.remaining > 0) input.fail('bgp.nlri.length', 'RFC 7432 §7.4')
+  return { kind: 'evpn', route: 'ethernet-segment', rd, esi, originator }
+}
+
+function encodeEthernetSegment(nlri: EvpnEthernetSegment, out: ByteWriter): void {
+  out.u32(nlri.rd.high).u32(nlri.rd.low).octets(nlri.esi)
   encodeIp(nlri.originator, out)
 }
 

@@ -104,6 +104,15 @@ const evpn: Arbitrary<Nlri> = fc.oneof(
   ),
   fc.record({
     kind: evpnKind,
+    route: fc.constant('ethernet-auto-discovery' as const),
+    rd: routeDistinguisher,
+    esi,
+    ethernetTag: word,
+    label: label24,
+  }),
+  fc.record({ kind: evpnKind, route: fc.constant('ethernet-segment' as const), rd: routeDistinguisher, esi, originator: anyAddress }),
+  fc.record({
+    kind: evpnKind,
     route: fc.constant('inclusive-multicast' as const),
     rd: routeDistinguisher,
     ethernetTag: word,
@@ -124,7 +133,7 @@ const evpn: Arbitrary<Nlri> = fc.oneof(
   fc.record({
     kind: evpnKind,
     route: fc.constant('other' as const),
-    routeType: fc.constantFrom(1, 4, 6, 7, 8, 99),
+    routeType: fc.constantFrom(6, 7, 8, 99),
     value: octets({ maxLength: 60 }),
   }),
 )
