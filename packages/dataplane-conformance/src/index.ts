@@ -1,5 +1,5 @@
 export { arbitraryInput, arbitraryPacket, type PacketInput } from './arbitrary/packets.js'
-export { arbitraryTables, type Surroundings } from './arbitrary/tables.js'
+export { arbitraryTables, separated, type Surroundings } from './arbitrary/tables.js'
 export { conformanceCases } from './cases/conformance-cases.js'
 export { missingFor, type ConformanceCase, type Needs } from './conformance-case.js'
 export { ConformanceError } from './conformance-error.js'

@@ -67,6 +67,28 @@ export function arbitraryTables(around: Surroundings): fc.Arbitrary<Tables> {
   })
 }
 
+/**
+ * The same tables without any way from one VRF to another: every route leads to the ports of its own VRF, and a default route does so too, that
+ * as many packets as can be come out somewhere.
+ */
+export function separated(tables: Tables): Tables {
+  const { ports, vrfs, routes, labels } = tables
+  return {
+    ...tables,
+    nextHops: ports.map(({ id }) => ({ id, action: { type: 'port', port: id } })),
+    groups: vrfs.map(({ id }) => ({
+      id,
+      members: ports.filter(({ vrf }) => vrf === id).map((port) => ({ nextHop: port.id, weight: 1 })),
+      seed: id,
+    })),
+    routes: [
+      ...routes.filter(({ prefix }) => !prefix.endsWith('/0')).map(({ vrf, prefix }) => ({ vrf, prefix, group: vrf })),
+      ...vrfs.flatMap(({ id }) => ['0.0.0.0/0', '::/0'].map((prefix) => ({ vrf: id, prefix, group: id }))),
+    ],
+    labels: labels.filter(({ action }) => action.type !== 'swap'),
+  }
+}
+
 function arbitraryPort(id: number): fc.Arbitrary<PortObject> {
   return fc.record({
     id: fc.constant(id),
