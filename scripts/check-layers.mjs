@@ -57,7 +57,7 @@ for (const { folder, dir, manifest } of packages()) {
   const used = new Set()
   for (const file of sources(join(dir, 'src'))) {
     const place = relative(root, file)
-    if (/\.test\.ts$/.test(file)) continue
+    if (file.endsWith('.test.ts')) continue
     const text = readFileSync(file, 'utf8')
     for (const { fileName: specifier } of ts.preProcessFile(text).importedFiles) {
       const heddle = /^@heddle\/([^/]+)|^(heddle)$/.exec(specifier)
@@ -100,7 +100,7 @@ console.log(`${Object.keys(LAYERS).length} packages keep to their layers`)
 function sources(dir) {
   return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
     const path = join(dir, entry.name)
-    return entry.isDirectory() ? sources(path) : /\.ts$/.test(entry.name) && !/\.d\.ts$/.test(entry.name) ? [path] : []
+    return entry.isDirectory() ? sources(path) : entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts') ? [path] : []
   })
 }
 

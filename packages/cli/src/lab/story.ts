@@ -205,7 +205,7 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
       },
       start,
     )
-    const answered = await lab.whoIs(podNamed(topology, 'red-a'), pod.addresses[0] as string)
+    const answered = await lab.whoIs(podNamed(topology, 'red-a'), pod.addresses[0])
     if (took !== undefined)
       convergence.push({ event: `${pod.name} attached to ${pod.node}, installed on ${observer.name}`, milliseconds: took })
     for (const row of await lab.routes(observer.name))
@@ -225,7 +225,7 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
     const own = topology.pods.find((pod) => pod.node === node.name && pod.vrf === 'red') as LabPod
     const passing = podNamed(topology, 'red-b')
     progress(`killing the agent of ${node.name}, which restarts gracefully`)
-    const flows: Flow[] = [await lab.flow(others, own.addresses[0] as string), await lab.flow(others, passing.addresses[0] as string)]
+    const flows: Flow[] = [await lab.flow(others, own.addresses[0]), await lab.flow(others, passing.addresses[0])]
     await lab.sleep(300)
     const start = lab.now()
     await lab.killAgent(node.name)
@@ -271,7 +271,7 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
     await lab.startNode(victim.name)
     const back = await until(lab, 20_000, async () => (await missingRoutes(lab, topology, wanted)).length === 0, again)
     if (back !== undefined) convergence.push({ event: `${victim.name} started again, all routes`, milliseconds: back })
-    const answered = await lab.whoIs(podNamed(topology, 'red-a'), podNamed(topology, 'red-c').addresses[0] as string)
+    const answered = await lab.whoIs(podNamed(topology, 'red-a'), podNamed(topology, 'red-c').addresses[0])
     for (const node of topology.nodes)
       for (const row of await lab.routes(node.name))
         if (row.label !== null && row.nextHop !== null) lateLabels.add(`${row.label} ${row.nextHop}`)

@@ -137,7 +137,7 @@ export function parseVpn(json: unknown): PeerView['routes'] {
         prefix,
         label: path?.remoteLabel ?? null,
         nextHop: path?.nexthops?.[0]?.ip ?? '',
-        routeTargets: [...(path?.extendedCommunity?.string ?? '').matchAll(/RT:(\S+)/g)].map(([, target]) => target as string),
+        routeTargets: [...(path?.extendedCommunity?.string ?? '').matchAll(/RT:(\S+)/g)].map(([, target]) => target),
       }
     }),
   )

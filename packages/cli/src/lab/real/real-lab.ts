@@ -5,7 +5,7 @@ import { stringify } from 'yaml'
 import { LabError } from '../errors.js'
 import type { CaptureView, DropRow, Flow, Lab, NeighborRow, PeerView, PingResult, RouteRow } from '../lab.js'
 import { labRd, POD_IFNAME, type LabNode, type LabPod, type LabTopology } from '../topology.js'
-import { requestNode } from '../../control/client.js'
+import { ControlClient } from '../../control/client.js'
 import { Capture } from './capture.js'
 import { attempt } from './command.js'
 import { FrrGateway } from './frr.js'
@@ -102,7 +102,7 @@ export class RealLab implements Lab {
 
   async addPod(pod: LabPod): Promise<void> {
     const real = await this.#createPod(pod)
-    await requestNode(this.socket(pod.node), 'endpoint.add', {
+    await this.#request(pod.node, 'endpoint.add', {
       vrf: pod.vrf,
       netns: real.netns,
       ifname: POD_IFNAME,
@@ -111,7 +111,7 @@ export class RealLab implements Lab {
   }
 
   async removePod(pod: LabPod): Promise<void> {
-    await requestNode(this.socket(pod.node), 'endpoint.del', { netns: this.#pod(pod).netns, ifname: POD_IFNAME })
+    await this.#request(pod.node, 'endpoint.del', { netns: this.#pod(pod).netns, ifname: POD_IFNAME })
     await this.#pod(pod).remove()
     this.#pods.delete(pod.name)
   }
@@ -201,7 +201,16 @@ export class RealLab implements Lab {
   }
 
   async #show(node: string, what: string): Promise<unknown> {
-    return requestNode(this.socket(node), 'show', { what })
+    return this.#request(node, 'show', { what })
+  }
+
+  async #request(node: string, method: string, params: unknown): Promise<unknown> {
+    const client = await ControlClient.connect(this.socket(node))
+    try {
+      return await client.request(method, params)
+    } finally {
+      await client.close()
+    }
   }
 
   async #createPod(pod: LabPod): Promise<RealPod> {
