@@ -124,7 +124,7 @@ test('two-octet peers get AS_TRANS and the companions that say what it stands fo
   const address = IpAddress.parse('192.0.2.1')
   encodeAttributes({ asPath: [{ type: 'sequence', asns: [70_000, 7] }], aggregator: { as: 70_000, address } }, out, { asn4: false })
   expect(Buffer.from(out.view()).toString('hex')).toBe(
-    '40020602025ba00007' + 'c007065ba0c0000201' + 'c0110a0202000111700000' + '0007' + 'c0120800011170c0000201',
+    '40020602025ba00007c007065ba0c0000201c0110a02020001117000000007c0120800011170c0000201',
   )
 })
 
