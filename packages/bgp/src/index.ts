@@ -93,6 +93,7 @@ export { encodeEndOfRib, packUpdates, packWithdrawals, type RouteGroup } from '.
 export { decodeAttributes, type AttributesResult } from './validate/attributes.js'
 export { checkNlriFields, judgeUpdate } from './validate/update.js'
 export { canonicalAttributes, decodeAttributeSet, type AttributeSet } from './attribute/attribute-set.js'
+export { passOn } from './attribute/pass-on.js'
 export { ORIGIN_CODE } from './attribute/origin.js'
 export { asPathLength, formatAsPath } from './attribute/as-path.js'
 export { negotiate } from './capability/negotiate.js'
