@@ -91,7 +91,19 @@ export class UdpBatchSocket implements Disposable {
     )
   }
 
-  /** Descriptor, for a `Poller`. It stays owned by this object. */
+  /**
+   * Adopts an open UDP socket, e.g. one that another process handed over, and owns it from then on, also when this fails. Its options stay as they
+   * are; `gso` is said anew.
+   *
+   * @throws LinuxError `EINVAL` or `ENOTSOCK` when it is no descriptor of a socket, `EPROTOTYPE` when it is none of UDP
+   */
+  static fromFd(fd: number, options: { readonly gso?: boolean } = {}): UdpBatchSocket {
+    const native = call((binding) => binding.datagramFromFd(fd, options.gso ?? false))
+    const local = call(() => native.local())
+    return new UdpBatchSocket(native, local, local.address.includes(':') ? 6 : 4)
+  }
+
+  /** Descriptor, for a `Poller` or a hand-over. It stays owned by this object. */
   get fd(): number {
     return call(() => this.#native.fd)
   }

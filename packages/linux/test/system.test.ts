@@ -28,6 +28,7 @@ import {
   TunDevice,
   UdpBatchSocket,
   UnsupportedError,
+  type UdpOptions,
 } from '../src/index.js'
 import { call } from '../src/native/call.js'
 import { because, eventually, missing, namespaces, openDescriptors, threads } from './support.js'
@@ -35,6 +36,9 @@ import { because, eventually, missing, namespaces, openDescriptors, threads } fr
 const run = promisify(execFile)
 const availability = nativeAvailability()
 const unbuilt = availability.available ? '' : ` (not run: ${availability.reason})`
+
+const localUdp = (options: Partial<UdpOptions> = {}): Promise<UdpBatchSocket> =>
+  UdpBatchSocket.open({ bind: { address: '127.0.0.1', port: 0 }, ...options })
 
 describe('the native part', () => {
   it('is named with the way out when it cannot be loaded', async () => {
@@ -124,8 +128,6 @@ describe('the probe', () => {
 })
 
 describe.skipIf(!availability.available)(`the poller${unbuilt}`, () => {
-  const local = (): Promise<UdpBatchSocket> => UdpBatchSocket.open({ bind: { address: '127.0.0.1', port: 0 } })
-
   function send(from: UdpBatchSocket, to: UdpBatchSocket): void {
     const descriptors = new Uint32Array(DATAGRAM_DESCRIPTOR.words)
     descriptors[DATAGRAM_DESCRIPTOR.length] = 1
@@ -136,7 +138,7 @@ describe.skipIf(!availability.available)(`the poller${unbuilt}`, () => {
 
   it('reports once, and again after rearm', async () => {
     const poller = Poller.open()
-    const [from, to] = [await local(), await local()]
+    const [from, to] = [await localUdp(), await localUdp()]
     let calls = 0
     const seen: number[] = []
     const watch = poller.watch(to.fd, READINESS.readable, (readiness) => {
@@ -166,7 +168,7 @@ describe.skipIf(!availability.available)(`the poller${unbuilt}`, () => {
 
   it('serves many descriptors and starves nobody', async () => {
     const poller = Poller.open()
-    const sockets = await Promise.all(Array.from({ length: 200 }, local))
+    const sockets = await Promise.all(Array.from({ length: 200 }, () => localUdp()))
     const seen = new Set<number>()
     // Always ready, rearmed at once: the timer below must get its turn all the same.
     const watches = sockets.map((socket, k) => {
@@ -260,17 +262,44 @@ describe.skipIf(missing !== '')(`the hand-over of a TUN device${because}`, () =>
     rmSync(folder, { recursive: true })
   })
 
+  it('leaves a UDP socket with what waits in its queue', async () => {
+    const options = { zeroChecksumTx: true, tos: 8, receiveTos: true }
+    const [first, sender] = [await localUdp(options), await localUdp({ tos: 4 })]
+    const descriptors = new Uint32Array(DATAGRAM_DESCRIPTOR.words)
+    descriptors[DATAGRAM_DESCRIPTOR.length] = 3
+    descriptors[DATAGRAM_DESCRIPTOR.tos] = 4
+    descriptors[DATAGRAM_DESCRIPTOR.remote] = 0x7f000001
+    descriptors[DATAGRAM_DESCRIPTOR.port] = first.local.port
+    expect(sender.sendBatch(new Uint8Array(3), descriptors, 1)).toBe(1)
+    const folder = mkdtempSync(join(tmpdir(), 'hdl-test-'))
+    const offered = offerDescriptors(join(folder, 's'), { fds: [first.fd], bytes: new Uint8Array(1) })
+    const { fds } = await eventually('the offer', () => takeDescriptors(join(folder, 's')).catch(() => undefined))
+    await offered
+    first.close()
+    const second = UdpBatchSocket.fromFd(fds[0], { gso: true })
+    expect(second).toMatchObject({ local: first.local, family: 4 })
+    expect(second.receiveBatch(new Uint8Array(100), 100, 0, descriptors)).toBe(1)
+    expect(descriptors[DATAGRAM_DESCRIPTOR.tos]).toBe(4)
+    descriptors[DATAGRAM_DESCRIPTOR.segment] = 1
+    expect(() => second.sendBatch(new Uint8Array(3), descriptors, 1)).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+    second.close()
+    sender.close()
+    rmSync(folder, { recursive: true })
+  })
+
   it('refuses descriptors of anything else, and closes them', async () => {
     const namespace = await made.create()
     const socket = await UdpBatchSocket.open({ bind: { address: '127.0.0.1', port: 0 } })
     const tun = await TunDevice.open({ name: 'hand1', namespace })
     const folder = mkdtempSync(join(tmpdir(), 'hdl-test-'))
-    const offered = offerDescriptors(join(folder, 's'), { fds: [socket.fd, tun.fd], bytes: new Uint8Array(1) })
+    const offered = offerDescriptors(join(folder, 's'), { fds: [socket.fd, tun.fd, tun.fd], bytes: new Uint8Array(1) })
     const { fds } = await eventually('the offer', () => takeDescriptors(join(folder, 's')).catch(() => undefined))
     await offered
     expect(() => TunDevice.fromFd(fds[0])).toThrow(expect.objectContaining({ code: 'ENOTTY' }))
     expect(() => TunDevice.fromFd(fds[1], { offload: true })).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+    expect(() => UdpBatchSocket.fromFd(fds[2])).toThrow(expect.objectContaining({ code: 'ENOTSOCK' }))
     for (const fd of fds) expect(() => fstatSync(fd)).toThrow()
+    expect(() => UdpBatchSocket.fromFd(-1)).toThrow(expect.objectContaining({ code: 'EINVAL' }))
     expect(() => TunDevice.fromFd(-1)).toThrow(expect.objectContaining({ code: 'EINVAL' }))
     socket.close()
     tun.close()

@@ -67,6 +67,9 @@ export declare class NativeTun {
   close(): void
 }
 
+/** Takes ownership of the descriptor of a UDP socket. */
+export declare function datagramFromFd(fd: number, gso: boolean): NativeDatagram
+
 export declare function datagramOpen(options: NativeDatagramOptions): Promise<NativeDatagram>
 
 /** Closes a descriptor that was taken over and is owned by nobody yet. */

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
 import type * as Binding from './binding.js'
 import { NativeUnavailableError, type LoadAttempt } from './unavailable-error.js'
 
@@ -34,7 +35,7 @@ function load(): Native | NativeUnavailableError {
 /** What to load, most wanted first. */
 function targets(): string[] {
   const override = process.env['HEDDLE_NATIVE_PATH']
-  if (override !== undefined && override !== '') return [override]
+  if (override !== undefined && override !== '') return [resolve(override)]
   return isSupported() ? [platformPackage()] : []
 }
 

@@ -39,6 +39,8 @@ pub fn plan(header: &[u8], packet: &[u8]) -> Option<Plan> {
     let v6 = match packet.first()? >> 4 {
         4 => false,
         6 => true,
+        // Neither is for whoever reads to judge, unless it had to be completed here.
+        _ if header.gso_type == GSO_NONE && header.flags & NEEDS_CHECKSUM == 0 => return Some(Plan { header, v6: false, shape: Shape::Whole }),
         _ => return None,
     };
     let (start, offset) = (usize::from(header.csum_start), usize::from(header.csum_offset));

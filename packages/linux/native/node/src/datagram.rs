@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use heddle_linux_core::{
     Result as CoreResult,
-    datagram::{DatagramOptions, DatagramSocket, PathMtu},
+    datagram::{DatagramOptions, DatagramSocket, PathMtu, own},
 };
 use napi::{
     Result,
@@ -13,7 +13,7 @@ use napi::{
 use napi_derive::napi;
 
 use crate::{
-    error::{closed, to_js},
+    error::{closed, invalid, to_js},
     job::{Job, job},
     memory::borrow,
     namespace::path,
@@ -99,6 +99,17 @@ pub fn datagram_open(options: NativeDatagramOptions) -> AsyncTask<Job<NativeData
         let namespace = path(options.namespace.clone());
         DatagramSocket::open(namespace.as_deref(), convert(options)?).map(|socket| NativeDatagram { socket: Some(socket) })
     })
+}
+
+/// Takes ownership of the descriptor of a UDP socket.
+#[napi(catch_unwind)]
+pub fn datagram_from_fd(fd: i32, gso: bool) -> Result<NativeDatagram> {
+    if fd < 0 {
+        return Err(invalid("adopt a UDP socket", format!("{fd} is no descriptor")));
+    }
+    // SAFETY: the caller hands the descriptor over; the kernel checks what it is.
+    let socket = DatagramSocket::adopt(unsafe { own(fd) }, gso).map_err(to_js)?;
+    Ok(NativeDatagram { socket: Some(socket) })
 }
 
 #[napi]

@@ -3,22 +3,29 @@
 //! One system call carries up to [`BATCH`] messages. What is known of each message stands in a descriptor of
 //! [`descriptor::WORDS`] words beside the packet buffer; the caller owns both.
 
+pub mod descriptor;
+mod marks;
+mod open;
+
 use std::{
     io,
     mem::size_of,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
     path::Path,
     ptr,
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
+use self::marks::{quad, read_control, write_control};
+pub(crate) use self::open::set_option;
+pub use self::open::{DatagramOptions, PathMtu};
 use crate::{
-    control::{CONTROL_SPACE, ControlBuffer, ControlWriter, control_number, each_control},
+    control::{CONTROL_SPACE, ControlBuffer, ControlWriter, each_control},
     error::{Context, Error, Result},
     netns,
-    socket_address::{SocketAddress, Words, words_from_octets},
+    socket_address::SocketAddress,
 };
 
 /// Messages in one system call.
@@ -27,80 +34,6 @@ pub const BATCH: usize = 64;
 pub const MAX_SEGMENTS: usize = 64;
 /// Octets of payload that one UDP_SEGMENT message may carry.
 pub const MAX_SEGMENTED: usize = 65_000;
-
-/// Words of a descriptor. Addresses are host-order numbers: IPv4 in the first of the four words.
-pub mod descriptor {
-    /// Words of a descriptor.
-    pub const WORDS: usize = 16;
-    /// Octets from the start of the buffer to the payload.
-    pub const OFFSET: usize = 0;
-    /// Octets of payload.
-    pub const LENGTH: usize = 1;
-    /// Octets of each datagram when the payload is several of them (the last may be shorter), else 0.
-    pub const SEGMENT: usize = 2;
-    /// Written by both directions: 0, or the error number of this message; EMSGSIZE for a datagram cut off by its slot.
-    pub const STATUS: usize = 3;
-    /// The other end, four words.
-    pub const REMOTE: usize = 4;
-    /// Port of the other end; 0 for raw protocols.
-    pub const PORT: usize = 8;
-    /// TOS or traffic class octet.
-    pub const TOS: usize = 9;
-    /// TTL or hop limit; 0 when sending means the socket's.
-    pub const TTL: usize = 10;
-    /// Our address, four words; zero when sending lets the kernel choose.
-    pub const LOCAL: usize = 11;
-    /// Index of the link it came by, or is to leave by; 0 lets the kernel choose.
-    pub const LINK: usize = 15;
-}
-
-/// Path MTU discovery of a socket.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PathMtu {
-    /// As the system is set.
-    #[default]
-    System,
-    /// Never sets DF; fragments.
-    Fragment,
-    /// Sets DF and refuses what exceeds the path MTU it knows.
-    Discover,
-    /// Sets DF and ignores the path MTU (IP_PMTUDISC_PROBE).
-    Probe,
-}
-
-/// How to open a socket.
-#[derive(Debug, Clone, Default)]
-pub struct DatagramOptions {
-    /// Address and port to bind; the unspecified address says the family only.
-    pub bind: Option<SocketAddr>,
-    pub v6: bool,
-    /// Raw IP protocol number; none for UDP.
-    pub protocol: Option<u8>,
-    pub connect: Option<SocketAddr>,
-    pub reuse_address: bool,
-    pub reuse_port: bool,
-    /// Receive coalesced datagrams (UDP_GRO).
-    pub gro: bool,
-    /// Join datagrams of equal length to one end into one message (UDP_SEGMENT).
-    pub gso: bool,
-    /// Sends zero checksums: SO_NO_CHECK for IPv4, UDP_NO_CHECK6_TX for IPv6.
-    pub zero_checksum_tx: bool,
-    /// Accepts zero checksums over IPv6 (UDP_NO_CHECK6_RX); IPv4 always does.
-    pub zero_checksum_rx: bool,
-    pub path_mtu: PathMtu,
-    pub tos: Option<u8>,
-    pub ttl: Option<u8>,
-    pub receive_buffer: Option<u32>,
-    pub send_buffer: Option<u32>,
-    /// Fill LOCAL and LINK, TOS, TTL of received descriptors.
-    pub receive_local: bool,
-    pub receive_tos: bool,
-    pub receive_ttl: bool,
-    /// Raw IPv4: leave the IP header that the kernel hands over in front of the payload.
-    pub keep_header: bool,
-    /// Name of a link to bind to (SO_BINDTODEVICE).
-    pub link: Option<String>,
-}
 
 /// Message headers and their buffers, made once per socket.
 struct Arena {
@@ -115,8 +48,8 @@ struct Arena {
 // SAFETY: the pointers in headers and vectors are only followed during a call that has just written them.
 unsafe impl Send for Arena {}
 
-pub struct DatagramSocket {
-    socket: Socket,
+/// What sending and receiving have to know of the socket.
+struct Settings {
     v6: bool,
     raw: bool,
     gso: bool,
@@ -124,111 +57,27 @@ pub struct DatagramSocket {
     zero_checksum_tx: bool,
     tos: u32,
     connected: bool,
+}
+
+pub struct DatagramSocket {
+    socket: Socket,
+    settings: Settings,
     arena: Box<Arena>,
 }
 
 impl DatagramSocket {
     /// Opens, configures and binds a socket in the namespace at `path`.
     pub fn open(path: Option<&Path>, options: DatagramOptions) -> Result<Self> {
-        netns::within(path, move || Self::open_here(&options))
+        netns::within(path, move || open::open(&options))
     }
 
-    fn open_here(options: &DatagramOptions) -> Result<Self> {
-        let (v6, raw) = (options.v6, options.protocol.is_some());
-        let what = describe(options);
-        let operation = |step: &str| format!("open {what}: {step}");
-        for address in [options.bind, options.connect].into_iter().flatten() {
-            if address.is_ipv6() != v6 {
-                return Err(Error::invalid(operation("check addresses"), format!("{address} is of the other family")));
-            }
-        }
-        if raw && (options.gro || options.gso) {
-            return Err(Error::invalid(operation("check options"), "segmentation offload is for UDP"));
-        }
-        let (kind, protocol) = match options.protocol {
-            Some(protocol) => (Type::RAW, Protocol::from(i32::from(protocol))),
-            None => (Type::DGRAM, Protocol::UDP),
-        };
-        let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
-        let socket = Socket::new(domain, kind, Some(protocol)).context(|| operation("socket"))?;
-        socket.set_nonblocking(true).context(|| operation("nonblocking"))?;
-        if v6 && !raw {
-            socket.set_only_v6(true).context(|| operation("IPV6_V6ONLY"))?;
-        }
-        if options.reuse_address {
-            socket.set_reuse_address(true).context(|| operation("SO_REUSEADDR"))?;
-        }
-        if options.reuse_port {
-            socket.set_reuse_port(true).context(|| operation("SO_REUSEPORT"))?;
-        }
-        if let Some(link) = &options.link {
-            socket.bind_device(Some(link.as_bytes())).context(|| operation("SO_BINDTODEVICE"))?;
-        }
-        if let Some(size) = options.receive_buffer {
-            socket.set_recv_buffer_size(size as usize).context(|| operation("SO_RCVBUF"))?;
-        }
-        if let Some(size) = options.send_buffer {
-            socket.set_send_buffer_size(size as usize).context(|| operation("SO_SNDBUF"))?;
-        }
-        if let Some(tos) = options.tos {
-            let set = if v6 { socket.set_tclass_v6(u32::from(tos)) } else { socket.set_tos_v4(u32::from(tos)) };
-            set.context(|| operation("IP_TOS"))?;
-        }
-        if let Some(ttl) = options.ttl {
-            let set = if v6 { socket.set_unicast_hops_v6(u32::from(ttl)) } else { socket.set_ttl_v4(u32::from(ttl)) };
-            set.context(|| operation("IP_TTL"))?;
-        }
-        let set =
-            |level: i32, name: i32, value: i32, step: &str| set_option(socket.as_raw_fd(), level, name, &value).context(|| operation(step));
-        let path_mtu = match (options.path_mtu, v6) {
-            (PathMtu::System, _) => None,
-            (PathMtu::Fragment, _) => Some(libc::IP_PMTUDISC_DONT),
-            (PathMtu::Discover, _) => Some(libc::IP_PMTUDISC_DO),
-            (PathMtu::Probe, _) => Some(libc::IP_PMTUDISC_PROBE),
-        };
-        if let Some(value) = path_mtu {
-            let (level, name) = if v6 { (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER) } else { (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER) };
-            set(level, name, value, "IP_MTU_DISCOVER")?;
-        }
-        if options.gro {
-            set(libc::SOL_UDP, libc::UDP_GRO, 1, "UDP_GRO")?;
-        }
-        if !raw && options.zero_checksum_tx {
-            let (level, name) = if v6 { (libc::SOL_UDP, UDP_NO_CHECK6_TX) } else { (libc::SOL_SOCKET, libc::SO_NO_CHECK) };
-            set(level, name, 1, "zero checksum when sending")?;
-        }
-        if !raw && v6 && options.zero_checksum_rx {
-            set(libc::SOL_UDP, UDP_NO_CHECK6_RX, 1, "UDP_NO_CHECK6_RX")?;
-        }
-        if options.receive_local {
-            let (level, name) = if v6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO) } else { (libc::IPPROTO_IP, libc::IP_PKTINFO) };
-            set(level, name, 1, "IP_PKTINFO")?;
-        }
-        if options.receive_tos {
-            let (level, name) = if v6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS) } else { (libc::IPPROTO_IP, libc::IP_RECVTOS) };
-            set(level, name, 1, "IP_RECVTOS")?;
-        }
-        if options.receive_ttl {
-            let (level, name) = if v6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT) } else { (libc::IPPROTO_IP, libc::IP_RECVTTL) };
-            set(level, name, 1, "IP_RECVTTL")?;
-        }
-        if let Some(address) = options.bind {
-            socket.bind(&address.into()).context(|| operation("bind"))?;
-        }
-        if let Some(address) = options.connect {
-            socket.connect(&address.into()).context(|| operation(&format!("connect to {address}")))?;
-        }
-        Ok(Self {
-            socket,
-            v6,
-            raw,
-            gso: options.gso && !options.zero_checksum_tx,
-            keep_header: options.keep_header,
-            zero_checksum_tx: options.zero_checksum_tx && !raw,
-            tos: u32::from(options.tos.unwrap_or(0)),
-            connected: options.connect.is_some(),
-            arena: Box::new(Arena::new()),
-        })
+    /// Wraps an open UDP socket; see [`open::adopt`].
+    pub fn adopt(fd: OwnedFd, gso: bool) -> Result<Self> {
+        open::adopt(fd, gso)
+    }
+
+    fn new(socket: Socket, settings: Settings) -> Self {
+        Self { socket, settings, arena: Box::new(Arena::new()) }
     }
 
     pub fn fd(&self) -> RawFd {
@@ -247,7 +96,7 @@ impl DatagramSocket {
     }
 
     pub fn is_v6(&self) -> bool {
-        self.v6
+        self.settings.v6
     }
 
     /// Receives up to `BATCH` messages into slots of `slot` octets, `headroom` octets behind each slot's start.
@@ -288,15 +137,15 @@ impl DatagramSocket {
             let words = &mut descriptors[k * descriptor::WORDS..(k + 1) * descriptor::WORDS];
             words.fill(0);
             let header = &headers[k].msg_hdr;
-            let (remote, port) = names[k].read(self.v6);
+            let (remote, port) = names[k].read(self.settings.v6);
             words[descriptor::OFFSET] = (k * slot + headroom) as u32;
             words[descriptor::LENGTH] = headers[k].msg_len;
             words[descriptor::STATUS] = if header.msg_flags & libc::MSG_TRUNC != 0 { libc::EMSGSIZE as u32 } else { 0 };
             words[descriptor::REMOTE..descriptor::REMOTE + 4].copy_from_slice(&remote);
-            words[descriptor::PORT] = if self.raw { 0 } else { u32::from(port) };
+            words[descriptor::PORT] = if self.settings.raw { 0 } else { u32::from(port) };
             each_control(&controls[k], header.msg_controllen, |level, kind, value| read_control(words, level, kind, value));
-            if self.raw && !self.v6 {
-                read_ipv4_header(buffer, words, self.keep_header);
+            if self.settings.raw && !self.settings.v6 {
+                read_ipv4_header(buffer, words, self.settings.keep_header);
             }
         }
         Ok(received)
@@ -309,7 +158,7 @@ impl DatagramSocket {
         let count = count.min(descriptors.len() / descriptor::WORDS);
         self.check(buffer, descriptors, count)?;
         let mut done = 0;
-        let mut join = self.gso;
+        let mut join = self.settings.gso;
         while done < count {
             let (messages, end) = self.prepare(buffer, descriptors, done, count, join);
             let sent = retry(|| {
@@ -322,7 +171,7 @@ impl DatagramSocket {
                     let reached = if sent == messages { end } else { self.arena.firsts[sent] };
                     mark(descriptors, done, reached, 0);
                     done = reached;
-                    join = self.gso;
+                    join = self.settings.gso;
                 }
                 Err(error) => match error.raw_os_error().unwrap_or(libc::EIO) {
                     libc::EAGAIN | libc::ENOBUFS => return Ok(done),
@@ -335,7 +184,7 @@ impl DatagramSocket {
                         }
                         mark(descriptors, done, reached, errno as u32);
                         done = reached;
-                        join = self.gso;
+                        join = self.settings.gso;
                     }
                 },
             }
@@ -350,10 +199,10 @@ impl DatagramSocket {
             if end > buffer.len() as u64 {
                 return Err(Error::invalid(operation(), format!("a message ends at octet {end} of a buffer of {}", buffer.len())));
             }
-            if words[descriptor::SEGMENT] != 0 && (self.raw || words[descriptor::SEGMENT] > u32::from(u16::MAX)) {
+            if words[descriptor::SEGMENT] != 0 && (self.settings.raw || words[descriptor::SEGMENT] > u32::from(u16::MAX)) {
                 return Err(Error::invalid(operation(), format!("a segment of {} octets cannot be", words[descriptor::SEGMENT])));
             }
-            if words[descriptor::SEGMENT] != 0 && self.zero_checksum_tx {
+            if words[descriptor::SEGMENT] != 0 && self.settings.zero_checksum_tx {
                 return Err(Error::invalid(operation(), "a socket that sends zero checksums cannot segment"));
             }
             if words[descriptor::TOS] > 255 || words[descriptor::TTL] > 255 || words[descriptor::PORT] > u32::from(u16::MAX) {
@@ -378,14 +227,18 @@ impl DatagramSocket {
             }
             let segment = if run > 1 { words[descriptor::LENGTH] } else { words[descriptor::SEGMENT] };
             let mut control = ControlWriter::new(&mut controls[messages]);
-            write_control(&mut control, self.v6, self.tos, words, segment);
+            write_control(&mut control, self.settings.v6, self.settings.tos, words, segment);
             let control_length = control.length();
-            names[messages] =
-                SocketAddress::new(self.v6, quad(words, descriptor::REMOTE), words[descriptor::PORT] as u16, words[descriptor::LINK]);
+            names[messages] = SocketAddress::new(
+                self.settings.v6,
+                quad(words, descriptor::REMOTE),
+                words[descriptor::PORT] as u16,
+                words[descriptor::LINK],
+            );
             let header = &mut headers[messages].msg_hdr;
-            let named = !self.connected || words[descriptor::REMOTE..descriptor::REMOTE + 4] != [0; 4];
+            let named = !self.settings.connected || words[descriptor::REMOTE..descriptor::REMOTE + 4] != [0; 4];
             header.msg_name = if named { ptr::from_mut(&mut names[messages]).cast() } else { ptr::null_mut() };
-            header.msg_namelen = if named { SocketAddress::size(self.v6) } else { 0 };
+            header.msg_namelen = if named { SocketAddress::size(self.settings.v6) } else { 0 };
             header.msg_iov = &raw mut vectors[used];
             header.msg_iovlen = run as _;
             header.msg_control = if control_length > 0 { controls[messages].0.as_mut_ptr().cast() } else { ptr::null_mut() };
@@ -414,9 +267,6 @@ impl Arena {
         }
     }
 }
-
-const UDP_NO_CHECK6_TX: libc::c_int = 101;
-const UDP_NO_CHECK6_RX: libc::c_int = 102;
 
 /// Raw IPv4 sockets hand over the IP header: takes TOS and TTL from it and, unless it is to stay, steps behind it.
 fn read_ipv4_header(buffer: &[u8], words: &mut [u32], keep: bool) {
@@ -461,83 +311,10 @@ fn run_length(descriptors: &[u32], room: usize) -> usize {
     run
 }
 
-fn quad(words: &[u32], at: usize) -> Words {
-    [words[at], words[at + 1], words[at + 2], words[at + 3]]
-}
-
 fn mark(descriptors: &mut [u32], from: usize, to: usize, status: u32) {
     for k in from..to {
         descriptors[k * descriptor::WORDS + descriptor::STATUS] = status;
     }
-}
-
-fn write_control(control: &mut ControlWriter<'_>, v6: bool, socket_tos: u32, words: &[u32], segment: u32) {
-    if segment != 0 {
-        control.push(libc::SOL_UDP, libc::UDP_SEGMENT, segment as u16);
-    }
-    let (tos, ttl) = (words[descriptor::TOS], words[descriptor::TTL]);
-    if tos != socket_tos {
-        let (level, name) = if v6 { (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) } else { (libc::IPPROTO_IP, libc::IP_TOS) };
-        control.push(level, name, tos as libc::c_int);
-    }
-    if ttl != 0 {
-        let (level, name) = if v6 { (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) } else { (libc::IPPROTO_IP, libc::IP_TTL) };
-        control.push(level, name, ttl as libc::c_int);
-    }
-    let local = quad(words, descriptor::LOCAL);
-    let link = words[descriptor::LINK];
-    if local == [0; 4] && link == 0 {
-        return;
-    }
-    if v6 {
-        let address = libc::in6_addr { s6_addr: crate::socket_address::v6_from_words(local).octets() };
-        control.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, libc::in6_pktinfo { ipi6_addr: address, ipi6_ifindex: link as _ });
-    } else {
-        let info = libc::in_pktinfo {
-            ipi_ifindex: link as _,
-            ipi_spec_dst: libc::in_addr { s_addr: local[0].to_be() },
-            ipi_addr: libc::in_addr { s_addr: 0 },
-        };
-        control.push(libc::IPPROTO_IP, libc::IP_PKTINFO, info);
-    }
-}
-
-fn read_control(words: &mut [u32], level: libc::c_int, kind: libc::c_int, value: &[u8]) {
-    match (level, kind) {
-        (libc::SOL_UDP, libc::UDP_GRO) => words[descriptor::SEGMENT] = control_number(value),
-        (libc::IPPROTO_IP, libc::IP_TOS) | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => words[descriptor::TOS] = control_number(value),
-        (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => words[descriptor::TTL] = control_number(value),
-        // struct in_pktinfo: interface index, local address, destination of the header
-        (libc::IPPROTO_IP, libc::IP_PKTINFO) if value.len() >= 12 => {
-            words[descriptor::LINK] = control_number(value);
-            words[descriptor::LOCAL] = u32::from_be_bytes([value[8], value[9], value[10], value[11]]);
-        }
-        // struct in6_pktinfo: address, interface index
-        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if value.len() >= 20 => {
-            let mut octets = [0; 16];
-            octets.copy_from_slice(&value[..16]);
-            words[descriptor::LOCAL..descriptor::LOCAL + 4].copy_from_slice(&words_from_octets(octets));
-            words[descriptor::LINK] = control_number(&value[16..]);
-        }
-        _ => {}
-    }
-}
-
-fn describe(options: &DatagramOptions) -> String {
-    let what = match options.protocol {
-        Some(protocol) => format!("a raw socket of protocol {protocol}"),
-        None => "a UDP socket".to_owned(),
-    };
-    match options.bind {
-        Some(address) => format!("{what} on {address}"),
-        None => what,
-    }
-}
-
-pub(crate) fn set_option<T>(fd: RawFd, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
-    // SAFETY: the pointer and the size describe `value`, which the kernel only reads.
-    let result = unsafe { libc::setsockopt(fd, level, name, ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Calls again after a signal.
