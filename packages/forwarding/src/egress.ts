@@ -36,6 +36,7 @@ export function egress(context: Context, from: Port, out: PacketOut): Verdict {
 
   if (packet.segment > object.mtu) {
     trace?.step('port', `${packet.segment} octets are more than the MTU ${object.mtu} of ${portText(from)}`)
+    out.mtu = object.mtu
     return drop(out, REASON['mtu-exceeded'])
   }
   if (!mayComeFrom(context, from)) {

@@ -8,12 +8,15 @@ import {
   type Encapsulation,
   type FibTransaction,
 } from '@heddle/core'
+import type { Clock } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import { REASON, drop, type Context } from './context.js'
 import { Counters } from './counters.js'
 import { egress } from './egress.js'
 import { HEADROOM, HeaderValues, type OuterHeaders } from './encapsulate.js'
+import { ErrorLimit } from './error-limit.js'
 import type { Explanation, PacketInput } from './explain.js'
+import { answerWithError, isToldToSender } from './icmp-error.js'
 import { ingress } from './ingress.js'
 import { OuterHeader, parseOuter } from './outer.js'
 import { DELIVER, DROP, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
@@ -31,6 +34,8 @@ export interface ForwardingOptions {
   readonly underlayMtu?: number
   /** Whether a port has a device that takes packets; every port has one when left out. */
   readonly hasDevice?: (port: number) => boolean
+  /** Limits ICMP errors to 1,000 a second, 100 at once; without a clock they are not limited. */
+  readonly clock?: Pick<Clock, 'now'>
 }
 
 /**
@@ -42,8 +47,10 @@ export class ForwardingEngine {
   readonly #counters = new Counters()
   readonly #outer = new OuterHeader()
   readonly #context: Context
+  readonly #errorLimit: ErrorLimit | undefined
 
   constructor(options: ForwardingOptions) {
+    this.#errorLimit = options.clock === undefined ? undefined : new ErrorLimit(options.clock)
     this.#context = {
       tables: this.#tables,
       packet: new Packet(),
@@ -111,7 +118,8 @@ export class ForwardingEngine {
       from.counters.rxOctets += length
       out.port = port
       this.#context.packet.at(bytes, offset, length, segment)
-      egress(this.#context, from, out)
+      const verdict = egress(this.#context, from, out)
+      if (verdict === DROP && isToldToSender(out) && this.#mayTell()) answerWithError(this.#context.packet, from, out)
     }
     return this.#count(from, out)
   }
@@ -168,6 +176,10 @@ export class ForwardingEngine {
       } else egress(context, from, out)
     }
     return { steps: trace.steps, outcome: outcomeOf(bytes, out) }
+  }
+
+  #mayTell(): boolean {
+    return this.#errorLimit === undefined || this.#errorLimit.take()
   }
 
   #count(from: Port | undefined, out: PacketOut): Verdict {
