@@ -76,6 +76,10 @@ test('an IPv4 next hop of an IPv6 family is written mapped', () => {
   expect(decodeNextHop(new ByteReader(out.finish()), VPNV6_UNICAST)).toEqual({ address: mapped })
 })
 
+test('four octets behind the RD of VPNv6 read mapped', () => {
+  expect(decodeNextHop(new ByteReader(Uint8Array.of(...zero, ...four.toBytes())), VPNV6_UNICAST)).toEqual({ address: mapped })
+})
+
 test('a FlowSpec route has no next hop, and that of an unknown family is kept as octets', () => {
   expect(decodeNextHop(new ByteReader(new Uint8Array()), IPV4_FLOWSPEC)).toBeUndefined()
   expect(nextHopForm(familyOf(1, 241))).toBe('raw')

@@ -31,7 +31,7 @@ export function nextHopForm({ afi, safi }: Family): NextHopForm {
 
 /**
  * Takes a next hop field apart: 4 or 16 octets, 32 with a link-local address beside (RFC 2545 §3, RFC 8950 §3); each behind an RD of 8 octets
- * for VPN families (RFC 4364 §4.3.2, RFC 4659 §3.2.1).
+ * for VPN families (RFC 4364 §4.3.2, RFC 4659 §3.2.1). Four octets behind an RD of VPNv6, which some write, read as `::ffff:a.b.c.d`.
  *
  * @returns `undefined` for a family without next hop
  * @throws WireError `bgp.next-hop.length`
@@ -46,11 +46,12 @@ export function decodeNextHop(input: ByteReader, family: Family): NextHop | unde
   const two = size === 2 * (rdSize + 16)
   // Some send the pair of a VPN family with a single RD in front (RFC 4659 has it before each).
   const sharedRd = vpn && size === 8 + 32
-  if ((!one && !two && !sharedRd) || (size === 4 && family.afi === AFI.ipv6 && family.safi !== SAFI.rtc && !vpn)) {
+  if ((!one && !two && !sharedRd) || (size === 4 && isIpv6(family) && !vpn)) {
     input.fail('bgp.next-hop.length', 'RFC 7606 §7.11')
   }
   const rd = vpn ? RouteDistinguisher.fromWords(input.u32(), input.u32()) : undefined
-  const address = IpAddress.fromBytes(input.octets(one ? size - rdSize : 16))
+  const given = IpAddress.fromBytes(input.octets(one ? size - rdSize : 16))
+  const address = isIpv6(family) ? given.toV4Mapped() : given
   if (two && vpn) input.skip(8)
   const linkLocal = one ? undefined : IpAddress.fromBytes(input.octets(16))
   return {
@@ -72,9 +73,13 @@ export function encodeNextHop(nextHop: NextHop, out: ByteWriter, family: Family)
     throw new ValueError('bgp.next-hop.family', linkLocal.toString(), 'a link-local IPv6 address beside a global one')
   }
   if (vpn) out.u32(rd?.high ?? 0).u32(rd?.low ?? 0)
-  const mapped = family.afi === AFI.ipv6 && family.safi !== SAFI.rtc
-  out.octets((mapped ? address.toV4Mapped() : address).toBytes())
+  out.octets((isIpv6(family) ? address.toV4Mapped() : address).toBytes())
   if (linkLocal === undefined) return
   if (vpn) out.u32(0).u32(0)
   out.octets(linkLocal.toBytes())
+}
+
+/** Whether next hops of the family are IPv6 addresses, mapped ones included. */
+function isIpv6({ afi, safi }: Family): boolean {
+  return afi === AFI.ipv6 && safi !== SAFI.rtc
 }

@@ -75,6 +75,7 @@ describe('labels', () => {
   test.each([
     { name: '0x800000', labels: [0x80, 0, 0], count: 0, label: 0 },
     { name: '0x000000', labels: [0, 0, 0], count: 0, label: 0 },
+    { name: '0x800000 with a traffic class', labels: [0x80, 0, 6], count: 0, label: 0 },
     { name: 'the label it had', labels: [0, 1, 1], count: 1, label: 16 },
   ])('withdrawn: $name', ({ labels, count, label }) => {
     expect(entries(VPNV4_UNICAST, WITHDRAWN, 96, ...labels, ...rd, 10)).toMatchObject([{ labelCount: count, label, rdLow: 1, length: 8 }])

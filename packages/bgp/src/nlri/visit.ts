@@ -162,8 +162,9 @@ function isAssignedRd(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === 0 && bytes[at + 1] <= 2
 }
 
+/** Labels 0 and 524,288 without the bottom mark, whatever the traffic class. */
 function isNoLabel(bytes: Uint8Array, at: number): boolean {
-  return (bytes[at] & 0x7f) === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 0
+  return (bytes[at] & 0x7f) === 0 && bytes[at + 1] === 0 && (bytes[at + 2] & 0xf1) === 0
 }
 
 function word(bytes: Uint8Array, at: number): number {
