@@ -40,7 +40,9 @@ pub fn plan(header: &[u8], packet: &[u8]) -> Option<Plan> {
         4 => false,
         6 => true,
         // Neither is for whoever reads to judge, unless it had to be completed here.
-        _ if header.gso_type == GSO_NONE && header.flags & NEEDS_CHECKSUM == 0 => return Some(Plan { header, v6: false, shape: Shape::Whole }),
+        _ if header.gso_type == GSO_NONE && header.flags & NEEDS_CHECKSUM == 0 => {
+            return Some(Plan { header, v6: false, shape: Shape::Whole });
+        }
         _ => return None,
     };
     let (start, offset) = (usize::from(header.csum_start), usize::from(header.csum_offset));
@@ -223,13 +225,19 @@ mod tests {
     }
 
     #[test]
+    fn lets_complete_packets_of_other_protocols_through() {
+        assert_eq!(plan(&virtio(0, 0, 0, 0, 0), &[0x10]).unwrap().shape, Shape::Whole);
+    }
+
+    #[test]
     fn refuses_headers_that_lie() {
         let packet = tcp(100, 1);
         for header in [virtio(1, 0, 0, 200, 16), virtio(1, 1, 0, 20, 16), virtio(1, 1, 10, 130, 16), virtio(1, 1, 10, 0xffff, 0xffff)] {
             assert!(plan(&header, &packet).is_none());
         }
         assert!(plan(&virtio(0, 0, 0, 0, 0), &[]).is_none());
-        assert!(plan(&virtio(0, 0, 0, 0, 0), &[0x10]).is_none());
+        assert!(plan(&virtio(1, 0, 0, 0, 0), &[0x10; 40]).is_none());
+        assert!(plan(&virtio(0, 1, 10, 0, 0), &[0x10; 40]).is_none());
         assert!(plan(&[0; 3], &packet).is_none());
     }
 }
