@@ -7,6 +7,7 @@ import {
   type DataplaneState,
   type Encapsulation,
   type FibTransaction,
+  type ObjectChanges,
 } from '@heddle/core'
 import type { Clock } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
@@ -76,6 +77,22 @@ export class ForwardingEngine {
   apply(transaction: FibTransaction): ApplyReport {
     this.#tables.program(transaction)
     return { status: 'applied', generation: transaction.generation, failures: [] }
+  }
+
+  /** Makes a dumped state what is programmed, without asking whether it is valid: a dataplane has held it. For a new engine. */
+  load(state: Omit<DataplaneState, 'devices'>): void {
+    const all = <T>(set: readonly T[]): ObjectChanges<T> => ({ set, remove: [] })
+    this.#tables.program({
+      generation: state.generation,
+      vrfs: all(state.vrfs),
+      ports: all(state.ports),
+      nextHops: all(state.nextHops),
+      groups: all(state.groups),
+      tunnelSources: all(state.tunnelSources),
+      labels: all(state.labels),
+      vnis: all(state.vnis),
+      routes: state.routes,
+    })
   }
 
   /** Whether a transaction has set the port. */

@@ -1,6 +1,8 @@
 export { HEADROOM, MAX_LABEL_STACK_DEPTH, type OuterHeaders } from './encapsulate.js'
 export { ForwardingEngine, type ForwardingOptions } from './engine.js'
+export { explain, type ExplainOptions } from './explain-state.js'
 export type { Explanation, PacketInput } from './explain.js'
 export { MPLS_UDP_LEGACY_PORT, MPLS_UDP_PORT, VXLAN_PORT } from './outer.js'
 export { DELIVER, DROP, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
+export { probePacket, type ProbeDescription } from './probe-packet.js'
 export { EGRESS_STEPS, INGRESS_STEPS, type Step, type StepName } from './trace.js'

@@ -1,0 +1,249 @@
+import { dropsOf, RouteBatch, type DropReason, type FibTransaction, type NextHopAction } from '@heddle/core'
+import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
+import { describe, expect, it } from 'vitest'
+import { DELIVER, DROP, EGRESS_STEPS, explain, ForwardingEngine, HEADROOM, PacketOut, probePacket, SEND } from './index.js'
+
+const LIMITS = {
+  vrfs: 10,
+  ports: 10,
+  nextHops: 10,
+  groups: 10,
+  groupMembers: 10,
+  labels: 10,
+  vnis: 10,
+  routes: 100,
+  labelStackDepth: 16,
+}
+const LOCAL = IpAddress.parse('192.0.2.1')
+const REMOTE = IpAddress.parse('192.0.2.2')
+
+/** VRF 1 with port 1 (10.0.0.1) and port 2 (10.0.0.2); 10.1.0.0/16 through `tunnel`; label 100 leads to port 1. */
+function tables(tunnel: NextHopAction): FibTransaction {
+  const routes = new RouteBatch()
+  routes.push(1, IpPrefix.parse('10.0.0.1/32'), 1)
+  routes.push(1, IpPrefix.parse('10.0.0.2/32'), 2)
+  routes.push(1, IpPrefix.parse('10.1.0.0/16'), 3)
+  const port = (id: number): FibTransaction['ports']['set'][number] => ({
+    id,
+    kind: 'endpoint',
+    vrf: 1,
+    allowedSources: [IpPrefix.parse(`10.0.0.${id}/32`)],
+    gateways: [IpAddress.parse('10.0.0.254')],
+    mtu: 1400,
+  })
+  return {
+    generation: 1,
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: { set: [port(1), port(2)], remove: [] },
+    nextHops: {
+      set: [
+        { id: 1, action: { type: 'port', port: 1 } },
+        { id: 2, action: { type: 'port', port: 2 } },
+        { id: 3, action: tunnel },
+      ],
+      remove: [],
+    },
+    groups: { set: [1, 2, 3].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 1 })), remove: [] },
+    tunnelSources: { set: [{ id: 1, prefixes: [IpPrefix.of(REMOTE)] }], remove: [] },
+    labels: { set: [{ label: 100, action: { type: 'pop-forward', port: 1 }, sources: 1 }], remove: [] },
+    vnis: { set: [], remove: [] },
+    routes,
+  }
+}
+
+const common = { type: 'tunnel', local: LOCAL, remote: REMOTE, ttlModel: 'pipe', trafficClassModel: 'pipe' } as const
+const toUdp: NextHopAction = { ...common, encapsulation: 'mpls-udp', labels: [200] }
+
+function engineWith(tunnel: NextHopAction, outer: 'socket' | 'full' = 'socket'): ForwardingEngine {
+  const engine = new ForwardingEngine({ limits: LIMITS, outer })
+  expect(engine.apply(tables(tunnel)).status).toBe('applied')
+  return engine
+}
+
+/** Sends `packet` from port 1; everything around it is dirty. */
+function send(engine: ForwardingEngine, packet: Uint8Array): { out: PacketOut; bytes: Uint8Array } {
+  const buffer = new Uint8Array(HEADROOM + packet.length + 8).fill(0xa5)
+  buffer.set(packet, HEADROOM)
+  const out = new PacketOut()
+  engine.fromPort(1, buffer, HEADROOM, packet.length, out)
+  return { out, bytes: buffer.slice(out.offset, out.offset + out.length) }
+}
+
+function octets(text: string): number[] {
+  return text.split(' ').map((octet) => Number.parseInt(octet, 16))
+}
+
+function probe(destination: string, ttl = 64, length = 28): Uint8Array {
+  return probePacket({ source: IpAddress.parse('10.0.0.1'), destination: IpAddress.parse(destination), ttl, length })
+}
+
+describe('headers written before a packet', () => {
+  const inner = [...probe('10.1.0.1', 63)]
+  const rows: { name: string; tunnel: NextHopAction; outer: 'socket' | 'full'; headers: string[] }[] = [
+    {
+      name: 'MPLS over UDP, for a socket',
+      tunnel: toUdp,
+      outer: 'socket',
+      headers: [
+        '00 0c 81 ff', // label 200, TC 0, S 1, TTL 255
+      ],
+    },
+    {
+      name: 'MPLS over UDP, the whole packet',
+      tunnel: toUdp,
+      outer: 'full',
+      headers: [
+        '45 00 00 3c', // version 4, no options, TOS 0, length 60
+        '00 00 40 00', // identification 0, DF
+        '40 11 b6 ad', // TTL 64, UDP, checksum
+        'c0 00 02 01', // from 192.0.2.1
+        'c0 00 02 02', // to 192.0.2.2
+        'ff ff 19 eb', // source port (entropy, not compared), destination port 6635
+        '00 28 00 00', // length 40, no checksum
+        '00 0c 81 ff', // label 200, TC 0, S 1, TTL 255
+      ],
+    },
+    {
+      name: 'two labels over GRE, for a socket',
+      tunnel: { ...common, encapsulation: 'mpls-gre', labels: [24_000, 200] },
+      outer: 'socket',
+      headers: [
+        '00 00 88 47', // no flags, MPLS unicast
+        '05 dc 00 ff', // label 24,000, TC 0, S 0, TTL 255
+        '00 0c 81 ff', // label 200, TC 0, S 1, TTL 255
+      ],
+    },
+    {
+      name: 'VXLAN, for a socket',
+      tunnel: { ...common, encapsulation: 'vxlan', labels: [], vni: 5001, routerMac: MacAddress.parse('02:00:00:00:00:99') },
+      outer: 'socket',
+      headers: [
+        '08 00 00 00', // VNI valid
+        '00 13 89 00', // VNI 5001
+        '02 00 00 00 00 99', // the far router
+        '02 00 c0 00 02 01', // this router, made from its address
+        '08 00', // IPv4
+      ],
+    },
+  ]
+
+  it.each(rows)('$name', ({ tunnel, outer, headers }) => {
+    const { out, bytes } = send(engineWith(tunnel, outer), probe('10.1.0.1'))
+    expect(out.verdict).toBe(SEND)
+    expect(out.sourcePort).toBeGreaterThanOrEqual(49_152)
+    const found = [...bytes]
+    if (outer === 'full') found[20] = found[21] = 0xff
+    expect(found).toEqual([...headers.flatMap(octets), ...inner])
+  })
+})
+
+describe('verdicts and counters', () => {
+  const rows: { name: string; packet: Uint8Array; reason: DropReason }[] = [
+    { name: 'no route', packet: probe('10.9.0.1'), reason: 'no-route' },
+    {
+      name: 'a foreign source',
+      packet: probePacket({ source: IpAddress.parse('10.0.0.2'), destination: LOCAL }),
+      reason: 'source-address',
+    },
+    { name: 'TTL 1', packet: probe('10.1.0.1', 1), reason: 'ttl-expired' },
+    { name: 'an oversized packet', packet: probe('10.0.0.2', 64, 1401), reason: 'mtu-exceeded' },
+    { name: 'a truncated packet', packet: probe('10.1.0.1').subarray(0, 27), reason: 'inner-malformed' },
+    { name: 'loopback', packet: probe('127.0.0.1'), reason: 'destination-invalid' },
+  ]
+
+  it.each(rows)('$name is dropped as $reason and counted once', ({ packet, reason }) => {
+    const engine = engineWith(toUdp)
+    send(engine, packet)
+    const counters = engine.counters()
+    expect(dropsOf(counters, reason)).toBe(1)
+    expect(counters.drops.reduce((sum, count) => sum + count, 0)).toBe(1)
+    expect([...counters.ports.subarray(0, 5)][4]).toBe(1)
+  })
+
+  it('delivers between ports of one VRF, one hop less', () => {
+    const engine = engineWith(toUdp)
+    const { out, bytes } = send(engine, probe('10.0.0.2'))
+    expect([out.verdict, out.port]).toEqual([DELIVER, 2])
+    expect(bytes).toEqual(probe('10.0.0.2', 63))
+  })
+
+  it('judges a segmentation-offload packet by what will be on the wire', () => {
+    const engine = engineWith(toUdp)
+    const packet = probe('10.1.0.1', 64, 9000)
+    const buffer = new Uint8Array(HEADROOM + packet.length)
+    buffer.set(packet, HEADROOM)
+    const out = new PacketOut()
+    expect(engine.fromPort(1, buffer, HEADROOM, packet.length, out, 1400)).toBe(SEND)
+    expect([out.length, out.segment]).toEqual([9004, 1404])
+    buffer.set(packet, HEADROOM)
+    expect(engine.fromPort(1, buffer, HEADROOM, packet.length, out, 1401)).not.toBe(SEND)
+  })
+
+  it('drops a packet from a port that is not there', () => {
+    const engine = engineWith(toUdp)
+    const out = new PacketOut()
+    expect(engine.fromPort(9, new Uint8Array(HEADROOM + 28), HEADROOM, 28, out)).toBe(DROP)
+    expect(dropsOf(engine.counters(), 'port-down')).toBe(1)
+  })
+})
+
+describe('ICMP errors to the sender', () => {
+  it('time exceeded quotes the packet and comes from the gateway (RFC 792)', () => {
+    const packet = probe('10.1.0.1', 1)
+    const { out, bytes } = send(engineWith(toUdp), packet)
+    expect([out.verdict, out.port, bytes[9]]).toEqual([DELIVER, 1, 1])
+    expect(IpAddress.fromBytes(bytes.subarray(12, 16)).toString()).toBe('10.0.0.254')
+    expect([...bytes.subarray(20, 22)]).toEqual([11, 0])
+    expect(bytes.subarray(28)).toEqual(packet)
+  })
+
+  it('fragmentation needed names the MTU of the tunnel (RFC 1191)', () => {
+    const engine = engineWith(toUdp)
+    engine.underlayMtu = 1000
+    const { out, bytes } = send(engine, probe('10.1.0.1', 64, 1200))
+    expect(out.verdict).toBe(DELIVER)
+    expect([...bytes.subarray(20, 22)]).toEqual([3, 4])
+    expect(bytes[26] * 256 + bytes[27]).toBe(1000 - 32)
+    expect(bytes.length).toBe(576)
+  })
+
+  it('is limited in rate', () => {
+    const engine = new ForwardingEngine({ limits: LIMITS, clock: { now: () => 0 } })
+    engine.apply(tables(toUdp))
+    const verdicts = Array.from({ length: 150 }, () => send(engine, probe('10.1.0.1', 1)).out.verdict)
+    expect(verdicts.filter((verdict) => verdict === DELIVER)).toHaveLength(100)
+    expect(dropsOf(engine.counters(), 'ttl-expired')).toBe(150)
+  })
+})
+
+describe('explain', () => {
+  it('names the steps of the architecture in their order', () => {
+    const { steps, outcome } = engineWith(toUdp).explain({ from: 'port', port: 1, packet: probe('10.1.0.1') })
+    expect(steps.map(({ step }) => step)).toEqual(EGRESS_STEPS)
+    expect(outcome).toMatchObject({ type: 'send', nextHop: 3, encapsulation: 'mpls-udp', remote: REMOTE })
+    expect(steps.map(({ text }) => text).join('\n')).toContain('VRF 1 (red)')
+  })
+
+  it('tells where and why a packet ends', () => {
+    const { steps, outcome } = engineWith(toUdp).explain({ from: 'port', port: 1, packet: probe('10.9.0.1') })
+    expect(outcome).toEqual({ type: 'drop', reason: 'no-route' })
+    expect(steps.at(-1)).toEqual({ step: 'lookup', text: 'no route to 10.9.0.1 in VRF 1 (red)' })
+  })
+
+  it('tells why a label is refused', () => {
+    const packet = Uint8Array.from([0x00, 0x06, 0x41, 0x40, ...probe('10.0.0.1')])
+    const source = IpAddress.parse('203.0.113.9')
+    const { steps, outcome } = engineWith(toUdp).explain({ from: 'underlay', encapsulation: 'mpls-udp', source, packet })
+    expect(outcome).toEqual({ type: 'drop', reason: 'tunnel-source' })
+    expect(steps.at(-1)?.text).toBe('label 100 is not accepted from 203.0.113.9 (tunnel sources 1)')
+  })
+
+  it('counts nothing, and answers alike over the state alone', () => {
+    const engine = engineWith(toUdp)
+    const input = { from: 'port', port: 1, packet: probe('10.1.0.1') } as const
+    const live = engine.explain(input)
+    expect(engine.counters().ports.every((count) => count === 0)).toBe(true)
+    const state = { ...engine.state(), devices: [] }
+    expect(explain(state, input, { capabilities: { limits: LIMITS, encapsulations: ['mpls-udp'] } })).toEqual(live)
+  })
+})
