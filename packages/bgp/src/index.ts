@@ -102,3 +102,47 @@ export type { NlriMode } from './nlri/nlri-mode.js'
 export { encapsulationsOf, extendedCommunityFromWords, extendedCommunityWords, routeTargetsOf } from './community/extended.js'
 export { formatCommunity, parseCommunity } from './community/standard.js'
 export { formatLargeCommunity } from './community/large.js'
+
+// State machine
+export { DEFAULT_FSM_CONFIG, type FsmConfig } from './fsm/config.js'
+export type { FsmEffect, FsmTimer } from './fsm/effect.js'
+export { EVENT_NUMBER, type FsmEvent, type NotificationSummary, type OpenSummary } from './fsm/event.js'
+export { INITIAL_FSM, stepFsm } from './fsm/fsm.js'
+export type { FsmState, FsmStateName } from './fsm/state.js'
+export type { Fsm, FsmStep } from './fsm/transition.js'
+
+// Session
+export { Framer, type FramerOutput } from './session/framer.js'
+
+// Tables and rules
+export { AttributeSets, DEFAULT_LOCAL_PREF } from './rib/attribute-sets.js'
+export { bestPath, type BestPath, type BestPathStep, type PathOrigin } from './rib/best-path.js'
+export { LOCAL, RibTable, type PathSink } from './rib/rib-table.js'
+export { exportSet, type ExportRefusal, type ExportResult, type ExportSignature, type RouteSource } from './policy/export-rules.js'
+export { loopOf, type LoopIdentity } from './policy/import-rules.js'
+export { RouteTargetFilter } from './policy/route-target-filter.js'
+
+// Speaker
+export type {
+  FamilyName,
+  GracefulRestartConfig,
+  ListenConfig,
+  NeighborConfig,
+  SpeakerConfig,
+  SpeakerGracefulRestartConfig,
+  SpeakerOptions,
+} from './speaker/config.js'
+export type { SpeakerEvents } from './speaker/events.js'
+export type { FamilyCounters, MessageCounters, NeighborView, NotificationView } from './speaker/neighbor-view.js'
+export {
+  LOCAL_PEER,
+  type InvalidReason,
+  type LocalRoute,
+  type LocalRouteKey,
+  type RouteAnnouncement,
+  type RouteChange,
+  type RouteView,
+  type RouteWithdrawal,
+} from './speaker/route.js'
+export { Speaker, type RoutesQuery, type StopOptions } from './speaker/speaker.js'
+export { SpeakerError, type SpeakerErrorCode } from './speaker/speaker-error.js'

@@ -136,6 +136,8 @@ export class RibTable {
     this.#set[path] = 0
     this.#flags[path] |= PATH.dead
     this.#touched(path)
+    const destination = this.#destination[path]
+    if (this.#best[destination] === path) this.#best[destination] = 0
     if ((this.#flags[path] & PATH.queued) === 0) this.freePath(path)
   }
 
@@ -146,7 +148,6 @@ export class RibTable {
     for (let at = this.#first[destination]; at !== path; at = this.#next[at]) previous = at
     if (previous === 0) this.#first[destination] = this.#next[path]
     else this.#next[previous] = this.#next[path]
-    if (this.#best[destination] === path) this.#best[destination] = 0
     this.key.releaseData(this.#data[path])
     this.#data[path] = 0
     this.#destination[path] = 0

@@ -237,8 +237,10 @@ export class Session {
       message = messageOf(error)
     }
     if (this.#connection !== connection) return
-    if (this.inbox.length === 0) this.#lost(message)
-    else this.inbox.push({ kind: 'end', message })
+    if (this.inbox.length === 0) return this.#lost(message)
+    this.inbox.push({ kind: 'end', message })
+    this.options.owner.arrived(this)
+    return undefined
   }
 
   #received(chunk: Uint8Array): void {

@@ -19,7 +19,10 @@ export interface GracefulRestartConfig {
   readonly restartTime?: number
   /** Sets the F bits: forwarding went on while BGP was away. Default `true`. */
   readonly forwardingPreserved?: boolean
-  /** N bit: most NOTIFICATIONs are a graceful restart too (RFC 8538). Default `true`. */
+  /**
+   * N bit: most NOTIFICATIONs, and with them the end of the hold time, are a graceful restart too (RFC 8538). Default `false`: the routes of
+   * a peer that fell silent go when the hold time ends.
+   */
   readonly notification?: boolean
 }
 

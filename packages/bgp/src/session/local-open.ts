@@ -1,0 +1,40 @@
+import type { IpAddress } from '@heddle/wire'
+import type { Capability, GracefulRestartCapability } from '../capability/capability.js'
+import { AFI, AS_TRANS, SAFI } from '../iana.js'
+import type { OpenMessage } from '../message/message.js'
+import type { Family } from '../nlri/family.js'
+
+/** What our OPEN says. */
+export interface LocalOpenOptions {
+  readonly as: number
+  readonly routerId: IpAddress
+  /** Seconds: 0 or 3–65,535. */
+  readonly holdTime: number
+  readonly families: readonly Family[]
+  readonly gracefulRestart?: Omit<GracefulRestartCapability, 'kind'>
+}
+
+/** Families of IPv4 routes that may have IPv6 next hops (RFC 8950 §4). */
+const EXTENDED_NEXT_HOP_SAFIS: ReadonlySet<number> = new Set([SAFI.unicast, SAFI.multicast, SAFI.labeledUnicast, SAFI.vpn])
+
+/** Our OPEN with all capabilities that the speaker has. */
+export function localOpen({ as, routerId, holdTime, families, gracefulRestart }: LocalOpenOptions): OpenMessage {
+  const entries = families
+    .filter(({ afi, safi }) => afi === AFI.ipv4 && EXTENDED_NEXT_HOP_SAFIS.has(safi))
+    .map((family) => ({ family, nextHopAfi: AFI.ipv6 }))
+  const capabilities: Capability[] = [
+    ...families.map((family): Capability => ({ kind: 'multiprotocol', family })),
+    { kind: 'route-refresh' },
+    { kind: 'enhanced-route-refresh' },
+    { kind: 'four-octet-as', as },
+    { kind: 'extended-message' },
+  ]
+  if (entries.length > 0) capabilities.push({ kind: 'extended-next-hop', entries })
+  if (gracefulRestart !== undefined) capabilities.push({ kind: 'graceful-restart', ...gracefulRestart })
+  return { type: 'open', as, holdTime, routerId, capabilities }
+}
+
+/** Whether `as` may be announced at all: AS 0 (RFC 7607) and AS_TRANS are nobody's. */
+export function isUsableAs(as: number): boolean {
+  return Number.isInteger(as) && as > 0 && as <= 0xffff_ffff && as !== AS_TRANS
+}

@@ -1,0 +1,150 @@
+import { LOCAL, PATH, type PathSink, type RibTable } from '../rib/rib-table.js'
+import type { IpAddress } from '@heddle/wire'
+import type { RouteChange } from './route.js'
+import type { Scheduler, Task } from './scheduler.js'
+import { SpeakerError } from './speaker-error.js'
+
+/** What the feed must know of whoever gave a path. */
+export interface FeedPeer {
+  readonly address: string
+  readonly peerType: 'ibgp' | 'ebgp'
+  readonly routerId: IpAddress
+}
+
+/** Changes that one batch may have. */
+const BATCH = 1024
+
+/**
+ * Changes of what peers gave, for one consumer at a time. It begins with everything that is there. A path is queued once however often it
+ * changes, so a slow consumer gets the newest state of each, and the queue never has more entries than there are paths.
+ */
+export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[]> {
+  #open = false
+  #closed = false
+  #tables: RibTable[] = []
+  #paths: number[] = []
+  #head = 0
+  #waiting: ((result: IteratorResult<readonly RouteChange[]>) => void) | undefined
+  readonly #deliver: Task = { work: 'deliver', run: () => this.#hand() }
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly everyTable: () => Iterable<RibTable>,
+    private readonly peerOf: (index: number) => FeedPeer,
+  ) {}
+
+  changed(table: RibTable, path: number): void {
+    if (!this.#open || table.peerOf(path) === LOCAL || table.has(path, PATH.queued)) return
+    const gone = table.has(path, PATH.dead) || table.invalidOf(path) !== undefined
+    if (gone && !table.has(path, PATH.delivered)) return
+    table.flag(path, PATH.queued, true)
+    this.#tables.push(table)
+    this.#paths.push(path)
+    if (this.#waiting !== undefined) this.scheduler.wake(this.#deliver)
+  }
+
+  /** @throws SpeakerError `speaker.state` while another iteration goes on */
+  [Symbol.asyncIterator](): AsyncIterator<readonly RouteChange[]> {
+    if (this.#open) throw new SpeakerError('speaker.state', 'changes', 'are being iterated already')
+    this.#open = !this.#closed
+    for (const table of this.everyTable()) {
+      for (const destination of table.destinations()) for (const path of table.pathsOf(destination)) this.changed(table, path)
+    }
+    return {
+      next: () => this.#next(),
+      return: () => {
+        this.#end()
+        return Promise.resolve({ done: true, value: undefined })
+      },
+    }
+  }
+
+  /** Ends the iteration once what is queued has been taken. */
+  close(): void {
+    this.#closed = true
+    if (this.#waiting !== undefined) this.#finish()
+  }
+
+  #next(): Promise<IteratorResult<readonly RouteChange[]>> {
+    const batch = this.#take()
+    if (batch.length > 0) return Promise.resolve({ done: false, value: batch })
+    return new Promise((resolve) => {
+      this.#waiting = resolve
+      if (this.#closed || !this.#open) this.#finish()
+    })
+  }
+
+  #hand(): boolean {
+    const waiting = this.#waiting
+    if (waiting === undefined) return false
+    const batch = this.#take()
+    if (batch.length === 0) return false
+    this.#waiting = undefined
+    waiting({ done: false, value: batch })
+    return false
+  }
+
+  #finish(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    this.#end()
+    waiting?.({ done: true, value: undefined })
+  }
+
+  #take(): RouteChange[] {
+    const out: RouteChange[] = []
+    while (out.length < BATCH && this.#head < this.#paths.length) {
+      const at = this.#head++
+      const change = this.#changeOf(this.#tables[at], this.#paths[at])
+      if (change !== undefined) out.push(change)
+    }
+    if (this.#head === this.#paths.length) {
+      this.#tables = []
+      this.#paths = []
+      this.#head = 0
+    }
+    return out
+  }
+
+  #changeOf(table: RibTable, path: number): RouteChange | undefined {
+    table.flag(path, PATH.queued, false)
+    const peer = this.peerOf(table.peerOf(path))
+    const identity = { family: table.family, nlri: table.nlriOf(path), pathId: table.pathIdOf(path), peer: peer.address }
+    const dead = table.has(path, PATH.dead)
+    const delivered = table.has(path, PATH.delivered)
+    if (dead || table.invalidOf(path) !== undefined) {
+      table.flag(path, PATH.delivered, false)
+      if (dead) table.freePath(path)
+      return delivered ? { kind: 'withdraw', ...identity } : undefined
+    }
+    table.flag(path, PATH.delivered, true)
+    const { attributes, nextHop } = table.sets.get(table.setOf(path))
+    return {
+      kind: 'announce',
+      ...identity,
+      attributes,
+      ...(nextHop === undefined ? {} : { nextHop: nextHop.address }),
+      peerType: peer.peerType,
+      peerRouterId: peer.routerId,
+      stale: table.has(path, PATH.stale),
+    }
+  }
+
+  /** Forgets what the consumer knew. */
+  #end(): void {
+    if (!this.#open) return
+    this.#open = false
+    for (; this.#head < this.#paths.length; this.#head++) {
+      const table = this.#tables[this.#head]
+      const path = this.#paths[this.#head]
+      table.flag(path, PATH.queued, false)
+      if (table.has(path, PATH.dead)) table.freePath(path)
+    }
+    this.#tables = []
+    this.#paths = []
+    this.#head = 0
+    for (const table of this.everyTable()) {
+      for (const destination of table.destinations()) for (const path of table.pathsOf(destination)) table.flag(path, PATH.delivered, false)
+    }
+  }
+}

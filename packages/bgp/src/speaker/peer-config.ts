@@ -1,0 +1,132 @@
+import { IpAddress } from '@heddle/wire'
+import { DEFAULT_FSM_CONFIG, type FsmConfig } from '../fsm/config.js'
+import { familyByName, type Family } from '../nlri/family.js'
+import { isUsableAs } from '../session/local-open.js'
+import type { FamilyName, GracefulRestartConfig, NeighborConfig, SpeakerConfig } from './config.js'
+import { SpeakerError } from './speaker-error.js'
+
+/** Families that a speaker exchanges. */
+const SPOKEN: ReadonlySet<string> = new Set<FamilyName>([
+  'ipv4-unicast',
+  'ipv6-unicast',
+  'ipv4-multicast',
+  'ipv6-multicast',
+  'ipv4-labeled-unicast',
+  'ipv6-labeled-unicast',
+  'vpnv4-unicast',
+  'vpnv6-unicast',
+  'rtc',
+  'l2vpn-evpn',
+])
+
+const DEFAULT_PORT = 179
+const DEFAULT_CONNECT_RETRY = 10
+const DEFAULT_RESTART_TIME = 120
+
+/** The speaker's own values, checked. */
+export interface SpeakerIdentity {
+  readonly as: number
+  readonly routerId: IpAddress
+  readonly clusterId: IpAddress
+  readonly restarting: boolean
+  readonly selectionDeferral: number
+  readonly staleTime: number
+}
+
+/** A neighbor's values with defaults filled in, checked. */
+export interface PeerConfig {
+  readonly neighbor: NeighborConfig
+  /** The address in canonical text: the peer's name. */
+  readonly name: string
+  readonly address: IpAddress
+  readonly port: number
+  readonly localAddress?: IpAddress
+  readonly families: readonly Family[]
+  readonly fsm: FsmConfig
+  readonly gracefulRestart?: Required<GracefulRestartConfig>
+}
+
+/** @throws SpeakerError `speaker.config` */
+export function speakerIdentity(config: SpeakerConfig): SpeakerIdentity {
+  checkAs(config.as, 'as')
+  const routerId = ipv4(config.routerId, 'routerId')
+  const clusterId = config.clusterId === undefined ? routerId : ipv4(config.clusterId, 'clusterId')
+  const restart = typeof config.gracefulRestart === 'object' ? config.gracefulRestart : {}
+  return {
+    as: config.as,
+    routerId,
+    clusterId,
+    restarting: restart.restarting ?? false,
+    selectionDeferral: restart.selectionDeferral ?? 360,
+    staleTime: restart.staleTime ?? 360,
+  }
+}
+
+/** @param at where the neighbor stands in the configuration @throws SpeakerError `speaker.config` */
+export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at: string): PeerConfig {
+  const address = IpAddress.tryParse(neighbor.address) ?? fail(`${at}.address`, `${neighbor.address} is not an IP address`)
+  checkAs(neighbor.as, `${at}.as`)
+  const holdTime = neighbor.holdTime ?? speaker.holdTime ?? DEFAULT_FSM_CONFIG.holdTime
+  if (!Number.isInteger(holdTime) || holdTime < 0 || holdTime === 1 || holdTime === 2 || holdTime > 0xffff) {
+    fail(`${at}.holdTime`, `${holdTime} is not 0 or 3–65535`)
+  }
+  const localAddress =
+    neighbor.localAddress === undefined
+      ? undefined
+      : (IpAddress.tryParse(neighbor.localAddress) ?? fail(`${at}.localAddress`, `${neighbor.localAddress} is not an IP address`))
+  if (neighbor.families.length === 0) fail(`${at}.families`, 'at least one is needed')
+  const connectRetryTime = neighbor.connectRetry ?? DEFAULT_CONNECT_RETRY
+  const delayOpenTime = neighbor.delayOpen ?? 0
+  const gracefulRestart = restartConfig(neighbor, speaker, at)
+  return {
+    neighbor,
+    name: address.toString(),
+    address,
+    port: neighbor.port ?? DEFAULT_PORT,
+    ...(localAddress === undefined ? {} : { localAddress }),
+    families: neighbor.families.map((name) => {
+      const family = SPOKEN.has(name) ? familyByName(name) : undefined
+      return family ?? fail(`${at}.families`, `${name} is not one of ${[...SPOKEN].join(', ')}`)
+    }),
+    fsm: {
+      ...DEFAULT_FSM_CONFIG,
+      holdTime,
+      connectRetryTime,
+      idleHoldTime: Math.min(DEFAULT_FSM_CONFIG.idleHoldTime, connectRetryTime),
+      delayOpen: delayOpenTime > 0,
+      delayOpenTime,
+      passive: neighbor.passive ?? false,
+    },
+    ...(gracefulRestart === undefined ? {} : { gracefulRestart }),
+  }
+}
+
+function restartConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at: string): Required<GracefulRestartConfig> | undefined {
+  const own = neighbor.gracefulRestart ?? speaker.gracefulRestart ?? true
+  if (own === false) return undefined
+  const general = typeof speaker.gracefulRestart === 'object' ? speaker.gracefulRestart : {}
+  const special = typeof own === 'object' ? own : {}
+  const restartTime = special.restartTime ?? general.restartTime ?? DEFAULT_RESTART_TIME
+  if (!Number.isInteger(restartTime) || restartTime < 0 || restartTime > 4095) {
+    fail(`${at}.gracefulRestart.restartTime`, `${restartTime} is not 0–4095`)
+  }
+  return {
+    restartTime,
+    forwardingPreserved: special.forwardingPreserved ?? general.forwardingPreserved ?? true,
+    notification: special.notification ?? general.notification ?? false,
+  }
+}
+
+function checkAs(as: number, at: string): void {
+  if (!isUsableAs(as)) fail(at, `${as} is not an AS number (1–4294967295, not 23456)`)
+}
+
+function ipv4(text: string, at: string): IpAddress {
+  const address = IpAddress.tryParse(text)
+  if (address?.family !== 4 || address.isUnspecified) return fail(at, `${text} is not an IPv4 address other than 0.0.0.0`)
+  return address
+}
+
+function fail(at: string, message: string): never {
+  throw new SpeakerError('speaker.config', at, message)
+}

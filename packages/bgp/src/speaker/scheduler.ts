@@ -1,0 +1,82 @@
+import type { Clock, Logger, Timer } from '@heddle/io'
+
+/**
+ * Classes of work, most urgent first. Timers and keepalives are above all of them: they fire between slices, which are short, and the API is
+ * carried out when it is called.
+ */
+export type WorkClass = 'ingest' | 'decide' | 'export' | 'deliver'
+
+/** Work that comes back: `run` does a bounded piece and says whether there is more. */
+export interface Task {
+  readonly work: WorkClass
+  run(): boolean
+}
+
+const ORDER: readonly WorkClass[] = ['ingest', 'decide', 'export', 'deliver']
+
+/** Milliseconds that a slice may take. */
+const SLICE = 2
+/** Pieces that a slice may have, which bounds it on a clock that stands still. */
+const PIECES = 64
+
+/** One cooperative scheduler: pieces of the most urgent class in turn, in slices between which the world gets its time. */
+export class Scheduler {
+  readonly #queues: Record<WorkClass, Task[]> = { ingest: [], decide: [], export: [], deliver: [] }
+  readonly #waiting = new Set<Task>()
+  #timer: Timer | undefined
+  #stopped = false
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Whether nothing waits. */
+  get idle(): boolean {
+    return this.#waiting.size === 0
+  }
+
+  /** Has the task run soon; once, however often it is asked for. */
+  wake(task: Task): void {
+    if (this.#stopped || this.#waiting.has(task)) return
+    this.#waiting.add(task)
+    this.#queues[task.work].push(task)
+    this.#timer ??= this.clock.setTimer(0, () => this.#slice())
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+    this.#waiting.clear()
+    for (const work of ORDER) this.#queues[work].length = 0
+  }
+
+  #slice(): void {
+    this.#timer = undefined
+    const end = this.clock.now() + SLICE
+    for (let pieces = 0; pieces < PIECES; pieces++) {
+      const task = this.#next()
+      if (task === undefined) return
+      this.#run(task)
+      if (this.clock.now() >= end) break
+    }
+    if (this.#waiting.size > 0) this.#timer ??= this.clock.setTimer(0, () => this.#slice())
+  }
+
+  #run(task: Task): void {
+    this.#waiting.delete(task)
+    try {
+      if (task.run()) this.wake(task)
+    } catch (error) {
+      this.logger.error('work failed', { work: task.work, error: error instanceof Error ? error.stack : String(error) })
+    }
+  }
+
+  #next(): Task | undefined {
+    for (const work of ORDER) {
+      const task = this.#queues[work].shift()
+      if (task !== undefined) return task
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,410 @@
+import { ByteWriter, IpAddress, ValueError, type RouteTarget } from '@heddle/wire'
+import { silentLogger, type Connection, type Listener, type Logger } from '@heddle/io'
+import { EventEmitter } from 'eventemitter3'
+import type * as typed from 'typed-emitter'
+import { CEASE } from '../iana.js'
+import { RTC, familyByName, familyOf, type Family } from '../nlri/family.js'
+import { encodeNlri } from '../nlri/registry.js'
+import { RTC_DEFAULT, routeTargetMembership } from '../nlri/route-target-membership.js'
+import type { RouteSource } from '../policy/export-rules.js'
+import { AttributeSets } from '../rib/attribute-sets.js'
+import { bestPath, type PathOrigin } from '../rib/best-path.js'
+import { LOCAL, PATH, RibTable } from '../rib/rib-table.js'
+import { ChangeFeed } from './change-feed.js'
+import type { FamilyName, ListenConfig, NeighborConfig, SpeakerOptions } from './config.js'
+import type { SpeakerEvents } from './events.js'
+import type { NeighborView } from './neighbor-view.js'
+import { DECONFIGURED, Peer, needsReset, type PeerContext } from './peer.js'
+import { peerConfig, speakerIdentity, type SpeakerIdentity } from './peer-config.js'
+import { RestartDeferral } from './restart-deferral.js'
+import { LOCAL_PEER, type LocalRoute, type LocalRouteKey, type RouteChange, type RouteView } from './route.js'
+import { Scheduler, type Task } from './scheduler.js'
+import { SpeakerError } from './speaker-error.js'
+
+const DEFAULT_PORT = 179
+/** Destinations that are decided before others get their turn. */
+const DECIDE_PIECE = 1024
+const UNSPECIFIED = IpAddress.v4(0)
+
+/** Which routes `Speaker.routes` shows. */
+export interface RoutesQuery {
+  readonly family: Family | FamilyName
+  /** A peer's address, or `local`. Default: all. Needed for `out`. */
+  readonly neighbor?: string
+  /** `in`: paths as received (with `best` marking the Loc-RIB); `out`: what the neighbor was sent. Default `in`. */
+  readonly direction?: 'in' | 'out'
+}
+
+/** How a speaker stops. */
+export interface StopOptions {
+  /** Close without a NOTIFICATION, so that peers keep the routes until a new process takes this one's place (RFC 4724 §4.1). Default `false`. */
+  readonly graceful?: boolean
+  /** Text for the peers, at most 255 octets of UTF-8 (RFC 9003). */
+  readonly message?: string
+}
+
+/**
+ * A BGP speaker: sessions with its neighbors, their routes and its own, and the decision between them. It has no globals; clock, randomness
+ * and transport are injected, and with fakes of these it is deterministic.
+ *
+ * @example
+ * const speaker = new Speaker({ clock, random, transport, config: { as: 65000, routerId: '192.0.2.1', neighbors } })
+ * await speaker.start()
+ * speaker.announce([{ family: VPNV4_UNICAST, nlri, attributes }])
+ * for await (const changes of speaker.changes) apply(changes)
+ */
+export class Speaker {
+  readonly #options: SpeakerOptions
+  readonly #logger: Logger
+  readonly #identity: SpeakerIdentity
+  readonly #sets = new AttributeSets()
+  readonly #tables = new Map<number, RibTable>()
+  readonly #tasks = new Map<RibTable, Task>()
+  readonly #peers = new Map<string, Peer>()
+  /** By index in the tables; an address keeps its index for life. */
+  readonly #byIndex: (Peer | undefined)[] = [undefined]
+  readonly #scheduler: Scheduler
+  readonly #feed: ChangeFeed
+  readonly #deferral: RestartDeferral
+  readonly #context: PeerContext
+  readonly #listeners: Listener[] = []
+  #state: 'new' | 'running' | 'stopped' = 'new'
+  #memberships: LocalRoute[] = []
+
+  /** Control events. */
+  readonly events = new EventEmitter() as unknown as typed.default<SpeakerEvents>
+
+  /** @throws SpeakerError `speaker.config` naming the value, `speaker.neighbor-exists` */
+  constructor(options: SpeakerOptions) {
+    this.#options = options
+    const { clock, config } = options
+    this.#logger = options.logger ?? silentLogger
+    this.#identity = speakerIdentity(config)
+    const peers = config.neighbors.map((neighbor, at) => peerConfig(neighbor, config, `neighbors[${at}]`))
+    this.#scheduler = new Scheduler(clock, this.#logger)
+    this.#feed = new ChangeFeed(
+      this.#scheduler,
+      () => this.#tables.values(),
+      (index) => {
+        const peer = this.#byIndex[index]
+        return { address: peer?.name ?? LOCAL_PEER, peerType: peer?.peerType ?? 'ibgp', routerId: peer?.routerId ?? UNSPECIFIED }
+      },
+    )
+    const expected = new Map<Family, string[]>()
+    if (this.#identity.restarting) {
+      for (const { families, name, gracefulRestart } of peers) {
+        if (gracefulRestart !== undefined) for (const family of families) expected.set(family, [...(expected.get(family) ?? []), name])
+      }
+    }
+    this.#deferral = new RestartDeferral(expected, clock, this.#identity.selectionDeferral, () => {
+      for (const peer of this.#peers.values()) peer.resume()
+    })
+    this.#context = this.#peerContext()
+    config.neighbors.forEach((neighbor, at) => this.#add(neighbor, `neighbors[${at}]`))
+    this.setRouteTargetMembership('all')
+  }
+
+  /** Changes of all valid paths that peers gave, best or not, because a VRF imports by its own rules. See `ChangeFeed`. */
+  get changes(): AsyncIterable<readonly RouteChange[]> {
+    return this.#feed
+  }
+
+  /** Where the speaker listens in fact. */
+  get listening(): readonly { readonly address: string; readonly port: number }[] {
+    return this.#listeners.map(({ local }) => ({ address: local.address.toString(), port: local.port }))
+  }
+
+  /**
+   * Listens and begins to connect. What was announced before is sent as soon as a session is up, so a speaker that takes another's place
+   * announces first.
+   *
+   * @throws SpeakerError `speaker.listen` naming address and port, with the transport's error as cause; then nothing has been started
+   */
+  async start(): Promise<void> {
+    if (this.#state !== 'new') throw new SpeakerError('speaker.state', 'start', `the speaker is ${this.#state}`)
+    this.#state = 'running'
+    try {
+      for (const where of this.#options.config.listen ?? []) await this.#listen(where)
+    } catch (error) {
+      this.#state = 'new'
+      await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
+      throw error
+    }
+    for (const peer of this.#peers.values()) peer.start()
+  }
+
+  /** Ends all sessions: with Cease and `message`, or silently when `graceful`. Resolves when nothing listens any more. Idempotent. */
+  async stop({ graceful = false, message }: StopOptions = {}): Promise<void> {
+    if (this.#state === 'stopped') return
+    this.#state = 'stopped'
+    for (const peer of this.#peers.values()) {
+      peer.stop({ type: 'manual-stop', silent: graceful, ...(message === undefined ? {} : { shutdown: message }) })
+    }
+    this.#deferral.stop()
+    this.#scheduler.stop()
+    this.#feed.close()
+    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
+  }
+
+  /**
+   * Originates routes, or changes those that are there.
+   *
+   * @throws SpeakerError `speaker.route` when one cannot stand on the wire; then none was applied
+   */
+  announce(routes: readonly LocalRoute[]): void {
+    routes.forEach((route, at) => checkRoute(route, `routes[${at}]`))
+    for (const { family, nlri, nextHop, attributes = {} } of routes) {
+      const table = this.#tableOf(family)
+      const { nextHop: own, ...rest } = attributes
+      const address = nextHop ?? own
+      const set = this.#sets.intern({
+        attributes: { ...rest, origin: attributes.origin ?? 'igp', asPath: attributes.asPath ?? [] },
+        ...(address === undefined ? {} : { nextHop: { address } }),
+      })
+      const key = table.newKey()
+      table.key.fromNlri(nlri, key)
+      table.announce(LOCAL, key, pathIdOf(nlri), table.key.dataFromNlri(nlri), set)
+      this.#touched(table)
+    }
+  }
+
+  /** Takes routes of our own back; those that are not there do not matter. */
+  withdraw(keys: readonly LocalRouteKey[]): void {
+    for (const { family, nlri } of keys) {
+      const table = this.#tableOf(family)
+      const key = table.newKey()
+      table.key.fromNlri(nlri, key)
+      table.withdraw(LOCAL, key, pathIdOf(nlri))
+      this.#touched(table)
+    }
+  }
+
+  /**
+   * Which VPN routes peers should send us (RFC 4684). Until it is called: all of them.
+   *
+   * @param targets `all`, or exactly these
+   */
+  setRouteTargetMembership(targets: readonly RouteTarget[] | 'all'): void {
+    const nlri = targets === 'all' ? [RTC_DEFAULT] : targets.map((target) => routeTargetMembership(this.#identity.as, target))
+    const next = nlri.map((entry): LocalRoute => ({ family: RTC, nlri: entry }))
+    this.announce(next)
+    const wanted = new Set(next.map(({ nlri }) => JSON.stringify(nlri)))
+    this.withdraw(this.#memberships.filter(({ nlri }) => !wanted.has(JSON.stringify(nlri))))
+    this.#memberships = next
+  }
+
+  /** All neighbors, at this moment. */
+  neighbors(): NeighborView[] {
+    return [...this.#peers.values()].map((peer) => peer.view())
+  }
+
+  /** @throws SpeakerError `speaker.config`, `speaker.neighbor-exists` */
+  addNeighbor(neighbor: NeighborConfig): void {
+    const peer = this.#add(neighbor, `neighbor ${neighbor.address}`)
+    if (this.#state === 'running') peer.start()
+    this.events.emit('neighbor', peer.view())
+  }
+
+  /** Ends the session with Cease and forgets the peer and its routes. @throws SpeakerError `speaker.neighbor-unknown` */
+  removeNeighbor(address: string): void {
+    const peer = this.#peerOf(address)
+    peer.stop({ type: 'manual-stop', subcode: DECONFIGURED })
+    this.#peers.delete(peer.name)
+    for (const family of peer.config.families) this.#deferral.done(peer.name, family.key)
+    this.events.emit('neighbor', peer.view())
+  }
+
+  /**
+   * Changes a neighbor's configuration. The session is reset only where the change needs it; no other neighbor notices.
+   *
+   * @returns what was done
+   * @throws SpeakerError `speaker.config`, `speaker.neighbor-unknown`
+   */
+  updateNeighbor(neighbor: NeighborConfig): 'unchanged' | 'applied' | 'reset' {
+    const peer = this.#peerOf(neighbor.address)
+    const config = peerConfig(neighbor, this.#options.config, `neighbor ${neighbor.address}`)
+    const before = peer.config.neighbor
+    if (JSON.stringify(before) === JSON.stringify(neighbor)) return 'unchanged'
+    if (!needsReset(before, neighbor) || this.#state !== 'running') {
+      peer.reconfigure(config)
+      return 'applied'
+    }
+    peer.reset(config, CEASE.otherConfigurationChange)
+    return 'reset'
+  }
+
+  /** Asks a neighbor to send its routes again (RFC 2918). @returns whether it can be asked @throws SpeakerError `speaker.neighbor-unknown` */
+  requestRefresh(address: string, family: Family | FamilyName): boolean {
+    return this.#peerOf(address).requestRefresh(this.#familyOf(family))
+  }
+
+  /** Routes as they are while the iteration goes on. @throws SpeakerError `speaker.neighbor-unknown` */
+  *routes({ family: asked, neighbor, direction = 'in' }: RoutesQuery): Generator<RouteView> {
+    const table = this.#tableOf(this.#familyOf(asked))
+    if (direction === 'out') return yield* this.#routesOut(table, this.#peerOf(neighbor ?? ''))
+    const only = neighbor === undefined ? undefined : neighbor === LOCAL_PEER ? LOCAL : this.#peerOf(neighbor).index
+    for (const destination of table.destinations()) {
+      for (const path of table.pathsOf(destination)) {
+        if (only !== undefined && table.peerOf(path) !== only) continue
+        const invalid = table.invalidOf(path)
+        yield {
+          family: table.family,
+          nlri: table.nlriOf(path),
+          pathId: table.pathIdOf(path),
+          peer: this.#byIndex[table.peerOf(path)]?.name ?? LOCAL_PEER,
+          set: this.#sets.get(table.setOf(path)),
+          best: table.best(destination) === path,
+          stale: table.has(path, PATH.stale),
+          ...(invalid === undefined ? {} : { invalid }),
+        }
+      }
+    }
+  }
+
+  *#routesOut(table: RibTable, peer: Peer): Generator<RouteView> {
+    const out = peer.exporter?.adjRibOut(table.family)
+    for (const destination of out?.destinations() ?? []) {
+      yield {
+        family: table.family,
+        nlri: table.nlri(destination, out?.dataOf(destination) ?? 0, 0),
+        pathId: 0,
+        peer: peer.name,
+        set: this.#sets.get(out?.setOf(destination) ?? 0),
+        best: true,
+        stale: false,
+      }
+    }
+  }
+
+  #peerContext(): PeerContext {
+    const { clock, random, transport } = this.#options
+    return {
+      clock,
+      random,
+      transport,
+      logger: this.#logger,
+      scheduler: this.#scheduler,
+      identity: this.#identity,
+      deferral: this.#deferral,
+      tableOf: (family) => this.#tableOf(family),
+      sourceOf: (index) => this.#sourceOf(index),
+      touched: (table) => this.#touched(table),
+      stateChanged: (peer) => this.events.emit('neighbor', peer.view()),
+      endOfRib: (peer, family) => this.events.emit('end-of-rib', { neighbor: peer.name, family }),
+      malformed: (peer, errors, message) => this.events.emit('malformed', { neighbor: peer.name, errors, message }),
+    }
+  }
+
+  #add(neighbor: NeighborConfig, at: string): Peer {
+    const config = peerConfig(neighbor, this.#options.config, at)
+    if (this.#peers.has(config.name)) throw new SpeakerError('speaker.neighbor-exists', at, `${config.name} is configured already`)
+    const known = this.#byIndex.findIndex((peer) => peer?.name === config.name)
+    const peer = new Peer(config, known < 0 ? this.#byIndex.length : known, this.#context)
+    this.#byIndex[peer.index] = peer
+    this.#peers.set(peer.name, peer)
+    return peer
+  }
+
+  #peerOf(address: string): Peer {
+    const peer = this.#peers.get(IpAddress.tryParse(address)?.toString() ?? address)
+    if (peer === undefined) throw new SpeakerError('speaker.neighbor-unknown', `neighbor ${address}`, 'is not configured')
+    return peer
+  }
+
+  #familyOf(family: Family | FamilyName): Family {
+    const found = typeof family === 'string' ? familyByName(family) : family
+    if (found === undefined) throw new SpeakerError('speaker.config', `family ${String(family)}`, 'is not known')
+    return found
+  }
+
+  #tableOf({ afi, safi, key }: Family): RibTable {
+    let table = this.#tables.get(key)
+    if (table === undefined) {
+      const created = new RibTable(familyOf(afi, safi), this.#sets, this.#feed)
+      this.#tables.set(key, created)
+      this.#tasks.set(created, { work: 'decide', run: () => this.#decide(created) })
+      table = created
+    }
+    return table
+  }
+
+  #touched(table: RibTable): void {
+    const task = this.#tasks.get(table)
+    if (table.dirty > 0 && task !== undefined) this.#scheduler.wake(task)
+  }
+
+  #decide(table: RibTable): boolean {
+    table.decide(
+      DECIDE_PIECE,
+      (_, destination) => bestPath(table, destination, (peer) => this.#originOf(peer)).path,
+      (destination) => {
+        for (const peer of this.#peers.values()) peer.changed(table, destination)
+      },
+    )
+    return table.dirty > 0
+  }
+
+  #originOf(index: number): PathOrigin {
+    const peer = this.#byIndex[index]
+    if (index === LOCAL || peer === undefined) return { external: false, routerId: this.#identity.routerId.w0, rank: 0, local: true }
+    return { external: peer.peerType === 'ebgp', routerId: peer.routerId.w0, rank: rankOf(peer.config.address), local: false }
+  }
+
+  #sourceOf(index: number): RouteSource {
+    const peer = this.#byIndex[index]
+    if (index === LOCAL || peer === undefined) return { kind: 'local', client: false, routerId: this.#identity.routerId }
+    return { kind: peer.peerType, client: peer.config.neighbor.routeReflectorClient ?? false, routerId: peer.routerId }
+  }
+
+  async #listen({ address, port = DEFAULT_PORT }: ListenConfig): Promise<void> {
+    const parsed = IpAddress.tryParse(address)
+    if (parsed === undefined) throw new SpeakerError('speaker.config', 'listen', `${address} is not an IP address`)
+    try {
+      const listener = await this.#options.transport.listen({ address: parsed, port })
+      this.#listeners.push(listener)
+      void this.#accept(listener)
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause)
+      throw new SpeakerError('speaker.listen', `${address} port ${port}`, message, { cause })
+    }
+  }
+
+  async #accept(listener: Listener): Promise<void> {
+    try {
+      for await (const connection of listener.connections) this.#accepted(connection)
+    } catch (error) {
+      this.#logger.error('no longer listening', { port: listener.local.port, error: error instanceof Error ? error.message : String(error) })
+    }
+  }
+
+  #accepted(connection: Connection): void {
+    const address = connection.remote.address.unmapped()
+    const peer = this.#peers.get(address.toString())
+    const local = peer?.config.localAddress
+    const wanted = local === undefined || local.equals(connection.local.address.unmapped())
+    if (peer !== undefined && wanted && peer.accept(connection)) return
+    this.#logger.warn('connection refused', { from: address.toString(), reason: peer === undefined ? 'not a neighbor' : 'not expected' })
+    connection.reset()
+  }
+}
+
+/** Lower addresses win the last step of the decision; the words are folded, since only the order of a few peers matters. */
+function rankOf({ family, w0, w1, w2, w3 }: IpAddress): number {
+  return family === 4 ? w0 : ((w0 * 0x1_0000_0000 + w1) * 0x1_0000_0000 + w2) * 0x1_0000_0000 + w3
+}
+
+function pathIdOf(nlri: LocalRoute['nlri']): number {
+  return 'pathId' in nlri ? (nlri.pathId ?? 0) : 0
+}
+
+function checkRoute({ family, nlri, attributes }: LocalRoute, at: string): void {
+  try {
+    encodeNlri(nlri, new ByteWriter(64), family, { addPath: false, withdraw: false })
+    if (attributes?.localPref !== undefined && !(attributes.localPref >= 0 && attributes.localPref <= 0xffff_ffff)) {
+      throw new ValueError('bgp.local-pref', String(attributes.localPref), '0–4,294,967,295')
+    }
+  } catch (cause) {
+    if (!(cause instanceof ValueError)) throw cause
+    throw new SpeakerError('speaker.route', at, cause.message, { cause })
+  }
+}
