@@ -1,16 +1,32 @@
+import { framingOf } from './framing.js'
 import type { NlriCodec } from './nlri-codec.js'
+import { writePathId } from './prefix-field.js'
 
-/** NLRI of a family that is not taken apart: all octets of the field, as they came. */
+/**
+ * NLRI of a family that is not taken apart, as octets: one entry with its head where it is known how entries are told from each other
+ * (FlowSpec, VPLS, MVPN, MUP, BGP-LS, SR policy), else the whole field, path identifiers included.
+ */
 export interface RawNlri {
   readonly kind: 'raw'
-  /** Path identifiers included, where the field has them. */
   readonly bytes: Uint8Array
+  /** Path identifier of an entry, where ADD-PATH is in use (RFC 7911 §3). */
+  readonly pathId?: number
 }
 
 export const rawCodec: NlriCodec<RawNlri> = Object.freeze<NlriCodec<RawNlri>>({
   kind: 'raw',
-  decode: (input) => (input.remaining === 0 ? [] : [{ kind: 'raw', bytes: input.rest().slice() }]),
-  encode(nlri, out) {
+  decode(input, family, mode) {
+    const framing = framingOf(family)
+    if (framing === undefined) return input.remaining === 0 ? [] : [{ kind: 'raw', bytes: input.rest().slice() }]
+    const out: RawNlri[] = []
+    while (input.remaining > 0) {
+      const path = mode.addPath ? { pathId: input.u32() } : {}
+      out.push({ kind: 'raw', bytes: input.octets(framing(input)).slice(), ...path })
+    }
+    return out
+  },
+  encode(nlri, out, family, mode) {
+    if (framingOf(family) !== undefined) writePathId(out, nlri, mode)
     out.octets(nlri.bytes)
   },
 })

@@ -42,9 +42,9 @@ const cases: readonly {
   },
   { name: 'CVE-2023-31489 (m): long-lived graceful restart capability of 3 octets', hex: open('0205', '4703000101'), handling: 'ignore' },
   {
-    name: 'CVE-2023-38406: flowspec NLRI of length zero is kept as octets',
+    name: 'CVE-2023-38406, BIRD 3.3.2: FlowSpec NLRI of length zero',
     hex: update('', `${MANDATORY}800e06000185000000`, ''),
-    handling: 'accept',
+    handling: 'session-reset',
   },
   {
     name: 'CVE-2023-38407 (m): labeled unicast label stack beyond the field',
@@ -141,6 +141,22 @@ const cases: readonly {
     handling: 'attribute-discard',
   },
   { name: 'GHSA-gjrg-jjr3-56cm: multiprotocol capability of length zero', hex: open('0204', '01000200'), handling: 'ignore' },
+  {
+    name: 'CVE-2024-31949 (m): dynamic CAPABILITY message without content',
+    hex: frame('06', ''),
+    handling: 'session-reset',
+    notification: { code: 1, subcode: 3 },
+  },
+  {
+    name: 'CVE-2026-49943: AS_PATH of 16,065 AS numbers',
+    hex: update('', `${ORIGIN}5002fb82${`02ff${'0000fde8'.repeat(255)}`.repeat(63)}${NEXT_HOP}`, ROUTE),
+    handling: 'accept',
+  },
+  {
+    name: 'OpenBGPD 2026-05: more than 255 attributes',
+    hex: update('', `${MANDATORY}${'c0c800'.repeat(300)}`, ROUTE),
+    handling: 'attribute-discard',
+  },
   {
     name: 'FRR issue 22563: ORIGIN that claims 32 octets, no route to withdraw',
     hex: update('', '40012000', ''),
