@@ -56,9 +56,10 @@ async function configure(index: number, request: DeviceRequest): Promise<DeviceF
   using netlink = await Netlink.open(request.netns)
   const wanted = new Set(request.addresses.map(hostText))
   await netlink.links.change(index, { mtu: request.mtu })
-  for (const { address } of await netlink.addresses.list(index)) {
-    const isLinkLocal = IpPrefix.parse(address.split('/', 1)[0]).address.isLinkLocal
-    if (!wanted.has(address) && !isLinkLocal) await netlink.addresses.delete(index, address)
+  for (const { address, prefixLength } of await netlink.addresses.list(index)) {
+    const prefix = `${address}/${prefixLength}`
+    const isLinkLocal = IpPrefix.parse(address).address.isLinkLocal
+    if (!wanted.has(prefix) && !isLinkLocal) await netlink.addresses.delete(index, prefix)
   }
   for (const address of wanted) await netlink.addresses.add(index, address, { noDad: true, replace: true })
   const { mtu } = await netlink.links.change(index, { up: true })
