@@ -1,5 +1,5 @@
 import { DROP_REASONS, type DropReason, type Encapsulation } from '@heddle/core'
-import type { HeaderValues, OuterHeaders } from './encapsulate.js'
+import type { Decapsulation } from '@heddle/mpls'
 import { DROP, type PacketOut, type Verdict } from './packet-out.js'
 import type { Packet } from './packet.js'
 import type { Tables } from './tables.js'
@@ -9,8 +9,7 @@ import type { Trace } from './trace.js'
 export interface Context {
   readonly tables: Tables
   readonly packet: Packet
-  readonly values: HeaderValues
-  readonly outer: OuterHeaders
+  readonly found: Decapsulation
   readonly encapsulations: ReadonlySet<Encapsulation>
   /** Largest packet that the underlay takes, outer headers included. */
   underlayMtu: number

@@ -10,20 +10,22 @@ import {
   type ObjectChanges,
 } from '@heddle/core'
 import type { Clock } from '@heddle/io'
+import { Decapsulation } from '@heddle/mpls'
 import { IpAddress } from '@heddle/wire'
 import { REASON, drop, type Context } from './context.js'
 import { Counters } from './counters.js'
 import { egress } from './egress.js'
-import { HEADROOM, HeaderValues, type OuterHeaders } from './encapsulate.js'
+import { HEADROOM } from './encapsulate.js'
 import { ErrorLimit } from './error-limit.js'
 import type { Explanation, PacketInput } from './explain.js'
 import { answerWithError, isToldToSender } from './icmp-error.js'
-import { ingress } from './ingress.js'
-import { OuterHeader, parseOuter } from './outer.js'
+import { ingress, ingressParsed } from './ingress.js'
+import { OuterSource, parseWire } from './parse-outer.js'
 import { DELIVER, DROP, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
 import { Packet } from './packet.js'
 import { Tables, type Port } from './tables.js'
 import { Trace } from './trace.js'
+import type { OuterHeaders } from './tunnel-hop.js'
 
 export interface ForwardingOptions {
   readonly limits: DataplaneLimits
@@ -44,19 +46,19 @@ export interface ForwardingOptions {
  * the buffer that the caller hands it, where `HEADROOM` octets must be free before a packet. Nothing is allocated a packet.
  */
 export class ForwardingEngine {
-  readonly #tables = new Tables()
+  readonly #tables: Tables
   readonly #counters = new Counters()
-  readonly #outer = new OuterHeader()
+  readonly #source = new OuterSource()
   readonly #context: Context
   readonly #errorLimit: ErrorLimit | undefined
 
   constructor(options: ForwardingOptions) {
     this.#errorLimit = options.clock === undefined ? undefined : new ErrorLimit(options.clock)
+    this.#tables = new Tables(options.outer ?? 'socket')
     this.#context = {
       tables: this.#tables,
       packet: new Packet(),
-      values: new HeaderValues(),
-      outer: options.outer ?? 'socket',
+      found: new Decapsulation(),
       encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
       underlayMtu: options.underlayMtu ?? 1500,
       hasDevice: options.hasDevice ?? (() => true),
@@ -168,10 +170,10 @@ export class ForwardingEngine {
    * @param offset of the outer IP header
    */
   fromWire(bytes: Uint8Array, offset: number, length: number, out: PacketOut): Verdict {
-    const { packet } = this.#context
+    const { packet, found } = this.#context
     out.port = -1
     packet.at(bytes, offset, length, length)
-    if (parseOuter(packet, this.#outer)) ingress(this.#context, this.#outer.encapsulation, this.#outer, out)
+    if (parseWire(packet, found, this.#source)) ingressParsed(this.#context, found.encapsulation, this.#source, out)
     else drop(out, REASON['outer-malformed'])
     return this.#count(undefined, out)
   }
@@ -181,7 +183,7 @@ export class ForwardingEngine {
     const bytes = new Uint8Array(HEADROOM + input.packet.length)
     bytes.set(input.packet, HEADROOM)
     const trace = new Trace()
-    const context: Context = { ...this.#context, packet: new Packet(), values: new HeaderValues(), trace }
+    const context: Context = { ...this.#context, packet: new Packet(), found: new Decapsulation(), trace }
     const out = new PacketOut()
     context.packet.at(bytes, HEADROOM, input.packet.length, input.packet.length)
     if (input.from === 'underlay') ingress(context, input.encapsulation, input.source, out)

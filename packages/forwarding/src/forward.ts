@@ -1,11 +1,12 @@
-import { NO_GROUP, type NextHopObject } from '@heddle/core'
-import { MacAddress } from '@heddle/wire'
+import { NO_GROUP } from '@heddle/core'
+import { outerDscp, pushedTrafficClass, pushedTtl } from '@heddle/mpls'
 import { REASON, drop, type Context } from './context.js'
-import { encapsulate, tunnelOverhead, type Tunnel } from './encapsulate.js'
-import { chooseMember, flowHash, sourcePortOf } from './flow.js'
+import { encap } from './encapsulate.js'
+import { chooseMember, flowHash } from './flow.js'
 import { DELIVER, type PacketOut, type Verdict } from './packet-out.js'
 import { isForwardable, writeTtl } from './parse.js'
 import type { Port } from './tables.js'
+import type { TunnelHop } from './tunnel-hop.js'
 import { actionText, destinationText, portText, vrfText } from './text.js'
 
 /* Steps 6 to 9 of a packet, for both directions: lookup → nexthop → encap → send, or deliver to a port of this router. */
@@ -38,8 +39,8 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
       trace?.step('nexthop', `group ${groupId} has no usable member`)
       return drop(out, REASON['no-next-hop'])
     }
-    const { action } = nextHop
-    trace?.step('nexthop', `next hop ${nextHop.id} of ${group!.members.length} in group ${groupId}: ${actionText(action)}`)
+    const { action } = nextHop.object
+    trace?.step('nexthop', `next hop ${nextHop.object.id} of ${group!.members.length} in group ${groupId}: ${actionText(action)}`)
     switch (action.type) {
       case 'lookup':
         id = action.vrf
@@ -51,7 +52,7 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
       case 'port':
         return deliver(context, tables.ports.get(action.port), out)
       case 'tunnel':
-        return send(context, nextHop, action, hash, out)
+        return send(context, nextHop.tunnel as TunnelHop, hash, out)
     }
   }
   trace?.step('lookup', `${MAX_LOOKUPS} lookups in a row`)
@@ -93,8 +94,9 @@ export function deliver(context: Context, port: Port | undefined, out: PacketOut
   return (out.verdict = DELIVER)
 }
 
-function send(context: Context, nextHop: NextHopObject, tunnel: Tunnel, hash: number, out: PacketOut): Verdict {
+function send(context: Context, hop: TunnelHop, hash: number, out: PacketOut): Verdict {
   const { packet, trace, tables, encapsulations } = context
+  const { tunnel } = hop
   if (!encapsulations.has(tunnel.encapsulation)) {
     trace?.step('encap', `${tunnel.encapsulation} is not among this dataplane's encapsulations`)
     return drop(out, REASON['encapsulation-unsupported'])
@@ -107,34 +109,18 @@ function send(context: Context, nextHop: NextHopObject, tunnel: Tunnel, hash: nu
     trace?.step('encap', `TTL ${packet.ttl} runs out`)
     return drop(out, REASON['ttl-expired'])
   }
-  const mtu = Math.min(context.underlayMtu, tables.uplinkMtu) - tunnelOverhead(tunnel)
+  const mtu = Math.min(context.underlayMtu, tables.uplinkMtu) - hop.overhead
   if (packet.segment > mtu) {
     trace?.step('encap', `${packet.segment} octets are more than the ${mtu} that the tunnel takes`)
     out.mtu = mtu
     return drop(out, REASON['mtu-exceeded'])
   }
   writeTtl(packet, packet.ttl - 1)
-  const { values } = context
-  const uniformTtl = tunnel.ttlModel === 'uniform' ? packet.ttl : PIPE_TTL
-  const uniform = tunnel.trafficClassModel === 'uniform'
-  values.bottomTtl = values.ttl = uniformTtl
-  values.bottom = true
-  values.trafficClass = uniform ? packet.trafficClass >>> 5 : 0
-  values.outerTrafficClass = uniform ? packet.trafficClass & 0xfc : 0
-  values.sourcePort = sourcePortOf(hash)
-  if (tunnel.encapsulation === 'vxlan') values.sourceMac = routerMacOf(context, tunnel)
-  encapsulate(packet.bytes, packet.view, packet.offset, packet.length, packet.segment, packet.family, tunnel, values, context.outer, out)
-  out.nextHop = nextHop.id
-  trace?.step('encap', `${actionText(tunnel)}, label TTL ${values.ttl}, source port ${values.sourcePort}`)
+  const ttl = pushedTtl(tunnel.ttlModel, packet.ttl)
+  const dscp = packet.trafficClass >>> 2
+  const trafficClass = pushedTrafficClass(tunnel.trafficClassModel, dscp)
+  encap(context, hop, ttl, trafficClass, outerDscp(tunnel.trafficClassModel, dscp) << 2, hash, out)
+  trace?.step('encap', `${actionText(tunnel)}, label TTL ${ttl}, source port ${out.sourcePort}`)
   trace?.step('send', `${out.length} octets to ${tunnel.remote}`)
   return out.verdict
-}
-
-/** TTL of labels whose tunnel hides its hops (RFC 3443 §3.2). */
-export const PIPE_TTL = 255
-
-/** Our MAC address in a virtual network: that of the VNI, or one made from the underlay address where we do not terminate it. */
-function routerMacOf({ tables }: Context, tunnel: Tunnel): MacAddress {
-  const own = tables.vnis.get(tunnel.vni ?? -1)?.routerMac
-  return own ?? MacAddress.of(0x020000 | (tunnel.local.w0 >>> 24), tunnel.local.w0 & 0xffffff)
 }

@@ -1,13 +1,23 @@
 import type { Encapsulation, LabelObject } from '@heddle/core'
+import {
+  IPV4_EXPLICIT_NULL,
+  IPV6_EXPLICIT_NULL,
+  LABEL_STACK_ENTRY_SIZE,
+  MIN_UNRESERVED_LABEL,
+  isBottom,
+  labelOf,
+  labelStackWordAt,
+  ttlOf,
+} from '@heddle/mpls'
 import { REASON, drop, type Context } from './context.js'
 import { MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
 import { passFlowServicePolicy } from './flow-service-policy.js'
 import { deliver, forward } from './forward.js'
 import type { AddressWords, PacketOut, Verdict } from './packet-out.js'
+import { parseShim } from './parse-outer.js'
 import { PARSED, isForwardable, parseInner } from './parse.js'
 import { transit } from './transit.js'
 import { addressText } from './text.js'
-import { parseShim } from './shim.js'
 import { vxlanIngress } from './vxlan.js'
 
 /*
@@ -21,43 +31,49 @@ import { vxlanIngress } from './vxlan.js'
  *   6. deliver      to the label's port; or into its VRF by the lookup that packets from endpoints use
  */
 
-const EXPLICIT_NULL_V4 = 0
-const EXPLICIT_NULL_V6 = 2
-const FIRST_ORDINARY_LABEL = 16
-
-/** Decides about the packet in hand, which came from `source`. */
+/** Decides about the packet in hand, which came from `source` and starts with what a socket leaves of its tunnel headers. */
 export function ingress(context: Context, encapsulation: Encapsulation, source: AddressWords, out: PacketOut): Verdict {
-  const { packet, trace, tables } = context
+  const { packet, trace } = context
 
   if (!context.encapsulations.has(encapsulation)) {
     trace?.step('parse outer', `${encapsulation} is not among this dataplane's encapsulations`)
     return drop(out, REASON['encapsulation-unsupported'])
   }
-  if (encapsulation === 'vxlan') return vxlanIngress(context, source, out)
-  if (!parseShim(packet, encapsulation)) {
+  if (!parseShim(packet, encapsulation, context.found)) {
     trace?.step('parse outer', `malformed ${encapsulation} header`)
     return drop(out, REASON['outer-malformed'])
   }
+  return ingressParsed(context, encapsulation, source, out)
+}
+
+/** As `ingress`, for a packet that starts with its label stack or VXLAN header. */
+export function ingressParsed(context: Context, encapsulation: Encapsulation, source: AddressWords, out: PacketOut): Verdict {
+  const { packet, trace, tables } = context
+  if (!context.encapsulations.has(encapsulation)) {
+    trace?.step('parse outer', `${encapsulation} is not among this dataplane's encapsulations`)
+    return drop(out, REASON['encapsulation-unsupported'])
+  }
+  if (encapsulation === 'vxlan') return vxlanIngress(context, source, out)
   trace?.step('parse outer', `${encapsulation} from ${addressText(source)}, ${packet.length} octets behind the headers`)
 
   let entry: LabelObject | undefined
   let ttl = 255
   let nullFamily = 0
   for (let depth = 0; depth < MAX_LABEL_STACK_DEPTH; depth++) {
-    if (packet.length < 4) {
+    if (packet.length < LABEL_STACK_ENTRY_SIZE) {
       trace?.step('label', 'the label stack has no bottom')
       return drop(out, REASON['label-stack'])
     }
-    const word = packet.view.getUint32(packet.offset)
-    const label = word >>> 12
-    const bottom = (word & 0x100) !== 0
-    ttl = Math.min(ttl, word & 0xff)
-    packet.advance(4)
+    const word = labelStackWordAt(packet.bytes, packet.offset)
+    const label = labelOf(word)
+    const bottom = isBottom(word)
+    ttl = Math.min(ttl, ttlOf(word))
+    packet.advance(LABEL_STACK_ENTRY_SIZE)
 
-    if (label === EXPLICIT_NULL_V4 || label === EXPLICIT_NULL_V6) {
+    if (label === IPV4_EXPLICIT_NULL || label === IPV6_EXPLICIT_NULL) {
       trace?.step('label', `explicit null ${label} popped`)
-      nullFamily = bottom ? (label === EXPLICIT_NULL_V4 ? 4 : 6) : 0
-    } else if (label < FIRST_ORDINARY_LABEL) {
+      nullFamily = bottom ? (label === IPV4_EXPLICIT_NULL ? 4 : 6) : 0
+    } else if (label < MIN_UNRESERVED_LABEL) {
       trace?.step('label', `special-purpose label ${label} may not arrive here`)
       return drop(out, REASON['label-special'])
     } else if (entry !== undefined) {

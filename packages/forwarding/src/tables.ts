@@ -13,6 +13,7 @@ import type {
 import { NO_GROUP, RouteBatch } from '@heddle/core'
 import { PortCounters } from './counters.js'
 import { SourceSet } from './source-set.js'
+import { tunnelHop, type OuterHeaders, type TunnelHop } from './tunnel-hop.js'
 import { VrfFib } from './vrf-fib.js'
 
 /*
@@ -40,12 +41,18 @@ export interface TunnelSources {
   readonly set: SourceSet
 }
 
+/** A next hop, and its headers if it is a tunnel. */
+export interface NextHop {
+  readonly object: NextHopObject
+  readonly tunnel: TunnelHop | undefined
+}
+
 /** Everything that is programmed, by id. */
 export class Tables {
   generation = 0
   readonly vrfs = new Map<number, Vrf>()
   readonly ports = new Map<number, Port>()
-  readonly nextHops = new Map<number, NextHopObject>()
+  readonly nextHops = new Map<number, NextHop>()
   readonly groups = new Map<number, GroupObject>()
   readonly tunnelSources = new Map<number, TunnelSources>()
   readonly labels = new Map<number, LabelObject>()
@@ -54,6 +61,8 @@ export class Tables {
   readonly hostPorts = new Map<number, Port>()
   /** Largest underlay packet that the uplink ports take; 65,535 when the tables have none. */
   uplinkMtu = 65_535
+
+  constructor(private readonly outer: OuterHeaders) {}
 
   /** Programs a transaction that was found valid. */
   program(transaction: FibTransaction): void {
@@ -67,13 +76,16 @@ export class Tables {
         object.allowedSources.length === 0 || object.allowedSources.some((prefix) => prefix.family === family)
       this.ports.set(object.id, { object, counters, v4: carries(4), v6: carries(6) })
     })
-    change(transaction.nextHops, this.nextHops, (object) => this.nextHops.set(object.id, object))
     change(transaction.groups, this.groups, (object) => this.groups.set(object.id, object))
     change(transaction.tunnelSources, this.tunnelSources, (object) =>
       this.tunnelSources.set(object.id, { object, set: new SourceSet(object.prefixes) }),
     )
     change(transaction.labels, this.labels, (object) => this.labels.set(object.label, object))
     change(transaction.vnis, this.vnis, (object) => this.vnis.set(object.vni, object))
+    change(transaction.nextHops, this.nextHops, (object) => this.#layOut(object))
+    // The source address of a VXLAN tunnel's inner frames is that of the VNI.
+    const hasVnis = transaction.vnis.set.length + transaction.vnis.remove.length > 0
+    if (hasVnis) for (const { object, tunnel } of this.nextHops.values()) if (tunnel?.tunnel.encapsulation === 'vxlan') this.#layOut(object)
     this.#programRoutes(transaction.routes)
     this.#derive()
     this.generation = transaction.generation
@@ -87,13 +99,19 @@ export class Tables {
       generation: this.generation,
       vrfs: Array.from(this.vrfs.values(), ({ object }) => object),
       ports: Array.from(this.ports.values(), ({ object }) => object),
-      nextHops: [...this.nextHops.values()],
+      nextHops: Array.from(this.nextHops.values(), ({ object }) => object),
       groups: [...this.groups.values()],
       tunnelSources: Array.from(this.tunnelSources.values(), ({ object }) => object),
       labels: [...this.labels.values()],
       vnis: [...this.vnis.values()],
       routes,
     }
+  }
+
+  #layOut(object: NextHopObject): void {
+    const vni = object.action.type === 'tunnel' ? object.action.vni : undefined
+    const ownMac = vni === undefined ? undefined : this.vnis.get(vni)?.routerMac
+    this.nextHops.set(object.id, { object, tunnel: tunnelHop(object, this.outer, ownMac) })
   }
 
   #programRoutes({ count, vrf, family, address, length, group }: RouteBatch): void {
