@@ -209,6 +209,52 @@ describe.skipIf(!availability.available)(`the poller${unbuilt}`, () => {
   })
 })
 
+describe.skipIf(!availability.available)(`a worker thread${unbuilt}`, () => {
+  it.skipIf(loopback !== '')(`that is terminated in the middle of its work leaves nothing behind${noLoopback}`, async () => {
+    const target = process.env['HEDDLE_NATIVE_PATH'] ?? `@heddle/linux-linux-${process.arch}-gnu`
+    const worker = `
+      const native = require(${JSON.stringify(target)})
+      const sockets = []
+      const events = new Uint32Array(64)
+      const poller = new native.NativePoller(() => { while (poller.take(events) > 0) for (const { fd } of sockets) poller.rearm(fd, 1, ${READINESS.writable}) })
+      poller.reference()
+      ;(async () => {
+        for (let k = 0; k < 5; k++) {
+          sockets.push(await native.datagramOpen({ family: 4, bind: { address: '127.0.0.1', port: 0 } }))
+          poller.add(sockets[k].fd, 1, ${READINESS.writable})
+        }
+        globalThis.netlink = await native.netlinkOpen()
+        for (let k = 0; k < 3; k++) netlink.links()
+        require('node:worker_threads').parentPort.postMessage('busy')
+      })()`
+    const script = `
+      const { Worker } = require('node:worker_threads')
+      const { readdirSync } = require('node:fs')
+      const { setTimeout: sleep } = require('node:timers/promises')
+      const { once } = require('node:events')
+      async function round() {
+        const worker = new Worker(${JSON.stringify(worker)}, { eval: true })
+        await once(worker, 'message')
+        await sleep(2)
+        await worker.terminate()
+      }
+      async function count() {
+        await sleep(200)
+        return ['fd', 'task'].map((kind) => readdirSync('/proc/self/' + kind).length)
+      }
+      ;(async () => {
+        await round()
+        const before = await count()
+        for (let k = 0; k < 10; k++) await round()
+        console.log(JSON.stringify({ before, after: await count() }))
+      })()`
+    const { stdout } = await run(process.execPath, ['-e', script], { cwd: import.meta.dirname })
+    const { before, after } = JSON.parse(stdout) as { before: number[]; after: number[] }
+    expect(after[0]).toBeLessThanOrEqual(before[0] + 2)
+    expect(after[1]).toBeLessThanOrEqual(before[1] + 2)
+  })
+})
+
 describe.skipIf(!availability.available)(`the hand-over of descriptors${unbuilt}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'hdl-test-'))
   afterAll(() => rmSync(folder, { recursive: true }))

@@ -117,7 +117,7 @@ impl TunDevice {
         // SAFETY: zero is a valid content of the request.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
         ioctl(&fd, TUNGETIFF, &raw mut request).context(|| "adopt a TUN descriptor".into())?;
-        let octets = request.ifr_name.iter().take_while(|octet| **octet != 0).map(|octet| octet.cast_unsigned()).collect();
+        let octets = request.ifr_name.iter().take_while(|octet| **octet != 0).map(|octet| octet.to_ne_bytes()[0]).collect();
         let name = String::from_utf8(octets).map_err(|_| Error::invalid("adopt a TUN descriptor", "its name is not UTF-8"))?;
         // SAFETY: TUNGETIFF fills the flags.
         let flags = i32::from(unsafe { request.ifr_ifru.ifru_flags });
