@@ -32,9 +32,8 @@ export const EMPTY: Tables = { vrfs: [], ports: [], nextHops: [], groups: [], tu
 export function transition(generation: number, before: Tables, after: Tables): FibTransaction {
   const routes = new RouteBatch()
   const kept = new Set(after.routes.map(({ vrf, prefix }) => `${vrf} ${prefix}`))
-  const vrfs = new Set(after.vrfs.map(({ id }) => id))
   for (const { vrf, prefix } of before.routes) {
-    if (vrfs.has(vrf) && !kept.has(`${vrf} ${prefix}`)) routes.push(vrf, IpPrefix.parse(prefix), NO_GROUP)
+    if (!kept.has(`${vrf} ${prefix}`)) routes.push(vrf, IpPrefix.parse(prefix), NO_GROUP)
   }
   for (const { vrf, prefix, group } of after.routes) routes.push(vrf, IpPrefix.parse(prefix), group)
   const byId = ({ id }: { readonly id: number }): number => id

@@ -26,6 +26,7 @@ import { Packet } from './packet.js'
 import { Tables, type Port } from './tables.js'
 import { Trace } from './trace.js'
 import type { OuterHeaders } from './tunnel-hop.js'
+import { validate } from './validate.js'
 
 export interface ForwardingOptions {
   readonly limits: DataplaneLimits
@@ -47,6 +48,7 @@ export interface ForwardingOptions {
  */
 export class ForwardingEngine {
   readonly #tables: Tables
+  readonly #limits: DataplaneLimits
   readonly #counters = new Counters()
   readonly #source = new OuterSource()
   readonly #context: Context
@@ -54,6 +56,7 @@ export class ForwardingEngine {
 
   constructor(options: ForwardingOptions) {
     this.#errorLimit = options.clock === undefined ? undefined : new ErrorLimit(options.clock)
+    this.#limits = options.limits
     this.#tables = new Tables(options.outer ?? 'socket')
     this.#context = {
       tables: this.#tables,
@@ -77,6 +80,8 @@ export class ForwardingEngine {
 
   /** Validates the whole transaction, then programs it; no packet sees a part of it. */
   apply(transaction: FibTransaction): ApplyReport {
+    const failures = validate(this.#tables, transaction, this.#limits)
+    if (failures.length > 0) return { status: 'refused', generation: transaction.generation, failures }
     this.#tables.program(transaction)
     return { status: 'applied', generation: transaction.generation, failures: [] }
   }

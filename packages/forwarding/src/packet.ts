@@ -17,8 +17,6 @@ export class Packet {
   ttl = 0
   /** TOS or traffic class octet. */
   trafficClass = 0
-  /** Always true for IPv6. */
-  dontFragment = true
   readonly source = new Uint32Array(4)
   readonly destination = new Uint32Array(4)
 

@@ -1,6 +1,5 @@
 import {
   IPV6_HEADER_SIZE,
-  ipv4DontFragment,
   ipv4HeaderLength,
   ipv4TotalLength,
   ipv4TrafficClass,
@@ -39,7 +38,6 @@ function parseV4(packet: Packet): number {
   packet.family = 4
   packet.headerLength = ipv4HeaderLength(bytes, offset)
   packet.trafficClass = ipv4TrafficClass(bytes, offset)
-  packet.dontFragment = ipv4DontFragment(bytes, offset)
   packet.ttl = ipv4Ttl(bytes, offset)
   source[0] = view.getUint32(offset + 12)
   source[1] = source[2] = source[3] = 0
@@ -55,7 +53,6 @@ function parseV6(packet: Packet): number {
   packet.family = 6
   packet.headerLength = IPV6_HEADER_SIZE
   packet.trafficClass = ipv6TrafficClass(bytes, offset)
-  packet.dontFragment = true
   packet.ttl = ipv6HopLimit(bytes, offset)
   for (let word = 0; word < 4; word++) {
     source[word] = view.getUint32(offset + 8 + word * 4)

@@ -108,6 +108,13 @@ export class Tables {
     }
   }
 
+  /** Routes of all VRFs. */
+  get routeCount(): number {
+    let count = 0
+    for (const { fib } of this.vrfs.values()) count += fib.size
+    return count
+  }
+
   #layOut(object: NextHopObject): void {
     const vni = object.action.type === 'tunnel' ? object.action.vni : undefined
     const ownMac = vni === undefined ? undefined : this.vnis.get(vni)?.routerMac
@@ -137,6 +144,6 @@ export class Tables {
 }
 
 function change<T>(changes: ObjectChanges<T>, table: Map<number, unknown>, set: (object: T) => void): void {
-  for (const object of changes.set) set(object)
   for (const id of changes.remove) table.delete(id)
+  for (const object of changes.set) set(object)
 }

@@ -1,0 +1,245 @@
+import {
+  NO_GROUP,
+  type ApplyFailure,
+  type DataplaneLimits,
+  type FibTransaction,
+  type GroupObject,
+  type LabelObject,
+  type NextHopAction,
+  type NextHopObject,
+  type ObjectChanges,
+  type ObjectKind,
+  type PortObject,
+  type TunnelSourcesObject,
+  type VniObject,
+  type VrfObject,
+} from '@heddle/core'
+import { MAX_LABEL, MIN_UNRESERVED_LABEL } from '@heddle/mpls'
+import type { NextHop, Port, Tables, TunnelSources, Vrf } from './tables.js'
+
+const MAX_ID = 0xfffffffe
+const MAX_VNI = 0xffffff
+const MIN_MTU = 68
+const MAX_MTU = 65_535
+
+/**
+ * What is wrong with a transaction, given the tables that it would change: values out of range, objects that would be too many, and references
+ * that would dangle after it. Empty when it may be programmed.
+ */
+export function validate(tables: Tables, transaction: FibTransaction, limits: DataplaneLimits): ApplyFailure[] {
+  const failures: ApplyFailure[] = []
+  const fail = (kind: ObjectKind, key: number | string, code: string, message: string): void => {
+    failures.push({ object: { kind, key: String(key) }, code, message })
+  }
+  const after = new After(tables, transaction)
+
+  checkRanges(transaction, limits, fail)
+  checkLimits(after, limits, fail)
+  checkReferences(after, fail)
+  checkRoutes(after, limits, fail)
+  return failures
+}
+
+type Fail = (kind: ObjectKind, key: number | string, code: string, message: string) => void
+
+/** The ids and objects that there will be, as a view of the tables and the transaction. */
+class After {
+  readonly vrfs: Changed<VrfObject, Vrf>
+  readonly ports: Changed<PortObject, Port>
+  readonly nextHops: Changed<NextHopObject, NextHop>
+  readonly groups: Changed<GroupObject, GroupObject>
+  readonly tunnelSources: Changed<TunnelSourcesObject, TunnelSources>
+  readonly labels: Changed<LabelObject, LabelObject>
+  readonly vnis: Changed<VniObject, VniObject>
+
+  constructor(
+    readonly tables: Tables,
+    readonly transaction: FibTransaction,
+  ) {
+    const idOf = ({ id }: { readonly id: number }): number => id
+    this.vrfs = new Changed(transaction.vrfs, tables.vrfs, idOf, ({ object }) => object)
+    this.ports = new Changed(transaction.ports, tables.ports, idOf, ({ object }) => object)
+    this.nextHops = new Changed(transaction.nextHops, tables.nextHops, idOf, ({ object }) => object)
+    this.groups = new Changed(transaction.groups, tables.groups, idOf, (object) => object)
+    this.tunnelSources = new Changed(transaction.tunnelSources, tables.tunnelSources, idOf, ({ object }) => object)
+    this.labels = new Changed(
+      transaction.labels,
+      tables.labels,
+      ({ label }) => label,
+      (object) => object,
+    )
+    this.vnis = new Changed(
+      transaction.vnis,
+      tables.vnis,
+      ({ vni }) => vni,
+      (object) => object,
+    )
+  }
+}
+
+/** One kind of objects as it will be. */
+class Changed<T, Held> {
+  readonly #set = new Map<number, T>()
+  readonly #removed: ReadonlySet<number>
+  readonly #objectOf: (held: Held) => T
+
+  constructor(
+    changes: ObjectChanges<T>,
+    private readonly before: ReadonlyMap<number, Held>,
+    keyOf: (object: T) => number,
+    objectOf: (held: Held) => T,
+  ) {
+    for (const object of changes.set) this.#set.set(keyOf(object), object)
+    this.#removed = new Set(changes.remove.filter((key) => !this.#set.has(key)))
+    this.#objectOf = objectOf
+  }
+
+  has(key: number): boolean {
+    return this.#set.has(key) || (this.before.has(key) && !this.#removed.has(key))
+  }
+
+  get size(): number {
+    let size = this.before.size
+    for (const key of this.#set.keys()) if (!this.before.has(key)) size++
+    for (const key of this.#removed) if (this.before.has(key)) size--
+    return size
+  }
+
+  /** Keys that are there now and will not be. */
+  get lost(): number[] {
+    return [...this.#removed].filter((key) => this.before.has(key))
+  }
+
+  /** Objects that are set. */
+  *[Symbol.iterator](): Generator<readonly [number, T]> {
+    yield* this.#set
+  }
+
+  /** Every object that there will be, to be looked at when something that it may refer to gets lost. */
+  *all(): Generator<readonly [number, T]> {
+    yield* this.#set
+    for (const [key, held] of this.before) if (!this.#set.has(key) && !this.#removed.has(key)) yield [key, this.#objectOf(held)]
+  }
+}
+
+function checkRanges(transaction: FibTransaction, limits: DataplaneLimits, fail: Fail): void {
+  const within = (kind: ObjectKind, key: number, what: string, value: number, min: number, max: number): void => {
+    if (!Number.isInteger(value) || value < min || value > max) {
+      fail(kind, key, 'dataplane.range', `${what} ${value} is not within ${min}–${max}`)
+    }
+  }
+  const ids = [
+    ['vrf', transaction.vrfs.set],
+    ['port', transaction.ports.set],
+    ['next-hop', transaction.nextHops.set],
+    ['group', transaction.groups.set],
+    ['tunnel-sources', transaction.tunnelSources.set],
+  ] as const
+  for (const [kind, objects] of ids) for (const { id } of objects) within(kind, id, 'id', id, 0, MAX_ID)
+  for (const { id, mtu } of transaction.ports.set) within('port', id, 'MTU', mtu, MIN_MTU, MAX_MTU)
+  for (const { id, action } of transaction.nextHops.set) checkTunnel(id, action, limits, within, fail)
+  for (const { id, members, seed } of transaction.groups.set) {
+    within('group', id, 'seed', seed, 0, 0xffffffff)
+    for (const { weight } of members) within('group', id, 'weight', weight, 1, 0xffffffff)
+    if (members.length > limits.groupMembers) {
+      fail('group', id, 'dataplane.limit', `${members.length} members are more than ${limits.groupMembers}`)
+    }
+  }
+  for (const { label } of transaction.labels.set) within('label', label, 'label', label, MIN_UNRESERVED_LABEL, MAX_LABEL)
+  for (const { vni } of transaction.vnis.set) within('vni', vni, 'VNI', vni, 0, MAX_VNI)
+}
+
+function checkTunnel(
+  id: number,
+  action: NextHopAction,
+  limits: DataplaneLimits,
+  within: (kind: ObjectKind, key: number, what: string, value: number, min: number, max: number) => void,
+  fail: Fail,
+): void {
+  if (action.type !== 'tunnel') return
+  const { encapsulation, local, remote, labels, vni, routerMac } = action
+  if (local.family !== remote.family) fail('next-hop', id, 'dataplane.range', `${local} and ${remote} are not of one family`)
+  if (labels.length > limits.labelStackDepth) {
+    fail('next-hop', id, 'dataplane.limit', `${labels.length} labels are more than ${limits.labelStackDepth}`)
+  }
+  for (const label of labels) within('next-hop', id, 'label', label, 0, MAX_LABEL)
+  if (encapsulation !== 'vxlan') return
+  within('next-hop', id, 'VNI', vni ?? -1, 0, MAX_VNI)
+  if (routerMac === undefined) fail('next-hop', id, 'dataplane.range', 'a VXLAN tunnel needs the far router’s MAC address')
+  if (labels.length > 0) fail('next-hop', id, 'dataplane.range', 'a VXLAN tunnel has no labels')
+}
+
+function checkLimits(after: After, limits: DataplaneLimits, fail: Fail): void {
+  const counted = [
+    ['vrf', after.vrfs, limits.vrfs],
+    ['port', after.ports, limits.ports],
+    ['next-hop', after.nextHops, limits.nextHops],
+    ['group', after.groups, limits.groups],
+    ['label', after.labels, limits.labels],
+    ['vni', after.vnis, limits.vnis],
+  ] as const
+  for (const [kind, { size }, limit] of counted) {
+    if (size > limit) fail(kind, 'all', 'dataplane.limit', `${size} objects are more than ${limit}`)
+  }
+}
+
+function checkReferences(after: After, fail: Fail): void {
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis } = after
+  const need = (kind: ObjectKind, key: number, what: string, there: { has(id: number): boolean }, id: number): void => {
+    if (!there.has(id)) fail(kind, key, 'dataplane.dangling-reference', `${what} ${id} does not exist`)
+  }
+  const lost = (...kinds: readonly { readonly lost: readonly number[] }[]): boolean => kinds.some((kind) => kind.lost.length > 0)
+
+  for (const [id, { vrf }] of lost(vrfs) ? ports.all() : ports) if (vrf !== undefined) need('port', id, 'VRF', vrfs, vrf)
+  for (const [id, { action }] of lost(ports, vrfs) ? nextHops.all() : nextHops) {
+    if (action.type === 'port') need('next-hop', id, 'port', ports, action.port)
+    else if (action.type === 'lookup') need('next-hop', id, 'VRF', vrfs, action.vrf)
+  }
+  for (const [id, { members }] of lost(nextHops) ? groups.all() : groups) {
+    for (const { nextHop } of members) need('group', id, 'next hop', nextHops, nextHop)
+  }
+  for (const [label, { action, sources }] of lost(ports, vrfs, nextHops, tunnelSources) ? labels.all() : labels) {
+    need('label', label, 'tunnel sources', tunnelSources, sources)
+    if (action.type === 'pop-forward') need('label', label, 'port', ports, action.port)
+    else if (action.type === 'pop-lookup') need('label', label, 'VRF', vrfs, action.vrf)
+    else need('label', label, 'next hop', nextHops, action.nextHop)
+  }
+  for (const [vni, { vrf, sources }] of lost(vrfs, tunnelSources) ? vnis.all() : vnis) {
+    need('vni', vni, 'tunnel sources', tunnelSources, sources)
+    need('vni', vni, 'VRF', vrfs, vrf)
+  }
+}
+
+function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): void {
+  const { tables, transaction, vrfs, groups } = after
+  const { routes } = transaction
+  const name = (row: number): string => `${routes.vrf[row]} ${routes.prefixAt(row)}`
+  for (let row = 0; row < routes.count; row++) {
+    const group = routes.group[row]
+    const family = routes.family[row]
+    if ((family !== 4 && family !== 6) || routes.length[row] > (family === 4 ? 32 : 128)) {
+      fail('route', `${routes.vrf[row]} row ${row}`, 'dataplane.range', `family ${family}, length ${routes.length[row]}`)
+      continue
+    }
+    if (group === NO_GROUP) continue
+    if (!vrfs.has(routes.vrf[row])) fail('route', name(row), 'dataplane.dangling-reference', `VRF ${routes.vrf[row]} does not exist`)
+    if (!groups.has(group)) fail('route', name(row), 'dataplane.dangling-reference', `group ${group} does not exist`)
+  }
+
+  // Routes that stay are looked at only when something under them gets lost, or when there may be too many.
+  const mayOverflow = tables.routeCount + routes.count > limits.routes
+  if (vrfs.lost.length === 0 && groups.lost.length === 0 && !mayOverflow) return
+  const later = new Map<string, number>()
+  for (let row = 0; row < routes.count; row++) later.set(name(row), routes.group[row])
+  let count = 0
+  for (const group of later.values()) if (group !== NO_GROUP) count++
+  const before = tables.state().routes
+  for (let row = 0; row < before.count; row++) {
+    const key = `${before.vrf[row]} ${before.prefixAt(row)}`
+    if (later.has(key)) continue
+    count++
+    if (!vrfs.has(before.vrf[row])) fail('route', key, 'dataplane.dangling-reference', `VRF ${before.vrf[row]} would be gone`)
+    if (!groups.has(before.group[row])) fail('route', key, 'dataplane.dangling-reference', `group ${before.group[row]} would be gone`)
+  }
+  if (count > limits.routes) fail('route', 'all', 'dataplane.limit', `${count} routes are more than ${limits.routes}`)
+}
