@@ -4,7 +4,7 @@ import { createServer, connect, type Socket } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import {
   closeDescriptor,
   DATAGRAM_BATCH,
@@ -31,6 +31,7 @@ import {
   type UdpOptions,
 } from '../src/index.js'
 import { call } from '../src/native/call.js'
+import { VERSION } from '../src/native/load.js'
 import { because, eventually, missing, namespaces, openDescriptors, threads } from './support.js'
 
 const run = promisify(execFile)
@@ -78,6 +79,36 @@ describe('the native part', () => {
     } finally {
       rmSync(folder, { recursive: true })
     }
+  })
+
+  it('is refused when it is of another version', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hdl-test-'))
+    const other = join(folder, 'other.cjs')
+    writeFileSync(other, "exports.version = () => '0.0.9'")
+    try {
+      vi.stubEnv('HEDDLE_NATIVE_PATH', other)
+      vi.resetModules()
+      const fresh = await import('../src/index.js')
+      expect(fresh.nativeAvailability()).toMatchObject({
+        available: false,
+        reason: expect.stringContaining(`${other}: is of version 0.0.9`),
+      })
+    } finally {
+      vi.unstubAllEnvs()
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('has the version of every manifest', () => {
+    const read = (file: string): { version: string; optionalDependencies?: Record<string, string> } =>
+      JSON.parse(readFileSync(join(import.meta.dirname, '..', file), 'utf8'))
+    const { version, optionalDependencies = {} } = read('package.json')
+    expect(version).toBe(VERSION)
+    for (const name of ['linux-x64-gnu', 'linux-arm64-gnu']) {
+      expect(read(`npm/${name}/package.json`).version).toBe(VERSION)
+      expect(optionalDependencies[`@heddle/linux-${name}`]).toBe(VERSION)
+    }
+    expect(readFileSync(join(import.meta.dirname, '../../../Cargo.toml'), 'utf8')).toContain(`version = "${VERSION}"`)
   })
 
   it('has an error that lists each attempt', () => {

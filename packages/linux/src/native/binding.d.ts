@@ -281,3 +281,6 @@ export declare function tcpSetTtl(fd: number, family: number, ttl: number): void
 export declare function tunFromFd(fd: number, namespace: string | undefined | null, offload: boolean): NativeTun
 
 export declare function tunOpen(options: NativeTunOptions): Promise<NativeTun>
+
+/** Version of the package that this belongs to. */
+export declare function version(): string

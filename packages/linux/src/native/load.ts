@@ -6,6 +6,9 @@ import { NativeUnavailableError, type LoadAttempt } from './unavailable-error.js
 /** The functions and classes of the native part. */
 export type Native = typeof Binding
 
+/** Version of this package, which the native part must have too: what crosses between them changes without notice. */
+export const VERSION = '0.1.0'
+
 let loaded: Native | NativeUnavailableError | undefined
 
 /**
@@ -24,7 +27,10 @@ function load(): Native | NativeUnavailableError {
   const require = createRequire(import.meta.url)
   for (const target of targets()) {
     try {
-      return require(target) as Native
+      const binding = require(target) as Native
+      const version = 'version' in binding ? binding.version() : 'unknown'
+      if (version === VERSION) return binding
+      attempts.push({ target, reason: `is of version ${version}, and ${VERSION} is wanted` })
     } catch (error) {
       attempts.push({ target, reason: reasonOf(error) })
     }

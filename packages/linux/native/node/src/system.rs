@@ -27,6 +27,12 @@ pub fn probe_features() -> Vec<NativeFeature> {
     probe::probe().into_iter().map(|feature| NativeFeature { name: feature.name.into(), reason: feature.reason }).collect()
 }
 
+/// Version of the package that this belongs to.
+#[napi(catch_unwind)]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").into()
+}
+
 #[napi(catch_unwind)]
 pub fn kernel_release() -> String {
     probe::kernel_release()
