@@ -19,7 +19,7 @@ export interface HandoverOptions {
 
 /**
  * Listens on a UNIX socket at `path` (mode 0600), hands the descriptors to the first process of this user or root that takes them (SCM_RIGHTS), and
- * removes the socket. The descriptors stay open here too.
+ * removes the socket. The descriptors stay open here too. One thread of Node's pool waits meanwhile.
  *
  * @throws LinuxError `ETIMEDOUT` when nobody came, `EADDRINUSE` when the path is taken, `EBADF` when a descriptor is not open
  */
@@ -28,7 +28,8 @@ export function offerDescriptors(path: string, { fds, bytes }: Handover, options
 }
 
 /**
- * Takes what is offered at `path`. The descriptors are the caller's then: adopt each (`TunDevice.fromFd`) or close it (`closeDescriptor`).
+ * Takes what is offered at `path`; one thread of Node's pool waits meanwhile. The descriptors are the caller's then: adopt each
+ * (`TunDevice.fromFd`, `UdpBatchSocket.fromFd`) or close it (`closeDescriptor`).
  *
  * @throws LinuxError `ENOENT` or `ECONNREFUSED` when nobody offers, `ETIMEDOUT`, `EMFILE`
  */
