@@ -76,7 +76,7 @@ export function encapsulate(
   const at = payloadOffset - octets.length
   const length = octets.length + payloadLength
   if (at < 0) return NO_HEADROOM
-  if (length - (family === 6 ? IPV6_HEADER_SIZE : 0) > 0xffff) return TOO_LONG
+  if (family !== 0 && length - (family === 6 ? IPV6_HEADER_SIZE : 0) > 0xffff) return TOO_LONG
 
   bytes.set(octets, at)
   if (family === 4) writeIpv4(bytes, at, length, template.ipv4Sum)
