@@ -5,8 +5,8 @@ import { gunzipSync } from 'node:zlib'
 import { decodeMessage, encodeMessage, strongestHandling, type DecodeResult } from '@heddle/bgp'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { AMBIGUOUS_LABELS, EMPTIED, MALFORMED_BUT_ACCEPTED, VALID_BUT_REFUSED } from './exceptions.js'
-import { exabgpVpnRoutes, tsharkRouteTargets, tsharkVpnv4Routes } from './oracle.js'
-import { bytesOf, optionsOf, routeTargets, vpnRoutes, type Row } from './row.js'
+import { exabgpVpnRoutes, tsharkMemberships, tsharkRouteTargets, tsharkVpnv4Routes } from './oracle.js'
+import { bytesOf, memberships, optionsOf, routeTargets, vpnRoutes, type Row } from './row.js'
 
 const DIRECTORY = process.env['HEDDLE_VECTORS'] ?? fileURLToPath(new URL('../../../../../shared/vectors/', import.meta.url))
 const CORPUS = `${DIRECTORY}/bgp-messages.jsonl.gz`
@@ -106,6 +106,20 @@ describe.skipIf(!existsSync(CORPUS))('the corpus of 30,916 messages (skipped wit
         expect(routeTargets(result.message.attributes), id).toEqual(tsharkRouteTargets(bgp))
     }
     expect(compared).toBeGreaterThan(4000)
+  })
+
+  test('route target memberships are those that tshark saw', () => {
+    let compared = 0
+    for (const { id, bgp } of lines<{ id: string; bgp: unknown }>(`${DIRECTORY}/bgp-messages.tshark.jsonl.gz`)) {
+      const result = results.get(id)
+      if (result?.ok !== true || result.message.type !== 'update') continue
+      const seen = tsharkMemberships(bgp)
+      // tshark 4.0.17 prints every four-octet AS number here as 4294967295
+      if (seen.length === 0 || seen.some((text) => text.includes(' 4294967295:'))) continue
+      expect(memberships(result.message), id).toEqual(seen)
+      compared += seen.length
+    }
+    expect(compared).toBeGreaterThan(50)
   })
 })
 

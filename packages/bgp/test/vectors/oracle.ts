@@ -32,6 +32,16 @@ export function tsharkRouteTargets(dissection: unknown): string[] {
   })
 }
 
+/** Route target memberships of full length that tshark saw. */
+export function tsharkMemberships(dissection: unknown): string[] {
+  return trees(dissection)
+    .flatMap((tree) => {
+      const target = tree['bgp.community_prefix']
+      return typeof target === 'string' && tree['bgp.prefix_length'] === '96' ? [`${String(tree['bgp.originating_as'])} ${target}`] : []
+    })
+    .sort()
+}
+
 interface ExabgpRoute {
   readonly nlri: string
   readonly label: readonly (readonly number[])[]

@@ -1,5 +1,5 @@
 import type { RouteDistinguisher } from '@heddle/wire'
-import { familyKey, type DecodeOptions, type PathAttributes, type UpdateMessage } from '@heddle/bgp'
+import { familyKey, routeTargetOf, type DecodeOptions, type PathAttributes, type UpdateMessage } from '@heddle/bgp'
 
 /** One line of the corpus. */
 export interface Row {
@@ -55,4 +55,16 @@ export function routeTargets({ extendedCommunities = [] }: PathAttributes): stri
   return extendedCommunities.flatMap((community) =>
     community.kind === 'route-target' ? [community.target.toString().replace('L:', ':')] : [],
   )
+}
+
+/** Route target memberships of full length as sorted text: origin AS, route target. */
+export function memberships({ announced, withdrawn }: UpdateMessage): string[] {
+  return [...announced, ...withdrawn]
+    .flatMap(({ nlri }) =>
+      nlri.flatMap((entry) => {
+        const target = entry.kind === 'rtc' ? routeTargetOf(entry) : undefined
+        return entry.kind === 'rtc' && target !== undefined ? [`${entry.originAs} ${target.toString().replace('L:', ':')}`] : []
+      }),
+    )
+    .sort()
 }
