@@ -1,6 +1,6 @@
 import type { IpAddress } from '@heddle/wire'
 import type { MemoryEndpoint } from './memory-endpoint.js'
-import { echoReplyOf, icmpEcho, isEchoReply, readUdp, udpPacket } from './host-packets.js'
+import { echoReply, echoRequest, readPacket, udpPacket } from './host-packets.js'
 
 /** UDP port on which hosts answer with their name. */
 export const NAME_PORT = 7
@@ -39,24 +39,20 @@ export function memoryHost(options: MemoryHostOptions): MemoryHost {
     return addresses.find(({ family }) => family === destination.family)
   }
 
-  function receive(packet: Uint8Array): void {
-    const reply = echoReplyOf(packet, addresses)
-    if (reply !== undefined) return endpoint.send(reply)
-    if (awaited !== undefined && isEchoReply(packet, awaited.sequence)) {
-      awaited.echo = true
+  function receive(bytes: Uint8Array): void {
+    const packet = readPacket(bytes)
+    if (packet === undefined || !addresses.some((address) => address.equals(packet.destination))) {
+      unclaimed.push(bytes)
       return
     }
-    const datagram = readUdp(packet)
-    if (datagram === undefined || !addresses.some((address) => address.equals(datagram.destination))) {
-      unclaimed.push(packet)
-      return
-    }
-    if (datagram.destinationPort === NAME_PORT) {
-      const { destination, source, sourcePort } = datagram
-      endpoint.send(udpPacket(destination, source, NAME_PORT, sourcePort, new TextEncoder().encode(name)))
-    } else if (awaited !== undefined && datagram.destinationPort === portOf(awaited.sequence)) {
-      awaited.name = new TextDecoder().decode(datagram.payload)
-    } else unclaimed.push(packet)
+    const { source, destination, echo, udp } = packet
+    if (echo?.type === 'echo-request') endpoint.send(echoReply(packet, echo))
+    else if (echo !== undefined && awaited !== undefined && echo.sequence === awaited.sequence) awaited.echo = true
+    else if (udp?.destinationPort === NAME_PORT) {
+      endpoint.send(udpPacket(destination, source, NAME_PORT, udp.sourcePort, new TextEncoder().encode(name)))
+    } else if (udp !== undefined && awaited !== undefined && udp.destinationPort === portOf(awaited.sequence)) {
+      awaited.name = new TextDecoder().decode(udp.payload)
+    } else unclaimed.push(bytes)
   }
 
   function exchange(destination: IpAddress, make: (source: IpAddress, sequence: number) => Uint8Array): NonNullable<typeof awaited> {
@@ -74,7 +70,7 @@ export function memoryHost(options: MemoryHostOptions): MemoryHost {
     name,
     addresses,
     unclaimed,
-    ping: (destination) => exchange(destination, (source, id) => icmpEcho(source, destination, id)).echo,
+    ping: (destination) => exchange(destination, (source, id) => echoRequest(source, destination, id)).echo,
     ask: (destination) =>
       exchange(destination, (source, id) => udpPacket(source, destination, portOf(id), NAME_PORT, new Uint8Array(0))).name,
   }

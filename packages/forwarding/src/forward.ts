@@ -40,7 +40,7 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
       return drop(out, REASON['no-next-hop'])
     }
     const { action } = nextHop.object
-    trace?.step('nexthop', `next hop ${nextHop.object.id} of ${group!.members.length} in group ${groupId}: ${actionText(action)}`)
+    trace?.step('nexthop', `group ${groupId} leads to next hop ${nextHop.object.id}: ${actionText(action)}`)
     switch (action.type) {
       case 'lookup':
         id = action.vrf

@@ -22,13 +22,16 @@ export interface ProbeDescription {
   readonly ttl?: number
   /** Octets of the whole packet; the smallest by default. */
   readonly length?: number
+  /** What the datagram carries; zeros up to `length` when left out. */
+  readonly payload?: Uint8Array
 }
 
 /** Makes a UDP packet of the description, to be explained or sent. */
 export function probePacket(description: ProbeDescription): Uint8Array {
   const { source, destination, sourcePort = 33_434, destinationPort = 33_434, ttl = 64 } = description
   const headerSize = source.family === 4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE
-  const length = Math.max(description.length ?? 0, headerSize + UDP_HEADER_SIZE)
+  const payload = description.payload ?? new Uint8Array(0)
+  const length = Math.max(description.length ?? 0, headerSize + UDP_HEADER_SIZE + payload.length)
   const bytes = new Uint8Array(length)
   const view = new DataView(bytes.buffer)
   const udpLength = length - headerSize
@@ -39,6 +42,7 @@ export function probePacket(description: ProbeDescription): Uint8Array {
     const unfragmented = { identification: 0, dontFragment: true, moreFragments: false, fragmentOffset: 0, options: new Uint8Array(0) }
     encodeIpv4Header({ ...common, ...unfragmented, totalLength: length, ttl, protocol: IP_PROTOCOL_UDP }, view, 0)
   }
+  bytes.set(payload, headerSize + UDP_HEADER_SIZE)
   encodeUdpHeader({ sourcePort, destinationPort, length: udpLength, checksum: 0 }, view, headerSize)
   setUdpChecksum(bytes, headerSize, udpLength, pseudoHeaderSum(source, destination, IP_PROTOCOL_UDP, udpLength))
   return bytes
