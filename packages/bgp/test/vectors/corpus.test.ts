@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { gunzipSync } from 'node:zlib'
-import { decodeMessage, encodeMessage, strongestHandling, type DecodeResult } from '@heddle/bgp'
+import { decodeLine, decodeMessage, encodeMessage, strongestHandling, type DecodeResult } from '@heddle/bgp'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { AMBIGUOUS_LABELS, EMPTIED, MALFORMED_BUT_ACCEPTED, VALID_BUT_REFUSED } from './exceptions.js'
 import { exabgpVpnRoutes, tsharkMemberships, tsharkRouteTargets, tsharkVpnv4Routes } from './oracle.js'
@@ -25,6 +25,13 @@ describe.skipIf(!existsSync(CORPUS))('the corpus of 30,916 messages (skipped wit
   test('every message is a value or an error', () => {
     expect(results.size).toBe(rows.length)
     expect(rows.length).toBeGreaterThan(30_000)
+  })
+
+  test('every row, given as a line, prints as one of the two forms', () => {
+    for (const row of rows) {
+      const printed = JSON.parse(JSON.stringify(decodeLine(JSON.stringify(row)))) as Record<string, unknown>
+      expect(['ok message', 'ok message errors', 'ok error']).toContain(Object.keys(printed).join(' '))
+    }
   })
 
   test('what is valid is accepted, and each exception has a reason', () => {
