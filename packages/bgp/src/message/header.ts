@@ -16,6 +16,7 @@ export interface MessageHeader {
   readonly type: number
 }
 
+/** A header, or what is wrong with it. */
 export type HeaderResult = { readonly ok: true; readonly header: MessageHeader } | { readonly ok: false; readonly error: BgpError }
 
 const MARKER_SIZE = 16

@@ -74,4 +74,5 @@ export interface RouteRefreshMessage {
   readonly orf?: Uint8Array
 }
 
+/** Any BGP message. */
 export type BgpMessage = OpenMessage | UpdateMessage | NotificationMessage | KeepaliveMessage | RouteRefreshMessage

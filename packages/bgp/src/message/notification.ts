@@ -10,7 +10,7 @@ import { decodeText, encodeText } from './text.js'
 const SHUTDOWN_LIMIT = 255
 
 /**
- * NOTIFICATION (RFC 4271 §4.5). Behind administrative shutdown and reset stands a text of a length octet and UTF-8 (RFC 9003 §2).
+ * Reads a NOTIFICATION (RFC 4271 §4.5). Behind administrative shutdown and reset stands a text of a length octet and UTF-8 (RFC 9003 §2).
  *
  *     +------+---------+------------------+
  *     | code | subcode | data             |

@@ -26,6 +26,7 @@ export function decodeRouteRefresh(body: ByteReader, message: Uint8Array): Decod
   return { ok: true, message: { type: 'route-refresh', family, subtype, ...orf }, errors: [] }
 }
 
+/** Writes a ROUTE-REFRESH, header included. */
 export function encodeRouteRefresh({ family, subtype, orf }: RouteRefreshMessage): Uint8Array {
   const out = new ByteWriter(4).u16(family.afi).u8(subtype).u8(family.safi)
   if (orf !== undefined) out.octets(orf)

@@ -7,6 +7,7 @@ export function decodeText(bytes: Uint8Array): string | undefined {
   }
 }
 
+/** Text as UTF-8. */
 export function encodeText(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }

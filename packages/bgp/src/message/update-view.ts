@@ -49,6 +49,7 @@ export interface UpdateView {
   readonly errors: readonly BgpError[]
 }
 
+/** The parts of an UPDATE, or why they cannot be told from each other. */
 export type WalkResult = { readonly ok: true; readonly view: UpdateView } | { readonly ok: false; readonly error: BgpError }
 
 /**

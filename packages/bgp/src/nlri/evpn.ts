@@ -70,6 +70,7 @@ export interface EvpnOther {
   readonly pathId?: number
 }
 
+/** An EVPN route (RFC 7432 §7, RFC 9136 §3). */
 export type EvpnNlri = EvpnEthernetAutoDiscovery | EvpnMacIp | EvpnInclusiveMulticast | EvpnEthernetSegment | EvpnIpPrefix | EvpnOther
 
 /** Route types that are taken apart (IANA evpn-route-types). */

@@ -21,19 +21,33 @@ function family(afi: number, safi: number, name: string): Family {
   return Object.freeze({ afi, safi, name, key: familyKey(afi, safi) })
 }
 
+/** IPv4 unicast, 1/1. */
 export const IPV4_UNICAST = family(AFI.ipv4, SAFI.unicast, 'ipv4-unicast')
+/** IPv6 unicast, 2/1. */
 export const IPV6_UNICAST = family(AFI.ipv6, SAFI.unicast, 'ipv6-unicast')
+/** IPv4 multicast, 1/2. */
 export const IPV4_MULTICAST = family(AFI.ipv4, SAFI.multicast, 'ipv4-multicast')
+/** IPv6 multicast, 2/2. */
 export const IPV6_MULTICAST = family(AFI.ipv6, SAFI.multicast, 'ipv6-multicast')
+/** IPv4 with labels, 1/4 (RFC 8277). */
 export const IPV4_LABELED_UNICAST = family(AFI.ipv4, SAFI.labeledUnicast, 'ipv4-labeled-unicast')
+/** IPv6 with labels, 2/4 (RFC 8277). */
 export const IPV6_LABELED_UNICAST = family(AFI.ipv6, SAFI.labeledUnicast, 'ipv6-labeled-unicast')
+/** VPNv4, 1/128 (RFC 4364). */
 export const VPNV4_UNICAST = family(AFI.ipv4, SAFI.vpn, 'vpnv4-unicast')
+/** VPNv6, 2/128 (RFC 4659). */
 export const VPNV6_UNICAST = family(AFI.ipv6, SAFI.vpn, 'vpnv6-unicast')
+/** Route target membership, 1/132 (RFC 4684). */
 export const RTC = family(AFI.ipv4, SAFI.rtc, 'rtc')
+/** EVPN, 25/70 (RFC 7432). */
 export const L2VPN_EVPN = family(AFI.l2vpn, SAFI.evpn, 'l2vpn-evpn')
+/** VPLS, 25/65 (RFC 4761). */
 export const L2VPN_VPLS = family(AFI.l2vpn, SAFI.vpls, 'l2vpn-vpls')
+/** FlowSpec for IPv4, 1/133 (RFC 8955). */
 export const IPV4_FLOWSPEC = family(AFI.ipv4, SAFI.flowspec, 'ipv4-flowspec')
+/** FlowSpec for IPv6, 2/133 (RFC 8956). */
 export const IPV6_FLOWSPEC = family(AFI.ipv6, SAFI.flowspec, 'ipv6-flowspec')
+/** BGP-LS, 16388/71 (RFC 9552). */
 export const BGP_LS = family(AFI.bgpLs, SAFI.bgpLs, 'bgp-ls')
 
 /** Every family that has a name. */

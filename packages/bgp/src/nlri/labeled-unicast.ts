@@ -12,6 +12,7 @@ export interface LabeledUnicastNlri {
   readonly pathId?: number
 }
 
+/** Length, labels and prefix (RFC 8277 §2). */
 export const labeledUnicastCodec: NlriCodec<LabeledUnicastNlri> = Object.freeze<NlriCodec<LabeledUnicastNlri>>({
   kind: 'labeled-unicast',
   decode: (input, family, mode) =>

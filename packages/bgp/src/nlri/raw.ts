@@ -13,6 +13,7 @@ export interface RawNlri {
   readonly pathId?: number
 }
 
+/** Entries as octets. */
 export const rawCodec: NlriCodec<RawNlri> = Object.freeze<NlriCodec<RawNlri>>({
   kind: 'raw',
   decode(input, family, mode) {

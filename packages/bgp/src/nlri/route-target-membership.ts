@@ -38,6 +38,7 @@ export function routeTargetOf(nlri: RouteTargetMembershipNlri): RouteTarget | un
   return nlri.length === 96 ? RouteTarget.fromWords(nlri.high, nlri.low) : undefined
 }
 
+/** Length, origin AS and route target (RFC 4684 §4). */
 export const routeTargetMembershipCodec: NlriCodec<RouteTargetMembershipNlri> = Object.freeze<NlriCodec<RouteTargetMembershipNlri>>({
   kind: 'rtc',
   decode: (input, family, mode) =>

@@ -10,6 +10,7 @@ export interface UnicastNlri {
   readonly pathId?: number
 }
 
+/** Length and prefix (RFC 4271 §4.3). */
 export const unicastCodec: NlriCodec<UnicastNlri> = Object.freeze<NlriCodec<UnicastNlri>>({
   kind: 'unicast',
   decode: (input, family, mode) =>

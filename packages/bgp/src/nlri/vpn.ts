@@ -13,6 +13,7 @@ export interface VpnNlri {
   readonly pathId?: number
 }
 
+/** Length, labels, route distinguisher and prefix (RFC 4364 §4.3.4). */
 export const vpnCodec: NlriCodec<VpnNlri> = Object.freeze<NlriCodec<VpnNlri>>({
   kind: 'vpn',
   decode: (input, family, mode) =>

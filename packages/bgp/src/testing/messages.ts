@@ -93,8 +93,10 @@ export const notificationMessage: Arbitrary<NotificationMessage> = fc.oneof(
   }),
 )
 
+/** The KEEPALIVE. */
 export const keepaliveMessage: Arbitrary<KeepaliveMessage> = fc.constant({ type: 'keepalive' })
 
+/** ROUTE-REFRESH of any family, without filters. */
 export const routeRefreshMessage: Arbitrary<RouteRefreshMessage> = fc.record({
   type: fc.constant('route-refresh' as const),
   family: anyFamily,
