@@ -20,9 +20,10 @@ class Puppet {
   }
 
   static async connect(lab: Lab, from: string, to: string): Promise<Puppet> {
-    return new Puppet(
-      await lab.host(from).transport.connect({ remote: { address: IpAddress.parse(to), port: 179 }, localAddress: IpAddress.parse(from) }),
-    )
+    const remote = { address: IpAddress.parse(to), port: 179 }
+    const attempt = lab.host(from).transport.connect({ remote, localAddress: IpAddress.parse(from) })
+    await lab.run(0.01)
+    return new Puppet(await attempt)
   }
 
   send(message: BgpMessage | Uint8Array): void {
