@@ -1,10 +1,11 @@
-import { NO_GROUP } from '@heddle/core'
+import { NO_MATCH, type FibTable } from '@heddle/core'
 import { outerDscp, pushedTrafficClass, pushedTtl } from '@heddle/mpls'
 import { REASON, drop, type Context } from './context.js'
 import { encap } from './encapsulate.js'
 import { chooseMember, flowHash } from './flow.js'
 import { DELIVER, type PacketOut, type Verdict } from './packet-out.js'
 import { isForwardable, writeTtl } from './parse.js'
+import type { Packet } from './packet.js'
 import type { Port } from './tables.js'
 import type { TunnelHop } from './tunnel-hop.js'
 import { actionText, destinationText, portText, vrfText } from './text.js'
@@ -25,8 +26,8 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
   let id = vrfId
   for (let lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
     const vrf = id === undefined ? undefined : tables.vrfs.get(id)
-    const groupId = vrf === undefined ? NO_GROUP : vrf.fib.lookup(packet.family, packet.destination)
-    if (vrf === undefined || groupId === NO_GROUP) {
+    const groupId = vrf === undefined ? NO_MATCH : lookup(vrf.fib, packet)
+    if (vrf === undefined || groupId === NO_MATCH) {
       trace?.step('lookup', `no route to ${destinationText(packet)} in ${vrf === undefined ? 'no VRF' : vrfText(vrf)}`)
       return drop(out, REASON['no-route'])
     }
@@ -57,6 +58,11 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
   }
   trace?.step('lookup', `${MAX_LOOKUPS} lookups in a row`)
   return drop(out, REASON['lookup-loop'])
+}
+
+function lookup(fib: FibTable, { family, destination }: Packet): number {
+  if (family === 4) return fib.lookup4(destination[0])
+  return fib.lookup6(destination[0], destination[1], destination[2], destination[3])
 }
 
 /** Hands the packet to a port of this router. */

@@ -10,11 +10,10 @@ import type {
   VniObject,
   VrfObject,
 } from '@heddle/core'
-import { NO_GROUP, RouteBatch } from '@heddle/core'
+import { FibTable, NO_GROUP, RouteBatch } from '@heddle/core'
 import { PortCounters } from './counters.js'
 import { SourceSet } from './source-set.js'
 import { tunnelHop, type OuterHeaders, type TunnelHop } from './tunnel-hop.js'
-import { VrfFib } from './vrf-fib.js'
 
 /*
  * The tables as the engine reads them. Objects refer to each other by id, as in the contract: an object that is replaced is seen by the next
@@ -24,7 +23,7 @@ import { VrfFib } from './vrf-fib.js'
 /** A VRF and its routes. */
 export interface Vrf {
   readonly object: VrfObject
-  readonly fib: VrfFib
+  readonly fib: FibTable
 }
 
 /** A port and where it counts. */
@@ -68,7 +67,7 @@ export class Tables {
   program(transaction: FibTransaction): void {
     change(transaction.vrfs, this.vrfs, (object) => {
       const before = this.vrfs.get(object.id)
-      this.vrfs.set(object.id, { object, fib: before?.fib ?? new VrfFib() })
+      this.vrfs.set(object.id, { object, fib: before?.fib ?? new FibTable() })
     })
     change(transaction.ports, this.ports, (object) => {
       const counters = this.ports.get(object.id)?.counters ?? new PortCounters()
@@ -94,7 +93,9 @@ export class Tables {
   /** What is programmed, as values. */
   state(): Omit<DataplaneState, 'devices'> {
     const routes = new RouteBatch()
-    for (const [id, { fib }] of this.vrfs) fib.dump(id, routes)
+    for (const [id, { fib }] of this.vrfs) {
+      fib.forEach((family, w0, w1, w2, w3, length, group) => routes.pushWords(id, family, w0, w1, w2, w3, length, group))
+    }
     return {
       generation: this.generation,
       vrfs: Array.from(this.vrfs.values(), ({ object }) => object),

@@ -17,7 +17,8 @@ import {
 import { MAX_LABEL, MIN_UNRESERVED_LABEL } from '@heddle/mpls'
 import type { NextHop, Port, Tables, TunnelSources, Vrf } from './tables.js'
 
-const MAX_ID = 0xfffffffe
+/** What the trie of a FIB can hold as a value. */
+const MAX_ID = 0x7ffffffe
 const MAX_VNI = 0xffffff
 const MIN_MTU = 68
 const MAX_MTU = 65_535
