@@ -100,6 +100,7 @@ export class ForwardingLoop {
       this.#route(this.#engine.fromPort(port.port, this.#memory.bytes, packets[at + offset], packets[at + length], this.#out))
     }
     this.#flush()
+    for (let lost = port.unusable(); lost > 0; lost--) this.#engine.countDrop('inner-malformed', port.port)
     return count === BATCH
   }
 

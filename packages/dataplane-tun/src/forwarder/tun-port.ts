@@ -11,6 +11,7 @@ const { words, offset, length, status } = TUN_DESCRIPTOR
 export class TunPort implements Sink {
   readonly #descriptors = new Uint32Array(SINK_CAPACITY * words)
   #waiting = 0
+  #unusable = 0
 
   constructor(
     readonly port: number,
@@ -23,6 +24,14 @@ export class TunPort implements Sink {
 
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** Packets that the device could not hand over whole since this was last asked. */
+  unusable(): number {
+    const { dropped } = this.device
+    const lost = dropped - this.#unusable
+    this.#unusable = dropped
+    return lost
   }
 
   add(out: PacketOut): void {

@@ -1,6 +1,6 @@
 import { NO_GROUP, RouteBatch, type Dataplane, type FibTransaction, type LabelObject, type PortObject } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { Namespaces } from './namespaces.js'
 
 /*
  *   pod-a ─ TUN ─ [virtual router a] ─ site-a ══ veth ══ site-b ─ [virtual router b] ─ TUN ─ pod-b
@@ -15,68 +15,24 @@ export type Site = 'a' | 'b'
 /** Labels that a site allocated: one for the endpoint in red, one for the VRF blue. */
 export const LABEL = { a: { red: 1001, blue: 1101 }, b: { red: 1002, blue: 1102 } } as const
 
-let made = 0
-
-/** Namespaces of a test; `close` takes them away with everything in them. */
-export class TwoSites {
-  readonly prefix = `hd${process.pid % 10_000}x${made++}`
-  readonly #processes = new Set<ChildProcess>()
-  readonly #emergency = (): void => this.close()
-
+/** The namespaces of the picture above. */
+export class TwoSites extends Namespaces {
   constructor(mtu = 1500) {
-    process.on('exit', this.#emergency)
+    super()
     try {
-      for (const name of ['site-a', 'site-b', 'pod-a', 'pod-b', 'blue-a', 'blue-b']) {
-        ip('netns', 'add', this.name(name))
-        this.in(name, 'ip', 'link', 'set', 'lo', 'up')
-      }
-      this.in('site-a', 'ip', 'link', 'add', 'up0', 'mtu', `${mtu}`, 'type', 'veth', 'peer', 'name', 'up0', 'netns', this.name('site-b'))
+      for (const name of ['site-a', 'site-b', 'pod-a', 'pod-b', 'blue-a', 'blue-b']) this.add(name)
+      this.in('site-a', ...`ip link add up0 mtu ${mtu} type veth peer name up0 mtu ${mtu} netns ${this.name('site-b')}`.split(' '))
       for (const site of ['a', 'b'] as const) {
         const name = `site-${site}`
-        this.in(name, 'ip', 'link', 'set', 'up0', 'mtu', `${mtu}`, 'up')
-        this.in(name, 'ip', 'address', 'add', `${UNDERLAY[site][0]}/24`, 'dev', 'up0')
-        this.in(name, 'ip', 'address', 'add', `${UNDERLAY[site][1]}/64`, 'dev', 'up0', 'nodad')
+        this.in(name, ...'ip link set up0 up'.split(' '))
+        this.in(name, ...`ip address add ${UNDERLAY[site][0]}/24 dev up0`.split(' '))
+        this.in(name, ...`ip address add ${UNDERLAY[site][1]}/64 dev up0 nodad`.split(' '))
       }
     } catch (error) {
       this.close()
       throw error
     }
   }
-
-  /** Full name of a namespace. */
-  name(short: string): string {
-    return `${this.prefix}-${short}`
-  }
-
-  path(short: string): string {
-    return `/run/netns/${this.name(short)}`
-  }
-
-  /** Runs a command inside a namespace; its output. */
-  in(short: string, ...command: string[]): string {
-    return ip('netns', 'exec', this.name(short), ...command)
-  }
-
-  /** Starts a command inside a namespace. */
-  start(short: string, ...command: string[]): ChildProcess {
-    const child = spawn('ip', ['netns', 'exec', this.name(short), ...command], { stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#processes.add(child)
-    child.once('exit', () => this.#processes.delete(child))
-    return child
-  }
-
-  close(): void {
-    process.removeListener('exit', this.#emergency)
-    for (const child of this.#processes) child.kill('SIGKILL')
-    for (const line of ip('netns', 'list').split('\n')) {
-      const name = line.split(' ', 1)[0]
-      if (name.startsWith(`${this.prefix}-`)) ip('netns', 'delete', name)
-    }
-  }
-}
-
-function ip(...args: string[]): string {
-  return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** A transaction that sets up one site: VRF red with an endpoint and a tunnel to the other, VRF blue likewise. */

@@ -1,0 +1,57 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+
+let made = 0
+
+/** Network namespaces of a test; `close` takes them away with everything in them, and so does the end of the process. */
+export class Namespaces {
+  readonly prefix = `hd${process.pid % 100_000}x${made++}`
+  readonly #processes = new Set<ChildProcess>()
+  readonly #names = new Set<string>()
+  readonly #emergency = (): void => this.close()
+
+  constructor() {
+    process.on('exit', this.#emergency)
+  }
+
+  add(short: string): void {
+    ip('netns', 'add', this.name(short))
+    this.#names.add(short)
+    this.in(short, 'ip', 'link', 'set', 'lo', 'up')
+  }
+
+  delete(short: string): void {
+    if (this.#names.delete(short)) ip('netns', 'delete', this.name(short))
+  }
+
+  /** Full name of a namespace. */
+  name(short: string): string {
+    return `${this.prefix}-${short}`
+  }
+
+  path(short: string): string {
+    return `/run/netns/${this.name(short)}`
+  }
+
+  /** Runs a command inside a namespace; its output. */
+  in(short: string, ...command: string[]): string {
+    return ip('netns', 'exec', this.name(short), ...command)
+  }
+
+  /** Starts a command inside a namespace. */
+  start(short: string, ...command: string[]): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.name(short), ...command], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#processes.add(child)
+    child.once('exit', () => this.#processes.delete(child))
+    return child
+  }
+
+  close(): void {
+    process.removeListener('exit', this.#emergency)
+    for (const child of this.#processes) child.kill('SIGKILL')
+    for (const name of this.#names) this.delete(name)
+  }
+}
+
+function ip(...args: string[]): string {
+  return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
