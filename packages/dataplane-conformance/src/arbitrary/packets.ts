@@ -53,7 +53,9 @@ export function arbitraryPacket(): fc.Arbitrary<Uint8Array> {
 
 /** Draws a packet from a port or from the underlay, for tables of `arbitraryTables`. */
 export function arbitraryInput(around: Surroundings): fc.Arbitrary<PacketInput> {
-  const fromPort = fc.record({ from: fc.constant('port' as const), port: fc.constantFrom(...PORTS), packet: arbitraryPacket() })
+  // No device hands over an empty packet.
+  const packet = arbitraryPacket().filter(({ length }) => length > 0)
+  const fromPort = fc.record({ from: fc.constant('port' as const), port: fc.constantFrom(...PORTS), packet })
   return fc.oneof(fromPort, arbitraryUnderlayInput(around))
 }
 
