@@ -140,7 +140,7 @@ export class TunDevice implements Disposable {
    *
    * @param descriptors see `TUN_DESCRIPTOR`; must not share memory with `buffer`
    * @returns number of packets; 0 when none waits
-   * @throws LinuxError `EINVAL` when the buffers hold no slot, `EIO` when the link is down, `EBADF` when closed
+   * @throws LinuxError `EINVAL` when the buffers hold no slot, `EBADFD` when the device was deleted, `EBADF` when closed
    */
   readBatch(buffer: Uint8Array, slotSize: number, headroom: number, descriptors: Uint32Array): number {
     return call(() => this.#native.readBatch(buffer, slotSize, headroom, descriptors))
@@ -149,7 +149,8 @@ export class TunDevice implements Disposable {
   /**
    * Writes the packets of the first `count` descriptors.
    *
-   * @returns number of packets that were dealt with, fewer than `count` when the device takes no more now; each has its outcome in `status`
+   * @returns number of packets that were dealt with, fewer than `count` when the device takes no more now; each has its outcome in `status`: 5
+   * (EIO) when the link is down, 77 (EBADFD) when the device was deleted, 22 (EINVAL) when it is no IP packet
    * @throws LinuxError `EINVAL` when a packet is empty or not within the buffer, `EBADF` when closed
    */
   writeBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number {

@@ -173,6 +173,35 @@ describe.skipIf(missing !== '')(`TUN devices${because}`, () => {
     expect(() => tun.readBatch(buffer, 100, 0, descriptors)).toThrow(expect.objectContaining({ code: 'EBADF' }))
   })
 
+  it.each([false, true])('drop what is longer than a slot, and tell when the link is down or gone (offload %s)', async (offload) => {
+    const namespace = await made.create()
+    const netlink = await Netlink.open(namespace)
+    const tun = await TunDevice.open({ name: 'tun0', namespace, offload, addresses: ['10.8.0.1/24'] })
+    const sender = await UdpBatchSocket.open({ namespace, bind: { address: '10.8.0.1', port: 0 } })
+    const message = new Uint32Array(2 * DATAGRAM_DESCRIPTOR.words)
+    for (let n = 0; n < 2; n++) {
+      message[n * DATAGRAM_DESCRIPTOR.words + DATAGRAM_DESCRIPTOR.length] = n === 0 ? 1000 : 10
+      message[n * DATAGRAM_DESCRIPTOR.words + DATAGRAM_DESCRIPTOR.port] = 9
+      writeAddressWords(message, n * DATAGRAM_DESCRIPTOR.words + DATAGRAM_DESCRIPTOR.remote, IpAddress.parse('10.8.0.2'))
+    }
+    const buffer = new Uint8Array(4096)
+    const descriptors = new Uint32Array(4 * words)
+    expect(sender.sendBatch(buffer, message, 2)).toBe(2)
+    expect(tun.readBatch(buffer, 600, 100, descriptors)).toBe(1)
+    expect([...descriptors.subarray(0, words)]).toEqual([100, 38, 1, 0])
+    expect(tun.dropped).toBe(1)
+
+    await netlink.links.change('tun0', { up: false })
+    expect(tun.readBatch(buffer, 600, 100, descriptors)).toBe(0)
+    expect(tun.writeBatch(buffer, descriptors, 1)).toBe(1)
+    expect(descriptors[status]).toBe(5)
+    await netlink.links.delete('tun0')
+    expect(() => tun.readBatch(buffer, 600, 100, descriptors)).toThrow(expect.objectContaining({ code: 'EBADFD' }))
+    expect(tun.writeBatch(buffer, descriptors, 1)).toBe(1)
+    expect(descriptors[status]).toBe(77)
+    for (const one of [tun, sender, netlink]) one.close()
+  })
+
   it('persist and are attached again', async () => {
     const namespace = await made.create()
     const netlink = await Netlink.open(namespace)

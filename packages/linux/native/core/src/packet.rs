@@ -185,7 +185,7 @@ impl PacketSocket {
             let (sent, status) = match sent {
                 Ok(sent) => (sent as usize, 0),
                 Err(error) => match error.raw_os_error().unwrap_or(libc::EIO) {
-                    libc::EAGAIN | libc::ENOBUFS => return Ok(done),
+                    libc::EAGAIN => return Ok(done),
                     errno => (1, errno),
                 },
             };

@@ -61,6 +61,7 @@ pub struct TunDevice {
     index: u32,
     offload: bool,
     udp_offload: bool,
+    /// Where the rest of a packet goes that is longer than its slot.
     scratch: Box<[u8]>,
     overflow: Overflow,
     /// Packets of the run at the head of the overflow.
@@ -133,14 +134,13 @@ impl TunDevice {
         let flags = rustix::fs::fcntl_getfl(&fd).context(operation)?;
         rustix::fs::fcntl_setfl(&fd, flags | rustix::fs::OFlags::NONBLOCK).context(operation)?;
         let index = index_of(&name).unwrap_or(0);
-        let scratch = if offload { vec![0; MAX_PACKET].into_boxed_slice() } else { Box::default() };
         Ok(Self {
             fd,
             name,
             index,
             offload,
             udp_offload,
-            scratch,
+            scratch: vec![0; MAX_PACKET].into_boxed_slice(),
             overflow: Overflow::default(),
             overflow_run: 0,
             joiner: Joiner::default(),
@@ -193,24 +193,14 @@ impl TunDevice {
         while filled < slots {
             let at = filled * slot + headroom;
             let end = (filled + 1) * slot;
-            if !self.offload {
-                match rustix::io::read(&self.fd, &mut buffer[at..end]) {
-                    Ok(length) => {
-                        describe(descriptors, filled, at, length, 1);
-                        filled += 1;
-                    }
-                    Err(Errno::AGAIN) => break,
-                    Err(Errno::INTR) => {}
-                    Err(errno) => return finish(filled, errno, self.operation("read from")),
-                }
-                continue;
-            }
             let mut header = [0; HEADER];
+            let header_size = if self.offload { HEADER } else { 0 };
             let room = (end - at).min(MAX_PACKET);
             let (_, rest) = self.scratch.split_at_mut(room);
-            let mut vectors = [IoSliceMut::new(&mut header), IoSliceMut::new(&mut buffer[at..at + room]), IoSliceMut::new(rest)];
+            let mut vectors =
+                [IoSliceMut::new(&mut header[..header_size]), IoSliceMut::new(&mut buffer[at..at + room]), IoSliceMut::new(rest)];
             let length = match rustix::io::readv(&self.fd, &mut vectors) {
-                Ok(length) => length.saturating_sub(HEADER),
+                Ok(length) => length.saturating_sub(header_size),
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => continue,
                 Err(errno) => return finish(filled, errno, self.operation("read from")),

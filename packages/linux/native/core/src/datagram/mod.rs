@@ -174,7 +174,7 @@ impl DatagramSocket {
                     join = self.settings.gso;
                 }
                 Err(error) => match error.raw_os_error().unwrap_or(libc::EIO) {
-                    libc::EAGAIN | libc::ENOBUFS => return Ok(done),
+                    libc::EAGAIN => return Ok(done),
                     errno => {
                         let reached = if messages > 1 { self.arena.firsts[1] } else { end };
                         if reached - done > 1 {
