@@ -1,0 +1,71 @@
+import type { ObjectChanges } from '../dataplane/transaction.js'
+
+/** Objects of one kind: what is wanted, what is programmed, and which keys may differ. */
+export class ObjectSet<T> {
+  readonly wanted = new Map<number, T>()
+  readonly programmed = new Map<number, T>()
+  readonly #dirty = new Set<number>()
+
+  /** @param same whether two objects say the same; they may come from a dump */
+  constructor(readonly same: (a: T, b: T) => boolean = sameJson) {}
+
+  get isDirty(): boolean {
+    return this.#dirty.size > 0
+  }
+
+  want(key: number, object: T): void {
+    this.wanted.set(key, object)
+    this.#dirty.add(key)
+  }
+
+  drop(key: number): void {
+    if (this.wanted.delete(key)) this.#dirty.add(key)
+  }
+
+  /** Takes over what a running dataplane holds. */
+  adopt(key: number, object: T): void {
+    this.programmed.set(key, object)
+    this.#dirty.add(key)
+  }
+
+  /** What has to be done; with `keep`, nothing is removed. The keys count as done until `failed` says otherwise. */
+  diff({ keep }: { readonly keep: boolean }): ObjectChanges<T> {
+    const set: T[] = []
+    const remove: number[] = []
+    for (const key of this.#dirty) {
+      const wanted = this.wanted.get(key)
+      const programmed = this.programmed.get(key)
+      if (wanted === undefined) {
+        if (programmed === undefined) this.#dirty.delete(key)
+        else if (!keep) {
+          remove.push(key)
+          this.#dirty.delete(key)
+        }
+      } else {
+        if (programmed === undefined || !this.same(programmed, wanted)) set.push(wanted)
+        this.#dirty.delete(key)
+      }
+    }
+    return { set, remove }
+  }
+
+  done(key: number, object: T | undefined): void {
+    if (object === undefined) this.programmed.delete(key)
+    else this.programmed.set(key, object)
+  }
+
+  /** The dataplane did not take it: it is tried again with the next diff. */
+  failed(key: number): void {
+    this.#dirty.add(key)
+  }
+
+  isProgrammed(key: number): boolean {
+    const wanted = this.wanted.get(key)
+    const programmed = this.programmed.get(key)
+    return wanted !== undefined && programmed !== undefined && (wanted === programmed || this.same(wanted, programmed))
+  }
+}
+
+function sameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}

@@ -1,0 +1,80 @@
+import type { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+
+/** A VRF as someone wants it. */
+export interface VrfIntent {
+  /** Unique on the node. */
+  readonly name: string
+  /** Unique on the node; of its own for every (node, VRF), or the same prefix of two nodes is one route for a reflector. */
+  readonly rd: RouteDistinguisher
+  /** Routes with any of these come in. */
+  readonly import: readonly RouteTarget[]
+  /** Local routes go out with all of these. */
+  readonly export: readonly RouteTarget[]
+  readonly staticRoutes?: readonly StaticRouteIntent[]
+  /** Underlay prefixes that may send into the VRF besides the next hops of its routes. */
+  readonly tunnelSources?: readonly IpPrefix[]
+}
+
+/** A route that is there because someone says so. */
+export interface StaticRouteIntent {
+  readonly prefix: IpPrefix
+  readonly via: { readonly type: 'endpoint'; readonly address: IpAddress } | { readonly type: 'discard' }
+}
+
+/** An endpoint as someone wants it. */
+export interface EndpointIntent {
+  readonly vrf: string
+  readonly netns: string
+  readonly ifname: string
+  readonly addresses: readonly IpAddress[]
+  readonly mtu: number
+}
+
+/** One thing that is wrong with an intent. */
+export interface IntentProblem {
+  /** Stable and machine-readable, e.g. `intent.vrf.duplicate-rd`. */
+  readonly code: string
+  /** What it is about, e.g. `vrf red`. */
+  readonly subject: string
+  readonly message: string
+}
+
+/** Intents that cannot be had; nothing of them was applied. */
+export class IntentError extends Error {
+  override readonly name = 'IntentError'
+
+  constructor(readonly problems: readonly IntentProblem[]) {
+    super(problems.map(({ subject, message, code }) => `${subject}: ${message} (${code})`).join('; '))
+  }
+}
+
+/** What is wrong with a list of VRFs; empty when nothing is. */
+export function checkVrfs(vrfs: readonly VrfIntent[]): readonly IntentProblem[] {
+  const problems: IntentProblem[] = []
+  const names = new Set<string>()
+  const distinguishers = new Map<string, string>()
+  for (const { name, rd, staticRoutes = [] } of vrfs) {
+    const subject = `vrf ${name}`
+    if (name === '') problems.push({ code: 'intent.vrf.name', subject, message: 'a VRF needs a name' })
+    if (names.has(name)) problems.push({ code: 'intent.vrf.duplicate-name', subject, message: 'the name is used twice' })
+    names.add(name)
+    const other = distinguishers.get(String(rd))
+    if (other !== undefined)
+      problems.push({ code: 'intent.vrf.duplicate-rd', subject, message: `route distinguisher ${rd} is that of vrf ${other}` })
+    distinguishers.set(String(rd), name)
+    const prefixes = new Set<string>()
+    for (const { prefix, via } of staticRoutes) {
+      if (prefixes.has(String(prefix)))
+        problems.push({ code: 'intent.static-route.duplicate', subject, message: `static route ${prefix} is there twice` })
+      prefixes.add(String(prefix))
+      if (via.type === 'endpoint' && via.address.family !== prefix.family) {
+        problems.push({
+          code: 'intent.static-route.family',
+          subject,
+          message: `static route ${prefix} via ${via.address}: the families differ`,
+        })
+      }
+    }
+  }
+  return problems
+}

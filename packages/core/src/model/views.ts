@@ -1,0 +1,51 @@
+import type { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import type { Encapsulation } from '../dataplane/objects.js'
+import type { EndpointIntent, VrfIntent } from '../intent/intents.js'
+
+/** A candidate for a prefix of a VRF. */
+export interface RouteRow {
+  readonly vrf: string
+  readonly prefix: IpPrefix
+  readonly rd: RouteDistinguisher
+  readonly routeTargets: readonly RouteTarget[]
+  readonly label: number
+  /** Absent for a local route. */
+  readonly nextHop?: IpAddress
+  /** Absent for a local route, and where neither end takes what the other sends. */
+  readonly encapsulation?: Encapsulation
+  /** Who told it; `local`. */
+  readonly source: string
+  /** Packets take it. */
+  readonly best: boolean
+  /** The dataplane holds it. */
+  readonly installed: boolean
+  readonly stale?: boolean
+}
+
+export interface VrfRow extends VrfIntent {
+  readonly id: number
+  readonly label: number
+  /** Prefixes in the table. */
+  readonly routes: number
+}
+
+export interface EndpointRow extends EndpointIntent {
+  readonly label: number
+  readonly port: number
+  readonly attached: boolean
+}
+
+export interface LabelRow {
+  readonly label: number
+  readonly vrf: string
+  readonly action: 'pop-forward' | 'pop-lookup'
+  readonly endpoint?: string
+  readonly installed: boolean
+}
+
+export interface TunnelRow {
+  readonly local: IpAddress
+  readonly remote: IpAddress
+  readonly encapsulation: Encapsulation
+  readonly routes: number
+}

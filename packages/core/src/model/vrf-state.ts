@@ -1,0 +1,79 @@
+import { IpPrefix, type IpAddress } from '@heddle/wire'
+import type { StaticRouteIntent, VrfIntent } from '../intent/intents.js'
+import type { VpnRoute } from '../vpn-route.js'
+import type { EndpointState } from './endpoint-state.js'
+
+/** What a VRF has for one prefix. */
+export interface TableEntry {
+  readonly prefix: IpPrefix
+  /** Imported routes by their identity. */
+  readonly remote: Map<string, VpnRoute>
+  /** Of this VRF or, by a common route target, of another one on this node. */
+  readonly local: Map<string, LocalRoute>
+}
+
+/** A route that starts on this node. */
+export interface LocalRoute {
+  readonly key: string
+  readonly prefix: IpPrefix
+  /** The VRF it belongs to; others may have it too. */
+  readonly owner: VrfState
+  readonly via:
+    | { readonly type: 'endpoint'; readonly endpoint: EndpointState }
+    | { readonly type: 'static'; readonly route: StaticRouteIntent }
+}
+
+/** One VRF with its table. */
+export class VrfState {
+  readonly table = new Map<string, TableEntry>()
+  readonly local = new Map<string, LocalRoute>()
+  /** Next hops of imported routes, with the number of routes of each. */
+  readonly #sources = new Map<string, { readonly address: IpAddress; routes: number }>()
+
+  constructor(
+    readonly id: number,
+    /** Label of the whole VRF: pop and look up. */
+    readonly label: number,
+    public intent: VrfIntent,
+  ) {}
+
+  get name(): string {
+    return this.intent.name
+  }
+
+  entry(prefix: IpPrefix): TableEntry {
+    const name = String(prefix)
+    let entry = this.table.get(name)
+    if (entry === undefined) {
+      entry = { prefix, remote: new Map(), local: new Map() }
+      this.table.set(name, entry)
+    }
+    return entry
+  }
+
+  /** Drops an entry that has nothing. */
+  tidy(entry: TableEntry): void {
+    if (entry.remote.size === 0 && entry.local.size === 0) this.table.delete(String(entry.prefix))
+  }
+
+  /** Counts a route of `address`; returns whether it is a source that was not known. */
+  addSource(address: IpAddress): boolean {
+    const known = this.#sources.get(String(address))
+    if (known !== undefined) known.routes++
+    else this.#sources.set(String(address), { address, routes: 1 })
+    return known === undefined
+  }
+
+  /** Returns whether that was the last route of `address`. */
+  removeSource(address: IpAddress): boolean {
+    const known = this.#sources.get(String(address))
+    if (known === undefined || --known.routes > 0) return false
+    return this.#sources.delete(String(address))
+  }
+
+  /** Underlay prefixes that may send into this VRF, in canonical order. */
+  tunnelSources(): readonly IpPrefix[] {
+    const all = [...[...this.#sources.values()].map(({ address }) => IpPrefix.of(address)), ...(this.intent.tunnelSources ?? [])]
+    return [...new Map(all.map((prefix) => [String(prefix), prefix])).values()].sort((a, b) => a.compare(b))
+  }
+}

@@ -1,0 +1,14 @@
+import type { Encapsulation } from '../dataplane/objects.js'
+
+/**
+ * The encapsulation towards a next hop: the first of our preferences that the far end takes and the dataplane can. A far end that says nothing takes
+ * the default, our first preference.
+ */
+export function chooseEncapsulation(
+  advertised: readonly Encapsulation[],
+  preferences: readonly Encapsulation[],
+  supported: readonly Encapsulation[],
+): Encapsulation | undefined {
+  const usable = preferences.filter((encapsulation) => supported.includes(encapsulation))
+  return advertised.length === 0 ? usable[0] : usable.find((encapsulation) => advertised.includes(encapsulation))
+}
