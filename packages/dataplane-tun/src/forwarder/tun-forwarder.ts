@@ -13,7 +13,7 @@ import {
 } from '@heddle/core'
 import { ForwardingEngine, MAX_LABEL_STACK_DEPTH, type PacketOut } from '@heddle/forwarding'
 import type { Logger } from '@heddle/io'
-import { LinuxError, NativeUnavailableError, Poller, type Watch } from '@heddle/linux'
+import { LinuxError, NativeUnavailableError, NetworkNamespace, Poller, type Watch } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { EventQueue } from '../event-queue.js'
 import { configureDevice, openDevice, samePlace } from './device.js'
@@ -45,8 +45,13 @@ const LIMITS: DataplaneLimits = {
   labelStackDepth: MAX_LABEL_STACK_DEPTH,
 }
 
+/** How often namespaces are looked for, milliseconds. */
+const LOOK_INTERVAL = 1000
+
 interface Attached {
   readonly tun: TunPort
+  /** Number of the device's namespace: a path may come to mean another one. */
+  readonly namespace: number
   readonly watch: Watch
 }
 
@@ -64,6 +69,7 @@ export class TunForwarder implements Dataplane {
   readonly #ports = new Map<number, Attached>()
   /** Work on devices, one after the other. */
   #devices: Promise<unknown> = Promise.resolve()
+  readonly #timer: NodeJS.Timeout
   #closed = false
 
   private constructor(options: TunForwarderOptions, poller: Poller, tunnels: Tunnels) {
@@ -96,6 +102,7 @@ export class TunForwarder implements Dataplane {
       const gone = (reason: string): void => options.logger.error('An underlay socket failed', { reason })
       this.#watches.push(this.#loop.watchUnderlay(receiver, gone))
     }
+    this.#timer = setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref()
   }
 
   /**
@@ -150,6 +157,7 @@ export class TunForwarder implements Dataplane {
   async close(options?: { readonly keep?: boolean }): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    clearInterval(this.#timer)
     await this.#inTurn(() => {
       for (const watch of this.#watches) watch.close()
       for (const port of this.#ports.keys()) this.#remove(port, 'closed', options?.keep)
@@ -170,8 +178,9 @@ export class TunForwarder implements Dataplane {
         throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${tun.port}`)
       }
     }
+    const namespace = namespaceOf(request)
     const before = this.#ports.get(port)
-    const here = before !== undefined && samePlace(before.tun.request, request)
+    const here = before !== undefined && samePlace(before.tun.request, request) && before.namespace === namespace
     const { device, facts } = here
       ? { device: before.tun.device, facts: await configureDevice(before.tun.facts.ifindex, request) }
       : await openDevice(request)
@@ -179,7 +188,7 @@ export class TunForwarder implements Dataplane {
     else this.#remove(port, 'replaced')
     const tun = new TunPort(port, device, request, facts, this.#memory, this.#engine)
     const watch = this.#loop.watchPort(tun, (reason) => this.#gone(port, reason))
-    this.#ports.set(port, { tun, watch })
+    this.#ports.set(port, { tun, watch, namespace })
     if (!here) this.events.push({ type: 'port-up', port })
     return facts
   }
@@ -205,6 +214,15 @@ export class TunForwarder implements Dataplane {
     this.#remove(port, reason, true)
   }
 
+  /** An open descriptor keeps its namespace, so the end of a namespace shows only in that its path leads there no more. */
+  #look(): void {
+    for (const [port, { tun, namespace }] of this.#ports) {
+      if (namespaceOf(tun.request) === namespace) continue
+      this.#options.logger.warn('A namespace is gone', { port, netns: tun.request.netns })
+      this.#remove(port, `the namespace ${tun.request.netns} is gone`)
+    }
+  }
+
   #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
     const result = this.#devices.then(work)
     this.#devices = result.catch(() => undefined)
@@ -213,5 +231,15 @@ export class TunForwarder implements Dataplane {
 
   #mustBeOpen(): void {
     if (this.#closed) throw new DataplaneError('dataplane.closed', 'the dataplane was closed')
+  }
+}
+
+/** Number of the namespace that a request names; 0 when there is none. */
+function namespaceOf({ netns }: DeviceRequest): number {
+  try {
+    return NetworkNamespace.identity(netns)
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error
+    return 0
   }
 }

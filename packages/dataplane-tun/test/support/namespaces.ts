@@ -1,16 +1,18 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
 
 let made = 0
 
 /** Network namespaces of a test; `close` takes them away with everything in them, and so does the end of the process. */
 export class Namespaces {
-  readonly prefix = `hd${process.pid % 100_000}x${made++}`
+  readonly prefix = `hdtun${process.pid}x${made++}`
   readonly #processes = new Set<ChildProcess>()
   readonly #names = new Set<string>()
   readonly #emergency = (): void => this.close()
 
   constructor() {
     process.on('exit', this.#emergency)
+    sweep()
   }
 
   add(short: string): void {
@@ -49,6 +51,14 @@ export class Namespaces {
     process.removeListener('exit', this.#emergency)
     for (const child of this.#processes) child.kill('SIGKILL')
     for (const name of this.#names) this.delete(name)
+  }
+}
+
+/** Takes away what tests left that were killed and could not do it themselves. */
+function sweep(): void {
+  for (const line of ip('netns', 'list').split('\n')) {
+    const [name = '', pid] = /^hdtun(\d+)x\S+/.exec(line) ?? []
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) ip('netns', 'delete', name)
   }
 }
 

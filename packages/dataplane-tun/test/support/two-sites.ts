@@ -1,5 +1,13 @@
-import { NO_GROUP, RouteBatch, type Dataplane, type FibTransaction, type LabelObject, type PortObject } from '@heddle/core'
-import { IpAddress, IpPrefix } from '@heddle/wire'
+import {
+  NO_GROUP,
+  RouteBatch,
+  type Dataplane,
+  type Encapsulation,
+  type FibTransaction,
+  type LabelObject,
+  type PortObject,
+} from '@heddle/core'
+import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { Namespaces } from './namespaces.js'
 
 /*
@@ -14,6 +22,9 @@ export type Site = 'a' | 'b'
 
 /** Labels that a site allocated: one for the endpoint in red, one for the VRF blue. */
 export const LABEL = { a: { red: 1001, blue: 1101 }, b: { red: 1002, blue: 1102 } } as const
+
+/** Routers' MAC addresses, for VXLAN. */
+const MAC = { a: MacAddress.parse('02:00:00:00:00:0a'), b: MacAddress.parse('02:00:00:00:00:0b') } as const
 
 /** The namespaces of the picture above. */
 export class TwoSites extends Namespaces {
@@ -36,17 +47,17 @@ export class TwoSites extends Namespaces {
 }
 
 /** A transaction that sets up one site: VRF red with an endpoint and a tunnel to the other, VRF blue likewise. */
-export function siteTransaction(site: Site, generation = 1, family: 4 | 6 = 4): FibTransaction {
+export function siteTransaction(site: Site, generation = 1, family: 4 | 6 = 4, encapsulation: Encapsulation = 'mpls-udp'): FibTransaction {
   const other = site === 'a' ? 'b' : 'a'
   const at = (addresses: readonly string[]): IpAddress => IpAddress.parse(addresses[family === 4 ? 0 : 1])
   const tunnel = (id: number, label: number) => ({
     id,
     action: {
       type: 'tunnel' as const,
-      encapsulation: 'mpls-udp' as const,
+      encapsulation,
       local: at(UNDERLAY[site]),
       remote: at(UNDERLAY[other]),
-      labels: [label],
+      ...(encapsulation === 'vxlan' ? { labels: [], vni: label, routerMac: MAC[other] } : { labels: [label] }),
       ttlModel: 'pipe' as const,
       trafficClassModel: 'pipe' as const,
     },
@@ -89,6 +100,13 @@ export function siteTransaction(site: Site, generation = 1, family: 4 | 6 = 4): 
     tunnelSources: { set: [{ id: 0, prefixes: [IpPrefix.of(at(UNDERLAY[other]))] }], remove: [] },
     labels: {
       set: [label(LABEL[site].red, { type: 'pop-forward', port: 0 }), label(LABEL[site].blue, { type: 'pop-lookup', vrf: 1 })],
+      remove: [],
+    },
+    vnis: {
+      set: [
+        { vni: LABEL[site].red, vrf: 0, routerMac: MAC[site], sources: 0 },
+        { vni: LABEL[site].blue, vrf: 1, routerMac: MAC[site], sources: 0 },
+      ],
       remove: [],
     },
     routes,

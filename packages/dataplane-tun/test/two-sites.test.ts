@@ -1,0 +1,275 @@
+import { dropsOf, type DataplaneEvent, type DropReason, type FibTransaction } from '@heddle/core'
+import { endpointMtu, tunDataplane, underlayMtu, type TunDataplane } from '@heddle/dataplane-tun'
+import { DATAGRAM_DESCRIPTOR, UdpBatchSocket } from '@heddle/linux'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Capture } from './support/capture.js'
+import { readOuter } from './support/ip-packet.js'
+import { missing, titled } from './support/requirements.js'
+import { LABEL, POD, TwoSites, UNDERLAY, emptyTransaction, setUp, siteTransaction, withoutRoute, type Site } from './support/two-sites.js'
+
+const run = promisify(execFile)
+const script = (name: string): string => fileURLToPath(new URL(`./support/${name}`, import.meta.url))
+const other: Record<Site, Site> = { a: 'b', b: 'a' }
+const FAMILIES = [4, 6] as const
+
+describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i underlay'), (family) => {
+  let sites: TwoSites
+  const routers = {} as Record<Site, TunDataplane>
+  let nextGeneration = 10
+
+  beforeAll(async () => {
+    sites = new TwoSites()
+    for (const site of ['a', 'b'] as const) {
+      const addresses = UNDERLAY[site].map((address) => IpAddress.parse(address))
+      routers[site] = await tunDataplane({ addresses, inProcess: true, underlayNetns: sites.path(`site-${site}`) })
+      await setUp(routers[site], sites, site, family)
+    }
+  })
+
+  afterAll(async () => {
+    for (const router of Object.values(routers)) await router.close()
+    sites?.close()
+  })
+
+  /** Output of ping from a pod; it never fails. */
+  async function ping(from: string, address: string, ...options: string[]): Promise<string> {
+    const argv = ['netns', 'exec', sites.name(from), 'ping', '-c', '2', '-i', '0.05', '-W', '1', ...options, address]
+    return run('ip', argv).then(
+      ({ stdout }) => stdout,
+      (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
+    )
+  }
+
+  async function dropped(site: Site, reason: DropReason, act: () => Promise<unknown>): Promise<number> {
+    const before = dropsOf(await routers[site].counters(), reason)
+    await act()
+    for (let turn = 0; turn < 50; turn++) {
+      const moved = dropsOf(await routers[site].counters(), reason) - before
+      if (moved > 0) return moved
+      await sleep(10)
+    }
+    return 0
+  }
+
+  async function apply(site: Site, transaction: (generation: number) => FibTransaction): Promise<void> {
+    const report = await routers[site].apply(transaction(nextGeneration++))
+    expect(report).toMatchObject({ status: 'applied', failures: [] })
+  }
+
+  it.each(['a', 'b'] as const)('pods of site %s reach the other site, IPv4 and IPv6, in both VRFs', async (site) => {
+    for (const pod of ['pod', 'blue']) {
+      for (const address of POD[other[site]]) expect(await ping(`${pod}-${site}`, address)).toContain(' 2 received')
+    }
+  })
+
+  it.each(POD.b)('a TCP stream to %s arrives whole', async (address) => {
+    const server = sites.start('pod-b', process.execPath, script('tcp-server.mjs'), address)
+    await once(server.stdout as NodeJS.ReadableStream, 'data')
+    const argv = ['netns', 'exec', sites.name('pod-a'), process.execPath, script('tcp-client.mjs'), address, `${16 << 20}`]
+    const { stdout } = await run('ip', argv)
+    const [answer, wanted] = stdout.trim().split(' ')
+    expect(answer).toBe(wanted)
+    server.kill('SIGKILL')
+  })
+
+  it('the underlay carries UDP to port 6635 from an entropy port, with a checksum, DF, TTL 64 and the label of the other site', async () => {
+    using capture = await Capture.open(sites.path('site-b'), 'up0')
+    await ping('pod-a', POD.b[0])
+    const packets = capture.take().filter((packet) => readOuter(packet).destinationPort === 6635)
+    expect(packets.length).toBeGreaterThanOrEqual(2)
+    for (const packet of packets) {
+      const { source, destination, protocol, ttl, sourcePort, payload } = readOuter(packet)
+      const word = new DataView(payload.buffer).getUint32(0)
+      expect({ source: `${source}`, destination: `${destination}`, protocol, ttl }).toEqual({
+        source: UNDERLAY.a[family === 4 ? 0 : 1],
+        destination: UNDERLAY.b[family === 4 ? 0 : 1],
+        protocol: 17,
+        ttl: 64,
+      })
+      expect(sourcePort).toBeGreaterThanOrEqual(49_152)
+      expect({ label: word >>> 12, bottom: (word >>> 8) & 1, inner: payload[4] >> 4 }).toEqual({ label: LABEL.b.red, bottom: 1, inner: 4 })
+      if (family === 4) expect(packet[6] & 0x40).toBe(0x40)
+      const checksumAt = family === 4 ? 26 : 46
+      expect(packet[checksumAt] * 256 + packet[checksumAt + 1]).not.toBe(0)
+    }
+  })
+
+  it('flows leave by several source ports', async () => {
+    using capture = await Capture.open(sites.path('site-b'), 'up0')
+    const send = `for (let port = 0; port < 64; port++) { const s = require('dgram').createSocket('udp4'); s.send('x', 9000 + port, '${POD.b[0]}', () => s.close()) }`
+    await run('ip', ['netns', 'exec', sites.name('pod-a'), process.execPath, '-e', send])
+    await sleep(50)
+    const ports = new Set(capture.take().map((packet) => readOuter(packet).sourcePort))
+    expect(ports.size).toBeGreaterThan(4)
+  })
+
+  it('a wrong label, a label from a foreign tunnel source and a packet for another VRF are dropped by reason', async () => {
+    const inner = Buffer.from('4500002000004000401100000a0100020a01000100090009000c000000000000', 'hex')
+    inner.writeUInt16BE(0xffff - sumOf(inner.subarray(0, 20)), 10)
+    const frame = (label: number): Uint8Array => Uint8Array.from([label >> 12, (label >> 4) & 255, ((label & 15) << 4) | 1, 64, ...inner])
+    const at = family === 4 ? 0 : 1
+    const foreign = family === 4 ? '192.0.2.9' : '2001:db8::9'
+    sites.in('site-b', 'ip', 'address', 'add', `${foreign}/${family === 4 ? 24 : 64}`, 'dev', 'up0', ...(family === 6 ? ['nodad'] : []))
+    const send = (source: string, label: number, zeroChecksum = false) =>
+      sendUdp(sites.path('site-b'), source, UNDERLAY.a[at], frame(label), zeroChecksum)
+
+    expect(await dropped('a', 'label-unknown', () => send(UNDERLAY.b[at], 4000))).toBe(1)
+    expect(await dropped('a', 'tunnel-source', () => send(foreign, LABEL.a.red))).toBe(1)
+    expect(await dropped('a', 'tunnel-source', () => send(foreign, LABEL.a.blue))).toBe(1)
+    // Zero checksums are accepted on receive (RFC 7510 §3, RFC 6935): the packet gets as far as the label.
+    expect(await dropped('a', 'label-unknown', () => send(UNDERLAY.b[at], 4001, true))).toBe(1)
+
+    await apply('a', (generation) => withoutRoute(generation, 1, `${POD.a[0]}/32`))
+    expect(await dropped('a', 'no-route', () => send(UNDERLAY.b[at], LABEL.a.blue))).toBe(1)
+    await apply('a', (generation) => withoutRoute(generation, 0, `${POD.b[0]}/32`))
+    expect(await dropped('a', 'no-route', () => ping('pod-a', POD.b[0]))).toBeGreaterThan(0)
+    expect(await ping('blue-a', POD.b[1])).toContain(' 2 received')
+    await apply('a', (generation) => siteTransaction('a', generation, family))
+    expect(await ping('pod-a', POD.b[0])).toContain(' 2 received')
+  })
+
+  it.each(['mpls-gre', 'vxlan'] as const)('%s carries packets both ways where it is offered', async (encapsulation) => {
+    expect(routers.a.capabilities.encapsulations).toContain(encapsulation)
+    for (const site of ['a', 'b'] as const) await apply(site, (generation) => siteTransaction(site, generation, family, encapsulation))
+    for (const address of POD.b) expect(await ping('pod-a', address)).toContain(' 2 received')
+    for (const site of ['a', 'b'] as const) await apply(site, (generation) => siteTransaction(site, generation, family))
+  })
+
+  it('the endpoint MTU is what the underlay leaves, and a smaller underlay is told and answered by ICMP', async () => {
+    const local = IpAddress.parse(UNDERLAY.a[family === 4 ? 0 : 1])
+    const netns = sites.path('site-a')
+    expect(await underlayMtu(local, { netns })).toBe(1500)
+    expect(await underlayMtu(local, { netns, remote: IpAddress.parse(UNDERLAY.b[family === 4 ? 0 : 1]) })).toBe(1500)
+    const mtu = endpointMtu({ underlayMtu: 1500, underlayFamily: family })
+    expect(mtu).toBe(family === 4 ? 1468 : 1448)
+    await apply('a', (generation) => grown('a', generation, mtu))
+    await apply('b', (generation) => grown('b', generation, mtu))
+    for (const site of ['a', 'b'] as const) {
+      const addresses = POD[site].map((address) => IpAddress.parse(address))
+      const facts = await routers[site].attachPort(0, { netns: sites.path(`pod-${site}`), ifname: 'eth0', addresses, mtu })
+      expect(facts.mtu).toBe(mtu)
+    }
+    const fits = ['-M', 'do', '-s', `${mtu - 28}`]
+    expect(await ping('pod-a', POD.b[0], ...fits)).toContain(' 2 received')
+
+    const events: DataplaneEvent[] = []
+    const watching = (async () => {
+      for await (const event of routers.a.events) events.push(event)
+    })()
+    for (const site of ['site-a', 'site-b']) sites.in(site, 'ip', 'link', 'set', 'up0', 'mtu', '1400')
+    for (let turn = 0; turn < 60 && events.length < 2; turn++) await sleep(50)
+    expect(events.map((event) => (event.type === 'underlay-changed' ? [`${event.local}`, event.mtu] : event))).toEqual(
+      UNDERLAY.a.map((address) => [address, 1400]),
+    )
+    expect(await ping('pod-a', POD.b[0], ...fits)).toMatch(
+      new RegExp(`mtu ?= ?${endpointMtu({ underlayMtu: 1400, underlayFamily: family })}`),
+    )
+    for (const site of ['site-a', 'site-b']) sites.in(site, 'ip', 'link', 'set', 'up0', 'mtu', '1500')
+    void watching
+  })
+
+  it('a device that is deleted, or goes with its namespace, is told once, drops as port-down, and can be had again', async () => {
+    const addresses = POD.a.map((address) => IpAddress.parse(address))
+    const request = { netns: sites.path('pod-a'), ifname: 'eth0', addresses, mtu: 1400 }
+    sites.in('pod-a', 'ip', 'link', 'delete', 'eth0')
+    await expect.poll(async () => (await routers.a.dump()).devices.map(({ port }) => port)).toEqual([1])
+    expect(await dropped('a', 'port-down', () => ping('pod-b', POD.a[0]))).toBeGreaterThan(0)
+    await routers.a.attachPort(0, request)
+    expect(await ping('pod-b', POD.a[0])).toContain(' 2 received')
+
+    sites.delete('blue-a')
+    await expect.poll(async () => (await routers.a.dump()).devices.map(({ port }) => port), { timeout: 5000 }).toEqual([0])
+    expect(await ping('pod-b', POD.a[0])).toContain(' 2 received')
+  })
+
+  it('a device that is set down comes back when it is set up', async () => {
+    sites.in('pod-a', 'ip', 'link', 'set', 'eth0', 'down')
+    expect(await dropped('a', 'port-down', () => ping('pod-b', POD.a[0]))).toBeGreaterThan(0)
+    sites.in('pod-a', 'ip', 'link', 'set', 'eth0', 'up')
+    sites.in('pod-a', 'ip', 'route', 'replace', 'default', 'dev', 'eth0')
+    await expect.poll(() => ping('pod-b', POD.a[0]), { timeout: 5000 }).toContain(' 2 received')
+  })
+
+  it('devices have their addresses, routes and MTU, and nothing else', async () => {
+    const addresses = POD.a.map((address) => IpAddress.parse(address))
+    const request = { netns: sites.path('pod-a'), ifname: 'eth0', mtu: 1300 }
+    const facts = await routers.a.attachPort(0, { ...request, addresses })
+    expect(facts.mtu).toBe(1300)
+    const shown = sites.in('pod-a', 'ip', '-o', 'address', 'show', 'dev', 'eth0')
+    expect(shown.match(/inet6? \S+/g)).toEqual([`inet ${POD.a[0]}/32`, `inet6 ${POD.a[1]}/128`])
+    expect(sites.in('pod-a', 'ip', 'route', 'show', 'default')).toContain('dev eth0')
+    expect(sites.in('pod-a', 'ip', '-6', 'route', 'show', 'default')).toContain('dev eth0')
+    await routers.a.attachPort(0, { ...request, addresses: [IpAddress.parse('10.1.0.9')], routes: [IpPrefix.parse('10.1.0.0/16')] })
+    expect(sites.in('pod-a', 'ip', '-o', 'address', 'show', 'dev', 'eth0').match(/inet6? \S+/g)).toEqual(['inet 10.1.0.9/32'])
+    expect(sites.in('pod-a', 'ip', 'route', 'show', '10.1.0.0/16')).toContain('dev eth0')
+  })
+
+  it('refuses devices that cannot be, naming what is allowed', async () => {
+    const request = { netns: sites.path('pod-a'), ifname: 'eth0', addresses: [IpAddress.parse('fd00::1')], mtu: 1200 }
+    await expect(routers.a.attachPort(0, request)).rejects.toMatchObject({
+      code: 'dataplane.device',
+      message: expect.stringContaining('1280') as string,
+    })
+    await expect(routers.a.attachPort(0, { ...request, mtu: 1400, ifname: 'much-too-long-a-name' })).rejects.toMatchObject({
+      code: 'dataplane.device',
+    })
+    await expect(routers.a.attachPort(0, { ...request, mtu: 1400, netns: '/run/netns/none' })).rejects.toMatchObject({
+      code: 'dataplane.device',
+    })
+    await expect(routers.a.attachPort(77, request)).rejects.toMatchObject({ code: 'dataplane.port-unknown' })
+    await expect(routers.a.attachPort(1, { ...request, mtu: 1400 })).rejects.toMatchObject({ code: 'dataplane.device' })
+  })
+
+  it('removing a port removes its device', async () => {
+    await apply('b', (generation) => {
+      const none = { ...emptyTransaction(generation) }
+      const { set } = siteTransaction('b', generation, family).nextHops
+      const discarding = set.map(({ id, action }) => ({
+        id,
+        action: action.type === 'port' && action.port === 0 ? ({ type: 'discard' } as const) : action,
+      }))
+      return {
+        ...none,
+        ports: { set: [], remove: [0] },
+        nextHops: { set: discarding, remove: [] },
+        labels: { set: [], remove: [LABEL.b.red] },
+      }
+    })
+    expect(() => sites.in('pod-b', 'ip', 'link', 'show', 'eth0')).toThrow(/does not exist/)
+  })
+
+  function grown(site: Site, generation: number, mtu: number): FibTransaction {
+    const transaction = siteTransaction(site, generation, family)
+    return { ...transaction, ports: { set: transaction.ports.set.map((port) => ({ ...port, mtu })), remove: [] } }
+  }
+})
+
+async function sendUdp(
+  namespace: string,
+  source: string,
+  destination: string,
+  payload: Uint8Array,
+  zeroChecksumTx: boolean,
+): Promise<void> {
+  using socket = await UdpBatchSocket.open({ namespace, bind: { address: source, port: 50_000 }, zeroChecksumTx })
+  const descriptor = new Uint32Array(DATAGRAM_DESCRIPTOR.words)
+  const { w0, w1, w2, w3 } = IpAddress.parse(destination)
+  descriptor[DATAGRAM_DESCRIPTOR.length] = payload.length
+  descriptor.set([w0, w1, w2, w3], DATAGRAM_DESCRIPTOR.remote)
+  descriptor[DATAGRAM_DESCRIPTOR.port] = 6635
+  expect(socket.sendBatch(payload, descriptor, 1)).toBe(1)
+  expect(descriptor[DATAGRAM_DESCRIPTOR.status]).toBe(0)
+}
+
+function sumOf(header: Uint8Array): number {
+  let sum = 0
+  for (let at = 0; at < header.length; at += 2) sum += header[at] * 256 + header[at + 1]
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)
+  return sum
+}
