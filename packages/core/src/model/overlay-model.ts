@@ -96,6 +96,7 @@ export class OverlayModel {
   /** The model knows all it needs: what was adopted and is not wanted goes with the next transaction. */
   endAdoption(): void {
     for (const label of this.#adopted?.labels.values() ?? []) this.#labels.release(label)
+    this.#compile() // while adopted ids can still be claimed
     this.#adopted = undefined
     this.#fib.release()
     for (const vrf of this.#vrfs.values()) this.#dirtySources.add(vrf)
@@ -213,22 +214,7 @@ export class OverlayModel {
 
   /** The next generation for the dataplane, or `undefined` when there is nothing to do or the last one is still under way. */
   takeTransaction(): FibTransaction | undefined {
-    for (const vrf of this.#dirtySources) {
-      if (!this.#vrfs.has(vrf.name)) continue
-      const kept = this.#adopted?.sources.get(vrf.id) ?? []
-      const prefixes = [...new Map([...vrf.tunnelSources(), ...kept].map((prefix) => [String(prefix), prefix])).values()].sort((a, b) =>
-        a.compare(b),
-      )
-      this.#fib.tunnelSources.want(vrf.id, { id: vrf.id, prefixes })
-    }
-    this.#dirtySources.clear()
-    for (const [vrf, prefixes] of this.#dirty) {
-      for (const name of prefixes) {
-        const prefix = vrf.table.get(name)?.prefix ?? IpPrefix.parse(name)
-        this.#fib.setRoute(vrf.id, prefix, this.#actions(vrf, vrf.table.get(name)))
-      }
-    }
-    this.#dirty.clear()
+    this.#compile()
     const transaction = this.#fib.take()
     if (transaction !== undefined && !this.isAdopting) {
       this.#vrfIds.seal()
@@ -363,6 +349,26 @@ export class OverlayModel {
     })
   }
 
+  /** Works out what changed calls mean for the tables. */
+  #compile(): void {
+    for (const vrf of this.#dirtySources) {
+      if (!this.#vrfs.has(vrf.name)) continue
+      const kept = this.#adopted?.sources.get(vrf.id) ?? []
+      const prefixes = [...new Map([...vrf.tunnelSources(), ...kept].map((prefix) => [String(prefix), prefix])).values()].sort((a, b) =>
+        a.compare(b),
+      )
+      this.#fib.tunnelSources.want(vrf.id, { id: vrf.id, prefixes })
+    }
+    this.#dirtySources.clear()
+    for (const [vrf, prefixes] of this.#dirty) {
+      for (const name of prefixes) {
+        const prefix = vrf.table.get(name)?.prefix ?? IpPrefix.parse(name)
+        this.#fib.setRoute(vrf.id, prefix, this.#actions(vrf, vrf.table.get(name)))
+      }
+    }
+    this.#dirty.clear()
+  }
+
   get #maximumPaths(): number {
     return this.#options.maximumPaths ?? 16
   }
@@ -397,8 +403,8 @@ export class OverlayModel {
   #removeVrf(vrf: VrfState): void {
     for (const local of vrf.local.values()) this.#removeLocal(vrf, local.prefix)
     this.#targets.set(vrf, [])
-    this.#reimport()
-    for (const entry of vrf.table.values()) this.#fib.setRoute(vrf.id, entry.prefix, undefined)
+    this.#reimport() // nothing is imported here any more: every prefix that was programmed is dirty now
+    for (const name of this.#dirty.get(vrf) ?? []) this.#fib.setRoute(vrf.id, IpPrefix.parse(name), undefined)
     this.#dirty.delete(vrf)
     this.#vrfs.delete(vrf.name)
     this.#fib.labels.drop(vrf.label)
