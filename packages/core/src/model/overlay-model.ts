@@ -633,7 +633,7 @@ function receivedKey({ source, rd, prefix, pathId }: VpnRouteKey): string {
   return `${source} ${rd} ${prefix} ${pathId}`
 }
 
-function sameList(a: readonly object[], b: readonly object[]): boolean {
+function sameList(a: readonly (IpPrefix | RouteTarget)[], b: readonly (IpPrefix | RouteTarget)[]): boolean {
   return a.length === b.length && a.join(' ') === b.join(' ')
 }
 
