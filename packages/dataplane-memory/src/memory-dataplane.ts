@@ -25,6 +25,7 @@ import {
   type PacketInput,
   type Verdict,
 } from '@heddle/forwarding'
+import type { Clock } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import { EventQueue } from './event-queue.js'
 import type { MemoryEndpoint } from './memory-endpoint.js'
@@ -38,6 +39,8 @@ export interface MemoryDataplaneOptions {
   /** Encapsulations; all when left out. */
   readonly encapsulations?: readonly Encapsulation[]
   readonly limits?: Partial<DataplaneLimits>
+  /** Limits ICMP errors in rate; without a clock they are not limited. */
+  readonly clock?: Pick<Clock, 'now'>
 }
 
 /** A dataplane in memory, with handles to the far sides of its ports. */
@@ -106,6 +109,7 @@ class Memory implements MemoryDataplane {
       encapsulations,
       outer: 'full',
       underlayMtu: this.#underlay.mtu,
+      ...(options.clock !== undefined && { clock: options.clock }),
       hasDevice: (port) => this.#devices.has(port),
     })
     this.#buffer = new Uint8Array(HEADROOM + LARGEST_PACKET)
