@@ -1,6 +1,13 @@
-import { readdirSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import { afterAll } from 'vitest'
 import { nativeAvailability, NetworkNamespace } from '../src/index.js'
+
+const run = promisify(execFile)
 
 /** Why tests that need the kernel cannot run here; empty when they can. */
 export const missing = reason()
@@ -32,14 +39,46 @@ export function namespaces(): { create(): Promise<NetworkNamespace> } {
   }
 }
 
-/** Open descriptors of this process. */
-export function openDescriptors(): number {
-  return readdirSync('/proc/self/fd').length
+/**
+ * Runs `script`, a module, in a process of its own, where nothing else opens descriptors or threads; returns what it prints.
+ *
+ * It finds the package as `linux`, `assert`, and `count()` with the numbers of open descriptors and threads once things have settled.
+ */
+export async function isolated(script: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'hdl-test-'))
+  const prelude = `
+    import assert from 'node:assert/strict'
+    import { readdirSync } from 'node:fs'
+    import { setTimeout as sleep } from 'node:timers/promises'
+    import * as linux from ${JSON.stringify(join(import.meta.dirname, '../src/index.ts'))}
+    async function count() {
+      await sleep(100)
+      return ['fd', 'task'].map((kind) => readdirSync('/proc/self/' + kind).length)
+    }
+    `
+  try {
+    const outfile = join(folder, 'script.mjs')
+    await build({
+      stdin: { contents: prelude + script, resolveDir: import.meta.dirname },
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      outfile,
+      alias: { '@heddle/wire': join(import.meta.dirname, '../../wire/src/index.ts') },
+      logLevel: 'silent',
+    })
+    const HEDDLE_NATIVE_PATH = process.env['HEDDLE_NATIVE_PATH'] ?? nativeFile()
+    const { stdout } = await run(process.execPath, [outfile], { env: { ...process.env, HEDDLE_NATIVE_PATH, ...env } })
+    return stdout
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
-/** Threads of this process. */
-export function threads(): number {
-  return readdirSync('/proc/self/task').length
+/** The built library. */
+export function nativeFile(): string {
+  return join(import.meta.dirname, `../npm/linux-${process.arch}-gnu/heddle-linux.linux-${process.arch}-gnu.node`)
 }
 
 /** Calls `attempt` until it answers something other than undefined. */
