@@ -66,39 +66,46 @@ const LETTER: Readonly<Record<FsmStateName, string>> = {
  * RFC 4271 §8.2.2 as a table. A cell is the next state (I, C, A, S, F for OpenConfirm, E), then `n` with the code of the NOTIFICATION that is
  * sent, then how the ConnectRetryCounter changes: `+` one more, `0` reset.
  */
-const MATRIX: readonly (readonly [event: number, idle: string, connect: string, active: string, sent: string, confirm: string, up: string])[] =
-  [
-    //    Idle  Connect Active OpenSent OpenConfirm Established
-    [1, 'C0', 'C', 'A', 'S', 'F', 'E'],
-    [2, 'I0', 'I0', 'I0', 'In6/20', 'In6/20', 'In6/20'],
-    [3, 'C0', 'C', 'A', 'S', 'F', 'E'],
-    [4, 'A0', 'C', 'A', 'S', 'F', 'E'],
-    [5, 'A0', 'C', 'A', 'S', 'F', 'E'],
-    [6, 'I', 'C', 'A', 'S', 'F', 'E'],
-    [7, 'I', 'C', 'A', 'S', 'F', 'E'],
-    [8, 'I', 'I+', 'I+', 'In6/1+', 'In6/1+', 'In6/1+'],
-    [9, 'I', 'C', 'C', 'In5/1+', 'In5/2+', 'In5/3+'],
-    [10, 'I', 'I+', 'I+', 'In4/0+', 'In4/0+', 'In4/0+'],
-    [11, 'I', 'I+', 'I+', 'In5/1+', 'F', 'E'],
-    [12, 'I', 'S', 'S', 'In5/1+', 'In5/2+', 'In5/3+'],
-    [13, 'C', 'I+', 'I+', 'In5/1+', 'In5/2+', 'In5/3+'],
-    [14, 'I', 'C', 'A', 'S', 'F', 'E'],
-    [15, 'I', 'C', 'A', 'S', 'F', 'E'],
-    [16, 'I', 'S', 'S', 'S', 'F', 'E'],
-    [17, 'I', 'S', 'S', 'S', 'F', 'E'],
-    [18, 'I', 'I', 'I+', 'A', 'I+', 'I+'],
-    [19, 'I', 'I+', 'I+', 'F', 'F', 'E'],
-    [20, 'I', 'F', 'F', 'In5/1+', 'In5/2+', 'In5/3+'],
-    [21, 'I', 'I+', 'I+', 'In3/1+', 'In3/1+', 'In3/1+'],
-    [22, 'I', 'I+', 'I+', 'In3/1+', 'In3/1+', 'In3/1+'],
-    [23, 'I', 'I+', 'I+', 'In6/7+', 'In6/7+', 'In6/7+'],
-    [24, 'I', 'I+', 'I+', 'I', 'I', 'I+'],
-    [25, 'I', 'I+', 'I+', 'I+', 'I+', 'I+'],
-    [26, 'I', 'I+', 'I+', 'In5/1+', 'E', 'E0'],
-    [27, 'I', 'I+', 'I+', 'In5/1+', 'In5/2+', 'E'],
-    [28, 'I', 'I+', 'I+', 'In5/1+', 'In5/2+', 'In3/1+'],
-    [29, 'I', 'I+', 'I+', 'In5/1+', 'In8/0+', 'In8/0+'],
-  ]
+const MATRIX: readonly (readonly [
+  event: number,
+  idle: string,
+  connect: string,
+  active: string,
+  sent: string,
+  confirm: string,
+  up: string,
+])[] = [
+  //    Idle  Connect Active OpenSent OpenConfirm Established
+  [1, 'C0', 'C', 'A', 'S', 'F', 'E'],
+  [2, 'I0', 'I0', 'I0', 'In6/20', 'In6/20', 'In6/20'],
+  [3, 'C0', 'C', 'A', 'S', 'F', 'E'],
+  [4, 'A0', 'C', 'A', 'S', 'F', 'E'],
+  [5, 'A0', 'C', 'A', 'S', 'F', 'E'],
+  [6, 'I', 'C', 'A', 'S', 'F', 'E'],
+  [7, 'I', 'C', 'A', 'S', 'F', 'E'],
+  [8, 'I', 'I+', 'I+', 'In6/1+', 'In6/1+', 'In6/1+'],
+  [9, 'I', 'C', 'C', 'In5/1+', 'In5/2+', 'In5/3+'],
+  [10, 'I', 'I+', 'I+', 'In4/0+', 'In4/0+', 'In4/0+'],
+  [11, 'I', 'I+', 'I+', 'In5/1+', 'F', 'E'],
+  [12, 'I', 'S', 'S', 'In5/1+', 'In5/2+', 'In5/3+'],
+  [13, 'C', 'I+', 'I+', 'In5/1+', 'In5/2+', 'In5/3+'],
+  [14, 'I', 'C', 'A', 'S', 'F', 'E'],
+  [15, 'I', 'C', 'A', 'S', 'F', 'E'],
+  [16, 'I', 'S', 'S', 'S', 'F', 'E'],
+  [17, 'I', 'S', 'S', 'S', 'F', 'E'],
+  [18, 'I', 'I', 'I+', 'A', 'I+', 'I+'],
+  [19, 'I', 'I+', 'I+', 'F', 'F', 'E'],
+  [20, 'I', 'F', 'F', 'In5/1+', 'In5/2+', 'In5/3+'],
+  [21, 'I', 'I+', 'I+', 'In3/1+', 'In3/1+', 'In3/1+'],
+  [22, 'I', 'I+', 'I+', 'In3/1+', 'In3/1+', 'In3/1+'],
+  [23, 'I', 'I+', 'I+', 'In6/7+', 'In6/7+', 'In6/7+'],
+  [24, 'I', 'I+', 'I+', 'I', 'I', 'I+'],
+  [25, 'I', 'I+', 'I+', 'I+', 'I+', 'I+'],
+  [26, 'I', 'I+', 'I+', 'In5/1+', 'E', 'E0'],
+  [27, 'I', 'I+', 'I+', 'In5/1+', 'In5/2+', 'E'],
+  [28, 'I', 'I+', 'I+', 'In5/1+', 'In5/2+', 'In3/1+'],
+  [29, 'I', 'I+', 'I+', 'In5/1+', 'In8/0+', 'In8/0+'],
+]
 
 /** What happened, in the notation of the table. */
 function cell(state: FsmState, event: FsmEvent, config: FsmConfig): string {
@@ -118,7 +125,8 @@ describe.each(MATRIX)('event %i of RFC 4271 §8.1', (number, ...cells) => {
 
 describe('with DelayOpen', () => {
   const config = { ...DEFAULT_FSM_CONFIG, delayOpen: true, delayOpenTime: 7 }
-  const start = (timer: FsmTimer, seconds: number): FsmEffect => expect.objectContaining({ type: 'start-timer', timer, seconds }) as FsmEffect
+  const start = (timer: FsmTimer, seconds: number): FsmEffect =>
+    expect.objectContaining({ type: 'start-timer', timer, seconds }) as FsmEffect
 
   it.each(['connect', 'active'] as const)('holds the OPEN back in %s', (name) => {
     const step = stepFsm({ state: { name, delayingOpen: false }, connectRetryCounter: 0 }, { type: 'tcp-request-acked' }, config)
@@ -129,11 +137,22 @@ describe('with DelayOpen', () => {
   it.each(['connect', 'active'] as const)('answers the OPEN that comes first in %s (event 20)', (name) => {
     const step = stepFsm({ state: { name, delayingOpen: true }, connectRetryCounter: 0 }, { type: 'open-received-delayed', open }, config)
     expect(step.fsm.state).toEqual({ name: 'open-confirm', open, holdTime: 30 })
-    expect(step.effects.map(({ type }) => type)).toEqual(['stop-timer', 'stop-timer', 'send-open', 'send-keepalive', 'start-timer', 'start-timer'])
+    expect(step.effects.map(({ type }) => type)).toEqual([
+      'stop-timer',
+      'stop-timer',
+      'send-open',
+      'send-keepalive',
+      'start-timer',
+      'start-timer',
+    ])
   })
 
   it('goes back to listening when the connection fails meanwhile (event 18)', () => {
-    const step = stepFsm({ state: { name: 'connect', delayingOpen: true }, connectRetryCounter: 0 }, { type: 'tcp-connection-fails' }, config)
+    const step = stepFsm(
+      { state: { name: 'connect', delayingOpen: true }, connectRetryCounter: 0 },
+      { type: 'tcp-connection-fails' },
+      config,
+    )
     expect(step.fsm.state.name).toBe('active')
   })
 
@@ -181,7 +200,11 @@ describe('hold time (RFC 4271 §4.2, §4.4)', () => {
 
 test('the longer the row of failures, the longer Idle holds, up to eight times', () => {
   const waits = [0, 1, 2, 3, 4, 50].map((connectRetryCounter) => {
-    const [effect] = stepFsm({ state: { name: 'idle' }, connectRetryCounter }, { type: 'automatic-start-damped' }, DEFAULT_FSM_CONFIG).effects
+    const [effect] = stepFsm(
+      { state: { name: 'idle' }, connectRetryCounter },
+      { type: 'automatic-start-damped' },
+      DEFAULT_FSM_CONFIG,
+    ).effects
     return effect.type === 'start-timer' ? effect.seconds : undefined
   })
   expect(waits).toEqual([1, 2, 4, 8, 8, 8])

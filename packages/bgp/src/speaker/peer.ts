@@ -388,29 +388,33 @@ export class Peer implements SessionOwner {
     const { neighbor } = this.#config
     const localAddress = session.connection?.local.address ?? identity.routerId
     this.#waitForMemberships(negotiated)
-    this.#exporter = new Exporter(inOrder(negotiated.families).map((family) => this.context.tableOf(family)), {
-      peer: this.index,
-      signature: {
-        peerType,
-        client: neighbor.routeReflectorClient ?? false,
-        localAs: identity.as,
-        routerId: identity.routerId,
-        clusterId: identity.clusterId,
-        localAddress: localAddress.unmapped(),
-        nextHop: neighbor.nextHop ?? 'auto',
-        extendedNextHop: new Set(negotiated.extendedNextHop.map(({ family }) => family.key)),
+    this.#exporter = new Exporter(
+      inOrder(negotiated.families).map((family) => this.context.tableOf(family)),
+      {
+        peer: this.index,
+        signature: {
+          peerType,
+          client: neighbor.routeReflectorClient ?? false,
+          localAs: identity.as,
+          routerId: identity.routerId,
+          clusterId: identity.clusterId,
+          localAddress: localAddress.unmapped(),
+          nextHop: neighbor.nextHop ?? 'auto',
+          extendedNextHop: new Set(negotiated.extendedNextHop.map(({ family }) => family.key)),
+        },
+        encode: { asn4, addPath: addPath.send, extended: extendedMessage },
+        enhancedRefresh: negotiated.enhancedRouteRefresh,
+        sourceOf: (peer) => this.context.sourceOf(peer),
+        held: (family) =>
+          this.#disabled.has(family.key) ||
+          this.context.deferral.holds(family) ||
+          (this.#membershipTimer !== undefined && isFiltered(family)),
+        filter: () => this.#filter,
+        write: (message) => session.write(message),
+        failed: (family, error) =>
+          this.context.logger.warn('routes not announced', { peer: this.name, family: family.name, error: error.message }),
       },
-      encode: { asn4, addPath: addPath.send, extended: extendedMessage },
-      enhancedRefresh: negotiated.enhancedRouteRefresh,
-      sourceOf: (peer) => this.context.sourceOf(peer),
-      held: (family) =>
-        this.#disabled.has(family.key) ||
-        this.context.deferral.holds(family) ||
-        (this.#membershipTimer !== undefined && isFiltered(family)),
-      filter: () => this.#filter,
-      write: (message) => session.write(message),
-      failed: (family, error) => this.context.logger.warn('routes not announced', { peer: this.name, family: family.name, error: error.message }),
-    })
+    )
     this.context.scheduler.wake(this.#exportTask)
   }
 

@@ -373,7 +373,10 @@ export class Speaker {
     try {
       for await (const connection of listener.connections) this.#accepted(connection)
     } catch (error) {
-      this.#logger.error('no longer listening', { port: listener.local.port, error: error instanceof Error ? error.message : String(error) })
+      this.#logger.error('no longer listening', {
+        port: listener.local.port,
+        error: error instanceof Error ? error.message : String(error),
+      })
     }
   }
 

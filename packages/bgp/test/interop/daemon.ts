@@ -65,7 +65,7 @@ export function find(...paths: string[]): string | undefined {
 
 /** Asks until the answer is there. */
 export async function eventually<T>(what: string, ask: () => Promise<T | undefined> | T | undefined, seconds = 20): Promise<T> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
     const answer = await ask()
     if (answer !== undefined && answer !== false) return answer
     await new Promise((resolve) => setTimeout(resolve, 100))

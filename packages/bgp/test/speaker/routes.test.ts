@@ -8,7 +8,11 @@ const A = '192.0.2.11'
 const B = '192.0.2.12'
 
 /** A reflector with clients. */
-async function star(lab: Lab, families = ['vpnv4-unicast', 'vpnv6-unicast'] as const, rtc = false): Promise<{ r: Speaker; a: Speaker; b: Speaker }> {
+async function star(
+  lab: Lab,
+  families = ['vpnv4-unicast', 'vpnv6-unicast'] as const,
+  rtc = false,
+): Promise<{ r: Speaker; a: Speaker; b: Speaker }> {
   const names = rtc ? [...families, 'rtc' as const] : families
   const r = lab.speaker(R, { neighbors: [A, B].map((address) => internal(address, { routeReflectorClient: true, families: names })) })
   const a = lab.speaker(A, { neighbors: [internal(R, { families: names })] })
@@ -103,11 +107,17 @@ describe('between ASes', () => {
     const b = lab.speaker(B, { as: 65001, neighbors: [{ address: R, as: 65000, families }] })
     await Promise.all([a.start(), r.start(), b.start()])
     await lab.until(() => isUp(a, R) && isUp(b, R), 'established')
-    a.announce([{ ...unicast('203.0.113.0/24'), attributes: { localPref: 500 } }, unicast('198.51.100.0/24', [WELL_KNOWN_COMMUNITY.noExport])])
+    a.announce([
+      { ...unicast('203.0.113.0/24'), attributes: { localPref: 500 } },
+      unicast('198.51.100.0/24', [WELL_KNOWN_COMMUNITY.noExport]),
+    ])
     await lab.run(1)
     const [atR, ...more] = r.routes({ family: 'ipv4-unicast' })
     expect(more).toEqual([])
-    expect(atR.set).toMatchObject({ attributes: { asPath: [{ type: 'sequence', asns: [65001] }] }, nextHop: { address: IpAddress.parse(A) } })
+    expect(atR.set).toMatchObject({
+      attributes: { asPath: [{ type: 'sequence', asns: [65001] }] },
+      nextHop: { address: IpAddress.parse(A) },
+    })
     expect(atR.set.attributes.localPref).toBeUndefined()
     const [atB] = b.routes({ family: 'ipv4-unicast' })
     expect(atB.invalid).toBe('as-loop')

@@ -1,0 +1,117 @@
+import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Speaker } from '../../src/index.js'
+import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
+import { Daemon, askJson, eventually, find } from './daemon.js'
+
+const US = '127.0.42.1'
+const THEM = '127.0.42.2'
+const PORT = 11_790
+const bgpd = find('/usr/lib/frr/bgpd', '/usr/sbin/bgpd')
+const reason = bgpd === undefined ? ' (not installed)' : process.getuid?.() === 0 ? '' : ' (needs root)'
+
+const CONFIG = `
+router bgp 65000
+ bgp router-id ${THEM}
+ no bgp default ipv4-unicast
+ neighbor ${US} remote-as 65000
+ neighbor ${US} passive
+ neighbor ${US} update-source ${THEM}
+ address-family ipv4 vpn
+  neighbor ${US} activate
+  neighbor ${US} route-reflector-client
+  network 10.2.0.1/32 rd 65000:2 label 2001 route-map VPN
+ exit-address-family
+ address-family ipv6 vpn
+  neighbor ${US} activate
+  neighbor ${US} route-reflector-client
+  network 2001:db8:2::1/128 rd 65000:2 label 2003 route-map VPN
+ exit-address-family
+route-map VPN permit 10
+ set extcommunity rt 65000:1
+`
+
+interface FrrPath {
+  readonly remoteLabel?: number
+  readonly extendedCommunity?: { readonly string: string }
+  readonly nexthops: readonly { readonly ip: string }[]
+}
+
+describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
+  let daemon: Daemon
+  let speaker: Speaker
+
+  const ask = (what: string): Promise<unknown> => askJson('vtysh', '--vty_socket', daemon.directory, '-d', 'bgpd', '-c', what)
+  /** Label, route target and next hop of one route, as FRR's own shell prints them. */
+  const seen = async (family: 'ipv4' | 'ipv6', prefix: string): Promise<string | undefined> => {
+    const answer = (await ask(`show bgp ${family} vpn rd 65000:1 ${prefix} json`)) as Record<string, { paths?: FrrPath[] }> | undefined
+    const path = Object.values(answer ?? {}).flatMap((entry) => entry.paths ?? [])[0]
+    if (path === undefined) return undefined
+    return `label ${path.remoteLabel} via ${path.nexthops[0].ip} ${path.extendedCommunity?.string}`
+  }
+
+  beforeAll(async () => {
+    daemon = await Daemon.start(bgpd ?? '', CONFIG, (directory) => [
+      ...['-f', `${directory}/daemon.conf`, '-i', `${directory}/bgpd.pid`, '--vty_socket', directory],
+      ...['-p', String(PORT), '-l', THEM, '-P', '0', '-n', '-Z', '-S', '--log', 'stdout'],
+    ])
+    speaker = new Speaker({
+      clock: nodeClock,
+      random: nodeRandom,
+      transport: nodeTcpTransport(),
+      config: {
+        as: 65000,
+        routerId: US,
+        holdTime: 9,
+        neighbors: [
+          { address: THEM, port: PORT, as: 65000, localAddress: US, families: ['vpnv4-unicast', 'vpnv6-unicast'], connectRetry: 1 },
+        ],
+      },
+    })
+    await speaker.start()
+    await eventually('the session', () => isUp(speaker, THEM) || undefined).catch((error: unknown) => {
+      throw new TypeError(`${String(error)}\n${daemon.output}\n${JSON.stringify(neighbor(speaker, THEM))}`)
+    })
+  })
+
+  afterAll(async () => {
+    await speaker?.stop()
+    await daemon?.stop()
+  })
+
+  it('takes VPNv4 and VPNv6 routes with label, route target and next hop', async () => {
+    speaker.announce([vpn('10.1.0.1/32', { label: 1001, rt: '65000:7' }), vpn('2001:db8:1::1/128', { label: 1002, rt: '65000:7' })])
+    expect(await eventually('VPNv4 is there', () => seen('ipv4', '10.1.0.1/32'))).toBe(`label 1001 via ${US} RT:65000:7`)
+    expect(await eventually('VPNv6 is there', () => seen('ipv6', '2001:db8:1::1/128'))).toBe(`label 1002 via ::ffff:${US} RT:65000:7`)
+    speaker.withdraw([vpn('10.1.0.1/32')])
+    await eventually('VPNv4 is gone', async () => (await seen('ipv4', '10.1.0.1/32')) === undefined || undefined)
+  })
+
+  it('gives VPNv4 and VPNv6 routes', async () => {
+    const routes = await eventually('both are there', () => {
+      const all = vpnRoutes(speaker, THEM)
+      return all.length === 2 ? all : undefined
+    })
+    expect(routes[0]).toBe(`65000:2 10.2.0.1/32 label 2001 via ${THEM}`)
+    expect(routes[1]).toMatch(/^65000:2 2001:db8:2::1\/128 label 2003 via /)
+    const [view] = speaker.routes({ family: 'vpnv4-unicast', neighbor: THEM })
+    expect(
+      view.set.attributes.extendedCommunities?.map((community) =>
+        community.kind === 'route-target' ? String(community.target) : community.kind,
+      ),
+    ).toEqual(['65000:1'])
+  })
+
+  it('answers a route refresh', async () => {
+    const before = neighbor(speaker, THEM).messages.received.update
+    expect(speaker.requestRefresh(THEM, 'vpnv4-unicast')).toBe(true)
+    await eventually('an update', () => neighbor(speaker, THEM).messages.received.update > before || undefined)
+    expect(vpnRoutes(speaker, THEM)).toHaveLength(2)
+  })
+
+  it('marks the end of its routes, and negotiates what was offered', async () => {
+    const { negotiated } = neighbor(speaker, THEM)
+    expect(negotiated).toMatchObject({ asn4: true, routeRefresh: true, peerType: 'ibgp', holdTime: 9 })
+    expect(negotiated?.families.map(({ name }) => name)).toEqual(['vpnv4-unicast', 'vpnv6-unicast'])
+  })
+})
