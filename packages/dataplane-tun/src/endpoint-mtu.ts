@@ -1,4 +1,8 @@
 import type { Encapsulation } from '@heddle/core'
+import { tunnelMtu } from '@heddle/mpls'
+
+/** What every IPv4 link takes (RFC 791 §3.2). */
+const LEAST_MTU = 68
 
 /** What stands between an endpoint's packet and the underlay's link. */
 export interface EndpointMtuOptions {
@@ -12,21 +16,11 @@ export interface EndpointMtuOptions {
   readonly labels?: number
 }
 
-const HEADERS: Readonly<Record<Encapsulation, number>> = {
-  'mpls-udp': 8,
-  'mpls-gre': 4,
-  mpls: 0,
-  /** UDP, VXLAN and the inner Ethernet header. */
-  vxlan: 8 + 8 + 14,
-}
-
 /**
  * MTU of endpoints: what the underlay carries less the tunnel's overhead, e.g. 1,500 − 32 for one label in MPLS over UDP over IPv4.
  *
- * @returns octets, at least 68 (what every IPv4 link takes, RFC 791 §3.2)
+ * @returns octets, at least 68
  */
 export function endpointMtu({ underlayMtu, underlayFamily = 6, encapsulation = 'mpls-udp', labels = 1 }: EndpointMtuOptions): number {
-  const outer = encapsulation === 'mpls' ? 0 : underlayFamily === 4 ? 20 : 40
-  const stack = encapsulation === 'vxlan' ? 0 : labels * 4
-  return Math.max(68, underlayMtu - outer - HEADERS[encapsulation] - stack)
+  return Math.max(LEAST_MTU, tunnelMtu(underlayMtu, encapsulation, underlayFamily, labels))
 }

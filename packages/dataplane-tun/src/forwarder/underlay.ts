@@ -1,20 +1,9 @@
 import { DataplaneError, type Encapsulation } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import { LinuxError, RawSocket, UdpBatchSocket, type DatagramOptions } from '@heddle/linux'
-import type { IpAddress } from '@heddle/wire'
+import { ENTROPY_PORT_FIRST, ENTROPY_PORT_LAST, MPLS_UDP_LEGACY_PORT, MPLS_UDP_PORT, VXLAN_PORT } from '@heddle/mpls'
+import { IP_PROTOCOL_GRE, type IpAddress } from '@heddle/wire'
 import { randomInt } from 'node:crypto'
-
-/** UDP destination port of MPLS over UDP (RFC 7510 §3). */
-const MPLS_UDP_PORT = 6635
-/** The port that MPLS over UDP was sent to before it had one of its own; listened to, never sent to. */
-const MPLS_UDP_LEGACY_PORT = 51_234
-/** UDP destination port of VXLAN (RFC 7348 §5). */
-const VXLAN_PORT = 4789
-const GRE = 47
-
-/** Source ports that carry a flow's entropy (RFC 7510 §3). */
-const FIRST_ENTROPY_PORT = 49_152
-const LAST_ENTROPY_PORT = 65_535
 
 /** Octets of a socket's queue; the kernel caps it. */
 const QUEUE = 4 << 20
@@ -73,6 +62,7 @@ export async function openUnderlay(options: UnderlayOptions): Promise<Underlay> 
   }
   try {
     const receivers: Receiver[] = [{ encapsulation: 'mpls-udp', socket: keep(await receiver(options, MPLS_UDP_PORT)) }]
+    // The port of MPLS over UDP before it had one of its own: listened to, never sent to.
     const legacy = await optional('mpls-udp on its former port', receiver(options, MPLS_UDP_LEGACY_PORT))
     if (legacy !== undefined) receivers.push({ encapsulation: 'mpls-udp', socket: legacy })
     const vxlan = encapsulations.includes('vxlan') ? await optional('vxlan', receiver(options, VXLAN_PORT)) : undefined
@@ -116,7 +106,7 @@ function receiver(options: UnderlayOptions, port: number): Promise<UdpBatchSocke
 async function sender(options: UnderlayOptions): Promise<UdpBatchSocket> {
   for (let attempt = 0; ; attempt++) {
     try {
-      const port = randomInt(FIRST_ENTROPY_PORT, LAST_ENTROPY_PORT + 1)
+      const port = randomInt(ENTROPY_PORT_FIRST, ENTROPY_PORT_LAST + 1)
       return await UdpBatchSocket.open({ ...common(options), bind: { address: options.local.toString(), port }, gso: true })
     } catch (error) {
       if (!(error instanceof LinuxError) || error.code !== 'EADDRINUSE' || attempt > 32) throw error
@@ -126,5 +116,11 @@ async function sender(options: UnderlayOptions): Promise<UdpBatchSocket> {
 
 function greSocket(options: UnderlayOptions): Promise<RawSocket> {
   const { local } = options
-  return RawSocket.open({ ...common(options), family: local.family, protocol: GRE, bind: local.toString(), receiveBuffer: QUEUE })
+  return RawSocket.open({
+    ...common(options),
+    family: local.family,
+    protocol: IP_PROTOCOL_GRE,
+    bind: local.toString(),
+    receiveBuffer: QUEUE,
+  })
 }
