@@ -1,4 +1,5 @@
 import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
+import { IpAddress } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Speaker } from '../../src/index.js'
 import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
@@ -7,13 +8,18 @@ import { Daemon, askJson, eventually, find } from './daemon.js'
 const US = '127.0.42.1'
 const THEM = '127.0.42.2'
 const PORT = 11_790
+/** FRR takes no loopback address as a next hop. */
+const NEXT_HOP = '192.0.2.41'
 const bgpd = find('/usr/lib/frr/bgpd', '/usr/sbin/bgpd')
 const reason = bgpd === undefined ? ' (not installed)' : process.getuid?.() === 0 ? '' : ' (needs root)'
 
 const CONFIG = `
+route-map VPN permit 10
+ set extcommunity rt 65000:1
 router bgp 65000
  bgp router-id ${THEM}
  no bgp default ipv4-unicast
+ no bgp network import-check
  neighbor ${US} remote-as 65000
  neighbor ${US} passive
  neighbor ${US} update-source ${THEM}
@@ -27,8 +33,6 @@ router bgp 65000
   neighbor ${US} route-reflector-client
   network 2001:db8:2::1/128 rd 65000:2 label 2003 route-map VPN
  exit-address-family
-route-map VPN permit 10
- set extcommunity rt 65000:1
 `
 
 interface FrrPath {
@@ -47,7 +51,7 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
     const answer = (await ask(`show bgp ${family} vpn rd 65000:1 ${prefix} json`)) as Record<string, { paths?: FrrPath[] }> | undefined
     const path = Object.values(answer ?? {}).flatMap((entry) => entry.paths ?? [])[0]
     if (path === undefined) return undefined
-    return `label ${path.remoteLabel} via ${path.nexthops[0].ip} ${path.extendedCommunity?.string}`
+    return `label ${path.remoteLabel} via ${IpAddress.parse(path.nexthops[0].ip)} ${path.extendedCommunity?.string}`
   }
 
   beforeAll(async () => {
@@ -80,9 +84,9 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
   })
 
   it('takes VPNv4 and VPNv6 routes with label, route target and next hop', async () => {
-    speaker.announce([vpn('10.1.0.1/32', { label: 1001, rt: '65000:7' }), vpn('2001:db8:1::1/128', { label: 1002, rt: '65000:7' })])
-    expect(await eventually('VPNv4 is there', () => seen('ipv4', '10.1.0.1/32'))).toBe(`label 1001 via ${US} RT:65000:7`)
-    expect(await eventually('VPNv6 is there', () => seen('ipv6', '2001:db8:1::1/128'))).toBe(`label 1002 via ::ffff:${US} RT:65000:7`)
+    speaker.announce([vpn('10.1.0.1/32', { label: 1001, rt: '65000:7', nextHop: NEXT_HOP }), vpn('2001:db8:1::1/128', { label: 1002, rt: '65000:7', nextHop: NEXT_HOP })])
+    expect(await eventually('VPNv4 is there', () => seen('ipv4', '10.1.0.1/32'))).toBe(`label 1001 via ${NEXT_HOP} RT:65000:7`)
+    expect(await eventually('VPNv6 is there', () => seen('ipv6', '2001:db8:1::1/128'))).toBe(`label 1002 via ::ffff:${NEXT_HOP} RT:65000:7`)
     speaker.withdraw([vpn('10.1.0.1/32')])
     await eventually('VPNv4 is gone', async () => (await seen('ipv4', '10.1.0.1/32')) === undefined || undefined)
   })
@@ -100,6 +104,13 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
         community.kind === 'route-target' ? String(community.target) : community.kind,
       ),
     ).toEqual(['65000:1'])
+  })
+
+  it('reflects our own route to us, which we know as a loop', async () => {
+    const own = await eventually('the route comes round', () =>
+      [...speaker.routes({ family: 'vpnv6-unicast', neighbor: THEM })].find(({ invalid }) => invalid !== undefined),
+    )
+    expect(own.invalid).toBe('originator-loop')
   })
 
   it('answers a route refresh', async () => {

@@ -81,7 +81,7 @@ export function isUp(speaker: Speaker, address: string): boolean {
   return neighbor(speaker, address).state === 'established'
 }
 
-/** `RD PREFIX label L via NEXTHOP` of all VPN routes that a peer gave, sorted. */
+/** `RD PREFIX label L via NEXTHOP` of all valid VPN routes that a peer gave, sorted. */
 export function vpnRoutes(speaker: Speaker, from?: string): string[] {
   const views = (['vpnv4-unicast', 'vpnv6-unicast'] as const).flatMap((family) => [
     ...speaker.routes({ family, ...(from === undefined ? {} : { neighbor: from }) }),

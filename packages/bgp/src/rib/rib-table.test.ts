@@ -1,0 +1,216 @@
+import { IpAddress, IpPrefix, RouteDistinguisher } from '@heddle/wire'
+import fc from 'fast-check'
+import { describe, expect, it, test } from 'vitest'
+import type { AttributeSet } from '../attribute/attribute-set.js'
+import { L2VPN_EVPN, VPNV4_UNICAST, type Family } from '../nlri/family.js'
+import type { Nlri } from '../nlri/nlri.js'
+import { AdjRibOut } from './adj-rib-out.js'
+import { AttributeSets } from './attribute-sets.js'
+import { bestPath, type PathOrigin } from './best-path.js'
+import { ByteInterner } from './byte-interner.js'
+import { LOCAL, RibTable } from './rib-table.js'
+
+const PEERS = 4
+
+const vpn = (host: number, rd: number, labels: number[]): Nlri => ({
+  kind: 'vpn',
+  labels,
+  rd: RouteDistinguisher.of(0, 65000, rd),
+  prefix: IpPrefix.of(IpAddress.v4(0x0a000000 + host)),
+})
+const evpn = (host: number, rd: number, labels: number[]): Nlri => ({
+  kind: 'evpn',
+  route: 'ip-prefix',
+  rd: RouteDistinguisher.of(0, 65000, rd),
+  esi: new Uint8Array(10),
+  ethernetTag: 0,
+  prefix: IpPrefix.of(IpAddress.v4(0x0a000000 + host)),
+  gateway: IpAddress.v4(0),
+  label: (labels[0] ?? 0) << 4,
+})
+const setOf = (localPref: number, med: number): AttributeSet => ({
+  attributes: { origin: 'igp', asPath: [{ type: 'sequence', asns: [65001 + (med % 2)] }], med, localPref },
+  nextHop: { address: IpAddress.v4(0xc0000200 + med) },
+})
+const originOf = (peer: number): PathOrigin => ({ external: peer % 2 === 1, routerId: 100 - peer, rank: peer, local: peer === LOCAL })
+
+const place = { peer: fc.nat(PEERS), host: fc.nat(5), rd: fc.nat(1), pathId: fc.nat(1) }
+const operation = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('announce' as const), ...place, localPref: fc.nat(2), med: fc.nat(3), labels: fc.array(fc.nat(0xfffff), { maxLength: 2 }) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('withdraw' as const), ...place }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('down' as const), peer: place.peer }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('stale' as const), peer: place.peer }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('send' as const) }) },
+)
+
+/** What a peer was sent, applied to what it held. */
+function send(table: RibTable, out: AdjRibOut, held: Map<string, string>, name: (destination: number) => string): void {
+  for (let destination = out.next(); destination !== 0; destination = out.next()) {
+    const best = table.best(destination)
+    const key = name(destination)
+    const set = best === 0 ? 0 : table.setOf(best)
+    const action = out.settle(destination, set, best === 0 ? 0 : table.dataOf(best))
+    if (action === 'announce') held.set(key, JSON.stringify([table.nlriOf(best), table.sets.get(set)]))
+    if (action === 'withdraw') held.delete(key)
+  }
+}
+
+describe.each([
+  ['vpnv4-unicast', VPNV4_UNICAST, vpn],
+  ['l2vpn-evpn', L2VPN_EVPN, evpn],
+] as const)('the table of %s', (_name, family: Family, make) => {
+  it('equals a naive model after anything, what a peer holds equals a fresh export, and nothing is left of it at the end', () => {
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {
+        const sets = new AttributeSets()
+        const table = new RibTable(family, sets)
+        const out = new AdjRibOut(table)
+        const held = new Map<string, string>()
+        const model = new Map<string, { peer: number; nlri: Nlri; set: AttributeSet; destination: string }>()
+        const key = table.newKey()
+        const nameOf = (destination: number): string => {
+          const nlri = table.nlri(destination, 0, 0)
+          return nlri.kind === 'vpn' || (nlri.kind === 'evpn' && nlri.route === 'ip-prefix') ? `${nlri.rd} ${nlri.prefix}` : ''
+        }
+        const decide = (): void => {
+          while (table.dirty > 0) {
+            table.decide(3, (_, destination) => bestPath(table, destination, originOf).path, (destination) => out.enqueue(destination))
+          }
+        }
+        for (const step of operations) {
+          if (step.kind === 'announce' || step.kind === 'withdraw') {
+            const nlri = make(step.host, step.rd, step.kind === 'announce' ? step.labels : [])
+            const destination = nameOfNlri(nlri)
+            const name = `${destination} ${step.peer} ${step.pathId}`
+            table.key.fromNlri(nlri, key)
+            if (step.kind === 'announce') {
+              const set = setOf(step.localPref, step.med)
+              table.announce(step.peer, key, step.pathId, table.key.dataFromNlri(nlri), sets.intern(set))
+              model.set(name, { peer: step.peer, nlri, set, destination })
+            } else expect(table.withdraw(step.peer, key, step.pathId)).toBe(model.delete(name))
+          } else if (step.kind === 'down') {
+            table.removePeer(step.peer)
+            for (const [name, entry] of model) if (entry.peer === step.peer) model.delete(name)
+          } else if (step.kind === 'stale') {
+            table.markPeer(step.peer, 1)
+            expect(table.peerStaleCount(step.peer)).toBe(table.peerCount(step.peer))
+          } else {
+            decide()
+            send(table, out, held, nameOf)
+          }
+        }
+        decide()
+        send(table, out, held, nameOf)
+
+        const paths = [...table.destinations()].flatMap((destination) => table.pathsOf(destination))
+        const shown = paths.map((path) => {
+          const { pathId: _id, ...nlri } = table.nlriOf(path) as Nlri & { pathId?: number }
+          return JSON.stringify([table.peerOf(path), table.pathIdOf(path), nlri, sets.get(table.setOf(path))])
+        })
+        const expected = [...model].map(([name, { peer, nlri, set }]) => JSON.stringify([peer, Number(name.at(-1)), nlri, set]))
+        expect(shown.sort()).toEqual(expected.sort())
+        expect(table.size).toBe(new Set([...model.values()].map(({ destination }) => destination)).size)
+        for (let peer = 0; peer <= PEERS; peer++) {
+          expect(table.peerCount(peer)).toBe([...model.values()].filter((entry) => entry.peer === peer).length)
+        }
+
+        const fresh = new Map<string, string>()
+        for (const destination of table.destinations()) {
+          const { path } = bestPath(table, destination, originOf)
+          expect(table.best(destination)).toBe(path)
+          fresh.set(nameOf(destination), JSON.stringify([table.nlriOf(path), sets.get(table.setOf(path))]))
+        }
+        expect(new Map([...held].sort())).toEqual(new Map([...fresh].sort()))
+        expect(out.sent).toBe(fresh.size)
+
+        for (let peer = 0; peer <= PEERS; peer++) table.removePeer(peer)
+        decide()
+        out.clear()
+        expect([table.size, sets.size, table.key.octets, out.sent]).toEqual([0, 0, 0, 0])
+      }),
+    )
+  })
+})
+
+function nameOfNlri(nlri: Nlri): string {
+  return nlri.kind === 'vpn' || (nlri.kind === 'evpn' && nlri.route === 'ip-prefix') ? `${nlri.rd} ${nlri.prefix}` : ''
+}
+
+describe('the decision (RFC 4271 §9.1.2.2, RFC 4456 §9)', () => {
+  const base = { origin: 'igp', asPath: [{ type: 'sequence', asns: [65001] }], localPref: 100 } as const
+  /** The better first. */
+  const cases: readonly (readonly [step: string, better: AttributeSet['attributes'], worse: AttributeSet['attributes'], peers?: readonly [number, number]])[] = [
+    ['local-pref', { ...base, localPref: 200, asPath: [{ type: 'sequence', asns: [1, 2, 3] }] }, base],
+    ['as-path-length', base, { ...base, asPath: [{ type: 'sequence', asns: [65001, 65002] }] }],
+    ['origin', base, { ...base, origin: 'incomplete' }],
+    ['med', { ...base, med: 5 }, { ...base, med: 6 }],
+    ['external', base, base, [1, 2]],
+    ['router-id', { ...base, originatorId: IpAddress.v4(1) }, { ...base, originatorId: IpAddress.v4(2) }, [2, 4]],
+    [
+      'cluster-length',
+      { ...base, originatorId: IpAddress.v4(1) },
+      { ...base, originatorId: IpAddress.v4(1), clusterList: [IpAddress.v4(9)] },
+      [2, 4],
+    ],
+    ['peer-address', { ...base, originatorId: IpAddress.v4(1) }, { ...base, originatorId: IpAddress.v4(1) }, [2, 4]],
+    ['local', { ...base, localPref: 1 }, { ...base, localPref: 200 }, [LOCAL, 1]],
+  ]
+
+  it.each(cases)('by %s', (step, better, worse, peers = [1, 3]) => {
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ]) {
+      const sets = new AttributeSets()
+      const table = new RibTable(VPNV4_UNICAST, sets)
+      for (const at of order) {
+        const key = table.newKey()
+        table.key.fromNlri(vpn(1, 1, [16]), key)
+        table.announce(peers[at], key, 0, 0, sets.intern({ attributes: at === 0 ? better : worse }))
+      }
+      const [destination] = table.destinations()
+      const best = bestPath(table, destination, originOf)
+      expect([table.peerOf(best.path), best.step]).toEqual([peers[0], step])
+    }
+  })
+
+  it('compares MED within one neighbouring AS only, whatever the order', () => {
+    const path = (as: number, med: number, originatorId: number): AttributeSet['attributes'] => ({
+      ...base,
+      asPath: [{ type: 'sequence', asns: [as] }],
+      med,
+      originatorId: IpAddress.v4(originatorId),
+    })
+    const paths = [path(1, 10, 3), path(2, 5, 2), path(1, 20, 1)]
+    for (const order of [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]) {
+      const sets = new AttributeSets()
+      const table = new RibTable(VPNV4_UNICAST, sets)
+      for (const at of order) {
+        const key = table.newKey()
+        table.key.fromNlri(vpn(1, 1, [16]), key)
+        table.announce(2 + at * 2, key, 0, 0, sets.intern({ attributes: paths[at] }))
+      }
+      const [destination] = table.destinations()
+      expect(table.peerOf(bestPath(table, destination, originOf).path)).toBe(4)
+    }
+  })
+})
+
+test('interned octets are what was put in, and go with their last reference', () => {
+  const content = fc.uint8Array({ maxLength: 3000 })
+  fc.assert(
+    fc.property(fc.array(fc.tuple(content, fc.nat(3)), { maxLength: 60 }), (entries) => {
+      const interner = new ByteInterner()
+      const live: { id: number; bytes: Uint8Array }[] = []
+      for (const [bytes, drop] of entries) {
+        live.push({ id: interner.intern(bytes), bytes })
+        for (let count = 0; count < drop && live.length > 2; count++) interner.release(live.shift()!.id)
+        for (const { id, bytes } of live) expect([...interner.bytes(id)]).toEqual([...bytes])
+      }
+      expect(interner.size).toBe(new Set(live.map(({ bytes }) => bytes.join())).size)
+      for (const { id } of live) interner.release(id)
+      expect(interner.size).toBe(0)
+    }),
+    { numRuns: 30 },
+  )
+})
