@@ -36,7 +36,16 @@ const originOf = (peer: number): PathOrigin => ({ external: peer % 2 === 1, rout
 
 const place = { peer: fc.nat(PEERS), host: fc.nat(5), rd: fc.nat(1), pathId: fc.nat(1) }
 const operation = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant('announce' as const), ...place, localPref: fc.nat(2), med: fc.nat(3), labels: fc.array(fc.nat(0xfffff), { maxLength: 2 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('announce' as const),
+      ...place,
+      localPref: fc.nat(2),
+      med: fc.nat(3),
+      labels: fc.array(fc.nat(0xfffff), { maxLength: 2 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('withdraw' as const), ...place }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('down' as const), peer: place.peer }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('stale' as const), peer: place.peer }) },
@@ -74,7 +83,11 @@ describe.each([
         }
         const decide = (): void => {
           while (table.dirty > 0) {
-            table.decide(3, (_, destination) => bestPath(table, destination, originOf).path, (destination) => out.enqueue(destination))
+            table.decide(
+              3,
+              (_, destination) => bestPath(table, destination, originOf).path,
+              (destination) => out.enqueue(destination),
+            )
           }
         }
         for (const step of operations) {
@@ -139,7 +152,12 @@ function nameOfNlri(nlri: Nlri): string {
 describe('the decision (RFC 4271 §9.1.2.2, RFC 4456 §9)', () => {
   const base = { origin: 'igp', asPath: [{ type: 'sequence', asns: [65001] }], localPref: 100 } as const
   /** The better first. */
-  const cases: readonly (readonly [step: string, better: AttributeSet['attributes'], worse: AttributeSet['attributes'], peers?: readonly [number, number]])[] = [
+  const cases: readonly (readonly [
+    step: string,
+    better: AttributeSet['attributes'],
+    worse: AttributeSet['attributes'],
+    peers?: readonly [number, number],
+  ])[] = [
     ['local-pref', { ...base, localPref: 200, asPath: [{ type: 'sequence', asns: [1, 2, 3] }] }, base],
     ['as-path-length', base, { ...base, asPath: [{ type: 'sequence', asns: [65001, 65002] }] }],
     ['origin', base, { ...base, origin: 'incomplete' }],
@@ -182,7 +200,14 @@ describe('the decision (RFC 4271 §9.1.2.2, RFC 4456 §9)', () => {
       originatorId: IpAddress.v4(originatorId),
     })
     const paths = [path(1, 10, 3), path(2, 5, 2), path(1, 20, 1)]
-    for (const order of [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]) {
+    for (const order of [
+      [0, 1, 2],
+      [0, 2, 1],
+      [1, 0, 2],
+      [1, 2, 0],
+      [2, 0, 1],
+      [2, 1, 0],
+    ]) {
       const sets = new AttributeSets()
       const table = new RibTable(VPNV4_UNICAST, sets)
       for (const at of order) {

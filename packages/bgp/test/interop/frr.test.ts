@@ -84,7 +84,10 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
   })
 
   it('takes VPNv4 and VPNv6 routes with label, route target and next hop', async () => {
-    speaker.announce([vpn('10.1.0.1/32', { label: 1001, rt: '65000:7', nextHop: NEXT_HOP }), vpn('2001:db8:1::1/128', { label: 1002, rt: '65000:7', nextHop: NEXT_HOP })])
+    speaker.announce([
+      vpn('10.1.0.1/32', { label: 1001, rt: '65000:7', nextHop: NEXT_HOP }),
+      vpn('2001:db8:1::1/128', { label: 1002, rt: '65000:7', nextHop: NEXT_HOP }),
+    ])
     expect(await eventually('VPNv4 is there', () => seen('ipv4', '10.1.0.1/32'))).toBe(`label 1001 via ${NEXT_HOP} RT:65000:7`)
     expect(await eventually('VPNv6 is there', () => seen('ipv6', '2001:db8:1::1/128'))).toBe(`label 1002 via ::ffff:${NEXT_HOP} RT:65000:7`)
     speaker.withdraw([vpn('10.1.0.1/32')])

@@ -87,7 +87,7 @@ export function vpnRoutes(speaker: Speaker, from?: string): string[] {
     ...speaker.routes({ family, ...(from === undefined ? {} : { neighbor: from }) }),
   ])
   return views
-    .filter(({ peer }) => peer !== 'local')
+    .filter(({ peer, invalid }) => peer !== 'local' && invalid === undefined)
     .map(show)
     .sort()
 }
