@@ -1,4 +1,4 @@
-import { IpAddress } from '@heddle/wire'
+import type { IpAddress } from '@heddle/wire'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import type { AsPathSegment, PathAttributes } from '../attribute/path-attributes.js'
 import { AFI, ATTRIBUTE_FLAG, SAFI, WELL_KNOWN_COMMUNITY } from '../iana.js'

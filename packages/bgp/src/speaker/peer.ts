@@ -533,7 +533,8 @@ function inOrder(families: readonly Family[]): Family[] {
 
 /** Configuration whose change needs a new session. */
 export function needsReset(before: NeighborConfig, after: NeighborConfig): boolean {
-  const rest = ({ description: _description, ...config }: NeighborConfig): string => JSON.stringify(Object.entries(config).sort())
+  const rest = ({ description: _description, ...config }: NeighborConfig): string =>
+    JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)))
   return rest(before) !== rest(after)
 }
 

@@ -313,7 +313,7 @@ export class Speaker {
 
   #familyOf(family: Family | FamilyName): Family {
     const found = typeof family === 'string' ? familyByName(family) : family
-    if (found === undefined) throw new SpeakerError('speaker.config', `family ${String(family)}`, 'is not known')
+    if (found === undefined) throw new SpeakerError('speaker.config', 'family', `${JSON.stringify(family)} is not known`)
     return found
   }
 

@@ -56,8 +56,21 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
 
   beforeAll(async () => {
     daemon = await Daemon.start(bgpd ?? '', CONFIG, (directory) => [
-      ...['-f', `${directory}/daemon.conf`, '-i', `${directory}/bgpd.pid`, '--vty_socket', directory],
-      ...['-p', String(PORT), '-l', THEM, '-P', '0', '-n', '-Z', '-S', '--log', 'stdout'],
+      '-nZS',
+      '-f',
+      `${directory}/daemon.conf`,
+      '-i',
+      `${directory}/bgpd.pid`,
+      '--vty_socket',
+      directory,
+      '-p',
+      String(PORT),
+      '-l',
+      THEM,
+      '-P',
+      '0',
+      '--log',
+      'stdout',
     ])
     speaker = new Speaker({
       clock: nodeClock,
