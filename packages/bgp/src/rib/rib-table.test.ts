@@ -174,7 +174,7 @@ describe('the decision (RFC 4271 §9.1.2.2, RFC 4456 §9)', () => {
     ['local', { ...base, localPref: 1 }, { ...base, localPref: 200 }, [LOCAL, 1]],
   ]
 
-  it.each(cases)('by %s', (...[step, better, worse, peers = [1, 3]]) => {
+  it.each(cases.map(([step, ...rest]) => [step, rest] as const))('by %s', (step, [better, worse, peers = [1, 3]]) => {
     for (const order of [
       [0, 1],
       [1, 0],

@@ -59,10 +59,10 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
     }
   }
 
-  /** Ends the iteration once what is queued has been taken. */
+  /** Ends the iteration at once: what a speaker forgets when it stops is no change. */
   close(): void {
     this.#closed = true
-    if (this.#waiting !== undefined) this.#finish()
+    this.#finish()
   }
 
   #next(): Promise<IteratorResult<readonly RouteChange[]>> {

@@ -133,16 +133,19 @@ export class Speaker {
     for (const peer of this.#peers.values()) peer.start()
   }
 
-  /** Ends all sessions: with Cease and `message`, or silently when `graceful`. Resolves when nothing listens any more. Idempotent. */
+  /**
+   * Ends all sessions: with Cease and `message`, or silently when `graceful`. Iterations of `changes` end at once, without withdrawals.
+   * Resolves when nothing listens any more. Idempotent.
+   */
   async stop({ graceful = false, message }: StopOptions = {}): Promise<void> {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
+    this.#feed.close()
     for (const peer of this.#peers.values()) {
       peer.stop({ type: 'manual-stop', silent: graceful, ...(message === undefined ? {} : { shutdown: message }) })
     }
     this.#deferral.stop()
     this.#scheduler.stop()
-    this.#feed.close()
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
   }
 
