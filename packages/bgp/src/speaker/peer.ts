@@ -1,30 +1,25 @@
-import type { Clock, Connection, Logger, Random, Timer, Transport } from '@heddle/io'
+import type { Clock, Connection, Logger, Random, Transport } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import { negotiate } from '../capability/negotiate.js'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
-import { decodeMessage } from '../decode.js'
 import type { FsmEvent, NotificationSummary } from '../fsm/event.js'
 import type { FsmStateName } from '../fsm/state.js'
-import { CEASE, NOTIFICATION, OPEN_ERROR, SAFI } from '../iana.js'
-import type { OpenMessage, RouteRefreshMessage } from '../message/message.js'
-import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
-import { RTC, type Family } from '../nlri/family.js'
+import { CEASE, NOTIFICATION, OPEN_ERROR } from '../iana.js'
+import type { OpenMessage } from '../message/message.js'
+import type { Family } from '../nlri/family.js'
 import type { RouteSource } from '../policy/export-rules.js'
-import { RouteTargetFilter } from '../policy/route-target-filter.js'
-import { PATH, type RibTable } from '../rib/rib-table.js'
+import type { RibTable } from '../rib/rib-table.js'
 import { localOpen } from '../session/local-open.js'
 import { Session, type DownCause, type SessionOwner } from '../session/session.js'
-import { MESSAGE_TYPE } from '../iana.js'
 import type { BgpError } from '../validate/bgp-error.js'
 import { resolveCollision } from './collision.js'
 import type { NeighborConfig } from './config.js'
-import { Exporter } from './exporter.js'
-import { Ingest } from './ingest.js'
+import { Flows } from './flows.js'
 import { count, newCounters } from './message-counters.js'
 import type { NeighborView, NotificationView } from './neighbor-view.js'
 import type { PeerConfig, SpeakerIdentity } from './peer-config.js'
 import type { RestartDeferral } from './restart-deferral.js'
-import type { Scheduler, Task } from './scheduler.js'
+import type { Scheduler } from './scheduler.js'
 import { StaleRoutes, isGraceful } from './stale-routes.js'
 
 /** What a peer shares with the rest of the speaker. */
@@ -45,11 +40,6 @@ export interface PeerContext {
   malformed(peer: Peer, errors: readonly BgpError[], message: Uint8Array): void
 }
 
-/** Messages of one peer that are processed before others get their turn. */
-const INGEST_PIECE = 32
-/** Seconds that VPN routes wait for the peer's memberships: with a peer that will mark their end (RFC 4684 §6), and with one that may not. */
-const MEMBERSHIP_WAIT = { marked: 60, unmarked: 2 } as const
-
 /** A neighbor: its sessions (two during a collision), its routes in and out. */
 export class Peer implements SessionOwner {
   #config: PeerConfig
@@ -57,15 +47,8 @@ export class Peer implements SessionOwner {
   #secondary: Session | undefined
   /** The session that is established. */
   #up: Session | undefined
-  #ingest: Ingest | undefined
-  #exporter: Exporter | undefined
-  #filter: RouteTargetFilter | undefined
-  #membershipTimer: Timer | undefined
-  readonly #disabled = new Set<number>()
+  #flows: Flows | undefined
   readonly #stale: StaleRoutes
-  readonly #ingestTask: Task = { work: 'ingest', run: () => this.#ingestPiece() }
-  readonly #exportTask: Task = { work: 'export', run: () => this.#exportPiece() }
-  readonly #filterTask: Task = { work: 'decide', run: () => this.#refilter() }
   readonly #sent = newCounters()
   readonly #received = newCounters()
   #started = false
@@ -109,8 +92,9 @@ export class Peer implements SessionOwner {
     return this.#up?.negotiated
   }
 
-  get exporter(): Exporter | undefined {
-    return this.#exporter
+  /** Routes in and out, while a session is established. */
+  get flows(): Flows | undefined {
+    return this.#flows
   }
 
   start(): void {
@@ -125,7 +109,6 @@ export class Peer implements SessionOwner {
     this.#primary.handle(event)
     this.#secondary = undefined
     this.#stale.clear()
-    this.#membershipTimer?.cancel()
   }
 
   /** Ends the session and begins anew, with another configuration where one is given. */
@@ -158,26 +141,6 @@ export class Peer implements SessionOwner {
     return true
   }
 
-  /** The best path of a destination is another one. */
-  changed(table: RibTable, destination: number): void {
-    if (this.#exporter === undefined) return
-    this.#exporter.changed(table, destination)
-    this.context.scheduler.wake(this.#exportTask)
-  }
-
-  /** What held a family back may be over. */
-  resume(): void {
-    if (this.#exporter !== undefined) this.context.scheduler.wake(this.#exportTask)
-  }
-
-  /** Asks the peer for its routes again. @returns whether it can be asked */
-  requestRefresh(family: Family): boolean {
-    const session = this.#up
-    if (session?.negotiated?.routeRefresh !== true || !this.#exchanges(family)) return false
-    session.write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.request }))
-    return true
-  }
-
   view(): NeighborView {
     const { neighbor, families } = this.#config
     const local = this.#up?.connection?.local.address
@@ -198,7 +161,7 @@ export class Peer implements SessionOwner {
           family: family.name,
           received: table.peerCount(this.index),
           stale: table.peerStaleCount(this.index),
-          sent: this.#exporter?.sent(family) ?? 0,
+          sent: this.#flows?.sent(family) ?? 0,
         }
       }),
       ...(this.#lastNotification === undefined ? {} : { lastNotification: this.#lastNotification }),
@@ -278,22 +241,18 @@ export class Peer implements SessionOwner {
     this.#established++
     this.#since = this.context.clock.now()
     this.#lastError = undefined
-    this.#disabled.clear()
     this.routerId = negotiated.remoteRouterId
     this.#stale.up(negotiated)
     this.#expectEndOfRib(negotiated)
-    this.#openFlows(session, negotiated)
+    this.#flows = new Flows({ peer: this, config: this.#config, context: this.context, stale: this.#stale, session, negotiated })
     this.context.logger.info('established', { peer: this.name, families: negotiated.families.map(({ name }) => name) })
   }
 
   down(session: Session, cause: DownCause): void {
     if (this.#up !== session) return
     this.#up = undefined
-    this.#membershipTimer?.cancel()
-    this.#exporter?.close()
-    this.#exporter = undefined
-    this.#ingest = undefined
-    this.#filter = undefined
+    this.#flows?.close()
+    this.#flows = undefined
     const { negotiated } = session
     const graceful = this.#started && negotiated !== undefined && isGraceful(cause, negotiated)
     this.#stale.down(this.#config.families, negotiated, graceful)
@@ -301,11 +260,11 @@ export class Peer implements SessionOwner {
   }
 
   arrived(): void {
-    this.context.scheduler.wake(this.#ingestTask)
+    this.#flows?.arrived()
   }
 
   writable(): void {
-    this.resume()
+    this.#flows?.resume()
   }
 
   counted(direction: 'sent' | 'received', type: number): void {
@@ -364,11 +323,7 @@ export class Peer implements SessionOwner {
     this.context.stateChanged(this)
   }
 
-  /** Whether the family is exchanged in the session that is up. */
-  #exchanges(family: Family): boolean {
-    return this.negotiated?.families.some(({ key }) => key === family.key) === true && !this.#disabled.has(family.key)
-  }
-
+  /** Whose End-of-RIB will not come is not waited for (RFC 4724 §4.1). */
   #expectEndOfRib({ families, gracefulRestart }: NegotiatedSession): void {
     for (const family of this.#config.families) {
       const silent = gracefulRestart === undefined || gracefulRestart.restarting || !families.some(({ key }) => key === family.key)
@@ -376,159 +331,9 @@ export class Peer implements SessionOwner {
     }
   }
 
-  #openFlows(session: Session, negotiated: NegotiatedSession): void {
-    const { identity } = this.context
-    const { asn4, addPath, extendedMessage, peerType } = negotiated
-    this.#ingest = new Ingest({
-      peer: this.index,
-      options: { asn4, addPath: addPath.receive, peerType, extended: extendedMessage },
-      self: { as: identity.as, routerId: identity.routerId.w0, clusterId: identity.clusterId.w0 },
-      tableOf: (family) => (this.#exchanges(family) ? this.context.tableOf(family) : undefined),
-    })
-    const { neighbor } = this.#config
-    const localAddress = session.connection?.local.address ?? identity.routerId
-    this.#waitForMemberships(negotiated)
-    this.#exporter = new Exporter(
-      inOrder(negotiated.families).map((family) => this.context.tableOf(family)),
-      {
-        peer: this.index,
-        signature: {
-          peerType,
-          client: neighbor.routeReflectorClient ?? false,
-          localAs: identity.as,
-          routerId: identity.routerId,
-          clusterId: identity.clusterId,
-          localAddress: localAddress.unmapped(),
-          nextHop: neighbor.nextHop ?? 'auto',
-          extendedNextHop: new Set(negotiated.extendedNextHop.map(({ family }) => family.key)),
-        },
-        encode: { asn4, addPath: addPath.send, extended: extendedMessage },
-        enhancedRefresh: negotiated.enhancedRouteRefresh,
-        sourceOf: (peer) => this.context.sourceOf(peer),
-        held: (family) =>
-          this.#disabled.has(family.key) ||
-          this.context.deferral.holds(family) ||
-          (this.#membershipTimer !== undefined && isFiltered(family)),
-        filter: () => this.#filter,
-        write: (message) => session.write(message),
-        failed: (family, error) =>
-          this.context.logger.warn('routes not announced', { peer: this.name, family: family.name, error: error.message }),
-      },
-    )
-    this.context.scheduler.wake(this.#exportTask)
-  }
-
-  /** VPN routes wait for what the peer wants (RFC 4684 §6). */
-  #waitForMemberships({ families, gracefulRestart }: NegotiatedSession): void {
-    this.#membershipTimer?.cancel()
-    this.#membershipTimer = undefined
-    if (!families.includes(RTC)) return
-    this.#refilter()
-    const seconds = gracefulRestart === undefined ? MEMBERSHIP_WAIT.unmarked : MEMBERSHIP_WAIT.marked
-    this.#membershipTimer = this.context.clock.setTimer(seconds * 1000, () => this.#membershipsKnown())
-  }
-
-  #membershipsKnown(): void {
-    if (this.#membershipTimer === undefined) return
-    this.#membershipTimer.cancel()
-    this.#membershipTimer = undefined
-    this.resume()
-  }
-
-  /** Reads the peer's memberships again, and looks at every VPN route again. */
-  #refilter(): boolean {
-    const table = this.context.tableOf(RTC)
-    const memberships = [...table.peerPaths(this.index)].map((path) => table.nlriOf(path))
-    this.#filter = new RouteTargetFilter(memberships.flatMap((nlri) => (nlri.kind === 'rtc' ? [nlri] : [])))
-    for (const family of this.#config.families) if (isFiltered(family)) this.#exporter?.reconsider(family, false)
-    this.resume()
-    return false
-  }
-
-  #ingestPiece(): boolean {
-    const session = this.#up
-    if (session === undefined) return false
-    for (let done = 0; done < INGEST_PIECE; done++) {
-      const item = session.inbox.shift()
-      if (item === undefined) return false
-      if (item.kind !== 'message') session.process(item)
-      else if (item.bytes[18] === MESSAGE_TYPE.update) this.#update(session, item.bytes)
-      else this.#refresh(session, item.bytes)
-      if (this.#up !== session) return false
-    }
-    return session.inbox.length > 0
-  }
-
-  #update(session: Session, bytes: Uint8Array): void {
-    if (this.#ingest === undefined) return
-    const { errors, reset, disable, endOfRib, touched } = this.#ingest.take(bytes)
-    if (errors.length > 0) {
-      this.context.logger.warn('malformed update', { peer: this.name, codes: errors.map(({ code }) => code) })
-      this.context.malformed(this, errors, bytes.slice())
-    }
-    if (reset !== undefined) return session.refuse(reset)
-    for (const family of disable ?? []) this.#disable(family)
-    this.#touched(touched)
-    if (touched.includes(RTC) && this.#exchanges(RTC)) this.context.scheduler.wake(this.#filterTask)
-    if (endOfRib !== undefined && this.#exchanges(endOfRib)) this.#endOfRib(endOfRib)
-  }
-
-  #endOfRib(family: Family): void {
-    this.#stale.finish(family)
-    this.context.deferral.done(this.name, family.key)
-    if (family.key === RTC.key) {
-      this.#refilter()
-      this.#membershipsKnown()
-    }
-    this.context.endOfRib(this, family)
-  }
-
-  /** RFC 7606 §2: nothing of the family is exchanged any more until the next session. */
-  #disable(family: Family): void {
-    this.#disabled.add(family.key)
-    this.context.tableOf(family).removePeer(this.index)
-    this.context.deferral.done(this.name, family.key)
-    this.#touched([family])
-  }
-
-  #refresh(session: Session, bytes: Uint8Array): void {
-    const result = decodeMessage(bytes)
-    if (!result.ok) return session.refuse(result.error)
-    const { family, subtype } = result.message as RouteRefreshMessage
-    if (!this.#exchanges(family)) return undefined
-    const table = this.context.tableOf(family)
-    switch (subtype) {
-      case ROUTE_REFRESH_SUBTYPE.request:
-        this.#exporter?.refresh(family)
-        return this.resume()
-      case ROUTE_REFRESH_SUBTYPE.begin:
-        return table.markPeer(this.index, PATH.refreshing)
-      case ROUTE_REFRESH_SUBTYPE.end:
-        table.removePeer(this.index, PATH.refreshing)
-        return this.#touched([family])
-      default:
-        return undefined
-    }
-  }
-
-  #exportPiece(): boolean {
-    if (this.#up === undefined || this.#up.blocked) return false
-    return this.#exporter?.run() ?? false
-  }
-
   #touched(families: readonly Family[]): void {
     for (const family of families) this.context.touched(this.context.tableOf(family))
   }
-}
-
-/** Families whose routes go by membership. */
-function isFiltered({ safi }: Family): boolean {
-  return safi === SAFI.vpn || safi === SAFI.evpn
-}
-
-/** Memberships first, so that the peer can send what we want while we send the rest. */
-function inOrder(families: readonly Family[]): Family[] {
-  return [...families].sort((a, b) => Number(b.safi === SAFI.rtc) - Number(a.safi === SAFI.rtc))
 }
 
 /** Configuration whose change needs a new session. */

@@ -97,7 +97,7 @@ export class Speaker {
       }
     }
     this.#deferral = new RestartDeferral(expected, clock, this.#identity.selectionDeferral, () => {
-      for (const peer of this.#peers.values()) peer.resume()
+      for (const peer of this.#peers.values()) peer.flows?.resume()
     })
     this.#context = this.#peerContext()
     config.neighbors.forEach((neighbor, at) => this.#add(neighbor, `neighbors[${at}]`))
@@ -238,7 +238,7 @@ export class Speaker {
 
   /** Asks a neighbor to send its routes again (RFC 2918). @returns whether it can be asked @throws SpeakerError `speaker.neighbor-unknown` */
   requestRefresh(address: string, family: Family | FamilyName): boolean {
-    return this.#peerOf(address).requestRefresh(this.#familyOf(family))
+    return this.#peerOf(address).flows?.requestRefresh(this.#familyOf(family)) ?? false
   }
 
   /** Routes as they are while the iteration goes on. @throws SpeakerError `speaker.neighbor-unknown` */
@@ -265,7 +265,7 @@ export class Speaker {
   }
 
   *#routesOut(table: RibTable, peer: Peer): Generator<RouteView> {
-    const out = peer.exporter?.adjRibOut(table.family)
+    const out = peer.flows?.adjRibOut(table.family)
     for (const destination of out?.destinations() ?? []) {
       yield {
         family: table.family,
@@ -341,7 +341,7 @@ export class Speaker {
       DECIDE_PIECE,
       (_, destination) => bestPath(table, destination, (peer) => this.#originOf(peer)).path,
       (destination) => {
-        for (const peer of this.#peers.values()) peer.changed(table, destination)
+        for (const peer of this.#peers.values()) peer.flows?.changed(table, destination)
       },
     )
     return table.dirty > 0

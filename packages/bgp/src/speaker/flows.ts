@@ -1,0 +1,243 @@
+import type { Timer } from '@heddle/io'
+import type { NegotiatedSession } from '../capability/negotiated-session.js'
+import { decodeMessage } from '../decode.js'
+import { MESSAGE_TYPE, SAFI } from '../iana.js'
+import type { RouteRefreshMessage } from '../message/message.js'
+import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
+import { RTC, type Family } from '../nlri/family.js'
+import { RouteTargetFilter } from '../policy/route-target-filter.js'
+import type { AdjRibOut } from '../rib/adj-rib-out.js'
+import { PATH, type RibTable } from '../rib/rib-table.js'
+import type { Session } from '../session/session.js'
+import { Exporter } from './exporter.js'
+import { Ingest } from './ingest.js'
+import type { PeerConfig } from './peer-config.js'
+import type { Peer, PeerContext } from './peer.js'
+import type { Task } from './scheduler.js'
+import type { StaleRoutes } from './stale-routes.js'
+
+/** Messages of one peer that are processed before others get their turn. */
+const INGEST_PIECE = 32
+/** Seconds that VPN routes wait for the peer's memberships: with a peer that will mark their end (RFC 4684 §6), and with one that may not. */
+const MEMBERSHIP_WAIT = { marked: 60, unmarked: 2 } as const
+
+/** What the flows of one session are made of. */
+export interface FlowsOptions {
+  readonly peer: Peer
+  readonly config: PeerConfig
+  readonly context: PeerContext
+  readonly stale: StaleRoutes
+  readonly session: Session
+  readonly negotiated: NegotiatedSession
+}
+
+/** The routes of one established session, in and out. */
+export class Flows {
+  readonly #ingest: Ingest
+  readonly #exporter: Exporter
+  #filter: RouteTargetFilter | undefined
+  #membershipTimer: Timer | undefined
+  #closed = false
+  readonly #disabled = new Set<number>()
+  readonly #ingestTask: Task = { work: 'ingest', run: () => this.#ingestPiece() }
+  readonly #exportTask: Task = { work: 'export', run: () => this.#exportPiece() }
+  readonly #filterTask: Task = { work: 'decide', run: () => this.#refilter() }
+
+  constructor(private readonly options: FlowsOptions) {
+    const { session, negotiated, context } = options
+    const { identity } = context
+    const { asn4, addPath, extendedMessage, peerType } = negotiated
+    this.#ingest = new Ingest({
+      peer: options.peer.index,
+      options: { asn4, addPath: addPath.receive, peerType, extended: extendedMessage },
+      self: { as: identity.as, routerId: identity.routerId.w0, clusterId: identity.clusterId.w0 },
+      tableOf: (family) => (this.exchanges(family) ? context.tableOf(family) : undefined),
+    })
+    const { neighbor } = options.config
+    const localAddress = session.connection?.local.address ?? identity.routerId
+    this.#exporter = new Exporter(
+      inOrder(negotiated.families).map((family) => context.tableOf(family)),
+      {
+        peer: options.peer.index,
+        signature: {
+          peerType,
+          client: neighbor.routeReflectorClient ?? false,
+          localAs: identity.as,
+          routerId: identity.routerId,
+          clusterId: identity.clusterId,
+          localAddress: localAddress.unmapped(),
+          nextHop: neighbor.nextHop ?? 'auto',
+          extendedNextHop: new Set(negotiated.extendedNextHop.map(({ family }) => family.key)),
+        },
+        encode: { asn4, addPath: addPath.send, extended: extendedMessage },
+        enhancedRefresh: negotiated.enhancedRouteRefresh,
+        sourceOf: (peer) => context.sourceOf(peer),
+        held: (family) =>
+          this.#disabled.has(family.key) || context.deferral.holds(family) || (this.#membershipTimer !== undefined && isFiltered(family)),
+        filter: () => this.#filter,
+        write: (message) => session.write(message),
+        failed: (family, error) =>
+          context.logger.warn('routes not announced', { peer: options.peer.name, family: family.name, error: error.message }),
+      },
+    )
+    this.#waitForMemberships(negotiated)
+    context.scheduler.wake(this.#exportTask)
+  }
+
+  /** The best path of a destination is another one. */
+  changed(table: RibTable, destination: number): void {
+    this.#exporter.changed(table, destination)
+    this.resume()
+  }
+
+  /** What held a family or the connection back may be over. */
+  resume(): void {
+    if (!this.#closed) this.options.context.scheduler.wake(this.#exportTask)
+  }
+
+  /** Something is in the session's inbox. */
+  arrived(): void {
+    this.options.context.scheduler.wake(this.#ingestTask)
+  }
+
+  /** Asks the peer for its routes again. @returns whether it can be asked */
+  requestRefresh(family: Family): boolean {
+    const { session, negotiated } = this.options
+    if (!negotiated.routeRefresh || !this.exchanges(family)) return false
+    session.write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.request }))
+    return true
+  }
+
+  /** Destinations of the family that the peer holds. */
+  sent(family: Family): number {
+    return this.#exporter.sent(family)
+  }
+
+  adjRibOut(family: Family): AdjRibOut | undefined {
+    return this.#exporter.adjRibOut(family)
+  }
+
+  /** The session is over. */
+  close(): void {
+    this.#closed = true
+    this.#membershipTimer?.cancel()
+    this.#exporter.close()
+  }
+
+  /** VPN routes wait for what the peer wants (RFC 4684 §6). */
+  #waitForMemberships({ families, gracefulRestart }: NegotiatedSession): void {
+    this.#membershipTimer?.cancel()
+    this.#membershipTimer = undefined
+    if (!families.includes(RTC)) return
+    this.#refilter()
+    const seconds = gracefulRestart === undefined ? MEMBERSHIP_WAIT.unmarked : MEMBERSHIP_WAIT.marked
+    this.#membershipTimer = this.options.context.clock.setTimer(seconds * 1000, () => this.#membershipsKnown())
+  }
+
+  #membershipsKnown(): void {
+    if (this.#membershipTimer === undefined) return
+    this.#membershipTimer.cancel()
+    this.#membershipTimer = undefined
+    this.resume()
+  }
+
+  /** Reads the peer's memberships again, and looks at every VPN route again. */
+  #refilter(): boolean {
+    if (this.#closed) return false
+    const table = this.options.context.tableOf(RTC)
+    const memberships = [...table.peerPaths(this.options.peer.index)].map((path) => table.nlriOf(path))
+    this.#filter = new RouteTargetFilter(memberships.flatMap((nlri) => (nlri.kind === 'rtc' ? [nlri] : [])))
+    for (const family of this.options.config.families) if (isFiltered(family)) this.#exporter.reconsider(family, false)
+    this.resume()
+    return false
+  }
+
+  #ingestPiece(): boolean {
+    if (this.#closed) return false
+    const { session } = this.options
+    for (let done = 0; done < INGEST_PIECE; done++) {
+      const item = session.inbox.shift()
+      if (item === undefined) return false
+      if (item.kind !== 'message') session.process(item)
+      else if (item.bytes[18] === MESSAGE_TYPE.update) this.#update(session, item.bytes)
+      else this.#refresh(session, item.bytes)
+      if (this.#closed) return false
+    }
+    return session.inbox.length > 0
+  }
+
+  #update(session: Session, bytes: Uint8Array): void {
+    const { errors, reset, disable, endOfRib, touched } = this.#ingest.take(bytes)
+    if (errors.length > 0) {
+      this.options.context.logger.warn('malformed update', { peer: this.options.peer.name, codes: errors.map(({ code }) => code) })
+      this.options.context.malformed(this.options.peer, errors, bytes.slice())
+    }
+    if (reset !== undefined) return session.refuse(reset)
+    for (const family of disable ?? []) this.#disable(family)
+    this.#touched(touched)
+    if (touched.includes(RTC) && this.exchanges(RTC)) this.options.context.scheduler.wake(this.#filterTask)
+    if (endOfRib !== undefined && this.exchanges(endOfRib)) this.#endOfRib(endOfRib)
+  }
+
+  #endOfRib(family: Family): void {
+    this.options.stale.finish(family)
+    this.options.context.deferral.done(this.options.peer.name, family.key)
+    if (family.key === RTC.key) {
+      this.#refilter()
+      this.#membershipsKnown()
+    }
+    this.options.context.endOfRib(this.options.peer, family)
+  }
+
+  /** RFC 7606 §2: nothing of the family is exchanged any more until the next session. */
+  #disable(family: Family): void {
+    this.#disabled.add(family.key)
+    this.options.context.tableOf(family).removePeer(this.options.peer.index)
+    this.options.context.deferral.done(this.options.peer.name, family.key)
+    this.#touched([family])
+  }
+
+  #refresh(session: Session, bytes: Uint8Array): void {
+    const result = decodeMessage(bytes)
+    if (!result.ok) return session.refuse(result.error)
+    const { family, subtype } = result.message as RouteRefreshMessage
+    if (!this.exchanges(family)) return undefined
+    const table = this.options.context.tableOf(family)
+    switch (subtype) {
+      case ROUTE_REFRESH_SUBTYPE.request:
+        this.#exporter.refresh(family)
+        return this.resume()
+      case ROUTE_REFRESH_SUBTYPE.begin:
+        return table.markPeer(this.options.peer.index, PATH.refreshing)
+      case ROUTE_REFRESH_SUBTYPE.end:
+        table.removePeer(this.options.peer.index, PATH.refreshing)
+        return this.#touched([family])
+      default:
+        return undefined
+    }
+  }
+
+  #exportPiece(): boolean {
+    if (this.#closed || this.options.session.blocked) return false
+    return this.#exporter.run()
+  }
+
+  /** Whether the family is exchanged in the session that is up. */
+  exchanges(family: Family): boolean {
+    return this.options.negotiated.families.some(({ key }) => key === family.key) && !this.#disabled.has(family.key)
+  }
+
+  #touched(families: readonly Family[]): void {
+    for (const family of families) this.options.context.touched(this.options.context.tableOf(family))
+  }
+}
+
+/** Families whose routes go by membership. */
+function isFiltered({ safi }: Family): boolean {
+  return safi === SAFI.vpn || safi === SAFI.evpn
+}
+
+/** Memberships first, so that the peer can send what we want while we send the rest. */
+function inOrder(families: readonly Family[]): Family[] {
+  return [...families].sort((a, b) => Number(b.safi === SAFI.rtc) - Number(a.safi === SAFI.rtc))
+}
