@@ -1,5 +1,14 @@
+import type { Dataplane } from '@heddle/core'
+import { silentLogger } from '@heddle/io'
+import { mkdtempSync, rmSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { testDataplane, type TestContext } from '@heddle/dataplane-conformance'
 import { afterAll, beforeAll, describe, it } from 'vitest'
+import { claim, connectToClaim } from '../src/process/claim.js'
+import { ForwarderServer } from '../src/process/forwarder-server.js'
+import { RemoteDataplane } from '../src/process/remote-dataplane.js'
 import { missing, titled } from './support/requirements.js'
 import { HarnessWorld, tunHarness } from './support/tun-harness.js'
 
@@ -14,4 +23,19 @@ describe.skipIf(missing() !== '')(titled('TUN devices and sockets in namespaces'
   const patient = (name: string, body: (context: TestContext) => Promise<void>): void => it(name, (context) => body(context), 120_000)
 
   testDataplane('tun, in process', () => tunHarness(world), { test: { describe, it: patient } })
+  testDataplane('tun, through the forwarder’s socket', () => tunHarness(world, throughSocket), { test: { describe, it: patient } })
 })
+
+/** The agent's end of a dataplane that is served as a forwarder process serves it. */
+async function throughSocket(dataplane: Dataplane): Promise<Dataplane> {
+  const directory = mkdtempSync(join(tmpdir(), 'hd-conformance-'))
+  const end = async (): Promise<void> => {
+    await release()
+    await forwarder.close()
+    rmSync(directory, { recursive: true, force: true })
+  }
+  const forwarder = new ForwarderServer({ configuration: '', logger: silentLogger, stopped: () => void end() })
+  const release = await claim(directory, forwarder.server)
+  forwarder.serve(dataplane)
+  return RemoteDataplane.open((await connectToClaim(directory)) as Socket)
+}

@@ -177,6 +177,18 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     })
   })
 
+  it('is given up as dataplane.lost when it does not answer', async () => {
+    const first = await tunDataplane(options('a'))
+    const pid = pidOf(first)
+    await first.close({ keep: true })
+    process.kill(pid, 'SIGSTOP')
+    await expect(tunDataplane({ ...options('a'), startTimeout: 500 })).rejects.toMatchObject({ code: 'dataplane.lost' })
+    process.kill(pid, 'SIGCONT')
+    const second = await tunDataplane(options('a'))
+    expect(pidOf(second)).toBe(pid)
+    await second.close()
+  })
+
   it('counts what it drops', async () => {
     const near = await tunDataplane(options('a'))
     await setUp(near, sites, 'a')

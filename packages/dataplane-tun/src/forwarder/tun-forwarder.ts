@@ -13,7 +13,7 @@ import {
 } from '@heddle/core'
 import { ForwardingEngine, MAX_LABEL_STACK_DEPTH, type PacketOut } from '@heddle/forwarding'
 import type { Logger } from '@heddle/io'
-import { LinuxError, NativeUnavailableError, NetworkNamespace, Poller, type Watch } from '@heddle/linux'
+import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, Poller, type Watch } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { EventQueue } from '../event-queue.js'
 import { configureDevice, openDevice, samePlace } from './device.js'
@@ -158,9 +158,9 @@ export class TunForwarder implements Dataplane {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#timer)
-    await this.#inTurn(() => {
+    await this.#inTurn(async () => {
       for (const watch of this.#watches) watch.close()
-      for (const port of this.#ports.keys()) this.#remove(port, 'closed', options?.keep)
+      await Promise.all(Array.from(this.#ports.keys(), (port) => this.#remove(port, 'closed', options?.keep)))
     })
     this.#tunnels.close()
     this.#poller.close()
@@ -185,7 +185,7 @@ export class TunForwarder implements Dataplane {
       ? { device: before.tun.device, facts: await configureDevice(before.tun.facts.ifindex, request) }
       : await openDevice(request)
     if (here) before.watch.close()
-    else this.#remove(port, 'replaced')
+    else await this.#remove(port, 'replaced')
     const tun = new TunPort(port, device, request, facts, this.#memory, this.#engine)
     const watch = this.#loop.watchPort(tun, (reason) => this.#gone(port, reason))
     this.#ports.set(port, { tun, watch, namespace })
@@ -193,33 +193,45 @@ export class TunForwarder implements Dataplane {
     return facts
   }
 
-  #remove(port: number, reason: string, keep = false): void {
+  async #remove(port: number, reason: string, keep = false): Promise<void> {
     const attached = this.#ports.get(port)
     if (attached === undefined) return
     const { watch, tun } = attached
     this.#ports.delete(port)
     watch.close()
-    try {
-      if (!keep) tun.device.setPersist(false)
-    } catch (error) {
-      this.#options.logger.debug('A device was gone before it was removed', { port, reason: String(error) })
-    }
-    tun.device.close()
     this.events.push({ type: 'port-down', port, reason })
+    if (!keep) await this.#delete(tun)
+    tun.device.close()
+  }
+
+  /** Deletes a device by netlink, on a thread: by its descriptor it would stop the forwarding of all others for some ten milliseconds. */
+  async #delete({ port, request, facts, device }: TunPort): Promise<void> {
+    try {
+      using netlink = await Netlink.open(request.netns)
+      await netlink.links.delete(facts.ifindex)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      this.#options.logger.debug('A device was not deleted by its link', { port, reason: error.message })
+      try {
+        device.setPersist(false)
+      } catch (gone) {
+        this.#options.logger.debug('A device was gone before it was removed', { port, reason: String(gone) })
+      }
+    }
   }
 
   /** The device went away under us: deleted, or with its namespace. */
   #gone(port: number, reason: string): void {
     this.#options.logger.warn('A device is gone', { port, reason })
-    this.#remove(port, reason, true)
+    void this.#remove(port, reason, true)
   }
 
   /** An open descriptor keeps its namespace, so the end of a namespace shows only in that its path leads there no more. */
-  #look(): void {
+  async #look(): Promise<void> {
     for (const [port, { tun, namespace }] of this.#ports) {
       if (namespaceOf(tun.request) === namespace) continue
       this.#options.logger.warn('A namespace is gone', { port, netns: tun.request.netns })
-      this.#remove(port, `the namespace ${tun.request.netns} is gone`)
+      await this.#remove(port, `the namespace ${tun.request.netns} is gone`)
     }
   }
 

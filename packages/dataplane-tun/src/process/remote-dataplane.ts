@@ -41,6 +41,7 @@ export class RemoteDataplane implements Dataplane {
   readonly #attached = new Set<number>()
   #greeting: Greeting | undefined
   #nextId = 1
+  #closing = false
   #over: DataplaneError | undefined
   readonly #ended: Promise<void>
 
@@ -116,6 +117,7 @@ export class RemoteDataplane implements Dataplane {
 
   /** Lets the forwarder go on alone (`keep`), or ends it with its devices. */
   async close(options?: { readonly keep?: boolean }): Promise<void> {
+    this.#closing = true
     if (this.#over === undefined && options?.keep !== true) await this.stop(false)
     this.#end(new DataplaneError('dataplane.closed', 'this dataplane was closed'))
     await this.#ended
@@ -126,7 +128,7 @@ export class RemoteDataplane implements Dataplane {
     try {
       await this.#ask({ method: 'stop', keepDevices })
     } catch (error) {
-      if (!(error instanceof DataplaneError) || error.code !== 'dataplane.lost') throw error
+      if (!(error instanceof DataplaneError) || (error.code !== 'dataplane.lost' && error.code !== 'dataplane.closed')) throw error
     }
     // The forwarder closes the connection when its place is free.
     await this.#ended
@@ -157,8 +159,9 @@ export class RemoteDataplane implements Dataplane {
     else waiting.resolve(resultFrom(waiting.method, answer.result, answer.columns))
   }
 
-  #end(error: DataplaneError): void {
+  #end(reason: DataplaneError): void {
     if (this.#over !== undefined) return
+    const error = this.#closing ? new DataplaneError('dataplane.closed', 'this dataplane was closed') : reason
     this.#over = error
     if (error.code === 'dataplane.lost') {
       for (const port of this.#attached) this.events.push({ type: 'port-down', port, reason: 'the forwarder is gone' })

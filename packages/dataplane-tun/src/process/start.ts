@@ -40,7 +40,7 @@ export interface StartOptions {
 export async function connectOrStart(options: StartOptions): Promise<RemoteDataplane> {
   const deadline = performance.now() + options.timeout
   for (;;) {
-    const dataplane = await resume(options)
+    const dataplane = await resume(options, deadline)
     if (dataplane !== undefined) return dataplane
     if (performance.now() > deadline) {
       throw new DataplaneError('dataplane.lost', `no forwarder served in ${options.directory} within ${options.timeout} ms`)
@@ -50,9 +50,11 @@ export async function connectOrStart(options: StartOptions): Promise<RemoteDatap
 }
 
 /** Takes control of the forwarder that runs, if there is one that fits. */
-async function resume({ directory, configuration, logger }: StartOptions): Promise<RemoteDataplane | undefined> {
+async function resume({ directory, configuration, logger }: StartOptions, deadline: number): Promise<RemoteDataplane | undefined> {
   const socket = await connectToClaim(directory)
   if (socket === undefined) return undefined
+  // One that is stopped in its tracks accepts connections all the same.
+  const timer = setTimeout(() => socket.destroy(), Math.max(1, deadline - performance.now()))
   try {
     const dataplane = await RemoteDataplane.open(socket)
     const { greeting } = dataplane
@@ -64,6 +66,8 @@ async function resume({ directory, configuration, logger }: StartOptions): Promi
     // It ended between the connection and its greeting.
     if (error instanceof DataplaneError && (error.code === 'dataplane.lost' || error.code === 'dataplane.closed')) return undefined
     throw error
+  } finally {
+    clearTimeout(timer)
   }
 }
 

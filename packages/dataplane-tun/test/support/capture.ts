@@ -2,39 +2,38 @@ import { PACKET_DESCRIPTOR, PacketSocket } from '@heddle/linux'
 
 const SLOT = 65_536
 const BATCH = 32
+const EVERYTHING = 3
 const IPV4 = 0x0800
 const IPV6 = 0x86dd
 
 /** IP packets that arrive at a link, and a way to send some. */
 export class Capture implements Disposable {
-  readonly #sockets: readonly PacketSocket[]
+  readonly #socket: PacketSocket
   readonly #buffer = new Uint8Array(SLOT * BATCH)
   readonly #descriptors = new Uint32Array(BATCH * PACKET_DESCRIPTOR.words)
 
-  private constructor(sockets: readonly PacketSocket[]) {
-    this.#sockets = sockets
+  private constructor(socket: PacketSocket) {
+    this.#socket = socket
   }
 
   static async open(namespace: string, link: string, outgoing = false): Promise<Capture> {
-    const open = (etherType: number): Promise<PacketSocket> => PacketSocket.open({ namespace, link, etherType, outgoing })
-    return new Capture([await open(IPV4), await open(IPV6)])
+    return new Capture(await PacketSocket.open({ namespace, link, etherType: EVERYTHING, outgoing }))
   }
 
   /** Packets since the last call. */
   take(): Uint8Array[] {
-    const { words, offset, length } = PACKET_DESCRIPTOR
+    const { words, offset, length, etherType } = PACKET_DESCRIPTOR
+    const descriptors = this.#descriptors
     const taken: Uint8Array[] = []
-    for (const socket of this.#sockets) {
-      for (;;) {
-        const count = socket.receiveBatch(this.#buffer, SLOT, 0, this.#descriptors)
-        if (count === 0) break
-        for (let at = 0; at < count * words; at += words) {
-          const start = this.#descriptors[at + offset]
-          taken.push(this.#buffer.slice(start, start + this.#descriptors[at + length]))
-        }
+    for (;;) {
+      const count = this.#socket.receiveBatch(this.#buffer, SLOT, 0, descriptors)
+      if (count === 0) return taken
+      for (let at = 0; at < count * words; at += words) {
+        if (descriptors[at + etherType] !== IPV4 && descriptors[at + etherType] !== IPV6) continue
+        const start = descriptors[at + offset]
+        taken.push(this.#buffer.slice(start, start + descriptors[at + length]))
       }
     }
-    return taken
   }
 
   /** Sends a packet on the link. @param mac of the receiver, e.g. `02:00:00:00:00:01`; left out where links have none */
@@ -45,10 +44,10 @@ export class Capture implements Disposable {
     const octets = mac.split(':').join('')
     descriptor[PACKET_DESCRIPTOR.macHigh] = Number.parseInt(octets.slice(0, 4), 16)
     descriptor[PACKET_DESCRIPTOR.macLow] = Number.parseInt(octets.slice(4), 16)
-    this.#sockets[0].sendBatch(packet.slice(), descriptor, 1)
+    this.#socket.sendBatch(packet.slice(), descriptor, 1)
   }
 
   [Symbol.dispose](): void {
-    for (const socket of this.#sockets) socket.close()
+    this.#socket.close()
   }
 }

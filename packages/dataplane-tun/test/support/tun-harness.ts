@@ -53,10 +53,11 @@ export class HarnessWorld {
   }
 }
 
-/** A harness around a TUN dataplane in this process. */
-export async function tunHarness(world: HarnessWorld): Promise<Harness> {
+/** A harness around a TUN dataplane in this process, used directly or through `wrap`. */
+export async function tunHarness(world: HarnessWorld, wrap?: (dataplane: Dataplane) => Promise<Dataplane>): Promise<Harness> {
   const { namespaces } = world
-  const dataplane = await tunDataplane({ addresses: [LOCAL[4], LOCAL[6]], inProcess: true, underlayNetns: namespaces.path('router') })
+  const inProcess = await tunDataplane({ addresses: [LOCAL[4], LOCAL[6]], inProcess: true, underlayNetns: namespaces.path('router') })
+  const dataplane = wrap === undefined ? inProcess : await wrap(inProcess)
   return new TunHarness(world, dataplane, await Capture.open(namespaces.path('net'), 'up0'))
 }
 
