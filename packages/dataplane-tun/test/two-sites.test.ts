@@ -4,6 +4,8 @@ import { DATAGRAM_DESCRIPTOR, UdpBatchSocket } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -16,6 +18,7 @@ import { LABEL, POD, TwoSites, UNDERLAY, emptyTransaction, setUp, siteTransactio
 const run = promisify(execFile)
 const script = (name: string): string => fileURLToPath(new URL(`./support/${name}`, import.meta.url))
 const other: Record<Site, Site> = { a: 'b', b: 'a' }
+const hasTshark = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, 'tshark')))
 const FAMILIES = [4, 6] as const
 
 describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i underlay'), (family) => {
@@ -97,6 +100,45 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
       if (family === 4) expect(packet[6] & 0x40).toBe(0x40)
       const checksumAt = family === 4 ? 26 : 46
       expect(packet[checksumAt] * 256 + packet[checksumAt + 1]).not.toBe(0)
+    }
+  })
+
+  it.skipIf(!hasTshark)(`tshark dissects UDP 6635, MPLS and IP${hasTshark ? '' : ' (skipped: tshark is not installed)'}`, async () => {
+    const fields = ['udp.dstport', 'mpls.label', 'mpls.bottom', 'ip.dst', 'ipv6.dst'].flatMap((field) => ['-e', field])
+    const filter = `udp dst port 6635 and src host ${UNDERLAY.a[family === 4 ? 0 : 1]}`
+    const tshark = sites.start(
+      'site-b',
+      'tshark',
+      '-Q',
+      '-l',
+      '-i',
+      'up0',
+      '-c',
+      '4',
+      '-a',
+      'duration:15',
+      '-f',
+      filter,
+      '-T',
+      'fields',
+      '-E',
+      'separator=;',
+      ...fields,
+    )
+    let output = ''
+    tshark.stdout?.on('data', (chunk) => (output += String(chunk)))
+    const ended = once(tshark, 'close')
+    while (tshark.exitCode === null) {
+      for (const address of POD.b) await ping('pod-a', address)
+      await sleep(100)
+    }
+    await ended
+    const lines = output.trim().split('\n')
+    expect(lines).toHaveLength(4)
+    for (const line of lines) {
+      const [port, label, bottom, ...destinations] = line.split(';')
+      expect({ port, label, bottom }).toEqual({ port: '6635', label: `${LABEL.b.red}`, bottom: '1' })
+      expect(destinations.join()).toMatch(/10\.1\.0\.2|fd00:1::2/)
     }
   })
 
