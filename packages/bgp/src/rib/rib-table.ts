@@ -50,7 +50,8 @@ export class RibTable {
   #best = new Int32Array(16)
   #holds = new Int32Array(16)
   #state = new Uint8Array(16)
-  readonly #dirty: number[] = []
+  #dirty: number[] = []
+  #dirtyHead = 0
   /* Paths. */
   #destination = new Int32Array(16)
   #next = new Int32Array(16)
@@ -259,7 +260,7 @@ export class RibTable {
 
   /** Destinations whose decision is due. */
   get dirty(): number {
-    return this.#dirty.length
+    return this.#dirty.length - this.#dirtyHead
   }
 
   /**
@@ -269,14 +270,19 @@ export class RibTable {
    * @param changed is told each destination whose best path is another, has changed, or is gone
    */
   decide(limit: number, choose: (table: RibTable, destination: number) => number, changed: (destination: number) => void): void {
-    const batch = this.#dirty.splice(0, limit)
-    for (const destination of batch) {
+    const end = Math.min(this.#dirtyHead + limit, this.#dirty.length)
+    while (this.#dirtyHead < end) {
+      const destination = this.#dirty[this.#dirtyHead++]
       const best = choose(this, destination)
       const report = best !== this.#best[destination] || (this.#state[destination] & BEST_TOUCHED) !== 0
       this.#best[destination] = best
       this.#state[destination] = 0
       if (report) changed(destination)
       this.#freeDestination(destination)
+    }
+    if (this.#dirtyHead === this.#dirty.length) {
+      this.#dirty = []
+      this.#dirtyHead = 0
     }
   }
 
