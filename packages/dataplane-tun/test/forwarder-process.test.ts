@@ -138,6 +138,15 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     await second.close()
   })
 
+  it('ends when it is asked to by SIGTERM, and leaves the interfaces', async () => {
+    const near = await tunDataplane(options('a'))
+    await setUp(near, sites, 'a')
+    process.kill(pidOf(near), 'SIGTERM')
+    await expect.poll(() => readdirSync(join(directory, 'a'))).toEqual(['forwarder.log'])
+    await expect(near.dump()).rejects.toMatchObject({ code: 'dataplane.lost' })
+    expect(sites.in('pod-a', 'ip', 'link', 'show', 'eth0')).toContain('eth0')
+  })
+
   it('is replaced when the configuration differs; the devices stay', async () => {
     const first = await tunDataplane(options('a'))
     await setUp(first, sites, 'a')

@@ -25,6 +25,9 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
   let sites: TwoSites
   const routers = {} as Record<Site, TunDataplane>
   let nextGeneration = 10
+  /** What router a told. */
+  const events: DataplaneEvent[] = []
+  let watching: Promise<void>
 
   beforeAll(async () => {
     sites = new TwoSites()
@@ -33,10 +36,14 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
       routers[site] = await tunDataplane({ addresses, inProcess: true, underlayNetns: sites.path(`site-${site}`) })
       await setUp(routers[site], sites, site, family)
     }
+    watching = (async () => {
+      for await (const event of routers.a.events) events.push(event)
+    })()
   })
 
   afterAll(async () => {
     for (const router of Object.values(routers)) await router.close()
+    await watching
     sites?.close()
   })
 
@@ -200,10 +207,7 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
     const fits = ['-M', 'do', '-s', `${mtu - 28}`]
     expect(await ping('pod-a', POD.b[0], ...fits)).toContain(' 2 received')
 
-    const events: DataplaneEvent[] = []
-    const watching = (async () => {
-      for await (const event of routers.a.events) events.push(event)
-    })()
+    events.length = 0
     for (const site of ['site-a', 'site-b']) sites.in(site, 'ip', 'link', 'set', 'up0', 'mtu', '1400')
     for (let turn = 0; turn < 60 && events.length < 2; turn++) await sleep(50)
     expect(events.map((event) => (event.type === 'underlay-changed' ? [`${event.local}`, event.mtu] : event))).toEqual(
@@ -213,7 +217,24 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
       new RegExp(`mtu ?= ?${endpointMtu({ underlayMtu: 1400, underlayFamily: family })}`),
     )
     for (const site of ['site-a', 'site-b']) sites.in(site, 'ip', 'link', 'set', 'up0', 'mtu', '1500')
-    void watching
+    for (let turn = 0; turn < 60 && events.length < 4; turn++) await sleep(50)
+  })
+
+  it('a path that takes less than the link is learnt from what the kernel refuses', async () => {
+    const at = family === 4 ? 0 : 1
+    events.length = 0
+    const route = (mtu: string[]) =>
+      sites.in('site-a', 'ip', `-${family}`, 'route', 'replace', `${UNDERLAY.b[at]}/${family === 4 ? 32 : 128}`, 'dev', 'up0', ...mtu)
+    route(['mtu', '1300'])
+    const large = ['-M', 'do', '-s', '1300']
+    expect(await dropped('a', 'mtu-exceeded', () => ping('pod-a', POD.b[0], ...large))).toBeGreaterThan(0)
+    await expect
+      .poll(() => events.map((event) => (event.type === 'underlay-changed' ? [`${event.local}`, event.mtu] : event)))
+      .toEqual([[UNDERLAY.a[at], 1300]])
+    expect(await ping('pod-a', POD.b[0], ...large)).toMatch(
+      new RegExp(`mtu ?= ?${endpointMtu({ underlayMtu: 1300, underlayFamily: family })}`),
+    )
+    route([])
   })
 
   it('a device that is deleted, or goes with its namespace, is told once, drops as port-down, and can be had again', async () => {

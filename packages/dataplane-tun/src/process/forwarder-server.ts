@@ -36,8 +36,6 @@ export class ForwarderServer {
   readonly server: Server
   readonly #options: ForwarderServerOptions
   readonly #connections = new Set<Socket>()
-  /** Ports that are down, for an agent that was not there when it happened. */
-  readonly #down = new Map<number, DataplaneEvent>()
   #agent: Socket | undefined
   #dataplane: Dataplane | undefined
   #stopping = false
@@ -66,8 +64,6 @@ export class ForwarderServer {
 
   async #watch(events: AsyncIterable<DataplaneEvent>): Promise<void> {
     for await (const event of events) {
-      if (event.type === 'port-down') this.#down.set(event.port, event)
-      if (event.type === 'port-up') this.#down.delete(event.port)
       if (this.#agent !== undefined) this.#agent.write(encodeEvent(event))
     }
   }
@@ -152,10 +148,6 @@ export class ForwarderServer {
     this.#agent = socket
     socket.setTimeout(0)
     logger.info('An agent took control')
-    // Behind the reply, which is written in this turn's microtasks.
-    setImmediate(() => {
-      for (const event of this.#down.values()) if (socket.writable) socket.write(encodeEvent(event))
-    })
     const capabilities = { ...dataplane.capabilities, survivesClose: true }
     return { protocol: PROTOCOL_VERSION, pid: process.pid, configuration, capabilities }
   }
