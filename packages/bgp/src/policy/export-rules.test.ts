@@ -123,11 +123,14 @@ describe('attributes', () => {
     ])
   })
 
-  it('that are unknown go on when they are transitive (RFC 4271 §5)', () => {
+  it('that are unknown go on when they are transitive, marked Partial (RFC 4271 §5)', () => {
     const unknown = [
       { type: 200, flags: 0xc0, value: new Uint8Array(1) },
       { type: 201, flags: 0x80, value: new Uint8Array(1) },
     ]
-    expect(attributesOf(set({ unknown }, FAR), from('ebgp'), to({ peerType: 'ebgp' })).unknown).toEqual([unknown[0]])
+    const passed = [{ ...unknown[0], flags: 0xe0 }]
+    expect(attributesOf(set({ unknown }, FAR), from('ebgp'), to({ peerType: 'ebgp' })).unknown).toEqual(passed)
+    expect(attributesOf(set({ unknown }, FAR), from('ebgp'), to()).unknown).toEqual(passed)
+    expect(attributesOf(set({ unknown }, FAR), from('local'), to()).unknown).toEqual(unknown)
   })
 })

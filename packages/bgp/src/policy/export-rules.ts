@@ -1,6 +1,7 @@
 import type { IpAddress } from '@heddle/wire'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import type { AsPathSegment, PathAttributes } from '../attribute/path-attributes.js'
+import { attributeShapeOf } from '../attribute/registry.js'
 import { AFI, ATTRIBUTE_FLAG, SAFI, WELL_KNOWN_COMMUNITY } from '../iana.js'
 import type { NextHop } from '../next-hop/next-hop.js'
 import type { Family } from '../nlri/family.js'
@@ -52,7 +53,8 @@ export function exportSet(set: AttributeSet, family: Family, source: RouteSource
   if (!internal && (has(WELL_KNOWN_COMMUNITY.noExport) || has(WELL_KNOWN_COMMUNITY.noExportSubconfed))) return { refused: 'no-export' }
   const nextHop = nextHopOf(set, family, source, to)
   if (nextHop !== undefined && !suits(nextHop, family, to)) return { refused: 'next-hop-family' }
-  const changed = internal ? internalAttributes(attributes, source, to, membership) : externalAttributes(attributes, source, to)
+  const passed = source.kind === 'local' ? attributes : passedOn(attributes)
+  const changed = internal ? internalAttributes(passed, source, to, membership) : externalAttributes(passed, source, to)
   return {
     set: {
       attributes: changed,
@@ -103,14 +105,24 @@ function internalAttributes(attributes: PathAttributes, source: RouteSource, to:
 }
 
 function externalAttributes(attributes: PathAttributes, source: RouteSource, to: ExportSignature): PathAttributes {
-  const { localPref: _pref, originatorId: _id, clusterList: _list, aigp: _aigp, med, unknown = [], ...rest } = attributes
-  const transitive = unknown.filter(({ flags }) => (flags & ATTRIBUTE_FLAG.transitive) !== 0)
+  const { localPref: _pref, originatorId: _id, clusterList: _list, aigp: _aigp, med, ...rest } = attributes
   return {
     ...rest,
     asPath: prepended(attributes.asPath ?? [], to.localAs),
     ...(med === undefined || source.kind !== 'local' ? {} : { med }), // RFC 4271 §5.1.4: another AS's MED stays here
-    ...(transitive.length === 0 ? {} : { unknown: transitive }),
   }
+}
+
+/** What nobody here knows goes on with the Partial bit when it is transitive, and not at all when it is not (RFC 4271 §5). */
+function passedOn(attributes: PathAttributes): PathAttributes {
+  const { unknown, ...rest } = attributes
+  if (unknown === undefined) return attributes
+  const kept = unknown.flatMap((attribute) => {
+    if (attributeShapeOf(attribute.type) !== undefined) return [attribute]
+    const transitive = (attribute.flags & ATTRIBUTE_FLAG.transitive) !== 0
+    return transitive ? [{ ...attribute, flags: attribute.flags | ATTRIBUTE_FLAG.partial }] : []
+  })
+  return kept.length === 0 ? rest : { ...rest, unknown: kept }
 }
 
 /** RFC 4271 §5.1.2; confederation segments end at the border (RFC 5065 §4). */
