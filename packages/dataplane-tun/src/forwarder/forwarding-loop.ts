@@ -1,5 +1,6 @@
 import type { Encapsulation } from '@heddle/core'
 import { DELIVER, HEADROOM, PacketOut, SEND, type ForwardingEngine, type Verdict } from '@heddle/forwarding'
+import type { Logger } from '@heddle/io'
 import { DATAGRAM_DESCRIPTOR, LinuxError, READINESS, TUN_DESCRIPTOR, type Poller, type Watch } from '@heddle/linux'
 import { BATCH, SOCKET_SLOT, type PacketMemory } from './packet-memory.js'
 import { SINK_CAPACITY, type Sink } from './sink.js'
@@ -36,6 +37,7 @@ export class ForwardingLoop {
   readonly #engine: ForwardingEngine
   readonly #memory: PacketMemory
   readonly #sinks: Sinks
+  readonly #logger: Logger
   readonly #out = new PacketOut()
   readonly #packets = new Uint32Array(BATCH * TUN_DESCRIPTOR.words)
   readonly #messages = new Uint32Array(BATCH * DATAGRAM_DESCRIPTOR.words)
@@ -43,7 +45,8 @@ export class ForwardingLoop {
   /** Sinks that have packets of this batch. */
   readonly #touched = new Set<Sink>()
 
-  constructor(poller: Poller, engine: ForwardingEngine, memory: PacketMemory, sinks: Sinks) {
+  constructor(poller: Poller, engine: ForwardingEngine, memory: PacketMemory, sinks: Sinks, logger: Logger) {
+    this.#logger = logger
     this.#poller = poller
     this.#engine = engine
     this.#memory = memory
@@ -75,12 +78,19 @@ export class ForwardingLoop {
         if (!closed) watch.rearm()
       } catch (error) {
         if (closed) return
-        if (error instanceof LinuxError && PASSING.has(error.code)) {
+        if (!(error instanceof LinuxError)) {
+          // A fault in one packet's way must not end the way of all others.
+          this.#logger.error('A batch was not forwarded whole', { reason: error instanceof Error ? error.stack : String(error) })
+          this.#flush()
+          watch.rearm()
+          return
+        }
+        if (PASSING.has(error.code)) {
           pause = setTimeout(() => watch.rearm(), PAUSE).unref()
           return
         }
         stop()
-        gone(error instanceof Error ? error.message : String(error))
+        gone(error.message)
       }
     })
     const stop = (): void => {

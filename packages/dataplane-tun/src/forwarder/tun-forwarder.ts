@@ -90,10 +90,11 @@ export class TunForwarder implements Dataplane {
       underlayMtu: tunnels.mtu,
       hasDevice: (port) => this.#ports.has(port),
     })
-    this.#loop = new ForwardingLoop(poller, this.#engine, this.#memory, {
-      device: (port) => this.#ports.get(port)?.tun,
+    const sinks = {
+      device: (port: number): Sink | undefined => this.#ports.get(port)?.tun,
       underlay: (out: PacketOut): Sink | undefined => tunnels.sink(out),
-    })
+    }
+    this.#loop = new ForwardingLoop(poller, this.#engine, this.#memory, sinks, options.logger)
     tunnels.serve(this.#engine, this.#memory, (local, mtu) => {
       this.#engine.underlayMtu = tunnels.mtu
       this.events.push({ type: 'underlay-changed', local, mtu })

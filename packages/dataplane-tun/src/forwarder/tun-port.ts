@@ -1,6 +1,6 @@
 import type { DeviceFacts, DeviceRequest } from '@heddle/core'
 import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
-import { TUN_DESCRIPTOR, type TunDevice } from '@heddle/linux'
+import { LinuxError, TUN_DESCRIPTOR, type TunDevice } from '@heddle/linux'
 import { EAGAIN, ENOBUFS } from './errno.js'
 import type { PacketMemory } from './packet-memory.js'
 import { SINK_CAPACITY, type Sink } from './sink.js'
@@ -46,7 +46,8 @@ export class TunPort implements Sink {
     let done = 0
     try {
       done = this.device.writeBatch(this.memory.bytes, this.#descriptors, count)
-    } catch {
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
       // The device is gone; its watch tells so.
       for (let packet = 0; packet < count; packet++) this.engine.countDrop('port-down', this.port)
       return

@@ -1,5 +1,5 @@
 import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
-import { DATAGRAM_DESCRIPTOR, type RawSocket, type UdpBatchSocket } from '@heddle/linux'
+import { DATAGRAM_DESCRIPTOR, LinuxError, type RawSocket, type UdpBatchSocket } from '@heddle/linux'
 import { EAGAIN, EINVAL, EMSGSIZE, ENOBUFS } from './errno.js'
 import type { PacketMemory } from './packet-memory.js'
 import { SINK_CAPACITY, type Sink } from './sink.js'
@@ -42,7 +42,14 @@ export class UnderlaySink implements Sink {
   flush(): void {
     const count = this.#waiting
     this.#waiting = 0
-    const done = this.socket.sendBatch(this.memory.bytes, this.#descriptors, count)
+    let done = 0
+    try {
+      done = this.socket.sendBatch(this.memory.bytes, this.#descriptors, count)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      for (let packet = 0; packet < count; packet++) this.engine.countDrop('port-down')
+      return
+    }
     let largest = -1
     for (let packet = 0; packet < count; packet++) {
       const errno = packet < done ? this.#descriptors[packet * words + status] : EAGAIN

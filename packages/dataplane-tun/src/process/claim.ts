@@ -108,11 +108,19 @@ async function prepare(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true, mode: 0o700 })
     for (const name of await readdir(directory)) {
       const path = join(directory, name)
-      if (PASSING_NAME.test(name) && Date.now() - (await stat(path)).mtimeMs > PASSING_TIME) await remove(path)
+      if (PASSING_NAME.test(name) && Date.now() - (await changedAt(path)) > PASSING_TIME) await remove(path)
     }
   } catch (error) {
     throw unusable(directory, error)
   }
+}
+
+/** When a file was last changed; for one that is gone meanwhile, never. */
+async function changedAt(path: string): Promise<number> {
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => Number.POSITIVE_INFINITY,
+  )
 }
 
 async function listen(server: Server, path: string): Promise<void> {
