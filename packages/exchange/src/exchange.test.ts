@@ -1,4 +1,12 @@
-import { TUNNEL_TYPE, VPNV4_UNICAST, VPNV6_UNICAST, IPV4_UNICAST, type ExtendedCommunity, type PathAttributes, type RouteAnnouncement } from '@heddle/bgp'
+import {
+  TUNNEL_TYPE,
+  VPNV4_UNICAST,
+  VPNV6_UNICAST,
+  IPV4_UNICAST,
+  type ExtendedCommunity,
+  type PathAttributes,
+  type RouteAnnouncement,
+} from '@heddle/bgp'
 import { ENCAPSULATIONS, type VpnRoute } from '@heddle/core'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import fc from 'fast-check'
@@ -69,7 +77,11 @@ describe('from BGP', () => {
     const types = [99, TUNNEL_TYPE.mplsInUdp, TUNNEL_TYPE.gre, TUNNEL_TYPE.mplsInGre, TUNNEL_TYPE.geneve]
     const extendedCommunities = types.map((tunnelType): ExtendedCommunity => ({ kind: 'encapsulation', tunnelType }))
     const tunnelEncapsulation = [{ type: TUNNEL_TYPE.vxlan, subTlvs: [] }]
-    expect(routeOf(announcement({ attributes: { extendedCommunities, tunnelEncapsulation } })).encapsulations).toEqual(['mpls-udp', 'mpls-gre', 'vxlan'])
+    expect(routeOf(announcement({ attributes: { extendedCommunities, tunnelEncapsulation } })).encapsulations).toEqual([
+      'mpls-udp',
+      'mpls-gre',
+      'vxlan',
+    ])
     expect(routeOf(announcement()).encapsulations).toEqual([])
   })
 
@@ -80,9 +92,18 @@ describe('from BGP', () => {
   })
 
   it.each<[string, Partial<RouteAnnouncement>]>([
-    ['without a label', { nlri: { kind: 'vpn', labels: [], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') } }],
-    ['with implicit null', { nlri: { kind: 'vpn', labels: [3], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') } }],
-    ['with a stack', { nlri: { kind: 'vpn', labels: [16, 17], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') } }],
+    [
+      'without a label',
+      { nlri: { kind: 'vpn', labels: [], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') } },
+    ],
+    [
+      'with implicit null',
+      { nlri: { kind: 'vpn', labels: [3], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') } },
+    ],
+    [
+      'with a stack',
+      { nlri: { kind: 'vpn', labels: [16, 17], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24') } },
+    ],
     ['whose next hop is nobody', { nextHop: IpAddress.parse('0.0.0.0') }],
   ])('withdraws a path %s, whatever it was before', (_name, change) => {
     expect(fromBgp([announcement(change)])).toMatchObject([{ kind: 'withdraw', source: PEER, pathId: 0 }])
@@ -112,7 +133,10 @@ const route: fc.Arbitrary<VpnRoute> = fc.record({
   rd: fc.tuple(fc.nat(0x2ffff), word).map(([high, low]) => RouteDistinguisher.fromWords(high, low)),
   prefix,
   pathId: fc.constant(0),
-  routeTargets: fc.array(fc.tuple(fc.nat(0xffff), word).map(([as, number]) => RouteTarget.of(0, as, number)), { maxLength: 4 }),
+  routeTargets: fc.array(
+    fc.tuple(fc.nat(0xffff), word).map(([as, number]) => RouteTarget.of(0, as, number)),
+    { maxLength: 4 },
+  ),
   label: fc.integer({ min: 16, max: 0xfffff }),
   nextHop: address,
   encapsulations: fc.uniqueArray(fc.constantFrom(...ENCAPSULATIONS)),

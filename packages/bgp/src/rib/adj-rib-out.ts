@@ -16,6 +16,7 @@ export class AdjRibOut {
   #queue: number[] = []
   #head = 0
   #sent = 0
+  #taken = 0
 
   constructor(readonly table: RibTable) {}
 
@@ -27,6 +28,11 @@ export class AdjRibOut {
   /** Destinations to be looked at. */
   get pending(): number {
     return this.#queue.length - this.#head
+  }
+
+  /** Destinations that `next` gave: `taken + pending` is what it will be once everything that waits now had its turn. */
+  get taken(): number {
+    return this.#taken
   }
 
   /** Looks at a destination again; with `force` it is sent even when it is the same. */
@@ -43,6 +49,7 @@ export class AdjRibOut {
   next(): number {
     if (this.#head === this.#queue.length) return 0
     const destination = this.#queue[this.#head++]
+    this.#taken++
     if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head)
       this.#head = 0

@@ -52,6 +52,7 @@ export class RibTable {
   #state = new Uint8Array(16)
   #dirty: number[] = []
   #dirtyHead = 0
+  #decided = 0
   /* Paths. */
   #destination = new Int32Array(16)
   #next = new Int32Array(16)
@@ -263,6 +264,11 @@ export class RibTable {
     return this.#dirty.length - this.#dirtyHead
   }
 
+  /** Decisions that were taken: `decided + dirty` is what it will be once everything that is due now is decided. */
+  get decided(): number {
+    return this.#decided
+  }
+
   /**
    * Decides up to `limit` dirty destinations.
    *
@@ -273,6 +279,7 @@ export class RibTable {
     const end = Math.min(this.#dirtyHead + limit, this.#dirty.length)
     while (this.#dirtyHead < end) {
       const destination = this.#dirty[this.#dirtyHead++]
+      this.#decided++
       const best = choose(this, destination)
       const report = best !== this.#best[destination] || (this.#state[destination] & BEST_TOUCHED) !== 0
       this.#best[destination] = best

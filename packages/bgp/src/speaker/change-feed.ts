@@ -33,6 +33,11 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
     private readonly peerOf: (index: number) => FeedPeer,
   ) {}
 
+  /** Paths that wait to be handed out. */
+  get pending(): number {
+    return this.#paths.length - this.#head
+  }
+
   changed(table: RibTable, path: number): void {
     if (!this.#open || table.peerOf(path) === LOCAL || table.has(path, PATH.queued)) return
     const gone = table.has(path, PATH.dead) || table.invalidOf(path) !== undefined

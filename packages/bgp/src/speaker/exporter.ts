@@ -9,6 +9,7 @@ import { exportSet, type ExportSignature, type RouteSource } from '../policy/exp
 import type { RouteTargetFilter } from '../policy/route-target-filter.js'
 import { AdjRibOut } from '../rib/adj-rib-out.js'
 import type { RibTable } from '../rib/rib-table.js'
+import type { Done } from './flush.js'
 
 /** Destinations that one piece of work looks at. */
 const PIECE = 512
@@ -99,6 +100,12 @@ export class Exporter {
       this.#finish(entry)
     }
     return false
+  }
+
+  /** @returns tells whether what waits now has been written, as far as it may be sent at all */
+  backlog(): Done {
+    const goals = [...this.#families.values()].map(({ table, out }) => ({ family: table.family, out, goal: out.taken + out.pending }))
+    return () => goals.every(({ family, out, goal }) => out.taken >= goal || this.context.held(family))
   }
 
   /** The session is over. */

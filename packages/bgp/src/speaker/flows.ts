@@ -10,6 +10,7 @@ import type { AdjRibOut } from '../rib/adj-rib-out.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
 import type { Session } from '../session/session.js'
 import { Exporter } from './exporter.js'
+import type { Done } from './flush.js'
 import { Ingest } from './ingest.js'
 import type { PeerConfig } from './peer-config.js'
 import type { Peer, PeerContext } from './peer.js'
@@ -117,11 +118,17 @@ export class Flows {
     return this.#exporter.adjRibOut(family)
   }
 
+  /** See `Exporter.backlog`. */
+  backlog(): Done {
+    return this.#exporter.backlog()
+  }
+
   /** The session is over. */
   close(): void {
     this.#closed = true
     this.#membershipTimer?.cancel()
     this.#exporter.close()
+    this.options.context.exported()
   }
 
   /** VPN routes wait for what the peer wants (RFC 4684 §6). */
@@ -219,7 +226,9 @@ export class Flows {
 
   #exportPiece(): boolean {
     if (this.#closed || this.options.session.blocked) return false
-    return this.#exporter.run()
+    const more = this.#exporter.run()
+    this.options.context.exported()
+    return more
   }
 
   /** Whether the family is exchanged in the session that is up. */

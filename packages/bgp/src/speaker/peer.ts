@@ -35,6 +35,8 @@ export interface PeerContext {
   sourceOf(peer: number): RouteSource
   /** Destinations of the table may be dirty. */
   touched(table: RibTable): void
+  /** Something was written to a peer, or need not be any more. */
+  exported(): void
   stateChanged(peer: Peer): void
   endOfRib(peer: Peer, family: Family): void
   malformed(peer: Peer, errors: readonly BgpError[], message: Uint8Array): void

@@ -13,6 +13,7 @@ import { LOCAL, PATH, RibTable } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
 import type { FamilyName, ListenConfig, NeighborConfig, SpeakerOptions } from './config.js'
 import type { SpeakerEvents } from './events.js'
+import { FlushWaits } from './flush.js'
 import type { NeighborView } from './neighbor-view.js'
 import { DECONFIGURED, Peer, needsReset, type PeerContext } from './peer.js'
 import { peerConfig, speakerIdentity, type SpeakerIdentity } from './peer-config.js'
@@ -66,6 +67,7 @@ export class Speaker {
   readonly #scheduler: Scheduler
   readonly #feed: ChangeFeed
   readonly #deferral: RestartDeferral
+  readonly #flushes: FlushWaits
   readonly #context: PeerContext
   readonly #listeners: Listener[] = []
   #state: 'new' | 'running' | 'stopped' = 'new'
@@ -90,6 +92,16 @@ export class Speaker {
         return { address: peer?.name ?? LOCAL_PEER, peerType: peer?.peerType ?? 'ibgp', routerId: peer?.routerId ?? UNSPECIFIED }
       },
     )
+    this.#flushes = new FlushWaits(clock, {
+      decided: () => {
+        const goals = [...this.#tables.values()].map((table) => ({ table, goal: table.decided + table.dirty }))
+        return () => goals.every(({ table, goal }) => table.decided >= goal)
+      },
+      written: () => {
+        const backlogs = [...this.#peers.values()].flatMap(({ flows }) => (flows === undefined ? [] : [flows.backlog()]))
+        return () => backlogs.every((isWritten) => isWritten())
+      },
+    })
     const expected = new Map<Family, string[]>()
     if (this.#identity.restarting) {
       for (const { families, name, gracefulRestart } of peers) {
@@ -107,6 +119,11 @@ export class Speaker {
   /** Changes of all valid paths that peers gave, best or not, because a VRF imports by its own rules. See `ChangeFeed`. */
   get changes(): AsyncIterable<readonly RouteChange[]> {
     return this.#feed
+  }
+
+  /** Changes that the iteration of `changes` has queued and not handed out yet; 0 while there is no iteration. */
+  get pendingChanges(): number {
+    return this.#feed.pending
   }
 
   /** Where the speaker listens in fact. */
@@ -146,6 +163,7 @@ export class Speaker {
     }
     this.#deferral.stop()
     this.#scheduler.stop()
+    this.#flushes.stop()
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
   }
 
@@ -180,6 +198,17 @@ export class Speaker {
       table.withdraw(LOCAL, key, pathIdOf(nlri))
       this.#touched(table)
     }
+  }
+
+  /**
+   * Resolves when everything that was announced and withdrawn so far has been decided and handed to the connections of the established
+   * sessions: a `stop` that follows reaches the peers behind it. A family that is still held back from a peer (restart deferral, memberships
+   * that are awaited) is not waited for.
+   *
+   * @param options `timeout`: milliseconds by the injected clock after which it resolves although a peer takes nothing. Default 1000.
+   */
+  flushed({ timeout = 1000 }: { readonly timeout?: number } = {}): Promise<void> {
+    return this.#state === 'stopped' ? Promise.resolve() : this.#flushes.wait(timeout)
   }
 
   /**
@@ -292,6 +321,7 @@ export class Speaker {
       tableOf: (family) => this.#tableOf(family),
       sourceOf: (index) => this.#sourceOf(index),
       touched: (table) => this.#touched(table),
+      exported: () => this.#flushes.check(),
       stateChanged: (peer) => this.events.emit('neighbor', peer.view()),
       endOfRib: (peer, family) => this.events.emit('end-of-rib', { neighbor: peer.name, family }),
       malformed: (peer, errors, message) => this.events.emit('malformed', { neighbor: peer.name, errors, message }),
@@ -344,6 +374,7 @@ export class Speaker {
         for (const peer of this.#peers.values()) peer.flows?.changed(table, destination)
       },
     )
+    this.#flushes.check()
     return table.dirty > 0
   }
 
