@@ -25,9 +25,8 @@ import {
   type PacketInput,
   type Verdict,
 } from '@heddle/forwarding'
-import type { Clock } from '@heddle/io'
+import { EventQueue, type Clock } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
-import { EventQueue } from './event-queue.js'
 import type { MemoryEndpoint } from './memory-endpoint.js'
 import { memoryUnderlay, type MemoryUnderlay, type UnderlayFrame } from './memory-underlay.js'
 
@@ -176,7 +175,7 @@ class Memory implements MemoryDataplane {
     this.#closed = true
     for (const detach of this.#detach) detach()
     this.#devices.clear()
-    this.#events.close()
+    this.#events.end()
   }
 
   endpoint(port: number): MemoryEndpoint {

@@ -1,5 +1,6 @@
 export type { Clock, Timer } from './clock.js'
 export type { Datagram, DatagramPort } from './datagram-port.js'
+export { EventQueue } from './event-queue.js'
 export { silentLogger, type LogFields, type LogLevel, type Logger } from './logger.js'
 export type { Random } from './random.js'
 export { TransportError } from './transport.js'

@@ -36,7 +36,7 @@ export interface Dataplane {
   /**
    * Makes the device of a port that was set by a transaction, or adopts the one that is there. Idempotent for the same request.
    *
-   * @throws DataplaneError `dataplane.port-unknown`, `dataplane.device` (with the system's error as cause), `dataplane.permission`
+   * @throws DataplaneError `dataplane.port-unknown`, `dataplane.netns-missing`, `dataplane.device` (with the system's error as cause), `dataplane.permission`
    */
   attachPort(port: number, device: DeviceRequest): Promise<DeviceFacts>
 
@@ -46,7 +46,10 @@ export interface Dataplane {
   /** Everything counted since the tables were created, as one snapshot. */
   counters(): Promise<CounterSnapshot>
 
-  /** What happens to ports and tunnels, from the moment of the call of the iterator on; may be iterated once. */
+  /**
+   * What happens to ports and tunnels, from the moment of the call of the iterator on, for one consumer at a time: leaving the loop lets the next
+   * consumer start fresh, and a consumer that begins ends the one before it. Ends when the dataplane is closed.
+   */
   readonly events: AsyncIterable<DataplaneEvent>
 
   /**
@@ -129,6 +132,7 @@ export type DataplaneErrorCode =
   | 'dataplane.lost'
   | 'dataplane.port-unknown'
   | 'dataplane.device'
+  | 'dataplane.netns-missing'
   | 'dataplane.permission'
   | 'dataplane.busy'
 

@@ -78,6 +78,29 @@ export const portCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'events go to the next consumer when one leaves its loop, and start fresh for it',
+    async run(lab) {
+      await lab.program(overlay(lab))
+      const { dataplane } = lab.harness
+      const nextPort = async (attach: number): Promise<unknown> => {
+        const events = dataplane.events[Symbol.asyncIterator]()
+        try {
+          await dataplane.attachPort(attach, lab.harness.deviceFor(attach, addressesOf(attach), 1400))
+          for (;;) {
+            const { done, value } = await events.next()
+            if (done === true) return 'ended'
+            if (value.type !== 'underlay-changed') return [value.type, value.port]
+          }
+        } finally {
+          await events.return?.()
+        }
+      }
+      checkEqual(await nextPort(1), ['port-up', 1], 'the first consumer')
+      await dataplane.detachPort(1) // while nobody listens
+      checkEqual(await nextPort(2), ['port-up', 2], 'the second consumer')
+    },
+  },
+  {
     name: 'a gateway address answers pings of its port and of no other packet',
     async run(lab) {
       await startOverlay(lab, { gateways: ['10.0.0.254', 'fd00::254'] })

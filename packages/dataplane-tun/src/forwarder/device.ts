@@ -1,5 +1,5 @@
 import { DataplaneError, type DeviceFacts, type DeviceRequest } from '@heddle/core'
-import { LinuxError, NativeUnavailableError, Netlink, TunDevice } from '@heddle/linux'
+import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, TunDevice } from '@heddle/linux'
 import { IpPrefix, type IpAddress } from '@heddle/wire'
 
 /** What IPv6 needs of a link (RFC 8200 §5). */
@@ -93,10 +93,25 @@ async function translated<T>(request: DeviceRequest, work: () => Promise<T>): Pr
   } catch (cause) {
     const where = request.netns === undefined ? '' : ` in ${request.netns}`
     if (cause instanceof LinuxError) {
-      const code = cause.code === 'EPERM' || cause.code === 'EACCES' ? 'dataplane.permission' : 'dataplane.device'
+      const code =
+        cause.code === 'EPERM' || cause.code === 'EACCES'
+          ? 'dataplane.permission'
+          : namespaceIsMissing(request)
+            ? 'dataplane.netns-missing'
+            : 'dataplane.device'
       throw new DataplaneError(code, `the device ${request.ifname}${where} cannot be had: ${cause.message}`, { cause })
     }
     if (cause instanceof NativeUnavailableError) throw new DataplaneError('dataplane.device', cause.message, { cause })
     throw cause
+  }
+}
+
+function namespaceIsMissing({ netns }: DeviceRequest): boolean {
+  try {
+    NetworkNamespace.identity(netns)
+    return false
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error
+    return error.code === 'ENOENT'
   }
 }

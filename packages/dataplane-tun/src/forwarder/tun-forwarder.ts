@@ -12,10 +12,9 @@ import {
   type FibTransaction,
 } from '@heddle/core'
 import { ForwardingEngine, MAX_LABEL_STACK_DEPTH, type PacketOut } from '@heddle/forwarding'
-import type { Logger } from '@heddle/io'
+import { EventQueue, type Logger } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, Poller, type Watch } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
-import { EventQueue } from '../event-queue.js'
 import { configureDevice, openDevice, samePlace } from './device.js'
 import { ForwardingLoop } from './forwarding-loop.js'
 import { PacketMemory } from './packet-memory.js'

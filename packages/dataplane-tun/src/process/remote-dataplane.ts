@@ -10,8 +10,8 @@ import {
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
+import { EventQueue } from '@heddle/io'
 import type { Socket } from 'node:net'
-import { EventQueue } from '../event-queue.js'
 import { FrameReader } from '../protocol/frame.js'
 import {
   PROTOCOL_VERSION,
