@@ -9,8 +9,10 @@ export interface FsmConfig {
   /** Hold the OPEN back after the transport is up, so that the peer may go first. */
   readonly delayOpen: boolean
   readonly delayOpenTime: number
-  /** In Idle after a failure, before the next start; doubles with each failure in a row, up to eightfold (DampPeerOscillations). */
+  /** In Idle after a failure, before the next start; doubles with each failure in a row (DampPeerOscillations). */
   readonly idleHoldTime: number
+  /** What it doubles up to. */
+  readonly idleHoldLimit: number
   /** PassiveTcpEstablishment: wait for the peer's connection. */
   readonly passive: boolean
   /** Report an error even before our OPEN is out. */
@@ -27,6 +29,7 @@ export const DEFAULT_FSM_CONFIG: FsmConfig = Object.freeze({
   delayOpen: false,
   delayOpenTime: 3,
   idleHoldTime: 1,
+  idleHoldLimit: 8,
   passive: false,
   sendNotificationWithoutOpen: false,
   sendHoldTime: 480,

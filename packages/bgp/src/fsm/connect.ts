@@ -2,7 +2,7 @@ import type { FsmConfig } from './config.js'
 import { start, stop } from './effect.js'
 import type { FsmEvent } from './event.js'
 import type { Connect } from './state.js'
-import { confirmOpen, go, sendOpen, stay, toIdle, type Fsm, type FsmStep } from './transition.js'
+import { confirmOpen, go, listenAgain, sendOpen, stay, toIdle, type Fsm, type FsmStep } from './transition.js'
 
 /** Connect (RFC 4271 §8.2.2): our connection attempt is under way, or the OPEN on it is being held back. */
 export function connect(fsm: Fsm, state: Connect, event: FsmEvent, config: FsmConfig): FsmStep {
@@ -38,13 +38,7 @@ export function connect(fsm: Fsm, state: Connect, event: FsmEvent, config: FsmCo
         : sendOpen(fsm, config)
 
     case 'tcp-connection-fails': // 18: once it was up, the peer may come back by itself
-      return state.delayingOpen
-        ? go(fsm, { name: 'active', delayingOpen: false }, [
-            { type: 'close' },
-            stop('delay-open'),
-            start('connect-retry', config.connectRetryTime),
-          ])
-        : toIdle(fsm, 'keep')
+      return state.delayingOpen ? listenAgain(fsm, config) : toIdle(fsm, 'keep')
 
     case 'open-received-delayed': // 20
       return confirmOpen(fsm, event.open, config, [{ type: 'send-open' }])

@@ -77,7 +77,7 @@ const MATRIX: readonly (readonly [
 ])[] = [
   //    Idle  Connect Active OpenSent OpenConfirm Established
   [1, 'C0', 'C', 'A', 'S', 'F', 'E'],
-  [2, 'I0', 'I0', 'I0', 'In6/20', 'In6/20', 'In6/20'],
+  [2, 'I', 'I0', 'I0', 'In6/20', 'In6/20', 'In6/20'],
   [3, 'C0', 'C', 'A', 'S', 'F', 'E'],
   [4, 'A0', 'C', 'A', 'S', 'F', 'E'],
   [5, 'A0', 'C', 'A', 'S', 'F', 'E'],

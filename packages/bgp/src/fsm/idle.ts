@@ -3,9 +3,6 @@ import { start, stop } from './effect.js'
 import type { FsmEvent } from './event.js'
 import { go, stay, type Fsm, type FsmStep } from './transition.js'
 
-/** Longest idle hold as a multiple of the configured one. */
-const MAX_BACKOFF = 8
-
 /** Idle (RFC 4271 §8.2.2): nothing is done for the peer until a start event. */
 export function idle(fsm: Fsm, event: FsmEvent, config: FsmConfig): FsmStep {
   switch (event.type) {
@@ -19,13 +16,13 @@ export function idle(fsm: Fsm, event: FsmEvent, config: FsmConfig): FsmStep {
 
     case 'automatic-start-damped': // 6
     case 'automatic-start-damped-passive': // 7: the more failures in a row, the longer the wait
-      return stay(fsm, [start('idle-hold', config.idleHoldTime * Math.min(2 ** fsm.connectRetryCounter, MAX_BACKOFF))])
+      return stay(fsm, [start('idle-hold', Math.min(config.idleHoldTime * 2 ** fsm.connectRetryCounter, config.idleHoldLimit))])
 
     case 'idle-hold-timer-expired': // 13
       return begin(fsm, config, config.passive)
 
     case 'manual-stop': // 2: only a start that was waiting is called off
-      return { fsm: { ...fsm, connectRetryCounter: 0 }, effects: [stop('idle-hold')] }
+      return stay(fsm, [stop('idle-hold')])
 
     default: // 8–12, 14–28 mean nothing here
       return stay(fsm)

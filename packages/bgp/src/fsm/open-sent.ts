@@ -1,5 +1,4 @@
 import type { FsmConfig } from './config.js'
-import { start, stop } from './effect.js'
 import type { FsmEvent } from './event.js'
 import {
   COLLISION,
@@ -7,7 +6,7 @@ import {
   ceaseOf,
   confirmOpen,
   fsmError,
-  go,
+  listenAgain,
   stay,
   stopped,
   toIdle,
@@ -40,11 +39,7 @@ export function openSent(fsm: Fsm, event: FsmEvent, config: FsmConfig): FsmStep 
       return toIdle(fsm, 'increment', HOLD_TIMER_EXPIRED)
 
     case 'tcp-connection-fails': // 18: listen and wait rather than give up
-      return go(fsm, { name: 'active', delayingOpen: false }, [
-        { type: 'close' },
-        stop('hold'),
-        start('connect-retry', config.connectRetryTime),
-      ])
+      return listenAgain(fsm, config)
 
     case 'open-received': // 19
       return confirmOpen(fsm, event.open, config, [])

@@ -38,6 +38,19 @@ export function toIdle({ state, connectRetryCounter }: Fsm, count: Count, notifi
   return { fsm: { state: { name: 'idle' }, connectRetryCounter: counter }, effects }
 }
 
+/**
+ * Back to Active, to listen and to try again: the peer was there a moment ago, so the connect-retry timer starts with no more than the idle hold
+ * time. A daemon that has just been started drops connections for which it has no configuration yet.
+ */
+export function listenAgain(fsm: Fsm, config: FsmConfig): FsmStep {
+  return go(fsm, { name: 'active', delayingOpen: false }, [
+    { type: 'close' },
+    stop('delay-open'),
+    stop('hold'),
+    start('connect-retry', Math.min(config.idleHoldTime, config.connectRetryTime)),
+  ])
+}
+
 /** The OPEN goes out; until the peer's is there, a large hold time counts (RFC 4271 §8.2.2, suggested 4 minutes). */
 export function sendOpen(fsm: Fsm, config: FsmConfig): FsmStep {
   return go(fsm, { name: 'open-sent' }, [

@@ -78,6 +78,8 @@ export class Session {
   negotiated: NegotiatedSession | undefined
   /** When this connection came up, by the clock. */
   connectedAt = 0
+  /** When the session on it did. */
+  establishedAt = 0
 
   constructor(private readonly options: SessionOptions) {
     this.#timers = new SessionTimers(options.clock, options.random, (timer) => this.#expired(timer))
@@ -148,6 +150,11 @@ export class Session {
     this.handle({ type: 'update-error', notification: notification ?? { code: NOTIFICATION.update, subcode: 0 } })
   }
 
+  /** The connection is evidently dead, though nothing has said so: it is closed without a word (RFC 4724 §4.2). */
+  abandon(message: string): void {
+    this.#lost(message)
+  }
+
   /** What is left in the inbox that is not a message: carried out when its turn comes. */
   process(item: Exclude<InboxItem, { readonly kind: 'message' }>): void {
     switch (item.kind) {
@@ -187,6 +194,7 @@ export class Session {
         return this.#sendNotification(effect.notification)
       case 'established':
         this.#cause = { kind: 'closed' }
+        this.establishedAt = this.options.clock.now()
         return this.options.owner.established(this)
       default:
         this.inbox.clear()

@@ -22,6 +22,8 @@ const SPOKEN: ReadonlySet<string> = new Set<FamilyName>([
 const DEFAULT_PORT = 179
 const DEFAULT_CONNECT_RETRY = 10
 const DEFAULT_RESTART_TIME = 120
+/** Seconds between attempts with a peer that refuses or has just been lost: a peer whose process restarts is back at once. */
+const IDLE_HOLD = { least: 0.5, most: 2 } as const
 
 /** The speaker's own values, checked. */
 export interface SpeakerIdentity {
@@ -92,7 +94,8 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
       ...DEFAULT_FSM_CONFIG,
       holdTime,
       connectRetryTime,
-      idleHoldTime: Math.min(DEFAULT_FSM_CONFIG.idleHoldTime, connectRetryTime),
+      idleHoldTime: Math.min(IDLE_HOLD.least, connectRetryTime),
+      idleHoldLimit: Math.min(IDLE_HOLD.most, connectRetryTime),
       delayOpen: delayOpenTime > 0,
       delayOpenTime,
       passive: neighbor.passive ?? false,

@@ -208,12 +208,11 @@ export class Peer implements SessionOwner {
         routerId: this.context.identity.routerId.w0,
         remoteRouterId: open.routerId.w0,
         detectEstablished: this.#config.neighbor.collisionDetectEstablished ?? false,
+        restarting: open.capabilities.some((capability) => capability.kind === 'graceful-restart' && capability.restarting),
       })
       if (verdict === 'dump-new') return 'dump'
-      if (verdict === 'dump-other') {
-        const restarted = other.state.name === 'established' && other.negotiated?.gracefulRestart !== undefined
-        other.handle(restarted ? { type: 'tcp-connection-fails' } : { type: 'open-collision-dump' })
-      }
+      if (verdict === 'dump-other') other.handle({ type: 'open-collision-dump' })
+      if (verdict === 'peer-restarted') other.abandon('the peer has restarted')
     }
     const negotiated = negotiate(session.localOpen ?? this.localOpen(), open)
     if (negotiated.families.length === 0) return { error: { code: NOTIFICATION.open, subcode: OPEN_ERROR.unsupportedCapability } }
@@ -223,6 +222,8 @@ export class Peer implements SessionOwner {
   stateChanged(session: Session, from: FsmStateName): void {
     const { name } = session.state
     if (name === 'idle') this.#ended(session)
+    // a second connection that is lost is not made again: the first one goes on
+    else if (session === this.#secondary && name === 'active' && from !== 'idle') session.handle({ type: 'manual-stop', silent: true })
     else if (session === this.#primary || name === 'established') this.#report(name)
     this.context.logger.debug('state', { peer: this.name, from, to: name })
   }

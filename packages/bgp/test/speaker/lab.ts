@@ -15,11 +15,16 @@ import {
 /** Speakers on a network in memory, on one clock that the test moves. */
 export class Lab {
   readonly clock = new ManualClock()
-  readonly network: MemoryNetwork = memoryNetwork({ clock: this.clock })
+  readonly network: MemoryNetwork
   readonly logs = recordingLogger()
   readonly #hosts = new Map<string, MemoryHost>()
   readonly speakers: Speaker[] = []
   #seed = 1
+
+  /** @param latency milliseconds one way */
+  constructor(latency = 0) {
+    this.network = memoryNetwork({ clock: this.clock, latency })
+  }
 
   host(address: string): MemoryHost {
     let host = this.#hosts.get(address)

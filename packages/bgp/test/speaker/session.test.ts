@@ -1,60 +1,12 @@
 import { IpAddress } from '@heddle/wire'
-import type { Connection } from '@heddle/io'
 import { describe, expect, it } from 'vitest'
-import { KEEPALIVE, VPNV4_UNICAST, decodeMessage, encodeMessage, packUpdates, type BgpMessage, type Speaker } from '../../src/index.js'
-import { Framer } from '../../src/session/framer.js'
+import { KEEPALIVE, VPNV4_UNICAST, packUpdates, type Speaker } from '../../src/index.js'
 import { localOpen } from '../../src/session/local-open.js'
 import { Lab, follow, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
+import { Puppet } from './puppet.js'
 
 const A = '192.0.2.1'
 const B = '192.0.2.2'
-
-/** A peer that says only what the test tells it to. */
-class Puppet {
-  readonly received: BgpMessage[] = []
-  ended = false
-  readonly #framer = new Framer()
-
-  constructor(readonly connection: Connection) {
-    void this.#read()
-  }
-
-  static async connect(lab: Lab, from: string, to: string): Promise<Puppet> {
-    const remote = { address: IpAddress.parse(to), port: 179 }
-    const attempt = lab.host(from).transport.connect({ remote, localAddress: IpAddress.parse(from) })
-    await lab.run(0.01)
-    return new Puppet(await attempt)
-  }
-
-  send(message: BgpMessage | Uint8Array): void {
-    this.connection.write(message instanceof Uint8Array ? message : encodeMessage(message))
-  }
-
-  open(routerId: string, holdTime = 9): void {
-    this.send(localOpen({ as: 65000, routerId: IpAddress.parse(routerId), holdTime, families: [VPNV4_UNICAST] }))
-  }
-
-  notifications(): string[] {
-    return this.received.flatMap((message) => (message.type === 'notification' ? [`${message.code}/${message.subcode}`] : []))
-  }
-
-  async #read(): Promise<void> {
-    try {
-      for await (const chunk of this.connection.chunks) {
-        this.#framer.push(chunk, {
-          message: (bytes) => {
-            const result = decodeMessage(bytes.slice())
-            if (result.ok) this.received.push(result.message)
-          },
-          error: () => undefined,
-        })
-      }
-    } catch {
-      // a reset connection has ended too
-    }
-    this.ended = true
-  }
-}
 
 async function withPuppet(more: Parameters<typeof internal>[1] = {}): Promise<{ lab: Lab; a: Speaker; puppet: Puppet }> {
   const lab = new Lab()

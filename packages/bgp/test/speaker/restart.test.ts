@@ -1,0 +1,139 @@
+import { IpAddress } from '@heddle/wire'
+import fc from 'fast-check'
+import { describe, expect, it, test } from 'vitest'
+import { KEEPALIVE, VPNV4_UNICAST, encodeEndOfRib, packUpdates, type Speaker } from '../../src/index.js'
+import { Lab, follow, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
+import { Puppet } from './puppet.js'
+
+const A = '192.0.2.1'
+const B = '192.0.2.2'
+
+function update(prefix: string): Uint8Array {
+  const { family, nlri, attributes } = vpn(prefix)
+  const nextHop = { address: IpAddress.parse(B) }
+  return packUpdates({ family, attributes: { origin: 'igp', asPath: [], localPref: 100, ...attributes }, nextHop, nlri: [nlri] })[0]
+}
+
+const graceful = (restarting: boolean): { gracefulRestart: NonNullable<Parameters<Puppet['open']>[2]>['gracefulRestart'] } => ({
+  gracefulRestart: {
+    restarting,
+    notification: false,
+    restartTime: 60,
+    families: [{ family: VPNV4_UNICAST, forwardingPreserved: true }],
+  },
+})
+
+describe('a peer that has restarted and connects before its old connection is known to be dead (RFC 4724 §4.2)', () => {
+  it.each([true, false])('is taken back without a word, and its routes wait for it (R bit %s)', async (restarting) => {
+    const lab = new Lab()
+    const a = lab.speaker(A, { neighbors: [internal(B, { passive: true })] })
+    await a.start()
+    const before = await Puppet.connect(lab, B, A)
+    before.open(B, 90, graceful(false))
+    await lab.run(0.1)
+    before.send(KEEPALIVE)
+    before.send(update('10.0.0.1/32'))
+    before.send(update('10.0.0.2/32'))
+    await lab.run(0.1)
+    const { changes } = follow(a)
+    await lab.run(0.1)
+    const seen = changes.length
+
+    const after = await Puppet.connect(lab, B, A)
+    after.open(B, 90, graceful(restarting))
+    await lab.run(0.1)
+    expect(before.ended).toBe(true)
+    expect([before.notifications(), after.notifications()]).toEqual([[], []])
+    expect(neighbor(a, B).families[0]).toMatchObject({ received: 2, stale: 2 })
+    after.send(KEEPALIVE)
+    after.send(update('10.0.0.2/32'))
+    after.send(encodeEndOfRib(VPNV4_UNICAST))
+    await lab.run(0.1)
+    expect(isUp(a, B)).toBe(true)
+    expect(vpnRoutes(a)).toEqual([`65000:1 10.0.0.2/32 label 1000 via ${B}`])
+    expect(changes.slice(seen).filter(({ kind }) => kind === 'withdraw')).toHaveLength(1)
+  })
+})
+
+test('a second connection that was made before the first one was up is no restart, however late its OPEN comes', async () => {
+  const lab = new Lab()
+  const a = lab.speaker(A, { neighbors: [internal(B)] })
+  const listener = await lab.host(B).transport.listen({ address: IpAddress.parse(B), port: 179 })
+  const accepted: Puppet[] = []
+  void (async () => {
+    for await (const connection of listener.connections) accepted.push(new Puppet(connection))
+  })()
+  await a.start()
+  await lab.until(() => accepted.length === 1, 'connected')
+  const [first] = accepted
+  const second = await Puppet.connect(lab, B, A)
+  first.open(B, 9, graceful(false))
+  await lab.run(0.1)
+  first.send(KEEPALIVE)
+  await lab.run(0.1)
+  expect(isUp(a, B)).toBe(true)
+  second.open(B, 9, graceful(false))
+  await lab.run(0.1)
+  expect([first.ended, second.notifications(), neighbor(a, B).established, isUp(a, B)]).toEqual([false, ['6/7'], 1, true])
+})
+
+test('two speakers that start together come up once, whatever the latency', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(60), fc.nat(1200), fc.boolean(), async (latency, delay, swapped) => {
+      const lab = new Lab(latency)
+      const [x, y] = swapped ? [B, A] : [A, B]
+      const first = lab.speaker(x, { neighbors: [internal(y)] })
+      const second = lab.speaker(y, { neighbors: [internal(x)] })
+      await first.start()
+      await lab.run(delay / 1000)
+      await second.start()
+      await lab.until(() => isUp(first, y) && isUp(second, x), 'established')
+      await lab.run(30)
+      expect([isUp(first, y), isUp(second, x)]).toEqual([true, true])
+      expect([neighbor(first, y).established, neighbor(second, x).established]).toEqual([1, 1])
+    }),
+    { numRuns: 60 },
+  )
+})
+
+describe('a passive peer whose process restarts', () => {
+  /** Seconds from the moment at which the peer listens until the session is up. */
+  async function back(lab: Lab, a: Speaker): Promise<number> {
+    const again = lab.speaker(B, { neighbors: [internal(A, { passive: true })] })
+    await again.start()
+    const from = lab.clock.now()
+    await lab.until(() => isUp(a, B) && isUp(again, A), 'established again')
+    return (lab.clock.now() - from) / 1000
+  }
+
+  it.each([0, 1, 20, 300])('is back within two seconds after %i seconds of absence, time and again', async (absence) => {
+    const lab = new Lab()
+    const a = lab.speaker(A, { neighbors: [{ ...internal(B), connectRetry: undefined }] })
+    await a.start()
+    for (let round = 0; round < 5; round++) {
+      expect(await back(lab, a)).toBeLessThanOrEqual(2.2)
+      await lab.run(round)
+      await lab.speakers.at(-1)?.stop({ graceful: true })
+      await lab.run(absence)
+    }
+  })
+
+  it('and first drops connections, because it has no neighbors yet', async () => {
+    const lab = new Lab()
+    const a = lab.speaker(A, { neighbors: [{ ...internal(B), connectRetry: undefined }] })
+    await a.start()
+    const listener = await lab.host(B).transport.listen({ address: IpAddress.parse(B), port: 179 })
+    let dropped = 0
+    void (async () => {
+      for await (const connection of listener.connections) {
+        dropped++
+        connection.reset()
+      }
+    })()
+    await lab.run(10)
+    expect(dropped).toBeGreaterThan(3)
+    expect(dropped).toBeLessThan(25)
+    await listener.close()
+    expect(await back(lab, a)).toBeLessThanOrEqual(2.2)
+  })
+})
