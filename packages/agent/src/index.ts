@@ -1,4 +1,9 @@
-export type { BgpConfig, NeighborConfig, NetworkConfig, NodeConfig, SpeakerConfig, VrfConfig } from './config.js'
+export { Agent, type AgentEvents, type AgentOptions } from './agent.js'
+export { AgentError, type AgentErrorCode } from './agent-error.js'
+export { SpeakerNode, type StopOptions } from './bgp/speaker-node.js'
+export type { AgentConfig, NetworkConfig, SpeakerNodeConfig } from './config.js'
+export type { DataplaneSource } from './dataplane/dataplane-keeper.js'
+export { endpointRow } from './view/model-views.js'
 export type {
   DataplaneRow,
   DropRow,
@@ -11,3 +16,4 @@ export type {
   Views,
   VrfRow,
 } from './view/rows.js'
+export type { World } from './world.js'

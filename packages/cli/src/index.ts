@@ -1,1 +1,29 @@
-export {}
+export { describeProblem, ConfigError, type ConfigProblem } from './config/config-error.js'
+export type {
+  BgpSection,
+  DataplaneSection,
+  EndpointSection,
+  ListenSection,
+  NeighborSection,
+  NetworkSection,
+  NodeDocument,
+  NodeSection,
+  SpeakerDocument,
+  StaticRouteSection,
+  VrfSection,
+} from './config/document.js'
+export { loadNode, loadSpeaker, parseNode, parseSpeaker } from './config/load.js'
+export { resolveEndpoint, resolveNode, resolveSpeaker } from './config/resolve.js'
+export { ControlClient } from './control/client.js'
+export { findSocket, type NodeChoice } from './control/find-socket.js'
+export { ControlError, RefusedError, type ControlErrorCode, type ControlHandler } from './control/protocol.js'
+export { serveControl, type ControlServer } from './control/server.js'
+export { decodeStream } from './decode/decode-stream.js'
+export { createNode } from './node/create-node.js'
+export { createSpeaker } from './node/create-speaker.js'
+export { explainPacket, ExplainError, type ExplainAnswer, type ExplainRequest } from './node/explain.js'
+export { handlerFor, type ProcessControls } from './node/handler.js'
+export type { NodeHandle, NodeOptions, RoleHandle, RoleOptions, SpeakerHandle } from './node/role-handle.js'
+export { processOutput, type Output } from './output/output.js'
+export { formatView } from './output/views.js'
+export { SCHEMAS } from './schema/schemas.js'

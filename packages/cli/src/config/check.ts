@@ -14,6 +14,7 @@ export function checkNode(parsed: ParsedFile, document: NodeDocument): void {
   const vrfs = document.vrfs ?? []
   finish(parsed, [
     ...bgpProblems(parsed, document),
+    ...dataplaneProblems(parsed, document),
     ...vrfProblems(parsed, vrfs),
     ...endpointProblems(parsed, document.endpoints ?? [], vrfs),
   ])
@@ -35,12 +36,21 @@ function bgpProblems(parsed: ParsedFile, { node, bgp }: SpeakerDocument): Config
     ...routerIdProblem(parsed, node.address, bgp),
     ...repeated(parsed, ['bgp', 'neighbors'], 'address', neighbors, ({ address }) => canonical(address), 'each neighbour once'),
     ...repeated(parsed, ['bgp', 'listen'], 'port', bgp.listen ?? [], listenKey, 'each address and port once'),
-    ...repeated(parsed, ['bgp', 'networks'], 'prefix', bgp.networks ?? [], (n) => `${RouteDistinguisher.parse(n.rd)} ${n.prefix}`, 'each route once'),
+    ...repeated(
+      parsed,
+      ['bgp', 'networks'],
+      'prefix',
+      bgp.networks ?? [],
+      (n) => `${RouteDistinguisher.parse(n.rd)} ${n.prefix}`,
+      'each route once',
+    ),
     ...neighbors.flatMap((neighbor, index): ConfigProblem[] => {
       const at = ['bgp', 'neighbors', index]
       const out = addressProblem(parsed, [...at, 'address'], neighbor.address)
       if (neighbor.passive === true && (bgp.listen ?? []).length === 0) {
-        out.push(parsed.problem([...at, 'passive'], 'true, and no bgp.listen to accept its connection on', 'false, or an address in bgp.listen'))
+        out.push(
+          parsed.problem([...at, 'passive'], 'true, and no bgp.listen to accept its connection on', 'false, or an address in bgp.listen'),
+        )
       }
       if (neighbor.routeReflectorClient === true && neighbor.as !== bgp.as) {
         const allowed = `false, or a neighbour of AS ${bgp.as}: only internal neighbours are clients (RFC 4456 §6)`
@@ -48,16 +58,33 @@ function bgpProblems(parsed: ParsedFile, { node, bgp }: SpeakerDocument): Config
       }
       const { localAddress } = neighbor
       if (localAddress !== undefined && IpAddress.parse(localAddress).family !== IpAddress.parse(neighbor.address).family) {
-        out.push(parsed.problem([...at, 'localAddress'], JSON.stringify(localAddress), 'an address of the same family as the address of the neighbour'))
+        out.push(
+          parsed.problem(
+            [...at, 'localAddress'],
+            JSON.stringify(localAddress),
+            'an address of the same family as the address of the neighbour',
+          ),
+        )
       }
       return out
     }),
   ]
 }
 
+function dataplaneProblems(parsed: ParsedFile, { dataplane }: NodeDocument): ConfigProblem[] {
+  if (dataplane?.kind !== 'ebpf') return []
+  return [parsed.problem(['dataplane', 'kind'], '"ebpf"', 'memory or tun: this version has no eBPF dataplane')]
+}
+
 function routerIdProblem(parsed: ParsedFile, address: string, bgp: BgpSection): ConfigProblem[] {
   if (bgp.routerId !== undefined || IpAddress.parse(address).family === 4) return []
-  return [parsed.problem(['bgp', 'routerId'], 'nothing', 'an IPv4 address that is not 0.0.0.0 (the key "routerId" is required where node.address is IPv6)')]
+  return [
+    parsed.problem(
+      ['bgp', 'routerId'],
+      'nothing',
+      'an IPv4 address that is not 0.0.0.0 (the key "routerId" is required where node.address is IPv6)',
+    ),
+  ]
 }
 
 /** Tunnel ends and neighbours are single hosts. */
@@ -69,18 +96,45 @@ function addressProblem(parsed: ParsedFile, path: ConfigPath, text: string): Con
 function vrfProblems(parsed: ParsedFile, vrfs: readonly VrfSection[]): ConfigProblem[] {
   return [
     ...repeated(parsed, ['vrfs'], 'name', vrfs, ({ name }) => name, 'a name that no other VRF has'),
-    ...repeated(parsed, ['vrfs'], 'rd', vrfs, ({ rd }) => String(RouteDistinguisher.parse(rd)), 'a route distinguisher that no other VRF has'),
+    ...repeated(
+      parsed,
+      ['vrfs'],
+      'rd',
+      vrfs,
+      ({ rd }) => String(RouteDistinguisher.parse(rd)),
+      'a route distinguisher that no other VRF has',
+    ),
+    ...vrfs.flatMap(({ staticRoutes = [] }, index): ConfigProblem[] => {
+      const at = ['vrfs', index, 'staticRoutes']
+      return [
+        ...repeated(parsed, at, 'prefix', staticRoutes, ({ prefix }) => String(IpPrefix.parse(prefix)), 'each prefix once'),
+        ...staticRoutes.flatMap(({ prefix, via }, route) => {
+          if (via === 'discard' || IpAddress.parse(via).family === IpPrefix.parse(prefix).family) return []
+          return [parsed.problem([...at, route, 'via'], JSON.stringify(via), 'discard, or an address of the same family as the prefix')]
+        }),
+      ]
+    }),
   ]
 }
 
 function endpointProblems(parsed: ParsedFile, endpoints: readonly EndpointSection[], vrfs: readonly VrfSection[]): ConfigProblem[] {
   const names = vrfs.map(({ name }) => name)
   const owners = new Map<string, number>()
-  const out = repeated(parsed, ['endpoints'], 'ifname', endpoints, ({ netns, ifname }) => `${ifname} in ${netns}`, 'each device of a namespace once')
+  const out = repeated(
+    parsed,
+    ['endpoints'],
+    'ifname',
+    endpoints,
+    ({ netns, ifname }) => `${ifname} in ${netns}`,
+    'each device of a namespace once',
+  )
   for (const [index, { vrf, addresses }] of endpoints.entries()) {
     if (!names.includes(vrf)) {
       const near = didYouMean(vrf, names)
-      const list = names.length === 0 ? 'the name of a VRF, and vrfs has none' : `${names.join(', ')}${near === undefined ? '' : ` (did you mean "${near}"?)`}`
+      const list =
+        names.length === 0
+          ? 'the name of a VRF, and vrfs has none'
+          : `${names.join(', ')}${near === undefined ? '' : ` (did you mean "${near}"?)`}`
       out.push(parsed.problem(['endpoints', index, 'vrf'], JSON.stringify(vrf), list))
     }
     for (const [at, text] of addresses.entries()) {
@@ -91,7 +145,8 @@ function endpointProblems(parsed: ParsedFile, endpoints: readonly EndpointSectio
       }
       const key = `${vrf} ${address}`
       const owner = owners.get(key)
-      if (owner !== undefined) out.push(parsed.problem(path, JSON.stringify(text), `an address that endpoints[${owner}] does not have in the same VRF`))
+      if (owner !== undefined)
+        out.push(parsed.problem(path, JSON.stringify(text), `an address that endpoints[${owner}] does not have in the same VRF`))
       else owners.set(key, index)
     }
   }

@@ -76,6 +76,15 @@ export interface VrfSection {
   readonly rd: string
   readonly import?: readonly string[]
   readonly export?: readonly string[]
+  readonly staticRoutes?: readonly StaticRouteSection[]
+  /** Underlay prefixes that may send into the VRF besides the next hops of its routes. */
+  readonly tunnelSources?: readonly string[]
+}
+
+export interface StaticRouteSection {
+  readonly prefix: string
+  /** Address of an endpoint of the VRF on this node, or `discard`. */
+  readonly via: string
 }
 
 export interface EndpointSection {

@@ -36,9 +36,30 @@ const rows: Row[] = [
     found: 'the unknown key "familes"',
     allowed: 'did you mean "families"?',
   },
-  { name: 'a missing key', change: ['  as: 65000\n', '  holdTime: 9\n'], line: 3, path: 'bgp.as', found: 'nothing', allowed: 'the key "as" is required' },
-  { name: 'a wrong type', change: ['  as: 65000\n', '  as: many\n'], line: 3, path: 'bgp.as', found: '"many"', allowed: 'an integer of 1–4294967295' },
-  { name: 'a number out of range', change: ['  as: 65000\n', '  as: 4294967296\n'], line: 3, path: 'bgp.as', found: '4294967296', allowed: '1–4294967295' },
+  {
+    name: 'a missing key',
+    change: ['  as: 65000\n', '  holdTime: 9\n'],
+    line: 3,
+    path: 'bgp.as',
+    found: 'nothing',
+    allowed: 'the key "as" is required',
+  },
+  {
+    name: 'a wrong type',
+    change: ['  as: 65000\n', '  as: many\n'],
+    line: 3,
+    path: 'bgp.as',
+    found: '"many"',
+    allowed: 'an integer of 1–4294967295',
+  },
+  {
+    name: 'a number out of range',
+    change: ['  as: 65000\n', '  as: 4294967296\n'],
+    line: 3,
+    path: 'bgp.as',
+    found: '4294967296',
+    allowed: '1–4294967295',
+  },
   {
     name: 'a hold time that RFC 4271 does not allow',
     change: ['  as: 65000\n', '  as: 65000\n  holdTime: 2\n'],
@@ -55,23 +76,142 @@ const rows: Row[] = [
     found: '"vpnv4-unicats"',
     allowed: 'did you mean "vpnv4-unicast"?',
   },
-  { name: 'a malformed address', change: ['10.255.1.2 }', '10.255.1 }'], line: 1, path: 'node.address', found: '"10.255.1"', allowed: 'an IPv4 or IPv6 address' },
-  { name: 'a malformed route distinguisher', change: ['rd: 10.255.1.2:1', 'rd: red'], line: 8, path: 'vrfs[0].rd', found: '"red"', allowed: 'ASN:NUMBER or IPV4:NUMBER' },
-  { name: 'a route target out of range', change: ['import: [65000:1]', 'import: [65000:4294967296]'], line: 9, path: 'vrfs[0].import[0]', found: '"65000:4294967296"', allowed: 'a route target' },
-  { name: 'a prefix where a host must be', change: ['addresses: [10.1.0.1', 'addresses: [10.1.0.0/24'], line: 12, path: 'endpoints[0].addresses[0]', found: '"10.1.0.0/24"', allowed: 'host address' },
-  { name: 'a relative namespace', change: ['/run/netns/red-a', 'red-a'], line: 12, path: 'endpoints[0].netns', found: '"red-a"', allowed: 'absolute path' },
-  { name: 'a device name that is too long', change: ['ifname: eth0', 'ifname: eth0123456789abc'], line: 12, path: 'endpoints[0].ifname', found: '"eth0123456789abc"', allowed: '1–15 characters' },
-  { name: 'a VRF that is not there', change: ['{ vrf: red', '{ vrf: rde'], line: 12, path: 'endpoints[0].vrf', found: '"rde"', allowed: 'did you mean "red"?' },
-  { name: 'an address twice in a VRF', change: ['fd00:1::1] }', 'fd00:1::1] }\n  - { vrf: red, netns: /run/netns/x, ifname: eth0, addresses: [10.1.0.1] }'], line: 13, path: 'endpoints[1].addresses[0]', found: '"10.1.0.1"', allowed: 'endpoints[0]' },
-  { name: 'a name twice', change: ['vrfs:\n', 'vrfs:\n  - { name: red, rd: 65000:9 }\n'], line: 8, path: 'vrfs[1].name', found: '"red", as in entry 0', allowed: 'no other VRF' },
-  { name: 'a passive neighbour and nowhere to accept it', change: ['as: 65000 }', 'as: 65000, passive: true }'], line: 5, path: 'bgp.neighbors[0].passive', found: 'no bgp.listen', allowed: 'bgp.listen' },
-  { name: 'an external route reflector client', change: ['as: 65000 }', 'as: 65001, routeReflectorClient: true }'], line: 5, path: 'bgp.neighbors[0].routeReflectorClient', found: 'true', allowed: 'AS 65000' },
-  { name: 'a neighbour twice', change: ['as: 65000 }', 'as: 65000 }\n    - { address: 10.255.4.2, as: 65001 }'], line: 6, path: 'bgp.neighbors[1].address', found: '"10.255.4.2", as in entry 0', allowed: 'once' },
-  { name: 'an unknown dataplane', change: ['kind: memory', 'kind: tap'], line: 13, path: 'dataplane.kind', found: '"tap"', allowed: 'memory, tun, ebpf' },
-  { name: 'an IPv6 node without a router id', change: ['address: 10.255.1.2 }', 'address: 2001:db8::1 }'], line: 3, path: 'bgp.routerId', found: 'nothing', allowed: 'required' },
-  { name: 'a list where a mapping must be', change: ['node: { name: cloud-a, address: 10.255.1.2 }', 'node: []'], line: 1, path: 'node', found: 'an empty list', allowed: 'name, address' },
-  { name: 'a key twice', change: ['  as: 65000\n', '  as: 65000\n  as: 65001\n'], line: 4, path: '', found: 'the key as a second time', allowed: 'each key once' },
-  { name: 'text that is no YAML', change: ['{ name: cloud-a, address: 10.255.1.2 }', '{ name: cloud-a'], line: 2, path: '', found: '', allowed: 'YAML 1.2' },
+  {
+    name: 'a malformed address',
+    change: ['10.255.1.2 }', '10.255.1 }'],
+    line: 1,
+    path: 'node.address',
+    found: '"10.255.1"',
+    allowed: 'an IPv4 or IPv6 address',
+  },
+  {
+    name: 'a malformed route distinguisher',
+    change: ['rd: 10.255.1.2:1', 'rd: red'],
+    line: 8,
+    path: 'vrfs[0].rd',
+    found: '"red"',
+    allowed: 'ASN:NUMBER or IPV4:NUMBER',
+  },
+  {
+    name: 'a route target out of range',
+    change: ['import: [65000:1]', 'import: [65000:4294967296]'],
+    line: 9,
+    path: 'vrfs[0].import[0]',
+    found: '"65000:4294967296"',
+    allowed: 'a route target',
+  },
+  {
+    name: 'a prefix where a host must be',
+    change: ['addresses: [10.1.0.1', 'addresses: [10.1.0.0/24'],
+    line: 12,
+    path: 'endpoints[0].addresses[0]',
+    found: '"10.1.0.0/24"',
+    allowed: 'host address',
+  },
+  {
+    name: 'a relative namespace',
+    change: ['/run/netns/red-a', 'red-a'],
+    line: 12,
+    path: 'endpoints[0].netns',
+    found: '"red-a"',
+    allowed: 'absolute path',
+  },
+  {
+    name: 'a device name that is too long',
+    change: ['ifname: eth0', 'ifname: eth0123456789abc'],
+    line: 12,
+    path: 'endpoints[0].ifname',
+    found: '"eth0123456789abc"',
+    allowed: '1–15 characters',
+  },
+  {
+    name: 'a VRF that is not there',
+    change: ['{ vrf: red', '{ vrf: rde'],
+    line: 12,
+    path: 'endpoints[0].vrf',
+    found: '"rde"',
+    allowed: 'did you mean "red"?',
+  },
+  {
+    name: 'an address twice in a VRF',
+    change: ['fd00:1::1] }', 'fd00:1::1] }\n  - { vrf: red, netns: /run/netns/x, ifname: eth0, addresses: [10.1.0.1] }'],
+    line: 13,
+    path: 'endpoints[1].addresses[0]',
+    found: '"10.1.0.1"',
+    allowed: 'endpoints[0]',
+  },
+  {
+    name: 'a name twice',
+    change: ['vrfs:\n', 'vrfs:\n  - { name: red, rd: 65000:9 }\n'],
+    line: 8,
+    path: 'vrfs[1].name',
+    found: '"red", as in entry 0',
+    allowed: 'no other VRF',
+  },
+  {
+    name: 'a passive neighbour and nowhere to accept it',
+    change: ['as: 65000 }', 'as: 65000, passive: true }'],
+    line: 5,
+    path: 'bgp.neighbors[0].passive',
+    found: 'no bgp.listen',
+    allowed: 'bgp.listen',
+  },
+  {
+    name: 'an external route reflector client',
+    change: ['as: 65000 }', 'as: 65001, routeReflectorClient: true }'],
+    line: 5,
+    path: 'bgp.neighbors[0].routeReflectorClient',
+    found: 'true',
+    allowed: 'AS 65000',
+  },
+  {
+    name: 'a neighbour twice',
+    change: ['as: 65000 }', 'as: 65000 }\n    - { address: 10.255.4.2, as: 65001 }'],
+    line: 6,
+    path: 'bgp.neighbors[1].address',
+    found: '"10.255.4.2", as in entry 0',
+    allowed: 'once',
+  },
+  {
+    name: 'an unknown dataplane',
+    change: ['kind: memory', 'kind: tap'],
+    line: 13,
+    path: 'dataplane.kind',
+    found: '"tap"',
+    allowed: 'memory, tun, ebpf',
+  },
+  {
+    name: 'an IPv6 node without a router id',
+    change: ['address: 10.255.1.2 }', 'address: 2001:db8::1 }'],
+    line: 3,
+    path: 'bgp.routerId',
+    found: 'nothing',
+    allowed: 'required',
+  },
+  {
+    name: 'a list where a mapping must be',
+    change: ['node: { name: cloud-a, address: 10.255.1.2 }', 'node: []'],
+    line: 1,
+    path: 'node',
+    found: 'an empty list',
+    allowed: 'name, address',
+  },
+  {
+    name: 'a key twice',
+    change: ['  as: 65000\n', '  as: 65000\n  as: 65001\n'],
+    line: 4,
+    path: '',
+    found: 'the key as a second time',
+    allowed: 'each key once',
+  },
+  {
+    name: 'text that is no YAML',
+    change: ['{ name: cloud-a, address: 10.255.1.2 }', '{ name: cloud-a'],
+    line: 2,
+    path: '',
+    found: '',
+    allowed: 'YAML 1.2',
+  },
 ]
 
 const problemsOf = (text: string) => {
@@ -100,7 +240,9 @@ describe('configuration of a node', () => {
   })
 
   it('names every problem, from the top of the file down', () => {
-    const error = problemsOf(GOOD.replace('as: 65000\n', 'as: 0\n').replace('kind: memory', 'kind: tap').replace('rd: 10.255.1.2:1', 'rd: x'))
+    const error = problemsOf(
+      GOOD.replace('as: 65000\n', 'as: 0\n').replace('kind: memory', 'kind: tap').replace('rd: 10.255.1.2:1', 'rd: x'),
+    )
     expect(error?.problems.map(({ path }) => path)).toEqual(['bgp.as', 'vrfs[0].rd', 'dataplane.kind'])
   })
 
@@ -114,6 +256,8 @@ describe('configuration of a speaker', () => {
   it('is that of a node without VRFs, endpoints and dataplane', () => {
     const text = 'node: { name: gw, address: 10.0.0.1 }\nbgp: { as: 65000 }\n'
     expect(parseSpeaker('speaker.yaml', text)).toMatchObject({ node: { name: 'gw' } })
-    expect(() => parseSpeaker('speaker.yaml', `${text}vrfs: []\n`)).toThrow(/speaker\.yaml:3:1: vrfs: found the unknown key "vrfs"; allowed: node, socket, bgp/)
+    expect(() => parseSpeaker('speaker.yaml', `${text}vrfs: []\n`)).toThrow(
+      /speaker\.yaml:3:1: vrfs: found the unknown key "vrfs"; allowed: node, socket, bgp/,
+    )
   })
 })

@@ -48,6 +48,8 @@ async function read(file: string): Promise<string> {
   } catch (error) {
     const { code = 'an error', message } = error as NodeJS.ErrnoException
     const found = code === 'ENOENT' ? 'no such file' : message
-    throw new ConfigError('config.unreadable', file, [{ line: 1, column: 1, path: '', found, allowed: 'a file that can be read' }], { cause: error })
+    throw new ConfigError('config.unreadable', file, [{ line: 1, column: 1, path: '', found, allowed: 'a file that can be read' }], {
+      cause: error,
+    })
   }
 }

@@ -60,7 +60,9 @@ function offsetOf(document: Document, path: ConfigPath, key: boolean): number {
     if (!isCollection(node)) return offset
     const isLast = index === path.length - 1
     if (isMap(node)) {
-      const pair: Pair | undefined = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part))
+      const pair: Pair | undefined = node.items.find(
+        (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part),
+      )
       if (pair === undefined) return offset
       offset = startOf(pair.key) ?? offset
       if (isLast && key) return offset

@@ -1,60 +1,79 @@
-import type { BgpConfig, NeighborConfig, NetworkConfig, NodeConfig, SpeakerConfig, VrfConfig } from '@heddle/agent'
-import { familyByName, RTC, VPNV4_UNICAST, VPNV6_UNICAST, type Family } from '@heddle/bgp'
-import type { EndpointRequest } from '@heddle/core'
+import type { AgentConfig, NetworkConfig, SpeakerNodeConfig } from '@heddle/agent'
+import type { FamilyName, NeighborConfig, SpeakerConfig } from '@heddle/bgp'
+import type { EndpointRequest, StaticRouteIntent, VrfIntent } from '@heddle/core'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
-import type { BgpSection, EndpointSection, NeighborSection, NetworkSection, NodeDocument, SpeakerDocument, VrfSection } from './document.js'
+import type {
+  BgpSection,
+  EndpointSection,
+  NeighborSection,
+  NetworkSection,
+  NodeDocument,
+  SpeakerDocument,
+  StaticRouteSection,
+  VrfSection,
+} from './document.js'
 
-export const BGP_PORT = 179
 export const DEFAULT_HOLD_TIME = 90
 export const DEFAULT_RESTART_TIME = 120
 export const DEFAULT_UNDERLAY_MTU = 1_500
-export const DEFAULT_FAMILIES: readonly Family[] = [VPNV4_UNICAST, VPNV6_UNICAST, RTC]
+export const DEFAULT_FAMILIES: readonly FamilyName[] = ['vpnv4-unicast', 'vpnv6-unicast', 'rtc']
 
 /** Path of the control socket of the node `name`. */
 export function defaultSocket(name: string): string {
   return `/run/heddle/${name}.sock`
 }
 
-/** The values of a document that the schema and `checkNode` have accepted, with the defaults filled in. */
-export function resolveNode(document: NodeDocument): NodeConfig {
+/**
+ * The values of a document that the schema and `checkNode` have accepted, with the defaults filled in.
+ *
+ * @param found what the machine says where the document does not
+ */
+export function resolveNode(document: NodeDocument, found: { readonly underlayMtu?: number } = {}): AgentConfig {
   return {
     ...resolveSpeaker(document),
     vrfs: (document.vrfs ?? []).map(resolveVrf),
     endpoints: (document.endpoints ?? []).map(resolveEndpoint),
-    underlayMtu: document.dataplane?.underlayMtu ?? DEFAULT_UNDERLAY_MTU,
+    underlayMtu: document.dataplane?.underlayMtu ?? found.underlayMtu ?? DEFAULT_UNDERLAY_MTU,
   }
 }
 
 /** As `resolveNode`, for a speaker. */
-export function resolveSpeaker({ node, bgp }: SpeakerDocument): SpeakerConfig {
+export function resolveSpeaker({ node, bgp }: SpeakerDocument): SpeakerNodeConfig {
   const address = IpAddress.parse(node.address)
-  return { name: node.name, address, bgp: resolveBgp(bgp, address) }
-}
-
-function resolveBgp(bgp: BgpSection, address: IpAddress): BgpConfig {
   return {
-    as: bgp.as,
-    routerId: bgp.routerId === undefined ? address : IpAddress.parse(bgp.routerId),
-    holdTime: bgp.holdTime ?? DEFAULT_HOLD_TIME,
-    restartTime: bgp.restartTime ?? DEFAULT_RESTART_TIME,
-    listen: (bgp.listen ?? []).map((listen) => ({ address: IpAddress.parse(listen.address), port: listen.port ?? BGP_PORT })),
-    neighbors: (bgp.neighbors ?? []).map((neighbor) => resolveNeighbor(neighbor, address)),
+    name: node.name,
+    address,
+    bgp: resolveBgp(bgp, address),
     networks: (bgp.networks ?? []).map((network) => resolveNetwork(network, address)),
   }
 }
 
-function resolveNeighbor(neighbor: NeighborSection, own: IpAddress): NeighborConfig {
-  const address = IpAddress.parse(neighbor.address)
-  const local = neighbor.localAddress === undefined ? own : IpAddress.parse(neighbor.localAddress)
+function resolveBgp(bgp: BgpSection, address: IpAddress): SpeakerConfig {
+  const {
+    as,
+    routerId = String(address),
+    holdTime = DEFAULT_HOLD_TIME,
+    restartTime = DEFAULT_RESTART_TIME,
+    listen = [],
+    neighbors = [],
+  } = bgp
   return {
-    address,
-    port: neighbor.port ?? BGP_PORT,
-    as: neighbor.as,
-    families: neighbor.families?.map((name) => familyByName(name) as Family) ?? DEFAULT_FAMILIES,
-    passive: neighbor.passive ?? false,
-    routeReflectorClient: neighbor.routeReflectorClient ?? false,
-    gracefulRestart: neighbor.gracefulRestart ?? true,
-    ...(local.family === address.family ? { localAddress: local } : {}),
+    as,
+    routerId,
+    listen,
+    // With each neighbor, where a reload can change it.
+    neighbors: neighbors.map((neighbor) => ({ ...resolveNeighbor(neighbor, address), holdTime })),
+    gracefulRestart: { restartTime },
+  }
+}
+
+function resolveNeighbor(neighbor: NeighborSection, own: IpAddress): NeighborConfig {
+  const { families = DEFAULT_FAMILIES, localAddress, ...rest } = neighbor
+  const local = localAddress === undefined ? own : IpAddress.parse(localAddress)
+  return {
+    ...rest,
+    families: families as readonly FamilyName[],
+    ...(local.family === IpAddress.parse(neighbor.address).family ? { localAddress: String(local) } : {}),
   }
 }
 
@@ -64,20 +83,34 @@ function resolveNetwork({ rd, prefix, label, nextHop, routeTargets }: NetworkSec
     prefix: IpPrefix.parse(prefix),
     label,
     nextHop: nextHop === undefined ? own : IpAddress.parse(nextHop),
-    routeTargets: routeTargets.map(RouteTarget.parse),
+    routeTargets: targetsOf(routeTargets),
   }
 }
 
-function resolveVrf({ name, rd, import: imported = [], export: exported = [] }: VrfSection): VrfConfig {
+function resolveVrf(section: VrfSection): VrfIntent {
+  const { name, rd, import: imported = [], export: exported = [], staticRoutes = [], tunnelSources = [] } = section
   return {
     name,
     rd: RouteDistinguisher.parse(rd),
-    import: imported.map(RouteTarget.parse),
-    export: exported.map(RouteTarget.parse),
+    import: targetsOf(imported),
+    export: targetsOf(exported),
+    staticRoutes: staticRoutes.map(resolveStaticRoute),
+    tunnelSources: tunnelSources.map((text) => IpPrefix.parse(text)),
+  }
+}
+
+function resolveStaticRoute({ prefix, via }: StaticRouteSection): StaticRouteIntent {
+  return {
+    prefix: IpPrefix.parse(prefix),
+    via: via === 'discard' ? { type: 'discard' } : { type: 'endpoint', address: IpAddress.parse(via) },
   }
 }
 
 /** The request that an endpoint's text means. */
 export function resolveEndpoint({ vrf, netns, ifname, addresses }: EndpointSection): EndpointRequest {
   return { vrf, netns, ifname, addresses: addresses.map((text) => IpPrefix.parse(text).address) }
+}
+
+function targetsOf(texts: readonly string[]): RouteTarget[] {
+  return texts.map((text) => RouteTarget.parse(text))
 }

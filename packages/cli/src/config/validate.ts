@@ -41,24 +41,27 @@ export function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
     .toSorted((a, b) => a.line - b.line || a.column - b.column)
 }
 
-const parses =
-  (parse: (text: string) => unknown) =>
-  (text: string): boolean => {
-    try {
-      parse(text)
-      return true
-    } catch {
-      return false
-    }
+/** Whether `parse` takes the text. */
+function isAccepted(parse: () => unknown): boolean {
+  try {
+    parse()
+    return true
+  } catch {
+    return false
   }
+}
 
 const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
-  'ip-address': parses(IpAddress.parse),
-  'ip-prefix': parses(IpPrefix.parse),
-  'ip-host': (text) => parses(IpPrefix.parse)(text) && IpPrefix.parse(text).isHost,
-  'router-id': (text) => parses(IpAddress.parse)(text) && IpAddress.parse(text).family === 4 && !IpAddress.parse(text).isUnspecified,
-  'route-distinguisher': parses(RouteDistinguisher.parse),
-  'route-target': parses(RouteTarget.parse),
+  'ip-address': (text) => IpAddress.tryParse(text) !== undefined,
+  'ip-prefix': (text) => isAccepted(() => IpPrefix.parse(text)),
+  'ip-host': (text) => isAccepted(() => IpPrefix.parse(text)) && IpPrefix.parse(text).isHost,
+  'router-id': (text) => {
+    const address = IpAddress.tryParse(text)
+    return address?.family === 4 && !address.isUnspecified
+  },
+  'next-hop': (text) => text === 'discard' || IpAddress.tryParse(text) !== undefined,
+  'route-distinguisher': (text) => isAccepted(() => RouteDistinguisher.parse(text)),
+  'route-target': (text) => isAccepted(() => RouteTarget.parse(text)),
 }
 
 /** The branches of `anyOf` say less than the whole. */
@@ -74,7 +77,11 @@ function problemOf(parsed: ParsedFile, error: ErrorObject): ConfigProblem {
       const key = String(error.params.additionalProperty)
       const keys = Object.keys(schema.properties as object)
       const near = didYouMean(key, keys)
-      return parsed.problemAtKey([...path, key], `the unknown key "${key}"`, `${keys.join(', ')}${near === undefined ? '' : ` (did you mean "${near}"?)`}`)
+      return parsed.problemAtKey(
+        [...path, key],
+        `the unknown key "${key}"`,
+        `${keys.join(', ')}${near === undefined ? '' : ` (did you mean "${near}"?)`}`,
+      )
     }
     case 'required': {
       const key = String(error.params.missingProperty)
@@ -98,15 +105,21 @@ function problemOf(parsed: ParsedFile, error: ErrorObject): ConfigProblem {
 
 /** What a schema allows, in words. */
 function describe(schema: JsonSchema): string {
-  const { type, description, minimum, maximum, minItems } = schema as { [key: string]: unknown; type?: string; description?: string }
-  const range = minimum === undefined ? '' : ` of ${String(minimum)}–${String(maximum)}`
+  const { type, description, minimum, maximum, minItems } = schema as {
+    readonly type?: string
+    readonly description?: string
+    readonly minimum?: number
+    readonly maximum?: number
+    readonly minItems?: number
+  }
   switch (type) {
     case 'integer':
-      return `${description === undefined || range === '' ? '' : `${description}, `}${range === '' ? (description ?? 'an integer') : `an integer${range}`}`
+      if (minimum === undefined || maximum === undefined) return description ?? 'an integer'
+      return `${description === undefined ? '' : `${description}, `}an integer of ${minimum}–${maximum}`
     case 'boolean':
       return 'true or false'
     case 'array':
-      return `a list${minItems === undefined ? '' : ` of at least ${String(minItems)}`}`
+      return `a list${minItems === undefined ? '' : ` of at least ${minItems}`}`
     case 'object':
       return `a mapping with the keys ${Object.keys((schema.properties ?? {}) as object).join(', ')}`
     default:
@@ -135,4 +148,3 @@ function pathOf(pointer: string, root: unknown): ConfigPath {
   }
   return path
 }
-

@@ -22,7 +22,8 @@ const FOLDER = '/run/heddle'
  */
 export async function findSocket({ node, socket }: NodeChoice, folder = FOLDER): Promise<string> {
   if (socket !== undefined) return socket
-  if (node !== undefined && !new RegExp(NAME_PATTERN).test(node)) throw new UsageError(`--node takes the name of a node, found ${JSON.stringify(node)}`)
+  if (node !== undefined && !new RegExp(NAME_PATTERN).test(node))
+    throw new UsageError(`--node takes the name of a node, found ${JSON.stringify(node)}`)
   if (node !== undefined) return folder === FOLDER ? defaultSocket(node) : join(folder, `${node}.sock`)
   const names = await readdir(folder).catch(() => [])
   const sockets = names.filter((name) => name.endsWith('.sock') && !name.startsWith('.')).map((name) => name.slice(0, -'.sock'.length))

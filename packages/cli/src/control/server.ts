@@ -36,12 +36,7 @@ export async function serveControl(path: string, handle: ControlHandler): Promis
   return {
     path,
     async close() {
-      closing ??= new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        for (const socket of open) socket.destroySoon()
-      }).then(async () => {
-        if ((await inodeOf(path)) === inode) await unlink(path)
-      })
+      closing ??= disappear(server, open, path, inode)
       await closing
     },
   }
@@ -67,6 +62,15 @@ async function appear(server: Server, path: string): Promise<number | undefined>
   } finally {
     await rm(workshop, { recursive: true, force: true })
   }
+}
+
+/** Ends what is open, and removes the socket unless another one has taken its place. */
+async function disappear(server: Server, open: ReadonlySet<Socket>, path: string, inode: number | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve())
+    for (const socket of open) socket.destroySoon()
+  })
+  if (inode !== undefined && (await inodeOf(path)) === inode) await unlink(path)
 }
 
 async function inodeOf(path: string): Promise<number | undefined> {
@@ -140,7 +144,11 @@ async function isAnswered(path: string): Promise<boolean> {
 function asControlError(path: string, cause: unknown): ControlError {
   const { code, message } = cause as NodeJS.ErrnoException
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new ControlError('control.permission', `no permission to make the control socket ${path}; name another one with the key "socket"`, { cause })
+    return new ControlError(
+      'control.permission',
+      `no permission to make the control socket ${path}; name another one with the key "socket"`,
+      { cause },
+    )
   }
   return new ControlError('control.unreachable', `the control socket ${path} cannot be made: ${message}`, { cause })
 }

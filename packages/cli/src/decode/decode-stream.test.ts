@@ -21,7 +21,12 @@ async function decoded(text: string, size = 1 << 16): Promise<unknown[]> {
     isTerminal: false,
   }
   await decodeStream(chunks(), output)
-  return printed === '' ? [] : printed.replace(/\n$/, '').split('\n').map((line): unknown => JSON.parse(line))
+  return printed === ''
+    ? []
+    : printed
+        .replace(/\n$/, '')
+        .split('\n')
+        .map((line): unknown => JSON.parse(line))
 }
 
 it('prints one JSON a line, in order, whatever the line is', async () => {
@@ -47,13 +52,16 @@ test('as many lines come out as go in, with an error that says what to do', asyn
     fc.string().map((text) => text.replaceAll(/[\r\n]/g, ' ')),
     fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString('hex')),
     fc.json(),
-    fc.record({ hex: fc.anything(), asn4: fc.anything(), addpath: fc.anything(), peer: fc.anything() }).map((value) => JSON.stringify(value) ?? ''),
+    fc
+      .record({ hex: fc.anything(), asn4: fc.anything(), addpath: fc.anything(), peer: fc.anything() })
+      .map((value) => JSON.stringify(value) ?? ''),
   )
   await fc.assert(
     fc.asyncProperty(fc.array(line, { maxLength: 20 }), fc.integer({ min: 1, max: 50 }), async (lines, size) => {
       const results = (await decoded(lines.map((text) => `${text}\n`).join(''), size)) as { ok: boolean; error?: { handling: string } }[]
       expect(results).toHaveLength(lines.length)
-      for (const { ok, error } of results) if (!ok) expect(error?.handling).toMatch(/^(session-reset|treat-as-withdraw|attribute-discard|afi-safi-disable|ignore)$/)
+      for (const { ok, error } of results)
+        if (!ok) expect(error?.handling).toMatch(/^(session-reset|treat-as-withdraw|attribute-discard|afi-safi-disable|ignore)$/)
     }),
   )
 })

@@ -2,8 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LabError } from './errors.js'
 import type { Lab } from './lab.js'
-import { startMemoryLab } from './memory/memory-lab.js'
+import { MemoryLab } from './memory/memory-lab.js'
 import { RealLab } from './real/real-lab.js'
+import { removeLeftovers } from './real/leftovers.js'
 import { missingForRealLab } from './real/requirements.js'
 import { renderReport } from './render.js'
 import type { DemoReport } from './report.js'
@@ -46,9 +47,10 @@ export async function runLab({ mode, keep, out, executable, print, signal }: Run
   }
   mkdirSync(out, { recursive: true })
 
-  const starting = real
-    ? RealLab.start({ topology: TOPOLOGY, executable, captureFile: join(out, 'demo.pcapng') }, progress)
-    : startMemoryLab(TOPOLOGY)
+  const captureFile = join(out, 'demo.pcapng')
+  const starting: Promise<Lab> = real
+    ? RealLab.start({ topology: TOPOLOGY, executable, captureFile }, progress)
+    : MemoryLab.start({ topology: TOPOLOGY, captureFile }, progress)
   const lab: Lab = await Promise.race([starting, interrupted(signal)]).catch(async (error: unknown) => {
     await starting.then(async (late) => late.close()).catch(() => undefined)
     throw error
@@ -69,6 +71,13 @@ export async function runLab({ mode, keep, out, executable, print, signal }: Run
     progress('cleaning up')
     await lab.close()
   }
+}
+
+/** Removes what a real lab that was killed has left. @returns what that was @throws LabError `lab.requirements` */
+export async function cleanRealLab(): Promise<readonly string[]> {
+  const missing = missingForRealLab()
+  if (missing.length > 0) throw new LabError('lab.requirements', `nothing can be cleaned here; missing: ${missing.join('; ')}`)
+  return removeLeftovers(TOPOLOGY)
 }
 
 function interrupted(signal: AbortSignal): Promise<never> {

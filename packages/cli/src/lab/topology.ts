@@ -115,6 +115,11 @@ export function hostPrefix(address: string): string {
   return `${address}/${address.includes(':') ? 128 : 32}`
 }
 
+/** Every address that a pod has or will have, each once. */
+export function tenantAddresses({ pods, latePod }: LabTopology): readonly string[] {
+  return [...new Set([...pods, latePod].flatMap(({ addresses }) => addresses))]
+}
+
 /** The same topology under other names, so that two labs can run on one machine. */
 export function renamed(topology: LabTopology, prefix: string): LabTopology {
   const node = (value: LabNode): LabNode => ({ ...value, name: prefix + value.name })

@@ -25,5 +25,5 @@ it('uses escape sequences only where they are wanted, and never those of its dat
   const plain = formatTable(columns, evil, { colors: false })
   expect(plain).not.toContain('\u001B')
   expect(plain).toContain('x\\x1b[2J\\x0a')
-  expect(formatTable(columns, rows, { colors: true })).toMatch(/^\u001B\[1mNAME/)
+  expect(formatTable(columns, rows, { colors: true }).startsWith('\u001B[1mNAME')).toBe(true)
 })

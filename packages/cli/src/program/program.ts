@@ -1,6 +1,7 @@
 import type { ViewName } from '@heddle/agent'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { EXIT, exitCodeOf, type ExitCode } from '../exit-code.js'
+import type { LabOptions } from '../command/lab.js'
 import { LOG_LEVELS } from '../node/log-level.js'
 import type { Output } from '../output/output.js'
 import { printable } from '../output/table.js'
@@ -9,11 +10,11 @@ import { VIEW_NAMES } from '../output/view-names.js'
 /** What the executable gives the program. */
 export interface ProgramOptions {
   readonly version: string
+  /** Script that runs the program, for processes of its own. */
+  readonly executable: string
   readonly output: Output
   /** Standard input, for `decode`. */
   readonly input: AsyncIterable<Uint8Array>
-  /** Aborted when the process shall end early: a broken pipe, for example. */
-  readonly signal?: AbortSignal
 }
 
 /**
@@ -34,7 +35,7 @@ export async function run(words: readonly string[], options: ProgramOptions): Pr
   }
 }
 
-function program({ version, output, input, signal }: ProgramOptions): Command {
+function program({ version, executable, output, input }: ProgramOptions): Command {
   const heddle = new Command('heddle')
     .description('MPLS/BGP layer-3 VPN overlays between clouds and data centres')
     .version(version, '--version', 'print the version')
@@ -42,7 +43,10 @@ function program({ version, output, input, signal }: ProgramOptions): Command {
     .option('--node <name>', 'the running node to ask; not needed where only one runs')
     .option('--socket <path>', 'control socket of the running node to ask')
     .showSuggestionAfterError(true)
-    .configureOutput({ writeOut: (text) => void output.write(text), writeErr: (text) => output.error(text.replace(/^error: /, 'heddle: ')) })
+    .configureOutput({
+      writeOut: (text) => void output.write(text),
+      writeErr: (text) => output.error(text.replace(/^error: /, 'heddle: ')),
+    })
     .exitOverride()
     .addHelpText('after', EXAMPLES)
   const choice = (): { node?: string; socket?: string } => heddle.opts()
@@ -113,7 +117,7 @@ function program({ version, output, input, signal }: ProgramOptions): Command {
     .argument('<protocol>', 'bgp: one message a line from standard input, as hex or JSON; prints one JSON a line', protocolName)
     .action(async () => {
       const { decodeStream } = await import('../decode/decode-stream.js')
-      await decodeStream(input, output, signal)
+      await decodeStream(input, output)
     })
 
   heddle
@@ -131,6 +135,28 @@ function program({ version, output, input, signal }: ProgramOptions): Command {
     .action(async (options: { restart?: boolean }) => {
       const { ask } = await import('../command/ask.js')
       await ask(choice(), 'stop', { restart: options.restart ?? false })
+    })
+
+  heddle
+    .command('lab')
+    .description('show the main job on a topology of four sites: on real parts where they are, else in memory')
+    .addOption(new Option('--memory', 'in memory, in one process').conflicts('real'))
+    .option('--real', 'on real parts, or fail with the list of what is missing')
+    .option('--keep', 'leave the real one running after its report, until Ctrl-C')
+    .option('--clean', 'only remove what a lab that was killed has left')
+    .option('--out <dir>', 'folder for demo.json and demo.pcapng', 'out')
+    .option('--json', 'print the report as JSON')
+    .action(async (options: LabOptions) => {
+      const { lab } = await import('../command/lab.js')
+      await lab(options, executable, output)
+    })
+
+  heddle
+    .command('lab-pod', { hidden: true })
+    .argument('<name>')
+    .action(async (name: string) => {
+      const { runPod } = await import('../lab/real/pod-server.js')
+      await runPod(name)
     })
 
   return heddle
@@ -164,4 +190,3 @@ Examples:
 
 Exit codes: 0 done, 1 refused, 2 usage, 3 node unreachable.
 `
-

@@ -1,4 +1,4 @@
-import { FAMILIES } from '@heddle/bgp'
+import type { FamilyName } from '@heddle/bgp'
 import { closed, document, type JsonSchema } from './json-schema.js'
 
 /** Name of a node, VRF or the like: usable as a file name. */
@@ -7,6 +7,20 @@ export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'
 export const IFNAME_PATTERN = '^(?!\\.{1,2}$)[^\\s/:]{1,15}$'
 /** Absolute path without a trailing slash. */
 export const PATH_PATTERN = '^(/[^/\\0]+)+$'
+
+/** Families that a speaker exchanges. */
+const FAMILY_NAMES: readonly FamilyName[] = [
+  'ipv4-unicast',
+  'ipv6-unicast',
+  'ipv4-multicast',
+  'ipv6-multicast',
+  'ipv4-labeled-unicast',
+  'ipv6-labeled-unicast',
+  'vpnv4-unicast',
+  'vpnv6-unicast',
+  'rtc',
+  'l2vpn-evpn',
+]
 
 const ADMINISTRATOR = 'ASN:NUMBER or IPV4:NUMBER, e.g. 65000:1'
 
@@ -23,6 +37,20 @@ const routeTargets: JsonSchema = {
   uniqueItems: true,
 }
 
+const staticRoutes: JsonSchema = {
+  type: 'array',
+  items: closed(
+    { prefix, via: { type: 'string', format: 'next-hop', description: 'the address of an endpoint of the VRF on this node, or discard' } },
+    ['prefix', 'via'],
+  ),
+}
+const tunnelSources: JsonSchema = {
+  type: 'array',
+  items: prefix,
+  uniqueItems: true,
+  description: 'underlay prefixes that may send into the VRF besides the next hops of its routes',
+}
+
 const neighbor = closed(
   {
     address,
@@ -30,7 +58,7 @@ const neighbor = closed(
     as,
     families: {
       type: 'array',
-      items: { type: 'string', enum: FAMILIES.map((family) => family.name) },
+      items: { type: 'string', enum: FAMILY_NAMES },
       minItems: 1,
       uniqueItems: true,
       default: ['vpnv4-unicast', 'vpnv6-unicast', 'rtc'],
@@ -63,7 +91,23 @@ const bgp = closed(
   ['as'],
 )
 
-const socket: JsonSchema = { type: 'string', pattern: PATH_PATTERN, maxLength: 96, description: 'an absolute path of at most 96 characters' }
+/** An endpoint, in the file and over the control socket. */
+export const endpointSchema: JsonSchema = closed(
+  {
+    vrf: name,
+    netns: { type: 'string', pattern: PATH_PATTERN, description: 'absolute path of a network namespace, e.g. /run/netns/pod' },
+    ifname: { type: 'string', pattern: IFNAME_PATTERN, description: 'a device name of 1–15 characters' },
+    addresses: { type: 'array', items: host, minItems: 1, uniqueItems: true },
+  },
+  ['vrf', 'netns', 'ifname', 'addresses'],
+)
+
+const socket: JsonSchema = {
+  type: 'string',
+  pattern: PATH_PATTERN,
+  maxLength: 96,
+  description: 'an absolute path of at most 96 characters',
+}
 
 const speakerKeys = { node: closed({ name, address }, ['name', 'address']), socket, bgp }
 
@@ -71,19 +115,11 @@ const nodeKeys = {
   ...speakerKeys,
   vrfs: {
     type: 'array',
-    items: closed({ name, rd, import: routeTargets, export: routeTargets }, ['name', 'rd']),
+    items: closed({ name, rd, import: routeTargets, export: routeTargets, staticRoutes, tunnelSources }, ['name', 'rd']),
   },
   endpoints: {
     type: 'array',
-    items: closed(
-      {
-        vrf: name,
-        netns: { type: 'string', pattern: PATH_PATTERN, description: 'absolute path of a network namespace, e.g. /run/netns/pod' },
-        ifname: { type: 'string', pattern: IFNAME_PATTERN, description: 'a device name of 1–15 characters' },
-        addresses: { type: 'array', items: host, minItems: 1, uniqueItems: true },
-      },
-      ['vrf', 'netns', 'ifname', 'addresses'],
-    ),
+    items: endpointSchema,
   },
   dataplane: closed(
     {

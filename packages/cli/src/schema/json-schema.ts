@@ -2,7 +2,10 @@
 export type JsonSchema = { readonly [key: string]: unknown }
 
 /** An object that has `properties` and no others; those in `required` are always there. */
-export function closed(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[] = Object.keys(properties)): JsonSchema {
+export function closed(
+  properties: Readonly<Record<string, JsonSchema>>,
+  required: readonly string[] = Object.keys(properties),
+): JsonSchema {
   return { type: 'object', properties, required, additionalProperties: false }
 }
 

@@ -34,7 +34,13 @@ const route: RowSchema<Views['routes'][number]> = {
   stale: flag,
 }
 
-const label: RowSchema<Views['labels'][number]> = { label: count, action: text, vrf: nullable(text), endpoint: nullable(text), sources: texts }
+const label: RowSchema<Views['labels'][number]> = {
+  label: count,
+  action: text,
+  vrf: nullable(text),
+  endpoint: nullable(text),
+  sources: texts,
+}
 
 const tunnel: RowSchema<Views['tunnels'][number]> = { local: text, remote: text, encapsulation: text, nextHops: count, routes: count }
 

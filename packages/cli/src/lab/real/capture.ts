@@ -1,6 +1,6 @@
 import { LabError } from '../errors.js'
 import type { CaptureView } from '../lab.js'
-import type { LabTopology } from '../topology.js'
+import { tenantAddresses, type LabTopology } from '../topology.js'
 import { attempt, command } from './command.js'
 import { LabProcess } from './process.js'
 
@@ -59,8 +59,9 @@ export class Capture {
       row.packets++
       labels.set(key, row)
     }
-    const tenants = [...this.topology.pods, this.topology.latePod].flatMap(({ addresses }) => addresses)
-    const filter = [...new Set(tenants)].map((address) => `${address.includes(':') ? 'ipv6' : 'ip'}.addr == ${address}`).join(' || ')
+    const filter = tenantAddresses(this.topology)
+      .map((address) => `${address.includes(':') ? 'ipv6' : 'ip'}.addr == ${address}`)
+      .join(' || ')
     const naked = await command('tshark', ['-n', '-r', this.file, '-Y', `(${filter}) && !mpls`, '-T', 'fields', '-e', 'frame.number'], {
       timeout: 120_000,
     })

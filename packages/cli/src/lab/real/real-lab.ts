@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { LabError } from '../errors.js'
 import type { CaptureView, DropRow, Flow, Lab, NeighborRow, PeerView, PingResult, RouteRow } from '../lab.js'
-import { labRd, POD_IFNAME, type LabNode, type LabPod, type LabTopology } from '../topology.js'
+import { nodeDocument } from '../node-document.js'
+import { POD_IFNAME, type LabNode, type LabPod, type LabTopology } from '../topology.js'
+import type { NodeDocument } from '../../config/document.js'
 import { ControlClient } from '../../control/client.js'
 import { Capture } from './capture.js'
 import { attempt } from './command.js'
@@ -147,7 +149,7 @@ export class RealLab implements Lab {
     if (node === undefined) throw new LabError('lab.topology', `there is no node ${name}`)
     const config = join(this.#dir, `${name}.yaml`)
     const log = join(this.#dir, `${name}.log`)
-    writeFileSync(config, stringify(this.#nodeConfig(node)))
+    writeFileSync(config, stringify(this.#document(node)))
     writeFileSync(log, '', { flag: 'a' })
     const from = readFileSync(log, 'utf8').length
     const started = LabProcess.start(
@@ -226,27 +228,11 @@ export class RealLab implements Lab {
     return pod
   }
 
-  #nodeConfig(node: LabNode): unknown {
-    const { as, gateway, vrfs, pods, holdTime } = this.options.topology
+  #document(node: LabNode): NodeDocument {
+    const { topology, gracefulRestart } = this.options
+    const netns = ({ name }: LabPod): string => `/run/netns/${name}`
     return {
-      node: { name: node.name, address: node.address },
-      bgp: {
-        as,
-        routerId: node.address,
-        holdTime,
-        neighbors: [
-          {
-            address: gateway.address,
-            as,
-            families: ['vpnv4-unicast', 'vpnv6-unicast'],
-            gracefulRestart: this.options.gracefulRestart ?? node.gracefulRestart,
-          },
-        ],
-      },
-      vrfs: vrfs.map((vrf) => ({ name: vrf.name, rd: labRd(node, vrf), import: [vrf.routeTarget], export: [vrf.routeTarget] })),
-      endpoints: pods
-        .filter((pod) => pod.node === node.name)
-        .map(({ vrf, name, addresses }) => ({ vrf, netns: `/run/netns/${name}`, ifname: POD_IFNAME, addresses })),
+      ...nodeDocument(topology, node, { netns, ...(gracefulRestart === undefined ? {} : { gracefulRestart }) }),
       dataplane: { kind: 'tun' },
     }
   }

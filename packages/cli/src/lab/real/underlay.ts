@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
 import { LabError } from '../errors.js'
 import type { LabTopology } from '../topology.js'
 import { attempt, command, ip } from './command.js'
+import { existing, namespacesOf } from './leftovers.js'
 
 /** The sites and the provider network between them, as namespaces joined by veth pairs. */
 export class Underlay {
@@ -20,10 +20,7 @@ export class Underlay {
 
   /** Refuses when a namespace of that name is there, whoever made it. */
   refuseLeftovers(): void {
-    const { pods, latePod, provider } = this.topology
-    const there = [provider, ...this.#sites.map(({ name }) => name), ...pods.map(({ name }) => name), latePod.name].filter((name) =>
-      existsSync(`/run/netns/${name}`),
-    )
+    const there = existing(namespacesOf(this.topology))
     if (there.length > 0) {
       throw new LabError(
         'lab.leftovers',
@@ -84,7 +81,8 @@ export async function endProcesses(namespace: string): Promise<void> {
   }
 }
 
-async function removeNamespace(name: string): Promise<void> {
+/** Ends what runs in a namespace, and removes it. */
+export async function removeNamespace(name: string): Promise<void> {
   await endProcesses(name)
   await attempt('ip', ['netns', 'del', name])
 }

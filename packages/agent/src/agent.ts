@@ -1,0 +1,359 @@
+import type { SpeakerConfig } from '@heddle/bgp'
+import {
+  IntentError,
+  OverlayModel,
+  checkVrfs,
+  endpointMtu,
+  type Dataplane,
+  type DataplaneCapabilities,
+  type DataplaneEvent,
+  type DataplaneState,
+  type EndpointService,
+  type EndpointView,
+  type VpnRouteChange,
+} from '@heddle/core'
+import { fromBgp, toBgp } from '@heddle/exchange'
+import { silentLogger, type Clock, type Logger, type Random, type Transport } from '@heddle/io'
+import { EventEmitter } from 'eventemitter3'
+import type * as typed from 'typed-emitter'
+import { AgentError } from './agent-error.js'
+import { SpeakerNode, type StopOptions } from './bgp/speaker-node.js'
+import type { AgentConfig } from './config.js'
+import { DataplaneKeeper, type DataplaneSource } from './dataplane/dataplane-keeper.js'
+import { EndpointManager } from './endpoint/endpoint-manager.js'
+import { Serial } from './serial.js'
+import { Adoption } from './sync/adoption.js'
+import { Synchronizer, describeFailure } from './sync/synchronizer.js'
+import { dataplaneRow, dropRows, labelRows, tunnelRows } from './view/dataplane-views.js'
+import { endpointRow, routeRows, vrfRows } from './view/model-views.js'
+import type { ViewName, Views } from './view/rows.js'
+
+export interface AgentOptions {
+  readonly config: AgentConfig
+  readonly dataplane: DataplaneSource
+  readonly clock: Clock
+  readonly random: Random
+  /** Carries the BGP sessions. */
+  readonly transport: Transport
+  /** Default: silent. */
+  readonly logger?: Logger
+}
+
+/** Control events of an agent; never one per route. */
+export type AgentEvents = {
+  /** An endpoint came into another state. */
+  endpoint: (endpoint: EndpointView) => void
+  /** The dataplane is gone, or another one is there in its place. */
+  dataplane: (state: 'lost' | 'replaced') => void
+  /** What was found in the dataplane at the start has been compared with what the peers told, and what nobody wants was removed. */
+  reconciled: () => void
+}
+
+/** Seconds that peers wait for a restart when the configuration says nothing (as `SpeakerConfig.gracefulRestart`). */
+const DEFAULT_RESTART_TIME = 120
+
+/**
+ * The virtual-router agent of a node: takes routes from its BGP peers and intents from whoever runs it, keeps the dataplane to what follows from
+ * them, and tells the peers of the endpoints that the dataplane really holds.
+ *
+ * A dataplane that holds something already is taken over: endpoints keep their devices and labels, packets flow on, and nothing is removed until the
+ * peers have told their routes again (RFC 4724).
+ *
+ * @example
+ * const agent = await Agent.start({ config, dataplane: () => tunDataplane({ … }), clock, random, transport })
+ * await agent.endpoints.add({ vrf: 'red', netns: '/run/netns/pod', ifname: 'eth0', addresses })
+ */
+export class Agent implements AsyncDisposable {
+  /** Control events. */
+  readonly events = new EventEmitter() as unknown as typed.default<AgentEvents>
+  readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #keeper: DataplaneKeeper
+  readonly #serial = new Serial()
+  readonly #parts: AgentParts
+  #config: AgentConfig
+  #adoption: Adoption | undefined
+  #following: Promise<void> = Promise.resolve()
+  #stopped: Promise<void> | undefined
+
+  private constructor(options: AgentOptions, keeper: DataplaneKeeper, parts: AgentParts) {
+    this.#logger = options.logger ?? silentLogger
+    this.#clock = options.clock
+    this.#config = options.config
+    this.#keeper = keeper
+    this.#parts = parts
+  }
+
+  /**
+   * Starts an agent; resolves when the endpoints of its configuration that can be attached are, and BGP listens.
+   *
+   * @throws SpeakerError `speaker.config`, `speaker.listen`; IntentError; DataplaneError. Then nothing of it is left: a dataplane that held nothing
+   * before holds nothing, and one that was taken over goes on as it was.
+   */
+  static async start(options: AgentOptions): Promise<Agent> {
+    const { config, clock, random, transport, logger = silentLogger } = options
+    let agent: Agent | undefined
+    const keeper = new DataplaneKeeper({
+      source: options.dataplane,
+      clock,
+      logger,
+      event: (event) => {
+        if (agent !== undefined) agent.#told(event)
+      },
+      lost: () => {
+        if (agent !== undefined) agent.#lost()
+      },
+      replaced: async (dataplane) => {
+        if (agent !== undefined) await agent.#replaced(dataplane)
+      },
+    })
+    const dataplane = await keeper.open()
+    let found: DataplaneState | undefined
+    try {
+      found = await dataplane.dump()
+      const model = new OverlayModel({
+        clock,
+        localAddresses: [config.address],
+        capabilities: dataplane.capabilities,
+        underlayMtu: config.underlayMtu,
+      })
+      const isTakenOver = found.generation > 0
+      const gracefulRestart = restartConfig(config.bgp, { survives: keeper.survives, restarting: isTakenOver })
+      const node = new SpeakerNode(config, { clock, random, transport, logger }, { gracefulRestart })
+      const synchronizer = new Synchronizer({ model, clock, logger, publish: (changes) => publish(node, changes) })
+      const endpoints = new EndpointManager({
+        model,
+        synchronizer,
+        clock,
+        logger,
+        mtu: endpointMtu({
+          underlayMtu: config.underlayMtu,
+          underlayFamilies: [config.address.family],
+          encapsulations: dataplane.capabilities.encapsulations.filter((encapsulation) => encapsulation.startsWith('mpls-')),
+        }),
+        dataplane: () => keeper.current,
+        changed: (endpoint) => agent?.events.emit('endpoint', endpoint),
+      })
+      agent = new Agent(options, keeper, { model, node, synchronizer, endpoints, capabilities: dataplane.capabilities })
+      await agent.#begin(dataplane, isTakenOver ? found : undefined)
+      return agent
+    } catch (error) {
+      const keep = found !== undefined && found.generation > 0
+      if (agent === undefined) await keeper.close({ keep })
+      else await agent.stop({ restart: keep })
+      throw error
+    }
+  }
+
+  get name(): string {
+    return this.#config.name
+  }
+
+  /** Where BGP sessions are accepted. */
+  get listening(): SpeakerNode['listening'] {
+    return this.#parts.node.listening
+  }
+
+  /** Attaches and detaches workloads: what a CNI calls. */
+  get endpoints(): EndpointService {
+    return this.#parts.endpoints
+  }
+
+  /** What the dataplane can do. */
+  get capabilities(): DataplaneCapabilities {
+    return this.#parts.capabilities
+  }
+
+  /** What the dataplane really holds. @throws DataplaneError */
+  async state(): Promise<DataplaneState> {
+    return this.#dataplane().dump()
+  }
+
+  /** What the agent has, as plain data. @throws DataplaneError for what only the dataplane knows */
+  async show<Name extends ViewName>(what: Name): Promise<Views[Name]> {
+    return (await this.#rows(what)) as Views[Name]
+  }
+
+  /**
+   * Brings the agent to another configuration: neighbors, VRFs, endpoints and networks that are the same do not notice.
+   *
+   * @throws AgentError `agent.needs-restart`, `agent.vrf-in-use`; IntentError. Then nothing was changed.
+   */
+  async reconfigure(config: AgentConfig): Promise<void> {
+    await this.#serial.run(async () => this.#reconfigure(config))
+  }
+
+  /** Withdraws, sends Cease and ends, with the dataplane that it opened. Idempotent. */
+  async stop(options: StopOptions = {}): Promise<void> {
+    this.#stopped ??= this.#end(options)
+    await this.#stopped
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #begin(dataplane: Dataplane, found: DataplaneState | undefined): Promise<void> {
+    const { model, node, synchronizer, endpoints } = this.#parts
+    synchronizer.use(dataplane)
+    const adopted = found === undefined ? [] : model.adopt(found)
+    model.setVrfs(this.#config.vrfs)
+    endpoints.want(this.#config.endpoints, 'configured')
+    endpoints.want(adopted, 'adopted')
+    await endpoints.attachAll()
+    await synchronizer.run()
+    node.speaker.setRouteTargetMembership(model.importTargets())
+    if (found !== undefined) {
+      this.#logger.info('a running dataplane was taken over', { generation: found.generation, endpoints: adopted.length })
+      this.#adoption = new Adoption({
+        speaker: node.speaker,
+        clock: this.#clock,
+        deadline: restartTimeOf(this.#config.bgp) * 1000,
+        ended: () => void this.#adopted(),
+      })
+    }
+    this.#following = this.#follow()
+    await node.start()
+    this.#adoption?.check()
+  }
+
+  /** Takes what peers tell into the model. One batch waits for the dataplane, the next one gathers meanwhile. */
+  async #follow(): Promise<void> {
+    const { model, node, synchronizer } = this.#parts
+    for await (const changes of node.speaker.changes) {
+      model.applyRoutes(fromBgp(changes))
+      await synchronizer.run()
+      this.#adoption?.check()
+    }
+  }
+
+  async #adopted(): Promise<void> {
+    if (this.#stopped !== undefined) return
+    this.#adoption = undefined
+    this.#parts.model.endAdoption()
+    await this.#parts.synchronizer.run()
+    this.#logger.info('the dataplane is reconciled')
+    this.events.emit('reconciled')
+  }
+
+  #told(event: DataplaneEvent): void {
+    if (event.type === 'port-down') this.#parts.endpoints.deviceGone(event.port, event.reason ?? 'the device is gone')
+    else if (event.type === 'underlay-changed') this.#logger.info('the underlay changed', { local: String(event.local), mtu: event.mtu })
+  }
+
+  #lost(): void {
+    this.#logger.error('the dataplane is gone')
+    this.#parts.synchronizer.use(undefined)
+    this.#parts.endpoints.dataplaneGone()
+    void this.#parts.synchronizer.run() // tells the peers
+    this.events.emit('dataplane', 'lost')
+  }
+
+  async #replaced(dataplane: Dataplane): Promise<void> {
+    const { model, synchronizer, endpoints } = this.#parts
+    model.replaced(await dataplane.dump())
+    synchronizer.use(dataplane)
+    await endpoints.attachAll()
+    await synchronizer.run()
+    this.events.emit('dataplane', 'replaced')
+  }
+
+  async #reconfigure(config: AgentConfig): Promise<void> {
+    if (this.#stopped !== undefined) throw new AgentError('agent.stopped', 'the agent is stopping')
+    const { model, node, synchronizer, endpoints } = this.#parts
+    if (config.underlayMtu !== this.#config.underlayMtu)
+      throw new AgentError('agent.needs-restart', 'a change of the MTU of the underlay needs a restart')
+    node.checkReconfigurable(config)
+    const problems = checkVrfs(config.vrfs)
+    if (problems.length > 0) throw new IntentError(problems)
+    this.#checkVrfsInUse(config)
+    await endpoints.unconfigure(config.endpoints)
+    model.setVrfs(config.vrfs)
+    node.speaker.setRouteTargetMembership(model.importTargets())
+    node.reconfigure(config)
+    this.#config = config
+    await endpoints.configure(config.endpoints)
+    await synchronizer.run()
+  }
+
+  /** A VRF can go when its endpoints are those of the old configuration. */
+  #checkVrfsInUse({ vrfs }: AgentConfig): void {
+    const names = new Set(vrfs.map(({ name }) => name))
+    const before = this.#config.endpoints
+    for (const { vrf, netns, ifname } of this.#parts.endpoints.list()) {
+      const isConfigured = before.some((request) => request.netns === netns && request.ifname === ifname)
+      if (!names.has(vrf) && !isConfigured)
+        throw new AgentError('agent.vrf-in-use', `vrf ${vrf} cannot go: endpoint ${ifname} of ${netns} is attached to it`)
+    }
+  }
+
+  async #end({ restart = false }: StopOptions): Promise<void> {
+    const { node, synchronizer, endpoints } = this.#parts
+    this.#adoption?.cancel()
+    endpoints.stop()
+    synchronizer.stop()
+    await node.stop({ restart })
+    await this.#following
+    await this.#keeper.close({ keep: restart })
+  }
+
+  #dataplane(): Dataplane {
+    const dataplane = this.#keeper.current
+    if (dataplane === undefined) throw new AgentError('agent.dataplane-lost', 'the dataplane is gone and not back yet')
+    return dataplane
+  }
+
+  async #rows(what: ViewName): Promise<Views[ViewName]> {
+    const { model, node, synchronizer, endpoints, capabilities } = this.#parts
+    switch (what) {
+      case 'neighbors':
+        return node.show('neighbors')
+      case 'vrfs':
+        return vrfRows(model, endpoints.list())
+      case 'routes':
+        return routeRows(model)
+      case 'labels':
+        return labelRows(await this.state())
+      case 'tunnels':
+        return tunnelRows(await this.state())
+      case 'drops':
+        return dropRows(await this.#dataplane().counters())
+      case 'endpoints':
+        return endpoints.list().map(endpointRow)
+      case 'dataplane':
+        return [dataplaneRow(capabilities, await this.state(), synchronizer.failures.map(describeFailure))]
+    }
+  }
+}
+
+interface AgentParts {
+  readonly model: OverlayModel
+  readonly node: SpeakerNode
+  readonly synchronizer: Synchronizer
+  readonly endpoints: EndpointManager
+  readonly capabilities: DataplaneCapabilities
+}
+
+function publish({ speaker }: SpeakerNode, changes: readonly VpnRouteChange[]): void {
+  if (changes.length === 0) return
+  const { announce, withdraw } = toBgp(changes)
+  speaker.withdraw(withdraw)
+  speaker.announce(announce)
+}
+
+/**
+ * Graceful restart as this agent can keep it: peers are asked to keep routes only where packets are forwarded meanwhile, and are told that we restart
+ * only when a dataplane was taken over (RFC 4724 §4.1).
+ */
+function restartConfig(
+  { gracefulRestart = true }: SpeakerConfig,
+  { survives, restarting }: { readonly survives: boolean; readonly restarting: boolean },
+): NonNullable<SpeakerConfig['gracefulRestart']> {
+  if (gracefulRestart === false) return false
+  const wanted = gracefulRestart === true ? {} : gracefulRestart
+  return survives ? { ...wanted, restarting } : { ...wanted, restartTime: 0, forwardingPreserved: false }
+}
+
+function restartTimeOf({ gracefulRestart }: SpeakerConfig): number {
+  return (typeof gracefulRestart === 'object' ? gracefulRestart.restartTime : undefined) ?? DEFAULT_RESTART_TIME
+}

@@ -1,0 +1,114 @@
+import { LOCAL_PEER, Speaker, VPNV4_UNICAST, VPNV6_UNICAST, type SpeakerConfig } from '@heddle/bgp'
+import { AgentError } from '../agent-error.js'
+import type { SpeakerNodeConfig } from '../config.js'
+import { neighborRow, speakerRouteRows } from '../view/bgp-views.js'
+import type { ViewName, Views } from '../view/rows.js'
+import type { World } from '../world.js'
+import { networkChanges } from './networks.js'
+
+/** How long withdrawals may take to reach the peers before the sessions end, milliseconds. */
+const FLUSH_TIMEOUT = 1_000
+
+export interface StopOptions {
+  /**
+   * It comes back soon: towards peers that negotiated graceful restart the sessions break off without a word (RFC 4724 §4), and forwarding goes on
+   * where the dataplane outlives this process. Default `false`.
+   */
+  readonly restart?: boolean
+}
+
+/** A BGP speaker by its configuration, which can change while it runs: a route reflector, or the BGP side of an agent. */
+export class SpeakerNode implements AsyncDisposable {
+  readonly speaker: Speaker
+  #config: SpeakerNodeConfig
+  #stopped: Promise<void> | undefined
+
+  /**
+   * Begins nothing yet; see `start`.
+   *
+   * @param overrides what is not a matter of configuration, because only the moment tells it
+   * @throws SpeakerError `speaker.config`
+   */
+  constructor(config: SpeakerNodeConfig, world: World, overrides: Pick<SpeakerConfig, 'gracefulRestart'> = {}) {
+    this.#config = config
+    this.speaker = new Speaker({ ...world, config: { ...config.bgp, ...overrides } })
+    this.#publish(networkChanges([], config.networks))
+  }
+
+  get name(): string {
+    return this.#config.name
+  }
+
+  /** Where BGP sessions are accepted. */
+  get listening(): Speaker['listening'] {
+    return this.speaker.listening
+  }
+
+  /** Listens and begins to connect. @throws SpeakerError `speaker.listen` naming address and port */
+  async start(): Promise<void> {
+    await this.speaker.start()
+  }
+
+  /** What it has; empty for what a speaker has not. */
+  async show<Name extends ViewName>(what: Name): Promise<Views[Name]> {
+    if (what === 'neighbors') return this.speaker.neighbors().map(neighborRow) as unknown as Views[Name]
+    if (what === 'routes') return [...speakerRouteRows(this.speaker)] as unknown as Views[Name]
+    return [] as unknown as Views[Name]
+  }
+
+  /**
+   * Brings neighbors and networks to what `config` says; sessions whose neighbor has not changed stay.
+   *
+   * @throws AgentError `agent.needs-restart` when something else has changed; then nothing was done
+   */
+  reconfigure(config: SpeakerNodeConfig): void {
+    this.checkReconfigurable(config)
+    const wanted = new Map(config.bgp.neighbors.map((neighbor) => [neighbor.address, neighbor]))
+    const known = new Set(this.#config.bgp.neighbors.map(({ address }) => address))
+    for (const address of known) if (!wanted.has(address)) this.speaker.removeNeighbor(address)
+    for (const [address, neighbor] of wanted) {
+      if (known.has(address)) this.speaker.updateNeighbor(neighbor)
+      else this.speaker.addNeighbor(neighbor)
+    }
+    this.#publish(networkChanges(this.#config.networks, config.networks))
+    this.#config = config
+  }
+
+  /** @throws AgentError `agent.needs-restart` when `config` changes what a running speaker cannot change */
+  checkReconfigurable(config: SpeakerNodeConfig): void {
+    const changed = [
+      ...(config.name === this.#config.name ? [] : ['node.name']),
+      ...(config.address.equals(this.#config.address) ? [] : ['node.address']),
+      ...FIXED.filter((key) => JSON.stringify(config.bgp[key]) !== JSON.stringify(this.#config.bgp[key])).map((key) => `bgp.${key}`),
+    ]
+    if (changed.length > 0) throw new AgentError('agent.needs-restart', `a change of ${changed.join(', ')} needs a restart`)
+  }
+
+  /** Withdraws, sends Cease and ends. Idempotent. */
+  async stop(options: StopOptions = {}): Promise<void> {
+    this.#stopped ??= this.#end(options)
+    await this.#stopped
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #end({ restart = false }: StopOptions): Promise<void> {
+    if (!restart) {
+      for (const family of [VPNV4_UNICAST, VPNV6_UNICAST]) {
+        this.speaker.withdraw([...this.speaker.routes({ family, neighbor: LOCAL_PEER })].map(({ nlri }) => ({ family, nlri })))
+      }
+      await this.speaker.flushed({ timeout: FLUSH_TIMEOUT })
+    }
+    await this.speaker.stop({ graceful: restart })
+  }
+
+  #publish({ announce, withdraw }: ReturnType<typeof networkChanges>): void {
+    this.speaker.withdraw(withdraw)
+    this.speaker.announce(announce)
+  }
+}
+
+/** What a speaker is for its life. */
+const FIXED = ['as', 'routerId', 'holdTime', 'clusterId', 'listen', 'gracefulRestart'] as const satisfies readonly (keyof SpeakerConfig)[]

@@ -1,0 +1,109 @@
+import { DataplaneError, type Dataplane, type DataplaneEvent } from '@heddle/core'
+import type { Clock, Logger } from '@heddle/io'
+import { Backoff } from '../backoff.js'
+
+/**
+ * Where an agent's dataplane comes from: one that whoever made it also closes, or a function that opens one. What a function opens belongs to the
+ * agent: it is closed with the agent, and opened anew when it is lost.
+ */
+export type DataplaneSource = Dataplane | (() => Promise<Dataplane>)
+
+export interface DataplaneKeeperOptions {
+  readonly source: DataplaneSource
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Called for everything the dataplane tells. */
+  readonly event: (event: DataplaneEvent) => void
+  /** The dataplane is gone; another one will be opened if it can be. */
+  readonly lost: () => void
+  /** Another dataplane is there in its place. When it throws, that one is closed and the next one opened later. */
+  readonly replaced: (dataplane: Dataplane) => Promise<void>
+}
+
+/** How soon a dataplane that was lost is opened anew, milliseconds. */
+const RETRY = { first: 20, most: 5_000 } as const
+
+/** Keeps a dataplane open and listens to what it tells. */
+export class DataplaneKeeper {
+  readonly #options: DataplaneKeeperOptions
+  readonly #reopen: Backoff
+  #current: Dataplane | undefined
+  #events: AsyncIterator<DataplaneEvent> | undefined
+  #closed = false
+
+  constructor(options: DataplaneKeeperOptions) {
+    this.#options = options
+    this.#reopen = new Backoff(options.clock, () => void this.#replace(), RETRY)
+  }
+
+  /** The dataplane, unless it is lost at the moment. */
+  get current(): Dataplane | undefined {
+    return this.#current
+  }
+
+  /** Whether what is programmed outlives the agent. */
+  get survives(): boolean {
+    return typeof this.#options.source !== 'function' || this.#current?.capabilities.survivesClose === true
+  }
+
+  /** @throws DataplaneError as the source does */
+  async open(): Promise<Dataplane> {
+    const { source } = this.#options
+    const dataplane = typeof source === 'function' ? await source() : source
+    this.#follow(dataplane)
+    return dataplane
+  }
+
+  /** Lets go of the dataplane; one that belongs to the agent is closed, with `keep` so that it goes on where it can. Idempotent. */
+  async close(options: { readonly keep: boolean }): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#reopen.reset()
+    const dataplane = this.#current
+    await this.#events?.return?.()
+    if (dataplane === undefined || typeof this.#options.source !== 'function') return
+    await dataplane.close(options).catch((error: unknown) => {
+      if (!(error instanceof DataplaneError)) throw error
+      this.#options.logger.debug('the dataplane was gone before it was closed', { error: error.message })
+    })
+  }
+
+  #follow(dataplane: Dataplane): void {
+    this.#current = dataplane
+    const events = dataplane.events[Symbol.asyncIterator]()
+    this.#events = events
+    void this.#listen(dataplane, events)
+  }
+
+  async #listen(dataplane: Dataplane, events: AsyncIterator<DataplaneEvent>): Promise<void> {
+    for (;;) {
+      const { value, done } = await events.next()
+      if (this.#closed || this.#current !== dataplane) return
+      if (done === true) break
+      this.#options.event(value)
+    }
+    // Events end when the dataplane does.
+    this.#current = undefined
+    this.#options.lost()
+    if (typeof this.#options.source === 'function') this.#reopen.schedule()
+    else this.#options.logger.error('the dataplane is gone, and nobody said how to open another one')
+  }
+
+  async #replace(): Promise<void> {
+    const { source, logger, replaced } = this.#options
+    if (this.#closed || typeof source !== 'function') return
+    let dataplane: Dataplane | undefined
+    try {
+      dataplane = await source()
+      if (this.#closed) return await dataplane.close({ keep: true })
+      this.#follow(dataplane)
+      await replaced(dataplane)
+      this.#reopen.reset()
+      logger.info('another dataplane is there', { kind: dataplane.capabilities.kind })
+    } catch (error) {
+      if (!(error instanceof DataplaneError)) throw error
+      logger.error('the dataplane cannot be opened', { error: error.message })
+      if (!this.#closed) this.#reopen.schedule()
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import type { EndpointRequest, EndpointView } from '@heddle/core'
+import { Serial } from '../serial.js'
+
+/** Who wants an endpoint: the configuration, a call of the service, or an agent before this one. */
+export type EndpointOrigin = 'configured' | 'requested' | 'adopted'
+
+/** An endpoint with what became of it. */
+export class EndpointEntry {
+  /** Work on this endpoint, one after the other. */
+  readonly serial = new Serial()
+  state: EndpointView['state'] = 'pending'
+  error: string | undefined
+  mtu: number
+  /** Absent while the model could not take the endpoint. */
+  label: number | undefined
+  port: number | undefined
+  removed = false
+
+  constructor(
+    readonly request: EndpointRequest,
+    public origin: EndpointOrigin,
+    mtu: number,
+  ) {
+    this.mtu = mtu
+  }
+
+  get name(): string {
+    return endpointName(this.request)
+  }
+
+  view(): EndpointView {
+    const { request, label = 0, mtu, state, error } = this
+    const { vrf, netns, ifname, addresses } = request
+    return { vrf, netns, ifname, addresses, label, mtu, state, ...(error === undefined ? {} : { error }) }
+  }
+}
+
+export function endpointName({ netns, ifname }: Pick<EndpointRequest, 'netns' | 'ifname'>): string {
+  return `${netns} ${ifname}`
+}
+
+/** Whether two requests ask for the same; the order of addresses does not matter. */
+export function sameRequest(a: EndpointRequest, b: EndpointRequest): boolean {
+  const text = ({ vrf, addresses }: EndpointRequest): string => `${vrf} ${addresses.map(String).toSorted().join(' ')}`
+  return endpointName(a) === endpointName(b) && text(a) === text(b)
+}

@@ -1,0 +1,72 @@
+import { DROP_REASONS, type CounterSnapshot, type DataplaneCapabilities, type DataplaneState, type LabelObject } from '@heddle/core'
+import type { DataplaneRow, DropRow, LabelRow, TunnelRow } from './rows.js'
+
+/** The incoming label map, by label. */
+export function labelRows(state: DataplaneState): LabelRow[] {
+  const vrfs = new Map(state.vrfs.map(({ id, name }) => [id, name]))
+  const ports = new Map(state.ports.map((port) => [port.id, port]))
+  const devices = new Map(state.devices.map((device) => [device.port, device]))
+  const sources = new Map(state.tunnelSources.map(({ id, prefixes }) => [id, prefixes.map(String)]))
+  const vrfOf = ({ action }: LabelObject): number | undefined => {
+    if (action.type === 'pop-lookup') return action.vrf
+    return action.type === 'pop-forward' ? ports.get(action.port)?.vrf : undefined
+  }
+  const endpointOf = ({ action }: LabelObject): string | null => {
+    const device = action.type === 'pop-forward' ? devices.get(action.port) : undefined
+    return device === undefined ? null : `${device.ifname}${device.netns === undefined ? '' : ` in ${device.netns}`}`
+  }
+  return state.labels
+    .map((label) => ({
+      label: label.label,
+      action: label.action.type,
+      vrf: vrfs.get(vrfOf(label) ?? -1) ?? null,
+      endpoint: endpointOf(label),
+      sources: sources.get(label.sources) ?? [],
+    }))
+    .toSorted((a, b) => a.label - b.label)
+}
+
+/** The tunnels that next hops use, with how much goes through each. */
+export function tunnelRows(state: DataplaneState): TunnelRow[] {
+  const routesOfGroup = new Map<number, number>()
+  const { routes } = state
+  for (let row = 0; row < routes.count; row++) routesOfGroup.set(routes.group[row], (routesOfGroup.get(routes.group[row]) ?? 0) + 1)
+  const tunnels = new Map<string, { row: Omit<TunnelRow, 'nextHops' | 'routes'>; nextHops: Set<number> }>()
+  for (const { id, action } of state.nextHops) {
+    if (action.type !== 'tunnel') continue
+    const { encapsulation } = action
+    const [local, remote] = [String(action.local), String(action.remote)]
+    const key = `${local} ${remote} ${encapsulation}`
+    const tunnel = tunnels.get(key) ?? { row: { local, remote, encapsulation }, nextHops: new Set() }
+    tunnel.nextHops.add(id)
+    tunnels.set(key, tunnel)
+  }
+  return [...tunnels.entries()]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { row, nextHops }]) => {
+      const through = state.groups.filter(({ members }) => members.some(({ nextHop }) => nextHops.has(nextHop)))
+      return { ...row, nextHops: nextHops.size, routes: through.reduce((sum, { id }) => sum + (routesOfGroup.get(id) ?? 0), 0) }
+    })
+}
+
+/** Every drop reason with its count. */
+export function dropRows(counters: CounterSnapshot): DropRow[] {
+  return DROP_REASONS.map((reason, index) => ({ reason, packets: counters.drops[index] }))
+}
+
+/** What the dataplane is and holds. */
+export function dataplaneRow(capabilities: DataplaneCapabilities, state: DataplaneState, failures: readonly string[]): DataplaneRow {
+  return {
+    kind: capabilities.kind,
+    encapsulations: capabilities.encapsulations,
+    generation: state.generation,
+    vrfs: state.vrfs.length,
+    ports: state.ports.length,
+    nextHops: state.nextHops.length,
+    groups: state.groups.length,
+    labels: state.labels.length,
+    routes: state.routes.count,
+    devices: state.devices.length,
+    failures,
+  }
+}

@@ -1,0 +1,38 @@
+import { existsSync, rmSync } from 'node:fs'
+import { defaultSocket } from '../../config/resolve.js'
+import { stateDirOf } from '../../node/dataplane-source.js'
+import { nodeDocument } from '../node-document.js'
+import type { LabTopology } from '../topology.js'
+import { removeNamespace } from './underlay.js'
+
+/** Names of every namespace that a lab makes. */
+export function namespacesOf({ provider, nodes, gateway, pods, latePod }: LabTopology): readonly string[] {
+  return [provider, ...nodes.map(({ name }) => name), gateway.name, ...pods.map(({ name }) => name), latePod.name]
+}
+
+/** Those among `namespaces` that are there. */
+export function existing(namespaces: readonly string[]): readonly string[] {
+  return namespaces.filter((name) => existsSync(`/run/netns/${name}`))
+}
+
+/**
+ * Ends what runs in the namespaces of a lab that was killed, and removes them, with the sockets of its nodes.
+ *
+ * @returns what was there
+ */
+export async function removeLeftovers(topology: LabTopology): Promise<readonly string[]> {
+  const removed: string[] = []
+  for (const name of existing(namespacesOf(topology))) {
+    await removeNamespace(name)
+    removed.push(`namespace ${name}`)
+  }
+  for (const node of topology.nodes) {
+    const document = nodeDocument(topology, node, { netns: ({ name }) => `/run/netns/${name}` })
+    for (const path of [defaultSocket(node.name), stateDirOf(document)]) {
+      if (!existsSync(path)) continue
+      rmSync(path, { recursive: true, force: true })
+      removed.push(path)
+    }
+  }
+  return removed
+}

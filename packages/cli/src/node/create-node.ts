@@ -1,0 +1,40 @@
+import { Agent } from '@heddle/agent'
+import { silentLogger } from '@heddle/io'
+import type { NodeDocument } from '../config/document.js'
+import { resolveNode } from '../config/resolve.js'
+import { worldOf } from './create-speaker.js'
+import { chooseDataplane } from './dataplane-source.js'
+import { explainPacket } from './explain.js'
+import { checkFixed } from './fixed-keys.js'
+import type { NodeHandle, NodeOptions } from './role-handle.js'
+
+/**
+ * Starts what `heddle node` runs, in this process: BGP, the model, and the dataplane that the configuration names. Resolves when it serves.
+ *
+ * @param document a configuration as `parseNode` returns it
+ * @throws SpeakerError, DataplaneError, IntentError; then nothing of it is left
+ */
+export async function createNode(document: NodeDocument, options: NodeOptions = {}): Promise<NodeHandle> {
+  const { logger = silentLogger } = options
+  const { source, underlayMtu } =
+    options.dataplane === undefined
+      ? await chooseDataplane(document, logger)
+      : { source: options.dataplane, underlayMtu: document.dataplane?.underlayMtu }
+  const config = (from: NodeDocument): ReturnType<typeof resolveNode> =>
+    resolveNode(from, { ...(underlayMtu === undefined ? {} : { underlayMtu }) })
+  const agent = await Agent.start({ ...worldOf(options), config: config(document), dataplane: source })
+  return {
+    role: 'node',
+    name: agent.name,
+    listening: agent.listening,
+    endpoints: agent.endpoints,
+    show: async (what) => agent.show(what),
+    explain: async (request) => explainPacket(request, await agent.state(), agent.capabilities),
+    async reload(next) {
+      checkFixed(document, next, ['socket', 'dataplane'])
+      await agent.reconfigure(config(next))
+    },
+    stop: async (how) => agent.stop(how),
+    [Symbol.asyncDispose]: async () => agent.stop(),
+  }
+}

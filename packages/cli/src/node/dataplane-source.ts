@@ -1,0 +1,45 @@
+import type { DataplaneSource } from '@heddle/agent'
+import { DataplaneError } from '@heddle/core'
+import type { Logger } from '@heddle/io'
+import { IpAddress } from '@heddle/wire'
+import type { NodeDocument } from '../config/document.js'
+import { defaultSocket } from '../config/resolve.js'
+
+/** Largest packet of an underlay of which nothing is known, octets. */
+const DEFAULT_UNDERLAY_MTU = 1_500
+
+/** A dataplane as a configuration names it, and how large a packet its underlay carries. */
+export interface ChosenDataplane {
+  readonly source: DataplaneSource
+  readonly underlayMtu: number
+}
+
+/**
+ * The dataplane of a configuration: adapters are loaded when one is named, so that a node in memory needs no native code.
+ *
+ * @throws DataplaneError `dataplane.device` when no link has the node's address
+ */
+export async function chooseDataplane(document: NodeDocument, logger: Logger): Promise<ChosenDataplane> {
+  const { kind = 'tun', inProcess = false, underlayMtu: configured } = document.dataplane ?? {}
+  const addresses = [IpAddress.parse(document.node.address)]
+  switch (kind) {
+    case 'memory': {
+      const { memoryDataplane } = await import('@heddle/dataplane-memory')
+      return { source: async () => memoryDataplane({ addresses }), underlayMtu: configured ?? DEFAULT_UNDERLAY_MTU }
+    }
+    case 'tun': {
+      const { tunDataplane, underlayMtu } = await import('@heddle/dataplane-tun')
+      return {
+        source: async () => tunDataplane({ addresses, inProcess, stateDir: stateDirOf(document), logger }),
+        underlayMtu: configured ?? (await underlayMtu(addresses[0])),
+      }
+    }
+    default: // a document that was checked has none of these
+      throw new DataplaneError('dataplane.device', `this version has no dataplane of the kind ${kind}; there are memory and tun`)
+  }
+}
+
+/** Where a node's forwarder keeps its socket and log: beside the control socket. */
+export function stateDirOf({ socket, node }: NodeDocument): string {
+  return `${(socket ?? defaultSocket(node.name)).replace(/\.sock$/, '')}.state`
+}

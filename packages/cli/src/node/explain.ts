@@ -1,0 +1,119 @@
+import type { DataplaneCapabilities, DataplaneState, Encapsulation, FibTransaction } from '@heddle/core'
+import { ForwardingEngine, type Explanation, type PacketInput } from '@heddle/forwarding'
+import { IpAddress } from '@heddle/wire'
+import { probePacket } from './probe-packet.js'
+
+/** A question to `heddle explain`: a packet from an endpoint of this node, or one from the underlay. */
+export interface ExplainRequest {
+  readonly vrf?: string
+  readonly from?: string
+  readonly to?: string
+  /** Default `icmp`. */
+  readonly proto?: 'icmp' | 'tcp' | 'udp'
+  readonly sport?: number
+  readonly dport?: number
+  /** 0–255, default 64. */
+  readonly ttl?: number
+  /** Hex: what the outer headers leave, label stack or VXLAN header first. */
+  readonly packet?: string
+  readonly tunnelSource?: string
+  readonly encapsulation?: Encapsulation
+}
+
+/** What would happen, in words. */
+export interface ExplainAnswer {
+  readonly steps: readonly { readonly step: string; readonly text: string }[]
+  readonly outcome: 'deliver' | 'send' | 'drop'
+  /** One sentence. */
+  readonly verdict: string
+}
+
+/** Why a question has no answer. */
+export class ExplainError extends Error {
+  override readonly name = 'ExplainError'
+
+  constructor(
+    readonly code: 'explain.incomplete' | 'explain.value' | 'explain.vrf-unknown' | 'explain.source-unknown',
+    message: string,
+  ) {
+    super(`${message} (${code})`)
+  }
+}
+
+/**
+ * Answers a question from what is really programmed.
+ *
+ * @throws ExplainError
+ */
+export function explainPacket(request: ExplainRequest, state: DataplaneState, capabilities: DataplaneCapabilities): ExplainAnswer {
+  const engine = new ForwardingEngine({ limits: capabilities.limits, encapsulations: capabilities.encapsulations })
+  engine.apply(transactionOf(state))
+  const { steps, outcome } = engine.explain(request.packet === undefined ? fromEndpoint(request, state) : fromUnderlay(request))
+  return { steps, outcome: outcome.type, verdict: describe(outcome, state) }
+}
+
+function fromEndpoint(request: ExplainRequest, state: DataplaneState): PacketInput {
+  const { vrf: name, from, to, proto: protocol = 'icmp', sport: sourcePort = 49_152, dport: destinationPort = 80, ttl = 64 } = request
+  if (name === undefined || from === undefined || to === undefined) {
+    throw new ExplainError('explain.incomplete', '--vrf, --from and --to are needed, or --packet and --tunnel-source')
+  }
+  const source = address(from, '--from')
+  const destination = address(to, '--to')
+  if (source.family !== destination.family) throw new ExplainError('explain.value', `${from} and ${to} are not of one family`)
+  if (ttl > 255) throw new ExplainError('explain.value', '--ttl takes 0–255')
+  const vrf = state.vrfs.find((candidate) => candidate.name === name)
+  if (vrf === undefined) {
+    throw new ExplainError(
+      'explain.vrf-unknown',
+      `there is no VRF ${name}; there is ${state.vrfs.map((known) => known.name).join(', ') || 'none'}`,
+    )
+  }
+  const port = state.ports.find(({ vrf: id, allowedSources }) => id === vrf.id && allowedSources.some((prefix) => prefix.contains(source)))
+  if (port === undefined) throw new ExplainError('explain.source-unknown', `no endpoint of ${name} on this node has ${from}`)
+  return { from: 'port', port: port.id, packet: probePacket({ source, destination, protocol, sourcePort, destinationPort, ttl }) }
+}
+
+function fromUnderlay({ packet: hex = '', tunnelSource, encapsulation = 'mpls-udp' }: ExplainRequest): PacketInput {
+  if (tunnelSource === undefined) throw new ExplainError('explain.incomplete', '--packet needs --tunnel-source')
+  const digits = hex.replaceAll(/[\s:]/g, '')
+  if (!/^([0-9a-f]{2})+$/i.test(digits)) throw new ExplainError('explain.value', '--packet takes whole octets in hex')
+  const packet = Uint8Array.from(digits.match(/../g) ?? [], (octet) => Number.parseInt(octet, 16))
+  return { from: 'underlay', encapsulation, source: address(tunnelSource, '--tunnel-source'), packet }
+}
+
+function address(text: string, option: string): IpAddress {
+  const value = IpAddress.tryParse(text)
+  if (value === undefined) throw new ExplainError('explain.value', `${option} takes an IPv4 or IPv6 address, found ${JSON.stringify(text)}`)
+  return value
+}
+
+function describe(outcome: Explanation['outcome'], state: DataplaneState): string {
+  switch (outcome.type) {
+    case 'drop':
+      return `dropped: ${outcome.reason}`
+    case 'send':
+      return `sent to ${outcome.remote} as ${outcome.encapsulation}`
+    default: {
+      const device = state.devices.find(({ port }) => port === outcome.port)
+      return device === undefined
+        ? `delivered to port ${outcome.port}, which has no device`
+        : `delivered to ${device.ifname}${device.netns === undefined ? '' : ` in ${device.netns}`}`
+    }
+  }
+}
+
+/** The tables of `state` as the transaction that makes them. */
+function transactionOf(state: DataplaneState): FibTransaction {
+  const set = <T>(objects: readonly T[]): { set: readonly T[]; remove: readonly number[] } => ({ set: objects, remove: [] })
+  return {
+    generation: Math.max(1, state.generation),
+    vrfs: set(state.vrfs),
+    ports: set(state.ports),
+    nextHops: set(state.nextHops),
+    groups: set(state.groups),
+    tunnelSources: set(state.tunnelSources),
+    labels: set(state.labels),
+    vnis: set(state.vnis),
+    routes: state.routes,
+  }
+}

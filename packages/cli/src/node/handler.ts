@@ -1,0 +1,55 @@
+import { endpointRow, type ViewName } from '@heddle/agent'
+import { ControlError, type ControlHandler } from '../control/protocol.js'
+import { VIEW_NAMES } from '../output/view-names.js'
+import { endpointName, endpointRequest } from './endpoint-params.js'
+import type { ExplainRequest } from './explain.js'
+import type { NodeHandle, RoleHandle } from './role-handle.js'
+
+/** What the process that runs a node lets its control socket do. */
+export interface ProcessControls {
+  readonly version: string
+  reload(): Promise<void>
+  stop(options: { readonly restart: boolean }): void
+}
+
+/** Answers the requests of the control protocol for a node that is starting or running. */
+export function handlerFor(starting: Promise<RoleHandle>, controls: ProcessControls): ControlHandler {
+  return async (method, params, signal) => {
+    const handle = await starting
+    const fields = (typeof params === 'object' && params !== null ? params : {}) as Readonly<Record<string, unknown>>
+    switch (method) {
+      case 'show':
+        return handle.show(viewOf(fields.what))
+      case 'endpoint.add':
+        return endpointRow(await nodeOf(handle).endpoints.add(endpointRequest(params), signal))
+      case 'endpoint.del':
+        await nodeOf(handle).endpoints.remove(endpointName(params), signal)
+        return {}
+      case 'explain':
+        return nodeOf(handle).explain(fields as ExplainRequest)
+      case 'reload':
+        await controls.reload()
+        return {}
+      case 'stop':
+        setImmediate(() => controls.stop({ restart: fields.restart === true }))
+        return {}
+      case 'info':
+        return { name: handle.name, role: handle.role, version: controls.version, pid: process.pid }
+      default:
+        throw new ControlError('control.method', `no method ${JSON.stringify(method)}`)
+    }
+  }
+}
+
+function viewOf(value: unknown): ViewName {
+  const name = VIEW_NAMES.find((known) => known === value)
+  if (name === undefined)
+    throw new ControlError('control.params', `what: found ${JSON.stringify(value)}; allowed: ${VIEW_NAMES.join(', ')}`)
+  return name
+}
+
+function nodeOf(handle: RoleHandle): NodeHandle {
+  if (handle.role !== 'node')
+    throw new ControlError('control.method', `${handle.name} is a speaker: it has no VRFs, endpoints and dataplane`)
+  return handle
+}

@@ -1,0 +1,52 @@
+import type { StopOptions, ViewName, Views } from '@heddle/agent'
+import type { DataplaneSource } from '@heddle/agent'
+import type { EndpointService } from '@heddle/core'
+import type { Clock, Logger, Random, Transport } from '@heddle/io'
+import type { NodeDocument, SpeakerDocument } from '../config/document.js'
+import type { ExplainAnswer, ExplainRequest } from './explain.js'
+
+/** What a node or speaker meets the world through; each has the real one as its default. */
+export interface RoleOptions {
+  readonly transport?: Transport
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly logger?: Logger
+}
+
+export interface NodeOptions extends RoleOptions {
+  /** Used instead of the one that the configuration names. */
+  readonly dataplane?: DataplaneSource
+}
+
+interface Role extends AsyncDisposable {
+  readonly name: string
+  /** Where BGP sessions are accepted. */
+  readonly listening: readonly { readonly address: string; readonly port: number }[]
+  /** What it has: empty for what a speaker has not. */
+  show<Name extends ViewName>(what: Name): Promise<Views[Name]>
+  /** Withdraws, sends Cease and ends; or ends for a restart. Idempotent. */
+  stop(options?: StopOptions): Promise<void>
+}
+
+/** A running speaker. */
+export interface SpeakerHandle extends Role {
+  readonly role: 'speaker'
+  /**
+   * Changes what differs from the configuration it has; nothing else moves.
+   *
+   * @throws AgentError `agent.needs-restart` when something changed that only a restart can change; then nothing has changed
+   */
+  reload(document: SpeakerDocument): Promise<void>
+}
+
+/** A running node. */
+export interface NodeHandle extends Role {
+  readonly role: 'node'
+  readonly endpoints: EndpointService
+  /** What would happen to a packet, and why. @throws ExplainError */
+  explain(request: ExplainRequest): Promise<ExplainAnswer>
+  /** As `SpeakerHandle.reload`. */
+  reload(document: NodeDocument): Promise<void>
+}
+
+export type RoleHandle = NodeHandle | SpeakerHandle

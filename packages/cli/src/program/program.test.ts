@@ -1,0 +1,123 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { serveControl, type ControlServer } from '../control/server.js'
+import { ControlError, type ControlHandler } from '../control/protocol.js'
+import { run } from './program.js'
+
+let folder: string
+let server: ControlServer | undefined
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'heddle-program-'))
+})
+afterEach(async () => {
+  await server?.close()
+  server = undefined
+  await rm(folder, { recursive: true })
+})
+
+async function heddle(words: readonly string[], input = ''): Promise<{ code: number; out: string; error: string }> {
+  let out = ''
+  let error = ''
+  const code = await run(words, {
+    version: '1.2.3',
+    executable: '/nowhere',
+    output: {
+      write(text) {
+        out += text
+        return true
+      },
+      drained: async () => undefined,
+      error: (text) => (error += text),
+      isTerminal: false,
+    },
+    input: (async function* () {
+      yield new TextEncoder().encode(input)
+    })(),
+  })
+  return { code, out, error }
+}
+
+async function serve(handler: ControlHandler): Promise<string[]> {
+  server = await serveControl(join(folder, 'node.sock'), handler)
+  return ['--socket', server.path]
+}
+
+describe('command line', () => {
+  it('prints version and help, with examples and exit codes', async () => {
+    expect(await heddle(['--version'])).toMatchObject({ code: 0, out: '1.2.3\n' })
+    const help = await heddle(['--help'])
+    expect(help).toMatchObject({ code: 0 })
+    expect(help.out).toContain('heddle explain --vrf red')
+    expect(help.out).toContain('0 done, 1 refused, 2 usage, 3 node unreachable')
+  })
+
+  it.each([
+    [['shwo'], 'show'],
+    [['show', 'rutes'], 'neighbors, vrfs, routes'],
+    [['node'], '--config'],
+    [['node', '--config', 'x.yaml', '--log-level', 'loud'], 'trace, debug, info'],
+    [['endpoint', 'add', '--vrf', 'red'], '--netns'],
+    [['--node', '../x', 'show', 'routes'], '--node takes'],
+    [['explain', '--sport', '70000'], '0–65535'],
+    [['decode', 'ospf'], 'bgp'],
+  ])('exits 2 on %j', async (words, hint) => {
+    const { code, error } = await heddle(words)
+    expect(code).toBe(2)
+    expect(error).toContain(hint)
+  })
+
+  it('exits 1 on a configuration that is refused, and says where', async () => {
+    const { code, error } = await heddle(['node', '--config', join(folder, 'none.yaml')])
+    expect(code).toBe(1)
+    expect(error).toContain('no such file')
+  })
+
+  it('exits 3 when no node is there', async () => {
+    const { code, error } = await heddle(['--socket', join(folder, 'none.sock'), 'show', 'routes'])
+    expect(code).toBe(3)
+    expect(error).toContain('no node serves')
+  })
+
+  it('exits 1 when the node refuses, with its words', async () => {
+    const socket = await serve(async () => {
+      throw new ControlError('control.params', 'no such VRF')
+    })
+    const { code, error } = await heddle([...socket, 'endpoint', 'del', '--netns', '/run/netns/x', '--ifname', 'eth0'])
+    expect(code).toBe(1)
+    expect(error).toBe('heddle: no such VRF (control.params)\n')
+  })
+
+  it('shows rows as a table, or as a JSON array', async () => {
+    const socket = await serve(async (method, params) => {
+      expect([method, params]).toEqual(['show', { what: 'drops' }])
+      return [{ reason: 'no-route', packets: 3 }]
+    })
+    expect(await heddle([...socket, 'show', 'drops'])).toMatchObject({ code: 0, out: 'REASON    PACKETS\nno-route        3\n' })
+    const { out } = await heddle([...socket, 'show', 'drops', '--json'])
+    expect(JSON.parse(out)).toEqual([{ reason: 'no-route', packets: 3 }])
+  })
+
+  it('hands an endpoint over as it was given', async () => {
+    const socket = await serve(async (_method, params) => ({ ...(params as object), label: 16, mtu: 1400, state: 'attached', error: null }))
+    const { code, out } = await heddle([
+      ...[...socket, 'endpoint', 'add', '--vrf', 'red', '--netns', '/run/netns/p', '--ifname', 'eth0'],
+      ...['--address', '10.1.0.1', '--address', 'fd00::1', '--json'],
+    ])
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({ vrf: 'red', netns: '/run/netns/p', ifname: 'eth0', addresses: ['10.1.0.1', 'fd00::1'] })
+  })
+
+  it('decodes BGP from standard input', async () => {
+    const { code, out } = await heddle(['decode', 'bgp'], `${'ff'.repeat(16)}001304\nx\n`)
+    expect(code).toBe(0)
+    expect(
+      out
+        .trim()
+        .split('\n')
+        .map((line): unknown => JSON.parse(line)),
+    ).toMatchObject([{ ok: true }, { ok: false }])
+  })
+})
