@@ -9,17 +9,13 @@ import type {
   TunnelSourcesObject,
   VrfObject,
 } from '../dataplane/objects.js'
-import { NO_GROUP, RouteBatch } from '../dataplane/route-batch.js'
 import type { ApplyReport, FibTransaction, ObjectChanges } from '../dataplane/transaction.js'
 import { Interner } from '../nexthop/interner.js'
+import { clashes } from './clash.js'
 import { ObjectSet } from './object-set.js'
+import { RouteSet } from './route-set.js'
 
-interface RouteEntry {
-  readonly vrf: number
-  readonly prefix: IpPrefix
-  wanted: number | undefined
-  programmed: number | undefined
-}
+export { routeName } from './route-set.js'
 
 /** What `take` handed out and `commit` has not heard of. */
 interface InFlight {
@@ -42,10 +38,11 @@ export class FibCompiler {
   readonly #groups = new ObjectSet<GroupObject>()
   readonly #nextHopIds: Interner<NextHopAction>
   readonly #groupIds: Interner<readonly number[]>
-  readonly #routes = new Map<string, RouteEntry>()
-  readonly #dirtyRoutes = new Set<string>()
+  readonly #routes = new RouteSet()
   #inFlight: InFlight | undefined
   #generation = 0
+  /** The dataplane uses ids for other things than we do: it is emptied before it is told anything. */
+  #emptying = false
   /** While true, nothing is removed: what a running dataplane holds stays until the model knows enough to judge it. */
   keep = false
 
@@ -75,26 +72,16 @@ export class FibCompiler {
 
   /** Wants `prefix` in `vrf` to go by `actions`, side by side; `undefined` or none: no route. */
   setRoute(vrf: number, prefix: IpPrefix, actions: readonly NextHopAction[] | undefined): void {
-    const name = routeName(vrf, prefix)
-    const entry = this.#routes.get(name)
     const group = actions === undefined || actions.length === 0 ? undefined : this.#acquireGroup(actions)
-    if (entry === undefined) {
-      if (group === undefined) return
-      this.#routes.set(name, { vrf, prefix, wanted: group, programmed: undefined })
-    } else {
-      const before = entry.wanted
-      entry.wanted = group
-      if (before !== undefined) this.#groupIds.release(before)
-      if (before === group) return
-    }
-    this.#dirtyRoutes.add(name)
+    const before = this.#routes.want(vrf, prefix, group)
+    if (before !== undefined) this.#groupIds.release(before)
   }
 
   /** Whether the dataplane holds what is wanted for `prefix`. */
   isInstalled(vrf: number, prefix: IpPrefix): boolean {
-    const entry = this.#routes.get(routeName(vrf, prefix))
-    if (entry?.wanted === undefined || entry.wanted !== entry.programmed || !this.#groups.isProgrammed(entry.wanted)) return false
-    return this.#groups.wanted.get(entry.wanted)?.members.every(({ nextHop }) => this.#nextHops.isProgrammed(nextHop)) === true
+    const group = this.#routes.installed(vrf, prefix)
+    if (group === undefined || !this.#groups.isProgrammed(group)) return false
+    return this.#groups.wanted.get(group)?.members.every(({ nextHop }) => this.#nextHops.isProgrammed(nextHop)) === true
   }
 
   /** Takes over what a running dataplane holds: equal objects keep their ids, and nothing is removed until `keep` ends. */
@@ -105,25 +92,32 @@ export class FibCompiler {
     for (const object of state.ports) this.ports.adopt(object.id, object)
     for (const object of state.tunnelSources) this.tunnelSources.adopt(object.id, object)
     for (const object of state.labels) this.labels.adopt(object.label, object)
-    for (const object of state.nextHops) {
-      this.#nextHops.adopt(object.id, object)
-      this.#nextHopIds.adopt(object.id, object.action)
-    }
-    for (const object of state.groups) {
-      this.#groups.adopt(object.id, object)
-      this.#groupIds.adopt(
-        object.id,
-        object.members.map(({ nextHop }) => nextHop),
-      )
-    }
-    const { routes } = state
-    for (let row = 0; row < routes.count; row++) {
-      const vrf = routes.vrf[row]
-      const prefix = routes.prefixAt(row)
-      const name = routeName(vrf, prefix)
-      this.#routes.set(name, { vrf, prefix, wanted: undefined, programmed: routes.group[row] })
-      this.#dirtyRoutes.add(name)
-    }
+    for (const object of state.nextHops) this.#nextHops.adopt(object.id, object)
+    for (const object of state.groups) this.#groups.adopt(object.id, object)
+    this.#adoptIds(state)
+    this.#routes.adopt(state.routes)
+  }
+
+  /**
+   * The dataplane was replaced by another one, which holds `state`: a transaction that is under way is void, and the next one starts from there. When
+   * the other one uses ids for other things than we do, it is emptied first, also while `keep` holds.
+   */
+  replaced(state: DataplaneState): void {
+    this.#inFlight = undefined
+    this.#generation = Math.max(this.#generation, state.generation)
+    this.vrfs.replace(state.vrfs.map((object) => [object.id, object]))
+    this.ports.replace(state.ports.map((object) => [object.id, object]))
+    this.tunnelSources.replace(state.tunnelSources.map((object) => [object.id, object]))
+    this.labels.replace(state.labels.map((object) => [object.label, object]))
+    this.#nextHops.replace(state.nextHops.map((object) => [object.id, object]))
+    this.#groups.replace(state.groups.map((object) => [object.id, object]))
+    this.#routes.replace(state.routes)
+    this.#adoptIds(state)
+    if (!this.keep) this.release()
+    this.#emptying = clashes(
+      { vrfs: this.vrfs, ports: this.ports, nextHops: this.#nextHops, groups: this.#groups, labels: this.labels },
+      state,
+    )
   }
 
   /** What was adopted and is not wanted may go. */
@@ -137,17 +131,7 @@ export class FibCompiler {
   take(): FibTransaction | undefined {
     if (this.#inFlight !== undefined) return undefined
     const { keep } = this
-    const transaction: FibTransaction = {
-      generation: this.#generation + 1,
-      vrfs: this.vrfs.diff({ keep }),
-      ports: this.ports.diff({ keep }),
-      nextHops: this.#nextHops.diff({ keep }),
-      groups: this.#groups.diff({ keep }),
-      tunnelSources: this.tunnelSources.diff({ keep }),
-      labels: this.labels.diff({ keep }),
-      vnis: NO_CHANGES,
-      routes: this.#diffRoutes(keep),
-    }
+    const transaction = this.#emptying ? this.#clearing() : this.#diff(keep)
     if (isEmpty(transaction)) return undefined
     this.#generation++
     if (!keep) {
@@ -202,8 +186,9 @@ export class FibCompiler {
       ({ label }) => label,
       (key) => ok(`label ${key}`),
     )
-    this.#settleRoutes(transaction.routes, (name) => ok(`route ${name}`))
+    this.#routes.settle(transaction.routes, (name) => ok(`route ${name}`))
     const complete = report.status === 'applied' && failed.size === 0
+    if (complete) this.#emptying = false
     if (complete && !keep) {
       this.#nextHopIds.ids.settle()
       this.#groupIds.ids.settle()
@@ -218,42 +203,44 @@ export class FibCompiler {
     return group
   }
 
-  #diffRoutes(keep: boolean): RouteBatch {
-    const batch = new RouteBatch(Math.max(4, this.#dirtyRoutes.size))
-    for (const name of this.#dirtyRoutes) {
-      const entry = this.#routes.get(name)
-      if (entry === undefined) {
-        this.#dirtyRoutes.delete(name)
-        continue
-      }
-      if (entry.wanted === undefined && keep) continue
-      this.#dirtyRoutes.delete(name)
-      if (entry.wanted === entry.programmed) {
-        if (entry.wanted === undefined) this.#routes.delete(name)
-      } else batch.push(entry.vrf, entry.prefix, entry.wanted ?? NO_GROUP)
-    }
-    return batch
-  }
-
-  #settleRoutes(routes: RouteBatch, ok: (name: string) => boolean): void {
-    for (let row = 0; row < routes.count; row++) {
-      const name = routeName(routes.vrf[row], routes.prefixAt(row))
-      const entry = this.#routes.get(name)
-      if (entry === undefined) continue
-      if (!ok(name)) {
-        this.#dirtyRoutes.add(name)
-        continue
-      }
-      const group = routes.group[row]
-      entry.programmed = group === NO_GROUP ? undefined : group
-      if (entry.wanted === undefined && entry.programmed === undefined) this.#routes.delete(name)
+  #adoptIds({ nextHops, groups }: DataplaneState): void {
+    for (const { id, action } of nextHops) this.#nextHopIds.adopt(id, action)
+    for (const { id, members } of groups) {
+      this.#groupIds.adopt(
+        id,
+        members.map(({ nextHop }) => nextHop),
+      )
     }
   }
-}
 
-/** Names a route in reports: `VRF PREFIX`. */
-export function routeName(vrf: number, prefix: IpPrefix): string {
-  return `${vrf} ${prefix}`
+  #diff(keep: boolean): FibTransaction {
+    return {
+      generation: this.#generation + 1,
+      vrfs: this.vrfs.diff({ keep }),
+      ports: this.ports.diff({ keep }),
+      nextHops: this.#nextHops.diff({ keep }),
+      groups: this.#groups.diff({ keep }),
+      tunnelSources: this.tunnelSources.diff({ keep }),
+      labels: this.labels.diff({ keep }),
+      vnis: NO_CHANGES,
+      routes: this.#routes.diff({ keep }),
+    }
+  }
+
+  /** Removes all that is programmed. What is wanted counts as not done, so that the next transaction has it. */
+  #clearing(): FibTransaction {
+    return {
+      generation: this.#generation + 1,
+      vrfs: this.vrfs.clearing(),
+      ports: this.ports.clearing(),
+      nextHops: this.#nextHops.clearing(),
+      groups: this.#groups.clearing(),
+      tunnelSources: this.tunnelSources.clearing(),
+      labels: this.labels.clearing(),
+      vnis: NO_CHANGES,
+      routes: this.#routes.clearing(),
+    }
+  }
 }
 
 function settle<T>(objects: ObjectSet<T>, changes: ObjectChanges<T>, keyOf: (object: T) => number, ok: (key: number) => boolean): void {

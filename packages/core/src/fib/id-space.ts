@@ -3,10 +3,13 @@
  * transaction is made, `settle` when it is done.
  */
 export class IdSpace {
-  readonly #free: number[] = []
-  readonly #reserved = new Set<number>()
-  #released: number[] = []
-  #sealed: number[] = []
+  readonly #free = new Set<number>()
+  readonly #released = new Set<number>()
+  readonly #sealed = new Set<number>()
+  /** Ids that a dataplane uses, and that nobody here has claimed or given up. */
+  readonly #held = new Set<number>()
+  /** Ids beyond `#next` that were held once: they are counted elsewhere. */
+  readonly #ahead = new Set<number>()
   #next: number
 
   constructor(first = 0) {
@@ -14,28 +17,46 @@ export class IdSpace {
   }
 
   take(): number {
-    const free = this.#free.pop()
-    if (free !== undefined) return free
-    while (this.#reserved.has(this.#next)) this.#next++
+    const [free] = this.#free
+    if (free !== undefined) {
+      this.#free.delete(free)
+      return free
+    }
+    while (this.#ahead.delete(this.#next)) this.#next++
     return this.#next++
   }
 
-  /** Keeps `id` from being given out, because a running dataplane uses it. */
-  reserve(id: number): void {
-    if (id >= this.#next) this.#reserved.add(id)
+  /** Keeps an id that nobody here has taken from being given out, because a dataplane uses it. */
+  hold(id: number): void {
+    this.#free.delete(id)
+    this.#released.delete(id)
+    this.#sealed.delete(id)
+    this.#held.add(id)
+    if (id >= this.#next) this.#ahead.add(id)
+  }
+
+  /** Takes an id that is held; returns whether it was. */
+  claim(id: number): boolean {
+    return this.#held.delete(id)
+  }
+
+  /** Nobody will claim what is held: it is free when the dataplane has it no more. */
+  releaseHeld(): void {
+    for (const id of this.#held) this.#released.add(id)
+    this.#held.clear()
   }
 
   release(id: number): void {
-    this.#released.push(id)
+    this.#released.add(id)
   }
 
   seal(): void {
-    this.#sealed.push(...this.#released)
-    this.#released = []
+    for (const id of this.#released) this.#sealed.add(id)
+    this.#released.clear()
   }
 
   settle(): void {
-    this.#free.push(...this.#sealed)
-    this.#sealed = []
+    for (const id of this.#sealed) this.#free.add(id)
+    this.#sealed.clear()
   }
 }

@@ -28,6 +28,13 @@ export class ObjectSet<T> {
     this.#dirty.add(key)
   }
 
+  /** The dataplane was replaced by one that holds `objects`. */
+  replace(objects: readonly (readonly [key: number, object: T])[]): void {
+    for (const key of [...this.programmed.keys(), ...this.wanted.keys()]) this.#dirty.add(key)
+    this.programmed.clear()
+    for (const [key, object] of objects) this.adopt(key, object)
+  }
+
   /** What has to be done; with `keep`, nothing is removed. The keys count as done until `failed` says otherwise. */
   diff({ keep }: { readonly keep: boolean }): ObjectChanges<T> {
     const set: T[] = []
@@ -47,6 +54,11 @@ export class ObjectSet<T> {
       }
     }
     return { set, remove }
+  }
+
+  /** The removal of everything that is programmed; what is wanted stays to be done. */
+  clearing(): ObjectChanges<T> {
+    return { set: [], remove: [...this.programmed.keys()] }
   }
 
   done(key: number, object: T | undefined): void {

@@ -5,6 +5,9 @@ export const FIRST_LABEL = 16
 /** Last label of 20 bits. */
 export const LAST_LABEL = 0xf_ffff
 
+/** Its multiples, without their integer parts, lie far apart for neighbouring numbers (a Weyl sequence). */
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
+
 export interface LabelSpaceOptions {
   readonly clock: Clock
   /** 16–1,048,575. */
@@ -29,19 +32,30 @@ export class LabelError extends Error {
   }
 }
 
-/** The labels of one node, each with its owner. A label that is released rests before it is given out again, longest-released first. */
+/**
+ * The labels of one node, each with its owner. A label that is released rests before it is given out again, longest-released first; a fresh one is
+ * taken only when none has rested, so that the labels in use lie close together.
+ *
+ * What the process before released shortly before its end is known to nobody. `resume` therefore goes on with fresh labels far from all that the
+ * dataplane still holds: beside those lie the ones that were released lately.
+ */
 export class LabelSpace {
   readonly #clock: Clock
   readonly #quarantine: number
   readonly #owners = new Map<number, string>()
   /** Released labels in the order of their release. */
   readonly #resting = new Map<number, number>()
+  /** Labels that a dataplane holds, and that nobody here has adopted or given up. */
+  readonly #held = new Set<number>()
+  /** The fresh label that is tried next; `#untried` of them, round the end of the range. */
   #next: number
+  #untried: number
 
   constructor(readonly options: LabelSpaceOptions) {
     this.#clock = options.clock
     this.#quarantine = options.quarantine ?? 60_000
     this.#next = this.first
+    this.#untried = this.last - this.first + 1
     if (!Number.isInteger(this.first) || this.first < FIRST_LABEL || this.last > LAST_LABEL || this.last < this.first) {
       throw new LabelError('label.range', `${this.first}–${this.last} is not a range within ${FIRST_LABEL}–${LAST_LABEL}`)
     }
@@ -66,10 +80,39 @@ export class LabelSpace {
     if (label === undefined)
       throw new LabelError(
         'label.exhausted',
-        `no label left in ${this.first}–${this.last}: ${this.#owners.size} taken, ${this.#resting.size} at rest`,
+        `no label left in ${this.first}–${this.last}: ${this.#owners.size + this.#held.size} taken, ${this.#resting.size} at rest`,
       )
     this.#owners.set(label, owner)
     return label
+  }
+
+  /**
+   * Goes on where the process before stopped, before any label is given out: `labels` are held until someone adopts them or `releaseHeld` is called,
+   * and fresh ones start in the widest gap between them. Where in its inner half is told by `generation`, which grows with every change of the
+   * dataplane: two processes that find the same labels do not start at the same one either.
+   */
+  resume(labels: readonly number[], generation: number): void {
+    for (const label of labels) this.hold(label)
+    if (generation === 0) return // nothing was ever programmed
+    const gap = this.#widestGap()
+    this.#next = this.#inRange(gap.start + Math.floor(gap.size * (0.25 + ((generation * GOLDEN_RATIO) % 1) / 2)))
+  }
+
+  /** Keeps a label without an owner from being given out, because a dataplane holds it. */
+  hold(label: number): void {
+    if (label < this.first || label > this.last || this.#owners.has(label)) return
+    this.#resting.delete(label)
+    this.#held.add(label)
+  }
+
+  isHeld(label: number): boolean {
+    return this.#held.has(label)
+  }
+
+  /** Nobody will adopt what is held: it rests from now on. */
+  releaseHeld(): void {
+    for (const label of this.#held) this.#resting.set(label, this.#clock.now())
+    this.#held.clear()
   }
 
   /** Takes a label that `owner` had before, for example as a running dataplane tells. @throws LabelError `label.taken`, `label.range` */
@@ -79,6 +122,7 @@ export class LabelSpace {
     const other = this.#owners.get(label)
     if (other !== undefined && other !== owner) throw new LabelError('label.taken', `${label} belongs to ${other}`)
     this.#resting.delete(label)
+    this.#held.delete(label)
     this.#owners.set(label, owner)
   }
 
@@ -92,11 +136,31 @@ export class LabelSpace {
   }
 
   #fresh(): number | undefined {
-    while (this.#next <= this.last) {
-      const label = this.#next++
-      if (!this.#owners.has(label) && !this.#resting.has(label)) return label
+    while (this.#untried > 0) {
+      const label = this.#next
+      this.#next = this.#inRange(label + 1)
+      this.#untried--
+      if (!this.#owners.has(label) && !this.#resting.has(label) && !this.#held.has(label)) return label
     }
     return undefined
+  }
+
+  /** The longest run of labels that are neither held nor owned; the range is taken as a circle. */
+  #widestGap(): { readonly start: number; readonly size: number } {
+    const used = [...this.#held, ...this.#owners.keys()].sort((a, b) => a - b)
+    const [first] = used
+    const all = this.last - this.first + 1
+    if (first === undefined) return { start: this.first, size: all }
+    let widest = { start: first + 1, size: 0 }
+    for (const [index, label] of used.entries()) {
+      const size = (used[index + 1] ?? first + all) - label - 1
+      if (size > widest.size) widest = { start: label + 1, size }
+    }
+    return widest
+  }
+
+  #inRange(label: number): number {
+    return label > this.last ? label - (this.last - this.first + 1) : label
   }
 
   #rested(): number | undefined {

@@ -88,17 +88,33 @@ export class OverlayModel {
     this.#fib.adopt(state)
     const adopted = adoptedFrom(state)
     this.#adopted = adopted
-    for (const { id } of state.vrfs) this.#vrfIds.reserve(id)
-    for (const { id } of state.ports) this.#portIds.reserve(id)
+    this.#labels.resume(
+      state.labels.map(({ label }) => label),
+      state.generation,
+    )
+    this.#holdIds(state)
     return adopted.endpoints
+  }
+
+  /**
+   * The dataplane was replaced by another one, which holds `state`: nothing, for example, because its process died and a new one was started. What is
+   * under way is void, and the next transaction brings the new one to what is wanted; while adopting, nothing is removed from it, unless it uses ids
+   * for other things than this model does: then it is emptied first. Endpoints keep their ports and labels; whether their devices are there is for
+   * the caller to say (`setAttached`).
+   */
+  replaced(state: DataplaneState): void {
+    this.#fib.replaced(state)
+    this.#holdIds(state)
+    for (const { label } of state.labels) this.#labels.hold(label)
+    if (!this.isAdopting) this.#releaseHeld()
   }
 
   /** The model knows all it needs: what was adopted and is not wanted goes with the next transaction. */
   endAdoption(): void {
-    for (const label of this.#adopted?.labels.values() ?? []) this.#labels.release(label)
     this.#compile() // while adopted ids can still be claimed
     this.#adopted = undefined
     this.#fib.release()
+    this.#releaseHeld()
     for (const vrf of this.#vrfs.values()) this.#dirtySources.add(vrf)
   }
 
@@ -151,13 +167,9 @@ export class OverlayModel {
       const other = vrf.local.get(String(IpPrefix.of(address)))
       if (other !== undefined) throw new EndpointError('endpoint.address-in-use', `${address} is in use in vrf ${vrf.name}`)
     }
-    const before = this.#adopted?.ports.get(name)
-    const label = this.#allocateLabel(
-      name,
-      before === undefined ? undefined : this.#adopted?.labels.get(`port ${before}`),
-      `port ${before}`,
-    )
-    const port = before ?? this.#portIds.take()
+    const before = this.#adopted?.ports.get(`${vrf.name} ${name}`)
+    const label = this.#allocateLabel(name, this.#adopted?.labels.get(`port ${before}`))
+    const port = before !== undefined && this.#portIds.claim(before) ? before : this.#portIds.take()
     const endpoint = new EndpointState(port, label, vrf, intent)
     this.#endpoints.set(name, endpoint)
     this.#fib.ports.want(port, {
@@ -183,6 +195,13 @@ export class OverlayModel {
   setAttached(endpoint: Pick<EndpointIntent, 'netns' | 'ifname'>, attached: boolean): void {
     const state = this.#endpoints.get(endpointName(endpoint))
     if (state !== undefined) state.attached = attached
+  }
+
+  /** Whether the dataplane holds an endpoint's port, label and routes, so that its device can come. */
+  isProgrammed(endpoint: Pick<EndpointIntent, 'netns' | 'ifname'>): boolean {
+    const state = this.#endpoints.get(endpointName(endpoint))
+    if (state === undefined || !this.#fib.ports.isProgrammed(state.port) || !this.#fib.labels.isProgrammed(state.label)) return false
+    return state.intent.addresses.every((address) => this.#fib.isInstalled(state.vrf.id, IpPrefix.of(address)))
   }
 
   /** Removes an endpoint with its routes; its label rests. Returns the port it had. */
@@ -280,7 +299,7 @@ export class OverlayModel {
       for (const entry of vrf.table.values()) {
         const installed = this.#fib.isInstalled(vrf.id, entry.prefix)
         let first = true
-        for (const local of entry.local.values()) {
+        for (const local of vrf.localCandidates(entry)) {
           yield {
             vrf: vrf.name,
             prefix: entry.prefix,
@@ -369,18 +388,30 @@ export class OverlayModel {
     this.#dirty.clear()
   }
 
+  /** Keeps the ids that a dataplane uses, and that are not in use here, from being given out. */
+  #holdIds(state: DataplaneState): void {
+    const vrfs = new Set([...this.#vrfs.values()].map(({ id }) => id))
+    const ports = new Set([UPLINK_PORT, ...[...this.#endpoints.values()].map(({ port }) => port)])
+    for (const { id } of [...state.vrfs, ...state.tunnelSources]) if (!vrfs.has(id)) this.#vrfIds.hold(id)
+    for (const { id } of state.ports) if (!ports.has(id)) this.#portIds.hold(id)
+  }
+
+  /** Nobody will claim what is held any more. */
+  #releaseHeld(): void {
+    this.#vrfIds.releaseHeld()
+    this.#portIds.releaseHeld()
+    this.#labels.releaseHeld()
+  }
+
   get #maximumPaths(): number {
     return this.#options.maximumPaths ?? 16
   }
 
   #addVrf(intent: VrfIntent): void {
     const before = this.#adopted?.vrfs.get(intent.name)
-    const label = this.#allocateLabel(
-      `vrf ${intent.name}`,
-      before === undefined ? undefined : this.#adopted?.labels.get(`vrf ${before}`),
-      `vrf ${before}`,
-    )
-    const vrf = new VrfState(before ?? this.#vrfIds.take(), label, intent)
+    const label = this.#allocateLabel(`vrf ${intent.name}`, this.#adopted?.labels.get(`vrf ${before}`))
+    const id = before !== undefined && this.#vrfIds.claim(before) ? before : this.#vrfIds.take()
+    const vrf = new VrfState(id, label, intent)
     this.#vrfs.set(intent.name, vrf)
     this.#fib.vrfs.want(vrf.id, { id: vrf.id, name: intent.name })
     this.#fib.labels.want(label, { label, action: { type: 'pop-lookup', vrf: vrf.id }, sources: vrf.id })
@@ -514,8 +545,8 @@ export class OverlayModel {
   /** Where packets for an entry go; local routes before remote ones. */
   #actions(vrf: VrfState, entry: TableEntry | undefined): readonly NextHopAction[] | undefined {
     if (entry === undefined) return undefined
-    const own = [...entry.local.values()].find(({ owner }) => owner === vrf) ?? entry.local.values().next().value
-    if (own !== undefined) return this.#localActions(own)
+    const [local] = vrf.localCandidates(entry)
+    if (local !== undefined) return this.#localActions(local)
     return selectRoutes(this.#usable([...entry.remote.values()]), this.#maximumPaths).map((route) => this.#tunnel(route))
   }
 
@@ -570,11 +601,11 @@ export class OverlayModel {
     }
   }
 
-  #allocateLabel(owner: string, adopted: number | undefined, name: string): number {
+  /** The label that `owner` had, if it is still there to be had: a range that was configured anew may not include it. */
+  #allocateLabel(owner: string, adopted: number | undefined): number {
     try {
-      if (adopted === undefined) return this.#labels.allocate(owner)
+      if (adopted === undefined || !this.#labels.isHeld(adopted)) return this.#labels.allocate(owner)
       this.#labels.adopt(adopted, owner)
-      this.#adopted?.labels.delete(name)
       return adopted
     } catch (error) {
       if (error instanceof LabelError) throw new EndpointError('endpoint.labels-exhausted', error.message, { cause: error })
@@ -586,10 +617,10 @@ export class OverlayModel {
 /** What a dump tells of the ids and labels that things had. */
 interface Adopted {
   readonly vrfs: ReadonlyMap<string, number>
-  /** Endpoint name to port. */
+  /** VRF and endpoint name to port: one that moved to another VRF starts anew, or packets for the old VRF would land in the new one. */
   readonly ports: ReadonlyMap<string, number>
   /** `vrf ID` or `port ID` to label. */
-  readonly labels: Map<string, number>
+  readonly labels: ReadonlyMap<string, number>
   readonly sources: ReadonlyMap<number, readonly IpPrefix[]>
   readonly endpoints: readonly EndpointIntent[]
 }
@@ -599,17 +630,16 @@ function adoptedFrom(state: DataplaneState): Adopted {
   const labels = state.labels.flatMap(({ label, action }): [string, number][] =>
     action.type === 'pop-forward' ? [[`port ${action.port}`, label]] : action.type === 'pop-lookup' ? [[`vrf ${action.vrf}`, label]] : [],
   )
+  const endpoints = state.devices.flatMap(({ port, netns, ifname, addresses, mtu }): { port: number; intent: EndpointIntent }[] => {
+    const vrf = names.get(state.ports.find(({ id }) => id === port)?.vrf ?? -1)
+    return netns === undefined || vrf === undefined ? [] : [{ port, intent: { vrf, netns, ifname, addresses, mtu } }]
+  })
   return {
     vrfs: new Map(state.vrfs.map(({ id, name }) => [name, id])),
-    ports: new Map(
-      state.devices.flatMap(({ port, netns, ifname }) => (netns === undefined ? [] : [[endpointName({ netns, ifname }), port]])),
-    ),
+    ports: new Map(endpoints.map(({ port, intent }) => [`${intent.vrf} ${endpointName(intent)}`, port])),
     labels: new Map(labels),
     sources: new Map(state.tunnelSources.map(({ id, prefixes }) => [id, prefixes])),
-    endpoints: state.devices.flatMap(({ port, netns, ifname, addresses, mtu }) => {
-      const vrf = names.get(state.ports.find(({ id }) => id === port)?.vrf ?? -1)
-      return netns === undefined || vrf === undefined ? [] : [{ vrf, netns, ifname, addresses, mtu }]
-    }),
+    endpoints: endpoints.map(({ intent }) => intent),
   }
 }
 

@@ -51,6 +51,12 @@ export class VrfState {
     return entry
   }
 
+  /** Local routes of an entry, best first: this VRF's own, then those of others by their names, so that the order in which they came says nothing. */
+  localCandidates(entry: TableEntry): readonly LocalRoute[] {
+    const rank = ({ owner }: LocalRoute): string => (owner === this ? '' : owner.name)
+    return [...entry.local.values()].sort((a, b) => (rank(a) < rank(b) ? -1 : 1))
+  }
+
   /** Drops an entry that has nothing. */
   tidy(entry: TableEntry): void {
     if (entry.remote.size === 0 && entry.local.size === 0) this.table.delete(String(entry.prefix))

@@ -34,8 +34,10 @@ export class Interner<T> {
       entry.uses++
       return known
     }
-    const id = this.#adopted.get(key) ?? this.ids.take()
+    const adopted = this.#adopted.get(key)
+    if (adopted !== undefined) this.ids.claim(adopted)
     this.#adopted.delete(key)
+    const id = adopted ?? this.ids.take()
     this.#byKey.set(key, id)
     this.#entries.set(id, { key, value, uses: 1 })
     this.added(id, value)
@@ -58,15 +60,17 @@ export class Interner<T> {
     this.removed(id, entry.value)
   }
 
-  /** The next user of `value` gets `id`. */
+  /** A dataplane uses `id` for `value`: the next user of the value gets it. An id that has users here stays what it is. */
   adopt(id: number, value: T): void {
-    this.#adopted.set(this.keyOf(value), id)
-    this.ids.reserve(id)
+    if (this.#entries.has(id)) return
+    this.ids.hold(id)
+    const key = this.keyOf(value)
+    if (!this.#byKey.has(key)) this.#adopted.set(key, id)
   }
 
   /** Gives up adopted ids that nobody came to use. */
   forgetAdopted(): void {
-    for (const id of this.#adopted.values()) this.ids.release(id)
+    this.ids.releaseHeld()
     this.#adopted.clear()
   }
 }

@@ -20,7 +20,7 @@ export function expectedTables({ localAddress, vrfs, endpoints, routes }: ModelI
   for (const vrf of vrfs) {
     const imports = (targets: readonly { toString(): string }[]): boolean =>
       targets.some((target) => vrf.import.some((wanted) => String(wanted) === String(target)))
-    const prefixes = new Map<string, { own: string[]; leaked: string[]; remote: VpnRoute[] }>()
+    const prefixes = new Map<string, { own: string[]; leaked: [vrf: string, where: string][]; remote: VpnRoute[] }>()
     const at = (prefix: IpPrefix) => {
       const entry = prefixes.get(String(prefix)) ?? { own: [], leaked: [], remote: [] }
       prefixes.set(String(prefix), entry)
@@ -32,7 +32,9 @@ export function expectedTables({ localAddress, vrfs, endpoints, routes }: ModelI
         if (endpoint.vrf !== owner.name) continue
         for (const address of endpoint.addresses) {
           const entry = at(IpPrefix.of(address))
-          ;(owner === vrf ? entry.own : entry.leaked).push(`port of ${endpoint.netns} ${endpoint.ifname}`)
+          const where = `port of ${endpoint.netns} ${endpoint.ifname}`
+          if (owner === vrf) entry.own.push(where)
+          else entry.leaked.push([owner.name, where])
         }
       }
     }
@@ -40,7 +42,7 @@ export function expectedTables({ localAddress, vrfs, endpoints, routes }: ModelI
     for (const [prefix, { own, leaked, remote }] of prefixes) {
       const [first] = own
       if (first !== undefined) tables.set(`${vrf.name} ${prefix}`, first)
-      else if (leaked.length > 0) tables.set(`${vrf.name} ${prefix}`, `one of ${leaked.sort().join(', ')}`)
+      else if (leaked.length > 0) tables.set(`${vrf.name} ${prefix}`, leaked.sort(([a], [b]) => (a < b ? -1 : 1))[0]?.[1] ?? '')
       else
         tables.set(
           `${vrf.name} ${prefix}`,

@@ -1,0 +1,138 @@
+import { ManualClock } from '@heddle/io/testing'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { LabelError, LabelSpace } from './label-space.js'
+
+const QUARANTINE = 60_000
+
+describe('a label space', () => {
+  it('gives labels from its range, each to one owner, until none is left', () => {
+    const space = new LabelSpace({ clock: new ManualClock(), first: 100, last: 103 })
+    expect([1, 2, 3, 4].map((owner) => space.allocate(String(owner))).sort()).toEqual([100, 101, 102, 103])
+    expect(() => space.allocate('5')).toThrow(expect.objectContaining({ code: 'label.exhausted' }) as LabelError)
+  })
+
+  it.each([
+    [15, 20],
+    [16, 1_048_576],
+    [30, 29],
+    [16.5, 20],
+  ])('refuses the range %d–%d', (first, last) => {
+    expect(() => new LabelSpace({ clock: new ManualClock(), first, last })).toThrow(LabelError)
+  })
+
+  it('keeps a released label at rest, also when nothing else is left', () => {
+    const clock = new ManualClock()
+    const space = new LabelSpace({ clock, first: 16, last: 17 })
+    const [a] = [space.allocate('a'), space.allocate('b')]
+    space.release(a)
+    space.release(a)
+    clock.advance(QUARANTINE - 1)
+    expect(() => space.allocate('c')).toThrow(LabelError)
+    clock.advance(1)
+    expect(space.allocate('c')).toBe(a)
+    expect(space.ownerOf(a)).toBe('c')
+  })
+
+  it('does not give out a label that is held, adopts it, and lets it rest when nobody does', () => {
+    const clock = new ManualClock()
+    const space = new LabelSpace({ clock, first: 16, last: 19 })
+    space.resume([16, 17], 7)
+    const fresh = [space.allocate('new'), space.allocate('newer')].sort()
+    expect(fresh).toEqual([18, 19])
+    space.adopt(16, 'old')
+    expect(space.isHeld(16)).toBe(false)
+    expect(() => space.adopt(16, 'other')).toThrow(expect.objectContaining({ code: 'label.taken' }) as LabelError)
+    space.releaseHeld()
+    clock.advance(QUARANTINE - 1)
+    expect(() => space.allocate('newest')).toThrow(LabelError)
+    clock.advance(1)
+    expect(space.allocate('newest')).toBe(17)
+  })
+
+  it('never gives out a label early over any sequence of changes, as a list of releases tells', () => {
+    const step = fc.oneof(
+      fc.constant({ type: 'allocate' as const }),
+      fc.nat(7).map((which) => ({ type: 'release' as const, which })),
+      fc.integer({ min: 16, max: 23 }).map((label) => ({ type: 'adopt' as const, label })),
+      fc.nat(QUARANTINE).map((time) => ({ type: 'wait' as const, time })),
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
+        const clock = new ManualClock()
+        const space = new LabelSpace({ clock, first: 16, last: 23 })
+        const owned: number[] = []
+        const released = new Map<number, number>()
+        const may = (label: number): boolean =>
+          !owned.includes(label) && clock.now() - (released.get(label) ?? Number.NEGATIVE_INFINITY) >= QUARANTINE
+        for (const action of steps) {
+          if (action.type === 'wait') clock.advance(action.time)
+          else if (action.type === 'release') {
+            const [label] = owned.splice(action.which, 1)
+            if (label === undefined) continue
+            space.release(label)
+            released.set(label, clock.now())
+          } else if (action.type === 'adopt') {
+            if (owned.includes(action.label)) continue
+            space.adopt(action.label, 'adopted')
+            owned.push(action.label)
+          } else {
+            const free = Array.from({ length: 8 }, (_, index) => 16 + index).filter(may)
+            if (free.length === 0) expect(() => space.allocate('x')).toThrow(LabelError)
+            else {
+              const label = space.allocate('x')
+              expect(free).toContain(label)
+              owned.push(label)
+            }
+          }
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('goes on after a restart with none of the labels that were released before it', () => {
+    // Each process takes over the labels of the one before, adds and releases some, and dies; the quarantine of what it released is known to nobody.
+    const life = fc.record({ add: fc.nat(200), remove: fc.array(fc.nat(), { maxLength: 100, size: 'max' }) })
+    fc.assert(
+      fc.property(fc.array(life, { minLength: 2, maxLength: 6, size: 'max' }), (lives) => {
+        const clock = new ManualClock()
+        let generation = 0
+        let held: number[] = []
+        const released = new Set<number>()
+        for (const { add, remove } of lives) {
+          clock.advance(5000)
+          const space = new LabelSpace({ clock })
+          space.resume(held, generation)
+          for (const label of held) space.adopt(label, 'before')
+          for (let count = 0; count < add; count++) {
+            const label = space.allocate('new')
+            expect(released.has(label)).toBe(false)
+            held.push(label)
+            generation++
+          }
+          for (const which of remove) {
+            const [label] = held.splice(which % Math.max(1, held.length), 1)
+            if (label === undefined) continue
+            space.release(label)
+            released.add(label)
+            generation++
+          }
+          held = [...held]
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('starts elsewhere after each restart even when every label is gone', () => {
+    const starts = Array.from({ length: 200 }, (_, generation) => {
+      const space = new LabelSpace({ clock: new ManualClock() })
+      space.resume([16], generation + 1)
+      return space.allocate('x')
+    })
+    const sorted = starts.toSorted((a, b) => a - b)
+    const nearest = Math.min(...sorted.slice(1).map((label, index) => label - (sorted[index] ?? 0)))
+    expect(nearest).toBeGreaterThan(1000)
+  })
+})

@@ -1,0 +1,106 @@
+import { ManualClock } from '@heddle/io/testing'
+import { IpAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import { expect, test } from 'vitest'
+import { OverlayModel, type DataplaneState, type EndpointIntent, type VrfIntent } from '../src/index.js'
+import { applyToState, emptyState } from '../src/testing/index.js'
+import { LIMITS, LOCAL } from './support/world.js'
+
+function vrf(name: string, number: number): VrfIntent {
+  const target = RouteTarget.parse(`65000:${number}`)
+  return { name, rd: RouteDistinguisher.parse(`192.0.2.1:${number}`), import: [target], export: [target] }
+}
+
+function endpoint(name: string, vrfName: string, address: string): EndpointIntent {
+  return { vrf: vrfName, netns: `/run/netns/${name}`, ifname: 'eth0', addresses: [IpAddress.parse(address)], mtu: 1468 }
+}
+
+function newModel(options: { readonly clock?: ManualClock; readonly labels?: { first?: number; last?: number } } = {}): OverlayModel {
+  return new OverlayModel({
+    clock: options.clock ?? new ManualClock(),
+    localAddresses: [LOCAL],
+    capabilities: { encapsulations: ['mpls-udp'], limits: LIMITS },
+    labels: { ...options.labels },
+  })
+}
+
+function program(model: OverlayModel, state: DataplaneState): DataplaneState {
+  const transaction = model.takeTransaction()
+  if (transaction === undefined) return state
+  model.programmed({ status: 'applied', generation: transaction.generation, failures: [] })
+  const devices = model.endpoints().map(({ port, netns, ifname, addresses, mtu }) => ({ port, netns, ifname, addresses, mtu, ifindex: 1 }))
+  return { ...applyToState(state, transaction), devices }
+}
+
+/** What a node with two VRFs and two endpoints leaves behind. */
+function before(): { readonly state: DataplaneState; readonly model: OverlayModel } {
+  const model = newModel()
+  model.setVrfs([vrf('red', 1), vrf('blue', 2)])
+  model.addEndpoint(endpoint('a', 'red', '10.0.0.1'))
+  model.addEndpoint(endpoint('b', 'blue', '10.0.0.1'))
+  return { state: program(model, emptyState()), model }
+}
+
+test('a VRF that is new after a restart does not get the label of one that was there', () => {
+  const { state, model } = before()
+  const next = newModel()
+  next.adopt(state)
+  next.setVrfs([vrf('new', 3), vrf('blue', 2), vrf('red', 1)])
+  const labelOf = (of: OverlayModel, name: string) => of.vrfs().find((row) => row.name === name)?.label
+  expect(labelOf(next, 'red')).toBe(labelOf(model, 'red'))
+  expect(labelOf(next, 'blue')).toBe(labelOf(model, 'blue'))
+  expect(state.labels.map(({ label }) => label)).not.toContain(labelOf(next, 'new'))
+})
+
+test('an endpoint that is attached to another VRF after a restart gets another port and another label', () => {
+  const { state } = before()
+  const next = newModel()
+  next.adopt(state)
+  next.setVrfs([vrf('red', 1), vrf('blue', 2)])
+  const { label, port } = next.addEndpoint(endpoint('a', 'blue', '10.0.0.7'))
+  expect(state.labels.map((object) => object.label)).not.toContain(label)
+  expect(state.ports.map(({ id }) => id)).not.toContain(port)
+})
+
+test('an endpoint that goes and comes back while adopting shares its port with no one', () => {
+  const { state } = before()
+  const next = newModel()
+  const [a, b] = next.adopt(state)
+  if (a === undefined || b === undefined) throw new TypeError('both endpoints are adopted')
+  next.setVrfs([vrf('red', 1), vrf('blue', 2)])
+  next.addEndpoint(a)
+  next.removeEndpoint(a)
+  next.addEndpoint(a)
+  next.addEndpoint(b)
+  next.endAdoption()
+  program(next, state)
+  next.addEndpoint(endpoint('c', 'red', '10.0.0.3'))
+  next.addEndpoint(endpoint('d', 'red', '10.0.0.4'))
+  const ports = next.endpoints().map(({ port }) => port)
+  expect(new Set(ports).size).toBe(ports.length)
+})
+
+test('labels that nobody claimed rest when the adoption ends', () => {
+  const clock = new ManualClock()
+  const { state } = before()
+  const next = newModel({ clock, labels: { first: 16, last: 20 } })
+  next.adopt(state)
+  next.setVrfs([vrf('red', 1), vrf('blue', 2)])
+  next.endAdoption()
+  program(next, state)
+  next.addEndpoint(endpoint('c', 'red', '10.0.0.3')) // takes the only label that was never used
+  expect(() => next.addEndpoint(endpoint('d', 'red', '10.0.0.4'))).toThrow('endpoint.labels-exhausted')
+  clock.advance(60_000)
+  next.addEndpoint(endpoint('d', 'red', '10.0.0.4'))
+})
+
+test('a label outside the range of a new configuration is replaced', () => {
+  const { state } = before()
+  const next = newModel({ labels: { first: 5000, last: 6000 } })
+  const adopted = next.adopt(state)
+  next.setVrfs([vrf('red', 1), vrf('blue', 2)])
+  for (const intent of adopted) next.addEndpoint(intent)
+  next.endAdoption()
+  const after = program(next, state)
+  expect(after.labels.every(({ label }) => label >= 5000)).toBe(true)
+  expect(after.labels).toHaveLength(4)
+})

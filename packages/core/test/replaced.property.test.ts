@@ -1,0 +1,84 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { OverlayModel, type DataplaneState } from '../src/index.js'
+import { applyToState, describeState, emptyState } from '../src/testing/index.js'
+import { LIMITS, LOCAL, step, World } from './support/world.js'
+
+const steps = fc.array(step, { maxLength: 60, size: 'max' })
+
+/** A model that is told everything that holds, over a dataplane that holds `state`. */
+function nextModel(world: World): OverlayModel {
+  return new OverlayModel({
+    clock: world.clock,
+    localAddresses: [LOCAL],
+    capabilities: { encapsulations: ['mpls-udp'], limits: LIMITS },
+    labels: { quarantine: 1000 },
+  })
+}
+
+function apply(model: OverlayModel, state: DataplaneState): DataplaneState {
+  const transaction = model.takeTransaction()
+  if (transaction === undefined) return state
+  expect(transaction.generation).toBeGreaterThan(state.generation)
+  model.programmed({ status: 'applied', generation: transaction.generation, failures: [] })
+  return applyToState(state, transaction)
+}
+
+/** A state in words that do not depend on the order of its objects. */
+function contentOf(state: DataplaneState): unknown {
+  const sorted = (list: readonly unknown[]): readonly string[] => list.map((object) => JSON.stringify(object)).sort()
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels } = state
+  return {
+    objects: [vrfs, ports, nextHops, groups, tunnelSources, labels].map(sorted),
+    routes: [...describeState(state)].sort(),
+  }
+}
+
+test('a dataplane that replaces another one, whatever it holds, comes to hold exactly the same', () => {
+  fc.assert(
+    fc.property(steps, steps, fc.boolean(), (mine, others, empty) => {
+      const world = new World()
+      for (const action of mine) world.run(action)
+      world.settle()
+      const other = new World()
+      for (const action of others) other.run(action)
+      other.settle()
+      const before = contentOf(world.state)
+      world.replaced(empty ? emptyState() : other.state)
+      world.settle()
+      expect(contentOf(world.state)).toEqual(before)
+    }),
+    { numRuns: 400 },
+  )
+})
+
+test('what is not wanted stays in a replaced dataplane until the adoption ends, and endpoints keep their labels', () => {
+  fc.assert(
+    fc.property(steps, fc.boolean(), (list, empty) => {
+      const world = new World()
+      for (const action of list) world.run(action)
+      world.settle()
+      const devices = world.model
+        .endpoints()
+        .map(({ port, netns, ifname, addresses, mtu }) => ({ port, netns, ifname, addresses, mtu, ifindex: 1 }))
+      const labels = world.model.endpoints().map(({ netns, label }) => [netns, label])
+      const next = nextModel(world)
+      const adopted = next.adopt({ ...world.state, devices })
+      next.setVrfs(world.vrfs)
+      const [first, ...others] = adopted
+      if (first !== undefined) next.addEndpoint(first)
+      next.takeTransaction() // is void
+      next.replaced(empty ? emptyState() : world.state)
+      for (const intent of others) next.addEndpoint(intent)
+      expect(next.endpoints().map(({ netns, label }) => [netns, label])).toEqual(labels)
+      const early = apply(next, empty ? emptyState() : world.state)
+      if (!empty) expect(early.routes.count).toBe(world.state.routes.count)
+      next.applyRoutes([...world.routes.values()].map((route) => ({ kind: 'announce' as const, route })))
+      next.endAdoption()
+      const after = apply(next, early)
+      expect(next.takeTransaction()).toBeUndefined()
+      expect([...describeState(after)].sort()).toEqual([...describeState(world.state)].sort())
+    }),
+    { numRuns: 200 },
+  )
+})
