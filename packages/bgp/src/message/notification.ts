@@ -7,7 +7,7 @@ import type { DecodeResult } from './result.js'
 import { decodeText, encodeText } from './text.js'
 
 /** Octets of UTF-8 that a shutdown communication may have (RFC 9003 §2). */
-const SHUTDOWN_LIMIT = 255
+export const SHUTDOWN_LIMIT = 255
 
 /**
  * Reads a NOTIFICATION (RFC 4271 §4.5). Behind administrative shutdown and reset stands a text of a length octet and UTF-8 (RFC 9003 §2).

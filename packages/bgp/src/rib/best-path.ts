@@ -1,3 +1,4 @@
+import type { IpAddress } from '@heddle/wire'
 import { PATH, type RibTable } from './rib-table.js'
 
 /** What the decision process must know of whoever gave a path. */
@@ -10,6 +11,19 @@ export interface PathOrigin {
   readonly rank: number
   /** The speaker itself. */
   readonly local: boolean
+}
+
+/** The place of each address in the order of addresses, which is the rank of its peer; 0 for none. */
+export function ranksOf(addresses: readonly (IpAddress | undefined)[]): number[] {
+  const ranks = addresses.map(() => 0)
+  const order = addresses.flatMap((address, index) => (address === undefined ? [] : [{ address, index }]))
+  order.sort((a, b) => compareAddresses(a.address, b.address))
+  order.forEach(({ index }, rank) => (ranks[index] = rank))
+  return ranks
+}
+
+function compareAddresses(a: IpAddress, b: IpAddress): number {
+  return a.family - b.family || a.w0 - b.w0 || a.w1 - b.w1 || a.w2 - b.w2 || a.w3 - b.w3
 }
 
 /** The step that left a single path (RFC 4271 §9.1.2.2; `local` first, `cluster-length` by RFC 4456 §9). */

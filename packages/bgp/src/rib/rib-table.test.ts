@@ -6,7 +6,7 @@ import { L2VPN_EVPN, VPNV4_UNICAST, type Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { AdjRibOut } from './adj-rib-out.js'
 import { AttributeSets } from './attribute-sets.js'
-import { bestPath, type PathOrigin } from './best-path.js'
+import { bestPath, ranksOf, type PathOrigin } from './best-path.js'
 import { ByteInterner } from './byte-interner.js'
 import { LOCAL, RibTable } from './rib-table.js'
 
@@ -219,6 +219,24 @@ describe('the decision (RFC 4271 §9.1.2.2, RFC 4456 §9)', () => {
       expect(table.peerOf(bestPath(table, destination, originOf).path)).toBe(4)
     }
   })
+})
+
+test('peers rank by their addresses, to the last bit (RFC 4271 §9.1.2.2 g)', () => {
+  const address = fc.oneof(
+    fc.tuple(fc.constant(4), fc.nat(0xffff_ffff)).map(([, word]) => IpAddress.v4(word)),
+    fc.tuple(fc.nat(1), fc.nat(0xffff_ffff), fc.nat(0xffff_ffff)).map(([high, low, last]) => IpAddress.v6(0x2001_0db8, high, low, last)),
+  )
+  // an address as one large number, all of IPv4 before all of IPv6
+  const value = ({ family, w0, w1, w2, w3 }: IpAddress): bigint =>
+    BigInt('0x' + [family, w0, w1, w2, w3].map((word) => word.toString(16).padStart(8, '0')).join(''))
+  fc.assert(
+    fc.property(fc.uniqueArray(address, { selector: String, maxLength: 20 }), (addresses) => {
+      const ranks = ranksOf([undefined, ...addresses])
+      for (const [i, a] of addresses.entries()) {
+        for (const [j, b] of addresses.entries()) expect(ranks[i + 1] < ranks[j + 1]).toBe(value(a) < value(b))
+      }
+    }),
+  )
 })
 
 test('interned octets are what was put in, and go with their last reference', () => {

@@ -12,6 +12,7 @@ import type { OpenMessage } from '../message/message.js'
 import type { BgpError } from '../validate/bgp-error.js'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import { Framer } from './framer.js'
+import { asSent } from './hard-reset.js'
 import { Inbox, type InboxItem } from './inbox.js'
 import { SessionTimers } from './timers.js'
 
@@ -226,6 +227,7 @@ export class Session {
     this.#connection = connection
     this.connectedAt = this.options.clock.now()
     this.#framer = new Framer()
+    this.negotiated = undefined
     this.#blocked = false
     this.#written = 0
     this.#taken = 0
@@ -316,7 +318,7 @@ export class Session {
 
   #sendNotification(notification: NotificationSummary): void {
     this.#cause = { kind: 'notification-sent', notification }
-    const { code, subcode, data = new Uint8Array(), shutdown } = notification
+    const { code, subcode, data = new Uint8Array(), shutdown } = asSent(notification, this.negotiated)
     this.write(encodeMessage({ type: 'notification', code, subcode, data, ...(shutdown === undefined ? {} : { shutdown }) }))
   }
 

@@ -55,10 +55,12 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
     for (const table of this.everyTable()) {
       for (const destination of table.destinations()) for (const path of table.pathsOf(destination)) this.changed(table, path)
     }
+    let over = false
     return {
-      next: () => this.#next(),
+      next: () => (over ? Promise.resolve({ done: true, value: undefined }) : this.#next()),
       return: () => {
-        this.#end()
+        if (!over) this.#finish()
+        over = true
         return Promise.resolve({ done: true, value: undefined })
       },
     }

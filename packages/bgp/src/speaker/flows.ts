@@ -123,6 +123,11 @@ export class Flows {
     return this.#exporter.backlog()
   }
 
+  /** What the peer has told us of the families has changed by other means than an UPDATE. */
+  lost(families: readonly Family[]): void {
+    if (families.includes(RTC) && this.exchanges(RTC)) this.options.context.scheduler.wake(this.#filterTask)
+  }
+
   /** The session is over. */
   close(): void {
     this.#closed = true
@@ -182,7 +187,7 @@ export class Flows {
     if (reset !== undefined) return session.refuse(reset)
     for (const family of disable ?? []) this.#disable(family)
     this.#touched(touched)
-    if (touched.includes(RTC) && this.exchanges(RTC)) this.options.context.scheduler.wake(this.#filterTask)
+    this.lost(touched)
     if (endOfRib !== undefined && this.exchanges(endOfRib)) this.#endOfRib(endOfRib)
   }
 
@@ -218,6 +223,7 @@ export class Flows {
         return table.markPeer(this.options.peer.index, PATH.refreshing)
       case ROUTE_REFRESH_SUBTYPE.end:
         table.removePeer(this.options.peer.index, PATH.refreshing)
+        this.lost([family])
         return this.#touched([family])
       default:
         return undefined

@@ -74,7 +74,10 @@ export class Peer implements SessionOwner {
       peer: index,
       staleTime: context.identity.staleTime,
       tableOf: (family) => context.tableOf(family),
-      removed: (families) => this.#touched(families),
+      removed: (families) => {
+        this.#touched(families)
+        this.#flows?.lost(families)
+      },
     })
   }
 

@@ -12,12 +12,16 @@ export class RestartDeferral {
   /** @param ended is told each family whose wait is over */
   constructor(
     expected: ReadonlyMap<Family, readonly string[]>,
-    clock: Clock,
-    seconds: number,
+    private readonly clock: Clock,
+    private readonly seconds: number,
     private readonly ended: (familyKey: number) => void,
   ) {
     for (const [family, peers] of expected) if (peers.length > 0) this.#waiting.set(family.key, new Set(peers))
-    if (this.#waiting.size > 0) this.#timer = clock.setTimer(seconds * 1000, () => this.#expire())
+  }
+
+  /** The speaker has started: from here on the wait is limited. */
+  start(): void {
+    if (this.#waiting.size > 0) this.#timer = this.clock.setTimer(this.seconds * 1000, () => this.#expire())
   }
 
   /** Whether any family still waits: the R bit is set that long. */

@@ -44,6 +44,11 @@ export class Scheduler {
     this.#timer ??= this.clock.setTimer(0, () => this.#slice())
   }
 
+  /** Does at once what waits of some classes, and what it leads to. */
+  drain(classes: readonly WorkClass[]): void {
+    for (let task = this.#next(classes); task !== undefined; task = this.#next(classes)) this.#run(task)
+  }
+
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
@@ -72,8 +77,8 @@ export class Scheduler {
     }
   }
 
-  #next(): Task | undefined {
-    for (const work of ORDER) {
+  #next(classes: readonly WorkClass[] = ORDER): Task | undefined {
+    for (const work of classes) {
       const task = this.#queues[work].shift()
       if (task !== undefined) return task
     }

@@ -4,11 +4,13 @@ import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { CEASE } from '../iana.js'
 import { RTC, familyByName, familyOf, type Family } from '../nlri/family.js'
+import { SHUTDOWN_LIMIT } from '../message/notification.js'
+import { truncateText } from '../message/text.js'
 import { encodeNlri } from '../nlri/registry.js'
 import { RTC_DEFAULT, routeTargetMembership } from '../nlri/route-target-membership.js'
 import type { RouteSource } from '../policy/export-rules.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
-import { bestPath, type PathOrigin } from '../rib/best-path.js'
+import { bestPath, ranksOf, type PathOrigin } from '../rib/best-path.js'
 import { LOCAL, PATH, RibTable } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
 import type { FamilyName, ListenConfig, NeighborConfig, SpeakerOptions } from './config.js'
@@ -40,7 +42,7 @@ export interface RoutesQuery {
 export interface StopOptions {
   /** Close without a NOTIFICATION, so that peers keep the routes until a new process takes this one's place (RFC 4724 §4.1). Default `false`. */
   readonly graceful?: boolean
-  /** Text for the peers, at most 255 octets of UTF-8 (RFC 9003). */
+  /** Text for the peers (RFC 9003): 255 octets of UTF-8; what is beyond is cut off. */
   readonly message?: string
 }
 
@@ -64,6 +66,8 @@ export class Speaker {
   readonly #peers = new Map<string, Peer>()
   /** By index in the tables; an address keeps its index for life. */
   readonly #byIndex: (Peer | undefined)[] = [undefined]
+  /** Order of the addresses, by index. */
+  #ranks: readonly number[] = []
   readonly #scheduler: Scheduler
   readonly #feed: ChangeFeed
   readonly #deferral: RestartDeferral
@@ -147,19 +151,24 @@ export class Speaker {
       await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
       throw error
     }
+    this.#deferral.start()
     for (const peer of this.#peers.values()) peer.start()
   }
 
   /**
-   * Ends all sessions: with Cease and `message`, or silently when `graceful`. Iterations of `changes` end at once, without withdrawals.
+   * Ends all sessions: with Cease and `message`, or silently when `graceful`. What was announced and withdrawn before is decided and written
+   * first, as far as the peers take it at once; see `flushed` for those that do not. Iterations of `changes` end at once, without withdrawals.
    * Resolves when nothing listens any more. Idempotent.
    */
   async stop({ graceful = false, message }: StopOptions = {}): Promise<void> {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
     this.#feed.close()
+    // what was taken back a moment ago must not be kept as stale by peers that wait for us
+    this.#scheduler.drain(['decide', 'export'])
+    const shutdown = message === undefined ? undefined : truncateText(message, SHUTDOWN_LIMIT)
     for (const peer of this.#peers.values()) {
-      peer.stop({ type: 'manual-stop', silent: graceful, ...(message === undefined ? {} : { shutdown: message }) })
+      peer.stop({ type: 'manual-stop', silent: graceful, ...(shutdown === undefined ? {} : { shutdown }) })
     }
     this.#deferral.stop()
     this.#scheduler.stop()
@@ -335,6 +344,7 @@ export class Speaker {
     const peer = new Peer(config, known < 0 ? this.#byIndex.length : known, this.#context)
     this.#byIndex[peer.index] = peer
     this.#peers.set(peer.name, peer)
+    if (known < 0) this.#ranks = ranksOf(this.#byIndex.map((other) => other?.config.address))
     return peer
   }
 
@@ -381,7 +391,7 @@ export class Speaker {
   #originOf(index: number): PathOrigin {
     const peer = this.#byIndex[index]
     if (index === LOCAL || peer === undefined) return { external: false, routerId: this.#identity.routerId.w0, rank: 0, local: true }
-    return { external: peer.peerType === 'ebgp', routerId: peer.routerId.w0, rank: rankOf(peer.config.address), local: false }
+    return { external: peer.peerType === 'ebgp', routerId: peer.routerId.w0, rank: this.#ranks[index] ?? 0, local: false }
   }
 
   #sourceOf(index: number): RouteSource {
@@ -423,11 +433,6 @@ export class Speaker {
     this.#logger.warn('connection refused', { from: address.toString(), reason: peer === undefined ? 'not a neighbor' : 'not expected' })
     connection.reset()
   }
-}
-
-/** Lower addresses win the last step of the decision; the words are folded, since only the order of a few peers matters. */
-function rankOf({ family, w0, w1, w2, w3 }: IpAddress): number {
-  return family === 4 ? w0 : ((w0 * 0x1_0000_0000 + w1) * 0x1_0000_0000 + w2) * 0x1_0000_0000 + w3
 }
 
 function pathIdOf(nlri: LocalRoute['nlri']): number {

@@ -3,6 +3,7 @@ import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import { CEASE, NOTIFICATION } from '../iana.js'
 import type { Family } from '../nlri/family.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
+import { isFinal } from '../session/hard-reset.js'
 import type { DownCause } from '../session/session.js'
 
 /** What is needed to keep a peer's routes over its restart. */
@@ -29,17 +30,14 @@ export function isGraceful(cause: DownCause, { gracefulRestart }: NegotiatedSess
     case 'notification-sent':
     case 'notification-received': {
       const { code, subcode } = cause.notification
-      return gracefulRestart.notification && !(code === NOTIFICATION.cease && isFinal(subcode, cause.kind))
+      // what the peer means to be final it says by a hard reset
+      const final =
+        cause.kind === 'notification-sent' ? isFinal(cause.notification) : code === NOTIFICATION.cease && subcode === CEASE.hardReset
+      return gracefulRestart.notification && !final
     }
     default:
       return false
   }
-}
-
-/** A hard reset, and our own decision to be done with the peer. */
-function isFinal(subcode: number, kind: DownCause['kind']): boolean {
-  if (subcode === CEASE.hardReset) return true
-  return kind === 'notification-sent' && (subcode === CEASE.administrativeShutdown || subcode === CEASE.peerDeconfigured)
 }
 
 /** The helper's side of graceful restart for one peer (RFC 4724 §4.2). */
