@@ -30,6 +30,13 @@ export class Daemon {
     return this.process.exitCode === null && this.process.signalCode === null
   }
 
+  /** Ends the process without giving it a chance to say anything. */
+  async kill(): Promise<void> {
+    const ended = new Promise((resolve) => this.process.once('exit', resolve))
+    this.process.kill('SIGKILL')
+    await ended
+  }
+
   async stop(): Promise<void> {
     if (this.running) {
       const ended = new Promise((resolve) => this.process.once('exit', resolve))

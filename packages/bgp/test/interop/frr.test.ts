@@ -1,18 +1,21 @@
 import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
 import { IpAddress } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Speaker } from '../../src/index.js'
+import { Speaker, routeTargetsOf } from '../../src/index.js'
 import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
 import { Daemon, askJson, eventually, find } from './daemon.js'
 
 const US = '127.0.42.1'
 const THEM = '127.0.42.2'
 const PORT = 11_790
+/** A second peer of FRR, to which it reflects what we say. */
+const THIRD = '127.0.42.3'
 /** FRR takes no loopback address as a next hop. */
 const NEXT_HOP = '192.0.2.41'
 const bgpd = find('/usr/lib/frr/bgpd', '/usr/sbin/bgpd')
 const reason = bgpd === undefined ? ' (not installed)' : process.getuid?.() === 0 ? '' : ' (needs root)'
 
+const ACTIVATED = [US, THIRD].map((peer) => `  neighbor ${peer} activate\n  neighbor ${peer} route-reflector-client`).join('\n')
 const CONFIG = `
 route-map VPN permit 10
  set extcommunity rt 65000:1
@@ -20,17 +23,13 @@ router bgp 65000
  bgp router-id ${THEM}
  no bgp default ipv4-unicast
  no bgp network import-check
- neighbor ${US} remote-as 65000
- neighbor ${US} passive
- neighbor ${US} update-source ${THEM}
+${[US, THIRD].map((peer) => ` neighbor ${peer} remote-as 65000\n neighbor ${peer} passive\n neighbor ${peer} update-source ${THEM}`).join('\n')}
  address-family ipv4 vpn
-  neighbor ${US} activate
-  neighbor ${US} route-reflector-client
+${ACTIVATED}
   network 10.2.0.1/32 rd 65000:2 label 2001 route-map VPN
  exit-address-family
  address-family ipv6 vpn
-  neighbor ${US} activate
-  neighbor ${US} route-reflector-client
+${ACTIVATED}
   network 2001:db8:2::1/128 rd 65000:2 label 2003 route-map VPN
  exit-address-family
 `
@@ -44,6 +43,7 @@ interface FrrPath {
 describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
   let daemon: Daemon
   let speaker: Speaker
+  let third: Speaker
 
   const ask = (what: string): Promise<unknown> => askJson('vtysh', '--vty_socket', daemon.directory, '-d', 'bgpd', '-c', what)
   /** Label, route target and next hop of one route, as FRR's own shell prints them. */
@@ -72,19 +72,23 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
       '--log',
       'stdout',
     ])
-    speaker = new Speaker({
-      clock: nodeClock,
-      random: nodeRandom,
-      transport: nodeTcpTransport(),
-      config: {
-        as: 65000,
-        routerId: US,
-        holdTime: 9,
-        neighbors: [
-          { address: THEM, port: PORT, as: 65000, localAddress: US, families: ['vpnv4-unicast', 'vpnv6-unicast'], connectRetry: 1 },
-        ],
-      },
-    })
+    const speak = (address: string): Speaker =>
+      new Speaker({
+        clock: nodeClock,
+        random: nodeRandom,
+        transport: nodeTcpTransport(),
+        config: {
+          as: 65000,
+          routerId: address,
+          holdTime: 9,
+          neighbors: [
+            { address: THEM, port: PORT, as: 65000, localAddress: address, families: ['vpnv4-unicast', 'vpnv6-unicast'], connectRetry: 1 },
+          ],
+        },
+      })
+    speaker = speak(US)
+    third = speak(THIRD)
+    await third.start()
     await speaker.start()
     await eventually('the session', () => isUp(speaker, THEM) || undefined).catch((error: unknown) => {
       throw new TypeError(`${String(error)}\n${daemon.output}\n${JSON.stringify(neighbor(speaker, THEM))}`)
@@ -92,7 +96,7 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
   })
 
   afterAll(async () => {
-    await speaker?.stop()
+    await Promise.all([speaker?.stop(), third?.stop()])
     await daemon?.stop()
   })
 
@@ -107,13 +111,40 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
     await eventually('VPNv4 is gone', async () => (await seen('ipv4', '10.1.0.1/32')) === undefined || undefined)
   })
 
+  it('gives what it prints: label, route target and next hop of routes that it passes on', async () => {
+    const routes = [
+      vpn('10.1.0.5/32', { label: 1005, rt: '65000:7', nextHop: NEXT_HOP }),
+      vpn('10.1.0.6/32', { label: 0xf_ffff, rt: '192.0.2.9:7', nextHop: '192.0.2.42' }),
+      vpn('2001:db8:1::5/128', { label: 1006, rt: '65000:7', nextHop: NEXT_HOP }),
+      vpn('2001:db8:1::6/128', { label: 1007, rt: '4200000000:7', nextHop: '2001:db8::42' }),
+    ]
+    speaker.announce(routes)
+    const found = await eventually('they went on', () => {
+      const views = (['vpnv4-unicast', 'vpnv6-unicast'] as const).flatMap((family) => [...third.routes({ family, neighbor: THEM })])
+      const ours = views.filter(({ set }) => set.attributes.originatorId?.toString() === US)
+      return ours.filter(({ nlri }) => nlri.kind === 'vpn' && /\.[56]\/|:[56]\//.test(String(nlri.prefix))).length === 4 ? ours : undefined
+    })
+    for (const { nlri } of routes) {
+      if (nlri.kind !== 'vpn') expect.unreachable()
+      const prefix = String(nlri.prefix)
+      const view = found.find((route) => route.nlri.kind === 'vpn' && String(route.nlri.prefix) === prefix)
+      if (view?.nlri.kind !== 'vpn') expect.unreachable(`${prefix} is not there`)
+      const targets = routeTargetsOf(view.set.attributes.extendedCommunities).map((target) => `RT:${target}`)
+      expect(`label ${view.nlri.labels[0]} via ${view.set.nextHop?.address} ${targets.join(' ')}`).toBe(
+        await seen(prefix.includes(':') ? 'ipv6' : 'ipv4', prefix),
+      )
+    }
+    speaker.withdraw(routes)
+    await eventually('they are gone', () => !vpnRoutes(third, THEM).some((route) => /label (?:100[5-7]|1048575) /.test(route)) || undefined)
+  })
+
   it('gives VPNv4 and VPNv6 routes', async () => {
     const routes = await eventually('both are there', () => {
       const all = vpnRoutes(speaker, THEM)
       return all.length === 2 ? all : undefined
     })
     expect(routes[0]).toBe(`65000:2 10.2.0.1/32 label 2001 via ${THEM}`)
-    expect(routes[1]).toMatch(/^65000:2 2001:db8:2::1\/128 label 2003 via /)
+    expect(routes[1]).toBe(`65000:2 2001:db8:2::1/128 label 2003 via ::ffff:${THEM}`)
     const [view] = speaker.routes({ family: 'vpnv4-unicast', neighbor: THEM })
     expect(
       view.set.attributes.extendedCommunities?.map((community) =>

@@ -1,7 +1,7 @@
 import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
 import { RouteTarget } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Speaker } from '../../src/index.js'
+import { Speaker, routeTargetsOf } from '../../src/index.js'
 import { isUp, vpn, vpnRoutes } from '../speaker/lab.js'
 import { Daemon, askJson, command, eventually, find } from './daemon.js'
 
@@ -36,23 +36,40 @@ ${['l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'rtc']
 
 interface GobgpPath {
   readonly attrs: readonly { readonly type: number; readonly nexthop?: string; readonly value?: unknown }[]
-  readonly nlri: { readonly prefix: string; readonly labels?: readonly number[] }
+  readonly nlri: {
+    readonly prefix: string
+    readonly labels?: readonly number[]
+    readonly rd?: { readonly admin: number | string; readonly assigned: number }
+  }
 }
 
+const VPN = ['vpnv4', 'vpnv6'] as const
 const gobgp = (...args: string[]): Promise<string> => command('gobgp', '-u', THEM, '-p', API, ...args)
-const rib = async (family: string): Promise<GobgpPath[]> => {
-  const table = (await askJson('gobgp', '-u', THEM, '-p', API, 'global', 'rib', '-a', family, '-j')) as
-    | Record<string, GobgpPath[]>
-    | undefined
+const ask = async (...args: string[]): Promise<GobgpPath[]> => {
+  const table = (await askJson('gobgp', '-u', THEM, '-p', API, ...args, '-j')) as Record<string, GobgpPath[]> | undefined
   return Object.values(table ?? {}).flat()
 }
-/** Prefix, labels, next hop and route targets, as GoBGP's own client prints them. */
+const rib = (family: string): Promise<GobgpPath[]> => ask('global', 'rib', '-a', family)
+/** What GoBGP's own client says that it has from us (`adj-in`) or gave us (`adj-out`). */
+const exchanged = async (which: 'adj-in' | 'adj-out', families: readonly string[] = VPN): Promise<string[]> =>
+  seen((await Promise.all(families.map((family) => ask('neighbor', US, which, '-a', family)))).flat())
+/** RD, prefix, labels, next hop and route targets, as GoBGP's own client prints them. */
 const seen = (paths: readonly GobgpPath[]): string[] =>
   paths
-    .map(({ attrs, nlri }) => {
+    .map(({ attrs, nlri: { rd, prefix, labels } }) => {
       const nextHop = attrs.find(({ type }) => type === 14)?.nexthop
       const communities = (attrs.find(({ type }) => type === 16)?.value ?? []) as { value: string }[]
-      return `${nlri.prefix} ${nlri.labels?.join('/')} ${nextHop} ${communities.map(({ value }) => value).join(' ')}`
+      const targets = communities.map(({ value }) => value).join(' ')
+      return rd === undefined ? prefix : `${rd.admin}:${rd.assigned} ${prefix} ${labels?.join('/')} ${nextHop} ${targets}`
+    })
+    .sort()
+/** The same of our own tables; Go prints an IPv4-mapped address as the IPv4 address in it. */
+const ours = (speaker: Speaker, direction: 'in' | 'out'): string[] =>
+  (['vpnv4-unicast', 'vpnv6-unicast'] as const)
+    .flatMap((family) => [...speaker.routes({ family, neighbor: THEM, direction })])
+    .map(({ nlri, set }) => {
+      const targets = routeTargetsOf(set.attributes.extendedCommunities).join(' ')
+      return nlri.kind === 'vpn' ? `${nlri.rd} ${nlri.prefix} ${nlri.labels.join('/')} ${set.nextHop?.address.unmapped()} ${targets}` : ''
     })
     .sort()
 
@@ -91,47 +108,73 @@ describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not inst
     await daemon?.stop()
   })
 
-  it('takes VPNv4 and VPNv6 routes with label, route target and next hop', async () => {
+  it('takes VPNv4 and VPNv6 routes with label, route target and next hop, those that it wants', async () => {
     await eventually('it has our membership', async () => (await rib('rtc')).find(({ nlri }) => nlri.prefix.includes('65000:1')))
     await gobgp('vrf', 'add', 'red', 'rd', '65000:7', 'rt', 'both', '65000:7') // which makes it want 65000:7
-    speaker.announce([vpn('10.1.0.1/32', { label: 1001, rt: '65000:7' }), vpn('2001:db8:1::1/128', { label: 1002, rt: '65000:7' })])
-    await eventually('VPNv4 is there', async () => (await rib('vpnv4')).length > 0 || undefined)
-    await eventually('VPNv6 is there', async () => (await rib('vpnv6')).length > 0 || undefined)
-    expect(seen(await rib('vpnv4'))).toEqual([`10.1.0.1/32 1001 ${US} 65000:7`])
-    // Go prints an IPv4-mapped address as the IPv4 address in it
-    expect(seen(await rib('vpnv6'))).toEqual([`2001:db8:1::1/128 1002 ${US} 65000:7`])
-    speaker.announce([vpn('10.1.0.9/32', { rt: '65000:8' })])
+    speaker.announce([
+      vpn('10.1.0.1/32', { label: 1001, rt: '65000:7' }),
+      vpn('10.1.0.2/32', { rd: '192.0.2.9:7', label: 0xf_ffff, rt: '65000:7', nextHop: '192.0.2.9' }),
+      vpn('10.1.0.9/32', { rt: '65000:8' }),
+      vpn('2001:db8:1::1/128', { label: 1002, rt: '65000:7' }),
+      vpn('2001:db8:1::2/128', { label: 1003, rt: '65000:7', nextHop: '2001:db8::9' }),
+    ])
+    const expected = [
+      '192.0.2.9:7 10.1.0.2/32 1048575 192.0.2.9 65000:7',
+      `65000:1 10.1.0.1/32 1001 ${US} 65000:7`,
+      `65000:1 2001:db8:1::1/128 1002 ${US} 65000:7`,
+      '65000:1 2001:db8:1::2/128 1003 2001:db8::9 65000:7',
+    ]
+    await eventually('all are there', async () => (await exchanged('adj-in')).length >= 4 || undefined)
+    expect(await exchanged('adj-in')).toEqual(expected)
+    expect(ours(speaker, 'out')).toEqual(expected)
     speaker.withdraw([vpn('2001:db8:1::1/128')])
-    await eventually('VPNv6 is gone', async () => (await rib('vpnv6')).length === 0 || undefined)
-    expect(seen(await rib('vpnv4'))).toHaveLength(1) // it does not want 65000:8
+    await eventually('VPNv6 is gone', async () => (await rib('vpnv6')).length === 1 || undefined)
+    expect(await exchanged('adj-in')).toEqual(expected.filter((route) => !route.includes('2001:db8:1::1/')))
+  })
+
+  it('is told of a route as soon as it wants it, and no longer than that', async () => {
+    const before = await exchanged('adj-in')
+    await gobgp('vrf', 'add', 'blue', 'rd', '65000:8', 'rt', 'both', '65000:8')
+    await eventually('it asked', async () => (await exchanged('adj-out', ['rtc'])).includes('65000:65000:8') || undefined)
+    await eventually('it has the route', async () => (await exchanged('adj-in')).length > before.length || undefined)
+    expect(await exchanged('adj-in')).toEqual([...before, `65000:1 10.1.0.9/32 1000 ${US} 65000:8`].sort())
+    await gobgp('vrf', 'del', 'blue')
+    await eventually('it has it no longer', async () => (await exchanged('adj-in')).length === before.length || undefined)
+    expect(await exchanged('adj-in')).toEqual(before)
+    expect(ours(speaker, 'out')).toEqual(before)
   })
 
   it('gives VPNv4 and VPNv6 routes, and only those whose route target is wanted', async () => {
-    await gobgp('global', 'rib', 'add', '-a', 'vpnv4', '10.2.0.1/32', 'label', '2001', 'rd', '65000:2', 'rt', '65000:1', 'nexthop', THEM)
-    await gobgp('global', 'rib', 'add', '-a', 'vpnv4', '10.2.0.2/32', 'label', '2002', 'rd', '65000:2', 'rt', '65000:3', 'nexthop', THEM)
-    await gobgp(
-      'global',
-      'rib',
-      'add',
-      '-a',
-      'vpnv6',
-      '2001:db8:2::1/128',
-      'label',
-      '2003',
-      'rd',
-      '65000:2',
-      'rt',
-      '65000:1',
-      'nexthop',
-      '2001:db8::2',
+    const add = (family: string, prefix: string, label: number, rt: string, nextHop: string): Promise<string> =>
+      gobgp('global', 'rib', 'add', '-a', family, prefix, 'label', String(label), 'rd', '65000:2', 'rt', rt, 'nexthop', nextHop)
+    await add('vpnv4', '10.2.0.1/32', 2001, '65000:1', THEM)
+    await add('vpnv4', '10.2.0.2/32', 2002, '65000:3', THEM)
+    await add('vpnv6', '2001:db8:2::1/128', 2003, '65000:1', '2001:db8::2')
+    await add('vpnv6', '2001:db8:2::2/128', 2004, '65000:1', `::ffff:${THEM}`)
+    await add('vpnv6', '2001:db8:2::3/128', 2005, '65000:3', '2001:db8::2')
+    await eventually('all are there', () => vpnRoutes(speaker, THEM).length >= 3 || undefined)
+    const wanted = await exchanged('adj-out')
+    expect(ours(speaker, 'in').filter((route) => !route.includes(' 65000:7'))).toEqual(
+      wanted.filter((route) => !route.includes(' 65000:7')),
     )
-    await eventually('both are there', () => vpnRoutes(speaker, THEM).length >= 2 || undefined)
     expect(vpnRoutes(speaker, THEM)).toEqual([
       `65000:2 10.2.0.1/32 label 2001 via ${THEM}`,
       '65000:2 2001:db8:2::1/128 label 2003 via 2001:db8::2',
+      `65000:2 2001:db8:2::2/128 label 2004 via ::ffff:${THEM}`,
     ])
+    expect(await exchanged('adj-in', ['rtc'])).toEqual(['65000:65000:1'])
     speaker.setRouteTargetMembership([RouteTarget.parse('65000:3')])
-    await eventually('the other is wanted now', () => vpnRoutes(speaker, THEM).some((route) => route.includes('10.2.0.2')) || undefined)
-    await eventually('the first is not', () => vpnRoutes(speaker, THEM).length === 1 || undefined)
+    await eventually(
+      'the others are wanted now',
+      () => vpnRoutes(speaker, THEM).filter((route) => /label 200[25]/.test(route)).length === 2 || undefined,
+    )
+    await eventually('the first are not', () => vpnRoutes(speaker, THEM).length === 2 || undefined)
+    expect(await exchanged('adj-in', ['rtc'])).toEqual(['65000:65000:3'])
+    speaker.setRouteTargetMembership('all')
+    await eventually('all are wanted', () => vpnRoutes(speaker, THEM).length >= 5 || undefined)
+    // its client cannot print the default membership, but what it gives shows that it knows it
+    const same = async (): Promise<boolean> => JSON.stringify(ours(speaker, 'in')) === JSON.stringify(await exchanged('adj-out'))
+    await eventually('we hold what it says that it gave', async () => (await same()) || undefined)
+    expect(ours(speaker, 'in').length).toBeGreaterThanOrEqual(5)
   })
 })

@@ -145,9 +145,10 @@ test('memberships that a refresh did not bring again count no longer (RFC 7313, 
     )
   expect(held().sort()).toEqual(['10.0.0.1/32', '10.0.0.2/32'])
   const refresh = (subtype: number): BgpMessage => ({ type: 'route-refresh', family: RTC, subtype })
-  puppet.send(refresh(1))
-  puppet.send(member(two))
-  puppet.send(refresh(2))
+  for (const said of [refresh(1), member(two), refresh(2)]) {
+    puppet.send(said)
+    await lab.run(0.1)
+  }
   await lab.run(0.5)
   expect(held()).toEqual(['10.0.0.2/32'])
 })

@@ -1,0 +1,91 @@
+import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
+import { afterAll, expect, it } from 'vitest'
+import { Speaker } from '../../src/index.js'
+import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
+import { Daemon, askJson, command, eventually, find } from './daemon.js'
+
+const US = '127.0.43.1'
+const THEM = '127.0.43.2'
+const PORT = 11_793
+const API = '50153'
+const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
+const reason = gobgpd === undefined ? ' (GoBGP is not installed)' : ''
+
+const CONFIG = `
+[global.config]
+  as = 65000
+  router-id = "${THEM}"
+  port = ${PORT}
+  local-address-list = ["${THEM}"]
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "${US}"
+    peer-as = 65000
+  [neighbors.transport.config]
+    passive-mode = true
+    local-address = "${THEM}"
+  [neighbors.graceful-restart.config]
+    enabled = true
+    restart-time = 30
+    deferral-time = 5
+  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = "l3vpn-ipv4-unicast"
+    [neighbors.afi-safis.mp-graceful-restart.config]
+      enabled = true
+`
+
+const gobgp = (...args: string[]): Promise<string> => command('gobgp', '-u', THEM, '-p', API, ...args)
+const launch = (...more: string[]): Promise<Daemon> =>
+  Daemon.start(gobgpd ?? '', CONFIG, (directory) => [
+    '-f',
+    `${directory}/daemon.conf`,
+    '--api-hosts',
+    `${THEM}:${API}`,
+    '--pprof-disable',
+    ...more,
+  ])
+
+const running: { stop(): Promise<void> }[] = []
+afterAll(() => Promise.all(running.map((one) => one.stop())))
+
+it.skipIf(reason !== '')(`GoBGP that was killed keeps its routes with us, and is back at once${reason}`, async () => {
+  const first = await launch()
+  running.push(first)
+  const speaker = new Speaker({
+    clock: nodeClock,
+    random: nodeRandom,
+    transport: nodeTcpTransport(),
+    config: {
+      as: 65000,
+      routerId: US,
+      neighbors: [{ address: THEM, port: PORT, as: 65000, localAddress: US, families: ['vpnv4-unicast'] }],
+    },
+  })
+  running.push(speaker)
+  await speaker.start()
+  await eventually('the session', () => isUp(speaker, THEM) || undefined)
+  const add = (prefix: string): Promise<string> =>
+    gobgp('global', 'rib', 'add', '-a', 'vpnv4', prefix, 'label', '2001', 'rd', '65000:2', 'rt', '65000:1', 'nexthop', THEM)
+  await add('10.2.0.1/32')
+  await add('10.2.0.2/32')
+  speaker.announce([vpn('10.1.0.1/32')])
+  await eventually('its routes', () => vpnRoutes(speaker, THEM).length === 2 || undefined)
+
+  await first.kill()
+  await eventually('the loss', () => !isUp(speaker, THEM) || undefined)
+  expect(neighbor(speaker, THEM).families[0]).toMatchObject({ received: 2, stale: 2 })
+  await new Promise((resolve) => setTimeout(resolve, 3000))
+
+  const second = await launch('--graceful-restart')
+  running.push(second)
+  await eventually('it answers', async () => (await askJson('gobgp', '-u', THEM, '-p', API, 'neighbor', '-j')) !== undefined || undefined)
+  const listening = Date.now()
+  await eventually('the session', () => isUp(speaker, THEM) || undefined)
+  expect(Date.now() - listening).toBeLessThan(2500)
+  await add('10.2.0.2/32')
+  await eventually('its End-of-RIB', () => neighbor(speaker, THEM).families[0]?.stale === 0 || undefined)
+  expect(vpnRoutes(speaker, THEM)).toEqual([`65000:2 10.2.0.2/32 label 2001 via ${THEM}`])
+  const rib = await askJson('gobgp', '-u', THEM, '-p', API, 'global', 'rib', '-a', 'vpnv4', '-j')
+  expect(Object.keys(rib as object).sort()).toEqual(['65000:1:10.1.0.1/32', '65000:2:10.2.0.2/32'])
+})
