@@ -4,9 +4,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { decodeLine, decodeMessage, encodeMessage, strongestHandling, type DecodeResult } from '@heddle/bgp'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { AMBIGUOUS_LABELS, EMPTIED, MALFORMED_BUT_ACCEPTED, VALID_BUT_REFUSED } from './exceptions.js'
-import { exabgpVpnRoutes, tsharkMemberships, tsharkRouteTargets, tsharkVpnv4Routes } from './oracle.js'
-import { bytesOf, memberships, optionsOf, routeTargets, vpnRoutes, type Row } from './row.js'
+import { AMBIGUOUS_LABELS, EMPTIED, MALFORMED_BUT_ACCEPTED, TSHARK_DIFFERS, VALID_BUT_REFUSED } from './exceptions.js'
+import { exabgpVpnRoutes, tsharkAttributes, tsharkMemberships, tsharkRouteTargets, tsharkVpnv4Routes } from './oracle.js'
+import { attributes, bytesOf, memberships, optionsOf, routeTargets, vpnRoutes, type Row } from './row.js'
 
 const DIRECTORY = process.env['HEDDLE_VECTORS'] ?? fileURLToPath(new URL('../../../../../shared/vectors/', import.meta.url))
 const CORPUS = `${DIRECTORY}/bgp-messages.jsonl.gz`
@@ -113,6 +113,23 @@ describe.skipIf(!existsSync(CORPUS))('the corpus of 30,916 messages (skipped wit
         expect(routeTargets(result.message.attributes), id).toEqual(tsharkRouteTargets(bgp))
     }
     expect(compared).toBeGreaterThan(4000)
+  })
+
+  test('attributes are those that tshark saw', () => {
+    const byId = new Map(rows.map((row) => [row.id, row]))
+    let compared = 0
+    for (const { id, bgp } of lines<{ id: string; bgp: unknown }>(`${DIRECTORY}/bgp-messages.tshark.jsonl.gz`)) {
+      const row = byId.get(id)
+      const result = results.get(id)
+      if (row?.expectation !== 'valid' || row.oracles.tshark !== 'ok' || result?.ok !== true || result.message.type !== 'update') continue
+      if (result.errors.length > 0 || TSHARK_DIFFERS.some(({ applies }) => applies(row, []))) continue
+      // tshark has another field for the reserved communities, those of AS 0 and 65535
+      const common = (found: string[]): string[] => found.filter((line) => !/^community (?:0|65535):/.test(line))
+      const ours = common(attributes(result.message))
+      expect(ours, `${id} ${row.source}`).toEqual(common(tsharkAttributes(bgp)))
+      compared += ours.length
+    }
+    expect(compared).toBeGreaterThan(50_000)
   })
 
   test('route target memberships are those that tshark saw', () => {

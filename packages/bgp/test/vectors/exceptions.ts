@@ -60,3 +60,16 @@ export const AMBIGUOUS_LABELS: readonly Exception[] = [
     applies: ({ source, families }) => source.startsWith('peers/labels/') && families.includes('+2/128'),
   },
 ]
+
+/** Rows of which tshark prints other attributes. */
+export const TSHARK_DIFFERS: readonly Exception[] = [
+  {
+    why: 'tshark prints the attributes within ATTR_SET (RFC 6368) as if they were those of the message',
+    applies: ids('s032666', 's057846'),
+  },
+  { why: 'tshark reads a CLUSTER_LIST of two-octet length one octet too early', applies: ids('s057906', 's057907') },
+  {
+    why: 'next hops of families whose routes are kept octet for octet are kept so too',
+    applies: ({ families }) => !families.every((family) => /^[+-](?:[12]\/(?:1|2|4|128|132|133|134)|25\/70)$/.test(family)),
+  },
+]

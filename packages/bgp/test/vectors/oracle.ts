@@ -42,6 +42,32 @@ export function tsharkMemberships(dissection: unknown): string[] {
     .sort()
 }
 
+/** Attributes of one value or a plain list that tshark saw, in the form of `attributes`; without AS_PATH, which it does not merge with AS4_PATH. */
+export function tsharkAttributes(dissection: unknown): string[] {
+  const lines: string[] = []
+  for (const tree of trees(dissection)) {
+    const values = (name: string): string[] => [tree[name] ?? []].flat().map(String)
+    for (const [field, name] of SIMPLE) for (const value of values(field)) lines.push(`${name} ${value}`)
+    const numbers = values('bgp.update.path_attribute.community_value')
+    values('bgp.update.path_attribute.community_as').forEach((as, at) => lines.push(`community ${as}:${numbers[at]}`))
+    const [first, second] = [values('bgp.large_communities.ldp1'), values('bgp.large_communities.ldp2')]
+    values('bgp.large_communities.ga').forEach((global, at) => lines.push(`large-community ${global}:${first[at]}:${second[at]}`))
+  }
+  return lines.sort()
+}
+
+const SIMPLE = [
+  ['bgp.update.path_attribute.origin', 'origin'],
+  ['bgp.update.path_attribute.multi_exit_disc', 'med'],
+  ['bgp.update.path_attribute.local_pref', 'local-pref'],
+  ['bgp.update.path_attribute.originator_id', 'originator'],
+  ['bgp.path_attribute.cluster_id', 'cluster'],
+  ['bgp.update.path_attribute.next_hop', 'next-hop'],
+  ['bgp.update.path_attribute.mp_reach_nlri.next_hop.ipv4', 'mp-next-hop'],
+  ['bgp.update.path_attribute.mp_reach_nlri.next_hop.ipv6', 'mp-next-hop'],
+  ['bgp.update.path_attribute.mp_reach_nlri.next_hop.ipv6.link_local', 'mp-next-hop'],
+] as const
+
 interface ExabgpRoute {
   readonly nlri: string
   readonly label: readonly (readonly number[])[]

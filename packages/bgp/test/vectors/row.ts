@@ -68,3 +68,25 @@ export function memberships({ announced, withdrawn }: UpdateMessage): string[] {
     )
     .sort()
 }
+
+const ORIGINS = { igp: 0, egp: 1, incomplete: 2 } as const
+
+/** Attributes of an UPDATE, one line each value, sorted. */
+export function attributes({ attributes: all, announced }: UpdateMessage): string[] {
+  const { origin, med, localPref, originatorId, clusterList = [], communities = [], largeCommunities = [], nextHop } = all
+  const hops = announced.flatMap(({ multiprotocol, nextHop: hop }) => (multiprotocol ? [hop?.address, hop?.linkLocal] : []))
+  const line = (name: string, value: unknown): string[] => (value === undefined ? [] : [`${name} ${String(value)}`])
+  return [
+    ...line('origin', origin === undefined ? undefined : ORIGINS[origin]),
+    ...line('med', med),
+    ...line('local-pref', localPref),
+    ...line('originator', originatorId),
+    ...clusterList.flatMap((id) => line('cluster', id)),
+    ...line('next-hop', nextHop),
+    ...hops.flatMap((hop) => line('mp-next-hop', hop)),
+    ...communities.flatMap((word) => line('community', `${word >>> 16}:${word & 0xffff}`)),
+    ...largeCommunities.flatMap(({ globalAdministrator, localData1, localData2 }) =>
+      line('large-community', `${globalAdministrator}:${localData1}:${localData2}`),
+    ),
+  ].sort()
+}
