@@ -41,6 +41,7 @@ export type EndpointErrorCode =
   | 'endpoint.conflict'
   | 'endpoint.netns-missing'
   | 'endpoint.labels-exhausted'
+  | 'endpoint.limit'
   | 'endpoint.dataplane'
   | 'endpoint.invalid'
 

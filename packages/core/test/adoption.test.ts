@@ -3,7 +3,7 @@ import { IpAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import { expect, test } from 'vitest'
 import { OverlayModel, type DataplaneState, type EndpointIntent, type VrfIntent } from '../src/index.js'
 import { applyToState, emptyState } from '../src/testing/index.js'
-import { LIMITS, LOCAL } from './support/world.js'
+import { LIMITS } from './support/world.js'
 
 function vrf(name: string, number: number): VrfIntent {
   const target = RouteTarget.parse(`65000:${number}`)
@@ -17,7 +17,7 @@ function endpoint(name: string, vrfName: string, address: string): EndpointInten
 function newModel(options: { readonly clock?: ManualClock; readonly labels?: { first?: number; last?: number } } = {}): OverlayModel {
   return new OverlayModel({
     clock: options.clock ?? new ManualClock(),
-    localAddresses: [LOCAL],
+    localAddresses: [IpAddress.parse('192.0.2.1')],
     capabilities: { encapsulations: ['mpls-udp'], limits: LIMITS },
     labels: { ...options.labels },
   })

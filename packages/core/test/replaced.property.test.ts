@@ -1,20 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { OverlayModel, type DataplaneState } from '../src/index.js'
+import type { DataplaneState, OverlayModel } from '../src/index.js'
 import { applyToState, describeState, emptyState } from '../src/testing/index.js'
-import { LIMITS, LOCAL, step, World } from './support/world.js'
-
-const steps = fc.array(step, { maxLength: 60, size: 'max' })
-
-/** A model that is told everything that holds, over a dataplane that holds `state`. */
-function nextModel(world: World): OverlayModel {
-  return new OverlayModel({
-    clock: world.clock,
-    localAddresses: [LOCAL],
-    capabilities: { encapsulations: ['mpls-udp'], limits: LIMITS },
-    labels: { quarantine: 1000 },
-  })
-}
+import { steps } from './support/steps.js'
+import { World } from './support/world.js'
 
 function apply(model: OverlayModel, state: DataplaneState): DataplaneState {
   const transaction = model.takeTransaction()
@@ -61,8 +50,8 @@ test('what is not wanted stays in a replaced dataplane until the adoption ends, 
       const devices = world.model
         .endpoints()
         .map(({ port, netns, ifname, addresses, mtu }) => ({ port, netns, ifname, addresses, mtu, ifindex: 1 }))
-      const labels = world.model.endpoints().map(({ netns, label }) => [netns, label])
-      const next = nextModel(world)
+      const labels = world.model.endpoints().map(({ netns, ifname, label }) => [netns, ifname, label])
+      const next = world.newModel()
       const adopted = next.adopt({ ...world.state, devices })
       next.setVrfs(world.vrfs)
       const [first, ...others] = adopted
@@ -70,7 +59,7 @@ test('what is not wanted stays in a replaced dataplane until the adoption ends, 
       next.takeTransaction() // is void
       next.replaced(empty ? emptyState() : world.state)
       for (const intent of others) next.addEndpoint(intent)
-      expect(next.endpoints().map(({ netns, label }) => [netns, label])).toEqual(labels)
+      expect(next.endpoints().map(({ netns, ifname, label }) => [netns, ifname, label])).toEqual(labels)
       const early = apply(next, empty ? emptyState() : world.state)
       if (!empty) expect(early.routes.count).toBe(world.state.routes.count)
       next.applyRoutes([...world.routes.values()].map((route) => ({ kind: 'announce' as const, route })))

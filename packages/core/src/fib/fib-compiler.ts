@@ -1,5 +1,5 @@
 import type { IpPrefix } from '@heddle/wire'
-import type { DataplaneState } from '../dataplane/dataplane.js'
+import type { DataplaneLimits, DataplaneState } from '../dataplane/dataplane.js'
 import type {
   GroupObject,
   LabelObject,
@@ -38,7 +38,7 @@ export class FibCompiler {
   readonly #groups = new ObjectSet<GroupObject>()
   readonly #nextHopIds: Interner<NextHopAction>
   readonly #groupIds: Interner<readonly number[]>
-  readonly #routes = new RouteSet()
+  readonly #routes: RouteSet
   #inFlight: InFlight | undefined
   #generation = 0
   /** The dataplane uses ids for other things than we do: it is emptied before it is told anything. */
@@ -46,8 +46,15 @@ export class FibCompiler {
   /** While true, nothing is removed: what a running dataplane holds stays until the model knows enough to judge it. */
   keep = false
 
-  /** @param seed of the flow hash of every group */
-  constructor(readonly seed: number) {
+  /**
+   * @param seed of the flow hash of every group
+   * @param limits of the dataplane: routes beyond them are not handed out, since a transaction over the limits is refused whole
+   */
+  constructor(
+    readonly seed: number,
+    limits?: Pick<DataplaneLimits, 'routes'>,
+  ) {
+    this.#routes = new RouteSet(limits?.routes)
     this.#nextHopIds = new Interner(
       (action) => JSON.stringify(action),
       (id, action) => {

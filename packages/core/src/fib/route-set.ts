@@ -17,6 +17,13 @@ export function routeName(vrf: number, prefix: IpPrefix): string {
 export class RouteSet {
   readonly #entries = new Map<string, RouteEntry>()
   readonly #dirty = new Set<string>()
+  readonly #limit: number
+  #programmed = 0
+
+  /** @param limit most routes that the dataplane takes; what is beyond waits until another one goes */
+  constructor(limit = Number.POSITIVE_INFINITY) {
+    this.#limit = limit
+  }
 
   /** Wants `group`, or no route; returns the group that was wanted before. */
   want(vrf: number, prefix: IpPrefix, group: number | undefined): number | undefined {
@@ -42,9 +49,9 @@ export class RouteSet {
       const vrf = routes.vrf[row]
       const prefix = routes.prefixAt(row)
       const name = routeName(vrf, prefix)
-      const entry = this.#entries.get(name)
-      if (entry === undefined) this.#entries.set(name, { vrf, prefix, wanted: undefined, programmed: routes.group[row] })
-      else entry.programmed = routes.group[row]
+      const entry = this.#entries.get(name) ?? { vrf, prefix, wanted: undefined, programmed: undefined }
+      this.#entries.set(name, entry)
+      this.#setProgrammed(entry, routes.group[row])
       this.#dirty.add(name)
     }
   }
@@ -52,7 +59,7 @@ export class RouteSet {
   /** The dataplane was replaced by one that holds `routes`. */
   replace(routes: RouteBatch): void {
     for (const [name, entry] of this.#entries) {
-      entry.programmed = undefined
+      this.#setProgrammed(entry, undefined)
       if (entry.wanted === undefined) this.#entries.delete(name)
       else this.#dirty.add(name)
     }
@@ -62,17 +69,26 @@ export class RouteSet {
   /** What has to be done; with `keep`, nothing is removed. The routes count as done until `settle` says otherwise. */
   diff({ keep }: { readonly keep: boolean }): RouteBatch {
     const batch = new RouteBatch(Math.max(4, this.#dirty.size))
+    const added: [string, RouteEntry, number][] = []
+    let room = this.#limit - this.#programmed
     for (const name of this.#dirty) {
       const entry = this.#entries.get(name)
-      if (entry === undefined) {
-        this.#dirty.delete(name)
+      if (entry?.wanted === undefined && entry?.programmed !== undefined && keep) continue
+      if (entry?.wanted !== undefined && entry.programmed === undefined) {
+        added.push([name, entry, entry.wanted])
         continue
       }
-      if (entry.wanted === undefined && keep) continue
       this.#dirty.delete(name)
-      if (entry.wanted === entry.programmed) {
-        if (entry.wanted === undefined) this.#entries.delete(name)
-      } else batch.push(entry.vrf, entry.prefix, entry.wanted ?? NO_GROUP)
+      if (entry === undefined || entry.wanted === entry.programmed) {
+        if (entry?.wanted === undefined) this.#entries.delete(name)
+        continue
+      }
+      batch.push(entry.vrf, entry.prefix, entry.wanted ?? NO_GROUP)
+      if (entry.wanted === undefined) room++
+    }
+    for (const [name, { vrf, prefix }, group] of added.slice(0, Math.max(0, room))) {
+      this.#dirty.delete(name)
+      batch.push(vrf, prefix, group)
     }
     return batch
   }
@@ -95,8 +111,13 @@ export class RouteSet {
         continue
       }
       const group = routes.group[row]
-      entry.programmed = group === NO_GROUP ? undefined : group
+      this.#setProgrammed(entry, group === NO_GROUP ? undefined : group)
       if (entry.wanted === undefined && entry.programmed === undefined) this.#entries.delete(name)
     }
+  }
+
+  #setProgrammed(entry: RouteEntry, group: number | undefined): void {
+    this.#programmed += Number(group !== undefined) - Number(entry.programmed !== undefined)
+    entry.programmed = group
   }
 }

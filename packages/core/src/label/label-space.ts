@@ -74,6 +74,13 @@ export class LabelSpace {
     return this.#owners.size
   }
 
+  /** Labels that can be given out now. */
+  get available(): number {
+    let resting = 0
+    for (const since of this.#resting.values()) if (this.#clock.now() - since < this.#quarantine) resting++
+    return this.last - this.first + 1 - this.#owners.size - this.#held.size - resting
+  }
+
   /** A label for `owner`. @throws LabelError `label.exhausted` when all are taken or at rest */
   allocate(owner: string): number {
     const label = this.#rested() ?? this.#fresh()

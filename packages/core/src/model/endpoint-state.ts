@@ -13,3 +13,8 @@ export class EndpointState {
     readonly intent: EndpointIntent,
   ) {}
 }
+
+/** Names an endpoint on this node. */
+export function endpointName({ netns, ifname }: Pick<EndpointIntent, 'netns' | 'ifname'>): string {
+  return `${netns} ${ifname}`
+}

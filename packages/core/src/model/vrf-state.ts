@@ -8,25 +8,37 @@ export interface TableEntry {
   readonly prefix: IpPrefix
   /** Imported routes by their identity. */
   readonly remote: Map<string, VpnRoute>
-  /** Of this VRF or, by a common route target, of another one on this node. */
-  readonly local: Map<string, LocalRoute>
+  /** Of this VRF or, by a common route target, of others on this node, by the VRF they belong to. */
+  readonly local: Map<VrfState, LocalRoute>
 }
 
 /** A route that starts on this node. */
 export interface LocalRoute {
-  readonly key: string
   readonly prefix: IpPrefix
   /** The VRF it belongs to; others may have it too. */
   readonly owner: VrfState
+  /** The endpoint that packets go to, the static route that says so, or both; a static route alone discards. */
   readonly via:
-    | { readonly type: 'endpoint'; readonly endpoint: EndpointState }
-    | { readonly type: 'static'; readonly route: StaticRouteIntent }
+    | { readonly endpoint: EndpointState; readonly route?: StaticRouteIntent }
+    | { readonly endpoint?: undefined; readonly route: StaticRouteIntent }
+  /** The VRFs that have it. */
+  importers: readonly VrfState[]
+}
+
+/** The label under which others send to a local route. */
+export function localLabel({ owner, via }: LocalRoute): number {
+  return via.endpoint === undefined || via.route !== undefined ? owner.label : via.endpoint.label
 }
 
 /** One VRF with its table. */
 export class VrfState {
   readonly table = new Map<string, TableEntry>()
+  /** The VRF's own local routes, by prefix. */
   readonly local = new Map<string, LocalRoute>()
+  /** Endpoints by the host prefixes of their addresses. */
+  readonly addresses = new Map<string, EndpointState>()
+  /** Static routes by prefix. */
+  statics: ReadonlyMap<string, StaticRouteIntent> = new Map()
   /** Next hops of imported routes, with the number of routes of each. */
   readonly #sources = new Map<string, { readonly address: IpAddress; routes: number }>()
 
@@ -77,9 +89,10 @@ export class VrfState {
     return this.#sources.delete(String(address))
   }
 
-  /** Underlay prefixes that may send into this VRF, in canonical order. */
-  tunnelSources(): readonly IpPrefix[] {
-    const all = [...[...this.#sources.values()].map(({ address }) => IpPrefix.of(address)), ...(this.intent.tunnelSources ?? [])]
+  /** Underlay prefixes that may send into this VRF, with others that may for now, in canonical order. */
+  tunnelSources(others: readonly IpPrefix[] = []): readonly IpPrefix[] {
+    const known = [...this.#sources.values()].map(({ address }) => IpPrefix.of(address))
+    const all = [...known, ...(this.intent.tunnelSources ?? []), ...others]
     return [...new Map(all.map((prefix) => [String(prefix), prefix])).values()].sort((a, b) => a.compare(b))
   }
 }

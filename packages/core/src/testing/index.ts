@@ -1,2 +1,3 @@
 export { applyToState, emptyState } from './apply-to-state.js'
-export { describeState, expectedTables, type ModelInputs } from './model-oracle.js'
+export { describeLabels, describeState, type PortName } from './describe-state.js'
+export { expectedExports, expectedLabels, expectedTables, type ModelInputs } from './model-oracle.js'

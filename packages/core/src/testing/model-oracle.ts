@@ -1,98 +1,140 @@
 import { IpPrefix, type IpAddress } from '@heddle/wire'
-import type { DataplaneState } from '../dataplane/dataplane.js'
+import type { Encapsulation } from '../dataplane/objects.js'
 import type { EndpointIntent, VrfIntent } from '../intent/intents.js'
 import type { VpnRoute } from '../vpn-route.js'
 
 /** Everything that was told to a model and still holds. */
 export interface ModelInputs {
-  readonly localAddress: IpAddress
+  readonly localAddresses: readonly IpAddress[]
+  /** What both this node prefers and its dataplane can, best first. */
+  readonly encapsulations: readonly Encapsulation[]
+  readonly maximumPaths: number
   readonly vrfs: readonly VrfIntent[]
   readonly endpoints: readonly EndpointIntent[]
   readonly routes: readonly VpnRoute[]
 }
 
-/**
- * What follows from the inputs, by the definitions and with no regard for cost: for each VRF, prefix → where packets go, in words without ids. Shares
- * nothing with the model.
+/*
+ * What follows from the inputs, by the definitions and with no regard for cost, in the words of `describe-state.ts` with endpoints in place of ports.
+ * Nothing of it is shared with the model.
  */
-export function expectedTables({ localAddress, vrfs, endpoints, routes }: ModelInputs): ReadonlyMap<string, string> {
+
+/** `VRF PREFIX` → where packets go. */
+export function expectedTables(inputs: ModelInputs): ReadonlyMap<string, string> {
   const tables = new Map<string, string>()
-  for (const vrf of vrfs) {
-    const imports = (targets: readonly { toString(): string }[]): boolean =>
-      targets.some((target) => vrf.import.some((wanted) => String(wanted) === String(target)))
-    const prefixes = new Map<string, { own: string[]; leaked: [vrf: string, where: string][]; remote: VpnRoute[] }>()
-    const at = (prefix: IpPrefix) => {
-      const entry = prefixes.get(String(prefix)) ?? { own: [], leaked: [], remote: [] }
-      prefixes.set(String(prefix), entry)
-      return entry
-    }
-    for (const owner of vrfs) {
-      if (owner !== vrf && !imports(owner.export)) continue
-      for (const endpoint of endpoints) {
-        if (endpoint.vrf !== owner.name) continue
-        for (const address of endpoint.addresses) {
-          const entry = at(IpPrefix.of(address))
-          const where = `port of ${endpoint.netns} ${endpoint.ifname}`
-          if (owner === vrf) entry.own.push(where)
-          else entry.leaked.push([owner.name, where])
-        }
-      }
-    }
-    for (const route of routes) if (!route.nextHop.equals(localAddress) && imports(route.routeTargets)) at(route.prefix).remote.push(route)
-    for (const [prefix, { own, leaked, remote }] of prefixes) {
-      const [first] = own
-      if (first !== undefined) tables.set(`${vrf.name} ${prefix}`, first)
-      else if (leaked.length > 0) tables.set(`${vrf.name} ${prefix}`, leaked.sort(([a], [b]) => (a < b ? -1 : 1))[0]?.[1] ?? '')
-      else
-        tables.set(
-          `${vrf.name} ${prefix}`,
-          bestOf(remote)
-            .map(tunnelOf)
-            .sort()
-            .filter((value, index, all) => all.indexOf(value) === index)
-            .join(', '),
-        )
+  for (const vrf of inputs.vrfs) {
+    const local = inputs.vrfs
+      .filter((owner) => owner === vrf || imports(vrf, owner.export))
+      .sort((a, b) => (a === vrf ? -1 : b === vrf ? 1 : a.name < b.name ? -1 : 1))
+      .flatMap((owner) => localRoutes(inputs, owner))
+    const remote = usableRoutes(inputs).filter(({ routeTargets }) => imports(vrf, routeTargets))
+    for (const prefix of new Set([...local.map((route) => route.prefix), ...remote.map((route) => String(route.prefix))])) {
+      const own = local.find((route) => route.prefix === prefix)
+      const best = bestOf(remote.filter((route) => String(route.prefix) === prefix)).slice(0, inputs.maximumPaths)
+      const tunnels = [...new Set(best.map((route) => `${encapsulationOf(inputs, route)} label ${route.label} to ${route.nextHop}`))]
+      tables.set(`${vrf.name} ${prefix}`, own === undefined ? tunnels.sort().join(', ') : own.to)
     }
   }
   return tables
 }
 
-/** The routes that no other one beats, by the order of RFC 4271 §9.1.2.2, all from one neighbouring AS. */
-function bestOf(routes: readonly VpnRoute[]): readonly VpnRoute[] {
-  const rank = ({ stale, preference: p }: VpnRoute): number[] => [
-    stale === true ? 1 : 0,
-    -p.localPref,
-    p.asPathLength,
-    p.origin,
-    p.med,
-    p.external ? 0 : 1,
-  ]
-  const less = (a: number[], b: number[]): boolean => {
-    const index = a.findIndex((value, at) => value !== b[at])
-    return index >= 0 && (a[index] ?? 0) < (b[index] ?? 0)
-  }
-  return routes.filter((route) => !routes.some((other) => less(rank(other), rank(route))))
-}
-
-function tunnelOf({ label, nextHop }: VpnRoute): string {
-  return `label ${label} to ${nextHop}`
-}
-
-/** The tables of a dataplane in the same words. */
-export function describeState(state: DataplaneState): ReadonlyMap<string, string> {
-  const vrfNames = new Map(state.vrfs.map(({ id, name }) => [id, name]))
-  const nextHops = new Map(state.nextHops.map(({ id, action }) => [id, action]))
-  const groups = new Map(state.groups.map(({ id, members }) => [id, members]))
-  const tables = new Map<string, string>()
-  const { routes } = state
-  for (let row = 0; row < routes.count; row++) {
-    const members = (groups.get(routes.group[row]) ?? []).map(({ nextHop }) => {
-      const action = nextHops.get(nextHop)
-      if (action?.type === 'port') return `port ${action.port}`
-      if (action?.type === 'tunnel') return `label ${action.labels.join('/')} to ${action.remote}`
-      return action?.type ?? 'dangling'
+/** Each label that is to be there: what it does, and from where it is accepted. */
+export function expectedLabels(inputs: ModelInputs): readonly string[] {
+  return inputs.vrfs
+    .flatMap((vrf) => {
+      const told = inputs.routes.filter((route) => isForeign(inputs, route) && imports(vrf, route.routeTargets))
+      const sources = [...told.map(({ nextHop }) => IpPrefix.of(nextHop)), ...(vrf.tunnelSources ?? [])].map(String)
+      const from = [...new Set(sources)].sort().join(' ')
+      const endpoints = inputs.endpoints.filter((endpoint) => endpoint.vrf === vrf.name)
+      return [`look up in ${vrf.name} from ${from}`, ...endpoints.map((endpoint) => `to ${nameOf(endpoint)} from ${from}`)]
     })
-    tables.set(`${vrfNames.get(routes.vrf[row]) ?? 'dangling'} ${routes.prefixAt(row)}`, members.sort().join(', '))
-  }
-  return tables
+    .sort()
+}
+
+/** `RD PREFIX` → what others are told when all that is wanted is programmed and every endpoint is attached. */
+export function expectedExports(inputs: ModelInputs): ReadonlyMap<string, string> {
+  return new Map(
+    inputs.vrfs.flatMap((vrf) =>
+      vrf.export.length === 0
+        ? []
+        : localRoutes(inputs, vrf).map(({ prefix, to, isStatic }): [string, string] => [
+            `${vrf.rd} ${prefix}`,
+            `${isStatic ? `look up in ${vrf.name}` : `to ${to}`} for ${vrf.export.map(String).sort().join(' ')}`,
+          ]),
+    ),
+  )
+}
+
+function imports(vrf: VrfIntent, targets: readonly { toString(): string }[]): boolean {
+  return targets.some((target) => vrf.import.some((wanted) => String(wanted) === String(target)))
+}
+
+function nameOf({ netns, ifname }: EndpointIntent): string {
+  return `port of ${netns} ${ifname}`
+}
+
+/** What starts in a VRF on this node, at most one a prefix: host routes before static ones, and those via an endpoint only with it. */
+function localRoutes(inputs: ModelInputs, vrf: VrfIntent): readonly { prefix: string; to: string; isStatic: boolean }[] {
+  const here = inputs.endpoints.filter((endpoint) => endpoint.vrf === vrf.name)
+  const owners = (address: IpAddress) => here.filter(({ addresses }) => addresses.some((own) => String(own) === String(address)))
+  const hosts = here.flatMap((endpoint) =>
+    endpoint.addresses.map((address) => ({ prefix: String(IpPrefix.of(address)), to: nameOf(endpoint), isStatic: false })),
+  )
+  const statics = (vrf.staticRoutes ?? []).flatMap(({ prefix, via }) =>
+    via.type === 'discard'
+      ? [{ prefix: String(prefix), to: 'discard', isStatic: true }]
+      : owners(via.address).map((endpoint) => ({ prefix: String(prefix), to: nameOf(endpoint), isStatic: true })),
+  )
+  return [...hosts, ...statics.filter(({ prefix }) => !hosts.some((host) => host.prefix === prefix))]
+}
+
+function isForeign(inputs: ModelInputs, { nextHop }: VpnRoute): boolean {
+  return !inputs.localAddresses.some((address) => String(address) === String(nextHop))
+}
+
+function usableRoutes(inputs: ModelInputs): readonly VpnRoute[] {
+  return inputs.routes.filter(
+    (route) =>
+      isForeign(inputs, route) &&
+      encapsulationOf(inputs, route) !== undefined &&
+      inputs.localAddresses.some(({ family }) => family === route.nextHop.family),
+  )
+}
+
+/** The first that we prefer of those that the far end takes; one that says nothing takes what we prefer most. */
+function encapsulationOf({ encapsulations: ours }: ModelInputs, { encapsulations: theirs }: VpnRoute): Encapsulation | undefined {
+  return ours.find((encapsulation) => theirs.length === 0 || theirs.includes(encapsulation))
+}
+
+/** Step by step as RFC 4271 §9.1.2.2 tells it: each step takes away who is worse than another one that is still there. */
+function bestOf(routes: readonly VpnRoute[]): readonly VpnRoute[] {
+  const minimum =
+    (of: (route: VpnRoute) => number) =>
+    (left: readonly VpnRoute[]): readonly VpnRoute[] =>
+      left.filter((route) => left.every((other) => of(route) <= of(other)))
+  const steps = [
+    minimum(({ stale }) => (stale === true ? 1 : 0)),
+    minimum(({ preference }) => -preference.localPref),
+    minimum(({ preference }) => preference.asPathLength),
+    minimum(({ preference }) => preference.origin),
+    (left: readonly VpnRoute[]) =>
+      left.filter(({ preference: { med, neighborAs } }) =>
+        left.every(({ preference: other }) => other.neighborAs !== neighborAs || med <= other.med),
+      ),
+    minimum(({ preference }) => (preference.external ? 0 : 1)),
+  ]
+  const tied = steps.reduce<readonly VpnRoute[]>((left, step) => step(left), routes)
+  const identity = ({ preference, source, rd, pathId }: VpnRoute): readonly (number | string)[] => [
+    preference.originatorId,
+    preference.clusterListLength,
+    source,
+    rd.high,
+    rd.low,
+    pathId,
+  ]
+  return tied.toSorted((a, b) => {
+    const [x, y] = [identity(a), identity(b)]
+    const at = x.findIndex((value, index) => value !== y[index])
+    return at < 0 ? 0 : (x[at] ?? 0) < (y[at] ?? 0) ? -1 : 1
+  })
 }

@@ -1,19 +1,32 @@
-import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
-import type { Clock } from '@heddle/io'
-import fc from 'fast-check'
+import { ManualClock } from '@heddle/io/testing'
+import { IpAddress } from '@heddle/wire'
 import { expect } from 'vitest'
 import {
   OverlayModel,
   RouteBatch,
-  type ApplyReport,
+  routeName,
+  type ApplyFailure,
   type DataplaneState,
   type EndpointIntent,
+  type FibTransaction,
+  type ObjectKind,
   type VpnRoute,
+  type VpnRouteKey,
   type VrfIntent,
 } from '../../src/index.js'
-import { applyToState, emptyState } from '../../src/testing/index.js'
+import {
+  applyToState,
+  describeLabels,
+  describeState,
+  emptyState,
+  expectedExports,
+  expectedLabels,
+  expectedTables,
+  type ModelInputs,
+} from '../../src/testing/index.js'
+import { changedMeanings, danglingIn, namesIn, type Name } from './references.js'
+import type { Outcome, Step } from './steps.js'
 
-export const LOCAL = IpAddress.parse('192.0.2.1')
 export const LIMITS = {
   vrfs: 64,
   ports: 1024,
@@ -26,150 +39,90 @@ export const LIMITS = {
   labelStackDepth: 4,
 }
 
-export class TestClock implements Clock {
-  time = 0
-  now(): number {
-    return this.time
-  }
-  setTimer(): { cancel(): void } {
-    return { cancel: () => undefined }
-  }
-}
-
-const targets = fc.subarray(['65000:1', '65000:2', '65000:3']).map((list) => list.map((text) => RouteTarget.parse(text)))
-const vrfIntent = (name: string) =>
-  fc.record({
-    name: fc.constant(name),
-    rd: fc.constant(RouteDistinguisher.parse(`192.0.2.1:${name.length}`)),
-    import: targets,
-    export: targets,
-  })
-const vrfList: fc.Arbitrary<VrfIntent[]> = fc
-  .tuple(fc.option(vrfIntent('a')), fc.option(vrfIntent('bb')), fc.option(vrfIntent('ccc')))
-  .map((list) => list.filter((vrf) => vrf !== null))
-const addresses = fc.constantFrom('10.0.0.1', '10.0.0.2', '10.0.0.3', 'fd00::1').map((text) => IpAddress.parse(text))
-const endpoint: fc.Arbitrary<EndpointIntent> = fc.record({
-  vrf: fc.constantFrom('a', 'bb', 'ccc'),
-  netns: fc.constantFrom('/run/netns/1', '/run/netns/2', '/run/netns/3'),
-  ifname: fc.constant('eth0'),
-  addresses: fc.uniqueArray(addresses, { minLength: 1, maxLength: 2, selector: String }),
-  mtu: fc.constant(1468),
-})
-const route: fc.Arbitrary<VpnRoute> = fc.record({
-  source: fc.constantFrom('198.51.100.1', '198.51.100.2'),
-  rd: fc.constantFrom('1:1', '1:2').map((text) => RouteDistinguisher.parse(text)),
-  prefix: fc.constantFrom('10.0.0.1/32', '10.0.0.9/32', '10.0.0.0/24', 'fd00::9/128').map((text) => IpPrefix.parse(text)),
-  pathId: fc.nat(1),
-  routeTargets: targets,
-  label: fc.integer({ min: 16, max: 20 }),
-  nextHop: fc.constantFrom('192.0.2.1', '192.0.2.2', '192.0.2.3').map((text) => IpAddress.parse(text)),
-  encapsulations: fc.constant([]),
-  preference: fc.record({
-    localPref: fc.constantFrom(100, 200),
-    asPathLength: fc.nat(1),
-    origin: fc.constant(0 as const),
-    med: fc.nat(1),
-    neighborAs: fc.constant(0),
-    external: fc.constant(false),
-    clusterListLength: fc.constant(0),
-    originatorId: fc.nat(3),
-  }),
-})
-
-export type Step =
-  | { type: 'vrfs'; vrfs: VrfIntent[] }
-  | { type: 'add'; endpoint: EndpointIntent }
-  | { type: 'remove'; endpoint: EndpointIntent }
-  | { type: 'announce'; route: VpnRoute }
-  | { type: 'withdraw'; route: VpnRoute }
-  | { type: 'source-down'; source: string }
-  | { type: 'apply'; outcome: 'ok' | 'refused' | 'partly' | 'lost' }
-  | { type: 'replaced'; past: number }
-
-export const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 2, arbitrary: vrfList.map((vrfs) => ({ type: 'vrfs' as const, vrfs })) },
-  { weight: 3, arbitrary: endpoint.map((value) => ({ type: 'add' as const, endpoint: value })) },
-  { weight: 1, arbitrary: endpoint.map((value) => ({ type: 'remove' as const, endpoint: value })) },
-  { weight: 5, arbitrary: route.map((value) => ({ type: 'announce' as const, route: value })) },
-  { weight: 2, arbitrary: route.map((value) => ({ type: 'withdraw' as const, route: value })) },
-  { weight: 1, arbitrary: fc.constantFrom('198.51.100.1', '198.51.100.2').map((source) => ({ type: 'source-down' as const, source })) },
-  {
-    weight: 3,
-    arbitrary: fc
-      .constantFrom('ok' as const, 'refused' as const, 'partly' as const, 'lost' as const)
-      .map((outcome) => ({ type: 'apply' as const, outcome })),
-  },
-  { weight: 1, arbitrary: fc.nat(5).map((past) => ({ type: 'replaced' as const, past })) },
-)
+const QUARANTINE = 1000
+const MAXIMUM_PATHS = 2
 
 /** A model, the inputs that hold, and a dataplane that applies what it is told, sometimes not. */
 export class World {
-  readonly clock = new TestClock()
-  readonly model = new OverlayModel({
-    clock: this.clock,
-    localAddresses: [LOCAL],
-    capabilities: { encapsulations: ['mpls-udp'], limits: LIMITS },
-    labels: { quarantine: 1000 },
-  })
+  readonly clock = new ManualClock()
+  readonly localAddresses: readonly IpAddress[]
+  readonly model: OverlayModel
   state: DataplaneState = emptyState()
   /** What the dataplane held at one time or another. */
   readonly history: DataplaneState[] = [emptyState()]
   vrfs: readonly VrfIntent[] = []
   readonly endpoints = new Map<string, EndpointIntent>()
   readonly routes = new Map<string, VpnRoute>()
-  /** Every label that was released, with the time and its VRF. */
-  readonly released = new Map<number, number>()
+  /** What others were told and still hold. */
+  readonly told = new Map<string, VpnRoute>()
+  /** When each label was released last. */
+  readonly #released = new Map<number, number>()
+
+  /** @param dual whether the underlay has IPv6 beside IPv4 */
+  constructor({ dual = false }: { readonly dual?: boolean } = {}) {
+    this.localAddresses = [IpAddress.parse('192.0.2.1'), ...(dual ? [IpAddress.parse('2001:db8::1')] : [])]
+    this.model = this.newModel()
+  }
+
+  /** A model of the same node that knows nothing yet. */
+  newModel(): OverlayModel {
+    return new OverlayModel({
+      clock: this.clock,
+      localAddresses: this.localAddresses,
+      capabilities: { encapsulations: ['mpls-udp', 'mpls-gre'], limits: LIMITS },
+      encapsulations: ['mpls-gre', 'vxlan', 'mpls-udp'],
+      labels: { quarantine: QUARANTINE },
+      maximumPaths: MAXIMUM_PATHS,
+    })
+  }
+
+  get inputs(): ModelInputs {
+    return {
+      localAddresses: this.localAddresses,
+      encapsulations: ['mpls-gre', 'mpls-udp'],
+      maximumPaths: MAXIMUM_PATHS,
+      vrfs: this.vrfs,
+      endpoints: [...this.endpoints.values()],
+      routes: [...this.routes.values()],
+    }
+  }
 
   run(action: Step): void {
-    this.clock.time += 10
+    this.clock.advance(10)
+    const labels = this.#labels()
     switch (action.type) {
-      case 'vrfs': {
-        const before = this.labels()
-        try {
-          this.model.setVrfs(action.vrfs)
-          this.vrfs = action.vrfs
-        } catch {
-          break // refused whole: endpoints are attached to a VRF that would go
-        }
-        this.note(before)
+      case 'vrfs':
+        if (succeeds(() => this.model.setVrfs(action.vrfs))) this.vrfs = action.vrfs
         break
-      }
-      case 'add': {
-        const before = this.labels()
-        try {
-          this.model.addEndpoint(action.endpoint)
+      case 'add':
+        if (succeeds(() => this.model.addEndpoint(action.endpoint))) {
           this.model.setAttached(action.endpoint, true)
-          this.endpoints.set(action.endpoint.netns, action.endpoint)
-        } catch {
-          break // refused whole
+          this.endpoints.set(endpointName(action.endpoint), action.endpoint)
         }
-        for (const label of this.labels()) if (!before.has(label)) this.checkQuarantine(label)
         break
-      }
-      case 'remove': {
-        const before = this.labels()
-        if (this.model.removeEndpoint(action.endpoint) !== undefined) this.endpoints.delete(action.endpoint.netns)
-        this.note(before)
+      case 'remove':
+        this.model.removeEndpoint(action.endpoint)
+        this.endpoints.delete(endpointName(action.endpoint))
         break
-      }
       case 'announce':
         this.model.applyRoutes([{ kind: 'announce', route: action.route }])
-        this.routes.set(keyOf(action.route), action.route)
+        this.routes.set(routeKey(action.route), action.route)
         break
       case 'withdraw':
         this.model.applyRoutes([{ kind: 'withdraw', ...action.route }])
-        this.routes.delete(keyOf(action.route))
+        this.routes.delete(routeKey(action.route))
         break
       case 'source-down':
         this.model.withdrawSource(action.source)
         for (const [key, { source }] of this.routes) if (source === action.source) this.routes.delete(key)
         break
       case 'apply':
-        this.apply(action.outcome)
+        this.apply(action.outcome, action.seed)
         break
       case 'replaced':
         this.replaced(this.history[action.past % this.history.length] ?? emptyState())
     }
+    this.#checkQuarantine(labels)
   }
 
   /** The dataplane is replaced by one that holds `state`. */
@@ -178,138 +131,143 @@ export class World {
     this.model.replaced(state)
   }
 
-  labels(): Set<number> {
-    return new Set(this.model.labels().map(({ label }) => label))
-  }
-
-  note(before: Set<number>): void {
-    const after = this.labels()
-    for (const label of before) if (!after.has(label)) this.released.set(label, this.clock.time)
-    for (const label of after) if (!before.has(label)) this.checkQuarantine(label)
-  }
-
-  checkQuarantine(label: number): void {
-    const since = this.released.get(label)
-    if (since !== undefined) expect(this.clock.time - since).toBeGreaterThanOrEqual(1000)
-  }
-
-  apply(outcome: 'ok' | 'refused' | 'partly' | 'lost'): void {
+  apply(outcome: Outcome, seed = 0): void {
     const transaction = this.model.takeTransaction()
     if (transaction === undefined) return
+    const { generation } = transaction
     const after = applyToState(this.state, transaction)
-    expect(transaction.generation).toBeGreaterThan(this.state.generation)
+    expect(generation).toBeGreaterThan(this.state.generation)
     expect(danglingIn(after)).toEqual([])
     expect(changedMeanings(this.state, after)).toEqual([])
     if (outcome === 'lost') {
-      // It was applied, but the dataplane goes before it can say so, and comes back with what it had before or after.
-      this.replaced(transaction.generation % 2 === 0 ? this.state : after)
+      this.replaced(seed % 2 === 0 ? this.state : after)
       return
     }
-    let report: ApplyReport = { status: 'applied', generation: transaction.generation, failures: [] }
-    if (outcome === 'refused') {
-      report = {
-        status: 'refused',
-        generation: transaction.generation,
-        failures: [{ object: { kind: 'vrf', key: '0' }, code: 'test', message: 'refused' }],
-      }
-    } else if (outcome === 'partly') {
-      // The dataplane does not take the first route that is new to it.
-      const known = new Set(
-        Array.from({ length: this.state.routes.count }, (_, row) => `${this.state.routes.vrf[row]} ${this.state.routes.prefixAt(row)}`),
-      )
-      const routes = new RouteBatch()
-      let failed: string | undefined
-      for (let row = 0; row < transaction.routes.count; row++) {
-        const name = `${transaction.routes.vrf[row]} ${transaction.routes.prefixAt(row)}`
-        if (failed === undefined && !known.has(name)) failed = name
-        else routes.push(transaction.routes.vrf[row], transaction.routes.prefixAt(row), transaction.routes.group[row])
-      }
-      this.state = applyToState(this.state, { ...transaction, routes })
-      if (failed !== undefined)
-        report = { ...report, failures: [{ object: { kind: 'route', key: failed }, code: 'test', message: 'not taken' }] }
-    } else this.state = after
+    const failed = outcome === 'partly' ? failing(this.state, transaction, seed) : new Set<Name>()
+    if (outcome !== 'refused') this.state = applyToState(this.state, without(transaction, failed))
     this.history.push(this.state)
-    this.model.programmed(report)
-    this.model.takeExports()
+    const failures = [...(outcome === 'refused' ? namesIn(transaction).set : failed)].map(failure)
+    const complete = this.model.programmed({ status: outcome === 'refused' ? 'refused' : 'applied', generation, failures })
+    expect(complete).toBe(outcome !== 'refused' && failed.size === 0)
+    // A dataplane with ids of its own is emptied in a first transaction.
+    if (complete && this.state.ports.length > 0) this.checkTables()
+    this.tell()
   }
 
+  /** Lets the dataplane take everything; then it holds what the definitions say, and so do those who were told. */
   settle(): void {
     for (let tries = 0; tries < 4; tries++) this.apply('ok')
     expect(this.model.takeTransaction()).toBeUndefined()
+    this.checkTables()
+    this.tell()
+    const labels = describeLabels(this.state, this.portName)
+    const told = [...this.told.values()].map((route) => {
+      const does = labels.get(route.label)?.replace(/ from .*$/, '')
+      return [`${route.rd} ${route.prefix}`, `${does} for ${route.routeTargets.map(String).sort().join(' ')}`] as const
+    })
+    expect(new Map(told)).toEqual(expectedExports(this.inputs))
+  }
+
+  /** What the dataplane holds is what follows from the inputs. */
+  checkTables(): void {
+    expect(new Map(describeState(this.state, this.portName))).toEqual(new Map(expectedTables(this.inputs)))
+    expect([...describeLabels(this.state, this.portName).values()].sort()).toEqual(expectedLabels(this.inputs))
+  }
+
+  /** Takes the exports; whatever is told now leads, at this moment, to where it says. */
+  tell(): void {
+    for (const change of this.model.takeExports()) {
+      if (change.kind === 'announce') this.told.set(routeKey(change.route), change.route)
+      else expect(this.told.delete(routeKey(change))).toBe(true)
+    }
+    const labels = describeLabels(this.state, this.portName)
+    const expected = expectedExports(this.inputs)
+    for (const { rd, prefix, label, nextHop } of this.told.values()) {
+      expect(nextHop).toBe(this.localAddresses[0])
+      expect(expected.get(`${rd} ${prefix}`)).toContain(labels.get(label)?.replace(/ from .*$/, '') ?? 'a label that is not there')
+    }
+  }
+
+  /** Ports in the oracle's words. */
+  readonly portName = (port: number): string => {
+    const row = this.model.endpoints().find((endpoint) => endpoint.port === port)
+    return row === undefined ? `unknown port ${port}` : `port of ${endpointName(row)}`
+  }
+
+  #labels(): ReadonlySet<number> {
+    return new Set(this.model.labels().map(({ label }) => label))
+  }
+
+  #checkQuarantine(before: ReadonlySet<number>): void {
+    const after = this.#labels()
+    for (const label of after) {
+      const since = this.#released.get(label)
+      if (!before.has(label) && since !== undefined) expect(this.clock.now() - since).toBeGreaterThanOrEqual(QUARANTINE)
+    }
+    for (const label of before) if (!after.has(label)) this.#released.set(label, this.clock.now())
   }
 }
 
-function keyOf({ source, rd, prefix, pathId }: VpnRoute): string {
-  return `${source} ${rd} ${prefix} ${pathId}`
+/** Some of what a transaction tells, and all that cannot be without it. */
+function failing(before: DataplaneState, transaction: FibTransaction, seed: number): ReadonlySet<Name> {
+  const { set, removed } = namesIn(transaction)
+  const failed = new Set([...set, ...removed].filter((_, index) => (index * 7 + seed) % 5 === 0))
+  for (;;) {
+    const dangling = danglingIn(applyToState(before, without(transaction, failed)))
+    if (dangling.length === 0) return failed
+    // What is still referred to cannot go, and what refers to something that did not come cannot come.
+    for (const { from, to } of dangling) failed.add(removed.includes(to) ? to : from)
+  }
 }
 
-/** References of a state that lead nowhere. */
-export function danglingIn({ vrfs, ports, nextHops, groups, tunnelSources, labels, routes }: DataplaneState): readonly string[] {
-  const has = (list: readonly { readonly id: number }[], id: number | undefined): boolean => list.some((object) => object.id === id)
-  return [
-    ...ports.filter(({ kind, vrf }) => kind === 'endpoint' && !has(vrfs, vrf)).map(({ id }) => `port ${id}`),
-    ...nextHops.filter(({ action }) => action.type === 'port' && !has(ports, action.port)).map(({ id }) => `next hop ${id}`),
-    ...groups.filter(({ members }) => members.some(({ nextHop }) => !has(nextHops, nextHop))).map(({ id }) => `group ${id}`),
-    ...labels
-      .filter(
-        ({ action, sources }) =>
-          !has(tunnelSources, sources) ||
-          (action.type === 'pop-forward' ? !has(ports, action.port) : action.type === 'pop-lookup' && !has(vrfs, action.vrf)),
-      )
-      .map(({ label }) => `label ${label}`),
-    ...Array.from({ length: routes.count }, (_, row) => row)
-      .filter((row) => !has(vrfs, routes.vrf[row]) || !has(groups, routes.group[row]))
-      .map((row) => `route ${row}`),
-  ]
-}
-
-/**
- * Ids and labels that mean another thing after a transaction than before it. Whatever still refers to them in the middle of it would lead into another
- * VRF for a moment.
- */
-function changedMeanings(before: DataplaneState, after: DataplaneState): readonly string[] {
-  const changed = <T>(
-    kind: string,
-    all: (state: DataplaneState) => readonly T[],
+function without(transaction: FibTransaction, failed: ReadonlySet<Name>): FibTransaction {
+  const objects = <T>(
+    kind: ObjectKind,
+    { set, remove }: { readonly set: readonly T[]; readonly remove: readonly number[] },
     keyOf: (object: T) => number,
-    of: (object: T) => unknown,
-  ) => {
-    const meanings = new Map(all(before).map((object) => [keyOf(object), JSON.stringify(of(object))]))
-    return all(after)
-      .filter((object) => (meanings.get(keyOf(object)) ?? JSON.stringify(of(object))) !== JSON.stringify(of(object)))
-      .map((object) => `${kind} ${keyOf(object)}`)
-  }
+  ) => ({
+    set: set.filter((object) => !failed.has(`${kind} ${keyOf(object)}`)),
+    remove: remove.filter((key) => !failed.has(`${kind} ${key}`)),
+  })
   const id = (object: { readonly id: number }): number => object.id
-  return [
-    ...changed(
-      'vrf',
-      ({ vrfs }) => vrfs,
-      id,
-      ({ name }) => name,
-    ),
-    ...changed(
-      'port',
-      ({ ports }) => ports,
-      id,
-      ({ kind, vrf }) => [kind, vrf ?? null],
-    ),
-    ...changed(
-      'next hop',
-      ({ nextHops }) => nextHops,
-      id,
-      ({ action }) => action,
-    ),
-    ...changed(
-      'group',
-      ({ groups }) => groups,
-      id,
-      ({ members }) => members,
-    ),
-    ...changed(
-      'label',
-      ({ labels }) => labels,
-      ({ label }) => label,
-      ({ action }) => action,
-    ),
-  ]
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels, routes } = transaction
+  const kept = new RouteBatch()
+  for (let row = 0; row < routes.count; row++) {
+    const prefix = routes.prefixAt(row)
+    if (!failed.has(`route ${routeName(routes.vrf[row], prefix)}`)) kept.push(routes.vrf[row], prefix, routes.group[row])
+  }
+  return {
+    ...transaction,
+    vrfs: objects('vrf', vrfs, id),
+    ports: objects('port', ports, id),
+    nextHops: objects('next-hop', nextHops, id),
+    groups: objects('group', groups, id),
+    tunnelSources: objects('tunnel-sources', tunnelSources, id),
+    labels: objects('label', labels, ({ label }) => label),
+    routes: kept,
+  }
+}
+
+function failure(name: Name): ApplyFailure {
+  const space = name.indexOf(' ')
+  return { object: { kind: name.slice(0, space) as ObjectKind, key: name.slice(space + 1) }, code: 'test', message: 'not taken' }
+}
+
+function succeeds(change: () => void): boolean {
+  try {
+    change()
+    return true
+  } catch (error) {
+    // Refused whole: a VRF that has endpoints would go, an address is in use…
+    expect((error as Error).name).toMatch(/^(IntentError|EndpointError)$/)
+    return false
+  }
+}
+
+function endpointName({ netns, ifname }: Pick<EndpointIntent, 'netns' | 'ifname'>): string {
+  return `${netns} ${ifname}`
+}
+
+function routeKey({ source, rd, prefix, pathId }: VpnRouteKey): string {
+  return `${source} ${rd} ${prefix} ${pathId}`
 }

@@ -1,0 +1,34 @@
+import type { IpPrefix } from '@heddle/wire'
+import type { DataplaneState } from '../dataplane/dataplane.js'
+import type { EndpointIntent } from '../intent/intents.js'
+import { endpointName } from './endpoint-state.js'
+
+/** What a dump tells of the ids and labels that things had. */
+export interface Adopted {
+  readonly vrfs: ReadonlyMap<string, number>
+  /** VRF and endpoint name to port: one that moved to another VRF starts anew, or packets for the old VRF would land in the new one. */
+  readonly ports: ReadonlyMap<string, number>
+  /** `vrf ID` or `port ID` to label. */
+  readonly labels: ReadonlyMap<string, number>
+  readonly sources: ReadonlyMap<number, readonly IpPrefix[]>
+  readonly endpoints: readonly EndpointIntent[]
+}
+
+export function adoptedFrom(state: DataplaneState): Adopted {
+  const vrfNames = new Map(state.vrfs.map(({ id, name }) => [id, name]))
+  const vrfOfPort = new Map(state.ports.map(({ id, vrf }) => [id, vrf]))
+  const labels = state.labels.flatMap(({ label, action }): [string, number][] =>
+    action.type === 'pop-forward' ? [[`port ${action.port}`, label]] : action.type === 'pop-lookup' ? [[`vrf ${action.vrf}`, label]] : [],
+  )
+  const endpoints = state.devices.flatMap(({ port, netns, ifname, addresses, mtu }): { port: number; intent: EndpointIntent }[] => {
+    const vrf = vrfNames.get(vrfOfPort.get(port) ?? -1)
+    return netns === undefined || vrf === undefined ? [] : [{ port, intent: { vrf, netns, ifname, addresses, mtu } }]
+  })
+  return {
+    vrfs: new Map(state.vrfs.map(({ id, name }) => [name, id])),
+    ports: new Map(endpoints.map(({ port, intent }) => [`${intent.vrf} ${endpointName(intent)}`, port])),
+    labels: new Map(labels),
+    sources: new Map(state.tunnelSources.map(({ id, prefixes }) => [id, prefixes])),
+    endpoints: endpoints.map(({ intent }) => intent),
+  }
+}

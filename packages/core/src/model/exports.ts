@@ -1,0 +1,81 @@
+import type { IpAddress } from '@heddle/wire'
+import type { Encapsulation } from '../dataplane/objects.js'
+import type { FibCompiler } from '../fib/fib-compiler.js'
+import type { RoutePreference, VpnRoute, VpnRouteChange } from '../vpn-route.js'
+import { routeKey } from './received-routes.js'
+import { localLabel, type LocalRoute, type VrfState } from './vrf-state.js'
+
+const LOCAL_PREFERENCE: RoutePreference = {
+  localPref: 100,
+  asPathLength: 0,
+  origin: 0,
+  med: 0,
+  neighborAs: 0,
+  external: false,
+  clusterListLength: 0,
+  originatorId: 0,
+}
+
+export interface ExportsOptions {
+  readonly nextHop: IpAddress | undefined
+  readonly encapsulations: readonly Encapsulation[]
+}
+
+/** What others were told of the local routes. */
+export class Exports {
+  readonly #fib: FibCompiler
+  readonly #options: ExportsOptions
+  readonly #told = new Map<string, VpnRoute>()
+
+  constructor(fib: FibCompiler, options: ExportsOptions) {
+    this.#fib = fib
+    this.#options = options
+  }
+
+  /** Changes since the last call. Only what the dataplane holds is announced. */
+  take(vrfs: Iterable<VrfState>): readonly VpnRouteChange[] {
+    const wanted = new Map<string, VpnRoute>()
+    for (const vrf of vrfs) {
+      for (const local of vrf.local.values()) {
+        const route = this.#exported(vrf, local)
+        if (route !== undefined) wanted.set(routeKey(route), route)
+      }
+    }
+    const changes: VpnRouteChange[] = []
+    for (const [key, route] of this.#told) {
+      if (wanted.has(key)) continue
+      this.#told.delete(key)
+      changes.push({ kind: 'withdraw', source: route.source, rd: route.rd, prefix: route.prefix, pathId: route.pathId })
+    }
+    for (const [key, route] of wanted) {
+      const before = this.#told.get(key)
+      if (before !== undefined && sameRoute(before, route)) continue
+      this.#told.set(key, route)
+      changes.push({ kind: 'announce', route })
+    }
+    return changes
+  }
+
+  #exported(vrf: VrfState, local: LocalRoute): VpnRoute | undefined {
+    const { nextHop, encapsulations } = this.#options
+    if (nextHop === undefined || vrf.intent.export.length === 0) return undefined
+    const label = localLabel(local)
+    if (local.via.endpoint?.attached === false) return undefined
+    if (!this.#fib.isInstalled(vrf.id, local.prefix) || !this.#fib.labels.isProgrammed(label)) return undefined
+    return {
+      source: 'local',
+      rd: vrf.intent.rd,
+      prefix: local.prefix,
+      pathId: 0,
+      routeTargets: vrf.intent.export,
+      label,
+      nextHop,
+      encapsulations,
+      preference: LOCAL_PREFERENCE,
+    }
+  }
+}
+
+function sameRoute(a: VpnRoute, b: VpnRoute): boolean {
+  return a.label === b.label && a.routeTargets.join(' ') === b.routeTargets.join(' ')
+}

@@ -1,0 +1,60 @@
+import type { IpAddress } from '@heddle/wire'
+import type { Encapsulation, NextHopAction } from '../dataplane/objects.js'
+import { chooseEncapsulation } from '../nexthop/encapsulation-choice.js'
+import { selectRoutes } from '../table/best-path.js'
+import type { VpnRoute } from '../vpn-route.js'
+
+export interface TunnelChoiceOptions {
+  /** This node's tunnel ends, at most one a family. */
+  readonly localAddresses: readonly IpAddress[]
+  /** Best first. */
+  readonly preferences: readonly Encapsulation[]
+  /** What the dataplane can. */
+  readonly supported: readonly Encapsulation[]
+  /** Most next hops a route is spread over. */
+  readonly maximumPaths: number
+}
+
+export type Tunnel = Extract<NextHopAction, { readonly type: 'tunnel' }>
+
+/** How routes of others are reached: which of them, and by which tunnels. */
+export class TunnelChoice {
+  readonly #options: TunnelChoiceOptions
+
+  constructor(options: TunnelChoiceOptions) {
+    this.#options = options
+  }
+
+  /** What is told to others, best first. Our labels are MPLS labels, so a VNI is not among it. */
+  get offered(): readonly Encapsulation[] {
+    const { preferences, supported } = this.#options
+    return preferences.filter((encapsulation) => encapsulation !== 'vxlan' && supported.includes(encapsulation))
+  }
+
+  /** The routes that packets take, best first: the best one and those that are as good, of those that a tunnel leads to. */
+  select(routes: Iterable<VpnRoute>): readonly VpnRoute[] {
+    return selectRoutes(
+      [...routes].filter((route) => this.tunnel(route) !== undefined),
+      this.#options.maximumPaths,
+    )
+  }
+
+  /** The tunnel for a route, or `undefined` when neither end takes what the other sends. */
+  tunnel(route: VpnRoute): Tunnel | undefined {
+    const encapsulation = this.encapsulation(route)
+    const local = this.localAddress(route.nextHop)
+    if (encapsulation === undefined || local === undefined) return undefined
+    const common = { type: 'tunnel', encapsulation, local, remote: route.nextHop, ttlModel: 'pipe', trafficClassModel: 'pipe' } as const
+    if (encapsulation !== 'vxlan') return { ...common, labels: [route.label] }
+    return route.routerMac === undefined ? undefined : { ...common, labels: [], vni: route.label, routerMac: route.routerMac }
+  }
+
+  encapsulation(route: VpnRoute): Encapsulation | undefined {
+    return chooseEncapsulation(route.encapsulations, this.#options.preferences, this.#options.supported)
+  }
+
+  /** Our end of a tunnel to `remote`. */
+  localAddress(remote: IpAddress): IpAddress | undefined {
+    return this.#options.localAddresses.find(({ family }) => family === remote.family)
+  }
+}
