@@ -1,5 +1,6 @@
+import { IpAddress } from '@heddle/wire'
 import { LabError } from './errors.js'
-import type { Flow, Lab, RouteRow } from './lab.js'
+import type { Flow, Lab, PeerView, RouteRow } from './lab.js'
 import { renderTopology } from './render.js'
 import type { Check, ConvergenceResult, DemoReport, PairResult } from './report.js'
 import { hostPrefix, labRd, ONLY_BLUE, type LabNode, type LabPod, type LabTopology } from './topology.js'
@@ -133,16 +134,17 @@ export async function tellStory({ lab, topology, progress, missing }: StoryOptio
           (candidate) => candidate.node === node && candidate.vrf === vrf && candidate.prefix === prefix && candidate.rd === rd,
         )
         const own = peer.routes.find((route) => route.rd === rd && route.prefix === prefix)
-        return own === undefined || (row !== undefined && row.label !== null && own.label !== row.label)
+        return own === undefined || row === undefined || !sameRoute(own, row, topology)
       })
     check(
       'peer view',
       unknown.length === 0,
       unknown.length === 0
-        ? `${peer.software} has ${peer.routes.length} routes; prefix, RD and label equal ours`
+        ? `${peer.software} has ${peer.routes.length} routes; prefix, RD, RT, label and next hop equal ours`
         : `differs for ${unknown.slice(0, 4).map(describeRoute).join('; ')}`,
     )
   }
+  progress('reading the capture')
   const capture = (await lab.capture()) ?? null
   if (capture === null) notApplicable('capture', 'no wire')
   else {
@@ -323,7 +325,7 @@ async function missingRoutes(lab: Lab, topology: LabTopology, wanted: readonly E
 async function meetPair(lab: Lab, from: LabPod, to: LabPod, address: string): Promise<PairResult> {
   const { rttMs } = await lab.ping(from, address, 1)
   const answeredBy = await lab.whoIs(from, address)
-  const bits = from.name < to.name ? await lab.throughput(from, address, 300) : undefined
+  const bits = from.name < to.name ? await lab.throughput(from, address, 200) : undefined
   return {
     vrf: from.vrf,
     from: from.name,
@@ -352,6 +354,16 @@ function podNamed(topology: LabTopology, name: string): LabPod {
   const pod = topology.pods.find((candidate) => candidate.name === name)
   if (pod === undefined) throw new LabError('lab.topology', `there is no pod ${name}`)
   return pod
+}
+
+/** Whether the peer says of a route what a node's table says. */
+function sameRoute(theirs: PeerView['routes'][number], ours: RouteRow, { nodes }: LabTopology): boolean {
+  const owner = nodes.find(({ address }) => ours.rd.startsWith(`${address}:`))
+  return (
+    theirs.label === ours.label &&
+    String(IpAddress.tryParse(theirs.nextHop)?.unmapped()) === (ours.nextHop ?? owner?.address) &&
+    theirs.routeTargets.toSorted().join() === ours.routeTargets.toSorted().join()
+  )
 }
 
 function describeRoute({ node, vrf, rd, prefix }: ExpectedRoute): string {

@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import { LabError } from '../errors.js'
 import type { CaptureView } from '../lab.js'
 import { tenantAddresses, type LabTopology } from '../topology.js'
-import { attempt, command } from './command.js'
+import { attempt } from './command.js'
 import { LabProcess } from './process.js'
 
 /** Everything that crosses the provider network, as a pcapng written by Wireshark's dumpcap. */
@@ -38,39 +40,62 @@ export class Capture {
 
   /** Lets tshark dissect the file. Each packet is seen where it enters and where it leaves the provider network, hence twice. */
   async read(): Promise<CaptureView> {
-    const fields = ['frame.protocols', 'mpls.label', 'ip.dst', 'udp.dstport']
-    const out = await command(
-      'tshark',
-      ['-n', '-r', this.file, '-Y', 'udp.port == 6635', '-T', 'fields', ...fields.flatMap((field) => ['-e', field])],
-      { timeout: 120_000 },
-    )
+    const tenants = new Set(tenantAddresses(this.topology))
     const labels = new Map<string, { label: number; destination: string; packets: number }>()
     let packets = 0
     let dissected = 0
-    for (const line of out.split('\n')) {
-      if (line === '') continue
-      const [protocols = '', stack = '', destinations = '', port = ''] = line.split('\t')
+    let naked = 0
+    for await (const { protocols, stack, addresses, port } of this.#frames()) {
+      if (port !== '6635') {
+        if (addresses.some((address) => tenants.has(address))) naked++
+        continue
+      }
       packets++
-      if (port.split(',')[0] === '6635' && /:udp:mpls:ip(v6)?(:|$)/.test(protocols)) dissected++
-      const label = Number(stack.split(',').at(-1))
-      const destination = destinations.split(',')[0] ?? ''
+      if (/:udp:mpls:ip(v6)?(:|$)/.test(protocols)) dissected++
+      const label = Number(stack.at(-1))
+      const destination = addresses[1] ?? ''
       const key = `${label} ${destination}`
       const row = labels.get(key) ?? { label, destination, packets: 0 }
       row.packets++
       labels.set(key, row)
     }
-    const filter = tenantAddresses(this.topology)
-      .map((address) => `${address.includes(':') ? 'ipv6' : 'ip'}.addr == ${address}`)
-      .join(' || ')
-    const naked = await command('tshark', ['-n', '-r', this.file, '-Y', `(${filter}) && !mpls`, '-T', 'fields', '-e', 'frame.number'], {
-      timeout: 120_000,
-    })
     return {
       file: this.file,
       packets,
       dissected,
-      labels: [...labels.values()].sort((a, b) => a.destination.localeCompare(b.destination) || a.label - b.label),
-      naked: naked.split('\n').filter((line) => line !== '').length,
+      labels: [...labels.values()].toSorted((a, b) => a.destination.localeCompare(b.destination) || a.label - b.label),
+      naked,
     }
+  }
+
+  /** What tshark says of each frame, in one pass over the file. */
+  async *#frames(): AsyncGenerator<{
+    readonly protocols: string
+    readonly stack: readonly string[]
+    /** Source and destination, outermost header first. */
+    readonly addresses: readonly string[]
+    /** Outermost destination port of UDP. */
+    readonly port: string | undefined
+  }> {
+    const fields = ['frame.protocols', 'mpls.label', 'ip.src', 'ip.dst', 'ipv6.src', 'ipv6.dst', 'udp.dstport']
+    const parameters = ['-n', '-r', this.file, '-T', 'fields', ...fields.flatMap((field) => ['-e', field])]
+    const child = spawn('tshark', parameters, { stdio: ['ignore', 'pipe', 'ignore'] })
+    const status = new Promise<number | null>((resolve, reject) => {
+      child.once('close', resolve)
+      child.once('error', reject)
+    })
+    for await (const line of createInterface({ input: child.stdout })) {
+      const [protocols = '', ...rest] = line.split('\t')
+      const [stack = [], source4 = [], destination4 = [], source6 = [], destination6 = [], ports = []] = rest.map((field) =>
+        field === '' ? [] : field.split(','),
+      )
+      const pairs = (sources: readonly string[], destinations: readonly string[]): string[] =>
+        sources.flatMap((source, index) => [source, destinations[index] ?? ''])
+      const [v4, v6] = [pairs(source4, destination4), pairs(source6, destination6)]
+      const isOuter6 = /^eth:ethertype:ipv6/.test(protocols)
+      yield { protocols, stack, addresses: isOuter6 ? [...v6, ...v4] : [...v4, ...v6], port: ports[0] }
+    }
+    const code = await status
+    if (code !== 0) throw new LabError('lab.capture', `tshark could not read ${this.file} (status ${code})`)
   }
 }

@@ -72,12 +72,20 @@ export class FrrGateway {
 
   async view(): Promise<PeerView> {
     const version = /FRRouting ([\d.]+)/.exec(await this.show('show version'))?.[1] ?? ''
-    const routes = [
-      ...parseVpn(JSON.parse(await this.show('show bgp ipv4 vpn detail json'))),
-      ...parseVpn(JSON.parse(await this.show('show bgp ipv6 vpn detail json'))),
-    ]
+    const routes = [...(await this.#routes('ipv4')), ...(await this.#routes('ipv6'))]
     const text = `${await this.show('show bgp ipv4 vpn')}\n${await this.show('show bgp ipv6 vpn')}`
     return { software: `FRR ${version}`, routes, text }
+  }
+
+  /** FRR 8.4 tells label and route targets only for one route at a time. */
+  async #routes(afi: 'ipv4' | 'ipv6'): Promise<PeerView['routes']> {
+    const list = JSON.parse(await this.show(`show bgp ${afi} vpn json`)) as FrrTable
+    const names = Object.entries(list.routes?.routeDistinguishers ?? {}).flatMap(([rd, prefixes]) =>
+      Object.keys(prefixes).map((prefix) => `rd ${rd} ${prefix}`),
+    )
+    if (names.length === 0) return []
+    const shown = await command('vtysh', ['--vty_socket', this.dir, ...names.flatMap((name) => ['-c', `show bgp ${afi} vpn ${name} json`])])
+    return documentsOf(shown).flatMap(parseVpnRoute)
   }
 }
 
@@ -104,7 +112,15 @@ export function frrConfig(topology: LabTopology, { gracefulRestart }: { readonly
     ` bgp router-id ${gateway.address}`,
     ` bgp cluster-id ${gateway.address}`,
     ' no bgp default ipv4-unicast',
-    ...(gracefulRestart ? [' bgp graceful-restart', ' bgp graceful-restart preserve-fw-state'] : []),
+    ...(gracefulRestart
+      ? [
+          ' bgp graceful-restart',
+          ' bgp graceful-restart preserve-fw-state',
+          // The deferral of path selection never ends for VPN routes in FRR 8.4; a read-only phase at the start does the same.
+          ' bgp graceful-restart select-defer-time 0',
+          ' update-delay 10 2',
+        ]
+      : []),
     ' neighbor nodes peer-group',
     ` neighbor nodes remote-as ${as}`,
     ` neighbor nodes timers ${Math.floor(holdTime / 3)} ${holdTime}`,
@@ -117,28 +133,37 @@ export function frrConfig(topology: LabTopology, { gracefulRestart }: { readonly
   ].join('\n')
 }
 
-interface FrrPath {
-  readonly bestpath?: { readonly overall?: boolean } | boolean
-  readonly remoteLabel?: number
-  readonly nexthops?: readonly { readonly ip?: string }[]
-  readonly extendedCommunity?: { readonly string?: string }
+interface FrrTable {
+  readonly routes?: { readonly routeDistinguishers?: Readonly<Record<string, Readonly<Record<string, unknown>>>> }
 }
 
-/** `show bgp AFI vpn detail json` as routes. */
-export function parseVpn(json: unknown): PeerView['routes'] {
-  const distinguishers =
-    (json as { routes?: { routeDistinguishers?: Record<string, Record<string, unknown>> } }).routes?.routeDistinguishers ?? {}
-  return Object.entries(distinguishers).flatMap(([rd, prefixes]) =>
-    Object.entries(prefixes).map(([prefix, value]) => {
-      const paths = (Array.isArray(value) ? value : ((value as { paths?: FrrPath[] }).paths ?? [])) as readonly FrrPath[]
-      const [path] = paths
-      return {
-        rd,
-        prefix,
-        label: path?.remoteLabel ?? null,
-        nextHop: path?.nexthops?.[0]?.ip ?? '',
-        routeTargets: [...(path?.extendedCommunity?.string ?? '').matchAll(/RT:(\S+)/g)].map(([, target]) => target),
-      }
-    }),
-  )
+interface FrrRoute {
+  readonly prefix: string
+  readonly paths: readonly {
+    readonly remoteLabel?: number
+    readonly nexthops?: readonly { readonly ip?: string }[]
+    readonly extendedCommunity?: { readonly string?: string }
+  }[]
+}
+
+/** The JSON documents that vtysh printed one behind the other. */
+function documentsOf(text: string): unknown[] {
+  return text
+    .split(/^}$/m)
+    .filter((part) => part.trim() !== '')
+    .map((part) => JSON.parse(`${part}}`) as unknown)
+}
+
+/** `show bgp AFI vpn rd RD PREFIX json` as routes. */
+function parseVpnRoute(json: unknown): PeerView['routes'] {
+  return Object.entries(json as Readonly<Record<string, FrrRoute>>).map(([rd, { prefix, paths }]) => {
+    const [path] = paths
+    return {
+      rd,
+      prefix,
+      label: path?.remoteLabel ?? null,
+      nextHop: path?.nexthops?.[0]?.ip ?? '',
+      routeTargets: [...(path?.extendedCommunity?.string ?? '').matchAll(/RT:(\S+)/g)].map(([, target]) => target),
+    }
+  })
 }
