@@ -26,7 +26,6 @@ const announcement = (change: Partial<RouteAnnouncement> = {}): RouteAnnouncemen
   nextHop: IpAddress.parse('10.255.1.2'),
   peerType: 'ibgp',
   peerRouterId: IpAddress.parse('10.255.4.2'),
-  best: true,
   stale: false,
   ...change,
 })

@@ -69,11 +69,8 @@ describe('flushed', () => {
   it('does not wait for what comes later', async () => {
     const { lab, a } = await pair()
     let rounds = 0
-    let over = false
-    void a.flushed().then(() => {
-      over = true
-    })
-    for (; rounds < 100 && !over; rounds++) {
+    const flushed = await state(lab, a.flushed())
+    for (; rounds < 100 && !flushed.resolved; rounds++) {
       a.announce(many(600, `65000:${rounds + 1}`))
       await lab.clock.settle()
       lab.clock.advanceToNext()

@@ -3,11 +3,11 @@ import { describe, expect, it, test } from 'vitest'
 import {
   KEEPALIVE,
   RTC,
-  RTC_DEFAULT,
   VPNV4_UNICAST,
   packUpdates,
   routeTargetMembership,
   type BgpMessage,
+  type Nlri,
   type Speaker,
 } from '../../src/index.js'
 import { Lab, follow, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
@@ -127,7 +127,7 @@ test('memberships that a refresh did not bring again count no longer (RFC 7313, 
   puppet.open(B, 90, { families: [VPNV4_UNICAST, RTC] })
   await lab.run(0.1)
   puppet.send(KEEPALIVE)
-  const member = (nlri: typeof RTC_DEFAULT): Uint8Array =>
+  const member = (nlri: Nlri): Uint8Array =>
     packUpdates({
       family: RTC,
       attributes: { origin: 'igp', asPath: [], localPref: 100 },

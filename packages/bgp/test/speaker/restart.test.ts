@@ -2,6 +2,7 @@ import { IpAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
 import { KEEPALIVE, VPNV4_UNICAST, encodeEndOfRib, packUpdates, type Speaker } from '../../src/index.js'
+import type { LocalOpenOptions } from '../../src/session/local-open.js'
 import { Lab, follow, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
 import { Puppet } from './puppet.js'
 
@@ -14,7 +15,7 @@ function update(prefix: string): Uint8Array {
   return packUpdates({ family, attributes: { origin: 'igp', asPath: [], localPref: 100, ...attributes }, nextHop, nlri: [nlri] })[0]
 }
 
-const graceful = (restarting: boolean): { gracefulRestart: NonNullable<Parameters<Puppet['open']>[2]>['gracefulRestart'] } => ({
+const graceful = (restarting: boolean): Pick<Required<LocalOpenOptions>, 'gracefulRestart'> => ({
   gracefulRestart: {
     restarting,
     notification: false,
@@ -108,7 +109,7 @@ describe('a passive peer whose process restarts', () => {
 
   it.each([0, 1, 20, 300])('is back within two seconds after %i seconds of absence, time and again', async (absence) => {
     const lab = new Lab()
-    const a = lab.speaker(A, { neighbors: [{ ...internal(B), connectRetry: undefined }] })
+    const a = lab.speaker(A, { neighbors: [{ address: B, as: 65000, families: ['vpnv4-unicast'] }] })
     await a.start()
     for (let round = 0; round < 5; round++) {
       expect(await back(lab, a)).toBeLessThanOrEqual(2.2)
@@ -120,7 +121,7 @@ describe('a passive peer whose process restarts', () => {
 
   it('and first drops connections, because it has no neighbors yet', async () => {
     const lab = new Lab()
-    const a = lab.speaker(A, { neighbors: [{ ...internal(B), connectRetry: undefined }] })
+    const a = lab.speaker(A, { neighbors: [{ address: B, as: 65000, families: ['vpnv4-unicast'] }] })
     await a.start()
     const listener = await lab.host(B).transport.listen({ address: IpAddress.parse(B), port: 179 })
     let dropped = 0

@@ -1,4 +1,4 @@
-import type { RouteDistinguisher } from '@heddle/wire'
+import type { IpAddress, RouteDistinguisher } from '@heddle/wire'
 import { familyKey, routeTargetOf, type DecodeOptions, type PathAttributes, type UpdateMessage } from '@heddle/bgp'
 
 /** One line of the corpus. */
@@ -75,7 +75,7 @@ const ORIGINS = { igp: 0, egp: 1, incomplete: 2 } as const
 export function attributes({ attributes: all, announced }: UpdateMessage): string[] {
   const { origin, med, localPref, originatorId, clusterList = [], communities = [], largeCommunities = [], nextHop } = all
   const hops = announced.flatMap(({ multiprotocol, nextHop: hop }) => (multiprotocol ? [hop?.address, hop?.linkLocal] : []))
-  const line = (name: string, value: unknown): string[] => (value === undefined ? [] : [`${name} ${String(value)}`])
+  const line = (name: string, value: string | number | IpAddress | undefined): string[] => (value === undefined ? [] : [`${name} ${value}`])
   return [
     ...line('origin', origin === undefined ? undefined : ORIGINS[origin]),
     ...line('med', med),
