@@ -123,6 +123,44 @@ describe.each(MATRIX)('event %i of RFC 4271 §8.1', (number, ...cells) => {
   })
 })
 
+/**
+ * Timers that are started or restarted, with their seconds: `c` connect-retry, `h` hold, `k` keepalive, `i` idle-hold, `s` send-hold (RFC 9687).
+ * Before the peer's OPEN the hold time is the large one. No other event starts any.
+ */
+const TIMERS: Readonly<
+  Record<number, readonly [idle: string, connect: string, active: string, sent: string, confirm: string, up: string]>
+> = {
+  //   Idle    Connect    Active     OpenSent   OpenConfirm Established
+  1: ['c120', '', '', '', '', ''],
+  3: ['c120', '', '', '', '', ''],
+  4: ['c120', '', '', '', '', ''],
+  5: ['c120', '', '', '', '', ''],
+  6: ['i8', '', '', '', '', ''],
+  7: ['i8', '', '', '', '', ''],
+  9: ['', 'c120', 'c120', '', '', ''],
+  11: ['', '', '', '', 'k10', 'k10'],
+  12: ['', 'h240', 'h240', '', '', ''],
+  13: ['c120', '', '', '', '', ''],
+  16: ['', 'h240', 'h240', '', '', ''],
+  17: ['', 'h240', 'h240', '', '', ''],
+  18: ['', '', '', 'c1', '', ''],
+  19: ['', '', '', 'h30 k10', '', ''],
+  20: ['', 'h30 k10', 'h30 k10', '', '', ''],
+  26: ['', '', '', '', 'h30 s480', 'h30'],
+  27: ['', '', '', '', '', 'h30'],
+}
+
+describe.each(EVENTS.map((event) => [EVENT_NUMBER[event.type], event] as const))('event %i starts', (number, event) => {
+  it.each(STATES.map((state, column) => [state.name, state, TIMERS[number]?.[column] ?? ''] as const))(
+    'in %s',
+    (_name, state, expected) => {
+      const { effects } = stepFsm({ state, connectRetryCounter: 5 }, event, DEFAULT_FSM_CONFIG)
+      const started = effects.flatMap((effect) => (effect.type === 'start-timer' ? [`${effect.timer[0]}${effect.seconds}`] : []))
+      expect(started.join(' ')).toBe(expected)
+    },
+  )
+})
+
 describe('with DelayOpen', () => {
   const config = { ...DEFAULT_FSM_CONFIG, delayOpen: true, delayOpenTime: 7 }
   const start = (timer: FsmTimer, seconds: number): FsmEffect =>

@@ -114,6 +114,7 @@ describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not inst
     speaker.announce([
       vpn('10.1.0.1/32', { label: 1001, rt: '65000:7' }),
       vpn('10.1.0.2/32', { rd: '192.0.2.9:7', label: 0xf_ffff, rt: '65000:7', nextHop: '192.0.2.9' }),
+      vpn('10.1.0.3/32', { label: 1004, rt: '65000:7', nextHop: '2001:db8::9' }), // RFC 8950
       vpn('10.1.0.9/32', { rt: '65000:8' }),
       vpn('2001:db8:1::1/128', { label: 1002, rt: '65000:7' }),
       vpn('2001:db8:1::2/128', { label: 1003, rt: '65000:7', nextHop: '2001:db8::9' }),
@@ -121,10 +122,11 @@ describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not inst
     const expected = [
       '192.0.2.9:7 10.1.0.2/32 1048575 192.0.2.9 65000:7',
       `65000:1 10.1.0.1/32 1001 ${US} 65000:7`,
+      '65000:1 10.1.0.3/32 1004 2001:db8::9 65000:7',
       `65000:1 2001:db8:1::1/128 1002 ${US} 65000:7`,
       '65000:1 2001:db8:1::2/128 1003 2001:db8::9 65000:7',
     ]
-    await eventually('all are there', async () => (await exchanged('adj-in')).length >= 4 || undefined)
+    await eventually('all are there', async () => (await exchanged('adj-in')).length >= 5 || undefined)
     expect(await exchanged('adj-in')).toEqual(expected)
     expect(ours(speaker, 'out')).toEqual(expected)
     speaker.withdraw([vpn('2001:db8:1::1/128')])
@@ -152,13 +154,15 @@ describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not inst
     await add('vpnv6', '2001:db8:2::1/128', 2003, '65000:1', '2001:db8::2')
     await add('vpnv6', '2001:db8:2::2/128', 2004, '65000:1', `::ffff:${THEM}`)
     await add('vpnv6', '2001:db8:2::3/128', 2005, '65000:3', '2001:db8::2')
-    await eventually('all are there', () => vpnRoutes(speaker, THEM).length >= 3 || undefined)
+    await add('vpnv4', '10.2.0.4/32', 2006, '65000:1', '2001:db8::2')
+    await eventually('all are there', () => vpnRoutes(speaker, THEM).length >= 4 || undefined)
     const wanted = await exchanged('adj-out')
     expect(ours(speaker, 'in').filter((route) => !route.includes(' 65000:7'))).toEqual(
       wanted.filter((route) => !route.includes(' 65000:7')),
     )
     expect(vpnRoutes(speaker, THEM)).toEqual([
       `65000:2 10.2.0.1/32 label 2001 via ${THEM}`,
+      '65000:2 10.2.0.4/32 label 2006 via 2001:db8::2',
       '65000:2 2001:db8:2::1/128 label 2003 via 2001:db8::2',
       `65000:2 2001:db8:2::2/128 label 2004 via ::ffff:${THEM}`,
     ])
@@ -171,10 +175,10 @@ describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not inst
     await eventually('the first are not', () => vpnRoutes(speaker, THEM).length === 2 || undefined)
     expect(await exchanged('adj-in', ['rtc'])).toEqual(['65000:65000:3'])
     speaker.setRouteTargetMembership('all')
-    await eventually('all are wanted', () => vpnRoutes(speaker, THEM).length >= 5 || undefined)
+    await eventually('all are wanted', () => vpnRoutes(speaker, THEM).length >= 6 || undefined)
     // its client cannot print the default membership, but what it gives shows that it knows it
     const same = async (): Promise<boolean> => JSON.stringify(ours(speaker, 'in')) === JSON.stringify(await exchanged('adj-out'))
     await eventually('we hold what it says that it gave', async () => (await same()) || undefined)
-    expect(ours(speaker, 'in').length).toBeGreaterThanOrEqual(5)
+    expect(ours(speaker, 'in').length).toBeGreaterThanOrEqual(6)
   })
 })

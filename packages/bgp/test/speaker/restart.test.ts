@@ -1,7 +1,7 @@
 import { IpAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
-import { KEEPALIVE, VPNV4_UNICAST, encodeEndOfRib, packUpdates, type Speaker } from '../../src/index.js'
+import { KEEPALIVE, VPNV4_UNICAST, VPNV6_UNICAST, encodeEndOfRib, packUpdates, type Speaker } from '../../src/index.js'
 import type { LocalOpenOptions } from '../../src/session/local-open.js'
 import { Lab, follow, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
 import { Puppet } from './puppet.js'
@@ -136,5 +136,114 @@ describe('a passive peer whose process restarts', () => {
     expect(dropped).toBeLessThan(25)
     await listener.close()
     expect(await back(lab, a)).toBeLessThanOrEqual(2.2)
+  })
+})
+
+describe('a peer that comes back', () => {
+  const capability = (families: LocalOpenOptions['families'], forwardingPreserved: boolean): Partial<LocalOpenOptions> => ({
+    gracefulRestart: {
+      restarting: true,
+      notification: false,
+      restartTime: 60,
+      families: families.map((family) => ({ family, forwardingPreserved })),
+    },
+  })
+
+  it.each<[string, Partial<LocalOpenOptions>, number]>([
+    ['and has preserved its forwarding state is waited for', capability([VPNV4_UNICAST], true), 2],
+    ['and has not preserved it is not', capability([VPNV4_UNICAST], false), 0],
+    ['without the family among those that it restarts is not', capability([VPNV6_UNICAST], true), 0],
+    ['without graceful restart is not', {}, 0],
+    ['without the family at all is not', { families: [VPNV6_UNICAST], ...capability([VPNV4_UNICAST, VPNV6_UNICAST], true) }, 0],
+  ])('%s (RFC 4724 §4.2)', async (_what, more, kept) => {
+    const lab = new Lab()
+    const a = lab.speaker(A, { neighbors: [internal(B, { passive: true })], gracefulRestart: { staleTime: 100 } })
+    await a.start()
+    const before = await Puppet.connect(lab, B, A)
+    before.open(B, 9, graceful(false))
+    await lab.run(0.1)
+    for (const said of [KEEPALIVE, update('10.0.0.1/32'), update('10.0.0.2/32')]) before.send(said)
+    await lab.run(0.1)
+    before.connection.reset()
+    await lab.run(30)
+    expect(neighbor(a, B).families[0]).toMatchObject({ received: 2, stale: 2 })
+    const after = await Puppet.connect(lab, B, A)
+    after.open(B, 0, more)
+    await lab.run(0.1)
+    after.send(KEEPALIVE)
+    await lab.run(0.1)
+    expect(isUp(a, B)).toBe(true)
+    expect(neighbor(a, B).families[0]).toMatchObject({ received: kept, stale: kept })
+    await lab.run(99)
+    expect(neighbor(a, B).families[0]).toMatchObject({ received: kept })
+    await lab.run(2) // no End-of-RIB has come
+    expect(neighbor(a, B).families[0]).toMatchObject({ received: 0 })
+  })
+})
+
+describe('what our OPEN says of our own restart (RFC 4724 §3)', () => {
+  const said = (puppet: Puppet): string => {
+    const open = puppet.received.find((message) => message.type === 'open')
+    const capability = open?.capabilities.find((one) => one.kind === 'graceful-restart')
+    if (capability?.kind !== 'graceful-restart') return 'nothing'
+    const families = capability.families.map(({ family, forwardingPreserved }) => `${family.name}${forwardingPreserved ? '+F' : ''}`)
+    return [...(capability.restarting ? ['R'] : []), capability.restartTime, ...families].join(' ')
+  }
+  const connect = async (lab: Lab): Promise<Puppet> => {
+    const puppet = await Puppet.connect(lab, B, A)
+    puppet.open(B, 9, graceful(false))
+    await lab.run(0.1)
+    puppet.send(KEEPALIVE)
+    await lab.run(0.1)
+    return puppet
+  }
+
+  it.each([
+    ['a first start', {}, '120 vpnv4-unicast', '120 vpnv4-unicast+F'],
+    ['a restart', { restarting: true }, 'R 120 vpnv4-unicast+F', '120 vpnv4-unicast+F'],
+    [
+      'a restart that lost the forwarding state',
+      { restarting: true, forwardingPreserved: false },
+      'R 120 vpnv4-unicast',
+      '120 vpnv4-unicast',
+    ],
+  ])('%s', async (_what, gracefulRestart, first, second) => {
+    const lab = new Lab()
+    const a = lab.speaker(A, { neighbors: [internal(B, { passive: true, families: ['vpnv4-unicast'] })], gracefulRestart })
+    await a.start()
+    const before = await connect(lab)
+    expect(said(before)).toBe(first)
+    before.send(encodeEndOfRib(VPNV4_UNICAST))
+    await lab.run(0.1)
+    before.connection.reset()
+    await lab.run(5)
+    expect(said(await connect(lab))).toBe(second)
+  })
+
+  it('the deferral waits for those only that will mark the end of their routes', async () => {
+    const lab = new Lab()
+    const others = ['192.0.2.3', '192.0.2.4']
+    const a = lab.speaker(A, {
+      neighbors: [internal(B, { passive: true }), ...others.map((address) => internal(address, { passive: true }))],
+      gracefulRestart: { restarting: true },
+    })
+    a.announce([vpn('10.0.0.1/32')])
+    await a.start()
+    const puppet = await connect(lab)
+    puppet.send(encodeEndOfRib(VPNV4_UNICAST))
+    const updates = (): number => puppet.received.filter(({ type }) => type === 'update').length
+    const speakers = [
+      lab.speaker(others[0], { neighbors: [internal(A)], gracefulRestart: false }),
+      lab.speaker(others[1], { neighbors: [internal(A)], gracefulRestart: { restarting: true } }), // waits itself
+    ]
+    for (const [at, speaker] of speakers.entries()) {
+      await lab.run(3)
+      puppet.send(KEEPALIVE)
+      expect(updates()).toBe(0)
+      await speaker.start()
+      await lab.until(() => isUp(a, others[at]), 'established')
+    }
+    await lab.run(0.1)
+    expect(updates()).toBe(2) // the route, and our own End-of-RIB
   })
 })
