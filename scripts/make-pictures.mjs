@@ -1,4 +1,4 @@
-// Draws docs/images/topology.svg and docs/images/demo.svg from out/demo.json, so that the README shows what a demo really printed.
+// Draws docs/images/topology.svg and docs/images/demo.svg from out/demo.json, so that the README shows what a demo really gave.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './lib/packages.mjs'
@@ -20,44 +20,63 @@ function escape(text) {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
 
+/** Sites, nodes and pods, as the routes of the report tell them. */
 function topology() {
-  const nodes = [...new Set(report.sessions.map((/** @type {any} */ row) => row.node))]
-  const [gateway] = report.sessions.map((/** @type {any} */ row) => row.address)
-  const pods = (/** @type {string} */ node) => {
-    const own = new Map()
-    for (const { vrf, prefix, node: owner, peer, nextHop } of report.routes)
-      if (owner === node && (peer === 'local' || nextHop === null) && !prefix.includes(':')) own.set(`${vrf} ${prefix}`, { vrf, prefix })
-    return [...own.values()].sort((a, b) => (a.vrf === b.vrf ? a.prefix.localeCompare(b.prefix) : b.vrf.localeCompare(a.vrf)))
-  }
-  const colors = { red: '#c0392b', blue: '#2471a3' }
-  const width = 220
+  const width = 244
   const gap = 20
-  const boxes = [...nodes.map((name, index) => node(String(name), index)), gw(nodes.length)]
-  const total = (nodes.length + 1) * (width + gap) + gap
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${total} 330" font-family="ui-sans-serif, system-ui, sans-serif" font-size="14" role="img" aria-label="Two VRFs with the same addresses, stretched between a cloud and a data centre">
-<rect width="${total}" height="330" fill="#ffffff"/>
-<rect x="${gap / 2}" y="10" width="${2 * (width + gap)}" height="215" rx="12" fill="#eef5fb"/><text x="${gap}" y="30" fill="#55606b">cloud</text>
-<rect x="${2 * (width + gap) + gap / 2 + 6}" y="10" width="${total - 2 * (width + gap) - gap - 6}" height="215" rx="12" fill="#f3f1ea"/><text x="${2 * (width + gap) + gap + 6}" y="30" fill="#55606b">data centre</text>
+  const inset = 12
+  const colors = /** @type {Record<string, string>} */ ({ red: '#c0392b', blue: '#2471a3' })
+  const nodes = /** @type {string[]} */ ([...new Set(report.sessions.map((/** @type {any} */ row) => row.node))])
+  const [gateway] = report.sessions.map((/** @type {any} */ row) => row.address)
+  // Boxes of the cloud, then, behind a wider gap, those of the data centre.
+  const left = (/** @type {number} */ index) => 2 * gap + index * (width + gap) + (index >= 2 ? 2 * gap : 0)
+  const total = left(nodes.length) + width + 2 * gap
+  const own = (/** @type {string} */ node) => routesOf((row) => row.node === node && row.nextHop === null)
+  const external = routesOf(({ nextHop }) => nextHop === gateway)
+  const boxes = [
+    ...nodes.map((name, index) => box(index, name, String(own(name)[0]?.rd).split(':')[0], [], own(name))),
+    box(nodes.length, 'gw', gateway, [report.peer?.software ?? 'Heddle', 'BGP route reflector'], external),
+  ]
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${total} 292" font-family="ui-sans-serif, system-ui, sans-serif" font-size="14" role="img" aria-label="Two VRFs with the same addresses, stretched between a cloud and a data centre">
+<rect width="${total}" height="292" fill="#ffffff"/>
+${area(gap, left(1) + width, 'cloud', '#eef5fb')}
+${area(left(2) - gap, left(nodes.length) + width, 'data centre', '#f3f1ea')}
 ${boxes.join('\n')}
-<rect x="${gap}" y="262" width="${total - 2 * gap}" height="40" rx="20" fill="#2d3436"/>
-<text x="${total / 2}" y="287" fill="#ffffff" text-anchor="middle">provider network: plain IP, sees only node addresses — MPLS over UDP 6635 and BGP</text>
+<rect x="${gap}" y="232" width="${total - 2 * gap}" height="40" rx="20" fill="#2d3436"/>
+<text x="${total / 2}" y="257" fill="#ffffff" text-anchor="middle">provider network: plain IP, sees only node addresses; MPLS over UDP 6635, BGP</text>
 </svg>
 `
 
-  /** @param {string} name @param {number} index */
-  function node(name, index) {
-    const x = gap + index * (width + gap)
-    const chips = pods(name).map(
-      ({ vrf, prefix }, row) =>
-        `<rect x="${x + 12}" y="${80 + row * 30}" width="${width - 24}" height="24" rx="6" fill="${colors[/** @type {'red'} */ (vrf)] ?? '#555555'}"/><text x="${x + 22}" y="${97 + row * 30}" fill="#ffffff">${escape(vrf)}  ${escape(prefix.replace('/32', ''))}</text>`,
-    )
-    return `<rect x="${x}" y="42" width="${width}" height="170" rx="10" fill="#ffffff" stroke="#2d3436"/><text x="${x + 12}" y="66" font-weight="600">${escape(name)}</text>${chips.join('')}<line x1="${x + width / 2}" y1="212" x2="${x + width / 2}" y2="262" stroke="#2d3436" stroke-width="2"/>`
+  /** @param {(row: any) => boolean} wanted the IPv4 routes that it accepts, each once, those of red first */
+  function routesOf(wanted) {
+    const found = new Map()
+    for (const row of report.routes) if (!row.prefix.includes(':') && wanted(row)) found.set(`${row.vrf} ${row.prefix}`, row)
+    return [...found.values()].sort((a, b) => b.vrf.localeCompare(a.vrf) || a.prefix.localeCompare(b.prefix))
   }
 
-  /** @param {number} index */
-  function gw(index) {
-    const x = gap + index * (width + gap)
-    return `<rect x="${x}" y="42" width="${width}" height="170" rx="10" fill="#ffffff" stroke="#2d3436"/><text x="${x + 12}" y="66" font-weight="600">gw</text><text x="${x + 12}" y="97">${escape(report.peer?.software ?? 'Heddle')}</text><text x="${x + 12}" y="122">BGP route reflector</text><text x="${x + 12}" y="147" fill="#55606b">${escape(gateway ?? '')}</text><line x1="${x + width / 2}" y1="212" x2="${x + width / 2}" y2="262" stroke="#2d3436" stroke-width="2"/>`
+  /** @param {number} from @param {number} to @param {string} name @param {string} fill */
+  function area(from, to, name, fill) {
+    return `<rect x="${from}" y="10" width="${to - from + gap}" height="190" rx="12" fill="${fill}"/><text x="${from + gap}" y="31" fill="#55606b">${name}</text>`
+  }
+
+  /** @param {number} index @param {string} name @param {string} address @param {string[]} lines @param {any[]} routes */
+  function box(index, name, address, lines, routes) {
+    const x = left(index)
+    const top = 78 + lines.length * 26
+    return [
+      `<rect x="${x}" y="42" width="${width}" height="142" rx="10" fill="#ffffff" stroke="#2d3436"/>`,
+      `<text x="${x + inset}" y="66" font-weight="600">${escape(name)}</text>`,
+      `<text x="${x + width - inset}" y="66" fill="#55606b" text-anchor="end">${escape(address)}</text>`,
+      ...lines.map((line, row) => `<text x="${x + inset}" y="${94 + row * 24}">${escape(line)}</text>`),
+      ...routes.map(({ vrf, prefix, routeTargets }, row) => chip(x + inset, top + row * 30, vrf, prefix.replace('/32', ''), routeTargets)),
+      `<line x1="${x + width / 2}" y1="184" x2="${x + width / 2}" y2="232" stroke="#2d3436" stroke-width="2"/>`,
+    ].join('')
+  }
+
+  /** @param {number} x @param {number} y @param {string} vrf @param {string} prefix @param {string[]} targets */
+  function chip(x, y, vrf, prefix, targets) {
+    const end = x + width - 2 * inset
+    return `<rect x="${x}" y="${y}" width="${end - x}" height="24" rx="6" fill="${colors[vrf] ?? '#555555'}"/><text x="${x + 10}" y="${y + 17}" fill="#ffffff">${escape(vrf)}</text><text x="${x + 50}" y="${y + 17}" fill="#ffffff">${escape(prefix)}</text><text x="${end - 8}" y="${y + 16}" fill="#ffffff" font-size="11" text-anchor="end">${escape(targets.join(' '))}</text>`
   }
 }
 
@@ -65,7 +84,7 @@ ${boxes.join('\n')}
 function terminal() {
   const lines = [
     `$ npm run demo`,
-    report.description,
+    report.description.replace(/^Linux \S+:/, 'Linux:'), // whose kernel it was does not matter
     '',
     ...report.topology.split('\n'),
     '',
