@@ -146,7 +146,7 @@ test('however slow the reader, what it knows in the end is what there is, and it
       await settle()
       await readAll()
       const expected = [...model].filter(([key, { invalid }]) => !invalid && !key.startsWith(`${LOCAL} `))
-      expect([...known].sort()).toEqual(expected.map(([key, { label, stale }]) => [key, `${label} ${stale}`]).sort())
+      expect(known).toEqual(new Map(expected.map(([key, { label, stale }]) => [key, `${label} ${stale}`])))
     }),
     { numRuns: 500 },
   )

@@ -59,7 +59,7 @@ export interface NeighborConfig {
   readonly gracefulRestart?: GracefulRestartConfig | boolean
   /** Seconds, 0 or 3–65,535. Default: as the speaker. */
   readonly holdTime?: number
-  /** Seconds between attempts to connect. Default 10. */
+  /** Seconds until an attempt to connect that gets no answer is made anew. A peer that refuses is asked again after 2 at most. Default 10. */
   readonly connectRetry?: number
   /** Seconds to hold the OPEN back after the transport is up; 0: not at all. Default 0. */
   readonly delayOpen?: number

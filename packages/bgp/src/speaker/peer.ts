@@ -205,6 +205,8 @@ export class Peer implements SessionOwner {
   openReceived(session: Session, open: OpenMessage): ReturnType<SessionOwner['openReceived']> {
     const refused = this.#judge(open)
     if (refused !== undefined) return { error: refused }
+    const negotiated = negotiate(session.localOpen ?? this.localOpen(), open)
+    if (negotiated.families.length === 0) return { error: { code: NOTIFICATION.open, subcode: OPEN_ERROR.unsupportedCapability } }
     const other = session === this.#primary ? this.#secondary : this.#primary
     if (other !== undefined) {
       const verdict = resolveCollision(session, other, {
@@ -217,8 +219,6 @@ export class Peer implements SessionOwner {
       if (verdict === 'dump-other') other.handle({ type: 'open-collision-dump' })
       if (verdict === 'peer-restarted') other.abandon('the peer has restarted')
     }
-    const negotiated = negotiate(session.localOpen ?? this.localOpen(), open)
-    if (negotiated.families.length === 0) return { error: { code: NOTIFICATION.open, subcode: OPEN_ERROR.unsupportedCapability } }
     return { negotiated }
   }
 

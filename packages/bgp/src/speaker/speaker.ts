@@ -1,4 +1,4 @@
-import { ByteWriter, IpAddress, ValueError, type RouteTarget } from '@heddle/wire'
+import { IpAddress, type RouteTarget } from '@heddle/wire'
 import { silentLogger, type Connection, type Listener, type Logger } from '@heddle/io'
 import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
@@ -6,12 +6,11 @@ import { CEASE } from '../iana.js'
 import { RTC, familyByName, familyOf, type Family } from '../nlri/family.js'
 import { SHUTDOWN_LIMIT } from '../message/notification.js'
 import { truncateText } from '../message/text.js'
-import { encodeNlri } from '../nlri/registry.js'
 import { RTC_DEFAULT, routeTargetMembership } from '../nlri/route-target-membership.js'
 import type { RouteSource } from '../policy/export-rules.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
 import { bestPath, ranksOf, type PathOrigin } from '../rib/best-path.js'
-import { LOCAL, PATH, RibTable } from '../rib/rib-table.js'
+import { LOCAL, RibTable } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
 import type { FamilyName, ListenConfig, NeighborConfig, SpeakerOptions } from './config.js'
 import type { SpeakerEvents } from './events.js'
@@ -19,7 +18,9 @@ import { FlushWaits } from './flush.js'
 import type { NeighborView } from './neighbor-view.js'
 import { DECONFIGURED, Peer, needsReset, type PeerContext } from './peer.js'
 import { peerConfig, speakerIdentity, type SpeakerIdentity } from './peer-config.js'
+import { checkRoute, pathIdOf } from './local-route.js'
 import { RestartDeferral } from './restart-deferral.js'
+import { receivedRoutes, sentRoutes } from './route-views.js'
 import { LOCAL_PEER, type LocalRoute, type LocalRouteKey, type RouteChange, type RouteView } from './route.js'
 import { Scheduler, type Task } from './scheduler.js'
 import { SpeakerError } from './speaker-error.js'
@@ -282,39 +283,12 @@ export class Speaker {
   /** Routes as they are while the iteration goes on. @throws SpeakerError `speaker.neighbor-unknown` */
   *routes({ family: asked, neighbor, direction = 'in' }: RoutesQuery): Generator<RouteView> {
     const table = this.#tableOf(this.#familyOf(asked))
-    if (direction === 'out') return yield* this.#routesOut(table, this.#peerOf(neighbor ?? ''))
+    if (direction === 'out') {
+      const peer = this.#peerOf(neighbor ?? '')
+      return yield* sentRoutes(table, peer.flows?.adjRibOut(table.family), peer.name)
+    }
     const only = neighbor === undefined ? undefined : neighbor === LOCAL_PEER ? LOCAL : this.#peerOf(neighbor).index
-    for (const destination of table.destinations()) {
-      for (const path of table.pathsOf(destination)) {
-        if (only !== undefined && table.peerOf(path) !== only) continue
-        const invalid = table.invalidOf(path)
-        yield {
-          family: table.family,
-          nlri: table.nlriOf(path),
-          pathId: table.pathIdOf(path),
-          peer: this.#byIndex[table.peerOf(path)]?.name ?? LOCAL_PEER,
-          set: this.#sets.get(table.setOf(path)),
-          best: table.best(destination) === path,
-          stale: table.has(path, PATH.stale),
-          ...(invalid === undefined ? {} : { invalid }),
-        }
-      }
-    }
-  }
-
-  *#routesOut(table: RibTable, peer: Peer): Generator<RouteView> {
-    const out = peer.flows?.adjRibOut(table.family)
-    for (const destination of out?.destinations() ?? []) {
-      yield {
-        family: table.family,
-        nlri: table.nlri(destination, out?.dataOf(destination) ?? 0, 0),
-        pathId: 0,
-        peer: peer.name,
-        set: this.#sets.get(out?.setOf(destination) ?? 0),
-        best: true,
-        stale: false,
-      }
-    }
+    yield* receivedRoutes(table, only, (index) => this.#byIndex[index]?.name ?? LOCAL_PEER)
   }
 
   #peerContext(): PeerContext {
@@ -432,21 +406,5 @@ export class Speaker {
     if (peer !== undefined && wanted && peer.accept(connection)) return
     this.#logger.warn('connection refused', { from: address.toString(), reason: peer === undefined ? 'not a neighbor' : 'not expected' })
     connection.reset()
-  }
-}
-
-function pathIdOf(nlri: LocalRoute['nlri']): number {
-  return 'pathId' in nlri ? (nlri.pathId ?? 0) : 0
-}
-
-function checkRoute({ family, nlri, attributes }: LocalRoute, at: string): void {
-  try {
-    encodeNlri(nlri, new ByteWriter(64), family, { addPath: false, withdraw: false })
-    if (attributes?.localPref !== undefined && !(attributes.localPref >= 0 && attributes.localPref <= 0xffff_ffff)) {
-      throw new ValueError('bgp.local-pref', String(attributes.localPref), '0–4,294,967,295')
-    }
-  } catch (cause) {
-    if (!(cause instanceof ValueError)) throw cause
-    throw new SpeakerError('speaker.route', at, cause.message, { cause })
   }
 }

@@ -1,7 +1,7 @@
 import { IpAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
-import { KEEPALIVE, VPNV4_UNICAST, VPNV6_UNICAST, encodeEndOfRib, packUpdates, type Speaker } from '../../src/index.js'
+import { KEEPALIVE, RTC, VPNV4_UNICAST, VPNV6_UNICAST, encodeEndOfRib, packUpdates, type Speaker } from '../../src/index.js'
 import type { LocalOpenOptions } from '../../src/session/local-open.js'
 import { Lab, follow, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
 import { Puppet } from './puppet.js'
@@ -54,6 +54,24 @@ describe('a peer that has restarted and connects before its old connection is kn
     expect(vpnRoutes(a)).toEqual([`65000:1 10.0.0.2/32 label 1000 via ${B}`])
     expect(changes.slice(seen).filter(({ kind }) => kind === 'withdraw')).toHaveLength(1)
   })
+})
+
+test.each([
+  ['another AS', { as: 65001 }, '2/2'],
+  ['no family in common', { families: [RTC] }, '2/7'],
+])('a second connection with %s does not harm the first one', async (_what, wrong, notification) => {
+  const lab = new Lab()
+  const a = lab.speaker(A, { neighbors: [internal(B, { passive: true })] })
+  await a.start()
+  const first = await Puppet.connect(lab, B, A)
+  first.open(B, 9, graceful(false))
+  await lab.run(0.1)
+  first.send(KEEPALIVE)
+  await lab.run(0.1)
+  const second = await Puppet.connect(lab, B, A)
+  second.open(B, 9, { ...graceful(true), ...wrong })
+  await lab.run(0.1)
+  expect([second.notifications(), first.ended, isUp(a, B), neighbor(a, B).established]).toEqual([[notification], false, true, 1])
 })
 
 test('a second connection that was made before the first one was up is no restart, however late its OPEN comes', async () => {
