@@ -1,8 +1,8 @@
 import type { IpAddress } from '@heddle/wire'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import type { AsPathSegment, PathAttributes } from '../attribute/path-attributes.js'
-import { attributeShapeOf } from '../attribute/registry.js'
-import { AFI, ATTRIBUTE_FLAG, SAFI, WELL_KNOWN_COMMUNITY } from '../iana.js'
+import { passOn } from '../attribute/pass-on.js'
+import { AFI, SAFI, WELL_KNOWN_COMMUNITY } from '../iana.js'
 import type { NextHop } from '../next-hop/next-hop.js'
 import type { Family } from '../nlri/family.js'
 
@@ -113,15 +113,10 @@ function externalAttributes(attributes: PathAttributes, source: RouteSource, to:
   }
 }
 
-/** What nobody here knows goes on with the Partial bit when it is transitive, and not at all when it is not (RFC 4271 §5). */
 function passedOn(attributes: PathAttributes): PathAttributes {
   const { unknown, ...rest } = attributes
   if (unknown === undefined) return attributes
-  const kept = unknown.flatMap((attribute) => {
-    if (attributeShapeOf(attribute.type) !== undefined) return [attribute]
-    const transitive = (attribute.flags & ATTRIBUTE_FLAG.transitive) !== 0
-    return transitive ? [{ ...attribute, flags: attribute.flags | ATTRIBUTE_FLAG.partial }] : []
-  })
+  const kept = passOn(unknown)
   return kept.length === 0 ? rest : { ...rest, unknown: kept }
 }
 

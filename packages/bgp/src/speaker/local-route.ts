@@ -1,6 +1,8 @@
 import { ByteWriter, ValueError } from '@heddle/wire'
+import type { PathAttributes } from '../attribute/path-attributes.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { encodeNlri } from '../nlri/registry.js'
+import type { AttributeSets } from '../rib/attribute-sets.js'
 import type { LocalRoute } from './route.js'
 import { SpeakerError } from './speaker-error.js'
 
@@ -9,15 +11,61 @@ export function pathIdOf(nlri: Nlri): number {
   return 'pathId' in nlri ? (nlri.pathId ?? 0) : 0
 }
 
-/** @param at where the route stands in what was given @throws SpeakerError `speaker.route` when it cannot stand on the wire */
-export function checkRoute({ family, nlri, attributes }: LocalRoute, at: string): void {
+/**
+ * Interns the attributes of routes that are to be originated, once all of them have been found fit for the wire.
+ *
+ * @returns a set for each route, with a reference for each
+ * @throws SpeakerError `speaker.route`; then no reference is left
+ */
+export function internLocal(routes: readonly LocalRoute[], sets: AttributeSets): number[] {
+  const out: number[] = []
+  const checked = new Set<number>()
   try {
-    encodeNlri(nlri, new ByteWriter(64), family, { addPath: false, withdraw: false })
-    if (attributes?.localPref !== undefined && !(attributes.localPref >= 0 && attributes.localPref <= 0xffff_ffff)) {
-      throw new ValueError('bgp.local-pref', String(attributes.localPref), '0–4,294,967,295')
-    }
+    routes.forEach((route, at) => {
+      attempt(`routes[${at}]`, () => {
+        const { family, nlri } = route
+        encodeNlri(nlri, new ByteWriter(64), family, { addPath: false, withdraw: false })
+        const attributes = withDefaults(route)
+        const address = route.nextHop ?? route.attributes?.nextHop
+        const set = sets.intern({ attributes, ...(address === undefined ? {} : { nextHop: { address } }) })
+        out.push(set)
+        // numbers that are too large are cut off by the wire, so what the set says is compared
+        if (!checked.has(set)) checkKept(attributes, sets.get(set).attributes)
+        checked.add(set)
+      })
+    })
+  } catch (error) {
+    for (const set of out) sets.release(set)
+    throw error
+  }
+  return out
+}
+
+function withDefaults({ attributes = {} }: LocalRoute): PathAttributes {
+  const { nextHop: _own, ...rest } = attributes
+  return { ...rest, origin: attributes.origin ?? 'igp', asPath: attributes.asPath ?? [] }
+}
+
+function attempt(at: string, run: () => void): void {
+  try {
+    run()
   } catch (cause) {
     if (!(cause instanceof ValueError)) throw cause
     throw new SpeakerError('speaker.route', at, cause.message, { cause })
   }
+}
+
+/** Attributes of which one value may be written in more than one way, or whose order does not matter. */
+const LOOSE: ReadonlySet<string> = new Set<keyof PathAttributes>(['extendedCommunities', 'unknown', 'partial'])
+
+function checkKept(given: PathAttributes, kept: PathAttributes): void {
+  for (const [name, value] of Object.entries(given) as [keyof PathAttributes, unknown][]) {
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
+    const isKept = kept[name] !== undefined && (LOOSE.has(name) || text(kept[name]) === text(value))
+    if (!isKept) throw new ValueError('bgp.attribute.value', `${name} ${text(value)}`, 'a value that the attribute can have')
+  }
+}
+
+function text(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? item.toString() : item))
 }

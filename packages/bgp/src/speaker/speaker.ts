@@ -18,7 +18,7 @@ import { FlushWaits } from './flush.js'
 import type { NeighborView } from './neighbor-view.js'
 import { DECONFIGURED, Peer, needsReset, type PeerContext } from './peer.js'
 import { peerConfig, speakerIdentity, type SpeakerIdentity } from './peer-config.js'
-import { checkRoute, pathIdOf } from './local-route.js'
+import { internLocal, pathIdOf } from './local-route.js'
 import { RestartDeferral } from './restart-deferral.js'
 import { receivedRoutes, sentRoutes } from './route-views.js'
 import { LOCAL_PEER, type LocalRoute, type LocalRouteKey, type RouteChange, type RouteView } from './route.js'
@@ -183,20 +183,14 @@ export class Speaker {
    * @throws SpeakerError `speaker.route` when one cannot stand on the wire; then none was applied
    */
   announce(routes: readonly LocalRoute[]): void {
-    routes.forEach((route, at) => checkRoute(route, `routes[${at}]`))
-    for (const { family, nlri, nextHop, attributes = {} } of routes) {
+    const sets = internLocal(routes, this.#sets)
+    routes.forEach(({ family, nlri }, at) => {
       const table = this.#tableOf(family)
-      const { nextHop: own, ...rest } = attributes
-      const address = nextHop ?? own
-      const set = this.#sets.intern({
-        attributes: { ...rest, origin: attributes.origin ?? 'igp', asPath: attributes.asPath ?? [] },
-        ...(address === undefined ? {} : { nextHop: { address } }),
-      })
       const key = table.newKey()
       table.key.fromNlri(nlri, key)
-      table.announce(LOCAL, key, pathIdOf(nlri), table.key.dataFromNlri(nlri), set)
+      table.announce(LOCAL, key, pathIdOf(nlri), table.key.dataFromNlri(nlri), sets[at])
       this.#touched(table)
-    }
+    })
   }
 
   /** Takes routes of our own back; those that are not there do not matter. */
