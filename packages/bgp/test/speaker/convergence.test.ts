@@ -14,6 +14,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ kind: 'reset' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'refresh' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'deconfigure' as const }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('restart' as const), graceful: fc.boolean(), seconds: fc.nat(20) }) },
 )
 
 /** What the first speaker originates, as a peer should see it. */
@@ -28,16 +29,19 @@ test.each([true, false])(
         const lab = new Lab()
         const client = { routeReflectorClient: true }
         const r = lab.speaker(R, { gracefulRestart, neighbors: [internal(A, client), internal(B, client)] })
-        const a = lab.speaker(A, { gracefulRestart, neighbors: [internal(R)] })
+        let a = lab.speaker(A, { gracefulRestart, neighbors: [internal(R)] })
+        const own = new Map<number, number>()
         const b = lab.speaker(B, { gracefulRestart, neighbors: [internal(R)] })
         const { table } = follow(b)
         await Promise.all([r.start(), a.start(), b.start()])
         for (const action of steps) {
           switch (action.kind) {
             case 'announce':
+              own.set(action.host, action.label)
               a.announce([vpn(`10.0.0.${action.host}/32`, { label: action.label })])
               break
             case 'withdraw':
+              own.delete(action.host)
               a.withdraw([vpn(`10.0.0.${action.host}/32`)])
               break
             case 'wait':
@@ -53,6 +57,13 @@ test.each([true, false])(
               break
             case 'refresh':
               b.requestRefresh(R, 'vpnv4-unicast')
+              break
+            case 'restart':
+              await a.stop({ graceful: action.graceful })
+              await lab.run(action.seconds)
+              a = lab.speaker(A, { gracefulRestart: gracefulRestart && { restarting: action.graceful }, neighbors: [internal(R)] })
+              a.announce([...own].map(([host, label]) => vpn(`10.0.0.${host}/32`, { label })))
+              await a.start()
               break
             default:
               r.removeNeighbor(B)
@@ -71,7 +82,7 @@ test.each([true, false])(
         await lab.run(5)
         expect(vpnRoutes(b)).toEqual([])
       }),
-      { numRuns: 25 },
+      { numRuns: 60 },
     )
   },
 )

@@ -107,6 +107,43 @@ describe('hold time', () => {
   })
 })
 
+describe('a connection on which the peer says nothing', () => {
+  const silent = async (more: Parameters<typeof internal>[1] = {}): Promise<{ lab: Lab; a: Speaker; puppet: Puppet }> => {
+    const lab = new Lab()
+    const a = lab.speaker(A, { neighbors: [internal(B, { passive: true, ...more })] })
+    await a.start()
+    const puppet = await Puppet.connect(lab, B, A)
+    await lab.run(0.1)
+    return { lab, a, puppet }
+  }
+  const opens = ({ received }: Puppet): number => received.filter(({ type }) => type === 'open').length
+
+  it('is given up after the large hold time (RFC 4271 §8.2.2)', async () => {
+    const { lab, a, puppet } = await silent()
+    expect([opens(puppet), neighbor(a, B).state]).toEqual([1, 'open-sent'])
+    await lab.run(239)
+    expect(puppet.ended).toBe(false)
+    await lab.run(2)
+    expect([puppet.ended, puppet.notifications()]).toEqual([true, ['4/0']])
+  })
+
+  it('is not told our OPEN before the delay is over, or before its own has come', async () => {
+    const first = await silent({ delayOpen: 5 })
+    await first.lab.run(4.5)
+    expect([opens(first.puppet), neighbor(first.a, B).state]).toEqual([0, 'active'])
+    await first.lab.run(0.6)
+    expect([opens(first.puppet), neighbor(first.a, B).state]).toEqual([1, 'open-sent'])
+
+    const second = await silent({ delayOpen: 5 })
+    second.puppet.open(B)
+    await second.lab.run(0.1)
+    expect(second.puppet.received.map(({ type }) => type)).toEqual(['open', 'keepalive'])
+    second.puppet.send(KEEPALIVE)
+    await second.lab.run(0.1)
+    expect(isUp(second.a, B)).toBe(true)
+  })
+})
+
 describe('what the peer opens with', () => {
   it.each([
     ['another AS', { as: 65001 }, '2/2'],
