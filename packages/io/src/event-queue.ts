@@ -48,7 +48,7 @@ export class EventQueue<T> implements AsyncIterable<T> {
         const [event] = consumer.waiting
         if (consumer.waiting.length > 0) {
           consumer.waiting.shift()
-          return Promise.resolve({ value: event as T, done: false })
+          return Promise.resolve({ value: event, done: false })
         }
         if (this.#ended || this.#consumer !== consumer) return Promise.resolve({ value: undefined, done: true })
         return new Promise((resolve) => {

@@ -59,7 +59,7 @@ function streamLogger({ stream, level = 'info', time = () => new Date() }: Strea
 
 /** What JSON cannot say by itself: errors, big integers, octets, maps and sets. */
 function jsonValue(_key: string, value: unknown): unknown {
-  if (value instanceof Error) return { ...value, name: value.name, message: value.message }
+  if (value instanceof Error) return { ...Object.fromEntries(Object.entries(value)), name: value.name, message: value.message }
   if (typeof value === 'bigint') return value.toString()
   if (value instanceof Uint8Array) return Array.from(value, (octet) => octet.toString(16).padStart(2, '0')).join('')
   if (value instanceof Map) return Object.fromEntries(value)

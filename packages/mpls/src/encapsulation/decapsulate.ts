@@ -122,10 +122,10 @@ export function decapsulateIp(
     protocol = ipv4Protocol(bytes, at)
   }
   if (protocol === IP_PROTOCOL_UDP) return openUdp(bytes, transport, out, options)
-  return protocol === IP_PROTOCOL_GRE ? decapsulateGre(bytes, transport, out.end, out) : 'not-a-tunnel'
+  return protocol === IP_PROTOCOL_GRE ? openGre(bytes, transport, out.end, out) : 'not-a-tunnel'
 }
 
-/** Opens the payload of a datagram that a UDP socket received: the kernel has seen to the headers before. */
+/** Opens the payload of a datagram that a UDP socket received: the kernel has seen to the headers before, and nothing is known of them. */
 export function decapsulateUdp(
   bytes: Uint8Array,
   at: number,
@@ -133,13 +133,26 @@ export function decapsulateUdp(
   destinationPort: number,
   out: Decapsulation,
 ): DecapsulationVerdict {
+  out.outer = at
+  out.family = 0
+  out.sourcePort = 0
+  return openDatagram(bytes, at, end, destinationPort, out)
+}
+
+function openDatagram(bytes: Uint8Array, at: number, end: number, destinationPort: number, out: Decapsulation): DecapsulationVerdict {
   out.end = end
   if (isMplsUdpPort(destinationPort)) return openStack(bytes, at, 'mpls-udp', out)
   return destinationPort === VXLAN_PORT ? openVxlan(bytes, at, out) : 'not-a-tunnel'
 }
 
-/** Opens a GRE packet that starts with its GRE header. */
+/** Opens a GRE packet that starts with its GRE header; nothing is known of what was before it. */
 export function decapsulateGre(bytes: Uint8Array, at: number, end: number, out: Decapsulation): DecapsulationVerdict {
+  out.outer = at
+  out.family = 0
+  return openGre(bytes, at, end, out)
+}
+
+function openGre(bytes: Uint8Array, at: number, end: number, out: Decapsulation): DecapsulationVerdict {
   const verdict = greVerdict(bytes, at, end)
   if (verdict !== 'ok') return verdict === 'checksum' ? 'gre-checksum' : 'gre-malformed'
   if (greProtocol(bytes, at) !== ETHER_TYPE_MPLS) return 'gre-protocol'
@@ -174,7 +187,7 @@ function openUdp(bytes: Uint8Array, at: number, out: Decapsulation, options: Dec
     if (!udpChecksumHolds(bytes, at, length, pseudoSum)) return 'udp-checksum'
   } else if (out.family === 6 && options.zeroChecksumIpv6 === false) return 'udp-checksum-missing'
   out.sourcePort = udpSourcePort(bytes, at)
-  return decapsulateUdp(bytes, at + UDP_HEADER_SIZE, at + length, port, out)
+  return openDatagram(bytes, at + UDP_HEADER_SIZE, at + length, port, out)
 }
 
 function openStack(bytes: Uint8Array, at: number, encapsulation: TunnelEncapsulation, out: Decapsulation): DecapsulationVerdict {

@@ -1,1 +1,2 @@
-export {}
+export { label, labelStack, labelStackEntry } from './labels.js'
+export { mplsOverEthernetOptions, mplsOverGreOptions, mplsOverUdpOptions, tunnel, vxlanOptions, type TunnelCase } from './tunnels.js'
