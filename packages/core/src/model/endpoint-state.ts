@@ -1,3 +1,5 @@
+import { IpPrefix } from '@heddle/wire'
+import type { PortObject } from '../dataplane/objects.js'
 import type { EndpointIntent } from '../intent/intents.js'
 import type { VrfState } from './vrf-state.js'
 
@@ -12,6 +14,16 @@ export class EndpointState {
     readonly vrf: VrfState,
     readonly intent: EndpointIntent,
   ) {}
+
+  /** Packets may come from its addresses, and from what static routes send to it: it is the router of those. */
+  get portObject(): PortObject {
+    const { addresses, mtu } = this.intent
+    const behind = [...this.vrf.statics.values()].flatMap(({ prefix, via }) =>
+      via.type === 'endpoint' && addresses.some((address) => address.equals(via.address)) ? [prefix] : [],
+    )
+    const allowedSources = [...addresses.map((address) => IpPrefix.of(address)), ...behind]
+    return { id: this.port, kind: 'endpoint', vrf: this.vrf.id, allowedSources, gateways: [], mtu }
+  }
 }
 
 /** Names an endpoint on this node. */

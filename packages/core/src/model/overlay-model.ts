@@ -140,6 +140,7 @@ export class OverlayModel {
     this.#received.reimport()
     for (const vrf of this.#vrfs.values()) this.#local.respread(vrf)
     for (const vrf of gone) this.#removeVrf(vrf)
+    for (const endpoint of this.#endpoints.values()) this.#fib.ports.want(endpoint.port, endpoint.portObject)
   }
 
   /**
@@ -156,8 +157,7 @@ export class OverlayModel {
     const port = before !== undefined && this.#portIds.claim(before) ? before : this.#portIds.take()
     const endpoint = new EndpointState(port, label, vrf, intent)
     this.#endpoints.set(name, endpoint)
-    const allowedSources = intent.addresses.map((address) => IpPrefix.of(address))
-    this.#fib.ports.want(port, { id: port, kind: 'endpoint', vrf: vrf.id, allowedSources, gateways: [], mtu: intent.mtu })
+    this.#fib.ports.want(port, endpoint.portObject)
     this.#fib.labels.want(label, { label, action: { type: 'pop-forward', port }, sources: vrf.id })
     this.#local.addEndpoint(endpoint)
     return endpointRow(endpoint)

@@ -31,7 +31,15 @@ function* entryRows(vrf: VrfState, entry: TableEntry, isInstalled: boolean, tunn
     const encapsulation = tunnels.tunnel(route)?.encapsulation
     const best = chosen.has(route)
     yield {
-      ...{ vrf: vrf.name, prefix, rd, routeTargets, label, nextHop, source, best, installed: best && isInstalled },
+      vrf: vrf.name,
+      prefix,
+      rd,
+      routeTargets,
+      label,
+      nextHop,
+      source,
+      best,
+      installed: best && isInstalled,
       ...(encapsulation !== undefined && { encapsulation }),
       ...(route.stale === true && { stale: true }),
     }

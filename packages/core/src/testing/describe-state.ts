@@ -37,6 +37,18 @@ export function describeLabels(state: DataplaneState, portName: PortName = byId)
   )
 }
 
+/** The endpoints' ports of a dataplane in words. */
+export function describePorts(state: DataplaneState, portName: PortName = byId): readonly string[] {
+  const vrfNames = new Map(state.vrfs.map(({ id, name }) => [id, name]))
+  return state.ports
+    .filter(({ kind }) => kind === 'endpoint')
+    .map(({ id, vrf, mtu, allowedSources }) => {
+      const sources = allowedSources.map(String).sort().join(' ')
+      return `${portName(id)} in ${vrfNames.get(vrf ?? -1) ?? 'dangling'}, ${mtu}, from ${sources}`
+    })
+    .sort()
+}
+
 function describeNextHop(action: NextHopAction | undefined, portName: PortName): string {
   switch (action?.type) {
     case 'port':

@@ -51,6 +51,19 @@ export function expectedLabels(inputs: ModelInputs): readonly string[] {
     .sort()
 }
 
+/** Each endpoint's port: its VRF, its MTU, and the addresses that packets from it may have. */
+export function expectedPorts(inputs: ModelInputs): readonly string[] {
+  return inputs.endpoints
+    .map((endpoint) => {
+      const statics = inputs.vrfs.find(({ name }) => name === endpoint.vrf)?.staticRoutes ?? []
+      const own = endpoint.addresses.map(String)
+      const behind = statics.filter(({ via }) => via.type === 'endpoint' && own.includes(String(via.address)))
+      const sources = [...endpoint.addresses.map((address) => IpPrefix.of(address)), ...behind.map(({ prefix }) => prefix)]
+      return `${nameOf(endpoint)} in ${endpoint.vrf}, ${endpoint.mtu}, from ${sources.map(String).sort().join(' ')}`
+    })
+    .sort()
+}
+
 /** `RD PREFIX` → what others are told when all that is wanted is programmed and every endpoint is attached. */
 export function expectedExports(inputs: ModelInputs): ReadonlyMap<string, string> {
   return new Map(

@@ -11,6 +11,7 @@ export type Step =
   | { readonly type: 'withdraw'; readonly route: VpnRoute }
   | { readonly type: 'source-down'; readonly source: string }
   | { readonly type: 'apply'; readonly outcome: Outcome; readonly seed: number }
+  | { readonly type: 'begin' }
   | { readonly type: 'replaced'; readonly past: number }
 
 /** What the dataplane makes of a transaction; `lost`: it is replaced before it can say. */
@@ -98,6 +99,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       seed: fc.nat(100),
     }),
   },
+  { weight: 2, arbitrary: fc.constant({ type: 'begin' as const }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('replaced' as const), past: fc.nat(5) }) },
 )
 

@@ -17,10 +17,12 @@ import {
 import {
   applyToState,
   describeLabels,
+  describePorts,
   describeState,
   emptyState,
   expectedExports,
   expectedLabels,
+  expectedPorts,
   expectedTables,
   type ModelInputs,
 } from '../../src/testing/index.js'
@@ -55,6 +57,8 @@ export class World {
   readonly routes = new Map<string, VpnRoute>()
   /** What others were told and still hold. */
   readonly told = new Map<string, VpnRoute>()
+  /** Taken, and not reported yet; `changed`: something was told since. */
+  #underWay: { readonly transaction: FibTransaction; changed: boolean } | undefined
   /** When each label was released last. */
   readonly #released = new Map<number, number>()
 
@@ -89,6 +93,7 @@ export class World {
 
   run(action: Step): void {
     this.clock.advance(10)
+    if (this.#underWay !== undefined && action.type !== 'apply') this.#underWay.changed = true
     const labels = this.#labels()
     switch (action.type) {
       case 'vrfs':
@@ -116,6 +121,9 @@ export class World {
         this.model.withdrawSource(action.source)
         for (const [key, { source }] of this.routes) if (source === action.source) this.routes.delete(key)
         break
+      case 'begin':
+        this.begin()
+        break
       case 'apply':
         this.apply(action.outcome, action.seed)
         break
@@ -127,13 +135,25 @@ export class World {
 
   /** The dataplane is replaced by one that holds `state`. */
   replaced(state: DataplaneState): void {
+    const late = this.#underWay?.transaction.generation
+    this.#underWay = undefined
     this.state = state
     this.model.replaced(state)
+    if (late !== undefined) expect(this.model.programmed({ status: 'applied', generation: late, failures: [] })).toBe(false)
   }
 
-  apply(outcome: Outcome, seed = 0): void {
+  /** Takes a transaction, so that what is told from now on happens while it is under way. */
+  begin(): void {
     const transaction = this.model.takeTransaction()
-    if (transaction === undefined) return
+    if (this.#underWay !== undefined) expect(transaction).toBeUndefined()
+    else if (transaction !== undefined) this.#underWay = { transaction, changed: false }
+  }
+
+  /** Lets the dataplane answer to the transaction that is under way, or to the next one. */
+  apply(outcome: Outcome, seed = 0): void {
+    this.begin()
+    if (this.#underWay === undefined) return
+    const { transaction, changed } = this.#underWay
     const { generation } = transaction
     const after = applyToState(this.state, transaction)
     expect(generation).toBeGreaterThan(this.state.generation)
@@ -143,6 +163,7 @@ export class World {
       this.replaced(seed % 2 === 0 ? this.state : after)
       return
     }
+    this.#underWay = undefined
     const failed = outcome === 'partly' ? failing(this.state, transaction, seed) : new Set<Name>()
     if (outcome !== 'refused') this.state = applyToState(this.state, without(transaction, failed))
     this.history.push(this.state)
@@ -150,7 +171,7 @@ export class World {
     const complete = this.model.programmed({ status: outcome === 'refused' ? 'refused' : 'applied', generation, failures })
     expect(complete).toBe(outcome !== 'refused' && failed.size === 0)
     // A dataplane with ids of its own is emptied in a first transaction.
-    if (complete && this.state.ports.length > 0) this.checkTables()
+    if (complete && !changed && this.state.ports.length > 0) this.checkTables()
     this.tell()
   }
 
@@ -172,6 +193,7 @@ export class World {
   checkTables(): void {
     expect(new Map(describeState(this.state, this.portName))).toEqual(new Map(expectedTables(this.inputs)))
     expect([...describeLabels(this.state, this.portName).values()].sort()).toEqual(expectedLabels(this.inputs))
+    expect(describePorts(this.state, this.portName)).toEqual(expectedPorts(this.inputs))
   }
 
   /** Takes the exports; whatever is told now leads, at this moment, to where it says. */

@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest'
+import { endpointMtu } from './endpoint-mtu.js'
+
+it.each([
+  // IPv4 20 + UDP 8 + one label 4
+  [{ underlayMtu: 1500, underlayFamilies: [4], encapsulations: ['mpls-udp'] }, 1468],
+  // the widest encapsulation counts: GRE 4 in place of UDP 8
+  [{ underlayMtu: 1500, underlayFamilies: [4], encapsulations: ['mpls-gre', 'mpls-udp'] }, 1468],
+  // IPv6 40 + UDP 8 + two labels 8
+  [{ underlayMtu: 9000, underlayFamilies: [4, 6], encapsulations: ['mpls-udp'], labels: 2 }, 8944],
+  // IPv6 inside needs 1,280
+  [{ underlayMtu: 1280, underlayFamilies: [6], encapsulations: ['mpls-udp'] }, 1280],
+  // nowhere to tunnel to
+  [{ underlayMtu: 1500, underlayFamilies: [], encapsulations: ['mpls-udp'] }, 1500],
+] as const)('%j gives %i', (options, expected) => {
+  expect(endpointMtu(options)).toBe(expected)
+})

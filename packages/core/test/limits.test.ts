@@ -1,0 +1,132 @@
+import { ManualClock } from '@heddle/io/testing'
+import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import { expect, test } from 'vitest'
+import {
+  OverlayModel,
+  type DataplaneLimits,
+  type DataplaneState,
+  type EndpointIntent,
+  type VpnRoute,
+  type VrfIntent,
+} from '../src/index.js'
+import { applyToState, describeState, emptyState } from '../src/testing/index.js'
+import { LIMITS } from './support/world.js'
+
+const RED = RouteTarget.parse('65000:1')
+
+function vrf(name: string, number: number): VrfIntent {
+  return { name, rd: RouteDistinguisher.parse(`65000:${number}`), import: [RED], export: [] }
+}
+
+function endpoint(number: number): EndpointIntent {
+  return { vrf: 'red', netns: `/run/netns/${number}`, ifname: 'eth0', addresses: [IpAddress.v4(0x0a000000 + number)], mtu: 1400 }
+}
+
+function route(number: number, more: Partial<VpnRoute> = {}): VpnRoute {
+  return {
+    source: '192.0.2.9',
+    rd: RouteDistinguisher.parse('65000:9'),
+    prefix: IpPrefix.of(IpAddress.v4(0x0a010000 + number)),
+    pathId: 0,
+    routeTargets: [RED],
+    label: 100 + number,
+    nextHop: IpAddress.parse('192.0.2.9'),
+    encapsulations: [],
+    preference: {
+      localPref: 100,
+      asPathLength: 0,
+      origin: 0,
+      med: 0,
+      neighborAs: 0,
+      external: false,
+      clusterListLength: 0,
+      originatorId: 0,
+    },
+    ...more,
+  }
+}
+
+function modelWith(limits: Partial<DataplaneLimits>, labels: { first?: number; last?: number } = {}): OverlayModel {
+  return new OverlayModel({
+    clock: new ManualClock(),
+    localAddresses: [IpAddress.parse('192.0.2.1')],
+    capabilities: { encapsulations: ['mpls-udp'], limits: { ...LIMITS, ...limits } },
+    labels,
+  })
+}
+
+function program(model: OverlayModel, state: DataplaneState): DataplaneState {
+  const transaction = model.takeTransaction()
+  if (transaction === undefined) return state
+  model.programmed({ status: 'applied', generation: transaction.generation, failures: [] })
+  return applyToState(state, transaction)
+}
+
+test('routes that the dataplane has no room for wait for others to go, and are not installed meanwhile', () => {
+  const model = modelWith({ routes: 3 })
+  model.setVrfs([vrf('red', 1)])
+  model.applyRoutes([1, 2, 3, 4, 5].map((number) => ({ kind: 'announce' as const, route: route(number) })))
+  const full = program(model, emptyState())
+  expect(full.routes.count).toBe(3)
+  expect([...model.routes()].filter(({ installed }) => installed)).toHaveLength(3)
+  expect(model.takeTransaction()).toBeUndefined()
+  model.applyRoutes([1, 2, 3, 4].map((number) => ({ kind: 'withdraw' as const, ...route(number) })))
+  expect([...describeState(program(model, full))]).toEqual([['red 10.1.0.5/32', 'mpls-udp label 105 to 192.0.2.9']])
+})
+
+test('a route is spread over no more next hops than a group of the dataplane has', () => {
+  const model = modelWith({ groupMembers: 2 })
+  model.setVrfs([vrf('red', 1)])
+  const paths = [1, 2, 3].map((number) => route(1, { source: `192.0.2.${number + 1}`, nextHop: IpAddress.parse(`192.0.2.${number + 1}`) }))
+  model.applyRoutes(paths.map((value) => ({ kind: 'announce' as const, route: value })))
+  expect(program(model, emptyState()).groups.map(({ members }) => members.length)).toEqual([2])
+})
+
+test.each([
+  ['ports', { ports: 3 }, {}, 'endpoint.limit'],
+  ['labels', { labels: 3 }, {}, 'endpoint.limit'],
+  ['label range', {}, { first: 16, last: 18 }, 'endpoint.labels-exhausted'],
+])('an endpoint beyond the %s is refused, and the others go on', (_, limits, labels, code) => {
+  const model = modelWith(limits, labels)
+  model.setVrfs([vrf('red', 1)])
+  model.addEndpoint(endpoint(1))
+  model.addEndpoint(endpoint(2))
+  expect(() => model.addEndpoint(endpoint(3))).toThrow(expect.objectContaining({ code }) as Error)
+  expect(model.endpoints()).toHaveLength(2)
+  expect(program(model, emptyState()).ports).toHaveLength(3)
+})
+
+test.each([
+  ['VRFs', { vrfs: 1 }, {}, 'intent.vrf.limit'],
+  ['labels', { labels: 1 }, {}, 'intent.vrf.limit'],
+  ['label range', {}, { first: 16, last: 16 }, 'intent.vrf.labels-exhausted'],
+])('VRFs beyond the %s are refused whole', (_, limits, labels, code) => {
+  const model = modelWith(limits, labels)
+  expect(() => model.setVrfs([vrf('red', 1), vrf('blue', 2)])).toThrow(
+    expect.objectContaining({ problems: [expect.objectContaining({ code }) as unknown] }) as Error,
+  )
+  expect(model.vrfs()).toEqual([])
+  model.setVrfs([vrf('red', 1)])
+})
+
+test('a VXLAN tunnel has a VNI and the far router in place of a label, and is not offered for our labels', () => {
+  const model = new OverlayModel({
+    clock: new ManualClock(),
+    localAddresses: [IpAddress.parse('192.0.2.1')],
+    capabilities: { encapsulations: ['mpls-udp', 'vxlan'], limits: LIMITS },
+    encapsulations: ['vxlan', 'mpls-udp'],
+  })
+  model.setVrfs([{ ...vrf('red', 1), export: [RED] }])
+  model.addEndpoint(endpoint(1))
+  model.setAttached(endpoint(1), true)
+  model.applyRoutes([{ kind: 'announce', route: route(1, { encapsulations: ['vxlan'] }) }])
+  const state = program(model, emptyState())
+  expect(state.nextHops.map(({ action }) => action.type)).toEqual(['port']) // no router MAC: it cannot be reached
+  const routerMac = MacAddress.parse('02:00:00:00:00:09')
+  model.applyRoutes([{ kind: 'announce', route: route(1, { encapsulations: ['vxlan'], routerMac }) }])
+  expect(program(model, state).nextHops.map(({ action }) => action)).toContainEqual(
+    expect.objectContaining({ type: 'tunnel', encapsulation: 'vxlan', labels: [], vni: 101, routerMac }),
+  )
+  const [told] = model.takeExports()
+  expect(told?.kind === 'announce' && told.route.encapsulations).toEqual(['mpls-udp'])
+})
