@@ -108,6 +108,7 @@ describe('over UDP', () => {
 
   it.each([
     [7, 'udp-malformed'],
+    [17, 'udp-malformed'], // one octet more than there is
     [1000, 'udp-malformed'],
     [8, 'label-stack'], // nothing in it, whatever follows the datagram
     [12, 'label-stack'], // a label without a packet
