@@ -21,6 +21,7 @@ export interface StopOptions {
 export class SpeakerNode implements AsyncDisposable {
   readonly speaker: Speaker
   #config: SpeakerNodeConfig
+  #started = false
   #stopped: Promise<void> | undefined
 
   /**
@@ -47,6 +48,7 @@ export class SpeakerNode implements AsyncDisposable {
   /** Listens and begins to connect. @throws SpeakerError `speaker.listen` naming address and port */
   async start(): Promise<void> {
     await this.speaker.start()
+    this.#started = true
   }
 
   /** What it has; empty for what a speaker has not. */
@@ -95,7 +97,7 @@ export class SpeakerNode implements AsyncDisposable {
   }
 
   async #end({ restart = false }: StopOptions): Promise<void> {
-    if (!restart) {
+    if (this.#started && !restart) {
       for (const family of [VPNV4_UNICAST, VPNV6_UNICAST]) {
         this.speaker.withdraw([...this.speaker.routes({ family, neighbor: LOCAL_PEER })].map(({ nlri }) => ({ family, nlri })))
       }

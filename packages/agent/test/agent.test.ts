@@ -1,0 +1,169 @@
+import { DataplaneError } from '@heddle/core'
+import { withTrace, type DataplaneCall } from '@heddle/dataplane-memory'
+import { IpAddress } from '@heddle/wire'
+import { describe, expect, it } from 'vitest'
+import { Overlay, REFLECTOR, endpoint, hostsOf, routesOf } from './support/overlay.js'
+
+const A = '192.0.2.1'
+const B = '192.0.2.2'
+
+describe('an agent', () => {
+  it('attaches what its configuration says, tells its peers, and carries packets both ways', async () => {
+    const overlay = new Overlay()
+    await overlay.startReflector([A, B])
+    const [planeA, planeB] = [overlay.dataplane(A), overlay.dataplane(B)]
+    const a = await overlay.agent(overlay.config(A, { endpoints: [endpoint('pod-a', 'red', '10.0.0.1', 'fd00::1')] }), planeA)
+    const b = await overlay.agent(overlay.config(B, { endpoints: [endpoint('pod-b', 'red', '10.0.0.2', 'fd00::2')] }), planeB)
+    await overlay.run(1)
+    expect(await routesOf(a)).toEqual([
+      '*> 10.0.0.1/32 label 17 from local',
+      `*> 10.0.0.2/32 label 17 from ${REFLECTOR}`,
+      '*> fd00::1/128 label 17 from local',
+      `*> fd00::2/128 label 17 from ${REFLECTOR}`,
+    ])
+    const podA = (await hostsOf(planeA)).get('pod-a')
+    await hostsOf(planeB)
+    expect(podA?.ask(IpAddress.parse('10.0.0.2'))).toBe('pod-b')
+    expect(podA?.ping(IpAddress.parse('fd00::2'))).toBe(true)
+    expect(await a.show('neighbors')).toMatchObject([
+      { address: REFLECTOR, state: 'established', received: 2, stale: 0, gracefulRestart: true },
+    ])
+    expect(await a.show('endpoints')).toMatchObject([
+      { vrf: 'red', netns: '/run/netns/pod-a', label: 17, mtu: 1468, state: 'attached', error: null },
+    ])
+    expect(await a.show('vrfs')).toMatchObject([{ name: 'red', endpoints: 1, routes: 4 }])
+    expect(await a.show('tunnels')).toEqual([{ local: A, remote: B, encapsulation: 'mpls-udp', nextHops: 1, routes: 2 }])
+    expect(await a.show('labels')).toMatchObject([
+      { label: 16, action: 'pop-lookup', vrf: 'red', endpoint: null, sources: [`${B}/32`] },
+      { label: 17, action: 'pop-forward', vrf: 'red', endpoint: 'eth0 in /run/netns/pod-a', sources: [`${B}/32`] },
+    ])
+    expect(await a.show('dataplane')).toMatchObject([{ kind: 'memory', ports: 2, devices: 1, failures: [] }])
+    await overlay.stop(a, b)
+  })
+
+  it('withdraws before its dataplane forgets, and again before it says Cease', async () => {
+    const overlay = new Overlay()
+    const reflector = await overlay.startReflector([A])
+    const order: string[] = []
+    const dataplane = withTrace(overlay.dataplane(A), (call: DataplaneCall) => {
+      if (call.method === 'apply' && call.transaction.labels.remove.length > 0) order.push('label removed')
+    })
+    const agent = await overlay.agent(overlay.config(A), dataplane)
+    await agent.endpoints.add(endpoint('pod-1', 'red', '10.0.0.1'))
+    await agent.endpoints.add(endpoint('pod-2', 'red', '10.0.0.2'))
+    await overlay.run(1)
+    void (async () => {
+      for await (const changes of reflector.changes)
+        for (const { kind, nlri } of changes) if (nlri.kind === 'vpn') order.push(`${kind} ${nlri.prefix}`)
+    })()
+    await overlay.run(0.1)
+    order.length = 0
+    await agent.endpoints.remove(endpoint('pod-1', 'red'))
+    expect(order).toEqual(['label removed'])
+    await overlay.run(0.1)
+    expect(order).toEqual(['label removed', 'withdraw 10.0.0.1/32'])
+    await overlay.stop(agent)
+    expect(order.at(-1)).toBe('withdraw 10.0.0.2/32')
+    expect(reflector.neighbors()).toMatchObject([{ lastNotification: { direction: 'received', code: 6, subcode: 2 } }])
+    expect(reflector.neighbors()[0].messages.received.update).toBeGreaterThanOrEqual(5) // two routes, two End-of-RIB, two withdrawals at least
+  })
+
+  it('leaves nothing behind when it cannot listen', async () => {
+    const overlay = new Overlay()
+    const dataplane = overlay.dataplane(A)
+    const config = overlay.config(A, { endpoints: [endpoint('pod', 'red', '10.0.0.1')] })
+    const bgp = { ...config.bgp, listen: [{ address: '203.0.113.9' }] }
+    await expect(overlay.agent({ ...config, bgp }, () => Promise.resolve(dataplane))).rejects.toMatchObject({ code: 'speaker.listen' })
+    await expect(dataplane.dump()).rejects.toMatchObject({ code: 'dataplane.closed' })
+    expect(overlay.clock.pending).toEqual([])
+  })
+
+  it('says that its dataplane cannot be had', async () => {
+    const overlay = new Overlay()
+    const refuse = () => Promise.reject(new DataplaneError('dataplane.permission', 'root is needed'))
+    await expect(overlay.agent(overlay.config(A), refuse)).rejects.toMatchObject({ code: 'dataplane.permission' })
+    expect(overlay.clock.pending).toEqual([])
+  })
+
+  it('offers to keep routes over a restart only where packets are forwarded meanwhile', async () => {
+    const overlay = new Overlay()
+    const reflector = await overlay.startReflector([A])
+    const agent = await overlay.agent(overlay.config(A), () => Promise.resolve(overlay.dataplane(A))) // dies with the agent
+    await agent.endpoints.add(endpoint('pod', 'red', '10.0.0.1'))
+    await overlay.run(1)
+    expect([...reflector.routes({ family: 'vpnv4-unicast' })]).toHaveLength(1)
+    await overlay.kill(agent)
+    await overlay.run(0.1)
+    expect([...reflector.routes({ family: 'vpnv4-unicast' })]).toEqual([])
+  })
+})
+
+describe('reconfiguration', () => {
+  it('moves only what differs', async () => {
+    const overlay = new Overlay()
+    const reflector = await overlay.startReflector([A, B])
+    const keep = endpoint('keep', 'red', '10.0.0.1')
+    const agent = await overlay.agent(overlay.config(A, { endpoints: [keep, endpoint('go', 'red', '10.0.0.2')] }), overlay.dataplane(A))
+    await agent.endpoints.add(endpoint('dynamic', 'red', '10.0.0.3'))
+    await overlay.run(1)
+    const before = await agent.show('endpoints')
+    const sessions = reflector.neighbors().find(({ address }) => address === A)?.established
+    await agent.reconfigure(
+      overlay.config(A, { vrfs: [{ name: 'red' }, { name: 'blue' }], endpoints: [keep, endpoint('come', 'blue', '10.0.0.1')] }),
+    )
+    await overlay.run(1)
+    const after = await agent.show('endpoints')
+    expect(after.map(({ netns, state }) => `${netns} ${state}`)).toEqual([
+      '/run/netns/keep attached',
+      '/run/netns/dynamic attached',
+      '/run/netns/come attached',
+    ])
+    expect(after[0]).toEqual(before[0])
+    expect(reflector.neighbors().find(({ address }) => address === A)?.established).toBe(sessions)
+    expect(
+      [...reflector.routes({ family: 'vpnv4-unicast' })].map(({ nlri }) => nlri.kind === 'vpn' && `${nlri.rd} ${nlri.prefix}`).toSorted(),
+    ).toEqual([`${A}:1 10.0.0.1/32`, `${A}:1 10.0.0.3/32`, `${A}:2 10.0.0.1/32`])
+    await overlay.stop(agent)
+  })
+
+  it('applies changed route targets to routes that are there', async () => {
+    const overlay = new Overlay()
+    await overlay.startReflector([A, B])
+    const a = await overlay.agent(overlay.config(A), overlay.dataplane(A))
+    const b = await overlay.agent(overlay.config(B, { endpoints: [endpoint('pod', 'red', '10.0.0.2')] }), overlay.dataplane(B))
+    await overlay.run(1)
+    expect(await routesOf(a)).toHaveLength(1)
+    await a.reconfigure(overlay.config(A, { vrfs: [{ name: 'red', import: ['65000:9'] }] }))
+    expect(await routesOf(a)).toEqual([])
+    await a.reconfigure(overlay.config(A, { vrfs: [{ name: 'red', import: ['65000:9', '65000:1'] }] }))
+    expect(await routesOf(a)).toEqual([`*> 10.0.0.2/32 label 17 from ${REFLECTOR}`])
+    await overlay.stop(a, b)
+  })
+
+  it.each([
+    ['its address', (overlay: Overlay) => ({ ...overlay.config(A), address: IpAddress.parse(B) }), 'node.address'],
+    ['its AS', (overlay: Overlay) => ({ ...overlay.config(A), bgp: { ...overlay.config(A).bgp, as: 65_001 } }), 'bgp.as'],
+    ['the MTU of the underlay', (overlay: Overlay) => ({ ...overlay.config(A), underlayMtu: 9000 }), 'MTU'],
+  ])('refuses to change %s, and changes nothing', async (_name, change, named) => {
+    const overlay = new Overlay()
+    const agent = await overlay.agent(overlay.config(A), overlay.dataplane(A))
+    const wanted = { ...change(overlay), vrfs: [] }
+    await expect(agent.reconfigure(wanted)).rejects.toThrow(named)
+    await expect(agent.reconfigure(wanted)).rejects.toMatchObject({ code: 'agent.needs-restart' })
+    expect(await agent.show('vrfs')).toHaveLength(1)
+    await overlay.stop(agent)
+  })
+
+  it('refuses to take a VRF away from an endpoint that somebody attached, and changes nothing', async () => {
+    const overlay = new Overlay()
+    const agent = await overlay.agent(overlay.config(A, { endpoints: [endpoint('configured', 'red', '10.0.0.1')] }), overlay.dataplane(A))
+    await agent.endpoints.add(endpoint('dynamic', 'red', '10.0.0.2'))
+    await expect(agent.reconfigure(overlay.config(A, { vrfs: [] }))).rejects.toMatchObject({ code: 'agent.vrf-in-use' })
+    expect(await agent.show('endpoints')).toHaveLength(2)
+    await agent.endpoints.remove(endpoint('dynamic', 'red'))
+    await agent.reconfigure(overlay.config(A, { vrfs: [] }))
+    expect(await agent.show('endpoints')).toEqual([])
+    expect(await agent.show('labels')).toEqual([])
+    await overlay.stop(agent)
+  })
+})

@@ -1,0 +1,148 @@
+import type { Dataplane } from '@heddle/core'
+import { describe, expect, it } from 'vitest'
+import { IpAddress } from '@heddle/wire'
+import { Overlay, REFLECTOR, endpoint, hostsOf, routesOf } from './support/overlay.js'
+
+const A = '192.0.2.1'
+const B = '192.0.2.2'
+
+describe('an agent over a dataplane that another one has left', () => {
+  it('keeps devices, labels and packets, and its peers keep its routes', async () => {
+    const overlay = new Overlay()
+    const reflector = await overlay.startReflector([A, B])
+    const [planeA, planeB] = [overlay.dataplane(A), overlay.dataplane(B)]
+    const config = overlay.config(A, { endpoints: [endpoint('pod-a', 'red', '10.0.0.1')] })
+    const first = await overlay.agent(config, planeA)
+    await first.endpoints.add(endpoint('dynamic', 'red', '10.0.0.7'))
+    const b = await overlay.agent(overlay.config(B, { endpoints: [endpoint('pod-b', 'red', '10.0.0.2')] }), planeB)
+    await overlay.run(1)
+    const podB = (await hostsOf(planeB)).get('pod-b')
+    await hostsOf(planeA)
+    const routes = await routesOf(first)
+    const endpoints = await first.show('endpoints')
+    const changes: string[] = []
+    void (async () => {
+      for await (const batch of reflector.changes)
+        for (const { kind, nlri } of batch) if (nlri.kind === 'vpn' && kind === 'withdraw') changes.push(`withdraw ${nlri.prefix}`)
+    })()
+
+    await overlay.kill(first)
+    await overlay.run(5)
+    expect(await routesOf(b)).toEqual([
+      `*> 10.0.0.1/32 label 17 from ${REFLECTOR}`,
+      '*> 10.0.0.2/32 label 17 from local',
+      `*> 10.0.0.7/32 label 18 from ${REFLECTOR}`,
+    ])
+    expect(podB?.ask(IpAddress.parse('10.0.0.1'))).toBe('pod-a')
+
+    const second = await overlay.agent(config, planeA)
+    let reconciled = false
+    second.events.on('reconciled', () => (reconciled = true))
+    expect(podB?.ask(IpAddress.parse('10.0.0.7'))).toBe('dynamic')
+    expect(await planeA.dump()).toMatchObject({ routes: { count: 3 } }) // what peers told the first agent, before they tell the second
+    await overlay.run(5)
+    expect(reconciled).toBe(true)
+    expect(await routesOf(second)).toEqual(routes)
+    expect(await second.show('endpoints')).toEqual(endpoints)
+    expect(changes).toEqual([])
+    expect(podB?.ask(IpAddress.parse('10.0.0.1'))).toBe('pod-a')
+    await overlay.stop(second, b)
+  })
+
+  it('removes what nobody wants any more, once the peers have told what they have', async () => {
+    const overlay = new Overlay()
+    await overlay.startReflector([A, B])
+    const planeA = overlay.dataplane(A)
+    const gone = endpoint('gone', 'blue', '10.0.0.9')
+    const vrfs = [{ name: 'red' }, { name: 'blue' }]
+    const first = await overlay.agent(overlay.config(A, { vrfs, endpoints: [gone] }), planeA)
+    const b = await overlay.agent(
+      overlay.config(B, { endpoints: [endpoint('pod-b', 'red', '10.0.0.2'), endpoint('pod-c', 'red', '10.0.0.3')] }),
+      overlay.dataplane(B),
+    )
+    await overlay.run(1)
+    await overlay.kill(first)
+    await b.reconfigure(overlay.config(B, { endpoints: [endpoint('pod-b', 'red', '10.0.0.2')] }))
+    const second = await overlay.agent(overlay.config(A), planeA)
+    const before = await planeA.dump()
+    expect([before.vrfs.length, before.routes.count, before.devices.length]).toEqual([2, 3, 1])
+    await overlay.run(5)
+    const after = await planeA.dump()
+    expect([after.vrfs.length, after.routes.count, after.devices.length]).toEqual([1, 1, 0])
+    expect(await routesOf(second)).toEqual([`*> 10.0.0.2/32 label 17 from ${REFLECTOR}`])
+    await overlay.stop(second, b)
+  })
+
+  it('does not wait for ever for a peer that is gone', async () => {
+    const overlay = new Overlay()
+    const reflector = await overlay.startReflector([A, B])
+    const planeA = overlay.dataplane(A)
+    const first = await overlay.agent(overlay.config(A), planeA)
+    const b = await overlay.agent(overlay.config(B, { endpoints: [endpoint('pod-b', 'red', '10.0.0.2')] }), overlay.dataplane(B))
+    await overlay.run(1)
+    await overlay.kill(first)
+    await overlay.stop(b, reflector)
+    const second = await overlay.agent(overlay.config(A), planeA)
+    await overlay.run(30)
+    expect((await planeA.dump()).routes.count).toBe(1)
+    await overlay.run(31) // the restart time is 60 s
+    expect((await planeA.dump()).routes.count).toBe(0)
+    await overlay.stop(second)
+  })
+
+  it('lets the configuration win over an endpoint that was left with its address', async () => {
+    const overlay = new Overlay()
+    const plane = overlay.dataplane(A)
+    const first = await overlay.agent(overlay.config(A, { endpoints: [endpoint('old', 'red', '10.0.0.1')] }), plane)
+    await overlay.kill(first)
+    const second = await overlay.agent(overlay.config(A, { endpoints: [endpoint('new', 'red', '10.0.0.1')], neighbors: [] }), plane)
+    await overlay.run(1)
+    expect((await second.show('endpoints')).map(({ netns, state }) => `${netns} ${state}`)).toEqual(['/run/netns/new attached'])
+    expect((await plane.dump()).devices.map(({ netns }) => netns)).toEqual(['/run/netns/new'])
+    await overlay.stop(second)
+  })
+})
+
+describe('an agent whose dataplane is lost', () => {
+  it('opens another one, fills it, and gives every endpoint its device and label again', async () => {
+    const overlay = new Overlay()
+    const reflector = await overlay.startReflector([A, B])
+    let plane = overlay.dataplane(A)
+    const open = (): Promise<Dataplane> => Promise.resolve((plane = overlay.dataplane(A)))
+    const a = await overlay.agent(overlay.config(A, { endpoints: [endpoint('pod-a', 'red', '10.0.0.1')] }), open)
+    const planeB = overlay.dataplane(B)
+    const b = await overlay.agent(overlay.config(B, { endpoints: [endpoint('pod-b', 'red', '10.0.0.2')] }), planeB)
+    await overlay.run(1)
+    const before = await a.show('endpoints')
+    const events: string[] = []
+    a.events.on('dataplane', (state) => events.push(state))
+    const lost = plane
+    await lost.close()
+    await overlay.clock.settle()
+    expect(events).toEqual(['lost'])
+    await expect(a.show('drops')).rejects.toMatchObject({ code: 'agent.dataplane-lost' })
+    await overlay.run(1)
+    expect(events).toEqual(['lost', 'replaced'])
+    expect(plane).not.toBe(lost)
+    expect(await a.show('endpoints')).toEqual(before)
+    const podB = (await hostsOf(planeB)).get('pod-b')
+    await hostsOf(plane)
+    expect(podB?.ask(IpAddress.parse('10.0.0.1'))).toBe('pod-a')
+    expect([...reflector.routes({ family: 'vpnv4-unicast' })]).toHaveLength(2)
+    await overlay.stop(a, b)
+  })
+
+  it('refuses endpoints meanwhile, and takes them when it has one', async () => {
+    const overlay = new Overlay()
+    let opened = 0
+    const agent = await overlay.agent(overlay.config(A), async () => {
+      opened++
+      return overlay.dataplane(A)
+    })
+    const state = await agent.show('dataplane')
+    expect(state).toHaveLength(1)
+    await overlay.stop(agent)
+    expect(opened).toBe(1)
+    await expect(agent.endpoints.add(endpoint('pod', 'red', '10.0.0.1'))).rejects.toThrow('stopping')
+  })
+})
