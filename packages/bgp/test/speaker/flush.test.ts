@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Speaker } from '../../src/index.js'
+import { KEEPALIVE, RTC, VPNV4_UNICAST, type Speaker } from '../../src/index.js'
 import { Lab, internal, isUp, vpn, vpnRoutes } from './lab.js'
+import { Puppet } from './puppet.js'
 
 const A = '192.0.2.1'
 const B = '192.0.2.2'
@@ -91,6 +92,24 @@ describe('flushed', () => {
     expect([short.resolved, long.resolved]).toEqual([true, false])
     await lab.run(0.8)
     expect(long.resolved).toBe(true)
+  })
+
+  it('does not wait for a family that is held back', async () => {
+    const lab = new Lab()
+    const families = ['vpnv4-unicast', 'rtc'] as const
+    const a = lab.speaker(A, { neighbors: [internal(B, { passive: true, families })] })
+    await a.start()
+    const puppet = await Puppet.connect(lab, B, A)
+    puppet.open(B, 90, { families: [VPNV4_UNICAST, RTC] })
+    await lab.run(0.1)
+    puppet.send(KEEPALIVE)
+    await lab.run(0.1)
+    expect(isUp(a, B)).toBe(true)
+    a.announce(many(10))
+    const flushed = await state(lab, a.flushed())
+    await lab.run(0.1)
+    expect(flushed.resolved).toBe(true)
+    expect([...a.routes({ family: VPNV4_UNICAST, neighbor: B, direction: 'out' })]).toEqual([]) // its memberships are awaited
   })
 
   it('is over when the session is, when the speaker stops, and at once where nothing waits', async () => {

@@ -1,4 +1,4 @@
-import { IpAddress } from '@heddle/wire'
+import { IpAddress, RouteTarget } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
 import { KEEPALIVE, RTC, VPNV4_UNICAST, VPNV6_UNICAST, encodeEndOfRib, packUpdates, type Speaker } from '../../src/index.js'
@@ -264,4 +264,35 @@ describe('what our OPEN says of our own restart (RFC 4724 §3)', () => {
     await lab.run(0.1)
     expect(updates()).toBe(2) // the route, and our own End-of-RIB
   })
+})
+
+test('with memberships too, a restart is over within seconds: nobody waits for whoever waits for it (RFC 4684 §6)', async () => {
+  const lab = new Lab()
+  const families = ['vpnv4-unicast', 'rtc'] as const
+  const r = lab.speaker(A, { neighbors: [B, '192.0.2.3'].map((address) => internal(address, { routeReflectorClient: true, families })) })
+  const node = (address: string, restarting = false): Speaker => {
+    const speaker = lab.speaker(address, { neighbors: [internal(A, { families })], gracefulRestart: { restarting } })
+    speaker.setRouteTargetMembership([RouteTarget.parse('65000:1')])
+    return speaker
+  }
+  const first = node(B)
+  const other = node('192.0.2.3')
+  first.announce([vpn('10.0.0.1/32'), vpn('10.0.0.2/32')])
+  other.announce([vpn('10.0.0.3/32'), vpn('10.0.0.4/32', { rt: '65000:2' })])
+  await Promise.all([r.start(), first.start(), other.start()])
+  await lab.until(() => vpnRoutes(other).length === 2 && vpnRoutes(first).length === 1, 'routes')
+  const { changes } = follow(other)
+  await lab.run(1)
+  const seen = changes.length
+  await first.stop({ graceful: true })
+  await lab.run(3)
+  const again = node(B, true)
+  again.announce([vpn('10.0.0.1/32')])
+  await again.start()
+  await lab.until(() => isUp(again, A), 'back')
+  await lab.run(3)
+  expect(vpnRoutes(again)).toEqual(['65000:1 10.0.0.3/32 label 1000 via 192.0.2.3'])
+  expect(vpnRoutes(other)).toEqual([`65000:1 10.0.0.1/32 label 1000 via ${B}`])
+  expect(neighbor(r, B).families.map(({ stale }) => stale)).toEqual([0, 0])
+  expect(changes.slice(seen).map(({ kind }) => kind)).toEqual(['withdraw'])
 })
