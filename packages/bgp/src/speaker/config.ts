@@ -61,6 +61,11 @@ export interface NeighborConfig {
   readonly holdTime?: number
   /** Seconds until an attempt to connect that gets no answer is made anew. A peer that refuses is asked again after 2 at most. Default 10. */
   readonly connectRetry?: number
+  /**
+   * Seconds between bursts of UPDATEs to the peer (RFC 4271 §9.2.1.1, which suggests 30 between ASes and 5 within one). Default 0: what changes
+   * is sent at once.
+   */
+  readonly advertisementInterval?: number
   /** Seconds to hold the OPEN back after the transport is up; 0: not at all. Default 0. */
   readonly delayOpen?: number
   /**

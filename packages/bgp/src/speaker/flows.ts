@@ -9,6 +9,7 @@ import { RouteTargetFilter } from '../policy/route-target-filter.js'
 import type { AdjRibOut } from '../rib/adj-rib-out.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
 import type { Session } from '../session/session.js'
+import { AdvertisementInterval } from './advertisement-interval.js'
 import { Exporter } from './exporter.js'
 import type { Done } from './flush.js'
 import { Ingest } from './ingest.js'
@@ -39,6 +40,9 @@ export class Flows {
   #filter: RouteTargetFilter | undefined
   #membershipTimer: Timer | undefined
   #closed = false
+  readonly #interval: AdvertisementInterval
+  /** UPDATEs went out since the last wait. */
+  #burst = false
   readonly #disabled = new Set<number>()
   readonly #ingestTask: Task = { work: 'ingest', run: () => this.#ingestPiece() }
   readonly #exportTask: Task = { work: 'export', run: () => this.#exportPiece() }
@@ -55,6 +59,7 @@ export class Flows {
       tableOf: (family) => (this.exchanges(family) ? context.tableOf(family) : undefined),
     })
     const { neighbor } = options.config
+    this.#interval = new AdvertisementInterval(context.clock, context.random, neighbor.advertisementInterval ?? 0, () => this.resume())
     const localAddress = session.connection?.local.address ?? identity.routerId
     this.#exporter = new Exporter(
       inOrder(negotiated.families).map((family) => context.tableOf(family)),
@@ -76,7 +81,10 @@ export class Flows {
         held: (family) =>
           this.#disabled.has(family.key) || context.deferral.holds(family) || (this.#membershipTimer !== undefined && isFiltered(family)),
         filter: () => this.#filter,
-        write: (message) => session.write(message),
+        write: (message) => {
+          this.#burst ||= message[18] === MESSAGE_TYPE.update
+          return session.write(message)
+        },
         failed: (family, error) =>
           context.logger.warn('routes not announced', { peer: options.peer.name, family: family.name, error: error.message }),
       },
@@ -94,6 +102,12 @@ export class Flows {
   /** What held a family or the connection back may be over. */
   resume(): void {
     if (!this.#closed) this.options.context.scheduler.wake(this.#exportTask)
+  }
+
+  /** What waits for the advertisement interval goes out now. */
+  hurry(): void {
+    this.#interval.end()
+    this.resume()
   }
 
   /** Something is in the session's inbox. */
@@ -132,6 +146,7 @@ export class Flows {
   close(): void {
     this.#closed = true
     this.#membershipTimer?.cancel()
+    this.#interval.end()
     this.#exporter.close()
     this.options.context.exported()
   }
@@ -231,8 +246,12 @@ export class Flows {
   }
 
   #exportPiece(): boolean {
-    if (this.#closed || this.options.session.blocked) return false
+    if (this.#closed || this.options.session.blocked || this.#interval.waits) return false
     const more = this.#exporter.run()
+    if (!more && this.#burst && !this.options.session.blocked) {
+      this.#burst = false
+      this.#interval.begin()
+    }
     this.options.context.exported()
     return more
   }

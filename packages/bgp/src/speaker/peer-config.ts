@@ -77,8 +77,9 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
       ? undefined
       : (IpAddress.tryParse(neighbor.localAddress) ?? fail(`${at}.localAddress`, `${neighbor.localAddress} is not an IP address`))
   if (neighbor.families.length === 0) fail(`${at}.families`, 'at least one is needed')
-  const connectRetryTime = neighbor.connectRetry ?? DEFAULT_CONNECT_RETRY
-  const delayOpenTime = neighbor.delayOpen ?? 0
+  const connectRetryTime = seconds(neighbor.connectRetry ?? DEFAULT_CONNECT_RETRY, `${at}.connectRetry`)
+  const delayOpenTime = seconds(neighbor.delayOpen ?? 0, `${at}.delayOpen`)
+  seconds(neighbor.advertisementInterval ?? 0, `${at}.advertisementInterval`)
   const gracefulRestart = restartConfig(neighbor, speaker, at)
   return {
     neighbor,
@@ -118,6 +119,10 @@ function restartConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at: str
     forwardingPreserved: special.forwardingPreserved ?? general.forwardingPreserved ?? true,
     notification: special.notification ?? general.notification ?? false,
   }
+}
+
+function seconds(value: number, at: string): number {
+  return value >= 0 && value < 2 ** 31 / 1000 ? value : fail(at, `${value} is not a number of seconds`)
 }
 
 function checkAs(as: number, at: string): void {

@@ -166,6 +166,7 @@ export class Speaker {
     this.#state = 'stopped'
     this.#feed.close()
     // what was taken back a moment ago must not be kept as stale by peers that wait for us
+    this.#hurry()
     this.#scheduler.drain(['decide', 'export'])
     const shutdown = message === undefined ? undefined : truncateText(message, SHUTDOWN_LIMIT)
     for (const peer of this.#peers.values()) {
@@ -207,12 +208,14 @@ export class Speaker {
   /**
    * Resolves when everything that was announced and withdrawn so far has been decided and handed to the connections of the established
    * sessions: a `stop` that follows reaches the peers behind it. A family that is still held back from a peer (restart deferral, memberships
-   * that are awaited) is not waited for.
+   * that are awaited) is not waited for; the advertisement interval is not kept.
    *
    * @param options `timeout`: milliseconds by the injected clock after which it resolves although a peer takes nothing. Default 1000.
    */
   flushed({ timeout = 1000 }: { readonly timeout?: number } = {}): Promise<void> {
-    return this.#state === 'stopped' ? Promise.resolve() : this.#flushes.wait(timeout)
+    if (this.#state === 'stopped') return Promise.resolve()
+    this.#hurry()
+    return this.#flushes.wait(timeout)
   }
 
   /**
@@ -283,6 +286,10 @@ export class Speaker {
     }
     const only = neighbor === undefined ? undefined : neighbor === LOCAL_PEER ? LOCAL : this.#peerOf(neighbor).index
     yield* receivedRoutes(table, only, (index) => this.#byIndex[index]?.name ?? LOCAL_PEER)
+  }
+
+  #hurry(): void {
+    for (const peer of this.#peers.values()) peer.flows?.hurry()
   }
 
   #peerContext(): PeerContext {
