@@ -218,9 +218,21 @@ export class EndpointManager implements EndpointService {
       if (this.#entries.get(entry.name) !== entry) return
       this.#entries.delete(entry.name)
       const { model, synchronizer } = this.#options
-      if (entry.port !== undefined) model.removeEndpoint(entry.request)
-      await synchronizer.run() // the device goes with its port
+      if (entry.port === undefined) return
+      model.removeEndpoint(entry.request)
+      await synchronizer.run()
+      // The device goes with its port; but not while nothing is removed, because a dataplane is being taken over.
+      if (model.isAdopting) await this.#removeDevice(entry.port)
     })
+  }
+
+  async #removeDevice(port: number): Promise<void> {
+    try {
+      await this.#options.dataplane()?.detachPort(port)
+    } catch (error) {
+      if (!(error instanceof DataplaneError)) throw error
+      this.#options.logger.debug('a device was not removed, because the dataplane is gone', { port, error: error.message })
+    }
   }
 
   #failed(entry: EndpointEntry, error: Error): void {
