@@ -28,6 +28,7 @@ const operation = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('stale' as const), peer: fc.nat(2) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('sweep' as const), peer: fc.nat(2) }) },
   { weight: 3, arbitrary: fc.constant({ kind: 'read' as const }) },
+  { weight: 2, arbitrary: fc.constant({ kind: 'tick' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'again' as const }) },
 )
 
@@ -49,6 +50,7 @@ test('however slow the reader, what it knows in the end is what there is, and it
         scheduler,
         () => tables,
         (index) => ({ address: String(index), peerType: 'ibgp', routerId: IpAddress.v4(index) }),
+        0,
       )
       const byFamily = { 4: new RibTable(VPNV4_UNICAST, sets, feed), 6: new RibTable(VPNV6_UNICAST, sets, feed) }
       tables.push(byFamily[4], byFamily[6])
@@ -129,6 +131,9 @@ test('however slow the reader, what it knows in the end is what there is, and it
             for (const table of tables) table.removePeer(step.peer, step.kind === 'down' ? 0 : PATH.stale)
             for (const [key, { stale }] of model) if (key.startsWith(`${step.peer} `) && (step.kind === 'down' || stale)) model.delete(key)
             break
+          case 'tick':
+            await settle()
+            break
           case 'read':
             if (held) await settle()
             else await readAll()
@@ -150,4 +155,49 @@ test('however slow the reader, what it knows in the end is what there is, and it
     }),
     { numRuns: 500 },
   )
+})
+
+test('a reader that stands still costs no more than what there is and what it knows, however much comes and goes', async () => {
+  const clock = new ManualClock()
+  const scheduler = new Scheduler(clock, recordingLogger())
+  const tables: RibTable[] = []
+  const feed = new ChangeFeed(
+    scheduler,
+    () => tables,
+    (index) => ({ address: String(index), peerType: 'ibgp', routerId: IpAddress.v4(index) }),
+  )
+  const sets = new AttributeSets()
+  const table = new RibTable(VPNV4_UNICAST, sets, feed)
+  tables.push(table)
+  const apply = (host: number, announced: boolean): void => {
+    const nlri = vpn(4, host, 16)
+    const key = table.newKey()
+    table.key.fromNlri(nlri, key)
+    if (announced) table.announce(1, key, 0, table.key.dataFromNlri(nlri), sets.intern({ attributes: {} }))
+    else table.withdraw(1, key, 0)
+  }
+  const settle = async (): Promise<void> => {
+    table.decide(
+      Infinity,
+      () => 0,
+      () => undefined,
+    )
+    await clock.run(1)
+  }
+  const iteration = feed[Symbol.asyncIterator]()
+  for (let host = 0; host < 10; host++) apply(host, true)
+  await iteration.next()
+  for (let wave = 1; wave <= 20; wave++) {
+    for (let host = wave * 1000; host < (wave + 1) * 1000; host++) apply(host, true)
+    await settle()
+    for (let host = wave * 1000; host < (wave + 1) * 1000; host++) apply(host, false)
+    await settle()
+    expect(feed.pending).toBeLessThan(3000)
+    expect(table.size).toBeLessThan(3000)
+  }
+  apply(5, false)
+  apply(99_999, true)
+  const { value } = await iteration.next()
+  expect((value as RouteChange[]).map(({ kind }) => kind)).toEqual(['withdraw', 'announce'])
+  expect(feed.pending).toBe(0)
 })

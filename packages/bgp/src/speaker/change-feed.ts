@@ -13,10 +13,13 @@ export interface FeedPeer {
 
 /** Changes that one batch may have. */
 const BATCH = 1024
+/** Entries about nothing that the queue may have in any case. */
+const MOOT = 1024
 
 /**
  * Changes of what peers gave, for one consumer at a time. It begins with everything that is there. A path is queued once however often it
- * changes, so a slow consumer gets the newest state of each, and the queue never has more entries than there are paths.
+ * changes, so a slow consumer gets the newest state of each. What came and went meanwhile is taken out again, so that the queue is bounded by
+ * the paths that there are and those that the consumer knows.
  */
 export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[]> {
   #open = false
@@ -26,11 +29,15 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
   #head = 0
   #waiting: ((result: IteratorResult<readonly RouteChange[]>) => void) | undefined
   readonly #deliver: Task = { work: 'deliver', run: () => this.#hand() }
+  /** Queued paths that died unseen; some of them may have come back. */
+  #moot = 0
+  readonly #tidy: Task = { work: 'deliver', run: () => this.#compact() }
 
   constructor(
     private readonly scheduler: Scheduler,
     private readonly everyTable: () => Iterable<RibTable>,
     private readonly peerOf: (index: number) => FeedPeer,
+    private readonly mootLimit = MOOT,
   ) {}
 
   /** Paths that wait to be handed out. */
@@ -39,7 +46,12 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
   }
 
   changed(table: RibTable, path: number): void {
-    if (!this.#open || table.peerOf(path) === LOCAL || table.has(path, PATH.queued)) return
+    if (!this.#open || table.peerOf(path) === LOCAL) return
+    if (table.has(path, PATH.queued)) {
+      const unseen = table.has(path, PATH.dead) && !table.has(path, PATH.delivered)
+      if (unseen && ++this.#moot > this.mootLimit && this.#moot * 2 > this.pending) this.scheduler.wake(this.#tidy)
+      return
+    }
     const gone = table.has(path, PATH.dead) || table.invalidOf(path) !== undefined
     if (gone && !table.has(path, PATH.delivered)) return
     table.flag(path, PATH.queued, true)
@@ -109,8 +121,31 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
       this.#tables = []
       this.#paths = []
       this.#head = 0
+      this.#moot = 0
     }
     return out
+  }
+
+  /** Takes out what the consumer need not be told. */
+  #compact(): boolean {
+    const tables: RibTable[] = []
+    const paths: number[] = []
+    for (; this.#head < this.#paths.length; this.#head++) {
+      const table = this.#tables[this.#head]
+      const path = this.#paths[this.#head]
+      if (table.has(path, PATH.dead) && !table.has(path, PATH.delivered)) {
+        table.flag(path, PATH.queued, false)
+        table.freePath(path)
+      } else {
+        tables.push(table)
+        paths.push(path)
+      }
+    }
+    this.#tables = tables
+    this.#paths = paths
+    this.#head = 0
+    this.#moot = 0
+    return false
   }
 
   #changeOf(table: RibTable, path: number): RouteChange | undefined {
@@ -150,6 +185,7 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
     this.#tables = []
     this.#paths = []
     this.#head = 0
+    this.#moot = 0
     for (const table of this.everyTable()) {
       for (const destination of table.destinations()) for (const path of table.pathsOf(destination)) table.flag(path, PATH.delivered, false)
     }
