@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { conformanceCases, testDataplane, type TestContext } from '@heddle/dataplane-conformance'
+import { testDataplane, type TestContext } from '@heddle/dataplane-conformance'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { claim, connectToClaim } from '../src/process/claim.js'
 import { ForwarderServer } from '../src/process/forwarder-server.js'
@@ -25,19 +25,8 @@ describe.skipIf(missing() !== '')(titled('TUN devices and sockets in namespaces'
   testDataplane('tun, in process', () => tunHarness(world), { test: { describe, it: patient } })
   testDataplane('tun, through the forwarder’s socket', () => tunHarness(world, throughSocket), {
     test: { describe, it: patient },
-    skip: long,
   })
 })
-
-/** Cases of many packets, which do not pass the socket. */
-const long =
-  process.env['HEDDLE_DEPTH'] === 'full'
-    ? {}
-    : Object.fromEntries(
-        conformanceCases
-          .filter(({ name }) => /^property: |^flows are spread|^a member that leaves/.test(name))
-          .map(({ name }) => [name, 'run in process; HEDDLE_DEPTH=full runs it through the socket too']),
-      )
 
 /** The agent's end of a dataplane that is served as a forwarder process serves it. */
 async function throughSocket(dataplane: Dataplane): Promise<Dataplane> {

@@ -79,7 +79,7 @@ function arbitraryTunnelled(encapsulation: Encapsulation): fc.Arbitrary<Uint8Arr
       .map(([vni, mac, packet]) => vxlanBefore(vni, mac, MACS[0], packet))
   }
   const stack = fc.tuple(arbitraryStack(), arbitraryPacket()).map(([labels, packet]) => labelled(labels, packet))
-  const mpls = fc.oneof({ weight: 15, arbitrary: stack }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 24 }) })
+  const mpls = fc.oneof({ weight: 15, arbitrary: stack }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 24, size: 'max' }) })
   if (encapsulation !== 'mpls-gre') return mpls
   const gre = fc.record({ checksum: fc.boolean() }, { requiredKeys: [] })
   const options = fc.oneof(gre, fc.record({ key: fc.nat(0xffff) }), fc.record({ sequence: fc.nat(0xffff), checksum: fc.boolean() }))
@@ -92,6 +92,6 @@ function arbitraryStack(): fc.Arbitrary<{ label: number; ttl: number; trafficCla
   const nulls = fc.array(entry([0, 2]), { maxLength: 2 })
   return fc.oneof(
     { weight: 8, arbitrary: fc.tuple(nulls, entry(LABELS), nulls).map(([above, label, below]) => [...above, label, ...below]) },
-    { weight: 1, arbitrary: fc.array(entry([...LABELS, 0, 1, 2, 3, 14]), { minLength: 1, maxLength: 20 }) },
+    { weight: 1, arbitrary: fc.array(entry([...LABELS, 0, 1, 2, 3, 14]), { minLength: 1, maxLength: 20, size: 'max' }) },
   )
 }

@@ -62,6 +62,7 @@ export function arbitraryTables(around: Surroundings): fc.Arbitrary<Tables> {
       ),
     routes: fc.uniqueArray(fc.record({ vrf: of(VRFS), prefix: of(PREFIXES), group: of(GROUPS) }), {
       maxLength: 30,
+      size: 'max',
       selector: ({ vrf, prefix }) => `${vrf} ${prefix}`,
     }),
   })
