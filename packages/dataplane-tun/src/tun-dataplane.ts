@@ -5,6 +5,7 @@ import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TunForwarder } from './forwarder/tun-forwarder.js'
 import { configurationText } from './process/configuration.js'
+import { checkPrivileges } from './privileges.js'
 import { connectOrStart } from './process/start.js'
 
 /** A userspace dataplane. `await using` closes it, and with it what it made. */
@@ -53,6 +54,7 @@ export async function tunDataplane(options: TunDataplaneOptions): Promise<TunDat
   if (!Number.isInteger(Math.log2(entropyPorts)) || entropyPorts > 256) {
     throw refused(`${entropyPorts} entropy ports`, 'a power of two of at most 256 is needed')
   }
+  if (process.platform === 'linux') checkPrivileges()
   if (inProcess) return TunForwarder.open({ addresses, underlayNetns, entropyPorts, logger })
   if (stateDir === undefined || !isAbsolute(stateDir)) throw refused(`stateDir ${stateDir}`, 'an absolute path is needed unless inProcess')
   const { forwarder, startTimeout = 10_000, forwarderLogLevel = 'info' } = options

@@ -17,11 +17,25 @@ const CODES: Readonly<Record<string, TransportErrorCode>> = {
   EPERM: 'transport.permission',
 }
 
+/** What a code means to a person, where the system's name for it would have to be looked up. */
+const WORDS: { readonly [Code in TransportErrorCode]?: string } = {
+  'transport.refused': 'nobody listens there',
+  'transport.unreachable': 'it cannot be reached',
+  'transport.timeout': 'no answer in time',
+  'transport.reset': 'the connection broke',
+  'transport.address-in-use': 'the address and port are in use',
+  'transport.address-unavailable': 'this machine does not have the address',
+  'transport.permission': 'the permission is missing',
+}
+
 /** Node's error as a `TransportError`; `cause` keeps the original. */
 export function toTransportError(error: unknown, what: string): TransportError {
   if (error instanceof TransportError) return error
   const code = errnoOf(error)
-  return new TransportError(CODES[code] ?? 'transport.failed', `${what}: ${code === '' ? String(error) : code}`, { cause: error })
+  const known = CODES[code] ?? 'transport.failed'
+  const words = WORDS[known]
+  const reason = code === '' ? String(error) : words === undefined ? code : `${words} (${code})`
+  return new TransportError(known, `${what}: ${reason}`, { cause: error })
 }
 
 function errnoOf(error: unknown): string {
