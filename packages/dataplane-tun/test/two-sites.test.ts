@@ -283,7 +283,7 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
       code: 'dataplane.device',
     })
     await expect(routers.a.attachPort(0, { ...request, mtu: 1400, netns: '/run/netns/none' })).rejects.toMatchObject({
-      code: 'dataplane.device',
+      code: 'dataplane.netns-missing',
     })
     await expect(routers.a.attachPort(77, request)).rejects.toMatchObject({ code: 'dataplane.port-unknown' })
     await expect(routers.a.attachPort(1, { ...request, mtu: 1400 })).rejects.toMatchObject({ code: 'dataplane.device' })

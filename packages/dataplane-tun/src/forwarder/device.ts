@@ -15,7 +15,7 @@ export function samePlace(a: DeviceRequest, b: DeviceRequest): boolean {
 /**
  * Makes the TUN device that is asked for, or takes the one that is there, and configures it.
  *
- * @throws DataplaneError `dataplane.device`, `dataplane.permission`
+ * @throws DataplaneError `dataplane.device`, `dataplane.netns-missing`, `dataplane.permission`
  */
 export async function openDevice(request: DeviceRequest): Promise<{ device: TunDevice; facts: DeviceFacts }> {
   check(request)
