@@ -30,7 +30,7 @@ function platform() {
   if (process.platform !== 'linux') return undefined
   if (process.arch !== 'x64' && process.arch !== 'arm64') return undefined
   // The rest of the report looks up names of peers, which may take long.
-  if (process.report !== undefined) process.report.excludeNetwork = true
+  if (process.report !== undefined) Object.assign(process.report, { excludeNetwork: true })
   const report = /** @type {{ header?: { glibcVersionRuntime?: string } }} */ (process.report?.getReport() ?? {})
   return report.header?.glibcVersionRuntime === undefined ? undefined : `linux-${process.arch}-gnu`
 }

@@ -16,7 +16,7 @@ const readmes = [join(root, 'README.md'), ...packages().map(({ dir }) => join(di
 
 describe.each(readmes.map((file) => relative(root, file)))('%s', (file) => {
   const text = existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : ''
-  const snippets = [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code as string)
+  const snippets = [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code)
 
   it('shows its use in a snippet', () => {
     expect(snippets.length).toBeGreaterThan(0)

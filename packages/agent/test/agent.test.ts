@@ -121,7 +121,9 @@ describe('reconfiguration', () => {
     expect(after[0]).toEqual(before[0])
     expect(reflector.neighbors().find(({ address }) => address === A)?.established).toBe(sessions)
     expect(
-      [...reflector.routes({ family: 'vpnv4-unicast' })].map(({ nlri }) => nlri.kind === 'vpn' && `${nlri.rd} ${nlri.prefix}`).toSorted(),
+      [...reflector.routes({ family: 'vpnv4-unicast' })]
+        .map(({ nlri }) => (nlri.kind === 'vpn' ? `${nlri.rd} ${nlri.prefix}` : ''))
+        .toSorted(),
     ).toEqual([`${A}:1 10.0.0.1/32`, `${A}:1 10.0.0.3/32`, `${A}:2 10.0.0.1/32`])
     await overlay.stop(agent)
   })

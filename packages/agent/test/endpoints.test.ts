@@ -7,7 +7,8 @@ const A = '192.0.2.1'
 /** `dataplane`, whose devices come only as `attach` lets them. */
 function withDevices(dataplane: Dataplane, attach: (netns: string) => Promise<void>): Dataplane {
   return {
-    ...{ capabilities: dataplane.capabilities, events: dataplane.events },
+    capabilities: dataplane.capabilities,
+    events: dataplane.events,
     apply: (transaction, signal) => dataplane.apply(transaction, signal),
     dump: () => dataplane.dump(),
     attachPort: async (port, device) => {

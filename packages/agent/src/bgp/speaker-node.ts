@@ -55,7 +55,7 @@ export class SpeakerNode implements AsyncDisposable {
   async show<Name extends ViewName>(what: Name): Promise<Views[Name]> {
     if (what === 'neighbors') return this.speaker.neighbors().map(neighborRow) as unknown as Views[Name]
     if (what === 'routes') return [...speakerRouteRows(this.speaker)] as unknown as Views[Name]
-    return [] as unknown as Views[Name]
+    return []
   }
 
   /**

@@ -69,7 +69,7 @@ export async function runRole(name: RoleName, options: RunRoleOptions, output: O
   let handle: RoleHandle | undefined
   try {
     const socket = role.document.socket ?? defaultSocket(role.document.node.name)
-    control = await serveControl(socket, handlerFor(started.promise, { version, reload, stop: ending.resolve }))
+    control = await serveControl(socket, handlerFor(started.promise, { version, reload, stop: (how) => ending.resolve(how) }))
     try {
       handle = await role.start(logger)
     } catch (error) {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { checkNode, checkSpeaker } from './check.js'
 import { ConfigError } from './config-error.js'
 import type { NodeDocument, SpeakerDocument } from './document.js'
-import { parseFile, type ParsedFile } from './parse.js'
+import { parseFile } from './parse.js'
 import { nodeSchema, speakerSchema } from '../schema/config-schema.js'
 import { validateFile } from './validate.js'
 
@@ -23,7 +23,8 @@ export async function loadSpeaker(file: string): Promise<SpeakerDocument> {
 /** As `loadNode`, from text; `file` is for the errors. @throws ConfigError */
 export function parseNode(file: string, text: string): NodeDocument {
   const parsed = parseFile(file, text)
-  const document = accepted<NodeDocument>(parsed, () => validateFile(parsed, nodeSchema))
+  validateFile(parsed, nodeSchema)
+  const document = parsed.value as NodeDocument // what has passed the schema has its type
   checkNode(parsed, document)
   return document
 }
@@ -31,15 +32,10 @@ export function parseNode(file: string, text: string): NodeDocument {
 /** As `parseNode`, for a speaker. @throws ConfigError */
 export function parseSpeaker(file: string, text: string): SpeakerDocument {
   const parsed = parseFile(file, text)
-  const document = accepted<SpeakerDocument>(parsed, () => validateFile(parsed, speakerSchema))
+  validateFile(parsed, speakerSchema)
+  const document = parsed.value as SpeakerDocument
   checkSpeaker(parsed, document)
   return document
-}
-
-/** The document, once `validate` has not thrown: then it has the shape of the schema, of which `T` is the type. */
-function accepted<T>(parsed: ParsedFile, validate: () => void): T {
-  validate()
-  return parsed.value as T
 }
 
 async function read(file: string): Promise<string> {

@@ -121,7 +121,7 @@ function describe(schema: JsonSchema): string {
     case 'array':
       return `a list${minItems === undefined ? '' : ` of at least ${minItems}`}`
     case 'object':
-      return `a mapping with the keys ${Object.keys((schema.properties ?? {}) as object).join(', ')}`
+      return `a mapping with the keys ${Object.keys(schema.properties ?? {}).join(', ')}`
     default:
       if (schema.enum !== undefined) return (schema.enum as readonly unknown[]).map(String).join(', ')
       return description ?? 'text'
@@ -133,7 +133,7 @@ export function show(value: unknown): string {
   if (value === null || value === undefined) return 'nothing'
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (typeof value === 'object') return 'a mapping'
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value as number | boolean)
+  const text = JSON.stringify(value)
   return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }
 

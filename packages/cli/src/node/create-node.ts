@@ -20,8 +20,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     options.dataplane === undefined
       ? await chooseDataplane(document, logger)
       : { source: options.dataplane, underlayMtu: document.dataplane?.underlayMtu }
-  const config = (from: NodeDocument): ReturnType<typeof resolveNode> =>
-    resolveNode(from, { ...(underlayMtu === undefined ? {} : { underlayMtu }) })
+  const config = (from: NodeDocument): ReturnType<typeof resolveNode> => resolveNode(from, underlayMtu === undefined ? {} : { underlayMtu })
   const agent = await Agent.start({ ...worldOf(options), config: config(document), dataplane: source })
   return {
     role: 'node',

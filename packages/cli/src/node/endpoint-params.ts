@@ -11,17 +11,18 @@ const deviceSchema = closed({ netns, ifname })
 
 /** Parameters of `endpoint.add`. @throws ControlError `control.params` */
 export function endpointRequest(params: unknown): EndpointRequest {
-  return resolveEndpoint(accepted<EndpointSection>(params, endpointSchema))
+  return resolveEndpoint(checked(params, endpointSchema) as EndpointSection)
 }
 
 /** Parameters of `endpoint.del`. @throws ControlError `control.params` */
 export function endpointName(params: unknown): Pick<EndpointRequest, 'netns' | 'ifname'> {
-  return accepted<Pick<EndpointRequest, 'netns' | 'ifname'>>(params, deviceSchema)
+  return checked(params, deviceSchema) as Pick<EndpointRequest, 'netns' | 'ifname'>
 }
 
-function accepted<T>(params: unknown, schema: JsonSchema): T {
+/** `params`, which has the shape of `schema` when this returns. */
+function checked(params: unknown, schema: JsonSchema): unknown {
   const validate = validatorOf(schema)
-  if (validate(params)) return params as T
+  if (validate(params)) return params
   const [error] = validate.errors ?? []
   const { description } = (error?.parentSchema ?? {}) as { description?: string }
   const place = error?.instancePath.slice(1).replaceAll('/', '.') ?? ''

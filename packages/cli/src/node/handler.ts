@@ -2,7 +2,6 @@ import { endpointRow, type ViewName } from '@heddle/agent'
 import { ControlError, type ControlHandler } from '../control/protocol.js'
 import { VIEW_NAMES } from '../output/view-names.js'
 import { endpointName, endpointRequest } from './endpoint-params.js'
-import type { ExplainRequest } from './explain.js'
 import type { NodeHandle, RoleHandle } from './role-handle.js'
 
 /** What the process that runs a node lets its control socket do. */
@@ -26,7 +25,7 @@ export function handlerFor(starting: Promise<RoleHandle>, controls: ProcessContr
         await nodeOf(handle).endpoints.remove(endpointName(params), signal)
         return {}
       case 'explain':
-        return nodeOf(handle).explain(fields as ExplainRequest)
+        return nodeOf(handle).explain(fields)
       case 'reload':
         await controls.reload()
         return {}

@@ -103,8 +103,8 @@ describe('command line', () => {
   it('hands an endpoint over as it was given', async () => {
     const socket = await serve(async (_method, params) => ({ ...(params as object), label: 16, mtu: 1400, state: 'attached', error: null }))
     const { code, out } = await heddle([
-      ...[...socket, 'endpoint', 'add', '--vrf', 'red', '--netns', '/run/netns/p', '--ifname', 'eth0'],
-      ...['--address', '10.1.0.1', '--address', 'fd00::1', '--json'],
+      ...socket,
+      ...'endpoint add --vrf red --netns /run/netns/p --ifname eth0 --address 10.1.0.1 --address fd00::1 --json'.split(' '),
     ])
     expect(code).toBe(0)
     expect(JSON.parse(out)).toMatchObject({ vrf: 'red', netns: '/run/netns/p', ifname: 'eth0', addresses: ['10.1.0.1', 'fd00::1'] })

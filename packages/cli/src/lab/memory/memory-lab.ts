@@ -11,7 +11,7 @@ import type { CaptureView, DropRow, Flow, Lab, NeighborRow, PingResult, RouteRow
 import { nodeDocument } from '../node-document.js'
 import { labRd, POD_IFNAME, type LabNode, type LabPod, type LabTopology } from '../topology.js'
 import { MemoryCapture } from './memory-capture.js'
-import { MemoryPods } from './memory-pods.js'
+import { MemoryPods, memoryNetns } from './memory-pods.js'
 
 /** Milliseconds one way between two sites. */
 const LATENCY = 1
@@ -100,7 +100,7 @@ export class MemoryLab implements Lab {
     const { handle, dataplane } = this.#site(pod.node)
     if (handle === undefined || dataplane === undefined) throw new LabError('lab.node', `${pod.node} does not run`)
     const addresses = pod.addresses.map((text) => IpAddress.parse(text))
-    await handle.endpoints.add({ vrf: pod.vrf, netns: MemoryPods.netns(pod), ifname: POD_IFNAME, addresses })
+    await handle.endpoints.add({ vrf: pod.vrf, netns: memoryNetns(pod), ifname: POD_IFNAME, addresses })
     await this.#pods.place(pod, dataplane)
   }
 
@@ -122,7 +122,7 @@ export class MemoryLab implements Lab {
     const { topology } = this.options
     const site = this.#site(name)
     site.dataplane ??= memoryDataplane({ underlay: this.#underlay, addresses: [IpAddress.parse(site.node.address)] })
-    const document: NodeDocument = { ...nodeDocument(topology, site.node, { netns: MemoryPods.netns }), dataplane: { kind: 'memory' } }
+    const document: NodeDocument = { ...nodeDocument(topology, site.node, { netns: memoryNetns }), dataplane: { kind: 'memory' } }
     site.handle = await createNode(document, { transport: site.host.transport, dataplane: site.dataplane })
     for (const pod of topology.pods) if (pod.node === name) await this.#pods.place(pod, site.dataplane)
   }

@@ -8,19 +8,19 @@ import { POD_IFNAME, type LabPod } from '../topology.js'
 /** Milliseconds between two questions of a flow. */
 const FLOW_INTERVAL = 5
 
+/** Path that stands for a pod's namespace. */
+export function memoryNetns(pod: LabPod): string {
+  return `/memory/${pod.name}`
+}
+
 /** Hosts behind the devices of memory dataplanes. */
 export class MemoryPods {
   readonly #hosts = new Map<string, MemoryHost>()
 
-  /** Path that stands for a pod's namespace. */
-  static netns(pod: LabPod): string {
-    return `/memory/${pod.name}`
-  }
-
   /** Puts a host behind the device that `dataplane` has for the pod. @throws LabError `lab.pod` when it has none */
   async place(pod: LabPod, dataplane: Dataplane & MemoryDataplane): Promise<void> {
     const { devices } = await dataplane.dump()
-    const device = devices.find(({ netns, ifname }) => netns === MemoryPods.netns(pod) && ifname === POD_IFNAME)
+    const device = devices.find(({ netns, ifname }) => netns === memoryNetns(pod) && ifname === POD_IFNAME)
     if (device === undefined) throw new LabError('lab.pod', `${pod.name} has no device`)
     this.#hosts.set(pod.name, memoryHost({ name: pod.name, endpoint: dataplane.endpoint(device.port) }))
   }

@@ -92,7 +92,7 @@ export class Capture {
       const pairs = (sources: readonly string[], destinations: readonly string[]): string[] =>
         sources.flatMap((source, index) => [source, destinations[index] ?? ''])
       const [v4, v6] = [pairs(source4, destination4), pairs(source6, destination6)]
-      const isOuter6 = /^eth:ethertype:ipv6/.test(protocols)
+      const isOuter6 = protocols.startsWith('eth:ethertype:ipv6')
       yield { protocols, stack, addresses: isOuter6 ? [...v6, ...v4] : [...v4, ...v6], port: ports[0] }
     }
     const code = await status
