@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { DataplaneState } from '../src/index.js'
 import { applyToState, describeState } from '../src/testing/index.js'
 import { steps } from './support/steps.js'
 import { World } from './support/world.js'
@@ -15,6 +16,20 @@ test('after any sequence of events the dataplane and the peers hold what the def
   )
 })
 
+/** The same state with the members of its objects in another order, as a codec may leave them. */
+function rewritten(state: DataplaneState): DataplaneState {
+  const turned = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(turned)
+    if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
+    return Object.fromEntries(
+      Object.entries(value)
+        .reverse()
+        .map(([key, member]) => [key, turned(member)]),
+    )
+  }
+  return { ...(turned({ ...state, routes: undefined }) as DataplaneState), routes: state.routes }
+}
+
 test('a model that adopts the dataplane changes nothing once it was told the same', () => {
   fc.assert(
     fc.property(steps, (actions) => {
@@ -25,7 +40,7 @@ test('a model that adopts the dataplane changes nothing once it was told the sam
       const devices = rows.map(({ port, netns, ifname, addresses, mtu }) => ({ port, netns, ifname, addresses, mtu, ifindex: 1 }))
 
       const next = world.newModel()
-      const adopted = next.adopt({ ...world.state, devices })
+      const adopted = next.adopt(rewritten({ ...world.state, devices }))
       expect(adopted.map(({ netns, ifname }) => `${netns} ${ifname}`).sort()).toEqual([...world.endpoints.keys()].sort())
       next.setVrfs(world.vrfs)
       for (const [index, intent] of adopted.entries()) expect(next.addEndpoint(intent).label).toBe(rows[index]?.label)
@@ -43,7 +58,12 @@ test('a model that adopts the dataplane changes nothing once it was told the sam
         world.state,
       )
       expect(new Map(describeState(state))).toEqual(new Map(describeState(world.state)))
-      expect(rest?.routes.count ?? 0).toBe(0)
+      for (const transaction of [early, rest]) {
+        if (transaction === undefined) continue
+        const { vrfs, ports, nextHops, groups, tunnelSources, labels, routes } = transaction
+        expect(routes.count).toBe(0)
+        for (const { set, remove } of [vrfs, ports, nextHops, groups, tunnelSources, labels]) expect([set, remove]).toEqual([[], []])
+      }
     }),
     { numRuns: 300 },
   )

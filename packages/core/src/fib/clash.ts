@@ -1,5 +1,6 @@
 import type { DataplaneState } from '../dataplane/dataplane.js'
 import type { GroupObject, LabelObject, NextHopObject, PortObject, VrfObject } from '../dataplane/objects.js'
+import { canonicalText } from './canonical.js'
 import type { ObjectSet } from './object-set.js'
 
 /** What is wanted, as far as others refer to it by id. */
@@ -18,7 +19,7 @@ export interface NamedObjects {
 export function clashes(wanted: NamedObjects, state: DataplaneState): boolean {
   const differs = <T>(objects: ObjectSet<T>, key: number, object: T, meaning: (object: T) => unknown): boolean => {
     const own = objects.wanted.get(key)
-    return own !== undefined && JSON.stringify(meaning(own)) !== JSON.stringify(meaning(object))
+    return own !== undefined && canonicalText(meaning(own)) !== canonicalText(meaning(object))
   }
   return (
     state.vrfs.some((vrf) => differs(wanted.vrfs, vrf.id, vrf, ({ name }) => name)) ||

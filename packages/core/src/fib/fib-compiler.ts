@@ -11,6 +11,7 @@ import type {
 } from '../dataplane/objects.js'
 import type { ApplyReport, FibTransaction, ObjectChanges } from '../dataplane/transaction.js'
 import { Interner } from '../nexthop/interner.js'
+import { nextHopText } from './canonical.js'
 import { clashes } from './clash.js'
 import { ObjectSet } from './object-set.js'
 import { RouteSet } from './route-set.js'
@@ -56,7 +57,7 @@ export class FibCompiler {
   ) {
     this.#routes = new RouteSet(limits?.routes)
     this.#nextHopIds = new Interner(
-      (action) => JSON.stringify(action),
+      nextHopText,
       (id, action) => {
         this.#nextHops.want(id, { id, action })
       },

@@ -1,4 +1,5 @@
 import type { ObjectChanges } from '../dataplane/transaction.js'
+import { canonicalText } from './canonical.js'
 
 /** Objects of one kind: what is wanted, what is programmed, and which keys may differ. */
 export class ObjectSet<T> {
@@ -7,7 +8,7 @@ export class ObjectSet<T> {
   readonly #dirty = new Set<number>()
 
   /** @param same whether two objects say the same; they may come from a dump */
-  constructor(readonly same: (a: T, b: T) => boolean = sameJson) {}
+  constructor(readonly same: (a: T, b: T) => boolean = sameText) {}
 
   get isDirty(): boolean {
     return this.#dirty.size > 0
@@ -78,6 +79,6 @@ export class ObjectSet<T> {
   }
 }
 
-function sameJson(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
+function sameText(a: unknown, b: unknown): boolean {
+  return canonicalText(a) === canonicalText(b)
 }

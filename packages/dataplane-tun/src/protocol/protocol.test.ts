@@ -67,6 +67,27 @@ describe('frames', () => {
     )
   })
 
+  test('any content of a frame is a message or a ProtocolError', () => {
+    const known = fc.constantFrom('hello', 'apply', 'dump', 'attach-port', 'detach-port', 'counters', 'stop')
+    const request = fc.record(
+      { id: fc.oneof(fc.nat(), fc.jsonValue()), method: known, transaction: fc.jsonValue(), port: fc.jsonValue(), device: fc.jsonValue() },
+      { requiredKeys: ['method'] },
+    )
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), request), fc.array(octets, { maxLength: 8 }), (head, columns) => {
+        const [frame] = new FrameReader().push(encodeFrame(head, columns))
+        for (const decode of [decodeRequest, decodeAnswer]) {
+          try {
+            decode(frame as Frame)
+          } catch (error) {
+            expect(error).toBeInstanceOf(ProtocolError)
+          }
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   it('over the limit are refused before memory is reserved', () => {
     const bytes = new Uint8Array(4)
     new DataView(bytes.buffer).setUint32(0, MAX_GREETING_SIZE + 1)
