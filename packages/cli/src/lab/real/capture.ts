@@ -6,6 +6,9 @@ import { tenantAddresses, type LabTopology } from '../topology.js'
 import { attempt } from './command.js'
 import { LabProcess } from './process.js'
 
+/** Octets of each frame that are kept: every header, and the beginning of what they carry. */
+const SNAPLEN = 160
+
 /** Everything that crosses the provider network, as a pcapng written by Wireshark's dumpcap. */
 export class Capture {
   #process: LabProcess | undefined
@@ -22,7 +25,7 @@ export class Capture {
       'dumpcap',
       this.topology.provider,
       'dumpcap',
-      [...interfaces.flatMap((name) => ['-i', name]), '-q', '-B', '64', '-s', '160', '-w', this.file],
+      ['-q', '-B', '64', '-s', String(SNAPLEN), ...interfaces.flatMap((name) => ['-i', name]), '-w', this.file],
       { log: `${this.dir}/dumpcap.log` },
     )
     for (let tries = 0; tries < 100; tries++) {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { nativeAvailability } from '@heddle/linux'
 
 const PROGRAMS: readonly (readonly [file: string, debianPackage: string])[] = [
@@ -15,6 +15,8 @@ const SBIN: readonly (readonly [name: string, debianPackage: string])[] = [
   ['ethtool', 'ethtool'],
 ]
 
+const TUN = '/dev/net/tun'
+
 /** What this machine lacks for the real demo, a line each; empty when it can run. */
 export function missingForRealLab(): readonly string[] {
   if (process.platform !== 'linux') return [`Linux (this is ${process.platform})`]
@@ -27,6 +29,17 @@ export function missingForRealLab(): readonly string[] {
     if (!['/usr/sbin', '/usr/bin', '/sbin', '/bin'].some((dir) => existsSync(`${dir}/${name}`)))
       missing.push(`${name} (Debian: ${debianPackage})`)
   }
-  if (!existsSync('/dev/net/tun')) missing.push('/dev/net/tun')
+  if (!existsSync(TUN)) missing.push(TUN)
+  else if (!isOpenTo(TUN)) missing.push(`permission to open ${TUN}`)
   return missing
+}
+
+/** Whether this process may read and write a device; root of a user namespace may not write what only the host's root may. */
+function isOpenTo(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
