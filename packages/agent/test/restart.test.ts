@@ -1,4 +1,5 @@
-import type { Dataplane } from '@heddle/core'
+import { DataplaneError, type Dataplane } from '@heddle/core'
+import { withTrace, type MemoryDataplane } from '@heddle/dataplane-memory'
 import { describe, expect, it } from 'vitest'
 import { IpAddress } from '@heddle/wire'
 import { Overlay, REFLECTOR, endpoint, hostsOf, routesOf } from './support/overlay.js'
@@ -132,17 +133,44 @@ describe('an agent whose dataplane is lost', () => {
     await overlay.stop(a, b)
   })
 
-  it('refuses endpoints meanwhile, and takes them when it has one', async () => {
+  it('closes one that fails at once, and opens the next one', async () => {
     const overlay = new Overlay()
-    let opened = 0
-    const agent = await overlay.agent(overlay.config(A), async () => {
-      opened++
-      return overlay.dataplane(A)
-    })
-    const state = await agent.show('dataplane')
-    expect(state).toHaveLength(1)
+    const planes: MemoryDataplane[] = []
+    const open = async (): Promise<Dataplane> => {
+      const plane = overlay.dataplane(A)
+      planes.push(plane)
+      if (planes.length !== 2) return plane
+      return { ...withTrace(plane, () => undefined), dump: () => Promise.reject(new DataplaneError('dataplane.lost', 'it broke')) }
+    }
+    const agent = await overlay.agent(overlay.config(A, { endpoints: [endpoint('pod', 'red', '10.0.0.1')], neighbors: [] }), open)
+    await planes[0].close()
+    await overlay.run(2)
+    expect(planes).toHaveLength(3)
+    await expect(planes[1].dump()).rejects.toMatchObject({ code: 'dataplane.closed' })
+    expect(await agent.show('endpoints')).toMatchObject([{ state: 'attached' }])
+    expect((await planes[2].dump()).devices).toHaveLength(1)
     await overlay.stop(agent)
-    expect(opened).toBe(1)
-    await expect(agent.endpoints.add(endpoint('pod', 'red', '10.0.0.1'))).rejects.toThrow('stopping')
+    await expect(planes[2].dump()).rejects.toMatchObject({ code: 'dataplane.closed' })
+  })
+
+  it('refuses endpoints meanwhile, and takes them when it has another one', async () => {
+    const overlay = new Overlay()
+    let plane = overlay.dataplane(A)
+    let broken = false
+    const agent = await overlay.agent(overlay.config(A, { neighbors: [] }), async () => {
+      if (broken) throw new DataplaneError('dataplane.device', 'not now')
+      return (plane = overlay.dataplane(A))
+    })
+    broken = true
+    await plane.close()
+    await overlay.run(1)
+    const request = endpoint('pod', 'red', '10.0.0.1')
+    await expect(agent.endpoints.add(request)).rejects.toMatchObject({ code: 'endpoint.dataplane' })
+    expect(agent.endpoints.list()).toEqual([])
+    broken = false
+    await overlay.run(6)
+    expect(await agent.endpoints.add(request)).toMatchObject({ state: 'attached' })
+    await overlay.stop(agent)
+    await expect(agent.endpoints.add(request)).rejects.toThrow('the node is stopping')
   })
 })

@@ -62,6 +62,10 @@ export class DataplaneKeeper {
     const dataplane = this.#current
     await this.#events?.return?.()
     if (dataplane === undefined || typeof this.#options.source !== 'function') return
+    await this.#release(dataplane, options)
+  }
+
+  async #release(dataplane: Dataplane, options: { readonly keep: boolean }): Promise<void> {
     await dataplane.close(options).catch((error: unknown) => {
       if (!(error instanceof DataplaneError)) throw error
       this.#options.logger.debug('the dataplane was gone before it was closed', { error: error.message })
@@ -103,7 +107,12 @@ export class DataplaneKeeper {
     } catch (error) {
       if (!(error instanceof DataplaneError)) throw error
       logger.error('the dataplane cannot be opened', { error: error.message })
-      if (!this.#closed) this.#reopen.schedule()
+      if (this.#closed) return
+      if (dataplane !== undefined && this.#current === dataplane) {
+        this.#current = undefined
+        await this.#release(dataplane, { keep: true })
+      }
+      this.#reopen.schedule()
     }
   }
 }
