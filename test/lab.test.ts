@@ -97,6 +97,28 @@ describe.skipIf(reason !== '')(`with graceful restart${reason}`, () => {
       .map(({ label }) => label)
     expect(after).toEqual(labels)
   }, 60_000)
+
+  it('the death of a forwarder costs packets, but no interface, address or label; its agent starts another one', async () => {
+    const { name, addresses } = podOf(first)
+    const rows = await lab.routes(second)
+    const flow = await lab.flow(podOf(second), addresses[0])
+    await lab.sleep(300)
+    await lab.killForwarder(first)
+    await lab.sleep(2000)
+    const took = await until(lab, 10_000, async () => (await lab.whoIs(podOf(second), addresses[0])) === name)
+    await until(lab, 10_000, async () => allComplete(lab))
+    const { sent, received, longestGapMs } = await flow.stop()
+    console.log(`forwarder died: ${sent - received} of ${sent} datagrams lost, ${Math.round(longestGapMs)} ms without an answer`)
+    expect(took).toBeLessThan(10_000)
+    expect(longestGapMs).toBeLessThan(5000)
+    const labels = (list: typeof rows) =>
+      list
+        .filter(({ best }) => best)
+        .map(({ vrf, prefix, label }) => `${vrf} ${prefix} ${label}`)
+        .toSorted()
+    expect(labels(await lab.routes(second))).toEqual(labels(rows))
+    expect(await lab.leftovers(first)).toEqual(expect.arrayContaining([`eth0 in ${name}`]))
+  }, 60_000)
 })
 
 describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {

@@ -127,6 +127,11 @@ export class RealLab implements Lab {
     await endProcesses(node)
   }
 
+  /** Ends what forwards on a node without warning; its agent goes on. */
+  async killForwarder(node: string): Promise<void> {
+    await endProcesses(node, { except: this.#nodes.get(node)?.pid })
+  }
+
   /** Ends a node as an operator does. */
   async stopNode(node: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     await this.#nodes.get(node)?.stop(signal)

@@ -70,9 +70,9 @@ export class Underlay {
 }
 
 /** Ends, by process id, whatever runs in a namespace that the lab made. */
-export async function endProcesses(namespace: string): Promise<void> {
+export async function endProcesses(namespace: string, { except }: { readonly except?: number | undefined } = {}): Promise<void> {
   const { stdout } = await attempt('ip', ['netns', 'pids', namespace])
-  for (const pid of stdout.split('\n').filter((line) => line !== '')) {
+  for (const pid of stdout.split('\n').filter((line) => line !== '' && Number(line) !== except)) {
     try {
       process.kill(Number(pid), 'SIGKILL')
     } catch {
