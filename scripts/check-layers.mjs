@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import ts from 'typescript'
 import { packages, root } from './lib/packages.mjs'
+import { PURE } from './lib/pure-packages.mjs'
 
 const ALL = [
   'wire',
@@ -24,7 +25,7 @@ const ALL = [
  * Package to what it may import; the table of docs/ARCHITECTURE.md.
  * @type {Record<string, string[] | undefined>}
  */
-export const LAYERS = {
+const LAYERS = {
   wire: [],
   io: ['wire'],
   mpls: ['wire'],
@@ -40,9 +41,6 @@ export const LAYERS = {
   cli: ALL.filter((name) => name !== 'cli'),
   heddle: ALL,
 }
-
-/** Packages that run anywhere: no `node:` import and no timer of their own, outside a `node/` folder. */
-export const PURE = ['wire', 'io', 'mpls', 'bgp', 'core', 'forwarding', 'exchange', 'dataplane-conformance', 'dataplane-memory', 'agent']
 
 /** Time comes from the injected clock. (Names that only Node has do not type-check in a pure package: it is compiled without Node's types.) */
 const TIMERS = /(?<![.\w])(setTimeout|setInterval|setImmediate|queueMicrotask|performance|Date\.now)\b/
