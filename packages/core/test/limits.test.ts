@@ -130,3 +130,23 @@ test('a VXLAN tunnel has a VNI and the far router in place of a label, and is no
   const [told] = model.takeExports()
   expect(told?.kind === 'announce' && told.route.encapsulations).toEqual(['mpls-udp'])
 })
+
+test.each<[what: string, change: Partial<EndpointIntent>]>([
+  ['no address', { addresses: [] }],
+  ...['0.0.0.0', '127.0.0.1', '224.0.0.1', 'fe80::1', 'ff02::1', '::'].map((address): [string, Partial<EndpointIntent>] => [
+    `address ${address}`,
+    { addresses: [IpAddress.parse(address)] },
+  ]),
+  ...[67, 65_536, 1400.5, Number.NaN].map((mtu): [string, Partial<EndpointIntent>] => [`MTU ${mtu}`, { mtu }]),
+])('an endpoint with %s is refused, lest a whole transaction be', (_, change) => {
+  const model = modelWith({})
+  model.setVrfs([vrf('red', 1)])
+  expect(() => model.addEndpoint({ ...endpoint(1), ...change })).toThrow(expect.objectContaining({ code: 'endpoint.invalid' }) as Error)
+})
+
+test.each([3, 15, 0x10_0000])('a route with label %d is not used, and the others are', (label) => {
+  const model = modelWith({})
+  model.setVrfs([vrf('red', 1)])
+  model.applyRoutes([route(1, { label }), route(2)].map((value) => ({ kind: 'announce' as const, route: value })))
+  expect([...describeState(program(model, emptyState())).keys()]).toEqual(['red 10.1.0.2/32'])
+})

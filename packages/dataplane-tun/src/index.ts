@@ -1,3 +1,2 @@
-export { endpointMtu, type EndpointMtuOptions } from './endpoint-mtu.js'
 export { tunDataplane, type TunDataplane, type TunDataplaneOptions } from './tun-dataplane.js'
 export { underlayMtu, type UnderlayMtuOptions } from './underlay-mtu.js'

@@ -11,7 +11,7 @@ export interface UnderlayMtuOptions {
 }
 
 /**
- * Largest IP packet that leaves `local` whole, octets: the input of `endpointMtu`.
+ * Largest IP packet that leaves `local` whole, octets: the input of `endpointMtu` of `@heddle/core`.
  *
  * @throws DataplaneError `dataplane.device` when no link has the address, no route leads to `remote`, or the namespace is not there
  */

@@ -1,6 +1,7 @@
-import { dropsOf, type DataplaneEvent, type DropReason, type FibTransaction } from '@heddle/core'
-import { endpointMtu, tunDataplane, underlayMtu, type TunDataplane } from '@heddle/dataplane-tun'
+import { dropsOf, endpointMtu, type DataplaneEvent, type DropReason, type FibTransaction } from '@heddle/core'
+import { tunDataplane, underlayMtu, type TunDataplane } from '@heddle/dataplane-tun'
 import { DATAGRAM_DESCRIPTOR, UdpBatchSocket } from '@heddle/linux'
+import { tunnelMtu } from '@heddle/mpls'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -195,7 +196,7 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
     const netns = sites.path('site-a')
     expect(await underlayMtu(local, { netns })).toBe(1500)
     expect(await underlayMtu(local, { netns, remote: IpAddress.parse(UNDERLAY.b[family === 4 ? 0 : 1]) })).toBe(1500)
-    const mtu = endpointMtu({ underlayMtu: 1500, underlayFamily: family })
+    const mtu = endpointMtu({ underlayMtu: 1500, underlayFamilies: [family], encapsulations: ['mpls-udp'] })
     expect(mtu).toBe(family === 4 ? 1468 : 1448)
     await apply('a', (generation) => grown('a', generation, mtu))
     await apply('b', (generation) => grown('b', generation, mtu))
@@ -213,9 +214,7 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
     expect(events.map((event) => (event.type === 'underlay-changed' ? [`${event.local}`, event.mtu] : event))).toEqual(
       UNDERLAY.a.map((address) => [address, 1400]),
     )
-    expect(await ping('pod-a', POD.b[0], ...fits)).toMatch(
-      new RegExp(`mtu ?= ?${endpointMtu({ underlayMtu: 1400, underlayFamily: family })}`),
-    )
+    expect(await ping('pod-a', POD.b[0], ...fits)).toMatch(new RegExp(`mtu ?= ?${tunnelMtu(1400, 'mpls-udp', family, 1)}`))
     for (const site of ['site-a', 'site-b']) sites.in(site, 'ip', 'link', 'set', 'up0', 'mtu', '1500')
     for (let turn = 0; turn < 60 && events.length < 4; turn++) await sleep(50)
   })
@@ -231,9 +230,7 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
     await expect
       .poll(() => events.map((event) => (event.type === 'underlay-changed' ? [`${event.local}`, event.mtu] : event)))
       .toEqual([[UNDERLAY.a[at], 1300]])
-    expect(await ping('pod-a', POD.b[0], ...large)).toMatch(
-      new RegExp(`mtu ?= ?${endpointMtu({ underlayMtu: 1300, underlayFamily: family })}`),
-    )
+    expect(await ping('pod-a', POD.b[0], ...large)).toMatch(new RegExp(`mtu ?= ?${tunnelMtu(1300, 'mpls-udp', family, 1)}`))
     route([])
   })
 

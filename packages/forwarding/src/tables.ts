@@ -10,7 +10,7 @@ import type {
   VniObject,
   VrfObject,
 } from '@heddle/core'
-import { FibTable, NO_GROUP, RouteBatch } from '@heddle/core'
+import { FibTable, NO_GROUP, NO_MATCH, RouteBatch } from '@heddle/core'
 import { PortCounters } from './counters.js'
 import { SourceSet } from './source-set.js'
 import { tunnelHop, type OuterHeaders, type TunnelHop } from './tunnel-hop.js'
@@ -58,6 +58,10 @@ export class Tables {
   readonly vnis = new Map<number, VniObject>()
   /** VRF id → its host port, for packets to the host itself. */
   readonly hostPorts = new Map<number, Port>()
+  /** Group id → how many routes lead to it; those of none are left out. */
+  readonly groupUses = new Map<number, number>()
+  /** Routes of all VRFs. */
+  routeCount = 0
   /** Largest underlay packet that the uplink ports take; 65,535 when the tables have none. */
   uplinkMtu = 65_535
 
@@ -65,23 +69,36 @@ export class Tables {
 
   /** Programs a transaction that was found valid. */
   program(transaction: FibTransaction): void {
-    change(transaction.vrfs, this.vrfs, (object) => {
+    for (const id of removedIn(transaction.vrfs, idOf)) {
+      this.vrfs.get(id)?.fib.forEach((_family, _w0, _w1, _w2, _w3, _length, group) => this.#countRoute(group, NO_MATCH))
+    }
+    change(transaction.vrfs, this.vrfs, idOf, (object) => {
       const before = this.vrfs.get(object.id)
       this.vrfs.set(object.id, { object, fib: before?.fib ?? new FibTable() })
     })
-    change(transaction.ports, this.ports, (object) => {
+    change(transaction.ports, this.ports, idOf, (object) => {
       const counters = this.ports.get(object.id)?.counters ?? new PortCounters()
       const carries = (family: 4 | 6): boolean =>
         object.allowedSources.length === 0 || object.allowedSources.some((prefix) => prefix.family === family)
       this.ports.set(object.id, { object, counters, v4: carries(4), v6: carries(6) })
     })
-    change(transaction.groups, this.groups, (object) => this.groups.set(object.id, object))
-    change(transaction.tunnelSources, this.tunnelSources, (object) =>
+    change(transaction.groups, this.groups, idOf, (object) => this.groups.set(object.id, object))
+    change(transaction.tunnelSources, this.tunnelSources, idOf, (object) =>
       this.tunnelSources.set(object.id, { object, set: new SourceSet(object.prefixes) }),
     )
-    change(transaction.labels, this.labels, (object) => this.labels.set(object.label, object))
-    change(transaction.vnis, this.vnis, (object) => this.vnis.set(object.vni, object))
-    change(transaction.nextHops, this.nextHops, (object) => this.#layOut(object))
+    change(
+      transaction.labels,
+      this.labels,
+      ({ label }) => label,
+      (object) => this.labels.set(object.label, object),
+    )
+    change(
+      transaction.vnis,
+      this.vnis,
+      ({ vni }) => vni,
+      (object) => this.vnis.set(object.vni, object),
+    )
+    change(transaction.nextHops, this.nextHops, idOf, (object) => this.#layOut(object))
     // The source address of a VXLAN tunnel's inner frames is that of the VNI.
     const hasVnis = transaction.vnis.set.length + transaction.vnis.remove.length > 0
     if (hasVnis) for (const { object, tunnel } of this.nextHops.values()) if (tunnel?.tunnel.encapsulation === 'vxlan') this.#layOut(object)
@@ -109,13 +126,6 @@ export class Tables {
     }
   }
 
-  /** Routes of all VRFs. */
-  get routeCount(): number {
-    let count = 0
-    for (const { fib } of this.vrfs.values()) count += fib.size
-    return count
-  }
-
   #layOut(object: NextHopObject): void {
     const vni = object.action.type === 'tunnel' ? object.action.vni : undefined
     const ownMac = vni === undefined ? undefined : this.vnis.get(vni)?.routerMac
@@ -128,10 +138,26 @@ export class Tables {
       // A removal may name a VRF that the same transaction removed.
       const fib = this.vrfs.get(vrf[row])?.fib
       if (fib === undefined) continue
-      if (group[row] === NO_GROUP)
-        fib.delete(family[row] as 4 | 6, address[at], address[at + 1], address[at + 2], address[at + 3], length[row])
-      else fib.set(family[row] as 4 | 6, address[at], address[at + 1], address[at + 2], address[at + 3], length[row], group[row])
+      const [w0, w1, w2, w3] = [address[at], address[at + 1], address[at + 2], address[at + 3]]
+      const before = fib.get(family[row] as 4 | 6, w0, w1, w2, w3, length[row])
+      const isRemoval = group[row] === NO_GROUP
+      if (isRemoval) fib.delete(family[row] as 4 | 6, w0, w1, w2, w3, length[row])
+      else fib.set(family[row] as 4 | 6, w0, w1, w2, w3, length[row], group[row])
+      this.#countRoute(before, isRemoval ? NO_MATCH : group[row])
     }
+  }
+
+  /** A route leads from one group to another; `NO_MATCH`: there is none. */
+  #countRoute(before: number, after: number): void {
+    if (before === after) return
+    if (before === NO_MATCH) this.routeCount++
+    else {
+      const left = (this.groupUses.get(before) ?? 0) - 1
+      if (left > 0) this.groupUses.set(before, left)
+      else this.groupUses.delete(before)
+    }
+    if (after === NO_MATCH) this.routeCount--
+    else this.groupUses.set(after, (this.groupUses.get(after) ?? 0) + 1)
   }
 
   #derive(): void {
@@ -144,7 +170,18 @@ export class Tables {
   }
 }
 
-function change<T>(changes: ObjectChanges<T>, table: Map<number, unknown>, set: (object: T) => void): void {
-  for (const id of changes.remove) table.delete(id)
+function idOf({ id }: { readonly id: number }): number {
+  return id
+}
+
+function change<T>(changes: ObjectChanges<T>, table: Map<number, unknown>, keyOf: (object: T) => number, set: (object: T) => void): void {
+  for (const key of removedIn(changes, keyOf)) table.delete(key)
   for (const object of changes.set) set(object)
+}
+
+/** What is removed: an object that is set in the same transaction is replaced, and what refers to it stays. */
+function removedIn<T>({ set, remove }: ObjectChanges<T>, keyOf: (object: T) => number): readonly number[] {
+  if (remove.length === 0 || set.length === 0) return remove
+  const kept = new Set(set.map(keyOf))
+  return remove.filter((key) => !kept.has(key))
 }

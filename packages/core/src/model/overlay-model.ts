@@ -302,7 +302,8 @@ export class OverlayModel {
     const { limits } = this.#options.capabilities
     const vrf = this.#vrfs.get(vrfName)
     if (vrf === undefined) throw new EndpointError('endpoint.vrf-unknown', `there is no vrf ${vrfName}`)
-    if (addresses.length === 0) throw new EndpointError('endpoint.invalid', `endpoint ${ifname} of ${netns} has no address`)
+    const invalid = addresses.length === 0 ? 'has no address' : problemOf(intent)
+    if (invalid !== undefined) throw new EndpointError('endpoint.invalid', `endpoint ${ifname} of ${netns} ${invalid}`)
     if (this.#endpoints.has(endpointName(intent))) throw new EndpointError('endpoint.conflict', `${ifname} of ${netns} is attached already`)
     for (const address of addresses)
       if (vrf.addresses.has(String(IpPrefix.of(address))))
@@ -369,6 +370,13 @@ export class OverlayModel {
     this.#fib.vrfs.drop(vrf.id)
     this.#vrfIds.release(vrf.id)
   }
+}
+
+/** What no dataplane could forward for, if anything. */
+function problemOf({ addresses, mtu }: EndpointIntent): string | undefined {
+  if (!Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) return `has an MTU of ${mtu}, which is not within 68–65535`
+  const unusable = addresses.find((address) => address.isUnspecified || address.isLoopback || address.isMulticast || address.isLinkLocal)
+  return unusable === undefined ? undefined : `cannot have the address ${unusable}`
 }
 
 function sameList(a: readonly IpPrefix[], b: readonly IpPrefix[]): boolean {

@@ -1,8 +1,11 @@
 import type { IpAddress } from '@heddle/wire'
 import type { Encapsulation, NextHopAction } from '../dataplane/objects.js'
+import { FIRST_LABEL, LAST_LABEL } from '../label/label-space.js'
 import { chooseEncapsulation } from '../nexthop/encapsulation-choice.js'
 import { selectRoutes } from '../table/best-path.js'
 import type { VpnRoute } from '../vpn-route.js'
+
+const LAST_VNI = 0xff_ffff
 
 export interface TunnelChoiceOptions {
   /** This node's tunnel ends, at most one a family. */
@@ -39,14 +42,16 @@ export class TunnelChoice {
     )
   }
 
-  /** The tunnel for a route, or `undefined` when neither end takes what the other sends. */
+  /** The tunnel for a route, or `undefined` when neither end takes what the other sends, or the label cannot be sent. */
   tunnel(route: VpnRoute): Tunnel | undefined {
     const encapsulation = this.encapsulation(route)
     const local = this.localAddress(route.nextHop)
     if (encapsulation === undefined || local === undefined) return undefined
     const common = { type: 'tunnel', encapsulation, local, remote: route.nextHop, ttlModel: 'pipe', trafficClassModel: 'pipe' } as const
-    if (encapsulation !== 'vxlan') return { ...common, labels: [route.label] }
-    return route.routerMac === undefined ? undefined : { ...common, labels: [], vni: route.label, routerMac: route.routerMac }
+    const { label, routerMac } = route
+    // A special-purpose label names no VRF, and a dataplane would refuse a whole transaction for a number that no field holds.
+    if (encapsulation !== 'vxlan') return label < FIRST_LABEL || label > LAST_LABEL ? undefined : { ...common, labels: [label] }
+    return routerMac === undefined || label < 0 || label > LAST_VNI ? undefined : { ...common, labels: [], vni: label, routerMac }
   }
 
   encapsulation(route: VpnRoute): Encapsulation | undefined {

@@ -78,7 +78,7 @@ describe('frames', () => {
         const [frame] = new FrameReader().push(encodeFrame(head, columns))
         for (const decode of [decodeRequest, decodeAnswer]) {
           try {
-            decode(frame as Frame)
+            decode(frame)
           } catch (error) {
             expect(error).toBeInstanceOf(ProtocolError)
           }

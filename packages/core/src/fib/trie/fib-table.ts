@@ -39,6 +39,11 @@ export class FibTable {
     this.#of(family).set(w0, w1, w2, w3, length, value)
   }
 
+  /** Value of exactly this prefix, `NO_MATCH` (-1) without a route. */
+  get(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number): number {
+    return this.#of(family).get(w0, w1, w2, w3, length)
+  }
+
   /** Removes a route; addresses fall to the next shorter prefix. Returns whether it was there. */
   delete(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     return this.#of(family).delete(w0, w1, w2, w3, length)
@@ -112,6 +117,10 @@ class FamilyTable {
     this.#setKey(w0, w1, w2, w3)
     if (isNew && this.size === LARGE && this.#trie?.rootBits !== 16) this.#enlarge()
     else this.#program(length, value, isNew)
+  }
+
+  get(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    return this.#prefixes[length]?.get(this.#name(w0, w1, w2, w3)) ?? NO_MATCH
   }
 
   delete(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
