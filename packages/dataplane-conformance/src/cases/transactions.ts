@@ -31,6 +31,38 @@ const refusals: readonly Refusal[] = [
     part: () => ({ groups: { set: [], remove: [11] } }),
   },
   {
+    name: 'removing a VRF that a route uses',
+    code: 'dataplane.dangling-reference',
+    part: () => ({ vrfs: { set: [], remove: [RED] } }),
+  },
+  {
+    name: 'a route with bits behind its prefix',
+    code: 'dataplane.range',
+    part: () => {
+      const batch = routes(RED, '10.5.0.0/16', 1)
+      batch.address[0]++
+      return { routes: batch }
+    },
+  },
+  {
+    name: 'a route of a family that there is not',
+    code: 'dataplane.range',
+    part: () => {
+      const batch = routes(RED, '10.5.0.0/16', 1)
+      batch.family[0] = 5
+      return { routes: batch }
+    },
+  },
+  {
+    name: 'a route longer than its family',
+    code: 'dataplane.range',
+    part: () => {
+      const batch = routes(RED, '10.5.0.0/16', 1)
+      batch.length[0] = 33
+      return { routes: batch }
+    },
+  },
+  {
     name: 'removing a next hop that a group uses',
     code: 'dataplane.dangling-reference',
     part: () => ({ nextHops: { set: [], remove: [1] } }),

@@ -48,6 +48,10 @@ test('any sequence of changes leaves what a list of the prefixes says', () => {
           for (const probe of [...probes, step.prefix.address]) expect(table.lookup(probe)).toBe(oracle.lookup(probe))
         }
         expect(table.size).toBe(oracle.routes.size)
+        for (const { prefix: one } of commands) {
+          const { w0, w1, w2, w3, family } = one.address
+          expect(table.get(family, w0, w1, w2, w3, one.length)).toBe(oracle.routes.get(String(one))?.value ?? NO_MATCH)
+        }
         const seen = new Map<string, number>()
         table.forEach((family, w0, w1, w2, w3, length, value) => {
           seen.set(String(IpPrefix.of(family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3), length)), value)
