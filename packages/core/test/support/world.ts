@@ -180,6 +180,7 @@ export class World {
     for (let tries = 0; tries < 4; tries++) this.apply('ok')
     expect(this.model.takeTransaction()).toBeUndefined()
     this.checkTables()
+    this.checkRows()
     this.tell()
     const labels = describeLabels(this.state, this.portName)
     const told = [...this.told.values()].map((route) => {
@@ -194,6 +195,20 @@ export class World {
     expect(new Map(describeState(this.state, this.portName))).toEqual(new Map(expectedTables(this.inputs)))
     expect([...describeLabels(this.state, this.portName).values()].sort()).toEqual(expectedLabels(this.inputs))
     expect(describePorts(this.state, this.portName)).toEqual(expectedPorts(this.inputs))
+  }
+
+  /** What people are shown is what packets do: the best rows of a prefix are installed, and lead where its route leads. */
+  checkRows(): void {
+    const shown = new Map<string, Set<string>>()
+    for (const { vrf, prefix, best, installed, nextHop, encapsulation, label } of this.model.routes()) {
+      expect(installed).toBe(best)
+      if (!best) continue
+      const words = shown.get(`${vrf} ${prefix}`) ?? new Set()
+      shown.set(`${vrf} ${prefix}`, words.add(nextHop === undefined ? 'local' : `${encapsulation} label ${label} to ${nextHop}`))
+    }
+    const expected = [...expectedTables(this.inputs)].filter(([, words]) => words !== '')
+    const remote = expected.map(([key, words]) => [key, /^(port of|discard)/.test(words) ? 'local' : words] as const)
+    expect(new Map([...shown].map(([key, words]) => [key, [...words].sort().join(', ')]))).toEqual(new Map(remote))
   }
 
   /** Takes the exports; whatever is told now leads, at this moment, to where it says. */
