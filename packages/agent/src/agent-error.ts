@@ -1,3 +1,9 @@
+/**
+ * * `agent.needs-restart`: a change that only a restart can make; the message names the keys
+ * * `agent.vrf-in-use`: a VRF cannot go while an endpoint that nobody configured is attached to it
+ * * `agent.stopped`: the agent is stopping
+ * * `agent.dataplane-lost`: the dataplane is gone and not back yet
+ */
 export type AgentErrorCode = 'agent.needs-restart' | 'agent.vrf-in-use' | 'agent.stopped' | 'agent.dataplane-lost'
 
 /** Why an agent or speaker could not do what was asked; nothing of it was done. */

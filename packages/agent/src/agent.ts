@@ -28,6 +28,7 @@ import { dataplaneRow, dropRows, labelRows, tunnelRows } from './view/dataplane-
 import { endpointRow, routeRows, vrfRows } from './view/model-views.js'
 import type { ViewName, Views } from './view/rows.js'
 
+/** What an agent is made of: its configuration, and what it meets the world through. */
 export interface AgentOptions {
   readonly config: AgentConfig
   readonly dataplane: DataplaneSource
@@ -145,6 +146,7 @@ export class Agent implements AsyncDisposable {
     }
   }
 
+  /** Name of the node, as the configuration has it. */
   get name(): string {
     return this.#config.name
   }
@@ -164,12 +166,12 @@ export class Agent implements AsyncDisposable {
     return this.#parts.capabilities
   }
 
-  /** What the dataplane really holds. @throws DataplaneError */
+  /** What the dataplane really holds. @throws AgentError `agent.dataplane-lost`; DataplaneError */
   async state(): Promise<DataplaneState> {
     return this.#dataplane().dump()
   }
 
-  /** What the agent has, as plain data. @throws DataplaneError for what only the dataplane knows */
+  /** What the agent has, as plain data. @throws AgentError `agent.dataplane-lost`, DataplaneError for what only the dataplane knows */
   async show<Name extends ViewName>(what: Name): Promise<Views[Name]> {
     return (await this.#rows(what)) as Views[Name]
   }
@@ -177,7 +179,7 @@ export class Agent implements AsyncDisposable {
   /**
    * Brings the agent to another configuration: neighbors, VRFs, endpoints and networks that are the same do not notice.
    *
-   * @throws AgentError `agent.needs-restart`, `agent.vrf-in-use`; IntentError. Then nothing was changed.
+   * @throws AgentError `agent.needs-restart`, `agent.vrf-in-use`, `agent.stopped`; IntentError. Then nothing was changed.
    */
   async reconfigure(config: AgentConfig): Promise<void> {
     await this.#serial.run(async () => this.#reconfigure(config))
@@ -189,6 +191,7 @@ export class Agent implements AsyncDisposable {
     await this.#stopped
   }
 
+  /** As `stop()`: withdraws and ends. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }

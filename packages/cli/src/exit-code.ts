@@ -3,6 +3,7 @@ import { ControlError } from './control/protocol.js'
 
 /** What the process says when it ends. */
 export const EXIT = { done: 0, refused: 1, usage: 2, unreachable: 3 } as const
+/** One of the values of `EXIT`. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** What was asked for in a way that has no meaning: a wrong option, a missing value. */

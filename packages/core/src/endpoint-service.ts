@@ -35,6 +35,7 @@ export interface EndpointService {
   list(): readonly EndpointView[]
 }
 
+/** What stands in the way of an endpoint; the message says which value it is about. */
 export type EndpointErrorCode =
   | 'endpoint.vrf-unknown'
   | 'endpoint.address-in-use'

@@ -43,6 +43,7 @@ export interface SentPacket {
   readonly packet: Uint8Array
 }
 
+/** A packet that a dataplane gave out, on either side. */
 export type Output = DeliveredPacket | SentPacket
 
 /** A dataplane with a hand on both of its sides: what an adapter's author writes to have the suite run. */

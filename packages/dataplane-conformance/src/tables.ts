@@ -26,6 +26,7 @@ export interface Tables {
   readonly routes: readonly { readonly vrf: number; readonly prefix: string; readonly group: number }[]
 }
 
+/** Tables that hold nothing. */
 export const EMPTY: Tables = { vrfs: [], ports: [], nextHops: [], groups: [], tunnelSources: [], labels: [], vnis: [], routes: [] }
 
 /** The transaction that leads from `before` to `after`: every object of `after` is set again, what is only in `before` is removed. */

@@ -13,6 +13,7 @@ export interface TestFramework {
 /** What a running test gets, where the framework has such a thing. */
 export type TestContext = { readonly skip?: (reason: string) => void } | undefined
 
+/** How the suite is run against a dataplane. */
 export interface TestDataplaneOptions {
   readonly test: TestFramework
   /** Names of cases that this adapter is excused from, each with the reason. A name that no case has is an error. */

@@ -30,6 +30,7 @@ import { IpAddress } from '@heddle/wire'
 import type { MemoryEndpoint } from './memory-endpoint.js'
 import { memoryUnderlay, type MemoryUnderlay, type UnderlayFrame } from './memory-underlay.js'
 
+/** Where a router in memory stands, and what it can. */
 export interface MemoryDataplaneOptions {
   /** The network this router stands in; one of its own when left out, in which only it lives. */
   readonly underlay?: MemoryUnderlay

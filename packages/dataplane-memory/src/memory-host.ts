@@ -20,6 +20,7 @@ export interface MemoryHost {
   readonly unclaimed: Uint8Array[]
 }
 
+/** A host and the endpoint that it stands behind. */
 export interface MemoryHostOptions {
   readonly name: string
   readonly endpoint: MemoryEndpoint

@@ -17,6 +17,7 @@ export type FrameFate = 'delivered' | 'lost' | 'cut' | 'too-big' | 'unreachable'
 /** Sees every frame that was handed to the underlay, and its fate. */
 export type UnderlayObserver = (frame: UnderlayFrame, fate: FrameFate) => void
 
+/** Properties of an underlay. */
 export interface MemoryUnderlayOptions {
   /** Largest IP packet or label stack with payload, octets; 1,500 by default. */
   readonly mtu?: number

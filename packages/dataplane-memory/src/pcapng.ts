@@ -20,6 +20,7 @@ export interface PcapngWriter {
 
 /** LINKTYPE registry values: what the first octets of an interface's packets are. */
 export const LINK_TYPES = { ethernet: 1, raw: 101, ipv4: 228, ipv6: 229 } as const
+/** A name of `LINK_TYPES`. */
 export type LinkType = keyof typeof LINK_TYPES
 
 const SECTION_HEADER = 0x0a0d0d0a

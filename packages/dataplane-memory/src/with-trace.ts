@@ -9,6 +9,7 @@ export type DataplaneCall =
   | { readonly method: 'counters'; readonly outcome: Outcome<CounterSnapshot> }
   | { readonly method: 'close'; readonly outcome: Outcome<void> }
 
+/** How a call ended. */
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
 
 /** Puts an observer around a dataplane: `trace` gets each call once it has ended. Calls behave as without it. */

@@ -11,6 +11,7 @@ import { connectOrStart } from './process/start.js'
 /** A userspace dataplane. `await using` closes it, and with it what it made. */
 export interface TunDataplane extends Dataplane, AsyncDisposable {}
 
+/** Where a TUN dataplane stands, and where its forwarder runs. */
 export interface TunDataplaneOptions {
   /** Underlay addresses of this router, at least one: those that tunnels of its tables have as `local`. Links must have them already. */
   readonly addresses: readonly IpAddress[]

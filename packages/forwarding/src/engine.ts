@@ -28,6 +28,7 @@ import { Trace } from './trace.js'
 import type { OuterHeaders } from './tunnel-hop.js'
 import { validate } from './validate.js'
 
+/** What an engine must know of the adapter around it. */
 export interface ForwardingOptions {
   readonly limits: DataplaneLimits
   /** Encapsulations that the adapter can carry; all when left out. */

@@ -1,7 +1,9 @@
 /** The steps of a packet in the order of processing; the same names in every dataplane. */
 export const EGRESS_STEPS = ['parse', 'port', 'flow', 'service', 'policy', 'lookup', 'nexthop', 'encap', 'send'] as const
+/** The steps of a packet from the underlay. */
 export const INGRESS_STEPS = ['parse outer', 'label', 'flow', 'service', 'policy', 'deliver'] as const
 
+/** A step of either way. */
 export type StepName = (typeof EGRESS_STEPS)[number] | (typeof INGRESS_STEPS)[number]
 
 /** One step that was taken, and why it came out as it did. */

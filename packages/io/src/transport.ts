@@ -7,6 +7,7 @@ export interface Endpoint {
   readonly port: number
 }
 
+/** Where a connection goes, and from where. */
 export interface ConnectOptions {
   readonly remote: Endpoint
   /** Address to connect from; the system chooses when it is left out. */
@@ -15,6 +16,7 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal
 }
 
+/** Where connections are accepted. */
 export interface ListenOptions {
   readonly address: IpAddress
   /** 0 lets the system choose; see `Listener.local`. */

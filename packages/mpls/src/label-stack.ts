@@ -18,6 +18,7 @@ export interface LabelStackEntry {
   readonly ttl: number
 }
 
+/** Octets of an entry. */
 export const LABEL_STACK_ENTRY_SIZE = 4
 
 /** Octets that `encodeLabelStack` writes. */
@@ -60,6 +61,7 @@ export function labelStackWordAt(bytes: Uint8Array, at: number): number {
   return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
 }
 
+/** Writes an entry, as a word, at `at`. */
 export function setLabelStackWordAt(bytes: Uint8Array, at: number, word: number): void {
   bytes[at] = word >>> 24
   bytes[at + 1] = word >>> 16
@@ -77,6 +79,7 @@ export function trafficClassOf(word: number): number {
   return (word >>> 9) & 0x7
 }
 
+/** Whether an entry, as a word, is the last of its stack. */
 export function isBottom(word: number): boolean {
   return (word & 0x100) !== 0
 }

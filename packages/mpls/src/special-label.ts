@@ -21,6 +21,7 @@ export const EXTENSION_LABEL = 15
 
 /** The first label that a router may give out. */
 export const MIN_UNRESERVED_LABEL = 16
+/** Largest label, of 20 bits. */
 export const MAX_LABEL = 0xfffff
 
 /** Labels from `first` to `last`, both included. */

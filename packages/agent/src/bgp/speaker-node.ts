@@ -9,6 +9,7 @@ import { networkChanges } from './networks.js'
 /** How long withdrawals may take to reach the peers before the sessions end, milliseconds. */
 const FLUSH_TIMEOUT = 1_000
 
+/** How an agent or speaker ends. */
 export interface StopOptions {
   /**
    * It comes back soon: towards peers that negotiated graceful restart the sessions break off without a word (RFC 4724 §4), and forwarding goes on
@@ -19,6 +20,7 @@ export interface StopOptions {
 
 /** A BGP speaker by its configuration, which can change while it runs: a route reflector, or the BGP side of an agent. */
 export class SpeakerNode implements AsyncDisposable {
+  /** The speaker itself, for what its configuration does not say. It is stopped with this object. */
   readonly speaker: Speaker
   #config: SpeakerNodeConfig
   #started = false
@@ -36,6 +38,7 @@ export class SpeakerNode implements AsyncDisposable {
     this.#publish(networkChanges([], config.networks))
   }
 
+  /** Name of the node, as the configuration has it. */
   get name(): string {
     return this.#config.name
   }
@@ -92,6 +95,7 @@ export class SpeakerNode implements AsyncDisposable {
     await this.#stopped
   }
 
+  /** As `stop()`: withdraws and ends. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }

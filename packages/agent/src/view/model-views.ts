@@ -38,6 +38,7 @@ export function routeRows(model: OverlayModel): RouteRow[] {
     }))
 }
 
+/** An endpoint as `show('endpoints')` has it. */
 export function endpointRow({ vrf, netns, ifname, addresses, label, mtu, state, error }: EndpointView): EndpointRow {
   return { vrf, netns, ifname, addresses: addresses.map(String), label, mtu, state, error: error ?? null }
 }

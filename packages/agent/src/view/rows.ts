@@ -128,4 +128,5 @@ export interface Views {
   readonly dataplane: readonly DataplaneRow[]
 }
 
+/** Name of a view: `neighbors`, `vrfs`, `routes`, `labels`, `tunnels`, `drops`, `endpoints` or `dataplane`. */
 export type ViewName = keyof Views

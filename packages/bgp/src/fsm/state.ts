@@ -43,4 +43,5 @@ export interface Established {
 /** A state of one connection's machine, with what is valid only there (RFC 4271 §8.2.2). */
 export type FsmState = Idle | Connect | Active | OpenSent | OpenConfirm | Established
 
+/** Name of a state (RFC 4271 §8.2.2), as configuration and views have it. */
 export type FsmStateName = FsmState['name']

@@ -36,6 +36,7 @@ export interface RouteSource {
 /** Why a path is not sent to a peer. */
 export type ExportRefusal = 'not-reflected' | 'no-advertise' | 'no-export' | 'next-hop-family'
 
+/** The attributes to send, or why nothing is sent. */
 export type ExportResult = { readonly set: AttributeSet } | { readonly refused: ExportRefusal }
 
 /** AS numbers that one segment holds. */

@@ -15,6 +15,7 @@ export interface NodeDocument {
 /** The configuration of `heddle speaker`: a node without VRFs, endpoints and dataplane. */
 export type SpeakerDocument = Pick<NodeDocument, 'node' | 'socket' | 'bgp'>
 
+/** Who the node is. */
 export interface NodeSection {
   /** 1–63 letters, digits, `.`, `_` or `-`, the first a letter or digit. */
   readonly name: string
@@ -22,6 +23,7 @@ export interface NodeSection {
   readonly address: string
 }
 
+/** The BGP speaker of a node. */
 export interface BgpSection {
   /** 1–4,294,967,295. */
   readonly as: number
@@ -38,12 +40,14 @@ export interface BgpSection {
   readonly networks?: readonly NetworkSection[]
 }
 
+/** An address where BGP sessions are accepted. */
 export interface ListenSection {
   readonly address: string
   /** 0–65,535; default 179. 0 lets the system choose. */
   readonly port?: number
 }
 
+/** A BGP peer. */
 export interface NeighborSection {
   readonly address: string
   /** 1–65,535; default 179. */
@@ -61,6 +65,7 @@ export interface NeighborSection {
   readonly localAddress?: string
 }
 
+/** A VPN route that is originated as it stands. Route distinguisher and targets are written `ASN:NUMBER` or `IPV4:NUMBER`. */
 export interface NetworkSection {
   readonly rd: string
   readonly prefix: string
@@ -71,6 +76,7 @@ export interface NetworkSection {
   readonly routeTargets: readonly string[]
 }
 
+/** A VRF. Route distinguisher and targets are written `ASN:NUMBER` or `IPV4:NUMBER`. Without `import` nothing gets in, without `export` nothing out. */
 export interface VrfSection {
   readonly name: string
   readonly rd: string
@@ -81,21 +87,27 @@ export interface VrfSection {
   readonly tunnelSources?: readonly string[]
 }
 
+/** A route of a VRF that leads to an endpoint of this node, or to nothing. */
 export interface StaticRouteSection {
   readonly prefix: string
   /** Address of an endpoint of the VRF on this node, or `discard`. */
   readonly via: string
 }
 
+/** An endpoint that shall be attached as long as it stands in the file. */
 export interface EndpointSection {
   readonly vrf: string
   /** Absolute path of the network namespace. */
   readonly netns: string
+  /** Device name inside it, 1–15 characters. */
   readonly ifname: string
+  /** At least one, IPv4 or IPv6; each becomes a host route of the VRF. */
   readonly addresses: readonly string[]
 }
 
+/** What forwards packets. Without this section: TUN, in a process of its own. */
 export interface DataplaneSection {
+  /** `memory` forwards between endpoints of this process only; `ebpf` is refused by this version. */
   readonly kind: 'memory' | 'tun' | 'ebpf'
   /** Keep the forwarder inside the agent's process; then nothing forwards while the agent is away. Default false. */
   readonly inProcess?: boolean

@@ -57,6 +57,7 @@ export class ControlClient implements AsyncDisposable {
     })
   }
 
+  /** As `close()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

@@ -24,7 +24,10 @@ export const MAX_LINE = 1 << 26
 /** What a node does with one request; throws what it refuses, with a `code`. */
 export type ControlHandler = (method: string, params: unknown, signal: AbortSignal) => Promise<unknown>
 
-/** What can go wrong between a client and a node. */
+/**
+ * What can go wrong between a client and a node: no node is there (`unreachable`), it may not be asked (`permission`), it went away (`closed`), another
+ * node has the socket (`in-use`), a line is no request (`protocol`), a method or its parameters have no meaning (`method`, `params`).
+ */
 export type ControlErrorCode =
   | 'control.unreachable'
   | 'control.permission'

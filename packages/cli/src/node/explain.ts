@@ -5,18 +5,25 @@ import { probePacket } from './probe-packet.js'
 
 /** A question to `heddle explain`: a packet from an endpoint of this node, or one from the underlay. */
 export interface ExplainRequest {
+  /** Name of the VRF that the packet is in; with `from` and `to`, unless `packet` is given. */
   readonly vrf?: string
+  /** Source: an address of an endpoint of this node. */
   readonly from?: string
+  /** Destination, of the same family. */
   readonly to?: string
   /** Default `icmp`. */
   readonly proto?: 'icmp' | 'tcp' | 'udp'
+  /** 0–65,535, default 49,152. */
   readonly sport?: number
+  /** 0–65,535, default 80. */
   readonly dport?: number
   /** 0–255, default 64. */
   readonly ttl?: number
   /** Hex: what the outer headers leave, label stack or VXLAN header first. */
   readonly packet?: string
+  /** Outer source address of `packet`, and needed with it. */
   readonly tunnelSource?: string
+  /** Of `packet`; default `mpls-udp`. */
   readonly encapsulation?: Encapsulation
 }
 
@@ -33,6 +40,7 @@ export class ExplainError extends Error {
   override readonly name = 'ExplainError'
 
   constructor(
+    /** What is missing or wrong in the question. */
     readonly code: 'explain.incomplete' | 'explain.value' | 'explain.vrf-unknown' | 'explain.source-unknown',
     message: string,
   ) {
@@ -43,7 +51,8 @@ export class ExplainError extends Error {
 /**
  * Answers a question from what is really programmed.
  *
- * @throws ExplainError
+ * @param state what `Dataplane.dump` returned
+ * @throws ExplainError `explain.incomplete`, `explain.value`, `explain.vrf-unknown`, `explain.source-unknown`
  */
 export function explainPacket(request: ExplainRequest, state: DataplaneState, capabilities: DataplaneCapabilities): ExplainAnswer {
   const engine = new ForwardingEngine({ limits: capabilities.limits, encapsulations: capabilities.encapsulations })

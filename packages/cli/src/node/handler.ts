@@ -6,12 +6,18 @@ import type { NodeHandle, RoleHandle } from './role-handle.js'
 
 /** What the process that runs a node lets its control socket do. */
 export interface ProcessControls {
+  /** Of the program, for `info`. */
   readonly version: string
+  /** Reads the configuration again. @throws ConfigError, AgentError */
   reload(): Promise<void>
+  /** Ends the process soon, after the answer. */
   stop(options: { readonly restart: boolean }): void
 }
 
-/** Answers the requests of the control protocol for a node that is starting or running. */
+/**
+ * Answers the requests of the control protocol for a node that is starting or running. What it refuses it throws with a `code`: ControlError
+ * `control.method` and `control.params`, and what the node throws.
+ */
 export function handlerFor(starting: Promise<RoleHandle>, controls: ProcessControls): ControlHandler {
   return async (method, params, signal) => {
     const handle = await starting

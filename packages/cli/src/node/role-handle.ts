@@ -13,6 +13,7 @@ export interface RoleOptions {
   readonly logger?: Logger
 }
 
+/** What a node meets the world through; each has the real one as its default. */
 export interface NodeOptions extends RoleOptions {
   /** Used instead of the one that the configuration names. */
   readonly dataplane?: DataplaneSource
@@ -22,7 +23,7 @@ interface Role extends AsyncDisposable {
   readonly name: string
   /** Where BGP sessions are accepted. */
   readonly listening: readonly { readonly address: string; readonly port: number }[]
-  /** What it has: empty for what a speaker has not. */
+  /** What it has: empty for what a speaker has not. @throws AgentError `agent.dataplane-lost`, DataplaneError for what only the dataplane knows */
   show<Name extends ViewName>(what: Name): Promise<Views[Name]>
   /** Withdraws, sends Cease and ends; or ends for a restart. Idempotent. */
   stop(options?: StopOptions): Promise<void>
@@ -42,11 +43,13 @@ export interface SpeakerHandle extends Role {
 /** A running node. */
 export interface NodeHandle extends Role {
   readonly role: 'node'
+  /** Attaches and detaches network namespaces. */
   readonly endpoints: EndpointService
-  /** What would happen to a packet, and why. @throws ExplainError */
+  /** What would happen to a packet, and why. @throws ExplainError; AgentError `agent.dataplane-lost`, DataplaneError */
   explain(request: ExplainRequest): Promise<ExplainAnswer>
-  /** As `SpeakerHandle.reload`. */
+  /** As `SpeakerHandle.reload`. @throws AgentError `agent.needs-restart`, `agent.vrf-in-use`; IntentError; then nothing has changed */
   reload(document: NodeDocument): Promise<void>
 }
 
+/** A running node or speaker, told apart by `role`. */
 export type RoleHandle = NodeHandle | SpeakerHandle

@@ -2,6 +2,7 @@ import { dropReasonIndex, type DropReason } from './drop-reason.js'
 
 /** Columns of `CounterSnapshot.ports`, in this order. */
 export const PORT_COUNTERS = ['rx-packets', 'rx-octets', 'tx-packets', 'tx-octets', 'drops'] as const
+/** A column of `CounterSnapshot.ports`. */
 export type PortCounter = (typeof PORT_COUNTERS)[number]
 
 /** What was counted, at one moment. Numbers are exact up to 2^53. */

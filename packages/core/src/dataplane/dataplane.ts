@@ -59,6 +59,7 @@ export interface Dataplane {
   close(options?: { readonly keep?: boolean }): Promise<void>
 }
 
+/** What a dataplane can do; constant for its life. */
 export interface DataplaneCapabilities {
   /** Adapter's name, as in a configuration: `memory`, `tun`, `ebpf`. */
   readonly kind: string
@@ -123,10 +124,15 @@ export interface DataplaneState {
   readonly devices: readonly (DeviceRequest & DeviceFacts & { readonly port: number })[]
 }
 
+/** What a dataplane tells unasked: a device came or went, or the underlay carries larger or smaller packets (`mtu` in octets). */
 export type DataplaneEvent =
   | { readonly type: 'port-up' | 'port-down'; readonly port: number; readonly reason?: string }
   | { readonly type: 'underlay-changed'; readonly local: IpAddress; readonly mtu: number }
 
+/**
+ * What went wrong: `closed` by us or `lost`, a port or device that is not there or cannot be had, a namespace that is missing, a permission that lacks,
+ * another agent that is in control.
+ */
 export type DataplaneErrorCode =
   | 'dataplane.closed'
   | 'dataplane.lost'

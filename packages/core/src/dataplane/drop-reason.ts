@@ -43,6 +43,7 @@ export const DROP_REASONS = [
   'port-down',
 ] as const
 
+/** Why a packet was discarded; see `DROP_REASONS`. */
 export type DropReason = (typeof DROP_REASONS)[number]
 
 /** Slot of `reason` in `CounterSnapshot.drops`. */

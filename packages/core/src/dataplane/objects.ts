@@ -8,6 +8,7 @@ import type { DropReason } from './drop-reason.js'
 
 /** How packets travel between virtual routers. */
 export const ENCAPSULATIONS = ['mpls-udp', 'mpls-gre', 'mpls', 'vxlan'] as const
+/** One of `ENCAPSULATIONS`. */
 export type Encapsulation = (typeof ENCAPSULATIONS)[number]
 
 /** A routing instance. */
@@ -54,6 +55,7 @@ export type NextHopAction =
   | { readonly type: 'local' }
   | { readonly type: 'discard'; readonly reason?: DropReason }
 
+/** What happens to a packet at the end of its look-up. */
 export interface NextHopObject {
   readonly id: number
   readonly action: NextHopAction

@@ -3,6 +3,7 @@ import type { RouteBatch } from './route-batch.js'
 
 /** The kinds of objects, in an order in which each refers only to earlier ones or, for routes, to groups. */
 export const OBJECT_KINDS = ['vrf', 'port', 'next-hop', 'group', 'tunnel-sources', 'label', 'vni', 'route'] as const
+/** One of `OBJECT_KINDS`. */
 export type ObjectKind = (typeof OBJECT_KINDS)[number]
 
 /** What is set and removed of one kind. Setting an object that exists replaces it; removing one that does not is no error. */
@@ -51,6 +52,7 @@ export type ApplyReport =
       readonly failures: readonly ApplyFailure[]
     }
 
+/** An object that could not be programmed; what was there before still is. */
 export interface ApplyFailure {
   readonly object: ObjectName
   /** Stable and machine-readable, e.g. `dataplane.dangling-reference`, `dataplane.limit`, `dataplane.range`, `dataplane.in-use`. */

@@ -25,6 +25,7 @@ export interface VirtualNetworkIntent {
   readonly tunnelSources?: readonly IpPrefix[]
 }
 
+/** Who reaches whom between the nodes of a virtual network. */
 export type VirtualNetworkTopology =
   | {
       readonly type: 'any-to-any'

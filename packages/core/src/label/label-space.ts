@@ -8,6 +8,7 @@ export const LAST_LABEL = 0xf_ffff
 /** Its multiples, without their integer parts, lie far apart for neighbouring numbers (a Weyl sequence). */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
 
+/** Range and quarantine of a label space. */
 export interface LabelSpaceOptions {
   readonly clock: Clock
   /** 16–1,048,575. */
@@ -18,6 +19,7 @@ export interface LabelSpaceOptions {
   readonly quarantine?: number
 }
 
+/** Why a label could not be had. */
 export type LabelErrorCode = 'label.exhausted' | 'label.range' | 'label.taken'
 
 /** Why a label could not be had. */

@@ -22,6 +22,7 @@ export interface RouteRow {
   readonly stale?: boolean
 }
 
+/** A VRF with what became of it. */
 export interface VrfRow extends VrfIntent {
   readonly id: number
   readonly label: number
@@ -29,12 +30,14 @@ export interface VrfRow extends VrfIntent {
   readonly routes: number
 }
 
+/** An endpoint with what became of it. */
 export interface EndpointRow extends EndpointIntent {
   readonly label: number
   readonly port: number
   readonly attached: boolean
 }
 
+/** A label that this node gave out. */
 export interface LabelRow {
   readonly label: number
   readonly vrf: string
@@ -43,6 +46,7 @@ export interface LabelRow {
   readonly installed: boolean
 }
 
+/** A tunnel that routes lead through. */
 export interface TunnelRow {
   readonly local: IpAddress
   readonly remote: IpAddress

@@ -5,6 +5,7 @@ import type { Encapsulation } from '../dataplane/objects.js'
 const LARGEST_MTU = 65_535
 const SMALLEST_MTU = 1_280
 
+/** What the MTU of endpoints follows from. */
 export interface EndpointMtuOptions {
   /** Largest IP packet that the underlay carries, octets. */
   readonly underlayMtu: number

@@ -5,6 +5,7 @@ export interface LogSink {
   write(line: string): unknown
 }
 
+/** What is logged, and where to. */
 export interface StreamLoggerOptions {
   /** Usually `process.stderr`. */
   readonly stream: LogSink

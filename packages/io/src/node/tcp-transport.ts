@@ -13,6 +13,7 @@ import {
 import { TcpConnection, type TcpLimits } from './tcp-connection.js'
 import { toTransportError } from './transport-error.js'
 
+/** Buffers and delays of connections. */
 export interface NodeTcpOptions {
   /** Octets that may wait in either direction of a connection; 65,536 by default. */
   readonly highWaterMark?: number

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js'
 import { MemoryHost } from './memory-host.js'
 import { MemoryLink } from './memory-link.js'
 
+/** Time, delays and buffers of a network in memory. */
 export interface MemoryNetworkOptions {
   /** Time for latency and connect time-outs; a `ManualClock`, or a real one. */
   readonly clock: Clock

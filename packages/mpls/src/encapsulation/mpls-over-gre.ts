@@ -10,6 +10,7 @@ import { underlayHeaderSize, writeLabels, writeUnderlayHeader, type TunnelTempla
  *     +-----------+---------------------+-------------+--------+
  */
 
+/** A tunnel of MPLS over GRE. */
 export interface MplsOverGreOptions extends UnderlayOptions {
   /** Top first, each 0–1,048,575; at least one. Two or more: MPLS over MPLS inside the tunnel. */
   readonly labels: readonly number[]

@@ -11,6 +11,7 @@ import { writeLabels, type TunnelTemplate } from './tunnel-template.js'
  *     +----------------------------------+-----------------+-----------+--------+
  */
 
+/** A path of MPLS straight on Ethernet. */
 export interface MplsOverEthernetOptions {
   /** The next router's address on the wire. */
   readonly destination: MacAddress

@@ -15,6 +15,7 @@ export const MPLS_UDP_PORT = 6635
 /** The port that was used before one was assigned; taken on receive only. */
 export const MPLS_UDP_LEGACY_PORT = 51_234
 
+/** A tunnel of MPLS over UDP. */
 export interface MplsOverUdpOptions extends UnderlayOptions {
   /** Top first, each 0–1,048,575; at least one. Two or more: MPLS over MPLS inside the tunnel. */
   readonly labels: readonly number[]

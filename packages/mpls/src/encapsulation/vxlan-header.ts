@@ -16,6 +16,7 @@ export interface VxlanHeader {
   readonly vni: number
 }
 
+/** Octets of the header. */
 export const VXLAN_HEADER_SIZE = 8
 /** UDP destination port (RFC 7348 §5). */
 export const VXLAN_PORT = 4789

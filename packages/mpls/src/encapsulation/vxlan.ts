@@ -10,6 +10,7 @@ import { encodeVxlanHeader, VXLAN_HEADER_SIZE, VXLAN_PORT } from './vxlan-header
  *     +-----------+-----------------------------------+---------------+---------------------------------+--------+
  */
 
+/** A tunnel of VXLAN. */
 export interface VxlanOptions extends UnderlayOptions {
   /** 0–16,777,215. */
   readonly vni: number
