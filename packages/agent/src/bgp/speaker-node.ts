@@ -105,7 +105,8 @@ export class SpeakerNode implements AsyncDisposable {
       for (const family of [VPNV4_UNICAST, VPNV6_UNICAST]) {
         this.speaker.withdraw([...this.speaker.routes({ family, neighbor: LOCAL_PEER })].map(({ nlri }) => ({ family, nlri })))
       }
-      await this.speaker.flushed({ timeout: FLUSH_TIMEOUT })
+      const isHeard = this.speaker.neighbors().some(({ state }) => state === 'established')
+      if (isHeard) await this.speaker.flushed({ timeout: FLUSH_TIMEOUT })
     }
     await this.speaker.stop({ graceful: restart })
   }

@@ -25,6 +25,8 @@ export class Synchronizer {
   #dataplane: Dataplane | undefined
   #due: Promise<void> | undefined
   #failures: readonly ApplyFailure[] = []
+  /** What was logged of refusals that last. */
+  #told: string | undefined
   #stopped = false
 
   constructor(options: SynchronizerOptions) {
@@ -68,8 +70,10 @@ export class Synchronizer {
       const report = await dataplane.apply(transaction)
       const complete = model.programmed(report)
       this.#failures = report.failures
-      if (complete) this.#retry.reset()
-      else this.#refused(report.failures)
+      if (complete) {
+        this.#retry.reset()
+        this.#told = undefined
+      } else this.#refused(report.failures)
     } catch (error) {
       if (!(error instanceof DataplaneError)) throw error
       this.#options.logger.warn('the dataplane did not answer', { error: error.message })
@@ -80,10 +84,10 @@ export class Synchronizer {
 
   #refused(failures: readonly ApplyFailure[]): void {
     const [first] = failures
-    this.#options.logger.error('the dataplane did not take everything; it is tried again', {
-      failures: failures.length,
-      first: first === undefined ? '' : describeFailure(first),
-    })
+    const fields = { failures: failures.length, first: first === undefined ? '' : describeFailure(first) }
+    const isNews = JSON.stringify(fields) !== this.#told
+    this.#told = JSON.stringify(fields)
+    if (isNews) this.#options.logger.error('the dataplane did not take everything; it is tried again', fields)
     this.#retry.schedule()
   }
 }

@@ -1,5 +1,6 @@
 import type { DataplaneSource } from '@heddle/agent'
 import { DataplaneError } from '@heddle/core'
+import type { underlayMtu } from '@heddle/dataplane-tun'
 import type { Logger } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import type { NodeDocument } from '../config/document.js'
@@ -7,6 +8,8 @@ import { defaultSocket } from '../config/resolve.js'
 
 /** Largest packet of an underlay of which nothing is known, octets. */
 const DEFAULT_UNDERLAY_MTU = 1_500
+/** Largest IP packet. */
+const LARGEST_MTU = 65_535
 
 /** A dataplane as a configuration names it, and how large a packet its underlay carries. */
 export interface ChosenDataplane {
@@ -31,12 +34,24 @@ export async function chooseDataplane(document: NodeDocument, logger: Logger): P
       const { tunDataplane, underlayMtu } = await import('@heddle/dataplane-tun')
       return {
         source: async () => tunDataplane({ addresses, inProcess, stateDir: stateDirOf(document), logger }),
-        underlayMtu: configured ?? (await underlayMtu(addresses[0])),
+        underlayMtu: configured ?? (await smallestMtu(addresses[0], document, underlayMtu)),
       }
     }
     default: // a document that was checked has none of these
       throw new DataplaneError('dataplane.device', `this version has no dataplane of the kind ${kind}; there are memory and tun`)
   }
+}
+
+/**
+ * The smallest MTU on the ways to the neighbours, which tells more than the link of the address: a tunnel's end often is an address of the loopback
+ * device. Where no way is known, the link says.
+ */
+async function smallestMtu(local: IpAddress, { bgp }: NodeDocument, lookUp: typeof underlayMtu): Promise<number> {
+  const remotes = (bgp.neighbors ?? []).map(({ address }) => IpAddress.parse(address)).filter(({ family }) => family === local.family)
+  const ways = await Promise.allSettled(remotes.map(async (remote) => lookUp(local, { remote })))
+  const known = ways.flatMap((way) => (way.status === 'fulfilled' ? [way.value] : []))
+  const mtu = Math.min(...(known.length === 0 ? [await lookUp(local)] : known))
+  return mtu > LARGEST_MTU ? DEFAULT_UNDERLAY_MTU : mtu // of the loopback device, which is no underlay
 }
 
 /** Where a node's forwarder keeps its socket and log: beside the control socket. */
