@@ -61,6 +61,23 @@ test('an endpoint that is attached to another VRF after a restart gets another p
   expect(state.ports.map(({ id }) => id)).not.toContain(port)
 })
 
+test('an endpoint that has other addresses after a restart keeps its port, and its label only when none is gone', () => {
+  const { state } = before()
+  const labelAfter = (...addresses: string[]): number => {
+    const next = newModel()
+    const [a] = next.adopt(state)
+    if (a === undefined) throw new TypeError('the endpoint is adopted')
+    next.setVrfs([vrf('red', 1), vrf('blue', 2)])
+    const row = next.addEndpoint({ ...a, addresses: addresses.map((text) => IpAddress.parse(text)) })
+    expect(row.port).toBe(state.devices.find(({ netns }) => netns === a.netns)?.port)
+    return row.label
+  }
+  const label = labelAfter('10.0.0.1')
+  expect(state.labels.map((object) => object.label)).toContain(label)
+  expect(labelAfter('10.0.0.1', 'fd00::1')).toBe(label)
+  expect(state.labels.map((object) => object.label)).not.toContain(labelAfter('10.0.0.2'))
+})
+
 test('an endpoint that goes and comes back while adopting shares its port with no one', () => {
   const { state } = before()
   const next = newModel()

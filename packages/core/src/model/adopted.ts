@@ -1,4 +1,4 @@
-import type { IpPrefix } from '@heddle/wire'
+import type { IpAddress, IpPrefix } from '@heddle/wire'
 import type { DataplaneState } from '../dataplane/dataplane.js'
 import type { EndpointIntent } from '../intent/intents.js'
 import { endpointName } from './endpoint-state.js'
@@ -7,11 +7,16 @@ import { endpointName } from './endpoint-state.js'
 export interface Adopted {
   readonly vrfs: ReadonlyMap<string, number>
   /** VRF and endpoint name to port: one that moved to another VRF starts anew, or packets for the old VRF would land in the new one. */
-  readonly ports: ReadonlyMap<string, number>
+  readonly ports: ReadonlyMap<string, AdoptedPort>
   /** `vrf ID` or `port ID` to label. */
   readonly labels: ReadonlyMap<string, number>
   readonly sources: ReadonlyMap<number, readonly IpPrefix[]>
   readonly endpoints: readonly EndpointIntent[]
+}
+
+export interface AdoptedPort {
+  readonly port: number
+  readonly addresses: readonly IpAddress[]
 }
 
 export function adoptedFrom(state: DataplaneState): Adopted {
@@ -26,7 +31,7 @@ export function adoptedFrom(state: DataplaneState): Adopted {
   })
   return {
     vrfs: new Map(state.vrfs.map(({ id, name }) => [name, id])),
-    ports: new Map(endpoints.map(({ port, intent }) => [`${intent.vrf} ${endpointName(intent)}`, port])),
+    ports: new Map(endpoints.map(({ port, intent }) => [`${intent.vrf} ${endpointName(intent)}`, { port, addresses: intent.addresses }])),
     labels: new Map(labels),
     sources: new Map(state.tunnelSources.map(({ id, prefixes }) => [id, prefixes])),
     endpoints: endpoints.map(({ intent }) => intent),

@@ -153,8 +153,10 @@ export class OverlayModel {
     const name = endpointName(intent)
     const vrf = this.#checkEndpoint(intent)
     const before = this.#adopted?.ports.get(`${vrf.name} ${name}`)
-    const label = this.#takeLabel(name, this.#adopted?.labels.get(`port ${before}`))
-    const port = before !== undefined && this.#portIds.claim(before) ? before : this.#portIds.take()
+    // Others may still send to an address that it has no more: not with the label of the one that it has now.
+    const isSame = before?.addresses.every((address) => intent.addresses.some((own) => own.equals(address))) === true
+    const label = this.#takeLabel(name, isSame ? this.#adopted?.labels.get(`port ${before?.port}`) : undefined)
+    const port = before !== undefined && this.#portIds.claim(before.port) ? before.port : this.#portIds.take()
     const endpoint = new EndpointState(port, label, vrf, intent)
     this.#endpoints.set(name, endpoint)
     this.#fib.ports.want(port, endpoint.portObject)

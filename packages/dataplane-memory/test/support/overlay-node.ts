@@ -77,7 +77,8 @@ export class OverlayNode {
     for (const port of this.devices.keys()) if (!ports.some(({ id }) => id === port)) this.devices.delete(port)
     for (const row of this.model.endpoints()) {
       if (!ports.some(({ id }) => id === row.port)) continue
-      if (!devices.some(({ port }) => port === row.port)) await this.#attachDevice(row.port, row)
+      if (!devices.some(({ port, addresses }) => port === row.port && addresses.join() === row.addresses.join()))
+        await this.#attachDevice(row.port, row)
       this.model.setAttached(row, true)
     }
     return this.#tell(this.model.takeExports())
