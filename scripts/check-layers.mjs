@@ -18,6 +18,7 @@ const ALL = [
   'dataplane-memory',
   'dataplane-tun',
   'agent',
+  'cni',
   'cli',
 ]
 
@@ -38,6 +39,7 @@ const LAYERS = {
   'dataplane-memory': ['wire', 'mpls', 'core', 'forwarding', 'io'],
   'dataplane-tun': ['wire', 'mpls', 'core', 'forwarding', 'linux', 'io'],
   agent: ['wire', 'core', 'exchange', 'bgp', 'io'],
+  cni: ['wire', 'core', 'io', 'linux'],
   cli: ALL.filter((name) => name !== 'cli'),
   heddle: ALL,
 }

@@ -1,0 +1,17 @@
+export { CniError } from './protocol/cni-error.js'
+export { CNI_CODES } from './protocol/codes.js'
+export {
+  parseInput,
+  readConfiguration,
+  type CniAttachmentName,
+  type CniConfiguration,
+  type ConfigurationParts,
+} from './protocol/configuration.js'
+export type { CniDns } from './protocol/dns.js'
+export { CNI_VERBS, readParameters, readVerb, type CniParameters, type CniVerb, type Environment } from './protocol/environment.js'
+export type { JsonObject } from './protocol/json.js'
+export { readRequest, type CniRequest } from './protocol/request.js'
+export { answerVersion, errorResponse, resultResponse, versionResponse, type CniResponse } from './protocol/response.js'
+export { readResult } from './protocol/read-result.js'
+export { formatResult, ipv4First, type CniInterface, type CniIp, type CniResult, type CniRoute } from './protocol/result.js'
+export { bestVersion, CNI_VERSIONS, NEWEST_VERSION, type CniVersion } from './protocol/version.js'
