@@ -19,7 +19,11 @@ export class Lab {
   #tables: Tables = EMPTY
   #generation = 0
 
-  constructor(readonly harness: Harness) {}
+  constructor(
+    readonly harness: Harness,
+    /** Tables that each property tries. */
+    readonly runs = 40,
+  ) {}
 
   /** First underlay address of the dataplane's first family. */
   get local(): IpAddress {

@@ -7,9 +7,6 @@ import { expectOneOf, type Lab, type Observed } from '../lab.js'
 import { interpretFromPort, interpretFromUnderlay, type World } from '../oracle/interpret.js'
 import { reachablePorts } from '../oracle/reachable.js'
 
-/** Tables tried by a property; each with ten packets. */
-const RUNS = 40
-
 function surroundings({ harness }: Lab): Surroundings {
   const { encapsulations, underlayFamilies } = harness.dataplane.capabilities
   const underlays = underlayFamilies.map((family) => ({ local: harness.local(family), peers: harness.peers(family) }))
@@ -45,7 +42,7 @@ export const propertyCases: readonly ConformanceCase[] = [
             }
           },
         ),
-        { numRuns: RUNS },
+        { numRuns: lab.runs },
       )
     },
   },
@@ -71,7 +68,7 @@ export const propertyCases: readonly ConformanceCase[] = [
             }
           },
         ),
-        { numRuns: RUNS },
+        { numRuns: lab.runs },
       )
     },
   },
