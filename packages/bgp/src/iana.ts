@@ -13,6 +13,7 @@ export const SAFI = {
   vpls: 65,
   evpn: 70,
   bgpLs: 71,
+  bgpLsVpn: 72,
   srPolicy: 73,
   mup: 85,
   vpn: 128,
@@ -46,6 +47,8 @@ export const ATTRIBUTE = {
   bgpLs: 29,
   largeCommunities: 32,
   otc: 35,
+  domainPath: 36,
+  bfdDiscriminator: 38,
   nextHopCharacteristics: 39,
   prefixSid: 40,
 } as const

@@ -20,19 +20,28 @@ export {
 export { strongestHandling, type BgpError, type ErrorHandling, type NotificationCode } from './validate/bgp-error.js'
 export {
   BGP_LS,
+  BGP_LS_VPN,
   FAMILIES,
   IPV4_FLOWSPEC,
   IPV4_LABELED_UNICAST,
+  IPV4_MCAST_VPN,
   IPV4_MULTICAST,
+  IPV4_MUP,
+  IPV4_SR_POLICY,
   IPV4_UNICAST,
   IPV6_FLOWSPEC,
   IPV6_LABELED_UNICAST,
+  IPV6_MCAST_VPN,
   IPV6_MULTICAST,
+  IPV6_MUP,
+  IPV6_SR_POLICY,
   IPV6_UNICAST,
   L2VPN_EVPN,
   L2VPN_VPLS,
   RTC,
+  VPNV4_FLOWSPEC,
   VPNV4_UNICAST,
+  VPNV6_FLOWSPEC,
   VPNV6_UNICAST,
   familyByName,
   familyKey,
@@ -54,6 +63,31 @@ export type {
   EvpnNlri,
   EvpnOther,
 } from './nlri/evpn.js'
+export type {
+  EvpnLeaf,
+  EvpnLeave,
+  EvpnMembershipReport,
+  EvpnMulticastNlri,
+  EvpnPerRegion,
+  EvpnSelectiveMulticast,
+  EvpnSelectivePmsi,
+  MulticastFlow,
+} from './nlri/evpn-multicast.js'
+export type { FlowspecNlri } from './nlri/flowspec.js'
+export type {
+  FlowspecBitmask,
+  FlowspecBitmaskType,
+  FlowspecComponent,
+  FlowspecNumeric,
+  FlowspecNumericType,
+  FlowspecPrefix,
+} from './nlri/flowspec-component.js'
+export type { BitmaskMatch, NumericMatch } from './nlri/flowspec-operator.js'
+export type { LinkStateNlri, LinkStateObject, LinkStateOther, LinkStateTlv } from './nlri/bgp-ls.js'
+export type { MupNlri } from './nlri/mup.js'
+export type { MvpnInterAs, MvpnIntraAs, MvpnJoin, MvpnLeaf, MvpnNlri, MvpnOther, MvpnSelective, MvpnSourceActive } from './nlri/mvpn.js'
+export type { SrPolicyNlri } from './nlri/sr-policy.js'
+export type { VplsDiscoveryNlri, VplsEdgeNlri, VplsNlri } from './nlri/vpls.js'
 export type { NextHop } from './next-hop/next-hop.js'
 export type { ExtendedCommunity } from './community/extended.js'
 export type { LargeCommunity } from './community/large.js'

@@ -9,7 +9,7 @@ import type { Nlri } from '../nlri/nlri.js'
 import { decodeNlri, encodeNlri } from '../nlri/registry.js'
 import { decodeAttributes } from '../validate/attributes.js'
 import { bgpErrorFrom, strongestHandling, type BgpError } from '../validate/bgp-error.js'
-import { judgeUpdate, nlriError, nlriPath } from '../validate/update.js'
+import { judgeUpdate, nlriEntryError, nlriError, nlriPath } from '../validate/update.js'
 import { frameMessage } from './header.js'
 import type { Announcement, UpdateMessage, Withdrawal } from './message.js'
 import { encodeMpReach, encodeMpUnreach } from './multiprotocol.js'
@@ -28,19 +28,19 @@ export function decodeUpdate(bytes: Uint8Array, options: DecodeOptions = {}): De
   if (!walked.ok) return walked
   const { view } = walked
   const { attributes, errors: attributeErrors } = decodeAttributes(view, options)
-  const errors = judgeUpdate(view, attributes, attributeErrors)
+  const errors = [...judgeUpdate(view, attributes, attributeErrors)]
   const reset = errors.find(({ handling }) => handling === 'session-reset')
   if (reset !== undefined) return { ok: false, error: reset }
 
   const withdrawn: Withdrawal[] = []
   for (const span of view.unreach) {
-    const nlri = readNlri(view, span, true)
+    const nlri = readNlri(view, span, true, errors)
     if (!Array.isArray(nlri)) return { ok: false, error: nlri }
     withdrawn.push({ family: span.family, nlri, multiprotocol: span.multiprotocol })
   }
   const announced: Announcement[] = []
   for (const span of view.reach) {
-    const nlri = readNlri(view, span, false)
+    const nlri = readNlri(view, span, false, errors)
     if (!Array.isArray(nlri)) return { ok: false, error: nlri }
     const nextHop = span.multiprotocol ? readNextHop(view, span) : nextHopOf(attributes)
     if ('code' in nextHop) return { ok: false, error: nextHop }
@@ -73,11 +73,12 @@ function nextHopOf({ nextHop }: PathAttributes): { nextHop?: NextHop } {
   return nextHop === undefined ? {} : { nextHop: { address: nextHop } }
 }
 
-function readNlri({ bytes }: UpdateView, span: NlriSpan, withdraw: boolean): Nlri[] | BgpError {
+/** Values of a field. Entries that are malformed but can be told from the others go to `errors`; any other fault ends the session. */
+function readNlri({ bytes }: UpdateView, span: NlriSpan, withdraw: boolean, errors: BgpError[]): Nlri[] | BgpError {
   const { family, offset, length, addPath, multiprotocol } = span
   const input = new ByteReader(bytes.subarray(offset, offset + length), nlriPath(span, withdraw), offset)
   try {
-    return decodeNlri(input, family, { addPath, withdraw })
+    return decodeNlri(input, family, { addPath, withdraw, malformed: (error) => errors.push(nlriEntryError(error)) })
   } catch (error) {
     if (!(error instanceof WireError)) throw error
     const { code, offset: at, path, rfc } = bgpErrorFrom(error, { code: 'bgp.nlri.truncated', rfc: 'RFC 7606 §5.4' }, 'session-reset')

@@ -14,7 +14,12 @@ export function nextHopForm({ afi, safi }: Family): NextHopForm {
     case SAFI.multicast:
     case SAFI.labeledUnicast:
     case SAFI.rtc:
+    case SAFI.mcastVpn:
+    case SAFI.mup:
+    case SAFI.srPolicy:
       return ip ? 'plain' : 'raw'
+    case SAFI.bgpLs:
+      return afi === AFI.bgpLs ? 'plain' : 'raw'
     case SAFI.vpn:
     case SAFI.vpnMulticast:
       return ip ? 'vpn' : 'raw'
@@ -79,7 +84,10 @@ export function encodeNextHop(nextHop: NextHop, out: ByteWriter, family: Family)
   out.octets(linkLocal.toBytes())
 }
 
+/** Families whose next hop may be of either IP version, whatever the AFI (RFC 4684 §4, RFC 6514 §5, RFC 9830 §2.1, draft-ietf-bess-mup-safi §3.3). */
+const MIXED: ReadonlySet<number> = new Set([SAFI.rtc, SAFI.mcastVpn, SAFI.mup, SAFI.srPolicy])
+
 /** Whether next hops of the family are IPv6 addresses, mapped ones included. */
 function isIpv6({ afi, safi }: Family): boolean {
-  return afi === AFI.ipv6 && safi !== SAFI.rtc
+  return afi === AFI.ipv6 && !MIXED.has(safi)
 }

@@ -1,14 +1,15 @@
-import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, type ByteReader, type ByteWriter } from '@heddle/wire'
+import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, WireError, type ByteReader, type ByteWriter } from '@heddle/wire'
+import { readBitAddress, writeBitAddress } from './bit-address.js'
+import {
+  MULTICAST_ROUTE_TYPE,
+  decodeMulticastRoute,
+  encodeMulticastRoute,
+  type EvpnCommon,
+  type EvpnMulticastNlri,
+} from './evpn-multicast.js'
 import type { NlriCodec } from './nlri-codec.js'
+import type { NlriMode } from './nlri-mode.js'
 import { writePathId } from './prefix-field.js'
-
-/** What all EVPN routes have (RFC 7432 §7). */
-interface EvpnCommon {
-  readonly kind: 'evpn'
-  readonly rd: RouteDistinguisher
-  /** Path identifier, where ADD-PATH is in use (RFC 7911 §3). */
-  readonly pathId?: number
-}
 
 /** Ethernet auto-discovery (type 1, RFC 7432 §7.1). */
 export interface EvpnEthernetAutoDiscovery extends EvpnCommon {
@@ -70,10 +71,17 @@ export interface EvpnOther {
   readonly pathId?: number
 }
 
-/** An EVPN route (RFC 7432 §7, RFC 9136 §3). */
-export type EvpnNlri = EvpnEthernetAutoDiscovery | EvpnMacIp | EvpnInclusiveMulticast | EvpnEthernetSegment | EvpnIpPrefix | EvpnOther
+/** An EVPN route (RFC 7432 §7, RFC 9136 §3, RFC 9251 §9, RFC 9572 §3). */
+export type EvpnNlri =
+  | EvpnEthernetAutoDiscovery
+  | EvpnMacIp
+  | EvpnInclusiveMulticast
+  | EvpnEthernetSegment
+  | EvpnIpPrefix
+  | EvpnMulticastNlri
+  | EvpnOther
 
-/** Route types that are taken apart (IANA evpn-route-types). */
+/** Route types of unicast (IANA evpn-route-types). */
 const ROUTE_TYPE = { ethernetAutoDiscovery: 1, macIp: 2, inclusiveMulticast: 3, ethernetSegment: 4, ipPrefix: 5 } as const
 
 /** Route type, length, value (RFC 7432 §7); a field holds several. */
@@ -85,7 +93,7 @@ export const evpnCodec: NlriCodec<EvpnNlri> = Object.freeze<NlriCodec<EvpnNlri>>
       const path = mode.addPath ? { pathId: input.u32() } : {}
       const routeType = input.u8()
       const value = input.sub(input.u8(), `nlri[${out.length}]`)
-      out.push({ ...decodeRoute(routeType, value), ...path })
+      out.push({ ...decodeRoute(routeType, value, mode), ...path })
     }
     return out
   },
@@ -110,12 +118,14 @@ function routeTypeOf(nlri: EvpnNlri): number {
       return ROUTE_TYPE.ethernetSegment
     case 'ip-prefix':
       return ROUTE_TYPE.ipPrefix
-    default:
+    case 'other':
       return nlri.routeType
+    default:
+      return MULTICAST_ROUTE_TYPE[nlri.route]
   }
 }
 
-function decodeRoute(routeType: number, input: ByteReader): EvpnNlri {
+function decodeRoute(routeType: number, input: ByteReader, mode: NlriMode): EvpnNlri {
   switch (routeType) {
     case ROUTE_TYPE.ethernetAutoDiscovery:
       return decodeEthernetAutoDiscovery(input)
@@ -128,7 +138,18 @@ function decodeRoute(routeType: number, input: ByteReader): EvpnNlri {
     case ROUTE_TYPE.ipPrefix:
       return decodeIpPrefix(input)
     default:
-      return { kind: 'evpn', route: 'other', routeType, value: input.rest().slice() }
+      return decodeMulticast(routeType, input, mode) ?? { kind: 'evpn', route: 'other', routeType, value: input.bytes.slice() }
+  }
+}
+
+/** A route of multicast that is malformed is lost alone: nothing of unicast hangs on it (RFC 7606 §5.4). */
+function decodeMulticast(routeType: number, input: ByteReader, mode: NlriMode): EvpnNlri | undefined {
+  try {
+    return decodeMulticastRoute(routeType, input)
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error
+    mode.malformed?.(error)
+    return undefined
   }
 }
 
@@ -144,8 +165,10 @@ function encodeRoute(nlri: EvpnNlri, out: ByteWriter): void {
       return encodeEthernetSegment(nlri, out)
     case 'ip-prefix':
       return encodeIpPrefix(nlri, out)
+    case 'other':
+      return void out.octets(nlri.value)
     default:
-      out.octets(nlri.value)
+      return encodeMulticastRoute(nlri, out)
   }
 }
 
@@ -170,7 +193,7 @@ function decodeMacIp(input: ByteReader): EvpnMacIp {
   const ethernetTag = input.u32()
   if (input.u8() !== 48) input.fail('bgp.nlri.length', 'RFC 7432 §7.2')
   const mac = MacAddress.fromBytes(input.octets(6))
-  const ip = decodeIp(input, 'RFC 7432 §7.2')
+  const ip = readBitAddress(input, 'RFC 7432 §7.2')
   const label1 = input.u24()
   const label2 = input.remaining > 0 ? input.u24() : undefined
   if (input.remaining > 0) input.fail('bgp.nlri.length', 'RFC 7432 §7.2')
@@ -189,7 +212,7 @@ function decodeMacIp(input: ByteReader): EvpnMacIp {
 
 function encodeMacIp(nlri: EvpnMacIp, out: ByteWriter): void {
   out.u32(nlri.rd.high).u32(nlri.rd.low).octets(nlri.esi).u32(nlri.ethernetTag).u8(48).octets(nlri.mac.toBytes())
-  encodeIp(nlri.ip, out)
+  writeBitAddress(nlri.ip, out)
   out.u24(nlri.label1)
   if (nlri.label2 !== undefined) out.u24(nlri.label2)
 }
@@ -197,27 +220,27 @@ function encodeMacIp(nlri: EvpnMacIp, out: ByteWriter): void {
 function decodeInclusiveMulticast(input: ByteReader): EvpnInclusiveMulticast {
   const rd = decodeRd(input)
   const ethernetTag = input.u32()
-  const originator = decodeIp(input, 'RFC 7432 §7.3') ?? input.fail('bgp.nlri.length', 'RFC 7432 §7.3')
+  const originator = readBitAddress(input, 'RFC 7432 §7.3') ?? input.fail('bgp.nlri.length', 'RFC 7432 §7.3')
   if (input.remaining > 0) input.fail('bgp.nlri.length', 'RFC 7432 §7.3')
   return { kind: 'evpn', route: 'inclusive-multicast', rd, ethernetTag, originator }
 }
 
 function encodeInclusiveMulticast(nlri: EvpnInclusiveMulticast, out: ByteWriter): void {
   out.u32(nlri.rd.high).u32(nlri.rd.low).u32(nlri.ethernetTag)
-  encodeIp(nlri.originator, out)
+  writeBitAddress(nlri.originator, out)
 }
 
 function decodeEthernetSegment(input: ByteReader): EvpnEthernetSegment {
   const rd = decodeRd(input)
   const esi = input.octets(10).slice()
-  const originator = decodeIp(input, 'RFC 7432 §7.4') ?? input.fail('bgp.nlri.length', 'RFC 7432 §7.4')
+  const originator = readBitAddress(input, 'RFC 7432 §7.4') ?? input.fail('bgp.nlri.length', 'RFC 7432 §7.4')
   if (input.remaining > 0) input.fail('bgp.nlri.length', 'RFC 7432 §7.4')
   return { kind: 'evpn', route: 'ethernet-segment', rd, esi, originator }
 }
 
 function encodeEthernetSegment(nlri: EvpnEthernetSegment, out: ByteWriter): void {
   out.u32(nlri.rd.high).u32(nlri.rd.low).octets(nlri.esi)
-  encodeIp(nlri.originator, out)
+  writeBitAddress(nlri.originator, out)
 }
 
 /** The route has 34 or 58 octets, and that alone tells IPv4 from IPv6 (RFC 9136 §3.1). */
@@ -236,17 +259,4 @@ function decodeIpPrefix(input: ByteReader): EvpnIpPrefix {
 function encodeIpPrefix(nlri: EvpnIpPrefix, out: ByteWriter): void {
   out.u32(nlri.rd.high).u32(nlri.rd.low).octets(nlri.esi).u32(nlri.ethernetTag).u8(nlri.prefix.length)
   out.octets(nlri.prefix.address.toBytes()).octets(nlri.gateway.toBytes()).u24(nlri.label)
-}
-
-/** An address behind its length in bits, which may be 0. */
-function decodeIp(input: ByteReader, rfc: string): IpAddress | undefined {
-  const bits = input.u8()
-  if (bits === 0) return undefined
-  if (bits !== 32 && bits !== 128) input.fail('bgp.nlri.length', rfc)
-  return IpAddress.fromBytes(input.octets(bits / 8))
-}
-
-function encodeIp(ip: IpAddress | undefined, out: ByteWriter): void {
-  out.u8(ip === undefined ? 0 : ip.bits)
-  if (ip !== undefined) out.octets(ip.toBytes())
 }

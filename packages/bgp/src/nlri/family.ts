@@ -47,8 +47,26 @@ export const L2VPN_VPLS = family(AFI.l2vpn, SAFI.vpls, 'l2vpn-vpls')
 export const IPV4_FLOWSPEC = family(AFI.ipv4, SAFI.flowspec, 'ipv4-flowspec')
 /** FlowSpec for IPv6, 2/133 (RFC 8956). */
 export const IPV6_FLOWSPEC = family(AFI.ipv6, SAFI.flowspec, 'ipv6-flowspec')
+/** FlowSpec of VPNv4, 1/134 (RFC 8955 §8). */
+export const VPNV4_FLOWSPEC = family(AFI.ipv4, SAFI.flowspecVpn, 'vpnv4-flowspec')
+/** FlowSpec of VPNv6, 2/134 (RFC 8956 §4). */
+export const VPNV6_FLOWSPEC = family(AFI.ipv6, SAFI.flowspecVpn, 'vpnv6-flowspec')
+/** SR policy over IPv4, 1/73 (RFC 9830). */
+export const IPV4_SR_POLICY = family(AFI.ipv4, SAFI.srPolicy, 'ipv4-sr-policy')
+/** SR policy over IPv6, 2/73 (RFC 9830). */
+export const IPV6_SR_POLICY = family(AFI.ipv6, SAFI.srPolicy, 'ipv6-sr-policy')
+/** Multicast VPN of IPv4, 1/5 (RFC 6514). */
+export const IPV4_MCAST_VPN = family(AFI.ipv4, SAFI.mcastVpn, 'ipv4-mcast-vpn')
+/** Multicast VPN of IPv6, 2/5 (RFC 6514). */
+export const IPV6_MCAST_VPN = family(AFI.ipv6, SAFI.mcastVpn, 'ipv6-mcast-vpn')
+/** Mobile user plane of IPv4, 1/85 (draft-ietf-bess-mup-safi). */
+export const IPV4_MUP = family(AFI.ipv4, SAFI.mup, 'ipv4-mup')
+/** Mobile user plane of IPv6, 2/85 (draft-ietf-bess-mup-safi). */
+export const IPV6_MUP = family(AFI.ipv6, SAFI.mup, 'ipv6-mup')
 /** BGP-LS, 16388/71 (RFC 9552). */
 export const BGP_LS = family(AFI.bgpLs, SAFI.bgpLs, 'bgp-ls')
+/** BGP-LS of a VPN, 16388/72 (RFC 9552). */
+export const BGP_LS_VPN = family(AFI.bgpLs, SAFI.bgpLsVpn, 'bgp-ls-vpn')
 
 /** Every family that has a name. */
 export const FAMILIES: readonly Family[] = Object.freeze([
@@ -65,18 +83,19 @@ export const FAMILIES: readonly Family[] = Object.freeze([
   L2VPN_VPLS,
   IPV4_FLOWSPEC,
   IPV6_FLOWSPEC,
-  family(AFI.ipv4, SAFI.flowspecVpn, 'vpnv4-flowspec'),
-  family(AFI.ipv6, SAFI.flowspecVpn, 'vpnv6-flowspec'),
+  VPNV4_FLOWSPEC,
+  VPNV6_FLOWSPEC,
   family(AFI.l2vpn, SAFI.flowspecVpn, 'l2vpn-flowspec'),
   family(AFI.ipv4, SAFI.vpnMulticast, 'vpnv4-multicast'),
   family(AFI.ipv6, SAFI.vpnMulticast, 'vpnv6-multicast'),
-  family(AFI.ipv4, SAFI.mcastVpn, 'ipv4-mcast-vpn'),
-  family(AFI.ipv6, SAFI.mcastVpn, 'ipv6-mcast-vpn'),
-  family(AFI.ipv4, SAFI.srPolicy, 'ipv4-sr-policy'),
-  family(AFI.ipv6, SAFI.srPolicy, 'ipv6-sr-policy'),
-  family(AFI.ipv4, SAFI.mup, 'ipv4-mup'),
-  family(AFI.ipv6, SAFI.mup, 'ipv6-mup'),
+  IPV4_MCAST_VPN,
+  IPV6_MCAST_VPN,
+  IPV4_SR_POLICY,
+  IPV6_SR_POLICY,
+  IPV4_MUP,
+  IPV6_MUP,
   BGP_LS,
+  BGP_LS_VPN,
 ])
 
 const BY_KEY = new Map(FAMILIES.map((family) => [family.key, family]))

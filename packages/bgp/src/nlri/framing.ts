@@ -34,12 +34,14 @@ const BY_SAFI: ReadonlyMap<number, Framing> = new Map([
   [SAFI.mcastVpn, counted(1, 1)], // RFC 6514 §4
   [SAFI.mup, counted(3, 1)], // draft-ietf-bess-mup-safi §3.1
   [SAFI.bgpLs, counted(2, 2)], // RFC 9552 §5.2
+  [SAFI.bgpLsVpn, counted(2, 2)],
   [SAFI.srPolicy, srPolicy],
 ])
 
 const AFIS: ReadonlyMap<number, readonly number[]> = new Map<number, readonly number[]>([
   [SAFI.vpls, [AFI.l2vpn]],
   [SAFI.bgpLs, [AFI.bgpLs]],
+  [SAFI.bgpLsVpn, [AFI.bgpLs]],
   [SAFI.flowspec, [AFI.ipv4, AFI.ipv6]],
   [SAFI.flowspecVpn, [AFI.ipv4, AFI.ipv6, AFI.l2vpn]],
 ])

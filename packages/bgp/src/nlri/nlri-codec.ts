@@ -5,7 +5,8 @@ import type { NlriMode } from './nlri-mode.js'
 
 /** How NLRI of some families stand on the wire. */
 export interface NlriCodec<T extends Nlri = Nlri> {
-  readonly kind: T['kind']
+  /** The kind of its values; an entry that is malformed may be `raw` beside. */
+  readonly kind: Nlri['kind']
   /**
    * Takes a whole field apart.
    *

@@ -3,8 +3,8 @@ import type { NlriCodec } from './nlri-codec.js'
 import { writePathId } from './prefix-field.js'
 
 /**
- * NLRI of a family that is not taken apart, as octets: one entry with its head where it is known how entries are told from each other
- * (FlowSpec, VPLS, MVPN, MUP, BGP-LS, SR policy), else the whole field, path identifiers included.
+ * NLRI as octets: one entry with its head where entries can be told from each other (layer-2 FlowSpec; and, in FlowSpec, VPLS, MVPN, MUP,
+ * BGP-LS and SR policy, an entry that is malformed), else the whole field of a family that nobody here knows, path identifiers included.
  */
 export interface RawNlri {
   readonly kind: 'raw'

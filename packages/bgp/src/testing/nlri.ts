@@ -3,18 +3,32 @@ import fc, { type Arbitrary } from 'fast-check'
 import type { NextHop } from '../next-hop/next-hop.js'
 import { AFI } from '../iana.js'
 import {
+  BGP_LS,
+  IPV4_FLOWSPEC,
   IPV4_LABELED_UNICAST,
+  IPV4_MCAST_VPN,
+  IPV4_MUP,
+  IPV4_SR_POLICY,
   IPV4_UNICAST,
+  IPV6_FLOWSPEC,
   IPV6_LABELED_UNICAST,
+  IPV6_MCAST_VPN,
+  IPV6_MUP,
+  IPV6_SR_POLICY,
   IPV6_UNICAST,
   L2VPN_EVPN,
+  L2VPN_VPLS,
   RTC,
+  VPNV4_FLOWSPEC,
   VPNV4_UNICAST,
+  VPNV6_FLOWSPEC,
   VPNV6_UNICAST,
   type Family,
 } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import type { NlriMode } from '../nlri/nlri-mode.js'
+import { flowspec } from './flowspec.js'
+import { evpnMulticast, linkState, mup, mvpn, srPolicy, vpls } from './overlay-nlri.js'
 import { ipv4Address, ipv4Prefix, ipv6Address, ipv6Prefix, label, macAddress, octets, routeDistinguisher, word } from './values.js'
 
 /** Families whose NLRI become values. */
@@ -27,6 +41,18 @@ export const typedFamily: Arbitrary<Family> = fc.constantFrom(
   VPNV6_UNICAST,
   RTC,
   L2VPN_EVPN,
+  IPV4_FLOWSPEC,
+  IPV6_FLOWSPEC,
+  VPNV4_FLOWSPEC,
+  VPNV6_FLOWSPEC,
+  IPV4_SR_POLICY,
+  IPV6_SR_POLICY,
+  L2VPN_VPLS,
+  IPV4_MCAST_VPN,
+  IPV6_MCAST_VPN,
+  IPV4_MUP,
+  IPV6_MUP,
+  BGP_LS,
 )
 
 /** NLRI of `family` in normal form: what decoding makes of it is equal to it. Withdrawals may have no label. */
@@ -51,6 +77,24 @@ function bare(family: Family, withdraw: boolean): Arbitrary<Nlri> {
       return routeTargetMembership
     case L2VPN_EVPN:
       return evpn
+    case IPV4_FLOWSPEC:
+    case IPV6_FLOWSPEC:
+    case VPNV4_FLOWSPEC:
+    case VPNV6_FLOWSPEC:
+      return flowspec(family)
+    case IPV4_SR_POLICY:
+    case IPV6_SR_POLICY:
+      return srPolicy(family)
+    case L2VPN_VPLS:
+      return vpls
+    case IPV4_MCAST_VPN:
+    case IPV6_MCAST_VPN:
+      return mvpn
+    case IPV4_MUP:
+    case IPV6_MUP:
+      return mup
+    case BGP_LS:
+      return linkState
     default:
       return fc.record({ kind: fc.constant('raw'), bytes: octets({ minLength: 1, maxLength: 40 }) })
   }
@@ -88,6 +132,7 @@ const anyAddress = fc.oneof(ipv4Address, ipv6Address)
 const evpnKind = fc.constant('evpn' as const)
 
 const evpn: Arbitrary<Nlri> = fc.oneof(
+  evpnMulticast,
   fc.record(
     {
       kind: evpnKind,
@@ -133,7 +178,7 @@ const evpn: Arbitrary<Nlri> = fc.oneof(
   fc.record({
     kind: evpnKind,
     route: fc.constant('other' as const),
-    routeType: fc.constantFrom(6, 7, 8, 99),
+    routeType: fc.constantFrom(0, 12, 99),
     value: octets({ maxLength: 60 }),
   }),
 )

@@ -1,8 +1,9 @@
+import type { WireError } from '@heddle/wire'
 import { ATTRIBUTE, NOTIFICATION, UPDATE_ERROR } from '../iana.js'
 import type { PathAttributes } from '../attribute/path-attributes.js'
 import { checkNlri, isVisitable } from '../nlri/visit.js'
 import type { NlriSpan, UpdateView } from '../message/update-view.js'
-import { strongestHandling, type BgpError } from './bgp-error.js'
+import { bgpErrorFrom, strongestHandling, type BgpError } from './bgp-error.js'
 
 /**
  * What is wrong with an UPDATE as a whole, given what is wrong with its attributes: mandatory ones that are missing (RFC 7606 §3 (d)), and the
@@ -76,6 +77,18 @@ export function nlriError(code: string, offset: number, path: string, rfc: strin
     handling: 'session-reset',
     notification: { code: NOTIFICATION.update, subcode, data: new Uint8Array() },
   }
+}
+
+/**
+ * An entry that can be told from its neighbours but not understood costs its own route (RFC 8955 §10 for FlowSpec, RFC 9552 §8.2.2 for BGP-LS,
+ * RFC 7606 §5.4 for the others).
+ */
+export function nlriEntryError(error: WireError): BgpError {
+  return bgpErrorFrom(error, { code: 'bgp.nlri.truncated', rfc: 'RFC 7606 §5.4' }, 'treat-as-withdraw', {
+    code: NOTIFICATION.update,
+    subcode: UPDATE_ERROR.optionalAttribute,
+    data: new Uint8Array(),
+  })
 }
 
 function missing(view: UpdateView, name: string, type: number): BgpError {
