@@ -38,6 +38,7 @@ export type { EndpointIntent, IntentProblem, StaticRouteIntent, VrfIntent } from
 export { checkVirtualNetworks, vrfOf, vrfsOf } from './intent/virtual-network.js'
 export type { NodeIdentity, VirtualNetworkIntent, VirtualNetworkTopology } from './intent/virtual-network.js'
 export { FIRST_LABEL, LabelError, LabelSpace, LAST_LABEL, type LabelErrorCode, type LabelSpaceOptions } from './label/label-space.js'
+export { LOCAL_PREFERENCE } from './model/exports.js'
 export { OverlayModel, UPLINK_PORT, type OverlayModelOptions } from './model/overlay-model.js'
 export type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './model/views.js'
 export { chooseEncapsulation } from './nexthop/encapsulation-choice.js'

@@ -1,5 +1,5 @@
 import { toBgp, type Originations } from '@heddle/exchange'
-import type { VpnRoute, VpnRouteChange } from '@heddle/core'
+import { LOCAL_PREFERENCE, type VpnRoute, type VpnRouteChange } from '@heddle/core'
 import type { NetworkConfig } from '../config.js'
 
 /** What a speaker has to originate and take back so that `after` stands in the place of `before`. */
@@ -18,22 +18,7 @@ export function networkChanges(before: readonly NetworkConfig[], after: readonly
 }
 
 function routeOf(network: NetworkConfig): VpnRoute {
-  return {
-    ...network,
-    source: 'local',
-    pathId: 0,
-    encapsulations: ['mpls-udp'],
-    preference: {
-      localPref: 100,
-      asPathLength: 0,
-      origin: 0,
-      med: 0,
-      neighborAs: 0,
-      external: false,
-      clusterListLength: 0,
-      originatorId: 0,
-    },
-  }
+  return { ...network, source: 'local', pathId: 0, encapsulations: ['mpls-udp'], preference: LOCAL_PREFERENCE }
 }
 
 function nameOf({ rd, prefix }: NetworkConfig): string {

@@ -1,32 +1,5 @@
+import type { DropRow, NeighborRow, RouteRow } from '@heddle/agent'
 import type { LabPod } from './topology.js'
-
-/** A row of `heddle show routes --json`. */
-export interface RouteRow {
-  readonly vrf: string
-  readonly prefix: string
-  readonly rd: string
-  readonly routeTargets: readonly string[]
-  readonly label: number | null
-  readonly nextHop: string | null
-  readonly encapsulation: string | null
-  readonly peer: string
-  readonly best: boolean
-  readonly installed: boolean
-}
-
-/** A row of `heddle show neighbors --json`, as far as the lab reads it. */
-export interface NeighborRow {
-  readonly address: string
-  readonly as: number
-  readonly state: string
-  readonly families: readonly string[]
-}
-
-/** A row of `heddle show drops --json`. */
-export interface DropRow {
-  readonly reason: string
-  readonly packets: number
-}
 
 /** What came of a series of echo requests. */
 export interface PingResult {

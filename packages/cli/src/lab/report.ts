@@ -1,4 +1,5 @@
-import type { CaptureView, NeighborRow, PeerView, RouteRow } from './lab.js'
+import type { NeighborRow, RouteRow } from '@heddle/agent'
+import type { CaptureView, PeerView } from './lab.js'
 
 /** One thing that was shown, or not. */
 export interface Check {

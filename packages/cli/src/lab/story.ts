@@ -1,6 +1,7 @@
 import { IpAddress } from '@heddle/wire'
 import { LabError } from './errors.js'
-import type { Flow, Lab, PeerView, RouteRow } from './lab.js'
+import type { RouteRow } from '@heddle/agent'
+import type { Flow, Lab, PeerView } from './lab.js'
 import { renderTopology } from './render.js'
 import type { Check, ConvergenceResult, DemoReport, PairResult } from './report.js'
 import { hostPrefix, labRd, ONLY_BLUE, type LabNode, type LabPod, type LabTopology } from './topology.js'

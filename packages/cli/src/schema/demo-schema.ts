@@ -1,7 +1,6 @@
 import type { DemoReport } from '../lab/report.js'
-import { arrayOf, closed, count, document, flag, nullable, text, texts, type JsonSchema } from './json-schema.js'
-
-type RowSchema<Row> = { readonly [Key in keyof Row]: JsonSchema }
+import { arrayOf, closed, count, document, nullable, text, texts, type JsonSchema } from './json-schema.js'
+import { rowSchemas, type RowSchema } from './view-schemas.js'
 
 const number: JsonSchema = { type: 'number', minimum: 0 }
 
@@ -10,28 +9,8 @@ const report: RowSchema<DemoReport> = {
   description: text,
   missing: texts,
   topology: text,
-  sessions: arrayOf({
-    type: 'object',
-    properties: { node: text, address: text, as: count, state: text, families: texts },
-    required: ['node', 'address', 'as', 'state', 'families'],
-  }),
-  routes: arrayOf({
-    type: 'object',
-    properties: {
-      node: text,
-      vrf: text,
-      prefix: text,
-      rd: text,
-      routeTargets: texts,
-      label: nullable(count),
-      nextHop: nullable(text),
-      encapsulation: nullable(text),
-      peer: text,
-      best: flag,
-      installed: flag,
-    },
-    required: ['node', 'vrf', 'prefix', 'rd', 'routeTargets', 'label', 'nextHop', 'encapsulation', 'peer', 'best', 'installed'],
-  }),
+  sessions: arrayOf(closed({ node: text, ...rowSchemas.neighbors })),
+  routes: arrayOf(closed({ node: text, ...rowSchemas.routes })),
   pairs: arrayOf(
     closed({
       vrf: text,

@@ -2,7 +2,7 @@ import type { ViewName, Views } from '@heddle/agent'
 import { arrayOf, closed, count, document, flag, nullable, text, texts, type JsonSchema } from './json-schema.js'
 
 /** A schema for each key of a row, so that none can be forgotten. */
-type RowSchema<Row> = { readonly [Key in keyof Row]: JsonSchema }
+export type RowSchema<Row> = { readonly [Key in keyof Row]: JsonSchema }
 
 const neighbor: RowSchema<Views['neighbors'][number]> = {
   address: text,
@@ -71,17 +71,22 @@ const dataplane: RowSchema<Views['dataplane'][number]> = {
   failures: texts,
 }
 
-/** What `heddle show NAME --json` prints. */
-export const viewSchemas: Readonly<Record<ViewName, JsonSchema>> = {
-  neighbors: view('neighbors', neighbor),
-  vrfs: view('vrfs', vrf),
-  routes: view('routes', route),
-  labels: view('labels', label),
-  tunnels: view('tunnels', tunnel),
-  drops: view('drops', drop),
-  endpoints: view('endpoints', endpoint),
-  dataplane: view('dataplane', dataplane),
+/** The rows of each view. */
+export const rowSchemas: { readonly [Name in ViewName]: RowSchema<Views[Name][number]> } = {
+  neighbors: neighbor,
+  vrfs: vrf,
+  routes: route,
+  labels: label,
+  tunnels: tunnel,
+  drops: drop,
+  endpoints: endpoint,
+  dataplane,
 }
+
+/** What `heddle show NAME --json` prints. */
+export const viewSchemas = Object.fromEntries(
+  Object.entries(rowSchemas).map(([name, row]) => [name, document(name, `What heddle show ${name} --json prints`, arrayOf(closed(row)))]),
+) as Readonly<Record<ViewName, JsonSchema>>
 
 /** What `heddle explain --json` prints. */
 export const explainSchema: JsonSchema = document(
@@ -93,7 +98,3 @@ export const explainSchema: JsonSchema = document(
     verdict: text,
   }),
 )
-
-function view(name: string, row: Readonly<Record<string, JsonSchema>>): JsonSchema {
-  return document(name, `What heddle show ${name} --json prints`, arrayOf(closed(row)))
-}

@@ -5,7 +5,8 @@ import type { RoutePreference, VpnRoute, VpnRouteChange } from '../vpn-route.js'
 import { routeKey } from './received-routes.js'
 import { localLabel, type LocalRoute, type VrfState } from './vrf-state.js'
 
-const LOCAL_PREFERENCE: RoutePreference = {
+/** What decides about a route that starts here. */
+export const LOCAL_PREFERENCE: RoutePreference = {
   localPref: 100,
   asPathLength: 0,
   origin: 0,

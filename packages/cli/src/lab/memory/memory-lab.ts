@@ -7,7 +7,8 @@ import { createNode } from '../../node/create-node.js'
 import { createSpeaker } from '../../node/create-speaker.js'
 import type { NodeHandle, SpeakerHandle } from '../../node/role-handle.js'
 import { LabError } from '../errors.js'
-import type { CaptureView, DropRow, Flow, Lab, NeighborRow, PingResult, RouteRow } from '../lab.js'
+import type { DropRow, NeighborRow, RouteRow, ViewName, Views } from '@heddle/agent'
+import type { CaptureView, Flow, Lab, PingResult } from '../lab.js'
 import { nodeDocument } from '../node-document.js'
 import { labRd, POD_IFNAME, type LabNode, type LabPod, type LabTopology } from '../topology.js'
 import { MemoryCapture } from './memory-capture.js'
@@ -66,6 +67,11 @@ export class MemoryLab implements Lab {
       await lab.close()
       throw error
     }
+  }
+
+  /** What `heddle show` would print of a node. */
+  async show<Name extends ViewName>(node: string, what: Name): Promise<Views[Name]> {
+    return this.#handle(node).show(what)
   }
 
   async neighbors(node: string): Promise<readonly NeighborRow[]> {

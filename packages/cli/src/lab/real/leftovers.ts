@@ -3,17 +3,7 @@ import { defaultSocket } from '../../config/resolve.js'
 import { stateDirOf } from '../../node/dataplane-source.js'
 import { nodeDocument } from '../node-document.js'
 import type { LabTopology } from '../topology.js'
-import { removeNamespace } from './underlay.js'
-
-/** Names of every namespace that a lab makes. */
-export function namespacesOf({ provider, nodes, gateway, pods, latePod }: LabTopology): readonly string[] {
-  return [provider, ...nodes.map(({ name }) => name), gateway.name, ...pods.map(({ name }) => name), latePod.name]
-}
-
-/** Those among `namespaces` that are there. */
-export function existing(namespaces: readonly string[]): readonly string[] {
-  return namespaces.filter((name) => existsSync(`/run/netns/${name}`))
-}
+import { existing, namespacesOf, removeNamespace } from './namespaces.js'
 
 /**
  * Ends what runs in the namespaces of a lab that was killed, and removes them, with the sockets of its nodes.

@@ -1,7 +1,7 @@
 import { LabError } from '../errors.js'
 import type { LabTopology } from '../topology.js'
-import { attempt, command, ip } from './command.js'
-import { existing, namespacesOf } from './leftovers.js'
+import { command, ip } from './command.js'
+import { existing, namespacesOf, removeNamespace } from './namespaces.js'
 
 /** The sites and the provider network between them, as namespaces joined by veth pairs. */
 export class Underlay {
@@ -67,24 +67,6 @@ export class Underlay {
     this.#made.push(name)
     await ip(`-n ${name} link set lo up`)
   }
-}
-
-/** Ends, by process id, whatever runs in a namespace that the lab made. */
-export async function endProcesses(namespace: string, { except }: { readonly except?: number | undefined } = {}): Promise<void> {
-  const { stdout } = await attempt('ip', ['netns', 'pids', namespace])
-  for (const pid of stdout.split('\n').filter((line) => line !== '' && Number(line) !== except)) {
-    try {
-      process.kill(Number(pid), 'SIGKILL')
-    } catch {
-      // it ended meanwhile
-    }
-  }
-}
-
-/** Ends what runs in a namespace, and removes it. */
-export async function removeNamespace(name: string): Promise<void> {
-  await endProcesses(name)
-  await attempt('ip', ['netns', 'del', name])
 }
 
 async function inNamespace(name: string, file: string, ...args: string[]): Promise<void> {
