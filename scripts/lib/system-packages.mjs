@@ -12,6 +12,9 @@ export const SYSTEM_PACKAGES = {
   ethtool: '/usr/sbin/ethtool',
   frr: '/usr/lib/frr/bgpd',
   gobgpd: '/usr/bin/gobgpd',
+  bird2: '/usr/sbin/bird',
+  openbgpd: '/usr/sbin/bgpd',
+  exabgp: '/usr/sbin/exabgp',
   tshark: '/usr/bin/tshark',
 }
 

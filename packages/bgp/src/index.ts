@@ -150,7 +150,7 @@ export { Framer, type FramerOutput } from './session/framer.js'
 
 // Tables and rules
 export { AttributeSets, DEFAULT_LOCAL_PREF } from './rib/attribute-sets.js'
-export { bestPath, type BestPath, type BestPathStep, type PathOrigin } from './rib/best-path.js'
+export { bestPath, type BestPath, type BestPathOptions, type BestPathStep, type Eliminations, type PathOrigin } from './rib/best-path.js'
 export { LOCAL, RibTable, type PathSink } from './rib/rib-table.js'
 export { exportSet, type ExportRefusal, type ExportResult, type ExportSignature, type RouteSource } from './policy/export-rules.js'
 export { loopOf, type LoopIdentity } from './policy/import-rules.js'
@@ -166,6 +166,7 @@ export type {
   SpeakerGracefulRestartConfig,
   SpeakerOptions,
 } from './speaker/config.js'
+export type { DecisionConfig, NextHopResolver } from './speaker/decision.js'
 export type { SpeakerEvents } from './speaker/events.js'
 export type { FamilyCounters, MessageCounters, NeighborView, NotificationView } from './speaker/neighbor-view.js'
 export {
@@ -178,5 +179,6 @@ export {
   type RouteView,
   type RouteWithdrawal,
 } from './speaker/route.js'
+export type { FamilyMetrics, QueueMetrics, SpeakerMetrics } from './speaker/metrics.js'
 export { Speaker, type RoutesQuery, type StopOptions } from './speaker/speaker.js'
 export { SpeakerError, type SpeakerErrorCode } from './speaker/speaker-error.js'

@@ -1,5 +1,5 @@
 /** A typed array that a column may be. */
-type ColumnArray = Uint8Array | Uint16Array | Uint32Array | Int32Array
+type ColumnArray = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array
 
 /** A copy of `column` with room for `capacity` entries, new ones 0. */
 export function grown<T extends ColumnArray>(column: T, capacity: number): T {

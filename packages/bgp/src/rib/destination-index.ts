@@ -68,6 +68,15 @@ export class DestinationIndex {
     this.#free.push(slot)
   }
 
+  /** The slot behind the last one that was ever given out. */
+  get end(): number {
+    return this.#next
+  }
+
+  uses(slot: number): boolean {
+    return this.#used[slot] === 1
+  }
+
   /** Slots in use, in no particular order; those added meanwhile may or may not be among them. */
   *slots(): Generator<number> {
     for (let slot = 1; slot < this.#next; slot++) if (this.#used[slot] === 1) yield slot

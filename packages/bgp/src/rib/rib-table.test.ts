@@ -4,11 +4,13 @@ import { describe, expect, it, test } from 'vitest'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import { L2VPN_EVPN, VPNV4_UNICAST, type Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
-import { AdjRibOut } from './adj-rib-out.js'
+import { AdjRibOut, type ExportTarget } from './adj-rib-out.js'
 import { AttributeSets } from './attribute-sets.js'
 import { bestPath, ranksOf, type PathOrigin } from './best-path.js'
 import { ByteInterner } from './byte-interner.js'
+import { addPeer, eachPeer, removePeer } from './peer-set.js'
 import { LOCAL, RibTable } from './rib-table.js'
+import { UpdateLog } from './update-log.js'
 
 const PEERS = 4
 
@@ -49,7 +51,14 @@ const operation = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('withdraw' as const), ...place }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('down' as const), peer: place.peer }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('stale' as const), peer: place.peer }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('send' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('send' as const),
+      readers: fc.shuffledSubarray([0, 1, 2], { minLength: 1 }),
+      limit: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
 )
 
 /** What is sent of a best path: its NLRI without the path identifier with which it came. */
@@ -57,16 +66,52 @@ function sentOf(table: RibTable, best: number): Nlri {
   return table.nlri(table.destinationOf(best), table.dataOf(best), 0)
 }
 
-/** What a peer was sent, applied to what it held. */
-function send(table: RibTable, out: AdjRibOut, held: Map<string, string>, name: (destination: number) => string): void {
-  for (let destination = out.next(); destination !== 0; destination = out.next()) {
-    const best = table.best(destination)
-    const key = name(destination)
-    const set = best === 0 ? 0 : table.setOf(best)
-    const action = out.settle(destination, set, best === 0 ? 0 : table.dataOf(best))
-    if (action === 'announce') held.set(key, JSON.stringify([sentOf(table, best), table.sets.get(set)]))
-    if (action === 'withdraw') held.delete(key)
+/** Who gets what: everyone, but whoever gave the path. */
+function targetsOf(table: RibTable, out: AdjRibOut, destination: number): ExportTarget[] {
+  const best = table.best(destination)
+  if (best === 0) return []
+  const to = new Uint32Array(out.words).fill(2 ** READERS.length - 1)
+  removePeer(to, table.peerOf(best))
+  return [{ pathId: 0, set: table.setOf(best), data: table.dataOf(best), to }]
+}
+
+/** Some readers read on from one place, as far as `limit` goes, and what they are told is applied to what they held. */
+function send(world: World, readers: readonly number[], limit: number): void {
+  const { table, out, log, held, places } = world
+  const from = places[readers[0]]
+  const group = readers.filter((reader) => places[reader] === from)
+  const members = new Uint32Array(out.words)
+  for (const reader of group) addPeer(members, reader)
+  const destinations: number[] = []
+  const next = log.read(from, log.end, limit, destinations)
+  for (const destination of destinations) {
+    const key = world.name(destination)
+    out.settle(destination, targetsOf(table, out, destination), members, false, {
+      announce: (_, { set, data }, peers) => {
+        const text = JSON.stringify([table.nlri(destination, data, 0), table.sets.get(set)])
+        eachPeer(peers, (peer) => {
+          expect(held[peer].get(key)).not.toBe(text) // nothing is told twice
+          held[peer].set(key, text)
+        })
+      },
+      withdraw: (_destination, _pathId, _data, peers) => eachPeer(peers, (peer) => expect(held[peer].delete(key)).toBe(true)),
+    })
   }
+  for (const reader of group) places[reader] = next
+  log.trim(Math.min(...places))
+}
+
+/** Peers that are sent to; as many as give routes, so that some are sent nothing of their own. */
+const READERS = [0, 1, 2]
+
+interface World {
+  readonly table: RibTable
+  readonly out: AdjRibOut
+  readonly log: UpdateLog
+  /** By reader. */
+  readonly held: readonly Map<string, string>[]
+  readonly places: number[]
+  name(destination: number): string
 }
 
 describe.each([
@@ -79,7 +124,10 @@ describe.each([
         const sets = new AttributeSets()
         const table = new RibTable(family, sets)
         const out = new AdjRibOut(table)
-        const held = new Map<string, string>()
+        out.reserve(READERS.length)
+        const log = new UpdateLog(table)
+        const held = READERS.map(() => new Map<string, string>())
+        const places = READERS.map(() => log.end)
         const model = new Map<string, { peer: number; nlri: Nlri; set: AttributeSet; destination: string }>()
         const key = table.newKey()
         const nameOf = (destination: number): string => {
@@ -91,10 +139,13 @@ describe.each([
             table.decide(
               3,
               (_, destination) => bestPath(table, destination, originOf).path,
-              (destination) => out.enqueue(destination),
+              (destination, best) => {
+                if (best) log.append(destination)
+              },
             )
           }
         }
+        const world = { table, out, log, held, places, name: nameOf }
         for (const step of operations) {
           if (step.kind === 'announce' || step.kind === 'withdraw') {
             const nlri = make(step.host, step.rd, step.kind === 'announce' ? step.labels : [])
@@ -114,11 +165,12 @@ describe.each([
             expect(table.peerStaleCount(step.peer)).toBe(table.peerCount(step.peer))
           } else {
             decide()
-            send(table, out, held, nameOf)
+            send(world, step.readers, step.limit)
           }
         }
         decide()
-        send(table, out, held, nameOf)
+        for (const reader of READERS) while (places[reader] < log.end) send(world, [reader, ...READERS], 3)
+        expect(log.size).toBe(0)
 
         const paths = [...table.destinations()].flatMap((destination) => table.pathsOf(destination))
         const shown = paths.map((path) => {
@@ -132,19 +184,30 @@ describe.each([
           expect(table.peerCount(peer)).toBe([...model.values()].filter((entry) => entry.peer === peer).length)
         }
 
-        const fresh = new Map<string, string>()
+        const fresh = READERS.map(() => new Map<string, string>())
         for (const destination of table.destinations()) {
           const { path } = bestPath(table, destination, originOf)
           expect(table.best(destination)).toBe(path)
-          fresh.set(nameOf(destination), JSON.stringify([sentOf(table, path), sets.get(table.setOf(path))]))
+          const text = JSON.stringify([sentOf(table, path), sets.get(table.setOf(path))])
+          for (const reader of READERS) if (table.peerOf(path) !== reader) fresh[reader].set(nameOf(destination), text)
         }
-        expect(Object.fromEntries(held)).toEqual(Object.fromEntries(fresh))
-        expect(out.sent).toBe(fresh.size)
+        for (const reader of READERS) {
+          expect(Object.fromEntries(held[reader])).toEqual(Object.fromEntries(fresh[reader]))
+          expect(out.sent(reader)).toBe(fresh[reader].size)
+          const listed: string[] = []
+          out.held(reader, (destination, _pathId, set, data) =>
+            listed.push(JSON.stringify([table.nlri(destination, data, 0), sets.get(set)])),
+          )
+          expect(listed.sort()).toEqual([...fresh[reader].values()].sort())
+        }
+        expect(out.size).toBe(new Set(fresh.flatMap((map) => [...map.keys()])).size)
 
         for (let peer = 0; peer <= PEERS; peer++) table.removePeer(peer)
         decide()
-        out.clear()
-        expect([table.size, sets.size, table.key.octets, out.sent]).toEqual([0, 0, 0, 0])
+        for (const reader of READERS) out.drop(reader)
+        log.trim(log.end)
+        expect([table.size, sets.size, table.key.octets, out.size, log.size]).toEqual([0, 0, 0, 0, 0])
+        expect(READERS.map((reader) => out.sent(reader))).toEqual([0, 0, 0])
       }),
     )
   })

@@ -18,10 +18,25 @@ export const PATH = {
   queued: 8,
   /** The feed's consumer knows it. */
   delivered: 16,
+  /** Stale for long, which makes it the last choice (RFC 9494 §4.3). */
+  llgrStale: 32,
+  /** Used beside the best path. */
+  multipath: 64,
 } as const
 
-const INVALID_SHIFT = 5
-const REASONS: readonly (InvalidReason | undefined)[] = [undefined, 'as-loop', 'originator-loop', 'cluster-loop']
+const INVALID_SHIFT = 8
+const REASONS: readonly (InvalidReason | undefined)[] = [
+  undefined,
+  'as-loop',
+  'originator-loop',
+  'cluster-loop',
+  'policy',
+  'confederation-loop',
+  'role-leak',
+  'as-path-length',
+  'attribute-size',
+  'first-as',
+]
 
 /** Index of the paths that the speaker originates, in the place of a peer's. */
 export const LOCAL = 0
@@ -60,7 +75,9 @@ export class RibTable {
   #data = new Uint32Array(16)
   #pathId = new Uint32Array(16)
   #peer = new Uint16Array(16)
-  #flags = new Uint8Array(16)
+  /** What the peer sent, where policy made something else of it; 0: the same. */
+  #received = new Uint32Array(16)
+  #flags = new Uint16Array(16)
   #peerNext = new Int32Array(16)
   #peerPrevious = new Int32Array(16)
   readonly #freePaths: number[] = []
@@ -84,9 +101,24 @@ export class RibTable {
     return this.#index.size
   }
 
+  /** Live paths that are stored. */
+  get paths(): number {
+    return this.#peerPaths.reduce((sum, count) => sum + count, 0)
+  }
+
   /** Room for the next destination slots: what a column beside this table must have. */
   get capacity(): number {
     return this.#first.length
+  }
+
+  /** The slot behind the last one that a destination has or had. */
+  get slots(): number {
+    return this.#index.end
+  }
+
+  /** Whether a destination has the slot. */
+  uses(slot: number): boolean {
+    return this.#index.uses(slot)
   }
 
   /** A key to fill, for `announce` and `withdraw`. */
@@ -98,26 +130,43 @@ export class RibTable {
    * A peer's path to the destination of `key`, new or changed. Takes over the references of `key`, `data` and `set`.
    *
    * @param data path data of `key`'s codec
+   * @param set attributes that count
+   * @param received attributes that the peer sent, where they are others; 0: the same. Its reference is taken over too.
    * @returns the path's slot
    */
-  announce(peer: number, key: Uint32Array, pathId: number, data: number, set: number, invalid?: InvalidReason): number {
+  announce(peer: number, key: Uint32Array, pathId: number, data: number, set: number, invalid?: InvalidReason, received = 0): number {
     const destination = this.#destinationOf(key)
     const path = this.#pathOf(destination, peer, pathId)
     const flags = REASONS.indexOf(invalid) << INVALID_SHIFT
-    if (path === 0) return this.#add(destination, peer, pathId, data, set, flags)
+    if (path === 0) return this.#add(destination, peer, pathId, data, set, flags, received)
     const before = this.#flags[path]
-    const kept = before & (PATH.queued | PATH.delivered)
+    const kept = before & (PATH.queued | PATH.delivered | PATH.multipath)
     const same = this.#set[path] === set && this.#data[path] === data && (before & ~PATH.refreshing) === (kept | flags)
     this.#unstale(path)
     if ((before & PATH.dead) === 0) {
       this.sets.release(this.#set[path])
+      this.#releaseReceived(path)
     } else this.#linkPeer(path, peer)
     this.key.releaseData(this.#data[path])
     this.#flags[path] = kept | flags
     this.#set[path] = set
+    this.#received[path] = received
     this.#data[path] = data
     if (!same) this.#touched(path)
     return path
+  }
+
+  /** What policy makes of a path is something else now. Takes over the references of `set` and `received`. */
+  reimport(path: number, set: number, invalid: InvalidReason | undefined, received: number): void {
+    const flags = REASONS.indexOf(invalid) << INVALID_SHIFT
+    const before = this.#flags[path]
+    const same = this.#set[path] === set && before >>> INVALID_SHIFT === flags >>> INVALID_SHIFT
+    this.sets.release(this.#set[path])
+    this.#releaseReceived(path)
+    this.#set[path] = set
+    this.#received[path] = received
+    this.#flags[path] = (before & ((1 << INVALID_SHIFT) - 1)) | flags
+    if (!same) this.#touched(path)
   }
 
   /** A peer's path is gone. Takes over the reference of `key`. @returns whether there was one */
@@ -135,8 +184,9 @@ export class RibTable {
     this.#unstale(path)
     this.#unlinkPeer(path)
     this.sets.release(this.#set[path])
+    this.#releaseReceived(path)
     this.#set[path] = 0
-    this.#flags[path] |= PATH.dead
+    this.#flags[path] = (this.#flags[path] | PATH.dead) & ~(PATH.multipath | PATH.llgrStale)
     this.#touched(path)
     const destination = this.#destination[path]
     if (this.#best[destination] === path) this.#best[destination] = 0
@@ -220,6 +270,11 @@ export class RibTable {
     return this.#set[path]
   }
 
+  /** Attributes as the peer sent them. */
+  receivedOf(path: number): number {
+    return this.#received[path] === 0 ? this.#set[path] : this.#received[path]
+  }
+
   dataOf(path: number): number {
     return this.#data[path]
   }
@@ -273,9 +328,13 @@ export class RibTable {
    * Decides up to `limit` dirty destinations.
    *
    * @param choose the best of the live paths to a destination, or 0
-   * @param changed is told each destination whose best path is another, has changed, or is gone
+   * @param changed is told each destination, and whether its best path is another, has changed, or is gone
    */
-  decide(limit: number, choose: (table: RibTable, destination: number) => number, changed: (destination: number) => void): void {
+  decide(
+    limit: number,
+    choose: (table: RibTable, destination: number) => number,
+    changed: (destination: number, best: boolean) => void,
+  ): void {
     const end = Math.min(this.#dirtyHead + limit, this.#dirty.length)
     while (this.#dirtyHead < end) {
       const destination = this.#dirty[this.#dirtyHead++]
@@ -284,13 +343,18 @@ export class RibTable {
       const report = best !== this.#best[destination] || (this.#state[destination] & BEST_TOUCHED) !== 0
       this.#best[destination] = best
       this.#state[destination] = 0
-      if (report) changed(destination)
+      changed(destination, report)
       this.#freeDestination(destination)
     }
     if (this.#dirtyHead === this.#dirty.length) {
       this.#dirty = []
       this.#dirtyHead = 0
     }
+  }
+
+  /** Has every destination decided again, because what the decision asks the world is something else now. */
+  redecide(): void {
+    for (const destination of this.destinations()) this.#markDirty(destination)
   }
 
   /** Keeps the slot of a destination from being used again. */
@@ -328,13 +392,14 @@ export class RibTable {
     return path
   }
 
-  #add(destination: number, peer: number, pathId: number, data: number, set: number, flags: number): number {
+  #add(destination: number, peer: number, pathId: number, data: number, set: number, flags: number, received: number): number {
     const path = this.#freePaths.pop() ?? this.#nextPath++
     if (path >= this.#set.length) this.#growPaths(capacityFor(path + 1, this.#set.length))
     this.#destination[path] = destination
     this.#next[path] = this.#first[destination]
     this.#first[destination] = path
     this.#set[path] = set
+    this.#received[path] = received
     this.#data[path] = data
     this.#pathId[path] = pathId
     this.#peer[path] = peer
@@ -369,6 +434,11 @@ export class RibTable {
     this.#peerPaths[peer]--
   }
 
+  #releaseReceived(path: number): void {
+    if (this.#received[path] !== 0) this.sets.release(this.#received[path])
+    this.#received[path] = 0
+  }
+
   #unstale(path: number): void {
     if ((this.#flags[path] & PATH.stale) === 0) return
     this.#flags[path] &= ~PATH.stale
@@ -378,11 +448,14 @@ export class RibTable {
   #touched(path: number): void {
     const destination = this.#destination[path]
     if (this.#best[destination] === path) this.#state[destination] |= BEST_TOUCHED
-    if ((this.#state[destination] & DIRTY) === 0) {
-      this.#state[destination] |= DIRTY
-      this.#dirty.push(destination)
-    }
+    this.#markDirty(destination)
     this.sink?.changed(this, path)
+  }
+
+  #markDirty(destination: number): void {
+    if ((this.#state[destination] & DIRTY) !== 0) return
+    this.#state[destination] |= DIRTY
+    this.#dirty.push(destination)
   }
 
   #freeDestination(destination: number): void {
@@ -396,6 +469,7 @@ export class RibTable {
     this.#destination = grown(this.#destination, capacity)
     this.#next = grown(this.#next, capacity)
     this.#set = grown(this.#set, capacity)
+    this.#received = grown(this.#received, capacity)
     this.#data = grown(this.#data, capacity)
     this.#pathId = grown(this.#pathId, capacity)
     this.#peer = grown(this.#peer, capacity)

@@ -24,6 +24,11 @@ export class Inbox {
     return this.#items.length - this.#head
   }
 
+  /** Octets that wait. */
+  get octets(): number {
+    return this.#octets
+  }
+
   get full(): boolean {
     return this.#octets > FULL
   }

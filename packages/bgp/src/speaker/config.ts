@@ -1,3 +1,4 @@
+import type { DecisionConfig, NextHopResolver } from './decision.js'
 import type { Clock, Logger, Random, Transport } from '@heddle/io'
 
 /** Names of families as configuration has them; those that the speaker exchanges. */
@@ -101,6 +102,8 @@ export interface SpeakerConfig {
   readonly neighbors: readonly NeighborConfig[]
   /** `false` turns it off. Default: on, as a helper and for our own restarts. */
   readonly gracefulRestart?: SpeakerGracefulRestartConfig | boolean
+  /** How paths are compared. */
+  readonly decision?: DecisionConfig
 }
 
 /** A speaker's configuration and the world that it runs in. */
@@ -109,6 +112,8 @@ export interface SpeakerOptions {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
+  /** Default: every next hop can be reached, at equal cost. See `Speaker.nextHopsChanged`. */
+  readonly nextHops?: NextHopResolver
   /** Default: silent. */
   readonly logger?: Logger
 }

@@ -5,14 +5,15 @@ import { MESSAGE_TYPE, SAFI } from '../iana.js'
 import type { RouteRefreshMessage } from '../message/message.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
 import { RTC, type Family } from '../nlri/family.js'
+import type { ExportSignature } from '../policy/export-rules.js'
 import { RouteTargetFilter } from '../policy/route-target-filter.js'
-import type { AdjRibOut } from '../rib/adj-rib-out.js'
-import { PATH, type RibTable } from '../rib/rib-table.js'
+import { PATH } from '../rib/rib-table.js'
 import type { Session } from '../session/session.js'
 import { AdvertisementInterval } from './advertisement-interval.js'
-import { Exporter } from './exporter.js'
+import type { ExportMember, MemberPeer } from './export-member.js'
 import type { Done } from './flush.js'
 import { Ingest } from './ingest.js'
+import { Outbox } from './outbox.js'
 import type { PeerConfig } from './peer-config.js'
 import type { Peer, PeerContext } from './peer.js'
 import type { Task } from './scheduler.js'
@@ -36,7 +37,8 @@ export interface FlowsOptions {
 /** The routes of one established session, in and out. */
 export class Flows {
   readonly #ingest: Ingest
-  readonly #exporter: Exporter
+  readonly #outbox: Outbox
+  readonly #members = new Map<number, ExportMember>()
   #filter: RouteTargetFilter | undefined
   #membershipTimer: Timer | undefined
   #closed = false
@@ -45,7 +47,6 @@ export class Flows {
   #burst = false
   readonly #disabled = new Set<number>()
   readonly #ingestTask: Task = { work: 'ingest', run: () => this.#ingestPiece() }
-  readonly #exportTask: Task = { work: 'export', run: () => this.#exportPiece() }
   readonly #filterTask: Task = { work: 'decide', run: () => this.#refilter() }
 
   constructor(private readonly options: FlowsOptions) {
@@ -60,48 +61,32 @@ export class Flows {
     })
     const { neighbor } = options.config
     this.#interval = new AdvertisementInterval(context.clock, context.random, neighbor.advertisementInterval ?? 0, () => this.resume())
+    this.#outbox = new Outbox(session)
     const localAddress = session.connection?.local.address ?? identity.routerId
-    this.#exporter = new Exporter(
-      inOrder(negotiated.families).map((family) => context.tableOf(family)),
-      {
-        peer: options.peer.index,
-        signature: {
-          peerType,
-          client: neighbor.routeReflectorClient ?? false,
-          localAs: identity.as,
-          routerId: identity.routerId,
-          clusterId: identity.clusterId,
-          localAddress: localAddress.unmapped(),
-          nextHop: neighbor.nextHop ?? 'auto',
-          extendedNextHop: new Set(negotiated.extendedNextHop.map(({ family }) => family.key)),
-        },
-        encode: { asn4, addPath: addPath.send, extended: extendedMessage },
-        enhancedRefresh: negotiated.enhancedRouteRefresh,
-        sourceOf: (peer) => context.sourceOf(peer),
-        held: (family) =>
-          this.#disabled.has(family.key) || context.deferral.holds(family) || (this.#membershipTimer !== undefined && isFiltered(family)),
-        filter: () => this.#filter,
-        write: (message) => {
-          this.#burst ||= message[18] === MESSAGE_TYPE.update
-          return session.write(message)
-        },
-        failed: (family, error) =>
-          context.logger.warn('routes not announced', { peer: options.peer.name, family: family.name, error: error.message }),
-      },
-    )
+    const signature: ExportSignature = {
+      peerType,
+      client: neighbor.routeReflectorClient ?? false,
+      localAs: identity.as,
+      routerId: identity.routerId,
+      clusterId: identity.clusterId,
+      localAddress: localAddress.unmapped(),
+      nextHop: neighbor.nextHop ?? 'auto',
+      extendedNextHop: new Set(negotiated.extendedNextHop.map(({ family }) => family.key)),
+    }
+    const encode = { asn4, addPath: addPath.send, extended: extendedMessage }
+    const member = this.#member()
+    for (const family of inOrder(negotiated.families)) {
+      const group = context.groups.find(context.tableOf(family), signature, encode)
+      this.#members.set(family.key, group.join(member))
+    }
     this.#waitForMemberships(negotiated)
-    context.scheduler.wake(this.#exportTask)
-  }
-
-  /** The best path of a destination is another one. */
-  changed(table: RibTable, destination: number): void {
-    this.#exporter.changed(table, destination)
-    this.resume()
   }
 
   /** What held a family or the connection back may be over. */
   resume(): void {
-    if (!this.#closed) this.options.context.scheduler.wake(this.#exportTask)
+    if (this.#closed) return
+    if (this.#outbox.pump()) this.options.context.exported()
+    if (this.#outbox.open) for (const { group } of this.#members.values()) group.wake()
   }
 
   /** What waits for the advertisement interval goes out now. */
@@ -117,24 +102,37 @@ export class Flows {
 
   /** Asks the peer for its routes again. @returns whether it can be asked */
   requestRefresh(family: Family): boolean {
-    const { session, negotiated } = this.options
+    const { negotiated } = this.options
     if (!negotiated.routeRefresh || !this.exchanges(family)) return false
-    session.write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.request }))
+    this.#write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.request }))
     return true
   }
 
-  /** Destinations of the family that the peer holds. */
+  /** Paths of the family that the peer holds. */
   sent(family: Family): number {
-    return this.#exporter.sent(family)
+    const member = this.#members.get(family.key)
+    return member?.group.out.sent(member.index) ?? 0
   }
 
-  adjRibOut(family: Family): AdjRibOut | undefined {
-    return this.#exporter.adjRibOut(family)
+  /** Octets that wait, by direction. */
+  get queued(): { readonly received: number; readonly outgoing: number } {
+    return { received: this.options.session.inbox.octets, outgoing: this.#outbox.octets }
   }
 
-  /** See `Exporter.backlog`. */
+  /** The peer's place among those that are told the same of the family. */
+  member(family: Family): ExportMember | undefined {
+    return this.#members.get(family.key)
+  }
+
+  /** @returns tells whether what waits now has been handed to the connection, as far as it may be sent at all */
   backlog(): Done {
-    return this.#exporter.backlog()
+    const packed = [...this.#members.values()].map((member) => member.group.backlog(member))
+    let goal: number | undefined
+    return () => {
+      if (this.#closed) return true
+      if (goal === undefined && packed.every((isPacked) => isPacked())) goal = this.#outbox.queued
+      return goal !== undefined && this.#outbox.written >= goal
+    }
   }
 
   /** What the peer has told us of the families has changed by other means than an UPDATE. */
@@ -147,7 +145,8 @@ export class Flows {
     this.#closed = true
     this.#membershipTimer?.cancel()
     this.#interval.end()
-    this.#exporter.close()
+    for (const member of this.#members.values()) member.group.leave(member)
+    this.#members.clear()
     this.options.context.exported()
   }
 
@@ -174,7 +173,8 @@ export class Flows {
     const table = this.options.context.tableOf(RTC)
     const memberships = [...table.peerPaths(this.options.peer.index)].map((path) => table.nlriOf(path))
     this.#filter = new RouteTargetFilter(memberships.flatMap((nlri) => (nlri.kind === 'rtc' ? [nlri] : [])))
-    for (const family of this.options.config.families) if (isFiltered(family)) this.#exporter.reconsider(family, false)
+    for (const member of this.#members.values())
+      if (isFiltered(member.group.table.family)) member.group.walk(member, member.walk?.forced ?? false)
     this.resume()
     return false
   }
@@ -232,8 +232,7 @@ export class Flows {
     const table = this.options.context.tableOf(family)
     switch (subtype) {
       case ROUTE_REFRESH_SUBTYPE.request:
-        this.#exporter.refresh(family)
-        return this.resume()
+        return this.#answerRefresh(family)
       case ROUTE_REFRESH_SUBTYPE.begin:
         return table.markPeer(this.options.peer.index, PATH.refreshing)
       case ROUTE_REFRESH_SUBTYPE.end:
@@ -245,15 +244,40 @@ export class Flows {
     }
   }
 
-  #exportPiece(): boolean {
-    if (this.#closed || this.options.session.blocked || this.#interval.waits) return false
-    const more = this.#exporter.run()
-    if (!more && this.#burst && !this.options.session.blocked) {
-      this.#burst = false
-      this.#interval.begin()
+  #answerRefresh(family: Family): void {
+    const member = this.#members.get(family.key)
+    member?.group.refresh(member)
+  }
+
+  /** This peer as its export groups see it. */
+  #member(): MemberPeer {
+    const { peer, context, negotiated } = this.options
+    const held = (family: Family): boolean =>
+      this.#disabled.has(family.key) || context.deferral.holds(family) || (this.#membershipTimer !== undefined && isFiltered(family))
+    return {
+      peer: peer.index,
+      enhancedRefresh: negotiated.enhancedRouteRefresh,
+      filter: () => this.#filter,
+      held,
+      ready: (family) => !this.#closed && this.#outbox.open && !this.#interval.waits && !held(family),
+      write: (message) => this.#write(message),
+      idle: () => this.#rest(),
     }
-    this.options.context.exported()
-    return more
+  }
+
+  #write(message: Uint8Array): void {
+    if (this.#closed) return
+    this.#burst ||= message[18] === MESSAGE_TYPE.update
+    this.#outbox.push(message)
+    this.#outbox.pump()
+  }
+
+  /** A burst is over when nothing is left to be packed. */
+  #rest(): void {
+    if (!this.#burst || this.options.session.blocked) return
+    for (const { done, peer, group } of this.#members.values()) if (!done && !peer.held(group.table.family)) return
+    this.#burst = false
+    this.#interval.begin()
   }
 
   /** Whether the family is exchanged in the session that is up. */

@@ -16,8 +16,9 @@ import { resolveCollision } from './collision.js'
 import type { NeighborConfig } from './config.js'
 import { Flows } from './flows.js'
 import { count, newCounters } from './message-counters.js'
-import type { NeighborView, NotificationView } from './neighbor-view.js'
+import type { MessageCounters, NeighborView, NotificationView } from './neighbor-view.js'
 import type { PeerConfig, SpeakerIdentity } from './peer-config.js'
+import type { ExportGroups } from './export-groups.js'
 import type { RestartDeferral } from './restart-deferral.js'
 import type { Scheduler } from './scheduler.js'
 import { StaleRoutes, isGraceful } from './stale-routes.js'
@@ -31,6 +32,7 @@ export interface PeerContext {
   readonly scheduler: Scheduler
   readonly identity: SpeakerIdentity
   readonly deferral: RestartDeferral
+  readonly groups: ExportGroups
   tableOf(family: Family): RibTable
   sourceOf(peer: number): RouteSource
   /** Destinations of the table may be dirty. */
@@ -91,6 +93,15 @@ export class Peer implements SessionOwner {
 
   get peerType(): 'ibgp' | 'ebgp' {
     return this.#config.neighbor.as === this.context.identity.as ? 'ibgp' : 'ebgp'
+  }
+
+  /** The state of its session, or of the one that is furthest. */
+  get state(): FsmStateName {
+    return this.#state
+  }
+
+  get messages(): { readonly sent: Readonly<MessageCounters>; readonly received: Readonly<MessageCounters> } {
+    return { sent: this.#sent, received: this.#received }
   }
 
   get negotiated(): NegotiatedSession | undefined {

@@ -1,4 +1,4 @@
-import type { AdjRibOut } from '../rib/adj-rib-out.js'
+import type { ExportMember } from './export-member.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
 import type { RouteView } from './route.js'
 
@@ -17,8 +17,9 @@ export function* receivedRoutes(table: RibTable, only: number | undefined, nameO
         nlri: table.nlriOf(path),
         pathId: table.pathIdOf(path),
         peer: nameOf(table.peerOf(path)),
-        set: table.sets.get(table.setOf(path)),
+        set: table.sets.get(table.receivedOf(path)),
         best: table.best(destination) === path,
+        multipath: table.has(path, PATH.multipath),
         stale: table.has(path, PATH.stale),
         ...(invalid === undefined ? {} : { invalid }),
       }
@@ -27,15 +28,20 @@ export function* receivedRoutes(table: RibTable, only: number | undefined, nameO
 }
 
 /** What a peer was sent of a table, and holds. */
-export function* sentRoutes(table: RibTable, out: AdjRibOut | undefined, peer: string): Generator<RouteView> {
-  for (const destination of out?.destinations() ?? []) {
+export function* sentRoutes(member: ExportMember | undefined, peer: string): Generator<RouteView> {
+  if (member === undefined) return
+  const { table, out } = member.group
+  const held: [destination: number, pathId: number, set: number, data: number][] = []
+  out.held(member.index, (...entry) => held.push(entry))
+  for (const [destination, pathId, set, data] of held) {
     yield {
       family: table.family,
-      nlri: table.nlri(destination, out?.dataOf(destination) ?? 0, 0),
-      pathId: 0,
+      nlri: table.nlri(destination, data, pathId),
+      pathId,
       peer,
-      set: table.sets.get(out?.setOf(destination) ?? 0),
+      set: table.sets.get(set),
       best: true,
+      multipath: false,
       stale: false,
     }
   }

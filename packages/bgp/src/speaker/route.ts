@@ -50,14 +50,34 @@ export interface RouteWithdrawal extends RouteIdentity {
   readonly kind: 'withdraw'
 }
 
-/** Why a path that was received cannot be used (RFC 4271 §9.1.2, RFC 4456 §8). */
-export type InvalidReason = 'as-loop' | 'originator-loop' | 'cluster-loop'
+/** Why a path that was received is not used. */
+export type InvalidReason =
+  /** Our AS is in AS_PATH more often than is allowed (RFC 4271 §9.1.2). */
+  | 'as-loop'
+  /** Our identifier is ORIGINATOR_ID (RFC 4456 §8). */
+  | 'originator-loop'
+  /** Our cluster is in CLUSTER_LIST (RFC 4456 §8). */
+  | 'cluster-loop'
+  /** Our member AS is in a confederation segment (RFC 5065 §5.3). */
+  | 'confederation-loop'
+  /** The import policy rejects it. */
+  | 'policy'
+  /** A route leak by the roles of the two ends and OTC (RFC 9234 §5). */
+  | 'role-leak'
+  /** AS_PATH is longer than the peer may send. */
+  | 'as-path-length'
+  /** The attributes have more octets than the peer may send. */
+  | 'attribute-size'
+  /** AS_PATH does not begin with the peer's AS (RFC 4271 §6.3). */
+  | 'first-as'
 
 /** A path as `routes()` shows it. */
 export interface RouteView extends RouteIdentity {
   /** In: attributes as received. Out: as sent. */
   readonly set: AttributeSet
   readonly best: boolean
+  /** Used beside the best path, or is the best of several that are. */
+  readonly multipath: boolean
   readonly stale: boolean
   /** Absent for a path that takes part in the decision. */
   readonly invalid?: InvalidReason

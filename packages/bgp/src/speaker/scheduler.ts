@@ -25,6 +25,9 @@ export class Scheduler {
   readonly #waiting = new Set<Task>()
   #timer: Timer | undefined
   #stopped = false
+  #due = 0
+  #lastLag = 0
+  #longestLag = 0
 
   constructor(
     private readonly clock: Clock,
@@ -36,12 +39,22 @@ export class Scheduler {
     return this.#waiting.size === 0
   }
 
+  /** Tasks that wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Milliseconds between the moment at which a slice was due and the one at which it began. */
+  get lag(): { readonly last: number; readonly longest: number } {
+    return { last: this.#lastLag, longest: this.#longestLag }
+  }
+
   /** Has the task run soon; once, however often it is asked for. */
   wake(task: Task): void {
     if (this.#stopped || this.#waiting.has(task)) return
     this.#waiting.add(task)
     this.#queues[task.work].push(task)
-    this.#timer ??= this.clock.setTimer(0, () => this.#slice())
+    this.#arm()
   }
 
   /** Does at once what waits of some classes, and what it leads to. */
@@ -56,8 +69,16 @@ export class Scheduler {
     for (const work of ORDER) this.#queues[work].length = 0
   }
 
+  #arm(): void {
+    if (this.#timer !== undefined) return
+    this.#due = this.clock.now()
+    this.#timer = this.clock.setTimer(0, () => this.#slice())
+  }
+
   #slice(): void {
     this.#timer = undefined
+    this.#lastLag = this.clock.now() - this.#due
+    this.#longestLag = Math.max(this.#longestLag, this.#lastLag)
     const end = this.clock.now() + SLICE
     for (let pieces = 0; pieces < PIECES; pieces++) {
       const task = this.#next()
@@ -65,7 +86,7 @@ export class Scheduler {
       this.#run(task)
       if (this.clock.now() >= end) break
     }
-    if (this.#waiting.size > 0) this.#timer ??= this.clock.setTimer(0, () => this.#slice())
+    if (this.#waiting.size > 0) this.#arm()
   }
 
   #run(task: Task): void {

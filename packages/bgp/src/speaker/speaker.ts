@@ -9,12 +9,16 @@ import { truncateText } from '../message/text.js'
 import { RTC_DEFAULT, routeTargetMembership } from '../nlri/route-target-membership.js'
 import type { RouteSource } from '../policy/export-rules.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
-import { bestPath, ranksOf, type PathOrigin } from '../rib/best-path.js'
+import { ranksOf, type PathOrigin } from '../rib/best-path.js'
 import { LOCAL, RibTable } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
 import type { FamilyName, ListenConfig, NeighborConfig, SpeakerOptions } from './config.js'
+import { Decision } from './decision.js'
 import type { SpeakerEvents } from './events.js'
+import { ExportGroups } from './export-groups.js'
 import { FlushWaits } from './flush.js'
+import { collectMetrics } from './collect-metrics.js'
+import type { SpeakerMetrics } from './metrics.js'
 import type { NeighborView } from './neighbor-view.js'
 import { DECONFIGURED, Peer, needsReset, type PeerContext } from './peer.js'
 import { peerConfig, speakerIdentity, type SpeakerIdentity } from './peer-config.js'
@@ -73,6 +77,8 @@ export class Speaker {
   readonly #feed: ChangeFeed
   readonly #deferral: RestartDeferral
   readonly #flushes: FlushWaits
+  readonly #groups: ExportGroups
+  readonly #decision: Decision
   readonly #context: PeerContext
   readonly #listeners: Listener[] = []
   #state: 'new' | 'running' | 'stopped' = 'new'
@@ -89,6 +95,7 @@ export class Speaker {
     this.#identity = speakerIdentity(config)
     const peers = config.neighbors.map((neighbor, at) => peerConfig(neighbor, config, `neighbors[${at}]`))
     this.#scheduler = new Scheduler(clock, this.#logger)
+    this.#decision = new Decision(config.decision ?? {}, options.nextHops, (peer) => this.#originOf(peer), this.#sets)
     this.#feed = new ChangeFeed(
       this.#scheduler,
       () => this.#tables.values(),
@@ -115,6 +122,12 @@ export class Speaker {
     }
     this.#deferral = new RestartDeferral(expected, clock, this.#identity.selectionDeferral, () => {
       for (const peer of this.#peers.values()) peer.flows?.resume()
+    })
+    this.#groups = new ExportGroups({
+      scheduler: this.#scheduler,
+      logger: this.#logger,
+      sourceOf: (index) => this.#sourceOf(index),
+      worked: () => this.#flushes.check(),
     })
     this.#context = this.#peerContext()
     config.neighbors.forEach((neighbor, at) => this.#add(neighbor, `neighbors[${at}]`))
@@ -282,10 +295,30 @@ export class Speaker {
     const table = this.#tableOf(this.#familyOf(asked))
     if (direction === 'out') {
       const peer = this.#peerOf(neighbor ?? '')
-      return yield* sentRoutes(table, peer.flows?.adjRibOut(table.family), peer.name)
+      return yield* sentRoutes(peer.flows?.member(table.family), peer.name)
     }
     const only = neighbor === undefined ? undefined : neighbor === LOCAL_PEER ? LOCAL : this.#peerOf(neighbor).index
     yield* receivedRoutes(table, only, (index) => this.#byIndex[index]?.name ?? LOCAL_PEER)
+  }
+
+  /** How next hops are reached has changed: every destination is decided again. */
+  nextHopsChanged(): void {
+    for (const table of this.#tables.values()) {
+      table.redecide()
+      this.#touched(table)
+    }
+  }
+
+  /** Counts and gauges of this moment. Cheap enough to be asked for every second. */
+  metrics(): SpeakerMetrics {
+    return collectMetrics({
+      peers: [...this.#peers.values()],
+      tables: [...this.#tables.values()],
+      groups: this.#groups,
+      scheduler: this.#scheduler,
+      attributeSets: this.#sets.size,
+      changes: this.#feed.pending,
+    })
   }
 
   #hurry(): void {
@@ -302,6 +335,7 @@ export class Speaker {
       scheduler: this.#scheduler,
       identity: this.#identity,
       deferral: this.#deferral,
+      groups: this.#groups,
       tableOf: (family) => this.#tableOf(family),
       sourceOf: (index) => this.#sourceOf(index),
       touched: (table) => this.#touched(table),
@@ -354,10 +388,8 @@ export class Speaker {
   #decide(table: RibTable): boolean {
     table.decide(
       DECIDE_PIECE,
-      (_, destination) => bestPath(table, destination, (peer) => this.#originOf(peer)).path,
-      (destination) => {
-        for (const peer of this.#peers.values()) peer.flows?.changed(table, destination)
-      },
+      (_, destination) => this.#decision.choose(table, destination),
+      (destination, best) => this.#groups.changed(table, destination, best),
     )
     this.#flushes.check()
     return table.dirty > 0

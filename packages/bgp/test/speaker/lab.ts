@@ -10,7 +10,11 @@ import {
   type RouteChange,
   type RouteView,
   type SpeakerConfig,
+  type SpeakerOptions,
 } from '../../src/index.js'
+
+/** A speaker's configuration, with what it is given beside it. */
+type LabConfig = Partial<SpeakerConfig> & { neighbors: NeighborConfig[] } & Pick<SpeakerOptions, 'nextHops'>
 
 /** Speakers on a network in memory, on one clock that the test moves. */
 export class Lab {
@@ -33,12 +37,13 @@ export class Lab {
   }
 
   /** A speaker at `address`, which is its router id too; it listens on port 179. */
-  speaker(address: string, config: Partial<SpeakerConfig> & { neighbors: NeighborConfig[] }): Speaker {
+  speaker(address: string, { nextHops, ...config }: LabConfig): Speaker {
     const speaker = new Speaker({
       clock: this.clock,
       random: seededRandom(this.#seed++),
       transport: this.host(address).transport,
       logger: this.logs,
+      ...(nextHops === undefined ? {} : { nextHops }),
       config: { as: 65000, routerId: address, holdTime: 9, listen: [{ address }], ...config },
     })
     this.speakers.push(speaker)

@@ -1,0 +1,40 @@
+/** Peers of one export group as bits of words: peer `n` is bit `n & 31` of word `n >>> 5`. */
+export type PeerSet = Uint32Array
+
+/** Words that a set of `peers` peers needs; at least one. */
+export function peerSetWords(peers: number): number {
+  return Math.max(1, (peers + 31) >>> 5)
+}
+
+export function addPeer(set: PeerSet, peer: number): void {
+  set[peer >>> 5] |= 1 << (peer & 31)
+}
+
+export function removePeer(set: PeerSet, peer: number): void {
+  set[peer >>> 5] &= ~(1 << (peer & 31))
+}
+
+export function hasPeer(set: PeerSet, peer: number): boolean {
+  return (((set[peer >>> 5] ?? 0) >>> (peer & 31)) & 1) === 1
+}
+
+export function isEmptySet(set: PeerSet): boolean {
+  for (const word of set) if (word !== 0) return false
+  return true
+}
+
+export function equalSets(a: PeerSet, b: PeerSet): boolean {
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false
+  return true
+}
+
+/** Calls `visit` with each peer of the set, in order. */
+export function eachPeer(set: PeerSet, visit: (peer: number) => void): void {
+  for (let at = 0; at < set.length; at++) {
+    for (let word = set[at]; word !== 0;) {
+      const bit = 31 - Math.clz32(word & -word)
+      word &= word - 1
+      visit(at * 32 + bit)
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import type { IpAddress } from '@heddle/wire'
+import { bestPath, type BestPath, type BestPathOptions, type Eliminations, type PathOrigin } from '../rib/best-path.js'
+import { PATH, type RibTable } from '../rib/rib-table.js'
+
+/** How paths are compared, where the RFC leaves it open. */
+export interface DecisionConfig {
+  /** Compares MED between paths of different neighbouring ASes too. Default `false`. */
+  readonly alwaysCompareMed?: boolean
+  /** Paths that may be used beside each other, 1–64. Default 1. */
+  readonly multipath?: number
+  /** Paths of different neighbouring ASes may be used beside each other. Default `false`. */
+  readonly multipathRelax?: boolean
+}
+
+/** Tells how next hops are reached: by an IGP, by a tunnel, by whatever the consumer has. Injected; without it every next hop can be reached. */
+export interface NextHopResolver {
+  /** Interior cost (RFC 4271 §9.1.2.2 e), lower is better; `undefined`: it cannot be reached (§9.1.2.1), so paths over it are not used. */
+  costOf(address: IpAddress): number | undefined
+}
+
+/** The decision process of one speaker (RFC 4271 §9.1): which of the paths to a destination is used. */
+export class Decision {
+  readonly #options: BestPathOptions
+
+  constructor(
+    config: DecisionConfig,
+    resolver: NextHopResolver | undefined,
+    private readonly originOf: (peer: number) => PathOrigin,
+    setOf: RibTable['sets'],
+  ) {
+    this.#options = {
+      ...config,
+      ...(resolver === undefined
+        ? {}
+        : {
+            costOf: (set) => {
+              const address = setOf.get(set).nextHop?.address
+              return address === undefined ? 0 : resolver.costOf(address)
+            },
+          }),
+    }
+  }
+
+  /** Whether the path's next hop can be reached. */
+  isReachable(table: RibTable, path: number): boolean {
+    const { costOf } = this.#options
+    return costOf === undefined || costOf(table.setOf(path)) !== undefined
+  }
+
+  /** The best path's slot, or 0; marks the paths that are used beside it. */
+  choose(table: RibTable, destination: number): number {
+    const { path, multipath } = this.decide(table, destination)
+    for (const other of table.pathsOf(destination)) table.flag(other, PATH.multipath, multipath.length > 1 && multipath.includes(other))
+    return path
+  }
+
+  /** @param lost is told the step at which each path but the best one was left behind */
+  decide(table: RibTable, destination: number, lost?: Eliminations): BestPath {
+    return bestPath(table, destination, this.originOf, this.#options, lost)
+  }
+}

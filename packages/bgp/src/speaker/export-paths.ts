@@ -1,0 +1,114 @@
+import { SAFI } from '../iana.js'
+import { exportSet, type ExportSignature, type RouteSource } from '../policy/export-rules.js'
+import type { ExportTarget } from '../rib/adj-rib-out.js'
+import { PATH, type RibTable } from '../rib/rib-table.js'
+import type { PeerSet } from '../rib/peer-set.js'
+import { removePeer } from '../rib/peer-set.js'
+import type { ExportMember } from './export-member.js'
+
+/** What decides which paths a group is told, and with which attributes. */
+export interface ExportRules {
+  readonly signature: ExportSignature
+  /** All usable paths with identifiers, not the best one alone (RFC 7911). */
+  readonly allPaths: boolean
+  sourceOf(peer: number): RouteSource
+}
+
+/** Which paths of a table the peers of one export group are to hold. */
+export class ExportPaths {
+  constructor(
+    private readonly table: RibTable,
+    readonly rules: ExportRules,
+  ) {}
+
+  /** For one piece of work on some members: what is found out is kept until `end`, together with a reference to each attribute set. */
+  scope(members: readonly ExportMember[], all: PeerSet): ExportScope {
+    return new ExportScope(this.table, this.rules, members, all)
+  }
+}
+
+/** See `ExportPaths.scope`. */
+export class ExportScope {
+  /** By set and source: the set with which it goes out, or 0. */
+  readonly #exported = new Map<number, number>()
+  /** By set: who wants it. */
+  readonly #wanting = new Map<number, PeerSet>()
+  readonly #byPeer: ReadonlyMap<number, ExportMember>
+  readonly #filtered: readonly ExportMember[]
+  readonly #target: { pathId: number; set: number; data: number; to: PeerSet }
+  readonly #one: ExportTarget[] = []
+  readonly #paths: number[] = []
+
+  constructor(
+    private readonly table: RibTable,
+    private readonly rules: ExportRules,
+    members: readonly ExportMember[],
+    private readonly all: PeerSet,
+  ) {
+    this.#byPeer = new Map(members.map((member) => [member.peer.peer, member]))
+    const { safi } = table.family
+    const byMembership = safi === SAFI.vpn || safi === SAFI.evpn
+    this.#filtered = byMembership ? members.filter(({ peer }) => peer.filter() !== undefined) : []
+    this.#target = { pathId: 0, set: 0, data: 0, to: new Uint32Array(all.length) }
+  }
+
+  /** Valid until the next call. */
+  targets(destination: number): readonly ExportTarget[] {
+    const { table, rules } = this
+    this.#one.length = 0
+    if (rules.allPaths) {
+      for (const path of table.pathsOf(destination, this.#paths)) {
+        if (table.invalidOf(path) !== undefined || table.has(path, PATH.dead)) continue
+        const set = this.#setFor(path)
+        if (set !== 0)
+          this.#one.push({ pathId: path, set, data: table.dataOf(path), to: this.#peersFor(path, new Uint32Array(this.all.length)) })
+      }
+      return this.#one
+    }
+    const best = table.best(destination)
+    const set = best === 0 ? 0 : this.#setFor(best)
+    if (set === 0) return this.#one
+    this.#target.set = set
+    this.#target.data = table.dataOf(best)
+    this.#peersFor(best, this.#target.to)
+    this.#one.push(this.#target)
+    return this.#one
+  }
+
+  end(): void {
+    for (const set of this.#exported.values()) if (set !== 0) this.table.sets.release(set)
+  }
+
+  #setFor(path: number): number {
+    const { table, rules } = this
+    const set = table.setOf(path)
+    const peer = table.peerOf(path)
+    const key = set * 0x1_0000 + peer
+    const known = this.#exported.get(key)
+    if (known !== undefined) return known
+    const result = exportSet(table.sets.get(set), table.family, rules.sourceOf(peer), rules.signature)
+    const out = 'refused' in result ? 0 : table.sets.intern(result.set)
+    this.#exported.set(key, out)
+    return out
+  }
+
+  /** Everyone but who gave the path, and who does not want its route targets (RFC 4684 §6). */
+  #peersFor(path: number, to: PeerSet): PeerSet {
+    to.set(this.#filtered.length === 0 ? this.all : this.#wantingOf(this.table.setOf(path)))
+    const { client, peerType } = this.rules.signature
+    const giver = this.#byPeer.get(this.table.peerOf(path))
+    const returned = this.table.family.safi === SAFI.rtc && client && peerType === 'ibgp' // RFC 4684 §3.2
+    if (giver !== undefined && !returned) removePeer(to, giver.index)
+    return to
+  }
+
+  #wantingOf(set: number): PeerSet {
+    let wanting = this.#wanting.get(set)
+    if (wanting !== undefined) return wanting
+    wanting = this.all.slice()
+    const { extendedCommunities } = this.table.sets.get(set).attributes
+    for (const { index, peer } of this.#filtered) if (peer.filter()?.wants(extendedCommunities) === false) removePeer(wanting, index)
+    this.#wanting.set(set, wanting)
+    return wanting
+  }
+}
