@@ -2,7 +2,7 @@ import { ManualClock } from '@heddle/io/testing'
 import { IpAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import { expect, test } from 'vitest'
 import { OverlayModel, type DataplaneState, type EndpointIntent, type VrfIntent } from '../src/index.js'
-import { applyToState, emptyState } from '../src/testing/index.js'
+import { applyToState, describeState, emptyState } from '../src/testing/index.js'
 import { LIMITS } from './support/world.js'
 
 function vrf(name: string, number: number): VrfIntent {
@@ -120,4 +120,28 @@ test('a label outside the range of a new configuration is replaced', () => {
   const after = program(next, state)
   expect(after.labels.every(({ label }) => label >= 5000)).toBe(true)
   expect(after.labels).toHaveLength(4)
+})
+
+test('a route to another VRF of the node goes at once when its import went while nobody was there, and the others stay', () => {
+  const blue = vrf('blue', 2)
+  const importing = { ...vrf('red', 1), import: [...vrf('red', 1).import, ...blue.export] }
+  const model = newModel()
+  model.setVrfs([importing, blue])
+  model.addEndpoint(endpoint('a', 'red', '10.0.0.1'))
+  model.addEndpoint(endpoint('b', 'blue', '10.0.0.2'))
+  const state = program(model, emptyState())
+  expect([...describeState(state).keys()].sort()).toEqual(['blue 10.0.0.2/32', 'red 10.0.0.1/32', 'red 10.0.0.2/32'])
+
+  for (const [vrfs, left] of [
+    [[importing, blue], 3],
+    [[vrf('red', 1), blue], 2],
+    [[{ ...importing }, { ...blue, export: [] }], 2],
+  ] as const) {
+    const next = newModel()
+    next.adopt(state)
+    next.setVrfs(vrfs) // no endpoint is told of yet: their own routes stay
+    const after = program(next, state)
+    expect(after.routes.count).toBe(left)
+    expect(describeState(after).has('red 10.0.0.2/32')).toBe(left === 3)
+  }
 })

@@ -85,6 +85,11 @@ export class FibCompiler {
     if (before !== undefined) this.#groupIds.release(before)
   }
 
+  /** Has an adopted route go with the next transaction, unless it is wanted. */
+  forbid(vrf: number, prefix: IpPrefix): void {
+    this.#routes.forbid(vrf, prefix)
+  }
+
   /** Whether the dataplane holds what is wanted for `prefix`. */
   isInstalled(vrf: number, prefix: IpPrefix): boolean {
     const group = this.#routes.installed(vrf, prefix)

@@ -17,6 +17,8 @@ export function routeName(vrf: number, prefix: IpPrefix): string {
 export class RouteSet {
   readonly #entries = new Map<string, RouteEntry>()
   readonly #dirty = new Set<string>()
+  /** Routes that go even while what was adopted is kept. */
+  readonly #forbidden = new Set<string>()
   readonly #limit: number
   #programmed = 0
 
@@ -66,14 +68,19 @@ export class RouteSet {
     this.adopt(routes)
   }
 
-  /** What has to be done; with `keep`, nothing is removed. The routes count as done until `settle` says otherwise. */
+  /** An adopted route must not stay until the adoption ends; being wanted again makes it a route like any other. */
+  forbid(vrf: number, prefix: IpPrefix): void {
+    this.#forbidden.add(routeName(vrf, prefix))
+  }
+
+  /** What has to be done; with `keep`, nothing is removed but what was forbidden. The routes count as done until `settle` says otherwise. */
   diff({ keep }: { readonly keep: boolean }): RouteBatch {
     const batch = new RouteBatch(Math.max(4, this.#dirty.size))
     const added: [string, RouteEntry, number][] = []
     let room = this.#limit - this.#programmed
     for (const name of this.#dirty) {
       const entry = this.#entries.get(name)
-      if (entry?.wanted === undefined && entry?.programmed !== undefined && keep) continue
+      if (entry?.wanted === undefined && entry?.programmed !== undefined && keep && !this.#forbidden.has(name)) continue
       if (entry?.wanted !== undefined && entry.programmed === undefined) {
         added.push([name, entry, entry.wanted])
         continue

@@ -12,6 +12,15 @@ export interface Adopted {
   readonly labels: ReadonlyMap<string, number>
   readonly sources: ReadonlyMap<number, readonly IpPrefix[]>
   readonly endpoints: readonly EndpointIntent[]
+  /** Routes of a VRF to a port of another one. */
+  readonly leaks: readonly Leak[]
+}
+
+export interface Leak {
+  readonly vrf: string
+  readonly prefix: IpPrefix
+  /** The VRF of the port. */
+  readonly owner: string
 }
 
 export interface AdoptedPort {
@@ -35,5 +44,18 @@ export function adoptedFrom(state: DataplaneState): Adopted {
     labels: new Map(labels),
     sources: new Map(state.tunnelSources.map(({ id, prefixes }) => [id, prefixes])),
     endpoints: endpoints.map(({ intent }) => intent),
+    leaks: leaksOf(state),
   }
+}
+
+function leaksOf({ vrfs, ports, nextHops, groups, routes }: DataplaneState): readonly Leak[] {
+  const vrfNames = new Map(vrfs.map(({ id, name }) => [id, name]))
+  const ownerOfPort = new Map(ports.map(({ id, vrf }) => [id, vrfNames.get(vrf ?? -1)]))
+  const ownerOfHop = new Map(nextHops.map(({ id, action }) => [id, action.type === 'port' ? ownerOfPort.get(action.port) : undefined]))
+  const ownersOfGroup = new Map(groups.map(({ id, members }) => [id, members.flatMap(({ nextHop }) => ownerOfHop.get(nextHop) ?? [])]))
+  return Array.from({ length: routes.count }, (_, row) => row).flatMap((row) => {
+    const vrf = vrfNames.get(routes.vrf[row])
+    const owner = ownersOfGroup.get(routes.group[row])?.find((name) => name !== vrf)
+    return vrf === undefined || owner === undefined ? [] : [{ vrf, owner, prefix: routes.prefixAt(row) }]
+  })
 }

@@ -75,7 +75,8 @@ export class OverlayModel {
 
   /**
    * Takes over what a running dataplane holds, before anything else is told: VRFs, endpoints, next hops and groups keep their ids and labels. Until
-   * `endAdoption` nothing is removed from it, so that forwarding goes on while routes come in again. Returns the endpoints whose devices are there.
+   * `endAdoption` nothing is removed from it, so that forwarding goes on while routes come in again; only routes to another VRF of this node go at once
+   * when no route target allows them any more. Returns the endpoints whose devices are there.
    */
   adopt(state: DataplaneState): readonly EndpointIntent[] {
     this.#fib.adopt(state)
@@ -140,6 +141,7 @@ export class OverlayModel {
     this.#received.reimport()
     for (const vrf of this.#vrfs.values()) this.#local.respread(vrf)
     for (const vrf of gone) this.#removeVrf(vrf)
+    this.#forbidLeaks()
     for (const endpoint of this.#endpoints.values()) this.#fib.ports.want(endpoint.port, endpoint.portObject)
   }
 
@@ -359,6 +361,16 @@ export class OverlayModel {
     this.#fib.labels.want(label, { label, action: { type: 'pop-lookup', vrf: id }, sources: id })
     this.#changes.sources.add(vrf)
     return vrf
+  }
+
+  /** What leads from one VRF to another, and no route target says so any more, goes at once: it is not for the peers to say. */
+  #forbidLeaks(): void {
+    for (const { vrf: name, owner, prefix } of this.#adopted?.leaks ?? []) {
+      const vrf = this.#vrfs.get(name)
+      if (vrf === undefined) continue
+      const exported = this.#vrfs.get(owner)?.intent.export ?? []
+      if (!this.#targets.importers(exported).includes(vrf)) this.#fib.forbid(vrf.id, prefix)
+    }
   }
 
   /** Takes a VRF, whose table is empty by now, from the dataplane. */
