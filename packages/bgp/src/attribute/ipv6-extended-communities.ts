@@ -1,7 +1,8 @@
+import { IPV6_EXTENDED_COMMUNITY_SIZE, decodeIpv6ExtendedCommunity, encodeIpv6ExtendedCommunity } from '../community/ipv6.js'
 import { ATTRIBUTE } from '../iana.js'
 import { attributeCodec, readAll, requireItems } from './attribute-codec.js'
 
-/** IPv6 address specific extended communities (RFC 5701): twenty octets each, kept as they are. */
+/** IPv6 address specific extended communities (RFC 5701): twenty octets each. */
 export const ipv6ExtendedCommunitiesCodec = attributeCodec({
   type: ATTRIBUTE.ipv6ExtendedCommunities,
   name: 'ipv6-extended-communities',
@@ -10,10 +11,10 @@ export const ipv6ExtendedCommunitiesCodec = attributeCodec({
   malformed: 'treat-as-withdraw',
   rfc: 'RFC 7606 §7.15',
   decode(input) {
-    requireItems(input, 20, this.rfc)
-    return readAll(input, () => input.octets(20).slice())
+    requireItems(input, IPV6_EXTENDED_COMMUNITY_SIZE, this.rfc)
+    return readAll(input, () => decodeIpv6ExtendedCommunity(input))
   },
   encode(value, out) {
-    for (const community of value) out.octets(community)
+    for (const community of value) encodeIpv6ExtendedCommunity(community, out)
   },
 })

@@ -1,6 +1,6 @@
 import { ATTRIBUTE_FLAG } from '../iana.js'
 import type { UnknownAttribute } from './path-attributes.js'
-import { attributeShapeOf } from './registry.js'
+import { attributeCodecOf, attributeShapeOf } from './registry.js'
 
 /**
  * What a speaker passes on of the attributes that it keeps as octets: transitive ones, with the Partial bit set on those that it does not
@@ -10,7 +10,7 @@ import { attributeShapeOf } from './registry.js'
  */
 export function passOn(unknown: readonly UnknownAttribute[]): readonly UnknownAttribute[] {
   return unknown.flatMap((attribute) => {
-    if (attributeShapeOf(attribute.type) !== undefined) return [attribute]
+    if ((attributeShapeOf(attribute.type) ?? attributeCodecOf(attribute.type)) !== undefined) return [attribute]
     if ((attribute.flags & ATTRIBUTE_FLAG.transitive) === 0) return []
     return [{ ...attribute, flags: attribute.flags | ATTRIBUTE_FLAG.partial }]
   })

@@ -1,6 +1,11 @@
 import type { IpAddress } from '@heddle/wire'
 import type { ExtendedCommunity } from '../community/extended.js'
+import type { Ipv6ExtendedCommunity } from '../community/ipv6.js'
 import type { LargeCommunity } from '../community/large.js'
+import type { LinkStateTlv } from '../nlri/bgp-ls.js'
+import type { BfdDiscriminator } from './bfd-discriminator.js'
+import type { DomainPath } from './domain-path.js'
+import type { PrefixSidTlv } from './prefix-sid.js'
 import type { TunnelEncapsulation } from './tunnel-encapsulation.js'
 
 /** ORIGIN (RFC 4271 §5.1.1); on the wire 0, 1, 2. */
@@ -58,13 +63,20 @@ export interface PathAttributes {
   readonly extendedCommunities?: readonly ExtendedCommunity[]
   readonly pmsiTunnel?: PmsiTunnel
   readonly tunnelEncapsulation?: TunnelEncapsulation
-  /** IPv6 address specific extended communities, 20 octets each (RFC 5701). */
-  readonly ipv6ExtendedCommunities?: readonly Uint8Array[]
+  /** IPv6 address specific extended communities (RFC 5701). */
+  readonly ipv6ExtendedCommunities?: readonly Ipv6ExtendedCommunity[]
   /** The metric of the AIGP TLV (RFC 7311 §3). */
   readonly aigp?: bigint
+  /** BGP-LS attribute (RFC 9552 §5.3), TLV by TLV. */
+  readonly linkState?: readonly LinkStateTlv[]
   readonly largeCommunities?: readonly LargeCommunity[]
   /** Only to customer (RFC 9234 §5). */
   readonly otc?: number
+  /** Domains that the route has gone through (draft-ietf-bess-evpn-ipvpn-interworking §4). */
+  readonly domainPath?: DomainPath
+  readonly bfdDiscriminator?: BfdDiscriminator
+  /** Segment identifiers, SRv6 services among them (RFC 8669, RFC 9252). */
+  readonly prefixSid?: readonly PrefixSidTlv[]
   /** Types of the optional transitive attributes above that came with the Partial bit, which stays set (RFC 4271 §5). */
   readonly partial?: readonly number[]
   /** Unknown ones, and those known by their shape only, ordered by type. */

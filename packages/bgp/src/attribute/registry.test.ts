@@ -56,8 +56,8 @@ const cases: { name: string; bytes: string; attributes: PathAttributes; long?: t
         {
           type: 13,
           subTlvs: [
-            { type: 6, value: Uint8Array.of(0, 0, 0, 0, 0, 1, 192, 0, 2, 1) },
-            { type: 128, value: Uint8Array.of(1, 2) },
+            { kind: 'egress-endpoint', address: IpAddress.parse('192.0.2.1') },
+            { kind: 'unknown', type: 128, value: Uint8Array.of(1, 2) },
           ],
         },
       ],
@@ -66,13 +66,89 @@ const cases: { name: string; bytes: string; attributes: PathAttributes; long?: t
   {
     name: 'IPv6 extended communities',
     bytes: 'c0 19 14 00 02 20 01 0d b8 00 00 00 00 00 00 00 00 00 00 00 01 00 01',
-    attributes: { ipv6ExtendedCommunities: [Uint8Array.of(0, 2, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1)] },
+    attributes: { ipv6ExtendedCommunities: [{ kind: 'route-target', address: IpAddress.parse('2001:db8::1'), assigned: 1 }] },
   },
   { name: 'AIGP', bytes: '80 1a 0b 01 00 0b 00 00 00 00 00 00 00 0a', attributes: { aigp: 10n } },
   {
     name: 'LARGE_COMMUNITY',
     bytes: 'c0 20 0c 00 01 11 70 00 00 00 01 00 00 00 02',
     attributes: { largeCommunities: [{ globalAdministrator: 70_000, localData1: 1, localData2: 2 }] },
+  },
+  {
+    name: 'BGP-LS attribute',
+    bytes: '80 1d 0a 04 02 00 02 aa bb 04 03 00 00',
+    attributes: {
+      linkState: [
+        { type: 1026, value: Uint8Array.of(0xaa, 0xbb) },
+        { type: 1027, value: new Uint8Array() },
+      ],
+    },
+    long: true,
+  },
+  {
+    name: 'D-PATH',
+    bytes: 'c0 24 0f 02 00 00 fd e8 00 01 46 00 00 fd e9 00 02 80',
+    attributes: {
+      domainPath: [
+        [
+          { globalAdministrator: 65_000, localAdministrator: 1, safi: 70 },
+          { globalAdministrator: 65_001, localAdministrator: 2, safi: 128 },
+        ],
+      ],
+    },
+  },
+  {
+    name: 'BFD discriminator',
+    bytes: 'c0 26 0b 01 00 00 00 05 01 04 c0 00 02 01',
+    attributes: { bfdDiscriminator: { mode: 1, discriminator: 5, tlvs: [{ type: 1, value: Uint8Array.of(192, 0, 2, 1) }] } },
+  },
+  {
+    name: 'Prefix-SID: label index and label blocks',
+    bytes: 'c0 28 15 01 00 07 00 00 00 00 00 00 64 03 00 08 00 00 00 3e 80 00 1f 40',
+    attributes: {
+      prefixSid: [
+        { kind: 'label-index', flags: 0, labelIndex: 100 },
+        { kind: 'originator-srgb', flags: 0, ranges: [{ base: 16_000, size: 8000 }] },
+      ],
+    },
+    long: true,
+  },
+  {
+    name: 'Prefix-SID: SRv6 service with the structure of its SID',
+    bytes: [
+      'c0 28 25',
+      '05 00 22 00', // SRv6 L3 service, reserved
+      '01 00 1e 00', // SID information, reserved
+      '20 01 0d b8 00 00 00 00 00 00 00 00 00 00 00 00', // SID
+      '00 00 13 00', // flags, End.DT4, reserved
+      '01 00 06 20 10 10 00 10 30', // structure
+    ].join(' '),
+    attributes: {
+      prefixSid: [
+        {
+          kind: 'srv6-l3-service',
+          subTlvs: [
+            {
+              kind: 'sid-information',
+              sid: IpAddress.parse('2001:db8::'),
+              flags: 0,
+              behavior: 19,
+              subTlvs: [
+                {
+                  kind: 'structure',
+                  locatorBlockLength: 32,
+                  locatorNodeLength: 16,
+                  functionLength: 16,
+                  argumentLength: 0,
+                  transpositionLength: 16,
+                  transpositionOffset: 48,
+                },
+              ],
+            },
+          ],
+        },
+      ],
+    },
   },
   { name: 'OTC', bytes: 'c0 23 04 00 00 fd e8', attributes: { otc: 65_000 } },
 ]

@@ -1,11 +1,6 @@
 import { ATTRIBUTE } from '../iana.js'
 import { attributeCodec, readAll } from './attribute-codec.js'
-
-/** A sub-TLV of a tunnel (RFC 9012 §2); types from 128 have a two-octet length. */
-export interface TunnelSubTlv {
-  readonly type: number
-  readonly value: Uint8Array
-}
+import { decodeTunnelSubTlv, encodeTunnelSubTlv, tunnelSubTlvType, type TunnelSubTlv } from './tunnel-sub-tlv.js'
 
 /** One tunnel of the tunnel encapsulation attribute (RFC 9012 §2). */
 export interface Tunnel {
@@ -40,8 +35,8 @@ export const tunnelEncapsulationCodec = attributeCodec({
       const type = input.u16()
       const content = input.sub(input.u16(), `tunnel-${type}`)
       const subTlvs = readAll(content, () => {
-        const type = content.u8()
-        return { type, value: content.octets(type >= LONG_SUB_TLV ? content.u16() : content.u8()).slice() }
+        const subType = content.u8()
+        return decodeTunnelSubTlv(type, subType, content.octets(subType >= LONG_SUB_TLV ? content.u16() : content.u8()))
       })
       return { type, subTlvs }
     })
@@ -50,11 +45,11 @@ export const tunnelEncapsulationCodec = attributeCodec({
     for (const { type, subTlvs } of value) {
       out.u16(type)
       const close = out.reserveU16()
-      for (const { type, value } of subTlvs) {
-        out.u8(type)
-        if (type >= LONG_SUB_TLV) out.u16(value.length)
-        else out.u8(value.length)
-        out.octets(value)
+      for (const subTlv of subTlvs) {
+        const subType = tunnelSubTlvType(subTlv)
+        const closeSub = subType >= LONG_SUB_TLV ? out.u8(subType).reserveU16() : out.u8(subType).reserveU8()
+        encodeTunnelSubTlv(subTlv, out)
+        closeSub()
       }
       close()
     }

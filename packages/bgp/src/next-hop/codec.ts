@@ -91,3 +91,8 @@ const MIXED: ReadonlySet<number> = new Set([SAFI.rtc, SAFI.mcastVpn, SAFI.mup, S
 function isIpv6({ afi, safi }: Family): boolean {
   return afi === AFI.ipv6 && !MIXED.has(safi)
 }
+
+/** Whether next hops of the family may be of either IP version without being negotiated. */
+export function hasMixedNextHops({ safi }: Family): boolean {
+  return MIXED.has(safi)
+}

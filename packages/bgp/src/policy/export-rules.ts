@@ -3,6 +3,7 @@ import type { AttributeSet } from '../attribute/attribute-set.js'
 import type { AsPathSegment, PathAttributes } from '../attribute/path-attributes.js'
 import { passOn } from '../attribute/pass-on.js'
 import { AFI, SAFI, WELL_KNOWN_COMMUNITY } from '../iana.js'
+import { hasMixedNextHops } from '../next-hop/codec.js'
 import type { NextHop } from '../next-hop/next-hop.js'
 import type { Family } from '../nlri/family.js'
 
@@ -87,7 +88,7 @@ function isFlowspec({ safi }: Family): boolean {
 
 /** An IPv4 family has IPv6 next hops only where both said so (RFC 8950 §4). */
 function suits({ address }: NextHop, family: Family, to: ExportSignature): boolean {
-  return address.family === 4 || family.afi !== AFI.ipv4 || family.safi === SAFI.rtc || to.extendedNextHop.has(family.key)
+  return address.family === 4 || family.afi !== AFI.ipv4 || hasMixedNextHops(family) || to.extendedNextHop.has(family.key)
 }
 
 function internalAttributes(attributes: PathAttributes, source: RouteSource, to: ExportSignature, membership: boolean): PathAttributes {

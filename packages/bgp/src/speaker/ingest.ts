@@ -12,7 +12,7 @@ import { loopOf, type LoopIdentity } from '../policy/import-rules.js'
 import type { RibTable } from '../rib/rib-table.js'
 import { decodeAttributes, type AttributesResult } from '../validate/attributes.js'
 import { strongestHandling, type BgpError } from '../validate/bgp-error.js'
-import { checkNlriFields, judgeUpdate, nlriError, nlriPath } from '../validate/update.js'
+import { checkNlriFields, judgeUpdate, nlriEntryError, nlriError, nlriPath } from '../validate/update.js'
 import type { InvalidReason } from './route.js'
 
 /** What taking in an UPDATE led to. */
@@ -63,13 +63,12 @@ export class Ingest {
     if (!walked.ok) return reset(walked.error)
     const { view } = walked
     const { attributes, errors: attributeErrors } = this.#attributes(view)
-    const errors = judgeUpdate(view, attributes, attributeErrors)
-    const handling = strongestHandling(errors)
-    if (handling === 'session-reset') {
-      return { ...reset(errors.find((error) => error.handling === 'session-reset')!), errors }
-    }
-    const values = fieldsOf(view)
+    const errors = [...judgeUpdate(view, attributes, attributeErrors)]
+    const fatal = errors.find((error) => error.handling === 'session-reset')
+    if (fatal !== undefined) return { ...reset(fatal), errors }
+    const values = fieldsOf(view, errors)
     if ('handling' in values) return { ...reset(values), errors: [...errors, values] }
+    const handling = strongestHandling(errors)
     if (handling === 'afi-safi-disable') return { errors, disable: familiesOf(view), touched: [] }
     for (const span of view.unreach) this.#withdraw(view, span, values.get(span))
     if (handling === 'treat-as-withdraw') for (const span of view.reach) this.#withdraw(view, span, values.get(span))
@@ -153,8 +152,8 @@ function reset(error: BgpError): IngestResult {
   return { errors: [error], reset: error, touched: [] }
 }
 
-/** Checks every NLRI field and next hop; values of the fields that no visitor walks. */
-function fieldsOf(view: UpdateView): Map<NlriSpan, readonly Nlri[]> | BgpError {
+/** Checks every NLRI field and next hop; values of the fields that no visitor walks. Single entries that are malformed go to `errors`. */
+function fieldsOf(view: UpdateView, errors: BgpError[]): Map<NlriSpan, readonly Nlri[]> | BgpError {
   const error = checkNlriFields(view)
   if (error !== undefined) return error
   const values = new Map<NlriSpan, readonly Nlri[]>()
@@ -169,7 +168,7 @@ function fieldsOf(view: UpdateView): Map<NlriSpan, readonly Nlri[]> | BgpError {
   ] as const) {
     for (const span of spans) {
       if (isVisitable(span.family)) continue
-      const nlri = valuesOf(view, span, withdraw)
+      const nlri = valuesOf(view, span, withdraw, errors)
       if ('handling' in nlri) return nlri
       values.set(span, nlri)
     }
@@ -177,10 +176,15 @@ function fieldsOf(view: UpdateView): Map<NlriSpan, readonly Nlri[]> | BgpError {
   return values
 }
 
-function valuesOf(view: UpdateView, span: NlriSpan, withdraw: boolean): readonly Nlri[] | BgpError {
+function valuesOf(view: UpdateView, span: NlriSpan, withdraw: boolean, errors: BgpError[]): readonly Nlri[] | BgpError {
   const path = nlriPath(span, withdraw)
   try {
-    return decodeNlri(new ByteReader(fieldBytes(view, span), path, span.offset), span.family, { addPath: span.addPath, withdraw })
+    const malformed = (error: WireError): void => void errors.push(nlriEntryError(error))
+    return decodeNlri(new ByteReader(fieldBytes(view, span), path, span.offset), span.family, {
+      addPath: span.addPath,
+      withdraw,
+      malformed,
+    })
   } catch (error) {
     if (!(error instanceof WireError)) throw error
     return nlriError(error.code, error.offset, error.path, error.rfc, span.multiprotocol)

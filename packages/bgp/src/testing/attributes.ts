@@ -1,8 +1,9 @@
 import fc, { type Arbitrary } from 'fast-check'
 import type { AsPathSegment, PathAttributes, UnknownAttribute } from '../attribute/path-attributes.js'
-import { extendedCommunityFromWords, type ExtendedCommunity } from '../community/extended.js'
 import { ATTRIBUTE } from '../iana.js'
-import { asNumber, ipv4Address, macAddress, octets, routeTarget, word } from './values.js'
+import { extendedCommunity, ipv6ExtendedCommunity } from './communities.js'
+import { bfdDiscriminator, domainPath, linkStateAttribute, prefixSidTlv, tunnel } from './overlay-attributes.js'
+import { asNumber, ipv4Address, octets, word } from './values.js'
 
 /** AS paths with segments of all types. */
 export const asPath: Arbitrary<readonly AsPathSegment[]> = fc.array(
@@ -11,17 +12,6 @@ export const asPath: Arbitrary<readonly AsPathSegment[]> = fc.array(
     asns: fc.array(asNumber, { minLength: 1, maxLength: 12 }),
   }),
   { maxLength: 4 },
-)
-
-/** Extended communities of each kind, and any eight octets. */
-export const extendedCommunity: Arbitrary<ExtendedCommunity> = fc.oneof(
-  routeTarget.map((target): ExtendedCommunity => ({ kind: 'route-target', target })),
-  fc.constantFrom(2, 7, 8, 13).map((tunnelType): ExtendedCommunity => ({ kind: 'encapsulation', tunnelType })),
-  fc.record({ kind: fc.constant('color' as const), flags: fc.nat(0xffff), color: word }),
-  fc.constant<ExtendedCommunity>({ kind: 'default-gateway' }),
-  fc.record({ kind: fc.constant('mac-mobility' as const), sticky: fc.boolean(), sequence: word }),
-  macAddress.map((mac): ExtendedCommunity => ({ kind: 'router-mac', mac })),
-  fc.tuple(word, word).map(([high, low]) => extendedCommunityFromWords(high, low)),
 )
 
 const TAKEN: ReadonlySet<number> = new Set(Object.values(ATTRIBUTE))
@@ -37,17 +27,6 @@ export const unknownAttributes: Arbitrary<readonly UnknownAttribute[]> = fc
     { selector: ({ type }) => type, minLength: 1, maxLength: 3 },
   )
   .map((attributes) => attributes.toSorted((a, b) => a.type - b.type))
-
-const tunnel = fc.record({
-  type: fc.nat(0xffff),
-  subTlvs: fc.array(
-    fc.oneof(
-      fc.record({ type: fc.nat(127), value: octets({ maxLength: 20 }) }),
-      fc.record({ type: fc.integer({ min: 128, max: 255 }), value: octets({ maxLength: 300 }) }),
-    ),
-    { maxLength: 3 },
-  ),
-})
 
 /** Path attributes in normal form, as an iBGP peer may send them; NEXT_HOP is not among them. */
 export const pathAttributes: Arbitrary<PathAttributes> = fc.record(
@@ -69,13 +48,17 @@ export const pathAttributes: Arbitrary<PathAttributes> = fc.record(
       tunnelId: octets({ minLength: 4, maxLength: 4 }),
     }),
     tunnelEncapsulation: fc.array(tunnel, { minLength: 1, maxLength: 2 }),
-    ipv6ExtendedCommunities: fc.array(octets({ minLength: 20, maxLength: 20 }), { minLength: 1, maxLength: 2 }),
+    ipv6ExtendedCommunities: fc.array(ipv6ExtendedCommunity, { minLength: 1, maxLength: 2 }),
     aigp: fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }),
     largeCommunities: fc.array(fc.record({ globalAdministrator: word, localData1: word, localData2: word }), {
       minLength: 1,
       maxLength: 4,
     }),
+    linkState: linkStateAttribute,
     otc: asNumber,
+    domainPath,
+    bfdDiscriminator,
+    prefixSid: fc.array(prefixSidTlv, { minLength: 1, maxLength: 2 }),
     unknown: unknownAttributes,
   },
   { requiredKeys: ['origin', 'asPath'] },
