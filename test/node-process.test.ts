@@ -23,21 +23,23 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+type Signal = Parameters<ChildProcess['kill']>[0]
+
 interface Started {
   readonly child: ChildProcess
   /** What it has said. */
   output(): string
   /** Resolves when it has said `what`; rejects when it ends before. */
   says(what: string | RegExp): Promise<void>
-  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
-  end(signal: NodeJS.Signals): Started['ended']
+  readonly ended: Promise<{ code: number | null; signal: string | null }>
+  end(signal: Signal): Started['ended']
 }
 
 function start(words: readonly string[], options: { readonly uid?: number } = {}): Started {
   const child = spawn(process.execPath, [executable, ...words], { stdio: ['ignore', 'pipe', 'pipe'], ...options })
   let text = ''
   const watchers = new Set<() => void>()
-  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
+  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
     child.once('exit', (code, signal) => resolve({ code, signal })),
   )
   for (const stream of [child.stdout, child.stderr]) {
