@@ -146,6 +146,54 @@ export type { NlriMode } from './nlri/nlri-mode.js'
 export { encapsulationsOf, extendedCommunityFromWords, extendedCommunityWords, routeTargetsOf } from './community/extended.js'
 export { formatCommunity, parseCommunity } from './community/standard.js'
 export { formatLargeCommunity } from './community/large.js'
+export type { CodecFault } from './codec-fault.js'
+
+// Monitoring: BMP and MRT
+export {
+  BMP_HEADER_SIZE,
+  BMP_INFORMATION,
+  BMP_MIRRORING,
+  BMP_PEER_DOWN,
+  BMP_PEER_FLAG,
+  BMP_PEER_TYPE,
+  BMP_TYPE,
+  BMP_VERSION,
+} from './bmp/iana.js'
+export { decodeBmp, encodeBmp, readBmpHeader, type BmpHeaderResult, type BmpResult } from './bmp/codec.js'
+export type { BmpInformation } from './bmp/information.js'
+export type {
+  BmpInitiation,
+  BmpMessage,
+  BmpMirroringTlv,
+  BmpPeerDown,
+  BmpPeerUp,
+  BmpRouteMirroring,
+  BmpRouteMonitoring,
+  BmpStatisticsReport,
+  BmpTermination,
+  BmpTerminationTlv,
+} from './bmp/message.js'
+export { hasTwoOctetAs, isAdjRibOut, isPostPolicy, type BmpPeer } from './bmp/peer.js'
+export { BmpStation, bmpMessage, type BmpItem } from './bmp/station.js'
+export { BMP_STATISTIC, type BmpStatistic } from './bmp/statistics.js'
+export { bmpToJson } from './bmp/json.js'
+export { BGP4MP, MRT_HEADER_SIZE, MRT_PEER_FLAG, MRT_STATE, MRT_TYPE, TABLE_DUMP_V2 } from './mrt/iana.js'
+export { decodeMrt, encodeMrt, readMrtHeader, type MrtHeader, type MrtResult } from './mrt/codec.js'
+export { mrtAttributes, mrtMessage, mrtNlri, mrtTableDumpAttributes, type MrtAttributes } from './mrt/content.js'
+export type {
+  MrtMessage,
+  MrtOther,
+  MrtPeer,
+  MrtPeerIndexTable,
+  MrtRecord,
+  MrtRib,
+  MrtRibEntry,
+  MrtSession,
+  MrtStateChange,
+  MrtTableDump,
+} from './mrt/record.js'
+export { MrtStream } from './mrt/stream.js'
+export { mrtToJson } from './mrt/json.js'
 
 // State machine
 export { DEFAULT_FSM_CONFIG, type FsmConfig } from './fsm/config.js'
@@ -163,20 +211,29 @@ export { AttributeSets, DEFAULT_LOCAL_PREF } from './rib/attribute-sets.js'
 export { bestPath, type BestPath, type BestPathOptions, type BestPathStep, type Eliminations, type PathOrigin } from './rib/best-path.js'
 export { LOCAL, RibTable, type PathSink } from './rib/rib-table.js'
 export { exportSet, type ExportRefusal, type ExportResult, type ExportSignature, type RouteSource } from './policy/export-rules.js'
-export { loopOf, type LoopIdentity } from './policy/import-rules.js'
+export { importSet, loopOf, type ImportResult, type ImportRules, type LoopIdentity } from './policy/import-rules.js'
+export { compilePolicy, type CompiledPolicy, type PolicyResult, type PolicyRoute } from './policy/compiled-policy.js'
+export type { CommunityChange, OriginValidation, Policy, PolicyChange, PolicyMatch, PolicyTerm, PolicyVerdict } from './policy/policy.js'
+export { PolicyError, type PolicyErrorCode } from './policy/policy-error.js'
+export { formatPolicy, parsePolicy } from './policy/policy-text.js'
+export { AsPathPattern } from './policy/as-path-pattern.js'
+export type { PrivateAsHandling } from './policy/as-path-rules.js'
 export { RouteTargetFilter } from './policy/route-target-filter.js'
 
 // Speaker
 export type {
+  ConfederationConfig,
   FamilyName,
   GracefulRestartConfig,
   ListenConfig,
   NeighborConfig,
+  PeerLimits,
   SpeakerConfig,
   SpeakerGracefulRestartConfig,
   SpeakerOptions,
 } from './speaker/config.js'
 export type { DecisionConfig, NextHopResolver } from './speaker/decision.js'
+export type { OriginValidator } from './speaker/origin-validator.js'
 export type { SpeakerEvents } from './speaker/events.js'
 export type { FamilyCounters, MessageCounters, NeighborView, NotificationView } from './speaker/neighbor-view.js'
 export {

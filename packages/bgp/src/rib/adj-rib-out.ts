@@ -90,6 +90,16 @@ export class AdjRibOut {
     }
   }
 
+  /** The peer holds a path already that it was sent by other means. */
+  adopt(peer: number, destination: number, pathId: number, set: number, data: number): void {
+    if (destination >= this.#first.length) this.#first = grown(this.#first, this.table.capacity)
+    const entry = this.#find(destination, pathId, set, data) || this.#add(destination, pathId, set, data)
+    const peers = this.#setAt(entry)
+    if (hasPeer(peers, peer)) return
+    addPeer(peers, peer)
+    this.#sent[peer]++
+  }
+
   /** The peer is gone and holds nothing. */
   drop(peer: number): void {
     for (let entry = 1; entry < this.#nextEntry && this.sent(peer) > 0; entry++) {
@@ -131,10 +141,7 @@ export class AdjRibOut {
 
   #announce(destination: number, target: ExportTarget, members: PeerSet, forced: boolean, output: ExportOutput): void {
     const { pathId, set, data, to } = target
-    let entry = this.#first[destination]
-    while (entry !== 0 && (this.#pathId[entry] !== pathId || this.#set[entry] !== set || this.#data[entry] !== data)) {
-      entry = this.#next[entry]
-    }
+    let entry = this.#find(destination, pathId, set, data)
     const told = this.#scratch
     let some = 0
     let fresh = 0
@@ -152,6 +159,14 @@ export class AdjRibOut {
       eachPeer(this.#gone, (peer) => this.#sent[peer]++)
     }
     if (some !== 0) output.announce(destination, target, told)
+  }
+
+  #find(destination: number, pathId: number, set: number, data: number): number {
+    let entry = this.#first[destination]
+    while (entry !== 0 && (this.#pathId[entry] !== pathId || this.#set[entry] !== set || this.#data[entry] !== data)) {
+      entry = this.#next[entry]
+    }
+    return entry
   }
 
   #setAt(entry: number): PeerSet {
@@ -198,11 +213,4 @@ export class AdjRibOut {
     this.#free.push(entry)
     table.unhold(destination)
   }
-}
-
-/** A set of one peer, of as many words as `out` uses. */
-export function onlyPeer(out: AdjRibOut, peer: number): PeerSet {
-  const set = new Uint32Array(out.words)
-  addPeer(set, peer)
-  return set
 }

@@ -50,6 +50,11 @@ export class AttributeSets {
     return this.#sets.references(id)
   }
 
+  /** Size of the set in octets. */
+  octetsOf(id: number): number {
+    return this.#sets.bytes(id).length
+  }
+
   /** The set as a value; the same object as long as it is at hand. It stays valid when the set is gone. */
   get(id: number): AttributeSet {
     let set = this.#cache.get(id)

@@ -36,6 +36,7 @@ const REASONS: readonly (InvalidReason | undefined)[] = [
   'as-path-length',
   'attribute-size',
   'first-as',
+  'confederation-segment',
 ]
 
 /** Index of the paths that the speaker originates, in the place of a peer's. */

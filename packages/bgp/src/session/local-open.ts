@@ -1,5 +1,5 @@
 import type { IpAddress } from '@heddle/wire'
-import type { Capability, GracefulRestartCapability } from '../capability/capability.js'
+import type { BgpRole, Capability, GracefulRestartCapability } from '../capability/capability.js'
 import { AFI, AS_TRANS, SAFI } from '../iana.js'
 import type { OpenMessage } from '../message/message.js'
 import type { Family } from '../nlri/family.js'
@@ -12,13 +12,14 @@ export interface LocalOpenOptions {
   readonly holdTime: number
   readonly families: readonly Family[]
   readonly gracefulRestart?: Omit<GracefulRestartCapability, 'kind'>
+  readonly role?: BgpRole
 }
 
 /** Families of IPv4 routes that may have IPv6 next hops (RFC 8950 §4). */
 const EXTENDED_NEXT_HOP_SAFIS: ReadonlySet<number> = new Set([SAFI.unicast, SAFI.multicast, SAFI.labeledUnicast, SAFI.vpn])
 
 /** Our OPEN with all capabilities that the speaker has. */
-export function localOpen({ as, routerId, holdTime, families, gracefulRestart }: LocalOpenOptions): OpenMessage {
+export function localOpen({ as, routerId, holdTime, families, gracefulRestart, role }: LocalOpenOptions): OpenMessage {
   const entries = families
     .filter(({ afi, safi }) => afi === AFI.ipv4 && EXTENDED_NEXT_HOP_SAFIS.has(safi))
     .map((family) => ({ family, nextHopAfi: AFI.ipv6 }))
@@ -31,6 +32,7 @@ export function localOpen({ as, routerId, holdTime, families, gracefulRestart }:
   ]
   if (entries.length > 0) capabilities.push({ kind: 'extended-next-hop', entries })
   if (gracefulRestart !== undefined) capabilities.push({ kind: 'graceful-restart', ...gracefulRestart })
+  if (role !== undefined) capabilities.push({ kind: 'role', role })
   return { type: 'open', as, holdTime, routerId, capabilities }
 }
 

@@ -1,4 +1,8 @@
+import type { BgpRole } from '../capability/capability.js'
+import type { PrivateAsHandling } from '../policy/as-path-rules.js'
+import type { Policy } from '../policy/policy.js'
 import type { DecisionConfig, NextHopResolver } from './decision.js'
+import type { OriginValidator } from './origin-validator.js'
 import type { Clock, Logger, Random, Transport } from '@heddle/io'
 
 /** Names of families as configuration has them; those that the speaker exchanges. */
@@ -74,10 +78,48 @@ export interface NeighborConfig {
    * for unlabeled routes; everything else keeps its next hop, because a label means something to its next hop only.
    */
   readonly nextHop?: 'auto' | 'self' | 'unchanged'
+  /** What is taken of the peer's routes, and how it is changed; as data or in the text form of `parsePolicy`. Default: all of them. */
+  readonly importPolicy?: Policy | string
+  /** What the peer is told, and how it is changed. Default: everything that the rules of BGP allow. */
+  readonly exportPolicy?: Policy | string
+  /** How often our AS may stand in AS_PATH of what the peer sends: 0–10. Default 0. */
+  readonly allowAsIn?: number
+  /** Puts our AS in the place of the peer's in AS_PATH, for sites of one AS that are joined by ours. Default `false`. */
+  readonly asOverride?: boolean
+  /** What becomes of private AS numbers towards the peer, when it is in another AS. Default: they stay. */
+  readonly privateAs?: PrivateAsHandling
+  /** AS_PATH must begin with the peer's AS (RFC 4271 §6.3); not for peers that are route servers. Default `false`. */
+  readonly enforceFirstAs?: boolean
+  /** We are a route server to the peer: AS_PATH, next hop and MED are left alone (RFC 7947 §2.2). Default `false`. */
+  readonly routeServerClient?: boolean
+  /** The session is about to end: routes both ways become the last choice (RFC 8326). Default `false`. */
+  readonly gracefulShutdown?: boolean
+  /** Our role towards the peer in another AS: `provider` when it is our customer (RFC 9234). Default: none. */
+  readonly role?: BgpRole
+  /** Refuses a peer that announces no role (RFC 9234 §4.2). Default `false`. */
+  readonly roleStrict?: boolean
+  /** What the peer's routes may cost. */
+  readonly limits?: PeerLimits
   /** Decide collisions in Established too (RFC 4271 §6.8, CollisionDetectEstablishedState). Default `false`: the one that is up stays. */
   readonly collisionDetectEstablished?: boolean
   /** Free text. */
   readonly description?: string
+}
+
+/** What a single path of a peer may cost; one that costs more is not used, and shown with the reason. */
+export interface PeerLimits {
+  /** AS numbers in AS_PATH, 1–16,383. Default 1,024. */
+  readonly asPath?: number
+  /** Octets of attributes, 64–65,535. Default 65,535. */
+  readonly attributes?: number
+}
+
+/** Our part of a confederation (RFC 5065). */
+export interface ConfederationConfig {
+  /** The AS number by which the outside knows all of it. */
+  readonly id: number
+  /** The other member ASes. */
+  readonly members: readonly number[]
 }
 
 /** Where the speaker accepts connections. */
@@ -102,6 +144,8 @@ export interface SpeakerConfig {
   readonly neighbors: readonly NeighborConfig[]
   /** `false` turns it off. Default: on, as a helper and for our own restarts. */
   readonly gracefulRestart?: SpeakerGracefulRestartConfig | boolean
+  /** The confederation that `as` is a member of. Default: none. */
+  readonly confederation?: ConfederationConfig
   /** How paths are compared. */
   readonly decision?: DecisionConfig
 }
@@ -112,6 +156,8 @@ export interface SpeakerOptions {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
+  /** Default: origins are not validated. See `Speaker.originsChanged`. */
+  readonly originValidator?: OriginValidator
   /** Default: every next hop can be reached, at equal cost. See `Speaker.nextHopsChanged`. */
   readonly nextHops?: NextHopResolver
   /** Default: silent. */

@@ -84,6 +84,18 @@ export class ExportGroup {
     return member
   }
 
+  /** A member of another group comes over, with what it holds: it is sent what is different. */
+  take(other: ExportMember): ExportMember {
+    other.group.#completeStage()
+    const member = this.join(other.peer)
+    other.group.out.held(other.index, (...entry) => this.out.adopt(member.index, ...entry))
+    member.endOfRibSent = other.endOfRibSent
+    member.refreshing = other.refreshing
+    if (other.walk?.forced === true) this.walk(member, true)
+    other.group.leave(other)
+    return member
+  }
+
   leave(member: ExportMember): void {
     this.#completeStage()
     this.#members[member.index] = undefined

@@ -68,7 +68,14 @@ export class ExportGroups {
 
 /** Equal for peers that are sent the same octets of a family. */
 export function signatureKey(signature: ExportSignature, encode: EncodeOptions, family: number): string {
-  const values = Object.entries({ ...signature, asn4: encode.asn4, extended: encode.extended, addPath: usesPathIds(encode, family) })
+  const { policy, ...rest } = signature
+  const values = Object.entries({
+    ...rest,
+    policy: policy?.key,
+    asn4: encode.asn4,
+    extended: encode.extended,
+    addPath: usesPathIds(encode, family),
+  })
   return JSON.stringify(
     values.sort(([a], [b]) => (a < b ? -1 : 1)),
     (_name, value: unknown) => (value instanceof Set ? [...(value as Set<number>)].sort((a, b) => a - b) : value),

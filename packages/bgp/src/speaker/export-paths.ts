@@ -1,5 +1,6 @@
 import { SAFI } from '../iana.js'
 import { exportSet, type ExportSignature, type RouteSource } from '../policy/export-rules.js'
+import type { Nlri } from '../nlri/nlri.js'
 import type { ExportTarget } from '../rib/adj-rib-out.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
 import type { PeerSet } from '../rib/peer-set.js'
@@ -31,6 +32,8 @@ export class ExportPaths {
 export class ExportScope {
   /** By set and source: the set with which it goes out, or 0. */
   readonly #exported = new Map<number, number>()
+  /** Sets of single paths. */
+  readonly #single: number[] = []
   /** By set: who wants it. */
   readonly #wanting = new Map<number, PeerSet>()
   readonly #byPeer: ReadonlyMap<number, ExportMember>
@@ -77,19 +80,26 @@ export class ExportScope {
 
   end(): void {
     for (const set of this.#exported.values()) if (set !== 0) this.table.sets.release(set)
+    for (const set of this.#single) this.table.sets.release(set)
   }
 
   #setFor(path: number): number {
     const { table, rules } = this
     const set = table.setOf(path)
     const peer = table.peerOf(path)
+    const single = rules.signature.policy?.dependsOnNlri === true
     const key = set * 0x1_0000 + peer
-    const known = this.#exported.get(key)
+    const known = single ? undefined : this.#exported.get(key)
     if (known !== undefined) return known
-    const result = exportSet(table.sets.get(set), table.family, rules.sourceOf(peer), rules.signature)
+    const result = exportSet(table.sets.get(set), table.family, rules.sourceOf(peer), rules.signature, this.#nlriFor(path))
     const out = 'refused' in result ? 0 : table.sets.intern(result.set)
-    this.#exported.set(key, out)
+    if (!single) this.#exported.set(key, out)
+    else if (out !== 0) this.#single.push(out)
     return out
+  }
+
+  #nlriFor(path: number): Nlri | undefined {
+    return this.rules.signature.policy === undefined ? undefined : this.table.nlriOf(path)
   }
 
   /** Everyone but who gave the path, and who does not want its route targets (RFC 4684 §6). */

@@ -5,18 +5,19 @@ import { MESSAGE_TYPE, SAFI } from '../iana.js'
 import type { RouteRefreshMessage } from '../message/message.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
 import { RTC, type Family } from '../nlri/family.js'
-import type { ExportSignature } from '../policy/export-rules.js'
 import { RouteTargetFilter } from '../policy/route-target-filter.js'
 import { PATH } from '../rib/rib-table.js'
 import type { Session } from '../session/session.js'
 import { AdvertisementInterval } from './advertisement-interval.js'
 import type { ExportMember, MemberPeer } from './export-member.js'
 import type { Done } from './flush.js'
+import type { ExportGroup } from './export-group.js'
 import { Ingest } from './ingest.js'
 import { Outbox } from './outbox.js'
 import type { PeerConfig } from './peer-config.js'
 import type { Peer, PeerContext } from './peer.js'
 import type { Task } from './scheduler.js'
+import { exportSignatureFor, importRulesFor } from './session-rules.js'
 import type { StaleRoutes } from './stale-routes.js'
 
 /** Messages of one peer that are processed before others get their turn. */
@@ -37,6 +38,7 @@ export interface FlowsOptions {
 /** The routes of one established session, in and out. */
 export class Flows {
   readonly #ingest: Ingest
+  #config: PeerConfig
   readonly #outbox: Outbox
   readonly #members = new Map<number, ExportMember>()
   #filter: RouteTargetFilter | undefined
@@ -51,35 +53,42 @@ export class Flows {
 
   constructor(private readonly options: FlowsOptions) {
     const { session, negotiated, context } = options
-    const { identity } = context
     const { asn4, addPath, extendedMessage, peerType } = negotiated
+    const { neighbor, relation } = options.config
+    this.#config = options.config
     this.#ingest = new Ingest({
       peer: options.peer.index,
-      options: { asn4, addPath: addPath.receive, peerType, extended: extendedMessage },
-      self: { as: identity.as, routerId: identity.routerId.w0, clusterId: identity.clusterId.w0 },
+      // to another member AS attributes go as within the AS (RFC 5065 §5.1)
+      options: { asn4, addPath: addPath.receive, peerType: relation === 'member' ? 'ibgp' : peerType, extended: extendedMessage },
+      rules: importRulesFor(options.config, context.identity, context.validate),
       tableOf: (family) => (this.exchanges(family) ? context.tableOf(family) : undefined),
     })
-    const { neighbor } = options.config
     this.#interval = new AdvertisementInterval(context.clock, context.random, neighbor.advertisementInterval ?? 0, () => this.resume())
     this.#outbox = new Outbox(session)
-    const localAddress = session.connection?.local.address ?? identity.routerId
-    const signature: ExportSignature = {
-      peerType,
-      client: neighbor.routeReflectorClient ?? false,
-      localAs: identity.as,
-      routerId: identity.routerId,
-      clusterId: identity.clusterId,
-      localAddress: localAddress.unmapped(),
-      nextHop: neighbor.nextHop ?? 'auto',
-      extendedNextHop: new Set(negotiated.extendedNextHop.map(({ family }) => family.key)),
-    }
-    const encode = { asn4, addPath: addPath.send, extended: extendedMessage }
     const member = this.#member()
-    for (const family of inOrder(negotiated.families)) {
-      const group = context.groups.find(context.tableOf(family), signature, encode)
-      this.#members.set(family.key, group.join(member))
-    }
+    for (const family of inOrder(negotiated.families)) this.#members.set(family.key, this.#group(family).join(member))
     this.#waitForMemberships(negotiated)
+  }
+
+  /** Another configuration that needs no new session: what it changes for the paths in and out is done. */
+  reconfigure(config: PeerConfig): void {
+    const { context, negotiated } = this.options
+    this.#config = config
+    this.#ingest.use(importRulesFor(config, context.identity, context.validate))
+    for (const family of negotiated.families) {
+      this.#ingest.reimport(context.tableOf(family))
+      const member = this.#members.get(family.key)
+      const group = this.#group(family)
+      if (member !== undefined && member.group !== group) this.#members.set(family.key, group.take(member))
+    }
+    this.#touched(negotiated.families)
+  }
+
+  /** What the validation of origins says is something else now. */
+  revalidate(): void {
+    const { context, negotiated } = this.options
+    for (const family of negotiated.families) this.#ingest.reimport(context.tableOf(family))
+    this.#touched(negotiated.families)
   }
 
   /** What held a family or the connection back may be over. */
@@ -242,6 +251,15 @@ export class Flows {
       default:
         return undefined
     }
+  }
+
+  /** The group of peers that are sent the same of the family. */
+  #group(family: Family): ExportGroup {
+    const { context, negotiated, session } = this.options
+    const { asn4, addPath, extendedMessage } = negotiated
+    const localAddress = session.connection?.local.address ?? context.identity.routerId
+    const signature = exportSignatureFor(this.#config, context.identity, negotiated, localAddress)
+    return context.groups.find(context.tableOf(family), signature, { asn4, addPath: addPath.send, extended: extendedMessage })
   }
 
   #answerRefresh(family: Family): void {

@@ -50,7 +50,12 @@ test.each([false, true])('the tables hold what the messages say, however damaged
         tables.set(family.key, table)
         return table
       }
-      const ingest = new Ingest({ peer: 1, options, self: { as: 65000, routerId: 1, clusterId: 1 }, tableOf })
+      const ingest = new Ingest({
+        peer: 1,
+        options,
+        rules: { self: { as: 65000, routerId: 1, clusterId: 1 }, peer: '192.0.2.2', peerAs: 65000, peerType: 'ibgp' },
+        tableOf,
+      })
       const model = new Map<string, string>()
       for (const bytes of entries.flatMap(([bytes, times]) => Array.from({ length: times }, () => bytes))) {
         const result = decodeMessage(bytes, options)

@@ -8,8 +8,10 @@ import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { decodeNlri } from '../nlri/registry.js'
 import { isVisitable, visitNlri } from '../nlri/visit.js'
-import { loopOf, type LoopIdentity } from '../policy/import-rules.js'
-import type { RibTable } from '../rib/rib-table.js'
+import type { AttributeSet } from '../attribute/attribute-set.js'
+import { WELL_KNOWN_COMMUNITY } from '../iana.js'
+import { importDependsOnNlri, importSet, type ImportRules } from '../policy/import-rules.js'
+import { PATH, type RibTable } from '../rib/rib-table.js'
 import { decodeAttributes, type AttributesResult } from '../validate/attributes.js'
 import { strongestHandling, type BgpError } from '../validate/bgp-error.js'
 import { checkNlriFields, judgeUpdate, nlriEntryError, nlriError, nlriPath } from '../validate/update.js'
@@ -33,15 +35,16 @@ export interface IngestContext {
   /** Index of the peer in the tables. */
   readonly peer: number
   readonly options: DecodeOptions
-  readonly self: LoopIdentity
+  readonly rules: ImportRules
   /** The table of a family that was negotiated and not disabled. */
   tableOf(family: Family): RibTable | undefined
 }
 
-/** The interned form of an announcement's attributes and next hop. */
-interface InternedSet {
-  readonly table: RibTable
+/** A set as it counts, and what the peer sent where that is another: each with a reference. */
+interface Imported {
   readonly set: number
+  /** 0: the same. */
+  readonly received: number
   readonly invalid: InvalidReason | undefined
 }
 
@@ -54,7 +57,12 @@ export class Ingest {
   #lastAttributes: AttributesResult | undefined
   readonly #keys = new Map<RibTable, Uint32Array>()
 
-  constructor(private readonly context: IngestContext) {}
+  constructor(private context: IngestContext) {}
+
+  /** Other rules from here on; see `reimport` for what is there already. */
+  use(rules: ImportRules): void {
+    this.context = { ...this.context, rules }
+  }
 
   /** @param bytes a whole message of type UPDATE whose header has been checked */
   take(bytes: Uint8Array): IngestResult {
@@ -90,13 +98,27 @@ export class Ingest {
   #announce(view: UpdateView, span: ReachSpan, attributes: PathAttributes, values: readonly Nlri[] | undefined): void {
     const table = this.context.tableOf(span.family)
     if (table === undefined) return
-    const { set, invalid } = this.#intern(view, span, attributes, table)
     const key = this.#keyOf(table)
-    const { peer } = this.context
+    const { peer, rules } = this.context
     const { sets } = table
+    const value = this.#setOf(view, span, attributes)
+    const received = sets.intern(value)
+    const octets = sets.octetsOf(received)
+    const llgrStale = attributes.communities?.includes(WELL_KNOWN_COMMUNITY.llgrStale) === true
+    const single = importDependsOnNlri(rules)
+    let common: Imported | undefined
     const add = (pathId: number, data: number): void => {
+      if (single || common === undefined) {
+        if (common !== undefined) this.#release(table, common)
+        const needed = rules.policy !== undefined || rules.validate !== undefined
+        const nlri = needed ? table.key.toNlri(key, 0, data, pathId) : undefined
+        common = this.#import(table, importSet(value, span.family, nlri, rules, octets), received)
+      }
+      const { set, invalid } = common
       sets.retain(set)
-      table.announce(peer, key, pathId, data, set, invalid)
+      if (common.received !== 0) sets.retain(common.received)
+      const path = table.announce(peer, key, pathId, data, set, invalid, common.received)
+      if (llgrStale) table.flag(path, PATH.llgrStale, true)
     }
     if (values === undefined) {
       const field = fieldBytes(view, span)
@@ -110,7 +132,8 @@ export class Ingest {
         add('pathId' in nlri ? (nlri.pathId ?? 0) : 0, table.key.dataFromNlri(nlri))
       }
     }
-    sets.release(set)
+    if (common !== undefined) this.#release(table, common)
+    sets.release(received)
   }
 
   #withdraw(view: UpdateView, span: NlriSpan, values: readonly Nlri[] | undefined): void {
@@ -131,11 +154,33 @@ export class Ingest {
     }
   }
 
-  #intern(view: UpdateView, span: ReachSpan, attributes: PathAttributes, table: RibTable): InternedSet {
+  #setOf(view: UpdateView, span: ReachSpan, attributes: PathAttributes): AttributeSet {
     const { nextHop: own, ...rest } = attributes
     const hop = span.multiprotocol ? readNextHop(view, span) : own === undefined ? {} : { nextHop: { address: own } }
-    const set = table.sets.intern({ attributes: rest, ...('code' in hop ? {} : hop) })
-    return { table, set, invalid: loopOf(attributes, this.context.self) }
+    return { attributes: rest, ...('code' in hop ? {} : hop) }
+  }
+
+  #import({ sets }: RibTable, { set, invalid }: ReturnType<typeof importSet>, received: number): Imported {
+    const id = sets.intern(set)
+    if (id !== received) sets.retain(received)
+    return { set: id, received: id === received ? 0 : received, invalid }
+  }
+
+  #release({ sets }: RibTable, { set, received }: Imported): void {
+    sets.release(set)
+    if (received !== 0) sets.release(received)
+  }
+
+  /** What rules make of the paths that are there is something else now. */
+  reimport(table: RibTable): void {
+    const { peer, rules } = this.context
+    const { sets, family } = table
+    for (const path of table.peerPaths(peer)) {
+      const received = table.receivedOf(path)
+      const result = importSet(sets.get(received), family, table.nlriOf(path), rules, sets.octetsOf(received))
+      const imported = this.#import(table, result, received)
+      table.reimport(path, imported.set, imported.invalid, imported.received)
+    }
   }
 
   #keyOf(table: RibTable): Uint32Array {

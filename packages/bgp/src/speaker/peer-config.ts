@@ -2,7 +2,10 @@ import { IpAddress } from '@heddle/wire'
 import { DEFAULT_FSM_CONFIG, type FsmConfig } from '../fsm/config.js'
 import { familyByName, type Family } from '../nlri/family.js'
 import { isUsableAs } from '../session/local-open.js'
-import type { FamilyName, GracefulRestartConfig, NeighborConfig, SpeakerConfig } from './config.js'
+import { compilePolicy, type CompiledPolicy } from '../policy/compiled-policy.js'
+import { PolicyError } from '../policy/policy-error.js'
+import { parsePolicy } from '../policy/policy-text.js'
+import type { FamilyName, GracefulRestartConfig, NeighborConfig, PeerLimits, SpeakerConfig } from './config.js'
 import { SpeakerError } from './speaker-error.js'
 
 /** Families that a speaker exchanges. */
@@ -33,6 +36,7 @@ export interface SpeakerIdentity {
   readonly restarting: boolean
   readonly selectionDeferral: number
   readonly staleTime: number
+  readonly confederation?: { readonly id: number; readonly members: ReadonlySet<number> }
 }
 
 /** A neighbor's values with defaults filled in, checked. */
@@ -46,7 +50,15 @@ export interface PeerConfig {
   readonly families: readonly Family[]
   readonly fsm: FsmConfig
   readonly gracefulRestart?: Required<GracefulRestartConfig>
+  readonly importPolicy?: CompiledPolicy
+  readonly exportPolicy?: CompiledPolicy
+  readonly limits: Required<PeerLimits>
+  /** In our AS, in another member AS of our confederation, or outside. */
+  readonly relation: PeerRelation
 }
+
+/** Where a peer is. */
+export type PeerRelation = 'internal' | 'member' | 'external'
 
 /** @throws SpeakerError `speaker.config` */
 export function speakerIdentity(config: SpeakerConfig): SpeakerIdentity {
@@ -54,7 +66,13 @@ export function speakerIdentity(config: SpeakerConfig): SpeakerIdentity {
   const routerId = ipv4(config.routerId, 'routerId')
   const clusterId = config.clusterId === undefined ? routerId : ipv4(config.clusterId, 'clusterId')
   const restart = typeof config.gracefulRestart === 'object' ? config.gracefulRestart : {}
+  const { confederation } = config
+  if (confederation !== undefined) {
+    checkAs(confederation.id, 'confederation.id')
+    confederation.members.forEach((as, at) => checkAs(as, `confederation.members[${at}]`))
+  }
   return {
+    ...(confederation === undefined ? {} : { confederation: { id: confederation.id, members: new Set(confederation.members) } }),
     as: config.as,
     routerId,
     clusterId,
@@ -81,6 +99,14 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   const delayOpenTime = seconds(neighbor.delayOpen ?? 0, `${at}.delayOpen`)
   seconds(neighbor.advertisementInterval ?? 0, `${at}.advertisementInterval`)
   const gracefulRestart = restartConfig(neighbor, speaker, at)
+  range(neighbor.allowAsIn ?? 0, 0, 10, `${at}.allowAsIn`)
+  const limits = { asPath: neighbor.limits?.asPath ?? 1024, attributes: neighbor.limits?.attributes ?? 0xffff }
+  range(limits.asPath, 1, 16_383, `${at}.limits.asPath`)
+  range(limits.attributes, 64, 0xffff, `${at}.limits.attributes`)
+  const importPolicy = policyOf(neighbor.importPolicy, `${at}.importPolicy`)
+  const exportPolicy = policyOf(neighbor.exportPolicy, `${at}.exportPolicy`)
+  const relation = relationOf(neighbor.as, speaker)
+  if (neighbor.role !== undefined && relation !== 'external') fail(`${at}.role`, 'only a peer in another AS has one')
   return {
     neighbor,
     name: address.toString(),
@@ -102,6 +128,25 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
       passive: neighbor.passive ?? false,
     },
     ...(gracefulRestart === undefined ? {} : { gracefulRestart }),
+    ...(importPolicy === undefined ? {} : { importPolicy }),
+    ...(exportPolicy === undefined ? {} : { exportPolicy }),
+    limits,
+    relation,
+  }
+}
+
+function relationOf(as: number, { as: own, confederation }: SpeakerConfig): PeerRelation {
+  if (as === own) return 'internal'
+  return confederation?.members.includes(as) === true ? 'member' : 'external'
+}
+
+function policyOf(policy: NeighborConfig['importPolicy'], at: string): CompiledPolicy | undefined {
+  if (policy === undefined) return undefined
+  try {
+    return compilePolicy(typeof policy === 'string' ? parsePolicy(policy) : policy)
+  } catch (cause) {
+    if (!(cause instanceof PolicyError)) throw cause
+    throw new SpeakerError('speaker.config', at, cause.message, { cause })
   }
 }
 
@@ -119,6 +164,10 @@ function restartConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at: str
     forwardingPreserved: special.forwardingPreserved ?? general.forwardingPreserved ?? true,
     notification: special.notification ?? general.notification ?? false,
   }
+}
+
+function range(value: number, least: number, most: number, at: string): void {
+  if (!(Number.isInteger(value) && value >= least && value <= most)) fail(at, `${value} is not ${least}–${most}`)
 }
 
 function seconds(value: number, at: string): number {

@@ -7,6 +7,7 @@ import type { FsmStateName } from '../fsm/state.js'
 import { CEASE, NOTIFICATION, OPEN_ERROR } from '../iana.js'
 import type { OpenMessage } from '../message/message.js'
 import type { Family } from '../nlri/family.js'
+import type { ImportRules } from '../policy/import-rules.js'
 import type { RouteSource } from '../policy/export-rules.js'
 import type { RibTable } from '../rib/rib-table.js'
 import { localOpen } from '../session/local-open.js'
@@ -15,6 +16,8 @@ import type { BgpError } from '../validate/bgp-error.js'
 import { resolveCollision } from './collision.js'
 import type { NeighborConfig } from './config.js'
 import { Flows } from './flows.js'
+import { localAsFor } from './session-rules.js'
+import { rolesMatch } from '../policy/roles.js'
 import { count, newCounters } from './message-counters.js'
 import type { MessageCounters, NeighborView, NotificationView } from './neighbor-view.js'
 import type { PeerConfig, SpeakerIdentity } from './peer-config.js'
@@ -33,6 +36,8 @@ export interface PeerContext {
   readonly identity: SpeakerIdentity
   readonly deferral: RestartDeferral
   readonly groups: ExportGroups
+  /** State of a route's origin (RFC 6811), where origins are validated. */
+  readonly validate: ImportRules['validate']
   tableOf(family: Family): RibTable
   sourceOf(peer: number): RouteSource
   /** Destinations of the table may be dirty. */
@@ -92,7 +97,7 @@ export class Peer implements SessionOwner {
   }
 
   get peerType(): 'ibgp' | 'ebgp' {
-    return this.#config.neighbor.as === this.context.identity.as ? 'ibgp' : 'ebgp'
+    return this.#config.relation === 'internal' ? 'ibgp' : 'ebgp'
   }
 
   /** The state of its session, or of the one that is furthest. */
@@ -138,6 +143,7 @@ export class Peer implements SessionOwner {
   /** Takes over what needs no new session. */
   reconfigure(config: PeerConfig): void {
     this.#config = config
+    this.#flows?.reconfigure(config)
   }
 
   /** Takes a connection that the peer made. @returns whether it was wanted */
@@ -191,8 +197,10 @@ export class Peer implements SessionOwner {
     const { identity, deferral } = this.context
     const { fsm, families, gracefulRestart } = this.#config
     const restarting = identity.restarting && deferral.active
+    const { neighbor } = this.#config
     return localOpen({
-      as: identity.as,
+      as: localAsFor(this.#config, identity),
+      ...(neighbor.role === undefined ? {} : { role: neighbor.role }),
       routerId: identity.routerId,
       holdTime: fsm.holdTime,
       families,
@@ -307,10 +315,19 @@ export class Peer implements SessionOwner {
   #judge(open: OpenMessage): NotificationSummary | undefined {
     const { identity } = this.context
     if (open.as !== this.#config.neighbor.as) return { code: NOTIFICATION.open, subcode: OPEN_ERROR.badPeerAs }
-    if (open.as === identity.as && open.routerId.equals(identity.routerId)) {
+    if (this.#config.relation === 'internal' && open.routerId.equals(identity.routerId)) {
       return { code: NOTIFICATION.open, subcode: OPEN_ERROR.badIdentifier }
     }
-    return undefined
+    return this.#judgeRole(open) ? undefined : { code: NOTIFICATION.open, subcode: OPEN_ERROR.roleMismatch }
+  }
+
+  /** Whether the peer's role goes with ours (RFC 9234 §4.2). */
+  #judgeRole({ capabilities }: OpenMessage): boolean {
+    const { role, roleStrict = false } = this.#config.neighbor
+    if (role === undefined) return true
+    const theirs = new Set(capabilities.flatMap((capability) => (capability.kind === 'role' ? [capability.role] : [])))
+    if (theirs.size === 0) return !roleStrict
+    return theirs.size === 1 && [...theirs].every((other) => rolesMatch(role, other))
   }
 
   /** A session has come to Idle: the other one goes on, or it starts again after a while. */
@@ -353,10 +370,28 @@ export class Peer implements SessionOwner {
   }
 }
 
+/** Configuration that a running session takes over. */
+const SOFT: ReadonlySet<string> = new Set<keyof NeighborConfig>([
+  'description',
+  'importPolicy',
+  'exportPolicy',
+  'allowAsIn',
+  'asOverride',
+  'privateAs',
+  'enforceFirstAs',
+  'routeServerClient',
+  'gracefulShutdown',
+  'limits',
+])
+
 /** Configuration whose change needs a new session. */
 export function needsReset(before: NeighborConfig, after: NeighborConfig): boolean {
-  const rest = ({ description: _description, ...config }: NeighborConfig): string =>
-    JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)))
+  const rest = (config: NeighborConfig): string =>
+    JSON.stringify(
+      Object.entries(config)
+        .filter(([name]) => !SOFT.has(name))
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    )
   return rest(before) !== rest(after)
 }
 

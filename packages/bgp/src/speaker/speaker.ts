@@ -23,6 +23,7 @@ import type { NeighborView } from './neighbor-view.js'
 import { DECONFIGURED, Peer, needsReset, type PeerContext } from './peer.js'
 import { peerConfig, speakerIdentity, type SpeakerIdentity } from './peer-config.js'
 import { internLocal, pathIdOf } from './local-route.js'
+import { validateOrigin } from './origin-validator.js'
 import { RestartDeferral } from './restart-deferral.js'
 import { receivedRoutes, sentRoutes } from './route-views.js'
 import { LOCAL_PEER, type LocalRoute, type LocalRouteKey, type RouteChange, type RouteView } from './route.js'
@@ -301,6 +302,14 @@ export class Speaker {
     yield* receivedRoutes(table, only, (index) => this.#byIndex[index]?.name ?? LOCAL_PEER)
   }
 
+  /**
+   * What the validator of origins says has changed: import policies that look at it are applied again. No peer is asked for anything, and paths
+   * whose result is the same are not touched.
+   */
+  originsChanged(): void {
+    for (const peer of this.#peers.values()) peer.flows?.revalidate()
+  }
+
   /** How next hops are reached has changed: every destination is decided again. */
   nextHopsChanged(): void {
     for (const table of this.#tables.values()) {
@@ -326,7 +335,7 @@ export class Speaker {
   }
 
   #peerContext(): PeerContext {
-    const { clock, random, transport } = this.#options
+    const { clock, random, transport, originValidator: validator } = this.#options
     return {
       clock,
       random,
@@ -336,6 +345,7 @@ export class Speaker {
       identity: this.#identity,
       deferral: this.#deferral,
       groups: this.#groups,
+      validate: validator === undefined ? undefined : (nlri, attributes) => validateOrigin(validator, nlri, attributes),
       tableOf: (family) => this.#tableOf(family),
       sourceOf: (index) => this.#sourceOf(index),
       touched: (table) => this.#touched(table),
@@ -398,13 +408,15 @@ export class Speaker {
   #originOf(index: number): PathOrigin {
     const peer = this.#byIndex[index]
     if (index === LOCAL || peer === undefined) return { external: false, routerId: this.#identity.routerId.w0, rank: 0, local: true }
-    return { external: peer.peerType === 'ebgp', routerId: peer.routerId.w0, rank: this.#ranks[index] ?? 0, local: false }
+    return { external: peer.config.relation === 'external', routerId: peer.routerId.w0, rank: this.#ranks[index] ?? 0, local: false }
   }
 
   #sourceOf(index: number): RouteSource {
     const peer = this.#byIndex[index]
     if (index === LOCAL || peer === undefined) return { kind: 'local', client: false, routerId: this.#identity.routerId }
-    return { kind: peer.peerType, client: peer.config.neighbor.routeReflectorClient ?? false, routerId: peer.routerId }
+    const { relation, neighbor } = peer.config
+    const client = neighbor.routeReflectorClient ?? false
+    return { kind: peer.peerType, client, routerId: peer.routerId, member: relation === 'member', name: peer.name }
   }
 
   async #listen({ address, port = DEFAULT_PORT }: ListenConfig): Promise<void> {

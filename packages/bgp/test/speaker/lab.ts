@@ -14,7 +14,7 @@ import {
 } from '../../src/index.js'
 
 /** A speaker's configuration, with what it is given beside it. */
-type LabConfig = Partial<SpeakerConfig> & { neighbors: NeighborConfig[] } & Pick<SpeakerOptions, 'nextHops'>
+type LabConfig = Partial<SpeakerConfig> & { neighbors: NeighborConfig[] } & Pick<SpeakerOptions, 'nextHops' | 'originValidator'>
 
 /** Speakers on a network in memory, on one clock that the test moves. */
 export class Lab {
@@ -37,13 +37,14 @@ export class Lab {
   }
 
   /** A speaker at `address`, which is its router id too; it listens on port 179. */
-  speaker(address: string, { nextHops, ...config }: LabConfig): Speaker {
+  speaker(address: string, { nextHops, originValidator, ...config }: LabConfig): Speaker {
     const speaker = new Speaker({
       clock: this.clock,
       random: seededRandom(this.#seed++),
       transport: this.host(address).transport,
       logger: this.logs,
       ...(nextHops === undefined ? {} : { nextHops }),
+      ...(originValidator === undefined ? {} : { originValidator }),
       config: { as: 65000, routerId: address, holdTime: 9, listen: [{ address }], ...config },
     })
     this.speakers.push(speaker)

@@ -1,0 +1,64 @@
+import type { IpAddress } from '@heddle/wire'
+import type { NegotiatedSession } from '../capability/negotiated-session.js'
+import type { ExportSignature } from '../policy/export-rules.js'
+import type { ImportRules } from '../policy/import-rules.js'
+import type { PeerConfig, SpeakerIdentity } from './peer-config.js'
+
+/** The AS number by which a peer knows us (RFC 5065 §4). */
+export function localAsFor({ relation }: Pick<PeerConfig, 'relation'>, { as, confederation }: SpeakerIdentity): number {
+  return relation === 'external' ? (confederation?.id ?? as) : as
+}
+
+/** What is made of the paths of a session's peer. */
+export function importRulesFor(config: PeerConfig, identity: SpeakerIdentity, validate: ImportRules['validate']): ImportRules {
+  const { neighbor, relation, limits, importPolicy } = config
+  return {
+    self: {
+      as: identity.as,
+      routerId: identity.routerId.w0,
+      clusterId: identity.clusterId.w0,
+      ...(identity.confederation === undefined ? {} : { confederation: identity.confederation.id }),
+    },
+    peer: config.name,
+    peerAs: neighbor.as,
+    peerType: relation === 'internal' ? 'ibgp' : 'ebgp',
+    member: relation === 'member',
+    allowAsIn: neighbor.allowAsIn ?? 0,
+    enforceFirstAs: neighbor.enforceFirstAs ?? false,
+    gracefulShutdown: neighbor.gracefulShutdown ?? false,
+    ...(neighbor.role === undefined ? {} : { role: neighbor.role }),
+    asPathLimit: limits.asPath,
+    attributeLimit: limits.attributes,
+    ...(importPolicy === undefined ? {} : { policy: importPolicy }),
+    ...(validate === undefined ? {} : { validate }),
+  }
+}
+
+/** Everything that what a session's peer is sent depends on. */
+export function exportSignatureFor(
+  config: PeerConfig,
+  identity: SpeakerIdentity,
+  negotiated: NegotiatedSession,
+  localAddress: IpAddress,
+): ExportSignature {
+  const { neighbor, relation, exportPolicy } = config
+  const external = relation === 'external'
+  return {
+    peerType: relation === 'internal' ? 'ibgp' : 'ebgp',
+    client: neighbor.routeReflectorClient ?? false,
+    localAs: localAsFor(config, identity),
+    routerId: identity.routerId,
+    clusterId: identity.clusterId,
+    localAddress: localAddress.unmapped(),
+    nextHop: neighbor.nextHop ?? 'auto',
+    extendedNextHop: new Set(negotiated.extendedNextHop.map(({ family }) => family.key)),
+    member: relation === 'member',
+    ...(external && neighbor.asOverride === true ? { overrideAs: neighbor.as } : {}),
+    ...(external && neighbor.privateAs !== undefined ? { privateAs: neighbor.privateAs } : {}),
+    transparent: external && neighbor.routeServerClient === true,
+    gracefulShutdown: neighbor.gracefulShutdown ?? false,
+    ...(neighbor.role === undefined ? {} : { role: neighbor.role }),
+    llgr: negotiated.longLivedGracefulRestart !== undefined,
+    ...(exportPolicy === undefined ? {} : { policy: exportPolicy }),
+  }
+}
