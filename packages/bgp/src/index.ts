@@ -223,9 +223,11 @@ export { RouteTargetFilter } from './policy/route-target-filter.js'
 // Speaker
 export type {
   ConfederationConfig,
+  DynamicNeighborConfig,
   FamilyName,
   GracefulRestartConfig,
   ListenConfig,
+  MaxPrefixes,
   NeighborConfig,
   PeerLimits,
   SpeakerConfig,

@@ -6,7 +6,8 @@ import type { AttributeCategory, AttributeContext, AttributeDraft } from './attr
 import type { PathAttributes } from './path-attributes.js'
 import { ATTRIBUTE_CODECS } from './registry.js'
 
-const CATEGORY_FLAGS: Readonly<Record<AttributeCategory, number>> = {
+/** The Optional and Transitive bits of each category (RFC 4271 §5). */
+export const CATEGORY_FLAGS: Readonly<Record<AttributeCategory, number>> = {
   'well-known': ATTRIBUTE_FLAG.transitive,
   'optional-transitive': ATTRIBUTE_FLAG.optional | ATTRIBUTE_FLAG.transitive,
   'optional-non-transitive': ATTRIBUTE_FLAG.optional,

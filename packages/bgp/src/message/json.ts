@@ -30,11 +30,13 @@ export function resultToJson(result: DecodeResult): JsonResult {
   return result.errors.length === 0 ? { ok: true, message } : { ok: true, message, errors: result.errors.map(errorToJson) }
 }
 
-function errorToJson({ code, offset, path, rfc, handling }: BgpError): JsonError {
+/** An error as it is printed. */
+export function errorToJson({ code, offset, path, rfc, handling }: BgpError): JsonError {
   return { code, offset, path, rfc, handling }
 }
 
-function toJson(value: unknown, key: string): Json {
+/** Any value of this package as plain data; `key` is the name of the field that holds it. */
+export function toJson(value: unknown, key: string): Json {
   if (value instanceof Uint8Array) return toHex(value)
   if (Array.isArray(value)) return value.map((item: unknown) => itemToJson(item, key))
   switch (typeof value) {

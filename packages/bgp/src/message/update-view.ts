@@ -117,7 +117,7 @@ function walk(bytes: Uint8Array, options: DecodeOptions): UpdateView {
 }
 
 /** The next attribute, or `undefined` when the list ends within it (RFC 7606 §4); then the reader stands at its start. */
-function nextAttribute(list: ByteReader): AttributeSpan | undefined {
+export function nextAttribute(list: ByteReader): AttributeSpan | undefined {
   const start = list.offset
   const { bytes, position, remaining } = list
   const flags = bytes[position]

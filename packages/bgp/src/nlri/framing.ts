@@ -1,6 +1,7 @@
 import type { ByteReader } from '@heddle/wire'
 import { AFI, SAFI } from '../iana.js'
 import type { Family } from './family.js'
+import { isVisitable } from './visit.js'
 
 /** Octets of the entry at the reader's position, head included, and without its path identifier. */
 type Framing = (input: ByteReader) => number
@@ -49,4 +50,16 @@ const AFIS: ReadonlyMap<number, readonly number[]> = new Map<number, readonly nu
 /** How entries of a family that is not taken apart are told from each other; `undefined` when nobody here knows. */
 export function framingOf({ afi, safi }: Family): Framing | undefined {
   return (AFIS.get(safi) ?? [AFI.ipv4, AFI.ipv6]).includes(afi) ? BY_SAFI.get(safi) : undefined
+}
+
+/**
+ * Octets of the entry at the reader's position, head included and without path identifier; `undefined` for a family whose entries nobody here
+ * can tell from each other.
+ *
+ * @throws WireError `wire.truncated`, `bgp.nlri.*` when the container ends within the head
+ */
+export function entrySize(family: Family, input: ByteReader): number | undefined {
+  if (isVisitable(family)) return 1 + ((input.peekU8() + 7) >>> 3)
+  if (family.afi === AFI.l2vpn && family.safi === SAFI.evpn) return counted(1, 1)(input)
+  return framingOf(family)?.(input)
 }

@@ -1,5 +1,7 @@
 export { asPath, pathAttributes, unknownAttributes } from './attributes.js'
 export { extendedCommunity, ipv6ExtendedCommunity } from './communities.js'
+export { bmpMessages } from './bmp.js'
+export { mrtRecords } from './mrt.js'
 export { bfdDiscriminator, domainPath, linkStateAttribute, prefixSidTlv, tunnel, tunnelSubTlv } from './overlay-attributes.js'
 export { anyFamily, capability } from './capabilities.js'
 export { bgpMessage, keepaliveMessage, notificationMessage, openMessage, routeRefreshMessage, updateMessage } from './messages.js'

@@ -1,0 +1,97 @@
+import {
+  formatAsPath,
+  mrtAttributes,
+  mrtMessage,
+  mrtNlri,
+  type Aggregator,
+  type MrtMessage,
+  type MrtPeer,
+  type MrtResult,
+  type MrtRib,
+  type NextHop,
+  type Nlri,
+  type PathAttributes,
+} from '@heddle/bgp'
+
+/** The routes of a file as bgpdump 1.6.2 prints them with `-m -t dump`: IPv4 and IPv6 unicast and multicast, one a line. */
+export function bgpdumpLines(results: readonly MrtResult[]): string[] {
+  let peers: readonly MrtPeer[] = []
+  return results.flatMap((result) => {
+    if (!result.ok) return []
+    const { record } = result
+    switch (record.kind) {
+      case 'peer-index-table':
+        peers = record.peers
+        return []
+      case 'rib':
+        return ribLines(record, peers)
+      case 'state-change':
+        return [`BGP4MP|${record.timestamp}|STATE|${record.peerAddress}|${record.peerAs}|${record.oldState}|${record.newState}`]
+      case 'message':
+        return messageLines(record)
+      default:
+        return []
+    }
+  })
+}
+
+function ribLines(record: MrtRib, peers: readonly MrtPeer[]): string[] {
+  const nlri = mrtNlri(record)
+  if (record.generic || 'handling' in nlri || nlri.kind !== 'unicast') return []
+  return record.entries.map(({ peerIndex, attributes: bytes, pathId }) => {
+    const peer = peers[peerIndex]
+    const { attributes, nextHop } = mrtAttributes(bytes, record.family, true)
+    const hop = nextHop ?? (attributes.nextHop === undefined ? undefined : { address: attributes.nextHop })
+    const head = `${record.addPath ? 'TABLE_DUMP2_AP' : 'TABLE_DUMP2'}|${record.timestamp}|B|${peer.address}|${peer.as}`
+    const path = pathId === undefined ? '' : `|${pathId}`
+    return `${head}|${nlri.prefix}${path}|${tail(attributes, hop)}`
+  })
+}
+
+function messageLines(record: MrtMessage): string[] {
+  const result = mrtMessage(record)
+  if (!result.ok || result.message.type !== 'update') return []
+  const { attributes, announced, withdrawn } = result.message
+  const name = record.microseconds === undefined ? 'BGP4MP' : 'BGP4MP_ET'
+  const time = record.microseconds === undefined ? '' : `.${String(record.microseconds).padStart(6, '0')}`
+  const head = (kind: string): string =>
+    `${name}${record.addPath ? '_AP' : ''}|${record.timestamp}${time}|${kind}|${record.peerAddress}|${record.peerAs}`
+  const prefixes = (nlri: readonly Nlri[]): string[] =>
+    nlri.flatMap((entry) =>
+      entry.kind === 'unicast' ? [entry.pathId === undefined ? entry.prefix.toString() : `${entry.prefix}|${entry.pathId}`] : [],
+    )
+  return [
+    ...withdrawn.flatMap(({ nlri }) => prefixes(nlri).map((prefix) => `${head('W')}|${prefix}`)),
+    ...announced.flatMap(({ nlri, nextHop }) => prefixes(nlri).map((prefix) => `${head('A')}|${prefix}|${tail(attributes, nextHop)}`)),
+  ]
+}
+
+function tail(attributes: PathAttributes, nextHop: NextHop | undefined): string {
+  const { asPath = [], origin = 'incomplete', localPref = 0, med = 0, communities = [], atomicAggregate, aggregator } = attributes
+  const fields = [
+    formatAsPath(asPath),
+    origin.toUpperCase(),
+    nextHop?.address ?? '255.255.255.255',
+    localPref,
+    med,
+    communities.map(communityText).join(' '),
+    atomicAggregate === true ? 'AG' : 'NAG',
+    aggregator === undefined ? '' : aggregatorText(aggregator),
+    '',
+  ]
+  return fields.join('|')
+}
+
+function aggregatorText({ as, address }: Aggregator): string {
+  return `${as} ${address}`
+}
+
+const WELL_KNOWN: ReadonlyMap<number, string> = new Map([
+  [0xffff_ff01, 'no-export'],
+  [0xffff_ff02, 'no-advertise'],
+  [0xffff_ff03, 'local-AS'],
+])
+
+function communityText(value: number): string {
+  return WELL_KNOWN.get(value) ?? `${value >>> 16}:${value & 0xffff}`
+}
