@@ -1,3 +1,6 @@
+export type { Allocation, AllocationRequest, AddressSpace, PoolIpamOptions, PoolUsage } from './ipam/pool-ipam.js'
+export { PoolIpam } from './ipam/pool-ipam.js'
+export type { PoolDefinition } from './ipam/pool.js'
 export { CniError } from './protocol/cni-error.js'
 export { CNI_CODES } from './protocol/codes.js'
 export {
@@ -15,3 +18,6 @@ export { answerVersion, errorResponse, resultResponse, versionResponse, type Cni
 export { readResult } from './protocol/read-result.js'
 export { formatResult, ipv4First, type CniInterface, type CniIp, type CniResult, type CniRoute } from './protocol/result.js'
 export { bestVersion, CNI_VERSIONS, NEWEST_VERSION, type CniVersion } from './protocol/version.js'
+export { JournaledStore, type Journal } from './store/journaled-store.js'
+export { memoryStore } from './store/memory-store.js'
+export { StoreError, type Store, type StoreChange, type StoreErrorCode } from './store/store.js'
