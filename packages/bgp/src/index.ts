@@ -235,6 +235,7 @@ export type {
   SpeakerOptions,
 } from './speaker/config.js'
 export type { DecisionConfig, NextHopResolver } from './speaker/decision.js'
+export type { BfdPath, BfdSource, BfdState, BfdWatch } from './speaker/bfd-source.js'
 export type { OriginValidator } from './speaker/origin-validator.js'
 export type { SpeakerEvents } from './speaker/events.js'
 export type { FamilyCounters, MessageCounters, NeighborView, NotificationView } from './speaker/neighbor-view.js'

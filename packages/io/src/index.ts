@@ -3,5 +3,17 @@ export type { Datagram, DatagramPort } from './datagram-port.js'
 export { EventQueue } from './event-queue.js'
 export { silentLogger, type LogFields, type LogLevel, type Logger } from './logger.js'
 export type { Random } from './random.js'
-export { TransportError } from './transport.js'
-export type { ConnectOptions, Connection, Endpoint, Listener, ListenOptions, Transport, TransportErrorCode } from './transport.js'
+export { TransportError, refuseProtection } from './transport.js'
+export type {
+  ConnectOptions,
+  Connection,
+  Endpoint,
+  Listener,
+  ListenOptions,
+  PeerProtection,
+  StreamAuthentication,
+  StreamProtection,
+  TcpAoKey,
+  Transport,
+  TransportErrorCode,
+} from './transport.js'

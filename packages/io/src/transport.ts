@@ -8,10 +8,41 @@ export interface Endpoint {
 }
 
 /** Where a connection goes, and from where. */
+/** Proof that segments come from the peer. */
+export type StreamAuthentication =
+  /** TCP MD5 signatures (RFC 2385): a key of 1–80 octets in UTF-8. */
+  | { readonly kind: 'tcp-md5'; readonly key: string }
+  /** TCP-AO (RFC 5925): master keys by their ids, 0–255. */
+  | { readonly kind: 'tcp-ao'; readonly keys: readonly TcpAoKey[] }
+
+/** A master key tuple of TCP-AO (RFC 5925 §3.1). */
+export interface TcpAoKey {
+  readonly sendId: number
+  readonly receiveId: number
+  /** RFC 5926 §3.1. */
+  readonly algorithm: 'hmac-sha-1-96' | 'aes-128-cmac-96'
+  readonly key: string
+}
+
+/** What the packets of a stream must have. A transport that cannot do one of these rejects with `transport.unsupported`, and never does without. */
+export interface StreamProtection {
+  /** Hops that packets may take: TTL or hop limit, 1–255. The system chooses when it is left out. */
+  readonly hopLimit?: number
+  /** Drops what arrives with a smaller TTL or hop limit, 1–255 (RFC 5082). */
+  readonly minimumHopLimit?: number
+  readonly authentication?: StreamAuthentication
+}
+
+/** Protection of the streams that one peer opens. */
+export interface PeerProtection extends StreamProtection {
+  readonly peer: IpAddress
+}
+
 export interface ConnectOptions {
   readonly remote: Endpoint
   /** Address to connect from; the system chooses when it is left out. */
   readonly localAddress?: IpAddress
+  readonly protection?: StreamProtection
   /** Ends the attempt; `connect` then rejects. */
   readonly signal?: AbortSignal
 }
@@ -21,6 +52,8 @@ export interface ListenOptions {
   readonly address: IpAddress
   /** 0 lets the system choose; see `Listener.local`. */
   readonly port: number
+  /** Peers whose streams must be protected; those of others need not. */
+  readonly protection?: readonly PeerProtection[]
 }
 
 /** Reliable byte streams as logic sees them: TCP, or its likeness in memory. */
@@ -58,6 +91,8 @@ export interface Listener {
   readonly local: Endpoint
   /** Connections as they are accepted; may be iterated once; ends when the listener is closed. */
   readonly connections: AsyncIterable<Connection>
+  /** Takes over other protection for streams to come. @throws TransportError `transport.unsupported` */
+  protect?(peers: readonly PeerProtection[]): void
   /** Accepts no more; connections that were accepted stay. Idempotent. */
   close(): Promise<void>
 }
@@ -72,6 +107,8 @@ export type TransportErrorCode =
   | 'transport.address-in-use'
   | 'transport.address-unavailable'
   | 'transport.permission'
+  /** It cannot give the protection that was asked for. */
+  | 'transport.unsupported'
   | 'transport.failed'
 
 /** Why a connection could not be made, kept or accepted. */
@@ -84,5 +121,17 @@ export class TransportError extends Error {
     options?: ErrorOptions,
   ) {
     super(`${message} (${code})`, options)
+  }
+}
+
+/**
+ * For transports that have no protection to give.
+ *
+ * @throws TransportError `transport.unsupported` when any is asked for
+ */
+export function refuseProtection(protection: StreamProtection | readonly PeerProtection[] | undefined, what: string): void {
+  for (const one of protection === undefined ? [] : [protection].flat()) {
+    const asked = (['authentication', 'minimumHopLimit', 'hopLimit'] as const).find((name) => one[name] !== undefined)
+    if (asked !== undefined) throw new TransportError('transport.unsupported', `${what}: this transport has no ${asked}`)
   }
 }

@@ -3,8 +3,14 @@ import type { NotificationSummary } from '../fsm/event.js'
 import { CEASE, NOTIFICATION } from '../iana.js'
 import { encodeText } from '../message/text.js'
 
-/** Reasons of Cease after which the peer is not to wait for us (RFC 8538 §3.1). */
-const FINAL: ReadonlySet<number> = new Set([CEASE.maximumPrefixes, CEASE.administrativeShutdown, CEASE.peerDeconfigured, CEASE.hardReset])
+/** Reasons of Cease after which the peer is not to wait for us (RFC 8538 §3.1); when BFD is down, nothing is forwarded either (RFC 9384 §3). */
+const FINAL: ReadonlySet<number> = new Set([
+  CEASE.maximumPrefixes,
+  CEASE.administrativeShutdown,
+  CEASE.peerDeconfigured,
+  CEASE.hardReset,
+  CEASE.bfdDown,
+])
 
 /** Whether a NOTIFICATION ends a session for good, although both ends would take others for a graceful restart. */
 export function isFinal({ code, subcode }: NotificationSummary): boolean {

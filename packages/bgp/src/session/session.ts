@@ -1,4 +1,4 @@
-import type { Clock, Connection, Endpoint, Logger, Random, Transport } from '@heddle/io'
+import type { Clock, Connection, Endpoint, Logger, Random, StreamProtection, Transport } from '@heddle/io'
 import { decodeMessage, encodeMessage } from '../decode.js'
 import type { FsmConfig } from '../fsm/config.js'
 import type { FsmEffect, FsmTimer } from '../fsm/effect.js'
@@ -48,6 +48,7 @@ export interface SessionOptions {
   readonly config: FsmConfig
   readonly remote: Endpoint
   readonly localAddress?: Endpoint['address']
+  readonly protection?: StreamProtection
   readonly owner: SessionOwner
 }
 
@@ -204,10 +205,14 @@ export class Session {
   }
 
   #connect(): void {
-    const { transport, remote, localAddress } = this.options
+    const { transport, remote, localAddress, protection } = this.options
     const attempt = new AbortController()
     this.#attempt = attempt
-    transport.connect({ remote, ...(localAddress === undefined ? {} : { localAddress }), signal: attempt.signal }).then(
+    const wanted = {
+      ...(localAddress === undefined ? {} : { localAddress }),
+      ...(protection === undefined ? {} : { protection }),
+    }
+    transport.connect({ remote, ...wanted, signal: attempt.signal }).then(
       (connection) => {
         if (this.#attempt !== attempt) return connection.reset()
         this.#attempt = undefined

@@ -1,9 +1,10 @@
 import type { BgpRole } from '../capability/capability.js'
 import type { PrivateAsHandling } from '../policy/as-path-rules.js'
 import type { Policy } from '../policy/policy.js'
+import type { BfdSource } from './bfd-source.js'
 import type { DecisionConfig, NextHopResolver } from './decision.js'
 import type { OriginValidator } from './origin-validator.js'
-import type { Clock, Logger, Random, Transport } from '@heddle/io'
+import type { Clock, Logger, Random, StreamAuthentication, Transport } from '@heddle/io'
 
 /** Names of families as configuration has them; those that the speaker exchanges. */
 export type FamilyName =
@@ -98,12 +99,43 @@ export interface NeighborConfig {
   readonly role?: BgpRole
   /** Refuses a peer that announces no role (RFC 9234 §4.2). Default `false`. */
   readonly roleStrict?: boolean
+  /** Hops to the peer, for one in another AS that is not directly connected: 1–255. Default: as the system. */
+  readonly multihop?: number
+  /** Drops packets that have come further than this many hops: 1–255, 1 for a direct neighbor (RFC 5082). Default: none are dropped. */
+  readonly ttlSecurity?: number
+  /** Key that both ends have. The transport must be able to use it; it is not shown in `neighbors()`. */
+  readonly authentication?: StreamAuthentication
+  /** Seconds that nothing may leave before the session is given up, 0 or 1–65,535 (RFC 9687); at least twice the hold time. Default 480. */
+  readonly sendHoldTime?: number
+  /** Ends the session when the BFD source says that the way to the peer is down (RFC 5882). Default `false`. */
+  readonly bfd?: boolean
+  /** Routes that the peer may send, by family. Default: no limit. */
+  readonly maxPrefixes?: Readonly<Partial<Record<FamilyName, MaxPrefixes>>>
   /** What the peer's routes may cost. */
   readonly limits?: PeerLimits
   /** Decide collisions in Established too (RFC 4271 §6.8, CollisionDetectEstablishedState). Default `false`: the one that is up stays. */
   readonly collisionDetectEstablished?: boolean
   /** Free text. */
   readonly description?: string
+}
+
+/** How many routes of a family a peer may send, accepted or not. */
+export interface MaxPrefixes {
+  /** 1–4,294,967,295. */
+  readonly limit: number
+  /** Percent of the limit from which on the event `max-prefixes` warns, 1–100. Default 75. */
+  readonly warning?: number
+  /** Only warns. Default `false`: the session ends with Cease (RFC 4486 §4). */
+  readonly warnOnly?: boolean
+  /** Seconds until the session may come back; without it, it stays down until `resetNeighbor` or another configuration. */
+  readonly restart?: number
+}
+
+/** Peers that nobody has named: who connects from the prefix is taken. */
+export interface DynamicNeighborConfig extends Omit<NeighborConfig, 'address' | 'passive' | 'port' | 'connectRetry'> {
+  readonly prefix: string
+  /** Peers from the prefix at one time, 1–10,000. Default 100. */
+  readonly limit?: number
 }
 
 /** What a single path of a peer may cost; one that costs more is not used, and shown with the reason. */
@@ -144,6 +176,8 @@ export interface SpeakerConfig {
   readonly neighbors: readonly NeighborConfig[]
   /** `false` turns it off. Default: on, as a helper and for our own restarts. */
   readonly gracefulRestart?: SpeakerGracefulRestartConfig | boolean
+  /** Peers that are taken as they come; a neighbor of the exact address goes first, then the longest prefix. */
+  readonly dynamicNeighbors?: readonly DynamicNeighborConfig[]
   /** The confederation that `as` is a member of. Default: none. */
   readonly confederation?: ConfederationConfig
   /** How paths are compared. */
@@ -156,6 +190,8 @@ export interface SpeakerOptions {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
+  /** Needed for neighbors with `bfd`. */
+  readonly bfd?: BfdSource
   /** Default: origins are not validated. See `Speaker.originsChanged`. */
   readonly originValidator?: OriginValidator
   /** Default: every next hop can be reached, at equal cost. See `Speaker.nextHopsChanged`. */

@@ -8,6 +8,14 @@ export type SpeakerEvents = {
   neighbor: (neighbor: NeighborView) => void
   /** A peer has sent its initial routes of the family (RFC 4724 §2). */
   'end-of-rib': (event: { readonly neighbor: string; readonly family: Family }) => void
+  /** A peer has come near the limit of its routes, above it, or below again. */
+  'max-prefixes': (event: {
+    readonly neighbor: string
+    readonly family: Family
+    readonly count: number
+    readonly limit: number
+    readonly level: 'below' | 'warning' | 'exceeded'
+  }) => void
   /** A message was malformed: what, where, and what was done about it (RFC 7606). `message` holds the octets. */
   malformed: (event: { readonly neighbor: string; readonly errors: readonly BgpError[]; readonly message: Uint8Array }) => void
 }

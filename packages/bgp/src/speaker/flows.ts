@@ -1,7 +1,8 @@
 import type { Timer } from '@heddle/io'
+import { ByteWriter } from '@heddle/wire'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import { decodeMessage } from '../decode.js'
-import { MESSAGE_TYPE, SAFI } from '../iana.js'
+import { CEASE, MESSAGE_TYPE, SAFI } from '../iana.js'
 import type { RouteRefreshMessage } from '../message/message.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
 import { RTC, type Family } from '../nlri/family.js'
@@ -13,6 +14,7 @@ import type { ExportMember, MemberPeer } from './export-member.js'
 import type { Done } from './flush.js'
 import type { ExportGroup } from './export-group.js'
 import { Ingest } from './ingest.js'
+import { PrefixLimits } from './max-prefixes.js'
 import { Outbox } from './outbox.js'
 import type { PeerConfig } from './peer-config.js'
 import type { Peer, PeerContext } from './peer.js'
@@ -39,6 +41,7 @@ export interface FlowsOptions {
 export class Flows {
   readonly #ingest: Ingest
   #config: PeerConfig
+  readonly #limits: PrefixLimits
   readonly #outbox: Outbox
   readonly #members = new Map<number, ExportMember>()
   #filter: RouteTargetFilter | undefined
@@ -56,6 +59,7 @@ export class Flows {
     const { asn4, addPath, extendedMessage, peerType } = negotiated
     const { neighbor, relation } = options.config
     this.#config = options.config
+    this.#limits = new PrefixLimits(neighbor.maxPrefixes ?? {})
     this.#ingest = new Ingest({
       peer: options.peer.index,
       // to another member AS attributes go as within the AS (RFC 5065 §5.1)
@@ -74,6 +78,7 @@ export class Flows {
   reconfigure(config: PeerConfig): void {
     const { context, negotiated } = this.options
     this.#config = config
+    this.#limits.use(config.neighbor.maxPrefixes ?? {})
     this.#ingest.use(importRulesFor(config, context.identity, context.validate))
     for (const family of negotiated.families) {
       this.#ingest.reimport(context.tableOf(family))
@@ -82,6 +87,7 @@ export class Flows {
       if (member !== undefined && member.group !== group) this.#members.set(family.key, group.take(member))
     }
     this.#touched(negotiated.families)
+    for (const family of negotiated.families) if (!this.#checkCount(family)) return
   }
 
   /** What the validation of origins says is something else now. */
@@ -212,7 +218,24 @@ export class Flows {
     for (const family of disable ?? []) this.#disable(family)
     this.#touched(touched)
     this.lost(touched)
+    for (const family of touched) if (!this.#checkCount(family)) return
     if (endOfRib !== undefined && this.exchanges(endOfRib)) this.#endOfRib(endOfRib)
+  }
+
+  /** @returns false when the peer has sent too many routes and the session is over (RFC 4486 §4) */
+  #checkCount(family: Family): boolean {
+    const { context, peer, session } = this.options
+    const limit = this.#limits.of(family)
+    if (limit === undefined) return true
+    const count = context.tableOf(family).peerCount(peer.index)
+    const level = this.#limits.check(family, count)
+    if (level === undefined) return true
+    context.maxPrefixes(peer, family, count, limit.limit, level)
+    if (level !== 'exceeded' || limit.warnOnly === true) return true
+    peer.stay(limit.restart)
+    const data = new ByteWriter(7).u16(family.afi).u8(family.safi).u32(limit.limit).finish()
+    session.handle({ type: 'automatic-stop', subcode: CEASE.maximumPrefixes, data })
+    return false
   }
 
   #endOfRib(family: Family): void {

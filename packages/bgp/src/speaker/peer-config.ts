@@ -1,3 +1,4 @@
+import type { StreamProtection } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import { DEFAULT_FSM_CONFIG, type FsmConfig } from '../fsm/config.js'
 import { familyByName, type Family } from '../nlri/family.js'
@@ -53,6 +54,8 @@ export interface PeerConfig {
   readonly importPolicy?: CompiledPolicy
   readonly exportPolicy?: CompiledPolicy
   readonly limits: Required<PeerLimits>
+  /** What the streams to and from the peer must have. */
+  readonly protection?: StreamProtection
   /** In our AS, in another member AS of our confederation, or outside. */
   readonly relation: PeerRelation
 }
@@ -103,6 +106,14 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   const limits = { asPath: neighbor.limits?.asPath ?? 1024, attributes: neighbor.limits?.attributes ?? 0xffff }
   range(limits.asPath, 1, 16_383, `${at}.limits.asPath`)
   range(limits.attributes, 64, 0xffff, `${at}.limits.attributes`)
+  for (const [family, { limit, warning = 75, restart = 0 }] of Object.entries(neighbor.maxPrefixes ?? {})) {
+    range(limit, 1, 0xffff_ffff, `${at}.maxPrefixes.${family}.limit`)
+    range(warning, 1, 100, `${at}.maxPrefixes.${family}.warning`)
+    seconds(restart, `${at}.maxPrefixes.${family}.restart`)
+  }
+  const sendHoldTime = neighbor.sendHoldTime ?? DEFAULT_FSM_CONFIG.sendHoldTime
+  range(sendHoldTime, 0, 0xffff, `${at}.sendHoldTime`)
+  const protection = protectionOf(neighbor, at)
   const importPolicy = policyOf(neighbor.importPolicy, `${at}.importPolicy`)
   const exportPolicy = policyOf(neighbor.exportPolicy, `${at}.exportPolicy`)
   const relation = relationOf(neighbor.as, speaker)
@@ -120,6 +131,7 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
     fsm: {
       ...DEFAULT_FSM_CONFIG,
       holdTime,
+      sendHoldTime,
       connectRetryTime,
       idleHoldTime: Math.min(IDLE_HOLD.least, connectRetryTime),
       idleHoldLimit: Math.min(IDLE_HOLD.most, connectRetryTime),
@@ -131,7 +143,21 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
     ...(importPolicy === undefined ? {} : { importPolicy }),
     ...(exportPolicy === undefined ? {} : { exportPolicy }),
     limits,
+    ...(protection === undefined ? {} : { protection }),
     relation,
+  }
+}
+
+function protectionOf({ multihop, ttlSecurity, authentication }: NeighborConfig, at: string): StreamProtection | undefined {
+  if (multihop !== undefined) range(multihop, 1, 255, `${at}.multihop`)
+  if (ttlSecurity !== undefined) range(ttlSecurity, 1, 255, `${at}.ttlSecurity`)
+  if (multihop === undefined && ttlSecurity === undefined && authentication === undefined) return undefined
+  // RFC 5082 §3: what is sent has the largest value, so that the peer can count
+  const hopLimit = ttlSecurity === undefined ? multihop : 255
+  return {
+    ...(hopLimit === undefined ? {} : { hopLimit }),
+    ...(ttlSecurity === undefined ? {} : { minimumHopLimit: 256 - ttlSecurity }),
+    ...(authentication === undefined ? {} : { authentication }),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Clock, Connection, Logger, Random, Transport } from '@heddle/io'
+import type { Clock, Connection, Logger, Random, StreamAuthentication, Timer, Transport } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import { negotiate } from '../capability/negotiate.js'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
@@ -13,6 +13,8 @@ import type { RibTable } from '../rib/rib-table.js'
 import { localOpen } from '../session/local-open.js'
 import { Session, type DownCause, type SessionOwner } from '../session/session.js'
 import type { BgpError } from '../validate/bgp-error.js'
+import type { BfdSource, BfdWatch } from './bfd-source.js'
+import type { PrefixLevel } from './max-prefixes.js'
 import { resolveCollision } from './collision.js'
 import type { NeighborConfig } from './config.js'
 import { Flows } from './flows.js'
@@ -45,6 +47,11 @@ export interface PeerContext {
   /** Something was written to a peer, or need not be any more. */
   exported(): void
   stateChanged(peer: Peer): void
+  /** Nothing waits for a peer without a session any more. */
+  settled(peer: Peer): void
+  maxPrefixes(peer: Peer, family: Family, count: number, limit: number, level: PrefixLevel): void
+  /** Where it is told whether the way to the peer works. */
+  readonly bfd: BfdSource | undefined
   endOfRib(peer: Peer, family: Family): void
   malformed(peer: Peer, errors: readonly BgpError[], message: Uint8Array): void
 }
@@ -61,6 +68,9 @@ export class Peer implements SessionOwner {
   readonly #sent = newCounters()
   readonly #received = newCounters()
   #started = false
+  #stays = false
+  #stayTimer: Timer | undefined
+  #bfd: BfdWatch | undefined
   #established = 0
   #since = 0
   #state: FsmStateName = 'idle'
@@ -84,6 +94,7 @@ export class Peer implements SessionOwner {
       removed: (families) => {
         this.#touched(families)
         this.#flows?.lost(families)
+        if (this.#state === 'idle' || this.#state === 'active') this.context.settled(this)
       },
     })
   }
@@ -120,12 +131,19 @@ export class Peer implements SessionOwner {
 
   start(): void {
     this.#started = true
+    this.#stayTimer?.cancel()
+    this.#stayTimer = undefined
+    this.#stays = false
+    this.#watch()
     this.#primary.handle({ type: this.#config.fsm.passive ? 'manual-start-passive' : 'manual-start' })
   }
 
   /** Ends everything with the peer; its routes go, unless the stop is silent. */
   stop(event: Extract<FsmEvent, { type: 'manual-stop' }>): void {
     this.#started = false
+    this.#stayTimer?.cancel()
+    this.#bfd?.stop()
+    this.#bfd = undefined
     this.#secondary?.handle(event)
     this.#primary.handle(event)
     this.#secondary = undefined
@@ -140,15 +158,28 @@ export class Peer implements SessionOwner {
     this.start()
   }
 
+  /** The next end of the session is no pause: the peer stays down for some seconds, or for good. */
+  stay(seconds: number | undefined): void {
+    this.#stays = true
+    if (seconds !== undefined) this.#stayTimer = this.context.clock.setTimer(seconds * 1000, () => this.start())
+  }
+
+  /** Whether a session is under way, routes wait for the peer, or it is kept down. */
+  get isNeeded(): boolean {
+    const waits = this.#primary.state.name === 'idle' || (this.#primary.state.name === 'active' && this.#primary.connection === undefined)
+    return this.#stays || !waits || this.#secondary !== undefined || this.#stale.families.length > 0
+  }
+
   /** Takes over what needs no new session. */
   reconfigure(config: PeerConfig): void {
     this.#config = config
     this.#flows?.reconfigure(config)
+    if (this.#started && this.#stays) this.start()
   }
 
   /** Takes a connection that the peer made. @returns whether it was wanted */
   accept(connection: Connection): boolean {
-    if (!this.#started) return false
+    if (!this.#started || this.#stays) return false
     const { name } = this.#primary.state
     if (name === 'idle') this.#primary.handle({ type: 'automatic-start-passive' })
     if (this.#primary.state.name === 'active' && this.#primary.connection === undefined) {
@@ -170,7 +201,7 @@ export class Peer implements SessionOwner {
       address: this.name,
       as: neighbor.as,
       ...(neighbor.description === undefined ? {} : { description: neighbor.description }),
-      config: neighbor,
+      config: withoutKeys(neighbor),
       state: this.#state,
       uptime: this.#up === undefined ? 0 : (this.context.clock.now() - this.#since) / 1000,
       established: this.#established,
@@ -296,9 +327,23 @@ export class Peer implements SessionOwner {
     count(direction === 'sent' ? this.#sent : this.#received, type)
   }
 
+  /** RFC 5882 §3.2, RFC 9384: a path that is down ends the session; one that nobody watches any more says nothing. */
+  #watch(): void {
+    const { neighbor, address, localAddress } = this.#config
+    if (neighbor.bfd !== true || this.#bfd !== undefined) return
+    const path = {
+      remote: address,
+      multihop: neighbor.multihop !== undefined,
+      ...(localAddress === undefined ? {} : { local: localAddress }),
+    }
+    this.#bfd = this.context.bfd?.watch(path, (state) => {
+      if (state === 'down') this.#up?.handle({ type: 'automatic-stop', subcode: CEASE.bfdDown })
+    })
+  }
+
   #newSession(): Session {
     const { clock, random, transport, logger } = this.context
-    const { fsm, address, port, localAddress } = this.#config
+    const { fsm, address, port, localAddress, protection } = this.#config
     return new Session({
       clock,
       random,
@@ -307,6 +352,7 @@ export class Peer implements SessionOwner {
       config: fsm,
       remote: { address, port },
       ...(localAddress === undefined ? {} : { localAddress }),
+      ...(protection === undefined ? {} : { protection }),
       owner: this,
     })
   }
@@ -348,7 +394,8 @@ export class Peer implements SessionOwner {
       return
     }
     this.#report('idle')
-    if (this.#started) session.handle({ type: this.#config.fsm.passive ? 'automatic-start-damped-passive' : 'automatic-start-damped' })
+    if (this.#started && !this.#stays)
+      session.handle({ type: this.#config.fsm.passive ? 'automatic-start-damped-passive' : 'automatic-start-damped' })
   }
 
   #report(state: FsmStateName): void {
@@ -370,6 +417,19 @@ export class Peer implements SessionOwner {
   }
 }
 
+/** Keys are for the transport alone. */
+function withoutKeys(neighbor: NeighborConfig): NeighborConfig {
+  const { authentication, ...rest } = neighbor
+  if (authentication === undefined) return neighbor
+  const hidden: StreamAuthentication =
+    authentication.kind === 'tcp-md5'
+      ? { kind: 'tcp-md5', key: HIDDEN }
+      : { kind: 'tcp-ao', keys: authentication.keys.map((key) => ({ ...key, key: HIDDEN })) }
+  return { ...rest, authentication: hidden }
+}
+
+const HIDDEN = '(hidden)'
+
 /** Configuration that a running session takes over. */
 const SOFT: ReadonlySet<string> = new Set<keyof NeighborConfig>([
   'description',
@@ -382,6 +442,7 @@ const SOFT: ReadonlySet<string> = new Set<keyof NeighborConfig>([
   'routeServerClient',
   'gracefulShutdown',
   'limits',
+  'maxPrefixes',
 ])
 
 /** Configuration whose change needs a new session. */

@@ -1,5 +1,5 @@
 import { IpAddress, type RouteTarget } from '@heddle/wire'
-import { silentLogger, type Connection, type Listener, type Logger } from '@heddle/io'
+import { refuseProtection, silentLogger, type Connection, type Listener, type Logger, type PeerProtection } from '@heddle/io'
 import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { CEASE } from '../iana.js'
@@ -13,6 +13,7 @@ import { ranksOf, type PathOrigin } from '../rib/best-path.js'
 import { LOCAL, RibTable } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
 import type { FamilyName, ListenConfig, NeighborConfig, SpeakerOptions } from './config.js'
+import { DynamicNeighbors } from './dynamic-neighbors.js'
 import { Decision } from './decision.js'
 import type { SpeakerEvents } from './events.js'
 import { ExportGroups } from './export-groups.js'
@@ -79,6 +80,7 @@ export class Speaker {
   readonly #deferral: RestartDeferral
   readonly #flushes: FlushWaits
   readonly #groups: ExportGroups
+  readonly #dynamic: DynamicNeighbors
   readonly #decision: Decision
   readonly #context: PeerContext
   readonly #listeners: Listener[] = []
@@ -129,6 +131,14 @@ export class Speaker {
       logger: this.#logger,
       sourceOf: (index) => this.#sourceOf(index),
       worked: () => this.#flushes.check(),
+    })
+    this.#dynamic = new DynamicNeighbors(config.dynamicNeighbors ?? [], {
+      add: (neighbor) => {
+        this.addNeighbor(neighbor)
+        return this.#peerOf(neighbor.address)
+      },
+      remove: (name) => this.removeNeighbor(name),
+      later: (action) => clock.setTimer(0, action),
     })
     this.#context = this.#peerContext()
     config.neighbors.forEach((neighbor, at) => this.#add(neighbor, `neighbors[${at}]`))
@@ -254,6 +264,7 @@ export class Speaker {
   /** @throws SpeakerError `speaker.config`, `speaker.neighbor-exists` */
   addNeighbor(neighbor: NeighborConfig): void {
     const peer = this.#add(neighbor, `neighbor ${neighbor.address}`)
+    this.#protect()
     if (this.#state === 'running') peer.start()
     this.events.emit('neighbor', peer.view())
   }
@@ -263,6 +274,7 @@ export class Speaker {
     const peer = this.#peerOf(address)
     peer.stop({ type: 'manual-stop', subcode: DECONFIGURED })
     this.#peers.delete(peer.name)
+    this.#protect()
     for (const family of peer.config.families) this.#deferral.done(peer.name, family.key)
     this.events.emit('neighbor', peer.view())
   }
@@ -283,7 +295,18 @@ export class Speaker {
       return 'applied'
     }
     peer.reset(config, CEASE.otherConfigurationChange)
+    this.#protect()
     return 'reset'
+  }
+
+  /**
+   * Ends the session with a neighbor and begins anew, also with one that is kept down because it sent too many routes.
+   *
+   * @throws SpeakerError `speaker.neighbor-unknown`
+   */
+  resetNeighbor(address: string): void {
+    const peer = this.#peerOf(address)
+    if (this.#state === 'running') peer.reset(peer.config, CEASE.administrativeReset)
   }
 
   /** Asks a neighbor to send its routes again (RFC 2918). @returns whether it can be asked @throws SpeakerError `speaker.neighbor-unknown` */
@@ -350,7 +373,14 @@ export class Speaker {
       sourceOf: (index) => this.#sourceOf(index),
       touched: (table) => this.#touched(table),
       exported: () => this.#flushes.check(),
-      stateChanged: (peer) => this.events.emit('neighbor', peer.view()),
+      bfd: this.#options.bfd,
+      stateChanged: (peer) => {
+        this.events.emit('neighbor', peer.view())
+        this.#dynamic.settled(peer)
+      },
+      settled: (peer) => this.#dynamic.settled(peer),
+      maxPrefixes: (peer, family, count, limit, level) =>
+        this.events.emit('max-prefixes', { neighbor: peer.name, family, count, limit, level }),
       endOfRib: (peer, family) => this.events.emit('end-of-rib', { neighbor: peer.name, family }),
       malformed: (peer, errors, message) => this.events.emit('malformed', { neighbor: peer.name, errors, message }),
     }
@@ -358,6 +388,8 @@ export class Speaker {
 
   #add(neighbor: NeighborConfig, at: string): Peer {
     const config = peerConfig(neighbor, this.#options.config, at)
+    if (neighbor.bfd === true && this.#options.bfd === undefined)
+      throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
     if (this.#peers.has(config.name)) throw new SpeakerError('speaker.neighbor-exists', at, `${config.name} is configured already`)
     const known = this.#byIndex.findIndex((peer) => peer?.name === config.name)
     const peer = new Peer(config, known < 0 ? this.#byIndex.length : known, this.#context)
@@ -423,12 +455,29 @@ export class Speaker {
     const parsed = IpAddress.tryParse(address)
     if (parsed === undefined) throw new SpeakerError('speaker.config', 'listen', `${address} is not an IP address`)
     try {
-      const listener = await this.#options.transport.listen({ address: parsed, port })
+      const protection = this.#protection()
+      const listener = await this.#options.transport.listen({ address: parsed, port, ...(protection.length === 0 ? {} : { protection }) })
       this.#listeners.push(listener)
       void this.#accept(listener)
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause)
       throw new SpeakerError('speaker.listen', `${address} port ${port}`, message, { cause })
+    }
+  }
+
+  /** What the streams that peers open must have. */
+  #protection(): PeerProtection[] {
+    return [...this.#peers.values()].flatMap(({ config: { address, protection } }) =>
+      protection === undefined ? [] : [{ peer: address, ...protection }],
+    )
+  }
+
+  /** Neighbors have come, gone or changed. @throws TransportError `transport.unsupported` */
+  #protect(): void {
+    const protection = this.#protection()
+    for (const listener of this.#listeners) {
+      if (listener.protect !== undefined) listener.protect(protection)
+      else refuseProtection(protection, 'listening')
     }
   }
 
@@ -445,7 +494,7 @@ export class Speaker {
 
   #accepted(connection: Connection): void {
     const address = connection.remote.address.unmapped()
-    const peer = this.#peers.get(address.toString())
+    const peer = this.#peers.get(address.toString()) ?? this.#dynamic.admit(address)
     const local = peer?.config.localAddress
     const wanted = local === undefined || local.equals(connection.local.address.unmapped())
     if (peer !== undefined && wanted && peer.accept(connection)) return

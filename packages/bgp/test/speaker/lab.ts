@@ -14,7 +14,8 @@ import {
 } from '../../src/index.js'
 
 /** A speaker's configuration, with what it is given beside it. */
-type LabConfig = Partial<SpeakerConfig> & { neighbors: NeighborConfig[] } & Pick<SpeakerOptions, 'nextHops' | 'originValidator'>
+type LabConfig = Partial<SpeakerConfig> & { neighbors: NeighborConfig[] } & Pick<SpeakerOptions, 'nextHops' | 'originValidator' | 'bfd'> &
+  Partial<Pick<SpeakerOptions, 'transport'>>
 
 /** Speakers on a network in memory, on one clock that the test moves. */
 export class Lab {
@@ -37,13 +38,14 @@ export class Lab {
   }
 
   /** A speaker at `address`, which is its router id too; it listens on port 179. */
-  speaker(address: string, { nextHops, originValidator, ...config }: LabConfig): Speaker {
+  speaker(address: string, { nextHops, originValidator, bfd, transport, ...config }: LabConfig): Speaker {
     const speaker = new Speaker({
       clock: this.clock,
       random: seededRandom(this.#seed++),
-      transport: this.host(address).transport,
+      transport: transport ?? this.host(address).transport,
       logger: this.logs,
       ...(nextHops === undefined ? {} : { nextHops }),
+      ...(bfd === undefined ? {} : { bfd }),
       ...(originValidator === undefined ? {} : { originValidator }),
       config: { as: 65000, routerId: address, holdTime: 9, listen: [{ address }], ...config },
     })

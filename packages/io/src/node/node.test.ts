@@ -1,7 +1,7 @@
 import { IpAddress } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import { TransportError } from '../transport.js'
-import { jsonLogger, nodeClock, nodeRandom, nodeUdpPort, textLogger } from './index.js'
+import { jsonLogger, nodeClock, nodeRandom, nodeTcpTransport, nodeUdpPort, textLogger } from './index.js'
 import { toTransportError } from './transport-error.js'
 
 const loopback = IpAddress.parse('127.0.0.1')
@@ -75,4 +75,15 @@ it.each([
   ['EMFILE', 'transport.failed'],
 ])('%s is %s', (errno, code) => {
   expect(toTransportError(Object.assign(new Error('system'), { code: errno }), 'test')).toMatchObject({ code })
+})
+
+it('TCP of Node gives no protection, and says so rather than do without', async () => {
+  const transport = nodeTcpTransport()
+  for (const protection of [{ authentication: { kind: 'tcp-md5', key: 'secret' } }, { minimumHopLimit: 255 }, { hopLimit: 1 }] as const) {
+    const unsupported = { code: 'transport.unsupported' }
+    await expect(transport.connect({ remote: { address: loopback, port: 9 }, protection })).rejects.toMatchObject(unsupported)
+    await expect(transport.listen({ address: loopback, port: 0, protection: [{ peer: loopback, ...protection }] })).rejects.toMatchObject(
+      unsupported,
+    )
+  }
 })

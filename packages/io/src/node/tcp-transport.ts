@@ -3,6 +3,7 @@ import { IpAddress } from '@heddle/wire'
 import { AsyncQueue } from '../async-queue.js'
 import {
   TransportError,
+  refuseProtection,
   type Connection,
   type ConnectOptions,
   type Endpoint,
@@ -33,9 +34,10 @@ export function nodeTcpTransport(options: NodeTcpOptions = {}): Transport {
   }
 }
 
-function connect({ remote, localAddress, signal }: ConnectOptions, limits: TcpLimits, noDelay: boolean): Promise<Connection> {
+function connect({ remote, localAddress, protection, signal }: ConnectOptions, limits: TcpLimits, noDelay: boolean): Promise<Connection> {
   const what = `connecting to ${remote.address} port ${remote.port}`
   return new Promise((resolve, reject) => {
+    refuseProtection(protection, what)
     const aborted = (): TransportError => new TransportError('transport.aborted', what)
     if (signal?.aborted === true) return reject(aborted())
     const socket = netConnect({
@@ -67,7 +69,8 @@ function connect({ remote, localAddress, signal }: ConnectOptions, limits: TcpLi
   })
 }
 
-async function listen({ address, port }: ListenOptions, limits: TcpLimits, noDelay: boolean): Promise<Listener> {
+async function listen({ address, port, protection }: ListenOptions, limits: TcpLimits, noDelay: boolean): Promise<Listener> {
+  refuseProtection(protection, `listening on ${address} port ${port}`)
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(toTransportError(error, `listening on ${address} port ${port}`)))

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.js'
 import type { DatagramPort } from '../datagram-port.js'
 import {
   TransportError,
+  refuseProtection,
   type Connection,
   type ConnectOptions,
   type Endpoint,
@@ -71,7 +72,8 @@ export class MemoryHost {
     for (const port of this.#datagramPorts.values()) void port.close()
   }
 
-  async #listen({ address, port }: ListenOptions): Promise<Listener> {
+  async #listen({ address, port, protection }: ListenOptions): Promise<Listener> {
+    refuseProtection(protection, `listening on ${address} port ${port}`)
     this.#checkOwned(address)
     const local = { address, port: this.#listeners.reserve(address, port) }
     const listener: MemoryListener = new MemoryListener(local, () => this.#listeners.delete(local, listener))
@@ -79,10 +81,11 @@ export class MemoryHost {
     return listener
   }
 
-  #connect({ remote, localAddress, signal }: ConnectOptions): Promise<Connection> {
+  #connect({ remote, localAddress, protection, signal }: ConnectOptions): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const { clock, connectTimeout } = this.environment
       const target = `${remote.address} port ${remote.port}`
+      refuseProtection(protection, `connecting to ${target}`)
       let settled = false
       const settle = (act: () => void): void => {
         if (settled) return
