@@ -124,6 +124,7 @@ export type {
   Withdrawal,
 } from './message/message.js'
 export type { DecodeOptions, EncodeOptions } from './message/options.js'
+export type { AddressPrefixFilter, OutboundRouteFilter, OutboundRouteFilters } from './message/outbound-route-filter.js'
 export type { DecodeResult } from './message/result.js'
 export { decodeMessage, encodeMessage } from './decode.js'
 export { decodeLine, decodeToJson } from './decode-line.js'

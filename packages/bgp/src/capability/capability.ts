@@ -17,6 +17,8 @@ export type Capability =
   | { readonly kind: 'fqdn'; readonly hostname: string; readonly domain: string }
   | { readonly kind: 'role'; readonly role: BgpRole }
   | { readonly kind: 'software-version'; readonly version: string }
+  /** Codes of the capabilities that may change without a new session. */
+  | { readonly kind: 'dynamic'; readonly codes: readonly number[] }
   | { readonly kind: 'outbound-route-filtering'; readonly entries: readonly OutboundRouteFilteringEntry[] }
   /** Kept octet for octet; also a known capability whose content is malformed. */
   | { readonly kind: 'unknown'; readonly code: number; readonly value: Uint8Array }

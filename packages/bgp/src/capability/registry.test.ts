@@ -80,3 +80,15 @@ test('an ADD-PATH entry with a direction that nobody has assigned is left out (R
   const [capability] = decodeCapabilities(new ByteReader(Uint8Array.of(69, 8, 0, 1, 1, 4, 0, 1, 128, 2)), [])
   expect(capability).toEqual({ kind: 'add-path', families: [{ family: VPNV4_UNICAST, direction: 'send' }] })
 })
+
+test('a dynamic capability lists codes, however many', () => {
+  const errors: BgpError[] = []
+  expect(decodeCapabilities(new ByteReader(Uint8Array.of(67, 2, 1, 64, 67, 0)), errors)).toEqual([
+    { kind: 'dynamic', codes: [1, 64] },
+    { kind: 'dynamic', codes: [] },
+  ])
+  expect(errors).toEqual([])
+  const out = new ByteWriter()
+  encodeCapability({ kind: 'dynamic', codes: [1, 64] }, out)
+  expect([...out.view()]).toEqual([67, 2, 1, 64])
+})

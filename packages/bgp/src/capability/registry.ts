@@ -4,6 +4,7 @@ import { bgpErrorFrom, type BgpError } from '../validate/bgp-error.js'
 import { addPathCapability } from './add-path.js'
 import type { CapabilityCodec } from './capability-codec.js'
 import type { Capability } from './capability.js'
+import { dynamicCapability } from './dynamic.js'
 import { extendedNextHopCapability } from './extended-next-hop.js'
 import { enhancedRouteRefreshCapability, extendedMessageCapability, routeRefreshCapability } from './flag-capabilities.js'
 import { fourOctetAsCapability } from './four-octet-as.js'
@@ -25,6 +26,7 @@ export const CAPABILITY_CODECS: readonly CapabilityCodec[] = Object.freeze<Capab
   roleCapability,
   gracefulRestartCapability,
   fourOctetAsCapability,
+  dynamicCapability,
   addPathCapability,
   enhancedRouteRefreshCapability,
   longLivedGracefulRestartCapability,

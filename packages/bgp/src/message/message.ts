@@ -4,6 +4,7 @@ import type { Capability } from '../capability/capability.js'
 import type { NextHop } from '../next-hop/next-hop.js'
 import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
+import type { OutboundRouteFilters } from './outbound-route-filter.js'
 
 /** OPEN (RFC 4271 §4.2). */
 export interface OpenMessage {
@@ -70,8 +71,10 @@ export interface RouteRefreshMessage {
   readonly family: Family
   /** 0 request, 1 beginning of refresh, 2 end of refresh; others are to be ignored. */
   readonly subtype: number
-  /** Outbound route filters behind the header (RFC 5291 §4), kept as octets. */
-  readonly orf?: Uint8Array
+  /** Outbound route filters of a request (RFC 5291 §4). */
+  readonly orf?: OutboundRouteFilters
+  /** What stands in their place and is none. */
+  readonly rawOrf?: Uint8Array
 }
 
 /** Any BGP message. */

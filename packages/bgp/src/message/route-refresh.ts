@@ -1,9 +1,10 @@
-import { ByteWriter, type ByteReader } from '@heddle/wire'
+import { ByteWriter, WireError, type ByteReader } from '@heddle/wire'
 import { MESSAGE_TYPE, NOTIFICATION } from '../iana.js'
 import { familyOf } from '../nlri/family.js'
-import type { BgpError } from '../validate/bgp-error.js'
+import { bgpErrorFrom, type BgpError } from '../validate/bgp-error.js'
 import { frameMessage } from './header.js'
 import type { RouteRefreshMessage } from './message.js'
+import { decodeOutboundRouteFilters, encodeOutboundRouteFilters } from './outbound-route-filter.js'
 import type { DecodeResult } from './result.js'
 
 /** Subtypes (RFC 7313 §3.2): a request, and the marks around the answer. */
@@ -22,14 +23,23 @@ export function decodeRouteRefresh(body: ByteReader, message: Uint8Array): Decod
   const family = familyOf(afi, body.u8())
   const marks = subtype === ROUTE_REFRESH_SUBTYPE.begin || subtype === ROUTE_REFRESH_SUBTYPE.end
   if (marks && body.remaining > 0) return { ok: false, error: badLength(body.offset, message) }
-  const orf = body.remaining > 0 ? { orf: body.rest().slice() } : {}
-  return { ok: true, message: { type: 'route-refresh', family, subtype, ...orf }, errors: [] }
+  const head = { type: 'route-refresh', family, subtype } as const
+  if (body.remaining === 0) return { ok: true, message: head, errors: [] }
+  const octets = body.bytes.slice(body.position)
+  try {
+    return { ok: true, message: { ...head, orf: decodeOutboundRouteFilters(body, afi) }, errors: [] }
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error
+    const ignored = bgpErrorFrom(error, { code: 'bgp.route-refresh.orf', rfc: 'RFC 5291 §4' }, 'ignore')
+    return { ok: true, message: { ...head, rawOrf: octets }, errors: [ignored] }
+  }
 }
 
-/** Writes a ROUTE-REFRESH, header included. */
-export function encodeRouteRefresh({ family, subtype, orf }: RouteRefreshMessage): Uint8Array {
+/** Writes a ROUTE-REFRESH, header included. @throws ValueError `bgp.route-refresh.orf` */
+export function encodeRouteRefresh({ family, subtype, orf, rawOrf }: RouteRefreshMessage): Uint8Array {
   const out = new ByteWriter(4).u16(family.afi).u8(subtype).u8(family.safi)
-  if (orf !== undefined) out.octets(orf)
+  if (orf !== undefined) encodeOutboundRouteFilters(orf, out, family.afi)
+  else if (rawOrf !== undefined) out.octets(rawOrf)
   return frameMessage(MESSAGE_TYPE.routeRefresh, out.view())
 }
 

@@ -46,5 +46,16 @@ export const capability: Arbitrary<Capability> = fc.oneof<Arbitrary<Capability>[
     role: fc.constantFrom<BgpRole>('provider', 'route-server', 'route-server-client', 'customer', 'peer'),
   }),
   fc.record({ kind: constant('software-version'), version: text }),
+  fc.record({ kind: constant('dynamic'), codes: fc.array(fc.nat(255), { maxLength: 5 }) }),
+  fc.record({
+    kind: constant('outbound-route-filtering'),
+    entries: fc.array(
+      fc.record({
+        family: anyFamily,
+        filters: fc.array(fc.record({ type: fc.nat(255), sendReceive: fc.constantFrom(1, 2, 3) }), { maxLength: 3 }),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+  }),
   fc.record({ kind: constant('unknown'), code: fc.nat(255).filter((code) => !KNOWN.has(code)), value: octets({ maxLength: 40 }) }),
 )

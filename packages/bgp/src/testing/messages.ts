@@ -11,11 +11,12 @@ import type {
   UpdateMessage,
   Withdrawal,
 } from '../message/message.js'
-import { IPV4_UNICAST } from '../nlri/family.js'
+import type { AddressPrefixFilter } from '../message/outbound-route-filter.js'
+import { IPV4_UNICAST, IPV6_UNICAST } from '../nlri/family.js'
 import { pathAttributes } from './attributes.js'
 import { anyFamily, capability } from './capabilities.js'
 import { nextHop, nlri, typedFamily } from './nlri.js'
-import { asNumber, hostAddress, octets } from './values.js'
+import { asNumber, hostAddress, ipv4Prefix, ipv6Prefix, octets, word } from './values.js'
 
 /** OPENs of valid speakers, with two- and four-octet AS numbers. */
 export const openMessage: Arbitrary<OpenMessage> = fc
@@ -96,12 +97,43 @@ export const notificationMessage: Arbitrary<NotificationMessage> = fc.oneof(
 /** The KEEPALIVE. */
 export const keepaliveMessage: Arbitrary<KeepaliveMessage> = fc.constant({ type: 'keepalive' })
 
-/** ROUTE-REFRESH of any family, without filters. */
-export const routeRefreshMessage: Arbitrary<RouteRefreshMessage> = fc.record({
-  type: fc.constant('route-refresh' as const),
-  family: anyFamily,
-  subtype: fc.constantFrom(0, 1, 2),
-})
+const addressPrefixFilter = (ipv6: boolean): Arbitrary<AddressPrefixFilter> =>
+  fc.oneof(
+    fc.constant<AddressPrefixFilter>({ action: 'remove-all' }),
+    fc.record({
+      action: fc.constantFrom('add' as const, 'remove' as const),
+      match: fc.constantFrom('permit' as const, 'deny' as const),
+      sequence: word,
+      minLength: fc.nat(128),
+      maxLength: fc.nat(128),
+      prefix: ipv6 ? ipv6Prefix : ipv4Prefix,
+    }),
+  )
+
+/** ROUTE-REFRESH of any family, with and without filters. */
+export const routeRefreshMessage: Arbitrary<RouteRefreshMessage> = fc.oneof(
+  fc.record({ type: fc.constant('route-refresh' as const), family: anyFamily, subtype: fc.constantFrom(0, 1, 2) }),
+  fc.constantFrom(IPV4_UNICAST, IPV6_UNICAST).chain((family) =>
+    fc.record({
+      type: fc.constant('route-refresh' as const),
+      family: fc.constant(family),
+      subtype: fc.constant(0),
+      orf: fc.record({
+        when: fc.constantFrom('immediate' as const, 'defer' as const),
+        filters: fc.array(
+          fc.oneof(
+            fc.record({
+              kind: fc.constant('address-prefix' as const),
+              entries: fc.array(addressPrefixFilter(family === IPV6_UNICAST), { maxLength: 3 }),
+            }),
+            fc.record({ kind: fc.constant('unknown' as const), type: fc.constantFrom(2, 128), entries: octets({ maxLength: 10 }) }),
+          ),
+          { maxLength: 3 },
+        ),
+      }),
+    }),
+  ),
+)
 
 /** Messages of every type in normal form: decoding what was encoded gives an equal value and no errors, as from an iBGP peer. */
 export function bgpMessage(options: { readonly addPath?: boolean } = {}): Arbitrary<BgpMessage> {
