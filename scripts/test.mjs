@@ -14,7 +14,10 @@ const vitestArgs = args.filter((argument) => argument !== '--no-install')
 ensureInstalled()
 // The suites run the packages on other versions of Node, which come with the tools.
 ensureInstalled(join(root, 'tools'))
-const missing = ensureSystemPackages(['iproute2', 'iputils-ping', 'ethtool', 'frr', 'gobgpd', 'bird2', 'openbgpd', 'exabgp', 'tshark'], { install })
+const missing = ensureSystemPackages(
+  ['iproute2', 'iputils-ping', 'ethtool', 'frr', 'gobgpd', 'bird2', 'openbgpd', 'exabgp', 'tshark', 'containernetworking-plugins'],
+  { install },
+)
 const native = ensureNative({ install })
 const node = toolNode()
 const env = toolEnvironment()

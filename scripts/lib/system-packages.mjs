@@ -16,6 +16,7 @@ export const SYSTEM_PACKAGES = {
   openbgpd: '/usr/sbin/bgpd',
   exabgp: '/usr/sbin/exabgp',
   tshark: '/usr/bin/tshark',
+  'containernetworking-plugins': '/usr/lib/cni/host-local',
 }
 
 /** @param {(keyof typeof SYSTEM_PACKAGES)[]} names */

@@ -1,3 +1,4 @@
+export type { PluginCall, PluginRunner } from './ipam/delegated-addresses.js'
 export type { Allocation, AllocationRequest, AddressSpace, PoolIpamOptions, PoolUsage } from './ipam/pool-ipam.js'
 export { PoolIpam } from './ipam/pool-ipam.js'
 export type { PoolDefinition } from './ipam/pool.js'
@@ -21,3 +22,7 @@ export { bestVersion, CNI_VERSIONS, NEWEST_VERSION, type CniVersion } from './pr
 export { JournaledStore, type Journal } from './store/journaled-store.js'
 export { memoryStore } from './store/memory-store.js'
 export { StoreError, type Store, type StoreChange, type StoreErrorCode } from './store/store.js'
+export type { Attachment } from './server/attachment.js'
+export { createCni, type Cni, type CniOptions, type NotReady } from './server/create-cni.js'
+export type { NamespaceInspector, SeenInterface, SeenRoute } from './server/inspector.js'
+export type { CniNetwork, NetworkQuery, NetworkSource } from './server/network.js'

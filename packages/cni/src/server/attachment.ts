@@ -1,0 +1,65 @@
+import type { EndpointRequest } from '@heddle/core'
+import { IpAddress } from '@heddle/wire'
+import type { CniAttachmentName } from '../protocol/configuration.js'
+import type { JsonObject } from '../protocol/json.js'
+import type { Store } from '../store/store.js'
+
+/**
+ * What is known of one attachment. It is written before anything is made and goes when everything is gone, so that a process that dies leaves
+ * nothing of which the next one knows nothing.
+ */
+export interface Attachment extends CniAttachmentName {
+  /** `adding` and `removing` were cut short when a new process finds them: both end with nothing. */
+  readonly phase: 'adding' | 'attached' | 'removing'
+  /** `name` of the configuration. */
+  readonly config: string
+  readonly netns: string
+  /** The virtual network. */
+  readonly network: string
+  readonly vrf: string
+  readonly addresses: readonly string[]
+  /** What address management was delegated with: needed to give the addresses back when nobody tells it any more. */
+  readonly delegated?: { readonly raw: JsonObject; readonly path: readonly string[]; readonly args: Readonly<Record<string, string>> }
+}
+
+const PREFIX = 'attachment/'
+
+/** Names an attachment among all of a node, and as the owner of its addresses. */
+export function attachmentKey(config: string, { containerId, ifname }: CniAttachmentName): string {
+  return `${config}/${containerId}/${ifname}`
+}
+
+export function keyOf(attachment: Attachment): string {
+  return attachmentKey(attachment.config, attachment)
+}
+
+export function endpointOf({ vrf, netns, ifname, addresses }: Attachment): EndpointRequest {
+  return { vrf, netns, ifname, addresses: addresses.map((text) => IpAddress.parse(text)) }
+}
+
+/** The attachments of a store. */
+export class AttachmentTable {
+  readonly #store: Store
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  get(key: string): Attachment | undefined {
+    return this.#store.get(PREFIX + key) as Attachment | undefined
+  }
+
+  list(): readonly Attachment[] {
+    return this.#store.entries(PREFIX).map(([, value]) => value as Attachment)
+  }
+
+  /** @throws StoreError */
+  async put(attachment: Attachment): Promise<void> {
+    await this.#store.commit([{ key: PREFIX + keyOf(attachment), value: attachment }])
+  }
+
+  /** @throws StoreError */
+  async drop(key: string): Promise<void> {
+    await this.#store.commit([{ key: PREFIX + key }])
+  }
+}

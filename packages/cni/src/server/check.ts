@@ -1,0 +1,73 @@
+import type { EndpointService } from '@heddle/core'
+import { IpPrefix } from '@heddle/wire'
+import { CniError } from '../protocol/cni-error.js'
+import { CNI_CODES } from '../protocol/codes.js'
+import type { CniRequest } from '../protocol/request.js'
+import { addressOf, type CniIp } from '../protocol/result.js'
+import { attachmentKey, endpointOf, type Attachment } from './attachment.js'
+import type { NamespaceInspector } from './inspector.js'
+
+export type CheckRequest = Extract<CniRequest, { readonly verb: 'CHECK' }>
+
+/** Whether an attachment is what ADD made and said, as the records and the dataplane have it. @throws CniError 103 */
+export function checkAttachment(request: CheckRequest, attachment: Attachment | undefined, endpoints: EndpointService): Attachment {
+  const { netns, ifname, config, prevResult } = request
+  const key = attachmentKey(config.name, request)
+  if (attachment === undefined || attachment.phase !== 'attached') throw differs(`${key} is not attached`)
+  if (attachment.netns !== netns) throw differs(`${key} is attached in ${attachment.netns}, not in ${netns}`)
+  const wanted = endpointOf(attachment)
+  const found = endpoints.list().find((one) => one.netns === netns && one.ifname === ifname)
+  if (found === undefined) throw differs(`the endpoint ${ifname} of ${netns} is gone`)
+  if (found.state !== 'attached') throw differs(`the endpoint ${ifname} of ${netns} is ${found.state}`, found.error ?? '')
+  if (found.vrf !== wanted.vrf) throw differs(`the endpoint ${ifname} of ${netns} is in the VRF ${found.vrf}, not in ${wanted.vrf}`)
+  const told = ownIps(request).map((ip) => String(addressOf(ip)))
+  for (const address of wanted.addresses.map(String)) {
+    if (!found.addresses.some((one) => String(one) === address)) throw differs(`the endpoint ${ifname} of ${netns} has lost ${address}`)
+    if (!told.includes(address)) throw differs(`prevResult does not have ${address}, which ADD gave to ${ifname}`)
+  }
+  const isTold = prevResult.interfaces.some((one) => one.name === ifname && one.sandbox === netns)
+  if (!isTold) throw differs(`prevResult has no interface ${ifname} of ${netns}`)
+  return attachment
+}
+
+/** Whether the container has what `prevResult` says; what later plugins of a chain added is no fault. @throws CniError 103 */
+export async function checkContainer(request: CheckRequest, inspector: NamespaceInspector): Promise<void> {
+  const { netns, ifname, prevResult } = request
+  const seen = await inspector.look(netns, ifname)
+  if (seen === undefined) throw differs(`there is no interface ${ifname} in ${netns}`)
+  if (!seen.up) throw differs(`the interface ${ifname} in ${netns} is down`)
+  for (const ip of ownIps(request)) {
+    const address = String(addressOf(ip))
+    if (!seen.addresses.some((one) => one.split('/', 1)[0] === address))
+      throw differs(`${ifname} in ${netns} has lost the address ${address}`)
+  }
+  if (prevResult.routes.length === 0) return
+  const routes = await inspector.routes(netns)
+  for (const { dst, gw, table } of prevResult.routes) {
+    if (table !== undefined && table !== MAIN_TABLE) continue
+    const isThere = routes.some((route) => samePrefix(route.dst, dst) && (gw === undefined || route.gateway === gw))
+    if (!isThere) throw differs(`${netns} has lost the route to ${dst}${gw === undefined ? '' : ` by ${gw}`}`)
+  }
+}
+
+const MAIN_TABLE = 254
+
+/** Addresses of the interface that the request is about. */
+function ownIps({ ifname, netns, prevResult }: CheckRequest): readonly CniIp[] {
+  return prevResult.ips.filter(({ interface: index }) => {
+    const owner = index === undefined ? undefined : prevResult.interfaces[index]
+    return owner === undefined || (owner.name === ifname && owner.sandbox === netns)
+  })
+}
+
+function samePrefix(a: string, b: string): boolean {
+  const network = (text: string): string => {
+    const [address = '', length = ''] = text.split('/')
+    return String(IpPrefix.of(addressOf({ address }), Number(length)))
+  }
+  return network(a) === network(b)
+}
+
+function differs(message: string, details = ''): CniError {
+  return new CniError(CNI_CODES.checkFailed, message, details)
+}

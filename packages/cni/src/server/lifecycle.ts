@@ -1,0 +1,179 @@
+import type { EndpointService } from '@heddle/core'
+import type { Logger } from '@heddle/io'
+import { delegateOf } from '../ipam/delegated-addresses.js'
+import { CniError } from '../protocol/cni-error.js'
+import { CNI_CODES } from '../protocol/codes.js'
+import type { CniRequest } from '../protocol/request.js'
+import type { CniResult } from '../protocol/result.js'
+import type { AddressContext, AddressGrant, AddressSource } from './address-source.js'
+import { attachmentKey, endpointOf, keyOf, type Attachment, type AttachmentTable } from './attachment.js'
+import type { NamespaceInspector } from './inspector.js'
+import type { CniNetwork } from './network.js'
+import { mergedResult } from './merged-result.js'
+import { asCniError, failedAt, type Stage } from './staged.js'
+
+export type AddRequest = Extract<CniRequest, { readonly verb: 'ADD' | 'DEL' }>
+
+export interface LifecycleOptions {
+  readonly endpoints: EndpointService
+  readonly attachments: AttachmentTable
+  readonly addressSource: (ipam: unknown) => AddressSource
+  readonly network: (request: AddRequest) => Promise<CniNetwork>
+  readonly inspector: NamespaceInspector | undefined
+  readonly logger: Logger
+}
+
+/** Makes attachments and takes them back, stage by stage: record, addresses, endpoint, and back in the opposite order. */
+export class Lifecycle {
+  readonly #options: LifecycleOptions
+
+  constructor(options: LifecycleOptions) {
+    this.#options = options
+  }
+
+  /**
+   * ADD. An attachment that is there already is refused and stays as it is; what an ADD or DEL left that was cut short is taken away first.
+   *
+   * @throws CniError; then nothing is left, or what could not be taken back is recorded for DEL and GC
+   */
+  async add(request: AddRequest, signal?: AbortSignal): Promise<CniResult> {
+    const { attachments } = this.#options
+    const key = attachmentKey(request.config.name, request)
+    const known = attachments.get(key)
+    if (known?.phase === 'attached') throw new CniError(CNI_CODES.exists, `${key} is attached already`, 'DEL it first')
+    if (known !== undefined) await this.detach(known)
+    let stage: Stage = 'network'
+    let attachment: Attachment | undefined
+    try {
+      const network = await this.#options.network(request)
+      const source = this.#options.addressSource(request.config.ipam)
+      stage = 'namespace'
+      await this.#checkNamespace(request)
+      stage = 'record'
+      attachment = this.#record(request, network)
+      await attachments.put(attachment)
+      signal?.throwIfAborted()
+      stage = 'addresses'
+      const grant = await source.grant(contextOf(attachment, { ...request, raw: request.config.raw }), network, signal)
+      attachment = { ...attachment, addresses: grant.addresses.map(String) }
+      signal?.throwIfAborted()
+      stage = 'endpoint'
+      const { mtu } = await this.#options.endpoints.add(endpointOf(attachment), signal)
+      stage = 'record'
+      await attachments.put({ ...attachment, phase: 'attached' })
+      signal?.throwIfAborted()
+      stage = 'answer'
+      return await this.#result(request, network, grant, mtu)
+    } catch (error) {
+      const leftovers = attachment === undefined ? [] : await this.#takeBack(attachment)
+      throw failedAt(stage, error, leftovers)
+    }
+  }
+
+  /**
+   * Takes an attachment away; what is gone already is no error.
+   *
+   * @throws CniError when something could not be taken away; then the attachment is still recorded
+   */
+  async detach(attachment: Attachment): Promise<void> {
+    const leftovers = await this.#takeBack(attachment)
+    if (leftovers.length > 0)
+      throw new CniError(CNI_CODES.endpoint, `${keyOf(attachment)} could not be removed whole`, leftovers.join('; '))
+  }
+
+  /** DEL of what no record knows: its device goes all the same, when there is an endpoint of this place. */
+  async detachUnknown({ netns, ifname }: AddRequest): Promise<void> {
+    const { endpoints } = this.#options
+    if (netns === '' || !endpoints.list().some((one) => one.netns === netns && one.ifname === ifname)) return
+    try {
+      await endpoints.remove({ netns, ifname })
+    } catch (error) {
+      throw asCniError(error)
+    }
+  }
+
+  /** Brings to its end what a process before this one began, and claims the endpoints that it attached. */
+  async recover(): Promise<void> {
+    const { attachments, endpoints, logger } = this.#options
+    for (const attachment of attachments.list()) {
+      const key = keyOf(attachment)
+      if (attachment.phase !== 'attached') {
+        const leftovers = await this.#takeBack(attachment)
+        logger.info('an attachment that was cut short was taken back', { attachment: key, phase: attachment.phase, leftovers })
+        continue
+      }
+      try {
+        await endpoints.add(endpointOf(attachment))
+      } catch (error) {
+        // A container that went meanwhile gets its DEL from the runtime; CHECK tells of any other.
+        logger.warn('an attachment could not be restored', { attachment: key, error: asCniError(error).message })
+      }
+    }
+  }
+
+  /** Undoes everything that can be undone and says what could not. The record goes last, and only when nothing else is left. */
+  async #takeBack(attachment: Attachment): Promise<readonly string[]> {
+    const { attachments, endpoints, addressSource } = this.#options
+    const leftovers: string[] = []
+    const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+      try {
+        await work()
+      } catch (error) {
+        leftovers.push(`${what}: ${asCniError(error).message}`)
+      }
+    }
+    await attempt('record', async () => attachments.put({ ...attachment, phase: 'removing' }))
+    await attempt('endpoint', async () => this.#removeEndpoint(endpoints, attachment))
+    // An address must not be given to somebody else while its endpoint is there.
+    if (!leftovers.some((text) => text.startsWith('endpoint'))) {
+      await attempt('addresses', async () =>
+        addressSource(attachment.delegated?.raw['ipam']).release(contextOf(attachment, attachment.delegated)),
+      )
+    }
+    if (leftovers.every((text) => text.startsWith('record'))) {
+      leftovers.length = 0
+      await attempt('record', async () => attachments.drop(keyOf(attachment)))
+    }
+    return leftovers
+  }
+
+  /** Only an endpoint that this attachment made: of the same place another one may stand there. */
+  async #removeEndpoint(endpoints: EndpointService, attachment: Attachment): Promise<void> {
+    const { vrf, netns, ifname, addresses } = attachment
+    const there = endpoints.list().find((one) => one.netns === netns && one.ifname === ifname)
+    if (there === undefined) return
+    const isOurs = there.vrf === vrf && addresses.every((text) => there.addresses.some((one) => String(one) === text))
+    if (isOurs) await endpoints.remove({ netns, ifname })
+  }
+
+  async #checkNamespace({ netns, ifname, config }: AddRequest): Promise<void> {
+    const { inspector, endpoints } = this.#options
+    const isThere =
+      endpoints.list().some((one) => one.netns === netns && one.ifname === ifname) ||
+      config.prevResult?.interfaces.some((one) => one.name === ifname && one.sandbox === netns) === true
+    if (isThere) throw new CniError(CNI_CODES.exists, `there is an interface ${ifname} in ${netns} already`)
+    if (inspector === undefined) return
+    if (!(await inspector.exists(netns))) throw new CniError(CNI_CODES.unknownContainer, `there is no network namespace at ${netns}`)
+    if (await inspector.isOwn(netns)) throw new CniError(CNI_CODES.hostNamespace, `${netns} is the namespace of the host`)
+    if ((await inspector.look(netns, ifname)) !== undefined) {
+      throw new CniError(CNI_CODES.exists, `there is an interface ${ifname} in ${netns} already`)
+    }
+  }
+
+  #record({ containerId, ifname, netns, config, path, args }: AddRequest, network: CniNetwork): Attachment {
+    const delegated = delegateOf(config.ipam) === undefined ? {} : { delegated: { raw: config.raw, path, args } }
+    const { name, vrf } = network
+    return { phase: 'adding', config: config.name, containerId, ifname, netns, network: name, vrf, addresses: [], ...delegated }
+  }
+
+  async #result(request: AddRequest, network: CniNetwork, grant: AddressGrant, mtu: number): Promise<CniResult> {
+    const mac = (await this.#options.inspector?.look(request.netns, request.ifname))?.mac
+    return mergedResult(request, network, grant, { mtu, ...(mac === undefined ? {} : { mac }) })
+  }
+}
+
+/** What address management is asked for an attachment, with what the request said, or what is recorded of it. */
+function contextOf({ containerId, ifname, netns, config, network }: Attachment, from: Attachment['delegated']): AddressContext {
+  const { raw = {}, args = {}, path = [] } = from ?? {}
+  return { containerId, ifname, netns, network, args, path, config: { name: config, raw } }
+}
