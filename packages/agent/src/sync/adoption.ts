@@ -10,7 +10,7 @@ export interface AdoptionOptions {
   readonly deadline: number
 }
 
-/** A peer without graceful restart does not mark the end of its routes: it gets this many milliseconds from Established on. */
+/** A family without graceful restart may have no mark at the end of its routes: it gets this many milliseconds from Established on. */
 const UNMARKED_WAIT = 3_000
 
 /**
@@ -61,8 +61,9 @@ export class Adoption {
     if (negotiated === undefined) return
     const spoken = new Set<string>(negotiated.families.map(({ name }) => name))
     this.#arrived(config.families.filter((family) => !spoken.has(family)).map((family) => `${address} ${family}`))
-    if (negotiated.gracefulRestart !== undefined) return
-    const rest = config.families.map((family) => `${address} ${family}`)
+    const marked = new Set<string>(negotiated.gracefulRestart?.families.map(({ family }) => family.name))
+    const rest = config.families.filter((family) => !marked.has(family)).map((family) => `${address} ${family}`)
+    if (rest.length === 0) return
     this.#timers.push(this.#options.clock.setTimer(UNMARKED_WAIT, () => this.#arrived(rest)))
   }
 
