@@ -250,6 +250,10 @@ export {
   type RouteView,
   type RouteWithdrawal,
 } from './speaker/route.js'
+export type { AdvertisementExplanation, Explanation, NotAdvertised, PathExplanation, PathVerdict } from './speaker/explain.js'
+export type { MessageTrace, TracedMessage } from './speaker/message-trace.js'
+export type { ChangeImpact, NeighborChange, Reconciliation } from './speaker/reconcile.js'
+export type { WatchEvent, WatchedRoute } from './speaker/watch.js'
 export type { FamilyMetrics, QueueMetrics, SpeakerMetrics } from './speaker/metrics.js'
 export { Speaker, type RoutesQuery, type StopOptions } from './speaker/speaker.js'
 export { SpeakerError, type SpeakerErrorCode } from './speaker/speaker-error.js'

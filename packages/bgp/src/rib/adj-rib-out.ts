@@ -82,6 +82,14 @@ export class AdjRibOut {
     for (const target of targets) this.#announce(destination, target, members, forced, output)
   }
 
+  /** The attribute set with which a peer holds a destination, by whatever path; 0 when it holds nothing. */
+  setOf(peer: number, destination: number): number {
+    for (let entry = this.#first[destination] ?? 0; entry !== 0; entry = this.#next[entry]) {
+      if (hasPeer(this.#setAt(entry), peer)) return this.#set[entry]
+    }
+    return 0
+  }
+
   /** Paths that a peer holds: `visit` with destination, path id, attribute set and path data. */
   held(peer: number, visit: (destination: number, pathId: number, set: number, data: number) => void): void {
     for (let entry = 1; entry < this.#nextEntry; entry++) {

@@ -13,15 +13,28 @@ export interface LocalOpenOptions {
   readonly families: readonly Family[]
   readonly gracefulRestart?: Omit<GracefulRestartCapability, 'kind'>
   readonly role?: BgpRole
+  /** Use of path identifiers, for the families that may have them. */
+  readonly addPath?: 'send' | 'receive' | 'both'
+  /** Seconds of long-lived graceful restart; 0 or absent: not offered. */
+  readonly longLived?: number
 }
 
-/** Families of IPv4 routes that may have IPv6 next hops (RFC 8950 §4). */
-const EXTENDED_NEXT_HOP_SAFIS: ReadonlySet<number> = new Set([SAFI.unicast, SAFI.multicast, SAFI.labeledUnicast, SAFI.vpn])
+/** Kinds of routes to prefixes: those of IPv4 may have IPv6 next hops (RFC 8950 §4), and all of them path identifiers. */
+const PREFIX_SAFIS: ReadonlySet<number> = new Set([SAFI.unicast, SAFI.multicast, SAFI.labeledUnicast, SAFI.vpn])
 
 /** Our OPEN with all capabilities that the speaker has. */
-export function localOpen({ as, routerId, holdTime, families, gracefulRestart, role }: LocalOpenOptions): OpenMessage {
+export function localOpen({
+  as,
+  routerId,
+  holdTime,
+  families,
+  gracefulRestart,
+  role,
+  addPath,
+  longLived = 0,
+}: LocalOpenOptions): OpenMessage {
   const entries = families
-    .filter(({ afi, safi }) => afi === AFI.ipv4 && EXTENDED_NEXT_HOP_SAFIS.has(safi))
+    .filter(({ afi, safi }) => afi === AFI.ipv4 && PREFIX_SAFIS.has(safi))
     .map((family) => ({ family, nextHopAfi: AFI.ipv6 }))
   const capabilities: Capability[] = [
     ...families.map((family): Capability => ({ kind: 'multiprotocol', family })),
@@ -32,6 +45,14 @@ export function localOpen({ as, routerId, holdTime, families, gracefulRestart, r
   ]
   if (entries.length > 0) capabilities.push({ kind: 'extended-next-hop', entries })
   if (gracefulRestart !== undefined) capabilities.push({ kind: 'graceful-restart', ...gracefulRestart })
+  if (gracefulRestart !== undefined && longLived > 0) {
+    const kept = gracefulRestart.families.map((entry) => ({ ...entry, staleTime: longLived }))
+    capabilities.push({ kind: 'long-lived-graceful-restart', families: kept })
+  }
+  const identified = families.filter(({ safi }) => PREFIX_SAFIS.has(safi))
+  if (addPath !== undefined && identified.length > 0) {
+    capabilities.push({ kind: 'add-path', families: identified.map((family) => ({ family, direction: addPath })) })
+  }
   if (role !== undefined) capabilities.push({ kind: 'role', role })
   return { type: 'open', as, holdTime, routerId, capabilities }
 }

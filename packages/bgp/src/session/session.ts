@@ -36,8 +36,8 @@ export interface SessionOwner {
   arrived(session: Session): void
   /** The connection takes octets again. */
   writable(session: Session): void
-  /** A message was sent or received, by its type in the header. */
-  counted(direction: 'sent' | 'received', type: number): void
+  /** A message was sent or received. */
+  counted(direction: 'sent' | 'received', message: Uint8Array): void
 }
 
 export interface SessionOptions {
@@ -133,7 +133,7 @@ export class Session {
   write(message: Uint8Array): boolean {
     const connection = this.#connection
     if (connection === undefined) return false
-    this.options.owner.counted('sent', message[18])
+    this.options.owner.counted('sent', message)
     this.#written += message.length
     if (connection.write(message)) return true
     if (!this.#blocked) {
@@ -274,7 +274,7 @@ export class Session {
 
   #message(bytes: Uint8Array, type: number): void {
     if (this.#connection === undefined) return
-    this.options.owner.counted('received', type)
+    this.options.owner.counted('received', bytes)
     if (type === MESSAGE_TYPE.keepalive) return this.handle({ type: 'keepalive-received' })
     if (type === MESSAGE_TYPE.open) return this.#open(bytes)
     if (this.#fsm.state.name === 'established') {

@@ -30,6 +30,11 @@ export interface GracefulRestartConfig {
    * a peer that fell silent go when the hold time ends.
    */
   readonly notification?: boolean
+  /**
+   * Seconds, 1–16,777,215, that a peer should keep our routes as the last choice once the restart time is over (RFC 9494), and that we keep those
+   * of a peer that offers it too, for as long as it says. Default 0: not offered.
+   */
+  readonly longLived?: number
 }
 
 /** What the whole speaker has to say about graceful restart. */
@@ -99,6 +104,11 @@ export interface NeighborConfig {
   readonly role?: BgpRole
   /** Refuses a peer that announces no role (RFC 9234 §4.2). Default `false`. */
   readonly roleStrict?: boolean
+  /**
+   * Several paths to a destination, told apart by identifiers (RFC 7911): `send` tells the peer all usable ones, `receive` takes several of it.
+   * For unicast, labeled unicast and VPN families. Default: the best path alone, both ways.
+   */
+  readonly addPath?: 'send' | 'receive' | 'both'
   /** Hops to the peer, for one in another AS that is not directly connected: 1–255. Default: as the system. */
   readonly multihop?: number
   /** Drops packets that have come further than this many hops: 1–255, 1 for a direct neighbor (RFC 5082). Default: none are dropped. */

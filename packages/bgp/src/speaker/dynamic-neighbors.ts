@@ -39,6 +39,11 @@ export class DynamicNeighbors {
     this.#ranges = ranges.sort((a, b) => b.prefix.length - a.prefix.length)
   }
 
+  /** Whether a peer of that name came by itself. */
+  has(name: string): boolean {
+    return this.#ranges.some(({ peers }) => peers.has(name))
+  }
+
   /** A peer for someone who connects from `address`, or `undefined` when nobody is expected from there, or no more. */
   admit(address: IpAddress): Peer | undefined {
     const range = this.#ranges.find(({ prefix }) => prefix.contains(address))

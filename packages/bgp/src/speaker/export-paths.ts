@@ -22,6 +22,17 @@ export class ExportPaths {
     readonly rules: ExportRules,
   ) {}
 
+  /** Whether a member is to be told a path, as far as that depends on the member itself. */
+  isFor({ peer }: ExportMember, path: number): 'yes' | 'from-this-peer' | 'not-wanted' {
+    const { table, rules } = this
+    const { client, peerType } = rules.signature
+    const { safi } = table.family
+    const returned = safi === SAFI.rtc && client && peerType === 'ibgp'
+    if (table.peerOf(path) === peer.peer && !returned) return 'from-this-peer'
+    if (safi !== SAFI.vpn && safi !== SAFI.evpn) return 'yes'
+    return peer.filter()?.wants(table.sets.get(table.setOf(path)).attributes.extendedCommunities) === false ? 'not-wanted' : 'yes'
+  }
+
   /** For one piece of work on some members: what is found out is kept until `end`, together with a reference to each attribute set. */
   scope(members: readonly ExportMember[], all: PeerSet): ExportScope {
     return new ExportScope(this.table, this.rules, members, all)

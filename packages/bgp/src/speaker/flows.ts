@@ -46,6 +46,7 @@ export class Flows {
   readonly #members = new Map<number, ExportMember>()
   #filter: RouteTargetFilter | undefined
   #membershipTimer: Timer | undefined
+  readonly #refreshTimers = new Map<number, Timer>()
   #closed = false
   readonly #interval: AdvertisementInterval
   /** UPDATEs went out since the last wait. */
@@ -159,6 +160,7 @@ export class Flows {
   close(): void {
     this.#closed = true
     this.#membershipTimer?.cancel()
+    for (const timer of this.#refreshTimers.values()) timer.cancel()
     this.#interval.end()
     for (const member of this.#members.values()) member.group.leave(member)
     this.#members.clear()
@@ -266,11 +268,11 @@ export class Flows {
       case ROUTE_REFRESH_SUBTYPE.request:
         return this.#answerRefresh(family)
       case ROUTE_REFRESH_SUBTYPE.begin:
+        this.#refreshTimers.get(family.key)?.cancel()
+        this.#refreshTimers.set(family.key, this.#afterRefresh(family))
         return table.markPeer(this.options.peer.index, PATH.refreshing)
       case ROUTE_REFRESH_SUBTYPE.end:
-        table.removePeer(this.options.peer.index, PATH.refreshing)
-        this.lost([family])
-        return this.#touched([family])
+        return this.#endRefresh(family)
       default:
         return undefined
     }
@@ -283,6 +285,22 @@ export class Flows {
     const localAddress = session.connection?.local.address ?? context.identity.routerId
     const signature = exportSignatureFor(this.#config, context.identity, negotiated, localAddress)
     return context.groups.find(context.tableOf(family), signature, { asn4, addPath: addPath.send, extended: extendedMessage })
+  }
+
+  /** Who begins and never ends is not waited for (RFC 7313 §4.2). */
+  #afterRefresh(family: Family): Timer {
+    const { clock, identity } = this.options.context
+    return clock.setTimer(identity.staleTime * 1000, () => this.#endRefresh(family))
+  }
+
+  /** What was not announced again in a refresh goes. */
+  #endRefresh(family: Family): void {
+    this.#refreshTimers.get(family.key)?.cancel()
+    // an end without a beginning means nothing
+    if (!this.#refreshTimers.delete(family.key)) return
+    this.options.context.tableOf(family).removePeer(this.options.peer.index, PATH.refreshing)
+    this.lost([family])
+    this.#touched([family])
   }
 
   #answerRefresh(family: Family): void {

@@ -185,10 +185,12 @@ function restartConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at: str
   if (!Number.isInteger(restartTime) || restartTime < 0 || restartTime > 4095) {
     fail(`${at}.gracefulRestart.restartTime`, `${restartTime} is not 0–4095`)
   }
+  range(special.longLived ?? general.longLived ?? 0, 0, 0xff_ffff, `${at}.gracefulRestart.longLived`)
   return {
     restartTime,
     forwardingPreserved: special.forwardingPreserved ?? general.forwardingPreserved ?? true,
     notification: special.notification ?? general.notification ?? false,
+    longLived: special.longLived ?? general.longLived ?? 0,
   }
 }
 

@@ -18,6 +18,7 @@ import type { PrefixLevel } from './max-prefixes.js'
 import { resolveCollision } from './collision.js'
 import type { NeighborConfig } from './config.js'
 import { Flows } from './flows.js'
+import type { MessageTrace } from './message-trace.js'
 import { localAsFor } from './session-rules.js'
 import { rolesMatch } from '../policy/roles.js'
 import { count, newCounters } from './message-counters.js'
@@ -67,6 +68,7 @@ export class Peer implements SessionOwner {
   readonly #stale: StaleRoutes
   readonly #sent = newCounters()
   readonly #received = newCounters()
+  readonly #traces = new Set<MessageTrace>()
   #started = false
   #stays = false
   #stayTimer: Timer | undefined
@@ -232,6 +234,8 @@ export class Peer implements SessionOwner {
     return localOpen({
       as: localAsFor(this.#config, identity),
       ...(neighbor.role === undefined ? {} : { role: neighbor.role }),
+      ...(neighbor.addPath === undefined ? {} : { addPath: neighbor.addPath }),
+      ...(gracefulRestart === undefined ? {} : { longLived: gracefulRestart.longLived }),
       routerId: identity.routerId,
       holdTime: fsm.holdTime,
       families,
@@ -323,8 +327,15 @@ export class Peer implements SessionOwner {
     this.#flows?.resume()
   }
 
-  counted(direction: 'sent' | 'received', type: number): void {
-    count(direction === 'sent' ? this.#sent : this.#received, type)
+  counted(direction: 'sent' | 'received', message: Uint8Array): void {
+    count(direction === 'sent' ? this.#sent : this.#received, message[18])
+    for (const trace of this.#traces) trace({ neighbor: this.name, direction, at: this.context.clock.now(), message: message.slice() })
+  }
+
+  /** Has `trace` told each message both ways, until the returned function is called. */
+  trace(trace: MessageTrace): () => void {
+    this.#traces.add(trace)
+    return () => this.#traces.delete(trace)
   }
 
   /** RFC 5882 §3.2, RFC 9384: a path that is down ends the session; one that nobody watches any more says nothing. */
@@ -429,32 +440,6 @@ function withoutKeys(neighbor: NeighborConfig): NeighborConfig {
 }
 
 const HIDDEN = '(hidden)'
-
-/** Configuration that a running session takes over. */
-const SOFT: ReadonlySet<string> = new Set<keyof NeighborConfig>([
-  'description',
-  'importPolicy',
-  'exportPolicy',
-  'allowAsIn',
-  'asOverride',
-  'privateAs',
-  'enforceFirstAs',
-  'routeServerClient',
-  'gracefulShutdown',
-  'limits',
-  'maxPrefixes',
-])
-
-/** Configuration whose change needs a new session. */
-export function needsReset(before: NeighborConfig, after: NeighborConfig): boolean {
-  const rest = (config: NeighborConfig): string =>
-    JSON.stringify(
-      Object.entries(config)
-        .filter(([name]) => !SOFT.has(name))
-        .sort(([a], [b]) => (a < b ? -1 : 1)),
-    )
-  return rest(before) !== rest(after)
-}
 
 function describe(cause: DownCause): string {
   switch (cause.kind) {

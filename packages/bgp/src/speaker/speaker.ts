@@ -6,13 +6,14 @@ import { CEASE } from '../iana.js'
 import { RTC, familyByName, familyOf, type Family } from '../nlri/family.js'
 import { SHUTDOWN_LIMIT } from '../message/notification.js'
 import { truncateText } from '../message/text.js'
+import type { Nlri } from '../nlri/nlri.js'
 import { RTC_DEFAULT, routeTargetMembership } from '../nlri/route-target-membership.js'
 import type { RouteSource } from '../policy/export-rules.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
 import { ranksOf, type PathOrigin } from '../rib/best-path.js'
 import { LOCAL, RibTable } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
-import type { FamilyName, ListenConfig, NeighborConfig, SpeakerOptions } from './config.js'
+import type { FamilyName, ListenConfig, NeighborConfig, SpeakerConfig, SpeakerOptions } from './config.js'
 import { DynamicNeighbors } from './dynamic-neighbors.js'
 import { Decision } from './decision.js'
 import type { SpeakerEvents } from './events.js'
@@ -21,10 +22,15 @@ import { FlushWaits } from './flush.js'
 import { collectMetrics } from './collect-metrics.js'
 import type { SpeakerMetrics } from './metrics.js'
 import type { NeighborView } from './neighbor-view.js'
-import { DECONFIGURED, Peer, needsReset, type PeerContext } from './peer.js'
+import { DECONFIGURED, Peer, type PeerContext } from './peer.js'
 import { peerConfig, speakerIdentity, type SpeakerIdentity } from './peer-config.js'
 import { internLocal, pathIdOf } from './local-route.js'
 import { validateOrigin } from './origin-validator.js'
+import { explain, type ExplainSources, type Explanation } from './explain.js'
+import type { MessageTrace } from './message-trace.js'
+import { changedFields, changedFixed, impactOf, neighborChanges, type Reconciliation } from './reconcile.js'
+import { importRulesFor } from './session-rules.js'
+import { Watches, type UnnumberedEvent, type WatchEvent, type WatchSnapshot, type WatchedRoute } from './watch.js'
 import { RestartDeferral } from './restart-deferral.js'
 import { receivedRoutes, sentRoutes } from './route-views.js'
 import { LOCAL_PEER, type LocalRoute, type LocalRouteKey, type RouteChange, type RouteView } from './route.js'
@@ -83,7 +89,10 @@ export class Speaker {
   readonly #dynamic: DynamicNeighbors
   readonly #decision: Decision
   readonly #context: PeerContext
+  readonly #watches = new Watches(() => this.#snapshot())
   readonly #listeners: Listener[] = []
+  /** Grows with each change of the neighbors' configuration. */
+  #generation = 0
   #state: 'new' | 'running' | 'stopped' = 'new'
   #memberships: LocalRoute[] = []
 
@@ -189,6 +198,7 @@ export class Speaker {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
     this.#feed.close()
+    this.#watches.close()
     // what was taken back a moment ago must not be kept as stale by peers that wait for us
     this.#hurry()
     this.#scheduler.drain(['decide', 'export'])
@@ -264,6 +274,7 @@ export class Speaker {
   /** @throws SpeakerError `speaker.config`, `speaker.neighbor-exists` */
   addNeighbor(neighbor: NeighborConfig): void {
     const peer = this.#add(neighbor, `neighbor ${neighbor.address}`)
+    this.#generation++
     this.#protect()
     if (this.#state === 'running') peer.start()
     this.events.emit('neighbor', peer.view())
@@ -274,9 +285,11 @@ export class Speaker {
     const peer = this.#peerOf(address)
     peer.stop({ type: 'manual-stop', subcode: DECONFIGURED })
     this.#peers.delete(peer.name)
+    this.#generation++
     this.#protect()
     for (const family of peer.config.families) this.#deferral.done(peer.name, family.key)
     this.events.emit('neighbor', peer.view())
+    this.#watches.publish({ kind: 'neighbor', neighbor: peer.name, state: 'removed' })
   }
 
   /**
@@ -288,15 +301,43 @@ export class Speaker {
   updateNeighbor(neighbor: NeighborConfig): 'unchanged' | 'applied' | 'reset' {
     const peer = this.#peerOf(neighbor.address)
     const config = peerConfig(neighbor, this.#options.config, `neighbor ${neighbor.address}`)
-    const before = peer.config.neighbor
-    if (JSON.stringify(before) === JSON.stringify(neighbor)) return 'unchanged'
-    if (!needsReset(before, neighbor) || this.#state !== 'running') {
+    const fields = changedFields(peer.config.neighbor, neighbor)
+    if (fields.length === 0) return 'unchanged'
+    this.#generation++
+    if (impactOf(fields) !== 'reset' || this.#state !== 'running') {
       peer.reconfigure(config)
       return 'applied'
     }
     peer.reset(config, CEASE.otherConfigurationChange)
     this.#protect()
     return 'reset'
+  }
+
+  /**
+   * Compares a desired configuration with the one that is there. Nothing happens before `apply`; see `NeighborChange.impact` for what will.
+   * Dynamic neighbors are left alone.
+   *
+   * @throws SpeakerError `speaker.config` when a value cannot be used, or cannot change while the speaker lives
+   */
+  reconcile(desired: SpeakerConfig): Reconciliation {
+    const fixed = changedFixed(this.#options.config, desired)
+    if (fixed.length > 0) throw new SpeakerError('speaker.config', fixed.join(', '), 'cannot change while the speaker lives')
+    desired.neighbors.forEach((neighbor, at) => peerConfig(neighbor, this.#options.config, `neighbors[${at}]`))
+    const nameOf = (address: string): string => IpAddress.tryParse(address)?.toString() ?? address
+    const own = [...this.#peers.values()].filter(({ name }) => !this.#dynamic.has(name))
+    const changes = neighborChanges(new Map(own.map(({ name, config }) => [name, config.neighbor])), desired.neighbors, nameOf)
+    const generation = this.#generation
+    return {
+      changes,
+      apply: () => {
+        if (generation !== this.#generation) throw new SpeakerError('speaker.state', 'reconcile', 'the configuration has changed since')
+        for (const { neighbor, kind } of changes) if (kind === 'remove') this.removeNeighbor(neighbor)
+        for (const neighbor of desired.neighbors) {
+          if (this.#peers.has(nameOf(neighbor.address))) this.updateNeighbor(neighbor)
+          else this.addNeighbor(neighbor)
+        }
+      },
+    }
   }
 
   /**
@@ -341,6 +382,46 @@ export class Speaker {
     }
   }
 
+  /**
+   * Best paths and states of neighbors: first a snapshot of everything, then every event in order, numbered without a gap. A reader that is more
+   * than `limit` events behind is given a new snapshot in their place. Any number of iterations at one time; all end when the speaker stops.
+   */
+  watch({ limit }: { readonly limit?: number } = {}): AsyncIterable<WatchEvent> {
+    return this.#watches.watch(limit)
+  }
+
+  /**
+   * Why a destination is what it is: every path with the step at which it lost or why it is not used, and what each neighbor is told or why not.
+   *
+   * @throws SpeakerError `speaker.route` for an NLRI that cannot stand in the family
+   */
+  explain({ family: asked, nlri }: { readonly family: Family | FamilyName; readonly nlri: Nlri }): Explanation {
+    const table = this.#tableOf(this.#familyOf(asked))
+    const sources: ExplainSources = {
+      table,
+      decision: this.#decision,
+      peers: [...this.#peers.values()],
+      nameOf: (index) => this.#byIndex[index]?.name ?? LOCAL_PEER,
+      rulesOf: (index) => {
+        const peer = this.#byIndex[index]
+        return index === LOCAL || peer === undefined ? undefined : importRulesFor(peer.config, this.#identity, this.#context.validate)
+      },
+    }
+    const key = table.newKey()
+    table.key.fromNlri(nlri, key)
+    return explain(sources, table.find(key))
+  }
+
+  /**
+   * Has each message to and from a neighbor told, as octets.
+   *
+   * @returns ends it
+   * @throws SpeakerError `speaker.neighbor-unknown`
+   */
+  trace(address: string, trace: MessageTrace): () => void {
+    return this.#peerOf(address).trace(trace)
+  }
+
   /** Counts and gauges of this moment. Cheap enough to be asked for every second. */
   metrics(): SpeakerMetrics {
     return collectMetrics({
@@ -351,6 +432,30 @@ export class Speaker {
       attributeSets: this.#sets.size,
       changes: this.#feed.pending,
     })
+  }
+
+  #eventOf(table: RibTable, destination: number): UnnumberedEvent {
+    const best = table.best(destination)
+    if (best !== 0) return { kind: 'route', route: this.#watched(table, best) }
+    return { kind: 'gone', family: table.family, nlri: table.nlri(destination, 0, 0) }
+  }
+
+  #watched(table: RibTable, path: number): WatchedRoute {
+    const { attributes, nextHop } = table.sets.get(table.setOf(path))
+    const peer = this.#byIndex[table.peerOf(path)]?.name ?? LOCAL_PEER
+    const nlri = table.nlri(table.destinationOf(path), table.dataOf(path), 0)
+    return { family: table.family, nlri, peer, attributes, ...(nextHop === undefined ? {} : { nextHop: nextHop.address }) }
+  }
+
+  #snapshot(): WatchSnapshot {
+    const routes: WatchedRoute[] = []
+    for (const table of this.#tables.values()) {
+      for (const destination of table.destinations()) {
+        const best = table.best(destination)
+        if (best !== 0) routes.push(this.#watched(table, best))
+      }
+    }
+    return { routes, neighbors: new Map([...this.#peers.values()].map(({ name, state }) => [name, state])) }
   }
 
   #hurry(): void {
@@ -375,6 +480,7 @@ export class Speaker {
       exported: () => this.#flushes.check(),
       bfd: this.#options.bfd,
       stateChanged: (peer) => {
+        this.#watches.publish({ kind: 'neighbor', neighbor: peer.name, state: peer.state })
         this.events.emit('neighbor', peer.view())
         this.#dynamic.settled(peer)
       },
@@ -431,7 +537,10 @@ export class Speaker {
     table.decide(
       DECIDE_PIECE,
       (_, destination) => this.#decision.choose(table, destination),
-      (destination, best) => this.#groups.changed(table, destination, best),
+      (destination, best) => {
+        this.#groups.changed(table, destination, best)
+        if (best && this.#watches.active) this.#watches.publish(this.#eventOf(table, destination))
+      },
     )
     this.#flushes.check()
     return table.dirty > 0

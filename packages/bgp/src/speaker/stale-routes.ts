@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '@heddle/io'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
-import { CEASE, NOTIFICATION } from '../iana.js'
-import type { Family } from '../nlri/family.js'
+import { CEASE, NOTIFICATION, WELL_KNOWN_COMMUNITY } from '../iana.js'
+import { familyOf, type Family } from '../nlri/family.js'
+import { withCommunity } from '../policy/export-rules.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
 import { isFinal } from '../session/hard-reset.js'
 import type { DownCause } from '../session/session.js'
@@ -44,6 +45,9 @@ export function isGraceful(cause: DownCause, { gracefulRestart }: NegotiatedSess
 export class StaleRoutes {
   #families = new Set<Family>()
   #timer: Timer | undefined
+  /** Seconds for which routes of a family may be kept as the last choice (RFC 9494), and the timers of those that are. */
+  #longLived = new Map<Family, number>()
+  readonly #longTimers = new Map<Family, Timer>()
 
   constructor(private readonly context: StaleRoutesContext) {}
 
@@ -54,34 +58,49 @@ export class StaleRoutes {
 
   /** The session is over: keeps what may be kept, takes out the rest of `all`. */
   down(all: readonly Family[], negotiated: NegotiatedSession | undefined, graceful: boolean): void {
-    const kept = graceful ? (negotiated?.gracefulRestart?.families.map(({ family }) => family) ?? []) : []
+    const restarting = graceful ? (negotiated?.gracefulRestart?.families.map(({ family }) => family) ?? []) : []
+    const entries = graceful ? (negotiated?.longLivedGracefulRestart ?? []) : []
+    this.#longLived = new Map(
+      entries.flatMap(({ family, staleTime }) => (staleTime > 0 ? [[familyOf(family.afi, family.safi), staleTime]] : [])),
+    )
     this.#timer?.cancel()
+    const kept: Family[] = []
     for (const family of all) {
       const table = this.context.tableOf(family)
-      if (kept.includes(family)) {
-        table.removePeer(this.context.peer, PATH.stale) // still stale from the restart before: gone for good
+      const long = [...this.#longLived.keys()].some(({ key }) => key === family.key)
+      if (restarting.some(({ key }) => key === family.key) || long) {
+        kept.push(family)
+        // still stale from the restart before: gone for good, unless for long (RFC 9494 §4.2)
+        if (!long) table.removePeer(this.context.peer, PATH.stale)
         table.markPeer(this.context.peer, PATH.stale)
-      } else table.removePeer(this.context.peer)
+      } else {
+        this.#endLong(family)
+        table.removePeer(this.context.peer)
+      }
     }
     this.#families = new Set(kept)
     this.context.removed(all)
-    if (kept.length > 0) this.#arm(negotiated?.gracefulRestart?.restartTime ?? 0)
+    // without a restart time of its own, a family is kept for long at once (RFC 9494 §4.2)
+    for (const family of kept) if (!restarting.some(({ key }) => key === family.key)) this.#over(family)
+    if (this.#families.size > 0) this.#arm(negotiated?.gracefulRestart?.restartTime ?? 0)
   }
 
   /** The session is back: what the peer did not preserve goes; the rest waits for End-of-RIB. */
   up(negotiated: NegotiatedSession): void {
     if (this.#families.size === 0) return
     this.#timer?.cancel()
-    const preserved = negotiated.gracefulRestart?.families.filter(({ forwardingPreserved }) => forwardingPreserved) ?? []
+    const entries = [...(negotiated.gracefulRestart?.families ?? []), ...(negotiated.longLivedGracefulRestart ?? [])]
+    const preserved = entries.filter(({ forwardingPreserved }) => forwardingPreserved)
     for (const family of this.#families) {
       if (!preserved.some((entry) => entry.family.key === family.key)) this.finish(family)
     }
-    if (this.#families.size > 0) this.#arm(this.context.staleTime)
+    if (this.#families.size > 0) this.#arm(this.context.staleTime, true)
   }
 
   /** End-of-RIB has come, or no longer matters: what is still stale goes. */
   finish(family: Family): void {
     if (!this.#families.delete(family)) return
+    this.#endLong(family)
     this.context.tableOf(family).removePeer(this.context.peer, PATH.stale)
     this.context.removed([family])
     if (this.#families.size === 0) this.#timer?.cancel()
@@ -93,7 +112,43 @@ export class StaleRoutes {
     this.#timer?.cancel()
   }
 
-  #arm(seconds: number): void {
-    this.#timer = this.context.clock.setTimer(seconds * 1000, () => this.clear())
+  /** @param final whether long-lived routes go too when it is over */
+  #arm(seconds: number, final = false): void {
+    this.#timer = this.context.clock.setTimer(seconds * 1000, () => {
+      if (final) return this.clear()
+      for (const family of this.#families) this.#over(family)
+    })
   }
+
+  /** The restart time is over: routes are kept for long, or go. */
+  #over(family: Family): void {
+    const seconds = [...this.#longLived].find(([{ key }]) => key === family.key)?.[1]
+    if (seconds === undefined) return this.finish(family)
+    if (this.#longTimers.has(family)) return undefined
+    const table = this.context.tableOf(family)
+    for (const path of Array.from(table.peerPaths(this.context.peer))) if (table.has(path, PATH.stale)) keepForLong(table, path)
+    this.#longTimers.set(
+      family,
+      this.context.clock.setTimer(seconds * 1000, () => this.finish(family)),
+    )
+    this.context.removed([family])
+    return undefined
+  }
+
+  #endLong(family: Family): void {
+    this.#longTimers.get(family)?.cancel()
+    this.#longTimers.delete(family)
+  }
+}
+
+/** Marks a path as stale for long, which makes it the last choice everywhere; one that says it must not be kept goes (RFC 9494 §4.3). */
+function keepForLong(table: RibTable, path: number): void {
+  const { sets } = table
+  const set = sets.get(table.setOf(path))
+  if (set.attributes.communities?.includes(WELL_KNOWN_COMMUNITY.noLlgr) === true) return table.remove(path)
+  const received = table.receivedOf(path)
+  const marked = sets.intern({ ...set, attributes: withCommunity(set.attributes, WELL_KNOWN_COMMUNITY.llgrStale) })
+  if (marked !== received) sets.retain(received)
+  table.flag(path, PATH.llgrStale, true)
+  return table.reimport(path, marked, table.invalidOf(path), marked === received ? 0 : received)
 }

@@ -1,0 +1,98 @@
+import type { NeighborConfig, SpeakerConfig } from './config.js'
+
+/**
+ * What a change does to the session with a neighbor: nothing at all; routes are looked at again in place, without a word or with what is
+ * different; or the session ends and begins anew.
+ */
+export type ChangeImpact = 'nothing' | 'refresh' | 'reset'
+
+/** What a desired configuration means for one neighbor. */
+export interface NeighborChange {
+  /** The neighbor's address. */
+  readonly neighbor: string
+  readonly kind: 'add' | 'remove' | 'change' | 'keep'
+  readonly impact: ChangeImpact
+  /** Keys of `NeighborConfig` whose value is another one. */
+  readonly fields: readonly string[]
+}
+
+/** A desired configuration beside the one that is there: what is going to happen, before it does. */
+export interface Reconciliation {
+  /** One entry a neighbor: those that go, then those that are to be there in their order. */
+  readonly changes: readonly NeighborChange[]
+  /**
+   * Does all of it. No neighbor with impact `nothing` notices.
+   *
+   * @throws SpeakerError `speaker.state` when the configuration has changed since
+   */
+  apply(): void
+}
+
+/** Keys that a running session takes over, with what their change does to it. Every other key needs a new session. */
+const IMPACT: Readonly<Partial<Record<string, ChangeImpact>>> = {
+  description: 'nothing',
+  maxPrefixes: 'nothing',
+  importPolicy: 'refresh',
+  exportPolicy: 'refresh',
+  allowAsIn: 'refresh',
+  asOverride: 'refresh',
+  privateAs: 'refresh',
+  enforceFirstAs: 'refresh',
+  routeServerClient: 'refresh',
+  gracefulShutdown: 'refresh',
+  limits: 'refresh',
+} satisfies Partial<Record<keyof NeighborConfig, ChangeImpact>>
+
+const ORDER: readonly ChangeImpact[] = ['nothing', 'refresh', 'reset']
+
+/** What a speaker is for its life. */
+const FIXED = [
+  'as',
+  'routerId',
+  'holdTime',
+  'clusterId',
+  'listen',
+  'gracefulRestart',
+  'confederation',
+  'decision',
+  'dynamicNeighbors',
+] as const satisfies readonly (keyof SpeakerConfig)[]
+
+/** Keys of two configurations of a neighbor that differ. */
+export function changedFields(before: NeighborConfig, after: NeighborConfig): string[] {
+  const values = (config: NeighborConfig): Map<string, string> =>
+    new Map(Object.entries(config).flatMap(([name, value]) => (value === undefined ? [] : [[name, JSON.stringify(value)]])))
+  const old = values(before)
+  const fresh = values(after)
+  return [...new Set([...old.keys(), ...fresh.keys()])].filter((name) => old.get(name) !== fresh.get(name)).sort()
+}
+
+/** The largest impact of the keys that changed. */
+export function impactOf(fields: readonly string[]): ChangeImpact {
+  return ORDER[Math.max(0, ...fields.map((name) => ORDER.indexOf(IMPACT[name] ?? 'reset')))]
+}
+
+/** Keys of two configurations of a speaker that differ and cannot change while it lives. */
+export function changedFixed(before: SpeakerConfig, after: SpeakerConfig): string[] {
+  return FIXED.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+}
+
+/** @param nameOf an address as the name of its neighbor */
+export function neighborChanges(
+  current: ReadonlyMap<string, NeighborConfig>,
+  desired: readonly NeighborConfig[],
+  nameOf: (address: string) => string,
+): NeighborChange[] {
+  const wanted = new Set(desired.map(({ address }) => nameOf(address)))
+  const gone = [...current.keys()].filter((name) => !wanted.has(name))
+  return [
+    ...gone.map((neighbor): NeighborChange => ({ neighbor, kind: 'remove', impact: 'reset', fields: [] })),
+    ...desired.map((config): NeighborChange => {
+      const neighbor = nameOf(config.address)
+      const before = current.get(neighbor)
+      if (before === undefined) return { neighbor, kind: 'add', impact: 'reset', fields: [] }
+      const fields = changedFields(before, config)
+      return { neighbor, kind: fields.length === 0 ? 'keep' : 'change', impact: impactOf(fields), fields }
+    }),
+  ]
+}
