@@ -1,8 +1,9 @@
-// Builds the native part of @heddle/linux from its Rust sources and writes the TypeScript types that come out of them.
+// Builds the native parts of @heddle/linux and @heddle/dataplane-ebpf from their Rust sources and writes the TypeScript types that come out of them;
+// and, where there is a clang, the BPF programs of the latter.
 //
 //   node scripts/build-native.mjs                 build if the sources have changed
 //   node scripts/build-native.mjs --force         build in any case
-//   node scripts/build-native.mjs --check-types   build if needed; fail if src/native/binding.d.ts is not what the sources say
+//   node scripts/build-native.mjs --check-types   build if needed; fail if a src/native/binding.d.ts is not what the sources say
 //   node scripts/build-native.mjs --status        print what is there, as JSON
 //   --no-install                                  name missing system packages instead of installing them
 import { spawnSync } from 'node:child_process'
@@ -13,17 +14,39 @@ import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
-const linux = join(root, 'packages/linux')
-const crate = join(linux, 'native/node')
-const output = join(root, 'target/napi')
-const stampFile = join(root, 'target/heddle-linux.stamp')
-const typesFile = join(linux, 'src/native/binding.d.ts')
+/**
+ * Packages with a native part.
+ *
+ * @typedef {{ dir: string, binary: string, sources: string[], crate: string, output: string, stampFile: string, typesFile: string }} Part
+ * @type {Part[]}
+ */
+const parts = [
+  { folder: 'linux', binary: 'heddle-linux', output: 'napi', crates: ['linux'] },
+  { folder: 'dataplane-ebpf', binary: 'heddle-ebpf', output: 'napi-ebpf', crates: ['linux', 'dataplane-ebpf'] },
+].map(({ folder, binary, output, crates }) => {
+  const dir = join(root, 'packages', folder)
+  return {
+    dir,
+    binary,
+    sources: crates.map((name) => join(root, 'packages', name, 'native')),
+    crate: join(dir, 'native/node'),
+    output: join(root, 'target', output),
+    stampFile: join(root, `target/${binary}.stamp`),
+    typesFile: join(dir, 'src/native/binding.d.ts'),
+  }
+})
 const tools = join(root, 'tools')
 
 /** napi-rs 3.12 and later want this Rust. */
 const minimumRust = [1, 88]
 /** What Debian 12 needs to build: a Rust new enough comes with its security updates, under this name. */
 const debianPackages = ['cargo-web', 'gcc', 'libc6-dev']
+/** What Debian 12 needs to compile BPF programs. */
+const bpfPackages = ['clang', 'libbpf-dev', 'llvm']
+
+const bpf = join(root, 'packages/dataplane-ebpf/bpf')
+const bpfObject = join(bpf, 'heddle.bpf.o')
+const bpfStamp = join(root, 'target/heddle-bpf.stamp')
 
 /** @returns {string | undefined} name of this machine's platform package, without the scope and `linux-` of ours */
 function platform() {
@@ -35,16 +58,16 @@ function platform() {
   return report.header?.glibcVersionRuntime === undefined ? undefined : `linux-${process.arch}-gnu`
 }
 
-/** @returns {string | undefined} path of the built library, whether it is there or not */
-export function nativeFile() {
+/** @param {Part} part @returns {string | undefined} path of the built library, whether it is there or not */
+function fileOf({ dir, binary }) {
   const name = platform()
-  return name === undefined ? undefined : join(linux, 'npm', name, `heddle-linux.${name}.node`)
+  return name === undefined ? undefined : join(dir, 'npm', name, `${binary}.${name}.node`)
 }
 
-/** Hash of everything that the library is built from. */
-function sourceHash() {
+/** Hash of everything that a library is built from. @param {Part} part */
+function sourceHash({ sources }) {
   const hash = createHash('sha256')
-  const files = [join(root, 'Cargo.toml'), join(root, 'Cargo.lock'), ...walk(join(linux, 'native'))]
+  const files = [join(root, 'Cargo.toml'), join(root, 'Cargo.lock'), ...sources.flatMap(walk)]
   for (const file of files.sort((a, b) => (a < b ? -1 : 1))) {
     hash.update(`${relative(root, file)}\0`)
     hash.update(readFileSync(file))
@@ -88,25 +111,25 @@ function canInstall() {
 }
 
 /**
- * What there is of the native part, without changing anything.
+ * What there is of the native parts, without changing anything.
  *
- * `built`: a library is there. `current`: it was built from the sources as they are. `canBuild`: a build can be tried on this machine.
+ * `built`: the libraries are there. `current`: they were built from the sources as they are. `canBuild`: a build can be tried on this machine.
  * `reason`: why it is not there, or not current, or cannot be built; empty when all is well. `install`: the line that would install what is missing.
  *
  * @returns {{ built: boolean, current: boolean, canBuild: boolean, reason: string, file: string | undefined, cargo: string | undefined, install: string | undefined }}
  */
 export function nativeStatus() {
-  const file = nativeFile()
+  const file = fileOf(parts[0])
   if (file === undefined) {
     const reason = `no native part for ${process.platform} ${process.arch}: it is for Linux with glibc on x64 and arm64`
     return { built: false, current: false, canBuild: false, reason, file, cargo: undefined, install: undefined }
   }
-  const built = existsSync(file)
-  const current = built && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === sourceHash()
+  const built = parts.every((part) => existsSync(fileOf(part) ?? ''))
+  const current = built && parts.every((part) => existsSync(part.stampFile) && readFileSync(part.stampFile, 'utf8') === sourceHash(part))
   const cargo = findCargo()
   const install = 'path' in cargo || !isDebian() ? undefined : `apt-get install --no-install-recommends ${debianPackages.join(' ')}`
   const canBuild = 'path' in cargo || canInstall()
-  const state = built ? (current ? '' : 'the native part is older than its sources') : 'the native part is not built'
+  const state = built ? (current ? '' : 'the native parts are older than their sources') : 'the native parts are not built'
   const reason = [state, state !== '' && 'missing' in cargo ? cargo.missing : ''].filter((part) => part !== '').join('; ')
   return { built, current, canBuild, reason, file, cargo: 'path' in cargo ? cargo.path : undefined, install }
 }
@@ -163,47 +186,111 @@ function needTools() {
 export function buildNative({ force = false, install = true, checkTypes = false } = {}) {
   const status = nativeStatus()
   if (status.file === undefined) throw new Failure(status.reason)
-  const generated = join(output, 'binding.d.ts')
-  const done = status.current && !force && existsSync(generated)
   const start = Date.now()
-  if (!done) {
-    const cargo = needCargo(install)
-    needTools()
-    const hash = sourceHash()
-    rmSync(stampFile, { force: true })
-    mkdirSync(output, { recursive: true })
-    const env = { ...process.env, PATH: `${toolPath()}${delimiter}${dirname(cargo)}`, CARGO: cargo }
-    const flags = [
-      '--platform',
-      '--release',
-      '--no-js',
-      '--dts',
-      'binding.d.ts',
-      '--no-dts-cache',
-      '--output-dir',
-      output,
-      '--target-dir',
-      join(root, 'target'),
-    ]
-    run(
-      join(tools, 'node_modules/.bin/napi'),
-      ['build', '--cwd', crate, '--manifest-path', join(crate, 'Cargo.toml'), ...flags, '--', '--locked'],
-      { env },
-    )
-    mkdirSync(dirname(status.file), { recursive: true })
-    // A library that a process has mapped must not be written over: take the old name away first.
-    rmSync(status.file, { force: true })
-    copyFileSync(join(output, `heddle-linux.${platform()}.node`), status.file)
-    writeFileSync(stampFile, hash)
+  let built = false
+  for (const part of parts) if (buildPart(part, { force, install })) built = true
+  for (const part of parts) writeTypes(part, checkTypes)
+  return { built, seconds: (Date.now() - start) / 1000 }
+}
+
+/** @param {Part} part @param {{ force: boolean, install: boolean }} options @returns {boolean} whether there was something to do */
+function buildPart(part, { force, install }) {
+  const { binary, crate, output, stampFile } = part
+  const file = /** @type {string} */ (fileOf(part))
+  const hash = sourceHash(part)
+  const isCurrent = existsSync(file) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === hash
+  if (isCurrent && !force && existsSync(join(output, 'binding.d.ts'))) return false
+  const cargo = needCargo(install)
+  needTools()
+  rmSync(stampFile, { force: true })
+  mkdirSync(output, { recursive: true })
+  const env = { ...process.env, PATH: `${toolPath()}${delimiter}${dirname(cargo)}`, CARGO: cargo }
+  const flags = [
+    '--platform',
+    '--release',
+    '--no-js',
+    '--dts',
+    'binding.d.ts',
+    '--no-dts-cache',
+    '--output-dir',
+    output,
+    '--target-dir',
+    join(root, 'target'),
+  ]
+  run(
+    join(tools, 'node_modules/.bin/napi'),
+    ['build', '--cwd', crate, '--manifest-path', join(crate, 'Cargo.toml'), ...flags, '--', '--locked'],
+    { env },
+  )
+  mkdirSync(dirname(file), { recursive: true })
+  // A library that a process has mapped must not be written over: take the old name away first.
+  rmSync(file, { force: true })
+  copyFileSync(join(output, `${binary}.${platform()}.node`), file)
+  writeFileSync(stampFile, hash)
+  return true
+}
+
+/** @param {Part} part @param {boolean} checkTypes */
+function writeTypes({ output, typesFile }, checkTypes) {
+  const types = readFileSync(join(output, 'binding.d.ts'), 'utf8')
+  if (existsSync(typesFile) && readFileSync(typesFile, 'utf8') === types) return
+  if (checkTypes) throw new Failure(`${relative(root, typesFile)} is not what the Rust sources say: run npm run build:native and commit it`)
+  mkdirSync(dirname(typesFile), { recursive: true })
+  writeFileSync(typesFile, types)
+}
+
+/** Hash of the BPF sources. */
+function bpfHash() {
+  const hash = createHash('sha256')
+  for (const file of walk(bpf).sort((a, b) => (a < b ? -1 : 1))) {
+    if (!/\.[ch]$/.test(file)) continue
+    hash.update(`${relative(root, file)}\0`)
+    hash.update(readFileSync(file))
   }
-  const types = readFileSync(generated, 'utf8')
-  if (!existsSync(typesFile) || readFileSync(typesFile, 'utf8') !== types) {
-    if (checkTypes)
-      throw new Failure(`${relative(root, typesFile)} is not what the Rust sources say: run npm run build:native and commit it`)
-    mkdirSync(dirname(typesFile), { recursive: true })
-    writeFileSync(typesFile, types)
+  return hash.digest('hex')
+}
+
+/** @param {string} command */
+function isThere(command) {
+  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
+}
+
+/** Folder of the kernel's headers on Debian and what derives from it. */
+function headerFolder() {
+  const { stdout } = spawnSync('uname', ['-m'], { encoding: 'utf8' })
+  return `/usr/include/${(stdout ?? '').trim()}-linux-gnu`
+}
+
+function canCompile() {
+  return isThere('clang') && existsSync('/usr/include/bpf/bpf_helpers.h')
+}
+
+/**
+ * Compiles the BPF programs into one object, the same for every architecture. A machine without clang does without: everything but the eBPF dataplane
+ * works.
+ *
+ * @param {{ force?: boolean, install?: boolean }} [options]
+ * @returns {string} why there is none, or why it is older than its sources; empty when all is well
+ */
+export function buildBpf({ force = false, install = true } = {}) {
+  if (process.platform !== 'linux') return 'BPF is for Linux'
+  const hash = bpfHash()
+  if (!force && existsSync(bpfObject) && existsSync(bpfStamp) && readFileSync(bpfStamp, 'utf8') === hash) return ''
+  const line = `apt-get install --no-install-recommends ${bpfPackages.join(' ')}`
+  if (!canCompile() && install && canInstall()) {
+    say(`no clang or no libbpf headers; installing with: ${line}`)
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+    run('apt-get', ['update', '-qq'], { env })
+    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...bpfPackages], { env })
   }
-  return { built: !done, seconds: (Date.now() - start) / 1000 }
+  if (!canCompile()) return `no clang or no libbpf headers${isDebian() ? `; as root: ${line}` : ''}`
+  const flags = ['-O2', '-g', '-Wall', '-Werror', '-mcpu=v3', '-target', 'bpf', `-I${headerFolder()}`, `-ffile-prefix-map=${bpf}=bpf`]
+  run('clang', [...flags, '-c', join(bpf, 'heddle.bpf.c'), '-o', bpfObject])
+  // Takes the debugger's information away; the kernel's (BTF) stays.
+  if (isThere('llvm-strip')) run('llvm-strip', ['-g', bpfObject])
+  mkdirSync(dirname(bpfStamp), { recursive: true })
+  writeFileSync(bpfStamp, hash)
+  return ''
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
@@ -217,10 +304,12 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
         install: !flags.has('--no-install'),
         checkTypes: flags.has('--check-types'),
       })
-      say(built ? `native part built in ${seconds.toFixed(1)} s` : 'native part is up to date')
+      say(built ? `native parts built in ${seconds.toFixed(1)} s` : 'native parts are up to date')
+      const missing = buildBpf({ force: flags.has('--force'), install: !flags.has('--no-install') })
+      say(missing === '' ? 'BPF programs are up to date' : `BPF programs are not built: ${missing}`)
     } catch (error) {
       if (!(error instanceof Failure)) throw error
-      say(`native part: ${error.message}`)
+      say(`native parts: ${error.message}`)
       process.exitCode = 1
     }
   }

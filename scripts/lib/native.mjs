@@ -1,16 +1,16 @@
 // The native parts, as the other commands see them: built if this machine can, else a reason to tell.
 import { step } from './bootstrap.mjs'
-import { buildNative, nativeStatus } from '../build-native.mjs'
+import { buildBpf, buildNative, nativeStatus } from '../build-native.mjs'
 
 /** Builds what is missing or older than its sources. @param {{ install: boolean }} options @returns {string | undefined} why there are none */
 export function ensureNative({ install }) {
   const status = nativeStatus()
-  if (status.current) return undefined
   if (status.file === undefined) return status.reason
-  step('Building the native parts (Rust; a minute or two the first time)')
+  if (!status.current) step('Building the native parts (Rust; a minute or two the first time)')
   try {
-    buildNative({ install })
-    return undefined
+    if (!status.current) buildNative({ install })
+    const missing = buildBpf({ install })
+    return missing === '' ? undefined : `BPF programs: ${missing}`
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     console.log(`  not built: ${reason}`)

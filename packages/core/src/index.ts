@@ -32,7 +32,7 @@ export type { RoutePreference, VpnRoute, VpnRouteChange, VpnRouteKey } from './v
 export { FibCompiler, routeName } from './fib/fib-compiler.js'
 export { heapMemory, type FibMemory } from './fib/trie/fib-memory.js'
 export { FibTable } from './fib/trie/fib-table.js'
-export { NO_MATCH } from './fib/trie/stride-trie.js'
+export { NO_MATCH, StrideTrie } from './fib/trie/stride-trie.js'
 export { checkVrfs, IntentError } from './intent/intents.js'
 export type { EndpointIntent, IntentProblem, StaticRouteIntent, VrfIntent } from './intent/intents.js'
 export { checkVirtualNetworks, vrfOf, vrfsOf } from './intent/virtual-network.js'

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Last step towards an endpoint: the packet goes to the port's device, in the endpoint's namespace, past the queue of this one. */
+#pragma once
+
+#include "packet.h"
+
+/* What a step returns when the packet has gone: the program's verdict is that of its redirection. */
+#define SENT (-2)
+
+/* TTL of packets that the router itself makes. */
+#define OWN_TTL 64
+
+/* Addresses the frame to the port's device and redirects it. */
+static __always_inline int hand_over(struct __sk_buff *skb, __u32 port_id, __u32 octets)
+{
+	struct link *link = bpf_map_lookup_elem(&links, &port_id);
+	struct port_counters *counters = bpf_map_lookup_elem(&port_counters, &port_id);
+	__u8 addresses[12];
+
+	if (!link)
+		return REASON_PORT_DOWN;
+	__builtin_memcpy(addresses, link->peer_mac, 6);
+	__builtin_memcpy(addresses + 6, link->mac, 6);
+	/* The frame's addresses count in no checksum. */
+	if (bpf_skb_store_bytes(skb, 0, addresses, 12, 0) < 0)
+		return REASON_QUEUE_FULL;
+	if (counters) {
+		counters->tx_packets++;
+		counters->tx_octets += octets;
+	}
+	/* Before Linux 6.15 a redirected packet keeps a type that its receiver would not take. */
+	bpf_skb_change_type(skb, 0);
+	bpf_redirect_peer(link->ifindex, 0);
+	return SENT;
+}
+
+/* Takes away what stands before the packet, which belongs to a network header of `outer` family. */
+static __always_inline int strip(struct __sk_buff *skb, const struct packet *packet, __u32 outer)
+{
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	__u8 ether_type[2];
+
+	if (packet->at == ETHERNET)
+		return 0;
+	if (outer != packet->family)
+		flags |= packet->family == 4 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV4 : BPF_F_ADJ_ROOM_DECAP_L3_IPV6;
+	if (bpf_skb_adjust_room(skb, -(__s32)(packet->at - ETHERNET), BPF_ADJ_ROOM_MAC, flags) < 0)
+		return -1;
+	put_half(ether_type, packet->family == 4 ? ETH_P_IP : ETH_P_IPV6);
+	return bpf_skb_store_bytes(skb, 12, ether_type, 2, 0);
+}
+
+/* Hands the packet to a port of this router. `outer`: family of the header it came behind, 0 without. */
+__noinline int deliver(struct __sk_buff *skb, __u32 port_id, struct packet *packet, __u32 outer)
+{
+	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+
+	if (!port || !packet)
+		return REASON_NO_NEXT_HOP;
+	if (!bpf_map_lookup_elem(&links, &port_id))
+		return REASON_PORT_DOWN;
+	if (!(port->carries & (packet->family == 4 ? 1 : 2)))
+		return REASON_FAMILY_UNSUPPORTED;
+	if (packet->ttl <= 1)
+		return REASON_TTL_EXPIRED;
+	if (packet->segment > port->mtu) {
+		packet->mtu = port->mtu;
+		return REASON_MTU_EXCEEDED;
+	}
+	if (trim(skb, packet->at + packet->length) < 0)
+		return REASON_QUEUE_FULL;
+	write_ttl(skb, packet, packet->ttl - 1);
+	if (outer && strip(skb, packet, outer) < 0)
+		return REASON_QUEUE_FULL;
+	return hand_over(skb, port_id, packet->length);
+}

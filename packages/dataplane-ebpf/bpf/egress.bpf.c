@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The way of a packet from an endpoint, at the router's end of its device:
+ *
+ *   1. parse    the IP header, its lengths and checksum                     parse.h
+ *   2. port     the port's MTU and allowed sources; a ping to a gateway     port.h
+ *   3. flow     nothing is remembered of a flow                             flow.h
+ *   4. service  no address is translated
+ *   5. policy   nothing is filtered
+ *   6. lookup   the destination in the port's VRF                           lookup.h
+ *   7. nexthop  a member of the group, by the flow's hash                   nexthop.h
+ *   8. encap    labels and tunnel headers                                   encap.h
+ *   9. send     to the underlay, or to a port of this router                send.h, deliver.h
+ */
+#include "icmp_error.h"
+#include "nexthop.h"
+#include "parse.h"
+#include "port.h"
+
+__noinline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct packet *packet)
+{
+	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	int result;
+
+	if (!port || !packet)
+		return REASON_PORT_DOWN;
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
+		return REASON_FAMILY_UNSUPPORTED;
+	result = parse(skb, packet, ETHERNET, skb->len);
+	if (result != GOES_ON)
+		return result;
+	result = accept(skb, port_id, port, packet);
+	if (result != GOES_ON)
+		return result;
+	return forward(skb, packet, port->vrf, 0);
+}
+
+SEC("classifier")
+int egress(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex, *port_id = bpf_map_lookup_elem(&devices, &ifindex);
+	struct port_counters *counters;
+	struct packet packet = {};
+	int result;
+
+	if (!port_id || !bpf_map_lookup_elem(&ports, port_id)) {
+		count_drop(REASON_PORT_DOWN);
+		return VERDICT_DROP;
+	}
+	counters = bpf_map_lookup_elem(&port_counters, port_id);
+	if (counters) {
+		counters->rx_packets++;
+		counters->rx_octets += skb->len - ETHERNET;
+	}
+	result = egress_steps(skb, *port_id, &packet);
+	if (result == SENT)
+		return TC_ACT_REDIRECT;
+	if (result < 0 || result >= MAX_REASONS)
+		result = REASON_NO_NEXT_HOP;
+	count_drop(result);
+	if (counters)
+		counters->drops++;
+	if (result != REASON_TTL_EXPIRED && result != REASON_MTU_EXCEEDED)
+		return VERDICT_DROP;
+	if (answer_with_error(skb, *port_id, &packet, result == REASON_MTU_EXCEEDED) == SENT)
+		return TC_ACT_REDIRECT;
+	return VERDICT_DROP;
+}

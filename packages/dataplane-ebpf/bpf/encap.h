@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Step 8, encap: the headers of a tunnel, which lie ready in its next hop, are filled in and take their place between the Ethernet header and the
+ * packet. UDP checksums are zero: over IPv4 that is RFC 7510's default, over IPv6 it is what RFC 6935 §5 allows tunnels, since no checksum can be
+ * computed here of a payload whose own checksums are left to the device.
+ */
+#pragma once
+
+#include "packet.h"
+
+/* What the headers say of one packet. */
+struct fill {
+	/* Of the labels, and of the deepest if it is another's heir. */
+	__u32 ttl;
+	__u32 traffic_class;
+	__u32 inherits;
+	__u32 bottom_ttl;
+	__u32 is_bottom;
+	/* Traffic class octet of the outer header. */
+	__u32 outer_class;
+	__u32 hash;
+	/* Family of what is carried; 0: labelled packets. */
+	__u32 inner_family;
+	/* Octets behind the headers. */
+	__u32 length;
+};
+
+static __always_inline void fill_ipv4(__u8 *headers, const struct fill *fill, __u32 length)
+{
+	__u32 sum = 0;
+
+	headers[1] = fill->outer_class;
+	/* A frame that is still to be cut may be longer than the field can say; its segments get their own. */
+	put_half(headers + 2, length > 0xffff ? 0xffff : length);
+#pragma unroll
+	for (int word = 0; word < 10; word++)
+		sum += half_at(headers + word * 2);
+	put_half(headers + 10, ~folded(sum));
+}
+
+static __always_inline void fill_ipv6(__u8 *headers, const struct fill *fill, __u32 length)
+{
+	put_word(headers, 6U << 28 | (fill->outer_class & 0xff) << 20 | (fill->hash & 0xfffff));
+	put_half(headers + 4, length > 0xffff ? 0xffff : length);
+}
+
+static __always_inline void fill_udp(__u8 *headers, const struct fill *fill, __u32 length)
+{
+	put_half(headers, 49152 + (fill->hash >> 18));
+	put_half(headers + 4, length > 0xffff ? 0xffff : length);
+}
+
+static __always_inline void fill_labels(__u8 *headers, const struct next_hop *hop, const struct fill *fill)
+{
+	for (__u32 index = 0; index < MAX_LABELS; index++) {
+		__u32 entry = (hop->stack + index * LABEL_ENTRY) & (MAX_HEADERS - 1) & ~3U;
+		__u32 is_deepest = index + 1 == hop->label_count;
+
+		if (index >= hop->label_count)
+			break;
+		headers[entry + 2] |= fill->traffic_class << 1;
+		headers[entry + 3] = fill->ttl;
+		if (is_deepest && fill->inherits) {
+			headers[entry + 3] = fill->bottom_ttl;
+			if (!fill->is_bottom)
+				headers[entry + 2] &= 0xfe;
+		}
+	}
+}
+
+/* Writes the headers into `headers`. */
+static __always_inline void fill_headers(__u8 *headers, const struct next_hop *hop, const struct fill *fill)
+{
+	__u32 length = hop->size + fill->length;
+	__u32 has_udp = hop->encapsulation != MPLS_GRE;
+
+	__builtin_memcpy(headers, hop->headers, MAX_HEADERS);
+	if (hop->family == 4) {
+		fill_ipv4(headers, fill, length);
+		if (has_udp)
+			fill_udp(headers + IPV4_HEADER, fill, length - IPV4_HEADER);
+	} else {
+		fill_ipv6(headers, fill, length - IPV6_HEADER);
+		if (has_udp)
+			fill_udp(headers + IPV6_HEADER, fill, length - IPV6_HEADER);
+	}
+	if (hop->encapsulation == VXLAN)
+		put_half(headers + ((hop->size - 2) & (MAX_HEADERS - 2)), fill->inner_family == 4 ? ETH_P_IP : ETH_P_IPV6);
+	else
+		fill_labels(headers, hop, fill);
+}
+
+/* Makes `room` octets more, or less, before the network header, and turns the frame from one family into another. */
+static __always_inline int reshape(struct __sk_buff *skb, __s32 room, __u32 from, __u32 to)
+{
+	if (from != to) {
+		if (bpf_skb_change_proto(skb, bpf_htons(to == 4 ? ETH_P_IP : ETH_P_IPV6), 0) < 0)
+			return -1;
+		room -= to == 6 ? IPV6_HEADER - IPV4_HEADER : IPV4_HEADER - IPV6_HEADER;
+	}
+	if (!room)
+		return 0;
+	return bpf_skb_adjust_room(skb, room, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+}
+
+/*
+ * Makes room for the headers before a packet from an endpoint, such that segmentation offload goes on behind them: labels are an opaque link-layer
+ * header between a UDP tunnel and IP, so that no kernel needs to know MPLS.
+ */
+static __always_inline int make_room(struct __sk_buff *skb, const struct next_hop *hop, __u32 inner_family)
+{
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	int result;
+
+	flags |= hop->family == 4 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
+	flags |= hop->encapsulation == MPLS_GRE ? BPF_F_ADJ_ROOM_ENCAP_L4_GRE : BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
+	if (hop->encapsulation == VXLAN)
+		flags |= BPF_F_ADJ_ROOM_ENCAP_L2(ETHERNET) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
+	else
+		flags |= BPF_F_ADJ_ROOM_ENCAP_L2((__u64)hop->label_count * LABEL_ENTRY);
+	result = bpf_skb_adjust_room(skb, hop->size, BPF_ADJ_ROOM_MAC, flags);
+	/* The endpoint tunnels by itself. One packet needs no offload; a frame that is still to be cut cannot be told of two tunnels. */
+	if (result == ALREADY && !skb->gso_size)
+		result = reshape(skb, hop->size, inner_family, hop->family);
+	return result;
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Tells the sender of a dropped packet that its TTL ran out (RFC 1812 §5.3.1) or that it is too large for its way, and what would pass (RFC 1191
+ * §4, RFC 8201 §3). The packet itself becomes the error: cut to what is quoted, headers put before it, sent back.
+ */
+#pragma once
+
+#include "deliver.h"
+#include "sum.h"
+
+/* Longest error, its own header included (RFC 1812 §4.3.2.3, RFC 4443 §2.4 c). */
+#define MAX_ERROR_IPV4 576
+#define MAX_ERROR_IPV6 1280
+/* Errors in a row, and a second; on each CPU. */
+#define ERROR_BURST 100
+#define ERROR_INTERVAL 1000000ULL
+
+static __always_inline int may_tell(void)
+{
+	__u32 zero = 0;
+	struct error_limit *limit = bpf_map_lookup_elem(&error_limits, &zero);
+	__u64 now = bpf_ktime_get_ns(), earned;
+
+	if (!limit)
+		return 0;
+	earned = (now - limit->at) / ERROR_INTERVAL;
+	if (earned) {
+		limit->at = now;
+		limit->tokens = limit->tokens + earned > ERROR_BURST ? ERROR_BURST : limit->tokens + earned;
+	}
+	if (!limit->tokens)
+		return 0;
+	limit->tokens--;
+	return 1;
+}
+
+/* No error answers an error, or a fragment other than the first (RFC 1122 §3.2.2, RFC 4443 §2.4 e). */
+static __always_inline int may_be_answered(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u8 type = 0, fragment[2];
+
+	if (packet->length > packet->header)
+		bpf_skb_load_bytes(skb, packet->at + packet->header, &type, 1);
+	if (packet->family == 6)
+		return packet->protocol != PROTOCOL_ICMPV6 || type >= 128;
+	if (bpf_skb_load_bytes(skb, packet->at + 6, fragment, 2) < 0 || (half_at(fragment) & 0x1fff))
+		return 0;
+	return packet->protocol != PROTOCOL_ICMP || (type != 3 && type != 4 && type != 5 && type != 11 && type != 12);
+}
+
+static __always_inline void write_own_address(__u8 *octets, const struct port *port, const struct packet *packet)
+{
+	const __u32 *words = packet->destination;
+	__u32 own[4];
+
+	__builtin_memcpy(own, words, sizeof(own));
+	for (__u32 index = 0; index < MAX_GATEWAYS; index++) {
+		if (index >= port->gateway_count)
+			break;
+		if (port->gateways[index].family != packet->family)
+			continue;
+		__builtin_memcpy(own, port->gateways[index].address, sizeof(own));
+		break;
+	}
+	put_word(octets, own[0]);
+	if (packet->family == 4)
+		return;
+	put_word(octets + 4, own[1]);
+	put_word(octets + 8, own[2]);
+	put_word(octets + 12, own[3]);
+}
+
+/* The headers: IP and ICMP, their checksums zero. */
+static __always_inline void write_error(__u8 *octets, const struct port *port, const struct packet *packet, __u32 length, int is_too_big)
+{
+	__u8 *icmp = octets + (packet->family == 4 ? IPV4_HEADER : IPV6_HEADER);
+
+	__builtin_memset(octets, 0, IPV6_HEADER + ICMP_HEADER);
+	if (packet->family == 4) {
+		__u32 sum = 0;
+
+		put_word(octets, 0x45000000 | length);
+		put_word(octets + 8, OWN_TTL << 24 | PROTOCOL_ICMP << 16);
+		write_own_address(octets + 12, port, packet);
+		put_word(octets + 16, packet->source[0]);
+#pragma unroll
+		for (int word = 0; word < 10; word++)
+			sum += half_at(octets + word * 2);
+		put_half(octets + 10, ~folded(sum));
+		icmp[0] = is_too_big ? 3 : 11;
+		icmp[1] = is_too_big ? 4 : 0;
+	} else {
+		octets[0] = 0x60;
+		put_word(octets + 4, (length - IPV6_HEADER) << 16 | PROTOCOL_ICMPV6 << 8 | OWN_TTL);
+		write_own_address(octets + 8, port, packet);
+#pragma unroll
+		for (int word = 0; word < 4; word++)
+			put_word(octets + 24 + word * 4, packet->source[word]);
+		icmp[0] = is_too_big ? 2 : 3;
+	}
+	put_word(icmp + 4, is_too_big ? packet->mtu : 0);
+}
+
+/* Turns the packet into an error to its sender; a drop reason when it cannot be told. */
+__noinline int answer_with_error(struct __sk_buff *skb, __u32 port_id, struct packet *packet, int is_too_big)
+{
+	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	struct scratch *scratch_ = scratch();
+	__u32 header, headers, longest, length;
+	__u8 *octets, checksum[2];
+	__s64 sum;
+
+	if (!scratch_ || !port || !packet || !may_be_answered(skb, packet) || !may_tell())
+		return REASON_QUEUE_FULL;
+	octets = scratch_->octets;
+	header = packet->family == 4 ? IPV4_HEADER : IPV6_HEADER;
+	headers = header + ICMP_HEADER;
+	longest = packet->family == 4 ? MAX_ERROR_IPV4 : MAX_ERROR_IPV6;
+	if (longest > port->mtu)
+		longest = port->mtu;
+	length = packet->length + headers > longest ? longest : packet->length + headers;
+	if (skb->len > ETHERNET + length - headers && bpf_skb_change_tail(skb, ETHERNET + length - headers, 0) < 0)
+		return REASON_QUEUE_FULL;
+	if (bpf_skb_adjust_room(skb, headers, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) < 0)
+		return REASON_QUEUE_FULL;
+	write_error(octets, port, packet, length, is_too_big);
+	if (packet->family == 4)
+		sum = bpf_csum_diff(0, 0, (__be32 *)(octets + IPV4_HEADER), ICMP_HEADER, 0);
+	else
+		/* The pseudo-header: addresses, length, protocol. */
+		sum = bpf_csum_diff(0, 0, (__be32 *)(octets + 8), 32 + ICMP_HEADER, bpf_htons(length - IPV6_HEADER) + bpf_htons(PROTOCOL_ICMPV6));
+	if (packet->family == 4) {
+		if (bpf_skb_store_bytes(skb, ETHERNET, octets, IPV4_HEADER + ICMP_HEADER, BPF_F_RECOMPUTE_CSUM) < 0)
+			return REASON_QUEUE_FULL;
+	} else if (bpf_skb_store_bytes(skb, ETHERNET, octets, IPV6_HEADER + ICMP_HEADER, BPF_F_RECOMPUTE_CSUM) < 0) {
+		return REASON_QUEUE_FULL;
+	}
+	sum += sum_of(skb, ETHERNET + headers, ETHERNET + length);
+	put_half(checksum, bpf_ntohs(~folded(sum)));
+	bpf_skb_store_bytes(skb, ETHERNET + header + 2, checksum, 2, BPF_F_RECOMPUTE_CSUM);
+	return hand_over(skb, port_id, length);
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Constants of the kernel's interface that older headers lack, and of the protocols. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+/* Verdicts of tcx. */
+#define VERDICT_NEXT (-1)
+#define VERDICT_DROP 2
+#define TC_ACT_REDIRECT 7
+
+#ifndef BPF_F_ADJ_ROOM_DECAP_L3_IPV4
+#define BPF_F_ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
+#define BPF_F_ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
+#endif
+
+/* EALREADY: the packet is marked as encapsulated already. */
+#define ALREADY (-114)
+
+#define ETHERNET 14
+#define IPV4_HEADER 20
+#define IPV6_HEADER 40
+#define UDP_HEADER 8
+#define ICMP_HEADER 8
+#define LABEL_ENTRY 4
+#define VXLAN_HEADER 8
+
+#define PROTOCOL_ICMP 1
+#define PROTOCOL_TCP 6
+#define PROTOCOL_UDP 17
+#define PROTOCOL_GRE 47
+#define PROTOCOL_ICMPV6 58
+#define PROTOCOL_SCTP 132
+
+#define MPLS_UDP_PORT 6635
+#define MPLS_UDP_LEGACY_PORT 51234
+#define VXLAN_PORT 4789
+#define GRE_MPLS 0x8847
+
+/* Keeps the compiler from using what it knows of a value, so that the verifier sees the check that follows. */
+#define OPAQUE(value) asm volatile("" : "+r"(value))
+
+static __always_inline __u32 word_at(const __u8 *octets)
+{
+	return (__u32)octets[0] << 24 | (__u32)octets[1] << 16 | (__u32)octets[2] << 8 | octets[3];
+}
+
+static __always_inline __u32 half_at(const __u8 *octets)
+{
+	return (__u32)octets[0] << 8 | octets[1];
+}
+
+static __always_inline void put_half(__u8 *octets, __u32 value)
+{
+	octets[0] = value >> 8;
+	octets[1] = value;
+}
+
+static __always_inline void put_word(__u8 *octets, __u32 value)
+{
+	put_half(octets, value >> 16);
+	put_half(octets + 2, value);
+}
+
+static __always_inline __u32 folded(__u64 sum)
+{
+	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + ((sum >> 32) & 0xffff) + (sum >> 48);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}

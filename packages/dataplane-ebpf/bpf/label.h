@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Second step from the underlay, label: explicit nulls are popped, the label is found in the incoming label map, and where it came from is checked;
+ * for VXLAN the VNI stands for it.
+ */
+#pragma once
+
+#include "nexthop.h"
+#include "outer.h"
+
+/* Labels looked at before a stack is taken for bottomless. */
+#define MAX_DEPTH 16
+/* Labels below a swapped one that are passed over for the flow's hash. */
+#define MAX_HASH_DEPTH 16
+
+static __always_inline int is_source(__u32 set, const struct outer *outer)
+{
+	struct source_host_key host = { .set = set, .family = outer->family };
+	struct source_net_key net = { .length = 64 + 128, .set = bpf_htonl(set), .family = bpf_htonl(outer->family) };
+
+	__builtin_memcpy(host.address, outer->source, sizeof(host.address));
+	if (bpf_map_lookup_elem(&source_hosts, &host))
+		return 1;
+#pragma unroll
+	for (int word = 0; word < 4; word++)
+		net.address[word] = bpf_htonl(outer->source[word]);
+	return bpf_map_lookup_elem(&source_nets, &net) != 0;
+}
+
+/* Entropy of a labelled packet: the flow of what its labels carry. */
+static __always_inline __u32 labelled_hash(struct __sk_buff *skb, __u32 at, __u32 end, __u32 is_bottom, __u32 label)
+{
+	__u32 payload = at;
+	__u8 entry[4];
+
+	if (!is_bottom) {
+		for (int depth = 0; depth < MAX_HASH_DEPTH; depth++) {
+			__u32 next = at + (depth + 1) * LABEL_ENTRY;
+
+			if (next > end || bpf_skb_load_bytes(skb, next - LABEL_ENTRY, entry, 4) < 0)
+				break;
+			if (entry[2] & 1) {
+				payload = next;
+				break;
+			}
+		}
+	}
+	return flow_hash(skb, payload, end, label);
+}
+
+/* Sends on a packet whose top label, `word`, was popped: the labels of the next hop take its place. */
+__noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_hop, __u32 word, __u32 ttl)
+{
+	struct config *config = configuration();
+	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+	__u32 is_bottom = word >> 8 & 1, length, mtu, segment;
+	struct fill fill = {};
+	__u8 exposed = 0;
+
+	if (!config || !outer)
+		return REASON_NO_NEXT_HOP;
+	if (hop && hop->action == ACTION_DISCARD)
+		return hop->target < MAX_REASONS ? hop->target : REASON_DISCARD;
+	if (!hop || hop->action != ACTION_TUNNEL)
+		return REASON_NO_NEXT_HOP;
+	if (!(config->encapsulations >> hop->encapsulation & 1) || hop->encapsulation == VXLAN)
+		return REASON_ENCAPSULATION_UNSUPPORTED;
+	if (is_bottom && !hop->label_count)
+		return REASON_LABEL_STACK;
+	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
+	length = outer->end - outer->at;
+	segment = skb->gso_size ? skb->gso_size + IPV4_HEADER * 2 : length;
+	if (segment + hop->size > mtu)
+		return REASON_MTU_EXCEEDED;
+	fill.hash = labelled_hash(skb, outer->at, outer->end, is_bottom, word >> 12);
+	/* A label that comes to the top never has a higher TTL than the one that hid it (RFC 3443 §3.1). */
+	if (!hop->label_count && bpf_skb_load_bytes(skb, outer->at + 3, &exposed, 1) == 0 && ttl - 1 < exposed) {
+		exposed = ttl - 1;
+		bpf_skb_store_bytes(skb, outer->at + 3, &exposed, 1, BPF_F_RECOMPUTE_CSUM);
+	}
+	fill.ttl = hop->uniform_ttl ? ttl - 1 : 255;
+	fill.traffic_class = word >> 9 & 7;
+	fill.inherits = 1;
+	fill.bottom_ttl = ttl - 1;
+	fill.is_bottom = is_bottom;
+	fill.outer_class = hop->uniform_class ? fill.traffic_class << 5 : 0;
+	fill.length = length;
+	return send(skb, config, hop, outer->at, outer->family, &fill);
+}
+
+/* What is known of the label that the packet came by. */
+struct popped {
+	__u32 action;
+	__u32 target;
+	__u32 ttl;
+	/* Family that an explicit null or an EtherType names; 0: none. */
+	__u32 family;
+};
+
+/* Last step, deliver: to the label's port, or into its VRF by the lookup that packets from endpoints use. */
+__noinline int deliver_inner(struct __sk_buff *skb, struct outer *outer, struct popped *popped)
+{
+	struct packet packet = {};
+	int result;
+
+	if (!outer || !popped)
+		return REASON_INNER_MALFORMED;
+	result = parse(skb, &packet, outer->at, outer->end);
+	if (result != GOES_ON)
+		return result;
+	if (popped->family && popped->family != packet.family)
+		return REASON_INNER_MALFORMED;
+	if (popped->ttl < packet.ttl)
+		packet.ttl = popped->ttl;
+	if (popped->action == LABEL_LOOKUP)
+		return forward(skb, &packet, popped->target, outer->family);
+	if (!is_forwardable(packet.family, packet.destination))
+		return REASON_DESTINATION_INVALID;
+	return deliver(skb, popped->target, &packet, outer->family);
+}
+
+__noinline int from_labels(struct __sk_buff *skb, struct outer *outer)
+{
+	struct popped popped = { .ttl = 255 };
+	__u32 has_entry = 0;
+
+	if (!outer)
+		return REASON_LABEL_STACK;
+
+	for (int depth = 0; depth < MAX_DEPTH; depth++) {
+		__u32 word, label, is_bottom;
+		__u8 octets[4];
+
+		if (outer->at + LABEL_ENTRY > outer->end || bpf_skb_load_bytes(skb, outer->at, octets, 4) < 0)
+			return REASON_LABEL_STACK;
+		word = word_at(octets);
+		label = word >> 12;
+		is_bottom = word >> 8 & 1;
+		if ((word & 0xff) < popped.ttl)
+			popped.ttl = word & 0xff;
+		outer->at += LABEL_ENTRY;
+		if (label == 0 || label == 2) {
+			popped.family = is_bottom ? (label == 0 ? 4 : 6) : 0;
+		} else if (label < 16) {
+			return REASON_LABEL_SPECIAL;
+		} else if (has_entry) {
+			return REASON_LABEL_STACK;
+		} else {
+			struct label *entry = bpf_map_lookup_elem(&labels, &label);
+
+			if (!entry)
+				return REASON_LABEL_UNKNOWN;
+			if (!is_source(entry->sources, outer))
+				return REASON_TUNNEL_SOURCE;
+			if (popped.ttl <= 1)
+				return REASON_TTL_EXPIRED;
+			has_entry = 1;
+			popped.action = entry->action;
+			popped.target = entry->target;
+			if (popped.action == LABEL_SWAP)
+				return transit(skb, outer, popped.target, word, popped.ttl);
+		}
+		if (is_bottom)
+			return has_entry ? deliver_inner(skb, outer, &popped) : REASON_LABEL_SPECIAL;
+	}
+	return REASON_LABEL_STACK;
+}
+
+/* VXLAN between routers (RFC 9135 §4.1). */
+__noinline int from_vxlan(struct __sk_buff *skb, struct outer *outer)
+{
+	struct popped popped = { .action = LABEL_LOOKUP, .ttl = 255 };
+	__u8 octets[VXLAN_HEADER + ETHERNET];
+	__u32 id, ether_type;
+	struct vni *entry;
+	int differs = 0;
+
+	if (!outer || outer->at + sizeof(octets) > outer->end || bpf_skb_load_bytes(skb, outer->at, octets, sizeof(octets)) < 0 || !(octets[0] & 8))
+		return REASON_OUTER_MALFORMED;
+	id = word_at(octets + 4) >> 8;
+	entry = bpf_map_lookup_elem(&vnis, &id);
+	if (!entry)
+		return REASON_VNI_UNKNOWN;
+	if (!is_source(entry->sources, outer))
+		return REASON_TUNNEL_SOURCE;
+#pragma unroll
+	for (int octet = 0; octet < 6; octet++)
+		differs |= octets[VXLAN_HEADER + octet] ^ entry->router_mac[octet];
+	if (differs)
+		return REASON_DESTINATION_INVALID;
+	ether_type = half_at(octets + VXLAN_HEADER + 12);
+	if (ether_type != ETH_P_IP && ether_type != ETH_P_IPV6)
+		return REASON_FAMILY_UNSUPPORTED;
+	popped.family = ether_type == ETH_P_IP ? 4 : 6;
+	popped.target = entry->vrf;
+	outer->at += sizeof(octets);
+	return deliver_inner(skb, outer, &popped);
+}

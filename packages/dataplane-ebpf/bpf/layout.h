@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What lies in the maps. `src/layout/` has the same in TypeScript, and a test compares the two by the type information of the object file.
+ * Numbers are little-endian, addresses are words with the most significant first, MAC addresses are octets. No structure has padding of the
+ * compiler's making.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+/* Changes with every change of this file: an older dataplane's pinned maps are not adopted. */
+#define LAYOUT_VERSION 1
+
+#define MAX_ALLOWED_SOURCES 16
+#define MAX_GATEWAYS 8
+#define MAX_LABELS 16
+#define MAX_MEMBERS 64
+#define MAX_NAME 120
+#define MAX_REQUEST 4000
+/* Buckets that the flows of a group are spread over. */
+#define BUCKETS 256
+/* The longest headers: outer IPv6, UDP and 16 labels are 112 octets. */
+#define MAX_HEADERS 128
+#define NONE 0xffffffff
+
+/* Slots of DROP_REASONS. */
+enum drop_reason {
+	REASON_OUTER_MALFORMED,
+	REASON_INNER_MALFORMED,
+	REASON_LABEL_UNKNOWN,
+	REASON_LABEL_SPECIAL,
+	REASON_LABEL_STACK,
+	REASON_TUNNEL_SOURCE,
+	REASON_VNI_UNKNOWN,
+	REASON_NO_ROUTE,
+	REASON_DISCARD,
+	REASON_NO_NEXT_HOP,
+	REASON_SOURCE_ADDRESS,
+	REASON_TTL_EXPIRED,
+	REASON_MTU_EXCEEDED,
+	REASON_FAMILY_UNSUPPORTED,
+	REASON_DESTINATION_INVALID,
+	REASON_LOOKUP_LOOP,
+	REASON_ENCAPSULATION_UNSUPPORTED,
+	REASON_QUEUE_FULL,
+	REASON_PORT_DOWN,
+};
+
+/* Room for reasons that only a discard next hop of the tables names, and for those to come. */
+#define MAX_REASONS 64
+
+/* Slots of ENCAPSULATIONS. */
+enum encapsulation { MPLS_UDP, MPLS_GRE, MPLS, VXLAN };
+
+enum action { ACTION_PORT, ACTION_TUNNEL, ACTION_LOOKUP, ACTION_LOCAL, ACTION_DISCARD };
+
+enum label_action { LABEL_PORT, LABEL_LOOKUP, LABEL_SWAP };
+
+enum port_kind { PORT_ENDPOINT, PORT_UPLINK, PORT_HOST };
+
+struct config {
+	__u32 layout_version;
+	__u32 uplink;
+	__u64 generation;
+	/* Largest packet that the underlay takes, and that the uplink ports of the tables take; outer headers included. */
+	__u32 underlay_mtu;
+	__u32 uplink_mtu;
+	/* A bit a slot of ENCAPSULATIONS. */
+	__u32 encapsulations;
+	__u32 reserved;
+};
+
+struct vrf {
+	/* See lookup.h; 0: the family has no routes. */
+	__u32 root4;
+	__u32 root6;
+	__u32 name_length;
+	__u8 name[MAX_NAME];
+};
+
+struct prefix {
+	__u32 family;
+	__u32 length;
+	__u32 address[4];
+	__u32 mask[4];
+};
+
+struct port {
+	__u32 kind;
+	__u32 vrf;
+	__u32 mtu;
+	/* Families it carries: bit 0 IPv4, bit 1 IPv6. */
+	__u32 carries;
+	__u32 allowed_count;
+	__u32 gateway_count;
+	struct prefix allowed[MAX_ALLOWED_SOURCES];
+	struct prefix gateways[MAX_GATEWAYS];
+};
+
+struct next_hop {
+	__u32 action;
+	/* Port, VRF or drop reason. */
+	__u32 target;
+	__u32 has_reason;
+	enum encapsulation encapsulation;
+	__u32 family;
+	__u32 uniform_ttl;
+	__u32 uniform_class;
+	/* Octets of `headers`, and that the tunnel adds: the same, as long as there is an outer IP header. */
+	__u32 size;
+	__u32 label_count;
+	/* Offset of the label stack in `headers`. */
+	__u32 stack;
+	__u32 labels[MAX_LABELS];
+	__u32 local[4];
+	__u32 remote[4];
+	/* NONE without. */
+	__u32 vni;
+	__u32 has_router_mac;
+	__u8 router_mac[8];
+	/* What is written before a packet, zeros where it depends on the packet. */
+	__u8 headers[MAX_HEADERS];
+};
+
+struct member {
+	__u32 next_hop;
+	__u32 weight;
+};
+
+struct group {
+	__u32 seed;
+	__u32 count;
+	struct member members[MAX_MEMBERS];
+	/* Flow to member. */
+	__u8 buckets[BUCKETS];
+};
+
+struct label {
+	__u32 action;
+	/* Port, VRF or next hop. */
+	__u32 target;
+	__u32 sources;
+};
+
+struct vni {
+	__u32 vrf;
+	__u32 sources;
+	__u8 router_mac[8];
+};
+
+/* Of a set of tunnel sources; its prefixes are entries of their own, each with its place in the list. */
+struct source_set {
+	__u32 count;
+};
+
+struct source_host_key {
+	__u32 set;
+	__u32 family;
+	__u32 address[4];
+};
+
+/* Big-endian, as the kernel's tries compare. */
+struct source_net_key {
+	__u32 length;
+	__u32 set;
+	__u32 family;
+	__u32 address[4];
+};
+
+struct local_key {
+	__u32 family;
+	__u32 address[4];
+};
+
+/* The device of a port: the end that this router holds, and the addresses of both ends. */
+struct link {
+	__u32 ifindex;
+	__u32 peer_ifindex;
+	__u32 peer_mtu;
+	__u32 reserved;
+	__u8 mac[8];
+	__u8 peer_mac[8];
+};
+
+/* What `attachPort` was asked for, as JSON. */
+struct request {
+	__u32 length;
+	__u8 text[MAX_REQUEST];
+};
+
+/* A route as it was programmed; programs read the trie that is made of these. */
+struct route_row {
+	__u32 vrf;
+	/* family << 8 | length; 0: the row is free. */
+	__u32 prefix;
+	__u32 address[4];
+	__u32 group;
+	__u32 reserved;
+};
+
+struct port_counters {
+	__u64 rx_packets;
+	__u64 rx_octets;
+	__u64 tx_packets;
+	__u64 tx_octets;
+	__u64 drops;
+};

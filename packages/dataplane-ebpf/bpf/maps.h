@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The maps. Objects are in hashes, whose elements the kernel replaces whole: a program sees an object before a change or after it. The FIB and the
+ * list of routes are arrays that the process writes through its own memory.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "layout.h"
+
+#define BLOCK 256
+
+struct block {
+	__u32 entries[BLOCK];
+};
+
+#define OBJECTS(name, key_type, value_type, count)                                                                                           \
+	struct {                                                                                                                             \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                                                             \
+		__uint(map_flags, BPF_F_NO_PREALLOC);                                                                                        \
+		__uint(max_entries, count);                                                                                                  \
+		__type(key, key_type);                                                                                                       \
+		__type(value, value_type);                                                                                                   \
+	} name SEC(".maps")
+
+OBJECTS(vrfs, __u32, struct vrf, 16384);
+OBJECTS(ports, __u32, struct port, 16384);
+OBJECTS(next_hops, __u32, struct next_hop, 131072);
+OBJECTS(groups, __u32, struct group, 131072);
+OBJECTS(labels, __u32, struct label, 131072);
+OBJECTS(vnis, __u32, struct vni, 16384);
+OBJECTS(source_sets, __u32, struct source_set, 16384);
+OBJECTS(source_hosts, struct source_host_key, __u32, 262144);
+/* Host port of a VRF. */
+OBJECTS(hosts, __u32, __u32, 16384);
+/* Underlay addresses of this router. */
+OBJECTS(locals, struct local_key, __u32, 64);
+/* Port of a link, by its index; link of a port. */
+OBJECTS(devices, __u32, __u32, 16384);
+OBJECTS(links, __u32, struct link, 16384);
+OBJECTS(requests, __u32, struct request, 16384);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct source_net_key);
+	__type(value, __u32);
+} source_nets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct config);
+} config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct block);
+} fib SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 262144);
+	__type(key, __u32);
+	__type(value, struct route_row);
+} routes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+} drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct port_counters);
+} port_counters SEC(".maps");
+
+/* Room for headers that are being written: more than a program's stack should give. */
+struct scratch {
+	union {
+		__u8 octets[256];
+		__u64 words[32];
+	};
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* Bucket of tokens for ICMP errors. */
+struct error_limit {
+	__u64 tokens;
+	__u64 at;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct error_limit);
+} error_limits SEC(".maps");
+
+static __always_inline struct config *configuration(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
+static __always_inline struct scratch *scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratches, &zero);
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Steps 6 to 9 for both directions: the route, a member of its group by the flow's hash, and what that asks for. */
+#pragma once
+
+#include "flow.h"
+#include "lookup.h"
+#include "send.h"
+
+/* Lookups in a row after which a packet is taken for looping. */
+#define MAX_LOOKUPS 8
+
+/* Next hop for the flow; NONE without a usable member. */
+static __always_inline __u32 choose(__u32 group_id, __u32 hash)
+{
+	struct group *group = bpf_map_lookup_elem(&groups, &group_id);
+	__u32 index, scrambled;
+
+	if (!group || !group->count)
+		return NONE;
+	/* Multiplied once more: the upper bits of the hash make the source port, and should not decide both. */
+	scrambled = (hash ^ group->seed) * 0x9e3779b1;
+	index = group->count == 1 ? 0 : group->buckets[(scrambled >> 24) & (BUCKETS - 1)];
+	if (index >= MAX_MEMBERS || index >= group->count)
+		return NONE;
+	return group->members[index].next_hop;
+}
+
+__noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_hop, __u32 hash, __u32 outer)
+{
+	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+	struct config *config = configuration();
+	struct fill fill = {};
+	__u32 mtu;
+
+	if (!hop || !packet)
+		return REASON_NO_NEXT_HOP;
+	if (!config || !(config->encapsulations >> hop->encapsulation & 1))
+		return REASON_ENCAPSULATION_UNSUPPORTED;
+	if (!hop->label_count && hop->encapsulation != VXLAN)
+		return REASON_LABEL_STACK;
+	if (packet->ttl <= 1)
+		return REASON_TTL_EXPIRED;
+	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
+	if (packet->segment + hop->size > mtu) {
+		packet->mtu = mtu - hop->size;
+		return REASON_MTU_EXCEEDED;
+	}
+	write_ttl(skb, packet, packet->ttl - 1);
+	fill.ttl = hop->uniform_ttl ? packet->ttl - 1 : 255;
+	fill.traffic_class = hop->uniform_class ? packet->traffic_class >> 5 : 0;
+	fill.outer_class = hop->uniform_class ? packet->traffic_class & 0xfc : 0;
+	fill.hash = hash;
+	fill.inner_family = packet->family;
+	fill.length = packet->length;
+	return send(skb, config, hop, packet->at, outer, &fill);
+}
+
+/* Finds the way of the packet in a VRF. `outer`: family of the header it came behind, 0 without. */
+__noinline int forward(struct __sk_buff *skb, struct packet *packet, __u32 vrf_id, __u32 outer)
+{
+	__u32 hash;
+
+	if (!packet)
+		return REASON_NO_ROUTE;
+	if (!is_forwardable(packet->family, packet->destination))
+		return REASON_DESTINATION_INVALID;
+	hash = flow_hash(skb, packet->at, packet->at + packet->length, 0);
+	for (int lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
+		struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
+		struct next_hop *hop;
+		__u32 group, next_hop, target, *host;
+
+		if (!vrf)
+			return REASON_NO_ROUTE;
+		if (packet->family == 4)
+			group = lookup4(vrf->root4, packet->destination[0]);
+		else
+			group = lookup6(vrf->root6, (__u64)packet->destination[0] << 32 | packet->destination[1],
+					(__u64)packet->destination[2] << 32 | packet->destination[3]);
+		if (group == NO_MATCH)
+			return REASON_NO_ROUTE;
+		next_hop = choose(group, hash);
+		hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+		if (!hop)
+			return REASON_NO_NEXT_HOP;
+		target = hop->target;
+		switch (hop->action) {
+		case ACTION_LOOKUP:
+			vrf_id = target;
+			continue;
+		case ACTION_DISCARD:
+			return target < MAX_REASONS ? target : REASON_DISCARD;
+		case ACTION_LOCAL:
+			host = bpf_map_lookup_elem(&hosts, &vrf_id);
+			return host ? deliver(skb, *host, packet, outer) : REASON_NO_NEXT_HOP;
+		case ACTION_PORT:
+			return deliver(skb, target, packet, outer);
+		case ACTION_TUNNEL:
+			return tunnel(skb, packet, next_hop, hash, outer);
+		default:
+			return REASON_NO_NEXT_HOP;
+		}
+	}
+	return REASON_LOOKUP_LOOP;
+}

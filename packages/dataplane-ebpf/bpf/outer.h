@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* First step from the underlay, parse outer: IP, UDP or GRE of a packet to one of this router's addresses. */
+#pragma once
+
+#include "parse.h"
+#include "sum.h"
+
+/* What `parse_outer` returns for a packet that is none of ours. */
+#define NOT_OURS (-3)
+
+struct outer {
+	__u32 family;
+	__u32 source[4];
+	__u32 encapsulation;
+	/* Offset of the label stack or VXLAN header, and behind the payload. */
+	__u32 at;
+	__u32 end;
+};
+
+static __always_inline int is_local(__u32 family, const __u32 *words)
+{
+	struct local_key key = { .family = family };
+
+	__builtin_memcpy(key.address, words, sizeof(key.address));
+	return bpf_map_lookup_elem(&locals, &key) != 0;
+}
+
+/* GRE of MPLS (RFC 4023): checksum, key and sequence number are passed over, anything else is refused. */
+static __always_inline int parse_gre(struct __sk_buff *skb, struct outer *outer)
+{
+	__u32 at = outer->at, length = 4;
+	__u8 header[4];
+
+	if (at + length > outer->end || bpf_skb_load_bytes(skb, at, header, 4) < 0)
+		return REASON_OUTER_MALFORMED;
+	if (half_at(header + 2) != GRE_MPLS || (header[0] & 0x4c) || (header[1] & 7))
+		return REASON_OUTER_MALFORMED;
+	length += (header[0] & 0x80 ? 4 : 0) + (header[0] & 0x20 ? 4 : 0) + (header[0] & 0x10 ? 4 : 0);
+	if (at + length > outer->end)
+		return REASON_OUTER_MALFORMED;
+	if ((header[0] & 0x80) && folded(sum_of(skb, at, outer->end)) != 0xffff)
+		return REASON_OUTER_MALFORMED;
+	outer->at = at + length;
+	return GOES_ON;
+}
+
+/* The UDP checksum is not verified: a device has done so, or it covers a payload whose own checksums do. */
+static __always_inline int parse_udp(struct __sk_buff *skb, const struct config *config, struct outer *outer)
+{
+	__u32 at = outer->at, port, length;
+	__u8 header[UDP_HEADER];
+
+	if (at + UDP_HEADER > outer->end || bpf_skb_load_bytes(skb, at, header, UDP_HEADER) < 0)
+		return NOT_OURS;
+	port = half_at(header + 2);
+	if (port == MPLS_UDP_PORT || port == MPLS_UDP_LEGACY_PORT)
+		outer->encapsulation = MPLS_UDP;
+	else if (port == VXLAN_PORT && (config->encapsulations >> VXLAN & 1))
+		outer->encapsulation = VXLAN;
+	else
+		return NOT_OURS;
+	length = half_at(header + 4);
+	if (!skb->gso_size) {
+		if (length < UDP_HEADER || at + length > outer->end)
+			return REASON_OUTER_MALFORMED;
+		outer->end = at + length;
+	}
+	outer->at = at + UDP_HEADER;
+	return GOES_ON;
+}
+
+__noinline int parse_outer(struct __sk_buff *skb, struct outer *outer)
+{
+	struct config *config = configuration();
+	__u8 octets[IPV6_HEADER];
+	__u32 destination[4] = {}, protocol, header, length;
+
+	if (!config || !outer || skb->len < ETHERNET + IPV4_HEADER || bpf_skb_load_bytes(skb, ETHERNET, octets, IPV4_HEADER) < 0)
+		return NOT_OURS;
+	if (octets[0] >> 4 == 4 && skb->protocol == bpf_htons(ETH_P_IP)) {
+		outer->family = 4;
+		header = (octets[0] & 15) * 4;
+		length = half_at(octets + 2);
+		protocol = octets[9];
+		outer->source[0] = word_at(octets + 12);
+		destination[0] = word_at(octets + 16);
+		/* Fragments are left to the host. */
+		if (half_at(octets + 6) & 0x3fff)
+			return NOT_OURS;
+	} else if (octets[0] >> 4 == 6 && skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		if (bpf_skb_load_bytes(skb, ETHERNET, octets, IPV6_HEADER) < 0)
+			return NOT_OURS;
+		outer->family = 6;
+		header = IPV6_HEADER;
+		length = IPV6_HEADER + half_at(octets + 4);
+		protocol = octets[6];
+#pragma unroll
+		for (int word = 0; word < 4; word++) {
+			outer->source[word] = word_at(octets + 8 + word * 4);
+			destination[word] = word_at(octets + 24 + word * 4);
+		}
+	} else {
+		return NOT_OURS;
+	}
+	if (protocol != PROTOCOL_UDP && !(protocol == PROTOCOL_GRE && (config->encapsulations >> MPLS_GRE & 1)))
+		return NOT_OURS;
+	if (!is_local(outer->family, destination))
+		return NOT_OURS;
+	outer->at = ETHERNET + header;
+	outer->end = skb->gso_size ? skb->len : ETHERNET + length;
+	if (header < IPV4_HEADER || header > length || outer->end > skb->len)
+		return REASON_OUTER_MALFORMED;
+	if (outer->family == 4 && !header_sums_up(skb, ETHERNET, header))
+		return REASON_OUTER_MALFORMED;
+	if (protocol == PROTOCOL_UDP)
+		return parse_udp(skb, config, outer);
+	outer->encapsulation = MPLS_GRE;
+	return parse_gre(skb, outer);
+}

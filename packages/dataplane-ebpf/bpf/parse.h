@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Step 1, parse: the header of an IP packet, with the checks that a router must make (RFC 1812 §5.2.2, RFC 8200 §3). */
+#pragma once
+
+#include "packet.h"
+
+__noinline int header_sums_up(struct __sk_buff *skb, __u32 at, __u32 header)
+{
+	__u8 octets[60] = {};
+	__u32 sum = 0;
+
+	/* Said in a way that the verifier sees: 20–60. */
+	OPAQUE(header);
+	if (header < IPV4_HEADER || header > sizeof(octets) || bpf_skb_load_bytes(skb, at, octets, header) < 0)
+		return 0;
+#pragma unroll
+	for (int word = 0; word < 30; word++)
+		sum += half_at(octets + word * 2);
+	return folded(sum) == 0xffff;
+}
+
+static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet, __u32 end)
+{
+	__u8 octets[IPV4_HEADER];
+
+	if (packet->at + IPV4_HEADER > end || bpf_skb_load_bytes(skb, packet->at, octets, IPV4_HEADER) < 0)
+		return REASON_INNER_MALFORMED;
+	packet->header = (octets[0] & 15) * 4;
+	packet->length = half_at(octets + 2);
+	if (packet->header < IPV4_HEADER || packet->header > packet->length || packet->at + packet->length > end)
+		return REASON_INNER_MALFORMED;
+	if (!header_sums_up(skb, packet->at, packet->header))
+		return REASON_INNER_MALFORMED;
+	packet->family = 4;
+	packet->traffic_class = octets[1];
+	packet->is_fragment = (half_at(octets + 6) & 0x3fff) != 0;
+	packet->ttl = packet->ttl_written = octets[8];
+	packet->protocol = octets[9];
+	packet->source[0] = word_at(octets + 12);
+	packet->destination[0] = word_at(octets + 16);
+	packet->source[1] = packet->source[2] = packet->source[3] = 0;
+	packet->destination[1] = packet->destination[2] = packet->destination[3] = 0;
+	return GOES_ON;
+}
+
+static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet, __u32 end)
+{
+	__u8 octets[IPV6_HEADER];
+
+	if (packet->at + IPV6_HEADER > end || bpf_skb_load_bytes(skb, packet->at, octets, IPV6_HEADER) < 0)
+		return REASON_INNER_MALFORMED;
+	packet->length = IPV6_HEADER + half_at(octets + 4);
+	if (packet->at + packet->length > end)
+		return REASON_INNER_MALFORMED;
+	packet->family = 6;
+	packet->header = IPV6_HEADER;
+	packet->traffic_class = (half_at(octets) >> 4) & 0xff;
+	packet->is_fragment = 0;
+	packet->protocol = octets[6];
+	packet->ttl = packet->ttl_written = octets[7];
+#pragma unroll
+	for (int word = 0; word < 4; word++) {
+		packet->source[word] = word_at(octets + 8 + word * 4);
+		packet->destination[word] = word_at(octets + 24 + word * 4);
+	}
+	return GOES_ON;
+}
+
+/* Octets of a segment: the headers, and as much as offload leaves in each. */
+static __always_inline __u32 segment_of(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u8 offset = 0;
+	__u32 transport = UDP_HEADER;
+
+	if (!skb->gso_size)
+		return packet->length;
+	if (packet->protocol == PROTOCOL_TCP && bpf_skb_load_bytes(skb, packet->at + packet->header + 12, &offset, 1) == 0)
+		transport = (offset >> 4) * 4;
+	return packet->header + transport + skb->gso_size;
+}
+
+/* Reads the packet at `at`, behind which the frame has nothing of it from `end` on. */
+__noinline int parse(struct __sk_buff *skb, struct packet *packet, __u32 at, __u32 end)
+{
+	__u8 version;
+	int result;
+
+	if (!packet)
+		return REASON_INNER_MALFORMED;
+	packet->at = at;
+	if (at >= end || bpf_skb_load_bytes(skb, at, &version, 1) < 0)
+		return REASON_INNER_MALFORMED;
+	version >>= 4;
+	if (version == 4)
+		result = parse_ipv4(skb, packet, end);
+	else if (version == 6)
+		result = parse_ipv6(skb, packet, end);
+	else
+		return REASON_FAMILY_UNSUPPORTED;
+	packet->segment = segment_of(skb, packet);
+	return result;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Step 2, port: its MTU, the addresses it may send from, and pings to its gateway addresses. */
+#pragma once
+
+#include "deliver.h"
+
+static __always_inline int is_covered(const struct prefix *prefix, __u32 family, const __u32 *words)
+{
+	if (prefix->family != family)
+		return 0;
+	return (((words[0] ^ prefix->address[0]) & prefix->mask[0]) | ((words[1] ^ prefix->address[1]) & prefix->mask[1]) |
+		((words[2] ^ prefix->address[2]) & prefix->mask[2]) | ((words[3] ^ prefix->address[3]) & prefix->mask[3])) == 0;
+}
+
+static __always_inline int may_come_from(const struct port *port, const struct packet *packet)
+{
+	if (!is_forwardable(packet->family, packet->source))
+		return 0;
+	if (!port->allowed_count)
+		return 1;
+	for (__u32 index = 0; index < MAX_ALLOWED_SOURCES; index++) {
+		if (index >= port->allowed_count)
+			break;
+		if (is_covered(&port->allowed[index], packet->family, packet->source))
+			return 1;
+	}
+	return 0;
+}
+
+/* Whether the packet is for a gateway address of the port. */
+static __always_inline int is_for_gateway(const struct port *port, const struct packet *packet)
+{
+	for (__u32 index = 0; index < MAX_GATEWAYS; index++) {
+		if (index >= port->gateway_count)
+			break;
+		if (is_covered(&port->gateways[index], packet->family, packet->destination))
+			return 1;
+	}
+	return 0;
+}
+
+/* Answers an echo request in place: addresses change sides, the type becomes a reply. GOES_ON when it is none. */
+static __always_inline int answer_gateway(struct __sk_buff *skb, __u32 port_id, const struct port *port, struct packet *packet)
+{
+	__u32 words = packet->family == 4 ? 1 : 4, at = packet->at + (packet->family == 4 ? 12 : 8);
+	__u32 icmp = packet->at + packet->header, sum;
+	__u8 octets[4];
+	__u8 addresses[32];
+
+	if (!port->gateway_count || packet->is_fragment || packet->length < packet->header + ICMP_HEADER)
+		return GOES_ON;
+	if (packet->protocol != (packet->family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6))
+		return GOES_ON;
+	if (bpf_skb_load_bytes(skb, icmp, octets, 4) < 0 || octets[0] != (packet->family == 4 ? 8 : 128))
+		return GOES_ON;
+	if (!is_for_gateway(port, packet))
+		return GOES_ON;
+	if (trim(skb, packet->at + packet->length) < 0)
+		return REASON_QUEUE_FULL;
+	/* RFC 1624: the sum changes by the type alone, and a checksum that was wrong stays wrong. */
+	sum = (~half_at(octets + 2) & 0xffff) + (~(octets[0] << 8) & 0xffff);
+	octets[0] = packet->family == 4 ? 0 : 129;
+	put_half(octets + 2, ~folded(sum + (octets[0] << 8)));
+	bpf_skb_store_bytes(skb, icmp, octets, 4, 0);
+	if (words == 1) {
+		put_word(addresses, packet->destination[0]);
+		put_word(addresses + 4, packet->source[0]);
+		bpf_skb_store_bytes(skb, at, addresses, 8, 0);
+	} else {
+#pragma unroll
+		for (int word = 0; word < 4; word++) {
+			put_word(addresses + word * 4, packet->destination[word]);
+			put_word(addresses + 16 + word * 4, packet->source[word]);
+		}
+		bpf_skb_store_bytes(skb, at, addresses, 32, 0);
+	}
+	write_ttl(skb, packet, OWN_TTL);
+	return hand_over(skb, port_id, packet->length);
+}
+
+/* Whether the packet may go on from its port. */
+static __always_inline int accept(struct __sk_buff *skb, __u32 port_id, const struct port *port, struct packet *packet)
+{
+	if (packet->segment > port->mtu) {
+		packet->mtu = port->mtu;
+		return REASON_MTU_EXCEEDED;
+	}
+	if (!may_come_from(port, packet))
+		return REASON_SOURCE_ADDRESS;
+	return answer_gateway(skb, port_id, port, packet);
+}

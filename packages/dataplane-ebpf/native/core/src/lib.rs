@@ -1,0 +1,15 @@
+//! BPF for a dataplane: an object file becomes maps and programs, maps are reached by descriptor or by memory, programs are attached to links,
+//! pinned, replaced and run on a test packet. Knows nothing of Node.js.
+
+pub mod bpffs;
+pub mod device;
+pub mod link;
+pub mod lock;
+pub mod map;
+mod map_symbols;
+pub mod object;
+pub mod probe;
+pub mod program;
+mod sys;
+
+pub use heddle_linux_core::{Error, Result};

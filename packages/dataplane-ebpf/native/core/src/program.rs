@@ -1,0 +1,86 @@
+//! A program in the kernel: runs on a test packet, is attached to links.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    thread,
+};
+
+use heddle_linux_core::{Error, Result, error::Context};
+
+use crate::sys;
+
+/// Octets that a program may add to a test packet.
+const ROOM: usize = 512;
+/// `struct __sk_buff`, of which only the offload size is set.
+const CONTEXT: usize = 192;
+const GSO_SEGS: usize = 164;
+const GSO_SIZE: usize = 176;
+
+pub struct Program {
+    name: String,
+    fd: OwnedFd,
+}
+
+/// What became of a test packet.
+pub struct Outcome {
+    /// The program's return value.
+    pub verdict: u32,
+    /// Mean duration of a run, nanoseconds.
+    pub duration: u32,
+    pub packet: Vec<u8>,
+}
+
+impl Program {
+    pub fn new(name: String, fd: OwnedFd) -> Self {
+        Self { name, fd }
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs the program on an Ethernet frame as if it came from the loopback link. On a thread of its own: a signal of the caller's ends a long run.
+    ///
+    /// `segment`: octets of TCP payload a segment, for a frame that offload would cut; 0 for any other.
+    pub fn test_run(&self, frame: &[u8], segment: u32, repeat: u32) -> Result<Outcome> {
+        thread::scope(|scope| {
+            scope
+                .spawn(|| self.run(frame, segment, repeat))
+                .join()
+                .map_err(|_| Error::new(libc::EIO, format!("run program '{}'", self.name), "the thread panicked"))?
+        })
+    }
+
+    fn run(&self, frame: &[u8], segment: u32, repeat: u32) -> Result<Outcome> {
+        let mut packet = vec![0; frame.len() + ROOM];
+        let mut context = [0_u8; CONTEXT];
+        if segment > 0 {
+            context[GSO_SEGS..GSO_SEGS + 4].copy_from_slice(&2_u32.to_ne_bytes());
+            context[GSO_SIZE..GSO_SIZE + 4].copy_from_slice(&segment.to_ne_bytes());
+        }
+        loop {
+            let mut attributes = sys::TestRun {
+                program: self.fd.as_raw_fd() as u32,
+                data_size_in: frame.len() as u32,
+                data_in: frame.as_ptr() as u64,
+                data_size_out: packet.len() as u32,
+                data_out: packet.as_mut_ptr() as u64,
+                repeat,
+                context_size_in: if segment > 0 { CONTEXT as u32 } else { 0 },
+                context_in: if segment > 0 { context.as_ptr() as u64 } else { 0 },
+                ..Default::default()
+            };
+            match sys::test_run(&mut attributes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result.context(|| format!("run program '{}' on a test packet", self.name))?,
+            }
+            packet.truncate(attributes.data_size_out as usize);
+            return Ok(Outcome { verdict: attributes.result, duration: attributes.duration, packet });
+        }
+    }
+}

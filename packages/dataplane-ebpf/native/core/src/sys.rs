@@ -1,0 +1,193 @@
+//! bpf(2) as it is: the commands that are used here, each with the part of `union bpf_attr` that it reads.
+
+use std::{
+    ffi::CString,
+    io,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    path::Path,
+};
+
+const MAP_CREATE: u32 = 0;
+const MAP_LOOKUP_ELEM: u32 = 1;
+const MAP_UPDATE_ELEM: u32 = 2;
+const MAP_DELETE_ELEM: u32 = 3;
+const MAP_GET_NEXT_KEY: u32 = 4;
+const PROG_LOAD: u32 = 5;
+const OBJ_PIN: u32 = 6;
+const OBJ_GET: u32 = 7;
+const PROG_TEST_RUN: u32 = 10;
+const LINK_CREATE: u32 = 28;
+const LINK_UPDATE: u32 = 29;
+
+/// Attach type of a tcx program on packets that come in (Linux 6.6).
+pub const TCX_INGRESS: u32 = 46;
+
+/// Map type of an array.
+pub const ARRAY: u32 = 2;
+/// Program type of tc.
+pub const SCHED_CLS: u32 = 3;
+/// `BPF_F_MMAPABLE` (Linux 5.5).
+pub const MMAPABLE: u32 = 1 << 10;
+
+#[repr(C)]
+#[derive(Default)]
+struct MapCreate {
+    kind: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct ProgramLoad {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct MapElement {
+    map: u32,
+    pub reserved: u32,
+    key: u64,
+    /// Or the next key.
+    value: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Object {
+    path: u64,
+    fd: u32,
+    flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LinkCreate {
+    program: u32,
+    target: u32,
+    kind: u32,
+    flags: u32,
+    relative: u32,
+    pub reserved: u32,
+    revision: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LinkUpdate {
+    link: u32,
+    program: u32,
+    flags: u32,
+    old_program: u32,
+}
+
+/// Fields of a test run; sizes of the outputs are filled in by the kernel.
+#[repr(C)]
+#[derive(Default)]
+pub struct TestRun {
+    pub program: u32,
+    pub result: u32,
+    pub data_size_in: u32,
+    pub data_size_out: u32,
+    pub data_in: u64,
+    pub data_out: u64,
+    pub repeat: u32,
+    pub duration: u32,
+    pub context_size_in: u32,
+    pub context_size_out: u32,
+    pub context_in: u64,
+    pub context_out: u64,
+    pub flags: u32,
+    pub cpu: u32,
+    pub batch_size: u32,
+    pub reserved: u32,
+}
+
+fn bpf<T>(command: u32, attributes: &mut T) -> io::Result<i32> {
+    // SAFETY: the attributes are as long as they say, and what they point to outlives the call.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
+}
+
+fn fd_of(fd: BorrowedFd<'_>) -> u32 {
+    fd.as_raw_fd() as u32
+}
+
+fn owned(fd: i32) -> OwnedFd {
+    // SAFETY: the kernel has just made this descriptor for us.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+pub fn map_create(kind: u32, key_size: u32, value_size: u32, max_entries: u32, flags: u32) -> io::Result<OwnedFd> {
+    bpf(MAP_CREATE, &mut MapCreate { kind, key_size, value_size, max_entries, flags }).map(owned)
+}
+
+/// Loads instructions of 8 octets each, without BTF; for probes.
+pub fn program_load(kind: u32, instructions: &[u8]) -> io::Result<OwnedFd> {
+    let mut attributes = ProgramLoad {
+        kind,
+        count: (instructions.len() / 8) as u32,
+        instructions: instructions.as_ptr() as u64,
+        license: c"GPL".as_ptr() as u64,
+        ..Default::default()
+    };
+    bpf(PROG_LOAD, &mut attributes).map(owned)
+}
+
+pub fn lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<()> {
+    let mut element = MapElement { map: fd_of(map), key: key.as_ptr() as u64, value: value.as_mut_ptr() as u64, ..Default::default() };
+    bpf(MAP_LOOKUP_ELEM, &mut element).map(drop)
+}
+
+pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
+    let mut element = MapElement { map: fd_of(map), key: key.as_ptr() as u64, value: value.as_ptr() as u64, ..Default::default() };
+    bpf(MAP_UPDATE_ELEM, &mut element).map(drop)
+}
+
+pub fn delete(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
+    let mut element = MapElement { map: fd_of(map), key: key.as_ptr() as u64, ..Default::default() };
+    bpf(MAP_DELETE_ELEM, &mut element).map(drop)
+}
+
+pub fn next_key(map: BorrowedFd<'_>, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<()> {
+    let key = key.map_or(0, |key| key.as_ptr() as u64);
+    let mut element = MapElement { map: fd_of(map), key, value: next.as_mut_ptr() as u64, ..Default::default() };
+    bpf(MAP_GET_NEXT_KEY, &mut element).map(drop)
+}
+
+pub fn pin(fd: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = c_path(path)?;
+    bpf(OBJ_PIN, &mut Object { path: path.as_ptr() as u64, fd: fd_of(fd), flags: 0 }).map(drop)
+}
+
+pub fn get_pinned(path: &Path) -> io::Result<OwnedFd> {
+    let path = c_path(path)?;
+    bpf(OBJ_GET, &mut Object { path: path.as_ptr() as u64, fd: 0, flags: 0 }).map(owned)
+}
+
+pub fn link_create(program: BorrowedFd<'_>, ifindex: u32, kind: u32) -> io::Result<OwnedFd> {
+    let mut attributes = LinkCreate { program: fd_of(program), target: ifindex, kind, ..Default::default() };
+    bpf(LINK_CREATE, &mut attributes).map(owned)
+}
+
+pub fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    bpf(LINK_UPDATE, &mut LinkUpdate { link: fd_of(link), program: fd_of(program), ..Default::default() }).map(drop)
+}
+
+pub fn test_run(attributes: &mut TestRun) -> io::Result<()> {
+    bpf(PROG_TEST_RUN, attributes).map(drop)
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}

@@ -1,0 +1,64 @@
+//! What a dataplane needs of its host besides an object: locks, the BPF file system, flags of devices, probes.
+
+use std::path::Path;
+
+use heddle_ebpf_core::{bpffs, device, lock, lock::Lock, probe};
+use napi::Result;
+use napi_derive::napi;
+
+use crate::error::to_js;
+
+#[napi(object)]
+pub struct NativeFeature {
+    pub name: String,
+    /// Empty when the feature is there.
+    pub reason: String,
+}
+
+/// Tries every feature; changes nothing.
+#[napi(catch_unwind)]
+pub fn probe_features() -> Vec<NativeFeature> {
+    probe::probe().into_iter().map(|feature| NativeFeature { name: feature.name.into(), reason: feature.reason }).collect()
+}
+
+/// Version of the package that this belongs to.
+#[napi(catch_unwind)]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").into()
+}
+
+/// Held until it is released or the process ends.
+#[napi]
+pub struct NativeLock {
+    lock: Option<Lock>,
+}
+
+#[napi(catch_unwind)]
+pub fn lock_take(namespace: Option<String>, name: String) -> Result<NativeLock> {
+    Ok(NativeLock { lock: Some(lock::take(namespace.as_deref().map(Path::new), &name).map_err(to_js)?) })
+}
+
+#[napi]
+impl NativeLock {
+    #[napi(catch_unwind)]
+    pub fn release(&mut self) {
+        self.lock = None;
+    }
+}
+
+/// Makes a directory on a BPF file system, mounting one if need be; whether it was mounted.
+#[napi(catch_unwind)]
+pub fn bpffs_ensure(folder: String) -> Result<bool> {
+    bpffs::ensure(Path::new(&folder)).map_err(to_js)
+}
+
+#[napi(catch_unwind)]
+pub fn bpffs_release(folder: String) -> Result<()> {
+    bpffs::release(Path::new(&folder)).map_err(to_js)
+}
+
+/// Switches address resolution off on a device.
+#[napi(catch_unwind)]
+pub fn device_set_no_arp(namespace: Option<String>, link: String) -> Result<()> {
+    device::set_no_arp(namespace.as_deref().map(Path::new), &link).map_err(to_js)
+}

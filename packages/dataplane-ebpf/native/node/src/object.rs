@@ -1,0 +1,149 @@
+//! A loaded object: its maps, its programs, and where they are attached.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use heddle_ebpf_core::{
+    Error as CoreError,
+    link::Attachment,
+    map::{BpfMap, MapMemory},
+    object::{LoadOptions, Loaded, load},
+    program::Program,
+};
+use napi::{
+    Env, Result,
+    bindgen_prelude::{ArrayBuffer, Uint8Array},
+};
+use napi_derive::napi;
+
+use crate::error::{closed, to_js};
+
+#[napi(object)]
+pub struct NativeMap {
+    pub name: String,
+    pub key_size: u32,
+    /// Octets of a value; of a per-CPU map those of all CPUs.
+    pub value_size: u32,
+    pub max_entries: u32,
+}
+
+#[napi(object)]
+pub struct NativeOutcome {
+    pub verdict: u32,
+    /// Mean duration of a run, nanoseconds.
+    pub duration: u32,
+    pub packet: Uint8Array,
+}
+
+#[napi(object)]
+pub struct NativeAttachOptions {
+    pub program: String,
+    pub namespace: Option<String>,
+    pub ifindex: u32,
+    /// Where the attachment is pinned, or is found.
+    pub pin: Option<String>,
+}
+
+/// Maps and programs in the kernel.
+#[napi]
+pub struct NativeObject {
+    loaded: Option<Loaded>,
+    attachments: HashMap<u32, Attachment>,
+    next: u32,
+}
+
+/// Loads an object. With `pins`, maps that are pinned in that directory are taken and others are pinned there.
+#[napi(catch_unwind)]
+pub fn object_load(object: &[u8], sizes: HashMap<String, u32>, pins: Option<String>) -> Result<NativeObject> {
+    let loaded = load(object, &LoadOptions { sizes, pins: pins.map(PathBuf::from) }).map_err(to_js)?;
+    Ok(NativeObject { loaded: Some(loaded), attachments: HashMap::new(), next: 1 })
+}
+
+#[napi]
+impl NativeObject {
+    fn map(&self, name: &str) -> Result<&BpfMap> {
+        let missing = || to_js(CoreError::new(2, format!("use map '{name}'"), "the object has none"));
+        self.loaded.as_ref().ok_or_else(closed)?.maps.get(name).ok_or_else(missing)
+    }
+
+    fn program(&self, name: &str) -> Result<&Program> {
+        let missing = || to_js(CoreError::new(2, format!("use program '{name}'"), "the object has none"));
+        self.loaded.as_ref().ok_or_else(closed)?.programs.get(name).ok_or_else(missing)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn maps(&self) -> Result<Vec<NativeMap>> {
+        let maps = self.loaded.as_ref().ok_or_else(closed)?.maps.values();
+        Ok(maps
+            .map(|map| NativeMap {
+                name: map.name.clone(),
+                key_size: map.key_size as u32,
+                value_size: map.value_size as u32,
+                max_entries: map.max_entries,
+            })
+            .collect())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn lookup(&self, map: String, key: &[u8]) -> Result<Option<Uint8Array>> {
+        Ok(self.map(&map)?.lookup(key).map_err(to_js)?.map(Uint8Array::from))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn update(&self, map: String, key: &[u8], value: &[u8]) -> Result<()> {
+        self.map(&map)?.update(key, value).map_err(to_js)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn remove(&self, map: String, key: &[u8]) -> Result<bool> {
+        self.map(&map)?.delete(key).map_err(to_js)
+    }
+
+    /// Keys and values of all elements, one behind the other.
+    #[napi(catch_unwind)]
+    pub fn entries(&self, map: String) -> Result<Uint8Array> {
+        self.map(&map)?.entries().map(Uint8Array::from).map_err(to_js)
+    }
+
+    /// Memory of a map that can be mapped; it stays mapped as long as JavaScript holds the buffer, the object's end notwithstanding.
+    #[napi(catch_unwind)]
+    pub fn memory<'env>(&self, env: &'env Env, map: String) -> Result<ArrayBuffer<'env>> {
+        let memory = self.map(&map)?.memory().map_err(to_js)?;
+        let (start, length) = (memory.start(), memory.length());
+        // SAFETY: the mapping is as long as it says and lives in the hint until the buffer is collected.
+        unsafe { ArrayBuffer::from_external(env, start, length, memory, |_env, memory: MapMemory| drop(memory)) }
+    }
+
+    /// Runs a program on an Ethernet frame. `segment`: octets of payload a segment, 0 for a frame that offload does not cut.
+    #[napi(catch_unwind)]
+    pub fn test_run(&self, program: String, frame: &[u8], segment: u32, repeat: u32) -> Result<NativeOutcome> {
+        let outcome = self.program(&program)?.test_run(frame, segment, repeat).map_err(to_js)?;
+        Ok(NativeOutcome { verdict: outcome.verdict, duration: outcome.duration, packet: outcome.packet.into() })
+    }
+
+    /// Attaches a program to packets that come in on a link; returns a number to detach it by.
+    #[napi(catch_unwind)]
+    pub fn attach(&mut self, options: NativeAttachOptions) -> Result<u32> {
+        let NativeAttachOptions { program, namespace, ifindex, pin } = options;
+        let namespace = namespace.as_deref().map(Path::new);
+        let attachment = Attachment::ingress(self.program(&program)?, namespace, ifindex, pin.map(PathBuf::from)).map_err(to_js)?;
+        let number = self.next;
+        self.next += 1;
+        self.attachments.insert(number, attachment);
+        Ok(number)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn detach(&mut self, number: u32) -> Result<()> {
+        self.attachments.remove(&number).map_or(Ok(()), |attachment| attachment.detach().map_err(to_js))
+    }
+
+    /// Gives everything back that is not pinned.
+    #[napi(catch_unwind)]
+    pub fn close(&mut self) {
+        self.attachments.clear();
+        self.loaded = None;
+    }
+}

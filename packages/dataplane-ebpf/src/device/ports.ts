@@ -1,0 +1,177 @@
+import { DataplaneError, type DataplaneEvent, type DataplaneState, type DeviceFacts, type DeviceRequest } from '@heddle/core'
+import type { EventQueue, Logger } from '@heddle/io'
+import { LinuxError, type Netlink } from '@heddle/linux'
+import { MacAddress } from '@heddle/wire'
+import { join } from 'node:path'
+import { macOf } from '../layout/objects.js'
+import { View } from '../layout/struct.js'
+import { LINK } from '../layout/structs.js'
+import { call } from '../native/call.js'
+import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
+import { decodeRequest, encodeRequest, samePlace } from './device-request.js'
+import { namespaceOf, openVeth, type VethPair } from './veth.js'
+
+export interface PortsOptions {
+  readonly maps: KernelMaps
+  /** Of the router's namespace. */
+  readonly netlink: Netlink
+  readonly netns: string | undefined
+  /** Index of the uplink, which makes the names of this dataplane's devices its own. */
+  readonly uplink: number
+  /** Directory of pins; nothing is pinned when left out. */
+  readonly pins: string | undefined
+  readonly events: EventQueue<DataplaneEvent>
+  readonly logger: Logger
+}
+
+interface Attached {
+  readonly request: DeviceRequest
+  readonly facts: DeviceFacts
+  readonly hostIndex: number
+  /** Number of the device's namespace: a path may come to mean another one. */
+  readonly namespace: number
+  /** To detach the program by. */
+  readonly attachment: number
+}
+
+/** The devices of ports: veth pairs with the egress program at the router's end. */
+export class Ports {
+  readonly #options: PortsOptions
+  readonly #attached = new Map<number, Attached>()
+
+  constructor(options: PortsOptions) {
+    this.#options = options
+  }
+
+  /** Takes over the devices that a dataplane before this one has left; those that are gone meanwhile are forgotten. */
+  async adopt(): Promise<void> {
+    const { maps, netlink, logger } = this.#options
+    const links = new Map((await netlink.links.list()).map((link) => [link.index, link]))
+    for (const [port, value] of maps.numbered('links')) {
+      const view = new View(LINK, value)
+      const hostIndex = view.get('ifindex')
+      const request = maps.get('requests', port)
+      if (!links.has(hostIndex) || request === undefined) {
+        logger.warn('A device is gone', { port })
+        this.#forget(port, hostIndex)
+        continue
+      }
+      const facts = { ifindex: view.get('peer_ifindex'), mac: macOf(view.octets('peer_mac')), mtu: view.get('peer_mtu') }
+      const decoded = decodeRequest(request)
+      this.#attached.set(port, {
+        request: decoded,
+        facts,
+        hostIndex,
+        namespace: namespaceOf(decoded),
+        attachment: this.#attachProgram(port, hostIndex),
+      })
+    }
+  }
+
+  async attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
+    const { netlink, events } = this.#options
+    for (const [other, { request: taken }] of this.#attached) {
+      if (other !== port && samePlace(taken, request)) {
+        throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${other}`)
+      }
+    }
+    const before = this.#attached.get(port)
+    const namespace = namespaceOf(request)
+    const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
+    if (before !== undefined && !isHere) await this.detach(port, 'replaced')
+    const pair = await openVeth(netlink, this.#hostName(port), request)
+    const facts = factsOf(pair)
+    const attachment = isHere ? before.attachment : this.#program(port, pair, request)
+    if (isHere) this.#write(port, pair, request)
+    this.#attached.set(port, { request, facts, hostIndex: pair.host.index, namespace, attachment })
+    if (!isHere) events.push({ type: 'port-up', port })
+    return facts
+  }
+
+  /** Removes the device. */
+  async detach(port: number, reason: string): Promise<void> {
+    const attached = this.#attached.get(port)
+    if (attached === undefined) return
+    this.#attached.delete(port)
+    this.#forget(port, attached.hostIndex)
+    call(() => this.#options.maps.object.detach(attached.attachment))
+    this.#options.events.push({ type: 'port-down', port, reason })
+    try {
+      await this.#options.netlink.links.delete(attached.hostIndex)
+    } catch (error) {
+      // With its namespace, or by somebody else.
+      if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
+    }
+  }
+
+  async detachAll(reason: string): Promise<void> {
+    for (const port of this.#attached.keys()) await this.detach(port, reason)
+  }
+
+  /** Looks for devices that went away: a pair ends with the namespace of either end. */
+  async look(): Promise<void> {
+    const links = new Set((await this.#options.netlink.links.list()).map(({ index }) => index))
+    for (const [port, { hostIndex }] of this.#attached) {
+      if (links.has(hostIndex)) continue
+      this.#options.logger.warn('A device is gone', { port })
+      await this.detach(port, 'the device is gone')
+    }
+  }
+
+  devices(): DataplaneState['devices'] {
+    return Array.from(this.#attached, ([port, { request, facts }]) => ({ ...request, ...facts, port }))
+  }
+
+  #program(port: number, pair: VethPair, request: DeviceRequest): number {
+    this.#write(port, pair, request)
+    try {
+      return this.#attachProgram(port, pair.host.index)
+    } catch (cause) {
+      this.#forget(port, pair.host.index)
+      void this.#options.netlink.links.delete(pair.host.index).catch(() => undefined)
+      if (!(cause instanceof LinuxError)) throw cause
+      throw new DataplaneError('dataplane.device', `the program of port ${port} cannot be attached: ${cause.message}`, { cause })
+    }
+  }
+
+  #attachProgram(port: number, ifindex: number): number {
+    const { maps, netns, pins } = this.#options
+    return call(() =>
+      maps.object.attach({
+        program: 'egress',
+        ifindex,
+        ...(netns === undefined ? {} : { namespace: netns }),
+        ...(pins === undefined ? {} : { pin: join(pins, `link-${port}`) }),
+      }),
+    )
+  }
+
+  #write(port: number, { host, peer }: VethPair, request: DeviceRequest): void {
+    const { maps } = this.#options
+    const view = new View(LINK).set('ifindex', host.index).set('peer_ifindex', peer.index).set('peer_mtu', peer.mtu)
+    view.octets('mac').set(macBytes(host.mac))
+    view.octets('peer_mac').set(macBytes(peer.mac))
+    maps.set('requests', port, encodeRequest(request))
+    maps.set('links', port, view.bytes)
+    maps.set('devices', host.index, wordBytes(port))
+  }
+
+  #forget(port: number, hostIndex: number): void {
+    const { maps } = this.#options
+    maps.delete('devices', hostIndex)
+    maps.delete('links', port)
+    maps.delete('requests', port)
+  }
+
+  #hostName(port: number): string {
+    return `hd${this.#options.uplink.toString(36)}p${port.toString(36)}`
+  }
+}
+
+function factsOf({ peer }: VethPair): DeviceFacts {
+  return { ifindex: peer.index, mtu: peer.mtu, ...(peer.mac === undefined ? {} : { mac: MacAddress.parse(peer.mac) }) }
+}
+
+function macBytes(mac: string | undefined): Uint8Array {
+  return mac === undefined ? new Uint8Array(6) : MacAddress.parse(mac).toBytes()
+}

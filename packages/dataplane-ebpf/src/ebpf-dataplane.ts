@@ -1,0 +1,67 @@
+import { DataplaneError, type Dataplane, type Encapsulation } from '@heddle/core'
+import { silentLogger, type Logger } from '@heddle/io'
+import type { IpAddress } from '@heddle/wire'
+import { isAbsolute } from 'node:path'
+import { openRouter } from './open.js'
+import { checkPrivileges } from './privileges.js'
+import { missingEbpfFeatures } from './probe.js'
+
+/** A kernel dataplane. `await using` closes it, and with it what it made. */
+export interface EbpfDataplane extends Dataplane, AsyncDisposable {}
+
+/** Where an eBPF dataplane stands. */
+export interface EbpfDataplaneOptions {
+  /** Underlay addresses of this router, at least one: those that tunnels of its tables have as `local`. Links must have them already. */
+  readonly addresses: readonly IpAddress[]
+  /** Link that the underlay is on: packets to `addresses` come in by it, and tunnels go out by it. */
+  readonly uplink: string
+  /** Path of the network namespace that the uplink is in; the process's own when left out. */
+  readonly underlayNetns?: string
+  /** Encapsulations to carry; `mpls-udp`, `mpls-gre` and `vxlan` when left out. One that is left out leaves its packets to the host. */
+  readonly encapsulations?: readonly Encapsulation[]
+  /**
+   * Directory for pins, one a node, absolute: with it, forwarding goes on behind `close({ keep: true })` and behind the process, and the next dataplane
+   * takes it over. Unless it lies on a BPF file system, one is mounted there, and taken away by `close()`.
+   */
+  readonly pinDirectory?: string
+  /** Memory of the FIB in blocks of 1 KiB; 65,536 when left out. It is committed at once. */
+  readonly fibBlocks?: number
+  /** Most routes, each 32 octets that are committed at once; 262,144 when left out. */
+  readonly routes?: number
+  readonly logger?: Logger
+}
+
+const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
+
+/**
+ * A dataplane in the kernel: BPF programs at the router's end of each endpoint's veth pair and on the uplink forward packets, reading the FIB in the
+ * memory that this process writes.
+ *
+ * Needs Linux 6.6 (`ebpfFeatures` tells what is missing), CAP_NET_ADMIN and CAP_SYS_ADMIN, the native part of this package and that of
+ * `@heddle/linux`.
+ *
+ * @throws DataplaneError `dataplane.device` when the kernel lacks a feature, refuses a program or has no such uplink, or an option is out of range;
+ * `dataplane.permission`; `dataplane.busy` when another dataplane has the uplink
+ */
+export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
+  const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger } = options
+  const { fibBlocks = 65_536, routes = 262_144 } = options
+  if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
+  if (pinDirectory !== undefined && !isAbsolute(pinDirectory)) throw refused(`pinDirectory ${pinDirectory}`, 'an absolute path is needed')
+  const unknown = encapsulations.find((encapsulation) => !OFFERED.includes(encapsulation))
+  if (unknown !== undefined) throw refused(`encapsulation ${unknown}`, `one of ${OFFERED.join(', ')} is needed`)
+  if (!isCount(fibBlocks, 1024)) throw refused(`${fibBlocks} blocks`, 'a number of 1,024 to 4,194,304 is needed')
+  if (!isCount(routes, 1)) throw refused(`${routes} routes`, 'a number of 1 to 4,194,304 is needed')
+  if (process.platform === 'linux') checkPrivileges()
+  const missing = missingEbpfFeatures()
+  if (missing !== '') throw refused('this kernel', `lacks ${missing}`)
+  return openRouter({ addresses, uplink, underlayNetns, encapsulations, pinDirectory, sizes: { fib: fibBlocks, routes }, logger })
+}
+
+function isCount(value: number, least: number): boolean {
+  return Number.isInteger(value) && value >= least && value <= 4_194_304
+}
+
+function refused(found: string, needed: string): DataplaneError {
+  return new DataplaneError('dataplane.device', `${found}: ${needed}`)
+}

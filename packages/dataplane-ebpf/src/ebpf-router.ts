@@ -1,0 +1,185 @@
+import {
+  DataplaneError,
+  type ApplyReport,
+  type CounterSnapshot,
+  type DataplaneCapabilities,
+  type DataplaneEvent,
+  type DataplaneState,
+  type DeviceFacts,
+  type DeviceRequest,
+  type Encapsulation,
+  type FibTransaction,
+} from '@heddle/core'
+import { ForwardingEngine } from '@heddle/forwarding'
+import type { EventQueue, Logger } from '@heddle/io'
+import { LinuxError, type Netlink } from '@heddle/linux'
+import type { IpAddress } from '@heddle/wire'
+import type { Ports } from './device/ports.js'
+import type { EbpfDataplane } from './ebpf-dataplane.js'
+import { checkRoom, limitsOf } from './limits.js'
+import type { NativeLock } from './native/binding.js'
+import { call } from './native/call.js'
+import { removePins } from './pins.js'
+import type { KernelMaps, MapSizes } from './tables/kernel-maps.js'
+import type { KernelTables } from './tables/kernel-tables.js'
+
+export interface EbpfRouterOptions {
+  readonly addresses: readonly IpAddress[]
+  readonly uplink: string
+  readonly underlayNetns: string | undefined
+  readonly encapsulations: readonly Encapsulation[]
+  readonly pinDirectory: string | undefined
+  readonly sizes: MapSizes
+  readonly logger: Logger
+}
+
+/** How often links are looked at, milliseconds. */
+const LOOK_INTERVAL = 1000
+
+/** The parts that an open dataplane is made of. */
+interface Parts {
+  readonly maps: KernelMaps
+  readonly tables: KernelTables
+  readonly ports: Ports
+  readonly netlink: Netlink
+  readonly lock: NativeLock
+  readonly events: EventQueue<DataplaneEvent>
+  readonly uplinkIndex: number
+  /** To detach the ingress program by. */
+  readonly attachment: number
+}
+
+/** The kernel dataplane: BPF programs forward, this object writes their tables and makes their devices. */
+export class EbpfRouter implements EbpfDataplane {
+  readonly capabilities: DataplaneCapabilities
+  readonly events: EventQueue<DataplaneEvent>
+  readonly #options: EbpfRouterOptions
+  readonly #parts: Parts
+  /** Judges transactions by the rules that all dataplanes share; forwards nothing. */
+  #judge: ForwardingEngine
+  /** Work on devices, one after the other. */
+  #devices: Promise<unknown> = Promise.resolve()
+  readonly #timer: NodeJS.Timeout
+  #closed = false
+
+  /** @internal */
+  constructor(options: EbpfRouterOptions, parts: Parts) {
+    this.#options = options
+    this.#parts = parts
+    this.events = parts.events
+    this.capabilities = {
+      kind: 'ebpf',
+      encapsulations: options.encapsulations,
+      underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
+      survivesClose: options.pinDirectory !== undefined,
+      limits: limitsOf(parts.tables.fib.rows.capacity),
+    }
+    this.#judge = this.#newJudge()
+    this.#timer = setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref()
+  }
+
+  async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
+    this.#mustBeOpen()
+    signal?.throwIfAborted()
+    const tooLarge = checkRoom(transaction)
+    if (tooLarge.length > 0) return { status: 'refused', generation: transaction.generation, failures: tooLarge }
+    const judged = this.#judge.apply(transaction)
+    if (judged.status === 'refused') return judged
+    const failures = this.#parts.tables.program(transaction)
+    // What is judged next is what the kernel holds, and not what it refused.
+    if (failures.length > 0) this.#judge = this.#newJudge()
+    const kept = new Set(transaction.ports.set.map(({ id }) => id))
+    for (const port of transaction.ports.remove) {
+      if (!kept.has(port)) await this.#inTurn(() => this.#parts.ports.detach(port, 'removed'))
+    }
+    return { ...judged, failures }
+  }
+
+  async dump(): Promise<DataplaneState> {
+    this.#mustBeOpen()
+    return { ...this.#parts.tables.dump(), devices: this.#parts.ports.devices() }
+  }
+
+  async counters(): Promise<CounterSnapshot> {
+    this.#mustBeOpen()
+    return this.#parts.tables.counters.snapshot()
+  }
+
+  async attachPort(port: number, device: DeviceRequest): Promise<DeviceFacts> {
+    this.#mustBeOpen()
+    if (!this.#judge.hasPort(port)) throw new DataplaneError('dataplane.port-unknown', `no transaction has set port ${port}`)
+    const { underlayNetns } = this.#options
+    const request = device.netns === undefined && underlayNetns !== undefined ? { ...device, netns: underlayNetns } : device
+    return this.#inTurn(() => this.#parts.ports.attach(port, request))
+  }
+
+  async detachPort(port: number): Promise<void> {
+    this.#mustBeOpen()
+    await this.#inTurn(() => this.#parts.ports.detach(port, 'detached'))
+  }
+
+  async close(options?: { readonly keep?: boolean }): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#timer)
+    const { pinDirectory } = this.#options
+    const isKept = options?.keep === true && pinDirectory !== undefined
+    const { maps, ports, netlink, lock, attachment } = this.#parts
+    await this.#inTurn(async () => {
+      if (!isKept) await ports.detachAll('closed')
+    })
+    if (!isKept) {
+      call(() => maps.object.detach(attachment))
+      if (pinDirectory !== undefined) removePins(pinDirectory)
+    }
+    call(() => maps.object.close())
+    netlink.close()
+    lock.release()
+    this.events.end()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Runs a program on a frame, for tests. @internal */
+  run(program: string, frame: Uint8Array, segment = 0, repeat = 1): { verdict: number; duration: number; packet: Uint8Array } {
+    return call(() => this.#parts.maps.object.testRun(program, frame, segment, repeat))
+  }
+
+  /** The maps and tables, for tests. @internal */
+  get parts(): Pick<Parts, 'maps' | 'tables'> {
+    return this.#parts
+  }
+
+  #newJudge(): ForwardingEngine {
+    const judge = new ForwardingEngine({ limits: this.capabilities.limits, encapsulations: this.capabilities.encapsulations })
+    judge.load(this.#parts.tables.dump())
+    return judge
+  }
+
+  async #look(): Promise<void> {
+    if (this.#closed) return
+    const { tables, ports, netlink, uplinkIndex } = this.#parts
+    try {
+      await ports.look()
+      const { mtu } = await netlink.links.get(uplinkIndex)
+      if (mtu === tables.config.get('underlay_mtu')) return
+      tables.config.set('underlay_mtu', mtu)
+      for (const local of this.#options.addresses) this.events.push({ type: 'underlay-changed', local, mtu })
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      this.#options.logger.warn('The links cannot be looked at', { reason: error.message })
+    }
+  }
+
+  #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
+    const result = this.#devices.then(work)
+    this.#devices = result.catch(() => undefined)
+    return result
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new DataplaneError('dataplane.closed', 'the dataplane was closed')
+  }
+}

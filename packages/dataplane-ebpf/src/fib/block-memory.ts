@@ -1,0 +1,130 @@
+import type { FibMemory } from '@heddle/core'
+import { BLOCK } from '../layout/structs.js'
+
+/** The FIB's map is full. */
+export class FibFullError extends Error {
+  override readonly name = 'FibFullError'
+}
+
+/** How long blocks rest that programs may still be reading, milliseconds. A program's run takes microseconds. */
+const GRACE = 50
+
+interface Extent {
+  readonly first: number
+  readonly count: number
+}
+
+/**
+ * Memory of the FIB's map, in blocks of 256 words: gives tries their regions. A region that programs may read is given out again only when they have
+ * had the time to leave it.
+ */
+export class BlockMemory implements FibMemory {
+  readonly #words: Uint32Array
+  /** Free extents by their first block, none beside another. */
+  #free: Extent[]
+  #resting: (Extent & { readonly since: number })[] = []
+  /** First blocks of regions that programs were told of. */
+  readonly #published = new Set<number>()
+  readonly #now: () => number
+
+  /** @param words of the map @param now milliseconds */
+  constructor(words: Uint32Array, now: () => number) {
+    this.#words = words
+    this.#now = now
+    this.#free = [{ first: 0, count: Math.floor(words.length / BLOCK) }]
+  }
+
+  /** Blocks that are given out, those that rest included. */
+  get used(): number {
+    return Math.floor(this.#words.length / BLOCK) - this.#free.reduce((sum, { count }) => sum + count, 0)
+  }
+
+  /** @throws FibFullError when no extent is large enough */
+  grow(words: number, previous?: Uint32Array): Uint32Array {
+    const longer = previous === undefined ? undefined : this.#lengthen(previous, words)
+    if (longer !== undefined) return longer
+    const first = this.#take(Math.ceil(words / BLOCK))
+    const region = this.#words.subarray(first * BLOCK, first * BLOCK + words)
+    region.fill(0)
+    if (previous !== undefined) {
+      region.set(previous)
+      this.release(previous)
+    }
+    return region
+  }
+
+  /** A region with more words at its end, where what follows it is free: nothing is copied, and nobody has to be told. */
+  #lengthen(region: Uint32Array, words: number): Uint32Array | undefined {
+    const first = this.blockOf(region)
+    const count = Math.ceil(region.length / BLOCK)
+    const more = Math.ceil(words / BLOCK) - count
+    const at = this.#free.findIndex((extent) => extent.first === first + count && extent.count >= more)
+    if (at < 0) return undefined
+    const { first: start, count: size } = this.#free[at]
+    if (size === more) this.#free.splice(at, 1)
+    else this.#free[at] = { first: start + more, count: size - more }
+    this.#words.fill(0, start * BLOCK, (start + more) * BLOCK)
+    return this.#words.subarray(first * BLOCK, first * BLOCK + words)
+  }
+
+  /** Gives a region back. */
+  release(region: Uint32Array): void {
+    const extent = { first: this.blockOf(region), count: Math.ceil(region.length / BLOCK) }
+    if (this.#published.delete(extent.first)) this.#resting.push({ ...extent, since: this.#now() })
+    else this.#insert(extent)
+  }
+
+  /** Takes an extent that a dataplane before this one gave its programs; it is released like any other. */
+  claim(first: number, words: number): Uint32Array {
+    const count = Math.ceil(words / BLOCK)
+    this.#free = this.#free.flatMap((extent) => {
+      const before = { first: extent.first, count: Math.max(0, Math.min(first - extent.first, extent.count)) }
+      const end = extent.first + extent.count
+      const from = Math.max(first + count, extent.first)
+      return [before, { first: from, count: Math.max(0, end - from) }].filter((part) => part.count > 0)
+    })
+    this.#published.add(first)
+    return this.#words.subarray(first * BLOCK, first * BLOCK + words)
+  }
+
+  /** First block of a region, which programs are about to be told of. */
+  publish(region: Uint32Array): number {
+    const first = this.blockOf(region)
+    this.#published.add(first)
+    return first
+  }
+
+  blockOf(region: Uint32Array): number {
+    return (region.byteOffset - this.#words.byteOffset) / (BLOCK * 4)
+  }
+
+  #take(count: number): number {
+    this.#rested()
+    const at = this.#free.findIndex((extent) => extent.count >= count)
+    if (at < 0) throw new FibFullError(`the FIB has no ${count} blocks in a row left`)
+    const { first, count: size } = this.#free[at]
+    if (size === count) this.#free.splice(at, 1)
+    else this.#free[at] = { first: first + count, count: size - count }
+    return first
+  }
+
+  #rested(): void {
+    const now = this.#now()
+    const done = this.#resting.filter(({ since }) => now - since >= GRACE)
+    if (done.length === 0) return
+    this.#resting = this.#resting.filter(({ since }) => now - since < GRACE)
+    for (const extent of done) this.#insert(extent)
+  }
+
+  #insert({ first, count }: Extent): void {
+    const extents = [...this.#free, { first, count }].sort((a, b) => a.first - b.first)
+    const joined: Extent[] = []
+    for (const extent of extents) {
+      const last = joined.at(-1)
+      if (last !== undefined && last.first + last.count === extent.first) {
+        joined[joined.length - 1] = { first: last.first, count: last.count + extent.count }
+      } else joined.push(extent)
+    }
+    this.#free = joined
+  }
+}

@@ -1,0 +1,108 @@
+import type { RouteBatch } from '@heddle/core'
+import type { IpFamily } from '@heddle/wire'
+import { BLOCK } from '../layout/structs.js'
+import { BlockMemory } from './block-memory.js'
+import { FamilyFib, LARGE_ROOT, type Key } from './family-fib.js'
+import { RouteRows } from './route-rows.js'
+
+/** Bit of an entry that names a child; see `bpf/lookup.h`. */
+const CHILD = 0x8000_0000
+
+/** Roots of a VRF's tries as programs read them. */
+export interface Roots {
+  readonly root4: number
+  readonly root6: number
+}
+
+/** The FIBs of all VRFs, in memory that the process and the kernel share: writing a route takes no system call. */
+export class FibStore {
+  readonly memory: BlockMemory
+  readonly rows: RouteRows
+  readonly #words: Uint32Array
+  readonly #vrfs = new Map<number, Readonly<Record<IpFamily, FamilyFib>>>()
+
+  /** @param fib words of the FIB's map @param routes words of the map of routes @param now milliseconds */
+  constructor(fib: Uint32Array, routes: Uint32Array, now: () => number) {
+    this.#words = fib
+    this.memory = new BlockMemory(fib, now)
+    this.rows = new RouteRows(routes)
+  }
+
+  /** @throws FibFullError when the memory is full */
+  set(vrf: number, family: IpFamily, key: Key, length: number, group: number): void {
+    this.#of(vrf)[family].set(key, length, group)
+  }
+
+  delete(vrf: number, family: IpFamily, key: Key, length: number): void {
+    this.#vrfs.get(vrf)?.[family].delete(key, length)
+  }
+
+  /** Drops a VRF with its routes, of which programs know no more. */
+  remove(vrf: number): void {
+    const fibs = this.#vrfs.get(vrf)
+    fibs?.[4].clear()
+    fibs?.[6].clear()
+    this.#vrfs.delete(vrf)
+  }
+
+  /** Whether programs must be told of other roots of the VRF. */
+  isMoved(vrf: number): boolean {
+    const fibs = this.#vrfs.get(vrf)
+    return fibs !== undefined && (fibs[4].isMoved || fibs[6].isMoved)
+  }
+
+  /** The roots of the VRF, of which programs are about to be told. */
+  publish(vrf: number): Roots {
+    const fibs = this.#vrfs.get(vrf)
+    return { root4: fibs?.[4].publish() ?? 0, root6: fibs?.[6].publish() ?? 0 }
+  }
+
+  lookup(vrf: number, family: IpFamily, key: Key): number {
+    return this.#vrfs.get(vrf)?.[family].lookup(key) ?? -1
+  }
+
+  batch(): RouteBatch {
+    return this.rows.batch()
+  }
+
+  /**
+   * Takes over what a dataplane before this one has left: builds the tries anew from the rows, beside those that programs read, which are given back
+   * after `publish`.
+   *
+   * @param roots of each VRF as programs read them now
+   * @returns gives the old regions back, once programs were told of the new ones
+   * @throws FibFullError
+   */
+  restore(roots: ReadonlyMap<number, Roots>): () => void {
+    const old = [...roots.values()].flatMap(({ root4, root6 }) => [root4, root6]).filter((root) => root !== 0)
+    const regions = old.map((root) => this.memory.claim((root & ~LARGE_ROOT) - 1, this.#extentOf(root)))
+    for (const [row, { vrf, family, w0, w1, w2, w3, length }] of this.rows.restore()) {
+      if (roots.has(vrf)) this.#of(vrf)[family].restore([w0, w1, w2, w3], length, row)
+      else this.rows.delete(row)
+    }
+    return () => {
+      for (const region of regions) this.memory.release(region)
+    }
+  }
+
+  /** Words of a region that was built elsewhere: to its last block that something refers to. */
+  #extentOf(root: number): number {
+    const rootBlocks = (root & LARGE_ROOT) === 0 ? 1 : BLOCK
+    const base = ((root & ~LARGE_ROOT) - 1) * BLOCK
+    let blocks = rootBlocks
+    for (let at = 0; at < blocks * BLOCK; at++) {
+      const entry = this.#words[base + at]
+      if ((entry & CHILD) !== 0) blocks = Math.max(blocks, rootBlocks + (entry & ~CHILD) + 1)
+    }
+    return blocks * BLOCK
+  }
+
+  #of(vrf: number): Readonly<Record<IpFamily, FamilyFib>> {
+    let fibs = this.#vrfs.get(vrf)
+    if (fibs === undefined) {
+      fibs = { 4: new FamilyFib(vrf, 4, this.memory, this.rows), 6: new FamilyFib(vrf, 6, this.memory, this.rows) }
+      this.#vrfs.set(vrf, fibs)
+    }
+    return fibs
+  }
+}

@@ -1,0 +1,123 @@
+import { Struct } from './struct.js'
+
+/* The structures of `bpf/layout.h`, in its order; a test compares the two by the type information of the object file. */
+
+/** Changes with every change of the layouts: pinned maps of another version are not adopted. */
+export const LAYOUT_VERSION = 1
+
+export const MAX_ALLOWED_SOURCES = 16
+export const MAX_GATEWAYS = 8
+export const MAX_LABELS = 16
+export const MAX_MEMBERS = 64
+export const MAX_NAME = 120
+export const MAX_REQUEST = 4000
+/** Buckets that the flows of a group are spread over. */
+export const BUCKETS = 256
+export const MAX_HEADERS = 128
+/** No VRF, no VNI. */
+export const NONE = 0xffff_ffff
+/** Entries of a block of the FIB. */
+export const BLOCK = 256
+
+export const CONFIG = new Struct('config', {
+  layout_version: 'u32',
+  uplink: 'u32',
+  generation: 'u64',
+  underlay_mtu: 'u32',
+  uplink_mtu: 'u32',
+  encapsulations: 'u32',
+  reserved: 'u32',
+})
+
+export const VRF = new Struct('vrf', { root4: 'u32', root6: 'u32', name_length: 'u32', name: ['u8', MAX_NAME] })
+
+export const PREFIX = new Struct('prefix', { family: 'u32', length: 'u32', address: ['u32', 4], mask: ['u32', 4] })
+
+export const PORT = new Struct('port', {
+  kind: 'u32',
+  vrf: 'u32',
+  mtu: 'u32',
+  carries: 'u32',
+  allowed_count: 'u32',
+  gateway_count: 'u32',
+  allowed: [PREFIX, MAX_ALLOWED_SOURCES],
+  gateways: [PREFIX, MAX_GATEWAYS],
+})
+
+export const NEXT_HOP = new Struct('next_hop', {
+  action: 'u32',
+  target: 'u32',
+  has_reason: 'u32',
+  encapsulation: 'u32',
+  family: 'u32',
+  uniform_ttl: 'u32',
+  uniform_class: 'u32',
+  size: 'u32',
+  label_count: 'u32',
+  stack: 'u32',
+  labels: ['u32', MAX_LABELS],
+  local: ['u32', 4],
+  remote: ['u32', 4],
+  vni: 'u32',
+  has_router_mac: 'u32',
+  router_mac: ['u8', 8],
+  headers: ['u8', MAX_HEADERS],
+})
+
+export const MEMBER = new Struct('member', { next_hop: 'u32', weight: 'u32' })
+
+export const GROUP = new Struct('group', { seed: 'u32', count: 'u32', members: [MEMBER, MAX_MEMBERS], buckets: ['u8', BUCKETS] })
+
+export const LABEL = new Struct('label', { action: 'u32', target: 'u32', sources: 'u32' })
+
+export const VNI = new Struct('vni', { vrf: 'u32', sources: 'u32', router_mac: ['u8', 8] })
+
+export const SOURCE_SET = new Struct('source_set', { count: 'u32' })
+
+export const SOURCE_HOST_KEY = new Struct('source_host_key', { set: 'u32', family: 'u32', address: ['u32', 4] })
+
+export const SOURCE_NET_KEY = new Struct('source_net_key', { length: 'u32', set: 'u32', family: 'u32', address: ['u32', 4] })
+
+export const LOCAL_KEY = new Struct('local_key', { family: 'u32', address: ['u32', 4] })
+
+export const LINK = new Struct('link', {
+  ifindex: 'u32',
+  peer_ifindex: 'u32',
+  peer_mtu: 'u32',
+  reserved: 'u32',
+  mac: ['u8', 8],
+  peer_mac: ['u8', 8],
+})
+
+export const REQUEST = new Struct('request', { length: 'u32', text: ['u8', MAX_REQUEST] })
+
+export const ROUTE_ROW = new Struct('route_row', { vrf: 'u32', prefix: 'u32', address: ['u32', 4], group: 'u32', reserved: 'u32' })
+
+export const PORT_COUNTERS_ROW = new Struct('port_counters', {
+  rx_packets: 'u64',
+  rx_octets: 'u64',
+  tx_packets: 'u64',
+  tx_octets: 'u64',
+  drops: 'u64',
+})
+
+/** All of them, for the test. */
+export const STRUCTS: readonly Struct[] = [
+  CONFIG,
+  VRF,
+  PREFIX,
+  PORT,
+  NEXT_HOP,
+  MEMBER,
+  GROUP,
+  LABEL,
+  VNI,
+  SOURCE_SET,
+  SOURCE_HOST_KEY,
+  SOURCE_NET_KEY,
+  LOCAL_KEY,
+  LINK,
+  REQUEST,
+  ROUTE_ROW,
+  PORT_COUNTERS_ROW,
+] as readonly Struct[]

@@ -1,0 +1,33 @@
+import type { ApplyFailure, DataplaneLimits, FibTransaction, ObjectKind } from '@heddle/core'
+import { nameOctets } from './layout/objects.js'
+import { MAX_ALLOWED_SOURCES, MAX_GATEWAYS, MAX_LABELS, MAX_MEMBERS, MAX_NAME } from './layout/structs.js'
+
+/** Most objects of a kind. @param routes rows of the map of routes */
+export function limitsOf(routes: number): DataplaneLimits {
+  return {
+    vrfs: 16_384,
+    ports: 16_384,
+    nextHops: 131_072,
+    groups: 131_072,
+    groupMembers: MAX_MEMBERS,
+    labels: 131_072,
+    vnis: 16_384,
+    routes,
+    labelStackDepth: MAX_LABELS,
+  }
+}
+
+/** What the values of the maps have no room for, and the contract has no limit of. */
+export function checkRoom({ vrfs, ports }: FibTransaction): ApplyFailure[] {
+  const failures: ApplyFailure[] = []
+  const check = (kind: ObjectKind, key: number, what: string, found: number, most: number): void => {
+    if (found <= most) return
+    failures.push({ object: { kind, key: String(key) }, code: 'dataplane.limit', message: `${found} ${what}: ${most} at most` })
+  }
+  for (const vrf of vrfs.set) check('vrf', vrf.id, 'octets of name', nameOctets(vrf), MAX_NAME)
+  for (const { id, allowedSources, gateways } of ports.set) {
+    check('port', id, 'allowed sources', allowedSources.length, MAX_ALLOWED_SOURCES)
+    check('port', id, 'gateways', gateways.length, MAX_GATEWAYS)
+  }
+  return failures
+}

@@ -1,0 +1,103 @@
+import { DataplaneError, ENCAPSULATIONS, type DataplaneEvent } from '@heddle/core'
+import { EventQueue } from '@heddle/io'
+import { LinuxError, NativeUnavailableError, Netlink } from '@heddle/linux'
+import { existsSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { readBpfObject } from './bpf-object.js'
+import { Ports } from './device/ports.js'
+import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
+import { FibFullError } from './fib/block-memory.js'
+import { View } from './layout/struct.js'
+import { LAYOUT_VERSION, LOCAL_KEY } from './layout/structs.js'
+import { call } from './native/call.js'
+import { preparePins } from './pins.js'
+import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
+import { KernelTables } from './tables/kernel-tables.js'
+
+/** MTU of no uplink port in the tables: what a length field can say. */
+const ANY_MTU = 65_535
+
+/**
+ * Loads programs and maps, or takes over those that are pinned, and attaches the way in.
+ *
+ * @throws DataplaneError as `ebpfDataplane`
+ */
+export async function openRouter(options: EbpfRouterOptions): Promise<EbpfRouter> {
+  const undo: (() => void)[] = []
+  try {
+    return await open(options, undo)
+  } catch (cause) {
+    for (const step of undo.reverse()) step()
+    throw translated(cause, options)
+  }
+}
+
+async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<EbpfRouter> {
+  const { uplink, underlayNetns: netns, pinDirectory, sizes, logger } = options
+  const netlink = await Netlink.open(netns)
+  undo.push(() => netlink.close())
+  const { index: uplinkIndex, mtu } = await netlink.links.get(uplink)
+  const lock = call((native) => native.lockTake(netns, `uplink-${uplinkIndex}`))
+  undo.push(() => lock.release())
+
+  const pins = pinDirectory === undefined ? undefined : preparePins(pinDirectory)
+  const object = call((native) => native.objectLoad(readBpfObject(), { fib: sizes.fib, routes: sizes.routes }, pins))
+  undo.push(() => object.close())
+  const maps = new KernelMaps(object)
+  const tables = new KernelTables(maps)
+  configure(options, maps, tables, uplinkIndex, mtu, pins)
+
+  const events = new EventQueue<DataplaneEvent>()
+  const ports = new Ports({ maps, netlink, netns, uplink: uplinkIndex, pins, events, logger })
+  await ports.adopt()
+  const attachment = call(() =>
+    object.attach({
+      program: 'ingress',
+      ifindex: uplinkIndex,
+      ...(netns === undefined ? {} : { namespace: netns }),
+      ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
+    }),
+  )
+  return new EbpfRouter(options, { maps, tables, ports, netlink, lock, events, uplinkIndex, attachment })
+}
+
+function configure(
+  { addresses, encapsulations }: EbpfRouterOptions,
+  maps: KernelMaps,
+  { config }: KernelTables,
+  uplink: number,
+  mtu: number,
+  pins: string | undefined,
+): void {
+  // A program that was attached to another link is not moved, but made anew.
+  const before = config.get('uplink')
+  if (pins !== undefined && before !== 0 && before !== uplink && existsSync(join(pins, 'uplink'))) unlinkSync(join(pins, 'uplink'))
+  const wanted = new Map(
+    addresses.map((address) => {
+      const { bytes } = new View(LOCAL_KEY).set('family', address.family).setAddress('address', address)
+      return [bytes.join(), bytes]
+    }),
+  )
+  for (const [key] of maps.entries('locals')) if (!wanted.has(key.join())) maps.delete('locals', key)
+  for (const key of wanted.values()) maps.set('locals', key, wordBytes(1))
+  if (config.get('uplink_mtu') === 0) config.set('uplink_mtu', ANY_MTU)
+  config
+    .set('layout_version', LAYOUT_VERSION)
+    .set('uplink', uplink)
+    .set('underlay_mtu', mtu)
+    .set(
+      'encapsulations',
+      encapsulations.reduce((mask, encapsulation) => mask | (1 << ENCAPSULATIONS.indexOf(encapsulation)), 0),
+    )
+}
+
+function translated(cause: unknown, { uplink }: EbpfRouterOptions): unknown {
+  if (cause instanceof NativeUnavailableError || cause instanceof FibFullError) {
+    return new DataplaneError('dataplane.device', cause.message, { cause })
+  }
+  if (!(cause instanceof LinuxError)) return cause
+  if (cause.code === 'EADDRINUSE') return new DataplaneError('dataplane.busy', `another dataplane has the uplink ${uplink}`, { cause })
+  const isForbidden = cause.code === 'EPERM' && !cause.operation.startsWith('load program')
+  const code = isForbidden ? 'dataplane.permission' : 'dataplane.device'
+  return new DataplaneError(code, `the dataplane on ${uplink} cannot be opened: ${cause.message}`, { cause })
+}

@@ -1,0 +1,35 @@
+import { existsSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { LAYOUT_VERSION } from './layout/structs.js'
+import { call } from './native/call.js'
+
+/** Says that the file system was mounted by a dataplane, which then takes it away too. A BPF file system has no files but pins, hence a directory. */
+const MOUNTED = 'mounted-by-heddle'
+
+/**
+ * Makes the directory that pins go to, on a BPF file system: the one that `directory` lies on, or one mounted there. What a dataplane of another layout
+ * has left is taken away.
+ *
+ * @throws LinuxError when none can be mounted
+ */
+export function preparePins(directory: string): string {
+  if (call((native) => native.bpffsEnsure(directory))) mkdirSync(join(directory, MOUNTED), { mode: 0o700 })
+  const current = `layout-${LAYOUT_VERSION}`
+  for (const name of readdirSync(directory)) if (name.startsWith('layout-') && name !== current) removeFolder(join(directory, name))
+  const pins = join(directory, current)
+  mkdirSync(pins, { recursive: true, mode: 0o700 })
+  return pins
+}
+
+/** Takes all pins away, and the file system if a dataplane has mounted it. */
+export function removePins(directory: string): void {
+  for (const name of readdirSync(directory)) if (name.startsWith('layout-')) removeFolder(join(directory, name))
+  if (!existsSync(join(directory, MOUNTED))) return
+  rmdirSync(join(directory, MOUNTED))
+  call((native) => native.bpffsRelease(directory))
+}
+
+function removeFolder(folder: string): void {
+  for (const name of readdirSync(folder)) unlinkSync(join(folder, name))
+  rmdirSync(folder)
+}

@@ -1,0 +1,89 @@
+import type { NativeMap, NativeObject } from '../native/binding.js'
+import { call } from '../native/call.js'
+import { View, type Struct } from '../layout/struct.js'
+
+/** Entries of maps, where they differ from those in `bpf/maps.h`. */
+export interface MapSizes {
+  /** Blocks of 1 KiB; committed when the dataplane is opened. */
+  readonly fib: number
+  /** Rows of 32 octets; likewise. */
+  readonly routes: number
+}
+
+/** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */
+export class KernelMaps {
+  readonly #facts: ReadonlyMap<string, NativeMap>
+
+  constructor(readonly object: NativeObject) {
+    this.#facts = new Map(call(() => object.maps()).map((map) => [map.name, map]))
+  }
+
+  /** Octets of a value; of a per-CPU map those of all CPUs. */
+  valueSize(map: string): number {
+    return (this.#facts.get(map) as NativeMap).valueSize
+  }
+
+  set(map: string, key: number | Uint8Array, value: Uint8Array): void {
+    call(() => this.object.update(map, keyOf(key), value))
+  }
+
+  get(map: string, key: number | Uint8Array): Uint8Array | undefined {
+    return call(() => this.object.lookup(map, keyOf(key))) ?? undefined
+  }
+
+  /** Whether there was something to delete. */
+  delete(map: string, key: number | Uint8Array): boolean {
+    return call(() => this.object.remove(map, keyOf(key)))
+  }
+
+  /** Keys and values of a map as they were when the first is asked for: it may be changed meanwhile. */
+  *entries(map: string): Generator<readonly [key: Uint8Array, value: Uint8Array]> {
+    const { keySize, valueSize } = this.#facts.get(map) as NativeMap
+    const octets = call(() => this.object.entries(map))
+    const width = keySize + valueSize
+    for (let at = 0; at < octets.length; at += width) yield [octets.subarray(at, at + keySize), octets.subarray(at + keySize, at + width)]
+  }
+
+  /** As `entries`, of a map whose keys are numbers. */
+  *numbered(map: string): Generator<readonly [key: number, value: Uint8Array]> {
+    for (const [key, value] of this.entries(map)) yield [wordAt(key), value]
+  }
+
+  /** Memory of a map, as words. */
+  words(map: string): Uint32Array {
+    return new Uint32Array(call(() => this.object.memory(map)))
+  }
+
+  /** The only element of an array, in its memory. */
+  element<Name extends string>(map: string, struct: Struct<Name>): View<Name> {
+    return new View(
+      struct,
+      new Uint8Array(
+        call(() => this.object.memory(map)),
+        0,
+        struct.size,
+      ),
+    )
+  }
+
+  /** Sums of 64-bit counters over all CPUs. */
+  sums(value: Uint8Array, count: number): number[] {
+    const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
+    const sums = Array.from({ length: count }, () => 0)
+    for (let at = 0; at < value.length; at += 8) sums[(at / 8) % count] += Number(view.getBigUint64(at, true))
+    return sums
+  }
+}
+
+/** A number as a key or value. */
+export function wordBytes(value: number): Uint8Array {
+  return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24)
+}
+
+export function wordAt(bytes: Uint8Array, at = 0): number {
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
+}
+
+function keyOf(key: number | Uint8Array): Uint8Array {
+  return typeof key === 'number' ? wordBytes(key) : key
+}

@@ -1,0 +1,204 @@
+import type { ApplyFailure, DataplaneState, FibTransaction, ObjectChanges, ObjectKind, PortObject } from '@heddle/core'
+import { LinuxError } from '@heddle/linux'
+import type { MacAddress } from '@heddle/wire'
+import { FibFullError } from '../fib/block-memory.js'
+import { FibStore, type Roots } from '../fib/fib-store.js'
+import { decodeNextHop, encodeNextHop } from '../layout/next-hop.js'
+import {
+  decodeGroup,
+  decodeLabel,
+  decodePort,
+  decodeVni,
+  decodeVrf,
+  encodeGroup,
+  encodeLabel,
+  encodePort,
+  encodeVni,
+  encodeVrf,
+} from '../layout/objects.js'
+import { View } from '../layout/struct.js'
+import { CONFIG, VRF } from '../layout/structs.js'
+import { CounterMaps } from './counter-maps.js'
+import { wordBytes, type KernelMaps } from './kernel-maps.js'
+import { programRoutes } from './route-programmer.js'
+import { SourceSets } from './source-sets.js'
+
+/** MTU of no uplink: what a length field can say. */
+const ANY_MTU = 65_535
+
+/**
+ * The tables in the kernel. A transaction that was found valid is written object by object: what it sets first, then its routes, and what it removes
+ * last, when nothing leads there any more.
+ */
+export class KernelTables {
+  readonly counters: CounterMaps
+  readonly fib: FibStore
+  readonly config: View<ConfigField>
+  readonly #maps: KernelMaps
+  readonly #sources: SourceSets
+  /** Router's own MAC addresses by VNI, which headers of VXLAN tunnels have. */
+  readonly #macs = new Map<number, MacAddress>()
+
+  /** @throws LinuxError; FibFullError when tables that are there do not fit twice */
+  constructor(maps: KernelMaps) {
+    this.#maps = maps
+    this.config = maps.element('config', CONFIG)
+    this.counters = new CounterMaps(maps)
+    this.#sources = new SourceSets(maps)
+    this.fib = new FibStore(maps.words('fib'), maps.words('routes'), () => performance.now())
+    for (const [vni, value] of maps.numbered('vnis')) this.#macs.set(vni, decodeVni(vni, value).routerMac)
+    this.#adopt()
+  }
+
+  /** Writes a valid transaction; returns what the kernel refused. */
+  program(transaction: FibTransaction): ApplyFailure[] {
+    const failures: ApplyFailure[] = []
+    const attempt = (kind: ObjectKind, key: number, work: () => void): void => {
+      try {
+        work()
+      } catch (error) {
+        failures.push(failureOf(kind, String(key), error))
+      }
+    }
+    const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis } = transaction
+    const set = (map: string, key: number, value: Uint8Array): void => this.#maps.set(map, key, value)
+
+    for (const port of ports.set) attempt('port', port.id, () => this.#setPort(port))
+    for (const vrf of vrfs.set) attempt('vrf', vrf.id, () => set('vrfs', vrf.id, this.#encodeVrf(vrf)))
+    for (const { vni, routerMac } of vnis.set) this.#macs.set(vni, routerMac)
+    for (const hop of nextHops.set) attempt('next-hop', hop.id, () => set('next_hops', hop.id, encodeNextHop(hop, this.#ownMac(hop))))
+    for (const group of groups.set) attempt('group', group.id, () => set('groups', group.id, encodeGroup(group)))
+    for (const sources of tunnelSources.set) attempt('tunnel-sources', sources.id, () => this.#sources.set(sources))
+    for (const label of labels.set) attempt('label', label.label, () => set('labels', label.label, encodeLabel(label)))
+    for (const vni of vnis.set) attempt('vni', vni.vni, () => set('vnis', vni.vni, encodeVni(vni)))
+
+    const removedVrfs = new Set(removedIn(vrfs, idOf))
+    failures.push(...programRoutes(this.fib, transaction.routes, removedVrfs, (vrf) => this.#publish(vrf)))
+
+    const remove = (map: string, keys: readonly number[]): void => {
+      for (const key of keys) this.#maps.delete(map, key)
+    }
+    const lostVnis = removedIn(vnis, ({ vni }) => vni)
+    remove('vnis', lostVnis)
+    for (const vni of lostVnis) this.#macs.delete(vni)
+    remove(
+      'labels',
+      removedIn(labels, ({ label }) => label),
+    )
+    remove('groups', removedIn(groups, idOf))
+    remove('next_hops', removedIn(nextHops, idOf))
+    for (const id of removedIn(tunnelSources, idOf)) this.#sources.remove(id)
+    for (const id of removedIn(ports, idOf)) this.#removePort(id)
+    for (const id of removedVrfs) {
+      this.#maps.delete('vrfs', id)
+      this.fib.remove(id)
+    }
+    if (vnis.set.length + lostVnis.length > 0) this.#refreshVxlan()
+    if (ports.set.length + ports.remove.length + vrfs.remove.length > 0) this.#deriveFromPorts()
+    this.config.setLarge('generation', transaction.generation)
+    return failures
+  }
+
+  /** What the kernel holds, read from its maps. */
+  dump(): Omit<DataplaneState, 'devices'> {
+    const all = <T>(map: string, decode: (key: number, value: Uint8Array) => T): T[] =>
+      Array.from(this.#maps.numbered(map), ([key, value]) => decode(key, value))
+    return {
+      generation: this.config.getLarge('generation'),
+      vrfs: all('vrfs', decodeVrf),
+      ports: all('ports', decodePort),
+      nextHops: all('next_hops', decodeNextHop),
+      groups: all('groups', decodeGroup),
+      tunnelSources: this.#sources.dump(),
+      labels: all('labels', decodeLabel),
+      vnis: all('vnis', decodeVni),
+      routes: this.fib.batch(),
+    }
+  }
+
+  /** Tables of a dataplane before this one: its tries are built anew, since what only the writer knows of them is lost. */
+  #adopt(): void {
+    const found = new Map<number, { readonly value: Uint8Array; readonly roots: Roots }>()
+    for (const [id, value] of this.#maps.numbered('vrfs')) {
+      const view = new View(VRF, value)
+      found.set(id, { value, roots: { root4: view.get('root4'), root6: view.get('root6') } })
+    }
+    if (found.size === 0) return
+    const release = this.fib.restore(new Map(Array.from(found, ([id, { roots }]) => [id, roots])))
+    for (const id of found.keys()) this.#publish(id)
+    release()
+  }
+
+  /** Tells programs the roots of a VRF. */
+  #publish(id: number): void {
+    const value = this.#maps.get('vrfs', id)
+    if (value === undefined) return
+    this.#maps.set('vrfs', id, encodeVrf(decodeVrf(id, value), ...rootsOf(this.fib.publish(id))))
+  }
+
+  #encodeVrf(vrf: { readonly id: number; readonly name: string }): Uint8Array {
+    return encodeVrf(vrf, ...rootsOf(this.fib.publish(vrf.id)))
+  }
+
+  #ownMac({ action }: { readonly action: { readonly type: string; readonly vni?: number } }): MacAddress | undefined {
+    return action.vni === undefined ? undefined : this.#macs.get(action.vni)
+  }
+
+  #setPort(port: PortObject): void {
+    this.counters.add(port.id)
+    this.#maps.set('ports', port.id, encodePort(port))
+  }
+
+  #removePort(id: number): void {
+    this.#maps.delete('ports', id)
+    this.counters.remove(id)
+  }
+
+  /** The source address of a VXLAN tunnel's inner frames is that of the VNI. */
+  #refreshVxlan(): void {
+    for (const [id, value] of this.#maps.numbered('next_hops')) {
+      const hop = decodeNextHop(id, value)
+      if (hop.action.type !== 'tunnel' || hop.action.encapsulation !== 'vxlan') continue
+      this.#maps.set('next_hops', id, encodeNextHop(hop, this.#ownMac(hop)))
+    }
+  }
+
+  #deriveFromPorts(): void {
+    const hosts = new Map<number, number>()
+    let uplinkMtu = ANY_MTU
+    for (const [id, value] of this.#maps.numbered('ports')) {
+      const { kind, vrf, mtu } = decodePort(id, value)
+      if (kind === 'uplink') uplinkMtu = Math.min(uplinkMtu, mtu)
+      // Of several, one: the largest id, so that the choice does not depend on the order of a hash.
+      if (kind === 'host' && vrf !== undefined) hosts.set(vrf, Math.max(id, hosts.get(vrf) ?? 0))
+    }
+    for (const [vrf] of this.#maps.numbered('hosts')) if (!hosts.has(vrf)) this.#maps.delete('hosts', vrf)
+    for (const [vrf, port] of hosts) this.#maps.set('hosts', vrf, wordBytes(port))
+    this.config.set('uplink_mtu', uplinkMtu)
+  }
+}
+
+type ConfigField = typeof CONFIG extends { offsetOf(name: infer Name, index?: number): number } ? Name & string : never
+
+/** Names what could not be programmed. */
+export function failureOf(kind: ObjectKind, key: string, error: unknown): ApplyFailure {
+  if (error instanceof FibFullError) return { object: { kind, key }, code: 'dataplane.limit', message: error.message }
+  if (!(error instanceof LinuxError)) throw error
+  const isFull = ['E2BIG', 'ENOSPC', 'ENOMEM'].includes(error.code)
+  return { object: { kind, key }, code: isFull ? 'dataplane.limit' : 'dataplane.kernel', message: error.message }
+}
+
+function rootsOf({ root4, root6 }: Roots): [number, number] {
+  return [root4, root6]
+}
+
+function idOf({ id }: { readonly id: number }): number {
+  return id
+}
+
+/** What is removed: an object that is set in the same transaction is replaced, and what refers to it stays. */
+function removedIn<T>({ set, remove }: ObjectChanges<T>, keyOf: (object: T) => number): readonly number[] {
+  if (remove.length === 0 || set.length === 0) return remove
+  const kept = new Set(set.map(keyOf))
+  return remove.filter((key) => !kept.has(key))
+}
