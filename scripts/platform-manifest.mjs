@@ -14,7 +14,7 @@ if (moment === 'prepack') {
     console.error(`${manifest.name}: ${manifest.main} is not built; npm run build:native on ${os} ${cpu} makes it`)
     process.exit(1)
   }
-  write({ ...manifest, os: [os], cpu: [cpu], libc: [abi === 'gnu' ? 'glibc' : abi] })
+  write({ ...manifest, os: [os], cpu: [cpu], ...(abi === undefined ? {} : { libc: [abi === 'gnu' ? 'glibc' : abi] }) })
 } else if (moment === 'postpublish' || (moment === 'postpack' && process.env['npm_command'] !== 'publish')) {
   // Publishing reads the manifest once more behind packing.
   const { os: _os, cpu: _cpu, libc: _libc, ...rest } = manifest

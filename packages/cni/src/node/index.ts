@@ -1,4 +1,6 @@
 export { appendLogStore, type AppendLogOptions } from './append-log-store.js'
+export { clientBinary, type ClientBinary } from './client-binary.js'
 export { execPlugin, type ExecPluginOptions } from './exec-plugin.js'
 export { kernelInspector } from './kernel-inspector.js'
+export { CniServeError, DEFAULT_CNI_SOCKET, serveCni, type CniListener, type CniServeErrorCode } from './serve-cni.js'
 export { sqliteStore } from './sqlite-store.js'

@@ -1,0 +1,146 @@
+//! The executable that a container runtime calls. It knows nothing of networks: it hands the verb, the environment and the configuration to the
+//! agent over a unix socket and relays the answer. Without an agent it says so at once, and it never waits longer than the deadline.
+//!
+//!     → heddle-cni/1 ENVIRONMENT-OCTETS INPUT-OCTETS\n   KEY=VALUE\0…   input
+//!     ← heddle-cni/1 EXIT-CODE OUTPUT-OCTETS\n           output
+
+mod json;
+
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::process::exit;
+use std::sync::Mutex;
+use std::time::Duration;
+
+const VERSIONS: &str = r#"["0.3.1","0.4.0","1.0.0","1.1.0"]"#;
+const NEWEST: &str = "1.1.0";
+const VERBS: [&str; 6] = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"];
+const SOCKET: &str = "/run/heddle/cni.sock";
+/// Seconds; a runtime's own deadline is two minutes.
+const TIMEOUT: u64 = 90;
+/// Most octets of a configuration, and of an answer.
+const MOST: u64 = 16 << 20;
+
+/// Codes of the specification.
+const ENVIRONMENT: u32 = 4;
+const IO: u32 = 5;
+const DECODING: u32 = 6;
+const TRY_AGAIN: u32 = 11;
+const NOT_READY: u32 = 50;
+
+/// Whoever holds it answers; nobody answers after that.
+static ANSWER: Mutex<()> = Mutex::new(());
+
+/// Writes the one document of standard output and ends.
+fn answer(code: i32, text: &[u8]) -> ! {
+    let _only = ANSWER.lock();
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text).and_then(|()| out.flush());
+    exit(if written.is_err() { 1 } else { code })
+}
+
+fn fail(version: &str, code: u32, message: &str, details: &str) -> ! {
+    let details = if details.is_empty() { String::new() } else { format!(",\"details\":{}", json::quoted(details)) };
+    let text = format!("{{\"cniVersion\":{},\"code\":{code},\"msg\":{}{details}}}", json::quoted(version), json::quoted(message));
+    answer(1, text.as_bytes())
+}
+
+fn main() {
+    let verb = std::env::var("CNI_COMMAND").unwrap_or_default();
+    let mut input = Vec::new();
+    let read = std::io::stdin().lock().take(MOST + 1).read_to_end(&mut input);
+    let fields = json::fields(&input);
+    let stated = fields.as_ref().and_then(|found| found.cni_version.clone());
+    let version = stated.clone().filter(|text| is_version(text)).unwrap_or_else(|| NEWEST.into());
+    if let Err(error) = read {
+        fail(&version, IO, "standard input cannot be read", &error.to_string());
+    }
+    if input.len() as u64 > MOST {
+        fail(&version, DECODING, &format!("standard input is longer than {MOST} octets"), "");
+    }
+    if !VERBS.contains(&verb.as_str()) {
+        let found =
+            if verb.is_empty() { "CNI_COMMAND is missing".into() } else { format!("CNI_COMMAND {} is unknown", json::quoted(&verb)) };
+        fail(&version, ENVIRONMENT, &found, &format!("allowed: {}", VERBS.join(", ")));
+    }
+    if verb == "VERSION" {
+        tell_version(&input, fields.is_some(), stated);
+    }
+    let unavailable = if verb == "STATUS" { NOT_READY } else { TRY_AGAIN };
+    let fields = fields.unwrap_or_default();
+    let socket = fields.socket.unwrap_or_else(|| SOCKET.into());
+    let timeout = fields.timeout.filter(|seconds| (1..=3600).contains(seconds)).unwrap_or(TIMEOUT);
+    watch(timeout, version.clone(), unavailable);
+    match ask(&socket, &input) {
+        Ok((code, output)) => answer(code, &output),
+        Err((message, error)) => fail(&version, unavailable, &format!("{message} {socket}"), &error.to_string()),
+    }
+}
+
+/// Ends the process at the deadline, whatever it waits for: to connect, to write or to read.
+fn watch(seconds: u64, version: String, code: u32) {
+    let watcher = std::thread::Builder::new().stack_size(64 << 10).spawn(move || {
+        std::thread::sleep(Duration::from_secs(seconds));
+        fail(&version, code, &format!("the agent did not answer within {seconds} s"), "")
+    });
+    drop(watcher); // without it the agent's own deadlines hold
+}
+
+fn tell_version(input: &[u8], is_object: bool, stated: Option<String>) -> ! {
+    let is_empty = input.iter().all(u8::is_ascii_whitespace);
+    if !is_empty && !is_object {
+        fail(NEWEST, DECODING, "standard input is no JSON object", "");
+    }
+    let version = stated.unwrap_or_else(|| NEWEST.into());
+    if !is_version(&version) {
+        fail(NEWEST, DECODING, &format!("cniVersion {} is no version", json::quoted(&version)), "");
+    }
+    answer(0, format!("{{\"cniVersion\":\"{version}\",\"supportedVersions\":{VERSIONS}}}").as_bytes())
+}
+
+fn is_version(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|octet| octet.is_ascii_digit()))
+}
+
+type Failure = (&'static str, std::io::Error);
+
+fn ask(socket: &str, input: &[u8]) -> Result<(i32, Vec<u8>), Failure> {
+    let mut stream = UnixStream::connect(socket).map_err(|error| ("no agent serves", error))?;
+    let gone = |error| ("the agent went away that serves", error);
+    stream.write_all(&request(input)).map_err(gone)?;
+    let mut header = Vec::new();
+    let mut octet = [0u8];
+    while header.last() != Some(&b'\n') && header.len() < 64 {
+        stream.read_exact(&mut octet).map_err(gone)?;
+        header.push(octet[0]);
+    }
+    let odd = || ("what is no agent of this version serves", std::io::Error::other("its answer has another form"));
+    let (code, length) = parse_header(&header).filter(|(_, length)| *length <= MOST).ok_or_else(odd)?;
+    let mut output = vec![0; length as usize];
+    stream.read_exact(&mut output).map_err(gone)?;
+    Ok((code, output))
+}
+
+/// Only variables of the protocol are anyone's business.
+fn request(input: &[u8]) -> Vec<u8> {
+    let mut environment = Vec::new();
+    for (key, value) in std::env::vars_os().filter(|(key, _)| key.as_bytes().starts_with(b"CNI_")) {
+        for part in [key.as_bytes(), b"=", value.as_bytes(), b"\0"] {
+            environment.extend_from_slice(part);
+        }
+    }
+    let mut out = format!("heddle-cni/1 {} {}\n", environment.len(), input.len()).into_bytes();
+    out.extend_from_slice(&environment);
+    out.extend_from_slice(input);
+    out
+}
+
+fn parse_header(header: &[u8]) -> Option<(i32, u64)> {
+    let text = std::str::from_utf8(header).ok()?.strip_suffix('\n')?;
+    let mut words = text.strip_prefix("heddle-cni/1 ")?.split(' ');
+    let code = words.next()?.parse().ok()?;
+    let length = words.next()?.parse().ok()?;
+    words.next().is_none().then_some((code, length))
+}

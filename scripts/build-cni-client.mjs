@@ -1,0 +1,68 @@
+// Builds the executable of @heddle/cni that container runtimes call: a static program, so that it runs whatever the host has for a C library.
+//
+//   node scripts/build-cni-client.mjs           build if the sources have changed
+//   node scripts/build-cni-client.mjs --force   build in any case
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { nativeStatus } from './build-native.mjs'
+import { root } from './lib/packages.mjs'
+
+const sources = join(root, 'packages/cni/native/client')
+const stampFile = join(root, 'target/heddle-cni.stamp')
+const cpu = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
+
+/** Where the executable of this machine belongs; `undefined` where there is none. */
+export function clientFile() {
+  if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) return undefined
+  return join(root, 'packages/cni/npm', `linux-${process.arch}`, 'heddle-cni')
+}
+
+function sourceHash() {
+  const hash = createHash('sha256')
+  for (const name of ['Cargo.toml', ...readdirSync(join(sources, 'src')).map((file) => join('src', file))].sort()) {
+    hash.update(`${name}\0`)
+    hash.update(readFileSync(join(sources, name)))
+  }
+  return hash.digest('hex')
+}
+
+/** Builds what is missing or older than its sources. @param {{ force?: boolean }} [options] @returns {string | undefined} why there is none */
+export function buildClient({ force = false } = {}) {
+  const file = clientFile()
+  if (file === undefined) return `no client for ${process.platform} ${process.arch}: it is for Linux on x64 and arm64`
+  const hash = sourceHash()
+  if (!force && existsSync(file) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === hash) return undefined
+  const { cargo } = nativeStatus()
+  if (cargo === undefined) return 'no cargo (Rust 1.88 or newer)'
+  const target = `${cpu}-unknown-linux-${hasMusl(cargo) ? 'musl' : 'gnu'}`
+  const flags = `target.${target}.rustflags=["-C","target-feature=+crt-static"]`
+  const { status } = spawnSync(
+    cargo,
+    ['build', '--quiet', '--locked', '--package', 'heddle-cni', '--profile', 'client', '--target', target, '--config', flags],
+    { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, PATH: `${dirname(cargo)}:${process.env.PATH ?? ''}` } },
+  )
+  if (status !== 0) return `cargo build failed (${status})`
+  mkdirSync(dirname(file), { recursive: true })
+  // A program that runs cannot be written over; the new one takes its name.
+  copyFileSync(join(root, 'target', target, 'client/heddle-cni'), `${file}.new`)
+  chmodSync(`${file}.new`, 0o755)
+  renameSync(`${file}.new`, file)
+  writeFileSync(stampFile, hash)
+  return undefined
+}
+
+/** The smaller one of two ways to a static program; it takes a target that not every toolchain has. @param {string} cargo */
+function hasMusl(cargo) {
+  const rustc = join(dirname(cargo), 'rustc')
+  const { stdout, status } = spawnSync(rustc, ['--print', 'target-libdir', '--target', `${cpu}-unknown-linux-musl`], { encoding: 'utf8' })
+  return status === 0 && existsSync(stdout.trim())
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const reason = buildClient({ force: process.argv.includes('--force') })
+  process.stderr.write(reason === undefined ? 'the CNI client is built\n' : `the CNI client is not built: ${reason}\n`)
+  if (reason !== undefined) process.exitCode = 1
+}
