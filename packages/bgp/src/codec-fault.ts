@@ -12,7 +12,10 @@ export interface CodecFault {
 }
 
 /** The value of `decode`, or the fault of the bounded reader that it ran into. `truncated` names a container that ended too early. */
-export function faultOf<T>(truncated: Pick<CodecFault, 'code' | 'rfc'>, decode: () => T): { readonly value: T } | { readonly fault: CodecFault } {
+export function faultOf<T>(
+  truncated: Pick<CodecFault, 'code' | 'rfc'>,
+  decode: () => T,
+): { readonly value: T } | { readonly fault: CodecFault } {
   try {
     return { value: decode() }
   } catch (error) {
