@@ -11,6 +11,7 @@ export type {
   DeviceRequest,
 } from './dataplane/dataplane.js'
 export { DROP_REASONS, dropReasonIndex, type DropReason } from './dataplane/drop-reason.js'
+export { DATAPLANE_FEATURES, hasFeature, unsupportedObjects, type DataplaneFeature } from './dataplane/feature.js'
 export { ENCAPSULATIONS } from './dataplane/objects.js'
 export type {
   Encapsulation,
@@ -24,6 +25,7 @@ export type {
   VniObject,
   VrfObject,
 } from './dataplane/objects.js'
+export type { NumberRange, PolicyObject, PolicyRule, PolicyVerdict } from './dataplane/policy.js'
 export { NO_GROUP, RouteBatch } from './dataplane/route-batch.js'
 export { OBJECT_KINDS } from './dataplane/transaction.js'
 export type { ApplyFailure, ApplyReport, FibTransaction, ObjectChanges, ObjectKind, ObjectName } from './dataplane/transaction.js'

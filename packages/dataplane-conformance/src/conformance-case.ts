@@ -1,4 +1,4 @@
-import type { Encapsulation } from '@heddle/core'
+import { hasFeature, type DataplaneFeature, type Encapsulation } from '@heddle/core'
 import type { Harness, HarnessFeature } from './harness.js'
 import type { Lab } from './lab.js'
 
@@ -7,6 +7,8 @@ export interface Needs {
   readonly encapsulations?: readonly Encapsulation[]
   readonly underlayFamilies?: readonly (4 | 6)[]
   readonly features?: readonly HarnessFeature[]
+  /** Of the dataplane. */
+  readonly offers?: readonly DataplaneFeature[]
 }
 
 /** One thing that a dataplane must do. Cases are data: any runner can run them. */
@@ -24,6 +26,8 @@ export function missingFor(needs: Needs | undefined, { dataplane: { capabilities
   if (encapsulation !== undefined) return `the dataplane does not offer ${encapsulation}`
   const family = needs?.underlayFamilies?.find((name) => !capabilities.underlayFamilies.includes(name))
   if (family !== undefined) return `the dataplane has no IPv${family} underlay here`
+  const offer = needs?.offers?.find((name) => !hasFeature(capabilities, name))
+  if (offer !== undefined) return `the dataplane does not offer ${offer}`
   const feature = needs?.features?.find((name) => !features.has(name))
   return feature === undefined ? undefined : `the harness cannot do ${feature}`
 }

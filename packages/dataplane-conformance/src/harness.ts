@@ -9,6 +9,8 @@ export type HarnessFeature =
   | 'any-source'
   /** `outputs` shows the outer IP header: TTL and traffic class. */
   | 'outer-header'
+  /** `receive` can choose the outer traffic class, where there is an outer IP header. */
+  | 'outer-traffic-class'
 
 /** A packet that the harness puts on the underlay, towards the dataplane. */
 export interface UnderlayInput {
@@ -19,6 +21,8 @@ export interface UnderlayInput {
   readonly packet: Uint8Array
   /** UDP destination port; that of the encapsulation when left out. Needs `udp-port`. */
   readonly udpPort?: number
+  /** Octet of the outer IP header, 0–255; 0 when left out. Needs `outer-traffic-class`. */
+  readonly trafficClass?: number
 }
 
 /** A packet that the dataplane handed to a device. */

@@ -6,8 +6,22 @@ export { ConformanceError } from './conformance-error.js'
 export type { DeliveredPacket, Harness, HarnessFactory, HarnessFeature, Output, SentPacket, UnderlayInput } from './harness.js'
 export { expectDelivered, expectDropped, expectForwarded, expectOneOf, expectSent, Lab, type Observed } from './lab.js'
 export { interpretFromPort, interpretFromUnderlay, type World } from './oracle/interpret.js'
-export type { Outcome } from './oracle/outcome.js'
+export type { Outcome, Result } from './oracle/outcome.js'
+export { Memory } from './oracle/policy.js'
+export { partOf, testIcmp, type TestIcmp, type TestPart } from './packets-of-flows.js'
 export { reachablePorts } from './oracle/reachable.js'
-export { echoRequest, greBefore, labelled, testPacket, vxlanBefore, type TestGre, type TestLabel, type TestPacket } from './packets.js'
+export {
+  echoRequest,
+  greBefore,
+  labelled,
+  mssOption,
+  testPacket,
+  testSegment,
+  vxlanBefore,
+  type TestGre,
+  type TestLabel,
+  type TestPacket,
+  type TestSegment,
+} from './packets.js'
 export { comparable, EMPTY, only, stateOf, transition, type Tables } from './tables.js'
 export { testDataplane, type TestContext, type TestDataplaneOptions, type TestFramework } from './test-dataplane.js'

@@ -28,6 +28,39 @@ export function testPacket(packet: TestPacket): Uint8Array {
   return ipPacket({ source, destination, ttl, trafficClass, dontFragment, protocol: 17 }, Uint8Array.from([...udp, ...payload]), 6)
 }
 
+/** A TCP segment in an IP packet. */
+export interface TestSegment {
+  readonly source: string | IpAddress
+  readonly destination: string | IpAddress
+  readonly sourcePort?: number
+  readonly destinationPort?: number
+  /** Flags octet; SYN (2) by default. */
+  readonly flags?: number
+  /** Octets of options, a multiple of four; an MSS of 1,460 by default. */
+  readonly options?: readonly number[]
+  readonly ttl?: number
+  readonly trafficClass?: number
+  /** Octets of payload. */
+  readonly size?: number
+  /** IPv4 only; set by default. */
+  readonly dontFragment?: boolean
+}
+
+/** The MSS option. */
+export function mssOption(mss: number): number[] {
+  return [2, 4, mss >> 8, mss & 255]
+}
+
+/** Makes the segment. */
+export function testSegment(segment: TestSegment): Uint8Array {
+  const { sourcePort = 40_000, destinationPort = 80, flags = 2, options = mssOption(1460), size = 0, ttl = 64, trafficClass = 0 } = segment
+  const ports = [sourcePort >> 8, sourcePort & 255, destinationPort >> 8, destinationPort & 255]
+  const fixed = [...ports, 0, 0, 0, 1, 0, 0, 0, 0, (5 + options.length / 4) * 16, flags, 0xff, 0xff, 0, 0, 0, 0]
+  const tcp = Uint8Array.from([...fixed, ...options, ...Array.from({ length: size }, (_, index) => index & 255)])
+  const header = { source: addressOf(segment.source), destination: addressOf(segment.destination), ttl, trafficClass, protocol: 6 }
+  return ipPacket({ ...header, dontFragment: segment.dontFragment ?? true }, tcp, 16)
+}
+
 /** Makes an ICMP echo request. */
 export function echoRequest(source: IpAddress, destination: IpAddress): Uint8Array {
   const [protocol, type] = source.family === 4 ? [1, 8] : [58, 128]
@@ -74,7 +107,7 @@ export function vxlanBefore(vni: number, destination: MacAddress, source: MacAdd
   return Uint8Array.from([...header, ...packet])
 }
 
-interface Header {
+export interface Header {
   readonly source: IpAddress
   readonly destination: IpAddress
   readonly ttl: number
@@ -83,7 +116,8 @@ interface Header {
   readonly protocol: number
 }
 
-function ipPacket(header: Header, payload: Uint8Array, checksumAt: number): Uint8Array {
+/** An IP packet around a payload whose checksum stands at `checksumAt`. */
+export function ipPacket(header: Header, payload: Uint8Array, checksumAt: number): Uint8Array {
   const { source, destination, ttl, trafficClass, dontFragment, protocol } = header
   const addresses = [...source.toBytes(), ...destination.toBytes()]
   const pseudo = [...addresses, payload.length >> 8, payload.length & 255, 0, protocol]

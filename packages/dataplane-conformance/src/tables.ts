@@ -7,6 +7,7 @@ import {
   type LabelObject,
   type NextHopObject,
   type ObjectChanges,
+  type PolicyObject,
   type PortObject,
   type TunnelSourcesObject,
   type VniObject,
@@ -23,6 +24,7 @@ export interface Tables {
   readonly tunnelSources: readonly TunnelSourcesObject[]
   readonly labels: readonly LabelObject[]
   readonly vnis: readonly VniObject[]
+  readonly policies?: readonly PolicyObject[]
   readonly routes: readonly { readonly vrf: number; readonly prefix: string; readonly group: number }[]
 }
 
@@ -47,6 +49,9 @@ export function transition(generation: number, before: Tables, after: Tables): F
     tunnelSources: changes(before.tunnelSources, after.tunnelSources, byId),
     labels: changes(before.labels, after.labels, ({ label }) => label),
     vnis: changes(before.vnis, after.vnis, ({ vni }) => vni),
+    ...(before.policies === undefined && after.policies === undefined
+      ? {}
+      : { policies: changes(before.policies ?? [], after.policies ?? [], byId) }),
     routes,
   }
 }
@@ -68,6 +73,7 @@ export function comparable(state: Omit<DataplaneState, 'devices' | 'generation'>
     tunnelSources: sorted(state.tunnelSources),
     labels: sorted(state.labels),
     vnis: sorted(state.vnis),
+    policies: sorted(state.policies ?? []),
     routes: Array.from({ length: routes.count }, (_, row) => `${routes.vrf[row]} ${routes.prefixAt(row)} ${routes.group[row]}`).toSorted(),
   }
 }

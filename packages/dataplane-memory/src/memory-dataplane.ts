@@ -1,4 +1,5 @@
 import {
+  DATAPLANE_FEATURES,
   DataplaneError,
   ENCAPSULATIONS,
   type ApplyReport,
@@ -6,6 +7,7 @@ import {
   type Dataplane,
   type DataplaneCapabilities,
   type DataplaneEvent,
+  type DataplaneFeature,
   type DataplaneLimits,
   type DataplaneState,
   type DeviceFacts,
@@ -16,6 +18,7 @@ import {
 import {
   DELIVER,
   DROP,
+  FRAGMENT,
   ForwardingEngine,
   HEADROOM,
   MAX_LABEL_STACK_DEPTH,
@@ -39,6 +42,8 @@ export interface MemoryDataplaneOptions {
   /** Encapsulations; all when left out. */
   readonly encapsulations?: readonly Encapsulation[]
   readonly limits?: Partial<DataplaneLimits>
+  /** Features; all when left out. */
+  readonly features?: readonly DataplaneFeature[]
   /** Limits ICMP errors in rate; without a clock they are not limited. */
   readonly clock?: Pick<Clock, 'now'>
 }
@@ -61,6 +66,9 @@ const LIMITS: DataplaneLimits = {
   vnis: 65_536,
   routes: 4_194_304,
   labelStackDepth: MAX_LABEL_STACK_DEPTH,
+  policies: 131_072,
+  policyRules: 1024,
+  flows: 65_536,
 }
 
 /** An IPv6 header and the longest payload it can announce. */
@@ -88,6 +96,8 @@ class Memory implements MemoryDataplane {
   readonly #events = new EventQueue<DataplaneEvent>()
   readonly #out = new PacketOut()
   readonly #buffer: Uint8Array
+  /** Where the parts of a packet that is cut are written, one after the other. */
+  readonly #part: Uint8Array
   readonly #arrivals: Arrival[] = []
   #busy = false
   #closed = false
@@ -96,6 +106,7 @@ class Memory implements MemoryDataplane {
   constructor(options: MemoryDataplaneOptions) {
     const encapsulations = options.encapsulations ?? ENCAPSULATIONS
     const limits = { ...LIMITS, ...options.limits }
+    const features = options.features ?? DATAPLANE_FEATURES
     this.#underlay = options.underlay ?? memoryUnderlay()
     this.capabilities = {
       kind: 'memory',
@@ -103,16 +114,19 @@ class Memory implements MemoryDataplane {
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))],
       survivesClose: false,
       limits,
+      features,
     }
     this.#engine = new ForwardingEngine({
       limits,
       encapsulations,
+      features,
       outer: 'full',
       underlayMtu: this.#underlay.mtu,
       ...(options.clock !== undefined && { clock: options.clock }),
       hasDevice: (port) => this.#devices.has(port),
     })
     this.#buffer = new Uint8Array(HEADROOM + LARGEST_PACKET)
+    this.#part = new Uint8Array(HEADROOM + LARGEST_PACKET)
     this.#detach = options.addresses.map((address) => this.#underlay.attach(address, (frame) => this.#arrive({ frame })))
   }
 
@@ -211,7 +225,6 @@ class Memory implements MemoryDataplane {
   }
 
   #process(arrival: Arrival): void {
-    const out = this.#out
     const packet = 'frame' in arrival ? arrival.frame.bytes : arrival.packet
     if (packet.length > LARGEST_PACKET) {
       this.#engine.countDrop('frame' in arrival ? 'outer-malformed' : 'inner-malformed')
@@ -219,8 +232,18 @@ class Memory implements MemoryDataplane {
     }
     this.#buffer.set(packet, HEADROOM)
     const verdict = this.#decide(arrival, packet.length)
+    if (verdict !== FRAGMENT) return this.#emit(verdict, this.#buffer)
+    for (let part = this.#nextPart(); part !== DROP; part = this.#nextPart()) this.#emit(part, this.#part)
+  }
+
+  #nextPart(): Verdict {
+    return this.#engine.nextFragment(this.#part, HEADROOM, this.#out)
+  }
+
+  #emit(verdict: Verdict, buffer: Uint8Array): void {
+    const out = this.#out
     if (verdict === DROP) return
-    const bytes = this.#buffer.slice(out.offset, out.offset + out.length)
+    const bytes = buffer.slice(out.offset, out.offset + out.length)
     if (verdict === DELIVER) {
       const device = this.#devices.get(out.port)
       if (device?.handler === undefined) device?.received.push(bytes)

@@ -53,6 +53,20 @@ const broken: readonly Broken[] = [
     noticedBy: ['a packet from an address that its port may not use is dropped as source-address', ORACLE],
   },
   {
+    fault: 'lets everything pass that a policy is about',
+    wrap: (dataplane) => changing(dataplane, ({ policies: _none, ...transaction }) => transaction),
+    noticedBy: ['policy: replies pass against the rules, what is no reply does not', ORACLE],
+  },
+  {
+    fault: 'does not know replies',
+    wrap: (dataplane) =>
+      changing(dataplane, (transaction) => ({
+        ...transaction,
+        ports: { ...transaction.ports, set: transaction.ports.set.map((port) => ({ ...port, maxFlows: 0 })) },
+      })),
+    noticedBy: ['policy: replies pass against the rules, what is no reply does not', ORACLE],
+  },
+  {
     fault: 'keeps what is removed',
     wrap: (dataplane) => changing(dataplane, (transaction) => ({ ...transaction, labels: { ...transaction.labels, remove: [] } })),
     noticedBy: ['what is removed is gone, and removing it again is no error', 'a label that is removed is unknown from then on'],
@@ -151,8 +165,14 @@ function changing(dataplane: MemoryDataplane, change: (transaction: FibTransacti
   return {
     ...bound(dataplane),
     apply: (transaction) => {
-      const { ports, nextHops, groups, tunnelSources } = transaction
-      meant = { ports: ports.set, nextHops: nextHops.set, groups: groups.set, tunnelSources: tunnelSources.set }
+      const { ports, nextHops, groups, tunnelSources, policies } = transaction
+      meant = {
+        ports: ports.set,
+        nextHops: nextHops.set,
+        groups: groups.set,
+        tunnelSources: tunnelSources.set,
+        policies: policies?.set ?? [],
+      }
       return dataplane.apply(change(transaction))
     },
     dump: async () => ({ ...(await dataplane.dump()), ...meant }),

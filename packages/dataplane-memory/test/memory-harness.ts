@@ -26,7 +26,7 @@ export function memoryHarness({ families = [4, 6], wrap = (dataplane) => datapla
     for (const peer of families.flatMap((family) => PEERS[family])) underlay.attach(peer, (frame) => outputs.push(sentPacket(frame)))
     return {
       dataplane: wrap(memory),
-      features: new Set(['udp-port', 'any-source', 'outer-header']),
+      features: new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class']),
       local: (family) => LOCAL[family],
       peers: (family) => PEERS[family],
       underlayMtu: underlay.mtu,
@@ -47,7 +47,7 @@ export function memoryHarness({ families = [4, 6], wrap = (dataplane) => datapla
 }
 
 /** The frame that carries `input`, its outer headers written by hand. */
-function frameOf({ encapsulation, source, packet, udpPort }: UnderlayInput): UnderlayFrame {
+function frameOf({ encapsulation, source, packet, udpPort, trafficClass = 0 }: UnderlayInput): UnderlayFrame {
   const destination = LOCAL[source.family]
   if (encapsulation === 'mpls') return { payload: 'mpls', source, destination, bytes: packet }
   const isGre = encapsulation === 'mpls-gre'
@@ -57,11 +57,11 @@ function frameOf({ encapsulation, source, packet, udpPort }: UnderlayInput): Und
   const protocol = isGre ? 47 : 17
   const addresses = [...source.toBytes(), ...destination.toBytes()]
   if (source.family === 6) {
-    const header = [0x60, 0, 0, 0, payload.length >> 8, payload.length & 255, protocol, 64]
+    const header = [0x60 | (trafficClass >> 4), (trafficClass & 15) << 4, 0, 0, payload.length >> 8, payload.length & 255, protocol, 64]
     return { payload: 'ip', source, destination, bytes: Uint8Array.from([...header, ...addresses, ...payload]) }
   }
   const total = 20 + payload.length
-  const header = [0x45, 0, total >> 8, total & 255, 0, 0, 0x40, 0, 64, protocol, 0, 0, ...addresses]
+  const header = [0x45, trafficClass, total >> 8, total & 255, 0, 0, 0x40, 0, 64, protocol, 0, 0, ...addresses]
   let sum = 0
   for (let at = 0; at < 20; at += 2) sum += header[at] * 256 + header[at + 1]
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)

@@ -1,8 +1,11 @@
-import { DROP_REASONS, type DropReason, type Encapsulation } from '@heddle/core'
+import { DROP_REASONS, type DataplaneFeature, type DropReason, type Encapsulation } from '@heddle/core'
+import type { Clock } from '@heddle/io'
 import type { Decapsulation } from '@heddle/mpls'
+import type { Tuple } from './flow/tuple.js'
 import { DROP, type PacketOut, type Verdict } from './packet-out.js'
 import type { Packet } from './packet.js'
-import type { Tables } from './tables.js'
+import type { Cutter } from './cutter.js'
+import type { Port, Tables } from './tables.js'
 import type { Trace } from './trace.js'
 
 /** What every step needs: the tables, the packet in hand, and what the adapter can do. */
@@ -14,7 +17,37 @@ export interface Context {
   /** Largest packet that the underlay takes, outer headers included. */
   underlayMtu: number
   readonly hasDevice: (port: number) => boolean
+  readonly features: Features
+  readonly cutter: Cutter
+  /** Traffic class octet of the outer header that the packet came behind; -1 when it came without one, or it is not known. */
+  outerTrafficClass: number
+  /** VRF whose addresses the packet has; undefined when it belongs to none. */
+  vrf: number | undefined
+  /** Port that the packet came from or was to be delivered to: the router speaks to its sender by this port's gateway addresses. */
+  port: Port | undefined
+  /** Flow of the packet; read by steps that need it. */
+  readonly tuple: Tuple
+  readonly clock: Pick<Clock, 'now'> | undefined
+  /** False while a packet is only explained: nothing is remembered of it. */
+  readonly learns: boolean
   trace: Trace | undefined
+}
+
+/** Features as flags, so that asking costs a load. */
+export interface Features {
+  readonly fragmentation: boolean
+  readonly mssClamp: boolean
+  readonly ecn: boolean
+  readonly tunnelErrors: boolean
+}
+
+export function featuresOf(features: readonly DataplaneFeature[]): Features {
+  return {
+    fragmentation: features.includes('fragmentation'),
+    mssClamp: features.includes('mss-clamp'),
+    ecn: features.includes('ecn'),
+    tunnelErrors: features.includes('tunnel-errors'),
+  }
 }
 
 /** Slots of the drop reasons, so that a drop costs a store. */

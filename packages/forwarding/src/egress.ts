@@ -1,9 +1,9 @@
 import { REASON, drop, type Context } from './context.js'
-import { passFlowServicePolicy } from './flow-service-policy.js'
 import { forward } from './forward.js'
 import { answerGateway } from './gateway.js'
 import { type PacketOut, type Verdict } from './packet-out.js'
 import { PARSED, isForwardable, parseInner } from './parse.js'
+import { PASSED, passPolicy } from './policy/pass-policy.js'
 import { covers } from './source-set.js'
 import type { Port } from './tables.js'
 import { portText, sourceText } from './text.js'
@@ -13,9 +13,9 @@ import { portText, sourceText } from './text.js'
  *
  *   1. parse    the IP header, its lengths and checksum
  *   2. port     the port's MTU and allowed sources; a ping to one of its gateway addresses is answered here
- *   3. flow     nothing is remembered of a flow: each packet is judged by the tables alone
+ *   3. flow     at a port with a policy, the flow is read from the headers and looked up
  *   4. service  no address is translated
- *   5. policy   nothing is filtered
+ *   5. policy   what belongs to no flow that was allowed is judged by the port's egress rules
  *   6. lookup   the destination in the port's VRF               ┐
  *   7. nexthop  a member of the group, by the flow's hash       │ in forward.ts, since packets from the
  *   8. encap    labels and tunnel headers, into the headroom    │ underlay may come to them as well
@@ -49,7 +49,17 @@ export function egress(context: Context, from: Port, out: PacketOut): Verdict {
   }
   trace?.step('port', `${portText(from)} may send from ${sourceText(packet)}`)
 
-  passFlowServicePolicy(context)
+  if (from.policy === undefined) {
+    trace?.step('flow', 'nothing is remembered of a flow')
+    trace?.step('service', 'no address is translated')
+    trace?.step('policy', 'nothing is filtered')
+  } else {
+    trace?.step('flow', 'looked up for the policy of the port')
+    trace?.step('service', 'no address is translated')
+    context.tuple.read(packet.bytes, packet.view, packet.offset, packet.offset + packet.length)
+    const verdict = passPolicy(context, from, true)
+    if (verdict !== PASSED) return drop(out, verdict)
+  }
   return forward(context, object.vrf, out)
 }
 

@@ -15,10 +15,10 @@ import { SEND, type PacketOut, type Verdict } from './packet-out.js'
 import type { TunnelHop } from './tunnel-hop.js'
 
 /**
- * Octets an adapter must leave free before a packet: the deepest stack (16 entries) behind outer IPv6 and UDP headers, rounded up. The same
- * room serves VXLAN and ICMP errors.
+ * Octets an adapter must leave free before a packet: the deepest stack (16 entries) behind outer IPv6 and UDP headers, and before an ICMP error
+ * about the packet (48 octets), rounded up. The same room serves VXLAN.
  */
-export const HEADROOM = 128
+export const HEADROOM = 192
 
 /** Deepest label stack that fits in `HEADROOM`. */
 export const MAX_LABEL_STACK_DEPTH = 16

@@ -1,8 +1,10 @@
 import {
+  DATAPLANE_FEATURES,
   DROP_REASONS,
   ENCAPSULATIONS,
   type ApplyReport,
   type CounterSnapshot,
+  type DataplaneFeature,
   type DataplaneLimits,
   type DataplaneState,
   type Encapsulation,
@@ -12,21 +14,27 @@ import {
 import type { Clock } from '@heddle/io'
 import { Decapsulation } from '@heddle/mpls'
 import { IpAddress } from '@heddle/wire'
-import { REASON, drop, type Context } from './context.js'
+import { REASON, drop, featuresOf, type Context } from './context.js'
 import { Counters } from './counters.js'
+import { Cutter } from './cutter.js'
 import { egress } from './egress.js'
 import { HEADROOM } from './encapsulate.js'
 import { ErrorLimit } from './error-limit.js'
 import type { Explanation, PacketInput } from './explain.js'
-import { answerWithError, isToldToSender } from './icmp-error.js'
+import { isToldToSender } from './icmp-error.js'
+import { Tuple } from './flow/tuple.js'
 import { ingress, ingressParsed } from './ingress.js'
 import { OuterSource, parseWire } from './parse-outer.js'
-import { DELIVER, DROP, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
+import { DELIVER, DROP, FRAGMENT, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
 import { Packet } from './packet.js'
 import { Tables, type Port } from './tables.js'
 import { Trace } from './trace.js'
+import { tellSender, tellThroughVrf } from './tell.js'
 import type { OuterHeaders } from './tunnel-hop.js'
 import { validate } from './validate.js'
+
+/** Flows that are remembered where the limits do not say. */
+const DEFAULT_FLOWS = 65_536
 
 /** What an engine must know of the adapter around it. */
 export interface ForwardingOptions {
@@ -39,8 +47,10 @@ export interface ForwardingOptions {
   readonly underlayMtu?: number
   /** Whether a port has a device that takes packets; every port has one when left out. */
   readonly hasDevice?: (port: number) => boolean
-  /** Limits ICMP errors to 1,000 a second, 100 at once; without a clock they are not limited. */
+  /** By which flows age and ICMP errors are limited to 1,000 a second, 100 at once; without a clock neither happens. */
   readonly clock?: Pick<Clock, 'now'>
+  /** Features that the adapter offers; all when left out. Objects that ask for another are refused. */
+  readonly features?: readonly DataplaneFeature[]
 }
 
 /**
@@ -50,6 +60,7 @@ export interface ForwardingOptions {
 export class ForwardingEngine {
   readonly #tables: Tables
   readonly #limits: DataplaneLimits
+  readonly #features: readonly DataplaneFeature[]
   readonly #counters = new Counters()
   readonly #source = new OuterSource()
   readonly #context: Context
@@ -58,7 +69,8 @@ export class ForwardingEngine {
   constructor(options: ForwardingOptions) {
     this.#errorLimit = options.clock === undefined ? undefined : new ErrorLimit(options.clock)
     this.#limits = options.limits
-    this.#tables = new Tables(options.outer ?? 'socket')
+    this.#features = options.features ?? DATAPLANE_FEATURES
+    this.#tables = new Tables(options.outer ?? 'socket', options.limits.flows ?? DEFAULT_FLOWS)
     this.#context = {
       tables: this.#tables,
       packet: new Packet(),
@@ -66,6 +78,14 @@ export class ForwardingEngine {
       encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
       underlayMtu: options.underlayMtu ?? 1500,
       hasDevice: options.hasDevice ?? (() => true),
+      features: featuresOf(this.#features),
+      cutter: new Cutter(),
+      outerTrafficClass: -1,
+      vrf: undefined,
+      port: undefined,
+      tuple: new Tuple(),
+      clock: options.clock,
+      learns: true,
       trace: undefined,
     }
   }
@@ -81,7 +101,7 @@ export class ForwardingEngine {
 
   /** Validates the whole transaction, then programs it; no packet sees a part of it. */
   apply(transaction: FibTransaction): ApplyReport {
-    const failures = validate(this.#tables, transaction, this.#limits)
+    const failures = validate(this.#tables, transaction, this.#limits, this.#features)
     if (failures.length > 0) return { status: 'refused', generation: transaction.generation, failures }
     this.#tables.program(transaction)
     return { status: 'applied', generation: transaction.generation, failures: [] }
@@ -99,6 +119,7 @@ export class ForwardingEngine {
       tunnelSources: all(state.tunnelSources),
       labels: all(state.labels),
       vnis: all(state.vnis),
+      ...(state.policies !== undefined && { policies: all(state.policies) }),
       routes: state.routes,
     })
   }
@@ -142,9 +163,10 @@ export class ForwardingEngine {
       from.counters.rxPackets++
       from.counters.rxOctets += length
       out.port = port
+      this.#begin(from, -1)
       this.#context.packet.at(bytes, offset, length, segment)
       const verdict = egress(this.#context, from, out)
-      if (verdict === DROP && isToldToSender(out) && this.#mayTell()) answerWithError(this.#context.packet, from, out)
+      if (verdict === DROP && isToldToSender(out) && this.#mayTell()) tellSender(this.#context.packet, from, out)
     }
     return this.#count(from, out)
   }
@@ -154,6 +176,7 @@ export class ForwardingEngine {
    *
    * @param source outer source address
    * @param offset behind the outer IP header and, for encapsulations that have one, the UDP header
+   * @param trafficClass octet of the outer IP header; -1 when it is not known
    */
   fromUnderlay(
     encapsulation: Encapsulation,
@@ -163,11 +186,13 @@ export class ForwardingEngine {
     length: number,
     out: PacketOut,
     segment = length,
+    trafficClass = -1,
   ): Verdict {
     out.port = -1
+    this.#begin(undefined, trafficClass)
     this.#context.packet.at(bytes, offset, length, segment)
     ingress(this.#context, encapsulation, source, out)
-    return this.#count(undefined, out)
+    return this.#finishUnderlay(out)
   }
 
   /**
@@ -178,10 +203,25 @@ export class ForwardingEngine {
   fromWire(bytes: Uint8Array, offset: number, length: number, out: PacketOut): Verdict {
     const { packet, found } = this.#context
     out.port = -1
+    this.#begin(undefined, -1)
     packet.at(bytes, offset, length, length)
-    if (parseWire(packet, found, this.#source)) ingressParsed(this.#context, found.encapsulation, this.#source, out)
-    else drop(out, REASON['outer-malformed'])
-    return this.#count(undefined, out)
+    if (parseWire(packet, found, this.#source)) {
+      this.#context.outerTrafficClass = this.#source.trafficClass
+      ingressParsed(this.#context, found.encapsulation, this.#source, out)
+    } else drop(out, REASON['outer-malformed'])
+    return this.#finishUnderlay(out)
+  }
+
+  /**
+   * Writes the next part of the packet whose verdict was FRAGMENT, which must still lie where it lay.
+   *
+   * @param bytes buffer with room for `HEADROOM` octets before `offset`, and for `out.mtu` behind it; neither may touch the packet
+   * @param out overwritten; its `mtu` stays
+   * @returns DROP when there are no more parts
+   */
+  nextFragment(bytes: Uint8Array, offset: number, out: PacketOut): Verdict {
+    const verdict = this.#context.cutter.next(this.#context, bytes, offset, out)
+    return verdict === DROP && out.reason < 0 ? verdict : this.#count(undefined, out)
   }
 
   /** Tells what would happen to a packet, step by step, by the same code that forwards; nothing is sent or counted, and no table changes. */
@@ -189,18 +229,47 @@ export class ForwardingEngine {
     const bytes = new Uint8Array(HEADROOM + input.packet.length)
     bytes.set(input.packet, HEADROOM)
     const trace = new Trace()
-    const context: Context = { ...this.#context, packet: new Packet(), found: new Decapsulation(), trace }
+    const from = input.from === 'port' ? this.#tables.ports.get(input.port) : undefined
+    const outerTrafficClass = input.from === 'underlay' ? (input.trafficClass ?? -1) : -1
+    const context: Context = {
+      ...this.#context,
+      packet: new Packet(),
+      found: new Decapsulation(),
+      cutter: new Cutter(),
+      outerTrafficClass,
+      vrf: from?.object.vrf,
+      port: from,
+      learns: false,
+      trace,
+    }
     const out = new PacketOut()
     context.packet.at(bytes, HEADROOM, input.packet.length, input.packet.length)
     if (input.from === 'underlay') ingress(context, input.encapsulation, input.source, out)
     else {
-      const from = this.#tables.ports.get(input.port)
       if (from === undefined) {
         trace.step('port', `there is no port ${input.port}`)
         drop(out, REASON['port-down'])
       } else egress(context, from, out)
     }
-    return { steps: trace.steps, outcome: outcomeOf(bytes, out) }
+    if (out.verdict !== FRAGMENT) return { steps: trace.steps, outcome: outcomeOf(bytes, out) }
+    const outcomes: Explanation['outcome'][] = []
+    const part = new Uint8Array(HEADROOM + out.mtu)
+    while (context.cutter.next(context, part, HEADROOM, out) !== DROP) outcomes.push(outcomeOf(part, out))
+    return { steps: trace.steps, outcome: { ...outcomes[0], fragments: outcomes.length } as Explanation['outcome'] }
+  }
+
+  #begin(from: Port | undefined, outerTrafficClass: number): void {
+    this.#context.port = from
+    this.#context.vrf = from?.object.vrf
+    this.#context.outerTrafficClass = outerTrafficClass
+  }
+
+  #finishUnderlay(out: PacketOut): Verdict {
+    const context = this.#context
+    if (out.verdict === DROP && context.features.tunnelErrors && isToldToSender(out) && context.vrf !== undefined && this.#mayTell()) {
+      tellThroughVrf(context, out)
+    }
+    return this.#count(undefined, out)
   }
 
   #mayTell(): boolean {

@@ -4,7 +4,7 @@ import type { Explanation, PacketInput } from './explain.js'
 
 /** What the adapter that the tables came from can do. */
 export interface ExplainOptions {
-  readonly capabilities: Pick<DataplaneCapabilities, 'limits' | 'encapsulations'>
+  readonly capabilities: Pick<DataplaneCapabilities, 'limits' | 'encapsulations' | 'features'>
   /** Largest packet that the underlay takes, outer headers included; 1,500 by default. */
   readonly underlayMtu?: number
 }
@@ -16,7 +16,9 @@ export interface ExplainOptions {
 export function explain(state: DataplaneState, input: PacketInput, { capabilities, underlayMtu }: ExplainOptions): Explanation {
   const attached = new Set(state.devices.map(({ port }) => port))
   const engine = new ForwardingEngine({
-    ...capabilities,
+    limits: capabilities.limits,
+    encapsulations: capabilities.encapsulations,
+    features: capabilities.features ?? [],
     ...(underlayMtu !== undefined && { underlayMtu }),
     hasDevice: (port) => attached.has(port),
   })

@@ -12,6 +12,8 @@ export type PacketInput =
       readonly source: IpAddress
       /** What the outer IP header, and the UDP header if there is one, leave. */
       readonly packet: Uint8Array
+      /** Traffic class octet of the outer IP header; not known when left out. */
+      readonly trafficClass?: number
     }
 
 /** What would happen to a packet, and why. */
@@ -19,7 +21,13 @@ export interface Explanation {
   /** The steps that were taken, in order; the last one decided. */
   readonly steps: readonly Step[]
   readonly outcome:
-    | { readonly type: 'deliver'; readonly port: number; readonly packet: Uint8Array }
+    | {
+        readonly type: 'deliver'
+        readonly port: number
+        readonly packet: Uint8Array
+        /** The packet is the first of so many parts; absent when it is whole. */
+        readonly fragments?: number
+      }
     | {
         readonly type: 'send'
         readonly nextHop: number
@@ -29,6 +37,8 @@ export interface Explanation {
         readonly sourcePort: number
         /** As the engine's `outer` option says: with or without the outer IP and UDP headers. */
         readonly packet: Uint8Array
+        /** As for `deliver`. */
+        readonly fragments?: number
       }
     | { readonly type: 'drop'; readonly reason: DropReason }
 }

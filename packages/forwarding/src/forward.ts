@@ -1,11 +1,14 @@
 import { NO_MATCH, type FibTable } from '@heddle/core'
-import { outerDscp, pushedTrafficClass, pushedTtl } from '@heddle/mpls'
+import { outerDscp, pushedEcn, pushedTrafficClass, pushedTtl } from '@heddle/mpls'
 import { REASON, drop, type Context } from './context.js'
+import { cut, mayBeCut } from './cutter.js'
 import { encap } from './encapsulate.js'
-import { chooseMember, flowHash } from './flow.js'
+import { chooseMember, flowHash } from './member.js'
 import { DELIVER, type PacketOut, type Verdict } from './packet-out.js'
+import { clampMss } from './mss.js'
 import { isForwardable, writeTtl } from './parse.js'
 import type { Packet } from './packet.js'
+import { PASSED, passPolicy } from './policy/pass-policy.js'
 import type { Port } from './tables.js'
 import type { TunnelHop } from './tunnel-hop.js'
 import { actionText, destinationText, portText, vrfText } from './text.js'
@@ -24,6 +27,7 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
   }
   const hash = flowHash(packet)
   let id = vrfId
+  context.vrf = vrfId
   for (let lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
     const vrf = id === undefined ? undefined : tables.vrfs.get(id)
     const groupId = vrf === undefined ? NO_MATCH : lookup(vrf.fib, packet)
@@ -73,6 +77,8 @@ export function deliver(context: Context, port: Port | undefined, out: PacketOut
     return drop(out, REASON['no-next-hop'])
   }
   const { object } = port
+  const isFromUnderlay = context.port === undefined
+  context.port ??= port
   if (!context.hasDevice(object.id)) {
     trace?.step('deliver', `${portText(port)} has no device`)
     return drop(out, REASON['port-down'])
@@ -85,12 +91,24 @@ export function deliver(context: Context, port: Port | undefined, out: PacketOut
     trace?.step('deliver', `TTL ${packet.ttl} runs out`)
     return drop(out, REASON['ttl-expired'])
   }
-  if (packet.segment > object.mtu) {
+  if (port.policy !== undefined) {
+    context.tuple.read(packet.bytes, packet.view, packet.offset, packet.offset + packet.length)
+    const verdict = passPolicy(context, port, false)
+    if (verdict !== PASSED) return drop(out, verdict)
+  } else if (isFromUnderlay) trace?.step('policy', 'nothing is filtered')
+  const isTooLarge = packet.segment > object.mtu
+  if (isTooLarge && !mayBeCut(context, object.mtu)) {
     trace?.step('deliver', `${packet.segment} octets are more than the MTU ${object.mtu} of ${portText(port)}`)
     out.mtu = object.mtu
     return drop(out, REASON['mtu-exceeded'])
   }
   writeTtl(packet, packet.ttl - 1)
+  if (context.features.mssClamp) clampMss(context, object.clampMss === true, object.mtu)
+  if (isTooLarge) {
+    trace?.step('deliver', `cut into parts of at most ${object.mtu} octets, to ${portText(port)}, TTL ${packet.ttl}`)
+    context.cutter.deliverTo(object.id)
+    return cut(context, object.mtu, out)
+  }
   trace?.step('deliver', `to ${portText(port)}, TTL ${packet.ttl}`)
   out.offset = packet.offset
   out.length = packet.length
@@ -116,7 +134,8 @@ function send(context: Context, hop: TunnelHop, hash: number, out: PacketOut): V
     return drop(out, REASON['ttl-expired'])
   }
   const mtu = Math.min(context.underlayMtu, tables.uplinkMtu) - hop.overhead
-  if (packet.segment > mtu) {
+  const isTooLarge = packet.segment > mtu
+  if (isTooLarge && !mayBeCut(context, mtu)) {
     trace?.step('encap', `${packet.segment} octets are more than the ${mtu} that the tunnel takes`)
     out.mtu = mtu
     return drop(out, REASON['mtu-exceeded'])
@@ -125,7 +144,15 @@ function send(context: Context, hop: TunnelHop, hash: number, out: PacketOut): V
   const ttl = pushedTtl(tunnel.ttlModel, packet.ttl)
   const dscp = packet.trafficClass >>> 2
   const trafficClass = pushedTrafficClass(tunnel.trafficClassModel, dscp)
-  encap(context, hop, ttl, trafficClass, outerDscp(tunnel.trafficClassModel, dscp) << 2, hash, out)
+  const ecn = pushedEcn(tunnel.ecn ?? 'compatibility', packet.trafficClass & 3)
+  const outer = (outerDscp(tunnel.trafficClassModel, dscp) << 2) | ecn
+  if (context.features.mssClamp) clampMss(context, false, mtu)
+  if (isTooLarge) {
+    trace?.step('encap', `cut into parts of at most ${mtu} octets, ${actionText(tunnel)}, label TTL ${ttl}`)
+    context.cutter.sendBy(hop, ttl, trafficClass, outer, hash)
+    return cut(context, mtu, out)
+  }
+  encap(context, hop, ttl, trafficClass, outer, hash, out)
   trace?.step('encap', `${actionText(tunnel)}, label TTL ${ttl}, source port ${out.sourcePort}`)
   trace?.step('send', `${out.length} octets to ${tunnel.remote}`)
   return out.verdict

@@ -9,18 +9,20 @@ import {
   IPV6_HEADER_SIZE,
   IP_PROTOCOL_ICMP,
   IP_PROTOCOL_ICMPV6,
+  Ipv6Chain,
   icmpv4IsError,
   icmpv6IsError,
   internetChecksum,
   ipv4FragmentOffset,
   ipv4Protocol,
-  ipv6NextHeader,
   pseudoHeaderSumAtIpv6,
+  walkIpv6Extensions,
 } from '@heddle/wire'
 import { REASON } from './context.js'
 import { OWN_TTL } from './gateway.js'
-import { DELIVER, type PacketOut } from './packet-out.js'
+import type { PacketOut } from './packet-out.js'
 import type { Packet } from './packet.js'
+import { isForwardable } from './parse.js'
 import type { Port } from './tables.js'
 
 /** Longest error, its own header included (RFC 1812 §4.3.2.3). */
@@ -34,32 +36,43 @@ export function isToldToSender({ reason }: PacketOut): boolean {
 }
 
 /**
- * Turns a packet that `isToldToSender` into an ICMP error to its sender, where one may be sent: the TTL ran out (RFC 1812 §5.3.1), or the packet is too large for
- * its way and the sender must learn the MTU (RFC 1191 §4, RFC 8201 §3). The error is written in the headroom before the packet, which it quotes.
- * `out` then says to deliver it, and still names the reason.
+ * Writes an ICMP error about a packet that `isToldToSender` in the headroom before it, where one may be sent: the TTL ran out (RFC 1812 §5.3.1), or
+ * the packet is too large for its way and the sender must learn the MTU (RFC 1191 §4, RFC 8201 §3). The packet in hand is then the error, which
+ * quotes the one before.
+ *
+ * @param speaker port whose gateway addresses the router speaks from
+ * @param reason slot of the drop reason
+ * @param mtu largest packet that would have passed
+ * @returns whether there is an error
  */
-export function answerWithError(packet: Packet, from: Port, out: PacketOut): void {
-  if (!mayBeAnswered(packet)) return
+export function becomeError(packet: Packet, speaker: Port | undefined, reason: number, mtu: number): boolean {
+  if (!mayBeAnswered(packet)) return false
   const headers = ICMP_HEADER_SIZE + (packet.family === 4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE)
-  const longest = Math.min(packet.family === 4 ? MAX_ERROR_V4 : MAX_ERROR_V6, from.object.mtu)
+  const longest = Math.min(packet.family === 4 ? MAX_ERROR_V4 : MAX_ERROR_V6, speaker?.object.mtu ?? MAX_ERROR_V4)
   const length = Math.min(packet.length + headers, longest)
   const offset = packet.offset - headers
-  if (packet.family === 4) writeV4(packet, from, offset, length, out)
-  else writeV6(packet, from, offset, length, out)
-  out.verdict = DELIVER
-  out.port = from.object.id
-  out.offset = offset
-  out.length = out.segment = length
+  const isTooBig = reason === REASON['mtu-exceeded']
+  if (packet.family === 4) writeV4(packet, speaker, offset, length, isTooBig, mtu)
+  else writeV6(packet, speaker, offset, length, isTooBig, mtu)
+  packet.at(packet.bytes, offset, length, length)
+  return true
 }
 
-/** No error answers an error or a fragment other than the first (RFC 1122 §3.2.2, RFC 4443 §2.4 e). */
-function mayBeAnswered({ bytes, offset, length, family, headerLength }: Packet): boolean {
+const chain = new Ipv6Chain()
+
+/** No error answers an error, a fragment other than the first, or a source that is no host (RFC 1122 §3.2.2, RFC 4443 §2.4 e). */
+function mayBeAnswered({ bytes, offset, length, family, headerLength, source }: Packet): boolean {
+  if (!isForwardable(family, source)) return false
+  if (family === 6) {
+    if (walkIpv6Extensions(bytes, offset, offset + length, chain) !== 'ok') return true
+    if (chain.fragmentOffset > 0) return false
+    return chain.protocol !== IP_PROTOCOL_ICMPV6 || chain.offset >= offset + length || !icmpv6IsError(bytes[chain.offset])
+  }
   const type = length > headerLength ? bytes[offset + headerLength] : 0
-  if (family === 6) return ipv6NextHeader(bytes, offset) !== IP_PROTOCOL_ICMPV6 || !icmpv6IsError(type)
   return ipv4FragmentOffset(bytes, offset) === 0 && (ipv4Protocol(bytes, offset) !== IP_PROTOCOL_ICMP || !icmpv4IsError(type))
 }
 
-function writeV4(packet: Packet, from: Port, offset: number, length: number, out: PacketOut): void {
+function writeV4(packet: Packet, from: Port | undefined, offset: number, length: number, isTooBig: boolean, mtu: number): void {
   const { view, bytes, source } = packet
   view.setUint32(offset, 0x4500_0000 | length)
   view.setUint32(offset + 4, 0)
@@ -69,14 +82,13 @@ function writeV4(packet: Packet, from: Port, offset: number, length: number, out
   view.setUint16(offset + 10, internetChecksum(bytes, offset, IPV4_HEADER_SIZE))
 
   const icmp = offset + IPV4_HEADER_SIZE
-  const isTooBig = out.reason === REASON['mtu-exceeded']
   const typeAndCode = isTooBig ? (ICMPV4_DESTINATION_UNREACHABLE << 8) | ICMPV4_FRAGMENTATION_NEEDED : ICMPV4_TIME_EXCEEDED << 8
   view.setUint32(icmp, typeAndCode << 16)
-  view.setUint32(icmp + 4, isTooBig ? out.mtu : 0)
+  view.setUint32(icmp + 4, isTooBig ? mtu : 0)
   view.setUint16(icmp + 2, internetChecksum(bytes, icmp, length - IPV4_HEADER_SIZE))
 }
 
-function writeV6(packet: Packet, from: Port, offset: number, length: number, out: PacketOut): void {
+function writeV6(packet: Packet, from: Port | undefined, offset: number, length: number, isTooBig: boolean, mtu: number): void {
   const { view, bytes, source } = packet
   const payloadLength = length - IPV6_HEADER_SIZE
   view.setUint32(offset, 0x6000_0000)
@@ -85,16 +97,15 @@ function writeV6(packet: Packet, from: Port, offset: number, length: number, out
   for (let word = 0; word < 4; word++) view.setUint32(offset + 24 + word * 4, source[word])
 
   const icmp = offset + IPV6_HEADER_SIZE
-  const isTooBig = out.reason === REASON['mtu-exceeded']
   view.setUint32(icmp, (isTooBig ? ICMPV6_PACKET_TOO_BIG : ICMPV6_TIME_EXCEEDED) << 24)
-  view.setUint32(icmp + 4, isTooBig ? out.mtu : 0)
+  view.setUint32(icmp + 4, isTooBig ? mtu : 0)
   const pseudoSum = pseudoHeaderSumAtIpv6(bytes, offset, IP_PROTOCOL_ICMPV6, payloadLength)
   view.setUint16(icmp + 2, internetChecksum(bytes, icmp, payloadLength, pseudoSum))
 }
 
 /** The router speaks from the port's gateway address; without one, from the address that the packet was for, which the sender has a route to. */
-function writeOwnAddress({ view, family, destination }: Packet, from: Port, offset: number): void {
-  for (const gateway of from.object.gateways) {
+function writeOwnAddress({ view, family, destination }: Packet, from: Port | undefined, offset: number): void {
+  for (const gateway of from?.object.gateways ?? []) {
     if (gateway.family !== family) continue
     gateway.writeTo(view, offset)
     return

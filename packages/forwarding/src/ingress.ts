@@ -7,15 +7,17 @@ import {
   isBottom,
   labelOf,
   labelStackWordAt,
+  poppedDscp,
+  trafficClassOf,
   ttlOf,
 } from '@heddle/mpls'
+import { passCongestion } from './congestion.js'
 import { REASON, drop, type Context } from './context.js'
 import { MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
-import { passFlowServicePolicy } from './flow-service-policy.js'
 import { deliver, forward } from './forward.js'
 import type { AddressWords, PacketOut, Verdict } from './packet-out.js'
 import { parseShim } from './parse-outer.js'
-import { PARSED, isForwardable, parseInner } from './parse.js'
+import { PARSED, isForwardable, parseInner, writeTrafficClass } from './parse.js'
 import { transit } from './transit.js'
 import { addressText } from './text.js'
 import { vxlanIngress } from './vxlan.js'
@@ -25,10 +27,10 @@ import { vxlanIngress } from './vxlan.js'
  *
  *   1. parse outer  what is left of the tunnel header: GRE, VXLAN, the label stack itself
  *   2. label        explicit nulls popped, the label found in the incoming label map, its tunnel source checked
- *   3. flow         nothing is remembered of a flow
- *   4. service      no address is translated
- *   5. policy       nothing is filtered
- *   6. deliver      to the label's port; or into its VRF by the lookup that packets from endpoints use
+ *   3. flow         at a port with a policy, the flow is read from the headers and looked up        ┐
+ *   4. service      no address is translated                                                        │ in forward.ts, for
+ *   5. policy       what belongs to no flow that was allowed is judged by the port's ingress rules  │ packets from endpoints
+ *   6. deliver      to the label's port, or to the one that a lookup in its VRF leads to            ┘ as well
  */
 
 /** Decides about the packet in hand, which came from `source` and starts with what a socket leaves of its tunnel headers. */
@@ -102,20 +104,35 @@ export function ingressParsed(context: Context, encapsulation: Encapsulation, so
       trace?.step('label', 'nothing below the explicit null names a VRF')
       return drop(out, REASON['label-special'])
     }
-    return inner(context, entry, ttl, nullFamily, out)
+    return inner(context, entry, ttl, trafficClassOf(word), nullFamily, out)
   }
   trace?.step('label', `no bottom within ${MAX_LABEL_STACK_DEPTH} labels`)
   return drop(out, REASON['label-stack'])
 }
 
-function inner(context: Context, { action }: LabelObject, ttl: number, nullFamily: number, out: PacketOut): Verdict {
+function inner(
+  context: Context,
+  { action, trafficClassModel = 'pipe' }: LabelObject,
+  ttl: number,
+  trafficClass: number,
+  nullFamily: number,
+  out: PacketOut,
+): Verdict {
   const { packet, tables } = context
   const parsed = parseInner(packet)
   if (parsed !== PARSED) return drop(out, parsed)
   if (nullFamily !== 0 && nullFamily !== packet.family) return drop(out, REASON['inner-malformed'])
   if (ttl < packet.ttl) packet.ttl = ttl
-  passFlowServicePolicy(context)
+  if (trafficClassModel === 'uniform') {
+    const dscp = poppedDscp('uniform', trafficClass, packet.trafficClass >>> 2)
+    writeTrafficClass(packet, (dscp << 2) | (packet.trafficClass & 3))
+  }
+  if (!passCongestion(context)) return drop(out, REASON.congestion)
+  context.trace?.step('flow', 'looked up where the packet is delivered')
+  context.trace?.step('service', 'no address is translated')
   if (action.type === 'pop-lookup') return forward(context, action.vrf, out)
   if (!isForwardable(packet.family, packet.destination)) return drop(out, REASON['destination-invalid'])
-  return deliver(context, tables.ports.get((action as { port: number }).port), out)
+  const port = tables.ports.get((action as { port: number }).port)
+  context.vrf = port?.object.vrf
+  return deliver(context, port, out)
 }

@@ -7,8 +7,11 @@ export const DELIVER = 1
 /** The packet at `offset`, headers written, goes out on the underlay. */
 export const SEND = 2
 
+/** The packet is too large for its way and is cut: its parts are had from `ForwardingEngine.nextFragment`. `PacketOut.mtu` is the largest of them. */
+export const FRAGMENT = 3
+
 /** What to do with a packet. */
-export type Verdict = typeof DROP | typeof DELIVER | typeof SEND
+export type Verdict = typeof DROP | typeof DELIVER | typeof SEND | typeof FRAGMENT
 
 /** An address as words; every `IpAddress` is one. */
 export interface AddressWords {
@@ -52,7 +55,7 @@ export class PacketOut {
 
   /** DROP, and DELIVER of an ICMP error about a dropped packet: slot in `DROP_REASONS`; -1 otherwise. */
   reason = -1
-  /** DROP as `mtu-exceeded`: the largest IP packet that would have passed. */
+  /** DROP as `mtu-exceeded`: the largest IP packet that would have passed. FRAGMENT: octets of the largest part, tunnel headers not counted. */
   mtu = 0
 }
 

@@ -1,6 +1,6 @@
 import type { Encapsulation } from '@heddle/core'
 import { VXLAN_HEADER_SIZE, decapsulateGre, decapsulateIp, type Decapsulation, type DecapsulationVerdict } from '@heddle/mpls'
-import { ipv4Source, ipv6SourceWord } from '@heddle/wire'
+import { ipv4Source, ipv4TrafficClass, ipv6SourceWord, ipv6TrafficClass } from '@heddle/wire'
 import type { AddressWords } from './packet-out.js'
 import type { Packet } from './packet.js'
 
@@ -11,9 +11,12 @@ export class OuterSource implements AddressWords {
   w1 = 0
   w2 = 0
   w3 = 0
+  /** Traffic class octet of the same header. */
+  trafficClass = 0
 
   read(bytes: Uint8Array, at: number, family: 4 | 6): void {
     this.family = family
+    this.trafficClass = family === 4 ? ipv4TrafficClass(bytes, at) : ipv6TrafficClass(bytes, at)
     this.w0 = family === 4 ? ipv4Source(bytes, at) : ipv6SourceWord(bytes, at, 0)
     this.w1 = family === 4 ? 0 : ipv6SourceWord(bytes, at, 1)
     this.w2 = family === 4 ? 0 : ipv6SourceWord(bytes, at, 2)

@@ -9,8 +9,10 @@ import {
   ipv6PayloadLength,
   ipv6TrafficClass,
   ipv6Verdict,
+  setIpv4TrafficClass,
   setIpv4Ttl,
   setIpv6HopLimit,
+  setIpv6TrafficClass,
 } from '@heddle/wire'
 import { REASON } from './context.js'
 import type { Packet } from './packet.js'
@@ -66,6 +68,14 @@ export function writeTtl(packet: Packet, ttl: number): void {
   packet.ttl = ttl
   if (packet.family === 4) setIpv4Ttl(packet.bytes, packet.offset, ttl)
   else setIpv6HopLimit(packet.bytes, packet.offset, ttl)
+}
+
+/** Writes the TOS or traffic class octet into the header. */
+export function writeTrafficClass(packet: Packet, trafficClass: number): void {
+  if (packet.trafficClass === trafficClass) return
+  packet.trafficClass = trafficClass
+  if (packet.family === 4) setIpv4TrafficClass(packet.bytes, packet.offset, trafficClass)
+  else setIpv6TrafficClass(packet.bytes, packet.offset, trafficClass)
 }
 
 /**

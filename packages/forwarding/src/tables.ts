@@ -5,6 +5,7 @@ import type {
   LabelObject,
   NextHopObject,
   ObjectChanges,
+  PolicyObject,
   PortObject,
   TunnelSourcesObject,
   VniObject,
@@ -12,6 +13,8 @@ import type {
 } from '@heddle/core'
 import { FibTable, NO_GROUP, NO_MATCH, RouteBatch } from '@heddle/core'
 import { PortCounters } from './counters.js'
+import { PolicyFlows } from './policy/policy-flows.js'
+import { portPolicies, type PortPolicy } from './policy/port-policy.js'
 import { SourceSet } from './source-set.js'
 import { tunnelHop, type OuterHeaders, type TunnelHop } from './tunnel-hop.js'
 
@@ -33,6 +36,8 @@ export interface Port {
   /** Families whose packets the port takes: those it has an allowed source of, or both when it checks none. */
   readonly v4: boolean
   readonly v6: boolean
+  /** Undefined when everything passes. */
+  readonly policy: PortPolicy | undefined
 }
 
 export interface TunnelSources {
@@ -56,6 +61,8 @@ export class Tables {
   readonly tunnelSources = new Map<number, TunnelSources>()
   readonly labels = new Map<number, LabelObject>()
   readonly vnis = new Map<number, VniObject>()
+  readonly policies = new Map<number, PolicyObject>()
+  readonly policyFlows: PolicyFlows
   /** VRF id → its host port, for packets to the host itself. */
   readonly hostPorts = new Map<number, Port>()
   /** Group id → how many routes lead to it; those of none are left out. */
@@ -65,7 +72,15 @@ export class Tables {
   /** Largest underlay packet that the uplink ports take; 65,535 when the tables have none. */
   uplinkMtu = 65_535
 
-  constructor(private readonly outer: OuterHeaders) {}
+  #policyVersion = 0
+
+  /** @param flows that policies may remember */
+  constructor(
+    private readonly outer: OuterHeaders,
+    flows: number,
+  ) {
+    this.policyFlows = new PolicyFlows(flows)
+  }
 
   /** Programs a transaction that was found valid. */
   program(transaction: FibTransaction): void {
@@ -80,7 +95,7 @@ export class Tables {
       const counters = this.ports.get(object.id)?.counters ?? new PortCounters()
       const carries = (family: 4 | 6): boolean =>
         object.allowedSources.length === 0 || object.allowedSources.some((prefix) => prefix.family === family)
-      this.ports.set(object.id, { object, counters, v4: carries(4), v6: carries(6) })
+      this.ports.set(object.id, { object, counters, v4: carries(4), v6: carries(6), policy: this.ports.get(object.id)?.policy })
     })
     change(transaction.groups, this.groups, idOf, (object) => this.groups.set(object.id, object))
     change(transaction.tunnelSources, this.tunnelSources, idOf, (object) =>
@@ -102,6 +117,7 @@ export class Tables {
     // The source address of a VXLAN tunnel's inner frames is that of the VNI.
     const hasVnis = transaction.vnis.set.length + transaction.vnis.remove.length > 0
     if (hasVnis) for (const { object, tunnel } of this.nextHops.values()) if (tunnel?.tunnel.encapsulation === 'vxlan') this.#layOut(object)
+    this.#programPolicies(transaction)
     this.#programRoutes(transaction.routes)
     this.#derive()
     this.generation = transaction.generation
@@ -122,6 +138,7 @@ export class Tables {
       tunnelSources: Array.from(this.tunnelSources.values(), ({ object }) => object),
       labels: [...this.labels.values()],
       vnis: [...this.vnis.values()],
+      policies: [...this.policies.values()],
       routes,
     }
   }
@@ -130,6 +147,20 @@ export class Tables {
     const vni = object.action.type === 'tunnel' ? object.action.vni : undefined
     const ownMac = vni === undefined ? undefined : this.vnis.get(vni)?.routerMac
     this.nextHops.set(object.id, { object, tunnel: tunnelHop(object, this.outer, ownMac) })
+  }
+
+  #programPolicies({ policies, ports }: FibTransaction): void {
+    for (const id of removedIn(ports, idOf)) this.policyFlows.forget(id)
+    if (policies === undefined) return
+    change(policies, this.policies, idOf, (object) => this.policies.set(object.id, object))
+    const found = portPolicies(this.policies.values(), ++this.#policyVersion)
+    for (const [id, port] of this.ports) {
+      const policy = found.get(id)
+      if (policy === undefined && port.policy === undefined) continue
+      if (policy === undefined) this.policyFlows.forget(id)
+      const isSame = policy?.ingress === port.policy?.ingress && policy?.egress === port.policy?.egress
+      if (!isSame) this.ports.set(id, { ...port, policy })
+    }
   }
 
   #programRoutes({ count, vrf, family, address, length, group }: RouteBatch): void {

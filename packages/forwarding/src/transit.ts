@@ -1,4 +1,16 @@
-import { decrementTtl, flowHash, isBottom, labelOf, labelStackDepth, LABEL_STACK_ENTRY_SIZE, pushedTtl, trafficClassOf } from '@heddle/mpls'
+import {
+  CE,
+  NOT_ECT,
+  decrementTtl,
+  flowHash,
+  isBottom,
+  labelOf,
+  labelStackDepth,
+  LABEL_STACK_ENTRY_SIZE,
+  pushedEcn,
+  pushedTtl,
+  trafficClassOf,
+} from '@heddle/mpls'
 import { REASON, drop, type Context } from './context.js'
 import { encap, inheritLabel } from './encapsulate.js'
 import type { PacketOut, Verdict } from './packet-out.js'
@@ -41,7 +53,13 @@ export function transit(context: Context, nextHopId: number, word: number, ttl: 
   const left = decrementTtl(ttl)
   const trafficClass = trafficClassOf(word)
   if (tunnel.labels.length === 0) propagateTtl(packet, left)
-  const outerTrafficClass = tunnel.trafficClassModel === 'uniform' ? trafficClass << 5 : 0
+  // A label stack has no ECN of its own: what the outer header had either goes on in the next one, or is lost with the packet (RFC 6040 §4.2).
+  const ecn = context.features.ecn && context.outerTrafficClass > 0 ? context.outerTrafficClass & 3 : NOT_ECT
+  if (ecn === CE && tunnel.ecn !== 'normal') {
+    trace?.step('encap', 'congestion was marked, and the next tunnel cannot carry the mark')
+    return drop(out, REASON.congestion)
+  }
+  const outerTrafficClass = (tunnel.trafficClassModel === 'uniform' ? trafficClass << 5 : 0) | pushedEcn(tunnel.ecn ?? 'compatibility', ecn)
   encap(context, hop, pushedTtl(tunnel.ttlModel, left), trafficClass, outerTrafficClass, labelledHash(packet, word), out)
   if (tunnel.labels.length > 0) inheritLabel(context, hop, isBottom(word), left, out)
   trace?.step('encap', `${actionText(tunnel)}, label TTL ${left}`)

@@ -1,7 +1,9 @@
 import {
   NO_GROUP,
   NO_MATCH,
+  unsupportedObjects,
   type ApplyFailure,
+  type DataplaneFeature,
   type DataplaneLimits,
   type FibTransaction,
   type GroupObject,
@@ -10,6 +12,7 @@ import {
   type NextHopObject,
   type ObjectChanges,
   type ObjectKind,
+  type PolicyObject,
   type PortObject,
   type RouteBatch,
   type TunnelSourcesObject,
@@ -17,6 +20,7 @@ import {
   type VrfObject,
 } from '@heddle/core'
 import { MAX_LABEL, MIN_UNRESERVED_LABEL } from '@heddle/mpls'
+import { policyProblems } from './policy/check-policies.js'
 import type { NextHop, Port, Tables, TunnelSources, Vrf } from './tables.js'
 
 /** What the trie of a FIB can hold as a value. */
@@ -29,8 +33,13 @@ const MAX_MTU = 65_535
  * What is wrong with a transaction, given the tables that it would change: values out of range, objects that would be too many, and references
  * that would dangle after it. Empty when it may be programmed.
  */
-export function validate(tables: Tables, transaction: FibTransaction, limits: DataplaneLimits): ApplyFailure[] {
-  const failures: ApplyFailure[] = []
+export function validate(
+  tables: Tables,
+  transaction: FibTransaction,
+  limits: DataplaneLimits,
+  features: readonly DataplaneFeature[],
+): ApplyFailure[] {
+  const failures: ApplyFailure[] = unsupportedObjects(transaction, features)
   const fail = (kind: ObjectKind, key: number | string, code: string, message: string): void => {
     failures.push({ object: { kind, key: String(key) }, code, message })
   }
@@ -38,6 +47,7 @@ export function validate(tables: Tables, transaction: FibTransaction, limits: Da
 
   checkRanges(transaction, limits, fail)
   checkLimits(after, limits, fail)
+  checkPolicies(after, limits, fail)
   checkReferences(after, fail)
   checkRoutes(after, limits, fail)
   return failures
@@ -54,6 +64,7 @@ class After {
   readonly tunnelSources: Changed<TunnelSourcesObject, TunnelSources>
   readonly labels: Changed<LabelObject, LabelObject>
   readonly vnis: Changed<VniObject, VniObject>
+  readonly policies: Changed<PolicyObject, PolicyObject>
 
   constructor(
     readonly tables: Tables,
@@ -65,6 +76,7 @@ class After {
     this.nextHops = new Changed(transaction.nextHops, tables.nextHops, idOf, ({ object }) => object)
     this.groups = new Changed(transaction.groups, tables.groups, idOf, (object) => object)
     this.tunnelSources = new Changed(transaction.tunnelSources, tables.tunnelSources, idOf, ({ object }) => object)
+    this.policies = new Changed(transaction.policies ?? { set: [], remove: [] }, tables.policies, idOf, (object) => object)
     this.labels = new Changed(
       transaction.labels,
       tables.labels,
@@ -186,8 +198,29 @@ function checkLimits(after: After, limits: DataplaneLimits, fail: Fail): void {
   }
 }
 
+function checkPolicies({ policies, transaction }: After, limits: DataplaneLimits, fail: Fail): void {
+  const { policies: most = Number.POSITIVE_INFINITY, policyRules = Number.POSITIVE_INFINITY } = limits
+  if (policies.size > most) fail('policy', 'all', 'dataplane.limit', `${policies.size} objects are more than ${most}`)
+  for (const { id, maxFlows = 0 } of transaction.ports.set) {
+    if (!Number.isInteger(maxFlows) || maxFlows < 0) fail('port', id, 'dataplane.range', `${maxFlows} flows`)
+  }
+  if (transaction.policies === undefined) return
+  for (const [id, policy] of policies) {
+    for (const problem of policyProblems(policy)) fail('policy', id, 'dataplane.range', problem)
+    if (!Number.isInteger(id) || id < 0 || id > MAX_ID) fail('policy', id, 'dataplane.range', `id ${id} is not within 0–${MAX_ID}`)
+    const { length } = policy.rules
+    if (length > policyRules) fail('policy', id, 'dataplane.limit', `${length} rules are more than ${policyRules}`)
+  }
+  const places = new Map<string, number>()
+  for (const [id, { port, direction }] of policies.all()) {
+    const other = places.get(`${port} ${direction}`)
+    if (other !== undefined) fail('policy', id, 'dataplane.range', `policy ${other} is for ${direction} of port ${port} too`)
+    places.set(`${port} ${direction}`, id)
+  }
+}
+
 function checkReferences(after: After, fail: Fail): void {
-  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis } = after
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies } = after
   const need = (kind: ObjectKind, key: number, what: string, there: { has(id: number): boolean }, id: number): void => {
     if (!there.has(id)) fail(kind, key, 'dataplane.dangling-reference', `${what} ${id} does not exist`)
   }
@@ -198,6 +231,7 @@ function checkReferences(after: After, fail: Fail): void {
     if (action.type === 'port') need('next-hop', id, 'port', ports, action.port)
     else if (action.type === 'lookup') need('next-hop', id, 'VRF', vrfs, action.vrf)
   }
+  for (const [id, { port }] of lost(ports) ? policies.all() : policies) need('policy', id, 'port', ports, port)
   for (const [id, { members }] of lost(nextHops) ? groups.all() : groups) {
     for (const { nextHop } of members) need('group', id, 'next hop', nextHops, nextHop)
   }

@@ -1,7 +1,7 @@
 import { VXLAN_HEADER_SIZE, vxlanIsValid, vxlanVni } from '@heddle/mpls'
 import { ETHERNET_HEADER_SIZE, ETHER_TYPE_IPV4, ETHER_TYPE_IPV6 } from '@heddle/wire'
+import { passCongestion } from './congestion.js'
 import { REASON, drop, type Context } from './context.js'
-import { passFlowServicePolicy } from './flow-service-policy.js'
 import { forward } from './forward.js'
 import type { AddressWords, PacketOut, Verdict } from './packet-out.js'
 import { PARSED, parseInner } from './parse.js'
@@ -41,6 +41,8 @@ export function vxlanIngress(context: Context, source: AddressWords, out: Packet
   if ((etherType === ETHER_TYPE_IPV4) !== (packet.family === 4)) return drop(out, REASON['inner-malformed'])
   trace?.step('label', `VNI ${vni} is accepted from ${addressText(source)}: look up in VRF ${entry.vrf}`)
 
-  passFlowServicePolicy(context)
+  if (!passCongestion(context)) return drop(out, REASON.congestion)
+  trace?.step('flow', 'looked up where the packet is delivered')
+  trace?.step('service', 'no address is translated')
   return forward(context, entry.vrf, out)
 }

@@ -31,6 +31,7 @@ export {
   type SpecialLabelDrop,
 } from './special-label.js'
 export { decrementTtl, PIPE_TTL, poppedTtl, pushedTtl, swappedTtl, TTL_EXPIRED, type TunnelModel } from './ttl.js'
+export { CE, ECN_DROP, ECT_0, ECT_1, NOT_ECT, poppedEcn, pushedEcn, type EcnMode } from './ecn.js'
 export { outerDscp, poppedDscp, poppedTrafficClass, pushedTrafficClass } from './traffic-class.js'
 export { ENTROPY_PORT_FIRST, ENTROPY_PORT_LAST, entropyPort, flowHash } from './entropy.js'
 export { type TunnelEncapsulation, tunnelMtu, tunnelOverhead } from './encapsulation/overhead.js'

@@ -1,5 +1,6 @@
 import type { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import type { CounterSnapshot } from './counters.js'
+import type { DataplaneFeature } from './feature.js'
 import type {
   Encapsulation,
   GroupObject,
@@ -10,6 +11,7 @@ import type {
   VniObject,
   VrfObject,
 } from './objects.js'
+import type { PolicyObject } from './policy.js'
 import type { RouteBatch } from './route-batch.js'
 import type { ApplyReport, FibTransaction } from './transaction.js'
 
@@ -69,6 +71,8 @@ export interface DataplaneCapabilities {
   /** Whether forwarding can outlive `close({ keep: true })` and the process. */
   readonly survivesClose: boolean
   readonly limits: DataplaneLimits
+  /** What it offers beyond the tables that every dataplane has; nothing when left out. */
+  readonly features?: readonly DataplaneFeature[]
 }
 
 /** Most objects of a kind; a transaction that would exceed one is refused with `dataplane.limit`. */
@@ -83,6 +87,12 @@ export interface DataplaneLimits {
   readonly routes: number
   /** Label stack entries pushed by one tunnel. */
   readonly labelStackDepth: number
+  /** Where policies are offered; 0 when left out. */
+  readonly policies?: number
+  /** Rules of one policy. */
+  readonly policyRules?: number
+  /** Flows that are remembered at once, of all ports; when there are more, the quietest are forgotten. */
+  readonly flows?: number
 }
 
 /** Asks for the device of a port. */
@@ -119,6 +129,8 @@ export interface DataplaneState {
   readonly tunnelSources: readonly TunnelSourcesObject[]
   readonly labels: readonly LabelObject[]
   readonly vnis: readonly VniObject[]
+  /** None when left out. */
+  readonly policies?: readonly PolicyObject[]
   readonly routes: RouteBatch
   /** Devices that are attached. */
   readonly devices: readonly (DeviceRequest & DeviceFacts & { readonly port: number })[]

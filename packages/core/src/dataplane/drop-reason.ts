@@ -41,6 +41,14 @@ export const DROP_REASONS = [
   'queue-full',
   /** The device or the underlay is gone or unreachable. */
   'port-down',
+  /** The underlay marked congestion on a packet whose sender cannot be told of it (RFC 6040 §4.2). */
+  'congestion',
+  /** A policy of the port says so. */
+  'policy',
+  /** The port has as many flows as it may have. */
+  'flow-limit',
+  /** Where flows matter: a fragment whose first one was not let through, or headers that are cut so that they cannot be judged (RFC 1858). */
+  'fragment',
 ] as const
 
 /** Why a packet was discarded; see `DROP_REASONS`. */

@@ -29,6 +29,10 @@ export interface PortObject {
   readonly gateways: readonly IpAddress[]
   /** Largest IP packet to and from the port, 68–65,535 octets. */
   readonly mtu: number
+  /** TCP connections to and from the port agree on segments that fit its MTU and the tunnel (RFC 6691); needs the feature `mss-clamp`. */
+  readonly clampMss?: boolean
+  /** Most flows that are remembered for the port at once, 0 and up; packets of further ones are dropped as `flow-limit`. Needs the feature `policy`. */
+  readonly maxFlows?: number
 }
 
 /** Whether the inner TTL and traffic class are seen by the tunnel (RFC 3443, RFC 3270). */
@@ -50,6 +54,8 @@ export type NextHopAction =
       readonly routerMac?: MacAddress
       readonly ttlModel: TunnelModel
       readonly trafficClassModel: TunnelModel
+      /** Of the outer header; `compatibility` when left out. `normal` needs the feature `ecn`, here and at the far end. @see RFC 6040 §4.1 */
+      readonly ecn?: 'normal' | 'compatibility'
     }
   | { readonly type: 'lookup'; readonly vrf: number }
   | { readonly type: 'local' }
@@ -85,6 +91,11 @@ export interface LabelObject {
     | { readonly type: 'swap'; readonly nextHop: number }
   /** Id of the tunnel sources it is accepted from; every other source is dropped as `tunnel-source`. */
   readonly sources: number
+  /**
+   * Whether the label's traffic class becomes the packet's class selector; `pipe` when left out, which keeps the packet's DSCP. `uniform` needs the
+   * feature `traffic-class-pop`. @see RFC 3270 §2.6
+   */
+  readonly trafficClassModel?: TunnelModel
 }
 
 /** A virtual network identifier that this router terminates. */

@@ -1,8 +1,9 @@
 import type { GroupObject, LabelObject, NextHopObject, PortObject, TunnelSourcesObject, VniObject, VrfObject } from './objects.js'
+import type { PolicyObject } from './policy.js'
 import type { RouteBatch } from './route-batch.js'
 
 /** The kinds of objects, in an order in which each refers only to earlier ones or, for routes, to groups. */
-export const OBJECT_KINDS = ['vrf', 'port', 'next-hop', 'group', 'tunnel-sources', 'label', 'vni', 'route'] as const
+export const OBJECT_KINDS = ['vrf', 'port', 'next-hop', 'group', 'tunnel-sources', 'label', 'vni', 'policy', 'route'] as const
 /** One of `OBJECT_KINDS`. */
 export type ObjectKind = (typeof OBJECT_KINDS)[number]
 
@@ -27,6 +28,8 @@ export interface FibTransaction {
   readonly tunnelSources: ObjectChanges<TunnelSourcesObject>
   readonly labels: ObjectChanges<LabelObject>
   readonly vnis: ObjectChanges<VniObject>
+  /** Needs the feature `policy`; none when left out. */
+  readonly policies?: ObjectChanges<PolicyObject>
   /** Later rows win over earlier ones with the same (VRF, prefix). */
   readonly routes: RouteBatch
 }
@@ -55,7 +58,7 @@ export type ApplyReport =
 /** An object that could not be programmed; what was there before still is. */
 export interface ApplyFailure {
   readonly object: ObjectName
-  /** Stable and machine-readable, e.g. `dataplane.dangling-reference`, `dataplane.limit`, `dataplane.range`, `dataplane.in-use`. */
+  /** Stable and machine-readable, e.g. `dataplane.dangling-reference`, `dataplane.limit`, `dataplane.range`, `dataplane.in-use`, `dataplane.unsupported`. */
   readonly code: string
   /** For a person: what was found and what is allowed. */
   readonly message: string

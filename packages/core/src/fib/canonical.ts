@@ -23,8 +23,8 @@ export function nextHopText(action: NextHopAction): string {
     case 'discard':
       return `discard ${action.reason ?? ''}`
     case 'tunnel': {
-      const { encapsulation, local, remote, labels, vni, routerMac, ttlModel, trafficClassModel } = action
-      return `${encapsulation} ${local} ${remote} ${labels.join('/')} ${vni ?? ''} ${routerMac ?? ''} ${ttlModel} ${trafficClassModel}`
+      const { encapsulation, local, remote, labels, vni, routerMac, ttlModel, trafficClassModel, ecn = '' } = action
+      return `${encapsulation} ${local} ${remote} ${labels.join('/')} ${vni ?? ''} ${routerMac ?? ''} ${ttlModel} ${trafficClassModel} ${ecn}`
     }
   }
 }

@@ -39,6 +39,9 @@ export function applyToState(state: DataplaneState, transaction: FibTransaction)
     tunnelSources: changed(state.tunnelSources, transaction.tunnelSources, ({ id }) => id),
     labels: changed(state.labels, transaction.labels, ({ label }) => label),
     vnis: changed(state.vnis, transaction.vnis, ({ vni }) => vni),
+    ...(state.policies === undefined && transaction.policies === undefined
+      ? {}
+      : { policies: changed(state.policies ?? [], transaction.policies ?? { set: [], remove: [] }, ({ id }) => id) }),
     routes: after,
     devices: state.devices,
   }

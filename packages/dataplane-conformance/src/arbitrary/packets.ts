@@ -2,7 +2,8 @@ import type { Encapsulation } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import type { UnderlayInput } from '../harness.js'
-import { greBefore, labelled, testPacket, vxlanBefore } from '../packets.js'
+import { greBefore, labelled, mssOption, testPacket, testSegment, vxlanBefore, type TestPacket, type TestSegment } from '../packets.js'
+import { partOf, testIcmp } from '../packets-of-flows.js'
 import { LABELS, MACS, PORTS, VNIS, type Surroundings } from './tables.js'
 
 /** A packet, and where it enters. */
@@ -30,11 +31,19 @@ export function arbitraryPacket(): fc.Arbitrary<Uint8Array> {
         destination: address(addresses),
         ttl: fc.constantFrom(64, 255, 128, 3, 2, 1, 0),
         trafficClass: fc.nat(255),
-        sourcePort: fc.nat(65_535),
+        sourcePort: fc.oneof(fc.nat(65_535), fc.constantFrom(9, 40_000)),
+        destinationPort: fc.constantFrom(9, 9, 40_000),
         size: fc.oneof({ weight: 6, arbitrary: fc.nat(64) }, { weight: 1, arbitrary: fc.integer({ min: 1240, max: 1310 }) }),
         dontFragment: fc.boolean(),
       })
-      .map((packet) => testPacket(packet))
+      .chain((packet) =>
+        fc.oneof(
+          { weight: 5, arbitrary: fc.constant(testPacket(packet)) },
+          { weight: 1, arbitrary: arbitrarySegment(packet) },
+          { weight: 1, arbitrary: arbitraryIcmp(packet) },
+          { weight: 1, arbitrary: arbitraryPart(testPacket(packet)) },
+        ),
+      )
   const sound = fc.oneof(family(ADDRESSES_V4), family(ADDRESSES_V6))
   const cut = fc.tuple(sound, fc.nat(60)).map(([packet, length]) => packet.subarray(0, Math.min(length, packet.length)))
   const changed = fc.tuple(sound, fc.nat(47), fc.nat(255)).map(([packet, at, octet]) => {
@@ -51,6 +60,39 @@ export function arbitraryPacket(): fc.Arbitrary<Uint8Array> {
   )
 }
 
+/** Echoes with few identifiers, other messages, and errors about what may have gone the other way. */
+function arbitraryIcmp({ source, destination, ttl, ...rest }: TestPacket): fc.Arbitrary<Uint8Array> {
+  const isV4 = !String(source).includes(':')
+  const ends = { source, destination, ...(ttl === undefined ? {} : { ttl }) }
+  const echo = fc.record({ type: fc.constantFrom(...(isV4 ? [8, 0, 13] : [128, 129, 140])), rest: fc.constantFrom(0x1_0001, 0x2_0001) })
+  const { sourcePort = 9, destinationPort = 9 } = rest
+  const back = { source: destination, destination: source, sourcePort: destinationPort, destinationPort: sourcePort, size: 8 }
+  const error = fc.record({
+    type: fc.constantFrom(...(isV4 ? [3, 11] : [1, 2, 3])),
+    body: fc.oneof(
+      fc.constantFrom(testPacket(back), testSegment(back), testIcmp({ ...back, type: isV4 ? 8 : 128, rest: 0x1_0001 })),
+      fc.nat(30).map((length) => testPacket(back).subarray(0, length)),
+    ),
+  })
+  return fc.oneof(echo, error).map((message) => testIcmp({ ...ends, ...message }))
+}
+
+function arbitraryPart(packet: Uint8Array): fc.Arbitrary<Uint8Array> {
+  return fc
+    .record({ offset: fc.constantFrom(0, 0, 8, 16), size: fc.constantFrom(8, 16), identification: fc.nat(1) })
+    .map((part) => partOf(packet, part))
+}
+
+function arbitrarySegment(packet: Omit<TestSegment, 'options' | 'flags'>): fc.Arbitrary<Uint8Array> {
+  const mss = fc.constantFrom(536, 1220, 1240, 1260, 1300, 1460, 8960).map(mssOption)
+  const options = fc.oneof(
+    mss,
+    fc.constant([]),
+    fc.tuple(mss, fc.constant([1, 1, 1, 0])).map(([one, rest]) => [...rest.slice(0, 3), ...one, 0]),
+  )
+  return fc.tuple(options, fc.constantFrom(2, 18, 16)).map(([list, flags]) => testSegment({ ...packet, options: list, flags }))
+}
+
 /** Draws a packet from a port or from the underlay, for tables of `arbitraryTables`. */
 export function arbitraryInput(around: Surroundings): fc.Arbitrary<PacketInput> {
   // No device hands over an empty packet.
@@ -59,12 +101,16 @@ export function arbitraryInput(around: Surroundings): fc.Arbitrary<PacketInput> 
   return fc.oneof(fromPort, arbitraryUnderlayInput(around))
 }
 
-function arbitraryUnderlayInput({ encapsulations, underlays }: Surroundings): fc.Arbitrary<PacketInput> {
+function arbitraryUnderlayInput({ encapsulations, underlays, trafficClasses = [0] }: Surroundings): fc.Arbitrary<PacketInput> {
   const sources: readonly IpAddress[] = underlays.flatMap(({ peers }) => peers.slice(0, 3))
   return fc
-    .record({ encapsulation: fc.constantFrom(...encapsulations), source: fc.constantFrom(...sources) })
-    .chain(({ encapsulation, source }) =>
-      arbitraryTunnelled(encapsulation).map((packet): PacketInput => ({ from: 'underlay', encapsulation, source, packet })),
+    .record({
+      encapsulation: fc.constantFrom(...encapsulations),
+      source: fc.constantFrom(...sources),
+      trafficClass: fc.constantFrom(...trafficClasses),
+    })
+    .chain(({ encapsulation, source, trafficClass }) =>
+      arbitraryTunnelled(encapsulation).map((packet): PacketInput => ({ from: 'underlay', encapsulation, source, packet, trafficClass })),
     )
 }
 

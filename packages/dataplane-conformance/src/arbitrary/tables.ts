@@ -1,13 +1,27 @@
-import type { DropReason, Encapsulation, GroupObject, LabelObject, NextHopAction, PortObject, TunnelSourcesObject } from '@heddle/core'
+import type {
+  DataplaneFeature,
+  DropReason,
+  Encapsulation,
+  GroupObject,
+  LabelObject,
+  NextHopAction,
+  PortObject,
+  TunnelSourcesObject,
+} from '@heddle/core'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import type { Tables } from '../tables.js'
+import { arbitraryPolicies } from './policies.js'
 
 /** What tables are made for: what the dataplane carries, and who is around it. */
 export interface Surroundings {
   readonly encapsulations: readonly Encapsulation[]
   /** One for each family of the underlay. */
   readonly underlays: readonly { readonly local: IpAddress; readonly peers: readonly IpAddress[] }[]
+  /** What the dataplane offers; nothing when left out. */
+  readonly features?: readonly DataplaneFeature[]
+  /** Traffic classes that the outer header of a packet from the underlay may have; 0 when left out. */
+  readonly trafficClasses?: readonly number[]
 }
 
 /* Few ids, labels and addresses, so that what is drawn meets often. */
@@ -50,16 +64,17 @@ export function arbitraryTables(around: Surroundings): fc.Arbitrary<Tables> {
     fc.tuple(...all.map((id) => arbitrary.map((object) => ({ ...object, id }))))
   return fc.record({
     vrfs: fc.constant(VRFS.map((id) => ({ id, name: ['red', 'green', 'blue'][id - 1] }))),
-    ports: fc.tuple(...PORTS.map(arbitraryPort)),
+    ports: fc.tuple(...PORTS.map((id) => arbitraryPort(id, around))),
     nextHops: ids(NEXT_HOPS, fc.record({ action: arbitraryAction(around) })),
     groups: ids(GROUPS, arbitraryMembers()),
     tunnelSources: ids(SOURCES, arbitrarySources(around)),
-    labels: fc.subarray(LABELS).chain((labels) => fc.tuple(...labels.map(arbitraryLabel))),
+    labels: fc.subarray(LABELS).chain((labels) => fc.tuple(...labels.map((label) => arbitraryLabel(label, around)))),
     vnis: fc
       .subarray(VNIS)
       .chain((vnis) =>
         fc.tuple(...vnis.map((vni) => fc.record({ vni: fc.constant(vni), vrf: of(VRFS), routerMac: of(MACS), sources: of(SOURCES) }))),
       ),
+    ...offered(around, 'policy', { policies: arbitraryPolicies(PORTS) }),
     routes: fc.uniqueArray(fc.record({ vrf: of(VRFS), prefix: of(PREFIXES), group: of(GROUPS) }), {
       maxLength: 30,
       size: 'max',
@@ -90,7 +105,7 @@ export function separated(tables: Tables): Tables {
   }
 }
 
-function arbitraryPort(id: number): fc.Arbitrary<PortObject> {
+function arbitraryPort(id: number, around: Surroundings): fc.Arbitrary<PortObject> {
   return fc.record({
     id: fc.constant(id),
     kind: id === 4 ? fc.constantFrom('endpoint' as const, 'host' as const) : fc.constant('endpoint' as const),
@@ -98,16 +113,20 @@ function arbitraryPort(id: number): fc.Arbitrary<PortObject> {
     allowedSources: fc.oneof(fc.constant([]), fc.subarray(ALLOWED)),
     gateways: fc.subarray(GATEWAYS),
     mtu: fc.constantFrom(MAX_PORT_MTU, 1300),
+    ...offered(around, 'policy', { maxFlows: fc.constantFrom(1, 3, 1000) }),
+    ...offered(around, 'mss-clamp', { clampMss: fc.boolean() }),
   })
 }
 
-function arbitraryAction({ encapsulations, underlays }: Surroundings): fc.Arbitrary<NextHopAction> {
+function arbitraryAction(around: Surroundings): fc.Arbitrary<NextHopAction> {
+  const { encapsulations, underlays } = around
   const model = fc.constantFrom('uniform' as const, 'pipe' as const)
+  const ecn = fc.record(offered(around, 'ecn', { ecn: fc.constantFrom('normal' as const, 'compatibility' as const) }))
   const ends = of(underlays).chain(({ local, peers }) => fc.record({ local: fc.constant(local), remote: of(peers) }))
   const tunnel = fc
-    .record({ encapsulation: of(encapsulations), ends, ttlModel: model, trafficClassModel: model, vni: of(VNIS), routerMac: of(MACS) })
-    .chain(({ encapsulation, ends: { local, remote }, vni, routerMac, ttlModel, trafficClassModel }) => {
-      const common = { type: 'tunnel', encapsulation, local, remote, ttlModel, trafficClassModel } as const
+    .record({ encapsulation: of(encapsulations), ends, ttlModel: model, trafficClassModel: model, vni: of(VNIS), routerMac: of(MACS), ecn })
+    .chain(({ encapsulation, ends: { local, remote }, vni, routerMac, ttlModel, trafficClassModel, ecn: mode }) => {
+      const common = { type: 'tunnel', encapsulation, local, remote, ttlModel, trafficClassModel, ...mode } as const
       if (encapsulation === 'vxlan') return fc.constant({ ...common, labels: [], vni, routerMac })
       const labels = fc.array(fc.integer({ min: 16, max: 1_048_575 }), { minLength: 1, maxLength: 3 })
       return labels.map((stack): NextHopAction => ({ ...common, labels: stack }))
@@ -136,13 +155,19 @@ function arbitrarySources({ underlays }: Surroundings): fc.Arbitrary<Omit<Tunnel
   return fc.record({ prefixes: fc.subarray([...hosts, ...wide]) })
 }
 
-function arbitraryLabel(label: number): fc.Arbitrary<LabelObject> {
+function arbitraryLabel(label: number, around: Surroundings): fc.Arbitrary<LabelObject> {
   const action = fc.oneof(
     of(PORTS).map((port): LabelObject['action'] => ({ type: 'pop-forward', port })),
     of(VRFS).map((vrf): LabelObject['action'] => ({ type: 'pop-lookup', vrf })),
     of(NEXT_HOPS).map((nextHop): LabelObject['action'] => ({ type: 'swap', nextHop })),
   )
-  return fc.record({ label: fc.constant(label), action, sources: of(SOURCES) })
+  const model = offered(around, 'traffic-class-pop', { trafficClassModel: fc.constantFrom('uniform' as const, 'pipe' as const) })
+  return fc.record({ label: fc.constant(label), action, sources: of(SOURCES), ...model })
+}
+
+/** Members that only a dataplane with `feature` is asked for. */
+function offered<T extends object>({ features }: Surroundings, feature: DataplaneFeature, members: T): Partial<T> {
+  return features?.includes(feature) === true ? members : {}
 }
 
 function of<T>(values: readonly T[]): fc.Arbitrary<T> {

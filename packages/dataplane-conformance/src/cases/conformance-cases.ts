@@ -1,8 +1,12 @@
 import type { ConformanceCase } from '../conformance-case.js'
+import { congestionCases } from './congestion.js'
 import { ecmpCases } from './ecmp.js'
 import { encapsulationCases } from './encapsulations.js'
+import { featureCases } from './features.js'
 import { isolationCases } from './isolation.js'
 import { labelCases } from './labels.js'
+import { pathMtuCases } from './path-mtu.js'
+import { policyCases } from './policy.js'
 import { lifecycleCases, portCases } from './ports.js'
 import { propertyCases } from './properties.js'
 import { transactionCases } from './transactions.js'
@@ -16,6 +20,10 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...labelCases,
   ...encapsulationCases,
   ...ttlAndMtuCases,
+  ...pathMtuCases,
+  ...congestionCases,
+  ...featureCases,
+  ...policyCases,
   ...ecmpCases,
   ...lifecycleCases,
   ...propertyCases,

@@ -1,15 +1,23 @@
-import type { DataplaneState, Encapsulation, LabelObject, NextHopObject, PortObject } from '@heddle/core'
+import type { DataplaneFeature, DataplaneState, Encapsulation, LabelObject, NextHopObject, PortObject } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 import type { UnderlayInput } from '../harness.js'
+import { passEcn, popTrafficClass } from './congestion.js'
+import { cutIp, mayBeCut } from './cut.js'
 import { echoReply, isForwardable, readIp, withTtl, type Ip } from './ip.js'
+import { withMssClamped } from './mss.js'
 import { dropped, type Outcome } from './outcome.js'
-import { labelsBefore, overheadOf, readGre, vxlanBefore } from './tunnel.js'
+import { judgePacket, Memory } from './policy.js'
+import { labelsBefore, overheadOf, readGre, vxlanBefore, type Tunnel } from './tunnel.js'
 
 /** The tables, and what the adapter around them can do. */
 export interface World {
   readonly state: DataplaneState
   readonly encapsulations: readonly Encapsulation[]
   readonly underlayMtu: number
+  /** None when left out. */
+  readonly features?: readonly DataplaneFeature[]
+  /** What policies remember of the packets before; nothing when left out. */
+  readonly memory?: Memory
 }
 
 /** VRF lookups in a row after which a packet is taken for looping. */
@@ -37,19 +45,23 @@ export function interpretFromPort(world: World, port: number, bytes: Uint8Array)
     const packet = echoReply(ip)
     if (packet !== undefined) return [{ type: 'delivered', port, packet }]
   }
-  return forward(world, ip, from.vrf, MAX_LOOKUPS)
+  const { reason, remember } = judgePacket(world.state, world.memory ?? new Memory(), from, ip, true)
+  if (reason !== undefined) return dropped(reason)
+  remember()
+  return forward(world, ip, from.vrf, MAX_LOOKUPS, from)
 }
 
 /** A packet from the underlay. */
-export function interpretFromUnderlay(world: World, { encapsulation, source, packet }: UnderlayInput): Outcome[] {
+export function interpretFromUnderlay(world: World, { encapsulation, source, packet, trafficClass = 0 }: UnderlayInput): Outcome[] {
+  const outer = encapsulation !== 'mpls' && world.features?.includes('ecn') === true ? trafficClass : 0
   if (!world.encapsulations.includes(encapsulation)) return dropped('encapsulation-unsupported')
-  if (encapsulation === 'vxlan') return fromVxlan(world, source, packet)
+  if (encapsulation === 'vxlan') return fromVxlan(world, source, packet, outer)
   const stack = encapsulation === 'mpls-gre' ? readGre(packet) : packet
   if (stack === undefined) return dropped('outer-malformed')
-  return fromLabels(world, source, stack)
+  return fromLabels(world, source, stack, outer)
 }
 
-function fromLabels(world: World, source: IpAddress, stack: Uint8Array): Outcome[] {
+function fromLabels(world: World, source: IpAddress, stack: Uint8Array, outer: number): Outcome[] {
   let found: LabelObject | undefined
   let ttl = 255
   for (let depth = 0; depth < MAX_LABELS; depth++) {
@@ -68,22 +80,39 @@ function fromLabels(world: World, source: IpAddress, stack: Uint8Array): Outcome
       if (!isSource(world, found.sources, source)) return dropped('tunnel-source')
       if (ttl <= 1) return dropped('ttl-expired')
       if (found.action.type === 'swap') {
-        return swap(world, found.action.nextHop, rest, isBottom, ttl - 1, (stack[at + 2] >> 1) & 7)
+        return swap(world, found.action.nextHop, rest, { isBottom, ttl: ttl - 1, trafficClass: (stack[at + 2] >> 1) & 7, outer })
       }
     }
     if (isBottom) {
       if (found === undefined) return dropped('label-special')
-      return fromLabel(world, found, ttl, label === 0 ? 4 : label === 2 ? 6 : undefined, rest)
+      const values = { ttl, trafficClass: (stack[at + 2] >> 1) & 7, outer }
+      return fromLabel(world, found, values, label === 0 ? 4 : label === 2 ? 6 : undefined, rest)
     }
   }
   return dropped('label-stack')
 }
 
-function fromLabel(world: World, { action }: LabelObject, ttl: number, family: 4 | 6 | undefined, bytes: Uint8Array): Outcome[] {
+interface LabelValues {
+  readonly ttl: number
+  readonly trafficClass: number
+  /** Traffic class of the outer header. */
+  readonly outer: number
+}
+
+function fromLabel(
+  world: World,
+  { action, trafficClassModel }: LabelObject,
+  { ttl, trafficClass, outer }: LabelValues,
+  family: 4 | 6 | undefined,
+  bytes: Uint8Array,
+): Outcome[] {
   const read = readIp(bytes)
   if (typeof read === 'string') return dropped(read)
   if (family !== undefined && family !== read.family) return dropped('inner-malformed')
-  const ip = { ...read, ttl: Math.min(read.ttl, ttl) }
+  const popped = trafficClassModel === 'uniform' ? popTrafficClass(read, trafficClass) : read
+  const marked = passEcn(popped, outer)
+  if (marked === undefined) return dropped('congestion')
+  const ip = { ...marked, ttl: Math.min(read.ttl, ttl) }
   if (action.type === 'pop-lookup') return forward(world, ip, action.vrf, MAX_LOOKUPS)
   if (!isForwardable(ip.destination)) return dropped('destination-invalid')
   return deliver(
@@ -93,7 +122,7 @@ function fromLabel(world: World, { action }: LabelObject, ttl: number, family: 4
   )
 }
 
-function fromVxlan(world: World, source: IpAddress, bytes: Uint8Array): Outcome[] {
+function fromVxlan(world: World, source: IpAddress, bytes: Uint8Array, outer: number): Outcome[] {
   if (bytes.length < 22 || (bytes[0] & 8) === 0) return dropped('outer-malformed')
   const vni = bytes[4] * 65_536 + bytes[5] * 256 + bytes[6]
   const found = world.state.vnis.find((entry) => entry.vni === vni)
@@ -106,11 +135,12 @@ function fromVxlan(world: World, source: IpAddress, bytes: Uint8Array): Outcome[
   const ip = readIp(bytes.slice(22))
   if (typeof ip === 'string') return dropped(ip)
   if (ip.family !== (etherType === 0x0800 ? 4 : 6)) return dropped('inner-malformed')
-  return forward(world, ip, found.vrf, MAX_LOOKUPS)
+  const marked = passEcn(ip, outer)
+  return marked === undefined ? dropped('congestion') : forward(world, marked, found.vrf, MAX_LOOKUPS)
 }
 
 /** Looks the destination up and follows every next hop that the flow might take. */
-function forward(world: World, ip: Ip, vrf: number | undefined, lookupsLeft: number): Outcome[] {
+function forward(world: World, ip: Ip, vrf: number | undefined, lookupsLeft: number, from?: PortObject): Outcome[] {
   if (!isForwardable(ip.destination)) return dropped('destination-invalid')
   if (lookupsLeft === 0) return dropped('lookup-loop')
   const group = bestGroup(world, ip.destination, vrf)
@@ -118,14 +148,21 @@ function forward(world: World, ip: Ip, vrf: number | undefined, lookupsLeft: num
   const members = world.state.groups.find(({ id }) => id === group)?.members.filter(({ weight }) => weight > 0) ?? []
   const nextHops = members.flatMap(({ nextHop }) => world.state.nextHops.find(({ id }) => id === nextHop) ?? [])
   if (nextHops.length === 0) return dropped('no-next-hop')
-  return nextHops.flatMap((nextHop) => follow(world, ip, nextHop, vrf, lookupsLeft - 1))
+  return nextHops.flatMap((nextHop) => follow(world, ip, nextHop, vrf, lookupsLeft - 1, from))
 }
 
-function follow(world: World, ip: Ip, { action }: NextHopObject, vrf: number | undefined, lookupsLeft: number): Outcome[] {
+function follow(
+  world: World,
+  ip: Ip,
+  { action }: NextHopObject,
+  vrf: number | undefined,
+  lookupsLeft: number,
+  from: PortObject | undefined,
+): Outcome[] {
   const { ports } = world.state
   switch (action.type) {
     case 'lookup':
-      return forward(world, ip, action.vrf, lookupsLeft)
+      return forward(world, ip, action.vrf, lookupsLeft, from)
     case 'discard':
       return dropped(action.reason ?? 'discard')
     case 'port':
@@ -133,47 +170,79 @@ function follow(world: World, ip: Ip, { action }: NextHopObject, vrf: number | u
         world,
         ip,
         ports.find(({ id }) => id === action.port),
+        from,
       )
     case 'local':
       return deliver(
         world,
         ip,
         ports.findLast((port) => port.kind === 'host' && port.vrf === vrf),
+        from,
       )
     default:
   }
   if (!world.encapsulations.includes(action.encapsulation)) return dropped('encapsulation-unsupported')
   if (action.encapsulation !== 'vxlan' && action.labels.length === 0) return dropped('label-stack')
   if (ip.ttl <= 1) return dropped('ttl-expired')
-  if (ip.bytes.length + overheadOf(action) > underlayMtu(world)) return dropped('mtu-exceeded')
-  const inner = withTtl(ip, ip.ttl - 1)
+  const mtu = underlayMtu(world) - overheadOf(action)
+  const isTooLarge = ip.bytes.length > mtu
+  if (isTooLarge && !mayBeCut(world, ip, mtu)) return dropped('mtu-exceeded')
+  const limits = from?.clampMss === true ? [mtu, from.mtu] : []
+  const whole = withMssClamped(withTtl(ip, ip.ttl - 1), limits)
+  const parts = isTooLarge ? cutIp(whole, mtu) : [whole]
+  return partsOf(parts.map((part) => behindTunnel(world, part, action)))
+}
+
+/** One outcome for a whole packet, `cut` for parts. */
+function partsOf(parts: readonly Outcome[]): Outcome[] {
+  return parts.length === 1 ? [...parts] : [{ type: 'cut', parts }]
+}
+
+function behindTunnel(world: World, inner: Ip, action: Tunnel): Outcome {
   const ttl = action.ttlModel === 'uniform' ? inner.ttl : 255
   const trafficClass = action.trafficClassModel === 'uniform' ? inner.trafficClass >> 5 : 0
   const packet =
     action.encapsulation === 'vxlan'
       ? vxlanBefore(inner, action, world.state.vnis.find(({ vni }) => vni === action.vni)?.routerMac)
       : labelsBefore(inner.bytes, action, { bottomTtl: ttl, ttl, trafficClass, isBottom: true })
-  return [{ type: 'sent', encapsulation: action.encapsulation, source: action.local, destination: action.remote, packet }]
+  return { type: 'sent', encapsulation: action.encapsulation, source: action.local, destination: action.remote, packet }
 }
 
-function deliver(world: World, ip: Ip, port: PortObject | undefined): Outcome[] {
+function deliver(world: World, ip: Ip, port: PortObject | undefined, from = port): Outcome[] {
   if (port === undefined) return dropped('no-next-hop')
   if (!world.state.devices.some((device) => device.port === port.id)) return dropped('port-down')
   const carries = port.allowedSources.length === 0 || port.allowedSources.some(({ family }) => family === ip.family)
   if (!carries) return dropped('family-unsupported')
   if (ip.ttl <= 1) return dropped('ttl-expired')
-  if (ip.bytes.length > port.mtu) return dropped('mtu-exceeded')
-  return [{ type: 'delivered', port: port.id, packet: withTtl(ip, ip.ttl - 1).bytes }]
+  const { reason, remember } = judgePacket(world.state, world.memory ?? new Memory(), port, ip, false)
+  if (reason !== undefined) return dropped(reason)
+  return deliverAllowed(world, ip, port, from).map((outcome) => ({ ...outcome, remember }))
+}
+
+function deliverAllowed(world: World, ip: Ip, port: PortObject, from: PortObject | undefined): Outcome[] {
+  const isTooLarge = ip.bytes.length > port.mtu
+  if (isTooLarge && !mayBeCut(world, ip, port.mtu)) return dropped('mtu-exceeded')
+  const clamping = [port, from].filter((end) => end?.clampMss === true)
+  const whole = withMssClamped(withTtl(ip, ip.ttl - 1), clamping.length === 0 ? [] : [port.mtu, ...clamping.map((end) => end?.mtu ?? 0)])
+  const parts = isTooLarge ? cutIp(whole, port.mtu) : [whole]
+  return partsOf(parts.map(({ bytes }) => ({ type: 'delivered', port: port.id, packet: bytes })))
 }
 
 /** Transit: the labels of the next hop take the place of the one that was popped. */
-function swap(world: World, nextHop: number, rest: Uint8Array, isBottom: boolean, ttl: number, trafficClass: number): Outcome[] {
+function swap(
+  world: World,
+  nextHop: number,
+  rest: Uint8Array,
+  { isBottom, ttl, trafficClass, outer }: LabelValues & { readonly isBottom: boolean },
+): Outcome[] {
   const action = world.state.nextHops.find(({ id }) => id === nextHop)?.action
   if (action?.type === 'discard') return dropped(action.reason ?? 'discard')
   if (action?.type !== 'tunnel') return dropped('no-next-hop')
   if (!world.encapsulations.includes(action.encapsulation) || action.encapsulation === 'vxlan') return dropped('encapsulation-unsupported')
   if (isBottom && action.labels.length === 0) return dropped('label-stack')
   if (rest.length + overheadOf(action) > underlayMtu(world)) return dropped('mtu-exceeded')
+  // A label stack cannot carry the mark of congestion.
+  if (outer % 4 === 3 && action.ecn !== 'normal') return dropped('congestion')
   const exposed = rest.slice()
   if (action.labels.length === 0) exposed[3] = Math.min(exposed[3], ttl)
   const values = { bottomTtl: ttl, ttl: action.ttlModel === 'uniform' ? ttl : 255, trafficClass, isBottom }

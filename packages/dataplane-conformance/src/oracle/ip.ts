@@ -73,6 +73,17 @@ export function withTtl(ip: Ip, ttl: number): Ip {
   return { ...ip, bytes, ttl }
 }
 
+/** The same packet with another traffic class octet. */
+export function withTrafficClass(ip: Ip, trafficClass: number): Ip {
+  const bytes = ip.bytes.slice()
+  if (ip.family === 4) bytes[1] = trafficClass
+  else {
+    bytes[0] = 0x60 + (trafficClass >> 4)
+    bytes[1] = (trafficClass & 15) * 16 + (bytes[1] & 15)
+  }
+  return withTtl({ ...ip, bytes, trafficClass }, ip.family === 4 ? bytes[8] : bytes[7])
+}
+
 /** The reply to an ICMP echo request, or undefined when the packet is none. */
 export function echoReply(ip: Ip): Uint8Array | undefined {
   const [protocol, request, reply] = ip.family === 4 ? [1, 8, 0] : [58, 128, 129]

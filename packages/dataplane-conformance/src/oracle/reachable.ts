@@ -4,8 +4,10 @@ import type { PacketInput } from '../arbitrary/packets.js'
 /**
  * Ports that the tables lead to from where a packet entered, whatever its addresses: over every route of the VRF, every member, every further
  * lookup. A packet that comes out of any other port has left its tenant. From a source that no label or VNI names, none is reachable.
+ *
+ * @param errors whether ICMP errors count too: those about a packet behind an endpoint's label find their way in the endpoint's VRF
  */
-export function reachablePorts(state: DataplaneState, input: PacketInput): ReadonlySet<number> {
+export function reachablePorts(state: DataplaneState, input: PacketInput, { errors = false } = {}): ReadonlySet<number> {
   const ports = new Set<number>()
   const vrfs = new Set<number>()
 
@@ -42,8 +44,10 @@ export function reachablePorts(state: DataplaneState, input: PacketInput): Reado
   }
   for (const { action, sources } of state.labels) {
     if (!isSource(sources)) continue
-    if (action.type === 'pop-forward') ports.add(action.port)
-    else if (action.type === 'pop-lookup') enter(action.vrf)
+    if (action.type === 'pop-forward') {
+      ports.add(action.port)
+      if (errors) enter(state.ports.find(({ id }) => id === action.port)?.vrf)
+    } else if (action.type === 'pop-lookup') enter(action.vrf)
   }
   return ports
 }

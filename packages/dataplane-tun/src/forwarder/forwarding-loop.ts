@@ -1,5 +1,5 @@
 import type { Encapsulation } from '@heddle/core'
-import { DELIVER, HEADROOM, PacketOut, SEND, type ForwardingEngine, type Verdict } from '@heddle/forwarding'
+import { DELIVER, DROP, FRAGMENT, HEADROOM, PacketOut, SEND, type ForwardingEngine, type Verdict } from '@heddle/forwarding'
 import type { Logger } from '@heddle/io'
 import { DATAGRAM_DESCRIPTOR, LinuxError, READINESS, TUN_DESCRIPTOR, type Poller, type Watch } from '@heddle/linux'
 import { BATCH, SOCKET_SLOT, type PacketMemory } from './packet-memory.js'
@@ -115,7 +115,7 @@ export class ForwardingLoop {
   }
 
   #fromUnderlay({ socket, encapsulation }: Receiver): boolean {
-    const { words, offset, length, segment, status, remote } = DATAGRAM_DESCRIPTOR
+    const { words, offset, length, segment, status, remote, tos } = DATAGRAM_DESCRIPTOR
     const messages = this.#messages
     const source = this.#source
     const count = socket.receiveBatch(this.#memory.receive, SOCKET_SLOT, HEADROOM, messages)
@@ -130,17 +130,17 @@ export class ForwardingLoop {
       source.w1 = messages[at + remote + 1]
       source.w2 = messages[at + remote + 2]
       source.w3 = messages[at + remote + 3]
-      this.#datagrams(encapsulation, messages[at + offset], messages[at + length], messages[at + segment])
+      this.#datagrams(encapsulation, messages[at + offset], messages[at + length], messages[at + segment], messages[at + tos])
     }
     this.#flush()
     return count === BATCH
   }
 
   /** One message: a datagram, or several of `segment` octets that the kernel coalesced. */
-  #datagrams(encapsulation: Encapsulation, offset: number, length: number, segment: number): void {
+  #datagrams(encapsulation: Encapsulation, offset: number, length: number, segment: number, trafficClass: number): void {
     const { bytes } = this.#memory
     if (segment === 0 || segment >= length) {
-      this.#route(this.#engine.fromUnderlay(encapsulation, this.#source, bytes, offset, length, this.#out))
+      this.#route(this.#engine.fromUnderlay(encapsulation, this.#source, bytes, offset, length, this.#out, length, trafficClass))
       return
     }
     for (let done = 0; done < length; done += segment) {
@@ -151,7 +151,7 @@ export class ForwardingLoop {
         if (!this.#memory.hasRoom(size)) this.#flush()
         at = this.#memory.copy(at, size)
       }
-      this.#route(this.#engine.fromUnderlay(encapsulation, this.#source, bytes, at, size, this.#out))
+      this.#route(this.#engine.fromUnderlay(encapsulation, this.#source, bytes, at, size, this.#out, size, trafficClass))
     }
   }
 
@@ -160,6 +160,7 @@ export class ForwardingLoop {
     let sink: Sink | undefined
     if (verdict === DELIVER) sink = this.#sinks.device(out.port)
     else if (verdict === SEND) sink = this.#sinks.underlay(out)
+    else if (verdict === FRAGMENT) return this.#cut()
     else return
     if (sink === undefined) {
       this.#engine.countDrop('port-down', verdict === DELIVER ? out.port : -1)
@@ -170,10 +171,30 @@ export class ForwardingLoop {
     if (sink.waiting === SINK_CAPACITY) sink.flush()
   }
 
+  /** Each part of a packet that is cut gets room of its own: it waits in a sink while the next one is written. */
+  #cut(): void {
+    const { mtu } = this.#out
+    for (;;) {
+      let room = this.#memory.partRoom(mtu)
+      if (room < 0) {
+        this.#empty()
+        this.#memory.resetParts()
+        room = this.#memory.partRoom(mtu)
+      }
+      const verdict = this.#engine.nextFragment(this.#memory.bytes, room, this.#out)
+      if (verdict === DROP) return
+      this.#route(verdict)
+    }
+  }
+
   #flush(): void {
+    this.#empty()
+    this.#memory.reset()
+  }
+
+  #empty(): void {
     for (const sink of this.#touched) if (sink.waiting > 0) sink.flush()
     this.#touched.clear()
-    this.#memory.reset()
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type Dataplane,
   type DataplaneCapabilities,
   type DataplaneEvent,
+  type DataplaneFeature,
   type DataplaneLimits,
   type DataplaneState,
   type DeviceFacts,
@@ -42,7 +43,12 @@ const LIMITS: DataplaneLimits = {
   vnis: 65_536,
   routes: 4_194_304,
   labelStackDepth: MAX_LABEL_STACK_DEPTH,
+  policies: 131_072,
+  policyRules: 1024,
+  flows: 65_536,
 }
+
+const FEATURES: readonly DataplaneFeature[] = ['fragmentation', 'mss-clamp', 'ecn', 'traffic-class-pop', 'tunnel-errors', 'policy']
 
 /** How often namespaces are looked for, milliseconds. */
 const LOOK_INTERVAL = 1000
@@ -81,10 +87,13 @@ export class TunForwarder implements Dataplane {
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: false,
       limits: LIMITS,
+      features: FEATURES,
     }
     this.#engine = new ForwardingEngine({
       limits: LIMITS,
       encapsulations: tunnels.encapsulations,
+      features: FEATURES,
+      clock: { now: () => performance.now() },
       outer: 'socket',
       underlayMtu: tunnels.mtu,
       hasDevice: (port) => this.#ports.has(port),

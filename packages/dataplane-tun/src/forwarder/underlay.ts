@@ -98,6 +98,7 @@ function receiver(options: UnderlayOptions, port: number): Promise<UdpBatchSocke
     bind: { address: local.toString(), port },
     receiveBuffer: QUEUE,
     gro: true,
+    receiveTos: true,
     zeroChecksumRx: local.family === 6,
   })
 }
@@ -122,5 +123,6 @@ function greSocket(options: UnderlayOptions): Promise<RawSocket> {
     protocol: IP_PROTOCOL_GRE,
     bind: local.toString(),
     receiveBuffer: QUEUE,
+    receiveTos: true,
   })
 }

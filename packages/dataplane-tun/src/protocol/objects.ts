@@ -4,6 +4,7 @@ import type {
   NextHopAction,
   NextHopObject,
   PortObject,
+  TunnelModel,
   TunnelSourcesObject,
   VniObject,
   VrfObject,
@@ -29,6 +30,8 @@ export function portFrom(json: unknown): PortObject {
     allowedSources: list(from['allowedSources'], 'port.allowedSources', prefix),
     gateways: list(from['gateways'], 'port.gateways', address),
     mtu: number(from['mtu'], 'port.mtu'),
+    ...(from['maxFlows'] === undefined ? {} : { maxFlows: number(from['maxFlows'], 'port.maxFlows') }),
+    ...(from['clampMss'] === undefined ? {} : { clampMss: from['clampMss'] === true }),
   }
 }
 
@@ -65,6 +68,7 @@ function tunnelFrom(from: ReturnType<typeof record>): Tunnel {
     ...(from['routerMac'] === undefined ? {} : { routerMac: mac(from['routerMac'], 'tunnel.routerMac') }),
     ttlModel: text(from['ttlModel'], 'tunnel.ttlModel') as Tunnel['ttlModel'],
     trafficClassModel: text(from['trafficClassModel'], 'tunnel.trafficClassModel') as Tunnel['trafficClassModel'],
+    ...(from['ecn'] === undefined ? {} : { ecn: text(from['ecn'], 'tunnel.ecn') as NonNullable<Tunnel['ecn']> }),
   }
 }
 
@@ -91,6 +95,9 @@ export function labelFrom(json: unknown): LabelObject {
     label: number(from['label'], 'label.label'),
     action: labelActionFrom(from['action']),
     sources: number(from['sources'], 'label.sources'),
+    ...(from['trafficClassModel'] === undefined
+      ? {}
+      : { trafficClassModel: text(from['trafficClassModel'], 'label.trafficClassModel') as TunnelModel }),
   }
 }
 

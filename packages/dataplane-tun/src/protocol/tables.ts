@@ -1,6 +1,7 @@
 import type { DataplaneState, DeviceRequest, FibTransaction, ObjectChanges } from '@heddle/core'
 import { routesFrom } from './columns.js'
 import { address, list, mac, number, prefix, record, text } from './json.js'
+import { policyFrom } from './policy.js'
 import { groupFrom, labelFrom, nextHopFrom, portFrom, tunnelSourcesFrom, vniFrom, vrfFrom } from './objects.js'
 
 /** A transaction without its routes, which travel as columns. */
@@ -24,6 +25,7 @@ export function transactionFrom(json: unknown, columns: readonly Uint8Array[]): 
     tunnelSources: changes('tunnelSources', tunnelSourcesFrom),
     labels: changes('labels', labelFrom),
     vnis: changes('vnis', vniFrom),
+    ...(from['policies'] === undefined ? {} : { policies: changes('policies', policyFrom) }),
     routes: routesFrom(columns),
   }
 }
@@ -45,6 +47,7 @@ export function stateFrom(json: unknown, columns: readonly Uint8Array[]): Datapl
     tunnelSources: list(from['tunnelSources'], 'tunnelSources', tunnelSourcesFrom),
     labels: list(from['labels'], 'labels', labelFrom),
     vnis: list(from['vnis'], 'vnis', vniFrom),
+    ...(from['policies'] === undefined ? {} : { policies: list(from['policies'], 'policies', policyFrom) }),
     routes: routesFrom(columns),
     devices: list(from['devices'], 'devices', deviceFrom),
   }

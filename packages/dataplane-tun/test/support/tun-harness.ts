@@ -40,7 +40,8 @@ export class HarnessWorld {
     const net = namespaces.name('net')
     namespaces.in('router', ...`ip link add up0 address ${MAC.router} type veth peer name up0 address ${MAC.net} netns ${net}`.split(' '))
     namespaces.in('net', ...'ip link set up0 up'.split(' '))
-    namespaces.in('router', ...`ip link set up0 mtu ${UNDERLAY_MTU} up`.split(' '))
+    // A capture would show datagrams that go together as one packet, as they are before a real link cuts them apart.
+    namespaces.in('router', ...`ip link set up0 mtu ${UNDERLAY_MTU} gso_max_segs 1 up`.split(' '))
     namespaces.in('router', ...`ip address add ${LOCAL[4]}/24 dev up0`.split(' '))
     namespaces.in('router', ...`ip address add ${LOCAL[6]}/64 dev up0 nodad`.split(' '))
     for (const peer of [...PEERS[4], ...PEERS[6]]) {
@@ -62,7 +63,7 @@ export async function tunHarness(world: HarnessWorld, wrap?: (dataplane: Datapla
 }
 
 class TunHarness implements Harness {
-  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header'])
+  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class'])
   readonly underlayMtu = UNDERLAY_MTU
   readonly dataplane: Dataplane
   readonly #devices = new Map<number, Capture>()
@@ -98,7 +99,7 @@ class TunHarness implements Harness {
     this.#devices.get(port)?.send(packet)
   }
 
-  async receive({ encapsulation, source, packet, udpPort }: UnderlayInput): Promise<void> {
+  async receive({ encapsulation, source, packet, udpPort, trafficClass = 0 }: UnderlayInput): Promise<void> {
     await this.#begin()
     const destinationPort = udpPort ?? UDP_PORTS[encapsulation] ?? 0
     const outer = {
@@ -106,7 +107,7 @@ class TunHarness implements Harness {
       destination: LOCAL[source.family],
       protocol: encapsulation === 'mpls-gre' ? GRE : UDP,
       ttl: 64,
-      trafficClass: 0,
+      trafficClass,
       sourcePort: 50_000,
       destinationPort,
       payload: packet,

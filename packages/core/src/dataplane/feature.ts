@@ -1,0 +1,52 @@
+import type { DataplaneCapabilities } from './dataplane.js'
+import type { ApplyFailure, FibTransaction, ObjectKind } from './transaction.js'
+
+/**
+ * What a dataplane may offer beyond the tables that every dataplane has. One that does not name a feature among its capabilities refuses objects that
+ * ask for it with `dataplane.unsupported`, and forwards as if the feature had never been thought of.
+ */
+export const DATAPLANE_FEATURES = [
+  /** IPv4 packets that may be fragmented are cut where the next hop is too small (RFC 791 §3.2); otherwise they are dropped as `mtu-exceeded`. */
+  'fragmentation',
+  /** `PortObject.clampMss`. */
+  'mss-clamp',
+  /** `ecn` of a tunnel; and what the underlay marked is passed on to the packet inside (RFC 6040). */
+  'ecn',
+  /** `LabelObject.trafficClassModel`. */
+  'traffic-class-pop',
+  /** Who sent a packet that came through a tunnel and ran out of TTL, or was too large, is told through the VRF. */
+  'tunnel-errors',
+  /** Policy objects, `PortObject.maxFlows`: stateful rules for what endpoints send and get. */
+  'policy',
+] as const
+
+/** One of `DATAPLANE_FEATURES`. */
+export type DataplaneFeature = (typeof DATAPLANE_FEATURES)[number]
+
+/** Whether a dataplane offers `feature`. */
+export function hasFeature({ features }: Pick<DataplaneCapabilities, 'features'>, feature: DataplaneFeature): boolean {
+  return features?.includes(feature) === true
+}
+
+/** What of a transaction asks for features that are not among `features`, as the failures of a refusal; for an adapter's validation. */
+export function unsupportedObjects(transaction: FibTransaction, features: readonly DataplaneFeature[]): ApplyFailure[] {
+  const failures: ApplyFailure[] = []
+  const need = (kind: ObjectKind, key: number, feature: DataplaneFeature, asked: boolean): void => {
+    if (!asked || features.includes(feature)) return
+    failures.push({
+      object: { kind, key: String(key) },
+      code: 'dataplane.unsupported',
+      message: `this dataplane does not offer ${feature}`,
+    })
+  }
+  for (const { id, clampMss, maxFlows } of transaction.ports.set) {
+    need('port', id, 'mss-clamp', clampMss === true)
+    need('port', id, 'policy', maxFlows !== undefined)
+  }
+  for (const { id } of transaction.policies?.set ?? []) need('policy', id, 'policy', true)
+  for (const { id, action } of transaction.nextHops.set) need('next-hop', id, 'ecn', action.type === 'tunnel' && action.ecn === 'normal')
+  for (const { label, trafficClassModel } of transaction.labels.set) {
+    need('label', label, 'traffic-class-pop', trafficClassModel === 'uniform')
+  }
+  return failures
+}

@@ -1,0 +1,37 @@
+import { DATAPLANE_FEATURES, hasFeature, type DataplaneFeature, type FibTransaction } from '@heddle/core'
+import type { ConformanceCase } from '../conformance-case.js'
+import { checkEqual } from '../conformance-error.js'
+import type { Lab } from '../lab.js'
+import { overlay, tunnelTo } from '../overlay.js'
+import { only, transition, EMPTY } from '../tables.js'
+
+type Part = Partial<Omit<FibTransaction, 'generation'>>
+
+/** A transaction that asks for a feature; a feature that changes no object has none. */
+const asking: Readonly<Partial<Record<DataplaneFeature, (lab: Lab, tables: FibTransaction) => Part>>> = {
+  'mss-clamp': (_lab, { ports }) => ({ ports: { set: [{ ...ports.set[0], clampMss: true }], remove: [] } }),
+  ecn: (lab) => ({ nextHops: { set: [{ id: 77, action: { ...tunnelTo(lab, 0, 2001), ecn: 'normal' } as never }], remove: [] } }),
+  policy: () => ({ policies: { set: [{ id: 1, port: 1, direction: 'egress', rules: [], defaultVerdict: 'deny' }], remove: [] } }),
+  'traffic-class-pop': (_lab, { labels }) => ({ labels: { set: [{ ...labels.set[0], trafficClassModel: 'uniform' }], remove: [] } }),
+}
+
+export const featureCases: readonly ConformanceCase[] = [
+  {
+    name: 'what asks for a feature is taken where the feature is offered, and refused as dataplane.unsupported where it is not',
+    async run(lab) {
+      const tables = overlay(lab)
+      await lab.program(tables)
+      const { dataplane } = lab.harness
+      let generation = lab.generation
+      for (const feature of DATAPLANE_FEATURES) {
+        const part = asking[feature]?.(lab, transition(1, EMPTY, tables))
+        if (part === undefined) continue
+        const before = await lab.dump()
+        const { status, failures } = await dataplane.apply(only(++generation, part))
+        const expected = hasFeature(dataplane.capabilities, feature) ? ['applied'] : ['refused', 'dataplane.unsupported']
+        checkEqual([status, ...failures.map(({ code }) => code)], expected, feature)
+        if (status === 'refused') checkEqual((await lab.dump()).generation, before.generation, 'generation after a refusal')
+      }
+    },
+  },
+]

@@ -1,0 +1,249 @@
+import type { ConformanceCase } from '../conformance-case.js'
+import { check, checkEqual, printed } from '../conformance-error.js'
+import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
+import { onesComplementSum } from '../oracle/ip.js'
+import { startOverlay } from '../overlay.js'
+import { labelled, mssOption, TEST_PACKET_OVERHEAD, testPacket, testSegment } from '../packets.js'
+import type { Tables } from '../tables.js'
+
+const GATEWAYS = ['10.0.0.254', 'fd00::254']
+
+/** The overlay with port 2 of 1,300 octets, while the others have 1,400. */
+async function startNarrow(lab: Lab, options: Parameters<typeof startOverlay>[1] = {}): Promise<Tables> {
+  const tables = await startOverlay(lab, options)
+  const narrow = { ...tables, ports: tables.ports.map((port) => (port.id === 2 ? { ...port, mtu: 1300 } : port)) }
+  await lab.program(narrow)
+  return narrow
+}
+
+/** The overlay whose red endpoints clamp the MSS, port 2 of 1,300 octets. */
+async function startClamping(lab: Lab): Promise<void> {
+  const tables = await startNarrow(lab)
+  await lab.program({ ...tables, ports: tables.ports.map((port) => (port.id === 3 ? port : { ...port, clampMss: true })) })
+}
+
+export const pathMtuCases: readonly ConformanceCase[] = [
+  {
+    name: 'who sends too large a packet is told the MTU, with the packet quoted (RFC 1191 §4, RFC 8201 §3)',
+    async run(lab) {
+      await startNarrow(lab, { gateways: GATEWAYS })
+      for (const [family, source, destination] of [
+        [4, '10.0.0.1', '10.0.0.2'],
+        [6, 'fd00::1', 'fd00::2'],
+      ] as const) {
+        const packet = testPacket({ source, destination, size: 1301 - TEST_PACKET_OVERHEAD[family] })
+        const observed = await lab.fromPort(1, packet)
+        expectDropped(observed, 'mtu-exceeded')
+        expectError(observed, packet, family === 4 ? { type: 3, code: 4, rest: 1300 } : { type: 2, code: 0, rest: 1300 })
+      }
+    },
+  },
+  {
+    name: 'whose packet runs out of TTL is told, with the packet quoted (RFC 792, RFC 4443 §3.3)',
+    async run(lab) {
+      await startOverlay(lab, { gateways: GATEWAYS })
+      for (const [source, destination, type] of [
+        ['10.0.0.1', '10.0.0.2', 11],
+        ['fd00::1', 'fd01::1', 3],
+      ] as const) {
+        const packet = testPacket({ source, destination, ttl: 1 })
+        const observed = await lab.fromPort(1, packet)
+        expectDropped(observed, 'ttl-expired')
+        expectError(observed, packet, { type, code: 0, rest: 0 })
+      }
+    },
+  },
+  {
+    name: 'whose packet came through a tunnel is told through the VRF',
+    needs: { offers: ['tunnel-errors'] },
+    async run(lab) {
+      await startNarrow(lab, { gateways: GATEWAYS })
+      const inner = testPacket({ source: '10.1.0.1', destination: '10.0.0.2', size: 1301 - TEST_PACKET_OVERHEAD[4] })
+      for (const label of [102, 110]) {
+        for (const [packet, reason, type, rest] of [
+          [inner, 'mtu-exceeded', 3, 1300],
+          [testPacket({ source: '10.1.0.1', destination: '10.0.0.2', ttl: 1 }), 'ttl-expired', 11, 0],
+        ] as const) {
+          const observed = await lab.fromUnderlay({
+            encapsulation: 'mpls-udp',
+            source: lab.peers[0],
+            packet: labelled([{ label }], packet),
+          })
+          expectDropped(observed, reason)
+          const [output] = observed.outputs
+          check(output?.type === 'sent' && output.destination.equals(lab.peers[0]), `no error was sent back: ${printed(observed.outputs)}`)
+          const error = output.packet.subarray(4)
+          checkEqual([...output.packet.subarray(0, 3)], [...labelled([{ label: 2001 }], error).subarray(0, 3)], 'label of the error')
+          checkError(error, packet, { type, code: type === 3 ? 4 : 0, rest }, '10.1.0.1')
+        }
+      }
+    },
+  },
+  {
+    name: 'no error answers an error, or a fragment other than the first',
+    async run(lab) {
+      await startNarrow(lab, { gateways: GATEWAYS })
+      const packet = testPacket({ source: '10.0.0.1', destination: '10.0.0.2', size: 1301 - TEST_PACKET_OVERHEAD[4] })
+      const later = withHeader(packet, (bytes) => (bytes[7] = 1))
+      const error = withHeader(packet, (bytes) => {
+        bytes[9] = 1
+        bytes[20] = 3
+      })
+      for (const silent of [later, error]) {
+        const observed = await lab.fromPort(1, silent)
+        expectDropped(observed, 'mtu-exceeded')
+        checkEqual(observed.outputs, [], 'outputs')
+      }
+    },
+  },
+  {
+    name: 'a packet that may be fragmented is cut to what the port takes, its parts again too (RFC 791 §3.2)',
+    needs: { offers: ['fragmentation'] },
+    async run(lab) {
+      await startNarrow(lab)
+      const size = 1400 - TEST_PACKET_OVERHEAD[4]
+      const packet = testPacket({ source: '10.0.0.1', destination: '10.0.0.2', size, dontFragment: false, ttl: 9 })
+      const parts = expectParts(await lab.fromPort(1, packet))
+      checkEqual(
+        parts.map((part) => [part.length, part[6] * 256 + part[7], part[8]]),
+        [
+          [1300, 0x2000, 8],
+          [120, 160, 8],
+        ],
+        'length, flags and offset, and TTL of the parts',
+      )
+      checkEqual(joined(parts), packet.slice(20), 'data of the parts')
+      const middle = withHeader(packet, (bytes) => bytes.set([0x20, 100], 6))
+      checkEqual(
+        expectParts(await lab.fromPort(1, middle)).map((part) => part[6] * 256 + part[7]),
+        [0x2000 + 100, 0x2000 + 260],
+        'flags and offset of the parts of a part',
+      )
+    },
+  },
+  {
+    name: 'a packet that may be fragmented is cut to what the tunnel takes, each part behind its own headers',
+    needs: { offers: ['fragmentation'] },
+    async run(lab) {
+      const mtu = lab.harness.underlayMtu - (lab.family === 4 ? 20 : 40) - 8 - 4
+      await startOverlay(lab, { mtu: lab.harness.underlayMtu, ttlModel: 'uniform' })
+      const size = mtu + 1 - TEST_PACKET_OVERHEAD[4]
+      const packet = testPacket({ source: '10.0.0.1', destination: '10.1.0.1', size, dontFragment: false })
+      const { outputs, drops } = await lab.fromPort(1, packet)
+      checkEqual([...drops], [], 'drop counters that moved')
+      const parts = outputs.map((output) => {
+        check(output.type === 'sent' && output.destination.equals(lab.peers[0]), `expected sending, found ${printed(output)}`)
+        checkEqual(output.packet.slice(0, 4), labelled([{ label: 2001, ttl: 63 }], Uint8Array.of()), 'label of a part')
+        return output.packet.slice(4)
+      })
+      checkEqual(parts.length, 2, 'number of parts')
+      check(
+        parts.every((part) => part.length <= mtu && onesComplementSum(part.subarray(0, 20)) === 0xffff),
+        'each part fits, its header sound',
+      )
+      checkEqual(joined(parts), packet.slice(20), 'data of the parts')
+    },
+  },
+  {
+    name: 'the MSS of a SYN is lowered to what its way takes, its checksum kept right (RFC 6691)',
+    needs: { offers: ['mss-clamp'] },
+    async run(lab) {
+      await startClamping(lab)
+      for (const [source, destination, headers] of [
+        ['10.0.0.1', '10.0.0.2', 40],
+        ['fd00::1', 'fd00::2', 60],
+      ] as const) {
+        const segment = { source, destination, flags: 18 }
+        for (const options of [mssOption(1460), [1, ...mssOption(8960), 1, 1, 0]]) {
+          const lowered = options.slice()
+          lowered.splice(options[0] === 1 ? 1 : 0, 4, ...mssOption(1300 - headers))
+          const found = expectDelivered(await lab.fromPort(1, testSegment({ ...segment, options })), 2)
+          checkEqual(found, testSegment({ ...segment, options: lowered, ttl: 63 }), 'delivered SYN')
+        }
+        for (const kept of [
+          { ...segment, options: mssOption(536) },
+          { ...segment, flags: 16 },
+        ]) {
+          checkEqual(expectDelivered(await lab.fromPort(1, testSegment(kept)), 2), testSegment({ ...kept, ttl: 63 }), 'segment that stays')
+        }
+      }
+    },
+  },
+  {
+    name: 'the MSS of a SYN through a tunnel is lowered both ways, and only for ports that want it',
+    needs: { offers: ['mss-clamp'] },
+    async run(lab) {
+      await startClamping(lab)
+      const mtu = Math.min(1400, lab.harness.underlayMtu - (lab.family === 4 ? 20 : 40) - 12)
+      const out = { source: '10.0.0.1', destination: '10.1.0.1' }
+      const sent = expectSent(await lab.fromPort(1, testSegment(out)), lab.peers[0])
+      checkEqual(sent.slice(4), testSegment({ ...out, options: mssOption(mtu - 40), ttl: 63 }), 'sent SYN')
+      const blue = expectSent(await lab.fromPort(3, testSegment(out)), lab.peers[0])
+      checkEqual(blue.slice(4), testSegment({ ...out, ttl: 63 }), 'SYN of a port that does not clamp')
+      const back = { source: '10.1.0.1', destination: '10.0.0.2' }
+      const packet = labelled([{ label: 102 }], testSegment(back))
+      const delivered = expectDelivered(await lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[0], packet }), 2)
+      checkEqual(delivered, testSegment({ ...back, options: mssOption(1260), ttl: 63 }), 'delivered SYN')
+    },
+  },
+]
+
+/** The parts that port 2 got. */
+function expectParts({ outputs, drops }: Observed): Uint8Array[] {
+  checkEqual([...drops], [], 'drop counters that moved')
+  return outputs.map((output) => {
+    check(output.type === 'delivered' && output.port === 2, `expected delivery to port 2, found ${printed(output)}`)
+    checkEqual(onesComplementSum(output.packet.subarray(0, 20)), 0xffff, 'sum of the header of a part')
+    return output.packet
+  })
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part.subarray(20)]))
+}
+
+/** The packet with a changed IPv4 header, its checksum made right. */
+function withHeader(packet: Uint8Array, change: (bytes: Uint8Array) => unknown): Uint8Array {
+  const bytes = packet.slice()
+  change(bytes)
+  bytes[10] = bytes[11] = 0
+  const checksum = 0xffff - onesComplementSum(bytes.subarray(0, 20))
+  bytes.set([checksum >> 8, checksum & 255], 10)
+  return bytes
+}
+
+interface IcmpFields {
+  readonly type: number
+  readonly code: number
+  /** The 32 bits behind the checksum. */
+  readonly rest: number
+}
+
+function expectError({ outputs }: Observed, about: Uint8Array, fields: IcmpFields): void {
+  const [error] = outputs
+  check(error?.type === 'delivered' && error.port === 1, `no error was told: ${printed(outputs)}`)
+  checkError(error.packet, about, fields)
+}
+
+/** Insists that `error` is a sound ICMP error from the gateway that quotes the beginning of `about`. */
+function checkError(error: Uint8Array, about: Uint8Array, { type, code, rest }: IcmpFields, destination?: string): void {
+  const isV4 = error[0] >> 4 === 4
+  const icmp = isV4 ? 20 : 40
+  checkEqual([error[icmp], error[icmp + 1]], [type, code], 'type and code')
+  checkEqual(
+    [...error.subarray(icmp + 4, icmp + 8)],
+    [rest >>> 24, (rest >> 16) & 255, (rest >> 8) & 255, rest & 255],
+    'word behind the checksum',
+  )
+  const quoted = error.subarray(icmp + 8)
+  check(quoted.length >= Math.min(about.length, isV4 ? 28 : 1232), `only ${quoted.length} octets are quoted`)
+  check(error.length <= (isV4 ? 576 : 1280), `an error of ${error.length} octets`)
+  checkEqual(quoted, about.slice(0, quoted.length), 'quoted packet')
+  const [source, target] = isV4 ? [error.slice(12, 16), error.slice(16, 20)] : [error.slice(8, 24), error.slice(24, 40)]
+  checkEqual(source, isV4 ? Uint8Array.of(10, 0, 0, 254) : Uint8Array.of(0xfd, ...Array.from({ length: 13 }, () => 0), 2, 0x54), 'source')
+  checkEqual(target, isV4 ? about.slice(12, 16) : about.slice(8, 24), `destination ${destination ?? ''}`)
+  const message = error.subarray(icmp)
+  const pseudo = isV4 ? [] : [...source, ...target, message.length >> 8, message.length & 255, 0, 58]
+  checkEqual(onesComplementSum(Uint8Array.from([...pseudo, ...message])), 0xffff, 'sum of the ICMP message')
+  if (isV4) checkEqual(onesComplementSum(error.subarray(0, 20)), 0xffff, 'sum of the IP header')
+}

@@ -1,0 +1,97 @@
+import type { DataplaneState, DropReason, PolicyRule, PortObject } from '@heddle/core'
+import type { IpPrefix } from '@heddle/wire'
+import type { Ip } from './ip.js'
+import { see, type Seen } from './seen.js'
+
+/** A flow that a port's policies allowed, by its first packet. */
+interface Flow {
+  readonly port: number
+  readonly opener: Seen
+  readonly isOut: boolean
+}
+
+/** What policies remember; the order of flows says which came first. */
+export class Memory {
+  flows: Flow[] = []
+  fragments: { readonly port: number; readonly name: string }[] = []
+
+  /** New tables: what belongs to ports without policies is forgotten. */
+  keep({ ports, policies = [] }: DataplaneState): void {
+    const isKept = ({ port }: { readonly port: number }): boolean =>
+      ports.some(({ id }) => id === port) && policies.some((policy) => policy.port === port)
+    this.flows = this.flows.filter(isKept)
+    this.fragments = this.fragments.filter(isKept)
+  }
+}
+
+/** What policies say of a packet: why it is dropped, if it is, and what is then to be remembered. */
+export interface PolicyOutcome {
+  readonly reason?: DropReason
+  readonly remember: () => void
+}
+
+const nothing = (): void => undefined
+
+/** Judges a packet that leaves the endpoint of `port`, or is to be delivered to it. */
+export function judgePacket(state: DataplaneState, memory: Memory, port: PortObject, ip: Ip, isOut: boolean): PolicyOutcome {
+  const policies = (state.policies ?? []).filter((policy) => policy.port === port.id)
+  if (policies.length === 0) return { remember: nothing }
+  const seen = see(ip)
+  if (seen.kind === 'broken') return { reason: 'fragment', remember: nothing }
+  const fragment = { port: port.id, name: `${isOut ? 'out' : 'in'} ${seen.datagram}` }
+  const isKnown = memory.fragments.some(({ port: of, name }) => of === fragment.port && name === fragment.name)
+  if (seen.kind === 'later fragment') return isKnown ? { remember: nothing } : { reason: 'fragment', remember: nothing }
+
+  const allows = (packet: Seen, out: boolean): boolean => {
+    const policy = policies.find(({ direction }) => direction === (out ? 'egress' : 'ingress'))
+    if (policy === undefined) return true
+    const rule = policy.rules.find((one) => fits(one, packet, out))
+    return (rule?.verdict ?? policy.defaultVerdict) === 'allow'
+  }
+  const knownFlow = (packet: Seen): Flow | undefined => {
+    const flow = memory.flows.find((one) => one.port === port.id && isSameFlow(one.opener, packet))
+    if (flow === undefined || allows(flow.opener, flow.isOut)) return flow
+    memory.flows = memory.flows.filter((one) => one !== flow)
+    return undefined
+  }
+
+  if (seen.quoted !== undefined && knownFlow(seen.quoted) !== undefined) return { remember: nothing }
+  const rememberFragment = (): void => {
+    if (seen.datagram !== undefined && !isKnown) memory.fragments.push(fragment)
+  }
+  if (seen.kind === 'flow' && knownFlow(seen) !== undefined) return { remember: rememberFragment }
+  if (!allows(seen, isOut)) return { reason: 'policy', remember: nothing }
+  if (seen.kind !== 'flow') return { remember: rememberFragment }
+  const count = memory.flows.filter((flow) => flow.port === port.id).length
+  if (count >= (port.maxFlows ?? Number.POSITIVE_INFINITY)) return { reason: 'flow-limit', remember: nothing }
+  const remember = (): void => {
+    memory.flows.push({ port: port.id, opener: seen, isOut })
+    rememberFragment()
+  }
+  return { remember }
+}
+
+function isSameFlow(a: Seen, b: Seen): boolean {
+  if (a.family !== b.family || a.protocol !== b.protocol) return false
+  const end = (address: unknown, port = 0): string => `${String(address)} ${port}`
+  const ends = ({ source, sourcePort, destination, destinationPort }: Seen): string =>
+    [end(source, sourcePort), end(destination, destinationPort)].toSorted().join()
+  return ends(a) === ends(b)
+}
+
+function fits({ protocol, peers, locals, ports, sourcePorts, icmpTypes }: PolicyRule, seen: Seen, isOut: boolean): boolean {
+  const [peer, local] = isOut ? [seen.destination, seen.source] : [seen.source, seen.destination]
+  const covers = (prefixes: readonly IpPrefix[] | undefined, address: typeof peer): boolean =>
+    prefixes === undefined || prefixes.some((prefix) => prefix.contains(address))
+  const within = (ranges: PolicyRule['ports'], port: number | undefined): boolean =>
+    ranges === undefined ||
+    (port !== undefined && seen.type === undefined && ranges.some(({ first, last }) => first <= port && port <= last))
+  return (
+    (protocol === undefined || protocol === seen.protocol) &&
+    covers(peers, peer) &&
+    covers(locals, local) &&
+    within(ports, seen.destinationPort) &&
+    within(sourcePorts, seen.sourcePort) &&
+    (icmpTypes === undefined || icmpTypes.some(({ type, code }) => type === seen.type && (code === undefined || code === seen.code)))
+  )
+}

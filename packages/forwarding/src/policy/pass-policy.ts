@@ -1,0 +1,146 @@
+import type { PolicyObject } from '@heddle/core'
+import { REASON, type Context } from '../context.js'
+import { NO_FLOW, type FlowTable } from '../flow/flow-table.js'
+import { FRAGMENTS, REPLIED, lifetimeOf, nextState } from '../flow/lifetime.js'
+import { Tuple, TupleKind, readQuoted } from '../flow/tuple.js'
+import type { Port } from '../tables.js'
+import { judge, type Judgement } from './policy-rules.js'
+
+/** What `passPolicy` returns for a packet that may go on; everything else is a slot in `DROP_REASONS`. */
+export const PASSED = -1
+
+/** Bits of a flow's state, above those of its age: the lower end opened it; it was opened from the endpoint. */
+const OPENED_BY_LOWER = 4
+const OPENED_OUT = 8
+
+/** Zones of the table of fragments: a port, and the direction. */
+const zoneOf = (port: number, isOut: boolean): number => port * 2 + (isOut ? 1 : 0)
+
+const quoted = new Tuple()
+const opener = new Tuple()
+const judgement: Judgement = { allowed: false, rule: -1 }
+
+/**
+ * Step 5 for the packet in hand at a port that has a policy: passes what belongs to a flow that was allowed, judges the first packet of any other, and
+ * remembers a flow that is allowed. The tuple of the context has been read.
+ *
+ * @param isOut whether the packet leaves the endpoint
+ * @returns `PASSED` or the slot of a drop reason
+ */
+export function passPolicy(context: Context, port: Port, isOut: boolean): number {
+  const { tuple, trace, tables, clock } = context
+  const { flows, fragments } = tables.policyFlows
+  const { policy } = port
+  if (policy === undefined) return PASSED
+  const now = clock?.now() ?? 0
+  const name = `${isOut ? 'egress' : 'ingress'} policy of port ${port.object.id}`
+
+  if (tuple.kind === TupleKind.broken) {
+    trace?.step('policy', 'the headers that rules look at are not all there')
+    return REASON.fragment
+  }
+  if (tuple.kind === TupleKind.laterFragment) {
+    fragments.keyDatagram(zoneOf(port.object.id, isOut), tuple)
+    const isKnown = fragments.find(now) !== NO_FLOW
+    trace?.step('policy', isKnown ? 'the fragment follows its first one' : 'the first fragment was not let through')
+    return isKnown ? PASSED : REASON.fragment
+  }
+
+  if (tuple.kind === TupleKind.error && isRelated(context, port, now)) {
+    trace?.step('policy', 'an ICMP error about a flow that was allowed')
+    return PASSED
+  }
+  // Errors, and ICMP that is no echo, have no flow of their own: they are judged one by one.
+  const isTracked = tuple.kind === TupleKind.flow || tuple.icmpType < 0
+  const isFromLower = flows.keySymmetric(port.object.id, tuple)
+  let slot = isTracked ? flows.find(now) : NO_FLOW
+  if (slot !== NO_FLOW && !isStillAllowed(flows, slot, port)) {
+    if (context.learns) flows.remove(slot)
+    slot = NO_FLOW
+    flows.keySymmetric(port.object.id, tuple)
+  }
+  if (slot === NO_FLOW) {
+    decide(isOut ? policy.egress : policy.ingress, tuple)
+    trace?.step('policy', judgementText(name, isOut ? policy.egress : policy.ingress))
+    if (!judgement.allowed) return REASON.policy
+    if (isTracked && context.learns) {
+      const { maxFlows } = port.object
+      if (maxFlows !== undefined && flows.owned(port.object.id) >= maxFlows) return REASON['flow-limit']
+      slot = flows.insert(now, 0, port.object.id)
+      flows.state[slot] = (isFromLower ? OPENED_BY_LOWER : 0) | (isOut ? OPENED_OUT : 0)
+      flows.data[slot * flows.dataWords] = policy.version
+    }
+  } else trace?.step('policy', `${name}: the flow was allowed`)
+  if (slot !== NO_FLOW && context.learns) age(flows, slot, tuple, isFromLower, now)
+  if (tuple.isFragment && context.learns) rememberDatagram(fragments, zoneOf(port.object.id, isOut), tuple, now)
+  return PASSED
+}
+
+/** Whether the packet that an error quotes belongs to a flow that was allowed, and still is. */
+function isRelated({ packet, tuple, tables: { policyFlows }, learns }: Context, port: Port, now: number): boolean {
+  const { flows } = policyFlows
+  if (!readQuoted(tuple, quoted, packet.bytes, packet.view, packet.offset + packet.length)) return false
+  flows.keySymmetric(port.object.id, quoted)
+  const slot = flows.find(now)
+  if (slot === NO_FLOW) return false
+  if (isStillAllowed(flows, slot, port)) return true
+  if (learns) flows.remove(slot)
+  return false
+}
+
+/** A flow that was judged by an earlier policy is judged by today's, as its first packet would be. */
+function isStillAllowed(flows: FlowTable, slot: number, { policy }: Port): boolean {
+  const at = slot * flows.dataWords
+  if (policy === undefined || flows.data[at] === policy.version) return true
+  const state = flows.state[slot]
+  flows.readKey(slot, opener)
+  if ((state & OPENED_BY_LOWER) === 0) turn(opener)
+  opener.kind = flows.data[at + 1]
+  opener.icmpType = (flows.data[at + 2] & 0xffff) - 1
+  opener.icmpCode = (flows.data[at + 2] >>> 16) - 1
+  decide((state & OPENED_OUT) === 0 ? policy.ingress : policy.egress, opener)
+  if (judgement.allowed) flows.data[at] = policy.version
+  return judgement.allowed
+}
+
+function age(flows: FlowTable, slot: number, tuple: Tuple, isFromLower: boolean, now: number): void {
+  const at = slot * flows.dataWords
+  const isOpener = isFromLower === ((flows.state[slot] & OPENED_BY_LOWER) !== 0)
+  if (flows.data[at + 1] === 0 && isOpener) {
+    flows.data[at + 1] = tuple.kind
+    flows.data[at + 2] = (tuple.icmpType + 1) | ((tuple.icmpCode + 1) << 16)
+  }
+  flows.state[slot] = nextState(flows.state[slot], tuple, !isOpener)
+  flows.touch(slot, now, lifetimeOf(flows.state[slot] & (REPLIED | 2), tuple))
+}
+
+function rememberDatagram(fragments: FlowTable, zone: number, tuple: Tuple, now: number): void {
+  fragments.keyDatagram(zone, tuple)
+  const slot = fragments.find(now)
+  if (slot === NO_FLOW) fragments.insert(now, FRAGMENTS, zone)
+  else fragments.touch(slot, now, FRAGMENTS)
+}
+
+function decide(policy: PolicyObject | undefined, tuple: Tuple): void {
+  judgement.allowed = true
+  judgement.rule = -1
+  if (policy !== undefined) judge(policy, tuple, judgement)
+}
+
+function judgementText(name: string, policy: PolicyObject | undefined): string {
+  if (policy === undefined) return `no ${name}`
+  const by = judgement.rule < 0 ? 'the default' : `rule ${judgement.rule}`
+  return `${name} (${policy.id}): ${by} says ${judgement.allowed ? 'allow' : 'deny'}`
+}
+
+function turn(tuple: Tuple): void {
+  const { source, destination } = tuple
+  for (let word = 0; word < 4; word++) {
+    const swap = source[word]
+    source[word] = destination[word]
+    destination[word] = swap
+  }
+  const port = tuple.sourcePort
+  tuple.sourcePort = tuple.destinationPort
+  tuple.destinationPort = port
+}

@@ -1,0 +1,34 @@
+import type { Context } from './context.js'
+import { forward } from './forward.js'
+import { OWN_TTL } from './gateway.js'
+import { becomeError } from './icmp-error.js'
+import { DELIVER, DROP, type PacketOut } from './packet-out.js'
+import type { Packet } from './packet.js'
+import { PARSED, parseInner } from './parse.js'
+import type { Port } from './tables.js'
+
+/* How whoever sent a dropped packet is told. `out` then says where the error goes, and still names the reason of the drop. */
+
+/** The sender is behind the port that the packet came from. */
+export function tellSender(packet: Packet, from: Port, out: PacketOut): void {
+  if (!becomeError(packet, from, out.reason, out.mtu)) return
+  out.verdict = DELIVER
+  out.port = from.object.id
+  out.offset = packet.offset
+  out.length = out.segment = packet.length
+}
+
+/** The packet came through a tunnel: the error is a packet of its VRF, and finds its way as any other. */
+export function tellThroughVrf(context: Context, out: PacketOut): void {
+  const { packet, port, vrf } = context
+  const { reason, mtu } = out
+  const silent = (): void => {
+    out.verdict = DROP
+    out.reason = reason
+    out.mtu = mtu
+  }
+  if (!becomeError(packet, port, reason, mtu) || parseInner(packet) !== PARSED) return silent()
+  packet.ttl = OWN_TTL
+  if (forward(context, vrf, out) !== DROP) out.reason = reason
+  else silent()
+}
