@@ -1,0 +1,55 @@
+import { createNode, parseNode } from '@heddle/cli'
+import { tunDataplane } from '@heddle/dataplane-tun'
+import { nodeClock, textLogger } from '@heddle/io/node'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { createCni, PoolIpam } from '../../src/index.js'
+import { appendLogStore, execPlugin, kernelInspector, serveCni } from '../../src/node/index.js'
+import { FORWARDER } from '../../../dataplane-tun/test/support/run-sources.js'
+
+/* A node with its plugin, in a process of its own inside a namespace that is its host; to be killed. */
+
+const { folder, address } = JSON.parse(process.argv[2]) as { folder: string; address: string }
+const logger = textLogger({ stream: process.stderr, level: 'error' })
+const node = await createNode(
+  parseNode(
+    'node.yaml',
+    JSON.stringify({
+      node: { name: 'cni-test', address },
+      socket: `${folder}/node.sock`,
+      bgp: { as: 65000 },
+      vrfs: ['red', 'blue'].map((name, index) => ({
+        name,
+        rd: `65000:${index + 1}`,
+        import: [`65000:${index + 1}`],
+        export: [`65000:${index + 1}`],
+      })),
+      dataplane: { kind: 'tun', underlayMtu: 1500 },
+    }),
+  ),
+  {
+    dataplane: async () =>
+      tunDataplane({ addresses: [IpAddress.parse(address)], stateDir: `${folder}/state`, forwarder: FORWARDER, logger }),
+    logger,
+  },
+)
+const store = await appendLogStore(`${folder}/cni.log`)
+const pools = [{ prefix: IpPrefix.parse('10.7.0.0/24') }, { prefix: IpPrefix.parse('fd07::/64') }]
+const cni = await createCni({
+  networks: ['red', 'blue'].map((name) => ({ name, vrf: name, pools })),
+  ipam: new PoolIpam({ store, quarantine: 0 }),
+  endpoints: node.endpoints,
+  store,
+  inspector: kernelInspector(),
+  delegate: execPlugin(),
+  clock: nodeClock,
+  logger,
+})
+const listener = await serveCni(cni, `${folder}/cni.sock`)
+process.once('SIGTERM', () => {
+  void listener
+    .close()
+    .then(async () => node.stop())
+    .then(async () => store.close())
+    .then(() => process.exit(0))
+})
+process.stdout.write('ready\n')
