@@ -12,9 +12,11 @@ import {
   decodeBmp,
   decodeMessage,
   decodeMrt,
+  decodeRtr,
   encodeBmp,
   encodeMessage,
   encodeMrt,
+  encodeRtr,
   messageToJson,
   mrtToJson,
   readHeader,
@@ -51,6 +53,7 @@ export function targetsOf(seeds: Seeds): Target[] {
     ),
     { name: 'next-hop', seeds: [new Uint8Array(4), new Uint8Array(16), new Uint8Array(24), new Uint8Array(48)], check: checkNextHops },
     { name: 'bmp', seeds: seeds('bmp'), check: checkBmp, refit: (bytes) => withU32(bytes, 1, bytes.length) },
+    { name: 'rtr', seeds: seeds('rtr'), check: checkRtr, refit: (bytes) => withU32(bytes, 4, bytes.length) },
     { name: 'mrt', seeds: seeds('mrt'), check: checkMrt, refit: (bytes) => withU32(bytes, 8, bytes.length - 12) },
   ]
 }
@@ -140,6 +143,12 @@ function checkMrt(bytes: Uint8Array): void {
   if (!result.ok) return checkFault(result.error, bytes.length, /^(mrt|bgp\.nlri)\./)
   mrtToJson(result.record)
   if (!isDeepStrictEqual([...encodeMrt(result.record)], [...bytes])) throw new UnmetError('written again, is other octets')
+}
+
+function checkRtr(bytes: Uint8Array): void {
+  const result = decodeRtr(bytes)
+  if (!result.ok) return checkFault(result.error, bytes.length, /^rtr\./)
+  if (!isDeepStrictEqual(decodeRtr(encodeRtr(result.pdu)), result)) throw new UnmetError('written again, reads otherwise')
 }
 
 /** The value, or `undefined` where the octets are refused as they may be. */

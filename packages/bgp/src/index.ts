@@ -149,7 +149,7 @@ export { formatCommunity, parseCommunity } from './community/standard.js'
 export { formatLargeCommunity } from './community/large.js'
 export type { CodecFault } from './codec-fault.js'
 
-// Monitoring: BMP and MRT
+// Monitoring: BMP and MRT; origin validation: RTR
 export {
   BMP_HEADER_SIZE,
   BMP_INFORMATION,
@@ -195,6 +195,8 @@ export type {
 } from './mrt/record.js'
 export { MrtStream } from './mrt/stream.js'
 export { mrtToJson } from './mrt/json.js'
+export { RTR_HEADER_SIZE, RTR_MAX_VERSION, RTR_TYPE, type RtrPdu } from './rtr/pdu.js'
+export { decodeRtr, encodeRtr, rtrLength, type RtrResult } from './rtr/codec.js'
 
 // State machine
 export { DEFAULT_FSM_CONFIG, type FsmConfig } from './fsm/config.js'

@@ -36,6 +36,13 @@ const parts = partsOf(messages)
 const wholes: Readonly<Record<string, readonly Uint8Array[]>> = {
   message: messages,
   bmp: sampled(bmpMessages, encodeBmp),
+  rtr: [
+    '0102000000000008',
+    '010400000000001401181800c00002000000fde8',
+    '0107cf48000000180000000100000e100000025800001c20',
+    '020b0100000000140000fde80000fde90000fdea',
+    '010a0002000000130000000000000003626164',
+  ].map(hex),
   mrt: [...recorded('mrt.jsonl'), ...sampled(mrtRecords, encodeMrt)],
 }
 
