@@ -58,6 +58,22 @@ describe.skipIf(!existsSync(CORPUS))('the corpus of 30,916 messages (skipped wit
     expect(accepted.map(({ id, source }) => `${id} ${source}`)).toEqual([])
   })
 
+  test('cut at any octet, or with any octet one more or less, is a value or an error', () => {
+    for (const row of rows.filter((_row, index) => index % 150 === 0)) {
+      const [whole, options] = [bytesOf(row), optionsOf(row)]
+      for (let at = 0; at < whole.length; at++) {
+        const cut = whole.slice(0, at)
+        if (at >= 19) {
+          cut[16] = at >>> 8
+          cut[17] = at & 0xff
+        }
+        const result = decodeMessage(cut, options)
+        for (const { offset } of result.ok ? result.errors : [result.error]) if (offset > at) expect.unreachable(`${row.id} ${offset}`)
+        for (const step of [1, 255]) decodeMessage(whole.with(at, (whole[at] + step) & 0xff), options)
+      }
+    }
+  })
+
   test('what is valid, written again, reads the same', () => {
     let same = 0
     const changed = rows

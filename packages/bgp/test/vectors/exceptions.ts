@@ -79,6 +79,7 @@ export const TSHARK_DIFFERS: readonly Exception[] = [
   { why: 'tshark reads a CLUSTER_LIST of two-octet length one octet too early', applies: ids('s057906', 's057907') },
   {
     why: 'next hops of families whose routes are kept octet for octet are kept so too',
-    applies: ({ families }) => !families.every((family) => /^[+-](?:[12]\/(?:1|2|4|128|132|133|134)|25\/70)$/.test(family)),
+    applies: ({ families }) =>
+      !families.every((family) => /^[+-](?:[12]\/(?:1|2|4|5|73|85|128|132|133|134)|25\/(?:65|70|134)|16388\/71)$/.test(family)),
   },
 ]
