@@ -6,6 +6,7 @@
 #pragma once
 
 #include "deliver.h"
+#include "extension.h"
 #include "sum.h"
 
 /* Longest error, its own header included (RFC 1812 §4.3.2.3, RFC 4443 §2.4 c). */
@@ -34,15 +35,26 @@ static __always_inline int may_tell(void)
 	return 1;
 }
 
-/* No error answers an error, or a fragment other than the first (RFC 1122 §3.2.2, RFC 4443 §2.4 e). */
+/* No error answers an error, a fragment other than the first, or a source that is no host (RFC 1122 §3.2.2, RFC 4443 §2.4 e). */
 static __always_inline int may_be_answered(struct __sk_buff *skb, const struct packet *packet)
 {
+	__u32 end = packet->at + packet->length, at = packet->at + packet->header;
 	__u8 type = 0, fragment[2];
 
-	if (packet->length > packet->header)
-		bpf_skb_load_bytes(skb, packet->at + packet->header, &type, 1);
-	if (packet->family == 6)
-		return packet->protocol != PROTOCOL_ICMPV6 || type >= 128;
+	if (!is_forwardable(packet->family, packet->source))
+		return 0;
+	if (packet->family == 6) {
+		__u64 chain = walk_extensions(skb, at, packet->protocol, end);
+
+		if (chain & CHAIN_BROKEN)
+			return 1;
+		if (chain & CHAIN_LATER)
+			return 0;
+		at = chain >> 8 & CHAIN_OFFSET;
+		return (chain & 0xff) != PROTOCOL_ICMPV6 || at >= end || bpf_skb_load_bytes(skb, at, &type, 1) < 0 || type >= 128;
+	}
+	if (at < end)
+		bpf_skb_load_bytes(skb, at, &type, 1);
 	if (bpf_skb_load_bytes(skb, packet->at + 6, fragment, 2) < 0 || (half_at(fragment) & 0x1fff))
 		return 0;
 	return packet->protocol != PROTOCOL_ICMP || (type != 3 && type != 4 && type != 5 && type != 11 && type != 12);

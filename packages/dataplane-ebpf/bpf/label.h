@@ -108,6 +108,9 @@ __noinline int deliver_inner(struct __sk_buff *skb, struct outer *outer, struct 
 	result = parse(skb, &packet, outer->at, outer->end);
 	if (result != GOES_ON)
 		return result;
+	/* Datagrams that a sender on the same machine leaves to be cut: no program can take them apart. */
+	if (skb->gso_size && packet.at + packet.length < outer->end)
+		return REASON_OUTER_MALFORMED;
 	if (popped->family && popped->family != packet.family)
 		return REASON_INNER_MALFORMED;
 	if (popped->ttl < packet.ttl)

@@ -91,6 +91,8 @@ struct port {
 	__u32 mtu;
 	/* Families it carries: bit 0 IPv4, bit 1 IPv6. */
 	__u32 carries;
+	/* Whether the object said what is so anyhow: that segments are not clamped. Likewise below. */
+	__u32 says_default;
 	__u32 allowed_count;
 	__u32 gateway_count;
 	struct prefix allowed[MAX_ALLOWED_SOURCES];
@@ -116,6 +118,7 @@ struct next_hop {
 	__u32 remote[4];
 	/* NONE without. */
 	__u32 vni;
+	__u32 says_default;
 	__u32 has_router_mac;
 	__u8 router_mac[8];
 	/* What is written before a packet, zeros where it depends on the packet. */
@@ -140,6 +143,7 @@ struct label {
 	/* Port, VRF or next hop. */
 	__u32 target;
 	__u32 sources;
+	__u32 says_default;
 };
 
 struct vni {

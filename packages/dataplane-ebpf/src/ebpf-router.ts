@@ -153,7 +153,7 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   #newJudge(): ForwardingEngine {
-    const judge = new ForwardingEngine({ limits: this.capabilities.limits, encapsulations: this.capabilities.encapsulations })
+    const judge = new ForwardingEngine({ limits: this.capabilities.limits, encapsulations: this.capabilities.encapsulations, features: [] })
     judge.load(this.#parts.tables.dump())
     return judge
   }

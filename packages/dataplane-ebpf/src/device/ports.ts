@@ -119,7 +119,7 @@ export class Ports {
   }
 
   devices(): DataplaneState['devices'] {
-    return Array.from(this.#attached, ([port, { request, facts }]) => ({ ...request, ...facts, port }))
+    return Array.from(this.#attached, ([port, { request, facts }]) => ({ ...request, ...facts, port })).sort((a, b) => a.port - b.port)
   }
 
   #program(port: number, pair: VethPair, request: DeviceRequest): number {

@@ -29,13 +29,14 @@ export function decodeVrf(id: number, bytes: Uint8Array): VrfObject {
 }
 
 export function encodePort(port: PortObject): Uint8Array {
-  const { kind, vrf = NONE, mtu, allowedSources, gateways } = port
+  const { kind, vrf = NONE, mtu, allowedSources, gateways, clampMss } = port
   const carries = (family: 4 | 6): boolean => allowedSources.length === 0 || allowedSources.some((prefix) => prefix.family === family)
   const view = new View(PORT)
     .set('kind', PORT_KINDS.indexOf(kind))
     .set('vrf', vrf)
     .set('mtu', mtu)
     .set('carries', (carries(4) ? 1 : 0) | (carries(6) ? 2 : 0))
+    .set('says_default', clampMss === undefined ? 0 : 1)
     .set('allowed_count', allowedSources.length)
     .set('gateway_count', gateways.length)
   for (const [index, prefix] of allowedSources.entries()) writePrefix(view.element('allowed', PREFIX, index), prefix)
@@ -55,6 +56,7 @@ export function decodePort(id: number, bytes: Uint8Array): PortObject {
     allowedSources: prefixes('allowed', view.get('allowed_count')),
     gateways: prefixes('gateways', view.get('gateway_count')).map(({ address }) => address),
     mtu: view.get('mtu'),
+    ...(view.get('says_default') === 0 ? {} : { clampMss: false }),
   }
 }
 
@@ -77,19 +79,23 @@ export function decodeGroup(id: number, bytes: Uint8Array): GroupObject {
   return { id, members, seed: view.get('seed') }
 }
 
-export function encodeLabel({ action, sources }: LabelObject): Uint8Array {
+export function encodeLabel({ action, sources, trafficClassModel }: LabelObject): Uint8Array {
   const target = action.type === 'swap' ? action.nextHop : action.type === 'pop-lookup' ? action.vrf : action.port
-  return new View(LABEL).set('action', LABEL_ACTIONS.indexOf(action.type)).set('target', target).set('sources', sources).bytes
+  return new View(LABEL)
+    .set('action', LABEL_ACTIONS.indexOf(action.type))
+    .set('target', target)
+    .set('sources', sources)
+    .set('says_default', trafficClassModel === undefined ? 0 : 1).bytes
 }
 
 export function decodeLabel(label: number, bytes: Uint8Array): LabelObject {
   const view = new View(LABEL, bytes)
   const type = LABEL_ACTIONS[view.get('action')]
   const target = view.get('target')
-  const sources = view.get('sources')
-  if (type === 'swap') return { label, action: { type, nextHop: target }, sources }
-  if (type === 'pop-lookup') return { label, action: { type, vrf: target }, sources }
-  return { label, action: { type, port: target }, sources }
+  const rest = { sources: view.get('sources'), ...(view.get('says_default') === 0 ? {} : { trafficClassModel: 'pipe' as const }) }
+  if (type === 'swap') return { label, action: { type, nextHop: target }, ...rest }
+  if (type === 'pop-lookup') return { label, action: { type, vrf: target }, ...rest }
+  return { label, action: { type, port: target }, ...rest }
 }
 
 export function encodeVni({ vrf, sources, routerMac }: VniObject): Uint8Array {

@@ -38,6 +38,7 @@ export const PORT = new Struct('port', {
   vrf: 'u32',
   mtu: 'u32',
   carries: 'u32',
+  says_default: 'u32',
   allowed_count: 'u32',
   gateway_count: 'u32',
   allowed: [PREFIX, MAX_ALLOWED_SOURCES],
@@ -59,6 +60,7 @@ export const NEXT_HOP = new Struct('next_hop', {
   local: ['u32', 4],
   remote: ['u32', 4],
   vni: 'u32',
+  says_default: 'u32',
   has_router_mac: 'u32',
   router_mac: ['u8', 8],
   headers: ['u8', MAX_HEADERS],
@@ -68,7 +70,7 @@ export const MEMBER = new Struct('member', { next_hop: 'u32', weight: 'u32' })
 
 export const GROUP = new Struct('group', { seed: 'u32', count: 'u32', members: [MEMBER, MAX_MEMBERS], buckets: ['u8', BUCKETS] })
 
-export const LABEL = new Struct('label', { action: 'u32', target: 'u32', sources: 'u32' })
+export const LABEL = new Struct('label', { action: 'u32', target: 'u32', sources: 'u32', says_default: 'u32' })
 
 export const VNI = new Struct('vni', { vrf: 'u32', sources: 'u32', router_mac: ['u8', 8] })
 

@@ -1,0 +1,221 @@
+import { DataplaneError, RouteBatch, type DataplaneState, type FibTransaction } from '@heddle/core'
+import { comparable } from '@heddle/dataplane-conformance'
+import { ebpfDataplane, type EbpfDataplaneOptions } from '@heddle/dataplane-ebpf'
+import { LinuxError } from '@heddle/linux'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { call } from '../src/native/call.js'
+import { missing, titled } from './support/requirements.js'
+import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+
+const run = promisify(execFile)
+const PODS = ['10.1.0.1', '10.1.0.2'].map((text) => IpAddress.parse(text))
+
+/** Two endpoints of one VRF, and a tunnel to a peer. */
+function transaction(generation: number): FibTransaction {
+  const routes = new RouteBatch()
+  for (const [index, pod] of PODS.entries()) routes.push(1, IpPrefix.of(pod), index)
+  routes.push(1, IpPrefix.parse('fd00::/64'), 2)
+  return {
+    ...emptyTransaction(generation),
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: {
+      set: PODS.map((pod, id) => ({ id, kind: 'endpoint', vrf: 1, allowedSources: [IpPrefix.of(pod)], gateways: [], mtu: 1400 })),
+      remove: [],
+    },
+    nextHops: {
+      set: [
+        ...PODS.map((_, id) => ({ id, action: { type: 'port', port: id } as const })),
+        {
+          id: 2,
+          action: {
+            type: 'tunnel',
+            encapsulation: 'mpls-udp',
+            local: LOCAL[4],
+            remote: PEERS[4][0],
+            labels: [100, 200],
+            ttlModel: 'pipe',
+            trafficClassModel: 'uniform',
+          },
+        },
+      ],
+      remove: [],
+    },
+    groups: { set: [0, 1, 2].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 7 })), remove: [] },
+    tunnelSources: { set: [{ id: 1, prefixes: [IpPrefix.parse('192.0.2.0/28'), IpPrefix.of(PEERS[6][0])] }], remove: [] },
+    labels: { set: [{ label: 1001, action: { type: 'pop-lookup', vrf: 1 }, sources: 1 }], remove: [] },
+    routes,
+  }
+}
+
+const withoutDevices = ({ devices: _, generation, ...state }: DataplaneState): unknown => ({ generation, ...comparable(state) })
+
+describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () => {
+  let namespace: RouterNamespace
+  let folder: string
+  const opened = new Set<EbpfRouter>()
+
+  beforeAll(() => {
+    namespace = new RouterNamespace('life')
+    for (const pod of ['life-pod-0', 'life-pod-1']) namespace.namespaces.add(pod)
+    folder = mkdtempSync(join(tmpdir(), 'hd-ebpf-'))
+  })
+  const open = async (options: Partial<EbpfDataplaneOptions> = {}): Promise<EbpfRouter> => {
+    const router = await namespace.open(options)
+    opened.add(router)
+    return router
+  }
+  // What a test that fails leaves open would fail those behind it.
+  afterEach(async () => {
+    for (const router of opened) await router.close()
+    opened.clear()
+  })
+  afterAll(() => {
+    namespace?.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const isMounted = (directory: string): boolean => readFileSync('/proc/mounts', 'utf8').includes(` ${directory} bpf `)
+  const attach = async (router: EbpfRouter, port: number): Promise<unknown> =>
+    router.attachPort(port, { netns: namespace.namespaces.path(`life-pod-${port}`), ifname: 'eth0', addresses: [PODS[port]], mtu: 1400 })
+  const ping = async (): Promise<string> => {
+    const argv = ['netns', 'exec', namespace.namespaces.name('life-pod-0'), 'ping', '-c', '2', '-i', '0.05', '-W', '1', `${PODS[1]}`]
+    return (await run('ip', argv).catch((error: { stdout: string }) => error)).stdout
+  }
+  async function codeOf(attempt: Promise<unknown>): Promise<string> {
+    return attempt.then(
+      () => 'nothing',
+      (error: unknown) => (error instanceof DataplaneError ? error.code : String(error)),
+    )
+  }
+
+  it('forwards on behind close({ keep: true }); the next one takes tables, counters, devices and generation over', async () => {
+    const pinDirectory = join(folder, 'kept')
+    const first = await open({ pinDirectory })
+    expect(first.capabilities.survivesClose).toBe(true)
+    await first.apply(transaction(41))
+    await attach(first, 0)
+    await attach(first, 1)
+    expect(await ping()).toContain(' 2 received')
+    const before = await first.dump()
+    await first.close({ keep: true })
+    expect(await ping()).toContain(' 2 received')
+
+    const second = await open({ pinDirectory })
+    const after = await second.dump()
+    expect(withoutDevices(after)).toEqual(withoutDevices(before))
+    expect(after.generation).toBe(41)
+    expect(after.devices).toEqual(before.devices)
+    expect(await ping()).toContain(' 2 received')
+    const { portIds, ports } = await second.counters()
+    expect(ports[portIds.indexOf(0) * 5]).toBeGreaterThanOrEqual(6)
+
+    // It judges by what it took over, and changes it.
+    expect((await second.apply({ ...emptyTransaction(42), groups: { set: [], remove: [1] } })).status).toBe('refused')
+    const routes = new RouteBatch()
+    routes.push(1, IpPrefix.of(PODS[1]), 0xffffffff)
+    expect((await second.apply({ ...emptyTransaction(43), routes })).status).toBe('applied')
+    expect(await ping()).toContain(' 0 received')
+    await second.detachPort(1)
+    await second.close()
+    expect(isMounted(pinDirectory)).toBe(false)
+    expect(namespace.namespaces.in('life', 'ip', '-o', 'link')).not.toMatch(/: hd/)
+  })
+
+  it('forgets a device that went away while nobody looked', async () => {
+    const pinDirectory = join(folder, 'gone')
+    const first = await open({ pinDirectory })
+    await first.apply(transaction(1))
+    await attach(first, 0)
+    await first.close({ keep: true })
+    namespace.namespaces.in('life-pod-0', 'ip', 'link', 'delete', 'eth0')
+    const second = await open({ pinDirectory })
+    expect((await second.dump()).devices).toEqual([])
+    await second.close()
+  })
+
+  it('takes everything away with close(): programs, devices, pins, the file system', async () => {
+    const pinDirectory = join(folder, 'closed')
+    const router = await open({ pinDirectory })
+    await router.apply(transaction(1))
+    await attach(router, 0)
+    expect(isMounted(pinDirectory)).toBe(true)
+    await router.close()
+    expect(isMounted(pinDirectory)).toBe(false)
+    expect(namespace.namespaces.in('life', 'ip', '-o', 'link')).not.toMatch(/: hd/)
+    expect(existsSync(join(pinDirectory, 'layout-1'))).toBe(false)
+  })
+
+  it('tells of a device whose namespace ends', async () => {
+    const router = await open()
+    await router.apply(transaction(1))
+    namespace.namespaces.add('life-short')
+    await router.attachPort(0, { netns: namespace.namespaces.path('life-short'), ifname: 'eth0', addresses: [PODS[0]], mtu: 1400 })
+    const events = router.events[Symbol.asyncIterator]()
+    namespace.namespaces.delete('life-short')
+    expect((await events.next()).value).toMatchObject({ type: 'port-down', port: 0 })
+    await router.close()
+  })
+
+  it('has an uplink to itself: a second one is dataplane.busy', async () => {
+    const router = await open()
+    expect(await codeOf(open())).toBe('dataplane.busy')
+    await router.close()
+    await (await open()).close()
+  })
+
+  it('refuses what it cannot be, by code', async () => {
+    const addresses = [LOCAL[4]]
+    const underlayNetns = namespace.namespaces.path('life')
+    expect(await codeOf(ebpfDataplane({ addresses, uplink: 'none', underlayNetns }))).toBe('dataplane.device')
+    expect(await codeOf(ebpfDataplane({ addresses: [], uplink: 'up0', underlayNetns }))).toBe('dataplane.device')
+    expect(await codeOf(ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, encapsulations: ['mpls'] }))).toBe('dataplane.device')
+    expect(await codeOf(ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, pinDirectory: 'relative' }))).toBe('dataplane.device')
+    const router = await open()
+    await router.apply(transaction(1))
+    const request = { netns: '/run/netns/there-is-none', ifname: 'eth0', addresses: [], mtu: 1400 }
+    expect(await codeOf(router.attachPort(0, request))).toBe('dataplane.netns-missing')
+    expect(await codeOf(router.attachPort(0, { ...request, ifname: 'a/b' }))).toBe('dataplane.device')
+    await router.close()
+  })
+
+  it('says what the verifier said of a program that it refuses', () => {
+    const object = readFileSync(new URL('../bpf/heddle.bpf.o', import.meta.url))
+    // `exit` first of all: the program returns what it never set.
+    const changed = withFirstInstruction(object, [0x95, 0, 0, 0, 0, 0, 0, 0])
+    const attempt = (): unknown => call((native) => native.objectLoad(changed, { fib: 1024, routes: 1 }))
+    expect(attempt).toThrow(LinuxError)
+    expect(attempt).toThrow(/load program 'egress': .*the verifier says:\nunreachable insn 1/)
+  })
+
+  it('refuses a transaction that its maps have no room for', async () => {
+    const router = await open()
+    const allowedSources = Array.from({ length: 17 }, (_, host) => IpPrefix.of(IpAddress.v4(0x0a000000 + host)))
+    const port = { id: 0, kind: 'endpoint' as const, vrf: 1, allowedSources, gateways: [], mtu: 1400 }
+    const report = await router.apply({ ...transaction(1), ports: { set: [port], remove: [] } })
+    expect(report).toMatchObject({ status: 'refused', failures: [{ object: { kind: 'port', key: '0' }, code: 'dataplane.limit' }] })
+    expect((await router.dump()).generation).toBe(0)
+    await router.close()
+  })
+})
+
+/** The object with another first instruction in its section of tc programs. */
+function withFirstInstruction(object: Uint8Array, instruction: readonly number[]): Uint8Array {
+  const copy = object.slice()
+  const view = new DataView(copy.buffer, copy.byteOffset, copy.byteLength)
+  const table = Number(view.getBigUint64(0x28, true))
+  const [size, count, names] = [0x3a, 0x3c, 0x3e].map((at) => view.getUint16(at, true))
+  const offset = (index: number): number => Number(view.getBigUint64(table + index * size + 0x18, true))
+  for (let index = 0; index < count; index++) {
+    const at = offset(names) + view.getUint32(table + index * size, true)
+    if (new TextDecoder().decode(copy.subarray(at, at + 11)) === 'classifier\0') copy.set(instruction, offset(index))
+  }
+  return copy
+}

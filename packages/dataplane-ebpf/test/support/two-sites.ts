@@ -1,0 +1,52 @@
+import type { Dataplane, Encapsulation } from '@heddle/core'
+import { IpAddress } from '@heddle/wire'
+import { Namespaces } from '../../../dataplane-tun/test/support/namespaces.js'
+import { POD, siteTransaction, UNDERLAY, type Site } from '../../../dataplane-tun/test/support/two-sites.js'
+
+/*
+ *   pod ══ veth ══ [router a] up0 ══ veth ══ up0 [router b] ══ veth ══ pod
+ *
+ * Sites are namespaces; each pod has one of its own. VRF red is 0, blue is 1; both have the same addresses.
+ */
+export class TwoEbpfSites extends Namespaces {
+  /** @param tag unlike that of any other test file: those run at the same time */
+  constructor(readonly tag: string) {
+    super()
+    try {
+      for (const site of ['a', 'b'] as const) for (const kind of ['site', 'red', 'blue']) this.add(this.short(kind, site))
+      const far = this.name(this.short('site', 'b'))
+      this.in(this.short('site', 'a'), ...`ip link add up0 type veth peer name up0 netns ${far}`.split(' '))
+      for (const site of ['a', 'b'] as const) {
+        const name = this.short('site', site)
+        this.in(name, ...'ip link set up0 up'.split(' '))
+        this.in(name, ...`ip address add ${UNDERLAY[site][0]}/24 dev up0`.split(' '))
+        this.in(name, ...`ip address add ${UNDERLAY[site][1]}/64 dev up0 nodad`.split(' '))
+      }
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  short(kind: string, site: Site): string {
+    return `${this.tag}-${kind}-${site}`
+  }
+
+  /** Programs a site and gives its pods their devices. */
+  async setUp(dataplane: Dataplane, site: Site, generation: number, family: 4 | 6, encapsulation: Encapsulation): Promise<void> {
+    const report = await dataplane.apply(siteTransaction(site, generation, family, encapsulation))
+    if (report.failures.length > 0) throw new TypeError(JSON.stringify(report.failures))
+    const addresses = POD[site].map((address) => IpAddress.parse(address))
+    for (const [port, kind] of ['red', 'blue'].entries()) {
+      await dataplane.attachPort(port, { netns: this.path(this.short(kind, site)), ifname: 'eth0', addresses, mtu: 1400 })
+    }
+  }
+
+  /** Octets and packets that the uplink of a site sent. */
+  sent(site: Site): { readonly octets: number; readonly packets: number } {
+    const [{ stats64 }] = JSON.parse(this.in(this.short('site', site), ...'ip -j -s link show up0'.split(' '))) as [
+      { stats64: { tx: { bytes: number; packets: number } } },
+    ]
+    return { octets: stats64.tx.bytes, packets: stats64.tx.packets }
+  }
+}
