@@ -37,6 +37,10 @@ export class DelegatedAddresses implements AddressSource {
     this.#run = run
   }
 
+  async prepare({ cniVersion, raw }: CniConfiguration, path: readonly string[]): Promise<void> {
+    await this.#versionOf(typeOf(raw), path, cniVersion)
+  }
+
   async grant(context: AddressContext, _network: CniNetwork, signal?: AbortSignal): Promise<AddressGrant> {
     try {
       const { version, output } = await this.#ask('ADD', context, context.config.raw, signal)

@@ -25,6 +25,8 @@ export class PoolAddresses implements AddressSource {
     this.#options = options
   }
 
+  async prepare(): Promise<void> {}
+
   async grant(context: AddressContext, network: CniNetwork): Promise<AddressGrant> {
     const fields = new FieldReader(context.config.raw, CNI_CODES.invalidConfiguration)
     const conventions = fields.object('args')?.object('cni')?.fields ?? {}

@@ -25,6 +25,8 @@ export interface AddressGrant {
 
 /** Where addresses come from: own pools, or a plugin that a configuration delegates to. */
 export interface AddressSource {
+  /** Whether it can be asked at all, before anything is recorded. @throws CniError */
+  prepare(config: CniConfiguration, path: readonly string[]): Promise<void>
   /** @throws CniError; then it holds nothing for the attachment */
   grant(context: AddressContext, network: CniNetwork, signal: AbortSignal | undefined): Promise<AddressGrant>
   /** Idempotent. @throws CniError */

@@ -49,6 +49,8 @@ export class Lifecycle {
       const source = this.#options.addressSource(request.config.ipam)
       stage = 'namespace'
       await this.#checkNamespace(request)
+      stage = 'addresses'
+      await source.prepare(request.config, request.path)
       stage = 'record'
       attachment = this.#record(request, network)
       await attachments.put(attachment)

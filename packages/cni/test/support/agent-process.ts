@@ -35,7 +35,10 @@ const node = await createNode(
 const store = await appendLogStore(`${folder}/cni.log`)
 const pools = [{ prefix: IpPrefix.parse('10.7.0.0/24') }, { prefix: IpPrefix.parse('fd07::/64') }]
 const cni = await createCni({
-  networks: ['red', 'blue'].map((name) => ({ name, vrf: name, pools })),
+  networks: [
+    ...['red', 'blue'].map((name) => ({ name, vrf: name, pools })),
+    { name: 'small', vrf: 'red', pools: [{ prefix: IpPrefix.parse('10.8.0.0/28') }, { prefix: IpPrefix.parse('fd08::/64') }] },
+  ],
   ipam: new PoolIpam({ store, quarantine: 0 }),
   endpoints: node.endpoints,
   store,

@@ -68,7 +68,8 @@ fn main() {
         tell_version(&input, fields.is_some(), stated);
     }
     let unavailable = if verb == "STATUS" { NOT_READY } else { TRY_AGAIN };
-    let fields = fields.unwrap_or_default();
+    // It may have said where the agent is.
+    let Some(fields) = fields else { fail(&version, DECODING, "standard input is no JSON object", "") };
     let socket = fields.socket.unwrap_or_else(|| SOCKET.into());
     let timeout = fields.timeout.filter(|seconds| (1..=3600).contains(seconds)).unwrap_or(TIMEOUT);
     watch(timeout, version.clone(), unavailable);
