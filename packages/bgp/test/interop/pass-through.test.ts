@@ -1,0 +1,215 @@
+import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  L2VPN_EVPN,
+  messageToJson,
+  type EvpnNlri,
+  type FamilyName,
+  type LocalRoute,
+  type RouteView,
+  type Speaker,
+} from '../../src/index.js'
+import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
+import { Daemon, command, eventually, find } from './daemon.js'
+import { speakAt, type Reflector } from './peering.js'
+
+const RD = RouteDistinguisher.parse('65000:1')
+const HOP = '192.0.2.71'
+const ESI = new Uint8Array(10)
+
+/** One route of each kind that others know. */
+const ROUTES: readonly EvpnNlri[] = [
+  {
+    kind: 'evpn',
+    route: 'mac-ip',
+    rd: RD,
+    esi: ESI,
+    ethernetTag: 0,
+    mac: MacAddress.parse('02:00:00:00:00:01'),
+    ip: IpAddress.parse('10.0.0.1'),
+    label1: 100 << 4,
+  },
+  { kind: 'evpn', route: 'mac-ip', rd: RD, esi: ESI, ethernetTag: 0, mac: MacAddress.parse('02:00:00:00:00:02'), label1: 100 << 4 },
+  { kind: 'evpn', route: 'inclusive-multicast', rd: RD, ethernetTag: 0, originator: IpAddress.parse(HOP) },
+  {
+    kind: 'evpn',
+    route: 'ip-prefix',
+    rd: RD,
+    esi: ESI,
+    ethernetTag: 0,
+    prefix: IpPrefix.parse('10.3.0.0/16'),
+    gateway: IpAddress.v4(0),
+    label: 200 << 4,
+  },
+  {
+    kind: 'evpn',
+    route: 'ip-prefix',
+    rd: RD,
+    esi: ESI,
+    ethernetTag: 0,
+    prefix: IpPrefix.parse('2001:db8::/64'),
+    gateway: IpAddress.v6(0, 0, 0, 0),
+    label: 200 << 4,
+  },
+]
+const evpn = (nlri: EvpnNlri): LocalRoute => ({
+  family: L2VPN_EVPN,
+  nlri,
+  nextHop: IpAddress.parse(HOP),
+  attributes: {
+    med: 10, // FRR adds a MED of 0 to what has none
+    extendedCommunities: [
+      { kind: 'route-target', target: RouteTarget.parse('65000:7') },
+      { kind: 'encapsulation', tunnelType: 8 },
+      { kind: 'mac-mobility', sticky: false, sequence: 3 },
+    ],
+    ...(nlri.route === 'inclusive-multicast'
+      ? { pmsiTunnel: { flags: 0, tunnelType: 6, label: 100 << 4, tunnelId: IpAddress.parse(HOP).toBytes() } }
+      : {}),
+  },
+})
+/** Everything of a route but what the reflector adds. */
+const whole = ({ nlri, set }: Pick<RouteView, 'nlri' | 'set'>): string => {
+  const { originatorId: _id, clusterList: _list, localPref: _pref, origin: _origin, asPath: _path, ...attributes } = set.attributes
+  const announced = [{ family: L2VPN_EVPN, nlri: [nlri], multiprotocol: true, ...(set.nextHop && { nextHop: set.nextHop }) }]
+  return JSON.stringify(messageToJson({ type: 'update', withdrawn: [], announced, attributes }))
+}
+
+const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
+const bgpd = find('/usr/lib/frr/bgpd')
+const GOBGP: Reflector = { address: '127.0.46.2', port: 11_794 }
+const FRR: Reflector = { address: '127.0.47.2', port: 11_795 }
+const API = '50154'
+const clientsOf = ({ address }: Reflector): readonly [string, string] => [address.replace(/2$/, '1'), address.replace(/2$/, '3')]
+
+const gobgpConfig = `
+[global.config]
+  as = 65000
+  router-id = "${GOBGP.address}"
+  port = ${GOBGP.port}
+  local-address-list = ["${GOBGP.address}"]
+${clientsOf(GOBGP)
+  .map(
+    (address) => `[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "${address}"
+    peer-as = 65000
+  [neighbors.transport.config]
+    passive-mode = true
+    local-address = "${GOBGP.address}"
+  [neighbors.route-reflector.config]
+    route-reflector-client = true
+    route-reflector-cluster-id = "${GOBGP.address}"
+${['l3vpn-ipv4-unicast', 'l2vpn-evpn', 'rtc'].map((name) => `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${name}"`).join('\n')}`,
+  )
+  .join('\n')}
+`
+const frrConfig = `
+router bgp 65000
+ bgp router-id ${FRR.address}
+ no bgp default ipv4-unicast
+${clientsOf(FRR)
+  .map((address) => ` neighbor ${address} remote-as 65000\n neighbor ${address} passive\n neighbor ${address} update-source ${FRR.address}`)
+  .join('\n')}
+ address-family l2vpn evpn
+${clientsOf(FRR)
+  .map((address) => `  neighbor ${address} activate\n  neighbor ${address} route-reflector-client`)
+  .join('\n')}
+ exit-address-family
+`
+
+interface Case {
+  readonly name: string
+  readonly reason: string
+  readonly reflector: Reflector
+  readonly families: readonly FamilyName[]
+  start(): Promise<Daemon>
+  /** The daemon's own view of EVPN. */
+  view(daemon: Daemon): Promise<string>
+}
+
+const missing = (path: string | undefined): string =>
+  path === undefined ? ' (not installed)' : process.getuid?.() === 0 ? '' : ' (needs root)'
+const cases: readonly Case[] = [
+  {
+    name: 'GoBGP',
+    reason: missing(gobgpd),
+    reflector: GOBGP,
+    families: ['l2vpn-evpn', 'vpnv4-unicast', 'rtc'],
+    start: () =>
+      Daemon.start(gobgpd ?? '', gobgpConfig, (directory) => [
+        '-f',
+        `${directory}/daemon.conf`,
+        '-t',
+        'toml',
+        '--api-hosts',
+        `${GOBGP.address}:${API}`,
+      ]),
+    view: () => command('gobgp', '-u', GOBGP.address, '-p', API, 'global', 'rib', '-a', 'evpn'),
+  },
+  {
+    name: 'FRR bgpd',
+    reason: missing(bgpd),
+    reflector: FRR,
+    families: ['l2vpn-evpn'],
+    start: () =>
+      Daemon.start(bgpd ?? '', frrConfig, (directory) =>
+        `-nZS -f ${directory}/daemon.conf -i ${directory}/bgpd.pid --vty_socket ${directory} -p ${FRR.port} -l ${FRR.address} -P 0 --log stdout`.split(
+          ' ',
+        ),
+      ),
+    view: ({ directory }) => command('vtysh', '--vty_socket', directory, '-d', 'bgpd', '-c', 'show bgp l2vpn evpn'),
+  },
+]
+
+for (const daemonCase of cases) {
+  const { name, reason, reflector, families } = daemonCase
+  describe.skipIf(reason !== '')(`EVPN through ${name}${reason}`, () => {
+    let daemon: Daemon
+    let us: Speaker
+    let other: Speaker
+
+    beforeAll(async () => {
+      daemon = await daemonCase.start()
+      const [first, second] = clientsOf(reflector)
+      us = speakAt(first, reflector, families)
+      other = speakAt(second, reflector, families)
+      await Promise.all([us.start(), other.start()])
+      await eventually('the sessions', () => (isUp(us, reflector.address) && isUp(other, reflector.address)) || undefined).catch(
+        (error: unknown) => {
+          throw new TypeError(`${String(error)}\n${daemon.output}\n${neighbor(us, reflector.address).lastError}`)
+        },
+      )
+    }, 30_000)
+
+    afterAll(async () => {
+      await Promise.all([us?.stop(), other?.stop()])
+      await daemon?.stop()
+    })
+
+    it('comes out as it went in, and goes again', async () => {
+      us.announce(ROUTES.map(evpn))
+      const arrived = (): RouteView[] => [...other.routes({ family: 'l2vpn-evpn', neighbor: reflector.address })]
+      await eventually('all routes', () => arrived().length === ROUTES.length || undefined)
+      const sent = [...us.routes({ family: 'l2vpn-evpn', neighbor: reflector.address, direction: 'out' })]
+      expect(arrived().map(whole).sort()).toEqual(sent.map(whole).sort())
+      const shown = await daemonCase.view(daemon)
+      for (const text of ['02:00:00:00:00:01', '02:00:00:00:00:02', '10.3.0.0', '2001:db8::']) expect(shown).toContain(text)
+      us.withdraw(ROUTES.map(evpn))
+      await eventually('they are gone', () => arrived().length === 0 || undefined)
+    })
+
+    it.skipIf(!families.includes('rtc'))(
+      `goes by route target membership${families.includes('rtc') ? '' : ' (it has no RTC)'}`,
+      async () => {
+        us.announce([vpn('10.1.0.1/32', { rt: '65000:7', nextHop: HOP }), vpn('10.1.0.2/32', { rt: '65000:8', nextHop: HOP })])
+        await eventually('both', () => vpnRoutes(other).length === 2 || undefined)
+        other.setRouteTargetMembership([RouteTarget.parse('65000:8')])
+        await eventually('one is gone', () => vpnRoutes(other).length === 1 || undefined)
+        expect(vpnRoutes(other)).toEqual([`65000:1 10.1.0.2/32 label 1000 via ${HOP}`])
+        other.setRouteTargetMembership('all')
+        await eventually('both again', () => vpnRoutes(other).length === 2 || undefined)
+      },
+    )
+  })
+}
