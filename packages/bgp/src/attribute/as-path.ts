@@ -31,8 +31,11 @@ export const asPathCodec = attributeCodec({
   category: 'well-known',
   malformed: 'treat-as-withdraw',
   rfc: 'RFC 7606 §7.2',
-  decode(input, { asn4 }) {
-    return decodeSegments(input, asn4, this.rfc)
+  decode(input, { asn4, peerType }) {
+    const segments = decodeSegments(input, asn4, this.rfc)
+    // A peer outside the confederation has no business with its inner structure.
+    const inner = peerType === 'ebgp' && segments.some(({ type }) => type.startsWith('confed'))
+    return inner ? input.fail('bgp.attribute.as-path.confederation', 'RFC 5065 §5') : segments
   },
   encode(value, out, { asn4 }) {
     encodeSegments(value, out, asn4)

@@ -25,7 +25,8 @@ describe.skipIf(!has(FRR))("vectors of FRR's unit tests are judged as there (ski
 
   test.each(rows.map((row) => [nameOf(row), row.desc, row] as const))('%s: %s', (name, _what, row) => {
     const asn4 = !/2-octet ASNs|capability bits 0/.test(row.notes)
-    const peerType = name.endsWith('-ibgp') ? 'ibgp' : 'ebgp'
+    // Where it does not say, confederation segments are in place.
+    const peerType = name.endsWith('-ebgp') ? 'ebgp' : 'ibgp'
     const result = decodeMessage(unhex(row.message_hex ?? ''), { asn4, peerType })
     const verdict = result.ok ? strongestHandling(result.errors) : 'session-reset'
     const harmless = verdict === undefined || verdict === 'ignore' || verdict === 'attribute-discard'
