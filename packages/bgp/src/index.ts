@@ -255,6 +255,8 @@ export {
 export type { AdvertisementExplanation, Explanation, NotAdvertised, PathExplanation, PathVerdict } from './speaker/explain.js'
 export type { MessageTrace, TracedMessage } from './speaker/message-trace.js'
 export type { ChangeImpact, NeighborChange, Reconciliation } from './speaker/reconcile.js'
+export { Recorder, type RecordedInput, type RecordedMethod } from './speaker/recording.js'
+export { replay, type ReplayClock, type ReplayOptions } from './speaker/replay.js'
 export type { WatchEvent, WatchedRoute } from './speaker/watch.js'
 export type { FamilyMetrics, QueueMetrics, SpeakerMetrics } from './speaker/metrics.js'
 export { Speaker, type RoutesQuery, type StopOptions } from './speaker/speaker.js'

@@ -3,6 +3,7 @@ import type { PrivateAsHandling } from '../policy/as-path-rules.js'
 import type { Policy } from '../policy/policy.js'
 import type { BfdSource } from './bfd-source.js'
 import type { DecisionConfig, NextHopResolver } from './decision.js'
+import type { Recorder } from './recording.js'
 import type { OriginValidator } from './origin-validator.js'
 import type { Clock, Logger, Random, StreamAuthentication, Transport } from '@heddle/io'
 
@@ -200,6 +201,8 @@ export interface SpeakerOptions {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
+  /** Keeps every input, for `replay`. Default: nothing is kept. */
+  readonly recorder?: Recorder
   /** Needed for neighbors with `bfd`. */
   readonly bfd?: BfdSource
   /** Default: origins are not validated. See `Speaker.originsChanged`. */

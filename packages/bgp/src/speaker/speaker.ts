@@ -101,7 +101,11 @@ export class Speaker {
 
   /** @throws SpeakerError `speaker.config` naming the value, `speaker.neighbor-exists` */
   constructor(options: SpeakerOptions) {
-    this.#options = options
+    const { recorder } = options
+    this.#options =
+      recorder === undefined
+        ? options
+        : { ...options, random: recorder.random(options.random), transport: recorder.transport(options.transport) }
     const { clock, config } = options
     this.#logger = options.logger ?? silentLogger
     this.#identity = speakerIdentity(config)
@@ -176,6 +180,7 @@ export class Speaker {
    * @throws SpeakerError `speaker.listen` naming address and port, with the transport's error as cause; then nothing has been started
    */
   async start(): Promise<void> {
+    this.#options.recorder?.call('start', [])
     if (this.#state !== 'new') throw new SpeakerError('speaker.state', 'start', `the speaker is ${this.#state}`)
     this.#state = 'running'
     try {
@@ -195,6 +200,7 @@ export class Speaker {
    * Resolves when nothing listens any more. Idempotent.
    */
   async stop({ graceful = false, message }: StopOptions = {}): Promise<void> {
+    this.#options.recorder?.call('stop', [{ graceful, ...(message === undefined ? {} : { message }) }])
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
     this.#feed.close()
@@ -218,6 +224,7 @@ export class Speaker {
    * @throws SpeakerError `speaker.route` when one cannot stand on the wire; then none was applied
    */
   announce(routes: readonly LocalRoute[]): void {
+    this.#options.recorder?.call('announce', [routes])
     const sets = internLocal(routes, this.#sets)
     routes.forEach(({ family, nlri }, at) => {
       const table = this.#tableOf(family)
@@ -230,6 +237,7 @@ export class Speaker {
 
   /** Takes routes of our own back; those that are not there do not matter. */
   withdraw(keys: readonly LocalRouteKey[]): void {
+    this.#options.recorder?.call('withdraw', [keys])
     for (const { family, nlri } of keys) {
       const table = this.#tableOf(family)
       const key = table.newKey()
@@ -258,6 +266,7 @@ export class Speaker {
    * @param targets `all`, or exactly these
    */
   setRouteTargetMembership(targets: readonly RouteTarget[] | 'all'): void {
+    this.#options.recorder?.call('setRouteTargetMembership', [targets])
     const nlri = targets === 'all' ? [RTC_DEFAULT] : targets.map((target) => routeTargetMembership(this.#identity.as, target))
     const next = nlri.map((entry): LocalRoute => ({ family: RTC, nlri: entry }))
     this.announce(next)
@@ -273,6 +282,7 @@ export class Speaker {
 
   /** @throws SpeakerError `speaker.config`, `speaker.neighbor-exists` */
   addNeighbor(neighbor: NeighborConfig): void {
+    this.#options.recorder?.call('addNeighbor', [neighbor])
     const peer = this.#add(neighbor, `neighbor ${neighbor.address}`)
     this.#generation++
     this.#protect()
@@ -282,6 +292,7 @@ export class Speaker {
 
   /** Ends the session with Cease and forgets the peer and its routes. @throws SpeakerError `speaker.neighbor-unknown` */
   removeNeighbor(address: string): void {
+    this.#options.recorder?.call('removeNeighbor', [address])
     const peer = this.#peerOf(address)
     peer.stop({ type: 'manual-stop', subcode: DECONFIGURED })
     this.#peers.delete(peer.name)
@@ -299,6 +310,7 @@ export class Speaker {
    * @throws SpeakerError `speaker.config`, `speaker.neighbor-unknown`
    */
   updateNeighbor(neighbor: NeighborConfig): 'unchanged' | 'applied' | 'reset' {
+    this.#options.recorder?.call('updateNeighbor', [neighbor])
     const peer = this.#peerOf(neighbor.address)
     const config = peerConfig(neighbor, this.#options.config, `neighbor ${neighbor.address}`)
     const fields = changedFields(peer.config.neighbor, neighbor)
@@ -346,12 +358,14 @@ export class Speaker {
    * @throws SpeakerError `speaker.neighbor-unknown`
    */
   resetNeighbor(address: string): void {
+    this.#options.recorder?.call('resetNeighbor', [address])
     const peer = this.#peerOf(address)
     if (this.#state === 'running') peer.reset(peer.config, CEASE.administrativeReset)
   }
 
   /** Asks a neighbor to send its routes again (RFC 2918). @returns whether it can be asked @throws SpeakerError `speaker.neighbor-unknown` */
   requestRefresh(address: string, family: Family | FamilyName): boolean {
+    this.#options.recorder?.call('requestRefresh', [address, family])
     return this.#peerOf(address).flows?.requestRefresh(this.#familyOf(family)) ?? false
   }
 
@@ -371,11 +385,13 @@ export class Speaker {
    * whose result is the same are not touched.
    */
   originsChanged(): void {
+    this.#options.recorder?.call('originsChanged', [])
     for (const peer of this.#peers.values()) peer.flows?.revalidate()
   }
 
   /** How next hops are reached has changed: every destination is decided again. */
   nextHopsChanged(): void {
+    this.#options.recorder?.call('nextHopsChanged', [])
     for (const table of this.#tables.values()) {
       table.redecide()
       this.#touched(table)

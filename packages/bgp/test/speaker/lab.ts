@@ -14,7 +14,10 @@ import {
 } from '../../src/index.js'
 
 /** A speaker's configuration, with what it is given beside it. */
-type LabConfig = Partial<SpeakerConfig> & { neighbors: NeighborConfig[] } & Pick<SpeakerOptions, 'nextHops' | 'originValidator' | 'bfd'> &
+type LabConfig = Partial<SpeakerConfig> & { neighbors: NeighborConfig[] } & Pick<
+    SpeakerOptions,
+    'nextHops' | 'originValidator' | 'bfd' | 'recorder'
+  > &
   Partial<Pick<SpeakerOptions, 'transport'>>
 
 /** Speakers on a network in memory, on one clock that the test moves. */
@@ -38,7 +41,7 @@ export class Lab {
   }
 
   /** A speaker at `address`, which is its router id too; it listens on port 179. */
-  speaker(address: string, { nextHops, originValidator, bfd, transport, ...config }: LabConfig): Speaker {
+  speaker(address: string, { nextHops, originValidator, bfd, transport, recorder, ...config }: LabConfig): Speaker {
     const speaker = new Speaker({
       clock: this.clock,
       random: seededRandom(this.#seed++),
@@ -46,6 +49,7 @@ export class Lab {
       logger: this.logs,
       ...(nextHops === undefined ? {} : { nextHops }),
       ...(bfd === undefined ? {} : { bfd }),
+      ...(recorder === undefined ? {} : { recorder }),
       ...(originValidator === undefined ? {} : { originValidator }),
       config: { as: 65000, routerId: address, holdTime: 9, listen: [{ address }], ...config },
     })

@@ -1,0 +1,131 @@
+import { TransportError, type Clock, type Connection, type Endpoint, type Listener, type Random, type Transport } from '@heddle/io'
+
+/** Something that came into a speaker from outside. `at`: milliseconds since the recording began. */
+export type RecordedInput =
+  /** A method of the speaker was called. */
+  | { readonly at: number; readonly kind: 'call'; readonly method: RecordedMethod; readonly args: readonly unknown[] }
+  /** An attempt to connect succeeded; `connection` names it from here on. */
+  | { readonly at: number; readonly kind: 'connected'; readonly connection: number; readonly local: Endpoint; readonly remote: Endpoint }
+  | { readonly at: number; readonly kind: 'refused'; readonly remote: Endpoint; readonly message: string }
+  /** A peer connected. */
+  | { readonly at: number; readonly kind: 'accepted'; readonly connection: number; readonly local: Endpoint; readonly remote: Endpoint }
+  | { readonly at: number; readonly kind: 'octets'; readonly connection: number; readonly bytes: Uint8Array }
+  | { readonly at: number; readonly kind: 'ended'; readonly connection: number }
+  | { readonly at: number; readonly kind: 'broken'; readonly connection: number; readonly message: string }
+  | { readonly at: number; readonly kind: 'random'; readonly value: number }
+
+/** Methods whose calls change what a speaker does. */
+export type RecordedMethod =
+  | 'start'
+  | 'stop'
+  | 'announce'
+  | 'withdraw'
+  | 'setRouteTargetMembership'
+  | 'addNeighbor'
+  | 'removeNeighbor'
+  | 'updateNeighbor'
+  | 'resetNeighbor'
+  | 'requestRefresh'
+  | 'nextHopsChanged'
+  | 'originsChanged'
+
+type Draft = RecordedInput extends infer Input ? (Input extends RecordedInput ? Omit<Input, 'at'> : never) : never
+
+/**
+ * Keeps every input of one speaker, so that `replay` leads another one to the same tables: what came over connections, what was called, and what
+ * chance said. Given to the speaker as `recorder`; what the other injected parts answer must be the same in the replay.
+ */
+export class Recorder {
+  readonly #inputs: RecordedInput[] = []
+  readonly #begin: number
+  #connections = 0
+
+  constructor(private readonly clock: Pick<Clock, 'now'>) {
+    this.#begin = clock.now()
+  }
+
+  /** What was recorded so far, in its order. */
+  get inputs(): readonly RecordedInput[] {
+    return this.#inputs
+  }
+
+  call(method: RecordedMethod, args: readonly unknown[]): void {
+    this.#add({ kind: 'call', method, args })
+  }
+
+  /** Random numbers of `inner`, each of which is kept. */
+  random(inner: Random): Random {
+    return {
+      uint32: () => {
+        const value = inner.uint32()
+        this.#add({ kind: 'random', value })
+        return value
+      },
+    }
+  }
+
+  /** Streams of `inner`, of which everything that arrives is kept. */
+  transport(inner: Transport): Transport {
+    return {
+      connect: async (options) => {
+        try {
+          return this.#kept('connected', await inner.connect(options))
+        } catch (error) {
+          this.#add({ kind: 'refused', remote: options.remote, message: error instanceof Error ? error.message : String(error) })
+          throw error
+        }
+      },
+      listen: async (options) => this.#listener(await inner.listen(options)),
+    }
+  }
+
+  #listener(inner: Listener): Listener {
+    const kept = (connection: Connection): Connection => this.#kept('accepted', connection)
+    return {
+      local: inner.local,
+      close: () => inner.close(),
+      ...(inner.protect === undefined ? {} : { protect: (peers) => inner.protect?.(peers) }),
+      connections: {
+        async *[Symbol.asyncIterator]() {
+          for await (const connection of inner.connections) yield kept(connection)
+        },
+      },
+    }
+  }
+
+  #kept(kind: 'connected' | 'accepted', inner: Connection): Connection {
+    const connection = ++this.#connections
+    const { local, remote } = inner
+    this.#add({ kind, connection, local, remote })
+    const chunks = (): AsyncGenerator<Uint8Array> => this.#chunks(connection, inner)
+    return {
+      local,
+      remote,
+      chunks: { [Symbol.asyncIterator]: chunks },
+      get queued() {
+        return inner.queued
+      },
+      write: (bytes) => inner.write(bytes),
+      drained: () => inner.drained(),
+      close: () => inner.close(),
+      reset: () => inner.reset(),
+    }
+  }
+
+  async *#chunks(connection: number, inner: Connection): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const bytes of inner.chunks) {
+        this.#add({ kind: 'octets', connection, bytes: bytes.slice() })
+        yield bytes
+      }
+    } catch (error) {
+      this.#add({ kind: 'broken', connection, message: error instanceof TransportError ? error.message : String(error) })
+      throw error
+    }
+    this.#add({ kind: 'ended', connection })
+  }
+
+  #add(input: Draft): void {
+    this.#inputs.push({ ...input, at: this.clock.now() - this.#begin })
+  }
+}

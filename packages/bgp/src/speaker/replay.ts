@@ -1,0 +1,171 @@
+import { TransportError, type Clock, type Connection, type Endpoint, type Listener, type Random, type Transport } from '@heddle/io'
+import type { SpeakerOptions } from './config.js'
+import type { RecordedInput } from './recording.js'
+import { Speaker } from './speaker.js'
+
+/** A clock that stands still until it is told to go on. */
+export interface ReplayClock extends Clock {
+  /** Lets time pass, in milliseconds, and everything happen that is due in it. */
+  run(milliseconds: number): Promise<void>
+}
+
+/** What a replay needs beside the recording: the configuration, and the parts that were injected, which must answer as they did. */
+export type ReplayOptions = Omit<SpeakerOptions, 'clock' | 'random' | 'transport' | 'recorder'> & { readonly clock: ReplayClock }
+
+/** Leads a new speaker through everything that was recorded of another one. @returns the speaker, as the other one was at the end of the recording */
+export async function replay(inputs: readonly RecordedInput[], { clock, ...options }: ReplayOptions): Promise<Speaker> {
+  const world = new ReplayedWorld(inputs)
+  const speaker = new Speaker({ ...options, clock, random: world.random, transport: world.transport })
+  let now = 0
+  for (const input of inputs) {
+    if (input.kind === 'random') continue
+    if (input.at > now) await clock.run(input.at - now)
+    now = Math.max(now, input.at)
+    if (input.kind === 'call') call(speaker, input)
+    else world.happen(input)
+    await clock.run(0)
+  }
+  return speaker
+}
+
+function call(speaker: Speaker, { method, args }: Extract<RecordedInput, { kind: 'call' }>): void {
+  const action = speaker[method] as (this: Speaker, ...args: unknown[]) => unknown
+  try {
+    const result = action.apply(speaker, [...args])
+    if (result instanceof Promise) result.catch(() => undefined) // it was refused then, too
+  } catch {
+    // it was refused then, too
+  }
+}
+
+/** Chance and streams as they were. */
+class ReplayedWorld {
+  readonly random: Random
+  readonly transport: Transport
+  readonly #connections = new Map<number, ReplayedConnection>()
+  readonly #accepted = new Arrivals<Connection>()
+  /** Attempts that wait for their outcome, and outcomes that came before their attempt, by remote end. */
+  readonly #attempts = new Map<string, ((outcome: Connection | TransportError) => void)[]>()
+  readonly #outcomes = new Map<string, (Connection | TransportError)[]>()
+
+  constructor(inputs: readonly RecordedInput[]) {
+    const values = inputs.flatMap((input) => (input.kind === 'random' ? [input.value] : []))
+    let next = 0
+    this.random = { uint32: () => values[next++] ?? 0 }
+    this.transport = {
+      connect: ({ remote, signal }) => this.#connect(remote, signal),
+      listen: ({ address, port }) => Promise.resolve(this.#listener({ address, port })),
+    }
+  }
+
+  happen(input: Exclude<RecordedInput, { kind: 'random' | 'call' }>): void {
+    switch (input.kind) {
+      case 'connected':
+        return this.#settle(input.remote, this.#open(input))
+      case 'refused':
+        return this.#settle(input.remote, new TransportError('transport.failed', input.message))
+      case 'accepted':
+        return this.#accepted.push(this.#open(input))
+      case 'octets':
+        return this.#connections.get(input.connection)?.queue.push({ bytes: input.bytes })
+      case 'ended':
+        return this.#connections.get(input.connection)?.queue.push({})
+      default:
+        return this.#connections.get(input.connection)?.queue.push({ error: input.message })
+    }
+  }
+
+  #open({ connection, local, remote }: { readonly connection: number; readonly local: Endpoint; readonly remote: Endpoint }): Connection {
+    const opened = new ReplayedConnection(local, remote)
+    this.#connections.set(connection, opened)
+    return opened
+  }
+
+  #settle(remote: Endpoint, outcome: Connection | TransportError): void {
+    const key = keyOf(remote)
+    const waiting = this.#attempts.get(key)?.shift()
+    if (waiting !== undefined) waiting(outcome)
+    else this.#outcomes.set(key, [...(this.#outcomes.get(key) ?? []), outcome])
+  }
+
+  #connect(remote: Endpoint, signal: AbortSignal | undefined): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const key = keyOf(remote)
+      const end = (outcome: Connection | TransportError): void => (outcome instanceof TransportError ? reject(outcome) : resolve(outcome))
+      const known = this.#outcomes.get(key)?.shift()
+      if (known !== undefined) return end(known)
+      const attempts = this.#attempts.get(key) ?? []
+      this.#attempts.set(key, attempts)
+      // one that is called off was recorded as refused at that moment: its outcome comes all the same
+      attempts.push(end)
+      return signal?.addEventListener('abort', () => reject(new TransportError('transport.aborted', key)))
+    })
+  }
+
+  #listener(local: Endpoint): Listener {
+    const accepted = this.#accepted
+    return { local, connections: accepted, close: () => Promise.resolve() }
+  }
+}
+
+/** Delivers what arrived then; what is written goes nowhere. */
+class ReplayedConnection implements Connection {
+  readonly queue = new Arrivals<{ readonly bytes?: Uint8Array; readonly error?: string }>()
+  readonly queued = 0
+
+  constructor(
+    readonly local: Endpoint,
+    readonly remote: Endpoint,
+  ) {}
+
+  readonly chunks: AsyncIterable<Uint8Array> = this.#deliver()
+
+  write(): boolean {
+    return true
+  }
+
+  drained(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  reset(): void {
+    // the peer that would notice is not there
+  }
+
+  async *#deliver(): AsyncGenerator<Uint8Array> {
+    for await (const { bytes, error } of this.queue) {
+      if (error !== undefined) throw new TransportError('transport.reset', error)
+      if (bytes === undefined) return
+      yield bytes
+    }
+  }
+}
+
+/** Values in their order, none of which is lost, for one reader. */
+class Arrivals<T> implements AsyncIterable<T> {
+  readonly #values: T[] = []
+  #wake: () => void = () => undefined
+
+  push(value: T): void {
+    this.#values.push(value)
+    this.#wake()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    for (;;) {
+      const [value] = this.#values
+      if (this.#values.length > 0) {
+        this.#values.shift()
+        yield value
+      } else await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+  }
+}
+
+function keyOf({ address, port }: Endpoint): string {
+  return `${address} port ${port}`
+}

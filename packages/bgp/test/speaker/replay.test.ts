@@ -1,0 +1,87 @@
+import { ManualClock, seededRandom } from '@heddle/io/testing'
+import { expect, test } from 'vitest'
+import { Recorder, replay, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
+import { FaultyTransport } from './faulty-transport.js'
+import { Lab, internal, show, vpn } from './lab.js'
+
+const R = '192.0.2.1'
+const CLIENTS = ['192.0.2.11', '192.0.2.12']
+
+/** The tables of a speaker: every path with all that is known of it, and what each neighbor holds. */
+function tables(speaker: Speaker): unknown {
+  const families = ['vpnv4-unicast', 'vpnv6-unicast'] as const
+  const paths = families.flatMap((family) =>
+    [...speaker.routes({ family })].map(({ peer, best, stale, invalid, set, ...view }) => {
+      const { localPref, originatorId, clusterList } = set.attributes
+      return [
+        peer,
+        show({ peer, best, stale, set, ...view }),
+        best,
+        stale,
+        invalid,
+        localPref,
+        String(originatorId),
+        String(clusterList),
+      ].join(' ')
+    }),
+  )
+  const sent = speaker
+    .neighbors()
+    .flatMap(({ address }) =>
+      families.flatMap((family) =>
+        [...speaker.routes({ family, neighbor: address, direction: 'out' })].map((view) => `${address} ${show(view)}`),
+      ),
+    )
+  return {
+    paths: paths.sort(),
+    sent: sent.sort(),
+    states: speaker.neighbors().map(({ address, state, established }) => `${address} ${state} ${established}`),
+  }
+}
+
+test('what was recorded of a speaker leads another one to the same tables', { timeout: 60_000 }, async () => {
+  let rich = 0
+  for (let seed = 1; seed <= 40; seed++) {
+    const lab = new Lab(2)
+    const random = seededRandom(seed)
+    const below = (limit: number): number => random.uint32() % limit
+    const client = (address: string, more: Partial<NeighborConfig> = {}) => internal(address, { routeReflectorClient: true, ...more })
+    const config: SpeakerConfig = {
+      as: 65000,
+      routerId: R,
+      holdTime: 9,
+      listen: [{ address: R }],
+      neighbors: CLIENTS.map((address) => client(address)),
+      gracefulRestart: { restartTime: 15 },
+    }
+    const recorder = new Recorder(lab.clock)
+    const faults = { delay: 30, cut: 'random', reset: 2, halfOpen: 1 } as const
+    const transport = new FaultyTransport(lab.host(R).transport, lab.clock, faults, seed)
+    const { as: _as, routerId: _id, ...rest } = config
+    const r = lab.speaker(R, { ...rest, neighbors: [...config.neighbors], transport, recorder })
+    const clients = CLIENTS.map((address) => lab.speaker(address, { neighbors: [internal(R)] }))
+    await Promise.all([r, ...clients].map((speaker) => speaker.start()))
+    for (let step = 0; step < 30; step++) {
+      const route = vpn(`10.0.0.${below(10)}/32`, { label: 16 + below(4) })
+      const source = [...clients, r][below(3)]
+      if (below(4) === 0) source.withdraw([route])
+      else source.announce([route])
+      if (below(12) === 0)
+        r.updateNeighbor(
+          client(CLIENTS[below(2)], { importPolicy: below(2) === 0 ? 'otherwise accept' : 'term\n set local-pref 7\n accept' }),
+        )
+      if (below(15) === 0) r.resetNeighbor(CLIENTS[below(2)])
+      await lab.run(below(40) / 10)
+    }
+    await lab.run(5)
+    const clock = new ManualClock()
+    const again = await replay(recorder.inputs, { clock, config })
+    const last = recorder.inputs.at(-1)?.at ?? 0
+    // to the same moment: timers go on behind the last input
+    await clock.run(lab.clock.now() - last)
+    expect(tables(again), `seed ${seed}`).toEqual(tables(r))
+    rich += [...r.routes({ family: 'vpnv4-unicast' })].length
+    await Promise.all([r, again, ...clients].map((speaker) => speaker.stop()))
+  }
+  expect(rich).toBeGreaterThan(200)
+})
