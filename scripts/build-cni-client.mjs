@@ -22,7 +22,12 @@ export function clientFile() {
 
 function sourceHash() {
   const hash = createHash('sha256')
-  for (const name of ['Cargo.toml', ...readdirSync(join(sources, 'src')).map((file) => join('src', file))].sort()) {
+  for (const name of [
+    'Cargo.toml',
+    ...readdirSync(join(sources, 'src'))
+      .sort((a, b) => (a < b ? -1 : 1))
+      .map((file) => join('src', file)),
+  ]) {
     hash.update(`${name}\0`)
     hash.update(readFileSync(join(sources, name)))
   }

@@ -1,5 +1,6 @@
 // The native parts, as the other commands see them: built if this machine can, else a reason to tell.
 import { step } from './bootstrap.mjs'
+import { buildClient } from '../build-cni-client.mjs'
 import { buildBpf, buildNative, nativeStatus } from '../build-native.mjs'
 
 /** Builds what is missing or older than its sources. @param {{ install: boolean }} options @returns {string | undefined} why there are none */
@@ -9,8 +10,12 @@ export function ensureNative({ install }) {
   if (!status.current) step('Building the native parts (Rust; a minute or two the first time)')
   try {
     if (!status.current) buildNative({ install })
-    const missing = buildBpf({ install })
-    return missing === '' ? undefined : `BPF programs: ${missing}`
+    const bpf = buildBpf({ install })
+    const client = buildClient()
+    const missing = [bpf === '' ? '' : `BPF programs: ${bpf}`, client === undefined ? '' : `CNI client: ${client}`].filter(
+      (text) => text !== '',
+    )
+    return missing.length === 0 ? undefined : missing.join('; ')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     console.log(`  not built: ${reason}`)

@@ -32,6 +32,8 @@ let made = 0
 /** What a check works with: containers, calls, and a look at what is really there. */
 export class PluginLab {
   readonly #containers: Container[] = []
+  /** Interfaces that were asked for, of each container. */
+  readonly #asked = new Map<Container, Set<string>>()
 
   constructor(
     readonly plugin: PluginUnderTest,
@@ -56,6 +58,10 @@ export class PluginLab {
     options: RunOptions & { readonly ifname?: string } = {},
   ): Promise<PluginRun> {
     const { plugin } = this
+    if (verb === 'ADD' && container !== undefined) {
+      const asked = this.#asked.get(container) ?? new Set()
+      this.#asked.set(container, asked.add(options.ifname ?? 'eth0'))
+    }
     const variables: Record<string, string | undefined> = {
       CNI_COMMAND: verb,
       CNI_PATH: plugin.path.join(':'),
@@ -85,6 +91,7 @@ export class PluginLab {
   async del(container: Container, options: RunOptions & { readonly ifname?: string } = {}): Promise<void> {
     const run = await this.call('DEL', container, options)
     must(run.exitCode === 0, `DEL failed: ${run.output}`)
+    this.#asked.get(container)?.delete(options.ifname ?? 'eth0')
   }
 
   /** Addresses of an interface, with their length; `undefined` when there is no such interface. */
@@ -123,7 +130,7 @@ export class PluginLab {
   /** Takes away what the check left, by the plugin first. */
   async clean(): Promise<void> {
     for (const container of this.#containers.splice(0)) {
-      for (const ifname of ['eth0', 'net1']) await this.call('DEL', container, { ifname }).catch(() => undefined)
+      for (const ifname of this.#asked.get(container) ?? []) await this.call('DEL', container, { ifname }).catch(() => undefined)
       await container.namespace[Symbol.asyncDispose]()
     }
   }

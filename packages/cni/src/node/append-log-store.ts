@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { JournaledStore, type Journal } from '../store/journaled-store.js'
 import { StoreError, type Store } from '../store/store.js'
 import { encodeRecord, recover } from './log-record.js'
+import { syncFolderOf } from './put-file.js'
 
 /** A log is written anew when it is longer than this, and than `GROWTH` times what it says. Octets. */
 const LEAST_COMPACTION = 64 * 1024
@@ -33,7 +34,7 @@ export async function appendLogStore(path: string, options: AppendLogOptions = {
       )
     }
     await file.truncate(length)
-    await syncFolder(path)
+    await syncFolderOf(path)
     return new JournaledStore(all, new AppendLog(path, file, length, options.compactFrom ?? LEAST_COMPACTION))
   } catch (cause) {
     if (cause instanceof StoreError) throw cause
@@ -85,7 +86,7 @@ class AppendLog implements Journal {
       await file.writeFile(record)
       await file.sync()
       await rename(sideFile(this.#path), this.#path)
-      await syncFolder(this.#path)
+      await syncFolderOf(this.#path)
     } catch (error) {
       await file.close()
       await rm(sideFile(this.#path), { force: true })
@@ -101,14 +102,4 @@ class AppendLog implements Journal {
 
 function sideFile(path: string): string {
   return `${path}.new`
-}
-
-/** A name in a folder lasts when the folder was flushed. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }
