@@ -105,6 +105,22 @@ describe.skipIf(missing() !== '')(titled('two sites'), () => {
     },
   )
 
+  it('carries the tunnels that pods make themselves, whole frames of TCP included', async () => {
+    await setUp(4, 'mpls-udp')
+    for (const [site, far] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      const pod = sites.short('red', site)
+      sites.in(pod, ...`ip link add nested type vxlan id 7 local ${POD[site][0]} remote ${POD[far][0]} dstport 8472 dev eth0`.split(' '))
+      sites.in(pod, ...`ip address add 172.16.0.${site === 'a' ? 1 : 2}/24 dev nested`.split(' '))
+      sites.in(pod, ...'ip link set nested mtu 1300 up'.split(' '))
+    }
+    expect(await ping('red', '172.16.0.2')).toContain(' 2 received')
+    expect(await stream('172.16.0.2', 2 << 20)).toBe(true)
+    for (const site of ['a', 'b'] as const) sites.in(sites.short('red', site), ...'ip link delete nested'.split(' '))
+  })
+
   it('tells a pod what fits, and that a TTL ran out', async () => {
     await setUp(4, 'mpls-udp')
     sites.in(sites.short('site', 'a'), ...'ip link set up0 mtu 1300'.split(' '))

@@ -72,8 +72,14 @@ function bgpProblems(parsed: ParsedFile, { node, bgp }: SpeakerDocument): Config
 }
 
 function dataplaneProblems(parsed: ParsedFile, { dataplane }: NodeDocument): ConfigProblem[] {
-  if (dataplane?.kind !== 'ebpf') return []
-  return [parsed.problem(['dataplane', 'kind'], '"ebpf"', 'memory or tun: this version has no eBPF dataplane')]
+  if (dataplane?.uplink === undefined || dataplane.kind === 'ebpf') return []
+  return [
+    parsed.problem(
+      ['dataplane', 'uplink'],
+      JSON.stringify(dataplane.uplink),
+      `nothing: a dataplane of the kind ${dataplane.kind} finds its way by the routes`,
+    ),
+  ]
 }
 
 function routerIdProblem(parsed: ParsedFile, address: string, bgp: BgpSection): ConfigProblem[] {

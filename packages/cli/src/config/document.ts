@@ -107,8 +107,10 @@ export interface EndpointSection {
 
 /** What forwards packets. Without this section: TUN, in a process of its own. */
 export interface DataplaneSection {
-  /** `memory` forwards between endpoints of this process only; `ebpf` is refused by this version. */
+  /** `memory` forwards between endpoints of this process only; `ebpf` in the kernel, Linux 6.6 and newer. */
   readonly kind: 'memory' | 'tun' | 'ebpf'
+  /** For `ebpf`: link that the underlay is on; default the way to the neighbours, else the link of the node's address. */
+  readonly uplink?: string
   /** Keep the forwarder inside the agent's process; then nothing forwards while the agent is away. Default false. */
   readonly inProcess?: boolean
   /** Largest packet of the underlay in octets, 1,280–65,535; default what the underlay's device says, or 1,500. */

@@ -20,7 +20,7 @@ export interface ChosenDataplane {
 /**
  * The dataplane of a configuration: adapters are loaded when one is named, so that a node in memory needs no native code.
  *
- * @throws DataplaneError `dataplane.device` when no link has the node's address
+ * @throws DataplaneError `dataplane.device` when no link has the node's address, or leads to its neighbours
  */
 export async function chooseDataplane(document: NodeDocument, logger: Logger): Promise<ChosenDataplane> {
   const { kind = 'tun', inProcess = false, underlayMtu: configured } = document.dataplane ?? {}
@@ -37,8 +37,15 @@ export async function chooseDataplane(document: NodeDocument, logger: Logger): P
         underlayMtu: configured ?? (await smallestMtu(addresses[0], document, underlayMtu)),
       }
     }
-    default: // a document that was checked has none of these
-      throw new DataplaneError('dataplane.device', `this version has no dataplane of the kind ${kind}; there are memory and tun`)
+    case 'ebpf': {
+      const [{ ebpfDataplane }, { underlayMtu }] = await Promise.all([import('@heddle/dataplane-ebpf'), import('@heddle/dataplane-tun')])
+      const uplink = document.dataplane?.uplink ?? (await uplinkOf(addresses[0], document))
+      const pins = inProcess ? {} : { pinDirectory: `${stateDirOf(document)}.bpf` }
+      return {
+        source: async () => ebpfDataplane({ addresses, uplink, logger, ...pins }),
+        underlayMtu: configured ?? (await smallestMtu(addresses[0], document, underlayMtu)),
+      }
+    }
   }
 }
 
@@ -52,6 +59,28 @@ async function smallestMtu(local: IpAddress, { bgp }: NodeDocument, lookUp: type
   const known = ways.flatMap((way) => (way.status === 'fulfilled' ? [way.value] : []))
   const mtu = Math.min(...(known.length === 0 ? [await lookUp(local)] : known))
   return mtu > LARGEST_MTU ? DEFAULT_UNDERLAY_MTU : mtu // of the loopback device, which is no underlay
+}
+
+/**
+ * The link on the way to the first neighbour that is not this host's, since the node's address often is one of the loopback device; else the link that
+ * has the address.
+ */
+async function uplinkOf(local: IpAddress, { bgp }: NodeDocument): Promise<string> {
+  const { LinuxError, Netlink } = await import('@heddle/linux')
+  using netlink = await Netlink.open()
+  for (const { address } of bgp.neighbors ?? []) {
+    if (IpAddress.parse(address).family !== local.family) continue
+    try {
+      const { link, kind } = await netlink.routes.lookup(address)
+      if (kind === 'unicast') return link
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error // no way there, now
+    }
+  }
+  for (const { index, address } of await netlink.addresses.list()) {
+    if (address.split('/', 1)[0] === `${local}`) return (await netlink.links.get(index)).name
+  }
+  throw new DataplaneError('dataplane.device', `no link has the address ${local}: the key dataplane.uplink names one`)
 }
 
 /** Where a node's forwarder keeps its socket and log: beside the control socket. */

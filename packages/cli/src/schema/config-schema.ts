@@ -124,6 +124,7 @@ const nodeKeys = {
   dataplane: closed(
     {
       kind: { type: 'string', enum: ['memory', 'tun', 'ebpf'] },
+      uplink: { type: 'string', minLength: 1, maxLength: 15, description: 'for ebpf: link that the underlay is on' },
       inProcess: { type: 'boolean', default: false, description: 'keep the forwarder inside the process of the agent' },
       underlayMtu: { type: 'integer', minimum: 1_280, maximum: 65_535, description: 'largest packet of the underlay in octets' },
     },

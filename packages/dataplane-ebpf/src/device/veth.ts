@@ -66,8 +66,7 @@ async function find(netlink: Netlink, name: string): Promise<Link | undefined> {
 async function configure(netlink: Netlink, inside: Netlink, { host, peer }: VethPair, request: DeviceRequest): Promise<VethPair> {
   const { mtu, netns, ifname } = request
   const wanted = new Set(request.addresses.map(hostText))
-  // Every frame goes to the program at the other end, whatever its address: nobody has to be asked for one.
-  call((native) => native.deviceSetNoArp(netns, ifname))
+  call((native) => native.deviceMakeEndpoint(netns, ifname))
   await inside.links.change(peer.index, { mtu, linkLocal: false })
   await netlink.links.change(host.index, { mtu, linkLocal: false, up: true })
   for (const { address, prefixLength } of await inside.addresses.list(peer.index)) {

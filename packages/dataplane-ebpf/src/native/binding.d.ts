@@ -30,8 +30,8 @@ export declare function bpffsEnsure(folder: string): boolean
 
 export declare function bpffsRelease(folder: string): void
 
-/** Switches address resolution off on a device. */
-export declare function deviceSetNoArp(namespace: string | undefined | null, link: string): void
+/** Makes a device an endpoint's end: without address resolution, and without offload of tunnels. */
+export declare function deviceMakeEndpoint(namespace: string | undefined | null, link: string): void
 
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 

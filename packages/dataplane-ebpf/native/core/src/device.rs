@@ -1,34 +1,112 @@
-//! Flags of a device that rtnetlink does not offer here.
+//! Settings of a device that rtnetlink does not offer here.
 
-use std::{mem::zeroed, os::fd::AsRawFd, path::Path, ptr};
+use std::{
+    ffi::{c_char, c_int},
+    mem::zeroed,
+    os::fd::{AsRawFd, OwnedFd},
+    path::Path,
+    ptr,
+};
 
 use heddle_linux_core::{Error, Result, error::Context, netns};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-/// Switches address resolution off: every frame goes to the device's own address, which the program at the other end does not look at.
-pub fn set_no_arp(namespace: Option<&Path>, link: &str) -> Result<()> {
+const GET_STRINGS: u32 = 0x1b;
+const GET_STRING_SET_INFO: u32 = 0x37;
+const SET_FEATURES: u32 = 0x3b;
+/// String set of the names of features.
+const FEATURES: u32 = 4;
+const NAME: usize = 32;
+
+/// Segmentation that a device would leave to a tunnel's next hop: a frame can be told of one tunnel only, and the router's own comes behind it.
+const TUNNEL_OFFLOADS: [&str; 6] = [
+    "tx-udp_tnl-segmentation",
+    "tx-udp_tnl-csum-segmentation",
+    "tx-gre-segmentation",
+    "tx-gre-csum-segmentation",
+    "tx-ipxip4-segmentation",
+    "tx-ipxip6-segmentation",
+];
+
+/// Makes a device an endpoint's end: without address resolution, since every frame goes to the program at the other end whatever its address, and
+/// without offload of tunnels, so that an endpoint with tunnels of its own cuts their frames itself.
+pub fn make_endpoint(namespace: Option<&Path>, link: &str) -> Result<()> {
     let link = link.to_owned();
     netns::within(namespace, move || {
-        let operation = || format!("switch address resolution off on '{link}'");
+        let device = Device::open(&link)?;
+        device.set_no_arp()?;
+        device.switch_off(&TUNNEL_OFFLOADS)
+    })
+}
+
+/// A device of the calling thread's namespace.
+struct Device<'a> {
+    link: &'a str,
+    socket: OwnedFd,
+}
+
+impl<'a> Device<'a> {
+    fn open(link: &'a str) -> Result<Self> {
+        let operation = || format!("set up '{link}'");
         let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).context(operation)?;
-        // SAFETY: a structure of plain data.
-        let mut request: libc::ifreq = unsafe { zeroed() };
-        if link.len() >= request.ifr_name.len() {
-            return Err(Error::invalid(operation(), "a name of more than 15 octets"));
-        }
-        // SAFETY: the name is shorter than its field, whose last octet stays zero.
-        unsafe { ptr::copy_nonoverlapping(link.as_ptr(), request.ifr_name.as_mut_ptr().cast(), link.len()) };
-        let call = |number, request: &mut libc::ifreq| {
-            // SAFETY: both calls read and write the structure they are given.
-            if unsafe { libc::ioctl(socket.as_raw_fd(), number, ptr::from_mut(request)) } < 0 {
-                Err(Error::last(operation()))
-            } else {
-                Ok(())
-            }
-        };
-        call(libc::SIOCGIFFLAGS, &mut request)?;
+        Ok(Self { link, socket })
+    }
+
+    fn set_no_arp(&self) -> Result<()> {
+        let mut request = self.request()?;
+        self.call(libc::SIOCGIFFLAGS as _, &mut request)?;
         // SAFETY: the kernel has just filled in the flags.
         unsafe { request.ifr_ifru.ifru_flags |= libc::IFF_NOARP as i16 };
-        call(libc::SIOCSIFFLAGS, &mut request)
-    })
+        self.call(libc::SIOCSIFFLAGS as _, &mut request)
+    }
+
+    /// Switches features off by name; those that the kernel does not know are off anyhow.
+    fn switch_off(&self, names: &[&str]) -> Result<()> {
+        let known = self.features()?;
+        let blocks = known.len().div_ceil(32);
+        let mut command = vec![0_u32; 2 + blocks * 2];
+        command[0] = SET_FEATURES;
+        command[1] = blocks as u32;
+        for (index, _) in known.iter().enumerate().filter(|(_, name)| names.contains(&name.as_str())) {
+            // Of each block, which bits are meant, and then what they shall be.
+            command[2 + index / 32 * 2] |= 1 << (index % 32);
+        }
+        self.ethtool(&mut command)
+    }
+
+    /// Names of all features, each at the place of its bit.
+    fn features(&self) -> Result<Vec<String>> {
+        let mut info = [GET_STRING_SET_INFO, 0, 1 << FEATURES, 0, 0];
+        self.ethtool(&mut info)?;
+        let count = info[4] as usize;
+        let mut strings = vec![0_u32; 3 + count * NAME / 4];
+        (strings[0], strings[1], strings[2]) = (GET_STRINGS, FEATURES, count as u32);
+        self.ethtool(&mut strings)?;
+        let octets: Vec<u8> = strings[3..].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let text = |name: &[u8]| name.iter().take_while(|octet| **octet != 0).map(|octet| *octet as char).collect();
+        Ok(octets.chunks_exact(NAME).map(text).collect())
+    }
+
+    fn ethtool(&self, command: &mut [u32]) -> Result<()> {
+        let mut request = self.request()?;
+        request.ifr_ifru.ifru_data = command.as_mut_ptr().cast::<c_char>();
+        self.call(libc::SIOCETHTOOL as _, &mut request)
+    }
+
+    fn request(&self) -> Result<libc::ifreq> {
+        // SAFETY: a structure of plain data.
+        let mut request: libc::ifreq = unsafe { zeroed() };
+        if self.link.len() >= request.ifr_name.len() {
+            return Err(Error::invalid(format!("set up '{}'", self.link), "a name of more than 15 octets"));
+        }
+        // SAFETY: the name is shorter than its field, whose last octet stays zero.
+        unsafe { ptr::copy_nonoverlapping(self.link.as_ptr(), request.ifr_name.as_mut_ptr().cast(), self.link.len()) };
+        Ok(request)
+    }
+
+    fn call(&self, number: libc::Ioctl, request: &mut libc::ifreq) -> Result<()> {
+        // SAFETY: the calls above read and write the structure, and what it points to is as long as they say.
+        let result: c_int = unsafe { libc::ioctl(self.socket.as_raw_fd(), number, ptr::from_mut(request)) };
+        if result < 0 { Err(Error::last(format!("set up '{}'", self.link))) } else { Ok(()) }
+    }
 }

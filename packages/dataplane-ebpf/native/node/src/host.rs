@@ -57,8 +57,8 @@ pub fn bpffs_release(folder: String) -> Result<()> {
     bpffs::release(Path::new(&folder)).map_err(to_js)
 }
 
-/// Switches address resolution off on a device.
+/// Makes a device an endpoint's end: without address resolution, and without offload of tunnels.
 #[napi(catch_unwind)]
-pub fn device_set_no_arp(namespace: Option<String>, link: String) -> Result<()> {
-    device::set_no_arp(namespace.as_deref().map(Path::new), &link).map_err(to_js)
+pub fn device_make_endpoint(namespace: Option<String>, link: String) -> Result<()> {
+    device::make_endpoint(namespace.as_deref().map(Path::new), &link).map_err(to_js)
 }

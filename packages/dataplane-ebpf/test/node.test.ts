@@ -1,0 +1,113 @@
+import type { DataplaneError } from '@heddle/core'
+import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
+import { missing, titled } from './support/requirements.js'
+import { LOCAL, RouterNamespace } from './support/router.js'
+
+const run = promisify(execFile)
+const MAIN = fileURLToPath(new URL('../../heddle/src/main.ts', import.meta.url))
+const PODS = ['10.1.0.1', '10.1.0.2']
+
+describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: ebpf }`'), () => {
+  let namespace: RouterNamespace
+  let folder: string
+  /** Nodes that run. */
+  const running = new Set<ChildProcess>()
+  let log = ''
+
+  beforeAll(() => {
+    namespace = new RouterNamespace('node')
+    namespace.namespaces.in('node', ...`ip address add ${LOCAL[4]}/24 dev up0`.split(' '))
+    for (const index of PODS.keys()) namespace.namespaces.add(`node-pod-${index}`)
+    folder = mkdtempSync(join(tmpdir(), 'hd-node-'))
+    const endpoints = PODS.map(
+      (address, index) =>
+        `  - { vrf: red, netns: ${namespace.namespaces.path(`node-pod-${index}`)}, ifname: eth0, addresses: [${address}] }`,
+    )
+    const lines = [
+      `node: { name: n1, address: ${LOCAL[4]} }`,
+      `socket: ${join(folder, 'n1.sock')}`,
+      'bgp: { as: 65000, listen: [] }',
+      'vrfs:',
+      "  - { name: red, rd: '65000:1', import: ['65000:1'], export: ['65000:1'] }",
+      'endpoints:',
+      ...endpoints,
+      'dataplane: { kind: ebpf }',
+    ]
+    writeFileSync(join(folder, 'n1.yaml'), `${lines.join('\n')}\n`)
+  })
+
+  afterAll(async () => {
+    for (const child of running) await end(child)
+    // What the node has left for the next one is taken over, and away.
+    await (await open()).close()
+    namespace.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  /** The dataplane that the node keeps, for whoever finds it free. */
+  function open(): Promise<EbpfDataplane> {
+    const underlayNetns = namespace.namespaces.path('node')
+    return ebpfDataplane({ addresses: [LOCAL[4]], uplink: 'up0', underlayNetns, pinDirectory: join(folder, 'n1.state.bpf') })
+  }
+
+  async function end(child: ChildProcess): Promise<void> {
+    running.delete(child)
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  /** The node in the namespace of its network, but with the mounts of this process. */
+  function start(): ChildProcess {
+    const network = `--net=${namespace.namespaces.path('node')}`
+    const argv = [network, process.execPath, ...RUN_SOURCES, MAIN, 'node', '--config', join(folder, 'n1.yaml')]
+    const started = spawn('nsenter', argv, { stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [started.stdout, started.stderr]) stream?.on('data', (chunk) => (log += String(chunk)))
+    running.add(started)
+    return started
+  }
+
+  async function ping(): Promise<string> {
+    const argv = ['netns', 'exec', namespace.namespaces.name('node-pod-0'), 'ping', '-c', '2', '-i', '0.05', '-W', '1', PODS[1]]
+    return run('ip', argv).then(
+      ({ stdout }) => stdout,
+      (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
+    )
+  }
+
+  it('forwards between its endpoints, goes on when its process is killed, and is taken over by the next', async () => {
+    const first = start()
+    await expect.poll(async () => `${await ping()}\n${log}`, { timeout: 15_000, interval: 200 }).toContain(' 2 received')
+    await end(first)
+    expect(await ping()).toContain(' 2 received')
+
+    const kept = await open()
+    const { generation, devices } = await kept.dump()
+    expect(devices).toHaveLength(2)
+    await kept.close({ keep: true })
+    const second = start()
+    // Who tries now finds it taken.
+    const attempt = (): Promise<string> =>
+      open().then(
+        async (dataplane) => dataplane.close({ keep: true }).then(() => 'free'),
+        (error: unknown) => (error as DataplaneError).code,
+      )
+    await expect.poll(attempt, { timeout: 15_000, interval: 500 }).toBe('dataplane.busy')
+    expect(await ping()).toContain(' 2 received')
+    await end(second)
+    const after = await open()
+    const state = await after.dump()
+    expect(state.devices).toEqual(devices)
+    expect(state.generation).toBeGreaterThanOrEqual(generation)
+    await after.close({ keep: true })
+  }, 40_000)
+})
