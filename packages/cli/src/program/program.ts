@@ -1,6 +1,7 @@
 import type { ViewName } from '@heddle/agent'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { EXIT, exitCodeOf, type ExitCode } from '../exit-code.js'
+import type { CniInstallCommand, CniPlaces, CniVerifyCommand } from '../command/cni.js'
 import type { LabOptions } from '../command/lab.js'
 import { LOG_LEVELS } from '../node/log-level.js'
 import type { Output } from '../output/output.js'
@@ -91,6 +92,36 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
     const { endpointDel } = await import('../command/endpoint.js')
     await endpointDel({ ...choice(), ...options })
   })
+
+  const cni = heddle.command('cni').description('the plugin of container runtimes')
+  const places = (command: Command): Command =>
+    command
+      .option('--bin <dir>', 'folder of executables', '/opt/cni/bin')
+      .option('--conf <dir>', 'folder of configurations', '/etc/cni/net.d')
+      .option('--name <name>', 'name of the network and its file', 'heddle')
+  places(cni.command('install').description('let the container runtime attach pods through the agent that serves'))
+    .requiredOption('--network <name>', 'virtual network of pods')
+    .option('--cni-socket <path>', 'where the agent serves the plugin', '/run/heddle/cni.sock')
+    .action(async (options: CniInstallCommand) => {
+      const { cniInstall } = await import('../command/cni.js')
+      await cniInstall(options, output)
+    })
+  places(cni.command('uninstall').description('take it back, and restore what was there before')).action(async (options: CniPlaces) => {
+    const { cniUninstall } = await import('../command/cni.js')
+    await cniUninstall(options)
+  })
+  cni
+    .command('verify')
+    .description('check a plugin, any, against the specification; needs root')
+    .argument('<plugin>', 'its executable')
+    .requiredOption('--config <file>', 'its configuration (JSON): type, and what only it knows')
+    .option('--path <dirs>', 'folders of plugins that it delegates to', '/opt/cni/bin:/usr/lib/cni')
+    .option('--host <path>', 'a network namespace that shall be its host')
+    .option('--json', 'print a JSON array')
+    .action(async (file: string, options: CniVerifyCommand) => {
+      const { cniVerify } = await import('../command/cni.js')
+      await cniVerify(file, options, output)
+    })
 
   heddle
     .command('explain')
@@ -187,6 +218,7 @@ Examples:
   heddle endpoint add --vrf red --netns /run/netns/pod --ifname eth0 --address 10.1.0.1
   heddle explain --vrf red --from 10.1.0.1 --to 10.1.0.2 --proto tcp --dport 80
   heddle decode bgp < messages.hex                 one JSON a line
+  heddle cni verify /usr/lib/cni/ptp --config ptp.json
 
 Exit codes: 0 done, 1 refused, 2 usage, 3 node unreachable.
 `
