@@ -182,6 +182,8 @@ export { BGP4MP, MRT_HEADER_SIZE, MRT_PEER_FLAG, MRT_STATE, MRT_TYPE, TABLE_DUMP
 export { decodeMrt, encodeMrt, readMrtHeader, type MrtHeader, type MrtResult } from './mrt/codec.js'
 export { mrtAttributes, mrtMessage, mrtNlri, mrtTableDumpAttributes, type MrtAttributes } from './mrt/content.js'
 export type {
+  MrtLegacyMessage,
+  MrtLegacyStateChange,
   MrtMessage,
   MrtOther,
   MrtPeer,
@@ -259,5 +261,6 @@ export { Recorder, type RecordedInput, type RecordedMethod } from './speaker/rec
 export { replay, type ReplayClock, type ReplayOptions } from './speaker/replay.js'
 export type { WatchEvent, WatchedRoute } from './speaker/watch.js'
 export type { FamilyMetrics, QueueMetrics, SpeakerMetrics } from './speaker/metrics.js'
-export { Speaker, type RoutesQuery, type StopOptions } from './speaker/speaker.js'
+export type { RoutesQuery, StopOptions } from './speaker/queries.js'
+export { Speaker } from './speaker/speaker.js'
 export { SpeakerError, type SpeakerErrorCode } from './speaker/speaker-error.js'

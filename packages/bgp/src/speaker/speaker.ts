@@ -1,5 +1,5 @@
 import { IpAddress, type RouteTarget } from '@heddle/wire'
-import { refuseProtection, silentLogger, type Connection, type Listener, type Logger, type PeerProtection } from '@heddle/io'
+import { silentLogger, type Connection, type Logger, type PeerProtection } from '@heddle/io'
 import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { CEASE } from '../iana.js'
@@ -8,12 +8,10 @@ import { SHUTDOWN_LIMIT } from '../message/notification.js'
 import { truncateText } from '../message/text.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { RTC_DEFAULT, routeTargetMembership } from '../nlri/route-target-membership.js'
-import type { RouteSource } from '../policy/export-rules.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
-import { ranksOf, type PathOrigin } from '../rib/best-path.js'
 import { LOCAL, RibTable } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
-import type { FamilyName, ListenConfig, NeighborConfig, SpeakerConfig, SpeakerOptions } from './config.js'
+import type { FamilyName, NeighborConfig, SpeakerConfig, SpeakerOptions } from './config.js'
 import { DynamicNeighbors } from './dynamic-neighbors.js'
 import { Decision } from './decision.js'
 import type { SpeakerEvents } from './events.js'
@@ -30,34 +28,20 @@ import { explain, type ExplainSources, type Explanation } from './explain.js'
 import type { MessageTrace } from './message-trace.js'
 import { changedFields, changedFixed, impactOf, neighborChanges, type Reconciliation } from './reconcile.js'
 import { importRulesFor } from './session-rules.js'
-import { Watches, type UnnumberedEvent, type WatchEvent, type WatchSnapshot, type WatchedRoute } from './watch.js'
+import { Watches, type WatchEvent } from './watch.js'
 import { RestartDeferral } from './restart-deferral.js'
 import { receivedRoutes, sentRoutes } from './route-views.js'
 import { LOCAL_PEER, type LocalRoute, type LocalRouteKey, type RouteChange, type RouteView } from './route.js'
+import type { RoutesQuery, StopOptions } from './queries.js'
+import { PeerIndex } from './peer-index.js'
+import { Listeners } from './listeners.js'
+import { watchEvent, watchSnapshot } from './watch-views.js'
 import { Scheduler, type Task } from './scheduler.js'
 import { SpeakerError } from './speaker-error.js'
 
-const DEFAULT_PORT = 179
 /** Destinations that are decided before others get their turn. */
 const DECIDE_PIECE = 1024
 const UNSPECIFIED = IpAddress.v4(0)
-
-/** Which routes `Speaker.routes` shows. */
-export interface RoutesQuery {
-  readonly family: Family | FamilyName
-  /** A peer's address, or `local`. Default: all. Needed for `out`. */
-  readonly neighbor?: string
-  /** `in`: paths as received (with `best` marking the Loc-RIB); `out`: what the neighbor was sent. Default `in`. */
-  readonly direction?: 'in' | 'out'
-}
-
-/** How a speaker stops. */
-export interface StopOptions {
-  /** Close without a NOTIFICATION, so that peers keep the routes until a new process takes this one's place (RFC 4724 §4.1). Default `false`. */
-  readonly graceful?: boolean
-  /** Text for the peers (RFC 9003): 255 octets of UTF-8; what is beyond is cut off. */
-  readonly message?: string
-}
 
 /**
  * A BGP speaker: sessions with its neighbors, their routes and its own, and the decision between them. It has no globals; clock, randomness
@@ -77,10 +61,7 @@ export class Speaker {
   readonly #tables = new Map<number, RibTable>()
   readonly #tasks = new Map<RibTable, Task>()
   readonly #peers = new Map<string, Peer>()
-  /** By index in the tables; an address keeps its index for life. */
-  readonly #byIndex: (Peer | undefined)[] = [undefined]
-  /** Order of the addresses, by index. */
-  #ranks: readonly number[] = []
+  readonly #index: PeerIndex
   readonly #scheduler: Scheduler
   readonly #feed: ChangeFeed
   readonly #deferral: RestartDeferral
@@ -89,8 +70,8 @@ export class Speaker {
   readonly #dynamic: DynamicNeighbors
   readonly #decision: Decision
   readonly #context: PeerContext
-  readonly #watches = new Watches(() => this.#snapshot())
-  readonly #listeners: Listener[] = []
+  readonly #watches = new Watches(() => watchSnapshot(this.#tables.values(), this.#peers.values(), (index) => this.#index.nameOf(index)))
+  readonly #listeners: Listeners
   /** Grows with each change of the neighbors' configuration. */
   #generation = 0
   #state: 'new' | 'running' | 'stopped' = 'new'
@@ -109,15 +90,16 @@ export class Speaker {
     const { clock, config } = options
     this.#logger = options.logger ?? silentLogger
     this.#identity = speakerIdentity(config)
+    this.#index = new PeerIndex(this.#identity)
     const peers = config.neighbors.map((neighbor, at) => peerConfig(neighbor, config, `neighbors[${at}]`))
     this.#scheduler = new Scheduler(clock, this.#logger)
-    this.#decision = new Decision(config.decision ?? {}, options.nextHops, (peer) => this.#originOf(peer), this.#sets)
+    this.#decision = new Decision(config.decision ?? {}, options.nextHops, (peer) => this.#index.originOf(peer), this.#sets)
     this.#feed = new ChangeFeed(
       this.#scheduler,
       () => this.#tables.values(),
       (index) => {
-        const peer = this.#byIndex[index]
-        return { address: peer?.name ?? LOCAL_PEER, peerType: peer?.peerType ?? 'ibgp', routerId: peer?.routerId ?? UNSPECIFIED }
+        const peer = this.#index.get(index)
+        return { address: this.#index.nameOf(index), peerType: peer?.peerType ?? 'ibgp', routerId: peer?.routerId ?? UNSPECIFIED }
       },
     )
     this.#flushes = new FlushWaits(clock, {
@@ -142,7 +124,7 @@ export class Speaker {
     this.#groups = new ExportGroups({
       scheduler: this.#scheduler,
       logger: this.#logger,
-      sourceOf: (index) => this.#sourceOf(index),
+      sourceOf: (index) => this.#index.sourceOf(index),
       worked: () => this.#flushes.check(),
     })
     this.#dynamic = new DynamicNeighbors(config.dynamicNeighbors ?? [], {
@@ -153,6 +135,7 @@ export class Speaker {
       remove: (name) => this.removeNeighbor(name),
       later: (action) => clock.setTimer(0, action),
     })
+    this.#listeners = new Listeners(this.#options.transport, this.#logger, (connection) => this.#accepted(connection))
     this.#context = this.#peerContext()
     config.neighbors.forEach((neighbor, at) => this.#add(neighbor, `neighbors[${at}]`))
     this.setRouteTargetMembership('all')
@@ -170,7 +153,7 @@ export class Speaker {
 
   /** Where the speaker listens in fact. */
   get listening(): readonly { readonly address: string; readonly port: number }[] {
-    return this.#listeners.map(({ local }) => ({ address: local.address.toString(), port: local.port }))
+    return this.#listeners.local
   }
 
   /**
@@ -184,14 +167,14 @@ export class Speaker {
     if (this.#state !== 'new') throw new SpeakerError('speaker.state', 'start', `the speaker is ${this.#state}`)
     this.#state = 'running'
     try {
-      for (const where of this.#options.config.listen ?? []) await this.#listen(where)
+      await this.#listeners.open(this.#options.config.listen ?? [], this.#protection())
     } catch (error) {
       this.#state = 'new'
-      await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
       throw error
     }
     this.#deferral.start()
     for (const peer of this.#peers.values()) peer.start()
+    this.#listeners.begin()
   }
 
   /**
@@ -215,7 +198,7 @@ export class Speaker {
     this.#deferral.stop()
     this.#scheduler.stop()
     this.#flushes.stop()
-    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
+    await this.#listeners.close()
   }
 
   /**
@@ -285,7 +268,7 @@ export class Speaker {
     this.#options.recorder?.call('addNeighbor', [neighbor])
     const peer = this.#add(neighbor, `neighbor ${neighbor.address}`)
     this.#generation++
-    this.#protect()
+    this.#listeners.protect(this.#protection())
     if (this.#state === 'running') peer.start()
     this.events.emit('neighbor', peer.view())
   }
@@ -297,7 +280,7 @@ export class Speaker {
     peer.stop({ type: 'manual-stop', subcode: DECONFIGURED })
     this.#peers.delete(peer.name)
     this.#generation++
-    this.#protect()
+    this.#listeners.protect(this.#protection())
     for (const family of peer.config.families) this.#deferral.done(peer.name, family.key)
     this.events.emit('neighbor', peer.view())
     this.#watches.publish({ kind: 'neighbor', neighbor: peer.name, state: 'removed' })
@@ -321,7 +304,7 @@ export class Speaker {
       return 'applied'
     }
     peer.reset(config, CEASE.otherConfigurationChange)
-    this.#protect()
+    this.#listeners.protect(this.#protection())
     return 'reset'
   }
 
@@ -377,7 +360,7 @@ export class Speaker {
       return yield* sentRoutes(peer.flows?.member(table.family), peer.name)
     }
     const only = neighbor === undefined ? undefined : neighbor === LOCAL_PEER ? LOCAL : this.#peerOf(neighbor).index
-    yield* receivedRoutes(table, only, (index) => this.#byIndex[index]?.name ?? LOCAL_PEER)
+    yield* receivedRoutes(table, only, (index) => this.#index.nameOf(index))
   }
 
   /**
@@ -417,10 +400,10 @@ export class Speaker {
       table,
       decision: this.#decision,
       peers: [...this.#peers.values()],
-      nameOf: (index) => this.#byIndex[index]?.name ?? LOCAL_PEER,
+      nameOf: (index) => this.#index.nameOf(index),
       rulesOf: (index) => {
-        const peer = this.#byIndex[index]
-        return index === LOCAL || peer === undefined ? undefined : importRulesFor(peer.config, this.#identity, this.#context.validate)
+        const peer = this.#index.get(index)
+        return peer === undefined ? undefined : importRulesFor(peer.config, this.#identity, this.#context.validate)
       },
     }
     const key = table.newKey()
@@ -450,30 +433,6 @@ export class Speaker {
     })
   }
 
-  #eventOf(table: RibTable, destination: number): UnnumberedEvent {
-    const best = table.best(destination)
-    if (best !== 0) return { kind: 'route', route: this.#watched(table, best) }
-    return { kind: 'gone', family: table.family, nlri: table.nlri(destination, 0, 0) }
-  }
-
-  #watched(table: RibTable, path: number): WatchedRoute {
-    const { attributes, nextHop } = table.sets.get(table.setOf(path))
-    const peer = this.#byIndex[table.peerOf(path)]?.name ?? LOCAL_PEER
-    const nlri = table.nlri(table.destinationOf(path), table.dataOf(path), 0)
-    return { family: table.family, nlri, peer, attributes, ...(nextHop === undefined ? {} : { nextHop: nextHop.address }) }
-  }
-
-  #snapshot(): WatchSnapshot {
-    const routes: WatchedRoute[] = []
-    for (const table of this.#tables.values()) {
-      for (const destination of table.destinations()) {
-        const best = table.best(destination)
-        if (best !== 0) routes.push(this.#watched(table, best))
-      }
-    }
-    return { routes, neighbors: new Map([...this.#peers.values()].map(({ name, state }) => [name, state])) }
-  }
-
   #hurry(): void {
     for (const peer of this.#peers.values()) peer.flows?.hurry()
   }
@@ -491,7 +450,7 @@ export class Speaker {
       groups: this.#groups,
       validate: validator === undefined ? undefined : (nlri, attributes) => validateOrigin(validator, nlri, attributes),
       tableOf: (family) => this.#tableOf(family),
-      sourceOf: (index) => this.#sourceOf(index),
+      sourceOf: (index) => this.#index.sourceOf(index),
       touched: (table) => this.#touched(table),
       exported: () => this.#flushes.check(),
       bfd: this.#options.bfd,
@@ -513,11 +472,9 @@ export class Speaker {
     if (neighbor.bfd === true && this.#options.bfd === undefined)
       throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
     if (this.#peers.has(config.name)) throw new SpeakerError('speaker.neighbor-exists', at, `${config.name} is configured already`)
-    const known = this.#byIndex.findIndex((peer) => peer?.name === config.name)
-    const peer = new Peer(config, known < 0 ? this.#byIndex.length : known, this.#context)
-    this.#byIndex[peer.index] = peer
+    const peer = new Peer(config, this.#index.indexFor(config.name), this.#context)
+    this.#index.put(peer)
     this.#peers.set(peer.name, peer)
-    if (known < 0) this.#ranks = ranksOf(this.#byIndex.map((other) => other?.config.address))
     return peer
   }
 
@@ -555,39 +512,11 @@ export class Speaker {
       (_, destination) => this.#decision.choose(table, destination),
       (destination, best) => {
         this.#groups.changed(table, destination, best)
-        if (best && this.#watches.active) this.#watches.publish(this.#eventOf(table, destination))
+        if (best && this.#watches.active) this.#watches.publish(watchEvent(table, destination, (index) => this.#index.nameOf(index)))
       },
     )
     this.#flushes.check()
     return table.dirty > 0
-  }
-
-  #originOf(index: number): PathOrigin {
-    const peer = this.#byIndex[index]
-    if (index === LOCAL || peer === undefined) return { external: false, routerId: this.#identity.routerId.w0, rank: 0, local: true }
-    return { external: peer.config.relation === 'external', routerId: peer.routerId.w0, rank: this.#ranks[index] ?? 0, local: false }
-  }
-
-  #sourceOf(index: number): RouteSource {
-    const peer = this.#byIndex[index]
-    if (index === LOCAL || peer === undefined) return { kind: 'local', client: false, routerId: this.#identity.routerId }
-    const { relation, neighbor } = peer.config
-    const client = neighbor.routeReflectorClient ?? false
-    return { kind: peer.peerType, client, routerId: peer.routerId, member: relation === 'member', name: peer.name }
-  }
-
-  async #listen({ address, port = DEFAULT_PORT }: ListenConfig): Promise<void> {
-    const parsed = IpAddress.tryParse(address)
-    if (parsed === undefined) throw new SpeakerError('speaker.config', 'listen', `${address} is not an IP address`)
-    try {
-      const protection = this.#protection()
-      const listener = await this.#options.transport.listen({ address: parsed, port, ...(protection.length === 0 ? {} : { protection }) })
-      this.#listeners.push(listener)
-      void this.#accept(listener)
-    } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause)
-      throw new SpeakerError('speaker.listen', `${address} port ${port}`, message, { cause })
-    }
   }
 
   /** What the streams that peers open must have. */
@@ -595,26 +524,6 @@ export class Speaker {
     return [...this.#peers.values()].flatMap(({ config: { address, protection } }) =>
       protection === undefined ? [] : [{ peer: address, ...protection }],
     )
-  }
-
-  /** Neighbors have come, gone or changed. @throws TransportError `transport.unsupported` */
-  #protect(): void {
-    const protection = this.#protection()
-    for (const listener of this.#listeners) {
-      if (listener.protect !== undefined) listener.protect(protection)
-      else refuseProtection(protection, 'listening')
-    }
-  }
-
-  async #accept(listener: Listener): Promise<void> {
-    try {
-      for await (const connection of listener.connections) this.#accepted(connection)
-    } catch (error) {
-      this.#logger.error('no longer listening', {
-        port: listener.local.port,
-        error: error instanceof Error ? error.message : String(error),
-      })
-    }
   }
 
   #accepted(connection: Connection): void {

@@ -1,0 +1,29 @@
+import type { RibTable } from '../rib/rib-table.js'
+import type { Peer } from './peer.js'
+import type { UnnumberedEvent, WatchSnapshot, WatchedRoute } from './watch.js'
+
+/** Everything that a watch begins with. */
+export function watchSnapshot(tables: Iterable<RibTable>, peers: Iterable<Peer>, nameOf: (index: number) => string): WatchSnapshot {
+  const routes: WatchedRoute[] = []
+  for (const table of tables) {
+    for (const destination of table.destinations()) {
+      const best = table.best(destination)
+      if (best !== 0) routes.push(watched(table, best, nameOf))
+    }
+  }
+  return { routes, neighbors: new Map([...peers].map(({ name, state }) => [name, state])) }
+}
+
+/** What a decision means for those who watch. */
+export function watchEvent(table: RibTable, destination: number, nameOf: (index: number) => string): UnnumberedEvent {
+  const best = table.best(destination)
+  if (best !== 0) return { kind: 'route', route: watched(table, best, nameOf) }
+  return { kind: 'gone', family: table.family, nlri: table.nlri(destination, 0, 0) }
+}
+
+function watched(table: RibTable, path: number, nameOf: (index: number) => string): WatchedRoute {
+  const { attributes, nextHop } = table.sets.get(table.setOf(path))
+  const nlri = table.nlri(table.destinationOf(path), table.dataOf(path), 0)
+  const peer = nameOf(table.peerOf(path))
+  return { family: table.family, nlri, peer, attributes, ...(nextHop === undefined ? {} : { nextHop: nextHop.address }) }
+}
