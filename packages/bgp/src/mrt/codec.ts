@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter } from '@heddle/wire'
 import { faultOf, type CodecFault } from '../codec-fault.js'
 import { decodeBgp4mp, encodeBgp4mp, bgp4mpSubtype } from './bgp4mp.js'
 import { EXTENDED_TIMESTAMP, MRT_HEADER_SIZE, MRT_TYPE } from './iana.js'
+import { decodeLegacy, encodeLegacy, legacySubtype } from './legacy.js'
 import type { MrtRecord } from './record.js'
 import { decodeTableDumpV2, encodeTableDumpV2, tableDumpV2Subtype } from './table-dump-v2.js'
 import { decodeTableDump, encodeTableDump } from './table-dump.js'
@@ -59,6 +60,10 @@ export function decodeMrt(bytes: Uint8Array): MrtResult {
 
 function decodeBody({ type, subtype }: MrtHeader, time: Pick<MrtRecord, 'timestamp' | 'microseconds'>, input: ByteReader): MrtRecord {
   switch (type) {
+    case MRT_TYPE.bgp: {
+      const body = decodeLegacy(subtype, input)
+      return body === undefined ? { kind: 'other', ...time, type, subtype, body: input.rest().slice() } : { ...body, ...time }
+    }
     case MRT_TYPE.tableDump: {
       const body = decodeTableDump(subtype, input)
       return body === undefined ? { kind: 'other', ...time, type, subtype, body: input.rest().slice() } : { ...body, ...time }
@@ -94,6 +99,10 @@ export function encodeMrt(record: MrtRecord): Uint8Array {
     case 'state-change':
       encodeBgp4mp(record, out)
       break
+    case 'legacy-message':
+    case 'legacy-state-change':
+      encodeLegacy(record, out)
+      break
     default:
       encodeTableDumpV2(record, out)
   }
@@ -111,6 +120,9 @@ function typeOf(record: MrtRecord): readonly [type: number, subtype: number] {
     case 'message':
     case 'state-change':
       return [record.microseconds === undefined ? MRT_TYPE.bgp4mp : MRT_TYPE.bgp4mpEt, bgp4mpSubtype(record)]
+    case 'legacy-message':
+    case 'legacy-state-change':
+      return [MRT_TYPE.bgp, legacySubtype(record)]
     default:
       return [MRT_TYPE.tableDumpV2, tableDumpV2Subtype(record)]
   }

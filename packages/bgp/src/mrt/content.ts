@@ -12,10 +12,12 @@ import type { Nlri } from '../nlri/nlri.js'
 import { decodeNlri } from '../nlri/registry.js'
 import { decodeAttributes, type AttributesResult } from '../validate/attributes.js'
 import { bgpErrorFrom, type BgpError } from '../validate/bgp-error.js'
-import type { MrtMessage, MrtRib, MrtTableDump } from './record.js'
+import type { MrtLegacyMessage, MrtMessage, MrtRib, MrtTableDump } from './record.js'
 
 /** Reads the BGP message of a record. */
-export function mrtMessage({ pdu, as4, addPath }: MrtMessage): DecodeResult {
+export function mrtMessage(record: MrtMessage | MrtLegacyMessage): DecodeResult {
+  if (record.kind === 'legacy-message') return decodeMessage(record.pdu, { asn4: false, peerType: 'ibgp' })
+  const { pdu, as4, addPath } = record
   return decodeMessage(pdu, { asn4: as4, addPath: addPath ? 'all' : new Set(), peerType: 'ibgp' })
 }
 

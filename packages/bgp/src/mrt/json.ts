@@ -5,7 +5,8 @@ import type { MrtRecord } from './record.js'
 /** A record as plain data, with the messages and attributes in it taken apart; fields as in `messageToJson`. */
 export function mrtToJson(record: MrtRecord): Json {
   switch (record.kind) {
-    case 'message': {
+    case 'message':
+    case 'legacy-message': {
       const { pdu: _pdu, ...rest } = record
       return { ...fields(rest), message: { ...resultToJson(mrtMessage(record)) } as Json }
     }

@@ -94,6 +94,28 @@ export interface MrtStateChange extends MrtCommon, MrtSession {
   readonly newState: number
 }
 
+/** A BGP message in the form of before BGP4MP (RFC 6396 appendix B.2). */
+export interface MrtLegacyMessage extends MrtCommon {
+  readonly kind: 'legacy-message'
+  /** Two octets, as in the message. */
+  readonly peerAs: number
+  /** IPv4. */
+  readonly peerAddress: IpAddress
+  readonly localAs: number
+  readonly localAddress: IpAddress
+  /** The whole message, with the header that the record leaves out; `mrtMessage` reads it. */
+  readonly pdu: Uint8Array
+}
+
+/** A change of state in that form. */
+export interface MrtLegacyStateChange extends MrtCommon {
+  readonly kind: 'legacy-state-change'
+  readonly peerAs: number
+  readonly peerAddress: IpAddress
+  readonly oldState: number
+  readonly newState: number
+}
+
 /** A record that is not taken apart. */
 export interface MrtOther extends MrtCommon {
   readonly kind: 'other'
@@ -103,4 +125,12 @@ export interface MrtOther extends MrtCommon {
 }
 
 /** Any record. */
-export type MrtRecord = MrtPeerIndexTable | MrtRib | MrtTableDump | MrtMessage | MrtStateChange | MrtOther
+export type MrtRecord =
+  | MrtPeerIndexTable
+  | MrtRib
+  | MrtTableDump
+  | MrtMessage
+  | MrtStateChange
+  | MrtLegacyMessage
+  | MrtLegacyStateChange
+  | MrtOther

@@ -4,6 +4,7 @@ import {
   mrtMessage,
   mrtNlri,
   type Aggregator,
+  type MrtLegacyMessage,
   type MrtMessage,
   type MrtPeer,
   type MrtResult,
@@ -27,7 +28,10 @@ export function bgpdumpLines(results: readonly MrtResult[]): string[] {
         return ribLines(record, peers)
       case 'state-change':
         return [`BGP4MP|${record.timestamp}|STATE|${record.peerAddress}|${record.peerAs}|${record.oldState}|${record.newState}`]
+      case 'legacy-state-change':
+        return [`BGP|${record.timestamp}|STATE|${record.peerAddress}|${record.peerAs}|${record.oldState}|${record.newState}`]
       case 'message':
+      case 'legacy-message':
         return messageLines(record)
       default:
         return []
@@ -48,25 +52,33 @@ function ribLines(record: MrtRib, peers: readonly MrtPeer[]): string[] {
   })
 }
 
-function messageLines(record: MrtMessage): string[] {
+function messageLines(record: MrtMessage | MrtLegacyMessage): string[] {
   const result = mrtMessage(record)
   if (!result.ok || result.message.type !== 'update') return []
   const { attributes, announced, withdrawn } = result.message
-  const name = record.microseconds === undefined ? 'BGP4MP' : 'BGP4MP_ET'
+  const form = record.kind === 'legacy-message' ? 'BGP' : record.microseconds === undefined ? 'BGP4MP' : 'BGP4MP_ET'
+  const name = record.kind === 'message' && record.addPath ? `${form}_AP` : form
   const time = record.microseconds === undefined ? '' : `.${String(record.microseconds).padStart(6, '0')}`
-  const head = (kind: string): string =>
-    `${name}${record.addPath ? '_AP' : ''}|${record.timestamp}${time}|${kind}|${record.peerAddress}|${record.peerAs}`
+  const head = (kind: string): string => `${name}|${record.timestamp}${time}|${kind}|${record.peerAddress}|${record.peerAs}`
   const prefixes = (nlri: readonly Nlri[]): string[] =>
     nlri.flatMap((entry) =>
       entry.kind === 'unicast' ? [entry.pathId === undefined ? entry.prefix.toString() : `${entry.prefix}|${entry.pathId}`] : [],
     )
   return [
-    ...withdrawn.flatMap(({ nlri }) => prefixes(nlri).map((prefix) => `${head('W')}|${prefix}`)),
-    ...announced.flatMap(({ nlri, nextHop }) => prefixes(nlri).map((prefix) => `${head('A')}|${prefix}|${tail(attributes, nextHop)}`)),
+    ...withdrawn.flatMap(({ nlri }) => prefixes(nlri).map((prefix) => `${head('W')}|${withdrawnText(record, prefix)}`)),
+    ...announced.flatMap(({ nlri, nextHop }) =>
+      prefixes(nlri).map((prefix) => `${head('A')}|${prefix}|${tail(attributes, nextHop, record.kind === 'legacy-message')}`),
+    ),
   ]
 }
 
-function tail(attributes: PathAttributes, nextHop: NextHop | undefined): string {
+/** Of a withdrawal in the oldest records bgpdump prints the length, behind the address of the peer. */
+function withdrawnText({ kind, peerAddress }: MrtMessage | MrtLegacyMessage, prefix: string): string {
+  return kind === 'legacy-message' ? `${peerAddress}/${prefix.split('/')[1]}` : prefix
+}
+
+/** @param sparse the field of communities is left out where there are none, as bgpdump does with the oldest records */
+function tail(attributes: PathAttributes, nextHop: NextHop | undefined, sparse = false): string {
   const { asPath = [], origin = 'incomplete', localPref = 0, med = 0, communities = [], atomicAggregate, aggregator } = attributes
   const fields = [
     formatAsPath(asPath),
@@ -74,7 +86,7 @@ function tail(attributes: PathAttributes, nextHop: NextHop | undefined): string 
     nextHop?.address ?? '255.255.255.255',
     localPref,
     med,
-    communities.map(communityText).join(' '),
+    ...(sparse && communities.length === 0 ? [] : [communities.map(communityText).join(' ')]),
     atomicAggregate === true ? 'AG' : 'NAG',
     aggregator === undefined ? '' : aggregatorText(aggregator),
     '',
