@@ -124,7 +124,7 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
           seen.add(`${each.from} ${result.verdict} ${result.verdict === 'deliver' && result.reason !== undefined ? 'error' : ''}`.trim())
         }
       }),
-      { numRuns: 80 },
+      { numRuns: 50 },
     )
     const all = ['port', 'underlay'].flatMap((from) => ['drop', 'deliver', 'send'].map((verdict) => `${from} ${verdict}`))
     expect([...seen].sort()).toEqual([...all, 'port deliver error'].sort())

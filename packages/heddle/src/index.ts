@@ -32,6 +32,7 @@ export {
   type EndpointView,
 } from '@heddle/core'
 export { captureUnderlay, memoryDataplane, memoryHost, memoryUnderlay, withFaults, withTrace } from '@heddle/dataplane-memory'
+export { ebpfDataplane } from '@heddle/dataplane-ebpf'
 export { tunDataplane, underlayMtu } from '@heddle/dataplane-tun'
 export { fromBgp, toBgp } from '@heddle/exchange'
 export { nodeClock, nodeRandom, nodeTcpTransport, textLogger } from '@heddle/io/node'
