@@ -10,7 +10,6 @@ const US = '127.0.44.1'
 const SECOND = '127.0.44.3'
 /** Takes several paths of a destination. */
 const THIRD = '127.0.44.4'
-/** OpenBGPD takes no loopback address as a next hop. */
 const HOP = '192.0.2.51'
 const OTHER_HOP = '192.0.2.52'
 /** Home of its user, to which it confines itself; a service would make it. */
