@@ -17,6 +17,7 @@ export function checkNode(parsed: ParsedFile, document: NodeDocument): void {
     ...dataplaneProblems(parsed, document),
     ...vrfProblems(parsed, vrfs),
     ...endpointProblems(parsed, document.endpoints ?? [], vrfs),
+    ...cniProblems(parsed, document, vrfs),
   ])
 }
 
@@ -157,6 +158,22 @@ function endpointProblems(parsed: ParsedFile, endpoints: readonly EndpointSectio
     }
   }
   return out
+}
+
+function cniProblems(parsed: ParsedFile, { cni }: NodeDocument, vrfs: readonly VrfSection[]): ConfigProblem[] {
+  const at = ['cni', 'networks']
+  const networks = cni?.networks ?? []
+  return [
+    ...repeated(parsed, at, 'name', networks, ({ name }) => name, 'a name that no other network has'),
+    ...networks.flatMap(({ name, vrf = name, pools = [] }, index): ConfigProblem[] => {
+      const isThere = vrfs.some((one) => one.name === vrf)
+      const allowed = `the name of a VRF: ${vrfs.map((one) => one.name).join(', ') || 'vrfs has none'}`
+      return [
+        ...(isThere ? [] : [parsed.problem([...at, index, 'vrf'], JSON.stringify(vrf), allowed)]),
+        ...repeated(parsed, [...at, index, 'pools'], 'prefix', pools, ({ prefix }) => String(IpPrefix.parse(prefix)), 'each prefix once'),
+      ]
+    }),
+  ]
 }
 
 /** Later entries whose `keyOf` an earlier one has. */

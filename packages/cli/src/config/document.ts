@@ -10,6 +10,7 @@ export interface NodeDocument {
   readonly vrfs?: readonly VrfSection[]
   readonly endpoints?: readonly EndpointSection[]
   readonly dataplane?: DataplaneSection
+  readonly cni?: CniSection
 }
 
 /** The configuration of `heddle speaker`: a node without VRFs, endpoints and dataplane. */
@@ -115,4 +116,39 @@ export interface DataplaneSection {
   readonly inProcess?: boolean
   /** Largest packet of the underlay in octets, 1,280–65,535; default what the underlay's device says, or 1,500. */
   readonly underlayMtu?: number
+}
+
+/** The plugin of container runtimes. Without this section there is none. */
+export interface CniSection {
+  /** Where its executable finds it; default `/run/heddle/cni.sock`. */
+  readonly socket?: string
+  /** File that keeps what is attached; default `/var/lib/heddle/NAME.cni`. */
+  readonly store?: string
+  /** Key of the pod annotation that names a network; without it no annotation does. */
+  readonly annotation?: string
+  /** Seconds for which an address that was given back is not given to another pod, 0–86,400; default 60. */
+  readonly quarantine?: number
+  readonly networks: readonly CniNetworkSection[]
+}
+
+/** A virtual network that pods can be attached to. */
+export interface CniNetworkSection {
+  readonly name: string
+  /** One of `vrfs`; default that of the network's name. */
+  readonly vrf?: string
+  /** Where its addresses come from; none where every configuration delegates that. */
+  readonly pools?: readonly CniPoolSection[]
+  /** Addresses of name servers that pods are told of. */
+  readonly nameservers?: readonly string[]
+}
+
+/** Addresses that this node gives out. */
+export interface CniPoolSection {
+  readonly prefix: string
+  readonly first?: string
+  readonly last?: string
+  readonly gateway?: string
+  readonly exclude?: readonly string[]
+  /** The blocks of `prefix` that are this node's: of `length` bits, counted from 0. */
+  readonly block?: { readonly length: number; readonly indices: readonly number[] }
 }

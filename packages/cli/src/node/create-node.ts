@@ -3,6 +3,7 @@ import { silentLogger } from '@heddle/io'
 import type { NodeDocument } from '../config/document.js'
 import { resolveNode } from '../config/resolve.js'
 import { worldOf } from './create-speaker.js'
+import { startCni } from './cni-plugin.js'
 import { chooseDataplane } from './dataplane-source.js'
 import { explainPacket } from './explain.js'
 import { checkFixed } from './fixed-keys.js'
@@ -12,7 +13,8 @@ import type { NodeHandle, NodeOptions } from './role-handle.js'
  * Starts what `heddle node` runs, in this process: BGP, the model, and the dataplane that the configuration names. Resolves when it serves.
  *
  * @param document a configuration as `parseNode` returns it
- * @throws SpeakerError, DataplaneError, IntentError; then nothing of it is left
+ * @throws SpeakerError, DataplaneError, IntentError; then nothing of it is left. StoreError, CniServeError, CniError when the plugin cannot be
+ * served; then what was forwarded before is forwarded still
  */
 export async function createNode(document: NodeDocument, options: NodeOptions = {}): Promise<NodeHandle> {
   const { logger = silentLogger } = options
@@ -21,7 +23,20 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
       ? await chooseDataplane(document, logger)
       : { source: options.dataplane, underlayMtu: document.dataplane?.underlayMtu }
   const config = (from: NodeDocument): ReturnType<typeof resolveNode> => resolveNode(from, underlayMtu === undefined ? {} : { underlayMtu })
-  const agent = await Agent.start({ ...worldOf(options), config: config(document), dataplane: source })
+  const world = worldOf(options)
+  const agent = await Agent.start({ ...world, config: config(document), dataplane: source })
+  let endCni: () => Promise<void>
+  try {
+    endCni = await startCni(document, { endpoints: agent.endpoints, clock: world.clock, logger })
+  } catch (error) {
+    // Pods of a process before this one must not pay for it.
+    await agent.stop({ restart: agent.endpoints.list().length > 0 })
+    throw error
+  }
+  const stop: NodeHandle['stop'] = async (how) => {
+    await endCni()
+    await agent.stop(how)
+  }
   return {
     role: 'node',
     name: agent.name,
@@ -30,10 +45,10 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     show: async (what) => agent.show(what),
     explain: async (request) => explainPacket(request, await agent.state(), agent.capabilities),
     async reload(next) {
-      checkFixed(document, next, ['socket', 'dataplane'])
+      checkFixed(document, next, ['socket', 'dataplane', 'cni'])
       await agent.reconfigure(config(next))
     },
-    stop: async (how) => agent.stop(how),
-    [Symbol.asyncDispose]: async () => agent.stop(),
+    stop,
+    [Symbol.asyncDispose]: async () => stop(),
   }
 }

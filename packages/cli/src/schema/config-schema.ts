@@ -109,6 +109,47 @@ const socket: JsonSchema = {
   description: 'an absolute path of at most 96 characters',
 }
 
+const cniPool = closed(
+  {
+    prefix,
+    first: address,
+    last: address,
+    gateway: address,
+    exclude: { type: 'array', items: prefix, uniqueItems: true },
+    block: closed(
+      {
+        length: { type: 'integer', minimum: 0, maximum: 128, description: 'the length of a block, at least that of the pool' },
+        indices: { type: 'array', items: { type: 'integer', minimum: 0, maximum: 4_294_967_295 }, minItems: 1, uniqueItems: true },
+      },
+      ['length', 'indices'],
+    ),
+  },
+  ['prefix'],
+)
+
+const cni = closed(
+  {
+    socket,
+    store: { type: 'string', pattern: PATH_PATTERN, description: 'absolute path of the file that keeps what is attached' },
+    annotation: { type: 'string', minLength: 1, description: 'the key of the pod annotation that names a network' },
+    quarantine: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 86_400,
+      default: 60,
+      description: '0–86400 seconds before an address is given out again',
+    },
+    networks: {
+      type: 'array',
+      minItems: 1,
+      items: closed({ name, vrf: name, pools: { type: 'array', items: cniPool }, nameservers: { type: 'array', items: address } }, [
+        'name',
+      ]),
+    },
+  },
+  ['networks'],
+)
+
 const speakerKeys = { node: closed({ name, address }, ['name', 'address']), socket, bgp }
 
 const nodeKeys = {
@@ -130,6 +171,7 @@ const nodeKeys = {
     },
     ['kind'],
   ),
+  cni,
 }
 
 /** What `heddle node --config` reads. */

@@ -1,0 +1,77 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parseNode } from '../config/load.js'
+import { createNode } from './create-node.js'
+import type { NodeHandle } from './role-handle.js'
+
+let folder: string
+const nodes: NodeHandle[] = []
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'heddle-node-cni-'))
+})
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.stop()
+  await rm(folder, { recursive: true })
+})
+
+function documentWith(cni: object): ReturnType<typeof parseNode> {
+  const text = JSON.stringify({
+    node: { name: 'a', address: '192.0.2.1' },
+    bgp: { as: 65000 },
+    vrfs: [{ name: 'red', rd: '65000:1' }],
+    dataplane: { kind: 'memory' },
+    cni: { socket: join(folder, 'cni.sock'), store: join(folder, 'store'), ...cni },
+  })
+  return parseNode('node.yaml', text)
+}
+
+/** What the executable says to a node, and the answer's document. */
+async function call(verb: string, id: string): Promise<{ ips?: { address: string }[]; code?: number }> {
+  const variables = { CNI_COMMAND: verb, CNI_CONTAINERID: id, CNI_NETNS: `/run/netns/${id}`, CNI_IFNAME: 'eth0' }
+  const environment = Object.entries(variables)
+    .map(([key, value]) => `${key}=${value}\0`)
+    .join('')
+  const input = JSON.stringify({ cniVersion: '1.1.0', name: 'pods', type: 'heddle-cni', network: 'red' })
+  const socket = connect(join(folder, 'cni.sock'))
+  socket.write(`heddle-cni/1 ${environment.length} ${input.length}\n${environment}${input}`)
+  let answer = ''
+  for await (const chunk of socket) answer += String(chunk)
+  return JSON.parse(answer.slice(answer.indexOf('\n') + 1) || '{}') as Awaited<ReturnType<typeof call>>
+}
+
+const pools = [
+  { prefix: '10.1.0.0/24', block: { length: 28, indices: [2] } },
+  { prefix: 'fd00::/64', first: 'fd00::100' },
+]
+
+describe('a node with a section cni', () => {
+  it('serves a plugin, and has again what was attached when it is started again', async () => {
+    nodes.push(await createNode(documentWith({ networks: [{ name: 'red', pools }], quarantine: 0 })))
+    expect((await call('ADD', 'c1')).ips?.map(({ address }) => address)).toEqual(['10.1.0.32/32', 'fd00::100/128'])
+    expect(await nodes[0].show('endpoints')).toMatchObject([{ vrf: 'red', netns: '/run/netns/c1', addresses: ['10.1.0.32', 'fd00::100'] }])
+    await nodes.splice(0)[0].stop()
+    nodes.push(await createNode(documentWith({ networks: [{ name: 'red', pools }], quarantine: 0 })))
+    expect(await nodes[0].show('endpoints')).toMatchObject([{ netns: '/run/netns/c1', state: 'attached' }])
+    expect((await call('ADD', 'c1')).code).toBe(101)
+    expect(await call('DEL', 'c1')).toEqual({})
+    expect(await nodes[0].show('endpoints')).toEqual([])
+    await expect(nodes[0].reload(documentWith({ networks: [{ name: 'other', vrf: 'red' }] }))).rejects.toMatchObject({
+      code: 'agent.needs-restart',
+    })
+  })
+
+  it('refuses a network without a VRF, and a pool that contradicts itself', async () => {
+    expect(() => documentWith({ networks: [{ name: 'blue' }] })).toThrow(/cni\.networks\[0\]\.vrf: .*"blue".*the name of a VRF: red/)
+    expect(() => documentWith({ networks: [{ name: 'red', pools: [{ prefix: '10.0.0.1/24' }] }] })).toThrow(
+      /cni\.networks\[0\]\.pools\[0\]\.prefix/,
+    )
+    const twisted = documentWith({ networks: [{ name: 'red', pools: [{ prefix: '10.0.0.0/24', gateway: '10.0.1.1' }] }] })
+    await expect(createNode(twisted)).rejects.toMatchObject({
+      name: 'CniError',
+      message: 'gateway 10.0.1.1 is not in the pool 10.0.0.0/24',
+    })
+  })
+})

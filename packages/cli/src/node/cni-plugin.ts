@@ -1,0 +1,67 @@
+import type { EndpointService } from '@heddle/core'
+import type { CniNetwork, PoolDefinition } from '@heddle/cni'
+import type { Clock, Logger } from '@heddle/io'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import type { CniNetworkSection, CniPoolSection, NodeDocument } from '../config/document.js'
+
+/** What the plugin of a node works with. */
+export interface CniParts {
+  readonly endpoints: EndpointService
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/**
+ * Serves the plugin that the configuration describes, if it describes one. What it needs is loaded then.
+ *
+ * @returns ends it; what is attached stays
+ * @throws StoreError, CniServeError; CniError when a pool contradicts itself
+ */
+export async function startCni({ cni: section, node, dataplane }: NodeDocument, parts: CniParts): Promise<() => Promise<void>> {
+  if (section === undefined) return async () => undefined
+  const { createCni, PoolIpam } = await import('@heddle/cni')
+  const { appendLogStore, DEFAULT_CNI_SOCKET, execPlugin, kernelInspector, serveCni } = await import('@heddle/cni/node')
+  const { quarantine = DEFAULT_QUARANTINE, annotation } = section
+  const store = await appendLogStore(section.store ?? `/var/lib/heddle/${node.name}.cni`)
+  try {
+    const networks = section.networks.map(networkOf)
+    const ipam = new PoolIpam({ store, quarantine: quarantine * 1000 })
+    for (const network of networks) ipam.usage(network) // says now what is wrong with a pool, and not to the first pod
+    const cni = await createCni({
+      networks,
+      ipam,
+      store,
+      ...parts,
+      delegate: execPlugin({ logger: parts.logger }),
+      // Endpoints in memory have no namespace to look into.
+      ...(dataplane?.kind === 'memory' ? {} : { inspector: kernelInspector() }),
+      ...(annotation === undefined ? {} : { annotation }),
+    })
+    const listener = await serveCni(cni, section.socket ?? DEFAULT_CNI_SOCKET)
+    return async () => {
+      await listener.close()
+      await store.close()
+    }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** Seconds. */
+const DEFAULT_QUARANTINE = 60
+
+function networkOf({ name, vrf = name, pools = [], nameservers }: CniNetworkSection): CniNetwork {
+  return { name, vrf, pools: pools.map(poolOf), ...(nameservers === undefined ? {} : { dns: { nameservers } }) }
+}
+
+function poolOf({ prefix, first, last, gateway, exclude, block }: CniPoolSection): PoolDefinition {
+  return {
+    prefix: IpPrefix.parse(prefix),
+    ...(first === undefined ? {} : { first: IpAddress.parse(first) }),
+    ...(last === undefined ? {} : { last: IpAddress.parse(last) }),
+    ...(gateway === undefined ? {} : { gateway: IpAddress.parse(gateway) }),
+    ...(exclude === undefined ? {} : { exclude: exclude.map((text) => IpPrefix.parse(text)) }),
+    ...(block === undefined ? {} : { block }),
+  }
+}
