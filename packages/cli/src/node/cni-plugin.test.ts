@@ -2,6 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DataplaneError } from '@heddle/core'
+import { memoryDataplane } from '@heddle/dataplane-memory'
+import { IpAddress } from '@heddle/wire'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseNode } from '../config/load.js'
 import { createNode } from './create-node.js'
@@ -61,6 +64,21 @@ describe('a node with a section cni', () => {
     await expect(nodes[0].reload(documentWith({ networks: [{ name: 'other', vrf: 'red' }] }))).rejects.toMatchObject({
       code: 'agent.needs-restart',
     })
+  })
+
+  it('tells the runtime when its dataplane is gone', async () => {
+    const dataplane = memoryDataplane({ addresses: [IpAddress.parse('192.0.2.1')] })
+    const found = [dataplane]
+    const source = async (): Promise<typeof dataplane> => {
+      const [one] = found.splice(0)
+      if (one === undefined) throw new DataplaneError('dataplane.device', 'there is none')
+      return one
+    }
+    nodes.push(await createNode(documentWith({ networks: [{ name: 'red', pools }] }), { dataplane: source }))
+    expect(await call('STATUS', 'c1')).toEqual({})
+    await dataplane.close()
+    expect(await call('STATUS', 'c1')).toMatchObject({ code: 51 })
+    expect((await call('ADD', 'c1')).code).toBe(100)
   })
 
   it('refuses a network without a VRF, and a pool that contradicts itself', async () => {

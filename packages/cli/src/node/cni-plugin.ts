@@ -1,5 +1,5 @@
 import type { EndpointService } from '@heddle/core'
-import type { CniNetwork, PoolDefinition } from '@heddle/cni'
+import type { CniNetwork, NotReady, PoolDefinition } from '@heddle/cni'
 import type { Clock, Logger } from '@heddle/io'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import type { CniNetworkSection, CniPoolSection, NodeDocument } from '../config/document.js'
@@ -9,6 +9,7 @@ export interface CniParts {
   readonly endpoints: EndpointService
   readonly clock: Clock
   readonly logger: Logger
+  readonly notReady: () => NotReady | undefined
 }
 
 /**

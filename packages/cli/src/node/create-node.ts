@@ -25,9 +25,16 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
   const config = (from: NodeDocument): ReturnType<typeof resolveNode> => resolveNode(from, underlayMtu === undefined ? {} : { underlayMtu })
   const world = worldOf(options)
   const agent = await Agent.start({ ...world, config: config(document), dataplane: source })
+  let isLost = false
+  agent.events.on('dataplane', (state) => (isLost = state === 'lost'))
   let endCni: () => Promise<void>
   try {
-    endCni = await startCni(document, { endpoints: agent.endpoints, clock: world.clock, logger })
+    endCni = await startCni(document, {
+      endpoints: agent.endpoints,
+      clock: world.clock,
+      logger,
+      notReady: () => (isLost ? { code: 51, reason: 'the dataplane is gone and not back yet' } : undefined),
+    })
   } catch (error) {
     // Pods of a process before this one must not pay for it.
     await agent.stop({ restart: agent.endpoints.list().length > 0 })
