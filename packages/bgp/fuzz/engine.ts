@@ -30,7 +30,7 @@ export interface FuzzOptions {
 
 const isSource = (url: string): boolean => url.includes('/bgp/src/') || url.includes('/wire/src/')
 
-const BATCH = 32
+const BATCH = 128
 const MAX_CORPUS = 400
 
 /** Runs a target until the time is over or a check fails; inputs that run code which none ran before are mutated further. */

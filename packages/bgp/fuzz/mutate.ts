@@ -17,7 +17,7 @@ const TELLING = [0, 1, 2, 3, 4, 8, 16, 17, 32, 33, 0x7f, 0x80, 0x81, 0xfe, 0xff]
 
 /**
  * Octets with a few things wrong, as they go wrong in protocols of nested lengths: a length one more or less or far beyond its container, an
- * element left out, there twice, or before its neighbour, a cut, a bit, a value that tells, a piece of another input.
+ * element left out, there twice, or before its neighbour, a cut, a bit, any value, a value that tells, a piece of another input.
  */
 export function mutate(input: Uint8Array, other: Uint8Array, dice: Dice): Uint8Array {
   let bytes = input
@@ -28,7 +28,7 @@ export function mutate(input: Uint8Array, other: Uint8Array, dice: Dice): Uint8A
 function once(bytes: Uint8Array, other: Uint8Array, dice: Dice): Uint8Array {
   if (bytes.length === 0) return other.slice(0, 1 + dice(16))
   const at = dice(bytes.length)
-  switch (dice(12)) {
+  switch (dice(13)) {
     case 0:
       return bytes.slice(0, at)
     case 1:
@@ -51,6 +51,8 @@ function once(bytes: Uint8Array, other: Uint8Array, dice: Dice): Uint8Array {
       const [from, size] = [dice(other.length + 1), 1 + dice(32)]
       return joined(bytes.subarray(0, at), other.subarray(from, from + size), bytes.subarray(at))
     }
+    case 8:
+      return bytes.with(at, dice(256))
     default:
       return elementWise(bytes, dice)
   }
