@@ -168,3 +168,45 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     await until(lab, 20_000, async () => allComplete(lab))
   }, 60_000)
 })
+
+const missingForKernel = missingForRealLab([TOPOLOGY.nodes[0].name])
+const kernelReason = missingForKernel.length === 0 ? '' : ` (not run: needs ${missingForKernel.join('; ')})`
+
+describe.skipIf(kernelReason !== '')(`with two of three nodes that forward in the kernel${kernelReason}`, () => {
+  let lab: RealLab
+  beforeAll(async () => {
+    lab = await RealLab.start({ topology, executable, gracefulRestart: true, kernelNodes: [first, second] }, () => undefined)
+    await until(lab, 30_000, async () => allComplete(lab))
+  }, 60_000)
+  afterAll(async () => {
+    await lab?.close()
+  })
+
+  it.each([
+    [second, first],
+    [third, first],
+    [first, third],
+  ])('pods of %s and %s reach each other over IPv4 and IPv6', async (from, to) => {
+    const { name, addresses } = podOf(to)
+    for (const address of addresses) {
+      await until(lab, 10_000, async () => (await lab.whoIs(podOf(from), address)) === name)
+      expect(await lab.throughput(podOf(from), address, 200)).toBeGreaterThan(0)
+    }
+  })
+
+  it('the death of an agent costs flows to its pods no packet, and the next one takes over what the kernel holds', async () => {
+    const labels = async (): Promise<unknown[]> => (await lab.routes(second)).map(({ prefix, label }) => [prefix, label])
+    const before = await labels()
+    const flow = await lab.flow(podOf(second), podOf(first).addresses[0])
+    await lab.sleep(300)
+    await lab.killAgent(first)
+    await lab.sleep(1000)
+    await lab.startNode(first)
+    await until(lab, 30_000, async () => (await established(lab)) && (await allComplete(lab)))
+    await lab.sleep(300)
+    const { sent, received } = await flow.stop()
+    expect(sent).toBeGreaterThan(100)
+    expect(received).toBe(sent)
+    expect(await labels()).toEqual(before)
+  }, 60_000)
+})

@@ -168,7 +168,12 @@ describe('heddle node', () => {
   it.each([
     ['a configuration that is malformed', '{ node: { name: a ', /n\d+\.yaml:\d+:\d+: /],
     ['a key that is misspelt', { ...node(), vrf: [] }, /found the unknown key "vrf"; allowed: .*vrfs.*did you mean "vrfs"/],
-    ['a dataplane that there is not', node({ dataplane: { kind: 'ebpf' } }), /dataplane\.kind: found "ebpf"; allowed: memory or tun/],
+    ['a dataplane that there is not', node({ dataplane: { kind: 'dpdk' } }), /dataplane\.kind: found "dpdk"; allowed: memory, tun, ebpf/],
+    [
+      'an uplink that nothing needs',
+      node({ dataplane: { kind: 'tun', uplink: 'eth0' } }),
+      /dataplane\.uplink: found "eth0"; allowed: nothing/,
+    ],
   ])(
     'refuses %s by name, and leaves nothing behind',
     (_name, config, message) => {

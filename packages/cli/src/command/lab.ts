@@ -7,6 +7,8 @@ export interface LabOptions {
   readonly real?: boolean
   /** Leaves the real lab running after its report, until a signal. */
   readonly keep?: boolean
+  /** Names of nodes, with commas between, that forward in the kernel instead of by TUN. */
+  readonly ebpf?: string
   /** Only removes what an earlier lab that was killed has left. */
   readonly clean?: boolean
   /** Folder for report and capture. */
@@ -21,7 +23,7 @@ export interface LabOptions {
  * @throws LabError `lab.failed` when a check failed, `lab.requirements`, `lab.leftovers`, `lab.interrupted`
  */
 export async function lab(options: LabOptions, executable: string, output: Output): Promise<void> {
-  const { memory = false, real = false, keep = false, clean = false, json = false, out } = options
+  const { memory = false, real = false, keep = false, clean = false, json = false, ebpf = '', out } = options
   const say = (text: string): void => {
     if (json) output.error(`${text}\n`)
     else output.write(`${text}\n`)
@@ -36,8 +38,9 @@ export async function lab(options: LabOptions, executable: string, output: Outpu
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
   try {
-    const mode = memory ? 'memory' : real ? 'real' : 'auto'
-    const report = await runLab({ mode, keep, out, executable, print: say, signal: interruption.signal })
+    const kernelNodes = ebpf.split(',').filter((name) => name !== '')
+    const mode = memory ? 'memory' : real || kernelNodes.length > 0 ? 'real' : 'auto'
+    const report = await runLab({ mode, keep, out, executable, kernelNodes, print: say, signal: interruption.signal })
     if (json) output.write(`${JSON.stringify(report, null, 2)}\n`)
     const failed = report.checks.filter(({ status }) => status === 'failed').map(({ name }) => name)
     if (failed.length > 0) throw new LabError('lab.failed', `failed: ${failed.join(', ')}`)

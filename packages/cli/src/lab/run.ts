@@ -20,6 +20,8 @@ export interface RunLabOptions {
   readonly out: string
   /** Script that runs `heddle`, for the nodes of the real lab. */
   readonly executable: string
+  /** Names of nodes that forward in the kernel instead of by TUN; on real parts only. */
+  readonly kernelNodes?: readonly string[]
   readonly print: (text: string) => void
   /** Ends the lab early; everything is cleaned up. */
   readonly signal: AbortSignal
@@ -30,8 +32,8 @@ export interface RunLabOptions {
  *
  * @throws LabError `lab.requirements` when real parts are asked for and missing, `lab.interrupted` on the signal
  */
-export async function runLab({ mode, keep, out, executable, print, signal }: RunLabOptions): Promise<DemoReport> {
-  const missing = mode === 'memory' ? ['asked for in memory (--memory)'] : missingForRealLab()
+export async function runLab({ mode, keep, out, executable, kernelNodes = [], print, signal }: RunLabOptions): Promise<DemoReport> {
+  const missing = mode === 'memory' ? ['asked for in memory (--memory)'] : missingForRealLab(kernelNodes)
   if (mode === 'real' && missing.length > 0) {
     throw new LabError('lab.requirements', `the real demo cannot run here; missing:\n${missing.map((line) => `  - ${line}`).join('\n')}\n`)
   }
@@ -49,7 +51,7 @@ export async function runLab({ mode, keep, out, executable, print, signal }: Run
 
   const captureFile = join(out, 'demo.pcapng')
   const starting: Promise<Lab> = real
-    ? RealLab.start({ topology: TOPOLOGY, executable, captureFile }, progress)
+    ? RealLab.start({ topology: TOPOLOGY, executable, captureFile, kernelNodes }, progress)
     : MemoryLab.start({ topology: TOPOLOGY, captureFile }, progress)
   const lab: Lab = await Promise.race([starting, interrupted(signal)]).catch(async (error: unknown) => {
     await starting.then(async (late) => late.close()).catch(() => undefined)

@@ -40,7 +40,7 @@ export async function chooseDataplane(document: NodeDocument, logger: Logger): P
     case 'ebpf': {
       const [{ ebpfDataplane }, { underlayMtu }] = await Promise.all([import('@heddle/dataplane-ebpf'), import('@heddle/dataplane-tun')])
       const uplink = document.dataplane?.uplink ?? (await uplinkOf(addresses[0], document))
-      const pins = inProcess ? {} : { pinDirectory: `${stateDirOf(document)}.bpf` }
+      const pins = inProcess ? {} : { pinDirectory: pinDirectoryOf(document) }
       return {
         source: async () => ebpfDataplane({ addresses, uplink, logger, ...pins }),
         underlayMtu: configured ?? (await smallestMtu(addresses[0], document, underlayMtu)),
@@ -81,6 +81,11 @@ async function uplinkOf(local: IpAddress, { bgp }: NodeDocument): Promise<string
     if (address.split('/', 1)[0] === `${local}`) return (await netlink.links.get(index)).name
   }
   throw new DataplaneError('dataplane.device', `no link has the address ${local}: the key dataplane.uplink names one`)
+}
+
+/** Where a node that forwards in the kernel keeps its pins: beside the control socket. */
+export function pinDirectoryOf(document: NodeDocument): string {
+  return `${stateDirOf(document)}.bpf`
 }
 
 /** Where a node's forwarder keeps its socket and log: beside the control socket. */

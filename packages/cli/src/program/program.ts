@@ -174,6 +174,7 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
     .addOption(new Option('--memory', 'in memory, in one process').conflicts('real'))
     .option('--real', 'on real parts, or fail with the list of what is missing')
     .option('--keep', 'leave the real one running after its report, until Ctrl-C')
+    .option('--ebpf <nodes>', 'nodes that forward in the kernel instead of by TUN, e.g. cloud-b or cloud-a,dc-c')
     .option('--clean', 'only remove what a lab that was killed has left')
     .option('--out <dir>', 'folder for demo.json and demo.pcapng', 'out')
     .option('--json', 'print the report as JSON')

@@ -1,8 +1,9 @@
 import { existsSync, rmSync } from 'node:fs'
 import { defaultSocket } from '../../config/resolve.js'
-import { stateDirOf } from '../../node/dataplane-source.js'
+import { pinDirectoryOf, stateDirOf } from '../../node/dataplane-source.js'
 import { nodeDocument } from '../node-document.js'
 import type { LabTopology } from '../topology.js'
+import { command } from './command.js'
 import { existing, namespacesOf, removeNamespace } from './namespaces.js'
 
 /**
@@ -18,8 +19,10 @@ export async function removeLeftovers(topology: LabTopology): Promise<readonly s
   }
   for (const node of topology.nodes) {
     const document = nodeDocument(topology, node, { netns: ({ name }) => `/run/netns/${name}` })
-    for (const path of [defaultSocket(node.name), stateDirOf(document)]) {
+    for (const path of [defaultSocket(node.name), stateDirOf(document), pinDirectoryOf(document)]) {
       if (!existsSync(path)) continue
+      // A node that forwards in the kernel has mounted its pins there.
+      if (path === pinDirectoryOf(document)) await command('umount', ['--quiet', path]).catch(() => undefined)
       rmSync(path, { recursive: true, force: true })
       removed.push(path)
     }

@@ -26,12 +26,14 @@ export interface RealLabOptions {
   readonly captureFile?: string
   /** Overrides what the topology says of every node and of the gateway. */
   readonly gracefulRestart?: boolean
+  /** Names of nodes that forward in the kernel; the others do by TUN. */
+  readonly kernelNodes?: readonly string[]
 }
 
 /** The topology on real parts: namespaces, `heddle node` processes with TUN devices, FRR's bgpd, dumpcap. */
 export class RealLab implements Lab {
   readonly kind = 'real'
-  readonly description = `Linux ${release()}: network namespaces, TUN, MPLS over UDP, FRR's bgpd`
+  readonly description: string
   readonly underlay: Underlay
   readonly gateway: FrrGateway
   readonly #dir: string
@@ -40,6 +42,9 @@ export class RealLab implements Lab {
   #capture: Capture | undefined
 
   private constructor(readonly options: RealLabOptions) {
+    const { kernelNodes = [] } = options
+    const devices = kernelNodes.length === 0 ? 'TUN' : `TUN and BPF (${kernelNodes.join(', ')})`
+    this.description = `Linux ${release()}: network namespaces, ${devices}, MPLS over UDP, FRR's bgpd`
     this.#dir = mkdtempSync(join(tmpdir(), 'heddle-lab-'))
     this.underlay = new Underlay(options.topology)
     this.gateway = new FrrGateway(options.topology, join(this.#dir, 'frr'), {
@@ -238,11 +243,11 @@ export class RealLab implements Lab {
   }
 
   #document(node: LabNode): NodeDocument {
-    const { topology, gracefulRestart } = this.options
+    const { topology, gracefulRestart, kernelNodes } = this.options
     const netns = ({ name }: LabPod): string => `/run/netns/${name}`
     return {
       ...nodeDocument(topology, node, { netns, ...(gracefulRestart === undefined ? {} : { gracefulRestart }) }),
-      dataplane: { kind: 'tun' },
+      dataplane: { kind: kernelNodes?.includes(node.name) === true ? 'ebpf' : 'tun' },
     }
   }
 }

@@ -1,5 +1,7 @@
 import { accessSync, constants, existsSync } from 'node:fs'
+import { ebpfFeatures } from '@heddle/dataplane-ebpf'
 import { nativeAvailability } from '@heddle/linux'
+import { TOPOLOGY } from '../topology.js'
 
 const PROGRAMS: readonly (readonly [file: string, debianPackage: string])[] = [
   ['/usr/lib/frr/bgpd', 'frr'],
@@ -17,8 +19,8 @@ const SBIN: readonly (readonly [name: string, debianPackage: string])[] = [
 
 const TUN = '/dev/net/tun'
 
-/** What this machine lacks for the real demo, a line each; empty when it can run. */
-export function missingForRealLab(): readonly string[] {
+/** What this machine lacks for the real demo, a line each; empty when it can run. @param kernelNodes names of nodes that shall forward in the kernel */
+export function missingForRealLab(kernelNodes: readonly string[] = []): readonly string[] {
   if (process.platform !== 'linux') return [`Linux (this is ${process.platform})`]
   const missing: string[] = []
   if (process.getuid?.() !== 0) missing.push('root, or a user namespace (unshare -Urnm)')
@@ -31,7 +33,17 @@ export function missingForRealLab(): readonly string[] {
   }
   if (!existsSync(TUN)) missing.push(TUN)
   else if (!isOpenTo(TUN)) missing.push(`permission to open ${TUN}`)
-  return missing
+  return kernelNodes.length === 0 ? missing : [...missing, ...missingForKernel(kernelNodes)]
+}
+
+function missingForKernel(nodes: readonly string[]): readonly string[] {
+  const unknown = nodes.filter((wanted) => !TOPOLOGY.nodes.some(({ name }) => name === wanted)).map((name) => `a node called ${name}`)
+  try {
+    const lacking = ebpfFeatures().filter(({ available, optional }) => !available && !optional)
+    return [...unknown, ...lacking.map(({ name, minimumKernel, reason }) => `${name} (Linux ${minimumKernel}): ${reason}`)]
+  } catch (error) {
+    return [...unknown, error instanceof Error ? error.message : String(error)]
+  }
 }
 
 /** Whether this process may read and write a device; root of a user namespace may not write what only the host's root may. */
