@@ -15,6 +15,7 @@ export interface PluginRun {
   readonly lingered: number
 }
 
+/** How a call differs from the usual one. */
 export interface RunOptions {
   /** Variables that differ from those of the call; `undefined` takes one away. */
   readonly environment?: Readonly<Record<string, string | undefined>>

@@ -5,6 +5,7 @@ import type { Store } from '../store/store.js'
 import { LeaseTable, type Lease } from './lease-table.js'
 import { poolsOf, type Pool, type PoolDefinition } from './pool.js'
 
+/** How addresses are given out. */
 export interface PoolIpamOptions {
   readonly store: Store
   /** Milliseconds for which an address that was given back is not given to somebody else; default 60,000. */
@@ -21,6 +22,7 @@ export interface AddressSpace {
   readonly pools: readonly PoolDefinition[]
 }
 
+/** Who asks, and for what. */
 export interface AllocationRequest {
   /** Who gets them: the same owner gets the same again. */
   readonly owner: string

@@ -9,6 +9,7 @@ import { syncFolderOf } from './put-file.js'
 const LEAST_COMPACTION = 64 * 1024
 const GROWTH = 4
 
+/** How an append log behaves. */
 export interface AppendLogOptions {
   /** Octets from which on a log may be written anew; default 65,536. */
   readonly compactFrom?: number

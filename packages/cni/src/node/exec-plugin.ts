@@ -8,6 +8,7 @@ import { CniError } from '../protocol/cni-error.js'
 import { CNI_CODES } from '../protocol/codes.js'
 import type { CniResponse } from '../protocol/response.js'
 
+/** How plugins are run. */
 export interface ExecPluginOptions {
   /** Milliseconds after which a plugin that does not end is killed; default 60,000. */
   readonly timeout?: number

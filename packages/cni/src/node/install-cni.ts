@@ -8,6 +8,7 @@ import { CniInstallError } from './install-error.js'
 import { putFile, syncFolderOf } from './put-file.js'
 import { DEFAULT_CNI_SOCKET } from './serve-cni.js'
 
+/** Where a plugin is installed, and what its configuration says. */
 export interface CniInstallOptions {
   /** Folder of executables; default `/opt/cni/bin`. */
   readonly binFolder?: string

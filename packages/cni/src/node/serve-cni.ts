@@ -7,6 +7,7 @@ import { CallReader, encodeResponse } from './frame.js'
 /** Where the executable looks for an agent when a configuration does not say it. */
 export const DEFAULT_CNI_SOCKET = '/run/heddle/cni.sock'
 
+/** What can go wrong with the socket. */
 export type CniServeErrorCode = 'cni.in-use' | 'cni.socket'
 
 /** Why a plugin cannot be served. */

@@ -2,8 +2,10 @@ import { CniError } from './cni-error.js'
 import { CNI_CODES } from './codes.js'
 import { ifnameProblem, isIdentifier } from './names.js'
 
+/** What a runtime can ask of a plugin (CNI 1.1.0, "CNI operations"). */
 export const CNI_VERBS = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] as const
 
+/** One of `CNI_VERBS`. */
 export type CniVerb = (typeof CNI_VERBS)[number]
 
 /** Environment variables, by name. */

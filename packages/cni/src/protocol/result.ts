@@ -47,6 +47,7 @@ export interface CniRoute {
   readonly scope?: number
 }
 
+/** What ADD made; what plugins before it in a chain made comes first. */
 export interface CniResult {
   readonly interfaces: readonly CniInterface[]
   readonly ips: readonly CniIp[]

@@ -4,6 +4,7 @@ import { CNI_CODES } from './codes.js'
 /** Versions of the specification that are spoken, oldest first. */
 export const CNI_VERSIONS = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const
 
+/** One of `CNI_VERSIONS`. */
 export type CniVersion = (typeof CNI_VERSIONS)[number]
 
 /** The newest version that is spoken. */

@@ -25,6 +25,7 @@ export interface NotReady {
   readonly reason: string
 }
 
+/** What a plugin works with; all of it is handed in. */
 export interface CniOptions {
   /** The virtual networks. */
   readonly networks: NetworkSource

@@ -8,6 +8,7 @@ export interface SeenInterface {
   readonly addresses: readonly string[]
 }
 
+/** A route as it is inside a namespace. */
 export interface SeenRoute {
   /** A prefix. */
   readonly dst: string

@@ -25,6 +25,7 @@ export interface Store extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** What can go wrong with a store. */
 export type StoreErrorCode = 'store.read' | 'store.write' | 'store.corrupt' | 'store.closed' | 'store.unavailable'
 
 /** Why a store cannot be opened or written. */
