@@ -7,7 +7,7 @@ export type { DeliveredPacket, Harness, HarnessFactory, HarnessFeature, Output, 
 export { expectDelivered, expectDropped, expectForwarded, expectOneOf, expectSent, Lab, type Observed } from './lab.js'
 export { interpretFromPort, interpretFromUnderlay, type World } from './oracle/interpret.js'
 export type { Outcome, Result } from './oracle/outcome.js'
-export { Memory } from './oracle/policy.js'
+export { Memory } from './oracle/memory.js'
 export { partOf, testIcmp, type TestIcmp, type TestPart } from './packets-of-flows.js'
 export { reachablePorts } from './oracle/reachable.js'
 export {

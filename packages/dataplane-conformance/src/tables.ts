@@ -5,10 +5,12 @@ import {
   type FibTransaction,
   type GroupObject,
   type LabelObject,
+  type NatPoolObject,
   type NextHopObject,
   type ObjectChanges,
   type PolicyObject,
   type PortObject,
+  type ServiceObject,
   type TunnelSourcesObject,
   type VniObject,
   type VrfObject,
@@ -25,6 +27,8 @@ export interface Tables {
   readonly labels: readonly LabelObject[]
   readonly vnis: readonly VniObject[]
   readonly policies?: readonly PolicyObject[]
+  readonly services?: readonly ServiceObject[]
+  readonly natPools?: readonly NatPoolObject[]
   readonly routes: readonly { readonly vrf: number; readonly prefix: string; readonly group: number }[]
 }
 
@@ -52,6 +56,12 @@ export function transition(generation: number, before: Tables, after: Tables): F
     ...(before.policies === undefined && after.policies === undefined
       ? {}
       : { policies: changes(before.policies ?? [], after.policies ?? [], byId) }),
+    ...(before.services === undefined && after.services === undefined
+      ? {}
+      : { services: changes(before.services ?? [], after.services ?? [], byId) }),
+    ...(before.natPools === undefined && after.natPools === undefined
+      ? {}
+      : { natPools: changes(before.natPools ?? [], after.natPools ?? [], byId) }),
     routes,
   }
 }
@@ -74,6 +84,8 @@ export function comparable(state: Omit<DataplaneState, 'devices' | 'generation'>
     labels: sorted(state.labels),
     vnis: sorted(state.vnis),
     policies: sorted(state.policies ?? []),
+    services: sorted(state.services ?? []),
+    natPools: sorted(state.natPools ?? []),
     routes: Array.from({ length: routes.count }, (_, row) => `${routes.vrf[row]} ${routes.prefixAt(row)} ${routes.group[row]}`).toSorted(),
   }
 }

@@ -69,6 +69,9 @@ const LIMITS: DataplaneLimits = {
   policies: 131_072,
   policyRules: 1024,
   flows: 65_536,
+  services: 65_536,
+  natPools: 4096,
+  serviceBackends: 4096,
 }
 
 /** An IPv6 header and the longest payload it can announce. */

@@ -1,6 +1,9 @@
-import { testDataplane } from '@heddle/dataplane-conformance'
+import { testDataplane, type TestContext } from '@heddle/dataplane-conformance'
 import { describe, it } from 'vitest'
 import { memoryHarness } from './memory-harness.js'
 
-testDataplane('memory', memoryHarness(), { test: { describe, it }, runs: 400 })
-testDataplane('memory, IPv6 underlay first', memoryHarness({ families: [6, 4] }), { test: { describe, it }, runs: 400 })
+const runs = process.env['HEDDLE_DEPTH'] === 'full' ? 4000 : 400
+const patient = (name: string, body: (context: TestContext) => Promise<void>): void => it(name, (context) => body(context), runs * 1000)
+
+testDataplane('memory', memoryHarness(), { test: { describe, it: patient }, runs })
+testDataplane('memory, IPv6 underlay first', memoryHarness({ families: [6, 4] }), { test: { describe, it: patient }, runs })

@@ -27,6 +27,20 @@ export interface Context {
   port: Port | undefined
   /** Flow of the packet; read by steps that need it. */
   readonly tuple: Tuple
+  /** Whether `tuple` tells the packet in hand. */
+  hasTuple: boolean
+  /** Of the packet that an ICMP error quotes, as policies know it; only with `hasQuoted`. */
+  readonly quoted: Tuple
+  hasQuoted: boolean
+  /** Ends that the packet had before they were translated; only with `isTranslated`. */
+  readonly before: Tuple
+  isTranslated: boolean
+  /** Flow of a packet that a pool hides. */
+  readonly hidden: Tuple
+  /** VRF in which a packet that came back to a pool goes on; undefined for any other. */
+  insideVrf: number | undefined
+  /** VRF in which the packet's ends were translated, or found to be none of a service; −1 before that. */
+  natVrf: number
   readonly clock: Pick<Clock, 'now'> | undefined
   /** False while a packet is only explained: nothing is remembered of it. */
   readonly learns: boolean

@@ -3,6 +3,7 @@ import { forward } from './forward.js'
 import { answerGateway } from './gateway.js'
 import { type PacketOut, type Verdict } from './packet-out.js'
 import { PARSED, isForwardable, parseInner } from './parse.js'
+import { serve, TRANSLATED } from './nat/serve.js'
 import { PASSED, passPolicy } from './policy/pass-policy.js'
 import { covers } from './source-set.js'
 import type { Port } from './tables.js'
@@ -13,8 +14,8 @@ import { portText, sourceText } from './text.js'
  *
  *   1. parse    the IP header, its lengths and checksum
  *   2. port     the port's MTU and allowed sources; a ping to one of its gateway addresses is answered here
- *   3. flow     at a port with a policy, the flow is read from the headers and looked up
- *   4. service  no address is translated
+ *   3. flow     where policies or services want it, the flow is read from the headers
+ *   4. service  what is for a virtual address, or belongs to a translated flow, gets its other ends
  *   5. policy   what belongs to no flow that was allowed is judged by the port's egress rules
  *   6. lookup   the destination in the port's VRF               ┐
  *   7. nexthop  a member of the group, by the flow's hash       │ in forward.ts, since packets from the
@@ -49,18 +50,21 @@ export function egress(context: Context, from: Port, out: PacketOut): Verdict {
   }
   trace?.step('port', `${portText(from)} may send from ${sourceText(packet)}`)
 
-  if (from.policy === undefined) {
-    trace?.step('flow', 'nothing is remembered of a flow')
-    trace?.step('service', 'no address is translated')
-    trace?.step('policy', 'nothing is filtered')
-  } else {
-    trace?.step('flow', 'looked up for the policy of the port')
-    trace?.step('service', 'no address is translated')
-    context.tuple.read(packet.bytes, packet.view, packet.offset, packet.offset + packet.length)
-    const verdict = passPolicy(context, from, true)
-    if (verdict !== PASSED) return drop(out, verdict)
-  }
+  const judged = translateAndJudge(context, from)
+  if (judged !== PASSED) return drop(out, judged)
   return forward(context, object.vrf, out)
+}
+
+/** Steps 3 to 5. Returns `PASSED` or the slot of a drop reason. */
+function translateAndJudge(context: Context, from: Port): number {
+  const { trace, tables } = context
+  const { vrf } = from.object
+  trace?.step('flow', from.policy === undefined && tables.nat === undefined ? 'nothing is remembered of a flow' : 'read from the headers')
+  const translated = vrf === undefined ? TRANSLATED : serve(context, vrf)
+  if (translated !== TRANSLATED) return translated
+  if (from.policy !== undefined) return passPolicy(context, from, true)
+  trace?.step('policy', 'nothing is filtered')
+  return PASSED
 }
 
 function mayComeFrom({ packet }: Context, { object }: Port): boolean {

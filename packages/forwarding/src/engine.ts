@@ -84,6 +84,14 @@ export class ForwardingEngine {
       vrf: undefined,
       port: undefined,
       tuple: new Tuple(),
+      hasTuple: false,
+      quoted: new Tuple(),
+      hasQuoted: false,
+      before: new Tuple(),
+      isTranslated: false,
+      natVrf: -1,
+      hidden: new Tuple(),
+      insideVrf: undefined,
       clock: options.clock,
       learns: true,
       trace: undefined,
@@ -120,6 +128,8 @@ export class ForwardingEngine {
       labels: all(state.labels),
       vnis: all(state.vnis),
       ...(state.policies !== undefined && { policies: all(state.policies) }),
+      ...(state.services !== undefined && { services: all(state.services) }),
+      ...(state.natPools !== undefined && { natPools: all(state.natPools) }),
       routes: state.routes,
     })
   }
@@ -166,7 +176,7 @@ export class ForwardingEngine {
       this.#begin(from, -1)
       this.#context.packet.at(bytes, offset, length, segment)
       const verdict = egress(this.#context, from, out)
-      if (verdict === DROP && isToldToSender(out) && this.#mayTell()) tellSender(this.#context.packet, from, out)
+      if (verdict === DROP && isToldToSender(out) && this.#mayTell()) tellSender(this.#context, from, out)
     }
     return this.#count(from, out)
   }
@@ -239,6 +249,13 @@ export class ForwardingEngine {
       outerTrafficClass,
       vrf: from?.object.vrf,
       port: from,
+      hasTuple: false,
+      hasQuoted: false,
+      before: new Tuple(),
+      isTranslated: false,
+      natVrf: -1,
+      hidden: new Tuple(),
+      insideVrf: undefined,
       learns: false,
       trace,
     }
@@ -262,6 +279,9 @@ export class ForwardingEngine {
     this.#context.port = from
     this.#context.vrf = from?.object.vrf
     this.#context.outerTrafficClass = outerTrafficClass
+    this.#context.hasTuple = this.#context.hasQuoted = this.#context.isTranslated = false
+    this.#context.natVrf = -1
+    this.#context.insideVrf = undefined
   }
 
   #finishUnderlay(out: PacketOut): Verdict {

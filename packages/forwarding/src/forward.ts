@@ -5,6 +5,8 @@ import { cut, mayBeCut } from './cutter.js'
 import { encap } from './encapsulate.js'
 import { chooseMember, flowHash } from './member.js'
 import { DELIVER, type PacketOut, type Verdict } from './packet-out.js'
+import { serveReply } from './nat/serve.js'
+import { hide, TRANSLATED } from './nat/translate.js'
 import { clampMss } from './mss.js'
 import { isForwardable, writeTtl } from './parse.js'
 import type { Packet } from './packet.js'
@@ -26,8 +28,8 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
     return drop(out, REASON['destination-invalid'])
   }
   const hash = flowHash(packet)
-  let id = vrfId
-  context.vrf = vrfId
+  let id = context.insideVrf ?? vrfId
+  context.vrf = id
   for (let lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
     const vrf = id === undefined ? undefined : tables.vrfs.get(id)
     const groupId = vrf === undefined ? NO_MATCH : lookup(vrf.fib, packet)
@@ -47,9 +49,13 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
     const { action } = nextHop.object
     trace?.step('nexthop', `group ${groupId} leads to next hop ${nextHop.object.id}: ${actionText(action)}`)
     switch (action.type) {
-      case 'lookup':
+      case 'lookup': {
+        const pool = tables.pools.find(id, action.vrf, packet.family)
+        const hidden = pool === undefined ? TRANSLATED : hide(context, pool)
+        if (hidden !== TRANSLATED) return drop(out, hidden)
         id = action.vrf
         continue
+      }
       case 'discard':
         return drop(out, REASON[action.reason ?? 'discard'])
       case 'local':
@@ -91,8 +97,8 @@ export function deliver(context: Context, port: Port | undefined, out: PacketOut
     trace?.step('deliver', `TTL ${packet.ttl} runs out`)
     return drop(out, REASON['ttl-expired'])
   }
+  if (object.vrf !== undefined) serveReply(context, object.vrf)
   if (port.policy !== undefined) {
-    context.tuple.read(packet.bytes, packet.view, packet.offset, packet.offset + packet.length)
     const verdict = passPolicy(context, port, false)
     if (verdict !== PASSED) return drop(out, verdict)
   } else if (isFromUnderlay) trace?.step('policy', 'nothing is filtered')

@@ -16,6 +16,7 @@ import { REASON, drop, type Context } from './context.js'
 import { MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
 import { deliver, forward } from './forward.js'
 import type { AddressWords, PacketOut, Verdict } from './packet-out.js'
+import { serve, TRANSLATED } from './nat/serve.js'
 import { parseShim } from './parse-outer.js'
 import { PARSED, isForwardable, parseInner, writeTrafficClass } from './parse.js'
 import { transit } from './transit.js'
@@ -128,11 +129,13 @@ function inner(
     writeTrafficClass(packet, (dscp << 2) | (packet.trafficClass & 3))
   }
   if (!passCongestion(context)) return drop(out, REASON.congestion)
-  context.trace?.step('flow', 'looked up where the packet is delivered')
-  context.trace?.step('service', 'no address is translated')
-  if (action.type === 'pop-lookup') return forward(context, action.vrf, out)
+  context.trace?.step('flow', 'looked up where policies or services want it')
+  const port = action.type === 'pop-forward' ? tables.ports.get(action.port) : undefined
+  const vrf = action.type === 'pop-lookup' ? action.vrf : port?.object.vrf
+  const translated = vrf === undefined ? TRANSLATED : serve(context, vrf)
+  if (translated !== TRANSLATED) return drop(out, translated)
+  if (action.type === 'pop-lookup' || context.insideVrf !== undefined) return forward(context, vrf, out)
   if (!isForwardable(packet.family, packet.destination)) return drop(out, REASON['destination-invalid'])
-  const port = tables.ports.get((action as { port: number }).port)
-  context.vrf = port?.object.vrf
+  context.vrf = vrf
   return deliver(context, port, out)
 }

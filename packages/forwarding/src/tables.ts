@@ -3,16 +3,21 @@ import type {
   FibTransaction,
   GroupObject,
   LabelObject,
+  NatPoolObject,
   NextHopObject,
   ObjectChanges,
   PolicyObject,
   PortObject,
+  ServiceObject,
   TunnelSourcesObject,
   VniObject,
   VrfObject,
 } from '@heddle/core'
 import { FibTable, NO_GROUP, NO_MATCH, RouteBatch } from '@heddle/core'
 import { PortCounters } from './counters.js'
+import { NatTable } from './nat/nat-table.js'
+import { isHidden, POOL_ZONE, PoolTable } from './nat/pool-table.js'
+import { isServed, ServiceTable } from './nat/service-table.js'
 import { PolicyFlows } from './policy/policy-flows.js'
 import { portPolicies, type PortPolicy } from './policy/port-policy.js'
 import { SourceSet } from './source-set.js'
@@ -51,6 +56,8 @@ export interface NextHop {
   readonly tunnel: TunnelHop | undefined
 }
 
+const NOTHING: ObjectChanges<never> = { set: [], remove: [] }
+
 /** Everything that is programmed, by id. */
 export class Tables {
   generation = 0
@@ -63,6 +70,12 @@ export class Tables {
   readonly vnis = new Map<number, VniObject>()
   readonly policies = new Map<number, PolicyObject>()
   readonly policyFlows: PolicyFlows
+  readonly serviceObjects = new Map<number, ServiceObject>()
+  services = new ServiceTable([])
+  readonly natPools = new Map<number, NatPoolObject>()
+  pools = new PoolTable([])
+  /** Undefined until there is a service or a pool. */
+  nat: NatTable | undefined
   /** VRF id → its host port, for packets to the host itself. */
   readonly hostPorts = new Map<number, Port>()
   /** Group id → how many routes lead to it; those of none are left out. */
@@ -77,7 +90,7 @@ export class Tables {
   /** @param flows that policies may remember */
   constructor(
     private readonly outer: OuterHeaders,
-    flows: number,
+    private readonly flows: number,
   ) {
     this.policyFlows = new PolicyFlows(flows)
   }
@@ -118,6 +131,7 @@ export class Tables {
     const hasVnis = transaction.vnis.set.length + transaction.vnis.remove.length > 0
     if (hasVnis) for (const { object, tunnel } of this.nextHops.values()) if (tunnel?.tunnel.encapsulation === 'vxlan') this.#layOut(object)
     this.#programPolicies(transaction)
+    this.#programServices(transaction)
     this.#programRoutes(transaction.routes)
     this.#derive()
     this.generation = transaction.generation
@@ -139,6 +153,8 @@ export class Tables {
       labels: [...this.labels.values()],
       vnis: [...this.vnis.values()],
       policies: [...this.policies.values()],
+      services: [...this.serviceObjects.values()],
+      natPools: [...this.natPools.values()],
       routes,
     }
   }
@@ -161,6 +177,23 @@ export class Tables {
       const isSame = policy?.ingress === port.policy?.ingress && policy?.egress === port.policy?.egress
       if (!isSame) this.ports.set(id, { ...port, policy })
     }
+  }
+
+  #programServices({ services = NOTHING, natPools = NOTHING }: FibTransaction): void {
+    if (services.set.length + services.remove.length + natPools.set.length + natPools.remove.length === 0) return
+    change(services, this.serviceObjects, idOf, (object) => this.serviceObjects.set(object.id, object))
+    change(natPools, this.natPools, idOf, (object) => this.natPools.set(object.id, object))
+    this.services = new ServiceTable(this.serviceObjects.values())
+    this.pools = new PoolTable(this.natPools.values())
+    this.nat ??= new NatTable(this.flows)
+    this.nat.endFlows((service, ends) => {
+      if (service >= POOL_ZONE) {
+        const pool = this.natPools.get(service - POOL_ZONE)
+        return pool === undefined || !isHidden(pool, ends.to)
+      }
+      const object = this.serviceObjects.get(service)
+      return object === undefined || !isServed(object, ends)
+    })
   }
 
   #programRoutes({ count, vrf, family, address, length, group }: RouteBatch): void {

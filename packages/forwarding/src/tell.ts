@@ -2,15 +2,17 @@ import type { Context } from './context.js'
 import { forward } from './forward.js'
 import { OWN_TTL } from './gateway.js'
 import { becomeError } from './icmp-error.js'
+import { untranslate } from './nat/translate.js'
 import { DELIVER, DROP, type PacketOut } from './packet-out.js'
-import type { Packet } from './packet.js'
 import { PARSED, parseInner } from './parse.js'
 import type { Port } from './tables.js'
 
 /* How whoever sent a dropped packet is told. `out` then says where the error goes, and still names the reason of the drop. */
 
 /** The sender is behind the port that the packet came from. */
-export function tellSender(packet: Packet, from: Port, out: PacketOut): void {
+export function tellSender(context: Context, from: Port, out: PacketOut): void {
+  const { packet } = context
+  untranslate(context)
   if (!becomeError(packet, from, out.reason, out.mtu)) return
   out.verdict = DELIVER
   out.port = from.object.id
@@ -22,6 +24,7 @@ export function tellSender(packet: Packet, from: Port, out: PacketOut): void {
 export function tellThroughVrf(context: Context, out: PacketOut): void {
   const { packet, port, vrf } = context
   const { reason, mtu } = out
+  untranslate(context)
   const silent = (): void => {
     out.verdict = DROP
     out.reason = reason
@@ -29,6 +32,9 @@ export function tellThroughVrf(context: Context, out: PacketOut): void {
   }
   if (!becomeError(packet, port, reason, mtu) || parseInner(packet) !== PARSED) return silent()
   packet.ttl = OWN_TTL
+  context.hasTuple = context.hasQuoted = false
+  context.natVrf = -1
+  context.insideVrf = undefined
   if (forward(context, vrf, out) !== DROP) out.reason = reason
   else silent()
 }

@@ -43,7 +43,7 @@ export function actionText(action: NextHopAction): string {
   }
 }
 
-function wordsText(family: 4 | 6, words: ArrayLike<number>): string {
+export function wordsText(family: 4 | 6, words: ArrayLike<number>): string {
   const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = Array.from(words)
   return String(family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3))
 }

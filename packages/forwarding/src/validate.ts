@@ -8,6 +8,7 @@ import {
   type FibTransaction,
   type GroupObject,
   type LabelObject,
+  type NatPoolObject,
   type NextHopAction,
   type NextHopObject,
   type ObjectChanges,
@@ -15,11 +16,13 @@ import {
   type PolicyObject,
   type PortObject,
   type RouteBatch,
+  type ServiceObject,
   type TunnelSourcesObject,
   type VniObject,
   type VrfObject,
 } from '@heddle/core'
 import { MAX_LABEL, MIN_UNRESERVED_LABEL } from '@heddle/mpls'
+import { serviceProblems } from './nat/check-services.js'
 import { policyProblems } from './policy/check-policies.js'
 import type { NextHop, Port, Tables, TunnelSources, Vrf } from './tables.js'
 
@@ -48,6 +51,8 @@ export function validate(
   checkRanges(transaction, limits, fail)
   checkLimits(after, limits, fail)
   checkPolicies(after, limits, fail)
+  checkServices(after, limits, fail)
+  checkPools(after, limits, fail)
   checkReferences(after, fail)
   checkRoutes(after, limits, fail)
   return failures
@@ -65,6 +70,8 @@ class After {
   readonly labels: Changed<LabelObject, LabelObject>
   readonly vnis: Changed<VniObject, VniObject>
   readonly policies: Changed<PolicyObject, PolicyObject>
+  readonly services: Changed<ServiceObject, ServiceObject>
+  readonly natPools: Changed<NatPoolObject, NatPoolObject>
 
   constructor(
     readonly tables: Tables,
@@ -77,6 +84,8 @@ class After {
     this.groups = new Changed(transaction.groups, tables.groups, idOf, (object) => object)
     this.tunnelSources = new Changed(transaction.tunnelSources, tables.tunnelSources, idOf, ({ object }) => object)
     this.policies = new Changed(transaction.policies ?? { set: [], remove: [] }, tables.policies, idOf, (object) => object)
+    this.natPools = new Changed(transaction.natPools ?? { set: [], remove: [] }, tables.natPools, idOf, (object) => object)
+    this.services = new Changed(transaction.services ?? { set: [], remove: [] }, tables.serviceObjects, idOf, (object) => object)
     this.labels = new Changed(
       transaction.labels,
       tables.labels,
@@ -219,8 +228,45 @@ function checkPolicies({ policies, transaction }: After, limits: DataplaneLimits
   }
 }
 
+function checkServices({ services, transaction }: After, limits: DataplaneLimits, fail: Fail): void {
+  const { services: most = Number.POSITIVE_INFINITY, serviceBackends = Number.POSITIVE_INFINITY } = limits
+  if (services.size > most) fail('service', 'all', 'dataplane.limit', `${services.size} objects are more than ${most}`)
+  if (transaction.services === undefined) return
+  for (const [id, service] of services) {
+    if (!Number.isInteger(id) || id < 0 || id > MAX_ID) fail('service', id, 'dataplane.range', `id ${id} is not within 0–${MAX_ID}`)
+    for (const { code, message } of serviceProblems(service)) fail('service', id, code, message)
+    const { length } = service.backends
+    if (length > serviceBackends) fail('service', id, 'dataplane.limit', `${length} backends are more than ${serviceBackends}`)
+  }
+  const places = new Map<string, number>()
+  for (const [id, { vrf, address, protocol, port }] of services.all()) {
+    const place = `${vrf} ${address} ${protocol} ${port}`
+    const other = places.get(place)
+    if (other !== undefined) fail('service', id, 'dataplane.range', `service ${other} is at ${address} ${protocol} port ${port} too`)
+    places.set(place, id)
+  }
+}
+
+function checkPools({ natPools, transaction }: After, { natPools: most = Number.POSITIVE_INFINITY }: DataplaneLimits, fail: Fail): void {
+  if (natPools.size > most) fail('nat-pool', 'all', 'dataplane.limit', `${natPools.size} objects are more than ${most}`)
+  if (transaction.natPools === undefined) return
+  for (const [id, { ports }] of natPools) {
+    if (!Number.isInteger(id) || id < 0 || id > MAX_ID) fail('nat-pool', id, 'dataplane.range', `id ${id} is not within 0–${MAX_ID}`)
+    const { first, last } = ports
+    const isRange = Number.isInteger(first) && Number.isInteger(last) && first >= 1 && last <= 65_535 && first <= last
+    if (!isRange) fail('nat-pool', id, 'dataplane.range', `ports ${first}–${last} are no range within 1–65,535`)
+  }
+  const places = new Map<string, number>()
+  for (const [id, { vrf, outside, address }] of natPools.all()) {
+    const place = `${vrf} ${outside} ${address.family}`
+    const other = places.get(place)
+    if (other !== undefined) fail('nat-pool', id, 'dataplane.range', `pool ${other} stands between VRF ${vrf} and VRF ${outside} too`)
+    places.set(place, id)
+  }
+}
+
 function checkReferences(after: After, fail: Fail): void {
-  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies } = after
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies, services, natPools } = after
   const need = (kind: ObjectKind, key: number, what: string, there: { has(id: number): boolean }, id: number): void => {
     if (!there.has(id)) fail(kind, key, 'dataplane.dangling-reference', `${what} ${id} does not exist`)
   }
@@ -231,6 +277,11 @@ function checkReferences(after: After, fail: Fail): void {
     if (action.type === 'port') need('next-hop', id, 'port', ports, action.port)
     else if (action.type === 'lookup') need('next-hop', id, 'VRF', vrfs, action.vrf)
   }
+  for (const [id, { vrf, outside }] of lost(vrfs) ? natPools.all() : natPools) {
+    need('nat-pool', id, 'VRF', vrfs, vrf)
+    need('nat-pool', id, 'VRF', vrfs, outside)
+  }
+  for (const [id, { vrf }] of lost(vrfs) ? services.all() : services) need('service', id, 'VRF', vrfs, vrf)
   for (const [id, { port }] of lost(ports) ? policies.all() : policies) need('policy', id, 'port', ports, port)
   for (const [id, { members }] of lost(nextHops) ? groups.all() : groups) {
     for (const { nextHop } of members) need('group', id, 'next hop', nextHops, nextHop)

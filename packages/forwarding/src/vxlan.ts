@@ -3,6 +3,7 @@ import { ETHERNET_HEADER_SIZE, ETHER_TYPE_IPV4, ETHER_TYPE_IPV6 } from '@heddle/
 import { passCongestion } from './congestion.js'
 import { REASON, drop, type Context } from './context.js'
 import { forward } from './forward.js'
+import { serve, TRANSLATED } from './nat/serve.js'
 import type { AddressWords, PacketOut, Verdict } from './packet-out.js'
 import { PARSED, parseInner } from './parse.js'
 import { addressText } from './text.js'
@@ -42,7 +43,8 @@ export function vxlanIngress(context: Context, source: AddressWords, out: Packet
   trace?.step('label', `VNI ${vni} is accepted from ${addressText(source)}: look up in VRF ${entry.vrf}`)
 
   if (!passCongestion(context)) return drop(out, REASON.congestion)
-  trace?.step('flow', 'looked up where the packet is delivered')
-  trace?.step('service', 'no address is translated')
+  trace?.step('flow', 'looked up where policies or services want it')
+  const translated = serve(context, entry.vrf)
+  if (translated !== TRANSLATED) return drop(out, translated)
   return forward(context, entry.vrf, out)
 }

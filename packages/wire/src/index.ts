@@ -186,6 +186,17 @@ export {
   tcpSourcePort,
 } from './header/tcp.js'
 export {
+  BFD_DIAGNOSTICS,
+  BFD_MULTIHOP_PORT,
+  BFD_PACKET_SIZE,
+  BFD_PORT,
+  BFD_STATES,
+  type BfdPacket,
+  type BfdState,
+  decodeBfdPacket,
+  encodeBfdPacket,
+} from './header/bfd.js'
+export {
   decodeGreHeader,
   encodeGreHeader,
   GRE_HEADER_SIZE,

@@ -11,8 +11,10 @@ import type {
   VniObject,
   VrfObject,
 } from './objects.js'
+import type { NatPoolObject } from './nat-pool.js'
 import type { PolicyObject } from './policy.js'
 import type { RouteBatch } from './route-batch.js'
+import type { ServiceObject } from './service.js'
 import type { ApplyReport, FibTransaction } from './transaction.js'
 
 /**
@@ -91,7 +93,13 @@ export interface DataplaneLimits {
   readonly policies?: number
   /** Rules of one policy. */
   readonly policyRules?: number
-  /** Flows that are remembered at once, of all ports; when there are more, the quietest are forgotten. */
+  /** Where services are offered; 0 when left out. */
+  readonly services?: number
+  /** Where NAT is offered; 0 when left out. */
+  readonly natPools?: number
+  /** Backends of one service. */
+  readonly serviceBackends?: number
+  /** Flows that policies remember at once, of all ports, and as many for services; when there are more, the quietest are forgotten. */
   readonly flows?: number
 }
 
@@ -131,6 +139,10 @@ export interface DataplaneState {
   readonly vnis: readonly VniObject[]
   /** None when left out. */
   readonly policies?: readonly PolicyObject[]
+  /** None when left out. */
+  readonly services?: readonly ServiceObject[]
+  /** None when left out. */
+  readonly natPools?: readonly NatPoolObject[]
   readonly routes: RouteBatch
   /** Devices that are attached. */
   readonly devices: readonly (DeviceRequest & DeviceFacts & { readonly port: number })[]

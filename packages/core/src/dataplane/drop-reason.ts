@@ -49,6 +49,10 @@ export const DROP_REASONS = [
   'flow-limit',
   /** Where flows matter: a fragment whose first one was not let through, or headers that are cut so that they cannot be judged (RFC 1858). */
   'fragment',
+  /** The service has no backend that takes new flows. */
+  'no-backend',
+  /** No source port is left that would tell the flow from others. */
+  'nat-exhausted',
 ] as const
 
 /** Why a packet was discarded; see `DROP_REASONS`. */

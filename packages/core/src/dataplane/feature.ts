@@ -18,6 +18,10 @@ export const DATAPLANE_FEATURES = [
   'tunnel-errors',
   /** Policy objects, `PortObject.maxFlows`: stateful rules for what endpoints send and get. */
   'policy',
+  /** Service objects: virtual addresses whose connections are spread over backends. */
+  'service',
+  /** NAT pool objects: the addresses of a VRF hidden behind one where it meets another. */
+  'nat',
 ] as const
 
 /** One of `DATAPLANE_FEATURES`. */
@@ -44,6 +48,8 @@ export function unsupportedObjects(transaction: FibTransaction, features: readon
     need('port', id, 'policy', maxFlows !== undefined)
   }
   for (const { id } of transaction.policies?.set ?? []) need('policy', id, 'policy', true)
+  for (const { id } of transaction.services?.set ?? []) need('service', id, 'service', true)
+  for (const { id } of transaction.natPools?.set ?? []) need('nat-pool', id, 'nat', true)
   for (const { id, action } of transaction.nextHops.set) need('next-hop', id, 'ecn', action.type === 'tunnel' && action.ecn === 'normal')
   for (const { label, trafficClassModel } of transaction.labels.set) {
     need('label', label, 'traffic-class-pop', trafficClassModel === 'uniform')

@@ -1,9 +1,23 @@
+import type { NatPoolObject } from './nat-pool.js'
 import type { GroupObject, LabelObject, NextHopObject, PortObject, TunnelSourcesObject, VniObject, VrfObject } from './objects.js'
 import type { PolicyObject } from './policy.js'
 import type { RouteBatch } from './route-batch.js'
+import type { ServiceObject } from './service.js'
 
 /** The kinds of objects, in an order in which each refers only to earlier ones or, for routes, to groups. */
-export const OBJECT_KINDS = ['vrf', 'port', 'next-hop', 'group', 'tunnel-sources', 'label', 'vni', 'policy', 'route'] as const
+export const OBJECT_KINDS = [
+  'vrf',
+  'port',
+  'next-hop',
+  'group',
+  'tunnel-sources',
+  'label',
+  'vni',
+  'policy',
+  'service',
+  'nat-pool',
+  'route',
+] as const
 /** One of `OBJECT_KINDS`. */
 export type ObjectKind = (typeof OBJECT_KINDS)[number]
 
@@ -30,6 +44,10 @@ export interface FibTransaction {
   readonly vnis: ObjectChanges<VniObject>
   /** Needs the feature `policy`; none when left out. */
   readonly policies?: ObjectChanges<PolicyObject>
+  /** Needs the feature `service`; none when left out. */
+  readonly services?: ObjectChanges<ServiceObject>
+  /** Needs the feature `nat`; none when left out. */
+  readonly natPools?: ObjectChanges<NatPoolObject>
   /** Later rows win over earlier ones with the same (VRF, prefix). */
   readonly routes: RouteBatch
 }

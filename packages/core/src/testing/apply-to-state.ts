@@ -42,6 +42,12 @@ export function applyToState(state: DataplaneState, transaction: FibTransaction)
     ...(state.policies === undefined && transaction.policies === undefined
       ? {}
       : { policies: changed(state.policies ?? [], transaction.policies ?? { set: [], remove: [] }, ({ id }) => id) }),
+    ...(state.services === undefined && transaction.services === undefined
+      ? {}
+      : { services: changed(state.services ?? [], transaction.services ?? { set: [], remove: [] }, ({ id }) => id) }),
+    ...(state.natPools === undefined && transaction.natPools === undefined
+      ? {}
+      : { natPools: changed(state.natPools ?? [], transaction.natPools ?? { set: [], remove: [] }, ({ id }) => id) }),
     routes: after,
     devices: state.devices,
   }

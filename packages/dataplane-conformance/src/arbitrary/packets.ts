@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { UnderlayInput } from '../harness.js'
 import { greBefore, labelled, mssOption, testPacket, testSegment, vxlanBefore, type TestPacket, type TestSegment } from '../packets.js'
 import { partOf, testIcmp } from '../packets-of-flows.js'
+import { SERVICE_PORT, VIRTUAL_ADDRESSES } from './services.js'
 import { LABELS, MACS, PORTS, VNIS, type Surroundings } from './tables.js'
 
 /** A packet, and where it enters. */
@@ -24,15 +25,16 @@ function address(addresses: readonly string[]): fc.Arbitrary<string> {
 
 /** Draws an IP packet, mostly sound. */
 export function arbitraryPacket(): fc.Arbitrary<Uint8Array> {
-  const family = (addresses: readonly string[]): fc.Arbitrary<Uint8Array> =>
-    fc
+  const family = (addresses: readonly string[]): fc.Arbitrary<Uint8Array> => {
+    const virtual = VIRTUAL_ADDRESSES.filter((one) => one.includes(':') === addresses[0]?.includes(':'))
+    return fc
       .record({
         source: address(addresses),
-        destination: address(addresses),
+        destination: fc.oneof({ weight: 5, arbitrary: address(addresses) }, { weight: 1, arbitrary: fc.constantFrom(...virtual) }),
         ttl: fc.constantFrom(64, 255, 128, 3, 2, 1, 0),
         trafficClass: fc.nat(255),
         sourcePort: fc.oneof(fc.nat(65_535), fc.constantFrom(9, 40_000)),
-        destinationPort: fc.constantFrom(9, 9, 40_000),
+        destinationPort: fc.constantFrom(9, 40_000, SERVICE_PORT),
         size: fc.oneof({ weight: 6, arbitrary: fc.nat(64) }, { weight: 1, arbitrary: fc.integer({ min: 1240, max: 1310 }) }),
         dontFragment: fc.boolean(),
       })
@@ -44,6 +46,7 @@ export function arbitraryPacket(): fc.Arbitrary<Uint8Array> {
           { weight: 1, arbitrary: arbitraryPart(testPacket(packet)) },
         ),
       )
+  }
   const sound = fc.oneof(family(ADDRESSES_V4), family(ADDRESSES_V6))
   const cut = fc.tuple(sound, fc.nat(60)).map(([packet, length]) => packet.subarray(0, Math.min(length, packet.length)))
   const changed = fc.tuple(sound, fc.nat(47), fc.nat(255)).map(([packet, at, octet]) => {

@@ -11,6 +11,7 @@ import type {
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import type { Tables } from '../tables.js'
+import { arbitraryServices } from './services.js'
 import { arbitraryPolicies } from './policies.js'
 
 /** What tables are made for: what the dataplane carries, and who is around it. */
@@ -75,6 +76,7 @@ export function arbitraryTables(around: Surroundings): fc.Arbitrary<Tables> {
         fc.tuple(...vnis.map((vni) => fc.record({ vni: fc.constant(vni), vrf: of(VRFS), routerMac: of(MACS), sources: of(SOURCES) }))),
       ),
     ...offered(around, 'policy', { policies: arbitraryPolicies(PORTS) }),
+    ...offered(around, 'service', { services: arbitraryServices(VRFS) }),
     routes: fc.uniqueArray(fc.record({ vrf: of(VRFS), prefix: of(PREFIXES), group: of(GROUPS) }), {
       maxLength: 30,
       size: 'max',

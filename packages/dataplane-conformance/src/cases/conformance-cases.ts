@@ -6,9 +6,11 @@ import { featureCases } from './features.js'
 import { isolationCases } from './isolation.js'
 import { labelCases } from './labels.js'
 import { pathMtuCases } from './path-mtu.js'
+import { natPoolCases } from './nat-pool.js'
 import { policyCases } from './policy.js'
 import { lifecycleCases, portCases } from './ports.js'
 import { propertyCases } from './properties.js'
+import { serviceCases } from './service.js'
 import { transactionCases } from './transactions.js'
 import { ttlAndMtuCases } from './ttl-and-mtu.js'
 
@@ -24,6 +26,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...congestionCases,
   ...featureCases,
   ...policyCases,
+  ...serviceCases,
+  ...natPoolCases,
   ...ecmpCases,
   ...lifecycleCases,
   ...propertyCases,

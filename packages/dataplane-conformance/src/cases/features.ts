@@ -12,6 +12,15 @@ const asking: Readonly<Partial<Record<DataplaneFeature, (lab: Lab, tables: FibTr
   'mss-clamp': (_lab, { ports }) => ({ ports: { set: [{ ...ports.set[0], clampMss: true }], remove: [] } }),
   ecn: (lab) => ({ nextHops: { set: [{ id: 77, action: { ...tunnelTo(lab, 0, 2001), ecn: 'normal' } as never }], remove: [] } }),
   policy: () => ({ policies: { set: [{ id: 1, port: 1, direction: 'egress', rules: [], defaultVerdict: 'deny' }], remove: [] } }),
+  service: (lab, { vrfs }) => {
+    const rest = { protocol: 'tcp', port: 80, backends: [], seed: 0 } as const
+    return { services: { set: [{ id: 1, vrf: vrfs.set[0].id, address: lab.peers[0], ...rest }], remove: [] } }
+  },
+  nat: (lab, { vrfs }) => {
+    const [inside, outside] = vrfs.set
+    const natPool = { id: 1, vrf: inside.id, outside: outside.id, address: lab.peers[0], ports: { first: 1, last: 9 } }
+    return { natPools: { set: [natPool], remove: [] } }
+  },
   'traffic-class-pop': (_lab, { labels }) => ({ labels: { set: [{ ...labels.set[0], trafficClassModel: 'uniform' }], remove: [] } }),
 }
 

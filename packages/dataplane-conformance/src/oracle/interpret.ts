@@ -6,7 +6,9 @@ import { cutIp, mayBeCut } from './cut.js'
 import { echoReply, isForwardable, readIp, withTtl, type Ip } from './ip.js'
 import { withMssClamped } from './mss.js'
 import { dropped, type Outcome } from './outcome.js'
-import { judgePacket, Memory } from './policy.js'
+import { Memory } from './memory.js'
+import { judgePacket } from './policy.js'
+import { serve } from './service.js'
 import { labelsBefore, overheadOf, readGre, vxlanBefore, type Tunnel } from './tunnel.js'
 
 /** The tables, and what the adapter around them can do. */
@@ -45,10 +47,30 @@ export function interpretFromPort(world: World, port: number, bytes: Uint8Array)
     const packet = echoReply(ip)
     if (packet !== undefined) return [{ type: 'delivered', port, packet }]
   }
-  const { reason, remember } = judgePacket(world.state, world.memory ?? new Memory(), from, ip, true)
-  if (reason !== undefined) return dropped(reason)
-  remember()
-  return forward(world, ip, from.vrf, MAX_LOOKUPS, from)
+  return served(world, ip, from.vrf, (next, shown) => {
+    const reason = judgePacket(next.state, next.memory, from, shown, true)
+    return reason === undefined ? forward(next, shown, from.vrf, MAX_LOOKUPS, from) : dropped(reason)
+  })
+}
+
+/** A world in which something is remembered. */
+type Remembering = World & { readonly memory: Memory }
+
+/** Step 4, and for each way that a packet may take there what comes after it, with what is then remembered. */
+function served(world: World, ip: Ip, vrf: number | undefined, then: (next: Remembering, ip: Ip) => Outcome[]): Outcome[] {
+  const root = world.memory ?? new Memory()
+  return serve(world.state, root, ip, vrf).flatMap((way) => {
+    if ('reason' in way) return dropped(way.reason)
+    const memory = way.memory.copy()
+    const outcomes = then({ ...world, memory }, way.ip)
+    return outcomes.map(({ remember, ...outcome }) => ({
+      ...outcome,
+      remember: () => {
+        remember?.()
+        root.become(memory)
+      },
+    }))
+  })
 }
 
 /** A packet from the underlay. */
@@ -113,12 +135,10 @@ function fromLabel(
   const marked = passEcn(popped, outer)
   if (marked === undefined) return dropped('congestion')
   const ip = { ...marked, ttl: Math.min(read.ttl, ttl) }
-  if (action.type === 'pop-lookup') return forward(world, ip, action.vrf, MAX_LOOKUPS)
-  if (!isForwardable(ip.destination)) return dropped('destination-invalid')
-  return deliver(
-    world,
-    ip,
-    world.state.ports.find(({ id }) => action.type === 'pop-forward' && id === action.port),
+  if (action.type === 'pop-lookup') return served(world, ip, action.vrf, (next, shown) => forward(next, shown, action.vrf, MAX_LOOKUPS))
+  const port = world.state.ports.find(({ id }) => action.type === 'pop-forward' && id === action.port)
+  return served(world, ip, port?.vrf, (next, shown) =>
+    isForwardable(shown.destination) ? deliver(next, shown, port) : dropped('destination-invalid'),
   )
 }
 
@@ -136,7 +156,9 @@ function fromVxlan(world: World, source: IpAddress, bytes: Uint8Array, outer: nu
   if (typeof ip === 'string') return dropped(ip)
   if (ip.family !== (etherType === 0x0800 ? 4 : 6)) return dropped('inner-malformed')
   const marked = passEcn(ip, outer)
-  return marked === undefined ? dropped('congestion') : forward(world, marked, found.vrf, MAX_LOOKUPS)
+  return marked === undefined
+    ? dropped('congestion')
+    : served(world, marked, found.vrf, (next, shown) => forward(next, shown, found.vrf, MAX_LOOKUPS))
 }
 
 /** Looks the destination up and follows every next hop that the flow might take. */
@@ -214,9 +236,11 @@ function deliver(world: World, ip: Ip, port: PortObject | undefined, from = port
   const carries = port.allowedSources.length === 0 || port.allowedSources.some(({ family }) => family === ip.family)
   if (!carries) return dropped('family-unsupported')
   if (ip.ttl <= 1) return dropped('ttl-expired')
-  const { reason, remember } = judgePacket(world.state, world.memory ?? new Memory(), port, ip, false)
-  if (reason !== undefined) return dropped(reason)
-  return deliverAllowed(world, ip, port, from).map((outcome) => ({ ...outcome, remember }))
+  const root = world.memory ?? new Memory()
+  const memory = root.copy()
+  const reason = judgePacket(world.state, memory, port, ip, false)
+  const outcomes = reason === undefined ? deliverAllowed(world, ip, port, from) : dropped(reason)
+  return outcomes.map((outcome) => ({ ...outcome, remember: () => root.become(memory) }))
 }
 
 function deliverAllowed(world: World, ip: Ip, port: PortObject, from: PortObject | undefined): Outcome[] {

@@ -1,5 +1,6 @@
 import type { DropReason } from '@heddle/core'
 import { IpAddress } from '@heddle/wire'
+import type { Seen } from './seen.js'
 
 /** An IP packet, taken apart. */
 export interface Ip {
@@ -12,6 +13,8 @@ export interface Ip {
   readonly isFragment: boolean
   readonly source: IpAddress
   readonly destination: IpAddress
+  /** What policies see where ends were translated; otherwise what the packet says. */
+  readonly seen?: Seen
 }
 
 /** Takes a packet apart, or says why it is none. */

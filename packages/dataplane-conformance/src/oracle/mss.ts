@@ -15,19 +15,17 @@ export function withMssClamped(ip: Ip, mtus: readonly number[]): Ip {
       const bytes = ip.bytes.slice()
       bytes[at + 2] = mss >> 8
       bytes[at + 3] = mss & 255
-      return { ...ip, bytes: withTcpChecksum(bytes, tcp, ip.family) }
+      return { ...ip, bytes: withTcpChecksum(ip.bytes, bytes, tcp) }
     } else at += ip.bytes[at + 1]
   }
   return ip
 }
 
-function withTcpChecksum(bytes: Uint8Array, tcp: number, family: 4 | 6): Uint8Array {
-  const segment = bytes.subarray(tcp)
-  segment[16] = segment[17] = 0
-  const addresses = bytes.subarray(family === 4 ? 12 : 8, family === 4 ? 20 : 40)
-  const pseudo = [...addresses, segment.length >> 8, segment.length & 255, 0, 6]
-  const checksum = 0xffff - onesComplementSum(Uint8Array.from([...pseudo, ...segment]))
-  segment[16] = checksum >> 8
-  segment[17] = checksum & 255
-  return bytes
+/** What was wrong with the checksum stays wrong: it changes by as much as the sum of the segment does. */
+function withTcpChecksum(before: Uint8Array, after: Uint8Array, tcp: number): Uint8Array {
+  const sumOf = (bytes: Uint8Array): number => onesComplementSum(bytes.subarray(tcp))
+  const sum = (0xffff - (before[tcp + 16] * 256 + before[tcp + 17]) + 0xffff - sumOf(before) + sumOf(after)) % 0xffff
+  const checksum = 0xffff - (sum === 0 ? 0xffff : sum)
+  after.set([checksum >> 8, checksum & 255], tcp + 16)
+  return after
 }

@@ -1,46 +1,22 @@
 import type { DataplaneState, DropReason, PolicyRule, PortObject } from '@heddle/core'
 import type { IpPrefix } from '@heddle/wire'
 import type { Ip } from './ip.js'
+import type { Flow, Memory } from './memory.js'
 import { see, type Seen } from './seen.js'
 
-/** A flow that a port's policies allowed, by its first packet. */
-interface Flow {
-  readonly port: number
-  readonly opener: Seen
-  readonly isOut: boolean
-}
-
-/** What policies remember; the order of flows says which came first. */
-export class Memory {
-  flows: Flow[] = []
-  fragments: { readonly port: number; readonly name: string }[] = []
-
-  /** New tables: what belongs to ports without policies is forgotten. */
-  keep({ ports, policies = [] }: DataplaneState): void {
-    const isKept = ({ port }: { readonly port: number }): boolean =>
-      ports.some(({ id }) => id === port) && policies.some((policy) => policy.port === port)
-    this.flows = this.flows.filter(isKept)
-    this.fragments = this.fragments.filter(isKept)
-  }
-}
-
-/** What policies say of a packet: why it is dropped, if it is, and what is then to be remembered. */
-export interface PolicyOutcome {
-  readonly reason?: DropReason
-  readonly remember: () => void
-}
-
-const nothing = (): void => undefined
-
-/** Judges a packet that leaves the endpoint of `port`, or is to be delivered to it. */
-export function judgePacket(state: DataplaneState, memory: Memory, port: PortObject, ip: Ip, isOut: boolean): PolicyOutcome {
+/**
+ * Judges a packet that leaves the endpoint of `port`, or is to be delivered to it, and remembers what is allowed.
+ *
+ * @returns why it is dropped, if it is
+ */
+export function judgePacket(state: DataplaneState, memory: Memory, port: PortObject, ip: Ip, isOut: boolean): DropReason | undefined {
   const policies = (state.policies ?? []).filter((policy) => policy.port === port.id)
-  if (policies.length === 0) return { remember: nothing }
-  const seen = see(ip)
-  if (seen.kind === 'broken') return { reason: 'fragment', remember: nothing }
+  if (policies.length === 0) return undefined
+  const seen = ip.seen ?? see(ip)
+  if (seen.kind === 'broken') return 'fragment'
   const fragment = { port: port.id, name: `${isOut ? 'out' : 'in'} ${seen.datagram}` }
   const isKnown = memory.fragments.some(({ port: of, name }) => of === fragment.port && name === fragment.name)
-  if (seen.kind === 'later fragment') return isKnown ? { remember: nothing } : { reason: 'fragment', remember: nothing }
+  if (seen.kind === 'later fragment') return isKnown ? undefined : 'fragment'
 
   const allows = (packet: Seen, out: boolean): boolean => {
     const policy = policies.find(({ direction }) => direction === (out ? 'egress' : 'ingress'))
@@ -55,20 +31,15 @@ export function judgePacket(state: DataplaneState, memory: Memory, port: PortObj
     return undefined
   }
 
-  if (seen.quoted !== undefined && knownFlow(seen.quoted) !== undefined) return { remember: nothing }
-  const rememberFragment = (): void => {
-    if (seen.datagram !== undefined && !isKnown) memory.fragments.push(fragment)
+  if (seen.quoted !== undefined && knownFlow(seen.quoted) !== undefined) return undefined
+  if (seen.kind !== 'flow' || knownFlow(seen) === undefined) {
+    if (!allows(seen, isOut)) return 'policy'
+    const count = memory.flows.filter((flow) => flow.port === port.id).length
+    if (seen.kind === 'flow' && count >= (port.maxFlows ?? Number.POSITIVE_INFINITY)) return 'flow-limit'
+    if (seen.kind === 'flow') memory.flows = [...memory.flows, { port: port.id, opener: seen, isOut }]
   }
-  if (seen.kind === 'flow' && knownFlow(seen) !== undefined) return { remember: rememberFragment }
-  if (!allows(seen, isOut)) return { reason: 'policy', remember: nothing }
-  if (seen.kind !== 'flow') return { remember: rememberFragment }
-  const count = memory.flows.filter((flow) => flow.port === port.id).length
-  if (count >= (port.maxFlows ?? Number.POSITIVE_INFINITY)) return { reason: 'flow-limit', remember: nothing }
-  const remember = (): void => {
-    memory.flows.push({ port: port.id, opener: seen, isOut })
-    rememberFragment()
-  }
-  return { remember }
+  if (seen.datagram !== undefined && !isKnown) memory.fragments = [...memory.fragments, fragment]
+  return undefined
 }
 
 function isSameFlow(a: Seen, b: Seen): boolean {

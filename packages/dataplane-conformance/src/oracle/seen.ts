@@ -68,6 +68,11 @@ function quote(family: 4 | 6, bytes: Uint8Array): Seen | undefined {
   return seen.kind === 'flow' && seen.sourcePort !== undefined ? seen : undefined
 }
 
+/** Where the transport header begins. */
+export function transportOffset(ip: Ip): number {
+  return upperLayer(ip).at ?? ip.headerLength
+}
+
 interface UpperLayer {
   readonly protocol: number
   /** Undefined when the headers before it cannot be walked. */

@@ -46,9 +46,21 @@ const LIMITS: DataplaneLimits = {
   policies: 131_072,
   policyRules: 1024,
   flows: 65_536,
+  services: 65_536,
+  natPools: 4096,
+  serviceBackends: 4096,
 }
 
-const FEATURES: readonly DataplaneFeature[] = ['fragmentation', 'mss-clamp', 'ecn', 'traffic-class-pop', 'tunnel-errors', 'policy']
+const FEATURES: readonly DataplaneFeature[] = [
+  'fragmentation',
+  'mss-clamp',
+  'ecn',
+  'traffic-class-pop',
+  'tunnel-errors',
+  'policy',
+  'service',
+  'nat',
+]
 
 /** How often namespaces are looked for, milliseconds. */
 const LOOK_INTERVAL = 1000

@@ -1,6 +1,7 @@
 import type { DataplaneState, DeviceRequest, FibTransaction, ObjectChanges } from '@heddle/core'
 import { routesFrom } from './columns.js'
 import { address, list, mac, number, prefix, record, text } from './json.js'
+import { natPoolFrom, serviceFrom } from './service.js'
 import { policyFrom } from './policy.js'
 import { groupFrom, labelFrom, nextHopFrom, portFrom, tunnelSourcesFrom, vniFrom, vrfFrom } from './objects.js'
 
@@ -26,6 +27,8 @@ export function transactionFrom(json: unknown, columns: readonly Uint8Array[]): 
     labels: changes('labels', labelFrom),
     vnis: changes('vnis', vniFrom),
     ...(from['policies'] === undefined ? {} : { policies: changes('policies', policyFrom) }),
+    ...(from['services'] === undefined ? {} : { services: changes('services', serviceFrom) }),
+    ...(from['natPools'] === undefined ? {} : { natPools: changes('natPools', natPoolFrom) }),
     routes: routesFrom(columns),
   }
 }
@@ -48,6 +51,8 @@ export function stateFrom(json: unknown, columns: readonly Uint8Array[]): Datapl
     labels: list(from['labels'], 'labels', labelFrom),
     vnis: list(from['vnis'], 'vnis', vniFrom),
     ...(from['policies'] === undefined ? {} : { policies: list(from['policies'], 'policies', policyFrom) }),
+    ...(from['services'] === undefined ? {} : { services: list(from['services'], 'services', serviceFrom) }),
+    ...(from['natPools'] === undefined ? {} : { natPools: list(from['natPools'], 'natPools', natPoolFrom) }),
     routes: routesFrom(columns),
     devices: list(from['devices'], 'devices', deviceFrom),
   }

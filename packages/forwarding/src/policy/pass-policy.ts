@@ -16,22 +16,25 @@ const OPENED_OUT = 8
 /** Zones of the table of fragments: a port, and the direction. */
 const zoneOf = (port: number, isOut: boolean): number => port * 2 + (isOut ? 1 : 0)
 
-const quoted = new Tuple()
 const opener = new Tuple()
 const judgement: Judgement = { allowed: false, rule: -1 }
 
 /**
  * Step 5 for the packet in hand at a port that has a policy: passes what belongs to a flow that was allowed, judges the first packet of any other, and
- * remembers a flow that is allowed. The tuple of the context has been read.
+ * remembers a flow that is allowed.
  *
  * @param isOut whether the packet leaves the endpoint
  * @returns `PASSED` or the slot of a drop reason
  */
 export function passPolicy(context: Context, port: Port, isOut: boolean): number {
-  const { tuple, trace, tables, clock } = context
+  const { tuple, packet, trace, tables, clock } = context
   const { flows, fragments } = tables.policyFlows
   const { policy } = port
   if (policy === undefined) return PASSED
+  if (!context.hasTuple) {
+    tuple.read(packet.bytes, packet.view, packet.offset, packet.offset + packet.length)
+    context.hasTuple = true
+  }
   const now = clock?.now() ?? 0
   const name = `${isOut ? 'egress' : 'ingress'} policy of port ${port.object.id}`
 
@@ -77,9 +80,9 @@ export function passPolicy(context: Context, port: Port, isOut: boolean): number
 }
 
 /** Whether the packet that an error quotes belongs to a flow that was allowed, and still is. */
-function isRelated({ packet, tuple, tables: { policyFlows }, learns }: Context, port: Port, now: number): boolean {
+function isRelated({ packet, tuple, quoted, hasQuoted, tables: { policyFlows }, learns }: Context, port: Port, now: number): boolean {
   const { flows } = policyFlows
-  if (!readQuoted(tuple, quoted, packet.bytes, packet.view, packet.offset + packet.length)) return false
+  if (!hasQuoted && !readQuoted(tuple, quoted, packet.bytes, packet.view, packet.offset + packet.length)) return false
   flows.keySymmetric(port.object.id, quoted)
   const slot = flows.find(now)
   if (slot === NO_FLOW) return false

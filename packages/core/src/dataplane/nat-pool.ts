@@ -1,0 +1,19 @@
+import type { IpAddress } from '@heddle/wire'
+import type { NumberRange } from './policy.js'
+
+/**
+ * Source NAT of a VRF: packets that a `lookup` next hop takes from `vrf` into `outside` come from `address` there, each flow by a port of the range. A
+ * port is shared by flows to different ends. Replies and ICMP errors find their way back into `vrf`; what is no flow of TCP, UDP or an ICMP echo, or
+ * would need another port where a protocol cannot change it (SCTP), is dropped as `nat-exhausted`. Needs the feature `nat`.
+ */
+export interface NatPoolObject {
+  readonly id: number
+  /** The VRF whose addresses are hidden. */
+  readonly vrf: number
+  /** The VRF in which they are hidden; (vrf, outside, family of the address) is of one pool. */
+  readonly outside: number
+  /** Must be led to this router in `outside`. */
+  readonly address: IpAddress
+  /** 1–65,535. A flow keeps its own port where it lies in the range and is free. */
+  readonly ports: NumberRange
+}

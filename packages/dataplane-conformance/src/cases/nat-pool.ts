@@ -1,0 +1,193 @@
+import type { NatPoolObject, NumberRange } from '@heddle/core'
+import { IpAddress } from '@heddle/wire'
+import type { ConformanceCase } from '../conformance-case.js'
+import { check, checkEqual } from '../conformance-error.js'
+import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
+import { BLUE, RED, startOverlay } from '../overlay.js'
+import { labelled, testPacket, testSegment } from '../packets.js'
+import { partOf, testIcmp } from '../packets-of-flows.js'
+import { only } from '../tables.js'
+
+/*
+ *   port 1  red 10.0.0.1 ┐  10.200.0.0/16 → look up in blue, as 172.20.0.1   ┌ 10.200.0.9 behind peer 0, label 2002
+ *   port 2  red 10.0.0.2 ┘           (fd00:200::/32, as fd20::1)             └ port 3  blue 10.0.0.1
+ */
+const needs = { offers: ['nat'] } as const
+const CLIENT = { 4: '10.0.0.1', 6: 'fd00::1' } as const
+const OTHER = { 4: '10.0.0.2', 6: 'fd00::2' } as const
+const POOL = { 4: '172.20.0.1', 6: 'fd20::1' } as const
+const SERVER = { 4: '10.200.0.9', 6: 'fd00:200::9' } as const
+const FAMILIES = [4, 6] as const
+
+async function start(lab: Lab, ports: NumberRange = { first: 1024, last: 65_535 }): Promise<void> {
+  const tables = await startOverlay(lab)
+  await lab.program({
+    ...tables,
+    nextHops: [...tables.nextHops, { id: 50, action: { type: 'lookup', vrf: BLUE } }],
+    groups: [...tables.groups, { id: 50, members: [{ nextHop: 50, weight: 1 }], seed: 0 }],
+    routes: [
+      ...tables.routes,
+      ...['10.200.0.0/16', 'fd00:200::/32'].flatMap((prefix) => [
+        { vrf: RED, prefix, group: 50 },
+        { vrf: BLUE, prefix, group: 12 },
+      ]),
+    ],
+    natPools: FAMILIES.map((family) => pool({ id: family, address: IpAddress.parse(POOL[family]), ports })),
+  })
+}
+
+function pool(part: Partial<NatPoolObject>): NatPoolObject {
+  return { id: 1, vrf: RED, outside: BLUE, address: IpAddress.parse(POOL[4]), ports: { first: 1, last: 65_535 }, ...part }
+}
+
+/** What was sent to peer 0 into blue, without its label. */
+function sent(lab: Lab, observed: Observed): Uint8Array {
+  const packet = expectSent(observed, lab.peers[0])
+  checkEqual(packet.slice(0, 3), labelled([{ label: 2002 }], Uint8Array.of()).slice(0, 3), 'label')
+  return packet.slice(4)
+}
+
+/** A packet that comes back into blue. */
+function receive(lab: Lab, packet: Uint8Array): Promise<Observed> {
+  return lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[0], packet: labelled([{ label: 120 }], packet) })
+}
+
+export const natPoolCases: readonly ConformanceCase[] = [
+  {
+    name: 'nat: a flow leaves its VRF with the address of the pool, and its replies find their way back',
+    needs,
+    async run(lab) {
+      await start(lab)
+      for (const family of FAMILIES) {
+        const request = { source: CLIENT[family], destination: SERVER[family], sourcePort: 4000 }
+        checkEqual(
+          sent(lab, await lab.fromPort(1, testSegment(request))),
+          testSegment({ ...request, source: POOL[family], ttl: 63 }),
+          'request',
+        )
+        const reply = { source: SERVER[family], sourcePort: 80, destinationPort: 4000, flags: 18 }
+        const back = expectDelivered(await receive(lab, testSegment({ ...reply, destination: POOL[family] })), 1)
+        checkEqual(back, testSegment({ ...reply, destination: CLIENT[family], ttl: 63 }), 'reply')
+        expectDropped(await receive(lab, testSegment({ ...reply, destination: POOL[family], destinationPort: 4001 })), 'no-route')
+        expectDropped(await receive(lab, testSegment({ ...reply, destination: POOL[family], sourcePort: 81 })), 'no-route')
+        expectDelivered(await lab.fromPort(1, testSegment({ source: CLIENT[family], destination: OTHER[family] })), 2)
+      }
+    },
+  },
+  {
+    name: 'nat: a port is shared by flows to different ends, and those to one end get different ports, in the range',
+    needs,
+    async run(lab) {
+      const range = { first: 5000, last: 5002 }
+      await start(lab, range)
+      const portOf = (packet: Uint8Array): number => packet[20] * 256 + packet[21]
+      const request = (source: string, sourcePort: number, host = 9): Uint8Array =>
+        testSegment({ source, destination: `10.200.0.${host}`, sourcePort })
+      const first = portOf(sent(lab, await lab.fromPort(1, request(CLIENT[4], 5001))))
+      const second = portOf(sent(lab, await lab.fromPort(2, request(OTHER[4], 5001))))
+      const third = portOf(sent(lab, await lab.fromPort(2, request(OTHER[4], 80))))
+      checkEqual(first, 5001, 'a port of the range is kept')
+      checkEqual(
+        [first, second, third].toSorted((a, b) => a - b),
+        [5000, 5001, 5002],
+        'ports',
+      )
+      expectDropped(await lab.fromPort(2, request(OTHER[4], 81)), 'nat-exhausted')
+      const shared = portOf(sent(lab, await lab.fromPort(2, request(OTHER[4], 81, 10))))
+      check(shared >= range.first && shared <= range.last, `port ${shared} towards another end`)
+      for (const [port, client, sourcePort] of [
+        [first, 1, 5001],
+        [second, 2, 5001],
+        [third, 2, 80],
+      ]) {
+        const reply = { source: SERVER[4], sourcePort: 80, flags: 18 }
+        const back = expectDelivered(await receive(lab, testSegment({ ...reply, destination: POOL[4], destinationPort: port })), client)
+        checkEqual(back, testSegment({ ...reply, destination: `10.0.0.${client}`, destinationPort: sourcePort, ttl: 63 }), 'reply')
+      }
+    },
+  },
+  {
+    name: 'nat: echoes are told apart by their identifier',
+    needs,
+    async run(lab) {
+      await start(lab)
+      for (const family of FAMILIES) {
+        const [type, answer] = family === 4 ? [8, 0] : [128, 129]
+        const found: number[] = []
+        for (const [port, source] of [
+          [1, CLIENT[family]],
+          [2, OTHER[family]],
+        ] as const) {
+          const there = sent(lab, await lab.fromPort(port, testIcmp({ source, destination: SERVER[family], type, rest: 0x1000_0001 })))
+          const at = family === 4 ? 24 : 44
+          const identifier = there[at] * 256 + there[at + 1]
+          const expected = { source: POOL[family], destination: SERVER[family], type, rest: identifier * 65_536 + 1, ttl: 63 }
+          checkEqual(there, testIcmp(expected), 'request')
+          const reply = { source: SERVER[family], type: answer }
+          const packet = testIcmp({ ...reply, destination: POOL[family], rest: identifier * 65_536 + 1 })
+          const back = expectDelivered(await receive(lab, packet), port)
+          checkEqual(back, testIcmp({ ...reply, destination: source, rest: 0x1000_0001, ttl: 63 }), 'reply')
+          found.push(identifier)
+        }
+        checkEqual(new Set(found).size, 2, 'identifiers')
+      }
+    },
+  },
+  {
+    name: 'nat: ICMP errors come to the client and quote what it sent (RFC 5508 §4), also those of this router',
+    needs,
+    async run(lab) {
+      await start(lab)
+      for (const family of FAMILIES) {
+        const request = { source: CLIENT[family], destination: SERVER[family], sourcePort: 4000 }
+        const there = sent(lab, await lab.fromPort(1, testSegment(request)))
+        const error = { source: SERVER[family], type: family === 4 ? 3 : 1 }
+        const found = expectDelivered(await receive(lab, testIcmp({ ...error, destination: POOL[family], body: there })), 1)
+        const quoted = testSegment({ ...request, ttl: 63 })
+        checkEqual(found, testIcmp({ ...error, destination: CLIENT[family], body: quoted, ttl: 63 }), 'error')
+        const last = testSegment({ ...request, ttl: 1 })
+        const observed = await lab.fromPort(1, last)
+        expectDropped(observed, 'ttl-expired')
+        checkEqual(observed.outputs[0]?.packet.slice(family === 4 ? 28 : 48), last, 'packet that this router quotes')
+      }
+    },
+  },
+  {
+    name: 'nat: fragments are hidden as their first one, what cannot be hidden is dropped',
+    needs,
+    async run(lab) {
+      await start(lab)
+      const whole = testPacket({ source: CLIENT[4], destination: SERVER[4], sourcePort: 4000, size: 40 })
+      const expected = testPacket({ source: POOL[4], destination: SERVER[4], sourcePort: 4000, size: 40, ttl: 63 })
+      expectDropped(await lab.fromPort(1, partOf(whole, { offset: 24 })), 'fragment')
+      for (const part of [{ offset: 0, size: 24 }, { offset: 24 }]) {
+        checkEqual(sent(lab, await lab.fromPort(1, partOf(whole, part))), partOf(expected, part), `part at ${part.offset}`)
+      }
+      expectDropped(await lab.fromPort(1, testIcmp({ source: CLIENT[4], destination: SERVER[4], type: 13 })), 'nat-exhausted')
+      const error = testIcmp({
+        source: CLIENT[4],
+        destination: SERVER[4],
+        type: 3,
+        body: testSegment({ source: SERVER[4], destination: CLIENT[4] }),
+      })
+      expectDropped(await lab.fromPort(1, error), 'nat-exhausted')
+    },
+  },
+  {
+    name: 'nat: malformed pools are refused, two between the same VRFs too',
+    needs,
+    async run(lab) {
+      await start(lab)
+      const bad: readonly (readonly [string, NatPoolObject])[] = [
+        ['dataplane.range', pool({ id: 9 })],
+        ['dataplane.range', pool({ id: 9, vrf: BLUE, outside: RED, ports: { first: 0, last: 1 } })],
+        ['dataplane.range', pool({ id: 9, vrf: BLUE, outside: RED, ports: { first: 2, last: 1 } })],
+        ['dataplane.dangling-reference', pool({ id: 9, outside: 99 })],
+      ]
+      for (const [code, object] of bad) {
+        const report = await lab.harness.dataplane.apply(only(lab.generation + 1, { natPools: { set: [object], remove: [] } }))
+        checkEqual([report.status, ...report.failures.map((failure) => failure.code)], ['refused', code], JSON.stringify(object))
+      }
+    },
+  },
+]

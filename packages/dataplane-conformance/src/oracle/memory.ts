@@ -1,0 +1,67 @@
+import type { DataplaneState } from '@heddle/core'
+import type { IpAddress } from '@heddle/wire'
+import type { Seen } from './seen.js'
+
+/** A flow that a port's policies allowed, by its first packet. */
+export interface Flow {
+  readonly port: number
+  readonly opener: Seen
+  readonly isOut: boolean
+}
+
+/** Both ends of a packet, in its direction. */
+export interface Ends {
+  readonly source: IpAddress
+  readonly sourcePort: number
+  readonly destination: IpAddress
+  readonly destinationPort: number
+}
+
+/** A flow that a service sent to a backend: its first packet as it came, and as it went on. */
+export interface Translation {
+  readonly vrf: number
+  readonly service: number
+  readonly protocol: number
+  readonly from: Ends
+  readonly to: Ends
+}
+
+/** How the parts of a datagram are translated. */
+export interface TranslatedDatagram {
+  readonly vrf: number
+  readonly datagram: string
+  readonly translation: Translation
+  readonly isReply: boolean
+}
+
+/** What a dataplane remembers of the packets before, in the order in which it learned it. */
+export class Memory {
+  flows: readonly Flow[] = []
+  fragments: readonly { readonly port: number; readonly name: string }[] = []
+  translations: readonly Translation[] = []
+  datagrams: readonly TranslatedDatagram[] = []
+  affinities: readonly { readonly service: number; readonly client: string; readonly backend: string }[] = []
+
+  copy(): Memory {
+    return Object.assign(new Memory(), this)
+  }
+
+  /** Takes over what a copy has learned. */
+  become(other: Memory): void {
+    Object.assign(this, other)
+  }
+
+  /** New tables: flows of ports without policies are forgotten, those of services or backends that are gone end. */
+  keep({ ports, policies = [], services = [] }: DataplaneState): void {
+    const isKept = ({ port }: { readonly port: number }): boolean =>
+      ports.some(({ id }) => id === port) && policies.some((policy) => policy.port === port)
+    this.flows = this.flows.filter(isKept)
+    this.fragments = this.fragments.filter(isKept)
+    this.translations = this.translations.filter(({ service, from, to }) => {
+      const object = services.find(({ id }) => id === service)
+      const isThere = object?.address.equals(from.destination) === true && object.port === from.destinationPort
+      return isThere && object.backends.some(({ address, port }) => address.equals(to.destination) && port === to.destinationPort)
+    })
+    this.datagrams = []
+  }
+}

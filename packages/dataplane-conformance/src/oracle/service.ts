@@ -1,0 +1,183 @@
+import { SERVICE_PROTOCOLS, type DataplaneState, type DropReason, type ServiceObject } from '@heddle/core'
+import type { IpAddress } from '@heddle/wire'
+import { onesComplementSum, withTtl, type Ip } from './ip.js'
+import type { Ends, Memory, Translation } from './memory.js'
+import { see, transportOffset, type Seen } from './seen.js'
+
+/** What may come of a packet at step 4, and what is remembered then. */
+export type Served = { readonly reason: DropReason } | { readonly ip: Ip; readonly memory: Memory }
+
+/** Translates a packet that has addresses of `vrf`; a new flow may go to any backend that takes it. */
+export function serve(state: DataplaneState, memory: Memory, ip: Ip, vrf: number | undefined): Served[] {
+  const services = (state.services ?? []).filter((service) => service.vrf === vrf)
+  const seen = see(ip)
+  const isVirtual = services.some(({ address }) => address.equals(ip.destination))
+  if (vrf === undefined || seen.kind === 'message') return [{ ip, memory }]
+  if (seen.kind === 'broken') return isVirtual ? [{ reason: 'fragment' }] : [{ ip, memory }]
+  if (seen.kind === 'error') return serveError(memory, ip, seen, vrf)
+  if (seen.kind === 'later fragment') {
+    const known = memory.datagrams.find((one) => one.vrf === vrf && one.datagram === seen.datagram)
+    if (known === undefined) return isVirtual ? [{ reason: 'fragment' }] : [{ ip, memory }]
+    return [{ ip: translated(ip, seen, known.translation, known.isReply), memory }]
+  }
+  if (seen.sourcePort === undefined) return [{ ip, memory }]
+  const ends = endsOf(seen)
+  const found = find(memory, vrf, seen, ends)
+  if (found !== undefined) return [{ ip: translated(ip, seen, ...found), memory: withDatagram(memory, vrf, seen, ...found) }]
+  const service = services.find(
+    ({ address, port, protocol }) =>
+      address.equals(seen.destination) && port === seen.destinationPort && SERVICE_PROTOCOLS[protocol] === seen.protocol,
+  )
+  if (service === undefined) return [{ ip, memory }]
+  return open(memory, service, ends).map((way) => {
+    if ('reason' in way) return way
+    return { ip: translated(ip, seen, way.translation, false), memory: withDatagram(way.memory, vrf, seen, way.translation, false) }
+  })
+}
+
+/** Ways that a new flow may take: to any ready backend, or to the one that its client came to before. */
+function open(
+  memory: Memory,
+  service: ServiceObject,
+  from: Ends,
+): ({ reason: DropReason } | { translation: Translation; memory: Memory })[] {
+  const ready = service.backends.filter(({ weight, state }) => weight > 0 && state !== 'draining')
+  const client = String(from.source)
+  const before = memory.affinities.find((one) => one.service === service.id && one.client === client)?.backend
+  const sticky = service.affinity === undefined ? [] : ready.filter(({ address, port }) => `${address} ${port}` === before)
+  const chosen = sticky.length > 0 ? sticky : ready
+  if (chosen.length === 0) return [{ reason: 'no-backend' }]
+  return chosen.map(({ address, port }) => {
+    const isHairpin = service.natSide === 'both' || address.equals(from.source)
+    const source = isHairpin ? service.address : from.source
+    const to = { source, sourcePort: from.sourcePort, destination: address, destinationPort: port }
+    const translation = { vrf: service.vrf, service: service.id, protocol: SERVICE_PROTOCOLS[service.protocol], from, to }
+    const after = memory.copy()
+    after.translations = [...after.translations, translation]
+    const others = after.affinities.filter((one) => one.service !== service.id || one.client !== client)
+    if (service.affinity !== undefined) after.affinities = [...others, { service: service.id, client, backend: `${address} ${port}` }]
+    return { translation, memory: after }
+  })
+}
+
+/** The translation that a packet belongs to, and whether it is a reply. */
+function find(memory: Memory, vrf: number, { protocol }: Seen, ends: Ends): [Translation, boolean] | undefined {
+  for (const translation of memory.translations) {
+    if (translation.vrf !== vrf || translation.protocol !== protocol) continue
+    if (isSame(translation.from, ends)) return [translation, false]
+    if (isSame(turned(translation.to), ends)) return [translation, true]
+  }
+  return undefined
+}
+
+function withDatagram(memory: Memory, vrf: number, { datagram }: Seen, translation: Translation, isReply: boolean): Memory {
+  if (datagram === undefined) return memory
+  const after = memory.copy()
+  after.datagrams = [
+    ...after.datagrams.filter((one) => one.vrf !== vrf || one.datagram !== datagram),
+    { vrf, datagram, translation, isReply },
+  ]
+  return after
+}
+
+/** The packet as it goes on; policies see the client and the backend. */
+function translated(ip: Ip, seen: Seen, { from, to }: Translation, isReply: boolean): Ip {
+  const after = withEnds(ip, isReply ? turned(from) : to, seen.kind === 'flow')
+  const shown = isReply
+    ? { ...seen, destination: from.source, destinationPort: from.sourcePort }
+    : { ...seen, destination: to.destination, destinationPort: to.destinationPort }
+  const datagram = seen.datagram === undefined ? {} : { datagram: renamed(seen.datagram, shown.source, shown.destination) }
+  const ports = seen.kind === 'flow' ? {} : { sourcePort: 0, destinationPort: 0 }
+  return { ...after, seen: { ...shown, ...ports, ...datagram } }
+}
+
+function renamed(datagram: string, source: IpAddress, destination: IpAddress): string {
+  return [String(source), String(destination), ...datagram.split(' ').slice(2)].join(' ')
+}
+
+/** An error about a translated flow is shown as if nothing had been translated. */
+function serveError(memory: Memory, ip: Ip, seen: Seen, vrf: number): Served[] {
+  const { quoted } = seen
+  if (quoted?.sourcePort === undefined) return [{ ip, memory }]
+  const ends = endsOf(quoted)
+  const found = find(memory, vrf, quoted, turned(ends))
+  if (found === undefined) return [{ ip, memory }]
+  const icmp = transportOffset(ip)
+  if (icmpSum(ip, icmp) !== 0xffff) return [{ reason: 'inner-malformed' }]
+  const [{ from, to }, isReply] = found
+  const shown = isReply ? from : turned(to)
+  const isFromEnd = seen.source.equals(quoted.destination)
+  const inner = ip.bytes.slice(icmp + 8)
+  const quotedIp: Ip = {
+    ...ip,
+    bytes: inner,
+    headerLength: ip.family === 4 ? (inner[0] & 15) * 4 : 40,
+    protocol: ip.family === 4 ? inner[9] : inner[6],
+  }
+  const rewritten = withEnds({ ...quotedIp, source: quoted.source, destination: quoted.destination }, shown, true).bytes
+  const bytes = Uint8Array.from([...ip.bytes.slice(0, icmp + 8), ...rewritten])
+  const outer = { source: isFromEnd ? shown.destination : seen.source, destination: shown.source, sourcePort: 0, destinationPort: 0 }
+  const moved = withEnds({ ...ip, bytes }, outer, false)
+  moved.bytes.set([0, 0], icmp + 2)
+  const checksum = 0xffff - icmpSum(moved, icmp)
+  moved.bytes.set([checksum >> 8, checksum & 255], icmp + 2)
+  const client = { source: from.source, sourcePort: from.sourcePort }
+  const known = isReply ? { ...quoted, ...client } : { ...quoted, source: to.destination, sourcePort: to.destinationPort }
+  return [{ ip: { ...moved, seen: { ...seen, source: moved.source, destination: moved.destination, quoted: known } }, memory }]
+}
+
+function icmpSum({ family, bytes, source, destination }: Ip, icmp: number): number {
+  const message = bytes.slice(icmp)
+  const pseudo = family === 4 ? [] : [...source.toBytes(), ...destination.toBytes(), message.length >> 8, message.length & 255, 0, 58]
+  return onesComplementSum(Uint8Array.from([...pseudo, ...message]))
+}
+
+/** Writes ends into a packet. What was wrong with a checksum stays wrong: it changes by the words that change. */
+function withEnds(ip: Ip, ends: Ends, hasPorts: boolean): Ip {
+  const before = ip.bytes
+  const bytes = before.slice()
+  bytes.set([...ends.source.toBytes(), ...ends.destination.toBytes()], ip.family === 4 ? 12 : 8)
+  const changed: [number, number][] = []
+  const note = (at: number): void => void changed.push([before[at] * 256 + before[at + 1], bytes[at] * 256 + bytes[at + 1]])
+  const isIcmp = ip.protocol === 1
+  if (hasPorts) {
+    const at = transportOffset(ip)
+    const isEcho = isIcmp || before[ip.family === 4 ? 9 : 6] === 58
+    const port = (value: number): number[] => [value >> 8, value & 255]
+    if (isEcho) bytes.set(port(ends.sourcePort), at + 4)
+    else bytes.set([...port(ends.sourcePort), ...port(ends.destinationPort)], at)
+    for (const place of isEcho ? [at + 4] : [at, at + 2]) note(place)
+    const [first, end] = ip.family === 4 ? [12, 20] : [8, 40]
+    if (!isIcmp) for (let place = first; place < end; place += 2) note(place)
+    const protocol = transportProtocol(ip)
+    const place = at + ({ 6: 16, 17: 6, 1: 2, 58: 2 }[protocol] ?? Number.POSITIVE_INFINITY)
+    const old = before[place] * 256 + before[place + 1]
+    if (place + 2 <= bytes.length && !(protocol === 17 && old === 0)) {
+      let sum = 0xffff - old
+      for (const [was, is] of changed) sum += 0xffff - was + is
+      sum %= 0xffff
+      const checksum = 0xffff - (sum === 0 ? 0xffff : sum)
+      bytes.set(port(protocol === 17 && checksum === 0 ? 0xffff : checksum), place)
+    }
+  }
+  const ttl = bytes[ip.family === 4 ? 8 : 7]
+  const after = withTtl({ ...ip, bytes, source: ends.source, destination: ends.destination }, ttl)
+  return { ...after, ttl: ip.ttl }
+}
+
+function transportProtocol(ip: Ip): number {
+  return see(ip).protocol
+}
+
+function endsOf({ source, sourcePort = 0, destination, destinationPort = 0 }: Seen): Ends {
+  return { source, sourcePort, destination, destinationPort }
+}
+
+function turned({ source, sourcePort, destination, destinationPort }: Ends): Ends {
+  return { source: destination, sourcePort: destinationPort, destination: source, destinationPort: sourcePort }
+}
+
+function isSame(a: Ends, b: Ends): boolean {
+  const isOneWay = a.source.equals(b.source) && a.destination.equals(b.destination)
+  return isOneWay && a.sourcePort === b.sourcePort && a.destinationPort === b.destinationPort
+}
