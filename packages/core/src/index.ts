@@ -1,4 +1,13 @@
-export { PORT_COUNTERS, dropsOf, type CounterSnapshot, type PortCounter } from './dataplane/counters.js'
+export {
+  PORT_COUNTERS,
+  TABLE_COUNTERS,
+  countersOf,
+  dropsOf,
+  type CounterRows,
+  type CounterSnapshot,
+  type PortCounter,
+  type TableCounter,
+} from './dataplane/counters.js'
 export { DataplaneError } from './dataplane/dataplane.js'
 export type {
   Dataplane,
@@ -25,6 +34,7 @@ export type {
   VniObject,
   VrfObject,
 } from './dataplane/objects.js'
+export type { LivenessObject } from './dataplane/liveness.js'
 export type { NatPoolObject } from './dataplane/nat-pool.js'
 export type { NumberRange, PolicyObject, PolicyRule, PolicyVerdict } from './dataplane/policy.js'
 export { NO_GROUP, RouteBatch } from './dataplane/route-batch.js'

@@ -5,6 +5,7 @@ import {
   type FibTransaction,
   type GroupObject,
   type LabelObject,
+  type LivenessObject,
   type NatPoolObject,
   type NextHopObject,
   type ObjectChanges,
@@ -29,6 +30,7 @@ export interface Tables {
   readonly policies?: readonly PolicyObject[]
   readonly services?: readonly ServiceObject[]
   readonly natPools?: readonly NatPoolObject[]
+  readonly liveness?: readonly LivenessObject[]
   readonly routes: readonly { readonly vrf: number; readonly prefix: string; readonly group: number }[]
 }
 
@@ -59,6 +61,9 @@ export function transition(generation: number, before: Tables, after: Tables): F
     ...(before.services === undefined && after.services === undefined
       ? {}
       : { services: changes(before.services ?? [], after.services ?? [], byId) }),
+    ...(before.liveness === undefined && after.liveness === undefined
+      ? {}
+      : { liveness: changes(before.liveness ?? [], after.liveness ?? [], byId) }),
     ...(before.natPools === undefined && after.natPools === undefined
       ? {}
       : { natPools: changes(before.natPools ?? [], after.natPools ?? [], byId) }),
@@ -85,6 +90,7 @@ export function comparable(state: Omit<DataplaneState, 'devices' | 'generation'>
     vnis: sorted(state.vnis),
     policies: sorted(state.policies ?? []),
     services: sorted(state.services ?? []),
+    liveness: sorted(state.liveness ?? []),
     natPools: sorted(state.natPools ?? []),
     routes: Array.from({ length: routes.count }, (_, row) => `${routes.vrf[row]} ${routes.prefixAt(row)} ${routes.group[row]}`).toSorted(),
   }

@@ -16,6 +16,7 @@ import {
   type FibTransaction,
 } from '@heddle/core'
 import {
+  BfdSessions,
   DELIVER,
   DROP,
   FRAGMENT,
@@ -28,8 +29,9 @@ import {
   type PacketInput,
   type Verdict,
 } from '@heddle/forwarding'
-import { EventQueue, type Clock } from '@heddle/io'
+import { EventQueue, type Clock, type Random } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
+import { bfdFrame, readBfdFrame } from './bfd-frames.js'
 import type { MemoryEndpoint } from './memory-endpoint.js'
 import { memoryUnderlay, type MemoryUnderlay, type UnderlayFrame } from './memory-underlay.js'
 
@@ -42,7 +44,9 @@ export interface MemoryDataplaneOptions {
   /** Encapsulations; all when left out. */
   readonly encapsulations?: readonly Encapsulation[]
   readonly limits?: Partial<DataplaneLimits>
-  /** Features; all when left out. */
+  /** By which BFD sessions run; without it the feature `liveness` is not offered. */
+  readonly liveness?: { readonly clock: Clock; readonly random: Random }
+  /** Features; all that there is need for when left out. */
   readonly features?: readonly DataplaneFeature[]
   /** Limits ICMP errors in rate; without a clock they are not limited. */
   readonly clock?: Pick<Clock, 'now'>
@@ -71,6 +75,7 @@ const LIMITS: DataplaneLimits = {
   flows: 65_536,
   services: 65_536,
   natPools: 4096,
+  liveness: 4096,
   serviceBackends: 4096,
 }
 
@@ -95,6 +100,7 @@ class Memory implements MemoryDataplane {
   readonly #engine: ForwardingEngine
   readonly #underlay: MemoryUnderlay
   readonly #detach: (() => void)[]
+  readonly #sessions: BfdSessions | undefined
   readonly #devices = new Map<number, Device>()
   readonly #events = new EventQueue<DataplaneEvent>()
   readonly #out = new PacketOut()
@@ -109,7 +115,7 @@ class Memory implements MemoryDataplane {
   constructor(options: MemoryDataplaneOptions) {
     const encapsulations = options.encapsulations ?? ENCAPSULATIONS
     const limits = { ...LIMITS, ...options.limits }
-    const features = options.features ?? DATAPLANE_FEATURES
+    const features = options.features ?? DATAPLANE_FEATURES.filter((feature) => feature !== 'liveness' || options.liveness !== undefined)
     this.#underlay = options.underlay ?? memoryUnderlay()
     this.capabilities = {
       kind: 'memory',
@@ -128,6 +134,16 @@ class Memory implements MemoryDataplane {
       ...(options.clock !== undefined && { clock: options.clock }),
       hasDevice: (port) => this.#devices.has(port),
     })
+    this.#sessions =
+      options.liveness &&
+      new BfdSessions({
+        ...options.liveness,
+        send: (object, packet) => this.#underlay.transmit(bfdFrame(object, packet)),
+        changed: ({ id }, isUp, reason) => {
+          this.#engine.setLiveness(id, isUp)
+          this.#events.push({ type: isUp ? 'liveness-up' : 'liveness-down', liveness: id, reason })
+        },
+      })
     this.#buffer = new Uint8Array(HEADROOM + LARGEST_PACKET)
     this.#part = new Uint8Array(HEADROOM + LARGEST_PACKET)
     this.#detach = options.addresses.map((address) => this.#underlay.attach(address, (frame) => this.#arrive({ frame })))
@@ -140,7 +156,11 @@ class Memory implements MemoryDataplane {
   async apply(transaction: FibTransaction): Promise<ApplyReport> {
     this.#mustBeOpen()
     const report = this.#engine.apply(transaction)
-    if (report.status === 'applied') for (const port of transaction.ports.remove) this.#removeDevice(port, 'the port was removed')
+    if (report.status === 'applied') {
+      for (const port of transaction.ports.remove) this.#removeDevice(port, 'the port was removed')
+      for (const id of transaction.liveness?.remove ?? []) this.#sessions?.remove(id)
+      for (const object of transaction.liveness?.set ?? []) this.#sessions?.set(object)
+    }
     return report
   }
 
@@ -191,6 +211,7 @@ class Memory implements MemoryDataplane {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#sessions?.close()
     for (const detach of this.#detach) detach()
     this.#devices.clear()
     this.#events.end()
@@ -229,6 +250,8 @@ class Memory implements MemoryDataplane {
 
   #process(arrival: Arrival): void {
     const packet = 'frame' in arrival ? arrival.frame.bytes : arrival.packet
+    const bfd = 'frame' in arrival && this.#sessions !== undefined ? readBfdFrame(arrival.frame) : undefined
+    if (bfd !== undefined) return this.#sessions?.receive(bfd.local, bfd.remote, bfd.hops, bfd.ttl, bfd.packet)
     if (packet.length > LARGEST_PACKET) {
       this.#engine.countDrop('frame' in arrival ? 'outer-malformed' : 'inner-malformed')
       return

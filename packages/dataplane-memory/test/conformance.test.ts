@@ -7,3 +7,4 @@ const patient = (name: string, body: (context: TestContext) => Promise<void>): v
 
 testDataplane('memory', memoryHarness(), { test: { describe, it: patient }, runs })
 testDataplane('memory, IPv6 underlay first', memoryHarness({ families: [6, 4] }), { test: { describe, it: patient }, runs })
+testDataplane('memory, without features', memoryHarness({ features: [] }), { test: { describe, it: patient }, runs: runs / 4 })

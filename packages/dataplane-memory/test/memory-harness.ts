@@ -1,4 +1,4 @@
-import type { Dataplane } from '@heddle/core'
+import type { Dataplane, DataplaneFeature } from '@heddle/core'
 import type { Harness, HarnessFactory, Output, SentPacket, UnderlayInput } from '@heddle/dataplane-conformance'
 import { IpAddress } from '@heddle/wire'
 import { memoryDataplane, memoryUnderlay, type MemoryDataplane, type UnderlayFrame } from '../src/index.js'
@@ -13,15 +13,17 @@ const UDP_PORTS = { 'mpls-udp': 6635, vxlan: 4789 } as const
 export interface MemoryHarnessOptions {
   /** Underlay families, the preferred one first. */
   readonly families?: readonly (4 | 6)[]
+  /** What the dataplane offers; all when left out. */
+  readonly features?: readonly DataplaneFeature[]
   /** Puts something around the dataplane that the suite is to judge. */
   readonly wrap?: (dataplane: MemoryDataplane) => Dataplane
 }
 
 /** Harnesses whose underlay is in memory and whose other routers are receivers on it. */
-export function memoryHarness({ families = [4, 6], wrap = (dataplane) => dataplane }: MemoryHarnessOptions = {}): HarnessFactory {
+export function memoryHarness({ families = [4, 6], features, wrap = (dataplane) => dataplane }: MemoryHarnessOptions = {}): HarnessFactory {
   return async (): Promise<Harness> => {
     const underlay = memoryUnderlay({ mtu: 1500 })
-    const memory = memoryDataplane({ underlay, addresses: families.map((family) => LOCAL[family]) })
+    const memory = memoryDataplane({ underlay, addresses: families.map((family) => LOCAL[family]), ...(features && { features }) })
     const outputs: Output[] = []
     for (const peer of families.flatMap((family) => PEERS[family])) underlay.attach(peer, (frame) => outputs.push(sentPacket(frame)))
     return {

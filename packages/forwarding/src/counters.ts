@@ -1,4 +1,4 @@
-import { DROP_REASONS, PORT_COUNTERS, type CounterSnapshot } from '@heddle/core'
+import { DROP_REASONS, PORT_COUNTERS, TABLE_COUNTERS, type CounterRows, type CounterSnapshot } from '@heddle/core'
 
 /** What one port counted; fields in the order of `PORT_COUNTERS`. */
 export class PortCounters {
@@ -9,13 +9,32 @@ export class PortCounters {
   drops = 0
 }
 
+/** What one object of the tables counted; fields in the order of `TABLE_COUNTERS`. */
+export class ObjectCounters {
+  packets = 0
+  octets = 0
+
+  add(octets: number): void {
+    this.packets++
+    this.octets += octets
+  }
+}
+
+/** What a snapshot is made of, by id. */
+export interface Counted {
+  readonly ports: ReadonlyMap<number, { readonly counters: PortCounters }>
+  readonly vrfs: ReadonlyMap<number, { readonly counters: ObjectCounters }>
+  readonly labelCounters: ReadonlyMap<number, ObjectCounters>
+  readonly nextHops: ReadonlyMap<number, { readonly counters: ObjectCounters }>
+}
+
 /** Where the engine counts: drops by reason for all, and what each port saw. */
 export class Counters {
   /** A slot a reason, in the order of `DROP_REASONS`; updated in place. */
   readonly drops = new Float64Array(DROP_REASONS.length)
 
   /** Copies everything at one moment. */
-  snapshot(ports: ReadonlyMap<number, { readonly counters: PortCounters }>): CounterSnapshot {
+  snapshot({ ports, vrfs, labelCounters, nextHops }: Counted): CounterSnapshot {
     const width = PORT_COUNTERS.length
     const portIds = new Uint32Array(ports.size)
     const columns = new Float64Array(ports.size * width)
@@ -25,6 +44,27 @@ export class Counters {
       columns.set([counters.rxPackets, counters.rxOctets, counters.txPackets, counters.txOctets, counters.drops], row * width)
       row++
     }
-    return { drops: this.drops.slice(), portIds, ports: columns }
+    return {
+      drops: this.drops.slice(),
+      portIds,
+      ports: columns,
+      vrfs: rowsOf(vrfs, ({ counters }) => counters),
+      labels: rowsOf(labelCounters, (counters) => counters),
+      nextHops: rowsOf(nextHops, ({ counters }) => counters),
+    }
   }
+}
+
+function rowsOf<T>(table: ReadonlyMap<number, T>, countersOf: (held: T) => ObjectCounters): CounterRows {
+  const ids = new Uint32Array(table.size)
+  const values = new Float64Array(table.size * TABLE_COUNTERS.length)
+  let row = 0
+  for (const [id, held] of table) {
+    const { packets, octets } = countersOf(held)
+    ids[row] = id
+    values[row * 2] = packets
+    values[row * 2 + 1] = octets
+    row++
+  }
+  return { ids, values }
 }

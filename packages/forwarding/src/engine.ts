@@ -129,6 +129,7 @@ export class ForwardingEngine {
       vnis: all(state.vnis),
       ...(state.policies !== undefined && { policies: all(state.policies) }),
       ...(state.services !== undefined && { services: all(state.services) }),
+      ...(state.liveness !== undefined && { liveness: all(state.liveness) }),
       ...(state.natPools !== undefined && { natPools: all(state.natPools) }),
       routes: state.routes,
     })
@@ -146,7 +147,13 @@ export class ForwardingEngine {
 
   /** Everything counted so far, at this moment. */
   counters(): CounterSnapshot {
-    return this.#counters.snapshot(this.#tables.ports)
+    return this.#counters.snapshot(this.#tables)
+  }
+
+  /** What the adapter heard of a liveness object: next hops that name it leave their groups while it is down. */
+  setLiveness(id: number, isUp: boolean): void {
+    if (isUp) this.#tables.down.delete(id)
+    else if (this.#tables.liveness.has(id)) this.#tables.down.add(id)
   }
 
   /** Counts a packet that the adapter itself had to drop: a full queue, a port without a device. */

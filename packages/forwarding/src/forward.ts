@@ -37,15 +37,17 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
       trace?.step('lookup', `no route to ${destinationText(packet)} in ${vrf === undefined ? 'no VRF' : vrfText(vrf)}`)
       return drop(out, REASON['no-route'])
     }
+    if (context.learns) vrf.counters.add(packet.length)
     trace?.step('lookup', `${destinationText(packet)} in ${vrfText(vrf)} leads to group ${groupId}`)
 
     const group = tables.groups.get(groupId)
-    const member = group === undefined ? -1 : chooseMember(group, hash)
+    const member = group === undefined ? -1 : chooseMember(group, hash, tables)
     const nextHop = member < 0 ? undefined : tables.nextHops.get(group!.members[member].nextHop)
     if (nextHop === undefined) {
       trace?.step('nexthop', `group ${groupId} has no usable member`)
       return drop(out, REASON['no-next-hop'])
     }
+    if (context.learns) nextHop.counters.add(packet.length)
     const { action } = nextHop.object
     trace?.step('nexthop', `group ${groupId} leads to next hop ${nextHop.object.id}: ${actionText(action)}`)
     switch (action.type) {

@@ -2,6 +2,7 @@ export { HEADROOM, MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
 export { ForwardingEngine, type ForwardingOptions } from './engine.js'
 export { explain, type ExplainOptions } from './explain-state.js'
 export type { Explanation, PacketInput } from './explain.js'
+export { BfdSessions, type BfdSessionsOptions } from './bfd/sessions.js'
 export { answerNeighbour, NEIGHBOUR_ANSWER_SIZE, type LinkPort } from './neighbour-proxy.js'
 export {
   bfdPacket,

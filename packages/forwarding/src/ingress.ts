@@ -97,6 +97,7 @@ export function ingressParsed(context: Context, encapsulation: Encapsulation, so
         return drop(out, REASON['ttl-expired'])
       }
       trace?.step('label', `label ${label} is accepted from ${addressText(source)}: ${entry.action.type}`)
+      if (context.learns) tables.labelCounters.get(label)?.add(packet.length)
       if (entry.action.type === 'swap') return transit(context, entry.action.nextHop, word, ttl, out)
     }
     if (!bottom) continue

@@ -3,6 +3,7 @@ import type {
   FibTransaction,
   GroupObject,
   LabelObject,
+  LivenessObject,
   NatPoolObject,
   NextHopObject,
   ObjectChanges,
@@ -14,7 +15,7 @@ import type {
   VrfObject,
 } from '@heddle/core'
 import { FibTable, NO_GROUP, NO_MATCH, RouteBatch } from '@heddle/core'
-import { PortCounters } from './counters.js'
+import { ObjectCounters, PortCounters } from './counters.js'
 import { NatTable } from './nat/nat-table.js'
 import { isHidden, POOL_ZONE, PoolTable } from './nat/pool-table.js'
 import { isServed, ServiceTable } from './nat/service-table.js'
@@ -32,6 +33,7 @@ import { tunnelHop, type OuterHeaders, type TunnelHop } from './tunnel-hop.js'
 export interface Vrf {
   readonly object: VrfObject
   readonly fib: FibTable
+  readonly counters: ObjectCounters
 }
 
 /** A port and where it counts. */
@@ -54,6 +56,7 @@ export interface TunnelSources {
 export interface NextHop {
   readonly object: NextHopObject
   readonly tunnel: TunnelHop | undefined
+  readonly counters: ObjectCounters
 }
 
 const NOTHING: ObjectChanges<never> = { set: [], remove: [] }
@@ -67,11 +70,15 @@ export class Tables {
   readonly groups = new Map<number, GroupObject>()
   readonly tunnelSources = new Map<number, TunnelSources>()
   readonly labels = new Map<number, LabelObject>()
+  readonly labelCounters = new Map<number, ObjectCounters>()
   readonly vnis = new Map<number, VniObject>()
   readonly policies = new Map<number, PolicyObject>()
   readonly policyFlows: PolicyFlows
   readonly serviceObjects = new Map<number, ServiceObject>()
   services = new ServiceTable([])
+  readonly liveness = new Map<number, LivenessObject>()
+  /** Ids of those that went down. */
+  readonly down = new Set<number>()
   readonly natPools = new Map<number, NatPoolObject>()
   pools = new PoolTable([])
   /** Undefined until there is a service or a pool. */
@@ -102,7 +109,7 @@ export class Tables {
     }
     change(transaction.vrfs, this.vrfs, idOf, (object) => {
       const before = this.vrfs.get(object.id)
-      this.vrfs.set(object.id, { object, fib: before?.fib ?? new FibTable() })
+      this.vrfs.set(object.id, { object, fib: before?.fib ?? new FibTable(), counters: before?.counters ?? new ObjectCounters() })
     })
     change(transaction.ports, this.ports, idOf, (object) => {
       const counters = this.ports.get(object.id)?.counters ?? new PortCounters()
@@ -120,6 +127,8 @@ export class Tables {
       ({ label }) => label,
       (object) => this.labels.set(object.label, object),
     )
+    for (const { label } of transaction.labels.set) if (!this.labelCounters.has(label)) this.labelCounters.set(label, new ObjectCounters())
+    for (const label of transaction.labels.remove) if (!this.labels.has(label)) this.labelCounters.delete(label)
     change(
       transaction.vnis,
       this.vnis,
@@ -130,6 +139,7 @@ export class Tables {
     // The source address of a VXLAN tunnel's inner frames is that of the VNI.
     const hasVnis = transaction.vnis.set.length + transaction.vnis.remove.length > 0
     if (hasVnis) for (const { object, tunnel } of this.nextHops.values()) if (tunnel?.tunnel.encapsulation === 'vxlan') this.#layOut(object)
+    this.#programLiveness(transaction)
     this.#programPolicies(transaction)
     this.#programServices(transaction)
     this.#programRoutes(transaction.routes)
@@ -154,6 +164,7 @@ export class Tables {
       vnis: [...this.vnis.values()],
       policies: [...this.policies.values()],
       services: [...this.serviceObjects.values()],
+      liveness: [...this.liveness.values()],
       natPools: [...this.natPools.values()],
       routes,
     }
@@ -162,7 +173,8 @@ export class Tables {
   #layOut(object: NextHopObject): void {
     const vni = object.action.type === 'tunnel' ? object.action.vni : undefined
     const ownMac = vni === undefined ? undefined : this.vnis.get(vni)?.routerMac
-    this.nextHops.set(object.id, { object, tunnel: tunnelHop(object, this.outer, ownMac) })
+    const counters = this.nextHops.get(object.id)?.counters ?? new ObjectCounters()
+    this.nextHops.set(object.id, { object, tunnel: tunnelHop(object, this.outer, ownMac), counters })
   }
 
   #programPolicies({ policies, ports }: FibTransaction): void {
@@ -177,6 +189,12 @@ export class Tables {
       const isSame = policy?.ingress === port.policy?.ingress && policy?.egress === port.policy?.egress
       if (!isSame) this.ports.set(id, { ...port, policy })
     }
+  }
+
+  #programLiveness({ liveness }: FibTransaction): void {
+    if (liveness === undefined) return
+    for (const id of removedIn(liveness, idOf)) this.down.delete(id)
+    change(liveness, this.liveness, idOf, (object) => this.liveness.set(object.id, object))
   }
 
   #programServices({ services = NOTHING, natPools = NOTHING }: FibTransaction): void {

@@ -37,6 +37,7 @@ export function transit(context: Context, nextHopId: number, word: number, ttl: 
     return drop(out, REASON['no-next-hop'])
   }
   const { tunnel } = hop
+  if (context.learns) nextHop?.counters.add(packet.length)
   trace?.step('nexthop', `next hop ${nextHopId}: ${actionText(tunnel)}`)
   if (!context.encapsulations.has(tunnel.encapsulation) || tunnel.encapsulation === 'vxlan') {
     trace?.step('encap', `${tunnel.encapsulation} cannot carry a labelled packet here`)

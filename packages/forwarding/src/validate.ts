@@ -8,6 +8,7 @@ import {
   type FibTransaction,
   type GroupObject,
   type LabelObject,
+  type LivenessObject,
   type NatPoolObject,
   type NextHopAction,
   type NextHopObject,
@@ -53,6 +54,7 @@ export function validate(
   checkPolicies(after, limits, fail)
   checkServices(after, limits, fail)
   checkPools(after, limits, fail)
+  checkLiveness(after, limits, fail)
   checkReferences(after, fail)
   checkRoutes(after, limits, fail)
   return failures
@@ -72,6 +74,7 @@ class After {
   readonly policies: Changed<PolicyObject, PolicyObject>
   readonly services: Changed<ServiceObject, ServiceObject>
   readonly natPools: Changed<NatPoolObject, NatPoolObject>
+  readonly liveness: Changed<LivenessObject, LivenessObject>
 
   constructor(
     readonly tables: Tables,
@@ -84,6 +87,7 @@ class After {
     this.groups = new Changed(transaction.groups, tables.groups, idOf, (object) => object)
     this.tunnelSources = new Changed(transaction.tunnelSources, tables.tunnelSources, idOf, ({ object }) => object)
     this.policies = new Changed(transaction.policies ?? { set: [], remove: [] }, tables.policies, idOf, (object) => object)
+    this.liveness = new Changed(transaction.liveness ?? { set: [], remove: [] }, tables.liveness, idOf, (object) => object)
     this.natPools = new Changed(transaction.natPools ?? { set: [], remove: [] }, tables.natPools, idOf, (object) => object)
     this.services = new Changed(transaction.services ?? { set: [], remove: [] }, tables.serviceObjects, idOf, (object) => object)
     this.labels = new Changed(
@@ -265,15 +269,31 @@ function checkPools({ natPools, transaction }: After, { natPools: most = Number.
   }
 }
 
+function checkLiveness({ liveness }: After, { liveness: most = Number.POSITIVE_INFINITY }: DataplaneLimits, fail: Fail): void {
+  if (liveness.size > most) fail('liveness', 'all', 'dataplane.limit', `${liveness.size} objects are more than ${most}`)
+  for (const [id, { local, remote, desiredMinTx, requiredMinRx, multiplier }] of liveness) {
+    const within = (what: string, value: number, first: number, last: number): void => {
+      if (Number.isInteger(value) && value >= first && value <= last) return
+      fail('liveness', id, 'dataplane.range', `${what} ${value} is not within ${first}–${last}`)
+    }
+    within('id', id, 0, MAX_ID)
+    within('interval', desiredMinTx, 1, 0xffffffff)
+    within('interval', requiredMinRx, 1, 0xffffffff)
+    within('multiplier', multiplier, 1, 255)
+    if (local.family !== remote.family) fail('liveness', id, 'dataplane.range', `${local} and ${remote} are not of one family`)
+  }
+}
+
 function checkReferences(after: After, fail: Fail): void {
-  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies, services, natPools } = after
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies, services, natPools, liveness } = after
   const need = (kind: ObjectKind, key: number, what: string, there: { has(id: number): boolean }, id: number): void => {
     if (!there.has(id)) fail(kind, key, 'dataplane.dangling-reference', `${what} ${id} does not exist`)
   }
   const lost = (...kinds: readonly { readonly lost: readonly number[] }[]): boolean => kinds.some((kind) => kind.lost.length > 0)
 
   for (const [id, { vrf }] of lost(vrfs) ? ports.all() : ports) if (vrf !== undefined) need('port', id, 'VRF', vrfs, vrf)
-  for (const [id, { action }] of lost(ports, vrfs) ? nextHops.all() : nextHops) {
+  for (const [id, { action, liveness: needed }] of lost(ports, vrfs, liveness) ? nextHops.all() : nextHops) {
+    if (needed !== undefined) need('next-hop', id, 'liveness', liveness, needed)
     if (action.type === 'port') need('next-hop', id, 'port', ports, action.port)
     else if (action.type === 'lookup') need('next-hop', id, 'VRF', vrfs, action.vrf)
   }

@@ -11,6 +11,7 @@ import type {
   VniObject,
   VrfObject,
 } from './objects.js'
+import type { LivenessObject } from './liveness.js'
 import type { NatPoolObject } from './nat-pool.js'
 import type { PolicyObject } from './policy.js'
 import type { RouteBatch } from './route-batch.js'
@@ -95,6 +96,8 @@ export interface DataplaneLimits {
   readonly policyRules?: number
   /** Where services are offered; 0 when left out. */
   readonly services?: number
+  /** Where liveness is offered; 0 when left out. */
+  readonly liveness?: number
   /** Where NAT is offered; 0 when left out. */
   readonly natPools?: number
   /** Backends of one service. */
@@ -142,16 +145,22 @@ export interface DataplaneState {
   /** None when left out. */
   readonly services?: readonly ServiceObject[]
   /** None when left out. */
+  readonly liveness?: readonly LivenessObject[]
+  /** None when left out. */
   readonly natPools?: readonly NatPoolObject[]
   readonly routes: RouteBatch
   /** Devices that are attached. */
   readonly devices: readonly (DeviceRequest & DeviceFacts & { readonly port: number })[]
 }
 
-/** What a dataplane tells unasked: a device came or went, or the underlay carries larger or smaller packets (`mtu` in octets). */
+/**
+ * What a dataplane tells unasked: a device came or went, the underlay carries larger or smaller packets (`mtu` in octets), or another router came to be
+ * heard, or is heard no more.
+ */
 export type DataplaneEvent =
   | { readonly type: 'port-up' | 'port-down'; readonly port: number; readonly reason?: string }
   | { readonly type: 'underlay-changed'; readonly local: IpAddress; readonly mtu: number }
+  | { readonly type: 'liveness-up' | 'liveness-down'; readonly liveness: number; readonly reason?: string }
 
 /**
  * What went wrong: `closed` by us or `lost`, a port or device that is not there or cannot be had, a namespace that is missing, a permission that lacks,

@@ -14,6 +14,8 @@ export const DATAPLANE_FEATURES = [
   'ecn',
   /** `LabelObject.trafficClassModel`. */
   'traffic-class-pop',
+  /** Who sent a packet from a port that ran out of TTL, or was too large, is told by ICMP (RFC 1812 §4.3.3, RFC 4443 §3); without it, may be. */
+  'port-errors',
   /** Who sent a packet that came through a tunnel and ran out of TTL, or was too large, is told through the VRF. */
   'tunnel-errors',
   /** Policy objects, `PortObject.maxFlows`: stateful rules for what endpoints send and get. */
@@ -22,6 +24,10 @@ export const DATAPLANE_FEATURES = [
   'service',
   /** NAT pool objects: the addresses of a VRF hidden behind one where it meets another. */
   'nat',
+  /** Liveness objects, and next hops that name one: BFD with other routers. */
+  'liveness',
+  /** `vrfs`, `labels` and `nextHops` of a counter snapshot. */
+  'table-counters',
 ] as const
 
 /** One of `DATAPLANE_FEATURES`. */
@@ -50,7 +56,11 @@ export function unsupportedObjects(transaction: FibTransaction, features: readon
   for (const { id } of transaction.policies?.set ?? []) need('policy', id, 'policy', true)
   for (const { id } of transaction.services?.set ?? []) need('service', id, 'service', true)
   for (const { id } of transaction.natPools?.set ?? []) need('nat-pool', id, 'nat', true)
-  for (const { id, action } of transaction.nextHops.set) need('next-hop', id, 'ecn', action.type === 'tunnel' && action.ecn === 'normal')
+  for (const { id } of transaction.liveness?.set ?? []) need('liveness', id, 'liveness', true)
+  for (const { id, action, liveness } of transaction.nextHops.set) {
+    need('next-hop', id, 'ecn', action.type === 'tunnel' && action.ecn === 'normal')
+    need('next-hop', id, 'liveness', liveness !== undefined)
+  }
   for (const { label, trafficClassModel } of transaction.labels.set) {
     need('label', label, 'traffic-class-pop', trafficClassModel === 'uniform')
   }

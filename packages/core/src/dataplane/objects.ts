@@ -65,6 +65,8 @@ export type NextHopAction =
 export interface NextHopObject {
   readonly id: number
   readonly action: NextHopAction
+  /** Id of the liveness object without which the next hop takes no packets; needs the feature `liveness`. */
+  readonly liveness?: number
 }
 
 /** Members among which flows are spread. Adding or losing a member moves only its share. */

@@ -1,3 +1,4 @@
+import type { LivenessObject } from './liveness.js'
 import type { NatPoolObject } from './nat-pool.js'
 import type { GroupObject, LabelObject, NextHopObject, PortObject, TunnelSourcesObject, VniObject, VrfObject } from './objects.js'
 import type { PolicyObject } from './policy.js'
@@ -8,6 +9,7 @@ import type { ServiceObject } from './service.js'
 export const OBJECT_KINDS = [
   'vrf',
   'port',
+  'liveness',
   'next-hop',
   'group',
   'tunnel-sources',
@@ -46,6 +48,8 @@ export interface FibTransaction {
   readonly policies?: ObjectChanges<PolicyObject>
   /** Needs the feature `service`; none when left out. */
   readonly services?: ObjectChanges<ServiceObject>
+  /** Needs the feature `liveness`; none when left out. */
+  readonly liveness?: ObjectChanges<LivenessObject>
   /** Needs the feature `nat`; none when left out. */
   readonly natPools?: ObjectChanges<NatPoolObject>
   /** Later rows win over earlier ones with the same (VRF, prefix). */

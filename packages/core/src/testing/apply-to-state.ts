@@ -48,6 +48,9 @@ export function applyToState(state: DataplaneState, transaction: FibTransaction)
     ...(state.natPools === undefined && transaction.natPools === undefined
       ? {}
       : { natPools: changed(state.natPools ?? [], transaction.natPools ?? { set: [], remove: [] }, ({ id }) => id) }),
+    ...(state.liveness === undefined && transaction.liveness === undefined
+      ? {}
+      : { liveness: changed(state.liveness ?? [], transaction.liveness ?? { set: [], remove: [] }, ({ id }) => id) }),
     routes: after,
     devices: state.devices,
   }

@@ -1,5 +1,6 @@
 import type { ConformanceCase } from '../conformance-case.js'
 import { congestionCases } from './congestion.js'
+import { counterCases } from './counters.js'
 import { ecmpCases } from './ecmp.js'
 import { encapsulationCases } from './encapsulations.js'
 import { featureCases } from './features.js'
@@ -28,6 +29,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...policyCases,
   ...serviceCases,
   ...natPoolCases,
+  ...counterCases,
   ...ecmpCases,
   ...lifecycleCases,
   ...propertyCases,

@@ -21,6 +21,10 @@ const asking: Readonly<Partial<Record<DataplaneFeature, (lab: Lab, tables: FibTr
     const natPool = { id: 1, vrf: inside.id, outside: outside.id, address: lab.peers[0], ports: { first: 1, last: 9 } }
     return { natPools: { set: [natPool], remove: [] } }
   },
+  liveness: ({ local, peers: [remote] }) => {
+    const intervals = { desiredMinTx: 300_000, requiredMinRx: 300_000, multiplier: 3 }
+    return { liveness: { set: [{ id: 1, local, remote, hops: 'single', ...intervals }], remove: [] } }
+  },
   'traffic-class-pop': (_lab, { labels }) => ({ labels: { set: [{ ...labels.set[0], trafficClassModel: 'uniform' }], remove: [] } }),
 }
 

@@ -135,7 +135,7 @@ export const natPoolCases: readonly ConformanceCase[] = [
   },
   {
     name: 'nat: ICMP errors come to the client and quote what it sent (RFC 5508 §4), also those of this router',
-    needs,
+    needs: { offers: ['nat', 'port-errors'] },
     async run(lab) {
       await start(lab)
       for (const family of FAMILIES) {

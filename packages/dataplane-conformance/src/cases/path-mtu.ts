@@ -25,6 +25,7 @@ async function startClamping(lab: Lab): Promise<void> {
 export const pathMtuCases: readonly ConformanceCase[] = [
   {
     name: 'who sends too large a packet is told the MTU, with the packet quoted (RFC 1191 §4, RFC 8201 §3)',
+    needs: { offers: ['port-errors'] },
     async run(lab) {
       await startNarrow(lab, { gateways: GATEWAYS })
       for (const [family, source, destination] of [
@@ -40,6 +41,7 @@ export const pathMtuCases: readonly ConformanceCase[] = [
   },
   {
     name: 'whose packet runs out of TTL is told, with the packet quoted (RFC 792, RFC 4443 §3.3)',
+    needs: { offers: ['port-errors'] },
     async run(lab) {
       await startOverlay(lab, { gateways: GATEWAYS })
       for (const [source, destination, type] of [
@@ -81,6 +83,7 @@ export const pathMtuCases: readonly ConformanceCase[] = [
   },
   {
     name: 'no error answers an error, or a fragment other than the first',
+    needs: { offers: ['port-errors'] },
     async run(lab) {
       await startNarrow(lab, { gateways: GATEWAYS })
       const packet = testPacket({ source: '10.0.0.1', destination: '10.0.0.2', size: 1301 - TEST_PACKET_OVERHEAD[4] })

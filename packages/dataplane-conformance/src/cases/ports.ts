@@ -65,7 +65,7 @@ export const portCases: readonly ConformanceCase[] = [
         for (;;) {
           const { done, value } = await events.next()
           if (done === true) return undefined
-          if (value.type !== 'underlay-changed') return value
+          if (value.type === 'port-up' || value.type === 'port-down') return value
         }
       }
       await dataplane.attachPort(1, lab.harness.deviceFor(1, addressesOf(1), 1400))
@@ -89,7 +89,7 @@ export const portCases: readonly ConformanceCase[] = [
           for (;;) {
             const { done, value } = await events.next()
             if (done === true) return 'ended'
-            if (value.type !== 'underlay-changed') return [value.type, value.port]
+            if (value.type === 'port-up' || value.type === 'port-down') return [value.type, value.port]
           }
         } finally {
           await events.return?.()

@@ -226,7 +226,7 @@ export const serviceCases: readonly ConformanceCase[] = [
   },
   {
     name: 'service: who is told of a packet that was translated sees the packet that it sent',
-    needs,
+    needs: { offers: ['service', 'port-errors'] },
     async run(lab) {
       await startWith(lab, FAMILIES.map((family) => ({ address: IpAddress.parse(VIP[family]), backends: [[FAR[family], 8080], [BACKEND[family], 8080]] }))) // prettier-ignore
       for (const family of FAMILIES) {

@@ -12,10 +12,12 @@ import {
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
-import { ForwardingEngine, MAX_LABEL_STACK_DEPTH, type PacketOut } from '@heddle/forwarding'
-import { EventQueue, type Logger } from '@heddle/io'
+import { BfdSessions, ForwardingEngine, MAX_LABEL_STACK_DEPTH, type PacketOut } from '@heddle/forwarding'
+import { EventQueue, type Logger, type Timer } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, Poller, type Watch } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
+import { randomInt } from 'node:crypto'
+import { BfdSockets } from './bfd-sockets.js'
 import { configureDevice, openDevice, samePlace } from './device.js'
 import { ForwardingLoop } from './forwarding-loop.js'
 import { PacketMemory } from './packet-memory.js'
@@ -48,6 +50,7 @@ const LIMITS: DataplaneLimits = {
   flows: 65_536,
   services: 65_536,
   natPools: 4096,
+  liveness: 4096,
   serviceBackends: 4096,
 }
 
@@ -56,10 +59,12 @@ const FEATURES: readonly DataplaneFeature[] = [
   'mss-clamp',
   'ecn',
   'traffic-class-pop',
+  'port-errors',
   'tunnel-errors',
   'policy',
   'service',
   'nat',
+  'table-counters',
 ]
 
 /** How often namespaces are looked for, milliseconds. */
@@ -83,13 +88,16 @@ export class TunForwarder implements Dataplane {
   readonly #tunnels: Tunnels
   readonly #loop: ForwardingLoop
   readonly #watches: Watch[] = []
+  readonly #bfd: BfdSockets | undefined
+  readonly #sessions: BfdSessions | undefined
   readonly #ports = new Map<number, Attached>()
   /** Work on devices, one after the other. */
   #devices: Promise<unknown> = Promise.resolve()
   readonly #timer: NodeJS.Timeout
   #closed = false
 
-  private constructor(options: TunForwarderOptions, poller: Poller, tunnels: Tunnels) {
+  private constructor(options: TunForwarderOptions, poller: Poller, tunnels: Tunnels, bfd: BfdSockets | undefined) {
+    const features: readonly DataplaneFeature[] = bfd === undefined ? FEATURES : [...FEATURES, 'liveness']
     this.#options = options
     this.#poller = poller
     this.#tunnels = tunnels
@@ -99,12 +107,12 @@ export class TunForwarder implements Dataplane {
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: false,
       limits: LIMITS,
-      features: FEATURES,
+      features,
     }
     this.#engine = new ForwardingEngine({
       limits: LIMITS,
       encapsulations: tunnels.encapsulations,
-      features: FEATURES,
+      features,
       clock: { now: () => performance.now() },
       outer: 'socket',
       underlayMtu: tunnels.mtu,
@@ -119,6 +127,19 @@ export class TunForwarder implements Dataplane {
       this.#engine.underlayMtu = tunnels.mtu
       this.events.push({ type: 'underlay-changed', local, mtu })
     })
+    this.#bfd = bfd
+    this.#sessions =
+      bfd &&
+      new BfdSessions({
+        clock: { setTimer },
+        random: { uint32: () => randomInt(0, 0x1_0000_0000) },
+        send: (object, packet) => bfd.send(object, packet),
+        changed: ({ id }, isUp, reason) => {
+          this.#engine.setLiveness(id, isUp)
+          this.events.push({ type: isUp ? 'liveness-up' : 'liveness-down', liveness: id, reason })
+        },
+      })
+    if (this.#sessions !== undefined) bfd?.serve(poller, this.#sessions)
     for (const receiver of tunnels.receivers) {
       const gone = (reason: string): void => options.logger.error('An underlay socket failed', { reason })
       this.#watches.push(this.#loop.watchUnderlay(receiver, gone))
@@ -135,7 +156,7 @@ export class TunForwarder implements Dataplane {
     let poller: Poller | undefined
     try {
       poller = Poller.open()
-      return new TunForwarder(options, poller, await openTunnels(options))
+      return new TunForwarder(options, poller, await openTunnels(options), await BfdSockets.open(options))
     } catch (cause) {
       poller?.close()
       if (!(cause instanceof LinuxError) && !(cause instanceof NativeUnavailableError)) throw cause
@@ -147,7 +168,10 @@ export class TunForwarder implements Dataplane {
     this.#mustBeOpen()
     signal?.throwIfAborted()
     const report = this.#engine.apply(transaction)
-    if (report.status === 'applied') for (const port of transaction.ports.remove) await this.#inTurn(() => this.#remove(port, 'removed'))
+    if (report.status === 'refused') return report
+    for (const id of transaction.liveness?.remove ?? []) this.#sessions?.remove(id)
+    for (const object of transaction.liveness?.set ?? []) this.#sessions?.set(object)
+    for (const port of transaction.ports.remove) await this.#inTurn(() => this.#remove(port, 'removed'))
     return report
   }
 
@@ -183,6 +207,8 @@ export class TunForwarder implements Dataplane {
       for (const watch of this.#watches) watch.close()
       await Promise.all(Array.from(this.#ports.keys(), (port) => this.#remove(port, 'closed', options?.keep)))
     })
+    this.#sessions?.close()
+    this.#bfd?.close()
     this.#tunnels.close()
     this.#poller.close()
     this.events.end()
@@ -275,4 +301,9 @@ function namespaceOf({ netns }: DeviceRequest): number {
     if (!(error instanceof LinuxError)) throw error
     return 0
   }
+}
+
+function setTimer(delay: number, fire: () => void): Timer {
+  const timer = setTimeout(fire, delay)
+  return { cancel: () => clearTimeout(timer) }
 }

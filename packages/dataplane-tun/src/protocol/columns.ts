@@ -1,4 +1,4 @@
-import { RouteBatch, type CounterSnapshot } from '@heddle/core'
+import { RouteBatch, TABLE_COUNTERS, type CounterRows, type CounterSnapshot } from '@heddle/core'
 import { ProtocolError } from './protocol-error.js'
 
 /** How many columns a route batch takes in a frame: VRF, address, length, family, group. */
@@ -36,18 +36,44 @@ export function routesFrom(columns: readonly Uint8Array[]): RouteBatch {
   return batch
 }
 
-/** A counter snapshot as columns: drops, port ids, port rows. */
+/** A counter snapshot as columns: drops, port ids, port rows; then ids and rows of VRFs, labels and next hops, where there are any. */
 export function counterColumns(snapshot: CounterSnapshot): Uint8Array[] {
-  return [octets(snapshot.drops), octets(snapshot.portIds), octets(snapshot.ports)]
+  const { drops, portIds, ports, vrfs, labels, nextHops } = snapshot
+  const rows = vrfs === undefined || labels === undefined || nextHops === undefined ? [] : [vrfs, labels, nextHops]
+  return [octets(drops), octets(portIds), octets(ports), ...rows.flatMap(({ ids, values }) => [octets(ids), octets(values)])]
 }
 
 /** @throws ProtocolError unless the columns are those of a snapshot */
 export function countersFrom(columns: readonly Uint8Array[]): CounterSnapshot {
-  const [drops, portIds, ports] = columns
+  const [drops, portIds, ports, ...rows] = columns
   if (drops === undefined || portIds === undefined || ports === undefined || drops.length % 8 || portIds.length % 4 || ports.length % 8) {
     throw new ProtocolError('protocol.message-malformed', 'the columns are not those of a counter snapshot')
   }
-  return { drops: new Float64Array(drops.slice().buffer), portIds: words(portIds), ports: new Float64Array(ports.slice().buffer) }
+  const snapshot = { drops: numbers(drops), portIds: words(portIds), ports: numbers(ports) }
+  const [vrfIds, vrfs, labelIds, labels, hopIds, hops] = rows
+  if (rows.length === 0) return snapshot
+  if (
+    vrfIds === undefined ||
+    vrfs === undefined ||
+    labelIds === undefined ||
+    labels === undefined ||
+    hopIds === undefined ||
+    hops === undefined
+  ) {
+    throw new ProtocolError('protocol.message-malformed', `${columns.length} columns are not those of a counter snapshot`)
+  }
+  return { ...snapshot, vrfs: rowsFrom(vrfIds, vrfs), labels: rowsFrom(labelIds, labels), nextHops: rowsFrom(hopIds, hops) }
+}
+
+function rowsFrom(ids: Uint8Array, values: Uint8Array): CounterRows {
+  if (ids.length % 4 || values.length !== (ids.length / 4) * TABLE_COUNTERS.length * 8) {
+    throw new ProtocolError('protocol.message-malformed', 'the columns of counters differ in length')
+  }
+  return { ids: words(ids), values: numbers(values) }
+}
+
+function numbers(column: Uint8Array): Float64Array {
+  return new Float64Array(column.slice().buffer)
 }
 
 function octets(column: Uint8Array | Uint32Array | Float64Array): Uint8Array {

@@ -178,6 +178,10 @@ function eventFrom(json: unknown): DataplaneEvent {
     return { type, local: address(from['local'], 'event.local'), mtu: number(from['mtu'], 'event.mtu') }
   }
   const reason = from['reason']
+  if (type === 'liveness-up' || type === 'liveness-down') {
+    const liveness = number(from['liveness'], 'event.liveness')
+    return { type, liveness, ...(reason === undefined ? {} : { reason: text(reason, 'event.reason') }) }
+  }
   return { type, port: number(from['port'], 'event.port'), ...(reason === undefined ? {} : { reason: text(reason, 'event.reason') }) }
 }
 

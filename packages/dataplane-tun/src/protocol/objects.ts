@@ -37,7 +37,11 @@ export function portFrom(json: unknown): PortObject {
 
 export function nextHopFrom(json: unknown): NextHopObject {
   const from = record(json, 'next-hop')
-  return { id: number(from['id'], 'next-hop.id'), action: nextHopActionFrom(from['action']) }
+  return {
+    id: number(from['id'], 'next-hop.id'),
+    action: nextHopActionFrom(from['action']),
+    ...(from['liveness'] === undefined ? {} : { liveness: number(from['liveness'], 'next-hop.liveness') }),
+  }
 }
 
 function nextHopActionFrom(json: unknown): NextHopAction {

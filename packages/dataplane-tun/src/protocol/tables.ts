@@ -2,6 +2,7 @@ import type { DataplaneState, DeviceRequest, FibTransaction, ObjectChanges } fro
 import { routesFrom } from './columns.js'
 import { address, list, mac, number, prefix, record, text } from './json.js'
 import { natPoolFrom, serviceFrom } from './service.js'
+import { livenessFrom } from './liveness.js'
 import { policyFrom } from './policy.js'
 import { groupFrom, labelFrom, nextHopFrom, portFrom, tunnelSourcesFrom, vniFrom, vrfFrom } from './objects.js'
 
@@ -28,6 +29,7 @@ export function transactionFrom(json: unknown, columns: readonly Uint8Array[]): 
     vnis: changes('vnis', vniFrom),
     ...(from['policies'] === undefined ? {} : { policies: changes('policies', policyFrom) }),
     ...(from['services'] === undefined ? {} : { services: changes('services', serviceFrom) }),
+    ...(from['liveness'] === undefined ? {} : { liveness: changes('liveness', livenessFrom) }),
     ...(from['natPools'] === undefined ? {} : { natPools: changes('natPools', natPoolFrom) }),
     routes: routesFrom(columns),
   }
@@ -52,6 +54,7 @@ export function stateFrom(json: unknown, columns: readonly Uint8Array[]): Datapl
     vnis: list(from['vnis'], 'vnis', vniFrom),
     ...(from['policies'] === undefined ? {} : { policies: list(from['policies'], 'policies', policyFrom) }),
     ...(from['services'] === undefined ? {} : { services: list(from['services'], 'services', serviceFrom) }),
+    ...(from['liveness'] === undefined ? {} : { liveness: list(from['liveness'], 'liveness', livenessFrom) }),
     ...(from['natPools'] === undefined ? {} : { natPools: list(from['natPools'], 'natPools', natPoolFrom) }),
     routes: routesFrom(columns),
     devices: list(from['devices'], 'devices', deviceFrom),
