@@ -94,6 +94,7 @@ export function ingressParsed(context: Context, encapsulation: Encapsulation, so
       }
       if (ttl <= 1) {
         trace?.step('label', `TTL ${ttl} of the label runs out`)
+        if (bottom) knowSender(context, entry)
         return drop(out, REASON['ttl-expired'])
       }
       trace?.step('label', `label ${label} is accepted from ${addressText(source)}: ${entry.action.type}`)
@@ -110,6 +111,14 @@ export function ingressParsed(context: Context, encapsulation: Encapsulation, so
   }
   trace?.step('label', `no bottom within ${MAX_LABEL_STACK_DEPTH} labels`)
   return drop(out, REASON['label-stack'])
+}
+
+/** A TTL that ran out in the label is that of the packet below it in the uniform model: its sender is told as of any other (RFC 3032 §2.4). */
+function knowSender(context: Context, { action }: LabelObject): void {
+  const { packet, tables } = context
+  if (action.type === 'swap' || parseInner(packet) !== PARSED) return
+  context.port = action.type === 'pop-forward' ? tables.ports.get(action.port) : undefined
+  context.vrf = action.type === 'pop-lookup' ? action.vrf : context.port?.object.vrf
 }
 
 function inner(

@@ -82,6 +82,32 @@ export const pathMtuCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'a traceroute sees the far router behind a tunnel of either model (RFC 3443 §3)',
+    needs: { offers: ['tunnel-errors'] },
+    async run(lab) {
+      await startOverlay(lab, { gateways: GATEWAYS })
+      for (const [source, destination, type] of [
+        ['10.1.0.1', '10.0.0.1', 11],
+        ['fd01::1', 'fd00::1', 3],
+      ] as const) {
+        // The first router has counted down to 1: in the label too (uniform), or in the packet alone (pipe).
+        const probe = testPacket({ source, destination, ttl: 1 })
+        for (const ttl of [1, 255]) {
+          for (const label of [101, 110]) {
+            const packet = labelled([{ label, ttl }], probe)
+            const observed = await lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[0], packet })
+            expectDropped(observed, 'ttl-expired')
+            const [output] = observed.outputs
+            check(output?.type === 'sent', `nothing was told of a packet with label ${label}, TTL ${ttl}`)
+            const error = output.packet.subarray(4)
+            const icmp = error[0] >> 4 === 4 ? 20 : 40
+            checkEqual([error[icmp], error.slice(icmp + 8)], [type, probe], 'type, and quoted packet')
+          }
+        }
+      }
+    },
+  },
+  {
     name: 'no error answers an error, or a fragment other than the first',
     needs: { offers: ['port-errors'] },
     async run(lab) {
