@@ -148,7 +148,9 @@ export const serviceCases: readonly ConformanceCase[] = [
       const first = await where(1)
       for (let port = 2; port < 30; port++) checkEqual(await where(port), first, `flow ${port}`)
       const gone = first === 'sent' ? FAR[4] : BACKEND[4]
-      const list = [BACKEND[4], FAR[4]].map((address) => [address, 8080, ...(address === gone ? (['draining'] as const) : [])] as const)
+      const list = [BACKEND[4], FAR[4]].map((address) =>
+        address === gone ? ([address, 8080, 'draining'] as const) : ([address, 8080] as const),
+      )
       await set([{ affinity: 3_600_000, backends: list }])
       checkEqual(await where(1), first, 'a flow that was there')
       checkEqual(await where(40), first === 'sent' ? 'delivered' : 'sent', 'a new flow')
