@@ -25,6 +25,7 @@ const steps = [
   ['lint', () => tryRun(node, [toolScript('oxlint', 'oxlint'), '--type-aware'], { env })],
   ['types', () => tryRun(node, [toolScript('@typescript/native', 'tsc'), '-p', 'tsconfig.test.json'], { env })],
   ['exports', () => tryRun(node, ['scripts/check-exports.mjs'], { env })],
+  ['documentation', () => tryRun(node, ['scripts/check-documentation.mjs'], { env })],
   ['packages', checkPackages],
   ['native', checkNative],
 ]

@@ -38,6 +38,7 @@ export interface PeerProtection extends StreamProtection {
   readonly peer: IpAddress
 }
 
+/** Where to connect to, and how. */
 export interface ConnectOptions {
   readonly remote: Endpoint
   /** Address to connect from; the system chooses when it is left out. */

@@ -14,6 +14,7 @@ import {
 
 /** First and last source port that carries entropy (RFC 7510 §3: the dynamic ports of RFC 6335). */
 export const ENTROPY_PORT_FIRST = 49_152
+/** Last source port that carries entropy (RFC 7510 §3). */
 export const ENTROPY_PORT_LAST = 65_535
 
 /** UDP source port for a flow: the upper 14 bits of its hash. Packets of one flow keep their path, flows spread over all paths of the underlay. */

@@ -37,6 +37,7 @@ export type FlowspecNumericType =
   | 'dscp'
   | 'flow-label'
 
+/** Components whose operators compare bits: TCP flags and fragments (RFC 8955 §4.2.2.9, §4.2.2.12). */
 export type FlowspecBitmaskType = 'tcp-flags' | 'fragment'
 
 /** Component types (IANA flow-spec component types), by their number. */

@@ -83,6 +83,7 @@ export type ExportRefusal =
   /** The export policy rejects it. */
   | 'policy'
 
+/** What a peer is told of a path, or why it is not told. */
 export type ExportResult =
   | {
       readonly set: AttributeSet

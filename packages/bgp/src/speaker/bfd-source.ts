@@ -21,6 +21,7 @@ export interface BfdSource {
   watch(path: BfdPath, changed: (state: BfdState) => void): BfdWatch
 }
 
+/** A BFD session that is watched; ends with `stop`. */
 export interface BfdWatch {
   /** Idempotent. */
   stop(): void

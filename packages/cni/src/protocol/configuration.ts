@@ -54,7 +54,7 @@ export interface ConfigurationParts {
   readonly validAttachments?: boolean
 }
 
-/** @throws CniError 1 for a version that is not spoken, 6 for one that is none, 7 for what is missing or wrong */
+/** Reads a network configuration. @throws CniError 1 for a version that is not spoken, 6 for one that is none, 7 for what is missing or wrong */
 export function readConfiguration(raw: JsonObject, parts: ConfigurationParts = {}): CniConfiguration {
   const cniVersion = supportedVersion(versionText(raw['cniVersion']))
   const fields = new FieldReader(raw, CNI_CODES.invalidConfiguration)

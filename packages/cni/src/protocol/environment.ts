@@ -36,7 +36,7 @@ const REQUIRED: Readonly<Record<CniVerb, readonly Variable[]>> = {
   VERSION: [],
 }
 
-/** @throws CniError 4 when `CNI_COMMAND` is missing or no verb */
+/** The verb of a call. @throws CniError 4 when `CNI_COMMAND` is missing or no verb */
 export function readVerb(environment: Environment): CniVerb {
   const text = environment['CNI_COMMAND'] ?? ''
   const verb = CNI_VERBS.find((known) => known === text)

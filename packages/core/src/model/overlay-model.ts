@@ -21,6 +21,7 @@ import { TunnelChoice } from './tunnel-choice.js'
 import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './views.js'
 import { VrfState, type TableEntry } from './vrf-state.js'
 
+/** What a model is told of its node and of the dataplane that it writes for. */
 export interface OverlayModelOptions {
   readonly clock: Clock
   /** This node's tunnel ends, at most one a family. */

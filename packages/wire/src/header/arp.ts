@@ -24,8 +24,11 @@ export interface ArpPacket {
   readonly targetAddress: IpAddress
 }
 
+/** Octets of a packet for IPv4 over Ethernet (RFC 826). */
 export const ARP_PACKET_SIZE = 28
+/** Operation: who has this address (RFC 826). */
 export const ARP_REQUEST = 1
+/** Operation: I have it (RFC 826). */
 export const ARP_REPLY = 2
 
 const HARDWARE_ETHERNET = 1
@@ -46,7 +49,7 @@ export function encodeArpPacket(packet: ArpPacket, out: DataView, offset: number
   return offset + ARP_PACKET_SIZE
 }
 
-/** @throws WireError `wire.truncated`; `wire.arp.hardware`, `wire.arp.protocol` for anything but IPv4 over Ethernet */
+/** Reads a packet. @throws WireError `wire.truncated`; `wire.arp.hardware`, `wire.arp.protocol` for anything but IPv4 over Ethernet */
 export function decodeArpPacket(input: ByteReader): ArpPacket {
   if (input.u16() !== HARDWARE_ETHERNET) input.fail('wire.arp.hardware', 'RFC 826, ar$hrd')
   if (input.u16() !== ETHER_TYPE_IPV4) input.fail('wire.arp.protocol', 'RFC 826, ar$pro')

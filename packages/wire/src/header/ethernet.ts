@@ -34,6 +34,7 @@ export interface VlanTag {
 
 /** Octets of a header without tags. */
 export const ETHERNET_HEADER_SIZE = 14
+/** Octets of an IEEE 802.1Q tag. */
 export const VLAN_TAG_SIZE = 4
 /** A customer's tag inside a provider's; more are refused. */
 export const MAX_VLAN_TAGS = 2
@@ -59,6 +60,8 @@ export function encodeEthernetHeader(header: EthernetHeader, out: DataView, offs
 }
 
 /**
+ * Reads a header with its VLAN tags.
+ *
  * @throws WireError `wire.truncated`; `wire.ethernet.length-field` for an IEEE 802.3 length where an EtherType must be; `wire.ethernet.tags` for
  * more than two tags
  */

@@ -33,19 +33,27 @@ export type Icmpv4Message =
   /** Any other type; `rest` is the second word. */
   | { readonly type: 'other'; readonly number: number; readonly code: number; readonly rest: number; readonly data: Uint8Array }
 
+/** Octets of type, code, checksum and the four that depend on the type (RFC 792, RFC 4443 §2.1). */
 export const ICMP_HEADER_SIZE = 8
 
 /** Message types (IANA "ICMP Type Numbers"). */
 export const ICMPV4_ECHO_REPLY = 0
+/** Type: destination unreachable (RFC 792). */
 export const ICMPV4_DESTINATION_UNREACHABLE = 3
+/** Type: echo (RFC 792). */
 export const ICMPV4_ECHO_REQUEST = 8
+/** Type: the TTL ran out, or parts did not come together in time (RFC 792). */
 export const ICMPV4_TIME_EXCEEDED = 11
 
 /** Codes of destination unreachable. */
 export const ICMPV4_NET_UNREACHABLE = 0
+/** Code of an unreachable destination: no way to the host (RFC 792). */
 export const ICMPV4_HOST_UNREACHABLE = 1
+/** Code of an unreachable destination: nobody listens on the port (RFC 792). */
 export const ICMPV4_PORT_UNREACHABLE = 3
+/** Code of an unreachable destination: too large, and not to be cut (RFC 792, RFC 1191 §4). */
 export const ICMPV4_FRAGMENTATION_NEEDED = 4
+/** Code of an unreachable destination: a rule forbids it (RFC 1812 §5.2.7.1). */
 export const ICMPV4_ADMINISTRATIVELY_PROHIBITED = 13
 
 /** Octets that `encodeIcmpv4` writes. */

@@ -44,17 +44,26 @@ export type Icmpv6Message =
 
 /** Message types (IANA "ICMPv6 'type' Numbers"). */
 export const ICMPV6_DESTINATION_UNREACHABLE = 1
+/** Type: larger than the next link takes (RFC 4443 §3.2). */
 export const ICMPV6_PACKET_TOO_BIG = 2
+/** Type: the hop limit ran out, or parts did not come together in time (RFC 4443 §3.3). */
 export const ICMPV6_TIME_EXCEEDED = 3
+/** Type: echo request (RFC 4443 §4.1). */
 export const ICMPV6_ECHO_REQUEST = 128
+/** Type: echo reply (RFC 4443 §4.2). */
 export const ICMPV6_ECHO_REPLY = 129
+/** Type: who has this address (RFC 4861 §4.3). */
 export const ICMPV6_NEIGHBOR_SOLICITATION = 135
+/** Type: I have it (RFC 4861 §4.4). */
 export const ICMPV6_NEIGHBOR_ADVERTISEMENT = 136
 
 /** Codes of destination unreachable. */
 export const ICMPV6_NO_ROUTE = 0
+/** Code of an unreachable destination: a rule forbids it (RFC 4443 §3.1). */
 export const ICMPV6_ADMINISTRATIVELY_PROHIBITED = 1
+/** Code of an unreachable destination: no way to the address (RFC 4443 §3.1). */
 export const ICMPV6_ADDRESS_UNREACHABLE = 3
+/** Code of an unreachable destination: nobody listens on the port (RFC 4443 §3.1). */
 export const ICMPV6_PORT_UNREACHABLE = 4
 
 const OPTION_SOURCE_LINK_LAYER = 1

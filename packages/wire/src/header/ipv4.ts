@@ -155,14 +155,17 @@ export function ipv4TrafficClass(bytes: Uint8Array, at: number): number {
   return bytes[at + 1]
 }
 
+/** Octets of the packet, header included, of the header at `at` (RFC 791 §3.1). */
 export function ipv4TotalLength(bytes: Uint8Array, at: number): number {
   return u16At(bytes, at + 2)
 }
 
+/** Identification of the header at `at`, 0–65,535. */
 export function ipv4Identification(bytes: Uint8Array, at: number): number {
   return u16At(bytes, at + 4)
 }
 
+/** Whether the header at `at` forbids fragmentation. */
 export function ipv4DontFragment(bytes: Uint8Array, at: number): boolean {
   return (bytes[at + 6] & 0x40) !== 0
 }
@@ -177,10 +180,12 @@ export function ipv4IsFragment(bytes: Uint8Array, at: number): boolean {
   return (u16At(bytes, at + 6) & 0x3fff) !== 0
 }
 
+/** Time to live of the header at `at`, 0–255. */
 export function ipv4Ttl(bytes: Uint8Array, at: number): number {
   return bytes[at + 8]
 }
 
+/** Protocol number that follows the header at `at`. */
 export function ipv4Protocol(bytes: Uint8Array, at: number): number {
   return bytes[at + 9]
 }

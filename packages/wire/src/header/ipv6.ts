@@ -34,6 +34,7 @@ export interface Ipv6Header {
   readonly destination: IpAddress
 }
 
+/** Octets of the fixed header (RFC 8200 §3). */
 export const IPV6_HEADER_SIZE = 40
 /** The least MTU of an IPv6 link (RFC 8200 §5). */
 export const IPV6_MINIMUM_MTU = 1280
@@ -96,18 +97,22 @@ export function ipv6TrafficClass(bytes: Uint8Array, at: number): number {
   return (u16At(bytes, at) >>> 4) & 0xff
 }
 
+/** Flow label of the header at `at`, 20 bits (RFC 6437). */
 export function ipv6FlowLabel(bytes: Uint8Array, at: number): number {
   return u32At(bytes, at) & 0xfffff
 }
 
+/** Octets behind the header at `at`, 0–65,535. */
 export function ipv6PayloadLength(bytes: Uint8Array, at: number): number {
   return u16At(bytes, at + 4)
 }
 
+/** Protocol number or extension that follows the header at `at`. */
 export function ipv6NextHeader(bytes: Uint8Array, at: number): number {
   return bytes[at + 6]
 }
 
+/** Hop limit of the header at `at`, 0–255. */
 export function ipv6HopLimit(bytes: Uint8Array, at: number): number {
   return bytes[at + 7]
 }
@@ -122,6 +127,7 @@ export function ipv6DestinationWord(bytes: Uint8Array, at: number, word: number)
   return u32At(bytes, at + 24 + word * 4)
 }
 
+/** Writes the hop limit of the header at `at`. */
 export function setIpv6HopLimit(bytes: Uint8Array, at: number, hopLimit: number): void {
   bytes[at + 7] = hopLimit
 }

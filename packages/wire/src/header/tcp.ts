@@ -47,14 +47,21 @@ export interface TcpOption {
 
 /** Octets of a header without options. */
 export const TCP_HEADER_SIZE = 20
+/** Flag: the sender has no more data (RFC 9293 §3.1). */
 export const TCP_FIN = 0x01
+/** Flag: synchronise sequence numbers (RFC 9293 §3.1). */
 export const TCP_SYN = 0x02
+/** Flag: reset the connection (RFC 9293 §3.1). */
 export const TCP_RST = 0x04
+/** Flag: hand over at once (RFC 9293 §3.1). */
 export const TCP_PSH = 0x08
+/** Flag: the acknowledgment number counts (RFC 9293 §3.1). */
 export const TCP_ACK = 0x10
+/** Flag: the urgent pointer counts (RFC 9293 §3.1). */
 export const TCP_URG = 0x20
 /** RFC 3168 §6.1. */
 export const TCP_ECE = 0x40
+/** Flag: congestion window reduced (RFC 3168 §6.1.2). */
 export const TCP_CWR = 0x80
 
 const OPTION_END = 0
@@ -83,7 +90,7 @@ export function encodeTcpHeader(header: TcpHeader, out: DataView, offset: number
   return offset + size
 }
 
-/** @throws WireError `wire.truncated`, `wire.tcp.data-offset` */
+/** Reads a header with its options. @throws WireError `wire.truncated`, `wire.tcp.data-offset` */
 export function decodeTcpHeader(input: ByteReader): TcpHeader {
   const sourcePort = input.u16()
   const destinationPort = input.u16()
@@ -124,18 +131,22 @@ export function decodeTcpOptions(input: ByteReader): TcpOption[] {
 
 /* The hot path: `at` is the offset of the header. */
 
+/** Source port of the header at `at`. */
 export function tcpSourcePort(bytes: Uint8Array, at: number): number {
   return u16At(bytes, at)
 }
 
+/** Destination port of the header at `at`. */
 export function tcpDestinationPort(bytes: Uint8Array, at: number): number {
   return u16At(bytes, at + 2)
 }
 
+/** Sequence number of the header at `at`, as an unsigned word. */
 export function tcpSequence(bytes: Uint8Array, at: number): number {
   return u32At(bytes, at + 4)
 }
 
+/** Acknowledgment number of the header at `at`, as an unsigned word. */
 export function tcpAcknowledgment(bytes: Uint8Array, at: number): number {
   return u32At(bytes, at + 8)
 }
@@ -145,6 +156,7 @@ export function tcpHeaderLength(bytes: Uint8Array, at: number): number {
   return (bytes[at + 12] >>> 4) << 2
 }
 
+/** Flags of the header at `at`, eight bits from CWR to FIN. */
 export function tcpFlags(bytes: Uint8Array, at: number): number {
   return bytes[at + 13]
 }

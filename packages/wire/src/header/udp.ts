@@ -20,6 +20,7 @@ export interface UdpHeader {
   readonly checksum: number
 }
 
+/** Octets of the header (RFC 768). */
 export const UDP_HEADER_SIZE = 8
 
 /** Writes `header` as it is at `offset`; returns the offset behind it. `setUdpChecksum` computes the checksum once the payload is there. */
@@ -46,14 +47,17 @@ export function decodeUdpHeader(input: ByteReader): UdpHeader {
 
 /* The hot path: `at` is the offset of the header. */
 
+/** Source port of the header at `at`. */
 export function udpSourcePort(bytes: Uint8Array, at: number): number {
   return u16At(bytes, at)
 }
 
+/** Destination port of the header at `at`. */
 export function udpDestinationPort(bytes: Uint8Array, at: number): number {
   return u16At(bytes, at + 2)
 }
 
+/** Octets of header and payload that the header at `at` claims. */
 export function udpLength(bytes: Uint8Array, at: number): number {
   return u16At(bytes, at + 4)
 }
