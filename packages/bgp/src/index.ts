@@ -226,6 +226,7 @@ export type { PrivateAsHandling } from './policy/as-path-rules.js'
 export { RouteTargetFilter } from './policy/route-target-filter.js'
 
 // Speaker
+export { SPOKEN_FAMILIES } from './speaker/config.js'
 export type {
   ConfederationConfig,
   DynamicNeighborConfig,

@@ -182,7 +182,10 @@ export class NlriKey {
   }
 }
 
-/** What names an EVPN route (RFC 7432 §7.2, RFC 9136 §3.1): neither labels, nor segment, nor gateway. */
+/**
+ * What names an EVPN route: neither labels, nor segment, nor gateway (RFC 7432 §7.2, RFC 9136 §3.1); nor flags and response time of a multicast route
+ * (RFC 9251 §9.1–9.3).
+ */
 function keyOf(nlri: Nlri): Nlri {
   const bare = withoutPathId(nlri)
   if (bare.kind !== 'evpn') return bare
@@ -195,6 +198,8 @@ function keyOf(nlri: Nlri): Nlri {
     const gateway = bare.gateway.family === 4 ? IpAddress.v4(0) : IpAddress.v6(0, 0, 0, 0)
     return { ...bare, esi, gateway, label: 0 }
   }
+  if (bare.route === 'selective-multicast' || bare.route === 'membership-report-synch') return { ...bare, flags: 0 }
+  if (bare.route === 'leave-synch') return { ...bare, flags: 0, maximumResponseTime: 0 }
   return bare
 }
 

@@ -7,18 +7,22 @@ import type { Recorder } from './recording.js'
 import type { OriginValidator } from './origin-validator.js'
 import type { Clock, Logger, Random, StreamAuthentication, Transport } from '@heddle/io'
 
-/** Names of families as configuration has them; those that the speaker exchanges. */
-export type FamilyName =
-  | 'ipv4-unicast'
-  | 'ipv6-unicast'
-  | 'ipv4-multicast'
-  | 'ipv6-multicast'
-  | 'ipv4-labeled-unicast'
-  | 'ipv6-labeled-unicast'
-  | 'vpnv4-unicast'
-  | 'vpnv6-unicast'
-  | 'rtc'
-  | 'l2vpn-evpn'
+/** Families that the speaker exchanges, by the names that configuration has for them. */
+export const SPOKEN_FAMILIES = [
+  'ipv4-unicast',
+  'ipv6-unicast',
+  'ipv4-multicast',
+  'ipv6-multicast',
+  'ipv4-labeled-unicast',
+  'ipv6-labeled-unicast',
+  'vpnv4-unicast',
+  'vpnv6-unicast',
+  'rtc',
+  'l2vpn-evpn',
+] as const
+
+/** Name of a family that the speaker exchanges. */
+export type FamilyName = (typeof SPOKEN_FAMILIES)[number]
 
 /** Graceful restart (RFC 4724, RFC 8538) as this speaker offers it. All times are seconds. */
 export interface GracefulRestartConfig {

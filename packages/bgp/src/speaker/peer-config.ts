@@ -6,22 +6,10 @@ import { isUsableAs } from '../session/local-open.js'
 import { compilePolicy, type CompiledPolicy } from '../policy/compiled-policy.js'
 import { PolicyError } from '../policy/policy-error.js'
 import { parsePolicy } from '../policy/policy-text.js'
-import type { FamilyName, GracefulRestartConfig, NeighborConfig, PeerLimits, SpeakerConfig } from './config.js'
+import { SPOKEN_FAMILIES, type GracefulRestartConfig, type NeighborConfig, type PeerLimits, type SpeakerConfig } from './config.js'
 import { SpeakerError } from './speaker-error.js'
 
-/** Families that a speaker exchanges. */
-const SPOKEN: ReadonlySet<string> = new Set<FamilyName>([
-  'ipv4-unicast',
-  'ipv6-unicast',
-  'ipv4-multicast',
-  'ipv6-multicast',
-  'ipv4-labeled-unicast',
-  'ipv6-labeled-unicast',
-  'vpnv4-unicast',
-  'vpnv6-unicast',
-  'rtc',
-  'l2vpn-evpn',
-])
+const SPOKEN: ReadonlySet<string> = new Set(SPOKEN_FAMILIES)
 
 const DEFAULT_PORT = 179
 const DEFAULT_CONNECT_RETRY = 10

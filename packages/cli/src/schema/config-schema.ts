@@ -1,4 +1,4 @@
-import type { FamilyName } from '@heddle/bgp'
+import { SPOKEN_FAMILIES } from '@heddle/bgp'
 import { closed, document, type JsonSchema } from './json-schema.js'
 
 /** Name of a node, VRF or the like: usable as a file name. */
@@ -7,20 +7,6 @@ export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'
 export const IFNAME_PATTERN = '^(?!\\.{1,2}$)[^\\s/:]{1,15}$'
 /** Absolute path without a trailing slash. */
 export const PATH_PATTERN = '^(/[^/\\0]+)+$'
-
-/** Families that a speaker exchanges. */
-const FAMILY_NAMES: readonly FamilyName[] = [
-  'ipv4-unicast',
-  'ipv6-unicast',
-  'ipv4-multicast',
-  'ipv6-multicast',
-  'ipv4-labeled-unicast',
-  'ipv6-labeled-unicast',
-  'vpnv4-unicast',
-  'vpnv6-unicast',
-  'rtc',
-  'l2vpn-evpn',
-]
 
 const ADMINISTRATOR = 'ASN:NUMBER or IPV4:NUMBER, e.g. 65000:1'
 
@@ -58,7 +44,7 @@ const neighbor = closed(
     as,
     families: {
       type: 'array',
-      items: { type: 'string', enum: FAMILY_NAMES },
+      items: { type: 'string', enum: SPOKEN_FAMILIES },
       minItems: 1,
       uniqueItems: true,
       default: ['vpnv4-unicast', 'vpnv6-unicast', 'rtc'],

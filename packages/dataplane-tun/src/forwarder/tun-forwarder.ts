@@ -1,11 +1,11 @@
 import {
+  DATAPLANE_FEATURES,
   DataplaneError,
   type ApplyReport,
   type CounterSnapshot,
   type Dataplane,
   type DataplaneCapabilities,
   type DataplaneEvent,
-  type DataplaneFeature,
   type DataplaneLimits,
   type DataplaneState,
   type DeviceFacts,
@@ -54,19 +54,6 @@ const LIMITS: DataplaneLimits = {
   serviceBackends: 4096,
 }
 
-const FEATURES: readonly DataplaneFeature[] = [
-  'fragmentation',
-  'mss-clamp',
-  'ecn',
-  'traffic-class-pop',
-  'port-errors',
-  'tunnel-errors',
-  'policy',
-  'service',
-  'nat',
-  'table-counters',
-]
-
 /** How often namespaces are looked for, milliseconds. */
 const LOOK_INTERVAL = 1000
 
@@ -97,7 +84,7 @@ export class TunForwarder implements Dataplane {
   #closed = false
 
   private constructor(options: TunForwarderOptions, poller: Poller, tunnels: Tunnels, bfd: BfdSockets | undefined) {
-    const features: readonly DataplaneFeature[] = bfd === undefined ? FEATURES : [...FEATURES, 'liveness']
+    const features = DATAPLANE_FEATURES.filter((feature) => feature !== 'liveness' || bfd !== undefined)
     this.#options = options
     this.#poller = poller
     this.#tunnels = tunnels

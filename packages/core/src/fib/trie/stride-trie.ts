@@ -59,8 +59,7 @@ export class StrideTrie {
       const entry = base + slice(key, start, this.#levels[level] - start)
       let child = this.words[entry]
       if ((child & CHILD) === 0) {
-        const block = this.#allocate(child, this.#lengths[entry])
-        child = (CHILD | block) >>> 0
+        child = (CHILD | this.#allocateFor(key, level, isNew, child, this.#lengths[entry])) >>> 0
         Atomics.store(this.words, entry, child)
       }
       const block = child & ~CHILD
@@ -95,15 +94,7 @@ export class StrideTrie {
     const first = base + slice(key, start, end - start)
     for (let entry = first; entry < first + span; entry++)
       this.#pull(entry, length + 1, cover === undefined ? 0 : cover.length + 1, cover === undefined ? 0 : cover.value + 1)
-    for (const entry of path.reverse()) {
-      const block = this.words[entry] & ~CHILD
-      if (this.#population[block] > 0) break
-      // Nothing below is more specific: every entry of the block says the same.
-      const at = this.#baseOf(block)
-      this.#lengths[entry] = this.#lengths[at]
-      Atomics.store(this.words, entry, this.words[at])
-      this.#free.push(block)
-    }
+    this.#collapse(path)
   }
 
   /** Value of the longest prefix of an IPv4 address, or `NO_MATCH`. */
@@ -159,20 +150,55 @@ export class StrideTrie {
     }
   }
 
+  /** As `#allocate`, for a prefix that stands in the blocks of `level` levels already; these are given back when there is no room. */
+  #allocateFor(key: ArrayLike<number>, level: number, isNew: boolean, word: number, length: number): number {
+    try {
+      return this.#allocate(word, length)
+    } catch (error) {
+      const path: number[] = []
+      let base = 0
+      for (let at = 0, start = 0; isNew && at < level; start = this.#levels[at], at++) {
+        const entry = base + slice(key, start, this.#levels[at] - start)
+        const block = this.words[entry] & ~CHILD
+        path.push(entry)
+        this.#population[block]--
+        base = this.#baseOf(block)
+      }
+      this.#collapse(path)
+      throw error
+    }
+  }
+
+  /** Gives back the blocks below the entries of a path that hold nothing any more, from the bottom up. */
+  #collapse(path: number[]): void {
+    for (const entry of path.reverse()) {
+      const block = this.words[entry] & ~CHILD
+      if (this.#population[block] > 0) break
+      // Nothing below is more specific: every entry of the block says the same.
+      const at = this.#baseOf(block)
+      this.#lengths[entry] = this.#lengths[at]
+      Atomics.store(this.words, entry, this.words[at])
+      this.#free.push(block)
+    }
+  }
+
   /** A block whose entries all say `word`. */
   #allocate(word: number, length: number): number {
-    const block = this.#free.pop() ?? this.#blocks++
+    const free = this.#free.pop()
+    const block = free ?? this.#blocks
     const end = this.#baseOf(block) + BLOCK
     if (end > this.words.length) {
-      const words = this.#rootSize + Math.max(4, this.#blocks * 2) * BLOCK
+      const blocks = Math.max(4, (block + 1) * 2)
+      const words = this.#rootSize + blocks * BLOCK
       this.words = this.#memory.grow(words, this.words)
       const lengths = new Uint8Array(words)
       lengths.set(this.#lengths)
       this.#lengths = lengths
-      const population = new Uint32Array(Math.max(4, this.#blocks * 2))
+      const population = new Uint32Array(blocks)
       population.set(this.#population)
       this.#population = population
     }
+    if (free === undefined) this.#blocks++ // only now: memory that does not grow any more throws
     this.words.fill(word, end - BLOCK, end)
     this.#lengths.fill(length, end - BLOCK, end)
     this.#population[block] = 0
