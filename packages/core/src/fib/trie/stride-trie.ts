@@ -76,19 +76,11 @@ export class StrideTrie {
 
   /** Removes a prefix that is there; what it covered falls to `cover`, the next shorter prefix, or to nothing. */
   remove(key: ArrayLike<number>, length: number, cover: { readonly length: number; readonly value: number } | undefined): void {
-    const path: number[] = []
-    let base = 0
-    let level = 0
-    let start = 0
-    while (length > this.#levels[level]) {
-      const entry = base + slice(key, start, this.#levels[level] - start)
-      path.push(entry)
-      const block = this.words[entry] & ~CHILD
-      this.#population[block]--
-      base = this.#baseOf(block)
-      start = this.#levels[level]
-      level++
-    }
+    const level = this.#levels.findIndex((bits) => length <= bits)
+    const path = this.#pathTo(key, level)
+    const last = path.at(-1)
+    const base = last === undefined ? 0 : this.#baseOf(this.words[last] & ~CHILD)
+    const start = level === 0 ? 0 : this.#levels[level - 1]
     const end = this.#levels[level]
     const span = 1 << (end - length)
     const first = base + slice(key, start, end - start)
@@ -150,23 +142,30 @@ export class StrideTrie {
     }
   }
 
-  /** As `#allocate`, for a prefix that stands in the blocks of `level` levels already; these are given back when there is no room. */
+  /** As `#allocate`, for a prefix that is counted in the blocks of `level` levels already; it is taken out of them when there is no room. */
   #allocateFor(key: ArrayLike<number>, level: number, isNew: boolean, word: number, length: number): number {
     try {
       return this.#allocate(word, length)
     } catch (error) {
-      const path: number[] = []
-      let base = 0
-      for (let at = 0, start = 0; isNew && at < level; start = this.#levels[at], at++) {
-        const entry = base + slice(key, start, this.#levels[at] - start)
-        const block = this.words[entry] & ~CHILD
-        path.push(entry)
-        this.#population[block]--
-        base = this.#baseOf(block)
-      }
-      this.#collapse(path)
+      this.#collapse(this.#pathTo(key, isNew ? level : 0))
       throw error
     }
+  }
+
+  /** Entries above the blocks of `levels` levels on the way of a key; each block counts a prefix less. */
+  #pathTo(key: ArrayLike<number>, levels: number): number[] {
+    const path: number[] = []
+    let base = 0
+    let start = 0
+    for (const end of this.#levels.slice(0, levels)) {
+      const entry = base + slice(key, start, end - start)
+      const block = this.words[entry] & ~CHILD
+      path.push(entry)
+      this.#population[block]--
+      base = this.#baseOf(block)
+      start = end
+    }
+    return path
   }
 
   /** Gives back the blocks below the entries of a path that hold nothing any more, from the bottom up. */
