@@ -17,6 +17,16 @@ export async function removeLeftovers(topology: LabTopology): Promise<readonly s
     await removeNamespace(name)
     removed.push(`namespace ${name}`)
   }
+  return [...removed, ...(await removeNodeState(topology))]
+}
+
+/**
+ * Removes what nodes of a lab that do not run any more have under /run: sockets, logs of forwarders, pins.
+ *
+ * @returns what was there
+ */
+export async function removeNodeState(topology: LabTopology): Promise<readonly string[]> {
+  const removed: string[] = []
   for (const node of topology.nodes) {
     const document = nodeDocument(topology, node, { netns: ({ name }) => `/run/netns/${name}` })
     for (const path of [defaultSocket(node.name), stateDirOf(document), pinDirectoryOf(document)]) {

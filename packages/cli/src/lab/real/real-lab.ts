@@ -9,12 +9,12 @@ import { nodeDocument } from '../node-document.js'
 import { POD_IFNAME, type LabNode, type LabPod, type LabTopology } from '../topology.js'
 import type { NodeDocument } from '../../config/document.js'
 import { ControlClient } from '../../control/client.js'
-import { stateDirOf } from '../../node/dataplane-source.js'
 import { Capture } from './capture.js'
 import { attempt } from './command.js'
 import { FrrGateway } from './frr.js'
 import { LabProcess } from './process.js'
 import { RealPod } from './pod.js'
+import { removeNodeState } from './leftovers.js'
 import { endProcesses } from './namespaces.js'
 import { Underlay } from './underlay.js'
 
@@ -212,7 +212,7 @@ export class RealLab implements Lab {
     await this.gateway.stop()
     await Promise.all([...this.#pods.values()].map(async (pod) => pod.remove()))
     await this.underlay.remove()
-    for (const node of this.options.topology.nodes) rmSync(stateDirOf(this.#document(node)), { recursive: true, force: true })
+    await removeNodeState(this.options.topology)
     rmSync(this.#dir, { recursive: true, force: true })
   }
 
