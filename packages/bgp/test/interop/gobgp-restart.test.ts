@@ -85,6 +85,8 @@ it.skipIf(reason !== '')(`GoBGP that was killed keeps its routes with us, and is
   expect(Date.now() - listening).toBeLessThan(2500)
   await add('10.2.0.2/32')
   await eventually('its End-of-RIB', () => neighbor(speaker, THEM).families[0]?.stale === 0 || undefined)
+  // GoBGP defers until our End-of-RIB alone, which may come before the route: it then sends its own, empty-handed, first.
+  await eventually('its route', () => vpnRoutes(speaker, THEM).length === 1 || undefined)
   expect(vpnRoutes(speaker, THEM)).toEqual([`65000:2 10.2.0.2/32 label 2001 via ${THEM}`])
   const rib = await askJson('gobgp', '-u', THEM, '-p', API, 'global', 'rib', '-a', 'vpnv4', '-j')
   expect(Object.keys(rib as object).sort()).toEqual(['65000:1:10.1.0.1/32', '65000:2:10.2.0.2/32'])
