@@ -1,10 +1,10 @@
 import { DROP_REASONS, type DataplaneFeature, type DropReason, type Encapsulation } from '@heddle/core'
 import type { Clock } from '@heddle/io'
-import type { Decapsulation } from '@heddle/mpls'
-import type { Tuple } from './flow/tuple.js'
+import { Decapsulation } from '@heddle/mpls'
+import { Tuple } from './flow/tuple.js'
 import { DROP, type PacketOut, type Verdict } from './packet-out.js'
-import type { Packet } from './packet.js'
-import type { Cutter } from './cutter.js'
+import { Packet } from './packet.js'
+import { Cutter } from './cutter.js'
 import type { Port, Tables } from './tables.js'
 import type { Trace } from './trace.js'
 
@@ -45,6 +45,38 @@ export interface Context {
   /** False while a packet is only explained: nothing is remembered of it. */
   readonly learns: boolean
   trace: Trace | undefined
+}
+
+/** What a context keeps from one packet to the next. */
+export type Surroundings = Pick<Context, 'tables' | 'encapsulations' | 'underlayMtu' | 'hasDevice' | 'features' | 'clock'>
+
+/** A context with no packet in hand. */
+export function newContext({ tables, encapsulations, underlayMtu, hasDevice, features, clock }: Surroundings): Context {
+  return {
+    tables,
+    encapsulations,
+    underlayMtu,
+    hasDevice,
+    features,
+    clock,
+    packet: new Packet(),
+    found: new Decapsulation(),
+    cutter: new Cutter(),
+    outerTrafficClass: -1,
+    vrf: undefined,
+    port: undefined,
+    tuple: new Tuple(),
+    hasTuple: false,
+    quoted: new Tuple(),
+    hasQuoted: false,
+    before: new Tuple(),
+    isTranslated: false,
+    natVrf: -1,
+    hidden: new Tuple(),
+    insideVrf: undefined,
+    learns: true,
+    trace: undefined,
+  }
 }
 
 /** Features as flags, so that asking costs a load. */

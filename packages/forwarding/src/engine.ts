@@ -1,6 +1,5 @@
 import {
   DATAPLANE_FEATURES,
-  DROP_REASONS,
   ENCAPSULATIONS,
   type ApplyReport,
   type CounterSnapshot,
@@ -12,26 +11,20 @@ import {
   type ObjectChanges,
 } from '@heddle/core'
 import type { Clock } from '@heddle/io'
-import { Decapsulation } from '@heddle/mpls'
-import { IpAddress } from '@heddle/wire'
-import { REASON, drop, featuresOf, type Context } from './context.js'
+import { REASON, drop, featuresOf, newContext, type Context } from './context.js'
 import { Counters } from './counters.js'
-import { Cutter } from './cutter.js'
 import { egress } from './egress.js'
-import { HEADROOM } from './encapsulate.js'
 import { ErrorLimit } from './error-limit.js'
 import type { Explanation, PacketInput } from './explain.js'
+import { explainPacket } from './explain-packet.js'
 import { isToldToSender } from './icmp-error.js'
-import { Tuple } from './flow/tuple.js'
 import { ingress, ingressParsed } from './ingress.js'
 import { OuterSource, parseWire } from './parse-outer.js'
-import { DELIVER, DROP, FRAGMENT, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
-import { Packet } from './packet.js'
+import { DELIVER, DROP, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
 import { Tables, type Port } from './tables.js'
-import { Trace } from './trace.js'
 import { tellSender, tellThroughVrf } from './tell.js'
 import type { OuterHeaders } from './tunnel-hop.js'
-import { validate } from './validate.js'
+import { validate } from './validate/validate.js'
 
 /** Flows that are remembered where the limits do not say. */
 const DEFAULT_FLOWS = 65_536
@@ -71,31 +64,14 @@ export class ForwardingEngine {
     this.#limits = options.limits
     this.#features = options.features ?? DATAPLANE_FEATURES
     this.#tables = new Tables(options.outer ?? 'socket', options.limits.flows ?? DEFAULT_FLOWS)
-    this.#context = {
+    this.#context = newContext({
       tables: this.#tables,
-      packet: new Packet(),
-      found: new Decapsulation(),
       encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
       underlayMtu: options.underlayMtu ?? 1500,
       hasDevice: options.hasDevice ?? (() => true),
       features: featuresOf(this.#features),
-      cutter: new Cutter(),
-      outerTrafficClass: -1,
-      vrf: undefined,
-      port: undefined,
-      tuple: new Tuple(),
-      hasTuple: false,
-      quoted: new Tuple(),
-      hasQuoted: false,
-      before: new Tuple(),
-      isTranslated: false,
-      natVrf: -1,
-      hidden: new Tuple(),
-      insideVrf: undefined,
       clock: options.clock,
-      learns: true,
-      trace: undefined,
-    }
+    })
   }
 
   /** Largest packet that the underlay takes, outer headers included. */
@@ -243,43 +219,7 @@ export class ForwardingEngine {
 
   /** Tells what would happen to a packet, step by step, by the same code that forwards; nothing is sent or counted, and no table changes. */
   explain(input: PacketInput): Explanation {
-    const bytes = new Uint8Array(HEADROOM + input.packet.length)
-    bytes.set(input.packet, HEADROOM)
-    const trace = new Trace()
-    const from = input.from === 'port' ? this.#tables.ports.get(input.port) : undefined
-    const outerTrafficClass = input.from === 'underlay' ? (input.trafficClass ?? -1) : -1
-    const context: Context = {
-      ...this.#context,
-      packet: new Packet(),
-      found: new Decapsulation(),
-      cutter: new Cutter(),
-      outerTrafficClass,
-      vrf: from?.object.vrf,
-      port: from,
-      hasTuple: false,
-      hasQuoted: false,
-      before: new Tuple(),
-      isTranslated: false,
-      natVrf: -1,
-      hidden: new Tuple(),
-      insideVrf: undefined,
-      learns: false,
-      trace,
-    }
-    const out = new PacketOut()
-    context.packet.at(bytes, HEADROOM, input.packet.length, input.packet.length)
-    if (input.from === 'underlay') ingress(context, input.encapsulation, input.source, out)
-    else {
-      if (from === undefined) {
-        trace.step('port', `there is no port ${input.port}`)
-        drop(out, REASON['port-down'])
-      } else egress(context, from, out)
-    }
-    if (out.verdict !== FRAGMENT) return { steps: trace.steps, outcome: outcomeOf(bytes, out) }
-    const outcomes: Explanation['outcome'][] = []
-    const part = new Uint8Array(HEADROOM + out.mtu)
-    while (context.cutter.next(context, part, HEADROOM, out) !== DROP) outcomes.push(outcomeOf(part, out))
-    return { steps: trace.steps, outcome: { ...outcomes[0], fragments: outcomes.length } as Explanation['outcome'] }
+    return explainPacket(this.#context, input)
   }
 
   #begin(from: Port | undefined, outerTrafficClass: number): void {
@@ -317,18 +257,4 @@ export class ForwardingEngine {
     }
     return out.verdict
   }
-}
-
-function outcomeOf(bytes: Uint8Array, out: PacketOut): Explanation['outcome'] {
-  if (out.verdict === DROP) return { type: 'drop', reason: DROP_REASONS[out.reason] }
-  const packet = bytes.slice(out.offset, out.offset + out.length)
-  if (out.verdict === SEND) {
-    const { nextHop, encapsulation, sourcePort } = out
-    return { type: 'send', nextHop, encapsulation, local: addressOf(out.local), remote: addressOf(out.remote), sourcePort, packet }
-  }
-  return { type: 'deliver', port: out.port, packet }
-}
-
-function addressOf({ family, w0, w1, w2, w3 }: AddressWords): IpAddress {
-  return family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3)
 }

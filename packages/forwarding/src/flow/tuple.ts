@@ -175,3 +175,16 @@ function isEcho(family: 4 | 6, type: number): boolean {
 export function isEchoReply({ family, icmpType }: Tuple): boolean {
   return icmpType === (family === 4 ? ICMPV4_ECHO_REPLY : ICMPV6_ECHO_REPLY)
 }
+
+/** Makes a flow's source its destination, and the other way round. */
+export function turn(tuple: Tuple): void {
+  const { source, destination } = tuple
+  for (let word = 0; word < 4; word++) {
+    const swap = source[word]
+    source[word] = destination[word]
+    destination[word] = swap
+  }
+  const port = tuple.sourcePort
+  tuple.sourcePort = tuple.destinationPort
+  tuple.destinationPort = port
+}

@@ -1,7 +1,8 @@
 import type { Context } from '../context.js'
-import { TRANSLATED, translate } from './translate.js'
+import { TRANSLATED } from './ends.js'
+import { translate } from './translate.js'
 
-export { TRANSLATED } from './translate.js'
+export { TRANSLATED } from './ends.js'
 
 /** `translate`, where there are services, once for each VRF that a packet comes through. */
 export function serve(context: Context, vrf: number): number {

@@ -2,7 +2,7 @@ import type { PolicyObject } from '@heddle/core'
 import { REASON, type Context } from '../context.js'
 import { NO_FLOW, type FlowTable } from '../flow/flow-table.js'
 import { FRAGMENTS, REPLIED, lifetimeOf, nextState } from '../flow/lifetime.js'
-import { Tuple, TupleKind, readQuoted } from '../flow/tuple.js'
+import { Tuple, TupleKind, readQuoted, turn } from '../flow/tuple.js'
 import type { Port } from '../tables.js'
 import { judge, type Judgement } from './policy-rules.js'
 
@@ -134,16 +134,4 @@ function judgementText(name: string, policy: PolicyObject | undefined): string {
   if (policy === undefined) return `no ${name}`
   const by = judgement.rule < 0 ? 'the default' : `rule ${judgement.rule}`
   return `${name} (${policy.id}): ${by} says ${judgement.allowed ? 'allow' : 'deny'}`
-}
-
-function turn(tuple: Tuple): void {
-  const { source, destination } = tuple
-  for (let word = 0; word < 4; word++) {
-    const swap = source[word]
-    source[word] = destination[word]
-    destination[word] = swap
-  }
-  const port = tuple.sourcePort
-  tuple.sourcePort = tuple.destinationPort
-  tuple.destinationPort = port
 }

@@ -1,7 +1,7 @@
 import { NO_GROUP, RouteBatch, type FibTransaction, type NextHopAction } from '@heddle/core'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { expect, it, test } from 'vitest'
-import { ForwardingEngine } from './index.js'
+import { ForwardingEngine } from '../index.js'
 
 const LIMITS = { vrfs: 2, ports: 2, nextHops: 4, groups: 4, groupMembers: 2, labels: 2, vnis: 2, routes: 2, labelStackDepth: 2 }
 

@@ -1,0 +1,64 @@
+import { IP_PROTOCOL_ICMPV6, foldSum, internetChecksum, pseudoHeaderSumAtIpv6, sumOctets } from '@heddle/wire'
+import { REASON, type Context } from '../context.js'
+import { NO_FLOW } from '../flow/flow-table.js'
+import { Tuple, readQuoted, turn } from '../flow/tuple.js'
+import { enterInside, isSame, target, TRANSLATED } from './ends.js'
+import { rewriteEnds } from './rewrite.js'
+
+/**
+ * An ICMP error about a translated flow: the packet that it quotes is the one that went the other way, with the ends that it had there. It is shown to
+ * its receiver as it was sent (RFC 5508 §4).
+ */
+export function translateError(context: Context, vrf: number, now: number): number {
+  const { tuple, quoted, packet, tables, trace } = context
+  const nat = tables.nat!
+  const { bytes, view, offset, length } = packet
+  const end = offset + length
+  if (!readQuoted(tuple, quoted, bytes, view, end)) return TRANSLATED
+  nat.flows.keyReversed(vrf, quoted)
+  const slot = nat.flows.find(now)
+  if (slot === NO_FLOW) return TRANSLATED
+  if (!messageHolds(context, end)) return REASON['inner-malformed']
+  nat.readTarget(nat.flows, slot, target)
+  const isFromEnd = isSame(tuple.source, quoted.destination)
+  // The quoted packet goes against the entry: what the entry calls its destination is where the quoted packet came from.
+  turn(target)
+  rewriteEnds(view, tuple.transport + 8, end, quoted, target, true)
+  takeOuter(context, isFromEnd)
+  const message = tuple.transport
+  view.setUint16(message + 2, 0)
+  view.setUint16(message + 2, internetChecksum(bytes, message, end - message, pseudoSum(context, end)))
+  trace?.step('service', 'the ICMP error is about a translated flow, and so is what it quotes')
+  context.hasQuoted = true
+  if (nat.isOpening(slot)) {
+    // Quoted is a reply as the client got it: policies know it as the backend's.
+    quoted.source.set(target.source)
+    quoted.sourcePort = target.sourcePort
+  } else quoted.sourcePort = nat.readClient(nat.flows, slot, quoted.source) // the client's own packet, as it went to the backend
+  if (!nat.isOpening(slot)) enterInside(context, nat.serviceOf(slot))
+  tuple.source.set(packet.source)
+  tuple.destination.set(packet.destination)
+  return TRANSLATED
+}
+
+/** The error goes to who sent the quoted packet; its own source changes only when it comes from the end that the packet was for. */
+function takeOuter({ packet, tuple }: Context, isFromEnd: boolean): void {
+  const outer = outerTarget
+  outer.family = tuple.family
+  outer.source.set(isFromEnd ? target.destination : tuple.source)
+  outer.destination.set(target.source)
+  rewriteEnds(packet.view, packet.offset, packet.offset + packet.length, tuple, outer, false)
+  packet.source.set(outer.source)
+  packet.destination.set(outer.destination)
+}
+
+const outerTarget = new Tuple()
+
+function messageHolds(context: Context, end: number): boolean {
+  const { packet, tuple } = context
+  return foldSum(sumOctets(packet.bytes, tuple.transport, end - tuple.transport, pseudoSum(context, end))) === 0xffff
+}
+
+function pseudoSum({ packet, tuple }: Context, end: number): number {
+  return tuple.family === 4 ? 0 : pseudoHeaderSumAtIpv6(packet.bytes, packet.offset, IP_PROTOCOL_ICMPV6, end - tuple.transport)
+}

@@ -1,0 +1,99 @@
+import { NO_GROUP, NO_MATCH, type DataplaneLimits, type RouteBatch } from '@heddle/core'
+import type { Tables } from '../tables.js'
+import type { After } from './after.js'
+import type { Fail } from './fail.js'
+
+/** Rows that are no prefix, routes that would dangle or be too many. */
+export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): void {
+  const { tables, transaction, vrfs, groups } = after
+  const { routes } = transaction
+  const name = (row: number): string => `${routes.vrf[row]} ${routes.prefixAt(row)}`
+  const dangling: [row: number, message: string][] = []
+  let isMalformed = false
+  for (let row = 0; row < routes.count; row++) {
+    const group = routes.group[row]
+    const problem = rowProblem(routes, row)
+    if (problem !== undefined) {
+      isMalformed = true
+      fail('route', `${routes.vrf[row]} row ${row}`, 'dataplane.range', problem)
+      continue
+    }
+    if (group === NO_GROUP) continue
+    if (!vrfs.has(routes.vrf[row])) dangling.push([row, `VRF ${routes.vrf[row]} does not exist`])
+    if (!groups.has(group)) dangling.push([row, `group ${group} does not exist`])
+  }
+  if (isMalformed) return // what cannot be read cannot be counted
+  if (dangling.length > 0) {
+    const last = lastRows(routes)
+    for (const [row, message] of dangling)
+      if (last.get(name(row)) === row) fail('route', name(row), 'dataplane.dangling-reference', message)
+  }
+
+  // What the tables hold is looked at only when something under its routes gets lost, or when there may be too many.
+  const mayOverflow = tables.routeCount + routes.count > limits.routes
+  if (vrfs.lost.length === 0 && groups.lost.length === 0 && !mayOverflow) return
+  const change = routeChange(tables, routes)
+  const count = tables.routeCount + change.count
+  if (count > limits.routes) fail('route', 'all', 'dataplane.limit', `${count} routes are more than ${limits.routes}`)
+  const left = (id: number): number => (tables.vrfs.get(id)?.fib.size ?? 0) + (change.byVrf.get(id) ?? 0)
+  const uses = (id: number): number => (tables.groupUses.get(id) ?? 0) + (change.byGroup.get(id) ?? 0)
+  if (!vrfs.lost.some((id) => left(id) > 0) && !groups.lost.some((id) => uses(id) > 0)) return
+
+  // Something dangles: routes that stay are searched for what to name.
+  const before = tables.state().routes
+  for (let row = 0; row < before.count; row++) {
+    const key = `${before.vrf[row]} ${before.prefixAt(row)}`
+    if (change.names.has(key)) continue
+    if (!vrfs.has(before.vrf[row])) fail('route', key, 'dataplane.dangling-reference', `VRF ${before.vrf[row]} would be gone`)
+    if (!groups.has(before.group[row])) fail('route', key, 'dataplane.dangling-reference', `group ${before.group[row]} would be gone`)
+  }
+}
+
+/** The row that counts for each route: later rows win over earlier ones. */
+function lastRows(routes: RouteBatch): ReadonlyMap<string, number> {
+  const last = new Map<string, number>()
+  for (let row = 0; row < routes.count; row++) last.set(`${routes.vrf[row]} ${routes.prefixAt(row)}`, row)
+  return last
+}
+
+/** Why a row is no prefix, if it is none. */
+function rowProblem(routes: RouteBatch, row: number): string | undefined {
+  const family = routes.family[row]
+  const length = routes.length[row]
+  if ((family !== 4 && family !== 6) || length > (family === 4 ? 32 : 128)) return `family ${family}, length ${length}`
+  const { w0, w1, w2, w3 } = routes.prefixAt(row).address
+  const at = row * 4
+  const { address } = routes
+  const hasHostBits = address[at] !== w0 || (family === 6 && (address[at + 1] !== w1 || address[at + 2] !== w2 || address[at + 3] !== w3))
+  return hasHostBits ? `bits are set behind the first ${length}` : undefined
+}
+
+/** What the rows of a batch change in the number of routes: in all, by VRF and by the group they lead to. */
+function routeChange(
+  tables: Tables,
+  routes: RouteBatch,
+): {
+  readonly names: ReadonlySet<string>
+  readonly count: number
+  readonly byVrf: ReadonlyMap<number, number>
+  readonly byGroup: ReadonlyMap<number, number>
+} {
+  const last = lastRows(routes)
+  const byVrf = new Map<number, number>()
+  const byGroup = new Map<number, number>()
+  let count = 0
+  for (const row of last.values()) {
+    const vrf = routes.vrf[row]
+    const { address, family, length } = routes
+    const at = row * 4
+    const fib = tables.vrfs.get(vrf)?.fib
+    const before = fib?.get(family[row] as 4 | 6, address[at], address[at + 1], address[at + 2], address[at + 3], length[row]) ?? NO_MATCH
+    const after = routes.group[row] === NO_GROUP ? NO_MATCH : routes.group[row]
+    const more = Number(after !== NO_MATCH) - Number(before !== NO_MATCH)
+    count += more
+    byVrf.set(vrf, (byVrf.get(vrf) ?? 0) + more)
+    if (before !== NO_MATCH) byGroup.set(before, (byGroup.get(before) ?? 0) - 1)
+    if (after !== NO_MATCH) byGroup.set(after, (byGroup.get(after) ?? 0) + 1)
+  }
+  return { names: new Set(last.keys()), count, byVrf, byGroup }
+}
