@@ -1,4 +1,3 @@
-import type { Timer } from '@heddle/io'
 import { ByteWriter } from '@heddle/wire'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import { decodeMessage } from '../decode.js'
@@ -6,8 +5,6 @@ import { CEASE, MESSAGE_TYPE, SAFI } from '../iana.js'
 import type { RouteRefreshMessage } from '../message/message.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
 import { RTC, type Family } from '../nlri/family.js'
-import { RouteTargetFilter } from '../policy/route-target-filter.js'
-import { PATH } from '../rib/rib-table.js'
 import type { Session } from '../session/session.js'
 import { AdvertisementInterval } from './advertisement-interval.js'
 import type { ExportMember, MemberPeer } from './export-member.js'
@@ -15,17 +12,18 @@ import type { Done } from './flush.js'
 import type { ExportGroup } from './export-group.js'
 import { Ingest } from './ingest.js'
 import { PrefixLimits } from './max-prefixes.js'
+import { Memberships, isFiltered } from './memberships.js'
 import { Outbox } from './outbox.js'
 import type { PeerConfig } from './peer-config.js'
-import type { Peer, PeerContext } from './peer.js'
+import type { Peer } from './peer.js'
+import type { PeerContext } from './peer-context.js'
+import { RefreshRounds } from './refresh-rounds.js'
 import type { Task } from './scheduler.js'
 import { exportSignatureFor, importRulesFor } from './session-rules.js'
 import type { StaleRoutes } from './stale-routes.js'
 
 /** Messages of one peer that are processed before others get their turn. */
 const INGEST_PIECE = 32
-/** Seconds that VPN routes wait for the peer's memberships: with a peer that will mark their end (RFC 4684 §6), and with one that may not. */
-const MEMBERSHIP_WAIT = { marked: 60, unmarked: 2 } as const
 
 /** What the flows of one session are made of. */
 export interface FlowsOptions {
@@ -44,9 +42,8 @@ export class Flows {
   readonly #limits: PrefixLimits
   readonly #outbox: Outbox
   readonly #members = new Map<number, ExportMember>()
-  #filter: RouteTargetFilter | undefined
-  #membershipTimer: Timer | undefined
-  readonly #refreshTimers = new Map<number, Timer>()
+  readonly #memberships: Memberships
+  readonly #refreshes: RefreshRounds
   #closed = false
   readonly #interval: AdvertisementInterval
   /** UPDATEs went out since the last wait. */
@@ -70,9 +67,26 @@ export class Flows {
     })
     this.#interval = new AdvertisementInterval(context.clock, context.random, neighbor.advertisementInterval ?? 0, () => this.resume())
     this.#outbox = new Outbox(session)
+    const { index: peer } = options.peer
+    this.#memberships = new Memberships(
+      peer,
+      negotiated,
+      () => context.tableOf(RTC),
+      context.clock,
+      () => this.resume(),
+    )
+    this.#refreshes = new RefreshRounds({
+      clock: context.clock,
+      peer,
+      limit: context.identity.staleTime,
+      tableOf: (family) => context.tableOf(family),
+      removed: (family) => {
+        this.lost([family])
+        this.#touched([family])
+      },
+    })
     const member = this.#member()
     for (const family of inOrder(negotiated.families)) this.#members.set(family.key, this.#group(family).join(member))
-    this.#waitForMemberships(negotiated)
   }
 
   /** Another configuration that needs no new session: what it changes for the paths in and out is done. */
@@ -159,37 +173,18 @@ export class Flows {
   /** The session is over. */
   close(): void {
     this.#closed = true
-    this.#membershipTimer?.cancel()
-    for (const timer of this.#refreshTimers.values()) timer.cancel()
+    this.#memberships.stop()
+    this.#refreshes.stop()
     this.#interval.end()
     for (const member of this.#members.values()) member.group.leave(member)
     this.#members.clear()
     this.options.context.exported()
   }
 
-  /** VPN routes wait for what the peer wants (RFC 4684 §6). */
-  #waitForMemberships({ families, gracefulRestart }: NegotiatedSession): void {
-    this.#membershipTimer?.cancel()
-    this.#membershipTimer = undefined
-    if (!families.includes(RTC)) return
-    this.#refilter()
-    const seconds = gracefulRestart === undefined ? MEMBERSHIP_WAIT.unmarked : MEMBERSHIP_WAIT.marked
-    this.#membershipTimer = this.options.context.clock.setTimer(seconds * 1000, () => this.#membershipsKnown())
-  }
-
-  #membershipsKnown(): void {
-    if (this.#membershipTimer === undefined) return
-    this.#membershipTimer.cancel()
-    this.#membershipTimer = undefined
-    this.resume()
-  }
-
   /** Reads the peer's memberships again, and looks at every VPN route again. */
   #refilter(): boolean {
     if (this.#closed) return false
-    const table = this.options.context.tableOf(RTC)
-    const memberships = [...table.peerPaths(this.options.peer.index)].map((path) => table.nlriOf(path))
-    this.#filter = new RouteTargetFilter(memberships.flatMap((nlri) => (nlri.kind === 'rtc' ? [nlri] : [])))
+    this.#memberships.read(this.options.context.tableOf(RTC))
     for (const member of this.#members.values())
       if (isFiltered(member.group.table.family)) member.group.walk(member, member.walk?.forced ?? false)
     this.resume()
@@ -245,7 +240,7 @@ export class Flows {
     this.options.context.deferral.done(this.options.peer.name, family.key)
     if (family.key === RTC.key) {
       this.#refilter()
-      this.#membershipsKnown()
+      this.#memberships.known()
     }
     this.options.context.endOfRib(this.options.peer, family)
   }
@@ -263,16 +258,13 @@ export class Flows {
     if (!result.ok) return session.refuse(result.error)
     const { family, subtype } = result.message as RouteRefreshMessage
     if (!this.exchanges(family)) return undefined
-    const table = this.options.context.tableOf(family)
     switch (subtype) {
       case ROUTE_REFRESH_SUBTYPE.request:
         return this.#answerRefresh(family)
       case ROUTE_REFRESH_SUBTYPE.begin:
-        this.#refreshTimers.get(family.key)?.cancel()
-        this.#refreshTimers.set(family.key, this.#afterRefresh(family))
-        return table.markPeer(this.options.peer.index, PATH.refreshing)
+        return this.#refreshes.begin(family)
       case ROUTE_REFRESH_SUBTYPE.end:
-        return this.#endRefresh(family)
+        return this.#refreshes.end(family)
       default:
         return undefined
     }
@@ -287,22 +279,6 @@ export class Flows {
     return context.groups.find(context.tableOf(family), signature, { asn4, addPath: addPath.send, extended: extendedMessage })
   }
 
-  /** Who begins and never ends is not waited for (RFC 7313 §4.2). */
-  #afterRefresh(family: Family): Timer {
-    const { clock, identity } = this.options.context
-    return clock.setTimer(identity.staleTime * 1000, () => this.#endRefresh(family))
-  }
-
-  /** What was not announced again in a refresh goes. */
-  #endRefresh(family: Family): void {
-    this.#refreshTimers.get(family.key)?.cancel()
-    // an end without a beginning means nothing
-    if (!this.#refreshTimers.delete(family.key)) return
-    this.options.context.tableOf(family).removePeer(this.options.peer.index, PATH.refreshing)
-    this.lost([family])
-    this.#touched([family])
-  }
-
   #answerRefresh(family: Family): void {
     const member = this.#members.get(family.key)
     member?.group.refresh(member)
@@ -312,11 +288,11 @@ export class Flows {
   #member(): MemberPeer {
     const { peer, context, negotiated } = this.options
     const held = (family: Family): boolean =>
-      this.#disabled.has(family.key) || context.deferral.holds(family) || (this.#membershipTimer !== undefined && isFiltered(family))
+      this.#disabled.has(family.key) || context.deferral.holds(family) || this.#memberships.awaited(family)
     return {
       peer: peer.index,
       enhancedRefresh: negotiated.enhancedRouteRefresh,
-      filter: () => this.#filter,
+      filter: () => this.#memberships.filter,
       held,
       ready: (family) => !this.#closed && this.#outbox.open && !this.#interval.waits && !held(family),
       write: (message) => this.#write(message),
@@ -347,11 +323,6 @@ export class Flows {
   #touched(families: readonly Family[]): void {
     for (const family of families) this.options.context.touched(this.options.context.tableOf(family))
   }
-}
-
-/** Families whose routes go by membership. */
-function isFiltered({ safi }: Family): boolean {
-  return safi === SAFI.vpn || safi === SAFI.evpn
 }
 
 /** Memberships first, so that the peer can send what we want while we send the rest. */

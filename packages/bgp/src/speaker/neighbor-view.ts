@@ -1,3 +1,4 @@
+import type { StreamAuthentication } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import type { NotificationSummary } from '../fsm/event.js'
@@ -48,4 +49,17 @@ export interface NeighborView {
   readonly lastNotification?: NotificationView
   /** Why the last session or attempt ended, in words. */
   readonly lastError?: string
+}
+
+const HIDDEN = '(hidden)'
+
+/** A neighbor's configuration without the keys, which are for the transport alone. */
+export function withoutKeys(neighbor: NeighborConfig): NeighborConfig {
+  const { authentication, ...rest } = neighbor
+  if (authentication === undefined) return neighbor
+  const hidden: StreamAuthentication =
+    authentication.kind === 'tcp-md5'
+      ? { kind: 'tcp-md5', key: HIDDEN }
+      : { kind: 'tcp-ao', keys: authentication.keys.map((key) => ({ ...key, key: HIDDEN })) }
+  return { ...rest, authentication: hidden }
 }

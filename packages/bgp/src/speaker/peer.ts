@@ -1,61 +1,26 @@
-import type { Clock, Connection, Logger, Random, StreamAuthentication, Timer, Transport } from '@heddle/io'
+import type { Connection, Timer } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import { negotiate } from '../capability/negotiate.js'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
-import type { FsmEvent, NotificationSummary } from '../fsm/event.js'
+import type { FsmEvent } from '../fsm/event.js'
 import type { FsmStateName } from '../fsm/state.js'
 import { CEASE, NOTIFICATION, OPEN_ERROR } from '../iana.js'
 import type { OpenMessage } from '../message/message.js'
 import type { Family } from '../nlri/family.js'
-import type { ImportRules } from '../policy/import-rules.js'
-import type { RouteSource } from '../policy/export-rules.js'
-import type { RibTable } from '../rib/rib-table.js'
 import { localOpen } from '../session/local-open.js'
 import { Session, type DownCause, type SessionOwner } from '../session/session.js'
-import type { BgpError } from '../validate/bgp-error.js'
-import type { BfdSource, BfdWatch } from './bfd-source.js'
-import type { PrefixLevel } from './max-prefixes.js'
+import type { BfdWatch } from './bfd-source.js'
 import { resolveCollision } from './collision.js'
-import type { NeighborConfig } from './config.js'
+import { describeCause } from './down-cause.js'
 import { Flows } from './flows.js'
-import type { MessageTrace } from './message-trace.js'
-import { localAsFor } from './session-rules.js'
-import { rolesMatch } from '../policy/roles.js'
 import { count, newCounters } from './message-counters.js'
-import type { MessageCounters, NeighborView, NotificationView } from './neighbor-view.js'
-import type { PeerConfig, SpeakerIdentity } from './peer-config.js'
-import type { ExportGroups } from './export-groups.js'
-import type { RestartDeferral } from './restart-deferral.js'
-import type { Scheduler } from './scheduler.js'
+import type { MessageTrace } from './message-trace.js'
+import { withoutKeys, type MessageCounters, type NeighborView, type NotificationView } from './neighbor-view.js'
+import { openFault } from './open-check.js'
+import type { PeerConfig } from './peer-config.js'
+import type { PeerContext } from './peer-context.js'
+import { openOptions } from './session-rules.js'
 import { StaleRoutes, isGraceful } from './stale-routes.js'
-
-/** What a peer shares with the rest of the speaker. */
-export interface PeerContext {
-  readonly clock: Clock
-  readonly random: Random
-  readonly transport: Transport
-  readonly logger: Logger
-  readonly scheduler: Scheduler
-  readonly identity: SpeakerIdentity
-  readonly deferral: RestartDeferral
-  readonly groups: ExportGroups
-  /** State of a route's origin (RFC 6811), where origins are validated. */
-  readonly validate: ImportRules['validate']
-  tableOf(family: Family): RibTable
-  sourceOf(peer: number): RouteSource
-  /** Destinations of the table may be dirty. */
-  touched(table: RibTable): void
-  /** Something was written to a peer, or need not be any more. */
-  exported(): void
-  stateChanged(peer: Peer): void
-  /** Nothing waits for a peer without a session any more. */
-  settled(peer: Peer): void
-  maxPrefixes(peer: Peer, family: Family, count: number, limit: number, level: PrefixLevel): void
-  /** Where it is told whether the way to the peer works. */
-  readonly bfd: BfdSource | undefined
-  endOfRib(peer: Peer, family: Family): void
-  malformed(peer: Peer, errors: readonly BgpError[], message: Uint8Array): void
-}
 
 /** A neighbor: its sessions (two during a collision), its routes in and out. */
 export class Peer implements SessionOwner {
@@ -228,36 +193,13 @@ export class Peer implements SessionOwner {
 
   localOpen(): OpenMessage {
     const { identity, deferral } = this.context
-    const { fsm, families, gracefulRestart } = this.#config
-    const restarting = identity.restarting && deferral.active
-    const { neighbor } = this.#config
-    return localOpen({
-      as: localAsFor(this.#config, identity),
-      ...(neighbor.role === undefined ? {} : { role: neighbor.role }),
-      ...(neighbor.addPath === undefined ? {} : { addPath: neighbor.addPath }),
-      ...(gracefulRestart === undefined ? {} : { longLived: gracefulRestart.longLived }),
-      routerId: identity.routerId,
-      holdTime: fsm.holdTime,
-      families,
-      ...(gracefulRestart === undefined
-        ? {}
-        : {
-            gracefulRestart: {
-              restarting,
-              notification: gracefulRestart.notification,
-              restartTime: gracefulRestart.restartTime,
-              families: families.map((family) => ({
-                family,
-                // a process that took nobody's place has preserved nothing before its first session (RFC 4724 §3)
-                forwardingPreserved: gracefulRestart.forwardingPreserved && (identity.restarting || this.#established > 0),
-              })),
-            },
-          }),
-    })
+    // a process that took nobody's place has preserved nothing before its first session (RFC 4724 §3)
+    const preserved = identity.restarting || this.#established > 0
+    return localOpen(openOptions(this.#config, identity, { restarting: identity.restarting && deferral.active, preserved }))
   }
 
   openReceived(session: Session, open: OpenMessage): ReturnType<SessionOwner['openReceived']> {
-    const refused = this.#judge(open)
+    const refused = openFault(open, this.#config, this.context.identity)
     if (refused !== undefined) return { error: refused }
     const negotiated = negotiate(session.localOpen ?? this.localOpen(), open)
     if (negotiated.families.length === 0) return { error: { code: NOTIFICATION.open, subcode: OPEN_ERROR.unsupportedCapability } }
@@ -316,7 +258,7 @@ export class Peer implements SessionOwner {
     const { negotiated } = session
     const graceful = this.#started && negotiated !== undefined && isGraceful(cause, negotiated)
     this.#stale.down(this.#config.families, negotiated, graceful)
-    this.context.logger.info('down', { peer: this.name, cause: describe(cause), graceful })
+    this.context.logger.info('down', { peer: this.name, cause: describeCause(cause), graceful })
   }
 
   arrived(): void {
@@ -368,25 +310,6 @@ export class Peer implements SessionOwner {
     })
   }
 
-  /** What is wrong with the peer's OPEN (RFC 4271 §6.2, RFC 6286 §2.2). */
-  #judge(open: OpenMessage): NotificationSummary | undefined {
-    const { identity } = this.context
-    if (open.as !== this.#config.neighbor.as) return { code: NOTIFICATION.open, subcode: OPEN_ERROR.badPeerAs }
-    if (this.#config.relation === 'internal' && open.routerId.equals(identity.routerId)) {
-      return { code: NOTIFICATION.open, subcode: OPEN_ERROR.badIdentifier }
-    }
-    return this.#judgeRole(open) ? undefined : { code: NOTIFICATION.open, subcode: OPEN_ERROR.roleMismatch }
-  }
-
-  /** Whether the peer's role goes with ours (RFC 9234 §4.2). */
-  #judgeRole({ capabilities }: OpenMessage): boolean {
-    const { role, roleStrict = false } = this.#config.neighbor
-    if (role === undefined) return true
-    const theirs = new Set(capabilities.flatMap((capability) => (capability.kind === 'role' ? [capability.role] : [])))
-    if (theirs.size === 0) return !roleStrict
-    return theirs.size === 1 && [...theirs].every((other) => rolesMatch(role, other))
-  }
-
   /** A session has come to Idle: the other one goes on, or it starts again after a while. */
   #ended(session: Session): void {
     const { cause } = session
@@ -397,7 +320,7 @@ export class Peer implements SessionOwner {
       return
     }
     if (session !== this.#primary) return
-    if (cause.kind !== 'closed') this.#lastError = describe(cause)
+    if (cause.kind !== 'closed') this.#lastError = describeCause(cause)
     if (this.#secondary !== undefined) {
       this.#primary = this.#secondary
       this.#secondary = undefined
@@ -427,33 +350,3 @@ export class Peer implements SessionOwner {
     for (const family of families) this.context.touched(this.context.tableOf(family))
   }
 }
-
-/** Keys are for the transport alone. */
-function withoutKeys(neighbor: NeighborConfig): NeighborConfig {
-  const { authentication, ...rest } = neighbor
-  if (authentication === undefined) return neighbor
-  const hidden: StreamAuthentication =
-    authentication.kind === 'tcp-md5'
-      ? { kind: 'tcp-md5', key: HIDDEN }
-      : { kind: 'tcp-ao', keys: authentication.keys.map((key) => ({ ...key, key: HIDDEN })) }
-  return { ...rest, authentication: hidden }
-}
-
-const HIDDEN = '(hidden)'
-
-function describe(cause: DownCause): string {
-  switch (cause.kind) {
-    case 'connection-lost':
-      return cause.message
-    case 'closed':
-      return 'closed'
-    default: {
-      const { code, subcode, shutdown } = cause.notification
-      const direction = cause.kind === 'notification-sent' ? 'sent' : 'received'
-      return `NOTIFICATION ${code}/${subcode} ${direction}${shutdown === undefined ? '' : `: ${shutdown}`}`
-    }
-  }
-}
-
-/** Cease for a neighbor that is no longer configured (RFC 4486 §4). */
-export const DECONFIGURED = CEASE.peerDeconfigured

@@ -11,12 +11,15 @@ export class RestartDeferral {
 
   /** @param ended is told each family whose wait is over */
   constructor(
-    expected: ReadonlyMap<Family, readonly string[]>,
     private readonly clock: Clock,
     private readonly seconds: number,
     private readonly ended: (familyKey: number) => void,
-  ) {
-    for (const [family, peers] of expected) if (peers.length > 0) this.#waiting.set(family.key, new Set(peers))
+  ) {}
+
+  /** Before the start: the peer's End-of-RIB of the family is waited for. */
+  expect(peer: string, { key }: Family): void {
+    const peers = this.#waiting.get(key) ?? new Set()
+    this.#waiting.set(key, peers.add(peer))
   }
 
   /** The speaker has started: from here on the wait is limited. */

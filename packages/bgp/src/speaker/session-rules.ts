@@ -2,11 +2,37 @@ import type { IpAddress } from '@heddle/wire'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import type { ExportSignature } from '../policy/export-rules.js'
 import type { ImportRules } from '../policy/import-rules.js'
+import type { LocalOpenOptions } from '../session/local-open.js'
 import type { PeerConfig, SpeakerIdentity } from './peer-config.js'
 
 /** The AS number by which a peer knows us (RFC 5065 §4). */
 export function localAsFor({ relation }: Pick<PeerConfig, 'relation'>, { as, confederation }: SpeakerIdentity): number {
   return relation === 'external' ? (confederation?.id ?? as) : as
+}
+
+/**
+ * What our OPEN to a peer says.
+ *
+ * @param state `restarting`: we have taken the place of a process and are not done yet; `preserved`: forwarding went on meanwhile, if it can
+ */
+export function openOptions(
+  config: PeerConfig,
+  identity: SpeakerIdentity,
+  { restarting, preserved }: { readonly restarting: boolean; readonly preserved: boolean },
+): LocalOpenOptions {
+  const { neighbor, fsm, families, gracefulRestart } = config
+  const options: LocalOpenOptions = {
+    as: localAsFor(config, identity),
+    routerId: identity.routerId,
+    holdTime: fsm.holdTime,
+    families,
+    ...(neighbor.role === undefined ? {} : { role: neighbor.role }),
+    ...(neighbor.addPath === undefined ? {} : { addPath: neighbor.addPath }),
+  }
+  if (gracefulRestart === undefined) return options
+  const { notification, restartTime, longLived, forwardingPreserved } = gracefulRestart
+  const kept = families.map((family) => ({ family, forwardingPreserved: forwardingPreserved && preserved }))
+  return { ...options, longLived, gracefulRestart: { restarting, notification, restartTime, families: kept } }
 }
 
 /** What is made of the paths of a session's peer. */

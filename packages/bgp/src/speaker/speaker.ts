@@ -1,18 +1,16 @@
 import { IpAddress, type RouteTarget } from '@heddle/wire'
-import { silentLogger, type Connection, type Logger, type PeerProtection } from '@heddle/io'
+import { silentLogger, type Connection, type Logger } from '@heddle/io'
 import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { CEASE } from '../iana.js'
-import { RTC, familyByName, familyOf, type Family } from '../nlri/family.js'
+import { familyByName, type Family } from '../nlri/family.js'
 import { SHUTDOWN_LIMIT } from '../message/notification.js'
 import { truncateText } from '../message/text.js'
 import type { Nlri } from '../nlri/nlri.js'
-import { RTC_DEFAULT, routeTargetMembership } from '../nlri/route-target-membership.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
-import { LOCAL, RibTable } from '../rib/rib-table.js'
+import { LOCAL } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
 import type { FamilyName, NeighborConfig, SpeakerConfig, SpeakerOptions } from './config.js'
-import { DynamicNeighbors } from './dynamic-neighbors.js'
 import { Decision } from './decision.js'
 import type { SpeakerEvents } from './events.js'
 import { ExportGroups } from './export-groups.js'
@@ -20,13 +18,14 @@ import { FlushWaits } from './flush.js'
 import { collectMetrics } from './collect-metrics.js'
 import type { SpeakerMetrics } from './metrics.js'
 import type { NeighborView } from './neighbor-view.js'
-import { DECONFIGURED, Peer, type PeerContext } from './peer.js'
-import { peerConfig, speakerIdentity, type SpeakerIdentity } from './peer-config.js'
-import { internLocal, pathIdOf } from './local-route.js'
+import { Neighbors } from './neighbors.js'
+import type { PeerContext } from './peer-context.js'
+import { speakerIdentity, type PeerConfig, type SpeakerIdentity } from './peer-config.js'
+import { LocalRoutes } from './local-routes.js'
 import { validateOrigin } from './origin-validator.js'
 import { explain, type ExplainSources, type Explanation } from './explain.js'
 import type { MessageTrace } from './message-trace.js'
-import { changedFields, changedFixed, impactOf, neighborChanges, type Reconciliation } from './reconcile.js'
+import type { Reconciliation } from './reconcile.js'
 import { importRulesFor } from './session-rules.js'
 import { Watches, type WatchEvent } from './watch.js'
 import { RestartDeferral } from './restart-deferral.js'
@@ -36,11 +35,10 @@ import type { RoutesQuery, StopOptions } from './queries.js'
 import { PeerIndex } from './peer-index.js'
 import { Listeners } from './listeners.js'
 import { watchEvent, watchSnapshot } from './watch-views.js'
-import { Scheduler, type Task } from './scheduler.js'
+import { Scheduler } from './scheduler.js'
 import { SpeakerError } from './speaker-error.js'
+import { Tables } from './tables.js'
 
-/** Destinations that are decided before others get their turn. */
-const DECIDE_PIECE = 1024
 const UNSPECIFIED = IpAddress.v4(0)
 
 /**
@@ -58,24 +56,20 @@ export class Speaker {
   readonly #logger: Logger
   readonly #identity: SpeakerIdentity
   readonly #sets = new AttributeSets()
-  readonly #tables = new Map<number, RibTable>()
-  readonly #tasks = new Map<RibTable, Task>()
-  readonly #peers = new Map<string, Peer>()
   readonly #index: PeerIndex
   readonly #scheduler: Scheduler
+  readonly #decision: Decision
   readonly #feed: ChangeFeed
-  readonly #deferral: RestartDeferral
   readonly #flushes: FlushWaits
   readonly #groups: ExportGroups
-  readonly #dynamic: DynamicNeighbors
-  readonly #decision: Decision
+  readonly #tables: Tables
+  readonly #local: LocalRoutes
+  readonly #deferral: RestartDeferral
   readonly #context: PeerContext
-  readonly #watches = new Watches(() => watchSnapshot(this.#tables.values(), this.#peers.values(), (index) => this.#index.nameOf(index)))
   readonly #listeners: Listeners
-  /** Grows with each change of the neighbors' configuration. */
-  #generation = 0
+  readonly #neighbors: Neighbors
+  readonly #watches = new Watches(() => watchSnapshot(this.#tables.all(), this.#neighbors.all(), (index) => this.#index.nameOf(index)))
   #state: 'new' | 'running' | 'stopped' = 'new'
-  #memberships: LocalRoute[] = []
 
   /** Control events. */
   readonly events = new EventEmitter() as unknown as typed.default<SpeakerEvents>
@@ -91,35 +85,22 @@ export class Speaker {
     this.#logger = options.logger ?? silentLogger
     this.#identity = speakerIdentity(config)
     this.#index = new PeerIndex(this.#identity)
-    const peers = config.neighbors.map((neighbor, at) => peerConfig(neighbor, config, `neighbors[${at}]`))
     this.#scheduler = new Scheduler(clock, this.#logger)
     this.#decision = new Decision(config.decision ?? {}, options.nextHops, (peer) => this.#index.originOf(peer), this.#sets)
     this.#feed = new ChangeFeed(
       this.#scheduler,
-      () => this.#tables.values(),
+      () => this.#tables.all(),
       (index) => {
         const peer = this.#index.get(index)
         return { address: this.#index.nameOf(index), peerType: peer?.peerType ?? 'ibgp', routerId: peer?.routerId ?? UNSPECIFIED }
       },
     )
     this.#flushes = new FlushWaits(clock, {
-      decided: () => {
-        const goals = [...this.#tables.values()].map((table) => ({ table, goal: table.decided + table.dirty }))
-        return () => goals.every(({ table, goal }) => table.decided >= goal)
-      },
+      decided: () => this.#tables.backlog(),
       written: () => {
-        const backlogs = [...this.#peers.values()].flatMap(({ flows }) => (flows === undefined ? [] : [flows.backlog()]))
+        const backlogs = [...this.#neighbors.all()].flatMap(({ flows }) => (flows === undefined ? [] : [flows.backlog()]))
         return () => backlogs.every((isWritten) => isWritten())
       },
-    })
-    const expected = new Map<Family, string[]>()
-    if (this.#identity.restarting) {
-      for (const { families, name, gracefulRestart } of peers) {
-        if (gracefulRestart !== undefined) for (const family of families) expected.set(family, [...(expected.get(family) ?? []), name])
-      }
-    }
-    this.#deferral = new RestartDeferral(expected, clock, this.#identity.selectionDeferral, () => {
-      for (const peer of this.#peers.values()) peer.flows?.resume()
     })
     this.#groups = new ExportGroups({
       scheduler: this.#scheduler,
@@ -127,17 +108,36 @@ export class Speaker {
       sourceOf: (index) => this.#index.sourceOf(index),
       worked: () => this.#flushes.check(),
     })
-    this.#dynamic = new DynamicNeighbors(config.dynamicNeighbors ?? [], {
-      add: (neighbor) => {
-        this.addNeighbor(neighbor)
-        return this.#peerOf(neighbor.address)
+    this.#tables = new Tables({
+      scheduler: this.#scheduler,
+      sets: this.#sets,
+      decision: this.#decision,
+      sink: this.#feed,
+      changed: (table, destination, best) => {
+        this.#groups.changed(table, destination, best)
+        if (best && this.#watches.active) this.#watches.publish(watchEvent(table, destination, (index) => this.#index.nameOf(index)))
       },
-      remove: (name) => this.removeNeighbor(name),
-      later: (action) => clock.setTimer(0, action),
+      decided: () => this.#flushes.check(),
+    })
+    this.#local = new LocalRoutes(this.#tables, this.#sets, this.#identity.as)
+    this.#deferral = new RestartDeferral(clock, this.#identity.selectionDeferral, () => {
+      for (const peer of this.#neighbors.all()) peer.flows?.resume()
     })
     this.#listeners = new Listeners(this.#options.transport, this.#logger, (connection) => this.#accepted(connection))
     this.#context = this.#peerContext()
-    config.neighbors.forEach((neighbor, at) => this.#add(neighbor, `neighbors[${at}]`))
+    this.#neighbors = new Neighbors({
+      config,
+      index: this.#index,
+      peers: this.#context,
+      isRunning: () => this.#state === 'running',
+      protect: (protection) => this.#listeners.protect(protection),
+      changed: (peer, what) => {
+        if (what === 'removed') for (const { key } of peer.config.families) this.#deferral.done(peer.name, key)
+        this.events.emit('neighbor', peer.view())
+        if (what === 'removed') this.#watches.publish({ kind: 'neighbor', neighbor: peer.name, state: 'removed' })
+      },
+    })
+    if (this.#identity.restarting) for (const { config: peer } of this.#neighbors.all()) this.#expectEndOfRib(peer)
     this.setRouteTargetMembership('all')
   }
 
@@ -167,13 +167,13 @@ export class Speaker {
     if (this.#state !== 'new') throw new SpeakerError('speaker.state', 'start', `the speaker is ${this.#state}`)
     this.#state = 'running'
     try {
-      await this.#listeners.open(this.#options.config.listen ?? [], this.#protection())
+      await this.#listeners.open(this.#options.config.listen ?? [], this.#neighbors.protection())
     } catch (error) {
       this.#state = 'new'
       throw error
     }
     this.#deferral.start()
-    for (const peer of this.#peers.values()) peer.start()
+    for (const peer of this.#neighbors.all()) peer.start()
     this.#listeners.begin()
   }
 
@@ -192,7 +192,7 @@ export class Speaker {
     this.#hurry()
     this.#scheduler.drain(['decide', 'export'])
     const shutdown = message === undefined ? undefined : truncateText(message, SHUTDOWN_LIMIT)
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.#neighbors.all()) {
       peer.stop({ type: 'manual-stop', silent: graceful, ...(shutdown === undefined ? {} : { shutdown }) })
     }
     this.#deferral.stop()
@@ -208,26 +208,13 @@ export class Speaker {
    */
   announce(routes: readonly LocalRoute[]): void {
     this.#options.recorder?.call('announce', [routes])
-    const sets = internLocal(routes, this.#sets)
-    routes.forEach(({ family, nlri }, at) => {
-      const table = this.#tableOf(family)
-      const key = table.newKey()
-      table.key.fromNlri(nlri, key)
-      table.announce(LOCAL, key, pathIdOf(nlri), table.key.dataFromNlri(nlri), sets[at])
-      this.#touched(table)
-    })
+    this.#local.announce(routes)
   }
 
   /** Takes routes of our own back; those that are not there do not matter. */
   withdraw(keys: readonly LocalRouteKey[]): void {
     this.#options.recorder?.call('withdraw', [keys])
-    for (const { family, nlri } of keys) {
-      const table = this.#tableOf(family)
-      const key = table.newKey()
-      table.key.fromNlri(nlri, key)
-      table.withdraw(LOCAL, key, pathIdOf(nlri))
-      this.#touched(table)
-    }
+    this.#local.withdraw(keys)
   }
 
   /**
@@ -250,40 +237,27 @@ export class Speaker {
    */
   setRouteTargetMembership(targets: readonly RouteTarget[] | 'all'): void {
     this.#options.recorder?.call('setRouteTargetMembership', [targets])
-    const nlri = targets === 'all' ? [RTC_DEFAULT] : targets.map((target) => routeTargetMembership(this.#identity.as, target))
-    const next = nlri.map((entry): LocalRoute => ({ family: RTC, nlri: entry }))
-    this.announce(next)
-    const wanted = new Set(next.map(({ nlri }) => JSON.stringify(nlri)))
-    this.withdraw(this.#memberships.filter(({ nlri }) => !wanted.has(JSON.stringify(nlri))))
-    this.#memberships = next
+    this.#local.wantTargets(targets)
   }
 
   /** All neighbors, at this moment. */
   neighbors(): NeighborView[] {
-    return [...this.#peers.values()].map((peer) => peer.view())
+    return Array.from(this.#neighbors.all(), (peer) => peer.view())
   }
 
-  /** @throws SpeakerError `speaker.config`, `speaker.neighbor-exists` */
+  /**
+   * @throws SpeakerError `speaker.config`, `speaker.neighbor-exists`
+   * @throws TransportError `transport.unsupported`: the transport cannot protect the neighbor's streams; then nothing has changed
+   */
   addNeighbor(neighbor: NeighborConfig): void {
     this.#options.recorder?.call('addNeighbor', [neighbor])
-    const peer = this.#add(neighbor, `neighbor ${neighbor.address}`)
-    this.#generation++
-    this.#listeners.protect(this.#protection())
-    if (this.#state === 'running') peer.start()
-    this.events.emit('neighbor', peer.view())
+    this.#neighbors.add(neighbor)
   }
 
   /** Ends the session with Cease and forgets the peer and its routes. @throws SpeakerError `speaker.neighbor-unknown` */
   removeNeighbor(address: string): void {
     this.#options.recorder?.call('removeNeighbor', [address])
-    const peer = this.#peerOf(address)
-    peer.stop({ type: 'manual-stop', subcode: DECONFIGURED })
-    this.#peers.delete(peer.name)
-    this.#generation++
-    this.#listeners.protect(this.#protection())
-    for (const family of peer.config.families) this.#deferral.done(peer.name, family.key)
-    this.events.emit('neighbor', peer.view())
-    this.#watches.publish({ kind: 'neighbor', neighbor: peer.name, state: 'removed' })
+    this.#neighbors.remove(address)
   }
 
   /**
@@ -291,21 +265,11 @@ export class Speaker {
    *
    * @returns what was done
    * @throws SpeakerError `speaker.config`, `speaker.neighbor-unknown`
+   * @throws TransportError `transport.unsupported`: the transport cannot protect the neighbor's streams; then nothing has changed
    */
   updateNeighbor(neighbor: NeighborConfig): 'unchanged' | 'applied' | 'reset' {
     this.#options.recorder?.call('updateNeighbor', [neighbor])
-    const peer = this.#peerOf(neighbor.address)
-    const config = peerConfig(neighbor, this.#options.config, `neighbor ${neighbor.address}`)
-    const fields = changedFields(peer.config.neighbor, neighbor)
-    if (fields.length === 0) return 'unchanged'
-    this.#generation++
-    if (impactOf(fields) !== 'reset' || this.#state !== 'running') {
-      peer.reconfigure(config)
-      return 'applied'
-    }
-    peer.reset(config, CEASE.otherConfigurationChange)
-    this.#listeners.protect(this.#protection())
-    return 'reset'
+    return this.#neighbors.update(neighbor)
   }
 
   /**
@@ -315,24 +279,7 @@ export class Speaker {
    * @throws SpeakerError `speaker.config` when a value cannot be used, or cannot change while the speaker lives
    */
   reconcile(desired: SpeakerConfig): Reconciliation {
-    const fixed = changedFixed(this.#options.config, desired)
-    if (fixed.length > 0) throw new SpeakerError('speaker.config', fixed.join(', '), 'cannot change while the speaker lives')
-    desired.neighbors.forEach((neighbor, at) => peerConfig(neighbor, this.#options.config, `neighbors[${at}]`))
-    const nameOf = (address: string): string => IpAddress.tryParse(address)?.toString() ?? address
-    const own = [...this.#peers.values()].filter(({ name }) => !this.#dynamic.has(name))
-    const changes = neighborChanges(new Map(own.map(({ name, config }) => [name, config.neighbor])), desired.neighbors, nameOf)
-    const generation = this.#generation
-    return {
-      changes,
-      apply: () => {
-        if (generation !== this.#generation) throw new SpeakerError('speaker.state', 'reconcile', 'the configuration has changed since')
-        for (const { neighbor, kind } of changes) if (kind === 'remove') this.removeNeighbor(neighbor)
-        for (const neighbor of desired.neighbors) {
-          if (this.#peers.has(nameOf(neighbor.address))) this.updateNeighbor(neighbor)
-          else this.addNeighbor(neighbor)
-        }
-      },
-    }
+    return this.#neighbors.reconcile(desired, this)
   }
 
   /**
@@ -342,24 +289,24 @@ export class Speaker {
    */
   resetNeighbor(address: string): void {
     this.#options.recorder?.call('resetNeighbor', [address])
-    const peer = this.#peerOf(address)
+    const peer = this.#neighbors.get(address)
     if (this.#state === 'running') peer.reset(peer.config, CEASE.administrativeReset)
   }
 
   /** Asks a neighbor to send its routes again (RFC 2918). @returns whether it can be asked @throws SpeakerError `speaker.neighbor-unknown` */
   requestRefresh(address: string, family: Family | FamilyName): boolean {
     this.#options.recorder?.call('requestRefresh', [address, family])
-    return this.#peerOf(address).flows?.requestRefresh(this.#familyOf(family)) ?? false
+    return this.#neighbors.get(address).flows?.requestRefresh(this.#familyOf(family)) ?? false
   }
 
   /** Routes as they are while the iteration goes on. @throws SpeakerError `speaker.neighbor-unknown` */
   *routes({ family: asked, neighbor, direction = 'in' }: RoutesQuery): Generator<RouteView> {
-    const table = this.#tableOf(this.#familyOf(asked))
+    const table = this.#tables.of(this.#familyOf(asked))
     if (direction === 'out') {
-      const peer = this.#peerOf(neighbor ?? '')
+      const peer = this.#neighbors.get(neighbor ?? '')
       return yield* sentRoutes(peer.flows?.member(table.family), peer.name)
     }
-    const only = neighbor === undefined ? undefined : neighbor === LOCAL_PEER ? LOCAL : this.#peerOf(neighbor).index
+    const only = neighbor === undefined ? undefined : neighbor === LOCAL_PEER ? LOCAL : this.#neighbors.get(neighbor).index
     yield* receivedRoutes(table, only, (index) => this.#index.nameOf(index))
   }
 
@@ -369,16 +316,13 @@ export class Speaker {
    */
   originsChanged(): void {
     this.#options.recorder?.call('originsChanged', [])
-    for (const peer of this.#peers.values()) peer.flows?.revalidate()
+    for (const peer of this.#neighbors.all()) peer.flows?.revalidate()
   }
 
   /** How next hops are reached has changed: every destination is decided again. */
   nextHopsChanged(): void {
     this.#options.recorder?.call('nextHopsChanged', [])
-    for (const table of this.#tables.values()) {
-      table.redecide()
-      this.#touched(table)
-    }
+    this.#tables.redecide()
   }
 
   /**
@@ -395,11 +339,11 @@ export class Speaker {
    * @throws SpeakerError `speaker.route` for an NLRI that cannot stand in the family
    */
   explain({ family: asked, nlri }: { readonly family: Family | FamilyName; readonly nlri: Nlri }): Explanation {
-    const table = this.#tableOf(this.#familyOf(asked))
+    const table = this.#tables.of(this.#familyOf(asked))
     const sources: ExplainSources = {
       table,
       decision: this.#decision,
-      peers: [...this.#peers.values()],
+      peers: [...this.#neighbors.all()],
       nameOf: (index) => this.#index.nameOf(index),
       rulesOf: (index) => {
         const peer = this.#index.get(index)
@@ -418,14 +362,14 @@ export class Speaker {
    * @throws SpeakerError `speaker.neighbor-unknown`
    */
   trace(address: string, trace: MessageTrace): () => void {
-    return this.#peerOf(address).trace(trace)
+    return this.#neighbors.get(address).trace(trace)
   }
 
   /** Counts and gauges of this moment. Cheap enough to be asked for every second. */
   metrics(): SpeakerMetrics {
     return collectMetrics({
-      peers: [...this.#peers.values()],
-      tables: [...this.#tables.values()],
+      peers: [...this.#neighbors.all()],
+      tables: [...this.#tables.all()],
       groups: this.#groups,
       scheduler: this.#scheduler,
       attributeSets: this.#sets.size,
@@ -434,7 +378,7 @@ export class Speaker {
   }
 
   #hurry(): void {
-    for (const peer of this.#peers.values()) peer.flows?.hurry()
+    for (const peer of this.#neighbors.all()) peer.flows?.hurry()
   }
 
   #peerContext(): PeerContext {
@@ -449,39 +393,21 @@ export class Speaker {
       deferral: this.#deferral,
       groups: this.#groups,
       validate: validator === undefined ? undefined : (nlri, attributes) => validateOrigin(validator, nlri, attributes),
-      tableOf: (family) => this.#tableOf(family),
-      sourceOf: (index) => this.#index.sourceOf(index),
-      touched: (table) => this.#touched(table),
+      tableOf: (family) => this.#tables.of(family),
+      touched: (table) => this.#tables.touched(table),
       exported: () => this.#flushes.check(),
       bfd: this.#options.bfd,
       stateChanged: (peer) => {
         this.#watches.publish({ kind: 'neighbor', neighbor: peer.name, state: peer.state })
         this.events.emit('neighbor', peer.view())
-        this.#dynamic.settled(peer)
+        this.#neighbors.settled(peer)
       },
-      settled: (peer) => this.#dynamic.settled(peer),
+      settled: (peer) => this.#neighbors.settled(peer),
       maxPrefixes: (peer, family, count, limit, level) =>
         this.events.emit('max-prefixes', { neighbor: peer.name, family, count, limit, level }),
       endOfRib: (peer, family) => this.events.emit('end-of-rib', { neighbor: peer.name, family }),
       malformed: (peer, errors, message) => this.events.emit('malformed', { neighbor: peer.name, errors, message }),
     }
-  }
-
-  #add(neighbor: NeighborConfig, at: string): Peer {
-    const config = peerConfig(neighbor, this.#options.config, at)
-    if (neighbor.bfd === true && this.#options.bfd === undefined)
-      throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
-    if (this.#peers.has(config.name)) throw new SpeakerError('speaker.neighbor-exists', at, `${config.name} is configured already`)
-    const peer = new Peer(config, this.#index.indexFor(config.name), this.#context)
-    this.#index.put(peer)
-    this.#peers.set(peer.name, peer)
-    return peer
-  }
-
-  #peerOf(address: string): Peer {
-    const peer = this.#peers.get(IpAddress.tryParse(address)?.toString() ?? address)
-    if (peer === undefined) throw new SpeakerError('speaker.neighbor-unknown', `neighbor ${address}`, 'is not configured')
-    return peer
   }
 
   #familyOf(family: Family | FamilyName): Family {
@@ -490,49 +416,15 @@ export class Speaker {
     return found
   }
 
-  #tableOf({ afi, safi, key }: Family): RibTable {
-    let table = this.#tables.get(key)
-    if (table === undefined) {
-      const created = new RibTable(familyOf(afi, safi), this.#sets, this.#feed)
-      this.#tables.set(key, created)
-      this.#tasks.set(created, { work: 'decide', run: () => this.#decide(created) })
-      table = created
-    }
-    return table
-  }
-
-  #touched(table: RibTable): void {
-    const task = this.#tasks.get(table)
-    if (table.dirty > 0 && task !== undefined) this.#scheduler.wake(task)
-  }
-
-  #decide(table: RibTable): boolean {
-    table.decide(
-      DECIDE_PIECE,
-      (_, destination) => this.#decision.choose(table, destination),
-      (destination, best) => {
-        this.#groups.changed(table, destination, best)
-        if (best && this.#watches.active) this.#watches.publish(watchEvent(table, destination, (index) => this.#index.nameOf(index)))
-      },
-    )
-    this.#flushes.check()
-    return table.dirty > 0
-  }
-
-  /** What the streams that peers open must have. */
-  #protection(): PeerProtection[] {
-    return [...this.#peers.values()].flatMap(({ config: { address, protection } }) =>
-      protection === undefined ? [] : [{ peer: address, ...protection }],
-    )
+  /** Nothing of the peer's families is sent before it has sent all of its own, if it will say so (RFC 4724 §4.1). */
+  #expectEndOfRib({ families, name, gracefulRestart }: PeerConfig): void {
+    if (gracefulRestart !== undefined) for (const family of families) this.#deferral.expect(name, family)
   }
 
   #accepted(connection: Connection): void {
-    const address = connection.remote.address.unmapped()
-    const peer = this.#peers.get(address.toString()) ?? this.#dynamic.admit(address)
-    const local = peer?.config.localAddress
-    const wanted = local === undefined || local.equals(connection.local.address.unmapped())
-    if (peer !== undefined && wanted && peer.accept(connection)) return
-    this.#logger.warn('connection refused', { from: address.toString(), reason: peer === undefined ? 'not a neighbor' : 'not expected' })
+    const reason = this.#neighbors.accept(connection)
+    if (reason === undefined) return
+    this.#logger.warn('connection refused', { from: connection.remote.address.unmapped().toString(), reason })
     connection.reset()
   }
 }

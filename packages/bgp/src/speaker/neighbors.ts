@@ -1,0 +1,171 @@
+import type { Connection, PeerProtection } from '@heddle/io'
+import { IpAddress } from '@heddle/wire'
+import { CEASE } from '../iana.js'
+import type { NeighborConfig, SpeakerConfig } from './config.js'
+import { DynamicNeighbors } from './dynamic-neighbors.js'
+import type { PeerContext } from './peer-context.js'
+import type { PeerIndex } from './peer-index.js'
+import { Peer } from './peer.js'
+import { peerConfig, type PeerConfig } from './peer-config.js'
+import { changedFields, changedFixed, impactOf, neighborChanges, type Reconciliation } from './reconcile.js'
+import { SpeakerError } from './speaker-error.js'
+
+/** What the neighbors of a speaker need of it. */
+export interface NeighborsContext {
+  readonly config: SpeakerConfig
+  readonly index: PeerIndex
+  readonly peers: PeerContext
+  /** Sessions may be begun. */
+  isRunning(): boolean
+  /** Streams to come must be protected so. @throws TransportError `transport.unsupported` */
+  protect(protection: readonly PeerProtection[]): void
+  /** A neighbor was added or removed. */
+  changed(peer: Peer, what: 'added' | 'removed'): void
+}
+
+/** Whoever carries out what a reconciliation found. */
+export interface NeighborEditor {
+  addNeighbor(neighbor: NeighborConfig): void
+  removeNeighbor(address: string): void
+  updateNeighbor(neighbor: NeighborConfig): void
+}
+
+/** The neighbors of a speaker: which there are, and what becomes of them when the configuration changes. */
+export class Neighbors {
+  readonly #peers = new Map<string, Peer>()
+  readonly #dynamic: DynamicNeighbors
+  /** Grows with each change of the configuration. */
+  #generation = 0
+
+  /** @throws SpeakerError `speaker.config`, `speaker.neighbor-exists` */
+  constructor(private readonly context: NeighborsContext) {
+    const { config, peers, index } = context
+    this.#dynamic = new DynamicNeighbors(config.dynamicNeighbors ?? [], {
+      add: (neighbor) => this.add(neighbor),
+      remove: (name) => this.remove(name),
+      later: (action) => peers.clock.setTimer(0, action),
+    })
+    for (const [at, neighbor] of config.neighbors.entries()) {
+      const where = `neighbors[${at}]`
+      this.#put(new Peer(this.#checked(neighbor, where), index.indexFor(nameOf(neighbor.address)), peers), where)
+    }
+  }
+
+  all(): Iterable<Peer> {
+    return this.#peers.values()
+  }
+
+  /** @throws SpeakerError `speaker.neighbor-unknown` */
+  get(address: string): Peer {
+    const peer = this.#peers.get(nameOf(address))
+    if (peer === undefined) throw new SpeakerError('speaker.neighbor-unknown', `neighbor ${address}`, 'is not configured')
+    return peer
+  }
+
+  /** @throws SpeakerError `speaker.config`, `speaker.neighbor-exists`; TransportError `transport.unsupported`; then nothing has changed */
+  add(neighbor: NeighborConfig): Peer {
+    const where = `neighbor ${neighbor.address}`
+    const config = this.#checked(neighbor, where)
+    const peer = new Peer(config, this.context.index.indexFor(config.name), this.context.peers)
+    this.#absent(config, where)
+    this.context.protect([...this.protection(), ...protectionOf(config)])
+    this.#put(peer, where)
+    this.#generation++
+    if (this.context.isRunning()) peer.start()
+    this.context.changed(peer, 'added')
+    return peer
+  }
+
+  /** Ends the session with Cease (RFC 4486 §4) and forgets the peer. @throws SpeakerError `speaker.neighbor-unknown` */
+  remove(address: string): void {
+    const peer = this.get(address)
+    peer.stop({ type: 'manual-stop', subcode: CEASE.peerDeconfigured })
+    this.#peers.delete(peer.name)
+    this.#generation++
+    this.context.protect(this.protection())
+    this.context.changed(peer, 'removed')
+  }
+
+  /** @throws SpeakerError `speaker.config`, `speaker.neighbor-unknown`; TransportError `transport.unsupported`; then nothing has changed */
+  update(neighbor: NeighborConfig): 'unchanged' | 'applied' | 'reset' {
+    const peer = this.get(neighbor.address)
+    const config = this.#checked(neighbor, `neighbor ${neighbor.address}`)
+    const fields = changedFields(peer.config.neighbor, neighbor)
+    if (fields.length === 0) return 'unchanged'
+    this.context.protect([...this.protection(peer), ...protectionOf(config)])
+    this.#generation++
+    if (impactOf(fields) !== 'reset' || !this.context.isRunning()) {
+      peer.reconfigure(config)
+      return 'applied'
+    }
+    peer.reset(config, CEASE.otherConfigurationChange)
+    return 'reset'
+  }
+
+  /** @throws SpeakerError `speaker.config` */
+  reconcile(desired: SpeakerConfig, editor: NeighborEditor): Reconciliation {
+    const fixed = changedFixed(this.context.config, desired)
+    if (fixed.length > 0) throw new SpeakerError('speaker.config', fixed.join(', '), 'cannot change while the speaker lives')
+    desired.neighbors.forEach((neighbor, at) => this.#checked(neighbor, `neighbors[${at}]`))
+    const own = [...this.all()].filter(({ name }) => !this.#dynamic.has(name))
+    const changes = neighborChanges(new Map(own.map(({ name, config }) => [name, config.neighbor])), desired.neighbors, nameOf)
+    const generation = this.#generation
+    return {
+      changes,
+      apply: () => {
+        if (generation !== this.#generation) throw new SpeakerError('speaker.state', 'reconcile', 'the configuration has changed since')
+        for (const { neighbor, kind } of changes) if (kind === 'remove') editor.removeNeighbor(neighbor)
+        for (const neighbor of desired.neighbors) {
+          if (this.#peers.has(nameOf(neighbor.address))) editor.updateNeighbor(neighbor)
+          else editor.addNeighbor(neighbor)
+        }
+      },
+    }
+  }
+
+  /** What the streams that peers open must have. @param except leaves this one out */
+  protection(except?: Peer): PeerProtection[] {
+    return [...this.all()].flatMap((peer) => (peer === except ? [] : protectionOf(peer.config)))
+  }
+
+  /** Gives a connection to the peer that made it. @returns why it was not wanted */
+  accept(connection: Connection): 'not a neighbor' | 'not expected' | undefined {
+    const address = connection.remote.address.unmapped()
+    const peer = this.#peers.get(address.toString()) ?? this.#dynamic.admit(address)
+    if (peer === undefined) return 'not a neighbor'
+    const local = peer.config.localAddress
+    const expected = local === undefined || local.equals(connection.local.address.unmapped())
+    return expected && peer.accept(connection) ? undefined : 'not expected'
+  }
+
+  /** A session is over, or nothing waits for the peer any more. */
+  settled(peer: Peer): void {
+    this.#dynamic.settled(peer)
+  }
+
+  #checked(neighbor: NeighborConfig, at: string): PeerConfig {
+    const config = peerConfig(neighbor, this.context.config, at)
+    const lacksBfd = neighbor.bfd === true && this.context.peers.bfd === undefined
+    if (lacksBfd) throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
+    return config
+  }
+
+  #absent({ name }: PeerConfig, at: string): void {
+    if (this.#peers.has(name)) throw new SpeakerError('speaker.neighbor-exists', at, `${name} is configured already`)
+  }
+
+  #put(peer: Peer, at: string): void {
+    this.#absent(peer.config, at)
+    this.context.index.put(peer)
+    this.#peers.set(peer.name, peer)
+  }
+}
+
+/** An address as the name of its neighbor. */
+function nameOf(address: string): string {
+  return IpAddress.tryParse(address)?.toString() ?? address
+}
+
+function protectionOf({ address, protection }: PeerConfig): PeerProtection[] {
+  return protection === undefined ? [] : [{ peer: address, ...protection }]
+}
