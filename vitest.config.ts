@@ -6,7 +6,7 @@ export default defineConfig({
     alias: sourceAliases().map(({ specifier, file }) => ({ find: new RegExp(`^${specifier}$`), replacement: file })),
   },
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**'],
     testTimeout: 20_000,
     pool: 'threads',

@@ -26,6 +26,7 @@ const steps = [
   ['types', () => tryRun(node, [toolScript('@typescript/native', 'tsc'), '-p', 'tsconfig.test.json'], { env })],
   ['exports', () => tryRun(node, ['scripts/check-exports.mjs'], { env })],
   ['documentation', () => tryRun(node, ['scripts/check-documentation.mjs'], { env })],
+  ['benchmarks', () => tryRun(node, ['bench/harness/document.ts', '--check'], { env })],
   ['packages', checkPackages],
   ['native', checkNative],
 ]

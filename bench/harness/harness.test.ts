@@ -1,0 +1,142 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { documentFiles } from './document.ts'
+import { figure } from './figure.ts'
+import { judge } from './judge.ts'
+import type { Goal, Measure, PartResult } from './result.ts'
+import { histogram, median, quantile } from './statistics.ts'
+import { mergeParts, storeResult } from './store.ts'
+import { renderPart } from './terminal.ts'
+
+const measure = (better: Measure['better'], figures: Record<string, number[]>, ...goals: Goal[]): Measure => ({
+  id: 'm',
+  title: 'Time',
+  unit: 's',
+  better,
+  series: Object.entries(figures).map(([name, rounds]) => ({ name, rounds })),
+  goals,
+})
+const met = (one: Measure): (boolean | null)[] => judge(one).verdicts.map((verdict) => verdict.met)
+
+function part(id: string, measures: Measure[], more: Partial<PartResult> = {}): PartResult {
+  return {
+    id,
+    title: `Part ${id}`,
+    about: 'How.',
+    command: 'npm run bench:x',
+    commit: 'abc',
+    date: '2026-01-02T03:04:05.678Z',
+    seconds: 7,
+    machine: { cpu: 'CPU', cores: 2, memoryGiB: 4, system: 'Debian', kernel: '6.1', node: 'v24.0.0' },
+    software: [{ name: 'Heddle', version: '1', role: 'subject' }],
+    measures: measures.map(judge),
+    ...more,
+  }
+}
+
+describe('statistics', () => {
+  it('takes the middle, and the mean of two middles', () => {
+    expect(median([3, 1, 2])).toBe(2)
+    expect(median([4, 1, 2, 3])).toBe(2.5)
+    expect(median([])).toBeNaN()
+  })
+
+  it('takes the value that so many do not exceed', () => {
+    const hundred = Array.from({ length: 100 }, (_, at) => 100 - at)
+    expect([0, 0.5, 0.99, 1].map((q) => quantile(hundred, q))).toEqual([1, 50, 99, 100])
+  })
+
+  it('counts each value once, in the bucket whose bound it does not exceed', () => {
+    const { buckets, p50, p99, max } = histogram('h', 'ms', [0, 0.1, 0.11, 1, 30, 30])
+    expect(buckets.filter(({ count }) => count > 0)).toEqual([
+      { upTo: 0.1, count: 2 },
+      { upTo: 0.2, count: 1 },
+      { upTo: 1, count: 1 },
+      { upTo: 50, count: 2 },
+    ])
+    expect(buckets.at(-1)?.upTo).toBe(50)
+    expect([p50, p99, max]).toEqual([0.11, 30, 30])
+    expect(histogram('none', 'ms', []).buckets).toEqual([{ upTo: 0.1, count: 0 }])
+  })
+})
+
+describe('goals', () => {
+  it('compares medians, in the direction that is better', () => {
+    expect(judge(measure('lower', { Heddle: [1, 2, 9], A: [4], B: [6, 6] })).ratios).toEqual({ A: 2, B: 3 })
+    expect(judge(measure('higher', { Heddle: [8], A: [4], B: [16] })).ratios).toEqual({ A: 2, B: 0.5 })
+  })
+
+  it('holds the subject against the best rival, or the one that is named', () => {
+    const times: Goal = { kind: 'times-better', factor: 2 }
+    expect(met(measure('lower', { Heddle: [2], A: [4], B: [6] }, times))).toEqual([true])
+    expect(met(measure('lower', { Heddle: [2], A: [3.9], B: [6] }, times, { ...times, than: 'B' }))).toEqual([false, true])
+    expect(met(measure('higher', { Heddle: [8], A: [3], B: [4] }, times))).toEqual([true])
+    expect(met(measure('higher', { Heddle: [8], A: [3], B: [4.1] }, times))).toEqual([false])
+  })
+
+  it('holds it against limits, and the lowest rival with something on top', () => {
+    expect(met(measure('lower', { Heddle: [2] }, { kind: 'at-most', limit: 2 }, { kind: 'at-most', limit: 1.9 }))).toEqual([true, false])
+    expect(met(measure('higher', { Heddle: [2] }, { kind: 'at-least', limit: 2 }, { kind: 'at-least', limit: 2.1 }))).toEqual([true, false])
+    const plus: Goal = { kind: 'at-most-lowest-plus', plus: 64 }
+    expect(met(measure('lower', { Heddle: [164], A: [100], B: [900] }, plus))).toEqual([true])
+    expect(met(measure('lower', { Heddle: [165], A: [100], B: [900] }, plus))).toEqual([false])
+  })
+
+  it('neither meets nor misses what was not measured', () => {
+    const goals: Goal[] = [
+      { kind: 'times-better', factor: 1 },
+      { kind: 'at-most', limit: 1 },
+      { kind: 'at-most-lowest-plus', plus: 1 },
+      { kind: 'times-better', factor: 1, than: 'C' },
+    ]
+    expect(met(measure('lower', { Heddle: [], A: [1] }, ...goals))).toEqual([null, null, null, null])
+    expect(met(measure('lower', { Heddle: [1], A: [] }, ...goals))).toEqual([null, true, null, null])
+  })
+})
+
+describe('a result', () => {
+  const missed = part('a', [measure('lower', { Heddle: [3], BIRD: [2] }, { kind: 'times-better', factor: 1 })])
+
+  it('reads as figures', () => {
+    expect([figure(2.449, 's'), figure(1_234.5, 'MiB'), figure(52_300_000, '/s'), figure(1.5, '×'), figure(0.05, 'ms')]).toEqual([
+      '2.45 s',
+      '1,235 MiB',
+      '52.3 M/s',
+      '1.50×',
+      '0.05 ms',
+    ])
+  })
+
+  it('says in the terminal and in the document that a goal was missed', () => {
+    expect(renderPart(missed)).toContain('✗ no worse than the best rival: 0.67× BIRD')
+    const text = documentFiles([{ bench: 'x', title: 'X', about: '', parts: [missed] }]).get('docs/BENCHMARKS.md')
+    expect(text).toContain('| Time: no worse than the best rival | 0.67× BIRD | ✗ not met |')
+    expect(text).toContain('0 of 1 goals met')
+  })
+
+  it('draws what it measured', () => {
+    const lateness = { ...measure('lower', { Heddle: [3] }, { kind: 'at-most', limit: 2 }), histograms: [histogram('late', 'ms', [1, 30])] }
+    const svg = documentFiles([{ bench: 'x', title: 'X', about: '', parts: [part('a', [lateness])] }]).get('docs/images/bench-x-a.svg')
+    expect(svg).toContain('>3 s<')
+    expect(svg).toContain('stroke-dasharray')
+    expect(svg).toContain('≤ 50')
+  })
+
+  it('replaces the parts that were measured again, and only those', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'))
+    try {
+      const write = (...parts: PartResult[]): string => storeResult({ bench: 'x', title: 'X', about: '', parts }, ['b', 'a'], directory)
+      write(part('a', [], { commit: 'old' }), part('b', [], { commit: 'old' }), part('gone', []))
+      const kept = JSON.parse(readFileSync(write(part('a', [], { commit: 'new' })), 'utf8'))
+      expect(kept.parts.map(({ id, commit }: PartResult) => `${id} ${commit}`)).toEqual(['b old', 'a new'])
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
+  })
+
+  it('keeps the order of the bench', () => {
+    expect(mergeParts([part('a', [])], [part('c', []), part('b', [])], ['a', 'b', 'c']).map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+  })
+})

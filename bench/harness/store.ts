@@ -1,0 +1,37 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from './machine.ts'
+import type { BenchResult, PartResult } from './result.ts'
+
+/** What stands in the documentation. */
+export const RESULTS = join(root, 'bench', 'results')
+/** Quick runs and others that leave something out. */
+export const PARTIAL_RESULTS = join(root, 'out', 'bench')
+
+/** Every result that is kept, by name. */
+export function keptResults(directory = RESULTS): BenchResult[] {
+  if (!existsSync(directory)) return []
+  return readdirSync(directory)
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8')) as BenchResult)
+}
+
+/** Writes the parts that were measured in place of those of the same name; others stay. Returns the path. */
+export function storeResult(result: BenchResult, order: readonly string[], directory: string): string {
+  mkdirSync(directory, { recursive: true })
+  const path = join(directory, `${result.bench}.json`)
+  const before = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as BenchResult) : undefined
+  writeFileSync(path, `${JSON.stringify({ ...result, parts: mergeParts(before?.parts ?? [], result.parts, order) }, round, 2)}\n`)
+  return path
+}
+
+/** Parts of both, the later ones before the earlier ones of the same name, in the bench's order; those that the bench no longer has are gone. */
+export function mergeParts(before: readonly PartResult[], now: readonly PartResult[], order: readonly string[]): PartResult[] {
+  return order.flatMap((id) => [...now, ...before].find((part) => part.id === id) ?? [])
+}
+
+/** Digits beyond what was measured only make noise in a file that is read. */
+function round(_key: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value
+}
