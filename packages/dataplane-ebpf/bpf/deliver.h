@@ -2,6 +2,7 @@
 /* Last step towards an endpoint: the packet goes to the port's device, in the endpoint's namespace, past the queue of this one. */
 #pragma once
 
+#include "mss.h"
 #include "packet.h"
 
 /* What a step returns when the packet has gone: the program's verdict is that of its redirection. */
@@ -57,6 +58,8 @@ __noinline int deliver(struct __sk_buff *skb, __u32 port_id, struct packet *pack
 
 	if (!port || !packet)
 		return REASON_NO_NEXT_HOP;
+	if (packet->port == NONE)
+		packet->port = port_id;
 	if (!bpf_map_lookup_elem(&links, &port_id))
 		return REASON_PORT_DOWN;
 	if (!(port->carries & (packet->family == 4 ? 1 : 2)))
@@ -70,6 +73,8 @@ __noinline int deliver(struct __sk_buff *skb, __u32 port_id, struct packet *pack
 	if (trim(skb, packet->at + packet->length) < 0)
 		return REASON_QUEUE_FULL;
 	write_ttl(skb, packet, packet->ttl - 1);
+	if (port->clamps || packet->clamp != NONE)
+		clamp_mss(skb, packet, packet->clamp < port->mtu ? packet->clamp : port->mtu);
 	if (outer && strip(skb, packet, outer) < 0)
 		return REASON_QUEUE_FULL;
 	return hand_over(skb, port_id, packet->length);

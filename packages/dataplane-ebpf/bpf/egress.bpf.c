@@ -12,20 +12,26 @@
  *   8. encap    labels and tunnel headers                                   encap.h
  *   9. send     to the underlay, or to a port of this router                send.h, deliver.h
  */
-#include "icmp_error.h"
 #include "nexthop.h"
 #include "parse.h"
 #include "port.h"
+#include "tell.h"
 
-__noinline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct packet *packet)
+__noinline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct work *work)
 {
 	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	struct packet *packet;
 	int result;
 
-	if (!port || !packet)
+	if (!port || !work)
 		return REASON_PORT_DOWN;
+	packet = &work->packet;
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return REASON_FAMILY_UNSUPPORTED;
+	packet->vrf = port->vrf;
+	packet->port = port_id;
+	if (port->clamps)
+		packet->clamp = port->mtu;
 	result = parse(skb, packet, ETHERNET, skb->len);
 	if (result != GOES_ON)
 		return result;
@@ -40,10 +46,10 @@ int egress(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex, *port_id = bpf_map_lookup_elem(&devices, &ifindex);
 	struct port_counters *counters;
-	struct packet packet = {};
+	struct work *work = new_work();
 	int result;
 
-	if (!port_id || !bpf_map_lookup_elem(&ports, port_id)) {
+	if (!work || !port_id || !bpf_map_lookup_elem(&ports, port_id)) {
 		count_drop(REASON_PORT_DOWN);
 		return VERDICT_DROP;
 	}
@@ -52,7 +58,7 @@ int egress(struct __sk_buff *skb)
 		counters->rx_packets++;
 		counters->rx_octets += skb->len - ETHERNET;
 	}
-	result = egress_steps(skb, *port_id, &packet);
+	result = egress_steps(skb, *port_id, work);
 	if (result == SENT)
 		return TC_ACT_REDIRECT;
 	if (result < 0 || result >= MAX_REASONS)
@@ -62,7 +68,5 @@ int egress(struct __sk_buff *skb)
 		counters->drops++;
 	if (result != REASON_TTL_EXPIRED && result != REASON_MTU_EXCEEDED)
 		return VERDICT_DROP;
-	if (answer_with_error(skb, *port_id, &packet, result == REASON_MTU_EXCEEDED) == SENT)
-		return TC_ACT_REDIRECT;
-	return VERDICT_DROP;
+	return tell_sender(skb, *port_id, &work->packet, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "deliver.h"
+#include "encap.h"
 #include "extension.h"
 #include "sum.h"
 
@@ -60,6 +61,7 @@ static __always_inline int may_be_answered(struct __sk_buff *skb, const struct p
 	return packet->protocol != PROTOCOL_ICMP || (type != 3 && type != 4 && type != 5 && type != 11 && type != 12);
 }
 
+/* The router speaks from the port's gateway address; without one, from the address that the packet was for, which the sender has a route to. */
 static __always_inline void write_own_address(__u8 *octets, const struct port *port, const struct packet *packet)
 {
 	const __u32 *words = packet->destination;
@@ -67,7 +69,7 @@ static __always_inline void write_own_address(__u8 *octets, const struct port *p
 
 	__builtin_memcpy(own, words, sizeof(own));
 	for (__u32 index = 0; index < MAX_GATEWAYS; index++) {
-		if (index >= port->gateway_count)
+		if (!port || index >= port->gateway_count)
 			break;
 		if (port->gateways[index].family != packet->family)
 			continue;
@@ -113,42 +115,72 @@ static __always_inline void write_error(__u8 *octets, const struct port *port, c
 	put_word(icmp + 4, is_too_big ? packet->mtu : 0);
 }
 
-/* Turns the packet into an error to its sender; a drop reason when it cannot be told. */
-__noinline int answer_with_error(struct __sk_buff *skb, __u32 port_id, struct packet *packet, int is_too_big)
+/* Sum of the ICMP message and, for IPv6, of its pseudo-header: addresses, length, protocol. */
+static __always_inline __u32 sum_of_error(struct __sk_buff *skb, const __u8 *octets, __u32 family, __u32 headers, __u32 length)
 {
-	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	__u64 sum;
+
+	if (family == 4)
+		sum = bpf_csum_diff(0, 0, (__be32 *)(octets + IPV4_HEADER), ICMP_HEADER, 0);
+	else
+		sum = bpf_csum_diff(0, 0, (__be32 *)(octets + 8), 32 + ICMP_HEADER, bpf_htons(length - IPV6_HEADER) + bpf_htons(PROTOCOL_ICMPV6));
+	return folded(sum + sum_of(skb, ETHERNET + headers, ETHERNET + length));
+}
+
+/* What the packet is now: an error to who sent it. */
+static __always_inline void describe_error(struct packet *packet, __u32 header, __u32 length)
+{
+	packet->at = ETHERNET;
+	packet->header = header;
+	packet->length = packet->segment = length;
+	packet->protocol = packet->family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6;
+	packet->ttl = packet->ttl_written = OWN_TTL;
+	packet->traffic_class = packet->is_fragment = 0;
+#pragma unroll
+	for (int word = 0; word < 4; word++)
+		packet->destination[word] = packet->source[word];
+}
+
+/*
+ * Turns the packet into an error to its sender; 0 when that is not told. Its source address is not that of the error from then on.
+ *
+ * `outer`: family of the header that it came behind, 0 without
+ */
+__noinline int become_error(struct __sk_buff *skb, struct packet *packet, __u32 outer, int is_too_big)
+{
 	struct scratch *scratch_ = scratch();
 	__u32 header, headers, longest, length;
-	__u8 *octets, checksum[2];
-	__s64 sum;
+	__u8 *octets, half[2];
+	struct port *port;
 
-	if (!scratch_ || !port || !packet || !may_be_answered(skb, packet) || !may_tell())
-		return REASON_QUEUE_FULL;
+	if (!scratch_ || !packet || !may_be_answered(skb, packet) || !may_tell())
+		return 0;
+	port = bpf_map_lookup_elem(&ports, &packet->port);
 	octets = scratch_->octets;
 	header = packet->family == 4 ? IPV4_HEADER : IPV6_HEADER;
 	headers = header + ICMP_HEADER;
 	longest = packet->family == 4 ? MAX_ERROR_IPV4 : MAX_ERROR_IPV6;
-	if (longest > port->mtu)
-		longest = port->mtu;
+	if (longest > (port ? port->mtu : MAX_ERROR_IPV4))
+		longest = port ? port->mtu : MAX_ERROR_IPV4;
 	length = packet->length + headers > longest ? longest : packet->length + headers;
-	if (skb->len > ETHERNET + length - headers && bpf_skb_change_tail(skb, ETHERNET + length - headers, 0) < 0)
-		return REASON_QUEUE_FULL;
-	if (bpf_skb_adjust_room(skb, headers, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) < 0)
-		return REASON_QUEUE_FULL;
+	if (skb->len > packet->at + length - headers && bpf_skb_change_tail(skb, packet->at + length - headers, 0) < 0)
+		return 0;
+	if (reshape(skb, (__s32)headers - (__s32)(packet->at - ETHERNET), outer ? outer : packet->family, packet->family) < 0)
+		return 0;
 	write_error(octets, port, packet, length, is_too_big);
-	if (packet->family == 4)
-		sum = bpf_csum_diff(0, 0, (__be32 *)(octets + IPV4_HEADER), ICMP_HEADER, 0);
-	else
-		/* The pseudo-header: addresses, length, protocol. */
-		sum = bpf_csum_diff(0, 0, (__be32 *)(octets + 8), 32 + ICMP_HEADER, bpf_htons(length - IPV6_HEADER) + bpf_htons(PROTOCOL_ICMPV6));
+	/* Each length by itself: the verifier wants to know it. */
 	if (packet->family == 4) {
 		if (bpf_skb_store_bytes(skb, ETHERNET, octets, IPV4_HEADER + ICMP_HEADER, BPF_F_RECOMPUTE_CSUM) < 0)
-			return REASON_QUEUE_FULL;
+			return 0;
 	} else if (bpf_skb_store_bytes(skb, ETHERNET, octets, IPV6_HEADER + ICMP_HEADER, BPF_F_RECOMPUTE_CSUM) < 0) {
-		return REASON_QUEUE_FULL;
+		return 0;
 	}
-	sum += sum_of(skb, ETHERNET + headers, ETHERNET + length);
-	put_half(checksum, bpf_ntohs(~folded(sum)));
-	bpf_skb_store_bytes(skb, ETHERNET + header + 2, checksum, 2, BPF_F_RECOMPUTE_CSUM);
-	return hand_over(skb, port_id, length);
+	put_half(half, bpf_ntohs(~sum_of_error(skb, octets, packet->family, headers, length)));
+	bpf_skb_store_bytes(skb, ETHERNET + header + 2, half, 2, BPF_F_RECOMPUTE_CSUM);
+	if (outer) {
+		put_half(half, packet->family == 4 ? ETH_P_IP : ETH_P_IPV6);
+		bpf_skb_store_bytes(skb, 12, half, 2, 0);
+	}
+	describe_error(packet, header, length);
+	return 1;
 }

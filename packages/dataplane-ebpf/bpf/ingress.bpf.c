@@ -10,22 +10,38 @@
  *   6. deliver      to a port, by the label or by a lookup; or on to the next router     deliver.h, nexthop.h
  */
 #include "label.h"
+#include "tell.h"
+
+__noinline int ingress_steps(struct __sk_buff *skb, struct work *work)
+{
+	int result;
+
+	if (!work)
+		return NOT_OURS;
+	result = parse_outer(skb, &work->outer);
+	if (result != GOES_ON)
+		return result;
+	result = work->outer.encapsulation == VXLAN ? read_vxlan(skb, work) : pop_labels(skb, work);
+	return result == GOES_ON ? deliver_inner(skb, work) : result;
+}
 
 SEC("classifier")
 int ingress(struct __sk_buff *skb)
 {
-	struct outer outer = {};
+	struct work *work = new_work();
 	int result;
 
-	result = parse_outer(skb, &outer);
+	if (!work)
+		return VERDICT_NEXT;
+	result = ingress_steps(skb, work);
 	if (result == NOT_OURS)
 		return VERDICT_NEXT;
-	if (result == GOES_ON)
-		result = outer.encapsulation == VXLAN ? from_vxlan(skb, &outer) : from_labels(skb, &outer);
 	if (result == SENT)
 		return TC_ACT_REDIRECT;
 	if (result < 0 || result >= MAX_REASONS)
 		result = REASON_NO_NEXT_HOP;
 	count_drop(result);
-	return VERDICT_DROP;
+	if ((result != REASON_TTL_EXPIRED && result != REASON_MTU_EXCEEDED) || work->packet.vrf == NONE)
+		return VERDICT_DROP;
+	return tell_through_vrf(skb, &work->packet, work->outer.family, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
 }

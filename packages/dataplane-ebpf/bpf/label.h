@@ -63,6 +63,7 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 		return hop->target < MAX_REASONS ? hop->target : REASON_DISCARD;
 	if (!hop || hop->action != ACTION_TUNNEL)
 		return REASON_NO_NEXT_HOP;
+	COUNT(next_hop_counters, next_hop, outer->end - outer->at);
 	if (!(config->encapsulations >> hop->encapsulation & 1) || hop->encapsulation == VXLAN)
 		return REASON_ENCAPSULATION_UNSUPPORTED;
 	if (is_bottom && !hop->label_count)
@@ -72,6 +73,9 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 	segment = skb->gso_size ? skb->gso_size + IPV4_HEADER * 2 : length;
 	if (segment + hop->size > mtu)
 		return REASON_MTU_EXCEEDED;
+	/* A label stack has no ECN field: that of the outer header goes on in the next one, or is lost with the packet (RFC 6040 §4.2). */
+	if ((outer->traffic_class & CE) == CE && !hop->normal_ecn)
+		return REASON_CONGESTION;
 	fill.hash = labelled_hash(skb, outer->at, outer->end, is_bottom, word >> 12);
 	/* A label that comes to the top never has a higher TTL than the one that hid it (RFC 3443 §3.1). */
 	if (!hop->label_count && bpf_skb_load_bytes(skb, outer->at + 3, &exposed, 1) == 0 && ttl - 1 < exposed) {
@@ -83,53 +87,76 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 	fill.inherits = 1;
 	fill.bottom_ttl = ttl - 1;
 	fill.is_bottom = is_bottom;
-	fill.outer_class = hop->uniform_class ? fill.traffic_class << 5 : 0;
+	fill.outer_class = (hop->uniform_class ? fill.traffic_class << 5 : 0) | pushed_ecn(hop, outer->traffic_class);
 	fill.length = length;
 	return send(skb, config, hop, outer->at, outer->family, &fill);
 }
 
-/* What is known of the label that the packet came by. */
-struct popped {
-	__u32 action;
-	__u32 target;
-	__u32 ttl;
-	/* Family that an explicit null or an EtherType names; 0: none. */
-	__u32 family;
-};
-
 /* Last step, deliver: to the label's port, or into its VRF by the lookup that packets from endpoints use. */
-__noinline int deliver_inner(struct __sk_buff *skb, struct outer *outer, struct popped *popped)
+static __always_inline int deliver_parsed(struct __sk_buff *skb, struct outer *outer, struct popped *popped, struct packet *packet)
 {
-	struct packet packet = {};
-	int result;
-
-	if (!outer || !popped)
-		return REASON_INNER_MALFORMED;
-	result = parse(skb, &packet, outer->at, outer->end);
-	if (result != GOES_ON)
-		return result;
 	/* Datagrams that a sender on the same machine leaves to be cut: no program can take them apart. */
-	if (skb->gso_size && packet.at + packet.length < outer->end)
+	if (skb->gso_size && packet->at + packet->length < outer->end)
 		return REASON_OUTER_MALFORMED;
-	if (popped->family && popped->family != packet.family)
+	if (popped->family && popped->family != packet->family)
 		return REASON_INNER_MALFORMED;
-	if (popped->ttl < packet.ttl)
-		packet.ttl = popped->ttl;
+	if (popped->ttl < packet->ttl)
+		packet->ttl = popped->ttl;
+	if (popped->traffic_class != NONE && packet->traffic_class >> 5 != popped->traffic_class)
+		write_traffic_class(skb, packet, popped->traffic_class << 5 | (packet->traffic_class & CE));
+	if (pass_congestion(skb, packet, outer->traffic_class) != GOES_ON)
+		return REASON_CONGESTION;
 	if (popped->action == LABEL_LOOKUP)
-		return forward(skb, &packet, popped->target, outer->family);
-	if (!is_forwardable(packet.family, packet.destination))
+		return forward(skb, packet, popped->target, outer->family);
+	if (!is_forwardable(packet->family, packet->destination))
 		return REASON_DESTINATION_INVALID;
-	return deliver(skb, popped->target, &packet, outer->family);
+	return deliver(skb, popped->target, packet, outer->family);
 }
 
-__noinline int from_labels(struct __sk_buff *skb, struct outer *outer)
+/* The VRF that the packet is in, and its port if the label names it. */
+static __always_inline void place(struct packet *packet, const struct popped *popped)
 {
-	struct popped popped = { .ttl = 255 };
-	__u32 has_entry = 0;
+	struct port *port;
 
-	if (!outer)
+	if (popped->action == LABEL_LOOKUP) {
+		packet->vrf = popped->target;
+		return;
+	}
+	port = bpf_map_lookup_elem(&ports, &popped->target);
+	if (!port)
+		return;
+	packet->vrf = port->vrf;
+	packet->port = popped->target;
+}
+
+__noinline int deliver_inner(struct __sk_buff *skb, struct work *work)
+{
+	struct packet *packet;
+	struct popped *popped;
+	int result;
+
+	if (!work)
+		return REASON_INNER_MALFORMED;
+	packet = &work->packet;
+	popped = &work->popped;
+	result = parse(skb, packet, work->outer.at, work->outer.end);
+	if (result != GOES_ON)
+		return popped->is_expired ? REASON_TTL_EXPIRED : result;
+	place(packet, popped);
+	return popped->is_expired ? REASON_TTL_EXPIRED : deliver_parsed(skb, &work->outer, popped, packet);
+}
+
+/* Pops labels to the bottom of the stack, or to one that is swapped. */
+__noinline int pop_labels(struct __sk_buff *skb, struct work *work)
+{
+	__u32 has_entry = 0, has_class = 0;
+	struct popped *popped;
+	struct outer *outer;
+
+	if (!work)
 		return REASON_LABEL_STACK;
-
+	popped = &work->popped;
+	outer = &work->outer;
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
 		__u32 word, label, is_bottom;
 		__u8 octets[4];
@@ -139,11 +166,11 @@ __noinline int from_labels(struct __sk_buff *skb, struct outer *outer)
 		word = word_at(octets);
 		label = word >> 12;
 		is_bottom = word >> 8 & 1;
-		if ((word & 0xff) < popped.ttl)
-			popped.ttl = word & 0xff;
+		if ((word & 0xff) < popped->ttl)
+			popped->ttl = word & 0xff;
 		outer->at += LABEL_ENTRY;
 		if (label == 0 || label == 2) {
-			popped.family = is_bottom ? (label == 0 ? 4 : 6) : 0;
+			popped->family = is_bottom ? (label == 0 ? 4 : 6) : 0;
 		} else if (label < 16) {
 			return REASON_LABEL_SPECIAL;
 		} else if (has_entry) {
@@ -155,30 +182,46 @@ __noinline int from_labels(struct __sk_buff *skb, struct outer *outer)
 				return REASON_LABEL_UNKNOWN;
 			if (!is_source(entry->sources, outer))
 				return REASON_TUNNEL_SOURCE;
-			if (popped.ttl <= 1)
-				return REASON_TTL_EXPIRED;
 			has_entry = 1;
-			popped.action = entry->action;
-			popped.target = entry->target;
-			if (popped.action == LABEL_SWAP)
-				return transit(skb, outer, popped.target, word, popped.ttl);
+			popped->action = entry->action;
+			popped->target = entry->target;
+			has_class = entry->uniform_class;
+			if (popped->ttl <= 1) {
+				if (!is_bottom || popped->action == LABEL_SWAP)
+					return REASON_TTL_EXPIRED;
+				popped->is_expired = 1;
+				return GOES_ON;
+			}
+			COUNT(label_counters, label, outer->end - outer->at);
+			if (popped->action == LABEL_SWAP)
+				return transit(skb, outer, popped->target, word, popped->ttl);
 		}
-		if (is_bottom)
-			return has_entry ? deliver_inner(skb, outer, &popped) : REASON_LABEL_SPECIAL;
+		if (!is_bottom)
+			continue;
+		if (!has_entry)
+			return REASON_LABEL_SPECIAL;
+		if (has_class)
+			popped->traffic_class = word >> 9 & 7;
+		return GOES_ON;
 	}
 	return REASON_LABEL_STACK;
 }
 
 /* VXLAN between routers (RFC 9135 §4.1). */
-__noinline int from_vxlan(struct __sk_buff *skb, struct outer *outer)
+__noinline int read_vxlan(struct __sk_buff *skb, struct work *work)
 {
-	struct popped popped = { .action = LABEL_LOOKUP, .ttl = 255 };
 	__u8 octets[VXLAN_HEADER + ETHERNET];
 	__u32 id, ether_type;
+	struct popped *popped;
+	struct outer *outer;
 	struct vni *entry;
 	int differs = 0;
 
-	if (!outer || outer->at + sizeof(octets) > outer->end || bpf_skb_load_bytes(skb, outer->at, octets, sizeof(octets)) < 0 || !(octets[0] & 8))
+	if (!work)
+		return REASON_OUTER_MALFORMED;
+	popped = &work->popped;
+	outer = &work->outer;
+	if (outer->at + sizeof(octets) > outer->end || bpf_skb_load_bytes(skb, outer->at, octets, sizeof(octets)) < 0 || !(octets[0] & 8))
 		return REASON_OUTER_MALFORMED;
 	id = word_at(octets + 4) >> 8;
 	entry = bpf_map_lookup_elem(&vnis, &id);
@@ -194,8 +237,9 @@ __noinline int from_vxlan(struct __sk_buff *skb, struct outer *outer)
 	ether_type = half_at(octets + VXLAN_HEADER + 12);
 	if (ether_type != ETH_P_IP && ether_type != ETH_P_IPV6)
 		return REASON_FAMILY_UNSUPPORTED;
-	popped.family = ether_type == ETH_P_IP ? 4 : 6;
-	popped.target = entry->vrf;
+	popped->family = ether_type == ETH_P_IP ? 4 : 6;
+	popped->action = LABEL_LOOKUP;
+	popped->target = entry->vrf;
 	outer->at += sizeof(octets);
-	return deliver_inner(skb, outer, &popped);
+	return GOES_ON;
 }

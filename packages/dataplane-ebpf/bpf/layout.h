@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Changes with every change of this file: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 #define MAX_ALLOWED_SOURCES 16
 #define MAX_GATEWAYS 8
@@ -44,6 +44,12 @@ enum drop_reason {
 	REASON_ENCAPSULATION_UNSUPPORTED,
 	REASON_QUEUE_FULL,
 	REASON_PORT_DOWN,
+	REASON_CONGESTION,
+	REASON_POLICY,
+	REASON_FLOW_LIMIT,
+	REASON_FRAGMENT,
+	REASON_NO_BACKEND,
+	REASON_NAT_EXHAUSTED,
 };
 
 /* Room for reasons that only a discard next hop of the tables names, and for those to come. */
@@ -91,6 +97,8 @@ struct port {
 	__u32 mtu;
 	/* Families it carries: bit 0 IPv4, bit 1 IPv6. */
 	__u32 carries;
+	/* Whether TCP segments are clamped. */
+	__u32 clamps;
 	/* Whether the object said what is so anyhow: that segments are not clamped. Likewise below. */
 	__u32 says_default;
 	__u32 allowed_count;
@@ -108,6 +116,8 @@ struct next_hop {
 	__u32 family;
 	__u32 uniform_ttl;
 	__u32 uniform_class;
+	/* Whether the outer header shows the ECN field (RFC 6040 §4.1). */
+	__u32 normal_ecn;
 	/* Octets of `headers`, and that the tunnel adds: the same, as long as there is an outer IP header. */
 	__u32 size;
 	__u32 label_count;
@@ -143,6 +153,8 @@ struct label {
 	/* Port, VRF or next hop. */
 	__u32 target;
 	__u32 sources;
+	/* Whether the traffic class becomes that of the packet (RFC 3270 §2.6). */
+	__u32 uniform_class;
 	__u32 says_default;
 };
 
@@ -208,4 +220,10 @@ struct port_counters {
 	__u64 tx_packets;
 	__u64 tx_octets;
 	__u64 drops;
+};
+
+/* Of a VRF, a label, a next hop. */
+struct object_counters {
+	__u64 packets;
+	__u64 octets;
 };

@@ -89,6 +89,19 @@ struct {
 	__type(value, struct port_counters);
 } port_counters SEC(".maps");
 
+#define COUNTERS(name, count)                                                                                                                \
+	struct {                                                                                                                             \
+		__uint(type, BPF_MAP_TYPE_PERCPU_HASH);                                                                                      \
+		__uint(map_flags, BPF_F_NO_PREALLOC);                                                                                        \
+		__uint(max_entries, count);                                                                                                  \
+		__type(key, __u32);                                                                                                          \
+		__type(value, struct object_counters);                                                                                       \
+	} name SEC(".maps")
+
+COUNTERS(vrf_counters, 16384);
+COUNTERS(label_counters, 131072);
+COUNTERS(next_hop_counters, 131072);
+
 /* Room for headers that are being written: more than a program's stack should give. */
 struct scratch {
 	union {
@@ -116,6 +129,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct error_limit);
 } error_limits SEC(".maps");
+
+/* Counts a packet for an object of the tables. */
+#define COUNT(map, id, octets_)                                                                                                              \
+	do {                                                                                                                                 \
+		__u32 key_ = id;                                                                                                             \
+		struct object_counters *counters_ = bpf_map_lookup_elem(&map, &key_);                                                        \
+                                                                                                                                             \
+		if (counters_) {                                                                                                             \
+			counters_->packets++;                                                                                                \
+			counters_->octets += octets_;                                                                                        \
+		}                                                                                                                            \
+	} while (0)
 
 static __always_inline struct config *configuration(void)
 {

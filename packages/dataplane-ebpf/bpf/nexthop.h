@@ -2,6 +2,7 @@
 /* Steps 6 to 9 for both directions: the route, a member of its group by the flow's hash, and what that asks for. */
 #pragma once
 
+#include "congestion.h"
 #include "flow.h"
 #include "lookup.h"
 #include "send.h"
@@ -46,9 +47,12 @@ __noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_h
 		return REASON_MTU_EXCEEDED;
 	}
 	write_ttl(skb, packet, packet->ttl - 1);
+	mtu -= hop->size;
+	if (packet->clamp != NONE)
+		clamp_mss(skb, packet, packet->clamp < mtu ? packet->clamp : mtu);
 	fill.ttl = hop->uniform_ttl ? packet->ttl - 1 : 255;
 	fill.traffic_class = hop->uniform_class ? packet->traffic_class >> 5 : 0;
-	fill.outer_class = hop->uniform_class ? packet->traffic_class & 0xfc : 0;
+	fill.outer_class = (hop->uniform_class ? packet->traffic_class & 0xfc : 0) | pushed_ecn(hop, packet->traffic_class);
 	fill.hash = hash;
 	fill.inner_family = packet->family;
 	fill.length = packet->length;
@@ -64,6 +68,7 @@ __noinline int forward(struct __sk_buff *skb, struct packet *packet, __u32 vrf_i
 		return REASON_NO_ROUTE;
 	if (!is_forwardable(packet->family, packet->destination))
 		return REASON_DESTINATION_INVALID;
+	packet->vrf = vrf_id;
 	hash = flow_hash(skb, packet->at, packet->at + packet->length, 0);
 	for (int lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
 		struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
@@ -79,10 +84,12 @@ __noinline int forward(struct __sk_buff *skb, struct packet *packet, __u32 vrf_i
 					(__u64)packet->destination[2] << 32 | packet->destination[3]);
 		if (group == NO_MATCH)
 			return REASON_NO_ROUTE;
+		COUNT(vrf_counters, vrf_id, packet->length);
 		next_hop = choose(group, hash);
 		hop = bpf_map_lookup_elem(&next_hops, &next_hop);
 		if (!hop)
 			return REASON_NO_NEXT_HOP;
+		COUNT(next_hop_counters, next_hop, packet->length);
 		target = hop->target;
 		switch (hop->action) {
 		case ACTION_LOOKUP:

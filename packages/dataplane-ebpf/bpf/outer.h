@@ -8,15 +8,6 @@
 /* What `parse_outer` returns for a packet that is none of ours. */
 #define NOT_OURS (-3)
 
-struct outer {
-	__u32 family;
-	__u32 source[4];
-	__u32 encapsulation;
-	/* Offset of the label stack or VXLAN header, and behind the payload. */
-	__u32 at;
-	__u32 end;
-};
-
 static __always_inline int is_local(__u32 family, const __u32 *words)
 {
 	struct local_key key = { .family = family };
@@ -82,6 +73,7 @@ __noinline int parse_outer(struct __sk_buff *skb, struct outer *outer)
 		header = (octets[0] & 15) * 4;
 		length = half_at(octets + 2);
 		protocol = octets[9];
+		outer->traffic_class = octets[1];
 		outer->source[0] = word_at(octets + 12);
 		destination[0] = word_at(octets + 16);
 		/* Fragments are left to the host. */
@@ -94,6 +86,7 @@ __noinline int parse_outer(struct __sk_buff *skb, struct outer *outer)
 		header = IPV6_HEADER;
 		length = IPV6_HEADER + half_at(octets + 4);
 		protocol = octets[6];
+		outer->traffic_class = (half_at(octets) >> 4) & 0xff;
 #pragma unroll
 		for (int word = 0; word < 4; word++) {
 			outer->source[word] = word_at(octets + 8 + word * 4);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The inner packet on its way: where it lies in the frame, and the fields that the steps need. */
+/* What a program knows of the packet in hand: where the inner one lies in the frame, the fields that the steps need, and what it came behind. */
 #pragma once
 
 #include "kernel.h"
@@ -27,7 +27,65 @@ struct packet {
 	__u32 destination[4];
 	/* Largest packet that would have passed, for mtu-exceeded. */
 	__u32 mtu;
+	/* VRF whose addresses the packet has, and the port that it came from or was to be delivered to: NONE when there is none. */
+	__u32 vrf;
+	__u32 port;
+	/* MTU of the port it came from, if that clamps segments; NONE otherwise. */
+	__u32 clamp;
 };
+
+/* The outer headers. */
+struct outer {
+	__u32 family;
+	__u32 source[4];
+	__u32 encapsulation;
+	__u32 traffic_class;
+	/* Offset of the label stack or VXLAN header, and behind the payload. */
+	__u32 at;
+	__u32 end;
+};
+
+/* What is known of the label that the packet came by. */
+struct popped {
+	__u32 action;
+	__u32 target;
+	__u32 ttl;
+	/* Family that an explicit null or an EtherType names; 0: none. */
+	__u32 family;
+	/* Traffic class of the label, if it becomes that of the packet; NONE otherwise. */
+	__u32 traffic_class;
+	/* The TTL of the label has run out. */
+	__u32 is_expired;
+};
+
+/* Kept in a map: it would take most of the stack that all functions of a program share. */
+struct work {
+	struct packet packet;
+	struct outer outer;
+	struct popped popped;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct work);
+} works SEC(".maps");
+
+/* A clean sheet for the packet in hand. */
+static __always_inline struct work *new_work(void)
+{
+	__u32 zero = 0;
+	struct work *work = bpf_map_lookup_elem(&works, &zero);
+
+	if (!work)
+		return 0;
+	__builtin_memset(work, 0, sizeof(*work));
+	work->packet.vrf = work->packet.port = work->packet.clamp = NONE;
+	work->popped.ttl = 255;
+	work->popped.traffic_class = NONE;
+	return work;
+}
 
 __noinline int count_drop(enum drop_reason reason)
 {
@@ -70,4 +128,22 @@ static __always_inline void write_ttl(struct __sk_buff *skb, const struct packet
 	} else {
 		bpf_skb_store_bytes(skb, packet->at + 7, &octet, 1, BPF_F_RECOMPUTE_CSUM);
 	}
+}
+
+/* Writes the TOS or traffic class octet into the header of the packet. */
+static __always_inline void write_traffic_class(struct __sk_buff *skb, struct packet *packet, __u32 traffic_class)
+{
+	__u8 octets[2];
+
+	if (packet->traffic_class == traffic_class)
+		return;
+	if (packet->family == 4) {
+		octets[0] = traffic_class;
+		bpf_l3_csum_replace(skb, packet->at + 10, bpf_htons(packet->traffic_class), bpf_htons(traffic_class), 2);
+		bpf_skb_store_bytes(skb, packet->at + 1, octets, 1, 0);
+	} else if (bpf_skb_load_bytes(skb, packet->at, octets, 2) == 0) {
+		put_half(octets, (half_at(octets) & 0xf00f) | traffic_class << 4);
+		bpf_skb_store_bytes(skb, packet->at, octets, 2, BPF_F_RECOMPUTE_CSUM);
+	}
+	packet->traffic_class = traffic_class;
 }

@@ -20,6 +20,7 @@ import { checkRoom, limitsOf } from './limits.js'
 import type { NativeLock } from './native/binding.js'
 import { call } from './native/call.js'
 import { removePins } from './pins.js'
+import { OFFERED_FEATURES } from './features.js'
 import type { KernelMaps, MapSizes } from './tables/kernel-maps.js'
 import type { KernelTables } from './tables/kernel-tables.js'
 
@@ -72,6 +73,7 @@ export class EbpfRouter implements EbpfDataplane {
       encapsulations: options.encapsulations,
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: options.pinDirectory !== undefined,
+      features: OFFERED_FEATURES,
       limits: limitsOf(parts.tables.fib.rows.capacity),
     }
     this.#judge = this.#newJudge()
@@ -153,7 +155,11 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   #newJudge(): ForwardingEngine {
-    const judge = new ForwardingEngine({ limits: this.capabilities.limits, encapsulations: this.capabilities.encapsulations, features: [] })
+    const judge = new ForwardingEngine({
+      limits: this.capabilities.limits,
+      encapsulations: this.capabilities.encapsulations,
+      features: OFFERED_FEATURES,
+    })
     judge.load(this.#parts.tables.dump())
     return judge
   }

@@ -11,6 +11,7 @@ import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
+import { LAYOUT_VERSION } from '../src/layout/structs.js'
 import { call } from '../src/native/call.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
@@ -150,7 +151,7 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     await router.close()
     expect(isMounted(pinDirectory)).toBe(false)
     expect(namespace.namespaces.in('life', 'ip', '-o', 'link')).not.toMatch(/: hd/)
-    expect(existsSync(join(pinDirectory, 'layout-1'))).toBe(false)
+    expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`))).toBe(false)
   })
 
   it('tells of a device whose namespace ends', async () => {

@@ -35,6 +35,7 @@ function encodeTunnel(view: View<NextHopField>, tunnel: Tunnel, ownMac: MacAddre
     .set('uniform_class', trafficClassModel === 'uniform' ? 1 : 0)
     .set('label_count', labels.length)
     .set('vni', vni)
+    .set('normal_ecn', ecn === 'normal' ? 1 : 0)
     .set('says_default', ecn === undefined ? 0 : 1)
     .set('has_router_mac', routerMac === undefined ? 0 : 1)
     .setAddress('local', local)
@@ -97,6 +98,6 @@ function decodeTunnel(view: View<NextHopField>): Tunnel {
     ...(view.get('has_router_mac') === 0 ? {} : { routerMac: macOf(view.octets('router_mac')) }),
     ttlModel: view.get('uniform_ttl') === 1 ? 'uniform' : 'pipe',
     trafficClassModel: view.get('uniform_class') === 1 ? 'uniform' : 'pipe',
-    ...(view.get('says_default') === 0 ? {} : { ecn: 'compatibility' }),
+    ...(view.get('says_default') === 0 ? {} : { ecn: view.get('normal_ecn') === 1 ? 'normal' : 'compatibility' }),
   }
 }

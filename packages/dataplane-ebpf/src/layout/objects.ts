@@ -36,6 +36,7 @@ export function encodePort(port: PortObject): Uint8Array {
     .set('vrf', vrf)
     .set('mtu', mtu)
     .set('carries', (carries(4) ? 1 : 0) | (carries(6) ? 2 : 0))
+    .set('clamps', clampMss === true ? 1 : 0)
     .set('says_default', clampMss === undefined ? 0 : 1)
     .set('allowed_count', allowedSources.length)
     .set('gateway_count', gateways.length)
@@ -56,7 +57,7 @@ export function decodePort(id: number, bytes: Uint8Array): PortObject {
     allowedSources: prefixes('allowed', view.get('allowed_count')),
     gateways: prefixes('gateways', view.get('gateway_count')).map(({ address }) => address),
     mtu: view.get('mtu'),
-    ...(view.get('says_default') === 0 ? {} : { clampMss: false }),
+    ...(view.get('says_default') === 0 ? {} : { clampMss: view.get('clamps') === 1 }),
   }
 }
 
@@ -85,6 +86,7 @@ export function encodeLabel({ action, sources, trafficClassModel }: LabelObject)
     .set('action', LABEL_ACTIONS.indexOf(action.type))
     .set('target', target)
     .set('sources', sources)
+    .set('uniform_class', trafficClassModel === 'uniform' ? 1 : 0)
     .set('says_default', trafficClassModel === undefined ? 0 : 1).bytes
 }
 
@@ -92,7 +94,8 @@ export function decodeLabel(label: number, bytes: Uint8Array): LabelObject {
   const view = new View(LABEL, bytes)
   const type = LABEL_ACTIONS[view.get('action')]
   const target = view.get('target')
-  const rest = { sources: view.get('sources'), ...(view.get('says_default') === 0 ? {} : { trafficClassModel: 'pipe' as const }) }
+  const trafficClassModel = view.get('uniform_class') === 1 ? ('uniform' as const) : ('pipe' as const)
+  const rest = { sources: view.get('sources'), ...(view.get('says_default') === 0 ? {} : { trafficClassModel }) }
   if (type === 'swap') return { label, action: { type, nextHop: target }, ...rest }
   if (type === 'pop-lookup') return { label, action: { type, vrf: target }, ...rest }
   return { label, action: { type, port: target }, ...rest }

@@ -3,7 +3,7 @@ import { Struct } from './struct.js'
 /* The structures of `bpf/layout.h`, in its order; a test compares the two by the type information of the object file. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 1
+export const LAYOUT_VERSION = 2
 
 export const MAX_ALLOWED_SOURCES = 16
 export const MAX_GATEWAYS = 8
@@ -38,6 +38,7 @@ export const PORT = new Struct('port', {
   vrf: 'u32',
   mtu: 'u32',
   carries: 'u32',
+  clamps: 'u32',
   says_default: 'u32',
   allowed_count: 'u32',
   gateway_count: 'u32',
@@ -53,6 +54,7 @@ export const NEXT_HOP = new Struct('next_hop', {
   family: 'u32',
   uniform_ttl: 'u32',
   uniform_class: 'u32',
+  normal_ecn: 'u32',
   size: 'u32',
   label_count: 'u32',
   stack: 'u32',
@@ -70,7 +72,7 @@ export const MEMBER = new Struct('member', { next_hop: 'u32', weight: 'u32' })
 
 export const GROUP = new Struct('group', { seed: 'u32', count: 'u32', members: [MEMBER, MAX_MEMBERS], buckets: ['u8', BUCKETS] })
 
-export const LABEL = new Struct('label', { action: 'u32', target: 'u32', sources: 'u32', says_default: 'u32' })
+export const LABEL = new Struct('label', { action: 'u32', target: 'u32', sources: 'u32', uniform_class: 'u32', says_default: 'u32' })
 
 export const VNI = new Struct('vni', { vrf: 'u32', sources: 'u32', router_mac: ['u8', 8] })
 
@@ -103,6 +105,8 @@ export const PORT_COUNTERS_ROW = new Struct('port_counters', {
   drops: 'u64',
 })
 
+export const OBJECT_COUNTERS_ROW = new Struct('object_counters', { packets: 'u64', octets: 'u64' })
+
 /** All of them, for the test. */
 export const STRUCTS: readonly Struct[] = [
   CONFIG,
@@ -122,4 +126,5 @@ export const STRUCTS: readonly Struct[] = [
   REQUEST,
   ROUTE_ROW,
   PORT_COUNTERS_ROW,
+  OBJECT_COUNTERS_ROW,
 ] as readonly Struct[]

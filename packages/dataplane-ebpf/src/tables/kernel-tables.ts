@@ -18,7 +18,7 @@ import {
 } from '../layout/objects.js'
 import { View } from '../layout/struct.js'
 import { CONFIG, VRF } from '../layout/structs.js'
-import { CounterMaps } from './counter-maps.js'
+import { CounterMaps, type CounterMap } from './counter-maps.js'
 import { wordBytes, type KernelMaps } from './kernel-maps.js'
 import { programRoutes } from './route-programmer.js'
 import { SourceSets } from './source-sets.js'
@@ -62,14 +62,20 @@ export class KernelTables {
     }
     const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis } = transaction
     const set = (map: string, key: number, value: Uint8Array): void => this.#maps.set(map, key, value)
+    const counted = (counters: CounterMap, map: string, key: number, value: Uint8Array): void => {
+      this.counters.add(counters, key)
+      set(map, key, value)
+    }
 
     for (const port of ports.set) attempt('port', port.id, () => this.#setPort(port))
-    for (const vrf of vrfs.set) attempt('vrf', vrf.id, () => set('vrfs', vrf.id, this.#encodeVrf(vrf)))
+    for (const vrf of vrfs.set) attempt('vrf', vrf.id, () => counted('vrf_counters', 'vrfs', vrf.id, this.#encodeVrf(vrf)))
     for (const { vni, routerMac } of vnis.set) this.#macs.set(vni, routerMac)
-    for (const hop of nextHops.set) attempt('next-hop', hop.id, () => set('next_hops', hop.id, encodeNextHop(hop, this.#ownMac(hop))))
+    for (const hop of nextHops.set)
+      attempt('next-hop', hop.id, () => counted('next_hop_counters', 'next_hops', hop.id, encodeNextHop(hop, this.#ownMac(hop))))
     for (const group of groups.set) attempt('group', group.id, () => set('groups', group.id, encodeGroup(group)))
     for (const sources of tunnelSources.set) attempt('tunnel-sources', sources.id, () => this.#sources.set(sources))
-    for (const label of labels.set) attempt('label', label.label, () => set('labels', label.label, encodeLabel(label)))
+    for (const label of labels.set)
+      attempt('label', label.label, () => counted('label_counters', 'labels', label.label, encodeLabel(label)))
     for (const vni of vnis.set) attempt('vni', vni.vni, () => set('vnis', vni.vni, encodeVni(vni)))
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
@@ -81,16 +87,22 @@ export class KernelTables {
     const lostVnis = removedIn(vnis, ({ vni }) => vni)
     remove('vnis', lostVnis)
     for (const vni of lostVnis) this.#macs.delete(vni)
-    remove(
+    const removeCounted = (counters: CounterMap, map: string, keys: readonly number[]): void => {
+      remove(map, keys)
+      for (const key of keys) this.counters.remove(counters, key)
+    }
+    removeCounted(
+      'label_counters',
       'labels',
       removedIn(labels, ({ label }) => label),
     )
     remove('groups', removedIn(groups, idOf))
-    remove('next_hops', removedIn(nextHops, idOf))
+    removeCounted('next_hop_counters', 'next_hops', removedIn(nextHops, idOf))
     for (const id of removedIn(tunnelSources, idOf)) this.#sources.remove(id)
     for (const id of removedIn(ports, idOf)) this.#removePort(id)
     for (const id of removedVrfs) {
       this.#maps.delete('vrfs', id)
+      this.counters.remove('vrf_counters', id)
       this.fib.remove(id)
     }
     if (vnis.set.length + lostVnis.length > 0) this.#refreshVxlan()
@@ -145,13 +157,13 @@ export class KernelTables {
   }
 
   #setPort(port: PortObject): void {
-    this.counters.add(port.id)
+    this.counters.add('port_counters', port.id)
     this.#maps.set('ports', port.id, encodePort(port))
   }
 
   #removePort(id: number): void {
     this.#maps.delete('ports', id)
-    this.counters.remove(id)
+    this.counters.remove('port_counters', id)
   }
 
   /** The source address of a VXLAN tunnel's inner frames is that of the VNI. */

@@ -62,7 +62,7 @@ export async function ebpfHarness(world: EbpfHarnessWorld): Promise<Harness> {
 }
 
 class EbpfHarness implements Harness {
-  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header'])
+  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class'])
   readonly underlayMtu = UNDERLAY_MTU
   readonly dataplane: Dataplane
   readonly #devices = new Map<number, Capture>()
@@ -98,7 +98,7 @@ class EbpfHarness implements Harness {
     this.#devices.get(port)?.send(packet)
   }
 
-  async receive({ encapsulation, source, packet, udpPort }: UnderlayInput): Promise<void> {
+  async receive({ encapsulation, source, packet, udpPort, trafficClass = 0 }: UnderlayInput): Promise<void> {
     await this.#begin()
     const destinationPort = udpPort ?? UDP_PORTS[encapsulation] ?? 0
     const outer = {
@@ -106,7 +106,7 @@ class EbpfHarness implements Harness {
       destination: LOCAL[source.family],
       protocol: encapsulation === 'mpls-gre' ? GRE : UDP,
       ttl: 64,
-      trafficClass: 0,
+      trafficClass,
       sourcePort: 50_000,
       destinationPort,
       payload: packet,

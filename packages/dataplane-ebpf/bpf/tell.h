@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* How whoever sent a dropped packet is told. */
+#pragma once
+
+#include "icmp_error.h"
+#include "nexthop.h"
+
+/* The sender is behind the port that the packet came from. */
+static __always_inline int tell_sender(struct __sk_buff *skb, __u32 port_id, struct packet *packet, int is_too_big)
+{
+	if (!become_error(skb, packet, 0, is_too_big))
+		return 0;
+	return hand_over(skb, port_id, packet->length) == SENT;
+}
+
+/* The packet came through a tunnel: the error is a packet of its VRF, and finds its way as any other. */
+__noinline int tell_through_vrf(struct __sk_buff *skb, struct packet *packet, __u32 outer, int is_too_big)
+{
+	if (!packet || !become_error(skb, packet, outer, is_too_big))
+		return 0;
+	return forward(skb, packet, packet->vrf, 0) == SENT;
+}

@@ -1,0 +1,11 @@
+import type { DataplaneFeature } from '@heddle/core'
+
+/** What the programs offer beyond the tables that every dataplane has. */
+export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
+  'mss-clamp',
+  'ecn',
+  'traffic-class-pop',
+  'port-errors',
+  'tunnel-errors',
+  'table-counters',
+]
