@@ -1,4 +1,4 @@
-import type { SpeakerConfig } from '@heddle/bgp'
+import type { Speaker, SpeakerConfig } from '@heddle/bgp'
 import {
   IntentError,
   OverlayModel,
@@ -17,6 +17,7 @@ import { silentLogger, type Clock, type Logger, type Random, type Transport } fr
 import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
+import { intentChanges, type ConfigChange } from './bgp/config-change.js'
 import { SpeakerNode, type StopOptions } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
 import { DataplaneKeeper, type DataplaneSource } from './dataplane/dataplane-keeper.js'
@@ -156,6 +157,11 @@ export class Agent implements AsyncDisposable {
     return this.#parts.node.listening
   }
 
+  /** The BGP speaker, to look at: what it tells and takes is the agent's. */
+  get speaker(): Speaker {
+    return this.#parts.node.speaker
+  }
+
   /** Attaches and detaches workloads: what a CNI calls. */
   get endpoints(): EndpointService {
     return this.#parts.endpoints
@@ -179,10 +185,17 @@ export class Agent implements AsyncDisposable {
   /**
    * Brings the agent to another configuration: neighbors, VRFs, endpoints and networks that are the same do not notice.
    *
+   * @returns what was done
    * @throws AgentError `agent.needs-restart`, `agent.vrf-in-use`, `agent.stopped`; IntentError. Then nothing was changed.
    */
-  async reconfigure(config: AgentConfig): Promise<void> {
-    await this.#serial.run(async () => this.#reconfigure(config))
+  async reconfigure(config: AgentConfig): Promise<ConfigChange[]> {
+    return this.#serial.run(async () => this.#reconfigure(config))
+  }
+
+  /** What `reconfigure` would do. Nothing happens. @throws as `reconfigure` */
+  plan(config: AgentConfig): ConfigChange[] {
+    this.#checkReconfigurable(config)
+    return this.#changes(config)
   }
 
   /** Withdraws, sends Cease and ends, with the dataplane that it opened. Idempotent. */
@@ -261,15 +274,10 @@ export class Agent implements AsyncDisposable {
     this.events.emit('dataplane', 'replaced')
   }
 
-  async #reconfigure(config: AgentConfig): Promise<void> {
-    if (this.#stopped !== undefined) throw new AgentError('agent.stopped', 'the agent is stopping')
+  async #reconfigure(config: AgentConfig): Promise<ConfigChange[]> {
     const { model, node, synchronizer, endpoints } = this.#parts
-    if (config.underlayMtu !== this.#config.underlayMtu)
-      throw new AgentError('agent.needs-restart', 'a change of the MTU of the underlay needs a restart')
-    node.checkReconfigurable(config)
-    const problems = checkVrfs(config.vrfs)
-    if (problems.length > 0) throw new IntentError(problems)
-    this.#checkVrfsInUse(config)
+    this.#checkReconfigurable(config)
+    const changes = this.#changes(config)
     await endpoints.unconfigure(config.endpoints)
     model.setVrfs(config.vrfs)
     node.speaker.setRouteTargetMembership(model.importTargets())
@@ -277,6 +285,21 @@ export class Agent implements AsyncDisposable {
     this.#config = config
     await endpoints.configure(config.endpoints)
     await synchronizer.run()
+    return changes
+  }
+
+  #checkReconfigurable(config: AgentConfig): void {
+    if (this.#stopped !== undefined) throw new AgentError('agent.stopped', 'the agent is stopping')
+    if (config.underlayMtu !== this.#config.underlayMtu)
+      throw new AgentError('agent.needs-restart', 'a change of the MTU of the underlay needs a restart')
+    this.#parts.node.checkReconfigurable(config)
+    const problems = checkVrfs(config.vrfs)
+    if (problems.length > 0) throw new IntentError(problems)
+    this.#checkVrfsInUse(config)
+  }
+
+  #changes(config: AgentConfig): ConfigChange[] {
+    return [...this.#parts.node.plan(config), ...intentChanges(this.#config, config)]
   }
 
   /** A VRF can go when its endpoints are those of the old configuration. */

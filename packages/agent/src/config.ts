@@ -1,4 +1,4 @@
-import type { SpeakerConfig } from '@heddle/bgp'
+import type { PathAttributes, SpeakerConfig } from '@heddle/bgp'
 import type { EndpointRequest, VrfIntent } from '@heddle/core'
 import type { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 
@@ -8,7 +8,7 @@ export interface SpeakerNodeConfig {
   /** In the underlay. */
   readonly address: IpAddress
   readonly bgp: SpeakerConfig
-  /** VPN routes that are originated as they stand. */
+  /** Routes that are originated as they stand. */
   readonly networks: readonly NetworkConfig[]
 }
 
@@ -21,12 +21,18 @@ export interface AgentConfig extends SpeakerNodeConfig {
   readonly underlayMtu: number
 }
 
-/** A VPN route that is originated as it stands. */
+/**
+ * A route that is originated as it stands: of a VPN with route distinguisher and label, labeled unicast with a label alone, unicast without
+ * either.
+ */
 export interface NetworkConfig {
-  readonly rd: RouteDistinguisher
+  readonly rd?: RouteDistinguisher
   readonly prefix: IpPrefix
   /** 16–1,048,575. */
-  readonly label: number
+  readonly label?: number
   readonly nextHop: IpAddress
+  /** Of a VPN route. */
   readonly routeTargets: readonly RouteTarget[]
+  /** Default: origin `igp`. */
+  readonly attributes?: PathAttributes
 }

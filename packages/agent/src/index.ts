@@ -1,5 +1,6 @@
 export { Agent, type AgentEvents, type AgentOptions } from './agent.js'
 export { AgentError, type AgentErrorCode } from './agent-error.js'
+export type { ConfigChange } from './bgp/config-change.js'
 export { SpeakerNode, type StopOptions } from './bgp/speaker-node.js'
 export type { AgentConfig, NetworkConfig, SpeakerNodeConfig } from './config.js'
 export type { DataplaneSource } from './dataplane/dataplane-keeper.js'

@@ -128,7 +128,7 @@ export type { AddressPrefixFilter, OutboundRouteFilter, OutboundRouteFilters } f
 export type { DecodeResult } from './message/result.js'
 export { decodeMessage, encodeMessage } from './decode.js'
 export { decodeLine, decodeToJson } from './decode-line.js'
-export { messageToJson, resultToJson, type Json, type JsonError, type JsonResult } from './message/json.js'
+export { messageToJson, resultToJson, toJson, type Json, type JsonError, type JsonResult } from './message/json.js'
 export { readHeader, type HeaderResult, type MessageHeader } from './message/header.js'
 export { KEEPALIVE } from './message/keepalive.js'
 export { ROUTE_REFRESH_SUBTYPE } from './message/route-refresh.js'
@@ -227,6 +227,7 @@ export { RouteTargetFilter } from './policy/route-target-filter.js'
 
 // Speaker
 export { SPOKEN_FAMILIES } from './speaker/config.js'
+export { checkSpeakerConfig } from './speaker/check-config.js'
 export type {
   ConfederationConfig,
   DynamicNeighborConfig,

@@ -1,11 +1,19 @@
 export { describeProblem, ConfigError, type ConfigProblem } from './config/config-error.js'
 export type {
+  AuthenticationSection,
   BgpSection,
-  DataplaneSection,
-  EndpointSection,
+  DynamicNeighborSection,
   ListenSection,
+  NeighborGroupSection,
   NeighborSection,
   NetworkSection,
+  PolicyUse,
+  SecretSection,
+  TcpAoKeySection,
+} from './config/bgp-document.js'
+export type {
+  DataplaneSection,
+  EndpointSection,
   NodeDocument,
   NodeSection,
   SpeakerDocument,
@@ -23,7 +31,7 @@ export { createNode } from './node/create-node.js'
 export { createSpeaker } from './node/create-speaker.js'
 export { explainPacket, ExplainError, type ExplainAnswer, type ExplainRequest } from './node/explain.js'
 export { handlerFor, type ProcessControls } from './node/handler.js'
-export type { NodeHandle, NodeOptions, RoleHandle, RoleOptions, SpeakerHandle } from './node/role-handle.js'
+export type { NodeHandle, NodeOptions, ReloadOptions, RoleHandle, RoleOptions, SpeakerHandle } from './node/role-handle.js'
 export { processOutput, type Output } from './output/output.js'
 export { formatView } from './output/views.js'
 export { SCHEMAS } from './schema/schemas.js'

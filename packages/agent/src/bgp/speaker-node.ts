@@ -1,10 +1,11 @@
-import { LOCAL_PEER, Speaker, VPNV4_UNICAST, VPNV6_UNICAST, type SpeakerConfig } from '@heddle/bgp'
+import { LOCAL_PEER, Speaker, VPNV4_UNICAST, VPNV6_UNICAST, type Reconciliation, type SpeakerConfig } from '@heddle/bgp'
 import { AgentError } from '../agent-error.js'
 import type { SpeakerNodeConfig } from '../config.js'
 import { neighborRow, speakerRouteRows } from '../view/bgp-views.js'
 import type { ViewName, Views } from '../view/rows.js'
 import type { World } from '../world.js'
-import { networkChanges } from './networks.js'
+import { neighborChange, type ConfigChange } from './config-change.js'
+import { networkChanges, networkPlan } from './networks.js'
 
 /** How long withdrawals may take to reach the peers before the sessions end, milliseconds. */
 const FLUSH_TIMEOUT = 1_000
@@ -23,6 +24,7 @@ export class SpeakerNode implements AsyncDisposable {
   /** The speaker itself, for what its configuration does not say. It is stopped with this object. */
   readonly speaker: Speaker
   #config: SpeakerNodeConfig
+  readonly #overrides: Pick<SpeakerConfig, 'gracefulRestart'>
   #started = false
   #stopped: Promise<void> | undefined
 
@@ -34,6 +36,7 @@ export class SpeakerNode implements AsyncDisposable {
    */
   constructor(config: SpeakerNodeConfig, world: World, overrides: Pick<SpeakerConfig, 'gracefulRestart'> = {}) {
     this.#config = config
+    this.#overrides = overrides
     this.speaker = new Speaker({ ...world, config: { ...config.bgp, ...overrides } })
     this.#publish(networkChanges([], config.networks))
   }
@@ -62,21 +65,35 @@ export class SpeakerNode implements AsyncDisposable {
   }
 
   /**
+   * What `reconfigure` would do: to which neighbors, and to what is originated. Nothing happens.
+   *
+   * @throws AgentError `agent.needs-restart`; SpeakerError `speaker.config`
+   */
+  plan(config: SpeakerNodeConfig): ConfigChange[] {
+    return this.#plan(config).changes
+  }
+
+  /**
    * Brings neighbors and networks to what `config` says; sessions whose neighbor has not changed stay.
    *
-   * @throws AgentError `agent.needs-restart` when something else has changed; then nothing was done
+   * @returns what was done
+   * @throws AgentError `agent.needs-restart` when something else has changed; SpeakerError `speaker.config`; then nothing was done
    */
-  reconfigure(config: SpeakerNodeConfig): void {
-    this.checkReconfigurable(config)
-    const wanted = new Map(config.bgp.neighbors.map((neighbor) => [neighbor.address, neighbor]))
-    const known = new Set(this.#config.bgp.neighbors.map(({ address }) => address))
-    for (const address of known) if (!wanted.has(address)) this.speaker.removeNeighbor(address)
-    for (const [address, neighbor] of wanted) {
-      if (known.has(address)) this.speaker.updateNeighbor(neighbor)
-      else this.speaker.addNeighbor(neighbor)
-    }
+  reconfigure(config: SpeakerNodeConfig): ConfigChange[] {
+    const { changes, reconciliation } = this.#plan(config)
+    reconciliation.apply()
     this.#publish(networkChanges(this.#config.networks, config.networks))
     this.#config = config
+    return changes
+  }
+
+  #plan(config: SpeakerNodeConfig): { readonly changes: ConfigChange[]; readonly reconciliation: Reconciliation } {
+    this.checkReconfigurable(config)
+    const reconciliation = this.speaker.reconcile({ ...config.bgp, ...this.#overrides })
+    return {
+      reconciliation,
+      changes: [...reconciliation.changes.map(neighborChange), ...networkPlan(this.#config.networks, config.networks)],
+    }
   }
 
   /** @throws AgentError `agent.needs-restart` when `config` changes what a running speaker cannot change */
@@ -118,4 +135,14 @@ export class SpeakerNode implements AsyncDisposable {
 }
 
 /** What a speaker is for its life. */
-const FIXED = ['as', 'routerId', 'holdTime', 'clusterId', 'listen', 'gracefulRestart'] as const satisfies readonly (keyof SpeakerConfig)[]
+const FIXED = [
+  'as',
+  'routerId',
+  'holdTime',
+  'clusterId',
+  'listen',
+  'gracefulRestart',
+  'confederation',
+  'decision',
+  'dynamicNeighbors',
+] as const satisfies readonly (keyof SpeakerConfig)[]

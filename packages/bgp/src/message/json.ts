@@ -36,7 +36,7 @@ export function errorToJson({ code, offset, path, rfc, handling }: BgpError): Js
 }
 
 /** Any value of this package as plain data; `key` is the name of the field that holds it. */
-export function toJson(value: unknown, key: string): Json {
+export function toJson(value: unknown, key = ''): Json {
   if (value instanceof Uint8Array) return toHex(value)
   if (Array.isArray(value)) return value.map((item: unknown) => itemToJson(item, key))
   switch (typeof value) {

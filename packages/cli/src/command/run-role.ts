@@ -1,3 +1,4 @@
+import type { ConfigChange } from '@heddle/agent'
 import type { LogLevel } from '@heddle/io'
 import { jsonLogger, textLogger } from '@heddle/io/node'
 import type { Logger } from '@heddle/io'
@@ -9,7 +10,8 @@ import { createNode } from '../node/create-node.js'
 import { createSpeaker } from '../node/create-speaker.js'
 import { deferred } from '../node/deferred.js'
 import { handlerFor } from '../node/handler.js'
-import type { RoleHandle } from '../node/role-handle.js'
+import type { ReloadOptions, RoleHandle } from '../node/role-handle.js'
+import { changeText } from '../output/changes.js'
 import type { Output } from '../output/output.js'
 
 export type RoleName = 'node' | 'speaker'
@@ -44,22 +46,24 @@ export async function runRole(name: RoleName, options: RunRoleOptions, output: O
   const ending = deferred<{ readonly restart: boolean }>()
   const started = deferred<RoleHandle>()
   started.promise.catch(() => undefined)
-  let reloading: Promise<void> = Promise.resolve()
-  const reload = async (): Promise<void> => {
+  let reloading: Promise<unknown> = Promise.resolve()
+  const reload = async (how: ReloadOptions): Promise<readonly ConfigChange[]> => {
     const next = reloading.then(async () => {
       await started.promise
-      await role.reload()
-      logger.info('configuration reloaded', { file })
+      const changes = await role.reload(how)
+      if (how.dryRun === true) return changes
+      logger.info('configuration reloaded', { file, changes: changes.filter(({ kind }) => kind !== 'keep').map(changeText) })
+      return changes
     })
     reloading = next.catch(() => undefined)
-    await next
+    return next
   }
   const onSignal = (signal: NodeJS.Signals): void => {
     logger.info('stopping', { signal })
     ending.resolve({ restart: signal === 'SIGUSR2' })
   }
   const onHangUp = (): void => {
-    reload().catch((error: unknown) => {
+    reload({}).catch((error: unknown) => {
       for (const line of (error as Error).message.split('\n')) logger.error('configuration refused, the old one stays', { error: line })
     })
   }
@@ -95,8 +99,10 @@ interface PreparedRole {
   readonly document: SpeakerDocument
   start(logger: Logger): Promise<RoleHandle>
   /** Reads the file again; for a role that was started. @throws ConfigError, AgentError */
-  reload(): Promise<void>
+  reload(options: ReloadOptions): Promise<readonly ConfigChange[]>
 }
+
+type ReloadableRole<Document> = RoleHandle & { reload(document: Document, options: ReloadOptions): Promise<readonly ConfigChange[]> }
 
 /** @throws ConfigError */
 async function prepare(name: RoleName, file: string): Promise<PreparedRole> {
@@ -105,7 +111,7 @@ async function prepare(name: RoleName, file: string): Promise<PreparedRole> {
 
 async function prepared<Document extends SpeakerDocument>(
   load: (file: string) => Promise<Document>,
-  create: (document: Document, options: { readonly logger: Logger }) => Promise<RoleHandle & { reload(document: Document): Promise<void> }>,
+  create: (document: Document, options: { readonly logger: Logger }) => Promise<ReloadableRole<Document>>,
   file: string,
 ): Promise<PreparedRole> {
   const document = await load(file)
@@ -116,8 +122,8 @@ async function prepared<Document extends SpeakerDocument>(
       handle = await create(document, { logger })
       return handle
     },
-    async reload() {
-      await handle?.reload(await load(file))
+    async reload(how) {
+      return (await handle?.reload(await load(file), how)) ?? []
     },
   }
 }

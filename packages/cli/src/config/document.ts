@@ -1,3 +1,5 @@
+import type { BgpSection } from './bgp-document.js'
+
 /**
  * The configuration file as a value: what YAML gives once the schema has accepted it. All text; `resolveNode` and `resolveSpeaker` turn it
  * into addresses, route distinguishers and the like.
@@ -22,59 +24,6 @@ export interface NodeSection {
   readonly name: string
   /** The node's address in the underlay: end of its tunnels, source of its BGP connections. */
   readonly address: string
-}
-
-/** The BGP speaker of a node. */
-export interface BgpSection {
-  /** 1–4,294,967,295. */
-  readonly as: number
-  /** IPv4 form; default the node's address where that is IPv4. */
-  readonly routerId?: string
-  /** Seconds: 0 or 3–65,535; default 90. */
-  readonly holdTime?: number
-  /** Seconds for which peers keep our routes while we restart, 1–4,095; default 120. */
-  readonly restartTime?: number
-  /** Where sessions are accepted; none when left out. */
-  readonly listen?: readonly ListenSection[]
-  readonly neighbors?: readonly NeighborSection[]
-  /** VPN routes that the speaker originates as they stand here. */
-  readonly networks?: readonly NetworkSection[]
-}
-
-/** An address where BGP sessions are accepted. */
-export interface ListenSection {
-  readonly address: string
-  /** 0–65,535; default 179. 0 lets the system choose. */
-  readonly port?: number
-}
-
-/** A BGP peer. */
-export interface NeighborSection {
-  readonly address: string
-  /** 1–65,535; default 179. */
-  readonly port?: number
-  readonly as: number
-  /** Default `vpnv4-unicast`, `vpnv6-unicast`, `rtc`. */
-  readonly families?: readonly string[]
-  /** Never connect, only accept. Default false. */
-  readonly passive?: boolean
-  /** Default false. */
-  readonly routeReflectorClient?: boolean
-  /** Keep routes and forwarding over a restart of either side (RFC 4724). Default true. */
-  readonly gracefulRestart?: boolean
-  /** Address to connect from; default the node's, where the families agree. */
-  readonly localAddress?: string
-}
-
-/** A VPN route that is originated as it stands. Route distinguisher and targets are written `ASN:NUMBER` or `IPV4:NUMBER`. */
-export interface NetworkSection {
-  readonly rd: string
-  readonly prefix: string
-  /** 0–1,048,575. */
-  readonly label: number
-  /** Default the node's address. */
-  readonly nextHop?: string
-  readonly routeTargets: readonly string[]
 }
 
 /** A VRF. Route distinguisher and targets are written `ASN:NUMBER` or `IPV4:NUMBER`. Without `import` nothing gets in, without `export` nothing out. */

@@ -24,18 +24,14 @@ export async function loadSpeaker(file: string): Promise<SpeakerDocument> {
 export function parseNode(file: string, text: string): NodeDocument {
   const parsed = parseFile(file, text)
   validateFile(parsed, nodeSchema)
-  const document = parsed.value as NodeDocument // what has passed the schema has its type
-  checkNode(parsed, document)
-  return document
+  return checkNode(parsed, parsed.value as NodeDocument) // what has passed the schema has its type
 }
 
 /** As `parseNode`, for a speaker. @throws ConfigError */
 export function parseSpeaker(file: string, text: string): SpeakerDocument {
   const parsed = parseFile(file, text)
   validateFile(parsed, speakerSchema)
-  const document = parsed.value as SpeakerDocument
-  checkSpeaker(parsed, document)
-  return document
+  return checkSpeaker(parsed, parsed.value as SpeakerDocument)
 }
 
 async function read(file: string): Promise<string> {

@@ -10,6 +10,8 @@ export interface ParsedFile {
   readonly value: unknown
   /** The problem at the value of `path`, or the nearest thing around it that is in the file. */
   problem(path: ConfigPath, found: string, allowed: string): ConfigProblem
+  /** The problem at a line, from 1, of the text at `path`; at its beginning where its lines are not those of the file. */
+  problemInText(path: ConfigPath, line: number, found: string, allowed: string): ConfigProblem
   /** The problem at the last key of `path`. */
   problemAtKey(path: ConfigPath, found: string, allowed: string): ConfigProblem
 }
@@ -44,6 +46,12 @@ export function parseFile(file: string, text: string): ParsedFile {
     file,
     value: document.toJS({ maxAliasCount: 100 }),
     problem: (path, found, allowed) => ({ ...at(path, false), path: formatPath(path), found, allowed }),
+    problemInText: (path, line, found, allowed) => {
+      const offset = offsetOf(document, path, false)
+      const start = place(offset)
+      const isBlock = text[offset] === '|'
+      return { ...(isBlock ? { line: start.line + line, column: 1 } : start), path: formatPath(path), found, allowed }
+    },
     problemAtKey: (path, found, allowed) => ({ ...at(path, true), path: formatPath(path), found, allowed }),
   }
 }

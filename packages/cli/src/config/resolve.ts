@@ -1,22 +1,10 @@
-import type { AgentConfig, NetworkConfig, SpeakerNodeConfig } from '@heddle/agent'
-import type { FamilyName, NeighborConfig, SpeakerConfig } from '@heddle/bgp'
+import type { AgentConfig, SpeakerNodeConfig } from '@heddle/agent'
 import type { EndpointRequest, StaticRouteIntent, VrfIntent } from '@heddle/core'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
-import type {
-  BgpSection,
-  EndpointSection,
-  NeighborSection,
-  NetworkSection,
-  NodeDocument,
-  SpeakerDocument,
-  StaticRouteSection,
-  VrfSection,
-} from './document.js'
+import type { EndpointSection, NodeDocument, SpeakerDocument, StaticRouteSection, VrfSection } from './document.js'
+import { resolveBgp, resolveNetwork } from './resolve-bgp.js'
 
-export const DEFAULT_HOLD_TIME = 90
-export const DEFAULT_RESTART_TIME = 120
 export const DEFAULT_UNDERLAY_MTU = 1_500
-export const DEFAULT_FAMILIES: readonly FamilyName[] = ['vpnv4-unicast', 'vpnv6-unicast', 'rtc']
 
 /** Path of the control socket of the node `name`. */
 export function defaultSocket(name: string): string {
@@ -45,45 +33,6 @@ export function resolveSpeaker({ node, bgp }: SpeakerDocument): SpeakerNodeConfi
     address,
     bgp: resolveBgp(bgp, address),
     networks: (bgp.networks ?? []).map((network) => resolveNetwork(network, address)),
-  }
-}
-
-function resolveBgp(bgp: BgpSection, address: IpAddress): SpeakerConfig {
-  const {
-    as,
-    routerId = String(address),
-    holdTime = DEFAULT_HOLD_TIME,
-    restartTime = DEFAULT_RESTART_TIME,
-    listen = [],
-    neighbors = [],
-  } = bgp
-  return {
-    as,
-    routerId,
-    listen,
-    // With each neighbor, where a reload can change it.
-    neighbors: neighbors.map((neighbor) => ({ ...resolveNeighbor(neighbor, address), holdTime })),
-    gracefulRestart: { restartTime },
-  }
-}
-
-function resolveNeighbor(neighbor: NeighborSection, own: IpAddress): NeighborConfig {
-  const { families = DEFAULT_FAMILIES, localAddress, ...rest } = neighbor
-  const local = localAddress === undefined ? own : IpAddress.parse(localAddress)
-  return {
-    ...rest,
-    families: families as readonly FamilyName[],
-    ...(local.family === IpAddress.parse(neighbor.address).family ? { localAddress: String(local) } : {}),
-  }
-}
-
-function resolveNetwork({ rd, prefix, label, nextHop, routeTargets }: NetworkSection, own: IpAddress): NetworkConfig {
-  return {
-    rd: RouteDistinguisher.parse(rd),
-    prefix: IpPrefix.parse(prefix),
-    label,
-    nextHop: nextHop === undefined ? own : IpAddress.parse(nextHop),
-    routeTargets: targetsOf(routeTargets),
   }
 }
 

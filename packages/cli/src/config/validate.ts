@@ -64,9 +64,9 @@ const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   'route-target': (text) => isAccepted(() => RouteTarget.parse(text)),
 }
 
-/** The branches of `anyOf` say less than the whole. */
+/** The branches of `anyOf` say less than the whole, and `if` less than its branch. */
 function isTelling({ schemaPath, keyword }: ErrorObject): boolean {
-  return keyword === 'anyOf' || !schemaPath.includes('/anyOf/')
+  return keyword === 'anyOf' || (keyword !== 'if' && !schemaPath.includes('/anyOf/'))
 }
 
 function problemOf(parsed: ParsedFile, error: ErrorObject): ConfigProblem {
@@ -99,7 +99,8 @@ function problemOf(parsed: ParsedFile, error: ErrorObject): ConfigProblem {
       return parsed.problem([...path, later], `${show((error.data as unknown[])[later])} a second time`, 'each value once')
     }
     default:
-      return parsed.problem(path, show(error.data), describe(schema))
+      // a key is not shown, whatever is wrong with it
+      return parsed.problem(path, schema.writeOnly === true ? 'a value that is not shown' : show(error.data), describe(schema))
   }
 }
 

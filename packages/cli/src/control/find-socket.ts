@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { defaultSocket } from '../config/resolve.js'
-import { NAME_PATTERN } from '../schema/config-schema.js'
+import { NAME_PATTERN } from '../schema/value-schemas.js'
 import { UsageError } from '../exit-code.js'
 import { ControlError } from './protocol.js'
 

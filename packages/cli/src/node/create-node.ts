@@ -48,12 +48,13 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     role: 'node',
     name: agent.name,
     listening: agent.listening,
+    speaker: agent.speaker,
     endpoints: agent.endpoints,
     show: async (what) => agent.show(what),
     explain: async (request) => explainPacket(request, await agent.state(), agent.capabilities),
-    async reload(next) {
+    async reload(next, { dryRun = false } = {}) {
       checkFixed(document, next, ['socket', 'dataplane', 'cni'])
-      await agent.reconfigure(config(next))
+      return dryRun ? agent.plan(config(next)) : agent.reconfigure(config(next))
     },
     stop,
     [Symbol.asyncDispose]: async () => stop(),

@@ -19,10 +19,12 @@ export async function createSpeaker(document: SpeakerDocument, options: RoleOpti
     role: 'speaker',
     name: node.name,
     listening: node.listening,
+    speaker: node.speaker,
     show: async (what) => node.show(what),
-    async reload(next) {
+    async reload(next, { dryRun = false } = {}) {
       checkFixed(document, next, ['socket'])
-      node.reconfigure(resolveSpeaker(next))
+      const config = resolveSpeaker(next)
+      return dryRun ? node.plan(config) : node.reconfigure(config)
     },
     stop: async (how) => node.stop(how),
     [Symbol.asyncDispose]: async () => node.stop(),

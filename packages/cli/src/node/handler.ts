@@ -1,15 +1,15 @@
-import { endpointRow, type ViewName } from '@heddle/agent'
+import { endpointRow, type ConfigChange, type ViewName } from '@heddle/agent'
 import { ControlError, type ControlHandler } from '../control/protocol.js'
 import { VIEW_NAMES } from '../output/view-names.js'
 import { endpointName, endpointRequest } from './endpoint-params.js'
-import type { NodeHandle, RoleHandle } from './role-handle.js'
+import type { NodeHandle, ReloadOptions, RoleHandle } from './role-handle.js'
 
 /** What the process that runs a node lets its control socket do. */
 export interface ProcessControls {
   /** Of the program, for `info`. */
   readonly version: string
-  /** Reads the configuration again. @throws ConfigError, AgentError */
-  reload(): Promise<void>
+  /** Reads the configuration again and says what changes; with `dryRun` nothing does. @throws ConfigError, AgentError */
+  reload(options: ReloadOptions): Promise<readonly ConfigChange[]>
   /** Ends the process soon, after the answer. */
   stop(options: { readonly restart: boolean }): void
 }
@@ -33,8 +33,7 @@ export function handlerFor(starting: Promise<RoleHandle>, controls: ProcessContr
       case 'explain':
         return nodeOf(handle).explain(fields)
       case 'reload':
-        await controls.reload()
-        return {}
+        return controls.reload({ dryRun: fields.dryRun === true })
       case 'stop':
         setImmediate(() => controls.stop({ restart: fields.restart === true }))
         return {}

@@ -1,5 +1,6 @@
-import type { StopOptions, ViewName, Views } from '@heddle/agent'
+import type { ConfigChange, StopOptions, ViewName, Views } from '@heddle/agent'
 import type { DataplaneSource } from '@heddle/agent'
+import type { Speaker } from '@heddle/bgp'
 import type { EndpointService } from '@heddle/core'
 import type { Clock, Logger, Random, Transport } from '@heddle/io'
 import type { NodeDocument, SpeakerDocument } from '../config/document.js'
@@ -19,10 +20,18 @@ export interface NodeOptions extends RoleOptions {
   readonly dataplane?: DataplaneSource
 }
 
+/** How a configuration is taken over. */
+export interface ReloadOptions {
+  /** Only say what would be done. */
+  readonly dryRun?: boolean
+}
+
 interface Role extends AsyncDisposable {
   readonly name: string
   /** Where BGP sessions are accepted. */
   readonly listening: readonly { readonly address: string; readonly port: number }[]
+  /** Its BGP speaker, to look at. */
+  readonly speaker: Speaker
   /** What it has: empty for what a speaker has not. @throws AgentError `agent.dataplane-lost`, DataplaneError for what only the dataplane knows */
   show<Name extends ViewName>(what: Name): Promise<Views[Name]>
   /** Withdraws, sends Cease and ends; or ends for a restart. Idempotent. */
@@ -35,9 +44,11 @@ export interface SpeakerHandle extends Role {
   /**
    * Changes what differs from the configuration it has; nothing else moves.
    *
+   * @param options `dryRun`: only says what would be done
+   * @returns what was done; neighbors that stay as they are among it
    * @throws AgentError `agent.needs-restart` when something changed that only a restart can change; then nothing has changed
    */
-  reload(document: SpeakerDocument): Promise<void>
+  reload(document: SpeakerDocument, options?: ReloadOptions): Promise<ConfigChange[]>
 }
 
 /** A running node. */
@@ -48,7 +59,7 @@ export interface NodeHandle extends Role {
   /** What would happen to a packet, and why. @throws ExplainError; AgentError `agent.dataplane-lost`, DataplaneError */
   explain(request: ExplainRequest): Promise<ExplainAnswer>
   /** As `SpeakerHandle.reload`. @throws AgentError `agent.needs-restart`, `agent.vrf-in-use`; IntentError; then nothing has changed */
-  reload(document: NodeDocument): Promise<void>
+  reload(document: NodeDocument, options?: ReloadOptions): Promise<ConfigChange[]>
 }
 
 /** A running node or speaker, told apart by `role`. */

@@ -153,10 +153,12 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
 
   heddle
     .command('reload')
-    .description('make a running node read its configuration again')
-    .action(async () => {
-      const { ask } = await import('../command/ask.js')
-      await ask(choice(), 'reload')
+    .description('make a running node read its configuration again, and say what that changes')
+    .option('--dry-run', 'only say what would change')
+    .option('--json', 'print a JSON array')
+    .action(async (options: { dryRun?: boolean; json?: boolean }) => {
+      const { reload } = await import('../command/reload.js')
+      await reload({ ...choice(), ...options }, output)
     })
 
   heddle

@@ -1,0 +1,46 @@
+import type { ChangeImpact, NeighborChange } from '@heddle/bgp'
+import type { AgentConfig } from '../config.js'
+
+/** What another configuration means for one thing that a speaker or agent has. */
+export interface ConfigChange {
+  /** A BGP neighbor, a route that is originated, a VRF, an endpoint, or something beside the sessions (a cache, a station). */
+  readonly what: 'neighbor' | 'network' | 'vrf' | 'endpoint' | 'rtr' | 'bmp'
+  readonly name: string
+  readonly kind: 'add' | 'remove' | 'change' | 'keep'
+  /** What it does to the session with a neighbor; `nothing` for everything else. */
+  readonly impact: ChangeImpact
+  /** Keys of a neighbor that have another value. */
+  readonly fields: readonly string[]
+}
+
+/** A change of a neighbor as it is shown. */
+export function neighborChange({ neighbor, ...rest }: NeighborChange): ConfigChange {
+  return { what: 'neighbor', name: neighbor, ...rest }
+}
+
+/** Changes of things that are compared by a text each. */
+export function namedChanges(
+  what: ConfigChange['what'],
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): ConfigChange[] {
+  const change = (name: string, kind: ConfigChange['kind']): ConfigChange => ({ what, name, kind, impact: 'nothing', fields: [] })
+  return [
+    ...[...before.keys()].filter((name) => !after.has(name)).map((name) => change(name, 'remove')),
+    ...[...after].flatMap(([name, text]): ConfigChange[] => {
+      const old = before.get(name)
+      if (old === undefined) return [change(name, 'add')]
+      return old === text ? [] : [change(name, 'change')]
+    }),
+  ]
+}
+
+/** Changes of what an agent has besides its speaker. */
+export function intentChanges(before: Intents, after: Intents): ConfigChange[] {
+  const vrfs = ({ vrfs: list }: Intents): Map<string, string> => new Map(list.map((vrf) => [vrf.name, JSON.stringify(vrf)]))
+  const endpoints = ({ endpoints: list }: Intents): Map<string, string> =>
+    new Map(list.map((endpoint) => [`${endpoint.ifname} in ${endpoint.netns}`, JSON.stringify(endpoint)]))
+  return [...namedChanges('vrf', vrfs(before), vrfs(after)), ...namedChanges('endpoint', endpoints(before), endpoints(after))]
+}
+
+type Intents = Pick<AgentConfig, 'vrfs' | 'endpoints'>

@@ -1,0 +1,113 @@
+import type { TcpAoKey } from '@heddle/io'
+import type {
+  ConfederationConfig,
+  DecisionConfig,
+  FamilyName,
+  ListenConfig,
+  NeighborConfig,
+  Policy,
+  SpeakerGracefulRestartConfig,
+} from '@heddle/bgp'
+
+/** The BGP speaker of a node. Keys without a word here mean what they mean in `SpeakerConfig`. */
+export interface BgpSection {
+  /** 1–4,294,967,295. */
+  readonly as: number
+  /** IPv4 form; default the node's address where that is IPv4. */
+  readonly routerId?: string
+  readonly clusterId?: string
+  /** Seconds: 0 or 3–65,535; default 90. */
+  readonly holdTime?: number
+  /** Seconds for which peers keep our routes while we restart, 1–4,095; default 120. */
+  readonly restartTime?: number
+  /** The rest of graceful restart. */
+  readonly gracefulRestart?: Omit<SpeakerGracefulRestartConfig, 'restartTime' | 'restarting'>
+  readonly confederation?: ConfederationConfig
+  readonly decision?: DecisionConfig
+  /** Where sessions are accepted; none when left out. */
+  readonly listen?: readonly ListenSection[]
+  /** By name: as data, or in the text form of `parsePolicy`. */
+  readonly policies?: Readonly<Record<string, Omit<Policy, 'name'> | string>>
+  /** What neighbours have in common, by name. */
+  readonly groups?: Readonly<Record<string, NeighborGroupSection>>
+  readonly neighbors?: readonly NeighborSection[]
+  /** Peers that nobody has named: who connects from the prefix is taken. */
+  readonly dynamicNeighbors?: readonly DynamicNeighborSection[]
+  /** Routes that the speaker originates as they stand here. */
+  readonly networks?: readonly NetworkSection[]
+}
+
+/** An address where BGP sessions are accepted. */
+export type ListenSection = ListenConfig
+
+/** What a neighbor and those of its group may say: the keys of `NeighborConfig`, with policies by name and keys from elsewhere. */
+export interface NeighborGroupSection extends Partial<
+  Omit<NeighborConfig, 'address' | 'importPolicy' | 'exportPolicy' | 'authentication' | 'bfd'>
+> {
+  readonly importPolicy?: PolicyUse
+  readonly exportPolicy?: PolicyUse
+  readonly authentication?: AuthenticationSection
+}
+
+/** A BGP peer. `as` stands here or in its group; `families` are by default `vpnv4-unicast`, `vpnv6-unicast`, `rtc`. */
+export interface NeighborSection extends NeighborGroupSection {
+  readonly address: string
+  /** One of `groups`: its keys count where the neighbour has none. */
+  readonly group?: string
+}
+
+/** Peers that are taken as they come from a prefix. */
+export interface DynamicNeighborSection extends Omit<NeighborGroupSection, 'passive' | 'port' | 'connectRetry'> {
+  readonly prefix: string
+  /** Peers at one time, 1–10,000; default 100. */
+  readonly limit?: number
+  readonly group?: string
+}
+
+/** Names of policies, one after the other: for all families, or by family (a family that is not named has none). */
+export type PolicyUse = string | readonly string[] | { readonly [Family in FamilyName]?: string | readonly string[] }
+
+/** A key, or where it is: exactly one of the three. */
+export interface SecretSection {
+  readonly key?: string
+  /** A file whose first line is the key; relative to the folder of the configuration. */
+  readonly keyFile?: string
+  /** Name of an environment variable. */
+  readonly keyEnv?: string
+}
+
+/** TCP MD5 (RFC 2385) with a key, or TCP-AO (RFC 5925) with several. */
+export interface AuthenticationSection extends SecretSection {
+  readonly kind: 'tcp-md5' | 'tcp-ao'
+  readonly keys?: readonly TcpAoKeySection[]
+}
+
+/** A master key tuple of TCP-AO. */
+export interface TcpAoKeySection extends SecretSection {
+  readonly sendId: number
+  readonly receiveId: number
+  readonly algorithm: TcpAoKey['algorithm']
+}
+
+/**
+ * A route that is originated as it stands: of a VPN with `rd`, `label` and `routeTargets`; labeled unicast with `label` alone; unicast without
+ * these. Route distinguisher and targets are written `ASN:NUMBER` or `IPV4:NUMBER`.
+ */
+export interface NetworkSection {
+  readonly rd?: string
+  readonly prefix: string
+  /** 16–1,048,575. */
+  readonly label?: number
+  /** Default the node's address. */
+  readonly nextHop?: string
+  readonly routeTargets?: readonly string[]
+  readonly localPref?: number
+  readonly med?: number
+  readonly origin?: 'igp' | 'egp' | 'incomplete'
+  /** `65000:1`, `no-export`. */
+  readonly communities?: readonly string[]
+  /** `65000:1:2`. */
+  readonly largeCommunities?: readonly string[]
+  /** `rt:65000:1`, `color:100`, `0x` and sixteen hexadecimal digits. */
+  readonly extendedCommunities?: readonly string[]
+}

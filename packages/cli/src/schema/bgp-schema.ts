@@ -1,0 +1,171 @@
+import { SPOKEN_FAMILIES, type GracefulRestartConfig } from '@heddle/bgp'
+import type { BgpSection, DynamicNeighborSection, NeighborGroupSection, NeighborSection } from '../config/bgp-document.js'
+import { arrayOf, closed, text, type JsonSchema } from './json-schema.js'
+import { policiesSchema, policyUseSchema } from './policy-schema.js'
+import { address, as, boolean, integer, label, name, oneOf, port, prefix, rd, routeTargets, routerId } from './value-schemas.js'
+import type { RowSchema } from './view-schemas.js'
+
+/** A schema for each key, so that what the speaker can do can be configured. */
+type SectionSchema<Section> = RowSchema<Required<Section>>
+
+const seconds = (most: number, more: JsonSchema = {}): JsonSchema => ({
+  type: 'number',
+  minimum: 0,
+  maximum: most,
+  description: `0–${most} seconds`,
+  ...more,
+})
+const holdTime: JsonSchema = {
+  type: 'integer',
+  anyOf: [{ const: 0 }, { minimum: 3, maximum: 65_535 }],
+  default: 90,
+  description: '0 or 3–65535 seconds',
+}
+const longLived = integer(0, 16_777_215, { default: 0, description: 'seconds that routes are kept as the last choice (RFC 9494)' })
+const restartTime = integer(1, 4_095, { default: 120, description: 'seconds that peers wait for our restart' })
+
+const restartFields: RowSchema<Required<GracefulRestartConfig>> = {
+  restartTime,
+  forwardingPreserved: boolean(true),
+  notification: boolean(false, 'a session that ends by NOTIFICATION restarts too (RFC 8538)'),
+  longLived,
+}
+
+const secret: Readonly<Record<'key' | 'keyFile' | 'keyEnv', JsonSchema>> = {
+  key: { type: 'string', minLength: 1, maxLength: 80, writeOnly: true, description: 'the key itself: text of 1–80 octets' },
+  keyFile: { type: 'string', minLength: 1, description: 'a file whose first line is the key, relative to the configuration' },
+  keyEnv: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$', description: 'the name of an environment variable that has the key' },
+}
+const authentication = closed(
+  {
+    kind: oneOf('tcp-md5', 'tcp-ao'),
+    ...secret,
+    keys: {
+      type: 'array',
+      minItems: 1,
+      items: closed(
+        { sendId: integer(0, 255), receiveId: integer(0, 255), algorithm: oneOf('hmac-sha-1-96', 'aes-128-cmac-96'), ...secret },
+        ['sendId', 'receiveId', 'algorithm'],
+      ),
+    },
+  },
+  ['kind'],
+)
+
+const maxPrefixes = closed(
+  {
+    limit: integer(1, 4_294_967_295),
+    warning: integer(1, 100, { default: 75, description: 'percent of the limit' }),
+    warnOnly: boolean(false),
+    restart: seconds(86_400),
+  },
+  ['limit'],
+)
+const familyList: JsonSchema = {
+  type: 'array',
+  items: { type: 'string', enum: SPOKEN_FAMILIES },
+  minItems: 1,
+  uniqueItems: true,
+  default: ['vpnv4-unicast', 'vpnv6-unicast', 'rtc'],
+}
+
+const groupFields: SectionSchema<NeighborGroupSection> = {
+  port: { ...port, default: 179, description: 'TCP port of the neighbour' },
+  as,
+  localAddress: { ...address, description: 'address to connect from; default the address of the node' },
+  families: familyList,
+  passive: boolean(false, 'never connect, only accept'),
+  routeReflectorClient: boolean(false),
+  gracefulRestart: {
+    ...closed(restartFields, []),
+    type: ['boolean', 'object'],
+    default: true,
+    description: 'keep routes and forwarding over a restart (RFC 4724)',
+  },
+  holdTime: { ...holdTime, description: '0 or 3–65535 seconds; default that of bgp' },
+  connectRetry: seconds(3_600, { default: 10 }),
+  advertisementInterval: seconds(3_600, { default: 0 }),
+  delayOpen: seconds(3_600, { default: 0 }),
+  nextHop: { ...oneOf('auto', 'self', 'unchanged'), default: 'auto' },
+  importPolicy: policyUseSchema,
+  exportPolicy: policyUseSchema,
+  allowAsIn: integer(0, 10, { default: 0 }),
+  asOverride: boolean(false),
+  privateAs: oneOf('remove', 'replace'),
+  enforceFirstAs: boolean(false),
+  routeServerClient: boolean(false),
+  gracefulShutdown: boolean(false, 'routes both ways become the last choice (RFC 8326)'),
+  role: oneOf('provider', 'route-server', 'route-server-client', 'customer', 'peer'),
+  roleStrict: boolean(false),
+  addPath: oneOf('send', 'receive', 'both'),
+  multihop: integer(1, 255),
+  ttlSecurity: integer(1, 255),
+  authentication,
+  sendHoldTime: integer(0, 65_535, { default: 480 }),
+  maxPrefixes: {
+    ...closed(Object.fromEntries(SPOKEN_FAMILIES.map((family) => [family, maxPrefixes])), []),
+    description: 'limits by family',
+  },
+  limits: closed({ asPath: integer(1, 16_383, { default: 1_024 }), attributes: integer(64, 65_535, { default: 65_535 }) }, []),
+  collisionDetectEstablished: boolean(false),
+  description: text,
+}
+const neighborFields: SectionSchema<NeighborSection> = { address, group: name, ...groupFields }
+const { passive: _passive, port: _port, connectRetry: _retry, ...acceptedFields } = groupFields
+const dynamicFields: SectionSchema<DynamicNeighborSection> = {
+  prefix,
+  limit: integer(1, 10_000, { default: 100 }),
+  group: name,
+  ...acceptedFields,
+}
+
+const network = closed(
+  {
+    rd,
+    prefix,
+    label,
+    nextHop: address,
+    routeTargets,
+    localPref: integer(0, 4_294_967_295),
+    med: integer(0, 4_294_967_295),
+    origin: { ...oneOf('igp', 'egp', 'incomplete'), default: 'igp' },
+    communities: arrayOf(text),
+    largeCommunities: arrayOf(text),
+    extendedCommunities: arrayOf(text),
+  },
+  ['prefix'],
+)
+
+const bgpFields: SectionSchema<BgpSection> = {
+  as,
+  routerId: { ...routerId, description: 'an IPv4 address that is not 0.0.0.0; default the address of the node' },
+  clusterId: { ...routerId, description: 'an IPv4 address that is not 0.0.0.0; default the router id' },
+  holdTime,
+  restartTime,
+  gracefulRestart: closed(
+    {
+      forwardingPreserved: boolean(true),
+      notification: restartFields.notification,
+      longLived,
+      selectionDeferral: seconds(86_400, { default: 360 }),
+      staleTime: seconds(86_400, { default: 360 }),
+    },
+    [],
+  ),
+  confederation: closed({ id: as, members: { type: 'array', items: as, uniqueItems: true } }),
+  decision: closed({ alwaysCompareMed: boolean(false), multipath: integer(1, 64, { default: 1 }), multipathRelax: boolean(false) }, []),
+  listen: { type: 'array', items: closed({ address, port: integer(0, 65_535, { default: 179 }) }, ['address']) },
+  policies: policiesSchema,
+  groups: {
+    type: 'object',
+    propertyNames: { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' },
+    additionalProperties: closed(groupFields, []),
+    description: 'what neighbours have in common, by name',
+  },
+  neighbors: { type: 'array', items: closed(neighborFields, ['address']) },
+  dynamicNeighbors: { type: 'array', items: closed(dynamicFields, ['prefix']) },
+  networks: { type: 'array', description: 'routes that the speaker originates', items: network },
+}
+
+/** The section `bgp`. */
+export const bgpSchema: JsonSchema = closed(bgpFields, ['as'])
