@@ -15,7 +15,21 @@ ensureInstalled()
 // The suites run the packages on other versions of Node, which come with the tools.
 ensureInstalled(join(root, 'tools'))
 const missing = ensureSystemPackages(
-  ['iproute2', 'iputils-ping', 'ethtool', 'frr', 'gobgpd', 'bird2', 'openbgpd', 'exabgp', 'tshark', 'containernetworking-plugins'],
+  [
+    'iproute2',
+    'iputils-ping',
+    'ethtool',
+    'frr',
+    'gobgpd',
+    'bird2',
+    'openbgpd',
+    'exabgp',
+    'tshark',
+    'containernetworking-plugins',
+    'containerd',
+    'runc',
+    'podman',
+  ],
   { install },
 )
 const native = ensureNative({ install })

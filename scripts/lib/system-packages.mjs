@@ -17,6 +17,9 @@ export const SYSTEM_PACKAGES = {
   exabgp: '/usr/sbin/exabgp',
   tshark: '/usr/bin/tshark',
   'containernetworking-plugins': '/usr/lib/cni/host-local',
+  containerd: '/usr/bin/containerd',
+  runc: '/usr/sbin/runc',
+  podman: '/usr/bin/podman',
 }
 
 /** @param {(keyof typeof SYSTEM_PACKAGES)[]} names */

@@ -49,7 +49,8 @@ describe('installation', () => {
     const { executable, configuration, kept } = await installCni(options)
     expect([(await stat(executable)).mode & 0o777, (await stat(configuration)).mode & 0o777, kept]).toEqual([0o755, 0o600, []])
     expect(JSON.parse(await readFile(configuration, 'utf8'))).toEqual({
-      cniVersion: '1.1.0',
+      // Runtimes that do not know `cniVersions` refuse results of 1.1.0: containerd 1, podman 4.
+      cniVersion: '1.0.0',
       cniVersions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'],
       name: 'heddle',
       plugins: [
@@ -57,7 +58,7 @@ describe('installation', () => {
         { type: 'portmap', capabilities: { portMappings: true } },
       ],
     })
-    expect(Object.keys(await files())).toEqual(['bin/heddle-cni', 'net.d/00-heddle.conflist'])
+    expect(Object.keys(await files())).toEqual(['bin/heddle-cni', 'bin/loopback', 'net.d/00-heddle.conflist'])
     await uninstallCni(options)
     await uninstallCni(options)
     expect(await files()).toEqual({})
@@ -69,6 +70,7 @@ describe('installation', () => {
     await mkdir(join(folder, 'net.d'))
     const before = {
       'bin/heddle-cni': 'another',
+      'bin/loopback': 'of the reference plugins',
       'bin/portmap': 'x',
       'net.d/00-a.conf': 'wins over ours',
       'net.d/00-heddle.conflist': 'of our name',

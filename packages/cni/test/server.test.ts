@@ -47,7 +47,7 @@ describe('ADD', () => {
     expect(exitCode).toBe(0)
     expect(json).toEqual({
       cniVersion: '1.1.0',
-      interfaces: [{ name: 'eth0', mtu: 1446, sandbox: '/run/netns/p1' }],
+      interfaces: [{ name: 'eth0', mac: '02:58:0a:00:00:02', mtu: 1446, sandbox: '/run/netns/p1' }],
       ips: [
         { address: '10.0.0.2/32', gateway: '10.0.0.1', interface: 0 },
         { address: 'fd00::1/128', interface: 0 },

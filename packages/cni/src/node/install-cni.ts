@@ -1,8 +1,8 @@
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { basename, join } from 'node:path'
 import type { JsonObject } from '../protocol/json.js'
-import { NEWEST_VERSION, CNI_VERSIONS } from '../protocol/version.js'
+import { CNI_VERSIONS, type CniVersion } from '../protocol/version.js'
 import { clientBinary } from './client-binary.js'
 import { CniInstallError } from './install-error.js'
 import { putFile, syncFolderOf } from './put-file.js'
@@ -36,26 +36,33 @@ export interface CniInstallation {
   readonly kept: readonly string[]
 }
 
+/** For runtimes that do not look at `cniVersions`, since they are older than 1.1.0: containerd 1, podman 4. Newer ones take the newest of these. */
+const LIST_VERSION: CniVersion = '1.0.0'
+
+/** What the plugin takes from runtimes that have it to give. */
+const CAPABILITIES = { ips: true, 'io.kubernetes.cri.pod-annotations': true }
+
 /** Added to the name of a file that is moved aside: a runtime does not read it then. */
 const KEPT = '.heddle-kept'
 
 /**
  * Installs the plugin for the container runtime of this machine: the executable, and behind it the configuration, each by rename, so that no moment
- * has half of them. The configuration comes only when an agent serves, because from then on pods are attached through it. Configurations that a
- * runtime would prefer, since their names come first, and files of our names that are another one's, are moved aside. Idempotent.
+ * has half of them. The executable gets the name `loopback` too, which runtimes call by themselves, where there is no plugin of that name. The
+ * configuration comes only when an agent serves, because from then on pods are attached through it. Configurations that a runtime would prefer,
+ * since their names come first, and files of our names that are another one's, are moved aside. Idempotent.
  *
  * @throws CniInstallError `cni.not-served` when no agent serves the socket, `cni.client-missing`, `cni.install`; then no configuration was changed
  */
 export async function installCni(options: CniInstallOptions = {}): Promise<CniInstallation> {
   const { name = 'heddle', socket = DEFAULT_CNI_SOCKET, config = {}, chain = [] } = options
-  const { executable, configuration } = placesOf(options)
+  const { executable, loopback, configuration } = placesOf(options)
   const client = options.client ?? foundClient()
   if (!(await isServed(socket))) throw new CniInstallError('cni.not-served', `no agent serves ${socket}: pods could not be attached`)
   const list = {
-    cniVersion: NEWEST_VERSION,
+    cniVersion: LIST_VERSION,
     cniVersions: CNI_VERSIONS,
     name,
-    plugins: [{ ...config, type: basename(executable), socket }, ...chain],
+    plugins: [{ capabilities: CAPABILITIES, ...config, type: basename(executable), socket }, ...chain],
   }
   return named('installed', async () => {
     const kept: string[] = []
@@ -64,6 +71,7 @@ export async function installCni(options: CniInstallOptions = {}): Promise<CniIn
     await mkdir(options.configFolder ?? DEFAULT_CONFIG, { recursive: true })
     if (await isAnothers(executable, configuration, program)) kept.push(await moveAside(executable))
     await putFile(executable, program, 0o755)
+    if (!(await isThere(loopback))) await putFile(loopback, program, 0o755)
     for (const rival of await rivalsOf(configuration)) kept.push(await moveAside(rival))
     await putFile(configuration, `${JSON.stringify(list, undefined, 2)}\n`, 0o600)
     return { executable, configuration, kept }
@@ -77,7 +85,7 @@ export async function installCni(options: CniInstallOptions = {}): Promise<CniIn
  * @throws CniInstallError `cni.install`
  */
 export async function uninstallCni(options: CniInstallOptions = {}): Promise<void> {
-  const { executable, configuration } = placesOf(options)
+  const { executable, loopback, configuration } = placesOf(options)
   await named('removed', async () => {
     const folder = options.configFolder ?? DEFAULT_CONFIG
     for (const file of (await namesIn(folder)).filter((one) => one.endsWith(KEPT))) {
@@ -85,6 +93,7 @@ export async function uninstallCni(options: CniInstallOptions = {}): Promise<voi
       if (before !== configuration) await rename(join(folder, file), before)
     }
     await putBack(configuration)
+    if (await isSame(loopback, executable)) await rm(loopback)
     await putBack(executable)
   })
 }
@@ -94,10 +103,15 @@ const DEFAULT_CONFIG = '/etc/cni/net.d'
 
 function placesOf({ binFolder = DEFAULT_BIN, configFolder = DEFAULT_CONFIG, name = 'heddle' }: CniInstallOptions): {
   executable: string
+  loopback: string
   configuration: string
 } {
-  // Runtimes take the first file by name.
-  return { executable: join(binFolder, 'heddle-cni'), configuration: join(configFolder, `00-${name}.conflist`) }
+  return {
+    executable: join(binFolder, 'heddle-cni'),
+    loopback: join(binFolder, 'loopback'),
+    // Runtimes take the first file by name.
+    configuration: join(configFolder, `00-${name}.conflist`),
+  }
 }
 
 function foundClient(): string {
@@ -131,6 +145,18 @@ async function isOurs(configuration: string): Promise<boolean> {
 async function isAnothers(executable: string, configuration: string, program: Buffer): Promise<boolean> {
   const there = await readFile(executable).catch(() => undefined)
   return there !== undefined && !there.equals(program) && !(await isOurs(configuration))
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function isSame(a: string, b: string): Promise<boolean> {
+  const [first, second] = await Promise.all([a, b].map(async (path) => readFile(path).catch(() => undefined)))
+  return first !== undefined && second !== undefined && first.equals(second)
 }
 
 async function moveAside(path: string): Promise<string> {

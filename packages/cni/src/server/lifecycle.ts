@@ -9,6 +9,7 @@ import type { AddressContext, AddressGrant, AddressSource } from './address-sour
 import { attachmentKey, endpointOf, keyOf, type Attachment, type AttachmentTable } from './attachment.js'
 import type { NamespaceInspector } from './inspector.js'
 import type { CniNetwork } from './network.js'
+import { macOf } from './mac-of.js'
 import { mergedResult } from './merged-result.js'
 import { asCniError, failedAt, type Stage } from './staged.js'
 
@@ -170,7 +171,7 @@ export class Lifecycle {
 
   async #result(request: AddRequest, network: CniNetwork, grant: AddressGrant, mtu: number): Promise<CniResult> {
     const mac = (await this.#options.inspector?.look(request.netns, request.ifname))?.mac
-    return mergedResult(request, network, grant, { mtu, ...(mac === undefined ? {} : { mac }) })
+    return mergedResult(request, network, grant, { mtu, mac: mac ?? macOf(grant.addresses[0]) })
   }
 }
 

@@ -8,6 +8,8 @@ pub struct Fields {
     pub socket: Option<String>,
     /// Seconds to wait for the answer.
     pub timeout: Option<u64>,
+    /// What the plugins before have made, as it is.
+    pub prev_result: Option<String>,
 }
 
 /// Reads the outermost object; `None` when it is no JSON object as far as it was read.
@@ -26,6 +28,7 @@ pub fn fields(text: &[u8]) -> Option<Fields> {
             match key {
                 b"cniVersion" => found.cni_version = plain(value),
                 b"socket" => found.socket = plain(value),
+                b"prevResult" => found.prev_result = String::from_utf8(value.to_vec()).ok().filter(|text| text.starts_with('{')),
                 b"timeout" => found.timeout = std::str::from_utf8(value).ok()?.parse().ok(),
                 _ => {}
             }
@@ -150,8 +153,13 @@ mod tests {
 
     #[test]
     fn finds_the_fields_of_the_outermost_object() {
-        let text = br#" {"a":{"cniVersion":"no","x":[1,"}",{}]}, "cniVersion" : "1.1.0","socket":"/run/x","timeout":5 ,"b":null} "#;
-        let expected = Fields { cni_version: Some("1.1.0".into()), socket: Some("/run/x".into()), timeout: Some(5) };
+        let text = br#" {"a":{"cniVersion":"no","x":[1,"}",{}]}, "cniVersion" : "1.1.0","socket":"/run/x","timeout":5 ,"b":null,"prevResult":{"d":[]}} "#;
+        let expected = Fields {
+            cni_version: Some("1.1.0".into()),
+            socket: Some("/run/x".into()),
+            timeout: Some(5),
+            prev_result: Some("{\"d\":[]}".into()),
+        };
         assert_eq!(fields(text), Some(expected));
         assert_eq!(fields(b"{}"), Some(Fields::default()));
         assert_eq!(fields(br#"{"a":"\"}","timeout":-1,"socket":7}"#), Some(Fields::default()));

@@ -1,10 +1,11 @@
-//! The executable that a container runtime calls. It knows nothing of networks: it hands the verb, the environment and the configuration to the
+//! The executable that a container runtime calls; under the name `loopback` it is that plugin. It knows nothing of networks: it hands the verb, the environment and the configuration to the
 //! agent over a unix socket and relays the answer. Without an agent it says so at once, and it never waits longer than the deadline.
 //!
 //!     → heddle-cni/1 ENVIRONMENT-OCTETS INPUT-OCTETS\n   KEY=VALUE\0…   input
 //!     ← heddle-cni/1 EXIT-CODE OUTPUT-OCTETS\n           output
 
 mod json;
+mod loopback;
 
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -23,6 +24,7 @@ const TIMEOUT: u64 = 90;
 const MOST: u64 = 16 << 20;
 
 /// Codes of the specification.
+const UNKNOWN_CONTAINER: u32 = 3;
 const ENVIRONMENT: u32 = 4;
 const IO: u32 = 5;
 const DECODING: u32 = 6;
@@ -70,6 +72,9 @@ fn main() {
     let unavailable = if verb == "STATUS" { NOT_READY } else { TRY_AGAIN };
     // It may have said where the agent is.
     let Some(fields) = fields else { fail(&version, DECODING, "standard input is no JSON object", "") };
+    if loopback::is_called() {
+        loopback::run(&verb, &version, fields.prev_result.as_deref());
+    }
     let socket = fields.socket.unwrap_or_else(|| SOCKET.into());
     let timeout = fields.timeout.filter(|seconds| (1..=3600).contains(seconds)).unwrap_or(TIMEOUT);
     watch(timeout, version.clone(), unavailable);
