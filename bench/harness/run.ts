@@ -21,7 +21,7 @@ export interface Part {
   readonly title: string
   readonly about: string
   /** @throws whatever makes the figures worthless, such as a table that did not arrive as it was sent */
-  run(context: Context): Promise<PartFigures>
+  readonly run: (context: Context) => Promise<PartFigures>
 }
 
 export interface PartFigures {
@@ -34,9 +34,9 @@ export interface Context {
   /** Smaller, and one round: shows that everything works, in minutes. */
   readonly quick: boolean
   /** Whether this participant takes part (`--only`). */
-  wants(participant: string): boolean
+  readonly wants: (participant: string) => boolean
   /** Says where the bench is, on standard error. */
-  progress(text: string): void
+  readonly progress: (text: string) => void
   /** Aborted on Ctrl-C: clean up and end. */
   readonly signal: AbortSignal
 }

@@ -1,0 +1,44 @@
+// npm run bench:bgp
+import { runBench } from '../harness/run.ts'
+import { bird } from './daemon/bird.ts'
+import { frr } from './daemon/frr.ts'
+import { gobgp } from './daemon/gobgp.ts'
+import { heddle } from './daemon/heddle.ts'
+import { reflect, type Participant } from './reflect/reflect.ts'
+
+const FULL = 1_000_000
+const QUICK = 100_000
+
+/** Those that are slow are measured less often, or the bench would be about them. */
+function participants(quick: boolean): Participant[] {
+  if (quick) return [heddle, bird, frr, gobgp].map((reflector) => ({ reflector, rounds: 1 }))
+  return [
+    { reflector: heddle, rounds: 3 },
+    { reflector: bird, rounds: 3 },
+    { reflector: frr, rounds: 1, note: 'one round: it takes more than a minute' },
+    { reflector: gobgp, rounds: 1, note: 'one round: it takes minutes' },
+  ]
+}
+
+await runBench({
+  name: 'bgp',
+  title: 'BGP',
+  about: `A route reflector between peers on the loopback interface. A process of its own injects octets that were encoded before; another takes in what is
+reflected, and judges the table that arrives after each step: prefix, label, next hop, and every path attribute, as they were announced, with
+ORIGINATOR_ID and CLUSTER_LIST of the reflection. Neither uses code of Heddle.`,
+  parts: [
+    {
+      id: 'vpnv4',
+      title: 'Reflecting VPNv4 routes',
+      about: `1M host routes (100k in a quick run) of 1,000 VPNs behind 2,000 next hops, 1–39 routes (20 on average) with the same path attributes, a label each.`,
+      run: (context) => reflect('vpnv4', context.quick ? QUICK : FULL, participants(context.quick), context),
+    },
+    {
+      id: 'ipv4',
+      title: 'Reflecting IPv4 routes',
+      about: `1M routes (100k in a quick run) like an Internet table: prefix lengths as there, about six routes with the same path attributes, heavy-tailed (half of the sets have one route, the
+largest thousands), AS paths, communities, large communities and MED in the mix.`,
+      run: (context) => reflect('ipv4', context.quick ? QUICK : FULL, participants(context.quick), context),
+    },
+  ],
+})

@@ -1,0 +1,81 @@
+import type { Context, PartFigures } from '../../harness/run.ts'
+import { figure } from '../../harness/figure.ts'
+import type { Reflector } from '../daemon/reflector.ts'
+import { PeerProcess } from '../peer/peer-process.ts'
+import { startIdle } from '../probe/probed.ts'
+import type { AddressFamily } from '../workload/family.ts'
+import { PreparedWorkload } from '../workload/workload-files.ts'
+import { Budget } from './budget.ts'
+import { measuresOf } from './measures.ts'
+import { STEPS, runRound, type Round, type Stage } from './round.ts'
+
+/** A daemon with how often it is measured. */
+export interface Participant {
+  readonly reflector: Reflector
+  readonly rounds: number
+  /** Why not as often as the others. */
+  readonly note?: string
+}
+
+/** Rounds of one participant, and why something is missing. */
+export interface Played {
+  readonly participant: Participant
+  readonly rounds: readonly Round[]
+  readonly note: string | undefined
+}
+
+/** Seconds that a daemon may take in a round. */
+const BUDGET = 160
+
+/** Everyone in turn, round after round, over one workload. */
+export async function reflect(
+  family: AddressFamily['name'],
+  routes: number,
+  participants: readonly Participant[],
+  context: Context,
+): Promise<PartFigures> {
+  const there = participants.filter(({ reflector }) => context.wants(reflector.name) && isInstalled(reflector, context))
+  context.progress(`${routes} routes of ${family} are encoded`)
+  using workload = new PreparedWorkload(family, routes)
+  await using injector = new PeerProcess()
+  await using receiver = new PeerProcess()
+  const idle = startIdle()
+  try {
+    await injector.call('load', { workload: workload.files, judge: false })
+    await receiver.call('load', { workload: workload.files, judge: true })
+    const stage: Stage = { family: workload.family, workload: workload.files, injector, receiver, idle }
+    const played = there.map((participant) => ({ participant, rounds: [] as Round[], note: participant.note }))
+    for (let round = 0; round < Math.max(...there.map(({ rounds }) => rounds)); round++) {
+      for (const [at, one] of played.entries()) {
+        if (round >= one.participant.rounds) continue
+        const { reflector } = one.participant
+        const budget = new Budget(BUDGET, context.signal)
+        const figures = await runRound(reflector, `127.0.60.${at + 1}`, stage, budget)
+        one.rounds.push(figures)
+        if (STEPS.some((step) => figures.steps[step] === undefined)) one.note = [one.note, budget.reason].filter(Boolean).join('; ')
+        context.progress(`round ${round + 1}, ${reflector.name}: ${describe(figures)}`)
+      }
+    }
+    return {
+      software: there.map(({ reflector }, at) => ({
+        name: reflector.name,
+        version: reflector.version(),
+        role: at === 0 ? 'subject' : 'rival',
+        ...(reflector.note === undefined ? {} : { note: reflector.note }),
+      })),
+      measures: measuresOf(family, workload.files, played),
+    }
+  } finally {
+    idle.kill('SIGKILL')
+  }
+}
+
+function isInstalled({ name, executable }: Reflector, context: Context): boolean {
+  if (executable === undefined) context.progress(`${name} is not installed, and left out`)
+  return executable !== undefined
+}
+
+function describe({ steps, peak, cpu }: Round): string {
+  const times = STEPS.map((step) => `${step} ${steps[step] === undefined ? '–' : figure(steps[step], 's')}`)
+  return `${times.join(', ')}; peak ${figure(peak, 'MiB')}; processor of injector ${figure(cpu.injector, 's')}, of receiver ${figure(cpu.receiver, 's')}`
+}
