@@ -4,6 +4,7 @@ import type { Announcement } from '../message/message.js'
 import type { NextHop } from '../next-hop/next-hop.js'
 import { decodeAttributes } from '../validate/attributes.js'
 import type { AttributeSpan } from '../message/update-view.js'
+import { HOP } from './canonical.js'
 import { encodeAttributes, writeAttribute } from './encode.js'
 import type { PathAttributes } from './path-attributes.js'
 
@@ -14,10 +15,6 @@ export interface AttributeSet {
   readonly nextHop?: NextHop
   readonly rawNextHop?: Uint8Array
 }
-
-const HAS_RD = 1
-const HAS_LINK_LOCAL = 2
-const IS_RAW = 4
 
 /**
  * One byte string for one attribute set, whatever order, flags and lengths it came in: attributes by type with four-octet AS numbers, then the
@@ -33,11 +30,11 @@ export function canonicalAttributes(attributes: PathAttributes, hop: Pick<Announ
   const value = new ByteWriter(48)
   if (nextHop !== undefined) {
     const { address, linkLocal, rd } = nextHop
-    value.u8((rd === undefined ? 0 : HAS_RD) | (linkLocal === undefined ? 0 : HAS_LINK_LOCAL))
+    value.u8((rd === undefined ? 0 : HOP.rd) | (linkLocal === undefined ? 0 : HOP.linkLocal))
     if (rd !== undefined) value.u32(rd.high).u32(rd.low)
     if (linkLocal !== undefined) value.octets(linkLocal.toBytes())
     value.octets(address.toBytes())
-  } else if (hop.rawNextHop !== undefined) value.u8(IS_RAW).octets(hop.rawNextHop)
+  } else if (hop.rawNextHop !== undefined) value.u8(HOP.raw).octets(hop.rawNextHop)
   if (value.length > 0) writeAttribute(out, ATTRIBUTE_FLAG.optional, ATTRIBUTE.mpReachNlri, value.view())
   return out.finish()
 }
@@ -63,8 +60,8 @@ export function decodeAttributeSet(bytes: Uint8Array): AttributeSet {
 
 function decodeHop(value: ByteReader): Pick<AttributeSet, 'nextHop' | 'rawNextHop'> {
   const form = value.u8()
-  if (form === IS_RAW) return { rawNextHop: value.rest().slice() }
-  const rd = (form & HAS_RD) === 0 ? {} : { rd: RouteDistinguisher.fromWords(value.u32(), value.u32()) }
-  const linkLocal = (form & HAS_LINK_LOCAL) === 0 ? {} : { linkLocal: IpAddress.fromBytes(value.octets(16)) }
+  if (form === HOP.raw) return { rawNextHop: value.rest().slice() }
+  const rd = (form & HOP.rd) === 0 ? {} : { rd: RouteDistinguisher.fromWords(value.u32(), value.u32()) }
+  const linkLocal = (form & HOP.linkLocal) === 0 ? {} : { linkLocal: IpAddress.fromBytes(value.octets(16)) }
   return { nextHop: { address: IpAddress.fromBytes(value.rest()), ...linkLocal, ...rd } }
 }

@@ -55,6 +55,11 @@ export class AttributeSets {
     return this.#sets.bytes(id).length
   }
 
+  /** The set's canonical form, as a view that the next `intern` or `release` may invalidate. */
+  bytes(id: number): Uint8Array {
+    return this.#sets.bytes(id)
+  }
+
   /** The set as a value; the same object as long as it is at hand. It stays valid when the set is gone. */
   get(id: number): AttributeSet {
     let set = this.#cache.get(id)

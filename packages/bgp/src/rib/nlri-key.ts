@@ -2,6 +2,8 @@ import { ByteWriter, IpAddress, IpPrefix, RouteDistinguisher } from '@heddle/wir
 import { AFI, SAFI } from '../iana.js'
 import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
+import type { NlriMode } from '../nlri/nlri-mode.js'
+import { lengthField, writeLabels } from '../nlri/prefix-field.js'
 import { decodeNlri, encodeNlri } from '../nlri/registry.js'
 import { isVisitable, type NlriCursor } from '../nlri/visit.js'
 import { ByteReader } from '@heddle/wire'
@@ -140,6 +142,21 @@ export class NlriKey {
     return this.#labeled ? { kind: 'labeled-unicast', labels: this.#labels(data), prefix, ...id } : { kind: 'unicast', prefix, ...id }
   }
 
+  /** Writes what `toNlri` returns, as it stands in a message. @throws ValueError `bgp.nlri.*` */
+  write(words: Uint32Array, at: number, data: number, pathId: number, mode: NlriMode, out: ByteWriter): void {
+    if (this.#prefixWords === 0) return encodeNlri(this.toNlri(words, at, data, pathId), out, this.family, mode)
+    const base = this.#distinguished ? at + 2 : at
+    const length = words[base]
+    if (mode.addPath) out.u32(pathId)
+    if (this.#labeled) this.#writeLabels(data, length, mode, out)
+    else out.u8(length)
+    if (this.#distinguished) out.u32(words[at]).u32(words[at + 1])
+    const end = out.length + ((length + 7) >>> 3)
+    for (let word = 1; word * 32 < length + 32; word++) out.u32(words[base + word])
+    out.truncate(end)
+    return undefined
+  }
+
   retainKey(words: Uint32Array, at: number): void {
     if (this.#prefixWords === 0) this.#octets.retain(words[at])
   }
@@ -154,6 +171,19 @@ export class NlriKey {
 
   releaseData(data: number): void {
     if (data >= IS_OCTETS) this.#octets.release(data - IS_OCTETS)
+  }
+
+  /** The length octet and the labels. */
+  #writeLabels(data: number, length: number, mode: NlriMode, out: ByteWriter): void {
+    const rest = length + (this.#distinguished ? 64 : 0)
+    if (data >= IS_OCTETS) {
+      const labels = this.#octets.bytes(data - IS_OCTETS)
+      out.u8(lengthField(labels.length * 8 + rest)).octets(labels)
+    } else {
+      out.u8(lengthField(24 + rest))
+      if (data === 0) writeLabels(out, [], mode)
+      else out.u24(((data & LABEL) << 4) | 1)
+    }
   }
 
   #prefix(prefix: IpPrefix, out: Uint32Array, at: number): void {

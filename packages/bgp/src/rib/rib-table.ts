@@ -1,5 +1,7 @@
+import type { ByteWriter } from '@heddle/wire'
 import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
+import type { NlriMode } from '../nlri/nlri-mode.js'
 import type { InvalidReason } from '../speaker/route.js'
 import type { AttributeSets } from './attribute-sets.js'
 import { capacityFor, grown } from './column.js'
@@ -313,6 +315,11 @@ export class RibTable {
   /** The NLRI of a destination with path data. */
   nlri(destination: number, data: number, pathId: number): Nlri {
     return this.key.toNlri(this.#index.words, this.#index.wordsAt(destination), data, pathId)
+  }
+
+  /** Writes what `nlri` returns, as it stands in a message. @throws ValueError `bgp.nlri.*` */
+  writeNlri(destination: number, data: number, pathId: number, mode: NlriMode, out: ByteWriter): void {
+    this.key.write(this.#index.words, this.#index.wordsAt(destination), data, pathId, mode, out)
   }
 
   /** Destinations whose decision is due. */

@@ -129,13 +129,18 @@ export class Session {
     this.handle({ type: 'tcp-connection-confirmed' })
   }
 
-  /** Sends octets of whole messages. @returns false when no more should be sent until `writable` */
-  write(message: Uint8Array): boolean {
+  /**
+   * Sends octets of whole messages.
+   *
+   * @param messages views of the messages that `octets` is made of
+   * @returns false when no more should be sent until `writable`
+   */
+  write(octets: Uint8Array, messages: readonly Uint8Array[] = [octets]): boolean {
     const connection = this.#connection
     if (connection === undefined) return false
-    this.options.owner.counted('sent', message)
-    this.#written += message.length
-    if (connection.write(message)) return true
+    for (const message of messages) this.options.owner.counted('sent', message)
+    this.#written += octets.length
+    if (connection.write(octets)) return true
     if (!this.#blocked) {
       this.#blocked = true
       void connection.drained().then(() => {

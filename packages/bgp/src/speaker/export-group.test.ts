@@ -103,7 +103,7 @@ test.each([false, true])('every peer of a group holds a fresh export, whatever h
           filter: () => filters.get(index),
           held: () => false,
           ready: () => !blocked.has(index),
-          write: (bytes) => take(index, bytes),
+          write: (messages) => messages.forEach((message) => take(index, message)),
           idle: () => undefined,
         }
         const entry = { member: undefined as unknown as ExportMember, held: new Map<string, string>(), marks: [] }

@@ -1,17 +1,17 @@
-import { ValueError } from '@heddle/wire'
-import { encodeEndOfRib, packUpdates, packWithdrawals } from '../message/pack.js'
-import type { EncodeOptions } from '../message/options.js'
+import type { ValueError } from '@heddle/wire'
+import { encodeEndOfRib } from '../message/pack.js'
+import { usesPathIds, type EncodeOptions } from '../message/options.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
 import type { Family } from '../nlri/family.js'
-import type { Nlri } from '../nlri/nlri.js'
 import { AdjRibOut } from '../rib/adj-rib-out.js'
-import { eachPeer, peerSetWords, type PeerSet } from '../rib/peer-set.js'
+import { eachPeer, equalSets, peerSetWords, type PeerSet } from '../rib/peer-set.js'
 import type { RibTable } from '../rib/rib-table.js'
 import { UpdateLog } from '../rib/update-log.js'
 import { ExportMember, type MemberPeer } from './export-member.js'
 import { ExportPaths, type ExportRules } from './export-paths.js'
 import { ExportStage } from './export-stage.js'
 import type { Task } from './scheduler.js'
+import { UpdatePacker } from './update-packer.js'
 
 /** Destinations that are looked at before their routes are packed. */
 const STRETCH = 8192
@@ -38,6 +38,7 @@ export class ExportGroup {
   readonly out: AdjRibOut
   readonly #log: UpdateLog
   readonly #paths: ExportPaths
+  readonly #packer: UpdatePacker
   readonly #members: (ExportMember | undefined)[] = []
   readonly #task: Task = { work: 'export', run: () => this.#piece() }
   #size = 0
@@ -53,6 +54,7 @@ export class ExportGroup {
     this.out = new AdjRibOut(table)
     this.#log = new UpdateLog(table)
     this.#paths = new ExportPaths(table, context.rules)
+    this.#packer = new UpdatePacker(table, context.encode, (error) => context.failed(table.family, error))
   }
 
   /** Members. */
@@ -134,7 +136,7 @@ export class ExportGroup {
   refresh(member: ExportMember): void {
     const { family } = this.table
     if (member.peer.enhancedRefresh && member.endOfRibSent) {
-      member.peer.write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.begin }))
+      member.peer.write([encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.begin })])
       member.refreshing = true
     }
     this.walk(member, true)
@@ -183,7 +185,7 @@ export class ExportGroup {
     const until = Math.min(this.#log.end, ...ready.map(({ place }) => (place > first ? place : Infinity)))
     const destinations: number[] = []
     const next = this.#log.read(first, until, STRETCH, destinations)
-    return new ExportStage(this.out, destinations, members, false, this.#paths, () => {
+    return this.#stageOf(destinations, members, false, () => {
       for (const member of members) member.place = next
       this.#trim()
     })
@@ -201,7 +203,7 @@ export class ExportGroup {
     for (let slot = at; slot < end; slot++) if (this.table.uses(slot)) destinations.push(slot)
     const walks = members.map(({ walk }) => walk)
     this.#walking = { end, forced }
-    return new ExportStage(this.out, destinations, members, forced, this.#paths, () => {
+    return this.#stageOf(destinations, members, forced, () => {
       this.#walking = undefined
       // one that began anew meanwhile has its own way
       members.forEach((member, position) => {
@@ -210,14 +212,28 @@ export class ExportGroup {
     })
   }
 
+  #stageOf(destinations: readonly number[], members: readonly ExportMember[], forced: boolean, over: () => void): ExportStage {
+    const { encode } = this.context
+    return new ExportStage(this.out, destinations, members, forced, this.#paths, {
+      addPath: usesPathIds(encode, this.table.family.key),
+      over,
+      failed: (error) => this.context.failed(this.table.family, error),
+    })
+  }
+
   /** @returns whether there was something */
   #packSome(stage: ExportStage): boolean {
     const bundles = stage.bundles()
-    for (const { set, peers, nlri } of bundles ?? []) {
-      this.#write(set === 0 ? packWithdrawals(this.table.family, nlri, this.context.encode) : this.#pack(set, nlri), peers)
-      if (set !== 0) this.table.sets.release(set)
+    if (bundles === undefined) return false
+    for (let from = 0; from < bundles.length;) {
+      const { peers } = bundles[from]
+      let to = from + 1
+      while (to < bundles.length && equalSets(bundles[to].peers, peers)) to++
+      this.#write(this.#packer.pack(bundles.slice(from, to)), peers)
+      from = to
     }
-    return bundles !== undefined
+    for (const { set } of bundles) if (set !== 0) this.table.sets.release(set)
+    return true
   }
 
   #endStage(stage: ExportStage): void {
@@ -234,24 +250,9 @@ export class ExportGroup {
     this.#endStage(stage)
   }
 
-  #pack(set: number, nlri: readonly Nlri[]): Uint8Array[] {
-    const { table } = this
-    const { encode } = this.context
-    try {
-      return packUpdates({ family: table.family, ...table.sets.get(set), nlri }, encode)
-    } catch (error) {
-      if (!(error instanceof ValueError)) throw error
-      this.context.failed(table.family, error) // RFC 4271 §9.2: what does not fit is not announced
-      return packWithdrawals(table.family, nlri, encode)
-    }
-  }
-
   #write(messages: readonly Uint8Array[], peers: PeerSet): void {
     this.context.packed(messages.length)
-    eachPeer(peers, (index) => {
-      const peer = this.#members[index]?.peer
-      for (const message of messages) peer?.write(message)
-    })
+    eachPeer(peers, (index) => this.#members[index]?.peer.write(messages))
   }
 
   /** Nothing waits for the peer: marks that wait for this go out. */
@@ -259,11 +260,11 @@ export class ExportGroup {
     const { family } = this.table
     if (!member.endOfRibSent) {
       member.endOfRibSent = true
-      member.peer.write(encodeEndOfRib(family))
+      member.peer.write([encodeEndOfRib(family)])
     }
     if (member.refreshing) {
       member.refreshing = false
-      member.peer.write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.end }))
+      member.peer.write([encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.end })])
     }
     member.peer.idle()
   }

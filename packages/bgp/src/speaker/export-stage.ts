@@ -1,18 +1,22 @@
-import type { Nlri } from '../nlri/nlri.js'
+import { ValueError } from '@heddle/wire'
 import type { AdjRibOut, ExportOutput, ExportTarget } from '../rib/adj-rib-out.js'
-import { addPeer, equalSets, type PeerSet } from '../rib/peer-set.js'
+import { addPeer, type PeerSet } from '../rib/peer-set.js'
 import type { RibTable } from '../rib/rib-table.js'
+import { ExportBundles, type Bundle } from './export-bundles.js'
 import type { ExportMember } from './export-member.js'
 import type { ExportPaths, ExportScope } from './export-paths.js'
 
 /** Destinations that one piece of work settles, and routes that one puts into messages. */
 const PIECE = 512
 
-/** Routes that go to the same peers with the same attributes; set 0: that are withdrawn. */
-export interface Bundle {
-  readonly set: number
-  readonly peers: PeerSet
-  readonly nlri: Nlri[]
+/** What a stage needs besides its destinations. */
+export interface ExportStageOptions {
+  /** Routes go out with path identifiers. */
+  readonly addPath: boolean
+  /** Moves the members behind the stretch. */
+  over(): void
+  /** A route cannot stand in a message. */
+  failed(error: ValueError): void
 }
 
 /**
@@ -23,8 +27,7 @@ export class ExportStage implements ExportOutput {
   #at = 0
   #scope: ExportScope | undefined
   readonly #members: PeerSet
-  readonly #withdrawn: Bundle[] = []
-  readonly #announced = new Map<number, Bundle[]>()
+  readonly #gathered: ExportBundles
   #bundles: Bundle[] | undefined
 
   constructor(
@@ -33,9 +36,9 @@ export class ExportStage implements ExportOutput {
     readonly members: readonly ExportMember[],
     private readonly forced: boolean,
     paths: ExportPaths,
-    /** Moves the members behind the stretch. */
-    readonly over: () => void,
+    private readonly options: ExportStageOptions,
   ) {
+    this.#gathered = new ExportBundles(out.table, options.addPath)
     this.#members = new Uint32Array(out.words)
     for (const { index } of members) addPeer(this.#members, index)
     this.#scope = paths.scope(members, this.#members)
@@ -60,38 +63,38 @@ export class ExportStage implements ExportOutput {
 
   /** Gives out bundles to be packed: withdrawals first. @returns nothing when there are no more */
   bundles(): Bundle[] | undefined {
-    this.#bundles ??= [...this.#withdrawn, ...[...this.#announced.values()].flat()].reverse()
+    this.#bundles ??= this.#gathered.finish().reverse()
     if (this.#bundles.length === 0) return undefined
     const out: Bundle[] = []
     for (let routes = 0; routes < PIECE;) {
       const bundle = this.#bundles.pop()
       if (bundle === undefined) break
       out.push(bundle)
-      routes += bundle.nlri.length
+      routes += bundle.count
     }
     return out
   }
 
+  /** Moves the members behind the stretch. */
+  over(): void {
+    this.options.over()
+  }
+
   announce(destination: number, { set, data, pathId }: ExportTarget, peers: PeerSet): void {
-    let bundles = this.#announced.get(set)
-    if (bundles === undefined) this.#announced.set(set, (bundles = []))
-    this.#into(bundles, set, peers).push(this.#table.nlri(destination, data, pathId))
+    try {
+      this.#gathered.add(set, peers, destination, pathId, data)
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error
+      this.options.failed(error)
+      this.withdraw(destination, pathId, data, peers) // RFC 4271 §9.2: what cannot be sent is not announced
+    }
   }
 
   withdraw(destination: number, pathId: number, data: number, peers: PeerSet): void {
-    this.#into(this.#withdrawn, 0, peers).push(this.#table.nlri(destination, data, pathId))
+    this.#gathered.add(0, peers, destination, pathId, data)
   }
 
   get #table(): RibTable {
     return this.out.table
-  }
-
-  /** The bundle for exactly these peers; most often it is the last one, and the only one. Holds a reference to its set. */
-  #into(bundles: Bundle[], set: number, peers: PeerSet): Nlri[] {
-    for (let at = bundles.length - 1; at >= 0; at--) if (equalSets(bundles[at].peers, peers)) return bundles[at].nlri
-    const bundle: Bundle = { set, peers: peers.slice(), nlri: [] }
-    if (set !== 0) this.#table.sets.retain(set)
-    bundles.push(bundle)
-    return bundle.nlri
   }
 }

@@ -134,7 +134,7 @@ export class Flows {
   requestRefresh(family: Family): boolean {
     const { negotiated } = this.options
     if (!negotiated.routeRefresh || !this.exchanges(family)) return false
-    this.#write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.request }))
+    this.#write([encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.request })])
     return true
   }
 
@@ -295,15 +295,15 @@ export class Flows {
       filter: () => this.#memberships.filter,
       held,
       ready: (family) => !this.#closed && this.#outbox.open && !this.#interval.waits && !held(family),
-      write: (message) => this.#write(message),
+      write: (messages) => this.#write(messages),
       idle: () => this.#rest(),
     }
   }
 
-  #write(message: Uint8Array): void {
+  #write(messages: readonly Uint8Array[]): void {
     if (this.#closed) return
-    this.#burst ||= message[18] === MESSAGE_TYPE.update
-    this.#outbox.push(message)
+    this.#burst ||= messages[0]?.[18] === MESSAGE_TYPE.update
+    this.#outbox.push(messages)
     this.#outbox.pump()
   }
 

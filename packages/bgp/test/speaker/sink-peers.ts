@@ -3,7 +3,7 @@ import type { Connection, Endpoint, Listener, Transport } from '@heddle/io'
 import { KEEPALIVE, encodeMessage } from '../../src/index.js'
 import { localOpen, type LocalOpenOptions } from '../../src/session/local-open.js'
 
-/** A peer that says OPEN and KEEPALIVE, and keeps what it is sent as it was handed over, without a copy. */
+/** A peer that says OPEN and KEEPALIVE, and keeps the messages that it is sent as views of what it was handed, without a copy. */
 export class SinkPeer implements Connection {
   readonly local: Endpoint = { address: IpAddress.parse('192.0.2.1'), port: 179 }
   readonly remote: Endpoint
@@ -38,7 +38,9 @@ export class SinkPeer implements Connection {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (bytes[18] === 2) this.updates.push(bytes)
+    for (let at = 0; at < bytes.length; at += (bytes[at + 16] << 8) | bytes[at + 17]) {
+      if (bytes[at + 18] === 2) this.updates.push(bytes.subarray(at, at + ((bytes[at + 16] << 8) | bytes[at + 17])))
+    }
     this.credit -= bytes.length
     this.queued = this.credit > 0 ? 0 : -this.credit
     return this.credit > 0

@@ -1,0 +1,120 @@
+import { ByteWriter, ValueError } from '@heddle/wire'
+import { ATTRIBUTE, ATTRIBUTE_FLAG, HEADER_SIZE, MAX_MESSAGE_SIZE, MESSAGE_TYPE } from '../iana.js'
+import { IPV4_UNICAST, type Family } from '../nlri/family.js'
+import type { EncodeOptions } from './options.js'
+
+/** Octets of the two length fields of an UPDATE behind the header. */
+const LENGTH_FIELDS = 4
+/** Flags, type and a length of two octets. */
+const ATTRIBUTE_HEAD = 4
+const MARKER_WORD = 0xffff_ffff
+const NOTHING = new Uint8Array()
+
+/** What all messages of some routes have in common. Without `reach` and `unreach`, NLRI stand in the fields of RFC 4271. */
+export interface UpdateFrame {
+  /** Path attributes as octets, without MP_REACH_NLRI and MP_UNREACH_NLRI; absent: the routes are withdrawn. */
+  readonly attributes?: Uint8Array
+  /** What stands before the NLRI in MP_REACH_NLRI (RFC 4760 §3). */
+  readonly reach?: Uint8Array
+  /** What stands before the NLRI in MP_UNREACH_NLRI (RFC 4760 §4). */
+  readonly unreach?: Uint8Array
+}
+
+/** Encoded NLRI by their places in `octets`. */
+export interface EncodedNlri {
+  readonly octets: Uint8Array
+  readonly count: number
+  startOf(at: number): number
+  endOf(at: number): number
+}
+
+/** Octets that a message may have. */
+export function sizeLimit({ extended }: EncodeOptions): number {
+  return extended === true ? MAX_MESSAGE_SIZE.extended : MAX_MESSAGE_SIZE.standard
+}
+
+/** The frame of messages that withdraw routes of a family. */
+export function withdrawalFrame({ key, afi, safi }: Family): UpdateFrame {
+  return key === IPV4_UNICAST.key ? {} : { unreach: Uint8Array.of(afi >>> 8, afi & 0xff, safi) }
+}
+
+/** UPDATEs one behind the other in one run of octets, which a stream takes in one piece. */
+export class UpdateBatch {
+  readonly #out = new ByteWriter(1 << 14)
+  readonly #ends: number[] = []
+
+  /** @param limit octets that a message may have */
+  constructor(private readonly limit: number) {}
+
+  /**
+   * Writes as many messages as the routes need, each filled to the limit.
+   *
+   * @throws ValueError `bgp.update.too-large` when the frame leaves no room for a single route; what was written before stays
+   */
+  write(frame: UpdateFrame, nlri: EncodedNlri): void {
+    const { attributes = NOTHING, reach, unreach } = frame
+    const head = reach ?? unreach
+    const overhead = HEADER_SIZE + LENGTH_FIELDS + attributes.length + (head === undefined ? 0 : ATTRIBUTE_HEAD + head.length)
+    const room = this.limit - overhead
+    for (let from = 0; from < nlri.count;) {
+      let size = 0
+      let to = from
+      for (; to < nlri.count; to++) {
+        const next = nlri.endOf(to) - nlri.startOf(to)
+        if (size + next > room) break
+        size += next
+      }
+      if (to === from) {
+        const needed = overhead + nlri.endOf(to) - nlri.startOf(to)
+        throw new ValueError('bgp.update.too-large', `${needed} octets`, `at most ${this.limit}`)
+      }
+      this.#message(frame, nlri, from, to, size)
+      from = to
+    }
+  }
+
+  /** The messages, as views of one buffer that stand in it without a gap. */
+  finish(): Uint8Array[] {
+    const octets = this.#out.view()
+    return this.#ends.map((end, at) => octets.subarray(this.#ends[at - 1] ?? 0, end))
+  }
+
+  #message({ attributes, reach, unreach }: UpdateFrame, nlri: EncodedNlri, from: number, to: number, size: number): void {
+    const out = this.#out
+    const start = out.length
+    out.u32(MARKER_WORD).u32(MARKER_WORD).u32(MARKER_WORD).u32(MARKER_WORD).u16(0).u8(MESSAGE_TYPE.update)
+    if (reach !== undefined || unreach !== undefined) {
+      out.u16(0).u16(0)
+      const list = out.length
+      const value = reach ?? unreach ?? NOTHING
+      writeHead(out, reach === undefined ? ATTRIBUTE.mpUnreachNlri : ATTRIBUTE.mpReachNlri, value.length + size)
+      out.copy(value, 0, value.length)
+      writeRoutes(out, nlri, from, to)
+      if (attributes !== undefined) out.octets(attributes)
+      out.patchU16(list - 2, out.length - list)
+    } else if (attributes === undefined) {
+      out.u16(size)
+      writeRoutes(out, nlri, from, to)
+      out.u16(0)
+    } else {
+      out.u16(0).u16(attributes.length).octets(attributes)
+      writeRoutes(out, nlri, from, to)
+    }
+    out.patchU16(start + HEADER_SIZE - 3, out.length - start)
+    this.#ends.push(out.length)
+  }
+}
+
+function writeHead(out: ByteWriter, type: number, length: number): void {
+  const { optional, extendedLength } = ATTRIBUTE_FLAG
+  if (length > 0xff)
+    out
+      .u8(optional | extendedLength)
+      .u8(type)
+      .u16(length)
+  else out.u8(optional).u8(type).u8(length)
+}
+
+function writeRoutes(out: ByteWriter, nlri: EncodedNlri, from: number, to: number): void {
+  for (let at = from; at < to; at++) out.copy(nlri.octets, nlri.startOf(at), nlri.endOf(at))
+}

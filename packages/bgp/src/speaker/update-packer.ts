@@ -1,0 +1,57 @@
+import { ByteWriter, ValueError } from '@heddle/wire'
+import { encodeAttributes } from '../attribute/encode.js'
+import { writeReachHead } from '../message/multiprotocol.js'
+import type { EncodeOptions } from '../message/options.js'
+import { UpdateBatch, sizeLimit, withdrawalFrame, type UpdateFrame } from '../message/update-batch.js'
+import { FrameWriter } from '../message/update-frame.js'
+import { IPV4_UNICAST } from '../nlri/family.js'
+import type { RibTable } from '../rib/rib-table.js'
+import type { Bundle } from './export-bundles.js'
+
+/** Puts the routes of one group into UPDATEs. */
+export class UpdatePacker {
+  readonly #frames: FrameWriter
+  readonly #withdrawal: UpdateFrame
+
+  constructor(
+    private readonly table: RibTable,
+    private readonly encode: EncodeOptions,
+    private readonly failed: (error: ValueError) => void,
+  ) {
+    this.#frames = new FrameWriter(table.family)
+    this.#withdrawal = withdrawalFrame(table.family)
+  }
+
+  /** @returns messages that stand in one buffer without a gap */
+  pack(bundles: readonly Bundle[]): Uint8Array[] {
+    const batch = new UpdateBatch(sizeLimit(this.encode))
+    for (const bundle of bundles) {
+      try {
+        batch.write(bundle.set === 0 ? this.#withdrawal : this.#frameOf(bundle.set), bundle)
+      } catch (error) {
+        if (!(error instanceof ValueError)) throw error
+        this.failed(error) // RFC 4271 §9.2: what does not fit is not announced
+        batch.write(this.#withdrawal, bundle)
+      }
+    }
+    return batch.finish()
+  }
+
+  #frameOf(set: number): UpdateFrame {
+    const { sets } = this.table
+    return this.encode.asn4 === false ? this.#narrowFrame(set) : this.#frames.frame(sets.bytes(set))
+  }
+
+  /** With AS numbers of two octets, attributes go by their values (RFC 6793 §4.2.2). */
+  #narrowFrame(set: number): UpdateFrame {
+    const { family, sets } = this.table
+    const { attributes, ...hop } = sets.get(set)
+    const nextHop = family.key === IPV4_UNICAST.key && hop.nextHop?.address.family === 4 ? hop.nextHop.address : undefined
+    const octets = new ByteWriter()
+    encodeAttributes(nextHop === undefined ? attributes : { ...attributes, nextHop }, octets, this.encode)
+    if (nextHop !== undefined) return { attributes: octets.view() }
+    const reach = new ByteWriter()
+    writeReachHead({ family, ...hop }, reach)
+    return { attributes: octets.view(), reach: reach.view() }
+  }
+}
