@@ -1,9 +1,10 @@
+export { AsyncQueue } from './async-queue.js'
 export type { Clock, Timer } from './clock.js'
 export type { Datagram, DatagramPort } from './datagram-port.js'
 export { EventQueue } from './event-queue.js'
 export { silentLogger, type LogFields, type LogLevel, type Logger } from './logger.js'
 export type { Random } from './random.js'
-export { TransportError, refuseProtection } from './transport.js'
+export { TransportError, refuseProtection, refuseZone } from './transport.js'
 export type {
   ConnectOptions,
   Connection,

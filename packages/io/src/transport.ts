@@ -5,9 +5,13 @@ export interface Endpoint {
   readonly address: IpAddress
   /** 0–65,535. */
   readonly port: number
+  /**
+   * The network device through which the address is meant, by its name: the link of a link-local address (RFC 4007 §6), or a device, such as
+   * one of a VRF, that the stream is bound to. Transports that cannot do this reject with `transport.unsupported`.
+   */
+  readonly zone?: string
 }
 
-/** Where a connection goes, and from where. */
 /** Proof that segments come from the peer. */
 export type StreamAuthentication =
   /** TCP MD5 signatures (RFC 2385): a key of 1–80 octets in UTF-8. */
@@ -36,6 +40,8 @@ export interface StreamProtection {
 /** Protection of the streams that one peer opens. */
 export interface PeerProtection extends StreamProtection {
   readonly peer: IpAddress
+  /** It holds for everyone whose address begins with as many bits of `peer`; the longest prefix that fits counts. Default: the one address. */
+  readonly prefixLength?: number
 }
 
 /** Where to connect to, and how. */
@@ -53,6 +59,8 @@ export interface ListenOptions {
   readonly address: IpAddress
   /** 0 lets the system choose; see `Listener.local`. */
   readonly port: number
+  /** As `Endpoint.zone`. */
+  readonly zone?: string
   /** Peers whose streams must be protected; those of others need not. */
   readonly protection?: readonly PeerProtection[]
 }
@@ -84,6 +92,13 @@ export interface Connection {
   close(): Promise<void>
   /** Drops everything at once (TCP: RST). Idempotent. */
   reset(): void
+  /**
+   * Takes another key, while the stream goes on; absent where that cannot be done. What the peer signed with another key is lost until it has
+   * changed too, and sent again then.
+   *
+   * @throws TransportError `transport.unsupported` when the kind of authentication would be another one
+   */
+  rekey?(authentication: StreamAuthentication): void
 }
 
 /** A port that accepts connections. */
@@ -123,6 +138,15 @@ export class TransportError extends Error {
   ) {
     super(`${message} (${code})`, options)
   }
+}
+
+/**
+ * For transports that know no devices.
+ *
+ * @throws TransportError `transport.unsupported` when one is asked for
+ */
+export function refuseZone(zone: string | undefined, what: string): void {
+  if (zone !== undefined) throw new TransportError('transport.unsupported', `${what}: this transport cannot be bound to '${zone}'`)
 }
 
 /**

@@ -14,7 +14,16 @@ export { Poller, READINESS, type Watch } from './poller.js'
 export { errnoName, probe, requireFeatures, type Feature, type FeatureName, type Probe } from './probe.js'
 export { RawSocket, type RawOptions } from './raw-socket.js'
 export type { Route, RouteKind, RouteLookup, RouteLookupOptions, RouteNextHop, RouteOptions, Routes } from './route.js'
-export { setTcpMd5Key, setTcpMinimumTtl, setTcpTtl, type TcpMd5Options } from './tcp-options.js'
+export {
+  addTcpAoKey,
+  deleteTcpAoKey,
+  setTcpMd5Key,
+  setTcpMinimumTtl,
+  setTcpTtl,
+  type TcpAoMasterKey,
+  type TcpKeyPeers,
+} from './tcp/options.js'
+export { linuxTcpTransport, type LinuxTcpOptions } from './tcp/transport.js'
 export { TUN_DESCRIPTOR } from './tun-descriptor.js'
 export { TunDevice, type AdoptTunOptions, type TunAddress, type TunOptions } from './tun-device.js'
 export { UdpBatchSocket, type DatagramOptions, type SocketEnd, type UdpOptions } from './udp-batch-socket.js'

@@ -21,6 +21,8 @@ export type FeatureName =
   | 'ipv6'
   /** TCP MD5 signatures (RFC 2385). */
   | 'tcp-md5'
+  /** TCP-AO (RFC 5925, Linux 6.7). */
+  | 'tcp-ao'
   /** Raw GRE sockets. */
   | 'raw-gre'
   /** Packet sockets. */
@@ -46,6 +48,7 @@ const NAMES: readonly FeatureName[] = [
   'mpls',
   'ipv6',
   'tcp-md5',
+  'tcp-ao',
   'raw-gre',
   'packet',
 ]

@@ -65,7 +65,11 @@ export async function isolated(script: string, env: NodeJS.ProcessEnv = {}): Pro
       platform: 'node',
       target: 'node20',
       outfile,
-      alias: { '@heddle/wire': join(import.meta.dirname, '../../wire/src/index.ts') },
+      alias: {
+        '@heddle/wire': join(import.meta.dirname, '../../wire/src/index.ts'),
+        '@heddle/io/node': join(import.meta.dirname, '../../io/src/node/index.ts'),
+        '@heddle/io': join(import.meta.dirname, '../../io/src/index.ts'),
+      },
       logLevel: 'silent',
     })
     const HEDDLE_NATIVE_PATH = process.env['HEDDLE_NATIVE_PATH'] ?? nativeFile()

@@ -132,7 +132,20 @@ describe('the probe', () => {
     expect(kernel === '').toBe(!availability.available)
     for (const feature of Object.values(features)) if (!feature.available) expect(feature.reason).not.toBe('')
     expect(Object.keys(features).sort()).toEqual(
-      ['ipv6', 'mpls', 'net-admin', 'net-raw', 'packet', 'raw-gre', 'sys-admin', 'tcp-md5', 'tun', 'udp-gro', 'udp-segment'].sort(),
+      [
+        'ipv6',
+        'mpls',
+        'net-admin',
+        'net-raw',
+        'packet',
+        'raw-gre',
+        'sys-admin',
+        'tcp-ao',
+        'tcp-md5',
+        'tun',
+        'udp-gro',
+        'udp-segment',
+      ].sort(),
     )
     if (availability.available && features.mpls.available) requireFeatures('mpls')
     else if (availability.available)

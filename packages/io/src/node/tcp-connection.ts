@@ -12,11 +12,20 @@ export interface TcpLimits {
   readonly closeTimeout: number
 }
 
-/** A connected Node socket as a `Connection`. The socket must allow half-open and be paused. */
+/** What is known of a socket besides what Node tells, and can be done with it. */
+export interface TcpConnectionOptions {
+  /** Node cannot name the link of an address when the socket is in another network namespace. */
+  readonly local?: Endpoint
+  readonly remote?: Endpoint
+  readonly rekey?: NonNullable<Connection['rekey']>
+}
+
+/** A connected Node socket as a `Connection`. The socket must allow half-open and be paused, or not have been read from. */
 export class TcpConnection implements Connection {
   readonly local: Endpoint
   readonly remote: Endpoint
   readonly chunks: AsyncQueue<Uint8Array>
+  readonly rekey?: NonNullable<Connection['rekey']>
   readonly #socket: Socket
   readonly #limits: TcpLimits
   #queued = 0
@@ -24,11 +33,12 @@ export class TcpConnection implements Connection {
   #over = false
   #waiters: (() => void)[] = []
 
-  constructor(socket: Socket, limits: TcpLimits) {
+  constructor(socket: Socket, limits: TcpLimits, { local, remote, rekey }: TcpConnectionOptions = {}) {
     this.#socket = socket
     this.#limits = limits
-    this.local = endpoint(socket.localAddress, socket.localPort)
-    this.remote = endpoint(socket.remoteAddress, socket.remotePort)
+    this.local = local ?? endpoint(socket.localAddress, socket.localPort)
+    this.remote = remote ?? endpoint(socket.remoteAddress, socket.remotePort)
+    if (rekey !== undefined) this.rekey = rekey
     this.chunks = new AsyncQueue<Uint8Array>({ weigh: ({ length }) => length, onTaken: () => this.#resumeWhenTaken() })
 
     socket.on('data', (data: Uint8Array) => {
@@ -109,8 +119,7 @@ export class TcpConnection implements Connection {
 }
 
 /** Node writes IPv4 peers of an IPv6 socket as `::ffff:a.b.c.d`, and nothing at all once a socket is gone. */
-function endpoint(address: string | undefined, port: number | undefined): Endpoint {
-  const zone = address?.indexOf('%') ?? -1
-  const text = zone < 0 ? address : address?.slice(0, zone)
-  return { address: IpAddress.parse(text ?? '::').unmapped(), port: port ?? 0 }
+export function endpoint(text: string | undefined, port: number | undefined): Endpoint {
+  const [address = '::', zone] = text?.split('%') ?? []
+  return { address: IpAddress.parse(address).unmapped(), port: port ?? 0, ...(zone === undefined ? {} : { zone }) }
 }

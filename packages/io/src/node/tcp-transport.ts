@@ -1,9 +1,10 @@
 import { connect as netConnect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { IpAddress } from '@heddle/wire'
+import type { IpAddress } from '@heddle/wire'
 import { AsyncQueue } from '../async-queue.js'
 import {
   TransportError,
   refuseProtection,
+  refuseZone,
   type Connection,
   type ConnectOptions,
   type Endpoint,
@@ -11,7 +12,7 @@ import {
   type ListenOptions,
   type Transport,
 } from '../transport.js'
-import { TcpConnection, type TcpLimits } from './tcp-connection.js'
+import { TcpConnection, endpoint, type TcpLimits } from './tcp-connection.js'
 import { toTransportError } from './transport-error.js'
 
 /** Buffers and delays of connections. */
@@ -37,11 +38,12 @@ export function nodeTcpTransport(options: NodeTcpOptions = {}): Transport {
 function connect({ remote, localAddress, protection, signal }: ConnectOptions, limits: TcpLimits, noDelay: boolean): Promise<Connection> {
   const what = `connecting to ${remote.address} port ${remote.port}`
   return new Promise((resolve, reject) => {
+    if (!takesZone(remote.address)) refuseZone(remote.zone, what)
     refuseProtection(protection, what)
     const aborted = (): TransportError => new TransportError('transport.aborted', what)
     if (signal?.aborted === true) return reject(aborted())
     const socket = netConnect({
-      host: remote.address.toString(),
+      host: remote.zone === undefined ? remote.address.toString() : `${remote.address}%${remote.zone}`,
       port: remote.port,
       family: remote.address.family,
       allowHalfOpen: true,
@@ -69,12 +71,13 @@ function connect({ remote, localAddress, protection, signal }: ConnectOptions, l
   })
 }
 
-async function listen({ address, port, protection }: ListenOptions, limits: TcpLimits, noDelay: boolean): Promise<Listener> {
+async function listen({ address, port, zone, protection }: ListenOptions, limits: TcpLimits, noDelay: boolean): Promise<Listener> {
+  if (!takesZone(address)) refuseZone(zone, `listening on ${address} port ${port}`)
   refuseProtection(protection, `listening on ${address} port ${port}`)
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(toTransportError(error, `listening on ${address} port ${port}`)))
-    server.listen({ host: address.toString(), port, exclusive: true }, resolve)
+    server.listen({ host: zone === undefined ? address.toString() : `${address}%${zone}`, port, exclusive: true }, resolve)
   })
   return new TcpListener(server, limits)
 }
@@ -88,7 +91,7 @@ class TcpListener implements Listener {
   constructor(server: Server, limits: TcpLimits) {
     this.#server = server
     const { address, port } = server.address() as AddressInfo
-    this.local = { address: IpAddress.parse(address), port }
+    this.local = endpoint(address, port)
     server.on('connection', (socket: Socket) => {
       // A peer may be gone before it is accepted: then there is no address, and no connection either.
       if (socket.remoteAddress === undefined) socket.destroy()
@@ -104,4 +107,9 @@ class TcpListener implements Listener {
     this.#server.close()
     for (const connection of this.connections.drop()) connection.reset()
   }
+}
+
+/** Node knows the link of an address only. */
+function takesZone({ family, isLinkLocal }: IpAddress): boolean {
+  return family === 6 && isLinkLocal
 }

@@ -34,7 +34,7 @@ export function toTransportError(error: unknown, what: string): TransportError {
   const code = errnoOf(error)
   const known = CODES[code] ?? 'transport.failed'
   const words = WORDS[known]
-  const reason = code === '' ? String(error) : words === undefined ? code : `${words} (${code})`
+  const reason = words === undefined ? (error instanceof Error ? error.message : String(error)) : `${words} (${code})`
   return new TransportError(known, `${what}: ${reason}`, { cause: error })
 }
 

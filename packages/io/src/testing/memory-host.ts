@@ -5,6 +5,7 @@ import type { DatagramPort } from '../datagram-port.js'
 import {
   TransportError,
   refuseProtection,
+  refuseZone,
   type Connection,
   type ConnectOptions,
   type Endpoint,
@@ -72,7 +73,8 @@ export class MemoryHost {
     for (const port of this.#datagramPorts.values()) void port.close()
   }
 
-  async #listen({ address, port, protection }: ListenOptions): Promise<Listener> {
+  async #listen({ address, port, zone, protection }: ListenOptions): Promise<Listener> {
+    refuseZone(zone, `listening on ${address} port ${port}`)
     refuseProtection(protection, `listening on ${address} port ${port}`)
     this.#checkOwned(address)
     const local = { address, port: this.#listeners.reserve(address, port) }
@@ -85,6 +87,7 @@ export class MemoryHost {
     return new Promise((resolve, reject) => {
       const { clock, connectTimeout } = this.environment
       const target = `${remote.address} port ${remote.port}`
+      refuseZone(remote.zone, `connecting to ${target}`)
       refuseProtection(protection, `connecting to ${target}`)
       let settled = false
       const settle = (act: () => void): void => {

@@ -117,6 +117,13 @@ export interface NativeAddressSpec {
   replace?: boolean
 }
 
+export interface NativeAoKey {
+  algorithm: string
+  sendId: number
+  receiveId: number
+  current: boolean
+}
+
 export interface NativeDatagramOptions {
   namespace?: string
   family: number
@@ -246,6 +253,20 @@ export interface NativeRouteSpec {
 /** Name or index. */
 export type NativeSelector = string | number
 
+/** A connection that is there, with both ends. */
+export interface NativeTcpConnection {
+  fd: number
+  local: NativeTcpEnd
+  remote: NativeTcpEnd
+}
+
+export interface NativeTcpEnd {
+  address: string
+  port: number
+  /** Link of a link-local address. */
+  zone?: string
+}
+
 export interface NativeTunOptions {
   name: string
   namespace?: string
@@ -271,11 +292,36 @@ export declare function packetOpen(options: NativePacketOptions): Promise<Native
 
 export declare function probeFeatures(): Array<NativeFeature>
 
+/** The next connection of a listener; none when none waits. */
+export declare function tcpAccept(fd: number): NativeTcpConnection | null
+
+export declare function tcpAddAoKey(fd: number, peer: string, prefixLength: number | undefined | null, key: NativeAoKey, secret: Uint8Array): void
+
+export declare function tcpBind(fd: number, end: NativeTcpEnd, reuse: boolean): void
+
+export declare function tcpConnect(fd: number, end: NativeTcpEnd): void
+
+/** What has become of an attempt, once the socket is writable. */
+export declare function tcpConnected(fd: number): NativeTcpConnection
+
+export declare function tcpDeleteAoKey(fd: number, peer: string, prefixLength: number | undefined | null, sendId: number, receiveId: number): void
+
+export declare function tcpListen(fd: number): NativeTcpEnd
+
+/** A socket that does not block, in a namespace and bound to a device; the caller owns it. */
+export declare function tcpOpen(namespace: string | undefined | null, family: number, device?: string | undefined | null): Promise<number>
+
+/** Has a listener keep the SYN of each connection, for `tcp_syn_ttl`. */
+export declare function tcpSaveSyn(fd: number): void
+
 export declare function tcpSetMd5Key(fd: number, peer: string, prefixLength: number | undefined | null, key: Uint8Array): void
 
 export declare function tcpSetMinimumTtl(fd: number, family: number, minimum: number): void
 
 export declare function tcpSetTtl(fd: number, family: number, ttl: number): void
+
+/** TTL or hop limit with which the SYN of an accepted connection came. */
+export declare function tcpSynTtl(fd: number): number | null
 
 /** Takes ownership of the descriptor. */
 export declare function tunFromFd(fd: number, namespace: string | undefined | null, offload: boolean): NativeTun

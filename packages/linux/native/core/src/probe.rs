@@ -1,6 +1,11 @@
 //! What this kernel and this process can do, found by trying.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::{AsRawFd, RawFd},
+    path::Path,
+};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -30,7 +35,8 @@ pub fn probe() -> Vec<Feature> {
         feature("udp-gro", udp_option(libc::UDP_GRO, 1, "UDP_GRO, Linux 5.0")),
         feature("mpls", exists("/proc/sys/net/mpls", "the kernel has no MPLS forwarding (mpls_router)")),
         feature("ipv6", exists("/proc/net/if_inet6", "the kernel has no IPv6, or it is disabled")),
-        feature("tcp-md5", tcp_md5()),
+        feature("tcp-md5", tcp_key("TCP_MD5SIG", |fd, peer| tcp::set_md5_key(fd, peer, 32, &[]))),
+        feature("tcp-ao", tcp_key("TCP_AO_ADD_KEY, Linux 6.7", |fd, peer| tcp::delete_ao_key(fd, peer, 32, 0, 0))),
         feature("raw-gre", socket(Domain::IPV4, Type::RAW, libc::IPPROTO_GRE)),
         feature("packet", socket(Domain::PACKET, Type::DGRAM, 0)),
     ]
@@ -64,15 +70,14 @@ fn socket(domain: Domain, kind: Type, protocol: i32) -> Result<(), String> {
 
 fn udp_option(name: i32, value: i32, what: &str) -> Result<(), String> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).map_err(|error| error.to_string())?;
-    set_option(std::os::fd::AsRawFd::as_raw_fd(&socket), libc::SOL_UDP, name, &value).map_err(|error| format!("{what}: {error}"))
+    set_option(socket.as_raw_fd(), libc::SOL_UDP, name, &value).map_err(|error| format!("{what}: {error}"))
 }
 
-/// Deleting a key that was never set is ENOENT where signatures exist.
-fn tcp_md5() -> Result<(), String> {
+/// Deleting a key that was never set fails in another way where the option is known.
+fn tcp_key(what: &str, delete: impl Fn(RawFd, IpAddr) -> crate::Result<()>) -> Result<(), String> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).map_err(|error| error.to_string())?;
-    let peer = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-    match tcp::set_md5_key(std::os::fd::AsRawFd::as_raw_fd(&socket), peer, 32, &[]) {
-        Err(error) if error.errno != libc::ENOENT => Err(format!("TCP_MD5SIG: {}", error.detail)),
+    match delete(socket.as_raw_fd(), IpAddr::V4(Ipv4Addr::LOCALHOST)) {
+        Err(error) if error.errno == libc::ENOPROTOOPT => Err(format!("{what}: {}", error.detail)),
         _ => Ok(()),
     }
 }

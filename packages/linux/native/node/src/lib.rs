@@ -11,4 +11,5 @@ mod netlink;
 mod packet;
 mod poller;
 mod system;
+mod tcp;
 mod tun;

@@ -1,8 +1,8 @@
-//! Probes, TCP options, hand-over of descriptors, layouts of descriptors.
+//! Probes, hand-over of descriptors, layouts of descriptors.
 
 use std::{collections::HashMap, os::fd::IntoRawFd, path::Path, time::Duration};
 
-use heddle_linux_core::{datagram, errno, fd_passing, packet, poller, probe, tcp, tun};
+use heddle_linux_core::{datagram, errno, fd_passing, packet, poller, probe, tun};
 use napi::{
     Result,
     bindgen_prelude::{AsyncTask, Uint8Array},
@@ -12,7 +12,6 @@ use napi_derive::napi;
 use crate::{
     error::{invalid, to_js},
     job::{Job, job},
-    netlink::parse_address,
 };
 
 #[napi(object)]
@@ -41,23 +40,6 @@ pub fn kernel_release() -> String {
 #[napi(catch_unwind)]
 pub fn errno_name(errno: i32) -> String {
     errno::errno_name(errno).into()
-}
-
-#[napi(catch_unwind)]
-pub fn tcp_set_md5_key(fd: i32, peer: String, prefix_length: Option<u8>, key: &[u8]) -> Result<()> {
-    let peer = parse_address(&peer, "set a TCP MD5 key").map_err(to_js)?;
-    let bits = if peer.is_ipv4() { 32 } else { 128 };
-    tcp::set_md5_key(fd, peer, prefix_length.unwrap_or(bits), key).map_err(to_js)
-}
-
-#[napi(catch_unwind)]
-pub fn tcp_set_minimum_ttl(fd: i32, family: u8, minimum: u8) -> Result<()> {
-    tcp::set_minimum_ttl(fd, family == 6, minimum).map_err(to_js)
-}
-
-#[napi(catch_unwind)]
-pub fn tcp_set_ttl(fd: i32, family: u8, ttl: u8) -> Result<()> {
-    tcp::set_ttl(fd, family == 6, ttl).map_err(to_js)
 }
 
 #[napi(object)]
