@@ -34,6 +34,8 @@ export interface SessionOwner {
   down(session: Session, cause: DownCause): void
   /** Something is in the inbox. */
   arrived(session: Session): void
+  /** An attempt to connect was not answered in time. */
+  unanswered(session: Session): void
   /** The connection takes octets again. */
   writable(session: Session): void
   /** A message was sent or received. */
@@ -48,7 +50,8 @@ export interface SessionOptions {
   readonly config: FsmConfig
   readonly remote: Endpoint
   readonly localAddress?: Endpoint['address']
-  readonly protection?: StreamProtection
+  /** What the next stream must have. */
+  protection(): StreamProtection | undefined
   readonly owner: SessionOwner
 }
 
@@ -210,7 +213,8 @@ export class Session {
   }
 
   #connect(): void {
-    const { transport, remote, localAddress, protection } = this.options
+    const { transport, remote, localAddress } = this.options
+    const protection = this.options.protection()
     const attempt = new AbortController()
     this.#attempt = attempt
     const wanted = {
@@ -354,6 +358,7 @@ export class Session {
   #expired(timer: FsmTimer): void {
     switch (timer) {
       case 'connect-retry':
+        if (this.#attempt !== undefined) this.options.owner.unanswered(this)
         return this.handle({ type: 'connect-retry-timer-expired' })
       case 'hold':
         return this.handle({ type: 'hold-timer-expired' })

@@ -57,7 +57,10 @@ export interface SpeakerGracefulRestartConfig extends GracefulRestartConfig {
 
 /** A peer and how to speak with it. */
 export interface NeighborConfig {
-  /** IPv4 or IPv6 address; the neighbor's name in the whole API. */
+  /**
+   * IPv4 or IPv6 address; the neighbor's name in the whole API. `ADDRESS%DEVICE` is one that is reached through a device: the link of a link-local
+   * address, which needs one, or a device that streams are bound to, such as that of a VRF. The transport must know devices.
+   */
   readonly address: string
   /** Port to connect to. Default 179. */
   readonly port?: number
@@ -118,7 +121,10 @@ export interface NeighborConfig {
   readonly multihop?: number
   /** Drops packets that have come further than this many hops: 1–255, 1 for a direct neighbor (RFC 5082). Default: none are dropped. */
   readonly ttlSecurity?: number
-  /** Key that both ends have. The transport must be able to use it; it is not shown in `neighbors()`. */
+  /**
+   * Key that both ends have. The transport must be able to use it; it is not shown in `neighbors()`. Another key of the same kind goes to the
+   * open stream where the transport can do that: the session stays, if the peer changes too before the hold time ends.
+   */
   readonly authentication?: StreamAuthentication
   /** Seconds that nothing may leave before the session is given up, 0 or 1–65,535 (RFC 9687); at least twice the hold time. Default 480. */
   readonly sendHoldTime?: number
@@ -171,6 +177,7 @@ export interface ConfederationConfig {
 
 /** Where the speaker accepts connections. */
 export interface ListenConfig {
+  /** `ADDRESS%DEVICE`: through this device only. */
   readonly address: string
   /** Default 179; 0: one that the system chooses. */
   readonly port?: number

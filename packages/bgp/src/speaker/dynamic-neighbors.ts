@@ -1,7 +1,10 @@
-import { IpPrefix, ValueError, type IpAddress } from '@heddle/wire'
+import type { PeerProtection } from '@heddle/io'
+import { IpPrefix, ValueError } from '@heddle/wire'
 import type { DynamicNeighborConfig, NeighborConfig } from './config.js'
 import type { Peer } from './peer.js'
+import { protectionOf } from './peer-config.js'
 import { SpeakerError } from './speaker-error.js'
+import { zonedText, type ZonedAddress } from './zoned-address.js'
 
 const DEFAULT_LIMIT = 100
 
@@ -17,6 +20,8 @@ interface Range {
   readonly prefix: IpPrefix
   readonly limit: number
   readonly template: Omit<NeighborConfig, 'address'>
+  /** What streams from it must have. */
+  readonly protection: readonly PeerProtection[]
   /** Names of the peers that came from it. */
   readonly peers: Set<string>
 }
@@ -34,7 +39,15 @@ export class DynamicNeighbors {
       const where = `dynamicNeighbors[${at}]`
       if (!(Number.isInteger(limit) && limit >= 1 && limit <= 10_000))
         throw new SpeakerError('speaker.config', `${where}.limit`, `${limit} is not 1–10000`)
-      return { prefix: parse(prefix, `${where}.prefix`), limit, template: { ...rest, passive: true }, peers: new Set() }
+      const range = parse(prefix, `${where}.prefix`)
+      const protection = protectionOf(rest, where)
+      return {
+        prefix: range,
+        limit,
+        template: { ...rest, passive: true },
+        protection: protection === undefined ? [] : [{ peer: range.address, prefixLength: range.length, ...protection }],
+        peers: new Set(),
+      }
     })
     this.#ranges = ranges.sort((a, b) => b.prefix.length - a.prefix.length)
   }
@@ -44,11 +57,16 @@ export class DynamicNeighbors {
     return this.#ranges.some(({ peers }) => peers.has(name))
   }
 
-  /** A peer for someone who connects from `address`, or `undefined` when nobody is expected from there, or no more. */
-  admit(address: IpAddress): Peer | undefined {
-    const range = this.#ranges.find(({ prefix }) => prefix.contains(address))
+  /** What the streams of peers to come must have. */
+  protection(): PeerProtection[] {
+    return this.#ranges.flatMap(({ protection }) => protection)
+  }
+
+  /** A peer for someone who connects, or `undefined` when nobody is expected from there, or no more. */
+  admit(remote: ZonedAddress): Peer | undefined {
+    const range = this.#ranges.find(({ prefix }) => prefix.contains(remote.address))
     if (range === undefined || range.peers.size >= range.limit) return undefined
-    const name = address.toString()
+    const name = zonedText(remote)
     range.peers.add(name)
     return this.context.add({ ...range.template, address: name })
   }

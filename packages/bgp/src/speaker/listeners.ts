@@ -1,7 +1,7 @@
 import { refuseProtection, type Connection, type Listener, type Logger, type PeerProtection, type Transport } from '@heddle/io'
-import { IpAddress } from '@heddle/wire'
 import type { ListenConfig } from './config.js'
 import { SpeakerError } from './speaker-error.js'
+import { parseZoned, zonedText } from './zoned-address.js'
 
 const DEFAULT_PORT = 179
 
@@ -17,7 +17,7 @@ export class Listeners {
 
   /** Where it listens in fact. */
   get local(): readonly { readonly address: string; readonly port: number }[] {
-    return this.#listeners.map(({ local }) => ({ address: local.address.toString(), port: local.port }))
+    return this.#listeners.map(({ local }) => ({ address: zonedText(local), port: local.port }))
   }
 
   /**
@@ -52,10 +52,10 @@ export class Listeners {
   }
 
   async #listen({ address, port = DEFAULT_PORT }: ListenConfig, protection: readonly PeerProtection[]): Promise<void> {
-    const parsed = IpAddress.tryParse(address)
+    const parsed = parseZoned(address)
     if (parsed === undefined) throw new SpeakerError('speaker.config', 'listen', `${address} is not an IP address`)
     try {
-      const listener = await this.transport.listen({ address: parsed, port, ...(protection.length === 0 ? {} : { protection }) })
+      const listener = await this.transport.listen({ ...parsed, port, ...(protection.length === 0 ? {} : { protection }) })
       this.#listeners.push(listener)
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause)

@@ -1,5 +1,4 @@
 import type { Connection, PeerProtection } from '@heddle/io'
-import { IpAddress } from '@heddle/wire'
 import { CEASE } from '../iana.js'
 import type { NeighborConfig, SpeakerConfig } from './config.js'
 import { DynamicNeighbors } from './dynamic-neighbors.js'
@@ -9,6 +8,7 @@ import { Peer } from './peer.js'
 import { peerConfig, type PeerConfig } from './peer-config.js'
 import { changedFields, changedFixed, impactOf, neighborChanges, type Reconciliation } from './reconcile.js'
 import { SpeakerError } from './speaker-error.js'
+import { parseZoned, zonedText } from './zoned-address.js'
 
 /** What the neighbors of a speaker need of it. */
 export interface NeighborsContext {
@@ -94,7 +94,7 @@ export class Neighbors {
     if (fields.length === 0) return 'unchanged'
     this.context.protect([...this.protection(peer), ...protectionOf(config)])
     this.#generation++
-    if (impactOf(fields) !== 'reset' || !this.context.isRunning()) {
+    if (impactOf(fields, peer.canRekey(neighbor)) !== 'reset' || !this.context.isRunning()) {
       peer.reconfigure(config)
       return 'applied'
     }
@@ -108,7 +108,10 @@ export class Neighbors {
     if (fixed.length > 0) throw new SpeakerError('speaker.config', fixed.join(', '), 'cannot change while the speaker lives')
     desired.neighbors.forEach((neighbor, at) => this.#checked(neighbor, `neighbors[${at}]`))
     const own = [...this.all()].filter(({ name }) => !this.#dynamic.has(name))
-    const changes = neighborChanges(new Map(own.map(({ name, config }) => [name, config.neighbor])), desired.neighbors, nameOf)
+    const changes = neighborChanges(new Map(own.map(({ name, config }) => [name, config.neighbor])), desired.neighbors, {
+      nameOf,
+      canRekey: (neighbor) => this.#peers.get(nameOf(neighbor.address))?.canRekey(neighbor) ?? false,
+    })
     const generation = this.#generation
     return {
       changes,
@@ -125,13 +128,15 @@ export class Neighbors {
 
   /** What the streams that peers open must have. @param except leaves this one out */
   protection(except?: Peer): PeerProtection[] {
-    return [...this.all()].flatMap((peer) => (peer === except ? [] : protectionOf(peer.config)))
+    return [...this.#dynamic.protection(), ...[...this.all()].flatMap((peer) => (peer === except ? [] : protectionOf(peer.config)))]
   }
 
   /** Gives a connection to the peer that made it. @returns why it was not wanted */
   accept(connection: Connection): 'not a neighbor' | 'not expected' | undefined {
-    const address = connection.remote.address.unmapped()
-    const peer = this.#peers.get(address.toString()) ?? this.#dynamic.admit(address)
+    const { address: remote, zone } = connection.remote
+    const address = remote.unmapped()
+    const from = zone === undefined ? { address } : { address, zone }
+    const peer = this.#peers.get(zonedText(from)) ?? this.#peers.get(address.toString()) ?? this.#dynamic.admit(from)
     if (peer === undefined) return 'not a neighbor'
     const local = peer.config.localAddress
     const expected = local === undefined || local.equals(connection.local.address.unmapped())
@@ -163,7 +168,8 @@ export class Neighbors {
 
 /** An address as the name of its neighbor. */
 function nameOf(address: string): string {
-  return IpAddress.tryParse(address)?.toString() ?? address
+  const zoned = parseZoned(address)
+  return zoned === undefined ? address : zonedText(zoned)
 }
 
 function protectionOf({ address, protection }: PeerConfig): PeerProtection[] {

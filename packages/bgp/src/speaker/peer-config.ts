@@ -8,6 +8,7 @@ import { PolicyError } from '../policy/policy-error.js'
 import { parsePolicy } from '../policy/policy-text.js'
 import { SPOKEN_FAMILIES, type GracefulRestartConfig, type NeighborConfig, type PeerLimits, type SpeakerConfig } from './config.js'
 import { SpeakerError } from './speaker-error.js'
+import { parseZoned, zonedText } from './zoned-address.js'
 
 const SPOKEN: ReadonlySet<string> = new Set(SPOKEN_FAMILIES)
 
@@ -31,9 +32,11 @@ export interface SpeakerIdentity {
 /** A neighbor's values with defaults filled in, checked. */
 export interface PeerConfig {
   readonly neighbor: NeighborConfig
-  /** The address in canonical text: the peer's name. */
+  /** The address in canonical text, with its device: the peer's name. */
   readonly name: string
   readonly address: IpAddress
+  /** Device through which the peer is reached. */
+  readonly zone?: string
   readonly port: number
   readonly localAddress?: IpAddress
   readonly families: readonly Family[]
@@ -47,6 +50,9 @@ export interface PeerConfig {
   /** In our AS, in another member AS of our confederation, or outside. */
   readonly relation: PeerRelation
 }
+
+/** What of a neighbor's configuration protects its streams. */
+type ProtectionConfig = Pick<NeighborConfig, 'multihop' | 'ttlSecurity' | 'authentication'>
 
 /** Where a peer is. */
 export type PeerRelation = 'internal' | 'member' | 'external'
@@ -75,7 +81,11 @@ export function speakerIdentity(config: SpeakerConfig): SpeakerIdentity {
 
 /** @param at where the neighbor stands in the configuration @throws SpeakerError `speaker.config` */
 export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at: string): PeerConfig {
-  const address = IpAddress.tryParse(neighbor.address) ?? fail(`${at}.address`, `${neighbor.address} is not an IP address`)
+  const zoned = parseZoned(neighbor.address) ?? fail(`${at}.address`, `${neighbor.address} is not an IP address`)
+  const { address, zone } = zoned
+  if (address.family === 6 && address.isLinkLocal && zone === undefined) {
+    fail(`${at}.address`, `${address} means something on one link only: ${address}%DEVICE`)
+  }
   checkAs(neighbor.as, `${at}.as`)
   const holdTime = neighbor.holdTime ?? speaker.holdTime ?? DEFAULT_FSM_CONFIG.holdTime
   if (!Number.isInteger(holdTime) || holdTime < 0 || holdTime === 1 || holdTime === 2 || holdTime > 0xffff) {
@@ -108,8 +118,9 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   if (neighbor.role !== undefined && relation !== 'external') fail(`${at}.role`, 'only a peer in another AS has one')
   return {
     neighbor,
-    name: address.toString(),
+    name: zonedText(zoned),
     address,
+    ...(zone === undefined ? {} : { zone }),
     port: neighbor.port ?? DEFAULT_PORT,
     ...(localAddress === undefined ? {} : { localAddress }),
     families: neighbor.families.map((name) => {
@@ -136,7 +147,13 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   }
 }
 
-function protectionOf({ multihop, ttlSecurity, authentication }: NeighborConfig, at: string): StreamProtection | undefined {
+/**
+ * What the streams to and from a peer must have.
+ *
+ * @param at where the neighbor stands in the configuration
+ * @throws SpeakerError `speaker.config`
+ */
+export function protectionOf({ multihop, ttlSecurity, authentication }: ProtectionConfig, at: string): StreamProtection | undefined {
   if (multihop !== undefined) range(multihop, 1, 255, `${at}.multihop`)
   if (ttlSecurity !== undefined) range(ttlSecurity, 1, 255, `${at}.ttlSecurity`)
   if (multihop === undefined && ttlSecurity === undefined && authentication === undefined) return undefined

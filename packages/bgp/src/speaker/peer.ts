@@ -11,6 +11,7 @@ import { localOpen } from '../session/local-open.js'
 import { Session, type DownCause, type SessionOwner } from '../session/session.js'
 import type { BfdWatch } from './bfd-source.js'
 import { resolveCollision } from './collision.js'
+import type { NeighborConfig } from './config.js'
 import { describeCause } from './down-cause.js'
 import { Flows } from './flows.js'
 import { count, newCounters } from './message-counters.js'
@@ -21,6 +22,8 @@ import type { PeerConfig } from './peer-config.js'
 import type { PeerContext } from './peer-context.js'
 import { openOptions } from './session-rules.js'
 import { StaleRoutes, isGraceful } from './stale-routes.js'
+
+const KEY_NAMES = { 'tcp-md5': 'TCP MD5', 'tcp-ao': 'TCP-AO' } as const
 
 /** A neighbor: its sessions (two during a collision), its routes in and out. */
 export class Peer implements SessionOwner {
@@ -137,9 +140,17 @@ export class Peer implements SessionOwner {
     return this.#stays || !waits || this.#secondary !== undefined || this.#stale.families.length > 0
   }
 
+  /** Whether the stream of the session takes the key of another configuration, which is one of the same kind. */
+  canRekey({ authentication }: NeighborConfig): boolean {
+    return authentication?.kind === this.#config.neighbor.authentication?.kind && this.#up?.connection?.rekey !== undefined
+  }
+
   /** Takes over what needs no new session. */
   reconfigure(config: PeerConfig): void {
+    const { authentication } = config.neighbor
+    const rekeyed = authentication !== undefined && this.canRekey(config.neighbor)
     this.#config = config
+    if (rekeyed) this.#up?.connection?.rekey?.(authentication)
     this.#flows?.reconfigure(config)
     if (this.#started && this.#stays) this.start()
   }
@@ -216,6 +227,14 @@ export class Peer implements SessionOwner {
       if (verdict === 'peer-restarted') other.abandon('the peer has restarted')
     }
     return { negotiated }
+  }
+
+  unanswered(): void {
+    const { address, port, fsm, neighbor, protection } = this.#config
+    const key =
+      neighbor.authentication === undefined ? '' : `; its key for ${KEY_NAMES[neighbor.authentication.kind]} may be another, or it has none`
+    const far = protection?.minimumHopLimit === undefined ? '' : `; it may be further away than ${neighbor.ttlSecurity} hops`
+    this.#lastError = `no answer from ${address} port ${port} within ${fsm.connectRetryTime} s${key}${far}`
   }
 
   stateChanged(session: Session, from: FsmStateName): void {
@@ -296,16 +315,16 @@ export class Peer implements SessionOwner {
 
   #newSession(): Session {
     const { clock, random, transport, logger } = this.context
-    const { fsm, address, port, localAddress, protection } = this.#config
+    const { fsm, address, zone, port, localAddress } = this.#config
     return new Session({
       clock,
       random,
       transport,
       logger,
       config: fsm,
-      remote: { address, port },
+      remote: { address, port, ...(zone === undefined ? {} : { zone }) },
       ...(localAddress === undefined ? {} : { localAddress }),
-      ...(protection === undefined ? {} : { protection }),
+      protection: () => this.#config.protection,
       owner: this,
     })
   }

@@ -67,9 +67,10 @@ export function changedFields(before: NeighborConfig, after: NeighborConfig): st
   return [...new Set([...old.keys(), ...fresh.keys()])].filter((name) => old.get(name) !== fresh.get(name)).sort()
 }
 
-/** The largest impact of the keys that changed. */
-export function impactOf(fields: readonly string[]): ChangeImpact {
-  return ORDER[Math.max(0, ...fields.map((name) => ORDER.indexOf(IMPACT[name] ?? 'reset')))]
+/** The largest impact of the keys that changed. @param rekeys the open stream takes another key */
+export function impactOf(fields: readonly string[], rekeys: boolean): ChangeImpact {
+  const of = (name: string): ChangeImpact => (name === 'authentication' && rekeys ? 'nothing' : (IMPACT[name] ?? 'reset'))
+  return ORDER[Math.max(0, ...fields.map((name) => ORDER.indexOf(of(name))))]
 }
 
 /** Keys of two configurations of a speaker that differ and cannot change while it lives. */
@@ -77,22 +78,30 @@ export function changedFixed(before: SpeakerConfig, after: SpeakerConfig): strin
   return FIXED.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
 }
 
-/** @param nameOf an address as the name of its neighbor */
+/** What the comparison must know of the neighbors that there are. */
+export interface NeighborKnowledge {
+  /** An address as the name of its neighbor. */
+  nameOf(address: string): string
+  /** Whether the neighbor's open stream takes the key of this configuration. */
+  canRekey(neighbor: NeighborConfig): boolean
+}
+
+/** What has to be done to the neighbors that there are. */
 export function neighborChanges(
   current: ReadonlyMap<string, NeighborConfig>,
   desired: readonly NeighborConfig[],
-  nameOf: (address: string) => string,
+  known: NeighborKnowledge,
 ): NeighborChange[] {
-  const wanted = new Set(desired.map(({ address }) => nameOf(address)))
+  const wanted = new Set(desired.map(({ address }) => known.nameOf(address)))
   const gone = [...current.keys()].filter((name) => !wanted.has(name))
   return [
     ...gone.map((neighbor): NeighborChange => ({ neighbor, kind: 'remove', impact: 'reset', fields: [] })),
     ...desired.map((config): NeighborChange => {
-      const neighbor = nameOf(config.address)
+      const neighbor = known.nameOf(config.address)
       const before = current.get(neighbor)
       if (before === undefined) return { neighbor, kind: 'add', impact: 'reset', fields: [] }
       const fields = changedFields(before, config)
-      return { neighbor, kind: fields.length === 0 ? 'keep' : 'change', impact: impactOf(fields), fields }
+      return { neighbor, kind: fields.length === 0 ? 'keep' : 'change', impact: impactOf(fields, known.canRekey(config)), fields }
     }),
   ]
 }

@@ -109,6 +109,7 @@ export class Recorder {
       drained: () => inner.drained(),
       close: () => inner.close(),
       reset: () => inner.reset(),
+      ...(inner.rekey === undefined ? {} : { rekey: (authentication) => inner.rekey?.(authentication) }),
     }
   }
 

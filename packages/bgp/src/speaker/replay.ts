@@ -166,6 +166,6 @@ class Arrivals<T> implements AsyncIterable<T> {
   }
 }
 
-function keyOf({ address, port }: Endpoint): string {
-  return `${address} port ${port}`
+function keyOf({ address, port, zone = '' }: Endpoint): string {
+  return `${address}%${zone} port ${port}`
 }

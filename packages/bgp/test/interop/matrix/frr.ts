@@ -1,0 +1,40 @@
+import { Daemon, command, find } from '../daemon.js'
+import { reasonOf, type MatrixConfig, type MatrixDaemon, type MatrixPeer } from './matrix-daemon.js'
+
+const bgpd = find('/usr/lib/frr/bgpd')
+
+const session = (config: MatrixConfig, { address, port, as = 65000, md5 }: MatrixPeer): string => `
+ neighbor ${address} remote-as ${as}
+ neighbor ${address} update-source ${config.address}
+ neighbor ${address} timers connect 1
+ neighbor ${address} ${port === undefined ? 'passive' : `port ${port}`}
+ ${md5 === undefined ? '' : `neighbor ${address} password ${md5}`}`
+const family = ({ address, addPath = false }: MatrixPeer): string => `
+  neighbor ${address} activate
+  neighbor ${address} route-reflector-client
+  ${addPath ? `neighbor ${address} addpath-tx-all-paths` : ''}`
+
+/** FRR's bgpd, alone. */
+export const FRR: MatrixDaemon = {
+  name: 'FRR 8.4.4',
+  reason: reasonOf(bgpd, true),
+  start: (config) =>
+    Daemon.start(
+      bgpd ?? '',
+      `router bgp 65000
+ bgp router-id ${config.address}
+ no bgp default ipv4-unicast
+ no bgp ebgp-requires-policy
+ ${config.peers.map((peer) => session(config, peer)).join('')}
+ address-family ipv4 unicast
+ ${config.peers.map(family).join('')}
+ exit-address-family
+`,
+      (directory) =>
+        `-nZS -f ${directory}/daemon.conf -i ${directory}/bgpd.pid --vty_socket ${directory} -p ${config.port} -l ${config.address} -P 0 --log stdout`.split(
+          ' ',
+        ),
+    ),
+  show: ({ directory }, _config, prefix) =>
+    command('vtysh', '--vty_socket', directory, '-d', 'bgpd', '-c', `show bgp ipv4 unicast ${prefix}`),
+}

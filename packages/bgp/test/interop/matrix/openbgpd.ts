@@ -1,0 +1,47 @@
+import { mkdir } from 'node:fs/promises'
+import { Daemon, command, find } from '../daemon.js'
+import { reasonOf, type MatrixConfig, type MatrixDaemon, type MatrixPeer } from './matrix-daemon.js'
+
+const bgpd = find('/usr/sbin/bgpd')
+const control = find('/usr/sbin/bgpctl')
+/** Home of its user, to which it confines itself; a service would make it. */
+const CHROOT = '/run/openbgpd'
+const socketOf = ({ address }: MatrixConfig): string => `/run/heddle-openbgpd-${process.pid}-${address}.sock`
+
+const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath = false }: MatrixPeer): string => `
+neighbor ${address} {
+  remote-as ${as}
+  ${port === undefined ? 'passive' : `port ${port}`}
+  local-address ${config.address}
+  holdtime 9
+  multihop 2
+  ${as === 65000 ? 'route-reflector' : ''}
+  ${md5 === undefined ? '' : `tcp md5sig password ${md5}`}
+  announce IPv4 unicast
+  ${addPath ? 'announce add-path send all\n  announce add-path recv yes' : ''}
+}`
+
+/** OpenBGPD's portable edition. */
+export const OPENBGPD: MatrixDaemon = {
+  name: 'OpenBGPD 7.7',
+  reason: reasonOf(control === undefined ? undefined : bgpd, true),
+  signsOwnConnectionsOnly: true,
+  async start(config) {
+    await mkdir(CHROOT, { recursive: true, mode: 0o755 })
+    return Daemon.start(
+      '/bin/sh',
+      `AS 65000
+router-id ${config.address}
+listen on ${config.address} port ${config.port}
+fib-update no
+nexthop qualify via default
+socket "${socketOf(config)}"
+${config.peers.map((peer) => session(config, peer)).join('')}
+allow from any
+allow to any
+`,
+      (directory) => ['-c', `chmod 755 ${directory} && chmod 600 ${directory}/daemon.conf && exec ${bgpd} -d -f ${directory}/daemon.conf`],
+    )
+  },
+  show: (_daemon, config, prefix) => command(control ?? '', '-s', socketOf(config), 'show', 'rib', 'detail', prefix),
+}
