@@ -35,10 +35,12 @@ export type {
   VrfObject,
 } from './dataplane/objects.js'
 export type { LivenessObject } from './dataplane/liveness.js'
+export type { MirrorDirection, MirroredPacket, MirrorObject, MirrorSink } from './dataplane/mirror.js'
 export type { NatPoolObject } from './dataplane/nat-pool.js'
 export type { NumberRange, PolicyObject, PolicyRule, PolicyVerdict } from './dataplane/policy.js'
 export { NO_GROUP, RouteBatch } from './dataplane/route-batch.js'
 export { SERVICE_PROTOCOLS, type ServiceBackend, type ServiceObject, type ServiceProtocol } from './dataplane/service.js'
+export type { TracedPacket, TraceFilter, TraceObject, TraceStep } from './dataplane/trace.js'
 export { OBJECT_KINDS } from './dataplane/transaction.js'
 export type { ApplyFailure, ApplyReport, FibTransaction, ObjectChanges, ObjectKind, ObjectName } from './dataplane/transaction.js'
 export { EndpointError, type EndpointErrorCode, type EndpointRequest, type EndpointService, type EndpointView } from './endpoint-service.js'

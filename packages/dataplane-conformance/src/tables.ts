@@ -6,12 +6,14 @@ import {
   type GroupObject,
   type LabelObject,
   type LivenessObject,
+  type MirrorObject,
   type NatPoolObject,
   type NextHopObject,
   type ObjectChanges,
   type PolicyObject,
   type PortObject,
   type ServiceObject,
+  type TraceObject,
   type TunnelSourcesObject,
   type VniObject,
   type VrfObject,
@@ -31,6 +33,8 @@ export interface Tables {
   readonly services?: readonly ServiceObject[]
   readonly natPools?: readonly NatPoolObject[]
   readonly liveness?: readonly LivenessObject[]
+  readonly mirrors?: readonly MirrorObject[]
+  readonly traces?: readonly TraceObject[]
   readonly routes: readonly { readonly vrf: number; readonly prefix: string; readonly group: number }[]
 }
 
@@ -67,6 +71,12 @@ export function transition(generation: number, before: Tables, after: Tables): F
     ...(before.natPools === undefined && after.natPools === undefined
       ? {}
       : { natPools: changes(before.natPools ?? [], after.natPools ?? [], byId) }),
+    ...(before.mirrors === undefined && after.mirrors === undefined
+      ? {}
+      : { mirrors: changes(before.mirrors ?? [], after.mirrors ?? [], byId) }),
+    ...(before.traces === undefined && after.traces === undefined
+      ? {}
+      : { traces: changes(before.traces ?? [], after.traces ?? [], byId) }),
     routes,
   }
 }
@@ -92,6 +102,8 @@ export function comparable(state: Omit<DataplaneState, 'devices' | 'generation'>
     services: sorted(state.services ?? []),
     liveness: sorted(state.liveness ?? []),
     natPools: sorted(state.natPools ?? []),
+    mirrors: sorted(state.mirrors ?? []),
+    traces: sorted(state.traces ?? []),
     routes: Array.from({ length: routes.count }, (_, row) => `${routes.vrf[row]} ${routes.prefixAt(row)} ${routes.group[row]}`).toSorted(),
   }
 }

@@ -77,6 +77,8 @@ const LIMITS: DataplaneLimits = {
   natPools: 4096,
   liveness: 4096,
   serviceBackends: 4096,
+  mirrors: 1024,
+  traces: 64,
 }
 
 /** An IPv6 header and the longest payload it can announce. */
@@ -132,6 +134,7 @@ class Memory implements MemoryDataplane {
       outer: 'full',
       underlayMtu: this.#underlay.mtu,
       ...(options.clock !== undefined && { clock: options.clock }),
+      observe: (event) => this.#events.push(event),
       hasDevice: (port) => this.#devices.has(port),
     })
     this.#sessions =
@@ -258,8 +261,9 @@ class Memory implements MemoryDataplane {
     }
     this.#buffer.set(packet, HEADROOM)
     const verdict = this.#decide(arrival, packet.length)
-    if (verdict !== FRAGMENT) return this.#emit(verdict, this.#buffer)
-    for (let part = this.#nextPart(); part !== DROP; part = this.#nextPart()) this.#emit(part, this.#part)
+    if (verdict !== FRAGMENT) this.#emit(verdict, this.#buffer)
+    else for (let part = this.#nextPart(); part !== DROP; part = this.#nextPart()) this.#emit(part, this.#part)
+    while (this.#engine.hasCopies) this.#emit(this.#engine.nextCopy(this.#part, HEADROOM, this.#out), this.#part)
   }
 
   #nextPart(): Verdict {

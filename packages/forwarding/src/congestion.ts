@@ -11,7 +11,7 @@ export function passCongestion({ packet, features, outerTrafficClass, trace }: C
   if (!features.ecn || outerTrafficClass <= 0) return true
   const ecn = poppedEcn(packet.trafficClass & 3, outerTrafficClass & 3)
   if (ecn === ECN_DROP) {
-    trace?.step('parse outer', 'congestion was marked on a packet that is not ECN-capable')
+    trace?.step('label', 'congestion was marked on a packet that is not ECN-capable')
     return false
   }
   writeTrafficClass(packet, (packet.trafficClass & 0xfc) | ecn)

@@ -3,10 +3,11 @@ import type { Clock } from '@heddle/io'
 import { Decapsulation } from '@heddle/mpls'
 import { Tuple } from './flow/tuple.js'
 import { DROP, type PacketOut, type Verdict } from './packet-out.js'
+import type { Copier } from './mirror/copier.js'
 import { Packet } from './packet.js'
 import { Cutter } from './cutter.js'
 import type { Port, Tables } from './tables.js'
-import type { Trace } from './trace.js'
+import type { Trace } from './trace/trace.js'
 
 /** What every step needs: the tables, the packet in hand, and what the adapter can do. */
 export interface Context {
@@ -19,6 +20,7 @@ export interface Context {
   readonly hasDevice: (port: number) => boolean
   readonly features: Features
   readonly cutter: Cutter
+  readonly copier: Copier
   /** Traffic class octet of the outer header that the packet came behind; -1 when it came without one, or it is not known. */
   outerTrafficClass: number
   /** VRF whose addresses the packet has; undefined when it belongs to none. */
@@ -48,16 +50,17 @@ export interface Context {
 }
 
 /** What a context keeps from one packet to the next. */
-export type Surroundings = Pick<Context, 'tables' | 'encapsulations' | 'underlayMtu' | 'hasDevice' | 'features' | 'clock'>
+export type Surroundings = Pick<Context, 'tables' | 'encapsulations' | 'underlayMtu' | 'hasDevice' | 'features' | 'copier' | 'clock'>
 
 /** A context with no packet in hand. */
-export function newContext({ tables, encapsulations, underlayMtu, hasDevice, features, clock }: Surroundings): Context {
+export function newContext({ tables, encapsulations, underlayMtu, hasDevice, features, copier, clock }: Surroundings): Context {
   return {
     tables,
     encapsulations,
     underlayMtu,
     hasDevice,
     features,
+    copier,
     clock,
     packet: new Packet(),
     found: new Decapsulation(),

@@ -5,6 +5,7 @@ import { type PacketOut, type Verdict } from './packet-out.js'
 import { PARSED, isForwardable, parseInner } from './parse.js'
 import { serve, TRANSLATED } from './nat/serve.js'
 import { PASSED, passPolicy } from './policy/pass-policy.js'
+import { mirrorSent } from './mirror/mirror-packet.js'
 import { covers } from './source-set.js'
 import type { Port } from './tables.js'
 import { portText, sourceText } from './text.js'
@@ -35,6 +36,7 @@ export function egress(context: Context, from: Port, out: PacketOut): Verdict {
   }
   trace?.step('parse', `IPv${packet.family}, ${packet.length} octets, TTL ${packet.ttl}, from ${sourceText(packet)}`)
 
+  if (from.mirrors !== undefined) mirrorSent(context, from)
   if (packet.segment > object.mtu) {
     trace?.step('port', `${packet.segment} octets are more than the MTU ${object.mtu} of ${portText(from)}`)
     out.mtu = object.mtu

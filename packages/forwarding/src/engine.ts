@@ -3,6 +3,7 @@ import {
   ENCAPSULATIONS,
   type ApplyReport,
   type CounterSnapshot,
+  type DataplaneEvent,
   type DataplaneFeature,
   type DataplaneLimits,
   type DataplaneState,
@@ -14,20 +15,28 @@ import type { Clock } from '@heddle/io'
 import { REASON, drop, featuresOf, newContext, type Context } from './context.js'
 import { Counters } from './counters.js'
 import { egress } from './egress.js'
-import { ErrorLimit } from './error-limit.js'
 import type { Explanation, PacketInput } from './explain.js'
 import { explainPacket } from './explain-packet.js'
 import { isToldToSender } from './icmp-error.js'
 import { ingress, ingressParsed } from './ingress.js'
+import { Copier } from './mirror/copier.js'
 import { OuterSource, parseWire } from './parse-outer.js'
 import { DELIVER, DROP, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
 import { Tables, type Port } from './tables.js'
+import { TokenBucket } from './token-bucket.js'
+import { Tracer } from './trace/tracer.js'
 import { tellSender, tellThroughVrf } from './tell.js'
 import type { OuterHeaders } from './tunnel-hop.js'
 import { validate } from './validate/validate.js'
 
 /** Flows that are remembered where the limits do not say. */
 const DEFAULT_FLOWS = 65_536
+
+/** Of ICMP (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f). */
+const ERRORS_PER_SECOND = 1000
+const ERRORS_AT_ONCE = 100
+
+const NONE: readonly never[] = []
 
 /** What an engine must know of the adapter around it. */
 export interface ForwardingOptions {
@@ -42,6 +51,10 @@ export interface ForwardingOptions {
   readonly hasDevice?: (port: number) => boolean
   /** By which flows age and ICMP errors are limited to 1,000 a second, 100 at once; without a clock neither happens. */
   readonly clock?: Pick<Clock, 'now'>
+  /** Time at which the clock was 0, milliseconds since the Unix epoch; 0 by default. */
+  readonly epoch?: number
+  /** Gets what mirrors with a stream and traces tell, packet by packet; without it they tell nobody. */
+  readonly observe?: (event: DataplaneEvent) => void
   /** Features that the adapter offers; all when left out. Objects that ask for another are refused. */
   readonly features?: readonly DataplaneFeature[]
 }
@@ -57,20 +70,27 @@ export class ForwardingEngine {
   readonly #counters = new Counters()
   readonly #source = new OuterSource()
   readonly #context: Context
-  readonly #errorLimit: ErrorLimit | undefined
+  readonly #copier: Copier
+  readonly #tracer: Tracer | undefined
+  readonly #errorLimit: TokenBucket | undefined
 
   constructor(options: ForwardingOptions) {
-    this.#errorLimit = options.clock === undefined ? undefined : new ErrorLimit(options.clock)
+    const { clock, epoch = 0, observe, outer = 'socket' } = options
+    const time = (): number => epoch + (clock?.now() ?? 0)
+    this.#errorLimit = clock && new TokenBucket(clock, ERRORS_PER_SECOND, ERRORS_AT_ONCE)
+    this.#copier = new Copier(outer, time, observe)
+    this.#tracer = observe && new Tracer(time, observe, clock)
     this.#limits = options.limits
     this.#features = options.features ?? DATAPLANE_FEATURES
-    this.#tables = new Tables(options.outer ?? 'socket', options.limits.flows ?? DEFAULT_FLOWS)
+    this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS)
     this.#context = newContext({
       tables: this.#tables,
       encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
       underlayMtu: options.underlayMtu ?? 1500,
       hasDevice: options.hasDevice ?? (() => true),
       features: featuresOf(this.#features),
-      clock: options.clock,
+      copier: this.#copier,
+      clock,
     })
   }
 
@@ -85,9 +105,10 @@ export class ForwardingEngine {
 
   /** Validates the whole transaction, then programs it; no packet sees a part of it. */
   apply(transaction: FibTransaction): ApplyReport {
-    const failures = validate(this.#tables, transaction, this.#limits, this.#features)
+    const failures = validate(this.#tables, transaction, this.#limits, this.#features, this.#context.encapsulations)
     if (failures.length > 0) return { status: 'refused', generation: transaction.generation, failures }
     this.#tables.program(transaction)
+    for (const id of transaction.traces?.remove ?? []) if (!this.#tables.traces.has(id)) this.#tracer?.forget(id)
     return { status: 'applied', generation: transaction.generation, failures: [] }
   }
 
@@ -107,6 +128,7 @@ export class ForwardingEngine {
       ...(state.services !== undefined && { services: all(state.services) }),
       ...(state.liveness !== undefined && { liveness: all(state.liveness) }),
       ...(state.natPools !== undefined && { natPools: all(state.natPools) }),
+      ...(state.mirrors !== undefined && { mirrors: all(state.mirrors) }),
       routes: state.routes,
     })
   }
@@ -158,10 +180,11 @@ export class ForwardingEngine {
       out.port = port
       this.#begin(from, -1)
       this.#context.packet.at(bytes, offset, length, segment)
+      if (this.#tables.traces.size > 0) this.#tracer?.beginPort(this.#context, port)
       const verdict = egress(this.#context, from, out)
       if (verdict === DROP && isToldToSender(out) && this.#mayTell()) tellSender(this.#context, from, out)
     }
-    return this.#count(from, out)
+    return this.#count(from, out, bytes)
   }
 
   /**
@@ -184,8 +207,9 @@ export class ForwardingEngine {
     out.port = -1
     this.#begin(undefined, trafficClass)
     this.#context.packet.at(bytes, offset, length, segment)
+    if (this.#tables.traces.size > 0) this.#tracer?.beginUnderlay(this.#context, encapsulation, source, false)
     ingress(this.#context, encapsulation, source, out)
-    return this.#finishUnderlay(out)
+    return this.#finishUnderlay(out, bytes)
   }
 
   /**
@@ -200,9 +224,10 @@ export class ForwardingEngine {
     packet.at(bytes, offset, length, length)
     if (parseWire(packet, found, this.#source)) {
       this.#context.outerTrafficClass = this.#source.trafficClass
+      if (this.#tables.traces.size > 0) this.#tracer?.beginUnderlay(this.#context, found.encapsulation, this.#source, true)
       ingressParsed(this.#context, found.encapsulation, this.#source, out)
     } else drop(out, REASON['outer-malformed'])
-    return this.#finishUnderlay(out)
+    return this.#finishUnderlay(out, bytes)
   }
 
   /**
@@ -214,7 +239,27 @@ export class ForwardingEngine {
    */
   nextFragment(bytes: Uint8Array, offset: number, out: PacketOut): Verdict {
     const verdict = this.#context.cutter.next(this.#context, bytes, offset, out)
-    return verdict === DROP && out.reason < 0 ? verdict : this.#count(undefined, out)
+    return verdict === DROP && out.reason < 0 ? verdict : this.#count(undefined, out, bytes)
+  }
+
+  /** Whether mirrors or traces look at packets: each is to be handed in alone then, as it was on the wire. */
+  get isObserved(): boolean {
+    return this.#tables.mirrors.size > 0 || this.#tables.traces.size > 0
+  }
+
+  /** Whether `nextCopy` has a packet. */
+  get hasCopies(): boolean {
+    return this.#copier.waits
+  }
+
+  /**
+   * Writes the next packet for a mirror's collector, as verdict SEND; to be asked for when packets were decided about, until it says DROP.
+   *
+   * @param bytes buffer with room for `underlayMtu` octets at `offset`
+   * @param out overwritten; `encapsulation` is `mpls-gre`, whose socket carries it
+   */
+  nextCopy(bytes: Uint8Array, offset: number, out: PacketOut): Verdict {
+    return this.#copier.next(bytes, offset, Math.min(this.underlayMtu, this.#tables.uplinkMtu), out)
   }
 
   /** Tells what would happen to a packet, step by step, by the same code that forwards; nothing is sent or counted, and no table changes. */
@@ -231,19 +276,21 @@ export class ForwardingEngine {
     this.#context.insideVrf = undefined
   }
 
-  #finishUnderlay(out: PacketOut): Verdict {
+  #finishUnderlay(out: PacketOut, bytes: Uint8Array): Verdict {
     const context = this.#context
     if (out.verdict === DROP && context.features.tunnelErrors && isToldToSender(out) && context.vrf !== undefined && this.#mayTell()) {
+      context.trace = undefined // what becomes of the error is no step of the packet
       tellThroughVrf(context, out)
     }
-    return this.#count(undefined, out)
+    return this.#count(undefined, out, bytes)
   }
 
   #mayTell(): boolean {
     return this.#errorLimit === undefined || this.#errorLimit.take()
   }
 
-  #count(from: Port | undefined, out: PacketOut): Verdict {
+  #count(from: Port | undefined, out: PacketOut, bytes: Uint8Array): Verdict {
+    this.#tracer?.end(this.#context, out.verdict, out)
     if (out.reason >= 0) {
       this.#counters.drops[out.reason]++
       if (from !== undefined) from.counters.drops++
@@ -253,6 +300,7 @@ export class ForwardingEngine {
       if (to !== undefined) {
         to.counters.txPackets++
         to.counters.txOctets += out.length
+        for (const mirror of to.mirrors?.ingress ?? NONE) this.#copier.copy(mirror, out.port, 'ingress', bytes, out.offset, out.length)
       }
     }
     return out.verdict

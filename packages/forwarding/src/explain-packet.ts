@@ -6,7 +6,7 @@ import { HEADROOM } from './encapsulate.js'
 import type { Explanation, PacketInput } from './explain.js'
 import { ingress } from './ingress.js'
 import { DROP, FRAGMENT, PacketOut, SEND, type AddressWords } from './packet-out.js'
-import { Trace } from './trace.js'
+import { Trace } from './trace/trace.js'
 
 /** Sends a packet through the steps with a context of its own, which remembers nothing; `around` says with which tables. */
 export function explainPacket(around: Context, input: PacketInput): Explanation {

@@ -1,6 +1,6 @@
 import type { DropReason, Encapsulation } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
-import type { Step } from './trace.js'
+import type { Step } from './trace/trace.js'
 
 /** A packet to be explained: its bytes, and where it would enter. */
 export type PacketInput =

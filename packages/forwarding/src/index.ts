@@ -18,5 +18,5 @@ export {
 } from './bfd/session.js'
 export { DELIVER, DROP, FRAGMENT, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'
 export { probePacket, type ProbeDescription } from './probe-packet.js'
-export { EGRESS_STEPS, INGRESS_STEPS, type Step, type StepName } from './trace.js'
+export { EGRESS_STEPS, INGRESS_STEPS, type Step, type StepName } from './trace/trace.js'
 export type { OuterHeaders } from './tunnel-hop.js'

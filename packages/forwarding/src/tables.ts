@@ -10,6 +10,7 @@ import type {
   PolicyObject,
   PortObject,
   ServiceObject,
+  TraceObject,
   TunnelSourcesObject,
   VniObject,
   VrfObject,
@@ -19,6 +20,7 @@ import { ObjectCounters, PortCounters } from './counters.js'
 import { NatTable } from './nat/nat-table.js'
 import { isHidden, POOL_ZONE, PoolTable } from './nat/pool-table.js'
 import { isServed, ServiceTable } from './nat/service-table.js'
+import { portMirrors, type Mirror, type PortMirrors } from './mirror/mirrors.js'
 import { PolicyFlows } from './policy/policy-flows.js'
 import { portPolicies, type PortPolicy } from './policy/port-policy.js'
 import { SourceSet } from './source-set.js'
@@ -45,6 +47,8 @@ export interface Port {
   readonly v6: boolean
   /** Undefined when everything passes. */
   readonly policy: PortPolicy | undefined
+  /** Undefined when nothing is copied. */
+  readonly mirrors: PortMirrors | undefined
 }
 
 export interface TunnelSources {
@@ -81,6 +85,8 @@ export class Tables {
   readonly down = new Set<number>()
   readonly natPools = new Map<number, NatPoolObject>()
   pools = new PoolTable([])
+  readonly mirrors = new Map<number, Mirror>()
+  readonly traces = new Map<number, TraceObject>()
   /** Undefined until there is a service or a pool. */
   nat: NatTable | undefined
   /** VRF id → its host port, for packets to the host itself. */
@@ -112,10 +118,11 @@ export class Tables {
       this.vrfs.set(object.id, { object, fib: before?.fib ?? new FibTable(), counters: before?.counters ?? new ObjectCounters() })
     })
     change(transaction.ports, this.ports, idOf, (object) => {
-      const counters = this.ports.get(object.id)?.counters ?? new PortCounters()
+      const before = this.ports.get(object.id)
+      const counters = before?.counters ?? new PortCounters()
       const carries = (family: 4 | 6): boolean =>
         object.allowedSources.length === 0 || object.allowedSources.some((prefix) => prefix.family === family)
-      this.ports.set(object.id, { object, counters, v4: carries(4), v6: carries(6), policy: this.ports.get(object.id)?.policy })
+      this.ports.set(object.id, { object, counters, v4: carries(4), v6: carries(6), policy: before?.policy, mirrors: before?.mirrors })
     })
     change(transaction.groups, this.groups, idOf, (object) => this.groups.set(object.id, object))
     change(transaction.tunnelSources, this.tunnelSources, idOf, (object) =>
@@ -140,6 +147,7 @@ export class Tables {
     const hasVnis = transaction.vnis.set.length + transaction.vnis.remove.length > 0
     if (hasVnis) for (const { object, tunnel } of this.nextHops.values()) if (tunnel?.tunnel.encapsulation === 'vxlan') this.#layOut(object)
     this.#programLiveness(transaction)
+    this.#programMirrors(transaction)
     this.#programPolicies(transaction)
     this.#programServices(transaction)
     this.#programRoutes(transaction.routes)
@@ -166,6 +174,8 @@ export class Tables {
       services: [...this.serviceObjects.values()],
       liveness: [...this.liveness.values()],
       natPools: [...this.natPools.values()],
+      mirrors: Array.from(this.mirrors.values(), ({ object }) => object),
+      traces: [...this.traces.values()],
       routes,
     }
   }
@@ -188,6 +198,19 @@ export class Tables {
       if (policy === undefined) this.policyFlows.forget(id)
       const isSame = policy?.ingress === port.policy?.ingress && policy?.egress === port.policy?.egress
       if (!isSame) this.ports.set(id, { ...port, policy })
+    }
+  }
+
+  #programMirrors({ mirrors = NOTHING, traces = NOTHING, ports }: FibTransaction): void {
+    change(traces, this.traces, idOf, (object) => this.traces.set(object.id, object))
+    change(mirrors, this.mirrors, idOf, (object) => {
+      this.mirrors.set(object.id, { object, count: this.mirrors.get(object.id)?.count ?? { copies: 0 } })
+    })
+    if (mirrors.set.length + mirrors.remove.length === 0 && (this.mirrors.size === 0 || ports.set.length === 0)) return
+    const found = portMirrors(this.mirrors.values())
+    for (const [id, port] of this.ports) {
+      const of = found.get(id)
+      if (of !== undefined || port.mirrors !== undefined) this.ports.set(id, { ...port, mirrors: of })
     }
   }
 

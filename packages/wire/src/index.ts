@@ -207,3 +207,10 @@ export {
   type GreVerdict,
   greVerdict,
 } from './header/gre.js'
+export {
+  decodeErspanHeader,
+  encodeErspanHeader,
+  ERSPAN_HEADER_SIZE,
+  type ErspanHeader,
+  ETHER_TYPE_ERSPAN,
+} from './header/erspan.js'

@@ -12,10 +12,12 @@ import type {
   VrfObject,
 } from './objects.js'
 import type { LivenessObject } from './liveness.js'
+import type { MirroredPacket, MirrorObject } from './mirror.js'
 import type { NatPoolObject } from './nat-pool.js'
 import type { PolicyObject } from './policy.js'
 import type { RouteBatch } from './route-batch.js'
 import type { ServiceObject } from './service.js'
+import type { TracedPacket, TraceObject } from './trace.js'
 import type { ApplyReport, FibTransaction } from './transaction.js'
 
 /**
@@ -100,6 +102,10 @@ export interface DataplaneLimits {
   readonly liveness?: number
   /** Where NAT is offered; 0 when left out. */
   readonly natPools?: number
+  /** Where mirrors are offered; 0 when left out. */
+  readonly mirrors?: number
+  /** Where traces are offered; 0 when left out. */
+  readonly traces?: number
   /** Backends of one service. */
   readonly serviceBackends?: number
   /** Flows that policies remember at once, of all ports, and as many for services; when there are more, the quietest are forgotten. */
@@ -148,19 +154,25 @@ export interface DataplaneState {
   readonly liveness?: readonly LivenessObject[]
   /** None when left out. */
   readonly natPools?: readonly NatPoolObject[]
+  /** None when left out. */
+  readonly mirrors?: readonly MirrorObject[]
+  /** None when left out. */
+  readonly traces?: readonly TraceObject[]
   readonly routes: RouteBatch
   /** Devices that are attached. */
   readonly devices: readonly (DeviceRequest & DeviceFacts & { readonly port: number })[]
 }
 
 /**
- * What a dataplane tells unasked: a device came or went, the underlay carries larger or smaller packets (`mtu` in octets), or another router came to be
- * heard, or is heard no more.
+ * What a dataplane tells unasked: a device came or went, the underlay carries larger or smaller packets (`mtu` in octets), another router came to be
+ * heard, or is heard no more; and what mirrors and traces ask for.
  */
 export type DataplaneEvent =
   | { readonly type: 'port-up' | 'port-down'; readonly port: number; readonly reason?: string }
   | { readonly type: 'underlay-changed'; readonly local: IpAddress; readonly mtu: number }
   | { readonly type: 'liveness-up' | 'liveness-down'; readonly liveness: number; readonly reason?: string }
+  | ({ readonly type: 'mirrored' } & MirroredPacket)
+  | ({ readonly type: 'traced' } & TracedPacket)
 
 /**
  * What went wrong: `closed` by us or `lost`, a port or device that is not there or cannot be had, a namespace that is missing, a permission that lacks,

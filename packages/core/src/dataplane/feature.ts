@@ -28,6 +28,10 @@ export const DATAPLANE_FEATURES = [
   'liveness',
   /** `vrfs`, `labels` and `nextHops` of a counter snapshot. */
   'table-counters',
+  /** Mirror objects, `PolicyRule.mirror`: copies of packets for an observer. */
+  'mirror',
+  /** Trace objects: live packets, step by step. */
+  'trace',
 ] as const
 
 /** One of `DATAPLANE_FEATURES`. */
@@ -53,7 +57,13 @@ export function unsupportedObjects(transaction: FibTransaction, features: readon
     need('port', id, 'mss-clamp', clampMss === true)
     need('port', id, 'policy', maxFlows !== undefined)
   }
-  for (const { id } of transaction.policies?.set ?? []) need('policy', id, 'policy', true)
+  for (const { id, rules } of transaction.policies?.set ?? []) {
+    need('policy', id, 'policy', true)
+    const isMirrored = rules.some(({ mirror }) => mirror !== undefined)
+    need('policy', id, 'mirror', isMirrored)
+  }
+  for (const { id } of transaction.mirrors?.set ?? []) need('mirror', id, 'mirror', true)
+  for (const { id } of transaction.traces?.set ?? []) need('trace', id, 'trace', true)
   for (const { id } of transaction.services?.set ?? []) need('service', id, 'service', true)
   for (const { id } of transaction.natPools?.set ?? []) need('nat-pool', id, 'nat', true)
   for (const { id } of transaction.liveness?.set ?? []) need('liveness', id, 'liveness', true)

@@ -24,6 +24,8 @@ export interface PolicyRule {
   readonly sourcePorts?: readonly NumberRange[]
   /** ICMP types and codes, each 0–255, of ICMPv4 or ICMPv6 by the packet's family; without `code` any. */
   readonly icmpTypes?: readonly { readonly type: number; readonly code?: number }[]
+  /** Id of a mirror that gets a copy of each packet of the flows that the rule judges, both ways, as the policy sees it; needs the feature `mirror`. */
+  readonly mirror?: number
 }
 
 /**

@@ -1,9 +1,11 @@
 import type { LivenessObject } from './liveness.js'
+import type { MirrorObject } from './mirror.js'
 import type { NatPoolObject } from './nat-pool.js'
 import type { GroupObject, LabelObject, NextHopObject, PortObject, TunnelSourcesObject, VniObject, VrfObject } from './objects.js'
 import type { PolicyObject } from './policy.js'
 import type { RouteBatch } from './route-batch.js'
 import type { ServiceObject } from './service.js'
+import type { TraceObject } from './trace.js'
 
 /** The kinds of objects, in an order in which each refers only to earlier ones or, for routes, to groups. */
 export const OBJECT_KINDS = [
@@ -15,9 +17,11 @@ export const OBJECT_KINDS = [
   'tunnel-sources',
   'label',
   'vni',
+  'mirror',
   'policy',
   'service',
   'nat-pool',
+  'trace',
   'route',
 ] as const
 /** One of `OBJECT_KINDS`. */
@@ -52,6 +56,10 @@ export interface FibTransaction {
   readonly liveness?: ObjectChanges<LivenessObject>
   /** Needs the feature `nat`; none when left out. */
   readonly natPools?: ObjectChanges<NatPoolObject>
+  /** None when left out. */
+  readonly mirrors?: ObjectChanges<MirrorObject>
+  /** None when left out. */
+  readonly traces?: ObjectChanges<TraceObject>
   /** Later rows win over earlier ones with the same (VRF, prefix). */
   readonly routes: RouteBatch
 }

@@ -51,6 +51,12 @@ export function applyToState(state: DataplaneState, transaction: FibTransaction)
     ...(state.liveness === undefined && transaction.liveness === undefined
       ? {}
       : { liveness: changed(state.liveness ?? [], transaction.liveness ?? { set: [], remove: [] }, ({ id }) => id) }),
+    ...(state.mirrors === undefined && transaction.mirrors === undefined
+      ? {}
+      : { mirrors: changed(state.mirrors ?? [], transaction.mirrors ?? { set: [], remove: [] }, ({ id }) => id) }),
+    ...(state.traces === undefined && transaction.traces === undefined
+      ? {}
+      : { traces: changed(state.traces ?? [], transaction.traces ?? { set: [], remove: [] }, ({ id }) => id) }),
     routes: after,
     devices: state.devices,
   }

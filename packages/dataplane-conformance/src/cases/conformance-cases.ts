@@ -7,12 +7,14 @@ import { featureCases } from './features.js'
 import { isolationCases } from './isolation.js'
 import { labelCases } from './labels.js'
 import { pathMtuCases } from './path-mtu.js'
+import { mirrorCases } from './mirror.js'
 import { natPoolCases } from './nat-pool.js'
 import { policyCases } from './policy.js'
 import { lifecycleCases, portCases } from './ports.js'
 import { propertyCases } from './properties.js'
 import { serviceCases } from './service.js'
 import { transactionCases } from './transactions.js'
+import { traceCases } from './trace.js'
 import { ttlAndMtuCases } from './ttl-and-mtu.js'
 
 /** Everything that a dataplane must do, in the order of a first implementation. */
@@ -30,6 +32,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...serviceCases,
   ...natPoolCases,
   ...counterCases,
+  ...mirrorCases,
+  ...traceCases,
   ...ecmpCases,
   ...lifecycleCases,
   ...propertyCases,

@@ -25,6 +25,8 @@ const asking: Readonly<Partial<Record<DataplaneFeature, (lab: Lab, tables: FibTr
     const intervals = { desiredMinTx: 300_000, requiredMinRx: 300_000, multiplier: 3 }
     return { liveness: { set: [{ id: 1, local, remote, hops: 'single', ...intervals }], remove: [] } }
   },
+  mirror: () => ({ mirrors: { set: [{ id: 1, ports: [{ port: 1, direction: 'both' }], sink: { type: 'stream' } }], remove: [] } }),
+  trace: () => ({ traces: { set: [{ id: 1, filter: {} }], remove: [] } }),
   'traffic-class-pop': (_lab, { labels }) => ({ labels: { set: [{ ...labels.set[0], trafficClassModel: 'uniform' }], remove: [] } }),
 }
 

@@ -1,25 +1,15 @@
 import { hasFeature } from '@heddle/core'
 import fc from 'fast-check'
 import { arbitraryInput, type PacketInput } from '../arbitrary/packets.js'
-import { arbitraryTables, separated, type Surroundings } from '../arbitrary/tables.js'
+import { arbitraryTables, separated } from '../arbitrary/tables.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, printed } from '../conformance-error.js'
-import { expectOneOf, isIcmpError, type Lab, type Observed } from '../lab.js'
+import { expectOneOf, isIcmpError, type Observed } from '../lab.js'
 import { interpretFromPort, interpretFromUnderlay, type World } from '../oracle/interpret.js'
 import { Memory } from '../oracle/memory.js'
 import type { Outcome } from '../oracle/outcome.js'
 import { reachablePorts } from '../oracle/reachable.js'
-
-function surroundings({ harness }: Lab): Surroundings {
-  const { encapsulations, underlayFamilies, features = [] } = harness.dataplane.capabilities
-  const underlays = underlayFamilies.map((family) => ({ local: harness.local(family), peers: harness.peers(family) }))
-  const trafficClasses = harness.features.has('outer-traffic-class') ? [0, 1, 2, 3, 0xb8] : [0]
-  return { encapsulations, underlays, features, trafficClasses }
-}
-
-async function send(lab: Lab, input: PacketInput): Promise<Observed> {
-  return input.from === 'port' ? lab.fromPort(input.port, input.packet) : lab.fromUnderlay(input)
-}
+import { sendInput, surroundings } from './surroundings.js'
 
 function interpret(world: World, input: PacketInput): Outcome[] {
   return input.from === 'port' ? interpretFromPort(world, input.port, input.packet) : interpretFromUnderlay(world, input)
@@ -71,7 +61,8 @@ export const propertyCases: readonly ConformanceCase[] = [
               features: capabilities.features ?? [],
             }
             for (const one of beliefs) one.keep(world.state)
-            for (const input of inputs) beliefs = after(await send(lab, input), beliefs, (memory) => interpret({ ...world, memory }, input))
+            for (const input of inputs)
+              beliefs = after(await sendInput(lab, input), beliefs, (memory) => interpret({ ...world, memory }, input))
           },
         ),
         { numRuns: lab.runs },
@@ -91,7 +82,7 @@ export const propertyCases: readonly ConformanceCase[] = [
             await lab.attach()
             const state = await lab.dump()
             for (const input of inputs) {
-              const observed = await send(lab, input)
+              const observed = await sendInput(lab, input)
               const tells = hasFeature(lab.harness.dataplane.capabilities, 'tunnel-errors')
               for (const output of observed.outputs) {
                 if (output.type === 'sent') continue

@@ -187,7 +187,21 @@ export class ForwardingLoop {
     }
   }
 
+  /** What was copied for the collectors of mirrors. */
+  #copies(): void {
+    while (this.#engine.hasCopies) {
+      let room = this.#memory.partRoom(this.#engine.underlayMtu)
+      if (room < 0) {
+        this.#empty()
+        this.#memory.resetParts()
+        room = this.#memory.partRoom(this.#engine.underlayMtu)
+      }
+      this.#route(this.#engine.nextCopy(this.#memory.bytes, room, this.#out))
+    }
+  }
+
   #flush(): void {
+    this.#copies()
     this.#empty()
     this.#memory.reset()
   }

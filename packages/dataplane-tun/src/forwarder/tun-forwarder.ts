@@ -52,6 +52,8 @@ const LIMITS: DataplaneLimits = {
   natPools: 4096,
   liveness: 4096,
   serviceBackends: 4096,
+  mirrors: 1024,
+  traces: 64,
 }
 
 /** How often namespaces are looked for, milliseconds. */
@@ -101,6 +103,8 @@ export class TunForwarder implements Dataplane {
       encapsulations: tunnels.encapsulations,
       features,
       clock: { now: () => performance.now() },
+      epoch: performance.timeOrigin,
+      observe: (event) => this.events.push(event),
       outer: 'socket',
       underlayMtu: tunnels.mtu,
       hasDevice: (port) => this.#ports.has(port),

@@ -1,6 +1,7 @@
 import { DataplaneError, type Dataplane, type DataplaneEvent } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import { createServer, type Server, type Socket } from 'node:net'
+import { isPacketEvent } from '../protocol/observe.js'
 import { FrameReader, MAX_FRAME_SIZE, MAX_GREETING_SIZE } from '../protocol/frame.js'
 import {
   PROTOCOL_VERSION,
@@ -16,6 +17,9 @@ import { ProtocolError } from '../protocol/protocol-error.js'
 
 /** How long a connection may stay without a greeting, milliseconds. */
 const GREETING_TIME = 5000
+
+/** Octets of answers and events that wait for an agent to read them, before packets of mirrors and traces are left out. */
+const MOST_UNREAD = 4 << 20
 
 /** How long a new agent waits for the kernel's word that the old one is gone, milliseconds. */
 const LAST_BREATH = 100
@@ -64,7 +68,11 @@ export class ForwarderServer {
 
   async #watch(events: AsyncIterable<DataplaneEvent>): Promise<void> {
     for await (const event of events) {
-      if (this.#agent !== undefined) this.#agent.write(encodeEvent(event))
+      const agent = this.#agent
+      if (agent === undefined) continue
+      // An agent that does not read packets as fast as they are copied loses them, and not this process its memory.
+      if (isPacketEvent(event) && agent.writableLength > MOST_UNREAD) continue
+      agent.write(encodeEvent(event))
     }
   }
 

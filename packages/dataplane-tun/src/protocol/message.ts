@@ -13,11 +13,12 @@ import {
 import { counterColumns, countersFrom, routeColumns } from './columns.js'
 import { encodeFrame, type Frame } from './frame.js'
 import { address, list, mac, number, record, text, type Json } from './json.js'
+import { isPacketEvent, packetEventFrom } from './observe.js'
 import { ProtocolError } from './protocol-error.js'
 import { deviceRequestFrom, stateFrom, stateHead, transactionFrom, transactionHead } from './tables.js'
 
 /** Counts up with every change of a message; `hello` and `stop` stay readable for all versions, so that a new agent can end an old forwarder. */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 /** What an agent asks of its forwarder. */
 export type Request =
@@ -106,7 +107,9 @@ export function encodeFailure(id: number, error: DataplaneError): Uint8Array {
 
 /** Writes that something happened. */
 export function encodeEvent(event: DataplaneEvent): Uint8Array {
-  return encodeFrame({ event })
+  if (!isPacketEvent(event)) return encodeFrame({ event })
+  const { packet, ...rest } = event
+  return encodeFrame({ event: rest }, [packet])
 }
 
 /** What comes from a forwarder; a reply's result is read by `resultFrom`, which needs to know the method. */
@@ -118,7 +121,7 @@ export type Answer =
 /** @throws ProtocolError `protocol.message-malformed` */
 export function decodeAnswer({ head, columns }: Frame): Answer {
   const from = record(head, 'answer')
-  if (from['event'] !== undefined) return { type: 'event', event: eventFrom(from['event']) }
+  if (from['event'] !== undefined) return { type: 'event', event: eventFrom(from['event'], columns) }
   const id = number(from['id'], 'id')
   if (from['error'] !== undefined) return { type: 'failure', id, error: errorFrom(from['error']) }
   return { type: 'reply', id, result: from['result'], columns }
@@ -171,12 +174,13 @@ function factsFrom(json: unknown): DeviceFacts {
   }
 }
 
-function eventFrom(json: unknown): DataplaneEvent {
+function eventFrom(json: unknown, columns: readonly Uint8Array[]): DataplaneEvent {
   const from = record(json, 'event')
   const type = text(from['type'], 'event.type') as DataplaneEvent['type']
   if (type === 'underlay-changed') {
     return { type, local: address(from['local'], 'event.local'), mtu: number(from['mtu'], 'event.mtu') }
   }
+  if (type === 'mirrored' || type === 'traced') return packetEventFrom(type, json, columns)
   const reason = from['reason']
   if (type === 'liveness-up' || type === 'liveness-down') {
     const liveness = number(from['liveness'], 'event.liveness')

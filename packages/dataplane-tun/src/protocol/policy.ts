@@ -24,6 +24,7 @@ function ruleFrom(json: unknown): PolicyRule {
     ...optional(from, 'ports', rangeFrom),
     ...optional(from, 'sourcePorts', rangeFrom),
     ...optional(from, 'icmpTypes', icmpTypeFrom),
+    ...(from['mirror'] === undefined ? {} : { mirror: number(from['mirror'], 'rule.mirror') }),
   }
 }
 

@@ -1,4 +1,4 @@
-import { DROP_REASONS, DataplaneError, type DataplaneState, type FibTransaction, type RouteBatch } from '@heddle/core'
+import { DATAPLANE_FEATURES, DROP_REASONS, DataplaneError, type DataplaneState, type FibTransaction, type RouteBatch } from '@heddle/core'
 import { arbitraryTables, stateOf, transition, EMPTY } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import fc from 'fast-check'
@@ -8,6 +8,7 @@ import { decodeAnswer, decodeRequest, encodeEvent, encodeFailure, encodeReply, e
 import { ProtocolError } from './protocol-error.js'
 
 const around = {
+  features: DATAPLANE_FEATURES,
   encapsulations: ['mpls-udp', 'mpls-gre', 'vxlan'] as const,
   underlays: [
     { local: IpAddress.parse('192.0.2.1'), peers: [11, 12, 13].map((host) => IpAddress.parse(`192.0.2.${host}`)) },
@@ -146,6 +147,33 @@ describe('requests', () => {
     expect(() => decodeRequest(frameOf(encodeFrame(head)))).toThrow(expect.objectContaining({ code: 'protocol.message-malformed' }))
   })
 
+  it('mirrors and traces survive', () => {
+    const [local, remote] = [IpAddress.parse('192.0.2.1'), IpAddress.parse('192.0.2.2')]
+    const tables = {
+      ...EMPTY,
+      mirrors: [
+        { id: 1, ports: [{ port: 2, direction: 'both' as const }], snapLength: 64, sink: { type: 'stream' as const } },
+        { id: 2, ports: [], sink: { type: 'erspan' as const, local, remote, session: 7 } },
+      ],
+      policies: [
+        {
+          id: 1,
+          port: 2,
+          direction: 'egress' as const,
+          rules: [{ verdict: 'deny' as const, mirror: 2 }],
+          defaultVerdict: 'allow' as const,
+        },
+      ],
+      traces: [
+        { id: 1, filter: {} },
+        { id: 2, filter: { vrf: 1, ends: [IpPrefix.parse('10.0.0.0/8')], protocol: 6, port: 80, dropped: true } },
+      ],
+    }
+    const transaction = transition(1, EMPTY, tables)
+    const { request } = decodeRequest(frameOf(encodeRequest(1, { method: 'apply', transaction })))
+    expect(request.method === 'apply' && plain(request.transaction)).toEqual(plain(transaction))
+  })
+
   it('columns of unequal length are refused', () => {
     const { columns, head } = frameOf(encodeRequest(1, { method: 'apply', transaction: transition(1, EMPTY, EMPTY) }))
     const longer = columns.map((column, index) => (index === 2 ? Uint8Array.of(...column, 32) : column))
@@ -186,6 +214,30 @@ describe('answers', () => {
     { type: 'port-up', port: 1 } as const,
     { type: 'port-down', port: 1, reason: 'gone' } as const,
     { type: 'underlay-changed', local: IpAddress.parse('192.0.2.1'), mtu: 1400 } as const,
+    { type: 'mirrored', mirror: 3, port: 1, direction: 'egress', sequence: 9, time: 1.5, length: 90, packet: Uint8Array.of(1, 2) } as const,
+    {
+      type: 'traced',
+      trace: 3,
+      sequence: 9,
+      time: 1.5,
+      from: { type: 'underlay', encapsulation: 'vxlan', source: IpAddress.parse('192.0.2.1') },
+      length: 90,
+      packet: Uint8Array.of(1, 2),
+      steps: [{ step: 'label', text: 'why' }],
+      outcome: 'drop',
+      reason: 'vni-unknown',
+    } as const,
+    {
+      type: 'traced',
+      trace: 3,
+      sequence: 9,
+      time: 1.5,
+      from: { type: 'port', port: 1 },
+      length: 0,
+      packet: Uint8Array.of(),
+      steps: [],
+      outcome: 'cut',
+    } as const,
   ])('the event $type survives', (event) => {
     expect(decodeAnswer(frameOf(encodeEvent(event)))).toEqual({ type: 'event', event })
   })

@@ -3,6 +3,7 @@ import { routesFrom } from './columns.js'
 import { address, list, mac, number, prefix, record, text } from './json.js'
 import { natPoolFrom, serviceFrom } from './service.js'
 import { livenessFrom } from './liveness.js'
+import { mirrorFrom, traceFrom } from './observe.js'
 import { policyFrom } from './policy.js'
 import { groupFrom, labelFrom, nextHopFrom, portFrom, tunnelSourcesFrom, vniFrom, vrfFrom } from './objects.js'
 
@@ -31,6 +32,8 @@ export function transactionFrom(json: unknown, columns: readonly Uint8Array[]): 
     ...(from['services'] === undefined ? {} : { services: changes('services', serviceFrom) }),
     ...(from['liveness'] === undefined ? {} : { liveness: changes('liveness', livenessFrom) }),
     ...(from['natPools'] === undefined ? {} : { natPools: changes('natPools', natPoolFrom) }),
+    ...(from['mirrors'] === undefined ? {} : { mirrors: changes('mirrors', mirrorFrom) }),
+    ...(from['traces'] === undefined ? {} : { traces: changes('traces', traceFrom) }),
     routes: routesFrom(columns),
   }
 }
@@ -56,6 +59,8 @@ export function stateFrom(json: unknown, columns: readonly Uint8Array[]): Datapl
     ...(from['services'] === undefined ? {} : { services: list(from['services'], 'services', serviceFrom) }),
     ...(from['liveness'] === undefined ? {} : { liveness: list(from['liveness'], 'liveness', livenessFrom) }),
     ...(from['natPools'] === undefined ? {} : { natPools: list(from['natPools'], 'natPools', natPoolFrom) }),
+    ...(from['mirrors'] === undefined ? {} : { mirrors: list(from['mirrors'], 'mirrors', mirrorFrom) }),
+    ...(from['traces'] === undefined ? {} : { traces: list(from['traces'], 'traces', traceFrom) }),
     routes: routesFrom(columns),
     devices: list(from['devices'], 'devices', deviceFrom),
   }

@@ -3,6 +3,7 @@ import { REASON, type Context } from '../context.js'
 import { NO_FLOW, type FlowTable } from '../flow/flow-table.js'
 import { FRAGMENTS, REPLIED, lifetimeOf, nextState } from '../flow/lifetime.js'
 import { Tuple, TupleKind, readQuoted, turn } from '../flow/tuple.js'
+import { mirrorJudged } from '../mirror/mirror-packet.js'
 import type { Port } from '../tables.js'
 import { judge, type Judgement } from './policy-rules.js'
 
@@ -13,11 +14,14 @@ export const PASSED = -1
 const OPENED_BY_LOWER = 4
 const OPENED_OUT = 8
 
+/** Word of a flow's data that has the mirror of its rule, plus one. */
+const MIRROR = 3
+
 /** Zones of the table of fragments: a port, and the direction. */
 const zoneOf = (port: number, isOut: boolean): number => port * 2 + (isOut ? 1 : 0)
 
 const opener = new Tuple()
-const judgement: Judgement = { allowed: false, rule: -1 }
+const judgement: Judgement = { allowed: false, rule: -1, mirror: 0 }
 
 /**
  * Step 5 for the packet in hand at a port that has a policy: passes what belongs to a flow that was allowed, judges the first packet of any other, and
@@ -44,12 +48,14 @@ export function passPolicy(context: Context, port: Port, isOut: boolean): number
   }
   if (tuple.kind === TupleKind.laterFragment) {
     fragments.keyDatagram(zoneOf(port.object.id, isOut), tuple)
-    const isKnown = fragments.find(now) !== NO_FLOW
+    const first = fragments.find(now)
+    const isKnown = first !== NO_FLOW
+    if (isKnown) mirrorTo(context, port, isOut, fragments.data[first * fragments.dataWords])
     trace?.step('policy', isKnown ? 'the fragment follows its first one' : 'the first fragment was not let through')
     return isKnown ? PASSED : REASON.fragment
   }
 
-  if (tuple.kind === TupleKind.error && isRelated(context, port, now)) {
+  if (tuple.kind === TupleKind.error && isRelated(context, port, isOut, now)) {
     trace?.step('policy', 'an ICMP error about a flow that was allowed')
     return PASSED
   }
@@ -65,6 +71,8 @@ export function passPolicy(context: Context, port: Port, isOut: boolean): number
   if (slot === NO_FLOW) {
     decide(isOut ? policy.egress : policy.ingress, tuple)
     trace?.step('policy', judgementText(name, isOut ? policy.egress : policy.ingress))
+    const { mirror } = judgement
+    mirrorTo(context, port, isOut, mirror)
     if (!judgement.allowed) return REASON.policy
     if (isTracked && context.learns) {
       const { maxFlows } = port.object
@@ -72,21 +80,38 @@ export function passPolicy(context: Context, port: Port, isOut: boolean): number
       slot = flows.insert(now, 0, port.object.id)
       flows.state[slot] = (isFromLower ? OPENED_BY_LOWER : 0) | (isOut ? OPENED_OUT : 0)
       flows.data[slot * flows.dataWords] = policy.version
+      flows.data[slot * flows.dataWords + MIRROR] = mirror
     }
-  } else trace?.step('policy', `${name}: the flow was allowed`)
+  } else {
+    trace?.step('policy', `${name}: the flow was allowed`)
+    mirrorTo(context, port, isOut, flows.data[slot * flows.dataWords + MIRROR])
+  }
   if (slot !== NO_FLOW && context.learns) age(flows, slot, tuple, isFromLower, now)
-  if (tuple.isFragment && context.learns) rememberDatagram(fragments, zoneOf(port.object.id, isOut), tuple, now)
+  if (tuple.isFragment && context.learns) {
+    const mirror = slot === NO_FLOW ? 0 : flows.data[slot * flows.dataWords + MIRROR]
+    rememberDatagram(fragments, zoneOf(port.object.id, isOut), tuple, now, mirror)
+  }
   return PASSED
 }
 
+/** @param mirror its id plus one; 0: none */
+function mirrorTo(context: Context, port: Port, isOut: boolean, mirror: number): void {
+  if (mirror > 0) mirrorJudged(context, port, isOut, mirror - 1)
+}
+
 /** Whether the packet that an error quotes belongs to a flow that was allowed, and still is. */
-function isRelated({ packet, tuple, quoted, hasQuoted, tables: { policyFlows }, learns }: Context, port: Port, now: number): boolean {
+function isRelated(context: Context, port: Port, isOut: boolean, now: number): boolean {
+  const { packet, tuple, quoted, hasQuoted, tables, learns } = context
+  const { policyFlows } = tables
   const { flows } = policyFlows
   if (!hasQuoted && !readQuoted(tuple, quoted, packet.bytes, packet.view, packet.offset + packet.length)) return false
   flows.keySymmetric(port.object.id, quoted)
   const slot = flows.find(now)
   if (slot === NO_FLOW) return false
-  if (isStillAllowed(flows, slot, port)) return true
+  if (isStillAllowed(flows, slot, port)) {
+    mirrorTo(context, port, isOut, flows.data[slot * flows.dataWords + MIRROR])
+    return true
+  }
   if (learns) flows.remove(slot)
   return false
 }
@@ -102,7 +127,10 @@ function isStillAllowed(flows: FlowTable, slot: number, { policy }: Port): boole
   opener.icmpType = (flows.data[at + 2] & 0xffff) - 1
   opener.icmpCode = (flows.data[at + 2] >>> 16) - 1
   decide((state & OPENED_OUT) === 0 ? policy.ingress : policy.egress, opener)
-  if (judgement.allowed) flows.data[at] = policy.version
+  if (judgement.allowed) {
+    flows.data[at] = policy.version
+    flows.data[at + MIRROR] = judgement.mirror
+  }
   return judgement.allowed
 }
 
@@ -117,16 +145,18 @@ function age(flows: FlowTable, slot: number, tuple: Tuple, isFromLower: boolean,
   flows.touch(slot, now, lifetimeOf(flows.state[slot] & (REPLIED | 2), tuple))
 }
 
-function rememberDatagram(fragments: FlowTable, zone: number, tuple: Tuple, now: number): void {
+function rememberDatagram(fragments: FlowTable, zone: number, tuple: Tuple, now: number, mirror: number): void {
   fragments.keyDatagram(zone, tuple)
-  const slot = fragments.find(now)
-  if (slot === NO_FLOW) fragments.insert(now, FRAGMENTS, zone)
+  let slot = fragments.find(now)
+  if (slot === NO_FLOW) slot = fragments.insert(now, FRAGMENTS, zone)
   else fragments.touch(slot, now, FRAGMENTS)
+  fragments.data[slot * fragments.dataWords] = mirror
 }
 
 function decide(policy: PolicyObject | undefined, tuple: Tuple): void {
   judgement.allowed = true
   judgement.rule = -1
+  judgement.mirror = 0
   if (policy !== undefined) judge(policy, tuple, judgement)
 }
 

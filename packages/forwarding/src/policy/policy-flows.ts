@@ -1,7 +1,10 @@
 import { FlowTable } from '../flow/flow-table.js'
 
-/** Version of the policy that judged; kind, and ICMP type and code of the opening packet. */
-const DATA_WORDS = 3
+/** Version of the policy that judged; kind, and ICMP type and code of the opening packet; mirror of the rule that judged, plus one. */
+const DATA_WORDS = 4
+
+/** Of a datagram: the mirror of its flow, plus one. */
+const FRAGMENT_WORDS = 1
 
 /** Datagrams whose first fragment passed. */
 const FRAGMENTED = 4096
@@ -19,7 +22,7 @@ export class PolicyFlows {
   }
 
   get fragments(): FlowTable {
-    return (this.#fragments ??= new FlowTable(FRAGMENTED, 0))
+    return (this.#fragments ??= new FlowTable(FRAGMENTED, FRAGMENT_WORDS))
   }
 
   /** Flows that are remembered, and how many had to go while they were alive. */

@@ -8,6 +8,8 @@ export interface Judgement {
   allowed: boolean
   /** −1: none fitted, the default counts. */
   rule: number
+  /** That the rule names, plus one; 0: none. */
+  mirror: number
 }
 
 /** Judges the first packet of a flow, as the policy's direction sees it. */
@@ -17,10 +19,12 @@ export function judge({ rules, defaultVerdict, direction }: PolicyObject, tuple:
     if (!fits(rules[index], tuple, peer, local)) continue
     into.allowed = rules[index].verdict === 'allow'
     into.rule = index
+    into.mirror = (rules[index].mirror ?? -1) + 1
     return
   }
   into.allowed = defaultVerdict === 'allow'
   into.rule = -1
+  into.mirror = 0
 }
 
 function fits(

@@ -3,16 +3,19 @@ import type {
   GroupObject,
   LabelObject,
   LivenessObject,
+  MirrorObject,
   NatPoolObject,
   NextHopObject,
   ObjectChanges,
   PolicyObject,
   PortObject,
   ServiceObject,
+  TraceObject,
   TunnelSourcesObject,
   VniObject,
   VrfObject,
 } from '@heddle/core'
+import type { Mirror } from '../mirror/mirrors.js'
 import type { NextHop, Port, Tables, TunnelSources, Vrf } from '../tables.js'
 
 /** The ids and objects that there will be, as a view of the tables and the transaction. */
@@ -28,6 +31,8 @@ export class After {
   readonly services: Changed<ServiceObject, ServiceObject>
   readonly natPools: Changed<NatPoolObject, NatPoolObject>
   readonly liveness: Changed<LivenessObject, LivenessObject>
+  readonly mirrors: Changed<MirrorObject, Mirror>
+  readonly traces: Changed<TraceObject, TraceObject>
 
   constructor(
     readonly tables: Tables,
@@ -43,6 +48,8 @@ export class After {
     this.liveness = new Changed(transaction.liveness ?? { set: [], remove: [] }, tables.liveness, idOf, (object) => object)
     this.natPools = new Changed(transaction.natPools ?? { set: [], remove: [] }, tables.natPools, idOf, (object) => object)
     this.services = new Changed(transaction.services ?? { set: [], remove: [] }, tables.serviceObjects, idOf, (object) => object)
+    this.mirrors = new Changed(transaction.mirrors ?? { set: [], remove: [] }, tables.mirrors, idOf, ({ object }) => object)
+    this.traces = new Changed(transaction.traces ?? { set: [], remove: [] }, tables.traces, idOf, (object) => object)
     this.labels = new Changed(
       transaction.labels,
       tables.labels,
@@ -77,6 +84,12 @@ export class Changed<T, Held> {
 
   has(key: number): boolean {
     return this.#set.has(key) || (this.before.has(key) && !this.#removed.has(key))
+  }
+
+  /** The object as it will be. */
+  get(key: number): T | undefined {
+    const held = this.#removed.has(key) ? undefined : this.before.get(key)
+    return this.#set.get(key) ?? (held === undefined ? undefined : this.#objectOf(held))
   }
 
   get size(): number {

@@ -4,7 +4,7 @@ import type { Fail } from './fail.js'
 
 /** Objects that refer to what will not be there. */
 export function checkReferences(after: After, fail: Fail): void {
-  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies, services, natPools, liveness } = after
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies, services, natPools, liveness, mirrors, traces } = after
   const need = (kind: ObjectKind, key: number, what: string, there: { has(id: number): boolean }, id: number): void => {
     if (!there.has(id)) fail(kind, key, 'dataplane.dangling-reference', `${what} ${id} does not exist`)
   }
@@ -21,7 +21,16 @@ export function checkReferences(after: After, fail: Fail): void {
     need('nat-pool', id, 'VRF', vrfs, outside)
   }
   for (const [id, { vrf }] of lost(vrfs) ? services.all() : services) need('service', id, 'VRF', vrfs, vrf)
-  for (const [id, { port }] of lost(ports) ? policies.all() : policies) need('policy', id, 'port', ports, port)
+  for (const [id, { port, rules }] of lost(ports, mirrors) ? policies.all() : policies) {
+    need('policy', id, 'port', ports, port)
+    for (const { mirror } of rules) if (mirror !== undefined) need('policy', id, 'mirror', mirrors, mirror)
+  }
+  for (const [id, { ports: sources }] of lost(ports) ? mirrors.all() : mirrors) {
+    for (const { port } of sources) need('mirror', id, 'port', ports, port)
+  }
+  for (const [id, { filter }] of lost(vrfs) ? traces.all() : traces) {
+    if (filter.vrf !== undefined) need('trace', id, 'VRF', vrfs, filter.vrf)
+  }
   for (const [id, { members }] of lost(nextHops) ? groups.all() : groups) {
     for (const { nextHop } of members) need('group', id, 'next hop', nextHops, nextHop)
   }

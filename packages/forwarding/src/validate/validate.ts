@@ -1,8 +1,16 @@
-import { unsupportedObjects, type ApplyFailure, type DataplaneFeature, type DataplaneLimits, type FibTransaction } from '@heddle/core'
+import {
+  unsupportedObjects,
+  type ApplyFailure,
+  type DataplaneFeature,
+  type DataplaneLimits,
+  type Encapsulation,
+  type FibTransaction,
+} from '@heddle/core'
 import type { Tables } from '../tables.js'
 import { After } from './after.js'
 import type { Fail } from './fail.js'
 import { checkLiveness } from './liveness.js'
+import { checkMirrors, checkTraces } from './mirrors.js'
 import { checkPolicies } from './policies.js'
 import { checkRanges } from './ranges.js'
 import { checkReferences } from './references.js'
@@ -18,6 +26,7 @@ export function validate(
   transaction: FibTransaction,
   limits: DataplaneLimits,
   features: readonly DataplaneFeature[],
+  encapsulations: ReadonlySet<Encapsulation>,
 ): ApplyFailure[] {
   const failures: ApplyFailure[] = unsupportedObjects(transaction, features)
   const fail: Fail = (kind, key, code, message) => {
@@ -31,6 +40,8 @@ export function validate(
   checkServices(after, limits, fail)
   checkPools(after, limits, fail)
   checkLiveness(after, limits, fail)
+  checkMirrors(after, limits, encapsulations, fail)
+  checkTraces(after, limits, fail)
   checkReferences(after, fail)
   checkRoutes(after, limits, fail)
   return failures

@@ -1,0 +1,99 @@
+import type { DataplaneEvent, MirroredPacket, TracedPacket } from '@heddle/core'
+import { check, checkEqual, printed } from './conformance-error.js'
+import type { Output } from './harness.js'
+import type { Lab } from './lab.js'
+import { readErspan, type ErspanCopy } from './oracle/erspan.js'
+
+/** How long copies may be on their way, milliseconds. */
+const PATIENCE = 5000
+
+/** A copy of a mirror, whichever sink it came to. */
+export type Copy = Pick<MirroredPacket, 'port' | 'direction' | 'packet'> & { readonly to: string }
+
+/** Reads what mirrors and traces tell, while cases send packets. */
+export class Observer implements AsyncDisposable {
+  readonly mirrored: MirroredPacket[] = []
+  readonly traced: TracedPacket[] = []
+  readonly collected: ErspanCopy[] = []
+  readonly #lab: Lab
+  readonly #events: AsyncIterator<DataplaneEvent>
+  readonly #reading: Promise<void>
+
+  constructor(lab: Lab) {
+    this.#lab = lab
+    this.#events = lab.harness.dataplane.events[Symbol.asyncIterator]()
+    this.#reading = this.#read()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#events.return?.()
+    await this.#reading
+  }
+
+  /** Takes copies for collectors out of what came from the underlay; the rest are a packet's own outputs. */
+  sort(outputs: readonly Output[]): Output[] {
+    return outputs.filter((output) => {
+      const copy = readErspan(output)
+      if (copy !== undefined) this.collected.push(copy)
+      return copy === undefined
+    })
+  }
+
+  /** Waits until as many copies came to streams, and leaves them. */
+  async streamed(count: number): Promise<void> {
+    await this.#until(() => this.mirrored.length >= count)
+  }
+
+  /** Waits until as many frames came to collectors; the caller takes them. */
+  async collect(count: number): Promise<ErspanCopy[]> {
+    await this.#until(() => this.collected.length >= count)
+    return this.collected
+  }
+
+  /** Waits until as many copies came, to whatever sinks, and takes what came. */
+  async copies(count: number): Promise<Copy[]> {
+    await this.#until(() => this.mirrored.length + this.collected.length >= count)
+    const streamed = this.mirrored
+      .splice(0)
+      .map(({ mirror, port, direction, packet }) => ({ to: `mirror ${mirror}`, port, direction, packet }))
+    const sent = this.collected
+      .splice(0)
+      .map(({ collector, session, port, direction, packet }) => ({ to: `${collector} session ${session}`, port, direction, packet }))
+    return [...streamed, ...sent]
+  }
+
+  /** Waits until traces told of as many packets, and takes what they told. */
+  async packets(count: number): Promise<TracedPacket[]> {
+    await this.#until(() => this.traced.length >= count)
+    return this.traced.splice(0)
+  }
+
+  async #until(there: () => boolean): Promise<void> {
+    const deadline = performance.now() + PATIENCE
+    while (!there()) {
+      check(performance.now() < deadline, `more was expected than ${printed([this.mirrored, this.collected, this.traced])}`)
+      checkEqual(this.sort(await this.#lab.harness.outputs()), [], 'late outputs')
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  }
+
+  async #read(): Promise<void> {
+    for (;;) {
+      const { value, done } = await this.#events.next()
+      if (done === true) return
+      const event: DataplaneEvent = value
+      if (event.type === 'mirrored') this.mirrored.push(event)
+      else if (event.type === 'traced') this.traced.push(event)
+    }
+  }
+}
+
+/** Insists that the same copies came, in whatever order. */
+export function checkCopies(found: readonly Copy[], expected: readonly Copy[]): void {
+  const sorted = (copies: readonly Copy[]): string[] => copies.map(printedCopy).toSorted()
+  checkEqual(sorted(found), sorted(expected), 'copies')
+}
+
+function printedCopy({ to, port, direction, packet }: Copy): string {
+  return printed({ to, port, direction, packet })
+}
