@@ -49,6 +49,7 @@ export {
   type Family,
 } from './nlri/family.js'
 export type { Nlri } from './nlri/nlri.js'
+export { formatNlri } from './nlri/text.js'
 export type { UnicastNlri } from './nlri/unicast.js'
 export type { LabeledUnicastNlri } from './nlri/labeled-unicast.js'
 export type { VpnNlri } from './nlri/vpn.js'
@@ -200,6 +201,8 @@ export { mrtToJson } from './mrt/json.js'
 export { RTR_HEADER_SIZE, RTR_MAX_VERSION, RTR_TYPE, type RtrPdu } from './rtr/pdu.js'
 export { decodeRtr, encodeRtr, rtrLength, type RtrResult } from './rtr/codec.js'
 
+export { TracePackets, type TraceEnds } from './pcap/trace-packets.js'
+
 // State machine
 export { DEFAULT_FSM_CONFIG, type FsmConfig } from './fsm/config.js'
 export type { FsmEffect, FsmTimer } from './fsm/effect.js'
@@ -212,7 +215,8 @@ export type { Fsm, FsmStep } from './fsm/transition.js'
 export { Framer, type FramerOutput } from './session/framer.js'
 
 // Tables and rules
-export { AttributeSets, DEFAULT_LOCAL_PREF } from './rib/attribute-sets.js'
+export { AttributeSets } from './rib/attribute-sets.js'
+export { DEFAULT_LOCAL_PREF } from './attribute/decision-facts.js'
 export { bestPath, type BestPath, type BestPathOptions, type BestPathStep, type Eliminations, type PathOrigin } from './rib/best-path.js'
 export { LOCAL, RibTable, type PathSink } from './rib/rib-table.js'
 export { exportSet, type ExportRefusal, type ExportResult, type ExportSignature, type RouteSource } from './policy/export-rules.js'
@@ -221,6 +225,7 @@ export { compilePolicy, type CompiledPolicy, type PolicyResult, type PolicyRoute
 export type { CommunityChange, OriginValidation, Policy, PolicyChange, PolicyMatch, PolicyTerm, PolicyVerdict } from './policy/policy.js'
 export { PolicyError, type PolicyErrorCode } from './policy/policy-error.js'
 export { formatPolicy, parsePolicy } from './policy/policy-text.js'
+export { communityTexts, type CommunityName } from './policy/community-kind.js'
 export { AsPathPattern } from './policy/as-path-pattern.js'
 export type { PrivateAsHandling } from './policy/as-path-rules.js'
 export { RouteTargetFilter } from './policy/route-target-filter.js'

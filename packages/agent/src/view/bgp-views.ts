@@ -6,7 +6,7 @@ import type { NeighborRow, RouteRow } from './rows.js'
 const DEFAULT_HOLD_TIME = 90
 
 export function neighborRow({ address, as, state, uptime, config, negotiated, families, lastError }: NeighborView): NeighborRow {
-  const sum = (count: 'received' | 'stale'): number => families.reduce((total, family) => total + family[count], 0)
+  const sum = (count: 'received' | 'stale' | 'sent'): number => families.reduce((total, family) => total + family[count], 0)
   return {
     address,
     as,
@@ -18,7 +18,9 @@ export function neighborRow({ address, as, state, uptime, config, negotiated, fa
     received: sum('received'),
     stale: sum('stale'),
     gracefulRestart: negotiated?.gracefulRestart !== undefined,
+    sent: sum('sent'),
     lastError: lastError ?? null,
+    description: config.description ?? null,
   }
 }
 

@@ -23,8 +23,12 @@ export interface NeighborRow {
   readonly stale: number
   /** Whether both sides keep routes over a restart (RFC 4724). */
   readonly gracefulRestart: boolean
+  /** Destinations that this peer was told. */
+  readonly sent: number
   /** Why the last session or attempt ended. */
   readonly lastError: string | null
+  /** As configured. */
+  readonly description: string | null
 }
 
 /** A routing instance. */

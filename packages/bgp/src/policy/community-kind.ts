@@ -106,6 +106,12 @@ const KINDS: { readonly [Name in CommunityName]: CommunityKind<never> } = {
 
 export const COMMUNITY_NAMES = Object.keys(KINDS) as readonly CommunityName[]
 
+/** The attributes' communities of one kind, as policies write them. */
+export function communityTexts(name: CommunityName, attributes: PathAttributes): string[] {
+  const kind = KINDS[name]
+  return kind.of(attributes).map((value) => kind.text(value))
+}
+
 /** Whether one of the attributes' communities is one that the pattern means. @throws ValueError when it is no pattern */
 export function communityMatcher(name: CommunityName, pattern: string): (attributes: PathAttributes) => boolean {
   const kind = KINDS[name]

@@ -6,8 +6,10 @@ export interface RoutesQuery {
   readonly family: Family | FamilyName
   /** A peer's address, or `local`. Default: all. Needed for `out`. */
   readonly neighbor?: string
-  /** `in`: paths as received (with `best` marking the Loc-RIB); `out`: what the neighbor was sent. Default `in`. */
+  /** `in`: paths that were received (with `best` marking the Loc-RIB); `out`: what the neighbor was sent. Default `in`. */
   readonly direction?: 'in' | 'out'
+  /** Of `in`: paths as they count, after import policy, and only those that do. Default `false`: as received. */
+  readonly postPolicy?: boolean
 }
 
 /** How a speaker stops. */

@@ -6,18 +6,25 @@ import type { RouteView } from './route.js'
  * Paths of a table as they are while the iteration goes on.
  *
  * @param only index of the peer whose paths are asked for; `undefined`: all
+ * @param postPolicy the attributes are those after import policy, and paths that are not used are left out
  */
-export function* receivedRoutes(table: RibTable, only: number | undefined, nameOf: (index: number) => string): Generator<RouteView> {
+export function* receivedRoutes(
+  table: RibTable,
+  only: number | undefined,
+  nameOf: (index: number) => string,
+  postPolicy: boolean,
+): Generator<RouteView> {
   for (const destination of table.destinations()) {
     for (const path of table.pathsOf(destination)) {
       if (only !== undefined && table.peerOf(path) !== only) continue
       const invalid = table.invalidOf(path)
+      if (postPolicy && invalid !== undefined) continue
       yield {
         family: table.family,
         nlri: table.nlriOf(path),
         pathId: table.pathIdOf(path),
         peer: nameOf(table.peerOf(path)),
-        set: table.sets.get(table.receivedOf(path)),
+        set: table.sets.get(postPolicy ? table.setOf(path) : table.receivedOf(path)),
         best: table.best(destination) === path,
         multipath: table.has(path, PATH.multipath),
         stale: table.has(path, PATH.stale),

@@ -75,7 +75,7 @@ export type InvalidReason =
 
 /** A path as `routes()` shows it. */
 export interface RouteView extends RouteIdentity {
-  /** In: attributes as received. Out: as sent. */
+  /** In: attributes as received, or as they count. Out: as sent. */
   readonly set: AttributeSet
   readonly best: boolean
   /** Used beside the best path, or is the best of several that are. */

@@ -300,14 +300,14 @@ export class Speaker {
   }
 
   /** Routes as they are while the iteration goes on. @throws SpeakerError `speaker.neighbor-unknown` */
-  *routes({ family: asked, neighbor, direction = 'in' }: RoutesQuery): Generator<RouteView> {
+  *routes({ family: asked, neighbor, direction = 'in', postPolicy = false }: RoutesQuery): Generator<RouteView> {
     const table = this.#tables.of(this.#familyOf(asked))
     if (direction === 'out') {
       const peer = this.#neighbors.get(neighbor ?? '')
       return yield* sentRoutes(peer.flows?.member(table.family), peer.name)
     }
     const only = neighbor === undefined ? undefined : neighbor === LOCAL_PEER ? LOCAL : this.#neighbors.get(neighbor).index
-    yield* receivedRoutes(table, only, (index) => this.#index.nameOf(index))
+    yield* receivedRoutes(table, only, (index) => this.#index.nameOf(index), postPolicy)
   }
 
   /**

@@ -1,8 +1,11 @@
 import { connect, type Socket } from 'node:net'
 import { linesOf } from './lines.js'
+import { Pieces } from './pieces.js'
 import { ControlError, MAX_LINE, RefusedError, type ControlResponse } from './protocol.js'
 
 interface Waiting {
+  /** Takes a piece of a stream; what comes behind it waits until it is done. */
+  readonly rows?: (rows: readonly unknown[]) => Promise<void>
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
 }
@@ -47,6 +50,25 @@ export class ControlClient implements AsyncDisposable {
     })
   }
 
+  /**
+   * Asks for what comes in pieces. Who is slow slows the node down, and all else on this connection; leaving the loop early ends the connection.
+   *
+   * @throws as `request`
+   */
+  async *stream(method: string, params: unknown = {}): AsyncGenerator<readonly unknown[]> {
+    if (this.#socket.destroyed || this.#socket.writableEnded) throw closed()
+    const id = this.#next++
+    const pieces = new Pieces()
+    this.#waiting.set(id, { rows: (rows) => pieces.put(rows), resolve: () => pieces.end(), reject: (error) => pieces.end(error) })
+    this.#socket.write(`${JSON.stringify({ id, method, params })}\n`)
+    try {
+      for (let piece = await pieces.take(); piece !== undefined; piece = await pieces.take()) yield piece
+    } finally {
+      pieces.end()
+      if (this.#waiting.delete(id)) await this.close()
+    }
+  }
+
   /** Ends the connection; what was not answered is rejected. Idempotent. */
   async close(): Promise<void> {
     if (this.#socket.destroyed) return
@@ -65,7 +87,7 @@ export class ControlClient implements AsyncDisposable {
   async #receive(): Promise<void> {
     try {
       for await (const line of linesOf(this.#socket, MAX_LINE)) {
-        if (line !== null && line !== '') this.#settle(JSON.parse(line) as ControlResponse)
+        if (line !== null && line !== '') await this.#settle(JSON.parse(line) as ControlResponse)
       }
     } catch {
       this.#socket.destroy()
@@ -74,10 +96,11 @@ export class ControlClient implements AsyncDisposable {
     this.#waiting.clear()
   }
 
-  #settle(response: ControlResponse): void {
+  async #settle(response: ControlResponse): Promise<void> {
     const { id } = response
     const waiting = id === null ? undefined : this.#waiting.get(id)
     if (id === null || waiting === undefined) return
+    if ('rows' in response) return waiting.rows?.(response.rows)
     this.#waiting.delete(id)
     if ('error' in response) waiting.reject(new RefusedError(response.error.code, response.error.message))
     else waiting.resolve(response.result)

@@ -5,6 +5,13 @@
  *     → {"id":1,"method":"show","params":{"what":"routes"}}
  *     ← {"id":1,"result":[…]}
  *     ← {"id":1,"error":{"code":"endpoint.vrf-unknown","message":"…"}}
+ *
+ * What may be long, or go on, comes in pieces before the result. It ends when the client goes away.
+ *
+ *     → {"id":2,"method":"bgp","params":{"what":"routes"}}
+ *     ← {"id":2,"rows":[…]}
+ *     ← {"id":2,"rows":[…]}
+ *     ← {"id":2,"result":null}
  */
 
 export interface ControlRequest {
@@ -15,13 +22,17 @@ export interface ControlRequest {
 }
 
 export type ControlResponse =
+  | { readonly id: number; readonly rows: readonly unknown[] }
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number | null; readonly error: { readonly code: string; readonly message: string } }
 
 /** Longest line that either side reads, in octets. */
 export const MAX_LINE = 1 << 26
 
-/** What a node does with one request; throws what it refuses, with a `code`. */
+/** Rows in pieces, each sent at once. */
+export type RowStream = AsyncIterable<readonly unknown[]>
+
+/** What a node does with one request: the result, or a `RowStream`; throws what it refuses, with a `code`. */
 export type ControlHandler = (method: string, params: unknown, signal: AbortSignal) => Promise<unknown>
 
 /**
@@ -61,6 +72,11 @@ export class RefusedError extends Error {
   ) {
     super(message)
   }
+}
+
+/** Whether a result is a `RowStream`. */
+export function isRowStream(result: unknown): result is RowStream {
+  return typeof result === 'object' && result !== null && Symbol.asyncIterator in result
 }
 
 /** `value` as a request, or `undefined`. */

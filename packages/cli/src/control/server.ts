@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rename, rm, stat, unlink } from 'node:fs/promise
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { linesOf } from './lines.js'
-import { asRequest, ControlError, MAX_LINE, type ControlHandler, type ControlResponse } from './protocol.js'
+import { asRequest, ControlError, isRowStream, MAX_LINE, type ControlHandler, type ControlResponse } from './protocol.js'
 
 /** Requests of one client that are worked on at once; more wait. */
 const MAX_OPEN = 64
@@ -101,11 +101,17 @@ async function converse(socket: Socket, handle: ControlHandler): Promise<void> {
         await respond({ id: null, error: { code: 'control.protocol', message: 'a line that is no request' } })
         continue
       }
+      const { id } = request
       const work = handle(request.method, request.params, gone.signal)
-        .then(
-          async (result) => respond({ id: request.id, result: result ?? null }),
-          async (error: unknown) => respond({ id: request.id, error: describe(error) }),
-        )
+        .then(async (result) => {
+          if (!isRowStream(result)) return respond({ id, result: result ?? null })
+          for await (const rows of result) {
+            if (gone.signal.aborted) return
+            if (rows.length > 0) await respond({ id, rows })
+          }
+          await respond({ id, result: null })
+        })
+        .catch(async (error: unknown) => respond({ id, error: describe(error) }))
         .finally(() => pending.delete(work))
       pending.add(work)
       if (pending.size >= MAX_OPEN) await Promise.race(pending)

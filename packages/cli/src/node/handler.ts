@@ -1,4 +1,6 @@
 import { endpointRow, type ConfigChange, type ViewName } from '@heddle/agent'
+import { bgpRequest } from '../bgp/bgp-request.js'
+import { bgpStream } from '../bgp/bgp-stream.js'
 import { ControlError, type ControlHandler } from '../control/protocol.js'
 import { VIEW_NAMES } from '../output/view-names.js'
 import { endpointName, endpointRequest } from './endpoint-params.js'
@@ -25,6 +27,8 @@ export function handlerFor(starting: Promise<RoleHandle>, controls: ProcessContr
     switch (method) {
       case 'show':
         return handle.show(viewOf(fields.what))
+      case 'bgp':
+        return bgpStream(handle.speaker, bgpRequest(params), signal)
       case 'endpoint.add':
         return endpointRow(await nodeOf(handle).endpoints.add(endpointRequest(params), signal))
       case 'endpoint.del':

@@ -1,7 +1,7 @@
 /** Where a command writes; a process has its own, a test collects. */
 export interface Output {
   /** Standard output; false: wait for `drained`. */
-  write(text: string): boolean
+  write(text: string | Uint8Array): boolean
   drained(): Promise<void>
   /** Standard error. */
   error(text: string): void

@@ -16,15 +16,30 @@ const RESET = '\u001B[0m'
 
 /** `rows` as lines of text, a heading above them, columns two blanks apart; no line ends in blanks. */
 export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], { colors }: TableOptions): string {
-  const cells = rows.map((row) => columns.map(({ text }) => printable(text(row))))
-  const widths = columns.map(({ title }, at) => Math.max(title.length, ...cells.map((row) => row[at].length)))
-  const line = (texts: readonly string[]): string =>
-    texts
-      .map((text, at) => (columns[at].align === 'right' ? text.padStart(widths[at]) : text.padEnd(widths[at])))
-      .join('  ')
-      .trimEnd()
-  const heading = line(columns.map(({ title }) => title))
-  return [colors ? `${BOLD}${heading}${RESET}` : heading, ...cells.map(line)].map((text) => `${text}\n`).join('')
+  const widths = columnWidths(columns, rows)
+  const titles = columns.map(({ title }) => title)
+  const lines = rows.map((row) => columns.map(({ text }) => text(row)))
+  return [tableLine(columns, titles, widths, { bold: colors }), ...lines.map((texts) => tableLine(columns, texts, widths))].join('')
+}
+
+/** How wide each column must be for `rows` and its title. */
+export function columnWidths<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): number[] {
+  return columns.map(({ title, text }) => rows.reduce((widest, row) => Math.max(widest, printable(text(row)).length), title.length))
+}
+
+/** One line of a table, with its end. */
+export function tableLine<Row>(
+  columns: readonly Column<Row>[],
+  texts: readonly string[],
+  widths: readonly number[],
+  { bold = false }: { readonly bold?: boolean } = {},
+): string {
+  const line = texts
+    .map(printable)
+    .map((text, at) => (columns[at].align === 'right' ? text.padStart(widths[at]) : text.padEnd(widths[at])))
+    .join('  ')
+    .trimEnd()
+  return `${bold ? `${BOLD}${line}${RESET}` : line}\n`
 }
 
 /** Names come from files and peers: what would move a terminal's cursor is shown as its code. */

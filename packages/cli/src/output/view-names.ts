@@ -1,4 +1,7 @@
-import type { ViewName } from '@heddle/agent'
+import type { BgpTable, ViewName } from '@heddle/agent'
+import type { FamilyName } from '@heddle/bgp'
+
+// Names without what they name, so that a command line is read without loading a speaker.
 
 const NAMES: Readonly<Record<ViewName, true>> = {
   neighbors: true,
@@ -13,3 +16,24 @@ const NAMES: Readonly<Record<ViewName, true>> = {
 
 /** What `heddle show` can show. */
 export const VIEW_NAMES = Object.keys(NAMES) as readonly ViewName[]
+
+const TABLES: Readonly<Record<BgpTable, true>> = { 'adj-in': true, 'loc-rib': true, 'adj-out': true }
+
+/** Tables that `heddle show bgp routes` can show. */
+export const BGP_TABLE_NAMES = Object.keys(TABLES) as readonly BgpTable[]
+
+const FAMILIES: Readonly<Record<FamilyName, true>> = {
+  'ipv4-unicast': true,
+  'ipv6-unicast': true,
+  'ipv4-multicast': true,
+  'ipv6-multicast': true,
+  'ipv4-labeled-unicast': true,
+  'ipv6-labeled-unicast': true,
+  'vpnv4-unicast': true,
+  'vpnv6-unicast': true,
+  rtc: true,
+  'l2vpn-evpn': true,
+}
+
+/** Families that a speaker exchanges. */
+export const FAMILY_NAMES = Object.keys(FAMILIES) as readonly FamilyName[]

@@ -14,6 +14,7 @@ const COLUMNS: Columns = {
     { title: 'STATE', text: (row) => row.state },
     { title: 'UP', text: (row) => (row.uptime === null ? '-' : duration(row.uptime)), align: 'right' },
     { title: 'ROUTES', text: (row) => `${row.received}${row.stale > 0 ? ` (${row.stale} stale)` : ''}`, align: 'right' },
+    { title: 'SENT', text: (row) => String(row.sent), align: 'right' },
     { title: 'HOLD', text: (row) => `${row.holdTime}s`, align: 'right' },
     { title: 'GR', text: (row) => yes(row.gracefulRestart) },
     { title: 'FAMILIES', text: (row) => list(row.families) },

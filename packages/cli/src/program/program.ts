@@ -7,6 +7,7 @@ import { LOG_LEVELS } from '../node/log-level.js'
 import type { Output } from '../output/output.js'
 import { printable } from '../output/table.js'
 import { VIEW_NAMES } from '../output/view-names.js'
+import { showBgpCommands } from './show-bgp.js'
 
 /** What the executable gives the program. */
 export interface ProgramOptions {
@@ -66,15 +67,16 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
       })
   }
 
-  heddle
+  const show = heddle
     .command('show')
     .description('show what a running node has')
-    .argument('<what>', VIEW_NAMES.join(', '), viewName)
+    .argument('<what>', `bgp …, ${VIEW_NAMES.join(', ')}`, viewName)
     .option('--json', 'print a JSON array')
     .action(async (what: ViewName, options: { json?: boolean }) => {
-      const { show } = await import('../command/show.js')
-      await show(what, { ...choice(), ...options }, output)
+      const { show: showView } = await import('../command/show.js')
+      await showView(what, { ...choice(), ...options }, output)
     })
+  showBgpCommands(show, choice, output)
 
   const endpoint = heddle.command('endpoint').description('attach and detach network namespaces')
   const device = (command: Command): Command =>

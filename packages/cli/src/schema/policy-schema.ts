@@ -43,10 +43,13 @@ const change: RowSchema<Required<PolicyChange>> = {
   ipv6Community: community,
 }
 
+/** Conditions on a route. */
+export const matchSchema: JsonSchema = closed(match, [])
+
 const term: RowSchema<Required<PolicyTerm>> = {
   name: text,
-  match: closed(match, []),
-  unless: closed(match, []),
+  match: matchSchema,
+  unless: matchSchema,
   change: closed(change, []),
   verdict: oneOf('accept', 'reject', 'next'),
 }

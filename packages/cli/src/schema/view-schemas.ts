@@ -15,7 +15,9 @@ const neighbor: RowSchema<Views['neighbors'][number]> = {
   received: count,
   stale: count,
   gracefulRestart: flag,
+  sent: count,
   lastError: nullable(text),
+  description: nullable(text),
 }
 
 const vrf: RowSchema<Views['vrfs'][number]> = { name: text, rd: text, import: texts, export: texts, endpoints: count, routes: count }
