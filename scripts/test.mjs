@@ -26,6 +26,7 @@ const missing = ensureSystemPackages(
     'exabgp',
     'tshark',
     'containernetworking-plugins',
+    'nftables',
     'containerd',
     'runc',
     'podman',

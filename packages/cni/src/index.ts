@@ -25,4 +25,6 @@ export { StoreError, type Store, type StoreChange, type StoreErrorCode } from '.
 export type { Attachment } from './server/attachment.js'
 export { createCni, type Cni, type CniOptions, type NotReady } from './server/create-cni.js'
 export type { NamespaceInspector, SeenInterface, SeenRoute } from './server/inspector.js'
+export { NODE_ADDRESS_PREFIXES, type NodeAddressOptions } from './server/node-addresses.js'
+export type { NodeAddressPair, NodeTranslator } from './server/node-translator.js'
 export type { CniNetwork, NetworkQuery, NetworkSource } from './server/network.js'

@@ -1,4 +1,4 @@
-import type { IpAddress } from '@heddle/wire'
+import type { IpAddress, IpPrefix } from '@heddle/wire'
 
 /** Asks for an endpoint: a pod, container, VM or host interface in a VRF. */
 export interface EndpointRequest {
@@ -9,6 +9,8 @@ export interface EndpointRequest {
   readonly ifname: string
   /** At least one, IPv4 or IPv6; each becomes a host route of the VRF. */
   readonly addresses: readonly IpAddress[]
+  /** Destinations that the namespace shall send to the device; left out: everything. */
+  readonly routes?: readonly IpPrefix[]
 }
 
 /** An endpoint that is attached. */

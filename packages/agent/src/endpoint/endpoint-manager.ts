@@ -83,8 +83,9 @@ export class EndpointManager implements EndpointService {
    * its VRF is gone or its address is another one's, is not wanted any more.
    */
   want(requests: readonly EndpointRequest[], origin: EndpointOrigin): void {
-    for (const { vrf, netns, ifname, addresses } of requests) {
-      if (!this.#entries.has(endpointName({ netns, ifname }))) this.#tolerate({ vrf, netns, ifname, addresses }, origin)
+    for (const { vrf, netns, ifname, addresses, routes } of requests) {
+      const request = { vrf, netns, ifname, addresses, ...(routes === undefined ? {} : { routes }) }
+      if (!this.#entries.has(endpointName(request))) this.#tolerate(request, origin)
     }
   }
 
@@ -198,11 +199,11 @@ export class EndpointManager implements EndpointService {
 
   /** @throws EndpointError `endpoint.netns-missing`, `endpoint.dataplane` */
   async #makeDevice(entry: EndpointEntry): Promise<void> {
-    const { netns, ifname, addresses } = entry.request
+    const { vrf: _vrf, ...device } = entry.request
     const dataplane = this.#options.dataplane()
     if (dataplane === undefined || entry.port === undefined) throw new EndpointError('endpoint.dataplane', 'the dataplane is not there')
     try {
-      const { mtu } = await dataplane.attachPort(entry.port, { netns, ifname, addresses, mtu: entry.mtu })
+      const { mtu } = await dataplane.attachPort(entry.port, { ...device, mtu: entry.mtu })
       entry.mtu = mtu
     } catch (cause) {
       if (!(cause instanceof DataplaneError)) throw cause

@@ -77,6 +77,8 @@ export interface CniSection {
   readonly annotation?: string
   /** Seconds for which an address that was given back is not given to another pod, 0–86,400; default 60. */
   readonly quarantine?: number
+  /** Where the addresses come from that endpoints have on the node, a prefix a family; default 100.64.0.0/10 and fd68:6564:646c:6500::/64. */
+  readonly nodeAddresses?: readonly string[]
   readonly networks: readonly CniNetworkSection[]
 }
 
@@ -89,6 +91,10 @@ export interface CniNetworkSection {
   readonly pools?: readonly CniPoolSection[]
   /** Addresses of name servers that pods are told of. */
   readonly nameservers?: readonly string[]
+  /** Whether its endpoints can be reached from the node itself, though other networks have their addresses too; default false. */
+  readonly nodeAddress?: boolean
+  /** What runtimes are told of as a pod's address; `node-address` implies `nodeAddress`. Default `address`. */
+  readonly report?: 'address' | 'node-address'
 }
 
 /** Addresses that this node gives out. */

@@ -1,8 +1,8 @@
 import type { EndpointService } from '@heddle/core'
-import type { CniNetwork, NotReady, PoolDefinition } from '@heddle/cni'
+import type { CniNetwork, NodeAddressOptions, NodeTranslator, NotReady, PoolDefinition } from '@heddle/cni'
 import type { Clock, Logger } from '@heddle/io'
 import { IpAddress, IpPrefix } from '@heddle/wire'
-import type { CniNetworkSection, CniPoolSection, NodeDocument } from '../config/document.js'
+import type { CniNetworkSection, CniPoolSection, CniSection, NodeDocument } from '../config/document.js'
 
 /** What the plugin of a node works with. */
 export interface CniParts {
@@ -21,7 +21,7 @@ export interface CniParts {
 export async function startCni({ cni: section, node, dataplane }: NodeDocument, parts: CniParts): Promise<() => Promise<void>> {
   if (section === undefined) return async () => undefined
   const { createCni, PoolIpam } = await import('@heddle/cni')
-  const { appendLogStore, DEFAULT_CNI_SOCKET, execPlugin, kernelInspector, serveCni } = await import('@heddle/cni/node')
+  const { appendLogStore, DEFAULT_CNI_SOCKET, execPlugin, kernelInspector, nftTranslator, serveCni } = await import('@heddle/cni/node')
   const { quarantine = DEFAULT_QUARANTINE, annotation } = section
   const store = await appendLogStore(section.store ?? `/var/lib/heddle/${node.name}.cni`)
   try {
@@ -37,6 +37,7 @@ export async function startCni({ cni: section, node, dataplane }: NodeDocument, 
       // Endpoints in memory have no namespace to look into.
       ...(dataplane?.kind === 'memory' ? {} : { inspector: kernelInspector() }),
       ...(annotation === undefined ? {} : { annotation }),
+      ...(networks.some(hasNodeAddresses) ? { nodeAddresses: await nodeAddressesOf(section, nftTranslator) } : {}),
     })
     const listener = await serveCni(cni, section.socket ?? DEFAULT_CNI_SOCKET)
     return async () => {
@@ -52,8 +53,20 @@ export async function startCni({ cni: section, node, dataplane }: NodeDocument, 
 /** Seconds. */
 const DEFAULT_QUARANTINE = 60
 
-function networkOf({ name, vrf = name, pools = [], nameservers }: CniNetworkSection): CniNetwork {
-  return { name, vrf, pools: pools.map(poolOf), ...(nameservers === undefined ? {} : { dns: { nameservers } }) }
+function networkOf({ name, vrf = name, pools = [], nameservers, nodeAddress = false, report = 'address' }: CniNetworkSection): CniNetwork {
+  return { name, vrf, pools: pools.map(poolOf), nodeAddress, report, ...(nameservers === undefined ? {} : { dns: { nameservers } }) }
+}
+
+function hasNodeAddresses({ nodeAddress, report }: CniNetwork): boolean {
+  return nodeAddress === true || report === 'node-address'
+}
+
+async function nodeAddressesOf(
+  { nodeAddresses }: Pick<CniSection, 'nodeAddresses'>,
+  translator: () => Promise<NodeTranslator>,
+): Promise<NodeAddressOptions> {
+  const prefixes = nodeAddresses?.map((text) => IpPrefix.parse(text))
+  return { translator: await translator(), ...(prefixes === undefined ? {} : { prefixes }) }
 }
 
 function poolOf({ prefix, first, last, gateway, exclude, block }: CniPoolSection): PoolDefinition {

@@ -64,12 +64,21 @@ const cni = closed(
       default: 60,
       description: '0–86400 seconds before an address is given out again',
     },
+    nodeAddresses: { type: 'array', items: prefix, minItems: 1, maxItems: 2, description: 'a prefix a family for addresses on the node' },
     networks: {
       type: 'array',
       minItems: 1,
-      items: closed({ name, vrf: name, pools: { type: 'array', items: cniPool }, nameservers: { type: 'array', items: address } }, [
-        'name',
-      ]),
+      items: closed(
+        {
+          name,
+          vrf: name,
+          pools: { type: 'array', items: cniPool },
+          nameservers: { type: 'array', items: address },
+          nodeAddress: { type: 'boolean', default: false, description: 'whether its pods can be reached from the node itself' },
+          report: { type: 'string', enum: ['address', 'node-address'], default: 'address', description: 'what runtimes are told of' },
+        },
+        ['name'],
+      ),
     },
   },
   ['networks'],

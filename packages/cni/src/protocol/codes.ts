@@ -34,6 +34,8 @@ export const CNI_CODES = {
   delegate: 104,
   /** GC could not remove everything. */
   collect: 105,
+  /** Addresses that endpoints have on the node could not be translated. */
+  translation: 106,
   /** A fault of the plugin itself; the reference library uses the same number. */
   internal: 999,
 } as const

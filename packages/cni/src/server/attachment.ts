@@ -18,6 +18,10 @@ export interface Attachment extends CniAttachmentName {
   readonly network: string
   readonly vrf: string
   readonly addresses: readonly string[]
+  /** Unique on the node, where the network has such. */
+  readonly nodeAddresses?: readonly string[]
+  /** Whether the runtime was told of these instead of `addresses`. */
+  readonly reportsNodeAddresses?: true
   /** What address management was delegated with: needed to give the addresses back when nobody tells it any more. */
   readonly delegated?: { readonly raw: JsonObject; readonly path: readonly string[]; readonly args: Readonly<Record<string, string>> }
 }

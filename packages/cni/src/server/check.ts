@@ -6,6 +6,15 @@ import type { CniRequest } from '../protocol/request.js'
 import { addressOf, type CniIp } from '../protocol/result.js'
 import { attachmentKey, endpointOf, type Attachment } from './attachment.js'
 import type { NamespaceInspector } from './inspector.js'
+import { addressPairs } from './node-addresses.js'
+
+/** The request with an endpoint's own addresses where the runtime was told of those that it has on the node. */
+export function withOwnAddresses(request: CheckRequest, attachment: Attachment | undefined): CheckRequest {
+  if (attachment?.reportsNodeAddresses !== true) return request
+  const own = new Map(addressPairs(attachment).map(({ node, endpoint }) => [`${node}/${node.bits}`, `${endpoint}/${endpoint.bits}`]))
+  const ips = request.prevResult.ips.map((ip) => ({ ...ip, address: own.get(ip.address) ?? ip.address }))
+  return { ...request, prevResult: { ...request.prevResult, ips } }
+}
 
 export type CheckRequest = Extract<CniRequest, { readonly verb: 'CHECK' }>
 

@@ -11,10 +11,11 @@ import { answerVersion, errorResponse, resultResponse, SILENT_SUCCESS, versionRe
 import type { Store } from '../store/store.js'
 import type { AddressSource } from './address-source.js'
 import { attachmentKey, AttachmentTable, keyOf, type Attachment } from './attachment.js'
-import { checkAttachment, checkContainer, type CheckRequest } from './check.js'
+import { checkAttachment, checkContainer, withOwnAddresses, type CheckRequest } from './check.js'
 import type { NamespaceInspector } from './inspector.js'
 import { Lifecycle, type AddRequest } from './lifecycle.js'
 import { CniMetrics } from './metrics.js'
+import { NodeAddresses, type NodeAddressOptions } from './node-addresses.js'
 import { chooseNetwork, type NetworkSource } from './network.js'
 import { SerialByKey } from './serial-by-key.js'
 import { asCniError } from './staged.js'
@@ -41,6 +42,8 @@ export interface CniOptions {
   readonly inspector?: NamespaceInspector
   /** Key of the pod annotation that names a network; without it no annotation does. */
   readonly annotation?: string
+  /** Reaches endpoints of networks with `nodeAddress` from the node itself; without it such a network is refused. */
+  readonly nodeAddresses?: NodeAddressOptions
   /** Asked by STATUS; default: always ready. */
   readonly notReady?: () => NotReady | undefined
   /** Measures durations; default: none are measured. */
@@ -78,13 +81,14 @@ class CniServer implements Cni {
   readonly #options: CniOptions
   readonly #attachments: AttachmentTable
   readonly #lifecycle: Lifecycle
+  readonly #nodeAddresses: NodeAddresses | undefined
   readonly #pools: AddressSource
   readonly #delegated: AddressSource | undefined
   readonly #serial = new SerialByKey()
   readonly #metrics = new CniMetrics()
 
   constructor(options: CniOptions) {
-    const { endpoints, store, ipam, networks, annotation, delegate, inspector, logger = silentLogger } = options
+    const { endpoints, store, ipam, networks, annotation, delegate, inspector, nodeAddresses, logger = silentLogger } = options
     this.#options = options
     this.#attachments = new AttachmentTable(store)
     this.#pools = new PoolAddresses({
@@ -93,17 +97,20 @@ class CniServer implements Cni {
       isKnown: (key) => this.#attachments.get(key) !== undefined,
     })
     this.#delegated = delegate === undefined ? undefined : new DelegatedAddresses(delegate)
+    this.#nodeAddresses = nodeAddresses === undefined ? undefined : new NodeAddresses(nodeAddresses, { endpoints, ipam, store })
     this.#lifecycle = new Lifecycle({
       endpoints,
       attachments: this.#attachments,
       addressSource: (from) => this.#addressSource(from),
       network: async ({ config, args }) => chooseNetwork(networks, config, args, annotation),
       inspector,
+      nodeAddresses: this.#nodeAddresses,
       logger,
     })
   }
 
   async recover(): Promise<void> {
+    await this.#nodeAddresses?.restore(this.#attachments.list())
     await this.#lifecycle.recover()
   }
 
@@ -169,10 +176,12 @@ class CniServer implements Cni {
     else await this.#lifecycle.detach(attachment)
   }
 
-  async #check(request: CheckRequest): Promise<void> {
+  async #check(asked: CheckRequest): Promise<void> {
     const { endpoints, inspector } = this.#options
-    const { config, containerId, ifname, netns, args, path } = request
-    const attachment = checkAttachment(request, this.#attachments.get(attachmentKey(config.name, request)), endpoints)
+    const { config, containerId, ifname, netns, args, path } = asked
+    const known = this.#attachments.get(attachmentKey(config.name, asked))
+    const request = withOwnAddresses(asked, known)
+    const attachment = checkAttachment(request, known, endpoints)
     const context = { containerId, ifname, netns, args, path, config, network: attachment.network }
     await this.#addressSource(config.ipam).check(context, config)
     if (inspector !== undefined) await checkContainer(request, inspector)

@@ -1,5 +1,6 @@
 import type { EndpointService } from '@heddle/core'
 import type { Logger } from '@heddle/io'
+import { IpAddress } from '@heddle/wire'
 import { delegateOf } from '../ipam/delegated-addresses.js'
 import { CniError } from '../protocol/cni-error.js'
 import { CNI_CODES } from '../protocol/codes.js'
@@ -10,6 +11,7 @@ import { attachmentKey, endpointOf, keyOf, type Attachment, type AttachmentTable
 import type { NamespaceInspector } from './inspector.js'
 import type { CniNetwork } from './network.js'
 import { macOf } from './mac-of.js'
+import type { NodeAddresses } from './node-addresses.js'
 import { mergedResult } from './merged-result.js'
 import { asCniError, failedAt, type Stage } from './staged.js'
 
@@ -21,6 +23,8 @@ export interface LifecycleOptions {
   readonly addressSource: (ipam: unknown) => AddressSource
   readonly network: (request: AddRequest) => Promise<CniNetwork>
   readonly inspector: NamespaceInspector | undefined
+  /** For networks that want them; absent where nothing translates. */
+  readonly nodeAddresses: NodeAddresses | undefined
   readonly logger: Logger
 }
 
@@ -62,11 +66,14 @@ export class Lifecycle {
       signal?.throwIfAborted()
       stage = 'endpoint'
       const { mtu } = await this.#options.endpoints.add(endpointOf(attachment), signal)
+      stage = 'node addresses'
+      attachment = await this.#withNodeAddresses(attachment, network)
+      signal?.throwIfAborted()
       stage = 'record'
       await attachments.put({ ...attachment, phase: 'attached' })
       signal?.throwIfAborted()
       stage = 'answer'
-      return await this.#result(request, network, grant, mtu)
+      return await this.#result(request, network, reported(grant, attachment), mtu)
     } catch (error) {
       const leftovers = attachment === undefined ? [] : await this.#takeBack(attachment)
       throw failedAt(stage, error, leftovers)
@@ -126,6 +133,7 @@ export class Lifecycle {
       }
     }
     await attempt('record', async () => attachments.put({ ...attachment, phase: 'removing' }))
+    await attempt('node addresses', async () => this.#options.nodeAddresses?.detach(attachment))
     await attempt('endpoint', async () => this.#removeEndpoint(endpoints, attachment))
     // An address must not be given to somebody else while its endpoint is there.
     if (!leftovers.some((text) => text.startsWith('endpoint'))) {
@@ -169,10 +177,27 @@ export class Lifecycle {
     return { phase: 'adding', config: config.name, containerId, ifname, netns, network: name, vrf, addresses: [], ...delegated }
   }
 
+  /** @throws CniError 7 when the network wants node addresses and there are none here */
+  async #withNodeAddresses(attachment: Attachment, { name, nodeAddress, report }: CniNetwork): Promise<Attachment> {
+    const { nodeAddresses } = this.#options
+    const reports = report === 'node-address'
+    if (nodeAddress !== true && !reports) return attachment
+    if (nodeAddresses === undefined)
+      throw new CniError(CNI_CODES.invalidConfiguration, `the network ${name} wants node addresses, and none are given out here`)
+    const given = await nodeAddresses.attach(attachment)
+    return { ...attachment, nodeAddresses: given, ...(reports ? { reportsNodeAddresses: true } : {}) }
+  }
+
   async #result(request: AddRequest, network: CniNetwork, grant: AddressGrant, mtu: number): Promise<CniResult> {
     const mac = (await this.#options.inspector?.look(request.netns, request.ifname))?.mac
     return mergedResult(request, network, grant, { mtu, mac: mac ?? macOf(grant.addresses[0]) })
   }
+}
+
+/** What the runtime is told of: the addresses that the endpoint has, or those that it has on the node. */
+function reported(grant: AddressGrant, { reportsNodeAddresses, nodeAddresses = [] }: Attachment): AddressGrant {
+  if (reportsNodeAddresses !== true) return grant
+  return { ...grant, ips: nodeAddresses.map((address) => ({ address: `${address}/${IpAddress.parse(address).bits}` })) }
 }
 
 /** What address management is asked for an attachment, with what the request said, or what is recorded of it. */

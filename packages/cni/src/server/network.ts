@@ -16,6 +16,10 @@ export interface CniNetwork {
   readonly pools: readonly PoolDefinition[]
   /** For containers of which neither configuration nor address management say it. */
   readonly dns?: CniDns
+  /** Whether its endpoints can be reached from the node itself, though other networks have their addresses too; default false. */
+  readonly nodeAddress?: boolean
+  /** What runtimes are told of as an endpoint's address; `node-address` needs `nodeAddress`. Default `address`. */
+  readonly report?: 'address' | 'node-address'
 }
 
 /** What a network is chosen by. */

@@ -4,7 +4,7 @@ import { CNI_CODES } from '../protocol/codes.js'
 import { StoreError } from '../store/store.js'
 
 /** What ADD does, in order. */
-export type Stage = 'network' | 'namespace' | 'record' | 'addresses' | 'endpoint' | 'answer'
+export type Stage = 'network' | 'namespace' | 'record' | 'addresses' | 'endpoint' | 'node addresses' | 'answer'
 
 const ENDPOINT_CODES: Readonly<Record<EndpointErrorCode, number>> = {
   'endpoint.vrf-unknown': CNI_CODES.invalidConfiguration,

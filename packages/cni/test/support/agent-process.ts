@@ -3,12 +3,12 @@ import { tunDataplane } from '@heddle/dataplane-tun'
 import { nodeClock, textLogger } from '@heddle/io/node'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { createCni, PoolIpam } from '../../src/index.js'
-import { appendLogStore, execPlugin, kernelInspector, serveCni } from '../../src/node/index.js'
+import { appendLogStore, execPlugin, kernelInspector, nftTranslator, serveCni } from '../../src/node/index.js'
 import { FORWARDER } from '../../../dataplane-tun/test/support/run-sources.js'
 
 /* A node with its plugin, in a process of its own inside a namespace that is its host; to be killed. */
 
-const { folder, address } = JSON.parse(process.argv[2]) as { folder: string; address: string }
+const { folder, address, nodeAddresses } = JSON.parse(process.argv[2]) as { folder: string; address: string; nodeAddresses: boolean }
 const logger = textLogger({ stream: process.stderr, level: 'error' })
 const node = await createNode(
   parseNode(
@@ -37,6 +37,13 @@ const pools = [{ prefix: IpPrefix.parse('10.7.0.0/24') }, { prefix: IpPrefix.par
 const cni = await createCni({
   networks: [
     ...['red', 'blue'].map((name) => ({ name, vrf: name, pools })),
+    ...['red', 'blue'].map((name) => ({
+      name: `probed-${name}`,
+      vrf: name,
+      pools: [{ prefix: IpPrefix.parse('10.9.0.0/24') }, { prefix: IpPrefix.parse('fd09::/64') }],
+      nodeAddress: true,
+      ...(name === 'red' ? { report: 'node-address' as const } : {}),
+    })),
     { name: 'small', vrf: 'red', pools: [{ prefix: IpPrefix.parse('10.8.0.0/28') }, { prefix: IpPrefix.parse('fd08::/64') }] },
   ],
   ipam: new PoolIpam({ store, quarantine: 0 }),
@@ -44,6 +51,7 @@ const cni = await createCni({
   store,
   inspector: kernelInspector(),
   delegate: execPlugin(),
+  ...(nodeAddresses ? { nodeAddresses: { translator: await nftTranslator() } } : {}),
   clock: nodeClock,
   logger,
 })

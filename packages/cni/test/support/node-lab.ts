@@ -77,7 +77,8 @@ export class NodeLab {
   /** The agent that runs, if one does. */
   readonly #running: ChildProcess[] = []
 
-  constructor() {
+  /** @param options whether endpoints of the networks `probed-red` and `probed-blue` get addresses on the node, which takes nftables */
+  constructor(readonly options: { readonly nodeAddresses: boolean } = { nodeAddresses: false }) {
     this.namespaces.path('host')
     this.namespaces.in('host', 'ip', 'address', 'add', `${this.#address}/32`, 'dev', 'lo')
   }
@@ -85,7 +86,7 @@ export class NodeLab {
   /** Resolves when the plugin is served. */
   async start(): Promise<void> {
     const script = join(import.meta.dirname, 'agent-process.ts')
-    const options = JSON.stringify({ folder: this.folder, address: this.#address })
+    const options = JSON.stringify({ folder: this.folder, address: this.#address, ...this.options })
     const child = spawn('nsenter', [`--net=${this.namespaces.path('host')}`, process.execPath, ...RUN_SOURCES, script, options], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

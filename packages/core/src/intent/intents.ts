@@ -27,6 +27,8 @@ export interface EndpointIntent {
   readonly netns: string
   readonly ifname: string
   readonly addresses: readonly IpAddress[]
+  /** Destinations that its namespace sends to the device; left out: everything. */
+  readonly routes?: readonly IpPrefix[]
   readonly mtu: number
 }
 

@@ -34,9 +34,11 @@ export function adoptedFrom(state: DataplaneState): Adopted {
   const labels = state.labels.flatMap(({ label, action }): [string, number][] =>
     action.type === 'pop-forward' ? [[`port ${action.port}`, label]] : action.type === 'pop-lookup' ? [[`vrf ${action.vrf}`, label]] : [],
   )
-  const endpoints = state.devices.flatMap(({ port, netns, ifname, addresses, mtu }): { port: number; intent: EndpointIntent }[] => {
+  const endpoints = state.devices.flatMap(({ port, netns, ifname, addresses, routes, mtu }): { port: number; intent: EndpointIntent }[] => {
     const vrf = vrfNames.get(vrfOfPort.get(port) ?? -1)
-    return netns === undefined || vrf === undefined ? [] : [{ port, intent: { vrf, netns, ifname, addresses, mtu } }]
+    return netns === undefined || vrf === undefined
+      ? []
+      : [{ port, intent: { vrf, netns, ifname, addresses, mtu, ...(routes === undefined ? {} : { routes }) } }]
   })
   return {
     vrfs: new Map(state.vrfs.map(({ id, name }) => [name, id])),
