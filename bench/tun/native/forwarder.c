@@ -213,7 +213,7 @@ static void send_large(struct out *out, uint8_t *ip, size_t length, uint32_t siz
   }
 }
 
-static void *run_out(void *unused) {
+__attribute__((noreturn)) static void *run_out(void *unused) {
   (void)unused;
   struct out *out = calloc(1, sizeof *out);
   uint8_t *slots = malloc((size_t)BATCH * SLOT);
@@ -324,7 +324,7 @@ static void deliver(struct train *train, uint8_t *ip, uint32_t length) {
   train->next = get32(ip + 24) + train->size;
 }
 
-static void *run_in(void *unused) {
+__attribute__((noreturn)) static void *run_in(void *unused) {
   (void)unused;
   enum { MESSAGES = 32 };
   static struct mmsghdr messages[MESSAGES];

@@ -7,7 +7,7 @@ import { IpAddress } from '@heddle/wire'
  */
 export const DATAGRAM_DESCRIPTOR = Object.freeze({
   /** Words of a descriptor. */
-  words: 16,
+  words: 20,
   /** Octets from the start of the buffer to the payload. */
   offset: 0,
   /** Octets of payload. */
@@ -28,6 +28,14 @@ export const DATAGRAM_DESCRIPTOR = Object.freeze({
   local: 11,
   /** Index of the link. When sending, 0 lets the kernel choose. Received only with `receiveLocal`. */
   link: 15,
+  /** Octets from the payload's start to the IP packet within. Received by `receivePackets`; needed to send a train. */
+  inner: 16,
+  /** Octets of the headers of a train within, see `TUN_DESCRIPTOR`; 0 when the payload is no train. */
+  headers: 17,
+  /** Octets of inner payload in each packet of the train but the last. */
+  size: 18,
+  /** Octets from one piece of the train's payload to the next. */
+  stride: 19,
 })
 
 /** Messages that one system call carries; batches that are larger take several. */

@@ -41,3 +41,12 @@ export function takeDescriptors(path: string, options: HandoverOptions = {}): Pr
 export function closeDescriptor(fd: number): void {
   call((native) => native.descriptorClose(fd))
 }
+
+/**
+ * Another descriptor of the same open file, for an owner of its own: two threads may each adopt one.
+ *
+ * @throws LinuxError `EBADF`, `EMFILE`
+ */
+export function duplicateDescriptor(fd: number): number {
+  return call((native) => native.descriptorDuplicate(fd))
+}

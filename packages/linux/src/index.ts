@@ -1,6 +1,13 @@
 export type { AddAddressOptions, Addresses, LinkAddress } from './address.js'
 export { DATAGRAM_BATCH, DATAGRAM_DESCRIPTOR, readAddressWords, writeAddressWords } from './datagram-descriptor.js'
-export { closeDescriptor, offerDescriptors, takeDescriptors, type Handover, type HandoverOptions } from './descriptor-handover.js'
+export {
+  closeDescriptor,
+  duplicateDescriptor,
+  offerDescriptors,
+  takeDescriptors,
+  type Handover,
+  type HandoverOptions,
+} from './descriptor-handover.js'
 export type { Link, LinkChange, LinkReference, Links, VethOptions } from './link.js'
 export { LinuxError, UnsupportedError } from './linux-error.js'
 export { nativeAvailability, type NativeAvailability } from './native/availability.js'
@@ -24,6 +31,8 @@ export {
   type TcpKeyPeers,
 } from './tcp/options.js'
 export { linuxTcpTransport, type LinuxTcpOptions } from './tcp/transport.js'
+export { splitTrain, type TrainWords } from './train.js'
 export { TUN_DESCRIPTOR } from './tun-descriptor.js'
 export { TunDevice, type AdoptTunOptions, type TunAddress, type TunOptions } from './tun-device.js'
 export { UdpBatchSocket, type DatagramOptions, type SocketEnd, type UdpOptions } from './udp-batch-socket.js'
+export { WOKEN, Waiter, wakeWaiter } from './waiter.js'

@@ -48,7 +48,20 @@ export class RawSocket implements Disposable {
     return new RawSocket(await callAsync((native) => native.datagramOpen(request)), options.family, options.protocol)
   }
 
-  /** Descriptor, for a `Poller`. It stays owned by this object. */
+  /**
+   * Adopts an open raw socket, e.g. one that another process handed over, and owns it from then on, also when this fails.
+   *
+   * @throws LinuxError `EINVAL` or `ENOTSOCK` when it is no descriptor of a socket, `EPROTOTYPE` when it is none of IP
+   */
+  static fromFd(fd: number, family: 4 | 6, protocol: number): RawSocket {
+    return new RawSocket(
+      call((binding) => binding.datagramFromFd(fd, false)),
+      family,
+      protocol,
+    )
+  }
+
+  /** Descriptor, for a `Poller` or a hand-over. It stays owned by this object. */
   get fd(): number {
     return call(() => this.#native.fd)
   }

@@ -24,8 +24,8 @@ export interface TunOptions {
   /** Several queues, each an own `TunDevice`, may be open on the device; all of them have to say so. */
   readonly multiQueue?: boolean
   /**
-   * Takes segments of up to 64 KiB from the kernel (TSO, USO) and splits them here, and joins packets of one flow before handing them to the
-   * kernel. Packets are complete and of the link's MTU on this side in either case; with it, each costs a fraction.
+   * Takes segments of up to 64 KiB from the kernel (TSO, USO) and hands such to it: trains, see `TUN_DESCRIPTOR`. A packet of one costs a
+   * fraction of one alone.
    */
   readonly offload?: boolean
   /** The device outlives its last descriptor, until it is deleted. */
@@ -54,7 +54,7 @@ export interface AdoptTunOptions {
  * Never blocks: watch `fd` with a `Poller`. Needs CAP_NET_ADMIN in the user namespace of the network namespace, and `/dev/net/tun`.
  */
 export class TunDevice implements Disposable {
-  /** Octets of a slot that takes any packet. */
+  /** Octets of the largest packet, or train. */
   static readonly maxPacket = 65_535
   readonly #native: NativeTun
 
@@ -125,7 +125,7 @@ export class TunDevice implements Disposable {
     return call(() => this.#native.index)
   }
 
-  /** Packets that could not be used since the device was opened: longer than a slot, or joined ones that the kernel did not take. */
+  /** Packets that could not be used since the device was opened: their offload data contradicted them. */
   get dropped(): number {
     return call(() => this.#native.dropped)
   }
@@ -136,22 +136,24 @@ export class TunDevice implements Disposable {
   }
 
   /**
-   * Reads packets that wait, one in each slot of `slotSize` octets, `headroom` octets behind its start, until the slots are full or none waits.
+   * Reads packets that wait, one behind the other, each behind `headroom` octets, until none waits, descriptors run out, or the buffer has no room
+   * for another one of any size.
    *
    * @param descriptors see `TUN_DESCRIPTOR`; must not share memory with `buffer`
    * @returns number of packets; 0 when none waits
-   * @throws LinuxError `EINVAL` when the buffers hold no slot, `EBADFD` when the device was deleted, `EBADF` when closed
+   * @throws LinuxError `EINVAL` when the buffer is too small for any packet, `EBADFD` when the device was deleted, `EBADF` when closed
    */
-  readBatch(buffer: Uint8Array, slotSize: number, headroom: number, descriptors: Uint32Array): number {
-    return call(() => this.#native.readBatch(buffer, slotSize, headroom, descriptors))
+  readBatch(buffer: Uint8Array, headroom: number, descriptors: Uint32Array): number {
+    return call(() => this.#native.readBatch(buffer, headroom, descriptors))
   }
 
   /**
-   * Writes the packets of the first `count` descriptors.
+   * Writes the packets of the first `count` descriptors. A train goes as one large segment, or packet by packet where the device does not take it;
+   * its headers are written anew in the buffer.
    *
    * @returns number of packets that were dealt with, fewer than `count` when the device takes no more now; each has its outcome in `status`: 5
    * (EIO) when the link is down, 77 (EBADFD) when the device was deleted, 22 (EINVAL) when it is no IP packet
-   * @throws LinuxError `EINVAL` when a packet is empty or not within the buffer, `EBADF` when closed
+   * @throws LinuxError `EINVAL` when a packet is empty, not within the buffer, or no train though it is said to be one; `EBADF` when closed
    */
   writeBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number {
     return call(() => this.#native.writeBatch(buffer, descriptors, count))

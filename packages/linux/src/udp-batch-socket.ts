@@ -120,7 +120,34 @@ export class UdpBatchSocket implements Disposable {
   }
 
   /**
-   * Sends the messages of the first `count` descriptors.
+   * As `receiveBatch`, for tunnelled packets: coalesced messages are taken apart, each datagram has its descriptor and `headroom` octets before it,
+   * and those that continue each other stay one as a train (see `TUN_DESCRIPTOR`; checksums were verified). What finds no descriptor or room waits
+   * in its slot for the next call, so the buffer must be left alone between two.
+   *
+   * @param room octets of `buffer` that are slots; what is behind is for copies, at least `headroom + slotSize`
+   * @param carries what the datagrams carry: where nothing of it is found, they are handed over as they are
+   * @param descriptors `inner`, `headers`, `size` and `stride` are set; `segment` is 0
+   * @returns number of descriptors; 0 when nothing waits
+   * @throws LinuxError as `receiveBatch`
+   */
+  receivePackets(
+    buffer: Uint8Array,
+    room: number,
+    slotSize: number,
+    headroom: number,
+    carries: 'mpls' | 'vxlan',
+    descriptors: Uint32Array,
+  ): number {
+    return call(() => this.#native.receivePackets(buffer, room, slotSize, headroom, carries === 'vxlan', descriptors))
+  }
+
+  /** Whether `receivePackets` has more of what it received: nothing in the kernel tells of that. */
+  get hasWaiting(): boolean {
+    return call(() => this.#native.hasWaiting)
+  }
+
+  /**
+   * Sends the messages of the first `count` descriptors. A train (`headers`) is cut on its way, its first `inner` octets before each packet.
    *
    * @returns number of messages that were dealt with, fewer than `count` when the socket takes no more now; each has its outcome in `status`
    * @throws LinuxError `EINVAL` when a descriptor cannot be (nothing is sent then), `EBADF` when closed

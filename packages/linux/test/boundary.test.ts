@@ -10,6 +10,7 @@ import {
   TUN_DESCRIPTOR,
   TunDevice,
   UdpBatchSocket,
+  splitTrain,
 } from '../src/index.js'
 import { because, missing, namespaces } from './support.js'
 
@@ -67,9 +68,30 @@ describe.skipIf(missing !== '')(`any descriptors and slots${because}`, () => {
       )
     }
 
-    const receiving = [devices.udp, devices.udp6, devices.raw, devices.packet].map((socket) => socket.receiveBatch.bind(socket))
-    const reading = [devices.tun, devices.plain].map((device) => device.readBatch.bind(device))
-    for (const receive of [...receiving, ...reading]) {
+    type Receive = (buffer: Uint8Array, slot: number, headroom: number, descriptors: Uint32Array) => number
+    const receiving: Receive[] = [devices.udp, devices.udp6, devices.raw, devices.packet].map((socket) => socket.receiveBatch.bind(socket))
+    const reading = [devices.tun, devices.plain].map(
+      (device): Receive =>
+        (octets, _slot, headroom, descriptors) =>
+          device.readBatch(octets, headroom, descriptors),
+    )
+    const unpacking = (['mpls', 'vxlan'] as const).map(
+      (carries): Receive =>
+        (octets, slot, headroom, descriptors) =>
+          devices.udp.receivePackets(octets, slot >>> 1, slot, headroom, carries, descriptors),
+    )
+    const splitting: Receive = (octets, slot, headroom, descriptors) =>
+      descriptors.length < 5
+        ? 0
+        : splitTrain(
+            octets,
+            { offset: slot & 255, length: slot, headers: 28, size: headroom, stride: headroom },
+            4,
+            slot,
+            headroom,
+            descriptors,
+          )
+    for (const receive of [...receiving, ...reading, ...unpacking, splitting]) {
       fc.assert(
         fc.property(word, word, fc.nat(200), fc.nat(8192), (slot, headroom, words, octets) => {
           survives(() => receive(buffer.subarray(0, octets), slot, headroom, new Uint32Array(words)), 64)

@@ -27,6 +27,7 @@ import {
   TUN_DESCRIPTOR,
   TunDevice,
   UdpBatchSocket,
+  WOKEN,
   UnsupportedError,
   type UdpOptions,
 } from '../src/index.js'
@@ -108,6 +109,7 @@ describe('the native part', () => {
         ...entries('tun', TUN_DESCRIPTOR),
         ...entries('poller', READINESS),
         ['batch', DATAGRAM_BATCH],
+        ['waiter.woken', WOKEN],
       ]),
     )
   })

@@ -1,13 +1,13 @@
 import type { ForwardingEngine, PacketOut, Verdict } from '@heddle/forwarding'
-import { DATAGRAM_DESCRIPTOR, TUN_DESCRIPTOR, type Poller, type UdpBatchSocket } from '@heddle/linux'
 import { silentLogger, type Logger } from '@heddle/io'
+import { DATAGRAM_DESCRIPTOR, LinuxError, TUN_DESCRIPTOR, type Poller, type UdpBatchSocket } from '@heddle/linux'
 import { describe, expect, it } from 'vitest'
 import { ForwardingLoop } from './forwarding-loop.js'
 import { PacketMemory } from './packet-memory.js'
-import type { Sink } from './sink.js'
+import type { Sink, Train } from './sink.js'
 import type { TunPort } from './tun-port.js'
+import { watch } from './watching.js'
 
-const DROP: Verdict = 0
 const DELIVER: Verdict = 1
 
 /** A poller that the test wakes by hand. */
@@ -23,112 +23,168 @@ class HandPoller {
 /** A sink that keeps copies of what it was given, as it is when it is flushed. */
 class CopySink implements Sink {
   readonly flushed: number[][] = []
+  readonly trains: Train[] = []
   readonly #packets: [number, number][] = []
   constructor(private readonly memory: PacketMemory) {}
   get waiting(): number {
     return this.#packets.length
   }
-  add({ offset, length }: PacketOut): void {
+  add({ offset, length }: PacketOut, train: Readonly<Train>): void {
     this.#packets.push([offset, length])
+    this.trains.push({ ...train })
   }
   flush(): void {
     for (const [offset, length] of this.#packets.splice(0)) this.flushed.push([...this.memory.bytes.subarray(offset, offset + length)])
   }
 }
 
-function setUp(decide: (bytes: Uint8Array, offset: number, length: number, out: PacketOut) => Verdict, logger: Logger = silentLogger) {
-  const poller = new HandPoller()
+type Decide = (bytes: Uint8Array, offset: number, length: number, out: PacketOut, segment: number) => Verdict
+
+function setUp(decide: Decide) {
   const memory = new PacketMemory()
   const sink = new CopySink(memory)
   const counted: string[] = []
   const engine = {
-    fromUnderlay: (_encapsulation: string, _source: unknown, bytes: Uint8Array, offset: number, length: number, out: PacketOut) =>
-      decide(bytes, offset, length, out),
-    fromPort: (_port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut) => decide(bytes, offset, length, out),
+    isObserved: false,
+    hasCopies: false,
+    fromUnderlay: (_by: string, _source: unknown, bytes: Uint8Array, offset: number, length: number, out: PacketOut, segment: number) =>
+      decide(bytes, offset, length, out, segment),
+    fromPort: (_port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut, segment = length) =>
+      decide(bytes, offset, length, out, segment),
     countDrop: (reason: string) => counted.push(reason),
-  } as unknown as ForwardingEngine
+  }
   const sinks = { device: (port: number) => (port === 1 ? sink : undefined), underlay: () => undefined }
-  return { poller, memory, sink, counted, loop: new ForwardingLoop(poller as unknown as Poller, engine, memory, sinks, logger) }
+  return { memory, sink, counted, engine, loop: new ForwardingLoop(engine as unknown as ForwardingEngine, memory, sinks) }
 }
 
-/** A socket that gives each of `messages` once: its octets, and the length of the datagrams in it. */
-function socketOf(...messages: { octets: number[]; segment?: number; status?: number }[]): UdpBatchSocket {
-  const waiting = [...messages]
-  const receiveBatch = (buffer: Uint8Array, _slot: number, headroom: number, descriptors: Uint32Array): number => {
-    const message = waiting.shift()
-    if (message === undefined) return 0
-    buffer.set(message.octets, headroom)
-    descriptors[DATAGRAM_DESCRIPTOR.offset] = headroom
-    descriptors[DATAGRAM_DESCRIPTOR.length] = message.octets.length
-    descriptors[DATAGRAM_DESCRIPTOR.segment] = message.segment ?? 0
-    descriptors[DATAGRAM_DESCRIPTOR.status] = message.status ?? 0
+/** A socket that gives one message: an octet, or as `words` say. */
+function socketOf(words: Partial<Record<keyof typeof DATAGRAM_DESCRIPTOR, number>>): UdpBatchSocket {
+  const receivePackets = (
+    buffer: Uint8Array,
+    _room: number,
+    _slot: number,
+    headroom: number,
+    _by: string,
+    descriptors: Uint32Array,
+  ): number => {
+    buffer[headroom] = 1
+    const all = { offset: headroom, length: 1, status: 0, ...words }
+    for (const [word, value] of Object.entries(all)) descriptors[DATAGRAM_DESCRIPTOR[word as keyof typeof DATAGRAM_DESCRIPTOR]] = value
     return 1
   }
-  return { fd: 9, family: 4, receiveBatch } as unknown as UdpBatchSocket
+  return { fd: 9, family: 4, receivePackets, hasWaiting: false } as unknown as UdpBatchSocket
+}
+
+/** A device that gives one packet. */
+function portOf(octets: readonly number[], words: Partial<Record<keyof typeof TUN_DESCRIPTOR, number>> = {}): TunPort {
+  const readBatch = (buffer: Uint8Array, headroom: number, descriptors: Uint32Array): number => {
+    buffer.set(octets, headroom)
+    const all = { offset: headroom, length: octets.length, ...words }
+    for (const [word, value] of Object.entries(all)) descriptors[TUN_DESCRIPTOR[word as keyof typeof TUN_DESCRIPTOR]] = value
+    return 1
+  }
+  return { port: 1, device: { fd: 3, readBatch }, unusable: () => 0 } as unknown as TunPort
+}
+
+/** IPv4 headers with TCP, and 250 octets of payload. */
+function segment(flags: number): number[] {
+  const octets = Array.from({ length: 290 }, (_, at) => at & 0xff)
+  octets.splice(0, 20, 0x45, 0, 1, 0x22, 0, 0, flags, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2)
+  octets[32] = 0x50
+  return octets
 }
 
 describe('the forwarding loop', () => {
-  /** Delivers to port 1 behind four octets written before the packet, as a label is. */
-  const push = (bytes: Uint8Array, offset: number, length: number, out: PacketOut): Verdict => {
-    bytes.fill(0xee, offset - 4, offset)
-    Object.assign(out, { port: 1, offset: offset - 4, length: length + 4 })
+  /** Delivers to port 1 what it was given. */
+  const pass: Decide = (_bytes, offset, length, out, first) => {
+    Object.assign(out, { port: 1, offset, length, segment: first })
     return DELIVER
   }
 
-  it('takes coalesced datagrams apart, and headers of one do not touch another that waits', () => {
-    const { poller, loop, sink } = setUp(push)
-    const socket = socketOf({ octets: [1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3], segment: 5 })
-    loop.watchUnderlay({ encapsulation: 'mpls-udp', socket }, () => undefined)
-    poller.wake()
-    const header = [0xee, 0xee, 0xee, 0xee]
-    expect(sink.flushed).toEqual([
-      [...header, 1, 1, 1, 1, 1],
-      [...header, 2, 2, 2, 2, 2],
-      [...header, 3, 3],
-    ])
-    expect(poller.armed).toBe(1)
+  it('decides about a train once, by the size of its first packet', () => {
+    const decided: number[][] = []
+    const { loop, sink } = setUp((bytes, offset, length, out, first) => {
+      decided.push([length, first])
+      return pass(bytes, offset, length, out, first)
+    })
+    loop.fromPort(portOf(segment(0x40), { headers: 40, size: 100, stride: 100 }))
+    expect(decided).toEqual([[290, 140]])
+    expect(sink.trains).toEqual([{ ip: 192, headers: 40, size: 100, stride: 100 }])
+    const words = { offset: 500, length: 294, inner: 4, headers: 40, size: 100, stride: 144 }
+    loop.fromUnderlay({ encapsulation: 'mpls-udp', socket: socketOf(words) })
+    expect(decided[1]).toEqual([294, 144])
+    expect(sink.trains[1]).toEqual({ ip: 504, headers: 40, size: 100, stride: 144 })
+  })
+
+  it('decides packet by packet what may be fragmented, and what someone looks at', () => {
+    for (const [flags, isObserved] of [
+      [0, false],
+      [0x40, true],
+    ] as const) {
+      const { loop, sink, engine } = setUp(pass)
+      engine.isObserved = isObserved
+      loop.fromPort(portOf(segment(flags), { headers: 40, size: 100, stride: 100 }))
+      expect(sink.flushed.map((packet) => packet.length)).toEqual([140, 140, 90])
+      expect(sink.flushed.flatMap((packet) => packet.slice(40))).toEqual(segment(0).slice(40))
+      expect(sink.trains.every(({ headers }) => headers === 0)).toBe(true)
+    }
+  })
+
+  it('sends what the engine made of a train itself as a packet of its own', () => {
+    const { loop, sink } = setUp((_bytes, offset, _length, out) => {
+      Object.assign(out, { port: 1, offset, length: 56, segment: 56 })
+      return DELIVER
+    })
+    loop.fromPort(portOf(segment(0x40), { headers: 40, size: 100, stride: 100 }))
+    expect(sink.trains).toEqual([{ ip: 0, headers: 0, size: 0, stride: 0 }])
   })
 
   it('counts what a slot cut off, and what leads to a port without a device', () => {
-    const { poller, loop, sink, counted } = setUp((_bytes, offset, length, out) => {
-      Object.assign(out, { port: 2, offset, length })
+    const { loop, sink, counted } = setUp((_bytes, offset, length, out) => {
+      Object.assign(out, { port: 2, offset, length, segment: length })
       return DELIVER
     })
-    loop.watchUnderlay({ encapsulation: 'mpls-udp', socket: socketOf({ octets: [1], status: 90 }) }, () => undefined)
-    poller.wake()
-    loop.watchUnderlay({ encapsulation: 'mpls-udp', socket: socketOf({ octets: [1] }) }, () => undefined)
-    poller.wake()
+    loop.fromUnderlay({ encapsulation: 'mpls-udp', socket: socketOf({ status: 90 }) })
+    loop.fromUnderlay({ encapsulation: 'mpls-udp', socket: socketOf({}) })
     expect(counted).toEqual(['outer-malformed', 'port-down'])
     expect(sink.flushed).toEqual([])
   })
+})
+
+describe('watching', () => {
+  function watched(turn: () => boolean, logger: Logger = silentLogger) {
+    const poller = new HandPoller()
+    const seen = { flushes: 0, gone: [] as string[] }
+    const source = { fd: 3, turn, flush: () => void seen.flushes++, gone: (reason: string) => void seen.gone.push(reason) }
+    watch(poller as unknown as Poller, source, logger)
+    return { poller, seen }
+  }
 
   it('goes on behind a fault in one packet’s way, and tells of it', () => {
     const told: string[] = []
-    const logger: Logger = { ...silentLogger, error: (message) => void told.push(message) }
     let faults = 1
-    const { poller, loop, sink } = setUp((bytes, offset, length, out) => {
+    const turn = (): boolean => {
       if (faults-- > 0) throw new RangeError('beyond')
-      return push(bytes, offset, length, out)
-    }, logger)
-    const gone: string[] = []
-    loop.watchUnderlay({ encapsulation: 'mpls-udp', socket: socketOf({ octets: [1] }, { octets: [2] }) }, (reason) => gone.push(reason))
+      return false
+    }
+    const { poller, seen } = watched(turn, { ...silentLogger, error: (message) => void told.push(message) })
     poller.wake()
     poller.wake()
-    expect({ told, gone, armed: poller.armed }).toEqual({ told: ['A batch was not forwarded whole'], gone: [], armed: 2 })
-    expect(sink.flushed).toEqual([[0xee, 0xee, 0xee, 0xee, 2]])
+    expect({ told, ...seen, armed: poller.armed }).toEqual({ told: ['A batch was not forwarded whole'], flushes: 1, gone: [], armed: 2 })
+  })
+
+  it('ends with what it watches', () => {
+    const { poller, seen } = watched(() => {
+      throw new LinuxError('EBADFD', 77, 'read', 'the device is gone')
+    })
+    poller.wake()
+    expect(seen.gone).toHaveLength(1)
+    expect(poller.armed).toBe(0)
   })
 
   it('gives a source that never ends a bounded number of batches a wake', () => {
-    const { poller, loop } = setUp(() => DROP)
     let batches = 0
-    const device = {
-      fd: 3,
-      readBatch: (_buffer: Uint8Array, _slot: number, _headroom: number, descriptors: Uint32Array) => {
-        batches++
-        return descriptors.length / TUN_DESCRIPTOR.words
-      },
-    }
-    loop.watchPort({ port: 1, device, facts: { mtu: 1400 }, unusable: () => 0 } as unknown as TunPort, () => undefined)
+    const { poller } = watched(() => batches++ < 1000)
     poller.wake()
     expect({ batches, armed: poller.armed }).toEqual({ batches: 4, armed: 1 })
   })

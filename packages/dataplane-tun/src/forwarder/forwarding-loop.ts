@@ -1,28 +1,36 @@
-import type { Encapsulation } from '@heddle/core'
-import { DELIVER, DROP, FRAGMENT, HEADROOM, PacketOut, SEND, type ForwardingEngine, type Verdict } from '@heddle/forwarding'
-import type { Logger } from '@heddle/io'
-import { DATAGRAM_DESCRIPTOR, LinuxError, READINESS, TUN_DESCRIPTOR, type Poller, type Watch } from '@heddle/linux'
+import {
+  DELIVER,
+  DROP,
+  FRAGMENT,
+  HEADROOM,
+  PacketOut,
+  SEND,
+  type AddressWords,
+  type ForwardingEngine,
+  type Verdict,
+} from '@heddle/forwarding'
+import { DATAGRAM_DESCRIPTOR, LinuxError, RawSocket, TUN_DESCRIPTOR, splitTrain } from '@heddle/linux'
 import { BATCH, SOCKET_SLOT, type PacketMemory } from './packet-memory.js'
-import { SINK_CAPACITY, type Sink } from './sink.js'
+import { SINGLE, SINK_CAPACITY, type Sink, type Train } from './sink.js'
 import type { TunPort } from './tun-port.js'
 import type { Receiver } from './underlay.js'
 
 /*
- * The way of packets through the forwarder:
+ * The way of packets through the forwarder, once something is ready:
  *
- *   1. wake     the poller says which devices and sockets have packets
- *   2. read     a batch into memory, headroom before each packet
- *   3. decide   the engine writes headers in place, or takes them off, and says where to
- *   4. sort     each packet is noted at the sink it leaves by; nothing is copied
- *   5. flush    each sink hands its batch to the kernel
- *
- * One source gives at most `TURNS` batches a wake; then the others have their turn, and timers and the agent's socket theirs.
+ *   1. read     a batch into memory, headroom before each packet; what is several packets yet stays one, a train
+ *   2. decide   the engine writes headers in place, or takes them off, and says where to
+ *   3. sort     each packet is noted at the sink it leaves by; nothing is copied
+ *   4. flush    each sink hands its batch to the kernel
  */
 
-const TURNS = 4
+/** Datagrams and trains that are taken out of the messages of one batch. */
+const UNPACKED = 1024
 
-/** How long a device that is down is left alone, milliseconds. */
-const PAUSE = 250
+/** Packets that a train is split into at most: 64 KiB of the smallest that TCP allows. */
+const MOST_SPLIT = 2048
+
+const IPV4_DF = 0x40
 
 /** Where packets leave by. */
 export interface Sinks {
@@ -32,93 +40,50 @@ export interface Sinks {
   underlay(out: PacketOut): Sink | undefined
 }
 
+/** Forwards batches, in whatever thread, and knows nothing of what wakes it. */
 export class ForwardingLoop {
-  readonly #poller: Poller
   readonly #engine: ForwardingEngine
   readonly #memory: PacketMemory
   readonly #sinks: Sinks
-  readonly #logger: Logger
   readonly #out = new PacketOut()
   readonly #packets = new Uint32Array(BATCH * TUN_DESCRIPTOR.words)
-  readonly #messages = new Uint32Array(BATCH * DATAGRAM_DESCRIPTOR.words)
-  readonly #source: { family: 4 | 6; w0: number; w1: number; w2: number; w3: number } = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0 }
+  readonly #messages = new Uint32Array(UNPACKED * DATAGRAM_DESCRIPTOR.words)
+  readonly #places = new Uint32Array(MOST_SPLIT * 2)
+  readonly #source: { -readonly [word in keyof AddressWords]: AddressWords[word] } = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0 }
+  readonly #train: Train = { ip: 0, headers: 0, size: 0, stride: 0 }
   /** Sinks that have packets of this batch. */
   readonly #touched = new Set<Sink>()
 
-  constructor(poller: Poller, engine: ForwardingEngine, memory: PacketMemory, sinks: Sinks, logger: Logger) {
-    this.#logger = logger
-    this.#poller = poller
+  constructor(engine: ForwardingEngine, memory: PacketMemory, sinks: Sinks) {
     this.#engine = engine
     this.#memory = memory
     this.#sinks = sinks
   }
 
-  /**
-   * Forwards what comes out of a port's device.
-   *
-   * @param gone called once when the device is there no more
-   */
-  watchPort(port: TunPort, gone: (reason: string) => void): Watch {
-    const slot = Math.min(SOCKET_SLOT, HEADROOM + Math.max(port.facts.mtu, 1280))
-    return this.#watch(port.device.fd, () => this.#fromPort(port, slot), gone)
-  }
-
-  /** Forwards what arrives at a socket. */
-  watchUnderlay(receiver: Receiver, gone: (reason: string) => void): Watch {
-    return this.#watch(receiver.socket.fd, () => this.#fromUnderlay(receiver), gone)
-  }
-
-  /** @param turn reads and forwards one batch; true when there may be more */
-  #watch(fd: number, turn: () => boolean, gone: (reason: string) => void): Watch {
-    let pause: NodeJS.Timeout | undefined
-    let closed = false
-    const watch = this.#poller.watch(fd, READINESS.readable, () => {
-      try {
-        for (let turns = 0; turns < TURNS && turn(); turns++);
-        if (!closed) watch.rearm()
-      } catch (error) {
-        if (closed) return
-        if (!(error instanceof LinuxError)) {
-          // A fault in one packet's way must not end the way of all others.
-          this.#logger.error('A batch was not forwarded whole', { reason: error instanceof Error ? error.stack : String(error) })
-          this.#flush()
-          watch.rearm()
-          return
-        }
-        if (PASSING.has(error.code)) {
-          pause = setTimeout(() => watch.rearm(), PAUSE).unref()
-          return
-        }
-        stop()
-        gone(error.message)
-      }
-    })
-    const stop = (): void => {
-      closed = true
-      clearTimeout(pause)
-      watch.close()
-    }
-    return { rearm: (interest) => watch.rearm(interest), close: stop }
-  }
-
-  #fromPort(port: TunPort, slot: number): boolean {
-    const { words, offset, length } = TUN_DESCRIPTOR
+  /** Forwards one batch that comes out of a port's device; true when there may be more. @throws LinuxError when it cannot be read */
+  fromPort(from: TunPort): boolean {
+    const { words, offset, length, headers, size, stride } = TUN_DESCRIPTOR
+    const { port } = from
     const packets = this.#packets
-    const count = port.device.readBatch(this.#memory.receive, slot, HEADROOM, packets)
+    const count = from.device.readBatch(this.#memory.receive, HEADROOM, packets)
     for (let packet = 0; packet < count; packet++) {
       const at = packet * words
-      this.#route(this.#engine.fromPort(port.port, this.#memory.bytes, packets[at + offset], packets[at + length], this.#out))
+      const [start, octets] = [packets[at + offset], packets[at + length]]
+      if (packets[at + headers] === 0) this.#route(this.#engine.fromPort(port, this.#memory.bytes, start, octets, this.#out), SINGLE)
+      else this.#trainFromPort(port, start, octets, this.#hold(start, packets[at + headers], packets[at + size], packets[at + stride]))
     }
-    this.#flush()
-    for (let lost = port.unusable(); lost > 0; lost--) this.#engine.countDrop('inner-malformed', port.port)
+    this.flush()
+    for (let lost = from.unusable(); lost > 0; lost--) this.#engine.countDrop('inner-malformed', port)
     return count === BATCH
   }
 
-  #fromUnderlay({ socket, encapsulation }: Receiver): boolean {
-    const { words, offset, length, segment, status, remote, tos } = DATAGRAM_DESCRIPTOR
+  /** Forwards one batch that arrived at a socket; true when there may be more. @throws LinuxError when it cannot be received */
+  fromUnderlay(receiver: Receiver): boolean {
+    const { socket } = receiver
+    const { words, offset, length, status, remote, tos, inner, headers, size, stride } = DATAGRAM_DESCRIPTOR
     const messages = this.#messages
     const source = this.#source
-    const count = socket.receiveBatch(this.#memory.receive, SOCKET_SLOT, HEADROOM, messages)
+    const count = this.#receive(receiver)
     source.family = socket.family
     for (let message = 0; message < count; message++) {
       const at = message * words
@@ -130,32 +95,97 @@ export class ForwardingLoop {
       source.w1 = messages[at + remote + 1]
       source.w2 = messages[at + remote + 2]
       source.w3 = messages[at + remote + 3]
-      this.#datagrams(encapsulation, messages[at + offset], messages[at + length], messages[at + segment], messages[at + tos])
+      const [start, octets] = [messages[at + offset], messages[at + length]]
+      if (messages[at + headers] === 0) this.#datagram(receiver, start, octets, messages[at + tos])
+      else {
+        const train = this.#hold(start + messages[at + inner], messages[at + headers], messages[at + size], messages[at + stride])
+        this.#trainFromUnderlay(receiver, start, octets, messages[at + tos], train)
+      }
     }
-    this.#flush()
-    return count === BATCH
+    this.flush()
+    return socket instanceof RawSocket ? count === BATCH : count >= BATCH || socket.hasWaiting
   }
 
-  /** One message: a datagram, or several of `segment` octets that the kernel coalesced. */
-  #datagrams(encapsulation: Encapsulation, offset: number, length: number, segment: number, trafficClass: number): void {
+  /** Hands everything over that waits in sinks. */
+  flush(): void {
+    this.#copies()
+    this.#empty()
+    this.#memory.reset()
+  }
+
+  #receive({ socket, encapsulation }: Receiver): number {
+    const { receive, unpack, slots } = this.#memory
+    // What has no UDP header is not coalesced either.
+    if (socket instanceof RawSocket) return socket.receiveBatch(receive, SOCKET_SLOT, HEADROOM, this.#messages)
+    return socket.receivePackets(unpack, slots, SOCKET_SLOT, HEADROOM, encapsulation === 'vxlan' ? 'vxlan' : 'mpls', this.#messages)
+  }
+
+  #datagram({ encapsulation }: Receiver, offset: number, length: number, trafficClass: number): void {
     const { bytes } = this.#memory
-    if (segment === 0 || segment >= length) {
-      this.#route(this.#engine.fromUnderlay(encapsulation, this.#source, bytes, offset, length, this.#out, length, trafficClass))
+    this.#route(this.#engine.fromUnderlay(encapsulation, this.#source, bytes, offset, length, this.#out, length, trafficClass), SINGLE)
+  }
+
+  #trainFromPort(port: number, offset: number, length: number, train: Train): void {
+    const { bytes } = this.#memory
+    // What may have to be fragmented is decided packet by packet, and so is what someone looks at.
+    const isApart = this.#engine.isObserved || (bytes[offset] >>> 4 === 4 && (bytes[offset + 6] & IPV4_DF) === 0)
+    if (!isApart) {
+      const first = train.headers + train.size
+      this.#route(this.#engine.fromPort(port, bytes, offset, length, this.#out, first), train)
       return
     }
-    for (let done = 0; done < length; done += segment) {
-      const size = Math.min(segment, length - done)
-      let at = offset + done
-      if (done > 0) {
-        // Before it lies a datagram that still waits in a sink: headroom has to be had elsewhere.
-        if (!this.#memory.hasRoom(size)) this.#flush()
-        at = this.#memory.copy(at, size)
-      }
-      this.#route(this.#engine.fromUnderlay(encapsulation, this.#source, bytes, at, size, this.#out, size, trafficClass))
+    const count = this.#split(train, offset, length)
+    if (count === 0) this.#engine.countDrop('inner-malformed', port)
+    for (let packet = 0; packet < count; packet++) {
+      const [start, octets] = [this.#places[packet * 2], this.#places[packet * 2 + 1]]
+      this.#route(this.#engine.fromPort(port, bytes, start, octets, this.#out), SINGLE)
     }
   }
 
-  #route(verdict: Verdict): void {
+  #trainFromUnderlay(receiver: Receiver, offset: number, length: number, trafficClass: number, train: Train): void {
+    const { bytes } = this.#memory
+    if (!this.#engine.isObserved) {
+      const first = train.ip - offset + train.headers + train.size
+      const { encapsulation } = receiver
+      this.#route(this.#engine.fromUnderlay(encapsulation, this.#source, bytes, offset, length, this.#out, first, trafficClass), train)
+      return
+    }
+    const count = this.#split(train, offset, length)
+    if (count === 0) this.#engine.countDrop('outer-malformed')
+    for (let packet = 0; packet < count; packet++) {
+      this.#datagram(receiver, this.#places[packet * 2], this.#places[packet * 2 + 1], trafficClass)
+    }
+  }
+
+  #hold(ip: number, headers: number, size: number, stride: number): Train {
+    const train = this.#train
+    train.ip = ip
+    train.headers = headers
+    train.size = size
+    train.stride = stride
+    return train
+  }
+
+  /** Writes the packets of a train apart; how many there are, 0 when they are too many. */
+  #split(train: Train, offset: number, length: number): number {
+    const words = { offset, length, headers: train.headers, size: train.size, stride: train.stride }
+    for (const isSecond of [false, true]) {
+      const room = this.#memory.splitRoom
+      try {
+        const count = splitTrain(this.#memory.splittable, words, train.ip - offset, room, HEADROOM, this.#places)
+        const last = (count - 1) * 2
+        this.#memory.splitRoom = this.#places[last] + this.#places[last + 1]
+        return count
+      } catch (error) {
+        if (!(error instanceof LinuxError) || isSecond) break
+        // The room is taken by packets that wait.
+        this.flush()
+      }
+    }
+    return 0
+  }
+
+  #route(verdict: Verdict, train: Readonly<Train>): void {
     const out = this.#out
     let sink: Sink | undefined
     if (verdict === DELIVER) sink = this.#sinks.device(out.port)
@@ -166,7 +196,8 @@ export class ForwardingLoop {
       this.#engine.countDrop('port-down', verdict === DELIVER ? out.port : -1)
       return
     }
-    sink.add(out)
+    // What the engine made itself, an ICMP error, is a packet of its own.
+    sink.add(out, out.segment < out.length ? train : SINGLE)
     this.#touched.add(sink)
     if (sink.waiting === SINK_CAPACITY) sink.flush()
   }
@@ -175,35 +206,25 @@ export class ForwardingLoop {
   #cut(): void {
     const { mtu } = this.#out
     for (;;) {
-      let room = this.#memory.partRoom(mtu)
-      if (room < 0) {
-        this.#empty()
-        this.#memory.resetParts()
-        room = this.#memory.partRoom(mtu)
-      }
-      const verdict = this.#engine.nextFragment(this.#memory.bytes, room, this.#out)
+      const verdict = this.#engine.nextFragment(this.#memory.bytes, this.#partRoom(mtu), this.#out)
       if (verdict === DROP) return
-      this.#route(verdict)
+      this.#route(verdict, SINGLE)
     }
   }
 
   /** What was copied for the collectors of mirrors. */
   #copies(): void {
     while (this.#engine.hasCopies) {
-      let room = this.#memory.partRoom(this.#engine.underlayMtu)
-      if (room < 0) {
-        this.#empty()
-        this.#memory.resetParts()
-        room = this.#memory.partRoom(this.#engine.underlayMtu)
-      }
-      this.#route(this.#engine.nextCopy(this.#memory.bytes, room, this.#out))
+      this.#route(this.#engine.nextCopy(this.#memory.bytes, this.#partRoom(this.#engine.underlayMtu), this.#out), SINGLE)
     }
   }
 
-  #flush(): void {
-    this.#copies()
+  #partRoom(octets: number): number {
+    const room = this.#memory.partRoom(octets)
+    if (room >= 0) return room
     this.#empty()
-    this.#memory.reset()
+    this.#memory.resetParts()
+    return this.#memory.partRoom(octets)
   }
 
   #empty(): void {
@@ -211,6 +232,3 @@ export class ForwardingLoop {
     this.#touched.clear()
   }
 }
-
-/** Errors of a read that are over some time: the device was set down, memory ran out. */
-const PASSING: ReadonlySet<string> = new Set(['EIO', 'ENETDOWN', 'ENOBUFS', 'ENOMEM', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'])

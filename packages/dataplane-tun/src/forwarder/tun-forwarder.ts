@@ -24,6 +24,7 @@ import { PacketMemory } from './packet-memory.js'
 import type { Sink } from './sink.js'
 import { TunPort } from './tun-port.js'
 import { openTunnels, type Tunnels } from './tunnels.js'
+import { watch } from './watching.js'
 
 export interface TunForwarderOptions {
   /** Underlay addresses: those that tunnels of the tables have as `local`. */
@@ -113,7 +114,7 @@ export class TunForwarder implements Dataplane {
       device: (port: number): Sink | undefined => this.#ports.get(port)?.tun,
       underlay: (out: PacketOut): Sink | undefined => tunnels.sink(out),
     }
-    this.#loop = new ForwardingLoop(poller, this.#engine, this.#memory, sinks, options.logger)
+    this.#loop = new ForwardingLoop(this.#engine, this.#memory, sinks)
     tunnels.serve(this.#engine, this.#memory, (local, mtu) => {
       this.#engine.underlayMtu = tunnels.mtu
       this.events.push({ type: 'underlay-changed', local, mtu })
@@ -133,7 +134,7 @@ export class TunForwarder implements Dataplane {
     if (this.#sessions !== undefined) bfd?.serve(poller, this.#sessions)
     for (const receiver of tunnels.receivers) {
       const gone = (reason: string): void => options.logger.error('An underlay socket failed', { reason })
-      this.#watches.push(this.#loop.watchUnderlay(receiver, gone))
+      this.#watches.push(this.#watch(receiver.socket.fd, () => this.#loop.fromUnderlay(receiver), gone))
     }
     this.#timer = setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref()
   }
@@ -225,10 +226,18 @@ export class TunForwarder implements Dataplane {
     if (here) before.watch.close()
     else await this.#remove(port, 'replaced')
     const tun = new TunPort(port, device, request, facts, this.#memory, this.#engine)
-    const watch = this.#loop.watchPort(tun, (reason) => this.#gone(port, reason))
-    this.#ports.set(port, { tun, watch, namespace })
+    const watched = this.#watch(
+      device.fd,
+      () => this.#loop.fromPort(tun),
+      (reason) => this.#gone(port, reason),
+    )
+    this.#ports.set(port, { tun, watch: watched, namespace })
     if (!here) this.events.push({ type: 'port-up', port })
     return facts
+  }
+
+  #watch(fd: number, turn: () => boolean, gone: (reason: string) => void): Watch {
+    return watch(this.#poller, { fd, turn, gone, flush: () => this.#loop.flush() }, this.#options.logger)
   }
 
   async #remove(port: number, reason: string, keep = false): Promise<void> {

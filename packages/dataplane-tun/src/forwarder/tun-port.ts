@@ -3,9 +3,9 @@ import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
 import { LinuxError, TUN_DESCRIPTOR, type TunDevice } from '@heddle/linux'
 import { EAGAIN, ENOBUFS } from './errno.js'
 import type { PacketMemory } from './packet-memory.js'
-import { SINK_CAPACITY, type Sink } from './sink.js'
+import { SINK_CAPACITY, type Sink, type Train } from './sink.js'
 
-const { words, offset, length, status } = TUN_DESCRIPTOR
+const { words, offset, length, headers, status, size, stride } = TUN_DESCRIPTOR
 
 /** A port's device, from the side that the virtual router holds. */
 export class TunPort implements Sink {
@@ -34,10 +34,14 @@ export class TunPort implements Sink {
     return lost
   }
 
-  add(out: PacketOut): void {
+  add(out: PacketOut, train: Readonly<Train>): void {
     const at = this.#waiting++ * words
-    this.#descriptors[at + offset] = out.offset
-    this.#descriptors[at + length] = out.length
+    const to = this.#descriptors
+    to[at + offset] = out.offset
+    to[at + length] = out.length
+    to[at + headers] = train.headers
+    to[at + size] = train.size
+    to[at + stride] = train.stride
   }
 
   flush(): void {

@@ -2,9 +2,9 @@ import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
 import { DATAGRAM_DESCRIPTOR, LinuxError, type RawSocket, type UdpBatchSocket } from '@heddle/linux'
 import { EAGAIN, EINVAL, EMSGSIZE, ENOBUFS } from './errno.js'
 import type { PacketMemory } from './packet-memory.js'
-import { SINK_CAPACITY, type Sink } from './sink.js'
+import { SINK_CAPACITY, type Sink, type Train } from './sink.js'
 
-const { words, offset, length, status, remote, port, tos } = DATAGRAM_DESCRIPTOR
+const { words, offset, length, status, remote, port, tos, inner, headers, size, stride } = DATAGRAM_DESCRIPTOR
 
 /** Remote end of a packet that the underlay found too large. */
 export type TooLarge = (family: 4 | 6, remote: Uint32Array) => void
@@ -26,7 +26,7 @@ export class UnderlaySink implements Sink {
     return this.#waiting
   }
 
-  add(out: PacketOut): void {
+  add(out: PacketOut, train: Readonly<Train>): void {
     const at = this.#waiting++ * words
     const to = this.#descriptors
     to[at + offset] = out.offset
@@ -37,6 +37,10 @@ export class UnderlaySink implements Sink {
     to[at + remote + 3] = out.remote.w3
     to[at + port] = this.ports[out.encapsulation] ?? 0
     to[at + tos] = out.trafficClass
+    to[at + inner] = train.headers === 0 ? 0 : train.ip - out.offset
+    to[at + headers] = train.headers
+    to[at + size] = train.size
+    to[at + stride] = train.stride
   }
 
   flush(): void {

@@ -6,6 +6,9 @@ export declare class NativeDatagram {
   get fd(): number
   local(): NativeEnd
   receiveBatch(buffer: Uint8Array, slot: number, headroom: number, descriptors: Uint32Array): number
+  /** @param room octets of the buffer that are slots, what is behind is for copies; @param vxlan what datagrams carry: VXLAN, or MPLS */
+  receivePackets(buffer: Uint8Array, room: number, slot: number, headroom: number, vxlan: boolean, descriptors: Uint32Array): number
+  get hasWaiting(): boolean
   sendBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number
   close(): void
 }
@@ -62,8 +65,19 @@ export declare class NativeTun {
   get index(): number
   get dropped(): number
   setPersist(persist: boolean): void
-  readBatch(buffer: Uint8Array, slot: number, headroom: number, descriptors: Uint32Array): number
+  readBatch(buffer: Uint8Array, headroom: number, descriptors: Uint32Array): number
   writeBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number
+  close(): void
+}
+
+/** Blocks the thread that it is made on. */
+export declare class NativeWaiter {
+  constructor()
+  get wakeFd(): number
+  add(fd: number, token: number): void
+  remove(fd: number): void
+  /** Tokens of what is readable; negative milliseconds wait without end. */
+  wait(output: Uint32Array, milliseconds: number): number
   close(): void
 }
 
@@ -74,6 +88,9 @@ export declare function datagramOpen(options: NativeDatagramOptions): Promise<Na
 
 /** Closes a descriptor that was taken over and is owned by nobody yet. */
 export declare function descriptorClose(fd: number): void
+
+/** Another descriptor of the same open file, for an owner of its own. */
+export declare function descriptorDuplicate(fd: number): number
 
 export declare function descriptorsOffer(path: string, fds: Array<number>, bytes: Uint8Array, timeoutMilliseconds: number): Promise<void>
 
@@ -323,6 +340,12 @@ export declare function tcpSetTtl(fd: number, family: number, ttl: number): void
 /** TTL or hop limit with which the SYN of an accepted connection came. */
 export declare function tcpSynTtl(fd: number): number | null
 
+/**
+ * Writes the packets of a train from `room` on, each behind `headroom` octets and a copy of the `prefix` octets before the train. `words` are its
+ * offset, length, headers, size and stride; overwritten by offset and length of each packet. Returns how many.
+ */
+export declare function trainSplit(buffer: Uint8Array, prefix: number, room: number, headroom: number, words: Uint32Array): number
+
 /** Takes ownership of the descriptor. */
 export declare function tunFromFd(fd: number, namespace: string | undefined | null, offload: boolean): NativeTun
 
@@ -330,3 +353,6 @@ export declare function tunOpen(options: NativeTunOptions): Promise<NativeTun>
 
 /** Version of the package that this belongs to. */
 export declare function version(): string
+
+/** Ends the wait of the waiter that the descriptor belongs to. */
+export declare function waiterWake(fd: number): void

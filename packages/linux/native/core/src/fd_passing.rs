@@ -130,3 +130,10 @@ fn wait(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Instant) -> std::io::Res
         }
     }
 }
+
+/// Another descriptor of the same open file.
+pub fn duplicate(fd: RawFd) -> Result<OwnedFd> {
+    // SAFETY: the kernel checks the number; -1, which alone is invalid in a borrowed descriptor, is excluded.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd.max(0)) };
+    rustix::io::fcntl_dupfd_cloexec(borrowed, 3).context(|| format!("duplicate descriptor {fd}"))
+}

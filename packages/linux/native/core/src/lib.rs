@@ -1,5 +1,6 @@
 //! Linux networking as plain Rust: network namespaces, rtnetlink, TUN devices, batched datagram sockets, readiness. Knows nothing of Node.js.
 
+pub mod checksum;
 pub mod control;
 pub mod datagram;
 pub mod errno;
@@ -13,6 +14,8 @@ pub mod poller;
 pub mod probe;
 pub mod socket_address;
 pub mod tcp;
+pub mod train;
 pub mod tun;
+pub mod waiter;
 
 pub use error::{Error, Result};

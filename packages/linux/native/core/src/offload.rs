@@ -1,243 +1,154 @@
-//! Segmentation offload of a TUN device: splits the kernel's large segments into packets, joins packets into large segments.
-//!
-//! A device with a virtio header hands over TCP segments of up to 64 KiB with a checksum still to be computed, and takes the like.
+//! The virtio header of a TUN device with offload: what the kernel says of a packet, and what it is told.
 
-use std::{collections::VecDeque, io};
+use crate::{
+    checksum::sum,
+    train::{Ip, MAX_HEADERS, TCP, Train},
+};
 
-use tun_rs::{VIRTIO_NET_HDR_LEN, VirtioNetHdr, gso_split, handle_gro};
-
-pub use tun_rs::VIRTIO_NET_HDR_LEN as HEADER;
-
-/// Largest packet, header of the device excluded.
-pub const MAX_PACKET: usize = 65_535;
+/// Octets of the header (`struct virtio_net_hdr`).
+pub const HEADER: usize = 10;
 
 const NEEDS_CHECKSUM: u8 = 1;
 const GSO_NONE: u8 = 0;
-const IPPROTO_TCP_OFFSET: u16 = 16;
+const GSO_TCPV4: u8 = 1;
+const GSO_TCPV6: u8 = 4;
+const GSO_UDP_L4: u8 = 5;
+/// Flag of a type: the first packet has CWR, as it has in any train.
+const GSO_ECN: u8 = 0x80;
 
-/// What a packet that was just read needs before it can be sent on.
+/// What a packet is that was just read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// Complete.
     Whole,
-    /// Lacks its checksum.
-    Unchecked,
-    /// Is to be split into this many packets of at most this many octets.
-    Large { packets: usize, size: usize },
+    /// Several packets to be.
+    Large(Train),
 }
 
-/// Header of a packet that was just read, checked against the packet.
-pub struct Plan {
-    header: VirtioNetHdr,
-    v6: bool,
-    pub shape: Shape,
-}
-
-/// Checks a header against the packet behind it. `None`: the two disagree, drop the packet.
-pub fn plan(header: &[u8], packet: &[u8]) -> Option<Plan> {
-    let mut header = VirtioNetHdr::decode(header).ok()?;
-    let v6 = match packet.first()? >> 4 {
-        4 => false,
-        6 => true,
-        // Neither is for whoever reads to judge, unless it had to be completed here.
-        _ if header.gso_type == GSO_NONE && header.flags & NEEDS_CHECKSUM == 0 => {
-            return Some(Plan { header, v6: false, shape: Shape::Whole });
+/// Reads what the header says, and completes the checksum of a single packet. `None`: header and packet disagree, drop the packet.
+pub fn open(header: [u8; HEADER], packet: &mut [u8]) -> Option<Shape> {
+    let [flags, kind, ..] = header;
+    let word = |at: usize| usize::from(u16::from_ne_bytes([header[at], header[at + 1]]));
+    let (size, start, offset) = (word(4), word(6), word(8));
+    if kind == GSO_NONE {
+        if flags & NEEDS_CHECKSUM != 0 {
+            complete_checksum(packet, start, offset)?;
         }
+        return Some(Shape::Whole);
+    }
+    // `hdr_len` may count the whole first packet on forwarded traffic, so the headers are measured here.
+    let ip = Ip::read(packet)?;
+    let transport = match kind & !GSO_ECN {
+        GSO_TCPV4 | GSO_TCPV6 => usize::from(*packet.get(start + 12)? >> 4) * 4,
+        GSO_UDP_L4 => 8,
         _ => return None,
     };
-    let (start, offset) = (usize::from(header.csum_start), usize::from(header.csum_offset));
-    let checksum_fits = start + offset + 2 <= packet.len();
-    if header.gso_type == GSO_NONE {
-        let shape = if header.flags & NEEDS_CHECKSUM == 0 { Shape::Whole } else { Shape::Unchecked };
-        return (shape == Shape::Whole || checksum_fits).then_some(Plan { header, v6, shape });
-    }
-    if header.gso_size == 0 || !checksum_fits {
+    if start != ip.transport || ip.v6 && kind & !GSO_ECN == GSO_TCPV4 {
         return None;
     }
-    // `hdr_len` may count the whole first packet on forwarded traffic, so the transport header is measured here.
-    let transport = if header.csum_offset == IPPROTO_TCP_OFFSET { usize::from(*packet.get(start + 12)? >> 4) * 4 } else { 8 };
     let headers = start + transport;
-    if headers >= packet.len() || transport < 8 {
+    if packet.len() <= headers + size {
+        // One packet after all.
+        complete_checksum(packet, start, offset)?;
+        return (packet.len() > headers && headers <= MAX_HEADERS).then_some(Shape::Whole);
+    }
+    Train::check(packet.len(), headers, size, size, packet).map(Shape::Large)
+}
+
+/// Computes the checksum of which the kernel left the pseudo-header's sum.
+fn complete_checksum(packet: &mut [u8], start: usize, offset: usize) -> Option<()> {
+    let at = start + offset;
+    if at + 2 > packet.len() {
         return None;
     }
-    header.hdr_len = u16::try_from(headers).ok()?;
-    let packets = (packet.len() - headers).div_ceil(usize::from(header.gso_size));
-    Some(Plan { header, v6, shape: Shape::Large { packets, size: headers + usize::from(header.gso_size) } })
-}
-
-/// Computes the checksum that the kernel left out.
-pub fn complete_checksum(plan: &Plan, packet: &mut [u8]) {
-    let (start, offset) = (usize::from(plan.header.csum_start), usize::from(plan.header.csum_offset));
-    let at = start + offset;
-    let pseudo = u64::from(u16::from_be_bytes([packet[at], packet[at + 1]]));
-    packet[at..at + 2].fill(0);
-    let sum = !tun_rs::checksum(&packet[start..], pseudo);
+    let check = !(sum(packet.get(start..)?) as u16);
     // UDP says "no checksum" with zero; ones' complement has a second zero for that (RFC 768).
-    let sum = if sum == 0 && plan.header.csum_offset != IPPROTO_TCP_OFFSET { 0xffff } else { sum };
-    packet[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    let check = if check == 0 && offset != 16 { 0xffff } else { check };
+    packet[at..at + 2].copy_from_slice(&check.to_be_bytes());
+    Some(())
 }
 
-/// Splits `packet` into `outputs`, `headroom` octets behind the start of each; returns how many there are.
-pub fn split(plan: &Plan, packet: &mut [u8], outputs: &mut [&mut [u8]], sizes: &mut [usize], headroom: usize) -> io::Result<usize> {
-    gso_split(packet, plan.header, outputs, sizes, headroom, plan.v6)
+/// The header before a train that is handed to the kernel, whose own headers are in `ip`.
+pub fn close(train: &Train, ip: &[u8]) -> Option<[u8; HEADER]> {
+    let Ip { v6, protocol, transport } = Ip::read(ip)?;
+    let kind = match (protocol, v6) {
+        (TCP, false) => GSO_TCPV4,
+        (TCP, true) => GSO_TCPV6,
+        _ => GSO_UDP_L4,
+    };
+    let mut header = [0; HEADER];
+    header[0] = NEEDS_CHECKSUM;
+    header[1] = kind;
+    let offset = if protocol == TCP { 16 } else { 6 };
+    for (at, value) in [(2, train.headers), (4, train.size), (6, transport), (8, offset)] {
+        header[at..at + 2].copy_from_slice(&(value as u16).to_ne_bytes());
+    }
+    Some(header)
 }
 
-/// Packets that were split but found no slot yet.
-#[derive(Default)]
-pub struct Overflow {
-    packets: VecDeque<Vec<u8>>,
-}
-
-impl Overflow {
-    pub fn is_empty(&self) -> bool {
-        self.packets.is_empty()
-    }
-
-    pub fn pop(&mut self) -> Option<Vec<u8>> {
-        self.packets.pop_front()
-    }
-
-    pub fn len(&self) -> usize {
-        self.packets.len()
-    }
-
-    /// Splits `packet` into packets of its own memory.
-    pub fn fill(&mut self, plan: &Plan, packet: &mut [u8], packets: usize, size: usize) -> io::Result<()> {
-        let mut memory = vec![0; packets * size];
-        let mut outputs: Vec<&mut [u8]> = memory.chunks_mut(size).collect();
-        let mut sizes = vec![0; outputs.len()];
-        let made = split(plan, packet, &mut outputs, &mut sizes, 0)?;
-        for (output, size) in outputs.iter().zip(&sizes).take(made) {
-            self.packets.push_back(output[..*size].to_vec());
-        }
-        Ok(())
-    }
-}
-
-/// Joins packets of one flow that follow each other into large segments.
-#[derive(Default)]
-pub struct Joiner {
-    buffers: Vec<Vec<u8>>,
-    used: usize,
-    to_write: Vec<usize>,
-}
-
-impl Joiner {
-    /// Takes a copy of `packet`.
-    pub fn push(&mut self, packet: &[u8]) {
-        if self.used == self.buffers.len() {
-            self.buffers.push(Vec::with_capacity(HEADER + MAX_PACKET));
-        }
-        let buffer = &mut self.buffers[self.used];
-        buffer.clear();
-        buffer.resize(VIRTIO_NET_HDR_LEN, 0);
-        buffer.extend_from_slice(packet);
-        self.used += 1;
-    }
-
-    /// Joins what was pushed; calls `write` with each result, header of the device first, and starts anew.
-    pub fn flush(&mut self, udp: bool, mut write: impl FnMut(&[u8])) -> io::Result<()> {
-        self.to_write.clear();
-        let buffers = &mut self.buffers[..self.used];
-        self.used = 0;
-        handle_gro(buffers, VIRTIO_NET_HDR_LEN, &mut Default::default(), &mut Default::default(), udp, &mut self.to_write)?;
-        for &index in &self.to_write {
-            write(&buffers[index]);
-        }
-        Ok(())
-    }
+/// Whether what `close` made is of UDP, which not every device takes.
+pub fn is_udp(header: &[u8; HEADER]) -> bool {
+    header[1] == GSO_UDP_L4
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::{UDP, Wagon, tests::packet};
 
-    /// An IPv4 TCP packet of `payload` octets, checksum field holding the pseudo-header's sum as the kernel leaves it.
-    fn tcp(payload: usize, sequence: u32) -> Vec<u8> {
-        let total = 40 + payload;
-        let mut packet = vec![0; total];
-        packet[0] = 0x45;
-        packet[2..4].copy_from_slice(&(total as u16).to_be_bytes());
-        packet[6] = 0x40;
-        packet[8] = 64;
-        packet[9] = 6;
-        packet[12..16].copy_from_slice(&[10, 0, 0, 1]);
-        packet[16..20].copy_from_slice(&[10, 0, 0, 2]);
-        packet[20..24].copy_from_slice(&[0, 80, 1, 187]);
-        packet[24..28].copy_from_slice(&sequence.to_be_bytes());
-        packet[32] = 0x50;
-        packet[33] = 0x10;
-        for (k, octet) in packet[40..].iter_mut().enumerate() {
-            *octet = (sequence as usize + k) as u8;
+    fn virtio(flags: u8, kind: u8, size: u16, start: u16, offset: u16) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[0] = flags;
+        bytes[1] = kind;
+        for (at, value) in [(4, size), (6, start), (8, offset)] {
+            bytes[at..at + 2].copy_from_slice(&value.to_ne_bytes());
         }
-        let header_sum = !tun_rs::checksum(&packet[..20], 0);
-        packet[10..12].copy_from_slice(&header_sum.to_be_bytes());
-        packet
-    }
-
-    fn pseudo(packet: &[u8]) -> u16 {
-        let mut bytes = packet[12..20].to_vec();
-        bytes.extend_from_slice(&[0, 6]);
-        bytes.extend_from_slice(&((packet.len() - 20) as u16).to_be_bytes());
-        tun_rs::checksum(&bytes, 0)
-    }
-
-    fn virtio(flags: u8, gso_type: u8, gso_size: u16, start: u16, offset: u16) -> Vec<u8> {
-        let mut bytes = vec![0; HEADER];
-        VirtioNetHdr { flags, gso_type, hdr_len: 0, gso_size, csum_start: start, csum_offset: offset }.encode(&mut bytes).unwrap();
         bytes
     }
 
-    fn valid(packet: &[u8]) -> bool {
-        tun_rs::checksum(&packet[20..], u64::from(pseudo(packet))) == 0xffff
-    }
-
     #[test]
-    fn splits_and_joins_back() {
-        let mut large = tcp(3000, 7);
-        let sum = pseudo(&large).to_be_bytes();
-        large[36..38].copy_from_slice(&sum);
-        let plan = plan(&virtio(1, 1, 1000, 20, 16), &large).unwrap();
-        assert_eq!(plan.shape, Shape::Large { packets: 3, size: 1040 });
-        let mut overflow = Overflow::default();
-        overflow.fill(&plan, &mut large, 3, 1040).unwrap();
-        assert_eq!(overflow.len(), 3);
-        let mut joiner = Joiner::default();
-        while let Some(packet) = overflow.pop() {
-            assert!(valid(&packet));
-            joiner.push(&packet);
+    fn opens_what_it_closes() {
+        for (v6, protocol) in [(false, TCP), (true, TCP), (false, UDP), (true, UDP)] {
+            let mut large = packet(v6, protocol, 1, 3000);
+            let headers = large.len() - 3000;
+            let train = Train::check(large.len(), headers, 1000, 1000, &large).unwrap();
+            let header = close(&train, &large).unwrap();
+            assert_eq!(open(header, &mut large), Some(Shape::Large(train)));
+            let mut one = packet(v6, protocol, 1, 900);
+            let before = one.clone();
+            // One packet that the kernel marked as large lacks its checksum as any other.
+            train_of_one(&mut one, headers);
+            assert_eq!(open(header, &mut one), Some(Shape::Whole));
+            assert!(Wagon::read(&one).unwrap().is_sound(&one));
+            assert_eq!(one, before);
         }
-        let mut written = Vec::new();
-        joiner.flush(false, |packet| written.push(packet.to_vec())).unwrap();
-        assert_eq!(written.len(), 1);
-        assert_eq!(written[0][HEADER + 40..], tcp(3000, 7)[40..]);
     }
 
-    #[test]
-    fn completes_a_checksum() {
-        let mut packet = tcp(11, 1);
-        let sum = pseudo(&packet).to_be_bytes();
-        packet[36..38].copy_from_slice(&sum);
-        let plan = plan(&virtio(1, 0, 0, 20, 16), &packet).unwrap();
-        assert_eq!(plan.shape, Shape::Unchecked);
-        complete_checksum(&plan, &mut packet);
-        assert!(valid(&packet));
+    fn train_of_one(one: &mut [u8], headers: usize) {
+        Train { headers, size: 1000, stride: 1000, payload: one.len() - headers }.write_large_headers(one);
     }
 
     #[test]
     fn lets_complete_packets_of_other_protocols_through() {
-        assert_eq!(plan(&virtio(0, 0, 0, 0, 0), &[0x10]).unwrap().shape, Shape::Whole);
+        assert_eq!(open(virtio(0, 0, 0, 0, 0), &mut [0x10]), Some(Shape::Whole));
     }
 
     #[test]
     fn refuses_headers_that_lie() {
-        let packet = tcp(100, 1);
-        for header in [virtio(1, 0, 0, 200, 16), virtio(1, 1, 0, 20, 16), virtio(1, 1, 10, 130, 16), virtio(1, 1, 10, 0xffff, 0xffff)] {
-            assert!(plan(&header, &packet).is_none());
+        let mut tcp = packet(false, TCP, 1, 100);
+        let headers = [
+            virtio(1, 0, 0, 200, 16),
+            virtio(1, 1, 0, 20, 16),
+            virtio(1, 1, 10, 130, 16),
+            virtio(1, 1, 10, 0xffff, 0xffff),
+            virtio(1, 4, 10, 24, 16),
+            virtio(1, 9, 10, 20, 16),
+        ];
+        for header in headers {
+            assert!(open(header, &mut tcp).is_none());
         }
-        assert!(plan(&virtio(0, 0, 0, 0, 0), &[]).is_none());
-        assert!(plan(&virtio(1, 0, 0, 0, 0), &[0x10; 40]).is_none());
-        assert!(plan(&virtio(0, 1, 10, 0, 0), &[0x10; 40]).is_none());
-        assert!(plan(&[0; 3], &packet).is_none());
+        assert!(open(virtio(1, 0, 0, 50, 16), &mut [0x10; 40]).is_none());
+        assert!(open(virtio(0, 1, 10, 0, 0), &mut [0x10; 40]).is_none());
+        assert!(open(virtio(1, 1, 10, 20, 16), &mut [0x45; 10]).is_none());
     }
 }

@@ -14,22 +14,30 @@ use crate::{
     error::{Context, Error, Result},
     netlink::check_link_name,
     netns,
-    offload::{self, HEADER, Joiner, MAX_PACKET, Overflow, Shape},
+    offload::{self, HEADER, Shape},
+    train::{MAX_HEADERS, MAX_PACKET, Train},
 };
 
 /// Words of a descriptor of [`TunDevice::read`] and [`TunDevice::write`].
 pub mod descriptor {
     /// Words of a descriptor.
-    pub const WORDS: usize = 4;
+    pub const WORDS: usize = 8;
     /// Octets from the start of the buffer to the packet.
     pub const OFFSET: usize = 0;
-    /// Octets of the packet.
+    /// Octets of the packet; of a train, of its headers and all of its payload.
     pub const LENGTH: usize = 1;
-    /// Read: how many packets, this one included, follow from one large segment and so are of one flow; 1 for any other.
-    pub const RUN: usize = 2;
+    /// Octets of a train's headers; 0 for a single packet.
+    pub const HEADERS: usize = 2;
     /// Written: 0, or the error number of this packet.
     pub const STATUS: usize = 3;
+    /// Octets of payload in each packet of a train but the last.
+    pub const SIZE: usize = 4;
+    /// Octets from one piece of a train's payload to the next.
+    pub const STRIDE: usize = 5;
 }
+
+/// Octets between packets that are read into one buffer: where they start they are on a line of the cache.
+const ALIGNMENT: usize = 64;
 
 /// Whether the device may or must exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,12 +69,6 @@ pub struct TunDevice {
     index: u32,
     offload: bool,
     udp_offload: bool,
-    /// Where the rest of a packet goes that is longer than its slot.
-    scratch: Box<[u8]>,
-    overflow: Overflow,
-    /// Packets of the run at the head of the overflow.
-    overflow_run: usize,
-    joiner: Joiner,
     dropped: u64,
 }
 
@@ -134,18 +136,7 @@ impl TunDevice {
         let flags = rustix::fs::fcntl_getfl(&fd).context(operation)?;
         rustix::fs::fcntl_setfl(&fd, flags | rustix::fs::OFlags::NONBLOCK).context(operation)?;
         let index = index_of(&name).unwrap_or(0);
-        Ok(Self {
-            fd,
-            name,
-            index,
-            offload,
-            udp_offload,
-            scratch: vec![0; MAX_PACKET].into_boxed_slice(),
-            overflow: Overflow::default(),
-            overflow_run: 0,
-            joiner: Joiner::default(),
-            dropped: 0,
-        })
+        Ok(Self { fd, name, index, offload, udp_offload, dropped: 0 })
     }
 
     pub fn fd(&self) -> RawFd {
@@ -169,7 +160,7 @@ impl TunDevice {
         self.offload
     }
 
-    /// Packets that could not be used: longer than a slot, or with offload data that contradicts them.
+    /// Packets that could not be used: their offload data contradicted them.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -180,156 +171,70 @@ impl TunDevice {
             .context(|| format!("set persistence of TUN device '{}'", self.name))
     }
 
-    /// Reads packets into slots of `slot` octets, `headroom` octets behind each slot's start, until the slots are full or none waits.
-    pub fn read(&mut self, buffer: &mut [u8], slot: usize, headroom: usize, descriptors: &mut [u32]) -> Result<usize> {
-        if slot <= headroom {
-            return Err(Error::invalid(self.operation("read from"), format!("a slot of {slot} octets has no room behind {headroom}")));
+    /// Reads packets one behind the other, each behind `headroom` octets, until none waits, descriptors run out, or the buffer has no room for
+    /// another one of any size.
+    pub fn read(&mut self, buffer: &mut [u8], headroom: usize, descriptors: &mut [u32]) -> Result<usize> {
+        let most = descriptors.len() / descriptor::WORDS;
+        if most == 0 || buffer.len() < headroom + MAX_PACKET {
+            return Err(Error::invalid(
+                self.operation("read from"),
+                format!("a buffer of {} octets and {most} descriptors hold no packet behind {headroom}", buffer.len()),
+            ));
         }
-        let slots = (buffer.len() / slot).min(descriptors.len() / descriptor::WORDS);
-        if slots == 0 {
-            return Err(Error::invalid(self.operation("read from"), "the buffer holds no slot or the descriptors no packet"));
-        }
-        let mut filled = self.drain_overflow(buffer, slot, headroom, descriptors, 0, slots);
-        while filled < slots {
-            let at = filled * slot + headroom;
-            let end = (filled + 1) * slot;
+        let (mut filled, mut at) = (0, headroom);
+        while filled < most && at + MAX_PACKET <= buffer.len() {
             let mut header = [0; HEADER];
-            let header_size = if self.offload { HEADER } else { 0 };
-            let room = (end - at).min(MAX_PACKET);
-            let (_, rest) = self.scratch.split_at_mut(room);
-            let mut vectors =
-                [IoSliceMut::new(&mut header[..header_size]), IoSliceMut::new(&mut buffer[at..at + room]), IoSliceMut::new(rest)];
-            let length = match rustix::io::readv(&self.fd, &mut vectors) {
-                Ok(length) => length.saturating_sub(header_size),
+            let packet = &mut buffer[at..at + MAX_PACKET];
+            let result = if self.offload {
+                rustix::io::readv(&self.fd, &mut [IoSliceMut::new(&mut header), IoSliceMut::new(packet)])
+            } else {
+                rustix::io::read(&self.fd, &mut *packet)
+            };
+            let length = match result {
+                Ok(length) if self.offload => length.saturating_sub(HEADER),
+                Ok(length) => length,
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => continue,
                 Err(errno) => return finish(filled, errno, self.operation("read from")),
             };
-            filled += self.place(&header, length, buffer, slot, headroom, descriptors, filled, slots);
+            let shape = if self.offload { offload::open(header, &mut packet[..length]) } else { Some(Shape::Whole) };
+            let Some(shape) = shape else {
+                self.dropped += 1;
+                continue;
+            };
+            describe(descriptors, filled, at, length, shape);
+            filled += 1;
+            at = (at + length).next_multiple_of(ALIGNMENT) + headroom.next_multiple_of(ALIGNMENT);
         }
         Ok(filled)
     }
 
-    /// Turns what was read with its start in slot `filled` and its rest in `scratch` into packets in slots; returns how many.
-    #[expect(clippy::too_many_arguments, reason = "one step of the loop above, split off for its length")]
-    fn place(
-        &mut self,
-        header: &[u8],
-        length: usize,
-        buffer: &mut [u8],
-        slot: usize,
-        headroom: usize,
-        descriptors: &mut [u32],
-        filled: usize,
-        slots: usize,
-    ) -> usize {
-        let at = filled * slot + headroom;
-        let room = (slot - headroom).min(MAX_PACKET);
-        let fits = length <= room;
-        if !fits {
-            self.scratch[..room].copy_from_slice(&buffer[at..at + room]);
-        }
-        let packet = if fits { &mut buffer[at..at + length] } else { &mut self.scratch[..length] };
-        let Some(plan) = offload::plan(header, packet) else {
-            self.dropped += 1;
-            return 0;
-        };
-        match plan.shape {
-            Shape::Whole | Shape::Unchecked => {
-                if !fits {
-                    self.dropped += 1;
-                    return 0;
-                }
-                if plan.shape == Shape::Unchecked {
-                    offload::complete_checksum(&plan, packet);
-                }
-                describe(descriptors, filled, at, length, 1);
-                1
-            }
-            Shape::Large { packets, size } => {
-                if size.min(length) > room {
-                    self.dropped += packets as u64;
-                    return 0;
-                }
-                if fits {
-                    self.scratch[..length].copy_from_slice(&buffer[at..at + length]);
-                }
-                if packets <= slots - filled {
-                    let mut sizes = vec![0; packets];
-                    let mut outputs: Vec<&mut [u8]> = buffer[filled * slot..(filled + packets) * slot].chunks_exact_mut(slot).collect();
-                    let Ok(made) = offload::split(&plan, &mut self.scratch[..length], &mut outputs, &mut sizes, headroom) else {
-                        self.dropped += packets as u64;
-                        return 0;
-                    };
-                    for (k, size) in sizes.iter().enumerate().take(made) {
-                        describe(descriptors, filled + k, (filled + k) * slot + headroom, *size, made - k);
-                    }
-                    return made;
-                }
-                if self.overflow.fill(&plan, &mut self.scratch[..length], packets, size).is_err() {
-                    self.dropped += packets as u64;
-                    return 0;
-                }
-                self.overflow_run = self.overflow.len();
-                self.drain_overflow(buffer, slot, headroom, descriptors, filled, slots)
-            }
-        }
-    }
-
-    /// Moves waiting packets to the slots from `start` on; returns how many.
-    fn drain_overflow(
-        &mut self,
-        buffer: &mut [u8],
-        slot: usize,
-        headroom: usize,
-        descriptors: &mut [u32],
-        start: usize,
-        slots: usize,
-    ) -> usize {
-        let mut filled = start;
-        while filled < slots {
-            let Some(packet) = self.overflow.pop() else { break };
-            let at = filled * slot + headroom;
-            if packet.len() > slot - headroom {
-                self.dropped += 1;
-                self.overflow_run -= 1;
-                continue;
-            }
-            buffer[at..at + packet.len()].copy_from_slice(&packet);
-            describe(descriptors, filled, at, packet.len(), self.overflow_run.min(slots - filled));
-            self.overflow_run -= 1;
-            filled += 1;
-        }
-        filled - start
-    }
-
     /// Writes the packets of `count` descriptors; returns how many were dealt with, fewer when the device takes no more now.
     ///
-    /// A packet that the kernel refuses has its error number in its descriptor and does not stop the others.
-    pub fn write(&mut self, buffer: &[u8], descriptors: &mut [u32], count: usize) -> Result<usize> {
+    /// A train goes as one large segment, its headers written anew in the buffer, or packet by packet where the device does not take it. A packet
+    /// that the kernel refuses has its error number in its descriptor and does not stop the others.
+    pub fn write(&mut self, buffer: &mut [u8], descriptors: &mut [u32], count: usize) -> Result<usize> {
         let count = count.min(descriptors.len() / descriptor::WORDS);
         for words in descriptors[..count * descriptor::WORDS].chunks_exact(descriptor::WORDS) {
             let (offset, length) = (words[descriptor::OFFSET] as usize, words[descriptor::LENGTH] as usize);
-            if offset + length > buffer.len() || length == 0 || length > MAX_PACKET {
+            let is_train = words[descriptor::HEADERS] != 0;
+            let fits = offset + length <= buffer.len() && length != 0 && length <= MAX_PACKET;
+            if !fits || is_train && train_of(&buffer[offset..], words).is_none() {
                 return Err(Error::invalid(
                     self.operation("write to"),
                     format!("a packet of {length} octets at {offset} in a buffer of {}", buffer.len()),
                 ));
             }
         }
-        if self.offload && count > 1 {
-            let written = self.write_joined(buffer, &mut descriptors[..count * descriptor::WORDS]);
-            return written.context(|| self.operation("write to"));
-        }
         for (k, words) in descriptors[..count * descriptor::WORDS].chunks_exact_mut(descriptor::WORDS).enumerate() {
-            let packet = packet_of(buffer, words);
-            let result = if self.offload {
-                retry_io(|| rustix::io::writev(&self.fd, &[IoSlice::new(&[0; HEADER]), IoSlice::new(packet)]))
-            } else {
-                retry_io(|| rustix::io::write(&self.fd, packet))
+            let offset = words[descriptor::OFFSET] as usize;
+            let train = if words[descriptor::HEADERS] == 0 { None } else { train_of(&buffer[offset..], words) };
+            let result = match train {
+                Some(train) => self.write_train(&train, &mut buffer[offset..]),
+                None => self.write_one(&[IoSlice::new(&buffer[offset..offset + words[descriptor::LENGTH] as usize])]),
             };
             match result {
-                Ok(_) => words[descriptor::STATUS] = 0,
+                Ok(()) => words[descriptor::STATUS] = 0,
                 Err(Errno::AGAIN) => return Ok(k),
                 Err(errno) => words[descriptor::STATUS] = errno.raw_os_error().cast_unsigned(),
             }
@@ -341,34 +246,72 @@ impl TunDevice {
         format!("{what} TUN device '{}'", self.name)
     }
 
-    /// Joins before writing. What the device takes no more of is dropped, as a full queue drops: the packets are no longer apart.
-    fn write_joined(&mut self, buffer: &[u8], descriptors: &mut [u32]) -> io::Result<usize> {
-        for words in descriptors.chunks_exact_mut(descriptor::WORDS) {
-            self.joiner.push(packet_of(buffer, words));
-            words[descriptor::STATUS] = 0;
+    fn write_one(&self, packet: &[IoSlice<'_>]) -> rustix::io::Result<()> {
+        if !self.offload {
+            return retry_io(|| rustix::io::writev(&self.fd, packet)).map(drop);
         }
-        let (fd, mut refused) = (&self.fd, 0);
-        self.joiner.flush(self.udp_offload, |packet| {
-            if retry_io(|| rustix::io::write(fd, packet)).is_err() {
-                refused += 1;
-            }
-        })?;
-        self.dropped += refused;
-        Ok(descriptors.len() / descriptor::WORDS)
+        let header = [0; HEADER];
+        match *packet {
+            [one] => retry_io(|| rustix::io::writev(&self.fd, &[IoSlice::new(&header), one])).map(drop),
+            [headers, payload] => retry_io(|| rustix::io::writev(&self.fd, &[IoSlice::new(&header), headers, payload])).map(drop),
+            _ => Err(Errno::INVAL),
+        }
+    }
+
+    fn write_train(&self, train: &Train, ip: &mut [u8]) -> rustix::io::Result<()> {
+        let is_udp = offload::close(train, ip).is_some_and(|header| offload::is_udp(&header));
+        if !self.offload || is_udp && !self.udp_offload {
+            return self.write_apart(train, ip);
+        }
+        train.write_large_headers(ip);
+        let header = offload::close(train, ip).ok_or(Errno::INVAL)?;
+        let mut vectors = [IoSlice::new(&[]); MAX_PIECES + 2];
+        let pieces = if train.stride == train.size { 1 } else { train.packets() };
+        if pieces > MAX_PIECES {
+            return self.write_apart(train, ip);
+        }
+        vectors[0] = IoSlice::new(&header);
+        vectors[1] = IoSlice::new(&ip[..train.headers]);
+        for (index, vector) in vectors[2..2 + pieces].iter_mut().enumerate() {
+            *vector = IoSlice::new(&ip[train.piece(index)]);
+        }
+        if train.stride == train.size {
+            vectors[2] = IoSlice::new(&ip[train.headers..train.headers + train.payload]);
+        }
+        retry_io(|| rustix::io::writev(&self.fd, &vectors[..2 + pieces])).map(drop)
+    }
+
+    /// Packet by packet. What the device takes no more of is dropped, as a full queue drops.
+    fn write_apart(&self, train: &Train, ip: &[u8]) -> rustix::io::Result<()> {
+        let mut headers = [0; MAX_HEADERS];
+        for index in 0..train.packets() {
+            train.write_headers(ip, index, &mut headers);
+            self.write_one(&[IoSlice::new(&headers[..train.headers]), IoSlice::new(&ip[train.piece(index)])])?;
+        }
+        Ok(())
     }
 }
 
-fn packet_of<'a>(buffer: &'a [u8], words: &[u32]) -> &'a [u8] {
-    let offset = words[descriptor::OFFSET] as usize;
-    &buffer[offset..offset + words[descriptor::LENGTH] as usize]
+/// Pieces of payload in one call; a train of more goes packet by packet.
+const MAX_PIECES: usize = 128;
+
+fn train_of(ip: &[u8], words: &[u32]) -> Option<Train> {
+    let word = |at: usize| words[at] as usize;
+    Train::check(word(descriptor::LENGTH), word(descriptor::HEADERS), word(descriptor::SIZE), word(descriptor::STRIDE), ip)
 }
 
-fn describe(descriptors: &mut [u32], index: usize, offset: usize, length: usize, run: usize) {
+fn describe(descriptors: &mut [u32], index: usize, offset: usize, length: usize, shape: Shape) {
     let words = &mut descriptors[index * descriptor::WORDS..(index + 1) * descriptor::WORDS];
     words[descriptor::OFFSET] = offset as u32;
     words[descriptor::LENGTH] = length as u32;
-    words[descriptor::RUN] = run as u32;
     words[descriptor::STATUS] = 0;
+    let (headers, size, stride) = match shape {
+        Shape::Whole => (0, 0, 0),
+        Shape::Large(Train { headers, size, stride, .. }) => (headers, size, stride),
+    };
+    words[descriptor::HEADERS] = headers as u32;
+    words[descriptor::SIZE] = size as u32;
+    words[descriptor::STRIDE] = stride as u32;
 }
 
 /// What was read before an error is handed over; the error comes again with the next call.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use heddle_linux_core::{
     Result as CoreResult,
-    datagram::{DatagramOptions, DatagramSocket, PathMtu, own},
+    datagram::{DatagramOptions, DatagramSocket, PathMtu, own, unpack::Framing},
 };
 use napi::{
     Result,
@@ -140,6 +140,29 @@ impl NativeDatagram {
         let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
         let socket = self.socket.as_mut().ok_or_else(|| closed("socket"))?;
         socket.receive(buffer, slot as usize, headroom as usize, descriptors).map(|count| count as u32).map_err(to_js)
+    }
+
+    /// @param room octets of the buffer that are slots, what is behind is for copies; @param vxlan what datagrams carry: VXLAN, or MPLS
+    #[napi(catch_unwind)]
+    pub fn receive_packets(
+        &mut self,
+        mut buffer: Uint8ArraySlice,
+        room: u32,
+        slot: u32,
+        headroom: u32,
+        vxlan: bool,
+        mut descriptors: Uint32ArraySlice,
+    ) -> Result<u32> {
+        let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
+        let socket = self.socket.as_mut().ok_or_else(|| closed("socket"))?;
+        let framing = if vxlan { Framing::Vxlan } else { Framing::Mpls };
+        let count = socket.receive_packets(buffer, room as usize, slot as usize, headroom as usize, framing, descriptors);
+        count.map(|count| count as u32).map_err(to_js)
+    }
+
+    #[napi(getter, catch_unwind)]
+    pub fn has_waiting(&self) -> Result<bool> {
+        Ok(self.get()?.has_waiting())
     }
 
     #[napi(catch_unwind)]

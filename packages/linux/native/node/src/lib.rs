@@ -12,4 +12,6 @@ mod packet;
 mod poller;
 mod system;
 mod tcp;
+mod train;
 mod tun;
+mod waiter;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, os::fd::IntoRawFd, path::Path, time::Duration};
 
-use heddle_linux_core::{datagram, errno, fd_passing, packet, poller, probe, tun};
+use heddle_linux_core::{datagram, errno, fd_passing, packet, poller, probe, tun, waiter};
 use napi::{
     Result,
     bindgen_prelude::{AsyncTask, Uint8Array},
@@ -73,6 +73,12 @@ pub fn descriptor_close(fd: i32) -> Result<()> {
     Ok(())
 }
 
+/// Another descriptor of the same open file, for an owner of its own.
+#[napi(catch_unwind)]
+pub fn descriptor_duplicate(fd: i32) -> Result<i32> {
+    fd_passing::duplicate(fd).map(IntoRawFd::into_raw_fd).map_err(to_js)
+}
+
 /// Words of the descriptors and bits of readiness, for the test that compares them with the constants in TypeScript.
 #[napi(catch_unwind)]
 pub fn layouts() -> HashMap<String, u32> {
@@ -89,6 +95,10 @@ pub fn layouts() -> HashMap<String, u32> {
         ("datagram.ttl", d::TTL),
         ("datagram.local", d::LOCAL),
         ("datagram.link", d::LINK),
+        ("datagram.inner", d::INNER),
+        ("datagram.headers", d::HEADERS),
+        ("datagram.size", d::SIZE),
+        ("datagram.stride", d::STRIDE),
         ("packet.words", p::WORDS),
         ("packet.offset", p::OFFSET),
         ("packet.length", p::LENGTH),
@@ -101,12 +111,15 @@ pub fn layouts() -> HashMap<String, u32> {
         ("tun.words", t::WORDS),
         ("tun.offset", t::OFFSET),
         ("tun.length", t::LENGTH),
-        ("tun.run", t::RUN),
+        ("tun.headers", t::HEADERS),
         ("tun.status", t::STATUS),
+        ("tun.size", t::SIZE),
+        ("tun.stride", t::STRIDE),
         ("poller.readable", poller::READABLE as usize),
         ("poller.writable", poller::WRITABLE as usize),
         ("poller.hangUp", poller::HANG_UP as usize),
         ("batch", datagram::BATCH),
+        ("waiter.woken", waiter::WOKEN as usize),
     ];
     entries.into_iter().map(|(name, value)| (name.to_owned(), value as u32)).collect()
 }

@@ -89,10 +89,10 @@ impl NativeTun {
     }
 
     #[napi(catch_unwind)]
-    pub fn read_batch(&mut self, mut buffer: Uint8ArraySlice, slot: u32, headroom: u32, mut descriptors: Uint32ArraySlice) -> Result<u32> {
+    pub fn read_batch(&mut self, mut buffer: Uint8ArraySlice, headroom: u32, mut descriptors: Uint32ArraySlice) -> Result<u32> {
         let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
         let device = self.device.as_mut().ok_or_else(|| closed("TUN device"))?;
-        device.read(buffer, slot as usize, headroom as usize, descriptors).map(|count| count as u32).map_err(to_js)
+        device.read(buffer, headroom as usize, descriptors).map(|count| count as u32).map_err(to_js)
     }
 
     #[napi(catch_unwind)]

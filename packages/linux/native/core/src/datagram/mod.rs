@@ -6,6 +6,7 @@
 pub mod descriptor;
 mod marks;
 mod open;
+pub mod unpack;
 
 use std::{
     io,
@@ -21,11 +22,13 @@ use socket2::Socket;
 use self::marks::{quad, read_control, write_control};
 pub(crate) use self::open::set_option;
 pub use self::open::{DatagramOptions, PathMtu};
+use self::unpack::{Framing, Unpacker};
 use crate::{
     control::{CONTROL_SPACE, ControlBuffer, ControlWriter, each_control},
     error::{Context, Error, Result},
     netns,
     socket_address::SocketAddress,
+    train::{MAX_HEADERS, Train},
 };
 
 /// Messages in one system call.
@@ -41,9 +44,25 @@ struct Arena {
     vectors: Vec<libc::iovec>,
     names: Vec<SocketAddress>,
     controls: Vec<ControlBuffer>,
-    /// First descriptor of each message.
-    firsts: Vec<usize>,
+    /// Where each message begins.
+    firsts: Vec<Place>,
+    /// Prefix and headers of packets of trains, one a slot.
+    heads: Vec<u8>,
 }
+
+/// A descriptor, and of a train the packets before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd)]
+struct Place {
+    index: usize,
+    packet: usize,
+}
+
+/// Pieces of payload, headers included, in one system call.
+const VECTORS: usize = BATCH * 16;
+/// Octets for the prefix and headers of a train's packet: a deep label stack or VXLAN, and the longest headers.
+const HEAD: usize = MAX_PREFIX + MAX_HEADERS;
+/// Longest tunnel header before a packet of a train; longer ones go packet by packet.
+const MAX_PREFIX: usize = 68;
 
 // SAFETY: the pointers in headers and vectors are only followed during a call that has just written them.
 unsafe impl Send for Arena {}
@@ -63,6 +82,7 @@ pub struct DatagramSocket {
     socket: Socket,
     settings: Settings,
     arena: Box<Arena>,
+    unpacker: Unpacker,
 }
 
 impl DatagramSocket {
@@ -77,7 +97,7 @@ impl DatagramSocket {
     }
 
     fn new(socket: Socket, settings: Settings) -> Self {
-        Self { socket, settings, arena: Box::new(Arena::new()) }
+        Self { socket, settings, arena: Box::new(Arena::new()), unpacker: Unpacker::default() }
     }
 
     pub fn fd(&self) -> RawFd {
@@ -151,16 +171,47 @@ impl DatagramSocket {
         Ok(received)
     }
 
+    /// As [`Self::receive`], but takes messages apart: a descriptor for each datagram, or train of them, each with `headroom` octets before it.
+    ///
+    /// Slots are the octets of `buffer` before `room`, what is behind is for copies. What finds no descriptor or room waits in its slot for the
+    /// next call.
+    pub fn receive_packets(
+        &mut self,
+        buffer: &mut [u8],
+        room: usize,
+        slot: usize,
+        headroom: usize,
+        framing: Framing,
+        descriptors: &mut [u32],
+    ) -> Result<usize> {
+        if room > buffer.len() || buffer.len() - room < headroom + slot || descriptors.len() < descriptor::WORDS {
+            return Err(Error::invalid("receive a batch", format!("no room for copies behind {room} of {} octets", buffer.len())));
+        }
+        if self.unpacker.is_empty() {
+            let mut messages = [0; BATCH * descriptor::WORDS];
+            let count = self.receive(&mut buffer[..room], slot, headroom, &mut messages)?;
+            for words in messages.chunks_exact(descriptor::WORDS).take(count) {
+                self.unpacker.push(words);
+            }
+        }
+        Ok(self.unpacker.take(buffer, room, headroom, framing, descriptors))
+    }
+
+    /// Whether [`Self::receive_packets`] has more from what was received.
+    pub fn has_waiting(&self) -> bool {
+        !self.unpacker.is_empty()
+    }
+
     /// Sends the messages of `count` descriptors from `buffer`; returns how many were dealt with, fewer when the socket's queue is full.
     ///
     /// A message that the kernel refuses has its error number in STATUS and does not stop the others.
     pub fn send(&mut self, buffer: &[u8], descriptors: &mut [u32], count: usize) -> Result<usize> {
         let count = count.min(descriptors.len() / descriptor::WORDS);
         self.check(buffer, descriptors, count)?;
-        let mut done = 0;
+        let mut at = Place::default();
         let mut join = self.settings.gso;
-        while done < count {
-            let (messages, end) = self.prepare(buffer, descriptors, done, count, join);
+        while at.index < count {
+            let (messages, end) = self.prepare(buffer, descriptors, at, count, join);
             let sent = retry(|| {
                 // SAFETY: the first `messages` headers point at names, vectors, controls and payload that outlive the call.
                 unsafe { libc::sendmmsg(self.socket.as_raw_fd(), self.arena.headers.as_mut_ptr(), messages as u32, libc::MSG_DONTWAIT) }
@@ -169,27 +220,30 @@ impl DatagramSocket {
                 Ok(sent) => {
                     let sent = sent as usize;
                     let reached = if sent == messages { end } else { self.arena.firsts[sent] };
-                    mark(descriptors, done, reached, 0);
-                    done = reached;
+                    mark(descriptors, at.index, reached.index, 0);
+                    at = reached;
                     join = self.settings.gso;
                 }
                 Err(error) => match error.raw_os_error().unwrap_or(libc::EIO) {
-                    libc::EAGAIN => return Ok(done),
+                    libc::EAGAIN => return Ok(at.index),
                     errno => {
                         let reached = if messages > 1 { self.arena.firsts[1] } else { end };
-                        if reached - done > 1 {
+                        let is_train = descriptors[at.index * descriptor::WORDS + descriptor::HEADERS] != 0;
+                        if !is_train && reached.index - at.index > 1 {
                             // Datagrams larger than the link's MTU may go in fragments but not joined.
                             join = false;
                             continue;
                         }
-                        mark(descriptors, done, reached, errno as u32);
-                        done = reached;
+                        // What is wrong with some packets of a train is wrong with the rest.
+                        let next = if is_train { at.index + 1 } else { reached.index };
+                        mark(descriptors, at.index, next, errno as u32);
+                        at = Place { index: next, packet: 0 };
                         join = self.settings.gso;
                     }
                 },
             }
         }
-        Ok(done)
+        Ok(at.index)
     }
 
     fn check(&self, buffer: &[u8], descriptors: &[u32], count: usize) -> Result<()> {
@@ -205,6 +259,9 @@ impl DatagramSocket {
             if words[descriptor::SEGMENT] != 0 && self.settings.zero_checksum_tx {
                 return Err(Error::invalid(operation(), "a socket that sends zero checksums cannot segment"));
             }
+            if words[descriptor::HEADERS] != 0 && train_of(buffer, words).is_none() {
+                return Err(Error::invalid(operation(), "a train does not lie in the buffer"));
+            }
             if words[descriptor::TOS] > 255 || words[descriptor::TTL] > 255 || words[descriptor::PORT] > u32::from(u16::MAX) {
                 return Err(Error::invalid(operation(), "TOS, TTL or port of a message is out of range"));
             }
@@ -212,20 +269,34 @@ impl DatagramSocket {
         Ok(())
     }
 
-    /// Fills message headers from descriptor `start` on; returns how many, and the first descriptor that did not fit.
-    fn prepare(&mut self, buffer: &[u8], descriptors: &[u32], start: usize, count: usize, join: bool) -> (usize, usize) {
-        let Arena { headers, vectors, names, controls, firsts } = &mut *self.arena;
+    /// Fills message headers from `start` on; returns how many, and the first place that did not fit.
+    fn prepare(&mut self, buffer: &[u8], descriptors: &[u32], start: Place, count: usize, join: bool) -> (usize, Place) {
+        let Arena { headers, vectors, names, controls, firsts, heads } = &mut *self.arena;
         let (mut messages, mut used, mut at) = (0, 0, start);
-        while at < count && messages < BATCH && used < vectors.len() {
-            let words = &descriptors[at * descriptor::WORDS..(at + 1) * descriptor::WORDS];
-            let run =
-                if join { run_length(&descriptors[at * descriptor::WORDS..count * descriptor::WORDS], vectors.len() - used) } else { 1 };
-            for k in 0..run {
-                let words = &descriptors[(at + k) * descriptor::WORDS..];
-                let (offset, length) = (words[descriptor::OFFSET] as usize, words[descriptor::LENGTH] as usize);
-                vectors[used + k] = libc::iovec { iov_base: buffer[offset..offset + length].as_ptr().cast_mut().cast(), iov_len: length };
-            }
-            let segment = if run > 1 { words[descriptor::LENGTH] } else { words[descriptor::SEGMENT] };
+        while at.index < count && messages < BATCH && used < vectors.len() {
+            let words = &descriptors[at.index * descriptor::WORDS..(at.index + 1) * descriptor::WORDS];
+            let rest = &descriptors[at.index * descriptor::WORDS..count * descriptor::WORDS];
+            let room = &mut vectors[used..];
+            let next;
+            let (taken, segment) = if words[descriptor::HEADERS] != 0 {
+                let Some((train, prefix)) = train_of(buffer, words) else { break };
+                let most = if self.settings.gso { MAX_SEGMENTS } else { 1 };
+                let packets = prepare_train(buffer, words, &train, prefix, at.packet, most, room, &mut heads[used / 2 * HEAD..]);
+                if packets == 0 {
+                    break;
+                }
+                let packet = at.packet + packets;
+                next = if packet == train.packets() { Place { index: at.index + 1, packet: 0 } } else { Place { packet, ..at } };
+                (packets * 2, if packets > 1 { (prefix + train.headers + train.size) as u32 } else { 0 })
+            } else {
+                let run = if join { run_length(rest, room.len()) } else { 1 };
+                for (vector, words) in room.iter_mut().zip(rest.chunks_exact(descriptor::WORDS)).take(run) {
+                    let (offset, length) = (words[descriptor::OFFSET] as usize, words[descriptor::LENGTH] as usize);
+                    *vector = slice(&buffer[offset..offset + length]);
+                }
+                next = Place { index: at.index + run, packet: 0 };
+                (run, if run > 1 { words[descriptor::LENGTH] } else { words[descriptor::SEGMENT] })
+            };
             let mut control = ControlWriter::new(&mut controls[messages]);
             write_control(&mut control, self.settings.v6, self.settings.tos, words, segment);
             let control_length = control.length();
@@ -240,17 +311,58 @@ impl DatagramSocket {
             header.msg_name = if named { ptr::from_mut(&mut names[messages]).cast() } else { ptr::null_mut() };
             header.msg_namelen = if named { SocketAddress::size(self.settings.v6) } else { 0 };
             header.msg_iov = &raw mut vectors[used];
-            header.msg_iovlen = run as _;
+            header.msg_iovlen = taken as _;
             header.msg_control = if control_length > 0 { controls[messages].0.as_mut_ptr().cast() } else { ptr::null_mut() };
             header.msg_controllen = control_length as _;
             header.msg_flags = 0;
             firsts[messages] = at;
             messages += 1;
-            used += run;
-            at += run;
+            // Heads of trains are found by the number of their first vector.
+            used = (used + taken).next_multiple_of(2);
+            at = next;
         }
         (messages, at)
     }
+}
+
+/// The train of a descriptor, and the octets of the tunnel header before it; `None` when they cannot be.
+fn train_of(buffer: &[u8], words: &[u32]) -> Option<(Train, usize)> {
+    let word = |at: usize| words[at] as usize;
+    let prefix = word(descriptor::INNER);
+    let ip = buffer.get(word(descriptor::OFFSET) + prefix..)?;
+    let length = word(descriptor::LENGTH).checked_sub(prefix)?;
+    let train = Train::check(length, word(descriptor::HEADERS), word(descriptor::SIZE), word(descriptor::STRIDE), ip)?;
+    (prefix <= MAX_PREFIX).then_some((train, prefix))
+}
+
+/// Points vectors at packets of a train from `first` on, heads made in `heads`; returns how many packets one message takes.
+#[expect(clippy::too_many_arguments, reason = "one step of the loop above, split off for its length")]
+fn prepare_train(
+    buffer: &[u8],
+    words: &[u32],
+    train: &Train,
+    prefix: usize,
+    first: usize,
+    most: usize,
+    vectors: &mut [libc::iovec],
+    heads: &mut [u8],
+) -> usize {
+    let start = words[descriptor::OFFSET] as usize;
+    let (tunnel, ip) = (&buffer[start..start + prefix], &buffer[start + prefix..]);
+    let whole = prefix + train.headers + train.size;
+    let packets = (train.packets() - first).min(most).min((MAX_SEGMENTED / whole).max(1)).min(vectors.len() / 2);
+    for (k, head) in heads.chunks_exact_mut(HEAD).take(packets).enumerate() {
+        let head = &mut head[..prefix + train.headers];
+        head[..prefix].copy_from_slice(tunnel);
+        train.write_headers(ip, first + k, &mut head[prefix..]);
+        vectors[k * 2] = slice(head);
+        vectors[k * 2 + 1] = slice(&ip[train.piece(first + k)]);
+    }
+    packets
+}
+
+fn slice(octets: &[u8]) -> libc::iovec {
+    libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() }
 }
 
 impl Arena {
@@ -260,10 +372,11 @@ impl Arena {
         let header: libc::mmsghdr = unsafe { std::mem::zeroed() };
         Self {
             headers: vec![header; BATCH],
-            vectors: vec![vector; BATCH * 8],
+            vectors: vec![vector; VECTORS],
             names: vec![SocketAddress::zeroed(); BATCH],
             controls: vec![ControlBuffer([0; CONTROL_SPACE]); BATCH],
-            firsts: vec![0; BATCH],
+            firsts: vec![Place::default(); BATCH],
+            heads: vec![0; VECTORS / 2 * HEAD],
         }
     }
 }

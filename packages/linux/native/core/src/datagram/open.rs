@@ -162,24 +162,25 @@ pub fn open(options: &DatagramOptions) -> Result<DatagramSocket> {
     Ok(DatagramSocket::new(socket, settings))
 }
 
-/// Wraps an open UDP socket that came from elsewhere; its options are read back from it.
+/// Wraps an open UDP or raw socket that came from elsewhere; its options are read back from it.
 ///
 /// `gso` as in [`DatagramOptions`], which the kernel does not remember.
 pub fn adopt(fd: OwnedFd, gso: bool) -> Result<DatagramSocket> {
-    let operation = || "adopt a UDP socket".to_owned();
+    let operation = || "adopt a datagram socket".to_owned();
     let socket = Socket::from(fd);
     let domain = socket.domain().context(operation)?;
     let is_ip = domain == Domain::IPV4 || domain == Domain::IPV6;
-    if !is_ip || socket.protocol().context(operation)? != Some(Protocol::UDP) {
+    let raw = socket.r#type().context(operation)? == Type::RAW;
+    if !is_ip || !raw && socket.protocol().context(operation)? != Some(Protocol::UDP) {
         return Err(Error::new(libc::EPROTOTYPE, operation(), "it is none"));
     }
     socket.set_nonblocking(true).context(operation)?;
     let v6 = domain == Domain::IPV6;
     let (level, name) = zero_checksum_option(v6);
-    let zero_checksum_tx = get_option(socket.as_raw_fd(), level, name).context(operation)? != 0;
+    let zero_checksum_tx = !raw && get_option(socket.as_raw_fd(), level, name).context(operation)? != 0;
     let tos = if v6 { socket.tclass_v6() } else { socket.tos_v4() }.context(operation)?;
     let connected = socket.peer_addr().is_ok();
-    let settings = Settings { v6, raw: false, gso: gso && !zero_checksum_tx, keep_header: false, zero_checksum_tx, tos, connected };
+    let settings = Settings { v6, raw, gso: gso && !raw && !zero_checksum_tx, keep_header: false, zero_checksum_tx, tos, connected };
     Ok(DatagramSocket::new(socket, settings))
 }
 

@@ -1,0 +1,89 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+
+let made = 0
+
+/** Network namespaces of a bench and the processes in them; both go with `close`, and at the latest with this process. */
+export class Namespaces implements Disposable {
+  readonly #prefix = `hdbench${process.pid}x${made++}`
+  readonly #names = new Set<string>()
+  readonly #processes = new Set<ChildProcess>()
+  readonly #emergency = (): void => this.close()
+
+  constructor() {
+    process.on('exit', this.#emergency)
+    sweep()
+  }
+
+  add(...shorts: string[]): void {
+    for (const short of shorts) {
+      ip(['netns', 'add', this.name(short)])
+      this.#names.add(short)
+      this.run(short, 'ip link set lo up')
+    }
+  }
+
+  name(short: string): string {
+    return `${this.#prefix}-${short}`
+  }
+
+  path(short: string): string {
+    return `/run/netns/${this.name(short)}`
+  }
+
+  /** Runs a command of plain words inside a namespace; `@name` stands for the full name of another one. */
+  run(short: string, command: string): string {
+    const words = command.split(' ').map((word) => (word.startsWith('@') ? this.name(word.slice(1)) : word))
+    return ip(['netns', 'exec', this.name(short), ...words])
+  }
+
+  /** Starts a program inside a namespace. @param cpu it is kept on this one */
+  start(short: string, argv: readonly string[], cpu?: number): ChildProcess {
+    const words = ['netns', 'exec', this.name(short), ...(cpu === undefined ? [] : ['taskset', '-c', `${cpu}`]), ...argv]
+    const child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#processes.add(child)
+    child.once('exit', () => this.#processes.delete(child))
+    return child
+  }
+
+  /** Starts a program that says "ready" when it serves. */
+  async serve(short: string, argv: readonly string[], cpu?: number): Promise<ChildProcess> {
+    const child = this.start(short, argv, cpu)
+    const first = await Promise.race([once(child.stdout!, 'data'), once(child, 'exit').then(() => undefined)])
+    if (first === undefined) throw new Error(`${argv.join(' ')} ended before it was ready`)
+    return child
+  }
+
+  close(): void {
+    process.removeListener('exit', this.#emergency)
+    for (const child of this.#processes) child.kill('SIGKILL')
+    for (const short of this.#names) ip(['netns', 'delete', this.name(short)])
+    this.#names.clear()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/** What a program wrote until its end; an end that is no success is an error. */
+export async function outputOf(child: ChildProcess): Promise<string> {
+  let output = ''
+  child.stdout?.on('data', (chunk) => (output += String(chunk)))
+  const [code] = (await once(child, 'close')) as [number | null]
+  if (code !== 0) throw new Error(`${child.spawnargs.join(' ')} ended with ${code}`)
+  return output.trim()
+}
+
+/** Takes away what a bench left that was killed and could not do it itself. */
+function sweep(): void {
+  for (const line of ip(['netns', 'list']).split('\n')) {
+    const [name = '', pid] = /^hdbench(\d+)x\S+/.exec(line) ?? []
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) ip(['netns', 'delete', name])
+  }
+}
+
+function ip(words: readonly string[]): string {
+  return execFileSync('ip', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}

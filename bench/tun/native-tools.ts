@@ -1,0 +1,19 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from '../harness/machine.ts'
+
+const OUT = join(root, 'out', 'bench', 'tun')
+
+/** Programs in C that the bench brings along, by name. */
+export type Tool = 'forwarder' | 'traffic'
+
+/** Compiles a program of `native/`; its path. */
+export function compiled(tool: Tool): string {
+  mkdirSync(OUT, { recursive: true })
+  const path = join(OUT, tool)
+  execFileSync('cc', ['-O3', '-Wall', '-Wextra', '-Werror', '-pthread', join(root, 'bench', 'tun', 'native', `${tool}.c`), '-o', path], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  return path
+}

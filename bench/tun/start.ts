@@ -1,0 +1,123 @@
+import { RouteBatch, type FibTransaction } from '@heddle/core'
+import { tunDataplane, type TunDataplane } from '@heddle/dataplane-tun'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import type { ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  LABEL,
+  NAMES,
+  NODE,
+  POD,
+  configurePod,
+  end,
+  kernelWay,
+  layOut,
+  other,
+  type Contender,
+  type ContenderKind,
+  type Site,
+} from './contender.ts'
+import { Namespaces } from './namespaces.ts'
+import { compiled } from './native-tools.ts'
+
+/** Sets a contender up, pod to pod. */
+export async function start(kind: ContenderKind): Promise<Contender> {
+  const namespaces = new Namespaces()
+  try {
+    layOut(namespaces)
+    const close = kind === 'heddle' ? await heddle(namespaces) : kind === 'c' ? await forwarderInC(namespaces) : undefined
+    if (kind === 'vxlan' || kind === 'routing') kernelWay(namespaces, kind)
+    namespaces.run('pod-a', `ping -q -c 3 -i 0.1 -W 2 ${POD.b}`)
+    return {
+      name: NAMES[kind],
+      namespaces,
+      close: async () => {
+        await close?.()
+        namespaces.close()
+      },
+    }
+  } catch (error) {
+    namespaces.close()
+    throw error
+  }
+}
+
+async function forwarderInC(namespaces: Namespaces): Promise<() => Promise<void>> {
+  const program = compiled('forwarder')
+  const children: ChildProcess[] = []
+  for (const site of ['a', 'b'] as const) {
+    const far = other[site]
+    const argv = [program, namespaces.path(`pod-${site}`), 'eth0', NODE[site], NODE[far], `${LABEL[far]}`, `${LABEL[site]}`, POD[far]]
+    children.push(await namespaces.serve(`node-${site}`, argv))
+    configurePod(namespaces, site)
+  }
+  return async () => {
+    for (const child of children) await end(child)
+  }
+}
+
+/** As `heddle node` does it: a forwarder process a node, which this process controls. */
+async function heddle(namespaces: Namespaces): Promise<() => Promise<void>> {
+  const directory = mkdtempSync(join(tmpdir(), 'hdbench-'))
+  const dataplanes: TunDataplane[] = []
+  for (const site of ['a', 'b'] as const) {
+    const dataplane = await tunDataplane({
+      addresses: [IpAddress.parse(NODE[site])],
+      underlayNetns: namespaces.path(`node-${site}`),
+      stateDir: join(directory, site),
+    })
+    dataplanes.push(dataplane)
+    const report = await dataplane.apply(siteTransaction(site))
+    if (report.status !== 'applied') throw new Error(JSON.stringify(report))
+    await dataplane.attachPort(1, {
+      netns: namespaces.path(`pod-${site}`),
+      ifname: 'eth0',
+      addresses: [IpAddress.parse(POD[site])],
+      mtu: 1468,
+    })
+  }
+  return async () => {
+    for (const dataplane of dataplanes) await dataplane.close()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** One VRF with one endpoint, and a way to the other site. */
+export function siteTransaction(site: Site): FibTransaction {
+  const far = other[site]
+  const none = { set: [], remove: [] }
+  const routes = new RouteBatch()
+  routes.push(1, IpPrefix.parse(`${POD[site]}/32`), 1)
+  routes.push(1, IpPrefix.parse(`${POD[far]}/32`), 2)
+  const tunnel = {
+    type: 'tunnel',
+    encapsulation: 'mpls-udp',
+    local: IpAddress.parse(NODE[site]),
+    remote: IpAddress.parse(NODE[far]),
+    labels: [LABEL[far]],
+    ttlModel: 'pipe',
+    trafficClassModel: 'pipe',
+  } as const
+  return {
+    generation: 1,
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: {
+      set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [IpPrefix.parse(`${POD[site]}/32`)], gateways: [], mtu: 1468 }],
+      remove: [],
+    },
+    nextHops: {
+      set: [
+        { id: 1, action: { type: 'port', port: 1 } },
+        { id: 2, action: tunnel },
+      ],
+      remove: [],
+    },
+    groups: { set: [1, 2].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 1 })), remove: [] },
+    tunnelSources: { set: [{ id: 1, prefixes: [IpPrefix.parse(`${NODE[far]}/32`)] }], remove: [] },
+    labels: { set: [{ label: LABEL[site], action: { type: 'pop-forward', port: 1 }, sources: 1 }], remove: [] },
+    vnis: none,
+    routes,
+  }
+}
