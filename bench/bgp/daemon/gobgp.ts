@@ -8,7 +8,7 @@ export const gobgp: Reflector = {
   name: 'GoBGP',
   executable,
   version: () => versionIn(executable!, '--version'),
-  start: ({ address, port, family, clients, directory }) => ({
+  start: ({ address, port, managementPort, family, clients, directory }) => ({
     config: `
 [global.config]
   as = ${AS}
@@ -16,7 +16,17 @@ export const gobgp: Reflector = {
   port = ${port}
   local-address-list = ["${address}"]
 ${clients.map((client) => neighbor(address, client, FAMILY[family.name])).join('')}`,
-    args: ['-f', `${directory}/${CONFIG_FILE}`, '-t', 'toml', '--api-hosts', `${address}:50179`, '--pprof-disable', '--log-level', 'error'],
+    args: [
+      '-f',
+      `${directory}/${CONFIG_FILE}`,
+      '-t',
+      'toml',
+      '--api-hosts',
+      `${address}:${managementPort}`,
+      '--pprof-disable',
+      '--log-level',
+      'error',
+    ],
   }),
 }
 

@@ -4,6 +4,8 @@ import type { AddressFamily } from '../workload/family.ts'
 export interface ReflectorSetup {
   readonly address: string
   readonly port: number
+  /** For whoever has a management interface on TCP. */
+  readonly managementPort: number
   readonly family: AddressFamily
   readonly clients: readonly string[]
   /** Its own, for configuration and sockets. */

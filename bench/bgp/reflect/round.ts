@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { Daemon } from '../daemon/daemon.ts'
+import { freePort } from '../daemon/free-port.ts'
 import type { Reflector } from '../daemon/reflector.ts'
 import type { PeerProcess } from '../peer/peer-process.ts'
 import type { WorkloadFiles } from '../peer/protocol.ts'
@@ -10,7 +11,6 @@ import type { Budget } from './budget.ts'
 export const INJECTOR = '127.0.61.1'
 export const RECEIVER = '127.0.61.2'
 export const LATE_JOINER = '127.0.61.3'
-const PORT = 11_179
 /** Seconds; short, so that a daemon that is busy with anything else for long is found out. */
 export const HOLD_TIME = 9
 const OPEN_TIMEOUT = 30_000
@@ -51,14 +51,16 @@ export interface Round {
  * @throws TypeError when a session ends that should not, or a table is not what was announced
  */
 export async function runRound(reflector: Reflector, address: string, stage: Stage, budget: Budget): Promise<Round> {
+  const port = await freePort(address)
   await using daemon = new Daemon(reflector, {
     address,
-    port: PORT,
+    port,
+    managementPort: await freePort(address),
     family: stage.family,
     clients: [INJECTOR, RECEIVER, LATE_JOINER],
   })
   try {
-    return await new Play(daemon, reflector.probed === true, address, stage, budget).run()
+    return await new Play(daemon, reflector.probed === true, { address, port }, stage, budget).run()
   } catch (error) {
     throw new TypeError(`${reflector.name}: ${(error as Error).message}${daemon.output === '' ? '' : `\n${daemon.output}`}`, {
       cause: error,
@@ -66,19 +68,24 @@ export async function runRound(reflector: Reflector, address: string, stage: Sta
   }
 }
 
+interface Place {
+  readonly address: string
+  readonly port: number
+}
+
 class Play {
   readonly #daemon: Daemon
   readonly #probed: boolean
-  readonly #address: string
+  readonly #at: Place
   readonly #stage: Stage
   readonly #budget: Budget
   readonly #steps: Partial<Record<Step, number>> = {}
   readonly #lateness = { daemon: [] as number[], idle: [] as number[] }
 
-  constructor(daemon: Daemon, probed: boolean, address: string, stage: Stage, budget: Budget) {
+  constructor(daemon: Daemon, probed: boolean, at: Place, stage: Stage, budget: Budget) {
     this.#daemon = daemon
     this.#probed = probed
-    this.#address = address
+    this.#at = at
     this.#stage = stage
     this.#budget = budget
   }
@@ -173,12 +180,12 @@ class Play {
   }
 
   #open(peer: PeerProcess, id: string): Promise<{ readonly establishedAt: number }> {
-    return peer.call('open', { id, remote: this.#address, port: PORT, holdTime: HOLD_TIME, timeout: OPEN_TIMEOUT })
+    return peer.call('open', { id, remote: this.#at.address, port: this.#at.port, holdTime: HOLD_TIME, timeout: OPEN_TIMEOUT })
   }
 
   async #judge(id: string, complete: boolean, step: Step): Promise<void> {
     const { receiver } = this.#stage
-    const { differences } = await receiver.call('judge', { id, originator: INJECTOR, cluster: this.#address, complete })
+    const { differences } = await receiver.call('judge', { id, originator: INJECTOR, cluster: this.#at.address, complete })
     if (differences.length > 0) throw new TypeError(`the table after "${step}" is not what was announced:\n${differences.join('\n')}`)
   }
 

@@ -55,6 +55,7 @@ function prefixSource(random: () => number): () => Uint8Array {
   }
 }
 
+/** MED always, since FRR gives one to what has none. */
 function attributes(random: () => number): number[] {
   const chance = (share: number): boolean => random() < share
   const path = asPath(random)
@@ -63,7 +64,7 @@ function attributes(random: () => number): number[] {
     ...attribute(FLAGS.wellKnown, TYPE.origin, [chance(0.9) ? 0 : 2]),
     ...attribute(FLAGS.wellKnown, TYPE.asPath, [2, path.length, ...path.flatMap(u32)]),
     ...attribute(FLAGS.wellKnown, TYPE.nextHop, u32(FIRST_HOP + integer(random, 0, NEXT_HOPS - 1))),
-    ...(chance(0.3) ? attribute(FLAGS.optional, TYPE.med, u32(integer(random, 0, 500))) : []),
+    ...attribute(FLAGS.optional, TYPE.med, u32(chance(0.3) ? integer(random, 1, 500) : 0)),
     ...attribute(FLAGS.wellKnown, TYPE.localPref, u32(integer(random, 0, 4) * 50 + 80)),
     ...(chance(0.05) ? attribute(FLAGS.wellKnown, TYPE.atomicAggregate, []) : []),
     ...(chance(0.08) ? attribute(FLAGS.optionalTransitive, TYPE.aggregator, [...u32(origin), ...u32(integer(random, 1, 1e9))]) : []),
