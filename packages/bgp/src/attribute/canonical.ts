@@ -27,3 +27,8 @@ export function hopStart(bytes: Uint8Array): number {
   while (at < bytes.length && bytes[at + 1] !== ATTRIBUTE.mpReachNlri) at = attributeEnd(bytes, at)
   return at
 }
+
+/** Four octets as an unsigned number. */
+export function wordAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
+}

@@ -1,12 +1,7 @@
 import { canonicalAttributes, decodeAttributeSet, type AttributeSet } from '../attribute/attribute-set.js'
-import { asPathLength } from '../attribute/as-path.js'
-import { ORIGIN_CODE } from '../attribute/origin.js'
-import type { PathAttributes } from '../attribute/path-attributes.js'
+import { DecisionFacts } from '../attribute/decision-facts.js'
 import { ByteInterner } from './byte-interner.js'
 import { capacityFor, grown } from './column.js'
-
-/** LOCAL_PREF of a path that has none (RFC 4271 §9.1.1 leaves it to us). */
-export const DEFAULT_LOCAL_PREF = 100
 
 /** Decoded sets that are kept at hand. */
 const CACHE_LIMIT = 4096
@@ -25,6 +20,8 @@ export class AttributeSets {
   #asPathLength = new Uint16Array(16)
   #clusterLength = new Uint16Array(16)
   #origin = new Uint8Array(16)
+  #marks = new Uint8Array(16)
+  readonly #facts = new DecisionFacts()
 
   /** Sets that are referenced. */
   get size(): number {
@@ -33,8 +30,13 @@ export class AttributeSets {
 
   /** The id of the set, with one more reference. */
   intern(set: AttributeSet): number {
-    const id = this.#sets.intern(canonicalAttributes(set.attributes, set))
-    if (this.#sets.references(id) === 1) this.#fill(id, set.attributes)
+    return this.internOctets(canonicalAttributes(set.attributes, set))
+  }
+
+  /** As `intern`. @param canonical octets that `canonicalAttributes` would make; they are copied */
+  internOctets(canonical: Uint8Array): number {
+    const id = this.#sets.intern(canonical)
+    if (this.#sets.references(id) === 1) this.#fill(id, canonical)
     return id
   }
 
@@ -103,17 +105,23 @@ export class AttributeSets {
     return this.#origin[id]
   }
 
-  #fill(id: number, attributes: PathAttributes): void {
+  /** Communities that rules look for, as bits of `MARK`. */
+  marks(id: number): number {
+    return this.#marks[id]
+  }
+
+  #fill(id: number, canonical: Uint8Array): void {
     if (id >= this.#origin.length) this.#grow(capacityFor(id + 1, this.#origin.length))
-    const { asPath = [], localPref = DEFAULT_LOCAL_PREF, med = 0, origin = 'incomplete', clusterList = [], originatorId } = attributes
-    const first = asPath.find(({ type }) => type === 'sequence' || type === 'set')
-    this.#localPref[id] = localPref
-    this.#med[id] = med
-    this.#neighborAs[id] = first?.type === 'sequence' ? first.asns[0] : 0
-    this.#originatorId[id] = originatorId?.w0 ?? 0
-    this.#asPathLength[id] = Math.min(asPathLength(asPath), 0xffff)
-    this.#clusterLength[id] = clusterList.length
-    this.#origin[id] = ORIGIN_CODE[origin]
+    const facts = this.#facts
+    facts.read(canonical)
+    this.#localPref[id] = facts.localPref
+    this.#med[id] = facts.med
+    this.#neighborAs[id] = facts.neighborAs
+    this.#originatorId[id] = facts.originatorId
+    this.#asPathLength[id] = Math.min(facts.asPathLength, 0xffff)
+    this.#clusterLength[id] = facts.clusterLength
+    this.#origin[id] = facts.origin
+    this.#marks[id] = facts.marks
   }
 
   #grow(capacity: number): void {
@@ -124,5 +132,6 @@ export class AttributeSets {
     this.#asPathLength = grown(this.#asPathLength, capacity)
     this.#clusterLength = grown(this.#clusterLength, capacity)
     this.#origin = grown(this.#origin, capacity)
+    this.#marks = grown(this.#marks, capacity)
   }
 }

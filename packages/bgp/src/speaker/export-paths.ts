@@ -1,5 +1,7 @@
+import { ByteWriter } from '@heddle/wire'
 import { SAFI } from '../iana.js'
 import { exportSet, type ExportSignature, type RouteSource } from '../policy/export-rules.js'
+import { isReflection, reflectOctets } from '../policy/reflect-octets.js'
 import type { Nlri } from '../nlri/nlri.js'
 import type { ExportTarget } from '../rib/adj-rib-out.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
@@ -52,6 +54,7 @@ export class ExportScope {
   readonly #target: { pathId: number; set: number; data: number; to: PeerSet }
   readonly #one: ExportTarget[] = []
   readonly #paths: number[] = []
+  readonly #octets = new ByteWriter(256)
 
   constructor(
     private readonly table: RibTable,
@@ -102,11 +105,23 @@ export class ExportScope {
     const key = set * 0x1_0000 + peer
     const known = single ? undefined : this.#exported.get(key)
     if (known !== undefined) return known
-    const result = exportSet(table.sets.get(set), table.family, rules.sourceOf(peer), rules.signature, this.#nlriFor(path))
-    const out = 'refused' in result ? 0 : table.sets.intern(result.set)
+    const out = this.#export(path, set, rules.sourceOf(peer))
     if (!single) this.#exported.set(key, out)
     else if (out !== 0) this.#single.push(out)
     return out
+  }
+
+  /** @returns the set with which a path goes out, with a reference, or 0 */
+  #export(path: number, set: number, source: RouteSource): number {
+    const { sets, family } = this.table
+    const { signature } = this.rules
+    if (isReflection(source, signature, family)) {
+      const octets = this.#octets.truncate(0)
+      const verdict = reflectOctets(sets.bytes(set), sets.marks(set), family, source, signature, octets)
+      if (verdict !== 'values') return verdict === 'refused' ? 0 : sets.internOctets(octets.view())
+    }
+    const result = exportSet(sets.get(set), family, source, signature, this.#nlriFor(path))
+    return 'refused' in result ? 0 : sets.intern(result.set)
   }
 
   #nlriFor(path: number): Nlri | undefined {

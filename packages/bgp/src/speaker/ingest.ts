@@ -1,4 +1,3 @@
-import { ByteReader, WireError } from '@heddle/wire'
 import type { PathAttributes } from '../attribute/path-attributes.js'
 import type { DecodeOptions } from '../message/options.js'
 import type { NlriSpan, ReachSpan, UpdateView } from '../message/update-view.js'
@@ -6,16 +5,18 @@ import { walkUpdate } from '../message/update-view.js'
 import { endOfRibOf, readNextHop } from '../message/update.js'
 import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
-import { decodeNlri } from '../nlri/registry.js'
 import { isVisitable, visitNlri } from '../nlri/visit.js'
 import type { AttributeSet } from '../attribute/attribute-set.js'
-import { WELL_KNOWN_COMMUNITY } from '../iana.js'
+import { MARK } from '../attribute/decision-facts.js'
+import { NormalForm } from '../attribute/normal-form.js'
+import { importOctets } from '../policy/import-octets.js'
 import { importDependsOnNlri, importSet, type ImportRules } from '../policy/import-rules.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
 import { decodeAttributes, type AttributesResult } from '../validate/attributes.js'
 import { strongestHandling, type BgpError } from '../validate/bgp-error.js'
-import { checkNlriFields, judgeUpdate, nlriEntryError, nlriError, nlriPath } from '../validate/update.js'
+import { checkNlriFields, judgeUpdate } from '../validate/update.js'
 import type { InvalidReason } from './route.js'
+import { familiesOf, fieldBytes, fieldsOf, sameAttributes } from './update-fields.js'
 
 /** What taking in an UPDATE led to. */
 export interface IngestResult {
@@ -55,6 +56,7 @@ interface Imported {
 export class Ingest {
   #lastView: UpdateView | undefined
   #lastAttributes: AttributesResult | undefined
+  readonly #normal = new NormalForm()
   readonly #keys = new Map<RibTable, Uint32Array>()
 
   constructor(private context: IngestContext) {}
@@ -70,6 +72,25 @@ export class Ingest {
     const walked = walkUpdate(bytes, options)
     if (!walked.ok) return reset(walked.error)
     const { view } = walked
+    return this.#takeOctets(view) ?? this.#takeValues(view)
+  }
+
+  /** The way of most messages: nothing is wrong, and nothing has to be looked at but octets. @returns nothing when values are needed */
+  #takeOctets(view: UpdateView): IngestResult | undefined {
+    const { asn4 = true, peerType = 'ebgp' } = this.context.options
+    if (!this.#normal.take(view, { asn4, peerType }) || checkNlriFields(view) !== undefined) return undefined
+    for (const { family } of view.unreach) if (!isVisitable(family)) return undefined
+    for (const span of view.reach) if (!isVisitable(span.family) || this.#normal.of(view, span) === undefined) return undefined
+    for (const span of view.unreach) this.#withdraw(view, span, undefined)
+    for (const span of view.reach) {
+      const table = this.context.tableOf(span.family)
+      const octets = this.#normal.of(view, span)
+      if (table !== undefined && octets !== undefined) this.#announce(view, span, table, table.sets.internOctets(octets))
+    }
+    return result(view, NO_ERRORS)
+  }
+
+  #takeValues(view: UpdateView): IngestResult {
     const { attributes, errors: attributeErrors } = this.#attributes(view)
     const errors = [...judgeUpdate(view, attributes, attributeErrors)]
     const fatal = errors.find((error) => error.handling === 'session-reset')
@@ -80,9 +101,8 @@ export class Ingest {
     if (handling === 'afi-safi-disable') return { errors, disable: familiesOf(view), touched: [] }
     for (const span of view.unreach) this.#withdraw(view, span, values.get(span))
     if (handling === 'treat-as-withdraw') for (const span of view.reach) this.#withdraw(view, span, values.get(span))
-    else for (const span of view.reach) this.#announce(view, span, attributes, values.get(span))
-    const endOfRib = endOfRibOf(view)
-    return { errors, touched: familiesOf(view), ...(endOfRib === undefined ? {} : { endOfRib }) }
+    else for (const span of view.reach) this.#announceValues(view, span, attributes, values.get(span))
+    return result(view, errors)
   }
 
   /** Attribute values, from the last message when its attributes were the same octets: a dump repeats them. */
@@ -95,24 +115,26 @@ export class Ingest {
     return this.#lastAttributes
   }
 
-  #announce(view: UpdateView, span: ReachSpan, attributes: PathAttributes, values: readonly Nlri[] | undefined): void {
+  #announceValues(view: UpdateView, span: ReachSpan, attributes: PathAttributes, values: readonly Nlri[] | undefined): void {
     const table = this.context.tableOf(span.family)
     if (table === undefined) return
+    const value = this.#setOf(view, span, attributes)
+    this.#announce(view, span, table, table.sets.intern(value), value, values)
+  }
+
+  /** @param received what the peer sent; its reference is taken over */
+  #announce(view: UpdateView, span: ReachSpan, table: RibTable, received: number, value?: AttributeSet, values?: readonly Nlri[]): void {
     const key = this.#keyOf(table)
     const { peer, rules } = this.context
     const { sets } = table
-    const value = this.#setOf(view, span, attributes)
-    const received = sets.intern(value)
-    const octets = sets.octetsOf(received)
-    const llgrStale = attributes.communities?.includes(WELL_KNOWN_COMMUNITY.llgrStale) === true
+    const llgrStale = (sets.marks(received) & MARK.llgrStale) !== 0
     const single = importDependsOnNlri(rules)
     let common: Imported | undefined
     const add = (pathId: number, data: number): void => {
       if (single || common === undefined) {
         if (common !== undefined) this.#release(table, common)
-        const needed = rules.policy !== undefined || rules.validate !== undefined
-        const nlri = needed ? table.key.toNlri(key, 0, data, pathId) : undefined
-        common = this.#import(table, importSet(value, span.family, nlri, rules, octets), received)
+        const nlri = rules.policy === undefined ? undefined : table.key.toNlri(key, 0, data, pathId)
+        common = this.#import(table, received, nlri, value)
       }
       const { set, invalid } = common
       sets.retain(set)
@@ -160,7 +182,16 @@ export class Ingest {
     return { attributes: rest, ...('code' in hop ? {} : hop) }
   }
 
-  #import({ sets }: RibTable, { set, invalid }: ReturnType<typeof importSet>, received: number): Imported {
+  /** What is made of a path with attributes as received. @param value the same as a value, where it is at hand */
+  #import(table: RibTable, received: number, nlri: Nlri | undefined, value?: AttributeSet): Imported {
+    const { sets, family } = table
+    const { rules } = this.context
+    const verdict = importOctets(sets.bytes(received), sets.marks(received), rules)
+    if (verdict !== 'values') {
+      sets.retain(received)
+      return { set: received, received: 0, invalid: verdict }
+    }
+    const { set, invalid } = importSet(value ?? sets.get(received), family, nlri, rules, sets.octetsOf(received))
     const id = sets.intern(set)
     if (id !== received) sets.retain(received)
     return { set: id, received: id === received ? 0 : received, invalid }
@@ -174,12 +205,10 @@ export class Ingest {
   /** What rules make of the paths that are there is something else now. */
   reimport(table: RibTable): void {
     const { peer, rules } = this.context
-    const { sets, family } = table
     for (const path of table.peerPaths(peer)) {
-      const received = table.receivedOf(path)
-      const result = importSet(sets.get(received), family, table.nlriOf(path), rules, sets.octetsOf(received))
-      const imported = this.#import(table, result, received)
-      table.reimport(path, imported.set, imported.invalid, imported.received)
+      const nlri = rules.policy === undefined ? undefined : table.nlriOf(path)
+      const { set, invalid, received } = this.#import(table, table.receivedOf(path), nlri)
+      table.reimport(path, set, invalid, received)
     }
   }
 
@@ -193,68 +222,13 @@ export class Ingest {
   }
 }
 
+const NO_ERRORS: readonly BgpError[] = []
+
+function result(view: UpdateView, errors: readonly BgpError[]): IngestResult {
+  const endOfRib = endOfRibOf(view)
+  return endOfRib === undefined ? { errors, touched: familiesOf(view) } : { errors, touched: familiesOf(view), endOfRib }
+}
+
 function reset(error: BgpError): IngestResult {
   return { errors: [error], reset: error, touched: [] }
-}
-
-/** Checks every NLRI field and next hop; values of the fields that no visitor walks. Single entries that are malformed go to `errors`. */
-function fieldsOf(view: UpdateView, errors: BgpError[]): Map<NlriSpan, readonly Nlri[]> | BgpError {
-  const error = checkNlriFields(view)
-  if (error !== undefined) return error
-  const values = new Map<NlriSpan, readonly Nlri[]>()
-  for (const span of view.reach) {
-    if (!span.multiprotocol) continue
-    const hop = readNextHop(view, span)
-    if ('code' in hop) return hop
-  }
-  for (const [spans, withdraw] of [
-    [view.unreach, true],
-    [view.reach, false],
-  ] as const) {
-    for (const span of spans) {
-      if (isVisitable(span.family)) continue
-      const nlri = valuesOf(view, span, withdraw, errors)
-      if ('handling' in nlri) return nlri
-      values.set(span, nlri)
-    }
-  }
-  return values
-}
-
-function valuesOf(view: UpdateView, span: NlriSpan, withdraw: boolean, errors: BgpError[]): readonly Nlri[] | BgpError {
-  const path = nlriPath(span, withdraw)
-  try {
-    const malformed = (error: WireError): void => void errors.push(nlriEntryError(error))
-    return decodeNlri(new ByteReader(fieldBytes(view, span), path, span.offset), span.family, {
-      addPath: span.addPath,
-      withdraw,
-      malformed,
-    })
-  } catch (error) {
-    if (!(error instanceof WireError)) throw error
-    return nlriError(error.code, error.offset, error.path, error.rfc, span.multiprotocol)
-  }
-}
-
-function fieldBytes({ bytes }: UpdateView, { offset, length }: NlriSpan): Uint8Array {
-  return bytes.subarray(offset, offset + length)
-}
-
-function familiesOf({ reach, unreach }: UpdateView): Family[] {
-  return [...new Set([...reach, ...unreach].map(({ family }) => family))]
-}
-
-/** Whether two messages have the same attributes, octet for octet, and fields in the same places of meaning (the verdict depends on both). */
-function sameAttributes(a: UpdateView, b: UpdateView): boolean {
-  if (a.attributes.length !== b.attributes.length || a.reach.length !== b.reach.length) return false
-  for (let at = 0; at < a.reach.length; at++) if (a.reach[at].multiprotocol !== b.reach[at].multiprotocol) return false
-  for (let at = 0; at < a.attributes.length; at++) {
-    const one = a.attributes[at]
-    const other = b.attributes[at]
-    if (one.type !== other.type || one.flags !== other.flags || one.length !== other.length) return false
-    for (let octet = 0; octet < one.length; octet++) {
-      if (a.bytes[one.offset + octet] !== b.bytes[other.offset + octet]) return false
-    }
-  }
-  return true
 }

@@ -1,0 +1,95 @@
+import { AS_SEGMENT, ATTRIBUTE, WELL_KNOWN_COMMUNITY } from '../iana.js'
+import { attributeEnd, valueStart, wordAt } from './canonical.js'
+
+/** LOCAL_PREF of a path that has none (RFC 4271 §9.1.1 leaves it to us). */
+export const DEFAULT_LOCAL_PREF = 100
+
+/** ORIGIN of a path that has none: the last choice. */
+const INCOMPLETE = 2
+
+/** Communities that rules look for, as bits. */
+export const MARK = {
+  noExport: 1,
+  noAdvertise: 2,
+  noExportSubconfed: 4,
+  llgrStale: 8,
+  gracefulShutdown: 16,
+} as const
+
+const MARKS: ReadonlyMap<number, number> = new Map([
+  [WELL_KNOWN_COMMUNITY.noExport, MARK.noExport],
+  [WELL_KNOWN_COMMUNITY.noAdvertise, MARK.noAdvertise],
+  [WELL_KNOWN_COMMUNITY.noExportSubconfed, MARK.noExportSubconfed],
+  [WELL_KNOWN_COMMUNITY.llgrStale, MARK.llgrStale],
+  [WELL_KNOWN_COMMUNITY.gracefulShutdown, MARK.gracefulShutdown],
+])
+
+/** Well-known communities begin here (RFC 1997). */
+const WELL_KNOWN_FROM = 0xffff_0000
+
+/** What the decision process and the rules around it ask of attributes, read from their canonical octets. */
+export class DecisionFacts {
+  localPref = DEFAULT_LOCAL_PREF
+  /** MULTI_EXIT_DISC; 0 where there is none, which is the best (RFC 4271 §9.1.2.2 c). */
+  med = 0
+  /** First AS of the path; 0 when the path is empty or does not begin with a sequence. */
+  neighborAs = 0
+  /** ORIGINATOR_ID; 0 where there is none. */
+  originatorId = 0
+  asPathLength = 0
+  clusterLength = 0
+  /** 0 IGP, 1 EGP, 2 incomplete. */
+  origin = INCOMPLETE
+  /** Bits of `MARK`. */
+  marks = 0
+
+  read(bytes: Uint8Array): void {
+    this.localPref = DEFAULT_LOCAL_PREF
+    this.med = this.neighborAs = this.originatorId = this.asPathLength = this.clusterLength = this.marks = 0
+    this.origin = INCOMPLETE
+    for (let at = 0, end = 0; at < bytes.length; at = end) {
+      end = attributeEnd(bytes, at)
+      this.#attribute(bytes, bytes[at + 1], valueStart(bytes, at), end)
+    }
+  }
+
+  #attribute(bytes: Uint8Array, type: number, from: number, end: number): void {
+    switch (type) {
+      case ATTRIBUTE.origin:
+        this.origin = bytes[from]
+        break
+      case ATTRIBUTE.asPath:
+        this.#asPath(bytes, from, end)
+        break
+      case ATTRIBUTE.med:
+        this.med = wordAt(bytes, from)
+        break
+      case ATTRIBUTE.localPref:
+        this.localPref = wordAt(bytes, from)
+        break
+      case ATTRIBUTE.communities:
+        for (let at = from; at < end; at += 4) {
+          const community = wordAt(bytes, at)
+          if (community >= WELL_KNOWN_FROM) this.marks |= MARKS.get(community) ?? 0
+        }
+        break
+      case ATTRIBUTE.originatorId:
+        this.originatorId = wordAt(bytes, from)
+        break
+      case ATTRIBUTE.clusterList:
+        this.clusterLength = (end - from) >>> 2
+    }
+  }
+
+  /** A set counts one, confederation segments nothing (RFC 4271 §9.1.2.2, RFC 5065 §5.3). */
+  #asPath(bytes: Uint8Array, from: number, end: number): void {
+    let outside = false
+    for (let at = from; at < end; at += 2 + bytes[at + 1] * 4) {
+      const type = bytes[at]
+      if (type !== AS_SEGMENT.sequence && type !== AS_SEGMENT.set) continue
+      if (!outside && type === AS_SEGMENT.sequence) this.neighborAs = wordAt(bytes, at + 2)
+      outside = true
+      this.asPathLength += type === AS_SEGMENT.sequence ? bytes[at + 1] : 1
+    }
+  }
+}
