@@ -1,5 +1,6 @@
 // npm run bench:bgp
 import { runBench } from '../harness/run.ts'
+import { codec } from './codec/codec.ts'
 import { bird } from './daemon/bird.ts'
 import { frr } from './daemon/frr.ts'
 import { gobgp } from './daemon/gobgp.ts'
@@ -39,6 +40,13 @@ ORIGINATOR_ID and CLUSTER_LIST of the reflection. Neither uses code of Heddle.`,
       about: `1M routes (100k in a quick run) like an Internet table: prefix lengths as there, about six routes with the same path attributes, heavy-tailed (half of the sets have one route, the
 largest thousands), AS paths, communities, large communities and MED in the mix.`,
       run: (context) => reflect('ipv4', context.quick ? QUICK : FULL, participants(context.quick), context),
+    },
+    {
+      id: 'codec',
+      title: 'The codec alone',
+      about: `\`walkUpdate\` with \`visitNlri\`, \`decodeMessage\` and \`packUpdates\` over UPDATEs of VPNv4 routes: full ones with some 250 routes each, and those of
+the workload above, which end with their set after 20 routes on average.`,
+      run: codec,
     },
   ],
 })

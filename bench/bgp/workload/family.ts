@@ -44,22 +44,15 @@ export const VPNV4: AddressFamily = {
   unreachOverhead: MULTIPROTOCOL_HEAD,
   // MP_REACH_NLRI first, as RFC 7606 §5.1 wants it
   announce: (attributes, nextHop, nlri) =>
-    updateMessage([], [...reach([...u16(1), 128, nextHop.length, ...nextHop, 0, ...nlri]), ...attributes], []),
-  withdraw: (nlri) => updateMessage([], long(TYPE.mpUnreach, [...u16(1), 128, ...nlri]), []),
+    updateMessage(
+      [],
+      [...attribute(FLAGS.optional, TYPE.mpReach, [...u16(1), 128, nextHop.length, ...nextHop, 0, ...nlri]), ...attributes],
+      [],
+    ),
+  withdraw: (nlri) => updateMessage([], attribute(FLAGS.optional, TYPE.mpUnreach, [...u16(1), 128, ...nlri]), []),
   withdrawn: (entry) => {
     const out = entry.slice()
     out.set(COMPATIBILITY, 1)
     return out
   },
-}
-
-function reach(value: readonly number[]): number[] {
-  return long(TYPE.mpReach, value)
-}
-
-/** With two octets of length even where one would do, so that its size is known before its content. */
-function long(type: number, value: readonly number[]): number[] {
-  return value.length > 255
-    ? attribute(FLAGS.optional, type, value)
-    : [FLAGS.optional | FLAGS.extendedLength, type, ...u16(value.length), ...value]
 }
