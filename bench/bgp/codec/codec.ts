@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Goal, Measure } from '../../harness/result.ts'
 import type { Context, PartFigures } from '../../harness/run.ts'
 import { heddle } from '../daemon/heddle.ts'
-import type { CodecRates, CodecReport } from './worker.ts'
+import type { CodecMessages, CodecRates } from './worker.ts'
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 
@@ -16,27 +16,30 @@ const GOALS: Readonly<Record<keyof CodecRates, number>> = { visit: 50e6, decode:
 
 /** What the codec does alone, in a process of its own. */
 export async function codec({ quick, signal }: Context): Promise<PartFigures> {
-  const report = await reportOf([quick ? '1' : '7', quick ? '200' : '500'], signal)
-  const measures = (['full', 'bySet'] as const).flatMap((which) =>
-    (['visit', 'decode', 'encode'] as const).map((what): Measure => {
-      const goals: Goal[] = which === 'full' ? [{ kind: 'at-least', limit: GOALS[what] }] : []
-      return {
-        id: `${what}-${which}`,
-        title: `${TITLES[what]}, ${which === 'full' ? 'full messages' : 'a message a set'}`,
-        unit: '/s',
-        better: 'higher',
-        series: [{ name: 'Heddle', rounds: report[which][what] }],
-        goals,
-      }
-    }),
-  )
+  const measures: Measure[] = []
+  for (const messages of ['full', 'by-set'] as const) {
+    const rates = await ratesOf([messages, quick ? '1' : '7', quick ? '200' : '500'], signal)
+    measures.push(...(['visit', 'decode', 'encode'] as const).map((what) => measure(what, messages, rates)))
+  }
   return { software: [{ name: '@heddle/bgp', version: heddle.version(), role: 'subject' }], measures }
 }
 
-function reportOf(args: readonly string[], signal: AbortSignal): Promise<CodecReport> {
+function measure(what: keyof CodecRates, messages: CodecMessages, rates: CodecRates): Measure {
+  const goals: Goal[] = messages === 'full' ? [{ kind: 'at-least', limit: GOALS[what] }] : []
+  return {
+    id: `${what}-${messages}`,
+    title: `${TITLES[what]}, ${messages === 'full' ? 'full messages' : 'a message a set'}`,
+    unit: '/s',
+    better: 'higher',
+    series: [{ name: '@heddle/bgp', rounds: rates[what] }],
+    goals,
+  }
+}
+
+function ratesOf(args: readonly string[], signal: AbortSignal): Promise<CodecRates> {
   const child = fork(WORKER, args, { signal })
   return new Promise((resolve, reject) => {
-    child.once('message', (report: CodecReport) => resolve(report))
+    child.once('message', (rates: CodecRates) => resolve(rates))
     child.once('error', reject)
     child.once('exit', (code) => reject(new TypeError(`the codec's process ended with ${code}`)))
   })
