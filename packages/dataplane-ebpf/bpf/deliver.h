@@ -51,21 +51,21 @@ static __always_inline int strip(struct __sk_buff *skb, const struct packet *pac
 	return bpf_skb_store_bytes(skb, 12, ether_type, 2, 0);
 }
 
-/* Hands the packet to a port of this router. `outer`: family of the header it came behind, 0 without. */
-__noinline int deliver(struct __sk_buff *skb, __u32 port_id, struct packet *packet, __u32 outer)
+/* Whether a port of this router can take the packet; what its policies say comes next. */
+static __always_inline int may_deliver(const struct port *port, struct packet *packet, __u32 port_id)
 {
-	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
-
-	if (!port || !packet)
-		return REASON_NO_NEXT_HOP;
 	if (packet->port == NONE)
 		packet->port = port_id;
 	if (!bpf_map_lookup_elem(&links, &port_id))
 		return REASON_PORT_DOWN;
 	if (!(port->carries & (packet->family == 4 ? 1 : 2)))
 		return REASON_FAMILY_UNSUPPORTED;
-	if (packet->ttl <= 1)
-		return REASON_TTL_EXPIRED;
+	return packet->ttl <= 1 ? REASON_TTL_EXPIRED : GOES_ON;
+}
+
+/* Hands the packet to a port of this router that can take it. `outer`: family of the header it came behind, 0 without. */
+static __always_inline int deliver(struct __sk_buff *skb, const struct port *port, struct packet *packet, __u32 port_id, __u32 outer)
+{
 	if (packet->segment > port->mtu) {
 		packet->mtu = port->mtu;
 		return REASON_MTU_EXCEEDED;

@@ -4,11 +4,11 @@
  *
  *   1. parse    the IP header, its lengths and checksum                     parse.h
  *   2. port     the port's MTU and allowed sources; a ping to a gateway     port.h
- *   3. flow     nothing is remembered of a flow                             flow.h
+ *   3. flow     read where a policy wants it                                tuple.h
  *   4. service  no address is translated
- *   5. policy   nothing is filtered
+ *   5. policy   of the port, if it has one                                  policy.h
  *   6. lookup   the destination in the port's VRF                           lookup.h
- *   7. nexthop  a member of the group, by the flow's hash                   nexthop.h
+ *   7. nexthop  a member of the group, by the flow's hash                   nexthop.h, flow.h
  *   8. encap    labels and tunnel headers                                   encap.h
  *   9. send     to the underlay, or to a port of this router                send.h, deliver.h
  */
@@ -17,15 +17,14 @@
 #include "port.h"
 #include "tell.h"
 
-__noinline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct work *work)
+static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct work *work)
 {
 	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
-	struct packet *packet;
+	struct packet *packet = &work->packet;
 	int result;
 
-	if (!port || !work)
+	if (!port)
 		return REASON_PORT_DOWN;
-	packet = &work->packet;
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return REASON_FAMILY_UNSUPPORTED;
 	packet->vrf = port->vrf;
@@ -36,9 +35,11 @@ __noinline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct work *w
 	if (result != GOES_ON)
 		return result;
 	result = accept(skb, port_id, port, packet);
+	if (result == GOES_ON && port->policy_version)
+		result = pass_policy(skb, port_id, 1);
 	if (result != GOES_ON)
 		return result;
-	return forward(skb, packet, port->vrf, 0);
+	return carry_out(skb, work, forward(skb, work, port->vrf), 0);
 }
 
 SEC("classifier")

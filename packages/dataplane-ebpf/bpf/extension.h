@@ -34,6 +34,8 @@ __noinline __u32 extension_at(struct __sk_buff *skb, __u32 at, __u32 protocol)
 #define CHAIN_LATER (1ULL << 33)
 /* It is cut off, too long, or out of order. */
 #define CHAIN_BROKEN (1ULL << 34)
+/* Offset of the last fragment header. */
+#define CHAIN_FRAGMENT_AT 40
 
 __noinline __u64 walk_extensions(struct __sk_buff *skb, __u32 at, __u32 protocol, __u32 end)
 {
@@ -50,7 +52,7 @@ __noinline __u64 walk_extensions(struct __sk_buff *skb, __u32 at, __u32 protocol
 		if (extension == NO_EXTENSION || at + ((extension >> 8) & 0xffff) > end)
 			break;
 		if (protocol == 44)
-			found |= CHAIN_FRAGMENT;
+			found = CHAIN_FRAGMENT | (__u64)at << CHAIN_FRAGMENT_AT;
 		protocol = extension & 0xff;
 		at += (extension >> 8) & 0xffff;
 		if (extension >> 24)

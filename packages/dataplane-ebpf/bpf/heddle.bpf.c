@@ -3,6 +3,7 @@
 #include "egress.bpf.c"
 #include "ingress.bpf.c"
 #include "lookup.bpf.c"
+#include "sweep.bpf.c"
 
 /* Some helpers are offered to programs under the GPL only. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

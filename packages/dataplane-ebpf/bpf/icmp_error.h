@@ -149,13 +149,14 @@ static __always_inline void describe_error(struct packet *packet, __u32 header, 
 __noinline int become_error(struct __sk_buff *skb, struct packet *packet, __u32 outer, int is_too_big)
 {
 	struct scratch *scratch_ = scratch();
-	__u32 header, headers, longest, length;
+	__u32 header, headers, longest, length, port_id;
 	__u8 *octets, half[2];
 	struct port *port;
 
 	if (!scratch_ || !packet || !may_be_answered(skb, packet) || !may_tell())
 		return 0;
-	port = bpf_map_lookup_elem(&ports, &packet->port);
+	port_id = packet->port;
+	port = bpf_map_lookup_elem(&ports, &port_id);
 	octets = scratch_->octets;
 	header = packet->family == 4 ? IPV4_HEADER : IPV6_HEADER;
 	headers = header + ICMP_HEADER;

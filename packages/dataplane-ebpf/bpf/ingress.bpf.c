@@ -4,25 +4,25 @@
  *
  *   1. parse outer  IP, UDP or GRE; what is no tunnel to this router is the host's       outer.h
  *   2. label        the incoming label map or the VNIs, and the tunnel sources           label.h
- *   3. flow         nothing is remembered of a flow
+ *   3. flow         read where a policy wants it                                         tuple.h
  *   4. service      no address is translated
- *   5. policy       nothing is filtered
+ *   5. policy       of the port that it goes to                                          policy.h
  *   6. deliver      to a port, by the label or by a lookup; or on to the next router     deliver.h, nexthop.h
  */
 #include "label.h"
 #include "tell.h"
 
-__noinline int ingress_steps(struct __sk_buff *skb, struct work *work)
+static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *work)
 {
 	int result;
 
-	if (!work)
-		return NOT_OURS;
 	result = parse_outer(skb, &work->outer);
 	if (result != GOES_ON)
 		return result;
 	result = work->outer.encapsulation == VXLAN ? read_vxlan(skb, work) : pop_labels(skb, work);
-	return result == GOES_ON ? deliver_inner(skb, work) : result;
+	if (result != GOES_ON)
+		return result;
+	return carry_out(skb, work, deliver_inner(skb, work), work->outer.family);
 }
 
 SEC("classifier")
@@ -43,5 +43,5 @@ int ingress(struct __sk_buff *skb)
 	count_drop(result);
 	if ((result != REASON_TTL_EXPIRED && result != REASON_MTU_EXCEEDED) || work->packet.vrf == NONE)
 		return VERDICT_DROP;
-	return tell_through_vrf(skb, &work->packet, work->outer.family, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
+	return tell_through_vrf(skb, work, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
 }

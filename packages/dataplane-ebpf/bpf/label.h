@@ -92,9 +92,13 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 	return send(skb, config, hop, outer->at, outer->family, &fill);
 }
 
-/* Last step, deliver: to the label's port, or into its VRF by the lookup that packets from endpoints use. */
-static __always_inline int deliver_parsed(struct __sk_buff *skb, struct outer *outer, struct popped *popped, struct packet *packet)
+/* Last step, deliver: the way goes to the label's port, or into its VRF by the lookup that packets from endpoints use. */
+static __always_inline int deliver_parsed(struct __sk_buff *skb, struct work *work)
 {
+	struct packet *packet = &work->packet;
+	struct popped *popped = &work->popped;
+	struct outer *outer = &work->outer;
+
 	/* Datagrams that a sender on the same machine leaves to be cut: no program can take them apart. */
 	if (skb->gso_size && packet->at + packet->length < outer->end)
 		return REASON_OUTER_MALFORMED;
@@ -107,22 +111,24 @@ static __always_inline int deliver_parsed(struct __sk_buff *skb, struct outer *o
 	if (pass_congestion(skb, packet, outer->traffic_class) != GOES_ON)
 		return REASON_CONGESTION;
 	if (popped->action == LABEL_LOOKUP)
-		return forward(skb, packet, popped->target, outer->family);
+		return forward(skb, work, popped->target);
 	if (!is_forwardable(packet->family, packet->destination))
 		return REASON_DESTINATION_INVALID;
-	return deliver(skb, popped->target, packet, outer->family);
+	work->target = popped->target;
+	return TO_PORT;
 }
 
 /* The VRF that the packet is in, and its port if the label names it. */
 static __always_inline void place(struct packet *packet, const struct popped *popped)
 {
+	__u32 port_id = popped->target;
 	struct port *port;
 
 	if (popped->action == LABEL_LOOKUP) {
 		packet->vrf = popped->target;
 		return;
 	}
-	port = bpf_map_lookup_elem(&ports, &popped->target);
+	port = bpf_map_lookup_elem(&ports, &port_id);
 	if (!port)
 		return;
 	packet->vrf = port->vrf;
@@ -143,7 +149,7 @@ __noinline int deliver_inner(struct __sk_buff *skb, struct work *work)
 	if (result != GOES_ON)
 		return popped->is_expired ? REASON_TTL_EXPIRED : result;
 	place(packet, popped);
-	return popped->is_expired ? REASON_TTL_EXPIRED : deliver_parsed(skb, &work->outer, popped, packet);
+	return popped->is_expired ? REASON_TTL_EXPIRED : deliver_parsed(skb, work);
 }
 
 /* Pops labels to the bottom of the stack, or to one that is swapped. */

@@ -89,6 +89,30 @@ struct {
 	__type(value, struct port_counters);
 } port_counters SEC(".maps");
 
+/* Atoms of all policies; the process writes them through its own memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct atom);
+} atoms SEC(".maps");
+
+OBJECTS(policies, __u32, struct policy, 32768);
+OBJECTS(flow_counts, __u32, struct flow_count, 16384);
+
+/* In a full one the quietest go: remembering never fails. */
+#define REMEMBERED(name, key_type, value_type, count)                                                                                        \
+	struct {                                                                                                                             \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                                                                         \
+		__uint(max_entries, count);                                                                                                  \
+		__type(key, key_type);                                                                                                       \
+		__type(value, value_type);                                                                                                   \
+	} name SEC(".maps")
+
+REMEMBERED(flows, struct flow_key, struct flow, 65536);
+REMEMBERED(fragments, struct flow_key, struct fragmented, 4096);
+
 #define COUNTERS(name, count)                                                                                                                \
 	struct {                                                                                                                             \
 		__uint(type, BPF_MAP_TYPE_PERCPU_HASH);                                                                                      \

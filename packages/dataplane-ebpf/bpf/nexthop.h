@@ -5,6 +5,7 @@
 #include "congestion.h"
 #include "flow.h"
 #include "lookup.h"
+#include "policy.h"
 #include "send.h"
 
 /* Lookups in a row after which a packet is taken for looping. */
@@ -59,17 +60,18 @@ __noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_h
 	return send(skb, config, hop, packet->at, outer, &fill);
 }
 
-/* Finds the way of the packet in a VRF. `outer`: family of the header it came behind, 0 without. */
-__noinline int forward(struct __sk_buff *skb, struct packet *packet, __u32 vrf_id, __u32 outer)
+/* Finds the way of the packet in a VRF. */
+__noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 {
-	__u32 hash;
+	struct packet *packet;
 
-	if (!packet)
+	if (!work)
 		return REASON_NO_ROUTE;
+	packet = &work->packet;
 	if (!is_forwardable(packet->family, packet->destination))
 		return REASON_DESTINATION_INVALID;
 	packet->vrf = vrf_id;
-	hash = flow_hash(skb, packet->at, packet->at + packet->length, 0);
+	work->hash = flow_hash(skb, packet->at, packet->at + packet->length, 0);
 	for (int lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
 		struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
 		struct next_hop *hop;
@@ -85,7 +87,7 @@ __noinline int forward(struct __sk_buff *skb, struct packet *packet, __u32 vrf_i
 		if (group == NO_MATCH)
 			return REASON_NO_ROUTE;
 		COUNT(vrf_counters, vrf_id, packet->length);
-		next_hop = choose(group, hash);
+		next_hop = choose(group, work->hash);
 		hop = bpf_map_lookup_elem(&next_hops, &next_hop);
 		if (!hop)
 			return REASON_NO_NEXT_HOP;
@@ -99,14 +101,42 @@ __noinline int forward(struct __sk_buff *skb, struct packet *packet, __u32 vrf_i
 			return target < MAX_REASONS ? target : REASON_DISCARD;
 		case ACTION_LOCAL:
 			host = bpf_map_lookup_elem(&hosts, &vrf_id);
-			return host ? deliver(skb, *host, packet, outer) : REASON_NO_NEXT_HOP;
+			if (!host)
+				return REASON_NO_NEXT_HOP;
+			work->target = *host;
+			return TO_PORT;
 		case ACTION_PORT:
-			return deliver(skb, target, packet, outer);
+			work->target = target;
+			return TO_PORT;
 		case ACTION_TUNNEL:
-			return tunnel(skb, packet, next_hop, hash, outer);
+			work->target = next_hop;
+			return TO_TUNNEL;
 		default:
 			return REASON_NO_NEXT_HOP;
 		}
 	}
 	return REASON_LOOKUP_LOOP;
+}
+
+/* Takes the packet where `way` says. `outer`: family of the header it came behind, 0 without. */
+__noinline int carry_out(struct __sk_buff *skb, struct work *work, int way, __u32 outer)
+{
+	struct port *port;
+	__u32 port_id;
+	int result;
+
+	if (!work)
+		return REASON_NO_NEXT_HOP;
+	if (way == TO_TUNNEL)
+		return tunnel(skb, &work->packet, work->target, work->hash, outer);
+	if (way != TO_PORT)
+		return way;
+	port_id = work->target;
+	port = bpf_map_lookup_elem(&ports, &port_id);
+	if (!port)
+		return REASON_NO_NEXT_HOP;
+	result = may_deliver(port, &work->packet, port_id);
+	if (result == GOES_ON && port->policy_version)
+		result = pass_policy(skb, port_id, 0);
+	return result == GOES_ON ? deliver(skb, port, &work->packet, port_id, outer) : result;
 }

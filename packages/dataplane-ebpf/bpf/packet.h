@@ -7,6 +7,9 @@
 
 /* What a step returns for a packet that may go on; everything else is a drop reason, or a verdict that is final. */
 #define GOES_ON (-1)
+/* What is returned of a packet whose way has been found: to a port of this router, or into a tunnel; which one is in `target`. */
+#define TO_PORT (-4)
+#define TO_TUNNEL (-5)
 
 struct packet {
 	/* Offset of the IP header in the frame. */
@@ -58,11 +61,58 @@ struct popped {
 	__u32 is_expired;
 };
 
+/* What a packet is to flows. */
+enum tuple_kind {
+	/* Of a flow: TCP, UDP, SCTP with ports, or an ICMP echo with its identifier. */
+	TUPLE_FLOW,
+	/* Has none of its own: other ICMP, or another protocol, whose flow is its addresses. */
+	TUPLE_OTHER,
+	/* An ICMP error, which is about the flow of the packet that it quotes. */
+	TUPLE_ERROR,
+	/* A fragment other than the first: only addresses and identification tell what it belongs to. */
+	TUPLE_LATER,
+	/* Its headers are not all there, or are cut so that they cannot be judged. */
+	TUPLE_BROKEN,
+};
+
+/* The flow that a packet belongs to. */
+struct tuple {
+	__u32 kind;
+	__u32 family;
+	__u32 protocol;
+	__u32 source[4];
+	__u32 destination[4];
+	/* Of ICMP echo: the identifier on both sides. */
+	__u32 source_port;
+	__u32 destination_port;
+	/* NONE for anything but ICMP. */
+	__u32 icmp_type;
+	__u32 icmp_code;
+	/* Whether the ports were there, if the rest of the header was not. */
+	__u32 has_ports;
+	/* TCP flags; 0 for anything else. */
+	__u32 flags;
+	/* Offset of the transport header. */
+	__u32 transport;
+	__u32 is_fragment;
+	__u32 identification;
+};
+
 /* Kept in a map: it would take most of the stack that all functions of a program share. */
 struct work {
 	struct packet packet;
+	/* Port or next hop that it goes to, and the hash of its flow. */
+	__u32 target;
+	__u32 hash;
 	struct outer outer;
 	struct popped popped;
+	struct tuple tuple;
+	/* Of the packet that an error quotes. */
+	struct tuple quoted;
+	/* Of the packet that opened the flow in hand. */
+	struct tuple opener;
+	struct flow_key key;
+	__u32 has_tuple;
 };
 
 struct {
@@ -72,15 +122,24 @@ struct {
 	__type(value, struct work);
 } works SEC(".maps");
 
+/* For functions that the verifier looks at by themselves: some kernels take no key of a map from memory that was handed to them. */
+static __always_inline struct work *current_work(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&works, &zero);
+}
+
 /* A clean sheet for the packet in hand. */
 static __always_inline struct work *new_work(void)
 {
-	__u32 zero = 0;
-	struct work *work = bpf_map_lookup_elem(&works, &zero);
+	struct work *work = current_work();
 
 	if (!work)
 		return 0;
-	__builtin_memset(work, 0, sizeof(*work));
+	/* Tuples are read whole where they are wanted. */
+	__builtin_memset(work, 0, offsetof(struct work, tuple));
+	work->has_tuple = 0;
 	work->packet.vrf = work->packet.port = work->packet.clamp = NONE;
 	work->popped.ttl = 255;
 	work->popped.traffic_class = NONE;

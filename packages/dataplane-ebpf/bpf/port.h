@@ -3,14 +3,7 @@
 #pragma once
 
 #include "deliver.h"
-
-static __always_inline int is_covered(const struct prefix *prefix, __u32 family, const __u32 *words)
-{
-	if (prefix->family != family)
-		return 0;
-	return (((words[0] ^ prefix->address[0]) & prefix->mask[0]) | ((words[1] ^ prefix->address[1]) & prefix->mask[1]) |
-		((words[2] ^ prefix->address[2]) & prefix->mask[2]) | ((words[3] ^ prefix->address[3]) & prefix->mask[3])) == 0;
-}
+#include "rules.h"
 
 static __always_inline int may_come_from(const struct port *port, const struct packet *packet)
 {

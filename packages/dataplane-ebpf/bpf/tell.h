@@ -14,9 +14,10 @@ static __always_inline int tell_sender(struct __sk_buff *skb, __u32 port_id, str
 }
 
 /* The packet came through a tunnel: the error is a packet of its VRF, and finds its way as any other. */
-__noinline int tell_through_vrf(struct __sk_buff *skb, struct packet *packet, __u32 outer, int is_too_big)
+static __always_inline int tell_through_vrf(struct __sk_buff *skb, struct work *work, int is_too_big)
 {
-	if (!packet || !become_error(skb, packet, outer, is_too_big))
+	if (!become_error(skb, &work->packet, work->outer.family, is_too_big))
 		return 0;
-	return forward(skb, packet, packet->vrf, 0) == SENT;
+	work->has_tuple = 0;
+	return carry_out(skb, work, forward(skb, work, work->packet.vrf), 0) == SENT;
 }

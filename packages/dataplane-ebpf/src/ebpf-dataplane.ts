@@ -28,6 +28,8 @@ export interface EbpfDataplaneOptions {
   readonly fibBlocks?: number
   /** Most routes, each 32 octets that are committed at once; 262,144 when left out. */
   readonly routes?: number
+  /** Most flows that policies remember, each about 150 octets that are committed at once; 65,536 when left out. */
+  readonly flows?: number
   readonly logger?: Logger
 }
 
@@ -45,17 +47,18 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
  */
 export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
   const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger } = options
-  const { fibBlocks = 65_536, routes = 262_144 } = options
+  const { fibBlocks = 65_536, routes = 262_144, flows = 65_536 } = options
   if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
   if (pinDirectory !== undefined && !isAbsolute(pinDirectory)) throw refused(`pinDirectory ${pinDirectory}`, 'an absolute path is needed')
   const unknown = encapsulations.find((encapsulation) => !OFFERED.includes(encapsulation))
   if (unknown !== undefined) throw refused(`encapsulation ${unknown}`, `one of ${OFFERED.join(', ')} is needed`)
   if (!isCount(fibBlocks, 1024)) throw refused(`${fibBlocks} blocks`, 'a number of 1,024 to 4,194,304 is needed')
   if (!isCount(routes, 1)) throw refused(`${routes} routes`, 'a number of 1 to 4,194,304 is needed')
+  if (!isCount(flows, 1024)) throw refused(`${flows} flows`, 'a number of 1,024 to 4,194,304 is needed')
   if (process.platform === 'linux') checkPrivileges()
   const missing = missingEbpfFeatures()
   if (missing !== '') throw refused('this kernel', `lacks ${missing}`)
-  return openRouter({ addresses, uplink, underlayNetns, encapsulations, pinDirectory, sizes: { fib: fibBlocks, routes }, logger })
+  return openRouter({ addresses, uplink, underlayNetns, encapsulations, pinDirectory, sizes: { fib: fibBlocks, routes, flows }, logger })
 }
 
 function isCount(value: number, least: number): boolean {

@@ -23,6 +23,7 @@ import { removePins } from './pins.js'
 import { OFFERED_FEATURES } from './features.js'
 import type { KernelMaps, MapSizes } from './tables/kernel-maps.js'
 import type { KernelTables } from './tables/kernel-tables.js'
+import { sweepFlows } from './tables/sweep.js'
 
 export interface EbpfRouterOptions {
   readonly addresses: readonly IpAddress[]
@@ -36,6 +37,8 @@ export interface EbpfRouterOptions {
 
 /** How often links are looked at, milliseconds. */
 const LOOK_INTERVAL = 1000
+/** How often flows that are too old are taken away. */
+const SWEEP_INTERVAL = 10_000
 
 /** The parts that an open dataplane is made of. */
 interface Parts {
@@ -60,7 +63,7 @@ export class EbpfRouter implements EbpfDataplane {
   #judge: ForwardingEngine
   /** Work on devices, one after the other. */
   #devices: Promise<unknown> = Promise.resolve()
-  readonly #timer: NodeJS.Timeout
+  readonly #timers: readonly NodeJS.Timeout[]
   #closed = false
 
   /** @internal */
@@ -74,10 +77,13 @@ export class EbpfRouter implements EbpfDataplane {
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: options.pinDirectory !== undefined,
       features: OFFERED_FEATURES,
-      limits: limitsOf(parts.tables.fib.rows.capacity),
+      limits: limitsOf(parts.tables.fib.rows.capacity, parts.maps.capacity('flows')),
     }
     this.#judge = this.#newJudge()
-    this.#timer = setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref()
+    this.#timers = [
+      setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref(),
+      setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref(),
+    ]
   }
 
   async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
@@ -123,7 +129,7 @@ export class EbpfRouter implements EbpfDataplane {
   async close(options?: { readonly keep?: boolean }): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    clearInterval(this.#timer)
+    for (const timer of this.#timers) clearInterval(timer)
     const { pinDirectory } = this.#options
     const isKept = options?.keep === true && pinDirectory !== undefined
     const { maps, ports, netlink, lock, attachment } = this.#parts
@@ -162,6 +168,10 @@ export class EbpfRouter implements EbpfDataplane {
     })
     judge.load(this.#parts.tables.dump())
     return judge
+  }
+
+  #sweep(): void {
+    if (this.#parts.tables.policies.size > 0) sweepFlows(this.#parts.maps)
   }
 
   async #look(): Promise<void> {

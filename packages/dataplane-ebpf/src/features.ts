@@ -7,5 +7,6 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'traffic-class-pop',
   'port-errors',
   'tunnel-errors',
+  'policy',
   'table-counters',
 ]

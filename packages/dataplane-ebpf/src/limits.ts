@@ -1,9 +1,10 @@
 import type { ApplyFailure, DataplaneLimits, FibTransaction, ObjectKind } from '@heddle/core'
 import { nameOctets } from './layout/objects.js'
-import { MAX_ALLOWED_SOURCES, MAX_GATEWAYS, MAX_LABELS, MAX_MEMBERS, MAX_NAME } from './layout/structs.js'
+import { atomsOf } from './layout/policy.js'
+import { MAX_ALLOWED_SOURCES, MAX_ATOMS, MAX_GATEWAYS, MAX_LABELS, MAX_MEMBERS, MAX_NAME } from './layout/structs.js'
 
-/** Most objects of a kind. @param routes rows of the map of routes */
-export function limitsOf(routes: number): DataplaneLimits {
+/** Most objects of a kind. @param routes rows of the map of routes @param flows entries of the map of flows */
+export function limitsOf(routes: number, flows: number): DataplaneLimits {
   return {
     vrfs: 16_384,
     ports: 16_384,
@@ -14,17 +15,21 @@ export function limitsOf(routes: number): DataplaneLimits {
     vnis: 16_384,
     routes,
     labelStackDepth: MAX_LABELS,
+    policies: 32_768,
+    policyRules: 1024,
+    flows,
   }
 }
 
 /** What the values of the maps have no room for, and the contract has no limit of. */
-export function checkRoom({ vrfs, ports }: FibTransaction): ApplyFailure[] {
+export function checkRoom({ vrfs, ports, policies }: FibTransaction): ApplyFailure[] {
   const failures: ApplyFailure[] = []
   const check = (kind: ObjectKind, key: number, what: string, found: number, most: number): void => {
     if (found <= most) return
     failures.push({ object: { kind, key: String(key) }, code: 'dataplane.limit', message: `${found} ${what}: ${most} at most` })
   }
   for (const vrf of vrfs.set) check('vrf', vrf.id, 'octets of name', nameOctets(vrf), MAX_NAME)
+  for (const policy of policies?.set ?? []) check('policy', policy.id, 'rules and alternatives', atomsOf(policy), MAX_ATOMS)
   for (const { id, allowedSources, gateways } of ports.set) {
     check('port', id, 'allowed sources', allowedSources.length, MAX_ALLOWED_SOURCES)
     check('port', id, 'gateways', gateways.length, MAX_GATEWAYS)

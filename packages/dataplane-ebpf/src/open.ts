@@ -41,7 +41,7 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
   undo.push(() => lock.release())
 
   const pins = pinDirectory === undefined ? undefined : preparePins(pinDirectory)
-  const object = call((native) => native.objectLoad(readBpfObject(), { fib: sizes.fib, routes: sizes.routes }, pins))
+  const object = call((native) => native.objectLoad(readBpfObject(), { ...sizes }, pins))
   undo.push(() => object.close())
   const maps = new KernelMaps(object)
   const tables = new KernelTables(maps)

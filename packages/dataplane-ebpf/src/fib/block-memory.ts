@@ -1,7 +1,7 @@
 import type { FibMemory } from '@heddle/core'
 import { BLOCK } from '../layout/structs.js'
 
-/** The FIB's map is full. */
+/** The memory of a map is full. */
 export class FibFullError extends Error {
   override readonly name = 'FibFullError'
 }
@@ -26,9 +26,11 @@ export class BlockMemory implements FibMemory {
   /** First blocks of regions that programs were told of. */
   readonly #published = new Set<number>()
   readonly #now: () => number
+  readonly #name: string
 
-  /** @param words of the map @param now milliseconds */
-  constructor(words: Uint32Array, now: () => number) {
+  /** @param words of the map @param now milliseconds @param name for a person */
+  constructor(words: Uint32Array, now: () => number, name = 'the FIB') {
+    this.#name = name
     this.#words = words
     this.#now = now
     this.#free = [{ first: 0, count: Math.floor(words.length / BLOCK) }]
@@ -101,7 +103,7 @@ export class BlockMemory implements FibMemory {
   #take(count: number): number {
     this.#rested()
     const at = this.#free.findIndex((extent) => extent.count >= count)
-    if (at < 0) throw new FibFullError(`the FIB has no ${count} blocks in a row left`)
+    if (at < 0) throw new FibFullError(`${this.#name} has no ${count} blocks in a row left`)
     const { first, count: size } = this.#free[at]
     if (size === count) this.#free.splice(at, 1)
     else this.#free[at] = { first: first + count, count: size - count }

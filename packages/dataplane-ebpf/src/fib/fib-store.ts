@@ -2,8 +2,9 @@ import type { RouteBatch } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
 import { BLOCK } from '../layout/structs.js'
 import { BlockMemory } from './block-memory.js'
-import { FamilyFib, LARGE_ROOT, type Key } from './family-fib.js'
+import { FamilyFib, LARGE_ROOT } from './family-fib.js'
 import { RouteRows } from './route-rows.js'
+import { RowLinks } from './row-list.js'
 
 /** Bit of an entry that names a child; see `bpf/lookup.h`. */
 const CHILD = 0x8000_0000
@@ -18,6 +19,7 @@ export interface Roots {
 export class FibStore {
   readonly memory: BlockMemory
   readonly rows: RouteRows
+  readonly #links: RowLinks
   readonly #words: Uint32Array
   readonly #vrfs = new Map<number, Readonly<Record<IpFamily, FamilyFib>>>()
 
@@ -26,15 +28,18 @@ export class FibStore {
     this.#words = fib
     this.memory = new BlockMemory(fib, now)
     this.rows = new RouteRows(routes)
+    this.#links = new RowLinks(this.rows.capacity)
   }
 
-  /** @throws FibFullError when the memory is full */
-  set(vrf: number, family: IpFamily, key: Key, length: number, group: number): void {
-    this.#of(vrf)[family].set(key, length, group)
-  }
-
-  delete(vrf: number, family: IpFamily, key: Key, length: number): void {
-    this.#vrfs.get(vrf)?.[family].delete(key, length)
+  /** One family of a VRF. */
+  of(vrf: number, family: IpFamily): FamilyFib {
+    let fibs = this.#vrfs.get(vrf)
+    if (fibs === undefined) {
+      const parts = { memory: this.memory, rows: this.rows, links: this.#links }
+      fibs = { 4: new FamilyFib(vrf, 4, parts), 6: new FamilyFib(vrf, 6, parts) }
+      this.#vrfs.set(vrf, fibs)
+    }
+    return fibs[family]
   }
 
   /** Drops a VRF with its routes, of which programs know no more. */
@@ -57,10 +62,6 @@ export class FibStore {
     return { root4: fibs?.[4].publish() ?? 0, root6: fibs?.[6].publish() ?? 0 }
   }
 
-  lookup(vrf: number, family: IpFamily, key: Key): number {
-    return this.#vrfs.get(vrf)?.[family].lookup(key) ?? -1
-  }
-
   batch(): RouteBatch {
     return this.rows.batch()
   }
@@ -76,8 +77,8 @@ export class FibStore {
   restore(roots: ReadonlyMap<number, Roots>): () => void {
     const old = [...roots.values()].flatMap(({ root4, root6 }) => [root4, root6]).filter((root) => root !== 0)
     const regions = old.map((root) => this.memory.claim((root & ~LARGE_ROOT) - 1, this.#extentOf(root)))
-    for (const [row, { vrf, family, w0, w1, w2, w3, length }] of this.rows.restore()) {
-      if (roots.has(vrf)) this.#of(vrf)[family].restore([w0, w1, w2, w3], length, row)
+    for (const [row, { vrf, family }] of this.rows.restore()) {
+      if (roots.has(vrf)) this.of(vrf, family).restore(row)
       else this.rows.delete(row)
     }
     return () => {
@@ -95,14 +96,5 @@ export class FibStore {
       if ((entry & CHILD) !== 0) blocks = Math.max(blocks, rootBlocks + (entry & ~CHILD) + 1)
     }
     return blocks * BLOCK
-  }
-
-  #of(vrf: number): Readonly<Record<IpFamily, FamilyFib>> {
-    let fibs = this.#vrfs.get(vrf)
-    if (fibs === undefined) {
-      fibs = { 4: new FamilyFib(vrf, 4, this.memory, this.rows), 6: new FamilyFib(vrf, 6, this.memory, this.rows) }
-      this.#vrfs.set(vrf, fibs)
-    }
-    return fibs
   }
 }

@@ -1,13 +1,6 @@
 import { RouteBatch } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
-import { ROUTE_ROW } from '../layout/structs.js'
-
-/** Words of a row, and where its fields are. */
-const WIDTH = ROUTE_ROW.size / 4
-const VRF = ROUTE_ROW.offsetOf('vrf') / 4
-const PREFIX = ROUTE_ROW.offsetOf('prefix') / 4
-const ADDRESS = ROUTE_ROW.offsetOf('address') / 4
-const GROUP = ROUTE_ROW.offsetOf('group') / 4
+import { ROW_ADDRESS, ROW_GROUP, ROW_PREFIX, ROW_VRF, ROW_WORDS, RouteIndex } from './route-index.js'
 
 /** A route as its row has it. */
 export interface RouteRow {
@@ -21,83 +14,96 @@ export interface RouteRow {
   readonly group: number
 }
 
-/** The routes as they were programmed, in memory of a map: what a trie says of an address does not tell which prefix it came from. */
+/**
+ * The routes as they were programmed, in memory of a map: what a trie says of an address does not tell which prefix it came from. Words of addresses are
+ * signed where they are parameters.
+ */
 export class RouteRows {
-  readonly #words: Uint32Array
+  readonly #words: Int32Array
+  readonly #index: RouteIndex
   readonly #free: number[] = []
   #next = 0
   readonly capacity: number
 
   constructor(words: Uint32Array) {
-    this.#words = words
-    this.capacity = Math.floor(words.length / WIDTH)
-  }
-
-  /** Rows that can be added. */
-  get room(): number {
-    return this.capacity - this.#next + this.#free.length
+    this.#words = new Int32Array(words.buffer, words.byteOffset, words.length)
+    this.capacity = Math.floor(words.length / ROW_WORDS)
+    this.#index = new RouteIndex(this.#words, this.capacity)
   }
 
   /** Finds the rows that are there, and what is free between them. */
   *restore(): Generator<readonly [row: number, route: RouteRow]> {
     let last = -1
-    for (let row = 0; row < this.capacity; row++) if (this.#words[row * WIDTH + PREFIX] !== 0) last = row
+    for (let row = 0; row < this.capacity; row++) if (this.#words[row * ROW_WORDS + ROW_PREFIX] !== 0) last = row
     this.#next = last + 1
     for (let row = 0; row <= last; row++) {
-      if (this.#words[row * WIDTH + PREFIX] === 0) this.#free.push(row)
-      else yield [row, this.at(row)]
+      if (this.#words[row * ROW_WORDS + ROW_PREFIX] === 0) this.#free.push(row)
+      else {
+        this.#index.add(row)
+        yield [row, this.at(row)]
+      }
     }
   }
 
   at(row: number): RouteRow {
     const words = this.#words
-    const at = row * WIDTH
-    const prefix = words[at + PREFIX]
+    const at = row * ROW_WORDS
+    const prefix = words[at + ROW_PREFIX]
     return {
-      vrf: words[at + VRF],
+      vrf: words[at + ROW_VRF],
       family: (prefix >>> 8) as IpFamily,
-      w0: words[at + ADDRESS],
-      w1: words[at + ADDRESS + 1],
-      w2: words[at + ADDRESS + 2],
-      w3: words[at + ADDRESS + 3],
+      w0: words[at + ROW_ADDRESS] >>> 0,
+      w1: words[at + ROW_ADDRESS + 1] >>> 0,
+      w2: words[at + ROW_ADDRESS + 2] >>> 0,
+      w3: words[at + ROW_ADDRESS + 3] >>> 0,
       length: prefix & 0xff,
-      group: words[at + GROUP],
+      group: words[at + ROW_GROUP],
     }
   }
 
+  /** Row of a prefix, or −1. */
+  find(vrf: number, family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number): number {
+    return this.#index.find(vrf, (family << 8) | length, w0, w1, w2, w3)
+  }
+
   groupOf(row: number): number {
-    return this.#words[row * WIDTH + GROUP]
+    return this.#words[row * ROW_WORDS + ROW_GROUP]
   }
 
   setGroup(row: number, group: number): void {
-    this.#words[row * WIDTH + GROUP] = group
+    this.#words[row * ROW_WORDS + ROW_GROUP] = group
   }
 
-  /** There must be `room`. The row counts from the moment when its prefix is written, last. */
-  add({ vrf, family, w0, w1, w2, w3, length, group }: RouteRow): number {
-    const row = this.#free.pop() ?? this.#next++
-    const at = row * WIDTH
+  /**
+   * Adds a row that `find`, which must have been the last call, has not found; there must be room. It counts from the moment when its prefix is written,
+   * last.
+   */
+  add(vrf: number, family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number, group: number): number {
+    const row = this.#free.length > 0 ? (this.#free.pop() as number) : this.#next++
+    const at = row * ROW_WORDS
     const words = this.#words
-    words[at + VRF] = vrf
-    words[at + ADDRESS] = w0
-    words[at + ADDRESS + 1] = w1
-    words[at + ADDRESS + 2] = w2
-    words[at + ADDRESS + 3] = w3
-    words[at + GROUP] = group
-    Atomics.store(words, at + PREFIX, (family << 8) | length)
+    words[at + ROW_VRF] = vrf
+    words[at + ROW_ADDRESS] = w0
+    words[at + ROW_ADDRESS + 1] = w1
+    words[at + ROW_ADDRESS + 2] = w2
+    words[at + ROW_ADDRESS + 3] = w3
+    words[at + ROW_GROUP] = group
+    words[at + ROW_PREFIX] = (family << 8) | length
+    this.#index.addFound(row)
     return row
   }
 
   delete(row: number): void {
-    Atomics.store(this.#words, row * WIDTH + PREFIX, 0)
+    this.#index.delete(row)
+    this.#words[row * ROW_WORDS + ROW_PREFIX] = 0
     this.#free.push(row)
   }
 
   /** All routes. */
   batch(): RouteBatch {
-    const batch = new RouteBatch()
+    const batch = new RouteBatch(this.#next - this.#free.length)
     for (let row = 0; row < this.#next; row++) {
-      if (this.#words[row * WIDTH + PREFIX] === 0) continue
+      if (this.#words[row * ROW_WORDS + ROW_PREFIX] === 0) continue
       const { vrf, family, w0, w1, w2, w3, length, group } = this.at(row)
       batch.pushWords(vrf, family, w0, w1, w2, w3, length, group)
     }

@@ -1,7 +1,8 @@
 import { DROP_REASONS, dropReasonIndex, ENCAPSULATIONS, type NextHopAction, type NextHopObject } from '@heddle/core'
 import { LABEL_STACK_ENTRY_SIZE, mplsOverGre, mplsOverUdp, vxlan, type TunnelTemplate } from '@heddle/mpls'
 import { MacAddress } from '@heddle/wire'
-import { addressOf, macOf, wordsOf } from './objects.js'
+import { macOf } from './objects.js'
+import { addressOf, wordsOf } from './prefix.js'
 import { View } from './struct.js'
 import { NEXT_HOP, NONE } from './structs.js'
 

@@ -1,7 +1,8 @@
 import type { GroupObject, LabelObject, PortObject, VniObject, VrfObject } from '@heddle/core'
-import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
+import { IpPrefix, MacAddress } from '@heddle/wire'
 import { bucketsOf } from './buckets.js'
-import { View, type Words } from './struct.js'
+import { readPrefix, writePrefix } from './prefix.js'
+import { View } from './struct.js'
 import { GROUP, LABEL, MEMBER, NONE, PORT, PREFIX, VNI, VRF } from './structs.js'
 
 /* Objects of the contract, except next hops, to values of maps and back. */
@@ -29,7 +30,7 @@ export function decodeVrf(id: number, bytes: Uint8Array): VrfObject {
 }
 
 export function encodePort(port: PortObject): Uint8Array {
-  const { kind, vrf = NONE, mtu, allowedSources, gateways, clampMss } = port
+  const { kind, vrf = NONE, mtu, allowedSources, gateways, clampMss, maxFlows = NONE } = port
   const carries = (family: 4 | 6): boolean => allowedSources.length === 0 || allowedSources.some((prefix) => prefix.family === family)
   const view = new View(PORT)
     .set('kind', PORT_KINDS.indexOf(kind))
@@ -40,6 +41,7 @@ export function encodePort(port: PortObject): Uint8Array {
     .set('says_default', clampMss === undefined ? 0 : 1)
     .set('allowed_count', allowedSources.length)
     .set('gateway_count', gateways.length)
+    .set('max_flows', Math.min(maxFlows, NONE))
   for (const [index, prefix] of allowedSources.entries()) writePrefix(view.element('allowed', PREFIX, index), prefix)
   for (const [index, gateway] of gateways.entries()) writePrefix(view.element('gateways', PREFIX, index), IpPrefix.of(gateway))
   return view.bytes
@@ -48,6 +50,7 @@ export function encodePort(port: PortObject): Uint8Array {
 export function decodePort(id: number, bytes: Uint8Array): PortObject {
   const view = new View(PORT, bytes)
   const vrf = view.get('vrf')
+  const maxFlows = view.get('max_flows')
   const prefixes = (name: 'allowed' | 'gateways', count: number): IpPrefix[] =>
     Array.from({ length: count }, (_, index) => readPrefix(view.element(name, PREFIX, index)))
   return {
@@ -58,6 +61,7 @@ export function decodePort(id: number, bytes: Uint8Array): PortObject {
     gateways: prefixes('gateways', view.get('gateway_count')).map(({ address }) => address),
     mtu: view.get('mtu'),
     ...(view.get('says_default') === 0 ? {} : { clampMss: view.get('clamps') === 1 }),
+    ...(maxFlows === NONE ? {} : { maxFlows }),
   }
 }
 
@@ -115,29 +119,4 @@ export function decodeVni(vni: number, bytes: Uint8Array): VniObject {
 /** The MAC address in the first six octets. */
 export function macOf(octets: Uint8Array): MacAddress {
   return MacAddress.fromBytes(octets.subarray(0, 6))
-}
-
-/** The address that words stand for. */
-export function addressOf(family: number, { w0, w1, w2, w3 }: Words): IpAddress {
-  return family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3)
-}
-
-/** Words of an address field. */
-export function wordsOf<Name extends string>(view: View<Name>, name: Name): Words {
-  return { w0: view.get(name, 0), w1: view.get(name, 1), w2: view.get(name, 2), w3: view.get(name, 3) }
-}
-
-function writePrefix(view: View<'family' | 'length' | 'address' | 'mask'>, { address, length, family }: IpPrefix): void {
-  view.set('family', family).set('length', length).setAddress('address', address)
-  for (let word = 0; word < 4; word++) view.set('mask', maskOf(length - word * 32), word)
-}
-
-function readPrefix(view: View<'family' | 'length' | 'address' | 'mask'>): IpPrefix {
-  return IpPrefix.of(addressOf(view.get('family'), wordsOf(view, 'address')), view.get('length'))
-}
-
-/** A word whose first `bits` bits are set. */
-function maskOf(bits: number): number {
-  if (bits <= 0) return 0
-  return bits >= 32 ? 0xffff_ffff : ~(0xffff_ffff >>> bits) >>> 0
 }

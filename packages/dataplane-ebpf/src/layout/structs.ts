@@ -10,6 +10,8 @@ export const MAX_GATEWAYS = 8
 export const MAX_LABELS = 16
 export const MAX_MEMBERS = 64
 export const MAX_NAME = 120
+/** Of one policy; see `bpf/rules.h`. */
+export const MAX_ATOMS = 4096
 export const MAX_REQUEST = 4000
 /** Buckets that the flows of a group are spread over. */
 export const BUCKETS = 256
@@ -26,12 +28,25 @@ export const CONFIG = new Struct('config', {
   underlay_mtu: 'u32',
   uplink_mtu: 'u32',
   encapsulations: 'u32',
-  reserved: 'u32',
+  policy_version: 'u32',
 })
 
 export const VRF = new Struct('vrf', { root4: 'u32', root6: 'u32', name_length: 'u32', name: ['u8', MAX_NAME] })
 
 export const PREFIX = new Struct('prefix', { family: 'u32', length: 'u32', address: ['u32', 4], mask: ['u32', 4] })
+
+export const ATOM = new Struct('atom', {
+  kind: 'u32',
+  first: 'u32',
+  second: 'u32',
+  conditions: 'u32',
+  prefix: [PREFIX, 1],
+  reserved: ['u32', 2],
+})
+
+export const POLICY = new Struct('policy', { port: 'u32', direction: 'u32', allows: 'u32', atom: 'u32', atom_count: 'u32' })
+
+export const PORT_POLICY = new Struct('port_policy', { is_there: 'u32', allows: 'u32', atom: 'u32', atom_count: 'u32' })
 
 export const PORT = new Struct('port', {
   kind: 'u32',
@@ -44,6 +59,10 @@ export const PORT = new Struct('port', {
   gateway_count: 'u32',
   allowed: [PREFIX, MAX_ALLOWED_SOURCES],
   gateways: [PREFIX, MAX_GATEWAYS],
+  policies: [PORT_POLICY, 2],
+  policy_version: 'u32',
+  policy_since: 'u32',
+  max_flows: 'u32',
 })
 
 export const NEXT_HOP = new Struct('next_hop', {
@@ -105,6 +124,27 @@ export const PORT_COUNTERS_ROW = new Struct('port_counters', {
   drops: 'u64',
 })
 
+export const FLOW_KEY = new Struct('flow_key', {
+  zone: 'u32',
+  protocol: 'u32',
+  family: 'u32',
+  low: ['u32', 4],
+  high: ['u32', 4],
+  ports: 'u32',
+})
+
+export const FLOW = new Struct('flow', {
+  seen: 'u64',
+  lifetime: 'u32',
+  state: 'u32',
+  version: 'u32',
+  kind: 'u32',
+  icmp_type: 'u32',
+  icmp_code: 'u32',
+})
+
+export const FLOW_COUNT = new Struct('flow_count', { count: 'u32', recount: 'u32' })
+
 export const OBJECT_COUNTERS_ROW = new Struct('object_counters', { packets: 'u64', octets: 'u64' })
 
 /** All of them, for the test. */
@@ -112,6 +152,9 @@ export const STRUCTS: readonly Struct[] = [
   CONFIG,
   VRF,
   PREFIX,
+  ATOM,
+  POLICY,
+  PORT_POLICY,
   PORT,
   NEXT_HOP,
   MEMBER,
@@ -126,5 +169,8 @@ export const STRUCTS: readonly Struct[] = [
   REQUEST,
   ROUTE_ROW,
   PORT_COUNTERS_ROW,
+  FLOW_KEY,
+  FLOW,
+  FLOW_COUNT,
   OBJECT_COUNTERS_ROW,
 ] as readonly Struct[]

@@ -8,6 +8,8 @@ export interface MapSizes {
   readonly fib: number
   /** Rows of 32 octets; likewise. */
   readonly routes: number
+  /** Flows that policies remember; likewise. */
+  readonly flows: number
 }
 
 /** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */
@@ -21,6 +23,11 @@ export class KernelMaps {
   /** Octets of a value; of a per-CPU map those of all CPUs. */
   valueSize(map: string): number {
     return (this.#facts.get(map) as NativeMap).valueSize
+  }
+
+  /** Entries that a map can have. */
+  capacity(map: string): number {
+    return (this.#facts.get(map) as NativeMap).maxEntries
   }
 
   set(map: string, key: number | Uint8Array, value: Uint8Array): void {

@@ -12,19 +12,22 @@ import {
   decodeVrf,
   encodeGroup,
   encodeLabel,
-  encodePort,
   encodeVni,
   encodeVrf,
 } from '../layout/objects.js'
 import { View } from '../layout/struct.js'
-import { CONFIG, VRF } from '../layout/structs.js'
+import { VRF } from '../layout/structs.js'
+import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
 import { wordBytes, type KernelMaps } from './kernel-maps.js'
+import { Policies } from './policies.js'
 import { programRoutes } from './route-programmer.js'
 import { SourceSets } from './source-sets.js'
 
 /** MTU of no uplink: what a length field can say. */
 const ANY_MTU = 65_535
+
+const NOTHING: ObjectChanges<never> = { set: [], remove: [] }
 
 /**
  * The tables in the kernel. A transaction that was found valid is written object by object: what it sets first, then its routes, and what it removes
@@ -33,7 +36,8 @@ const ANY_MTU = 65_535
 export class KernelTables {
   readonly counters: CounterMaps
   readonly fib: FibStore
-  readonly config: View<ConfigField>
+  readonly config: ConfigView
+  readonly policies: Policies
   readonly #maps: KernelMaps
   readonly #sources: SourceSets
   /** Router's own MAC addresses by VNI, which headers of VXLAN tunnels have. */
@@ -42,7 +46,8 @@ export class KernelTables {
   /** @throws LinuxError; FibFullError when tables that are there do not fit twice */
   constructor(maps: KernelMaps) {
     this.#maps = maps
-    this.config = maps.element('config', CONFIG)
+    this.config = configOf(maps)
+    this.policies = new Policies(maps, this.config, () => performance.now())
     this.counters = new CounterMaps(maps)
     this.#sources = new SourceSets(maps)
     this.fib = new FibStore(maps.words('fib'), maps.words('routes'), () => performance.now())
@@ -60,7 +65,7 @@ export class KernelTables {
         failures.push(failureOf(kind, String(key), error))
       }
     }
-    const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis } = transaction
+    const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies = NOTHING } = transaction
     const set = (map: string, key: number, value: Uint8Array): void => this.#maps.set(map, key, value)
     const counted = (counters: CounterMap, map: string, key: number, value: Uint8Array): void => {
       this.counters.add(counters, key)
@@ -77,6 +82,10 @@ export class KernelTables {
     for (const label of labels.set)
       attempt('label', label.label, () => counted('label_counters', 'labels', label.label, encodeLabel(label)))
     for (const vni of vnis.set) attempt('vni', vni.vni, () => set('vnis', vni.vni, encodeVni(vni)))
+
+    for (const policy of policies.set) attempt('policy', policy.id, () => this.policies.set(policy))
+    for (const id of removedIn(policies, idOf)) this.policies.remove(id)
+    this.policies.tell()
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
     failures.push(...programRoutes(this.fib, transaction.routes, removedVrfs, (vrf) => this.#publish(vrf)))
@@ -124,6 +133,7 @@ export class KernelTables {
       tunnelSources: this.#sources.dump(),
       labels: all('labels', decodeLabel),
       vnis: all('vnis', decodeVni),
+      policies: this.policies.dump(),
       routes: this.fib.batch(),
     }
   }
@@ -158,11 +168,13 @@ export class KernelTables {
 
   #setPort(port: PortObject): void {
     this.counters.add('port_counters', port.id)
-    this.#maps.set('ports', port.id, encodePort(port))
+    this.policies.count(port)
+    this.#maps.set('ports', port.id, this.policies.encodePort(port))
   }
 
   #removePort(id: number): void {
     this.#maps.delete('ports', id)
+    this.policies.removePort(id)
     this.counters.remove('port_counters', id)
   }
 
@@ -189,8 +201,6 @@ export class KernelTables {
     this.config.set('uplink_mtu', uplinkMtu)
   }
 }
-
-type ConfigField = typeof CONFIG extends { offsetOf(name: infer Name, index?: number): number } ? Name & string : never
 
 /** Names what could not be programmed. */
 export function failureOf(kind: ObjectKind, key: string, error: unknown): ApplyFailure {

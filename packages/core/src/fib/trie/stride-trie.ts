@@ -126,7 +126,8 @@ export class StrideTrie {
       for (let below = at; below < at + BLOCK; below++) this.#push(below, length, value)
     } else if (this.#lengths[entry] <= length) {
       this.#lengths[entry] = length
-      Atomics.store(this.words, entry, value)
+      // A value leads nowhere, so that no order counts: a plain store, which is whole as it is aligned.
+      this.words[entry] = value
     }
   }
 

@@ -74,7 +74,7 @@ fn map_names(object: &[u8]) -> Result<Vec<String>> {
 
 fn describe(name: &str, map: &Map) -> Result<BpfMap> {
     let (data, is_per_cpu): (&MapData, bool) = match map {
-        Map::Array(data) | Map::HashMap(data) | Map::LpmTrie(data) => (data, false),
+        Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) | Map::LpmTrie(data) => (data, false),
         Map::PerCpuArray(data) | Map::PerCpuHashMap(data) => (data, true),
         _ => return Err(Error::invalid(format!("use map '{name}'"), "no kind that is known here")),
     };

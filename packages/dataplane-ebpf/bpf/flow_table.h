@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Keys of what is remembered, and how long it is remembered without a packet. */
+#pragma once
+
+#include "tuple.h"
+
+/* Milliseconds. RFC 5382 §5, REQ-5: established connections, and those that open or close. */
+#define TCP_ESTABLISHED 7440000
+#define TCP_TRANSITORY 240000
+/* RFC 4787 §4.3, REQ-5. */
+#define UDP_LIFETIME 300000
+/* RFC 5508 §3.2, REQ-2. */
+#define ICMP_LIFETIME 60000
+#define OTHER_LIFETIME 600000
+/* As long as a host waits for fragments (RFC 1122 §3.3.2). */
+#define FRAGMENT_LIFETIME 60000
+
+#define TCP_FIN_OR_RST 0x05
+
+/* Bits of a flow's state: it was answered; it is closing; the lower end opened it; it was opened from the endpoint. */
+#define FLOW_REPLIED 1
+#define FLOW_CLOSING 2
+#define FLOW_BY_LOWER 4
+#define FLOW_OUT 8
+
+static __always_inline __u64 milliseconds(void)
+{
+	return bpf_ktime_get_coarse_ns() / 1000000;
+}
+
+/* Whether the source is the lower end, by address and then by port. */
+static __always_inline int is_from_lower(const struct tuple *tuple)
+{
+#pragma unroll
+	for (int word = 0; word < 4; word++)
+		if (tuple->source[word] != tuple->destination[word])
+			return tuple->source[word] < tuple->destination[word];
+	return tuple->source_port <= tuple->destination_port;
+}
+
+/* Key of a flow in one direction: that of the packet, or the other one. */
+static __always_inline void write_key(struct flow_key *key, __u32 zone, const struct tuple *tuple, int is_forward)
+{
+	key->zone = zone;
+	key->protocol = tuple->protocol;
+	key->family = tuple->family;
+#pragma unroll
+	for (int word = 0; word < 4; word++) {
+		key->low[word] = is_forward ? tuple->source[word] : tuple->destination[word];
+		key->high[word] = is_forward ? tuple->destination[word] : tuple->source[word];
+	}
+	key->ports = is_forward ? tuple->source_port << 16 | tuple->destination_port : tuple->destination_port << 16 | tuple->source_port;
+}
+
+/* Key of the datagram that a fragment is a part of. */
+static __always_inline void write_datagram_key(struct flow_key *key, __u32 zone, const struct tuple *tuple)
+{
+	write_key(key, zone, tuple, 1);
+	key->ports = tuple->identification;
+}
+
+static __always_inline __u32 next_state(__u32 state, const struct tuple *tuple, int is_reply)
+{
+	if (is_reply)
+		state |= FLOW_REPLIED;
+	if (tuple->protocol == PROTOCOL_TCP && (tuple->flags & TCP_FIN_OR_RST))
+		state |= FLOW_CLOSING;
+	return state;
+}
+
+static __always_inline __u32 lifetime_of(__u32 state, __u32 protocol)
+{
+	if (protocol == PROTOCOL_TCP)
+		return (state & (FLOW_REPLIED | FLOW_CLOSING)) == FLOW_REPLIED ? TCP_ESTABLISHED : TCP_TRANSITORY;
+	if (protocol == PROTOCOL_UDP)
+		return UDP_LIFETIME;
+	return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6 ? ICMP_LIFETIME : OTHER_LIFETIME;
+}

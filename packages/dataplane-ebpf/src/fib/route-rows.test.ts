@@ -1,0 +1,48 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ROW_WORDS } from './route-index.js'
+import { RouteRows } from './route-rows.js'
+
+const CAPACITY = 64
+
+/* Few values, so that rows meet each other in the index; some of a kind that one bit tells apart. */
+const word = fc.constantFrom(0, 1, -1, 0x0a000000, 0x0a000001, 0x0a000008, -0x80000000)
+const key = fc.record({
+  vrf: fc.constantFrom(1, 2, 0x7fffffff),
+  family: fc.constantFrom(4, 6),
+  words: fc.tuple(word, word, word, word),
+  length: fc.constantFrom(0, 1, 24, 32, 64, 128),
+})
+type Key = { vrf: number; family: 4 | 6; words: [number, number, number, number]; length: number }
+
+describe('rows of routes', () => {
+  it('are found as a map finds them, after whatever was added and deleted, and by who takes them over', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.boolean(), key), { minLength: 1, maxLength: 300, size: 'max' }), (steps) => {
+        const memory = new Uint32Array(CAPACITY * ROW_WORDS)
+        const rows = new RouteRows(memory)
+        const oracle = new Map<string, { key: Key; group: number }>()
+        const find = (table: RouteRows, { vrf, family, words, length }: Key): number => table.find(vrf, family, ...words, length)
+        for (const [group, [isRemoval, drawn]] of steps.entries()) {
+          const one = drawn as Key
+          const row = find(rows, one)
+          expect(row >= 0).toBe(oracle.has(JSON.stringify(one)))
+          if (isRemoval && row >= 0) {
+            rows.delete(row)
+            oracle.delete(JSON.stringify(one))
+          } else if (!isRemoval && row < 0 && oracle.size < CAPACITY) {
+            rows.add(one.vrf, one.family, ...one.words, one.length, group)
+            oracle.set(JSON.stringify(one), { key: one, group })
+          }
+        }
+        const next = new RouteRows(memory)
+        for (const _ of next.restore());
+        for (const table of [rows, next]) {
+          for (const { key: one, group } of oracle.values()) expect(table.groupOf(find(table, one))).toBe(group)
+          expect(table.batch().count).toBe(oracle.size)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})

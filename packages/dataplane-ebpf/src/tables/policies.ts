@@ -1,0 +1,172 @@
+import type { PolicyObject, PortObject } from '@heddle/core'
+import { BlockMemory } from '../fib/block-memory.js'
+import { encodePort } from '../layout/objects.js'
+import { atomsOf, decodePolicy, directionIndex, encodePolicy, readRules, writeRules } from '../layout/policy.js'
+import { View } from '../layout/struct.js'
+import { ATOM, BLOCK, FLOW_COUNT, PORT, PORT_POLICY } from '../layout/structs.js'
+import type { ConfigView } from './config.js'
+import type { KernelMaps } from './kernel-maps.js'
+import { sweepFlows } from './sweep.js'
+
+const ATOM_WORDS = ATOM.size / 4
+
+interface Held {
+  readonly policy: PolicyObject
+  readonly region: Uint32Array
+  readonly atom: number
+  readonly count: number
+}
+
+/** Versions of what a port has; see `bpf/layout.h`. */
+interface Versions {
+  readonly version: number
+  readonly since: number
+}
+
+/**
+ * Policies: their rules lie in memory that programs read, and each port's object says where. A policy that is replaced is written beside the old one, and
+ * the ports that have it are told of it last.
+ */
+export class Policies {
+  readonly #maps: KernelMaps
+  readonly #config: ConfigView
+  readonly #memory: BlockMemory
+  readonly #words: Uint32Array
+  readonly #held = new Map<number, Held>()
+  /** Versions of the ports that have policies. */
+  readonly #ports = new Map<number, Versions>()
+  /** Policies of each port. */
+  readonly #byPort = new Map<number, Map<number, Held>>()
+  /** Regions that programs may be led to until `tell`. */
+  #dropped: Uint32Array[] = []
+  /** Whether flows must be counted anew by `tell`: those of a port that had no policies, or no limit. */
+  #isUncounted = false
+  /** Ports whose policies have changed since `tell`. */
+  readonly #changed = new Set<number>()
+
+  /** @param now milliseconds */
+  constructor(maps: KernelMaps, config: ConfigView, now: () => number) {
+    this.#maps = maps
+    this.#config = config
+    this.#words = maps.words('atoms')
+    this.#memory = new BlockMemory(this.#words, now, 'the memory of rules')
+    for (const [id, value] of maps.numbered('policies')) this.#adopt(id, value)
+    for (const [id, value] of maps.numbered('ports')) {
+      const view = new View(PORT, value)
+      if (view.get('policy_version') !== 0) this.#ports.set(id, { version: view.get('policy_version'), since: view.get('policy_since') })
+    }
+    this.#changed.clear()
+  }
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  /** @throws FibFullError when there is no room for the rules */
+  set(policy: PolicyObject): void {
+    const before = this.#held.get(policy.id)
+    const count = atomsOf(policy)
+    const region = this.#memory.grow(Math.max(1, count) * ATOM_WORDS)
+    writeRules(region, policy.rules)
+    const atom = (this.#memory.publish(region) * BLOCK) / ATOM_WORDS
+    this.#maps.set('policies', policy.id, encodePolicy(policy, atom, count))
+    if (before !== undefined) this.#drop(before)
+    this.#hold({ policy, region, atom, count })
+  }
+
+  remove(id: number): void {
+    const held = this.#held.get(id)
+    if (held === undefined) return
+    this.#maps.delete('policies', id)
+    this.#drop(held)
+  }
+
+  /** Tells programs what has become of the policies of ports. Regions that nothing leads to any more rest before they are given out again. */
+  tell(): void {
+    if (this.#changed.size > 0) this.#tellPorts()
+    if (this.#isUncounted && this.size > 0) sweepFlows(this.#maps)
+    this.#isUncounted = false
+  }
+
+  #tellPorts(): void {
+    const version = this.#config.get('policy_version') + 1
+    this.#config.set('policy_version', version)
+    for (const port of this.#changed) {
+      const isPoliced = this.#byPort.has(port)
+      if (!this.#ports.has(port)) this.#isUncounted = true
+      if (isPoliced) this.#ports.set(port, { version, since: this.#ports.get(port)?.since ?? version })
+      else this.#ports.delete(port)
+      const value = this.#maps.get('ports', port)
+      if (value === undefined) this.#ports.delete(port)
+      else this.#maps.set('ports', port, this.#write(port, value))
+    }
+    this.#changed.clear()
+    for (const region of this.#dropped.splice(0)) this.#memory.release(region)
+  }
+
+  /** A port's value with its policies, as programs were told of them. */
+  encodePort(port: PortObject): Uint8Array {
+    return this.#write(port.id, encodePort(port))
+  }
+
+  /** Counts the flows of a port that has a limit. */
+  count({ id, maxFlows }: PortObject): void {
+    if (maxFlows === undefined) this.#maps.delete('flow_counts', id)
+    else if (this.#maps.get('flow_counts', id) === undefined) {
+      this.#maps.set('flow_counts', id, new View(FLOW_COUNT).bytes)
+      this.#isUncounted = true
+    }
+  }
+
+  removePort(id: number): void {
+    this.#maps.delete('flow_counts', id)
+    this.#ports.delete(id)
+  }
+
+  /** What the kernel holds. */
+  dump(): PolicyObject[] {
+    return Array.from(this.#maps.numbered('policies'), ([id, value]) => {
+      const { policy, atom, count } = decodePolicy(id, value)
+      return { ...policy, rules: readRules(this.#words.subarray(atom * ATOM_WORDS), count) }
+    })
+  }
+
+  #adopt(id: number, value: Uint8Array): void {
+    const { policy, atom, count } = decodePolicy(id, value)
+    const region = this.#memory.claim((atom * ATOM_WORDS) / BLOCK, Math.max(1, count) * ATOM_WORDS)
+    this.#hold({ policy: { ...policy, rules: readRules(region, count) }, region, atom, count })
+  }
+
+  #hold(held: Held): void {
+    const { id, port } = held.policy
+    this.#held.set(id, held)
+    const ofPort = this.#byPort.get(port) ?? new Map<number, Held>()
+    this.#byPort.set(port, ofPort.set(id, held))
+    this.#changed.add(port)
+  }
+
+  #drop({ policy: { id, port }, region }: Held): void {
+    this.#held.delete(id)
+    const ofPort = this.#byPort.get(port)
+    ofPort?.delete(id)
+    if (ofPort?.size === 0) this.#byPort.delete(port)
+    this.#changed.add(port)
+    this.#dropped.push(region)
+  }
+
+  #write(port: number, value: Uint8Array): Uint8Array {
+    const { version, since } = this.#ports.get(port) ?? { version: 0, since: 0 }
+    const view = new View(PORT, value).set('policy_version', version).set('policy_since', since)
+    view.octets('policies').fill(0)
+    if (version === 0) return view.bytes
+    for (const { policy, atom, count } of this.#byPort.get(port)?.values() ?? []) {
+      view
+        .element('policies', PORT_POLICY, directionIndex(policy.direction))
+        .set('is_there', 1)
+        .set('allows', policy.defaultVerdict === 'allow' ? 1 : 0)
+        .set('atom', atom)
+        .set('atom_count', count)
+    }
+    return view.bytes
+  }
+}

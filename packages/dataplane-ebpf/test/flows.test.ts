@@ -1,0 +1,91 @@
+import { DROP_REASONS, type FibTransaction, type PolicyObject } from '@heddle/core'
+import { IpPrefix } from '@heddle/wire'
+import { testPacket } from '@heddle/dataplane-conformance'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { View } from '../src/layout/struct.js'
+import { FLOW, FLOW_COUNT } from '../src/layout/structs.js'
+import { wordBytes } from '../src/tables/kernel-maps.js'
+import { sweepFlows } from '../src/tables/sweep.js'
+import { missing, titled } from './support/requirements.js'
+import { RouterNamespace } from './support/router.js'
+
+const PORT = 7
+const ETHERNET = 14
+
+/** An endpoint that may have `maxFlows` flows, with one policy. */
+function transaction(generation: number, maxFlows: number, rules: PolicyObject['rules']): FibTransaction {
+  const port = { id: PORT, kind: 'endpoint' as const, vrf: 1, allowedSources: [], gateways: [], mtu: 1400, maxFlows }
+  return {
+    ...emptyTransaction(generation),
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: { set: [port], remove: [] },
+    policies: { set: [{ id: 1, port: PORT, direction: 'egress', rules, defaultVerdict: 'deny' }], remove: [] },
+  }
+}
+
+describe.skipIf(missing() !== '')(titled('flows that policies remember'), () => {
+  let namespace: RouterNamespace
+  let router: EbpfRouter
+  beforeAll(() => {
+    namespace = new RouterNamespace('flows')
+  })
+  beforeEach(async () => {
+    router = await namespace.open({ flows: 1024 })
+  })
+  afterEach(() => router.close())
+  afterAll(() => namespace?.close())
+
+  const maps = (): EbpfRouter['parts']['maps'] => router.parts.maps
+  /** Sends a packet from the port; tells why it was dropped. There are no routes: what policies let through is dropped as such. */
+  async function send(sourcePort: number): Promise<string> {
+    maps().set('devices', 1, wordBytes(PORT))
+    const packet = testPacket({ source: '10.0.0.1', destination: '10.0.0.2', sourcePort })
+    const frame = new Uint8Array(ETHERNET + packet.length)
+    frame.set([0x08, 0x00], 12)
+    frame.set(packet, ETHERNET)
+    const before = await router.counters()
+    router.run('egress', frame)
+    const after = await router.counters()
+    return DROP_REASONS.filter((_, slot) => after.drops[slot] !== before.drops[slot]).join()
+  }
+  const flows = (): [Uint8Array, Uint8Array][] => Array.from(maps().entries('flows'), ([key, value]) => [key, value])
+  const counted = (): number => new View(FLOW_COUNT, maps().get('flow_counts', PORT)).get('count')
+
+  it('are taken away when they are too old, by the program that counts them anew', async () => {
+    await router.apply(transaction(1, 3, [{ verdict: 'allow' }]))
+    for (const port of [1, 2, 3]) expect(await send(port)).toBe('no-route')
+    expect(await send(4)).toBe('flow-limit')
+    const [[key, value]] = flows()
+    new View(FLOW, value).set('lifetime', 0)
+    maps().set('flows', key, value)
+    // As if a full table had forgotten more than the port's count knows of.
+    maps().set('flow_counts', PORT, new View(FLOW_COUNT).set('count', 99).bytes)
+    sweepFlows(maps())
+    expect([flows().length, counted()]).toEqual([2, 2])
+    expect([await send(4), await send(5)]).toEqual(['no-route', 'flow-limit'])
+  })
+
+  it('end with the policies of their port, and count for nothing when it has others', async () => {
+    await router.apply(transaction(1, 2, [{ verdict: 'allow' }]))
+    for (const port of [1, 2]) expect(await send(port)).toBe('no-route')
+    await router.apply({ ...emptyTransaction(2), policies: { set: [], remove: [1] }, ports: { set: [], remove: [PORT] } })
+    await router.apply(transaction(3, 2, [{ verdict: 'allow' }]))
+    expect(counted()).toBe(0)
+    expect([await send(1), await send(2), await send(3)]).toEqual(['no-route', 'no-route', 'flow-limit'])
+    expect(counted()).toBe(2)
+  })
+
+  it('are judged by the last of as many rules as a policy may have', async () => {
+    const peers = Array.from({ length: 4094 }, (_, host) => IpPrefix.parse(`172.16.${host >> 8}.${host & 255}/32`))
+    const rules: PolicyObject['rules'] = [{ verdict: 'deny', peers }, { verdict: 'allow' }]
+    expect((await router.apply(transaction(1, 9, rules))).status).toBe('applied')
+    expect(await send(1)).toBe('no-route')
+    const { policies } = await router.dump()
+    expect(policies?.[0].rules[0].peers?.map(String)).toEqual(peers.map(String))
+    const tooMany = [{ verdict: 'deny' as const, peers: [...peers, ...peers.slice(0, 1)] }, { verdict: 'allow' as const }]
+    const report = await router.apply(transaction(2, 9, tooMany))
+    expect(report).toMatchObject({ status: 'refused', failures: [{ object: { kind: 'policy', key: '1' }, code: 'dataplane.limit' }] })
+  })
+})
