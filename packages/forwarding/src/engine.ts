@@ -16,6 +16,7 @@ import { REASON, drop, featuresOf, newContext, type Context } from './context.js
 import { Counters } from './counters.js'
 import { egress } from './egress.js'
 import type { Explanation, PacketInput } from './explain.js'
+import type { FlowMemory } from './flow/flow-memory.js'
 import { explainPacket } from './explain-packet.js'
 import { isToldToSender } from './icmp-error.js'
 import { ingress, ingressParsed } from './ingress.js'
@@ -51,6 +52,8 @@ export interface ForwardingOptions {
   readonly hasDevice?: (port: number) => boolean
   /** By which flows age and ICMP errors are limited to 1,000 a second, 100 at once; without a clock neither happens. */
   readonly clock?: Pick<Clock, 'now'>
+  /** Memory of the flows, for engines on several threads that remember the same; its own when left out. For `limits.flows` flows. */
+  readonly flowMemory?: FlowMemory
   /** Time at which the clock was 0, milliseconds since the Unix epoch; 0 by default. */
   readonly epoch?: number
   /** Gets what mirrors with a stream and traces tell, packet by packet; without it they tell nobody. */
@@ -82,7 +85,7 @@ export class ForwardingEngine {
     this.#tracer = observe && new Tracer(time, observe, clock)
     this.#limits = options.limits
     this.#features = options.features ?? DATAPLANE_FEATURES
-    this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS)
+    this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory)
     this.#context = newContext({
       tables: this.#tables,
       encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),

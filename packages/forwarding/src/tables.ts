@@ -17,6 +17,7 @@ import type {
 } from '@heddle/core'
 import { FibTable, NO_GROUP, NO_MATCH, RouteBatch } from '@heddle/core'
 import { ObjectCounters, PortCounters } from './counters.js'
+import type { FlowMemory } from './flow/flow-memory.js'
 import { NatTable } from './nat/nat-table.js'
 import { isHidden, POOL_ZONE, PoolTable } from './nat/pool-table.js'
 import { isServed, ServiceTable } from './nat/service-table.js'
@@ -100,12 +101,13 @@ export class Tables {
 
   #policyVersion = 0
 
-  /** @param flows that policies may remember */
+  /** @param flows that policies may remember @param flowMemory its own when left out */
   constructor(
     private readonly outer: OuterHeaders,
     private readonly flows: number,
+    private readonly flowMemory: FlowMemory | undefined,
   ) {
-    this.policyFlows = new PolicyFlows(flows)
+    this.policyFlows = new PolicyFlows(flows, flowMemory)
   }
 
   /** Programs a transaction that was found valid. */
@@ -226,7 +228,7 @@ export class Tables {
     change(natPools, this.natPools, idOf, (object) => this.natPools.set(object.id, object))
     this.services = new ServiceTable(this.serviceObjects.values())
     this.pools = new PoolTable(this.natPools.values())
-    this.nat ??= new NatTable(this.flows)
+    this.nat ??= new NatTable(this.flows, this.flowMemory)
     this.nat.endFlows((service, ends) => {
       if (service >= POOL_ZONE) {
         const pool = this.natPools.get(service - POOL_ZONE)

@@ -51,14 +51,68 @@ describe('a flow table', () => {
     }
   })
 
-  it('tells of every entry that goes, once', () => {
-    const ended: number[] = []
-    const table = new FlowTable(8, 0, (slot) => ended.push(slot))
+  it.each(['too old', 'removed', 'evicted'])('takes the peer of an entry away with it: %s', (how) => {
+    const table = new FlowTable(16, 2, { peerWord: 1 })
+    const insert = (port: number, lifetime: number): number => {
+      table.keyDirected(0, tuple(1, port, 2, 2))
+      return table.insert(0, lifetime, 5)
+    }
+    const [one, other, third] = [insert(1, 10), insert(2, 1e9), insert(3, 1e9)]
+    table.data[one * 2 + 1] = other + 1
+    table.data[other * 2 + 1] = one + 1
+    // What lost its peer to another one keeps it.
+    table.data[third * 2 + 1] = one + 1
     table.keyDirected(0, tuple(1, 1, 2, 2))
-    const slot = table.insert(0, 10, 0)
-    expect(table.find(10)).toBe(NO_FLOW)
-    table.remove(slot)
-    expect(ended).toEqual([slot])
+    if (how === 'too old') expect(table.find(10)).toBe(NO_FLOW)
+    else if (how === 'removed') table.remove(one)
+    else for (let port = 100; table.evictions === 0; port++) insert(port, 1e9)
+    if (how === 'evicted') return expect(table.owned(5)).toBe(table.size)
+    table.remove(one)
+    table.keyDirected(0, tuple(1, 2, 2, 2))
+    expect(table.find(1)).toBe(NO_FLOW)
+    table.keyDirected(0, tuple(1, 3, 2, 2))
+    expect(table.find(1)).toBe(third)
+    expect([table.size, table.owned(5)]).toEqual([1, 1])
+  })
+
+  it('counts for each owner what it owns, whoever comes and goes', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(60), fc.nat(12), fc.boolean()), { maxLength: 300, size: 'max' }), (steps) => {
+        const table = new FlowTable(256, 0)
+        const owners = new Map<number, number>()
+        for (const [port, owner, isInsert] of steps) {
+          table.keyDirected(0, tuple(1, port, 2, 80))
+          const slot = table.find(0)
+          if (isInsert && slot === NO_FLOW) {
+            table.insert(0, 1e9, owner * 0x1fffffff)
+            owners.set(port, owner)
+          } else if (!isInsert && slot !== NO_FLOW) {
+            table.remove(slot)
+            owners.delete(port)
+          }
+        }
+        const counts = (owner: number): number => [...owners.values()].filter((one) => one === owner).length
+        for (let owner = 0; owner <= 12; owner++) expect(table.owned(owner * 0x1fffffff)).toBe(counts(owner))
+        expect(table.size).toBe(owners.size)
+        expect(table.evictions).toBe(0)
+      }),
+    )
+  })
+
+  it('is seen by another one over the same memory', () => {
+    const memory = new SharedArrayBuffer(FlowTable.octets(64, 1))
+    const [one, other] = [new FlowTable(64, 1, { memory }), new FlowTable(64, 1, { memory })]
+    one.keySymmetric(0, tuple(1, 2, 3, 4))
+    const slot = one.insert(0, 100, 7, 5, [42])
+    other.keySymmetric(0, tuple(3, 4, 1, 2))
+    expect(other.find(50)).toBe(slot)
+    expect([other.stateOf(slot), other.data[slot], other.owned(7), other.size]).toEqual([5, 42, 1, 1])
+    expect(other.insert(0, 1, 9, 0, [1])).toBe(slot)
+    one.remove(slot)
+    expect(other.isCurrent(slot)).toBe(false)
+    expect(other.find(50)).toBe(NO_FLOW)
+    one.insert(0, 100, 7)
+    expect(other.isCurrent(slot)).toBe(false)
   })
 
   it('remembers as a map with times does, over any sequence of calls', () => {

@@ -1,3 +1,5 @@
+import { lock, unlock } from './lock.js'
+import { OwnerCounts } from './owner-counts.js'
 import type { Tuple } from './tuple.js'
 
 /** Words of a key: zone, protocol and family, two addresses, two ports. */
@@ -10,63 +12,116 @@ const SWEEP = 4
 /** What `find` returns when there is no such flow. */
 export const NO_FLOW = -1
 
+/* The word of a slot: whether it is used, the state of its entry, and a number that counts its entries up. */
+const USED = 1
+const STATE_SHIFT = 1
+const STATE_MASK = 0xff
+const GENERATION = 1 << 9
+
+/** Words that belong to the table as a whole. */
+const SIZE = 0
+const HAND = 1
+const EVICTIONS = 2
+const RESERVED = 3
+const HEADER_WORDS = 4
+
 /**
  * Flows in typed arrays: a hash table of fixed size whose entries age by the caller's clock. Making an entry never fails and never waits: in a full
  * bucket the one that was quiet for longest goes. The same calls in the same order give the same table.
  *
  *     key of 11 words │ last seen, ms │ lifetime, ms │ state │ owner │ data words
+ *
+ * Several threads may each have a `FlowTable` over one shared memory. Finding takes no lock: a slot's word says whether its entry is whole, and is
+ * read again after the key. Making and removing entries takes the lock of a bucket, a word that is compared and swapped. Who has found a slot and
+ * reads its data asks `isCurrent` afterwards whether it was that entry's all the while.
  */
 export class FlowTable {
   /** Slots. */
   readonly capacity: number
+  readonly #header: Int32Array
+  readonly #locks: Int32Array
+  readonly #words: Int32Array
   readonly #keys: Uint32Array
-  readonly #used: Uint8Array
   readonly #seen: Float64Array
   readonly #lifetime: Float64Array
-  /** Bits that belong to whoever uses the table. */
-  readonly state: Uint8Array
   /** Whom an entry is counted for. */
   readonly owner: Uint32Array
   /** `dataWords` words a slot, for whoever uses the table. */
   readonly data: Uint32Array
   readonly #key = new Uint32Array(KEY_WORDS)
-  readonly #owned = new Map<number, number>()
-  readonly #ended: ((slot: number) => void) | undefined
-  #size = 0
-  #hand = 0
-  /** Entries that had to go while they were alive. */
-  evictions = 0
+  readonly #owned: OwnerCounts
+  readonly #peerWord: number
+  /** Word of the slot that was found or made last. */
+  #found = 0
+
+  /** Octets of memory for a table. */
+  static octets(capacity: number, dataWords: number): number {
+    const slots = slotsFor(capacity)
+    return slots * 16 + (HEADER_WORDS + slots / WAYS + slots * (KEY_WORDS + 2 + dataWords)) * 4 + 8 + OwnerCounts.octets(slots)
+  }
 
   /**
    * @param capacity least number of slots; rounded up to a power of two, at least 8
-   * @param ended called before an entry goes, for whatever reason
+   * @param memory of `octets(capacity, dataWords)`, zeroed or that of another table of this shape; its own when left out
+   * @param peerWord of the data: the slot, plus one, of an entry that goes when this one goes; none when left out
    */
   constructor(
     capacity: number,
     readonly dataWords: number,
-    ended?: (slot: number) => void,
+    {
+      memory = new ArrayBuffer(FlowTable.octets(capacity, dataWords)),
+      peerWord = -1,
+    }: { memory?: ArrayBufferLike; peerWord?: number } = {},
   ) {
-    let slots = WAYS
-    while (slots < capacity) slots *= 2
+    const slots = slotsFor(capacity)
     this.capacity = slots
-    this.#keys = new Uint32Array(slots * KEY_WORDS)
-    this.#used = new Uint8Array(slots)
-    this.#seen = new Float64Array(slots)
-    this.#lifetime = new Float64Array(slots)
-    this.state = new Uint8Array(slots)
-    this.owner = new Uint32Array(slots)
-    this.data = new Uint32Array(slots * dataWords)
-    this.#ended = ended
+    let at = 0
+    const take = (octets: number): number => (at += octets) - octets
+    this.#seen = new Float64Array(memory, take(slots * 8), slots)
+    this.#lifetime = new Float64Array(memory, take(slots * 8), slots)
+    this.#header = new Int32Array(memory, take(HEADER_WORDS * 4), HEADER_WORDS)
+    this.#locks = new Int32Array(memory, take((slots / WAYS) * 4), slots / WAYS)
+    this.#words = new Int32Array(memory, take(slots * 4), slots)
+    this.#keys = new Uint32Array(memory, take(slots * KEY_WORDS * 4), slots * KEY_WORDS)
+    this.owner = new Uint32Array(memory, take(slots * 4), slots)
+    this.data = new Uint32Array(memory, take(slots * dataWords * 4), slots * dataWords)
+    this.#owned = new OwnerCounts(memory, at, slots)
+    this.#peerWord = peerWord
   }
 
   /** Entries, those included that are too old and not yet noticed. */
   get size(): number {
-    return this.#size
+    return Atomics.load(this.#header, SIZE)
+  }
+
+  /** Entries that had to go while they were alive. */
+  get evictions(): number {
+    return Atomics.load(this.#header, EVICTIONS)
+  }
+
+  /** A word of the shared memory for whoever uses the table. */
+  get reserved(): Int32Array {
+    return this.#header.subarray(RESERVED)
   }
 
   /** Entries that are counted for `owner`. */
   owned(owner: number): number {
-    return this.#owned.get(owner) ?? 0
+    return this.#owned.of(owner)
+  }
+
+  /** Bits that belong to whoever uses the table: 8. */
+  stateOf(slot: number): number {
+    return (Atomics.load(this.#words, slot) >>> STATE_SHIFT) & STATE_MASK
+  }
+
+  /** Sets bits of the state, those of others stay. Returns the state. */
+  mark(slot: number, bits: number): number {
+    return ((Atomics.or(this.#words, slot, bits << STATE_SHIFT) >>> STATE_SHIFT) & STATE_MASK) | bits
+  }
+
+  /** Whether the slot still has the entry that was found or made last. */
+  isCurrent(slot: number): boolean {
+    return ((Atomics.load(this.#words, slot) ^ this.#found) & ~(STATE_MASK << STATE_SHIFT)) === 0
   }
 
   /**
@@ -98,29 +153,41 @@ export class FlowTable {
 
   /** Slot of the key, or `NO_FLOW`. */
   find(now: number): number {
-    const bucket = this.#bucket()
-    for (let slot = bucket; slot < bucket + WAYS; slot++) {
-      if (this.#used[slot] === 0 || !this.#is(slot)) continue
-      if (this.#isAlive(slot, now)) return slot
-      this.remove(slot)
-      return NO_FLOW
-    }
+    const slot = this.#findIn(this.#bucket())
+    if (slot === NO_FLOW || this.#isAlive(slot, now)) return slot
+    this.remove(slot)
     return NO_FLOW
   }
 
-  /** Makes an entry for the key, which must not be there, and returns its slot; state and data are zero. */
-  insert(now: number, lifetime: number, owner: number): number {
+  /**
+   * Makes an entry for the key, unless another thread has just done so, and returns its slot.
+   *
+   * @param state of the entry
+   * @param data its first words; the rest is zero
+   */
+  insert(now: number, lifetime: number, owner: number, state = 0, data?: ArrayLike<number>): number {
     this.#sweep(now)
-    const slot = this.#room(now)
+    const bucket = this.#bucket()
+    lock(this.#locks, bucket / WAYS)
+    const there = this.#findIn(bucket)
+    if (there !== NO_FLOW) {
+      unlock(this.#locks, bucket / WAYS)
+      return there
+    }
+    const slot = this.#roomIn(bucket, now)
+    const peer = this.#take(slot)
     this.#keys.set(this.#key, slot * KEY_WORDS)
-    this.#used[slot] = 1
     this.#seen[slot] = now
     this.#lifetime[slot] = lifetime
-    this.state[slot] = 0
     this.owner[slot] = owner
     this.data.fill(0, slot * this.dataWords, (slot + 1) * this.dataWords)
-    this.#size++
-    this.#owned.set(owner, this.owned(owner) + 1)
+    if (data !== undefined) this.data.set(data, slot * this.dataWords)
+    Atomics.add(this.#header, SIZE, 1)
+    this.#owned.add(owner)
+    this.#found = ((this.#words[slot] + GENERATION) & ~(GENERATION - 1)) | (state << STATE_SHIFT) | USED
+    Atomics.store(this.#words, slot, this.#found)
+    unlock(this.#locks, bucket / WAYS)
+    this.#removePeer(peer, slot)
     return slot
   }
 
@@ -130,20 +197,18 @@ export class FlowTable {
     this.#lifetime[slot] = lifetime
   }
 
+  /** Removes the entry of a slot, and its peer. */
   remove(slot: number): void {
-    if (this.#used[slot] === 0) return
-    this.#ended?.(slot)
-    this.#used[slot] = 0
-    this.#size--
-    const owner = this.owner[slot]
-    const left = this.owned(owner) - 1
-    if (left > 0) this.#owned.set(owner, left)
-    else this.#owned.delete(owner)
+    const bucket = Math.floor(slot / WAYS)
+    lock(this.#locks, bucket)
+    const peer = this.#take(slot)
+    unlock(this.#locks, bucket)
+    this.#removePeer(peer, slot)
   }
 
   /** Removes every entry that `ends` says. */
   removeWhere(ends: (slot: number) => boolean): void {
-    for (let slot = 0; slot < this.capacity; slot++) if (this.#used[slot] === 1 && ends(slot)) this.remove(slot)
+    for (let slot = 0; slot < this.capacity; slot++) if (this.#isUsed(slot) && ends(slot)) this.remove(slot)
   }
 
   /** Reads the key of an entry into a tuple, from the lower end to the higher one for a symmetric key. */
@@ -184,41 +249,77 @@ export class FlowTable {
     return ((hash ^ (hash >>> 15)) & (this.capacity - 1) & ~(WAYS - 1)) >>> 0
   }
 
+  #findIn(bucket: number): number {
+    for (let slot = bucket; slot < bucket + WAYS; slot++) {
+      const word = Atomics.load(this.#words, slot)
+      if ((word & USED) === 0 || !this.#is(slot)) continue
+      // What was read is a whole key if it was there before and after.
+      if (((Atomics.load(this.#words, slot) ^ word) & ~(STATE_MASK << STATE_SHIFT)) !== 0) continue
+      this.#found = word
+      return slot
+    }
+    return NO_FLOW
+  }
+
   #is(slot: number): boolean {
     const at = slot * KEY_WORDS
     for (let word = 0; word < KEY_WORDS; word++) if (this.#keys[at + word] !== this.#key[word]) return false
     return true
   }
 
+  #isUsed(slot: number): boolean {
+    return (Atomics.load(this.#words, slot) & USED) !== 0
+  }
+
   #isAlive(slot: number, now: number): boolean {
     return now - this.#seen[slot] < this.#lifetime[slot]
   }
 
-  /** A free slot of the bucket, made by evicting the quietest entry when there is none. */
-  #room(now: number): number {
-    const bucket = this.#bucket()
+  /** A slot for a new entry: a free one, one whose entry is too old, or else the quietest. The bucket's lock is held. */
+  #roomIn(bucket: number, now: number): number {
     let quietest = bucket
     for (let slot = bucket; slot < bucket + WAYS; slot++) {
-      if (this.#used[slot] === 0) return slot
-      if (!this.#isAlive(slot, now)) {
-        this.remove(slot)
-        return slot
-      }
+      if (!this.#isUsed(slot) || !this.#isAlive(slot, now)) return slot
       if (this.#seen[slot] < this.#seen[quietest]) quietest = slot
     }
-    this.evictions++
-    this.remove(quietest)
+    Atomics.add(this.#header, EVICTIONS, 1)
     return quietest
+  }
+
+  /** Takes the entry of a slot away, whose bucket's lock is held. Returns its peer; -1 for none. */
+  #take(slot: number): number {
+    const word = Atomics.load(this.#words, slot)
+    if ((word & USED) === 0) return NO_FLOW
+    const peer = this.#peerWord < 0 ? NO_FLOW : this.data[slot * this.dataWords + this.#peerWord] - 1
+    Atomics.store(this.#words, slot, word & ~(GENERATION - 1))
+    Atomics.sub(this.#header, SIZE, 1)
+    this.#owned.subtract(this.owner[slot])
+    return peer
+  }
+
+  /** Removes the peer of an entry that went, unless its slot has another one by now. No lock is held, so that none waits for two. */
+  #removePeer(peer: number, slot: number): void {
+    if (peer < 0) return
+    const bucket = Math.floor(peer / WAYS)
+    lock(this.#locks, bucket)
+    if (this.#isUsed(peer) && this.data[peer * this.dataWords + this.#peerWord] === slot + 1) this.#take(peer)
+    unlock(this.#locks, bucket)
   }
 
   /** Takes some entries that are too old away, so that nothing counts for long that nobody asks for. */
   #sweep(now: number): void {
+    const first = Atomics.add(this.#header, HAND, SWEEP)
     for (let turn = 0; turn < SWEEP; turn++) {
-      const slot = this.#hand
-      this.#hand = (slot + 1) & (this.capacity - 1)
-      if (this.#used[slot] === 1 && !this.#isAlive(slot, now)) this.remove(slot)
+      const slot = (first + turn) & (this.capacity - 1)
+      if (this.#isUsed(slot) && !this.#isAlive(slot, now)) this.remove(slot)
     }
   }
+}
+
+function slotsFor(capacity: number): number {
+  let slots = WAYS
+  while (slots < capacity) slots *= 2
+  return slots
 }
 
 /** Whether the source is the lower end, by address and then by port. */

@@ -28,15 +28,19 @@ export function hide(context: Context, pool: NatPoolObject): number {
   nat.flows.keyDirected(zone, hidden)
   let slot = nat.flows.find(now)
   if (slot === NO_FLOW) {
-    if (!choosePort(nat, pool, hidden, now)) {
-      trace?.step('nexthop', `pool ${pool.id} has no port left for the flow`)
-      return REASON['nat-exhausted']
-    }
-    if (learns) {
-      slot = nat.insert(zone, hidden, target, zone, now, pool.outside)
-      if (slot === NO_FLOW) return REASON['nat-exhausted']
-    }
-  } else nat.readTarget(nat.flows, slot, target)
+    const isChosen = nat.choosing(() => {
+      nat.flows.keyDirected(zone, hidden)
+      slot = nat.flows.find(now)
+      if (slot !== NO_FLOW) return nat.readTarget(nat.flows, slot, target)
+      if (!choosePort(nat, pool, hidden, now)) {
+        trace?.step('nexthop', `pool ${pool.id} has no port left for the flow`)
+        return false
+      }
+      if (learns) slot = nat.insert(zone, hidden, target, zone, now, pool.outside)
+      return !learns || slot !== NO_FLOW
+    })
+    if (!isChosen) return REASON['nat-exhausted']
+  } else if (!nat.readTarget(nat.flows, slot, target)) return REASON['nat-exhausted']
   keepEnds(context, hidden)
   rewriteEnds(packet.view, packet.offset, end, hidden, target, true)
   takeAddresses(context)

@@ -1,5 +1,7 @@
+import { FLOW_WORDS, flowCapacities, type FlowMemory } from '../flow/flow-memory.js'
 import { FlowTable, NO_FLOW } from '../flow/flow-table.js'
-import { lifetimeOf, nextState } from '../flow/lifetime.js'
+import { CLOSING, REPLIED, lifetimeOf, nextState } from '../flow/lifetime.js'
+import { lock, unlock } from '../flow/lock.js'
 import { Tuple } from '../flow/tuple.js'
 
 /*
@@ -14,27 +16,42 @@ const SERVICE = 9
 const PEER = 10
 const CLIENT = 11
 const CLIENT_PORT = 15
-const DATA_WORDS = 16
+const DATA_WORDS = FLOW_WORDS.nat
 
+/** Bits of an entry's state that tell its age. */
+const AGE = REPLIED | CLOSING
 /** Bit of an entry's state: it is of the direction in which the flow was opened. */
 const OPENS = 4
-
-/** Datagrams whose first fragment was translated. */
-const FRAGMENTED = 4096
-
-/** Of affinity: address and port of the backend that the client came to. */
-const AFFINITY_WORDS = 5
 
 /** The flows whose ends are translated: two entries each, one a direction, that come and go together. */
 export class NatTable {
   readonly flows: FlowTable
-  readonly fragments = new FlowTable(FRAGMENTED, DATA_WORDS)
+  readonly fragments: FlowTable
   readonly affinities: FlowTable
+  readonly #lock: Int32Array
+  readonly #data = new Uint32Array(DATA_WORDS)
 
-  /** @param capacity flows */
-  constructor(capacity: number) {
-    this.flows = new FlowTable(capacity * 2, DATA_WORDS, (slot) => this.#endPeer(slot))
-    this.affinities = new FlowTable(capacity, AFFINITY_WORDS)
+  /** @param capacity flows @param memory of its own when left out */
+  constructor(capacity: number, memory: FlowMemory | undefined) {
+    const capacities = flowCapacities(capacity)
+    const make = (table: 'nat' | 'natFragments' | 'affinities', peerWord = -1): FlowTable => {
+      const shared = memory?.[table]
+      return new FlowTable(capacities[table], FLOW_WORDS[table], { peerWord, ...(shared !== undefined && { memory: shared }) })
+    }
+    this.flows = make('nat', PEER)
+    this.fragments = make('natFragments')
+    this.affinities = make('affinities')
+    this.#lock = this.flows.reserved
+  }
+
+  /** Runs `work`, in which a flow's ends are chosen and it is inserted, while no other thread does so: what one finds free stays free. */
+  choosing<T>(work: () => T): T {
+    lock(this.#lock, 0)
+    try {
+      return work()
+    } finally {
+      unlock(this.#lock, 0)
+    }
   }
 
   /**
@@ -47,18 +64,23 @@ export class NatTable {
    */
   insert(zone: number, from: Tuple, to: Tuple, service: number, now: number, backZone = zone): number {
     const { flows } = this
+    const lifetime = lifetimeOf(0, from)
     flows.keyReversed(backZone, to)
-    const back = flows.insert(now, lifetimeOf(0, from), service)
-    this.#write(back, from.destination, from.destinationPort, from.source, from.sourcePort, service, from)
+    const back = flows.insert(
+      now,
+      lifetime,
+      service,
+      0,
+      this.#entry(from.destination, from.destinationPort, from.source, from.sourcePort, service, from),
+    )
     flows.keyDirected(zone, from)
-    const there = flows.insert(now, lifetimeOf(0, from), service)
+    const entry = this.#entry(to.source, to.sourcePort, to.destination, to.destinationPort, service, from)
+    entry[PEER] = back + 1
+    const there = flows.insert(now, lifetime, service, OPENS, entry)
     if (there === back) {
       flows.remove(there)
       return NO_FLOW
     }
-    this.#write(there, to.source, to.sourcePort, to.destination, to.destinationPort, service, from)
-    flows.state[there] = OPENS
-    flows.data[there * DATA_WORDS + PEER] = back + 1
     flows.data[back * DATA_WORDS + PEER] = there + 1
     return there
   }
@@ -67,12 +89,14 @@ export class NatTable {
   touch(slot: number, tuple: Tuple, now: number): void {
     const { flows } = this
     const peer = flows.data[slot * DATA_WORDS + PEER] - 1
-    const isReply = (flows.state[slot] & OPENS) === 0
-    const age = nextState(flows.state[slot] & 3, tuple, isReply)
-    for (const one of [slot, peer]) {
-      flows.state[one] = (flows.state[one] & ~3) | age
-      flows.touch(one, now, lifetimeOf(age, tuple))
-    }
+    const state = flows.stateOf(slot)
+    const after = nextState(state, tuple, (state & OPENS) === 0)
+    const lifetime = lifetimeOf(after & AGE, tuple)
+    if (after !== state) flows.mark(slot, after & AGE)
+    flows.touch(slot, now, lifetime)
+    if (peer < 0) return
+    if (after !== state) flows.mark(peer, after & AGE)
+    flows.touch(peer, now, lifetime)
   }
 
   /** Ends the flows of which `ends` says so: told the service, and the flow from its client to its backend before and after translation. */
@@ -91,16 +115,17 @@ export class NatTable {
   }
 
   /** Whether an entry is of the direction in which the flow was opened. */
-  isOpening(slot: number, { state }: FlowTable = this.flows): boolean {
-    return (state[slot] & OPENS) !== 0
+  isOpening(slot: number, table: FlowTable = this.flows): boolean {
+    return (table.stateOf(slot) & OPENS) !== 0
   }
 
   serviceOf(slot: number, { data }: FlowTable = this.flows): number {
     return data[slot * DATA_WORDS + SERVICE]
   }
 
-  /** The ends that a packet of the entry's direction gets. */
-  readTarget({ data }: FlowTable, slot: number, into: Tuple): void {
+  /** The ends that a packet of the entry's direction gets. Returns false when another thread has just given the slot to another flow. */
+  readTarget(table: FlowTable, slot: number, into: Tuple): boolean {
+    const { data } = table
     const at = slot * DATA_WORDS
     for (let word = 0; word < 4; word++) {
       into.source[word] = data[at + word]
@@ -108,6 +133,7 @@ export class NatTable {
     }
     into.sourcePort = data[at + PORTS] >>> 16
     into.destinationPort = data[at + PORTS] & 0xffff
+    return table.isCurrent(slot)
   }
 
   /** Writes the client's address; returns its port. */
@@ -120,39 +146,31 @@ export class NatTable {
   /** Remembers how the fragments of a datagram are translated. */
   rememberDatagram(zone: number, tuple: Tuple, slot: number, now: number, lifetime: number): void {
     this.fragments.keyDatagram(zone, tuple)
+    const data = this.flows.data.subarray(slot * DATA_WORDS, (slot + 1) * DATA_WORDS)
     const found = this.fragments.find(now)
-    const made = found === NO_FLOW ? this.fragments.insert(now, lifetime, 0) : found
-    this.fragments.touch(made, now, lifetime)
-    this.fragments.data.set(this.flows.data.subarray(slot * DATA_WORDS, (slot + 1) * DATA_WORDS), made * DATA_WORDS)
-    this.fragments.state[made] = this.flows.state[slot]
+    if (found !== NO_FLOW) this.fragments.touch(found, now, lifetime)
+    else this.fragments.insert(now, lifetime, 0, this.flows.stateOf(slot), data)
   }
 
-  #write(
-    slot: number,
+  /** Data of an entry without its peer. One object, overwritten by each call. */
+  #entry(
     source: Uint32Array,
     sourcePort: number,
     destination: Uint32Array,
     destinationPort: number,
     service: number,
     opener: Tuple,
-  ): void {
-    const { data } = this.flows
-    const at = slot * DATA_WORDS
+  ): Uint32Array {
+    const data = this.#data
     for (let word = 0; word < 4; word++) {
-      data[at + word] = source[word]
-      data[at + 4 + word] = destination[word]
-      data[at + CLIENT + word] = opener.source[word]
+      data[word] = source[word]
+      data[4 + word] = destination[word]
+      data[CLIENT + word] = opener.source[word]
     }
-    data[at + PORTS] = (sourcePort << 16) | destinationPort
-    data[at + SERVICE] = service
-    data[at + CLIENT_PORT] = opener.sourcePort
-  }
-
-  #endPeer(slot: number): void {
-    const { data } = this.flows
-    const peer = data[slot * DATA_WORDS + PEER] - 1
-    if (peer < 0) return
-    data[peer * DATA_WORDS + PEER] = 0
-    this.flows.remove(peer)
+    data[PORTS] = (sourcePort << 16) | destinationPort
+    data[SERVICE] = service
+    data[PEER] = 0
+    data[CLIENT_PORT] = opener.sourcePort
+    return data
   }
 }

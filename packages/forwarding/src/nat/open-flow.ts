@@ -66,7 +66,6 @@ function backendOf({ tuple, tables, learns }: Context, service: ServiceObject, n
   let index = slot === NO_FLOW ? NO_BACKEND : indexOf(service.backends, affinities.data, slot * affinities.dataWords)
   if (index === NO_BACKEND) index = chooseBackend(service, flowKey(tuple, 0))
   if (index === NO_BACKEND || !learns) return index
-  affinities.keyDirected(service.id, affinityKey)
   if (slot === NO_FLOW) slot = affinities.insert(now, affinity, service.id)
   const { address, port } = service.backends[index]
   affinities.data.set([address.w0, address.w1, address.w2, address.w3, port], slot * affinities.dataWords)

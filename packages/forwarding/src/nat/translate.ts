@@ -37,13 +37,17 @@ export function translate(context: Context, vrf: number, repliesOnly = false): n
   if (slot === NO_FLOW) {
     const service = services.find(vrf, tuple)
     if (service === undefined) return TRANSLATED
-    const reason = openFlow(context, service, vrf, now)
-    if (reason !== TRANSLATED) return reason
-    if (context.learns) {
+    const reason = nat.choosing(() => {
+      nat.flows.keyDirected(vrf, tuple)
+      slot = nat.flows.find(now)
+      if (slot !== NO_FLOW) return nat.readTarget(nat.flows, slot, target) ? TRANSLATED : REASON['nat-exhausted']
+      const chosen = openFlow(context, service, vrf, now)
+      if (chosen !== TRANSLATED || !context.learns) return chosen
       slot = nat.insert(vrf, tuple, target, service.id, now)
-      if (slot === NO_FLOW) return REASON['nat-exhausted']
-    }
-  } else nat.readTarget(nat.flows, slot, target)
+      return slot === NO_FLOW ? REASON['nat-exhausted'] : TRANSLATED
+    })
+    if (reason !== TRANSLATED) return reason
+  } else if (!nat.readTarget(nat.flows, slot, target)) return REASON['nat-exhausted']
 
   keepEnds(context, tuple)
   rewriteEnds(packet.view, packet.offset, packet.offset + packet.length, tuple, target, true)

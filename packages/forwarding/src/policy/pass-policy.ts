@@ -1,7 +1,7 @@
 import type { PolicyObject } from '@heddle/core'
 import { REASON, type Context } from '../context.js'
 import { NO_FLOW, type FlowTable } from '../flow/flow-table.js'
-import { FRAGMENTS, REPLIED, lifetimeOf, nextState } from '../flow/lifetime.js'
+import { CLOSING, FRAGMENTS, REPLIED, lifetimeOf, nextState } from '../flow/lifetime.js'
 import { Tuple, TupleKind, readQuoted, turn } from '../flow/tuple.js'
 import { mirrorJudged } from '../mirror/mirror-packet.js'
 import type { Port } from '../tables.js'
@@ -14,13 +14,21 @@ export const PASSED = -1
 const OPENED_BY_LOWER = 4
 const OPENED_OUT = 8
 
-/** Word of a flow's data that has the mirror of its rule, plus one. */
+/*
+ * Data of a flow:
+ *
+ *     version of the policy that judged │ kind, and ICMP type and code, of the packet that opened it │ mirror of the rule that judged, plus one
+ */
+const VERSION = 0
+const KIND = 1
+const ICMP = 2
 const MIRROR = 3
 
 /** Zones of the table of fragments: a port, and the direction. */
 const zoneOf = (port: number, isOut: boolean): number => port * 2 + (isOut ? 1 : 0)
 
 const opener = new Tuple()
+const opening = new Uint32Array(4)
 const judgement: Judgement = { allowed: false, rule: -1, mirror: 0 }
 
 /**
@@ -40,7 +48,6 @@ export function passPolicy(context: Context, port: Port, isOut: boolean): number
     context.hasTuple = true
   }
   const now = clock?.now() ?? 0
-  const name = `${isOut ? 'egress' : 'ingress'} policy of port ${port.object.id}`
 
   if (tuple.kind === TupleKind.broken) {
     trace?.step('policy', 'the headers that rules look at are not all there')
@@ -64,26 +71,26 @@ export function passPolicy(context: Context, port: Port, isOut: boolean): number
   const isFromLower = flows.keySymmetric(port.object.id, tuple)
   let slot = isTracked ? flows.find(now) : NO_FLOW
   if (slot !== NO_FLOW && !isStillAllowed(flows, slot, port)) {
-    if (context.learns) flows.remove(slot)
+    if (context.learns && flows.isCurrent(slot)) flows.remove(slot)
     slot = NO_FLOW
-    flows.keySymmetric(port.object.id, tuple)
   }
   if (slot === NO_FLOW) {
     decide(isOut ? policy.egress : policy.ingress, tuple)
-    trace?.step('policy', judgementText(name, isOut ? policy.egress : policy.ingress))
+    trace?.step('policy', judgementText(nameOf(port, isOut), isOut ? policy.egress : policy.ingress))
     const { mirror } = judgement
     mirrorTo(context, port, isOut, mirror)
     if (!judgement.allowed) return REASON.policy
     if (isTracked && context.learns) {
       const { maxFlows } = port.object
       if (maxFlows !== undefined && flows.owned(port.object.id) >= maxFlows) return REASON['flow-limit']
-      slot = flows.insert(now, 0, port.object.id)
-      flows.state[slot] = (isFromLower ? OPENED_BY_LOWER : 0) | (isOut ? OPENED_OUT : 0)
-      flows.data[slot * flows.dataWords] = policy.version
-      flows.data[slot * flows.dataWords + MIRROR] = mirror
+      opening[VERSION] = policy.version
+      opening[KIND] = tuple.kind
+      opening[ICMP] = icmpOf(tuple)
+      opening[MIRROR] = mirror
+      slot = flows.insert(now, 0, port.object.id, (isFromLower ? OPENED_BY_LOWER : 0) | (isOut ? OPENED_OUT : 0), opening)
     }
   } else {
-    trace?.step('policy', `${name}: the flow was allowed`)
+    trace?.step('policy', `${nameOf(port, isOut)}: the flow was allowed`)
     mirrorTo(context, port, isOut, flows.data[slot * flows.dataWords + MIRROR])
   }
   if (slot !== NO_FLOW && context.learns) age(flows, slot, tuple, isFromLower, now)
@@ -112,37 +119,40 @@ function isRelated(context: Context, port: Port, isOut: boolean, now: number): b
     mirrorTo(context, port, isOut, flows.data[slot * flows.dataWords + MIRROR])
     return true
   }
-  if (learns) flows.remove(slot)
+  if (learns && flows.isCurrent(slot)) flows.remove(slot)
   return false
 }
 
 /** A flow that was judged by an earlier policy is judged by today's, as its first packet would be. */
 function isStillAllowed(flows: FlowTable, slot: number, { policy }: Port): boolean {
   const at = slot * flows.dataWords
-  if (policy === undefined || flows.data[at] === policy.version) return true
-  const state = flows.state[slot]
+  if (policy === undefined || flows.data[at + VERSION] === policy.version) return true
+  const state = flows.stateOf(slot)
   flows.readKey(slot, opener)
   if ((state & OPENED_BY_LOWER) === 0) turn(opener)
-  opener.kind = flows.data[at + 1]
-  opener.icmpType = (flows.data[at + 2] & 0xffff) - 1
-  opener.icmpCode = (flows.data[at + 2] >>> 16) - 1
+  opener.kind = flows.data[at + KIND]
+  opener.icmpType = (flows.data[at + ICMP] & 0xffff) - 1
+  opener.icmpCode = (flows.data[at + ICMP] >>> 16) - 1
+  // Another thread gave the slot to another flow meanwhile: the packet is judged as the first of its own.
+  if (!flows.isCurrent(slot)) return false
   decide((state & OPENED_OUT) === 0 ? policy.ingress : policy.egress, opener)
   if (judgement.allowed) {
-    flows.data[at] = policy.version
+    flows.data[at + VERSION] = policy.version
     flows.data[at + MIRROR] = judgement.mirror
   }
   return judgement.allowed
 }
 
 function age(flows: FlowTable, slot: number, tuple: Tuple, isFromLower: boolean, now: number): void {
-  const at = slot * flows.dataWords
-  const isOpener = isFromLower === ((flows.state[slot] & OPENED_BY_LOWER) !== 0)
-  if (flows.data[at + 1] === 0 && isOpener) {
-    flows.data[at + 1] = tuple.kind
-    flows.data[at + 2] = (tuple.icmpType + 1) | ((tuple.icmpCode + 1) << 16)
-  }
-  flows.state[slot] = nextState(flows.state[slot], tuple, !isOpener)
-  flows.touch(slot, now, lifetimeOf(flows.state[slot] & (REPLIED | 2), tuple))
+  const state = flows.stateOf(slot)
+  const isOpener = isFromLower === ((state & OPENED_BY_LOWER) !== 0)
+  const after = nextState(state, tuple, !isOpener)
+  if (after !== state) flows.mark(slot, after)
+  flows.touch(slot, now, lifetimeOf(after & (REPLIED | CLOSING), tuple))
+}
+
+function icmpOf({ icmpType, icmpCode }: Tuple): number {
+  return (icmpType + 1) | ((icmpCode + 1) << 16)
 }
 
 function rememberDatagram(fragments: FlowTable, zone: number, tuple: Tuple, now: number, mirror: number): void {
@@ -158,6 +168,10 @@ function decide(policy: PolicyObject | undefined, tuple: Tuple): void {
   judgement.rule = -1
   judgement.mirror = 0
   if (policy !== undefined) judge(policy, tuple, judgement)
+}
+
+function nameOf({ object }: Port, isOut: boolean): string {
+  return `${isOut ? 'egress' : 'ingress'} policy of port ${object.id}`
 }
 
 function judgementText(name: string, policy: PolicyObject | undefined): string {

@@ -1,28 +1,23 @@
+import { FLOW_WORDS, flowCapacities, type FlowMemory } from '../flow/flow-memory.js'
 import { FlowTable } from '../flow/flow-table.js'
-
-/** Version of the policy that judged; kind, and ICMP type and code of the opening packet; mirror of the rule that judged, plus one. */
-const DATA_WORDS = 4
-
-/** Of a datagram: the mirror of its flow, plus one. */
-const FRAGMENT_WORDS = 1
-
-/** Datagrams whose first fragment passed. */
-const FRAGMENTED = 4096
 
 /** What policies remember. The tables are made when a policy is first programmed, and keep their size. */
 export class PolicyFlows {
   #flows: FlowTable | undefined
   #fragments: FlowTable | undefined
 
-  /** @param capacity flows of all ports */
-  constructor(private readonly capacity: number) {}
+  /** @param capacity flows of all ports @param memory of its own when left out */
+  constructor(
+    private readonly capacity: number,
+    private readonly memory: FlowMemory | undefined,
+  ) {}
 
   get flows(): FlowTable {
-    return (this.#flows ??= new FlowTable(this.capacity, DATA_WORDS))
+    return (this.#flows ??= this.#make('policy'))
   }
 
   get fragments(): FlowTable {
-    return (this.#fragments ??= new FlowTable(FRAGMENTED, FRAGMENT_WORDS))
+    return (this.#fragments ??= this.#make('policyFragments'))
   }
 
   /** Flows that are remembered, and how many had to go while they were alive. */
@@ -34,5 +29,10 @@ export class PolicyFlows {
   forget(port: number): void {
     this.#flows?.removeWhere((slot) => this.#flows?.owner[slot] === port)
     this.#fragments?.removeWhere((slot) => (this.#fragments?.owner[slot] ?? 0) >>> 1 === port)
+  }
+
+  #make(table: 'policy' | 'policyFragments'): FlowTable {
+    const memory = this.memory?.[table]
+    return new FlowTable(flowCapacities(this.capacity)[table], FLOW_WORDS[table], memory === undefined ? {} : { memory })
   }
 }
