@@ -28,8 +28,8 @@ const handlers: Handlers = {
     const expected = judge ? new ExpectedTable(family, announcements, files.routes) : undefined
     workload = { family, announcements, withdrawals: readFileSync(files.withdrawals), expected }
   },
-  async open({ id, remote, port, holdTime, timeout }) {
-    const session = new Session({ local: id, remote, port, holdTime, family: loaded().family })
+  async open({ id, remote, port, timeout }) {
+    const session = new Session({ local: id, remote, port, family: loaded().family })
     sessions.set(id, session)
     held.delete(id)
     await session.open(timeout)

@@ -15,13 +15,7 @@ export interface PeerMethods {
   /** Reads a workload; one that is only sent needs no table to compare with. */
   load(params: { readonly workload: WorkloadFiles; readonly judge: boolean }): void
   /** Opens a session, and says when the daemon had all that it needs for it. */
-  open(params: {
-    readonly id: string
-    readonly remote: string
-    readonly port: number
-    readonly holdTime: number
-    readonly timeout: number
-  }): {
+  open(params: { readonly id: string; readonly remote: string; readonly port: number; readonly timeout: number }): {
     readonly establishedAt: number
   }
   /** From now on the session counts up to a target. */

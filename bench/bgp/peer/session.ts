@@ -5,6 +5,8 @@ import { Intake } from './intake.ts'
 
 const [OPEN, NOTIFICATION, KEEPALIVE] = [1, 3, 4]
 const AS = 65_000
+/** Seconds; short, so that a daemon that is busy with anything else for long is found out. */
+export const HOLD_TIME = 9
 const READ = 256 << 10
 /** Octets handed to the kernel at a time. */
 const WRITE = 128 << 10
@@ -16,8 +18,6 @@ export interface SessionOptions {
   readonly remote: string
   readonly port: number
   readonly family: AddressFamily
-  /** Seconds, agreed on with the daemon. */
-  readonly holdTime: number
 }
 
 /** What a session waits for. */
@@ -102,14 +102,14 @@ export class Session {
   }
 
   #attempt(milliseconds: number): Promise<boolean> {
-    const { local, remote, port, holdTime } = this.#options
+    const { local, remote, port } = this.#options
     this.ended = undefined
     this.intake.forget()
     return new Promise((resolve) => {
       const buffer = new Uint8Array(READ)
       const onread = { buffer, callback: (count: number) => (this.#take(buffer.subarray(0, count)), true) }
       const socket = connect({ host: remote, port, localAddress: local, noDelay: true, onread })
-      const timer = setTimeout(() => socket.destroy(), Math.min(milliseconds, holdTime * 1000))
+      const timer = setTimeout(() => socket.destroy(), Math.min(milliseconds, HOLD_TIME * 1000))
       this.#socket = socket
       this.#established = () => {
         clearTimeout(timer)
@@ -152,16 +152,16 @@ export class Session {
       const keepalive = framed(KEEPALIVE, [])
       this.#socket?.write(keepalive)
       clearInterval(this.#keepalives)
-      this.#keepalives = setInterval(() => this.#socket?.write(keepalive), (this.#options.holdTime * 1000) / 3)
+      this.#keepalives = setInterval(() => this.#socket?.write(keepalive), (HOLD_TIME * 1000) / 3)
     } else if (type === NOTIFICATION) this.ended = `NOTIFICATION ${message[HEADER]}/${message[HEADER + 1]}`
     else if (type === KEEPALIVE) this.#established()
   }
 
   #openMessage(): Uint8Array {
-    const { local, family, holdTime } = this.#options
+    const { local, family } = this.#options
     const capabilities = [1, 4, ...u16(family.afi), 0, family.safi, 2, 0, 65, 4, ...u32(AS)]
     const parameters = [2, capabilities.length, ...capabilities]
-    return framed(OPEN, [4, ...u16(AS), ...u16(holdTime), ...local.split('.').map(Number), parameters.length, ...parameters])
+    return framed(OPEN, [4, ...u16(AS), ...u16(HOLD_TIME), ...local.split('.').map(Number), parameters.length, ...parameters])
   }
 }
 

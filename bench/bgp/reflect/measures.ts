@@ -1,9 +1,10 @@
 import type { Goal, Measure, Series } from '../../harness/result.ts'
-import { histogram, quantile } from '../../harness/statistics.ts'
 import type { WorkloadFiles } from '../peer/protocol.ts'
+import { HOLD_TIME } from '../peer/session.ts'
+import { timerMeasures } from '../probe/timer-watch.ts'
 import type { AddressFamily } from '../workload/family.ts'
 import type { Played } from './reflect.ts'
-import { HOLD_TIME, type Round } from './round.ts'
+import type { Round } from './round.ts'
 
 const NOT_SLOWER: Goal = { kind: 'times-better', factor: 1 }
 
@@ -60,8 +61,13 @@ export function measuresOf(family: AddressFamily['name'], { routes }: WorkloadFi
     seconds('silence', `Longest time without a message from the daemon, of a hold time of ${HOLD_TIME} s`, ({ silence }) => silence, [
       { kind: 'at-most', limit: HOLD_TIME },
     ]),
-    ...timers(played),
-    ...offHeap(played, routes),
+    ...played.filter(isProbed).flatMap(({ participant: { reflector }, rounds }) => [
+      ...timerMeasures(
+        reflector.name,
+        rounds.map(({ lateness }) => lateness),
+      ),
+      offHeap(reflector.name, rounds, routes),
+    ]),
   ]
 }
 
@@ -70,54 +76,17 @@ function flap({ steps }: Round): number | undefined {
   return down === undefined || up === undefined ? undefined : down + up
 }
 
-/** Lateness of timers under load, of daemons that can be asked, less what a process shows that did nothing meanwhile. */
-function timers(played: readonly Played[]): Measure[] {
-  return played
-    .filter(({ participant }) => participant.reflector.probed)
-    .flatMap(({ participant: { reflector }, rounds }) => {
-      const excess =
-        (q: number) =>
-        ({ lateness }: Round) =>
-          Math.max(0, quantile(lateness.daemon, q) - quantile(lateness.idle, q))
-      const measure = (id: string, title: string, q: number, limit: number): Measure => ({
-        id,
-        title: `${title}, less that of an idle process`,
-        unit: 'ms',
-        better: 'lower',
-        series: [{ name: reflector.name, rounds: rounds.map(excess(q)) }],
-        goals: [{ kind: 'at-most', limit }],
-      })
-      const worst = measure('timers-worst', 'Lateness of timers, worst', 1, 50)
-      return [
-        measure('timers-p99', 'Lateness of timers, 99th percentile', 0.99, 25),
-        {
-          ...worst,
-          histograms: [
-            histogram(
-              `timers of ${reflector.name}`,
-              'ms',
-              rounds.flatMap(({ lateness }) => lateness.daemon),
-            ),
-            histogram(
-              'timers of an idle process',
-              'ms',
-              rounds.flatMap(({ lateness }) => lateness.idle),
-            ),
-          ],
-        },
-      ]
-    })
+function isProbed({ participant }: Played): boolean {
+  return participant.reflector.probed === true
 }
 
-function offHeap(played: readonly Played[], routes: number): Measure[] {
-  return played
-    .filter(({ participant }) => participant.reflector.probed)
-    .map(({ participant: { reflector }, rounds }) => ({
-      id: 'off-heap',
-      title: 'Octets off the heap a path',
-      unit: 'B',
-      better: 'lower',
-      series: [{ name: reflector.name, rounds: rounds.flatMap(({ arrayBuffers }) => (arrayBuffers ?? Number.NaN) / routes) }],
-      goals: [{ kind: 'at-most', limit: 64, beyond: true }],
-    }))
+function offHeap(name: string, rounds: readonly Round[], routes: number): Measure {
+  return {
+    id: 'off-heap',
+    title: 'Octets off the heap a path',
+    unit: 'B',
+    better: 'lower',
+    series: [{ name, rounds: rounds.flatMap(({ arrayBuffers }) => (arrayBuffers === undefined ? [] : arrayBuffers / routes)) }],
+    goals: [{ kind: 'at-most', limit: 64, beyond: true }],
+  }
 }
