@@ -5,6 +5,7 @@ import { bird } from './daemon/bird.ts'
 import { frr } from './daemon/frr.ts'
 import { gobgp } from './daemon/gobgp.ts'
 import { heddle } from './daemon/heddle.ts'
+import { scale } from './scale/scale.ts'
 import { reflect, type Participant } from './reflect/reflect.ts'
 
 const FULL = 1_000_000
@@ -40,6 +41,13 @@ ORIGINATOR_ID and CLUSTER_LIST of the reflection. Neither uses code of Heddle.`,
       about: `1M routes (100k in a quick run) like an Internet table: prefix lengths as there, about six routes with the same path attributes, heavy-tailed (half of the sets have one route, the
 largest thousands), AS paths, communities, large communities and MED in the mix.`,
       run: (context) => reflect('ipv4', context.quick ? QUICK : FULL, participants(context.quick), context),
+    },
+    {
+      id: 'scale',
+      title: 'Cost of a route by the size of the table',
+      about:
+        'VPNv4 routes as above, from the first byte in to the last route out, in tables of 100k to 2M (20k and 100k in a quick run), a new process for each.',
+      run: scale,
     },
     {
       id: 'codec',

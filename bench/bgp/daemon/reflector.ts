@@ -1,3 +1,4 @@
+import type { Software } from '../../harness/result.ts'
 import type { AddressFamily } from '../workload/family.ts'
 
 /** What a reflector is to be: where it listens, and who its clients are. */
@@ -29,3 +30,13 @@ export interface Reflector {
 export const AS = 65_000
 /** Name of the configuration in the directory. */
 export const CONFIG_FILE = 'daemon.conf'
+
+/** Those that take part, the subject first, as results name them. */
+export function softwareOf(reflectors: readonly Reflector[]): Software[] {
+  return reflectors.map(({ name, version, note }, at) => ({
+    name,
+    version: version(),
+    role: at === 0 ? 'subject' : 'rival',
+    ...(note === undefined ? {} : { note }),
+  }))
+}

@@ -4,7 +4,8 @@ import { HOLD_TIME } from '../peer/session.ts'
 import { readProbe } from '../probe/probed.ts'
 import { TimerWatch } from '../probe/timer-watch.ts'
 import type { Budget } from './budget.ts'
-import { INJECTOR, LATE_JOINER, RECEIVER, STEPS, type Round, type Stage, type Step } from './round.ts'
+import { INJECTOR, LATE_JOINER, RECEIVER, STEPS, type Round, type Step } from './round.ts'
+import type { Stage } from './stage.ts'
 
 const OPEN_TIMEOUT = 30_000
 

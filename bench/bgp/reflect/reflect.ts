@@ -1,13 +1,11 @@
 import type { Context, PartFigures } from '../../harness/run.ts'
 import { figure } from '../../harness/figure.ts'
-import type { Reflector } from '../daemon/reflector.ts'
-import { PeerProcess } from '../peer/peer-process.ts'
-import { startIdle } from '../probe/probed.ts'
+import { softwareOf, type Reflector } from '../daemon/reflector.ts'
 import type { AddressFamily } from '../workload/family.ts'
-import { PreparedWorkload } from '../workload/workload-files.ts'
 import { Budget } from './budget.ts'
 import { measuresOf } from './measures.ts'
-import { STEPS, runRound, type Round, type Stage } from './round.ts'
+import { STEPS, runRound, type Round } from './round.ts'
+import { onStage } from './stage.ts'
 
 /** A daemon with how often it is measured. */
 export interface Participant {
@@ -36,14 +34,7 @@ export async function reflect(
 ): Promise<PartFigures> {
   const there = participants.filter(({ reflector }) => context.wants(reflector.name) && isInstalled(reflector, context))
   context.progress(`${routes} routes of ${family} are encoded`)
-  using workload = new PreparedWorkload(family, routes)
-  await using injector = new PeerProcess()
-  await using receiver = new PeerProcess()
-  const idle = startIdle()
-  try {
-    await injector.call('load', { workload: workload.files, judge: false })
-    await receiver.call('load', { workload: workload.files, judge: true })
-    const stage: Stage = { family: workload.family, workload: workload.files, injector, receiver, idle }
+  return onStage(family, routes, async (stage) => {
     const played = there.map((participant) => ({ participant, rounds: [] as Round[], note: participant.note }))
     for (let round = 0; round < Math.max(...there.map(({ rounds }) => rounds)); round++) {
       for (const [at, one] of played.entries()) {
@@ -56,18 +47,8 @@ export async function reflect(
         context.progress(`round ${round + 1}, ${reflector.name}: ${describe(figures)}`)
       }
     }
-    return {
-      software: there.map(({ reflector }, at) => ({
-        name: reflector.name,
-        version: reflector.version(),
-        role: at === 0 ? 'subject' : 'rival',
-        ...(reflector.note === undefined ? {} : { note: reflector.note }),
-      })),
-      measures: measuresOf(family, workload.files, played),
-    }
-  } finally {
-    idle.kill('SIGKILL')
-  }
+    return { software: softwareOf(there.map(({ reflector }) => reflector)), measures: measuresOf(family, stage.workload, played) }
+  })
 }
 
 function isInstalled({ name, executable }: Reflector, context: Context): boolean {

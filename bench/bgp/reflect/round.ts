@@ -1,26 +1,14 @@
-import type { ChildProcess } from 'node:child_process'
 import { Daemon } from '../daemon/daemon.ts'
 import { freePort } from '../daemon/free-port.ts'
 import type { Reflector } from '../daemon/reflector.ts'
-import type { PeerProcess } from '../peer/peer-process.ts'
-import type { WorkloadFiles } from '../peer/protocol.ts'
 import type { Lateness } from '../probe/timer-watch.ts'
-import type { AddressFamily } from '../workload/family.ts'
 import type { Budget } from './budget.ts'
 import { Play } from './play.ts'
+import type { Stage } from './stage.ts'
 
 export const INJECTOR = '127.0.61.1'
 export const RECEIVER = '127.0.61.2'
 export const LATE_JOINER = '127.0.61.3'
-
-/** What takes part in every round beside the daemon. */
-export interface Stage {
-  readonly family: AddressFamily
-  readonly workload: WorkloadFiles
-  readonly injector: PeerProcess
-  readonly receiver: PeerProcess
-  readonly idle: ChildProcess
-}
 
 /** What happens to a daemon in a round, in this order. */
 export const STEPS = ['reflect', 'late-joiner', 'flap-down', 'flap-up', 'withdraw'] as const

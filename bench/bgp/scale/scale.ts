@@ -1,0 +1,68 @@
+import type { Measure } from '../../harness/result.ts'
+import { median } from '../../harness/statistics.ts'
+import type { Context, PartFigures } from '../../harness/run.ts'
+import { heddle } from '../daemon/heddle.ts'
+import { softwareOf } from '../daemon/reflector.ts'
+import { Budget } from '../reflect/budget.ts'
+import { runRound, type Round } from '../reflect/round.ts'
+import { onStage } from '../reflect/stage.ts'
+
+const SIZES = [100_000, 200_000, 500_000, 1_000_000, 2_000_000]
+const QUICK_SIZES = [20_000, 100_000]
+const ROUNDS = 2
+/** How much dearer a route of the largest table may be than one of the table where it is cheapest, to call the cost flat. */
+const FLAT = 1.25
+
+/** What a route costs in tables of different sizes, from the first byte in to the last route out. */
+export async function scale(context: Context): Promise<PartFigures> {
+  const sizes = context.quick ? QUICK_SIZES : SIZES
+  const costs = new Map<number, { readonly wall: number[]; readonly memory: number[] }>()
+  for (const routes of sizes) {
+    const rounds = await onStage('vpnv4', routes, async (stage) => {
+      const out: Round[] = []
+      for (let round = 0; round < (context.quick ? 1 : ROUNDS); round++) {
+        out.push(await runRound(heddle, '127.0.60.11', stage, new Budget(60, context.signal), 'reflect'))
+      }
+      return out
+    })
+    const wall = rounds.map(({ steps }) => (steps.reflect! * 1e6) / routes)
+    costs.set(routes, { wall, memory: rounds.map(({ peakReflected }) => peakReflected) })
+    context.progress(`${routes} routes: ${wall.map((cost) => `${cost.toFixed(2)} µs a route`).join(', ')}`)
+  }
+  const of = (routes: number): number => median(costs.get(routes)!.wall)
+  const series = (rounds: readonly number[]) => [{ name: heddle.name, rounds }]
+  const measures: Measure[] = [
+    ...sizes.map((routes): Measure => {
+      return {
+        id: `cost-${routes}`,
+        title: `Time a route of ${thousands(routes)}`,
+        unit: 'µs',
+        better: 'lower',
+        series: series(costs.get(routes)!.wall),
+      }
+    }),
+    {
+      id: 'flat',
+      title: `Time a route of ${thousands(sizes.at(-1)!)}, against the size where it is least`,
+      unit: '×',
+      better: 'lower',
+      series: series([of(sizes.at(-1)!) / Math.min(...sizes.map(of))]),
+      goals: [{ kind: 'at-most', limit: FLAT }],
+    },
+    ...sizes.map((routes): Measure => {
+      const { memory } = costs.get(routes)!
+      return {
+        id: `memory-${routes}`,
+        title: `Peak memory with ${thousands(routes)}`,
+        unit: 'MiB',
+        better: 'lower',
+        series: series(memory),
+      }
+    }),
+  ]
+  return { software: softwareOf([heddle]), measures }
+}
+
+function thousands(routes: number): string {
+  return routes % 1e6 === 0 ? `${routes / 1e6}M` : `${routes / 1e3}k`
+}
