@@ -5,6 +5,7 @@ import { bird } from './daemon/bird.ts'
 import { frr } from './daemon/frr.ts'
 import { gobgp } from './daemon/gobgp.ts'
 import { heddle } from './daemon/heddle.ts'
+import { fanOut } from './fan-out/fan-out.ts'
 import { scale } from './scale/scale.ts'
 import { reflect, type Participant } from './reflect/reflect.ts'
 
@@ -48,6 +49,13 @@ largest thousands), AS paths, communities, large communities and MED in the mix.
       about:
         'VPNv4 routes as above, from the first byte in to the last route out, in tables of 100k to 2M (20k and 100k in a quick run), a new process for each.',
       run: scale,
+    },
+    {
+      id: 'fan-out',
+      title: 'Fan-out to 200 peers',
+      about: `100k VPNv4 routes of one peer to 200 others (10k to 50 in a quick run), whose sessions one process has. The table of each is judged. How many UPDATEs
+were packed is what \`heddle show bgp metrics\` says, and how many there are is counted from what the peers were sent.`,
+      run: fanOut,
     },
     {
       id: 'codec',

@@ -10,14 +10,14 @@ const KILL_AFTER = 5_000
 
 /** A daemon that runs, with a directory of its own; disposing of it ends it. */
 export class Daemon implements AsyncDisposable {
+  readonly directory: string
   readonly #child: ChildProcess
-  readonly #directory: string
   #output = ''
 
   constructor(reflector: Reflector, setup: Omit<ReflectorSetup, 'directory'>) {
-    this.#directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'))
-    const { config, args } = reflector.start({ ...setup, directory: this.#directory })
-    writeFileSync(join(this.#directory, CONFIG_FILE), config)
+    this.directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'))
+    const { config, args } = reflector.start({ ...setup, directory: this.directory })
+    writeFileSync(join(this.directory, CONFIG_FILE), config)
     const stdio = ['ignore', 'pipe', 'pipe', ...(reflector.probed === true ? (['ipc'] as const) : [])] as const
     this.#child = spawn(reflector.executable!, args, { stdio: [...stdio] })
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -57,7 +57,7 @@ export class Daemon implements AsyncDisposable {
       await ended
       clearTimeout(timer)
     }
-    rmSync(this.#directory, { recursive: true, force: true })
+    rmSync(this.directory, { recursive: true, force: true })
   }
 
   #status(key: string): number {

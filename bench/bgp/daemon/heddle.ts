@@ -5,6 +5,7 @@ import { PROBE_ARGS } from '../probe/probed.ts'
 import { AS, CONFIG_FILE, type Reflector } from './reflector.ts'
 
 const PACKAGE = join(root, 'packages', 'heddle')
+export const executableOfHeddle = join(PACKAGE, 'bin', 'heddle.js')
 const FAMILY = { ipv4: 'ipv4-unicast', vpnv4: 'vpnv4-unicast' } as const
 
 /** `heddle speaker`, as built. */
@@ -30,6 +31,6 @@ export const heddle: Reflector = {
         })),
       },
     }),
-    args: [...PROBE_ARGS, join(PACKAGE, 'bin', 'heddle.js'), 'speaker', '--config', join(directory, CONFIG_FILE)],
+    args: [...PROBE_ARGS, executableOfHeddle, 'speaker', '--config', join(directory, CONFIG_FILE)],
   }),
 }

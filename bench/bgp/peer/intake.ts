@@ -1,7 +1,8 @@
 import { HEADER, UPDATE } from '../workload/octets.ts'
 import { UpdateParts, countEntries, u16, walkUpdate } from './update-walk.ts'
 
-const BLOCK = 32 << 20
+/** Octets that are kept together, and touched before anything is measured, where one session takes in a whole table. */
+export const LARGE_BLOCK = 32 << 20
 
 /** What a session is sent: counts routes as they come, and keeps the octets to be judged later. */
 export class Intake {
@@ -10,13 +11,15 @@ export class Intake {
   updates = 0
   /** Told of each message that is no UPDATE: its type, and the whole message. */
   readonly #onOther: (type: number, message: Uint8Array) => void
+  readonly #block: number
   readonly #parts = new UpdateParts()
   #blocks: Uint8Array[] = []
   /** Octets of the last block that are used, and those of them that are whole messages. */
   #used = 0
   #whole = 0
 
-  constructor(onOther: (type: number, message: Uint8Array) => void) {
+  constructor(block: number, onOther: (type: number, message: Uint8Array) => void) {
+    this.#block = block
     this.#onOther = onOther
     this.forget()
   }
@@ -48,7 +51,7 @@ export class Intake {
   forget(): void {
     const rest = this.#blocks.at(-1)?.slice(this.#whole, this.#used)
     // touched once, so that the pages are there before anything is measured
-    this.#blocks = [this.#blocks[0] ?? new Uint8Array(BLOCK).fill(1).fill(0)]
+    this.#blocks = [this.#blocks[0] ?? new Uint8Array(this.#block).fill(1).fill(0)]
     this.#blocks[0].fill(0)
     this.#blocks[0].set(rest ?? [])
     this.#used = rest?.length ?? 0
@@ -69,7 +72,7 @@ export class Intake {
   #room(octets: number): void {
     const block = this.#blocks.at(-1)!
     if (this.#used + octets <= block.length) return
-    const next = new Uint8Array(BLOCK)
+    const next = new Uint8Array(this.#block)
     next.set(block.subarray(this.#whole, this.#used))
     block.fill(0, this.#whole)
     this.#blocks.push(next)

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { IPV4, VPNV4, type AddressFamily } from '../workload/family.ts'
 import { ExpectedTable } from './expected-table.ts'
 import type { Answer, Params, PeerMethod, PeerMethods, PeerRequest, PeerResponse } from './protocol.ts'
+import { judgeAlike } from './judge-alike.ts'
 import { Session } from './session.ts'
 
 interface Workload {
@@ -28,8 +29,8 @@ const handlers: Handlers = {
     const expected = judge ? new ExpectedTable(family, announcements, files.routes) : undefined
     workload = { family, announcements, withdrawals: readFileSync(files.withdrawals), expected }
   },
-  async open({ id, remote, port, timeout }) {
-    const session = new Session({ local: id, remote, port, family: loaded().family })
+  async open({ id, remote, port, timeout, block }) {
+    const session = new Session({ local: id, remote, port, family: loaded().family, ...(block === undefined ? {} : { block }) })
     sessions.set(id, session)
     held.delete(id)
     await session.open(timeout)
@@ -54,6 +55,11 @@ const handlers: Handlers = {
     const differences = expected.differences(intake.updatesKept(), reflection, complete, present)
     intake.forget()
     return { differences, updates }
+  },
+  judgeAlike({ ids, ...reflection }) {
+    const { expected } = loaded()
+    if (expected === undefined) throw new TypeError('the workload was loaded without a table to compare with')
+    return judgeAlike(ids.map(sessionOf), expected, octets(reflection.originator), octets(reflection.cluster))
   },
   session({ id }) {
     const { longestSilence, ended, intake } = sessionOf(id)

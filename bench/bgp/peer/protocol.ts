@@ -1,4 +1,5 @@
 import type { AddressFamily } from '../workload/family.ts'
+import type { AlikeJudgement } from './judge-alike.ts'
 import type { Target } from './session.ts'
 
 /** A workload in files, so that each process reads it without making it again. */
@@ -15,7 +16,13 @@ export interface PeerMethods {
   /** Reads a workload; one that is only sent needs no table to compare with. */
   load(params: { readonly workload: WorkloadFiles; readonly judge: boolean }): void
   /** Opens a session, and says when the daemon had all that it needs for it. */
-  open(params: { readonly id: string; readonly remote: string; readonly port: number; readonly timeout: number }): {
+  open(params: {
+    readonly id: string
+    readonly remote: string
+    readonly port: number
+    readonly timeout: number
+    readonly block?: number
+  }): {
     readonly establishedAt: number
   }
   /** From now on the session counts up to a target. */
@@ -29,6 +36,8 @@ export interface PeerMethods {
     readonly differences: readonly string[]
     readonly updates: number
   }
+  /** Judges sessions that should have been sent the same: the table of each, and how many UPDATEs differ from all others. */
+  judgeAlike(params: { readonly ids: readonly string[]; readonly originator: string; readonly cluster: string }): AlikeJudgement
   /** What the session has been like. */
   session(params: { readonly id: string }): {
     readonly longestSilence: number

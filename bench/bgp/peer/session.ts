@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import type { AddressFamily } from '../workload/family.ts'
 import { HEADER, marker, u16, u32 } from '../workload/octets.ts'
-import { Intake } from './intake.ts'
+import { Intake, LARGE_BLOCK } from './intake.ts'
 
 const [OPEN, NOTIFICATION, KEEPALIVE] = [1, 3, 4]
 const AS = 65_000
@@ -18,6 +18,8 @@ export interface SessionOptions {
   readonly remote: string
   readonly port: number
   readonly family: AddressFamily
+  /** Octets that are kept together of what comes in. */
+  readonly block?: number
 }
 
 /** What a session waits for. */
@@ -39,7 +41,7 @@ export function now(): number {
 
 /** A BGP session that takes in whatever comes and sends what was encoded before; no more of BGP than that. */
 export class Session {
-  readonly intake = new Intake((type, message) => this.#onMessage(type, message))
+  readonly intake: Intake
   /** When the daemon had all that it needs to be Established. */
   establishedAt = 0
   /** Milliseconds between two messages of the daemon, at most. */
@@ -55,6 +57,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options
+    this.intake = new Intake(options.block ?? LARGE_BLOCK, (type, message) => this.#onMessage(type, message))
   }
 
   /** Connects as often as it takes until the session is up. */

@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto'
+import type { ExpectedTable } from './expected-table.ts'
+import type { Session } from './session.ts'
+import { u16 } from './update-walk.ts'
+
+/** What sessions were sent that should have been sent the same. */
+export interface AlikeJudgement {
+  /** What is wrong with the tables, the first few of all. */
+  readonly differences: readonly string[]
+  /** Different UPDATEs with routes, over all sessions. */
+  readonly distinctUpdates: number
+  /** Different sequences of them: 1 when all were sent the same in the same order. */
+  readonly distinctStreams: number
+}
+
+/** Judges the table of each session; sequences that are the same are judged once. */
+export function judgeAlike(
+  sessions: readonly Session[],
+  expected: ExpectedTable,
+  originatorId: readonly number[],
+  clusterList: readonly number[],
+): AlikeJudgement {
+  const streams = new Set<string>()
+  const updates = new Set<string>()
+  const differences: string[] = []
+  for (const { intake } of sessions) {
+    const hash = createHash('sha1')
+    for (const { octets, at } of intake.updatesKept()) hash.update(octets.subarray(at, at + u16(octets, at + 16)))
+    const stream = hash.digest('hex')
+    if (streams.has(stream)) continue
+    streams.add(stream)
+    for (const { octets, at } of intake.updatesKept()) {
+      updates.add(
+        createHash('sha1')
+          .update(octets.subarray(at, at + u16(octets, at + 16)))
+          .digest('base64'),
+      )
+    }
+    differences.push(...expected.differences(intake.updatesKept(), { originatorId, clusterList }, true, expected.nothing()))
+  }
+  return { differences: differences.slice(0, 5), distinctUpdates: updates.size, distinctStreams: streams.size }
+}
