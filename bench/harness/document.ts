@@ -49,7 +49,7 @@ function markdown(results: readonly BenchResult[]): string {
     '# Benchmarks',
     '',
     'Made from `bench/results` by `npm run bench:NAME`; `bench/README.md` says how a bench is made. Subject and rivals run in turn on one machine; a figure is the',
-    'median of its rounds. ✓ met, ✗ not met, – not measured. What is "beyond" is an aim, not a promise.',
+    'median of its rounds, or the worst of them where a limit must never be exceeded. ✓ met, ✗ not met, – not measured. What is "beyond" is an aim, not a promise.',
     '',
     ...results.flatMap(summary),
     ...results.flatMap(chapter),
@@ -85,7 +85,7 @@ function section(bench: string, part: PartResult): string[] {
     '',
     `![${title}](images/${imagePath(bench, part).slice(IMAGES.length + 1)})`,
     '',
-    '| measure | participant | median | Heddle is | rounds |',
+    '| measure | participant | figure | Heddle is | rounds |',
     '|---|---|---|---|---|',
     ...measures.flatMap(rows),
     ...goals(measures),
@@ -96,9 +96,10 @@ function machineText({ cpu, cores, memoryGiB, system, kernel, node }: Machine): 
   return `${cores} cores of ${cpu}, ${memoryGiB} GiB, ${system}, Linux ${kernel}, Node ${node.slice(1)}`
 }
 
-function rows({ title, unit, series, ratios }: JudgedMeasure): string[] {
+function rows(measure: JudgedMeasure): string[] {
+  const { title, unit, series, ratios } = measure
   return series.map((one, at) => {
-    const value = valueOf(one)
+    const value = valueOf(measure, one)
     const ratio = ratios[one.name]
     const rounds = one.rounds.map((round) => figure(round, unit)).join(', ')
     return `| ${[

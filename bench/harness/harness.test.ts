@@ -68,6 +68,13 @@ describe('goals', () => {
     expect(judge(measure('higher', { Heddle: [8], A: [4], B: [16] })).ratios).toEqual({ A: 2, B: 0.5 })
   })
 
+  it('takes the worst round where a limit must never be exceeded', () => {
+    const limit: Goal = { kind: 'at-most', limit: 50 }
+    const worst = { ...measure('lower', { Heddle: [1, 2, 60] }, limit), of: 'worst' as const }
+    expect([met(worst), met({ ...worst, of: 'median' })]).toEqual([[false], [true]])
+    expect(met({ ...measure('higher', { Heddle: [1, 60] }, { ...limit, kind: 'at-least' }), of: 'worst' })).toEqual([false])
+  })
+
   it('holds the subject against the best rival, or the one that is named', () => {
     const times: Goal = { kind: 'times-better', factor: 2 }
     expect(met(measure('lower', { Heddle: [2], A: [4], B: [6] }, times))).toEqual([true])

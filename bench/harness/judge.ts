@@ -2,13 +2,13 @@ import { figure } from './figure.ts'
 import type { Goal, JudgedMeasure, Measure, Series, Verdict } from './result.ts'
 import { median } from './statistics.ts'
 
-/** Ratios and verdicts: medians of the rounds against each other. */
+/** Ratios and verdicts: what stands for the rounds of each, against each other. */
 export function judge(measure: Measure): JudgedMeasure {
   const [subject, ...rivals] = measure.series
-  const own = valueOf(subject)
+  const own = valueOf(measure, subject)
   const ratios: Record<string, number> = {}
   for (const rival of rivals) {
-    const value = valueOf(rival)
+    const value = valueOf(measure, rival)
     if (value !== undefined && own !== undefined) ratios[rival.name] = timesBetter(measure, own, value)
   }
   return { ...measure, ratios, verdicts: (measure.goals ?? []).map((goal) => verdict(measure, goal, own, rivals)) }
@@ -33,7 +33,7 @@ function verdict(measure: Measure, goal: Goal, own: number | undefined, rivals: 
     case 'times-better': {
       const text = goal.factor === 1 ? `no worse than ${than(goal)}` : `${goal.factor}× better than ${than(goal)}`
       const rival = goal.than === undefined ? best(measure, rivals) : rivals.find(({ name }) => name === goal.than)
-      const value = valueOf(rival)
+      const value = valueOf(measure, rival)
       if (own === undefined || rival === undefined || value === undefined) return missing(text)
       const times = timesBetter(measure, own, value)
       return { goal: text, beyond, reached: `${times.toFixed(2)}× ${rival.name}`, met: times >= goal.factor }
@@ -41,7 +41,7 @@ function verdict(measure: Measure, goal: Goal, own: number | undefined, rivals: 
     case 'at-most-lowest-plus': {
       const text = `at most the lowest rival plus ${show(goal.plus)}`
       const rival = best({ ...measure, better: 'lower' }, rivals)
-      const value = valueOf(rival)
+      const value = valueOf(measure, rival)
       if (own === undefined || rival === undefined || value === undefined) return missing(text)
       return { goal: text, beyond, reached: `${show(own)} against ${show(value)} of ${rival.name}`, met: own <= value + goal.plus }
     }
@@ -53,12 +53,14 @@ function than(goal: { readonly than?: string }): string {
 }
 
 function best(measure: Measure, rivals: readonly Series[]): Series | undefined {
-  const measured = rivals.filter((rival) => valueOf(rival) !== undefined)
-  const sorted = measured.toSorted((a, b) => valueOf(a)! - valueOf(b)!)
+  const measured = rivals.filter((rival) => valueOf(measure, rival) !== undefined)
+  const sorted = measured.toSorted((a, b) => valueOf(measure, a)! - valueOf(measure, b)!)
   return measure.better === 'lower' ? sorted[0] : sorted.at(-1)
 }
 
 /** What stands for all rounds. */
-export function valueOf(series: Series | undefined): number | undefined {
-  return series === undefined || series.rounds.length === 0 ? undefined : median(series.rounds)
+export function valueOf({ of, better }: Pick<Measure, 'of' | 'better'>, series: Series | undefined): number | undefined {
+  if (series === undefined || series.rounds.length === 0) return undefined
+  if (of !== 'worst') return median(series.rounds)
+  return better === 'lower' ? Math.max(...series.rounds) : Math.min(...series.rounds)
 }

@@ -49,6 +49,8 @@ export interface Measure {
   readonly title: string
   readonly unit: string
   readonly better: 'lower' | 'higher'
+  /** What stands for all rounds: the median, or for what must never be exceeded the worst. */
+  readonly of?: 'median' | 'worst'
   /** The subject first. */
   readonly series: readonly Series[]
   readonly goals?: readonly Goal[]

@@ -28,13 +28,14 @@ ${blocks.join('\n')}
 }
 
 /** Horizontal bars, the subject in its own colour; a dot for each round, a line where a fixed goal is. */
-function bars({ title, unit, better, series, goals = [] }: JudgedMeasure): string {
+function bars(measure: JudgedMeasure): string {
+  const { title, unit, better, series, goals = [] } = measure
   const limits = goals.flatMap((goal) => ('limit' in goal ? [goal.limit] : []))
   const most = Math.max(...series.flatMap(({ rounds }) => rounds), ...limits, Number.MIN_VALUE)
   const room = WIDTH - NAMES - VALUES
   const x = (value: number): string => (NAMES + (value / most) * room).toFixed(1)
   const rows = series.map((one, at) => {
-    const value = valueOf(one)
+    const value = valueOf(measure, one)
     const y = 26 + at * ROW
     const name = text(NAMES - 8, y + 14, one.name, 'text-anchor="end"')
     if (value === undefined) return name + text(NAMES + 4, y + 14, 'not measured', `fill="${COLORS.faint}"`)

@@ -12,7 +12,7 @@ export function renderPart(part: PartResult): string {
 function renderMeasure(measure: JudgedMeasure): string[] {
   const { title, unit, series, ratios } = measure
   const rows = series.map((one, at) => {
-    const value = valueOf(one)
+    const value = valueOf(measure, one)
     const ratio = ratios[one.name]
     return [
       one.name,

@@ -103,8 +103,8 @@ function measuresOf(rounds: readonly FanOutRound[]): Measure[] {
     title,
     unit,
     better: 'lower',
+    ...(limit === undefined ? {} : { of: 'worst', goals: [{ kind: 'at-most', limit }] }),
     series: [{ name: heddle.name, rounds: rounds.map(pick) }],
-    goals: limit === undefined ? [] : [{ kind: 'at-most', limit }],
   })
   return [
     measure('fan-out', 'First byte in to last route at the last peer', 's', ({ seconds }) => seconds),

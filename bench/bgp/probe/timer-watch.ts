@@ -37,6 +37,7 @@ export function timerMeasures(name: string, rounds: readonly Lateness[]): Measur
     title: `${title}, less that of an idle process`,
     unit: 'ms',
     better: 'lower',
+    of: 'worst',
     series: [{ name, rounds: rounds.map(excess(q)) }],
     goals: [{ kind: 'at-most', limit }],
   })
