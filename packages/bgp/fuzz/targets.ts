@@ -4,11 +4,13 @@ import { encodeAttributes } from '../src/attribute/encode.js'
 import { ATTRIBUTE_CODECS } from '../src/attribute/registry.js'
 import { decodeCapabilities, encodeCapability } from '../src/capability/registry.js'
 import {
+  BgpCapture,
   BmpStation,
   FAMILIES,
   HEADER_SIZE,
   MESSAGE_TYPE,
   bmpToJson,
+  capturedToJson,
   decodeBmp,
   decodeMessage,
   decodeMrt,
@@ -54,6 +56,7 @@ export function targetsOf(seeds: Seeds): Target[] {
     { name: 'next-hop', seeds: [new Uint8Array(4), new Uint8Array(16), new Uint8Array(24), new Uint8Array(48)], check: checkNextHops },
     { name: 'bmp', seeds: seeds('bmp'), check: checkBmp, refit: (bytes) => withU32(bytes, 1, bytes.length) },
     { name: 'rtr', seeds: seeds('rtr'), check: checkRtr, refit: (bytes) => withU32(bytes, 4, bytes.length) },
+    { name: 'capture', seeds: seeds('capture'), check: checkCapture },
     { name: 'mrt', seeds: seeds('mrt'), check: checkMrt, refit: (bytes) => withU32(bytes, 8, bytes.length - 12) },
   ]
 }
@@ -143,6 +146,16 @@ function checkMrt(bytes: Uint8Array): void {
   if (!result.ok) return checkFault(result.error, bytes.length, /^(mrt|bgp\.nlri)\./)
   mrtToJson(result.record)
   if (!isDeepStrictEqual([...encodeMrt(result.record)], [...bytes])) throw new UnmetError('written again, is other octets')
+}
+
+function checkCapture(bytes: Uint8Array): void {
+  const capture = new BgpCapture()
+  const cut = bytes.length >>> 1
+  for (const item of [...capture.push(bytes.subarray(0, cut)), ...capture.push(bytes.subarray(cut)), ...capture.end()]) {
+    const printed = capturedToJson(item)
+    if (!isDeepStrictEqual(JSON.parse(JSON.stringify(printed)), printed)) throw new UnmetError('prints as no JSON')
+    if ('error' in item) checkFault(item.error, Number.POSITIVE_INFINITY, /^(bgp|bmp|capture|pcap|pcapng)\./)
+  }
 }
 
 function checkRtr(bytes: Uint8Array): void {

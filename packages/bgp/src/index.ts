@@ -202,6 +202,13 @@ export { RTR_HEADER_SIZE, RTR_MAX_VERSION, RTR_TYPE, type RtrPdu } from './rtr/p
 export { decodeRtr, encodeRtr, rtrLength, type RtrResult } from './rtr/codec.js'
 
 export { TracePackets, type TraceEnds } from './pcap/trace-packets.js'
+export { BgpCapture, type CapturedAt, type CapturedEnd, type CapturedItem } from './pcap/bgp-capture.js'
+export { CaptureStream } from './pcap/capture-stream.js'
+export type { CaptureResult, CapturedPacket } from './pcap/packet.js'
+export { LINK_TYPE, ipPacketOf } from './pcap/link-layer.js'
+export { tcpSegmentOf, type TcpSegment } from './pcap/tcp-segment.js'
+export { TcpStream, type TcpStreamOutput } from './pcap/tcp-stream.js'
+export { capturedToJson } from './pcap/json.js'
 
 // State machine
 export { DEFAULT_FSM_CONFIG, type FsmConfig } from './fsm/config.js'
@@ -245,6 +252,7 @@ export type {
   SpeakerConfig,
   SpeakerGracefulRestartConfig,
   SpeakerOptions,
+  VrfConfig,
 } from './speaker/config.js'
 export type { DecisionConfig, NextHopResolver } from './speaker/decision.js'
 export type { BfdPath, BfdSource, BfdState, BfdWatch } from './speaker/bfd-source.js'
@@ -268,6 +276,6 @@ export { Recorder, type RecordedInput, type RecordedMethod } from './speaker/rec
 export { replay, type ReplayClock, type ReplayOptions } from './speaker/replay.js'
 export type { WatchEvent, WatchedRoute } from './speaker/watch.js'
 export type { FamilyMetrics, QueueMetrics, SpeakerMetrics } from './speaker/metrics.js'
-export type { RoutesQuery, StopOptions } from './speaker/queries.js'
+export type { ExplainQuery, RoutesQuery, StopOptions } from './speaker/queries.js'
 export { Speaker } from './speaker/speaker.js'
 export { SpeakerError, type SpeakerErrorCode } from './speaker/speaker-error.js'

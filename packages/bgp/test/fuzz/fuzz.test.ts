@@ -43,6 +43,7 @@ const wholes: Readonly<Record<string, readonly Uint8Array[]>> = {
     '020b0100000000140000fde80000fde90000fdea',
     '010a0002000000130000000000000003626164',
   ].map(hex),
+  capture: recorded('captures.jsonl').filter(({ length }) => length < 2_000),
   mrt: [...recorded('mrt.jsonl'), ...sampled(mrtRecords, encodeMrt)],
 }
 

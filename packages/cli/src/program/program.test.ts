@@ -62,7 +62,13 @@ describe('command line', () => {
     [['endpoint', 'add', '--vrf', 'red'], '--netns'],
     [['--node', '../x', 'show', 'routes'], '--node takes'],
     [['explain', '--sport', '70000'], '0–65535'],
-    [['decode', 'ospf'], 'bgp'],
+    [['decode', 'ospf'], 'bgp, mrt, bmp, pcap'],
+    [['decode', 'mrt', '--table', '--summary'], 'cannot be used with'],
+    [['show', 'bgp', 'rutes'], 'summary, neighbors, routes'],
+    [['show', 'bgp', 'routes', '--family', 'ipx'], 'vpnv4-unicast'],
+    [['show', 'bgp', 'routes', '--table', 'fib'], 'adj-in, loc-rib, adj-out'],
+    [['show', 'bgp', 'explain'], 'prefix'],
+    [['show', 'bgp', 'trace', '192.0.2.1', '--count', '0'], '1–999999999'],
   ])('exits 2 on %j', async (words, hint) => {
     const { code, error } = await heddle(words)
     expect(code).toBe(2)

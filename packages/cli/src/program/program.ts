@@ -144,14 +144,34 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
       await explain({ ...choice(), ...options }, output)
     })
 
-  heddle
+  const decode = heddle
     .command('decode')
-    .description('decode messages')
-    .argument('<protocol>', 'bgp: one message a line from standard input, as hex or JSON; prints one JSON a line', protocolName)
+    .description('decode messages and files')
+    .argument('<format>', 'bgp, mrt, bmp, pcap', oneOf('bgp', 'mrt', 'bmp', 'pcap'))
+    .action(() => undefined)
+  decode
+    .command('bgp')
+    .description('one message a line from standard input, as hex or JSON; prints one JSON a line')
     .action(async () => {
       const { decodeStream } = await import('../decode/decode-stream.js')
       await decodeStream(input, output)
     })
+  for (const [format, text] of [
+    ['mrt', 'MRT files: tables and updates'],
+    ['bmp', 'what a BMP station receives'],
+    ['pcap', 'captures (pcap, pcapng): BGP and BMP sessions, each direction put in order'],
+  ] as const) {
+    decode
+      .command(format)
+      .description(`${text}; prints one JSON a line`)
+      .argument('[file...]', 'files, plain or gzip; standard input without them, or for -')
+      .addOption(new Option('--table', 'a readable line a record instead').conflicts('summary'))
+      .option('--summary', 'only how many records there are of each kind')
+      .action(async (files: string[], options: { table?: boolean; summary?: boolean }) => {
+        const { decodeFiles } = await import('../decode/decode-files.js')
+        await decodeFiles(format, { files, ...options }, input, output)
+      })
+  }
 
   heddle
     .command('reload')
@@ -198,15 +218,17 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
   return heddle
 }
 
+/** Reads what is none of the commands of that name, and so is refused. */
+function oneOf(...names: readonly string[]): (text: string) => never {
+  return () => {
+    throw new InvalidArgumentError(`Allowed: ${names.join(', ')}.`)
+  }
+}
+
 function viewName(text: string): ViewName {
   const name = VIEW_NAMES.find((view) => view === text)
   if (name === undefined) throw new InvalidArgumentError(`Allowed: ${VIEW_NAMES.join(', ')}.`)
   return name
-}
-
-function protocolName(text: string): string {
-  if (text !== 'bgp') throw new InvalidArgumentError('Allowed: bgp.')
-  return text
 }
 
 function portNumber(text: string): number {

@@ -23,6 +23,10 @@ interface RouteOptions {
 
 /** The words behind `heddle show bgp`. */
 export function showBgpCommands(show: Command, choice: () => NodeChoice, output: Output): void {
+  const summary = async (options: { readonly json?: boolean }): Promise<void> => {
+    const { show: showView } = await import('../command/show.js')
+    await showView('neighbors', { ...choice(), ...options }, output)
+  }
   const bgp = show.command('bgp').description('what the BGP speaker of a running node has')
   const ask = async (request: BgpRequest, options: { readonly json?: boolean }): Promise<void> => {
     const { showBgp } = await import('../command/show-bgp.js')
@@ -30,12 +34,10 @@ export function showBgpCommands(show: Command, choice: () => NodeChoice, output:
   }
   const json = (command: Command): Command => command.option('--json', 'print a JSON array; a watch one object a line')
 
-  json(bgp.command('summary', { isDefault: true }).description('a line a neighbor (as heddle show neighbors)')).action(
-    async (options: { json?: boolean }) => {
-      const { show: showView } = await import('../command/show.js')
-      await showView('neighbors', { ...choice(), ...options }, output)
-    },
-  )
+  json(bgp)
+    .argument('[what]', VIEWS.join(', '), viewName)
+    .action(async (_none: undefined, options: { json?: boolean }) => summary(options))
+  json(bgp.command('summary').description('a line a neighbor (as heddle show neighbors)')).action(summary)
   json(bgp.command('neighbors').description('sessions: capabilities, timers, counters, last error').argument('[address]')).action(
     async (peer: string | undefined, options: { json?: boolean }) =>
       ask({ what: 'neighbors', ...(peer === undefined ? {} : { peer }) }, options),
@@ -77,6 +79,13 @@ export function showBgpCommands(show: Command, choice: () => NodeChoice, output:
       const { traceBgp } = await import('../command/trace-bgp.js')
       await traceBgp(peer, { ...choice(), ...options }, output)
     })
+}
+
+const VIEWS = ['summary', 'neighbors', 'routes', 'attributes', 'explain', 'policies', 'metrics', 'statistics', 'trace']
+
+/** Reads what is none of the views. */
+function viewName(): never {
+  throw new InvalidArgumentError(`Allowed: ${VIEWS.join(', ')}.`)
 }
 
 function filters(command: Command): Command {
