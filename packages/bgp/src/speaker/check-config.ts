@@ -1,6 +1,7 @@
 import type { SpeakerConfig } from './config.js'
 import { DynamicNeighbors } from './dynamic-neighbors.js'
 import { peerConfig, speakerIdentity } from './peer-config.js'
+import { vrfsOf } from './vrf-config.js'
 
 /**
  * Whether a speaker can be made of `config`, without making one.
@@ -9,6 +10,7 @@ import { peerConfig, speakerIdentity } from './peer-config.js'
  */
 export function checkSpeakerConfig(config: SpeakerConfig): void {
   speakerIdentity(config)
+  vrfsOf(config.vrfs ?? [])
   config.neighbors.forEach((neighbor, at) => peerConfig(neighbor, config, `neighbors[${at}]`))
   const ranges = config.dynamicNeighbors ?? []
   // its context is for peers that come, and none does

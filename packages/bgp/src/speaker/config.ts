@@ -68,6 +68,16 @@ export interface NeighborConfig {
   readonly as: number
   /** Address to connect from, and that the peer must connect to. Default: any. */
   readonly localAddress?: string
+  /**
+   * The VRF that the peer is a customer of (RFC 4364), which then is in another AS and has `ipv4-unicast` or `ipv6-unicast`. Default: none; the
+   * peer is one of ours.
+   */
+  readonly vrf?: string
+  /**
+   * The site that the peer belongs to, `ADMINISTRATOR:NUMBER`: its routes are marked with it (RFC 4364 §7), and routes with the mark are not told
+   * to it, so that a site with two ways out does not hear its own.
+   */
+  readonly siteOfOrigin?: string
   /** Families to offer; at least one. */
   readonly families: readonly FamilyName[]
   /** Never connect, only accept. Default `false`. */
@@ -183,6 +193,20 @@ export interface ListenConfig {
   readonly port?: number
 }
 
+/** A VRF of a PE (RFC 4364): which VPN routes get in, and how its own go out. */
+export interface VrfConfig {
+  /** By which neighbors and local routes name it. */
+  readonly name: string
+  /** Route distinguisher of what goes out. */
+  readonly rd: string
+  /** A VPN route with any of these gets in. Default: none. */
+  readonly importTargets?: readonly string[]
+  /** What goes out has all of these. Default: none. */
+  readonly exportTargets?: readonly string[]
+  /** Label of what goes out, 16–1,048,575: whoever forwards for this speaker looks up in the VRF what comes with it. */
+  readonly label: number
+}
+
 /** What a speaker is, apart from the world that it runs in. */
 export interface SpeakerConfig {
   /** 1–4,294,967,295. */
@@ -202,6 +226,8 @@ export interface SpeakerConfig {
   readonly dynamicNeighbors?: readonly DynamicNeighborConfig[]
   /** The confederation that `as` is a member of. Default: none. */
   readonly confederation?: ConfederationConfig
+  /** VRFs whose customers this speaker peers with. Default: none. */
+  readonly vrfs?: readonly VrfConfig[]
   /** How paths are compared. */
   readonly decision?: DecisionConfig
 }

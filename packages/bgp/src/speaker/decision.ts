@@ -1,5 +1,5 @@
 import type { IpAddress } from '@heddle/wire'
-import { bestPath, type BestPath, type BestPathOptions, type Eliminations, type PathOrigin } from '../rib/best-path.js'
+import { bestPath, isUsable, type BestPath, type BestPathOptions, type Eliminations, type PathOrigin } from '../rib/best-path.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
 
 /** How paths are compared, where the RFC leaves it open. */
@@ -14,8 +14,12 @@ export interface DecisionConfig {
 
 /** Tells how next hops are reached: by an IGP, by a tunnel, by whatever the consumer has. Injected; without it every next hop can be reached. */
 export interface NextHopResolver {
-  /** Interior cost (RFC 4271 §9.1.2.2 e), lower is better; `undefined`: it cannot be reached (§9.1.2.1), so paths over it are not used. */
-  costOf(address: IpAddress): number | undefined
+  /**
+   * Interior cost (RFC 4271 §9.1.2.2 e), lower is better; `undefined`: it cannot be reached (§9.1.2.1), so paths over it are not used.
+   *
+   * @param vrf the VRF whose path it is: the next hop of a customer's is there, that of an imported one is a PE
+   */
+  costOf(address: IpAddress, vrf?: string): number | undefined
 }
 
 /** The decision process of one speaker (RFC 4271 §9.1): which of the paths to a destination is used. */
@@ -27,6 +31,7 @@ export class Decision {
     resolver: NextHopResolver | undefined,
     private readonly originOf: (peer: number) => PathOrigin,
     setOf: RibTable['sets'],
+    vrf?: string,
   ) {
     this.#options = {
       ...config,
@@ -35,7 +40,7 @@ export class Decision {
         : {
             costOf: (set) => {
               const address = setOf.get(set).nextHop?.address
-              return address === undefined ? 0 : resolver.costOf(address)
+              return address === undefined ? 0 : resolver.costOf(address, vrf)
             },
           }),
     }
@@ -49,6 +54,11 @@ export class Decision {
 
   /** The best path's slot, or 0; marks the paths that are used beside it. */
   choose(table: RibTable, destination: number): number {
+    const only = table.onlyPath(destination)
+    if (only !== 0) {
+      table.flag(only, PATH.multipath, false)
+      return isUsable(table, only, this.#options.costOf) ? only : 0
+    }
     const { path, multipath } = this.decide(table, destination)
     for (const other of table.pathsOf(destination)) table.flag(other, PATH.multipath, multipath.length > 1 && multipath.includes(other))
     return path

@@ -5,6 +5,7 @@ import { encodeNlri } from '../nlri/registry.js'
 import type { AttributeSets } from '../rib/attribute-sets.js'
 import type { LocalRoute } from './route.js'
 import { SpeakerError } from './speaker-error.js'
+import { FIRST_IMPORT_ID, vpnOf } from './vrf-routes.js'
 
 /** Path identifier of a route; 0 without. */
 export function pathIdOf(nlri: Nlri): number {
@@ -23,7 +24,8 @@ export function internLocal(routes: readonly LocalRoute[], sets: AttributeSets):
   try {
     routes.forEach((route, at) => {
       attempt(`routes[${at}]`, () => {
-        const { family, nlri } = route
+        const { family, nlri, vrf } = route
+        if (vrf !== undefined) checkVrfRoute(route)
         encodeNlri(nlri, new ByteWriter(64), family, { addPath: false, withdraw: false })
         const attributes = withDefaults(route)
         const address = route.nextHop ?? route.attributes?.nextHop
@@ -39,6 +41,12 @@ export function internLocal(routes: readonly LocalRoute[], sets: AttributeSets):
     throw error
   }
   return out
+}
+
+function checkVrfRoute({ family, nlri }: LocalRoute): void {
+  if (vpnOf(family) === undefined) throw new ValueError('bgp.vrf.family', family.name, 'ipv4-unicast or ipv6-unicast in a VRF')
+  if (pathIdOf(nlri) >= FIRST_IMPORT_ID)
+    throw new ValueError('bgp.vrf.path-id', String(pathIdOf(nlri)), `less than ${FIRST_IMPORT_ID} in a VRF`)
 }
 
 function withDefaults({ attributes = {} }: LocalRoute): PathAttributes {

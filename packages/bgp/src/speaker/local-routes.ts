@@ -13,30 +13,32 @@ export class LocalRoutes {
 
   /** @param as the AS that memberships are told of */
   constructor(
-    private readonly tables: Tables,
+    private readonly tablesOf: (vrf: string | undefined) => Tables,
     private readonly sets: AttributeSets,
     private readonly as: number,
   ) {}
 
-  /** @throws SpeakerError `speaker.route`; then none was applied */
+  /** @throws SpeakerError `speaker.route`, `speaker.config` for a VRF that there is not; then none was applied */
   announce(routes: readonly LocalRoute[]): void {
+    const tables = routes.map(({ vrf }) => this.tablesOf(vrf))
     const sets = internLocal(routes, this.sets)
     routes.forEach(({ family, nlri }, at) => {
-      const table = this.tables.of(family)
+      const table = tables[at].of(family)
       const key = table.newKey()
       table.key.fromNlri(nlri, key)
       table.announce(LOCAL, key, pathIdOf(nlri), table.key.dataFromNlri(nlri), sets[at])
-      this.tables.touched(table)
+      tables[at].touched(table)
     })
   }
 
   withdraw(keys: readonly LocalRouteKey[]): void {
-    for (const { family, nlri } of keys) {
-      const table = this.tables.of(family)
+    for (const { family, nlri, vrf } of keys) {
+      const tables = this.tablesOf(vrf)
+      const table = tables.of(family)
       const key = table.newKey()
       table.key.fromNlri(nlri, key)
       table.withdraw(LOCAL, key, pathIdOf(nlri))
-      this.tables.touched(table)
+      tables.touched(table)
     }
   }
 

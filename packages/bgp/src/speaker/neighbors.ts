@@ -14,7 +14,8 @@ import { parseZoned, zonedText } from './zoned-address.js'
 export interface NeighborsContext {
   readonly config: SpeakerConfig
   readonly index: PeerIndex
-  readonly peers: PeerContext
+  /** What peers share: those of a VRF, or of none. */
+  peers(vrf: string | undefined): PeerContext
   /** Sessions may be begun. */
   isRunning(): boolean
   /** Streams to come must be protected so. @throws TransportError `transport.unsupported` */
@@ -39,15 +40,15 @@ export class Neighbors {
 
   /** @throws SpeakerError `speaker.config`, `speaker.neighbor-exists` */
   constructor(private readonly context: NeighborsContext) {
-    const { config, peers, index } = context
+    const { config, index } = context
     this.#dynamic = new DynamicNeighbors(config.dynamicNeighbors ?? [], {
       add: (neighbor) => this.add(neighbor),
       remove: (name) => this.remove(name),
-      later: (action) => peers.clock.setTimer(0, action),
+      later: (action) => context.peers(undefined).clock.setTimer(0, action),
     })
     for (const [at, neighbor] of config.neighbors.entries()) {
       const where = `neighbors[${at}]`
-      this.#put(new Peer(this.#checked(neighbor, where), index.indexFor(nameOf(neighbor.address)), peers), where)
+      this.#put(new Peer(this.#checked(neighbor, where), index.indexFor(nameOf(neighbor.address)), context.peers(neighbor.vrf)), where)
     }
   }
 
@@ -66,7 +67,7 @@ export class Neighbors {
   add(neighbor: NeighborConfig): Peer {
     const where = `neighbor ${neighbor.address}`
     const config = this.#checked(neighbor, where)
-    const peer = new Peer(config, this.context.index.indexFor(config.name), this.context.peers)
+    const peer = new Peer(config, this.context.index.indexFor(config.name), this.context.peers(neighbor.vrf))
     this.#absent(config, where)
     this.context.protect([...this.protection(), ...protectionOf(config)])
     this.#put(peer, where)
@@ -92,6 +93,12 @@ export class Neighbors {
     const config = this.#checked(neighbor, `neighbor ${neighbor.address}`)
     const fields = changedFields(peer.config.neighbor, neighbor)
     if (fields.length === 0) return 'unchanged'
+    if (fields.includes('vrf')) {
+      // its routes are in other tables from here on
+      this.remove(peer.name)
+      this.add(neighbor)
+      return 'reset'
+    }
     this.context.protect([...this.protection(peer), ...protectionOf(config)])
     this.#generation++
     if (impactOf(fields, peer.canRekey(neighbor)) !== 'reset' || !this.context.isRunning()) {
@@ -150,7 +157,7 @@ export class Neighbors {
 
   #checked(neighbor: NeighborConfig, at: string): PeerConfig {
     const config = peerConfig(neighbor, this.context.config, at)
-    const lacksBfd = neighbor.bfd === true && this.context.peers.bfd === undefined
+    const lacksBfd = neighbor.bfd === true && this.context.peers(undefined).bfd === undefined
     if (lacksBfd) throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
     return config
   }

@@ -5,8 +5,10 @@ import { familyByName, type Family } from '../nlri/family.js'
 import { isUsableAs } from '../session/local-open.js'
 import { compilePolicy, type CompiledPolicy } from '../policy/compiled-policy.js'
 import { PolicyError } from '../policy/policy-error.js'
+import type { PolicyTerm } from '../policy/policy.js'
 import { parsePolicy } from '../policy/policy-text.js'
 import { SPOKEN_FAMILIES, type GracefulRestartConfig, type NeighborConfig, type PeerLimits, type SpeakerConfig } from './config.js'
+import { behind, checkCustomer, siteTerms } from './customer.js'
 import { SpeakerError } from './speaker-error.js'
 import { parseZoned, zonedText } from './zoned-address.js'
 
@@ -112,8 +114,10 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   const sendHoldTime = neighbor.sendHoldTime ?? DEFAULT_FSM_CONFIG.sendHoldTime
   range(sendHoldTime, 0, 0xffff, `${at}.sendHoldTime`)
   const protection = protectionOf(neighbor, at)
-  const importPolicy = policyOf(neighbor.importPolicy, `${at}.importPolicy`)
-  const exportPolicy = policyOf(neighbor.exportPolicy, `${at}.exportPolicy`)
+  checkCustomer(neighbor, speaker, at)
+  const site = siteTerms(neighbor.siteOfOrigin, at)
+  const importPolicy = policyOf(neighbor.importPolicy, site?.imports, `${at}.importPolicy`)
+  const exportPolicy = policyOf(neighbor.exportPolicy, site?.exports, `${at}.exportPolicy`)
   const relation = relationOf(neighbor.as, speaker)
   if (neighbor.role !== undefined && relation !== 'external') fail(`${at}.role`, 'only a peer in another AS has one')
   return {
@@ -171,10 +175,10 @@ function relationOf(as: number, { as: own, confederation }: SpeakerConfig): Peer
   return confederation?.members.includes(as) === true ? 'member' : 'external'
 }
 
-function policyOf(policy: NeighborConfig['importPolicy'], at: string): CompiledPolicy | undefined {
-  if (policy === undefined) return undefined
+function policyOf(policy: NeighborConfig['importPolicy'], first: PolicyTerm | undefined, at: string): CompiledPolicy | undefined {
   try {
-    return compilePolicy(typeof policy === 'string' ? parsePolicy(policy) : policy)
+    const whole = behind(first, typeof policy === 'string' ? parsePolicy(policy) : policy)
+    return whole === undefined ? undefined : compilePolicy(whole)
   } catch (cause) {
     if (!(cause instanceof PolicyError)) throw cause
     throw new SpeakerError('speaker.config', at, cause.message, { cause })

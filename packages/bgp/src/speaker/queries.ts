@@ -1,4 +1,5 @@
 import type { Family } from '../nlri/family.js'
+import type { Nlri } from '../nlri/nlri.js'
 import type { FamilyName } from './config.js'
 
 /** Which routes `Speaker.routes` shows. */
@@ -6,10 +7,21 @@ export interface RoutesQuery {
   readonly family: Family | FamilyName
   /** A peer's address, or `local`. Default: all. Needed for `out`. */
   readonly neighbor?: string
+  /** Routes of this VRF. Default: of the neighbor's, where one is named; else those of no VRF. */
+  readonly vrf?: string
   /** `in`: paths that were received (with `best` marking the Loc-RIB); `out`: what the neighbor was sent. Default `in`. */
   readonly direction?: 'in' | 'out'
   /** Of `in`: paths as they count, after import policy, and only those that do. Default `false`: as received. */
   readonly postPolicy?: boolean
+}
+
+/** Which destination `Speaker.explain` is asked about. */
+export interface ExplainQuery {
+  readonly family: Family | FamilyName
+  /** Labels and path identifier do not matter. */
+  readonly nlri: Nlri
+  /** Default: none. */
+  readonly vrf?: string
 }
 
 /** How a speaker stops. */

@@ -55,6 +55,7 @@ const FIXED = [
   'gracefulRestart',
   'confederation',
   'decision',
+  'vrfs',
   'dynamicNeighbors',
 ] as const satisfies readonly (keyof SpeakerConfig)[]
 

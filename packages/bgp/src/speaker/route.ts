@@ -4,10 +4,12 @@ import type { PathAttributes } from '../attribute/path-attributes.js'
 import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 
-/** A route that this speaker originates. Its identity is (family, NLRI without labels). */
+/** A route that this speaker originates. Its identity is (VRF, family, NLRI without labels). */
 export interface LocalRoute {
   readonly family: Family
   readonly nlri: Nlri
+  /** The VRF that it is in, and from which it goes to other PEs as VPN route. Default: none. */
+  readonly vrf?: string
   /** Default: our address in the session with each peer. */
   readonly nextHop?: IpAddress
   /** Default: origin `igp`, an empty AS path. What BGP itself writes on the way (AS_PATH, CLUSTER_LIST, ORIGINATOR_ID) is left out. */
@@ -15,7 +17,7 @@ export interface LocalRoute {
 }
 
 /** Names a local route; labels in `nlri` do not matter. */
-export type LocalRouteKey = Pick<LocalRoute, 'family' | 'nlri'>
+export type LocalRouteKey = Pick<LocalRoute, 'family' | 'nlri' | 'vrf'>
 
 /** The name that paths of our own have in place of a peer's address. */
 export const LOCAL_PEER = 'local'

@@ -6,15 +6,14 @@ import { CEASE } from '../iana.js'
 import { familyByName, type Family } from '../nlri/family.js'
 import { SHUTDOWN_LIMIT } from '../message/notification.js'
 import { truncateText } from '../message/text.js'
-import type { Nlri } from '../nlri/nlri.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
-import { LOCAL } from '../rib/rib-table.js'
+import { LOCAL, type RibTable } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
 import type { FamilyName, NeighborConfig, SpeakerConfig, SpeakerOptions } from './config.js'
 import { Decision } from './decision.js'
 import type { SpeakerEvents } from './events.js'
 import { ExportGroups } from './export-groups.js'
-import { FlushWaits } from './flush.js'
+import { FlushWaits, type Done } from './flush.js'
 import { collectMetrics } from './collect-metrics.js'
 import type { SpeakerMetrics } from './metrics.js'
 import type { NeighborView } from './neighbor-view.js'
@@ -31,13 +30,14 @@ import { Watches, type WatchEvent } from './watch.js'
 import { RestartDeferral } from './restart-deferral.js'
 import { receivedRoutes, sentRoutes } from './route-views.js'
 import { LOCAL_PEER, type LocalRoute, type LocalRouteKey, type RouteChange, type RouteView } from './route.js'
-import type { RoutesQuery, StopOptions } from './queries.js'
+import type { ExplainQuery, RoutesQuery, StopOptions } from './queries.js'
 import { PeerIndex } from './peer-index.js'
 import { Listeners } from './listeners.js'
 import { watchEvent, watchSnapshot } from './watch-views.js'
 import { Scheduler } from './scheduler.js'
 import { SpeakerError } from './speaker-error.js'
 import { Tables } from './tables.js'
+import { Vrfs } from './vrfs.js'
 
 const UNSPECIFIED = IpAddress.v4(0)
 
@@ -63,6 +63,7 @@ export class Speaker {
   readonly #flushes: FlushWaits
   readonly #groups: ExportGroups
   readonly #tables: Tables
+  readonly #vrfs: Vrfs
   readonly #local: LocalRoutes
   readonly #deferral: RestartDeferral
   readonly #context: PeerContext
@@ -96,7 +97,7 @@ export class Speaker {
       },
     )
     this.#flushes = new FlushWaits(clock, {
-      decided: () => this.#tables.backlog(),
+      decided: () => this.#decisions(),
       written: () => {
         const backlogs = [...this.#neighbors.all()].flatMap(({ flows }) => (flows === undefined ? [] : [flows.backlog()]))
         return () => backlogs.every((isWritten) => isWritten())
@@ -115,11 +116,13 @@ export class Speaker {
       sink: this.#feed,
       changed: (table, destination, best) => {
         this.#groups.changed(table, destination, best)
+        if (best) this.#vrfs.imported(table, destination)
         if (best && this.#watches.active) this.#watches.publish(watchEvent(table, destination, (index) => this.#index.nameOf(index)))
       },
       decided: () => this.#flushes.check(),
     })
-    this.#local = new LocalRoutes(this.#tables, this.#sets, this.#identity.as)
+    this.#vrfs = this.#makeVrfs(config)
+    this.#local = new LocalRoutes((vrf) => this.#tablesOf(vrf), this.#sets, this.#identity.as)
     this.#deferral = new RestartDeferral(clock, this.#identity.selectionDeferral, () => {
       for (const peer of this.#neighbors.all()) peer.flows?.resume()
     })
@@ -128,7 +131,7 @@ export class Speaker {
     this.#neighbors = new Neighbors({
       config,
       index: this.#index,
-      peers: this.#context,
+      peers: (vrf) => this.#contextOf(vrf),
       isRunning: () => this.#state === 'running',
       protect: (protection) => this.#listeners.protect(protection),
       changed: (peer, what) => {
@@ -300,13 +303,15 @@ export class Speaker {
   }
 
   /** Routes as they are while the iteration goes on. @throws SpeakerError `speaker.neighbor-unknown` */
-  *routes({ family: asked, neighbor, direction = 'in', postPolicy = false }: RoutesQuery): Generator<RouteView> {
-    const table = this.#tables.of(this.#familyOf(asked))
+  *routes({ family: asked, neighbor, vrf, direction = 'in', postPolicy = false }: RoutesQuery): Generator<RouteView> {
+    const family = this.#familyOf(asked)
+    const peer = neighbor === undefined || neighbor === LOCAL_PEER ? undefined : this.#neighbors.get(neighbor)
     if (direction === 'out') {
-      const peer = this.#neighbors.get(neighbor ?? '')
-      return yield* sentRoutes(peer.flows?.member(table.family), peer.name)
+      if (peer === undefined) throw new SpeakerError('speaker.neighbor-unknown', 'neighbor', 'routes out are those of one neighbor')
+      return yield* sentRoutes(peer.flows?.member(family), peer.name)
     }
-    const only = neighbor === undefined ? undefined : neighbor === LOCAL_PEER ? LOCAL : this.#neighbors.get(neighbor).index
+    const table = this.#tablesOf(vrf ?? peer?.config.neighbor.vrf).of(family)
+    const only = neighbor === LOCAL_PEER ? LOCAL : peer?.index
     yield* receivedRoutes(table, only, (index) => this.#index.nameOf(index), postPolicy)
   }
 
@@ -322,7 +327,7 @@ export class Speaker {
   /** How next hops are reached has changed: every destination is decided again. */
   nextHopsChanged(): void {
     this.#options.recorder?.call('nextHopsChanged', [])
-    this.#tables.redecide()
+    for (const tables of this.#everyTables()) tables.redecide()
   }
 
   /**
@@ -336,14 +341,15 @@ export class Speaker {
   /**
    * Why a destination is what it is: every path with the step at which it lost or why it is not used, and what each neighbor is told or why not.
    *
-   * @throws SpeakerError `speaker.route` for an NLRI that cannot stand in the family
+   * @throws SpeakerError `speaker.route` for an NLRI that cannot stand in the family, `speaker.config` for a VRF that there is not
    */
-  explain({ family: asked, nlri }: { readonly family: Family | FamilyName; readonly nlri: Nlri }): Explanation {
-    const table = this.#tables.of(this.#familyOf(asked))
+  explain({ family: asked, nlri, vrf }: ExplainQuery): Explanation {
+    const instance = vrf === undefined ? { tables: this.#tables, decision: this.#decision } : this.#vrfs.get(vrf)
+    const table = instance.tables.of(this.#familyOf(asked))
     const sources: ExplainSources = {
       table,
-      decision: this.#decision,
-      peers: [...this.#neighbors.all()],
+      decision: instance.decision,
+      peers: [...this.#neighbors.all()].filter(({ config }) => config.neighbor.vrf === vrf),
       nameOf: (index) => this.#index.nameOf(index),
       rulesOf: (index) => {
         const peer = this.#index.get(index)
@@ -408,6 +414,54 @@ export class Speaker {
       endOfRib: (peer, family) => this.events.emit('end-of-rib', { neighbor: peer.name, family }),
       malformed: (peer, errors, message) => this.events.emit('malformed', { neighbor: peer.name, errors, message }),
     }
+  }
+
+  #makeVrfs({ vrfs = [], decision = {} }: SpeakerConfig): Vrfs {
+    return new Vrfs(vrfs, {
+      sets: this.#sets,
+      global: this.#tables,
+      isCustomer: (peer) => this.#index.get(peer)?.config.neighbor.vrf !== undefined,
+      instance: (vrf) => {
+        const own = new Decision(decision, this.#options.nextHops, (peer) => this.#index.originOf(peer), this.#sets, vrf.name)
+        const changed = (table: RibTable, destination: number, best: boolean): void => {
+          this.#groups.changed(table, destination, best)
+          if (best) this.#vrfs.exported(vrf, table, destination)
+        }
+        const tables = new Tables({
+          scheduler: this.#scheduler,
+          sets: this.#sets,
+          decision: own,
+          changed,
+          decided: () => this.#flushes.check(),
+        })
+        return { ...vrf, tables, decision: own }
+      },
+    })
+  }
+
+  #contextOf(vrf: string | undefined): PeerContext {
+    if (vrf === undefined) return this.#context
+    const { tables } = this.#vrfs.get(vrf)
+    return { ...this.#context, tableOf: (family) => tables.of(family), touched: (table) => tables.touched(table) }
+  }
+
+  #tablesOf(vrf: string | undefined): Tables {
+    return vrf === undefined ? this.#tables : this.#vrfs.get(vrf).tables
+  }
+
+  #everyTables(): Tables[] {
+    return [this.#tables, ...Array.from(this.#vrfs.all(), ({ tables }) => tables)]
+  }
+
+  /** Tells whether what is to be decided now has been, and with VRFs also what that led to in others. */
+  #decisions(): Done {
+    const backlog = (): Done => {
+      const all = this.#everyTables().map((tables) => tables.backlog())
+      return () => all.every((isDecided) => isDecided())
+    }
+    const first = backlog()
+    let second: Done | undefined
+    return () => first() && (second ??= backlog())()
   }
 
   #familyOf(family: Family | FamilyName): Family {

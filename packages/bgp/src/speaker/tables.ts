@@ -13,7 +13,8 @@ export interface TablesContext {
   readonly scheduler: Scheduler
   readonly sets: AttributeSets
   readonly decision: Decision
-  readonly sink: PathSink
+  /** Is told of every path. */
+  readonly sink?: PathSink
   /** A destination was decided; `best`: its best path is another one, or has other attributes. */
   changed(table: RibTable, destination: number, best: boolean): void
   /** A piece of decisions is over. */
@@ -56,8 +57,8 @@ export class Tables {
 
   /** @returns tells whether what is dirty now has been decided */
   backlog(): Done {
-    const goals = [...this.all()].map((table) => ({ table, goal: table.decided + table.dirty }))
-    return () => goals.every(({ table, goal }) => table.decided >= goal)
+    const backlogs = [...this.all()].map((table) => table.backlog())
+    return () => backlogs.every((isDecided) => isDecided())
   }
 
   #decide(table: RibTable): boolean {

@@ -9,9 +9,9 @@ const session = (config: MatrixConfig, { address, port, as = 65000, md5 }: Matri
  neighbor ${address} timers connect 1
  neighbor ${address} ${port === undefined ? 'passive' : `port ${port}`}
  ${md5 === undefined ? '' : `neighbor ${address} password ${md5}`}`
-const family = ({ address, addPath = false }: MatrixPeer): string => `
+const family = ({ address, as = 65000, addPath = false }: MatrixPeer): string => `
   neighbor ${address} activate
-  neighbor ${address} route-reflector-client
+  ${as === 65000 ? `neighbor ${address} route-reflector-client` : `neighbor ${address} attribute-unchanged next-hop`}
   ${addPath ? `neighbor ${address} addpath-tx-all-paths` : ''}`
 
 /** FRR's bgpd, alone. */

@@ -1,0 +1,105 @@
+import { routeTargetsOf } from '../community/extended.js'
+import type { AttributeSets } from '../rib/attribute-sets.js'
+import { LOCAL, type RibTable } from '../rib/rib-table.js'
+import type { VrfConfig } from './config.js'
+import type { Decision } from './decision.js'
+import { SpeakerError } from './speaker-error.js'
+import type { Tables } from './tables.js'
+import { vrfsOf, type Vrf } from './vrf-config.js'
+import { FIRST_IMPORT_ID, ImportIds, exportedSet, importedSet, unicastOf, vpnOf } from './vrf-routes.js'
+
+/** A VRF and its tables. */
+export interface VrfInstance extends Vrf {
+  readonly tables: Tables
+  readonly decision: Decision
+}
+
+/** What VRFs need of the speaker. */
+export interface VrfsContext {
+  readonly sets: AttributeSets
+  /** Tables of the families between PEs. */
+  readonly global: Tables
+  /** Makes a VRF's tables, which tell what was decided to `exported`. */
+  instance(vrf: Vrf): VrfInstance
+  /** Whether a peer is in a VRF. */
+  isCustomer(peer: number): boolean
+}
+
+/** Path identifier that a VRF's routes have among our own VPN routes, so that nobody else's are taken for them. */
+const EXPORT_ID = 0xffff_ffff
+
+/**
+ * The VRFs of a PE (RFC 4364): routes of their peers, which are customers, become VPN routes of ours; VPN routes that have one of the import
+ * route targets become paths of the VRF, from which its peers are told the best.
+ */
+export class Vrfs {
+  readonly #instances: ReadonlyMap<string, VrfInstance>
+  readonly #ids = new ImportIds()
+
+  /** @throws SpeakerError `speaker.config` */
+  constructor(
+    configs: readonly VrfConfig[],
+    private readonly context: VrfsContext,
+  ) {
+    this.#instances = new Map(vrfsOf(configs).map((vrf) => [vrf.name, context.instance(vrf)]))
+  }
+
+  all(): Iterable<VrfInstance> {
+    return this.#instances.values()
+  }
+
+  /** @throws SpeakerError `speaker.config` */
+  get(name: string): VrfInstance {
+    const found = this.#instances.get(name)
+    if (found === undefined) throw new SpeakerError('speaker.config', 'vrf', `there is no VRF '${name}'`)
+    return found
+  }
+
+  /** A VPN destination has another best path, or none: brings it into the VRFs that want it, and takes it out of the others. */
+  imported(table: RibTable, destination: number): void {
+    const family = unicastOf(table.family)
+    if (family === undefined || this.#instances.size === 0) return
+    const nlri = table.nlri(destination, 0, 0)
+    if (nlri.kind !== 'vpn') return
+    const best = table.best(destination)
+    const set = best === 0 ? undefined : table.sets.get(table.setOf(best))
+    const peer = best === 0 ? LOCAL : table.peerOf(best)
+    const isOurs = best !== 0 && peer === LOCAL && table.pathIdOf(best) === EXPORT_ID
+    const targets = routeTargetsOf(set?.attributes.extendedCommunities).map(String)
+    const id = this.#ids.of(nlri.rd)
+    for (const vrf of this.all()) {
+      const into = vrf.tables.of(family)
+      const key = into.newKey()
+      into.key.fromNlri({ kind: 'unicast', prefix: nlri.prefix }, key)
+      const wanted = targets.some((target) => vrf.importTargets.has(target)) && !(isOurs && nlri.rd.equals(vrf.rd))
+      const held = into.pathsOf(into.find(key)).find((path) => into.pathIdOf(path) === id && this.#isImported(into, path))
+      if (held !== undefined && !(wanted && into.peerOf(held) === peer)) into.withdraw(into.peerOf(held), key, id)
+      if (wanted && set !== undefined) into.announce(peer, key, id, 0, this.context.sets.intern(importedSet(set)))
+      vrf.tables.touched(into)
+    }
+  }
+
+  /** A destination of a VRF has another best path, or none: tells the other PEs of it, unless it came from them. */
+  exported({ rd, label, exportTargets }: Vrf, table: RibTable, destination: number): void {
+    const family = vpnOf(table.family)
+    if (family === undefined) return
+    const nlri = table.nlri(destination, 0, 0)
+    if (nlri.kind !== 'unicast') return
+    const best = table.best(destination)
+    const to = this.context.global.of(family)
+    const route = { kind: 'vpn', labels: [label], rd, prefix: nlri.prefix } as const
+    const key = to.newKey()
+    to.key.fromNlri(route, key)
+    if (best === 0 || this.#isImported(table, best)) to.withdraw(LOCAL, key, EXPORT_ID)
+    else {
+      const set = this.context.sets.intern(exportedSet(table.sets.get(table.setOf(best)), exportTargets))
+      to.announce(LOCAL, key, EXPORT_ID, to.key.dataFromNlri(route), set)
+    }
+    this.context.global.touched(to)
+  }
+
+  /** Customers choose their path identifiers freely. */
+  #isImported(table: RibTable, path: number): boolean {
+    return table.pathIdOf(path) >= FIRST_IMPORT_ID && !this.context.isCustomer(table.peerOf(path))
+  }
+}
