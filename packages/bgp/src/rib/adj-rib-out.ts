@@ -1,5 +1,5 @@
-import { capacityFor, grown } from './column.js'
-import { addPeer, eachPeer, hasPeer, peerSetWords, removePeer, type PeerSet } from './peer-set.js'
+import { Column } from './column.js'
+import { peerSetWords, type PeerSet } from './peer-set.js'
 import type { RibTable } from './rib-table.js'
 
 /** A path that peers of the group are to hold. */
@@ -26,17 +26,21 @@ export interface ExportOutput {
  *     destination ──► entry ──► entry ──► …        entry: path id │ attribute set │ path data │ peers (bits)
  */
 export class AdjRibOut {
-  #first = new Int32Array(16)
-  #next = new Int32Array(16)
-  #destination = new Int32Array(16)
-  #pathId = new Uint32Array(16)
-  #set = new Uint32Array(16)
-  #data = new Uint32Array(16)
+  readonly #first = new Column()
+  readonly #next = new Column()
+  readonly #destination = new Column()
+  readonly #pathId = new Column()
+  readonly #set = new Column()
+  readonly #data = new Column()
   #words = 1
-  #peers = new Uint32Array(16)
-  readonly #free: number[] = []
-  #nextEntry = 1
-  #sent = new Int32Array(32)
+  /** Row by row, `#words` words each. */
+  #peers = new Column()
+  /** A list through `#next`. */
+  #free = 0
+  #end = 1
+  #size = 0
+  /** Paths by peer. */
+  readonly #sent: number[] = []
   #scratch: PeerSet = new Uint32Array(1)
   #gone: PeerSet = new Uint32Array(1)
 
@@ -44,7 +48,13 @@ export class AdjRibOut {
 
   /** Entries that are stored. */
   get size(): number {
-    return this.#nextEntry - 1 - this.#free.length
+    return this.#size
+  }
+
+  /** Octets that it takes. */
+  get octets(): number {
+    const columns = [this.#first, this.#next, this.#destination, this.#pathId, this.#set, this.#data, this.#peers]
+    return columns.reduce((sum, { octets }) => sum + octets, 0)
   }
 
   /** Words of the sets of peers that are taken and given. */
@@ -56,11 +66,12 @@ export class AdjRibOut {
   reserve(peers: number): void {
     const words = peerSetWords(peers)
     if (words <= this.#words) return
-    const wider = new Uint32Array(this.#next.length * words)
-    for (let entry = 1; entry < this.#nextEntry; entry++) wider.set(this.#setAt(entry), entry * words)
+    const wider = new Column()
+    for (let entry = 1; entry < this.#end; entry++) {
+      for (let at = 0; at < this.#words; at++) wider.set(entry * words + at, this.#peers.get(entry * this.#words + at))
+    }
     this.#peers = wider
     this.#words = words
-    this.#sent = grown(this.#sent, words * 32)
     this.#scratch = new Uint32Array(words)
     this.#gone = new Uint32Array(words)
   }
@@ -77,45 +88,41 @@ export class AdjRibOut {
    * @param forced tells paths again that are held already
    */
   settle(destination: number, targets: readonly ExportTarget[], members: PeerSet, forced: boolean, output: ExportOutput): void {
-    if (destination >= this.#first.length) this.#first = grown(this.#first, this.table.capacity)
     this.#withdraw(destination, targets, members, output)
     for (const target of targets) this.#announce(destination, target, members, forced, output)
   }
 
   /** The attribute set with which a peer holds a destination, by whatever path; 0 when it holds nothing. */
   setOf(peer: number, destination: number): number {
-    for (let entry = this.#first[destination] ?? 0; entry !== 0; entry = this.#next[entry]) {
-      if (hasPeer(this.#setAt(entry), peer)) return this.#set[entry]
-    }
-    return 0
+    let entry = this.#first.get(destination)
+    while (entry !== 0 && !this.#holds(entry, peer)) entry = this.#next.get(entry)
+    return this.#set.get(entry)
   }
 
   /** Paths that a peer holds: `visit` with destination, path id, attribute set and path data. */
   held(peer: number, visit: (destination: number, pathId: number, set: number, data: number) => void): void {
-    for (let entry = 1; entry < this.#nextEntry; entry++) {
-      if (this.#set[entry] === 0 || !hasPeer(this.#setAt(entry), peer)) continue
-      visit(this.#destination[entry], this.#pathId[entry], this.#set[entry], this.#data[entry])
+    for (let entry = 1; entry < this.#end; entry++) {
+      if (this.#destination.get(entry) === 0 || !this.#holds(entry, peer)) continue
+      visit(this.#destination.get(entry), this.#pathId.get(entry), this.#set.get(entry), this.#data.get(entry))
     }
   }
 
   /** The peer holds a path already that it was sent by other means. */
   adopt(peer: number, destination: number, pathId: number, set: number, data: number): void {
-    if (destination >= this.#first.length) this.#first = grown(this.#first, this.table.capacity)
     const entry = this.#find(destination, pathId, set, data) || this.#add(destination, pathId, set, data)
-    const peers = this.#setAt(entry)
-    if (hasPeer(peers, peer)) return
-    addPeer(peers, peer)
-    this.#sent[peer]++
+    if (this.#holds(entry, peer)) return
+    const row = this.#rowWord(entry, peer)
+    this.#peers.set(row, this.#peers.get(row) | (1 << (peer & 31)))
+    this.#count(peer, 1)
   }
 
   /** The peer is gone and holds nothing. */
   drop(peer: number): void {
-    for (let entry = 1; entry < this.#nextEntry && this.sent(peer) > 0; entry++) {
-      if (this.#set[entry] === 0) continue
-      const peers = this.#setAt(entry)
-      if (!hasPeer(peers, peer)) continue
-      removePeer(peers, peer)
-      this.#sent[peer]--
+    for (let entry = 1; entry < this.#end && this.sent(peer) > 0; entry++) {
+      if (this.#destination.get(entry) === 0 || !this.#holds(entry, peer)) continue
+      const row = this.#rowWord(entry, peer)
+      this.#peers.set(row, this.#peers.get(row) & ~(1 << (peer & 31)))
+      this.#count(peer, -1)
       this.#freeIfUnheld(entry)
     }
   }
@@ -123,26 +130,27 @@ export class AdjRibOut {
   /** Takes out what the members hold and should not; an entry that a target takes the place of goes without a word. */
   #withdraw(destination: number, targets: readonly ExportTarget[], members: PeerSet, output: ExportOutput): void {
     const lost = this.#scratch
-    for (let entry = this.#first[destination], next = 0; entry !== 0; entry = next) {
-      next = this.#next[entry]
-      const target = targets.find(({ pathId }) => pathId === this.#pathId[entry])
-      const same = target !== undefined && target.set === this.#set[entry] && target.data === this.#data[entry]
-      const peers = this.#setAt(entry)
+    for (let entry = this.#first.get(destination), next = 0; entry !== 0; entry = next) {
+      next = this.#next.get(entry)
+      const target = targets.find(({ pathId }) => pathId === this.#pathId.get(entry))
+      const same = target !== undefined && target.set === this.#set.get(entry) && target.data === this.#data.get(entry)
+      const row = entry * this.#words
       let some = 0
       let told = 0
       for (let at = 0; at < this.#words; at++) {
-        const held = peers[at] & members[at]
+        const all = this.#peers.get(row + at)
+        const held = all & members[at]
         const wanted = target === undefined ? 0 : target.to[at]
         const leaving = same ? held & ~wanted : held
-        peers[at] &= ~leaving
+        this.#peers.set(row + at, all & ~leaving)
         some |= leaving
         this.#gone[at] = leaving
         lost[at] = leaving & ~wanted
         told |= lost[at]
       }
       if (some === 0) continue
-      eachPeer(this.#gone, (peer) => this.#sent[peer]--)
-      if (told !== 0) output.withdraw(destination, this.#pathId[entry], this.#data[entry], lost)
+      this.#countAll(this.#gone, -1)
+      if (told !== 0) output.withdraw(destination, this.#pathId.get(entry), this.#data.get(entry), lost)
       this.#freeIfUnheld(entry)
     }
   }
@@ -155,7 +163,7 @@ export class AdjRibOut {
     let fresh = 0
     for (let at = 0; at < this.#words; at++) {
       const wanted = to[at] & members[at]
-      const lacking = entry === 0 ? wanted : wanted & ~this.#peers[entry * this.#words + at]
+      const lacking = entry === 0 ? wanted : wanted & ~this.#peers.get(entry * this.#words + at)
       this.#gone[at] = lacking
       fresh |= lacking
       told[at] = forced ? wanted : lacking
@@ -163,62 +171,73 @@ export class AdjRibOut {
     }
     if (fresh !== 0) {
       if (entry === 0) entry = this.#add(destination, pathId, set, data)
-      for (let at = 0; at < this.#words; at++) this.#peers[entry * this.#words + at] |= this.#gone[at]
-      eachPeer(this.#gone, (peer) => this.#sent[peer]++)
+      const row = entry * this.#words
+      for (let at = 0; at < this.#words; at++) this.#peers.set(row + at, this.#peers.get(row + at) | this.#gone[at])
+      this.#countAll(this.#gone, 1)
     }
     if (some !== 0) output.announce(destination, target, told)
   }
 
   #find(destination: number, pathId: number, set: number, data: number): number {
-    let entry = this.#first[destination]
-    while (entry !== 0 && (this.#pathId[entry] !== pathId || this.#set[entry] !== set || this.#data[entry] !== data)) {
-      entry = this.#next[entry]
+    let entry = this.#first.get(destination)
+    while (entry !== 0 && (this.#pathId.get(entry) !== pathId || this.#set.get(entry) !== set || this.#data.get(entry) !== data)) {
+      entry = this.#next.get(entry)
     }
     return entry
   }
 
-  #setAt(entry: number): PeerSet {
-    return this.#peers.subarray(entry * this.#words, (entry + 1) * this.#words)
+  #rowWord(entry: number, peer: number): number {
+    return entry * this.#words + (peer >>> 5)
+  }
+
+  #holds(entry: number, peer: number): boolean {
+    return ((this.#peers.get(this.#rowWord(entry, peer)) >>> (peer & 31)) & 1) === 1
   }
 
   #add(destination: number, pathId: number, set: number, data: number): number {
-    const entry = this.#free.pop() ?? this.#nextEntry++
-    if (entry >= this.#next.length) {
-      const capacity = capacityFor(entry + 1, this.#next.length)
-      this.#next = grown(this.#next, capacity)
-      this.#destination = grown(this.#destination, capacity)
-      this.#pathId = grown(this.#pathId, capacity)
-      this.#set = grown(this.#set, capacity)
-      this.#data = grown(this.#data, capacity)
-      this.#peers = grown(this.#peers, capacity * this.#words)
-    }
+    const entry = this.#free === 0 ? this.#end++ : this.#free
+    if (entry === this.#free) this.#free = this.#next.get(entry)
     const { table } = this
     table.sets.retain(set)
     table.key.retainData(data)
     table.hold(destination)
-    this.#destination[entry] = destination
-    this.#pathId[entry] = pathId
-    this.#set[entry] = set
-    this.#data[entry] = data
-    this.#peers.fill(0, entry * this.#words, (entry + 1) * this.#words)
-    this.#next[entry] = this.#first[destination]
-    this.#first[destination] = entry
+    this.#destination.set(entry, destination)
+    this.#pathId.set(entry, pathId)
+    this.#set.set(entry, set)
+    this.#data.set(entry, data)
+    this.#next.set(entry, this.#first.get(destination))
+    this.#first.set(destination, entry)
+    this.#size++
     return entry
   }
 
   #freeIfUnheld(entry: number): void {
-    for (let at = entry * this.#words; at < (entry + 1) * this.#words; at++) if (this.#peers[at] !== 0) return
-    const destination = this.#destination[entry]
-    let previous = 0
-    for (let at = this.#first[destination]; at !== entry; at = this.#next[at]) previous = at
-    if (previous === 0) this.#first[destination] = this.#next[entry]
-    else this.#next[previous] = this.#next[entry]
+    for (let at = 0; at < this.#words; at++) if (this.#peers.get(entry * this.#words + at) !== 0) return
+    const destination = this.#destination.get(entry)
+    const first = this.#first.get(destination)
+    if (first === entry) this.#first.set(destination, this.#next.get(entry))
+    else {
+      let previous = first
+      while (this.#next.get(previous) !== entry) previous = this.#next.get(previous)
+      this.#next.set(previous, this.#next.get(entry))
+    }
     const { table } = this
-    table.sets.release(this.#set[entry])
-    table.key.releaseData(this.#data[entry])
-    this.#set[entry] = 0
-    this.#data[entry] = 0
-    this.#free.push(entry)
+    table.sets.release(this.#set.get(entry))
+    table.key.releaseData(this.#data.get(entry))
+    this.#destination.set(entry, 0)
+    this.#next.set(entry, this.#free)
+    this.#free = entry
+    this.#size--
     table.unhold(destination)
+  }
+
+  #countAll(peers: PeerSet, by: number): void {
+    for (let at = 0; at < peers.length; at++) {
+      for (let word = peers[at]; word !== 0; word &= word - 1) this.#count(at * 32 + 31 - Math.clz32(word & -word), by)
+    }
+  }
+
+  #count(peer: number, by: number): void {
+    this.#sent[peer] = this.sent(peer) + by
   }
 }

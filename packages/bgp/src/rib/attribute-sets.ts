@@ -1,7 +1,10 @@
 import { canonicalAttributes, decodeAttributeSet, type AttributeSet } from '../attribute/attribute-set.js'
 import { DecisionFacts } from '../attribute/decision-facts.js'
 import { ByteInterner } from './byte-interner.js'
-import { capacityFor, grown } from './column.js'
+import { Column, HalfColumn } from './column.js'
+
+const ORIGIN_BITS = 3
+const MARKS_SHIFT = 2
 
 /** Decoded sets that are kept at hand. */
 const CACHE_LIMIT = 4096
@@ -13,19 +16,25 @@ const CACHE_LIMIT = 4096
 export class AttributeSets {
   readonly #sets = new ByteInterner()
   readonly #cache = new Map<number, AttributeSet>()
-  #localPref = new Uint32Array(16)
-  #med = new Uint32Array(16)
-  #neighborAs = new Uint32Array(16)
-  #originatorId = new Uint32Array(16)
-  #asPathLength = new Uint16Array(16)
-  #clusterLength = new Uint16Array(16)
-  #origin = new Uint8Array(16)
-  #marks = new Uint8Array(16)
+  readonly #localPref = new Column()
+  readonly #med = new Column()
+  readonly #neighborAs = new Column()
+  readonly #originatorId = new Column()
+  readonly #asPathLength = new HalfColumn()
+  readonly #clusterLength = new HalfColumn()
+  /** ORIGIN, and above it the marks. */
+  readonly #rest = new HalfColumn()
   readonly #facts = new DecisionFacts()
 
   /** Sets that are referenced. */
   get size(): number {
     return this.#sets.size
+  }
+
+  /** Octets that all of it takes. */
+  get octets(): number {
+    const columns = [this.#localPref, this.#med, this.#neighborAs, this.#originatorId, this.#asPathLength, this.#clusterLength, this.#rest]
+    return columns.reduce((sum, { octets }) => sum + octets, this.#sets.octets)
   }
 
   /** The id of the set, with one more reference. */
@@ -74,64 +83,51 @@ export class AttributeSets {
   }
 
   localPref(id: number): number {
-    return this.#localPref[id]
+    return this.#localPref.get(id)
   }
 
   /** MULTI_EXIT_DISC; 0 where there is none, which is the best (RFC 4271 §9.1.2.2 c). */
   med(id: number): number {
-    return this.#med[id]
+    return this.#med.get(id)
   }
 
   /** First AS of the path; 0 when the path is empty or does not begin with a sequence. */
   neighborAs(id: number): number {
-    return this.#neighborAs[id]
+    return this.#neighborAs.get(id)
   }
 
   /** ORIGINATOR_ID; 0 where there is none. */
   originatorId(id: number): number {
-    return this.#originatorId[id]
+    return this.#originatorId.get(id)
   }
 
   asPathLength(id: number): number {
-    return this.#asPathLength[id]
+    return this.#asPathLength.get(id)
   }
 
   clusterLength(id: number): number {
-    return this.#clusterLength[id]
+    return this.#clusterLength.get(id)
   }
 
   /** 0 IGP, 1 EGP, 2 incomplete. */
   origin(id: number): number {
-    return this.#origin[id]
+    return this.#rest.get(id) & ORIGIN_BITS
   }
 
   /** Communities that rules look for, as bits of `MARK`. */
   marks(id: number): number {
-    return this.#marks[id]
+    return this.#rest.get(id) >>> MARKS_SHIFT
   }
 
   #fill(id: number, canonical: Uint8Array): void {
-    if (id >= this.#origin.length) this.#grow(capacityFor(id + 1, this.#origin.length))
     const facts = this.#facts
     facts.read(canonical)
-    this.#localPref[id] = facts.localPref
-    this.#med[id] = facts.med
-    this.#neighborAs[id] = facts.neighborAs
-    this.#originatorId[id] = facts.originatorId
-    this.#asPathLength[id] = Math.min(facts.asPathLength, 0xffff)
-    this.#clusterLength[id] = facts.clusterLength
-    this.#origin[id] = facts.origin
-    this.#marks[id] = facts.marks
-  }
-
-  #grow(capacity: number): void {
-    this.#localPref = grown(this.#localPref, capacity)
-    this.#med = grown(this.#med, capacity)
-    this.#neighborAs = grown(this.#neighborAs, capacity)
-    this.#originatorId = grown(this.#originatorId, capacity)
-    this.#asPathLength = grown(this.#asPathLength, capacity)
-    this.#clusterLength = grown(this.#clusterLength, capacity)
-    this.#origin = grown(this.#origin, capacity)
-    this.#marks = grown(this.#marks, capacity)
+    this.#localPref.set(id, facts.localPref)
+    this.#med.set(id, facts.med)
+    this.#neighborAs.set(id, facts.neighborAs)
+    this.#originatorId.set(id, facts.originatorId)
+    this.#asPathLength.set(id, Math.min(facts.asPathLength, 0xffff))
+    this.#clusterLength.set(id, facts.clusterLength)
+    this.#rest.set(id, facts.origin | (facts.marks << MARKS_SHIFT))
   }
 }

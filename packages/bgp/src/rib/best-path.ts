@@ -1,4 +1,5 @@
 import type { IpAddress } from '@heddle/wire'
+import { GONE, INVALID } from './paths.js'
 import { PATH, type RibTable } from './rib-table.js'
 
 /** What the decision process must know of whoever gave a path. */
@@ -120,8 +121,9 @@ export function bestPath(
   return { path: paths[0], step: last, multipath: beside(table, paths[0], equal, options) }
 }
 
-function isUsable(table: RibTable, path: number, costOf: BestPathOptions['costOf']): boolean {
-  if (table.invalidOf(path) !== undefined || table.has(path, PATH.dead)) return false
+/** Whether a path can take part in the decision. */
+export function isUsable(table: RibTable, path: number, costOf: BestPathOptions['costOf']): boolean {
+  if (table.has(path, GONE | INVALID)) return false
   return costOf === undefined || costOf(table.setOf(path)) !== undefined
 }
 

@@ -1,31 +1,44 @@
-import { capacityFor, finish, grown, mix } from './column.js'
+import { Column } from './column.js'
+import { hashOctets } from './hash.js'
+import { SlotIndex } from './slot-index.js'
 
-const EMPTY = 0
-const TOMBSTONE = -1
-/** Freed octets below which the arena is left alone. */
-const COMPACT_FROM = 1 << 16
+const PAGE_BITS = 16
+const PAGE = 1 << PAGE_BITS
+const IN_PAGE = PAGE - 1
+/** Octets of the first page: most interners have few strings. */
+const FIRST_PAGE = 4096
+/** Octets before each string: its id and its length. */
+const HEAD = 8
+
+/** A run of strings, one behind the other, each behind its head. */
+interface Page {
+  bytes: Uint8Array
+  head: DataView
+  used: number
+  /** Octets of strings that are still referenced, heads included. */
+  live: number
+}
 
 /**
- * Byte strings by small integers: each string is stored once, in an arena, with a reference count. Ids begin at 1 and are used again once
- * their last reference is gone.
+ * Byte strings by small integers: each string is stored once, in pages, with a reference count. Ids begin at 1 and are used again once their
+ * last reference is gone. A page of which little is left is cleared by moving that elsewhere, so that no call ever copies more than a page.
  */
 export class ByteInterner {
-  #arena = new Uint8Array(1 << 12)
-  #used = 0
-  #garbage = 0
-  #offset = new Uint32Array(16)
-  #length = new Uint32Array(16)
-  #hash = new Uint32Array(16)
-  #refs = new Int32Array(16)
-  #free: number[] = []
+  readonly #pages: (Page | undefined)[] = []
+  readonly #freePages: number[] = []
+  /** The page that is written. */
+  #open = -1
+  /** Page and place of the head, both in one word; of a free id: the next free one. */
+  readonly #place = new Column()
+  readonly #hash = new Column()
+  readonly #refs = new Column()
+  readonly #index = new SlotIndex((id) => this.#hash.get(id))
+  #free = 0
   #next = 1
-  #slots = new Int32Array(32)
-  #occupied = 0
-  #live = 0
 
   /** Strings that are stored. */
   get size(): number {
-    return this.#live
+    return this.#index.size
   }
 
   /** The largest id that was ever given out. */
@@ -33,136 +46,121 @@ export class ByteInterner {
     return this.#next - 1
   }
 
+  /** Octets that all of it takes. */
+  get octets(): number {
+    const pages = this.#pages.reduce((sum, page) => sum + (page?.bytes.length ?? 0), 0)
+    return pages + this.#place.octets + this.#hash.octets + this.#refs.octets + this.#index.octets
+  }
+
   /** The id of `bytes`, with one more reference; they are copied when they are new. */
   intern(bytes: Uint8Array): number {
-    const hash = hashOf(bytes)
+    const hash = hashOctets(bytes)
     const found = this.#find(bytes, hash)
-    if (found !== 0) {
-      this.#refs[found]++
-      return found
-    }
-    return this.#add(bytes, hash)
+    if (found === 0) return this.#add(bytes, hash)
+    this.#refs.set(found, this.#refs.get(found) + 1)
+    return found
   }
 
   /** The id of `bytes` without a new reference; 0 when they are not stored. */
   find(bytes: Uint8Array): number {
-    return this.#find(bytes, hashOf(bytes))
+    return this.#find(bytes, hashOctets(bytes))
   }
 
   retain(id: number): void {
-    this.#refs[id]++
+    this.#refs.set(id, this.#refs.get(id) + 1)
   }
 
   /** Gives one reference back; returns whether it was the last one. */
   release(id: number): boolean {
-    if (--this.#refs[id] > 0) return false
-    this.#unlink(id)
-    this.#garbage += this.#length[id]
-    this.#live--
-    this.#free.push(id)
-    if (this.#garbage > COMPACT_FROM && this.#garbage * 2 > this.#used) this.#compact()
+    const refs = this.#refs.get(id) - 1
+    this.#refs.set(id, refs)
+    if (refs > 0) return false
+    this.#index.remove(id)
+    const place = this.#place.get(id)
+    const number = place >>> PAGE_BITS
+    const page = this.#pages[number] as Page
+    page.live -= HEAD + page.head.getUint32((place & IN_PAGE) + 4)
+    this.#place.set(id, this.#free)
+    this.#free = id
+    if (page.live === 0) this.#drop(number)
+    else if (number !== this.#open && page.live * 4 < page.used) this.#clear(number, page)
     return true
   }
 
   references(id: number): number {
-    return id < this.#next ? this.#refs[id] : 0
+    return this.#refs.get(id)
   }
 
   /** The string as a view that the next `intern` or `release` may invalidate. */
   bytes(id: number): Uint8Array {
-    return this.#arena.subarray(this.#offset[id], this.#offset[id] + this.#length[id])
+    const place = this.#place.get(id)
+    const { bytes, head } = this.#pages[place >>> PAGE_BITS] as Page
+    const from = (place & IN_PAGE) + HEAD
+    return bytes.subarray(from, from + head.getUint32(from - 4))
   }
 
   #find(bytes: Uint8Array, hash: number): number {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const id = slots[slot]
-      if (id === EMPTY) return 0
-      if (id !== TOMBSTONE && this.#hash[id] === hash && this.#equals(id, bytes)) return id
+    for (let id = this.#index.first(hash); id !== 0; id = this.#index.next()) {
+      if (this.#hash.get(id) === hash && this.#equals(id, bytes)) return id
     }
+    return 0
   }
 
-  #equals(id: number, bytes: Uint8Array): boolean {
-    const length = this.#length[id]
-    if (length !== bytes.length) return false
-    const arena = this.#arena
-    const offset = this.#offset[id]
-    for (let at = 0; at < length; at++) if (arena[offset + at] !== bytes[at]) return false
+  #equals(id: number, other: Uint8Array): boolean {
+    const place = this.#place.get(id)
+    const { bytes, head } = this.#pages[place >>> PAGE_BITS] as Page
+    const from = (place & IN_PAGE) + HEAD
+    const { length } = other
+    if (head.getUint32(from - 4) !== length) return false
+    for (let at = 0; at < length; at++) if (bytes[from + at] !== other[at]) return false
     return true
   }
 
   #add(bytes: Uint8Array, hash: number): number {
-    const id = this.#free.pop() ?? this.#next++
-    if (id >= this.#refs.length) {
-      const capacity = capacityFor(id + 1, this.#refs.length)
-      this.#offset = grown(this.#offset, capacity)
-      this.#length = grown(this.#length, capacity)
-      this.#hash = grown(this.#hash, capacity)
-      this.#refs = grown(this.#refs, capacity)
-    }
-    if (this.#used + bytes.length > this.#arena.length) {
-      this.#arena = grown(this.#arena, capacityFor(this.#used + bytes.length, this.#arena.length))
-    }
-    this.#arena.set(bytes, this.#used)
-    this.#offset[id] = this.#used
-    this.#length[id] = bytes.length
-    this.#hash[id] = hash
-    this.#refs[id] = 1
-    this.#used += bytes.length
-    this.#live++
-    if ((this.#occupied + 1) * 2 > this.#slots.length) this.#rehash()
-    else this.#link(id)
+    const id = this.#free === 0 ? this.#next++ : this.#free
+    if (id === this.#free) this.#free = this.#place.get(id)
+    this.#hash.set(id, hash)
+    this.#refs.set(id, 1)
+    this.#store(id, bytes)
+    this.#index.add(id, hash)
     return id
   }
 
-  #link(id: number): void {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    let slot = this.#hash[id] & mask
-    while (slots[slot] > 0) slot = (slot + 1) & mask
-    if (slots[slot] === EMPTY) this.#occupied++
-    slots[slot] = id
+  #store(id: number, bytes: Uint8Array): void {
+    const size = HEAD + bytes.length
+    let page = this.#pages[this.#open]
+    if (page === undefined || page.used + size > page.bytes.length) page = this.#openPage(size)
+    const at = page.used
+    page.head.setUint32(at, id)
+    page.head.setUint32(at + 4, bytes.length)
+    page.bytes.set(bytes, at + HEAD)
+    page.used += size
+    page.live += size
+    this.#place.set(id, this.#open * PAGE + at)
   }
 
-  #unlink(id: number): void {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    let slot = this.#hash[id] & mask
-    while (slots[slot] !== id) slot = (slot + 1) & mask
-    slots[slot] = TOMBSTONE
+  /** A page with room; a string that is longer than a page gets one of its size. */
+  #openPage(size: number): Page {
+    this.#open = this.#freePages.pop() ?? this.#pages.length
+    const bytes = new Uint8Array(Math.max(size, this.#pages.length === 0 ? FIRST_PAGE : PAGE))
+    const page = { bytes, head: new DataView(bytes.buffer), used: 0, live: 0 }
+    this.#pages[this.#open] = page
+    return page
   }
 
-  /** Room for twice as many as there are, and no tombstones. */
-  #rehash(): void {
-    let size = 32
-    while (size < this.#live * 4) size *= 2
-    this.#slots = new Int32Array(size)
-    this.#occupied = 0
-    for (let id = 1; id < this.#next; id++) if (this.#refs[id] > 0) this.#link(id)
+  #drop(number: number): void {
+    this.#pages[number] = undefined
+    this.#freePages.push(number)
+    if (number === this.#open) this.#open = -1
   }
 
-  #compact(): void {
-    const arena = new Uint8Array(Math.max(1 << 12, capacityFor(this.#used - this.#garbage, 1 << 12)))
-    let at = 0
-    for (let id = 1; id < this.#next; id++) {
-      if (this.#refs[id] <= 0) continue
-      arena.set(this.bytes(id), at)
-      this.#offset[id] = at
-      at += this.#length[id]
+  /** Moves what is left in a page to the one that is written. */
+  #clear(number: number, { bytes, head, used }: Page): void {
+    for (let at = 0; at < used; at += HEAD + head.getUint32(at + 4)) {
+      const id = head.getUint32(at)
+      if (this.#refs.get(id) === 0 || this.#place.get(id) !== number * PAGE + at) continue
+      this.#store(id, bytes.subarray(at + HEAD, at + HEAD + head.getUint32(at + 4)))
     }
-    this.#arena = arena
-    this.#used = at
-    this.#garbage = 0
+    this.#drop(number)
   }
-}
-
-function hashOf(bytes: Uint8Array): number {
-  const { length } = bytes
-  let hash = length
-  let at = 0
-  for (; at + 4 <= length; at += 4) hash = mix(hash, bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24))
-  let tail = 0
-  for (; at < length; at++) tail = (tail << 8) | bytes[at]
-  return finish(mix(hash, tail))
 }

@@ -1,33 +1,94 @@
-/** A typed array that a column may be. */
-type ColumnArray = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array
+/** Entries of a chunk, as a power of two. */
+const CHUNK_BITS = 12
+const CHUNK = 1 << CHUNK_BITS
+const IN_CHUNK = CHUNK - 1
 
-/** A copy of `column` with room for `capacity` entries, new ones 0. */
-export function grown<T extends ColumnArray>(column: T, capacity: number): T {
-  const larger = new (column.constructor as new (length: number) => T)(capacity)
-  larger.set(column)
-  return larger
+/**
+ * Unsigned words by index, 0 where none was written. Stands in chunks, so that it grows without a copy of what is there, and costs nothing where
+ * there is nothing but 0.
+ */
+export class Column {
+  #chunks: (Uint32Array | undefined)[] = []
+
+  get(at: number): number {
+    const chunk = this.#chunks[at >>> CHUNK_BITS]
+    return chunk === undefined ? 0 : chunk[at & IN_CHUNK]
+  }
+
+  set(at: number, value: number): void {
+    const chunk = this.#chunks[at >>> CHUNK_BITS]
+    if (chunk !== undefined) chunk[at & IN_CHUNK] = value
+    else if (value !== 0) this.#add(at >>> CHUNK_BITS)[at & IN_CHUNK] = value
+  }
+
+  /** Octets that it takes. */
+  get octets(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + (chunk?.byteLength ?? 0), 0)
+  }
+
+  #add(index: number): Uint32Array {
+    while (this.#chunks.length <= index) this.#chunks.push(undefined)
+    const chunk = new Uint32Array(CHUNK)
+    this.#chunks[index] = chunk
+    return chunk
+  }
 }
 
-/** Room to have when `needed` entries no longer fit in `capacity`. */
-export function capacityFor(needed: number, capacity: number): number {
-  let next = Math.max(capacity, 16)
-  while (next < needed) next = next < 1 << 16 ? next * 2 : Math.ceil(next * 1.5)
-  return next
+/** As `Column`, of 16 bits. */
+export class HalfColumn {
+  #chunks: (Uint16Array | undefined)[] = []
+
+  get(at: number): number {
+    const chunk = this.#chunks[at >>> CHUNK_BITS]
+    return chunk === undefined ? 0 : chunk[at & IN_CHUNK]
+  }
+
+  set(at: number, value: number): void {
+    const chunk = this.#chunks[at >>> CHUNK_BITS]
+    if (chunk !== undefined) chunk[at & IN_CHUNK] = value
+    else if (value !== 0) this.#add(at >>> CHUNK_BITS)[at & IN_CHUNK] = value
+  }
+
+  /** Octets that it takes. */
+  get octets(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + (chunk?.byteLength ?? 0), 0)
+  }
+
+  #add(index: number): Uint16Array {
+    while (this.#chunks.length <= index) this.#chunks.push(undefined)
+    const chunk = new Uint16Array(CHUNK)
+    this.#chunks[index] = chunk
+    return chunk
+  }
 }
 
-/** Mixes a word into a hash (the multiply-rotate steps that MurmurHash3 made common). */
-export function mix(hash: number, word: number): number {
-  let value = Math.imul(word, 0xcc9e2d51)
-  value = (value << 15) | (value >>> 17)
-  const mixed = hash ^ Math.imul(value, 0x1b873593)
-  return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0
+/** Rows of `stride` words by index, each within one chunk. */
+export class RowColumn {
+  readonly #chunks: Uint32Array[] = []
+
+  constructor(readonly stride: number) {}
+
+  /** The array in which a row stands; an empty one before it was written. */
+  chunkOf(at: number): Uint32Array {
+    return this.#chunks[at >>> CHUNK_BITS] ?? NOTHING
+  }
+
+  /** Where in that array it begins. */
+  startOf(at: number): number {
+    return (at & IN_CHUNK) * this.stride
+  }
+
+  set(at: number, row: Uint32Array): void {
+    while (this.#chunks.length <= at >>> CHUNK_BITS) this.#chunks.push(new Uint32Array(CHUNK * this.stride))
+    const chunk = this.chunkOf(at)
+    const start = this.startOf(at)
+    for (let word = 0; word < this.stride; word++) chunk[start + word] = row[word]
+  }
+
+  /** Octets that it takes. */
+  get octets(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
+  }
 }
 
-/** Spreads the last entropy over all bits. */
-export function finish(hash: number): number {
-  let value = hash ^ (hash >>> 16)
-  value = Math.imul(value, 0x85ebca6b)
-  value ^= value >>> 13
-  value = Math.imul(value, 0xc2b2ae35)
-  return (value ^ (value >>> 16)) >>> 0
-}
+const NOTHING = new Uint32Array()

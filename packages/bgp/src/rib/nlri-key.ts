@@ -49,6 +49,11 @@ export class NlriKey {
     return this.#octets.size
   }
 
+  /** Octets that those take, and all around them. */
+  get octetsTaken(): number {
+    return this.#octets.octets
+  }
+
   /** Writes the key of what a visitor stands at. */
   fromCursor(cursor: NlriCursor, out: Uint32Array): void {
     let at = 0

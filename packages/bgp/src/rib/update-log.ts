@@ -1,5 +1,6 @@
-import { capacityFor, grown } from './column.js'
+import { Column } from './column.js'
 import type { RibTable } from './rib-table.js'
+import { WordQueue } from './word-queue.js'
 
 /** Entries that have been overtaken, below which they are left where they are. */
 const COMPACT_FROM = 1024
@@ -7,16 +8,15 @@ const COMPACT_FROM = 1024
 /**
  * Destinations whose state is another one, in the order of their last change, for readers that go at their own pace. A destination that
  * changes again moves to the end, so that a reader that is behind sees its newest state, once, and the log is bounded by the destinations that
- * there are. A place in the log is a number that only grows.
+ * there are. A place in the log is a number that only grows; of entries its low word is kept, which is enough for the few that there are at a time.
  */
 export class UpdateLog {
-  #destinations: number[] = []
-  #places: number[] = []
-  #head = 0
+  readonly #destinations = new WordQueue()
+  readonly #places = new WordQueue()
   #end = 1
   #live = 0
   /** Place of each destination's newest entry; 0: none. */
-  #place = new Float64Array(16)
+  readonly #place = new Column()
 
   constructor(private readonly table: RibTable) {}
 
@@ -30,16 +30,22 @@ export class UpdateLog {
     return this.#live
   }
 
+  /** Octets that it takes. */
+  get octets(): number {
+    return this.#destinations.octets + this.#places.octets + this.#place.octets
+  }
+
   append(destination: number): void {
-    if (destination >= this.#place.length) this.#place = grown(this.#place, capacityFor(destination + 1, this.#place.length))
-    if (this.#place[destination] === 0) {
+    if (this.#place.get(destination) === 0) {
       this.table.hold(destination)
       this.#live++
     }
-    this.#place[destination] = this.#end
+    if (low(this.#end) === 0) this.#end++
+    this.#place.set(destination, low(this.#end))
     this.#destinations.push(destination)
-    this.#places.push(this.#end++)
-    const length = this.#destinations.length - this.#head
+    this.#places.push(low(this.#end))
+    this.#end++
+    const { length } = this.#destinations
     if (length > COMPACT_FROM && length > this.#live * 2) this.#compact()
   }
 
@@ -53,59 +59,63 @@ export class UpdateLog {
   read(from: number, until: number, limit: number, out: number[]): number {
     out.length = 0
     for (let at = this.#indexOf(from); at < this.#places.length; at++) {
-      const place = this.#places[at]
+      const place = this.#placeAt(at)
       if (place >= until) return until
       if (out.length === limit) return place
-      if (this.#place[this.#destinations[at]] === place) out.push(this.#destinations[at])
+      const destination = this.#destinations.get(at)
+      if (this.#place.get(destination) === low(place)) out.push(destination)
     }
     return Math.min(this.#end, until)
   }
 
   /** Forgets what every reader has behind it. @param before the place of the last reader */
   trim(before: number): void {
-    while (this.#head < this.#places.length && this.#places[this.#head] < before) {
-      this.#forget(this.#destinations[this.#head], this.#places[this.#head])
-      this.#head++
-    }
-    if (this.#head === this.#places.length) {
-      this.#destinations = []
-      this.#places = []
-      this.#head = 0
-    } else if (this.#head > COMPACT_FROM && this.#head * 2 > this.#places.length) {
-      this.#destinations = this.#destinations.slice(this.#head)
-      this.#places = this.#places.slice(this.#head)
-      this.#head = 0
-    }
+    let count = 0
+    for (; count < this.#places.length && this.#placeAt(count) < before; count++)
+      this.#forget(this.#destinations.get(count), this.#places.get(count))
+    this.#destinations.drop(count)
+    this.#places.drop(count)
   }
 
   #forget(destination: number, place: number): void {
-    if (this.#place[destination] !== place) return
-    this.#place[destination] = 0
+    if (this.#place.get(destination) !== place) return
+    this.#place.set(destination, 0)
     this.#live--
     this.table.unhold(destination)
   }
 
   #compact(): void {
     let kept = 0
-    for (let at = this.#head; at < this.#places.length; at++) {
-      if (this.#place[this.#destinations[at]] !== this.#places[at]) continue
-      this.#destinations[kept] = this.#destinations[at]
-      this.#places[kept++] = this.#places[at]
+    for (let at = 0; at < this.#places.length; at++) {
+      const destination = this.#destinations.get(at)
+      const place = this.#places.get(at)
+      if (this.#place.get(destination) !== place) continue
+      this.#destinations.set(kept, destination)
+      this.#places.set(kept++, place)
     }
-    this.#destinations.length = kept
-    this.#places.length = kept
-    this.#head = 0
+    this.#destinations.truncate(kept)
+    this.#places.truncate(kept)
+  }
+
+  /** The place of an entry: it is less than 2³² before the end. */
+  #placeAt(at: number): number {
+    return this.#end - low(this.#end - this.#places.get(at))
   }
 
   /** The first entry at or behind a place. */
   #indexOf(place: number): number {
-    let low = this.#head
-    let high = this.#places.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#places[middle] < place) low = middle + 1
-      else high = middle
+    let first = 0
+    let end = this.#places.length
+    while (first < end) {
+      const middle = (first + end) >>> 1
+      if (this.#placeAt(middle) < place) first = middle + 1
+      else end = middle
     }
-    return low
+    return first
   }
+}
+
+/** The low 32 bits of a whole number, which may be larger or less than 0. */
+function low(value: number): number {
+  return value >>> 0
 }

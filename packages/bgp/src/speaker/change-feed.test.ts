@@ -88,7 +88,17 @@ test('however slow the reader, what it knows in the end is what there is, and it
       }
       /** A `next` is under way that nothing has answered. */
       let held = false
+      /** What is leaving goes a piece at a time. */
+      const decide = (limit: number): void => {
+        for (const table of tables)
+          table.decide(
+            limit,
+            () => 0,
+            () => undefined,
+          )
+      }
       const settle = async (): Promise<void> => {
+        decide(1)
         await clock.run(1)
         held = false
       }
@@ -148,6 +158,7 @@ test('however slow the reader, what it knows in the end is what there is, and it
         }
         if (held) await settle()
       }
+      decide(Infinity)
       await settle()
       await readAll()
       const expected = [...model].filter(([key, { invalid }]) => !invalid && !key.startsWith(`${LOCAL} `))

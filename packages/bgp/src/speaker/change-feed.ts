@@ -186,8 +186,6 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
     this.#paths = []
     this.#head = 0
     this.#moot = 0
-    for (const table of this.everyTable()) {
-      for (const destination of table.destinations()) for (const path of table.pathsOf(destination)) table.flag(path, PATH.delivered, false)
-    }
+    for (const table of this.everyTable()) table.unmarkAll(PATH.delivered)
   }
 }

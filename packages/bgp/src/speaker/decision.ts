@@ -1,5 +1,5 @@
 import type { IpAddress } from '@heddle/wire'
-import { bestPath, type BestPath, type BestPathOptions, type Eliminations, type PathOrigin } from '../rib/best-path.js'
+import { bestPath, isUsable, type BestPath, type BestPathOptions, type Eliminations, type PathOrigin } from '../rib/best-path.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
 
 /** How paths are compared, where the RFC leaves it open. */
@@ -54,6 +54,11 @@ export class Decision {
 
   /** The best path's slot, or 0; marks the paths that are used beside it. */
   choose(table: RibTable, destination: number): number {
+    const only = table.onlyPath(destination)
+    if (only !== 0) {
+      table.flag(only, PATH.multipath, false)
+      return isUsable(table, only, this.#options.costOf) ? only : 0
+    }
     const { path, multipath } = this.decide(table, destination)
     for (const other of table.pathsOf(destination)) table.flag(other, PATH.multipath, multipath.length > 1 && multipath.includes(other))
     return path

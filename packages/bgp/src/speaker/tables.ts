@@ -57,8 +57,8 @@ export class Tables {
 
   /** @returns tells whether what is dirty now has been decided */
   backlog(): Done {
-    const goals = [...this.all()].map((table) => ({ table, goal: table.decided + table.dirty }))
-    return () => goals.every(({ table, goal }) => table.decided >= goal)
+    const backlogs = [...this.all()].map((table) => table.backlog())
+    return () => backlogs.every((isDecided) => isDecided())
   }
 
   #decide(table: RibTable): boolean {

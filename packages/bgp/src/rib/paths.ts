@@ -1,0 +1,111 @@
+import type { InvalidReason } from '../speaker/route.js'
+import { Column, HalfColumn } from './column.js'
+
+/** Flags of a path. */
+export const PATH = {
+  /** Kept over the restart of its peer (RFC 4724). */
+  stale: 1,
+  /** Not yet announced again in a refresh (RFC 7313). */
+  refreshing: 2,
+  /** Gone; only kept until the feed has told so. */
+  dead: 4,
+  /** In the feed's queue. */
+  queued: 8,
+  /** The feed's consumer knows it. */
+  delivered: 16,
+  /** Stale for long, which makes it the last choice (RFC 9494 §4.3). */
+  llgrStale: 32,
+  /** Used beside the best path. */
+  multipath: 64,
+  /** Its peer has gone, and it goes as soon as its turn comes. */
+  leaving: 128,
+} as const
+
+/** Flags of a path that is not there any more, whatever still has to be done about it. */
+export const GONE = PATH.dead | PATH.leaving
+
+/** Where the reason stands for which a path is not used. */
+const INVALID_SHIFT = 8
+const REASONS: readonly (InvalidReason | undefined)[] = [
+  undefined,
+  'as-loop',
+  'originator-loop',
+  'cluster-loop',
+  'policy',
+  'confederation-loop',
+  'role-leak',
+  'as-path-length',
+  'attribute-size',
+  'first-as',
+  'confederation-segment',
+]
+
+/** Bits of the flags that say why a path is not used. */
+export const INVALID = 0xff << INVALID_SHIFT
+
+/** The bits of `INVALID` for a reason. */
+export function invalidFlags(reason: InvalidReason | undefined): number {
+  return reason === undefined ? 0 : REASONS.indexOf(reason) << INVALID_SHIFT
+}
+
+/** Paths as columns, by slots from 1. Those of one destination are a list. */
+export class Paths {
+  readonly destination = new Column()
+  /** The next path to the same destination; of a free slot: the next free one. */
+  readonly next = new Column()
+  readonly set = new Column()
+  readonly data = new Column()
+  readonly pathId = new Column()
+  readonly peer = new HalfColumn()
+  /** What the peer sent, where policy made something else of it; 0: the same. */
+  readonly received = new Column()
+  readonly flags = new HalfColumn()
+  #free = 0
+  #end = 1
+
+  /** The slot behind the last one that was ever given out. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Octets that they take. */
+  get octets(): number {
+    const { destination, next, set, data, pathId, peer, received, flags } = this
+    return [destination, next, set, data, pathId, peer, received, flags].reduce((sum, { octets }) => sum + octets, 0)
+  }
+
+  take(): number {
+    if (this.#free === 0) return this.#end++
+    const path = this.#free
+    this.#free = this.next.get(path)
+    return path
+  }
+
+  free(path: number): void {
+    this.destination.set(path, 0)
+    this.data.set(path, 0)
+    this.next.set(path, this.#free)
+    this.#free = path
+  }
+
+  has(path: number, flag: number): boolean {
+    return (this.flags.get(path) & flag) !== 0
+  }
+
+  mark(path: number, flag: number): void {
+    this.flags.set(path, this.flags.get(path) | flag)
+  }
+
+  unmark(path: number, flag: number): void {
+    this.flags.set(path, this.flags.get(path) & ~flag)
+  }
+
+  /** Whether a slot holds a path of a peer that is still there; one that was freed is dead for good. */
+  isOf(path: number, peer: number): boolean {
+    return this.peer.get(path) === peer && !this.has(path, GONE)
+  }
+
+  invalid(path: number): InvalidReason | undefined {
+    return REASONS[this.flags.get(path) >>> INVALID_SHIFT]
+  }
+}
