@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { AddressFamily } from '../workload/family.ts'
 import { HEADER, marker, u16, u32 } from '../workload/octets.ts'
@@ -46,12 +47,16 @@ export class Session {
   establishedAt = 0
   /** Milliseconds between two messages of the daemon, at most. */
   longestSilence = 0
-  /** Why the daemon ended the session. */
+  /** Why the session ended, unless we broke it off. */
   ended: string | undefined
   readonly #options: SessionOptions
   #socket: Socket | undefined
   #keepalives: NodeJS.Timeout | undefined
   #heardAt = 0
+  /** UPDATEs go out in pieces that end anywhere: a KEEPALIVE between them would be in the middle of one. */
+  #sending = false
+  #broken = false
+  #closed: Promise<unknown> = Promise.resolve()
   #established: () => void = () => undefined
   #target: Aim | undefined
 
@@ -81,13 +86,15 @@ export class Session {
   async send(octets: Uint8Array): Promise<{ readonly first: number; readonly last: number }> {
     const socket = this.#socket!
     const first = now()
-    for (let at = 0; at < octets.length; at += WRITE) {
-      if (this.ended !== undefined) throw new TypeError(`the session ended: ${this.ended}`)
-      if (socket.write(octets.subarray(at, at + WRITE))) continue
-      await new Promise<void>((resolve) => {
-        socket.once('drain', resolve)
-        socket.once('close', resolve)
-      })
+    this.#sending = true
+    try {
+      for (let at = 0; at < octets.length; at += WRITE) {
+        if (this.ended !== undefined) throw new TypeError(`the session ended: ${this.ended}`)
+        if (socket.write(octets.subarray(at, at + WRITE))) continue
+        await Promise.race([once(socket, 'drain'), this.#closed])
+      }
+    } finally {
+      this.#sending = false
     }
     return { first, last: now() }
   }
@@ -97,16 +104,17 @@ export class Session {
     clearInterval(this.#keepalives)
     const socket = this.#socket
     if (socket === undefined || socket.closed) return now()
-    const closed = new Promise((resolve) => socket.once('close', resolve))
+    this.#broken = true
     const at = now()
     socket.resetAndDestroy()
-    await closed
+    await this.#closed
     return at
   }
 
   #attempt(milliseconds: number): Promise<boolean> {
     const { local, remote, port } = this.#options
     this.ended = undefined
+    this.#broken = false
     this.intake.forget()
     return new Promise((resolve) => {
       const buffer = new Uint8Array(READ)
@@ -114,6 +122,7 @@ export class Session {
       const socket = connect({ host: remote, port, localAddress: local, noDelay: true, onread })
       const timer = setTimeout(() => socket.destroy(), Math.min(milliseconds, HOLD_TIME * 1000))
       this.#socket = socket
+      this.#closed = new Promise((closed) => socket.once('close', closed))
       this.#established = () => {
         clearTimeout(timer)
         resolve(true)
@@ -126,8 +135,8 @@ export class Session {
       socket.on('close', () => {
         clearTimeout(timer)
         clearInterval(this.#keepalives)
-        this.ended ??= 'closed'
-        this.#target?.failed(new TypeError(`the session ended: ${this.ended}`))
+        if (!this.#broken) this.ended ??= 'closed'
+        this.#target?.failed(new TypeError(`the session ended: ${this.ended ?? 'broken off'}`))
         this.#target = undefined
         resolve(false)
       })
@@ -155,7 +164,7 @@ export class Session {
       const keepalive = framed(KEEPALIVE, [])
       this.#socket?.write(keepalive)
       clearInterval(this.#keepalives)
-      this.#keepalives = setInterval(() => this.#socket?.write(keepalive), (HOLD_TIME * 1000) / 3)
+      this.#keepalives = setInterval(() => this.#sending || this.#socket?.write(keepalive), (HOLD_TIME * 1000) / 3)
     } else if (type === NOTIFICATION) this.ended = `NOTIFICATION ${message[HEADER]}/${message[HEADER + 1]}`
     else if (type === KEEPALIVE) this.#established()
   }
