@@ -1,0 +1,159 @@
+import { nodeClock, nodeRandom } from '@heddle/io/node'
+import { Netlink, NetworkNamespace, linuxTcpTransport, nativeAvailability } from '@heddle/linux'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { IPV4_UNICAST, IPV6_UNICAST, Speaker, type LocalRoute } from '../../src/index.js'
+import { isUp, neighbor } from '../speaker/lab.js'
+import { Daemon, askJson, command, eventually, find } from './daemon.js'
+
+/* A link with nothing but link-local addresses, between a namespace with a speaker of ours and one with FRR (bgpd and zebra). */
+
+const zebra = find('/usr/lib/frr/zebra')
+const bgpd = find('/usr/lib/frr/bgpd')
+const availability = nativeAvailability()
+const reason =
+  zebra === undefined || bgpd === undefined
+    ? ' (FRR is not installed)'
+    : process.getuid?.() !== 0
+      ? ' (needs root)'
+      : availability.available
+        ? ''
+        : ` (${availability.reason})`
+const [US, THEM] = ['fe80::1', 'fe80::2'] as const
+const PORT = 1790
+
+const CONFIG = `
+router bgp 65002
+ bgp router-id 192.0.2.2
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ no bgp network import-check
+ neighbor ${US} remote-as 65001
+ neighbor ${US} interface eth0
+ neighbor ${US} passive
+ neighbor ${US} ttl-security hops 1
+ neighbor ${US} capability extended-nexthop
+ address-family ipv4 unicast
+  neighbor ${US} activate
+  network 10.2.0.0/16
+ exit-address-family
+ address-family ipv6 unicast
+  neighbor ${US} activate
+  network 2001:db8:2::/48
+ exit-address-family
+`
+
+describe.skipIf(reason !== '')(`FRR over link-local addresses${reason}`, () => {
+  const namespaces: NetworkNamespace[] = []
+  const daemons: Daemon[] = []
+  let speaker: Speaker
+  let directory = ''
+
+  beforeAll(async () => {
+    for (const side of ['us', 'them']) namespaces.push(await NetworkNamespace.create(`hdl-bgp-${process.pid}-${side}`))
+    const [near, far] = namespaces
+    for (const [at, namespace] of namespaces.entries()) {
+      const netlink = await Netlink.open(namespace)
+      if (at === 0) await netlink.links.createVeth({ name: 'eth0', peer: 'eth0', peerNamespace: far })
+      await netlink.links.change('eth0', { linkLocal: false })
+      await netlink.addresses.add('eth0', `${at === 0 ? US : THEM}/64`, { noDad: true })
+      for (const link of ['lo', 'eth0']) await netlink.links.change(link, { up: true })
+      netlink.close()
+    }
+    const inside = (program: string, ...words: string[]): string[] => ['netns', 'exec', far.name, program, ...words]
+    // zebra gives root up, unlike bgpd
+    const first = await Daemon.start('/bin/sh', '', (made) => {
+      directory = made
+      const words = `ip netns exec ${far.name} ${zebra} -f ${made}/daemon.conf -i ${made}/zebra.pid --vty_socket ${made} -z ${made}/zserv.api -P 0 --log stdout`
+      return ['-c', `chown frr:frr ${made} ${made}/daemon.conf && exec ${words}`]
+    })
+    daemons.push(first)
+    await eventually('zebra', () => find(`${directory}/zserv.api`))
+    daemons.push(
+      await Daemon.start('ip', CONFIG, (made) =>
+        inside(
+          bgpd ?? '',
+          '-S',
+          '-f',
+          `${made}/daemon.conf`,
+          '-i',
+          `${made}/bgpd.pid`,
+          '--vty_socket',
+          directory,
+          '-z',
+          `${directory}/zserv.api`,
+          '-p',
+          String(PORT),
+          '-P',
+          '0',
+          '--log',
+          'stdout',
+        ),
+      ),
+    )
+    speaker = new Speaker({
+      clock: nodeClock,
+      random: nodeRandom,
+      transport: linuxTcpTransport({ namespace: near }),
+      config: {
+        as: 65001,
+        routerId: '192.0.2.1',
+        holdTime: 9,
+        listen: [{ address: '::', port: PORT }],
+        neighbors: [
+          { address: `${THEM}%eth0`, port: PORT, as: 65002, families: ['ipv4-unicast', 'ipv6-unicast'], ttlSecurity: 1, connectRetry: 1 },
+        ],
+      },
+    })
+    await speaker.start()
+    await eventually('the session', () => isUp(speaker, `${THEM}%eth0`) || undefined).catch((error: unknown) => {
+      throw new TypeError(
+        `${String(error)}: ${neighbor(speaker, `${THEM}%eth0`).lastError}\n${daemons.map(({ output }) => output).join('\n')}`,
+      )
+    })
+  }, 40_000)
+
+  afterAll(async () => {
+    await speaker?.stop()
+    for (const daemon of daemons.reverse()) await daemon.stop()
+    for (const namespace of namespaces) await namespace.delete()
+  })
+
+  it('gives IPv4 and IPv6 routes that have its link-local address as next hop (RFC 8950)', async () => {
+    const held = (): string[] =>
+      (['ipv4-unicast', 'ipv6-unicast'] as const).flatMap((family) =>
+        [...speaker.routes({ family, neighbor: `${THEM}%eth0` })].map(
+          ({ nlri, set: { nextHop } }) => `${nlri.kind === 'unicast' ? nlri.prefix : ''} via ${nextHop?.linkLocal ?? nextHop?.address}`,
+        ),
+      )
+    await eventually('both', () => held().length === 2 || undefined)
+    expect(held()).toEqual([`10.2.0.0/16 via ${THEM}`, `2001:db8:2::/48 via ${THEM}`])
+  })
+
+  it('takes IPv4 and IPv6 routes that have ours, and forwards by them', async () => {
+    const route = (prefix: string): LocalRoute => {
+      const parsed = IpPrefix.parse(prefix)
+      return { family: parsed.family === 4 ? IPV4_UNICAST : IPV6_UNICAST, nlri: { kind: 'unicast', prefix: parsed } }
+    }
+    speaker.announce([route('10.1.0.0/16'), route('2001:db8:1::/48')])
+    const ask = (what: string): Promise<unknown> => askJson('vtysh', '--vty_socket', directory, '-d', 'bgpd', '-c', what)
+    for (const [family, prefix] of [
+      ['ipv4', '10.1.0.0/16'],
+      ['ipv6', '2001:db8:1::/48'],
+    ]) {
+      interface Answer {
+        readonly paths?: readonly { readonly valid?: boolean; readonly nexthops?: readonly { readonly ip: string }[] }[]
+      }
+      const path = await eventually(
+        prefix ?? '',
+        async () => ((await ask(`show bgp ${family} unicast ${prefix} json`)) as Answer | undefined)?.paths?.[0],
+      )
+      expect([path.valid, path.nexthops?.map(({ ip }) => String(IpAddress.parse(ip)))]).toEqual([true, [US]])
+      const kernel = await eventually(
+        'the kernel has it',
+        async () => (await command('ip', '-n', namespaces[1].name, family === 'ipv4' ? '-4' : '-6', 'route', 'show', prefix)) || undefined,
+      )
+      expect(kernel).toMatch(new RegExp(`via (inet6 )?${US} dev eth0`))
+    }
+  })
+})
