@@ -37,7 +37,7 @@ function measure(what: keyof CodecRates, messages: CodecMessages, rates: CodecRa
 }
 
 function ratesOf(args: readonly string[], signal: AbortSignal): Promise<CodecRates> {
-  const child = fork(WORKER, args, { signal })
+  const child = fork(WORKER, args, { execArgv: [], signal })
   return new Promise((resolve, reject) => {
     child.once('message', (rates: CodecRates) => resolve(rates))
     child.once('error', reject)

@@ -23,7 +23,7 @@ interface Size {
   readonly rounds: number
 }
 
-interface FanOutRound {
+export interface FanOutRound {
   /** Seconds from the first byte in to the last route at the last peer. */
   readonly seconds: number
   /** UPDATEs that the daemon packed for each that differs from all others. */
@@ -53,7 +53,8 @@ export async function fanOut(context: Context): Promise<PartFigures> {
   })
 }
 
-async function runFanOut({ family, workload, injector, receiver, idle }: Stage, peers: number): Promise<FanOutRound> {
+/** One round. @throws TypeError when a session ends, or a table is not what was announced */
+export async function runFanOut({ family, workload, injector, receiver, idle }: Stage, peers: number): Promise<FanOutRound> {
   const receivers = Array.from({ length: peers }, (_, at) => `127.0.62.${at + 1}`)
   const port = await freePort(ADDRESS)
   await using daemon = new Daemon(heddle, { address: ADDRESS, port, managementPort: 0, family, clients: [INJECTOR, ...receivers] })
@@ -62,6 +63,9 @@ async function runFanOut({ family, workload, injector, receiver, idle }: Stage, 
     injector.call('open', { ...open, id: INJECTOR }),
     ...receivers.map((id) => receiver.call('open', { ...open, id, block: BLOCK })),
   ])
+  // the End-of-RIB, which is packed too
+  await Promise.all(receivers.map((id) => receiver.call('arm', { id, target: { updates: 1 } })))
+  await Promise.all(receivers.map((id) => receiver.call('reached', { id })))
   await Promise.all(receivers.map((id) => receiver.call('arm', { id, target: { announced: workload.routes } })))
   const packedBefore = await packedBy(daemon)
   await receiver.call('usage', {})

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ExpectedTable } from './expected-table.ts'
 import type { Session } from './session.ts'
-import { u16 } from './update-walk.ts'
+import { UpdateParts, u16, walkUpdate } from './update-walk.ts'
 
 /** What sessions were sent that should have been sent the same. */
 export interface AlikeJudgement {
@@ -23,19 +23,23 @@ export function judgeAlike(
   const streams = new Set<string>()
   const updates = new Set<string>()
   const differences: string[] = []
+  const parts = new UpdateParts()
   for (const { intake } of sessions) {
-    const hash = createHash('sha1')
-    for (const { octets, at } of intake.updatesKept()) hash.update(octets.subarray(at, at + u16(octets, at + 16)))
-    const stream = hash.digest('hex')
+    const own = new Set<string>()
+    const all = createHash('sha1')
+    for (const { octets, at } of intake.updatesKept()) {
+      walkUpdate(octets, at, parts)
+      if (parts.announcedFrom >= parts.announcedTo) continue
+      const digest = createHash('sha1')
+        .update(octets.subarray(at, at + u16(octets, at + 16)))
+        .digest()
+      own.add(digest.toString('base64'))
+      all.update(digest)
+    }
+    const stream = all.digest('base64')
     if (streams.has(stream)) continue
     streams.add(stream)
-    for (const { octets, at } of intake.updatesKept()) {
-      updates.add(
-        createHash('sha1')
-          .update(octets.subarray(at, at + u16(octets, at + 16)))
-          .digest('base64'),
-      )
-    }
+    for (const update of own) updates.add(update)
     differences.push(...expected.differences(intake.updatesKept(), { originatorId, clusterList }, true, expected.nothing()))
   }
   return { differences: differences.slice(0, 5), distinctUpdates: updates.size, distinctStreams: streams.size }

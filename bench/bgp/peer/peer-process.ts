@@ -11,7 +11,7 @@ interface Waiting {
 
 /** A peer in a process of its own. */
 export class PeerProcess implements AsyncDisposable {
-  readonly #child: ChildProcess = fork(MAIN, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  readonly #child: ChildProcess = fork(MAIN, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   readonly #waiting = new Map<number, Waiting>()
   #requests = 0
 

@@ -27,6 +27,7 @@ export interface SessionOptions {
 export interface Target {
   readonly announced?: number
   readonly withdrawn?: number
+  readonly updates?: number
 }
 
 interface Aim {
@@ -153,7 +154,14 @@ export class Session {
 
   #check(at = now()): void {
     const { wanted, reached } = this.#target ?? {}
-    if (wanted === undefined || this.intake.announced < (wanted.announced ?? 0) || this.intake.withdrawn < (wanted.withdrawn ?? 0)) return
+    const { announced, withdrawn, updates } = this.intake
+    if (
+      wanted === undefined ||
+      announced < (wanted.announced ?? 0) ||
+      withdrawn < (wanted.withdrawn ?? 0) ||
+      updates < (wanted.updates ?? 0)
+    )
+      return
     this.#target = undefined
     reached?.(at)
   }
