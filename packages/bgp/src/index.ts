@@ -179,6 +179,8 @@ export { hasTwoOctetAs, isAdjRibOut, isPostPolicy, type BmpPeer } from './bmp/pe
 export { BmpStation, bmpMessage, type BmpItem } from './bmp/station.js'
 export { BMP_STATISTIC, type BmpStatistic } from './bmp/statistics.js'
 export { bmpToJson } from './bmp/json.js'
+export { BmpClient, type BmpClientConfig, type BmpClientOptions } from './bmp/client.js'
+export type { MonitoredTable } from './bmp/monitored-tables.js'
 export { BGP4MP, MRT_HEADER_SIZE, MRT_PEER_FLAG, MRT_STATE, MRT_TYPE, TABLE_DUMP_V2 } from './mrt/iana.js'
 export { decodeMrt, encodeMrt, readMrtHeader, type MrtHeader, type MrtResult } from './mrt/codec.js'
 export { mrtAttributes, mrtMessage, mrtNlri, mrtTableDumpAttributes, type MrtAttributes } from './mrt/content.js'
@@ -258,7 +260,7 @@ export type { DecisionConfig, NextHopResolver } from './speaker/decision.js'
 export type { BfdPath, BfdSource, BfdState, BfdWatch } from './speaker/bfd-source.js'
 export type { OriginValidator } from './speaker/origin-validator.js'
 export type { SpeakerEvents } from './speaker/events.js'
-export type { FamilyCounters, MessageCounters, NeighborView, NotificationView } from './speaker/neighbor-view.js'
+export type { FamilyCounters, MessageCounters, NeighborView, NotificationView, SessionView } from './speaker/neighbor-view.js'
 export {
   LOCAL_PEER,
   type InvalidReason,
@@ -271,6 +273,7 @@ export {
 } from './speaker/route.js'
 export type { AdvertisementExplanation, Explanation, NotAdvertised, PathExplanation, PathVerdict } from './speaker/explain.js'
 export type { MessageTrace, TracedMessage } from './speaker/message-trace.js'
+export type { TableAccess, TableObserver } from './speaker/table-observers.js'
 export type { ChangeImpact, NeighborChange, Reconciliation } from './speaker/reconcile.js'
 export { Recorder, type RecordedInput, type RecordedMethod } from './speaker/recording.js'
 export { replay, type ReplayClock, type ReplayOptions } from './speaker/replay.js'

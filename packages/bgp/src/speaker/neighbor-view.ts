@@ -1,5 +1,6 @@
 import type { StreamAuthentication } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
+import type { OpenMessage } from '../message/message.js'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import type { NotificationSummary } from '../fsm/event.js'
 import type { FsmStateName } from '../fsm/state.js'
@@ -30,6 +31,15 @@ export interface NotificationView extends NotificationSummary {
   readonly direction: 'sent' | 'received'
 }
 
+/** A session that is established: its connection, and what its ends said when it began. */
+export interface SessionView {
+  readonly localAddress: IpAddress
+  readonly localPort: number
+  readonly remotePort: number
+  readonly sentOpen: OpenMessage
+  readonly receivedOpen: OpenMessage
+}
+
 /** A neighbor at one moment. */
 export interface NeighborView {
   readonly address: string
@@ -42,6 +52,8 @@ export interface NeighborView {
   /** Times that Established was reached. */
   readonly established: number
   readonly localAddress?: IpAddress
+  /** The connection and the OPENs of the session. Absent unless Established. */
+  readonly session?: SessionView
   /** Absent unless Established. */
   readonly negotiated?: NegotiatedSession
   readonly messages: { readonly sent: MessageCounters; readonly received: MessageCounters }

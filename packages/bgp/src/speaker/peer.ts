@@ -185,6 +185,7 @@ export class Peer implements SessionOwner {
       established: this.#established,
       ...(local === undefined ? {} : { localAddress: local }),
       ...(this.negotiated === undefined ? {} : { negotiated: this.negotiated }),
+      ...sessionView(this.#up),
       messages: { sent: { ...this.#sent }, received: { ...this.#received } },
       families: families.map((family) => {
         const table = this.context.tableOf(family)
@@ -368,4 +369,11 @@ export class Peer implements SessionOwner {
   #touched(families: readonly Family[]): void {
     for (const family of families) this.context.touched(this.context.tableOf(family))
   }
+}
+
+function sessionView(session: Session | undefined): Pick<NeighborView, 'session'> {
+  const { connection, localOpen: sentOpen, remoteOpen: receivedOpen } = session ?? {}
+  if (connection === undefined || sentOpen === undefined || receivedOpen === undefined) return {}
+  const { local, remote } = connection
+  return { session: { localAddress: local.address, localPort: local.port, remotePort: remote.port, sentOpen, receivedOpen } }
 }

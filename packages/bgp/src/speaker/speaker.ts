@@ -36,6 +36,7 @@ import { Listeners } from './listeners.js'
 import { watchEvent, watchSnapshot } from './watch-views.js'
 import { Scheduler } from './scheduler.js'
 import { SpeakerError } from './speaker-error.js'
+import { TableObservers, type TableAccess, type TableObserver } from './table-observers.js'
 import { Tables } from './tables.js'
 import { Vrfs } from './vrfs.js'
 
@@ -60,6 +61,7 @@ export class Speaker {
   readonly #scheduler: Scheduler
   readonly #decision: Decision
   readonly #feed: ChangeFeed
+  readonly #observers = new TableObservers()
   readonly #flushes: FlushWaits
   readonly #groups: ExportGroups
   readonly #tables: Tables
@@ -113,10 +115,11 @@ export class Speaker {
       scheduler: this.#scheduler,
       sets: this.#sets,
       decision: this.#decision,
-      sink: this.#feed,
+      sink: this.#observers.sinkFor(undefined, this.#feed),
       changed: (table, destination, best) => {
         this.#groups.changed(table, destination, best)
         if (best) this.#vrfs.imported(table, destination)
+        if (best) this.#observers.best(table, destination)
         if (best && this.#watches.active) this.#watches.publish(watchEvent(table, destination, (index) => this.#index.nameOf(index)))
       },
       decided: () => this.#flushes.check(),
@@ -362,6 +365,21 @@ export class Speaker {
   }
 
   /**
+   * Has what happens in the tables told as it happens, for who keeps a copy of them elsewhere (`BmpClient`). For routes as values see `changes` and
+   * `watch`.
+   */
+  observe(observer: TableObserver): TableAccess {
+    this.#observers.add(observer)
+    const of = (vrf: string | undefined, tables: Tables) => Array.from(tables.all(), (table) => ({ table, vrf }))
+    return {
+      tables: () => [...of(undefined, this.#tables), ...Array.from(this.#vrfs.all(), ({ name, tables }) => of(name, tables)).flat()],
+      nameOf: (index) => this.#index.nameOf(index),
+      indexOf: (neighbor) => this.#neighbors.get(neighbor).index,
+      stop: () => this.#observers.delete(observer),
+    }
+  }
+
+  /**
    * Has each message to and from a neighbor told, as octets.
    *
    * @returns ends it
@@ -431,6 +449,7 @@ export class Speaker {
           scheduler: this.#scheduler,
           sets: this.#sets,
           decision: own,
+          sink: this.#observers.sinkFor(vrf.name),
           changed,
           decided: () => this.#flushes.check(),
         })

@@ -1,0 +1,151 @@
+import type { Connection, Transport } from '@heddle/io'
+import { IpAddress } from '@heddle/wire'
+import {
+  BmpStation,
+  formatNlri,
+  isAdjRibOut,
+  isPostPolicy,
+  toJson,
+  type BmpItem,
+  type BmpPeer,
+  type FamilyName,
+  type Speaker,
+} from '../../src/index.js'
+
+/** A monitoring station: keeps the tables that it is told of, by the messages alone. */
+export class Station {
+  readonly messages: BmpItem['message'][] = []
+  /** Tables by name (`peer pre`, `peer post`, `peer out`, `local`): routes by destination. */
+  readonly tables = new Map<string, Map<string, string>>()
+  readonly up = new Set<string>()
+  connections = 0
+  /** While it is set nothing is read. */
+  isAsleep = false
+  #connection: Connection | undefined
+  #woken: (() => void) | undefined
+
+  /** Accepts clients, one after the other. */
+  async listen(transport: Transport, address: string, port: number): Promise<void> {
+    const listener = await transport.listen({ address: IpAddress.parse(address), port })
+    void (async () => {
+      for await (const connection of listener.connections) {
+        this.connections++
+        this.#connection = connection
+        this.tables.clear()
+        this.up.clear()
+        void this.#read(connection)
+      }
+    })()
+  }
+
+  wake(): void {
+    this.isAsleep = false
+    this.#woken?.()
+  }
+
+  /** Breaks the connection off. */
+  reset(): void {
+    this.#connection?.reset()
+  }
+
+  async #read(connection: Connection): Promise<void> {
+    const stream = new BmpStation()
+    try {
+      for await (const chunk of connection.chunks) {
+        while (this.isAsleep) await new Promise<void>((resolve) => (this.#woken = resolve))
+        for (const item of stream.push(chunk)) {
+          if ('error' in item) throw new TypeError(item.error.code)
+          if (connection === this.#connection) this.#take(item)
+        }
+      }
+    } catch (error) {
+      if (error instanceof TypeError) throw error // a broken connection is no fault of the client's
+    }
+  }
+
+  #take({ message, update }: BmpItem): void {
+    this.messages.push(message)
+    if (message.type === 'peer-up') this.up.add(String(message.peer.address))
+    if (message.type === 'peer-down') {
+      const name = String(message.peer.address)
+      if (!this.up.delete(name)) throw new TypeError(`${name} was not up`)
+      for (const table of ['pre', 'post', 'out']) this.tables.delete(`${name} ${table}`)
+    }
+    if (message.type !== 'route-monitoring') return
+    if (!this.up.has(String(message.peer.address))) throw new TypeError(`routes of ${message.peer.address}, which is not up`)
+    if (update?.ok !== true || update.message.type !== 'update' || update.errors.length > 0) throw new TypeError(JSON.stringify(update))
+    const name = tableOf(message.peer)
+    const table = this.tables.get(name) ?? new Map<string, string>()
+    this.tables.set(name, table)
+    for (const { family, nlri } of update.message.withdrawn) for (const one of nlri) table.delete(`${family.name} ${nameOf(one)}`)
+    for (const { family, nlri, nextHop } of update.message.announced) {
+      for (const one of nlri) table.set(`${family.name} ${nameOf(one)}`, valueOf(one, nextHop?.address, update.message.attributes))
+    }
+  }
+}
+
+function tableOf(peer: BmpPeer): string {
+  if (peer.peerType === 3) return 'local'
+  return `${peer.address} ${isAdjRibOut(peer) ? 'out' : isPostPolicy(peer) ? 'post' : 'pre'}`
+}
+
+type Nlri = Parameters<typeof formatNlri>[0]
+
+function nameOf(nlri: Nlri): string {
+  return `${'rd' in nlri ? String(nlri.rd) : ''} ${formatNlri(nlri)} ${'pathId' in nlri ? (nlri.pathId ?? 0) : 0}`
+}
+
+function valueOf(nlri: Nlri, nextHop: IpAddress | undefined, attributes: object): string {
+  const { nextHop: _own, ...rest } = attributes as { nextHop?: unknown }
+  const sorted = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `${'labels' in nlri ? nlri.labels.join('/') : ''} via ${nextHop?.unmapped()} ${JSON.stringify(toJson(Object.fromEntries(sorted)))}`
+}
+
+/** The tables that a station must have, from the speaker's own. */
+export function tablesOf(speaker: Speaker): Map<string, Map<string, string>> {
+  const out = new Map<string, Map<string, string>>()
+  const put = (
+    table: string,
+    family: string,
+    nlri: Nlri,
+    pathId: number,
+    set: { attributes: object; nextHop?: { address: IpAddress } },
+  ): void => {
+    const routes = out.get(table) ?? new Map<string, string>()
+    out.set(table, routes)
+    const one = pathId === 0 ? nlri : { ...nlri, pathId }
+    routes.set(`${family} ${nameOf(one)}`, valueOf(one, set.nextHop?.address, set.attributes))
+  }
+  for (const { address, state, config } of speaker.neighbors()) {
+    for (const name of config.families) {
+      if (state === 'established') {
+        for (const { family, nlri, pathId, set } of speaker.routes({ family: name, neighbor: address }))
+          put(`${address} pre`, family.name, nlri, pathId, set)
+        for (const { family, nlri, pathId, set } of speaker.routes({ family: name, neighbor: address, postPolicy: true }))
+          put(`${address} post`, family.name, nlri, pathId, set)
+        for (const { family, nlri, pathId, set } of speaker.routes({ family: name, neighbor: address, direction: 'out' }))
+          put(`${address} out`, family.name, nlri, pathId, set)
+      }
+    }
+  }
+  const families = new Set<FamilyName>([...speaker.neighbors().flatMap(({ config }) => config.families), 'rtc'])
+  for (const name of families) {
+    for (const { family, nlri, set, best } of speaker.routes({ family: name, postPolicy: true })) {
+      const { pathId: _id, ...rest } = nlri as Nlri & { pathId?: number }
+      const self = { address: IpAddress.parse(family.afi === 2 ? '::' : '0.0.0.0') }
+      if (best) put('local', family.name, rest, 0, { nextHop: self, ...set })
+    }
+  }
+  return out
+}
+
+/** Tables without empty ones, to be compared. */
+export function plain(tables: ReadonlyMap<string, ReadonlyMap<string, string>>): Record<string, Record<string, string>> {
+  const byName = <T>([a]: readonly [string, T], [b]: readonly [string, T]): number => (a < b ? -1 : 1)
+  return Object.fromEntries(
+    [...tables]
+      .filter(([, routes]) => routes.size > 0)
+      .sort(byName)
+      .map(([name, routes]) => [name, Object.fromEntries([...routes].sort(byName))]),
+  )
+}
