@@ -30,9 +30,8 @@ export class ByteInterner {
   #open = -1
   /** Page and place of the head, both in one word; of a free id: the next free one. */
   readonly #place = new Column()
-  readonly #hash = new Column()
   readonly #refs = new Column()
-  readonly #index = new SlotIndex((id) => this.#hash.get(id))
+  readonly #index = new SlotIndex()
   #free = 0
   #next = 1
 
@@ -49,7 +48,7 @@ export class ByteInterner {
   /** Octets that all of it takes. */
   get octets(): number {
     const pages = this.#pages.reduce((sum, page) => sum + (page?.bytes.length ?? 0), 0)
-    return pages + this.#place.octets + this.#hash.octets + this.#refs.octets + this.#index.octets
+    return pages + this.#place.octets + this.#refs.octets + this.#index.octets
   }
 
   /** The id of `bytes`, with one more reference; they are copied when they are new. */
@@ -75,7 +74,7 @@ export class ByteInterner {
     const refs = this.#refs.get(id) - 1
     this.#refs.set(id, refs)
     if (refs > 0) return false
-    this.#index.remove(id)
+    this.#index.remove(id, hashOctets(this.bytes(id)))
     const place = this.#place.get(id)
     const number = place >>> PAGE_BITS
     const page = this.#pages[number] as Page
@@ -101,7 +100,7 @@ export class ByteInterner {
 
   #find(bytes: Uint8Array, hash: number): number {
     for (let id = this.#index.first(hash); id !== 0; id = this.#index.next()) {
-      if (this.#hash.get(id) === hash && this.#equals(id, bytes)) return id
+      if (this.#equals(id, bytes)) return id
     }
     return 0
   }
@@ -119,7 +118,6 @@ export class ByteInterner {
   #add(bytes: Uint8Array, hash: number): number {
     const id = this.#free === 0 ? this.#next++ : this.#free
     if (id === this.#free) this.#free = this.#place.get(id)
-    this.#hash.set(id, hash)
     this.#refs.set(id, 1)
     this.#store(id, bytes)
     this.#index.add(id, hash)

@@ -20,7 +20,7 @@ const HELD = 8
 /** The destinations of one table, by slots from 1 and by their keys: what is known of each beside its paths. */
 export class Destinations {
   readonly #keys: RowColumn
-  readonly #index: SlotIndex
+  readonly #index = new SlotIndex()
   /** First of the paths; of a free slot: the next free one. */
   readonly #first = new Column()
   readonly #best = new Column()
@@ -30,7 +30,6 @@ export class Destinations {
 
   constructor(private readonly key: NlriKey) {
     this.#keys = new RowColumn(key.stride)
-    this.#index = new SlotIndex((slot) => this.#hash(this.#keys.chunkOf(slot), this.#keys.startOf(slot)))
   }
 
   get size(): number {
@@ -76,8 +75,10 @@ export class Destinations {
   /** Frees a slot that nothing refers to any more. */
   freeIfUnused(slot: number): void {
     if (this.#first.get(slot) !== 0 || (this.#state.get(slot) & ~STATE.bestTouched) !== STATE.used) return
-    this.#index.remove(slot)
-    this.key.releaseKey(this.#keys.chunkOf(slot), this.#keys.startOf(slot))
+    const words = this.#keys.chunkOf(slot)
+    const from = this.#keys.startOf(slot)
+    this.#index.remove(slot, this.#hash(words, from))
+    this.key.releaseKey(words, from)
     this.#best.set(slot, 0)
     this.#state.set(slot, 0)
     this.#first.set(slot, this.#free)

@@ -1,23 +1,25 @@
-/** Slots with which a segment begins, and at which it is split. */
+/** Entries of the first segment, and those at which one is split instead of doubled. */
 const SMALLEST = 64
 const LARGEST = 2048
 /** Depth below which no segment is split: what shares so many bits of its hash is meant to, and must not blow the directory up. */
 const DEEPEST = 18
-/** Bits of a hash above those that find a place in a segment. */
-const TAG_SHIFT = 11
+/** A segment is full when seven of eight places are taken. */
+const FULL = 7 / 8
 
 interface Segment {
   /** High bits of a hash that all of its entries share. */
   readonly depth: number
-  slots: Uint32Array
-  /** Other bits of the hashes, so that hardly ever a wrong key is looked at. */
-  tags: Uint8Array
+  /** Slot and hash in turn; slot 0: no entry. */
+  entries: Uint32Array
+  /** One less than the entries that there is room for, which is a power of two. */
+  mask: number
   count: number
 }
 
 /**
  * Slots by the hash of what they hold: linear probing in small segments, under a directory by the high bits of the hash (extendible hashing).
- * Only a segment that is full is split, so that no entry ever waits for the whole index to be built anew.
+ * Only a segment that is full is split, so that no entry ever waits for the whole index to be built anew; hashes stand beside the slots, so that
+ * neither that nor a removal looks at what slots hold.
  *
  *     for (let slot = index.first(hash); slot !== 0; slot = index.next()) if (holds(slot)) return slot
  */
@@ -26,12 +28,9 @@ export class SlotIndex {
   #depth = 0
   #size = 0
   /* Where the search stands. */
-  #segment: Segment | undefined
+  #segment: Segment = NONE
   #at = 0
-  #tag = 0
-
-  /** @param hashOf hash of what a slot holds that is in the index */
-  constructor(private readonly hashOf: (slot: number) => number) {}
+  #hash = 0
 
   /** Slots that are in it. */
   get size(): number {
@@ -40,113 +39,106 @@ export class SlotIndex {
 
   /** Octets that it takes. */
   get octets(): number {
-    return [...new Set(this.#directory)].reduce((sum, { slots, tags }) => sum + slots.byteLength + tags.byteLength, 0)
+    return [...new Set(this.#directory)].reduce((sum, { entries }) => sum + entries.byteLength, 0)
   }
 
-  /** The first slot that may have the hash, or 0. */
+  /** The first slot with the hash, or 0. */
   first(hash: number): number {
-    const segment = this.#directory[this.#depth === 0 ? 0 : hash >>> (32 - this.#depth)]
-    if (segment === undefined) return 0
-    this.#segment = segment
-    this.#tag = (hash >>> TAG_SHIFT) & 0xff
-    this.#at = hash & (segment.slots.length - 1)
-    return this.#seek(segment)
+    this.#segment = this.#segmentOf(hash) ?? NONE
+    this.#hash = hash
+    this.#at = hash & this.#segment.mask
+    return this.#seek()
   }
 
   /** The next one, or 0. */
   next(): number {
-    const segment = this.#segment
-    if (segment === undefined) return 0
-    this.#at = (this.#at + 1) & (segment.slots.length - 1)
-    return this.#seek(segment)
+    this.#at = (this.#at + 1) & this.#segment.mask
+    return this.#seek()
   }
 
   /** Puts a slot in, which is not there. */
   add(slot: number, hash: number): void {
-    let segment = this.#segmentOf(hash)
-    while ((segment.count + 1) * 4 > segment.slots.length * 3) {
-      if (segment.slots.length < LARGEST || segment.depth === DEEPEST) this.#refill(segment, segment.slots.length * 2)
+    if (this.#directory.length === 0) this.#directory.push(segmentOf(SMALLEST, 0))
+    let segment = this.#segmentOf(hash) as Segment
+    while (segment.count >= (segment.mask + 1) * FULL) {
+      if (segment.mask + 1 < LARGEST || segment.depth === DEEPEST) double(segment)
       else this.#split(segment, hash)
-      segment = this.#segmentOf(hash)
+      segment = this.#segmentOf(hash) as Segment
     }
     put(segment, slot, hash)
     this.#size++
   }
 
-  /** Takes a slot out, which is there and holds still what it held. */
-  remove(slot: number): void {
-    const segment = this.#segmentOf(this.hashOf(slot))
-    const { slots, tags } = segment
-    const mask = slots.length - 1
-    let hole = this.hashOf(slot) & mask
-    while (slots[hole] !== slot) hole = (hole + 1) & mask
+  /** Takes a slot out, which is there. */
+  remove(slot: number, hash: number): void {
+    const segment = this.#segmentOf(hash) as Segment
+    const { entries, mask } = segment
+    let hole = hash & mask
+    while (entries[hole * 2] !== slot) hole = (hole + 1) & mask
     // what stands behind a hole moves up, unless it stands where its hash wants it
-    for (let at = (hole + 1) & mask; slots[at] !== 0; at = (at + 1) & mask) {
-      const home = this.hashOf(slots[at]) & mask
+    for (let at = (hole + 1) & mask; entries[at * 2] !== 0; at = (at + 1) & mask) {
+      const home = entries[at * 2 + 1] & mask
       if (((at - home) & mask) < ((at - hole) & mask)) continue
-      slots[hole] = slots[at]
-      tags[hole] = tags[at]
+      entries[hole * 2] = entries[at * 2]
+      entries[hole * 2 + 1] = entries[at * 2 + 1]
       hole = at
     }
-    slots[hole] = 0
+    entries[hole * 2] = 0
     segment.count--
-    if (--this.#size === 0) {
-      this.#directory = []
-      this.#depth = 0
-    }
-    this.#segment = undefined
+    if (--this.#size > 0) return
+    this.#directory = []
+    this.#depth = 0
   }
 
-  #seek({ slots, tags }: Segment): number {
-    const mask = slots.length - 1
-    let at = this.#at
-    while (slots[at] !== 0 && tags[at] !== this.#tag) at = (at + 1) & mask
-    this.#at = at
-    return slots[at]
-  }
-
-  #segmentOf(hash: number): Segment {
-    if (this.#directory.length === 0) this.#directory.push(segmentOf(SMALLEST, 0))
+  #segmentOf(hash: number): Segment | undefined {
     return this.#directory[this.#depth === 0 ? 0 : hash >>> (32 - this.#depth)]
   }
 
-  #refill(segment: Segment, size: number): void {
-    const { slots } = segment
-    segment.slots = new Uint32Array(size)
-    segment.tags = new Uint8Array(size)
-    segment.count = 0
-    for (const slot of slots) if (slot !== 0) put(segment, slot, this.hashOf(slot))
+  #seek(): number {
+    const { entries, mask } = this.#segment
+    let at = this.#at
+    while (entries[at * 2] !== 0 && entries[at * 2 + 1] !== this.#hash) at = (at + 1) & mask
+    this.#at = at
+    return entries[at * 2]
   }
 
   /** Two in the place of one, by the next bit of the hash. */
-  #split(segment: Segment, hash: number): void {
-    if (segment.depth === this.#depth) {
+  #split({ depth, entries }: Segment, hash: number): void {
+    if (depth === this.#depth) {
       this.#directory = this.#directory.flatMap((entry) => [entry, entry])
       this.#depth++
     }
-    const depth = segment.depth + 1
-    const halves = [segmentOf(LARGEST, depth), segmentOf(LARGEST, depth)]
-    for (const slot of segment.slots) {
-      if (slot === 0) continue
-      const other = this.hashOf(slot)
-      put(halves[(other >>> (32 - depth)) & 1], slot, other)
+    const halves = [segmentOf(LARGEST, depth + 1), segmentOf(LARGEST, depth + 1)]
+    const shift = 31 - depth
+    for (let at = 0; at < entries.length; at += 2) {
+      if (entries[at] !== 0) put(halves[(entries[at + 1] >>> shift) & 1], entries[at], entries[at + 1])
     }
-    const span = 1 << (this.#depth - depth)
-    const from = ((hash >>> (32 - depth)) & ~1) << (this.#depth - depth)
+    const span = 1 << (this.#depth - depth - 1)
+    const from = ((hash >>> shift) & ~1) * span
     this.#directory.fill(halves[0], from, from + span).fill(halves[1], from + span, from + 2 * span)
   }
 }
 
+/** Where a search finds nothing. */
+const NONE: Segment = { depth: 0, entries: new Uint32Array(2), mask: 0, count: 0 }
+
 function segmentOf(size: number, depth: number): Segment {
-  return { depth, slots: new Uint32Array(size), tags: new Uint8Array(size), count: 0 }
+  return { depth, entries: new Uint32Array(size * 2), mask: size - 1, count: 0 }
 }
 
 function put(segment: Segment, slot: number, hash: number): void {
-  const { slots, tags } = segment
-  const mask = slots.length - 1
+  const { entries, mask } = segment
   let at = hash & mask
-  while (slots[at] !== 0) at = (at + 1) & mask
-  slots[at] = slot
-  tags[at] = (hash >>> TAG_SHIFT) & 0xff
+  while (entries[at * 2] !== 0) at = (at + 1) & mask
+  entries[at * 2] = slot
+  entries[at * 2 + 1] = hash
   segment.count++
+}
+
+function double(segment: Segment): void {
+  const { entries } = segment
+  segment.entries = new Uint32Array(entries.length * 2)
+  segment.mask = segment.mask * 2 + 1
+  segment.count = 0
+  for (let at = 0; at < entries.length; at += 2) if (entries[at] !== 0) put(segment, entries[at], entries[at + 1])
 }
