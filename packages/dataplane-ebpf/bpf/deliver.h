@@ -3,7 +3,7 @@
 #pragma once
 
 #include "mss.h"
-#include "packet.h"
+#include "reshape.h"
 
 /* What a step returns when the packet has gone: the program's verdict is that of its redirection. */
 #define SENT (-2)
@@ -16,6 +16,7 @@ static __always_inline int hand_over(struct __sk_buff *skb, __u32 port_id, __u32
 {
 	struct link *link = bpf_map_lookup_elem(&links, &port_id);
 	struct port_counters *counters = bpf_map_lookup_elem(&port_counters, &port_id);
+	struct config *config = configuration();
 	__u8 addresses[12];
 
 	if (!link)
@@ -31,7 +32,11 @@ static __always_inline int hand_over(struct __sk_buff *skb, __u32 port_id, __u32
 	}
 	/* Before Linux 6.15 a redirected packet keeps a type that its receiver would not take. */
 	bpf_skb_change_type(skb, 0);
-	bpf_redirect_peer(link->ifindex, 0);
+	/* The kernel moves no packet to the peer of a device in the namespace where it is. */
+	if (link->is_local || (config && (config->avoided & AVOID_REDIRECT_PEER)))
+		bpf_redirect(link->ifindex, 0);
+	else
+		bpf_redirect_peer(link->ifindex, 0);
 	return SENT;
 }
 
@@ -39,14 +44,20 @@ static __always_inline int hand_over(struct __sk_buff *skb, __u32 port_id, __u32
 static __always_inline int strip(struct __sk_buff *skb, const struct packet *packet, __u32 outer)
 {
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	struct config *config = configuration();
 	__u8 ether_type[2];
 
 	if (packet->at == ETHERNET)
 		return 0;
-	if (outer != packet->family)
-		flags |= packet->family == 4 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV4 : BPF_F_ADJ_ROOM_DECAP_L3_IPV6;
-	if (bpf_skb_adjust_room(skb, -(__s32)(packet->at - ETHERNET), BPF_ADJ_ROOM_MAC, flags) < 0)
-		return -1;
+	if (outer != packet->family && config && (config->avoided & AVOID_DECAP_L3)) {
+		if (reshape(skb, -(__s32)(packet->at - ETHERNET), outer, packet->family) < 0)
+			return -1;
+	} else {
+		if (outer != packet->family)
+			flags |= packet->family == 4 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV4 : BPF_F_ADJ_ROOM_DECAP_L3_IPV6;
+		if (bpf_skb_adjust_room(skb, -(__s32)(packet->at - ETHERNET), BPF_ADJ_ROOM_MAC, flags) < 0)
+			return -1;
+	}
 	put_half(ether_type, packet->family == 4 ? ETH_P_IP : ETH_P_IPV6);
 	return bpf_skb_store_bytes(skb, 12, ether_type, 2, 0);
 }

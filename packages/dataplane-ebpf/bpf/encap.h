@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "packet.h"
+#include "reshape.h"
 
 /* What the headers say of one packet. */
 struct fill {
@@ -88,19 +88,6 @@ static __always_inline void fill_headers(__u8 *headers, const struct next_hop *h
 		put_half(headers + ((hop->size - 2) & (MAX_HEADERS - 2)), fill->inner_family == 4 ? ETH_P_IP : ETH_P_IPV6);
 	else
 		fill_labels(headers, hop, fill);
-}
-
-/* Makes `room` octets more, or less, before the network header, and turns the frame from one family into another. */
-static __always_inline int reshape(struct __sk_buff *skb, __s32 room, __u32 from, __u32 to)
-{
-	if (from != to) {
-		if (bpf_skb_change_proto(skb, bpf_htons(to == 4 ? ETH_P_IP : ETH_P_IPV6), 0) < 0)
-			return -1;
-		room -= to == 6 ? IPV6_HEADER - IPV4_HEADER : IPV4_HEADER - IPV6_HEADER;
-	}
-	if (!room)
-		return 0;
-	return bpf_skb_adjust_room(skb, room, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
 }
 
 /*

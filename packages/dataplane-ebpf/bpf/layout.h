@@ -64,6 +64,9 @@ enum label_action { LABEL_PORT, LABEL_LOOKUP, LABEL_SWAP };
 
 enum port_kind { PORT_ENDPOINT, PORT_UPLINK, PORT_HOST };
 
+/* Bits of `avoided`. */
+enum avoided { AVOID_DECAP_L3 = 1, AVOID_REDIRECT_PEER = 2 };
+
 struct config {
 	__u32 layout_version;
 	__u32 uplink;
@@ -75,6 +78,9 @@ struct config {
 	__u32 encapsulations;
 	/* Counts the transactions that changed policies. */
 	__u32 policy_version;
+	/* A bit a kernel feature to do without. */
+	__u32 avoided;
+	__u32 reserved;
 };
 
 struct vrf {
@@ -237,7 +243,8 @@ struct link {
 	__u32 ifindex;
 	__u32 peer_ifindex;
 	__u32 peer_mtu;
-	__u32 reserved;
+	/* 1 when the endpoint's end is in the router's own namespace. */
+	__u32 is_local;
 	__u8 mac[8];
 	__u8 peer_mac[8];
 };

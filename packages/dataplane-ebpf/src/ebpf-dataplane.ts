@@ -2,12 +2,18 @@ import { DataplaneError, type Dataplane, type Encapsulation } from '@heddle/core
 import { silentLogger, type Logger } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { isAbsolute } from 'node:path'
+import type { EbpfInspection } from './inspection.js'
 import { openRouter } from './open.js'
 import { checkPrivileges } from './privileges.js'
-import { missingEbpfFeatures } from './probe.js'
+import { chooseMeans, missingEbpfFeatures, type EbpfChoice, type EbpfFeatureName } from './probe.js'
 
 /** A kernel dataplane. `await using` closes it, and with it what it made. */
-export interface EbpfDataplane extends Dataplane, AsyncDisposable {}
+export interface EbpfDataplane extends Dataplane, AsyncDisposable {
+  /** How it does what kernels differ in. */
+  readonly choice: EbpfChoice
+  /** What it has in the kernel: programs and maps. @throws DataplaneError `dataplane.closed` */
+  inspect(): EbpfInspection
+}
 
 /** Where an eBPF dataplane stands. */
 export interface EbpfDataplaneOptions {
@@ -30,6 +36,8 @@ export interface EbpfDataplaneOptions {
   readonly routes?: number
   /** Most flows that policies remember, each about 150 octets that are committed at once; 65,536 when left out. */
   readonly flows?: number
+  /** Features of the kernel to do without although it may have them: by the others that take their place (`ebpfFeatures`). */
+  readonly without?: readonly EbpfFeatureName[]
   readonly logger?: Logger
 }
 
@@ -39,14 +47,14 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
  * A dataplane in the kernel: BPF programs at the router's end of each endpoint's veth pair and on the uplink forward packets, reading the FIB in the
  * memory that this process writes.
  *
- * Needs Linux 6.6 (`ebpfFeatures` tells what is missing), CAP_NET_ADMIN and CAP_SYS_ADMIN, the native part of this package and that of
+ * Needs Linux 6.1 (`ebpfFeatures` tells what is missing), CAP_NET_ADMIN and CAP_SYS_ADMIN, the native part of this package and that of
  * `@heddle/linux`.
  *
  * @throws DataplaneError `dataplane.device` when the kernel lacks a feature, refuses a program or has no such uplink, or an option is out of range;
  * `dataplane.permission`; `dataplane.busy` when another dataplane has the uplink
  */
 export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
-  const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger } = options
+  const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger, without = [] } = options
   const { fibBlocks = 65_536, routes = 262_144, flows = 65_536 } = options
   if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
   if (pinDirectory !== undefined && !isAbsolute(pinDirectory)) throw refused(`pinDirectory ${pinDirectory}`, 'an absolute path is needed')
@@ -56,9 +64,19 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
   if (!isCount(routes, 1)) throw refused(`${routes} routes`, 'a number of 1 to 4,194,304 is needed')
   if (!isCount(flows, 1024)) throw refused(`${flows} flows`, 'a number of 1,024 to 4,194,304 is needed')
   if (process.platform === 'linux') checkPrivileges()
-  const missing = missingEbpfFeatures()
+  const missing = missingEbpfFeatures(without)
   if (missing !== '') throw refused('this kernel', `lacks ${missing}`)
-  return openRouter({ addresses, uplink, underlayNetns, encapsulations, pinDirectory, sizes: { fib: fibBlocks, routes, flows }, logger })
+  const choice = chooseMeans(without)
+  return openRouter({
+    choice,
+    addresses,
+    uplink,
+    underlayNetns,
+    encapsulations,
+    pinDirectory,
+    sizes: { fib: fibBlocks, routes, flows },
+    logger,
+  })
 }
 
 function isCount(value: number, least: number): boolean {

@@ -16,16 +16,19 @@ import { LinuxError, type Netlink } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import type { Ports } from './device/ports.js'
 import type { EbpfDataplane } from './ebpf-dataplane.js'
+import { inspect, type EbpfInspection } from './inspection.js'
 import { checkRoom, limitsOf } from './limits.js'
 import type { NativeLock } from './native/binding.js'
 import { call } from './native/call.js'
 import { removePins } from './pins.js'
+import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
 import type { KernelMaps, MapSizes } from './tables/kernel-maps.js'
 import type { KernelTables } from './tables/kernel-tables.js'
 import { sweepFlows } from './tables/sweep.js'
 
 export interface EbpfRouterOptions {
+  readonly choice: EbpfChoice
   readonly addresses: readonly IpAddress[]
   readonly uplink: string
   readonly underlayNetns: string | undefined
@@ -57,6 +60,7 @@ interface Parts {
 export class EbpfRouter implements EbpfDataplane {
   readonly capabilities: DataplaneCapabilities
   readonly events: EventQueue<DataplaneEvent>
+  readonly choice: EbpfChoice
   readonly #options: EbpfRouterOptions
   readonly #parts: Parts
   /** Judges transactions by the rules that all dataplanes share; forwards nothing. */
@@ -69,6 +73,7 @@ export class EbpfRouter implements EbpfDataplane {
   /** @internal */
   constructor(options: EbpfRouterOptions, parts: Parts) {
     this.#options = options
+    this.choice = options.choice
     this.#parts = parts
     this.events = parts.events
     this.capabilities = {
@@ -124,6 +129,11 @@ export class EbpfRouter implements EbpfDataplane {
   async detachPort(port: number): Promise<void> {
     this.#mustBeOpen()
     await this.#inTurn(() => this.#parts.ports.detach(port, 'detached'))
+  }
+
+  inspect(): EbpfInspection {
+    this.#mustBeOpen()
+    return inspect(this.#parts.maps.object)
   }
 
   async close(options?: { readonly keep?: boolean }): Promise<void> {

@@ -10,12 +10,16 @@ import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { LAYOUT_VERSION, LOCAL_KEY } from './layout/structs.js'
 import { call } from './native/call.js'
+import { toVerifierError } from './native/verifier-error.js'
 import { preparePins } from './pins.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
 import { KernelTables } from './tables/kernel-tables.js'
 
 /** MTU of no uplink port in the tables: what a length field can say. */
 const ANY_MTU = 65_535
+
+/** Bits of what programs do without; see `bpf/layout.h`. */
+const AVOIDED = { 'decap-l3': 1, 'redirect-peer': 2 } as const
 
 /**
  * Loads programs and maps, or takes over those that are pinned, and attaches the way in.
@@ -33,7 +37,8 @@ export async function openRouter(options: EbpfRouterOptions): Promise<EbpfRouter
 }
 
 async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<EbpfRouter> {
-  const { uplink, underlayNetns: netns, pinDirectory, sizes, logger } = options
+  const { uplink, underlayNetns: netns, pinDirectory, sizes, logger, choice } = options
+  const { usesTcx } = choice
   const netlink = await Netlink.open(netns)
   undo.push(() => netlink.close())
   const { index: uplinkIndex, mtu } = await netlink.links.get(uplink)
@@ -48,12 +53,13 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
   configure(options, maps, tables, uplinkIndex, mtu, pins)
 
   const events = new EventQueue<DataplaneEvent>()
-  const ports = new Ports({ maps, netlink, netns, uplink: uplinkIndex, pins, events, logger })
+  const ports = new Ports({ maps, netlink, netns, uplink: uplinkIndex, usesTcx, pins, events, logger })
   await ports.adopt()
   const attachment = call(() =>
     object.attach({
       program: 'ingress',
       ifindex: uplinkIndex,
+      usesTcx,
       ...(netns === undefined ? {} : { namespace: netns }),
       ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
     }),
@@ -62,7 +68,7 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
 }
 
 function configure(
-  { addresses, encapsulations }: EbpfRouterOptions,
+  { addresses, encapsulations, choice }: EbpfRouterOptions,
   maps: KernelMaps,
   { config }: KernelTables,
   uplink: number,
@@ -86,6 +92,10 @@ function configure(
     .set('uplink', uplink)
     .set('underlay_mtu', mtu)
     .set(
+      'avoided',
+      choice.avoided.reduce((mask, name) => mask | AVOIDED[name], 0),
+    )
+    .set(
       'encapsulations',
       encapsulations.reduce((mask, encapsulation) => mask | (1 << ENCAPSULATIONS.indexOf(encapsulation)), 0),
     )
@@ -97,6 +107,8 @@ function translated(cause: unknown, { uplink }: EbpfRouterOptions): unknown {
   }
   if (!(cause instanceof LinuxError)) return cause
   if (cause.code === 'EADDRINUSE') return new DataplaneError('dataplane.busy', `another dataplane has the uplink ${uplink}`, { cause })
+  const refused = toVerifierError(cause)
+  if (refused !== undefined) return refused
   const isForbidden = cause.code === 'EPERM' && !cause.operation.startsWith('load program')
   const code = isForbidden ? 'dataplane.permission' : 'dataplane.device'
   return new DataplaneError(code, `the dataplane on ${uplink} cannot be opened: ${cause.message}`, { cause })

@@ -30,6 +30,11 @@ export function removePins(directory: string): void {
 }
 
 function removeFolder(folder: string): void {
-  for (const name of readdirSync(folder)) unlinkSync(join(folder, name))
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    // A directory marks a qdisc that was made for a filter.
+    if (entry.isDirectory()) rmdirSync(path)
+    else unlinkSync(path)
+  }
   rmdirSync(folder)
 }

@@ -1,19 +1,27 @@
 import { DataplaneError } from '@heddle/core'
 import { readFileSync } from 'node:fs'
 
-/** What the dataplane cannot do without, by its bit in the kernel's sets of capabilities. CAP_SYS_ADMIN stands for CAP_BPF. */
-const NEEDED = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21 } as const
+/** Capabilities by their bit in the kernel's sets. */
+const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 } as const
+
+/** What the dataplane cannot do without; CAP_SYS_ADMIN stands for those of BPF, as in kernels before these were (Linux 5.8). */
+const NEEDED = [['CAP_NET_ADMIN'], ['CAP_BPF', 'CAP_SYS_ADMIN'], ['CAP_PERFMON', 'CAP_SYS_ADMIN']] as const
 
 /**
- * Looks at the effective capabilities of this process (capabilities(7)), so that what is missing is said at the start and not with the first device.
+ * Looks at the effective capabilities of this process (capabilities(7)), so that what is missing is said at the start and not with the first device. With
+ * CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON alone it runs in its own namespace, on a BPF file system that is there; entering the namespaces of endpoints,
+ * and mounting one, take CAP_SYS_ADMIN.
  *
  * @throws DataplaneError `dataplane.permission` naming what is missing
  */
 export function checkPrivileges(status = readFileSync('/proc/self/status', 'utf8')): void {
   const [, hex = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(status) ?? []
   const effective = BigInt(`0x${hex}`)
-  const missing = Object.entries(NEEDED).filter(([, bit]) => ((effective >> BigInt(bit)) & 1n) === 0n)
+  const has = (name: keyof typeof CAPABILITIES): boolean => ((effective >> BigInt(CAPABILITIES[name])) & 1n) === 1n
+  const missing = NEEDED.filter((names) => !names.some(has)).map(([name]) => name)
   if (missing.length === 0) return
-  const names = missing.map(([name]) => name).join(' and ')
-  throw new DataplaneError('dataplane.permission', `${names} ${missing.length === 1 ? 'is' : 'are'} missing: run it as root`)
+  throw new DataplaneError(
+    'dataplane.permission',
+    `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} missing: run it as root`,
+  )
 }

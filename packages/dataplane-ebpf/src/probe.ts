@@ -1,7 +1,7 @@
 import { call } from './native/call.js'
 
 /** What the eBPF dataplane asks of a kernel. */
-export type EbpfFeatureName = 'bpf' | 'mmapable-array' | 'tcx' | 'redirect-neigh' | 'redirect-peer' | 'decap-l3' | 'btf'
+export type EbpfFeatureName = 'bpf' | 'mmapable-array' | 'tcx' | 'clsact' | 'redirect-neigh' | 'redirect-peer' | 'decap-l3' | 'btf'
 
 /** A feature as a value: what it is for, since when there is one, and what trying it here gave. */
 export interface EbpfFeature {
@@ -11,20 +11,36 @@ export interface EbpfFeature {
   readonly minimumKernel: string
   /** Whether the dataplane can do without. */
   readonly optional: boolean
+  /** What is done without it; empty when nothing takes its place. */
+  readonly otherwise: string
   readonly available: boolean
   /** Why it is missing, in the system's words; empty when it is there. */
   readonly reason: string
 }
 
-type Known = Omit<EbpfFeature, 'available' | 'reason'>
+type Known = Omit<EbpfFeature, 'available' | 'reason' | 'optional' | 'otherwise'> & {
+  readonly otherwise?: string
+  readonly optional?: true
+}
 
 const FEATURES: readonly Known[] = [
-  { name: 'bpf', purpose: 'loading programs', minimumKernel: '4.4', optional: false },
-  { name: 'mmapable-array', purpose: 'a FIB in memory that process and kernel share', minimumKernel: '5.5', optional: false },
-  { name: 'tcx', purpose: 'attaching programs to links', minimumKernel: '6.6', optional: false },
-  { name: 'redirect-neigh', purpose: 'sending to the neighbour that the routes name', minimumKernel: '5.10', optional: false },
-  { name: 'redirect-peer', purpose: 'delivering into a namespace', minimumKernel: '5.10', optional: false },
-  { name: 'decap-l3', purpose: 'packets of one family out of tunnels of the other', minimumKernel: '6.3', optional: true },
+  { name: 'bpf', purpose: 'loading programs', minimumKernel: '4.4' },
+  { name: 'mmapable-array', purpose: 'a FIB in memory that process and kernel share', minimumKernel: '5.5' },
+  { name: 'tcx', purpose: 'attaching programs to links', minimumKernel: '6.6', otherwise: 'filters of clsact' },
+  { name: 'clsact', purpose: 'attaching programs to links without tcx', minimumKernel: '4.5', optional: true },
+  { name: 'redirect-neigh', purpose: 'sending to the neighbour that the routes name', minimumKernel: '5.10' },
+  {
+    name: 'redirect-peer',
+    purpose: 'delivering into a namespace, past a queue',
+    minimumKernel: '5.10',
+    otherwise: 'delivering by the queue',
+  },
+  {
+    name: 'decap-l3',
+    purpose: 'packets of one family out of tunnels of the other',
+    minimumKernel: '6.3',
+    otherwise: 'changing the family',
+  },
   { name: 'btf', purpose: 'readable messages of the verifier', minimumKernel: '5.4', optional: true },
 ]
 
@@ -37,16 +53,38 @@ export function ebpfFeatures(): readonly EbpfFeature[] {
 
 function tryAll(): readonly EbpfFeature[] {
   const reasons = new Map(call((native) => native.probeFeatures()).map(({ name, reason }) => [name, reason]))
-  return FEATURES.map((known) => {
+  return FEATURES.map(({ otherwise = '', optional = otherwise !== '', ...known }) => {
     const reason = reasons.get(known.name) ?? 'not known to the native part'
-    return { ...known, available: reason === '', reason }
+    return { ...known, optional, otherwise, available: reason === '', reason }
   })
 }
 
-/** Features that the dataplane cannot do without and that are missing, each with the reason; empty when it can run here. */
-export function missingEbpfFeatures(): string {
-  return ebpfFeatures()
-    .filter(({ available, optional }) => !available && !optional)
+/** How a dataplane does what kernels differ in. */
+export interface EbpfChoice {
+  readonly usesTcx: boolean
+  /** Features that programs do without; see `bpf/layout.h`. */
+  readonly avoided: readonly ('decap-l3' | 'redirect-peer')[]
+}
+
+/** @param without features to do without although the kernel may have them */
+export function chooseMeans(without: readonly EbpfFeatureName[]): EbpfChoice {
+  const has = (wanted: EbpfFeatureName): boolean =>
+    !without.includes(wanted) && ebpfFeatures().some(({ name, available }) => name === wanted && available)
+  return { usesTcx: has('tcx'), avoided: (['decap-l3', 'redirect-peer'] as const).filter((name) => !has(name)) }
+}
+
+/**
+ * Features that the dataplane cannot do without and that are missing, each with the reason; empty when it can run here.
+ *
+ * @param without features to do without although the kernel may have them
+ */
+export function missingEbpfFeatures(without: readonly EbpfFeatureName[] = []): string {
+  const lacks = ebpfFeatures().map((feature) =>
+    without.includes(feature.name) ? { ...feature, available: false, reason: 'to be done without' } : feature,
+  )
+  const canAttach = lacks.some(({ name, available }) => (name === 'tcx' || name === 'clsact') && available)
+  return lacks
+    .filter(({ name, available, optional }) => !available && (!optional || (name === 'tcx' && !canAttach)))
     .map(({ name, purpose, minimumKernel, reason }) => `${name} (${purpose}, since Linux ${minimumKernel}): ${reason}`)
     .join('; ')
 }

@@ -107,7 +107,7 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
     return { verdict: isSent ? 'send' : 'deliver', reason: reasons[0], packet: text(given.subarray(ETHERNET), isSent) }
   }
 
-  it('do the same with every packet, octet by octet', async () => {
+  it('do the same with every packet, octet by octet', { timeout: 120_000 }, async () => {
     const seen = new Set<string>()
     let before: Tables = EMPTY
     let generation = 0

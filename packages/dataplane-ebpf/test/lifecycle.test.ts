@@ -130,6 +130,35 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     expect(namespace.namespaces.in('life', 'ip', '-o', 'link')).not.toMatch(/: hd/)
   })
 
+  it('does the same by filters of clsact, and leaves no qdisc behind that it has made', async () => {
+    const pinDirectory = join(folder, 'clsact')
+    const qdiscs = (): string => namespace.namespaces.in('life', 'tc', 'qdisc', 'show')
+    const first = await open({ pinDirectory, without: ['tcx'] })
+    expect(first.choice.usesTcx).toBe(false)
+    await first.apply(transaction(1))
+    await attach(first, 0)
+    await attach(first, 1)
+    expect(await ping()).toContain(' 2 received')
+    await first.close({ keep: true })
+    expect(await ping()).toContain(' 2 received')
+
+    const second = await open({ pinDirectory, without: ['tcx'] })
+    expect(await ping()).toContain(' 2 received')
+    await second.close({ keep: true })
+    // From one to the other and back, no packet is seen twice.
+    for (const without of [[], ['tcx']] as const) {
+      const next = await open({ pinDirectory, without })
+      expect(next.choice.usesTcx).toBe(without.length === 0)
+      expect(qdiscs().includes('clsact')).toBe(without.length > 0)
+      const before = (await next.counters()).ports[0]
+      expect(await ping()).toContain(' 2 received')
+      expect((await next.counters()).ports[0] - before).toBe(2)
+      await next.close({ keep: true })
+    }
+    await (await open({ pinDirectory, without: ['tcx'] })).close()
+    expect(qdiscs()).not.toContain('clsact')
+  })
+
   it('forgets a device that went away while nobody looked', async () => {
     const pinDirectory = join(folder, 'gone')
     const first = await open({ pinDirectory })
@@ -176,6 +205,8 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     const addresses = [LOCAL[4]]
     const underlayNetns = namespace.namespaces.path('life')
     expect(await codeOf(ebpfDataplane({ addresses, uplink: 'none', underlayNetns }))).toBe('dataplane.device')
+    const without = ['tcx', 'clsact'] as const
+    expect(await codeOf(ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, without }))).toBe('dataplane.device')
     expect(await codeOf(ebpfDataplane({ addresses: [], uplink: 'up0', underlayNetns }))).toBe('dataplane.device')
     expect(await codeOf(ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, encapsulations: ['mpls'] }))).toBe('dataplane.device')
     expect(await codeOf(ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, pinDirectory: 'relative' }))).toBe('dataplane.device')

@@ -1,6 +1,6 @@
 import { DataplaneError, type DataplaneEvent, type DataplaneState, type DeviceFacts, type DeviceRequest } from '@heddle/core'
 import type { EventQueue, Logger } from '@heddle/io'
-import { LinuxError, type Netlink } from '@heddle/linux'
+import { LinuxError, NetworkNamespace, type Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
 import { join } from 'node:path'
 import { macOf } from '../layout/objects.js'
@@ -18,6 +18,7 @@ export interface PortsOptions {
   readonly netns: string | undefined
   /** Index of the uplink, which makes the names of this dataplane's devices its own. */
   readonly uplink: number
+  readonly usesTcx: boolean
   /** Directory of pins; nothing is pinned when left out. */
   readonly pins: string | undefined
   readonly events: EventQueue<DataplaneEvent>
@@ -135,11 +136,12 @@ export class Ports {
   }
 
   #attachProgram(port: number, ifindex: number): number {
-    const { maps, netns, pins } = this.#options
+    const { maps, netns, pins, usesTcx } = this.#options
     return call(() =>
       maps.object.attach({
         program: 'egress',
         ifindex,
+        usesTcx,
         ...(netns === undefined ? {} : { namespace: netns }),
         ...(pins === undefined ? {} : { pin: join(pins, `link-${port}`) }),
       }),
@@ -147,8 +149,10 @@ export class Ports {
   }
 
   #write(port: number, { host, peer }: VethPair, request: DeviceRequest): void {
-    const { maps } = this.#options
+    const { maps, netns } = this.#options
+    const isLocal = namespaceOf(request) === NetworkNamespace.identity(netns)
     const view = new View(LINK).set('ifindex', host.index).set('peer_ifindex', peer.index).set('peer_mtu', peer.mtu)
+    view.set('is_local', isLocal ? 1 : 0)
     view.octets('mac').set(macBytes(host.mac))
     view.octets('peer_mac').set(macBytes(peer.mac))
     maps.set('requests', port, encodeRequest(request))

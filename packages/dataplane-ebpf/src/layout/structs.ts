@@ -29,6 +29,8 @@ export const CONFIG = new Struct('config', {
   uplink_mtu: 'u32',
   encapsulations: 'u32',
   policy_version: 'u32',
+  avoided: 'u32',
+  reserved: 'u32',
 })
 
 export const VRF = new Struct('vrf', { root4: 'u32', root6: 'u32', name_length: 'u32', name: ['u8', MAX_NAME] })
@@ -107,7 +109,7 @@ export const LINK = new Struct('link', {
   ifindex: 'u32',
   peer_ifindex: 'u32',
   peer_mtu: 'u32',
-  reserved: 'u32',
+  is_local: 'u32',
   mac: ['u8', 8],
   peer_mac: ['u8', 8],
 })

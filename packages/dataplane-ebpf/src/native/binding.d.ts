@@ -9,6 +9,7 @@ export declare class NativeLock {
 /** Maps and programs in the kernel. */
 export declare class NativeObject {
   maps(): Array<NativeMap>
+  programs(): Array<NativeProgram>
   lookup(map: string, key: Uint8Array): Uint8Array | null
   update(map: string, key: Uint8Array, value: Uint8Array): void
   remove(map: string, key: Uint8Array): boolean
@@ -41,6 +42,8 @@ export interface NativeAttachOptions {
   ifindex: number
   /** Where the attachment is pinned, or is found. */
   pin?: string
+  /** By tcx, or by a filter of clsact. */
+  usesTcx: boolean
 }
 
 export interface NativeFeature {
@@ -55,6 +58,8 @@ export interface NativeMap {
   /** Octets of a value; of a per-CPU map those of all CPUs. */
   valueSize: number
   maxEntries: number
+  /** Octets that the kernel holds for it; 0 where it does not say. */
+  octets: number
 }
 
 export interface NativeOutcome {
@@ -62,6 +67,18 @@ export interface NativeOutcome {
   /** Mean duration of a run, nanoseconds. */
   duration: number
   packet: Uint8Array
+}
+
+export interface NativeProgram {
+  name: string
+  id: number
+  /** Hash of the instructions, in hexadecimal. */
+  tag: string
+  instructions: number
+  /** Instructions that the verifier has looked at; 0 before Linux 5.16. */
+  verified: number
+  /** Octets of machine code. */
+  machineCode: number
 }
 
 /** Loads an object. With `pins`, maps that are pinned in that directory are taken and others are pinned there. */

@@ -1,7 +1,7 @@
 import type { CounterSnapshot, Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
 import { PORT_COUNTERS } from '@heddle/core'
 import type { Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
-import { ebpfDataplane } from '@heddle/dataplane-ebpf'
+import { ebpfDataplane, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import type { IpAddress } from '@heddle/wire'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Capture } from '../../../dataplane-tun/test/support/capture.js'
@@ -52,12 +52,12 @@ export class EbpfHarnessWorld {
   }
 }
 
-/** A harness around a dataplane on real devices. */
-export async function ebpfHarness(world: EbpfHarnessWorld): Promise<Harness> {
+/** A harness around a dataplane on real devices. @param without features of the kernel to do without */
+export async function ebpfHarness(world: EbpfHarnessWorld, without: readonly EbpfFeatureName[] = []): Promise<Harness> {
   const { namespaces } = world
   const underlayNetns = namespaces.path('ebpf-router')
   const addresses = [LOCAL[4], LOCAL[6]]
-  const dataplane = await ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, fibBlocks: 2048, routes: 4096 })
+  const dataplane = await ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, fibBlocks: 2048, routes: 4096, without })
   return new EbpfHarness(world, dataplane, await Capture.open(namespaces.path('ebpf-net'), 'up0'))
 }
 

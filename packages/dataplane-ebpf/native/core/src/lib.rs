@@ -2,6 +2,7 @@
 //! pinned, replaced and run on a test packet. Knows nothing of Node.js.
 
 pub mod bpffs;
+mod clsact;
 pub mod device;
 pub mod link;
 pub mod lock;

@@ -1,4 +1,5 @@
-//! A program on a link: tcx (Linux 6.6), whose attachment is a descriptor that can be pinned and given another program in one step.
+//! A program on a link: by tcx (Linux 6.6), whose attachment is a descriptor that can be pinned and given another program in one step, or by a filter of
+//! clsact, which does without either.
 
 use std::{
     fs,
@@ -8,21 +9,39 @@ use std::{
 
 use heddle_linux_core::{Error, Result, error::Context, netns};
 
-use crate::{program::Program, sys};
+use crate::{clsact, program::Program, sys};
 
-/// A program attached to a link; detached when this is dropped, unless it is pinned.
-pub struct Attachment {
-    _fd: OwnedFd,
-    pin: Option<PathBuf>,
+/// Where a program is attached.
+pub struct Place<'a> {
+    /// Path of the link's network namespace.
+    pub namespace: Option<&'a Path>,
+    pub ifindex: u32,
+    /// Where a tcx attachment is pinned, or is found; with a filter a directory there says that its qdisc was made for it.
+    pub pin: Option<PathBuf>,
+    pub uses_tcx: bool,
+}
+
+/// A program attached to packets that come in on a link.
+pub enum Attachment {
+    /// Detached when this is dropped, unless it is pinned.
+    Tcx { _fd: OwnedFd, pin: Option<PathBuf> },
+    /// Stays when this is dropped.
+    Filter { namespace: Option<PathBuf>, ifindex: u32, has_made_qdisc: bool, pin: Option<PathBuf> },
 }
 
 impl Attachment {
-    /// Attaches `program` to packets that come in on link `ifindex` of a namespace. What is pinned at `pin` is given the program instead, if it is
-    /// still on a link.
-    pub fn ingress(program: &Program, namespace: Option<&Path>, ifindex: u32, pin: Option<PathBuf>) -> Result<Self> {
+    /// Attaches `program`. What is there of a dataplane before this one is given the program instead.
+    pub fn ingress(program: &Program, place: Place<'_>) -> Result<Self> {
+        if place.uses_tcx { Self::tcx(program, place) } else { Self::filter(program, place) }
+    }
+
+    fn tcx(program: &Program, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
+        if pin.as_deref().is_some_and(Path::is_dir) {
+            Self::Filter { namespace: namespace.map(Path::to_owned), ifindex, has_made_qdisc: true, pin: pin.clone() }.detach()?;
+        }
         if let Some(path) = pin.as_deref().filter(|path| path.exists()) {
             if let Some(fd) = adopt(program, path) {
-                return Ok(Self { _fd: fd, pin });
+                return Ok(Self::Tcx { _fd: fd, pin });
             }
             fs::remove_file(path).context(|| format!("unpin {}", path.display()))?;
         }
@@ -34,19 +53,52 @@ impl Attachment {
         if let Some(path) = &pin {
             sys::pin(link.as_fd(), path).context(|| format!("pin {}", path.display()))?;
         }
-        Ok(Self { _fd: link, pin })
+        Ok(Self::Tcx { _fd: link, pin })
     }
 
-    /// Detaches also what is pinned.
+    fn filter(program: &Program, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
+        let name = program.name().to_owned();
+        let fd = program.fd().try_clone_to_owned().context(|| "keep a program".into())?;
+        let is_new = netns::within(namespace, move || {
+            let operation = || format!("attach program '{name}' to link {ifindex} by clsact");
+            let is_new = clsact::add_qdisc(ifindex).context(operation)?;
+            clsact::set_filter(ifindex, fd.as_fd()).context(operation)?;
+            Ok(is_new)
+        })?;
+        let marker = pin.as_deref().filter(|path| !path.is_dir());
+        if let Some(path) = marker {
+            // What tcx has left there would see packets too.
+            if path.exists() {
+                fs::remove_file(path).context(|| format!("unpin {}", path.display()))?;
+            }
+            if is_new {
+                fs::create_dir(path).context(|| format!("make {}", path.display()))?;
+            }
+        }
+        let has_made_qdisc = is_new || pin.as_deref().is_some_and(Path::is_dir);
+        Ok(Self::Filter { namespace: namespace.map(Path::to_owned), ifindex, has_made_qdisc, pin })
+    }
+
+    /// Detaches also what is pinned, or would stay.
     pub fn detach(self) -> Result<()> {
-        match &self.pin {
-            Some(path) => match fs::remove_file(path) {
+        match self {
+            Self::Tcx { pin: Some(path), .. } => match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     Err(Error::from_io(error, format!("unpin {}", path.display())))
                 }
                 _ => Ok(()),
             },
-            None => Ok(()),
+            Self::Tcx { pin: None, .. } => Ok(()),
+            Self::Filter { namespace, ifindex, has_made_qdisc, pin } => {
+                if let Some(path) = pin.filter(|path| path.is_dir()) {
+                    fs::remove_dir(&path).context(|| format!("remove {}", path.display()))?;
+                }
+                netns::within(namespace.as_deref(), move || {
+                    let operation = || format!("take the filter of link {ifindex} away");
+                    clsact::remove_filter(ifindex).context(operation)?;
+                    if has_made_qdisc { clsact::remove_qdisc(ifindex).context(operation) } else { Ok(()) }
+                })
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A map by its descriptor: one element, all elements, or its memory.
 
 use std::{
-    io,
+    fs, io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     ptr::{self, NonNull},
 };
@@ -70,6 +70,13 @@ impl BpfMap {
                 entries.extend_from_slice(&value);
             }
         }
+    }
+
+    /// Octets that the kernel holds for the map; 0 where it does not say.
+    pub fn octets(&self) -> u64 {
+        let path = format!("/proc/self/fdinfo/{}", self.fd.as_raw_fd());
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix("memlock:")).and_then(|value| value.trim().parse().ok()).unwrap_or(0)
     }
 
     /// Maps the values of an array with `BPF_F_MMAPABLE` (Linux 5.5); each takes its size rounded up to 8 octets.

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use crate::sys;
+use crate::{clsact, sys};
 
 /// A feature and, where it is missing, why.
 pub struct Feature {
@@ -35,7 +35,8 @@ pub fn probe() -> Vec<Feature> {
     vec![
         feature("bpf", load(&[set(0, 0), EXIT]).map(drop)),
         feature("mmapable-array", sys::map_create(sys::ARRAY, 4, 8, 1, sys::MMAPABLE).map(drop)),
-        feature("tcx", attach()),
+        feature("tcx", attach(Means::Tcx)),
+        feature("clsact", attach(Means::Clsact)),
         feature("redirect-neigh", helper(REDIRECT_NEIGH)),
         feature("redirect-peer", helper(REDIRECT_PEER)),
         feature("decap-l3", decap()),
@@ -66,15 +67,37 @@ fn helper(number: i32) -> io::Result<()> {
     load(&[set(1, 1), set(2, 0), set(3, 0), set(4, 0), call(number), EXIT]).map(drop)
 }
 
-/// On the loopback link of a namespace that ends with the thread.
-fn attach() -> io::Result<()> {
+/// How a program is attached.
+enum Means {
+    Tcx,
+    Clsact,
+}
+
+/// Of every namespace.
+const LOOPBACK: u32 = 1;
+
+/// On the loopback link of a namespace that ends with the thread; of this one, where no other may be made.
+fn attach(means: Means) -> io::Result<()> {
     let program = load(&[set(0, -1), EXIT])?;
     let attempt = move || {
         // SAFETY: only the network namespace of this fresh thread changes; descriptors and memory stay shared.
-        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
-        sys::link_create(program.as_fd(), 1, sys::TCX_INGRESS).map(drop)
+        let is_alone = unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.is_ok();
+        match means {
+            Means::Tcx => sys::link_create(program.as_fd(), LOOPBACK, sys::TCX_INGRESS).map(drop),
+            Means::Clsact => by_filter(program.as_fd(), is_alone),
+        }
     };
     thread::spawn(attempt).join().unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::EIO)))
+}
+
+fn by_filter(program: BorrowedFd<'_>, is_alone: bool) -> io::Result<()> {
+    let has_made = clsact::add_qdisc(LOOPBACK)?;
+    // What is there already tells as much, and somebody's filter may be in our place.
+    if !is_alone && !has_made {
+        return Ok(());
+    }
+    let result = clsact::set_filter(LOOPBACK, program);
+    if has_made { result.and(clsact::remove_qdisc(LOOPBACK)) } else { result }
 }
 
 /// Takes an IPv4 header away from an IPv6 packet: the program returns what the helper said.

@@ -17,6 +17,27 @@ const CONTEXT: usize = 192;
 const GSO_SEGS: usize = 164;
 const GSO_SIZE: usize = 176;
 
+/// `struct bpf_prog_info`, as far as it is read here.
+const INFO: usize = 224;
+const ID: usize = 4;
+const TAG: usize = 8;
+const JITED: usize = 16;
+const TRANSLATED: usize = 20;
+const VERIFIED: usize = 216;
+
+/// What the kernel says of a program.
+pub struct Facts {
+    pub id: u32,
+    /// Hash of its instructions.
+    pub tag: u64,
+    /// Octets of machine code; 0 without a compiler in the kernel.
+    pub jited: u32,
+    /// Instructions, those that the verifier added included.
+    pub instructions: u32,
+    /// Instructions that the verifier has looked at (Linux 5.16).
+    pub verified: u32,
+}
+
 pub struct Program {
     name: String,
     fd: OwnedFd,
@@ -42,6 +63,14 @@ impl Program {
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub fn facts(&self) -> Result<Facts> {
+        let mut info = [0_u8; INFO];
+        sys::info(self.fd.as_fd(), &mut info).context(|| format!("ask for program '{}'", self.name))?;
+        let word = |at: usize| u32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+        let tag = u64::from(word(TAG).swap_bytes()) << 32 | u64::from(word(TAG + 4).swap_bytes());
+        Ok(Facts { id: word(ID), tag, jited: word(JITED), instructions: word(TRANSLATED) / 8, verified: word(VERIFIED) })
     }
 
     /// Runs the program on an Ethernet frame as if it came from the loopback link. On a thread of its own: a signal of the caller's ends a long run.

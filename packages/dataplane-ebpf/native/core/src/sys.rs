@@ -16,6 +16,7 @@ const PROG_LOAD: u32 = 5;
 const OBJ_PIN: u32 = 6;
 const OBJ_GET: u32 = 7;
 const PROG_TEST_RUN: u32 = 10;
+const OBJ_GET_INFO_BY_FD: u32 = 15;
 const LINK_CREATE: u32 = 28;
 const LINK_UPDATE: u32 = 29;
 
@@ -182,6 +183,19 @@ pub fn link_create(program: BorrowedFd<'_>, ifindex: u32, kind: u32) -> io::Resu
 
 pub fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
     bpf(LINK_UPDATE, &mut LinkUpdate { link: fd_of(link), program: fd_of(program), ..Default::default() }).map(drop)
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
+
+/// Fills `info`, as much of it as this kernel knows.
+pub fn info(fd: BorrowedFd<'_>, info: &mut [u8]) -> io::Result<()> {
+    bpf(OBJ_GET_INFO_BY_FD, &mut Info { fd: fd_of(fd), length: info.len() as u32, info: info.as_mut_ptr() as u64 }).map(drop)
 }
 
 pub fn test_run(attributes: &mut TestRun) -> io::Result<()> {

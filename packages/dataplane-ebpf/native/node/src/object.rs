@@ -7,7 +7,7 @@ use std::{
 
 use heddle_ebpf_core::{
     Error as CoreError,
-    link::Attachment,
+    link::{Attachment, Place},
     map::{BpfMap, MapMemory},
     object::{LoadOptions, Loaded, load},
     program::Program,
@@ -27,6 +27,21 @@ pub struct NativeMap {
     /// Octets of a value; of a per-CPU map those of all CPUs.
     pub value_size: u32,
     pub max_entries: u32,
+    /// Octets that the kernel holds for it; 0 where it does not say.
+    pub octets: f64,
+}
+
+#[napi(object)]
+pub struct NativeProgram {
+    pub name: String,
+    pub id: u32,
+    /// Hash of the instructions, in hexadecimal.
+    pub tag: String,
+    pub instructions: u32,
+    /// Instructions that the verifier has looked at; 0 before Linux 5.16.
+    pub verified: u32,
+    /// Octets of machine code.
+    pub machine_code: u32,
 }
 
 #[napi(object)]
@@ -44,6 +59,8 @@ pub struct NativeAttachOptions {
     pub ifindex: u32,
     /// Where the attachment is pinned, or is found.
     pub pin: Option<String>,
+    /// By tcx, or by a filter of clsact.
+    pub uses_tcx: bool,
 }
 
 /// Maps and programs in the kernel.
@@ -82,8 +99,27 @@ impl NativeObject {
                 key_size: map.key_size as u32,
                 value_size: map.value_size as u32,
                 max_entries: map.max_entries,
+                octets: map.octets() as f64,
             })
             .collect())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn programs(&self) -> Result<Vec<NativeProgram>> {
+        let programs = self.loaded.as_ref().ok_or_else(closed)?.programs.values();
+        programs
+            .map(|program| {
+                let facts = program.facts().map_err(to_js)?;
+                Ok(NativeProgram {
+                    name: program.name().into(),
+                    id: facts.id,
+                    tag: format!("{:016x}", facts.tag),
+                    instructions: facts.instructions,
+                    verified: facts.verified,
+                    machine_code: facts.jited,
+                })
+            })
+            .collect()
     }
 
     #[napi(catch_unwind)]
@@ -126,9 +162,10 @@ impl NativeObject {
     /// Attaches a program to packets that come in on a link; returns a number to detach it by.
     #[napi(catch_unwind)]
     pub fn attach(&mut self, options: NativeAttachOptions) -> Result<u32> {
-        let NativeAttachOptions { program, namespace, ifindex, pin } = options;
+        let NativeAttachOptions { program, namespace, ifindex, pin, uses_tcx } = options;
         let namespace = namespace.as_deref().map(Path::new);
-        let attachment = Attachment::ingress(self.program(&program)?, namespace, ifindex, pin.map(PathBuf::from)).map_err(to_js)?;
+        let place = Place { namespace, ifindex, pin: pin.map(PathBuf::from), uses_tcx };
+        let attachment = Attachment::ingress(self.program(&program)?, place).map_err(to_js)?;
         let number = self.next;
         self.next += 1;
         self.attachments.insert(number, attachment);

@@ -1,0 +1,47 @@
+import type { NativeObject } from './native/binding.js'
+import { call } from './native/call.js'
+
+/** A program as the kernel holds it. */
+export interface EbpfProgramFacts {
+  readonly name: string
+  readonly id: number
+  /** Hash of its instructions, hexadecimal: tells versions apart. */
+  readonly tag: string
+  /** Those that the verifier added included. */
+  readonly instructions: number
+  /** Instructions that the verifier has looked at, of a million that it would; 0 before Linux 5.16. */
+  readonly verified: number
+  /** Octets. */
+  readonly machineCode: number
+}
+
+/** A map as the kernel holds it. */
+export interface EbpfMapFacts {
+  readonly name: string
+  /** Entries that it can have. */
+  readonly capacity: number
+  readonly keyOctets: number
+  /** Of a map that each CPU has a copy of, those of all. */
+  readonly valueOctets: number
+  /** Memory that the kernel has given it, octets; of hashes more as they fill. */
+  readonly octets: number
+}
+
+/** What an eBPF dataplane has in the kernel. */
+export interface EbpfInspection {
+  readonly programs: readonly EbpfProgramFacts[]
+  readonly maps: readonly EbpfMapFacts[]
+}
+
+/** Asks the kernel what it holds. @throws LinuxError */
+export function inspect(object: NativeObject): EbpfInspection {
+  const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1)
+  const maps = call(() => object.maps()).map(({ name, maxEntries, keySize, valueSize, octets }) => ({
+    name,
+    capacity: maxEntries,
+    keyOctets: keySize,
+    valueOctets: valueSize,
+    octets,
+  }))
+  return { programs: call(() => object.programs()).sort(byName), maps: maps.sort(byName) }
+}

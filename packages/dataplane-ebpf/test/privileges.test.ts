@@ -1,0 +1,63 @@
+import { DataplaneError } from '@heddle/core'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
+import { call } from '../src/native/call.js'
+import { checkPrivileges } from '../src/privileges.js'
+import { missing, titled } from './support/requirements.js'
+import { RouterNamespace } from './support/router.js'
+
+const status = (...bits: number[]): string => `CapEff:\t${bits.reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n).toString(16)}\n`
+
+describe('capabilities', () => {
+  it('are enough with CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, or with CAP_SYS_ADMIN in place of the latter two', () => {
+    expect(() => checkPrivileges(status(12, 38, 39))).not.toThrow()
+    expect(() => checkPrivileges(status(12, 21))).not.toThrow()
+  })
+
+  it('that are missing are named', () => {
+    expect(() => checkPrivileges(status(38, 39))).toThrow(/^CAP_NET_ADMIN is missing/)
+    expect(() => checkPrivileges(status())).toThrow(/^CAP_NET_ADMIN and CAP_BPF and CAP_PERFMON are missing/)
+    expect(() => checkPrivileges(status(12))).toThrow(DataplaneError)
+  })
+})
+
+const hasSetpriv = existsSync('/usr/bin/setpriv')
+
+describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSetpriv ? '' : ' (skipped: needs setpriv)'}`), () => {
+  let namespace: RouterNamespace
+  let folder: string
+  beforeAll(() => {
+    namespace = new RouterNamespace('least')
+    namespace.namespaces.add('least-pod')
+    folder = mkdtempSync(join(tmpdir(), 'hd-least-'))
+    // Mounted by somebody who may.
+    call((native) => native.bpffsEnsure(folder))
+  })
+  afterAll(() => {
+    call((native) => native.bpffsRelease(folder))
+    rmSync(folder, { recursive: true, force: true })
+    namespace?.close()
+  })
+
+  it('is CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON: everything but other namespaces', () => {
+    const three = '-all,+net_admin,+bpf,+perfmon'
+    const agent = fileURLToPath(new URL('support/least-agent.ts', import.meta.url))
+    const network = `--net=${namespace.namespaces.path('least')}`
+    const limits = [`--bounding-set=${three}`, `--inh-caps=${three}`]
+    const node = [process.execPath, ...RUN_SOURCES, agent, join(folder, 'node'), namespace.namespaces.path('least-pod')]
+    const said = execFileSync('nsenter', [network, 'setpriv', ...limits, ...node], { encoding: 'utf8' })
+    expect(JSON.parse(said)).toEqual({
+      capabilities: ((1n << 12n) | (1n << 38n) | (1n << 39n)).toString(16).padStart(16, '0'),
+      status: 'applied',
+      mtu: 1400,
+      usesTcx: true,
+      foreign: 'dataplane.permission',
+    })
+    expect(readFileSync('/proc/mounts', 'utf8')).toContain(` ${folder} bpf `)
+  })
+})

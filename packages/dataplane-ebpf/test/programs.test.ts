@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { missing, titled } from './support/requirements.js'
+import { RouterNamespace } from './support/router.js'
+
+/**
+ * What each program may come to: instructions after verification, and instructions that the verifier looks at, of which it takes a million and newer
+ * compilers and kernels need more or fewer. Above what was measured (clang 14, Linux 6.18) by a half.
+ */
+const LIMITS: Readonly<Record<string, { readonly instructions: number; readonly verified: number }>> = {
+  egress: { instructions: 10_000, verified: 150_000 },
+  ingress: { instructions: 10_000, verified: 150_000 },
+  lookup: { instructions: 1000, verified: 10_000 },
+  sweep: { instructions: 500, verified: 2000 },
+}
+
+describe.skipIf(missing() !== '')(titled('the programs'), () => {
+  let namespace: RouterNamespace
+  let router: EbpfRouter
+  beforeAll(async () => {
+    namespace = new RouterNamespace('programs')
+    router = await namespace.open({ fibBlocks: 1024 })
+  })
+  afterAll(async () => {
+    await router?.close()
+    namespace?.close()
+  })
+
+  it('are as large and as complex as they were', () => {
+    const { programs } = router.inspect()
+    expect(programs.map(({ name }) => name)).toEqual(Object.keys(LIMITS).sort())
+    for (const { name, instructions, verified, machineCode } of programs) {
+      process.stdout.write(`${name}: ${instructions} instructions, ${machineCode} octets of machine code, ${verified} verified\n`)
+      expect([name, instructions]).toEqual([name, expect.toSatisfy((found: number) => found > 0 && found <= LIMITS[name].instructions)])
+      expect([name, verified]).toEqual([name, expect.toSatisfy((found: number) => found <= LIMITS[name].verified)])
+    }
+  })
+
+  it('tell their maps, and the memory that these have', () => {
+    const { maps } = router.inspect()
+    const fib = maps.find(({ name }) => name === 'fib')
+    expect(fib).toMatchObject({ capacity: 1024, valueOctets: 1024 })
+    expect(fib?.octets).toBeGreaterThanOrEqual(1 << 20)
+  })
+})

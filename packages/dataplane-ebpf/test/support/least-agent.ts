@@ -1,0 +1,31 @@
+import { DataplaneError } from '@heddle/core'
+import { ebpfDataplane } from '@heddle/dataplane-ebpf'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { readFileSync } from 'node:fs'
+import { emptyTransaction } from '../../../dataplane-tun/test/support/two-sites.js'
+import { LOCAL } from './router.js'
+
+/* A dataplane with few capabilities: `least-agent.ts PINS POD`. Says on a line what it could do. */
+const [, , pinDirectory, pod] = process.argv
+const address = IpAddress.parse('10.1.0.1')
+const dataplane = await ebpfDataplane({ addresses: [LOCAL[4]], uplink: 'up0', pinDirectory, fibBlocks: 1024, routes: 1024 })
+const port = { id: 1, kind: 'endpoint' as const, vrf: 1, allowedSources: [IpPrefix.of(address)], gateways: [], mtu: 1400 }
+const report = await dataplane.apply({
+  ...emptyTransaction(1),
+  vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+  ports: { set: [port], remove: [] },
+})
+const device = { ifname: 'eth0', addresses: [address], mtu: 1400 }
+const own = await dataplane.attachPort(1, device)
+await dataplane.detachPort(1)
+const foreign = await dataplane.attachPort(1, { ...device, netns: pod }).catch((error: unknown) => error)
+const [, capabilities] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+const said = {
+  capabilities,
+  status: report.status,
+  mtu: own.mtu,
+  usesTcx: dataplane.choice.usesTcx,
+  foreign: foreign instanceof DataplaneError ? foreign.code : 'attached',
+}
+await dataplane.close()
+process.stdout.write(`${JSON.stringify(said)}\n`)

@@ -1,0 +1,92 @@
+import { dropsOf } from '@heddle/core'
+import type { EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { ebpfDataplane } from '@heddle/dataplane-ebpf'
+import { IpAddress } from '@heddle/wire'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { readBpfObject } from '../src/bpf-object.js'
+import type { NativeObject } from '../src/native/binding.js'
+import { call } from '../src/native/call.js'
+import { ebpfFeatures } from '../src/probe.js'
+import { missing, titled } from './support/requirements.js'
+import { TwoEbpfSites } from './support/two-sites.js'
+
+const run = promisify(execFile)
+const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
+
+/* Each is something that the kernel does, and that made an eBPF forwarder lose packets. */
+describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
+  let sites: TwoEbpfSites
+  const routers = {} as Record<Site, EbpfDataplane>
+  const generations: Record<Site, number> = { a: 0, b: 0 }
+
+  const open = (site: Site): Promise<EbpfDataplane> =>
+    ebpfDataplane({
+      addresses: UNDERLAY[site].map((address) => IpAddress.parse(address)),
+      uplink: 'up0',
+      underlayNetns: sites.path(sites.short('site', site)),
+      fibBlocks: 2048,
+      routes: 4096,
+    })
+
+  beforeAll(async () => {
+    sites = new TwoEbpfSites('trap')
+    for (const site of ['a', 'b'] as const) {
+      routers[site] = await open(site)
+      await sites.setUp(routers[site], site, ++generations[site], 4, 'mpls-udp')
+    }
+  })
+  afterAll(async () => {
+    for (const router of Object.values(routers)) await router.close()
+    sites?.close()
+  })
+
+  async function ping(address: string, ...options: string[]): Promise<string> {
+    const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), 'ping', '-c', '2', '-i', '0.05', '-W', '1', ...options, address]
+    return run('ip', argv).then(
+      ({ stdout }) => stdout,
+      (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
+    )
+  }
+
+  it('-EALREADY: what came out of a tunnel is still marked as tunnelled when it goes into the next one', async () => {
+    // The TTL runs out at the far router, whose error goes back through the tunnel that the packet came by, in the packet's own buffer.
+    for (const address of POD.b) expect(await ping(address, '-t', '2')).toMatch(/Time to live exceeded|Hop limit/i)
+    expect(dropsOf(await routers.b.counters(), 'ttl-expired')).toBeGreaterThanOrEqual(4)
+    expect(dropsOf(await routers.b.counters(), 'queue-full')).toBe(0)
+  })
+
+  it('redirect_peer: a frame keeps the type that its address gave it, and a frame for somebody else is not taken', async () => {
+    const pod = sites.short('red', 'a')
+    for (const address of POD.b)
+      sites.in(pod, ...`ip neighbour replace ${address} lladdr 02:00:00:00:00:99 dev eth0 nud permanent`.split(' '))
+    for (const address of POD.b) expect(await ping(address)).toContain(' 2 received')
+  })
+
+  it.skipIf(!hasTcx)(
+    `other programs on the links: each sees every packet, and goes without a trace${hasTcx ? '' : ' (skipped: needs tcx)'}`,
+    async () => {
+      // Programs that let everything pass on, one before ours and one behind it.
+      const others = [0, 1].map((): NativeObject =>
+        call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 1, flows: 1024 })),
+      )
+      const namespace = sites.path(sites.short('site', 'b'))
+      const [{ ifindex }] = JSON.parse(sites.in(sites.short('site', 'b'), ...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
+      const attach = (other: NativeObject): number => call(() => other.attach({ program: 'sweep', namespace, ifindex, usesTcx: true }))
+      const first = attach(others[0])
+      expect(await ping(POD.b[0])).toContain(' 2 received')
+      await routers.b.close()
+      routers.b = await open('b')
+      await sites.setUp(routers.b, 'b', (generations.b = 1), 4, 'mpls-udp')
+      const last = attach(others[1])
+      expect(await ping(POD.b[0])).toContain(' 2 received')
+      for (const [index, attachment] of [first, last].entries()) {
+        call(() => others[index].detach(attachment))
+        call(() => others[index].close())
+      }
+      expect(await ping(POD.b[0])).toContain(' 2 received')
+    },
+  )
+})
