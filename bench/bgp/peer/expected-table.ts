@@ -1,12 +1,6 @@
 import type { AddressFamily } from '../workload/family.ts'
-import { TYPE } from '../workload/octets.ts'
+import { attributesText, hex } from './attributes-text.ts'
 import { UpdateParts, entryEnd, u16, walkUpdate } from './update-walk.ts'
-
-/** Octets that a reflected route has beside those that were announced (RFC 4456 §8). */
-export interface Reflection {
-  readonly originatorId: readonly number[]
-  readonly clusterList: readonly number[]
-}
 
 /** Length, RD and prefix; the label is no part of it. */
 const KEY = 14
@@ -35,46 +29,28 @@ export class ExpectedTable {
     if (this.#routes !== routes) throw new TypeError(`the workload announces ${this.#routes} routes, not ${routes}`)
   }
 
-  /** Which of the routes are there: none of them. */
-  nothing(): Uint8Array {
-    return new Uint8Array(this.#routes)
+  get routes(): number {
+    return this.#routes
   }
 
-  /**
-   * Plays messages in order on what was `present` before, and says what is wrong: the first few routes that are not as they were announced, and
-   * when the table that is left is not complete, or not empty.
-   */
-  differences(
-    messages: Iterable<{ readonly octets: Uint8Array; readonly at: number }>,
-    reflection: Reflection,
-    complete: boolean,
-    present: Uint8Array,
-  ): string[] {
-    const wrong: string[] = []
-    const say = (text: string): void => void (wrong.length < 5 && wrong.push(text))
-    const parts = this.#parts
-    for (const { octets, at } of messages) {
-      walkUpdate(octets, at, parts)
-      for (let next = parts.withdrawnFrom; next < parts.withdrawnTo; next = entryEnd(octets, next)) {
-        const route = this.#find(octets, next)
-        if (route === undefined) say(`withdrawn, and not in the workload: ${hex(octets, next, entryEnd(octets, next))}`)
-        else present[route] = 0
-      }
-      if (parts.announcedFrom >= parts.announcedTo) continue
-      const set = this.#setIds.get(attributesText(octets, parts, reflection, say))
-      for (let next = parts.announcedFrom; next < parts.announcedTo; next = entryEnd(octets, next)) {
-        const route = this.#find(octets, next)
-        const name = (): string => hex(octets, next, entryEnd(octets, next))
-        if (route === undefined) say(`announced, and not in the workload: ${name()}`)
-        else if (set !== this.#sets[route]) say(`${name()}: attributes ${hex(octets, parts.attributesFrom, parts.attributesTo)}`)
-        else if (this.#label(octets, next) !== this.#labels[route]) say(`${name()}: label is not ${this.#labels[route] >>> 4}`)
-        else present[route] = 1
-      }
-    }
-    const there = present.reduce((sum, one) => sum + one, 0)
-    const wanted = complete ? this.#routes : 0
-    if (there !== wanted) say(`${there} routes of ${this.#routes} are there at the end, not ${wanted}`)
-    return wrong
+  /** Number of the route that an entry names. */
+  find(octets: Uint8Array, at: number): number | undefined {
+    const route = this.#slots[this.#slotOf(octets, at)]
+    return route < 0 ? undefined : route
+  }
+
+  /** Number of the set that has these attributes. */
+  setWith(attributes: string): number | undefined {
+    return this.#setIds.get(attributes)
+  }
+
+  setOf(route: number): number {
+    return this.#sets[route]
+  }
+
+  /** Whether the entry has the label that the route was announced with. */
+  hasLabel(route: number, octets: Uint8Array, at: number): boolean {
+    return this.#label(octets, at) === this.#labels[route]
   }
 
   #learn(octets: Uint8Array, at: number): void {
@@ -92,11 +68,6 @@ export class ExpectedTable {
       this.#labels[route] = this.#label(octets, next)
       this.#sets[route] = set
     }
-  }
-
-  #find(octets: Uint8Array, at: number): number | undefined {
-    const route = this.#slots[this.#slotOf(octets, at)]
-    return route < 0 ? undefined : route
   }
 
   /** The slot that has the entry, or the free one where it belongs; its key is in the scratch then. */
@@ -125,33 +96,4 @@ export class ExpectedTable {
   #label(octets: Uint8Array, at: number): number {
     return this.#family.labelOctets === 0 ? 0 : ((octets[at + 1] << 16) | (octets[at + 2] << 8) | octets[at + 3]) & LABEL_MASK
   }
-}
-
-/** Path attributes and next hop as text, in the order of their types and however their lengths are written; what reflection adds is judged and left out. */
-function attributesText(octets: Uint8Array, parts: UpdateParts, reflection?: Reflection, say?: (text: string) => void): string {
-  const found: string[] = []
-  const texts = new Map<number, string>()
-  for (let at = parts.attributesFrom; at < parts.attributesTo;) {
-    const value = at + (octets[at] & 0x10 ? 4 : 3)
-    const end = value + (octets[at] & 0x10 ? u16(octets, at + 2) : octets[at + 2])
-    const type = octets[at + 1]
-    const text = hex(octets, value, end)
-    if (type === TYPE.originatorId || type === TYPE.clusterList) texts.set(type, text)
-    else if (type !== TYPE.mpReach && type !== TYPE.mpUnreach) found.push(`${String(type).padStart(3, '0')}/${octets[at] & 0xe0}/${text}`)
-    at = end
-  }
-  if (reflection !== undefined) {
-    for (const [type, name, wanted] of [
-      [TYPE.originatorId, 'ORIGINATOR_ID', reflection.originatorId],
-      [TYPE.clusterList, 'CLUSTER_LIST', reflection.clusterList],
-    ] as const) {
-      const text = Buffer.from(wanted).toString('hex')
-      if (texts.get(type) !== text) say?.(`${name} is ${texts.get(type) ?? 'missing'}, not ${text}`)
-    }
-  }
-  return `${found.sort().join(' ')} via ${hex(octets, parts.nextHopFrom, parts.nextHopTo)}`
-}
-
-function hex(octets: Uint8Array, from: number, to: number): string {
-  return Buffer.from(octets.buffer, octets.byteOffset + from, to - from).toString('hex')
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
+import type { Reflection } from './attributes-text.ts'
 import type { ExpectedTable } from './expected-table.ts'
+import { Judgement } from './judgement.ts'
 import type { Session } from './session.ts'
 import { UpdateParts, u16, walkUpdate } from './update-walk.ts'
 
@@ -14,12 +16,7 @@ export interface AlikeJudgement {
 }
 
 /** Judges the table of each session; sequences that are the same are judged once. */
-export function judgeAlike(
-  sessions: readonly Session[],
-  expected: ExpectedTable,
-  originatorId: readonly number[],
-  clusterList: readonly number[],
-): AlikeJudgement {
+export async function judgeAlike(sessions: readonly Session[], expected: ExpectedTable, reflection: Reflection): Promise<AlikeJudgement> {
   const streams = new Set<string>()
   const updates = new Set<string>()
   const differences: string[] = []
@@ -40,7 +37,7 @@ export function judgeAlike(
     if (streams.has(stream)) continue
     streams.add(stream)
     for (const update of own) updates.add(update)
-    differences.push(...expected.differences(intake.updatesKept(), { originatorId, clusterList }, true, expected.nothing()))
+    differences.push(...(await new Judgement(expected, reflection).differences(intake.updatesKept(), true)))
   }
   return { differences: differences.slice(0, 5), distinctUpdates: updates.size, distinctStreams: streams.size }
 }

@@ -1,9 +1,11 @@
 // A peer of the daemon that is measured: a process of its own, driven over its IPC channel. It injects, or takes in and judges.
 import { readFileSync } from 'node:fs'
 import { IPV4, VPNV4, type AddressFamily } from '../workload/family.ts'
+import type { Reflection } from './attributes-text.ts'
 import { ExpectedTable } from './expected-table.ts'
 import type { Answer, Params, PeerMethod, PeerMethods, PeerRequest, PeerResponse } from './protocol.ts'
 import { judgeAlike } from './judge-alike.ts'
+import { Judgement } from './judgement.ts'
 import { Session } from './session.ts'
 
 interface Workload {
@@ -17,8 +19,8 @@ type Handlers = { readonly [M in PeerMethod]: (params: Params<M>) => Promise<Ans
 
 let workload: Workload | undefined
 const sessions = new Map<string, Session>()
-/** What each session held when it was judged. */
-const held = new Map<string, Uint8Array>()
+/** Of each session, since it was opened. */
+const judgements = new Map<string, Judgement>()
 const targets = new Map<string, Promise<number>>()
 let cpuAt = 0
 
@@ -32,7 +34,7 @@ const handlers: Handlers = {
   async open({ id, remote, port, timeout, block }) {
     const session = new Session({ local: id, remote, port, family: loaded().family, ...(block === undefined ? {} : { block }) })
     sessions.set(id, session)
-    held.delete(id)
+    judgements.delete(id)
     await session.open(timeout)
     return { establishedAt: session.establishedAt }
   },
@@ -44,23 +46,15 @@ const handlers: Handlers = {
   reached: async ({ id }) => ({ at: (await targets.get(id)) ?? 0 }),
   send: ({ id, what }) => sessionOf(id).send(loaded()[what]),
   break: async ({ id }) => ({ at: await sessionOf(id).break() }),
-  judge({ id, originator, cluster, complete }) {
+  async judge({ id, complete, ...reflector }) {
     const { intake } = sessionOf(id)
-    const { updates } = intake
-    const { expected } = loaded()
-    if (expected === undefined) throw new TypeError('the workload was loaded without a table to compare with')
-    const present = held.get(id) ?? expected.nothing()
-    held.set(id, present)
-    const reflection = { originatorId: octets(originator), clusterList: octets(cluster) }
-    const differences = expected.differences(intake.updatesKept(), reflection, complete, present)
+    const judgement = judgements.get(id) ?? new Judgement(expectedTable(), reflectionOf(reflector))
+    judgements.set(id, judgement)
+    const differences = await judgement.differences(intake.updatesKept(), complete)
     intake.forget()
-    return { differences, updates }
+    return { differences }
   },
-  judgeAlike({ ids, ...reflection }) {
-    const { expected } = loaded()
-    if (expected === undefined) throw new TypeError('the workload was loaded without a table to compare with')
-    return judgeAlike(ids.map(sessionOf), expected, octets(reflection.originator), octets(reflection.cluster))
-  },
+  judgeAlike: ({ ids, ...reflector }) => judgeAlike(ids.map(sessionOf), expectedTable(), reflectionOf(reflector)),
   session({ id }) {
     const { longestSilence, ended, intake } = sessionOf(id)
     return { longestSilence, ended, updates: intake.updates }
@@ -89,6 +83,16 @@ async function answer({ id, method, params }: PeerRequest): Promise<void> {
 function loaded(): Workload {
   if (workload === undefined) throw new TypeError('no workload was loaded')
   return workload
+}
+
+function expectedTable(): ExpectedTable {
+  const { expected } = loaded()
+  if (expected === undefined) throw new TypeError('the workload was loaded without a table to compare with')
+  return expected
+}
+
+function reflectionOf({ originator, cluster }: { readonly originator: string; readonly cluster: string }): Reflection {
+  return { originatorId: octets(originator), clusterList: octets(cluster) }
 }
 
 function sessionOf(id: string): Session {

@@ -34,7 +34,6 @@ export interface PeerMethods {
   /** Judges what came since the last judgement, on top of what was there then, and lets go of it. */
   judge(params: { readonly id: string; readonly originator: string; readonly cluster: string; readonly complete: boolean }): {
     readonly differences: readonly string[]
-    readonly updates: number
   }
   /** Judges sessions that should have been sent the same: the table of each, and how many UPDATEs differ from all others. */
   judgeAlike(params: { readonly ids: readonly string[]; readonly originator: string; readonly cluster: string }): AlikeJudgement
@@ -42,7 +41,6 @@ export interface PeerMethods {
   session(params: { readonly id: string }): {
     readonly longestSilence: number
     readonly ended: string | undefined
-    readonly updates: number
   }
   /** Processor time of this process, milliseconds since it was asked the last time. */
   usage(params: Record<string, never>): { readonly cpu: number }
