@@ -33,6 +33,12 @@ export function sizeLimit({ extended }: EncodeOptions): number {
   return extended === true ? MAX_MESSAGE_SIZE.extended : MAX_MESSAGE_SIZE.standard
 }
 
+/** Octets of a message without any route. */
+export function frameSize({ attributes = NOTHING, reach, unreach }: UpdateFrame): number {
+  const head = reach ?? unreach
+  return HEADER_SIZE + LENGTH_FIELDS + attributes.length + (head === undefined ? 0 : ATTRIBUTE_HEAD + head.length)
+}
+
 /** The frame of messages that withdraw routes of a family. */
 export function withdrawalFrame({ key, afi, safi }: Family): UpdateFrame {
   return key === IPV4_UNICAST.key ? {} : { unreach: Uint8Array.of(afi >>> 8, afi & 0xff, safi) }
@@ -52,9 +58,7 @@ export class UpdateBatch {
    * @throws ValueError `bgp.update.too-large` when the frame leaves no room for a single route; what was written before stays
    */
   write(frame: UpdateFrame, nlri: EncodedNlri): void {
-    const { attributes = NOTHING, reach, unreach } = frame
-    const head = reach ?? unreach
-    const overhead = HEADER_SIZE + LENGTH_FIELDS + attributes.length + (head === undefined ? 0 : ATTRIBUTE_HEAD + head.length)
+    const overhead = frameSize(frame)
     const room = this.limit - overhead
     for (let from = 0; from < nlri.count;) {
       let size = 0

@@ -5,6 +5,7 @@ import { importSet, type ImportRules } from '../policy/import-rules.js'
 import type { BestPathStep, Eliminations } from '../rib/best-path.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
 import type { Decision } from './decision.js'
+import type { ExportPaths } from './export-paths.js'
 import type { Peer } from './peer.js'
 import type { InvalidReason } from './route.js'
 
@@ -41,6 +42,8 @@ export type NotAdvertised =
   | 'from-this-peer'
   /** it does not want its route targets (RFC 4684); */
   | 'not-wanted'
+  /** its attributes leave no room in a message to the peer (RFC 4271 §9.2); */
+  | 'too-large'
   /** nothing of the family may be sent yet; */
   | 'held'
   /** no session, or not for this family; */
@@ -131,10 +134,21 @@ function explainPeer(table: RibTable, destination: number, peer: Peer): Advertis
   const term = result.term === undefined ? {} : { term: result.term }
   const should = member.group.paths.isFor(member, best)
   if (should === 'yes' && !('refused' in result)) {
+    if (!hasRoom(table, best, result.set, member.group.paths))
+      return { neighbor, ...holding, ...term, reason: held === 0 ? 'too-large' : 'queued' }
     const is = held !== 0 && member.done
     const reason = is ? {} : { reason: member.peer.held(table.family) ? ('held' as const) : ('queued' as const) }
     return { neighbor, ...holding, ...term, ...reason }
   }
   const reason = should !== 'yes' ? should : 'refused' in result ? result.refused : 'queued'
   return { neighbor, ...holding, ...term, reason }
+}
+
+function hasRoom({ sets }: RibTable, path: number, value: AttributeSet, { fits }: ExportPaths): boolean {
+  const set = sets.intern(value)
+  try {
+    return fits(path, set)
+  } finally {
+    sets.release(set)
+  }
 }

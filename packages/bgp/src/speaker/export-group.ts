@@ -1,4 +1,4 @@
-import type { ValueError } from '@heddle/wire'
+import { ByteWriter, type ValueError } from '@heddle/wire'
 import { encodeEndOfRib } from '../message/pack.js'
 import { usesPathIds, type EncodeOptions } from '../message/options.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
@@ -53,8 +53,8 @@ export class ExportGroup {
   ) {
     this.out = new AdjRibOut(table)
     this.#log = new UpdateLog(table)
-    this.#paths = new ExportPaths(table, context.rules)
     this.#packer = new UpdatePacker(table, context.encode, (error) => context.failed(table.family, error))
+    this.#paths = new ExportPaths(table, context.rules, (path, set) => this.#packer.fits(set, () => this.#octetsOf(path)))
   }
 
   /** Members. */
@@ -267,6 +267,15 @@ export class ExportGroup {
       member.peer.write([encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.end })])
     }
     member.peer.idle()
+  }
+
+  /** Size of a path's NLRI. */
+  #octetsOf(path: number): number {
+    const { table, context } = this
+    const out = new ByteWriter(64)
+    const mode = { addPath: usesPathIds(context.encode, table.family.key), withdraw: false }
+    table.writeNlri(table.destinationOf(path), table.dataOf(path), path, mode, out)
+    return out.length
   }
 
   #trim(): void {

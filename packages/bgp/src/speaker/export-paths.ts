@@ -17,11 +17,15 @@ export interface ExportRules {
   sourceOf(peer: number): RouteSource
 }
 
+/** Whether a path with the attributes of a set has room in a message to the group. */
+export type PathFits = (path: number, set: number) => boolean
+
 /** Which paths of a table the peers of one export group are to hold. */
 export class ExportPaths {
   constructor(
     private readonly table: RibTable,
     readonly rules: ExportRules,
+    readonly fits: PathFits,
   ) {}
 
   /** Whether a member is to be told a path, as far as that depends on the member itself. */
@@ -37,7 +41,7 @@ export class ExportPaths {
 
   /** For one piece of work on some members: what is found out is kept until `end`, together with a reference to each attribute set. */
   scope(members: readonly ExportMember[], all: PeerSet): ExportScope {
-    return new ExportScope(this.table, this.rules, members, all)
+    return new ExportScope(this.table, this.rules, this.fits, members, all)
   }
 }
 
@@ -59,6 +63,7 @@ export class ExportScope {
   constructor(
     private readonly table: RibTable,
     private readonly rules: ExportRules,
+    private readonly fits: PathFits,
     members: readonly ExportMember[],
     private readonly all: PeerSet,
   ) {
@@ -103,12 +108,13 @@ export class ExportScope {
     const peer = table.peerOf(path)
     const single = rules.signature.policy?.dependsOnNlri === true
     const key = set * 0x1_0000 + peer
-    const known = single ? undefined : this.#exported.get(key)
-    if (known !== undefined) return known
-    const out = this.#export(path, set, rules.sourceOf(peer))
-    if (!single) this.#exported.set(key, out)
-    else if (out !== 0) this.#single.push(out)
-    return out
+    let out = single ? undefined : this.#exported.get(key)
+    if (out === undefined) {
+      out = this.#export(path, set, rules.sourceOf(peer))
+      if (!single) this.#exported.set(key, out)
+      else if (out !== 0) this.#single.push(out)
+    }
+    return out === 0 || this.fits(path, out) ? out : 0 // RFC 4271 §9.2: what does not fit is not announced
   }
 
   /** @returns the set with which a path goes out, with a reference, or 0 */

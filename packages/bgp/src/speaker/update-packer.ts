@@ -2,11 +2,14 @@ import { ByteWriter, ValueError } from '@heddle/wire'
 import { encodeAttributes } from '../attribute/encode.js'
 import { writeReachHead } from '../message/multiprotocol.js'
 import type { EncodeOptions } from '../message/options.js'
-import { UpdateBatch, sizeLimit, withdrawalFrame, type UpdateFrame } from '../message/update-batch.js'
+import { UpdateBatch, frameSize, sizeLimit, withdrawalFrame, type UpdateFrame } from '../message/update-batch.js'
 import { FrameWriter } from '../message/update-frame.js'
 import { IPV4_UNICAST } from '../nlri/family.js'
 import type { RibTable } from '../rib/rib-table.js'
 import type { Bundle } from './export-bundles.js'
+
+/** Octets of a message around attributes in their canonical form: all but the largest sets need no closer look. */
+const SPARE = 512
 
 /** Puts the routes of one group into UPDATEs. */
 export class UpdatePacker {
@@ -20,6 +23,18 @@ export class UpdatePacker {
   ) {
     this.#frames = new FrameWriter(table.family)
     this.#withdrawal = withdrawalFrame(table.family)
+  }
+
+  /** Whether a message has room for a route with the attributes of the set. @param octets size of the route's NLRI, which is asked for rarely */
+  fits(set: number, octets: () => number): boolean {
+    const limit = sizeLimit(this.encode)
+    if (this.table.sets.octetsOf(set) + SPARE <= limit) return true
+    try {
+      return frameSize(this.#frameOf(set)) + octets() <= limit
+    } catch (error) {
+      if (error instanceof ValueError) return false
+      throw error
+    }
   }
 
   /** @returns messages that stand in one buffer without a gap */

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Speaker, type FamilyName } from '../../src/index.js'
 import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
 import { Daemon, eventually, find } from './daemon.js'
+import { EVPN_ROUTES, evpn } from './evpn-routes.js'
 import { MANY_COMMUNITIES, unicast, unicastFrom } from './peering.js'
 
 const US = '127.0.45.1'
@@ -12,7 +13,7 @@ const PORT = 11_793
 const HOP = '192.0.2.61'
 const exabgp = find('/usr/sbin/exabgp', '/usr/bin/exabgp')
 const reason = exabgp === undefined ? ' (not installed)' : ''
-const FAMILIES: readonly FamilyName[] = ['ipv4-unicast', 'vpnv4-unicast', 'vpnv6-unicast']
+const FAMILIES: readonly FamilyName[] = ['ipv4-unicast', 'vpnv4-unicast', 'vpnv6-unicast', 'l2vpn-evpn']
 
 /**
  * VPN routes stand in `static`: from `announce` it puts them into the NLRI field of IPv4 unicast.
@@ -28,7 +29,7 @@ neighbor ${US} {
   peer-as 65000;
   hold-time 9;
   connect ${PORT};
-  family { ipv4 unicast; ipv4 mpls-vpn; ipv6 mpls-vpn; }
+  family { ipv4 unicast; ipv4 mpls-vpn; ipv6 mpls-vpn; l2vpn evpn; }
   capability { asn4 enable; route-refresh enable; graceful-restart 30; add-path send/receive; extended-message enable; }
   add-path { ipv4 unicast; }
   api { processes [ view ]; receive { parsed; update; } }
@@ -127,6 +128,16 @@ describe.skipIf(reason !== '')(`ExaBGP${reason}`, () => {
     expect(await told(/2001:db8:1::1\/128/)).toMatch(/"label": \[ ?\[ ?1002/)
     speaker.withdraw([vpn('10.1.0.1/32')])
     await told(/withdraw.*10\.1\.0\.1\/32/)
+  })
+
+  it('takes EVPN routes: MAC/IP, inclusive multicast, IP prefix', async () => {
+    speaker.announce(EVPN_ROUTES.map(evpn))
+    expect(await told(/02:00:00:00:00:01/i)).toMatch(/10\.0\.0\.1/)
+    await told(/02:00:00:00:00:02/i)
+    for (const text of [/10\.3\.0\.0/, /2001:db8::/, /target:65000:7/]) await told(text)
+    speaker.withdraw(EVPN_ROUTES.map(evpn))
+    await told(/withdraw.*02:00:00:00:00:01/i)
+    expect(neighbor(speaker, THEM).established).toBe(1)
   })
 
   it('takes large communities, path identifiers, and messages beyond 4,096 octets', async () => {

@@ -1,73 +1,11 @@
-import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import { RouteTarget } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  L2VPN_EVPN,
-  messageToJson,
-  type EvpnNlri,
-  type FamilyName,
-  type LocalRoute,
-  type RouteView,
-  type Speaker,
-} from '../../src/index.js'
+import { L2VPN_EVPN, messageToJson, type FamilyName, type RouteView, type Speaker } from '../../src/index.js'
 import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
 import { Daemon, command, eventually, find } from './daemon.js'
+import { EVPN_HOP as HOP, EVPN_ROUTES, evpn } from './evpn-routes.js'
 import { speakAt, type Reflector } from './peering.js'
 
-const RD = RouteDistinguisher.parse('65000:1')
-const HOP = '192.0.2.71'
-const ESI = new Uint8Array(10)
-
-/** One route of each kind that others know. */
-const ROUTES: readonly EvpnNlri[] = [
-  {
-    kind: 'evpn',
-    route: 'mac-ip',
-    rd: RD,
-    esi: ESI,
-    ethernetTag: 0,
-    mac: MacAddress.parse('02:00:00:00:00:01'),
-    ip: IpAddress.parse('10.0.0.1'),
-    label1: 100 << 4,
-  },
-  { kind: 'evpn', route: 'mac-ip', rd: RD, esi: ESI, ethernetTag: 0, mac: MacAddress.parse('02:00:00:00:00:02'), label1: 100 << 4 },
-  { kind: 'evpn', route: 'inclusive-multicast', rd: RD, ethernetTag: 0, originator: IpAddress.parse(HOP) },
-  {
-    kind: 'evpn',
-    route: 'ip-prefix',
-    rd: RD,
-    esi: ESI,
-    ethernetTag: 0,
-    prefix: IpPrefix.parse('10.3.0.0/16'),
-    gateway: IpAddress.v4(0),
-    label: 200 << 4,
-  },
-  {
-    kind: 'evpn',
-    route: 'ip-prefix',
-    rd: RD,
-    esi: ESI,
-    ethernetTag: 0,
-    prefix: IpPrefix.parse('2001:db8::/64'),
-    gateway: IpAddress.v6(0, 0, 0, 0),
-    label: 200 << 4,
-  },
-]
-const evpn = (nlri: EvpnNlri): LocalRoute => ({
-  family: L2VPN_EVPN,
-  nlri,
-  nextHop: IpAddress.parse(HOP),
-  attributes: {
-    med: 10, // FRR adds a MED of 0 to what has none
-    extendedCommunities: [
-      { kind: 'route-target', target: RouteTarget.parse('65000:7') },
-      { kind: 'encapsulation', tunnelType: 8 },
-      { kind: 'mac-mobility', sticky: false, sequence: 3 },
-    ],
-    ...(nlri.route === 'inclusive-multicast'
-      ? { pmsiTunnel: { flags: 0, tunnelType: 6, label: 100 << 4, tunnelId: IpAddress.parse(HOP).toBytes() } }
-      : {}),
-  },
-})
 /** Everything of a route but what the reflector adds. */
 const whole = ({ nlri, set }: Pick<RouteView, 'nlri' | 'set'>): string => {
   const { originatorId: _id, clusterList: _list, localPref: _pref, origin: _origin, asPath: _path, ...attributes } = set.attributes
@@ -188,14 +126,14 @@ for (const daemonCase of cases) {
     })
 
     it('comes out as it went in, and goes again', async () => {
-      us.announce(ROUTES.map(evpn))
+      us.announce(EVPN_ROUTES.map(evpn))
       const arrived = (): RouteView[] => [...other.routes({ family: 'l2vpn-evpn', neighbor: reflector.address })]
-      await eventually('all routes', () => arrived().length === ROUTES.length || undefined)
+      await eventually('all routes', () => arrived().length === EVPN_ROUTES.length || undefined)
       const sent = [...us.routes({ family: 'l2vpn-evpn', neighbor: reflector.address, direction: 'out' })]
       expect(arrived().map(whole).sort()).toEqual(sent.map(whole).sort())
       const shown = await daemonCase.view(daemon)
       for (const text of ['02:00:00:00:00:01', '02:00:00:00:00:02', '10.3.0.0', '2001:db8::']) expect(shown).toContain(text)
-      us.withdraw(ROUTES.map(evpn))
+      us.withdraw(EVPN_ROUTES.map(evpn))
       await eventually('they are gone', () => arrived().length === 0 || undefined)
     })
 

@@ -3,7 +3,7 @@ import { reasonOf, type MatrixConfig, type MatrixDaemon, type MatrixPeer } from 
 
 const bird = find('/usr/sbin/bird')
 
-const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath = false }: MatrixPeer, at: number): string => `
+const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath = false, longLived }: MatrixPeer, at: number): string => `
 protocol bgp peer_${at} {
   local ${config.address} port ${config.port} as 65000;
   neighbor ${address} ${port === undefined ? '' : `port ${port}`} as ${as};
@@ -12,6 +12,7 @@ protocol bgp peer_${at} {
   multihop;
   hold time 9;
   enable extended messages on;
+  ${longLived === undefined ? '' : `graceful restart on; long lived graceful restart on; long lived stale time ${longLived};`}
   ${md5 === undefined ? '' : `password "${md5}";`}
   ipv4 { import all; export all; next hop keep; ${addPath ? 'add paths on;' : ''} };
 }`
@@ -20,6 +21,7 @@ protocol bgp peer_${at} {
 export const BIRD: MatrixDaemon = {
   name: 'BIRD 2.0.12',
   reason: reasonOf(bird),
+  has: { addPathFromUs: true, extendedMessages: true, longLived: true },
   start: (config) =>
     Daemon.start(
       bird ?? '',

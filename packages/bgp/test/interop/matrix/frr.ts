@@ -14,16 +14,26 @@ const family = ({ address, as = 65000, addPath = false }: MatrixPeer): string =>
   ${as === 65000 ? `neighbor ${address} route-reflector-client` : `neighbor ${address} attribute-unchanged next-hop`}
   ${addPath ? `neighbor ${address} addpath-tx-all-paths` : ''}`
 
+/** Its long-lived graceful restart is one for all peers. */
+const longLived = ({ peers }: MatrixConfig): string => {
+  const seconds = peers.find((peer) => peer.longLived !== undefined)?.longLived
+  return seconds === undefined
+    ? ''
+    : `bgp graceful-restart\n bgp graceful-restart restart-time 1\n bgp long-lived-graceful-restart stale-time ${seconds}`
+}
+
 /** FRR's bgpd, alone. */
 export const FRR: MatrixDaemon = {
   name: 'FRR 8.4.4',
   reason: reasonOf(bgpd, true),
+  has: { addPathFromUs: true, extendedMessages: true, longLived: true },
   start: (config) =>
     Daemon.start(
       bgpd ?? '',
       `router bgp 65000
  bgp router-id ${config.address}
  no bgp default ipv4-unicast
+ ${longLived(config)}
  no bgp ebgp-requires-policy
  ${config.peers.map((peer) => session(config, peer)).join('')}
  address-family ipv4 unicast

@@ -4,7 +4,7 @@ import { reasonOf, type MatrixConfig, type MatrixDaemon, type MatrixPeer } from 
 const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
 const API = '50190'
 
-const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath = false }: MatrixPeer): string => `
+const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath = false, longLived }: MatrixPeer): string => `
 [[neighbors]]
   [neighbors.config]
     neighbor-address = "${address}"
@@ -17,16 +17,19 @@ const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath
     local-address = "${config.address}"
     ${port === undefined ? 'passive-mode = true' : `remote-port = ${port}`}
   ${as === 65000 ? `[neighbors.route-reflector.config]\n    route-reflector-client = true\n    route-reflector-cluster-id = "${config.address}"` : ''}
+  ${longLived === undefined ? '' : '[neighbors.graceful-restart.config]\n    enabled = true\n    restart-time = 1\n    long-lived-enabled = true'}
   [[neighbors.afi-safis]]
     [neighbors.afi-safis.config]
       afi-safi-name = "ipv4-unicast"
     ${addPath ? '[neighbors.afi-safis.add-paths.config]\n      receive = true\n      send-max = 8' : ''}
+    ${longLived === undefined ? '' : `[neighbors.afi-safis.mp-graceful-restart.config]\n      enabled = true\n    [neighbors.afi-safis.long-lived-graceful-restart.config]\n      enabled = true\n      restart-time = ${longLived}`}
 `
 
 /** GoBGP. */
 export const GOBGP: MatrixDaemon = {
   name: 'GoBGP 3.10',
   reason: reasonOf(gobgpd),
+  has: { addPathFromUs: true, extendedMessages: false, longLived: true },
   start: (config) =>
     Daemon.start(
       gobgpd ?? '',

@@ -11,6 +11,8 @@ export interface MatrixPeer {
   readonly md5?: string
   /** Several paths, both ways. */
   readonly addPath?: boolean
+  /** Keeps the peer's routes for long when it is gone (RFC 9494): seconds. */
+  readonly longLived?: number
 }
 
 /** Where a daemon is, and with whom it speaks IPv4 unicast. */
@@ -26,6 +28,8 @@ export interface MatrixDaemon {
   readonly name: string
   /** Why it cannot be run here; empty when it can. */
   readonly reason: string
+  /** What it has of that not all have; the matrix says `–` for the rest. */
+  readonly has: { readonly addPathFromUs: boolean; readonly extendedMessages: boolean; readonly longLived: boolean }
   /** It gives its listening socket no key of TCP MD5: who connects to it is not let in. */
   readonly signsOwnConnectionsOnly?: boolean
   start(config: MatrixConfig): Promise<Daemon>
