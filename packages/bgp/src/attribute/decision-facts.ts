@@ -1,4 +1,4 @@
-import { AS_SEGMENT, ATTRIBUTE, WELL_KNOWN_COMMUNITY } from '../iana.js'
+import { AS_SEGMENT, ATTRIBUTE } from '../iana.js'
 import { attributeEnd, valueStart, wordAt } from './canonical.js'
 
 /** LOCAL_PREF of a path that has none (RFC 4271 §9.1.1 leaves it to us). */
@@ -7,27 +7,7 @@ export const DEFAULT_LOCAL_PREF = 100
 /** ORIGIN of a path that has none: the last choice. */
 const INCOMPLETE = 2
 
-/** Communities that rules look for, as bits. */
-export const MARK = {
-  noExport: 1,
-  noAdvertise: 2,
-  noExportSubconfed: 4,
-  llgrStale: 8,
-  gracefulShutdown: 16,
-} as const
-
-const MARKS: ReadonlyMap<number, number> = new Map([
-  [WELL_KNOWN_COMMUNITY.noExport, MARK.noExport],
-  [WELL_KNOWN_COMMUNITY.noAdvertise, MARK.noAdvertise],
-  [WELL_KNOWN_COMMUNITY.noExportSubconfed, MARK.noExportSubconfed],
-  [WELL_KNOWN_COMMUNITY.llgrStale, MARK.llgrStale],
-  [WELL_KNOWN_COMMUNITY.gracefulShutdown, MARK.gracefulShutdown],
-])
-
-/** Well-known communities begin here (RFC 1997). */
-const WELL_KNOWN_FROM = 0xffff_0000
-
-/** What the decision process and the rules around it ask of attributes, read from their canonical octets. */
+/** What the decision process asks of attributes, read from their canonical octets. */
 export class DecisionFacts {
   localPref = DEFAULT_LOCAL_PREF
   /** MULTI_EXIT_DISC; 0 where there is none, which is the best (RFC 4271 §9.1.2.2 c). */
@@ -40,12 +20,10 @@ export class DecisionFacts {
   clusterLength = 0
   /** 0 IGP, 1 EGP, 2 incomplete. */
   origin = INCOMPLETE
-  /** Bits of `MARK`. */
-  marks = 0
 
   read(bytes: Uint8Array): void {
     this.localPref = DEFAULT_LOCAL_PREF
-    this.med = this.neighborAs = this.originatorId = this.asPathLength = this.clusterLength = this.marks = 0
+    this.med = this.neighborAs = this.originatorId = this.asPathLength = this.clusterLength = 0
     this.origin = INCOMPLETE
     for (let at = 0, end = 0; at < bytes.length; at = end) {
       end = attributeEnd(bytes, at)
@@ -66,12 +44,6 @@ export class DecisionFacts {
         break
       case ATTRIBUTE.localPref:
         this.localPref = wordAt(bytes, from)
-        break
-      case ATTRIBUTE.communities:
-        for (let at = from; at < end; at += 4) {
-          const community = wordAt(bytes, at)
-          if (community >= WELL_KNOWN_FROM) this.marks |= MARKS.get(community) ?? 0
-        }
         break
       case ATTRIBUTE.originatorId:
         this.originatorId = wordAt(bytes, from)

@@ -1,5 +1,5 @@
 import { attributeEnd, valueStart, wordAt } from '../attribute/canonical.js'
-import { MARK } from '../attribute/decision-facts.js'
+import { MARK, marksOf } from '../attribute/marks.js'
 import { AS_SEGMENT, ATTRIBUTE } from '../iana.js'
 import type { InvalidReason } from '../speaker/route.js'
 import type { ImportRules } from './import-rules.js'
@@ -7,12 +7,12 @@ import type { ImportRules } from './import-rules.js'
 /**
  * What `importSet` says of attributes, told from their canonical octets: why they are not used, or `undefined` when they are, as they are.
  *
- * @param marks bits of `MARK`
  * @returns `values` when that takes a look at values
  */
-export function importOctets(canonical: Uint8Array, marks: number, rules: ImportRules): InvalidReason | 'values' | undefined {
+export function importOctets(canonical: Uint8Array, rules: ImportRules): InvalidReason | 'values' | undefined {
   const { self, peerType, allowAsIn = 0, asPathLimit = Infinity, attributeLimit = Infinity } = rules
-  if (needsValues(rules) || ((marks & MARK.gracefulShutdown) !== 0 && peerType === 'ebgp')) return 'values'
+  if (needsValues(rules)) return 'values'
+  if (peerType === 'ebgp' && (marksOf(canonical) & MARK.gracefulShutdown) !== 0) return 'values' // RFC 8326 §3
   let own = 0
   let count = 0
   let loop: InvalidReason | undefined

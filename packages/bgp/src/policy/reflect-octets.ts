@@ -1,6 +1,7 @@
 import type { ByteWriter } from '@heddle/wire'
 import { attributeEnd, hopStart, valueStart } from '../attribute/canonical.js'
-import { DEFAULT_LOCAL_PREF, MARK } from '../attribute/decision-facts.js'
+import { DEFAULT_LOCAL_PREF } from '../attribute/decision-facts.js'
+import { MARK, marksOf } from '../attribute/marks.js'
 import { attributeCodecOf } from '../attribute/registry.js'
 import { AFI, ATTRIBUTE, ATTRIBUTE_FLAG, SAFI } from '../iana.js'
 import type { Family } from '../nlri/family.js'
@@ -21,19 +22,18 @@ export function isReflection(source: RouteSource, to: ExportSignature, { safi }:
  * What `exportSet` makes of attributes in a reflection, octets from octets: ORIGINATOR_ID where there is none, our cluster in front of
  * CLUSTER_LIST (RFC 4456 §8), LOCAL_PREF where there is none.
  *
- * @param marks bits of `MARK`
  * @param out gets what goes out, in canonical form
  * @returns `refused` when it goes to nobody, `values` when that takes a look at values
  */
 export function reflectOctets(
   canonical: Uint8Array,
-  marks: number,
   family: Family,
   source: RouteSource,
   to: ExportSignature,
   out: ByteWriter,
 ): 'done' | 'refused' | 'values' {
   if (!source.client && !to.client) return 'refused' // RFC 4456 §6
+  const marks = marksOf(canonical)
   if ((marks & MARK.noAdvertise) !== 0 || ((marks & MARK.llgrStale) !== 0 && to.llgr !== true)) return 'refused'
   const end = hopStart(canonical)
   if (family.afi === AFI.ipv4 && canonical.length - end !== V4_HOP_SIZE) return 'values' // RFC 8950 may be asked for

@@ -4,14 +4,14 @@ import { ByteInterner } from './byte-interner.js'
 import { Column, HalfColumn } from './column.js'
 
 const ORIGIN_BITS = 3
-const MARKS_SHIFT = 2
+const KNOWN = 4
 
 /** Decoded sets that are kept at hand. */
 const CACHE_LIMIT = 4096
 
 /**
  * Attribute sets by small integers (0 is none), interned by their canonical bytes. What the decision process compares stands in columns that
- * are filled once per set, so that best path compares integers.
+ * are filled once per set, when it is first compared, so that best path compares integers.
  */
 export class AttributeSets {
   readonly #sets = new ByteInterner()
@@ -22,7 +22,7 @@ export class AttributeSets {
   readonly #originatorId = new Column()
   readonly #asPathLength = new HalfColumn()
   readonly #clusterLength = new HalfColumn()
-  /** ORIGIN, and above it the marks. */
+  /** ORIGIN, and whether the columns say what the set says. */
   readonly #rest = new HalfColumn()
   readonly #facts = new DecisionFacts()
 
@@ -45,7 +45,7 @@ export class AttributeSets {
   /** As `intern`. @param canonical octets that `canonicalAttributes` would make; they are copied */
   internOctets(canonical: Uint8Array): number {
     const id = this.#sets.intern(canonical)
-    if (this.#sets.references(id) === 1) this.#fill(id, canonical)
+    if (this.#sets.references(id) === 1) this.#rest.set(id, 0)
     return id
   }
 
@@ -83,51 +83,55 @@ export class AttributeSets {
   }
 
   localPref(id: number): number {
+    this.#know(id)
     return this.#localPref.get(id)
   }
 
   /** MULTI_EXIT_DISC; 0 where there is none, which is the best (RFC 4271 §9.1.2.2 c). */
   med(id: number): number {
+    this.#know(id)
     return this.#med.get(id)
   }
 
   /** First AS of the path; 0 when the path is empty or does not begin with a sequence. */
   neighborAs(id: number): number {
+    this.#know(id)
     return this.#neighborAs.get(id)
   }
 
   /** ORIGINATOR_ID; 0 where there is none. */
   originatorId(id: number): number {
+    this.#know(id)
     return this.#originatorId.get(id)
   }
 
   asPathLength(id: number): number {
+    this.#know(id)
     return this.#asPathLength.get(id)
   }
 
   clusterLength(id: number): number {
+    this.#know(id)
     return this.#clusterLength.get(id)
   }
 
   /** 0 IGP, 1 EGP, 2 incomplete. */
   origin(id: number): number {
+    this.#know(id)
     return this.#rest.get(id) & ORIGIN_BITS
   }
 
-  /** Communities that rules look for, as bits of `MARK`. */
-  marks(id: number): number {
-    return this.#rest.get(id) >>> MARKS_SHIFT
-  }
-
-  #fill(id: number, canonical: Uint8Array): void {
+  /** Fills the columns. Most sets are never compared: those that only go out, and those of paths that have no rival. */
+  #know(id: number): void {
+    if ((this.#rest.get(id) & KNOWN) !== 0) return
     const facts = this.#facts
-    facts.read(canonical)
+    facts.read(this.#sets.bytes(id))
     this.#localPref.set(id, facts.localPref)
     this.#med.set(id, facts.med)
     this.#neighborAs.set(id, facts.neighborAs)
     this.#originatorId.set(id, facts.originatorId)
     this.#asPathLength.set(id, Math.min(facts.asPathLength, 0xffff))
     this.#clusterLength.set(id, facts.clusterLength)
-    this.#rest.set(id, facts.origin | (facts.marks << MARKS_SHIFT))
+    this.#rest.set(id, facts.origin | KNOWN)
   }
 }

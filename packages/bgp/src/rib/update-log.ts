@@ -5,6 +5,9 @@ import { WordQueue } from './word-queue.js'
 /** Entries that have been overtaken, below which they are left where they are. */
 const COMPACT_FROM = 1024
 
+/** Octets of places that are kept when nobody stands at any. */
+const KEPT = 1 << 20
+
 /**
  * Destinations whose state is another one, in the order of their last change, for readers that go at their own pace. A destination that
  * changes again moves to the end, so that a reader that is behind sees its newest state, once, and the log is bounded by the destinations that
@@ -16,7 +19,7 @@ export class UpdateLog {
   #end = 1
   #live = 0
   /** Place of each destination's newest entry; 0: none. */
-  readonly #place = new Column()
+  #place = new Column()
 
   constructor(private readonly table: RibTable) {}
 
@@ -75,6 +78,7 @@ export class UpdateLog {
       this.#forget(this.#destinations.get(count), this.#places.get(count))
     this.#destinations.drop(count)
     this.#places.drop(count)
+    if (this.#live === 0 && this.#place.octets > KEPT) this.#place = new Column()
   }
 
   #forget(destination: number, place: number): void {

@@ -11,7 +11,7 @@ export type InboxItem =
   | { readonly kind: 'end'; readonly message: string }
 
 /** Octets above which no more is read from the connection, so that the peer is slowed down. */
-const FULL = 4 << 20
+const FULL = 512 << 10
 
 /** Messages between the connection and their turn to be processed. */
 export class Inbox {

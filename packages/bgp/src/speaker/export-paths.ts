@@ -123,7 +123,7 @@ export class ExportScope {
     const { signature } = this.rules
     if (isReflection(source, signature, family)) {
       const octets = this.#octets.truncate(0)
-      const verdict = reflectOctets(sets.bytes(set), sets.marks(set), family, source, signature, octets)
+      const verdict = reflectOctets(sets.bytes(set), family, source, signature, octets)
       if (verdict !== 'values') return verdict === 'refused' ? 0 : sets.internOctets(octets.view())
     }
     const result = exportSet(sets.get(set), family, source, signature, this.#nlriFor(path))

@@ -7,7 +7,7 @@ import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { isVisitable, visitNlri } from '../nlri/visit.js'
 import type { AttributeSet } from '../attribute/attribute-set.js'
-import { MARK } from '../attribute/decision-facts.js'
+import { MARK, marksOf } from '../attribute/marks.js'
 import { NormalForm } from '../attribute/normal-form.js'
 import { importOctets } from '../policy/import-octets.js'
 import { importDependsOnNlri, importSet, type ImportRules } from '../policy/import-rules.js'
@@ -127,7 +127,7 @@ export class Ingest {
     const key = this.#keyOf(table)
     const { peer, rules } = this.context
     const { sets } = table
-    const llgrStale = (sets.marks(received) & MARK.llgrStale) !== 0
+    const llgrStale = (marksOf(sets.bytes(received)) & MARK.llgrStale) !== 0
     const single = importDependsOnNlri(rules)
     let common: Imported | undefined
     const add = (pathId: number, data: number): void => {
@@ -186,7 +186,7 @@ export class Ingest {
   #import(table: RibTable, received: number, nlri: Nlri | undefined, value?: AttributeSet): Imported {
     const { sets, family } = table
     const { rules } = this.context
-    const verdict = importOctets(sets.bytes(received), sets.marks(received), rules)
+    const verdict = importOctets(sets.bytes(received), rules)
     if (verdict !== 'values') {
       sets.retain(received)
       return { set: received, received: 0, invalid: verdict }
