@@ -61,11 +61,12 @@ function rowProblem(routes: RouteBatch, row: number): string | undefined {
   const family = routes.family[row]
   const length = routes.length[row]
   if ((family !== 4 && family !== 6) || length > (family === 4 ? 32 : 128)) return `family ${family}, length ${length}`
-  const { w0, w1, w2, w3 } = routes.prefixAt(row).address
-  const at = row * 4
-  const { address } = routes
-  const hasHostBits = address[at] !== w0 || (family === 6 && (address[at + 1] !== w1 || address[at + 2] !== w2 || address[at + 3] !== w3))
-  return hasHostBits ? `bits are set behind the first ${length}` : undefined
+  for (let word = 0; word < (family === 4 ? 1 : 4); word++) {
+    const hostBits = 32 - Math.min(32, Math.max(0, length - word * 32))
+    const mask = hostBits === 32 ? 0xffff_ffff : 2 ** hostBits - 1
+    if ((routes.address[row * 4 + word] & mask) !== 0) return `bits are set behind the first ${length}`
+  }
+  return undefined
 }
 
 /** What the rows of a batch change in the number of routes: in all, by VRF and by the group they lead to. */
