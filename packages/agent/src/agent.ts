@@ -2,14 +2,19 @@ import type { Speaker, SpeakerConfig } from '@heddle/bgp'
 import {
   IntentError,
   OverlayModel,
+  checkTraffic,
   checkVrfs,
   endpointMtu,
   type Dataplane,
   type DataplaneCapabilities,
   type DataplaneEvent,
   type DataplaneState,
+  type EndpointRow,
   type EndpointService,
   type EndpointView,
+  type MirroredPacket,
+  type TracedPacket,
+  type TraceIntent,
   type VpnRouteChange,
 } from '@heddle/core'
 import { fromBgp, toBgp } from '@heddle/exchange'
@@ -22,6 +27,7 @@ import { SpeakerNode, type StopOptions } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
 import { DataplaneKeeper, type DataplaneSource } from './dataplane/dataplane-keeper.js'
 import { EndpointManager } from './endpoint/endpoint-manager.js'
+import { PacketObservers, type CaptureRequest } from './observe/packet-observers.js'
 import { Serial } from './serial.js'
 import { Adoption } from './sync/adoption.js'
 import { Synchronizer, describeFailure } from './sync/synchronizer.js'
@@ -136,7 +142,8 @@ export class Agent implements AsyncDisposable {
         dataplane: () => keeper.current,
         changed: (endpoint) => agent?.events.emit('endpoint', endpoint),
       })
-      agent = new Agent(options, keeper, { model, node, synchronizer, endpoints, capabilities: dataplane.capabilities })
+      const observers = new PacketObservers({ model, synchronizer, capabilities: dataplane.capabilities })
+      agent = new Agent(options, keeper, { model, node, synchronizer, endpoints, observers, capabilities: dataplane.capabilities })
       await agent.#begin(dataplane, isTakenOver ? found : undefined)
       return agent
     } catch (error) {
@@ -192,6 +199,26 @@ export class Agent implements AsyncDisposable {
     return this.#serial.run(async () => this.#reconfigure(config))
   }
 
+  /**
+   * Live packets, and what the dataplane does with them, step by step, until the signal or the consumer's leaving ends it. A gap in `sequence` shows
+   * packets that were left out.
+   *
+   * @throws AgentError `agent.unsupported`, `agent.unknown`, `agent.stopped`
+   */
+  trace(intent: TraceIntent, signal?: AbortSignal): AsyncIterable<TracedPacket> {
+    return this.#parts.observers.trace(intent, signal)
+  }
+
+  /** The endpoint whose port has this id in the dataplane. */
+  endpointAt(port: number): EndpointRow | undefined {
+    return this.#parts.model.endpoints().find((endpoint) => endpoint.port === port)
+  }
+
+  /** Live copies of the packets of an endpoint; ends and throws as `trace`. */
+  capture(request: CaptureRequest, signal?: AbortSignal): AsyncIterable<MirroredPacket> {
+    return this.#parts.observers.capture(request, signal)
+  }
+
   /** What `reconfigure` would do. Nothing happens. @throws as `reconfigure` */
   plan(config: AgentConfig): ConfigChange[] {
     this.#checkReconfigurable(config)
@@ -213,7 +240,7 @@ export class Agent implements AsyncDisposable {
     const { model, node, synchronizer, endpoints } = this.#parts
     synchronizer.use(dataplane)
     const adopted = found === undefined ? [] : model.adopt(found)
-    model.setVrfs(this.#config.vrfs)
+    model.setIntents(this.#config.vrfs, this.#config.traffic ?? {})
     endpoints.want(this.#config.endpoints, 'configured')
     endpoints.want(adopted, 'adopted')
     await endpoints.attachAll()
@@ -255,6 +282,14 @@ export class Agent implements AsyncDisposable {
   #told(event: DataplaneEvent): void {
     if (event.type === 'port-down') this.#parts.endpoints.deviceGone(event.port, event.reason ?? 'the device is gone')
     else if (event.type === 'underlay-changed') this.#logger.info('the underlay changed', { local: String(event.local), mtu: event.mtu })
+    else if (event.type === 'liveness-up' || event.type === 'liveness-down') this.#heard(event)
+    else this.#parts.observers.told(event)
+  }
+
+  #heard({ type, liveness, reason }: Extract<DataplaneEvent, { readonly type: 'liveness-up' | 'liveness-down' }>): void {
+    if (!this.#parts.model.setLiveness(liveness, type === 'liveness-up')) return
+    this.#logger.info(type === 'liveness-up' ? 'a router is heard again' : 'a router is heard no more', { liveness, reason })
+    void this.#parts.synchronizer.run()
   }
 
   #lost(): void {
@@ -279,7 +314,7 @@ export class Agent implements AsyncDisposable {
     this.#checkReconfigurable(config)
     const changes = this.#changes(config)
     await endpoints.unconfigure(config.endpoints)
-    model.setVrfs(config.vrfs)
+    model.setIntents(config.vrfs, config.traffic ?? {})
     node.speaker.setRouteTargetMembership(model.importTargets())
     node.reconfigure(config)
     this.#config = config
@@ -293,7 +328,11 @@ export class Agent implements AsyncDisposable {
     if (config.underlayMtu !== this.#config.underlayMtu)
       throw new AgentError('agent.needs-restart', 'a change of the MTU of the underlay needs a restart')
     this.#parts.node.checkReconfigurable(config)
-    const problems = checkVrfs(config.vrfs)
+    const { capabilities } = this.#parts
+    const problems = [
+      ...checkVrfs(config.vrfs),
+      ...checkTraffic(config.traffic ?? {}, { vrfs: config.vrfs, capabilities, localAddresses: [this.#config.address] }),
+    ]
     if (problems.length > 0) throw new IntentError(problems)
     this.#checkVrfsInUse(config)
   }
@@ -317,6 +356,7 @@ export class Agent implements AsyncDisposable {
     const { node, synchronizer, endpoints } = this.#parts
     this.#adoption?.cancel()
     endpoints.stop()
+    this.#parts.observers.end()
     synchronizer.stop()
     await node.stop({ restart })
     await this.#following
@@ -357,6 +397,7 @@ interface AgentParts {
   readonly node: SpeakerNode
   readonly synchronizer: Synchronizer
   readonly endpoints: EndpointManager
+  readonly observers: PacketObservers
   readonly capabilities: DataplaneCapabilities
 }
 

@@ -1,5 +1,5 @@
 import type { PathAttributes, SpeakerConfig } from '@heddle/bgp'
-import type { EndpointRequest, VrfIntent } from '@heddle/core'
+import type { EndpointRequest, TrafficIntents, VrfIntent } from '@heddle/core'
 import type { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 
 /** What a speaker without VRFs shall be: a route reflector, for example. */
@@ -15,6 +15,8 @@ export interface SpeakerNodeConfig {
 /** What an agent shall be; a change of it is reconciled, so that only what differs moves. */
 export interface AgentConfig extends SpeakerNodeConfig {
   readonly vrfs: readonly VrfIntent[]
+  /** What is done with the traffic of the VRFs besides forwarding it; nothing when left out. */
+  readonly traffic?: TrafficIntents
   /** Endpoints that shall be attached as long as they stand here; others come through `EndpointService`. */
   readonly endpoints: readonly EndpointRequest[]
   /** Largest packet of the underlay in octets; an endpoint's MTU is this minus the overhead of the widest encapsulation. */

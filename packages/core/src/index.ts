@@ -38,6 +38,8 @@ export type { LivenessObject } from './dataplane/liveness.js'
 export type { MirrorDirection, MirroredPacket, MirrorObject, MirrorSink } from './dataplane/mirror.js'
 export type { NatPoolObject } from './dataplane/nat-pool.js'
 export type { NumberRange, PolicyObject, PolicyRule, PolicyVerdict } from './dataplane/policy.js'
+export { policyProblems } from './dataplane/policy-problems.js'
+export { serviceProblems, type ServiceProblem } from './dataplane/service-problems.js'
 export { NO_GROUP, RouteBatch } from './dataplane/route-batch.js'
 export { SERVICE_PROTOCOLS, type ServiceBackend, type ServiceObject, type ServiceProtocol } from './dataplane/service.js'
 export type { TracedPacket, TraceFilter, TraceObject, TraceStep } from './dataplane/trace.js'
@@ -50,11 +52,24 @@ export { heapMemory, type FibMemory } from './fib/trie/fib-memory.js'
 export { FibTable } from './fib/trie/fib-table.js'
 export { NO_MATCH, StrideTrie } from './fib/trie/stride-trie.js'
 export { checkVrfs, IntentError } from './intent/intents.js'
+export { checkTraffic, type TrafficSurroundings } from './intent/check-traffic.js'
+export type {
+  DirectionIntent,
+  LivenessIntent,
+  MirrorIntent,
+  NatIntent,
+  PolicyIntent,
+  PolicyRuleIntent,
+  ServiceIntent,
+  TraceIntent,
+  TrafficIntents,
+} from './intent/traffic.js'
 export type { EndpointIntent, IntentProblem, StaticRouteIntent, VrfIntent } from './intent/intents.js'
 export { checkVirtualNetworks, vrfOf, vrfsOf } from './intent/virtual-network.js'
 export type { NodeIdentity, VirtualNetworkIntent, VirtualNetworkTopology } from './intent/virtual-network.js'
 export { FIRST_LABEL, LabelError, LabelSpace, LAST_LABEL, type LabelErrorCode, type LabelSpaceOptions } from './label/label-space.js'
 export { LOCAL_PREFERENCE } from './model/exports.js'
+export type { Observation } from './model/observations.js'
 export { OverlayModel, UPLINK_PORT, type OverlayModelOptions } from './model/overlay-model.js'
 export type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './model/views.js'
 export { chooseEncapsulation } from './nexthop/encapsulation-choice.js'

@@ -40,9 +40,9 @@ test('a model that adopts the dataplane changes nothing once it was told the sam
       const devices = rows.map(({ port, netns, ifname, addresses, mtu }) => ({ port, netns, ifname, addresses, mtu, ifindex: 1 }))
 
       const next = world.newModel()
-      const adopted = next.adopt(rewritten({ ...world.state, devices }))
+      const adopted = next.adopt(rewritten({ ...world.state, devices, down: world.downIds }))
       expect(adopted.map(({ netns, ifname }) => `${netns} ${ifname}`).sort()).toEqual([...world.endpoints.keys()].sort())
-      next.setVrfs(world.vrfs)
+      next.setIntents(world.vrfs, world.traffic)
       for (const [index, intent] of adopted.entries()) expect(next.addEndpoint(intent).label).toBe(rows[index]?.label)
       const early = next.takeTransaction()
       if (early !== undefined) {
@@ -61,6 +61,8 @@ test('a model that adopts the dataplane changes nothing once it was told the sam
       for (const transaction of [early, rest]) {
         if (transaction === undefined) continue
         const { vrfs, ports, nextHops, groups, tunnelSources, labels, routes } = transaction
+        const { policies, services, natPools, liveness, mirrors } = transaction
+        expect([policies, services, natPools, liveness, mirrors].filter((changes) => changes !== undefined)).toEqual([])
         expect(routes.count).toBe(0)
         for (const { set, remove } of [vrfs, ports, nextHops, groups, tunnelSources, labels]) expect([set, remove]).toEqual([[], []])
       }

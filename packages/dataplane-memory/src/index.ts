@@ -10,6 +10,6 @@ export {
   type UnderlayFrame,
   type UnderlayObserver,
 } from './memory-underlay.js'
-export { LINK_TYPES, pcapngWriter, type LinkType, type PcapngWriter } from './pcapng.js'
+export { LINK_TYPES, pcapngWriter, type LinkType, type PacketNotes, type PcapngWriter } from './pcapng.js'
 export { INJECTED, withFaults, type Faults } from './with-faults.js'
 export { withTrace, type DataplaneCall, type Outcome } from './with-trace.js'

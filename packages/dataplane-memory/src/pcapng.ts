@@ -15,7 +15,16 @@ export interface PcapngWriter {
   /** Describes an interface and returns its id for `packet`. */
   addInterface(name: string, linkType: LinkType): number
   /** Writes a packet. @param microseconds since the Unix epoch, or since any start that all packets share */
-  packet(interfaceId: number, microseconds: number, bytes: Uint8Array, comment?: string): void
+  packet(interfaceId: number, microseconds: number, bytes: Uint8Array, about?: PacketNotes | string): void
+}
+
+/** What a capture says of a packet besides its octets; a text alone is a comment. */
+export interface PacketNotes {
+  readonly comment?: string
+  /** As the interface's owner sees it. */
+  readonly direction?: 'inbound' | 'outbound'
+  /** Octets that the packet had, if more than are there. */
+  readonly length?: number
 }
 
 /** LINKTYPE registry values: what the first octets of an interface's packets are. */
@@ -30,6 +39,7 @@ const ENHANCED_PACKET = 6
 const OPTION_END = 0
 const OPTION_COMMENT = 1
 const OPTION_IF_NAME = 2
+const OPTION_FLAGS = 2
 
 /** Starts a capture: writes the section header to `sink`, which gets each block as a chunk of its own. */
 export function pcapngWriter(sink: (chunk: Uint8Array) => void): PcapngWriter {
@@ -40,8 +50,8 @@ export function pcapngWriter(sink: (chunk: Uint8Array) => void): PcapngWriter {
       sink(interfaceDescription(name, linkType))
       return interfaces++
     },
-    packet(interfaceId, microseconds, bytes, comment) {
-      sink(enhancedPacket(interfaceId, microseconds, bytes, comment))
+    packet(interfaceId, microseconds, bytes, about = {}) {
+      sink(enhancedPacket(interfaceId, microseconds, bytes, typeof about === 'string' ? { comment: about } : about))
     },
   }
 }
@@ -56,7 +66,7 @@ function sectionHeader(): Uint8Array {
 }
 
 function interfaceDescription(name: string, linkType: LinkType): Uint8Array {
-  const options = encodeOptions([[OPTION_IF_NAME, name]])
+  const options = encodeOptions([[OPTION_IF_NAME, new TextEncoder().encode(name)]])
   const { chunk, view } = block(INTERFACE_DESCRIPTION, 8 + options.length)
   view.setUint16(8, LINK_TYPES[linkType], true)
   view.setUint32(12, 0, true) // snapshot length: no limit
@@ -64,14 +74,22 @@ function interfaceDescription(name: string, linkType: LinkType): Uint8Array {
   return chunk
 }
 
-function enhancedPacket(interfaceId: number, microseconds: number, bytes: Uint8Array, comment: string | undefined): Uint8Array {
-  const options = comment === undefined ? new Uint8Array(0) : encodeOptions([[OPTION_COMMENT, comment]])
+function enhancedPacket(
+  interfaceId: number,
+  microseconds: number,
+  bytes: Uint8Array,
+  { comment, direction, length }: PacketNotes,
+): Uint8Array {
+  const options = encodeOptions([
+    ...(comment === undefined ? [] : [[OPTION_COMMENT, new TextEncoder().encode(comment)] as const]),
+    ...(direction === undefined ? [] : [[OPTION_FLAGS, Uint8Array.of(direction === 'inbound' ? 1 : 2, 0, 0, 0)] as const]),
+  ])
   const { chunk, view } = block(ENHANCED_PACKET, 20 + padded(bytes.length) + options.length)
   view.setUint32(8, interfaceId, true)
   view.setUint32(12, Math.floor(microseconds / 0x1_0000_0000), true)
   view.setUint32(16, microseconds % 0x1_0000_0000, true)
   view.setUint32(20, bytes.length, true)
-  view.setUint32(24, bytes.length, true)
+  view.setUint32(24, length ?? bytes.length, true)
   chunk.set(bytes, 28)
   chunk.set(options, 28 + padded(bytes.length))
   return chunk
@@ -87,12 +105,12 @@ function block(type: number, bodyLength: number): { chunk: Uint8Array; view: Dat
   return { chunk, view }
 }
 
-function encodeOptions(options: readonly (readonly [code: number, text: string])[]): Uint8Array {
-  const texts = options.map(([code, text]) => ({ code, octets: new TextEncoder().encode(text) }))
-  const out = new Uint8Array(texts.reduce((size, { octets }) => size + 4 + padded(octets.length), 4))
+function encodeOptions(options: readonly (readonly [code: number, octets: Uint8Array])[]): Uint8Array {
+  if (options.length === 0) return new Uint8Array(0)
+  const out = new Uint8Array(options.reduce((size, [, octets]) => size + 4 + padded(octets.length), 4))
   const view = new DataView(out.buffer)
   let at = 0
-  for (const { code, octets } of texts) {
+  for (const [code, octets] of options) {
     view.setUint16(at, code, true)
     view.setUint16(at + 2, octets.length, true)
     out.set(octets, at + 4)

@@ -110,13 +110,19 @@ export class ForwardingEngine {
   apply(transaction: FibTransaction): ApplyReport {
     const failures = validate(this.#tables, transaction, this.#limits, this.#features, this.#context.encapsulations)
     if (failures.length > 0) return { status: 'refused', generation: transaction.generation, failures }
+    this.program(transaction)
+    return { status: 'applied', generation: transaction.generation, failures: [] }
+  }
+
+  /** Programs a transaction that another engine with the same tables and limits has found valid. */
+  program(transaction: FibTransaction): void {
     this.#tables.program(transaction)
     for (const id of transaction.traces?.remove ?? []) if (!this.#tables.traces.has(id)) this.#tracer?.forget(id)
-    return { status: 'applied', generation: transaction.generation, failures: [] }
   }
 
   /** Makes a dumped state what is programmed, without asking whether it is valid: a dataplane has held it. For a new engine. */
   load(state: Omit<DataplaneState, 'devices'>): void {
+    for (const id of state.down ?? []) this.#tables.down.add(id)
     const all = <T>(set: readonly T[]): ObjectChanges<T> => ({ set, remove: [] })
     this.#tables.program({
       generation: state.generation,

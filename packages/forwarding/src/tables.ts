@@ -175,6 +175,7 @@ export class Tables {
       policies: [...this.policies.values()],
       services: [...this.serviceObjects.values()],
       liveness: [...this.liveness.values()],
+      down: [...this.down],
       natPools: [...this.natPools.values()],
       mirrors: Array.from(this.mirrors.values(), ({ object }) => object),
       traces: [...this.traces.values()],

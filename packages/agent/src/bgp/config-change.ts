@@ -1,10 +1,11 @@
 import type { ChangeImpact, NeighborChange } from '@heddle/bgp'
+import type { TrafficIntents } from '@heddle/core'
 import type { AgentConfig } from '../config.js'
 
 /** What another configuration means for one thing that a speaker or agent has. */
 export interface ConfigChange {
-  /** A BGP neighbor, a route that is originated, a VRF, an endpoint, or something beside the sessions (a cache, a station). */
-  readonly what: 'neighbor' | 'network' | 'vrf' | 'endpoint' | 'rtr' | 'bmp'
+  /** A BGP neighbor, a route that is originated, a VRF, an endpoint, what is done with their traffic, or something beside the sessions (a cache, a station). */
+  readonly what: 'neighbor' | 'network' | 'vrf' | 'endpoint' | 'policy' | 'service' | 'nat' | 'mirror' | 'bfd' | 'rtr' | 'bmp'
   readonly name: string
   readonly kind: 'add' | 'remove' | 'change' | 'keep'
   /** What it does to the session with a neighbor; `nothing` for everything else. */
@@ -40,7 +41,27 @@ export function intentChanges(before: Intents, after: Intents): ConfigChange[] {
   const vrfs = ({ vrfs: list }: Intents): Map<string, string> => new Map(list.map((vrf) => [vrf.name, JSON.stringify(vrf)]))
   const endpoints = ({ endpoints: list }: Intents): Map<string, string> =>
     new Map(list.map((endpoint) => [`${endpoint.ifname} in ${endpoint.netns}`, JSON.stringify(endpoint)]))
-  return [...namedChanges('vrf', vrfs(before), vrfs(after)), ...namedChanges('endpoint', endpoints(before), endpoints(after))]
+  return [
+    ...namedChanges('vrf', vrfs(before), vrfs(after)),
+    ...namedChanges('endpoint', endpoints(before), endpoints(after)),
+    ...trafficChanges(before.traffic ?? {}, after.traffic ?? {}),
+  ]
 }
 
-type Intents = Pick<AgentConfig, 'vrfs' | 'endpoints'>
+function trafficChanges(before: TrafficIntents, after: TrafficIntents): ConfigChange[] {
+  const named = (list: readonly { readonly name: string }[] = []): Map<string, string> =>
+    new Map(list.map((one) => [one.name, JSON.stringify(one)]))
+  const nat = ({ nat: list = [] }: TrafficIntents): Map<string, string> =>
+    new Map(list.map((one) => [`${one.vrf} in ${one.outside}, IPv${one.address.family}`, JSON.stringify(one)]))
+  const bfd = ({ tunnelLiveness }: TrafficIntents): Map<string, string> =>
+    new Map(tunnelLiveness === undefined ? [] : [['tunnels', JSON.stringify(tunnelLiveness)]])
+  return [
+    ...namedChanges('policy', named(before.policies), named(after.policies)),
+    ...namedChanges('service', named(before.services), named(after.services)),
+    ...namedChanges('nat', nat(before), nat(after)),
+    ...namedChanges('mirror', named(before.mirrors), named(after.mirrors)),
+    ...namedChanges('bfd', bfd(before), bfd(after)),
+  ]
+}
+
+type Intents = Pick<AgentConfig, 'vrfs' | 'endpoints' | 'traffic'>

@@ -1,11 +1,10 @@
-import { createWriteStream } from 'node:fs'
-import { once } from 'node:events'
 import { TracePackets, decodeToJson } from '@heddle/bgp'
 import { pcapngWriter } from '@heddle/dataplane-memory'
 import { IpAddress } from '@heddle/wire'
 import type { TraceRow } from '../bgp/trace-rows.js'
 import { ControlClient } from '../control/client.js'
 import { findSocket, type NodeChoice } from '../control/find-socket.js'
+import { openByteSink } from '../output/byte-sink.js'
 import type { Output } from '../output/output.js'
 
 export interface TraceBgpOptions extends NodeChoice {
@@ -20,7 +19,7 @@ type Row = TraceRow | { readonly lost: number }
 /** `heddle show bgp trace PEER`: each message of a session, as JSON or as a capture for dissectors, until it is interrupted. */
 export async function traceBgp(peer: string, { pcapng, count, ...choice }: TraceBgpOptions, output: Output): Promise<void> {
   const client = await ControlClient.connect(await findSocket(choice))
-  const sink = pcapng === undefined ? undefined : openSink(pcapng, output)
+  const sink = pcapng === undefined ? undefined : openByteSink(pcapng, output)
   const print = sink === undefined ? jsonLines(output) : capture(async (chunk) => sink.write(chunk))
   let left = count ?? Number.POSITIVE_INFINITY
   try {
@@ -63,30 +62,4 @@ function endsOf({ neighbor, localAddress }: TraceRow): { readonly local: IpAddre
   const remote = IpAddress.parse(neighbor)
   const unspecified = remote.family === 4 ? '0.0.0.0' : '::'
   return { remote, local: IpAddress.parse(localAddress ?? unspecified) }
-}
-
-interface Sink {
-  write(chunk: Uint8Array): Promise<void>
-  close(): Promise<void>
-}
-
-function openSink(path: string, output: Output): Sink {
-  if (path === '-') {
-    return {
-      write: async (chunk) => {
-        if (!output.write(chunk)) await output.drained()
-      },
-      close: async () => undefined,
-    }
-  }
-  const file = createWriteStream(path)
-  return {
-    write: async (chunk) => {
-      if (!file.write(chunk)) await once(file, 'drain')
-    },
-    close: async () => {
-      file.end()
-      await once(file, 'close')
-    },
-  }
 }

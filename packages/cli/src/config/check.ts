@@ -4,6 +4,7 @@ import { ConfigError, type ConfigProblem } from './config-error.js'
 import type { EndpointSection, NodeDocument, SpeakerDocument, VrfSection } from './document.js'
 import type { ParsedFile } from './parse.js'
 import { repeated, unknownName } from './problems.js'
+import { trafficProblems } from './check-traffic.js'
 import { withSecrets } from './secrets.js'
 import { inOrder } from './validate.js'
 
@@ -23,6 +24,11 @@ export function checkNode(parsed: ParsedFile, given: NodeDocument): NodeDocument
     ...dataplaneProblems(parsed, document),
     ...vrfProblems(parsed, vrfs),
     ...endpointProblems(parsed, document.endpoints ?? [], vrfs),
+    ...trafficProblems(
+      parsed,
+      document,
+      vrfs.map(({ name }) => name),
+    ),
     ...cniProblems(parsed, document, vrfs),
   ])
   return document

@@ -1,10 +1,11 @@
 import type { BgpSection } from './bgp-document.js'
+import type { TrafficSections } from './traffic-document.js'
 
 /**
  * The configuration file as a value: what YAML gives once the schema has accepted it. All text; `resolveNode` and `resolveSpeaker` turn it
  * into addresses, route distinguishers and the like.
  */
-export interface NodeDocument {
+export interface NodeDocument extends TrafficSections {
   readonly node: NodeSection
   /** Control socket; default `/run/heddle/NAME.sock`. */
   readonly socket?: string

@@ -2,6 +2,7 @@ import type { AgentConfig, SpeakerNodeConfig } from '@heddle/agent'
 import type { EndpointRequest, StaticRouteIntent, VrfIntent } from '@heddle/core'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import type { EndpointSection, NodeDocument, SpeakerDocument, StaticRouteSection, VrfSection } from './document.js'
+import { resolveTraffic } from './resolve-traffic.js'
 import { resolveBgp, resolveNetwork } from './resolve-bgp.js'
 
 export const DEFAULT_UNDERLAY_MTU = 1_500
@@ -21,6 +22,7 @@ export function resolveNode(document: NodeDocument, found: { readonly underlayMt
     ...resolveSpeaker(document),
     vrfs: (document.vrfs ?? []).map(resolveVrf),
     endpoints: (document.endpoints ?? []).map(resolveEndpoint),
+    traffic: resolveTraffic(document),
     underlayMtu: document.dataplane?.underlayMtu ?? found.underlayMtu ?? DEFAULT_UNDERLAY_MTU,
   }
 }

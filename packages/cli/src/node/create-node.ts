@@ -51,6 +51,9 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     speaker: agent.speaker,
     endpoints: agent.endpoints,
     show: async (what) => agent.show(what),
+    trace: (intent, signal) => agent.trace(intent, signal),
+    capture: (request, signal) => agent.capture(request, signal),
+    endpointAt: (port) => agent.endpointAt(port),
     explain: async (request) => explainPacket(request, await agent.state(), agent.capabilities),
     async reload(next, { dryRun = false } = {}) {
       checkFixed(document, next, ['socket', 'dataplane', 'cni'])

@@ -3,6 +3,8 @@ import { bgpRequest } from '../bgp/bgp-request.js'
 import { bgpStream } from '../bgp/bgp-stream.js'
 import { ControlError, type ControlHandler } from '../control/protocol.js'
 import { VIEW_NAMES } from '../output/view-names.js'
+import { captureRequest, traceRequest } from '../observe/observe-request.js'
+import { captureStream, traceStream } from '../observe/observe-stream.js'
 import { endpointName, endpointRequest } from './endpoint-params.js'
 import type { NodeHandle, ReloadOptions, RoleHandle } from './role-handle.js'
 
@@ -36,6 +38,10 @@ export function handlerFor(starting: Promise<RoleHandle>, controls: ProcessContr
         return {}
       case 'explain':
         return nodeOf(handle).explain(fields)
+      case 'trace':
+        return traceStream(nodeOf(handle), traceRequest(params), signal)
+      case 'capture':
+        return captureStream(nodeOf(handle), captureRequest(params), signal)
       case 'reload':
         return controls.reload({ dryRun: fields.dryRun === true })
       case 'stop':

@@ -1,7 +1,6 @@
-import type { ConfigChange, StopOptions, ViewName, Views } from '@heddle/agent'
-import type { DataplaneSource } from '@heddle/agent'
+import type { Agent, CaptureRequest, ConfigChange, DataplaneSource, StopOptions, ViewName, Views } from '@heddle/agent'
 import type { Speaker } from '@heddle/bgp'
-import type { EndpointService } from '@heddle/core'
+import type { EndpointService, MirroredPacket, TracedPacket, TraceIntent } from '@heddle/core'
 import type { Clock, Logger, Random, Transport } from '@heddle/io'
 import type { NodeDocument, SpeakerDocument } from '../config/document.js'
 import type { ExplainAnswer, ExplainRequest } from './explain.js'
@@ -58,6 +57,10 @@ export interface NodeHandle extends Role {
   readonly endpoints: EndpointService
   /** What would happen to a packet, and why. @throws ExplainError; AgentError `agent.dataplane-lost`, DataplaneError */
   explain(request: ExplainRequest): Promise<ExplainAnswer>
+  /** As `Agent.trace`, `Agent.capture` and `Agent.endpointAt`. */
+  trace(intent: TraceIntent, signal?: AbortSignal): AsyncIterable<TracedPacket>
+  capture(request: CaptureRequest, signal?: AbortSignal): AsyncIterable<MirroredPacket>
+  endpointAt(port: number): ReturnType<Agent['endpointAt']>
   /** As `SpeakerHandle.reload`. @throws AgentError `agent.needs-restart`, `agent.vrf-in-use`; IntentError; then nothing has changed */
   reload(document: NodeDocument, options?: ReloadOptions): Promise<ConfigChange[]>
 }

@@ -7,6 +7,7 @@ import { LOG_LEVELS } from '../node/log-level.js'
 import type { Output } from '../output/output.js'
 import { printable } from '../output/table.js'
 import { VIEW_NAMES } from '../output/view-names.js'
+import { observeCommands } from './observe.js'
 import { showBgpCommands } from './show-bgp.js'
 
 /** What the executable gives the program. */
@@ -173,6 +174,8 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
       })
   }
 
+  observeCommands(heddle, choice, output, version)
+
   heddle
     .command('reload')
     .description('make a running node read its configuration again, and say what that changes')
@@ -244,6 +247,8 @@ Examples:
   heddle show routes --json                        what is in the VRFs
   heddle endpoint add --vrf red --netns /run/netns/pod --ifname eth0 --address 10.1.0.1
   heddle explain --vrf red --from 10.1.0.1 --to 10.1.0.2 --proto tcp --dport 80
+  heddle trace --vrf red --proto tcp --port 80 --dropped
+  heddle capture --vrf red --address 10.1.0.1 | wireshark -k -i -
   heddle decode bgp < messages.hex                 one JSON a line
   heddle cni verify /usr/lib/cni/ptp --config ptp.json
 

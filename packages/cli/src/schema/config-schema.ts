@@ -1,5 +1,6 @@
 import { bgpSchema } from './bgp-schema.js'
 import { closed, document, type JsonSchema } from './json-schema.js'
+import { trafficSchemas } from './traffic-schema.js'
 import { IFNAME_PATTERN, PATH_PATTERN, address, host, name, prefix, rd, routeTargets } from './value-schemas.js'
 
 const staticRoutes: JsonSchema = {
@@ -105,6 +106,7 @@ const nodeKeys = {
     },
     ['kind'],
   ),
+  ...trafficSchemas,
   cni,
 }
 

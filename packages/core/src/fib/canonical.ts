@@ -1,4 +1,4 @@
-import type { NextHopAction } from '../dataplane/objects.js'
+import type { NextHopAction, NextHopObject } from '../dataplane/objects.js'
 
 /**
  * A text that is equal for equal objects: value types write themselves as text, and the order of members says nothing, since an object may come from a
@@ -12,7 +12,11 @@ export function canonicalText(object: unknown): string {
 }
 
 /** As `canonicalText` for a next hop, without its cost: it is asked for each path of each route. */
-export function nextHopText(action: NextHopAction): string {
+export function nextHopText({ action, liveness }: Pick<NextHopObject, 'action' | 'liveness'>): string {
+  return liveness === undefined ? actionText(action) : `${actionText(action)} while ${liveness} is up`
+}
+
+function actionText(action: NextHopAction): string {
   switch (action.type) {
     case 'port':
       return `port ${action.port}`

@@ -1,22 +1,30 @@
 import type { IpPrefix } from '@heddle/wire'
 import type { DataplaneLimits, DataplaneState } from '../dataplane/dataplane.js'
-import type {
-  GroupObject,
-  LabelObject,
-  NextHopAction,
-  NextHopObject,
-  PortObject,
-  TunnelSourcesObject,
-  VrfObject,
-} from '../dataplane/objects.js'
-import type { ApplyReport, FibTransaction, ObjectChanges } from '../dataplane/transaction.js'
+import type { MirrorObject } from '../dataplane/mirror.js'
+import type { NextHopObject } from '../dataplane/objects.js'
+import type { TraceObject } from '../dataplane/trace.js'
+import type { ApplyReport, FibTransaction } from '../dataplane/transaction.js'
 import { Interner } from '../nexthop/interner.js'
-import { nextHopText } from './canonical.js'
+import { canonicalText, nextHopText } from './canonical.js'
 import { clashes } from './clash.js'
-import { ObjectSet } from './object-set.js'
+import { areEmpty, FibObjects } from './fib-objects.js'
+import { KeyedObjects } from './keyed-objects.js'
 import { RouteSet } from './route-set.js'
 
 export { routeName } from './route-set.js'
+
+/** What a mirror stands for: its session with a collector, or a stream of just these packets. */
+export function mirrorKey({ sink, ports, snapLength }: Omit<MirrorObject, 'id'>): string {
+  return sink.type === 'erspan' ? `${sink.remote} ${sink.session}` : canonicalText({ ports, snapLength })
+}
+
+/** What a trace stands for. */
+export function traceKey({ filter }: Omit<TraceObject, 'id'>): string {
+  return canonicalText(filter)
+}
+
+/** Where packets go, and on whose liveness that depends. */
+export type Hop = Pick<NextHopObject, 'action' | 'liveness'>
 
 /** What `take` handed out and `commit` has not heard of. */
 interface InFlight {
@@ -24,20 +32,20 @@ interface InFlight {
   readonly keep: boolean
 }
 
-const NO_CHANGES: ObjectChanges<never> = { set: [], remove: [] }
-
 /**
  * Keeps what a dataplane shall hold beside what it holds, and makes transactions of the difference. Next hops and groups are shared by value: a
  * thousand routes to one tunnel are one group.
  */
 export class FibCompiler {
-  readonly vrfs = new ObjectSet<VrfObject>()
-  readonly ports = new ObjectSet<PortObject>()
-  readonly tunnelSources = new ObjectSet<TunnelSourcesObject>()
-  readonly labels = new ObjectSet<LabelObject>()
-  readonly #nextHops = new ObjectSet<NextHopObject>()
-  readonly #groups = new ObjectSet<GroupObject>()
-  readonly #nextHopIds: Interner<NextHopAction>
+  /** Objects of every kind; next hops and groups come and go with the routes. */
+  readonly objects = new FibObjects()
+  readonly policies = new KeyedObjects(this.objects.policies, ({ port, direction }) => `${port} ${direction}`)
+  readonly services = new KeyedObjects(this.objects.services, ({ vrf, address, protocol, port }) => `${vrf} ${address} ${protocol} ${port}`)
+  readonly natPools = new KeyedObjects(this.objects.natPools, ({ vrf, outside, address }) => `${vrf} ${outside} ${address.family}`)
+  readonly liveness = new KeyedObjects(this.objects.liveness, ({ local, remote }) => `${local} ${remote}`)
+  readonly mirrors = new KeyedObjects(this.objects.mirrors, mirrorKey)
+  readonly traces = new KeyedObjects(this.objects.traces, traceKey)
+  readonly #nextHopIds: Interner<Hop>
   readonly #groupIds: Interner<readonly number[]>
   readonly #routes: RouteSet
   #inFlight: InFlight | undefined
@@ -58,29 +66,29 @@ export class FibCompiler {
     this.#routes = new RouteSet(limits?.routes)
     this.#nextHopIds = new Interner(
       nextHopText,
-      (id, action) => {
-        this.#nextHops.want(id, { id, action })
+      (id, hop) => {
+        this.objects.nextHops.want(id, { id, ...hop })
       },
       (id) => {
-        this.#nextHops.drop(id)
+        this.objects.nextHops.drop(id)
       },
     )
     this.#groupIds = new Interner(
       (members) => members.join(' '),
       (id, members) => {
         for (const member of members) this.#nextHopIds.retain(member)
-        this.#groups.want(id, { id, members: members.map((nextHop) => ({ nextHop, weight: 1 })), seed: this.seed })
+        this.objects.groups.want(id, { id, members: members.map((nextHop) => ({ nextHop, weight: 1 })), seed: this.seed })
       },
       (id, members) => {
-        this.#groups.drop(id)
+        this.objects.groups.drop(id)
         for (const member of members) this.#nextHopIds.release(member)
       },
     )
   }
 
-  /** Wants `prefix` in `vrf` to go by `actions`, side by side; `undefined` or none: no route. */
-  setRoute(vrf: number, prefix: IpPrefix, actions: readonly NextHopAction[] | undefined): void {
-    const group = actions === undefined || actions.length === 0 ? undefined : this.#acquireGroup(actions)
+  /** Wants `prefix` in `vrf` to go by `hops`, side by side; `undefined` or none: no route. */
+  setRoute(vrf: number, prefix: IpPrefix, hops: readonly Hop[] | undefined): void {
+    const group = hops === undefined || hops.length === 0 ? undefined : this.#acquireGroup(hops)
     const before = this.#routes.want(vrf, prefix, group)
     if (before !== undefined) this.#groupIds.release(before)
   }
@@ -93,20 +101,16 @@ export class FibCompiler {
   /** Whether the dataplane holds what is wanted for `prefix`. */
   isInstalled(vrf: number, prefix: IpPrefix): boolean {
     const group = this.#routes.installed(vrf, prefix)
-    if (group === undefined || !this.#groups.isProgrammed(group)) return false
-    return this.#groups.wanted.get(group)?.members.every(({ nextHop }) => this.#nextHops.isProgrammed(nextHop)) === true
+    const { groups, nextHops } = this.objects
+    if (group === undefined || !groups.isProgrammed(group)) return false
+    return groups.wanted.get(group)?.members.every(({ nextHop }) => nextHops.isProgrammed(nextHop)) === true
   }
 
   /** Takes over what a running dataplane holds: equal objects keep their ids, and nothing is removed until `keep` ends. */
   adopt(state: DataplaneState): void {
     this.#generation = Math.max(this.#generation, state.generation)
     this.keep = true
-    for (const object of state.vrfs) this.vrfs.adopt(object.id, object)
-    for (const object of state.ports) this.ports.adopt(object.id, object)
-    for (const object of state.tunnelSources) this.tunnelSources.adopt(object.id, object)
-    for (const object of state.labels) this.labels.adopt(object.label, object)
-    for (const object of state.nextHops) this.#nextHops.adopt(object.id, object)
-    for (const object of state.groups) this.#groups.adopt(object.id, object)
+    this.objects.adopt(state)
     this.#adoptIds(state)
     this.#routes.adopt(state.routes)
   }
@@ -118,26 +122,17 @@ export class FibCompiler {
   replaced(state: DataplaneState): void {
     this.#inFlight = undefined
     this.#generation = Math.max(this.#generation, state.generation)
-    this.vrfs.replace(state.vrfs.map((object) => [object.id, object]))
-    this.ports.replace(state.ports.map((object) => [object.id, object]))
-    this.tunnelSources.replace(state.tunnelSources.map((object) => [object.id, object]))
-    this.labels.replace(state.labels.map((object) => [object.label, object]))
-    this.#nextHops.replace(state.nextHops.map((object) => [object.id, object]))
-    this.#groups.replace(state.groups.map((object) => [object.id, object]))
+    this.objects.replace(state)
     this.#routes.replace(state.routes)
     this.#adoptIds(state)
     if (!this.keep) this.release()
-    this.#emptying = clashes(
-      { vrfs: this.vrfs, ports: this.ports, nextHops: this.#nextHops, groups: this.#groups, labels: this.labels },
-      state,
-    )
+    this.#emptying = clashes(this.objects, state)
   }
 
   /** What was adopted and is not wanted may go. */
   release(): void {
     this.keep = false
-    this.#nextHopIds.forgetAdopted()
-    this.#groupIds.forgetAdopted()
+    for (const ids of this.#allIds) ids.forgetAdopted()
   }
 
   /** The next generation, or `undefined` when nothing is to do or the last one is still under way. */
@@ -145,11 +140,10 @@ export class FibCompiler {
     if (this.#inFlight !== undefined) return undefined
     const { keep } = this
     const transaction = this.#emptying ? this.#clearing() : this.#diff(keep)
-    if (isEmpty(transaction)) return undefined
+    if (areEmpty(transaction) && transaction.routes.count === 0) return undefined
     this.#generation++
     if (!keep) {
-      this.#nextHopIds.ids.seal()
-      this.#groupIds.ids.seal()
+      for (const ids of this.#allIds) ids.seal()
     }
     this.#inFlight = { transaction, keep }
     return transaction
@@ -163,61 +157,45 @@ export class FibCompiler {
     const { transaction, keep } = inFlight
     const failed = new Set(report.failures.map(({ object }) => `${object.kind} ${object.key}`))
     const ok = (name: string): boolean => report.status === 'applied' && !failed.has(name)
-    settle(
-      this.vrfs,
-      transaction.vrfs,
-      ({ id }) => id,
-      (key) => ok(`vrf ${key}`),
-    )
-    settle(
-      this.ports,
-      transaction.ports,
-      ({ id }) => id,
-      (key) => ok(`port ${key}`),
-    )
-    settle(
-      this.#nextHops,
-      transaction.nextHops,
-      ({ id }) => id,
-      (key) => ok(`next-hop ${key}`),
-    )
-    settle(
-      this.#groups,
-      transaction.groups,
-      ({ id }) => id,
-      (key) => ok(`group ${key}`),
-    )
-    settle(
-      this.tunnelSources,
-      transaction.tunnelSources,
-      ({ id }) => id,
-      (key) => ok(`tunnel-sources ${key}`),
-    )
-    settle(
-      this.labels,
-      transaction.labels,
-      ({ label }) => label,
-      (key) => ok(`label ${key}`),
-    )
+    this.objects.settle(transaction, (kind, key) => ok(`${kind} ${key}`))
     this.#routes.settle(transaction.routes, (name) => ok(`route ${name}`))
     const complete = report.status === 'applied' && failed.size === 0
     if (complete) this.#emptying = false
     if (complete && !keep) {
-      this.#nextHopIds.ids.settle()
-      this.#groupIds.ids.settle()
+      for (const ids of this.#allIds) ids.settle()
     }
     return complete
   }
 
-  #acquireGroup(actions: readonly NextHopAction[]): number {
-    const ids = actions.map((action) => this.#nextHopIds.acquire(action))
+  #acquireGroup(hops: readonly Hop[]): number {
+    const ids = hops.map((hop) => this.#nextHopIds.acquire(hop))
     const group = this.#groupIds.acquire([...new Set(ids)].sort((a, b) => a - b))
     for (const id of ids) this.#nextHopIds.release(id) // a group holds its members for its life
     return group
   }
 
-  #adoptIds({ nextHops, groups }: DataplaneState): void {
-    for (const { id, action } of nextHops) this.#nextHopIds.adopt(id, action)
+  get #allIds(): readonly Pick<KeyedObjects<never>, 'seal' | 'settle' | 'forgetAdopted'>[] {
+    const { policies, services, natPools, liveness, mirrors, traces } = this
+    return [this.#nextHopIds, this.#groupIds, policies, services, natPools, liveness, mirrors, traces]
+  }
+
+  #adoptIds({
+    nextHops,
+    groups,
+    policies = [],
+    services = [],
+    natPools = [],
+    liveness = [],
+    mirrors = [],
+    traces = [],
+  }: DataplaneState): void {
+    this.mirrors.adopt(mirrors)
+    this.traces.adopt(traces)
+    this.policies.adopt(policies)
+    this.services.adopt(services)
+    this.natPools.adopt(natPools)
+    this.liveness.adopt(liveness)
+    for (const { id, ...hop } of nextHops) this.#nextHopIds.adopt(id, hop)
     for (const { id, members } of groups) {
       this.#groupIds.adopt(
         id,
@@ -227,50 +205,11 @@ export class FibCompiler {
   }
 
   #diff(keep: boolean): FibTransaction {
-    return {
-      generation: this.#generation + 1,
-      vrfs: this.vrfs.diff({ keep }),
-      ports: this.ports.diff({ keep }),
-      nextHops: this.#nextHops.diff({ keep }),
-      groups: this.#groups.diff({ keep }),
-      tunnelSources: this.tunnelSources.diff({ keep }),
-      labels: this.labels.diff({ keep }),
-      vnis: NO_CHANGES,
-      routes: this.#routes.diff({ keep }),
-    }
+    return { generation: this.#generation + 1, ...this.objects.diff({ keep }), routes: this.#routes.diff({ keep }) }
   }
 
   /** Removes all that is programmed. What is wanted counts as not done, so that the next transaction has it. */
   #clearing(): FibTransaction {
-    return {
-      generation: this.#generation + 1,
-      vrfs: this.vrfs.clearing(),
-      ports: this.ports.clearing(),
-      nextHops: this.#nextHops.clearing(),
-      groups: this.#groups.clearing(),
-      tunnelSources: this.tunnelSources.clearing(),
-      labels: this.labels.clearing(),
-      vnis: NO_CHANGES,
-      routes: this.#routes.clearing(),
-    }
+    return { generation: this.#generation + 1, ...this.objects.clearing(), routes: this.#routes.clearing() }
   }
-}
-
-function settle<T>(objects: ObjectSet<T>, changes: ObjectChanges<T>, keyOf: (object: T) => number, ok: (key: number) => boolean): void {
-  for (const object of changes.set) {
-    const key = keyOf(object)
-    if (ok(key)) objects.done(key, object)
-    else objects.failed(key)
-  }
-  for (const key of changes.remove) {
-    if (ok(key)) objects.done(key, undefined)
-    else objects.failed(key)
-  }
-}
-
-function isEmpty({ vrfs, ports, nextHops, groups, tunnelSources, labels, routes }: FibTransaction): boolean {
-  return (
-    routes.count === 0 &&
-    [vrfs, ports, nextHops, groups, tunnelSources, labels].every(({ set, remove }) => set.length + remove.length === 0)
-  )
 }

@@ -18,7 +18,11 @@ export interface VrfIntent {
 /** A route that is there because someone says so. */
 export interface StaticRouteIntent {
   readonly prefix: IpPrefix
-  readonly via: { readonly type: 'endpoint'; readonly address: IpAddress } | { readonly type: 'discard' }
+  readonly via:
+    | { readonly type: 'endpoint'; readonly address: IpAddress }
+    | { readonly type: 'discard' }
+    /** To what another VRF of the node has for it. */
+    | { readonly type: 'vrf'; readonly vrf: string }
 }
 
 /** An endpoint as someone wants it. */
@@ -69,6 +73,12 @@ export function checkVrfs(vrfs: readonly VrfIntent[]): readonly IntentProblem[] 
       if (prefixes.has(String(prefix)))
         problems.push({ code: 'intent.static-route.duplicate', subject, message: `static route ${prefix} is there twice` })
       prefixes.add(String(prefix))
+      if (via.type === 'vrf' && (via.vrf === name || !vrfs.some((other) => other.name === via.vrf)))
+        problems.push({
+          code: 'intent.static-route.vrf',
+          subject,
+          message: `static route ${prefix} leads to vrf ${via.vrf}, which is no other vrf`,
+        })
       if (via.type === 'endpoint' && via.address.family !== prefix.family) {
         problems.push({
           code: 'intent.static-route.family',

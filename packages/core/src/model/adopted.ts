@@ -12,14 +12,14 @@ export interface Adopted {
   readonly labels: ReadonlyMap<string, number>
   readonly sources: ReadonlyMap<number, readonly IpPrefix[]>
   readonly endpoints: readonly EndpointIntent[]
-  /** Routes of a VRF to a port of another one. */
+  /** Routes of a VRF to a port of another one, or into it. */
   readonly leaks: readonly Leak[]
 }
 
 export interface Leak {
   readonly vrf: string
   readonly prefix: IpPrefix
-  /** The VRF of the port. */
+  /** The other VRF. */
   readonly owner: string
 }
 
@@ -53,7 +53,9 @@ export function adoptedFrom(state: DataplaneState): Adopted {
 function leaksOf({ vrfs, ports, nextHops, groups, routes }: DataplaneState): readonly Leak[] {
   const vrfNames = new Map(vrfs.map(({ id, name }) => [id, name]))
   const ownerOfPort = new Map(ports.map(({ id, vrf }) => [id, vrfNames.get(vrf ?? -1)]))
-  const ownerOfHop = new Map(nextHops.map(({ id, action }) => [id, action.type === 'port' ? ownerOfPort.get(action.port) : undefined]))
+  const ownerOf = ({ action }: DataplaneState['nextHops'][number]): string | undefined =>
+    action.type === 'port' ? ownerOfPort.get(action.port) : action.type === 'lookup' ? vrfNames.get(action.vrf) : undefined
+  const ownerOfHop = new Map(nextHops.map((nextHop) => [nextHop.id, ownerOf(nextHop)]))
   const ownersOfGroup = new Map(groups.map(({ id, members }) => [id, members.flatMap(({ nextHop }) => ownerOfHop.get(nextHop) ?? [])]))
   return Array.from({ length: routes.count }, (_, row) => row).flatMap((row) => {
     const vrf = vrfNames.get(routes.vrf[row])

@@ -62,7 +62,7 @@ export class Exports {
     if (nextHop === undefined || vrf.intent.export.length === 0) return undefined
     const label = localLabel(local)
     if (local.via.endpoint?.attached === false) return undefined
-    if (!this.#fib.isInstalled(vrf.id, local.prefix) || !this.#fib.labels.isProgrammed(label)) return undefined
+    if (!this.#fib.isInstalled(vrf.id, local.prefix) || !this.#fib.objects.labels.isProgrammed(label)) return undefined
     return {
       source: 'local',
       rd: vrf.intent.rd,

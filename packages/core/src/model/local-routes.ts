@@ -98,7 +98,7 @@ function viaOf(vrf: VrfState, name: string): LocalRoute['via'] | undefined {
   if (endpoint !== undefined) return { endpoint }
   const route = vrf.statics.get(name)
   if (route === undefined) return undefined
-  if (route.via.type === 'discard') return { route }
+  if (route.via.type !== 'endpoint') return { route }
   const via = vrf.addresses.get(String(IpPrefix.of(route.via.address)))
   return via === undefined ? undefined : { route, endpoint: via }
 }

@@ -3,30 +3,37 @@ import { IpPrefix, type IpAddress, type RouteTarget } from '@heddle/wire'
 import type { DataplaneCapabilities, DataplaneState } from '../dataplane/dataplane.js'
 import type { Encapsulation, NextHopAction } from '../dataplane/objects.js'
 import type { ApplyReport, FibTransaction } from '../dataplane/transaction.js'
+import type { MirrorDirection } from '../dataplane/mirror.js'
 import { EndpointError } from '../endpoint-service.js'
-import { FibCompiler } from '../fib/fib-compiler.js'
+import { FibCompiler, type Hop } from '../fib/fib-compiler.js'
 import { IdSpace } from '../fib/id-space.js'
-import { checkVrfs, IntentError, type EndpointIntent, type VrfIntent } from '../intent/intents.js'
+import { checkTraffic } from '../intent/check-traffic.js'
+import { IntentError, type EndpointIntent, type VrfIntent } from '../intent/intents.js'
+import type { TraceIntent, TrafficIntents } from '../intent/traffic.js'
 import { LabelError, LabelSpace } from '../label/label-space.js'
 import { TargetIndex } from '../target/target-index.js'
 import type { VpnRouteChange } from '../vpn-route.js'
+import { admitEndpoint, vrfProblems, type Admitted } from './admission.js'
 import { adoptedFrom, type Adopted } from './adopted.js'
 import { Changes } from './changes.js'
 import { endpointName, EndpointState } from './endpoint-state.js'
 import { Exports } from './exports.js'
 import { LocalRoutes } from './local-routes.js'
+import { Observations, type Observation } from './observations.js'
 import { ReceivedRoutes } from './received-routes.js'
 import { endpointRow, labelRows, routeRows, tunnelRows } from './rows.js'
+import { Traffic } from './traffic.js'
 import { TunnelChoice } from './tunnel-choice.js'
+import { TunnelLiveness } from './tunnel-liveness.js'
 import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './views.js'
-import { VrfState, type TableEntry } from './vrf-state.js'
+import { VrfState, type LocalRoute, type TableEntry } from './vrf-state.js'
 
 /** What a model is told of its node and of the dataplane that it writes for. */
 export interface OverlayModelOptions {
   readonly clock: Clock
   /** This node's tunnel ends, at most one a family. */
   readonly localAddresses: readonly IpAddress[]
-  readonly capabilities: Pick<DataplaneCapabilities, 'encapsulations' | 'limits'>
+  readonly capabilities: Pick<DataplaneCapabilities, 'encapsulations' | 'limits' | 'features'>
   /** Best first; `mpls-udp`, then `mpls-gre` when left out. */
   readonly encapsulations?: readonly Encapsulation[]
   readonly labels?: { readonly first?: number; readonly last?: number; readonly quarantine?: number }
@@ -57,6 +64,9 @@ export class OverlayModel {
   readonly #local = new LocalRoutes(this.#targets, this.#changes)
   readonly #tunnels: TunnelChoice
   readonly #exports: Exports
+  readonly #traffic: Traffic
+  readonly #liveness: TunnelLiveness
+  readonly #observations: Observations
   #adopted: Adopted | undefined
 
   constructor(options: OverlayModelOptions) {
@@ -69,9 +79,13 @@ export class OverlayModel {
       preferences: options.encapsulations ?? ['mpls-udp', 'mpls-gre'],
       supported: capabilities.encapsulations,
       maximumPaths: Math.min(maximumPaths, capabilities.limits.groupMembers),
+      isDown: (remote) => this.#liveness.isDown(remote),
     })
+    this.#liveness = new TunnelLiveness(this.#fib, (remote) => this.#tunnels.localAddress(remote))
+    this.#traffic = new Traffic(this.#fib, localAddresses)
+    this.#observations = new Observations(this.#fib)
     this.#exports = new Exports(this.#fib, { nextHop: localAddresses[0], encapsulations: this.#tunnels.offered })
-    this.#fib.ports.want(UPLINK_PORT, { id: UPLINK_PORT, kind: 'uplink', allowedSources: [], gateways: [], mtu })
+    this.#fib.objects.ports.want(UPLINK_PORT, { id: UPLINK_PORT, kind: 'uplink', allowedSources: [], gateways: [], mtu })
   }
 
   /**
@@ -81,6 +95,7 @@ export class OverlayModel {
    */
   adopt(state: DataplaneState): readonly EndpointIntent[] {
     this.#fib.adopt(state)
+    this.#learnLiveness(state)
     const adopted = adoptedFrom(state)
     this.#adopted = adopted
     this.#labels.resume(
@@ -99,6 +114,7 @@ export class OverlayModel {
    */
   replaced(state: DataplaneState): void {
     this.#fib.replaced(state)
+    this.#learnLiveness(state)
     this.#holdIds(state)
     for (const { label } of state.labels) this.#labels.hold(label)
     if (!this.isAdopting) this.#releaseHeld()
@@ -108,6 +124,7 @@ export class OverlayModel {
   endAdoption(): void {
     this.#compile() // while adopted ids can still be claimed
     this.#adopted = undefined
+    this.#liveness.compile(this.#vrfs.values(), false)
     this.#fib.release()
     this.#releaseHeld()
     for (const vrf of this.#vrfs.values()) this.#changes.sources.add(vrf)
@@ -117,13 +134,21 @@ export class OverlayModel {
     return this.#adopted !== undefined
   }
 
+  /** As `setIntents`, for the VRFs alone. @throws IntentError */
+  setVrfs(vrfs: readonly VrfIntent[]): void {
+    this.setIntents(vrfs, this.#traffic.intents)
+  }
+
   /**
-   * Brings the VRFs to what is wanted; routes that are known are imported or dropped at once. Nothing is applied when something is wrong.
+   * Brings VRFs, and what is done with their traffic, to what is wanted; routes that are known are imported or dropped at once. Nothing is applied when
+   * something is wrong.
    *
    * @throws IntentError, also when a VRF that still has endpoints would go
    */
-  setVrfs(vrfs: readonly VrfIntent[]): void {
-    this.#checkVrfs(vrfs)
+  setIntents(vrfs: readonly VrfIntent[], traffic: TrafficIntents): void {
+    const { capabilities, localAddresses } = this.#options
+    const problems = [...vrfProblems(vrfs, this.#admitted), ...checkTraffic(traffic, { vrfs, capabilities, localAddresses })]
+    if (problems.length > 0) throw new IntentError(problems)
     const names = new Set(vrfs.map(({ name }) => name))
     const gone = [...this.#vrfs.values()].filter(({ name }) => !names.has(name))
     for (const vrf of gone) {
@@ -137,13 +162,17 @@ export class OverlayModel {
       vrf.intent = intent
       if (!sameList(before.tunnelSources ?? [], intent.tunnelSources ?? [])) this.#changes.sources.add(vrf)
       this.#targets.set(vrf, intent.import)
-      this.#local.setStatics(vrf, intent.staticRoutes ?? [])
     }
+    this.#traffic.set(traffic, this.#vrfs, this.#endpoints.values())
+    // A route that someone wrote wins over one that follows from something else.
+    for (const vrf of this.#vrfs.values())
+      this.#local.setStatics(vrf, [...this.#traffic.routesOf(vrf.name), ...(vrf.intent.staticRoutes ?? [])])
+    if (this.#liveness.set(traffic.tunnelLiveness)) this.#touchRemote(() => true)
     this.#received.reimport()
     for (const vrf of this.#vrfs.values()) this.#local.respread(vrf)
     for (const vrf of gone) this.#removeVrf(vrf)
     this.#forbidLeaks()
-    for (const endpoint of this.#endpoints.values()) this.#fib.ports.want(endpoint.port, endpoint.portObject)
+    for (const endpoint of this.#endpoints.values()) this.#fib.objects.ports.want(endpoint.port, endpoint.portObject)
   }
 
   /**
@@ -154,7 +183,7 @@ export class OverlayModel {
    */
   addEndpoint(intent: EndpointIntent): EndpointRow {
     const name = endpointName(intent)
-    const vrf = this.#checkEndpoint(intent)
+    const vrf = admitEndpoint(intent, this.#admitted)
     const before = this.#adopted?.ports.get(`${vrf.name} ${name}`)
     // Others may still send to an address that it has no more: not with the label of the one that it has now.
     const isSame = before?.addresses.every((address) => intent.addresses.some((own) => own.equals(address))) === true
@@ -162,9 +191,10 @@ export class OverlayModel {
     const port = before !== undefined && this.#portIds.claim(before.port) ? before.port : this.#portIds.take()
     const endpoint = new EndpointState(port, label, vrf, intent)
     this.#endpoints.set(name, endpoint)
-    this.#fib.ports.want(port, endpoint.portObject)
-    this.#fib.labels.want(label, { label, action: { type: 'pop-forward', port }, sources: vrf.id })
+    this.#fib.objects.ports.want(port, endpoint.portObject)
+    this.#fib.objects.labels.want(label, { label, action: { type: 'pop-forward', port }, sources: vrf.id })
     this.#local.addEndpoint(endpoint)
+    this.#traffic.addEndpoint(endpoint, this.#endpoints.values())
     return endpointRow(endpoint)
   }
 
@@ -177,7 +207,8 @@ export class OverlayModel {
   /** Whether the dataplane holds an endpoint's port, label and routes, so that its device can come. */
   isProgrammed(endpoint: Pick<EndpointIntent, 'netns' | 'ifname'>): boolean {
     const state = this.#endpoints.get(endpointName(endpoint))
-    if (state === undefined || !this.#fib.ports.isProgrammed(state.port) || !this.#fib.labels.isProgrammed(state.label)) return false
+    if (state === undefined || !this.#fib.objects.ports.isProgrammed(state.port) || !this.#fib.objects.labels.isProgrammed(state.label))
+      return false
     return state.intent.addresses.every((address) => this.#fib.isInstalled(state.vrf.id, IpPrefix.of(address)))
   }
 
@@ -188,9 +219,11 @@ export class OverlayModel {
     if (state === undefined) return undefined
     this.#endpoints.delete(name)
     this.#local.removeEndpoint(state)
-    this.#fib.labels.drop(state.label)
+    this.#traffic.removeEndpoint(state, this.#endpoints.values())
+    this.#observations.gone({ port: state.port })
+    this.#fib.objects.labels.drop(state.label)
     this.#labels.release(state.label)
-    this.#fib.ports.drop(state.port)
+    this.#fib.objects.ports.drop(state.port)
     this.#portIds.release(state.port)
     return state.port
   }
@@ -207,6 +240,38 @@ export class OverlayModel {
   /** Everything `source` told is void. */
   withdrawSource(source: string): void {
     this.#received.withdrawSource(source)
+  }
+
+  /**
+   * The dataplane hears the router that liveness object `id` names, or hears it no more: routes through it come back, or others take their place.
+   * Returns whether that is news.
+   */
+  setLiveness(id: number, isUp: boolean): boolean {
+    const remote = this.#liveness.heard(id, isUp)
+    if (remote !== undefined) this.#touchRemote((nextHop) => String(nextHop) === remote)
+    return remote !== undefined
+  }
+
+  /**
+   * Copies the packets of an endpoint to the dataplane's events, as `mirrored` with the id that is returned, until it is released. Undefined when there is
+   * no such endpoint.
+   */
+  mirror(
+    endpoint: Pick<EndpointIntent, 'netns' | 'ifname'>,
+    direction: MirrorDirection | 'both',
+    snapLength?: number,
+  ): Observation | undefined {
+    const port = this.#endpoints.get(endpointName(endpoint))?.port
+    return port === undefined ? undefined : this.#observations.mirror(port, direction, snapLength)
+  }
+
+  /**
+   * Tells of packets by the dataplane's events, as `traced` with the id that is returned, until it is released. Undefined when there is no such VRF.
+   */
+  trace({ vrf: name, ...filter }: TraceIntent): Observation | undefined {
+    if (name === undefined) return this.#observations.trace(filter)
+    const vrf = this.#vrfs.get(name)
+    return vrf === undefined ? undefined : this.#observations.trace({ ...filter, vrf: vrf.id })
   }
 
   /** The next generation for the dataplane, or `undefined` when there is nothing to do or the last one is still under way. */
@@ -266,58 +331,54 @@ export class OverlayModel {
   #compile(): void {
     for (const vrf of this.#changes.sources) {
       const kept = this.#adopted?.sources.get(vrf.id) ?? []
-      this.#fib.tunnelSources.want(vrf.id, { id: vrf.id, prefixes: vrf.tunnelSources(kept) })
+      this.#fib.objects.tunnelSources.want(vrf.id, { id: vrf.id, prefixes: vrf.tunnelSources(kept) })
     }
+    if (this.#changes.sources.size > 0 || this.#liveness.isChanged) this.#liveness.compile(this.#vrfs.values(), this.isAdopting)
     this.#changes.sources.clear()
     for (const [vrf, prefixes] of this.#changes.routes)
-      for (const [name, prefix] of prefixes) this.#fib.setRoute(vrf.id, prefix, this.#actions(vrf, vrf.table.get(name)))
+      for (const [name, prefix] of prefixes) this.#fib.setRoute(vrf.id, prefix, this.#hops(vrf, vrf.table.get(name)))
     this.#changes.routes.clear()
   }
 
   /** Where packets for an entry go; local routes before remote ones. */
-  #actions(vrf: VrfState, entry: TableEntry | undefined): readonly NextHopAction[] | undefined {
+  #hops(vrf: VrfState, entry: TableEntry | undefined): readonly Hop[] | undefined {
     if (entry === undefined) return undefined
     const [local] = vrf.localCandidates(entry)
-    if (local === undefined) return this.#tunnels.select(entry.remote.values()).flatMap((route) => this.#tunnels.tunnel(route) ?? [])
-    const { endpoint } = local.via
-    return [endpoint === undefined ? { type: 'discard', reason: 'discard' } : { type: 'port', port: endpoint.port }]
+    if (local !== undefined) return [{ action: this.#localAction(vrf, local) }]
+    return this.#tunnels.select(entry.remote.values()).flatMap((route) => {
+      const action = this.#tunnels.tunnel(route)
+      const liveness = this.#liveness.idOf(route.nextHop)
+      return action === undefined ? [] : [{ action, ...(liveness !== undefined && { liveness }) }]
+    })
   }
 
-  #checkVrfs(vrfs: readonly VrfIntent[]): void {
-    const { limits } = this.#options.capabilities
-    const names = new Set(vrfs.map(({ name }) => name))
-    const problems = [...checkVrfs(vrfs)]
-    for (const { vrf, intent } of this.#endpoints.values()) {
-      if (names.has(vrf.name)) continue
-      const message = `endpoint ${intent.ifname} of ${intent.netns} is attached to it`
-      problems.push({ code: 'intent.vrf.in-use', subject: `vrf ${vrf.name}`, message })
+  #localAction(vrf: VrfState, { owner, via: { endpoint, route } }: LocalRoute): NextHopAction {
+    if (endpoint !== undefined) return { type: 'port', port: endpoint.port }
+    if (route?.via.type !== 'vrf') return { type: 'discard', reason: 'discard' }
+    // Another VRF's way out is taken from there: what hides the other VRF hides those that come through it.
+    if (owner !== vrf) return { type: 'lookup', vrf: owner.id }
+    const to = this.#vrfs.get(route.via.vrf)
+    return to === undefined ? { type: 'discard', reason: 'discard' } : { type: 'lookup', vrf: to.id }
+  }
+
+  #learnLiveness(state: DataplaneState): void {
+    const remotes = this.#liveness.learn(state)
+    this.#touchRemote((nextHop) => remotes.has(String(nextHop)))
+  }
+
+  /** Works out anew where packets go for what others tell with one of these next hops. */
+  #touchRemote(isTouched: (nextHop: IpAddress) => boolean): void {
+    for (const vrf of this.#vrfs.values()) {
+      for (const { prefix, remote } of vrf.table.values()) {
+        for (const { nextHop } of remote.values()) if (isTouched(nextHop)) this.#changes.touch(vrf, prefix)
+      }
     }
-    const subject = `${vrfs.length} vrfs`
-    if (vrfs.length > limits.vrfs) problems.push({ code: 'intent.vrf.limit', subject, message: `the dataplane takes ${limits.vrfs}` })
-    const labels = vrfs.length + this.#endpoints.size
-    if (labels > limits.labels) problems.push({ code: 'intent.vrf.limit', subject, message: `the dataplane takes ${limits.labels} labels` })
-    const fresh = [...names].filter((name) => !this.#vrfs.has(name) && !this.#labels.isHeld(this.#adoptedVrfLabel(name) ?? -1))
-    if (fresh.length > this.#labels.available)
-      problems.push({ code: 'intent.vrf.labels-exhausted', subject, message: `${this.#labels.available} labels are left` })
-    if (problems.length > 0) throw new IntentError(problems)
   }
 
-  #checkEndpoint(intent: EndpointIntent): VrfState {
-    const { vrf: vrfName, netns, ifname, addresses } = intent
+  get #admitted(): Admitted {
     const { limits } = this.#options.capabilities
-    const vrf = this.#vrfs.get(vrfName)
-    if (vrf === undefined) throw new EndpointError('endpoint.vrf-unknown', `there is no vrf ${vrfName}`)
-    const invalid = addresses.length === 0 ? 'has no address' : problemOf(intent)
-    if (invalid !== undefined) throw new EndpointError('endpoint.invalid', `endpoint ${ifname} of ${netns} ${invalid}`)
-    if (this.#endpoints.has(endpointName(intent))) throw new EndpointError('endpoint.conflict', `${ifname} of ${netns} is attached already`)
-    for (const address of addresses)
-      if (vrf.addresses.has(String(IpPrefix.of(address))))
-        throw new EndpointError('endpoint.address-in-use', `${address} is in use in vrf ${vrf.name}`)
-    if (this.#endpoints.size + 2 > limits.ports)
-      throw new EndpointError('endpoint.limit', `the dataplane takes ${limits.ports} ports, one of them to the underlay`)
-    if (this.#vrfs.size + this.#endpoints.size + 1 > limits.labels)
-      throw new EndpointError('endpoint.limit', `the dataplane takes ${limits.labels} labels`)
-    return vrf
+    const hasLabel = (vrf: string): boolean => this.#labels.isHeld(this.#adoptedVrfLabel(vrf) ?? -1)
+    return { limits, labels: this.#labels, vrfs: this.#vrfs, endpoints: this.#endpoints, hasLabel }
   }
 
   /** Keeps the ids that a dataplane uses, and that are not in use here, from being given out. */
@@ -358,8 +419,8 @@ export class OverlayModel {
     const id = before !== undefined && this.#vrfIds.claim(before) ? before : this.#vrfIds.take()
     const vrf = new VrfState(id, label, intent)
     this.#vrfs.set(intent.name, vrf)
-    this.#fib.vrfs.want(id, { id, name: intent.name })
-    this.#fib.labels.want(label, { label, action: { type: 'pop-lookup', vrf: id }, sources: id })
+    this.#fib.objects.vrfs.want(id, { id, name: intent.name })
+    this.#fib.objects.labels.want(label, { label, action: { type: 'pop-lookup', vrf: id }, sources: id })
     this.#changes.sources.add(vrf)
     return vrf
   }
@@ -370,7 +431,9 @@ export class OverlayModel {
       const vrf = this.#vrfs.get(name)
       if (vrf === undefined) continue
       const exported = this.#vrfs.get(owner)?.intent.export ?? []
-      if (!this.#targets.importers(exported).includes(vrf)) this.#fib.forbid(vrf.id, prefix)
+      const via = vrf.statics.get(String(prefix))?.via
+      const isStatic = via?.type === 'vrf' && via.vrf === owner
+      if (!isStatic && !this.#targets.importers(exported).includes(vrf)) this.#fib.forbid(vrf.id, prefix)
     }
   }
 
@@ -379,19 +442,13 @@ export class OverlayModel {
     for (const prefix of this.#changes.routes.get(vrf)?.values() ?? []) this.#fib.setRoute(vrf.id, prefix, undefined)
     this.#changes.routes.delete(vrf)
     this.#changes.sources.delete(vrf)
-    this.#fib.labels.drop(vrf.label)
+    this.#fib.objects.labels.drop(vrf.label)
     this.#labels.release(vrf.label)
-    this.#fib.tunnelSources.drop(vrf.id)
-    this.#fib.vrfs.drop(vrf.id)
+    this.#fib.objects.tunnelSources.drop(vrf.id)
+    this.#fib.objects.vrfs.drop(vrf.id)
+    this.#observations.gone({ vrf: vrf.id })
     this.#vrfIds.release(vrf.id)
   }
-}
-
-/** What no dataplane could forward for, if anything. */
-function problemOf({ addresses, mtu }: EndpointIntent): string | undefined {
-  if (!Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) return `has an MTU of ${mtu}, which is not within 68–65535`
-  const unusable = addresses.find((address) => address.isUnspecified || address.isLoopback || address.isMulticast || address.isLinkLocal)
-  return unusable === undefined ? undefined : `cannot have the address ${unusable}`
 }
 
 function sameList(a: readonly IpPrefix[], b: readonly IpPrefix[]): boolean {

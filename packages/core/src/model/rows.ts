@@ -52,14 +52,14 @@ export function labelRows(vrfs: Iterable<VrfState>, endpoints: Iterable<Endpoint
       label,
       vrf: name,
       action: 'pop-lookup',
-      installed: fib.labels.isProgrammed(label),
+      installed: fib.objects.labels.isProgrammed(label),
     })),
     ...Array.from(endpoints, ({ label, vrf, intent }): LabelRow => ({
       label,
       vrf: vrf.name,
       action: 'pop-forward',
       endpoint: `${intent.ifname} of ${intent.netns}`,
-      installed: fib.labels.isProgrammed(label),
+      installed: fib.objects.labels.isProgrammed(label),
     })),
   ]
 }

@@ -16,6 +16,8 @@ export interface TunnelChoiceOptions {
   readonly supported: readonly Encapsulation[]
   /** Most next hops a route is spread over. */
   readonly maximumPaths: number
+  /** Whether a far end is known not to be there; nobody is when left out. */
+  readonly isDown?: (remote: IpAddress) => boolean
 }
 
 export type Tunnel = Extract<NextHopAction, { readonly type: 'tunnel' }>
@@ -37,7 +39,7 @@ export class TunnelChoice {
   /** The routes that packets take, best first: the best one and those that are as good, of those that a tunnel leads to. */
   select(routes: Iterable<VpnRoute>): readonly VpnRoute[] {
     return selectRoutes(
-      [...routes].filter((route) => this.tunnel(route) !== undefined),
+      [...routes].filter((route) => this.#options.isDown?.(route.nextHop) !== true && this.tunnel(route) !== undefined),
       this.#options.maximumPaths,
     )
   }

@@ -17,7 +17,7 @@ export interface LocalRoute {
   readonly prefix: IpPrefix
   /** The VRF it belongs to; others may have it too. */
   readonly owner: VrfState
-  /** The endpoint that packets go to, the static route that says so, or both; a static route alone discards. */
+  /** The endpoint that packets go to, the static route that says so, or both; a static route alone discards, or leads to another VRF. */
   readonly via:
     | { readonly endpoint: EndpointState; readonly route?: StaticRouteIntent }
     | { readonly endpoint?: undefined; readonly route: StaticRouteIntent }
@@ -72,6 +72,11 @@ export class VrfState {
   /** Drops an entry that has nothing. */
   tidy(entry: TableEntry): void {
     if (entry.remote.size === 0 && entry.local.size === 0) this.table.delete(String(entry.prefix))
+  }
+
+  /** Next hops of imported routes. */
+  *sources(): Iterable<IpAddress> {
+    for (const { address } of this.#sources.values()) yield address
   }
 
   /** Counts a route of `address`; returns whether it is a source that was not known. */

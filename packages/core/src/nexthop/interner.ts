@@ -8,7 +8,7 @@ interface Entry<T> {
 
 /** Gives equal values one id and counts who uses it. */
 export class Interner<T> {
-  readonly ids = new IdSpace()
+  readonly #ids = new IdSpace()
   readonly #byKey = new Map<string, number>()
   readonly #entries = new Map<number, Entry<T>>()
   /** Ids that a running dataplane uses for a value that nobody here has asked for yet. */
@@ -35,9 +35,9 @@ export class Interner<T> {
       return known
     }
     const adopted = this.#adopted.get(key)
-    if (adopted !== undefined) this.ids.claim(adopted)
+    if (adopted !== undefined) this.#ids.claim(adopted)
     this.#adopted.delete(key)
-    const id = adopted ?? this.ids.take()
+    const id = adopted ?? this.#ids.take()
     this.#byKey.set(key, id)
     this.#entries.set(id, { key, value, uses: 1 })
     this.added(id, value)
@@ -56,21 +56,31 @@ export class Interner<T> {
     if (entry === undefined || --entry.uses > 0) return
     this.#entries.delete(id)
     this.#byKey.delete(entry.key)
-    this.ids.release(id)
+    this.#ids.release(id)
     this.removed(id, entry.value)
   }
 
   /** A dataplane uses `id` for `value`: the next user of the value gets it. An id that has users here stays what it is. */
   adopt(id: number, value: T): void {
     if (this.#entries.has(id)) return
-    this.ids.hold(id)
+    this.#ids.hold(id)
     const key = this.keyOf(value)
     if (!this.#byKey.has(key)) this.#adopted.set(key, id)
   }
 
   /** Gives up adopted ids that nobody came to use. */
   forgetAdopted(): void {
-    this.ids.releaseHeld()
+    this.#ids.releaseHeld()
     this.#adopted.clear()
+  }
+
+  /** A transaction was made: ids that were released before it are free when it is done. */
+  seal(): void {
+    this.#ids.seal()
+  }
+
+  /** The transaction was applied. */
+  settle(): void {
+    this.#ids.settle()
   }
 }

@@ -57,6 +57,7 @@ export function applyToState(state: DataplaneState, transaction: FibTransaction)
     ...(state.traces === undefined && transaction.traces === undefined
       ? {}
       : { traces: changed(state.traces ?? [], transaction.traces ?? { set: [], remove: [] }, ({ id }) => id) }),
+    ...(state.down !== undefined && { down: state.down.filter((id) => !(transaction.liveness?.remove.includes(id) ?? false)) }),
     routes: after,
     devices: state.devices,
   }

@@ -14,7 +14,9 @@ export function describeState(state: DataplaneState, portName: PortName = byId):
   const tables = new Map<string, string>()
   const { routes } = state
   for (let row = 0; row < routes.count; row++) {
-    const members = groups.get(routes.group[row])?.map(({ nextHop }) => describeNextHop(nextHops.get(nextHop), portName)) ?? ['dangling']
+    const members = groups.get(routes.group[row])?.map(({ nextHop }) => describeNextHop(nextHops.get(nextHop), portName, vrfNames)) ?? [
+      'dangling',
+    ]
     tables.set(`${vrfNames.get(routes.vrf[row]) ?? 'dangling'} ${routes.prefixAt(row)}`, members.sort().join(', '))
   }
   return tables
@@ -49,13 +51,40 @@ export function describePorts(state: DataplaneState, portName: PortName = byId):
     .sort()
 }
 
-function describeNextHop(action: NextHopAction | undefined, portName: PortName): string {
+function describeNextHop(action: NextHopAction | undefined, portName: PortName, vrfNames: ReadonlyMap<number, string>): string {
   switch (action?.type) {
     case 'port':
       return portName(action.port)
+    case 'lookup':
+      return `look up in ${vrfNames.get(action.vrf) ?? 'dangling'}`
     case 'tunnel':
       return `${action.encapsulation} label ${action.labels.join('/')} to ${action.remote}`
     default:
       return action?.type ?? 'dangling'
   }
+}
+
+/** What a dataplane does besides forwarding, in words. @param mirrorName gives the name of a mirror that rules refer to */
+export function describeTraffic(state: DataplaneState, portName: PortName, mirrorName: (id: number) => string): readonly string[] {
+  const vrfNames = new Map(state.vrfs.map(({ id, name }) => [id, name]))
+  const vrf = (id: number): string => vrfNames.get(id) ?? 'dangling'
+  const { policies = [], services = [], natPools = [], mirrors = [], liveness = [] } = state
+  return [
+    ...policies.map(({ port, direction, rules, defaultVerdict }) => {
+      const named = rules.map(({ mirror, ...rule }) => (mirror === undefined ? rule : { ...rule, mirror: mirrorName(mirror) }))
+      return `${direction} of ${portName(port)}: ${JSON.stringify(named)} else ${defaultVerdict}`
+    }),
+    ...services.map(
+      ({ vrf: id, address, protocol, port, backends }) => `${address} ${protocol} ${port} of ${vrf(id)}: ${JSON.stringify(backends)}`,
+    ),
+    ...natPools.map(
+      ({ vrf: id, outside, address, ports }) => `${vrf(id)} behind ${address} in ${vrf(outside)}: ${ports.first}–${ports.last}`,
+    ),
+    ...mirrors.flatMap(({ ports, sink }) => {
+      if (sink.type !== 'erspan') return []
+      const names = ports.map(({ port }) => portName(port)).sort()
+      return [`${ports[0]?.direction ?? 'both'} of ${names.join(', ')} to ${sink.remote} session ${sink.session}`]
+    }),
+    ...liveness.map(({ remote }) => `watch ${remote}`),
+  ].sort()
 }

@@ -1,6 +1,7 @@
 import { IpPrefix, type IpAddress } from '@heddle/wire'
 import type { Encapsulation } from '../dataplane/objects.js'
-import type { EndpointIntent, VrfIntent } from '../intent/intents.js'
+import type { EndpointIntent, StaticRouteIntent, VrfIntent } from '../intent/intents.js'
+import type { TrafficIntents } from '../intent/traffic.js'
 import type { VpnRoute } from '../vpn-route.js'
 
 /** Everything that was told to a model and still holds. */
@@ -12,6 +13,10 @@ export interface ModelInputs {
   readonly vrfs: readonly VrfIntent[]
   readonly endpoints: readonly EndpointIntent[]
   readonly routes: readonly VpnRoute[]
+  /** None when left out. */
+  readonly traffic?: TrafficIntents
+  /** Far ends that are heard no more; none when left out. */
+  readonly down?: readonly IpAddress[]
 }
 
 /*
@@ -32,7 +37,8 @@ export function expectedTables(inputs: ModelInputs): ReadonlyMap<string, string>
       const own = local.find((route) => route.prefix === prefix)
       const best = bestOf(remote.filter((route) => String(route.prefix) === prefix)).slice(0, inputs.maximumPaths)
       const tunnels = [...new Set(best.map((route) => `${encapsulationOf(inputs, route)} label ${route.label} to ${route.nextHop}`))]
-      tables.set(`${vrf.name} ${prefix}`, own === undefined ? tunnels.sort().join(', ') : own.to)
+      const to = own !== undefined && own.owner !== vrf.name && own.to.startsWith('look up') ? `look up in ${own.owner}` : own?.to
+      tables.set(`${vrf.name} ${prefix}`, to ?? tunnels.sort().join(', '))
     }
   }
   return tables
@@ -86,18 +92,48 @@ function nameOf({ netns, ifname }: EndpointIntent): string {
   return `port of ${netns} ${ifname}`
 }
 
+interface LocalRouteWords {
+  readonly prefix: string
+  readonly to: string
+  readonly isStatic: boolean
+  readonly owner: string
+}
+
+/** Static routes that nobody wrote: to virtual addresses, to what hides a VRF, and from a hidden VRF outside. The last one of a prefix counts. */
+function implied({ traffic: { services = [], nat = [] } = {} }: ModelInputs, { name }: VrfIntent): readonly StaticRouteIntent[] {
+  const hosts = [
+    ...services.filter(({ vrf, advertise }) => vrf === name && advertise !== false).map(({ address }) => address),
+    ...nat.filter(({ outside }) => outside === name).map(({ address }) => address),
+  ]
+  const all = [
+    ...hosts.map((address): StaticRouteIntent => ({ prefix: IpPrefix.of(address), via: { type: 'discard' } })),
+    ...nat
+      .filter(({ vrf }) => vrf === name)
+      .flatMap(({ outside, address, destinations }) =>
+        (destinations ?? [IpPrefix.parse(address.family === 4 ? '0.0.0.0/0' : '::/0')]).map((prefix): StaticRouteIntent => ({
+          prefix,
+          via: { type: 'vrf', vrf: outside },
+        })),
+      ),
+  ]
+  return all.filter(({ prefix }, index) => !all.slice(index + 1).some((later) => String(later.prefix) === String(prefix)))
+}
+
 /** What starts in a VRF on this node, at most one a prefix: host routes before static ones, and those via an endpoint only with it. */
-function localRoutes(inputs: ModelInputs, vrf: VrfIntent): readonly { prefix: string; to: string; isStatic: boolean }[] {
+function localRoutes(inputs: ModelInputs, vrf: VrfIntent): readonly LocalRouteWords[] {
   const here = inputs.endpoints.filter((endpoint) => endpoint.vrf === vrf.name)
   const owners = (address: IpAddress) => here.filter(({ addresses }) => addresses.some((own) => String(own) === String(address)))
   const hosts = here.flatMap((endpoint) =>
-    endpoint.addresses.map((address) => ({ prefix: String(IpPrefix.of(address)), to: nameOf(endpoint), isStatic: false })),
+    endpoint.addresses.map((address) => ({ prefix: String(IpPrefix.of(address)), to: nameOf(endpoint), isStatic: false, owner: vrf.name })),
   )
-  const statics = (vrf.staticRoutes ?? []).flatMap(({ prefix, via }) =>
-    via.type === 'discard'
-      ? [{ prefix: String(prefix), to: 'discard', isStatic: true }]
-      : owners(via.address).map((endpoint) => ({ prefix: String(prefix), to: nameOf(endpoint), isStatic: true })),
-  )
+  const written = vrf.staticRoutes ?? []
+  const isWritten = (prefix: IpPrefix): boolean => written.some((route) => String(route.prefix) === String(prefix))
+  const statics = [...written, ...implied(inputs, vrf).filter(({ prefix }) => !isWritten(prefix))].flatMap(({ prefix, via }) => {
+    const common = { prefix: String(prefix), isStatic: true, owner: vrf.name }
+    if (via.type === 'discard') return [{ ...common, to: 'discard' }]
+    if (via.type === 'vrf') return [{ ...common, to: `look up in ${via.vrf}` }]
+    return owners(via.address).map((endpoint) => ({ ...common, to: nameOf(endpoint) }))
+  })
   return [...hosts, ...statics.filter(({ prefix }) => !hosts.some((host) => host.prefix === prefix))]
 }
 
@@ -109,6 +145,7 @@ function usableRoutes(inputs: ModelInputs): readonly VpnRoute[] {
   return inputs.routes.filter(
     (route) =>
       isForeign(inputs, route) &&
+      !(inputs.down ?? []).some((address) => String(address) === String(route.nextHop)) &&
       encapsulationOf(inputs, route) !== undefined &&
       inputs.localAddresses.some(({ family }) => family === route.nextHop.family),
   )
@@ -150,4 +187,36 @@ function bestOf(routes: readonly VpnRoute[]): readonly VpnRoute[] {
     const at = x.findIndex((value, index) => value !== y[index])
     return at < 0 ? 0 : (x[at] ?? 0) < (y[at] ?? 0) ? -1 : 1
   })
+}
+
+/** What traffic intents ask of the dataplane, in words: a policy an endpoint and direction, a service, a pool, a mirror, a watched far end. */
+export function expectedTraffic(inputs: ModelInputs): readonly string[] {
+  const { policies = [], services = [], nat = [], mirrors = [], tunnelLiveness } = inputs.traffic ?? {}
+  const selects = (endpoint: EndpointIntent, vrf: string | undefined, endpoints: readonly IpPrefix[] | undefined): boolean =>
+    endpoint.vrf === vrf &&
+    (endpoints === undefined || endpoint.addresses.some((address) => endpoints.some((one) => one.contains(address))))
+  const judged = inputs.endpoints.flatMap((endpoint) =>
+    (['ingress', 'egress'] as const).flatMap((direction) => {
+      const chosen = policies.find((policy) => policy[direction] !== undefined && selects(endpoint, policy.vrf, policy.endpoints))?.[
+        direction
+      ]
+      return chosen === undefined
+        ? []
+        : [`${direction} of ${nameOf(endpoint)}: ${JSON.stringify(chosen.rules)} else ${chosen.defaultVerdict}`]
+    }),
+  )
+  const served = services.map(
+    ({ vrf, address, protocol, port, backends }) => `${address} ${protocol} ${port} of ${vrf}: ${JSON.stringify(backends)}`,
+  )
+  const hidden = nat.map(({ vrf, outside, address, ports }) => `${vrf} behind ${address} in ${outside}: ${ports.first}–${ports.last}`)
+  const copied = mirrors.map(({ vrf, endpoints, direction = 'both', collector, session }) => {
+    const sources = inputs.endpoints.filter((endpoint) => selects(endpoint, vrf, endpoints)).map(nameOf)
+    return `${sources.length === 0 ? 'both' : direction} of ${sources.sort().join(', ')} to ${collector} session ${session}`
+  })
+  const remotes = inputs.routes
+    .filter((route) => isForeign(inputs, route) && inputs.vrfs.some((vrf) => imports(vrf, route.routeTargets)))
+    .map(({ nextHop }) => nextHop)
+    .filter(({ family }) => inputs.localAddresses.some((address) => address.family === family))
+  const watched = tunnelLiveness === undefined ? [] : [...new Set(remotes.map((remote) => `watch ${remote}`))]
+  return [...judged, ...served, ...hidden, ...copied, ...watched].sort()
 }

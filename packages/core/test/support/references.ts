@@ -11,12 +11,33 @@ export function referencesOf({
   groups,
   tunnelSources,
   labels,
+  policies = [],
+  services = [],
+  natPools = [],
+  liveness = [],
+  mirrors = [],
+  traces = [],
   routes,
 }: DataplaneState): ReadonlyMap<Name, readonly Name[]> {
   return new Map<Name, readonly Name[]>([
     ...vrfs.map(({ id }): [Name, Name[]] => [`vrf ${id}`, []]),
     ...ports.map(({ id, vrf }): [Name, Name[]] => [`port ${id}`, vrf === undefined ? [] : [`vrf ${vrf}`]]),
-    ...nextHops.map(({ id, action }): [Name, Name[]] => [`next-hop ${id}`, action.type === 'port' ? [`port ${action.port}`] : []]),
+    ...nextHops.map(({ id, action, liveness: needed }): [Name, Name[]] => [
+      `next-hop ${id}`,
+      [
+        ...(action.type === 'port' ? [`port ${action.port}` as const] : action.type === 'lookup' ? [`vrf ${action.vrf}` as const] : []),
+        ...(needed === undefined ? [] : [`liveness ${needed}` as const]),
+      ],
+    ]),
+    ...policies.map(({ id, port, rules }): [Name, Name[]] => [
+      `policy ${id}`,
+      [`port ${port}`, ...rules.flatMap(({ mirror }) => (mirror === undefined ? [] : [`mirror ${mirror}` as const]))],
+    ]),
+    ...services.map(({ id, vrf }): [Name, Name[]] => [`service ${id}`, [`vrf ${vrf}`]]),
+    ...natPools.map(({ id, vrf, outside }): [Name, Name[]] => [`nat-pool ${id}`, [`vrf ${vrf}`, `vrf ${outside}`]]),
+    ...liveness.map(({ id }): [Name, Name[]] => [`liveness ${id}`, []]),
+    ...mirrors.map(({ id, ports: sources }): [Name, Name[]] => [`mirror ${id}`, sources.map(({ port }): Name => `port ${port}`)]),
+    ...traces.map(({ id, filter }): [Name, Name[]] => [`trace ${id}`, filter.vrf === undefined ? [] : [`vrf ${filter.vrf}`]]),
     ...groups.map(({ id, members }): [Name, Name[]] => [`group ${id}`, members.map(({ nextHop }): Name => `next-hop ${nextHop}`)]),
     ...tunnelSources.map(({ id }): [Name, Name[]] => [`tunnel-sources ${id}`, []]),
     ...labels.map(({ label, action, sources }): [Name, Name[]] => [
@@ -33,6 +54,8 @@ export function referencesOf({
   ])
 }
 
+const NONE = { set: [], remove: [] }
+
 /** References that lead nowhere. */
 export function danglingIn(state: DataplaneState): readonly { readonly from: Name; readonly to: Name }[] {
   const references = referencesOf(state)
@@ -42,6 +65,7 @@ export function danglingIn(state: DataplaneState): readonly { readonly from: Nam
 /** The names of what a transaction sets and removes, in its order. */
 export function namesIn(transaction: FibTransaction): { readonly set: readonly Name[]; readonly removed: readonly Name[] } {
   const { vrfs, ports, nextHops, groups, tunnelSources, labels, routes } = transaction
+  const { policies = NONE, services = NONE, natPools = NONE, liveness = NONE, mirrors = NONE, traces = NONE } = transaction
   const kinds = [
     { kind: 'vrf', set: vrfs.set.map(({ id }) => id), remove: vrfs.remove },
     { kind: 'port', set: ports.set.map(({ id }) => id), remove: ports.remove },
@@ -49,6 +73,12 @@ export function namesIn(transaction: FibTransaction): { readonly set: readonly N
     { kind: 'group', set: groups.set.map(({ id }) => id), remove: groups.remove },
     { kind: 'tunnel-sources', set: tunnelSources.set.map(({ id }) => id), remove: tunnelSources.remove },
     { kind: 'label', set: labels.set.map(({ label }) => label), remove: labels.remove },
+    { kind: 'policy', set: policies.set.map(({ id }) => id), remove: policies.remove },
+    { kind: 'service', set: services.set.map(({ id }) => id), remove: services.remove },
+    { kind: 'nat-pool', set: natPools.set.map(({ id }) => id), remove: natPools.remove },
+    { kind: 'liveness', set: liveness.set.map(({ id }) => id), remove: liveness.remove },
+    { kind: 'mirror', set: mirrors.set.map(({ id }) => id), remove: mirrors.remove },
+    { kind: 'trace', set: traces.set.map(({ id }) => id), remove: traces.remove },
   ] as const
   const rows = Array.from({ length: routes.count }, (_, row): Name => `route ${routeName(routes.vrf[row], routes.prefixAt(row))}`)
   return {

@@ -1,10 +1,13 @@
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import fc from 'fast-check'
-import type { EndpointIntent, StaticRouteIntent, VpnRoute, VrfIntent } from '../../src/index.js'
+import type { EndpointIntent, StaticRouteIntent, TrafficIntents, VpnRoute, VrfIntent } from '../../src/index.js'
 
 /** Something that happens to a model or its dataplane. */
 export type Step =
   | { readonly type: 'vrfs'; readonly vrfs: readonly VrfIntent[] }
+  | { readonly type: 'traffic'; readonly traffic: TrafficIntents }
+  | { readonly type: 'heard'; readonly which: number; readonly isUp: boolean }
+  | { readonly type: 'observe'; readonly which: number }
   | { readonly type: 'add'; readonly endpoint: EndpointIntent }
   | { readonly type: 'remove'; readonly endpoint: EndpointIntent }
   | { readonly type: 'announce'; readonly route: VpnRoute }
@@ -34,13 +37,21 @@ const staticRoute: fc.Arbitrary<StaticRouteIntent> = fc.oneof(
   }),
 )
 
+const viaVrf: fc.Arbitrary<StaticRouteIntent> = fc.record({
+  prefix: text(prefix, '10.0.0.9/32', '10.9.0.0/16'),
+  via: fc.constantFrom('a', 'b', 'c').map((vrf) => ({ type: 'vrf' as const, vrf })),
+})
+
 const vrfIntent = (name: string): fc.Arbitrary<VrfIntent> =>
   fc.record({
     name: fc.constant(name),
     rd: fc.constantFrom(...distinguishers).map((rd) => RouteDistinguisher.parse(rd)),
     import: targets,
     export: targets,
-    staticRoutes: fc.uniqueArray(staticRoute, { maxLength: 3, selector: (route) => String(route.prefix) }),
+    staticRoutes: fc.uniqueArray(fc.oneof({ weight: 6, arbitrary: staticRoute }, { weight: 1, arbitrary: viaVrf }), {
+      maxLength: 3,
+      selector: (route) => String(route.prefix),
+    }),
     tunnelSources: fc.subarray(['198.51.100.0/24', '192.0.2.2/32', '2001:db8::/32']).map((list) => list.map(prefix)),
   })
 
@@ -84,7 +95,79 @@ const route: fc.Arbitrary<VpnRoute> = fc
   })
   .map(({ stale, ...rest }) => ({ ...rest, ...(stale && { stale }) }))
 
+const vrfName = fc.constantFrom('a', 'b', 'c')
+const selection = fc.subarray(['10.0.0.0/31', '10.0.0.2/31', 'fd00::/16']).map((list) => list.map(prefix))
+const rule = fc.record(
+  {
+    verdict: fc.constantFrom('allow' as const, 'deny' as const),
+    protocol: fc.constantFrom(6, 17),
+    peers: selection,
+    mirror: fc.constantFrom('m1', 'm2'),
+  },
+  { requiredKeys: ['verdict'] },
+)
+const direction = fc.record({ rules: fc.array(rule, { maxLength: 2 }), defaultVerdict: fc.constantFrom('allow' as const, 'deny' as const) })
+
+const policy = fc.record(
+  { name: fc.constantFrom('p1', 'p2', 'p3'), vrf: vrfName, endpoints: selection, ingress: direction, egress: direction },
+  { requiredKeys: ['name', 'vrf'] },
+)
+
+const service = fc.record(
+  {
+    name: fc.constantFrom('s1', 's2'),
+    vrf: vrfName,
+    address: text(address, '10.0.0.2', '10.7.0.1'),
+    protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+    port: fc.constantFrom(80, 443),
+    backends: fc
+      .subarray(['10.0.0.1', '10.0.0.3'])
+      .map((list) => list.map((value) => ({ address: address(value), port: 8080, weight: 1 }))),
+    advertise: fc.boolean(),
+  },
+  { requiredKeys: ['name', 'vrf', 'address', 'protocol', 'port', 'backends'] },
+)
+
+const hiding = fc.record(
+  {
+    vrf: vrfName,
+    outside: vrfName,
+    address: text(address, '203.0.113.1', 'fd07::1'),
+    ports: fc.constant({ first: 1024, last: 2047 }),
+    destinations: fc.constant([prefix('10.9.0.0/16')]),
+  },
+  { requiredKeys: ['vrf', 'outside', 'address', 'ports'] },
+)
+
+const mirror = fc.record(
+  {
+    name: fc.constantFrom('m1', 'm2'),
+    vrf: vrfName,
+    endpoints: selection,
+    direction: fc.constantFrom('ingress' as const, 'egress' as const, 'both' as const),
+    collector: text(address, '192.0.2.7', '192.0.2.8'),
+    session: fc.constantFrom(1, 2),
+  },
+  { requiredKeys: ['name', 'collector', 'session'] },
+)
+
+const few = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(one, { maxLength: 2 })
+
+const traffic: fc.Arbitrary<TrafficIntents> = fc.record(
+  {
+    policies: few(policy),
+    services: few(service),
+    nat: few(hiding),
+    mirrors: few(mirror),
+    tunnelLiveness: fc.constant({ desiredMinTx: 300_000, requiredMinRx: 300_000, multiplier: 3 }),
+  },
+  { requiredKeys: [] },
+)
+
 export const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('traffic' as const), traffic }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('heard' as const), which: fc.nat(5), isUp: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('observe' as const), which: fc.nat(8) }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('vrfs' as const), vrfs: vrfList }) },
   { weight: 5, arbitrary: fc.record({ type: fc.constant('add' as const), endpoint }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('remove' as const), endpoint }) },

@@ -2,6 +2,7 @@ import { ManualClock } from '@heddle/io/testing'
 import { IpAddress } from '@heddle/wire'
 import { expect } from 'vitest'
 import {
+  DATAPLANE_FEATURES,
   OverlayModel,
   RouteBatch,
   routeName,
@@ -10,6 +11,8 @@ import {
   type EndpointIntent,
   type FibTransaction,
   type ObjectKind,
+  type Observation,
+  type TrafficIntents,
   type VpnRoute,
   type VpnRouteKey,
   type VrfIntent,
@@ -19,11 +22,13 @@ import {
   describeLabels,
   describePorts,
   describeState,
+  describeTraffic,
   emptyState,
   expectedExports,
   expectedLabels,
   expectedPorts,
   expectedTables,
+  expectedTraffic,
   type ModelInputs,
 } from '../../src/testing/index.js'
 import { changedMeanings, danglingIn, namesIn, type Name } from './references.js'
@@ -53,6 +58,10 @@ export class World {
   /** What the dataplane held at one time or another. */
   readonly history: DataplaneState[] = [emptyState()]
   vrfs: readonly VrfIntent[] = []
+  traffic: TrafficIntents = {}
+  /** Far ends that the dataplane said it hears no more. */
+  readonly down = new Map<string, IpAddress>()
+  readonly observed: Observation[] = []
   readonly endpoints = new Map<string, EndpointIntent>()
   readonly routes = new Map<string, VpnRoute>()
   /** What others were told and still hold. */
@@ -73,7 +82,7 @@ export class World {
     return new OverlayModel({
       clock: this.clock,
       localAddresses: this.localAddresses,
-      capabilities: { encapsulations: ['mpls-udp', 'mpls-gre'], limits: LIMITS },
+      capabilities: { encapsulations: ['mpls-udp', 'mpls-gre'], limits: LIMITS, features: DATAPLANE_FEATURES },
       encapsulations: ['mpls-gre', 'vxlan', 'mpls-udp'],
       labels: { quarantine: QUARANTINE },
       maximumPaths: MAXIMUM_PATHS,
@@ -88,6 +97,8 @@ export class World {
       vrfs: this.vrfs,
       endpoints: [...this.endpoints.values()],
       routes: [...this.routes.values()],
+      traffic: this.traffic,
+      down: [...this.down.values()],
     }
   }
 
@@ -98,6 +109,15 @@ export class World {
     switch (action.type) {
       case 'vrfs':
         if (succeeds(() => this.model.setVrfs(action.vrfs))) this.vrfs = action.vrfs
+        break
+      case 'traffic':
+        if (succeeds(() => this.model.setIntents(this.vrfs, action.traffic))) this.traffic = action.traffic
+        break
+      case 'heard':
+        this.hear(this.state.liveness?.[action.which]?.id ?? -1, action.isUp)
+        break
+      case 'observe':
+        this.#observe(action.which)
         break
       case 'add':
         if (succeeds(() => this.model.addEndpoint(action.endpoint))) {
@@ -139,12 +159,14 @@ export class World {
     this.#underWay = undefined
     this.state = state
     this.model.replaced(state)
+    this.down.clear()
     if (late !== undefined) expect(this.model.programmed({ status: 'applied', generation: late, failures: [] })).toBe(false)
   }
 
   /** Takes a transaction, so that what is told from now on happens while it is under way. */
   begin(): void {
     const transaction = this.model.takeTransaction()
+    this.#forgetUnwatched()
     if (this.#underWay !== undefined) expect(transaction).toBeUndefined()
     else if (transaction !== undefined) this.#underWay = { transaction, changed: false }
   }
@@ -177,6 +199,7 @@ export class World {
 
   /** Lets the dataplane take everything; then it holds what the definitions say, and so do those who were told. */
   settle(): void {
+    for (const observation of this.observed.splice(0)) observation.release()
     for (let tries = 0; tries < 4; tries++) this.apply('ok')
     expect(this.model.takeTransaction()).toBeUndefined()
     this.checkTables()
@@ -195,6 +218,7 @@ export class World {
     expect(new Map(describeState(this.state, this.portName))).toEqual(new Map(expectedTables(this.inputs)))
     expect([...describeLabels(this.state, this.portName).values()].sort()).toEqual(expectedLabels(this.inputs))
     expect(describePorts(this.state, this.portName)).toEqual(expectedPorts(this.inputs))
+    expect(describeTraffic(this.state, this.portName, (id) => this.#mirrorName(id))).toEqual(expectedTraffic(this.inputs))
   }
 
   /** What people are shown is what packets do: the best rows of a prefix are installed, and lead where its route leads. */
@@ -207,7 +231,7 @@ export class World {
       shown.set(`${vrf} ${prefix}`, words.add(nextHop === undefined ? 'local' : `${encapsulation} label ${label} to ${nextHop}`))
     }
     const expected = [...expectedTables(this.inputs)].filter(([, words]) => words !== '')
-    const remote = expected.map(([key, words]) => [key, /^(port of|discard)/.test(words) ? 'local' : words] as const)
+    const remote = expected.map(([key, words]) => [key, /^(port of|discard|look up)/.test(words) ? 'local' : words] as const)
     expect(new Map([...shown].map(([key, words]) => [key, [...words].sort().join(', ')]))).toEqual(new Map(remote))
   }
 
@@ -225,10 +249,47 @@ export class World {
     }
   }
 
+  /** The dataplane says of a session that it has how it stands. */
+  hear(id: number, isUp: boolean): void {
+    const session = this.state.liveness?.find((object) => object.id === id)
+    if (session === undefined || !this.model.setLiveness(session.id, isUp)) return
+    if (isUp) this.down.delete(String(session.remote))
+    else this.down.set(String(session.remote), session.remote)
+  }
+
+  /** What a dump would say of sessions. */
+  get downIds(): readonly number[] {
+    return (this.state.liveness ?? []).filter(({ remote }) => this.down.has(String(remote))).map(({ id }) => id)
+  }
+
   /** Ports in the oracle's words. */
   readonly portName = (port: number): string => {
     const row = this.model.endpoints().find((endpoint) => endpoint.port === port)
     return row === undefined ? `unknown port ${port}` : `port of ${endpointName(row)}`
+  }
+
+  /** Nobody is down whom nobody watches. */
+  #forgetUnwatched(): void {
+    const watched = new Set(expectedTraffic(this.inputs))
+    for (const remote of this.down.keys()) if (!watched.has(`watch ${remote}`)) this.down.delete(remote)
+  }
+
+  /** Begins to observe something, or lets go of it. */
+  #observe(which: number): void {
+    const [endpoint] = [...this.endpoints.values()]
+    if (which % 3 === 0) this.observed.shift()?.release()
+    else {
+      const filter = which > 4 ? {} : { vrf: 'a' }
+      const begun = which % 3 === 1 ? this.model.trace(filter) : endpoint === undefined ? undefined : this.model.mirror(endpoint, 'both')
+      if (begun !== undefined) this.observed.push(begun)
+    }
+  }
+
+  #mirrorName(id: number): string {
+    const sink = this.state.mirrors?.find((mirror) => mirror.id === id)?.sink
+    if (sink?.type !== 'erspan') return '?'
+    const { mirrors = [] } = this.traffic
+    return mirrors.find(({ collector, session }) => session === sink.session && collector.equals(sink.remote))?.name ?? '?'
   }
 
   #labels(): ReadonlySet<number> {
@@ -267,7 +328,8 @@ function without(transaction: FibTransaction, failed: ReadonlySet<Name>): FibTra
     remove: remove.filter((key) => !failed.has(`${kind} ${key}`)),
   })
   const id = (object: { readonly id: number }): number => object.id
-  const { vrfs, ports, nextHops, groups, tunnelSources, labels, routes } = transaction
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels, policies, services, natPools, liveness, mirrors, traces, routes } =
+    transaction
   const kept = new RouteBatch()
   for (let row = 0; row < routes.count; row++) {
     const prefix = routes.prefixAt(row)
@@ -281,6 +343,12 @@ function without(transaction: FibTransaction, failed: ReadonlySet<Name>): FibTra
     groups: objects('group', groups, id),
     tunnelSources: objects('tunnel-sources', tunnelSources, id),
     labels: objects('label', labels, ({ label }) => label),
+    ...(policies && { policies: objects('policy', policies, id) }),
+    ...(services && { services: objects('service', services, id) }),
+    ...(natPools && { natPools: objects('nat-pool', natPools, id) }),
+    ...(liveness && { liveness: objects('liveness', liveness, id) }),
+    ...(mirrors && { mirrors: objects('mirror', mirrors, id) }),
+    ...(traces && { traces: objects('trace', traces, id) }),
     routes: kept,
   }
 }

@@ -1,5 +1,4 @@
-import type { DataplaneLimits } from '@heddle/core'
-import { policyProblems } from '../policy/check-policies.js'
+import { policyProblems, type DataplaneLimits } from '@heddle/core'
 import type { After } from './after.js'
 import { MAX_ID, within, type Fail } from './fail.js'
 
@@ -12,7 +11,7 @@ export function checkPolicies({ policies, transaction }: After, limits: Dataplan
   }
   if (transaction.policies === undefined) return
   for (const [id, policy] of policies) {
-    for (const problem of policyProblems(policy)) fail('policy', id, 'dataplane.range', problem)
+    for (const problem of policyProblems(policy.rules)) fail('policy', id, 'dataplane.range', problem)
     within(fail, 'policy', id, 'id', id, 0, MAX_ID)
     const { length } = policy.rules
     if (length > policyRules) fail('policy', id, 'dataplane.limit', `${length} rules are more than ${policyRules}`)

@@ -1,5 +1,4 @@
-import type { DataplaneLimits } from '@heddle/core'
-import { serviceProblems } from '../nat/check-services.js'
+import { serviceProblems, type DataplaneLimits } from '@heddle/core'
 import type { After } from './after.js'
 import { MAX_ID, within, type Fail } from './fail.js'
 

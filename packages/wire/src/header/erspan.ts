@@ -39,7 +39,7 @@ export function encodeErspanHeader({ session, truncated, index }: ErspanHeader, 
   return offset + ERSPAN_HEADER_SIZE
 }
 
-/** @throws WireError `wire.truncated`, `wire.erspan.version` for any other type than II */
+/** Reads the header. @throws WireError `wire.truncated`, `wire.erspan.version` for any other type than II */
 export function decodeErspanHeader(input: ByteReader): ErspanHeader {
   const word = input.u32()
   if (word >>> 28 !== VERSION_TYPE_II) input.fail('wire.erspan.version', 'draft-foschiano-erspan-03 §4.2')

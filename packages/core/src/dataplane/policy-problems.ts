@@ -1,11 +1,11 @@
-import type { NumberRange, PolicyObject, PolicyRule } from '@heddle/core'
+import type { NumberRange, PolicyRule } from './policy.js'
 
-/** Why a policy is none, one sentence each. */
-export function policyProblems({ rules }: PolicyObject): string[] {
+/** Why rules are none, one sentence each; for whoever takes or makes policies. */
+export function policyProblems(rules: readonly Omit<PolicyRule, 'mirror'>[]): string[] {
   return rules.flatMap((rule, index) => ruleProblems(rule).map((problem) => `rule ${index}: ${problem}`))
 }
 
-function ruleProblems({ protocol, ports = [], sourcePorts = [], icmpTypes = [] }: PolicyRule): string[] {
+function ruleProblems({ protocol, ports = [], sourcePorts = [], icmpTypes = [] }: Omit<PolicyRule, 'mirror'>): string[] {
   const problems: string[] = []
   const octet = (what: string, value: number): void => {
     if (!isWithin(value, 255)) problems.push(`${what} ${value} is not within 0–255`)

@@ -1,13 +1,15 @@
-import type { ServiceObject } from '@heddle/core'
+import type { ServiceObject } from './service.js'
 
-interface Problem {
+/** One thing that is wrong with a service. */
+export interface ServiceProblem {
   readonly code: 'dataplane.range' | 'dataplane.unsupported'
   readonly message: string
 }
 
-/** Why a service is none. */
-export function serviceProblems({ address, protocol, port, backends, affinity, seed }: ServiceObject): Problem[] {
-  const problems: Problem[] = []
+/** Why a service is none; for whoever takes or makes services. */
+export function serviceProblems(service: Omit<ServiceObject, 'id' | 'vrf'>): ServiceProblem[] {
+  const { address, protocol, port, backends, affinity, seed } = service
+  const problems: ServiceProblem[] = []
   const within = (what: string, value: number, first: number, last: number): void => {
     if (Number.isInteger(value) && value >= first && value <= last) return
     problems.push({ code: 'dataplane.range', message: `${what} ${value} is not within ${first}–${last}` })

@@ -1,0 +1,68 @@
+import { IpPrefix } from '@heddle/wire'
+import type { DataplaneLimits } from '../dataplane/dataplane.js'
+import { EndpointError } from '../endpoint-service.js'
+import { checkVrfs, type EndpointIntent, type IntentProblem, type VrfIntent } from '../intent/intents.js'
+import type { LabelSpace } from '../label/label-space.js'
+import { endpointName, type EndpointState } from './endpoint-state.js'
+import type { VrfState } from './vrf-state.js'
+
+/** What a model has, as far as it decides what more it can take. */
+export interface Admitted {
+  readonly limits: DataplaneLimits
+  readonly labels: LabelSpace
+  readonly vrfs: ReadonlyMap<string, VrfState>
+  readonly endpoints: ReadonlyMap<string, EndpointState>
+  /** Whether a running dataplane has a label for the VRF that it can have again. */
+  readonly hasLabel: (vrf: string) => boolean
+}
+
+/** What is wrong with a list of VRFs, for a model that has these. */
+export function vrfProblems(
+  vrfs: readonly VrfIntent[],
+  { limits, labels, vrfs: before, endpoints, hasLabel }: Admitted,
+): readonly IntentProblem[] {
+  const names = new Set(vrfs.map(({ name }) => name))
+  const problems = [...checkVrfs(vrfs)]
+  for (const { vrf, intent } of endpoints.values()) {
+    if (names.has(vrf.name)) continue
+    const message = `endpoint ${intent.ifname} of ${intent.netns} is attached to it`
+    problems.push({ code: 'intent.vrf.in-use', subject: `vrf ${vrf.name}`, message })
+  }
+  const subject = `${vrfs.length} vrfs`
+  if (vrfs.length > limits.vrfs) problems.push({ code: 'intent.vrf.limit', subject, message: `the dataplane takes ${limits.vrfs}` })
+  const wanted = vrfs.length + endpoints.size
+  if (wanted > limits.labels) problems.push({ code: 'intent.vrf.limit', subject, message: `the dataplane takes ${limits.labels} labels` })
+  const fresh = [...names].filter((name) => !before.has(name) && !hasLabel(name))
+  if (fresh.length > labels.available)
+    problems.push({ code: 'intent.vrf.labels-exhausted', subject, message: `${labels.available} labels are left` })
+  return problems
+}
+
+/**
+ * The VRF of an endpoint that can be added.
+ *
+ * @throws EndpointError `endpoint.vrf-unknown`, `endpoint.conflict`, `endpoint.address-in-use`, `endpoint.limit`, `endpoint.invalid`
+ */
+export function admitEndpoint(intent: EndpointIntent, { limits, vrfs, endpoints }: Admitted): VrfState {
+  const { vrf: vrfName, netns, ifname, addresses } = intent
+  const vrf = vrfs.get(vrfName)
+  if (vrf === undefined) throw new EndpointError('endpoint.vrf-unknown', `there is no vrf ${vrfName}`)
+  const invalid = addresses.length === 0 ? 'has no address' : problemOf(intent)
+  if (invalid !== undefined) throw new EndpointError('endpoint.invalid', `endpoint ${ifname} of ${netns} ${invalid}`)
+  if (endpoints.has(endpointName(intent))) throw new EndpointError('endpoint.conflict', `${ifname} of ${netns} is attached already`)
+  for (const address of addresses)
+    if (vrf.addresses.has(String(IpPrefix.of(address))))
+      throw new EndpointError('endpoint.address-in-use', `${address} is in use in vrf ${vrf.name}`)
+  if (endpoints.size + 2 > limits.ports)
+    throw new EndpointError('endpoint.limit', `the dataplane takes ${limits.ports} ports, one of them to the underlay`)
+  if (vrfs.size + endpoints.size + 1 > limits.labels)
+    throw new EndpointError('endpoint.limit', `the dataplane takes ${limits.labels} labels`)
+  return vrf
+}
+
+/** What no dataplane could forward for, if anything. */
+function problemOf({ addresses, mtu }: EndpointIntent): string | undefined {
+  if (!Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) return `has an MTU of ${mtu}, which is not within 68–65535`
+  const unusable = addresses.find((address) => address.isUnspecified || address.isLoopback || address.isMulticast || address.isLinkLocal)
+  return unusable === undefined ? undefined : `cannot have the address ${unusable}`
+}

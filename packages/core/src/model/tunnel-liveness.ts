@@ -1,0 +1,85 @@
+import type { IpAddress } from '@heddle/wire'
+import type { DataplaneState } from '../dataplane/dataplane.js'
+import type { FibCompiler } from '../fib/fib-compiler.js'
+import type { LivenessIntent } from '../intent/traffic.js'
+import type { VrfState } from './vrf-state.js'
+
+/** BFD with the far ends of tunnels: who is watched, and who is heard no more. */
+export class TunnelLiveness {
+  readonly #fib: FibCompiler
+  readonly #localAddress: (remote: IpAddress) => IpAddress | undefined
+  #intent: LivenessIntent | undefined
+  #isChanged = false
+  readonly #watched = new Map<string, string>()
+  readonly #down = new Set<string>()
+
+  /** @param localAddress our end of a tunnel to a remote */
+  constructor(fib: FibCompiler, localAddress: (remote: IpAddress) => IpAddress | undefined) {
+    this.#fib = fib
+    this.#localAddress = localAddress
+  }
+
+  /** Watches as `intent` says, or nobody. Returns whether that is news. */
+  set(intent: LivenessIntent | undefined): boolean {
+    const isNews = JSON.stringify(intent) !== JSON.stringify(this.#intent)
+    this.#intent = intent
+    this.#isChanged ||= isNews
+    return isNews
+  }
+
+  /** Whether `compile` has something to do though no next hop came or went. */
+  get isChanged(): boolean {
+    return this.#isChanged
+  }
+
+  /** Watches the next hops of all routes that are known: a route that is not used comes back when its next hop does. */
+  compile(vrfs: Iterable<VrfState>, isAdopting: boolean): void {
+    this.#isChanged = false
+    const remotes = new Map<string, IpAddress>()
+    if (this.#intent !== undefined) for (const vrf of vrfs) for (const remote of vrf.sources()) remotes.set(String(remote), remote)
+    for (const [remote, key] of this.#watched) {
+      if (remotes.has(remote)) continue
+      this.#watched.delete(remote)
+      this.#fib.liveness.drop(key)
+    }
+    // While routes come in again, the next hop of one may still be to come.
+    for (const remote of this.#down) if (!isAdopting && !remotes.has(remote)) this.#down.delete(remote)
+    for (const [name, remote] of remotes) {
+      const local = this.#localAddress(remote)
+      if (local === undefined || this.#intent === undefined) continue
+      this.#fib.liveness.want({ local, remote, hops: 'multiple', ...this.#intent })
+      this.#watched.set(name, `${local} ${remote}`)
+    }
+  }
+
+  /** Id of the object that watches `remote`. */
+  idOf(remote: IpAddress): number | undefined {
+    const key = this.#watched.get(String(remote))
+    return key === undefined ? undefined : this.#fib.liveness.idOf(key)
+  }
+
+  isDown(remote: IpAddress): boolean {
+    return this.#down.has(String(remote))
+  }
+
+  /** The dataplane heard of a session, or hears it no more. Returns the remote, if that is news. */
+  heard(id: number, isUp: boolean): string | undefined {
+    for (const [remote, key] of this.#watched) {
+      if (this.#fib.liveness.idOf(key) !== id || this.#down.has(remote) === !isUp) continue
+      if (isUp) this.#down.delete(remote)
+      else this.#down.add(remote)
+      return remote
+    }
+    return undefined
+  }
+
+  /** What a dataplane knows that was there before us, or took another's place. Returns the remotes that are or were down. */
+  learn({ liveness = [], down = [] }: DataplaneState): ReadonlySet<string> {
+    const known = new Set(down)
+    const remotes = liveness.filter(({ id }) => known.has(id)).map(({ remote }) => String(remote))
+    const changed = new Set([...this.#down, ...remotes])
+    this.#down.clear()
+    for (const remote of remotes) this.#down.add(remote)
+    return changed
+  }
+}
