@@ -21,7 +21,7 @@ protocol bgp peer_${at} {
 export const BIRD: MatrixDaemon = {
   name: 'BIRD 2.0.12',
   reason: reasonOf(bird),
-  has: { addPathFromUs: true, extendedMessages: true, longLived: true },
+  has: { routeRefresh: true, extendedMessages: true, longLived: true },
   start: (config) =>
     Daemon.start(
       bird ?? '',

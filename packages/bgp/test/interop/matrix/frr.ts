@@ -26,7 +26,7 @@ const longLived = ({ peers }: MatrixConfig): string => {
 export const FRR: MatrixDaemon = {
   name: 'FRR 8.4.4',
   reason: reasonOf(bgpd, true),
-  has: { addPathFromUs: true, extendedMessages: true, longLived: true },
+  has: { routeRefresh: true, extendedMessages: true, longLived: true },
   start: (config) =>
     Daemon.start(
       bgpd ?? '',

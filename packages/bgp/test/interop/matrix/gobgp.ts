@@ -29,7 +29,7 @@ const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath
 export const GOBGP: MatrixDaemon = {
   name: 'GoBGP 3.10',
   reason: reasonOf(gobgpd),
-  has: { addPathFromUs: true, extendedMessages: false, longLived: true },
+  has: { routeRefresh: true, extendedMessages: false, longLived: true },
   start: (config) =>
     Daemon.start(
       gobgpd ?? '',

@@ -29,7 +29,7 @@ export interface MatrixDaemon {
   /** Why it cannot be run here; empty when it can. */
   readonly reason: string
   /** What it has of that not all have; the matrix says `–` for the rest. */
-  readonly has: { readonly addPathFromUs: boolean; readonly extendedMessages: boolean; readonly longLived: boolean }
+  readonly has: { readonly routeRefresh: boolean; readonly extendedMessages: boolean; readonly longLived: boolean }
   /** It gives its listening socket no key of TCP MD5: who connects to it is not let in. */
   readonly signsOwnConnectionsOnly?: boolean
   start(config: MatrixConfig): Promise<Daemon>

@@ -25,7 +25,7 @@ neighbor ${address} {
 export const OPENBGPD: MatrixDaemon = {
   name: 'OpenBGPD 7.7',
   reason: reasonOf(control === undefined ? undefined : bgpd, true),
-  has: { addPathFromUs: true, extendedMessages: false, longLived: false },
+  has: { routeRefresh: false, extendedMessages: false, longLived: false },
   signsOwnConnectionsOnly: true,
   async start(config) {
     await mkdir(CHROOT, { recursive: true, mode: 0o755 })

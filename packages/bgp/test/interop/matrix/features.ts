@@ -1,0 +1,104 @@
+/** Daemons, as the columns of the matrix of `docs/INTEROP.md`. */
+export const DAEMONS = ['FRR 8.4.4', 'GoBGP 3.10', 'BIRD 2.0.12', 'OpenBGPD 7.7', 'ExaBGP 4.2.21'] as const
+
+/** What a cell says: how far it goes, and the test that shows it by its file and words of its title; or what the daemon lacks. */
+export type Cell = { readonly says: string; readonly file: string; readonly title: string } | { readonly lacks: string }
+
+const at = (file: string, title: string, says = 'yes'): Cell => ({ says, file, title })
+const both = (file: string, title: string): Cell => at(file, title, 'both ways')
+const none: Cell = { lacks: '–' }
+/** Rows of `matrix.test.ts`, which are the same for four of them. */
+const rows = (title: string, says: readonly (string | undefined)[]): Cell[] =>
+  says.map((text) => (text === undefined ? none : at('matrix', title, text)))
+
+/** The matrix: a row a feature, a cell a daemon, in the order of `DAEMONS`. */
+export const FEATURES: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
+  [
+    'VPNv4, VPNv6: label, RT, next hop',
+    both('frr', 'gives VPNv4 and VPNv6 routes'),
+    both('gobgp', 'gives VPNv4 and VPNv6 routes'),
+    both('bird', 'takes VPNv4 and VPNv6 routes'),
+    both('openbgpd', 'takes VPNv4 and VPNv6 routes'),
+    both('exabgp', 'gives VPNv4 and VPNv6 routes'),
+  ],
+  [
+    'EVPN MAC/IP, inclusive multicast, IP prefix',
+    at('pass-through', 'comes out as it went in', 'unchanged through it'),
+    at('pass-through', 'comes out as it went in', 'unchanged through it'),
+    none,
+    none,
+    at('exabgp', 'takes EVPN routes', 'from us; it cannot originate any'),
+  ],
+  ['route target membership (RTC)', none, both('gobgp', 'is told of a route as soon as it wants it'), none, none, none],
+  [
+    'ADD-PATH (RFC 7911)',
+    ...rows('ADD-PATH: takes two paths of one speaker', ['both ways', 'both ways', 'both ways', 'both ways']),
+    both('exabgp', 'several paths to a destination'),
+  ],
+  [
+    'large communities (RFC 8092)',
+    ...rows('large communities: come out', ['both ways', 'both ways', 'both ways', 'both ways']),
+    both('exabgp', 'takes large communities'),
+  ],
+  [
+    'messages beyond 4,096 octets (RFC 8654)',
+    ...rows('an UPDATE beyond 4,096 octets passes', ['both ways', undefined, 'both ways', undefined]),
+    at('exabgp', 'messages beyond 4,096 octets', 'from us'),
+  ],
+  [
+    'route refresh (RFC 2918)',
+    at('frr', 'answers a route refresh'),
+    at('matrix', 'route refresh: gives its routes again'),
+    at('bird', 'answers a refresh between marks', 'yes, between marks (RFC 7313)'),
+    none,
+    none,
+  ],
+  [
+    'graceful restart (RFC 4724)',
+    at('../../../../test/lab', 'restart', 'the demo, either side'),
+    at('gobgp-restart', 'was killed keeps its routes with us', 'its restart'),
+    at('bird', 'keeps our routes over a restart', 'our restart'),
+    at('openbgpd', 'keeps our routes over a restart', 'our restart'),
+    at('exabgp', 'agrees on families', 'capability only'),
+  ],
+  [
+    'long-lived graceful restart (RFC 9494)',
+    ...rows('long-lived graceful restart: keeps our routes marked', ['it keeps ours', 'it keeps ours', 'it keeps ours', undefined]),
+    none,
+  ],
+  [
+    'TCP MD5 (RFC 2385), key change in a session',
+    at('md5', 'comes up with the same key', 'whoever connects'),
+    at('md5', 'comes up with the same key', 'whoever connects'),
+    at('md5', 'comes up with the same key', 'whoever connects'),
+    at('md5', 'comes up with the same key', 'when it connects'),
+    none,
+  ],
+  [
+    'link-local session, IPv6 next hop of IPv4 routes (RFC 8950), TTL security (RFC 5082)',
+    both('link-local', 'takes IPv4 and IPv6 routes that have ours, and forwards by them'),
+    none,
+    none,
+    none,
+    none,
+  ],
+  [
+    'as customer in a VRF of ours (RFC 4364), as-override',
+    both('vrf', 'hear of each other through us'),
+    none,
+    both('vrf', 'hear of each other through us'),
+    none,
+    none,
+  ],
+]
+
+/** The matrix as Markdown. */
+export function matrixText(): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  const text = (cell: Cell): string => ('lacks' in cell ? cell.lacks : cell.says)
+  return [
+    line(['feature', ...DAEMONS]),
+    line(['---', ...DAEMONS.map(() => '---')]),
+    ...FEATURES.map(([feature, ...cells]) => line([feature, ...cells.map(text)])),
+  ].join('\n')
+}
