@@ -6,6 +6,16 @@ if (found[0] < REQUIRED[0] || (found[0] === REQUIRED[0] && found[1] < REQUIRED[1
   console.error('heddle: Node ' + process.versions.node + ' is too old; Node ' + REQUIRED.join('.') + ' or newer is needed')
   process.exit(1)
 }
+
+// What serves for long passes many octets on and keeps little of them on V8's heap. Left alone, V8 gives the young generation of such a process
+// up to 96 MiB; with 4 MiB a half-space a full table costs a third less memory and as much time. It can only be said when a process begins.
+var YOUNG = '--max-semi-space-size=4'
+var serves = process.argv[2] === 'speaker' || process.argv[2] === 'node'
+var told = /--max[-_]semi[-_]space[-_]size/.test(process.execArgv.join(' ') + ' ' + (process.env.NODE_OPTIONS || ''))
+// an IPC channel would not survive
+if (serves && !told && process.execve && process.platform !== 'win32' && !process.env.NODE_CHANNEL_FD)
+  process.execve(process.execPath, [process.execPath, YOUNG].concat(process.execArgv, process.argv.slice(1)), process.env)
+
 import('../dist/main.js').catch(function (error) {
   console.error(
     'heddle: ' + (error && error.code === 'ERR_MODULE_NOT_FOUND' ? 'the package is not built: ' : '') + (error && error.message),
