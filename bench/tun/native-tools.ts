@@ -8,12 +8,17 @@ const OUT = join(root, 'out', 'bench', 'tun')
 /** Programs in C that the bench brings along, by name. */
 export type Tool = 'forwarder' | 'traffic'
 
-/** Compiles a program of `native/`; its path. */
+const made = new Map<Tool, string>()
+
+/** Compiles a program of `native/`, once; its path. */
 export function compiled(tool: Tool): string {
+  const before = made.get(tool)
+  if (before !== undefined) return before
   mkdirSync(OUT, { recursive: true })
   const path = join(OUT, tool)
   execFileSync('cc', ['-O3', '-Wall', '-Wextra', '-Werror', '-pthread', join(root, 'bench', 'tun', 'native', `${tool}.c`), '-o', path], {
     stdio: ['ignore', 'inherit', 'inherit'],
   })
+  made.set(tool, path)
   return path
 }

@@ -1,7 +1,7 @@
 import { RouteBatch, type FibTransaction } from '@heddle/core'
 import { tunDataplane, type TunDataplane } from '@heddle/dataplane-tun'
 import { IpAddress, IpPrefix } from '@heddle/wire'
-import type { ChildProcess } from 'node:child_process'
+import { execFileSync, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,14 +22,25 @@ import {
 import { Namespaces } from './namespaces.ts'
 import { compiled } from './native-tools.ts'
 
+export interface StartOptions {
+  /** Sites with a forwarder; both when left out. */
+  readonly sites?: readonly Site[]
+  /** Processor that forwarders are kept on. */
+  readonly cpu?: number
+  /** What else each site programs, behind `siteTransaction`. */
+  readonly also?: (dataplane: TunDataplane, site: Site) => Promise<void>
+}
+
+const BOTH: readonly Site[] = ['a', 'b']
+
 /** Sets a contender up, pod to pod. */
-export async function start(kind: ContenderKind): Promise<Contender> {
+export async function start(kind: ContenderKind, options: StartOptions = {}): Promise<Contender> {
   const namespaces = new Namespaces()
   try {
     layOut(namespaces)
-    const close = kind === 'heddle' ? await heddle(namespaces) : kind === 'c' ? await forwarderInC(namespaces) : undefined
+    const close = kind === 'heddle' ? await heddle(namespaces, options) : kind === 'c' ? await forwarderInC(namespaces, options) : undefined
     if (kind === 'vxlan' || kind === 'routing') kernelWay(namespaces, kind)
-    namespaces.run('pod-a', `ping -q -c 3 -i 0.1 -W 2 ${POD.b}`)
+    if (options.sites === undefined) namespaces.run('pod-a', `ping -q -c 3 -i 0.1 -W 2 ${POD.b}`)
     return {
       name: NAMES[kind],
       namespaces,
@@ -44,13 +55,13 @@ export async function start(kind: ContenderKind): Promise<Contender> {
   }
 }
 
-async function forwarderInC(namespaces: Namespaces): Promise<() => Promise<void>> {
+async function forwarderInC(namespaces: Namespaces, { sites = BOTH, cpu }: StartOptions): Promise<() => Promise<void>> {
   const program = compiled('forwarder')
   const children: ChildProcess[] = []
-  for (const site of ['a', 'b'] as const) {
+  for (const site of sites) {
     const far = other[site]
     const argv = [program, namespaces.path(`pod-${site}`), 'eth0', NODE[site], NODE[far], `${LABEL[far]}`, `${LABEL[site]}`, POD[far]]
-    children.push(await namespaces.serve(`node-${site}`, argv))
+    children.push(await namespaces.serve(`node-${site}`, argv, cpu))
     configurePod(namespaces, site)
   }
   return async () => {
@@ -59,10 +70,10 @@ async function forwarderInC(namespaces: Namespaces): Promise<() => Promise<void>
 }
 
 /** As `heddle node` does it: a forwarder process a node, which this process controls. */
-async function heddle(namespaces: Namespaces): Promise<() => Promise<void>> {
+async function heddle(namespaces: Namespaces, { sites = BOTH, cpu, also }: StartOptions): Promise<() => Promise<void>> {
   const directory = mkdtempSync(join(tmpdir(), 'hdbench-'))
   const dataplanes: TunDataplane[] = []
-  for (const site of ['a', 'b'] as const) {
+  for (const site of sites) {
     const dataplane = await tunDataplane({
       addresses: [IpAddress.parse(NODE[site])],
       underlayNetns: namespaces.path(`node-${site}`),
@@ -77,11 +88,18 @@ async function heddle(namespaces: Namespaces): Promise<() => Promise<void>> {
       addresses: [IpAddress.parse(POD[site])],
       mtu: 1468,
     })
+    await also?.(dataplane, site)
+    if (cpu !== undefined) execFileSync('taskset', ['-a', '-c', '-p', `${cpu}`, `${pidOf(dataplane)}`])
   }
   return async () => {
     for (const dataplane of dataplanes) await dataplane.close()
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** Of the forwarder process. */
+export function pidOf(dataplane: TunDataplane): number {
+  return (dataplane as unknown as { readonly greeting: { readonly pid: number } }).greeting.pid
 }
 
 /** One VRF with one endpoint, and a way to the other site. */

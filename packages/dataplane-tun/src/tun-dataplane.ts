@@ -5,8 +5,11 @@ import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TunForwarder } from './forwarder/tun-forwarder.js'
 import { configurationText } from './process/configuration.js'
+import { laneBeside } from './process/lane-script.js'
 import { checkPrivileges } from './privileges.js'
 import { connectOrStart } from './process/start.js'
+
+const MOST_WORKERS = 64
 
 /** A userspace dataplane. `await using` closes it, and with it what it made. */
 export interface TunDataplane extends Dataplane, AsyncDisposable {}
@@ -29,11 +32,19 @@ export interface TunDataplaneOptions {
   readonly underlayNetns?: string
   /** Source ports per address that carry flow entropy (RFC 7510 §3): 1–256, a power of two; 16 when left out. */
   readonly entropyPorts?: number
+  /**
+   * Threads that forward, 0–64: half of them read the endpoints' devices, half the underlay. 0 forwards on the thread that does everything else.
+   * Left out: 2 in a forwarder process, 0 with `inProcess`.
+   */
+  readonly workers?: number
   /** How long a forwarder may take to serve, milliseconds; 10,000 when left out. */
   readonly startTimeout?: number
   /** How much the forwarder process writes to its log; `info` when left out. */
   readonly forwarderLogLevel?: LogLevel
-  /** Script of the forwarder process and options of Node.js for it; the package's own when left out. For running from sources. */
+  /**
+   * Script of the forwarder process and options of Node.js for it; the package's own when left out. For running from sources. The script of its
+   * threads, `lane-main`, is beside it.
+   */
   readonly forwarder?: { readonly script: string; readonly execArgv?: readonly string[] }
   readonly logger?: Logger
 }
@@ -56,14 +67,22 @@ export async function tunDataplane(options: TunDataplaneOptions): Promise<TunDat
     throw refused(`${entropyPorts} entropy ports`, 'a power of two of at most 256 is needed')
   }
   if (process.platform === 'linux') checkPrivileges()
-  if (inProcess) return TunForwarder.open({ addresses, underlayNetns, entropyPorts, logger })
+  const { forwarder, workers = inProcess ? 0 : 2 } = options
+  if (!Number.isInteger(workers) || workers < 0 || workers > MOST_WORKERS) {
+    throw refused(`${workers} workers`, `0–${MOST_WORKERS} are needed`)
+  }
+  const script = forwarder?.script ?? fileURLToPath(new URL('./forwarder-main.js', import.meta.url))
+  const execArgv = forwarder?.execArgv ?? []
+  if (inProcess) {
+    return TunForwarder.open({ addresses, underlayNetns, entropyPorts, workers, lane: { script: laneBeside(script), execArgv }, logger })
+  }
   if (stateDir === undefined || !isAbsolute(stateDir)) throw refused(`stateDir ${stateDir}`, 'an absolute path is needed unless inProcess')
-  const { forwarder, startTimeout = 10_000, forwarderLogLevel = 'info' } = options
+  const { startTimeout = 10_000, forwarderLogLevel = 'info' } = options
   return connectOrStart({
     directory: stateDir,
-    configuration: configurationText({ directory: stateDir, addresses, underlayNetns, entropyPorts, logLevel: forwarderLogLevel }),
-    script: forwarder?.script ?? fileURLToPath(new URL('./forwarder-main.js', import.meta.url)),
-    execArgv: forwarder?.execArgv ?? [],
+    configuration: configurationText({ directory: stateDir, addresses, underlayNetns, entropyPorts, workers, logLevel: forwarderLogLevel }),
+    script,
+    execArgv,
     timeout: startTimeout,
     logger,
   })

@@ -9,20 +9,27 @@ import { afterAll, beforeAll, describe, it } from 'vitest'
 import { claim, connectToClaim } from '../src/process/claim.js'
 import { ForwarderServer } from '../src/process/forwarder-server.js'
 import { RemoteDataplane } from '../src/process/remote-dataplane.js'
+import { bundledForwarder } from './support/bundled.js'
 import { missing, titled } from './support/requirements.js'
 import { HarnessWorld, tunHarness } from './support/tun-harness.js'
 
 describe.skipIf(missing() !== '')(titled('TUN devices and sockets in namespaces'), () => {
   let world: HarnessWorld
+  let forwarder: ReturnType<typeof bundledForwarder>
   beforeAll(() => {
     world = new HarnessWorld()
+    forwarder = bundledForwarder()
   })
-  afterAll(() => world?.close())
+  afterAll(() => {
+    world?.close()
+    forwarder?.remove()
+  })
 
   // A property makes a few hundred devices and as many packets, each of them through the kernel.
   const patient = (name: string, body: (context: TestContext) => Promise<void>): void => it(name, (context) => body(context), 120_000)
 
   testDataplane('tun, in process', () => tunHarness(world), { test: { describe, it: patient } })
+  testDataplane('tun, on two threads', () => tunHarness(world, undefined, { workers: 2, forwarder }), { test: { describe, it: patient } })
   testDataplane('tun, through the forwarder’s socket', () => tunHarness(world, throughSocket), {
     test: { describe, it: patient },
   })

@@ -10,8 +10,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LOG_NAME } from '../src/process/start.js'
+import { bundledForwarder } from './support/bundled.js'
 import { missing, titled } from './support/requirements.js'
-import { FORWARDER, RUN_SOURCES } from './support/run-sources.js'
+import { RUN_SOURCES } from './support/run-sources.js'
 import { POD, TwoSites, UNDERLAY, emptyTransaction, setUp, siteTransaction, type Site } from './support/two-sites.js'
 
 const AGENT = fileURLToPath(new URL('./support/agent.ts', import.meta.url))
@@ -20,15 +21,17 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
   let sites: TwoSites
   let directory: string
   let far: TunDataplane
+  let forwarder: ReturnType<typeof bundledForwarder>
   const options = (site: Site) => ({
     addresses: UNDERLAY[site].map((address) => IpAddress.parse(address)),
     underlayNetns: sites.path(`site-${site}`),
     stateDir: join(directory, site),
-    forwarder: FORWARDER,
+    forwarder,
   })
 
   beforeAll(async () => {
     sites = new TwoSites()
+    forwarder = bundledForwarder()
     directory = mkdtempSync(join(tmpdir(), 'hd-'))
     far = await tunDataplane({ ...options('b'), inProcess: true })
     await setUp(far, sites, 'b')
@@ -39,6 +42,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     if (directory !== undefined) endForwarders(join(directory, 'a'))
     sites?.close()
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
+    forwarder?.remove()
   })
 
   const ping = (count: number, interval: number): ChildProcess =>
@@ -209,7 +213,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
   /** A process that takes control of the forwarder, sets site a up, and then does nothing until it is killed. */
   async function startAgent(from: ReturnType<typeof options>): Promise<ChildProcess> {
     const { addresses, underlayNetns, stateDir } = from
-    const argument = JSON.stringify({ addresses, underlayNetns, stateDir, prefix: sites.prefix })
+    const argument = JSON.stringify({ addresses, underlayNetns, stateDir, prefix: sites.prefix, script: from.forwarder.script })
     const agent = spawn(process.execPath, [...RUN_SOURCES, AGENT, argument], { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(agent.stdout as NodeJS.ReadableStream, 'data')
     return agent

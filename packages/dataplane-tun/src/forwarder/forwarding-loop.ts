@@ -10,7 +10,7 @@ import {
   type Verdict,
 } from '@heddle/forwarding'
 import { DATAGRAM_DESCRIPTOR, LinuxError, RawSocket, TUN_DESCRIPTOR, splitTrain } from '@heddle/linux'
-import { BATCH, SOCKET_SLOT, type PacketMemory } from './packet-memory.js'
+import { BATCH, MESSAGES, SOCKET_SLOT, type PacketMemory } from './packet-memory.js'
 import { SINGLE, SINK_CAPACITY, type Sink, type Train } from './sink.js'
 import type { TunPort } from './tun-port.js'
 import type { Receiver } from './underlay.js'
@@ -52,7 +52,7 @@ export class ForwardingLoop {
   readonly #source: { -readonly [word in keyof AddressWords]: AddressWords[word] } = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0 }
   readonly #train: Train = { ip: 0, headers: 0, size: 0, stride: 0 }
   /** Sinks that have packets of this batch. */
-  readonly #touched = new Set<Sink>()
+  readonly #touched: Sink[] = []
 
   constructor(engine: ForwardingEngine, memory: PacketMemory, sinks: Sinks) {
     this.#engine = engine
@@ -65,7 +65,7 @@ export class ForwardingLoop {
     const { words, offset, length, headers, size, stride } = TUN_DESCRIPTOR
     const { port } = from
     const packets = this.#packets
-    const count = from.device.readBatch(this.#memory.receive, HEADROOM, packets)
+    const count = from.device.readBatch(this.#memory.device, HEADROOM, packets)
     for (let packet = 0; packet < count; packet++) {
       const at = packet * words
       const [start, octets] = [packets[at + offset], packets[at + length]]
@@ -79,6 +79,14 @@ export class ForwardingLoop {
 
   /** Forwards one batch that arrived at a socket; true when there may be more. @throws LinuxError when it cannot be received */
   fromUnderlay(receiver: Receiver): boolean {
+    for (;;) {
+      const isFull = this.#received(receiver)
+      // What was received and found no descriptor is known to nobody else.
+      if (receiver.socket instanceof RawSocket || !receiver.socket.hasWaiting) return isFull
+    }
+  }
+
+  #received(receiver: Receiver): boolean {
     const { socket } = receiver
     const { words, offset, length, status, remote, tos, inner, headers, size, stride } = DATAGRAM_DESCRIPTOR
     const messages = this.#messages
@@ -103,7 +111,7 @@ export class ForwardingLoop {
       }
     }
     this.flush()
-    return socket instanceof RawSocket ? count === BATCH : count >= BATCH || socket.hasWaiting
+    return count >= MESSAGES
   }
 
   /** Hands everything over that waits in sinks. */
@@ -197,8 +205,8 @@ export class ForwardingLoop {
       return
     }
     // What the engine made itself, an ICMP error, is a packet of its own.
+    if (sink.waiting === 0) this.#touched.push(sink)
     sink.add(out, out.segment < out.length ? train : SINGLE)
-    this.#touched.add(sink)
     if (sink.waiting === SINK_CAPACITY) sink.flush()
   }
 
@@ -229,6 +237,6 @@ export class ForwardingLoop {
 
   #empty(): void {
     for (const sink of this.#touched) if (sink.waiting > 0) sink.flush()
-    this.#touched.clear()
+    this.#touched.length = 0
   }
 }

@@ -1,12 +1,16 @@
 import { HEADROOM } from '@heddle/forwarding'
 
-/** Packets read in one go. */
+/** Packets read from a device in one go. */
 export const BATCH = 64
 
 /** A slot that takes any message of a socket, coalesced datagrams included. */
 export const SOCKET_SLOT = HEADROOM + 65_535
 
-const RECEIVE_AREA = BATCH * SOCKET_SLOT
+/** Messages received in one go: few, so that the first of them is soon on its way, and what is touched stays in the cache. */
+export const MESSAGES = 16
+/** Room for packets of a device: two trains, or `BATCH` small packets, and another one of any size. */
+const DEVICE_AREA = 3 * 65_536
+const RECEIVE_AREA = MESSAGES * SOCKET_SLOT
 const COPY_AREA = 2 << 20
 const SPLIT_AREA = 1 << 20
 const PART_AREA = 1 << 20
@@ -20,7 +24,9 @@ const SPLIT_START = RECEIVE_AREA + COPY_AREA
  */
 export class PacketMemory {
   readonly bytes = new Uint8Array(RECEIVE_AREA + COPY_AREA + SPLIT_AREA + PART_AREA)
-  /** Where batches of devices, and messages that are not taken apart, are read to. */
+  /** Where packets of devices are read to. */
+  readonly device = this.bytes.subarray(0, DEVICE_AREA)
+  /** Where messages that are not taken apart are received to. */
   readonly receive = this.bytes.subarray(0, RECEIVE_AREA)
   /** Where messages are received to and taken apart: the first `slots` octets are slots, the rest is for copies. */
   readonly unpack = this.bytes.subarray(0, RECEIVE_AREA + COPY_AREA)

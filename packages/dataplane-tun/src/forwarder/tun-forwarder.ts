@@ -12,19 +12,18 @@ import {
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
-import { BfdSessions, ForwardingEngine, MAX_LABEL_STACK_DEPTH, type PacketOut } from '@heddle/forwarding'
+import { BfdSessions, ForwardingEngine, MAX_LABEL_STACK_DEPTH, sharedFlowMemory } from '@heddle/forwarding'
 import { EventQueue, type Logger, type Timer } from '@heddle/io'
-import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, Poller, type Watch } from '@heddle/linux'
+import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, Poller, type TunDevice } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { randomInt } from 'node:crypto'
 import { BfdSockets } from './bfd-sockets.js'
 import { configureDevice, openDevice, samePlace } from './device.js'
-import { ForwardingLoop } from './forwarding-loop.js'
-import { PacketMemory } from './packet-memory.js'
-import type { Sink } from './sink.js'
-import { TunPort } from './tun-port.js'
+import { BatchClock, epoch } from '../lanes/batch-clock.js'
+import type { Lanes } from '../lanes/lanes.js'
+import { LocalLane } from '../lanes/local-lane.js'
+import { ThreadedLanes } from '../lanes/threaded-lanes.js'
 import { openTunnels, type Tunnels } from './tunnels.js'
-import { watch } from './watching.js'
 
 export interface TunForwarderOptions {
   /** Underlay addresses: those that tunnels of the tables have as `local`. */
@@ -33,6 +32,12 @@ export interface TunForwarderOptions {
   readonly underlayNetns?: string | undefined
   /** Source ports per address that carry entropy: a power of two. */
   readonly entropyPorts: number
+  /** Threads that forward; 0: the thread of the caller does. */
+  readonly workers: number
+  /** Script of such a thread, and options of Node.js for it. */
+  readonly lane: { readonly script: string; readonly execArgv: readonly string[] }
+  /** Called once when a thread came to its end by itself: nothing is forwarded from then on. */
+  readonly failed?: (error: unknown) => void
   readonly logger: Logger
 }
 
@@ -61,65 +66,51 @@ const LIMITS: DataplaneLimits = {
 const LOOK_INTERVAL = 1000
 
 interface Attached {
-  readonly tun: TunPort
+  readonly device: TunDevice
+  readonly request: DeviceRequest
+  readonly facts: DeviceFacts
   /** Number of the device's namespace: a path may come to mean another one. */
   readonly namespace: number
-  readonly watch: Watch
 }
 
-/** The userspace dataplane in this process: TUN devices on one side, underlay sockets on the other, the forwarding engine in between. */
+/** What a forwarder is made of, opened in this order. */
+interface Parts {
+  readonly poller: Poller
+  readonly tunnels: Tunnels
+  readonly bfd: BfdSockets | undefined
+}
+
+/** The userspace dataplane in this process: TUN devices on one side, underlay sockets on the other, lanes in between. */
 export class TunForwarder implements Dataplane {
   readonly capabilities: DataplaneCapabilities
   readonly events = new EventQueue<DataplaneEvent>()
   readonly #options: TunForwarderOptions
-  readonly #engine: ForwardingEngine
-  readonly #memory = new PacketMemory()
   readonly #poller: Poller
   readonly #tunnels: Tunnels
-  readonly #loop: ForwardingLoop
-  readonly #watches: Watch[] = []
   readonly #bfd: BfdSockets | undefined
   readonly #sessions: BfdSessions | undefined
   readonly #ports = new Map<number, Attached>()
+  /** Judges transactions and holds what is programmed; with one lane, its engine. */
+  #engine!: ForwardingEngine
+  #lanes!: Lanes
   /** Work on devices, one after the other. */
   #devices: Promise<unknown> = Promise.resolve()
   readonly #timer: NodeJS.Timeout
   #closed = false
 
-  private constructor(options: TunForwarderOptions, poller: Poller, tunnels: Tunnels, bfd: BfdSockets | undefined) {
-    const features = DATAPLANE_FEATURES.filter((feature) => feature !== 'liveness' || bfd !== undefined)
+  private constructor(options: TunForwarderOptions, { poller, tunnels, bfd }: Parts) {
     this.#options = options
     this.#poller = poller
     this.#tunnels = tunnels
+    this.#bfd = bfd
     this.capabilities = {
       kind: 'tun',
       encapsulations: tunnels.encapsulations,
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: false,
       limits: LIMITS,
-      features,
+      features: DATAPLANE_FEATURES.filter((feature) => feature !== 'liveness' || bfd !== undefined),
     }
-    this.#engine = new ForwardingEngine({
-      limits: LIMITS,
-      encapsulations: tunnels.encapsulations,
-      features,
-      clock: { now: () => performance.now() },
-      epoch: performance.timeOrigin,
-      observe: (event) => this.events.push(event),
-      outer: 'socket',
-      underlayMtu: tunnels.mtu,
-      hasDevice: (port) => this.#ports.has(port),
-    })
-    const sinks = {
-      device: (port: number): Sink | undefined => this.#ports.get(port)?.tun,
-      underlay: (out: PacketOut): Sink | undefined => tunnels.sink(out),
-    }
-    this.#loop = new ForwardingLoop(this.#engine, this.#memory, sinks)
-    tunnels.serve(this.#engine, this.#memory, (local, mtu) => {
-      this.#engine.underlayMtu = tunnels.mtu
-      this.events.push({ type: 'underlay-changed', local, mtu })
-    })
-    this.#bfd = bfd
     this.#sessions =
       bfd &&
       new BfdSessions({
@@ -128,14 +119,10 @@ export class TunForwarder implements Dataplane {
         send: (object, packet) => bfd.send(object, packet),
         changed: ({ id }, isUp, reason) => {
           this.#engine.setLiveness(id, isUp)
+          this.#lanes.setLiveness(id, isUp)
           this.events.push({ type: isUp ? 'liveness-up' : 'liveness-down', liveness: id, reason })
         },
       })
-    if (this.#sessions !== undefined) bfd?.serve(poller, this.#sessions)
-    for (const receiver of tunnels.receivers) {
-      const gone = (reason: string): void => options.logger.error('An underlay socket failed', { reason })
-      this.#watches.push(this.#watch(receiver.socket.fd, () => this.#loop.fromUnderlay(receiver), gone))
-    }
     this.#timer = setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref()
   }
 
@@ -146,14 +133,62 @@ export class TunForwarder implements Dataplane {
    */
   static async open(options: TunForwarderOptions): Promise<TunForwarder> {
     let poller: Poller | undefined
+    let forwarder: TunForwarder | undefined
     try {
       poller = Poller.open()
-      return new TunForwarder(options, poller, await openTunnels(options), await BfdSockets.open(options))
+      const tunnels = await openTunnels(options)
+      forwarder = new TunForwarder(options, { poller, tunnels, bfd: await BfdSockets.open(options) })
+      await forwarder.#begin()
+      return forwarder
     } catch (cause) {
-      poller?.close()
+      if (forwarder === undefined) poller?.close()
+      else await forwarder.close()
       if (!(cause instanceof LinuxError) && !(cause instanceof NativeUnavailableError)) throw cause
       throw new DataplaneError('dataplane.device', `the underlay cannot be opened: ${cause.message}`, { cause })
     }
+  }
+
+  /** Opens the lanes, and lets packets in. */
+  async #begin(): Promise<void> {
+    const { workers, lane, logger, failed } = this.#options
+    const { encapsulations, features = [] } = this.capabilities
+    const tunnels = this.#tunnels
+    const common = {
+      limits: LIMITS,
+      encapsulations,
+      features,
+      underlayMtu: tunnels.mtu,
+      epoch: epoch(),
+      senders: tunnels.senders,
+      observe: (event: DataplaneEvent) => this.events.push(event),
+      tooLarge: (local: IpAddress, family: 4 | 6, remote: Uint32Array) => void tunnels.learn(local, family, remote),
+    }
+    if (workers === 0) {
+      const local = new LocalLane({ ...common, clock: new BatchClock() }, tunnels.receivers, this.#poller, logger)
+      this.#engine = local.engine
+      this.#lanes = local
+    } else {
+      const flowMemory = sharedFlowMemory(LIMITS.flows ?? 0)
+      this.#engine = new ForwardingEngine({ ...common, flowMemory, outer: 'socket', clock: new BatchClock() })
+      this.#lanes = await ThreadedLanes.open({
+        ...common,
+        ...lane,
+        flowMemory,
+        threads: workers,
+        receivers: tunnels.receivers,
+        logger,
+        failed: (error) => {
+          logger.error('A thread that forwards has ended', { reason: error instanceof Error ? error.stack : String(error) })
+          failed?.(error)
+        },
+      })
+    }
+    tunnels.watch((local, mtu) => {
+      this.#engine.underlayMtu = tunnels.mtu
+      this.#lanes.setUnderlayMtu(tunnels.mtu)
+      this.events.push({ type: 'underlay-changed', local, mtu })
+    })
+    if (this.#sessions !== undefined) this.#bfd?.serve(this.#poller, this.#sessions)
   }
 
   async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
@@ -161,6 +196,7 @@ export class TunForwarder implements Dataplane {
     signal?.throwIfAborted()
     const report = this.#engine.apply(transaction)
     if (report.status === 'refused') return report
+    await this.#lanes.program(transaction)
     for (const id of transaction.liveness?.remove ?? []) this.#sessions?.remove(id)
     for (const object of transaction.liveness?.set ?? []) this.#sessions?.set(object)
     for (const port of transaction.ports.remove) await this.#inTurn(() => this.#remove(port, 'removed'))
@@ -169,13 +205,13 @@ export class TunForwarder implements Dataplane {
 
   async dump(): Promise<DataplaneState> {
     this.#mustBeOpen()
-    const devices = Array.from(this.#ports.values(), ({ tun: { port, request, facts } }) => ({ ...request, ...facts, port }))
+    const devices = Array.from(this.#ports, ([port, { request, facts }]) => ({ ...request, ...facts, port }))
     return { ...this.#engine.state(), devices }
   }
 
   async counters(): Promise<CounterSnapshot> {
     this.#mustBeOpen()
-    return this.#engine.counters()
+    return this.#lanes.counters()
   }
 
   async attachPort(port: number, device: DeviceRequest): Promise<DeviceFacts> {
@@ -196,8 +232,8 @@ export class TunForwarder implements Dataplane {
     this.#closed = true
     clearInterval(this.#timer)
     await this.#inTurn(async () => {
-      for (const watch of this.#watches) watch.close()
       await Promise.all(Array.from(this.#ports.keys(), (port) => this.#remove(port, 'closed', options?.keep)))
+      await this.#lanes?.close()
     })
     this.#sessions?.close()
     this.#bfd?.close()
@@ -212,47 +248,38 @@ export class TunForwarder implements Dataplane {
 
   async #attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
     if (!this.#engine.hasPort(port)) throw new DataplaneError('dataplane.port-unknown', `no transaction has set port ${port}`)
-    for (const { tun } of this.#ports.values()) {
-      if (tun.port !== port && samePlace(tun.request, request)) {
-        throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${tun.port}`)
+    for (const [other, attached] of this.#ports) {
+      if (other !== port && samePlace(attached.request, request)) {
+        throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${other}`)
       }
     }
     const namespace = namespaceOf(request)
     const before = this.#ports.get(port)
-    const here = before !== undefined && samePlace(before.tun.request, request) && before.namespace === namespace
-    const { device, facts } = here
-      ? { device: before.tun.device, facts: await configureDevice(before.tun.facts.ifindex, request) }
-      : await openDevice(request)
-    if (here) before.watch.close()
-    else await this.#remove(port, 'replaced')
-    const tun = new TunPort(port, device, request, facts, this.#memory, this.#engine)
-    const watched = this.#watch(
-      device.fd,
-      () => this.#loop.fromPort(tun),
-      (reason) => this.#gone(port, reason),
-    )
-    this.#ports.set(port, { tun, watch: watched, namespace })
-    if (!here) this.events.push({ type: 'port-up', port })
+    if (before !== undefined && samePlace(before.request, request) && before.namespace === namespace) {
+      const facts = await configureDevice(before.facts.ifindex, request)
+      this.#ports.set(port, { ...before, request, facts })
+      return facts
+    }
+    const { device, facts } = await openDevice(request)
+    await this.#remove(port, 'replaced')
+    this.#ports.set(port, { device, request, facts, namespace })
+    await this.#lanes.addPort(port, device, (reason) => this.#gone(port, reason))
+    this.events.push({ type: 'port-up', port })
     return facts
-  }
-
-  #watch(fd: number, turn: () => boolean, gone: (reason: string) => void): Watch {
-    return watch(this.#poller, { fd, turn, gone, flush: () => this.#loop.flush() }, this.#options.logger)
   }
 
   async #remove(port: number, reason: string, keep = false): Promise<void> {
     const attached = this.#ports.get(port)
     if (attached === undefined) return
-    const { watch, tun } = attached
     this.#ports.delete(port)
-    watch.close()
     this.events.push({ type: 'port-down', port, reason })
-    if (!keep) await this.#delete(tun)
-    tun.device.close()
+    await this.#lanes.removePort(port)
+    if (!keep) await this.#delete(port, attached)
+    attached.device.close()
   }
 
   /** Deletes a device by netlink, on a thread: by its descriptor it would stop the forwarding of all others for some ten milliseconds. */
-  async #delete({ port, request, facts, device }: TunPort): Promise<void> {
+  async #delete(port: number, { request, facts, device }: Attached): Promise<void> {
     try {
       using netlink = await Netlink.open(request.netns)
       await netlink.links.delete(facts.ifindex)
@@ -275,10 +302,10 @@ export class TunForwarder implements Dataplane {
 
   /** An open descriptor keeps its namespace, so the end of a namespace shows only in that its path leads there no more. */
   async #look(): Promise<void> {
-    for (const [port, { tun, namespace }] of this.#ports) {
-      if (namespaceOf(tun.request) === namespace) continue
-      this.#options.logger.warn('A namespace is gone', { port, netns: tun.request.netns })
-      await this.#remove(port, `the namespace ${tun.request.netns} is gone`)
+    for (const [port, { request, namespace }] of this.#ports) {
+      if (namespaceOf(request) === namespace) continue
+      this.#options.logger.warn('A namespace is gone', { port, netns: request.netns })
+      await this.#remove(port, `the namespace ${request.netns} is gone`)
     }
   }
 

@@ -1,4 +1,3 @@
-import type { DeviceFacts, DeviceRequest } from '@heddle/core'
 import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
 import { LinuxError, TUN_DESCRIPTOR, type TunDevice } from '@heddle/linux'
 import { EAGAIN, ENOBUFS } from './errno.js'
@@ -16,8 +15,6 @@ export class TunPort implements Sink {
   constructor(
     readonly port: number,
     readonly device: TunDevice,
-    readonly request: DeviceRequest,
-    readonly facts: DeviceFacts,
     private readonly memory: PacketMemory,
     private readonly engine: ForwardingEngine,
   ) {}

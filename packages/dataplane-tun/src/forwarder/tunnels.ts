@@ -1,13 +1,9 @@
 import { DataplaneError, type Encapsulation } from '@heddle/core'
-import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
 import type { Logger } from '@heddle/io'
 import { LinuxError, Netlink } from '@heddle/linux'
 import { IpAddress } from '@heddle/wire'
 import { lookUp } from '../underlay-mtu.js'
-import type { PacketMemory } from './packet-memory.js'
-import type { Sink } from './sink.js'
-import { UnderlaySink } from './underlay-sink.js'
-import { UDP_PORTS, closeUnderlay, openUnderlay, type Receiver, type Underlay } from './underlay.js'
+import { closeUnderlay, openUnderlay, type Receiver, type Senders, type Underlay } from './underlay.js'
 
 /** How often the underlay's links are looked at, milliseconds. */
 const LOOK_INTERVAL = 2000
@@ -24,9 +20,7 @@ export interface TunnelsOptions {
 
 /** What is known of one underlay address. */
 interface Local {
-  readonly underlay: Underlay
-  readonly senders: readonly Sink[]
-  readonly gre: Sink | undefined
+  readonly address: IpAddress
   /** MTU of the link that has the address. */
   linkMtu: number
   /** Smallest path MTU that was told lately, and until when it holds. */
@@ -40,16 +34,15 @@ export class Tunnels {
   readonly #underlays: readonly Underlay[]
   readonly #netlink: Netlink
   readonly #logger: Logger
-  #locals: Local[] = []
+  readonly #locals: readonly Local[]
   #changed: (local: IpAddress, mtu: number) => void = () => undefined
   #timer: NodeJS.Timeout | undefined
-  #linkMtus: readonly number[]
   readonly #asked = new Set<string>()
 
   /** @internal */
   constructor(underlays: readonly Underlay[], linkMtus: readonly number[], netlink: Netlink, logger: Logger) {
     this.#underlays = underlays
-    this.#linkMtus = linkMtus
+    this.#locals = underlays.map(({ local }, index) => ({ address: local, linkMtu: linkMtus[index], path: undefined }))
     this.#netlink = netlink
     this.#logger = logger
     this.receivers = underlays.flatMap(({ receivers }) => receivers)
@@ -62,36 +55,18 @@ export class Tunnels {
   /** Largest packet that every underlay address can send, outer headers included. */
   get mtu(): number {
     const now = performance.now()
-    if (this.#locals.length === 0) return Math.min(...this.#linkMtus)
     return Math.min(...this.#locals.map((local) => mtuOf(local, now)))
   }
 
-  /** Begins to send and to watch the links. @param changed is told the new MTU of an address */
-  serve(engine: ForwardingEngine, memory: PacketMemory, changed: (local: IpAddress, mtu: number) => void): void {
-    this.#changed = changed
-    this.#locals = this.#underlays.map((underlay, index) => {
-      const tooLarge = (family: 4 | 6, remote: Uint32Array): void => void this.#learn(underlay.local, family, remote)
-      return {
-        underlay,
-        senders: underlay.senders.map((socket) => new UnderlaySink(socket, UDP_PORTS, memory, engine, tooLarge)),
-        gre: underlay.gre && new UnderlaySink(underlay.gre, {}, memory, engine, tooLarge),
-        linkMtu: this.#linkMtus[index],
-        path: undefined,
-      }
-    })
-    this.#timer = setInterval(() => void this.#look(), LOOK_INTERVAL).unref()
+  /** Sockets to send by, one set a local address. */
+  get senders(): readonly Senders[] {
+    return this.#underlays
   }
 
-  /** The socket a packet leaves by; undefined when no underlay has its local address. */
-  sink(out: PacketOut): Sink | undefined {
-    for (const { underlay, senders, gre } of this.#locals) {
-      const { local } = underlay
-      const wanted = out.local
-      if (local.w0 !== wanted.w0 || local.w3 !== wanted.w3 || local.w1 !== wanted.w1 || local.w2 !== wanted.w2) continue
-      if (local.family !== wanted.family) continue
-      return out.encapsulation === 'mpls-gre' ? gre : senders[out.sourcePort & (senders.length - 1)]
-    }
-    return undefined
+  /** Begins to watch the links. @param changed is told the new MTU of an address */
+  watch(changed: (local: IpAddress, mtu: number) => void): void {
+    this.#changed = changed
+    this.#timer = setInterval(() => void this.#look(), LOOK_INTERVAL).unref()
   }
 
   close(): void {
@@ -101,11 +76,11 @@ export class Tunnels {
   }
 
   /** The kernel found a packet too large: asks it for the path MTU. */
-  async #learn(address: IpAddress, family: 4 | 6, remote: Uint32Array): Promise<void> {
+  async learn(address: IpAddress, family: 4 | 6, remote: Uint32Array): Promise<void> {
     const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = remote
     const far = family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3)
     const key = far.toString()
-    const local = this.#locals.find(({ underlay }) => underlay.local.equals(address))
+    const local = this.#locals.find((one) => one.address.equals(address))
     if (local === undefined || this.#asked.has(key)) return
     this.#asked.add(key)
     try {
@@ -125,7 +100,7 @@ export class Tunnels {
   async #look(): Promise<void> {
     for (const local of this.#locals) {
       try {
-        const mtu = await lookUp(this.#netlink, local.underlay.local)
+        const mtu = await lookUp(this.#netlink, local.address)
         this.#update(local, () => {
           local.linkMtu = mtu
           if (local.path !== undefined && local.path.until < performance.now()) local.path = undefined
@@ -133,7 +108,7 @@ export class Tunnels {
       } catch (error) {
         if (!(error instanceof LinuxError) && !(error instanceof DataplaneError)) throw error
         this.#logger.debug('The link of an underlay address cannot be seen', {
-          local: local.underlay.local.toString(),
+          local: local.address.toString(),
           reason: error.message,
         })
       }
@@ -144,7 +119,7 @@ export class Tunnels {
     const before = mtuOf(local, 0)
     change()
     const mtu = mtuOf(local, 0)
-    if (mtu !== before) this.#changed(local.underlay.local, mtu)
+    if (mtu !== before) this.#changed(local.address, mtu)
   }
 }
 

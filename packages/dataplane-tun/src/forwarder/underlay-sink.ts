@@ -6,8 +6,8 @@ import { SINK_CAPACITY, type Sink, type Train } from './sink.js'
 
 const { words, offset, length, status, remote, port, tos, inner, headers, size, stride } = DATAGRAM_DESCRIPTOR
 
-/** Remote end of a packet that the underlay found too large. */
-export type TooLarge = (family: 4 | 6, remote: Uint32Array) => void
+/** Told the remote end of a packet that the underlay found too large. */
+type TooLarge = (family: 4 | 6, remote: Uint32Array) => void
 
 /** A socket that packets leave by. */
 export class UnderlaySink implements Sink {

@@ -29,14 +29,18 @@ export interface Receiver {
   readonly socket: UdpBatchSocket | RawSocket
 }
 
-/** The sockets of one underlay address. The kernel's routes decide where what they send goes. */
-export interface Underlay {
+/** Sockets that packets leave an underlay address by. The kernel's routes decide where what they send goes. */
+export interface Senders {
   readonly local: IpAddress
-  readonly receivers: readonly Receiver[]
   /** Chosen by a packet's source port, modulo their number. */
-  readonly senders: readonly UdpBatchSocket[]
+  readonly udp: readonly UdpBatchSocket[]
   /** Sends and receives GRE; left out where it cannot be had. */
   readonly gre: RawSocket | undefined
+}
+
+/** The sockets of one underlay address. */
+export interface Underlay extends Senders {
+  readonly receivers: readonly Receiver[]
 }
 
 /**
@@ -69,9 +73,9 @@ export async function openUnderlay(options: UnderlayOptions): Promise<Underlay> 
     if (vxlan !== undefined) receivers.push({ encapsulation: 'vxlan', socket: vxlan })
     const gre = encapsulations.includes('mpls-gre') ? await optional('mpls-gre', greSocket(options)) : undefined
     if (gre !== undefined) receivers.push({ encapsulation: 'mpls-gre', socket: gre })
-    const senders: UdpBatchSocket[] = []
-    while (senders.length < options.senders) senders.push(keep(await sender(options)))
-    return { local, receivers, senders, gre }
+    const udp: UdpBatchSocket[] = []
+    while (udp.length < options.senders) udp.push(keep(await sender(options)))
+    return { local, receivers, udp, gre }
   } catch (error) {
     for (const socket of opened) socket.close()
     if (!(error instanceof LinuxError)) throw error
@@ -81,9 +85,9 @@ export async function openUnderlay(options: UnderlayOptions): Promise<Underlay> 
 }
 
 /** Closes what `openUnderlay` opened. */
-export function closeUnderlay({ receivers, senders }: Underlay): void {
+export function closeUnderlay({ receivers, udp }: Underlay): void {
   for (const { socket } of receivers) socket.close()
-  for (const socket of senders) socket.close()
+  for (const socket of udp) socket.close()
 }
 
 function common({ netns }: UnderlayOptions): DatagramOptions {

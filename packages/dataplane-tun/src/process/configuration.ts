@@ -11,12 +11,20 @@ export interface ForwarderConfiguration {
   readonly addresses: readonly IpAddress[]
   readonly underlayNetns: string | undefined
   readonly entropyPorts: number
+  readonly workers: number
   readonly logLevel: LogLevel
 }
 
 /** As a text that is equal for equal configurations. */
-export function configurationText({ directory, addresses, underlayNetns, entropyPorts, logLevel }: ForwarderConfiguration): string {
-  return JSON.stringify({ directory, addresses, underlayNetns, entropyPorts, logLevel })
+export function configurationText({
+  directory,
+  addresses,
+  underlayNetns,
+  entropyPorts,
+  workers,
+  logLevel,
+}: ForwarderConfiguration): string {
+  return JSON.stringify({ directory, addresses, underlayNetns, entropyPorts, workers, logLevel })
 }
 
 /** @throws ProtocolError unless `json` is the text of a configuration */
@@ -29,6 +37,7 @@ export function configurationFrom(json: string): ForwarderConfiguration {
     addresses: list(from['addresses'], 'addresses', address),
     underlayNetns: from['underlayNetns'] === undefined ? undefined : text(from['underlayNetns'], 'underlayNetns'),
     entropyPorts: number(from['entropyPorts'], 'entropyPorts'),
+    workers: number(from['workers'], 'workers'),
     logLevel,
   }
 }

@@ -1,10 +1,12 @@
 import { DataplaneError } from '@heddle/core'
 import { jsonLogger } from '@heddle/io/node'
 import { closeSync, writeSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { TunForwarder } from '../forwarder/tun-forwarder.js'
 import { claim } from './claim.js'
 import { configurationFrom, configurationText } from './configuration.js'
 import { ForwarderServer } from './forwarder-server.js'
+import { laneBeside } from './lane-script.js'
 import { READY_FD, type ReadyWord } from './start.js'
 
 /**
@@ -12,12 +14,13 @@ import { READY_FD, type ReadyWord } from './start.js'
  * the devices; a hang-up of whatever terminal started its agent does not reach it.
  *
  * @param configuration as `configurationText` writes it
+ * @param main URL of the script that this process runs
  */
-export async function runForwarder(configuration: string): Promise<void> {
+export async function runForwarder(configuration: string, main: string): Promise<void> {
   // What this process makes is its owner's alone.
   process.umask(0o077)
   try {
-    await serve(configuration)
+    await serve(configuration, main)
   } catch (error) {
     const code = error instanceof DataplaneError ? error.code : 'dataplane.device'
     const message = error instanceof Error ? error.message.replace(/ \([^)]*\)$/, '') : String(error)
@@ -26,7 +29,7 @@ export async function runForwarder(configuration: string): Promise<void> {
   }
 }
 
-async function serve(argument: string): Promise<void> {
+async function serve(argument: string, main: string): Promise<void> {
   const configuration = configurationFrom(argument)
   process.title = `heddle-forwarder ${configuration.directory}`
   const logger = jsonLogger({ stream: process.stderr, level: configuration.logLevel })
@@ -45,7 +48,10 @@ async function serve(argument: string): Promise<void> {
   // The place first: of several forwarders that start at once, one goes on to open sockets.
   release = await claim(configuration.directory, server.server)
   try {
-    dataplane = await TunForwarder.open({ ...configuration, logger })
+    const lane = { script: laneBeside(fileURLToPath(main)), execArgv: process.execArgv }
+    // Whatever runs on without its lanes would swallow packets: the agent is to start another one.
+    const failed = (): never => process.exit(1)
+    dataplane = await TunForwarder.open({ ...configuration, lane, failed, logger })
   } catch (error) {
     await end()
     throw error

@@ -1,21 +1,21 @@
 import { tunDataplane } from '@heddle/dataplane-tun'
 import { IpAddress } from '@heddle/wire'
-import { FORWARDER } from './run-sources.js'
 import { POD, siteTransaction } from './two-sites.js'
 
 /* An agent in a process of its own, to be killed. */
 
-const { addresses, underlayNetns, stateDir, prefix } = JSON.parse(process.argv[2]) as {
+const { addresses, underlayNetns, stateDir, prefix, script } = JSON.parse(process.argv[2]) as {
   addresses: string[]
   underlayNetns: string
   stateDir: string
   prefix: string
+  script: string
 }
 const dataplane = await tunDataplane({
   addresses: addresses.map((address) => IpAddress.parse(address)),
   underlayNetns,
   stateDir,
-  forwarder: FORWARDER,
+  forwarder: { script },
 })
 await dataplane.apply(siteTransaction('a'))
 const podAddresses = POD.a.map((address) => IpAddress.parse(address))

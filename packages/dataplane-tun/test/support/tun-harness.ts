@@ -1,7 +1,7 @@
 import type { CounterSnapshot, Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
 import { PORT_COUNTERS } from '@heddle/core'
 import type { Harness, HarnessFeature, Output, SentPacket, UnderlayInput } from '@heddle/dataplane-conformance'
-import { tunDataplane } from '@heddle/dataplane-tun'
+import { tunDataplane, type TunDataplaneOptions } from '@heddle/dataplane-tun'
 import { IpAddress } from '@heddle/wire'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Capture } from './capture.js'
@@ -55,9 +55,14 @@ export class HarnessWorld {
 }
 
 /** A harness around a TUN dataplane in this process, used directly or through `wrap`. */
-export async function tunHarness(world: HarnessWorld, wrap?: (dataplane: Dataplane) => Promise<Dataplane>): Promise<Harness> {
+export async function tunHarness(
+  world: HarnessWorld,
+  wrap?: (dataplane: Dataplane) => Promise<Dataplane>,
+  threads?: Pick<TunDataplaneOptions, 'workers' | 'forwarder'>,
+): Promise<Harness> {
   const { namespaces } = world
-  const inProcess = await tunDataplane({ addresses: [LOCAL[4], LOCAL[6]], inProcess: true, underlayNetns: namespaces.path('router') })
+  const options = { addresses: [LOCAL[4], LOCAL[6]], inProcess: true, underlayNetns: namespaces.path('router') }
+  const inProcess = await tunDataplane({ ...options, ...threads })
   const dataplane = wrap === undefined ? inProcess : await wrap(inProcess)
   return new TunHarness(world, dataplane, await Capture.open(namespaces.path('net'), 'up0'))
 }

@@ -1,0 +1,22 @@
+import type { CounterSnapshot, FibTransaction } from '@heddle/core'
+import type { TunDevice } from '@heddle/linux'
+
+/** What packets go through: one lane on the thread of the forwarder, or several on threads of their own. */
+export interface Lanes {
+  /** Programs a transaction that was found valid, in every lane, between two batches. */
+  program(transaction: FibTransaction): Promise<void>
+  /**
+   * Packets to `port` leave by `device`, and those that are read from it come from `port`.
+   *
+   * @param gone called once when the device is there no more
+   */
+  addPort(port: number, device: TunDevice, gone: (reason: string) => void): Promise<void>
+  /** No packet touches the port's device any more; it may be closed. */
+  removePort(port: number): Promise<void>
+  setUnderlayMtu(octets: number): void
+  setLiveness(id: number, isUp: boolean): void
+  /** Counts a packet that was dropped outside of the lanes. */
+  counters(): Promise<CounterSnapshot>
+  /** Reads no more packets; those that were read are sent. */
+  close(): Promise<void>
+}
