@@ -19,7 +19,7 @@ function participants(quick: boolean): Participant[] {
     { reflector: heddle, rounds: 3 },
     { reflector: bird, rounds: 3 },
     { reflector: frr, rounds: 1, note: 'one round: it takes more than a minute' },
-    { reflector: gobgp, rounds: 1, note: 'one round: it takes minutes' },
+    { reflector: gobgp, rounds: 1, last: 'reflect', note: 'one round of the first step: it takes minutes for each' },
   ]
 }
 

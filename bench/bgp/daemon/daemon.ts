@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { probeEnvironment } from '../probe/probed.ts'
 import { CONFIG_FILE, type Reflector, type ReflectorSetup } from './reflector.ts'
 
 /** Of `/proc/PID/stat`; Linux has had no other for decades. */
@@ -11,22 +12,21 @@ const KILL_AFTER = 5_000
 /** A daemon that runs, with a directory of its own; disposing of it ends it. */
 export class Daemon implements AsyncDisposable {
   readonly directory: string
+  /** Where it can be asked for its timers (`probe/`), if it can. */
+  readonly probe: string | undefined
   readonly #child: ChildProcess
   #output = ''
 
   constructor(reflector: Reflector, setup: Omit<ReflectorSetup, 'directory'>) {
     this.directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'))
+    this.probe = reflector.probed === true ? join(this.directory, 'probe.sock') : undefined
     const { config, args } = reflector.start({ ...setup, directory: this.directory })
     writeFileSync(join(this.directory, CONFIG_FILE), config)
-    const stdio = ['ignore', 'pipe', 'pipe', ...(reflector.probed === true ? (['ipc'] as const) : [])] as const
-    this.#child = spawn(reflector.executable!, args, { stdio: [...stdio] })
+    const env = this.probe === undefined ? process.env : probeEnvironment(this.probe)
+    this.#child = spawn(reflector.executable!, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on('data', (chunk) => (this.#output = (this.#output + String(chunk)).slice(-4_000)))
     }
-  }
-
-  get process(): ChildProcess {
-    return this.#child
   }
 
   get running(): boolean {

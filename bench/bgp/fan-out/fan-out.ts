@@ -70,7 +70,7 @@ export async function runFanOut({ family, workload, injector, receiver, idle }: 
   const packedBefore = await packedBy(daemon)
   await receiver.call('usage', {})
   const before = daemon.cpu
-  const timers = new TimerWatch(daemon.process, idle)
+  const timers = new TimerWatch(daemon.probe, idle)
   const seconds = await timers.during(async () => {
     const [{ first }, ...reached] = await Promise.all([
       injector.call('send', { id: INJECTOR, what: 'announcements' }),

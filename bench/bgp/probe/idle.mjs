@@ -1,3 +1,3 @@
-// Does nothing: what its timers show is the machine's and not the subject's.
-process.channel?.ref()
-process.on('disconnect', () => process.exit())
+// Does nothing: what its timers show is the machine's and not the subject's. Ends with whoever started it.
+process.stdin.resume()
+process.stdin.on('end', () => process.exit())

@@ -1,4 +1,8 @@
-// Preloaded into a process (`node --import`): a timer every 10 ms, and how late each was. Asked over the IPC channel.
+// Preloaded into a process (`node --import`): a timer every 10 ms, and how late each was, for whoever connects to the socket that the environment
+// names. A socket and no IPC channel, because a program may begin anew by execve with other options.
+import { rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+
 const PERIOD = 10
 /** Milliseconds. @type {number[]} */
 let lateness = []
@@ -16,10 +20,13 @@ function tick() {
 }
 setTimeout(tick, PERIOD).unref()
 
-process.on('message', (/** @type {{ probe?: 'read' }} */ { probe }) => {
-  if (probe !== 'read') return
-  process.send?.({ lateness, memory: process.memoryUsage() })
-  lateness = []
-  due = performance.now() + PERIOD
-})
-process.channel?.unref()
+const path = process.env.HEDDLE_BENCH_PROBE
+if (path !== undefined) {
+  rmSync(path, { force: true })
+  const server = createServer((connection) => {
+    connection.end(JSON.stringify({ lateness, memory: process.memoryUsage() }))
+    lateness = []
+    due = performance.now() + PERIOD
+  })
+  server.listen(path).unref()
+}

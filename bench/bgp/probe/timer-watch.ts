@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import type { Measure } from '../../harness/result.ts'
 import { histogram, quantile } from '../../harness/statistics.ts'
 import { readProbe } from './probed.ts'
@@ -12,17 +11,17 @@ export interface Lateness {
 /** Takes the lateness of timers while something is done, and only then: what is idle would dilute it. */
 export class TimerWatch {
   readonly lateness: Lateness = { daemon: [], idle: [] }
-  readonly #processes: readonly ChildProcess[]
+  readonly #sockets: readonly string[]
 
-  /** @param daemon that can be asked; without one nothing is taken */
-  constructor(daemon: ChildProcess | undefined, idle: ChildProcess) {
-    this.#processes = daemon === undefined ? [] : [daemon, idle]
+  /** @param daemon where it can be asked; without that nothing is taken */
+  constructor(daemon: string | undefined, idle: string) {
+    this.#sockets = daemon === undefined ? [] : [daemon, idle]
   }
 
   async during<T>(action: () => Promise<T>): Promise<T> {
-    await Promise.all(this.#processes.map(readProbe))
+    await Promise.all(this.#sockets.map(readProbe))
     const result = await action()
-    const [daemon, idle] = await Promise.all(this.#processes.map(readProbe))
+    const [daemon, idle] = await Promise.all(this.#sockets.map(readProbe))
     for (const late of daemon?.lateness ?? []) this.lateness.daemon.push(late)
     for (const late of idle?.lateness ?? []) this.lateness.idle.push(late)
     return result

@@ -11,7 +11,6 @@ const OPEN_TIMEOUT = 30_000
 
 export interface PlayOptions {
   readonly daemon: Daemon
-  readonly probed: boolean
   readonly address: string
   readonly port: number
   readonly stage: Stage
@@ -28,15 +27,15 @@ export class Play {
   readonly #steps: Partial<Record<Step, number>> = {}
 
   constructor(options: PlayOptions) {
-    const { daemon, probed, stage } = options
+    const { daemon, stage } = options
     this.#options = options
     this.#injector = stage.injector
     this.#receiver = stage.receiver
-    this.#timers = new TimerWatch(probed ? daemon.process : undefined, stage.idle)
+    this.#timers = new TimerWatch(daemon.probe, stage.idle)
   }
 
   async run(): Promise<Round> {
-    const { daemon, probed } = this.#options
+    const { daemon } = this.#options
     await this.#open(this.#receiver, RECEIVER)
     await this.#open(this.#injector, INJECTOR)
     await this.#usage()
@@ -48,7 +47,7 @@ export class Play {
       return seconds
     })
     const peakReflected = daemon.peakMemory
-    const arrayBuffers = probed ? (await readProbe(daemon.process)).memory.arrayBuffers : undefined
+    const arrayBuffers = daemon.probe === undefined ? undefined : (await readProbe(daemon.probe)).memory.arrayBuffers
 
     await this.#step('late-joiner', (signal) => this.#joinLate(signal))
     await this.#step('flap-down', (signal) => this.#until('withdrawn', signal, () => this.#break()))

@@ -4,14 +4,16 @@ import { softwareOf, type Reflector } from '../daemon/reflector.ts'
 import type { AddressFamily } from '../workload/family.ts'
 import { Budget } from './budget.ts'
 import { measuresOf } from './measures.ts'
-import { STEPS, runRound, type Round } from './round.ts'
+import { STEPS, runRound, type Round, type Step } from './round.ts'
 import { onStage } from './stage.ts'
 
 /** A daemon with how often it is measured. */
 export interface Participant {
   readonly reflector: Reflector
   readonly rounds: number
-  /** Why not as often as the others. */
+  /** The step behind which it is left alone. */
+  readonly last?: Step
+  /** Why not as the others. */
   readonly note?: string
 }
 
@@ -39,11 +41,11 @@ export async function reflect(
     for (let round = 0; round < Math.max(...there.map(({ rounds }) => rounds)); round++) {
       for (const [at, one] of played.entries()) {
         if (round >= one.participant.rounds) continue
-        const { reflector } = one.participant
+        const { reflector, last = 'withdraw' } = one.participant
         const budget = new Budget(BUDGET, context.signal)
-        const figures = await runRound(reflector, `127.0.60.${at + 1}`, stage, budget)
+        const figures = await runRound(reflector, `127.0.60.${at + 1}`, stage, budget, last)
         one.rounds.push(figures)
-        if (STEPS.some((step) => figures.steps[step] === undefined)) one.note = [one.note, budget.reason].filter(Boolean).join('; ')
+        if (figures.steps[last] === undefined) one.note = [one.note, budget.reason].filter(Boolean).join('; ')
         context.progress(`round ${round + 1}, ${reflector.name}: ${describe(figures)}`)
       }
     }

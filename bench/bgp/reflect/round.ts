@@ -51,7 +51,7 @@ export async function runRound(
     clients: [INJECTOR, RECEIVER, LATE_JOINER],
   })
   try {
-    return await new Play({ daemon, probed: reflector.probed === true, address, port, stage, budget, last }).run()
+    return await new Play({ daemon, address, port, stage, budget, last }).run()
   } catch (error) {
     const output = daemon.output === '' ? '' : `\n${daemon.output}`
     throw new TypeError(`${reflector.name}: ${(error as Error).message}${output}`, { cause: error })

@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
 import { PeerProcess } from '../peer/peer-process.ts'
 import type { WorkloadFiles } from '../peer/protocol.ts'
 import { startIdle } from '../probe/probed.ts'
@@ -11,7 +11,8 @@ export interface Stage {
   readonly workload: WorkloadFiles
   readonly injector: PeerProcess
   readonly receiver: PeerProcess
-  readonly idle: ChildProcess
+  /** Where a process can be asked for its timers that has nothing to do. */
+  readonly idle: string
 }
 
 /** Encodes a workload, has the peers load it, and ends them when `action` is over. */
@@ -19,13 +20,14 @@ export async function onStage<T>(name: AddressFamily['name'], routes: number, ac
   using workload = new PreparedWorkload(name, routes)
   await using injector = new PeerProcess()
   await using receiver = new PeerProcess()
-  const idle = startIdle()
+  const socket = join(workload.directory, 'idle.sock')
+  const idle = startIdle(socket)
   try {
     await Promise.all([
       injector.call('load', { workload: workload.files, judge: false }),
       receiver.call('load', { workload: workload.files, judge: true }),
     ])
-    return await action({ family: name === 'ipv4' ? IPV4 : VPNV4, workload: workload.files, injector, receiver, idle })
+    return await action({ family: name === 'ipv4' ? IPV4 : VPNV4, workload: workload.files, injector, receiver, idle: socket })
   } finally {
     idle.kill('SIGKILL')
   }

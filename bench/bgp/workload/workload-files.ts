@@ -11,7 +11,7 @@ import { encodeWorkload } from './workload.ts'
 export class PreparedWorkload implements Disposable {
   readonly family: AddressFamily
   readonly files: WorkloadFiles
-  readonly #directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'))
+  readonly directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'))
 
   constructor(name: AddressFamily['name'], routes: number) {
     const sets = name === 'ipv4' ? ipv4Sets(routes) : vpnv4Sets(routes)
@@ -21,14 +21,14 @@ export class PreparedWorkload implements Disposable {
       family: name,
       routes: workload.routes,
       sets: workload.sets,
-      announcements: join(this.#directory, 'announcements'),
-      withdrawals: join(this.#directory, 'withdrawals'),
+      announcements: join(this.directory, 'announcements'),
+      withdrawals: join(this.directory, 'withdrawals'),
     }
     writeFileSync(this.files.announcements, workload.announcements)
     writeFileSync(this.files.withdrawals, workload.withdrawals)
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.#directory, { recursive: true, force: true })
+    rmSync(this.directory, { recursive: true, force: true })
   }
 }
