@@ -25,11 +25,13 @@ const missing = ensureSystemPackages(
     'openbgpd',
     'exabgp',
     'tshark',
+    'bgpdump',
     'containernetworking-plugins',
     'nftables',
     'containerd',
     'runc',
     'podman',
+    'openssl',
   ],
   { install },
 )

@@ -16,11 +16,20 @@ export const SYSTEM_PACKAGES = {
   openbgpd: '/usr/sbin/bgpd',
   exabgp: '/usr/sbin/exabgp',
   tshark: '/usr/bin/tshark',
+  bgpdump: '/usr/bin/bgpdump',
   'containernetworking-plugins': '/usr/lib/cni/host-local',
   nftables: '/usr/sbin/nft',
   containerd: '/usr/bin/containerd',
   runc: '/usr/sbin/runc',
   podman: '/usr/bin/podman',
+  openssl: '/usr/bin/openssl',
+  clang: '/usr/bin/clang',
+  'libbpf-dev': '/usr/include/bpf/bpf_helpers.h',
+  'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
+  'busybox-static': '/usr/bin/busybox',
+  kmod: '/usr/sbin/depmod',
+  cpio: '/usr/bin/cpio',
+  'xz-utils': '/usr/bin/xz',
 }
 
 /** @param {(keyof typeof SYSTEM_PACKAGES)[]} names */

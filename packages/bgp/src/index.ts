@@ -200,7 +200,11 @@ export type {
 } from './mrt/record.js'
 export { MrtStream } from './mrt/stream.js'
 export { mrtToJson } from './mrt/json.js'
+export { mrtTable, type MrtTableOptions } from './mrt/table-records.js'
+export { mrtUpdates, type MrtUpdatesOptions } from './mrt/update-records.js'
 export { RTR_HEADER_SIZE, RTR_MAX_VERSION, RTR_TYPE, type RtrPdu } from './rtr/pdu.js'
+export { OriginAuthorizations, type OriginAuthorization } from './rtr/authorizations.js'
+export { RtrClient, type RtrCacheConfig, type RtrClientOptions } from './rtr/client.js'
 export { decodeRtr, encodeRtr, rtrLength, type RtrResult } from './rtr/codec.js'
 
 export { TracePackets, type TraceEnds } from './pcap/trace-packets.js'

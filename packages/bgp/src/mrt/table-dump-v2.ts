@@ -16,6 +16,11 @@ const FAMILY_OF: ReadonlyMap<number, Family> = new Map([
 ])
 const SUBTYPE_OF = new Map([...FAMILY_OF].map(([subtype, { key }]) => [key, subtype]))
 
+/** Whether a family has subtypes of its own; others are written in generic records (RFC 6396 §4.3.3). */
+export function hasOwnSubtype({ key }: Family): boolean {
+  return SUBTYPE_OF.has(key)
+}
+
 /** From a subtype to that with path identifiers. */
 const ADD_PATH_STEP = TABLE_DUMP_V2.ipv4UnicastAddPath - TABLE_DUMP_V2.ipv4Unicast
 

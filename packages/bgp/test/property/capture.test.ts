@@ -1,90 +1,11 @@
 import { encodeMessage } from '@heddle/bgp'
 import { bgpMessage } from '@heddle/bgp/testing'
 import { pcapngWriter } from '@heddle/dataplane-memory'
-import {
-  IPV4_HEADER_SIZE,
-  IP_PROTOCOL_TCP,
-  IpAddress,
-  TCP_ACK,
-  TCP_FIN,
-  TCP_HEADER_SIZE,
-  TCP_SYN,
-  encodeIpv4Header,
-  encodeTcpHeader,
-} from '@heddle/wire'
+import { IpAddress, TCP_ACK, TCP_FIN, TCP_SYN } from '@heddle/wire'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { BgpCapture, LINK_TYPE, TracePackets, capturedToJson, type CapturedItem } from '../../src/index.js'
-
-const ENDS = [
-  { address: IpAddress.parse('192.0.2.1'), port: 50_000 },
-  { address: IpAddress.parse('192.0.2.2'), port: 179 },
-] as const
-
-interface Segment {
-  readonly sender: 0 | 1
-  readonly sequence: number
-  readonly flags: number
-  readonly payload: Uint8Array
-}
-
-function packetOf({ sender, sequence, flags, payload }: Segment): Uint8Array {
-  const [source, destination] = sender === 0 ? ENDS : [ENDS[1], ENDS[0]]
-  const bytes = new Uint8Array(IPV4_HEADER_SIZE + TCP_HEADER_SIZE + payload.length)
-  const view = new DataView(bytes.buffer)
-  const ip = {
-    dscp: 0,
-    ecn: 0,
-    identification: 0,
-    dontFragment: true,
-    moreFragments: false,
-    fragmentOffset: 0,
-    ttl: 64,
-    options: new Uint8Array(),
-  }
-  encodeIpv4Header(
-    { ...ip, totalLength: bytes.length, protocol: IP_PROTOCOL_TCP, source: source.address, destination: destination.address },
-    view,
-    0,
-  )
-  const ports = { sourcePort: source.port, destinationPort: destination.port }
-  const rest = { acknowledgment: 0, window: 1000, checksum: 0, urgentPointer: 0, options: new Uint8Array() }
-  encodeTcpHeader({ ...ports, sequence, flags, ...rest }, view, IPV4_HEADER_SIZE)
-  bytes.set(payload, IPV4_HEADER_SIZE + TCP_HEADER_SIZE)
-  return bytes
-}
-
-/** What stands in front of an IPv4 packet on a link of each type. */
-const LINKS: readonly (readonly [type: number, header: readonly number[]])[] = [
-  [LINK_TYPE.raw, []],
-  [LINK_TYPE.ipv4, []],
-  [LINK_TYPE.ethernet, [...Array.from({ length: 12 }, () => 2), 8, 0]],
-  [LINK_TYPE.ethernet, [...Array.from({ length: 12 }, () => 2), 0x81, 0, 0, 7, 8, 0]],
-  [LINK_TYPE.ethernet, [...Array.from({ length: 12 }, () => 2), 0x88, 0x47, 0, 1, 0, 64, 0, 2, 1, 64]],
-  [LINK_TYPE.linuxSll, [...Array.from({ length: 14 }, () => 0), 8, 0]],
-  [LINK_TYPE.linuxSll2, [8, 0, ...Array.from({ length: 18 }, () => 0)]],
-  [LINK_TYPE.null, [2, 0, 0, 0]],
-]
-
-/** A classic capture of packets. */
-function pcapOf(packets: readonly Uint8Array[], [type, header]: (typeof LINKS)[number], little: boolean, nano: boolean): Uint8Array {
-  const size = 24 + packets.reduce((sum, packet) => sum + 16 + header.length + packet.length, 0)
-  const out = new Uint8Array(size)
-  const view = new DataView(out.buffer)
-  view.setUint32(0, nano ? 0xa1b23c4d : 0xa1b2c3d4, little)
-  view.setUint32(20, type, little)
-  let at = 24
-  packets.forEach((packet, index) => {
-    const length = header.length + packet.length
-    view.setUint32(at, 1_700_000_000 + index, little)
-    view.setUint32(at + 8, length, little)
-    view.setUint32(at + 12, length, little)
-    out.set(header, at + 16)
-    out.set(packet, at + 16 + header.length)
-    at += 16 + length
-  })
-  return out
-}
+import { BgpCapture, TracePackets, capturedToJson, type CapturedItem } from '../../src/index.js'
+import { ENDS, LINKS, packetOf, pcapOf, type Segment } from './capture-files.js'
 
 /** Puts each value up to some places behind where it was. */
 function delayed<T>(values: readonly T[], delays: readonly number[]): T[] {
@@ -145,7 +66,7 @@ test('a session comes out whole, however its segments were cut, doubled, overlap
           flags: TCP_SYN,
           payload: new Uint8Array(),
         }))
-        const packets = [...handshake, ...delayed(segments, delays)].map(packetOf)
+        const packets = [...handshake, ...delayed(segments, delays)].map((segment) => packetOf(segment))
         const items = itemsOf(pcapOf(packets, link, little, nano), piece)
         for (const sender of [0, 1] as const) {
           const own = items.filter((item) => item.kind === 'bgp' && item.source.port === ENDS[sender].port)
@@ -168,7 +89,12 @@ test('a lost segment is a gap that is told, and the session goes on at the next 
     sequence += payload.length
     return segment
   })
-  const file = pcapOf(segments.filter((_, at) => at !== 10).map(packetOf), LINKS[0], true, false)
+  const file = pcapOf(
+    segments.filter((_, at) => at !== 10).map((segment) => packetOf(segment)),
+    LINKS[0],
+    true,
+    false,
+  )
   const items = itemsOf(file, 1000)
   expect(items.filter(({ kind }) => kind === 'bgp')).toHaveLength(39)
   expect(items.flatMap((item) => (item.kind === 'fault' ? [[item.error.code, item.error.offset]] : []))).toEqual([['bgp.stream.gap', 31]])
@@ -182,7 +108,12 @@ test('the end of one connection and the next one between the same ports are kept
     { sender: 0, sequence: initial + 11, flags: TCP_ACK | TCP_FIN, payload: open.slice(10) },
   ]
   const items = itemsOf(
-    pcapOf([...connection(5), ...connection(4000).slice(0, 2), ...connection(9)].map(packetOf), LINKS[0], true, true),
+    pcapOf(
+      [...connection(5), ...connection(4000).slice(0, 2), ...connection(9)].map((segment) => packetOf(segment)),
+      LINKS[0],
+      true,
+      true,
+    ),
     64,
   )
   expect(items.map((item) => (item.kind === 'fault' ? item.error.code : item.kind))).toEqual(['bgp', 'bgp.stream.truncated', 'bgp'])

@@ -27,7 +27,9 @@ export function bgpdumpLines(results: readonly MrtResult[]): string[] {
       case 'rib':
         return ribLines(record, peers)
       case 'state-change':
-        return [`BGP4MP|${record.timestamp}|STATE|${record.peerAddress}|${record.peerAs}|${record.oldState}|${record.newState}`]
+        return [
+          `${record.microseconds === undefined ? 'BGP4MP' : 'BGP4MP_ET'}|${timeOf(record)}|STATE|${record.peerAddress}|${record.peerAs}|${record.oldState}|${record.newState}`,
+        ]
       case 'legacy-state-change':
         return [`BGP|${record.timestamp}|STATE|${record.peerAddress}|${record.peerAs}|${record.oldState}|${record.newState}`]
       case 'message':
@@ -52,14 +54,17 @@ function ribLines(record: MrtRib, peers: readonly MrtPeer[]): string[] {
   })
 }
 
+function timeOf({ timestamp, microseconds }: { readonly timestamp: number; readonly microseconds?: number }): string {
+  return microseconds === undefined ? String(timestamp) : `${timestamp}.${String(microseconds).padStart(6, '0')}`
+}
+
 function messageLines(record: MrtMessage | MrtLegacyMessage): string[] {
   const result = mrtMessage(record)
   if (!result.ok || result.message.type !== 'update') return []
   const { attributes, announced, withdrawn } = result.message
   const form = record.kind === 'legacy-message' ? 'BGP' : record.microseconds === undefined ? 'BGP4MP' : 'BGP4MP_ET'
   const name = record.kind === 'message' && record.addPath ? `${form}_AP` : form
-  const time = record.microseconds === undefined ? '' : `.${String(record.microseconds).padStart(6, '0')}`
-  const head = (kind: string): string => `${name}|${record.timestamp}${time}|${kind}|${record.peerAddress}|${record.peerAs}`
+  const head = (kind: string): string => `${name}|${timeOf(record)}|${kind}|${record.peerAddress}|${record.peerAs}`
   const prefixes = (nlri: readonly Nlri[]): string[] =>
     nlri.flatMap((entry) =>
       entry.kind === 'unicast' ? [entry.pathId === undefined ? entry.prefix.toString() : `${entry.prefix}|${entry.pathId}`] : [],

@@ -1,0 +1,356 @@
+// BMP and MRT between this package and programs that nobody here wrote.
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
+import { IpAddress, IpPrefix, RouteTarget, TCP_ACK, TCP_SYN } from '@heddle/wire'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import {
+  BmpClient,
+  BmpStation,
+  encodeBmp,
+  IPV6_UNICAST,
+  MrtStream,
+  Speaker,
+  mrtTable,
+  mrtUpdates,
+  type BmpItem,
+  type LocalRoute,
+} from '../../src/index.js'
+import { LINKS, packetOf, pcapOf, type Segment } from '../property/capture-files.js'
+import { isUp, vpn } from '../speaker/lab.js'
+import { bgpdumpLines } from '../vectors/bgpdump.js'
+import { Daemon, eventually, find } from './daemon.js'
+import { unicast } from './peering.js'
+
+const run = promisify(execFile)
+const US = '127.0.46.1'
+const THEM = '127.0.46.2'
+const STATION = '127.0.46.3'
+const PORT = 11_795
+const BMP_PORT = 11_796
+const API = '50155'
+const FAMILIES = ['ipv4-unicast', 'ipv6-unicast', 'vpnv4-unicast'] as const
+const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
+const tshark = find('/usr/bin/tshark', '/usr/local/bin/tshark')
+const bgpdump = find('/usr/bin/bgpdump')
+const bgpd = find('/usr/lib/frr/bgpd')
+const frrReason = bgpd === undefined ? ' (not installed)' : process.getuid?.() === 0 ? '' : ' (needs root)'
+
+const six = (prefix: string, nextHop: string): LocalRoute => ({
+  family: IPV6_UNICAST,
+  nlri: { kind: 'unicast', prefix: IpPrefix.parse(prefix) },
+  nextHop: IpAddress.parse(nextHop),
+  attributes: { communities: [0xfde8_0001] },
+})
+const ROUTES = [
+  unicast('198.51.100.0/24', '192.0.2.9', { med: 7, communities: [0xfde8_0002] }),
+  unicast('203.0.113.0/25', '192.0.2.10', { asPath: [{ type: 'sequence', asns: [64_500, 4_200_000_000] }] }),
+  six('2001:db8:1::/48', '2001:db8::9'),
+  vpn('10.1.0.1/32', { label: 1001, nextHop: '192.0.2.9' }),
+]
+
+/** Accepts one client, and keeps what it sends. */
+class Listener {
+  readonly items: BmpItem[] = []
+  #server: Server | undefined
+  readonly #sockets = new Set<Socket>()
+
+  async listen(): Promise<void> {
+    this.#server = createServer((socket) => {
+      const stream = new BmpStation()
+      this.#sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('data', (chunk) => {
+        for (const item of stream.push(chunk)) {
+          if ('error' in item) throw new TypeError(item.error.code)
+          this.items.push(item)
+        }
+      })
+    })
+    await new Promise<void>((resolve) => this.#server?.listen(BMP_PORT, STATION, resolve))
+  }
+
+  /** Destinations that were announced of a peer, with what was wrong with their UPDATEs. */
+  announced(): string[] {
+    return this.items.flatMap(({ message, update }) => {
+      if (message.type !== 'route-monitoring') return []
+      if (update?.ok !== true || update.message.type !== 'update') return ['no update']
+      const { announced } = update.message
+      const flaws = update.errors.map(({ code }) => code).join(' ')
+      return announced.flatMap(({ nlri }) => nlri.map((one) => ('prefix' in one ? `${String(one.prefix)}${flaws}` : one.kind)))
+    })
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise((resolve) => (this.#server === undefined ? resolve(undefined) : this.#server.close(resolve)))
+  }
+}
+
+function speak(port: number, as = 65000): Speaker {
+  const neighbors = [{ address: THEM, port, as, localAddress: US, families: [...FAMILIES], connectRetry: 1 }]
+  return new Speaker({
+    clock: nodeClock,
+    random: nodeRandom,
+    transport: nodeTcpTransport(),
+    config: { as: 65000, routerId: US, holdTime: 9, neighbors },
+  })
+}
+
+const GOBGP = (bmp: boolean): string => `
+[global.config]
+  as = 65000
+  router-id = "${THEM}"
+  port = ${PORT}
+  local-address-list = ["${THEM}"]
+${bmp ? `[[bmp-servers]]\n  [bmp-servers.config]\n    address = "${STATION}"\n    port = ${BMP_PORT}\n    route-monitoring-policy = "all"\n    statistics-timeout = 15` : ''}
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "${US}"
+    peer-as = 65000
+  [neighbors.transport.config]
+    passive-mode = true
+    local-address = "${THEM}"
+${['ipv4-unicast', 'ipv6-unicast', 'l3vpn-ipv4-unicast'].map((name) => `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${name}"`).join('\n')}
+`
+const startGobgp = async (bmp: boolean): Promise<Daemon> =>
+  Daemon.start(gobgpd ?? '', GOBGP(bmp), (directory) => [
+    '-f',
+    `${directory}/daemon.conf`,
+    '--api-hosts',
+    `${THEM}:${API}`,
+    '--pprof-disable',
+  ])
+
+let folder: string
+const ends: (() => Promise<void>)[] = []
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'heddle-monitoring-'))
+})
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end()
+})
+afterAll(async () => rm(folder, { recursive: true }))
+
+async function started(speaker: Speaker): Promise<Speaker> {
+  ends.push(async () => speaker.stop())
+  await speaker.start()
+  await eventually('the session', () => isUp(speaker, THEM) || undefined)
+  return speaker
+}
+
+describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not installed)' : ''}`, () => {
+  it('tells a station of ours what we told it', async () => {
+    const station = new Listener()
+    await station.listen()
+    ends.push(async () => station.close())
+    const daemon = await startGobgp(true)
+    ends.push(async () => daemon.stop())
+    const speaker = await started(speak(PORT))
+    speaker.announce(ROUTES)
+    const wanted = ['10.1.0.1/32', '198.51.100.0/24', '2001:db8:1::/48', '203.0.113.0/25']
+    await eventually('all of them', () => wanted.every((prefix) => station.announced().includes(prefix)) || undefined)
+    expect([...new Set(station.announced())].sort()).toEqual(wanted)
+    expect(station.items.find(({ message }) => message.type === 'peer-up')?.message).toMatchObject({
+      peer: { address: IpAddress.parse(US), as: 65000 },
+    })
+  })
+})
+
+describe.skipIf(frrReason !== '')(`FRR bgpd with its module for BMP${frrReason}`, () => {
+  it('tells a station of ours what we told it', async () => {
+    const station = new Listener()
+    await station.listen()
+    ends.push(async () => station.close())
+    const config = `
+router bgp 65001
+ bgp router-id ${THEM}
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ no bgp network import-check
+ neighbor ${US} remote-as 65000
+ neighbor ${US} passive
+ neighbor ${US} update-source ${THEM}
+ neighbor ${US} ebgp-multihop
+ address-family ipv4 unicast
+  neighbor ${US} activate
+  neighbor ${US} soft-reconfiguration inbound
+ exit-address-family
+ address-family ipv6 unicast
+  neighbor ${US} activate
+  neighbor ${US} soft-reconfiguration inbound
+ exit-address-family
+ bmp targets ours
+  bmp monitor ipv4 unicast pre-policy
+  bmp monitor ipv6 unicast pre-policy
+  bmp stats interval 1000
+  bmp connect ${STATION} port ${BMP_PORT} min-retry 100 max-retry 1000
+`
+    const daemon = await Daemon.start(bgpd ?? '', config, (directory) =>
+      ['-nZS', '-M', 'bmp', '-f', `${directory}/daemon.conf`, '-i', `${directory}/bgpd.pid`, '--vty_socket', directory].concat([
+        '-p',
+        String(PORT),
+        '-l',
+        THEM,
+        '-P',
+        '0',
+        '--log',
+        'stdout',
+      ]),
+    )
+    ends.push(async () => daemon.stop())
+    const speaker = await started(speak(PORT, 65001))
+    speaker.announce(ROUTES)
+    await eventually('the routes', () => station.announced().length >= 3 || undefined).catch((error: unknown) => {
+      throw new TypeError(`${String(error)}\n${daemon.output}`)
+    })
+    expect([...new Set(station.announced())].sort()).toEqual(['198.51.100.0/24', '2001:db8:1::/48', '203.0.113.0/25'])
+    await eventually('statistics', () => station.items.some(({ message }) => message.type === 'statistics-report') || undefined)
+    await speaker.stop()
+    await eventually('the end', () => station.items.some(({ message }) => message.type === 'peer-down') || undefined)
+  }, 60_000)
+})
+
+describe.skipIf(tshark === undefined)(`tshark${tshark === undefined ? ' (not installed)' : ''}`, () => {
+  it('dissects what our client sends: as many messages of each type, none of them malformed', async () => {
+    const station = new Listener()
+    await station.listen()
+    ends.push(async () => station.close())
+    const reflected = new Speaker({
+      clock: nodeClock,
+      random: nodeRandom,
+      transport: nodeTcpTransport(),
+      config: {
+        as: 65000,
+        routerId: THEM,
+        listen: [{ address: THEM, port: PORT }],
+        neighbors: [{ address: US, as: 65000, families: [...FAMILIES], passive: true }],
+      },
+    })
+    ends.push(async () => reflected.stop())
+    await reflected.start()
+    const speaker = await started(speak(PORT))
+    // tshark takes the default membership, which has no octets, for malformed (RFC 4684 §3.2)
+    speaker.setRouteTargetMembership([RouteTarget.parse('65000:1')])
+    const client = new BmpClient({
+      speaker,
+      speakerConfig: { as: 65000, routerId: US },
+      config: { address: IpAddress.parse(STATION), port: BMP_PORT, statistics: 1 },
+      clock: nodeClock,
+      random: nodeRandom,
+      transport: nodeTcpTransport(),
+      now: () => Date.now(),
+    })
+    client.start()
+    ends.push(async () => client.stop())
+    speaker.announce(ROUTES)
+    reflected.announce([unicast('192.0.2.128/25', '192.0.2.77'), six('2001:db8:2::/48', '2001:db8::7')])
+    const has = (type: string, count: number): boolean => station.items.filter(({ message }) => message.type === type).length >= count
+    await eventually('routes and counts', () => (has('route-monitoring', 12) && has('statistics-report', 1)) || undefined)
+    reflected.withdraw([unicast('192.0.2.128/25', '192.0.2.77')])
+    await eventually('a withdrawal', () => has('route-monitoring', 15) || undefined)
+    await reflected.stop()
+    await eventually('the end of a session', () => has('peer-down', 1) || undefined)
+    await client.stop()
+    await eventually('the last word', () => has('termination', 1) || undefined)
+    const ports = [
+      { address: IpAddress.parse(US), port: 50_000 },
+      { address: IpAddress.parse(STATION), port: BMP_PORT },
+    ] as const
+    // version 4.0 takes the name of the table in the peer up of Loc-RIB (RFC 9069 §5.2.1) for a BGP message
+    const messages = station.items
+      .map(({ message }) => message)
+      .filter((message) => !(message.type === 'peer-up' && message.peer.peerType === 3))
+    expect(messages).toHaveLength(station.items.length - 1)
+    let sequence = 1
+    const segments: Segment[] = [{ sender: 0, sequence: 0, flags: TCP_SYN, payload: new Uint8Array() }]
+    for (const message of messages) {
+      const payload = encodeBmp(message)
+      segments.push({ sender: 0, sequence, flags: TCP_ACK, payload })
+      sequence += payload.length
+    }
+    const file = join(folder, 'bmp.pcap')
+    await writeFile(
+      file,
+      pcapOf(
+        segments.map((segment) => packetOf(segment, ports)),
+        LINKS[0],
+        true,
+        false,
+      ),
+    )
+    const { stdout } = await run(tshark ?? '', [
+      '-r',
+      file,
+      '-d',
+      `tcp.port==${BMP_PORT},bmp`,
+      '-T',
+      'fields',
+      '-E',
+      'aggregator=,',
+      '-e',
+      'bmp.type',
+      '-e',
+      '_ws.malformed',
+      '-e',
+      'bgp.type',
+    ])
+    const types = stdout.split('\n').flatMap((line) => (line.split('\t')[0] ?? '').split(',').filter((one) => one !== ''))
+    const names = ['route-monitoring', 'statistics-report', 'peer-down', 'peer-up', 'initiation', 'termination', 'route-mirroring']
+    expect(types.map((type) => names[Number(type)])).toEqual(messages.map(({ type }) => type))
+    expect(stdout).not.toMatch(/malformed/i)
+    expect(stdout.split('\n').filter((line) => (line.split('\t')[1] ?? '') !== '')).toEqual([])
+  }, 60_000)
+})
+
+describe.skipIf(bgpdump === undefined)(`bgpdump${bgpdump === undefined ? ' (not installed)' : ''}`, () => {
+  it('prints the tables and updates that we write as we read them', async () => {
+    const other = new Speaker({
+      clock: nodeClock,
+      random: nodeRandom,
+      transport: nodeTcpTransport(),
+      config: {
+        as: 65000,
+        routerId: THEM,
+        listen: [{ address: THEM, port: PORT }],
+        neighbors: [{ address: US, as: 65000, families: [...FAMILIES], passive: true }],
+      },
+    })
+    ends.push(async () => other.stop())
+    const records: Uint8Array[] = []
+    const us = speak(PORT)
+    const end = mrtUpdates(us, { as: 65000, now: () => Date.now() }, (record) => records.push(record))
+    await other.start()
+    const speaker = await started(us)
+    other.announce(ROUTES)
+    await eventually('all routes', () => [...speaker.routes({ family: 'ipv4-unicast', neighbor: THEM })].length === 2 || undefined)
+    await eventually('all routes', () => [...speaker.routes({ family: 'ipv6-unicast', neighbor: THEM })].length === 1 || undefined)
+    const table = [...mrtTable(speaker, { collectorId: IpAddress.parse(US), as: 65000, timestamp: 1_700_000_000, viewName: 'main' })]
+    other.withdraw([ROUTES[0]])
+    await eventually('a withdrawal', () => [...speaker.routes({ family: 'ipv4-unicast', neighbor: THEM })].length === 1 || undefined)
+    await other.stop()
+    await eventually('the end of the session', () => !isUp(speaker, THEM) || undefined)
+    end()
+    for (const [name, list] of [
+      ['table', table],
+      ['updates', records],
+    ] as const) {
+      const bytes = Buffer.concat(list)
+      const file = join(folder, `${name}.mrt`)
+      await writeFile(file, bytes)
+      const { stdout } = await run(bgpdump ?? '', ['-m', '-t', 'dump', file])
+      const theirs = stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .sort()
+      const results = new MrtStream().push(bytes)
+      expect(results.every(({ ok }) => ok)).toBe(true)
+      expect(theirs.length).toBeGreaterThanOrEqual(3)
+      expect(bgpdumpLines(results).sort()).toEqual(theirs)
+    }
+  }, 60_000)
+})
