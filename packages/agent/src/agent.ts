@@ -287,9 +287,10 @@ export class Agent implements AsyncDisposable {
   }
 
   #heard({ type, liveness, reason }: Extract<DataplaneEvent, { readonly type: 'liveness-up' | 'liveness-down' }>): void {
-    if (!this.#parts.model.setLiveness(liveness, type === 'liveness-up')) return
-    this.#logger.info(type === 'liveness-up' ? 'a router is heard again' : 'a router is heard no more', { liveness, reason })
-    void this.#parts.synchronizer.run()
+    const isNews = this.#parts.model.setLiveness(liveness, type === 'liveness-up')
+    const remote = String(this.#parts.model.livenessRemote(liveness) ?? liveness)
+    this.#logger.info(type === 'liveness-up' ? 'BFD session is up' : 'BFD session is down', { remote, reason })
+    if (isNews) void this.#parts.synchronizer.run()
   }
 
   #lost(): void {

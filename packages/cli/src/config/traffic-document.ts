@@ -78,7 +78,7 @@ export interface NatSection {
   readonly address: string
   /** Default `1024-65535`. */
   readonly ports?: string
-  /** Default everything of the address's family. */
+  /** What goes that way, also from other nodes; default everything of the address's family. */
   readonly destinations?: readonly string[]
 }
 

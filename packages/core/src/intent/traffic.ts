@@ -55,7 +55,7 @@ export interface NatIntent {
   readonly address: IpAddress
   /** 1–65,535. */
   readonly ports: NumberRange
-  /** What the VRF sends outside; everything of the address's family when left out. */
+  /** What the VRF sends outside, which its parts on other nodes are told: they go this way, too. Everything of the address's family when left out. */
   readonly destinations?: readonly IpPrefix[]
 }
 

@@ -252,6 +252,11 @@ export class OverlayModel {
     return remote !== undefined
   }
 
+  /** The far end that liveness object `id` watches. */
+  livenessRemote(id: number): IpAddress | undefined {
+    return this.#fib.objects.liveness.wanted.get(id)?.remote
+  }
+
   /**
    * Copies the packets of an endpoint to the dataplane's events, as `mirrored` with the id that is returned, until it is released. Undefined when there is
    * no such endpoint.

@@ -26,6 +26,8 @@ export interface RealLabOptions {
   readonly captureFile?: string
   /** Overrides what the topology says of every node and of the gateway. */
   readonly gracefulRestart?: boolean
+  /** Sections of a node's configuration besides what the topology says. */
+  readonly sections?: (node: string) => Partial<NodeDocument>
   /** Names of nodes that forward in the kernel; the others do by TUN. */
   readonly kernelNodes?: readonly string[]
 }
@@ -243,11 +245,12 @@ export class RealLab implements Lab {
   }
 
   #document(node: LabNode): NodeDocument {
-    const { topology, gracefulRestart, kernelNodes } = this.options
+    const { topology, gracefulRestart, kernelNodes, sections } = this.options
     const netns = ({ name }: LabPod): string => `/run/netns/${name}`
     return {
       ...nodeDocument(topology, node, { netns, ...(gracefulRestart === undefined ? {} : { gracefulRestart }) }),
       dataplane: { kind: kernelNodes?.includes(node.name) === true ? 'ebpf' : 'tun' },
+      ...sections?.(node.name),
     }
   }
 }
