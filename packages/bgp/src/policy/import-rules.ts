@@ -120,6 +120,7 @@ function faultOf(attributes: PathAttributes, family: Family, rules: ImportRules,
   if (octets > (rules.attributeLimit ?? Infinity)) return 'attribute-size'
   const outside = rules.peerType === 'ebgp' && rules.member !== true
   if (outside && asPath.some(isConfederation)) return 'confederation-segment'
+  if (rules.member === true && asPath[0]?.type !== 'confed-sequence') return 'confederation-segment'
   if (outside && rules.enforceFirstAs === true && asPath[0]?.asns[0] !== rules.peerAs) return 'first-as'
   if (rules.role !== undefined && leaksFrom(rules.role, attributes, family, rules.peerAs)) return 'role-leak'
   return loopOf(attributes, rules.self, rules.allowAsIn)

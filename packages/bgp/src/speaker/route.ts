@@ -72,7 +72,7 @@ export type InvalidReason =
   | 'attribute-size'
   /** AS_PATH does not begin with the peer's AS (RFC 4271 §6.3). */
   | 'first-as'
-  /** A peer outside our confederation sent confederation segments (RFC 5065 §5). */
+  /** A peer outside our confederation sent confederation segments, or one in another member AS a path that begins with none (RFC 5065 §5). */
   | 'confederation-segment'
 
 /** A path as `routes()` shows it. */

@@ -21,7 +21,7 @@ it('docs/INTEROP.md has the matrix that the tests show', () => {
   ).toBe(true)
 })
 
-it.each(FEATURES)('%s: a test for each cell', (_feature, ...cells) => {
+it.each(FEATURES)('$feature: a test for each cell', ({ cells }) => {
   expect(cells).toHaveLength(DAEMONS.length)
   for (const [column, cell] of cells.entries()) {
     if ('lacks' in cell) continue

@@ -12,7 +12,7 @@ const rows = (title: string, says: readonly (string | undefined)[]): Cell[] =>
   says.map((text) => (text === undefined ? none : at('matrix', title, text)))
 
 /** The matrix: a row a feature, a cell a daemon, in the order of `DAEMONS`. */
-export const FEATURES: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
+const TABLE: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
   [
     'VPNv4, VPNv6: label, RT, next hop',
     both('frr', 'gives VPNv4 and VPNv6 routes'),
@@ -92,6 +92,9 @@ export const FEATURES: readonly (readonly [feature: string, ...cells: Cell[]])[]
   ],
 ]
 
+/** A row of the matrix, with a cell a daemon. */
+export const FEATURES = TABLE.map(([feature, ...cells]) => ({ feature, cells }))
+
 /** The matrix as Markdown. */
 export function matrixText(): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
@@ -99,6 +102,6 @@ export function matrixText(): string {
   return [
     line(['feature', ...DAEMONS]),
     line(['---', ...DAEMONS.map(() => '---')]),
-    ...FEATURES.map(([feature, ...cells]) => line([feature, ...cells.map(text)])),
+    ...FEATURES.map(({ feature, cells }) => line([feature, ...cells.map(text)])),
   ].join('\n')
 }
