@@ -42,7 +42,8 @@ beforeEach(async () => {
     importPolicy: 'policy small\nterm host\n match prefix 10.0.0.0/8 ge 32\n set local-pref 300\n accept\notherwise reject',
     description: 'the other one',
   })
-  them = node(THEM, US)
+  // passive, so that no two connections collide
+  them = node(THEM, US, { passive: true })
   them.speaker.announce([
     vpn('65000:1', '10.0.0.1/32', { localPref: 200, communities: [0xfde8_0001] }),
     vpn('65000:2', '10.0.0.1/32'),
@@ -54,7 +55,10 @@ beforeEach(async () => {
   await clock.run(10_000)
 })
 afterEach(async () => {
-  await Promise.all([us.stop(), them.stop()])
+  const stopped = Promise.all([us.stop(), them.stop()])
+  // what is taken back is written before the sessions end, in slices that the clock gives
+  await clock.run(2000)
+  await stopped
 })
 
 async function shown(request: BgpRequest): Promise<Record<string, never>[]> {
@@ -186,6 +190,7 @@ describe('what goes on', () => {
     await until('end-of-snapshot')
     expect(rows.map(({ event }) => event)).toEqual(['snapshot', 'neighbor', 'route', 'end-of-snapshot'])
     them.speaker.announce([vpn('65000:1', '10.0.0.7/32')]) // not asked for
+    await clock.run(1000)
     them.speaker.withdraw([vpn('65000:2', '10.0.0.1/32')])
     await clock.run(1000)
     await until('gone')
