@@ -52,6 +52,8 @@ export interface ExportSignature {
   readonly role?: BgpRole
   /** The peer knows what long-lived stale routes are; others are not sent them (RFC 9494 §4.3). Default `false`. */
   readonly llgr?: boolean
+  /** Of several paths to a destination the best so many. Default: all. */
+  readonly addPathLimit?: number
   readonly policy?: CompiledPolicy
 }
 

@@ -77,6 +77,7 @@ export type Eliminations = Map<number, BestPathStep>
  * that the outcome depends on the set of paths only and never on their order; MED is compared within each neighbouring AS.
  *
  * @param lost is told the step at which each path but the best one was left behind
+ * @param among paths that take part. Default: all of the destination.
  */
 export function bestPath(
   table: RibTable,
@@ -84,9 +85,10 @@ export function bestPath(
   originOf: (peer: number) => PathOrigin,
   options: BestPathOptions = {},
   lost?: Eliminations,
+  among: readonly number[] = table.pathsOf(destination),
 ): BestPath {
   const { alwaysCompareMed = false, costOf } = options
-  let paths = table.pathsOf(destination).filter((path) => isUsable(table, path, costOf))
+  let paths = among.filter((path) => isUsable(table, path, costOf))
   if (paths.length === 0) return { path: 0, step: 'only', multipath: [] }
   if (paths.length === 1) return { path: paths[0], step: 'only', multipath: paths }
   const { sets } = table

@@ -127,6 +127,8 @@ export interface NeighborConfig {
    * For unicast, labeled unicast and VPN families. Default: the best path alone, both ways.
    */
   readonly addPath?: 'send' | 'receive' | 'both'
+  /** Tells the peer no more than so many paths to a destination, the best ones: 1–64. Default: all usable ones. */
+  readonly addPathLimit?: number
   /** Hops to the peer, for one in another AS that is not directly connected: 1–255. Default: as the system. */
   readonly multihop?: number
   /** Drops packets that have come further than this many hops: 1–255, 1 for a direct neighbor (RFC 5082). Default: none are dropped. */

@@ -64,6 +64,19 @@ export class Decision {
     return path
   }
 
+  /** The best paths, the best first: the decision is taken again without those that won (draft-ietf-idr-add-paths-guidelines §3.2). */
+  ranked(table: RibTable, destination: number, count: number): number[] {
+    const out: number[] = []
+    let left = table.pathsOf(destination)
+    while (out.length < count) {
+      const { path } = bestPath(table, destination, this.originOf, this.#options, undefined, left)
+      if (path === 0) break
+      out.push(path)
+      left = left.filter((other) => other !== path)
+    }
+    return out
+  }
+
   /** @param lost is told the step at which each path but the best one was left behind */
   decide(table: RibTable, destination: number, lost?: Eliminations): BestPath {
     return bestPath(table, destination, this.originOf, this.#options, lost)

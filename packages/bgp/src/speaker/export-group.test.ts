@@ -70,7 +70,7 @@ test.each([false, true])('every peer of a group holds a fresh export, whatever h
       const scheduler = new Scheduler(clock, silentLogger)
       const sourceOf = (index: number) =>
         ({ kind: index === 0 ? 'local' : 'ibgp', client: true, routerId: IpAddress.v4(0xc0000200 + index) }) as const
-      const groups = new ExportGroups({ scheduler, logger: silentLogger, sourceOf, worked: () => undefined })
+      const groups = new ExportGroups({ scheduler, logger: silentLogger, sourceOf, ranked: () => [], worked: () => undefined })
       const encode = { addPath: addPath ? new Set([VPNV4_UNICAST.key]) : new Set<number>() }
       const members = new Map<number, { member: ExportMember; held: Map<string, string>; marks: string[] }>()
       const blocked = new Set<number>()

@@ -11,6 +11,8 @@ export interface GroupsContext {
   readonly scheduler: Scheduler
   readonly logger: Logger
   sourceOf(peer: number): RouteSource
+  /** The best paths to a destination of a table, the best first. */
+  ranked(table: RibTable, destination: number, count: number): readonly number[]
   /** A piece of export work is over. */
   worked(): void
 }
@@ -52,7 +54,12 @@ export class ExportGroups {
   #create(key: string, table: RibTable, signature: ExportSignature, encode: EncodeOptions): ExportGroup {
     const { context } = this
     return new ExportGroup(key, table, {
-      rules: { signature, allPaths: usesPathIds(encode, table.family.key), sourceOf: (peer) => context.sourceOf(peer) },
+      rules: {
+        signature,
+        allPaths: usesPathIds(encode, table.family.key),
+        sourceOf: (peer) => context.sourceOf(peer),
+        ranked: (destination, count) => context.ranked(table, destination, count),
+      },
       encode,
       wake: (task) => context.scheduler.wake(task),
       packed: (messages) => (this.#packed += messages),

@@ -15,6 +15,8 @@ export interface ExportRules {
   /** All usable paths with identifiers, not the best one alone (RFC 7911). */
   readonly allPaths: boolean
   sourceOf(peer: number): RouteSource
+  /** The best paths to a destination, the best first. */
+  ranked(destination: number, count: number): readonly number[]
 }
 
 /** Whether a path with the attributes of a set has room in a message to the group. */
@@ -79,7 +81,9 @@ export class ExportScope {
     const { table, rules } = this
     this.#one.length = 0
     if (rules.allPaths) {
-      for (const path of table.pathsOf(destination, this.#paths)) {
+      const { addPathLimit } = rules.signature
+      const paths = addPathLimit === undefined ? table.pathsOf(destination, this.#paths) : rules.ranked(destination, addPathLimit)
+      for (const path of paths) {
         if (table.invalidOf(path) !== undefined || table.has(path, PATH.dead)) continue
         const set = this.#setFor(path)
         if (set !== 0)

@@ -102,6 +102,7 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   const delayOpenTime = seconds(neighbor.delayOpen ?? 0, `${at}.delayOpen`)
   seconds(neighbor.advertisementInterval ?? 0, `${at}.advertisementInterval`)
   const gracefulRestart = restartConfig(neighbor, speaker, at)
+  range(neighbor.addPathLimit ?? 1, 1, 64, `${at}.addPathLimit`)
   range(neighbor.allowAsIn ?? 0, 0, 10, `${at}.allowAsIn`)
   const limits = { asPath: neighbor.limits?.asPath ?? 1024, attributes: neighbor.limits?.attributes ?? 0xffff }
   range(limits.asPath, 1, 16_383, `${at}.limits.asPath`)

@@ -34,6 +34,7 @@ const IMPACT: Readonly<Partial<Record<string, ChangeImpact>>> = {
   maxPrefixes: 'nothing',
   importPolicy: 'refresh',
   exportPolicy: 'refresh',
+  addPathLimit: 'refresh',
   allowAsIn: 'refresh',
   asOverride: 'refresh',
   privateAs: 'refresh',

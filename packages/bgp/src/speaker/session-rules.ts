@@ -85,6 +85,7 @@ export function exportSignatureFor(
     gracefulShutdown: neighbor.gracefulShutdown ?? false,
     ...(neighbor.role === undefined ? {} : { role: neighbor.role }),
     llgr: negotiated.longLivedGracefulRestart !== undefined,
+    ...(neighbor.addPathLimit === undefined ? {} : { addPathLimit: neighbor.addPathLimit }),
     ...(exportPolicy === undefined ? {} : { policy: exportPolicy }),
   }
 }

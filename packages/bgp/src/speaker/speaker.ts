@@ -109,6 +109,7 @@ export class Speaker {
       scheduler: this.#scheduler,
       logger: this.#logger,
       sourceOf: (index) => this.#index.sourceOf(index),
+      ranked: (table, destination, count) => this.#decisionOf(table).ranked(table, destination, count),
       worked: () => this.#flushes.check(),
     })
     this.#tables = new Tables({
@@ -466,6 +467,11 @@ export class Speaker {
 
   #tablesOf(vrf: string | undefined): Tables {
     return vrf === undefined ? this.#tables : this.#vrfs.get(vrf).tables
+  }
+
+  #decisionOf(table: RibTable): Decision {
+    const vrf = [...this.#vrfs.all()].find(({ tables }) => tables.of(table.family) === table)
+    return vrf?.decision ?? this.#decision
   }
 
   #everyTables(): Tables[] {

@@ -23,9 +23,9 @@ interface Session {
   readonly lab: Lab
   readonly speaker: Speaker
   readonly puppet: Puppet
-  route(prefix: string): Uint8Array
+  readonly route: (prefix: string) => Uint8Array
   /** Prefixes that are used. */
-  held(): string[]
+  readonly held: () => string[]
 }
 
 const speakers: Speaker[] = []

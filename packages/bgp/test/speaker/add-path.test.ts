@@ -58,6 +58,29 @@ describe('ADD-PATH (RFC 7911)', () => {
     expect(seen()).toEqual([SOURCES[0]])
   })
 
+  it('tells no more than the best so many, and another one when one of these goes', async () => {
+    const { lab, r, sources, end, seen } = await overlay({ addPath: 'send', addPathLimit: 2 }, { addPath: 'receive' })
+    const prefer = (at: number, localPref: number): void => {
+      const route = vpn('10.0.0.1/32')
+      sources[at].announce([{ ...route, attributes: { ...route.attributes, localPref } }])
+    }
+    SOURCES.forEach((_source, at) => prefer(at, 100 + at))
+    await lab.run(2)
+    expect(seen()).toEqual([SOURCES[1], SOURCES[2]])
+    prefer(0, 300)
+    await lab.run(2)
+    expect(seen()).toEqual([SOURCES[0], SOURCES[2]])
+    sources[0].withdraw([vpn('10.0.0.1/32')])
+    await lab.run(2)
+    expect(seen()).toEqual([SOURCES[1], SOURCES[2]])
+    // another limit needs no other session
+    const config = neighbor(r, READER).config
+    expect(r.updateNeighbor({ ...config, addPathLimit: 1 })).toBe('applied')
+    await lab.run(2)
+    expect([seen(), neighbor(end, R).established]).toEqual([[SOURCES[2]], 1])
+    expect(() => r.updateNeighbor({ ...config, addPathLimit: 65 })).toThrow(/1–64/)
+  })
+
   it('takes several paths of one peer, both ways, and goes on over a refresh', async () => {
     const { lab, r, sources, end, seen } = await overlay({ addPath: 'both' }, { addPath: 'both' })
     for (const source of sources) source.announce([vpn('10.0.0.1/32')])

@@ -35,6 +35,7 @@ const SIGNATURE: Required<ExportSignature> = {
   gracefulShutdown: false,
   role: 'peer',
   llgr: false,
+  addPathLimit: 1,
   policy: compilePolicy({ terms: [] }),
 }
 
@@ -55,6 +56,7 @@ describe('the key of an export group has everything that a peer may differ in', 
     gracefulShutdown: true,
     role: 'customer',
     llgr: true,
+    addPathLimit: 2,
     policy: compilePolicy({ terms: [], otherwise: 'accept' }),
   }
   it.each(Object.keys(SIGNATURE) as (keyof ExportSignature)[])('%s', (name) => {

@@ -98,6 +98,7 @@ const groupFields: SectionSchema<NeighborGroupSection> = {
   role: oneOf('provider', 'route-server', 'route-server-client', 'customer', 'peer'),
   roleStrict: boolean(false),
   addPath: oneOf('send', 'receive', 'both'),
+  addPathLimit: integer(1, 64, { description: 'no more than so many paths to a destination, the best ones' }),
   multihop: integer(1, 255),
   ttlSecurity: integer(1, 255),
   authentication,
