@@ -7,7 +7,6 @@ import { WireError } from './wire-error.js'
  * many octets, so a length that lies is found where it is read and not three decoders further in.
  */
 export class ByteReader {
-  readonly #view: DataView
   #at = 0
 
   /**
@@ -19,9 +18,7 @@ export class ByteReader {
     readonly bytes: Uint8Array,
     readonly path = 'message',
     readonly base = 0,
-  ) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  }
+  ) {}
 
   /** Octets from the start of the outermost message. */
   get offset(): number {
@@ -40,34 +37,36 @@ export class ByteReader {
 
   /** One octet, 0–255. */
   u8(): number {
-    return this.#view.getUint8(this.#take(1))
+    return this.bytes[this.#take(1)]
   }
 
   /** Two octets, 0–65,535. */
   u16(): number {
-    return this.#view.getUint16(this.#take(2))
+    const at = this.#take(2)
+    return (this.bytes[at] << 8) | this.bytes[at + 1]
   }
 
   /** Three octets, 0–16,777,215. */
   u24(): number {
     const at = this.#take(3)
-    return (this.#view.getUint8(at) << 16) | this.#view.getUint16(at + 1)
+    return (this.bytes[at] << 16) | (this.bytes[at + 1] << 8) | this.bytes[at + 2]
   }
 
   /** Four octets, 0–4,294,967,295. */
   u32(): number {
-    return this.#view.getUint32(this.#take(4))
+    return wordAt(this.bytes, this.#take(4))
   }
 
   /** Eight octets. */
   u64(): bigint {
-    return this.#view.getBigUint64(this.#take(8))
+    const at = this.#take(8)
+    return (BigInt(wordAt(this.bytes, at)) << 32n) | BigInt(wordAt(this.bytes, at + 4))
   }
 
   /** The next octet without taking it. */
   peekU8(): number {
     if (this.remaining < 1) this.fail('wire.truncated', 'length exceeds its container')
-    return this.#view.getUint8(this.#at)
+    return this.bytes[this.#at]
   }
 
   /** The next `length` octets as a view, not a copy. */
@@ -103,4 +102,8 @@ export class ByteReader {
     this.#at += length
     return start
   }
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
 }

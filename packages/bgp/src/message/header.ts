@@ -31,23 +31,26 @@ const MIN_SIZE: ReadonlyMap<number, number> = new Map([
 ])
 
 /**
- * Reads the header at the start of `bytes`, which may hold less or more than the message: what a framer asks once it has 19 octets. Checks
+ * Reads the header at `at` in `bytes`, behind which there may be less or more than the message: what a framer asks once it has 19 octets. Checks
  * the marker, the type, and the length against the bounds of the type; OPEN and KEEPALIVE never exceed 4,096 octets (RFC 8654 §4).
  *
  * @returns `undefined` while there are fewer than 19 octets
  * @see RFC 4271 §6.1
  */
-export function readHeader(bytes: Uint8Array, options: DecodeOptions = {}): HeaderResult | undefined {
-  if (bytes.length < HEADER_SIZE) return undefined
-  for (let at = 0; at < MARKER_SIZE; at++) if (bytes[at] !== 0xff) return failure('bgp.header.marker', at, HEADER_ERROR.notSynchronized)
-  const length = (bytes[16] << 8) | bytes[17]
-  const type = bytes[18]
+export function readHeader(bytes: Uint8Array, options: DecodeOptions = {}, at = 0): HeaderResult | undefined {
+  if (bytes.length - at < HEADER_SIZE) return undefined
+  for (let octet = 0; octet < MARKER_SIZE; octet++) {
+    if (bytes[at + octet] !== 0xff) return failure('bgp.header.marker', octet, HEADER_ERROR.notSynchronized)
+  }
+  const length = (bytes[at + 16] << 8) | bytes[at + 17]
+  const type = bytes[at + 18]
   const smallest = MIN_SIZE.get(type)
-  if (smallest === undefined) return failure('bgp.header.type', 18, HEADER_ERROR.badType, bytes.slice(18, 19))
+  if (smallest === undefined) return failure('bgp.header.type', 18, HEADER_ERROR.badType, bytes.slice(at + 18, at + 19))
   const short = type === MESSAGE_TYPE.open || type === MESSAGE_TYPE.keepalive
   const largest = (options.extended ?? true) && !short ? MAX_MESSAGE_SIZE.extended : MAX_MESSAGE_SIZE.standard
   const exact = type === MESSAGE_TYPE.keepalive && length !== HEADER_SIZE
-  if (length < smallest || length > largest || exact) return failure('bgp.header.length', 16, HEADER_ERROR.badLength, bytes.slice(16, 18))
+  if (length < smallest || length > largest || exact)
+    return failure('bgp.header.length', 16, HEADER_ERROR.badLength, bytes.slice(at + 16, at + 18))
   return { ok: true, header: { length, type } }
 }
 

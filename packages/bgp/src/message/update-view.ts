@@ -89,7 +89,7 @@ function walk(bytes: Uint8Array, options: DecodeOptions): UpdateView {
   const reach: ReachSpan[] = []
   const unreach: NlriSpan[] = withdrawn.remaining === 0 ? [] : [base(withdrawn.offset, withdrawn.remaining)]
   const errors: BgpError[] = []
-  const seen = new Set<number>()
+  const mark = nextMark()
 
   while (list.remaining > 0) {
     const span = nextAttribute(list)
@@ -97,8 +97,8 @@ function walk(bytes: Uint8Array, options: DecodeOptions): UpdateView {
       errors.push(overrun(list))
       break
     }
-    const repeated = seen.has(span.type)
-    seen.add(span.type)
+    const repeated = SEEN[span.type] === mark
+    SEEN[span.type] = mark
     if (span.type === ATTRIBUTE.mpReachNlri || span.type === ATTRIBUTE.mpUnreachNlri) {
       const value = valueReader(bytes, span, list.path)
       if (repeated) value.fail('bgp.attribute.repeated', 'RFC 7606 §3 (g)')
@@ -114,6 +114,18 @@ function walk(bytes: Uint8Array, options: DecodeOptions): UpdateView {
   }
   if (message.remaining > 0) reach.push({ ...base(message.offset, message.remaining), nextHopOffset: 0, nextHopLength: 0 })
   return { bytes, attributes: spans, reach, unreach, errors }
+}
+
+/** By attribute type: the mark of the last message in which it was seen. */
+const SEEN = new Uint32Array(256)
+let lastMark = 0
+
+function nextMark(): number {
+  if (lastMark === 0xffff_ffff) {
+    SEEN.fill(0)
+    lastMark = 0
+  }
+  return ++lastMark
 }
 
 /** The next attribute, or `undefined` when the list ends within it (RFC 7606 §4); then the reader stands at its start. */

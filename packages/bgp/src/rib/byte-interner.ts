@@ -74,11 +74,13 @@ export class ByteInterner {
     const refs = this.#refs.get(id) - 1
     this.#refs.set(id, refs)
     if (refs > 0) return false
-    this.#index.remove(id, hashOctets(this.bytes(id)))
     const place = this.#place.get(id)
     const number = place >>> PAGE_BITS
     const page = this.#pages[number] as Page
-    page.live -= HEAD + page.head.getUint32((place & IN_PAGE) + 4)
+    const from = (place & IN_PAGE) + HEAD
+    const length = page.head.getUint32(from - 4)
+    this.#index.remove(id, hashOctets(page.bytes, from, from + length))
+    page.live -= HEAD + length
     this.#place.set(id, this.#free)
     this.#free = id
     if (page.live === 0) this.#drop(number)

@@ -15,13 +15,12 @@ export function finish(hash: number): number {
   return (value ^ (value >>> 16)) >>> 0
 }
 
-/** Of octets, by words. */
-export function hashOctets(bytes: Uint8Array): number {
-  const { length } = bytes
-  let hash = length
-  let at = 0
-  for (; at + 4 <= length; at += 4) hash = mix(hash, bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24))
+/** Of the octets `from` up to `to`, by words. */
+export function hashOctets(bytes: Uint8Array, from = 0, to = bytes.length): number {
+  let hash = to - from
+  let at = from
+  for (; at + 4 <= to; at += 4) hash = mix(hash, bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24))
   let tail = 0
-  for (; at < length; at++) tail = (tail << 8) | bytes[at]
+  for (; at < to; at++) tail = (tail << 8) | bytes[at]
   return finish(mix(hash, tail))
 }

@@ -1,5 +1,6 @@
 import { HEADER_SIZE } from '../iana.js'
 import { readHeader } from '../message/header.js'
+import type { DecodeOptions } from '../message/options.js'
 import type { BgpError } from '../validate/bgp-error.js'
 
 /** What a framer hands on: whole messages in order, then the error that ended the stream where there is one. */
@@ -17,18 +18,19 @@ const NOTHING = new Uint8Array()
 export class Framer {
   #rest: Uint8Array = NOTHING
   #failed = false
-  #extended = false
+  #options: DecodeOptions = { extended: false }
 
   /** From here on messages of up to 65,535 octets are accepted (RFC 8654 §4). */
   allowExtended(): void {
-    this.#extended = true
+    this.#options = { extended: true }
   }
 
   push(chunk: Uint8Array, output: FramerOutput): void {
     if (this.#failed) return
-    let bytes = this.#rest.length === 0 ? chunk : joined(this.#rest, chunk)
-    while (bytes.length >= HEADER_SIZE) {
-      const head = readHeader(bytes, { extended: this.#extended })
+    const bytes = this.#rest.length === 0 ? chunk : joined(this.#rest, chunk)
+    let at = 0
+    while (bytes.length - at >= HEADER_SIZE) {
+      const head = readHeader(bytes, this.#options, at)
       if (head === undefined) break
       if (!head.ok) {
         this.#failed = true
@@ -37,11 +39,11 @@ export class Framer {
         return
       }
       const { length, type } = head.header
-      if (bytes.length < length) break
-      output.message(bytes.subarray(0, length), type)
-      bytes = bytes.subarray(length)
+      if (bytes.length - at < length) break
+      output.message(bytes.subarray(at, at + length), type)
+      at += length
     }
-    this.#rest = bytes
+    this.#rest = bytes.subarray(at)
   }
 }
 

@@ -80,13 +80,19 @@ export class Ingest {
     const { asn4 = true, peerType = 'ebgp' } = this.context.options
     if (!this.#normal.take(view, { asn4, peerType }) || checkNlriFields(view) !== undefined) return undefined
     for (const { family } of view.unreach) if (!isVisitable(family)) return undefined
-    for (const span of view.reach) if (!isVisitable(span.family) || this.#normal.of(view, span) === undefined) return undefined
-    for (const span of view.unreach) this.#withdraw(view, span, undefined)
+    const taken: (Uint8Array | undefined)[] = []
     for (const span of view.reach) {
-      const table = this.context.tableOf(span.family)
-      const octets = this.#normal.of(view, span)
-      if (table !== undefined && octets !== undefined) this.#announce(view, span, table, table.sets.internOctets(octets))
+      const octets = isVisitable(span.family) ? this.#normal.of(view, span) : undefined
+      if (octets === undefined) return undefined
+      // what the normal form gives is gone with its next field
+      taken.push(view.reach.length === 1 ? octets : octets.slice())
     }
+    for (const span of view.unreach) this.#withdraw(view, span, undefined)
+    view.reach.forEach((span, at) => {
+      const table = this.context.tableOf(span.family)
+      const octets = taken[at]
+      if (table !== undefined && octets !== undefined) this.#announce(view, span, table, table.sets.internOctets(octets), octets)
+    })
     return result(view, NO_ERRORS)
   }
 
@@ -119,22 +125,36 @@ export class Ingest {
     const table = this.context.tableOf(span.family)
     if (table === undefined) return
     const value = this.#setOf(view, span, attributes)
-    this.#announce(view, span, table, table.sets.intern(value), value, values)
+    const received = table.sets.intern(value)
+    this.#announce(view, span, table, received, table.sets.bytes(received).slice(), value, values)
   }
 
-  /** @param received what the peer sent; its reference is taken over */
-  #announce(view: UpdateView, span: ReachSpan, table: RibTable, received: number, value?: AttributeSet, values?: readonly Nlri[]): void {
+  /**
+   * @param received what the peer sent; its reference is taken over
+   * @param octets its canonical form
+   * @param value it as a value, where it is at hand
+   * @param values the routes as values, where no visitor can walk them
+   */
+  #announce(
+    view: UpdateView,
+    span: ReachSpan,
+    table: RibTable,
+    received: number,
+    octets: Uint8Array,
+    value?: AttributeSet,
+    values?: readonly Nlri[],
+  ): void {
     const key = this.#keyOf(table)
     const { peer, rules } = this.context
     const { sets } = table
-    const llgrStale = (marksOf(sets.bytes(received)) & MARK.llgrStale) !== 0
+    const llgrStale = (marksOf(octets) & MARK.llgrStale) !== 0
     const single = importDependsOnNlri(rules)
     let common: Imported | undefined
     const add = (pathId: number, data: number): void => {
       if (single || common === undefined) {
         if (common !== undefined) this.#release(table, common)
         const nlri = rules.policy === undefined ? undefined : table.key.toNlri(key, 0, data, pathId)
-        common = this.#import(table, received, nlri, value)
+        common = this.#import(table, received, octets, nlri, value)
       }
       const { set, invalid } = common
       sets.retain(set)
@@ -183,15 +203,15 @@ export class Ingest {
   }
 
   /** What is made of a path with attributes as received. @param value the same as a value, where it is at hand */
-  #import(table: RibTable, received: number, nlri: Nlri | undefined, value?: AttributeSet): Imported {
+  #import(table: RibTable, received: number, octets: Uint8Array, nlri: Nlri | undefined, value?: AttributeSet): Imported {
     const { sets, family } = table
     const { rules } = this.context
-    const verdict = importOctets(sets.bytes(received), rules)
+    const verdict = importOctets(octets, rules)
     if (verdict !== 'values') {
       sets.retain(received)
       return { set: received, received: 0, invalid: verdict }
     }
-    const { set, invalid } = importSet(value ?? sets.get(received), family, nlri, rules, sets.octetsOf(received))
+    const { set, invalid } = importSet(value ?? sets.get(received), family, nlri, rules, octets.length)
     const id = sets.intern(set)
     if (id !== received) sets.retain(received)
     return { set: id, received: id === received ? 0 : received, invalid }
@@ -207,7 +227,8 @@ export class Ingest {
     const { peer, rules } = this.context
     for (const path of table.peerPaths(peer)) {
       const nlri = rules.policy === undefined ? undefined : table.nlriOf(path)
-      const { set, invalid, received } = this.#import(table, table.receivedOf(path), nlri)
+      const before = table.receivedOf(path)
+      const { set, invalid, received } = this.#import(table, before, table.sets.bytes(before), nlri)
       table.reimport(path, set, invalid, received)
     }
   }
