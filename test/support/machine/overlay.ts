@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { EndpointRow, NeighborRow } from '@heddle/agent'
+import type { EndpointRow, NeighborRow, RouteRow } from '@heddle/agent'
 import { stringify } from 'yaml'
 import { ControlClient } from '../../../packages/cli/src/control/client.js'
 import { FrrGateway } from '../../../packages/cli/src/lab/real/frr.js'
@@ -27,8 +27,8 @@ export interface OverlayNodeOptions {
   /** Number of the node: its blocks of the pools, and in its route distinguishers. */
   readonly index: number
   readonly dataplane: 'tun' | 'ebpf'
-  /** Added to the section `cni`. */
-  readonly cni?: object
+  /** Added to each network. */
+  readonly network?: object
 }
 
 /** `heddle node` in a machine, with the networks red and blue, whose pools are the same. */
@@ -67,6 +67,10 @@ export class OverlayNode {
     return (await this.#show('endpoints')) as EndpointRow[]
   }
 
+  async routes(): Promise<readonly RouteRow[]> {
+    return (await this.#show('routes')) as RouteRow[]
+  }
+
   async #show(what: string): Promise<unknown> {
     const client = await ControlClient.connect(this.socket)
     try {
@@ -77,7 +81,7 @@ export class OverlayNode {
   }
 
   #document(): object {
-    const { machine, address, reflector, index, dataplane, cni } = this.options
+    const { machine, address, reflector, index, dataplane, network } = this.options
     const { as, vrfs } = TOPOLOGY
     const block = { length: 28, indices: [index] }
     const pools = [
@@ -95,7 +99,7 @@ export class OverlayNode {
         export: [routeTarget],
       })),
       dataplane: { kind: dataplane },
-      cni: { annotation: ANNOTATION, networks: vrfs.map(({ name }) => ({ name, pools })), quarantine: 0, ...cni },
+      cni: { annotation: ANNOTATION, networks: vrfs.map(({ name }) => ({ name, pools, ...network })), quarantine: 0 },
     }
   }
 }
