@@ -21,7 +21,7 @@ export { formatResult, ipv4First, type CniInterface, type CniIp, type CniResult,
 export { bestVersion, CNI_VERSIONS, NEWEST_VERSION, type CniVersion } from './protocol/version.js'
 export { JournaledStore, type Journal } from './store/journaled-store.js'
 export { memoryStore } from './store/memory-store.js'
-export { StoreError, type Store, type StoreChange, type StoreErrorCode } from './store/store.js'
+export { StoreError, type Durability, type Store, type StoreChange, type StoreErrorCode } from './store/store.js'
 export type { Attachment } from './server/attachment.js'
 export { createCni, type Cni, type CniOptions, type NotReady } from './server/create-cni.js'
 export type { NamespaceInspector, SeenInterface, SeenRoute } from './server/inspector.js'

@@ -35,6 +35,7 @@ class Machine {
     Object.defineProperty(endpoints, 'all', { value: this.endpoints.all })
     const acting = {
       list: () => endpoints.list(),
+      find: (what: Parameters<FakeEndpoints['find']>[0]) => endpoints.find(what),
       add: async (request: Parameters<FakeEndpoints['add']>[0]) => {
         await step()
         const view = await endpoints.add(request)

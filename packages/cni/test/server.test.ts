@@ -41,6 +41,32 @@ const places = (): string[] =>
   endpoints.list().map(({ vrf, netns, ifname, addresses }) => `${vrf} ${netns} ${ifname} ${addresses.join(' ')}`)
 const leases = (): string[] => store.entries('lease/').map(([key]) => key)
 
+describe('a start of the machine', () => {
+  const gone = (...paths: string[]): NamespaceInspector => ({
+    isOwn: async () => false,
+    exists: async (netns) => !paths.includes(netns),
+    look: async () => undefined,
+    routes: async () => [],
+  })
+
+  it('frees what containers had that went with the last one, and keeps what is there again', async () => {
+    cni = await create({ bootId: 'one', inspector: gone() })
+    for (const id of ['a', 'b']) expect((await call(cni, 'ADD', { id, netns: `/${id}` })).exitCode).toBe(0)
+    endpoints = new FakeEndpoints()
+    cni = await create({ bootId: 'two', inspector: gone('/a') })
+    expect(places()).toEqual(['red /b eth0 10.0.0.3 fd00::2'])
+    expect(leases()).toEqual(['lease/red/10.0.0.3', 'lease/red/fd00::2'])
+    expect((await call(cni, 'DEL', { id: 'a', netns: '/a' })).exitCode).toBe(0)
+  })
+
+  it('is told from one of the process, which waits for DEL', async () => {
+    cni = await create({ bootId: 'one', inspector: gone() })
+    expect((await call(cni, 'ADD', { id: 'a', netns: '/a' })).exitCode).toBe(0)
+    cni = await create({ bootId: 'one', inspector: gone('/a') })
+    expect(cni.attachments()).toHaveLength(1)
+  })
+})
+
 describe('ADD', () => {
   it('attaches, with an address of each family, and tells what it made in the version of the request', async () => {
     const { exitCode, json } = await call(cni, 'ADD')

@@ -43,6 +43,36 @@ function model(all: readonly (readonly StoreChange[])[]): Record<string, unknown
 
 const contents = (store: Store): unknown => JSON.parse(JSON.stringify(Object.fromEntries(store.entries(''))))
 
+describe('a journal that flushes', () => {
+  it('does so once for all commits that wait, and only for those that shall outlive the machine', async () => {
+    let [writes, flushes] = [0, 0]
+    const journal = { write: async () => void writes++, flush: async () => void flushes++, close: async () => undefined }
+    const store = new JournaledStore(new Map(), journal)
+    await store.commit([{ key: 'a', value: 1 }], 'process')
+    expect([writes, flushes]).toEqual([1, 0])
+    await Promise.all(Array.from({ length: 20 }, async (_, n) => store.commit([{ key: `b${n}`, value: n }])))
+    expect(writes).toBeLessThan(5)
+    expect(flushes).toBeLessThan(5)
+    expect(flushes).toBeGreaterThan(0)
+  })
+
+  it('writes everything again when the system could not keep it', async () => {
+    const written: string[][] = []
+    let fails = true
+    const store = new JournaledStore(new Map([['old', 0]]), {
+      write: async (changes) => void written.push([...changes.keys()]),
+      flush: async () => {
+        if (fails) throw new RangeError('EIO')
+      },
+      close: async () => undefined,
+    })
+    await expect(store.commit([{ key: 'new', value: 1 }])).rejects.toMatchObject({ code: 'store.write' })
+    fails = false
+    await store.commit([{ key: 'next', value: 2 }])
+    expect(written).toEqual([['new'], ['old', 'new', 'next']])
+  })
+})
+
 describe.each(kinds)('a store $name', ({ open, lasts, skip }) => {
   it.skipIf(skip)('holds what was committed, and holds it when it is opened again', async () => {
     await fc.assert(

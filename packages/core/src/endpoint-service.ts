@@ -1,4 +1,4 @@
-import type { IpAddress, IpPrefix } from '@heddle/wire'
+import type { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 
 /** Asks for an endpoint: a pod, container, VM or host interface in a VRF. */
 export interface EndpointRequest {
@@ -18,6 +18,8 @@ export interface EndpointView extends EndpointRequest {
   /** VPN label of its host routes. */
   readonly label: number
   readonly mtu: number
+  /** Of the device; absent where it has none, or is not there. */
+  readonly mac?: MacAddress
   /** `attached`: the dataplane holds it. `pending`: it is being programmed. `failed`: see `error`. */
   readonly state: 'pending' | 'attached' | 'failed'
   readonly error?: string
@@ -35,6 +37,8 @@ export interface EndpointService {
   /** Detaches and withdraws; resolves when the device is gone. Idempotent. */
   remove(endpoint: Pick<EndpointRequest, 'netns' | 'ifname'>, signal?: AbortSignal): Promise<void>
   list(): readonly EndpointView[]
+  /** The endpoint with this device, or with this address in its VRF; `undefined` when there is none. */
+  find(what: Pick<EndpointRequest, 'netns' | 'ifname'> | { readonly vrf: string; readonly address: IpAddress }): EndpointView | undefined
 }
 
 /** What stands in the way of an endpoint; the message says which value it is about. */

@@ -1,4 +1,5 @@
 import type { EndpointRequest, EndpointView } from '@heddle/core'
+import type { MacAddress } from '@heddle/wire'
 import { Serial } from '../serial.js'
 
 /** Who wants an endpoint: the configuration, a call of the service, or an agent before this one. */
@@ -11,6 +12,8 @@ export class EndpointEntry {
   state: EndpointView['state'] = 'pending'
   error: string | undefined
   mtu: number
+  /** Of the device that was made last. */
+  mac: MacAddress | undefined
   /** Absent while the model could not take the endpoint. */
   label: number | undefined
   port: number | undefined
@@ -29,9 +32,19 @@ export class EndpointEntry {
   }
 
   view(): EndpointView {
-    const { request, label = 0, mtu, state, error } = this
+    const { request, label = 0, mtu, mac, state, error } = this
     const { vrf, netns, ifname, addresses } = request
-    return { vrf, netns, ifname, addresses, label, mtu, state, ...(error === undefined ? {} : { error }) }
+    return {
+      vrf,
+      netns,
+      ifname,
+      addresses,
+      label,
+      mtu,
+      state,
+      ...(mac === undefined ? {} : { mac }),
+      ...(error === undefined ? {} : { error }),
+    }
   }
 }
 

@@ -46,6 +46,15 @@ export class EndpointManager implements EndpointService {
     return [...this.#entries.values()].map((entry) => entry.view())
   }
 
+  find(what: Parameters<EndpointService['find']>[0]): EndpointView | undefined {
+    if ('netns' in what) return this.#entries.get(endpointName(what))?.view()
+    for (const entry of this.#entries.values()) {
+      const { vrf, addresses } = entry.request
+      if (vrf === what.vrf && addresses.some((address) => address.equals(what.address))) return entry.view()
+    }
+    return undefined
+  }
+
   async add(request: EndpointRequest, signal?: AbortSignal): Promise<EndpointView> {
     signal?.throwIfAborted()
     this.#mustRun()
@@ -203,8 +212,9 @@ export class EndpointManager implements EndpointService {
     const dataplane = this.#options.dataplane()
     if (dataplane === undefined || entry.port === undefined) throw new EndpointError('endpoint.dataplane', 'the dataplane is not there')
     try {
-      const { mtu } = await dataplane.attachPort(entry.port, { ...device, mtu: entry.mtu })
+      const { mtu, mac } = await dataplane.attachPort(entry.port, { ...device, mtu: entry.mtu })
       entry.mtu = mtu
+      entry.mac = mac
     } catch (cause) {
       if (!(cause instanceof DataplaneError)) throw cause
       const code = cause.code === 'dataplane.netns-missing' ? 'endpoint.netns-missing' : 'endpoint.dataplane'

@@ -21,7 +21,8 @@ export interface CniParts {
 export async function startCni({ cni: section, node, dataplane }: NodeDocument, parts: CniParts): Promise<() => Promise<void>> {
   if (section === undefined) return async () => undefined
   const { createCni, PoolIpam } = await import('@heddle/cni')
-  const { appendLogStore, DEFAULT_CNI_SOCKET, execPlugin, kernelInspector, nftTranslator, serveCni } = await import('@heddle/cni/node')
+  const { appendLogStore, bootId, DEFAULT_CNI_SOCKET, execPlugin, kernelInspector, nftTranslator, serveCni } =
+    await import('@heddle/cni/node')
   const { quarantine = DEFAULT_QUARANTINE, annotation } = section
   const store = await appendLogStore(section.store ?? `/var/lib/heddle/${node.name}.cni`)
   try {
@@ -33,6 +34,7 @@ export async function startCni({ cni: section, node, dataplane }: NodeDocument, 
       ipam,
       store,
       ...parts,
+      bootId: await bootId(),
       delegate: execPlugin({ logger: parts.logger }),
       // Endpoints in memory have no namespace to look into.
       ...(dataplane?.kind === 'memory' ? {} : { inspector: kernelInspector() }),

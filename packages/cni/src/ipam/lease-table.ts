@@ -15,6 +15,7 @@ export class LeaseTable {
   readonly #spaces = new Map<string, Map<string, Lease>>()
   /** Addresses that are held, not those in quarantine. */
   readonly #held = new Map<string, Map<string, IpAddress[]>>()
+  readonly #waiting = new Map<string, Map<string, Lease>>()
 
   constructor(store: Store) {
     this.#store = store
@@ -41,12 +42,24 @@ export class LeaseTable {
     return [...this.#held].flatMap(([space, owners]) => Array.from(owners.keys(), (owner) => ({ space, owner })))
   }
 
-  /** Takes changes at once and resolves when they last; `undefined` ends a lease. @throws StoreError; then nothing has changed */
+  /** Leases in quarantine, as a rule the oldest first. */
+  waiting(space: string): Iterable<readonly [string, Lease]> {
+    return this.#waiting.get(space) ?? []
+  }
+
+  /**
+   * Takes changes at once and resolves when they outlive the process; the attachment that they belong to is recorded after them. `undefined` ends a lease.
+   *
+   * @throws StoreError; then nothing has changed
+   */
   async commit(space: string, changes: readonly (readonly [IpAddress, Lease | undefined])[]): Promise<void> {
     const before = changes.map(([address]) => [address, this.get(space, address)] as const)
     for (const [address, lease] of changes) this.#put(space, address, lease)
     try {
-      await this.#store.commit(changes.map(([address, value]) => ({ key: keyOf(space, address), value })))
+      await this.#store.commit(
+        changes.map(([address, value]) => ({ key: keyOf(space, address), value })),
+        'process',
+      )
     } catch (error) {
       // Somebody may have taken meanwhile what was given back: then it stays theirs.
       const undone = before.filter(([address], index) => this.get(space, address) === changes[index][1])
@@ -62,7 +75,11 @@ export class LeaseTable {
     const owners = this.#held.get(space) ?? new Map<string, IpAddress[]>()
     this.#spaces.set(space, leases)
     this.#held.set(space, owners)
+    const waiting = this.#waiting.get(space) ?? new Map<string, Lease>()
+    this.#waiting.set(space, waiting)
     const text = String(address)
+    waiting.delete(text)
+    if (lease?.until !== undefined) waiting.set(text, lease)
     const before = leases.get(text)
     if (before !== undefined && before.until === undefined) {
       const rest = (owners.get(before.owner) ?? []).filter((other) => !other.equals(address))

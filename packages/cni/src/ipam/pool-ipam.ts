@@ -1,4 +1,4 @@
-import { IpPrefix, type IpAddress, type IpFamily } from '@heddle/wire'
+import { IpAddress, IpPrefix, type IpFamily } from '@heddle/wire'
 import { CniError } from '../protocol/cni-error.js'
 import { CNI_CODES } from '../protocol/codes.js'
 import type { Store } from '../store/store.js'
@@ -181,10 +181,12 @@ export class PoolIpam {
 
   /** Quarantines of a space that are over. */
   #outlived(space: string): readonly (readonly [IpAddress, undefined])[] {
-    return this.#leases
-      .entries(space)
-      .filter(([, lease]) => lease.until !== undefined && !this.#isQuarantined(lease))
-      .map(([address]) => [address, undefined] as const)
+    const over: (readonly [IpAddress, undefined])[] = []
+    for (const [text, lease] of this.#leases.waiting(space)) {
+      if (this.#isQuarantined(lease)) break // those behind it came later
+      over.push([IpAddress.parse(text), undefined])
+    }
+    return over
   }
 
   #poolsOf({ name, pools: definitions }: AddressSpace): readonly Pool[] {

@@ -16,7 +16,7 @@ export interface AppendLogOptions {
 }
 
 /**
- * A store in one file, to which each commit is appended and flushed. Whatever a crash leaves of the last write is cut off when it is opened, so that
+ * A store in one file, to which each commit is appended. Whatever a crash leaves of the last write is cut off when it is opened, so that
  * every prefix of the file is a state that once was. The file is written anew, beside the old one and then by rename, when most of it is history.
  *
  * @throws StoreError `store.read` when the file cannot be had, `store.corrupt` when octets inside it are not what was written
@@ -53,6 +53,8 @@ class AppendLog implements Journal {
   #base: number
   /** Whether octets may stand behind `#length`. */
   #isTorn = false
+  /** A flush of the file that must not be closed meanwhile. */
+  #flushing: Promise<void> = Promise.resolve()
 
   constructor(path: string, file: FileHandle, length: number, compactFrom: number) {
     this.#path = path
@@ -71,9 +73,14 @@ class AppendLog implements Journal {
     this.#isTorn = true
     const record = encodeRecord(changes)
     await this.#file.writeFile(record)
-    await this.#file.datasync()
     this.#isTorn = false
     this.#length += record.length
+  }
+
+  async flush(): Promise<void> {
+    const done = this.#file.datasync()
+    this.#flushing = done.catch(() => undefined)
+    await done
   }
 
   async close(): Promise<void> {
@@ -93,6 +100,7 @@ class AppendLog implements Journal {
       await rm(sideFile(this.#path), { force: true })
       throw error
     }
+    await this.#flushing
     await this.#file.close()
     this.#file = file
     this.#length = record.length

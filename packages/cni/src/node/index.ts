@@ -1,4 +1,5 @@
 export { appendLogStore, type AppendLogOptions } from './append-log-store.js'
+export { bootId } from './boot-id.js'
 export { clientBinary, type ClientBinary } from './client-binary.js'
 export { execPlugin, type ExecPluginOptions } from './exec-plugin.js'
 export { kernelInspector } from './kernel-inspector.js'

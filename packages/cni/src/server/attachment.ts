@@ -57,13 +57,14 @@ export class AttachmentTable {
     return this.#store.entries(PREFIX).map(([, value]) => value as Attachment)
   }
 
-  /** @throws StoreError */
+  /** What a crash of the machine takes away needs no record of an ADD or DEL that was under way. @throws StoreError */
   async put(attachment: Attachment): Promise<void> {
-    await this.#store.commit([{ key: PREFIX + keyOf(attachment), value: attachment }])
+    const durability = attachment.phase === 'attached' ? 'machine' : 'process'
+    await this.#store.commit([{ key: PREFIX + keyOf(attachment), value: attachment }], durability)
   }
 
-  /** @throws StoreError */
+  /** A record that comes back by a crash of the machine is one of another boot. @throws StoreError */
   async drop(key: string): Promise<void> {
-    await this.#store.commit([{ key: PREFIX + key }])
+    await this.#store.commit([{ key: PREFIX + key }], 'process')
   }
 }

@@ -25,7 +25,7 @@ export function checkAttachment(request: CheckRequest, attachment: Attachment | 
   if (attachment === undefined || attachment.phase !== 'attached') throw differs(`${key} is not attached`)
   if (attachment.netns !== netns) throw differs(`${key} is attached in ${attachment.netns}, not in ${netns}`)
   const wanted = endpointOf(attachment)
-  const found = endpoints.list().find((one) => one.netns === netns && one.ifname === ifname)
+  const found = endpoints.find({ netns, ifname })
   if (found === undefined) throw differs(`the endpoint ${ifname} of ${netns} is gone`)
   if (found.state !== 'attached') throw differs(`the endpoint ${ifname} of ${netns} is ${found.state}`, found.error ?? '')
   if (found.vrf !== wanted.vrf) throw differs(`the endpoint ${ifname} of ${netns} is in the VRF ${found.vrf}, not in ${wanted.vrf}`)

@@ -44,6 +44,8 @@ export interface CniOptions {
   readonly annotation?: string
   /** Reaches endpoints of networks with `nodeAddress` from the node itself; without it such a network is refused. */
   readonly nodeAddresses?: NodeAddressOptions
+  /** Tells one start of the machine from another (node: `bootId()`); without it every start of the process counts as one of the same. */
+  readonly bootId?: string
   /** Asked by STATUS; default: always ready. */
   readonly notReady?: () => NotReady | undefined
   /** Measures durations; default: none are measured. */
@@ -77,6 +79,9 @@ export async function createCni(options: CniOptions): Promise<Cni> {
   return server
 }
 
+/** Key of the start of the machine in which the store was last used. */
+const BOOT = 'boot'
+
 class CniServer implements Cni {
   readonly #options: CniOptions
   readonly #attachments: AttachmentTable
@@ -93,7 +98,7 @@ class CniServer implements Cni {
     this.#attachments = new AttachmentTable(store)
     this.#pools = new PoolAddresses({
       ipam,
-      isInUse: (vrf, address) => endpoints.list().some((one) => one.vrf === vrf && one.addresses.some((other) => other.equals(address))),
+      isInUse: (vrf, address) => endpoints.find({ vrf, address }) !== undefined,
       isKnown: (key) => this.#attachments.get(key) !== undefined,
     })
     this.#delegated = delegate === undefined ? undefined : new DelegatedAddresses(delegate)
@@ -110,8 +115,11 @@ class CniServer implements Cni {
   }
 
   async recover(): Promise<void> {
+    const { store, bootId } = this.#options
+    const before = store.get(BOOT)
     await this.#nodeAddresses?.restore(this.#attachments.list())
-    await this.#lifecycle.recover()
+    await this.#lifecycle.recover(bootId !== undefined && before !== undefined && before !== bootId)
+    if (bootId !== undefined && before !== bootId) await store.commit([{ key: BOOT, value: bootId }])
   }
 
   attachments(): readonly Attachment[] {

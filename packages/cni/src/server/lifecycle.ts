@@ -65,7 +65,7 @@ export class Lifecycle {
       attachment = { ...attachment, addresses: grant.addresses.map(String) }
       signal?.throwIfAborted()
       stage = 'endpoint'
-      const { mtu } = await this.#options.endpoints.add(endpointOf(attachment), signal)
+      const { mtu, mac } = await this.#options.endpoints.add(endpointOf(attachment), signal)
       stage = 'node addresses'
       attachment = await this.#withNodeAddresses(attachment, network)
       signal?.throwIfAborted()
@@ -73,7 +73,8 @@ export class Lifecycle {
       await attachments.put({ ...attachment, phase: 'attached' })
       signal?.throwIfAborted()
       stage = 'answer'
-      return await this.#result(request, network, reported(grant, attachment), mtu)
+      const facts = { mtu, mac: mac === undefined ? macOf(grant.addresses[0]) : String(mac) }
+      return mergedResult(request, network, reported(grant, attachment), facts)
     } catch (error) {
       const leftovers = attachment === undefined ? [] : await this.#takeBack(attachment)
       throw failedAt(stage, error, leftovers)
@@ -94,7 +95,7 @@ export class Lifecycle {
   /** DEL of what no record knows: its device goes all the same, when there is an endpoint of this place. */
   async detachUnknown({ netns, ifname }: AddRequest): Promise<void> {
     const { endpoints } = this.#options
-    if (netns === '' || !endpoints.list().some((one) => one.netns === netns && one.ifname === ifname)) return
+    if (netns === '' || endpoints.find({ netns, ifname }) === undefined) return
     try {
       await endpoints.remove({ netns, ifname })
     } catch (error) {
@@ -102,14 +103,22 @@ export class Lifecycle {
     }
   }
 
-  /** Brings to its end what a process before this one began, and claims the endpoints that it attached. */
-  async recover(): Promise<void> {
-    const { attachments, endpoints, logger } = this.#options
+  /**
+   * Brings to its end what a process before this one began, and claims the endpoints that it attached.
+   *
+   * @param rebooted whether the machine has started anew meanwhile: containers whose namespaces went with it get no DEL that one could wait for
+   */
+  async recover(rebooted: boolean): Promise<void> {
+    const { attachments, endpoints, inspector, logger } = this.#options
     for (const attachment of attachments.list()) {
       const key = keyOf(attachment)
-      if (attachment.phase !== 'attached') {
+      const isGone = rebooted && inspector !== undefined && !(await inspector.exists(attachment.netns))
+      if (attachment.phase !== 'attached' || isGone) {
         const leftovers = await this.#takeBack(attachment)
-        logger.info('an attachment that was cut short was taken back', { attachment: key, phase: attachment.phase, leftovers })
+        const what = isGone
+          ? 'an attachment of before the machine started was taken back'
+          : 'an attachment that was cut short was taken back'
+        logger.info(what, { attachment: key, phase: attachment.phase, leftovers })
         continue
       }
       try {
@@ -151,7 +160,7 @@ export class Lifecycle {
   /** Only an endpoint that this attachment made: of the same place another one may stand there. */
   async #removeEndpoint(endpoints: EndpointService, attachment: Attachment): Promise<void> {
     const { vrf, netns, ifname, addresses } = attachment
-    const there = endpoints.list().find((one) => one.netns === netns && one.ifname === ifname)
+    const there = endpoints.find({ netns, ifname })
     if (there === undefined) return
     const isOurs = there.vrf === vrf && addresses.every((text) => there.addresses.some((one) => String(one) === text))
     if (isOurs) await endpoints.remove({ netns, ifname })
@@ -160,7 +169,7 @@ export class Lifecycle {
   async #checkNamespace({ netns, ifname, config }: AddRequest): Promise<void> {
     const { inspector, endpoints } = this.#options
     const isThere =
-      endpoints.list().some((one) => one.netns === netns && one.ifname === ifname) ||
+      endpoints.find({ netns, ifname }) !== undefined ||
       config.prevResult?.interfaces.some((one) => one.name === ifname && one.sandbox === netns) === true
     if (isThere) throw new CniError(CNI_CODES.exists, `there is an interface ${ifname} in ${netns} already`)
     if (inspector === undefined) return
@@ -186,11 +195,6 @@ export class Lifecycle {
       throw new CniError(CNI_CODES.invalidConfiguration, `the network ${name} wants node addresses, and none are given out here`)
     const given = await nodeAddresses.attach(attachment)
     return { ...attachment, nodeAddresses: given, ...(reports ? { reportsNodeAddresses: true } : {}) }
-  }
-
-  async #result(request: AddRequest, network: CniNetwork, grant: AddressGrant, mtu: number): Promise<CniResult> {
-    const mac = (await this.#options.inspector?.look(request.netns, request.ifname))?.mac
-    return mergedResult(request, network, grant, { mtu, mac: mac ?? macOf(grant.addresses[0]) })
   }
 }
 

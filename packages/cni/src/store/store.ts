@@ -5,6 +5,12 @@ export interface StoreChange {
 }
 
 /**
+ * What a commit outlives: the end of the process, or also a crash of the machine. What is written for the first stands before what is written later for
+ * the second, and outlives with it.
+ */
+export type Durability = 'process' | 'machine'
+
+/**
  * Where a plugin keeps what must outlive its process: few and small values under keys, with one writer.
  *
  * What is committed together is there together or not at all after a crash, and never without what was committed before.
@@ -18,9 +24,10 @@ export interface Store extends AsyncDisposable {
    * Changes are seen at once, and last when this resolves. When it rejects, they are still seen, so that whoever committed them takes them back by
    * committing the opposite; the next commit that succeeds makes everything last that is seen then.
    *
+   * @param durability default `machine`
    * @throws StoreError `store.write`, `store.closed`
    */
-  commit(changes: readonly StoreChange[]): Promise<void>
+  commit(changes: readonly StoreChange[], durability?: Durability): Promise<void>
   /** Resolves when what was committed lasts. Idempotent. */
   close(): Promise<void>
 }

@@ -31,6 +31,11 @@ export class FakeEndpoints implements EndpointService {
     this.all.delete(`${netns} ${ifname}`)
   }
 
+  find(what: Parameters<EndpointService['find']>[0]): EndpointView | undefined {
+    if ('netns' in what) return this.all.get(`${what.netns} ${what.ifname}`)
+    return this.list().find(({ vrf, addresses }) => vrf === what.vrf && addresses.some((one) => one.equals(what.address)))
+  }
+
   list(): readonly EndpointView[] {
     return [...this.all.values()]
   }
