@@ -101,7 +101,7 @@ function rows(measure: JudgedMeasure): string[] {
   return series.map((one, at) => {
     const value = valueOf(measure, one)
     const ratio = ratios[one.name]
-    const rounds = one.rounds.map((round) => figure(round, unit)).join(', ')
+    const rounds = one.rounds.length > 1 ? one.rounds.map((round) => figure(round, unit)).join(', ') : ''
     return `| ${[
       at === 0 ? title : '',
       one.name,

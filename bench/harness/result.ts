@@ -51,6 +51,8 @@ export interface Measure {
   readonly better: 'lower' | 'higher'
   /** What stands for all rounds: the median, or for what must never be exceeded the worst. */
   readonly of?: 'median' | 'worst'
+  /** Drawn on one axis with the measures of the part that name the same, so that their bars can be compared. */
+  readonly axis?: string
   /** The subject first. */
   readonly series: readonly Series[]
   readonly goals?: readonly Goal[]

@@ -1,6 +1,6 @@
 import { figure } from './figure.ts'
 import { valueOf } from './judge.ts'
-import type { HistogramData, JudgedMeasure, PartResult } from './result.ts'
+import type { Goal, HistogramData, JudgedMeasure, PartResult } from './result.ts'
 
 const WIDTH = 760
 const NAMES = 150
@@ -13,7 +13,7 @@ export function drawPart(part: PartResult): string {
   const blocks: string[] = []
   let y = 12
   for (const measure of part.measures) {
-    blocks.push(`<g transform="translate(0 ${y})">${bars(measure)}</g>`)
+    blocks.push(`<g transform="translate(0 ${y})">${bars(measure, axisEnd(measure, part.measures))}</g>`)
     y += 26 + measure.series.length * ROW + 10
     for (const data of measure.histograms ?? []) {
       blocks.push(`<g transform="translate(0 ${y})">${columns(data)}</g>`)
@@ -28,10 +28,9 @@ ${blocks.join('\n')}
 }
 
 /** Horizontal bars, the subject in its own colour; a dot for each round, a line where a fixed goal is. */
-function bars(measure: JudgedMeasure): string {
-  const { title, unit, better, series, goals = [] } = measure
-  const limits = goals.flatMap((goal) => ('limit' in goal ? [goal.limit] : []))
-  const most = Math.max(...series.flatMap(({ rounds }) => rounds), ...limits, Number.MIN_VALUE)
+function bars(measure: JudgedMeasure, most: number): string {
+  const { title, unit, better, series, goals } = measure
+  const limits = limitsOf(goals)
   const room = WIDTH - NAMES - VALUES
   const x = (value: number): string => (NAMES + (value / most) * room).toFixed(1)
   const rows = series.map((one, at) => {
@@ -57,6 +56,18 @@ function bars(measure: JudgedMeasure): string {
   const heading = text(12, 14, title, 'font-weight="600"')
   const direction = text(WIDTH - 12, 14, `${better} is better`, `text-anchor="end" font-size="11" fill="${COLORS.faint}"`)
   return [heading, direction, ...rows, ...lines].join('')
+}
+
+/** The largest figure, or limit, of the measure and those on the same axis. */
+function axisEnd(measure: JudgedMeasure, all: readonly JudgedMeasure[]): number {
+  const { axis } = measure
+  const together = axis === undefined ? [measure] : all.filter((one) => one.axis === axis)
+  const figures = together.flatMap(({ series, goals }) => [...series.flatMap(({ rounds }) => rounds), ...limitsOf(goals)])
+  return Math.max(...figures, Number.MIN_VALUE)
+}
+
+function limitsOf(goals: readonly Goal[] = []): number[] {
+  return goals.flatMap((goal) => ('limit' in goal ? [goal.limit] : []))
 }
 
 /** Columns on a logarithmic height, so that the few that were late are seen beside the many that were not. */

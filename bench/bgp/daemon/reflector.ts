@@ -37,6 +37,6 @@ export function softwareOf(reflectors: readonly Reflector[]): Software[] {
     name,
     version: version(),
     role: at === 0 ? 'subject' : 'rival',
-    ...(note === undefined ? {} : { note }),
+    ...(note === undefined || note === '' ? {} : { note }),
   }))
 }

@@ -28,11 +28,11 @@ const BEYOND_MEMORY: Readonly<Record<AddressFamily['name'], readonly Goal[]>> = 
 /** The figures of all rounds as measures with their goals. */
 export function measuresOf(family: AddressFamily['name'], { routes }: WorkloadFiles, played: readonly Played[]): Measure[] {
   const series = (pick: (round: Round) => number | undefined): Series[] =>
-    played.map(({ participant, rounds, note }) => ({
-      name: participant.reflector.name,
-      rounds: rounds.flatMap((round) => pick(round) ?? []),
-      ...(note === undefined ? {} : { note }),
-    }))
+    played.map(({ participant, rounds, missing }) => {
+      const figures = rounds.flatMap((round) => pick(round) ?? [])
+      const why = missing ?? participant.note
+      return { name: participant.reflector.name, rounds: figures, ...(figures.length > 0 || why === undefined ? {} : { note: why }) }
+    })
   const seconds = (id: string, title: string, pick: (round: Round) => number | undefined, goals: readonly Goal[]): Measure => ({
     id,
     title,

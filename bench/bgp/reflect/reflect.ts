@@ -17,15 +17,15 @@ export interface Participant {
   readonly note?: string
 }
 
-/** Rounds of one participant, and why something is missing. */
+/** Rounds of one participant, and why steps are missing. */
 export interface Played {
   readonly participant: Participant
   readonly rounds: readonly Round[]
-  readonly note: string | undefined
+  readonly missing: string | undefined
 }
 
 /** Seconds that a daemon may take in a round. */
-const BUDGET = 160
+const BUDGET = { full: 160, quick: 20 }
 
 /** Everyone in turn, round after round, over one workload. */
 export async function reflect(
@@ -37,19 +37,22 @@ export async function reflect(
   const there = participants.filter(({ reflector }) => context.wants(reflector.name) && isInstalled(reflector, context))
   context.progress(`${routes} routes of ${family} are encoded`)
   return onStage(family, routes, async (stage) => {
-    const played = there.map((participant) => ({ participant, rounds: [] as Round[], note: participant.note }))
+    const played = there.map((participant) => ({ participant, rounds: [] as Round[], missing: undefined as string | undefined }))
     for (let round = 0; round < Math.max(...there.map(({ rounds }) => rounds)); round++) {
       for (const [at, one] of played.entries()) {
         if (round >= one.participant.rounds) continue
         const { reflector, last = 'withdraw' } = one.participant
-        const budget = new Budget(BUDGET, context.signal)
+        const budget = new Budget(context.quick ? BUDGET.quick : BUDGET.full, context.signal)
         const figures = await runRound(reflector, `127.0.60.${at + 1}`, stage, budget, last)
         one.rounds.push(figures)
-        if (figures.steps[last] === undefined) one.note = [one.note, budget.reason].filter(Boolean).join('; ')
+        if (figures.steps[last] === undefined) one.missing = budget.reason
         context.progress(`round ${round + 1}, ${reflector.name}: ${describe(figures)}`)
       }
     }
-    return { software: softwareOf(there.map(({ reflector }) => reflector)), measures: measuresOf(family, stage.workload, played) }
+    return {
+      software: softwareOf(there.map(({ reflector, note }) => ({ ...reflector, note: [reflector.note, note].filter(Boolean).join('; ') }))),
+      measures: measuresOf(family, stage.workload, played),
+    }
   })
 }
 

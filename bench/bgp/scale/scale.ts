@@ -30,39 +30,29 @@ export async function scale(context: Context): Promise<PartFigures> {
     context.progress(`${routes} routes: ${wall.map((cost) => `${cost.toFixed(2)} µs a route`).join(', ')}`)
   }
   const of = (routes: number): number => median(costs.get(routes)!.wall)
-  const series = (rounds: readonly number[]) => [{ name: heddle.name, rounds }]
+  const largest = sizes.at(-1)!
+  const measure = (id: string, title: string, unit: string, rounds: readonly number[]): Measure => {
+    return { id, title, unit, better: 'lower', series: [{ name: heddle.name, rounds }] }
+  }
   const measures: Measure[] = [
-    ...sizes.map((routes): Measure => {
-      return {
-        id: `cost-${routes}`,
-        title: `Time a route of ${thousands(routes)}`,
-        unit: 'µs',
-        better: 'lower',
-        series: series(costs.get(routes)!.wall),
-      }
-    }),
+    ...sizes.map((routes) => ({
+      ...measure(`cost-${routes}`, `Time a route of ${short(routes)}`, 'µs', costs.get(routes)!.wall),
+      axis: 'time',
+    })),
     {
-      id: 'flat',
-      title: `Time a route of ${thousands(sizes.at(-1)!)}, against the size where it is least`,
-      unit: '×',
-      better: 'lower',
-      series: series([of(sizes.at(-1)!) / Math.min(...sizes.map(of))]),
+      ...measure('flat', `Time a route of ${short(largest)}, against the size where it is least`, '×', [
+        of(largest) / Math.min(...sizes.map(of)),
+      ]),
       goals: [{ kind: 'at-most', limit: FLAT }],
     },
-    ...sizes.map((routes): Measure => {
-      const { memory } = costs.get(routes)!
-      return {
-        id: `memory-${routes}`,
-        title: `Peak memory with ${thousands(routes)}`,
-        unit: 'MiB',
-        better: 'lower',
-        series: series(memory),
-      }
-    }),
+    ...sizes.map((routes) => ({
+      ...measure(`memory-${routes}`, `Peak memory with ${short(routes)}`, 'MiB', costs.get(routes)!.memory),
+      axis: 'memory',
+    })),
   ]
   return { software: softwareOf([heddle]), measures }
 }
 
-function thousands(routes: number): string {
+function short(routes: number): string {
   return routes % 1e6 === 0 ? `${routes / 1e6}M` : `${routes / 1e3}k`
 }
