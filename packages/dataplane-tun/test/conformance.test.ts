@@ -29,8 +29,7 @@ describe.skipIf(missing() !== '')(titled('TUN devices and sockets in namespaces'
   const patient = (name: string, body: (context: TestContext) => Promise<void>): void => it(name, (context) => body(context), 120_000)
 
   testDataplane('tun, in process', () => tunHarness(world), { test: { describe, it: patient } })
-  testDataplane('tun, on two threads', () => tunHarness(world, undefined, { workers: 2, forwarder }), { test: { describe, it: patient } })
-  testDataplane('tun, through the forwarder’s socket', () => tunHarness(world, throughSocket), {
+  testDataplane('tun, through the forwarder’s socket, on two threads', () => tunHarness(world, throughSocket, { workers: 2, forwarder }), {
     test: { describe, it: patient },
   })
 })

@@ -23,6 +23,7 @@ import { ingress, ingressParsed } from './ingress.js'
 import { Copier } from './mirror/copier.js'
 import { OuterSource, parseWire } from './parse-outer.js'
 import { DELIVER, DROP, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
+import { Sequences } from './sequences.js'
 import { Tables, type Port } from './tables.js'
 import { TokenBucket } from './token-bucket.js'
 import { Tracer } from './trace/tracer.js'
@@ -54,6 +55,8 @@ export interface ForwardingOptions {
   readonly clock?: Pick<Clock, 'now'>
   /** Memory of the flows, for engines on several threads that remember the same; its own when left out. For `limits.flows` flows. */
   readonly flowMemory?: FlowMemory
+  /** Memory of the numbers of what mirrors and traces tell, of `Sequences.octets`, for the same engines; its own when left out. */
+  readonly sequenceMemory?: ArrayBufferLike
   /** Time at which the clock was 0, milliseconds since the Unix epoch; 0 by default. */
   readonly epoch?: number
   /** Gets what mirrors with a stream and traces tell, packet by packet; without it they tell nobody. */
@@ -74,6 +77,7 @@ export class ForwardingEngine {
   readonly #source = new OuterSource()
   readonly #context: Context
   readonly #copier: Copier
+  readonly #sequences: Sequences
   readonly #tracer: Tracer | undefined
   readonly #errorLimit: TokenBucket | undefined
 
@@ -81,8 +85,9 @@ export class ForwardingEngine {
     const { clock, epoch = 0, observe, outer = 'socket' } = options
     const time = (): number => epoch + (clock?.now() ?? 0)
     this.#errorLimit = clock && new TokenBucket(clock, ERRORS_PER_SECOND, ERRORS_AT_ONCE)
-    this.#copier = new Copier(outer, time, observe)
-    this.#tracer = observe && new Tracer(time, observe, clock)
+    this.#sequences = new Sequences(options.sequenceMemory)
+    this.#copier = new Copier(outer, time, observe, this.#sequences)
+    this.#tracer = observe && new Tracer(time, observe, this.#sequences, clock)
     this.#limits = options.limits
     this.#features = options.features ?? DATAPLANE_FEATURES
     this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory)
@@ -111,13 +116,14 @@ export class ForwardingEngine {
     const failures = validate(this.#tables, transaction, this.#limits, this.#features, this.#context.encapsulations)
     if (failures.length > 0) return { status: 'refused', generation: transaction.generation, failures }
     this.program(transaction)
+    for (const id of transaction.traces?.remove ?? []) if (!this.#tables.traces.has(id)) this.#sequences.forgetTrace(id)
+    for (const id of transaction.mirrors?.remove ?? []) if (!this.#tables.mirrors.has(id)) this.#sequences.forgetMirror(id)
     return { status: 'applied', generation: transaction.generation, failures: [] }
   }
 
   /** Programs a transaction that another engine with the same tables and limits has found valid. */
   program(transaction: FibTransaction): void {
     this.#tables.program(transaction)
-    for (const id of transaction.traces?.remove ?? []) if (!this.#tables.traces.has(id)) this.#tracer?.forget(id)
   }
 
   /** Makes a dumped state what is programmed, without asking whether it is valid: a dataplane has held it. For a new engine. */

@@ -21,3 +21,4 @@ export { DELIVER, DROP, FRAGMENT, PacketOut, SEND, type AddressWords, type Verdi
 export { probePacket, type ProbeDescription } from './probe-packet.js'
 export { EGRESS_STEPS, INGRESS_STEPS, type Step, type StepName } from './trace/trace.js'
 export type { OuterHeaders } from './tunnel-hop.js'
+export { Sequences } from './sequences.js'

@@ -207,7 +207,7 @@ export class Tables {
   #programMirrors({ mirrors = NOTHING, traces = NOTHING, ports }: FibTransaction): void {
     change(traces, this.traces, idOf, (object) => this.traces.set(object.id, object))
     change(mirrors, this.mirrors, idOf, (object) => {
-      this.mirrors.set(object.id, { object, count: this.mirrors.get(object.id)?.count ?? { copies: 0 } })
+      this.mirrors.set(object.id, { object })
     })
     if (mirrors.set.length + mirrors.remove.length === 0 && (this.mirrors.size === 0 || ports.set.length === 0)) return
     const found = portMirrors(this.mirrors.values())

@@ -12,7 +12,7 @@ import {
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
-import { BfdSessions, ForwardingEngine, MAX_LABEL_STACK_DEPTH, sharedFlowMemory } from '@heddle/forwarding'
+import { BfdSessions, ForwardingEngine, MAX_LABEL_STACK_DEPTH, Sequences, sharedFlowMemory } from '@heddle/forwarding'
 import { EventQueue, type Logger, type Timer } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, Poller, type TunDevice } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
@@ -169,11 +169,13 @@ export class TunForwarder implements Dataplane {
       this.#lanes = local
     } else {
       const flowMemory = sharedFlowMemory(LIMITS.flows ?? 0)
-      this.#engine = new ForwardingEngine({ ...common, flowMemory, outer: 'socket', clock: new BatchClock() })
+      const sequenceMemory = new SharedArrayBuffer(Sequences.octets)
+      this.#engine = new ForwardingEngine({ ...common, flowMemory, sequenceMemory, outer: 'socket', clock: new BatchClock() })
       this.#lanes = await ThreadedLanes.open({
         ...common,
         ...lane,
         flowMemory,
+        sequenceMemory,
         threads: workers,
         receivers: tunnels.receivers,
         logger,

@@ -53,6 +53,7 @@ export interface LaneStart {
   readonly features: readonly DataplaneFeature[]
   readonly underlayMtu: number
   readonly flowMemory: FlowMemory
+  readonly sequenceMemory: SharedArrayBuffer
   readonly ring: SharedArrayBuffer
   readonly epoch: number
   readonly senders: readonly SenderFds[]

@@ -16,6 +16,8 @@ export interface LaneOptions {
   readonly underlayMtu: number
   /** Memory of the flows that all lanes of a forwarder remember; left out where there is one. */
   readonly flowMemory?: FlowMemory
+  /** Likewise, of the numbers of what mirrors and traces tell. */
+  readonly sequenceMemory?: SharedArrayBuffer
   readonly senders: readonly Senders[]
   readonly clock: BatchClock
   /** See `ForwardingOptions`. */
@@ -36,7 +38,7 @@ export class Lane {
   readonly #ports = new Map<number, TunPort>()
 
   constructor(options: LaneOptions) {
-    const { limits, encapsulations, features, underlayMtu, flowMemory, clock, epoch, observe } = options
+    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, clock, epoch, observe } = options
     this.#clock = clock
     this.engine = new ForwardingEngine({
       limits,
@@ -49,6 +51,7 @@ export class Lane {
       outer: 'socket',
       hasDevice: (port) => this.#ports.has(port),
       ...(flowMemory !== undefined && { flowMemory }),
+      ...(sequenceMemory !== undefined && { sequenceMemory }),
     })
     const underlay = new UnderlaySinks(options.senders, this.#memory, this.engine, options.tooLarge)
     this.#loop = new ForwardingLoop(this.engine, this.#memory, {

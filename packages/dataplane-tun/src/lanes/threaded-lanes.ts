@@ -13,7 +13,7 @@ import { mergeCounters } from './merge-counters.js'
 
 export interface ThreadedLanesOptions extends Pick<
   LaneStart,
-  'limits' | 'encapsulations' | 'features' | 'underlayMtu' | 'flowMemory' | 'epoch'
+  'limits' | 'encapsulations' | 'features' | 'underlayMtu' | 'flowMemory' | 'sequenceMemory' | 'epoch'
 > {
   /** Threads: the first half of them reads devices, the rest the underlay; one does both. */
   readonly threads: number
@@ -161,7 +161,7 @@ class Thread {
   }
 
   static async open(options: ThreadedLanesOptions, receivers: readonly Receiver[], hear: (word: Word) => void): Promise<Thread> {
-    const { limits, encapsulations, features, underlayMtu, flowMemory, epoch, senders, script, execArgv } = options
+    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, epoch, senders, script, execArgv } = options
     const ring = ringMemory()
     const copies: number[] = []
     const copy = ({ fd }: { readonly fd: number }): number => {
@@ -176,6 +176,7 @@ class Thread {
         features,
         underlayMtu,
         flowMemory,
+        sequenceMemory,
         epoch,
         ring,
         senders: senders.map(({ local, udp, gre }) => ({ local: local.toString(), udp: udp.map(copy), gre: gre && copy(gre) })),

@@ -1,5 +1,6 @@
 import type { DataplaneEvent, MirrorDirection } from '@heddle/core'
 import { DROP, SEND, type PacketOut, type Verdict } from '../packet-out.js'
+import type { Sequences } from '../sequences.js'
 import type { OuterHeaders } from '../tunnel-hop.js'
 import { writeErspan, type ErspanFrame } from './erspan.js'
 import type { Mirror } from './mirrors.js'
@@ -20,6 +21,7 @@ export class Copier {
     private readonly outer: OuterHeaders,
     private readonly time: () => number,
     private readonly observe: ((event: DataplaneEvent) => void) | undefined,
+    private readonly sequences: Sequences,
   ) {}
 
   /** Whether `next` has one. */
@@ -28,13 +30,13 @@ export class Copier {
   }
 
   /** Copies an IP packet of a port. */
-  copy({ object, count }: Mirror, port: number, direction: MirrorDirection, bytes: Uint8Array, offset: number, length: number): void {
-    const sequence = count.copies++
+  copy({ object }: Mirror, port: number, direction: MirrorDirection, bytes: Uint8Array, offset: number, length: number): void {
+    const sequence = this.sequences.nextOfMirror(object.id)
     const packet = bytes.slice(offset, offset + Math.min(length, object.snapLength ?? length))
     if (object.sink.type === 'stream') {
       this.observe?.({ type: 'mirrored', mirror: object.id, port, direction, sequence, time: this.time(), length, packet })
     } else if (this.#waiting.length - this.#taken < MOST_WAITING) {
-      this.#waiting.push({ sink: object.sink, port, direction, sequence: sequence >>> 0, packet })
+      this.#waiting.push({ sink: object.sink, port, direction, sequence, packet })
     }
   }
 

@@ -3,8 +3,6 @@ import type { MirrorDirection, MirrorObject } from '@heddle/core'
 /** A mirror as the engine has it. */
 export interface Mirror {
   readonly object: MirrorObject
-  /** Copies that were made. */
-  readonly count: { copies: number }
 }
 
 /** Mirrors of one port; undefined for a direction that has none. */

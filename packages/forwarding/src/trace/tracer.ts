@@ -6,6 +6,7 @@ import { Tuple } from '../flow/tuple.js'
 import { DELIVER, DROP, FRAGMENT, type AddressWords, type PacketOut, type Verdict } from '../packet-out.js'
 import { PARSED, parseInner } from '../parse.js'
 import { Packet } from '../packet.js'
+import type { Sequences } from '../sequences.js'
 import { covers } from '../source-set.js'
 import { TokenBucket } from '../token-bucket.js'
 import { Trace } from './trace.js'
@@ -32,7 +33,6 @@ export class Tracer {
   readonly #packet = new Packet()
   readonly #tuple = new Tuple()
   readonly #found = new Decapsulation()
-  readonly #sequences = new Map<number, number>()
   readonly #bucket: TokenBucket | undefined
   #fitting: TraceObject[] = []
   #begun: Begun | undefined
@@ -41,6 +41,7 @@ export class Tracer {
   constructor(
     private readonly time: () => number,
     private readonly observe: (event: DataplaneEvent) => void,
+    private readonly sequences: Sequences,
     clock: Context['clock'],
   ) {
     this.#bucket = clock && new TokenBucket(clock, PER_SECOND, PER_SECOND)
@@ -73,19 +74,13 @@ export class Tracer {
     for (const { id, filter } of this.#fitting) {
       if (filter.vrf !== undefined && filter.vrf !== (begun.vrf ?? context.vrf)) continue
       if (filter.dropped === true && !isDropped) continue
-      const sequence = this.#sequences.get(id) ?? 0
-      this.#sequences.set(id, sequence + 1)
+      const sequence = this.sequences.nextOfTrace(id)
       if (this.#bucket?.take() === false) continue
       const { from, packet, length, trace } = begun
       const { steps } = trace
       const reason = isDropped ? { reason: DROP_REASONS[out.reason] } : {}
       this.observe({ type: 'traced', trace: id, sequence, time: this.time(), from, packet, length, steps, outcome, ...reason })
     }
-  }
-
-  /** A trace went: the next one of its id counts anew. */
-  forget(id: number): void {
-    this.#sequences.delete(id)
   }
 
   #begin(context: Context, inner: number, from: From): void {
