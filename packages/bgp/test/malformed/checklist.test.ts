@@ -61,3 +61,24 @@ it('has a test for each fault that others had', () => {
   })
   expect(missing).toEqual([])
 })
+
+/** What a review of a young VPN speaker found, each with the file (of `test` or `src`) and words of the test that would find it here. */
+const CATALOGUE: readonly (readonly [fault: string, file: string, words: string])[] = [
+  ['AS_TRANS is compared as a real AS number', 'speaker/catalogue', 'come up with each other although the OPEN has AS_TRANS'],
+  ['a VRF that is gone leaves its routes', 'speaker/vrf', 'can go to another VRF, and take its routes with it'],
+  ['two RDs alias to one imported row', 'speaker/vrf', 'equal prefixes of two RDs as two paths'],
+  ['the last withdrawal is not passed on', 'speaker/catalogue', 'is withdrawn two hops on'],
+  ['a knob of a peer stands outside the key of its update group', 'speaker/catalogue', 'has everything that a peer may differ in'],
+  ['the timer of a dead session forces Established', 'speaker/catalogue', 'has no timer that brings it back'],
+  ['ADD-PATH id 0 is a wildcard', 'speaker/catalogue', 'names one path, and is no wildcard'],
+  ['a deleted policy leaves a deny-all', 'speaker/catalogue', 'leaves nothing of itself behind'],
+  ['no tie-break by BGP identifier', 'speaker/catalogue', 'come to the same decision whichever came first'],
+  ['NO_EXPORT is ignored for labeled unicast', 'speaker/catalogue', 'holds for $name'],
+  ['restart of a family that the peer does not speak holds all back', 'speaker/catalogue', 'holds nothing back'],
+  ['keepalives wait behind a full table', 'speaker/slow-reader', 'is kept alive meanwhile'],
+  ['what peers hold is not what the table says', 'speaker/convergence', 'fresh'],
+]
+
+it.each(CATALOGUE)('%s: has a test', (_fault, file, words) => {
+  expect(readFileSync(join(import.meta.dirname, `../${file}.test.ts`), 'utf8')).toContain(words)
+})

@@ -158,6 +158,45 @@ describe('a session that is over', () => {
   })
 })
 
+describe('a policy that is taken away', () => {
+  it.each(['importPolicy', 'exportPolicy'] as const)('%s: leaves nothing of itself behind', async (key) => {
+    const lab = new Lab()
+    const plain = internal(B)
+    const a = lab.speaker(A, { neighbors: [{ ...plain, [key]: { terms: [], otherwise: 'reject' } }] })
+    const b = lab.speaker(B, { neighbors: [internal(A)] })
+    await Promise.all([a.start(), b.start()])
+    await lab.until(() => isUp(a, B), 'up')
+    a.announce([vpn('10.0.0.1/32')])
+    b.announce([vpn('10.0.0.2/32')])
+    await lab.run(1)
+    expect([vpnRoutes(a).length, vpnRoutes(b).length]).toEqual(key === 'importPolicy' ? [0, 1] : [1, 0])
+    a.updateNeighbor(plain)
+    await lab.run(1)
+    expect([vpnRoutes(a).length, vpnRoutes(b).length, neighbor(a, B).established]).toEqual([1, 1, 1])
+  })
+})
+
+describe('two routes that differ by the BGP identifier of their peers alone', () => {
+  it('come to the same decision whichever came first', async () => {
+    const winners = await Promise.all(
+      [false, true].map(async (reversed) => {
+        const lab = new Lab()
+        const peers = [B, '192.0.2.3']
+        const r = lab.speaker(A, { neighbors: peers.map((address) => internal(address)) })
+        const sources = peers.map((address) => lab.speaker(address, { neighbors: [internal(A)] }))
+        await Promise.all([r, ...sources].map((speaker) => speaker.start()))
+        await lab.until(() => peers.every((address) => isUp(r, address)), 'up')
+        for (const source of reversed ? [...sources].reverse() : sources) {
+          source.announce([vpn('10.0.0.1/32')])
+          await lab.run(1)
+        }
+        return [...r.routes({ family: 'vpnv4-unicast' })].find(({ best }) => best)?.peer
+      }),
+    )
+    expect(winners).toEqual([B, B])
+  })
+})
+
 describe('AS_TRANS', () => {
   it('is nobody, and no neighbor', () => {
     const lab = new Lab()
