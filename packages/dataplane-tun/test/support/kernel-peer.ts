@@ -17,7 +17,7 @@ const MPLS_IN_IP = 137
 const MPLS_UDP_PORT = 6635
 const VXLAN_PORT = 4789
 
-/** Tunnels of `encapsulation` to site a: commands in the namespace of site b. */
+/** Tunnels of `encapsulation` to site a: commands in the namespace of site b. Without link-local addresses, devices have nothing to say of themselves. */
 const TUNNELS: Readonly<Record<Exclude<Encapsulation, 'mpls'>, (family: 4 | 6, local: string, remote: string) => readonly string[]>> = {
   'mpls-udp': (family, local, remote) => [
     `ip ${family === 6 ? '-6 ' : ''}fou add port ${MPLS_UDP_PORT} ipproto ${MPLS_IN_IP}`,
@@ -32,8 +32,8 @@ const TUNNELS: Readonly<Record<Exclude<Encapsulation, 'mpls'>, (family: 4 | 6, l
   vxlan: (_family, local, remote) => [
     `ip link add t0 address ${MAC.b} type vxlan id ${LABEL.a.red} local ${local} remote ${remote} dstport ${VXLAN_PORT} noudp6zerocsumtx noudp6zerocsumrx`,
     `ip link add t1 address ${MAC.b} type vxlan id ${LABEL.b.red} local ${local} dstport ${VXLAN_PORT} noudp6zerocsumtx noudp6zerocsumrx`,
-    'ip link set t0 up',
-    'ip link set t1 up',
+    'ip link set t0 addrgenmode none up',
+    'ip link set t1 addrgenmode none up',
     ...POD.a.map((address) => `ip neighbour add ${address} lladdr ${MAC.a} nud permanent dev t0`),
     ...POD.a.map((address, index) => `ip route add ${address}/${index === 0 ? 32 : 128} dev t0 src ${POD.b[index]}`),
   ],
@@ -41,7 +41,7 @@ const TUNNELS: Readonly<Record<Exclude<Encapsulation, 'mpls'>, (family: 4 | 6, l
 
 function mplsBy(device: string): readonly string[] {
   return [
-    `ip link set ${device} up`,
+    `ip link set ${device} addrgenmode none up`,
     'sysctl -qw net.mpls.platform_labels=4096',
     `sysctl -qw net.mpls.conf.${device}.input=1`,
     ...POD.a.map(
