@@ -27,6 +27,7 @@ export {
   setTcpMd5Key,
   setTcpMinimumTtl,
   setTcpTtl,
+  useTcpAoKey,
   type TcpAoMasterKey,
   type TcpKeyPeers,
 } from './tcp/options.js'

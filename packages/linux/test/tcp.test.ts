@@ -1,4 +1,14 @@
-import { TransportError, type Connection, type Listener, type StreamProtection, type Transport } from '@heddle/io'
+import { execFile, spawnSync } from 'node:child_process'
+import { promisify } from 'node:util'
+import {
+  TransportError,
+  type Connection,
+  type Listener,
+  type StreamAuthentication,
+  type StreamProtection,
+  type TcpAoKey,
+  type Transport,
+} from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Netlink, UnsupportedError, linuxTcpTransport, probe } from '../src/index.js'
@@ -6,7 +16,16 @@ import { because, missing, namespaces } from './support.js'
 
 const made = namespaces()
 const KEY: StreamProtection = { authentication: { kind: 'tcp-md5', key: 'a secret' } }
+const run = promisify(execFile)
+/** iproute2 in a namespace. */
+const ip = (namespace: string, words: string): Promise<unknown> => run('ip', ['-n', namespace, ...words.split(' ')])
 const noMd5 = ((feature) => (feature.available ? '' : ` (not run: ${feature.reason})`))(probe().features['tcp-md5'])
+
+const noAo = ((feature) => (feature.available ? '' : ` (not run: ${feature.reason})`))(probe().features['tcp-ao'])
+const noVrf =
+  missing === '' && spawnSync('unshare', ['-n', 'ip', 'link', 'add', 'red', 'type', 'vrf', 'table', '10']).status === 0
+    ? ''
+    : ' (not run: the kernel has no VRF)'
 
 const open: { close(): unknown }[] = []
 afterEach(async () => {
@@ -14,7 +33,7 @@ afterEach(async () => {
 })
 
 /** Two namespaces joined by `eth0`: 10.9.0.1 and 10.9.0.2, 2001:db8:9::1 and ::2, fe80::1 and ::2. */
-async function pair(): Promise<{ near: Transport; far: Transport }> {
+async function pair(): Promise<{ near: Transport; far: Transport; names: { readonly far: string } }> {
   const [left, right] = [await made.create(), await made.create()]
   for (const [at, namespace] of [left, right].entries()) {
     const netlink = await Netlink.open(namespace)
@@ -26,7 +45,8 @@ async function pair(): Promise<{ near: Transport; far: Transport }> {
     await netlink.links.change('eth0', { up: true })
     netlink.close()
   }
-  return { near: linuxTcpTransport({ namespace: left }), far: linuxTcpTransport({ namespace: right }) }
+  const names = { far: right.name }
+  return { near: linuxTcpTransport({ namespace: left }), far: linuxTcpTransport({ namespace: right }), names }
 }
 
 async function listenAt(
@@ -175,6 +195,59 @@ describe.skipIf(missing !== '')(`TCP with options${because}`, () => {
     await expect(near.connect({ remote, protection: gtsm, signal: AbortSignal.timeout(SILENCE) })).rejects.toMatchObject({
       code: 'transport.aborted',
     })
+  })
+
+  it.skipIf(noAo !== '')(`signs with TCP-AO, refuses another key, and goes from key to key while the stream goes on${noAo}`, async () => {
+    const { near, far } = await pair()
+    const key = (id: number, secret: string, algorithm: TcpAoKey['algorithm'] = 'hmac-sha-1-96'): TcpAoKey => ({
+      sendId: id,
+      receiveId: id,
+      algorithm,
+      key: secret,
+    })
+    const ao = (...keys: readonly TcpAoKey[]): StreamAuthentication => ({ kind: 'tcp-ao', keys })
+    const first = key(1, 'the first secret')
+    const second = key(2, 'the second one', 'aes-128-cmac-96')
+    const listener = await listenAt(far, '10.9.0.2', [{ peer: IpAddress.parse('10.9.0.1'), authentication: ao(first) }])
+    const here = await connectTo(near, '10.9.0.2', { authentication: ao(first) })
+    const there = await accepted(listener)
+    here.write(text('signed'))
+    expect(await said(there)).toBe('signed')
+    for (const wrong of [ao(key(1, 'another secret')), ao(key(3, 'the first secret'))]) {
+      await expect(connectTo(near, '10.9.0.2', { authentication: wrong }, undefined, SILENCE)).rejects.toMatchObject({
+        code: 'transport.aborted',
+      })
+    }
+    await expect(connectTo(near, '10.9.0.2', undefined, undefined, SILENCE)).rejects.toMatchObject({ code: 'transport.aborted' })
+    // RFC 5925 §7.5: both know both keys, then one begins with the second, and the first goes
+    for (const connection of [there, here]) connection.rekey?.(ao(first, second))
+    for (const connection of [here, there]) connection.rekey?.(ao(second))
+    there.write(text('with the other key'))
+    expect(await said(here)).toBe('with the other key')
+    // a listener with another key takes who has that, and no longer who has the first
+    listener.protect?.([{ peer: IpAddress.parse('10.9.0.1'), authentication: ao(second) }])
+    await connectTo(near, '10.9.0.2', { authentication: ao(second) })
+    await expect(connectTo(near, '10.9.0.2', { authentication: ao(first) }, undefined, SILENCE)).rejects.toMatchObject({
+      code: 'transport.aborted',
+    })
+  })
+
+  it.skipIf(noVrf !== '')(`speaks inside a VRF of the kernel, where the same address is another one${noVrf}`, async () => {
+    const { near, far, names } = await pair()
+    // the far link goes into the VRF; outside of it nothing leads to 10.9.0.1 any more
+    for (const words of ['link add red type vrf table 10', 'link set red up', 'link set eth0 master red']) await ip(names.far, words)
+    const outside = await listenAt(far, '0.0.0.0')
+    await expect(connectTo(near, '10.9.0.2', undefined, undefined, SILENCE)).rejects.toThrow(TransportError)
+    const inside = await far.listen({ address: IpAddress.parse('0.0.0.0'), port: 1790, zone: 'red' })
+    open.push(inside)
+    await connectTo(near, '10.9.0.2')
+    const { remote } = await accepted(inside)
+    expect([String(remote.address), remote.zone]).toEqual(['10.9.0.1', 'red'])
+    await outside.close()
+    const back = await listenAt(near, '10.9.0.1')
+    await expect(connectTo(far, '10.9.0.1', undefined, undefined, SILENCE)).rejects.toThrow(TransportError)
+    await connectTo(far, '10.9.0.1', undefined, 'red')
+    expect(String((await accepted(back)).remote.address)).toBe('10.9.0.2')
   })
 
   it.skipIf(probe().features['tcp-ao'].available)('names the option that the kernel lacks, and leaves nothing behind', async () => {

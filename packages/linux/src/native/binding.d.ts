@@ -340,6 +340,8 @@ export declare function tcpSetTtl(fd: number, family: number, ttl: number): void
 /** TTL or hop limit with which the SYN of an accepted connection came. */
 export declare function tcpSynTtl(fd: number): number | null
 
+export declare function tcpUseAoKey(fd: number, sendId: number, receiveId: number): void
+
 /**
  * Writes the packets of a train from `room` on, each behind `headroom` octets and a copy of the `prefix` octets before the train. `words` are its
  * offset, length, headers, size and stride; overwritten by offset and length of each packet. Returns how many.

@@ -52,6 +52,16 @@ export function addTcpAoKey(fd: number, { key, sendId, receiveId, algorithm, cur
   )
 }
 
+/**
+ * Signs with a master key that the socket has from now on, and asks the peer to sign with its like; not for sockets that listen.
+ *
+ * @throws UnsupportedError `TCP_AO_INFO` when the kernel lacks it
+ * @throws LinuxError `ENOENT` when the socket has no such key, `EBADF`
+ */
+export function useTcpAoKey(fd: number, { sendId, receiveId }: Pick<TcpAoMasterKey, 'sendId' | 'receiveId'>): void {
+  supported('TCP_AO_INFO', AO_KERNEL, () => call((native) => native.tcpUseAoKey(fd, sendId, receiveId)))
+}
+
 /** Takes a master key away. @throws UnsupportedError `TCP_AO_DEL_KEY` when the kernel lacks it @throws LinuxError `ENOENT`, `EBADF` */
 export function deleteTcpAoKey(fd: number, { sendId, receiveId }: TcpAoMasterKey, { peer, prefixLength }: TcpKeyPeers): void {
   supported('TCP_AO_DEL_KEY', AO_KERNEL, () => call((native) => native.tcpDeleteAoKey(fd, peer, prefixLength, sendId, receiveId)))

@@ -1,7 +1,16 @@
 import { TransportError, type PeerProtection, type StreamAuthentication, type StreamProtection } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { UnsupportedError } from '../linux-error.js'
-import { addTcpAoKey, deleteTcpAoKey, setTcpMd5Key, setTcpMinimumTtl, setTcpTtl, type TcpAoMasterKey, type TcpKeyPeers } from './options.js'
+import {
+  addTcpAoKey,
+  deleteTcpAoKey,
+  setTcpMd5Key,
+  setTcpMinimumTtl,
+  setTcpTtl,
+  useTcpAoKey,
+  type TcpAoMasterKey,
+  type TcpKeyPeers,
+} from './options.js'
 
 const ALGORITHMS = { 'hmac-sha-1-96': 'hmac(sha1)', 'aes-128-cmac-96': 'cmac(aes128)' } as const
 const NO_KEY = new Uint8Array()
@@ -41,7 +50,9 @@ export function rekeyStream(fd: number, peer: IpAddress, before: StreamAuthentic
   const known = new Set(before.keys.map(idOf))
   const wanted = new Set(after.keys.map(idOf))
   // what the peer still signs with is known until the other key is
-  setKeys(fd, { kind: 'tcp-ao', keys: after.keys.filter((key) => !known.has(idOf(key))) }, peers, true)
+  setKeys(fd, { kind: 'tcp-ao', keys: after.keys.filter((key) => !known.has(idOf(key))) }, peers, false)
+  const [first] = after.keys
+  if (first !== undefined) useTcpAoKey(fd, first)
   for (const key of before.keys) if (!wanted.has(idOf(key))) deleteTcpAoKey(fd, masterKey(key, false), peers)
 }
 

@@ -101,6 +101,11 @@ pub fn tcp_add_ao_key(fd: i32, peer: String, prefix_length: Option<u8>, key: Nat
 }
 
 #[napi(catch_unwind)]
+pub fn tcp_use_ao_key(fd: i32, send_id: u8, receive_id: u8) -> Result<()> {
+    tcp::use_ao_key(fd, send_id, receive_id).map_err(to_js)
+}
+
+#[napi(catch_unwind)]
 pub fn tcp_delete_ao_key(fd: i32, peer: String, prefix_length: Option<u8>, send_id: u8, receive_id: u8) -> Result<()> {
     let peer = parse_address(&peer, "delete a TCP-AO key").map_err(to_js)?;
     tcp::delete_ao_key(fd, peer, prefix_length.unwrap_or(tcp::bits(peer)), send_id, receive_id).map_err(to_js)

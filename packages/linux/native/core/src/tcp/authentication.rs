@@ -19,6 +19,7 @@ const TCP_MD5SIG_EXT: libc::c_int = 32;
 const TCP_MD5SIG_FLAG_PREFIX: u8 = 1;
 const TCP_AO_ADD_KEY: libc::c_int = 38;
 const TCP_AO_DEL_KEY: libc::c_int = 39;
+const TCP_AO_INFO: libc::c_int = 40;
 /// First bits of the flags of both requests of TCP-AO: the key becomes the current one, and the one that the peer is asked to use.
 const AO_SET_CURRENT: u32 = 1;
 const AO_SET_RNEXT: u32 = 2;
@@ -66,11 +67,22 @@ struct AoDelete {
     key_flags: u8,
 }
 
+/// `struct tcp_ao_info_opt` of the kernel.
+#[repr(C, align(8))]
+struct AoInfo {
+    flags: u32,
+    reserved: u16,
+    current_key: u8,
+    rnext: u8,
+    counters: [u64; 5],
+}
+
 // Sizes and offsets of linux/tcp.h; a layout that differs would put keys where the kernel reads something else.
 const _: () = {
     assert!(size_of::<Md5Signature>() == 216 && offset_of!(Md5Signature, key) == 136);
     assert!(size_of::<AoAdd>() == 288 && offset_of!(AoAdd, index) == 192 && offset_of!(AoAdd, prefix_length) == 202);
     assert!(offset_of!(AoAdd, key_length) == 207 && offset_of!(AoAdd, key) == 208);
+    assert!(size_of::<AoInfo>() == 48 && offset_of!(AoInfo, current_key) == 6);
     assert!(size_of::<AoDelete>() == 144 && offset_of!(AoDelete, prefix_length) == 138);
 };
 
@@ -110,6 +122,13 @@ pub fn add_ao_key(fd: RawFd, peer: IpAddr, prefix_length: u8, key: &AoKey) -> Re
     let operation = || format!("add TCP-AO key {}/{} for {peer}/{prefix_length}", key.send_id, key.receive_id);
     let request = ao_add(peer, prefix_length, key).map_err(|detail| Error::invalid(operation(), detail))?;
     set_option(fd, libc::IPPROTO_TCP, TCP_AO_ADD_KEY, &request).context(operation)
+}
+
+/// Signs with a master key that the socket has from now on, and asks the peer to sign with its like.
+pub fn use_ao_key(fd: RawFd, send_id: u8, receive_id: u8) -> Result<()> {
+    let flags = AO_SET_CURRENT | AO_SET_RNEXT;
+    let request = AoInfo { flags, reserved: 0, current_key: send_id, rnext: receive_id, counters: [0; 5] };
+    set_option(fd, libc::IPPROTO_TCP, TCP_AO_INFO, &request).context(|| format!("use TCP-AO key {send_id}/{receive_id}"))
 }
 
 /// Takes a master key away.

@@ -14,7 +14,7 @@ use std::{
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-pub use authentication::{AoKey, MAX_KEY, add_ao_key, bits, delete_ao_key, set_md5_key};
+pub use authentication::{AoKey, MAX_KEY, add_ao_key, bits, delete_ao_key, set_md5_key, use_ao_key};
 pub use options::{save_syn, set_minimum_ttl, set_ttl, syn_ttl};
 
 use crate::{
