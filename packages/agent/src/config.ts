@@ -1,4 +1,4 @@
-import type { PathAttributes, SpeakerConfig } from '@heddle/bgp'
+import type { BmpClientConfig, PathAttributes, RtrCacheConfig, SpeakerConfig } from '@heddle/bgp'
 import type { EndpointRequest, TrafficIntents, VrfIntent } from '@heddle/core'
 import type { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 
@@ -10,6 +10,10 @@ export interface SpeakerNodeConfig {
   readonly bgp: SpeakerConfig
   /** Routes that are originated as they stand. */
   readonly networks: readonly NetworkConfig[]
+  /** Caches of origin authorizations (RFC 8210), the preferred one first. Default: none; origins are not validated. */
+  readonly rtr?: readonly RtrCacheConfig[]
+  /** Monitoring stations (RFC 7854). Default: none. */
+  readonly bmp?: readonly BmpClientConfig[]
 }
 
 /** What an agent shall be; a change of it is reconciled, so that only what differs moves. */

@@ -7,4 +7,6 @@ export interface World {
   /** Carries the BGP sessions. */
   readonly transport: Transport
   readonly logger: Logger
+  /** Milliseconds since 1970, for what others compare with their own clocks. Default: the system's. */
+  readonly now?: () => number
 }

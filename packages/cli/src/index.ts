@@ -2,12 +2,17 @@ export { describeProblem, ConfigError, type ConfigProblem } from './config/confi
 export type {
   AuthenticationSection,
   BgpSection,
+  BgpVrfSection,
+  BmpSection,
+  BmpTable,
   DynamicNeighborSection,
   ListenSection,
+  MrtSection,
   NeighborGroupSection,
   NeighborSection,
   NetworkSection,
   PolicyUse,
+  RtrSection,
   SecretSection,
   TcpAoKeySection,
 } from './config/bgp-document.js'

@@ -4,6 +4,7 @@ import type { SpeakerNodeConfig } from '../config.js'
 import { neighborRow, speakerRouteRows } from '../view/bgp-views.js'
 import type { ViewName, Views } from '../view/rows.js'
 import type { World } from '../world.js'
+import { Monitoring } from './monitoring.js'
 import { neighborChange, type ConfigChange } from './config-change.js'
 import { networkChanges, networkPlan } from './networks.js'
 
@@ -25,6 +26,7 @@ export class SpeakerNode implements AsyncDisposable {
   readonly speaker: Speaker
   #config: SpeakerNodeConfig
   readonly #overrides: Pick<SpeakerConfig, 'gracefulRestart'>
+  readonly #monitoring: Monitoring
   #started = false
   #stopped: Promise<void> | undefined
 
@@ -37,7 +39,13 @@ export class SpeakerNode implements AsyncDisposable {
   constructor(config: SpeakerNodeConfig, world: World, overrides: Pick<SpeakerConfig, 'gracefulRestart'> = {}) {
     this.#config = config
     this.#overrides = overrides
-    this.speaker = new Speaker({ ...world, config: { ...config.bgp, ...overrides } })
+    this.#monitoring = new Monitoring(config, world)
+    const { originValidator } = this.#monitoring
+    this.speaker = new Speaker({
+      ...world,
+      config: { ...config.bgp, ...overrides },
+      ...(originValidator === undefined ? {} : { originValidator }),
+    })
     this.#publish(networkChanges([], config.networks))
   }
 
@@ -55,6 +63,7 @@ export class SpeakerNode implements AsyncDisposable {
   async start(): Promise<void> {
     await this.speaker.start()
     this.#started = true
+    this.#monitoring.start(this.speaker)
   }
 
   /** What it has; empty for what a speaker has not. */
@@ -83,6 +92,7 @@ export class SpeakerNode implements AsyncDisposable {
     const { changes, reconciliation } = this.#plan(config)
     reconciliation.apply()
     this.#publish(networkChanges(this.#config.networks, config.networks))
+    this.#monitoring.reconfigure(config)
     this.#config = config
     return changes
   }
@@ -92,7 +102,11 @@ export class SpeakerNode implements AsyncDisposable {
     const reconciliation = this.speaker.reconcile({ ...config.bgp, ...this.#overrides })
     return {
       reconciliation,
-      changes: [...reconciliation.changes.map(neighborChange), ...networkPlan(this.#config.networks, config.networks)],
+      changes: [
+        ...reconciliation.changes.map(neighborChange),
+        ...networkPlan(this.#config.networks, config.networks),
+        ...this.#monitoring.plan(config),
+      ],
     }
   }
 
@@ -103,6 +117,8 @@ export class SpeakerNode implements AsyncDisposable {
       ...(config.address.equals(this.#config.address) ? [] : ['node.address']),
       ...FIXED.filter((key) => JSON.stringify(config.bgp[key]) !== JSON.stringify(this.#config.bgp[key])).map((key) => `bgp.${key}`),
     ]
+    const validates = ({ rtr = [] }: SpeakerNodeConfig): boolean => rtr.length > 0
+    if (validates(config) !== validates(this.#config)) changed.push('bgp.rtr')
     if (changed.length > 0) throw new AgentError('agent.needs-restart', `a change of ${changed.join(', ')} needs a restart`)
   }
 
@@ -125,6 +141,7 @@ export class SpeakerNode implements AsyncDisposable {
       const isHeard = this.speaker.neighbors().some(({ state }) => state === 'established')
       if (isHeard) await this.speaker.flushed({ timeout: FLUSH_TIMEOUT })
     }
+    await this.#monitoring.stop()
     await this.speaker.stop({ graceful: restart })
   }
 
@@ -145,4 +162,5 @@ const FIXED = [
   'confederation',
   'decision',
   'dynamicNeighbors',
+  'vrfs',
 ] as const satisfies readonly (keyof SpeakerConfig)[]

@@ -9,6 +9,7 @@ import { encodeNlri } from '../nlri/registry.js'
 import type { FamilyName } from '../speaker/config.js'
 import { LOCAL_PEER, type RouteView } from '../speaker/route.js'
 import type { Speaker } from '../speaker/speaker.js'
+import { addressOf } from '../speaker/zoned-address.js'
 import { encodeMrt } from './codec.js'
 import type { MrtPeer, MrtRibEntry } from './record.js'
 import { hasOwnSubtype } from './table-dump-v2.js'
@@ -42,7 +43,7 @@ export function* mrtTable(
     { routerId: collectorId, address: nobody, as, as4: true },
     ...neighbors.map(({ address, as: theirs, negotiated }) => ({
       routerId: negotiated?.remoteRouterId ?? nobody,
-      address: IpAddress.parse(address),
+      address: addressOf(address),
       as: theirs,
       as4: true,
     })),

@@ -4,6 +4,7 @@ import { decodeMessage } from '../decode.js'
 import type { FsmStateName } from '../fsm/state.js'
 import type { NeighborView } from '../speaker/neighbor-view.js'
 import type { Speaker } from '../speaker/speaker.js'
+import { addressOf } from '../speaker/zoned-address.js'
 import { encodeMrt } from './codec.js'
 import { MRT_STATE } from './iana.js'
 import type { MrtSession } from './record.js'
@@ -79,7 +80,7 @@ export function mrtUpdates(speaker: Speaker, { as, now }: MrtUpdatesOptions, wri
 }
 
 function sessionOf({ address, as: theirs, localAddress }: NeighborView, as: number, as4: boolean): MrtSession {
-  const peerAddress = IpAddress.parse(address)
+  const peerAddress = addressOf(address)
   const own = localAddress?.unmapped()
   const unspecified = peerAddress.family === 4 ? IpAddress.v4(0) : IpAddress.parse('::')
   const narrow = (value: number): number => (as4 || value <= 0xffff ? value : AS_TRANS)

@@ -12,6 +12,11 @@ export function parseZoned(text: string): ZonedAddress | undefined {
   return { address, ...(zone === undefined ? {} : { zone }) }
 }
 
+/** The address of a neighbor's name, which may name a device too. */
+export function addressOf(neighbor: string): IpAddress {
+  return parseZoned(neighbor)?.address ?? IpAddress.parse(neighbor)
+}
+
 /** The one text of an address and its device. */
 export function zonedText({ address, zone }: ZonedAddress): string {
   return zone === undefined ? address.toString() : `${address}%${zone}`

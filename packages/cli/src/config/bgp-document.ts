@@ -35,6 +35,13 @@ export interface BgpSection {
   readonly dynamicNeighbors?: readonly DynamicNeighborSection[]
   /** Routes that the speaker originates as they stand here. */
   readonly networks?: readonly NetworkSection[]
+  /** Caches of origin authorizations (RFC 8210), the preferred one first. */
+  readonly rtr?: readonly RtrSection[]
+  /** Monitoring stations (RFC 7854). */
+  readonly bmp?: readonly BmpSection[]
+  readonly mrt?: MrtSection
+  /** VRFs whose customers are neighbours (RFC 4364). */
+  readonly vrfs?: readonly BgpVrfSection[]
 }
 
 /** An address where BGP sessions are accepted. */
@@ -110,4 +117,44 @@ export interface NetworkSection {
   readonly largeCommunities?: readonly string[]
   /** `rt:65000:1`, `color:100`, `0x` and sixteen hexadecimal digits. */
   readonly extendedCommunities?: readonly string[]
+}
+
+/** A cache of origin authorizations. */
+export interface RtrSection {
+  readonly address: string
+  /** Default 323. */
+  readonly port?: number
+}
+
+/** Tables that a station can be told of. */
+export type BmpTable = 'adj-in-pre' | 'adj-in-post' | 'loc-rib' | 'adj-out'
+
+/** A monitoring station, which the speaker connects to. */
+export interface BmpSection {
+  readonly address: string
+  readonly port: number
+  /** Default all. */
+  readonly tables?: readonly BmpTable[]
+  /** Seconds between statistics reports, 0: none; default 60. */
+  readonly statistics?: number
+  /** Octets that may wait for the station; one that is further behind is connected to anew. Default 16 MiB. */
+  readonly queue?: number
+}
+
+/** What is written to files in MRT (RFC 6396). */
+export interface MrtSection {
+  /** The whole table, every `interval` seconds (default 7,200); `%t` in the path becomes the time. */
+  readonly table?: { readonly path: string; readonly interval?: number }
+  /** Every message and change of state. */
+  readonly updates?: { readonly path: string }
+}
+
+/** A VRF of a speaker that peers with customers. */
+export interface BgpVrfSection {
+  readonly name: string
+  readonly rd: string
+  readonly import?: readonly string[]
+  readonly export?: readonly string[]
+  /** Of what goes out, 16–1,048,575. */
+  readonly label: number
 }

@@ -1,4 +1,4 @@
-import { SpeakerError, checkSpeakerConfig } from '@heddle/bgp'
+import { SpeakerError, addressOf, checkSpeakerConfig } from '@heddle/bgp'
 import { IpAddress, IpPrefix, RouteDistinguisher } from '@heddle/wire'
 import type { BgpSection, NeighborGroupSection, NetworkSection } from './bgp-document.js'
 import type { ConfigProblem } from './config-error.js'
@@ -18,6 +18,15 @@ export function bgpProblems(parsed: ParsedFile, document: SpeakerDocument): Conf
     ...policyProblems(parsed, bgp),
     ...neighborProblems(parsed, bgp),
     ...networkProblems(parsed, bgp.networks ?? []),
+    ...repeated(
+      parsed,
+      ['bgp', 'rtr'],
+      'address',
+      bgp.rtr ?? [],
+      ({ address, port = 323 }) => `${address} port ${port}`,
+      'each cache once',
+    ),
+    ...repeated(parsed, ['bgp', 'bmp'], 'address', bgp.bmp ?? [], ({ address, port }) => `${address} port ${port}`, 'each station once'),
   ]
   return own.length > 0 ? own : speakerProblems(parsed, document)
 }
@@ -90,23 +99,20 @@ function neighborProblems(parsed: ParsedFile, bgp: BgpSection): ConfigProblem[] 
     return out
   }
   return [
-    ...repeated(
-      parsed,
-      ['bgp', 'neighbors'],
-      'address',
-      neighbors,
-      ({ address }) => String(IpAddress.parse(address)),
-      'each neighbour once',
-    ),
+    ...repeated(parsed, ['bgp', 'neighbors'], 'address', neighbors, ({ address }) => canonical(address), 'each neighbour once'),
     ...neighbors.flatMap((section, index): ConfigProblem[] => {
       const at = ['bgp', 'neighbors', index]
       const { address, passive, localAddress, ...rest } = withGroup(section, groups)
-      const out = [...addressProblem(parsed, [...at, 'address'], address), ...groupProblem(at, section.group), ...common(at, rest)]
+      const out = [
+        ...addressProblem(parsed, [...at, 'address'], String(addressOf(address))),
+        ...groupProblem(at, section.group),
+        ...common(at, rest),
+      ]
       if (passive === true && nowhere) {
         const allowed = 'false, or an address in bgp.listen'
         out.push(parsed.problem([...at, 'passive'], 'true, and no bgp.listen to accept its connection on', allowed))
       }
-      if (localAddress !== undefined && familyOf(localAddress) !== familyOf(address)) {
+      if (localAddress !== undefined && familyOf(localAddress) !== addressOf(address).family) {
         const allowed = 'an address of the same family as the address of the neighbour'
         out.push(parsed.problem([...at, 'localAddress'], JSON.stringify(localAddress), allowed))
       }
@@ -161,6 +167,11 @@ function speakerProblems(parsed: ParsedFile, { node, bgp }: SpeakerDocument): Co
       ),
     ]
   }
+}
+
+/** One text of a neighbor's name. */
+function canonical(name: string): string {
+  return `${addressOf(name)}${name.includes('%') ? name.slice(name.indexOf('%')) : ''}`
 }
 
 function familyOf(address: string): 4 | 6 {

@@ -1,7 +1,8 @@
-import type { NetworkConfig } from '@heddle/agent'
+import type { NetworkConfig, SpeakerNodeConfig } from '@heddle/agent'
 import {
   IPV4_UNICAST,
   PolicyError,
+  addressOf,
   compilePolicy,
   type DynamicNeighborConfig,
   type FamilyName,
@@ -12,7 +13,7 @@ import {
 } from '@heddle/bgp'
 import type { StreamAuthentication } from '@heddle/io'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
-import type { AuthenticationSection, BgpSection, NeighborGroupSection, NetworkSection } from './bgp-document.js'
+import type { AuthenticationSection, BgpSection, BmpSection, NeighborGroupSection, NetworkSection } from './bgp-document.js'
 import { policyFor, readPolicies, type Policies } from './policy-use.js'
 
 export const DEFAULT_HOLD_TIME = 90
@@ -27,7 +28,7 @@ export function resolveBgp(bgp: BgpSection, own: IpAddress): SpeakerConfig {
   // The hold time stands with each neighbor, where a reload can change it.
   const neighbors = (bgp.neighbors ?? []).map((section): NeighborConfig => {
     const { address, ...rest } = withGroup(section, groups)
-    return { address, holdTime, ...common(rest, policies), ...localAddress(rest, IpAddress.parse(address), own) }
+    return { address, holdTime, ...common(rest, policies), ...localAddress(rest, addressOf(address), own) }
   })
   const dynamicNeighbors = (bgp.dynamicNeighbors ?? []).map((section): DynamicNeighborConfig => {
     const { prefix, limit, passive: _passive, port: _port, connectRetry: _retry, ...rest } = withGroup(section, groups)
@@ -44,6 +45,29 @@ export function resolveBgp(bgp: BgpSection, own: IpAddress): SpeakerConfig {
     ...(confederation === undefined ? {} : { confederation }),
     ...(decision === undefined ? {} : { decision }),
     ...(dynamicNeighbors.length === 0 ? {} : { dynamicNeighbors }),
+    ...(bgp.vrfs === undefined
+      ? {}
+      : {
+          vrfs: bgp.vrfs.map(({ import: importTargets = [], export: exportTargets = [], ...vrf }) => ({
+            ...vrf,
+            importTargets,
+            exportTargets,
+          })),
+        }),
+  }
+}
+
+/** What runs beside the sessions. */
+export function resolveMonitoring({ rtr = [], bmp = [] }: BgpSection): Pick<SpeakerNodeConfig, 'rtr' | 'bmp'> {
+  return {
+    rtr: rtr.map(({ address, port = 323 }) => ({ address: IpAddress.parse(address), port })),
+    bmp: bmp.map(({ address, port, tables = BMP_TABLES, statistics = 60, queue = 1 << 24 }: BmpSection) => ({
+      address: IpAddress.parse(address),
+      port,
+      tables,
+      statistics,
+      queue,
+    })),
   }
 }
 
@@ -95,6 +119,7 @@ export function resolveNetwork(section: NetworkSection, own: IpAddress): Network
   }
 }
 
+const BMP_TABLES = ['adj-in-pre', 'adj-in-post', 'loc-rib', 'adj-out'] as const
 const COMMUNITIES = [
   ['communities', 'community'],
   ['largeCommunities', 'largeCommunity'],

@@ -3,7 +3,7 @@ import type { EndpointRequest, StaticRouteIntent, VrfIntent } from '@heddle/core
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import type { EndpointSection, NodeDocument, SpeakerDocument, StaticRouteSection, VrfSection } from './document.js'
 import { resolveTraffic } from './resolve-traffic.js'
-import { resolveBgp, resolveNetwork } from './resolve-bgp.js'
+import { resolveBgp, resolveMonitoring, resolveNetwork } from './resolve-bgp.js'
 
 export const DEFAULT_UNDERLAY_MTU = 1_500
 
@@ -35,6 +35,7 @@ export function resolveSpeaker({ node, bgp }: SpeakerDocument): SpeakerNodeConfi
     address,
     bgp: resolveBgp(bgp, address),
     networks: (bgp.networks ?? []).map((network) => resolveNetwork(network, address)),
+    ...resolveMonitoring(bgp),
   }
 }
 

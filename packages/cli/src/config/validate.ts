@@ -1,3 +1,4 @@
+import { addressOf } from '@heddle/bgp'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import { ConfigError, type ConfigProblem } from './config-error.js'
@@ -53,6 +54,7 @@ function isAccepted(parse: () => unknown): boolean {
 
 const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   'ip-address': (text) => IpAddress.tryParse(text) !== undefined,
+  'neighbor-address': (text) => isAccepted(() => addressOf(text)),
   'ip-prefix': (text) => isAccepted(() => IpPrefix.parse(text)),
   'ip-host': (text) => isAccepted(() => IpPrefix.parse(text)) && IpPrefix.parse(text).isHost,
   'router-id': (text) => {

@@ -7,6 +7,7 @@ import { startCni } from './cni-plugin.js'
 import { chooseDataplane } from './dataplane-source.js'
 import { explainPacket } from './explain.js'
 import { checkFixed } from './fixed-keys.js'
+import { checkMrtFixed, writeMrt, type MrtFiles } from './mrt-files.js'
 import type { NodeHandle, NodeOptions } from './role-handle.js'
 
 /**
@@ -28,7 +29,9 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
   let isLost = false
   agent.events.on('dataplane', (state) => (isLost = state === 'lost'))
   let endCni: () => Promise<void>
+  let mrt: MrtFiles | undefined
   try {
+    mrt = await writeMrt(document, agent.speaker, { clock: world.clock, logger })
     endCni = await startCni(document, {
       endpoints: agent.endpoints,
       clock: world.clock,
@@ -36,6 +39,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
       notReady: () => (isLost ? { code: 51, reason: 'the dataplane is gone and not back yet' } : undefined),
     })
   } catch (error) {
+    await mrt?.stop()
     // Pods of a process before this one must not pay for it.
     await agent.stop({ restart: agent.endpoints.list().length > 0 })
     throw error
@@ -43,6 +47,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
   const stop: NodeHandle['stop'] = async (how) => {
     await endCni()
     await agent.stop(how)
+    await mrt.stop()
   }
   return {
     role: 'node',
@@ -57,6 +62,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     explain: async (request) => explainPacket(request, await agent.state(), agent.capabilities),
     async reload(next, { dryRun = false } = {}) {
       checkFixed(document, next, ['socket', 'dataplane', 'cni'])
+      checkMrtFixed(document, next)
       return dryRun ? agent.plan(config(next)) : agent.reconfigure(config(next))
     },
     stop,

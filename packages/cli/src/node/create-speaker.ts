@@ -1,20 +1,34 @@
 import { SpeakerNode, type World } from '@heddle/agent'
 import { silentLogger } from '@heddle/io'
-import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
+import { nodeClock, nodeRandom } from '@heddle/io/node'
 import type { SpeakerDocument } from '../config/document.js'
 import { resolveSpeaker } from '../config/resolve.js'
 import { checkFixed } from './fixed-keys.js'
 import type { RoleOptions, SpeakerHandle } from './role-handle.js'
+import { checkMrtFixed, writeMrt, type MrtFiles } from './mrt-files.js'
+import { bgpTransport } from './transport.js'
 
 /**
  * Starts what `heddle speaker` runs: a BGP speaker without VRFs, such as a route reflector.
  *
  * @param document a configuration as `parseSpeaker` returns it
- * @throws SpeakerError `speaker.config`, `speaker.listen`
+ * @throws SpeakerError `speaker.config`, `speaker.listen`; the system's error when the file of MRT updates cannot be opened
  */
 export async function createSpeaker(document: SpeakerDocument, options: RoleOptions = {}): Promise<SpeakerHandle> {
-  const node = new SpeakerNode(resolveSpeaker(document), worldOf(options))
+  const world = worldOf(options)
+  const node = new SpeakerNode(resolveSpeaker(document), world)
   await node.start()
+  let mrt: MrtFiles
+  try {
+    mrt = await writeMrt(document, node.speaker, world)
+  } catch (error) {
+    await node.stop()
+    throw error
+  }
+  const stop: SpeakerHandle['stop'] = async (how) => {
+    await node.stop(how)
+    await mrt.stop()
+  }
   return {
     role: 'speaker',
     name: node.name,
@@ -23,16 +37,17 @@ export async function createSpeaker(document: SpeakerDocument, options: RoleOpti
     show: async (what) => node.show(what),
     async reload(next, { dryRun = false } = {}) {
       checkFixed(document, next, ['socket'])
+      checkMrtFixed(document, next)
       const config = resolveSpeaker(next)
       return dryRun ? node.plan(config) : node.reconfigure(config)
     },
-    stop: async (how) => node.stop(how),
-    [Symbol.asyncDispose]: async () => node.stop(),
+    stop,
+    [Symbol.asyncDispose]: async () => stop(),
   }
 }
 
 /** `options` with the real parts where nothing is given. */
 export function worldOf(options: RoleOptions): World {
-  const { transport = nodeTcpTransport(), clock = nodeClock, random = nodeRandom, logger = silentLogger } = options
+  const { transport = bgpTransport(), clock = nodeClock, random = nodeRandom, logger = silentLogger } = options
   return { transport, clock, random, logger }
 }

@@ -2,7 +2,7 @@ import { SPOKEN_FAMILIES, type GracefulRestartConfig } from '@heddle/bgp'
 import type { BgpSection, DynamicNeighborSection, NeighborGroupSection, NeighborSection } from '../config/bgp-document.js'
 import { arrayOf, closed, text, type JsonSchema } from './json-schema.js'
 import { policiesSchema, policyUseSchema } from './policy-schema.js'
-import { address, as, boolean, integer, label, name, oneOf, port, prefix, rd, routeTargets, routerId } from './value-schemas.js'
+import { address, as, boolean, integer, label, name, oneOf, path, port, prefix, rd, routeTargets, routerId } from './value-schemas.js'
 import type { RowSchema } from './view-schemas.js'
 
 /** A schema for each key, so that what the speaker can do can be configured. */
@@ -109,9 +109,16 @@ const groupFields: SectionSchema<NeighborGroupSection> = {
   },
   limits: closed({ asPath: integer(1, 16_383, { default: 1_024 }), attributes: integer(64, 65_535, { default: 65_535 }) }, []),
   collisionDetectEstablished: boolean(false),
+  vrf: { ...name, description: 'one of bgp.vrfs, which the peer is a customer of (RFC 4364)' },
+  siteOfOrigin: { type: 'string', format: 'route-target', description: 'the site of the peer: ADMINISTRATOR:NUMBER' },
   description: text,
 }
-const neighborFields: SectionSchema<NeighborSection> = { address, group: name, ...groupFields }
+const neighborAddress: JsonSchema = {
+  type: 'string',
+  format: 'neighbor-address',
+  description: 'an IPv4 or IPv6 address, or ADDRESS%DEVICE',
+}
+const neighborFields: SectionSchema<NeighborSection> = { address: neighborAddress, group: name, ...groupFields }
 const { passive: _passive, port: _port, connectRetry: _retry, ...acceptedFields } = groupFields
 const dynamicFields: SectionSchema<DynamicNeighborSection> = {
   prefix,
@@ -135,6 +142,27 @@ const network = closed(
     extendedCommunities: arrayOf(text),
   },
   ['prefix'],
+)
+
+const table = oneOf('adj-in-pre', 'adj-in-post', 'loc-rib', 'adj-out')
+const station = closed(
+  {
+    address,
+    port,
+    tables: { type: 'array', items: table, minItems: 1, uniqueItems: true, default: ['adj-in-pre', 'adj-in-post', 'loc-rib', 'adj-out'] },
+    statistics: integer(0, 86_400, { default: 60, description: '0–86400 seconds between statistics reports; 0: none' }),
+    queue: integer(65_536, 1_073_741_824, { default: 16_777_216, description: '65536–1073741824 octets that may wait for the station' }),
+  },
+  ['address', 'port'],
+)
+const vrf = closed({ name, rd, import: routeTargets, export: routeTargets, label }, ['name', 'rd', 'label'])
+const rtrServer = closed({ address, port: { ...port, default: 323 } }, ['address'])
+const mrt = closed(
+  {
+    table: closed({ path, interval: integer(1, 604_800, { default: 7_200, description: '1–604800 seconds between dumps' }) }, ['path']),
+    updates: closed({ path }, ['path']),
+  },
+  [],
 )
 
 const bgpFields: SectionSchema<BgpSection> = {
@@ -166,6 +194,10 @@ const bgpFields: SectionSchema<BgpSection> = {
   neighbors: { type: 'array', items: closed(neighborFields, ['address']) },
   dynamicNeighbors: { type: 'array', items: closed(dynamicFields, ['prefix']) },
   networks: { type: 'array', description: 'routes that the speaker originates', items: network },
+  rtr: { type: 'array', items: rtrServer, description: 'caches of origin authorizations (RFC 8210), the preferred one first' },
+  bmp: { type: 'array', items: station, description: 'stations that are told what is received, chosen and sent (RFC 7854)' },
+  mrt,
+  vrfs: { type: 'array', items: vrf, description: 'VRFs whose customers are neighbours (RFC 4364)' },
 }
 
 /** The section `bgp`. */
