@@ -285,7 +285,7 @@ class Memory implements MemoryDataplane {
   }
 
   #decide(arrival: Arrival, length: number): Verdict {
-    if ('from' in arrival) return this.#engine.fromPort(arrival.from.port, this.#buffer, HEADROOM, length, this.#out)
+    if ('from' in arrival) return this.#engine.fromLink(arrival.from.port, this.#buffer, HEADROOM, length, this.#out)
     const { payload, source } = arrival.frame
     if (payload === 'ip') return this.#engine.fromWire(this.#buffer, HEADROOM, length, this.#out)
     return this.#engine.fromUnderlay('mpls', source, this.#buffer, HEADROOM, length, this.#out)

@@ -12,6 +12,7 @@ import {
   type ObjectChanges,
 } from '@heddle/core'
 import type { Clock } from '@heddle/io'
+import { ETHERNET_HEADER_SIZE } from '@heddle/wire'
 import { REASON, drop, featuresOf, newContext, type Context } from './context.js'
 import { Counters } from './counters.js'
 import { egress } from './egress.js'
@@ -20,6 +21,7 @@ import type { FlowMemory } from './flow/flow-memory.js'
 import { explainPacket } from './explain-packet.js'
 import { isToldToSender } from './icmp-error.js'
 import { ingress, ingressParsed } from './ingress.js'
+import { ANSWERED, PACKET } from './link/ethernet-link.js'
 import { Copier } from './mirror/copier.js'
 import { OuterSource, parseWire } from './parse-outer.js'
 import { DELIVER, DROP, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
@@ -203,6 +205,37 @@ export class ForwardingEngine {
   }
 
   /**
+   * Decides about a frame from the device of `port`, which has a link. A question for a neighbour is answered: `out` then names the answer, a frame for the
+   * same port. Frames for such a port are written whole, whatever they come from.
+   *
+   * @param bytes buffer with `HEADROOM` free octets before `offset`, and with room for `NEIGHBOUR_ANSWER_SIZE` at it
+   * @param length octets of the frame
+   * @param out overwritten
+   */
+  fromLink(port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut): Verdict {
+    const from = this.#tables.ports.get(port)
+    if (from?.link === undefined) return this.fromPort(port, bytes, offset, length, out)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const found = from.link.receive(bytes, view, offset, length)
+    if (found === PACKET) {
+      return this.fromPort(port, bytes, offset + ETHERNET_HEADER_SIZE, length - ETHERNET_HEADER_SIZE, out)
+    }
+    from.counters.rxPackets++
+    from.counters.rxOctets += length
+    out.port = port
+    if (found !== ANSWERED) {
+      drop(out, found)
+      return this.#count(from, out, bytes)
+    }
+    out.offset = offset
+    out.length = out.segment = from.link.answer
+    out.reason = -1
+    from.counters.txPackets++
+    from.counters.txOctets += out.length
+    return (out.verdict = DELIVER)
+  }
+
+  /**
    * Decides about a packet from the underlay.
    *
    * @param source outer source address
@@ -316,6 +349,7 @@ export class ForwardingEngine {
         to.counters.txPackets++
         to.counters.txOctets += out.length
         for (const mirror of to.mirrors?.ingress ?? NONE) this.#copier.copy(mirror, out.port, 'ingress', bytes, out.offset, out.length)
+        to.link?.frame(bytes, out)
       }
     }
     return out.verdict

@@ -4,7 +4,7 @@ export { ForwardingEngine, type ForwardingOptions } from './engine.js'
 export { explain, type ExplainOptions } from './explain-state.js'
 export type { Explanation, PacketInput } from './explain.js'
 export { BfdSessions, type BfdSessionsOptions } from './bfd/sessions.js'
-export { answerNeighbour, NEIGHBOUR_ANSWER_SIZE, type LinkPort } from './neighbour-proxy.js'
+export { answerNeighbour, NEIGHBOUR_ANSWER_SIZE, type LinkPort } from './link/neighbour-proxy.js'
 export {
   bfdPacket,
   detectionTime,

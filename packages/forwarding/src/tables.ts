@@ -21,6 +21,7 @@ import type { FlowMemory } from './flow/flow-memory.js'
 import { NatTable } from './nat/nat-table.js'
 import { isHidden, POOL_ZONE, PoolTable } from './nat/pool-table.js'
 import { isServed, ServiceTable } from './nat/service-table.js'
+import { EthernetLink } from './link/ethernet-link.js'
 import { portMirrors, type Mirror, type PortMirrors } from './mirror/mirrors.js'
 import { PolicyFlows } from './policy/policy-flows.js'
 import { portPolicies, type PortPolicy } from './policy/port-policy.js'
@@ -50,6 +51,8 @@ export interface Port {
   readonly policy: PortPolicy | undefined
   /** Undefined when nothing is copied. */
   readonly mirrors: PortMirrors | undefined
+  /** Undefined where the device carries IP packets. */
+  readonly link: EthernetLink | undefined
 }
 
 export interface TunnelSources {
@@ -124,7 +127,15 @@ export class Tables {
       const counters = before?.counters ?? new PortCounters()
       const carries = (family: 4 | 6): boolean =>
         object.allowedSources.length === 0 || object.allowedSources.some((prefix) => prefix.family === family)
-      this.ports.set(object.id, { object, counters, v4: carries(4), v6: carries(6), policy: before?.policy, mirrors: before?.mirrors })
+      this.ports.set(object.id, {
+        object,
+        counters,
+        v4: carries(4),
+        v6: carries(6),
+        policy: before?.policy,
+        mirrors: before?.mirrors,
+        link: linkOf(object, before?.link),
+      })
     })
     change(transaction.groups, this.groups, idOf, (object) => this.groups.set(object.id, object))
     change(transaction.tunnelSources, this.tunnelSources, idOf, (object) =>
@@ -276,6 +287,10 @@ export class Tables {
       if (port.object.kind === 'host' && port.object.vrf !== undefined) this.hostPorts.set(port.object.vrf, port)
     }
   }
+}
+
+function linkOf(object: PortObject, before: EthernetLink | undefined): EthernetLink | undefined {
+  return object.link === undefined ? undefined : new EthernetLink({ ...object, link: object.link }, before)
 }
 
 function idOf({ id }: { readonly id: number }): number {

@@ -28,6 +28,8 @@ export const DATAPLANE_FEATURES = [
   'liveness',
   /** `vrfs`, `labels` and `nextHops` of a counter snapshot. */
   'table-counters',
+  /** `PortObject.link`. */
+  'ethernet',
   /** Mirror objects, `PolicyRule.mirror`: copies of packets for an observer. */
   'mirror',
   /** Trace objects: live packets, step by step. */
@@ -53,7 +55,8 @@ export function unsupportedObjects(transaction: FibTransaction, features: readon
       message: `this dataplane does not offer ${feature}`,
     })
   }
-  for (const { id, clampMss, maxFlows } of transaction.ports.set) {
+  for (const { id, clampMss, maxFlows, link } of transaction.ports.set) {
+    need('port', id, 'ethernet', link !== undefined)
     need('port', id, 'mss-clamp', clampMss === true)
     need('port', id, 'policy', maxFlows !== undefined)
   }

@@ -31,6 +31,11 @@ export interface PortObject {
   readonly mtu: number
   /** TCP connections to and from the port agree on segments that fit its MTU and the tunnel (RFC 6691); needs the feature `mss-clamp`. */
   readonly clampMss?: boolean
+  /**
+   * The device carries Ethernet frames, and this is the router's address on it: endpoints that take their subnet for a link find every neighbour but
+   * themselves there, by ARP (RFC 826, RFC 1027) and Neighbor Discovery (RFC 4861 §7.2.8). Left out: it carries IP packets. Needs the feature `ethernet`.
+   */
+  readonly link?: { readonly mac: MacAddress }
   /** Most flows that are remembered for the port at once, 0 and up; packets of further ones are dropped as `flow-limit`. Needs the feature `policy`. */
   readonly maxFlows?: number
 }

@@ -3,6 +3,7 @@ import { congestionCases } from './congestion.js'
 import { counterCases } from './counters.js'
 import { ecmpCases } from './ecmp.js'
 import { encapsulationCases } from './encapsulations.js'
+import { ethernetCases } from './ethernet.js'
 import { featureCases } from './features.js'
 import { isolationCases } from './isolation.js'
 import { labelCases } from './labels.js'
@@ -21,6 +22,7 @@ import { ttlAndMtuCases } from './ttl-and-mtu.js'
 export const conformanceCases: readonly ConformanceCase[] = [
   ...transactionCases,
   ...portCases,
+  ...ethernetCases,
   ...isolationCases,
   ...labelCases,
   ...encapsulationCases,

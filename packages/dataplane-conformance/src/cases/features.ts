@@ -1,4 +1,5 @@
 import { DATAPLANE_FEATURES, hasFeature, type DataplaneFeature, type FibTransaction } from '@heddle/core'
+import { MacAddress } from '@heddle/wire'
 import type { ConformanceCase } from '../conformance-case.js'
 import { checkEqual } from '../conformance-error.js'
 import type { Lab } from '../lab.js'
@@ -10,6 +11,9 @@ type Part = Partial<Omit<FibTransaction, 'generation'>>
 /** A transaction that asks for a feature; a feature that changes no object has none. */
 const asking: Readonly<Partial<Record<DataplaneFeature, (lab: Lab, tables: FibTransaction) => Part>>> = {
   'mss-clamp': (_lab, { ports }) => ({ ports: { set: [{ ...ports.set[0], clampMss: true }], remove: [] } }),
+  ethernet: (_lab, { ports }) => ({
+    ports: { set: [{ ...ports.set[0], link: { mac: MacAddress.parse('02:00:00:00:00:fe') } }], remove: [] },
+  }),
   ecn: (lab) => ({ nextHops: { set: [{ id: 77, action: { ...tunnelTo(lab, 0, 2001), ecn: 'normal' } as never }], remove: [] } }),
   policy: () => ({ policies: { set: [{ id: 1, port: 1, direction: 'egress', rules: [], defaultVerdict: 'deny' }], remove: [] } }),
   service: (lab, { vrfs }) => {

@@ -31,6 +31,7 @@ export function portFrom(json: unknown): PortObject {
     gateways: list(from['gateways'], 'port.gateways', address),
     mtu: number(from['mtu'], 'port.mtu'),
     ...(from['maxFlows'] === undefined ? {} : { maxFlows: number(from['maxFlows'], 'port.maxFlows') }),
+    ...(from['link'] === undefined ? {} : { link: { mac: mac(record(from['link'], 'port.link')['mac'], 'port.link.mac') } }),
     ...(from['clampMss'] === undefined ? {} : { clampMss: from['clampMss'] === true }),
   }
 }

@@ -16,7 +16,11 @@ export function checkRanges(transaction: FibTransaction, limits: DataplaneLimits
     ['tunnel-sources', transaction.tunnelSources.set],
   ] as const
   for (const [kind, objects] of ids) for (const { id } of objects) within(fail, kind, id, 'id', id, 0, MAX_ID)
-  for (const { id, mtu } of transaction.ports.set) within(fail, 'port', id, 'MTU', mtu, MIN_MTU, MAX_MTU)
+  for (const { id, mtu, kind, link } of transaction.ports.set) {
+    within(fail, 'port', id, 'MTU', mtu, MIN_MTU, MAX_MTU)
+    if (link !== undefined && kind !== 'endpoint')
+      fail('port', id, 'dataplane.range', `a port of the kind ${kind} has no link to neighbours`)
+  }
   for (const { id, action } of transaction.nextHops.set) checkTunnel(id, action, limits, fail)
   for (const { id, members, seed } of transaction.groups.set) {
     within(fail, 'group', id, 'seed', seed, 0, 0xffffffff)

@@ -21,7 +21,7 @@ import {
   type IpPrefix,
   type MacAddress,
 } from '@heddle/wire'
-import { covers } from './source-set.js'
+import { covers } from '../source-set.js'
 
 /*
  * The neighbours of an endpoint on an Ethernet device: all of them are this router. It answers ARP (RFC 826, RFC 1027) and Neighbor Discovery (RFC 4861,

@@ -1,7 +1,7 @@
 import { ByteReader, IpAddress, IpPrefix, MacAddress, checksumHolds, decodeArpPacket, pseudoHeaderSumAtIpv6 } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { NEIGHBOUR_ANSWER_SIZE, answerNeighbour, type LinkPort } from './index.js'
+import { NEIGHBOUR_ANSWER_SIZE, answerNeighbour, type LinkPort } from '../index.js'
 
 const PORT: LinkPort = {
   mac: MacAddress.parse('02:00:00:00:00:fe'),
