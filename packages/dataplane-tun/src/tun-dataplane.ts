@@ -39,6 +39,11 @@ export interface TunDataplaneOptions {
   readonly workers?: number
   /** How long a forwarder may take to serve, milliseconds; 10,000 when left out. */
   readonly startTimeout?: number
+  /**
+   * Has the forwarder process succeeded by a new one, which takes its tables, flows, devices and sockets: no packet is lost. Without it, that happens
+   * when the running one is of another version of this package, or of other options but for its underlay.
+   */
+  readonly upgrade?: boolean
   /** How much the forwarder process writes to its log; `info` when left out. */
   readonly forwarderLogLevel?: LogLevel
   /**
@@ -84,6 +89,7 @@ export async function tunDataplane(options: TunDataplaneOptions): Promise<TunDat
     script,
     execArgv,
     timeout: startTimeout,
+    upgrade: options.upgrade ?? false,
     logger,
   })
 }

@@ -42,7 +42,7 @@ async function throughSocket(dataplane: Dataplane): Promise<Dataplane> {
     await forwarder.close()
     rmSync(directory, { recursive: true, force: true })
   }
-  const forwarder = new ForwarderServer({ configuration: '', logger: silentLogger, stopped: () => void end() })
+  const forwarder = new ForwarderServer({ configuration: '', version: '', logger: silentLogger, stopped: () => void end() })
   const release = await claim(directory, forwarder.server)
   forwarder.serve(dataplane)
   return RemoteDataplane.open((await connectToClaim(directory)) as Socket)

@@ -163,6 +163,57 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     await second.close()
   })
 
+  it.each([
+    ['on threads', 2],
+    ['on one thread', 0],
+  ])('is succeeded by a new process without loss, with tables, flows and devices (%s)', async (_how, workers) => {
+    const first = await tunDataplane({ ...options('a'), workers })
+    await setUp(first, sites, 'a')
+    // Replies come in by what is remembered of the pings that went out.
+    const rules = [{ verdict: 'allow' as const, protocol: 1, icmpTypes: [{ type: 8 }] }]
+    const policy = (id: number, direction: 'egress' | 'ingress') => ({
+      id,
+      port: 0,
+      direction,
+      rules: id === 1 ? rules : [],
+      defaultVerdict: 'deny' as const,
+    })
+    const policies = { set: [policy(1, 'egress'), policy(2, 'ingress')], remove: [] }
+    expect(await first.apply({ ...emptyTransaction(2), policies })).toMatchObject({ status: 'applied' })
+    const flood = sites.start('pod-a', 'ping', '-q', '-c', '1500', '-i', '0.002', '-W', '1', POD.b[0])
+    const loss = lossOf(flood)
+    await expect.poll(async () => (await first.counters()).ports[0]).toBeGreaterThan(50)
+    const before = await first.dump()
+    await first.close({ keep: true })
+    const second = await tunDataplane({ ...options('a'), workers, upgrade: true })
+    expect(pidOf(second)).not.toBe(pidOf(first))
+    await expect.poll(() => existsSync(`/proc/${pidOf(first)}`), { timeout: 5000 }).toBe(false)
+    expect({ ...(await second.dump()), routes: undefined }).toEqual({ ...before, routes: undefined })
+    expect((await second.dump()).routes.count).toBe(before.routes.count)
+    expect(flood.exitCode).toBe(null)
+    expect(await loss).toBe(0)
+    expect(dropsOf(await second.counters(), 'policy')).toBe(0)
+    expect(readdirSync(join(directory, 'a')).filter((name) => name.endsWith('.sock'))).toHaveLength(1)
+    // The one of today is found, and its devices go with it.
+    await second.close({ keep: true })
+    const third = await tunDataplane({ ...options('a'), workers })
+    expect(pidOf(third)).toBe(pidOf(second))
+    await third.close()
+    expect(() => sites.in('pod-a', 'ip', 'link', 'show', 'eth0')).toThrow(/does not exist/)
+  })
+
+  it('goes on when the agent that had it pause is gone', async () => {
+    const first = await tunDataplane(options('a'))
+    await setUp(first, sites, 'a')
+    const remote = first as TunDataplane & { pause(): Promise<unknown> }
+    await remote.pause()
+    const pinging = lossOf(sites.start('pod-a', 'ping', '-q', '-c', '1', '-W', '10', POD.b[0]))
+    await first.close({ keep: true })
+    expect(await pinging).toBe(0)
+    const second = await tunDataplane(options('a'))
+    await second.close()
+  })
+
   it('survives octets that are no message', async () => {
     const near = await tunDataplane(options('a'))
     const socket = readdirSync(join(directory, 'a')).find((name) => name.endsWith('.sock')) as string

@@ -1,5 +1,5 @@
 export { HEADROOM, MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
-export { sharedFlowMemory, type FlowMemory } from './flow/flow-memory.js'
+export { loadFlows, saveFlows, sharedFlowMemory, type FlowMemory } from './flow/flow-memory.js'
 export { ForwardingEngine, type ForwardingOptions } from './engine.js'
 export { explain, type ExplainOptions } from './explain-state.js'
 export type { Explanation, PacketInput } from './explain.js'

@@ -64,6 +64,31 @@ export class BfdSockets {
     }
   }
 
+  /** Takes the sockets over that another forwarder has: `fds` as it told them. */
+  static adopt({ addresses }: BfdSocketsOptions, fds: readonly number[]): BfdSockets {
+    const receivers: Receiver[] = []
+    const senders = new Map<string, UdpBatchSocket>()
+    addresses.forEach((local, index) => {
+      const [single, multiple, sending] = fds.slice(index * 3, index * 3 + 3).map((fd) => UdpBatchSocket.fromFd(fd))
+      receivers.push({ local, hops: 'single', socket: single }, { local, hops: 'multiple', socket: multiple })
+      senders.set(local.toString(), sending)
+    })
+    return new BfdSockets(receivers, senders)
+  }
+
+  /** Descriptors for another forwarder, three an address. */
+  get fds(): readonly number[] {
+    return Array.from(this.#senders.values(), (sending, index) => [
+      ...this.#receivers.slice(index * 2, index * 2 + 2).map(({ socket }) => socket.fd),
+      sending.fd,
+    ]).flat()
+  }
+
+  /** Hears nothing from now on, until it is served anew. */
+  pause(): void {
+    for (const watch of this.#watches.splice(0)) watch.close()
+  }
+
   /** Hands what arrives to the sessions. */
   serve(poller: Poller, sessions: BfdSessions): void {
     for (const receiver of this.#receivers) {

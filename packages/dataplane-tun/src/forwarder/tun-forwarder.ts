@@ -6,15 +6,14 @@ import {
   type Dataplane,
   type DataplaneCapabilities,
   type DataplaneEvent,
-  type DataplaneLimits,
   type DataplaneState,
   type DeviceFacts,
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
-import { BfdSessions, ForwardingEngine, MAX_LABEL_STACK_DEPTH, Sequences, sharedFlowMemory } from '@heddle/forwarding'
+import { BfdSessions, ForwardingEngine, Sequences, loadFlows, saveFlows, sharedFlowMemory } from '@heddle/forwarding'
 import { EventQueue, type Logger, type Timer } from '@heddle/io'
-import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, Poller, type TunDevice } from '@heddle/linux'
+import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, Poller, TunDevice } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { randomInt } from 'node:crypto'
 import { BfdSockets } from './bfd-sockets.js'
@@ -23,6 +22,9 @@ import { BatchClock, epoch } from '../lanes/batch-clock.js'
 import type { Lanes } from '../lanes/lanes.js'
 import { LocalLane } from '../lanes/local-lane.js'
 import { ThreadedLanes } from '../lanes/threaded-lanes.js'
+import { offerHandover, type Handover } from './handover.js'
+import { FLOWS, LIMITS } from './limits.js'
+import { transactionOf } from './restore.js'
 import { openTunnels, type Tunnels } from './tunnels.js'
 
 export interface TunForwarderOptions {
@@ -39,27 +41,6 @@ export interface TunForwarderOptions {
   /** Called once when a thread came to its end by itself: nothing is forwarded from then on. */
   readonly failed?: (error: unknown) => void
   readonly logger: Logger
-}
-
-const LIMITS: DataplaneLimits = {
-  vrfs: 4096,
-  ports: 4096,
-  nextHops: 1_048_576,
-  groups: 1_048_576,
-  groupMembers: 256,
-  labels: 1_048_576,
-  vnis: 65_536,
-  routes: 4_194_304,
-  labelStackDepth: MAX_LABEL_STACK_DEPTH,
-  policies: 131_072,
-  policyRules: 1024,
-  flows: 65_536,
-  services: 65_536,
-  natPools: 4096,
-  liveness: 4096,
-  serviceBackends: 4096,
-  mirrors: 1024,
-  traces: 64,
 }
 
 /** How often namespaces are looked for, milliseconds. */
@@ -93,6 +74,7 @@ export class TunForwarder implements Dataplane {
   /** Judges transactions and holds what is programmed; with one lane, its engine. */
   #engine!: ForwardingEngine
   #lanes!: Lanes
+  readonly #flows = sharedFlowMemory(FLOWS)
   /** Work on devices, one after the other. */
   #devices: Promise<unknown> = Promise.resolve()
   readonly #timer: NodeJS.Timeout
@@ -131,14 +113,37 @@ export class TunForwarder implements Dataplane {
    *
    * @throws DataplaneError `dataplane.device` when an address or port cannot be had or the native part is missing, `dataplane.permission`
    */
-  static async open(options: TunForwarderOptions): Promise<TunForwarder> {
+  static open(options: TunForwarderOptions): Promise<TunForwarder> {
+    return TunForwarder.#open(options, undefined)
+  }
+
+  /**
+   * Succeeds another forwarder of the same options: has its tables, devices and sockets, and reads none of them before `resume`.
+   *
+   * @param handover descriptors, which are this forwarder's from now on
+   * @param state what the other one had programmed
+   * @throws DataplaneError as `open`
+   */
+  static async adopt(options: TunForwarderOptions, handover: Handover, state: DataplaneState): Promise<TunForwarder> {
+    const forwarder = await TunForwarder.#open(options, handover)
+    try {
+      await forwarder.#take(handover, state)
+      return forwarder
+    } catch (error) {
+      await forwarder.close({ keep: true })
+      throw error
+    }
+  }
+
+  static async #open(options: TunForwarderOptions, handover: Handover | undefined): Promise<TunForwarder> {
     let poller: Poller | undefined
     let forwarder: TunForwarder | undefined
     try {
       poller = Poller.open()
-      const tunnels = await openTunnels(options)
-      forwarder = new TunForwarder(options, { poller, tunnels, bfd: await BfdSockets.open(options) })
-      await forwarder.#begin()
+      const tunnels = await openTunnels({ ...options, adopted: handover?.receivers })
+      const bfd = handover === undefined ? await BfdSockets.open(options) : adoptBfd(options, handover.bfd)
+      forwarder = new TunForwarder(options, { poller, tunnels, bfd })
+      await forwarder.#begin(handover !== undefined)
       return forwarder
     } catch (cause) {
       if (forwarder === undefined) poller?.close()
@@ -149,7 +154,7 @@ export class TunForwarder implements Dataplane {
   }
 
   /** Opens the lanes, and lets packets in. */
-  async #begin(): Promise<void> {
+  async #begin(isPaused: boolean): Promise<void> {
     const { workers, lane, logger, failed } = this.#options
     const { encapsulations, features = [] } = this.capabilities
     const tunnels = this.#tunnels
@@ -160,22 +165,22 @@ export class TunForwarder implements Dataplane {
       underlayMtu: tunnels.mtu,
       epoch: epoch(),
       senders: tunnels.senders,
+      flowMemory: this.#flows,
       observe: (event: DataplaneEvent) => this.events.push(event),
       tooLarge: (local: IpAddress, family: 4 | 6, remote: Uint32Array) => void tunnels.learn(local, family, remote),
     }
     if (workers === 0) {
-      const local = new LocalLane({ ...common, clock: new BatchClock() }, tunnels.receivers, this.#poller, logger)
+      const local = new LocalLane({ ...common, clock: new BatchClock() }, tunnels.receivers, this.#poller, logger, isPaused)
       this.#engine = local.engine
       this.#lanes = local
     } else {
-      const flowMemory = sharedFlowMemory(LIMITS.flows ?? 0)
       const sequenceMemory = new SharedArrayBuffer(Sequences.octets)
-      this.#engine = new ForwardingEngine({ ...common, flowMemory, sequenceMemory, outer: 'socket', clock: new BatchClock() })
+      this.#engine = new ForwardingEngine({ ...common, sequenceMemory, outer: 'socket', clock: new BatchClock() })
       this.#lanes = await ThreadedLanes.open({
         ...common,
         ...lane,
-        flowMemory,
         sequenceMemory,
+        isPaused,
         threads: workers,
         receivers: tunnels.receivers,
         logger,
@@ -190,7 +195,7 @@ export class TunForwarder implements Dataplane {
       this.#lanes.setUnderlayMtu(tunnels.mtu)
       this.events.push({ type: 'underlay-changed', local, mtu })
     })
-    if (this.#sessions !== undefined) this.#bfd?.serve(this.#poller, this.#sessions)
+    if (this.#sessions !== undefined && !isPaused) this.#bfd?.serve(this.#poller, this.#sessions)
   }
 
   async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
@@ -203,6 +208,57 @@ export class TunForwarder implements Dataplane {
     for (const object of transaction.liveness?.set ?? []) this.#sessions?.set(object)
     for (const port of transaction.ports.remove) await this.#inTurn(() => this.#remove(port, 'removed'))
     return report
+  }
+
+  /**
+   * Offers devices and sockets at `path` to a forwarder that is to succeed this one; both have them then.
+   *
+   * @returns number of offers, see `takeHandover`
+   */
+  offer(path: string): number {
+    this.#mustBeOpen()
+    const { offers, taken } = offerHandover(path, {
+      receivers: this.#tunnels.handover,
+      bfd: this.#bfd?.fds ?? [],
+      devices: Array.from(this.#ports, ([port, { device }]) => ({ port, fd: device.fd })),
+    })
+    taken.catch((error: unknown) => this.#options.logger.warn('An offer was not taken', { reason: String(error) }))
+    return offers
+  }
+
+  /** Reads nothing until `resume`: packets wait in devices and sockets. Returns the flows that are remembered. */
+  async pause(): Promise<readonly Uint8Array[]> {
+    this.#bfd?.pause()
+    await this.#lanes.pause()
+    return saveFlows(this.#flows, FLOWS)
+  }
+
+  /** Reads on. @param flows that the forwarder before this one remembered; left out to go on after a pause */
+  async resume(flows: readonly Uint8Array[] = []): Promise<void> {
+    loadFlows(this.#flows, FLOWS, flows)
+    await this.#lanes.resume()
+    if (this.#sessions === undefined) return
+    this.#bfd?.serve(this.#poller, this.#sessions)
+    for (const object of this.#engine.state().liveness ?? []) this.#sessions.set(object)
+  }
+
+  /** Makes what another forwarder had this one's. */
+  async #take({ devices: fds }: Handover, state: DataplaneState): Promise<void> {
+    const transaction = transactionOf(state)
+    this.#engine.program(transaction)
+    await this.#lanes.program(transaction)
+    for (const id of state.down ?? []) {
+      this.#engine.setLiveness(id, false)
+      this.#lanes.setLiveness(id, false)
+    }
+    for (const { port, ifindex, mtu, mac, ...request } of state.devices) {
+      const fd = fds.find((one) => one.port === port)?.fd
+      if (fd === undefined) throw new DataplaneError('dataplane.device', `the device of port ${port} was not handed over`)
+      const device = TunDevice.fromFd(fd, { offload: true })
+      const facts = { ifindex, mtu, ...(mac !== undefined && { mac }) }
+      this.#ports.set(port, { device, request: { ...request, mtu }, facts, namespace: namespaceOf(request) })
+      await this.#lanes.addPort(port, device, (reason) => this.#gone(port, reason))
+    }
   }
 
   async dump(): Promise<DataplaneState> {
@@ -322,8 +378,12 @@ export class TunForwarder implements Dataplane {
   }
 }
 
+function adoptBfd(options: TunForwarderOptions, fds: readonly number[]): BfdSockets | undefined {
+  return fds.length === 0 ? undefined : BfdSockets.adopt(options, fds)
+}
+
 /** Number of the namespace that a request names; 0 when there is none. */
-function namespaceOf({ netns }: DeviceRequest): number {
+function namespaceOf({ netns }: Pick<DeviceRequest, 'netns'>): number {
   try {
     return NetworkNamespace.identity(netns)
   } catch (error) {

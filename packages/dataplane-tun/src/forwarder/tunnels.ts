@@ -3,7 +3,7 @@ import type { Logger } from '@heddle/io'
 import { LinuxError, Netlink } from '@heddle/linux'
 import { IpAddress } from '@heddle/wire'
 import { lookUp } from '../underlay-mtu.js'
-import { closeUnderlay, openUnderlay, type Receiver, type Senders, type Underlay } from './underlay.js'
+import { closeUnderlay, openUnderlay, receiversOf, type AdoptedReceivers, type Receiver, type Senders, type Underlay } from './underlay.js'
 
 /** How often the underlay's links are looked at, milliseconds. */
 const LOOK_INTERVAL = 2000
@@ -15,6 +15,8 @@ export interface TunnelsOptions {
   readonly addresses: readonly IpAddress[]
   readonly underlayNetns?: string | undefined
   readonly entropyPorts: number
+  /** Of each address, from another forwarder. */
+  readonly adopted?: readonly AdoptedReceivers[] | undefined
   readonly logger: Logger
 }
 
@@ -61,6 +63,11 @@ export class Tunnels {
   /** Sockets to send by, one set a local address. */
   get senders(): readonly Senders[] {
     return this.#underlays
+  }
+
+  /** What each address receives by, to be handed to another forwarder. */
+  get handover(): readonly AdoptedReceivers[] {
+    return this.#underlays.map(receiversOf)
   }
 
   /** Begins to watch the links. @param changed is told the new MTU of an address */
@@ -128,15 +135,16 @@ function mtuOf({ linkMtu, path }: Local, now: number): number {
 }
 
 /** Opens the sockets of every address. @throws DataplaneError as `openUnderlay`; LinuxError when the namespace cannot be entered */
-export async function openTunnels({ addresses, underlayNetns, entropyPorts, logger }: TunnelsOptions): Promise<Tunnels> {
+export async function openTunnels({ addresses, underlayNetns, entropyPorts, adopted, logger }: TunnelsOptions): Promise<Tunnels> {
   const underlays: Underlay[] = []
   const netlink = await Netlink.open(underlayNetns)
   try {
     const mtus: number[] = []
-    for (const local of addresses) {
+    for (const [index, local] of addresses.entries()) {
       mtus.push(await lookUp(netlink, local))
       const encapsulations: Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
-      underlays.push(await openUnderlay({ local, netns: underlayNetns, encapsulations, senders: entropyPorts, logger }))
+      const common = { local, netns: underlayNetns, encapsulations, senders: entropyPorts, logger }
+      underlays.push(await openUnderlay({ ...common, adopted: adopted?.[index] }))
     }
     return new Tunnels(underlays, mtus, netlink, logger)
   } catch (error) {

@@ -20,7 +20,17 @@ export interface UnderlayOptions {
   readonly encapsulations: readonly Encapsulation[]
   /** Sockets to send from, each with a source port of its own: a power of two. */
   readonly senders: number
+  /** Sockets that arrive from another forwarder, in place of those that would be opened to receive. */
+  readonly adopted?: AdoptedReceivers | undefined
   readonly logger: Logger
+}
+
+/** Descriptors of the sockets that one address receives by; those that could not be had are undefined. */
+export interface AdoptedReceivers {
+  readonly mplsUdp: number
+  readonly legacy: number | undefined
+  readonly vxlan: number | undefined
+  readonly gre: number | undefined
 }
 
 /** A socket that packets arrive at. */
@@ -49,7 +59,7 @@ export interface Underlay extends Senders {
  * @throws DataplaneError `dataplane.device` when the address or port cannot be had, `dataplane.permission`
  */
 export async function openUnderlay(options: UnderlayOptions): Promise<Underlay> {
-  const { local, encapsulations, logger } = options
+  const { local, encapsulations, adopted, logger } = options
   const opened: (UdpBatchSocket | RawSocket)[] = []
   const keep = <T extends UdpBatchSocket | RawSocket>(socket: T): T => {
     opened.push(socket)
@@ -65,6 +75,11 @@ export async function openUnderlay(options: UnderlayOptions): Promise<Underlay> 
     }
   }
   try {
+    if (adopted !== undefined) {
+      const { receivers, gre } = adopt(local, adopted)
+      for (const { socket } of receivers) keep(socket)
+      return { local, receivers, gre, udp: await sendersOf(options, keep) }
+    }
     const receivers: Receiver[] = [{ encapsulation: 'mpls-udp', socket: keep(await receiver(options, MPLS_UDP_PORT)) }]
     // The port of MPLS over UDP before it had one of its own: listened to, never sent to.
     const legacy = await optional('mpls-udp on its former port', receiver(options, MPLS_UDP_LEGACY_PORT))
@@ -73,15 +88,34 @@ export async function openUnderlay(options: UnderlayOptions): Promise<Underlay> 
     if (vxlan !== undefined) receivers.push({ encapsulation: 'vxlan', socket: vxlan })
     const gre = encapsulations.includes('mpls-gre') ? await optional('mpls-gre', greSocket(options)) : undefined
     if (gre !== undefined) receivers.push({ encapsulation: 'mpls-gre', socket: gre })
-    const udp: UdpBatchSocket[] = []
-    while (udp.length < options.senders) udp.push(keep(await sender(options)))
-    return { local, receivers, udp, gre }
+    return { local, receivers, udp: await sendersOf(options, keep), gre }
   } catch (error) {
     for (const socket of opened) socket.close()
     if (!(error instanceof LinuxError)) throw error
     const code = error.code === 'EPERM' || error.code === 'EACCES' ? 'dataplane.permission' : 'dataplane.device'
     throw new DataplaneError(code, `the underlay sockets of ${local} cannot be opened: ${error.message}`, { cause: error })
   }
+}
+
+async function sendersOf(options: UnderlayOptions, keep: (socket: UdpBatchSocket) => UdpBatchSocket): Promise<UdpBatchSocket[]> {
+  const udp: UdpBatchSocket[] = []
+  while (udp.length < options.senders) udp.push(keep(await sender(options)))
+  return udp
+}
+
+function adopt({ family }: IpAddress, { mplsUdp, legacy, vxlan, gre }: AdoptedReceivers): Pick<Underlay, 'receivers' | 'gre'> {
+  const udp = (encapsulation: Encapsulation, fd: number | undefined): Receiver[] =>
+    fd === undefined ? [] : [{ encapsulation, socket: UdpBatchSocket.fromFd(fd) }]
+  const raw = gre === undefined ? undefined : RawSocket.fromFd(gre, family, IP_PROTOCOL_GRE)
+  const ofGre: Receiver[] = raw === undefined ? [] : [{ encapsulation: 'mpls-gre', socket: raw }]
+  return { receivers: [...udp('mpls-udp', mplsUdp), ...udp('mpls-udp', legacy), ...udp('vxlan', vxlan), ...ofGre], gre: raw }
+}
+
+/** What an address receives by, to be handed to another forwarder. */
+export function receiversOf({ receivers, gre }: Underlay): AdoptedReceivers {
+  const [mplsUdp, legacy] = receivers.filter(({ encapsulation }) => encapsulation === 'mpls-udp')
+  const vxlan = receivers.find(({ encapsulation }) => encapsulation === 'vxlan')
+  return { mplsUdp: mplsUdp.socket.fd, legacy: legacy?.socket.fd, vxlan: vxlan?.socket.fd, gre: gre?.fd }
 }
 
 /** Closes what `openUnderlay` opened. */

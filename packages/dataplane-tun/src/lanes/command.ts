@@ -16,6 +16,8 @@ export type Command =
   | { readonly type: 'underlay-mtu'; readonly octets: number }
   | { readonly type: 'liveness'; readonly liveness: number; readonly isUp: boolean }
   | { readonly type: 'counters' }
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
   | { readonly type: 'close' }
 
 /** What a thread tells. */
@@ -58,6 +60,8 @@ export interface LaneStart {
   readonly epoch: number
   readonly senders: readonly SenderFds[]
   readonly receivers: readonly ReceiverFd[]
+  /** Whether nothing is read until it is told to resume. */
+  readonly isPaused: boolean
 }
 
 export function encodeCommand(id: number, command: Command): Uint8Array {
@@ -85,6 +89,8 @@ export function decodeCommand({ head, columns }: Frame): { readonly id: number; 
     case 'liveness':
       return { id, command: { type, liveness: number(from['liveness'], 'liveness'), isUp: from['isUp'] === true } }
     case 'counters':
+    case 'pause':
+    case 'resume':
     case 'close':
       return { id, command: { type } }
     default:

@@ -39,10 +39,12 @@ export class LaneThread {
   readonly #paused = new Map<number, number>()
   readonly #logger: Logger
   #nextToken = 0
+  #isHeld: boolean
   #isClosed = false
 
   constructor(start: LaneStart, parent: MessagePort) {
     this.#parent = parent
+    this.#isHeld = start.isPaused
     this.#logger = loggerTo((level, message, fields) => this.#tell({ type: 'log', level, message, fields }))
     this.#commands = new RingReader(start.ring, () => this.#tell({ type: 'room' }))
     const senders = start.senders.map((one): Senders => this.#adoptSenders(one))
@@ -82,7 +84,8 @@ export class LaneThread {
 
   #serve(token: number): void {
     const source = this.#sources.get(token)
-    if (source === undefined) return
+    // It was told readable together with the word that it is not to be read.
+    if (source === undefined || this.#isHeld) return
     const outcome = serve(source, this.#logger, () => false)
     if (outcome === 'ready') return
     this.#waiter.remove(source.fd)
@@ -96,7 +99,7 @@ export class LaneThread {
       if (until > now) continue
       this.#paused.delete(token)
       const source = this.#sources.get(token)
-      if (source !== undefined) this.#waiter.add(source.fd, token)
+      if (source !== undefined && !this.#isHeld) this.#waiter.add(source.fd, token)
     }
   }
 
@@ -133,10 +136,27 @@ export class LaneThread {
         return undefined
       case 'counters':
         return encodeCounters(engine.counters())
+      case 'pause':
+        this.#hold(true)
+        return undefined
+      case 'resume':
+        this.#hold(false)
+        return undefined
       case 'close':
         for (const port of this.#ports.keys()) this.#removePort(port)
         this.#isClosed = true
         return undefined
+    }
+  }
+
+  /** Stops reading all sources, or begins to. */
+  #hold(isHeld: boolean): void {
+    if (this.#isHeld === isHeld) return
+    this.#isHeld = isHeld
+    for (const [token, { fd }] of this.#sources) {
+      if (this.#paused.has(token)) continue
+      if (isHeld) this.#waiter.remove(fd)
+      else this.#waiter.add(fd, token)
     }
   }
 
@@ -154,14 +174,14 @@ export class LaneThread {
     this.#ports.delete(port)
     this.#lane.removePort(port)
     // What went by itself is watched no more, and so is what is left alone.
-    if (token !== undefined && this.#sources.delete(token) && !this.#paused.delete(token)) this.#waiter.remove(device.fd)
+    if (token !== undefined && this.#sources.delete(token) && !this.#paused.delete(token) && !this.#isHeld) this.#waiter.remove(device.fd)
     device.close()
   }
 
   #watch(fd: number, turn: () => boolean, gone: (reason: string) => void): number {
     const token = this.#nextToken++
     this.#sources.set(token, { fd, turn, gone, flush: () => this.#lane.flush() })
-    this.#waiter.add(fd, token)
+    if (!this.#isHeld) this.#waiter.add(fd, token)
     return token
   }
 

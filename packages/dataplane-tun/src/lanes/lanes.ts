@@ -15,8 +15,10 @@ export interface Lanes {
   removePort(port: number): Promise<void>
   setUnderlayMtu(octets: number): void
   setLiveness(id: number, isUp: boolean): void
-  /** Counts a packet that was dropped outside of the lanes. */
   counters(): Promise<CounterSnapshot>
+  /** Reads no packets until `resume`; those that were read are sent. Others wait where they are. */
+  pause(): Promise<void>
+  resume(): Promise<void>
   /** Reads no more packets; those that were read are sent. */
   close(): Promise<void>
 }

@@ -1,7 +1,7 @@
 import type { CounterSnapshot } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import type { Poller, TunDevice, Watch } from '@heddle/linux'
-import { watch } from '../forwarder/watching.js'
+import { watch, type Source } from '../forwarder/watching.js'
 import type { Receiver } from '../forwarder/underlay.js'
 import { Lane, type LaneOptions } from './lane.js'
 import type { Lanes } from './lanes.js'
@@ -11,21 +11,25 @@ export class LocalLane implements Lanes {
   readonly #lane: Lane
   readonly #poller: Poller
   readonly #logger: Logger
-  readonly #receivers: readonly Watch[]
-  readonly #ports = new Map<number, Watch>()
+  readonly #receivers: readonly Source[]
+  readonly #ports = new Map<number, Source>()
+  /** Of what is read; empty while nothing is. */
+  readonly #watches = new Map<Source, Watch>()
+  #isPaused: boolean
 
-  constructor(options: LaneOptions, receivers: readonly Receiver[], poller: Poller, logger: Logger) {
+  constructor(options: LaneOptions, receivers: readonly Receiver[], poller: Poller, logger: Logger, isPaused = false) {
     const lane = new Lane(options)
     this.#lane = lane
     this.#poller = poller
     this.#logger = logger
-    this.#receivers = receivers.map((receiver) =>
-      this.#watch(
-        receiver.socket.fd,
-        () => lane.fromUnderlay(receiver),
-        (reason) => logger.error('An underlay socket failed', { reason }),
-      ),
-    )
+    this.#isPaused = isPaused
+    this.#receivers = receivers.map((receiver) => ({
+      fd: receiver.socket.fd,
+      turn: () => lane.fromUnderlay(receiver),
+      flush: () => lane.flush(),
+      gone: (reason) => logger.error('An underlay socket failed', { reason }),
+    }))
+    for (const source of this.#receivers) this.#begin(source)
   }
 
   /** The engine of the lane. */
@@ -37,16 +41,16 @@ export class LocalLane implements Lanes {
   async program(): Promise<void> {}
 
   async addPort(port: number, device: TunDevice, gone: (reason: string) => void): Promise<void> {
-    this.#ports.get(port)?.close()
+    await this.removePort(port)
     const added = this.#lane.addPort(port, device)
-    this.#ports.set(
-      port,
-      this.#watch(device.fd, () => this.#lane.fromPort(added), gone),
-    )
+    const source: Source = { fd: device.fd, turn: () => this.#lane.fromPort(added), flush: () => this.#lane.flush(), gone }
+    this.#ports.set(port, source)
+    this.#begin(source)
   }
 
   async removePort(port: number): Promise<void> {
-    this.#ports.get(port)?.close()
+    const source = this.#ports.get(port)
+    if (source !== undefined) this.#end(source)
     this.#ports.delete(port)
     this.#lane.removePort(port)
   }
@@ -63,12 +67,27 @@ export class LocalLane implements Lanes {
     return this.#lane.engine.counters()
   }
 
+  async pause(): Promise<void> {
+    this.#isPaused = true
+    for (const source of this.#watches.keys()) this.#end(source)
+  }
+
+  async resume(): Promise<void> {
+    this.#isPaused = false
+    for (const source of [...this.#receivers, ...this.#ports.values()]) this.#begin(source)
+  }
+
   async close(): Promise<void> {
-    for (const one of [...this.#receivers, ...this.#ports.values()]) one.close()
+    await this.pause()
     this.#ports.clear()
   }
 
-  #watch(fd: number, turn: () => boolean, gone: (reason: string) => void): Watch {
-    return watch(this.#poller, { fd, turn, gone, flush: () => this.#lane.flush() }, this.#logger)
+  #begin(source: Source): void {
+    if (!this.#isPaused && !this.#watches.has(source)) this.#watches.set(source, watch(this.#poller, source, this.#logger))
+  }
+
+  #end(source: Source): void {
+    this.#watches.get(source)?.close()
+    this.#watches.delete(source)
   }
 }

@@ -24,6 +24,8 @@ export interface ThreadedLanesOptions extends Pick<
   /** Path of `lane-main`, and options of Node.js for it. */
   readonly script: string
   readonly execArgv: readonly string[]
+  /** Whether nothing is read until `resume`. */
+  readonly isPaused: boolean
   /** Called when a thread came to its end by itself. */
   readonly failed: (error: unknown) => void
   readonly logger: Logger
@@ -91,6 +93,14 @@ export class ThreadedLanes implements Lanes {
   async counters(): Promise<CounterSnapshot> {
     const answers = await this.#tellAll({ type: 'counters' })
     return mergeCounters(answers.flatMap((octets) => (octets === undefined ? [] : decodeCounters(octets))))
+  }
+
+  async pause(): Promise<void> {
+    await this.#tellAll({ type: 'pause' })
+  }
+
+  async resume(): Promise<void> {
+    await this.#tellAll({ type: 'resume' })
   }
 
   async close(): Promise<void> {
@@ -161,7 +171,8 @@ class Thread {
   }
 
   static async open(options: ThreadedLanesOptions, receivers: readonly Receiver[], hear: (word: Word) => void): Promise<Thread> {
-    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, epoch, senders, script, execArgv } = options
+    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, epoch, senders, isPaused, script, execArgv } =
+      options
     const ring = ringMemory()
     const copies: number[] = []
     const copy = ({ fd }: { readonly fd: number }): number => {
@@ -179,6 +190,7 @@ class Thread {
         sequenceMemory,
         epoch,
         ring,
+        isPaused,
         senders: senders.map(({ local, udp, gre }) => ({ local: local.toString(), udp: udp.map(copy), gre: gre && copy(gre) })),
         receivers: receivers.map(({ encapsulation, socket }) => ({ encapsulation, family: socket.family, fd: copy(socket) })),
       }

@@ -43,7 +43,7 @@ export async function connectToClaim(directory: string): Promise<Socket | undefi
 export async function claim(directory: string, server: Server): Promise<() => Promise<void>> {
   await prepare(directory)
   const passing = join(directory, `claim.${process.pid}.${randomInt(1e6)}.sock`)
-  await listen(server, passing)
+  await listenAt(server, passing)
   try {
     const found = await claims(directory)
     const path = await linkNext(directory, passing, found)
@@ -123,7 +123,8 @@ async function changedAt(path: string): Promise<number> {
   )
 }
 
-async function listen(server: Server, path: string): Promise<void> {
+/** Listens on a socket that is its owner's alone. @throws DataplaneError when the path cannot be used */
+export async function listenAt(server: Server, path: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(path, () => {

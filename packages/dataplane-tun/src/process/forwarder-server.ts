@@ -24,9 +24,26 @@ const MOST_UNREAD = 4 << 20
 /** How long a new agent waits for the kernel's word that the old one is gone, milliseconds. */
 const LAST_BREATH = 100
 
+/** A dataplane that can hand what it has to another process. */
+export interface SucceededDataplane extends Dataplane {
+  offer(path: string): number
+  pause(): Promise<readonly Uint8Array[]>
+  resume(flows?: readonly Uint8Array[]): Promise<void>
+}
+
+/** How a forwarder that was started to succeed another one does so. */
+export interface Succession {
+  adopt(request: Request & { readonly method: 'adopt' }): Promise<SucceededDataplane>
+  /** Makes it the one of its directory, through another server of the same answers. */
+  settle(): Promise<void>
+}
+
 export interface ForwarderServerOptions {
-  /** See `Greeting.configuration`. */
+  /** See `Greeting`. */
   readonly configuration: string
+  readonly version: string
+  /** Left out by a forwarder that begins by itself. */
+  readonly succession?: Succession
   readonly logger: Logger
   /** Called once, when an agent asked the forwarder to stop and was answered. */
   readonly stopped: () => void
@@ -41,16 +58,24 @@ export class ForwarderServer {
   readonly #options: ForwarderServerOptions
   readonly #connections = new Set<Socket>()
   #agent: Socket | undefined
-  #dataplane: Dataplane | undefined
+  #dataplane: Dataplane | SucceededDataplane | undefined
   #stopping = false
+  #isPaused = false
+  #isSettled: boolean
 
   constructor(options: ForwarderServerOptions) {
     this.#options = options
-    this.server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket))
+    this.#isSettled = options.succession === undefined
+    this.server = this.another()
+  }
+
+  /** Another server that answers as this one does. */
+  another(): Server {
+    return createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket))
   }
 
   /** Begins to answer; who connected before has waited. */
-  serve(dataplane: Dataplane): void {
+  serve(dataplane: Dataplane | SucceededDataplane): void {
     this.#dataplane = dataplane
     void this.#watch(dataplane.events)
     for (const socket of this.#connections) socket.resume()
@@ -77,7 +102,8 @@ export class ForwarderServer {
   }
 
   #accept(socket: Socket): void {
-    const reader = new FrameReader(MAX_GREETING_SIZE)
+    const { succession } = this.#options
+    const reader = new FrameReader(succession === undefined ? MAX_GREETING_SIZE : MAX_FRAME_SIZE)
     let last = Promise.resolve()
     this.#connections.add(socket)
     socket.setTimeout(GREETING_TIME, () => socket.destroy())
@@ -87,6 +113,7 @@ export class ForwarderServer {
       if (this.#agent !== socket) return
       this.#agent = undefined
       this.#options.logger.info('The agent is gone; forwarding goes on')
+      this.#outliveAgent()
     })
     socket.on('data', (chunk) => {
       try {
@@ -103,8 +130,22 @@ export class ForwarderServer {
       }
     })
     // A handler for data makes a socket flow of itself.
-    if (this.#dataplane === undefined) socket.pause()
+    if (this.#dataplane === undefined && succession === undefined) socket.pause()
     else socket.resume()
+  }
+
+  /** Until a succession is complete, the forwarder that was there goes on, and the other one ends: never both, never none. */
+  #outliveAgent(): void {
+    if (!this.#isSettled) this.#options.stopped()
+    else if (this.#isPaused) void this.#succeeded().resume()
+    this.#isPaused = false
+  }
+
+  #succeeded(): SucceededDataplane {
+    const dataplane = this.#dataplane
+    if (dataplane === undefined || !('offer' in dataplane))
+      throw new DataplaneError('dataplane.closed', 'this forwarder cannot be succeeded')
+    return dataplane
   }
 
   async #answer(socket: Socket, id: number, request: Request): Promise<void> {
@@ -121,6 +162,7 @@ export class ForwarderServer {
   }
 
   async #carryOut(socket: Socket, request: Request): Promise<Replies[Request['method']]> {
+    if (request.method === 'adopt') return this.#adopt(socket, request)
     const dataplane = this.#dataplane
     if (dataplane === undefined) throw new DataplaneError('dataplane.closed', 'the forwarder does not serve yet')
     if (request.method === 'hello') return this.#greet(socket, dataplane)
@@ -141,13 +183,43 @@ export class ForwarderServer {
         this.#stopping = true
         await dataplane.close({ keep: request.keepDevices })
         return undefined
+      case 'offer':
+        return { offers: this.#succeeded().offer(request.path) }
+      case 'pause':
+        this.#isPaused = true
+        return this.#succeeded().pause()
+      case 'resume':
+        this.#isPaused = false
+        await this.#succeeded().resume(request.flows)
+        return undefined
+      case 'settle':
+        await this.#options.succession?.settle()
+        this.#isSettled = true
+        return undefined
       default:
         throw new DataplaneError('dataplane.closed', `there is no request ${JSON.stringify(request satisfies never)}`)
     }
   }
 
+  async #adopt(socket: Socket, request: Request & { readonly method: 'adopt' }): Promise<Greeting> {
+    const { succession } = this.#options
+    if (succession === undefined || this.#agent !== undefined) {
+      throw new DataplaneError('dataplane.busy', 'this forwarder was not started to succeed another one, or does so already')
+    }
+    this.#agent = socket
+    socket.setTimeout(0)
+    const dataplane = await succession.adopt(request)
+    this.serve(dataplane)
+    return this.#greeting(dataplane)
+  }
+
+  #greeting({ capabilities }: Dataplane): Greeting {
+    const { configuration, version } = this.#options
+    return { protocol: PROTOCOL_VERSION, pid: process.pid, version, configuration, capabilities: { ...capabilities, survivesClose: true } }
+  }
+
   async #greet(socket: Socket, dataplane: Dataplane): Promise<Greeting> {
-    const { configuration, logger } = this.#options
+    const { logger } = this.#options
     if (this.#agent !== undefined && this.#agent !== socket) await breath(this.#agent)
     if (this.#stopping) throw new DataplaneError('dataplane.closed', 'the forwarder is stopping')
     if (this.#agent !== undefined && this.#agent !== socket) {
@@ -156,8 +228,7 @@ export class ForwarderServer {
     this.#agent = socket
     socket.setTimeout(0)
     logger.info('An agent took control')
-    const capabilities = { ...dataplane.capabilities, survivesClose: true }
-    return { protocol: PROTOCOL_VERSION, pid: process.pid, configuration, capabilities }
+    return this.#greeting(dataplane)
   }
 }
 

@@ -80,6 +80,39 @@ export class RemoteDataplane implements Dataplane {
     }
   }
 
+  /** Makes the forwarder at the other end of `socket`, which waits to succeed another one, take what that one offers. */
+  static async succeed(socket: Socket, path: string, offers: number, state: DataplaneState): Promise<RemoteDataplane> {
+    const dataplane = new RemoteDataplane(socket)
+    try {
+      dataplane.#greeting = await dataplane.#ask({ method: 'adopt', path, offers, state })
+      for (const { port } of state.devices) dataplane.#attached.add(port)
+      return dataplane
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
+  }
+
+  /** Has the forwarder offer its devices and sockets at `path`; returns the number of offers. */
+  async offer(path: string): Promise<number> {
+    return (await this.#ask({ method: 'offer', path })).offers
+  }
+
+  /** Has the forwarder read nothing until `resume`, or until this connection is gone; returns the flows that it remembers. */
+  pause(): Promise<readonly Uint8Array[]> {
+    return this.#ask({ method: 'pause' })
+  }
+
+  /** Has the forwarder read on. */
+  async resume(flows: readonly Uint8Array[]): Promise<void> {
+    await this.#ask({ method: 'resume', flows })
+  }
+
+  /** Makes a successor the forwarder of its directory. */
+  async settle(): Promise<void> {
+    await this.#ask({ method: 'settle' })
+  }
+
   /** What the forwarder said of itself. */
   get greeting(): Greeting {
     if (this.#greeting === undefined) throw new DataplaneError('dataplane.closed', 'the forwarder has not answered yet')

@@ -1,12 +1,14 @@
-import { DataplaneError } from '@heddle/core'
+import { DataplaneError, type DataplaneState } from '@heddle/core'
 import { jsonLogger } from '@heddle/io/node'
 import { closeSync, writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { takeHandover } from '../forwarder/handover.js'
 import { TunForwarder } from '../forwarder/tun-forwarder.js'
-import { claim } from './claim.js'
+import { claim, listenAt } from './claim.js'
 import { configurationFrom, configurationText } from './configuration.js'
 import { ForwarderServer } from './forwarder-server.js'
 import { laneBeside } from './lane-script.js'
+import { SOFTWARE_VERSION } from './software-version.js'
 import { READY_FD, type ReadyWord } from './start.js'
 
 /**
@@ -15,12 +17,13 @@ import { READY_FD, type ReadyWord } from './start.js'
  *
  * @param configuration as `configurationText` writes it
  * @param main URL of the script that this process runs
+ * @param successor path of a socket to wait at for what another forwarder has; left out to begin anew
  */
-export async function runForwarder(configuration: string, main: string): Promise<void> {
+export async function runForwarder(configuration: string, main: string, successor?: string): Promise<void> {
   // What this process makes is its owner's alone.
   process.umask(0o077)
   try {
-    await serve(configuration, main)
+    await serve(configuration, main, successor)
   } catch (error) {
     const code = error instanceof DataplaneError ? error.code : 'dataplane.device'
     const message = error instanceof Error ? error.message.replace(/ \([^)]*\)$/, '') : String(error)
@@ -29,14 +32,13 @@ export async function runForwarder(configuration: string, main: string): Promise
   }
 }
 
-async function serve(argument: string, main: string): Promise<void> {
+async function serve(argument: string, main: string, successor: string | undefined): Promise<void> {
   const configuration = configurationFrom(argument)
   process.title = `heddle-forwarder ${configuration.directory}`
   const logger = jsonLogger({ stream: process.stderr, level: configuration.logLevel })
   let dataplane: TunForwarder | undefined
   let release: (() => Promise<void>) | undefined
   let ending = false
-  const server = new ForwarderServer({ configuration: configurationText(configuration), logger, stopped: () => void end() })
   const end = async (): Promise<void> => {
     if (ending) return
     ending = true
@@ -45,18 +47,41 @@ async function serve(argument: string, main: string): Promise<void> {
     await server.close()
     logger.info('The forwarder ends')
   }
-  // The place first: of several forwarders that start at once, one goes on to open sockets.
-  release = await claim(configuration.directory, server.server)
-  try {
-    const lane = { script: laneBeside(fileURLToPath(main)), execArgv: process.execArgv }
+  const options = {
+    ...configuration,
+    lane: { script: laneBeside(fileURLToPath(main)), execArgv: process.execArgv },
     // Whatever runs on without its lanes would swallow packets: the agent is to start another one.
-    const failed = (): never => process.exit(1)
-    dataplane = await TunForwarder.open({ ...configuration, lane, failed, logger })
-  } catch (error) {
-    await end()
-    throw error
+    failed: (): never => process.exit(1),
+    logger,
   }
-  server.serve(dataplane)
+  const succession = successor !== undefined && {
+    succession: {
+      adopt: async ({ path, offers, state }: { path: string; offers: number; state: DataplaneState }) =>
+        (dataplane = await TunForwarder.adopt(options, await takeHandover(path, offers), state)),
+      settle: async () => {
+        release = await claim(configuration.directory, server.another())
+        server.server.close()
+      },
+    },
+  }
+  const server = new ForwarderServer({
+    configuration: configurationText(configuration),
+    version: SOFTWARE_VERSION,
+    logger,
+    stopped: () => void end(),
+    ...succession,
+  })
+  if (successor === undefined) {
+    // The place first: of several forwarders that start at once, one goes on to open sockets.
+    release = await claim(configuration.directory, server.server)
+    try {
+      dataplane = await TunForwarder.open(options)
+    } catch (error) {
+      await end()
+      throw error
+    }
+    server.serve(dataplane)
+  } else await listenAt(server.server, successor)
   process.on('SIGTERM', () => void end())
   process.on('SIGINT', () => undefined)
   process.on('SIGHUP', () => undefined)

@@ -1,12 +1,15 @@
 import { DataplaneError, type DataplaneErrorCode } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdir, open, rename, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { PROTOCOL_VERSION } from '../protocol/message.js'
 import { connectToClaim } from './claim.js'
+import { configurationFrom } from './configuration.js'
 import { RemoteDataplane } from './remote-dataplane.js'
+import { SOFTWARE_VERSION } from './software-version.js'
 
 /** Octets after which a log is set aside when a forwarder starts. */
 const LOG_SIZE = 1 << 20
@@ -28,6 +31,8 @@ export interface StartOptions {
   readonly execArgv: readonly string[]
   /** How long a forwarder may take to serve, milliseconds. */
   readonly timeout: number
+  /** Has a forwarder succeeded by a new one, though it fits. */
+  readonly upgrade?: boolean
   readonly logger: Logger
 }
 
@@ -50,7 +55,8 @@ export async function connectOrStart(options: StartOptions): Promise<RemoteDatap
 }
 
 /** Takes control of the forwarder that runs, if there is one that fits. */
-async function resume({ directory, configuration, logger }: StartOptions, deadline: number): Promise<RemoteDataplane | undefined> {
+async function resume(options: StartOptions, deadline: number): Promise<RemoteDataplane | undefined> {
+  const { directory, configuration, logger } = options
   const socket = await connectToClaim(directory)
   if (socket === undefined) return undefined
   // One that is stopped in its tracks accepts connections all the same.
@@ -58,8 +64,11 @@ async function resume({ directory, configuration, logger }: StartOptions, deadli
   try {
     const dataplane = await RemoteDataplane.open(socket)
     const { greeting } = dataplane
-    if (greeting.protocol === PROTOCOL_VERSION && greeting.configuration === configuration) return dataplane
-    logger.info('The forwarder has another configuration or version and is replaced', { pid: greeting.pid })
+    const isOfToday = greeting.protocol === PROTOCOL_VERSION
+    const isSame = greeting.configuration === configuration && greeting.version === SOFTWARE_VERSION
+    if (isOfToday && isSame && options.upgrade !== true) return dataplane
+    if (isOfToday && haveSameUnderlay(greeting.configuration, configuration)) return await succeed(dataplane, options, deadline)
+    logger.info('The forwarder has another underlay or protocol and is replaced', { pid: greeting.pid })
     await dataplane.stop(true)
     return undefined
   } catch (error) {
@@ -71,8 +80,56 @@ async function resume({ directory, configuration, logger }: StartOptions, deadli
   }
 }
 
-/** Starts a forwarder in a session of its own and waits until it serves, or found that another one does. */
-async function start(options: StartOptions, deadline: number): Promise<void> {
+/**
+ * Has a new process succeed the forwarder that runs: it takes tables, devices and sockets while that one forwards; then the one stops reading, the other
+ * begins with its flows, and what arrives between waits in devices and sockets.
+ */
+async function succeed(before: RemoteDataplane, options: StartOptions, deadline: number): Promise<RemoteDataplane> {
+  const { directory, logger } = options
+  const path = join(directory, `next.${process.pid}.sock`)
+  await rm(path, { force: true })
+  await start(options, deadline, path)
+  const offered = join(directory, `offer.${process.pid}`)
+  const state = await before.dump()
+  const after = await RemoteDataplane.succeed(await connectTo(path), offered, await before.offer(offered), state)
+  try {
+    await after.resume(await before.pause())
+  } catch (error) {
+    await before.resume([])
+    await after.close({ keep: true })
+    throw error
+  }
+  await before.stop(true)
+  await after.settle()
+  logger.info('The forwarder was succeeded by a new one', { before: before.greeting.pid, after: after.greeting.pid })
+  return after
+}
+
+function connectTo(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path, () => {
+      socket.off('error', reject)
+      resolve(socket)
+    })
+    socket.once('error', reject)
+  })
+}
+
+/** Whether two forwarders have the same sockets. */
+function haveSameUnderlay(one: string, other: string): boolean {
+  const underlayOf = (text: string): string => {
+    const { addresses, underlayNetns } = configurationFrom(text)
+    return JSON.stringify([addresses.map(String), underlayNetns])
+  }
+  return underlayOf(one) === underlayOf(other)
+}
+
+/**
+ * Starts a forwarder in a session of its own and waits until it serves, or found that another one does.
+ *
+ * @param successor where it is to wait for what another one has
+ */
+async function start(options: StartOptions, deadline: number, successor?: string): Promise<void> {
   const { directory, configuration, script, execArgv, logger } = options
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
     throw new DataplaneError('dataplane.permission', `${directory} cannot be made: ${cause.message}`, { cause })
@@ -81,7 +138,8 @@ async function start(options: StartOptions, deadline: number): Promise<void> {
   let child: ChildProcess
   try {
     const stdio = ['ignore', log.fd, log.fd, 'pipe'] as const
-    child = spawn(process.execPath, [...execArgv, script, configuration], { detached: true, stdio: [...stdio], cwd: '/' })
+    const argv = [...execArgv, script, configuration, ...(successor === undefined ? [] : [successor])]
+    child = spawn(process.execPath, argv, { detached: true, stdio: [...stdio], cwd: '/' })
   } finally {
     await log.close()
   }

@@ -30,6 +30,16 @@ export type Request =
   | { readonly method: 'counters' }
   | { readonly method: 'attach-port'; readonly port: number; readonly device: DeviceRequest }
   | { readonly method: 'detach-port'; readonly port: number }
+  /** Offers devices and sockets at a path, see `TunForwarder.offer`. */
+  | { readonly method: 'offer'; readonly path: string }
+  /** Asks a successor to take what is offered. Its first message. */
+  | { readonly method: 'adopt'; readonly path: string; readonly offers: number; readonly state: DataplaneState }
+  /** Reads nothing until `resume`, or until the agent is gone. */
+  | { readonly method: 'pause' }
+  /** Reads on, with the flows that another forwarder remembered. */
+  | { readonly method: 'resume'; readonly flows: readonly Uint8Array[] }
+  /** Makes a successor the forwarder of its directory; the one before has ended. */
+  | { readonly method: 'settle' }
 
 export type Method = Request['method']
 
@@ -38,6 +48,8 @@ export interface Greeting {
   readonly protocol: number
   /** Of the forwarder. */
   readonly pid: number
+  /** Of its software; a forwarder of another one is succeeded. */
+  readonly version: string
   /** Text that two forwarders of equal configuration have in common. */
   readonly configuration: string
   readonly capabilities: DataplaneCapabilities
@@ -52,10 +64,20 @@ export interface Replies {
   readonly counters: CounterSnapshot
   readonly 'attach-port': DeviceFacts
   readonly 'detach-port': undefined
+  readonly offer: { readonly offers: number }
+  readonly adopt: Greeting
+  readonly pause: readonly Uint8Array[]
+  readonly resume: undefined
+  readonly settle: undefined
 }
 
 /** @param id chosen by the agent, repeated in the reply */
 export function encodeRequest(id: number, request: Request): Uint8Array {
+  if (request.method === 'resume') return encodeFrame({ id, method: request.method }, request.flows)
+  if (request.method === 'adopt') {
+    const { method, path, offers, state } = request
+    return encodeFrame({ id, method, path, offers, state: stateHead(state) }, routeColumns(state.routes))
+  }
   if (request.method !== 'apply') return encodeFrame({ id, ...request })
   const { method, transaction } = request
   return encodeFrame({ id, method, transaction: transactionHead(transaction) }, routeColumns(transaction.routes))
@@ -80,8 +102,21 @@ function requestFrom(from: Json, columns: readonly Uint8Array[]): Request {
       return { method, port: number(from['port'], 'port'), device: deviceRequestFrom(from['device']) }
     case 'detach-port':
       return { method, port: number(from['port'], 'port') }
+    case 'offer':
+      return { method, path: text(from['path'], 'path') }
+    case 'adopt':
+      return {
+        method,
+        path: text(from['path'], 'path'),
+        offers: number(from['offers'], 'offers'),
+        state: stateFrom(from['state'], columns),
+      }
+    case 'resume':
+      return { method, flows: columns }
     case 'dump':
     case 'counters':
+    case 'pause':
+    case 'settle':
       return { method }
     default:
       throw new ProtocolError('protocol.message-malformed', `there is no request ${JSON.stringify(method satisfies never)}`)
@@ -96,6 +131,7 @@ export function encodeReply(id: number, method: Method, result: Replies[Method])
     return encodeFrame({ id, result: stateHead(state) }, routeColumns(state.routes))
   }
   if (method === 'counters') return encodeFrame({ id }, counterColumns(result as CounterSnapshot))
+  if (method === 'pause') return encodeFrame({ id }, result as Replies['pause'])
   return encodeFrame({ id, result })
 }
 
@@ -136,7 +172,12 @@ export function resultFrom(method: Method, result: unknown, columns: readonly Ui
     case 'counters':
       return countersFrom(columns)
     case 'hello':
+    case 'adopt':
       return greetingFrom(result)
+    case 'pause':
+      return columns
+    case 'offer':
+      return { offers: number(record(result, 'reply')['offers'], 'offers') }
     case 'attach-port':
       return factsFrom(result)
     case 'apply':
@@ -151,6 +192,8 @@ function greetingFrom(json: unknown): Greeting {
   return {
     protocol: number(from['protocol'], 'protocol'),
     pid: number(from['pid'], 'pid'),
+    // Forwarders of the first protocol did not say.
+    version: from['version'] === undefined ? '' : text(from['version'], 'version'),
     configuration: text(from['configuration'], 'configuration'),
     capabilities: record(from['capabilities'], 'capabilities') as unknown as DataplaneCapabilities,
   }

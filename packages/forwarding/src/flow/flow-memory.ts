@@ -26,3 +26,22 @@ export function sharedFlowMemory(flows: number): FlowMemory {
     affinities: of('affinities'),
   }
 }
+
+const TABLES = ['policy', 'policyFragments', 'nat', 'natFragments', 'affinities'] as const
+
+/** What is remembered in `memory`, a column a table; for `loadFlows` in another process, whose clock must be the same. */
+export function saveFlows(memory: FlowMemory, flows: number): Uint8Array[] {
+  return TABLES.map((table) => new Uint8Array(tableOf(memory, flows, table).save().buffer))
+}
+
+/** Remembers what `saveFlows` told, in memory that is empty. */
+export function loadFlows(memory: FlowMemory, flows: number, columns: readonly Uint8Array[]): void {
+  TABLES.forEach((table, index) => {
+    const column = columns[index]
+    if (column !== undefined) tableOf(memory, flows, table).load(new Uint32Array(column.slice().buffer))
+  })
+}
+
+function tableOf(memory: FlowMemory, flows: number, table: (typeof TABLES)[number]): FlowTable {
+  return new FlowTable(flowCapacities(flows)[table], FLOW_WORDS[table], { memory: memory[table] })
+}

@@ -99,6 +99,24 @@ describe('a flow table', () => {
     )
   })
 
+  it('comes back as it was saved', () => {
+    const [one, other] = [new FlowTable(64, 2, { peerWord: 1 }), new FlowTable(64, 2, { peerWord: 1 })]
+    for (let port = 0; port < 40; port++) {
+      one.keySymmetric(port & 1, tuple(port, 1, 2, port))
+      one.insert(port / 3, 10 + port, port % 5, port & 7, [port])
+    }
+    other.load(one.save())
+    expect(other.size).toBe(one.size)
+    for (let owner = 0; owner < 5; owner++) expect(other.owned(owner)).toBe(one.owned(owner))
+    for (let port = 0; port < 40; port++) {
+      for (const table of [one, other]) table.keySymmetric(port & 1, tuple(2, port, port, 1))
+      const [left, right] = [one.find(20), other.find(20)]
+      expect(right).toBe(left)
+      if (left !== NO_FLOW) expect([other.stateOf(right), other.data[right * 2]]).toEqual([one.stateOf(left), one.data[left * 2]])
+    }
+    expect(other.save()).toEqual(one.save())
+  })
+
   it('is seen by another one over the same memory', () => {
     const memory = new SharedArrayBuffer(FlowTable.octets(64, 1))
     const [one, other] = [new FlowTable(64, 1, { memory }), new FlowTable(64, 1, { memory })]

@@ -18,6 +18,9 @@ const STATE_SHIFT = 1
 const STATE_MASK = 0xff
 const GENERATION = 1 << 9
 
+/** Words of a saved entry before its data: two times, slot, state, owner, key. */
+const ROW_WORDS = 7 + KEY_WORDS
+
 /** Words that belong to the table as a whole. */
 const SIZE = 0
 const HAND = 1
@@ -209,6 +212,44 @@ export class FlowTable {
   /** Removes every entry that `ends` says. */
   removeWhere(ends: (slot: number) => boolean): void {
     for (let slot = 0; slot < this.capacity; slot++) if (this.#isUsed(slot) && ends(slot)) this.remove(slot)
+  }
+
+  /** Every entry, for `load` of another table of this shape: a row each, of its slot, seen, lifetime, state, owner, key and data. */
+  save(): Uint32Array {
+    const width = ROW_WORDS + this.dataWords
+    const rows: Uint32Array[] = []
+    for (let slot = 0; slot < this.capacity; slot++) {
+      if (!this.#isUsed(slot)) continue
+      const row = new Uint32Array(width)
+      const times = new Float64Array([this.#seen[slot], this.#lifetime[slot]])
+      row.set(new Uint32Array(times.buffer))
+      row.set([slot, this.stateOf(slot), this.owner[slot]], 4)
+      row.set(this.#keys.subarray(slot * KEY_WORDS, (slot + 1) * KEY_WORDS), 7)
+      row.set(this.data.subarray(slot * this.dataWords, (slot + 1) * this.dataWords), ROW_WORDS)
+      rows.push(row)
+    }
+    const all = new Uint32Array(rows.length * width)
+    rows.forEach((row, index) => all.set(row, index * width))
+    return all
+  }
+
+  /** Makes the entries that `save` told, in an empty table. */
+  load(saved: Uint32Array): void {
+    const width = ROW_WORDS + this.dataWords
+    for (let at = 0; at + width <= saved.length; at += width) {
+      const row = saved.slice(at, at + width)
+      const [seen, lifetime] = new Float64Array(row.buffer, 0, 2)
+      const [slot, state, owner] = row.subarray(4, 7)
+      if (slot >= this.capacity || this.#isUsed(slot)) continue
+      this.#seen[slot] = seen
+      this.#lifetime[slot] = lifetime
+      this.owner[slot] = owner
+      this.#keys.set(row.subarray(7, ROW_WORDS), slot * KEY_WORDS)
+      this.data.set(row.subarray(ROW_WORDS), slot * this.dataWords)
+      Atomics.add(this.#header, SIZE, 1)
+      this.#owned.add(owner)
+      Atomics.store(this.#words, slot, GENERATION | (state << STATE_SHIFT) | USED)
+    }
   }
 
   /** Reads the key of an entry into a tuple, from the lower end to the higher one for a symmetric key. */
