@@ -43,6 +43,17 @@
 /* Keeps the compiler from using what it knows of a value, so that the verifier sees the check that follows. */
 #define OPAQUE(value) asm volatile("" : "+r"(value))
 
+/*
+ * A count of 1 to `most`, a power of two, in a way that every verifier follows: older ones learn nothing of a comparison with zero, nor of two bounds that a
+ * compiler made one of.
+ */
+#define COUNT_WITHIN(value, most)                                                                                                            \
+	({                                                                                                                                   \
+		__u64 less_ = (__u64)(value) - 1;                                                                                            \
+		OPAQUE(less_);                                                                                                               \
+		(less_ & ((most) - 1)) + 1;                                                                                                  \
+	})
+
 static __always_inline __u32 word_at(const __u8 *octets)
 {
 	return (__u32)octets[0] << 24 | (__u32)octets[1] << 16 | (__u32)octets[2] << 8 | octets[3];

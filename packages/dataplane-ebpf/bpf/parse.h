@@ -9,9 +9,13 @@ __noinline int header_sums_up(struct __sk_buff *skb, __u32 at, __u32 header)
 	__u8 octets[60] = {};
 	__u32 sum = 0;
 
-	/* Said in a way that the verifier sees: 20–60. */
+	/* One bound after the other: of both in one, older verifiers learn only the upper. */
+	if (header < IPV4_HEADER)
+		return 0;
 	OPAQUE(header);
-	if (header < IPV4_HEADER || header > sizeof(octets) || bpf_skb_load_bytes(skb, at, octets, header) < 0)
+	if (header > sizeof(octets))
+		return 0;
+	if (bpf_skb_load_bytes(skb, at, octets, header) < 0)
 		return 0;
 #pragma unroll
 	for (int word = 0; word < 30; word++)

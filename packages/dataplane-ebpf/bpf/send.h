@@ -18,7 +18,6 @@ static __always_inline int send(struct __sk_buff *skb, const struct config *conf
 	__u8 ether_type[2];
 	int result;
 
-	OPAQUE(size);
 	if (!scratch_ || size == 0 || size > MAX_HEADERS)
 		return REASON_NO_NEXT_HOP;
 	if (trim(skb, at + fill->length) < 0)
@@ -30,7 +29,7 @@ static __always_inline int send(struct __sk_buff *skb, const struct config *conf
 		result = make_room(skb, hop, fill->inner_family);
 	if (result < 0)
 		return REASON_QUEUE_FULL;
-	if (bpf_skb_store_bytes(skb, ETHERNET, scratch_->octets, size, BPF_F_RECOMPUTE_CSUM) < 0)
+	if (bpf_skb_store_bytes(skb, ETHERNET, scratch_->octets, COUNT_WITHIN(size, MAX_HEADERS), BPF_F_RECOMPUTE_CSUM) < 0)
 		return REASON_QUEUE_FULL;
 	put_half(ether_type, hop->family == 4 ? ETH_P_IP : ETH_P_IPV6);
 	bpf_skb_store_bytes(skb, 12, ether_type, 2, 0);

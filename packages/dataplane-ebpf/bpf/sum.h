@@ -20,8 +20,7 @@ __noinline __u32 sum_chunk(struct __sk_buff *skb, __u32 at, __u32 left, __u32 su
 	__builtin_memset(scratch_->words, 0, CHUNK);
 	if (octets > CHUNK)
 		octets = CHUNK;
-	OPAQUE(octets);
-	if (octets == 0 || octets > CHUNK || bpf_skb_load_bytes(skb, at, scratch_->octets, octets) < 0)
+	if (octets == 0 || bpf_skb_load_bytes(skb, at, scratch_->octets, COUNT_WITHIN(octets, CHUNK)) < 0)
 		return sum;
 	return bpf_csum_diff(0, 0, (__be32 *)scratch_->octets, CHUNK, sum);
 }

@@ -1,6 +1,6 @@
 import { DataplaneError, type DataplaneEvent, type DataplaneState, type DeviceFacts, type DeviceRequest } from '@heddle/core'
 import type { EventQueue, Logger } from '@heddle/io'
-import { LinuxError, NetworkNamespace, type Netlink } from '@heddle/linux'
+import { LinkReaper, LinuxError, NetworkNamespace, type Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
 import { join } from 'node:path'
 import { macOf } from '../layout/objects.js'
@@ -39,6 +39,7 @@ interface Attached {
 export class Ports {
   readonly #options: PortsOptions
   readonly #attached = new Map<number, Attached>()
+  readonly #reaper = new LinkReaper()
 
   constructor(options: PortsOptions) {
     this.#options = options
@@ -97,16 +98,22 @@ export class Ports {
     this.#forget(port, attached.hostIndex)
     call(() => this.#options.maps.object.detach(attached.attachment))
     this.#options.events.push({ type: 'port-down', port, reason })
-    try {
-      await this.#options.netlink.links.delete(attached.hostIndex)
-    } catch (error) {
-      // With its namespace, or by somebody else.
-      if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
-    }
+    await this.#bury(attached.request.netns, attached.facts.ifindex)
+    await this.#bury(this.#options.netns, attached.hostIndex)
   }
 
   async detachAll(reason: string): Promise<void> {
     for (const port of this.#attached.keys()) await this.detach(port, reason)
+    await this.#reaper.reap()
+  }
+
+  /** Frees the name of a link, which goes a little later. */
+  async #bury(namespace: string | undefined, index: number): Promise<void> {
+    try {
+      await this.#reaper.bury(namespace, index)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error // gone with its namespace, or by somebody else
+    }
   }
 
   /** Looks for devices that went away: a pair ends with the namespace of either end. */

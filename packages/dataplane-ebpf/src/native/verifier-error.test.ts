@@ -35,6 +35,7 @@ describe('what the verifier says', () => {
 
   it('is nothing when another call failed', () => {
     expect(toVerifierError(refused('unreachable insn 1', "update map 'fib'"))).toBeUndefined()
+    expect(toVerifierError(refused(' '))).toBeUndefined()
     expect(toVerifierError(new LinuxError('EPERM', 1, "load program 'egress'", 'Operation not permitted'))).toBeUndefined()
   })
 })

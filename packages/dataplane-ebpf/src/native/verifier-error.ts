@@ -32,6 +32,7 @@ export function toVerifierError(error: LinuxError): EbpfVerifierError | undefine
   const at = error.detail.indexOf(SAYS)
   if (program === undefined || at < 0) return undefined
   const log = error.detail.slice(at + SAYS.length)
+  if (log.trim() === '') return undefined
   const lines = log.split('\n').filter((line) => !STATISTICS.test(line))
   const reason = lines.findLast((line) => line.trim() !== '' && !INSTRUCTION.test(line) && !line.startsWith(';')) ?? 'without a reason'
   return new EbpfVerifierError(program, instructionIn(lines, reason), reason.trim(), log, error)

@@ -5,6 +5,7 @@ use std::{
     fmt::Write,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
+    thread,
 };
 
 use aya::{
@@ -15,6 +16,9 @@ use aya::{
 use heddle_linux_core::{Error, Result, error::Context};
 
 use crate::{map::BpfMap, map_symbols, program::Program};
+
+/// How often a program is loaded that signals came between.
+const ATTEMPTS: u32 = 10;
 
 /// How an object is loaded.
 pub struct LoadOptions {
@@ -30,8 +34,14 @@ pub struct Loaded {
     pub programs: HashMap<String, Program>,
 }
 
-/// Loads all maps and all tc programs of an object.
+/// Loads all maps and all tc programs of an object; on a thread of its own, as signals of the caller's make the verifier begin anew.
 pub fn load(object: &[u8], options: &LoadOptions) -> Result<Loaded> {
+    thread::scope(|scope| {
+        scope.spawn(|| load_here(object, options)).join().map_err(|_| Error::new(libc::EIO, "load a BPF object", "the thread panicked"))?
+    })
+}
+
+fn load_here(object: &[u8], options: &LoadOptions) -> Result<Loaded> {
     let mut ebpf = open(object, options)?;
     let mut maps = HashMap::new();
     for (name, map) in ebpf.maps() {
@@ -45,11 +55,22 @@ pub fn load(object: &[u8], options: &LoadOptions) -> Result<Loaded> {
     for name in names {
         let program = ebpf.program_mut(&name).ok_or_else(|| Error::invalid("load a program", name.clone()))?;
         let program: &mut SchedClassifier = program.try_into().map_err(|error| of_program(&name, error))?;
-        program.load().map_err(|error| of_program(&name, error))?;
+        load_program(program).map_err(|error| of_program(&name, error))?;
         let fd = program.fd().map_err(|error| of_program(&name, error))?.as_fd().try_clone_to_owned();
         programs.insert(name.clone(), Program::new(name, fd.context(|| "keep a program".into())?));
     }
     Ok(Loaded { maps, programs })
+}
+
+/// The verifier gives up when a signal comes, and asks to be called again.
+fn load_program(program: &mut SchedClassifier) -> std::result::Result<(), ProgramError> {
+    for _ in 1..ATTEMPTS {
+        match program.load() {
+            Err(error) if matches!(errno_in(&error), Some(libc::EAGAIN | libc::EINTR)) => {}
+            result => return result,
+        }
+    }
+    program.load()
 }
 
 fn open(object: &[u8], LoadOptions { sizes, pins }: &LoadOptions) -> Result<Ebpf> {

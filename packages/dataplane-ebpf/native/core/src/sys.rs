@@ -142,7 +142,13 @@ pub fn program_load(kind: u32, instructions: &[u8]) -> io::Result<OwnedFd> {
         license: c"GPL".as_ptr() as u64,
         ..Default::default()
     };
-    bpf(PROG_LOAD, &mut attributes).map(owned)
+    // The verifier gives up when a signal comes, and asks to be called again.
+    loop {
+        match bpf(PROG_LOAD, &mut attributes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result.map(owned),
+        }
+    }
 }
 
 pub fn lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<()> {

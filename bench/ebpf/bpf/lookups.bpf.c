@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Random look-ups in the tables of a dataplane, and in the kernel's own trie with the same routes: so many in one run that the run's own cost is nothing. */
+#include "../../../packages/dataplane-ebpf/bpf/kernel.h"
+#include "../../../packages/dataplane-ebpf/bpf/lookup.h"
+
+#define LOOKUPS 1024
+
+struct lpm_key {
+	__u32 length;
+	__u32 address;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1048576);
+	__type(key, struct lpm_key);
+	__type(value, __u32);
+} lpm SEC(".maps");
+
+/* The routes' addresses, to look up in an order that no cache knows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1048576);
+	__type(key, __u32);
+	__type(value, __u32);
+} addresses SEC(".maps");
+
+struct progress {
+	__u32 state;
+	__u32 count;
+	/* So that no look-up is left out as useless. */
+	__u32 sum;
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct progress);
+} progresses SEC(".maps");
+
+static __always_inline __u32 next_address(struct progress *progress)
+{
+	__u32 place, *address;
+
+	progress->state = progress->state * 1664525 + 1013904223;
+	place = ((__u64)progress->state * progress->count) >> 32;
+	address = bpf_map_lookup_elem(&addresses, &place);
+	return address ? *address : 0;
+}
+
+SEC("classifier")
+int random_nothing(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	struct progress *progress = bpf_map_lookup_elem(&progresses, &zero);
+
+	for (int lookups = 0; progress && lookups < LOOKUPS; lookups++)
+		progress->sum += next_address(progress);
+	return VERDICT_NEXT;
+}
+
+SEC("classifier")
+int random_fib(struct __sk_buff *skb)
+{
+	__u32 zero = 0, vrf_id = 1;
+	struct progress *progress = bpf_map_lookup_elem(&progresses, &zero);
+	struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
+
+	for (int lookups = 0; progress && vrf && lookups < LOOKUPS; lookups++)
+		progress->sum += lookup4(vrf->root4, next_address(progress));
+	return VERDICT_NEXT;
+}
+
+SEC("classifier")
+int random_lpm(struct __sk_buff *skb)
+{
+	struct lpm_key key = { .length = 32 };
+	__u32 zero = 0, *found;
+	struct progress *progress = bpf_map_lookup_elem(&progresses, &zero);
+
+	for (int lookups = 0; progress && lookups < LOOKUPS; lookups++) {
+		key.address = bpf_htonl(next_address(progress));
+		found = bpf_map_lookup_elem(&lpm, &key);
+		progress->sum += found ? *found : 0;
+	}
+	return VERDICT_NEXT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

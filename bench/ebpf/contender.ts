@@ -1,0 +1,146 @@
+import type { Encapsulation, FibTransaction } from '@heddle/core'
+import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { IpAddress, MacAddress } from '@heddle/wire'
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { join } from 'node:path'
+import { root } from '../harness/machine.ts'
+import type { Software } from '../harness/result.ts'
+import { kernelWay, LABEL, layOut, NODE, other, POD, type Site } from '../tun/contender.ts'
+import { Namespaces } from '../tun/namespaces.ts'
+import { siteTransaction } from '../tun/start.ts'
+import { loadObject, words, type LoadedObject } from './objects.ts'
+
+/** What contenders are called in results. */
+export const NAMES = {
+  heddle: 'Heddle',
+  heddleVxlan: 'Heddle, VXLAN',
+  minimal: 'minimal tc program',
+  vxlan: 'kernel VXLAN',
+  routing: 'kernel routing',
+} as const
+export type Kind = keyof typeof NAMES
+export const KINDS = Object.keys(NAMES) as readonly Kind[]
+
+export interface Contender {
+  readonly kind: Kind
+  readonly name: string
+  readonly namespaces: Namespaces
+  close(): Promise<void>
+}
+
+const NOTES: Readonly<Partial<Record<Kind, string>>> = {
+  heddle: 'MPLS over UDP, tcx on veth and uplink; VRF, sources, counters, TTL, all of it',
+  heddleVxlan: 'the same with VXLAN between the routers',
+  minimal: 'bench/ebpf/bpf/minimal.bpf.c: the same headers and redirections, nothing looked up, checked or counted',
+  vxlan: 'with UDP checksums, routed between veth pairs',
+  routing: 'veth pairs, no tunnel',
+}
+
+export function softwareOf(kinds: readonly Kind[]): Software[] {
+  const { version } = JSON.parse(readFileSync(join(root, 'packages', 'dataplane-ebpf', 'package.json'), 'utf8')) as { version: string }
+  return kinds.map((kind) => ({
+    name: NAMES[kind],
+    version: kind === 'vxlan' || kind === 'routing' ? release() : version,
+    role: kind === 'heddle' || kind === 'heddleVxlan' ? 'subject' : 'rival',
+    ...(NOTES[kind] === undefined ? {} : { note: NOTES[kind] }),
+  }))
+}
+
+/** Sets a contender up, pod to pod. */
+export async function start(kind: Kind): Promise<Contender> {
+  const namespaces = new Namespaces()
+  const closing: (() => Promise<void> | void)[] = [() => namespaces.close()]
+  const close = async (): Promise<void> => {
+    for (const one of closing.splice(0).reverse()) await one()
+  }
+  try {
+    layOut(namespaces)
+    if (kind === 'vxlan' || kind === 'routing') kernelWay(namespaces, kind)
+    else if (kind === 'minimal') closing.push(minimal(namespaces))
+    else {
+      for (const site of ['a', 'b'] as const) {
+        const dataplane = await heddle(namespaces, site, kind === 'heddle' ? 'mpls-udp' : 'vxlan')
+        closing.push(() => dataplane.close())
+      }
+    }
+    namespaces.run('pod-a', `ping -q -c 3 -i 0.1 -W 2 ${POD.b}`)
+    return { kind, name: NAMES[kind], namespaces, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+const VNI = 42
+const ROUTER_MAC = { a: MacAddress.parse('02:00:00:00:00:0a'), b: MacAddress.parse('02:00:00:00:00:0b') } as const
+
+async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsulation): Promise<EbpfDataplane> {
+  const dataplane = await ebpfDataplane({
+    addresses: [IpAddress.parse(NODE[site])],
+    uplink: 'up0',
+    underlayNetns: namespaces.path(`node-${site}`),
+    fibBlocks: 2048,
+    routes: 4096,
+  })
+  const report = await dataplane.apply(encapsulation === 'vxlan' ? byVxlan(siteTransaction(site), site) : siteTransaction(site))
+  if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))
+  const addresses = [IpAddress.parse(POD[site])]
+  const mtu = encapsulation === 'vxlan' ? 1450 : 1468
+  await dataplane.attachPort(1, { netns: namespaces.path(`pod-${site}`), ifname: 'eth0', addresses, mtu })
+  return dataplane
+}
+
+/** The same tables, with VXLAN in the place of labels. */
+function byVxlan(transaction: FibTransaction, site: Site): FibTransaction {
+  const nextHops = transaction.nextHops.set.map((hop) => {
+    const { action } = hop
+    if (action.type !== 'tunnel') return hop
+    return { ...hop, action: { ...action, encapsulation: 'vxlan' as const, labels: [], vni: VNI, routerMac: ROUTER_MAC[other[site]] } }
+  })
+  const vnis = { set: [{ vni: VNI, vrf: 1, routerMac: ROUTER_MAC[site], sources: 1 }], remove: [] }
+  return { ...transaction, nextHops: { set: nextHops, remove: [] }, vnis }
+}
+
+/** Attaches the minimal programs; what takes them away. */
+function minimal(namespaces: Namespaces): () => void {
+  const objects: LoadedObject[] = []
+  for (const site of ['a', 'b'] as const) {
+    const [node, pod] = [`node-${site}`, `pod-${site}`]
+    namespaces.run(node, `ip link add pod0 mtu 1468 type veth peer name eth0 mtu 1468 netns @${pod}`)
+    namespaces.run(node, 'ip link set pod0 up')
+    namespaces.run(pod, 'ip link set eth0 up')
+    namespaces.run(pod, `ip address add ${POD[site]}/32 dev eth0`)
+    namespaces.run(pod, 'ip link set eth0 arp off')
+    namespaces.run(pod, 'ip route add default dev eth0')
+    const object = loadObject('minimal')
+    objects.push(object)
+    const [uplink, host, inside] = [linkOf(namespaces, node, 'up0'), linkOf(namespaces, node, 'pod0'), linkOf(namespaces, pod, 'eth0')]
+    const way = Uint8Array.of(...words(uplink.index, host.index), ...inside.mac, ...host.mac, ...headersTo(site), 0, 0, 0, 0)
+    object.update('ways', words(0), way)
+    const namespace = namespaces.path(node)
+    object.attach({ program: 'minimal_encap', namespace, ifindex: host.index, usesTcx: true })
+    object.attach({ program: 'minimal_decap', namespace, ifindex: uplink.index, usesTcx: true })
+  }
+  return () => {
+    for (const object of objects) object.close()
+  }
+}
+
+/** Outer IPv4, UDP and label from a site to the other one; lengths, source port and checksum are the program's. */
+function headersTo(site: Site): Uint8Array {
+  const headers = new Uint8Array(32)
+  const view = new DataView(headers.buffer)
+  view.setUint32(0, 0x45000000)
+  view.setUint32(8, 0xff110000)
+  IpAddress.parse(NODE[site]).writeTo(view, 12)
+  IpAddress.parse(NODE[other[site]]).writeTo(view, 16)
+  view.setUint16(22, 6635)
+  view.setUint32(28, (LABEL[other[site]] << 12) | 0x1ff)
+  return headers
+}
+
+function linkOf(namespaces: Namespaces, short: string, name: string): { readonly index: number; readonly mac: readonly number[] } {
+  const [{ ifindex, address }] = JSON.parse(namespaces.run(short, `ip -j link show ${name}`)) as [{ ifindex: number; address: string }]
+  return { index: ifindex, mac: address.split(':').map((octet) => Number.parseInt(octet, 16)) }
+}

@@ -1,0 +1,288 @@
+import { NO_GROUP, RouteBatch, type FibTransaction } from '@heddle/core'
+import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { IpAddress } from '@heddle/wire'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { median } from '../harness/statistics.ts'
+import type { Context, Part } from '../harness/run.ts'
+import { layOut, NODE, POD } from '../tun/contender.ts'
+import { Namespaces } from '../tun/namespaces.ts'
+import { siteTransaction } from '../tun/start.ts'
+import { NAMES, softwareOf } from './contender.ts'
+import { loadObject, words } from './objects.ts'
+
+/** Of `bpf/lookups.bpf.c`. */
+const LOOKUPS = 1024
+const ETHERNET = 14
+
+/** The dataplane's own way to run a program on a frame, which it has for its tests. */
+type Runner = EbpfDataplane & { run(program: string, frame: Uint8Array): { readonly verdict: number; readonly duration: number } }
+
+interface Node {
+  readonly dataplane: Runner
+  readonly pins: string
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** A node by itself, its maps pinned, with room for `routes`. */
+async function node(routes: number): Promise<Node> {
+  const namespaces = new Namespaces()
+  const directory = mkdtempSync(join(tmpdir(), 'hdbench-ebpf-'))
+  layOut(namespaces)
+  const dataplane = (await ebpfDataplane({
+    addresses: [IpAddress.parse(NODE.a)],
+    uplink: 'up0',
+    underlayNetns: namespaces.path('node-a'),
+    pinDirectory: directory,
+    fibBlocks: 131_072,
+    routes,
+    flows: 1024,
+  })) as Runner
+  return {
+    dataplane,
+    pins: directory,
+    [Symbol.asyncDispose]: async () => {
+      await dataplane.close()
+      namespaces.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Addresses of that many different /24, far apart: nothing that a table could be lucky with. */
+function addresses(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, index) => (0x0100_0000 + ((Math.imul(index, 0x9e37_79b1) >>> 8) % 0xdeff00) * 256) >>> 0)
+}
+
+function routesTo(targets: Uint32Array): RouteBatch {
+  const batch = new RouteBatch(targets.length)
+  for (const target of targets) batch.pushWords(1, 4, target, 0, 0, 0, 24, 2)
+  return batch
+}
+
+/** Routes to that many hosts one beside the other, as endpoints of a cluster are. */
+function hostsOf(count: number): RouteBatch {
+  const batch = new RouteBatch(count)
+  for (let host = 0; host < count; host++) batch.pushWords(1, 4, 0x1400_0000 + host, 0, 0, 0, 32, 2)
+  return batch
+}
+
+function removalOf({ count, address }: RouteBatch): RouteBatch {
+  const batch = new RouteBatch(count)
+  for (let row = 0; row < count; row++) batch.pushWords(1, 4, address[row * 4], 0, 0, 0, 32, NO_GROUP)
+  return batch
+}
+
+/** The tables of site a with further routes. */
+function withRoutes(generation: number, routes: RouteBatch): FibTransaction {
+  const tables = siteTransaction('a')
+  for (let row = 0; row < tables.routes.count; row++) {
+    const at = row * 4
+    const { vrf, address, length, group } = tables.routes
+    routes.pushWords(vrf[row], 4, address[at], address[at + 1], address[at + 2], address[at + 3], length[row], group[row])
+  }
+  return { ...tables, generation, routes }
+}
+
+/** A UDP packet of 64 octets from pod a, and the same from site b in its tunnel. */
+function frames(): { readonly out: Uint8Array; readonly back: Uint8Array } {
+  const inner = (from: string, to: string): Uint8Array =>
+    ipv4(from, to, 17, Uint8Array.of(0x30, 0x39, 0, 9, 0, 44, 0, 0, ...new Uint8Array(36)))
+  const label = Uint8Array.of(0, 0x3e, 0x91, 0xff)
+  const back = inner(POD.b, POD.a)
+  const udp = Uint8Array.of(0xc0, 0, 0x19, 0xeb, 0, 8 + 4 + back.length, 0, 0, ...label, ...back)
+  return { out: ethernet(inner(POD.a, POD.b)), back: ethernet(ipv4(NODE.b, NODE.a, 17, udp)) }
+}
+
+function ethernet(packet: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(ETHERNET + packet.length)
+  frame.set([0x08, 0x00], 12)
+  frame.set(packet, ETHERNET)
+  return frame
+}
+
+function ipv4(from: string, to: string, protocol: number, payload: Uint8Array): Uint8Array {
+  const packet = new Uint8Array(20 + payload.length)
+  const view = new DataView(packet.buffer)
+  view.setUint32(0, 0x4500_0000 | packet.length)
+  view.setUint32(8, 0x4000_0000 | (protocol << 16))
+  IpAddress.parse(from).writeTo(view, 12)
+  IpAddress.parse(to).writeTo(view, 16)
+  packet.set(payload, 20)
+  let sum = 0
+  for (let at = 0; at < 20; at += 2) sum += view.getUint16(at)
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)
+  view.setUint16(10, ~sum & 0xffff)
+  return packet
+}
+
+/** Median of single runs, nanoseconds: a program may not be run on its own output. */
+function timeOf(run: () => { readonly duration: number; readonly verdict: number }, runs: number, verdict: number): number {
+  const durations = Array.from({ length: runs }, () => {
+    const outcome = run()
+    if (outcome.verdict !== verdict) throw new Error(`a program returned ${outcome.verdict} and not ${verdict}`)
+    return outcome.duration
+  })
+  return median(durations)
+}
+
+const REDIRECT = 7
+const PASS = 0xffff_ffff
+
+export const programs: Part = {
+  id: 'programs',
+  title: 'The programs by themselves',
+  about: `BPF_PROG_TEST_RUN with a packet of 64 octets, one run a call, since a program may not be run on its own output; the time of a program that does nothing
+is taken off. Both ways together: out of a pod into the tunnel, and back. 10,000 routes.`,
+  async run({ quick, progress }) {
+    await using one = await node(16_384)
+    const { dataplane } = one
+    const report = await dataplane.apply(withRoutes(1, routesTo(addresses(10_000))))
+    if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))
+    const bare = loadObject('minimal')
+    try {
+      // Test packets come from loopback: it is made the device of the port, and the links of both lead there.
+      const own = dataplane as unknown as { parts: { maps: { set(map: string, key: number, value: Uint8Array): void } } }
+      own.parts.maps.set('devices', 1, words(1))
+      own.parts.maps.set('links', 1, Uint8Array.of(...words(1, 1, 1468, 0), ...new Uint8Array(16)))
+      bare.update('ways', words(0), Uint8Array.of(...words(1, 1), ...new Uint8Array(48)))
+      const { out, back } = frames()
+      const rounds = quick ? 1 : 5
+      const runs = quick ? 300 : 2000
+      const figures: Record<'heddle' | 'minimal', number[]> = { heddle: [], minimal: [] }
+      for (let round = 0; round < rounds; round++) {
+        const idle = timeOf(() => bare.testRun('nothing', out, 0, 1), runs, PASS)
+        const [egress, ingress] = [
+          timeOf(() => dataplane.run('egress', out), runs, REDIRECT),
+          timeOf(() => dataplane.run('ingress', back), runs, REDIRECT),
+        ]
+        const [encap, decap] = [
+          timeOf(() => bare.testRun('minimal_encap', out, 0, 1), runs, REDIRECT),
+          timeOf(() => bare.testRun('minimal_decap', back, 0, 1), runs, REDIRECT),
+        ]
+        figures.heddle.push(egress + ingress - 2 * idle)
+        figures.minimal.push(encap + decap - 2 * idle)
+        progress(`idle ${idle}, egress ${egress}, ingress ${ingress}, minimal ${encap} and ${decap} ns`)
+      }
+      return {
+        software: softwareOf(['heddle', 'minimal']),
+        measures: [
+          {
+            id: 'chain',
+            title: 'Encapsulation and decapsulation',
+            unit: 'ns',
+            better: 'lower',
+            series: [
+              { name: NAMES.heddle, rounds: figures.heddle },
+              { name: NAMES.minimal, rounds: figures.minimal },
+            ],
+            goals: [{ kind: 'times-better', factor: 0.71, than: NAMES.minimal }],
+          },
+        ],
+      }
+    } finally {
+      bare.close()
+    }
+  },
+}
+
+const LPM = 'kernel LPM trie'
+
+export const fib: Part = {
+  id: 'fib',
+  title: 'A million routes',
+  about: `In one VRF, loaded by the contract's \`apply\` with everything that it checks: hosts one beside the other, and different /24 far apart. The latter are
+looked up at random by a program, so many in one run that the run costs nothing; the time of drawing the addresses is taken off. Memory: what the kernel holds for the FIB, its routes and all other maps.`,
+  async run({ quick, progress }: Context) {
+    const count = quick ? 100_000 : 1_000_000
+    await using one = await node(1_100_000)
+    const { dataplane } = one
+    const targets = addresses(count)
+    await dataplane.apply(withRoutes(1, new RouteBatch()))
+    const load = async (generation: number, routes: RouteBatch): Promise<number> => {
+      const begin = performance.now()
+      const report = await dataplane.apply(withRoutes(generation, routes))
+      if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report.failures.slice(0, 3)))
+      return ((performance.now() - begin) * 1e6) / count
+    }
+    const hosts = hostsOf(count)
+    const applied = await load(2, hosts)
+    const replaced = await load(3, hosts)
+    await load(4, removalOf(hosts))
+    const scattered = await load(5, routesTo(targets))
+    progress(`apply: ${applied.toFixed(0)} ns a host route, again ${replaced.toFixed(0)}; ${scattered.toFixed(0)} ns a scattered /24`)
+
+    const layout = `layout-${(dataplane as unknown as { parts: { tables: { config: { get(name: string): number } } } }).parts.tables.config.get('layout_version')}`
+    const looker = loadObject('lookups', join(one.pins, layout))
+    const octets = dataplane.inspect().maps.reduce((sum, map) => sum + map.octets, 0)
+    try {
+      for (const [index, target] of targets.entries()) {
+        looker.update('addresses', words(index), words(target + 1))
+        const big = new DataView(new ArrayBuffer(4))
+        big.setUint32(0, target)
+        looker.update('lpm', Uint8Array.of(...words(24), ...new Uint8Array(big.buffer)), words(2))
+      }
+      const rounds = quick ? 1 : 5
+      const figures: Record<'fib' | 'lpm', number[]> = { fib: [], lpm: [] }
+      const per = (program: string): number => looker.testRun(program, new Uint8Array(64), 0, quick ? 100 : 400).duration / LOOKUPS
+      for (let round = 0; round < rounds; round++) {
+        looker.update('progresses', words(0), words(round + 1, count, 0, 0))
+        const idle = per('random_nothing')
+        figures.fib.push(per('random_fib') - idle)
+        figures.lpm.push(per('random_lpm') - idle)
+      }
+      progress(`look-up: ${median(figures.fib).toFixed(1)} ns, LPM ${median(figures.lpm).toFixed(1)} ns`)
+      return {
+        software: [
+          ...softwareOf(['heddle']),
+          { ...softwareOf(['vxlan'])[0], name: LPM, note: 'BPF_MAP_TYPE_LPM_TRIE with the same routes' },
+        ],
+        measures: [
+          {
+            id: 'lookup',
+            title: 'Look-up of a random address',
+            unit: 'ns',
+            better: 'lower',
+            series: [
+              { name: NAMES.heddle, rounds: figures.fib },
+              { name: LPM, rounds: figures.lpm },
+            ],
+            goals: [{ kind: 'times-better', factor: 16.7, than: LPM }],
+          },
+          {
+            id: 'load',
+            title: 'A host route of one transaction',
+            unit: 'ns',
+            better: 'lower',
+            series: [{ name: NAMES.heddle, rounds: [applied] }],
+            goals: [{ kind: 'at-most', limit: 50 }],
+          },
+          {
+            id: 'reload',
+            title: 'A host route that is there already',
+            unit: 'ns',
+            better: 'lower',
+            series: [{ name: NAMES.heddle, rounds: [replaced] }],
+          },
+          {
+            id: 'load-scattered',
+            title: 'A scattered route of one transaction',
+            unit: 'ns',
+            better: 'lower',
+            series: [{ name: NAMES.heddle, rounds: [scattered] }],
+          },
+          {
+            id: 'memory',
+            title: 'Memory of all maps',
+            unit: 'MiB',
+            better: 'lower',
+            series: [{ name: NAMES.heddle, rounds: [octets / (1 << 20)] }],
+          },
+        ],
+      }
+    } finally {
+      looker.close()
+    }
+  },
+}

@@ -1,0 +1,37 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { root } from '../harness/machine.ts'
+
+/** What a loaded object does: the native part of the dataplane, which loads any object. */
+export interface LoadedObject {
+  update(map: string, key: Uint8Array, value: Uint8Array): void
+  testRun(program: string, frame: Uint8Array, segment: number, repeat: number): { readonly verdict: number; readonly duration: number }
+  attach(options: { program: string; namespace: string; ifindex: number; usesTcx: boolean }): number
+  detach(attachment: number): void
+  close(): void
+}
+
+interface Native {
+  objectLoad(object: Uint8Array, sizes: Record<string, number>, pins?: string): LoadedObject
+}
+
+const require = createRequire(join(root, 'packages', 'dataplane-ebpf', 'package.json'))
+const OUT = join(root, 'out', 'bench', 'ebpf')
+
+/** Compiles and loads one of the programs that the bench brings along. @param pins directory whose maps it uses */
+export function loadObject(name: 'minimal' | 'lookups', pins?: string): LoadedObject {
+  mkdirSync(OUT, { recursive: true })
+  const object = join(OUT, `${name}.bpf.o`)
+  const headers = `/usr/include/${execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim()}-linux-gnu`
+  const source = join(root, 'bench', 'ebpf', 'bpf', `${name}.bpf.c`)
+  execFileSync('clang', ['-O2', '-g', '-Wall', '-Werror', '-mcpu=v3', '-target', 'bpf', `-I${headers}`, '-c', source, '-o', object])
+  const native = require(`@heddle/dataplane-ebpf-linux-${process.arch}-gnu`) as Native
+  return native.objectLoad(readFileSync(object), {}, pins)
+}
+
+/** Words as little-endian octets: keys and values of maps. */
+export function words(...values: readonly number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(values).buffer)
+}

@@ -1,0 +1,125 @@
+import { median } from '../harness/statistics.ts'
+import type { Goal, Measure } from '../harness/result.ts'
+import type { Context, Part, PartFigures } from '../harness/run.ts'
+import { end, POD, setUnderlay } from '../tun/contender.ts'
+import { outputOf, type Namespaces } from '../tun/namespaces.ts'
+import { compiled } from '../tun/native-tools.ts'
+import { KINDS, NAMES, softwareOf, start, type Contender } from './contender.ts'
+
+const PORT = 5201
+/** Clients, servers and the kernel's work for both are kept here: what a core carries. */
+const CPU = 0
+
+type Once = (contender: Contender, seconds: number) => Promise<number>
+
+/** Rounds of all contenders in turn. */
+async function rounds(
+  contenders: readonly Contender[],
+  { quick, signal, progress }: Context,
+  label: string,
+  once: Once,
+): Promise<Map<string, number[]>> {
+  const [count, seconds] = quick ? [1, 0.5] : [5, 2]
+  const figures = new Map(contenders.map(({ name }) => [name, [] as number[]]))
+  for (let round = 0; round < count; round++) {
+    for (const contender of contenders) {
+      signal.throwIfAborted()
+      figures.get(contender.name)?.push(await once(contender, seconds))
+    }
+  }
+  for (const [name, one] of figures) progress(`${label}: ${name} ${median(one).toFixed(2)}`)
+  return figures
+}
+
+const tcpOnce: Once = async ({ namespaces }, seconds) => {
+  const argv = [compiled('traffic'), 'tcp-blast', POD.b, `${PORT}`, '1', `${seconds}`]
+  const [octets, time] = (await outputOf(namespaces.start('pod-a', argv, CPU))).split(' ').map(Number)
+  return (octets * 8) / time / 1e9
+}
+
+/** Packets of 64 octets that reach pod b, millions a second: what its UDP took, or had no room for. Who takes them is on another core. */
+const packetsOnce: Once = async ({ namespaces }, seconds) => {
+  const sink = await namespaces.serve('pod-b', [compiled('traffic'), 'udp-count', `${PORT + 1}`, `${seconds + 10}`], 1)
+  const before = arrived(namespaces)
+  const argv = [compiled('traffic'), 'udp-blast', POD.b, `${PORT + 1}`, '64', '16', `${seconds}`, '0']
+  await outputOf(namespaces.start('pod-a', argv, CPU))
+  const after = arrived(namespaces)
+  await end(sink)
+  return (after - before) / seconds / 1e6
+}
+
+/** Datagrams that reached a socket of pod b, or were dropped at one that was full. */
+function arrived(namespaces: Namespaces): number {
+  const [names = [], values = []] = namespaces
+    .run('pod-b', 'cat /proc/net/snmp')
+    .split('\n')
+    .filter((line) => line.startsWith('Udp:'))
+    .map((line) => line.split(' '))
+  const of = (name: string): number => Number(values[names.indexOf(name)])
+  return of('InDatagrams') + of('RcvbufErrors')
+}
+
+async function withContenders(context: Context, work: (contenders: readonly Contender[]) => Promise<Measure[]>): Promise<PartFigures> {
+  const contenders: Contender[] = []
+  try {
+    for (const kind of KINDS) if (context.wants(NAMES[kind])) contenders.push(await start(kind))
+    return { software: softwareOf(contenders.map(({ kind }) => kind)), measures: await work(contenders) }
+  } finally {
+    for (const contender of contenders) await contender.close()
+  }
+}
+
+const series = (figures: ReadonlyMap<string, readonly number[]>): Measure['series'] =>
+  Array.from(figures, ([name, one]) => ({ name, rounds: one }))
+
+export const tcp: Part = {
+  id: 'tcp',
+  title: 'TCP from pod to pod',
+  about: `One stream, cubic, clients, servers and all work of the kernel for them on one core. Underlay "super": large segments cross the veth whole. "wire": they
+are cut in software into frames of 1,500 octets before it, and joined by GRO behind it.`,
+  run: (context) =>
+    withContenders(context, async (contenders) => {
+      for (const { namespaces } of contenders) await namespaces.serve('pod-b', [compiled('traffic'), 'tcp-serve', `${PORT}`], CPU)
+      const measures: Measure[] = []
+      for (const underlay of ['super', 'wire'] as const) {
+        for (const { namespaces } of contenders) setUnderlay(namespaces, underlay)
+        const figures = await rounds(contenders, context, underlay, tcpOnce)
+        const common = { unit: 'Gbit/s', better: 'higher' } as const
+        if (underlay === 'super') {
+          const goals: readonly Goal[] = [
+            { kind: 'times-better', factor: 0.97, than: NAMES.minimal },
+            { kind: 'times-better', factor: 1.4, than: NAMES.vxlan },
+          ]
+          measures.push({ id: 'tcp-super', title: 'Underlay "super"', ...common, series: series(figures), goals })
+          continue
+        }
+        const without = (name: string): Map<string, number[]> => new Map([...figures].filter(([other]) => other !== name))
+        const byLabel: readonly Goal[] = [
+          { kind: 'times-better', factor: 0.8, than: NAMES.vxlan },
+          { kind: 'times-better', factor: 1, than: NAMES.vxlan, beyond: true },
+        ]
+        measures.push({ id: 'tcp-wire', title: 'Underlay "wire"', ...common, series: series(without(NAMES.heddleVxlan)), goals: byLabel })
+        const byVni: readonly Goal[] = [{ kind: 'times-better', factor: 0.97, than: NAMES.vxlan }]
+        measures.push({
+          id: 'tcp-wire-vxlan',
+          title: 'Underlay "wire", VXLAN chosen',
+          ...common,
+          series: series(without(NAMES.heddle)),
+          goals: byVni,
+        })
+      }
+      return measures
+    }),
+}
+
+export const packets: Part = {
+  id: 'packets',
+  title: 'Packets of 64 octets from pod to pod',
+  about: 'UDP by 16 flows, as fast as one core sends, carries and takes them: the whole chain from pod to pod. What arrives is counted.',
+  run: (context) =>
+    withContenders(context, async (contenders) => {
+      const figures = await rounds(contenders, context, '64 octets', packetsOnce)
+      const goals: readonly Goal[] = [{ kind: 'times-better', factor: 1.9, than: NAMES.vxlan }]
+      return [{ id: 'packets', title: 'Packets that arrive', unit: 'Mpps', better: 'higher', series: series(figures), goals }]
+    }),
+}

@@ -1,0 +1,177 @@
+// A Debian kernel booted by qemu in software, with this machine's files as its root: for what another kernel does to the same programs.
+import { execFileSync, spawn } from 'node:child_process'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+
+/** What the tests need that Debian's cloud kernels have as modules; one that a kernel lacks, or has built in, is left out. */
+const MODULES =
+  'virtio_pci virtiofs veth vxlan tun sch_ingress cls_bpf act_bpf af_packet mpls_router mpls_iptunnel vrf fou ipip ip_gre netkit 8021q dummy nf_conntrack'
+
+/** Says the end of what ran in a guest, and how it ended. */
+const END = 'heddle-guest-ended-with '
+
+/**
+ * Builds what the kernel starts from: busybox, modules, and a script that mounts this machine's files and runs the command.
+ *
+ * @param {string} folder where the kernel's package was unpacked
+ * @param {string} version of the kernel, as its modules' folder is named
+ * @param {readonly string[]} command run in the working folder, in the guest
+ * @param {string} into file
+ */
+function makeInitramfs(folder, version, command, into) {
+  const root = mkdtempSync(join(tmpdir(), 'heddle-initramfs-'))
+  try {
+    for (const name of ['bin', 'proc', 'sys', 'dev', 'host', 'modules']) mkdirSync(join(root, name))
+    copyFileSync('/bin/busybox', join(root, 'bin/busybox'))
+    const modules = closureOf(folder, version)
+    const names = modules.map((path) => {
+      const packed = join(folder, 'lib/modules', version, path)
+      const name = basename(path).replace(/\.xz$/, '')
+      const octets = path.endsWith('.xz') ? execFileSync('xz', ['-dc', packed], { maxBuffer: 1 << 28 }) : readFileSync(packed)
+      writeFileSync(join(root, 'modules', name), octets)
+      return name
+    })
+    writeFileSync(join(root, 'init'), initScript(names, command))
+    chmodSync(join(root, 'init'), 0o755)
+    execFileSync('sh', ['-c', `find . | cpio -o -H newc --quiet | gzip -1 > '${into}'`], { cwd: root })
+  } finally {
+    rmSync(root, { recursive: true, force: true })
+  }
+}
+
+/** Paths of the wanted modules below the modules' folder, each behind those that it needs. @param {string} folder @param {string} version */
+function closureOf(folder, version) {
+  const base = join(folder, 'lib/modules', version)
+  execFileSync('depmod', ['-b', folder, version], { stdio: 'ignore' })
+  const needs = new Map(
+    readFileSync(join(base, 'modules.dep'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const [path, rest = ''] = line.split(':')
+        return [path, rest.trim().split(' ').filter(Boolean)]
+      }),
+  )
+  /** @type {string[]} */
+  const found = []
+  for (const name of MODULES.split(' ')) {
+    const path = [...needs.keys()].find((candidate) => basename(candidate).replace(/\.ko(\.xz)?$/, '') === name)
+    // `modules.dep` names the nearest first.
+    if (path !== undefined) found.push(...(needs.get(path) ?? []).toReversed(), path)
+  }
+  return [...new Set(found)]
+}
+
+/** @param {readonly string[]} modules @param {readonly string[]} command */
+function initScript(modules, command) {
+  const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
+  return `#!/bin/busybox sh
+export PATH=/bin
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox mount -t devtmpfs devtmpfs /dev
+for module in ${modules.join(' ')}; do /bin/busybox insmod /modules/$module 2>/dev/null; done
+/bin/busybox mount -t virtiofs host /host || /bin/busybox poweroff -f
+for folder in proc sys dev; do /bin/busybox mount -o bind /$folder /host/$folder; done
+/bin/busybox mkdir -p /host/dev/pts /host/dev/shm /host/dev/net
+/bin/busybox mount -t devpts devpts /host/dev/pts
+/bin/busybox mount -t tmpfs tmpfs /host/dev/shm
+/bin/busybox mount -t tmpfs tmpfs /host/run
+/bin/busybox mount -t tmpfs tmpfs /host/tmp
+/bin/busybox ip link set lo up
+/bin/busybox chroot /host /bin/sh -c "export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; cd '${process.cwd()}'; ${quoted.replaceAll('"', '\\"')}; echo ${END}\\$?"
+/bin/busybox poweroff -f
+`
+}
+
+/**
+ * Boots a kernel and runs a command in it.
+ *
+ * @param {{ folder: string, version: string, image: string, command: readonly string[], timeout: number, print: (text: string) => void }} options
+ *   timeout: seconds
+ * @returns {Promise<number | undefined>} the command's exit status; undefined when it did not end by itself
+ */
+export async function runInGuest({ folder, version, image, command, timeout, print }) {
+  const work = mkdtempSync(join(tmpdir(), 'heddle-guest-'))
+  const socket = join(work, 'files.sock')
+  const initramfs = join(work, 'initramfs.gz')
+  makeInitramfs(folder, version, command, initramfs)
+  const files = spawn(
+    '/usr/lib/qemu/virtiofsd',
+    [`--socket-path=${socket}`, '-o', 'source=/', '-o', 'cache=auto', '-o', 'sandbox=chroot'],
+    {
+      stdio: 'ignore',
+    },
+  )
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  let machine
+  const stop = () => {
+    machine?.kill('SIGKILL')
+    files.kill('SIGKILL')
+    rmSync(work, { recursive: true, force: true })
+  }
+  process.once('exit', stop)
+  try {
+    await until(() => existsSync(socket))
+    machine = spawn('qemu-system-x86_64', machineOptions(image, initramfs, socket), { stdio: ['ignore', 'pipe', 'inherit'] })
+    const running = machine
+    const timer = setTimeout(() => running.kill('SIGKILL'), timeout * 1000)
+    /** @type {number | undefined} */
+    let status
+    let rest = ''
+    running.stdout?.on('data', (chunk) => {
+      rest += String(chunk)
+      const lines = rest.split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        const at = line.indexOf(END)
+        if (at >= 0) status = Number(line.slice(at + END.length))
+        else print(line.trimEnd())
+      }
+    })
+    await new Promise((resolve) => running.once('close', resolve))
+    clearTimeout(timer)
+    return status
+  } finally {
+    process.removeListener('exit', stop)
+    stop()
+  }
+}
+
+/** @param {string} image @param {string} initramfs @param {string} socket */
+function machineOptions(image, initramfs, socket) {
+  const memory = '3072M'
+  const machine = `-accel tcg,thread=multi -cpu max -m ${memory} -smp 2 -nographic -no-reboot -kernel ${image} -initrd ${initramfs}`
+  const files = `-object memory-backend-memfd,id=mem,size=${memory},share=on -numa node,memdev=mem -chardev socket,id=files,path=${socket}`
+  const words = `${machine} ${files} -device vhost-user-fs-pci,chardev=files,tag=host`.split(' ')
+  return [...words, '-append', 'console=ttyS0 quiet panic=-1 mitigations=off']
+}
+
+/** @param {() => boolean} holds */
+async function until(holds) {
+  for (let turns = 0; turns < 500 && !holds(); turns++) await new Promise((resolve) => setTimeout(resolve, 20))
+  if (!holds()) throw new Error('virtiofsd does not start')
+}
+
+/**
+ * Finds the kernel of an unpacked package.
+ *
+ * @param {string} folder
+ * @returns {{ version: string, image: string }}
+ */
+export function kernelIn(folder) {
+  const [version] = readdirSync(join(folder, 'lib/modules'))
+  // beside its modules in newer packages
+  const image = [join(folder, 'boot', `vmlinuz-${version}`), join(folder, 'lib/modules', version, 'vmlinuz')].find((path) => existsSync(path))
+  if (image === undefined) throw new Error(`${folder} has no kernel`)
+  return { version, image }
+}
+
+/** @param {string} path */
+export function emptied(path) {
+  rmSync(path, { recursive: true, force: true })
+  mkdirSync(dirname(path), { recursive: true })
+  mkdirSync(path)
+  return path
+}
