@@ -8,8 +8,8 @@ if (found[0] < REQUIRED[0] || (found[0] === REQUIRED[0] && found[1] < REQUIRED[1
 }
 
 // What serves for long passes many octets on and keeps little of them on V8's heap. Left alone, V8 gives the young generation of such a process
-// up to 96 MiB; with 4 MiB a half-space a full table costs a third less memory and as much time. It can only be said when a process begins.
-var YOUNG = '--max-semi-space-size=4'
+// up to 96 MiB; with 8 MiB a half-space a full table costs a third less memory and as much time. It can only be said when a process begins.
+var YOUNG = '--max-semi-space-size=8'
 var serves = process.argv[2] === 'speaker' || process.argv[2] === 'node'
 var told = /--max[-_]semi[-_]space[-_]size/.test(process.execArgv.join(' ') + ' ' + (process.env.NODE_OPTIONS || ''))
 // an IPC channel would not survive

@@ -63,7 +63,7 @@ export class AttributeSets {
 
   /** Size of the set in octets. */
   octetsOf(id: number): number {
-    return this.#sets.bytes(id).length
+    return this.#sets.lengthOf(id)
   }
 
   /** The set's canonical form, as a view that the next `intern` or `release` may invalidate. */

@@ -100,6 +100,12 @@ export class ByteInterner {
     return bytes.subarray(from, from + head.getUint32(from - 4))
   }
 
+  /** Octets of the string. */
+  lengthOf(id: number): number {
+    const place = this.#place.get(id)
+    return (this.#pages[place >>> PAGE_BITS] as Page).head.getUint32((place & IN_PAGE) + 4)
+  }
+
   #find(bytes: Uint8Array, hash: number): number {
     for (let id = this.#index.first(hash); id !== 0; id = this.#index.next()) {
       if (this.#equals(id, bytes)) return id

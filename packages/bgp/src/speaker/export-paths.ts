@@ -47,6 +47,8 @@ export class ExportPaths {
   }
 }
 
+const NOTHING: readonly ExportTarget[] = []
+
 /** See `ExportPaths.scope`. */
 export class ExportScope {
   /** By set and source: the set with which it goes out, or 0. */
@@ -58,7 +60,13 @@ export class ExportScope {
   readonly #byPeer: ReadonlyMap<number, ExportMember>
   readonly #filtered: readonly ExportMember[]
   readonly #target: { pathId: number; set: number; data: number; to: PeerSet }
-  readonly #one: ExportTarget[] = []
+  /** That target alone. */
+  readonly #one: readonly ExportTarget[]
+  readonly #all: ExportTarget[] = []
+  /* The set, source and outcome that were asked for last: routes of one set come one behind the other. */
+  #lastSet = 0
+  #lastPeer = 0
+  #lastOut = 0
   readonly #paths: number[] = []
   readonly #octets = new ByteWriter(256)
 
@@ -74,30 +82,30 @@ export class ExportScope {
     const byMembership = safi === SAFI.vpn || safi === SAFI.evpn
     this.#filtered = byMembership ? members.filter(({ peer }) => peer.filter() !== undefined) : []
     this.#target = { pathId: 0, set: 0, data: 0, to: new Uint32Array(all.length) }
+    this.#one = [this.#target]
   }
 
   /** Valid until the next call. */
   targets(destination: number): readonly ExportTarget[] {
     const { table, rules } = this
-    this.#one.length = 0
     if (rules.allPaths) {
+      this.#all.length = 0
       const { addPathLimit } = rules.signature
       const paths = addPathLimit === undefined ? table.pathsOf(destination, this.#paths) : rules.ranked(destination, addPathLimit)
       for (const path of paths) {
         if (table.invalidOf(path) !== undefined || table.has(path, PATH.dead)) continue
         const set = this.#setFor(path)
         if (set !== 0)
-          this.#one.push({ pathId: path, set, data: table.dataOf(path), to: this.#peersFor(path, new Uint32Array(this.all.length)) })
+          this.#all.push({ pathId: path, set, data: table.dataOf(path), to: this.#peersFor(path, new Uint32Array(this.all.length)) })
       }
-      return this.#one
+      return this.#all
     }
     const best = table.best(destination)
     const set = best === 0 ? 0 : this.#setFor(best)
-    if (set === 0) return this.#one
+    if (set === 0) return NOTHING
     this.#target.set = set
     this.#target.data = table.dataOf(best)
     this.#peersFor(best, this.#target.to)
-    this.#one.push(this.#target)
     return this.#one
   }
 
@@ -110,15 +118,26 @@ export class ExportScope {
     const { table, rules } = this
     const set = table.setOf(path)
     const peer = table.peerOf(path)
-    const single = rules.signature.policy?.dependsOnNlri === true
-    const key = set * 0x1_0000 + peer
-    let out = single ? undefined : this.#exported.get(key)
-    if (out === undefined) {
+    let out: number
+    if (rules.signature.policy?.dependsOnNlri === true) {
       out = this.#export(path, set, rules.sourceOf(peer))
-      if (!single) this.#exported.set(key, out)
-      else if (out !== 0) this.#single.push(out)
-    }
+      if (out !== 0) this.#single.push(out)
+    } else out = set === this.#lastSet && peer === this.#lastPeer ? this.#lastOut : this.#commonFor(path, set, peer)
     return out === 0 || this.fits(path, out) ? out : 0 // RFC 4271 §9.2: what does not fit is not announced
+  }
+
+  /** The set with which all paths of a set and source go out, or 0. */
+  #commonFor(path: number, set: number, peer: number): number {
+    const key = set * 0x1_0000 + peer
+    let out = this.#exported.get(key)
+    if (out === undefined) {
+      out = this.#export(path, set, this.rules.sourceOf(peer))
+      this.#exported.set(key, out)
+    }
+    this.#lastSet = set
+    this.#lastPeer = peer
+    this.#lastOut = out
+    return out
   }
 
   /** @returns the set with which a path goes out, with a reference, or 0 */
