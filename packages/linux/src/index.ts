@@ -9,6 +9,7 @@ export {
   type HandoverOptions,
 } from './descriptor-handover.js'
 export type { Link, LinkChange, LinkReference, Links, VethOptions } from './link.js'
+export { LinkReaper, type LinkReaperOptions } from './link-reaper.js'
 export { LinuxError, UnsupportedError } from './linux-error.js'
 export { nativeAvailability, type NativeAvailability } from './native/availability.js'
 export { NativeUnavailableError, type LoadAttempt } from './native/unavailable-error.js'

@@ -13,7 +13,7 @@ import {
 } from '@heddle/core'
 import { BfdSessions, ForwardingEngine, Sequences, loadFlows, saveFlows, sharedFlowMemory } from '@heddle/forwarding'
 import { EventQueue, type Logger, type Timer } from '@heddle/io'
-import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, Poller, TunDevice } from '@heddle/linux'
+import { LinkReaper, LinuxError, NativeUnavailableError, NetworkNamespace, Poller, TunDevice } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { randomInt } from 'node:crypto'
 import { BfdSockets } from './bfd-sockets.js'
@@ -78,6 +78,7 @@ export class TunForwarder implements Dataplane {
   /** Work on devices, one after the other. */
   #devices: Promise<unknown> = Promise.resolve()
   readonly #timer: NodeJS.Timeout
+  readonly #reaper = new LinkReaper()
   #closed = false
 
   private constructor(options: TunForwarderOptions, { poller, tunnels, bfd }: Parts) {
@@ -293,6 +294,7 @@ export class TunForwarder implements Dataplane {
       await Promise.all(Array.from(this.#ports.keys(), (port) => this.#remove(port, 'closed', options?.keep)))
       await this.#lanes?.close()
     })
+    await this.#reaper.reap()
     this.#sessions?.close()
     this.#bfd?.close()
     this.#tunnels.close()
@@ -336,11 +338,10 @@ export class TunForwarder implements Dataplane {
     attached.device.close()
   }
 
-  /** Deletes a device by netlink, on a thread: by its descriptor it would stop the forwarding of all others for some ten milliseconds. */
+  /** Deletes a device by netlink, later: by its descriptor it would stop the forwarding of all others for some ten milliseconds. */
   async #delete(port: number, { request, facts, device }: Attached): Promise<void> {
     try {
-      using netlink = await Netlink.open(request.netns)
-      await netlink.links.delete(facts.ifindex)
+      await this.#reaper.bury(request.netns, facts.ifindex)
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       this.#options.logger.debug('A device was not deleted by its link', { port, reason: error.message })
