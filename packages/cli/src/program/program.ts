@@ -71,13 +71,20 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
   const show = heddle
     .command('show')
     .description('show what a running node has')
-    .argument('<what>', `bgp …, ${VIEW_NAMES.join(', ')}`, viewName)
+    .argument('<what>', `bgp …, metrics, ${VIEW_NAMES.join(', ')}`, viewName)
     .option('--json', 'print a JSON array')
     .action(async (what: ViewName, options: { json?: boolean }) => {
       const { show: showView } = await import('../command/show.js')
       await showView(what, { ...choice(), ...options }, output)
     })
   showBgpCommands(show, choice, output)
+  show
+    .command('metrics')
+    .description('what is counted of the plugin of container runtimes, as OpenMetrics text')
+    .action(async () => {
+      const { showMetrics } = await import('../command/cni.js')
+      await showMetrics(choice(), output)
+    })
 
   const endpoint = heddle.command('endpoint').description('attach and detach network namespaces')
   const device = (command: Command): Command =>
@@ -105,6 +112,7 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
   places(cni.command('install').description('let the container runtime attach pods through the agent that serves'))
     .requiredOption('--network <name>', 'virtual network of pods')
     .option('--cni-socket <path>', 'where the agent serves the plugin', '/run/heddle/cni.sock')
+    .option('--chain <plugin...>', 'plugins behind it, such as portmap for hostPort; they must be in the folder of executables')
     .action(async (options: CniInstallCommand) => {
       const { cniInstall } = await import('../command/cni.js')
       await cniInstall(options, output)

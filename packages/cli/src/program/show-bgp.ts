@@ -23,14 +23,16 @@ interface RouteOptions {
 
 /** The words behind `heddle show bgp`. */
 export function showBgpCommands(show: Command, choice: () => NodeChoice, output: Output): void {
+  // the commands around a view have an option of that name too, and see it first
+  const format = (): { json?: true } => (show.opts()['json'] === true || bgp.opts()['json'] === true ? { json: true } : {})
   const summary = async (options: { readonly json?: boolean }): Promise<void> => {
     const { show: showView } = await import('../command/show.js')
-    await showView('neighbors', { ...choice(), ...options }, output)
+    await showView('neighbors', { ...choice(), ...options, ...format() }, output)
   }
   const bgp = show.command('bgp').description('what the BGP speaker of a running node has')
   const ask = async (request: BgpRequest, options: { readonly json?: boolean }): Promise<void> => {
     const { showBgp } = await import('../command/show-bgp.js')
-    await showBgp(request, { ...choice(), ...options }, output)
+    await showBgp(request, { ...choice(), ...options, ...format() }, output)
   }
   const json = (command: Command): Command => command.option('--json', 'print a JSON array; a watch one object a line')
 
