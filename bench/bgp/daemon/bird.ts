@@ -6,6 +6,7 @@ const executable = installed('/usr/sbin/bird')
 export const bird: Reflector = {
   name: 'BIRD',
   executable,
+  note: 'in a dump it sometimes sleeps with routes left to send until a timer wakes it, so that its rounds differ by seconds',
   version: () => versionIn(executable!, '--version'),
   start: (setup) => ({
     config: `
