@@ -1,13 +1,14 @@
 import type { Connection, PeerProtection } from '@heddle/io'
 import { CEASE } from '../iana.js'
-import type { NeighborConfig, SpeakerConfig } from './config.js'
+import type { NeighborConfig, SpeakerConfig, VrfConfig } from './config.js'
 import { DynamicNeighbors } from './dynamic-neighbors.js'
 import type { PeerContext } from './peer-context.js'
 import type { PeerIndex } from './peer-index.js'
 import { Peer } from './peer.js'
 import { peerConfig, type PeerConfig } from './peer-config.js'
-import { changedFields, changedFixed, impactOf, neighborChanges, type Reconciliation } from './reconcile.js'
+import { changedFields, changedFixed, impactOf, neighborChanges, vrfChanges, type Reconciliation } from './reconcile.js'
 import { SpeakerError } from './speaker-error.js'
+import { vrfsOf } from './vrf-config.js'
 import { parseZoned, zonedText } from './zoned-address.js'
 
 /** What the neighbors of a speaker need of it. */
@@ -29,18 +30,21 @@ export interface NeighborEditor {
   addNeighbor(neighbor: NeighborConfig): void
   removeNeighbor(address: string): void
   updateNeighbor(neighbor: NeighborConfig): void
+  setVrfs(vrfs: readonly VrfConfig[]): void
 }
 
 /** The neighbors of a speaker: which there are, and what becomes of them when the configuration changes. */
 export class Neighbors {
   readonly #peers = new Map<string, Peer>()
   readonly #dynamic: DynamicNeighbors
+  #config: SpeakerConfig
   /** Grows with each change of the configuration. */
   #generation = 0
 
   /** @throws SpeakerError `speaker.config`, `speaker.neighbor-exists` */
   constructor(private readonly context: NeighborsContext) {
     const { config, index } = context
+    this.#config = config
     this.#dynamic = new DynamicNeighbors(config.dynamicNeighbors ?? [], {
       add: (neighbor) => this.add(neighbor),
       remove: (name) => this.remove(name),
@@ -111,26 +115,52 @@ export class Neighbors {
 
   /** @throws SpeakerError `speaker.config` */
   reconcile(desired: SpeakerConfig, editor: NeighborEditor): Reconciliation {
-    const fixed = changedFixed(this.context.config, desired)
+    const fixed = changedFixed(this.#config, desired)
     if (fixed.length > 0) throw new SpeakerError('speaker.config', fixed.join(', '), 'cannot change while the speaker lives')
-    desired.neighbors.forEach((neighbor, at) => this.#checked(neighbor, `neighbors[${at}]`))
+    const { vrfs: current = [] } = this.#config
+    const { vrfs: wanted = [] } = desired
+    vrfsOf(wanted)
+    desired.neighbors.forEach((neighbor, at) => this.#checked(neighbor, `neighbors[${at}]`, { ...this.#config, vrfs: wanted }))
     const own = [...this.all()].filter(({ name }) => !this.#dynamic.has(name))
     const changes = neighborChanges(new Map(own.map(({ name, config }) => [name, config.neighbor])), desired.neighbors, {
       nameOf,
       canRekey: (neighbor) => this.#peers.get(nameOf(neighbor.address))?.canRekey(neighbor) ?? false,
     })
+    const vrfs = vrfChanges(current, wanted)
     const generation = this.#generation
     return {
       changes,
+      vrfs,
       apply: () => {
         if (generation !== this.#generation) throw new SpeakerError('speaker.state', 'reconcile', 'the configuration has changed since')
         for (const { neighbor, kind } of changes) if (kind === 'remove') editor.removeNeighbor(neighbor)
+        // a VRF that goes is there until its neighbors have left it
+        const going = current.filter(({ name }) => !wanted.some((other) => other.name === name))
+        if (vrfs.some(({ kind }) => kind !== 'keep')) editor.setVrfs([...wanted, ...going])
         for (const neighbor of desired.neighbors) {
           if (this.#peers.has(nameOf(neighbor.address))) editor.updateNeighbor(neighbor)
           else editor.addNeighbor(neighbor)
         }
+        if (going.length > 0) editor.setVrfs(wanted)
       },
     }
+  }
+
+  /**
+   * Other VRFs take the place of those that there are.
+   *
+   * @param use does it once it is known that no neighbor is left without its VRF
+   * @throws SpeakerError `speaker.config`
+   */
+  useVrfs(vrfs: readonly VrfConfig[], use: () => void): void {
+    for (const { name, config } of this.all()) {
+      const { vrf } = config.neighbor
+      const isThere = vrf === undefined || vrfs.some((other) => other.name === vrf)
+      if (!isThere) throw new SpeakerError('speaker.config', 'vrfs', `'${vrf}' cannot go while ${name} is in it`)
+    }
+    use()
+    this.#config = { ...this.#config, vrfs }
+    this.#generation++
   }
 
   /** What the streams that peers open must have. @param except leaves this one out */
@@ -155,8 +185,8 @@ export class Neighbors {
     this.#dynamic.settled(peer)
   }
 
-  #checked(neighbor: NeighborConfig, at: string): PeerConfig {
-    const config = peerConfig(neighbor, this.context.config, at)
+  #checked(neighbor: NeighborConfig, at: string, speaker = this.#config): PeerConfig {
+    const config = peerConfig(neighbor, speaker, at)
     const lacksBfd = neighbor.bfd === true && this.context.peers(undefined).bfd === undefined
     if (lacksBfd) throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
     return config

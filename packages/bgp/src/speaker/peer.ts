@@ -234,7 +234,10 @@ export class Peer implements SessionOwner {
     const { address, port, fsm, neighbor, protection } = this.#config
     const key =
       neighbor.authentication === undefined ? '' : `; its key for ${KEY_NAMES[neighbor.authentication.kind]} may be another, or it has none`
-    const far = protection?.minimumHopLimit === undefined ? '' : `; it may be further away than ${neighbor.ttlSecurity} hops`
+    const far =
+      protection?.minimumHopLimit === undefined
+        ? ''
+        : `; it may be further away than ${neighbor.ttlSecurity === 1 ? 'one hop' : `${neighbor.ttlSecurity} hops`}`
     this.#lastError = `no answer from ${address} port ${port} within ${fsm.connectRetryTime} s${key}${far}`
   }
 

@@ -1,4 +1,4 @@
-import type { NeighborConfig, SpeakerConfig } from './config.js'
+import type { NeighborConfig, SpeakerConfig, VrfConfig } from './config.js'
 
 /**
  * What a change does to the session with a neighbor: nothing at all; routes are looked at again in place, without a word or with what is
@@ -16,10 +16,20 @@ export interface NeighborChange {
   readonly fields: readonly string[]
 }
 
+/** What a desired configuration means for one VRF; no session ends for it. */
+export interface VrfChange {
+  readonly vrf: string
+  readonly kind: 'add' | 'remove' | 'change' | 'keep'
+  /** Keys of `VrfConfig` whose value is another one. */
+  readonly fields: readonly string[]
+}
+
 /** A desired configuration beside the one that is there: what is going to happen, before it does. */
 export interface Reconciliation {
   /** One entry a neighbor: those that go, then those that are to be there in their order. */
   readonly changes: readonly NeighborChange[]
+  /** One entry a VRF: those that go, then those that are to be there. */
+  readonly vrfs: readonly VrfChange[]
   /**
    * Does all of it. No neighbor with impact `nothing` notices.
    *
@@ -56,13 +66,12 @@ const FIXED = [
   'gracefulRestart',
   'confederation',
   'decision',
-  'vrfs',
   'dynamicNeighbors',
 ] as const satisfies readonly (keyof SpeakerConfig)[]
 
-/** Keys of two configurations of a neighbor that differ. */
-export function changedFields(before: NeighborConfig, after: NeighborConfig): string[] {
-  const values = (config: NeighborConfig): Map<string, string> =>
+/** Keys of two configurations of a neighbor, or of a VRF, that differ. */
+export function changedFields<T extends NeighborConfig | VrfConfig>(before: T, after: T): string[] {
+  const values = (config: T): Map<string, string> =>
     new Map(Object.entries(config).flatMap(([name, value]) => (value === undefined ? [] : [[name, JSON.stringify(value)]])))
   const old = values(before)
   const fresh = values(after)
@@ -104,6 +113,20 @@ export function neighborChanges(
       if (before === undefined) return { neighbor, kind: 'add', impact: 'reset', fields: [] }
       const fields = changedFields(before, config)
       return { neighbor, kind: fields.length === 0 ? 'keep' : 'change', impact: impactOf(fields, known.canRekey(config)), fields }
+    }),
+  ]
+}
+
+/** What has to be done to the VRFs that there are. */
+export function vrfChanges(current: readonly VrfConfig[], desired: readonly VrfConfig[]): VrfChange[] {
+  const wanted = new Set(desired.map(({ name }) => name))
+  return [
+    ...current.filter(({ name }) => !wanted.has(name)).map(({ name }): VrfChange => ({ vrf: name, kind: 'remove', fields: [] })),
+    ...desired.map((config): VrfChange => {
+      const before = current.find(({ name }) => name === config.name)
+      if (before === undefined) return { vrf: config.name, kind: 'add', fields: [] }
+      const fields = changedFields(before, config)
+      return { vrf: config.name, kind: fields.length === 0 ? 'keep' : 'change', fields }
     }),
   ]
 }

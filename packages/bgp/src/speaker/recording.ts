@@ -22,6 +22,7 @@ export type RecordedMethod =
   | 'withdraw'
   | 'setRouteTargetMembership'
   | 'addNeighbor'
+  | 'setVrfs'
   | 'removeNeighbor'
   | 'updateNeighbor'
   | 'resetNeighbor'

@@ -9,7 +9,7 @@ import { truncateText } from '../message/text.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
 import { LOCAL, type RibTable } from '../rib/rib-table.js'
 import { ChangeFeed } from './change-feed.js'
-import type { FamilyName, NeighborConfig, SpeakerConfig, SpeakerOptions } from './config.js'
+import type { FamilyName, NeighborConfig, SpeakerConfig, SpeakerOptions, VrfConfig } from './config.js'
 import { Decision } from './decision.js'
 import type { SpeakerEvents } from './events.js'
 import { ExportGroups } from './export-groups.js'
@@ -280,6 +280,17 @@ export class Speaker {
   }
 
   /**
+   * Takes other VRFs in the place of those that there are. One of the same name keeps its routes and neighbors: they go out with its RD, label and
+   * route targets of now, and what its import targets of now want comes in. Local routes of a VRF that goes are gone with it.
+   *
+   * @throws SpeakerError `speaker.config` for a value that cannot be used, or a VRF that goes and still has neighbors; then nothing has changed
+   */
+  setVrfs(vrfs: readonly VrfConfig[]): void {
+    this.#options.recorder?.call('setVrfs', [vrfs])
+    this.#neighbors.useVrfs(vrfs, () => this.#vrfs.use(vrfs))
+  }
+
+  /**
    * Compares a desired configuration with the one that is there. Nothing happens before `apply`; see `NeighborChange.impact` for what will.
    * Dynamic neighbors are left alone.
    *
@@ -444,7 +455,7 @@ export class Speaker {
         const own = new Decision(decision, this.#options.nextHops, (peer) => this.#index.originOf(peer), this.#sets, vrf.name)
         const changed = (table: RibTable, destination: number, best: boolean): void => {
           this.#groups.changed(table, destination, best)
-          if (best) this.#vrfs.exported(vrf, table, destination)
+          if (best) this.#vrfs.exported(vrf.name, table, destination)
         }
         const tables = new Tables({
           scheduler: this.#scheduler,

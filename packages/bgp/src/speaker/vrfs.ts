@@ -33,7 +33,7 @@ const EXPORT_ID = 0xffff_ffff
  * route targets become paths of the VRF, from which its peers are told the best.
  */
 export class Vrfs {
-  readonly #instances: ReadonlyMap<string, VrfInstance>
+  #instances: ReadonlyMap<string, VrfInstance>
   readonly #ids = new ImportIds()
 
   /** @throws SpeakerError `speaker.config` */
@@ -42,6 +42,29 @@ export class Vrfs {
     private readonly context: VrfsContext,
   ) {
     this.#instances = new Map(vrfsOf(configs).map((vrf) => [vrf.name, context.instance(vrf)]))
+  }
+
+  /**
+   * Takes other VRFs in the place of those that there are: one of the same name keeps its routes, and goes out and in by what it now is.
+   *
+   * @throws SpeakerError `speaker.config`; then nothing has changed
+   */
+  use(configs: readonly VrfConfig[]): void {
+    const wanted = new Map(vrfsOf(configs).map((vrf) => [vrf.name, vrf]))
+    for (const held of this.all()) {
+      const next = wanted.get(held.name)
+      if (next === undefined || !next.rd.equals(held.rd)) for (const table of held.tables.all()) this.#takeBack(held, table)
+      if (next === undefined) for (const table of held.tables.all()) clear(table)
+    }
+    const entries = Array.from(wanted, ([name, vrf]): [string, VrfInstance] => {
+      const held = this.#instances.get(name)
+      return [name, held === undefined ? this.context.instance(vrf) : { ...held, ...vrf }]
+    })
+    this.#instances = new Map(entries)
+    for (const table of this.context.global.all()) for (const destination of table.destinations()) this.imported(table, destination)
+    for (const { name, tables } of this.all()) {
+      for (const table of tables.all()) for (const destination of table.destinations()) this.exported(name, table, destination)
+    }
   }
 
   all(): Iterable<VrfInstance> {
@@ -80,9 +103,11 @@ export class Vrfs {
   }
 
   /** A destination of a VRF has another best path, or none: tells the other PEs of it, unless it came from them. */
-  exported({ rd, label, exportTargets }: Vrf, table: RibTable, destination: number): void {
+  exported(name: string, table: RibTable, destination: number): void {
     const family = vpnOf(table.family)
-    if (family === undefined) return
+    const vrf = this.#instances.get(name)
+    if (family === undefined || vrf === undefined) return
+    const { rd, label, exportTargets } = vrf
     const nlri = table.nlri(destination, 0, 0)
     if (nlri.kind !== 'unicast') return
     const best = table.best(destination)
@@ -98,8 +123,28 @@ export class Vrfs {
     this.context.global.touched(to)
   }
 
+  /** Nothing of a VRF's table goes to other PEs any more. */
+  #takeBack({ rd }: Vrf, table: RibTable): void {
+    const family = vpnOf(table.family)
+    if (family === undefined) return
+    const to = this.context.global.of(family)
+    for (const destination of table.destinations()) {
+      const nlri = table.nlri(destination, 0, 0)
+      if (nlri.kind !== 'unicast') continue
+      const key = to.newKey()
+      to.key.fromNlri({ kind: 'vpn', labels: [], rd, prefix: nlri.prefix }, key)
+      to.withdraw(LOCAL, key, EXPORT_ID)
+    }
+    this.context.global.touched(to)
+  }
+
   /** Customers choose their path identifiers freely. */
   #isImported(table: RibTable, path: number): boolean {
     return table.pathIdOf(path) >= FIRST_IMPORT_ID && !this.context.isCustomer(table.peerOf(path))
   }
+}
+
+/** Gives back what a table holds. */
+function clear(table: RibTable): void {
+  for (const destination of [...table.destinations()]) for (const path of table.pathsOf(destination)) table.remove(path)
 }

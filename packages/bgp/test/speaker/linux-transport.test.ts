@@ -47,7 +47,7 @@ describe('a speaker on the TCP of Linux', () => {
       await Promise.all([a, b, c].map((speaker) => speaker.start()))
       await eventually('the session', () => isUp(b, A) || undefined)
       const reason = await eventually('the reason of the other', () => neighbor(c, A).lastError)
-      expect(reason).toBe(`no answer from ${A} port ${PORT} within 1 s; it may be further away than 1 hops`)
+      expect(reason).toBe(`no answer from ${A} port ${PORT} within 1 s; it may be further away than one hop`)
       expect(a.neighbors().map(({ address }) => address)).toEqual([B])
       // what is up stays up when the keys of the listener change with the neighbors
       c.removeNeighbor(A)

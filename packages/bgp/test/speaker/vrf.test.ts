@@ -182,6 +182,53 @@ describe('a neighbor in a VRF (RFC 4364)', () => {
     expect(neighbor(a, RED1).families.map(({ received }) => received)).toEqual([1, 0])
   })
 
+  it('sees its VRF change: targets, label and RD at once, and VRFs that come and go, while every session goes on', async () => {
+    const { lab, a, b, red1, red2 } = await network()
+    red1.announce([unicast('10.1.0.0/16')])
+    b.announce([vpn('10.7.0.0/16', { rd: '65000:71', rt: '65000:700' })])
+    await lab.run(2)
+    const customers = [customer(RED1, 'red')]
+    const desired = (vrfs: readonly VrfConfig[], neighbors = customers): SpeakerConfig => ({
+      as: 65_000,
+      routerId: A,
+      holdTime: 9,
+      listen: [{ address: A }],
+      vrfs,
+      neighbors: [internal(B), ...neighbors],
+    })
+    const blue = vrf('blue', '65000:9', '65000:900', 1009)
+    const red = vrf('red', '65000:11', '65000:100', 1011, { importTargets: ['65000:100', '65000:700'], exportTargets: ['65000:800'] })
+    const plan = a.reconcile(desired([red, blue]))
+    expect(plan.vrfs).toEqual([
+      { vrf: 'red', kind: 'change', fields: ['exportTargets', 'importTargets', 'label', 'rd'] },
+      { vrf: 'blue', kind: 'keep', fields: [] },
+    ])
+    expect(plan.changes.map(({ impact }) => impact)).toEqual(['nothing', 'nothing'])
+    plan.apply()
+    await lab.run(2)
+    expect(vpnRoutes(b, A)).toEqual([`65000:11 10.1.0.0/16 label 1011 via ${A}`])
+    expect(held(red2, B)).toEqual([]) // whose VRF imports another target
+    expect(held(red1, A)).toEqual([`10.7.0.0/16 via ${A} path 65000`])
+
+    // the neighbor moves to a new VRF, and the one that it was in goes
+    const green = vrf('green', '65000:12', '65000:100', 1012)
+    a.reconcile(desired([green], [customer(RED1, 'green')])).apply()
+    await lab.until(() => isUp(a, RED1), 'the session')
+    await lab.run(2)
+    expect(vpnRoutes(b, A)).toEqual([`65000:12 10.1.0.0/16 label 1012 via ${A}`])
+    expect(held(red1, A)).toEqual([])
+    expect(() => a.routes({ family: 'ipv4-unicast', vrf: 'red' }).next()).toThrow(/no VRF 'red'/)
+    expect(() => a.setVrfs([])).toThrow(`'green' cannot go while ${RED1} is in it`)
+    expect(() => a.reconcile(desired([]))).toThrow(/no VRF 'red'/)
+    expect(neighbor(a, B).established).toBe(1)
+    a.removeNeighbor(RED1)
+    a.setVrfs([])
+    await lab.run(2)
+    expect(vpnRoutes(b, A)).toEqual([])
+    expect(a.metrics().attributeSets).toBe(2) // our membership, and the route of the other PE
+    await Promise.all(lab.speakers.map((speaker) => speaker.stop()))
+  })
+
   it('shares a speaker with VRFs that import from each other, and with local routes of its VRF', async () => {
     const lab = new Lab()
     const both = { importTargets: ['65000:1', '65000:2'] }
