@@ -13,6 +13,7 @@ import { ensureSystemPackages } from './lib/system-packages.mjs'
  * @type {Record<string, { system?: Parameters<typeof ensureSystemPackages>[0], native?: boolean } | undefined>}
  */
 const NEEDS = {
+  tun: { system: ['iproute2', 'iputils-ping', 'ethtool'], native: true },
   ebpf: { system: ['clang', 'libbpf-dev', 'ethtool'], native: true },
   cni: { system: ['iproute2', 'containernetworking-plugins'], native: true },
   bgp: { system: ['frr', 'gobgpd', 'bird2'] },

@@ -43,7 +43,7 @@ under test is kept on one processor, who sends and who counts on another. Underl
 }
 
 /** Millions of packets a second that leave node a in tunnels, counted at node b. */
-async function encap({ namespaces }: Contender, seconds: number): Promise<number> {
+export async function encap({ namespaces }: Contender, seconds: number): Promise<number> {
   const traffic = compiled('traffic')
   const counter = await namespaces.serve('node-b', [traffic, 'udp-count', '6635', `${seconds + 0.4}`], 0)
   const counted = outputOf(counter)
@@ -53,7 +53,7 @@ async function encap({ namespaces }: Contender, seconds: number): Promise<number
 }
 
 /** Millions of packets a second that reach pod a: what its UDP took, or had no room for. */
-async function decap({ namespaces }: Contender, seconds: number): Promise<number> {
+export async function decap({ namespaces }: Contender, seconds: number): Promise<number> {
   const traffic = compiled('traffic')
   const sink = await namespaces.serve('pod-a', [traffic, 'udp-count', `${PORT}`, `${seconds + 5}`], 0)
   const blast = [traffic, 'label-blast', NODE.a, `${LABEL.a}`, POD.b, POD.a, `${OCTETS}`, `${FLOWS}`, `${seconds + 0.4}`]

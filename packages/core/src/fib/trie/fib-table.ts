@@ -25,7 +25,7 @@ export class FibTable {
     return this.#v4.size + this.#v6.size
   }
 
-  /** Octets of the lookup structures (without the list of prefixes that the writer keeps). */
+  /** Octets held, the writer's own included. */
   get byteLength(): number {
     return this.#v4.byteLength + this.#v6.byteLength
   }
@@ -90,7 +90,8 @@ type Visit = (w0: number, w1: number, w2: number, w3: number, length: number, va
 class FamilyTable {
   readonly #memory: FibMemory
   /** By length: prefix → value. The truth from which an entry is filled again when a longer prefix goes. */
-  readonly #prefixes: Map<number | string, number>[]
+  readonly #prefixes: (HostTable | undefined)[]
+  /** Host routes, while lookups read them there and not in the trie. */
   #hosts: HostTable | undefined
   #trie: StrideTrie | undefined
   #key = new Uint32Array(4)
@@ -105,31 +106,29 @@ class FamilyTable {
   }
 
   get byteLength(): number {
-    return (this.#hosts?.byteLength ?? 0) + (this.#trie?.byteLength ?? 0)
+    return this.#prefixes.reduce((sum, prefixes) => sum + (prefixes?.byteLength ?? 0), this.#trie?.byteLength ?? 0)
   }
 
   set(w0: number, w1: number, w2: number, w3: number, length: number, value: number): void {
-    const prefixes = (this.#prefixes[length] ??= new Map())
-    const name = this.#name(w0, w1, w2, w3)
-    const isNew = !prefixes.has(name)
-    prefixes.set(name, value)
-    if (isNew) this.size++
     this.#setKey(w0, w1, w2, w3)
+    const prefixes = (this.#prefixes[length] ??= new HostTable(this.bits === 32 ? 1 : 4))
+    const isNew = prefixes.set(this.#key, value)
+    if (isNew) this.size++
     if (isNew && this.size === LARGE && this.#trie?.rootBits !== 16) this.#enlarge()
     else this.#program(length, value, isNew)
   }
 
   get(w0: number, w1: number, w2: number, w3: number, length: number): number {
-    return this.#prefixes[length]?.get(this.#name(w0, w1, w2, w3)) ?? NO_MATCH
+    const prefixes = this.#prefixes[length]
+    if (prefixes === undefined) return NO_MATCH
+    return this.bits === 32 ? prefixes.get1(w0) : prefixes.get4(w0, w1, w2, w3)
   }
 
   delete(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
-    const prefixes = this.#prefixes[length]
-    if (prefixes === undefined || !prefixes.delete(this.#name(w0, w1, w2, w3))) return false
-    this.size--
     this.#setKey(w0, w1, w2, w3)
-    if (length === this.bits && this.#trie?.rootBits !== 16) this.#hosts?.delete(this.#key)
-    else this.#trie?.remove(this.#key, length, this.#cover(length))
+    if (this.#prefixes[length]?.delete(this.#key) !== true) return false
+    this.size--
+    if (length < this.bits || this.#trie?.rootBits === 16) this.#trie?.remove(this.#key, length, this.#cover(length))
     return true
   }
 
@@ -150,19 +149,14 @@ class FamilyTable {
   }
 
   forEach(visit: Visit): void {
-    for (const [length, prefixes] of this.#prefixes.entries()) {
-      for (const [name, value] of prefixes ?? []) {
-        if (typeof name === 'number') visit(name, 0, 0, 0, length, value)
-        else visit(wordOf(name, 0), wordOf(name, 1), wordOf(name, 2), wordOf(name, 3), length, value)
-      }
-    }
+    this.#prefixes.forEach((prefixes, length) => {
+      prefixes?.forEach((w0, w1, w2, w3, value) => visit(w0, w1, w2, w3, length, value))
+    })
   }
 
   #program(length: number, value: number, isNew: boolean): void {
-    if (length === this.bits && this.#trie?.rootBits !== 16) {
-      this.#hosts ??= new HostTable(this.bits === 32 ? 1 : 4)
-      this.#hosts.set(this.#key, value)
-    } else {
+    if (length === this.bits && this.#trie?.rootBits !== 16) this.#hosts = this.#prefixes[length]
+    else {
       this.#trie ??= new StrideTrie(8, this.bits, this.#memory)
       this.#trie.insert(this.#key, length, value, isNew)
     }
@@ -188,11 +182,9 @@ class FamilyTable {
     const [w0, w1, w2, w3] = this.#key
     for (let shorter = length - 1; shorter >= 0; shorter--) {
       const prefixes = this.#prefixes[shorter]
-      if (prefixes === undefined || prefixes.size === 0) continue
-      const value = prefixes.get(
-        this.#name(masked(w0, shorter), masked(w1, shorter - 32), masked(w2, shorter - 64), masked(w3, shorter - 96)),
-      )
-      if (value !== undefined) return { length: shorter, value }
+      if (prefixes === undefined || prefixes.count === 0) continue
+      const value = this.get(masked(w0, shorter), masked(w1, shorter - 32), masked(w2, shorter - 64), masked(w3, shorter - 96), shorter)
+      if (value !== NO_MATCH) return { length: shorter, value }
     }
     return undefined
   }
@@ -203,16 +195,6 @@ class FamilyTable {
     this.#key[2] = w2
     this.#key[3] = w3
   }
-
-  /** Map key of a prefix of known length: a number for IPv4, four characters a word pair for IPv6. */
-  #name(w0: number, w1: number, w2: number, w3: number): number | string {
-    if (this.bits === 32) return w0 >>> 0
-    return String.fromCharCode(w0 >>> 16, w0 & 0xffff, w1 >>> 16, w1 & 0xffff, w2 >>> 16, w2 & 0xffff, w3 >>> 16, w3 & 0xffff)
-  }
-}
-
-function wordOf(name: string, word: number): number {
-  return ((name.charCodeAt(word * 2) << 16) | name.charCodeAt(word * 2 + 1)) >>> 0
 }
 
 /** The first `bits` bits of a word; none below 1, all from 32 on. */

@@ -14,19 +14,38 @@ export class HostTable {
     this.#mask = 15
   }
 
+  /** Calls `visit` for every row, in no order. */
+  forEach(visit: (w0: number, w1: number, w2: number, w3: number, value: number) => void): void {
+    const rows = this.#rows
+    const width = this.words + 1
+    for (let at = 0; at < rows.length; at += width) {
+      const tag = rows[at + this.words]
+      if (tag < FIRST) continue
+      if (this.words === 1) visit(rows[at], 0, 0, 0, tag - FIRST)
+      else visit(rows[at], rows[at + 1], rows[at + 2], rows[at + 3], tag - FIRST)
+    }
+  }
+
   get byteLength(): number {
     return this.#rows.byteLength
   }
 
-  /** @param value 0–2^31-2 */
-  set(key: ArrayLike<number>, value: number): void {
+  /** Value of a key, -1 without one. */
+  get(key: ArrayLike<number>): number {
+    return this.words === 1 ? this.get1(key[0]) : this.get4(key[0], key[1], key[2], key[3])
+  }
+
+  /** @param value 0–2^31-2 @returns whether the key was not there */
+  set(key: ArrayLike<number>, value: number): boolean {
     if ((this.#used + 1) * 4 > (this.#mask + 1) * 3) this.#rehash()
     const at = this.#find(key)
     const tag = this.#rows[at + this.words]
     if (tag === EMPTY) this.#used++
-    if (tag === EMPTY || tag === DELETED) this.count++
+    const isNew = tag < FIRST
+    if (isNew) this.count++
     for (let word = 0; word < this.words; word++) this.#rows[at + word] = key[word]
     this.#rows[at + this.words] = value + FIRST
+    return isNew
   }
 
   delete(key: ArrayLike<number>): boolean {
@@ -86,10 +105,12 @@ export class HostTable {
     this.#rows = new Uint32Array(slots * width)
     this.#mask = slots - 1
     this.#used = this.count
+    const rows = this.#rows
     for (let at = 0; at < old.length; at += width) {
       if (old[at + this.words] < FIRST) continue
-      const target = this.#find(old.subarray(at, at + this.words))
-      this.#rows.set(old.subarray(at, at + width), target)
+      let slot = this.#hash(old, at)
+      while (rows[slot * width + this.words] !== EMPTY) slot = (slot + 1) & this.#mask
+      for (let word = 0; word < width; word++) rows[slot * width + word] = old[at + word]
     }
   }
 }
