@@ -3,6 +3,7 @@ import {
   RouteBatch,
   type EndpointIntent,
   type FibTransaction,
+  type TrafficIntents,
   type VpnRoute,
   type VpnRouteChange,
   type VrfIntent,
@@ -27,6 +28,9 @@ export class OverlayNode {
   /** The intents that packets may still go by: those of now, and those before them that may not have reached everyone. */
   readonly recent = new Set<readonly VrfIntent[]>([[]])
   vrfs: readonly VrfIntent[] = []
+  /** As `recent`, of what is done with traffic. */
+  readonly recentTraffic = new Set<TrafficIntents>([{}])
+  traffic: TrafficIntents = {}
   readonly endpoints = new Map<string, EndpointIntent>()
   /** What the others were told, by RD and prefix. */
   readonly told = new Map<string, VpnRoute>()
@@ -41,7 +45,7 @@ export class OverlayNode {
     private readonly arrived: (arrival: Arrival) => void,
     private readonly quarantine: number,
   ) {
-    this.dataplane = memoryDataplane({ underlay, addresses: [address] })
+    this.dataplane = memoryDataplane({ underlay, addresses: [address], limits: { flows: 256 } })
     this.model = this.#newModel()
   }
 
@@ -53,6 +57,16 @@ export class OverlayNode {
     }
     this.vrfs = vrfs
     this.recent.add(vrfs)
+  }
+
+  setTraffic(traffic: TrafficIntents): void {
+    try {
+      this.model.setIntents(this.vrfs, traffic)
+    } catch {
+      return // it is about a VRF that is not there
+    }
+    this.traffic = traffic
+    this.recentTraffic.add(traffic)
   }
 
   attach(endpoint: EndpointIntent): void {
@@ -88,7 +102,7 @@ export class OverlayNode {
   async restart(told: readonly VpnRoute[]): Promise<readonly VpnRouteChange[]> {
     this.model = this.#newModel()
     this.model.adopt(await this.dataplane.dump())
-    this.model.setVrfs(this.vrfs)
+    this.model.setIntents(this.vrfs, this.traffic)
     for (const endpoint of this.endpoints.values()) this.model.addEndpoint(endpoint)
     this.model.applyRoutes(told.map((route) => ({ kind: 'announce', route })))
     this.model.endAdoption()
@@ -101,12 +115,12 @@ export class OverlayNode {
   }
 
   /** Sends from every device to `destination`. */
-  async send(destination: IpAddress, sending: (from: EndpointIntent) => void): Promise<void> {
+  async send(destination: IpAddress, destinationPort: number, sending: (from: EndpointIntent) => void): Promise<void> {
     for (const [port, endpoint] of this.devices) {
       const [source] = endpoint.addresses
       if (source === undefined || !(await this.dataplane.dump()).devices.some((device) => device.port === port)) continue
       sending(endpoint)
-      this.dataplane.endpoint(port).send(probePacket({ source, destination }))
+      this.dataplane.endpoint(port).send(probePacket({ source, destination, sourcePort: 40_000, destinationPort }))
     }
   }
 
@@ -150,11 +164,11 @@ export class OverlayNode {
   }
 
   #newModel(): OverlayModel {
-    const { encapsulations, limits } = this.dataplane.capabilities
+    const { encapsulations, limits, features } = this.dataplane.capabilities
     return new OverlayModel({
       clock: this.clock,
       localAddresses: [this.address],
-      capabilities: { encapsulations, limits },
+      capabilities: { encapsulations, limits, ...(features && { features }) },
       labels: { quarantine: this.quarantine },
     })
   }
