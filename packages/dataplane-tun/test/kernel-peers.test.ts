@@ -45,11 +45,11 @@ for (const { encapsulation, family, lack } of cases) {
     afterAll(async () => {
       await router?.close()
       sites?.close()
-    })
+    }, 120_000)
 
-    /** Output of ping; it never fails. */
+    /** Output of ping, which ends when it has three answers or has waited for half a minute; it never fails. */
     async function ping(from: string, ...words: string[]): Promise<string> {
-      const argv = ['netns', 'exec', sites.name(from), 'ping', '-c', '3', '-i', '0.2', '-W', '5', ...words]
+      const argv = ['netns', 'exec', sites.name(from), 'ping', '-c', '3', '-w', '30', '-i', '0.2', ...words]
       return run('ip', argv).then(
         ({ stdout }) => stdout,
         (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
