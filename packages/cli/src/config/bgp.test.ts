@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { IPV4_UNICAST, VPNV4_UNICAST, compilePolicy, type Policy } from '@heddle/bgp'
 import { IpPrefix, RouteDistinguisher } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bgpSchema } from '../schema/bgp-schema.js'
 import { ConfigError } from './config-error.js'
 import { parseSpeaker } from './load.js'
 import { resolveSpeaker } from './resolve.js'
@@ -296,5 +297,27 @@ describe('what is wrong', () => {
     const found = problems(`  neighbors: [{ address: 192.0.2.2, as: 1, authentication: { kind: tcp-md5, key: ${key} } }]\n`)
     expect(found).toMatchObject([{ path: 'bgp.neighbors[0].authentication.key' }])
     expect(JSON.stringify(found)).not.toMatch(/s3cret|5338/)
+  })
+})
+
+describe('the reference', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+
+  it('has an example that is accepted', () => {
+    const [, yaml] = /```yaml\n([^]*?)```/.exec(readme) ?? []
+    const { bgp } = resolveSpeaker(parseSpeaker(join(folder, 'speaker.yaml'), `node: { name: rr, address: 192.0.2.1 }\n${yaml}`))
+    expect(bgp.neighbors[1]).toMatchObject({ role: 'provider', authentication: { key: 'from a file' } })
+  })
+
+  it('names every key of the section bgp', () => {
+    const { properties } = bgpSchema as { properties: Record<string, { items?: { properties?: object } }> }
+    const keys = [
+      ...Object.keys(properties),
+      ...['neighbors', 'dynamicNeighbors', 'networks', 'bmp', 'rtr', 'vrfs'].flatMap((list) =>
+        Object.keys(properties[list].items?.properties ?? {}),
+      ),
+    ]
+    expect(keys.length).toBeGreaterThan(60)
+    expect(keys.filter((key) => !new RegExp(`[\\x60.]${key}\\b`).test(readme))).toEqual([])
   })
 })

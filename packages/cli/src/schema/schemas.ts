@@ -1,3 +1,4 @@
+import { bgpViewSchemas, reloadSchema } from './bgp-view-schemas.js'
 import { nodeSchema, speakerSchema } from './config-schema.js'
 import { demoSchema } from './demo-schema.js'
 import type { JsonSchema } from './json-schema.js'
@@ -8,6 +9,8 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   node: nodeSchema,
   speaker: speakerSchema,
   ...viewSchemas,
+  ...bgpViewSchemas,
+  reload: reloadSchema,
   explain: explainSchema,
   demo: demoSchema,
 }
