@@ -283,7 +283,7 @@ export type { ChangeImpact, NeighborChange, Reconciliation, VrfChange } from './
 export { Recorder, type RecordedInput, type RecordedMethod } from './speaker/recording.js'
 export { replay, type ReplayClock, type ReplayOptions } from './speaker/replay.js'
 export type { WatchEvent, WatchedRoute } from './speaker/watch.js'
-export type { FamilyMetrics, QueueMetrics, SpeakerMetrics } from './speaker/metrics.js'
+export type { FamilyMetrics, MemoryMetrics, QueueMetrics, SpeakerMetrics } from './speaker/metrics.js'
 export type { ExplainQuery, RoutesQuery, StopOptions } from './speaker/queries.js'
 export { Speaker } from './speaker/speaker.js'
 export { SpeakerError, type SpeakerErrorCode } from './speaker/speaker-error.js'

@@ -1,4 +1,5 @@
 import type { FsmStateName } from '../fsm/state.js'
+import type { AttributeSets } from '../rib/attribute-sets.js'
 import type { RibTable } from '../rib/rib-table.js'
 import type { ExportGroups } from './export-groups.js'
 import { newCounters } from './message-counters.js'
@@ -13,11 +14,11 @@ export interface MetricSources {
   readonly tables: readonly RibTable[]
   readonly groups: ExportGroups
   readonly scheduler: Scheduler
-  readonly attributeSets: number
+  readonly sets: AttributeSets
   readonly changes: number
 }
 
-export function collectMetrics({ peers, tables, groups, scheduler, attributeSets, changes }: MetricSources): SpeakerMetrics {
+export function collectMetrics({ peers, tables, groups, scheduler, sets, changes }: MetricSources): SpeakerMetrics {
   const sessions: Record<FsmStateName, number> = { idle: 0, connect: 0, active: 0, 'open-sent': 0, 'open-confirm': 0, established: 0 }
   const sent = newCounters()
   const received = newCounters()
@@ -35,7 +36,7 @@ export function collectMetrics({ peers, tables, groups, scheduler, attributeSets
     sessions,
     messages: { sent, received },
     routes: tables.map((table) => ({ family: table.family.name, destinations: table.size, paths: table.paths })),
-    attributeSets,
+    attributeSets: sets.size,
     exportGroups: active.filter(({ size }) => size > 0).length,
     packed: groups.packed,
     queues: {
@@ -45,6 +46,11 @@ export function collectMetrics({ peers, tables, groups, scheduler, attributeSets
       received: waiting,
       outgoing,
       changes,
+    },
+    memory: {
+      tables: sum(tables.map(({ octets }) => octets)),
+      attributeSets: sets.octets,
+      exportGroups: sum(active.map(({ octets }) => octets)),
     },
     schedulerLag: scheduler.lag,
   }

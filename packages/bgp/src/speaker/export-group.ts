@@ -67,6 +67,11 @@ export class ExportGroup {
     return this.#log.size
   }
 
+  /** Octets that what is held and what waits take. */
+  get octets(): number {
+    return this.out.octets + this.#log.octets
+  }
+
   /** The place behind everything that has changed. */
   get end(): number {
     return this.#log.end

@@ -16,6 +16,7 @@ export interface SpeakerMetrics {
   /** UPDATEs that were packed, each once for all peers that it went to. */
   readonly packed: number
   readonly queues: QueueMetrics
+  readonly memory: MemoryMetrics
   /** Milliseconds that work waited for its turn: the longest wait, and that of the last slice. */
   readonly schedulerLag: { readonly last: number; readonly longest: number }
 }
@@ -25,6 +26,15 @@ export interface FamilyMetrics {
   readonly family: string
   readonly destinations: number
   readonly paths: number
+}
+
+/** Octets that columns take, outside of the JavaScript heap. */
+export interface MemoryMetrics {
+  /** Destinations and paths. */
+  readonly tables: number
+  readonly attributeSets: number
+  /** What peers hold, and what waits for them. */
+  readonly exportGroups: number
 }
 
 /** How much waits, and for what. */

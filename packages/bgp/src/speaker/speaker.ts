@@ -408,7 +408,7 @@ export class Speaker {
       tables: [...this.#tables.all()],
       groups: this.#groups,
       scheduler: this.#scheduler,
-      attributeSets: this.#sets.size,
+      sets: this.#sets,
       changes: this.#feed.pending,
     })
   }
