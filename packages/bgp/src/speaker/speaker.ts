@@ -7,13 +7,13 @@ import { familyByName, type Family } from '../nlri/family.js'
 import { SHUTDOWN_LIMIT } from '../message/notification.js'
 import { truncateText } from '../message/text.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
-import { LOCAL, type RibTable } from '../rib/rib-table.js'
+import { LOCAL } from '../rib/rib-table.js'
+import { AllTables } from './all-tables.js'
 import { ChangeFeed } from './change-feed.js'
 import type { FamilyName, NeighborConfig, SpeakerConfig, SpeakerOptions, VrfConfig } from './config.js'
-import { Decision } from './decision.js'
 import type { SpeakerEvents } from './events.js'
 import { ExportGroups } from './export-groups.js'
-import { FlushWaits, type Done } from './flush.js'
+import { FlushWaits } from './flush.js'
 import { collectMetrics } from './collect-metrics.js'
 import type { SpeakerMetrics } from './metrics.js'
 import type { NeighborView } from './neighbor-view.js'
@@ -37,8 +37,6 @@ import { watchEvent, watchSnapshot } from './watch-views.js'
 import { Scheduler } from './scheduler.js'
 import { SpeakerError } from './speaker-error.js'
 import { TableObservers, type TableAccess, type TableObserver } from './table-observers.js'
-import { Tables } from './tables.js'
-import { Vrfs } from './vrfs.js'
 
 const UNSPECIFIED = IpAddress.v4(0)
 
@@ -59,19 +57,19 @@ export class Speaker {
   readonly #sets = new AttributeSets()
   readonly #index: PeerIndex
   readonly #scheduler: Scheduler
-  readonly #decision: Decision
   readonly #feed: ChangeFeed
   readonly #observers = new TableObservers()
   readonly #flushes: FlushWaits
   readonly #groups: ExportGroups
-  readonly #tables: Tables
-  readonly #vrfs: Vrfs
+  readonly #tables: AllTables
   readonly #local: LocalRoutes
   readonly #deferral: RestartDeferral
   readonly #context: PeerContext
   readonly #listeners: Listeners
   readonly #neighbors: Neighbors
-  readonly #watches = new Watches(() => watchSnapshot(this.#tables.all(), this.#neighbors.all(), (index) => this.#index.nameOf(index)))
+  readonly #watches = new Watches(() =>
+    watchSnapshot(this.#tables.of(undefined).all(), this.#neighbors.all(), (index) => this.#index.nameOf(index)),
+  )
   #state: 'new' | 'running' | 'stopped' = 'new'
 
   /** Control events. */
@@ -89,17 +87,16 @@ export class Speaker {
     this.#identity = speakerIdentity(config)
     this.#index = new PeerIndex(this.#identity)
     this.#scheduler = new Scheduler(clock, this.#logger)
-    this.#decision = new Decision(config.decision ?? {}, options.nextHops, (peer) => this.#index.originOf(peer), this.#sets)
     this.#feed = new ChangeFeed(
       this.#scheduler,
-      () => this.#tables.all(),
+      () => this.#tables.of(undefined).all(),
       (index) => {
         const peer = this.#index.get(index)
         return { address: this.#index.nameOf(index), peerType: peer?.peerType ?? 'ibgp', routerId: peer?.routerId ?? UNSPECIFIED }
       },
     )
     this.#flushes = new FlushWaits(clock, {
-      decided: () => this.#decisions(),
+      decided: () => this.#tables.backlog(),
       written: () => {
         const backlogs = [...this.#neighbors.all()].flatMap(({ flows }) => (flows === undefined ? [] : [flows.backlog()]))
         return () => backlogs.every((isWritten) => isWritten())
@@ -109,24 +106,26 @@ export class Speaker {
       scheduler: this.#scheduler,
       logger: this.#logger,
       sourceOf: (index) => this.#index.sourceOf(index),
-      ranked: (table, destination, count) => this.#decisionOf(table).ranked(table, destination, count),
+      ranked: (table, destination, count) => this.#tables.ranked(table, destination, count),
       worked: () => this.#flushes.check(),
     })
-    this.#tables = new Tables({
+    this.#tables = new AllTables({
+      config,
       scheduler: this.#scheduler,
       sets: this.#sets,
-      decision: this.#decision,
-      sink: this.#observers.sinkFor(undefined, this.#feed),
-      changed: (table, destination, best) => {
+      nextHops: options.nextHops,
+      originOf: (peer) => this.#index.originOf(peer),
+      isCustomer: (peer) => this.#index.get(peer)?.config.neighbor.vrf !== undefined,
+      sinkOf: (vrf) => (vrf === undefined ? this.#observers.sinkFor(vrf, this.#feed) : this.#observers.sinkFor(vrf)),
+      changed: (table, destination, best, vrf) => {
         this.#groups.changed(table, destination, best)
-        if (best) this.#vrfs.imported(table, destination)
-        if (best) this.#observers.best(table, destination)
-        if (best && this.#watches.active) this.#watches.publish(watchEvent(table, destination, (index) => this.#index.nameOf(index)))
+        if (!best || vrf !== undefined) return
+        this.#observers.best(table, destination)
+        if (this.#watches.active) this.#watches.publish(watchEvent(table, destination, (index) => this.#index.nameOf(index)))
       },
       decided: () => this.#flushes.check(),
     })
-    this.#vrfs = this.#makeVrfs(config)
-    this.#local = new LocalRoutes((vrf) => this.#tablesOf(vrf), this.#sets, this.#identity.as)
+    this.#local = new LocalRoutes((vrf) => this.#tables.of(vrf), this.#sets, this.#identity.as)
     this.#deferral = new RestartDeferral(clock, this.#identity.selectionDeferral, () => {
       for (const peer of this.#neighbors.all()) peer.flows?.resume()
     })
@@ -287,7 +286,7 @@ export class Speaker {
    */
   setVrfs(vrfs: readonly VrfConfig[]): void {
     this.#options.recorder?.call('setVrfs', [vrfs])
-    this.#neighbors.useVrfs(vrfs, () => this.#vrfs.use(vrfs))
+    this.#neighbors.useVrfs(vrfs, () => this.#tables.useVrfs(vrfs))
   }
 
   /**
@@ -325,7 +324,7 @@ export class Speaker {
       if (peer === undefined) throw new SpeakerError('speaker.neighbor-unknown', 'neighbor', 'routes out are those of one neighbor')
       return yield* sentRoutes(peer.flows?.member(family), peer.name)
     }
-    const table = this.#tablesOf(vrf ?? peer?.config.neighbor.vrf).of(family)
+    const table = this.#tables.of(vrf ?? peer?.config.neighbor.vrf).of(family)
     const only = neighbor === LOCAL_PEER ? LOCAL : peer?.index
     yield* receivedRoutes(table, only, (index) => this.#index.nameOf(index), postPolicy)
   }
@@ -342,7 +341,7 @@ export class Speaker {
   /** How next hops are reached has changed: every destination is decided again. */
   nextHopsChanged(): void {
     this.#options.recorder?.call('nextHopsChanged', [])
-    for (const tables of this.#everyTables()) tables.redecide()
+    this.#tables.redecide()
   }
 
   /**
@@ -359,7 +358,7 @@ export class Speaker {
    * @throws SpeakerError `speaker.route` for an NLRI that cannot stand in the family, `speaker.config` for a VRF that there is not
    */
   explain({ family: asked, nlri, vrf }: ExplainQuery): Explanation {
-    const instance = vrf === undefined ? { tables: this.#tables, decision: this.#decision } : this.#vrfs.get(vrf)
+    const instance = this.#tables.in(vrf)
     const table = instance.tables.of(this.#familyOf(asked))
     const sources: ExplainSources = {
       table,
@@ -382,9 +381,8 @@ export class Speaker {
    */
   observe(observer: TableObserver): TableAccess {
     this.#observers.add(observer)
-    const of = (vrf: string | undefined, tables: Tables) => Array.from(tables.all(), (table) => ({ table, vrf }))
     return {
-      tables: () => [...of(undefined, this.#tables), ...Array.from(this.#vrfs.all(), ({ name, tables }) => of(name, tables)).flat()],
+      tables: () => [...this.#tables.all()],
       nameOf: (index) => this.#index.nameOf(index),
       indexOf: (neighbor) => this.#neighbors.get(neighbor).index,
       stop: () => this.#observers.delete(observer),
@@ -405,7 +403,7 @@ export class Speaker {
   metrics(): SpeakerMetrics {
     return collectMetrics({
       peers: [...this.#neighbors.all()],
-      tables: [...this.#tables.all()],
+      tables: [...this.#tables.of(undefined).all()],
       groups: this.#groups,
       scheduler: this.#scheduler,
       sets: this.#sets,
@@ -429,8 +427,8 @@ export class Speaker {
       deferral: this.#deferral,
       groups: this.#groups,
       validate: validator === undefined ? undefined : (nlri, attributes) => validateOrigin(validator, nlri, attributes),
-      tableOf: (family) => this.#tables.of(family),
-      touched: (table) => this.#tables.touched(table),
+      tableOf: (family) => this.#tables.of(undefined).of(family),
+      touched: (table) => this.#tables.of(undefined).touched(table),
       exported: () => this.#flushes.check(),
       bfd: this.#options.bfd,
       stateChanged: (peer) => {
@@ -446,58 +444,10 @@ export class Speaker {
     }
   }
 
-  #makeVrfs({ vrfs = [], decision = {} }: SpeakerConfig): Vrfs {
-    return new Vrfs(vrfs, {
-      sets: this.#sets,
-      global: this.#tables,
-      isCustomer: (peer) => this.#index.get(peer)?.config.neighbor.vrf !== undefined,
-      instance: (vrf) => {
-        const own = new Decision(decision, this.#options.nextHops, (peer) => this.#index.originOf(peer), this.#sets, vrf.name)
-        const changed = (table: RibTable, destination: number, best: boolean): void => {
-          this.#groups.changed(table, destination, best)
-          if (best) this.#vrfs.exported(vrf.name, table, destination)
-        }
-        const tables = new Tables({
-          scheduler: this.#scheduler,
-          sets: this.#sets,
-          decision: own,
-          sink: this.#observers.sinkFor(vrf.name),
-          changed,
-          decided: () => this.#flushes.check(),
-        })
-        return { ...vrf, tables, decision: own }
-      },
-    })
-  }
-
   #contextOf(vrf: string | undefined): PeerContext {
     if (vrf === undefined) return this.#context
-    const { tables } = this.#vrfs.get(vrf)
+    const tables = this.#tables.of(vrf)
     return { ...this.#context, tableOf: (family) => tables.of(family), touched: (table) => tables.touched(table) }
-  }
-
-  #tablesOf(vrf: string | undefined): Tables {
-    return vrf === undefined ? this.#tables : this.#vrfs.get(vrf).tables
-  }
-
-  #decisionOf(table: RibTable): Decision {
-    const vrf = [...this.#vrfs.all()].find(({ tables }) => tables.of(table.family) === table)
-    return vrf?.decision ?? this.#decision
-  }
-
-  #everyTables(): Tables[] {
-    return [this.#tables, ...Array.from(this.#vrfs.all(), ({ tables }) => tables)]
-  }
-
-  /** Tells whether what is to be decided now has been, and with VRFs also what that led to in others. */
-  #decisions(): Done {
-    const backlog = (): Done => {
-      const all = this.#everyTables().map((tables) => tables.backlog())
-      return () => all.every((isDecided) => isDecided())
-    }
-    const first = backlog()
-    let second: Done | undefined
-    return () => first() && (second ??= backlog())()
   }
 
   #familyOf(family: Family | FamilyName): Family {
