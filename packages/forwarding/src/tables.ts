@@ -96,7 +96,7 @@ export class Tables {
   /** VRF id → its host port, for packets to the host itself. */
   readonly hostPorts = new Map<number, Port>()
   /** Group id → how many routes lead to it; those of none are left out. */
-  readonly groupUses = new Map<number, number>()
+  readonly #groupUses = new Map<number, { routes: number }>()
   /** Routes of all VRFs. */
   routeCount = 0
   /** Largest underlay packet that the uplink ports take; 65,535 when the tables have none. */
@@ -166,6 +166,11 @@ export class Tables {
     this.#programRoutes(transaction.routes)
     this.#derive()
     this.generation = transaction.generation
+  }
+
+  /** How many routes lead to a group. */
+  routesTo(group: number): number {
+    return this.#groupUses.get(group)?.routes ?? 0
   }
 
   /** What is programmed, as values. */
@@ -257,12 +262,17 @@ export class Tables {
       // A removal may name a VRF that the same transaction removed.
       const fib = this.vrfs.get(vrf[row])?.fib
       if (fib === undefined) continue
-      const [w0, w1, w2, w3] = [address[at], address[at + 1], address[at + 2], address[at + 3]]
-      const before = fib.get(family[row] as 4 | 6, w0, w1, w2, w3, length[row])
-      const isRemoval = group[row] === NO_GROUP
-      if (isRemoval) fib.delete(family[row] as 4 | 6, w0, w1, w2, w3, length[row])
-      else fib.set(family[row] as 4 | 6, w0, w1, w2, w3, length[row], group[row])
-      this.#countRoute(before, isRemoval ? NO_MATCH : group[row])
+      const of = family[row] as 4 | 6
+      const w0 = address[at]
+      const w1 = address[at + 1]
+      const w2 = address[at + 2]
+      const w3 = address[at + 3]
+      if (group[row] !== NO_GROUP) this.#countRoute(fib.set(of, w0, w1, w2, w3, length[row], group[row]), group[row])
+      else {
+        const before = fib.get(of, w0, w1, w2, w3, length[row])
+        fib.delete(of, w0, w1, w2, w3, length[row])
+        this.#countRoute(before, NO_MATCH)
+      }
     }
   }
 
@@ -271,12 +281,15 @@ export class Tables {
     if (before === after) return
     if (before === NO_MATCH) this.routeCount++
     else {
-      const left = (this.groupUses.get(before) ?? 0) - 1
-      if (left > 0) this.groupUses.set(before, left)
-      else this.groupUses.delete(before)
+      const uses = this.#groupUses.get(before)
+      if (uses !== undefined && --uses.routes === 0) this.#groupUses.delete(before)
     }
     if (after === NO_MATCH) this.routeCount--
-    else this.groupUses.set(after, (this.groupUses.get(after) ?? 0) + 1)
+    else {
+      const uses = this.#groupUses.get(after)
+      if (uses === undefined) this.#groupUses.set(after, { routes: 1 })
+      else uses.routes++
+    }
   }
 
   #derive(): void {

@@ -36,7 +36,7 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
   const count = tables.routeCount + change.count
   if (count > limits.routes) fail('route', 'all', 'dataplane.limit', `${count} routes are more than ${limits.routes}`)
   const left = (id: number): number => (tables.vrfs.get(id)?.fib.size ?? 0) + (change.byVrf.get(id) ?? 0)
-  const uses = (id: number): number => (tables.groupUses.get(id) ?? 0) + (change.byGroup.get(id) ?? 0)
+  const uses = (id: number): number => tables.routesTo(id) + (change.byGroup.get(id) ?? 0)
   if (!vrfs.lost.some((id) => left(id) > 0) && !groups.lost.some((id) => uses(id) > 0)) return
 
   // Something dangles: routes that stay are searched for what to name.

@@ -78,7 +78,8 @@ export function encapsulate(
   if (at < 0) return NO_HEADROOM
   if (family !== 0 && length - (family === 6 ? IPV6_HEADER_SIZE : 0) > 0xffff) return TOO_LONG
 
-  bytes.set(octets, at)
+  // A few octets: a call of `set` takes longer than a loop.
+  for (let octet = 0; octet < octets.length; octet++) bytes[at + octet] = octets[octet]
   if (family === 4) writeIpv4(bytes, at, length, template.ipv4Sum)
   else if (family === 6) writeIpv6(bytes, at, length - IPV6_HEADER_SIZE, hash)
   for (let entry = 0; entry < template.labels; entry++) {

@@ -34,9 +34,10 @@ export class FibTable {
    * Adds or replaces a route. Host bits must be zero.
    *
    * @param value 0–2^31-2
+   * @returns the value that the route had, `NO_MATCH` (-1) for a new one
    */
-  set(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number, value: number): void {
-    this.#of(family).set(w0, w1, w2, w3, length, value)
+  set(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number, value: number): number {
+    return this.#of(family).set(w0, w1, w2, w3, length, value)
   }
 
   /** Value of exactly this prefix, `NO_MATCH` (-1) without a route. */
@@ -109,13 +110,15 @@ class FamilyTable {
     return this.#prefixes.reduce((sum, prefixes) => sum + (prefixes?.byteLength ?? 0), this.#trie?.byteLength ?? 0)
   }
 
-  set(w0: number, w1: number, w2: number, w3: number, length: number, value: number): void {
+  set(w0: number, w1: number, w2: number, w3: number, length: number, value: number): number {
     this.#setKey(w0, w1, w2, w3)
     const prefixes = (this.#prefixes[length] ??= new HostTable(this.bits === 32 ? 1 : 4))
-    const isNew = prefixes.set(this.#key, value)
+    const before = prefixes.set(this.#key, value)
+    const isNew = before === NO_MATCH
     if (isNew) this.size++
     if (isNew && this.size === LARGE && this.#trie?.rootBits !== 16) this.#enlarge()
     else this.#program(length, value, isNew)
+    return before
   }
 
   get(w0: number, w1: number, w2: number, w3: number, length: number): number {

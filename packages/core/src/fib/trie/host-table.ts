@@ -35,8 +35,8 @@ export class HostTable {
     return this.words === 1 ? this.get1(key[0]) : this.get4(key[0], key[1], key[2], key[3])
   }
 
-  /** @param value 0–2^31-2 @returns whether the key was not there */
-  set(key: ArrayLike<number>, value: number): boolean {
+  /** @param value 0–2^31-2 @returns the value that the key had, -1 without one */
+  set(key: ArrayLike<number>, value: number): number {
     if ((this.#used + 1) * 4 > (this.#mask + 1) * 3) this.#rehash()
     const at = this.#find(key)
     const tag = this.#rows[at + this.words]
@@ -45,7 +45,7 @@ export class HostTable {
     if (isNew) this.count++
     for (let word = 0; word < this.words; word++) this.#rows[at + word] = key[word]
     this.#rows[at + this.words] = value + FIRST
-    return isNew
+    return isNew ? -1 : tag - FIRST
   }
 
   delete(key: ArrayLike<number>): boolean {
