@@ -1,4 +1,4 @@
-import type { ChangeImpact, NeighborChange } from '@heddle/bgp'
+import type { ChangeImpact, NeighborChange, VrfChange } from '@heddle/bgp'
 import type { TrafficIntents } from '@heddle/core'
 import type { AgentConfig } from '../config.js'
 
@@ -17,6 +17,11 @@ export interface ConfigChange {
 /** A change of a neighbor as it is shown. */
 export function neighborChange({ neighbor, ...rest }: NeighborChange): ConfigChange {
   return { what: 'neighbor', name: neighbor, ...rest }
+}
+
+/** A change of a VRF of the speaker as it is shown. */
+export function vrfChange({ vrf, ...rest }: VrfChange): ConfigChange {
+  return { what: 'vrf', name: vrf, impact: 'nothing', ...rest }
 }
 
 /** Changes of things that are compared by a text each. */

@@ -74,7 +74,17 @@ export class Monitoring {
       if (this.#stations.has(name)) continue
       const { now = Date.now, ...world } = this.#world
       const system = { name: config.name, description: 'heddle' }
-      const client = new BmpClient({ ...world, now, speaker, speakerConfig: config.bgp, config: { system, ...station } })
+      const current = (): SpeakerNodeConfig => this.#config
+      const { as, routerId } = config.bgp
+      // VRFs may be others when a customer comes up
+      const speakerConfig = {
+        as,
+        routerId,
+        get vrfs() {
+          return current().bgp.vrfs ?? []
+        },
+      }
+      const client = new BmpClient({ ...world, now, speaker, speakerConfig, config: { system, ...station } })
       this.#stations.set(name, { text: wanted.get(name) ?? '', client })
       client.start()
     }

@@ -5,7 +5,7 @@ import { neighborRow, speakerRouteRows } from '../view/bgp-views.js'
 import type { ViewName, Views } from '../view/rows.js'
 import type { World } from '../world.js'
 import { Monitoring } from './monitoring.js'
-import { neighborChange, type ConfigChange } from './config-change.js'
+import { neighborChange, vrfChange, type ConfigChange } from './config-change.js'
 import { networkChanges, networkPlan } from './networks.js'
 
 /** How long withdrawals may take to reach the peers before the sessions end, milliseconds. */
@@ -104,6 +104,7 @@ export class SpeakerNode implements AsyncDisposable {
       reconciliation,
       changes: [
         ...reconciliation.changes.map(neighborChange),
+        ...reconciliation.vrfs.map(vrfChange),
         ...networkPlan(this.#config.networks, config.networks),
         ...this.#monitoring.plan(config),
       ],
@@ -162,5 +163,4 @@ const FIXED = [
   'confederation',
   'decision',
   'dynamicNeighbors',
-  'vrfs',
 ] as const satisfies readonly (keyof SpeakerConfig)[]

@@ -1,0 +1,101 @@
+import { BmpStation, type SpeakerConfig } from '@heddle/bgp'
+import { silentLogger } from '@heddle/io'
+import { ManualClock, memoryNetwork, seededRandom } from '@heddle/io/testing'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { describe, expect, it } from 'vitest'
+import { SpeakerNode, type SpeakerNodeConfig } from '../src/index.js'
+
+const US = '192.0.2.1'
+const STATION = '192.0.2.9'
+
+async function running(more: Partial<SpeakerNodeConfig> = {}) {
+  const clock = new ManualClock()
+  const network = memoryNetwork({ clock })
+  const station = network.host('station', STATION)
+  const listener = await station.transport.listen({ address: IpAddress.parse(STATION), port: 11_019 })
+  let connections = 0
+  const types: string[] = []
+  void (async () => {
+    for await (const connection of listener.connections) {
+      connections++
+      void (async () => {
+        const stream = new BmpStation()
+        for await (const chunk of connection.chunks)
+          for (const item of stream.push(chunk)) if ('message' in item) types.push(item.message.type)
+      })()
+    }
+  })()
+  const bgp: SpeakerConfig = { as: 65000, routerId: US, neighbors: [{ address: '192.0.2.2', as: 65000, families: ['ipv4-unicast'] }] }
+  const config: SpeakerNodeConfig = { name: 'rr', address: IpAddress.parse(US), networks: [], bgp, ...more }
+  const { transport } = network.host('us', US)
+  const node = new SpeakerNode(config, { clock, random: seededRandom(1), transport, logger: silentLogger, now: () => 1_700_000_000_000 })
+  await node.start()
+  await clock.run(1000)
+  return { clock, node, config, types, connections: () => connections }
+}
+const station = (statistics = 0) => ({ address: IpAddress.parse(STATION), port: 11_019, statistics })
+
+describe('a speaker by its configuration', () => {
+  it('originates networks of each kind, changes them and takes them back', async () => {
+    const plain = { prefix: IpPrefix.parse('203.0.113.0/24'), nextHop: IpAddress.parse(US), routeTargets: [] }
+    const six = { prefix: IpPrefix.parse('2001:db8::/32'), label: 17, nextHop: IpAddress.parse(US), routeTargets: [] }
+    const { node, config } = await running({ networks: [plain, six] })
+    const routes = (): string[] =>
+      (['ipv4-unicast', 'ipv6-labeled-unicast'] as const).flatMap((family) =>
+        [...node.speaker.routes({ family, neighbor: 'local' })].map(
+          ({ nlri, set }) => `${'prefix' in nlri ? String(nlri.prefix) : ''} via ${set.nextHop?.address} med ${set.attributes.med}`,
+        ),
+      )
+    expect(routes()).toEqual([`203.0.113.0/24 via ${US} med undefined`, `2001:db8::/32 via ::ffff:${US} med undefined`])
+    const next = { ...config, networks: [{ ...plain, attributes: { origin: 'igp', med: 7 } as const }] }
+    const planned = [
+      { what: 'neighbor', name: '192.0.2.2', kind: 'keep', impact: 'nothing', fields: [] },
+      { what: 'network', name: 'labeled 2001:db8::/32', kind: 'remove', impact: 'nothing', fields: [] },
+      { what: 'network', name: '203.0.113.0/24', kind: 'change', impact: 'nothing', fields: [] },
+    ]
+    expect(node.plan(next)).toEqual(planned)
+    expect(routes()).toHaveLength(2)
+    expect(node.reconfigure(next)).toEqual(planned)
+    expect(routes()).toEqual([`203.0.113.0/24 via ${US} med 7`])
+  })
+
+  it('connects to stations, keeps those that stay, and says the last words to those that go', async () => {
+    const { clock, node, config, types, connections } = await running({ bmp: [station()] })
+    expect([connections(), types[0]]).toEqual([1, 'initiation'])
+    expect(node.reconfigure({ ...config, bgp: { ...config.bgp, neighbors: [] } }).map(({ what, kind }) => `${kind} ${what}`)).toEqual([
+      'remove neighbor',
+    ])
+    await clock.run(5000)
+    expect(connections()).toBe(1)
+    const changed = { ...config, bgp: { ...config.bgp, neighbors: [] }, bmp: [station(9)] }
+    expect(node.plan(changed)).toMatchObject([{ what: 'bmp', name: `${STATION} port 11019`, kind: 'change' }])
+    node.reconfigure(changed)
+    await clock.run(20_000)
+    expect(connections()).toBe(2)
+    expect(types).toContain('termination')
+    node.reconfigure({ ...changed, bmp: [] })
+    await clock.run(20_000)
+    expect(connections()).toBe(2)
+    await Promise.all([node.stop(), clock.run(1000)])
+  })
+
+  it('refuses as a whole what only a restart can change', async () => {
+    const { node, config } = await running()
+    const cache = { address: IpAddress.parse(STATION), port: 323 }
+    expect(() => node.reconfigure({ ...config, rtr: [cache], bgp: { ...config.bgp, neighbors: [] } })).toThrow(/bgp\.rtr needs a restart/)
+    expect(() => node.plan({ ...config, bgp: { ...config.bgp, decision: { multipath: 4 } } })).toThrow(/bgp\.decision needs a restart/)
+    expect(node.speaker.neighbors()).toHaveLength(1)
+  })
+
+  it('takes another cache while it runs', async () => {
+    const cache = (port: number) => ({ address: IpAddress.parse(STATION), port })
+    const { clock, node, config } = await running({ rtr: [cache(323)] })
+    expect(
+      node
+        .reconfigure({ ...config, rtr: [cache(324), cache(323)] })
+        .filter(({ what }) => what === 'rtr')
+        .map(({ kind, name }) => `${kind} ${name}`),
+    ).toEqual([`add ${STATION} port 324`, `change ${STATION} port 323`])
+    await Promise.all([node.stop(), clock.run(1000)])
+  })
+})
