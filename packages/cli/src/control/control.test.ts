@@ -82,6 +82,86 @@ describe('control socket', () => {
   })
 })
 
+describe('rows in pieces', () => {
+  /** Pieces of 10 kB without end, with how many were made and whether the end was heard of. */
+  const endless = () => {
+    const state = { made: 0, ended: false }
+    const handler: ControlHandler = async (method, _params, signal) => {
+      if (method !== 'rows') return echo(method, {}, signal)
+      return (async function* () {
+        try {
+          for (;;) {
+            state.made++
+            yield [{ at: state.made, text: 'x'.repeat(10_000) }]
+          }
+        } finally {
+          state.ended = true
+        }
+      })()
+    }
+    return { state, handler }
+  }
+  const turns = async (count: number): Promise<void> => {
+    for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  it('come in order, no faster than they are taken, and end when nobody takes them any more', async () => {
+    const { state, handler } = endless()
+    server = await serveControl(join(folder, 'node.sock'), handler)
+    const client = await ControlClient.connect(server.path)
+    let taken = 0
+    for await (const rows of client.stream('rows')) {
+      expect(rows).toMatchObject([{ at: ++taken }])
+      if (taken === 5) {
+        await turns(2000) // a reader that is slow
+        const { made } = state
+        await turns(2000)
+        // what buffers of sockets hold, and no more
+        expect(state.made).toBe(made)
+        expect(made).toBeLessThan(1000)
+      }
+      if (taken === 200) break
+    }
+    for (let turn = 0; !state.ended; turn++) {
+      if (turn > 10_000) expect.unreachable('it goes on')
+      await turns(1)
+    }
+    await expect(client.request('after')).rejects.toMatchObject({ code: 'control.closed' })
+  })
+
+  it('end with their result, or with what went wrong behind those that came before', async () => {
+    server = await serveControl(join(folder, 'node.sock'), async (method) =>
+      (async function* () {
+        yield [1, 2]
+        yield []
+        yield [3]
+        if (method === 'fails') throw new ControlError('control.params', 'no more')
+      })(),
+    )
+    await using client = await ControlClient.connect(server.path)
+    const rows: unknown[] = []
+    for await (const piece of client.stream('ends')) rows.push(...piece)
+    expect(rows).toEqual([1, 2, 3])
+    await expect(
+      (async () => {
+        for await (const piece of client.stream('fails')) rows.push(...piece)
+      })(),
+    ).rejects.toMatchObject({ name: 'RefusedError', code: 'control.params' })
+    expect(rows).toEqual([1, 2, 3, 1, 2, 3])
+  })
+
+  it('are rejected when the node goes away', async () => {
+    const { handler } = endless()
+    server = await serveControl(join(folder, 'node.sock'), handler)
+    const client = await ControlClient.connect(server.path)
+    await expect(
+      (async () => {
+        for await (const _rows of client.stream('rows')) await server?.close()
+      })(),
+    ).rejects.toMatchObject({ code: 'control.closed' })
+  })
+})
+
 describe('lines', () => {
   const split = async (text: string, size: number, maximum = 100): Promise<(string | null)[]> => {
     const bytes = new TextEncoder().encode(text)

@@ -89,8 +89,11 @@ async function converse(socket: Socket, handle: ControlHandler): Promise<void> {
   const respond = async (response: ControlResponse): Promise<void> => {
     if (socket.destroyed || socket.write(`${JSON.stringify(response)}\n`)) return
     await new Promise<void>((resolve) => {
-      socket.once('drain', resolve)
-      socket.once('close', resolve)
+      const done = (): void => {
+        socket.off('drain', done).off('close', done)
+        resolve()
+      }
+      socket.on('drain', done).on('close', done)
     })
   }
   try {
