@@ -98,6 +98,11 @@ export class FibCompiler {
     this.#routes.forbid(vrf, prefix)
   }
 
+  /** Whether the next transaction, or the one under way, removes everything. */
+  get isEmptying(): boolean {
+    return this.#emptying
+  }
+
   /** Whether the dataplane holds what is wanted for `prefix`. */
   isInstalled(vrf: number, prefix: IpPrefix): boolean {
     const group = this.#routes.installed(vrf, prefix)

@@ -1,14 +1,24 @@
 import type { IpPrefix } from '@heddle/wire'
 import type { VrfState } from './vrf-state.js'
 
-/** What has changed in the tables since the last compilation: prefixes of VRFs, and the tunnel sources of VRFs. */
+/** What has changed in the tables since the last compilation: prefixes of VRFs, and the tunnel sources of VRFs; and what of it others may have to hear. */
 export class Changes {
   readonly routes = new Map<VrfState, Map<string, IpPrefix>>()
   readonly sources = new Set<VrfState>()
+  /** Prefixes of routes that start here, by the VRF that they belong to, since others were told last. */
+  readonly exports = new Map<VrfState, Map<string, IpPrefix>>()
 
   touch(vrf: VrfState, prefix: IpPrefix): void {
-    const prefixes = this.routes.get(vrf)
-    if (prefixes === undefined) this.routes.set(vrf, new Map([[String(prefix), prefix]]))
-    else prefixes.set(String(prefix), prefix)
+    put(this.routes, vrf, prefix)
   }
+
+  touchExport(vrf: VrfState, prefix: IpPrefix): void {
+    put(this.exports, vrf, prefix)
+  }
+}
+
+function put(table: Map<VrfState, Map<string, IpPrefix>>, vrf: VrfState, prefix: IpPrefix): void {
+  const prefixes = table.get(vrf)
+  if (prefixes === undefined) table.set(vrf, new Map([[String(prefix), prefix]]))
+  else prefixes.set(String(prefix), prefix)
 }

@@ -30,6 +30,12 @@ export class LocalRoutes {
     this.#addressesChanged(endpoint)
   }
 
+  /** The endpoint's device came or went: others may hear of its routes, or no more. */
+  deviceChanged({ vrf, intent }: EndpointState): void {
+    for (const address of intent.addresses) this.#changes.touchExport(vrf, IpPrefix.of(address))
+    for (const { prefix, via } of vrf.statics.values()) if (via.type === 'endpoint') this.#changes.touchExport(vrf, prefix)
+  }
+
   setStatics(vrf: VrfState, routes: readonly StaticRouteIntent[]): void {
     const before = vrf.statics
     vrf.statics = new Map(routes.map((route) => [String(route.prefix), route]))
@@ -59,6 +65,7 @@ export class LocalRoutes {
   #refresh(vrf: VrfState, prefix: IpPrefix): void {
     const name = String(prefix)
     const before = vrf.local.get(name)
+    this.#changes.touchExport(vrf, prefix)
     const via = viaOf(vrf, name)
     if (before !== undefined) {
       if (via !== undefined && via.route === before.via.route && via.endpoint === before.via.endpoint) return

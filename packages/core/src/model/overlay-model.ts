@@ -84,7 +84,7 @@ export class OverlayModel {
     this.#liveness = new TunnelLiveness(this.#fib, (remote) => this.#tunnels.localAddress(remote))
     this.#traffic = new Traffic(this.#fib, localAddresses)
     this.#observations = new Observations(this.#fib)
-    this.#exports = new Exports(this.#fib, { nextHop: localAddresses[0], encapsulations: this.#tunnels.offered })
+    this.#exports = new Exports(this.#fib, this.#changes, { nextHop: localAddresses[0], encapsulations: this.#tunnels.offered })
     this.#fib.objects.ports.want(UPLINK_PORT, { id: UPLINK_PORT, kind: 'uplink', allowedSources: [], gateways: [], mtu })
   }
 
@@ -94,6 +94,7 @@ export class OverlayModel {
    * when no route target allows them any more. Returns the endpoints whose devices are there.
    */
   adopt(state: DataplaneState): readonly EndpointIntent[] {
+    this.#exports.touchAll()
     this.#fib.adopt(state)
     this.#learnLiveness(state)
     const adopted = adoptedFrom(state)
@@ -113,6 +114,7 @@ export class OverlayModel {
    * the caller to say (`setAttached`).
    */
   replaced(state: DataplaneState): void {
+    this.#exports.touchAll()
     this.#fib.replaced(state)
     this.#learnLiveness(state)
     this.#holdIds(state)
@@ -122,6 +124,7 @@ export class OverlayModel {
 
   /** The model knows all it needs: what was adopted and is not wanted goes with the next transaction. */
   endAdoption(): void {
+    this.#exports.touchAll()
     this.#compile() // while adopted ids can still be claimed
     this.#adopted = undefined
     this.#liveness.compile(this.#vrfs.values(), false)
@@ -149,6 +152,7 @@ export class OverlayModel {
     const { capabilities, localAddresses } = this.#options
     const problems = [...vrfProblems(vrfs, this.#admitted), ...checkTraffic(traffic, { vrfs, capabilities, localAddresses })]
     if (problems.length > 0) throw new IntentError(problems)
+    this.#exports.touchAll()
     const names = new Set(vrfs.map(({ name }) => name))
     const gone = [...this.#vrfs.values()].filter(({ name }) => !names.has(name))
     for (const vrf of gone) {
@@ -201,7 +205,9 @@ export class OverlayModel {
   /** The endpoint's device is there, or not any more. */
   setAttached(endpoint: Pick<EndpointIntent, 'netns' | 'ifname'>, attached: boolean): void {
     const state = this.#endpoints.get(endpointName(endpoint))
-    if (state !== undefined) state.attached = attached
+    if (state === undefined) return
+    state.attached = attached
+    this.#local.deviceChanged(state)
   }
 
   /** Whether the dataplane holds an endpoint's port, label and routes, so that its device can come. */
@@ -292,7 +298,9 @@ export class OverlayModel {
 
   /** What became of the last transaction; what was not taken comes again. Returns whether all of it was applied. */
   programmed(report: ApplyReport): boolean {
+    const { isEmptying } = this.#fib
     const complete = this.#fib.commit(report)
+    if (isEmptying || !complete) this.#exports.touchAll() // more may be gone than what was touched
     if (complete && !this.isAdopting) {
       this.#vrfIds.settle()
       this.#portIds.settle()
