@@ -62,7 +62,7 @@ interface Parts {
   readonly heddle: (...words: string[]) => Promise<string>
   readonly a: Speaker
   readonly b: Speaker
-  write(change?: (bgp: Record<string, unknown>) => void): void
+  readonly write: (change?: (bgp: Record<string, unknown>) => void) => void
 }
 
 /** A reflector between two peers. */

@@ -1,4 +1,4 @@
-import type { Speaker, SpeakerConfig } from '@heddle/bgp'
+import type { Speaker } from '@heddle/bgp'
 import {
   IntentError,
   OverlayModel,
@@ -15,15 +15,15 @@ import {
   type MirroredPacket,
   type TracedPacket,
   type TraceIntent,
-  type VpnRouteChange,
 } from '@heddle/core'
-import { fromBgp, toBgp } from '@heddle/exchange'
+import { fromBgp } from '@heddle/exchange'
 import { silentLogger, type Clock, type Logger, type Random, type Transport } from '@heddle/io'
 import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
 import { intentChanges, type ConfigChange } from './bgp/config-change.js'
-import { SpeakerNode, type StopOptions } from './bgp/speaker-node.js'
+import { restartConfig, restartTimeOf } from './bgp/restart.js'
+import { SpeakerNode, publish, type StopOptions } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
 import { DataplaneKeeper, type DataplaneSource } from './dataplane/dataplane-keeper.js'
 import { EndpointManager } from './endpoint/endpoint-manager.js'
@@ -56,9 +56,6 @@ export type AgentEvents = {
   /** What was found in the dataplane at the start has been compared with what the peers told, and what nobody wants was removed. */
   reconciled: () => void
 }
-
-/** Seconds that peers wait for a restart when the configuration says nothing (as `SpeakerConfig.gracefulRestart`). */
-const DEFAULT_RESTART_TIME = 120
 
 /**
  * The virtual-router agent of a node: takes routes from its BGP peers and intents from whoever runs it, keeps the dataplane to what follows from
@@ -400,28 +397,4 @@ interface AgentParts {
   readonly endpoints: EndpointManager
   readonly observers: PacketObservers
   readonly capabilities: DataplaneCapabilities
-}
-
-function publish({ speaker }: SpeakerNode, changes: readonly VpnRouteChange[]): void {
-  if (changes.length === 0) return
-  const { announce, withdraw } = toBgp(changes)
-  speaker.withdraw(withdraw)
-  speaker.announce(announce)
-}
-
-/**
- * Graceful restart as this agent can keep it: peers are asked to keep routes only where packets are forwarded meanwhile, and are told that we restart
- * only when a dataplane was taken over (RFC 4724 §4.1).
- */
-function restartConfig(
-  { gracefulRestart = true }: SpeakerConfig,
-  { survives, restarting }: { readonly survives: boolean; readonly restarting: boolean },
-): NonNullable<SpeakerConfig['gracefulRestart']> {
-  if (gracefulRestart === false) return false
-  const wanted = gracefulRestart === true ? {} : gracefulRestart
-  return survives ? { ...wanted, restarting } : { ...wanted, restartTime: 0, forwardingPreserved: false }
-}
-
-function restartTimeOf({ gracefulRestart }: SpeakerConfig): number {
-  return (typeof gracefulRestart === 'object' ? gracefulRestart.restartTime : undefined) ?? DEFAULT_RESTART_TIME
 }

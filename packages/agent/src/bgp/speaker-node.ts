@@ -1,4 +1,6 @@
 import { LOCAL_PEER, Speaker, VPNV4_UNICAST, VPNV6_UNICAST, type Reconciliation, type SpeakerConfig } from '@heddle/bgp'
+import { toBgp } from '@heddle/exchange'
+import type { VpnRouteChange } from '@heddle/core'
 import { AgentError } from '../agent-error.js'
 import type { SpeakerNodeConfig } from '../config.js'
 import { neighborRow, speakerRouteRows } from '../view/bgp-views.js'
@@ -164,3 +166,11 @@ const FIXED = [
   'decision',
   'dynamicNeighbors',
 ] as const satisfies readonly (keyof SpeakerConfig)[]
+
+/** Has a speaker originate what the model exports, and take back what it no longer does. */
+export function publish({ speaker }: SpeakerNode, changes: readonly VpnRouteChange[]): void {
+  if (changes.length === 0) return
+  const { announce, withdraw } = toBgp(changes)
+  speaker.withdraw(withdraw)
+  speaker.announce(announce)
+}
