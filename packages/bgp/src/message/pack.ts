@@ -9,7 +9,7 @@ import { encodeNlri } from '../nlri/registry.js'
 import { frameMessage } from './header.js'
 import { writeReachHead } from './multiprotocol.js'
 import { usesPathIds, type EncodeOptions } from './options.js'
-import { UpdateBatch, sizeLimit, withdrawalFrame, type UpdateFrame } from './update-batch.js'
+import { UpdateBatch, frameSize, sizeLimit, withdrawalFrame, type UpdateFrame } from './update-batch.js'
 
 /** Routes of one family that share everything but their NLRI. */
 export interface RouteGroup {
@@ -51,7 +51,7 @@ function packed(nlri: readonly Nlri[], family: Family, options: EncodeOptions, w
     encodeNlri(entry, octets, family, mode)
     return octets.length
   })
-  const batch = new UpdateBatch(sizeLimit(options))
+  const batch = new UpdateBatch(sizeLimit(options), frameSize(frame) + octets.length)
   batch.write(frame, { octets: octets.view(), count: ends.length, startOf: (at) => ends[at - 1] ?? 0, endOf: (at) => ends[at] })
   return batch.finish()
 }

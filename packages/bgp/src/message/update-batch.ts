@@ -46,11 +46,19 @@ export function withdrawalFrame({ key, afi, safi }: Family): UpdateFrame {
 
 /** UPDATEs one behind the other in one run of octets, which a stream takes in one piece. */
 export class UpdateBatch {
-  readonly #out = new ByteWriter(1 << 14)
+  readonly #out: ByteWriter
   readonly #ends: number[] = []
 
-  /** @param limit octets that a message may have */
-  constructor(private readonly limit: number) {}
+  /**
+   * @param limit octets that a message may have
+   * @param capacity octets to begin with; it grows
+   */
+  constructor(
+    private readonly limit: number,
+    capacity = 1 << 14,
+  ) {
+    this.#out = new ByteWriter(capacity)
+  }
 
   /**
    * Writes as many messages as the routes need, each filled to the limit.
