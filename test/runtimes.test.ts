@@ -25,6 +25,7 @@ const missing = [
   machinesMissing(),
   ...missingForRealLab(),
   'missing' in client ? client.missing : '',
+  hasCommand('nft') ? '' : 'needs nft (Debian: nftables)',
   hasCommand('cc') ? '' : 'needs a C compiler for the image of pods',
 ].filter((text) => text !== '')
 const lacking = (...commands: string[]): string =>
@@ -148,6 +149,29 @@ describe.skipIf(containerdLacks !== '')(titled('containerd, by CRI', containerdL
   it('runs pods of equal addresses in red and blue, which an annotation names, and each reaches its own network', async () => {
     for (const node of NAMES) for (const network of NETWORKS) pods.push(await run(node, network, `${network}-${node}`))
     await mustBeTwoNetworks(pods)
+  }, 60_000)
+
+  it('leads a port of the host to a pod of a VRF, by the plugin portmap behind ours', async () => {
+    const [machine, { cri }] = [machineOf('a'), runtimes.get('a') as Containerd]
+    await machine.run('sh', '-c', 'cp /usr/lib/cni/portmap /opt/cni/bin/')
+    await nodeOf('a').heddle('cni', 'install', '--network', 'red', '--chain', 'portmap')
+    const pod = await cri.runPod({
+      name: 'web-a',
+      annotations: { [ANNOTATION]: 'web' },
+      portMappings: [{ containerPort: 8080, hostPort: 18_080 }],
+    })
+    expect(pod.addresses).toEqual([expect.stringMatching(/^100\.64\./)])
+    const [{ netns, addresses }] = (await nodeOf('a').endpoints()).filter((one) => one.addresses[0].startsWith('10.2.0.'))
+    const server = `require('net').createServer((c) => c.end('from ' + c.remoteAddress)).listen(8080, '0.0.0.0')`
+    machine.spawn('server', 'nsenter', [`--net=${netns}`, process.execPath, '-e', server])
+    const client = `require('net').connect(18080, '${fabric.addressOf(0)}').on('error', () => {}).pipe(process.stdout)`
+    const ask = async (): Promise<string> => machineOf('b').run(process.execPath, '-e', client)
+    await until('the port of the host answers', async () => (await ask()) !== '', 20_000)
+    expect(await ask()).toBe('from 100.64.0.1')
+    expect(addresses[0]).toMatch(/^10\.2\.0\./)
+    await cri.removePod(pod)
+    expect(await ask()).toBe('')
+    await nodeOf('a').heddle('cni', 'install', '--network', 'red')
   }, 60_000)
 
   it('hears of a network that is not there, and is left with nothing', async () => {

@@ -346,6 +346,7 @@ describe('STATUS, VERSION and metrics', () => {
     expect(text).toContain('cni_errors_total{verb="ADD",code="101"} 1\n')
     expect(text).toContain('cni_errors_total{verb="unknown",code="4"} 1\n')
     expect(text).toContain('cni_attachments 1\n')
+    expect(text).toContain('cni_addresses{network="blue",family="ipv4",state="total"} 14\n')
   })
 })
 

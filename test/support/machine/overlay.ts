@@ -99,7 +99,15 @@ export class OverlayNode {
         export: [routeTarget],
       })),
       dataplane: { kind: dataplane },
-      cni: { annotation: ANNOTATION, networks: vrfs.map(({ name }) => ({ name, pools, ...network })), quarantine: 0 },
+      cni: {
+        annotation: ANNOTATION,
+        networks: [
+          ...vrfs.map(({ name }) => ({ name, pools, ...network })),
+          // Its containers are known to the node by addresses of its own.
+          { name: 'web', vrf: 'red', pools: [{ prefix: '10.2.0.0/24', block }], report: 'node-address' },
+        ],
+        quarantine: 0,
+      },
     }
   }
 }

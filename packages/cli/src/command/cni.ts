@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import type { CniInstallOptions } from '@heddle/cni/node'
+import { ask } from './ask.js'
 import { UsageError } from '../exit-code.js'
+import type { NodeChoice } from '../control/find-socket.js'
 import type { Output } from '../output/output.js'
 import { printable } from '../output/table.js'
 
@@ -17,19 +19,33 @@ export interface CniInstallCommand extends CniPlaces {
   readonly network: string
   /** Socket that the agent serves the plugin on. */
   readonly cniSocket?: string
+  /** Plugins behind ours, by their types. */
+  readonly chain?: readonly string[]
 }
 
 /** `heddle cni install`: puts executable and configuration in their places, once an agent serves. */
 export async function cniInstall(options: CniInstallCommand, output: Output): Promise<void> {
   const { installCni } = await import('@heddle/cni/node')
-  const { network, cniSocket } = options
+  const { network, cniSocket, chain = [] } = options
   const { executable, configuration, kept } = await installCni({
     ...placesOf(options),
     ...(cniSocket === undefined ? {} : { socket: cniSocket }),
     config: { network },
+    chain: chain.map((type) => ({ type, ...CHAINED[type] })),
   })
   output.write(`installed ${executable} and ${configuration}\n`)
   for (const file of kept) output.write(`moved ${file} aside; heddle cni uninstall puts it back\n`)
+}
+
+/** What plugins of the reference set take from the runtime. */
+const CHAINED: Readonly<Record<string, object>> = {
+  portmap: { capabilities: { portMappings: true } },
+  bandwidth: { capabilities: { bandwidth: true } },
+}
+
+/** `heddle show metrics`. */
+export async function showMetrics(node: NodeChoice, output: Output): Promise<void> {
+  output.write((await ask(node, 'metrics', {})) as string)
 }
 
 /** `heddle cni uninstall`: takes them away, and puts back what was there before. */

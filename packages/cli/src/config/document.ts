@@ -80,7 +80,16 @@ export interface CniSection {
   readonly quarantine?: number
   /** Where the addresses come from that endpoints have on the node, a prefix a family; default 100.64.0.0/10 and fd68:6564:646c:6500::/64. */
   readonly nodeAddresses?: readonly string[]
+  /** Serves `cni_*` to Prometheus; not served when left out. */
+  readonly metrics?: CniMetricsSection
   readonly networks: readonly CniNetworkSection[]
+}
+
+/** Where metrics are served over HTTP. */
+export interface CniMetricsSection {
+  /** Default 127.0.0.1. */
+  readonly address?: string
+  readonly port: number
 }
 
 /** A virtual network that pods can be attached to. */

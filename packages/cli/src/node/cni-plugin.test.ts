@@ -52,9 +52,11 @@ const pools = [
 
 describe('a node with a section cni', () => {
   it('serves a plugin, and has again what was attached when it is started again', async () => {
-    nodes.push(await createNode(documentWith({ networks: [{ name: 'red', pools }], quarantine: 0 })))
+    nodes.push(await createNode(documentWith({ networks: [{ name: 'red', pools }], quarantine: 0, metrics: { port: 0 } })))
     expect((await call('ADD', 'c1')).ips?.map(({ address }) => address)).toEqual(['10.1.0.32/32', 'fd00::100/128'])
     expect(await nodes[0].show('endpoints')).toMatchObject([{ vrf: 'red', netns: '/run/netns/c1', addresses: ['10.1.0.32', 'fd00::100'] }])
+    expect(nodes[0].metrics()).toMatch(/cni_request_seconds_count\{verb="ADD"\} 1\n/)
+    expect(nodes[0].metrics()).toContain('cni_addresses{network="red",family="ipv4",state="used"} 1\n')
     await nodes.splice(0)[0].stop()
     nodes.push(await createNode(documentWith({ networks: [{ name: 'red', pools }], quarantine: 0 })))
     expect(await nodes[0].show('endpoints')).toMatchObject([{ netns: '/run/netns/c1', state: 'attached' }])

@@ -2,7 +2,7 @@ import type { EndpointService } from '@heddle/core'
 import type { CniNetwork, NodeAddressOptions, NodeTranslator, NotReady, PoolDefinition } from '@heddle/cni'
 import type { Clock, Logger } from '@heddle/io'
 import { IpAddress, IpPrefix } from '@heddle/wire'
-import type { CniNetworkSection, CniPoolSection, CniSection, NodeDocument } from '../config/document.js'
+import type { CniMetricsSection, CniNetworkSection, CniPoolSection, CniSection, NodeDocument } from '../config/document.js'
 
 /** What the plugin of a node works with. */
 export interface CniParts {
@@ -15,13 +15,13 @@ export interface CniParts {
 /**
  * Serves the plugin that the configuration describes, if it describes one. What it needs is loaded then.
  *
- * @returns ends it; what is attached stays
+ * @returns what it counts, and how to end it; what is attached stays
  * @throws StoreError, CniServeError; CniError when a pool contradicts itself
  */
-export async function startCni({ cni: section, node, dataplane }: NodeDocument, parts: CniParts): Promise<() => Promise<void>> {
-  if (section === undefined) return async () => undefined
+export async function startCni({ cni: section, node, dataplane }: NodeDocument, parts: CniParts): Promise<RunningCni> {
+  if (section === undefined) return { metrics: () => '', stop: async () => undefined }
   const { createCni, PoolIpam } = await import('@heddle/cni')
-  const { appendLogStore, bootId, DEFAULT_CNI_SOCKET, execPlugin, kernelInspector, nftTranslator, serveCni } =
+  const { appendLogStore, bootId, DEFAULT_CNI_SOCKET, execPlugin, kernelInspector, nftTranslator, serveCni, serveMetrics } =
     await import('@heddle/cni/node')
   const { quarantine = DEFAULT_QUARANTINE, annotation } = section
   const store = await appendLogStore(section.store ?? `/var/lib/heddle/${node.name}.cni`)
@@ -42,14 +42,32 @@ export async function startCni({ cni: section, node, dataplane }: NodeDocument, 
       ...(networks.some(hasNodeAddresses) ? { nodeAddresses: await nodeAddressesOf(section, nftTranslator) } : {}),
     })
     const listener = await serveCni(cni, section.socket ?? DEFAULT_CNI_SOCKET)
-    return async () => {
+    const stop = async (): Promise<void> => {
       await listener.close()
       await store.close()
+    }
+    try {
+      const metrics = section.metrics === undefined ? undefined : await serveMetrics(() => cni.metrics(), metricsAt(section.metrics))
+      return { metrics: () => cni.metrics(), stop: async () => void (await Promise.all([metrics?.close(), stop()])) }
+    } catch (error) {
+      await listener.close()
+      throw error
     }
   } catch (error) {
     await store.close()
     throw error
   }
+}
+
+/** The plugin of a node. */
+export interface RunningCni {
+  /** As `Cni.metrics`; empty where no plugin is served. */
+  metrics(): string
+  stop(): Promise<void>
+}
+
+function metricsAt({ address = '127.0.0.1', port }: CniMetricsSection): { address: string; port: number } {
+  return { address, port }
 }
 
 /** Seconds. */

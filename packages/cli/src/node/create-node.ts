@@ -3,7 +3,7 @@ import { silentLogger } from '@heddle/io'
 import type { NodeDocument } from '../config/document.js'
 import { resolveNode } from '../config/resolve.js'
 import { worldOf } from './create-speaker.js'
-import { startCni } from './cni-plugin.js'
+import { startCni, type RunningCni } from './cni-plugin.js'
 import { chooseDataplane } from './dataplane-source.js'
 import { explainPacket } from './explain.js'
 import { checkFixed } from './fixed-keys.js'
@@ -28,11 +28,11 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
   const agent = await Agent.start({ ...world, config: config(document), dataplane: source })
   let isLost = false
   agent.events.on('dataplane', (state) => (isLost = state === 'lost'))
-  let endCni: () => Promise<void>
+  let cni: RunningCni
   let mrt: MrtFiles | undefined
   try {
     mrt = await writeMrt(document, agent.speaker, { clock: world.clock, logger })
-    endCni = await startCni(document, {
+    cni = await startCni(document, {
       endpoints: agent.endpoints,
       clock: world.clock,
       logger,
@@ -45,7 +45,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     throw error
   }
   const stop: NodeHandle['stop'] = async (how) => {
-    await endCni()
+    await cni.stop()
     await agent.stop(how)
     await mrt.stop()
   }
@@ -55,6 +55,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     listening: agent.listening,
     speaker: agent.speaker,
     endpoints: agent.endpoints,
+    metrics: () => cni.metrics(),
     show: async (what) => agent.show(what),
     trace: (intent, signal) => agent.trace(intent, signal),
     capture: (request, signal) => agent.capture(request, signal),

@@ -29,6 +29,8 @@ export function handlerFor(starting: Promise<RoleHandle>, controls: ProcessContr
     switch (method) {
       case 'show':
         return handle.show(viewOf(fields.what))
+      case 'metrics':
+        return nodeOf(handle).metrics()
       case 'bgp':
         return bgpStream(handle.speaker, bgpRequest(params), signal)
       case 'endpoint.add':

@@ -55,6 +55,8 @@ export interface NodeHandle extends Role {
   readonly role: 'node'
   /** Attaches and detaches network namespaces. */
   readonly endpoints: EndpointService
+  /** What is counted of its CNI plugin, in the OpenMetrics format without the end line. */
+  metrics(): string
   /** What would happen to a packet, and why. @throws ExplainError; AgentError `agent.dataplane-lost`, DataplaneError */
   explain(request: ExplainRequest): Promise<ExplainAnswer>
   /** As `Agent.trace`, `Agent.capture` and `Agent.endpointAt`. */

@@ -65,6 +65,7 @@ const cni = closed(
       default: 60,
       description: '0–86400 seconds before an address is given out again',
     },
+    metrics: closed({ address, port: { type: 'integer', minimum: 0, maximum: 65_535, description: 'a TCP port' } }, ['port']),
     nodeAddresses: { type: 'array', items: prefix, minItems: 1, maxItems: 2, description: 'a prefix a family for addresses on the node' },
     networks: {
       type: 'array',

@@ -127,7 +127,18 @@ class CniServer implements Cni {
   }
 
   metrics(): string {
-    return this.#metrics.text({ cni_attachments: this.#attachments.list().length })
+    const { networks, ipam } = this.#options
+    const known = typeof networks === 'function' ? [] : networks
+    const addresses = known.flatMap((network) =>
+      ipam.usage(network).flatMap(({ family, total, used, quarantined }) => {
+        const sample = (state: string, value: number): readonly [string, number] => [
+          `{network="${network.name}",family="ipv${family}",state="${state}"}`,
+          value,
+        ]
+        return [sample('used', used), sample('quarantined', quarantined), sample('total', Number(total))]
+      }),
+    )
+    return this.#metrics.text({ cni_attachments: [['', this.#attachments.list().length]], cni_addresses: addresses })
   }
 
   async handle(environment: Environment, input: string, signal?: AbortSignal): Promise<CniResponse> {

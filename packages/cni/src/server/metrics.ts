@@ -30,9 +30,9 @@ export class CniMetrics {
   /**
    * Text in the OpenMetrics format, without its end line, so that it can stand among others: `cni_request_seconds`, `cni_errors_total` and gauges.
    *
-   * @param gauges name to value, for what is counted elsewhere, such as `cni_attachments`
+   * @param gauges name to samples, for what is counted elsewhere, such as `cni_attachments`; labels as `{KEY="VALUE"}`, or empty
    */
-  text(gauges: Readonly<Record<string, number>> = {}): string {
+  text(gauges: Readonly<Record<string, readonly (readonly [labels: string, value: number])[]>> = {}): string {
     const lines = ['# TYPE cni_request_seconds histogram', '# UNIT cni_request_seconds seconds']
     for (const [verb, { buckets, count, sum }] of this.#durations) {
       let below = 0
@@ -45,7 +45,9 @@ export class CniMetrics {
     }
     lines.push('# TYPE cni_errors counter')
     for (const [labels, count] of this.#errors) lines.push(`cni_errors_total{${labels}} ${count}`)
-    for (const [name, value] of Object.entries(gauges)) lines.push(`# TYPE ${name} gauge`, `${name} ${value}`)
+    for (const [name, samples] of Object.entries(gauges)) {
+      lines.push(`# TYPE ${name} gauge`, ...samples.map(([labels, value]) => `${name}${labels} ${value}`))
+    }
     return `${lines.join('\n')}\n`
   }
 }
