@@ -19,7 +19,7 @@ async function rounds(
   label: string,
   once: Once,
 ): Promise<Map<string, number[]>> {
-  const [count, seconds] = quick ? [1, 0.5] : [5, 2]
+  const [count, seconds] = quick ? [1, 0.5] : [5, 1.2]
   const figures = new Map(contenders.map(({ name }) => [name, [] as number[]]))
   for (let round = 0; round < count; round++) {
     for (const contender of contenders) {

@@ -12,15 +12,12 @@
 #define OWN_TTL 64
 
 /* Addresses the frame to the port's device and redirects it. */
-static __always_inline int hand_over(struct __sk_buff *skb, __u32 port_id, __u32 octets)
+static __always_inline int hand_to(struct __sk_buff *skb, const struct link *link, __u32 port_id, __u32 octets)
 {
-	struct link *link = bpf_map_lookup_elem(&links, &port_id);
 	struct port_counters *counters = bpf_map_lookup_elem(&port_counters, &port_id);
 	struct config *config = configuration();
 	__u8 addresses[12];
 
-	if (!link)
-		return REASON_PORT_DOWN;
 	__builtin_memcpy(addresses, link->peer_mac, 6);
 	__builtin_memcpy(addresses + 6, link->mac, 6);
 	/* The frame's addresses count in no checksum. */
@@ -38,6 +35,13 @@ static __always_inline int hand_over(struct __sk_buff *skb, __u32 port_id, __u32
 	else
 		bpf_redirect_peer(link->ifindex, 0);
 	return SENT;
+}
+
+static __always_inline int hand_over(struct __sk_buff *skb, __u32 port_id, __u32 octets)
+{
+	struct link *link = bpf_map_lookup_elem(&links, &port_id);
+
+	return link ? hand_to(skb, link, port_id, octets) : REASON_PORT_DOWN;
 }
 
 /* Takes away what stands before the packet, which belongs to a network header of `outer` family. */
@@ -63,11 +67,11 @@ static __always_inline int strip(struct __sk_buff *skb, const struct packet *pac
 }
 
 /* Whether a port of this router can take the packet; what its policies say comes next. */
-static __always_inline int may_deliver(const struct port *port, struct packet *packet, __u32 port_id)
+static __always_inline int may_deliver(const struct port *port, const struct link *link, struct packet *packet, __u32 port_id)
 {
 	if (packet->port == NONE)
 		packet->port = port_id;
-	if (!bpf_map_lookup_elem(&links, &port_id))
+	if (!link)
 		return REASON_PORT_DOWN;
 	if (!(port->carries & (packet->family == 4 ? 1 : 2)))
 		return REASON_FAMILY_UNSUPPORTED;
@@ -75,7 +79,8 @@ static __always_inline int may_deliver(const struct port *port, struct packet *p
 }
 
 /* Hands the packet to a port of this router that can take it. `outer`: family of the header it came behind, 0 without. */
-static __always_inline int deliver(struct __sk_buff *skb, const struct port *port, struct packet *packet, __u32 port_id, __u32 outer)
+static __always_inline int deliver(struct __sk_buff *skb, const struct port *port, const struct link *link, struct packet *packet,
+				   __u32 port_id, __u32 outer)
 {
 	if (packet->segment > port->mtu) {
 		packet->mtu = port->mtu;
@@ -88,5 +93,5 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct port *por
 		clamp_mss(skb, packet, packet->clamp < port->mtu ? packet->clamp : port->mtu);
 	if (outer && strip(skb, packet, outer) < 0)
 		return REASON_QUEUE_FULL;
-	return hand_over(skb, port_id, packet->length);
+	return hand_to(skb, link, port_id, packet->length);
 }

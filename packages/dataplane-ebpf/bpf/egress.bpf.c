@@ -17,14 +17,11 @@
 #include "port.h"
 #include "tell.h"
 
-static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct work *work)
+static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct port *port, struct work *work)
 {
-	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
 	struct packet *packet = &work->packet;
 	int result;
 
-	if (!port)
-		return REASON_PORT_DOWN;
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return REASON_FAMILY_UNSUPPORTED;
 	packet->vrf = port->vrf;
@@ -46,11 +43,12 @@ SEC("classifier")
 int egress(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex, *port_id = bpf_map_lookup_elem(&devices, &ifindex);
+	struct port *port = port_id ? bpf_map_lookup_elem(&ports, port_id) : 0;
 	struct port_counters *counters;
 	struct work *work = new_work();
 	int result;
 
-	if (!work || !port_id || !bpf_map_lookup_elem(&ports, port_id)) {
+	if (!work || !port_id || !port) {
 		count_drop(REASON_PORT_DOWN);
 		return VERDICT_DROP;
 	}
@@ -59,7 +57,7 @@ int egress(struct __sk_buff *skb)
 		counters->rx_packets++;
 		counters->rx_octets += skb->len - ETHERNET;
 	}
-	result = egress_steps(skb, *port_id, work);
+	result = egress_steps(skb, *port_id, port, work);
 	if (result == SENT)
 		return TC_ACT_REDIRECT;
 	if (result < 0 || result >= MAX_REASONS)

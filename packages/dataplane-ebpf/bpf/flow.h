@@ -63,3 +63,14 @@ __noinline __u32 flow_hash(struct __sk_buff *skb, __u32 at, __u32 end, __u32 see
 		return finish(mix(hash, chain & 0xff));
 	return finish(with_ports(skb, hash, chain & 0xff, chain >> 8 & CHAIN_OFFSET, end));
 }
+
+/* Hash of the packet in hand. */
+static __always_inline __u32 packet_hash(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u32 end = packet->at + packet->length;
+
+	if (packet->family == 6)
+		return flow_hash(skb, packet->at, end, 0);
+	return finish(with_ports(skb, mix(mix(0, packet->source[0]), packet->destination[0]), packet->protocol,
+				 packet->is_fragment ? end : packet->at + packet->header, end));
+}

@@ -127,22 +127,31 @@ static __always_inline __u32 sum_of_error(struct __sk_buff *skb, const __u8 *oct
 	return folded(sum + sum_of(skb, ETHERNET + headers, ETHERNET + length));
 }
 
-/* What the packet is now: an error to who sent it. */
-static __always_inline void describe_error(struct packet *packet, __u32 header, __u32 length)
+/* What the packet is now: an error to who sent it. `octets`: its headers */
+static __always_inline void describe_error(struct packet *packet, const __u8 *octets, __u32 header, __u32 length)
 {
+	const __u8 *own = octets + (packet->family == 4 ? 12 : 8);
+
 	packet->at = ETHERNET;
 	packet->header = header;
 	packet->length = packet->segment = length;
 	packet->protocol = packet->family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6;
 	packet->ttl = packet->ttl_written = OWN_TTL;
+	packet->checksum = half_at(octets + 10);
 	packet->traffic_class = packet->is_fragment = 0;
 #pragma unroll
 	for (int word = 0; word < 4; word++)
 		packet->destination[word] = packet->source[word];
+	packet->source[0] = word_at(own);
+	if (packet->family == 4)
+		return;
+	packet->source[1] = word_at(own + 4);
+	packet->source[2] = word_at(own + 8);
+	packet->source[3] = word_at(own + 12);
 }
 
 /*
- * Turns the packet into an error to its sender; 0 when that is not told. Its source address is not that of the error from then on.
+ * Turns the packet into an error to its sender; 0 when that is not told.
  *
  * `outer`: family of the header that it came behind, 0 without
  */
@@ -169,6 +178,7 @@ __noinline int become_error(struct __sk_buff *skb, struct packet *packet, __u32 
 	if (reshape(skb, (__s32)headers - (__s32)(packet->at - ETHERNET), outer ? outer : packet->family, packet->family) < 0)
 		return 0;
 	write_error(octets, port, packet, length, is_too_big);
+	describe_error(packet, octets, header, length);
 	/* Each length by itself: the verifier wants to know it. */
 	if (packet->family == 4) {
 		if (bpf_skb_store_bytes(skb, ETHERNET, octets, IPV4_HEADER + ICMP_HEADER, BPF_F_RECOMPUTE_CSUM) < 0)
@@ -182,6 +192,5 @@ __noinline int become_error(struct __sk_buff *skb, struct packet *packet, __u32 
 		put_half(half, packet->family == 4 ? ETH_P_IP : ETH_P_IPV6);
 		bpf_skb_store_bytes(skb, 12, half, 2, 0);
 	}
-	describe_error(packet, header, length);
 	return 1;
 }

@@ -71,7 +71,7 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 	if (!is_forwardable(packet->family, packet->destination))
 		return REASON_DESTINATION_INVALID;
 	packet->vrf = vrf_id;
-	work->hash = flow_hash(skb, packet->at, packet->at + packet->length, 0);
+	work->hash = packet_hash(skb, packet);
 	for (int lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
 		struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
 		struct next_hop *hop;
@@ -122,6 +122,7 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 __noinline int carry_out(struct __sk_buff *skb, struct work *work, int way, __u32 outer)
 {
 	struct port *port;
+	struct link *link;
 	__u32 port_id;
 	int result;
 
@@ -135,8 +136,11 @@ __noinline int carry_out(struct __sk_buff *skb, struct work *work, int way, __u3
 	port = bpf_map_lookup_elem(&ports, &port_id);
 	if (!port)
 		return REASON_NO_NEXT_HOP;
-	result = may_deliver(port, &work->packet, port_id);
+	link = bpf_map_lookup_elem(&links, &port_id);
+	result = may_deliver(port, link, &work->packet, port_id);
 	if (result == GOES_ON && port->policy_version)
 		result = pass_policy(skb, port_id, 0);
-	return result == GOES_ON ? deliver(skb, port, &work->packet, port_id, outer) : result;
+	if (result != GOES_ON || !link)
+		return result;
+	return deliver(skb, port, link, &work->packet, port_id, outer);
 }

@@ -24,6 +24,8 @@ struct packet {
 	/* As it counts, and as it stands in the header. */
 	__u32 ttl;
 	__u32 ttl_written;
+	/* Of an IPv4 header, as it stands there. */
+	__u32 checksum;
 	__u32 traffic_class;
 	__u32 is_fragment;
 	__u32 source[4];
@@ -177,16 +179,21 @@ static __always_inline int trim(struct __sk_buff *skb, __u32 end)
 }
 
 /* Writes the TTL into the header of the packet. */
-static __always_inline void write_ttl(struct __sk_buff *skb, const struct packet *packet, __u32 ttl)
+static __always_inline void write_ttl(struct __sk_buff *skb, struct packet *packet, __u32 ttl)
 {
-	__u8 octet = ttl;
+	__u8 octets[4];
 
+	octets[0] = ttl;
 	if (packet->family == 4) {
-		bpf_l3_csum_replace(skb, packet->at + 10, bpf_htons(packet->ttl_written << 8), bpf_htons(ttl << 8), 2);
-		bpf_skb_store_bytes(skb, packet->at + 8, &octet, 1, 0);
+		/* RFC 1624, equation 3. */
+		packet->checksum = ~folded((~packet->checksum & 0xffff) + (~(packet->ttl_written << 8) & 0xffff) + (ttl << 8)) & 0xffff;
+		octets[1] = packet->protocol;
+		put_half(octets + 2, packet->checksum);
+		bpf_skb_store_bytes(skb, packet->at + 8, octets, 4, 0);
 	} else {
-		bpf_skb_store_bytes(skb, packet->at + 7, &octet, 1, BPF_F_RECOMPUTE_CSUM);
+		bpf_skb_store_bytes(skb, packet->at + 7, octets, 1, BPF_F_RECOMPUTE_CSUM);
 	}
+	packet->ttl_written = ttl;
 }
 
 /* Writes the TOS or traffic class octet into the header of the packet. */
@@ -199,6 +206,9 @@ static __always_inline void write_traffic_class(struct __sk_buff *skb, struct pa
 	if (packet->family == 4) {
 		octets[0] = traffic_class;
 		bpf_l3_csum_replace(skb, packet->at + 10, bpf_htons(packet->traffic_class), bpf_htons(traffic_class), 2);
+		if (bpf_skb_load_bytes(skb, packet->at + 10, octets, 2) == 0)
+			packet->checksum = half_at(octets);
+		octets[0] = traffic_class;
 		bpf_skb_store_bytes(skb, packet->at + 1, octets, 1, 0);
 	} else if (bpf_skb_load_bytes(skb, packet->at, octets, 2) == 0) {
 		put_half(octets, (half_at(octets) & 0xf00f) | traffic_class << 4);

@@ -23,6 +23,17 @@ __noinline int header_sums_up(struct __sk_buff *skb, __u32 at, __u32 header)
 	return folded(sum) == 0xffff;
 }
 
+/* As `header_sums_up`, of a header without options that has been read. */
+static __always_inline int sums_up(const __u8 *octets)
+{
+	__u32 sum = 0;
+
+#pragma unroll
+	for (int word = 0; word < 10; word++)
+		sum += half_at(octets + word * 2);
+	return folded(sum) == 0xffff;
+}
+
 static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet, __u32 end)
 {
 	__u8 octets[IPV4_HEADER];
@@ -33,8 +44,9 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *pack
 	packet->length = half_at(octets + 2);
 	if (packet->header < IPV4_HEADER || packet->header > packet->length || packet->at + packet->length > end)
 		return REASON_INNER_MALFORMED;
-	if (!header_sums_up(skb, packet->at, packet->header))
+	if (packet->header == IPV4_HEADER ? !sums_up(octets) : !header_sums_up(skb, packet->at, packet->header))
 		return REASON_INNER_MALFORMED;
+	packet->checksum = half_at(octets + 10);
 	packet->family = 4;
 	packet->traffic_class = octets[1];
 	packet->is_fragment = (half_at(octets + 6) & 0x3fff) != 0;

@@ -33,13 +33,17 @@ static __always_inline int is_for_gateway(const struct port *port, const struct 
 }
 
 /* Answers an echo request in place: addresses change sides, the type becomes a reply. GOES_ON when it is none. */
-static __always_inline int answer_gateway(struct __sk_buff *skb, __u32 port_id, const struct port *port, struct packet *packet)
+__noinline int answer_gateway(struct __sk_buff *skb, __u32 port_id, struct port *port, struct packet *packet)
 {
-	__u32 words = packet->family == 4 ? 1 : 4, at = packet->at + (packet->family == 4 ? 12 : 8);
-	__u32 icmp = packet->at + packet->header, sum;
+	__u32 words, at, icmp, sum;
 	__u8 octets[4];
 	__u8 addresses[32];
 
+	if (!port || !packet)
+		return GOES_ON;
+	words = packet->family == 4 ? 1 : 4;
+	at = packet->at + (packet->family == 4 ? 12 : 8);
+	icmp = packet->at + packet->header;
 	if (!port->gateway_count || packet->is_fragment || packet->length < packet->header + ICMP_HEADER)
 		return GOES_ON;
 	if (packet->protocol != (packet->family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6))
@@ -72,7 +76,7 @@ static __always_inline int answer_gateway(struct __sk_buff *skb, __u32 port_id, 
 }
 
 /* Whether the packet may go on from its port. */
-static __always_inline int accept(struct __sk_buff *skb, __u32 port_id, const struct port *port, struct packet *packet)
+static __always_inline int accept(struct __sk_buff *skb, __u32 port_id, struct port *port, struct packet *packet)
 {
 	if (packet->segment > port->mtu) {
 		packet->mtu = port->mtu;
@@ -80,5 +84,5 @@ static __always_inline int accept(struct __sk_buff *skb, __u32 port_id, const st
 	}
 	if (!may_come_from(port, packet))
 		return REASON_SOURCE_ADDRESS;
-	return answer_gateway(skb, port_id, port, packet);
+	return port->gateway_count ? answer_gateway(skb, port_id, port, packet) : GOES_ON;
 }

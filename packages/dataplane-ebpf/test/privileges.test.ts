@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { call } from '../src/native/call.js'
+import { ebpfFeatures } from '../src/probe.js'
 import { checkPrivileges } from '../src/privileges.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
@@ -26,6 +27,7 @@ describe('capabilities', () => {
   })
 })
 
+const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
 const hasSetpriv = existsSync('/usr/bin/setpriv')
 
 describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSetpriv ? '' : ' (skipped: needs setpriv)'}`), () => {
@@ -55,7 +57,7 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
       capabilities: ((1n << 12n) | (1n << 38n) | (1n << 39n)).toString(16).padStart(16, '0'),
       status: 'applied',
       mtu: 1400,
-      usesTcx: true,
+      usesTcx: hasTcx,
       foreign: 'dataplane.permission',
     })
     expect(readFileSync('/proc/mounts', 'utf8')).toContain(` ${folder} bpf `)
