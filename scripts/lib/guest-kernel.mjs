@@ -163,7 +163,9 @@ async function until(holds) {
 export function kernelIn(folder) {
   const [version] = readdirSync(join(folder, 'lib/modules'))
   // beside its modules in newer packages
-  const image = [join(folder, 'boot', `vmlinuz-${version}`), join(folder, 'lib/modules', version, 'vmlinuz')].find((path) => existsSync(path))
+  const image = [join(folder, 'boot', `vmlinuz-${version}`), join(folder, 'lib/modules', version, 'vmlinuz')].find((path) =>
+    existsSync(path),
+  )
   if (image === undefined) throw new Error(`${folder} has no kernel`)
   return { version, image }
 }
