@@ -26,6 +26,7 @@ const missing = ensureSystemPackages(
     'exabgp',
     'tshark',
     'bgpdump',
+    'stayrtr',
     'containernetworking-plugins',
     'nftables',
     'containerd',

@@ -17,6 +17,7 @@ export const SYSTEM_PACKAGES = {
   exabgp: '/usr/sbin/exabgp',
   tshark: '/usr/bin/tshark',
   bgpdump: '/usr/bin/bgpdump',
+  stayrtr: '/usr/bin/stayrtr',
   'containernetworking-plugins': '/usr/lib/cni/host-local',
   nftables: '/usr/sbin/nft',
   containerd: '/usr/bin/containerd',

@@ -150,6 +150,7 @@ export class CacheSession {
           throw new RtrSessionError(`the cache: ${pdu.text} (error ${pdu.code})`, pdu.code === ERROR.unsupportedVersion)
         this.#isAsking = undefined
         this.#answer = undefined
+        this.#position = undefined
         return this.owner.empty()
       default:
         return // keys and providers are for others

@@ -112,8 +112,10 @@ export class RtrClient implements OriginValidator {
     const end = (): void => connection.reset()
     signal.addEventListener('abort', end)
     const position = this.#source?.cache === cache ? this.#source.position : undefined
+    let isAnswered = false
     const session: CacheSession = new CacheSession(connection, version, position, {
       updated: (update) => {
+        isAnswered = true
         works()
         this.#take(cache, update)
         this.#schedule(update.intervals.refresh, session)
@@ -126,6 +128,8 @@ export class RtrClient implements OriginValidator {
     } finally {
       this.#connected = undefined
       this.#refresh?.cancel()
+      // a cache that was started anew refuses to go on from where another one was
+      if (!isAnswered && this.#source?.cache === cache) this.#source = undefined
       signal.removeEventListener('abort', end)
       // the last words must leave before the connection does
       await connection.close().catch(() => connection.reset())

@@ -170,6 +170,20 @@ describe('a client of a cache', () => {
     expect(String(client.connected?.address)).toBe(SECOND)
   })
 
+  it('asks a cache for all that refuses to go on from where another one was', async () => {
+    let isNew = false
+    const { lab, caches, of } = await learning((pdu) => {
+      if (pdu.type === 'error-report') return []
+      if (!isNew || pdu.type === 'reset-query') return answer(isNew ? 9 : 1, payload(isNew ? '198.51.100.0/24' : '192.0.2.0/24', 65_000))
+      return [{ type: 'error-report', version: 1, code: 0, pdu: new Uint8Array(), text: 'another session' }]
+    })
+    isNew = true
+    caches[0].reset()
+    await lab.run(20)
+    expect(caches[0].asked.map(({ type }) => type)).toEqual(['reset-query', 'serial-query', 'reset-query'])
+    expect([of('192.0.2.0/24', 65_000), of('198.51.100.0/24', 65_000)]).toEqual(['not-found', 'valid'])
+  })
+
   it('forgets what nobody confirms in time', async () => {
     let isMute = false
     const { lab, caches, client, changes, of } = await learning(() => (isMute ? [] : answer(1, payload('192.0.2.0/24', 65_000))))
