@@ -116,15 +116,26 @@ export class AdjRibOut {
     this.#count(peer, 1)
   }
 
-  /** The peer is gone and holds nothing. */
-  drop(peer: number): void {
-    for (let entry = 1; entry < this.#end && this.sent(peer) > 0; entry++) {
-      if (this.#destination.get(entry) === 0 || !this.#holds(entry, peer)) continue
+  /**
+   * The peer is gone: takes it out of up to `limit` entries from `from` on.
+   *
+   * @returns the entry to go on with; 0 when the peer holds nothing any more
+   */
+  drop(peer: number, from = 1, limit = Infinity): number {
+    const bit = 1 << (peer & 31)
+    const end = Math.min(this.#end, from + limit)
+    let left = this.sent(peer)
+    let entry = from
+    for (; left > 0 && entry < end; entry++) {
       const row = this.#rowWord(entry, peer)
-      this.#peers.set(row, this.#peers.get(row) & ~(1 << (peer & 31)))
-      this.#count(peer, -1)
-      this.#freeIfUnheld(entry)
+      const word = this.#peers.get(row)
+      if ((word & bit) === 0) continue
+      this.#peers.set(row, word & ~bit)
+      left--
+      if ((word & ~bit) === 0) this.#freeIfUnheld(entry)
     }
+    this.#sent[peer] = left
+    return left === 0 ? 0 : entry
   }
 
   /** Takes out what the members hold and should not; an entry that a target takes the place of goes without a word. */

@@ -193,6 +193,7 @@ test.each([false, true])('every peer of a group holds a fresh export, whatever h
       for (const { member } of members.values()) member.group.leave(member)
       for (let from = 0; from <= PEERS; from++) table.removePeer(from)
       decide()
+      await clock.run(10)
       expect([...groups.all()].map(({ out, pending }) => [out.size, pending])).toEqual([...groups.all()].map(() => [0, 0]))
       expect(table.size).toBe(0)
     }),

@@ -15,6 +15,8 @@ import { UpdatePacker } from './update-packer.js'
 
 /** Destinations that are looked at before their routes are packed. */
 const STRETCH = 8192
+/** Entries of a peer that has left that are looked at in one piece. */
+const DROPS = 2048
 
 /** What a group needs from its surroundings. */
 export interface GroupContext {
@@ -41,6 +43,8 @@ export class ExportGroup {
   readonly #packer: UpdatePacker
   readonly #members: (ExportMember | undefined)[] = []
   readonly #task: Task = { work: 'export', run: () => this.#piece() }
+  /** Peers that have left, and the entries at which it is to be forgotten what they held. */
+  readonly #leaving: { readonly index: number; next: number }[] = []
   #size = 0
   #stage: ExportStage | undefined
   /** Where the stage under way ends, when it is one of a walk. */
@@ -62,6 +66,11 @@ export class ExportGroup {
     return this.#size
   }
 
+  /** Whether all is forgotten of peers that have left. */
+  get idle(): boolean {
+    return this.#leaving.length === 0
+  }
+
   /** Destinations that wait for at least one peer. */
   get pending(): number {
     return this.#log.size
@@ -79,8 +88,8 @@ export class ExportGroup {
 
   /** A peer is to hold what the table has, from now on. */
   join(peer: MemberPeer): ExportMember {
-    let index = this.#members.indexOf(undefined)
-    if (index < 0) index = this.#members.length
+    let index = 0
+    while (this.#members[index] !== undefined || this.#leaving.some((gone) => gone.index === index)) index++
     if (peerSetWords(index + 1) > this.out.words) this.#completeStage()
     this.out.reserve(index + 1)
     const member = new ExportMember(index, peer, this)
@@ -107,8 +116,9 @@ export class ExportGroup {
     this.#completeStage()
     this.#members[member.index] = undefined
     this.#size--
-    this.out.drop(member.index)
+    this.#leaving.push({ index: member.index, next: 1 })
     this.#trim()
+    this.wake()
   }
 
   /** A destination's best path is another one; with path identifiers every change counts. */
@@ -165,6 +175,7 @@ export class ExportGroup {
 
   #piece(): boolean {
     const { family } = this.table
+    this.#dropSome()
     const stage = this.#stage ?? this.#nextStage()
     if (stage !== undefined) {
       this.#stage = stage
@@ -173,7 +184,15 @@ export class ExportGroup {
     const ready = this.#live().filter((member) => member.peer.ready(family))
     if (this.#stage === undefined) for (const member of ready) if (member.done) this.#finish(member)
     this.context.worked()
-    return this.#stage !== undefined || ready.some((member) => !member.done && member.peer.ready(family))
+    return this.#stage !== undefined || !this.idle || ready.some((member) => !member.done && member.peer.ready(family))
+  }
+
+  /** Forgets what a peer held that has left. */
+  #dropSome(): void {
+    const [gone] = this.#leaving
+    if (gone === undefined) return
+    gone.next = this.out.drop(gone.index, gone.next, DROPS)
+    if (gone.next === 0) this.#leaving.shift()
   }
 
   /** A stretch for those that are ready: of what changed, or else of a walk. */

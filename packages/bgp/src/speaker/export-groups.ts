@@ -69,7 +69,7 @@ export class ExportGroups {
   }
 
   #tidy(groups: Map<string, ExportGroup>): void {
-    for (const [key, group] of groups) if (group.size === 0) groups.delete(key)
+    for (const [key, group] of groups) if (group.size === 0 && group.idle) groups.delete(key)
   }
 }
 

@@ -24,6 +24,8 @@ import type { StaleRoutes } from './stale-routes.js'
 
 /** Messages of one peer that are processed before others get their turn. */
 const INGEST_PIECE = 32
+/** Octets of them: a message that withdraws is a thousand routes. */
+const INGEST_OCTETS = 8192
 
 /** What the flows of one session are made of. */
 export interface FlowsOptions {
@@ -194,7 +196,8 @@ export class Flows {
   #ingestPiece(): boolean {
     if (this.#closed) return false
     const { session } = this.options
-    for (let done = 0; done < INGEST_PIECE; done++) {
+    const enough = session.inbox.octets - INGEST_OCTETS
+    for (let done = 0; done < INGEST_PIECE && session.inbox.octets > enough; done++) {
       const item = session.inbox.shift()
       if (item === undefined) return false
       if (item.kind !== 'message') session.process(item)
