@@ -68,8 +68,8 @@ export class KernelTables {
     const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies = NOTHING } = transaction
     const set = (map: string, key: number, value: Uint8Array): void => this.#maps.set(map, key, value)
     const counted = (counters: CounterMap, map: string, key: number, value: Uint8Array): void => {
-      this.counters.add(counters, key)
       set(map, key, value)
+      this.counters.add(counters, key)
     }
 
     for (const port of ports.set) attempt('port', port.id, () => this.#setPort(port))
@@ -167,9 +167,9 @@ export class KernelTables {
   }
 
   #setPort(port: PortObject): void {
+    this.#maps.set('ports', port.id, this.policies.encodePort(port))
     this.counters.add('port_counters', port.id)
     this.policies.count(port)
-    this.#maps.set('ports', port.id, this.policies.encodePort(port))
   }
 
   #removePort(id: number): void {

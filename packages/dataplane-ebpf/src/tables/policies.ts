@@ -62,14 +62,19 @@ export class Policies {
     return this.#held.size
   }
 
-  /** @throws FibFullError when there is no room for the rules */
+  /** @throws FibFullError when there is no room for the rules; LinuxError */
   set(policy: PolicyObject): void {
     const before = this.#held.get(policy.id)
     const count = atomsOf(policy)
     const region = this.#memory.grow(Math.max(1, count) * ATOM_WORDS)
     writeRules(region, policy.rules)
     const atom = (this.#memory.publish(region) * BLOCK) / ATOM_WORDS
-    this.#maps.set('policies', policy.id, encodePolicy(policy, atom, count))
+    try {
+      this.#maps.set('policies', policy.id, encodePolicy(policy, atom, count))
+    } catch (error) {
+      this.#memory.release(region)
+      throw error
+    }
     if (before !== undefined) this.#drop(before)
     this.#hold({ policy, region, atom, count })
   }
