@@ -5,6 +5,8 @@ import { PROBE_ARGS } from '../probe/probed.ts'
 import { AS, CONFIG_FILE, type Reflector } from './reflector.ts'
 
 const PACKAGE = join(root, 'packages', 'heddle')
+/** Name of the control socket in the daemon's directory. */
+export const SOCKET = 'heddle.sock'
 export const executableOfHeddle = join(PACKAGE, 'bin', 'heddle.js')
 const FAMILY = { ipv4: 'ipv4-unicast', vpnv4: 'vpnv4-unicast' } as const
 
@@ -18,7 +20,7 @@ export const heddle: Reflector = {
   start: ({ address, port, family, clients, directory }) => ({
     config: JSON.stringify({
       node: { name: 'reflector', address },
-      socket: `${directory}/heddle.sock`,
+      socket: join(directory, SOCKET),
       bgp: {
         as: AS,
         listen: [{ address, port }],

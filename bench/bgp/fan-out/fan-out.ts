@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { Measure } from '../../harness/result.ts'
 import type { Context, PartFigures } from '../../harness/run.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import { freePort } from '../daemon/free-port.ts'
-import { executableOfHeddle, heddle } from '../daemon/heddle.ts'
+import { packedUpdates } from '../daemon/heddle-metrics.ts'
+import { heddle } from '../daemon/heddle.ts'
 import { softwareOf } from '../daemon/reflector.ts'
 import { HOLD_TIME } from '../peer/session.ts'
 import { TimerWatch, timerMeasures, type Lateness } from '../probe/timer-watch.ts'
@@ -67,7 +65,7 @@ export async function runFanOut({ family, workload, injector, receiver, idle }: 
   await Promise.all(receivers.map((id) => receiver.call('arm', { id, target: { updates: 1 } })))
   await Promise.all(receivers.map((id) => receiver.call('reached', { id })))
   await Promise.all(receivers.map((id) => receiver.call('arm', { id, target: { announced: workload.routes } })))
-  const packedBefore = await packedBy(daemon)
+  const packedBefore = await packedUpdates(daemon.directory)
   await receiver.call('usage', {})
   const before = daemon.cpu
   const timers = new TimerWatch(daemon.probe, idle)
@@ -79,7 +77,7 @@ export async function runFanOut({ family, workload, injector, receiver, idle }: 
     return (Math.max(...reached.map(({ at }) => at)) - first) / 1000
   })
   const cpu = { daemon: daemon.cpu - before, receiver: (await receiver.call('usage', {})).cpu / 1000 }
-  const packed = (await packedBy(daemon)) - packedBefore
+  const packed = (await packedUpdates(daemon.directory)) - packedBefore
 
   const { differences, distinctUpdates } = await receiver.call('judgeAlike', { ids: receivers, originator: INJECTOR, cluster: ADDRESS })
   if (differences.length > 0) throw new TypeError(`a table is not what was announced:\n${differences.join('\n')}`)
@@ -90,15 +88,6 @@ export async function runFanOut({ family, workload, injector, receiver, idle }: 
   const peak = daemon.peakMemory
   await Promise.all([injector.call('break', { id: INJECTOR }), ...receivers.map((id) => receiver.call('break', { id }))])
   return { seconds, packed: packed / distinctUpdates, peak, cpu, silence, lateness: timers.lateness }
-}
-
-/** UPDATEs that the speaker has packed since it started, as its own command line shows them. */
-async function packedBy({ directory }: Daemon): Promise<number> {
-  const args = [executableOfHeddle, '--socket', join(directory, 'heddle.sock'), 'show', 'bgp', 'metrics']
-  const { stdout } = await promisify(execFile)(process.execPath, args)
-  const packed = /^packed\s+(\d+)$/m.exec(stdout)?.[1]
-  if (packed === undefined) throw new TypeError(`heddle show bgp metrics does not say what was packed:\n${stdout}`)
-  return Number(packed)
 }
 
 function measuresOf(rounds: readonly FanOutRound[]): Measure[] {

@@ -69,7 +69,7 @@ export function measuresOf(family: AddressFamily['name'], { routes }: WorkloadFi
         reflector.name,
         rounds.map(({ lateness }) => lateness),
       ),
-      offHeap(reflector.name, rounds, routes),
+      ...offHeap(reflector.name, rounds, routes),
     ]),
   ]
 }
@@ -83,13 +83,18 @@ function isProbed({ participant }: Played): boolean {
   return participant.reflector.probed === true
 }
 
-function offHeap(name: string, rounds: readonly Round[], routes: number): Measure {
-  return {
-    id: 'off-heap',
-    title: 'Octets off the heap a path',
+/** All array buffers, sockets' included, and the columns that the speaker counts itself. */
+function offHeap(name: string, rounds: readonly Round[], routes: number): Measure[] {
+  const measure = (id: 'all' | 'columns', title: string): Measure => ({
+    id: `off-heap-${id}`,
+    title,
     unit: 'B',
     better: 'lower',
-    series: [{ name, rounds: rounds.flatMap(({ arrayBuffers }) => (arrayBuffers === undefined ? [] : arrayBuffers / routes)) }],
+    series: [{ name, rounds: rounds.flatMap((round) => (round.offHeap === undefined ? [] : round.offHeap[id] / routes)) }],
     goals: [{ kind: 'at-most', limit: 64, beyond: true }],
-  }
+  })
+  return [
+    measure('all', 'Octets off the heap a path, all array buffers of the process'),
+    measure('columns', 'Octets off the heap a path, columns of tables, attribute sets and export groups'),
+  ]
 }

@@ -1,4 +1,5 @@
 import type { Daemon } from '../daemon/daemon.ts'
+import { columnOctets } from '../daemon/heddle-metrics.ts'
 import type { PeerProcess } from '../peer/peer-process.ts'
 import { HOLD_TIME } from '../peer/session.ts'
 import { readProbe } from '../probe/probed.ts'
@@ -47,7 +48,7 @@ export class Play {
       return seconds
     })
     const peakReflected = daemon.peakMemory
-    const arrayBuffers = daemon.probe === undefined ? undefined : (await readProbe(daemon.probe)).memory.arrayBuffers
+    const offHeap = daemon.probe === undefined ? undefined : await offHeapOf(daemon.directory, daemon.probe)
 
     await this.#step('late-joiner', (signal) => this.#joinLate(signal))
     await this.#step('flap-down', (signal) => this.#until('withdrawn', signal, () => this.#break()))
@@ -59,7 +60,7 @@ export class Play {
     const silence = await this.#silence()
     await this.#break()
     await this.#receiver.call('break', { id: RECEIVER })
-    return { steps: this.#steps, peakReflected, peak: daemon.peakMemory, arrayBuffers, cpu, lateness: this.#timers.lateness, silence }
+    return { steps: this.#steps, peakReflected, peak: daemon.peakMemory, offHeap, cpu, lateness: this.#timers.lateness, silence }
   }
 
   /** Takes the seconds of a step, and judges the table that it left. A step that builds on one that was left out is left out too. */
@@ -119,4 +120,10 @@ export class Play {
     if (ended !== undefined) throw new TypeError(`a session ended, of a hold time of ${HOLD_TIME} s: ${ended.ended}`)
     return Math.max(...sessions.map(({ longestSilence }) => longestSilence)) / 1000
   }
+}
+
+/** Octets outside of the JavaScript heap of a speaker. */
+async function offHeapOf(directory: string, probe: string): Promise<NonNullable<Round['offHeap']>> {
+  const { memory } = await readProbe(probe)
+  return { all: memory.arrayBuffers, columns: await columnOctets(directory) }
 }

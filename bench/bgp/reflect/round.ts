@@ -21,8 +21,8 @@ export interface Round {
   /** MiB: when the table was out for the first time, and at the end. */
   readonly peakReflected: number
   readonly peak: number
-  /** Octets of array buffers when the table was out, of a daemon that can be asked. */
-  readonly arrayBuffers: number | undefined
+  /** Octets outside of the JavaScript heap when the table was out, of a daemon that can be asked: all of them, and those that are columns. */
+  readonly offHeap: { readonly all: number; readonly columns: number } | undefined
   /** Seconds of processor time until the table was out: the daemon, and those that measure it. */
   readonly cpu: { readonly daemon: number; readonly injector: number; readonly receiver: number }
   readonly lateness: Lateness
