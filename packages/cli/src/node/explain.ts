@@ -1,5 +1,5 @@
-import type { DataplaneCapabilities, DataplaneState, Encapsulation, FibTransaction } from '@heddle/core'
-import { ForwardingEngine, type Explanation, type PacketInput } from '@heddle/forwarding'
+import type { DataplaneCapabilities, DataplaneState, Encapsulation } from '@heddle/core'
+import { explain, type Explanation, type PacketInput } from '@heddle/forwarding'
 import { IpAddress } from '@heddle/wire'
 import { probePacket } from './probe-packet.js'
 
@@ -55,9 +55,8 @@ export class ExplainError extends Error {
  * @throws ExplainError `explain.incomplete`, `explain.value`, `explain.vrf-unknown`, `explain.source-unknown`
  */
 export function explainPacket(request: ExplainRequest, state: DataplaneState, capabilities: DataplaneCapabilities): ExplainAnswer {
-  const engine = new ForwardingEngine({ limits: capabilities.limits, encapsulations: capabilities.encapsulations })
-  engine.apply(transactionOf(state))
-  const { steps, outcome } = engine.explain(request.packet === undefined ? fromEndpoint(request, state) : fromUnderlay(request))
+  const input = request.packet === undefined ? fromEndpoint(request, state) : fromUnderlay(request)
+  const { steps, outcome } = explain(state, input, { capabilities })
   return { steps, outcome: outcome.type, verdict: describe(outcome, state) }
 }
 
@@ -108,21 +107,5 @@ function describe(outcome: Explanation['outcome'], state: DataplaneState): strin
         ? `delivered to port ${outcome.port}, which has no device`
         : `delivered to ${device.ifname}${device.netns === undefined ? '' : ` in ${device.netns}`}`
     }
-  }
-}
-
-/** The tables of `state` as the transaction that makes them. */
-function transactionOf(state: DataplaneState): FibTransaction {
-  const set = <T>(objects: readonly T[]): { set: readonly T[]; remove: readonly number[] } => ({ set: objects, remove: [] })
-  return {
-    generation: Math.max(1, state.generation),
-    vrfs: set(state.vrfs),
-    ports: set(state.ports),
-    nextHops: set(state.nextHops),
-    groups: set(state.groups),
-    tunnelSources: set(state.tunnelSources),
-    labels: set(state.labels),
-    vnis: set(state.vnis),
-    routes: state.routes,
   }
 }

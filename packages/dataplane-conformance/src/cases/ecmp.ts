@@ -3,6 +3,7 @@ import type { ConformanceCase } from '../conformance-case.js'
 import { check, checkEqual, printed } from '../conformance-error.js'
 import { expectDropped, expectForwarded, type Lab } from '../lab.js'
 import { RED, startOverlay, tunnelTo } from '../overlay.js'
+import { partOf } from '../packets-of-flows.js'
 import { testPacket } from '../packets.js'
 import type { Tables } from '../tables.js'
 
@@ -48,6 +49,30 @@ export const ecmpCases: readonly ConformanceCase[] = [
       await startEcmp(lab, [1, 3])
       const share = (await choices(lab)).filter((peer) => peer === 1).length / FLOWS
       check(share > 0.6 && share < 0.9, `a member with three quarters of the weight gets ${share} of the flows`)
+    },
+  },
+  {
+    name: 'the parts of a datagram take one way, though only the first has ports',
+    async run(lab) {
+      await startEcmp(lab, [1, 1, 1])
+      const chosen = new Set<string>()
+      for (let flow = 0; flow < 60; flow++) {
+        const [source, destination] = flow % 2 === 0 ? [`10.0.0.1`, `10.8.0.${flow}`] : ['fd00::1', `fd08::${flow}`]
+        const whole = testPacket({ source, destination, sourcePort: 20_000 + flow, size: 200, dontFragment: false })
+        const ways: string[] = []
+        for (const part of [
+          partOf(whole, { offset: 0, size: 64 }),
+          partOf(whole, { offset: 64, size: 64 }),
+          partOf(whole, { offset: 128 }),
+        ]) {
+          const output = expectForwarded(await lab.fromPort(1, part))
+          check(output.type === 'sent', `expected a packet on the underlay, found ${printed(output)}`)
+          ways.push(String(output.destination))
+        }
+        checkEqual(new Set(ways).size, 1, 'ways of the parts of one datagram')
+        chosen.add(ways[0])
+      }
+      checkEqual(chosen.size, 3, 'ways of all datagrams')
     },
   },
   {
