@@ -146,5 +146,6 @@ export class Vrfs {
 
 /** Gives back what a table holds. */
 function clear(table: RibTable): void {
-  for (const destination of [...table.destinations()]) for (const path of table.pathsOf(destination)) table.remove(path)
+  const destinations = [...table.destinations()]
+  for (const destination of destinations) for (const path of table.pathsOf(destination)) table.remove(path)
 }
