@@ -60,7 +60,8 @@ export class ExportBundles {
     let bundle = this.#bySet.get(set)
     while (bundle !== undefined && !equalSets(bundle.peers, peers)) bundle = bundle.other
     if (bundle === undefined) {
-      bundle = new GatheredBundle(set, peers.slice(), this.#bySet.get(set))
+      const shared = last !== undefined && equalSets(last.peers, peers) ? last.peers : peers.slice()
+      bundle = new GatheredBundle(set, shared, this.#bySet.get(set))
       if (set !== 0) this.table.sets.retain(set)
       this.#bySet.set(set, bundle)
       this.#order.push(bundle)
