@@ -45,7 +45,11 @@ const traffic: fc.Arbitrary<TrafficIntents> = fc
   .map(({ closed, served }) => ({
     policies: closed.map((vrf) => ({ name: vrf, vrf, ingress: { rules: [], defaultVerdict: 'deny' } })),
     services: served.map((vrf) => ({
-      ...{ name: vrf, vrf, address: VIRTUAL, protocol: 'udp', port: PORT },
+      name: vrf,
+      vrf,
+      address: VIRTUAL,
+      protocol: 'udp',
+      port: PORT,
       backends: ADDRESSES.map((address) => ({ address, port: PORT, weight: 1 })),
     })),
   }))
