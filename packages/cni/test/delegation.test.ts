@@ -59,6 +59,16 @@ describe.skipIf(missing !== '')(`host-local and static${missing}`, () => {
   const reserved = async (): Promise<string[]> =>
     (await readdir(join(folder, 'data', 'pods'))).filter((name) => /^10\.|^fd/.test(name)).toSorted()
 
+  it('give routes, which the endpoint has by its device instead of a default one of their family', async () => {
+    const { config } = local() as { config: { ipam: object } }
+    const routes = [{ dst: '10.9.8.7/8', gw: '10.3.0.1' }, { dst: '192.0.2.0/24' }]
+    const { json } = await call(cni, 'ADD', local({ config: { ipam: { ...config.ipam, dataDir: join(folder, 'data-routes'), routes } } }))
+    const expected = ['10.0.0.0/8', '192.0.2.0/24', '::/0']
+    expect(json.routes).toEqual(expected.map((dst) => ({ dst })))
+    expect(endpoints.list()[0].routes?.map(String)).toEqual(expected)
+    expect((await call(cni, 'DEL', local())).exitCode).toBe(0)
+  })
+
   it('give addresses that the endpoint has, to a configuration of a version that they do not speak', async () => {
     const { json } = await call(cni, 'ADD', local())
     expect(json).toMatchObject({
@@ -72,6 +82,7 @@ describe.skipIf(missing !== '')(`host-local and static${missing}`, () => {
     expect(await reserved()).toEqual(['10.3.0.2', 'fd03::2'])
     expect((await call(cni, 'CHECK', { ...local(), config: { ...local().config, prevResult: json } })).json).toEqual({})
     expect((await call(cni, 'STATUS', local())).exitCode).toBe(0)
+    expect(json.routes).toEqual([{ dst: '0.0.0.0/0' }, { dst: '::/0' }])
     expect((await call(cni, 'DEL', local())).exitCode).toBe(0)
     expect(await reserved()).toEqual([])
   })

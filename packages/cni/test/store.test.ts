@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { existsSync } from 'node:fs'
-import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -107,6 +107,25 @@ describe.each(kinds)('a store $name', ({ open, lasts, skip }) => {
     await store.close()
     await store.close()
     await expect(store.commit([])).rejects.toMatchObject({ code: 'store.closed' })
+  })
+})
+
+describe('the claim of an append log', () => {
+  it('keeps another one out, whatever name leads there, until it is closed or could not be read', async () => {
+    const path = fresh()
+    const store = await appendLogStore(path)
+    await symlink(folder, `${folder}-link`)
+    for (const name of [path, path.replace(folder, `${folder}-link`)]) {
+      await expect(appendLogStore(name)).rejects.toMatchObject({ code: 'store.in-use', message: expect.stringContaining(name) as string })
+    }
+    await store.close()
+    await rm(`${folder}-link`)
+    await writeFile(path, `x\n${await readFile(path, 'utf8')}2c81e3d0 []\n`)
+    for (let times = 0; times < 2; times++) {
+      const again = await appendLogStore(path).catch((error: unknown) => error)
+      if (!(again instanceof StoreError)) await (again as Store).close()
+      else expect(again.code).not.toBe('store.in-use')
+    }
   })
 })
 

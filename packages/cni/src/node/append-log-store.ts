@@ -2,6 +2,7 @@ import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/prom
 import { dirname } from 'node:path'
 import { JournaledStore, type Journal } from '../store/journaled-store.js'
 import { StoreError, type Store } from '../store/store.js'
+import { lockStore, type Unlock } from './store-lock.js'
 import { encodeRecord, recover } from './log-record.js'
 import { syncFolderOf } from './put-file.js'
 
@@ -19,11 +20,13 @@ export interface AppendLogOptions {
  * A store in one file, to which each commit is appended. Whatever a crash leaves of the last write is cut off when it is opened, so that
  * every prefix of the file is a state that once was. The file is written anew, beside the old one and then by rename, when most of it is history.
  *
- * @throws StoreError `store.read` when the file cannot be had, `store.corrupt` when octets inside it are not what was written
+ * @throws StoreError `store.read` when the file cannot be had, `store.in-use` when another process has it, `store.corrupt` when octets inside it are not what was written
  */
 export async function appendLogStore(path: string, options: AppendLogOptions = {}): Promise<Store> {
+  let unlock: Unlock | undefined
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    unlock = await lockStore(path)
     await rm(sideFile(path), { force: true })
     const file = await open(path, 'a+', 0o600)
     const { all, length, corruptAt } = recover(await readFile(path))
@@ -36,8 +39,9 @@ export async function appendLogStore(path: string, options: AppendLogOptions = {
     }
     await file.truncate(length)
     await syncFolderOf(path)
-    return new JournaledStore(all, new AppendLog(path, file, length, options.compactFrom ?? LEAST_COMPACTION))
+    return new JournaledStore(all, new AppendLog(path, file, length, options.compactFrom ?? LEAST_COMPACTION, unlock))
   } catch (cause) {
+    await unlock?.()
     if (cause instanceof StoreError) throw cause
     throw new StoreError('store.read', `the store ${path} cannot be opened: ${(cause as Error).message}`, { cause })
   }
@@ -56,7 +60,10 @@ class AppendLog implements Journal {
   /** A flush of the file that must not be closed meanwhile. */
   #flushing: Promise<void> = Promise.resolve()
 
-  constructor(path: string, file: FileHandle, length: number, compactFrom: number) {
+  readonly #unlock: Unlock
+
+  constructor(path: string, file: FileHandle, length: number, compactFrom: number, unlock: Unlock) {
+    this.#unlock = unlock
     this.#path = path
     this.#file = file
     this.#length = length
@@ -85,6 +92,7 @@ class AppendLog implements Journal {
 
   async close(): Promise<void> {
     await this.#file.close()
+    await this.#unlock()
   }
 
   async #writeAnew(all: ReadonlyMap<string, unknown>): Promise<void> {

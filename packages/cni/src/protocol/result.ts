@@ -1,4 +1,4 @@
-import { IpAddress } from '@heddle/wire'
+import { IpAddress, IpPrefix } from '@heddle/wire'
 import type { CniDns } from './dns.js'
 import { isAtLeast, type CniVersion } from './version.js'
 
@@ -96,4 +96,10 @@ function present<T extends object>(fields: T): Partial<T> {
 /** The address of `10.1.0.5/16`, without its length. */
 export function addressOf({ address }: Pick<CniIp, 'address'>): IpAddress {
   return IpAddress.parse(address.split('/', 1)[0])
+}
+
+/** The destination of a route, whatever bits of a host it was written with. */
+export function prefixOf(dst: string): IpPrefix {
+  const [address = '', length = ''] = dst.split('/')
+  return IpPrefix.of(IpAddress.parse(address), Number(length))
 }

@@ -1,5 +1,5 @@
 import type { EndpointRequest } from '@heddle/core'
-import { IpAddress } from '@heddle/wire'
+import { IpAddress, IpPrefix } from '@heddle/wire'
 import type { CniAttachmentName } from '../protocol/configuration.js'
 import type { JsonObject } from '../protocol/json.js'
 import type { Store } from '../store/store.js'
@@ -18,6 +18,8 @@ export interface Attachment extends CniAttachmentName {
   readonly network: string
   readonly vrf: string
   readonly addresses: readonly string[]
+  /** Destinations that the container sends to its device, as address management proposed them; left out: everything. */
+  readonly routes?: readonly string[]
   /** Unique on the node, where the network has such. */
   readonly nodeAddresses?: readonly string[]
   /** Whether the runtime was told of these instead of `addresses`. */
@@ -37,8 +39,14 @@ export function keyOf(attachment: Attachment): string {
   return attachmentKey(attachment.config, attachment)
 }
 
-export function endpointOf({ vrf, netns, ifname, addresses }: Attachment): EndpointRequest {
-  return { vrf, netns, ifname, addresses: addresses.map((text) => IpAddress.parse(text)) }
+export function endpointOf({ vrf, netns, ifname, addresses, routes }: Attachment): EndpointRequest {
+  return {
+    vrf,
+    netns,
+    ifname,
+    addresses: addresses.map((text) => IpAddress.parse(text)),
+    ...(routes === undefined ? {} : { routes: routes.map((text) => IpPrefix.parse(text)) }),
+  }
 }
 
 /** The attachments of a store. */

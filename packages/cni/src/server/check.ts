@@ -1,9 +1,8 @@
 import type { EndpointService } from '@heddle/core'
-import { IpPrefix } from '@heddle/wire'
 import { CniError } from '../protocol/cni-error.js'
 import { CNI_CODES } from '../protocol/codes.js'
 import type { CniRequest } from '../protocol/request.js'
-import { addressOf, type CniIp } from '../protocol/result.js'
+import { addressOf, prefixOf, type CniIp } from '../protocol/result.js'
 import { attachmentKey, endpointOf, type Attachment } from './attachment.js'
 import type { NamespaceInspector } from './inspector.js'
 import { addressPairs } from './node-addresses.js'
@@ -70,11 +69,7 @@ function ownIps({ ifname, netns, prevResult }: CheckRequest): readonly CniIp[] {
 }
 
 function samePrefix(a: string, b: string): boolean {
-  const network = (text: string): string => {
-    const [address = '', length = ''] = text.split('/')
-    return String(IpPrefix.of(addressOf({ address }), Number(length)))
-  }
-  return network(a) === network(b)
+  return String(prefixOf(a)) === String(prefixOf(b))
 }
 
 function differs(message: string, details = ''): CniError {

@@ -12,7 +12,7 @@ import type { NamespaceInspector } from './inspector.js'
 import type { CniNetwork } from './network.js'
 import { macOf } from './mac-of.js'
 import type { NodeAddresses } from './node-addresses.js'
-import { mergedResult } from './merged-result.js'
+import { destinationsOf, mergedResult } from './merged-result.js'
 import { asCniError, failedAt, type Stage } from './staged.js'
 
 export type AddRequest = Extract<CniRequest, { readonly verb: 'ADD' | 'DEL' }>
@@ -62,7 +62,11 @@ export class Lifecycle {
       signal?.throwIfAborted()
       stage = 'addresses'
       const grant = await source.grant(contextOf(attachment, { ...request, raw: request.config.raw }), network, signal)
-      attachment = { ...attachment, addresses: grant.addresses.map(String) }
+      attachment = {
+        ...attachment,
+        addresses: grant.addresses.map(String),
+        ...(grant.routes.length === 0 ? {} : { routes: destinationsOf(grant) }),
+      }
       signal?.throwIfAborted()
       stage = 'endpoint'
       const { mtu, mac } = await this.#options.endpoints.add(endpointOf(attachment), signal)

@@ -1,5 +1,5 @@
 import { isEmptyDns } from '../protocol/dns.js'
-import { EMPTY_RESULT, type CniInterface, type CniResult, type CniRoute } from '../protocol/result.js'
+import { EMPTY_RESULT, prefixOf, type CniInterface, type CniResult, type CniRoute } from '../protocol/result.js'
 import type { AddressGrant } from './address-source.js'
 import type { AddRequest } from './lifecycle.js'
 import type { CniNetwork } from './network.js'
@@ -9,8 +9,8 @@ const EVERYTHING = { 4: '0.0.0.0/0', 6: '::/0' } as const
 /**
  * The result of ADD: our interface and addresses, behind those of the plugins before us in a chain.
  *
- * An endpoint reaches everything through its device, so the routes are one default route a family; of the routes that address management proposes
- * none is made beside them, and none is claimed.
+ * An endpoint's routes lead to its device, without a gateway: what address management proposes, and a default route for a family of which it proposes
+ * nothing.
  */
 export function mergedResult(
   { ifname, netns, config }: AddRequest,
@@ -19,10 +19,9 @@ export function mergedResult(
   facts: Pick<CniInterface, 'mac' | 'mtu'>,
 ): CniResult {
   const before = config.prevResult ?? EMPTY_RESULT
-  const families = new Set(grant.addresses.map(({ family }) => family))
-  const routes: CniRoute[] = Array.from(families, (family) => ({ dst: EVERYTHING[family] })).filter(
-    ({ dst }) => !before.routes.some((route) => route.dst === dst),
-  )
+  const routes: CniRoute[] = destinationsOf(grant)
+    .map((dst) => ({ dst }))
+    .filter(({ dst }) => !before.routes.some((route) => route.dst === dst))
   const dns = [before.dns, grant.dns, config.dns, network.dns ?? {}].find((one) => !isEmptyDns(one)) ?? {}
   return {
     interfaces: [...before.interfaces, { name: ifname, ...facts, sandbox: netns }],
@@ -30,4 +29,13 @@ export function mergedResult(
     routes: [...before.routes, ...routes],
     dns,
   }
+}
+
+/** What a container sends to its device. */
+export function destinationsOf({ addresses, routes }: Pick<AddressGrant, 'addresses' | 'routes'>): readonly string[] {
+  const families = new Set(addresses.map(({ family }) => family))
+  return Array.from(families).flatMap((family) => {
+    const proposed = routes.map(({ dst }) => prefixOf(dst)).filter((prefix) => prefix.family === family)
+    return proposed.length === 0 ? [EVERYTHING[family]] : [...new Set(proposed.map(String))]
+  })
 }

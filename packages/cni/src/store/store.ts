@@ -33,7 +33,7 @@ export interface Store extends AsyncDisposable {
 }
 
 /** What can go wrong with a store. */
-export type StoreErrorCode = 'store.read' | 'store.write' | 'store.corrupt' | 'store.closed' | 'store.unavailable'
+export type StoreErrorCode = 'store.read' | 'store.in-use' | 'store.write' | 'store.corrupt' | 'store.closed' | 'store.unavailable'
 
 /** Why a store cannot be opened or written. */
 export class StoreError extends Error {

@@ -10,7 +10,7 @@ export class FakeEndpoints implements EndpointService {
   async add(request: EndpointRequest, signal?: AbortSignal): Promise<EndpointView> {
     await this.before('add')
     signal?.throwIfAborted()
-    const { vrf, netns, ifname, addresses } = request
+    const { vrf, netns, ifname, addresses, routes } = request
     if (!this.vrfs.has(vrf)) throw new EndpointError('endpoint.vrf-unknown', `there is no vrf ${vrf}`)
     if (netns.startsWith('/gone')) throw new EndpointError('endpoint.netns-missing', `there is no namespace ${netns}`)
     const key = `${netns} ${ifname}`
@@ -21,7 +21,16 @@ export class FakeEndpoints implements EndpointService {
       ([other, view]) => other !== key && view.vrf === vrf && view.addresses.some((one) => addresses.some((two) => two.equals(one))),
     )
     if (taken !== undefined) throw new EndpointError('endpoint.address-in-use', `${taken[0]} has an address of ${key}`)
-    const view: EndpointView = { vrf, netns, ifname, addresses, label: 16, mtu: 1446, state: 'attached' }
+    const view: EndpointView = {
+      vrf,
+      netns,
+      ifname,
+      addresses,
+      label: 16,
+      mtu: 1446,
+      state: 'attached',
+      ...(routes === undefined ? {} : { routes }),
+    }
     this.all.set(key, view)
     return view
   }
