@@ -81,6 +81,7 @@ export async function runBench(bench: Bench, args = process.argv.slice(2)): Prom
       console.log(renderPart(result))
       // Kept at once, so that what fails or is interrupted later costs nothing that was measured before.
       const path = storeResult({ bench: bench.name, title: bench.title, about: bench.about, parts: [result] }, order, directory)
+      if (directory === RESULTS) writeDocument()
       console.log(`\n  ${path.slice(root.length + 1)}`)
     } catch (error) {
       process.exitCode = 1
@@ -88,7 +89,6 @@ export async function runBench(bench: Bench, args = process.argv.slice(2)): Prom
     }
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop)
-  if (directory === RESULTS) writeDocument()
 }
 
 async function runPart(part: Part, context: Context, command: string): Promise<PartResult> {

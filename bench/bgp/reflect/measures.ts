@@ -31,7 +31,8 @@ export function measuresOf(family: AddressFamily['name'], { routes }: WorkloadFi
     played.map(({ participant, rounds, missing }) => {
       const figures = rounds.flatMap((round) => pick(round) ?? [])
       const why = missing ?? participant.note
-      return { name: participant.reflector.name, rounds: figures, ...(figures.length > 0 || why === undefined ? {} : { note: why }) }
+      const complete = figures.length === participant.rounds
+      return { name: participant.reflector.name, rounds: figures, ...(complete || why === undefined ? {} : { note: why }) }
     })
   const seconds = (id: string, title: string, pick: (round: Round) => number | undefined, goals: readonly Goal[]): Measure => ({
     id,

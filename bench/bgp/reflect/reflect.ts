@@ -43,10 +43,17 @@ export async function reflect(
         if (round >= one.participant.rounds) continue
         const { reflector, last = 'withdraw' } = one.participant
         const budget = new Budget(context.quick ? BUDGET.quick : BUDGET.full, context.signal)
-        const figures = await runRound(reflector, `127.0.60.${at + 1}`, stage, budget, last)
-        one.rounds.push(figures)
-        if (figures.steps[last] === undefined) one.missing = budget.reason
-        context.progress(`round ${round + 1}, ${reflector.name}: ${describe(figures)}`)
+        try {
+          const figures = await runRound(reflector, `127.0.60.${at + 1}`, stage, budget, last)
+          one.rounds.push(figures)
+          if (figures.steps[last] === undefined) one.missing = budget.reason
+          context.progress(`round ${round + 1}, ${reflector.name}: ${describe(figures)}`)
+        } catch (error) {
+          // A rival that fails costs its own figures; without those of the subject there is nothing to show.
+          if (at === 0 || context.signal.aborted) throw error
+          one.missing = `failed in round ${round + 1}: ${(error as Error).message.split('\n', 1)[0]}`
+          context.progress(one.missing)
+        }
       }
     }
     return {
