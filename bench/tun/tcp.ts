@@ -22,7 +22,11 @@ two threads in each, so they may use two cores where the kernel's tunnel mostly 
     const contenders: Contender[] = []
     try {
       for (const kind of CONTENDERS) if (wants(NAMES[kind])) contenders.push(await start(kind))
-      for (const { namespaces } of contenders) await namespaces.serve('pod-b', [traffic, 'tcp-serve', `${PORT}`])
+      for (const { namespaces } of contenders) {
+        await namespaces.serve('pod-b', [traffic, 'tcp-serve', `${PORT}`])
+        // Steady state is measured: code is compiled while it runs, and a congestion window has to open.
+        await outputOf(namespaces.start('pod-a', [traffic, 'tcp-blast', POD.b, `${PORT}`, '2', `${seconds}`]))
+      }
       const measures: Measure[] = []
       for (const underlay of ['super', 'wire'] as const) {
         for (const { namespaces } of contenders) setUnderlay(namespaces, underlay)

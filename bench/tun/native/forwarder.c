@@ -153,21 +153,22 @@ static void segment_control(struct msghdr *message, char *control, uint16_t size
   memcpy(CMSG_DATA(at), &size, 2);
 }
 
-/* Sends what waits: runs of equal length to one socket go as one message. */
+/* Sends what waits, socket by socket: runs of equal length go as one message. */
 static void flush(struct out *out) {
-  for (int done = 0; done < out->waiting;) {
-    int socket = out->sockets[done], messages = 0, vectors = 0;
-    while (done < out->waiting && out->sockets[done] == socket) {
-      size_t size = out->lengths[done], total = 0;
-      int first = vectors;
-      do {
-        out->vectors[vectors++] = (struct iovec){out->packets[done], out->lengths[done]};
-        total += out->lengths[done++];
-      } while (done < out->waiting && out->sockets[done] == socket && out->lengths[done] == size && total + size <= MAX_MESSAGE);
-      struct msghdr *message = &out->messages[messages].msg_hdr;
-      *message = (struct msghdr){.msg_iov = &out->vectors[first], .msg_iovlen = (size_t)(vectors - first)};
-      if (vectors - first > 1) segment_control(message, out->controls[messages], (uint16_t)size);
-      messages++;
+  for (int socket = 0; socket < SOCKETS && out->waiting > 0; socket++) {
+    int messages = 0, vectors = 0;
+    size_t size = 0, total = 0;
+    for (int k = 0; k < out->waiting; k++) {
+      if (out->sockets[k] != socket) continue;
+      struct msghdr *message = &out->messages[messages > 0 ? messages - 1 : 0].msg_hdr;
+      if (messages == 0 || out->lengths[k] != size || total + size > MAX_MESSAGE) {
+        message = &out->messages[messages++].msg_hdr;
+        *message = (struct msghdr){.msg_iov = &out->vectors[vectors]};
+        size = out->lengths[k], total = 0;
+      }
+      out->vectors[vectors++] = (struct iovec){out->packets[k], size};
+      total += size;
+      if (++message->msg_iovlen == 2) segment_control(message, out->controls[messages - 1], (uint16_t)size);
     }
     for (int sent = 0; sent < messages;) {
       int now = sendmmsg(senders[socket], out->messages + sent, (unsigned)(messages - sent), MSG_DONTWAIT);
