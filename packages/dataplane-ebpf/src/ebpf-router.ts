@@ -24,6 +24,7 @@ import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
 import type { KernelMaps, MapSizes } from './tables/kernel-maps.js'
+import { JudgedRoutes } from './tables/judged-routes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
 import { sweepFlows } from './tables/sweep.js'
 
@@ -175,6 +176,7 @@ export class EbpfRouter implements EbpfDataplane {
       limits: this.capabilities.limits,
       encapsulations: this.capabilities.encapsulations,
       features: OFFERED_FEATURES,
+      newRoutes: () => new JudgedRoutes(),
     })
     judge.load(this.#parts.tables.dump())
     return judge

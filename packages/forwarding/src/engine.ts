@@ -26,7 +26,7 @@ import { Copier } from './mirror/copier.js'
 import { OuterSource, parseWire } from './parse-outer.js'
 import { DELIVER, DROP, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
 import { Sequences } from './sequences.js'
-import { Tables, type Port } from './tables.js'
+import { Tables, type Port, type RouteTable } from './tables.js'
 import { TokenBucket } from './token-bucket.js'
 import { Tracer } from './trace/tracer.js'
 import { tellSender, tellThroughVrf } from './tell.js'
@@ -59,6 +59,8 @@ export interface ForwardingOptions {
   readonly flowMemory?: FlowMemory
   /** Memory of the numbers of what mirrors and traces tell, of `Sequences.octets`, for the same engines; its own when left out. */
   readonly sequenceMemory?: ArrayBufferLike
+  /** Where each VRF keeps its routes; a `FibTable` when left out. An engine that only judges transactions is asked for no look-up. */
+  readonly newRoutes?: () => RouteTable
   /** Time at which the clock was 0, milliseconds since the Unix epoch; 0 by default. */
   readonly epoch?: number
   /** Gets what mirrors with a stream and traces tell, packet by packet; without it they tell nobody. */
@@ -92,7 +94,7 @@ export class ForwardingEngine {
     this.#tracer = observe && new Tracer(time, observe, this.#sequences, clock)
     this.#limits = options.limits
     this.#features = options.features ?? DATAPLANE_FEATURES
-    this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory)
+    this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory, options.newRoutes)
     this.#context = newContext({
       tables: this.#tables,
       encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),

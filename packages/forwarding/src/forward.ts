@@ -1,4 +1,4 @@
-import { NO_MATCH, type FibTable } from '@heddle/core'
+import { NO_MATCH } from '@heddle/core'
 import { outerDscp, pushedEcn, pushedTrafficClass, pushedTtl } from '@heddle/mpls'
 import { REASON, drop, type Context } from './context.js'
 import { cut, mayBeCut } from './cutter.js'
@@ -12,7 +12,7 @@ import { clampMss } from './mss.js'
 import { isForwardable, writeTtl } from './parse.js'
 import type { Packet } from './packet.js'
 import { PASSED, passPolicy } from './policy/pass-policy.js'
-import type { Port } from './tables.js'
+import type { Port, RouteTable } from './tables.js'
 import type { TunnelHop } from './tunnel-hop.js'
 import { actionText, destinationText, portText, vrfText } from './text.js'
 
@@ -73,7 +73,7 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
   return drop(out, REASON['lookup-loop'])
 }
 
-function lookup(fib: FibTable, { family, destination }: Packet): number {
+function lookup(fib: RouteTable, { family, destination }: Packet): number {
   if (family === 4) return fib.lookup4(destination[0])
   return fib.lookup6(destination[0], destination[1], destination[2], destination[3])
 }

@@ -33,10 +33,13 @@ import { tunnelHop, type OuterHeaders, type TunnelHop } from './tunnel-hop.js'
  * packet, whoever refers to it, and a program that runs between two packets is never seen half done.
  */
 
+/** What the engine asks of a VRF's routes; a `FibTable` is one. */
+export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'forEach' | 'lookup4' | 'lookup6'>
+
 /** A VRF and its routes. */
 export interface Vrf {
   readonly object: VrfObject
-  readonly fib: FibTable
+  readonly fib: RouteTable
   readonly counters: ObjectCounters
 }
 
@@ -104,11 +107,12 @@ export class Tables {
 
   #policyVersion = 0
 
-  /** @param flows that policies may remember @param flowMemory its own when left out */
+  /** @param flows that policies may remember @param flowMemory its own when left out @param newRoutes for each VRF */
   constructor(
     private readonly outer: OuterHeaders,
     private readonly flows: number,
     private readonly flowMemory: FlowMemory | undefined,
+    private readonly newRoutes: () => RouteTable = () => new FibTable(),
   ) {
     this.policyFlows = new PolicyFlows(flows, flowMemory)
   }
@@ -120,7 +124,7 @@ export class Tables {
     }
     change(transaction.vrfs, this.vrfs, idOf, (object) => {
       const before = this.vrfs.get(object.id)
-      this.vrfs.set(object.id, { object, fib: before?.fib ?? new FibTable(), counters: before?.counters ?? new ObjectCounters() })
+      this.vrfs.set(object.id, { object, fib: before?.fib ?? this.newRoutes(), counters: before?.counters ?? new ObjectCounters() })
     })
     change(transaction.ports, this.ports, idOf, (object) => {
       const before = this.ports.get(object.id)

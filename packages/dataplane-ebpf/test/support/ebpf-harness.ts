@@ -57,7 +57,7 @@ export async function ebpfHarness(world: EbpfHarnessWorld, without: readonly Ebp
   const { namespaces } = world
   const underlayNetns = namespaces.path('ebpf-router')
   const addresses = [LOCAL[4], LOCAL[6]]
-  const dataplane = await ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, fibBlocks: 2048, routes: 4096, without })
+  const dataplane = await ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, fibBlocks: 2048, routes: 4096, flows: 4096, without })
   return new EbpfHarness(world, dataplane, await Capture.open(namespaces.path('ebpf-net'), 'up0'))
 }
 

@@ -31,6 +31,7 @@ export class RouterNamespace {
       underlayNetns,
       fibBlocks: 8192,
       routes: 16_384,
+      flows: 4096,
       ...options,
     })
     return router as EbpfRouter

@@ -1,0 +1,37 @@
+import { FibTable } from '@heddle/core'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { JudgedRoutes } from './judged-routes.js'
+
+const word = fc.constantFrom(0, 1, 0x0a000000, 0xffffffff, 0x80000000)
+const change = fc.record({
+  isRemoval: fc.boolean(),
+  family: fc.constantFrom(4 as const, 6 as const),
+  words: fc.tuple(word, word),
+  length: fc.constantFrom(32, 64),
+  group: fc.nat({ max: 3 }),
+})
+
+describe('routes of an engine that only judges', () => {
+  it('are those of a FIB table, after whatever was set and deleted', () => {
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 200, size: 'max' }), (changes) => {
+        const [judged, table] = [new JudgedRoutes(), new FibTable()]
+        for (const { isRemoval, family, words, length: drawn, group } of changes) {
+          const [w1, length] = family === 4 || drawn === 32 ? [0, 32] : [words[1], 64]
+          const key = [family, words[0], w1, 0, 0, length] as const
+          if (isRemoval) expect(judged.delete(...key)).toBe(table.delete(...key))
+          else expect(judged.set(...key, group)).toBe(table.set(...key, group))
+          expect([judged.size, judged.get(...key)]).toEqual([table.size, table.get(...key)])
+        }
+        const all = (routes: JudgedRoutes | FibTable): string[] => {
+          const rows: string[] = []
+          routes.forEach((...row) => rows.push(row.join()))
+          return rows.sort()
+        }
+        expect(all(judged)).toEqual(all(table))
+      }),
+      { numRuns: 200 },
+    )
+  })
+})
