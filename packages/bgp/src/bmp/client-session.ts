@@ -66,14 +66,14 @@ export class ClientSession {
     const neighbor: SpeakerEvents['neighbor'] = (view) => this.#neighbor(view)
     const endOfRib: SpeakerEvents['end-of-rib'] = ({ neighbor: name, family }) => this.#endOfRib(name, family)
     const malformed: SpeakerEvents['malformed'] = ({ neighbor: name, message }) => this.#mirror(name, message)
-    const closed = this.#read()
+    void this.#read()
     try {
       this.#begin()
       speaker.events.on('neighbor', neighbor).on('end-of-rib', endOfRib).on('malformed', malformed)
       while (this.#over === undefined) {
-        if (this.connection.queued > ENOUGH) await Promise.race([this.connection.drained(), closed])
+        if (this.connection.queued > ENOUGH) await this.connection.drained()
         else if (this.#slice()) await this.#tick()
-        else await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), closed])
+        else await this.#change()
       }
       return this.#over
     } finally {
@@ -123,6 +123,11 @@ export class ClientSession {
   #end(reason: string): void {
     this.#over ??= reason
     this.#changed()
+  }
+
+  /** Resolves when there is something to do, or the connection is over. */
+  async #change(): Promise<void> {
+    if (this.#over === undefined) await new Promise<void>((resolve) => (this.#wake = resolve))
   }
 
   #changed(): void {
