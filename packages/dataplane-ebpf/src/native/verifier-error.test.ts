@@ -30,6 +30,12 @@ describe('what the verifier says', () => {
       instruction: undefined,
       reason: 'combined stack size of 6 calls is 544. Too large',
     })
+    const drawn =
+      'At:\n  egress @ egress.bpf.c:45:23\n       | ^-- error: unreachable instruction\n         0 | (95) exit\n  >>>    1 | (61) r1 = *(u32 *)(r1 +40)\n'
+    expect(toVerifierError(refused(drawn))).toMatchObject({
+      reason: 'unreachable instruction',
+      instruction: { index: 1, text: 'r1 = *(u32 *)(r1 +40)' },
+    })
     expect(toVerifierError(refused('unreachable insn 1'))).toMatchObject({ instruction: { index: 1, text: undefined } })
   })
 

@@ -35,14 +35,20 @@ export function toVerifierError(error: LinuxError): EbpfVerifierError | undefine
   if (log.trim() === '') return undefined
   const lines = log.split('\n').filter((line) => !STATISTICS.test(line))
   const reason = lines.findLast((line) => line.trim() !== '' && !INSTRUCTION.test(line) && !line.startsWith(';')) ?? 'without a reason'
-  return new EbpfVerifierError(program, instructionIn(lines, reason), reason.trim(), log, error)
+  const [, newer = reason.trim()] = MARKED.exec(log) ?? []
+  return new EbpfVerifierError(program, instructionIn(lines, reason), newer, log, error)
 }
 
 /** `17: (85) call bpf_redirect#23   ; R0=scalar()` */
 const INSTRUCTION = /^(\d+): \([0-9a-f]{2}\) ([^;]*)/
+/** Newer kernels draw the line of the source, and mark what is wrong with it. */
+const POINTED = /^\s*>>>\s+(\d+) \| \([0-9a-f]{2}\) (.*)/m
+const MARKED = /\^-- error: (.*)/
 const STATISTICS = /^(processed \d+ insns|verification time|stack depth|mark_precise:)/
 
 function instructionIn(lines: readonly string[], reason: string): EbpfVerifierError['instruction'] {
+  const [, at, drawn = ''] = POINTED.exec(lines.join('\n')) ?? []
+  if (at !== undefined) return { index: Number(at), text: drawn.trim() }
   const told = lines.findLast((line) => INSTRUCTION.test(line))
   const [, index = '', text = ''] = INSTRUCTION.exec(told ?? '') ?? []
   const [, named] = /\binsn (\d+)/.exec(reason) ?? []
