@@ -28,7 +28,7 @@ export interface StartOptions {
   /** Processor that forwarders are kept on. */
   readonly cpu?: number
   /** What else each site programs, behind `siteTransaction`. */
-  readonly also?: (dataplane: TunDataplane, site: Site) => Promise<void>
+  readonly also?: ((dataplane: TunDataplane, site: Site) => Promise<void>) | undefined
 }
 
 const BOTH: readonly Site[] = ['a', 'b']
