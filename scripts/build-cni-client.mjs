@@ -2,6 +2,7 @@
 //
 //   node scripts/build-cni-client.mjs           build if the sources have changed
 //   node scripts/build-cni-client.mjs --force   build in any case
+//   node scripts/build-cni-client.mjs --arm64   build for Linux on arm64, on whatever this is; takes `rustup target add aarch64-unknown-linux-musl`
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -42,8 +43,24 @@ export function buildClient({ force = false } = {}) {
   if (!force && existsSync(file) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === hash) return undefined
   const { cargo } = nativeStatus()
   if (cargo === undefined) return 'no cargo (Rust 1.88 or newer)'
-  const target = `${cpu}-unknown-linux-${hasMusl(cargo) ? 'musl' : 'gnu'}`
-  const flags = `target.${target}.rustflags=["-C","target-feature=+crt-static"]`
+  const reason = compile(cargo, `${cpu}-unknown-linux-${hasMusl(cargo, cpu) ? 'musl' : 'gnu'}`, [], file)
+  if (reason === undefined) writeFileSync(stampFile, hash)
+  return reason
+}
+
+/** Builds the executable of the arm64 package where there is no arm64. @returns {string | undefined} why there is none */
+export function buildForArm64() {
+  const { cargo } = nativeStatus()
+  if (cargo === undefined) return 'no cargo (Rust 1.88 or newer)'
+  if (!hasMusl(cargo, 'aarch64')) return 'no Rust target: rustup target add aarch64-unknown-linux-musl'
+  // Rust brings a linker for what it links statically: no C compiler for arm64 is needed.
+  const file = join(root, 'packages/cni/npm/linux-arm64/heddle-cni')
+  return compile(cargo, 'aarch64-unknown-linux-musl', ['-C', 'linker=rust-lld'], file)
+}
+
+/** @param {string} cargo @param {string} target @param {string[]} words for the compiler @param {string} file where it belongs */
+function compile(cargo, target, words, file) {
+  const flags = `target.${target}.rustflags=${JSON.stringify(['-C', 'target-feature=+crt-static', ...words])}`
   const { status } = spawnSync(
     cargo,
     ['build', '--quiet', '--locked', '--package', 'heddle-cni', '--profile', 'client', '--target', target, '--config', flags],
@@ -55,19 +72,18 @@ export function buildClient({ force = false } = {}) {
   copyFileSync(join(root, 'target', target, 'client/heddle-cni'), `${file}.new`)
   chmodSync(`${file}.new`, 0o755)
   renameSync(`${file}.new`, file)
-  writeFileSync(stampFile, hash)
   return undefined
 }
 
-/** The smaller one of two ways to a static program; it takes a target that not every toolchain has. @param {string} cargo */
-function hasMusl(cargo) {
+/** The smaller one of two ways to a static program; it takes a target that not every toolchain has. @param {string} cargo @param {string} cpu */
+function hasMusl(cargo, cpu) {
   const rustc = join(dirname(cargo), 'rustc')
   const { stdout, status } = spawnSync(rustc, ['--print', 'target-libdir', '--target', `${cpu}-unknown-linux-musl`], { encoding: 'utf8' })
   return status === 0 && existsSync(stdout.trim())
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const reason = buildClient({ force: process.argv.includes('--force') })
+  const reason = process.argv.includes('--arm64') ? buildForArm64() : buildClient({ force: process.argv.includes('--force') })
   process.stderr.write(reason === undefined ? 'the CNI client is built\n' : `the CNI client is not built: ${reason}\n`)
   if (reason !== undefined) process.exitCode = 1
 }

@@ -71,7 +71,7 @@ fn enter(netns: &str) -> Result<(), Error> {
 fn flags() -> Result<c_short, Error> {
     let (socket, mut request) = (socket()?, request());
     // SAFETY: SIOCGIFFLAGS reads the name and writes the flags of one `ifreq` (netdevice(7)), which outlives the call.
-    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) })?;
+    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as _, &raw mut request) })?;
     // SAFETY: the kernel has written this member.
     Ok(unsafe { request.ifr_ifru.ifru_flags })
 }
@@ -81,7 +81,7 @@ fn set_up(up: bool) -> Result<(), Error> {
     let (socket, mut request) = (socket()?, request());
     request.ifr_ifru.ifru_flags = if up { before | UP } else { before & !UP };
     // SAFETY: SIOCSIFFLAGS reads the name and the flags of one `ifreq` (netdevice(7)), which outlives the call.
-    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request) })
+    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw mut request) })
 }
 
 fn socket() -> Result<OwnedFd, Error> {
