@@ -1,13 +1,11 @@
-import type { ByteWriter } from '@heddle/wire'
 import type { Family } from '../nlri/family.js'
-import type { Nlri } from '../nlri/nlri.js'
-import type { NlriMode } from '../nlri/nlri-mode.js'
 import type { InvalidReason } from '../speaker/route.js'
 import type { AttributeSets } from './attribute-sets.js'
 import { Destinations, STATE } from './destinations.js'
 import { NlriKey } from './nlri-key.js'
 import { GONE, INVALID, PATH, Paths, invalidFlags } from './paths.js'
 import { PeerCounts } from './peer-counts.js'
+import { RibView } from './rib-view.js'
 import { WordQueue } from './word-queue.js'
 
 export { PATH } from './paths.js'
@@ -29,10 +27,9 @@ export interface PathSink {
  * its Adj-RIB-In; the best path of each destination is the Loc-RIB (RFC 4271 §3.2). Destinations and paths are slots from 1; a slot is used
  * again once nothing refers to it.
  */
-export class RibTable {
-  readonly key: NlriKey
+export class RibTable extends RibView {
   readonly #destinations: Destinations
-  readonly #paths = new Paths()
+  readonly #paths: Paths
   readonly #counts = new PeerCounts()
   /** Destinations whose decision is due. */
   readonly #dirty = new WordQueue()
@@ -43,17 +40,16 @@ export class RibTable {
   #sweeps = 0
 
   constructor(
-    readonly family: Family,
+    family: Family,
     readonly sets: AttributeSets,
     public sink?: PathSink,
   ) {
-    this.key = new NlriKey(family)
-    this.#destinations = new Destinations(this.key)
-  }
-
-  /** Destinations that are stored. */
-  get size(): number {
-    return this.#destinations.size
+    const key = new NlriKey(family)
+    const destinations = new Destinations(key)
+    const paths = new Paths()
+    super(family, key, destinations, paths)
+    this.#destinations = destinations
+    this.#paths = paths
   }
 
   /** Live paths that are stored. */
@@ -61,24 +57,9 @@ export class RibTable {
     return this.#counts.all
   }
 
-  /** The slot behind the last one that a destination has or had. */
-  get slots(): number {
-    return this.#destinations.end
-  }
-
   /** Octets that the table takes, without attribute sets, which tables share. */
   get octets(): number {
     return this.#destinations.octets + this.#paths.octets + this.#dirty.octets + this.key.octetsTaken
-  }
-
-  /** Whether a destination has the slot. */
-  uses(slot: number): boolean {
-    return this.#destinations.uses(slot)
-  }
-
-  /** A key to fill, for `announce` and `withdraw`. */
-  newKey(): Uint32Array {
-    return new Uint32Array(this.key.stride)
   }
 
   /**
@@ -217,89 +198,9 @@ export class RibTable {
     return this.#counts.staleOf(peer)
   }
 
-  /** Slots of all destinations. */
-  destinations(): Generator<number> {
-    return this.#destinations.slots()
-  }
-
-  /** Live paths to a destination into `out`, which is returned. */
-  pathsOf(destination: number, out: number[] = []): number[] {
-    out.length = 0
-    for (let path = this.#destinations.first(destination); path !== 0; path = this.#paths.next.get(path)) {
-      if (!this.#paths.has(path, GONE)) out.push(path)
-    }
-    return out
-  }
-
-  /** The only path to a destination, live or not; 0 when there is none, or another one. */
-  onlyPath(destination: number): number {
-    const first = this.#destinations.first(destination)
-    return first === 0 || this.#paths.next.get(first) !== 0 ? 0 : first
-  }
-
-  /** Destination of `key`, or 0. Takes over the reference of `key`. */
-  find(key: Uint32Array): number {
-    const destination = this.#destinations.find(key)
-    this.key.releaseKey(key, 0)
-    return destination
-  }
-
-  /** The path that the last decision chose, or 0. */
-  best(destination: number): number {
-    return this.#destinations.best(destination)
-  }
-
-  setOf(path: number): number {
-    return this.#paths.set.get(path)
-  }
-
-  /** Attributes as the peer sent them. */
-  receivedOf(path: number): number {
-    return this.#paths.received.get(path) || this.#paths.set.get(path)
-  }
-
-  dataOf(path: number): number {
-    return this.#paths.data.get(path)
-  }
-
-  peerOf(path: number): number {
-    return this.#paths.peer.get(path)
-  }
-
-  pathIdOf(path: number): number {
-    return this.#paths.pathId.get(path)
-  }
-
-  destinationOf(path: number): number {
-    return this.#paths.destination.get(path)
-  }
-
-  has(path: number, flag: number): boolean {
-    return this.#paths.has(path, flag)
-  }
-
   flag(path: number, flag: number, on: boolean): void {
     if (on) this.#paths.mark(path, flag)
     else this.#paths.unmark(path, flag)
-  }
-
-  invalidOf(path: number): InvalidReason | undefined {
-    return this.#paths.invalid(path)
-  }
-
-  /** The NLRI of a path, labels included. */
-  nlriOf(path: number): Nlri {
-    return this.nlri(this.destinationOf(path), this.dataOf(path), this.pathIdOf(path))
-  }
-
-  /** The NLRI of a destination with path data. */
-  nlri(destination: number, data: number, pathId: number): Nlri {
-    return this.#destinations.nlri(destination, data, pathId)
-  }
-
-  /** Writes what `nlri` returns, as it stands in a message. @throws ValueError `bgp.nlri.*` */
-  writeNlri(destination: number, data: number, pathId: number, mode: NlriMode, out: ByteWriter): void {
-    this.#destinations.write(destination, data, pathId, mode, out)
   }
 
   /** Pieces of work that `decide` has to do: destinations whose decision is due, and paths that are leaving. */
