@@ -21,6 +21,7 @@ const schema = closed(
     families: { type: 'array', items: { ...oneOf(...SPOKEN_FAMILIES), description: SPOKEN_FAMILIES.join(', ') } },
     table: { ...oneOf(...BGP_TABLES), description: BGP_TABLES.join(', ') },
     peer: text,
+    vrf: text,
     match: matchSchema,
   },
   ['what'],

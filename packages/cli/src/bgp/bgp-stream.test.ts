@@ -1,5 +1,5 @@
 import { SpeakerNode } from '@heddle/agent'
-import { IPV4_UNICAST, VPNV4_UNICAST, type LocalRoute, type NeighborConfig } from '@heddle/bgp'
+import { IPV4_UNICAST, IPV6_UNICAST, VPNV4_UNICAST, type LocalRoute, type NeighborConfig } from '@heddle/bgp'
 import { silentLogger } from '@heddle/io'
 import { ManualClock, memoryNetwork, seededRandom } from '@heddle/io/testing'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
@@ -35,7 +35,13 @@ beforeEach(async () => {
         name: own,
         address: IpAddress.parse(own),
         networks: [],
-        bgp: { as: 65000, routerId: own, listen: [{ address: own }], neighbors: [neighbor] },
+        bgp: {
+          as: 65000,
+          routerId: own,
+          listen: [{ address: own }],
+          neighbors: [neighbor],
+          vrfs: [{ name: 'red', rd: '65000:9', label: 99 }],
+        },
       },
       { clock, random: seededRandom(1), transport: network.host(own, own).transport, logger: silentLogger },
     )
@@ -110,6 +116,20 @@ describe('routes', () => {
     [{ peer: 'local' }, 1],
   ])('are filtered by %j', async (query, count) => {
     expect(await shown({ what: 'routes', ...query })).toHaveLength(count)
+  })
+
+  it('are of every family that there are routes of, and of the VRF that is asked for', async () => {
+    const nlri = { kind: 'unicast', prefix: IpPrefix.parse('2001:db8::/32') } as const
+    us.speaker.announce([{ family: IPV6_UNICAST, nlri, nextHop: IpAddress.parse('2001:db8::1') }])
+    us.speaker.announce([{ ...unicast('10.7.0.0/16'), vrf: 'red' }])
+    await clock.run(1000)
+    const own = await shown({ what: 'routes', peer: 'local' })
+    expect(own.map(({ family, destination }) => `${String(family)} ${String(destination)}`)).toContain('ipv6-unicast 2001:db8::/32')
+    expect((await shown({ what: 'routes', vrf: 'red' })).map(({ destination }) => destination)).toEqual(['10.7.0.0/16'])
+    expect(await shown({ what: 'explain', vrf: 'red', match: { prefix: ['10.7.0.0/16'] } })).toMatchObject([
+      { paths: [{ verdict: 'best' }] },
+    ])
+    await expect(shown({ what: 'routes', vrf: 'blue' })).rejects.toMatchObject({ code: 'speaker.config' })
   })
 
   it('refuse a neighbor, a family and a condition that there are not', async () => {

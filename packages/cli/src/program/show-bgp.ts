@@ -9,6 +9,7 @@ interface RouteOptions {
   readonly family?: FamilyName[]
   readonly table?: BgpRequest['table']
   readonly peer?: string
+  readonly vrf?: string
   readonly longer?: boolean
   readonly rd?: string[]
   readonly community?: string[]
@@ -93,6 +94,7 @@ function viewName(): never {
 function filters(command: Command): Command {
   return command
     .addOption(new Option('--family <name...>', 'address families').choices(FAMILY_NAMES))
+    .option('--vrf <name>', 'a VRF of the speaker, whose customers are its neighbors')
     .option('--longer', 'the prefix and all longer ones')
     .option('--rd <rd...>', 'route distinguishers')
     .option('--community <pattern...>', 'communities, e.g. 65000:*')
@@ -106,7 +108,7 @@ function filters(command: Command): Command {
 const MATCH_KEYS = ['rd', 'community', 'largeCommunity', 'extendedCommunity', 'asPath', 'nextHop', 'origin'] as const
 
 function routeRequest(what: BgpViewName, prefix: string | undefined, options: RouteOptions): BgpRequest {
-  const { family, table, peer, longer = false } = options
+  const { family, table, peer, vrf, longer = false } = options
   const match: PolicyMatch = {
     ...(prefix === undefined ? {} : { prefix: [longer ? `${prefix} le ${prefix.includes(':') ? 128 : 32}` : prefix] }),
     ...Object.fromEntries(MATCH_KEYS.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]]))),
@@ -116,6 +118,7 @@ function routeRequest(what: BgpViewName, prefix: string | undefined, options: Ro
     ...(family === undefined ? {} : { families: family }),
     ...(table === undefined || what === 'watch' || what === 'explain' ? {} : { table }),
     ...(peer === undefined ? {} : { peer }),
+    ...(vrf === undefined || what === 'watch' ? {} : { vrf }),
     ...(Object.keys(match).length === 0 ? {} : { match }),
   }
 }

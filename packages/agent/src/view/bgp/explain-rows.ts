@@ -1,4 +1,4 @@
-import type { AttributeSet, Explanation, FamilyName, Nlri, PathVerdict, Speaker } from '@heddle/bgp'
+import type { AttributeSet, Explanation, Nlri, PathVerdict, Speaker } from '@heddle/bgp'
 import { formatAsPath, formatNlri } from '@heddle/bgp'
 import { filterOf, isWanted, rdOf, spokenFamilies, type BgpRouteQuery } from './route-rows.js'
 
@@ -44,21 +44,24 @@ export interface BgpAdvertisementRow {
  * Explains the destinations that a query finds: every path with the step that ranked it or why it is not used, and every neighbor with what it is
  * told or why not. Between them come `undefined`, as of `bgpRouteRows`.
  */
-export function* bgpExplainRows(speaker: Speaker, query: Pick<BgpRouteQuery, 'families' | 'match'>): Generator<BgpExplainRow | undefined> {
+export function* bgpExplainRows(
+  speaker: Speaker,
+  query: Pick<BgpRouteQuery, 'families' | 'match' | 'vrf'>,
+): Generator<BgpExplainRow | undefined> {
   const filter = filterOf(query.match)
+  const vrf = query.vrf === undefined ? {} : { vrf: query.vrf }
   for (const family of query.families ?? spokenFamilies(speaker)) {
     const found = new Map<string, Nlri>()
-    for (const route of speaker.routes({ family })) {
+    for (const route of speaker.routes({ family, ...vrf })) {
       const name = `${rdOf(route.nlri)} ${formatNlri(route.nlri)}`
       if (!found.has(name) && isWanted(route, filter)) found.set(name, route.nlri)
       yield undefined
     }
-    for (const nlri of found.values()) yield explainRow(speaker, family, nlri)
+    for (const nlri of found.values()) yield explainRow(speaker.explain({ family, nlri, ...vrf }), nlri)
   }
 }
 
-function explainRow(speaker: Speaker, family: FamilyName, nlri: Nlri): BgpExplainRow {
-  const { paths, advertised } = speaker.explain({ family, nlri })
+function explainRow({ family, paths, advertised }: Explanation, nlri: Nlri): BgpExplainRow {
   return {
     family,
     rd: rdOf(nlri),

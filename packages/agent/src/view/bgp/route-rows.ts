@@ -1,5 +1,6 @@
 import {
   LOCAL_PEER,
+  SPOKEN_FAMILIES,
   communityTexts,
   compilePolicy,
   formatAsPath,
@@ -27,6 +28,8 @@ export interface BgpRouteQuery {
   readonly table?: BgpTable
   /** A neighbor's address, or `local`. Default: all. */
   readonly peer?: string
+  /** Routes of this VRF of the speaker. Default: of the neighbor's, where one is named; else those of no VRF. */
+  readonly vrf?: string
   /** As in policies; all conditions must hold. */
   readonly match?: PolicyMatch
 }
@@ -71,9 +74,11 @@ export function* bgpRouteRows(speaker: Speaker, query: BgpRouteQuery): Generator
   }
 }
 
-/** Families that some neighbor speaks. */
+/** Families that some neighbor speaks, and those that there are routes of; memberships (RFC 4684) are for who speaks of them only. */
 export function spokenFamilies(speaker: Speaker): FamilyName[] {
-  return [...new Set(speaker.neighbors().flatMap(({ config }) => config.families))]
+  const spoken = speaker.neighbors().flatMap(({ config }) => config.families)
+  const filled = new Set(speaker.metrics().routes.flatMap(({ family, paths }) => (paths > 0 && family !== 'rtc' ? [family] : [])))
+  return [...new Set([...spoken, ...SPOKEN_FAMILIES.filter((family) => filled.has(family))])]
 }
 
 /** Conditions as a policy, which decides. @throws PolicyError */
@@ -81,14 +86,16 @@ export function filterOf(match: PolicyMatch | undefined): CompiledPolicy | undef
   return match === undefined ? undefined : compilePolicy({ terms: [{ match, verdict: 'accept' }] })
 }
 
-function* routesOf(speaker: Speaker, family: FamilyName, { table = 'adj-in', peer }: BgpRouteQuery): Generator<RouteView> {
-  const only = peer === undefined ? {} : { neighbor: peer }
+function* routesOf(speaker: Speaker, family: FamilyName, { table = 'adj-in', peer, vrf }: BgpRouteQuery): Generator<RouteView> {
+  const only = { ...(peer === undefined ? {} : { neighbor: peer }), ...(vrf === undefined ? {} : { vrf }) }
   if (table === 'adj-in') return yield* speaker.routes({ family, ...only })
   if (table === 'loc-rib') {
     for (const route of speaker.routes({ family, ...only, postPolicy: true })) if (route.best || route.multipath) yield route
     return
   }
-  const neighbors = speaker.neighbors().filter(({ config }) => config.families.includes(family))
+  const neighbors = speaker
+    .neighbors()
+    .filter(({ config }) => config.families.includes(family) && (vrf === undefined || config.vrf === vrf))
   const peers = peer === undefined ? neighbors.map(({ address }) => address) : [peer]
   for (const neighbor of peers) yield* speaker.routes({ family, neighbor, direction: 'out' })
 }
