@@ -1,7 +1,9 @@
 import type { IpAddress, IpPrefix } from '@heddle/wire'
 import type { DataplaneState } from '../dataplane/dataplane.js'
 import type { EndpointIntent } from '../intent/intents.js'
+import type { TargetIndex } from '../target/target-index.js'
 import { endpointName } from './endpoint-state.js'
+import type { VrfState } from './vrf-state.js'
 
 /** What a dump tells of the ids and labels that things had. */
 export interface Adopted {
@@ -61,5 +63,20 @@ function leaksOf({ vrfs, ports, nextHops, groups, routes }: DataplaneState): rea
     const vrf = vrfNames.get(routes.vrf[row])
     const owner = ownersOfGroup.get(routes.group[row])?.find((name) => name !== vrf)
     return vrf === undefined || owner === undefined ? [] : [{ vrf, owner, prefix: routes.prefixAt(row) }]
+  })
+}
+
+/** Which leaks neither a route target nor a static route of today allows. */
+export function leaksToEnd(
+  leaks: readonly Leak[],
+  vrfs: ReadonlyMap<string, VrfState>,
+  targets: TargetIndex<VrfState>,
+): readonly { readonly vrf: VrfState; readonly prefix: IpPrefix }[] {
+  return leaks.flatMap(({ vrf: name, owner, prefix }) => {
+    const vrf = vrfs.get(name)
+    if (vrf === undefined) return []
+    const via = vrf.statics.get(String(prefix))?.via
+    const isStatic = via?.type === 'vrf' && via.vrf === owner
+    return isStatic || targets.importers(vrfs.get(owner)?.intent.export ?? []).includes(vrf) ? [] : [{ vrf, prefix }]
   })
 }

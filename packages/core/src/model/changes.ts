@@ -1,4 +1,4 @@
-import type { IpPrefix } from '@heddle/wire'
+import type { IpAddress, IpPrefix } from '@heddle/wire'
 import type { VrfState } from './vrf-state.js'
 
 /** What has changed in the tables since the last compilation: prefixes of VRFs, and the tunnel sources of VRFs; and what of it others may have to hear. */
@@ -10,6 +10,15 @@ export class Changes {
 
   touch(vrf: VrfState, prefix: IpPrefix): void {
     put(this.routes, vrf, prefix)
+  }
+
+  /** Touches what others tell with one of these next hops. */
+  touchRemote(vrfs: Iterable<VrfState>, isTouched: (nextHop: IpAddress) => boolean): void {
+    for (const vrf of vrfs) {
+      for (const { prefix, remote } of vrf.table.values()) {
+        for (const { nextHop } of remote.values()) if (isTouched(nextHop)) this.touch(vrf, prefix)
+      }
+    }
   }
 
   touchExport(vrf: VrfState, prefix: IpPrefix): void {

@@ -1,23 +1,23 @@
 import type { Clock } from '@heddle/io'
 import { IpPrefix, type IpAddress, type RouteTarget } from '@heddle/wire'
 import type { DataplaneCapabilities, DataplaneState } from '../dataplane/dataplane.js'
-import type { Encapsulation, NextHopAction } from '../dataplane/objects.js'
+import type { Encapsulation } from '../dataplane/objects.js'
 import type { ApplyReport, FibTransaction } from '../dataplane/transaction.js'
 import type { MirrorDirection } from '../dataplane/mirror.js'
-import { EndpointError } from '../endpoint-service.js'
-import { FibCompiler, type Hop } from '../fib/fib-compiler.js'
-import { IdSpace } from '../fib/id-space.js'
+import { FibCompiler } from '../fib/fib-compiler.js'
 import { checkTraffic } from '../intent/check-traffic.js'
 import { IntentError, type EndpointIntent, type VrfIntent } from '../intent/intents.js'
 import type { TraceIntent, TrafficIntents } from '../intent/traffic.js'
-import { LabelError, LabelSpace } from '../label/label-space.js'
+import { LabelSpace } from '../label/label-space.js'
 import { TargetIndex } from '../target/target-index.js'
 import type { VpnRouteChange } from '../vpn-route.js'
 import { admitEndpoint, vrfProblems, type Admitted } from './admission.js'
-import { adoptedFrom, type Adopted } from './adopted.js'
+import { adoptedFrom, leaksToEnd, type Adopted } from './adopted.js'
 import { Changes } from './changes.js'
 import { endpointName, EndpointState } from './endpoint-state.js'
 import { Exports } from './exports.js'
+import { HopChoice } from './hop-choice.js'
+import { Identities } from './identities.js'
 import { LocalRoutes } from './local-routes.js'
 import { Observations, type Observation } from './observations.js'
 import { ReceivedRoutes } from './received-routes.js'
@@ -26,7 +26,7 @@ import { Traffic } from './traffic.js'
 import { TunnelChoice } from './tunnel-choice.js'
 import { TunnelLiveness } from './tunnel-liveness.js'
 import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './views.js'
-import { VrfState, type LocalRoute, type TableEntry } from './vrf-state.js'
+import { VrfState } from './vrf-state.js'
 
 /** What a model is told of its node and of the dataplane that it writes for. */
 export interface OverlayModelOptions {
@@ -52,10 +52,8 @@ export const UPLINK_PORT = 0
  */
 export class OverlayModel {
   readonly #options: OverlayModelOptions
-  readonly #labels: LabelSpace
+  readonly #ids: Identities
   readonly #fib: FibCompiler
-  readonly #vrfIds = new IdSpace()
-  readonly #portIds = new IdSpace(UPLINK_PORT + 1)
   readonly #vrfs = new Map<string, VrfState>()
   readonly #endpoints = new Map<string, EndpointState>()
   readonly #targets = new TargetIndex<VrfState>()
@@ -64,6 +62,7 @@ export class OverlayModel {
   readonly #local = new LocalRoutes(this.#targets, this.#changes)
   readonly #tunnels: TunnelChoice
   readonly #exports: Exports
+  readonly #choice: HopChoice
   readonly #traffic: Traffic
   readonly #liveness: TunnelLiveness
   readonly #observations: Observations
@@ -72,7 +71,7 @@ export class OverlayModel {
   constructor(options: OverlayModelOptions) {
     const { clock, localAddresses, capabilities, maximumPaths = 16, underlayMtu: mtu = 1500 } = options
     this.#options = options
-    this.#labels = new LabelSpace({ clock, ...options.labels })
+    this.#ids = new Identities(new LabelSpace({ clock, ...options.labels }), UPLINK_PORT)
     this.#fib = new FibCompiler(0, capabilities.limits)
     this.#tunnels = new TunnelChoice({
       localAddresses,
@@ -82,6 +81,7 @@ export class OverlayModel {
       isDown: (remote) => this.#liveness.isDown(remote),
     })
     this.#liveness = new TunnelLiveness(this.#fib, (remote) => this.#tunnels.localAddress(remote))
+    this.#choice = new HopChoice({ vrfs: this.#vrfs, tunnels: this.#tunnels, liveness: this.#liveness })
     this.#traffic = new Traffic(this.#fib, localAddresses)
     this.#observations = new Observations(this.#fib)
     this.#exports = new Exports(this.#fib, this.#changes, { nextHop: localAddresses[0], encapsulations: this.#tunnels.offered })
@@ -99,11 +99,11 @@ export class OverlayModel {
     this.#learnLiveness(state)
     const adopted = adoptedFrom(state)
     this.#adopted = adopted
-    this.#labels.resume(
+    this.#ids.labels.resume(
       state.labels.map(({ label }) => label),
       state.generation,
     )
-    this.#holdIds(state)
+    this.#ids.hold(state, { vrfs: this.#vrfs.values(), endpoints: this.#endpoints.values() })
     return adopted.endpoints
   }
 
@@ -117,9 +117,9 @@ export class OverlayModel {
     this.#exports.touchAll()
     this.#fib.replaced(state)
     this.#learnLiveness(state)
-    this.#holdIds(state)
-    for (const { label } of state.labels) this.#labels.hold(label)
-    if (!this.isAdopting) this.#releaseHeld()
+    this.#ids.hold(state, { vrfs: this.#vrfs.values(), endpoints: this.#endpoints.values() })
+    for (const { label } of state.labels) this.#ids.labels.hold(label)
+    if (!this.isAdopting) this.#ids.releaseHeld()
   }
 
   /** The model knows all it needs: what was adopted and is not wanted goes with the next transaction. */
@@ -129,7 +129,7 @@ export class OverlayModel {
     this.#adopted = undefined
     this.#liveness.compile(this.#vrfs.values(), false)
     this.#fib.release()
-    this.#releaseHeld()
+    this.#ids.releaseHeld()
     for (const vrf of this.#vrfs.values()) this.#changes.sources.add(vrf)
   }
 
@@ -164,14 +164,14 @@ export class OverlayModel {
       const vrf = this.#vrfs.get(intent.name) ?? this.#addVrf(intent)
       const before = vrf.intent
       vrf.intent = intent
-      if (!sameList(before.tunnelSources ?? [], intent.tunnelSources ?? [])) this.#changes.sources.add(vrf)
+      if (before.tunnelSources?.join(' ') !== intent.tunnelSources?.join(' ')) this.#changes.sources.add(vrf)
       this.#targets.set(vrf, intent.import)
     }
     this.#traffic.set(traffic, this.#vrfs, this.#endpoints.values())
     // A route that someone wrote wins over one that follows from something else.
     for (const vrf of this.#vrfs.values())
       this.#local.setStatics(vrf, [...this.#traffic.routesOf(vrf.name), ...(vrf.intent.staticRoutes ?? [])])
-    if (this.#liveness.set(traffic.tunnelLiveness)) this.#touchRemote(() => true)
+    if (this.#liveness.set(traffic.tunnelLiveness)) this.#changes.touchRemote(this.#vrfs.values(), () => true)
     this.#received.reimport()
     for (const vrf of this.#vrfs.values()) this.#local.respread(vrf)
     for (const vrf of gone) this.#removeVrf(vrf)
@@ -191,8 +191,8 @@ export class OverlayModel {
     const before = this.#adopted?.ports.get(`${vrf.name} ${name}`)
     // Others may still send to an address that it has no more: not with the label of the one that it has now.
     const isSame = before?.addresses.every((address) => intent.addresses.some((own) => own.equals(address))) === true
-    const label = this.#takeLabel(name, isSame ? this.#adopted?.labels.get(`port ${before?.port}`) : undefined)
-    const port = before !== undefined && this.#portIds.claim(before.port) ? before.port : this.#portIds.take()
+    const label = this.#ids.takeLabel(name, isSame ? this.#adopted?.labels.get(`port ${before?.port}`) : undefined)
+    const port = before !== undefined && this.#ids.ports.claim(before.port) ? before.port : this.#ids.ports.take()
     const endpoint = new EndpointState(port, label, vrf, intent)
     this.#endpoints.set(name, endpoint)
     this.#fib.objects.ports.want(port, endpoint.portObject)
@@ -228,9 +228,9 @@ export class OverlayModel {
     this.#traffic.removeEndpoint(state, this.#endpoints.values())
     this.#observations.gone({ port: state.port })
     this.#fib.objects.labels.drop(state.label)
-    this.#labels.release(state.label)
+    this.#ids.labels.release(state.label)
     this.#fib.objects.ports.drop(state.port)
-    this.#portIds.release(state.port)
+    this.#ids.ports.release(state.port)
     return state.port
   }
 
@@ -254,7 +254,7 @@ export class OverlayModel {
    */
   setLiveness(id: number, isUp: boolean): boolean {
     const remote = this.#liveness.heard(id, isUp)
-    if (remote !== undefined) this.#touchRemote((nextHop) => String(nextHop) === remote)
+    if (remote !== undefined) this.#changes.touchRemote(this.#vrfs.values(), (nextHop) => String(nextHop) === remote)
     return remote !== undefined
   }
 
@@ -290,8 +290,7 @@ export class OverlayModel {
     this.#compile()
     const transaction = this.#fib.take()
     if (transaction !== undefined && !this.isAdopting) {
-      this.#vrfIds.seal()
-      this.#portIds.seal()
+      this.#ids.seal()
     }
     return transaction
   }
@@ -302,8 +301,7 @@ export class OverlayModel {
     const complete = this.#fib.commit(report)
     if (isEmptying || !complete) this.#exports.touchAll() // more may be gone than what was touched
     if (complete && !this.isAdopting) {
-      this.#vrfIds.settle()
-      this.#portIds.settle()
+      this.#ids.settle()
     }
     return complete
   }
@@ -349,87 +347,29 @@ export class OverlayModel {
     if (this.#changes.sources.size > 0 || this.#liveness.isChanged) this.#liveness.compile(this.#vrfs.values(), this.isAdopting)
     this.#changes.sources.clear()
     for (const [vrf, prefixes] of this.#changes.routes)
-      for (const [name, prefix] of prefixes) this.#fib.setRoute(vrf.id, prefix, this.#hops(vrf, vrf.table.get(name)))
+      for (const [name, prefix] of prefixes) this.#fib.setRoute(vrf.id, prefix, this.#choice.hops(vrf, vrf.table.get(name)))
     this.#changes.routes.clear()
-  }
-
-  /** Where packets for an entry go; local routes before remote ones. */
-  #hops(vrf: VrfState, entry: TableEntry | undefined): readonly Hop[] | undefined {
-    if (entry === undefined) return undefined
-    const [local] = vrf.localCandidates(entry)
-    if (local !== undefined) return [{ action: this.#localAction(vrf, local) }]
-    return this.#tunnels.select(entry.remote.values()).flatMap((route) => {
-      const action = this.#tunnels.tunnel(route)
-      const liveness = this.#liveness.idOf(route.nextHop)
-      return action === undefined ? [] : [{ action, ...(liveness !== undefined && { liveness }) }]
-    })
-  }
-
-  #localAction(vrf: VrfState, { owner, via: { endpoint, route } }: LocalRoute): NextHopAction {
-    if (endpoint !== undefined) return { type: 'port', port: endpoint.port }
-    if (route?.via.type !== 'vrf') return { type: 'discard', reason: 'discard' }
-    // Another VRF's way out is taken from there: what hides the other VRF hides those that come through it.
-    if (owner !== vrf) return { type: 'lookup', vrf: owner.id }
-    const to = this.#vrfs.get(route.via.vrf)
-    return to === undefined ? { type: 'discard', reason: 'discard' } : { type: 'lookup', vrf: to.id }
   }
 
   #learnLiveness(state: DataplaneState): void {
     const remotes = this.#liveness.learn(state)
-    this.#touchRemote((nextHop) => remotes.has(String(nextHop)))
-  }
-
-  /** Works out anew where packets go for what others tell with one of these next hops. */
-  #touchRemote(isTouched: (nextHop: IpAddress) => boolean): void {
-    for (const vrf of this.#vrfs.values()) {
-      for (const { prefix, remote } of vrf.table.values()) {
-        for (const { nextHop } of remote.values()) if (isTouched(nextHop)) this.#changes.touch(vrf, prefix)
-      }
-    }
+    this.#changes.touchRemote(this.#vrfs.values(), (nextHop) => remotes.has(String(nextHop)))
   }
 
   get #admitted(): Admitted {
     const { limits } = this.#options.capabilities
-    const hasLabel = (vrf: string): boolean => this.#labels.isHeld(this.#adoptedVrfLabel(vrf) ?? -1)
-    return { limits, labels: this.#labels, vrfs: this.#vrfs, endpoints: this.#endpoints, hasLabel }
-  }
-
-  /** Keeps the ids that a dataplane uses, and that are not in use here, from being given out. */
-  #holdIds(state: DataplaneState): void {
-    const vrfs = new Set([...this.#vrfs.values()].map(({ id }) => id))
-    const ports = new Set([UPLINK_PORT, ...[...this.#endpoints.values()].map(({ port }) => port)])
-    for (const { id } of [...state.vrfs, ...state.tunnelSources]) if (!vrfs.has(id)) this.#vrfIds.hold(id)
-    for (const { id } of state.ports) if (!ports.has(id)) this.#portIds.hold(id)
-  }
-
-  /** Nobody will claim what is held any more. */
-  #releaseHeld(): void {
-    this.#vrfIds.releaseHeld()
-    this.#portIds.releaseHeld()
-    this.#labels.releaseHeld()
+    const hasLabel = (vrf: string): boolean => this.#ids.labels.isHeld(this.#adoptedVrfLabel(vrf) ?? -1)
+    return { limits, labels: this.#ids.labels, vrfs: this.#vrfs, endpoints: this.#endpoints, hasLabel }
   }
 
   #adoptedVrfLabel(name: string): number | undefined {
     return this.#adopted?.labels.get(`vrf ${this.#adopted.vrfs.get(name)}`)
   }
 
-  /** The label that `owner` had, if it is still there to be had: a range that was configured anew may not include it. */
-  #takeLabel(owner: string, adopted: number | undefined): number {
-    if (adopted !== undefined && this.#labels.isHeld(adopted)) {
-      this.#labels.adopt(adopted, owner)
-      return adopted
-    }
-    try {
-      return this.#labels.allocate(owner)
-    } catch (error) {
-      throw error instanceof LabelError ? new EndpointError('endpoint.labels-exhausted', error.message, { cause: error }) : error
-    }
-  }
-
   #addVrf(intent: VrfIntent): VrfState {
     const before = this.#adopted?.vrfs.get(intent.name)
-    const label = this.#takeLabel(`vrf ${intent.name}`, this.#adoptedVrfLabel(intent.name))
-    const id = before !== undefined && this.#vrfIds.claim(before) ? before : this.#vrfIds.take()
+    const label = this.#ids.takeLabel(`vrf ${intent.name}`, this.#adoptedVrfLabel(intent.name))
+    const id = before !== undefined && this.#ids.vrfs.claim(before) ? before : this.#ids.vrfs.take()
     const vrf = new VrfState(id, label, intent)
     this.#vrfs.set(intent.name, vrf)
     this.#fib.objects.vrfs.want(id, { id, name: intent.name })
@@ -440,14 +380,7 @@ export class OverlayModel {
 
   /** What leads from one VRF to another, and no route target says so any more, goes at once: it is not for the peers to say. */
   #forbidLeaks(): void {
-    for (const { vrf: name, owner, prefix } of this.#adopted?.leaks ?? []) {
-      const vrf = this.#vrfs.get(name)
-      if (vrf === undefined) continue
-      const exported = this.#vrfs.get(owner)?.intent.export ?? []
-      const via = vrf.statics.get(String(prefix))?.via
-      const isStatic = via?.type === 'vrf' && via.vrf === owner
-      if (!isStatic && !this.#targets.importers(exported).includes(vrf)) this.#fib.forbid(vrf.id, prefix)
-    }
+    for (const { vrf, prefix } of leaksToEnd(this.#adopted?.leaks ?? [], this.#vrfs, this.#targets)) this.#fib.forbid(vrf.id, prefix)
   }
 
   /** Takes a VRF, whose table is empty by now, from the dataplane. */
@@ -456,14 +389,10 @@ export class OverlayModel {
     this.#changes.routes.delete(vrf)
     this.#changes.sources.delete(vrf)
     this.#fib.objects.labels.drop(vrf.label)
-    this.#labels.release(vrf.label)
+    this.#ids.labels.release(vrf.label)
     this.#fib.objects.tunnelSources.drop(vrf.id)
     this.#fib.objects.vrfs.drop(vrf.id)
     this.#observations.gone({ vrf: vrf.id })
-    this.#vrfIds.release(vrf.id)
+    this.#ids.vrfs.release(vrf.id)
   }
-}
-
-function sameList(a: readonly IpPrefix[], b: readonly IpPrefix[]): boolean {
-  return a.length === b.length && a.join(' ') === b.join(' ')
 }
