@@ -50,6 +50,11 @@ export class RibView {
     return out
   }
 
+  /** Whether there is no path to a destination, not even a dead one. */
+  isEmpty(destination: number): boolean {
+    return this.destinationColumns.first(destination) === 0
+  }
+
   /** The only path to a destination, live or not; 0 when there is none, or another one. */
   onlyPath(destination: number): number {
     const first = this.destinationColumns.first(destination)

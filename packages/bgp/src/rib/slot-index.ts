@@ -3,8 +3,8 @@ const SMALLEST = 64
 const LARGEST = 2048
 /** Depth below which no segment is split: what shares so many bits of its hash is meant to, and must not blow the directory up. */
 const DEEPEST = 18
-/** A segment is full when seven of eight places are taken. */
-const FULL = 7 / 8
+/** A segment is full when three of four places are taken; beyond that, searches that find nothing get long. */
+const FULL = 3 / 4
 
 interface Segment {
   /** High bits of a hash that all of its entries share. */

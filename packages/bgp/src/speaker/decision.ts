@@ -54,6 +54,7 @@ export class Decision {
 
   /** The best path's slot, or 0; marks the paths that are used beside it. */
   choose(table: RibTable, destination: number): number {
+    if (table.isEmpty(destination)) return 0
     const only = table.onlyPath(destination)
     if (only !== 0) {
       table.flag(only, PATH.multipath, false)
