@@ -207,10 +207,4 @@ export {
   type GreVerdict,
   greVerdict,
 } from './header/gre.js'
-export {
-  decodeErspanHeader,
-  encodeErspanHeader,
-  ERSPAN_HEADER_SIZE,
-  type ErspanHeader,
-  ETHER_TYPE_ERSPAN,
-} from './header/erspan.js'
+export { decodeErspanHeader, encodeErspanHeader, ERSPAN_HEADER_SIZE, type ErspanHeader, ETHER_TYPE_ERSPAN } from './header/erspan.js'
