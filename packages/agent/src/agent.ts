@@ -17,7 +17,7 @@ import {
   type TraceIntent,
 } from '@heddle/core'
 import { fromBgp } from '@heddle/exchange'
-import { silentLogger, type Clock, type Logger, type Random, type Transport } from '@heddle/io'
+import { silentLogger, type Clock, type Logger } from '@heddle/io'
 import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
@@ -34,15 +34,12 @@ import { Synchronizer, describeFailure } from './sync/synchronizer.js'
 import { dataplaneRow, dropRows, labelRows, tunnelRows } from './view/dataplane-views.js'
 import { endpointRow, routeRows, vrfRows } from './view/model-views.js'
 import type { ViewName, Views } from './view/rows.js'
+import type { World } from './world.js'
 
 /** What an agent is made of: its configuration, and what it meets the world through. */
-export interface AgentOptions {
+export interface AgentOptions extends Omit<World, 'logger'> {
   readonly config: AgentConfig
   readonly dataplane: DataplaneSource
-  readonly clock: Clock
-  readonly random: Random
-  /** Carries the BGP sessions. */
-  readonly transport: Transport
   /** Default: silent. */
   readonly logger?: Logger
 }
@@ -96,10 +93,11 @@ export class Agent implements AsyncDisposable {
    * before holds nothing, and one that was taken over goes on as it was.
    */
   static async start(options: AgentOptions): Promise<Agent> {
-    const { config, clock, random, transport, logger = silentLogger } = options
+    const { config, dataplane: origin, logger = silentLogger, ...rest } = options
+    const { clock } = rest
     let agent: Agent | undefined
     const keeper = new DataplaneKeeper({
-      source: options.dataplane,
+      source: origin,
       clock,
       logger,
       event: (event) => {
@@ -124,7 +122,7 @@ export class Agent implements AsyncDisposable {
       })
       const isTakenOver = found.generation > 0
       const gracefulRestart = restartConfig(config.bgp, { survives: keeper.survives, restarting: isTakenOver })
-      const node = new SpeakerNode(config, { clock, random, transport, logger }, { gracefulRestart })
+      const node = new SpeakerNode(config, { ...rest, logger }, { gracefulRestart })
       const synchronizer = new Synchronizer({ model, clock, logger, publish: (changes) => publish(node, changes) })
       const endpoints = new EndpointManager({
         model,

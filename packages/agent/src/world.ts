@@ -7,6 +7,6 @@ export interface World {
   /** Carries the BGP sessions. */
   readonly transport: Transport
   readonly logger: Logger
-  /** Milliseconds since 1970, for what others compare with their own clocks. Default: the system's. */
+  /** Milliseconds since 1970, for what others compare with their own clocks. Default: not known. */
   readonly now?: () => number
 }

@@ -72,7 +72,8 @@ export class Monitoring {
     for (const station of config.bmp ?? []) {
       const name = nameOf(station)
       if (this.#stations.has(name)) continue
-      const { now = Date.now, ...world } = this.#world
+      // 0: not known (RFC 7854 §4.2)
+      const { now = () => 0, ...world } = this.#world
       const system = { name: config.name, description: 'heddle' }
       const current = (): SpeakerNodeConfig => this.#config
       const { as, routerId } = config.bgp

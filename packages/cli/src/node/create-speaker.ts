@@ -49,5 +49,5 @@ export async function createSpeaker(document: SpeakerDocument, options: RoleOpti
 /** `options` with the real parts where nothing is given. */
 export function worldOf(options: RoleOptions): World {
   const { transport = bgpTransport(), clock = nodeClock, random = nodeRandom, logger = silentLogger } = options
-  return { transport, clock, random, logger }
+  return { transport, clock, random, logger, now: Date.now }
 }
