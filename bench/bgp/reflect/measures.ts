@@ -42,7 +42,7 @@ export function measuresOf(family: AddressFamily['name'], { routes }: WorkloadFi
     series: series(pick),
     goals,
   })
-  const memory = (id: string, title: string, pick: (round: Round) => number, goals: readonly Goal[]): Measure => ({
+  const memory = (id: string, title: string, pick: (round: Round) => number | undefined, goals: readonly Goal[]): Measure => ({
     ...seconds(id, title, pick, goals),
     unit: 'MiB',
   })
@@ -56,9 +56,9 @@ export function measuresOf(family: AddressFamily['name'], { routes }: WorkloadFi
       ...BEYOND_MEMORY[family],
     ]),
     memory('peak', 'Peak resident memory of the whole round', (round) => round.peak, MEMORY_GOALS),
-    seconds('cpu', 'Processor time until all routes are out', ({ cpu }) => cpu.daemon, []),
-    seconds('cpu-injector', 'Processor time of the injector meanwhile', ({ cpu }) => cpu.injector, []),
-    seconds('cpu-receiver', 'Processor time of the receiver meanwhile', ({ cpu }) => cpu.receiver, []),
+    seconds('cpu', 'Processor time until all routes are out', ({ cpu }) => cpu?.daemon, []),
+    seconds('cpu-injector', 'Processor time of the injector meanwhile', ({ cpu }) => cpu?.injector, []),
+    seconds('cpu-receiver', 'Processor time of the receiver meanwhile', ({ cpu }) => cpu?.receiver, []),
     {
       ...seconds('silence', `Longest time without a message from the daemon, of a hold time of ${HOLD_TIME} s`, ({ silence }) => silence, [
         { kind: 'at-most', limit: HOLD_TIME },

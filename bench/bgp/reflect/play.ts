@@ -41,14 +41,15 @@ export class Play {
     await this.#open(this.#injector, INJECTOR)
     await this.#usage()
     const before = daemon.cpu
-    let cpu = { daemon: 0, injector: 0, receiver: 0 }
+    let cpu: Round['cpu']
     await this.#step('reflect', async (signal) => {
       const seconds = await this.#until('announced', signal, () => this.#send('announcements'))
       cpu = { daemon: daemon.cpu - before, ...(await this.#usage()) }
       return seconds
     })
-    const peakReflected = daemon.peakMemory
-    const offHeap = daemon.probe === undefined ? undefined : await offHeapOf(daemon.directory, daemon.probe)
+    const isOut = this.#steps.reflect !== undefined
+    const peakReflected = isOut ? daemon.peakMemory : undefined
+    const offHeap = !isOut || daemon.probe === undefined ? undefined : await offHeapOf(daemon.directory, daemon.probe)
 
     await this.#step('late-joiner', (signal) => this.#joinLate(signal))
     await this.#step('flap-down', (signal) => this.#until('withdrawn', signal, () => this.#break()))

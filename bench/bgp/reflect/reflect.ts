@@ -70,5 +70,7 @@ function isInstalled({ name, executable }: Reflector, context: Context): boolean
 
 function describe({ steps, peak, cpu }: Round): string {
   const times = STEPS.map((step) => `${step} ${steps[step] === undefined ? '–' : figure(steps[step], 's')}`)
-  return `${times.join(', ')}; peak ${figure(peak, 'MiB')}; processor of injector ${figure(cpu.injector, 's')}, of receiver ${figure(cpu.receiver, 's')}`
+  const measuring =
+    cpu === undefined ? '' : `; processor of injector ${figure(cpu.injector, 's')}, of receiver ${figure(cpu.receiver, 's')}`
+  return `${times.join(', ')}; peak ${figure(peak, 'MiB')}${measuring}`
 }

@@ -18,13 +18,13 @@ export type Step = (typeof STEPS)[number]
 export interface Round {
   /** Seconds. */
   readonly steps: Readonly<Partial<Record<Step, number>>>
-  /** MiB: when the table was out for the first time, and at the end. */
-  readonly peakReflected: number
+  /** MiB: when the table was out for the first time, if it ever was, and at the end. */
+  readonly peakReflected: number | undefined
   readonly peak: number
   /** Octets outside of the JavaScript heap when the table was out, of a daemon that can be asked: all of them, and those that are columns. */
   readonly offHeap: { readonly all: number; readonly columns: number } | undefined
   /** Seconds of processor time until the table was out: the daemon, and those that measure it. */
-  readonly cpu: { readonly daemon: number; readonly injector: number; readonly receiver: number }
+  readonly cpu: { readonly daemon: number; readonly injector: number; readonly receiver: number } | undefined
   readonly lateness: Lateness
   /** Seconds without a message from the daemon, at most. */
   readonly silence: number
