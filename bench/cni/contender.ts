@@ -70,7 +70,7 @@ async function contender(name: string, host: Host, plugin: Plugin, node?: ChildP
     },
     async close() {
       worker.disconnect()
-      if (node === undefined || node.exitCode !== null) return
+      if (node === undefined || node.exitCode !== null || node.signalCode !== null) return
       const ended = once(node, 'exit')
       node.kill('SIGTERM')
       await ended
