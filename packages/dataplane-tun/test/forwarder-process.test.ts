@@ -199,6 +199,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     const third = await tunDataplane({ ...options('a'), workers })
     expect(pidOf(third)).toBe(pidOf(second))
     await third.close()
+    await expect.poll(() => existsSync(`/proc/${pidOf(third)}`), { timeout: 5000 }).toBe(false)
     expect(() => sites.in('pod-a', 'ip', 'link', 'show', 'eth0')).toThrow(/does not exist/)
   })
 

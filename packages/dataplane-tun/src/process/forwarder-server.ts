@@ -57,6 +57,8 @@ export class ForwarderServer {
   readonly server: Server
   readonly #options: ForwarderServerOptions
   readonly #connections = new Set<Socket>()
+  /** Those that listen: a successor has one to wait at, and one in its directory. */
+  readonly #servers: Server[] = []
   #agent: Socket | undefined
   #dataplane: Dataplane | SucceededDataplane | undefined
   #stopping = false
@@ -71,7 +73,9 @@ export class ForwarderServer {
 
   /** Another server that answers as this one does. */
   another(): Server {
-    return createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket))
+    const server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket))
+    this.#servers.push(server)
+    return server
   }
 
   /** Begins to answer; who connected before has waited. */
@@ -83,7 +87,7 @@ export class ForwarderServer {
 
   /** Ends every connection and listens no more. */
   async close(): Promise<void> {
-    this.server.close()
+    for (const server of this.#servers) server.close()
     await Promise.all(
       Array.from(this.#connections, async (socket) => {
         if (!socket.destroyed) await new Promise<void>((resolve) => socket.once('close', resolve).end(() => socket.destroy()))
