@@ -31,7 +31,7 @@ function verdict(measure: Measure, goal: Goal, own: number | undefined, rivals: 
       return { goal: text, beyond, reached: show(own), met: goal.kind === 'at-most' ? own <= goal.limit : own >= goal.limit }
     }
     case 'times-better': {
-      const text = goal.factor === 1 ? `no worse than ${than(goal)}` : `${goal.factor}× better than ${than(goal)}`
+      const text = goal.factor === 1 ? `no worse than ${than(goal)}` : `at least ${goal.factor}× as good as ${than(goal)}`
       const rival = goal.than === undefined ? best(measure, rivals) : rivals.find(({ name }) => name === goal.than)
       const value = valueOf(measure, rival)
       if (own === undefined || rival === undefined || value === undefined) return missing(text)

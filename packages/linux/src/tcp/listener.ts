@@ -8,7 +8,7 @@ import { READINESS, type Watch } from '../poller.js'
 import { setTcpMinimumTtl, setTcpTtl } from './options.js'
 import { ListenerKeys, protecting, protectionFor } from './protection.js'
 import { endpointOf } from './endpoint.js'
-import type { TcpContext } from './transport.js'
+import type { TcpContext } from './context.js'
 
 /** A port that accepts connections; each gets what its peer's must have. */
 export class LinuxTcpListener implements Listener {

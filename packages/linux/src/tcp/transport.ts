@@ -15,6 +15,7 @@ import type { NativeTcpConnection } from '../native/binding.js'
 import { call, callAsync } from '../native/call.js'
 import { namespacePath, type NamespaceReference } from '../network-namespace.js'
 import { READINESS } from '../poller.js'
+import type { TcpContext } from './context.js'
 import { endpointOf, hasOwnZone, nativeEnd } from './endpoint.js'
 import { LinuxTcpListener } from './listener.js'
 import { protectStream, protecting, rekeyStream } from './protection.js'
@@ -24,14 +25,6 @@ import { Readiness } from './readiness.js'
 export interface LinuxTcpOptions extends NodeTcpOptions {
   /** Namespace of all streams. Default: the process's own. */
   readonly namespace?: NamespaceReference
-}
-
-/** What streams of one transport share. */
-export interface TcpContext {
-  readonly namespace: string | undefined
-  readonly readiness: Readiness
-  /** Gives a connected socket to Node. */
-  adopt(connection: NativeTcpConnection, protection: ConnectOptions['protection']): Connection
 }
 
 /**
