@@ -1,7 +1,7 @@
+export { adoptTcpSocket, type TcpSocketFacts } from './adopt-tcp-socket.js'
 export { nodeClock } from './clock.js'
 export { nodeRandom } from './random.js'
 export { jsonLogger, LOG_LEVELS, textLogger, type LogSink, type StreamLoggerOptions } from './stream-logger.js'
-export { TcpConnection, type TcpConnectionOptions, type TcpLimits } from './tcp-connection.js'
 export { nodeTcpTransport, type NodeTcpOptions } from './tcp-transport.js'
 export { toTransportError } from './transport-error.js'
 export { nodeUdpPort } from './udp-port.js'

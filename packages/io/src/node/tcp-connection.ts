@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { IpAddress } from '@heddle/wire'
 import { AsyncQueue } from '../async-queue.js'
 import { type Connection, type Endpoint } from '../transport.js'
+import type { TcpSocketFacts } from './adopt-tcp-socket.js'
 import { toTransportError } from './transport-error.js'
 
 /** Limits of one connection. */
@@ -10,14 +11,6 @@ export interface TcpLimits {
   readonly highWaterMark: number
   /** Milliseconds that a closed connection waits for the peer to end its side before it is dropped. */
   readonly closeTimeout: number
-}
-
-/** What is known of a socket besides what Node tells, and can be done with it. */
-export interface TcpConnectionOptions {
-  /** Node cannot name the link of an address when the socket is in another network namespace. */
-  readonly local?: Endpoint
-  readonly remote?: Endpoint
-  readonly rekey?: NonNullable<Connection['rekey']>
 }
 
 /** A connected Node socket as a `Connection`. The socket must allow half-open and be paused, or not have been read from. */
@@ -33,12 +26,16 @@ export class TcpConnection implements Connection {
   #over = false
   #waiters: (() => void)[] = []
 
-  constructor(socket: Socket, limits: TcpLimits, { local, remote, rekey }: TcpConnectionOptions = {}) {
+  constructor(socket: Socket, limits: TcpLimits, { local, remote, rekey }: TcpSocketFacts = {}) {
     this.#socket = socket
     this.#limits = limits
     this.local = local ?? endpoint(socket.localAddress, socket.localPort)
     this.remote = remote ?? endpoint(socket.remoteAddress, socket.remotePort)
-    if (rekey !== undefined) this.rekey = rekey
+    // a descriptor is somebody else's once Node has closed it
+    if (rekey !== undefined)
+      this.rekey = (next) => {
+        if (!socket.destroyed) rekey(next)
+      }
     this.chunks = new AsyncQueue<Uint8Array>({ weigh: ({ length }) => length, onTaken: () => this.#resumeWhenTaken() })
 
     socket.on('data', (data: Uint8Array) => {

@@ -1,4 +1,3 @@
-import { Socket } from 'node:net'
 import {
   TransportError,
   type Connection,
@@ -8,7 +7,7 @@ import {
   type ListenOptions,
   type Transport,
 } from '@heddle/io'
-import { TcpConnection, toTransportError, type NodeTcpOptions, type TcpLimits } from '@heddle/io/node'
+import { adoptTcpSocket, toTransportError, type NodeTcpOptions } from '@heddle/io/node'
 import { IpAddress } from '@heddle/wire'
 import { closeDescriptor } from '../descriptor-handover.js'
 import type { NativeTcpConnection } from '../native/binding.js'
@@ -33,11 +32,10 @@ export interface LinuxTcpOptions extends NodeTcpOptions {
  */
 export function linuxTcpTransport(options: LinuxTcpOptions = {}): Transport {
   const { highWaterMark = 65_536, closeTimeout = 1000, noDelay = true, namespace } = options
-  const limits: TcpLimits = { highWaterMark, closeTimeout }
   const context: TcpContext = {
     namespace: namespacePath(namespace),
     readiness: new Readiness(),
-    adopt: (connection, protection) => adopt(connection, protection, limits, noDelay),
+    adopt: (connection, protection) => adopt(connection, protection, { highWaterMark, closeTimeout, noDelay }),
   }
   return { connect: (wanted) => connect(wanted, context), listen: (wanted) => listen(wanted, context) }
 }
@@ -103,20 +101,16 @@ function checkSignal(signal: AbortSignal | undefined, what: string): void {
 function adopt(
   { fd, local, remote }: NativeTcpConnection,
   protection: ConnectOptions['protection'],
-  limits: TcpLimits,
-  noDelay: boolean,
+  options: Required<NodeTcpOptions>,
 ): Connection {
-  const socket = new Socket({ fd, allowHalfOpen: true })
-  socket.setNoDelay(noDelay)
   const ends = { local: endpointOf(local), remote: endpointOf(remote) }
   let authentication = protection?.authentication
-  if (authentication === undefined) return new TcpConnection(socket, limits, ends)
+  if (authentication === undefined) return adoptTcpSocket(fd, options, ends)
   const peer = IpAddress.parse(remote.address)
-  return new TcpConnection(socket, limits, {
+  return adoptTcpSocket(fd, options, {
     ...ends,
     rekey: (next) => {
-      // the number is somebody else's once Node has closed it
-      if (authentication === undefined || socket.destroyed) return
+      if (authentication === undefined) return
       rekeyStream(fd, peer, authentication, next)
       authentication = next
     },
