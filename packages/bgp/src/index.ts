@@ -279,7 +279,7 @@ export {
 export type { AdvertisementExplanation, Explanation, NotAdvertised, PathExplanation, PathVerdict } from './speaker/explain.js'
 export type { MessageTrace, TracedMessage } from './speaker/message-trace.js'
 export type { TableAccess, TableObserver } from './speaker/table-observers.js'
-export type { ChangeImpact, NeighborChange, Reconciliation, VrfChange } from './speaker/reconcile.js'
+export { changedFixed, type ChangeImpact, type NeighborChange, type Reconciliation, type VrfChange } from './speaker/reconcile.js'
 export { Recorder, type RecordedInput, type RecordedMethod } from './speaker/recording.js'
 export { replay, type ReplayClock, type ReplayOptions } from './speaker/replay.js'
 export type { WatchEvent, WatchedRoute } from './speaker/watch.js'

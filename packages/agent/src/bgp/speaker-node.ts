@@ -1,4 +1,4 @@
-import { LOCAL_PEER, Speaker, VPNV4_UNICAST, VPNV6_UNICAST, type Reconciliation, type SpeakerConfig } from '@heddle/bgp'
+import { changedFixed, LOCAL_PEER, Speaker, VPNV4_UNICAST, VPNV6_UNICAST, type Reconciliation, type SpeakerConfig } from '@heddle/bgp'
 import { toBgp } from '@heddle/exchange'
 import type { VpnRouteChange } from '@heddle/core'
 import { AgentError } from '../agent-error.js'
@@ -118,7 +118,7 @@ export class SpeakerNode implements AsyncDisposable {
     const changed = [
       ...(config.name === this.#config.name ? [] : ['node.name']),
       ...(config.address.equals(this.#config.address) ? [] : ['node.address']),
-      ...FIXED.filter((key) => JSON.stringify(config.bgp[key]) !== JSON.stringify(this.#config.bgp[key])).map((key) => `bgp.${key}`),
+      ...changedFixed(this.#config.bgp, config.bgp).map((key) => `bgp.${key}`),
     ]
     const validates = ({ rtr = [] }: SpeakerNodeConfig): boolean => rtr.length > 0
     if (validates(config) !== validates(this.#config)) changed.push('bgp.rtr')
@@ -153,19 +153,6 @@ export class SpeakerNode implements AsyncDisposable {
     this.speaker.announce(announce)
   }
 }
-
-/** What a speaker is for its life. */
-const FIXED = [
-  'as',
-  'routerId',
-  'holdTime',
-  'clusterId',
-  'listen',
-  'gracefulRestart',
-  'confederation',
-  'decision',
-  'dynamicNeighbors',
-] as const satisfies readonly (keyof SpeakerConfig)[]
 
 /** Has a speaker originate what the model exports, and take back what it no longer does. */
 export function publish({ speaker }: SpeakerNode, changes: readonly VpnRouteChange[]): void {
