@@ -12,8 +12,8 @@ if (found[0] < REQUIRED[0] || (found[0] === REQUIRED[0] && found[1] < REQUIRED[1
 var YOUNG = '--max-semi-space-size=8'
 var serves = process.argv[2] === 'speaker' || process.argv[2] === 'node'
 var told = /--max[-_]semi[-_]space[-_]size/.test(process.execArgv.join(' ') + ' ' + (process.env.NODE_OPTIONS || ''))
-// an IPC channel would not survive
-if (serves && !told && process.execve && process.platform !== 'win32' && !process.env.NODE_CHANNEL_FD)
+// An IPC channel would not survive.
+if (serves && !told && process.execve && process.platform !== 'win32' && !process.send)
   process.execve(process.execPath, [process.execPath, YOUNG].concat(process.execArgv, process.argv.slice(1)), process.env)
 
 import('../dist/main.js').catch(function (error) {
