@@ -277,14 +277,14 @@ export class Agent implements AsyncDisposable {
   #told(event: DataplaneEvent): void {
     if (event.type === 'port-down') this.#parts.endpoints.deviceGone(event.port, event.reason ?? 'the device is gone')
     else if (event.type === 'underlay-changed') this.#logger.info('the underlay changed', { local: String(event.local), mtu: event.mtu })
-    else if (event.type === 'liveness-up' || event.type === 'liveness-down') this.#heard(event)
+    else if ('liveness' in event) this.#heard(event)
     else this.#parts.observers.told(event)
   }
 
-  #heard({ type, liveness, reason }: Extract<DataplaneEvent, { readonly type: 'liveness-up' | 'liveness-down' }>): void {
-    const isNews = this.#parts.model.setLiveness(liveness, type === 'liveness-up')
+  #heard({ type, liveness, reason }: Extract<DataplaneEvent, { readonly liveness: number }>): void {
+    const isNews = this.#parts.model.setLiveness(liveness, type !== 'liveness-down')
     const remote = String(this.#parts.model.livenessRemote(liveness) ?? liveness)
-    this.#logger.info(type === 'liveness-up' ? 'BFD session is up' : 'BFD session is down', { remote, reason })
+    this.#logger.info(HEARD[type], { remote, reason })
     if (isNews) void this.#parts.synchronizer.run()
   }
 
@@ -387,6 +387,12 @@ export class Agent implements AsyncDisposable {
     }
   }
 }
+
+const HEARD = {
+  'liveness-up': 'BFD session is up',
+  'liveness-down': 'BFD session is down',
+  'liveness-unknown': 'BFD session has ended',
+} as const
 
 interface AgentParts {
   readonly model: OverlayModel

@@ -21,7 +21,7 @@ export type {
 } from './dataplane/dataplane.js'
 export { DROP_REASONS, dropReasonIndex, type DropReason } from './dataplane/drop-reason.js'
 export { DATAPLANE_FEATURES, hasFeature, unsupportedObjects, type DataplaneFeature } from './dataplane/feature.js'
-export { ENCAPSULATIONS } from './dataplane/objects.js'
+export { ENCAPSULATIONS, keepsFlows } from './dataplane/objects.js'
 export type {
   Encapsulation,
   GroupObject,
@@ -34,7 +34,7 @@ export type {
   VniObject,
   VrfObject,
 } from './dataplane/objects.js'
-export type { LivenessObject } from './dataplane/liveness.js'
+export { LIVENESS_EVENTS, type LivenessObject } from './dataplane/liveness.js'
 export type { MirrorDirection, MirroredPacket, MirrorObject, MirrorSink } from './dataplane/mirror.js'
 export type { NatPoolObject } from './dataplane/nat-pool.js'
 export type { NumberRange, PolicyObject, PolicyRule, PolicyVerdict } from './dataplane/policy.js'

@@ -1,7 +1,9 @@
+import { BfdSessions } from '@heddle/bfd'
 import {
   DATAPLANE_FEATURES,
   DataplaneError,
   ENCAPSULATIONS,
+  LIVENESS_EVENTS,
   type ApplyReport,
   type CounterSnapshot,
   type Dataplane,
@@ -16,7 +18,6 @@ import {
   type FibTransaction,
 } from '@heddle/core'
 import {
-  BfdSessions,
   DELIVER,
   DROP,
   FRAGMENT,
@@ -142,9 +143,9 @@ class Memory implements MemoryDataplane {
       new BfdSessions({
         ...options.liveness,
         send: (object, packet) => this.#underlay.transmit(bfdFrame(object, packet)),
-        changed: ({ id }, isUp, reason) => {
-          this.#engine.setLiveness(id, isUp)
-          this.#events.push({ type: isUp ? 'liveness-up' : 'liveness-down', liveness: id, reason })
+        changed: ({ id }, state, reason) => {
+          this.#engine.setLiveness(id, state !== 'down')
+          this.#events.push({ type: LIVENESS_EVENTS[state], liveness: id, reason })
         },
       })
     this.#buffer = new Uint8Array(HEADROOM + LARGEST_PACKET)

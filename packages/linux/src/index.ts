@@ -1,4 +1,5 @@
 export type { AddAddressOptions, Addresses, LinkAddress } from './address.js'
+export { BfdSockets, type BfdReceiver, type BfdWay } from './bfd-sockets.js'
 export { DATAGRAM_BATCH, DATAGRAM_DESCRIPTOR, readAddressWords, writeAddressWords } from './datagram-descriptor.js'
 export {
   closeDescriptor,
@@ -21,6 +22,7 @@ export { PacketSocket, type PacketOptions } from './packet-socket.js'
 export { Poller, READINESS, type Watch } from './poller.js'
 export { errnoName, probe, requireFeatures, type Feature, type FeatureName, type Probe } from './probe.js'
 export { RawSocket, type RawOptions } from './raw-socket.js'
+export { linuxRouterDiscovery, type LinuxRouterDiscoveryOptions } from './router-discovery/router-discovery.js'
 export type { Route, RouteKind, RouteLookup, RouteLookupOptions, RouteNextHop, RouteOptions, Routes } from './route.js'
 export {
   addTcpAoKey,

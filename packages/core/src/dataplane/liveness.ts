@@ -17,3 +17,6 @@ export interface LivenessObject {
   /** Packets that may be missing before the session is down, 1–255. */
   readonly multiplier: number
 }
+
+/** What a session that came to a state is told by, as an event of a dataplane. */
+export const LIVENESS_EVENTS = { up: 'liveness-up', down: 'liveness-down', 'admin-down': 'liveness-unknown' } as const

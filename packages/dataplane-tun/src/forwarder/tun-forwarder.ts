@@ -1,6 +1,8 @@
+import { BfdSessions } from '@heddle/bfd'
 import {
   DATAPLANE_FEATURES,
   DataplaneError,
+  LIVENESS_EVENTS,
   type ApplyReport,
   type CounterSnapshot,
   type Dataplane,
@@ -11,12 +13,11 @@ import {
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
-import { BfdSessions, ForwardingEngine, Sequences, loadFlows, saveFlows, sharedFlowMemory } from '@heddle/forwarding'
+import { ForwardingEngine, Sequences, loadFlows, saveFlows, sharedFlowMemory } from '@heddle/forwarding'
 import { EventQueue, type Logger, type Timer } from '@heddle/io'
-import { LinkReaper, LinuxError, NativeUnavailableError, NetworkNamespace, Poller, TunDevice } from '@heddle/linux'
+import { BfdSockets, LinkReaper, LinuxError, NativeUnavailableError, NetworkNamespace, Poller, TunDevice } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { randomInt } from 'node:crypto'
-import { BfdSockets } from './bfd-sockets.js'
 import { configureDevice, openDevice, samePlace } from './device.js'
 import { BatchClock, epoch } from '../lanes/batch-clock.js'
 import type { Lanes } from '../lanes/lanes.js'
@@ -100,10 +101,10 @@ export class TunForwarder implements Dataplane {
         clock: { setTimer },
         random: { uint32: () => randomInt(0, 0x1_0000_0000) },
         send: (object, packet) => bfd.send(object, packet),
-        changed: ({ id }, isUp, reason) => {
-          this.#engine.setLiveness(id, isUp)
-          this.#lanes.setLiveness(id, isUp)
-          this.events.push({ type: isUp ? 'liveness-up' : 'liveness-down', liveness: id, reason })
+        changed: ({ id }, state, reason) => {
+          this.#engine.setLiveness(id, state !== 'down')
+          this.#lanes.setLiveness(id, state !== 'down')
+          this.events.push({ type: LIVENESS_EVENTS[state], liveness: id, reason })
         },
       })
     this.#timer = setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref()
@@ -142,7 +143,7 @@ export class TunForwarder implements Dataplane {
     try {
       poller = Poller.open()
       const tunnels = await openTunnels({ ...options, adopted: handover?.receivers })
-      const bfd = handover === undefined ? await BfdSockets.open(options) : adoptBfd(options, handover.bfd)
+      const bfd = handover === undefined ? await openBfd(options) : adoptBfd(options, handover.bfd)
       forwarder = new TunForwarder(options, { poller, tunnels, bfd })
       await forwarder.#begin(handover !== undefined)
       return forwarder
@@ -196,7 +197,11 @@ export class TunForwarder implements Dataplane {
       this.#lanes.setUnderlayMtu(tunnels.mtu)
       this.events.push({ type: 'underlay-changed', local, mtu })
     })
-    if (this.#sessions !== undefined && !isPaused) this.#bfd?.serve(this.#poller, this.#sessions)
+    if (!isPaused) this.#serveBfd()
+  }
+
+  #serveBfd(): void {
+    this.#bfd?.serve(this.#poller, (...packet) => this.#sessions?.receive(...packet))
   }
 
   async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
@@ -239,7 +244,7 @@ export class TunForwarder implements Dataplane {
     loadFlows(this.#flows, FLOWS, flows)
     await this.#lanes.resume()
     if (this.#sessions === undefined) return
-    this.#bfd?.serve(this.#poller, this.#sessions)
+    this.#serveBfd()
     for (const object of this.#engine.state().liveness ?? []) this.#sessions.set(object)
   }
 
@@ -379,8 +384,19 @@ export class TunForwarder implements Dataplane {
   }
 }
 
+/** Undefined when the sockets cannot be had, since another BFD runs on these addresses. */
+async function openBfd({ addresses, underlayNetns, logger }: TunForwarderOptions): Promise<BfdSockets | undefined> {
+  try {
+    return await BfdSockets.open(addresses, underlayNetns)
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error
+    logger.warn('Liveness is not offered', { reason: error.message })
+    return undefined
+  }
+}
+
 function adoptBfd(options: TunForwarderOptions, fds: readonly number[]): BfdSockets | undefined {
-  return fds.length === 0 ? undefined : BfdSockets.adopt(options, fds)
+  return fds.length === 0 ? undefined : BfdSockets.adopt(options.addresses, fds)
 }
 
 /** Number of the namespace that a request names; 0 when there is none. */

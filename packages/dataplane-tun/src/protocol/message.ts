@@ -225,7 +225,7 @@ function eventFrom(json: unknown, columns: readonly Uint8Array[]): DataplaneEven
   }
   if (type === 'mirrored' || type === 'traced') return packetEventFrom(type, json, columns)
   const reason = from['reason']
-  if (type === 'liveness-up' || type === 'liveness-down') {
+  if (type === 'liveness-up' || type === 'liveness-down' || type === 'liveness-unknown') {
     const liveness = number(from['liveness'], 'event.liveness')
     return { type, liveness, ...(reason === undefined ? {} : { reason: text(reason, 'event.reason') }) }
   }

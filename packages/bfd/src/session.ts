@@ -33,6 +33,8 @@ export interface BfdSession {
   readonly polling: boolean
   /** This end's interval that is in force until the far end knows of the longer one (§6.8.3). */
   readonly activeMinTx: number
+  /** Likewise: what this end takes at least, in force until the far end knows that it may send more often. */
+  readonly activeMinRx: number
 }
 
 /** Something that happens to a session. */
@@ -41,6 +43,8 @@ export type BfdEvent =
   | { readonly type: 'received'; readonly packet: BfdPacket }
   /** No packet came for the detection time. */
   | { readonly type: 'detection-expired' }
+  /** The configuration has other intervals, or another multiplier, than before. */
+  | { readonly type: 'reconfigured' }
   | { readonly type: 'admin-down' }
   | { readonly type: 'admin-up' }
 
@@ -69,6 +73,7 @@ export function newBfdSession(): BfdSession {
     remoteDemand: false,
     polling: false,
     activeMinTx: SLOW_INTERVAL,
+    activeMinRx: 0,
   }
 }
 
@@ -81,6 +86,8 @@ export function stepBfd(session: BfdSession, event: BfdEvent, config: BfdConfig)
       return quiet(session.state === 'admin-down' ? { ...newBfdSession(), diagnostic: BFD_DIAGNOSTICS.none } : session)
     case 'detection-expired':
       return expired(session)
+    case 'reconfigured':
+      return quiet(reconfigured(session, config))
     case 'received':
       return received(session, event.packet, config)
   }
@@ -97,6 +104,13 @@ function expired(session: BfdSession): BfdStep {
   return quiet({ ...forgotten, state: 'down', diagnostic: BFD_DIAGNOSTICS.detectionTimeExpired, activeMinTx: SLOW_INTERVAL })
 }
 
+/** §6.8.3: a shorter interval counts at once, a longer one, and a shorter detection time, when the far end has answered the Poll. */
+function reconfigured(session: BfdSession, { desiredMinTx, requiredMinRx }: BfdConfig): BfdSession {
+  if (session.state !== 'up') return session
+  const activeMinTx = Math.min(session.activeMinTx, desiredMinTx)
+  return { ...session, polling: true, activeMinTx, activeMinRx: Math.max(session.activeMinRx, requiredMinRx) }
+}
+
 function received(session: BfdSession, packet: BfdPacket, config: BfdConfig): BfdStep {
   if (packet.yourDiscriminator === 0 && packet.state !== 'down' && packet.state !== 'admin-down') return quiet(session)
   if (packet.yourDiscriminator !== 0 && packet.yourDiscriminator !== config.discriminator) return quiet(session)
@@ -108,7 +122,7 @@ function received(session: BfdSession, packet: BfdPacket, config: BfdConfig): Bf
     remoteMinRx: packet.requiredMinRxInterval,
     remoteDesiredMinTx: packet.desiredMinTxInterval,
     remoteMultiplier: packet.detectMultiplier,
-    ...(packet.final ? { polling: false, activeMinTx: wantedMinTx(session, config) } : {}),
+    ...(packet.final ? { polling: false, activeMinTx: wantedMinTx(session, config), activeMinRx: config.requiredMinRx } : {}),
   }
   if (session.state === 'admin-down') return quiet(heard)
   return { session: changed(heard, nextState(session.state, packet.state), config), answer: packet.poll, alive: true }
@@ -135,7 +149,7 @@ function changed(session: BfdSession, state: BfdState, config: BfdConfig): BfdSe
   // The interval of a session that came up takes effect at once when it is shorter; the far end learns it by a Poll (§6.8.3).
   if (state === 'up') {
     const activeMinTx = Math.min(session.activeMinTx, config.desiredMinTx)
-    return { ...session, state, diagnostic, polling: config.desiredMinTx !== SLOW_INTERVAL, activeMinTx }
+    return { ...session, state, diagnostic, polling: config.desiredMinTx !== SLOW_INTERVAL, activeMinTx, activeMinRx: config.requiredMinRx }
   }
   return { ...session, state, diagnostic, polling: false, activeMinTx: SLOW_INTERVAL }
 }
@@ -164,7 +178,7 @@ export function bfdPacket(session: BfdSession, config: BfdConfig, final = false)
 
 /** Milliseconds until the detection time is over, counted from the last packet (§6.8.4); 0 when nothing was heard. */
 export function detectionTime(session: BfdSession, config: BfdConfig): number {
-  return (session.remoteMultiplier * Math.max(config.requiredMinRx, session.remoteDesiredMinTx)) / 1000
+  return (session.remoteMultiplier * Math.max(config.requiredMinRx, session.activeMinRx, session.remoteDesiredMinTx)) / 1000
 }
 
 /**

@@ -1,8 +1,8 @@
-import type { LivenessObject } from '@heddle/core'
 import { ManualClock, seededRandom } from '@heddle/io/testing'
 import { IpAddress } from '@heddle/wire'
 import { expect, test } from 'vitest'
-import { BfdSessions } from './sessions.js'
+import { BfdSessions, type SavedBfdSession } from './sessions.js'
+import type { WatchedPath } from './watched-path.js'
 
 const A = IpAddress.parse('192.0.2.1')
 const B = IpAddress.parse('192.0.2.2')
@@ -26,16 +26,16 @@ class Wire {
         if (this.isCut) return
         this.clock.setTimer(1, () => other().receive(remote, local, hops, this.ttl, packet))
       },
-      changed: (_liveness, isUp) => this.told.push(`${name} ${isUp ? 'up' : 'down'}`),
+      changed: (_path, state) => this.told.push(`${name} ${state}`),
     })
   }
 }
 
-function liveness(local: IpAddress, remote: IpAddress, more: Partial<LivenessObject> = {}): LivenessObject {
+function liveness(local: IpAddress, remote: IpAddress, more: Partial<WatchedPath> = {}): WatchedPath {
   return { id: 1, local, remote, hops: 'single', desiredMinTx: 100_000, requiredMinRx: 100_000, multiplier: 3, ...more }
 }
 
-function started(more: Partial<LivenessObject> = {}): Wire {
+function started(more: Partial<WatchedPath> = {}): Wire {
   const wire = new Wire()
   wire.a.set(liveness(A, B, more))
   wire.b.set(liveness(B, A, more))
@@ -69,7 +69,7 @@ test('an up session sends at the rate that both agreed on, with up to a quarter 
 })
 
 test('one hop away, what a router has passed is not believed (RFC 5881 §5); further away it is', () => {
-  const passed = (more: Partial<LivenessObject>): string[] => {
+  const passed = (more: Partial<WatchedPath>): string[] => {
     const wire = new Wire()
     wire.ttl = 254
     wire.a.set(liveness(A, B, more))
@@ -81,9 +81,50 @@ test('one hop away, what a router has passed is not believed (RFC 5881 §5); fur
   expect(passed({ hops: 'multiple' }).toSorted()).toEqual(['a up', 'b up'])
 })
 
-test('a session that is removed sends nothing more, and the far end notices', () => {
+test('a session that is removed says so, which is nothing that happened to the path (RFC 5880 §6.8.16), and sends nothing more', () => {
   const wire = started()
   wire.a.remove(1)
   wire.clock.advance(301)
+  expect(wire.told.slice(2)).toEqual(['b admin-down'])
+  wire.b.close()
+  wire.packets = 0
+  wire.clock.advance(10_000)
+  expect(wire.packets).toBe(0)
+})
+
+test('sessions that are closed without a word are missed', () => {
+  const wire = started()
+  wire.a.close()
+  wire.clock.advance(301)
   expect(wire.told.slice(2)).toEqual(['b down'])
+})
+
+test.each<[string, Partial<WatchedPath>, number]>([
+  ['less often', { desiredMinTx: 400_000, requiredMinRx: 400_000 }, 1200],
+  ['more often', { desiredMinTx: 20_000, requiredMinRx: 20_000 }, 300],
+  ['with another multiplier', { multiplier: 7 }, 700],
+])('a session that is to watch %s goes on, and is as quick as it says when the far end knows (§6.8.3)', (_, more, patience) => {
+  const wire = started()
+  wire.a.set(liveness(A, B, more))
+  wire.clock.advance(5000)
+  expect(wire.told).toHaveLength(2)
+  const [ours, theirs] = [wire.a.list()[0], wire.b.list()[0]]
+  expect(ours.transmitInterval).toBe(Math.max(more.desiredMinTx ?? 0, 100_000))
+  expect(theirs.detectionTime).toBe(patience * 1000)
+  wire.isCut = true
+  wire.clock.advance(patience + 1)
+  expect(wire.told).toContain('b down')
+})
+
+test('sessions go on in another process, and the far end does not notice', () => {
+  const wire = started()
+  const saved = JSON.parse(JSON.stringify(wire.a.save())) as SavedBfdSession[]
+  wire.a.close()
+  wire.clock.advance(150)
+  wire.a.resume([liveness(A, B)], saved)
+  wire.clock.advance(60_000)
+  expect(wire.told).toHaveLength(2)
+  wire.isCut = true
+  wire.clock.advance(301)
+  expect(wire.told.slice(2).toSorted()).toEqual(['a down', 'b down'])
 })

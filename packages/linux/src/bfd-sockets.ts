@@ -1,0 +1,193 @@
+import { BFD_MULTIHOP_PORT, BFD_PORT, IpAddress } from '@heddle/wire'
+import { randomInt } from 'node:crypto'
+import { DATAGRAM_DESCRIPTOR } from './datagram-descriptor.js'
+import { LinuxError } from './linux-error.js'
+import type { NamespaceReference } from './network-namespace.js'
+import { READINESS, type Poller, type Watch } from './poller.js'
+import { UdpBatchSocket } from './udp-batch-socket.js'
+
+const { words, offset, length, status, remote, port, ttl } = DATAGRAM_DESCRIPTOR
+
+/** Datagrams read in one go, and room for each: a packet with the longest authentication section is no longer. */
+const BATCH = 16
+const SLOT = 128
+/** RFC 5881 §5: what one hop away arrives with another TTL was sent by somebody else. */
+const TTL = 255
+/** RFC 5881 §4. */
+const FIRST_SOURCE_PORT = 49_152
+const PORTS = { single: BFD_PORT, multiple: BFD_MULTIHOP_PORT } as const
+/** Descriptors an address. */
+const SOCKETS = 3
+
+/** Where packets of a session go and come from. */
+export interface BfdWay {
+  readonly local: IpAddress
+  readonly remote: IpAddress
+  /** One hop (RFC 5881), or as many as it takes (RFC 5883). */
+  readonly hops: 'single' | 'multiple'
+}
+
+/** Takes what arrived. @param packet is valid only during the call */
+export type BfdReceiver = (local: IpAddress, remote: IpAddress, hops: BfdWay['hops'], ttl: number, packet: Uint8Array) => void
+
+/** The sockets of an address: two to receive, one to send. */
+interface Sockets {
+  readonly local: IpAddress
+  readonly single: UdpBatchSocket
+  readonly multiple: UdpBatchSocket
+  readonly sending: UdpBatchSocket
+}
+
+/** The UDP sockets of BFD sessions (RFC 5881 §4, RFC 5883 §5), by address of this host. */
+export class BfdSockets implements Disposable {
+  readonly #namespace: NamespaceReference | undefined
+  readonly #sockets = new Map<string, Sockets>()
+  readonly #watches = new Map<string, Watch[]>()
+  readonly #buffer = new Uint8Array(BATCH * SLOT)
+  readonly #descriptors = new Uint32Array(BATCH * words)
+  readonly #outgoing = new Uint32Array(words)
+  #serving: { readonly poller: Poller; readonly receive: BfdReceiver } | undefined
+  #closed = false
+
+  /** Without addresses yet; see `add`. @param namespace the process's own when left out */
+  constructor(namespace?: NamespaceReference) {
+    this.#namespace = namespace
+  }
+
+  /**
+   * Opens the sockets of `addresses`.
+   *
+   * @throws LinuxError as `add`; then none is open
+   */
+  static async open(addresses: readonly IpAddress[], namespace?: NamespaceReference): Promise<BfdSockets> {
+    const sockets = new BfdSockets(namespace)
+    try {
+      for (const address of addresses) await sockets.add(address)
+      return sockets
+    } catch (error) {
+      sockets.close()
+      throw error
+    }
+  }
+
+  /** Takes the sockets over that another process has: `fds` as it told them. */
+  static adopt(addresses: readonly IpAddress[], fds: readonly number[]): BfdSockets {
+    const adopted = new BfdSockets()
+    addresses.forEach((local, index) => {
+      const [single, multiple, sending] = fds.slice(index * SOCKETS, (index + 1) * SOCKETS).map((fd) => UdpBatchSocket.fromFd(fd))
+      adopted.#sockets.set(local.toString(), { local, single, multiple, sending })
+    })
+    return adopted
+  }
+
+  /**
+   * Opens the sockets of one address more; nothing when they are open.
+   *
+   * @throws LinuxError `EADDRINUSE` when another BFD runs on the address, `EADDRNOTAVAIL` when no link has it
+   */
+  async add(local: IpAddress): Promise<void> {
+    const address = local.toString()
+    if (this.#sockets.has(address)) return
+    const common = { ...(this.#namespace === undefined ? {} : { namespace: this.#namespace }), ttl: TTL, receiveTtl: true }
+    const opened: UdpBatchSocket[] = []
+    try {
+      for (const hops of ['single', 'multiple'] as const) {
+        opened.push(await UdpBatchSocket.open({ ...common, bind: { address, port: PORTS[hops] } }))
+      }
+      const [single, multiple] = opened
+      opened.push(await sender(common, address))
+      if (this.#closed) throw new LinuxError('EBADF', 9, `open the BFD sockets of ${address}`, 'they were closed meanwhile')
+      this.#sockets.set(address, { local, single, multiple, sending: opened[2] })
+      this.#watch(address)
+    } catch (error) {
+      for (const socket of opened) socket.close()
+      throw error
+    }
+  }
+
+  /** Descriptors for another process, three an address, in the order in which addresses were added. */
+  get fds(): readonly number[] {
+    return Array.from(this.#sockets.values(), ({ single, multiple, sending }) => [single.fd, multiple.fd, sending.fd]).flat()
+  }
+
+  /** Hears nothing from now on, until it is served anew. */
+  pause(): void {
+    this.#serving = undefined
+    for (const watch of [...this.#watches.values()].flat()) watch.close()
+    this.#watches.clear()
+  }
+
+  /** Hands what arrives to `receive`, also at addresses that are added later. */
+  serve(poller: Poller, receive: BfdReceiver): void {
+    this.pause()
+    this.#serving = { poller, receive }
+    for (const address of this.#sockets.keys()) this.#watch(address)
+  }
+
+  /** Sends a packet of a session. One that does not go out is one that is not heard: the far end will say so. */
+  send({ local, remote: to, hops }: BfdWay, packet: Uint8Array): void {
+    const descriptor = this.#outgoing.fill(0)
+    descriptor[length] = packet.length
+    descriptor[remote] = to.w0
+    descriptor[remote + 1] = to.w1
+    descriptor[remote + 2] = to.w2
+    descriptor[remote + 3] = to.w3
+    descriptor[port] = PORTS[hops]
+    try {
+      this.#sockets.get(local.toString())?.sending.sendBatch(packet, descriptor, 1)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.pause()
+    for (const { single, multiple, sending } of this.#sockets.values()) for (const socket of [single, multiple, sending]) socket.close()
+    this.#sockets.clear()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #watch(address: string): void {
+    const [sockets, serving] = [this.#sockets.get(address), this.#serving]
+    if (sockets === undefined || serving === undefined) return
+    const watches = (['single', 'multiple'] as const).map((hops) => {
+      const watch = serving.poller.watch(sockets[hops].fd, READINESS.readable, () => {
+        this.#receive(sockets, hops, serving.receive)
+        watch.rearm()
+      })
+      return watch
+    })
+    this.#watches.set(address, watches)
+  }
+
+  #receive({ local, ...sockets }: Sockets, hops: BfdWay['hops'], receive: BfdReceiver): void {
+    let count = 0
+    try {
+      count = sockets[hops].receiveBatch(this.#buffer, SLOT, 0, this.#descriptors)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+    }
+    for (let message = 0; message < count; message++) {
+      const from = this.#descriptors.subarray(message * words, (message + 1) * words)
+      if (from[status] !== 0) continue
+      const [w0, w1, w2, w3] = from.subarray(remote, remote + 4)
+      const far = local.family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3)
+      receive(local, far, hops, from[ttl], this.#buffer.subarray(from[offset], from[offset] + from[length]))
+    }
+  }
+}
+
+/** A socket at a free port of those that sessions send from. */
+async function sender(common: { readonly namespace?: NamespaceReference; readonly ttl: number }, address: string): Promise<UdpBatchSocket> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await UdpBatchSocket.open({ ...common, bind: { address, port: randomInt(FIRST_SOURCE_PORT, 65_536) } })
+    } catch (error) {
+      if (!(error instanceof LinuxError) || error.code !== 'EADDRINUSE' || attempt > 32) throw error
+    }
+  }
+}
