@@ -15,7 +15,7 @@ import type {
   VniObject,
   VrfObject,
 } from '@heddle/core'
-import { FibTable, NO_GROUP, NO_MATCH, RouteBatch } from '@heddle/core'
+import { FibTable, keepsFlows, NO_GROUP, NO_MATCH, RouteBatch } from '@heddle/core'
 import { ObjectCounters, PortCounters } from './counters.js'
 import type { FlowMemory } from './flow/flow-memory.js'
 import { NatTable } from './nat/nat-table.js'
@@ -75,6 +75,8 @@ const NOTHING: ObjectChanges<never> = { set: [], remove: [] }
 /** Everything that is programmed, by id. */
 export class Tables {
   generation = 0
+  /** Counts up whenever anything but routes changes: what was made of objects is made anew. */
+  version = 0
   readonly vrfs = new Map<number, Vrf>()
   readonly ports = new Map<number, Port>()
   readonly nextHops = new Map<number, NextHop>()
@@ -119,6 +121,7 @@ export class Tables {
 
   /** Programs a transaction that was found valid. */
   program(transaction: FibTransaction): void {
+    if (changesObjects(transaction)) this.version++
     for (const id of removedIn(transaction.vrfs, idOf)) {
       this.vrfs.get(id)?.fib.forEach((_family, _w0, _w1, _w2, _w3, _length, group) => this.#countRoute(group, NO_MATCH))
     }
@@ -128,6 +131,7 @@ export class Tables {
     })
     change(transaction.ports, this.ports, idOf, (object) => {
       const before = this.ports.get(object.id)
+      if (before !== undefined && !keepsFlows(before.object, object)) this.policyFlows.forget(object.id)
       const counters = before?.counters ?? new PortCounters()
       const carries = (family: 4 | 6): boolean =>
         object.allowedSources.length === 0 || object.allowedSources.some((prefix) => prefix.family === family)
@@ -304,6 +308,10 @@ export class Tables {
       if (port.object.kind === 'host' && port.object.vrf !== undefined) this.hostPorts.set(port.object.vrf, port)
     }
   }
+}
+
+function changesObjects({ generation: _generation, routes: _routes, ...kinds }: FibTransaction): boolean {
+  return Object.values<ObjectChanges<unknown> | undefined>(kinds).some((changes) => (changes?.set.length ?? 0) + (changes?.remove.length ?? 0) > 0)
 }
 
 function linkOf(object: PortObject, before: EthernetLink | undefined): EthernetLink | undefined {

@@ -23,7 +23,10 @@ export interface PortObject {
   readonly kind: 'endpoint' | 'uplink' | 'host'
   /** The VRF of an endpoint or host port; an uplink has none. */
   readonly vrf?: number
-  /** Addresses that packets from this port may come from; empty: none is checked. */
+  /**
+   * Addresses that packets from this port may come from; empty: none is checked. When one goes, the endpoint may be another one: flows that policies
+   * remember for the port are forgotten (`keepsFlows`).
+   */
   readonly allowedSources: readonly IpPrefix[]
   /** Addresses that the virtual router answers for on this port. */
   readonly gateways: readonly IpAddress[]
@@ -38,6 +41,17 @@ export interface PortObject {
   readonly link?: { readonly mac: MacAddress }
   /** Most flows that are remembered for the port at once, 0 and up; packets of further ones are dropped as `flow-limit`. Needs the feature `policy`. */
   readonly maxFlows?: number
+}
+
+/**
+ * Whether flows that policies remember for a port still count when it is replaced: they do while its endpoint keeps its VRF and all its addresses. Of
+ * an address that went, a flow that was opened from it would let in what its new owner never asked for.
+ */
+export function keepsFlows(before: PortObject, after: PortObject): boolean {
+  const isAllowed = (source: IpPrefix): boolean => after.allowedSources.some((prefix) => prefix.covers(source))
+  if (before.vrf !== after.vrf) return false
+  if (after.allowedSources.length === 0) return true
+  return before.allowedSources.length > 0 && before.allowedSources.every(isAllowed)
 }
 
 /** Whether the inner TTL and traffic class are seen by the tunnel (RFC 3443, RFC 3270). */

@@ -388,6 +388,7 @@ export class OverlayModel {
     for (const prefix of this.#changes.routes.get(vrf)?.values() ?? []) this.#fib.setRoute(vrf.id, prefix, undefined)
     this.#changes.routes.delete(vrf)
     this.#changes.sources.delete(vrf)
+    this.#liveness.vrfGone()
     this.#fib.objects.labels.drop(vrf.label)
     this.#ids.labels.release(vrf.label)
     this.#fib.objects.tunnelSources.drop(vrf.id)

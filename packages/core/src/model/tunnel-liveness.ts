@@ -19,6 +19,11 @@ export class TunnelLiveness {
     this.#localAddress = localAddress
   }
 
+  /** A VRF went, and its next hops with it: `compile` has something to do. */
+  vrfGone(): void {
+    this.#isChanged = true
+  }
+
   /** Watches as `intent` says, or nobody. Returns whether that is news. */
   set(intent: LivenessIntent | undefined): boolean {
     const isNews = JSON.stringify(intent) !== JSON.stringify(this.#intent)

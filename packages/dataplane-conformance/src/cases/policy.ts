@@ -201,6 +201,30 @@ export const policyCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'policy: flows of a port end when one of its addresses goes, and outlive one that comes',
+    needs,
+    async run(lab) {
+      const tables = await startOverlay(lab)
+      const setSources = (...sources: readonly string[]): Promise<void> =>
+        lab.program({
+          ...tables,
+          ports: tables.ports.map((port) =>
+            port.id === 1 ? { ...port, allowedSources: sources.map((source) => IpPrefix.parse(source)) } : port,
+          ),
+          policies: [{ id: 0, port: 1, direction: 'ingress', rules: [], defaultVerdict: 'deny' }],
+        })
+      await setSources(ONE)
+      expectSent(await send(lab, syn()), lab.peers[0])
+      await setSources(ONE, '10.0.0.7')
+      expectDelivered(await receive(lab, reply()), 1)
+      // Whoever has the port now did not open the connection.
+      await setSources('10.0.0.7')
+      expectDropped(await receive(lab, reply()), 'policy')
+      await setSources('10.0.0.7', ONE)
+      expectDropped(await receive(lab, reply()), 'policy')
+    },
+  },
+  {
     name: 'policy: a port remembers as many flows as it may, and known ones go on',
     needs,
     async run(lab) {

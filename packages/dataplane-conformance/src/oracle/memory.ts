@@ -1,4 +1,4 @@
-import type { DataplaneState } from '@heddle/core'
+import type { DataplaneState, PortObject } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 import type { Seen } from './seen.js'
 
@@ -40,6 +40,7 @@ export class Memory {
   fragments: readonly { readonly port: number; readonly name: string }[] = []
   translations: readonly Translation[] = []
   datagrams: readonly TranslatedDatagram[] = []
+  ports: readonly PortObject[] = []
   affinities: readonly { readonly service: number; readonly client: string; readonly backend: string }[] = []
 
   copy(): Memory {
@@ -51,10 +52,10 @@ export class Memory {
     Object.assign(this, other)
   }
 
-  /** New tables: flows of ports without policies are forgotten, those of services or backends that are gone end. */
+  /** New tables: flows of ports without policies, or whose endpoint lost an address or moved, are forgotten, those of services or backends that are gone end. */
   keep({ ports, policies = [], services = [] }: DataplaneState): void {
     const isKept = ({ port }: { readonly port: number }): boolean =>
-      ports.some(({ id }) => id === port) && policies.some((policy) => policy.port === port)
+      ports.some((now) => now.id === port && this.#isSameEndpoint(now)) && policies.some((policy) => policy.port === port)
     this.flows = this.flows.filter(isKept)
     this.fragments = this.fragments.filter(isKept)
     this.translations = this.translations.filter(({ service, from, to }) => {
@@ -63,5 +64,16 @@ export class Memory {
       return isThere && object.backends.some(({ address, port }) => address.equals(to.destination) && port === to.destinationPort)
     })
     this.datagrams = []
+    this.ports = ports
+  }
+
+  #isSameEndpoint(now: PortObject): boolean {
+    const before = this.ports.find(({ id }) => id === now.id)
+    if (before === undefined || before.vrf !== now.vrf) return false
+    // No sources: any.
+    if (before.allowedSources.length === 0 || now.allowedSources.length === 0) return now.allowedSources.length === 0
+    return before.allowedSources.every(({ address, length }) =>
+      now.allowedSources.some((prefix) => prefix.length <= length && prefix.contains(address)),
+    )
   }
 }

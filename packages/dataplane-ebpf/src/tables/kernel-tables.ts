@@ -1,4 +1,12 @@
-import type { ApplyFailure, DataplaneState, FibTransaction, ObjectChanges, ObjectKind, PortObject } from '@heddle/core'
+import {
+  keepsFlows,
+  type ApplyFailure,
+  type DataplaneState,
+  type FibTransaction,
+  type ObjectChanges,
+  type ObjectKind,
+  type PortObject,
+} from '@heddle/core'
 import { LinuxError } from '@heddle/linux'
 import type { MacAddress } from '@heddle/wire'
 import { FibFullError } from '../fib/block-memory.js'
@@ -167,6 +175,8 @@ export class KernelTables {
   }
 
   #setPort(port: PortObject): void {
+    const before = this.#maps.get('ports', port.id)
+    if (before !== undefined && !keepsFlows(decodePort(port.id, before), port)) this.policies.forgetFlows(port.id)
     this.#maps.set('ports', port.id, this.policies.encodePort(port))
     this.counters.add('port_counters', port.id)
     this.policies.count(port)

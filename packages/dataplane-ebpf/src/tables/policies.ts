@@ -94,8 +94,7 @@ export class Policies {
   }
 
   #tellPorts(): void {
-    const version = this.#config.get('policy_version') + 1
-    this.#config.set('policy_version', version)
+    const version = this.#nextVersion()
     for (const port of this.#changed) {
       const isPoliced = this.#byPort.has(port)
       if (!this.#ports.has(port)) this.#isUncounted = true
@@ -107,6 +106,14 @@ export class Policies {
     }
     this.#changed.clear()
     for (const region of this.#dropped.splice(0)) this.#memory.release(region)
+  }
+
+  /** What was remembered of a port counts no more, as soon as its value is written. */
+  forgetFlows(port: number): void {
+    if (!this.#ports.has(port)) return
+    const version = this.#nextVersion()
+    this.#ports.set(port, { version, since: version })
+    this.#isUncounted = true
   }
 
   /** A port's value with its policies, as programs were told of them. */
@@ -134,6 +141,12 @@ export class Policies {
       const { policy, atom, count } = decodePolicy(id, value)
       return { ...policy, rules: readRules(this.#words.subarray(atom * ATOM_WORDS), count) }
     })
+  }
+
+  #nextVersion(): number {
+    const version = this.#config.get('policy_version') + 1
+    this.#config.set('policy_version', version)
+    return version
   }
 
   #adopt(id: number, value: Uint8Array): void {

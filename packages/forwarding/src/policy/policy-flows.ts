@@ -25,7 +25,7 @@ export class PolicyFlows {
     return { size: this.#flows?.size ?? 0, evictions: this.#flows?.evictions ?? 0 }
   }
 
-  /** A port lost its policies, or went: nothing of it may be taken for known by a port that gets its id later. */
+  /** A port lost its policies or its endpoint, or went: nothing of it may be taken for known by a port that gets its id later. */
   forget(port: number): void {
     this.#flows?.removeWhere((slot) => this.#flows?.owner[slot] === port)
     this.#fragments?.removeWhere((slot) => (this.#fragments?.owner[slot] ?? 0) >>> 1 === port)
