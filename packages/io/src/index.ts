@@ -4,6 +4,7 @@ export type { Datagram, DatagramPort } from './datagram-port.js'
 export { EventQueue } from './event-queue.js'
 export { silentLogger, type LogFields, type LogLevel, type Logger } from './logger.js'
 export type { Random } from './random.js'
+export type { RouterDiscovery, RouterNews, RouterWatch } from './router-discovery.js'
 export { TransportError, refuseProtection, refuseZone } from './transport.js'
 export type {
   ConnectOptions,

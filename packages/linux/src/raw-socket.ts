@@ -14,6 +14,10 @@ export interface RawOptions extends DatagramOptions {
   readonly connect?: string
   /** IPv4: leaves the IP header in front of received payload. IPv6 sockets never have it. */
   readonly keepHeader?: boolean
+  /** IPv6: groups to join on `link`, which must be given; what is sent to a group does not come back. */
+  readonly groups?: readonly string[]
+  /** ICMPv6 (protocol 58): types to receive, 0–255. Default: all. */
+  readonly icmpTypes?: readonly number[]
 }
 
 /**
@@ -37,11 +41,13 @@ export class RawSocket implements Disposable {
 
   /** @throws LinuxError `EPERM` without the privilege, `EADDRNOTAVAIL`, `EINVAL`, `ENODEV` for a link, `ENOENT` for a namespace */
   static async open(options: RawOptions): Promise<RawSocket> {
-    const { namespace, bind, connect, ...rest } = options
+    const { namespace, bind, connect, groups, icmpTypes, ...rest } = options
     const path = namespacePath(namespace)
     const request = {
       ...rest,
       ...(path === undefined ? {} : { namespace: path }),
+      ...(groups === undefined ? {} : { groups: [...groups] }),
+      ...(icmpTypes === undefined ? {} : { icmpTypes: [...icmpTypes] }),
       ...(bind === undefined ? {} : { bind: { address: bind, port: 0 } }),
       ...(connect === undefined ? {} : { connect: { address: connect, port: 0 } }),
     }

@@ -164,6 +164,8 @@ export interface NativeDatagramOptions {
   receiveTos?: boolean
   receiveTtl?: boolean
   keepHeader?: boolean
+  groups?: Array<string>
+  icmpTypes?: Array<number>
 }
 
 export interface NativeEnd {

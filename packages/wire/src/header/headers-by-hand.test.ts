@@ -8,6 +8,7 @@ import { checksumHolds, foldSum, internetChecksum, pseudoHeaderSum, sumOctets, u
 import { ethernetEtherType, ethernetHeaderLength } from './ethernet.js'
 import { decodeGreHeader, encodeGreHeader, greHeaderLength, greHeaderSize, greVerdict } from './gre.js'
 import { decodeIcmpv4 } from './icmpv4.js'
+import { decodeIcmpv6 } from './icmpv6.js'
 import {
   decodeIpv4Header,
   decodeIpv4Packet,
@@ -239,4 +240,30 @@ test('Ethernet tags are passed over, three are not', () => {
 
 test('an ICMP fragmentation-needed tells its MTU', () => {
   expect(decodeIcmpv4(new ByteReader(hex('0304 f78b 0000 0570')))).toMatchObject({ type: 'destination-unreachable', code: 4, mtu: 1392 })
+})
+
+describe('router discovery', () => {
+  const [router, everyone] = [IpAddress.parse('fe80::1'), IpAddress.parse('ff02::1')]
+  // type, code, checksum, hop limit, flags, lifetime, reachable time, retransmission timer; source link-layer address; MTU
+  const advertisement = hex('86 00 a35f 40 c0 0708 00007530 000003e8 01 01 0200 0000 0a01 05 01 0000 0000 05dc')
+
+  it('reads an advertisement, whatever options it has', () => {
+    const read = decodeIcmpv6(new ByteReader(advertisement), router, everyone)
+    expect(read).toMatchObject({ type: 'router-advertisement', hopLimit: 64, flags: 0xc0, lifetime: 1800 })
+    expect(read).toMatchObject({ reachableTime: 30_000, retransTimer: 1000 })
+    expect('sourceLinkLayer' in read && String(read.sourceLinkLayer)).toBe('02:00:00:00:0a:01')
+  })
+
+  it('refuses an option without a length, and takes no other code for one (RFC 4861 §6.1.2)', () => {
+    const lying = advertisement.slice()
+    lying[17] = 0
+    lying[3] = 0x60 // a length that is one less
+    expect(() => decodeIcmpv6(new ByteReader(lying), router, everyone)).toThrow(
+      expect.objectContaining({ code: 'wire.icmp.option-length' }),
+    )
+    const coded = advertisement.slice()
+    coded[1] = 1
+    coded[3] = 0x5e
+    expect(decodeIcmpv6(new ByteReader(coded), router, everyone)).toMatchObject({ type: 'other', number: 134, code: 1 })
+  })
 })

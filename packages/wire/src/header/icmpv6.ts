@@ -7,12 +7,12 @@ import { ICMP_HEADER_SIZE } from './icmpv4.js'
 import { octetsOf } from './octets.js'
 
 /**
- * ICMPv6 (RFC 4443 §2.1) with neighbor discovery (RFC 4861 §4.3, §4.4).
+ * ICMPv6 (RFC 4443 §2.1) with router and neighbor discovery (RFC 4861 §4.1 to §4.4).
  *
  *     +------+------+---------------+-------------------------------+
  *     | type | code | checksum      | by type: identifier and sequence, MTU, or ND flags
  *     +------+------+---------------+-------------------------------+
- *     | data: what is echoed, the beginning of the packet in question, or ND target, 16, and options
+ *     | data: what is echoed, the beginning of the packet in question, or ND target, 16, or times, 8, and options
  *     +--------------------------------------------------------------
  */
 export type Icmpv6Message =
@@ -27,6 +27,21 @@ export type Icmpv6Message =
   | { readonly type: 'destination-unreachable' | 'time-exceeded'; readonly code: number; readonly quote: Uint8Array }
   /** `mtu`: largest packet that the next hop takes, octets. */
   | { readonly type: 'packet-too-big'; readonly mtu: number; readonly quote: Uint8Array }
+  | { readonly type: 'router-solicitation'; readonly sourceLinkLayer?: MacAddress }
+  | {
+      readonly type: 'router-advertisement'
+      /** What hosts should send with, 1–255; 0: not said. */
+      readonly hopLimit: number
+      /** Octet of flags (IANA "IPv6 ND Router Advertisement flags"). */
+      readonly flags: number
+      /** Seconds as a default router, 0–65,535; 0: it is none. */
+      readonly lifetime: number
+      /** Milliseconds that a neighbor counts as reachable; 0: not said. */
+      readonly reachableTime: number
+      /** Milliseconds between solicitations; 0: not said. */
+      readonly retransTimer: number
+      readonly sourceLinkLayer?: MacAddress
+    }
   | { readonly type: 'neighbor-solicitation'; readonly target: IpAddress; readonly sourceLinkLayer?: MacAddress }
   | {
       readonly type: 'neighbor-advertisement'
@@ -52,6 +67,10 @@ export const ICMPV6_TIME_EXCEEDED = 3
 export const ICMPV6_ECHO_REQUEST = 128
 /** Type: echo reply (RFC 4443 §4.2). */
 export const ICMPV6_ECHO_REPLY = 129
+/** Type: which routers are here (RFC 4861 §4.1). */
+export const ICMPV6_ROUTER_SOLICITATION = 133
+/** Type: here is one (RFC 4861 §4.2). */
+export const ICMPV6_ROUTER_ADVERTISEMENT = 134
 /** Type: who has this address (RFC 4861 §4.3). */
 export const ICMPV6_NEIGHBOR_SOLICITATION = 135
 /** Type: I have it (RFC 4861 §4.4). */
@@ -75,10 +94,8 @@ const OVERRIDE = 0x20000000
 
 /** Octets that `encodeIcmpv6` writes. */
 export function icmpv6Size(message: Icmpv6Message): number {
-  if (message.type === 'neighbor-solicitation' || message.type === 'neighbor-advertisement') {
-    return ICMP_HEADER_SIZE + 16 + (linkLayerOf(message) === undefined ? 0 : LINK_LAYER_OPTION_SIZE)
-  }
-  return ICMP_HEADER_SIZE + ('quote' in message ? message.quote : message.data).length
+  if (!isDiscovery(message)) return ICMP_HEADER_SIZE + ('quote' in message ? message.quote : message.data).length
+  return ICMP_HEADER_SIZE + fixedSizeOf(message) + (linkLayerOf(message) === undefined ? 0 : LINK_LAYER_OPTION_SIZE)
 }
 
 /** Writes `message` with its checksum, which covers the addresses, at `offset`; returns the offset behind it. */
@@ -90,15 +107,8 @@ export function encodeIcmpv6(message: Icmpv6Message, source: IpAddress, destinat
   out.setUint16(offset + 2, 0)
   out.setUint32(offset + 4, secondWordOf(message))
   const body = offset + ICMP_HEADER_SIZE
-  if (message.type === 'neighbor-solicitation' || message.type === 'neighbor-advertisement') {
-    message.target.writeTo(out, body)
-    const mac = linkLayerOf(message)
-    if (mac !== undefined) {
-      out.setUint8(body + 16, message.type === 'neighbor-solicitation' ? OPTION_SOURCE_LINK_LAYER : OPTION_TARGET_LINK_LAYER)
-      out.setUint8(body + 17, LINK_LAYER_OPTION_SIZE / 8)
-      mac.writeTo(out, body + 18)
-    }
-  } else bytes.set('quote' in message ? message.quote : message.data, body)
+  if (isDiscovery(message)) encodeDiscovery(message, out, body)
+  else bytes.set('quote' in message ? message.quote : message.data, body)
   out.setUint16(offset + 2, internetChecksum(bytes, offset, size, pseudoHeaderSum(source, destination, IP_PROTOCOL_ICMPV6, size)))
   return offset + size
 }
@@ -134,6 +144,10 @@ export function decodeIcmpv6(input: ByteReader, source: IpAddress, destination: 
       return { type: 'time-exceeded', code, quote: input.rest().slice() }
     case ICMPV6_PACKET_TOO_BIG:
       return { type: 'packet-too-big', mtu: rest, quote: input.rest().slice() }
+    case ICMPV6_ROUTER_SOLICITATION:
+    case ICMPV6_ROUTER_ADVERTISEMENT:
+      if (code !== 0) break
+      return decodeRouter(number, rest, input)
     case ICMPV6_NEIGHBOR_SOLICITATION: {
       const target = IpAddress.fromBytes(input.octets(16))
       const mac = decodeLinkLayer(input, OPTION_SOURCE_LINK_LAYER)
@@ -148,6 +162,19 @@ export function decodeIcmpv6(input: ByteReader, source: IpAddress, destination: 
     default:
   }
   return { type: 'other', number, code, rest, data: input.rest().slice() }
+}
+
+function decodeRouter(number: number, rest: number, input: ByteReader): Icmpv6Message {
+  if (number === ICMPV6_ROUTER_SOLICITATION) return { type: 'router-solicitation', ...sourceOf(input) }
+  const hopLimit = rest >>> 24
+  const [reachableTime, retransTimer] = [input.u32(), input.u32()]
+  const times = { lifetime: rest & 0xffff, reachableTime, retransTimer }
+  return { type: 'router-advertisement', hopLimit, flags: (rest >>> 16) & 0xff, ...times, ...sourceOf(input) }
+}
+
+function sourceOf(input: ByteReader): { readonly sourceLinkLayer?: MacAddress } {
+  const mac = decodeLinkLayer(input, OPTION_SOURCE_LINK_LAYER)
+  return mac === undefined ? {} : { sourceLinkLayer: mac }
 }
 
 /** Whether a message of this type tells of an error, to which no error may be sent in turn (RFC 4443 §2.4 e). */
@@ -168,9 +195,43 @@ function decodeLinkLayer(input: ByteReader, wanted: number): MacAddress | undefi
   return found
 }
 
-function linkLayerOf(message: Icmpv6Message): MacAddress | undefined {
-  if (message.type === 'neighbor-solicitation') return message.sourceLinkLayer
-  return message.type === 'neighbor-advertisement' ? message.targetLinkLayer : undefined
+type DiscoveryMessage = Extract<
+  Icmpv6Message,
+  { readonly type: 'router-solicitation' | 'router-advertisement' | 'neighbor-solicitation' | 'neighbor-advertisement' }
+>
+
+const DISCOVERY: ReadonlySet<string> = new Set<DiscoveryMessage['type']>([
+  'router-solicitation',
+  'router-advertisement',
+  'neighbor-solicitation',
+  'neighbor-advertisement',
+])
+
+function isDiscovery(message: Icmpv6Message): message is DiscoveryMessage {
+  return DISCOVERY.has(message.type)
+}
+
+/** Octets between the header and the options. */
+function fixedSizeOf({ type }: DiscoveryMessage): number {
+  if (type === 'router-solicitation') return 0
+  return type === 'router-advertisement' ? 8 : 16
+}
+
+function encodeDiscovery(message: DiscoveryMessage, out: DataView, body: number): void {
+  if (message.type === 'router-advertisement') {
+    out.setUint32(body, message.reachableTime)
+    out.setUint32(body + 4, message.retransTimer)
+  } else if (message.type !== 'router-solicitation') message.target.writeTo(out, body)
+  const mac = linkLayerOf(message)
+  if (mac === undefined) return
+  const option = body + fixedSizeOf(message)
+  out.setUint8(option, message.type === 'neighbor-advertisement' ? OPTION_TARGET_LINK_LAYER : OPTION_SOURCE_LINK_LAYER)
+  out.setUint8(option + 1, LINK_LAYER_OPTION_SIZE / 8)
+  mac.writeTo(out, option + 2)
+}
+
+function linkLayerOf(message: DiscoveryMessage): MacAddress | undefined {
+  return message.type === 'neighbor-advertisement' ? message.targetLinkLayer : message.sourceLinkLayer
 }
 
 function secondWordOf(message: Icmpv6Message): number {
@@ -180,6 +241,8 @@ function secondWordOf(message: Icmpv6Message): number {
       return (message.identifier << 16) | message.sequence
     case 'packet-too-big':
       return message.mtu
+    case 'router-advertisement':
+      return (message.hopLimit << 24) | (message.flags << 16) | message.lifetime
     case 'neighbor-advertisement':
       return (message.router ? ROUTER : 0) | (message.solicited ? SOLICITED : 0) | (message.override ? OVERRIDE : 0)
     case 'other':
@@ -201,6 +264,10 @@ function numberOf(message: Icmpv6Message): number {
       return ICMPV6_TIME_EXCEEDED
     case 'packet-too-big':
       return ICMPV6_PACKET_TOO_BIG
+    case 'router-solicitation':
+      return ICMPV6_ROUTER_SOLICITATION
+    case 'router-advertisement':
+      return ICMPV6_ROUTER_ADVERTISEMENT
     case 'neighbor-solicitation':
       return ICMPV6_NEIGHBOR_SOLICITATION
     case 'neighbor-advertisement':

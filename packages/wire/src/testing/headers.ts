@@ -124,6 +124,19 @@ export function icmpv6Message(): fc.Arbitrary<Icmpv6Message> {
     fc.record({ type: fc.constantFrom('echo-request' as const, 'echo-reply' as const), identifier: u16, sequence: u16, data: octets(64) }),
     fc.record({ type: fc.constantFrom('destination-unreachable' as const, 'time-exceeded' as const), code: u8, quote }),
     fc.record({ type: fc.constant('packet-too-big' as const), mtu: u32, quote }),
+    fc.record({ type: fc.constant('router-solicitation' as const), sourceLinkLayer: macAddress() }, { requiredKeys: ['type'] }),
+    fc.record(
+      {
+        type: fc.constant('router-advertisement' as const),
+        hopLimit: u8,
+        flags: u8,
+        lifetime: u16,
+        reachableTime: u32,
+        retransTimer: u32,
+        sourceLinkLayer: macAddress(),
+      },
+      { requiredKeys: ['type', 'hopLimit', 'flags', 'lifetime', 'reachableTime', 'retransTimer'] },
+    ),
     fc.record(
       { type: fc.constant('neighbor-solicitation' as const), target, sourceLinkLayer: macAddress() },
       { requiredKeys: ['type', 'target'] },

@@ -1,9 +1,9 @@
 //! UDP and raw IP sockets.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use heddle_linux_core::{
-    Result as CoreResult,
+    Error as CoreError, Result as CoreResult,
     datagram::{DatagramOptions, DatagramSocket, PathMtu, own, unpack::Framing},
 };
 use napi::{
@@ -50,10 +50,21 @@ pub struct NativeDatagramOptions {
     pub receive_tos: Option<bool>,
     pub receive_ttl: Option<bool>,
     pub keep_header: Option<bool>,
+    pub groups: Option<Vec<String>>,
+    pub icmp_types: Option<Vec<u8>>,
 }
 
 fn end(end: Option<NativeEnd>) -> CoreResult<Option<SocketAddr>> {
     end.map(|end| Ok(SocketAddr::new(parse_address(&end.address, "open a socket")?, end.port))).transpose()
+}
+
+fn groups(texts: Vec<String>) -> CoreResult<Vec<Ipv6Addr>> {
+    let operation = "join a group";
+    let parse = |text: String| match parse_address(&text, operation)? {
+        IpAddr::V6(group) if group.is_multicast() => Ok(group),
+        address => Err(CoreError::invalid(operation, format!("{address} is no group of IPv6"))),
+    };
+    texts.into_iter().map(parse).collect()
 }
 
 fn convert(options: NativeDatagramOptions) -> CoreResult<DatagramOptions> {
@@ -84,6 +95,8 @@ fn convert(options: NativeDatagramOptions) -> CoreResult<DatagramOptions> {
         receive_ttl: yes(options.receive_ttl),
         keep_header: yes(options.keep_header),
         link: options.link,
+        groups: groups(options.groups.unwrap_or_default())?,
+        icmp_types: options.icmp_types.unwrap_or_default(),
     })
 }
 

@@ -1,9 +1,10 @@
 //! Opening and adopting datagram sockets.
 
 use std::{
+    ffi::CString,
     io,
     mem::size_of,
-    net::SocketAddr,
+    net::{Ipv6Addr, SocketAddr},
     os::fd::{AsRawFd, OwnedFd, RawFd},
     ptr,
 };
@@ -15,6 +16,7 @@ use crate::error::{Context, Error, Result};
 
 const UDP_NO_CHECK6_TX: libc::c_int = 101;
 const UDP_NO_CHECK6_RX: libc::c_int = 102;
+const ICMPV6_FILTER: libc::c_int = 1;
 
 /// Path MTU discovery of a socket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,6 +64,10 @@ pub struct DatagramOptions {
     pub keep_header: bool,
     /// Name of a link to bind to (SO_BINDTODEVICE).
     pub link: Option<String>,
+    /// Groups of IPv6 to join on `link`; what is sent to one does not come back.
+    pub groups: Vec<Ipv6Addr>,
+    /// ICMPv6: types to receive; all of them when empty.
+    pub icmp_types: Vec<u8>,
 }
 
 /// Opens, configures and binds a socket in the calling thread's namespace.
@@ -144,6 +150,10 @@ pub fn open(options: &DatagramOptions) -> Result<DatagramSocket> {
         let (level, name) = if v6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT) } else { (libc::IPPROTO_IP, libc::IP_RECVTTL) };
         set(level, name, 1, "IP_RECVTTL")?;
     }
+    if !options.icmp_types.is_empty() {
+        receive_icmp_types(&socket, &options.icmp_types).context(|| operation("ICMPV6_FILTER"))?;
+    }
+    join_groups(&socket, options).context(|| operation("IPV6_ADD_MEMBERSHIP"))?;
     if let Some(address) = options.bind {
         socket.bind(&address.into()).context(|| operation("bind"))?;
     }
@@ -182,6 +192,29 @@ pub fn adopt(fd: OwnedFd, gso: bool) -> Result<DatagramSocket> {
     let connected = socket.peer_addr().is_ok();
     let settings = Settings { v6, raw, gso: gso && !raw && !zero_checksum_tx, keep_header: false, zero_checksum_tx, tos, connected };
     Ok(DatagramSocket::new(socket, settings))
+}
+
+fn receive_icmp_types(socket: &Socket, types: &[u8]) -> io::Result<()> {
+    // RFC 3542 section 3.2, as Linux has it: a bit that is set keeps the type out.
+    let mut filter = [u32::MAX; 8];
+    for kind in types {
+        filter[usize::from(kind >> 5)] &= !(1 << (kind & 31));
+    }
+    set_option(socket.as_raw_fd(), libc::IPPROTO_ICMPV6, ICMPV6_FILTER, &filter)
+}
+
+fn join_groups(socket: &Socket, options: &DatagramOptions) -> io::Result<()> {
+    if options.groups.is_empty() {
+        return Ok(());
+    }
+    let name = CString::new(options.link.as_deref().unwrap_or_default())?;
+    // SAFETY: the name is a string that ends with a zero octet, which the call only reads.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    if index == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    socket.set_multicast_loop_v6(false)?;
+    options.groups.iter().try_for_each(|group| socket.join_multicast_v6(group, index))
 }
 
 fn zero_checksum_option(v6: bool) -> (libc::c_int, libc::c_int) {
