@@ -30,7 +30,7 @@ export interface Contender {
 }
 
 const NOTES: Readonly<Partial<Record<Kind, string>>> = {
-  heddle: 'MPLS over UDP, tcx on veth and uplink; VRF, sources, counters, TTL, all of it',
+  heddle: 'MPLS over UDP, on veth and uplink; VRF, sources, counters, TTL, all of it',
   heddleVxlan: 'the same with VXLAN between the routers',
   minimal: 'bench/ebpf/bpf/minimal.bpf.c: the same headers and redirections, nothing looked up, checked or counted',
   vxlan: 'with UDP checksums, routed between veth pairs',
@@ -57,7 +57,7 @@ export async function start(kind: Kind): Promise<Contender> {
   try {
     layOut(namespaces)
     if (kind === 'vxlan' || kind === 'routing') kernelWay(namespaces, kind)
-    else if (kind === 'minimal') closing.push(minimal(namespaces))
+    else if (kind === 'minimal') closing.push(await minimal(namespaces))
     else {
       for (const site of ['a', 'b'] as const) {
         const dataplane = await heddle(namespaces, site, kind === 'heddle' ? 'mpls-udp' : 'vxlan')
@@ -103,7 +103,7 @@ function byVxlan(transaction: FibTransaction, site: Site): FibTransaction {
 }
 
 /** Attaches the minimal programs; what takes them away. */
-function minimal(namespaces: Namespaces): () => void {
+async function minimal(namespaces: Namespaces): Promise<() => void> {
   const objects: LoadedObject[] = []
   for (const site of ['a', 'b'] as const) {
     const [node, pod] = [`node-${site}`, `pod-${site}`]
@@ -119,8 +119,8 @@ function minimal(namespaces: Namespaces): () => void {
     const way = Uint8Array.of(...words(uplink.index, host.index), ...inside.mac, ...host.mac, ...headersTo(site), 0, 0, 0, 0)
     object.update('ways', words(0), way)
     const namespace = namespaces.path(node)
-    object.attach({ program: 'minimal_encap', namespace, ifindex: host.index, usesTcx: true })
-    object.attach({ program: 'minimal_decap', namespace, ifindex: uplink.index, usesTcx: true })
+    await object.attach({ program: 'minimal_encap', namespace, ifindex: host.index, usesTcx: true })
+    await object.attach({ program: 'minimal_decap', namespace, ifindex: uplink.index, usesTcx: true })
   }
   return () => {
     for (const object of objects) object.close()

@@ -8,8 +8,8 @@ import { root } from '../harness/machine.ts'
 export interface LoadedObject {
   update(map: string, key: Uint8Array, value: Uint8Array): void
   testRun(program: string, frame: Uint8Array, segment: number, repeat: number): { readonly verdict: number; readonly duration: number }
-  attach(options: { program: string; namespace: string; ifindex: number; usesTcx: boolean }): number
-  detach(attachment: number): void
+  attach(options: { program: string; namespace: string; ifindex: number; usesTcx: boolean }): Promise<number>
+  detach(attachment: number): Promise<void>
   close(): void
 }
 

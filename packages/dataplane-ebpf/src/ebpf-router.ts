@@ -20,7 +20,7 @@ import { inspect } from './inspect.js'
 import type { EbpfInspection } from './inspection.js'
 import { checkRoom, limitsOf } from './limits.js'
 import type { NativeLock } from './native/binding.js'
-import { call } from './native/call.js'
+import { call, callAsync } from './native/call.js'
 import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
@@ -149,7 +149,7 @@ export class EbpfRouter implements EbpfDataplane {
       if (!isKept) await ports.detachAll('closed')
     })
     if (!isKept) {
-      call(() => maps.object.detach(attachment))
+      await callAsync(() => maps.object.detach(attachment))
       if (pinDirectory !== undefined) removePins(pinDirectory)
     }
     call(() => maps.object.close())

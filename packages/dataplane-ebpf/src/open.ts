@@ -9,7 +9,7 @@ import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { LAYOUT_VERSION, LOCAL_KEY } from './layout/structs.js'
-import { call } from './native/call.js'
+import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { preparePins } from './pins.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
@@ -38,7 +38,6 @@ export async function openRouter(options: EbpfRouterOptions): Promise<EbpfRouter
 
 async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<EbpfRouter> {
   const { uplink, underlayNetns: netns, pinDirectory, sizes, logger, choice } = options
-  const { usesTcx } = choice
   const netlink = await Netlink.open(netns)
   undo.push(() => netlink.close())
   const { index: uplinkIndex, mtu } = await netlink.links.get(uplink)
@@ -53,13 +52,13 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
   configure(options, maps, tables, uplinkIndex, mtu, pins)
 
   const events = new EventQueue<DataplaneEvent>()
-  const ports = new Ports({ maps, netlink, netns, uplink: uplinkIndex, usesTcx, pins, events, logger })
+  const ports = new Ports({ maps, netlink, netns, uplink: uplinkIndex, usesTcx: choice.endpoints === 'tcx', pins, events, logger })
   await ports.adopt()
-  const attachment = call(() =>
+  const attachment = await callAsync(() =>
     object.attach({
       program: 'ingress',
       ifindex: uplinkIndex,
-      usesTcx,
+      usesTcx: choice.uplink === 'tcx',
       ...(netns === undefined ? {} : { namespace: netns }),
       ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
     }),

@@ -26,8 +26,8 @@ type Known = Omit<EbpfFeature, 'available' | 'reason' | 'optional' | 'otherwise'
 const FEATURES: readonly Known[] = [
   { name: 'bpf', purpose: 'loading programs', minimumKernel: '4.4' },
   { name: 'mmapable-array', purpose: 'a FIB in memory that process and kernel share', minimumKernel: '5.5' },
-  { name: 'tcx', purpose: 'attaching programs to links', minimumKernel: '6.6', otherwise: 'filters of clsact' },
-  { name: 'clsact', purpose: 'attaching programs to links without tcx', minimumKernel: '4.5', optional: true },
+  { name: 'tcx', purpose: 'attaching to the uplink beside other programs', minimumKernel: '6.6', otherwise: 'filters of clsact' },
+  { name: 'clsact', purpose: 'attaching to devices of endpoints without a grace period', minimumKernel: '4.5', otherwise: 'tcx' },
   { name: 'redirect-neigh', purpose: 'sending to the neighbour that the routes name', minimumKernel: '5.10' },
   {
     name: 'redirect-peer',
@@ -59,9 +59,15 @@ function tryAll(): readonly EbpfFeature[] {
   })
 }
 
+/** By a link of tcx, or by a filter of a clsact qdisc. */
+export type EbpfAttachment = 'tcx' | 'clsact'
+
 /** How a dataplane does what kernels differ in. */
 export interface EbpfChoice {
-  readonly usesTcx: boolean
+  /** How the program is attached to the uplink. */
+  readonly uplink: EbpfAttachment
+  /** How programs are attached to devices of endpoints. */
+  readonly endpoints: EbpfAttachment
   /** Features that programs do without; see `bpf/layout.h`. */
   readonly avoided: readonly ('decap-l3' | 'redirect-peer')[]
 }
@@ -70,7 +76,10 @@ export interface EbpfChoice {
 export function chooseMeans(without: readonly EbpfFeatureName[]): EbpfChoice {
   const has = (wanted: EbpfFeatureName): boolean =>
     !without.includes(wanted) && ebpfFeatures().some(({ name, available }) => name === wanted && available)
-  return { usesTcx: has('tcx'), avoided: (['decap-l3', 'redirect-peer'] as const).filter((name) => !has(name)) }
+  const avoided = (['decap-l3', 'redirect-peer'] as const).filter((name) => !has(name))
+  const uplink = has('tcx') ? 'tcx' : 'clsact'
+  // tcx waits for a grace period of RCU with each program that comes or goes, tens of milliseconds in which no link of the machine can be changed.
+  return { uplink, endpoints: has('clsact') ? 'clsact' : uplink, avoided }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { DataplaneError, RouteBatch, type DataplaneState, type FibTransaction } from '@heddle/core'
 import { comparable } from '@heddle/dataplane-conformance'
-import { ebpfDataplane, type EbpfDataplaneOptions } from '@heddle/dataplane-ebpf'
+import { ebpfDataplane, type EbpfDataplaneOptions, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { LinuxError } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFile } from 'node:child_process'
@@ -136,7 +136,7 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     const pinDirectory = join(folder, 'clsact')
     const qdiscs = (): string => namespace.namespaces.in('life', 'tc', 'qdisc', 'show')
     const first = await open({ pinDirectory, without: ['tcx'] })
-    expect(first.choice.usesTcx).toBe(false)
+    expect(first.choice).toMatchObject({ uplink: 'clsact', endpoints: 'clsact' })
     await first.apply(transaction(1))
     await attach(first, 0)
     await attach(first, 1)
@@ -148,11 +148,19 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     expect(await ping()).toContain(' 2 received')
     await second.close({ keep: true })
     // From one to the other and back, no packet is seen twice.
-    for (const without of [[], ['tcx']] as const) {
+    const turns: readonly (readonly EbpfFeatureName[])[] = hasTcx ? [['clsact'], ['tcx'], [], ['clsact'], []] : [['tcx']]
+    for (const without of turns) {
       const next = await open({ pinDirectory, without })
-      const usesTcx = hasTcx && without.length === 0
-      expect(next.choice.usesTcx).toBe(usesTcx)
-      expect(qdiscs().includes('clsact')).toBe(!usesTcx)
+      const of = (wanted: EbpfAttachment, other: EbpfAttachment): EbpfAttachment => (without.includes(wanted) ? other : wanted)
+      const choice = { uplink: of('tcx', 'clsact'), endpoints: of('clsact', 'tcx') }
+      expect(next.choice).toMatchObject(choice)
+      const devices = [...qdiscs().matchAll(/^qdisc clsact \S+ dev (\S+)/gm)].map(([, device]) =>
+        device === 'up0' ? 'uplink' : 'endpoint',
+      )
+      expect(devices.toSorted()).toEqual([
+        ...(choice.endpoints === 'clsact' ? ['endpoint', 'endpoint'] : []),
+        ...(choice.uplink === 'clsact' ? ['uplink'] : []),
+      ])
       const before = (await next.counters()).ports[0]
       expect(await ping()).toContain(' 2 received')
       expect((await next.counters()).ports[0] - before).toBe(2)

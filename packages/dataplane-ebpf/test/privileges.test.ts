@@ -57,7 +57,7 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
       capabilities: ((1n << 12n) | (1n << 38n) | (1n << 39n)).toString(16).padStart(16, '0'),
       status: 'applied',
       mtu: 1400,
-      usesTcx: hasTcx,
+      uplink: hasTcx ? 'tcx' : 'clsact',
       foreign: 'dataplane.permission',
     })
     expect(readFileSync('/proc/mounts', 'utf8')).toContain(` ${folder} bpf `)

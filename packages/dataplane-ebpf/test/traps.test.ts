@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import type { NativeObject } from '../src/native/binding.js'
-import { call } from '../src/native/call.js'
+import { call, callAsync } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
@@ -74,16 +74,17 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
       )
       const namespace = sites.path(sites.short('site', 'b'))
       const [{ ifindex }] = JSON.parse(sites.in(sites.short('site', 'b'), ...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
-      const attach = (other: NativeObject): number => call(() => other.attach({ program: 'sweep', namespace, ifindex, usesTcx: true }))
-      const first = attach(others[0])
+      const attach = (other: NativeObject): Promise<number> =>
+        callAsync(() => other.attach({ program: 'sweep', namespace, ifindex, usesTcx: true }))
+      const first = await attach(others[0])
       expect(await ping(POD.b[0])).toContain(' 2 received')
       await routers.b.close()
       routers.b = await open('b')
       await sites.setUp(routers.b, 'b', (generations.b = 1), 4, 'mpls-udp')
-      const last = attach(others[1])
+      const last = await attach(others[1])
       expect(await ping(POD.b[0])).toContain(' 2 received')
       for (const [index, attachment] of [first, last].entries()) {
-        call(() => others[index].detach(attachment))
+        await callAsync(() => others[index].detach(attachment))
         call(() => others[index].close())
       }
       expect(await ping(POD.b[0])).toContain(' 2 received')

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { macOf } from '../layout/objects.js'
 import { View } from '../layout/struct.js'
 import { LINK } from '../layout/structs.js'
-import { call } from '../native/call.js'
+import { callAsync } from '../native/call.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { decodeRequest, encodeRequest, samePlace } from './device-request.js'
 import { namespaceOf, openVeth, type VethPair } from './veth.js'
@@ -65,7 +65,7 @@ export class Ports {
         facts,
         hostIndex,
         namespace: namespaceOf(decoded),
-        attachment: this.#attachProgram(port, hostIndex),
+        attachment: await this.#attachProgram(port, hostIndex),
       })
     }
   }
@@ -83,7 +83,7 @@ export class Ports {
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
     const pair = await openVeth(netlink, this.#hostName(port), request)
     const facts = factsOf(pair)
-    const attachment = isHere ? before.attachment : this.#program(port, pair, request)
+    const attachment = isHere ? before.attachment : await this.#program(port, pair, request)
     if (isHere) this.#write(port, pair, request)
     this.#attached.set(port, { request, facts, hostIndex: pair.host.index, namespace, attachment })
     if (!isHere) events.push({ type: 'port-up', port })
@@ -96,7 +96,7 @@ export class Ports {
     if (attached === undefined) return
     this.#attached.delete(port)
     this.#forget(port, attached.hostIndex)
-    call(() => this.#options.maps.object.detach(attached.attachment))
+    await callAsync(() => this.#options.maps.object.detach(attached.attachment))
     this.#options.events.push({ type: 'port-down', port, reason })
     await this.#bury(attached.request.netns, attached.facts.ifindex)
     await this.#bury(this.#options.netns, attached.hostIndex)
@@ -130,10 +130,10 @@ export class Ports {
     return Array.from(this.#attached, ([port, { request, facts }]) => ({ ...request, ...facts, port })).sort((a, b) => a.port - b.port)
   }
 
-  #program(port: number, pair: VethPair, request: DeviceRequest): number {
+  async #program(port: number, pair: VethPair, request: DeviceRequest): Promise<number> {
     this.#write(port, pair, request)
     try {
-      return this.#attachProgram(port, pair.host.index)
+      return await this.#attachProgram(port, pair.host.index)
     } catch (cause) {
       this.#forget(port, pair.host.index)
       void this.#options.netlink.links.delete(pair.host.index).catch(() => undefined)
@@ -142,9 +142,9 @@ export class Ports {
     }
   }
 
-  #attachProgram(port: number, ifindex: number): number {
+  #attachProgram(port: number, ifindex: number): Promise<number> {
     const { maps, netns, pins, usesTcx } = this.#options
-    return call(() =>
+    return callAsync(() =>
       maps.object.attach({
         program: 'egress',
         ifindex,

@@ -2,7 +2,7 @@ import { DataplaneError, type DeviceRequest } from '@heddle/core'
 import { LinuxError, Netlink, NetworkNamespace, type Link } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { IpPrefix } from '@heddle/wire'
-import { call } from '../native/call.js'
+import { callAsync } from '../native/call.js'
 import { checkRequest, routesOf } from './device-request.js'
 
 /** Both ends of an endpoint's device. */
@@ -66,7 +66,7 @@ async function find(netlink: Netlink, name: string): Promise<Link | undefined> {
 async function configure(netlink: Netlink, inside: Netlink, { host, peer }: VethPair, request: DeviceRequest): Promise<VethPair> {
   const { mtu, netns, ifname } = request
   const wanted = new Set(request.addresses.map(hostText))
-  call((native) => native.deviceMakeEndpoint(netns, ifname))
+  await callAsync((native) => native.deviceMakeEndpoint(netns, ifname))
   await inside.links.change(peer.index, { mtu, linkLocal: false })
   await netlink.links.change(host.index, { mtu, linkLocal: false, up: true })
   for (const { address, prefixLength } of await inside.addresses.list(peer.index)) {

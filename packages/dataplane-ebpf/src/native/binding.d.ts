@@ -19,9 +19,9 @@ export declare class NativeObject {
   memory(map: string): ArrayBuffer
   /** Runs a program on an Ethernet frame. `segment`: octets of payload a segment, 0 for a frame that offload does not cut. */
   testRun(program: string, frame: Uint8Array, segment: number, repeat: number): NativeOutcome
-  /** Attaches a program to packets that come in on a link; returns a number to detach it by. */
-  attach(options: NativeAttachOptions): number
-  detach(number: number): void
+  /** Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either. */
+  attach(options: NativeAttachOptions): Promise<number>
+  detach(number: number): Promise<void>
   /** Gives everything back that is not pinned. */
   close(): void
 }
@@ -32,7 +32,7 @@ export declare function bpffsEnsure(folder: string): boolean
 export declare function bpffsRelease(folder: string): void
 
 /** Makes a device an endpoint's end: without address resolution, and without offload of tunnels. */
-export declare function deviceMakeEndpoint(namespace: string | undefined | null, link: string): void
+export declare function deviceMakeEndpoint(namespace: string | undefined | null, link: string): Promise<void>
 
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 

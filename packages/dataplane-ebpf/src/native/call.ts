@@ -18,6 +18,16 @@ export function call<T>(work: (native: Native) => T): T {
   }
 }
 
+/** Calls the native part and awaits the answer. @throws LinuxError, DataplaneError as `call` */
+export async function callAsync<T>(work: (native: Native) => Promise<T>): Promise<T> {
+  const binding = native()
+  try {
+    return await work(binding)
+  } catch (error) {
+    throw toLinuxError(error)
+  }
+}
+
 /** Anything that is not one of the binding's errors (a wrong argument type, say) stays as it is. */
 function toLinuxError(error: unknown): unknown {
   if (!(error instanceof Error)) return error

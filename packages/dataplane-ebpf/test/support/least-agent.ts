@@ -24,7 +24,7 @@ const said = {
   capabilities,
   status: report.status,
   mtu: own.mtu,
-  usesTcx: dataplane.choice.usesTcx,
+  uplink: dataplane.choice.uplink,
   foreign: foreign instanceof DataplaneError ? foreign.code : 'attached',
 }
 await dataplane.close()

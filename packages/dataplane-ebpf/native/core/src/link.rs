@@ -94,9 +94,8 @@ impl Attachment {
                     fs::remove_dir(&path).context(|| format!("remove {}", path.display()))?;
                 }
                 netns::within(namespace.as_deref(), move || {
-                    let operation = || format!("take the filter of link {ifindex} away");
-                    clsact::remove_filter(ifindex).context(operation)?;
-                    if has_made_qdisc { clsact::remove_qdisc(ifindex).context(operation) } else { Ok(()) }
+                    let removed = if has_made_qdisc { clsact::remove_qdisc(ifindex) } else { clsact::remove_filter(ifindex) };
+                    removed.context(|| format!("take the filter of link {ifindex} away"))
                 })
             }
         }

@@ -57,6 +57,12 @@ impl Program {
         Self { name, fd }
     }
 
+    /// The same program, for work that goes on by itself.
+    pub fn share(&self) -> Result<Self> {
+        let fd = self.fd.try_clone().context(|| format!("keep program '{}'", self.name))?;
+        Ok(Self { name: self.name.clone(), fd })
+    }
+
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use heddle_ebpf_core::{bpffs, device, lock, lock::Lock, probe};
-use napi::Result;
+use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
-use crate::error::to_js;
+use crate::{
+    error::to_js,
+    job::{Job, job},
+};
 
 #[napi(object)]
 pub struct NativeFeature {
@@ -58,7 +61,7 @@ pub fn bpffs_release(folder: String) -> Result<()> {
 }
 
 /// Makes a device an endpoint's end: without address resolution, and without offload of tunnels.
-#[napi(catch_unwind)]
-pub fn device_make_endpoint(namespace: Option<String>, link: String) -> Result<()> {
-    device::make_endpoint(namespace.as_deref().map(Path::new), &link).map_err(to_js)
+#[napi(ts_return_type = "Promise<void>")]
+pub fn device_make_endpoint(namespace: Option<String>, link: String) -> AsyncTask<Job<()>> {
+    job(move || device::make_endpoint(namespace.as_deref().map(Path::new), &link))
 }

@@ -4,4 +4,5 @@
 
 mod error;
 mod host;
+mod job;
 mod object;

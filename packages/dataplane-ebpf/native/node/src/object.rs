@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use heddle_ebpf_core::{
@@ -14,11 +15,14 @@ use heddle_ebpf_core::{
 };
 use napi::{
     Env, Result,
-    bindgen_prelude::{ArrayBuffer, Uint8Array},
+    bindgen_prelude::{ArrayBuffer, AsyncTask, Uint8Array},
 };
 use napi_derive::napi;
 
-use crate::error::{closed, to_js};
+use crate::{
+    error::{closed, to_js},
+    job::{Job, job},
+};
 
 #[napi(object)]
 pub struct NativeMap {
@@ -67,15 +71,26 @@ pub struct NativeAttachOptions {
 #[napi]
 pub struct NativeObject {
     loaded: Option<Loaded>,
+    attached: Arc<Mutex<Attached>>,
+}
+
+/// What is attached, by numbers for JavaScript.
+#[derive(Default)]
+struct Attached {
     attachments: HashMap<u32, Attachment>,
-    next: u32,
+    last: u32,
+}
+
+/// A panic leaves nothing half done here.
+fn locked(attached: &Mutex<Attached>) -> MutexGuard<'_, Attached> {
+    attached.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Loads an object. With `pins`, maps that are pinned in that directory are taken and others are pinned there.
 #[napi(catch_unwind)]
 pub fn object_load(object: &[u8], sizes: HashMap<String, u32>, pins: Option<String>) -> Result<NativeObject> {
     let loaded = load(object, &LoadOptions { sizes, pins: pins.map(PathBuf::from) }).map_err(to_js)?;
-    Ok(NativeObject { loaded: Some(loaded), attachments: HashMap::new(), next: 1 })
+    Ok(NativeObject { loaded: Some(loaded), attached: Arc::default() })
 }
 
 #[napi]
@@ -159,28 +174,36 @@ impl NativeObject {
         Ok(NativeOutcome { verdict: outcome.verdict, duration: outcome.duration, packet: outcome.packet.into() })
     }
 
-    /// Attaches a program to packets that come in on a link; returns a number to detach it by.
-    #[napi(catch_unwind)]
-    pub fn attach(&mut self, options: NativeAttachOptions) -> Result<u32> {
+    /// Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn attach(&self, options: NativeAttachOptions) -> Result<AsyncTask<Job<u32>>> {
         let NativeAttachOptions { program, namespace, ifindex, pin, uses_tcx } = options;
-        let namespace = namespace.as_deref().map(Path::new);
-        let place = Place { namespace, ifindex, pin: pin.map(PathBuf::from), uses_tcx };
-        let attachment = Attachment::ingress(self.program(&program)?, place).map_err(to_js)?;
-        let number = self.next;
-        self.next += 1;
-        self.attachments.insert(number, attachment);
-        Ok(number)
+        let program = self.program(&program)?.share().map_err(to_js)?;
+        let attached = Arc::clone(&self.attached);
+        Ok(job(move || {
+            let namespace = namespace.as_deref().map(Path::new);
+            let attachment = Attachment::ingress(&program, Place { namespace, ifindex, pin: pin.map(PathBuf::from), uses_tcx })?;
+            let mut attached = locked(&attached);
+            attached.last += 1;
+            let number = attached.last;
+            attached.attachments.insert(number, attachment);
+            Ok(number)
+        }))
     }
 
-    #[napi(catch_unwind)]
-    pub fn detach(&mut self, number: u32) -> Result<()> {
-        self.attachments.remove(&number).map_or(Ok(()), |attachment| attachment.detach().map_err(to_js))
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn detach(&self, number: u32) -> AsyncTask<Job<()>> {
+        let attached = Arc::clone(&self.attached);
+        job(move || {
+            let attachment = locked(&attached).attachments.remove(&number);
+            attachment.map_or(Ok(()), Attachment::detach)
+        })
     }
 
     /// Gives everything back that is not pinned.
     #[napi(catch_unwind)]
     pub fn close(&mut self) {
-        self.attachments.clear();
+        locked(&self.attached).attachments.clear();
         self.loaded = None;
     }
 }
