@@ -74,6 +74,7 @@ test('several share the session of a path, and each is told its state', async ()
   await lab.advance(1000)
   expect(lab.told.slice(3).toSorted()).toEqual(['far down', 'second down'])
   second.stop()
+  await lab.advance(1000)
   expect(lab.watcher.list()).toEqual([])
 })
 
@@ -108,6 +109,19 @@ test('a path that cannot be watched yet is tried again, unless nobody asks for i
   await lab.advance(10_000)
   expect(lab.told.toSorted()).toEqual(['far up', 'one up'])
   expect(lab.added).toBe(1)
+})
+
+test('who asks anew for a path with other intervals finds its session', async () => {
+  const lab = new Lab()
+  lab.answer()
+  const before = lab.watch('before')
+  await lab.advance(5000)
+  const after = lab.watch('after', { intervals: { multiplier: 9 } })
+  before.stop()
+  await lab.advance(5000)
+  expect(lab.watcher.list()[0]).toMatchObject({ state: 'up', detectionTime: 900_000 })
+  after.stop()
+  expect(lab.told).toEqual(['far up', 'before up', 'after up'])
 })
 
 test('who stops watching does not look like a broken path', async () => {

@@ -6,6 +6,8 @@ import { pathKey, type WatchedPath } from './watched-path.js'
 
 /** How long until a path is tried again whose sockets cannot be had, milliseconds. */
 const RETRY = 1_000
+/** How long a session outlives the last who watches: who asks anew, with other intervals, finds it. */
+const LINGER = 500
 
 /** What packets of sessions leave and come in by. `BfdSockets` of `@heddle/linux` with a way to look paths up is one. */
 export interface BfdPort {
@@ -43,6 +45,7 @@ interface Watch {
   readonly request: BfdPathRequest
   readonly changed: (state: State) => void
   isStopped: boolean
+  hasFailed: boolean
   retry: Timer | undefined
   shared: Shared | undefined
 }
@@ -53,6 +56,7 @@ interface Shared {
   readonly watches: Set<Watch>
   path: WatchedPath
   state: State | undefined
+  end: Timer | undefined
 }
 
 /**
@@ -83,7 +87,7 @@ export class BfdWatcher {
 
   /** Watches a path until `stop`. @param changed is told each state, the one that is known already too */
   watch(request: BfdPathRequest, changed: (state: State) => void): { stop: () => void } {
-    const watch: Watch = { request, changed, isStopped: false, retry: undefined, shared: undefined }
+    const watch: Watch = { request, changed, isStopped: false, hasFailed: false, retry: undefined, shared: undefined }
     void this.#begin(watch)
     return { stop: () => this.#stop(watch) }
   }
@@ -97,6 +101,7 @@ export class BfdWatcher {
   close(): void {
     this.#closed = true
     for (const watch of this.#waiting) watch.retry?.cancel()
+    for (const { end } of this.#shared.values()) end?.cancel()
     this.#sessions.leave()
     this.#options.port.close()
   }
@@ -114,7 +119,8 @@ export class BfdWatcher {
       if (watch.isStopped || this.#closed) return
       // The link may be down just now, and the address with it.
       const reason = error instanceof Error ? error.message : String(error)
-      this.#logger.debug('A path cannot be watched yet', { remote: watch.request.remote.toString(), reason })
+      this.#logger[watch.hasFailed ? 'debug' : 'warn']('A path cannot be watched yet', { remote: watch.request.remote.toString(), reason })
+      watch.hasFailed = true
       watch.retry = clock.setTimer(RETRY, () => void this.#begin(watch))
     }
   }
@@ -128,8 +134,16 @@ export class BfdWatcher {
 
   #share(watch: Watch, path: Omit<WatchedPath, 'id'>): void {
     const key = pathKey(path)
-    const shared = this.#shared.get(key) ?? { id: this.#nextId++, watches: new Set(), path: { ...path, id: 0 }, state: undefined }
+    const shared = this.#shared.get(key) ?? {
+      id: this.#nextId++,
+      watches: new Set(),
+      path: { ...path, id: 0 },
+      state: undefined,
+      end: undefined,
+    }
     this.#shared.set(key, shared)
+    shared.end?.cancel()
+    shared.end = undefined
     watch.shared = shared
     shared.watches.add(watch)
     this.#follow(shared)
@@ -150,8 +164,10 @@ export class BfdWatcher {
     this.#waiting.delete(watch)
     if (shared === undefined || !shared.watches.delete(watch)) return
     if (shared.watches.size > 0) return this.#follow(shared)
-    this.#sessions.remove(shared.id)
-    this.#shared.delete(pathKey(shared.path))
+    shared.end = this.#options.clock.setTimer(LINGER, () => {
+      this.#sessions.remove(shared.id)
+      this.#shared.delete(pathKey(shared.path))
+    })
   }
 
   #told(path: WatchedPath, state: State, reason: string): void {

@@ -262,7 +262,7 @@ export type {
 } from './speaker/config.js'
 export type { DecisionConfig, NextHopResolver } from './speaker/decision.js'
 export { addressOf } from './speaker/zoned-address.js'
-export type { BfdPath, BfdSource, BfdState, BfdWatch } from './speaker/bfd-source.js'
+export type { BfdIntervals, BfdOptions, BfdPath, BfdSource, BfdState, BfdWatch } from './speaker/bfd-source.js'
 export type { OriginValidator } from './speaker/origin-validator.js'
 export type { SpeakerEvents } from './speaker/events.js'
 export type { FamilyCounters, MessageCounters, NeighborView, NotificationView, SessionView } from './speaker/neighbor-view.js'

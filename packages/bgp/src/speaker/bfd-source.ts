@@ -7,8 +7,27 @@ export type BfdState = 'up' | 'down' | 'admin-down'
 export interface BfdPath {
   readonly remote: IpAddress
   readonly local?: IpAddress
-  /** More than one hop (RFC 5883). */
-  readonly multihop: boolean
+  /** The device that the path begins with, where the peer is named with one: without it a link-local address means nothing. */
+  readonly zone?: string
+  /** Whether routers lie between (RFC 5883); left out where the source is to find out. */
+  readonly multihop?: boolean
+  /** What the source is to use instead of its defaults. */
+  readonly intervals?: Partial<BfdIntervals>
+}
+
+/** How often packets of BFD go and come. */
+export interface BfdIntervals {
+  /** Microseconds between packets, 1–4,294,967,295: sent at least, and taken at least. */
+  readonly desiredMinTx: number
+  readonly requiredMinRx: number
+  /** Packets that may be missing, 1–255. */
+  readonly multiplier: number
+}
+
+/** BFD with a peer. */
+export interface BfdOptions extends Partial<BfdIntervals> {
+  /** Default: `single` for a peer of another AS without `multihop`, else as the way to it is found. */
+  readonly hops?: 'single' | 'multiple'
 }
 
 /** Where a speaker learns whether the way to a peer works, much sooner than its hold time would tell. Injected. */

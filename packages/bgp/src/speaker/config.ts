@@ -1,11 +1,11 @@
 import type { BgpRole } from '../capability/capability.js'
 import type { PrivateAsHandling } from '../policy/as-path-rules.js'
 import type { Policy } from '../policy/policy.js'
-import type { BfdSource } from './bfd-source.js'
+import type { BfdOptions, BfdSource } from './bfd-source.js'
 import type { DecisionConfig, NextHopResolver } from './decision.js'
 import type { Recorder } from './recording.js'
 import type { OriginValidator } from './origin-validator.js'
-import type { Clock, Logger, Random, StreamAuthentication, Transport } from '@heddle/io'
+import type { Clock, Logger, Random, RouterDiscovery, StreamAuthentication, Transport } from '@heddle/io'
 
 /** Families that the speaker exchanges, by the names that configuration has for them. */
 export const SPOKEN_FAMILIES = [
@@ -59,7 +59,8 @@ export interface SpeakerGracefulRestartConfig extends GracefulRestartConfig {
 export interface NeighborConfig {
   /**
    * IPv4 or IPv6 address; the neighbor's name in the whole API. `ADDRESS%DEVICE` is one that is reached through a device: the link of a link-local
-   * address, which needs one, or a device that streams are bound to, such as that of a VRF. The transport must know devices.
+   * address, which needs one, or a device that streams are bound to, such as that of a VRF. `%DEVICE` is whoever is at the other end of a link of two
+   * routers (an unnumbered peer): its link-local address is heard from its router advertisements. The transport must know devices.
    */
   readonly address: string
   /** Port to connect to. Default 179. */
@@ -140,8 +141,8 @@ export interface NeighborConfig {
   readonly authentication?: StreamAuthentication
   /** Seconds that nothing may leave before the session is given up, 0 or 1–65,535 (RFC 9687); at least twice the hold time. Default 480. */
   readonly sendHoldTime?: number
-  /** Ends the session when the BFD source says that the way to the peer is down (RFC 5882). Default `false`. */
-  readonly bfd?: boolean
+  /** Ends the session when the BFD source says that the way to the peer is down (RFC 5882). Default `false`. Not for link-local peers. */
+  readonly bfd?: boolean | BfdOptions
   /** Routes that the peer may send, by family. Default: no limit. */
   readonly maxPrefixes?: Readonly<Partial<Record<FamilyName, MaxPrefixes>>>
   /** What the peer's routes may cost. */
@@ -244,6 +245,8 @@ export interface SpeakerOptions {
   readonly recorder?: Recorder
   /** Needed for neighbors with `bfd`. */
   readonly bfd?: BfdSource
+  /** Needed for neighbors that are named by their device alone. */
+  readonly routerDiscovery?: RouterDiscovery
   /** Default: origins are not validated. See `Speaker.originsChanged`. */
   readonly originValidator?: OriginValidator
   /** Default: every next hop can be reached, at equal cost. See `Speaker.nextHopsChanged`. */

@@ -4,6 +4,7 @@ import type { OpenMessage } from '../message/message.js'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import type { NotificationSummary } from '../fsm/event.js'
 import type { FsmStateName } from '../fsm/state.js'
+import type { BfdState } from './bfd-source.js'
 import type { NeighborConfig } from './config.js'
 
 /** Messages of one direction since the speaker started. */
@@ -52,6 +53,8 @@ export interface NeighborView {
   /** Times that Established was reached. */
   readonly established: number
   readonly localAddress?: IpAddress
+  /** What BFD with the peer says, once it has said anything. */
+  readonly bfd?: BfdState
   /** The connection and the OPENs of the session. Absent unless Established. */
   readonly session?: SessionView
   /** Absent unless Established. */

@@ -187,8 +187,9 @@ export class Neighbors {
 
   #checked(neighbor: NeighborConfig, at: string, speaker = this.#config): PeerConfig {
     const config = peerConfig(neighbor, speaker, at)
-    const lacksBfd = neighbor.bfd === true && this.context.peers(undefined).bfd === undefined
-    if (lacksBfd) throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
+    if ((neighbor.bfd ?? false) === false) return config
+    if (this.context.peers(undefined).bfd === undefined) throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
+    if (config.zone !== undefined) throw new SpeakerError('speaker.config', `${at}.bfd`, 'a link-local peer cannot be watched')
     return config
   }
 

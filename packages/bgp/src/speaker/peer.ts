@@ -9,7 +9,6 @@ import type { OpenMessage } from '../message/message.js'
 import type { Family } from '../nlri/family.js'
 import { localOpen } from '../session/local-open.js'
 import { Session, type DownCause, type SessionOwner } from '../session/session.js'
-import type { BfdWatch } from './bfd-source.js'
 import { resolveCollision } from './collision.js'
 import type { NeighborConfig } from './config.js'
 import { describeCause } from './down-cause.js'
@@ -18,6 +17,7 @@ import { count, newCounters } from './message-counters.js'
 import type { MessageTrace } from './message-trace.js'
 import { withoutKeys, type MessageCounters, type NeighborView, type NotificationView } from './neighbor-view.js'
 import { openFault } from './open-check.js'
+import { PeerBfd } from './peer-bfd.js'
 import type { PeerConfig } from './peer-config.js'
 import type { PeerContext } from './peer-context.js'
 import { openOptions } from './session-rules.js'
@@ -40,7 +40,7 @@ export class Peer implements SessionOwner {
   #started = false
   #stays = false
   #stayTimer: Timer | undefined
-  #bfd: BfdWatch | undefined
+  readonly #bfd: PeerBfd
   #established = 0
   #since = 0
   #state: FsmStateName = 'idle'
@@ -56,6 +56,11 @@ export class Peer implements SessionOwner {
   ) {
     this.#config = config
     this.#primary = this.#newSession()
+    // RFC 9384
+    this.#bfd = new PeerBfd(
+      () => context.bfd,
+      () => this.#up?.handle({ type: 'automatic-stop', subcode: CEASE.bfdDown }),
+    )
     this.#stale = new StaleRoutes({
       clock: context.clock,
       peer: index,
@@ -104,7 +109,7 @@ export class Peer implements SessionOwner {
     this.#stayTimer?.cancel()
     this.#stayTimer = undefined
     this.#stays = false
-    this.#watch()
+    this.#bfd.follow(this.#config)
     this.#primary.handle({ type: this.#config.fsm.passive ? 'manual-start-passive' : 'manual-start' })
   }
 
@@ -112,8 +117,7 @@ export class Peer implements SessionOwner {
   stop(event: Extract<FsmEvent, { type: 'manual-stop' }>): void {
     this.#started = false
     this.#stayTimer?.cancel()
-    this.#bfd?.stop()
-    this.#bfd = undefined
+    this.#bfd.stop()
     this.#secondary?.handle(event)
     this.#primary.handle(event)
     this.#secondary = undefined
@@ -152,6 +156,7 @@ export class Peer implements SessionOwner {
     this.#config = config
     if (rekeyed) this.#up?.connection?.rekey?.(authentication)
     this.#flows?.reconfigure(config)
+    if (this.#started) this.#bfd.follow(config)
     if (this.#started && this.#stays) this.start()
   }
 
@@ -184,6 +189,7 @@ export class Peer implements SessionOwner {
       uptime: this.#up === undefined ? 0 : (this.context.clock.now() - this.#since) / 1000,
       established: this.#established,
       ...(local === undefined ? {} : { localAddress: local }),
+      ...(this.#bfd.state === undefined ? {} : { bfd: this.#bfd.state }),
       ...(this.negotiated === undefined ? {} : { negotiated: this.negotiated }),
       ...sessionView(this.#up),
       messages: { sent: { ...this.#sent }, received: { ...this.#received } },
@@ -301,20 +307,6 @@ export class Peer implements SessionOwner {
   trace(trace: MessageTrace): () => void {
     this.#traces.add(trace)
     return () => this.#traces.delete(trace)
-  }
-
-  /** RFC 5882 §3.2, RFC 9384: a path that is down ends the session; one that nobody watches any more says nothing. */
-  #watch(): void {
-    const { neighbor, address, localAddress } = this.#config
-    if (neighbor.bfd !== true || this.#bfd !== undefined) return
-    const path = {
-      remote: address,
-      multihop: neighbor.multihop !== undefined,
-      ...(localAddress === undefined ? {} : { local: localAddress }),
-    }
-    this.#bfd = this.context.bfd?.watch(path, (state) => {
-      if (state === 'down') this.#up?.handle({ type: 'automatic-stop', subcode: CEASE.bfdDown })
-    })
   }
 
   #newSession(): Session {

@@ -41,6 +41,7 @@ export interface Reconciliation {
 /** Keys that a running session takes over, with what their change does to it. Every other key needs a new session. */
 const IMPACT: Readonly<Partial<Record<string, ChangeImpact>>> = {
   description: 'nothing',
+  bfd: 'nothing',
   maxPrefixes: 'nothing',
   importPolicy: 'refresh',
   exportPolicy: 'refresh',

@@ -1,7 +1,16 @@
 import type { ConnectOptions, ListenOptions, PeerProtection, Transport } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
-import { KEEPALIVE, SpeakerError, VPNV4_UNICAST, encodeMessage, type BfdState, type NeighborConfig, type Speaker } from '../../src/index.js'
+import {
+  KEEPALIVE,
+  SpeakerError,
+  VPNV4_UNICAST,
+  encodeMessage,
+  type BfdPath,
+  type BfdState,
+  type NeighborConfig,
+  type Speaker,
+} from '../../src/index.js'
 import { Lab, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
 import { SinkPeer, sinkTransport } from './sink-peers.js'
 
@@ -217,9 +226,39 @@ describe('BFD (RFC 5882, RFC 9384)', () => {
     expect(watched.map(({ stopped }) => stopped)).toEqual([true])
   })
 
-  it('is not promised without a source', () => {
+  it('follows the configuration without a session noticing', async () => {
+    const paths: string[] = []
+    const bfd = {
+      watch: (path: BfdPath, tell: (state: BfdState) => void) => {
+        const name = JSON.stringify({ ...path, remote: String(path.remote) })
+        paths.push(`watch ${name}`)
+        tell('up')
+        return { stop: () => paths.push(`stop ${name}`) }
+      },
+    }
+    const { lab, a } = await pair({}, {}, { bfd })
+    const established = neighbor(a, B).established
+    const change = (options: NonNullable<NeighborConfig['bfd']>): void => {
+      const { config } = neighbor(a, B)
+      a.reconcile({ as: 65000, routerId: A, holdTime: 9, listen: [{ address: A }], neighbors: [{ ...config, bfd: options }] }).apply()
+    }
+    change(true)
+    expect(neighbor(a, B).bfd).toBe('up')
+    change({ hops: 'single', multiplier: 5 })
+    change(false)
+    await lab.run(1)
+    const found = `{"remote":"${B}"}`
+    const told = `{"remote":"${B}","multihop":false,"intervals":{"multiplier":5}}`
+    expect(paths).toEqual([`watch ${found}`, `watch ${told}`, `stop ${found}`, `stop ${told}`])
+    expect(neighbor(a, B).bfd).toBeUndefined()
+    expect([isUp(a, B), neighbor(a, B).established]).toEqual([true, established])
+  })
+
+  it('is not promised without a source, nor to a link-local peer', () => {
     const lab = new Lab()
     expect(() => lab.speaker(A, { neighbors: [internal(B, { bfd: true })] })).toThrow(SpeakerError)
+    const bfd = { watch: () => ({ stop: () => undefined }) }
+    expect(() => lab.speaker(B, { neighbors: [internal('fe80::1%eth0', { bfd: true })], bfd })).toThrow('link-local')
   })
 })
 
