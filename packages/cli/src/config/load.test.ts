@@ -53,6 +53,22 @@ const rows: Row[] = [
     allowed: 'an integer of 1–4294967295',
   },
   {
+    name: 'a number that is none',
+    change: ['  as: 65000\n', '  as: .nan\n'],
+    line: 3,
+    path: 'bgp.as',
+    found: 'NaN',
+    allowed: 'a finite number',
+  },
+  {
+    name: 'a name that is none',
+    change: ['  as: 65000\n', '  as: 65000\n  groups:\n    a b: {}\n'],
+    line: 5,
+    path: 'bgp.groups.a b',
+    found: 'the key "a b"',
+    allowed: '1–63 letters',
+  },
+  {
     name: 'a number out of range',
     change: ['  as: 65000\n', '  as: 4294967296\n'],
     line: 3,

@@ -187,7 +187,7 @@ const bgpFields: SectionSchema<BgpSection> = {
   policies: policiesSchema,
   groups: {
     type: 'object',
-    propertyNames: { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' },
+    propertyNames: name,
     additionalProperties: closed(groupFields, []),
     description: 'what neighbours have in common, by name',
   },

@@ -1,6 +1,6 @@
 import { SPOKEN_FAMILIES, type CommunityChange, type Policy, type PolicyChange, type PolicyMatch, type PolicyTerm } from '@heddle/bgp'
 import { arrayOf, closed, text, type JsonSchema } from './json-schema.js'
-import { integer, oneOf } from './value-schemas.js'
+import { integer, name, oneOf } from './value-schemas.js'
 import type { RowSchema } from './view-schemas.js'
 
 const values: JsonSchema = { type: 'array', items: text, minItems: 1 }
@@ -65,7 +65,7 @@ export const policySchema: JsonSchema = closed(policyFields, ['terms'])
 /** Policies by name: as data, or in the text form of `parsePolicy`. */
 export const policiesSchema: JsonSchema = {
   type: 'object',
-  propertyNames: { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' },
+  propertyNames: name,
   additionalProperties: {
     type: ['object', 'string'],
     if: { type: 'object' },
