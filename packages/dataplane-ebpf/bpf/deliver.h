@@ -16,7 +16,7 @@ static __always_inline int hand_to(struct __sk_buff *skb, const struct link *lin
 {
 	struct port_counters *counters = bpf_map_lookup_elem(&port_counters, &port_id);
 	struct config *config = configuration();
-	__u8 addresses[12];
+	__u8 addresses[12] ALIGNED;
 
 	__builtin_memcpy(addresses, link->peer_mac, 6);
 	__builtin_memcpy(addresses + 6, link->mac, 6);
@@ -49,7 +49,7 @@ static __always_inline int strip(struct __sk_buff *skb, const struct packet *pac
 {
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
 	struct config *config = configuration();
-	__u8 ether_type[2];
+	__u8 ether_type[2] ALIGNED;
 
 	if (packet->at == ETHERNET)
 		return 0;

@@ -27,15 +27,10 @@ struct fill {
 
 static __always_inline void fill_ipv4(__u8 *headers, const struct fill *fill, __u32 length)
 {
-	__u32 sum = 0;
-
 	headers[1] = fill->outer_class;
 	/* A frame that is still to be cut may be longer than the field can say; its segments get their own. */
 	put_half(headers + 2, length > 0xffff ? 0xffff : length);
-#pragma unroll
-	for (int word = 0; word < 10; word++)
-		sum += half_at(headers + word * 2);
-	put_half(headers + 10, ~folded(sum));
+	*(half *)(headers + 10) = ~raw_sum(headers, IPV4_HEADER);
 }
 
 static __always_inline void fill_ipv6(__u8 *headers, const struct fill *fill, __u32 length)

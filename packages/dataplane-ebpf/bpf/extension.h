@@ -18,7 +18,7 @@ static __always_inline int is_extension(__u32 protocol)
  */
 __noinline __u32 extension_at(struct __sk_buff *skb, __u32 at, __u32 protocol)
 {
-	__u8 octets[4];
+	__u8 octets[4] ALIGNED;
 
 	if (bpf_skb_load_bytes(skb, at, octets, 4) < 0)
 		return NO_EXTENSION;

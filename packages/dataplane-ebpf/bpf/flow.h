@@ -26,7 +26,7 @@ static __always_inline __u32 finish(__u32 hash)
 
 static __always_inline __u32 with_ports(struct __sk_buff *skb, __u32 hash, __u32 protocol, __u32 at, __u32 end)
 {
-	__u8 ports[4];
+	__u8 ports[4] ALIGNED;
 
 	hash = mix(hash, protocol);
 	if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP && protocol != PROTOCOL_SCTP)
@@ -39,7 +39,7 @@ static __always_inline __u32 with_ports(struct __sk_buff *skb, __u32 hash, __u32
 /* Hash of whatever lies between `at` and `end`; what is no IP packet has no addresses. */
 __noinline __u32 flow_hash(struct __sk_buff *skb, __u32 at, __u32 end, __u32 seed)
 {
-	__u8 octets[IPV6_HEADER];
+	__u8 octets[IPV6_HEADER] ALIGNED;
 	__u32 hash = seed, transport;
 	__u64 chain;
 

@@ -40,7 +40,7 @@ static __always_inline int may_tell(void)
 static __always_inline int may_be_answered(struct __sk_buff *skb, const struct packet *packet)
 {
 	__u32 end = packet->at + packet->length, at = packet->at + packet->header;
-	__u8 type = 0, fragment[2];
+	__u8 type = 0, fragment[2] ALIGNED;
 
 	if (!is_forwardable(packet->family, packet->source))
 		return 0;
@@ -91,16 +91,11 @@ static __always_inline void write_error(__u8 *octets, const struct port *port, c
 
 	__builtin_memset(octets, 0, IPV6_HEADER + ICMP_HEADER);
 	if (packet->family == 4) {
-		__u32 sum = 0;
-
 		put_word(octets, 0x45000000 | length);
 		put_word(octets + 8, OWN_TTL << 24 | PROTOCOL_ICMP << 16);
 		write_own_address(octets + 12, port, packet);
 		put_word(octets + 16, packet->source[0]);
-#pragma unroll
-		for (int word = 0; word < 10; word++)
-			sum += half_at(octets + word * 2);
-		put_half(octets + 10, ~folded(sum));
+		*(half *)(octets + 10) = ~raw_sum(octets, IPV4_HEADER);
 		icmp[0] = is_too_big ? 3 : 11;
 		icmp[1] = is_too_big ? 4 : 0;
 	} else {
@@ -159,7 +154,7 @@ __noinline int become_error(struct __sk_buff *skb, struct packet *packet, __u32 
 {
 	struct scratch *scratch_ = scratch();
 	__u32 header, headers, longest, length, port_id;
-	__u8 *octets, half[2];
+	__u8 *octets, half[2] ALIGNED;
 	struct port *port;
 
 	if (!scratch_ || !packet || !may_be_answered(skb, packet) || !may_tell())

@@ -54,26 +54,33 @@
 		(less_ & ((most) - 1)) + 1;                                                                                                  \
 	})
 
+/*
+ * Fields of headers, read and written by one instruction each. On the stack they have to lie at multiples of their size, which is what `ALIGNED` is for;
+ * in packets and maps they may lie anywhere.
+ */
+#define ALIGNED __attribute__((aligned(8)))
+
+typedef __u16 __attribute__((may_alias)) half;
+typedef __u32 __attribute__((may_alias)) word;
+
 static __always_inline __u32 word_at(const __u8 *octets)
 {
-	return (__u32)octets[0] << 24 | (__u32)octets[1] << 16 | (__u32)octets[2] << 8 | octets[3];
+	return bpf_ntohl(*(const word *)octets);
 }
 
 static __always_inline __u32 half_at(const __u8 *octets)
 {
-	return (__u32)octets[0] << 8 | octets[1];
+	return bpf_ntohs(*(const half *)octets);
 }
 
 static __always_inline void put_half(__u8 *octets, __u32 value)
 {
-	octets[0] = value >> 8;
-	octets[1] = value;
+	*(half *)octets = bpf_htons(value);
 }
 
 static __always_inline void put_word(__u8 *octets, __u32 value)
 {
-	put_half(octets, value >> 16);
-	put_half(octets + 2, value);
+	*(word *)octets = bpf_htonl(value);
 }
 
 static __always_inline __u32 folded(__u64 sum)
@@ -81,4 +88,18 @@ static __always_inline __u32 folded(__u64 sum)
 	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + ((sum >> 32) & 0xffff) + (sum >> 48);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (sum & 0xffff) + (sum >> 16);
+}
+
+/*
+ * One's complement sum of 16-bit words, in the order of the octets as the machine reads them: whether it is zero, or what is written back of it, does not
+ * depend on that order (RFC 1071 §2 B). `size`: a multiple of four that the compiler knows
+ */
+static __always_inline __u32 raw_sum(const __u8 *octets, __u32 size)
+{
+	__u64 sum = 0;
+
+#pragma unroll
+	for (__u32 at = 0; at < size; at += 4)
+		sum += *(const word *)(octets + at);
+	return folded(sum);
 }

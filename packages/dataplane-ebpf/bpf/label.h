@@ -31,7 +31,7 @@ static __always_inline int is_source(__u32 set, const struct outer *outer)
 static __always_inline __u32 labelled_hash(struct __sk_buff *skb, __u32 at, __u32 end, __u32 is_bottom, __u32 label)
 {
 	__u32 payload = at;
-	__u8 entry[4];
+	__u8 entry[4] ALIGNED;
 
 	if (!is_bottom) {
 		for (int depth = 0; depth < MAX_HASH_DEPTH; depth++) {
@@ -165,7 +165,7 @@ __noinline int pop_labels(struct __sk_buff *skb, struct work *work)
 	outer = &work->outer;
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
 		__u32 word, label, is_bottom;
-		__u8 octets[4];
+		__u8 octets[4] ALIGNED;
 
 		if (outer->at + LABEL_ENTRY > outer->end || bpf_skb_load_bytes(skb, outer->at, octets, 4) < 0)
 			return REASON_LABEL_STACK;
@@ -216,7 +216,7 @@ __noinline int pop_labels(struct __sk_buff *skb, struct work *work)
 /* VXLAN between routers (RFC 9135 §4.1). */
 __noinline int read_vxlan(struct __sk_buff *skb, struct work *work)
 {
-	__u8 octets[VXLAN_HEADER + ETHERNET];
+	__u8 octets[VXLAN_HEADER + ETHERNET] ALIGNED;
 	__u32 id, ether_type;
 	struct popped *popped;
 	struct outer *outer;

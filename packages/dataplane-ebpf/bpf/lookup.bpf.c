@@ -9,7 +9,7 @@
 SEC("classifier")
 int lookup(struct __sk_buff *skb)
 {
-	__u8 question[24], answer[4];
+	__u8 question[24] ALIGNED, answer[4] ALIGNED;
 	struct vrf *vrf;
 	__u32 vrf_id, group = NO_MATCH;
 

@@ -15,7 +15,7 @@
 /* Octets from an option at `at` to the next; NO_OPTION when there is none before `end`. Looked at by itself, as in extension.h. */
 __noinline __u32 option_size(struct __sk_buff *skb, __u32 at, __u32 end)
 {
-	__u8 octets[2] = {};
+	__u8 octets[2] ALIGNED = {};
 
 	if (at >= end || bpf_skb_load_bytes(skb, at, octets, 1) < 0 || octets[0] == OPTION_END)
 		return NO_OPTION;
@@ -46,7 +46,7 @@ static __always_inline __u32 find_mss(struct __sk_buff *skb, __u32 at, __u32 end
 __noinline int clamp_mss(struct __sk_buff *skb, struct packet *packet, __u32 mtu)
 {
 	__u32 at, end, value, mss, before, headers;
-	__u8 octets[4];
+	__u8 octets[4] ALIGNED;
 
 	if (!packet || packet->protocol != PROTOCOL_TCP || packet->is_fragment)
 		return 0;

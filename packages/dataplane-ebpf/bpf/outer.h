@@ -20,7 +20,7 @@ static __always_inline int is_local(__u32 family, const __u32 *words)
 static __always_inline int parse_gre(struct __sk_buff *skb, struct outer *outer)
 {
 	__u32 at = outer->at, length = 4;
-	__u8 header[4];
+	__u8 header[4] ALIGNED;
 
 	if (at + length > outer->end || bpf_skb_load_bytes(skb, at, header, 4) < 0)
 		return REASON_OUTER_MALFORMED;
@@ -39,7 +39,7 @@ static __always_inline int parse_gre(struct __sk_buff *skb, struct outer *outer)
 static __always_inline int parse_udp(struct __sk_buff *skb, const struct config *config, struct outer *outer)
 {
 	__u32 at = outer->at, port, length;
-	__u8 header[UDP_HEADER];
+	__u8 header[UDP_HEADER] ALIGNED;
 
 	if (at + UDP_HEADER > outer->end || bpf_skb_load_bytes(skb, at, header, UDP_HEADER) < 0)
 		return NOT_OURS;
@@ -63,7 +63,7 @@ static __always_inline int parse_udp(struct __sk_buff *skb, const struct config 
 __noinline int parse_outer(struct __sk_buff *skb, struct outer *outer)
 {
 	struct config *config = configuration();
-	__u8 octets[IPV6_HEADER];
+	__u8 octets[IPV6_HEADER] ALIGNED;
 	__u32 destination[4] = {}, protocol, header, length;
 
 	if (!config || !outer || skb->len < ETHERNET + IPV4_HEADER || bpf_skb_load_bytes(skb, ETHERNET, octets, IPV4_HEADER) < 0)
@@ -103,7 +103,7 @@ __noinline int parse_outer(struct __sk_buff *skb, struct outer *outer)
 	outer->end = skb->gso_size ? skb->len : ETHERNET + length;
 	if (header < IPV4_HEADER || header > length || outer->end > skb->len)
 		return REASON_OUTER_MALFORMED;
-	if (outer->family == 4 && !header_sums_up(skb, ETHERNET, header))
+	if (outer->family == 4 && !(header == IPV4_HEADER ? sums_up(octets) : header_sums_up(skb, ETHERNET, header)))
 		return REASON_OUTER_MALFORMED;
 	if (protocol == PROTOCOL_UDP)
 		return parse_udp(skb, config, outer);

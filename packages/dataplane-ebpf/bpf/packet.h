@@ -181,7 +181,7 @@ static __always_inline int trim(struct __sk_buff *skb, __u32 end)
 /* Writes the TTL into the header of the packet. */
 static __always_inline void write_ttl(struct __sk_buff *skb, struct packet *packet, __u32 ttl)
 {
-	__u8 octets[4];
+	__u8 octets[4] ALIGNED;
 
 	octets[0] = ttl;
 	if (packet->family == 4) {
@@ -199,7 +199,7 @@ static __always_inline void write_ttl(struct __sk_buff *skb, struct packet *pack
 /* Writes the TOS or traffic class octet into the header of the packet. */
 static __always_inline void write_traffic_class(struct __sk_buff *skb, struct packet *packet, __u32 traffic_class)
 {
-	__u8 octets[2];
+	__u8 octets[2] ALIGNED;
 
 	if (packet->traffic_class == traffic_class)
 		return;

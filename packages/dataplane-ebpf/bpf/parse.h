@@ -6,8 +6,7 @@
 
 __noinline int header_sums_up(struct __sk_buff *skb, __u32 at, __u32 header)
 {
-	__u8 octets[60] = {};
-	__u32 sum = 0;
+	__u8 octets[60] ALIGNED = {};
 
 	/* One bound after the other: of both in one, older verifiers learn only the upper. */
 	if (header < IPV4_HEADER)
@@ -17,26 +16,18 @@ __noinline int header_sums_up(struct __sk_buff *skb, __u32 at, __u32 header)
 		return 0;
 	if (bpf_skb_load_bytes(skb, at, octets, header) < 0)
 		return 0;
-#pragma unroll
-	for (int word = 0; word < 30; word++)
-		sum += half_at(octets + word * 2);
-	return folded(sum) == 0xffff;
+	return raw_sum(octets, sizeof(octets)) == 0xffff;
 }
 
 /* As `header_sums_up`, of a header without options that has been read. */
 static __always_inline int sums_up(const __u8 *octets)
 {
-	__u32 sum = 0;
-
-#pragma unroll
-	for (int word = 0; word < 10; word++)
-		sum += half_at(octets + word * 2);
-	return folded(sum) == 0xffff;
+	return raw_sum(octets, IPV4_HEADER) == 0xffff;
 }
 
 static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet, __u32 end)
 {
-	__u8 octets[IPV4_HEADER];
+	__u8 octets[IPV4_HEADER] ALIGNED;
 
 	if (packet->at + IPV4_HEADER > end || bpf_skb_load_bytes(skb, packet->at, octets, IPV4_HEADER) < 0)
 		return REASON_INNER_MALFORMED;
@@ -61,7 +52,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *pack
 
 static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet, __u32 end)
 {
-	__u8 octets[IPV6_HEADER];
+	__u8 octets[IPV6_HEADER] ALIGNED;
 
 	if (packet->at + IPV6_HEADER > end || bpf_skb_load_bytes(skb, packet->at, octets, IPV6_HEADER) < 0)
 		return REASON_INNER_MALFORMED;

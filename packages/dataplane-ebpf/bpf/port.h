@@ -36,8 +36,8 @@ static __always_inline int is_for_gateway(const struct port *port, const struct 
 __noinline int answer_gateway(struct __sk_buff *skb, __u32 port_id, struct port *port, struct packet *packet)
 {
 	__u32 words, at, icmp, sum;
-	__u8 octets[4];
-	__u8 addresses[32];
+	__u8 octets[4] ALIGNED;
+	__u8 addresses[32] ALIGNED;
 
 	if (!port || !packet)
 		return GOES_ON;

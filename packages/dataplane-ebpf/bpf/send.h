@@ -15,7 +15,7 @@ static __always_inline int send(struct __sk_buff *skb, const struct config *conf
 {
 	struct scratch *scratch_ = scratch();
 	__u32 size = hop->size;
-	__u8 ether_type[2];
+	__u8 ether_type[2] ALIGNED;
 	int result;
 
 	if (!scratch_ || size == 0 || size > MAX_HEADERS)

@@ -23,7 +23,7 @@ static __always_inline int is_icmp_error(__u32 family, __u32 type)
 static __always_inline void read_transport(struct __sk_buff *skb, struct tuple *tuple, __u32 at, __u32 end, __u32 offset)
 {
 	__u32 protocol = tuple->protocol;
-	__u8 octets[16] = {};
+	__u8 octets[16] ALIGNED = {};
 
 	tuple->transport = at;
 	if (offset) {
@@ -64,7 +64,7 @@ static __always_inline void read_transport(struct __sk_buff *skb, struct tuple *
 
 static __always_inline void read_tuple_ipv4(struct __sk_buff *skb, struct tuple *tuple, __u32 at, __u32 end)
 {
-	__u8 octets[IPV4_HEADER];
+	__u8 octets[IPV4_HEADER] ALIGNED;
 	__u32 fragment;
 
 	if (bpf_skb_load_bytes(skb, at, octets, IPV4_HEADER) < 0)
@@ -81,7 +81,7 @@ static __always_inline void read_tuple_ipv4(struct __sk_buff *skb, struct tuple 
 
 static __always_inline void read_tuple_ipv6(struct __sk_buff *skb, struct tuple *tuple, __u32 at, __u32 end)
 {
-	__u8 octets[IPV6_HEADER], fragment[8];
+	__u8 octets[IPV6_HEADER] ALIGNED, fragment[8] ALIGNED;
 	__u32 offset = 0;
 	__u64 chain;
 
