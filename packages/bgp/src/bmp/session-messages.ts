@@ -8,7 +8,6 @@ import type { EncodeOptions } from '../message/options.js'
 import { packUpdates, packWithdrawals } from '../message/pack.js'
 import type { Family } from '../nlri/family.js'
 import type { NeighborView } from '../speaker/neighbor-view.js'
-import { addressOf } from '../speaker/zoned-address.js'
 import { BMP_PEER_DOWN, BMP_PEER_FLAG, BMP_PEER_TYPE } from './iana.js'
 import type { BmpPeerDown, BmpPeerUp } from './message.js'
 import type { MonitoredGroup } from './monitored-tables.js'
@@ -17,11 +16,13 @@ import type { BmpPeer } from './peer.js'
 /** Who a message is about, without the moment. */
 export type MonitoredPeer = Omit<BmpPeer, 'seconds' | 'microseconds'>
 
+/** Of a neighbor that has not been found yet. */
+const UNSPECIFIED = IpAddress.parse('::')
 const NO_DISTINGUISHER = RouteDistinguisher.fromWords(0, 0)
 
 /** The header of a neighbor (RFC 7854 §4.2). @param distinguisher of the VRF that the neighbor is in */
 export function monitoredPeer(view: NeighborView, distinguisher: RouteDistinguisher | undefined): MonitoredPeer {
-  const address = addressOf(view.address)
+  const address = view.remoteAddress ?? UNSPECIFIED
   return {
     peerType: distinguisher === undefined ? BMP_PEER_TYPE.global : BMP_PEER_TYPE.rd,
     flags: address.family === 6 ? BMP_PEER_FLAG.ipv6 : 0,

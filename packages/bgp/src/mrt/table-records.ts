@@ -9,7 +9,6 @@ import { encodeNlri } from '../nlri/registry.js'
 import type { FamilyName } from '../speaker/config.js'
 import { LOCAL_PEER, type RouteView } from '../speaker/route.js'
 import type { Speaker } from '../speaker/speaker.js'
-import { addressOf } from '../speaker/zoned-address.js'
 import { encodeMrt } from './codec.js'
 import type { MrtPeer, MrtRibEntry } from './record.js'
 import { hasOwnSubtype } from './table-dump-v2.js'
@@ -41,9 +40,9 @@ export function* mrtTable(
   const nobody = IpAddress.v4(0)
   const peers: MrtPeer[] = [
     { routerId: collectorId, address: nobody, as, as4: true },
-    ...neighbors.map(({ address, as: theirs, negotiated }) => ({
+    ...neighbors.map(({ remoteAddress, as: theirs, negotiated }) => ({
       routerId: negotiated?.remoteRouterId ?? nobody,
-      address: addressOf(address),
+      address: remoteAddress ?? IpAddress.parse('::'),
       as: theirs,
       as4: true,
     })),

@@ -4,7 +4,6 @@ import { decodeMessage } from '../decode.js'
 import type { FsmStateName } from '../fsm/state.js'
 import type { NeighborView } from '../speaker/neighbor-view.js'
 import type { Speaker } from '../speaker/speaker.js'
-import { addressOf } from '../speaker/zoned-address.js'
 import { encodeMrt } from './codec.js'
 import { MRT_STATE } from './iana.js'
 import type { MrtSession } from './record.js'
@@ -79,8 +78,8 @@ export function mrtUpdates(speaker: Speaker, { as, now }: MrtUpdatesOptions, wri
   }
 }
 
-function sessionOf({ address, as: theirs, localAddress }: NeighborView, as: number, as4: boolean): MrtSession {
-  const peerAddress = addressOf(address)
+function sessionOf({ remoteAddress, as: theirs, localAddress }: NeighborView, as: number, as4: boolean): MrtSession {
+  const peerAddress = remoteAddress ?? IpAddress.parse('::')
   const own = localAddress?.unmapped()
   const unspecified = peerAddress.family === 4 ? IpAddress.v4(0) : IpAddress.parse('::')
   const narrow = (value: number): number => (as4 || value <= 0xffff ? value : AS_TRANS)

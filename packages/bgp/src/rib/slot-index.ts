@@ -1,25 +1,28 @@
-/** Entries of the first segment, and those at which one is split instead of doubled. */
+/** Entries that the first segment has room for, up to which they double, and from which on a segment is split. */
 const SMALLEST = 64
-const LARGEST = 2048
+const DOUBLE_UP_TO = 1024
+const LARGEST = 2000
 /** Depth below which no segment is split: what shares so many bits of its hash is meant to, and must not blow the directory up. */
 const DEEPEST = 18
 /** A segment is full when three of four places are taken; beyond that, searches that find nothing get long. */
 const FULL = 3 / 4
+/** How full the halves of a segment are that was split, at most. */
+const FRESH = 3 / 5
 
 interface Segment {
   /** High bits of a hash that all of its entries share. */
   readonly depth: number
   /** Slot and hash in turn; slot 0: no entry. */
-  entries: Uint32Array
-  /** One less than the entries that there is room for, which is a power of two. */
-  mask: number
+  entries: Int32Array
+  /** Entries that there is room for. */
+  size: number
   count: number
 }
 
 /**
  * Slots by the hash of what they hold: linear probing in small segments, under a directory by the high bits of the hash (extendible hashing).
- * Only a segment that is full is split, so that no entry ever waits for the whole index to be built anew; hashes stand beside the slots, so that
- * neither that nor a removal looks at what slots hold.
+ * Only a segment that is full is split or grows, by a quarter of itself, so that no entry ever waits for the whole index to be built anew and most
+ * of the room is used; hashes stand beside the slots, so that neither that nor a removal looks at what slots hold.
  *
  *     for (let slot = index.first(hash); slot !== 0; slot = index.next()) if (holds(slot)) return slot
  */
@@ -42,26 +45,25 @@ export class SlotIndex {
     return [...new Set(this.#directory)].reduce((sum, { entries }) => sum + entries.byteLength, 0)
   }
 
-  /** The first slot with the hash, or 0. */
+  /** The first slot with the hash, a word of any sign, or 0. */
   first(hash: number): number {
-    this.#segment = this.#segmentOf(hash) ?? NONE
-    this.#hash = hash
-    this.#at = hash & this.#segment.mask
-    return this.#seek()
+    const segment = this.#segmentOf(hash) ?? NONE
+    this.#segment = segment
+    this.#hash = hash | 0
+    return this.#seek(homeOf(hash, segment.size))
   }
 
   /** The next one, or 0. */
   next(): number {
-    this.#at = (this.#at + 1) & this.#segment.mask
-    return this.#seek()
+    return this.#seek(this.#at + 1)
   }
 
   /** Puts a slot in, which is not there. */
   add(slot: number, hash: number): void {
     if (this.#directory.length === 0) this.#directory.push(segmentOf(SMALLEST, 0))
     let segment = this.#segmentOf(hash) as Segment
-    while (segment.count >= (segment.mask + 1) * FULL) {
-      if (segment.mask + 1 < LARGEST || segment.depth === DEEPEST) double(segment)
+    while (segment.count >= segment.size * FULL) {
+      if (segment.size < LARGEST || segment.depth === DEEPEST) grow(segment)
       else this.#split(segment, hash)
       segment = this.#segmentOf(hash) as Segment
     }
@@ -72,13 +74,12 @@ export class SlotIndex {
   /** Takes a slot out, which is there. */
   remove(slot: number, hash: number): void {
     const segment = this.#segmentOf(hash) as Segment
-    const { entries, mask } = segment
-    let hole = hash & mask
-    while (entries[hole * 2] !== slot) hole = (hole + 1) & mask
+    const { entries, size } = segment
+    let hole = homeOf(hash, size)
+    while (entries[hole * 2] !== slot) hole = behind(hole, size)
     // what stands behind a hole moves up, unless it stands where its hash wants it
-    for (let at = (hole + 1) & mask; entries[at * 2] !== 0; at = (at + 1) & mask) {
-      const home = entries[at * 2 + 1] & mask
-      if (((at - home) & mask) < ((at - hole) & mask)) continue
+    for (let at = behind(hole, size); entries[at * 2] !== 0; at = behind(at, size)) {
+      if (distance(homeOf(entries[at * 2 + 1], size), at, size) < distance(hole, at, size)) continue
       entries[hole * 2] = entries[at * 2]
       entries[hole * 2 + 1] = entries[at * 2 + 1]
       hole = at
@@ -94,10 +95,11 @@ export class SlotIndex {
     return this.#directory[this.#depth === 0 ? 0 : hash >>> (32 - this.#depth)]
   }
 
-  #seek(): number {
-    const { entries, mask } = this.#segment
-    let at = this.#at
-    while (entries[at * 2] !== 0 && entries[at * 2 + 1] !== this.#hash) at = (at + 1) & mask
+  #seek(from: number): number {
+    const { entries, size } = this.#segment
+    const hash = this.#hash
+    let at = from < size ? from : 0
+    while (entries[at * 2] !== 0 && entries[at * 2 + 1] !== hash) at = behind(at, size)
     this.#at = at
     return entries[at * 2]
   }
@@ -108,8 +110,10 @@ export class SlotIndex {
       this.#directory = this.#directory.flatMap((entry) => [entry, entry])
       this.#depth++
     }
-    const halves = [segmentOf(LARGEST, depth + 1), segmentOf(LARGEST, depth + 1)]
     const shift = 31 - depth
+    const counts = [0, 0]
+    for (let at = 0; at < entries.length; at += 2) if (entries[at] !== 0) counts[(entries[at + 1] >>> shift) & 1]++
+    const halves = counts.map((count) => segmentOf(sizeFor(count), depth + 1))
     for (let at = 0; at < entries.length; at += 2) {
       if (entries[at] !== 0) put(halves[(entries[at + 1] >>> shift) & 1], entries[at], entries[at + 1])
     }
@@ -120,25 +124,49 @@ export class SlotIndex {
 }
 
 /** Where a search finds nothing. */
-const NONE: Segment = { depth: 0, entries: new Uint32Array(2), mask: 0, count: 0 }
+const NONE: Segment = { depth: 0, entries: new Int32Array(2), size: 1, count: 0 }
 
 function segmentOf(size: number, depth: number): Segment {
-  return { depth, entries: new Uint32Array(size * 2), mask: size - 1, count: 0 }
+  return { depth, entries: new Int32Array(size * 2), size, count: 0 }
+}
+
+/** The place that the low bits of a hash want. */
+function homeOf(hash: number, size: number): number {
+  return Math.imul(hash & 0xffff, size) >>> 16
+}
+
+function behind(at: number, size: number): number {
+  return at + 1 === size ? 0 : at + 1
+}
+
+/** Places from one to another, forwards. */
+function distance(from: number, to: number, size: number): number {
+  return to < from ? to - from + size : to - from
 }
 
 function put(segment: Segment, slot: number, hash: number): void {
-  const { entries, mask } = segment
-  let at = hash & mask
-  while (entries[at * 2] !== 0) at = (at + 1) & mask
+  const { entries, size } = segment
+  let at = homeOf(hash, size)
+  while (entries[at * 2] !== 0) at = behind(at, size)
   entries[at * 2] = slot
   entries[at * 2 + 1] = hash
   segment.count++
 }
 
-function double(segment: Segment): void {
+function grown(size: number): number {
+  return size < DOUBLE_UP_TO ? size * 2 : size + (size >>> 2)
+}
+
+function sizeFor(count: number): number {
+  let size = SMALLEST
+  while (count > size * FRESH) size = grown(size)
+  return size
+}
+
+function grow(segment: Segment): void {
   const { entries } = segment
-  segment.entries = new Uint32Array(entries.length * 2)
-  segment.mask = segment.mask * 2 + 1
+  segment.size = grown(segment.size)
+  segment.entries = new Int32Array(segment.size * 2)
   segment.count = 0
   for (let at = 0; at < entries.length; at += 2) if (entries[at] !== 0) put(segment, entries[at], entries[at + 1])
 }

@@ -48,7 +48,8 @@ export interface SessionOptions {
   readonly transport: Transport
   readonly logger: Logger
   readonly config: FsmConfig
-  readonly remote: Endpoint
+  /** Where the peer is now, or why that is not known. */
+  remote(): Endpoint | string
   readonly localAddress?: Endpoint['address']
   /** What the next stream must have. */
   protection(): StreamProtection | undefined
@@ -213,7 +214,9 @@ export class Session {
   }
 
   #connect(): void {
-    const { transport, remote, localAddress } = this.options
+    const { transport, localAddress } = this.options
+    const remote = this.options.remote()
+    if (typeof remote === 'string') return this.#lost(remote)
     const protection = this.options.protection()
     const attempt = new AbortController()
     this.#attempt = attempt

@@ -7,8 +7,6 @@ export type BfdState = 'up' | 'down' | 'admin-down'
 export interface BfdPath {
   readonly remote: IpAddress
   readonly local?: IpAddress
-  /** The device that the path begins with, where the peer is named with one: without it a link-local address means nothing. */
-  readonly zone?: string
   /** Whether routers lie between (RFC 5883); left out where the source is to find out. */
   readonly multihop?: boolean
   /** What the source is to use instead of its defaults. */

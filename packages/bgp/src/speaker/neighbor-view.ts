@@ -53,6 +53,8 @@ export interface NeighborView {
   /** Times that Established was reached. */
   readonly established: number
   readonly localAddress?: IpAddress
+  /** Where the neighbor is; absent for one that is named by its device while nobody has been heard there. */
+  readonly remoteAddress?: IpAddress
   /** What BFD with the peer says, once it has said anything. */
   readonly bfd?: BfdState
   /** The connection and the OPENs of the session. Absent unless Established. */

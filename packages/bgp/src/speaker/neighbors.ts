@@ -1,4 +1,5 @@
 import type { Connection, PeerProtection } from '@heddle/io'
+import type { IpAddress } from '@heddle/wire'
 import { CEASE } from '../iana.js'
 import type { NeighborConfig, SpeakerConfig, VrfConfig } from './config.js'
 import { DynamicNeighbors } from './dynamic-neighbors.js'
@@ -9,7 +10,7 @@ import { peerConfig, type PeerConfig } from './peer-config.js'
 import { changedFields, changedFixed, impactOf, neighborChanges, vrfChanges, type Reconciliation } from './reconcile.js'
 import { SpeakerError } from './speaker-error.js'
 import { vrfsOf } from './vrf-config.js'
-import { parseZoned, zonedText } from './zoned-address.js'
+import { parseZoned, zonedText, type ZonedAddress } from './zoned-address.js'
 
 /** What the neighbors of a speaker need of it. */
 export interface NeighborsContext {
@@ -73,7 +74,7 @@ export class Neighbors {
     const config = this.#checked(neighbor, where)
     const peer = new Peer(config, this.context.index.indexFor(config.name), this.context.peers(neighbor.vrf))
     this.#absent(config, where)
-    this.context.protect([...this.protection(), ...protectionOf(config)])
+    this.context.protect([...this.protection(), ...protectionOf(config, config.address)])
     this.#put(peer, where)
     this.#generation++
     if (this.context.isRunning()) peer.start()
@@ -103,7 +104,7 @@ export class Neighbors {
       this.add(neighbor)
       return 'reset'
     }
-    this.context.protect([...this.protection(peer), ...protectionOf(config)])
+    this.context.protect([...this.protection(peer), ...protectionOf(config, peer.address)])
     this.#generation++
     if (impactOf(fields, peer.canRekey(neighbor)) !== 'reset' || !this.context.isRunning()) {
       peer.reconfigure(config)
@@ -165,7 +166,10 @@ export class Neighbors {
 
   /** What the streams that peers open must have. @param except leaves this one out */
   protection(except?: Peer): PeerProtection[] {
-    return [...this.#dynamic.protection(), ...[...this.all()].flatMap((peer) => (peer === except ? [] : protectionOf(peer.config)))]
+    return [
+      ...this.#dynamic.protection(),
+      ...[...this.all()].flatMap((peer) => (peer === except ? [] : protectionOf(peer.config, peer.address))),
+    ]
   }
 
   /** Gives a connection to the peer that made it. @returns why it was not wanted */
@@ -173,11 +177,18 @@ export class Neighbors {
     const { address: remote, zone } = connection.remote
     const address = remote.unmapped()
     const from = zone === undefined ? { address } : { address, zone }
-    const peer = this.#peers.get(zonedText(from)) ?? this.#peers.get(address.toString()) ?? this.#dynamic.admit(from)
+    const peer =
+      this.#peers.get(zonedText(from)) ?? this.#peers.get(address.toString()) ?? this.#unnumbered(from) ?? this.#dynamic.admit(from)
     if (peer === undefined) return 'not a neighbor'
     const local = peer.config.localAddress
     const expected = local === undefined || local.equals(connection.local.address.unmapped())
     return expected && peer.accept(connection) ? undefined : 'not expected'
+  }
+
+  /** A peer was found at another address. @throws TransportError `transport.unsupported` for the protection that it needs there */
+  moved(): void {
+    this.context.index.rank()
+    this.context.protect(this.protection())
   }
 
   /** A session is over, or nothing waits for the peer any more. */
@@ -185,8 +196,16 @@ export class Neighbors {
     this.#dynamic.settled(peer)
   }
 
+  /** The peer of a device, found where the connection comes from. */
+  #unnumbered({ address, zone }: ZonedAddress): Peer | undefined {
+    const peer = zone === undefined ? undefined : this.#peers.get(`%${zone}`)
+    return peer?.address?.equals(address) === true ? peer : undefined
+  }
+
   #checked(neighbor: NeighborConfig, at: string, speaker = this.#config): PeerConfig {
     const config = peerConfig(neighbor, speaker, at)
+    const lacksDiscovery = config.address === undefined && this.context.peers(undefined).routerDiscovery === undefined
+    if (lacksDiscovery) throw new SpeakerError('speaker.config', `${at}.address`, 'there is no router discovery to find the peer by')
     if ((neighbor.bfd ?? false) === false) return config
     if (this.context.peers(undefined).bfd === undefined) throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
     if (config.zone !== undefined) throw new SpeakerError('speaker.config', `${at}.bfd`, 'a link-local peer cannot be watched')
@@ -210,6 +229,7 @@ function nameOf(address: string): string {
   return zoned === undefined ? address : zonedText(zoned)
 }
 
-function protectionOf({ address, protection }: PeerConfig): PeerProtection[] {
-  return protection === undefined ? [] : [{ peer: address, ...protection }]
+/** @param address where the peer is; from where it has not been found yet, nobody is expected */
+function protectionOf({ protection }: PeerConfig, address: IpAddress | undefined): PeerProtection[] {
+  return protection === undefined || address === undefined ? [] : [{ peer: address, ...protection }]
 }

@@ -51,7 +51,7 @@ export class PeerBfd {
 
 function pathOf({ neighbor, address, localAddress, relation }: PeerConfig): BfdPath | undefined {
   const { bfd = false, multihop } = neighbor
-  if (bfd === false) return undefined
+  if (bfd === false || address === undefined) return undefined
   const { hops, ...intervals } = bfd === true ? {} : bfd
   // A peer in another AS is a neighbor on the link unless it is said to be further away; one of our own may be anywhere.
   const isFar = hops === undefined ? (multihop !== undefined ? true : relation === 'external' ? false : undefined) : hops === 'multiple'

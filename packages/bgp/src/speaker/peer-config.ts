@@ -10,7 +10,7 @@ import { parsePolicy } from '../policy/policy-text.js'
 import { SPOKEN_FAMILIES, type GracefulRestartConfig, type NeighborConfig, type PeerLimits, type SpeakerConfig } from './config.js'
 import { behind, checkCustomer, siteTerms } from './customer.js'
 import { SpeakerError } from './speaker-error.js'
-import { parseZoned, zonedText } from './zoned-address.js'
+import { parseZoned, unnumberedDevice, zonedText } from './zoned-address.js'
 
 const SPOKEN: ReadonlySet<string> = new Set(SPOKEN_FAMILIES)
 
@@ -34,9 +34,10 @@ export interface SpeakerIdentity {
 /** A neighbor's values with defaults filled in, checked. */
 export interface PeerConfig {
   readonly neighbor: NeighborConfig
-  /** The address in canonical text, with its device: the peer's name. */
+  /** The address in canonical text, with its device, or the device alone: the peer's name. */
   readonly name: string
-  readonly address: IpAddress
+  /** Absent: the peer is whoever is heard on the device `zone`. */
+  readonly address?: IpAddress
   /** Device through which the peer is reached. */
   readonly zone?: string
   readonly port: number
@@ -83,11 +84,7 @@ export function speakerIdentity(config: SpeakerConfig): SpeakerIdentity {
 
 /** @param at where the neighbor stands in the configuration @throws SpeakerError `speaker.config` */
 export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at: string): PeerConfig {
-  const zoned = parseZoned(neighbor.address) ?? fail(`${at}.address`, `${neighbor.address} is not an IP address`)
-  const { address, zone } = zoned
-  if (address.family === 6 && address.isLinkLocal && zone === undefined) {
-    fail(`${at}.address`, `${address} means something on one link only: ${address}%DEVICE`)
-  }
+  const place = placeOf(neighbor.address, `${at}.address`)
   checkAs(neighbor.as, `${at}.as`)
   const holdTime = neighbor.holdTime ?? speaker.holdTime ?? DEFAULT_FSM_CONFIG.holdTime
   if (!Number.isInteger(holdTime) || holdTime < 0 || holdTime === 1 || holdTime === 2 || holdTime > 0xffff) {
@@ -123,9 +120,7 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   if (neighbor.role !== undefined && relation !== 'external') fail(`${at}.role`, 'only a peer in another AS has one')
   return {
     neighbor,
-    name: zonedText(zoned),
-    address,
-    ...(zone === undefined ? {} : { zone }),
+    ...place,
     port: neighbor.port ?? DEFAULT_PORT,
     ...(localAddress === undefined ? {} : { localAddress }),
     families: neighbor.families.map((name) => {
@@ -169,6 +164,18 @@ export function protectionOf({ multihop, ttlSecurity, authentication }: Protecti
     ...(ttlSecurity === undefined ? {} : { minimumHopLimit: 256 - ttlSecurity }),
     ...(authentication === undefined ? {} : { authentication }),
   }
+}
+
+/** What a neighbor's address says: its name, and where it is. */
+function placeOf(text: string, at: string): Pick<PeerConfig, 'name' | 'address' | 'zone'> {
+  const device = unnumberedDevice(text)
+  if (device !== undefined) return { name: text, zone: device }
+  const zoned = parseZoned(text) ?? fail(at, `${text} is not an IP address`)
+  const { address, zone } = zoned
+  if (address.family === 6 && address.isLinkLocal && zone === undefined) {
+    fail(at, `${address} means something on one link only: ${address}%DEVICE`)
+  }
+  return { name: zonedText(zoned), ...zoned }
 }
 
 function relationOf(as: number, { as: own, confederation }: SpeakerConfig): PeerRelation {

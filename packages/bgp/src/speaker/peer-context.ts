@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random, Transport } from '@heddle/io'
+import type { Clock, Logger, Random, RouterDiscovery, Transport } from '@heddle/io'
 import type { Family } from '../nlri/family.js'
 import type { ImportRules } from '../policy/import-rules.js'
 import type { RibTable } from '../rib/rib-table.js'
@@ -23,6 +23,8 @@ export interface PeerContext {
   readonly groups: ExportGroups
   /** Where it is told whether the way to the peer works. */
   readonly bfd: BfdSource | undefined
+  /** Where it is heard of peers that are named by their device alone. */
+  readonly routerDiscovery: RouterDiscovery | undefined
   /** State of a route's origin (RFC 6811), where origins are validated. */
   readonly validate: ImportRules['validate']
   tableOf(family: Family): RibTable
@@ -31,6 +33,8 @@ export interface PeerContext {
   /** Something was written to a peer, or need not be any more. */
   exported(): void
   stateChanged(peer: Peer): void
+  /** A peer was found at another address. @throws TransportError `transport.unsupported` for the protection that it needs there */
+  moved(): void
   /** Nothing waits for a peer without a session any more. */
   settled(peer: Peer): void
   maxPrefixes(peer: Peer, family: Family, count: number, limit: number, level: PrefixLevel): void

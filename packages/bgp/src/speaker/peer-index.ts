@@ -22,7 +22,12 @@ export class PeerIndex {
   put(peer: Peer): void {
     const isNew = peer.index === this.#byIndex.length
     this.#byIndex[peer.index] = peer
-    if (isNew) this.#ranks = ranksOf(this.#byIndex.map((other) => other?.config.address))
+    if (isNew) this.rank()
+  }
+
+  /** Peers have other addresses: their order is another one. */
+  rank(): void {
+    this.#ranks = ranksOf(this.#byIndex.map((other) => other?.address))
   }
 
   get(index: number): Peer | undefined {

@@ -17,6 +17,7 @@ import { count, newCounters } from './message-counters.js'
 import type { MessageTrace } from './message-trace.js'
 import { withoutKeys, type MessageCounters, type NeighborView, type NotificationView } from './neighbor-view.js'
 import { openFault } from './open-check.js'
+import { PeerAddress } from './peer-address.js'
 import { PeerBfd } from './peer-bfd.js'
 import type { PeerConfig } from './peer-config.js'
 import type { PeerContext } from './peer-context.js'
@@ -40,6 +41,7 @@ export class Peer implements SessionOwner {
   #started = false
   #stays = false
   #stayTimer: Timer | undefined
+  readonly #address: PeerAddress
   readonly #bfd: PeerBfd
   #established = 0
   #since = 0
@@ -55,6 +57,7 @@ export class Peer implements SessionOwner {
     private readonly context: PeerContext,
   ) {
     this.#config = config
+    this.#address = new PeerAddress(config, context.routerDiscovery, { isUp: () => this.#up !== undefined, moved: () => this.#moved() })
     this.#primary = this.#newSession()
     // RFC 9384
     this.#bfd = new PeerBfd(
@@ -80,6 +83,11 @@ export class Peer implements SessionOwner {
 
   get name(): string {
     return this.#config.name
+  }
+
+  /** Where it is, once that is known. */
+  get address(): IpAddress | undefined {
+    return this.#address.current
   }
 
   get peerType(): 'ibgp' | 'ebgp' {
@@ -110,6 +118,7 @@ export class Peer implements SessionOwner {
     this.#stayTimer = undefined
     this.#stays = false
     this.#bfd.follow(this.#config)
+    this.#address.follow(this.#config)
     this.#primary.handle({ type: this.#config.fsm.passive ? 'manual-start-passive' : 'manual-start' })
   }
 
@@ -118,6 +127,7 @@ export class Peer implements SessionOwner {
     this.#started = false
     this.#stayTimer?.cancel()
     this.#bfd.stop()
+    this.#address.stop()
     this.#secondary?.handle(event)
     this.#primary.handle(event)
     this.#secondary = undefined
@@ -189,6 +199,7 @@ export class Peer implements SessionOwner {
       uptime: this.#up === undefined ? 0 : (this.context.clock.now() - this.#since) / 1000,
       established: this.#established,
       ...(local === undefined ? {} : { localAddress: local }),
+      ...(this.address === undefined ? {} : { remoteAddress: this.address }),
       ...(this.#bfd.state === undefined ? {} : { bfd: this.#bfd.state }),
       ...(this.negotiated === undefined ? {} : { negotiated: this.negotiated }),
       ...sessionView(this.#up),
@@ -237,14 +248,14 @@ export class Peer implements SessionOwner {
   }
 
   unanswered(): void {
-    const { address, port, fsm, neighbor, protection } = this.#config
+    const { port, fsm, neighbor, protection } = this.#config
     const key =
       neighbor.authentication === undefined ? '' : `; its key for ${KEY_NAMES[neighbor.authentication.kind]} may be another, or it has none`
     const far =
       protection?.minimumHopLimit === undefined
         ? ''
         : `; it may be further away than ${neighbor.ttlSecurity === 1 ? 'one hop' : `${neighbor.ttlSecurity} hops`}`
-    this.#lastError = `no answer from ${address} port ${port} within ${fsm.connectRetryTime} s${key}${far}`
+    this.#lastError = `no answer from ${this.address} port ${port} within ${fsm.connectRetryTime} s${key}${far}`
   }
 
   stateChanged(session: Session, from: FsmStateName): void {
@@ -287,6 +298,7 @@ export class Peer implements SessionOwner {
     const { negotiated } = session
     const graceful = this.#started && negotiated !== undefined && isGraceful(cause, negotiated)
     this.#stale.down(this.#config.families, negotiated, graceful)
+    this.#address.released()
     this.context.logger.info('down', { peer: this.name, cause: describeCause(cause), graceful })
   }
 
@@ -311,14 +323,17 @@ export class Peer implements SessionOwner {
 
   #newSession(): Session {
     const { clock, random, transport, logger } = this.context
-    const { fsm, address, zone, port, localAddress } = this.#config
+    const { fsm, zone, port, localAddress } = this.#config
     return new Session({
       clock,
       random,
       transport,
       logger,
       config: fsm,
-      remote: { address, port, ...(zone === undefined ? {} : { zone }) },
+      remote: () => {
+        const { address } = this
+        return address === undefined ? this.#address.missing : { address, port, ...(zone === undefined ? {} : { zone }) }
+      },
       ...(localAddress === undefined ? {} : { localAddress }),
       protection: () => this.#config.protection,
       owner: this,
@@ -345,6 +360,15 @@ export class Peer implements SessionOwner {
     this.#report('idle')
     if (this.#started && !this.#stays)
       session.handle({ type: this.#config.fsm.passive ? 'automatic-start-damped-passive' : 'automatic-start-damped' })
+  }
+
+  #moved(): void {
+    try {
+      this.context.moved()
+    } catch (error) {
+      // the streams that it opens are refused; those to it say why themselves
+      this.#lastError = error instanceof Error ? error.message : String(error)
+    }
   }
 
   #report(state: FsmStateName): void {

@@ -1,4 +1,15 @@
-import { TransportError, type Clock, type Connection, type Endpoint, type Listener, type Random, type Transport } from '@heddle/io'
+import {
+  TransportError,
+  type Clock,
+  type Connection,
+  type Endpoint,
+  type Listener,
+  type Random,
+  type RouterDiscovery,
+  type RouterNews,
+  type Transport,
+} from '@heddle/io'
+import type { BfdPath, BfdSource, BfdState } from './bfd-source.js'
 
 /** Something that came into a speaker from outside. `at`: milliseconds since the recording began. */
 export type RecordedInput =
@@ -13,6 +24,9 @@ export type RecordedInput =
   | { readonly at: number; readonly kind: 'ended'; readonly connection: number }
   | { readonly at: number; readonly kind: 'broken'; readonly connection: number; readonly message: string }
   | { readonly at: number; readonly kind: 'random'; readonly value: number }
+  /** BFD told the state of a path, which is named by its text. */
+  | { readonly at: number; readonly kind: 'bfd'; readonly path: string; readonly state: BfdState }
+  | { readonly at: number; readonly kind: 'router'; readonly device: string; readonly news: RouterNews }
 
 /** Methods whose calls change what a speaker does. */
 export type RecordedMethod =
@@ -62,6 +76,28 @@ export class Recorder {
         this.#add({ kind: 'random', value })
         return value
       },
+    }
+  }
+
+  /** What `inner` tells of paths. */
+  bfd(inner: BfdSource): BfdSource {
+    return {
+      watch: (path, changed) =>
+        inner.watch(path, (state) => {
+          this.#add({ kind: 'bfd', path: pathText(path), state })
+          changed(state)
+        }),
+    }
+  }
+
+  /** What `inner` hears on devices. */
+  routerDiscovery(inner: RouterDiscovery): RouterDiscovery {
+    return {
+      watch: (device, told) =>
+        inner.watch(device, (news) => {
+          this.#add({ kind: 'router', device, news })
+          told(news)
+        }),
     }
   }
 
@@ -130,4 +166,9 @@ export class Recorder {
   #add(input: Draft): void {
     this.#inputs.push({ ...input, at: this.clock.now() - this.#begin })
   }
+}
+
+/** A path as a name of its own. */
+export function pathText({ remote, local, ...rest }: BfdPath): string {
+  return `${local ?? 'any'} ${remote} ${JSON.stringify(rest)}`
 }

@@ -1,6 +1,17 @@
-import { TransportError, type Clock, type Connection, type Endpoint, type Listener, type Random, type Transport } from '@heddle/io'
+import {
+  TransportError,
+  type Clock,
+  type Connection,
+  type Endpoint,
+  type Listener,
+  type Random,
+  type RouterDiscovery,
+  type RouterNews,
+  type Transport,
+} from '@heddle/io'
+import type { BfdSource, BfdState } from './bfd-source.js'
 import type { SpeakerOptions } from './config.js'
-import type { RecordedInput } from './recording.js'
+import { pathText, type RecordedInput } from './recording.js'
 import { Speaker } from './speaker.js'
 
 /** A clock that stands still until it is told to go on. */
@@ -10,12 +21,15 @@ export interface ReplayClock extends Clock {
 }
 
 /** What a replay needs beside the recording: the configuration, and the parts that were injected, which must answer as they did. */
-export type ReplayOptions = Omit<SpeakerOptions, 'clock' | 'random' | 'transport' | 'recorder'> & { readonly clock: ReplayClock }
+export type ReplayOptions = Omit<SpeakerOptions, 'clock' | 'random' | 'transport' | 'bfd' | 'routerDiscovery' | 'recorder'> & {
+  readonly clock: ReplayClock
+}
 
 /** Leads a new speaker through everything that was recorded of another one. @returns the speaker, as the other one was at the end of the recording */
 export async function replay(inputs: readonly RecordedInput[], { clock, ...options }: ReplayOptions): Promise<Speaker> {
   const world = new ReplayedWorld(inputs)
-  const speaker = new Speaker({ ...options, clock, random: world.random, transport: world.transport })
+  const { random, transport, bfd, routerDiscovery } = world
+  const speaker = new Speaker({ ...options, clock, random, transport, bfd, routerDiscovery })
   let now = 0
   for (const input of inputs) {
     if (input.kind === 'random') continue
@@ -42,6 +56,10 @@ function call(speaker: Speaker, { method, args }: Extract<RecordedInput, { kind:
 class ReplayedWorld {
   readonly random: Random
   readonly transport: Transport
+  readonly bfd: BfdSource = { watch: (path, changed) => this.#bfd.add(pathText(path), changed) }
+  readonly routerDiscovery: RouterDiscovery = { watch: (device, told) => this.#routers.add(device, told) }
+  readonly #bfd = new Watchers<BfdState>()
+  readonly #routers = new Watchers<RouterNews>()
   readonly #connections = new Map<number, ReplayedConnection>()
   readonly #accepted = new Arrivals<Connection>()
   /** Attempts that wait for their outcome, and outcomes that came before their attempt, by remote end. */
@@ -66,6 +84,10 @@ class ReplayedWorld {
         return this.#settle(input.remote, new TransportError('transport.failed', input.message))
       case 'accepted':
         return this.#accepted.push(this.#open(input))
+      case 'bfd':
+        return this.#bfd.tell(input.path, input.state)
+      case 'router':
+        return this.#routers.tell(input.device, input.news)
       case 'octets':
         return this.#connections.get(input.connection)?.queue.push({ bytes: input.bytes })
       case 'ended':
@@ -142,6 +164,21 @@ class ReplayedConnection implements Connection {
       if (bytes === undefined) return
       yield bytes
     }
+  }
+}
+
+/** Who waits for news of something that has a name. */
+class Watchers<News> {
+  readonly #told = new Map<string, Set<(news: News) => void>>()
+
+  add(name: string, told: (news: News) => void): { stop(): void } {
+    const all = this.#told.get(name) ?? new Set()
+    this.#told.set(name, all.add(told))
+    return { stop: () => all.delete(told) }
+  }
+
+  tell(name: string, news: News): void {
+    for (const told of this.#told.get(name) ?? []) told(news)
   }
 }
 

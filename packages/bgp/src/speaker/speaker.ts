@@ -81,7 +81,13 @@ export class Speaker {
     this.#options =
       recorder === undefined
         ? options
-        : { ...options, random: recorder.random(options.random), transport: recorder.transport(options.transport) }
+        : {
+            ...options,
+            random: recorder.random(options.random),
+            transport: recorder.transport(options.transport),
+            ...(options.bfd === undefined ? {} : { bfd: recorder.bfd(options.bfd) }),
+            ...(options.routerDiscovery === undefined ? {} : { routerDiscovery: recorder.routerDiscovery(options.routerDiscovery) }),
+          }
     const { clock, config } = options
     this.#logger = options.logger ?? silentLogger
     this.#identity = speakerIdentity(config)
@@ -431,11 +437,13 @@ export class Speaker {
       touched: (table) => this.#tables.of(undefined).touched(table),
       exported: () => this.#flushes.check(),
       bfd: this.#options.bfd,
+      routerDiscovery: this.#options.routerDiscovery,
       stateChanged: (peer) => {
         this.#watches.publish({ kind: 'neighbor', neighbor: peer.name, state: peer.state })
         this.events.emit('neighbor', peer.view())
         this.#neighbors.settled(peer)
       },
+      moved: () => this.#neighbors.moved(),
       settled: (peer) => this.#neighbors.settled(peer),
       maxPrefixes: (peer, family, count, limit, level) =>
         this.events.emit('max-prefixes', { neighbor: peer.name, family, count, limit, level }),

@@ -12,6 +12,11 @@ export function parseZoned(text: string): ZonedAddress | undefined {
   return { address, ...(zone === undefined ? {} : { zone }) }
 }
 
+/** The device of `%DEVICE`: who is meant is whoever is at its other end. `undefined` for anything else. */
+export function unnumberedDevice(text: string): string | undefined {
+  return /^%([^%\s]+)$/.exec(text)?.[1]
+}
+
 /** The address of a neighbor's name, which may name a device too. */
 export function addressOf(neighbor: string): IpAddress {
   return parseZoned(neighbor)?.address ?? IpAddress.parse(neighbor)

@@ -1,12 +1,13 @@
 import { nodeClock, nodeRandom } from '@heddle/io/node'
-import { Netlink, NetworkNamespace, linuxTcpTransport, nativeAvailability } from '@heddle/linux'
+import { Netlink, NetworkNamespace, linuxRouterDiscovery, linuxTcpTransport, nativeAvailability } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { IPV4_UNICAST, IPV6_UNICAST, Speaker, type LocalRoute } from '../../src/index.js'
 import { isUp, neighbor } from '../speaker/lab.js'
 import { Daemon, askJson, command, eventually, find } from './daemon.js'
 
-/* A link with nothing but link-local addresses, between a namespace with a speaker of ours and one with FRR (bgpd and zebra). */
+/* A link with nothing but link-local addresses, between a namespace with a speaker of ours and one with FRR (bgpd and zebra): known to each other by
+   configuration, or by nothing but the name of the device and what the other advertises (unnumbered). */
 
 const zebra = find('/usr/lib/frr/zebra')
 const bgpd = find('/usr/lib/frr/bgpd')
@@ -22,28 +23,34 @@ const reason =
 const [US, THEM] = ['fe80::1', 'fe80::2'] as const
 const PORT = 1790
 
-const CONFIG = `
+/** @param named how FRR names us @param peer lines that make us its neighbor */
+const configOf = (named: string, peer: string): string => `
 router bgp 65002
  bgp router-id 192.0.2.2
  no bgp ebgp-requires-policy
  no bgp default ipv4-unicast
  no bgp network import-check
- neighbor ${US} remote-as 65001
- neighbor ${US} interface eth0
- neighbor ${US} passive
- neighbor ${US} ttl-security hops 1
- neighbor ${US} capability extended-nexthop
+ ${peer}
+ neighbor ${named} passive
+ neighbor ${named} ttl-security hops 1
+ neighbor ${named} capability extended-nexthop
  address-family ipv4 unicast
-  neighbor ${US} activate
+  neighbor ${named} activate
   network 10.2.0.0/16
  exit-address-family
  address-family ipv6 unicast
-  neighbor ${US} activate
+  neighbor ${named} activate
   network 2001:db8:2::/48
  exit-address-family
 `
 
-describe.skipIf(reason !== '')(`FRR over link-local addresses${reason}`, () => {
+/** How each end names the other. */
+const WAYS = [
+  { way: 'link-local addresses', theirs: `${THEM}%eth0`, ours: US, peer: `neighbor ${US} remote-as 65001\n neighbor ${US} interface eth0` },
+  { way: 'an unnumbered link', theirs: '%eth0', ours: 'eth0', peer: 'neighbor eth0 interface remote-as 65001' },
+]
+
+describe.skipIf(reason !== '').each(WAYS)(`FRR over $way${reason}`, ({ theirs, ours, peer }) => {
   const namespaces: NetworkNamespace[] = []
   const daemons: Daemon[] = []
   let speaker: Speaker
@@ -70,7 +77,7 @@ describe.skipIf(reason !== '')(`FRR over link-local addresses${reason}`, () => {
     daemons.push(first)
     await eventually('zebra', () => find(`${directory}/zserv.api`))
     daemons.push(
-      await Daemon.start('ip', CONFIG, (made) =>
+      await Daemon.start('ip', configOf(ours, peer), (made) =>
         inside(
           bgpd ?? '',
           '-S',
@@ -95,21 +102,20 @@ describe.skipIf(reason !== '')(`FRR over link-local addresses${reason}`, () => {
       clock: nodeClock,
       random: nodeRandom,
       transport: linuxTcpTransport({ namespace: near }),
+      routerDiscovery: linuxRouterDiscovery({ namespace: near }),
       config: {
         as: 65001,
         routerId: '192.0.2.1',
         holdTime: 9,
         listen: [{ address: '::', port: PORT }],
         neighbors: [
-          { address: `${THEM}%eth0`, port: PORT, as: 65002, families: ['ipv4-unicast', 'ipv6-unicast'], ttlSecurity: 1, connectRetry: 1 },
+          { address: theirs, port: PORT, as: 65002, families: ['ipv4-unicast', 'ipv6-unicast'], ttlSecurity: 1, connectRetry: 1 },
         ],
       },
     })
     await speaker.start()
-    await eventually('the session', () => isUp(speaker, `${THEM}%eth0`) || undefined).catch((error: unknown) => {
-      throw new TypeError(
-        `${String(error)}: ${neighbor(speaker, `${THEM}%eth0`).lastError}\n${daemons.map(({ output }) => output).join('\n')}`,
-      )
+    await eventually('the session', () => isUp(speaker, theirs) || undefined).catch((error: unknown) => {
+      throw new TypeError(`${String(error)}: ${neighbor(speaker, theirs).lastError}\n${daemons.map(({ output }) => output).join('\n')}`)
     })
   }, 40_000)
 
@@ -122,7 +128,7 @@ describe.skipIf(reason !== '')(`FRR over link-local addresses${reason}`, () => {
   it('gives IPv4 and IPv6 routes that have its link-local address as next hop (RFC 8950)', async () => {
     const held = (): string[] =>
       (['ipv4-unicast', 'ipv6-unicast'] as const).flatMap((family) =>
-        [...speaker.routes({ family, neighbor: `${THEM}%eth0` })].map(
+        [...speaker.routes({ family, neighbor: theirs })].map(
           ({ nlri, set: { nextHop } }) => `${nlri.kind === 'unicast' ? nlri.prefix : ''} via ${nextHop?.linkLocal ?? nextHop?.address}`,
         ),
       )

@@ -16,7 +16,7 @@ import {
 /** A speaker's configuration, with what it is given beside it. */
 type LabConfig = Partial<SpeakerConfig> & { neighbors: NeighborConfig[] } & Pick<
     SpeakerOptions,
-    'nextHops' | 'originValidator' | 'bfd' | 'recorder'
+    'nextHops' | 'originValidator' | 'bfd' | 'routerDiscovery' | 'recorder'
   > &
   Partial<Pick<SpeakerOptions, 'transport'>>
 
@@ -41,7 +41,7 @@ export class Lab {
   }
 
   /** A speaker at `address`, which is its router id too; it listens on port 179. */
-  speaker(address: string, { nextHops, originValidator, bfd, transport, recorder, ...config }: LabConfig): Speaker {
+  speaker(address: string, { nextHops, originValidator, bfd, routerDiscovery, transport, recorder, ...config }: LabConfig): Speaker {
     const speaker = new Speaker({
       clock: this.clock,
       random: seededRandom(this.#seed++),
@@ -49,6 +49,7 @@ export class Lab {
       logger: this.logs,
       ...(nextHops === undefined ? {} : { nextHops }),
       ...(bfd === undefined ? {} : { bfd }),
+      ...(routerDiscovery === undefined ? {} : { routerDiscovery }),
       ...(recorder === undefined ? {} : { recorder }),
       ...(originValidator === undefined ? {} : { originValidator }),
       config: { as: 65000, routerId: address, holdTime: 9, listen: [{ address }], ...config },

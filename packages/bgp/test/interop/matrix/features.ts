@@ -82,6 +82,7 @@ const TABLE: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
     none,
     none,
   ],
+  ['unnumbered peers: known by their router advertisements (RFC 4861)', both('link-local', 'an unnumbered link'), none, none, none, none],
   [
     'as customer in a VRF of ours (RFC 4364), as-override',
     both('vrf', 'hear of each other through us'),
