@@ -76,7 +76,8 @@ for (const { folder, dir, manifest } of packages()) {
           .split('/')
           .slice(0, specifier.startsWith('@') ? 2 : 1)
           .join('/')
-        const declared = { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.optionalDependencies }
+        const bundled = manifest.devDependencies
+        const declared = { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.optionalDependencies, ...bundled }
         if (declared[name] === undefined) problems.push(`${place}: ${name} is not declared in packages/${folder}/package.json`)
       }
     }

@@ -4,10 +4,8 @@ import { jsonLogger, textLogger } from '@heddle/io/node'
 import type { Logger } from '@heddle/io'
 import { loadNode, loadSpeaker } from '../config/load.js'
 import type { SpeakerDocument } from '../config/document.js'
-import { defaultSocket } from '../config/resolve.js'
+import { defaultSocket } from '../control/default-socket.js'
 import { serveControl, type ControlServer } from '../control/server.js'
-import { createNode } from '../node/create-node.js'
-import { createSpeaker } from '../node/create-speaker.js'
 import { deferred } from '../node/deferred.js'
 import { handlerFor } from '../node/handler.js'
 import type { ReloadOptions, RoleHandle } from '../node/role-handle.js'
@@ -106,7 +104,9 @@ type ReloadableRole<Document> = RoleHandle & { reload(document: Document, option
 
 /** @throws ConfigError */
 async function prepare(name: RoleName, file: string): Promise<PreparedRole> {
-  return name === 'node' ? prepared(loadNode, createNode, file) : prepared(loadSpeaker, createSpeaker, file)
+  // a speaker has no use for the code of dataplanes, endpoints and pods, and its memory is a figure people look at
+  if (name === 'node') return prepared(loadNode, async (...start) => (await import('../node/create-node.js')).createNode(...start), file)
+  return prepared(loadSpeaker, async (...start) => (await import('../node/create-speaker.js')).createSpeaker(...start), file)
 }
 
 async function prepared<Document extends SpeakerDocument>(

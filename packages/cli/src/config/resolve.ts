@@ -7,11 +7,6 @@ import { resolveBgp, resolveMonitoring, resolveNetwork } from './resolve-bgp.js'
 
 export const DEFAULT_UNDERLAY_MTU = 1_500
 
-/** Path of the control socket of the node `name`. */
-export function defaultSocket(name: string): string {
-  return `/run/heddle/${name}.sock`
-}
-
 /**
  * The values of a document that the schema and `checkNode` have accepted, with the defaults filled in.
  *

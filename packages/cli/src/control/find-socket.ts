@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { defaultSocket } from '../config/resolve.js'
 import { NAME_PATTERN } from '../schema/value-schemas.js'
 import { UsageError } from '../exit-code.js'
+import { SOCKET_FOLDER } from './default-socket.js'
 import { ControlError } from './protocol.js'
 
 /** How a command says which node it means. */
@@ -13,18 +13,16 @@ export interface NodeChoice {
   readonly socket?: string
 }
 
-const FOLDER = '/run/heddle'
-
 /**
  * The socket of the node that is meant: the one that is named, or the only one of this host.
  *
  * @throws UsageError when there are several and none is named; ControlError `control.unreachable` when there is none
  */
-export async function findSocket({ node, socket }: NodeChoice, folder = FOLDER): Promise<string> {
+export async function findSocket({ node, socket }: NodeChoice, folder = SOCKET_FOLDER): Promise<string> {
   if (socket !== undefined) return socket
   if (node !== undefined && !new RegExp(NAME_PATTERN).test(node))
     throw new UsageError(`--node takes the name of a node, found ${JSON.stringify(node)}`)
-  if (node !== undefined) return folder === FOLDER ? defaultSocket(node) : join(folder, `${node}.sock`)
+  if (node !== undefined) return join(folder, `${node}.sock`)
   const names = await readdir(folder).catch(() => [])
   const sockets = names.filter((name) => name.endsWith('.sock') && !name.startsWith('.')).map((name) => name.slice(0, -'.sock'.length))
   if (sockets.length === 0) throw new ControlError('control.unreachable', `no node of this host has a socket in ${folder}`)

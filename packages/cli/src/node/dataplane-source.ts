@@ -4,7 +4,7 @@ import type { underlayMtu } from '@heddle/dataplane-tun'
 import type { Logger } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import type { NodeDocument } from '../config/document.js'
-import { defaultSocket } from '../config/resolve.js'
+import { defaultSocket } from '../control/default-socket.js'
 
 /** Largest packet of an underlay of which nothing is known, octets. */
 const DEFAULT_UNDERLAY_MTU = 1_500

@@ -1,6 +1,5 @@
 import type { Transport } from '@heddle/io'
 import { nodeTcpTransport } from '@heddle/io/node'
-import { linuxTcpTransport } from '@heddle/linux'
 
 /**
  * TCP for BGP: Node's, which needs no native part, and for streams that are signed, limited by hops or bound to a device that of Linux. What the kernel
@@ -8,10 +7,11 @@ import { linuxTcpTransport } from '@heddle/linux'
  */
 export function bgpTransport(): Transport {
   const node = nodeTcpTransport()
-  let linux: Transport | undefined
-  const native = (): Transport => (linux ??= linuxTcpTransport())
+  let linux: Promise<Transport> | undefined
+  const native = async (): Promise<Transport> => (linux ??= import('@heddle/linux').then(({ linuxTcpTransport }) => linuxTcpTransport()))
   return {
-    connect: async (options) => (options.protection !== undefined || options.remote.zone !== undefined ? native() : node).connect(options),
-    listen: async (options) => ((options.protection ?? []).length > 0 ? native() : node).listen(options),
+    connect: async (options) =>
+      (options.protection !== undefined || options.remote.zone !== undefined ? await native() : node).connect(options),
+    listen: async (options) => ((options.protection ?? []).length > 0 ? await native() : node).listen(options),
   }
 }

@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs'
-import { defaultSocket } from '../../config/resolve.js'
+import { defaultSocket } from '../../control/default-socket.js'
 import { pinDirectoryOf, stateDirOf } from '../../node/dataplane-source.js'
 import { nodeDocument } from '../node-document.js'
 import type { LabTopology } from '../topology.js'
