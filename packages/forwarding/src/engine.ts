@@ -17,6 +17,7 @@ import { REASON, drop, featuresOf, newContext, type Context } from './context.js
 import { Counters } from './counters.js'
 import { egress } from './egress.js'
 import type { Explanation, PacketInput } from './explain.js'
+import { FastPath } from './fast-path.js'
 import type { FlowMemory } from './flow/flow-memory.js'
 import { explainPacket } from './explain-packet.js'
 import { isToldToSender } from './icmp-error.js'
@@ -24,7 +25,7 @@ import { ingress, ingressParsed } from './ingress.js'
 import { ANSWERED, PACKET } from './link/ethernet-link.js'
 import { Copier } from './mirror/copier.js'
 import { OuterSource, parseWire } from './parse-outer.js'
-import { DELIVER, DROP, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
+import { DELIVER, DROP, SEND, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
 import { Sequences } from './sequences.js'
 import { Tables, type Port, type RouteTable } from './tables.js'
 import { TokenBucket } from './token-bucket.js'
@@ -80,6 +81,7 @@ export class ForwardingEngine {
   readonly #counters = new Counters()
   readonly #source = new OuterSource()
   readonly #context: Context
+  readonly #fastPath: FastPath
   readonly #copier: Copier
   readonly #sequences: Sequences
   readonly #tracer: Tracer | undefined
@@ -104,6 +106,7 @@ export class ForwardingEngine {
       copier: this.#copier,
       clock,
     })
+    this.#fastPath = new FastPath(this.#context)
   }
 
   /** Largest packet that the underlay takes, outer headers included. */
@@ -113,6 +116,7 @@ export class ForwardingEngine {
 
   set underlayMtu(octets: number) {
     this.#context.underlayMtu = octets
+    this.#tables.version++
   }
 
   /** Validates the whole transaction, then programs it; no packet sees a part of it. */
@@ -171,6 +175,7 @@ export class ForwardingEngine {
   setLiveness(id: number, isUp: boolean): void {
     if (isUp) this.#tables.down.delete(id)
     else if (this.#tables.liveness.has(id)) this.#tables.down.add(id)
+    this.#tables.version++
   }
 
   /** Counts a packet that the adapter itself had to drop: a full queue, a port without a device. */
@@ -189,6 +194,8 @@ export class ForwardingEngine {
    * @param segment octets of the largest packet after segmentation offload will have cut this one
    */
   fromPort(port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut, segment = length): Verdict {
+    this.#context.packet.at(bytes, offset, length, segment)
+    if (this.#fastPath.send(port, out)) return SEND
     const from = this.#tables.ports.get(port)
     if (from === undefined) {
       out.port = -1
@@ -198,7 +205,6 @@ export class ForwardingEngine {
       from.counters.rxOctets += length
       out.port = port
       this.#begin(from, -1)
-      this.#context.packet.at(bytes, offset, length, segment)
       if (this.#tables.traces.size > 0) this.#tracer?.beginPort(this.#context, port)
       const verdict = egress(this.#context, from, out)
       if (verdict === DROP && isToldToSender(out) && this.#mayTell()) tellSender(this.#context, from, out)

@@ -311,7 +311,9 @@ export class Tables {
 }
 
 function changesObjects({ generation: _generation, routes: _routes, ...kinds }: FibTransaction): boolean {
-  return Object.values<ObjectChanges<unknown> | undefined>(kinds).some((changes) => (changes?.set.length ?? 0) + (changes?.remove.length ?? 0) > 0)
+  return Object.values<ObjectChanges<unknown> | undefined>(kinds).some(
+    (changes) => (changes?.set.length ?? 0) + (changes?.remove.length ?? 0) > 0,
+  )
 }
 
 function linkOf(object: PortObject, before: EthernetLink | undefined): EthernetLink | undefined {

@@ -2,7 +2,7 @@ import { encodeIpv4Header, encodeIpv6Extensions, encodeIpv6Header, IpAddress } f
 import { ipPacket } from '@heddle/wire/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ENTROPY_PORT_FIRST, ENTROPY_PORT_LAST, entropyPort, flowHash } from './entropy.js'
+import { ENTROPY_PORT_FIRST, ENTROPY_PORT_LAST, entropyPort, flowHash, hasFlowPorts, ipv4FlowHash } from './entropy.js'
 
 const word = fc.nat(0xffffffff)
 const [A, B] = [IpAddress.parse('10.0.0.1'), IpAddress.parse('10.0.0.2')]
@@ -43,6 +43,19 @@ function udp6(ports: number, { extended = false, fragment = -1 } = {}): Uint8Arr
 const hashOf = (bytes: Uint8Array, seed = 0): number => flowHash(bytes, 0, bytes.length, seed)
 
 describe('entropy', () => {
+  it('is the same of fields that were read already', () => {
+    fc.assert(
+      fc.property(word, word, fc.constantFrom(6, 17, 132, 1, 47), word, word, (source, destination, protocol, ports, seed) => {
+        const packet = udp4(ports)
+        const view = new DataView(packet.buffer)
+        view.setUint8(9, protocol)
+        view.setUint32(12, source)
+        view.setUint32(16, destination)
+        expect(ipv4FlowHash(source, destination, protocol, hasFlowPorts(protocol), ports, seed)).toBe(hashOf(packet, seed))
+      }),
+    )
+  })
+
   it('is a source port of 49152–65535, and every one of them comes', () => {
     expect([entropyPort(0), entropyPort(0xffffffff)]).toEqual([ENTROPY_PORT_FIRST, ENTROPY_PORT_LAST])
     fc.assert(fc.property(word, (hash) => Math.abs(entropyPort(hash) - 57_343.5) <= 8191.5))

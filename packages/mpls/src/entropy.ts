@@ -50,10 +50,32 @@ export function flowHash(bytes: Uint8Array, at: number, end: number, seed: numbe
   return finish(hash)
 }
 
+/**
+ * As `flowHash`, of the fields of an IPv4 header that was read already.
+ *
+ * @param hasPorts whether it is TCP, UDP or SCTP, no fragment, and its ports are there
+ * @param ports both of them as one word
+ */
+export function ipv4FlowHash(
+  source: number,
+  destination: number,
+  protocol: number,
+  hasPorts: boolean,
+  ports: number,
+  seed: number,
+): number {
+  const hash = mix(mix(mix(seed, source), destination), protocol)
+  return finish(hasPorts ? mix(hash, ports) : hash)
+}
+
+/** Whether a flow of the protocol is told from others by ports, the first four octets of its header. */
+export function hasFlowPorts(protocol: number): boolean {
+  return protocol === IP_PROTOCOL_TCP || protocol === IP_PROTOCOL_UDP || protocol === IP_PROTOCOL_SCTP
+}
+
 function withPorts(hash: number, bytes: Uint8Array, protocol: number, at: number, end: number): number {
   const mixed = mix(hash, protocol)
-  const hasPorts = protocol === IP_PROTOCOL_TCP || protocol === IP_PROTOCOL_UDP || protocol === IP_PROTOCOL_SCTP
-  if (!hasPorts || at + 4 > end) return mixed
+  if (!hasFlowPorts(protocol) || at + 4 > end) return mixed
   return mix(mixed, (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3])
 }
 

@@ -33,7 +33,7 @@ export {
 export { decrementTtl, PIPE_TTL, poppedTtl, pushedTtl, swappedTtl, TTL_EXPIRED, type TunnelModel } from './ttl.js'
 export { CE, ECN_DROP, ECT_0, ECT_1, NOT_ECT, poppedEcn, pushedEcn, type EcnMode } from './ecn.js'
 export { outerDscp, poppedDscp, poppedTrafficClass, pushedTrafficClass } from './traffic-class.js'
-export { ENTROPY_PORT_FIRST, ENTROPY_PORT_LAST, entropyPort, flowHash } from './entropy.js'
+export { ENTROPY_PORT_FIRST, ENTROPY_PORT_LAST, entropyPort, flowHash, hasFlowPorts, ipv4FlowHash } from './entropy.js'
 export { type TunnelEncapsulation, tunnelMtu, tunnelOverhead } from './encapsulation/overhead.js'
 export { encapsulate, NO_HEADROOM, TOO_LONG, type TunnelTemplate, type UnderlayOptions } from './encapsulation/tunnel-template.js'
 export { isMplsUdpPort, MPLS_UDP_LEGACY_PORT, MPLS_UDP_PORT, mplsOverUdp, type MplsOverUdpOptions } from './encapsulation/mpls-over-udp.js'
