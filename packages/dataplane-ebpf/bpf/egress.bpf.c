@@ -5,7 +5,7 @@
  *   1. parse    the IP header, its lengths and checksum                     parse.h
  *   2. port     the port's MTU and allowed sources; a ping to a gateway     port.h
  *   3. flow     read where a policy wants it                                tuple.h
- *   4. service  no address is translated
+ *   4. service  what is for a virtual address, or belongs to a translated flow, gets its other ends   translate.h
  *   5. policy   of the port, if it has one                                  policy.h
  *   6. lookup   the destination in the port's VRF                           lookup.h
  *   7. nexthop  a member of the group, by the flow's hash                   nexthop.h, flow.h
@@ -32,6 +32,8 @@ static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, st
 	if (result != GOES_ON)
 		return result;
 	result = accept(skb, port_id, port, packet);
+	if (result == GOES_ON)
+		result = serve(skb, work, port->vrf);
 	if (result == GOES_ON && port->policy_version)
 		result = pass_policy(skb, port_id, 1);
 	if (result != GOES_ON)
@@ -67,5 +69,5 @@ int egress(struct __sk_buff *skb)
 		counters->drops++;
 	if (result != REASON_TTL_EXPIRED && result != REASON_MTU_EXCEEDED)
 		return VERDICT_DROP;
-	return tell_sender(skb, *port_id, &work->packet, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
+	return tell_sender(skb, *port_id, work, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
 }

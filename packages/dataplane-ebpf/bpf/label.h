@@ -98,6 +98,7 @@ static __always_inline int deliver_parsed(struct __sk_buff *skb, struct work *wo
 	struct packet *packet = &work->packet;
 	struct popped *popped = &work->popped;
 	struct outer *outer = &work->outer;
+	int result;
 
 	/* Datagrams that a sender on the same machine leaves to be cut: no program can take them apart. */
 	if (skb->gso_size && packet->at + packet->length < outer->end)
@@ -110,8 +111,11 @@ static __always_inline int deliver_parsed(struct __sk_buff *skb, struct work *wo
 		write_traffic_class(skb, packet, popped->traffic_class << 5 | (packet->traffic_class & CE));
 	if (pass_congestion(skb, packet, outer->traffic_class) != GOES_ON)
 		return REASON_CONGESTION;
-	if (popped->action == LABEL_LOOKUP)
-		return forward(skb, work, popped->target);
+	result = serve(skb, work, packet->vrf);
+	if (result != GOES_ON)
+		return result;
+	if (popped->action == LABEL_LOOKUP || work->inside_vrf != NONE)
+		return forward(skb, work, packet->vrf);
 	if (!is_forwardable(packet->family, packet->destination))
 		return REASON_DESTINATION_INVALID;
 	work->target = popped->target;

@@ -113,6 +113,26 @@ OBJECTS(flow_counts, __u32, struct flow_count, 16384);
 REMEMBERED(flows, struct flow_key, struct flow, 65536);
 REMEMBERED(fragments, struct flow_key, struct fragmented, 4096);
 
+/* Backends of all services; the process writes them through its own memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 262144);
+	__type(key, __u32);
+	__type(value, struct backend);
+} backends SEC(".maps");
+
+OBJECTS(services, struct service_key, struct service, 8192);
+OBJECTS(virtual_addresses, struct virtual_key, __u32, 8192);
+OBJECTS(nat_pools, __u32, struct nat_pool, 16384);
+/* Pool between two VRFs. */
+OBJECTS(pools_between, struct pool_key, __u32, 16384);
+
+/* Two entries a flow. */
+REMEMBERED(nat_flows, struct flow_key, struct nat_flow, 131072);
+REMEMBERED(nat_fragments, struct flow_key, struct nat_fragment, 4096);
+REMEMBERED(affinities, struct affinity_key, struct affinity, 65536);
+
 #define COUNTERS(name, count)                                                                                                                \
 	struct {                                                                                                                             \
 		__uint(type, BPF_MAP_TYPE_PERCPU_HASH);                                                                                      \

@@ -4,9 +4,11 @@
 
 #include "congestion.h"
 #include "flow.h"
+#include "hide.h"
 #include "lookup.h"
 #include "policy.h"
 #include "send.h"
+#include "translate.h"
 
 /* Lookups in a row after which a packet is taken for looping. */
 #define MAX_LOOKUPS 8
@@ -70,12 +72,15 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 	packet = &work->packet;
 	if (!is_forwardable(packet->family, packet->destination))
 		return REASON_DESTINATION_INVALID;
+	if (work->inside_vrf != NONE)
+		vrf_id = work->inside_vrf;
 	packet->vrf = vrf_id;
 	work->hash = packet_hash(skb, packet);
 	for (int lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
 		struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
 		struct next_hop *hop;
 		__u32 group, next_hop, target, *host;
+		int hidden;
 
 		if (!vrf)
 			return REASON_NO_ROUTE;
@@ -95,6 +100,9 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 		target = hop->target;
 		switch (hop->action) {
 		case ACTION_LOOKUP:
+			hidden = is_translating() ? hide(skb, vrf_id, target) : GOES_ON;
+			if (hidden != GOES_ON)
+				return hidden;
 			vrf_id = target;
 			continue;
 		case ACTION_DISCARD:
@@ -138,6 +146,8 @@ __noinline int carry_out(struct __sk_buff *skb, struct work *work, int way, __u3
 		return REASON_NO_NEXT_HOP;
 	link = bpf_map_lookup_elem(&links, &port_id);
 	result = may_deliver(port, link, &work->packet, port_id);
+	if (result == GOES_ON)
+		serve_reply(skb, work, port->vrf);
 	if (result == GOES_ON && port->policy_version)
 		result = pass_policy(skb, port_id, 0);
 	if (result != GOES_ON || !link)

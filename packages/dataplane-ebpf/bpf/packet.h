@@ -114,7 +114,23 @@ struct work {
 	/* Of the packet that opened the flow in hand. */
 	struct tuple opener;
 	struct flow_key key;
+	/* Ends that the packet gets, those that it came with if `is_translated`, and the flow of a packet that a pool hides. */
+	struct tuple ends;
+	struct tuple before;
+	struct tuple hidden;
+	/* The flow in hand and its other direction, while they are made. */
+	struct nat_flow nat;
+	struct nat_flow peer;
+	struct flow_key peer_key;
+	struct service service;
+	struct backend backend;
+	/* Whether `tuple` tells the packet in hand, and `quoted` the packet that it quotes, as policies know it. */
 	__u32 has_tuple;
+	__u32 has_quoted;
+	__u32 is_translated;
+	/* VRF in which a packet that came back to a pool goes on, and the one in which its ends were translated or found to be no service's; NONE. */
+	__u32 inside_vrf;
+	__u32 nat_vrf;
 };
 
 struct {
@@ -141,7 +157,8 @@ static __always_inline struct work *new_work(void)
 		return 0;
 	/* Tuples are read whole where they are wanted. */
 	__builtin_memset(work, 0, offsetof(struct work, tuple));
-	work->has_tuple = 0;
+	work->has_tuple = work->has_quoted = work->is_translated = 0;
+	work->inside_vrf = work->nat_vrf = NONE;
 	work->packet.vrf = work->packet.port = work->packet.clamp = NONE;
 	work->popped.ttl = 255;
 	work->popped.traffic_class = NONE;

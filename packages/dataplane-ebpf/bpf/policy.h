@@ -100,7 +100,7 @@ static __always_inline void age(const struct flow_key *key, const struct tuple *
 /* Whether the packet that an error quotes belongs to a flow that was allowed. */
 static __always_inline int is_related(struct __sk_buff *skb, struct work *work, struct port *port, __u32 port_id)
 {
-	if (!read_quoted(skb, work, work->packet.at + work->packet.length))
+	if (!work->has_quoted && !read_quoted(skb, work, work->packet.at + work->packet.length))
 		return 0;
 	write_key(&work->key, port_id, &work->quoted, is_from_lower(&work->quoted));
 	return is_allowed_flow(port);

@@ -130,7 +130,7 @@ __noinline int read_tuple(struct __sk_buff *skb, struct tuple *tuple, __u32 at, 
  * Reads the flow of the packet that an ICMP error quotes; 0 when there is none. That packet went the other way, and may be cut off; its lengths are not
  * believed.
  */
-__noinline int read_quoted(struct __sk_buff *skb, struct work *work, __u32 end)
+static __always_inline int read_quoted(struct __sk_buff *skb, struct work *work, __u32 end)
 {
 	struct tuple *quoted;
 	__u8 version;

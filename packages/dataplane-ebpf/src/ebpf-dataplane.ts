@@ -34,7 +34,7 @@ export interface EbpfDataplaneOptions {
   readonly fibBlocks?: number
   /** Most routes, each 32 octets that are committed at once; 262,144 when left out. */
   readonly routes?: number
-  /** Most flows that policies remember, each about 150 octets that are committed at once; 65,536 when left out. */
+  /** Most flows that policies remember, and as many for services and pools: about 650 octets each that are committed at once; 65,536 when left out. */
   readonly flows?: number
   /** Features of the kernel to do without although it may have them: by the others that take their place (`ebpfFeatures`). */
   readonly without?: readonly EbpfFeatureName[]
@@ -74,7 +74,7 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
     underlayNetns,
     encapsulations,
     pinDirectory,
-    sizes: { fib: fibBlocks, routes, flows },
+    sizes: { fib: fibBlocks, routes, flows, nat_flows: flows * 2, affinities: flows },
     logger,
   })
 }

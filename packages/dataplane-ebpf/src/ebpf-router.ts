@@ -184,7 +184,8 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   #sweep(): void {
-    if (this.#parts.tables.policies.size > 0) sweepFlows(this.#parts.maps)
+    const { policies, translations } = this.#parts.tables
+    if (policies.size > 0 || !translations.isEmpty) sweepFlows(this.#parts.maps)
   }
 
   async #look(): Promise<void> {

@@ -8,5 +8,7 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'port-errors',
   'tunnel-errors',
   'policy',
+  'service',
+  'nat',
   'table-counters',
 ]

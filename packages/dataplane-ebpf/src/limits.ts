@@ -1,7 +1,7 @@
 import type { ApplyFailure, DataplaneLimits, FibTransaction, ObjectKind } from '@heddle/core'
 import { nameOctets } from './layout/objects.js'
 import { atomsOf } from './layout/policy.js'
-import { MAX_ALLOWED_SOURCES, MAX_ATOMS, MAX_GATEWAYS, MAX_LABELS, MAX_MEMBERS, MAX_NAME } from './layout/structs.js'
+import { MAX_ALLOWED_SOURCES, MAX_ATOMS, MAX_BACKENDS, MAX_GATEWAYS, MAX_LABELS, MAX_MEMBERS, MAX_NAME } from './layout/structs.js'
 
 /** Most objects of a kind. @param routes rows of the map of routes @param flows entries of the map of flows */
 export function limitsOf(routes: number, flows: number): DataplaneLimits {
@@ -17,6 +17,9 @@ export function limitsOf(routes: number, flows: number): DataplaneLimits {
     labelStackDepth: MAX_LABELS,
     policies: 32_768,
     policyRules: 1024,
+    services: 8192,
+    serviceBackends: MAX_BACKENDS,
+    natPools: 16_384,
     flows,
   }
 }

@@ -3,7 +3,7 @@ import { Struct } from './struct.js'
 /* The structures of `bpf/layout.h`, in its order; a test compares the two by the type information of the object file. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 2
+export const LAYOUT_VERSION = 3
 
 export const MAX_ALLOWED_SOURCES = 16
 export const MAX_GATEWAYS = 8
@@ -12,6 +12,8 @@ export const MAX_MEMBERS = 64
 export const MAX_NAME = 120
 /** Of one policy; see `bpf/rules.h`. */
 export const MAX_ATOMS = 4096
+/** Of one service; see `bpf/backend.h`. */
+export const MAX_BACKENDS = 4096
 export const MAX_REQUEST = 4000
 /** Buckets that the flows of a group are spread over. */
 export const BUCKETS = 256
@@ -30,6 +32,8 @@ export const CONFIG = new Struct('config', {
   encapsulations: 'u32',
   policy_version: 'u32',
   avoided: 'u32',
+  translates: 'u32',
+  nat_version: 'u32',
   reserved: 'u32',
 })
 
@@ -147,6 +151,55 @@ export const FLOW = new Struct('flow', {
 
 export const FLOW_COUNT = new Struct('flow_count', { count: 'u32', recount: 'u32' })
 
+export const SERVICE_KEY = new Struct('service_key', {
+  vrf: 'u32',
+  family: 'u32',
+  address: ['u32', 4],
+  protocol: 'u32',
+  port: 'u32',
+})
+
+export const SERVICE = new Struct('service', {
+  affinity: 'u64',
+  id: 'u32',
+  seed: 'u32',
+  hides: 'u32',
+  says_default: 'u32',
+  backend: 'u32',
+  backend_count: 'u32',
+  is_even: 'u32',
+  reserved: 'u32',
+})
+
+export const BACKEND = new Struct('backend', { address: ['u32', 4], port: 'u32', weight: 'u32', state: 'u32', reserved: 'u32' })
+
+export const VIRTUAL_KEY = new Struct('virtual_key', { vrf: 'u32', family: 'u32', address: ['u32', 4] })
+
+export const NAT_POOL = new Struct('nat_pool', {
+  vrf: 'u32',
+  outside: 'u32',
+  family: 'u32',
+  address: ['u32', 4],
+  first: 'u32',
+  last: 'u32',
+})
+
+export const POOL_KEY = new Struct('pool_key', { vrf: 'u32', outside: 'u32', family: 'u32' })
+
+export const NAT_FLOW = new Struct('nat_flow', {
+  seen: 'u64',
+  told: 'u64',
+  lifetime: 'u32',
+  state: 'u32',
+  source: ['u32', 4],
+  destination: ['u32', 4],
+  ports: 'u32',
+  service: 'u32',
+  peer_zone: 'u32',
+  client: ['u32', 4],
+  client_port: 'u32',
+})
+
 export const OBJECT_COUNTERS_ROW = new Struct('object_counters', { packets: 'u64', octets: 'u64' })
 
 /** All of them, for the test. */
@@ -174,5 +227,12 @@ export const STRUCTS: readonly Struct[] = [
   FLOW_KEY,
   FLOW,
   FLOW_COUNT,
+  SERVICE_KEY,
+  SERVICE,
+  BACKEND,
+  VIRTUAL_KEY,
+  NAT_POOL,
+  POOL_KEY,
+  NAT_FLOW,
   OBJECT_COUNTERS_ROW,
 ] as readonly Struct[]

@@ -10,6 +10,9 @@ export interface MapSizes {
   readonly routes: number
   /** Flows that policies remember; likewise. */
   readonly flows: number
+  /** Directions of translated flows, and clients that come to the same backend again; likewise. */
+  readonly nat_flows: number
+  readonly affinities: number
 }
 
 /** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */

@@ -1,15 +1,5 @@
-import {
-  keepsFlows,
-  type ApplyFailure,
-  type DataplaneState,
-  type FibTransaction,
-  type ObjectChanges,
-  type ObjectKind,
-  type PortObject,
-} from '@heddle/core'
-import { LinuxError } from '@heddle/linux'
+import { keepsFlows, type ApplyFailure, type DataplaneState, type FibTransaction, type ObjectKind, type PortObject } from '@heddle/core'
 import type { MacAddress } from '@heddle/wire'
-import { FibFullError } from '../fib/block-memory.js'
 import { FibStore, type Roots } from '../fib/fib-store.js'
 import { decodeNextHop, encodeNextHop } from '../layout/next-hop.js'
 import {
@@ -25,17 +15,17 @@ import {
 } from '../layout/objects.js'
 import { View } from '../layout/struct.js'
 import { VRF } from '../layout/structs.js'
+import { failureOf, idOf, NOTHING, removedIn } from './changes.js'
 import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
 import { wordBytes, type KernelMaps } from './kernel-maps.js'
 import { Policies } from './policies.js'
 import { programRoutes } from './route-programmer.js'
 import { SourceSets } from './source-sets.js'
+import { Translations } from './translations.js'
 
 /** MTU of no uplink: what a length field can say. */
 const ANY_MTU = 65_535
-
-const NOTHING: ObjectChanges<never> = { set: [], remove: [] }
 
 /**
  * The tables in the kernel. A transaction that was found valid is written object by object: what it sets first, then its routes, and what it removes
@@ -46,6 +36,7 @@ export class KernelTables {
   readonly fib: FibStore
   readonly config: ConfigView
   readonly policies: Policies
+  readonly translations: Translations
   readonly #maps: KernelMaps
   readonly #sources: SourceSets
   /** Router's own MAC addresses by VNI, which headers of VXLAN tunnels have. */
@@ -56,6 +47,7 @@ export class KernelTables {
     this.#maps = maps
     this.config = configOf(maps)
     this.policies = new Policies(maps, this.config, () => performance.now())
+    this.translations = new Translations(maps, this.config, () => performance.now())
     this.counters = new CounterMaps(maps)
     this.#sources = new SourceSets(maps)
     this.fib = new FibStore(maps.words('fib'), maps.words('routes'), () => performance.now())
@@ -94,6 +86,7 @@ export class KernelTables {
     for (const policy of policies.set) attempt('policy', policy.id, () => this.policies.set(policy))
     for (const id of removedIn(policies, idOf)) this.policies.remove(id)
     this.policies.tell()
+    failures.push(...this.translations.program(transaction))
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
     failures.push(...programRoutes(this.fib, transaction.routes, removedVrfs, (vrf) => this.#publish(vrf)))
@@ -142,6 +135,8 @@ export class KernelTables {
       labels: all('labels', decodeLabel),
       vnis: all('vnis', decodeVni),
       policies: this.policies.dump(),
+      services: this.translations.services.dump(),
+      natPools: this.translations.pools.dump(),
       routes: this.fib.batch(),
     }
   }
@@ -212,25 +207,6 @@ export class KernelTables {
   }
 }
 
-/** Names what could not be programmed. */
-export function failureOf(kind: ObjectKind, key: string, error: unknown): ApplyFailure {
-  if (error instanceof FibFullError) return { object: { kind, key }, code: 'dataplane.limit', message: error.message }
-  if (!(error instanceof LinuxError)) throw error
-  const isFull = ['E2BIG', 'ENOSPC', 'ENOMEM'].includes(error.code)
-  return { object: { kind, key }, code: isFull ? 'dataplane.limit' : 'dataplane.kernel', message: error.message }
-}
-
 function rootsOf({ root4, root6 }: Roots): [number, number] {
   return [root4, root6]
-}
-
-function idOf({ id }: { readonly id: number }): number {
-  return id
-}
-
-/** What is removed: an object that is set in the same transaction is replaced, and what refers to it stays. */
-function removedIn<T>({ set, remove }: ObjectChanges<T>, keyOf: (object: T) => number): readonly number[] {
-  if (remove.length === 0 || set.length === 0) return remove
-  const kept = new Set(set.map(keyOf))
-  return remove.filter((key) => !kept.has(key))
 }

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Which backend a new flow of a service comes to: weighted rendezvous hashing over those that are ready, by the same draws as the TypeScript forwarder,
+ * so that routers of both kinds choose alike; with affinity, the backend that the client came to before.
+ */
+#pragma once
+
+#include "nat_table.h"
+
+#define MAX_BACKENDS 4096
+
+/* How far the backends of a service have been looked at. */
+struct drawing {
+	__u32 first;
+	/* Of the flow, or of the client alone, with the service's seed. */
+	__u32 key;
+	__u32 is_even;
+	/* Place of the best so far, its weight, and what it drew: as a number, and as a logarithm. */
+	__u32 best;
+	__u32 weight;
+	__u32 drawn;
+	__u64 log;
+	/* The backend that the client came to, if it came before, and its place when it takes flows. */
+	__u32 came_before;
+	__u32 is_found;
+	__u32 again;
+	__u32 port;
+	__u32 address[4];
+};
+
+static __always_inline __u32 flow_key(const struct tuple *tuple, __u32 port)
+{
+	__u32 hash = (port ^ tuple->protocol << 16) * 0x9e3779b1;
+
+#pragma unroll
+	for (int word = 0; word < 4; word++)
+		hash = (hash ^ tuple->source[word] ^ hash >> 15) * 0x85ebca6b;
+	return hash ^ hash >> 13;
+}
+
+/* What a backend draws depends on nothing but the flow and itself. */
+static __always_inline __u32 draw_of(__u32 key, const struct backend *backend)
+{
+	const __u32 *address = backend->address;
+	__u32 hash = key * 0x9e3779b1;
+
+	hash = (hash ^ address[0] ^ hash >> 15) * 0x85ebca6b;
+	hash = (hash ^ address[1] ^ address[2] << 1 ^ hash >> 13) * 0xc2b2ae35;
+	hash = (hash ^ address[3] ^ backend->port * 0x27d4eb2f ^ hash >> 16) * 0x85ebca6b;
+	hash = (hash ^ hash >> 13) * 0xc2b2ae35;
+	return hash ^ hash >> 16;
+}
+
+/* -log2((draw + 1) / (2^32 + 1)), in units of 2^-32: exact to some 2^-30. */
+__noinline __u64 log_of(__u32 draw)
+{
+	__u64 value = (__u64)draw + 1, bits = 0, whole = 31;
+
+	if (value >> 32)
+		return 1;
+#pragma unroll
+	for (int step = 16; step > 0; step >>= 1) {
+		if (value >> (32 - step) == 0) {
+			value <<= step;
+			whole -= step;
+		}
+	}
+	/* A square has twice the logarithm: whether it reaches two is the next bit. */
+	for (int bit = 0; bit < 32; bit++) {
+		__u64 carry;
+
+		value = value * value >> 31;
+		carry = value >> 32;
+		value >>= carry;
+		bits = bits << 1 | carry;
+	}
+	return (32ULL << 32) + 1 - (whole << 32 | bits);
+}
+
+/* Whether log / weight is less than other / other_weight, in 96 bits. */
+static __always_inline int scores_more(__u64 log, __u32 weight, __u64 other, __u32 other_weight)
+{
+	__u64 low = (log & 0xffffffff) * other_weight, other_low = (other & 0xffffffff) * weight;
+	__u64 high = (log >> 32) * other_weight + (low >> 32), other_high = (other >> 32) * weight + (other_low >> 32);
+
+	return high != other_high ? high < other_high : (low & 0xffffffff) < (other_low & 0xffffffff);
+}
+
+static __always_inline int is_backend(const struct backend *backend, const __u32 *address, __u32 port)
+{
+	return backend->port == port && backend->address[0] == address[0] && backend->address[1] == address[1] &&
+	       backend->address[2] == address[2] && backend->address[3] == address[3];
+}
+
+static long draw_backend(__u32 index, struct drawing *drawing)
+{
+	__u32 place = drawing->first + index, drawn;
+	struct backend *backend = bpf_map_lookup_elem(&backends, &place);
+	int takes;
+
+	if (!backend)
+		return 1;
+	takes = backend->weight != 0 && backend->state != BACKEND_DRAINING;
+	if (drawing->came_before && !drawing->is_found && is_backend(backend, drawing->address, drawing->port)) {
+		drawing->is_found = 1;
+		drawing->again = takes ? place : NONE;
+	}
+	if (!takes)
+		return 0;
+	drawn = draw_of(drawing->key, backend);
+	if (drawing->is_even) {
+		if (drawing->best != NONE && drawn <= drawing->drawn)
+			return 0;
+	} else {
+		__u64 log = log_of(drawn);
+
+		if (drawing->best != NONE && !scores_more(log, backend->weight, drawing->log, drawing->weight))
+			return 0;
+		drawing->log = log;
+	}
+	drawing->best = place;
+	drawing->weight = backend->weight;
+	drawing->drawn = drawn;
+	return 0;
+}
+
+/* Finds the backend of a new flow of the service in hand; 0 when none takes flows. */
+__noinline int choose_backend(void)
+{
+	struct work *work = current_work();
+	struct drawing drawing = { .best = NONE, .again = NONE };
+	struct affinity_key client = {};
+	struct affinity affinity = {};
+	struct affinity *before;
+	struct backend *backend;
+	struct service *service;
+	__u32 place;
+
+	if (!work)
+		return 0;
+	service = &work->service;
+	drawing.first = service->backend;
+	drawing.is_even = service->is_even;
+	drawing.key = flow_key(&work->tuple, service->affinity ? 0 : work->tuple.source_port) ^ service->seed;
+	if (service->affinity) {
+		client.service = service->id;
+		client.family = work->tuple.family;
+		__builtin_memcpy(client.client, work->tuple.source, sizeof(client.client));
+		before = bpf_map_lookup_elem(&affinities, &client);
+		if (before && !is_over(before->seen, before->lifetime)) {
+			drawing.came_before = 1;
+			drawing.port = before->port;
+			__builtin_memcpy(drawing.address, before->address, sizeof(drawing.address));
+		}
+	}
+	bpf_loop(service->backend_count, draw_backend, &drawing, 0);
+	place = drawing.again != NONE ? drawing.again : drawing.best;
+	backend = bpf_map_lookup_elem(&backends, &place);
+	if (!backend)
+		return 0;
+	__builtin_memcpy(&work->backend, backend, sizeof(*backend));
+	if (!service->affinity)
+		return 1;
+	affinity.seen = milliseconds();
+	affinity.lifetime = service->affinity;
+	affinity.port = backend->port;
+	__builtin_memcpy(affinity.address, backend->address, sizeof(affinity.address));
+	bpf_map_update_elem(&affinities, &client, &affinity, BPF_ANY);
+	return 1;
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A packet that a lookup takes from one VRF into another one gets the address of the pool between them, and a port. */
+#pragma once
+
+#include "open_flow.h"
+#include "translate_error.h"
+
+/* The search of a port of a pool. */
+struct pool_search {
+	__u32 zone;
+	__u32 outside;
+	__u32 first;
+	__u32 size;
+	__u32 start;
+	enum claim result;
+};
+
+static long try_pool_port(__u32 attempt, struct pool_search *search)
+{
+	struct work *work = current_work();
+	__u32 candidate;
+
+	if (!work)
+		return 1;
+	/* The flow's own port first, where it lies in the range. */
+	candidate = attempt ? search->first + ((__u64)search->start + attempt) % search->size : work->hidden.source_port;
+	if (candidate - search->first >= search->size)
+		return 0;
+	work->ends.source_port = candidate;
+	/* Both sides of an echo have its identifier. */
+	if (work->hidden.icmp_type != NONE)
+		work->ends.destination_port = candidate;
+	write_nat(work, &work->hidden, search->zone, search->outside);
+	search->result = claim(work);
+	return search->result != TAKEN;
+}
+
+/* Finds a port of the pool that no other flow to the same end has; 0 when there is none. */
+static __always_inline int choose_port(struct work *work, const struct nat_pool *pool, __u32 zone)
+{
+	struct tuple *hidden = &work->hidden;
+	__u32 size = pool->last - pool->first + 1, tries = size + 1 < TRIES ? size + 1 : TRIES;
+	struct pool_search search = {
+		.zone = zone,
+		.outside = pool->outside,
+		.first = pool->first,
+		.size = size,
+		.start = scattered(hidden, hidden->source_port),
+		.result = TAKEN,
+	};
+
+	copy_ends(&work->ends, hidden);
+	__builtin_memcpy(work->ends.source, pool->address, sizeof(work->ends.source));
+	bpf_loop(hidden->protocol == PROTOCOL_SCTP ? 1 : tries, try_pool_port, &search, 0);
+	return search.result != TAKEN;
+}
+
+static __always_inline int hide_part(struct __sk_buff *skb, struct work *work, __u32 zone)
+{
+	struct nat_fragment *fragment = find_nat_datagram(work, zone, &work->hidden);
+
+	if (!fragment)
+		return REASON_FRAGMENT;
+	rewrite_part(skb, work, &work->hidden, fragment);
+	return GOES_ON;
+}
+
+/* An error about a reply that came through the pool. What is about nothing known would show an address that is hidden. */
+static __always_inline int hide_error(struct __sk_buff *skb, struct work *work, __u32 zone)
+{
+	struct packet *packet = &work->packet;
+	__u32 source = packet->source[0] ^ packet->source[3];
+	int result;
+
+	read_tuple(skb, &work->tuple, packet->at, packet->at + packet->length);
+	result = translate_error(skb, zone);
+	if (result != GOES_ON)
+		return result;
+	return (packet->source[0] ^ packet->source[3]) == source ? REASON_NAT_EXHAUSTED : GOES_ON;
+}
+
+/* Hides the packet in hand, which a lookup takes from `vrf` to `outside`, where a pool stands between them. GOES_ON or a drop reason. */
+__noinline int hide(struct __sk_buff *skb, __u32 vrf, __u32 outside)
+{
+	struct work *work = current_work();
+	struct pool_key between = { .vrf = vrf, .outside = outside };
+	struct tuple *hidden;
+	struct nat_pool *pool;
+	struct nat_flow *flow;
+	__u32 *id, zone, end;
+
+	if (!work)
+		return REASON_NAT_EXHAUSTED;
+	between.family = work->packet.family;
+	id = bpf_map_lookup_elem(&pools_between, &between);
+	if (!id)
+		return GOES_ON;
+	pool = bpf_map_lookup_elem(&nat_pools, id);
+	if (!pool)
+		return REASON_NAT_EXHAUSTED;
+	zone = POOL_ZONE | *id;
+	hidden = &work->hidden;
+	end = work->packet.at + work->packet.length;
+	read_tuple(skb, hidden, work->packet.at, end);
+	if (hidden->kind == TUPLE_ERROR)
+		return hide_error(skb, work, zone);
+	if (hidden->kind == TUPLE_LATER)
+		return hide_part(skb, work, zone);
+	if (hidden->kind != TUPLE_FLOW)
+		return REASON_NAT_EXHAUSTED;
+	write_key(&work->key, zone, hidden, 1);
+	flow = find_nat(&work->key);
+	if (!flow) {
+		forget_if_over(&work->key);
+		if (!choose_port(work, pool, zone))
+			return REASON_NAT_EXHAUSTED;
+		flow = find_nat(&work->key);
+		if (!flow)
+			return REASON_NAT_EXHAUSTED;
+	}
+	read_target(&work->ends, flow);
+	keep_ends(work, hidden);
+	rewrite_ends(skb, work->packet.at, end, hidden, &work->ends);
+	take_addresses(skb, &work->packet, &work->ends);
+	if (hidden->is_fragment)
+		remember_nat_datagram(work, zone, hidden, flow);
+	touch_nat(work, flow, hidden);
+	return GOES_ON;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The flows whose ends are translated: two entries each, one a direction, that are made together and told of each other. */
+#pragma once
+
+#include "flow_table.h"
+
+/* Bit of an entry's state above those of its age: it is of the direction in which the flow was opened. */
+#define NAT_OPENS 4
+#define NAT_AGE (FLOW_REPLIED | FLOW_CLOSING)
+/* How long a direction may go on before the other one is told, milliseconds: little beside any lifetime. */
+#define TELL_INTERVAL 1000
+
+/* What comes of making a flow. */
+enum claim { CLAIMED, TAKEN, RACED };
+
+static __always_inline int is_over(__u64 seen, __u64 lifetime)
+{
+	return seen + lifetime <= milliseconds();
+}
+
+static __always_inline __u32 swapped(__u32 ports)
+{
+	return ports << 16 | ports >> 16;
+}
+
+static __always_inline struct nat_flow *find_nat(const struct flow_key *key)
+{
+	struct nat_flow *flow = bpf_map_lookup_elem(&nat_flows, key);
+
+	return flow && !is_over(flow->seen, flow->lifetime) ? flow : 0;
+}
+
+/* The key of the other direction of a flow. */
+static __always_inline void write_peer_key(struct flow_key *peer, const struct flow_key *key, const struct nat_flow *flow)
+{
+	peer->zone = flow->peer_zone;
+	peer->protocol = key->protocol;
+	peer->family = key->family;
+	__builtin_memcpy(peer->low, flow->destination, sizeof(peer->low));
+	__builtin_memcpy(peer->high, flow->source, sizeof(peer->high));
+	peer->ports = swapped(flow->ports);
+}
+
+/* The other direction of the flow in hand. */
+static __always_inline void write_peer(struct work *work)
+{
+	struct nat_flow *peer = &work->peer;
+
+	write_peer_key(&work->peer_key, &work->key, &work->nat);
+	__builtin_memcpy(peer, &work->nat, sizeof(*peer));
+	peer->state ^= NAT_OPENS;
+	__builtin_memcpy(peer->source, work->key.high, sizeof(peer->source));
+	__builtin_memcpy(peer->destination, work->key.low, sizeof(peer->destination));
+	peer->ports = swapped(work->key.ports);
+	peer->peer_zone = work->key.zone;
+}
+
+/* Describes the flow in hand, from the ends of `from`, which its first packet came with, to those of `target`. */
+static __always_inline void write_nat(struct work *work, const struct tuple *from, __u32 service, __u32 back_zone)
+{
+	struct nat_flow *nat = &work->nat;
+
+	nat->seen = nat->told = milliseconds();
+	nat->state = NAT_OPENS;
+	nat->lifetime = lifetime_of(0, from->protocol);
+	__builtin_memcpy(nat->source, work->ends.source, sizeof(nat->source));
+	__builtin_memcpy(nat->destination, work->ends.destination, sizeof(nat->destination));
+	nat->ports = work->ends.source_port << 16 | work->ends.destination_port;
+	nat->service = service;
+	nat->peer_zone = back_zone;
+	__builtin_memcpy(nat->client, from->source, sizeof(nat->client));
+	nat->client_port = from->source_port;
+}
+
+static __always_inline void forget_if_over(const struct flow_key *key)
+{
+	struct nat_flow *flow = bpf_map_lookup_elem(&nat_flows, key);
+
+	if (flow && is_over(flow->seen, flow->lifetime))
+		bpf_map_delete_elem(&nat_flows, key);
+}
+
+/*
+ * Remembers the flow in hand under its key, and its other direction, unless that is another flow's: replies are claimed first, so that of two CPUs that
+ * want the same ends one gets them.
+ */
+static __always_inline enum claim claim(struct work *work)
+{
+	write_peer(work);
+	forget_if_over(&work->peer_key);
+	if (bpf_map_update_elem(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) < 0)
+		return TAKEN;
+	if (bpf_map_update_elem(&nat_flows, &work->key, &work->nat, BPF_NOEXIST) == 0)
+		return CLAIMED;
+	bpf_map_delete_elem(&nat_flows, &work->peer_key);
+	return RACED;
+}
+
+/* Tells the other direction of the flow in hand; one that a full table forgot is made anew. 0 when its ends are another flow's by now. */
+static __always_inline int tell_peer(struct work *work)
+{
+	struct nat_flow *peer;
+
+	write_peer(work);
+	peer = bpf_map_lookup_elem(&nat_flows, &work->peer_key);
+	if (!peer)
+		return bpf_map_update_elem(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) == 0;
+	if (peer->ports != work->peer.ports || peer->peer_zone != work->peer.peer_zone || peer->destination[0] != work->peer.destination[0] ||
+	    peer->destination[3] != work->peer.destination[3])
+		return 0;
+	peer->state = work->peer.state;
+	peer->lifetime = work->peer.lifetime;
+	peer->seen = work->peer.seen;
+	return 1;
+}
+
+/* A packet of the flow under the key in hand was seen. */
+static __always_inline void touch_nat(struct work *work, struct nat_flow *flow, const struct tuple *tuple)
+{
+	__u32 state = next_state(flow->state, tuple, !(flow->state & NAT_OPENS));
+	int has_news = state != flow->state;
+	__u64 now = milliseconds();
+
+	flow->state = state;
+	flow->lifetime = lifetime_of(state & NAT_AGE, tuple->protocol);
+	flow->seen = now;
+	if (!has_news && now - flow->told < TELL_INTERVAL)
+		return;
+	flow->told = now;
+	__builtin_memcpy(&work->nat, flow, sizeof(work->nat));
+	if (!tell_peer(work))
+		bpf_map_delete_elem(&nat_flows, &work->key);
+}

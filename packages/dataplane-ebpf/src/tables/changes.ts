@@ -1,0 +1,27 @@
+import type { ApplyFailure, ObjectChanges, ObjectKind } from '@heddle/core'
+import { LinuxError } from '@heddle/linux'
+import { FibFullError } from '../fib/block-memory.js'
+
+/* What all tables do with the changes of a transaction. */
+
+export const NOTHING: ObjectChanges<never> = { set: [], remove: [] }
+
+/** Names what could not be programmed. */
+export function failureOf(kind: ObjectKind, key: string, error: unknown): ApplyFailure {
+  if (error instanceof FibFullError) return { object: { kind, key }, code: 'dataplane.limit', message: error.message }
+  if (!(error instanceof LinuxError)) throw error
+  const isFull = ['E2BIG', 'ENOSPC', 'ENOMEM'].includes(error.code)
+  return { object: { kind, key }, code: isFull ? 'dataplane.limit' : 'dataplane.kernel', message: error.message }
+}
+
+/** The key of most objects. */
+export function idOf({ id }: { readonly id: number }): number {
+  return id
+}
+
+/** What is removed: an object that is set in the same transaction is replaced, and what refers to it stays. */
+export function removedIn<T>({ set, remove }: ObjectChanges<T>, keyOf: (object: T) => number): readonly number[] {
+  if (remove.length === 0 || set.length === 0) return remove
+  const kept = new Set(set.map(keyOf))
+  return remove.filter((key) => !kept.has(key))
+}

@@ -1,0 +1,46 @@
+import type { NatPoolObject } from '@heddle/core'
+import { decodePool, encodePool, poolKey } from '../layout/service.js'
+import { wordAt, wordBytes, type KernelMaps } from './kernel-maps.js'
+
+/** Pools by their ids, and by the VRFs between which they stand. */
+export class NatPools {
+  readonly #maps: KernelMaps
+  readonly #held = new Map<number, NatPoolObject>()
+
+  constructor(maps: KernelMaps) {
+    this.#maps = maps
+    for (const pool of this.dump()) this.#held.set(pool.id, pool)
+  }
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  /** @throws LinuxError */
+  set(pool: NatPoolObject): void {
+    const before = this.#held.get(pool.id)
+    this.#maps.set('nat_pools', pool.id, encodePool(pool))
+    this.#held.set(pool.id, pool)
+    this.#maps.set('pools_between', poolKey(pool), wordBytes(pool.id))
+    if (before !== undefined && poolKey(before).join() !== poolKey(pool).join()) this.#leave(before)
+  }
+
+  remove(id: number): void {
+    const pool = this.#held.get(id)
+    if (pool === undefined) return
+    this.#leave(pool)
+    this.#maps.delete('nat_pools', id)
+    this.#held.delete(id)
+  }
+
+  /** What the kernel holds. */
+  dump(): NatPoolObject[] {
+    return Array.from(this.#maps.numbered('nat_pools'), ([id, value]) => decodePool(id, value))
+  }
+
+  /** Takes a pool from where it stood, unless another one stands there now. */
+  #leave(pool: NatPoolObject): void {
+    const there = this.#maps.get('pools_between', poolKey(pool))
+    if (there !== undefined && wordAt(there) === pool.id) this.#maps.delete('pools_between', poolKey(pool))
+  }
+}

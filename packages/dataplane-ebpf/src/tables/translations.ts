@@ -1,0 +1,53 @@
+import type { ApplyFailure, FibTransaction, ObjectKind } from '@heddle/core'
+import { failureOf, idOf, NOTHING, removedIn } from './changes.js'
+import type { ConfigView } from './config.js'
+import type { KernelMaps } from './kernel-maps.js'
+import { NatPools } from './nat-pools.js'
+import { Services } from './services.js'
+import { sweepFlows } from './sweep.js'
+
+/** Services and pools: what makes programs translate addresses. */
+export class Translations {
+  readonly services: Services
+  readonly pools: NatPools
+  readonly #maps: KernelMaps
+  readonly #config: ConfigView
+
+  /** @param now milliseconds */
+  constructor(maps: KernelMaps, config: ConfigView, now: () => number) {
+    this.#maps = maps
+    this.#config = config
+    this.services = new Services(maps, now)
+    this.pools = new NatPools(maps)
+  }
+
+  /** Whether there is anything to translate for. */
+  get isEmpty(): boolean {
+    return this.services.size + this.pools.size === 0
+  }
+
+  /**
+   * Writes what a valid transaction says of services and pools, and ends the flows of what is gone: those that stay keep the ends that were chosen for
+   * them. Returns what the kernel refused.
+   */
+  program({ services = NOTHING, natPools = NOTHING }: FibTransaction): ApplyFailure[] {
+    const failures: ApplyFailure[] = []
+    if (services.set.length + services.remove.length + natPools.set.length + natPools.remove.length === 0) return failures
+    const attempt = (kind: ObjectKind, id: number, work: () => void): void => {
+      try {
+        work()
+      } catch (error) {
+        failures.push(failureOf(kind, String(id), error))
+      }
+    }
+    for (const service of services.set) attempt('service', service.id, () => this.services.set(service))
+    for (const id of removedIn(services, idOf)) this.services.remove(id)
+    for (const pool of natPools.set) attempt('nat-pool', pool.id, () => this.pools.set(pool))
+    for (const id of removedIn(natPools, idOf)) this.pools.remove(id)
+
+    const wasTranslating = this.#config.get('translates') === 1
+    this.#config.set('nat_version', this.#config.get('nat_version') + 1).set('translates', this.isEmpty ? 0 : 1)
+    if (wasTranslating) sweepFlows(this.#maps)
+    return failures
+  }
+}
