@@ -14,7 +14,7 @@
 /* Addresses the frame to the port's device and redirects it. */
 static __always_inline int hand_to(struct __sk_buff *skb, const struct link *link, __u32 port_id, __u32 octets)
 {
-	struct port_counters *counters = bpf_map_lookup_elem(&port_counters, &port_id);
+	struct counted *counted = bpf_map_lookup_elem(&port_counters, &port_id);
 	struct config *config = configuration();
 	__u8 addresses[12] ALIGNED;
 
@@ -23,10 +23,8 @@ static __always_inline int hand_to(struct __sk_buff *skb, const struct link *lin
 	/* The frame's addresses count in no checksum. */
 	if (bpf_skb_store_bytes(skb, 0, addresses, 12, 0) < 0)
 		return REASON_QUEUE_FULL;
-	if (counters) {
-		counters->tx_packets++;
-		counters->tx_octets += octets;
-	}
+	if (counted)
+		count_in(counted->slot + SLOT_TX, octets);
 	/* Before Linux 6.15 a redirected packet keeps a type that its receiver would not take. */
 	bpf_skb_change_type(skb, 0);
 	/* The kernel moves no packet to the peer of a device in the namespace where it is. */

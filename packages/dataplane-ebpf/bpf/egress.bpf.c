@@ -46,7 +46,7 @@ int egress(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex, *port_id = bpf_map_lookup_elem(&devices, &ifindex);
 	struct port *port = port_id ? bpf_map_lookup_elem(&ports, port_id) : 0;
-	struct port_counters *counters;
+	struct counted *counted;
 	struct work *work = new_work();
 	int result;
 
@@ -54,19 +54,17 @@ int egress(struct __sk_buff *skb)
 		count_drop(REASON_PORT_DOWN);
 		return VERDICT_DROP;
 	}
-	counters = bpf_map_lookup_elem(&port_counters, port_id);
-	if (counters) {
-		counters->rx_packets++;
-		counters->rx_octets += skb->len - ETHERNET;
-	}
+	counted = bpf_map_lookup_elem(&port_counters, port_id);
+	if (counted)
+		count_in(counted->slot + SLOT_RX, skb->len - ETHERNET);
 	result = egress_steps(skb, *port_id, port, work);
 	if (result == SENT)
 		return TC_ACT_REDIRECT;
 	if (result < 0 || result >= MAX_REASONS)
 		result = REASON_NO_NEXT_HOP;
 	count_drop(result);
-	if (counters)
-		counters->drops++;
+	if (counted)
+		count_in(counted->slot + SLOT_DROPS, 0);
 	if (result != REASON_TTL_EXPIRED && result != REASON_MTU_EXCEEDED)
 		return VERDICT_DROP;
 	return tell_sender(skb, *port_id, work, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Changes with every change of this file: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 
 #define MAX_ALLOWED_SOURCES 16
 #define MAX_GATEWAYS 8
@@ -268,12 +268,26 @@ struct route_row {
 	__u32 reserved;
 };
 
-struct port_counters {
-	__u64 rx_packets;
-	__u64 rx_octets;
-	__u64 tx_packets;
-	__u64 tx_octets;
-	__u64 drops;
+struct object_counters {
+	__u64 packets;
+	__u64 octets;
+};
+
+#define COUNTS 1024
+
+/* A block of counters, which objects have slots of. */
+struct counts {
+	struct object_counters slots[COUNTS];
+};
+
+/* Slots of a port: what came from it, what went to it, and of what came from it, that which was dropped. */
+enum port_slot { SLOT_RX, SLOT_TX, SLOT_DROPS };
+
+/* The slots of an object, one behind the other, and what had been counted in them before it. */
+struct counted {
+	__u32 slot;
+	__u32 reserved;
+	struct object_counters before[3];
 };
 
 struct flow_key {
@@ -417,10 +431,4 @@ struct fragmented {
 struct flow_count {
 	__u32 count;
 	__u32 recount;
-};
-
-/* Of a VRF, a label, a next hop. */
-struct object_counters {
-	__u64 packets;
-	__u64 octets;
 };

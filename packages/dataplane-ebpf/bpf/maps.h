@@ -81,14 +81,6 @@ struct {
 	__type(value, __u64);
 } drops SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
-	__type(key, __u32);
-	__type(value, struct port_counters);
-} port_counters SEC(".maps");
-
 /* Atoms of all policies; the process writes them through its own memory. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -133,18 +125,18 @@ REMEMBERED(nat_flows, struct flow_key, struct nat_flow, 131072);
 REMEMBERED(nat_fragments, struct flow_key, struct nat_fragment, 4096);
 REMEMBERED(affinities, struct affinity_key, struct affinity, 65536);
 
-#define COUNTERS(name, count)                                                                                                                \
-	struct {                                                                                                                             \
-		__uint(type, BPF_MAP_TYPE_PERCPU_HASH);                                                                                      \
-		__uint(map_flags, BPF_F_NO_PREALLOC);                                                                                        \
-		__uint(max_entries, count);                                                                                                  \
-		__type(key, __u32);                                                                                                          \
-		__type(value, struct object_counters);                                                                                       \
-	} name SEC(".maps")
+/* Counters of objects: found by an object's slot, without a search. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 128);
+	__type(key, __u32);
+	__type(value, struct counts);
+} counts SEC(".maps");
 
-COUNTERS(vrf_counters, 16384);
-COUNTERS(label_counters, 131072);
-COUNTERS(next_hop_counters, 131072);
+OBJECTS(port_counters, __u32, struct counted, 16384);
+OBJECTS(vrf_counters, __u32, struct counted, 16384);
+OBJECTS(label_counters, __u32, struct counted, 131072);
+OBJECTS(next_hop_counters, __u32, struct counted, 131072);
 
 /* Room for headers that are being written: more than a program's stack should give. */
 struct scratch {
@@ -174,16 +166,26 @@ struct {
 	__type(value, struct error_limit);
 } error_limits SEC(".maps");
 
+__noinline int count_in(__u32 slot, __u64 octets)
+{
+	__u32 block = slot / COUNTS;
+	struct counts *counts_ = bpf_map_lookup_elem(&counts, &block);
+
+	if (!counts_)
+		return 0;
+	counts_->slots[slot % COUNTS].packets++;
+	counts_->slots[slot % COUNTS].octets += octets;
+	return 0;
+}
+
 /* Counts a packet for an object of the tables. */
-#define COUNT(map, id, octets_)                                                                                                              \
+#define COUNT(map, id, octets)                                                                                                               \
 	do {                                                                                                                                 \
 		__u32 key_ = id;                                                                                                             \
-		struct object_counters *counters_ = bpf_map_lookup_elem(&map, &key_);                                                        \
+		struct counted *counted_ = bpf_map_lookup_elem(&map, &key_);                                                                 \
                                                                                                                                              \
-		if (counters_) {                                                                                                             \
-			counters_->packets++;                                                                                                \
-			counters_->octets += octets_;                                                                                        \
-		}                                                                                                                            \
+		if (counted_)                                                                                                                \
+			count_in(counted_->slot, octets);                                                                                    \
 	} while (0)
 
 static __always_inline struct config *configuration(void)

@@ -76,7 +76,8 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 		vrf_id = work->inside_vrf;
 	packet->vrf = vrf_id;
 	work->hash = packet_hash(skb, packet);
-	for (int lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
+	/* As wide as a slot of the stack: of a narrower one that was put there, the verifier forgets what it counts. */
+	for (__u64 lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
 		struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
 		struct next_hop *hop;
 		__u32 group, next_hop, target, *host;

@@ -3,7 +3,7 @@ import { Struct } from './struct.js'
 /* The structures of `bpf/layout.h`, in its order; a test compares the two by the type information of the object file. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 3
+export const LAYOUT_VERSION = 4
 
 export const MAX_ALLOWED_SOURCES = 16
 export const MAX_GATEWAYS = 8
@@ -122,13 +122,12 @@ export const REQUEST = new Struct('request', { length: 'u32', text: ['u8', MAX_R
 
 export const ROUTE_ROW = new Struct('route_row', { vrf: 'u32', prefix: 'u32', address: ['u32', 4], group: 'u32', reserved: 'u32' })
 
-export const PORT_COUNTERS_ROW = new Struct('port_counters', {
-  rx_packets: 'u64',
-  rx_octets: 'u64',
-  tx_packets: 'u64',
-  tx_octets: 'u64',
-  drops: 'u64',
-})
+export const OBJECT_COUNTERS = new Struct('object_counters', { packets: 'u64', octets: 'u64' })
+
+/** Slots of a block of counters. */
+export const COUNTS = 1024
+
+export const COUNTED = new Struct('counted', { slot: 'u32', reserved: 'u32', before: [OBJECT_COUNTERS, 3] })
 
 export const FLOW_KEY = new Struct('flow_key', {
   zone: 'u32',
@@ -200,8 +199,6 @@ export const NAT_FLOW = new Struct('nat_flow', {
   client_port: 'u32',
 })
 
-export const OBJECT_COUNTERS_ROW = new Struct('object_counters', { packets: 'u64', octets: 'u64' })
-
 /** All of them, for the test. */
 export const STRUCTS: readonly Struct[] = [
   CONFIG,
@@ -223,7 +220,8 @@ export const STRUCTS: readonly Struct[] = [
   LINK,
   REQUEST,
   ROUTE_ROW,
-  PORT_COUNTERS_ROW,
+  OBJECT_COUNTERS,
+  COUNTED,
   FLOW_KEY,
   FLOW,
   FLOW_COUNT,
@@ -234,5 +232,4 @@ export const STRUCTS: readonly Struct[] = [
   NAT_POOL,
   POOL_KEY,
   NAT_FLOW,
-  OBJECT_COUNTERS_ROW,
 ] as readonly Struct[]

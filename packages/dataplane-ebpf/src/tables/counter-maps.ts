@@ -1,26 +1,51 @@
-import { DROP_REASONS, PORT_COUNTERS, TABLE_COUNTERS, type CounterRows, type CounterSnapshot } from '@heddle/core'
+import { DROP_REASONS, PORT_COUNTERS, type CounterRows, type CounterSnapshot } from '@heddle/core'
+import { View } from '../layout/struct.js'
+import { COUNTED, OBJECT_COUNTERS } from '../layout/structs.js'
+import { CounterSlots, SLOT_COUNTERS, type CounterReader } from './counter-slots.js'
 import type { KernelMaps } from './kernel-maps.js'
 
+/** Slots of an object, by the map that tells them. */
+const WIDTHS = { port_counters: 3, vrf_counters: 1, label_counters: 1, next_hop_counters: 1 } as const
+
 /** Maps of counters whose rows come and go with objects of the tables. */
-export type CounterMap = 'port_counters' | 'vrf_counters' | 'label_counters' | 'next_hop_counters'
+export type CounterMap = keyof typeof WIDTHS
 
 /** What programs count, a copy each CPU. */
 export class CounterMaps {
   readonly #maps: KernelMaps
+  readonly #slots: CounterSlots
 
   constructor(maps: KernelMaps) {
     this.#maps = maps
+    this.#slots = new CounterSlots(maps)
+    for (const [map, width] of Object.entries(WIDTHS)) {
+      for (const [, value] of maps.numbered(map)) this.#slots.adopt(new View(COUNTED, value).get('slot'), width)
+    }
   }
 
-  /** Begins to count for an object; what was counted stays. */
+  /** Begins to count for an object; what was counted stays. @throws LinuxError when the kernel refuses, or no slot is left */
   add(map: CounterMap, id: number): void {
-    const found = this.#maps.get(map, id)
-    if (found !== undefined) return
-    this.#maps.set(map, id, new Uint8Array(this.#maps.valueSize(map)))
+    if (this.#maps.get(map, id) !== undefined) return
+    const width = WIDTHS[map]
+    const { slot, before } = this.#slots.allocate(width)
+    const view = new View(COUNTED).set('slot', slot)
+    for (let index = 0; index < width; index++) {
+      const [packets, octets] = before.subarray(index * SLOT_COUNTERS)
+      view.element('before', OBJECT_COUNTERS, index).setLarge('packets', packets).setLarge('octets', octets)
+    }
+    try {
+      this.#maps.set(map, id, view.bytes)
+    } catch (error) {
+      this.#slots.release(slot, width)
+      throw error
+    }
   }
 
   remove(map: CounterMap, id: number): void {
+    const value = this.#maps.get(map, id)
+    if (value === undefined) return
     this.#maps.delete(map, id)
+    this.#slots.release(new View(COUNTED, value).get('slot'), WIDTHS[map])
   }
 
   snapshot(): CounterSnapshot {
@@ -29,16 +54,25 @@ export class CounterMaps {
       const value = this.#maps.get('drops', slot)
       if (value !== undefined) [drops[slot]] = this.#maps.sums(value, 1)
     }
-    const { ids: portIds, values: ports } = this.#rows('port_counters', PORT_COUNTERS.length)
-    const width = TABLE_COUNTERS.length
-    const [vrfs, labels, nextHops] = (['vrf_counters', 'label_counters', 'next_hop_counters'] as const).map((map) => this.#rows(map, width))
+    const reader = this.#slots.reader()
+    const { ids: portIds, values: ports } = this.#rows(reader, 'port_counters', PORT_COUNTERS.length)
+    const [vrfs, labels, nextHops] = (['vrf_counters', 'label_counters', 'next_hop_counters'] as const).map((map) =>
+      this.#rows(reader, map, SLOT_COUNTERS),
+    )
     return { drops, portIds, ports, vrfs, labels, nextHops }
   }
 
-  #rows(map: CounterMap, width: number): CounterRows {
+  #rows(reader: CounterReader, map: CounterMap, columns: number): CounterRows {
     const rows = [...this.#maps.numbered(map)]
-    const values = new Float64Array(rows.length * width)
-    for (const [row, [, value]] of rows.entries()) values.set(this.#maps.sums(value, width), row * width)
+    const values = new Float64Array(rows.length * columns)
+    for (const [row, [, value]] of rows.entries()) {
+      const view = new View(COUNTED, value)
+      const counted = reader.read(view.get('slot'), WIDTHS[map])
+      for (let column = 0; column < columns; column++) {
+        const before = view.element('before', OBJECT_COUNTERS, Math.floor(column / SLOT_COUNTERS))
+        values[row * columns + column] = counted[column] - before.getLarge(column % SLOT_COUNTERS === 0 ? 'packets' : 'octets')
+      }
+    }
     return { ids: Uint32Array.from(rows, ([id]) => id), values }
   }
 }
