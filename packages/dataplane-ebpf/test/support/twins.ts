@@ -1,0 +1,109 @@
+import { DROP_REASONS, ENCAPSULATIONS, type Encapsulation } from '@heddle/core'
+import type { PacketInput } from '@heddle/dataplane-conformance'
+import { DELIVER, DROP, ForwardingEngine, HEADROOM, PacketOut, SEND } from '@heddle/forwarding'
+import { expect } from 'vitest'
+import { writeOuter } from '../../../dataplane-tun/test/support/ip-packet.js'
+import type { EbpfRouter } from '../../src/ebpf-router.js'
+import { OFFERED_FEATURES } from '../../src/features.js'
+import { limitsOf } from '../../src/limits.js'
+import { wordBytes } from '../../src/tables/kernel-maps.js'
+import { LOCAL } from './router.js'
+
+/* The forwarder in TypeScript and the programs, asked about the same packets. */
+
+export const CARRIED: readonly Encapsulation[] = ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls')
+const UDP_PORTS: Readonly<Partial<Record<Encapsulation, number>>> = { 'mpls-udp': 6635, vxlan: 4789 }
+const [VERDICT_DROP, VERDICT_REDIRECT] = [2, 7]
+const ETHERNET = 14
+const MTU = 1500
+
+/** What a forwarder did with a packet. */
+export interface Result {
+  readonly verdict: 'drop' | 'deliver' | 'send'
+  /** Reason that was counted, if one was. */
+  readonly reason: string | undefined
+  /** Octets in hexadecimal; of what is sent with the outer header, its UDP checksum zero. */
+  readonly packet: string
+}
+
+/** A forwarder like the router of `RouterNamespace`, with no packet behind it. */
+export function newEngine(): ForwardingEngine {
+  return new ForwardingEngine({
+    limits: limitsOf(4096, 4096),
+    encapsulations: CARRIED,
+    outer: 'full',
+    underlayMtu: MTU,
+    features: OFFERED_FEATURES,
+  })
+}
+
+/** The whole outer packet of an input from the underlay, the inner one of any other. */
+function bytesOf(input: PacketInput): Uint8Array {
+  if (input.from === 'port') return input.packet
+  const { source, encapsulation, packet, trafficClass = 0 } = input
+  return writeOuter({
+    source,
+    destination: LOCAL[source.family],
+    protocol: encapsulation === 'mpls-gre' ? 47 : 17,
+    ttl: 64,
+    trafficClass,
+    sourcePort: 50_000,
+    destinationPort: UDP_PORTS[encapsulation] ?? 0,
+    payload: packet,
+  })
+}
+
+/** What the forwarder in TypeScript does. */
+export function byEngine(engine: ForwardingEngine, input: PacketInput): Result {
+  const packet = bytesOf(input)
+  const bytes = new Uint8Array(HEADROOM + packet.length)
+  bytes.set(packet, HEADROOM)
+  const out = new PacketOut()
+  const verdict =
+    input.from === 'port'
+      ? engine.fromPort(input.port, bytes, HEADROOM, packet.length, out)
+      : engine.fromWire(bytes, HEADROOM, packet.length, out)
+  const reason = out.reason >= 0 ? DROP_REASONS[out.reason] : undefined
+  if (verdict === DROP) return { verdict: 'drop', reason, packet: '' }
+  expect([DELIVER, SEND]).toContain(verdict)
+  const given = bytes.slice(out.offset, out.offset + out.length)
+  return { verdict: verdict === SEND ? 'send' : 'deliver', reason, packet: text(given, verdict === SEND) }
+}
+
+/** Addresses of a frame that goes in. One that is delivered comes out with those of the port's link, which tests leave at zero. */
+const MAC = 0xee
+
+/** What the programs do. A port's link must be there, with addresses of zero; the neighbour's are not filled in by a test run. */
+export function byProgram(router: EbpfRouter, input: PacketInput): Result {
+  const { maps } = router.parts
+  // Loopback, which test packets come from, is the device of the port; and errors are not limited.
+  if (input.from === 'port') maps.set('devices', 1, wordBytes(input.port))
+  maps.set('error_limits', 0, new Uint8Array(maps.valueSize('error_limits')))
+  const packet = bytesOf(input)
+  const frame = new Uint8Array(ETHERNET + packet.length)
+  frame.fill(MAC, 0, 12)
+  frame.set(packet[0] >> 4 === 6 ? [0x86, 0xdd] : [0x08, 0x00], 12)
+  frame.set(packet, ETHERNET)
+  const before = drops(router)
+  const { verdict, packet: given } = router.run(input.from === 'port' ? 'egress' : 'ingress', frame)
+  const after = drops(router)
+  const reasons = DROP_REASONS.filter((_, slot) => after[slot] !== before[slot])
+  expect(reasons.length).toBeLessThanOrEqual(1)
+  if (verdict === VERDICT_DROP) return { verdict: 'drop', reason: reasons[0], packet: '' }
+  expect(verdict).toBe(VERDICT_REDIRECT)
+  const isSent = given[0] === MAC
+  return { verdict: isSent ? 'send' : 'deliver', reason: reasons[0], packet: text(given.subarray(ETHERNET), isSent) }
+}
+
+/** Counts of the drop reasons: all counters would be a thousand times as many. */
+function drops({ parts: { maps } }: EbpfRouter): number[] {
+  return DROP_REASONS.map((_, slot) => maps.sums(maps.get('drops', slot) ?? new Uint8Array(0), 1)[0])
+}
+
+/** Octets as text; of a packet on the underlay without its UDP checksum, which the programs leave at zero. */
+function text(packet: Uint8Array, isOuter: boolean): string {
+  const [protocol, header] = packet[0] >> 4 === 4 ? [packet[9], 20] : [packet[6], 40]
+  const copy = packet.slice()
+  if (isOuter && protocol === 17) copy.fill(0, header + 6, header + 8)
+  return Buffer.from(copy).toString('hex')
+}
