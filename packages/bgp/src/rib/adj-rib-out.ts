@@ -1,4 +1,5 @@
 import { Column } from './column.js'
+import { OutEntries } from './out-entries.js'
 import { peerSetWords, type PeerSet } from './peer-set.js'
 import type { RibTable } from './rib-table.js'
 
@@ -21,22 +22,24 @@ export interface ExportOutput {
 
 /**
  * What the peers of one export group hold of one family (RFC 4271 §3.2): an entry is a path with the attributes as they were sent, and the set
- * of peers that hold it. Peers that are equally far share one entry a path, however many they are.
+ * of peers that hold it. Peers that are equally far share one entry a path, however many they are. Nearly every destination has one entry, which
+ * stands at the destination's own slot; further ones, for peers that are behind or for more paths than one (RFC 7911), are a list.
  *
- *     destination ──► entry ──► entry ──► …        entry: path id │ attribute set │ path data │ peers (bits)
+ *     destination ──► own entry, further entry ──► …        entry: path id │ attribute set │ path data │ peers (bits)
+ *
+ * An entry is named by a number: the destination for its own one, one below 0 for a further one.
  */
 export class AdjRibOut {
+  readonly #own = new OutEntries()
+  readonly #further = new OutEntries()
+  /** The first further entry of each destination, as a slot; 0: none. */
   readonly #first = new Column()
+  /** Of further entries; of a free slot: the next free one. */
   readonly #next = new Column()
   readonly #destination = new Column()
-  readonly #pathId = new Column()
-  readonly #set = new Column()
-  readonly #data = new Column()
   #words = 1
-  /** Row by row, `#words` words each. */
-  #peers = new Column()
-  /** A list through `#next`. */
   #free = 0
+  /** The slot behind the last further entry. */
   #end = 1
   #size = 0
   /** Paths by peer. */
@@ -53,7 +56,7 @@ export class AdjRibOut {
 
   /** Octets that it takes. */
   get octets(): number {
-    const columns = [this.#first, this.#next, this.#destination, this.#pathId, this.#set, this.#data, this.#peers]
+    const columns = [this.#own, this.#further, this.#first, this.#next, this.#destination]
     return columns.reduce((sum, { octets }) => sum + octets, 0)
   }
 
@@ -66,11 +69,8 @@ export class AdjRibOut {
   reserve(peers: number): void {
     const words = peerSetWords(peers)
     if (words <= this.#words) return
-    const wider = new Column()
-    for (let entry = 1; entry < this.#end; entry++) {
-      for (let at = 0; at < this.#words; at++) wider.set(entry * words + at, this.#peers.get(entry * this.#words + at))
-    }
-    this.#peers = wider
+    this.#own.widen(words, this.table.slots)
+    this.#further.widen(words, this.#end)
     this.#words = words
     this.#scratch = new Uint32Array(words)
     this.#gone = new Uint32Array(words)
@@ -88,82 +88,82 @@ export class AdjRibOut {
    * @param forced tells paths again that are held already
    */
   settle(destination: number, targets: readonly ExportTarget[], members: PeerSet, forced: boolean, output: ExportOutput): void {
-    this.#withdraw(destination, targets, members, output)
+    for (let entry = this.#firstOf(destination), next = 0; entry !== 0; entry = next) {
+      next = this.#nextOf(entry, destination)
+      this.#withdraw(entry, destination, targets, members, output)
+    }
     for (const target of targets) this.#announce(destination, target, members, forced, output)
   }
 
   /** The attribute set with which a peer holds a destination, by whatever path; 0 when it holds nothing. */
   setOf(peer: number, destination: number): number {
-    let entry = this.#first.get(destination)
-    while (entry !== 0 && !this.#holds(entry, peer)) entry = this.#next.get(entry)
-    return this.#set.get(entry)
+    let entry = this.#firstOf(destination)
+    while (entry !== 0 && !this.#columnsOf(entry).holds(Math.abs(entry), peer)) entry = this.#nextOf(entry, destination)
+    return entry === 0 ? 0 : this.#columnsOf(entry).set.get(Math.abs(entry))
   }
 
   /** Paths that a peer holds: `visit` with destination, path id, attribute set and path data. */
   held(peer: number, visit: (destination: number, pathId: number, set: number, data: number) => void): void {
-    for (let entry = 1; entry < this.#end; entry++) {
-      if (this.#destination.get(entry) === 0 || !this.#holds(entry, peer)) continue
-      visit(this.#destination.get(entry), this.#pathId.get(entry), this.#set.get(entry), this.#data.get(entry))
+    const tell = (entries: OutEntries, at: number, destination: number): void => {
+      if (entries.holds(at, peer)) visit(destination, entries.pathId.get(at), entries.set.get(at), entries.data.get(at))
     }
+    for (let destination = 1; destination < this.table.slots; destination++) tell(this.#own, destination, destination)
+    for (let slot = 1; slot < this.#end; slot++) tell(this.#further, slot, this.#destination.get(slot))
   }
 
   /** The peer holds a path already that it was sent by other means. */
   adopt(peer: number, destination: number, pathId: number, set: number, data: number): void {
     const entry = this.#find(destination, pathId, set, data) || this.#add(destination, pathId, set, data)
-    if (this.#holds(entry, peer)) return
-    const row = this.#rowWord(entry, peer)
-    this.#peers.set(row, this.#peers.get(row) | (1 << (peer & 31)))
+    if (!this.#columnsOf(entry).give(Math.abs(entry), peer)) return
     this.#count(peer, 1)
   }
 
   /**
-   * The peer is gone: takes it out of up to `limit` entries from `from` on.
+   * The peer is gone: takes it out of up to `limit` entries from `from` on, which is where the last call ended.
    *
-   * @returns the entry to go on with; 0 when the peer holds nothing any more
+   * @returns where to go on; 0 when the peer holds nothing any more
    */
   drop(peer: number, from = 1, limit = Infinity): number {
-    const bit = 1 << (peer & 31)
-    const end = Math.min(this.#end, from + limit)
     let left = this.sent(peer)
     let entry = from
-    for (; left > 0 && entry < end; entry++) {
-      const row = this.#rowWord(entry, peer)
-      const word = this.#peers.get(row)
-      if ((word & bit) === 0) continue
-      this.#peers.set(row, word & ~bit)
-      left--
-      if ((word & ~bit) === 0) this.#freeIfUnheld(entry)
+    for (let looks = 0; left > 0 && looks < limit; looks++) {
+      if (entry === this.table.slots) entry = -1
+      if (this.#columnsOf(entry).take(Math.abs(entry), peer)) {
+        left--
+        this.#freeIfUnheld(entry, entry > 0 ? entry : this.#destination.get(-entry))
+      }
+      entry += entry > 0 ? 1 : -1
     }
     this.#sent[peer] = left
     return left === 0 ? 0 : entry
   }
 
-  /** Takes out what the members hold and should not; an entry that a target takes the place of goes without a word. */
-  #withdraw(destination: number, targets: readonly ExportTarget[], members: PeerSet, output: ExportOutput): void {
+  /** Takes out of an entry what the members hold and should not; one that a target takes the place of goes without a word. */
+  #withdraw(entry: number, destination: number, targets: readonly ExportTarget[], members: PeerSet, output: ExportOutput): void {
+    const entries = this.#columnsOf(entry)
+    const slot = Math.abs(entry)
+    const pathId = entries.pathId.get(slot)
+    const target = targetOf(targets, pathId)
+    const same = target !== undefined && target.data === entries.data.get(slot) && this.table.sets.equal(target.set, entries.set.get(slot))
     const lost = this.#scratch
-    for (let entry = this.#first.get(destination), next = 0; entry !== 0; entry = next) {
-      next = this.#next.get(entry)
-      const target = targets.find(({ pathId }) => pathId === this.#pathId.get(entry))
-      const same = target !== undefined && target.set === this.#set.get(entry) && target.data === this.#data.get(entry)
-      const row = entry * this.#words
-      let some = 0
-      let told = 0
-      for (let at = 0; at < this.#words; at++) {
-        const all = this.#peers.get(row + at)
-        const held = all & members[at]
-        const wanted = target === undefined ? 0 : target.to[at]
-        const leaving = same ? held & ~wanted : held
-        this.#peers.set(row + at, all & ~leaving)
-        some |= leaving
-        this.#gone[at] = leaving
-        lost[at] = leaving & ~wanted
-        told |= lost[at]
-      }
-      if (some === 0) continue
-      this.#countAll(this.#gone, -1)
-      if (told !== 0) output.withdraw(destination, this.#pathId.get(entry), this.#data.get(entry), lost)
-      this.#freeIfUnheld(entry)
+    const row = slot * this.#words
+    let some = 0
+    let told = 0
+    for (let at = 0; at < this.#words; at++) {
+      const all = entries.peers.get(row + at)
+      const held = all & members[at]
+      const wanted = target === undefined ? 0 : target.to[at]
+      const leaving = same ? held & ~wanted : held
+      if (leaving !== 0) entries.peers.set(row + at, all & ~leaving)
+      some |= leaving
+      this.#gone[at] = leaving
+      lost[at] = leaving & ~wanted
+      told |= lost[at]
     }
+    if (some === 0) return
+    this.#countAll(this.#gone, -1)
+    if (told !== 0) output.withdraw(destination, pathId, entries.data.get(slot), lost)
+    this.#freeIfUnheld(entry, destination)
   }
 
   #announce(destination: number, target: ExportTarget, members: PeerSet, forced: boolean, output: ExportOutput): void {
@@ -174,7 +174,7 @@ export class AdjRibOut {
     let fresh = 0
     for (let at = 0; at < this.#words; at++) {
       const wanted = to[at] & members[at]
-      const lacking = entry === 0 ? wanted : wanted & ~this.#peers.get(entry * this.#words + at)
+      const lacking = entry === 0 ? wanted : wanted & ~this.#columnsOf(entry).peers.get(Math.abs(entry) * this.#words + at)
       this.#gone[at] = lacking
       fresh |= lacking
       told[at] = forced ? wanted : lacking
@@ -182,64 +182,86 @@ export class AdjRibOut {
     }
     if (fresh !== 0) {
       if (entry === 0) entry = this.#add(destination, pathId, set, data)
-      const row = entry * this.#words
-      for (let at = 0; at < this.#words; at++) this.#peers.set(row + at, this.#peers.get(row + at) | this.#gone[at])
+      const { peers } = this.#columnsOf(entry)
+      const row = Math.abs(entry) * this.#words
+      for (let at = 0; at < this.#words; at++) peers.set(row + at, peers.get(row + at) | this.#gone[at])
       this.#countAll(this.#gone, 1)
     }
     if (some !== 0) output.announce(destination, target, told)
   }
 
+  #columnsOf(entry: number): OutEntries {
+    return entry > 0 ? this.#own : this.#further
+  }
+
+  /** The first entry of a destination, 0 when it has none. */
+  #firstOf(destination: number): number {
+    return this.#own.isHeld(destination) ? destination : 0 - this.#first.get(destination)
+  }
+
+  /** The entry behind one of a destination, 0 when it is the last. */
+  #nextOf(entry: number, destination: number): number {
+    return 0 - (entry > 0 ? this.#first.get(destination) : this.#next.get(-entry))
+  }
+
   #find(destination: number, pathId: number, set: number, data: number): number {
-    let entry = this.#first.get(destination)
-    while (entry !== 0 && (this.#pathId.get(entry) !== pathId || this.#set.get(entry) !== set || this.#data.get(entry) !== data)) {
-      entry = this.#next.get(entry)
-    }
+    let entry = this.#firstOf(destination)
+    while (entry !== 0 && !this.#isOf(entry, pathId, set, data)) entry = this.#nextOf(entry, destination)
     return entry
   }
 
-  #rowWord(entry: number, peer: number): number {
-    return entry * this.#words + (peer >>> 5)
+  #isOf(entry: number, pathId: number, set: number, data: number): boolean {
+    const entries = this.#columnsOf(entry)
+    const slot = Math.abs(entry)
+    return entries.pathId.get(slot) === pathId && entries.data.get(slot) === data && this.table.sets.equal(entries.set.get(slot), set)
   }
 
-  #holds(entry: number, peer: number): boolean {
-    return ((this.#peers.get(this.#rowWord(entry, peer)) >>> (peer & 31)) & 1) === 1
-  }
-
+  /** An entry that nobody holds yet. */
   #add(destination: number, pathId: number, set: number, data: number): number {
-    const entry = this.#free === 0 ? this.#end++ : this.#free
-    if (entry === this.#free) this.#free = this.#next.get(entry)
     const { table } = this
     table.sets.retain(set)
     table.key.retainData(data)
     table.hold(destination)
-    this.#destination.set(entry, destination)
-    this.#pathId.set(entry, pathId)
-    this.#set.set(entry, set)
-    this.#data.set(entry, data)
-    this.#next.set(entry, this.#first.get(destination))
-    this.#first.set(destination, entry)
+    const entry = this.#own.isHeld(destination) ? 0 - this.#addFurther(destination) : destination
+    const entries = this.#columnsOf(entry)
+    const slot = Math.abs(entry)
+    entries.pathId.set(slot, pathId)
+    entries.set.set(slot, set)
+    entries.data.set(slot, data)
     this.#size++
     return entry
   }
 
-  #freeIfUnheld(entry: number): void {
-    for (let at = 0; at < this.#words; at++) if (this.#peers.get(entry * this.#words + at) !== 0) return
-    const destination = this.#destination.get(entry)
-    const first = this.#first.get(destination)
-    if (first === entry) this.#first.set(destination, this.#next.get(entry))
-    else {
-      let previous = first
-      while (this.#next.get(previous) !== entry) previous = this.#next.get(previous)
-      this.#next.set(previous, this.#next.get(entry))
-    }
+  #addFurther(destination: number): number {
+    const slot = this.#free === 0 ? this.#end++ : this.#free
+    if (slot === this.#free) this.#free = this.#next.get(slot)
+    this.#destination.set(slot, destination)
+    this.#next.set(slot, this.#first.get(destination))
+    this.#first.set(destination, slot)
+    return slot
+  }
+
+  #freeIfUnheld(entry: number, destination: number): void {
+    const entries = this.#columnsOf(entry)
+    const slot = Math.abs(entry)
+    if (entries.isHeld(slot)) return
     const { table } = this
-    table.sets.release(this.#set.get(entry))
-    table.key.releaseData(this.#data.get(entry))
-    this.#destination.set(entry, 0)
-    this.#next.set(entry, this.#free)
-    this.#free = entry
+    table.sets.release(entries.set.get(slot))
+    table.key.releaseData(entries.data.get(slot))
+    if (entry < 0) this.#freeFurther(slot, destination)
     this.#size--
     table.unhold(destination)
+  }
+
+  #freeFurther(slot: number, destination: number): void {
+    if (this.#first.get(destination) === slot) this.#first.set(destination, this.#next.get(slot))
+    else {
+      let previous = this.#first.get(destination)
+      while (this.#next.get(previous) !== slot) previous = this.#next.get(previous)
+      this.#next.set(previous, this.#next.get(slot))
+    }
+    this.#next.set(slot, this.#free)
+    this.#free = slot
   }
 
   #countAll(peers: PeerSet, by: number): void {
@@ -251,4 +273,9 @@ export class AdjRibOut {
   #count(peer: number, by: number): void {
     this.#sent[peer] = this.sent(peer) + by
   }
+}
+
+function targetOf(targets: readonly ExportTarget[], pathId: number): ExportTarget | undefined {
+  for (const target of targets) if (target.pathId === pathId) return target
+  return undefined
 }

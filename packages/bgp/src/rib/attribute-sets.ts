@@ -1,17 +1,26 @@
+import { ByteWriter, ValueError } from '@heddle/wire'
 import { canonicalAttributes, decodeAttributeSet, type AttributeSet } from '../attribute/attribute-set.js'
 import { DecisionFacts } from '../attribute/decision-facts.js'
+import { REFLECTION_SIZE, writeReflection } from '../attribute/reflection.js'
 import { ByteInterner } from './byte-interner.js'
 import { Column, HalfColumn } from './column.js'
+import { Reflections } from './reflections.js'
 
 const ORIGIN_BITS = 3
 const KNOWN = 4
+
+/** Bits of an id that tell which interned octets it is made of; those above are the number of a reflection. */
+const BASE_BITS = 25
+const BASE = (1 << BASE_BITS) - 1
+const REFLECTIONS = 63
 
 /** Decoded sets that are kept at hand. */
 const CACHE_LIMIT = 4096
 
 /**
- * Attribute sets by small integers (0 is none), interned by their canonical bytes. What the decision process compares stands in columns that
- * are filled once per set, when it is first compared, so that best path compares integers.
+ * Attribute sets by small integers (0 is none), interned by their canonical bytes. What is made of a set by reflecting it (RFC 4456) is an id
+ * too, of the set and the reflection, and takes no room: its octets are written when they are asked for. What the decision process compares
+ * stands in columns that are filled once per set, when it is first compared, so that best path compares integers.
  */
 export class AttributeSets {
   readonly #sets = new ByteInterner()
@@ -25,6 +34,8 @@ export class AttributeSets {
   /** ORIGIN, and whether the columns say what the set says. */
   readonly #rest = new HalfColumn()
   readonly #facts = new DecisionFacts()
+  readonly #reflections = new Reflections(REFLECTIONS)
+  readonly #reflected = new ByteWriter(256)
 
   /** Sets that are referenced. */
   get size(): number {
@@ -45,43 +56,82 @@ export class AttributeSets {
   /** As `intern`. @param canonical octets that `canonicalAttributes` would make; they are copied */
   internOctets(canonical: Uint8Array): number {
     const id = this.#sets.intern(canonical)
+    if (id > BASE) {
+      this.#sets.release(id)
+      throw new ValueError('bgp.attribute-sets.full', `${this.size} attribute sets`, `at most ${BASE}`)
+    }
     if (this.#sets.references(id) === 1) this.#rest.set(id, 0)
     return id
   }
 
+  /**
+   * The id of what `writeReflection` makes of a set that is none itself, with one more reference.
+   *
+   * @param originator ORIGINATOR_ID, as a word
+   * @param cluster CLUSTER_ID, as a word
+   */
+  reflect(id: number, originator: number, cluster: number): number {
+    const reflection = this.#reflections.numberOf(originator, cluster)
+    if (reflection !== 0) {
+      const reflected = (id | (reflection << BASE_BITS)) >>> 0
+      this.retain(reflected)
+      return reflected
+    }
+    const out = this.#reflected.truncate(0)
+    writeReflection(this.#sets.bytes(id), { originator, cluster }, out)
+    return this.internOctets(out.view())
+  }
+
   retain(id: number): void {
-    this.#sets.retain(id)
+    this.#sets.retain(id & BASE)
+    if (id > BASE) this.#reflections.retain(id >>> BASE_BITS)
   }
 
   release(id: number): void {
-    if (this.#sets.release(id)) this.#cache.delete(id)
+    if (this.#sets.release(id & BASE)) this.#forget(id & BASE)
+    if (id > BASE && this.#reflections.release(id >>> BASE_BITS)) this.#forgetReflected(id >>> BASE_BITS)
   }
 
+  /** References to the set, and to what is made of it by reflection. */
   references(id: number): number {
-    return this.#sets.references(id)
+    return this.#sets.references(id & BASE)
   }
 
-  /** Size of the set in octets. */
+  /** Whether two ids are the same set. */
+  equal(one: number, other: number): boolean {
+    if (one === other) return true
+    if (one <= BASE && other <= BASE) return false
+    const octets = this.bytes(one).slice()
+    const others = this.bytes(other)
+    return octets.length === others.length && octets.every((octet, at) => octet === others[at])
+  }
+
+  /** Octets that the set's canonical form has at most. */
   octetsOf(id: number): number {
-    return this.#sets.lengthOf(id)
+    return this.#sets.lengthOf(id & BASE) + (id > BASE ? REFLECTION_SIZE : 0)
   }
 
-  /** The set's canonical form, as a view that the next `intern` or `release` may invalidate. */
+  /** The set's canonical form, as a view that the next call may invalidate. */
   bytes(id: number): Uint8Array {
-    return this.#sets.bytes(id)
+    const octets = this.#sets.bytes(id & BASE)
+    if (id <= BASE) return octets
+    const out = this.#reflected.truncate(0)
+    writeReflection(octets, this.#reflections.of(id >>> BASE_BITS), out)
+    return out.view()
   }
 
   /** The set as a value; the same object as long as it is at hand. It stays valid when the set is gone. */
   get(id: number): AttributeSet {
     let set = this.#cache.get(id)
     if (set === undefined) {
-      set = decodeAttributeSet(this.#sets.bytes(id).slice())
+      set = decodeAttributeSet(this.bytes(id).slice())
       if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear()
       this.#cache.set(id, set)
     }
     return set
   }
 
+  /** LOCAL_PREF. This and what follows are asked of sets that paths have, none of which is made by reflection here. */
   localPref(id: number): number {
     this.#know(id)
     return this.#localPref.get(id)
@@ -119,6 +169,16 @@ export class AttributeSets {
   origin(id: number): number {
     this.#know(id)
     return this.#rest.get(id) & ORIGIN_BITS
+  }
+
+  #forget(base: number): void {
+    if (this.#cache.size === 0) return
+    for (let reflection = 0; reflection <= this.#reflections.largest; reflection++) this.#cache.delete(base | (reflection << BASE_BITS))
+  }
+
+  /** The number will be that of another reflection. */
+  #forgetReflected(reflection: number): void {
+    for (const id of this.#cache.keys()) if (id >>> BASE_BITS === reflection) this.#cache.delete(id)
   }
 
   /** Fills the columns. Most sets are never compared: those that only go out, and those of paths that have no rival. */

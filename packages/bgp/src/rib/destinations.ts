@@ -13,17 +13,18 @@ export const STATE = {
   dirty: 2,
   /** The best path itself has changed or gone since the last decision. */
   bestTouched: 4,
+  /** The last decision chose the first of its paths. */
+  decided: 8,
 } as const
 
-const HELD = 8
+const HELD = 16
 
 /** The destinations of one table, by slots from 1 and by their keys: what is known of each beside its paths. */
 export class Destinations {
   readonly #keys: RowColumn
   readonly #index = new SlotIndex()
-  /** First of the paths; of a free slot: the next free one. */
+  /** First of the paths, which is the best one where there is one; of a free slot: the next free one. */
   readonly #first = new Column()
-  readonly #best = new Column()
   readonly #state = new Column()
   #free = 0
   #next = 1
@@ -43,7 +44,7 @@ export class Destinations {
 
   /** Octets that it takes. */
   get octets(): number {
-    return this.#keys.octets + this.#index.octets + this.#first.octets + this.#best.octets + this.#state.octets
+    return this.#keys.octets + this.#index.octets + this.#first.octets + this.#state.octets
   }
 
   uses(slot: number): boolean {
@@ -79,7 +80,6 @@ export class Destinations {
     const from = this.#keys.startOf(slot)
     this.#index.remove(slot, this.#hash(words, from))
     this.key.releaseKey(words, from)
-    this.#best.set(slot, 0)
     this.#state.set(slot, 0)
     this.#first.set(slot, this.#free)
     this.#free = slot
@@ -99,11 +99,7 @@ export class Destinations {
   }
 
   best(slot: number): number {
-    return this.#best.get(slot)
-  }
-
-  setBest(slot: number, path: number): void {
-    this.#best.set(slot, path)
+    return this.has(slot, STATE.decided) ? this.#first.get(slot) : 0
   }
 
   has(slot: number, state: number): boolean {

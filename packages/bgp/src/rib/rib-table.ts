@@ -127,7 +127,7 @@ export class RibTable extends RibView {
     paths.flags.set(path, (paths.flags.get(path) | PATH.dead) & ~(PATH.multipath | PATH.llgrStale | PATH.leaving))
     this.#touched(path)
     const destination = paths.destination.get(path)
-    if (this.#destinations.best(destination) === path) this.#destinations.setBest(destination, 0)
+    if (this.#destinations.best(destination) === path) this.#destinations.unmark(destination, STATE.decided)
     if (!paths.has(path, PATH.queued)) this.freePath(path)
   }
 
@@ -135,13 +135,7 @@ export class RibTable extends RibView {
   freePath(path: number): void {
     const paths = this.#paths
     const destination = paths.destination.get(path)
-    const first = this.#destinations.first(destination)
-    if (first === path) this.#destinations.setFirst(destination, paths.next.get(path))
-    else {
-      let previous = first
-      while (paths.next.get(previous) !== path) previous = paths.next.get(previous)
-      paths.next.set(previous, paths.next.get(path))
-    }
+    this.#unlink(path, destination)
     this.key.releaseData(paths.data.get(path))
     paths.free(path)
     this.#destinations.freeIfUnused(destination)
@@ -235,8 +229,9 @@ export class RibTable extends RibView {
       const destination = this.#dirty.shift()
       this.#decided++
       const best = choose(this, destination)
-      const report = best !== destinations.best(destination) || destinations.has(destination, STATE.bestTouched)
-      destinations.setBest(destination, best)
+      const other = best !== destinations.best(destination)
+      const report = other || destinations.has(destination, STATE.bestTouched)
+      if (other) this.#setBest(destination, best)
       destinations.unmark(destination, STATE.dirty | STATE.bestTouched)
       changed(destination, report)
       destinations.freeIfUnused(destination)
@@ -285,8 +280,7 @@ export class RibTable extends RibView {
     const paths = this.#paths
     const path = paths.take()
     paths.destination.set(path, destination)
-    paths.next.set(path, this.#destinations.first(destination))
-    this.#destinations.setFirst(destination, path)
+    this.#link(path, destination)
     paths.set.set(path, set)
     paths.received.set(path, received)
     paths.data.set(path, data)
@@ -296,6 +290,33 @@ export class RibTable extends RibView {
     this.#counts.add(peer)
     this.#touched(path)
     return path
+  }
+
+  /** Puts a path in front of the others to its destination, but behind the best one. */
+  #link(path: number, destination: number): void {
+    const paths = this.#paths
+    const best = this.#destinations.best(destination)
+    paths.next.set(path, best === 0 ? this.#destinations.first(destination) : paths.next.get(best))
+    if (best === 0) this.#destinations.setFirst(destination, path)
+    else paths.next.set(best, path)
+  }
+
+  #unlink(path: number, destination: number): void {
+    const paths = this.#paths
+    let previous = this.#destinations.first(destination)
+    if (previous === path) return this.#destinations.setFirst(destination, paths.next.get(path))
+    while (paths.next.get(previous) !== path) previous = paths.next.get(previous)
+    return paths.next.set(previous, paths.next.get(path))
+  }
+
+  #setBest(destination: number, best: number): void {
+    this.#destinations.unmark(destination, STATE.decided)
+    if (best === 0) return
+    if (this.#destinations.first(destination) !== best) {
+      this.#unlink(best, destination)
+      this.#link(best, destination)
+    }
+    this.#destinations.mark(destination, STATE.decided)
   }
 
   #releaseSets(path: number): void {

@@ -144,10 +144,10 @@ function explainPeer(table: RibTable, destination: number, peer: Peer): Advertis
   return { neighbor, ...holding, ...term, reason }
 }
 
-function hasRoom({ sets }: RibTable, path: number, value: AttributeSet, { fits }: ExportPaths): boolean {
+function hasRoom({ sets }: RibTable, path: number, value: AttributeSet, { room }: ExportPaths): boolean {
   const set = sets.intern(value)
   try {
-    return fits(path, set)
+    return room.fits(path, set)
   } finally {
     sets.release(set)
   }

@@ -58,7 +58,10 @@ export class ExportGroup {
     this.out = new AdjRibOut(table)
     this.#log = new UpdateLog(table)
     this.#packer = new UpdatePacker(table, context.encode, (error) => context.failed(table.family, error))
-    this.#paths = new ExportPaths(table, context.rules, (path, set) => this.#packer.fits(set, () => this.#octetsOf(path)))
+    this.#paths = new ExportPaths(table, context.rules, {
+      fitsAny: (set) => this.#packer.fitsAny(set),
+      fits: (path, set) => this.#packer.fits(set, this.#octetsOf(path)),
+    })
   }
 
   /** Members. */
@@ -209,7 +212,7 @@ export class ExportGroup {
     const until = Math.min(this.#log.end, ...ready.map(({ place }) => (place > first ? place : Infinity)))
     const destinations: number[] = []
     const next = this.#log.read(first, until, STRETCH, destinations)
-    return this.#stageOf(destinations, members, false, () => {
+    return this.#stageOf(destinations, members, 'log', () => {
       for (const member of members) member.place = next
       this.#trim()
     })
@@ -227,7 +230,7 @@ export class ExportGroup {
     for (let slot = at; slot < end; slot++) if (this.table.uses(slot)) destinations.push(slot)
     const walks = members.map(({ walk }) => walk)
     this.#walking = { end, forced }
-    return this.#stageOf(destinations, members, forced, () => {
+    return this.#stageOf(destinations, members, forced ? 'forced-walk' : 'walk', () => {
       this.#walking = undefined
       // one that began anew meanwhile has its own way
       members.forEach((member, position) => {
@@ -236,10 +239,17 @@ export class ExportGroup {
     })
   }
 
-  #stageOf(destinations: readonly number[], members: readonly ExportMember[], forced: boolean, over: () => void): ExportStage {
+  /** What is in the log is held by it until the members are behind the stretch. */
+  #stageOf(
+    destinations: readonly number[],
+    members: readonly ExportMember[],
+    of: 'log' | 'walk' | 'forced-walk',
+    over: () => void,
+  ): ExportStage {
     const { encode } = this.context
-    return new ExportStage(this.out, destinations, members, forced, this.#paths, {
+    return new ExportStage(this.out, destinations, members, of === 'forced-walk', this.#paths, {
       addPath: usesPathIds(encode, this.table.family.key),
+      holds: of !== 'log',
       over,
       failed: (error) => this.context.failed(this.table.family, error),
     })

@@ -1,7 +1,6 @@
-import { ByteWriter } from '@heddle/wire'
 import { SAFI } from '../iana.js'
 import { exportSet, type ExportSignature, type RouteSource } from '../policy/export-rules.js'
-import { isReflection, reflectOctets } from '../policy/reflect-octets.js'
+import { isReflection, judgeReflection } from '../policy/reflect-octets.js'
 import type { Nlri } from '../nlri/nlri.js'
 import type { ExportTarget } from '../rib/adj-rib-out.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
@@ -19,15 +18,20 @@ export interface ExportRules {
   ranked(destination: number, count: number): readonly number[]
 }
 
-/** Whether a path with the attributes of a set has room in a message to the group. */
-export type PathFits = (path: number, set: number) => boolean
+/** Whether there is room in a message to the group. */
+export interface MessageRoom {
+  /** For any path with the attributes of a set, as far as that can be told without a closer look. */
+  fitsAny(set: number): boolean
+  /** For a path with the attributes of a set. */
+  fits(path: number, set: number): boolean
+}
 
 /** Which paths of a table the peers of one export group are to hold. */
 export class ExportPaths {
   constructor(
     private readonly table: RibTable,
     readonly rules: ExportRules,
-    readonly fits: PathFits,
+    readonly room: MessageRoom,
   ) {}
 
   /** Whether a member is to be told a path, as far as that depends on the member itself. */
@@ -43,7 +47,7 @@ export class ExportPaths {
 
   /** For one piece of work on some members: what is found out is kept until `end`, together with a reference to each attribute set. */
   scope(members: readonly ExportMember[], all: PeerSet): ExportScope {
-    return new ExportScope(this.table, this.rules, this.fits, members, all)
+    return new ExportScope(this.table, this.rules, this.room, members, all)
   }
 }
 
@@ -67,13 +71,13 @@ export class ExportScope {
   #lastSet = 0
   #lastPeer = 0
   #lastOut = 0
+  #lastFits = false
   readonly #paths: number[] = []
-  readonly #octets = new ByteWriter(256)
 
   constructor(
     private readonly table: RibTable,
     private readonly rules: ExportRules,
-    private readonly fits: PathFits,
+    private readonly room: MessageRoom,
     members: readonly ExportMember[],
     private readonly all: PeerSet,
   ) {
@@ -118,16 +122,14 @@ export class ExportScope {
     const { table, rules } = this
     const set = table.setOf(path)
     const peer = table.peerOf(path)
-    let out: number
-    if (rules.signature.policy?.dependsOnNlri === true) {
-      out = this.#export(path, set, rules.sourceOf(peer))
-      if (out !== 0) this.#single.push(out)
-    } else out = set === this.#lastSet && peer === this.#lastPeer ? this.#lastOut : this.#commonFor(path, set, peer)
-    return out === 0 || this.fits(path, out) ? out : 0 // RFC 4271 §9.2: what does not fit is not announced
+    if (rules.signature.policy?.dependsOnNlri === true) this.#forOne(path, set, peer)
+    else if (set !== this.#lastSet || peer !== this.#lastPeer) this.#forAll(path, set, peer)
+    const out = this.#lastOut
+    return this.#lastFits || out === 0 || this.room.fits(path, out) ? out : 0 // RFC 4271 §9.2: what does not fit is not announced
   }
 
-  /** The set with which all paths of a set and source go out, or 0. */
-  #commonFor(path: number, set: number, peer: number): number {
+  /** Finds the set with which all paths of a set and source go out, or 0. */
+  #forAll(path: number, set: number, peer: number): void {
     const key = set * 0x1_0000 + peer
     let out = this.#exported.get(key)
     if (out === undefined) {
@@ -137,7 +139,15 @@ export class ExportScope {
     this.#lastSet = set
     this.#lastPeer = peer
     this.#lastOut = out
-    return out
+    this.#lastFits = out !== 0 && this.room.fitsAny(out)
+  }
+
+  /** Finds the set with which this path alone goes out, or 0. */
+  #forOne(path: number, set: number, peer: number): void {
+    const out = this.#export(path, set, this.rules.sourceOf(peer))
+    if (out !== 0) this.#single.push(out)
+    this.#lastOut = out
+    this.#lastFits = out !== 0 && this.room.fitsAny(out)
   }
 
   /** @returns the set with which a path goes out, with a reference, or 0 */
@@ -145,9 +155,9 @@ export class ExportScope {
     const { sets, family } = this.table
     const { signature } = this.rules
     if (isReflection(source, signature, family)) {
-      const octets = this.#octets.truncate(0)
-      const verdict = reflectOctets(sets.bytes(set), family, source, signature, octets)
-      if (verdict !== 'values') return verdict === 'refused' ? 0 : sets.internOctets(octets.view())
+      const verdict = judgeReflection(sets.bytes(set), family, source, signature)
+      if (verdict === 'refused') return 0
+      if (verdict === 'done') return sets.reflect(set, source.routerId.w0, signature.clusterId.w0)
     }
     const result = exportSet(sets.get(set), family, source, signature, this.#nlriFor(path))
     return 'refused' in result ? 0 : sets.intern(result.set)
@@ -159,7 +169,8 @@ export class ExportScope {
 
   /** Everyone but who gave the path, and who does not want its route targets (RFC 4684 §6). */
   #peersFor(path: number, to: PeerSet): PeerSet {
-    to.set(this.#filtered.length === 0 ? this.all : this.#wantingOf(this.table.setOf(path)))
+    const from = this.#filtered.length === 0 ? this.all : this.#wantingOf(this.table.setOf(path))
+    for (let at = 0; at < to.length; at++) to[at] = from[at]
     const { client, peerType } = this.rules.signature
     const giver = this.#byPeer.get(this.table.peerOf(path))
     const returned = this.table.family.safi === SAFI.rtc && client && peerType === 'ibgp' // RFC 4684 §3.2

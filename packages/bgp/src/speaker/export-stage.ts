@@ -13,6 +13,8 @@ const PIECE = 512
 export interface ExportStageOptions {
   /** Routes go out with path identifiers. */
   readonly addPath: boolean
+  /** Nothing else keeps the slots of its destinations from being used again. */
+  readonly holds: boolean
   /** Moves the members behind the stretch. */
   over(): void
   /** A route cannot stand in a message. */
@@ -42,7 +44,7 @@ export class ExportStage implements ExportOutput {
     this.#members = new Uint32Array(out.words)
     for (const { index } of members) addPeer(this.#members, index)
     this.#scope = paths.scope(members, this.#members)
-    for (const destination of destinations) this.#table.hold(destination)
+    if (options.holds) for (const destination of destinations) this.#table.hold(destination)
   }
 
   /** Settles some destinations. @returns whether all of them are settled */
@@ -53,7 +55,7 @@ export class ExportStage implements ExportOutput {
     for (; this.#at < end; this.#at++) {
       const destination = this.destinations[this.#at]
       this.out.settle(destination, scope.targets(destination), this.#members, this.forced, this)
-      this.#table.unhold(destination)
+      if (this.options.holds) this.#table.unhold(destination)
     }
     if (this.#at < this.destinations.length) return false
     scope.end()

@@ -25,12 +25,15 @@ export class UpdatePacker {
     this.#withdrawal = withdrawalFrame(table.family)
   }
 
-  /** Whether a message has room for a route with the attributes of the set. @param octets size of the route's NLRI, which is asked for rarely */
-  fits(set: number, octets: () => number): boolean {
-    const limit = sizeLimit(this.encode)
-    if (this.table.sets.octetsOf(set) + SPARE <= limit) return true
+  /** Whether a message has room for any route with the attributes of the set, which is so for all but the largest sets. */
+  fitsAny(set: number): boolean {
+    return this.table.sets.octetsOf(set) + SPARE <= sizeLimit(this.encode)
+  }
+
+  /** Whether a message has room for a route with the attributes of the set. @param octets size of the route's NLRI */
+  fits(set: number, octets: number): boolean {
     try {
-      return frameSize(this.#frameOf(set)) + octets() <= limit
+      return frameSize(this.#frameOf(set)) + octets <= sizeLimit(this.encode)
     } catch (error) {
       if (error instanceof ValueError) return false
       throw error
