@@ -100,6 +100,21 @@ describe.skipIf(missing !== '')(`host-local and static${missing}`, () => {
     expect(await reserved()).toEqual([])
   })
 
+  it('get their addresses back by a DEL of which no record is left', async () => {
+    await call(cni, 'ADD', local())
+    store = memoryStore()
+    cni = await createCni({
+      networks: [{ name: 'red', vrf: 'red', pools: [] }],
+      ipam: new PoolIpam({ store }),
+      endpoints: new FakeEndpoints(),
+      store,
+      delegate: execPlugin(),
+    })
+    expect(await reserved()).toHaveLength(2)
+    expect((await call(cni, 'DEL', local())).exitCode).toBe(0)
+    expect(await reserved()).toEqual([])
+  })
+
   it('say when they have none', async () => {
     const all = await Promise.all(Array.from({ length: 6 }, async (_, n) => call(cni, 'ADD', local({ id: `n${n}`, netns: `/n${n}` }))))
     expect(all.filter(({ exitCode }) => exitCode === 0)).toHaveLength(5)

@@ -86,6 +86,22 @@ describe.skipIf(missing !== '')(`a real node${missing === '' ? '' : ` (not run: 
     expect(pings('r1', '10.7.0.2')).toBe(true)
   })
 
+  it('gives a second interface its own network, and leaves the default route with the first', async () => {
+    const other = { ...pod('r3', 'blue'), ifname: 'net1' }
+    const { json: added } = await call('ADD', other)
+    expect([added.msg, added.ips?.map(({ address }) => address)]).toEqual([undefined, ['10.7.0.3/32', 'fd07::3/128']])
+    const way = (...words: string[]): string | undefined => /dev (\S+)/.exec(lab.namespaces.in('r3', 'ip', 'route', 'get', ...words))?.[1]
+    expect([way('10.7.0.1'), way('fd07::1'), way('10.7.0.1', 'oif', 'net1')]).toEqual(['eth0', 'eth0', 'net1'])
+    const received = (name: string): number => Number(/eth0:\s*\d+\s+(\d+)/.exec(lab.namespaces.in(name, 'cat', '/proc/net/dev'))?.[1])
+    const before = [received('r1'), received('b1')]
+    expect(lab.namespaces.succeeds('r3', 'ping', '-c', '1', '-W', '2', '-I', 'net1', '10.7.0.1')).toBe(true)
+    expect([received('r1') - before[0], received('b1') - before[1] > 0]).toEqual([0, true])
+    expect(pings('r3', '10.7.0.1')).toBe(true)
+    expect((await call('CHECK', { ...other, config: { network: 'blue', prevResult: added } })).json.msg).toBeUndefined()
+    expect((await call('DEL', other)).exitCode).toBe(0)
+    expect(pings('r3', '10.7.0.1')).toBe(true)
+  })
+
   it('detaches: the device goes, the address is free again, the others go on', async () => {
     expect((await call('DEL', pod('r3'))).exitCode).toBe(0)
     expect(lab.namespaces.succeeds('r3', 'ip', 'link', 'show', 'eth0')).toBe(false)

@@ -10,6 +10,7 @@ export {
   type HandoverOptions,
 } from './descriptor-handover.js'
 export type { Link, LinkChange, LinkReference, Links, VethOptions } from './link.js'
+export type { LinkSetup, SetupAddress } from './link-setup.js'
 export { LinkReaper, type LinkReaperOptions } from './link-reaper.js'
 export { LinuxError, UnsupportedError } from './linux-error.js'
 export { nativeAvailability, type NativeAvailability } from './native/availability.js'
@@ -37,6 +38,6 @@ export {
 export { linuxTcpTransport, type LinuxTcpOptions } from './tcp/transport.js'
 export { splitTrain, type TrainWords } from './train.js'
 export { TUN_DESCRIPTOR } from './tun-descriptor.js'
-export { TunDevice, type AdoptTunOptions, type TunAddress, type TunOptions } from './tun-device.js'
+export { TunDevice, type AdoptTunOptions, type TunOptions } from './tun-device.js'
 export { UdpBatchSocket, type DatagramOptions, type SocketEnd, type UdpOptions } from './udp-batch-socket.js'
 export { WOKEN, Waiter, wakeWaiter } from './waiter.js'

@@ -1,7 +1,7 @@
-import type { NamespaceReference } from './network-namespace.js'
-import { namespacePath } from './network-namespace.js'
-import { callAsync } from './native/call.js'
+import { nativeSetup, type LinkSetup } from './link-setup.js'
 import type { NativeNetlink } from './native/binding.js'
+import { callAsync } from './native/call.js'
+import { namespacePath, type NamespaceReference } from './network-namespace.js'
 
 /** A link by name (1–15 octets) or index. */
 export type LinkReference = string | number
@@ -48,6 +48,10 @@ export interface VethOptions {
   readonly mtu?: number
   readonly mac?: string
   readonly peerMac?: string
+  /** What this end shall be besides. */
+  readonly setup?: LinkSetup
+  /** What the other end shall be besides. */
+  readonly peerSetup?: LinkSetup
 }
 
 /** Links of one namespace. */
@@ -79,19 +83,29 @@ export class Links {
     return callAsync(() => this.#netlink.changeLink(link, path === undefined ? rest : { ...rest, namespace: path }))
   }
 
+  /**
+   * Makes a link what it shall be, in one call instead of one for each change, and returns it as it is then.
+   *
+   * @throws LinuxError as `change`, and as `add` of addresses and routes; then some of it may be done
+   */
+  setUp(link: LinkReference, setup: LinkSetup): Promise<Link> {
+    return callAsync(() => this.#netlink.setUpLink(link, nativeSetup(setup)))
+  }
+
   /** @throws LinuxError `ENODEV` when there is none */
   delete(link: LinkReference): Promise<void> {
     return callAsync(() => this.#netlink.deleteLink(link))
   }
 
   /**
-   * Makes a veth pair in one request and returns the end that stays here. Both are down.
+   * Makes a veth pair and returns the end that stays here. Both are down unless they are set up otherwise. On an error nothing of it stays.
    *
-   * @throws LinuxError `EEXIST` when a name is taken, `ENOENT` when the other namespace is not there
+   * @throws LinuxError `EEXIST` when a name is taken, `ENOENT` when the other namespace is not there; as `setUp`
    */
   createVeth(options: VethOptions): Promise<Link> {
-    const { peerNamespace, ...rest } = options
+    const { peerNamespace, setup = {}, peerSetup = {}, ...rest } = options
     const path = namespacePath(peerNamespace)
-    return callAsync(() => this.#netlink.createVeth(path === undefined ? rest : { ...rest, peerNamespace: path }))
+    const spec = { ...rest, setup: nativeSetup(setup), peerSetup: nativeSetup(peerSetup) }
+    return callAsync(() => this.#netlink.createVeth(path === undefined ? spec : { ...spec, peerNamespace: path }))
   }
 }

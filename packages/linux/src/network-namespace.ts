@@ -60,6 +60,16 @@ export class NetworkNamespace implements AsyncDisposable {
   }
 
   /**
+   * Whether a namespace has a link of this name, without a `Netlink`.
+   *
+   * @throws LinuxError `ENOENT` when there is no such namespace, `EPERM` when it may not be entered
+   */
+  static hasLink(namespace: NamespaceReference, link: string): Promise<boolean> {
+    const path = typeof namespace === 'object' ? namespace.path : namespace
+    return callAsync((native) => native.namespaceHasLink(path, link))
+  }
+
+  /**
    * Takes the name away; the namespace ends with its last process, socket or descriptor.
    *
    * @throws LinuxError `ENOENT` when it is gone

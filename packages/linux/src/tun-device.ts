@@ -1,17 +1,10 @@
-import type { AddAddressOptions } from './address.js'
+import { nativeSetup, type LinkSetup } from './link-setup.js'
 import type { NativeTun } from './native/binding.js'
 import { call, callAsync } from './native/call.js'
-import { Netlink } from './netlink.js'
 import { namespacePath, type NamespaceReference } from './network-namespace.js'
 
-/** An address of a TUN device. */
-export interface TunAddress extends AddAddressOptions {
-  /** `address/length`; without a length it is a host's. */
-  readonly address: string
-}
-
 /** How to open a TUN device. */
-export interface TunOptions {
+export interface TunOptions extends LinkSetup {
   /** 1–15 octets. */
   readonly name: string
   /** Where the device is; the descriptor stays in this process. */
@@ -32,11 +25,9 @@ export interface TunOptions {
   readonly persist?: boolean
   /** Octets, 68–65,535; 1500 if left out. */
   readonly mtu?: number
-  /** IPv6 addresses are usable at once, unless `noDad: false` says otherwise. */
-  readonly addresses?: readonly (string | TunAddress)[]
   /** Sets the link up once it is configured; true if left out. */
   readonly up?: boolean
-  /** Whether the kernel gives the link an IPv6 link-local address and solicits routers; false if left out. */
+  /** Whether the kernel gives the link an IPv6 link-local address and solicits routers; left out: false, but in mode `attach`, where it stays. */
   readonly linkLocal?: boolean
 }
 
@@ -63,24 +54,17 @@ export class TunDevice implements Disposable {
   }
 
   /**
-   * Opens a device and configures its link. On an error nothing stays.
+   * Opens a device and configures its link. On an error nothing stays of one that was made.
    *
    * @throws LinuxError `EEXIST` (create) or `ENODEV` (attach) by the mode, `EBUSY` when its one queue is taken, `EPERM` without the privilege,
    * `ENOENT` when there is no such namespace or no `/dev/net/tun`, `EINVAL` for a name, MTU or address that cannot be
    */
   static async open(options: TunOptions): Promise<TunDevice> {
-    const { name, mode = 'create', multiQueue = false, offload = false, persist = false } = options
-    const namespace = namespacePath(options.namespace)
-    const request = { name, mode, multiQueue, offload, persist, ...(namespace === undefined ? {} : { namespace }) }
-    const device = new TunDevice(await callAsync((native) => native.tunOpen(request)))
-    try {
-      await device.#configure(options, mode === 'create')
-      return device
-    } catch (error) {
-      if (mode === 'create' && persist) device.setPersist(false)
-      device.close()
-      throw error
-    }
+    const { name, namespace, mode = 'create', multiQueue = false, offload = false, persist = false, ...rest } = options
+    const path = namespacePath(namespace)
+    const setup = nativeSetup({ up: true, ...(mode === 'attach' ? {} : { linkLocal: false }), ...rest }, mode !== 'create')
+    const request = { name, mode, multiQueue, offload, persist, setup, ...(path === undefined ? {} : { namespace: path }) }
+    return new TunDevice(await callAsync((native) => native.tunOpen(request)))
   }
 
   /**
@@ -90,25 +74,6 @@ export class TunDevice implements Disposable {
    */
   static fromFd(fd: number, options: AdoptTunOptions = {}): TunDevice {
     return new TunDevice(call((native) => native.tunFromFd(fd, namespacePath(options.namespace), options.offload ?? false)))
-  }
-
-  async #configure(options: TunOptions, created: boolean): Promise<void> {
-    const { namespace, mtu, addresses = [], up = true, linkLocal } = options
-    const netlink = await Netlink.open(namespace)
-    try {
-      const { index } = this
-      await netlink.links.change(index, {
-        ...(mtu === undefined ? {} : { mtu }),
-        ...(created || linkLocal !== undefined ? { linkLocal: linkLocal ?? false } : {}),
-      })
-      for (const entry of addresses) {
-        const { address, ...rest } = typeof entry === 'string' ? { address: entry } : entry
-        await netlink.addresses.add(index, address, { noDad: true, replace: !created, ...rest })
-      }
-      if (up) await netlink.links.change(index, { up: true })
-    } finally {
-      netlink.close()
-    }
   }
 
   /** Descriptor, for a `Poller` or a hand-over. It stays owned by this object. */

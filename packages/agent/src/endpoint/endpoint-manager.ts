@@ -10,7 +10,8 @@ import {
 import type { Clock, Logger } from '@heddle/io'
 import { Backoff } from '../backoff.js'
 import { describeFailure, type Synchronizer } from '../sync/synchronizer.js'
-import { EndpointEntry, endpointName, sameRequest, type EndpointOrigin } from './endpoint-entry.js'
+import { EndpointEntry, sameRequest, type EndpointOrigin } from './endpoint-entry.js'
+import { EndpointTable } from './endpoint-table.js'
 
 export interface EndpointManagerOptions {
   readonly model: OverlayModel
@@ -33,7 +34,7 @@ const RETRY = { first: 500, most: 15_000 } as const
  */
 export class EndpointManager implements EndpointService {
   readonly #options: EndpointManagerOptions
-  readonly #entries = new Map<string, EndpointEntry>()
+  readonly #entries = new EndpointTable()
   readonly #retry: Backoff
   #stopped = false
 
@@ -43,22 +44,18 @@ export class EndpointManager implements EndpointService {
   }
 
   list(): readonly EndpointView[] {
-    return [...this.#entries.values()].map((entry) => entry.view())
+    return [...this.#entries].map((entry) => entry.view())
   }
 
   find(what: Parameters<EndpointService['find']>[0]): EndpointView | undefined {
-    if ('netns' in what) return this.#entries.get(endpointName(what))?.view()
-    for (const entry of this.#entries.values()) {
-      const { vrf, addresses } = entry.request
-      if (vrf === what.vrf && addresses.some((address) => address.equals(what.address))) return entry.view()
-    }
-    return undefined
+    const entry = 'netns' in what ? this.#entries.at(what) : this.#entries.withAddress(what.vrf, what.address)
+    return entry?.view()
   }
 
   async add(request: EndpointRequest, signal?: AbortSignal): Promise<EndpointView> {
     signal?.throwIfAborted()
     this.#mustRun()
-    const known = this.#entries.get(endpointName(request))
+    const known = this.#entries.at(request)
     if (known !== undefined) {
       if (!sameRequest(known.request, request)) {
         throw new EndpointError(
@@ -83,7 +80,7 @@ export class EndpointManager implements EndpointService {
   async remove(endpoint: Pick<EndpointRequest, 'netns' | 'ifname'>, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     this.#mustRun()
-    const entry = this.#entries.get(endpointName(endpoint))
+    const entry = this.#entries.at(endpoint)
     if (entry !== undefined) await this.#remove(entry)
   }
 
@@ -94,7 +91,7 @@ export class EndpointManager implements EndpointService {
   want(requests: readonly EndpointRequest[], origin: EndpointOrigin): void {
     for (const { vrf, netns, ifname, addresses, routes } of requests) {
       const request = { vrf, netns, ifname, addresses, ...(routes === undefined ? {} : { routes }) }
-      if (!this.#entries.has(endpointName(request))) this.#tolerate(request, origin)
+      if (this.#entries.at(request) === undefined) this.#tolerate(request, origin)
     }
   }
 
@@ -102,7 +99,7 @@ export class EndpointManager implements EndpointService {
   async configure(wanted: readonly EndpointRequest[]): Promise<void> {
     await this.unconfigure(wanted)
     for (const request of wanted) {
-      const known = this.#entries.get(endpointName(request))
+      const known = this.#entries.at(request)
       if (known === undefined) continue
       if (sameRequest(known.request, request)) known.origin = 'configured'
       else await this.#remove(known)
@@ -113,7 +110,7 @@ export class EndpointManager implements EndpointService {
 
   /** Removes configured endpoints that are not among `wanted`. */
   async unconfigure(wanted: readonly EndpointRequest[]): Promise<void> {
-    const gone = [...this.#entries.values()].filter(
+    const gone = [...this.#entries].filter(
       ({ origin, request }) => origin === 'configured' && !wanted.some((other) => sameRequest(other, request)),
     )
     await Promise.all(gone.map(async (entry) => this.#remove(entry)))
@@ -121,7 +118,7 @@ export class EndpointManager implements EndpointService {
 
   /** Gives every endpoint that has none its device; those that cannot have it yet are tried again later. */
   async attachAll(): Promise<void> {
-    const waiting = [...this.#entries.values()].filter(({ state }) => state !== 'attached')
+    const waiting = [...this.#entries].filter(({ state }) => state !== 'attached')
     const results = await Promise.allSettled(
       waiting.map(async (entry) => entry.serial.run(async () => (this.#stopped ? undefined : this.#attach(entry)))),
     )
@@ -131,7 +128,7 @@ export class EndpointManager implements EndpointService {
 
   /** The device of a port went away. */
   deviceGone(port: number, reason: string): void {
-    const entry = [...this.#entries.values()].find((candidate) => candidate.port === port && candidate.state === 'attached')
+    const entry = [...this.#entries].find((candidate) => candidate.port === port && candidate.state === 'attached')
     if (entry === undefined) return
     this.#options.logger.warn('the device of an endpoint is gone', { ...entry.request, reason })
     this.#detached(entry, reason)
@@ -141,7 +138,7 @@ export class EndpointManager implements EndpointService {
 
   /** Every device went away, with the dataplane; `attachAll` gives new ones. */
   dataplaneGone(): void {
-    for (const entry of this.#entries.values()) if (entry.state === 'attached') this.#detached(entry, 'the dataplane is gone')
+    for (const entry of this.#entries) if (entry.state === 'attached') this.#detached(entry, 'the dataplane is gone')
   }
 
   /** Ends retries and refuses what comes. */
@@ -154,19 +151,19 @@ export class EndpointManager implements EndpointService {
   #want(request: EndpointRequest, origin: EndpointOrigin): EndpointEntry {
     const entry = new EndpointEntry(request, origin, this.#options.mtu)
     this.#admit(entry)
-    this.#entries.set(entry.name, entry)
+    this.#entries.add(entry)
     return entry
   }
 
   /** As `#want`, but an endpoint that the model refuses is kept as failed. */
   #tolerate(request: EndpointRequest, origin: EndpointOrigin): void {
     const entry = new EndpointEntry(request, origin, this.#options.mtu)
-    this.#entries.set(entry.name, entry)
+    this.#entries.add(entry)
     try {
       this.#admit(entry)
     } catch (error) {
       if (!(error instanceof EndpointError)) throw error
-      if (origin === 'adopted') this.#entries.delete(entry.name)
+      if (origin === 'adopted') this.#entries.delete(entry)
       else this.#failed(entry, error)
     }
   }
@@ -226,8 +223,8 @@ export class EndpointManager implements EndpointService {
   async #remove(entry: EndpointEntry): Promise<void> {
     entry.removed = true
     await entry.serial.run(async () => {
-      if (this.#entries.get(entry.name) !== entry) return
-      this.#entries.delete(entry.name)
+      if (this.#entries.at(entry.request) !== entry) return
+      this.#entries.delete(entry)
       const { model, synchronizer } = this.#options
       if (entry.port === undefined) return
       model.removeEndpoint(entry.request)

@@ -57,7 +57,11 @@ const QUARANTINE = 60_000
  */
 export class PoolIpam {
   readonly #leases: LeaseTable
-  readonly #pools = new Map<string, { readonly text: string; readonly pools: readonly Pool[] }>()
+  /** By virtual network, with what they were made of: the object for a quick look, its text since another one may say the same. */
+  readonly #pools = new Map<
+    string,
+    { readonly definitions: readonly PoolDefinition[]; readonly text: string; readonly pools: readonly Pool[] }
+  >()
   readonly #quarantine: number
   readonly #strict: boolean
   readonly #now: () => number
@@ -190,11 +194,11 @@ export class PoolIpam {
   }
 
   #poolsOf({ name, pools: definitions }: AddressSpace): readonly Pool[] {
-    const text = JSON.stringify(definitions)
     const known = this.#pools.get(name)
-    if (known?.text === text) return known.pools
-    const pools = poolsOf(definitions)
-    this.#pools.set(name, { text, pools })
+    if (known?.definitions === definitions) return known.pools
+    const text = JSON.stringify(definitions)
+    const pools = known?.text === text ? known.pools : poolsOf(definitions)
+    this.#pools.set(name, { definitions, text, pools })
     return pools
   }
 }

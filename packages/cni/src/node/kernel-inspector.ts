@@ -12,6 +12,9 @@ export function kernelInspector(): NamespaceInspector {
     async exists(netns) {
       return unlessGone(async () => NetworkNamespace.identity(netns) > 0, false)
     },
+    async has(netns, ifname) {
+      return unlessGone(async () => NetworkNamespace.hasLink(netns, ifname), false)
+    },
     async look(netns, ifname) {
       return unlessGone(async () => look(netns, ifname), undefined)
     },

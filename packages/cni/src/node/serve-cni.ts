@@ -63,15 +63,22 @@ function converse(socket: Socket, cni: Pick<Cni, 'handle'>): void {
   const reader = new CallReader()
   const gone = new AbortController()
   let isAsked = false
-  socket.on('error', () => gone.abort())
-  socket.once('close', () => gone.abort())
+  let isAnswered = false
+  const leave = (): void => {
+    if (!isAnswered) gone.abort()
+  }
+  socket.on('error', leave)
+  socket.once('close', leave)
   socket.on('data', (chunk) => {
     if (isAsked) return
     const call = reader.take(chunk)
     if (call === null) socket.destroy()
     if (call === undefined || call === null) return
     isAsked = true
-    void cni.handle(call.environment, call.input, gone.signal).then((response) => socket.end(encodeResponse(response)))
+    void cni.handle(call.environment, call.input, gone.signal).then((response) => {
+      isAnswered = true
+      socket.end(encodeResponse(response))
+    })
   })
 }
 

@@ -65,9 +65,14 @@ export class AttachmentTable {
     return this.#store.entries(PREFIX).map(([, value]) => value as Attachment)
   }
 
-  /** What a crash of the machine takes away needs no record of an ADD or DEL that was under way. @throws StoreError */
+  /**
+   * What a crash of the machine takes away, containers with their namespaces, needs no record that outlives it; addresses of a delegated plugin do,
+   * since they are on a disk, too.
+   *
+   * @throws StoreError
+   */
   async put(attachment: Attachment): Promise<void> {
-    const durability = attachment.phase === 'attached' ? 'machine' : 'process'
+    const durability = attachment.phase === 'attached' && attachment.delegated !== undefined ? 'machine' : 'process'
     await this.#store.commit([{ key: PREFIX + keyOf(attachment), value: attachment }], durability)
   }
 

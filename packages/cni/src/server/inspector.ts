@@ -21,6 +21,8 @@ export interface NamespaceInspector {
   isOwn(netns: string): Promise<boolean>
   /** Whether there is a namespace at the path. */
   exists(netns: string): Promise<boolean>
+  /** Whether the namespace has a device of this name; false where there is no namespace. */
+  has(netns: string, ifname: string): Promise<boolean>
   /** The device of this name; `undefined` when there is none, or no namespace. */
   look(netns: string, ifname: string): Promise<SeenInterface | undefined>
   /** The main table of a namespace. */

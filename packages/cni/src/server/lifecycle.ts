@@ -58,10 +58,15 @@ export class Lifecycle {
       await source.prepare(request.config, request.path)
       stage = 'record'
       attachment = this.#record(request, network)
-      await attachments.put(attachment)
+      const recorded = attachments.put(attachment)
+      // A plugin must not run before it is known what it has run for; own pools decide at once, and are written together with the record.
+      if (attachment.delegated !== undefined) await recorded
+      const granting = source.grant(contextOf(attachment, { ...request, raw: request.config.raw }), network, signal)
+      granting.catch(() => undefined) // awaited below, unless the record fails
+      await recorded
       signal?.throwIfAborted()
       stage = 'addresses'
-      const grant = await source.grant(contextOf(attachment, { ...request, raw: request.config.raw }), network, signal)
+      const grant = await granting
       attachment = {
         ...attachment,
         addresses: grant.addresses.map(String),
@@ -96,12 +101,16 @@ export class Lifecycle {
       throw new CniError(CNI_CODES.endpoint, `${keyOf(attachment)} could not be removed whole`, leftovers.join('; '))
   }
 
-  /** DEL of what no record knows: its device goes all the same, when there is an endpoint of this place. */
-  async detachUnknown({ netns, ifname }: AddRequest): Promise<void> {
-    const { endpoints } = this.#options
-    if (netns === '' || endpoints.find({ netns, ifname }) === undefined) return
+  /**
+   * DEL of what no record knows: its device goes all the same, when there is an endpoint of this place, and so do addresses of a delegated plugin,
+   * whose records may have outlived ours.
+   */
+  async detachUnknown({ containerId, netns, ifname, config, args, path }: AddRequest): Promise<void> {
+    const { endpoints, addressSource } = this.#options
     try {
-      await endpoints.remove({ netns, ifname })
+      if (netns !== '' && endpoints.find({ netns, ifname }) !== undefined) await endpoints.remove({ netns, ifname })
+      if (delegateOf(config.ipam) === undefined) return
+      await addressSource(config.ipam).release({ containerId, ifname, netns, network: '', args, path, config })
     } catch (error) {
       throw asCniError(error)
     }
@@ -179,9 +188,7 @@ export class Lifecycle {
     if (inspector === undefined) return
     if (!(await inspector.exists(netns))) throw new CniError(CNI_CODES.unknownContainer, `there is no network namespace at ${netns}`)
     if (await inspector.isOwn(netns)) throw new CniError(CNI_CODES.hostNamespace, `${netns} is the namespace of the host`)
-    if ((await inspector.look(netns, ifname)) !== undefined) {
-      throw new CniError(CNI_CODES.exists, `there is an interface ${ifname} in ${netns} already`)
-    }
+    if (await inspector.has(netns, ifname)) throw new CniError(CNI_CODES.exists, `there is an interface ${ifname} in ${netns} already`)
   }
 
   #record({ containerId, ifname, netns, config, path, args }: AddRequest, network: CniNetwork): Attachment {

@@ -13,6 +13,9 @@ export interface Journal {
   close(): Promise<void>
 }
 
+/** Milliseconds until what outlives the process only is flushed, together with what came meanwhile. */
+const FLUSH_DELAY = 50
+
 /**
  * A store that is read from memory and writes through a journal. Commits that come while one is written are written together, and those that come
  * while one is flushed are flushed together: the price of a disk that flushes is paid once for all of them.
@@ -25,6 +28,7 @@ export class JournaledStore implements Store {
   /** Seen, and not yet written. */
   #unsaved = new Map<string, unknown>()
   #closed: Promise<void> | undefined
+  #flushing: ReturnType<typeof setTimeout> | undefined
 
   /** @param all what the journal has, of which the store takes possession */
   constructor(all: Map<string, unknown>, journal: Journal) {
@@ -51,6 +55,7 @@ export class JournaledStore implements Store {
     }
     await this.#writes.run()
     if (durability === 'machine') await this.#flushes.run()
+    else this.#flushSoon()
   }
 
   async close(): Promise<void> {
@@ -85,7 +90,17 @@ export class JournaledStore implements Store {
     }
   }
 
+  /** What cannot be flushed is written again with the next commit, which says so when that fails, too. */
+  #flushSoon(): void {
+    if (this.#journal.flush === undefined || this.#closed !== undefined) return
+    this.#flushing ??= setTimeout(() => {
+      this.#flushing = undefined
+      void this.#flushes.run().catch(() => undefined)
+    }, FLUSH_DELAY)
+  }
+
   async #end(): Promise<void> {
+    clearTimeout(this.#flushing)
     await this.#writes.idle()
     await this.#flushes.run().catch(() => undefined)
     await this.#journal.close()

@@ -5,8 +5,8 @@ export interface StoreChange {
 }
 
 /**
- * What a commit outlives: the end of the process, or also a crash of the machine. What is written for the first stands before what is written later for
- * the second, and outlives with it.
+ * What a commit outlives when it resolves: the end of the process, or also a crash of the machine. The first outlives that, too, a moment later, and
+ * at once with anything that is committed behind it for the second.
  */
 export type Durability = 'process' | 'machine'
 

@@ -1,6 +1,6 @@
 import { DataplaneError, type DeviceFacts, type DeviceRequest } from '@heddle/core'
-import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, TunDevice } from '@heddle/linux'
-import { IpPrefix, type IpAddress } from '@heddle/wire'
+import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, TunDevice, type LinkSetup } from '@heddle/linux'
+import { IpPrefix } from '@heddle/wire'
 
 /** What IPv6 needs of a link (RFC 8200 §5). */
 const LEAST_IPV6_MTU = 1280
@@ -13,66 +13,50 @@ export function samePlace(a: DeviceRequest, b: DeviceRequest): boolean {
 }
 
 /**
- * Makes the TUN device that is asked for, or takes the one that is there, and configures it.
+ * Makes the TUN device that is asked for, or takes the one that is there, and sets it up. A device outlives its forwarder, so that the next one finds
+ * the interface as it was.
  *
  * @throws DataplaneError `dataplane.device`, `dataplane.netns-missing`, `dataplane.permission`
  */
 export async function openDevice(request: DeviceRequest): Promise<{ device: TunDevice; facts: DeviceFacts }> {
   check(request)
+  const { ifname, netns, mtu } = request
+  const place = { name: ifname, ...(netns === undefined ? {} : { namespace: netns }) }
   return translated(request, async () => {
-    const { device, created } = await createOrAdopt(request)
-    try {
-      return { device, facts: await configure(device.index, request) }
-    } catch (error) {
-      if (created) device.setPersist(false)
-      device.close()
-      throw error
-    }
+    const device = await TunDevice.open({ ...place, mode: 'either', offload: true, persist: true, ...setupOf(request) })
+    return { device, facts: { ifindex: device.index, mtu } }
   })
 }
 
-/** A device outlives its forwarder, so that the next one finds the interface as it was. */
-async function createOrAdopt({ ifname, netns }: DeviceRequest): Promise<{ device: TunDevice; created: boolean }> {
-  const options = { name: ifname, ...(netns === undefined ? {} : { namespace: netns }), offload: true, persist: true, up: false }
-  try {
-    return { device: await TunDevice.open({ ...options, mode: 'create' }), created: true }
-  } catch (error) {
-    if (!(error instanceof LinuxError) || error.code !== 'EEXIST') throw error
-    return { device: await TunDevice.open({ ...options, mode: 'attach', linkLocal: false }), created: false }
-  }
-}
-
 /**
- * Brings a device to what a request says: MTU, exactly these addresses, up, and its routes.
+ * Brings a device to what a request says.
  *
  * @throws DataplaneError as `openDevice`
  */
 export async function configureDevice(index: number, request: DeviceRequest): Promise<DeviceFacts> {
   check(request)
-  return translated(request, () => configure(index, request))
+  return translated(request, async () => {
+    using netlink = await Netlink.open(request.netns)
+    const { mtu } = await netlink.links.setUp(index, setupOf(request))
+    return { ifindex: index, mtu }
+  })
 }
 
-async function configure(index: number, request: DeviceRequest): Promise<DeviceFacts> {
-  using netlink = await Netlink.open(request.netns)
-  const wanted = new Set(request.addresses.map(hostText))
-  await netlink.links.change(index, { mtu: request.mtu })
-  for (const { address, prefixLength } of await netlink.addresses.list(index)) {
-    const prefix = `${address}/${prefixLength}`
-    const isLinkLocal = IpPrefix.parse(address).address.isLinkLocal
-    if (!wanted.has(prefix) && !isLinkLocal) await netlink.addresses.delete(index, prefix)
+/** MTU, exactly these addresses, up, and the routes. */
+function setupOf(request: DeviceRequest): LinkSetup {
+  const { mtu, addresses } = request
+  return {
+    mtu,
+    linkLocal: false,
+    addresses: addresses.map((address) => `${address}/${address.bits}`),
+    onlyThese: true,
+    routes: routesOf(request).map(String),
+    up: true,
   }
-  for (const address of wanted) await netlink.addresses.add(index, address, { noDad: true, replace: true })
-  const { mtu } = await netlink.links.change(index, { up: true })
-  for (const route of routesOf(request)) await netlink.routes.replace(route.toString(), { link: index })
-  return { ifindex: index, mtu }
 }
 
 function routesOf({ routes, addresses }: DeviceRequest): readonly IpPrefix[] {
   return routes ?? Array.from(new Set(addresses.map(({ family }) => family)), (family) => EVERYTHING[family])
-}
-
-function hostText(address: IpAddress): string {
-  return `${address}/${address.bits}`
 }
 
 function check({ ifname, mtu, addresses, routes = [] }: DeviceRequest): void {

@@ -19,6 +19,7 @@ export declare class NativeNetlink {
   links(): Promise<Array<NativeLink>>
   link(link: NativeSelector): Promise<NativeLink>
   changeLink(link: NativeSelector, change: NativeLinkChange): Promise<NativeLink>
+  setUpLink(link: NativeSelector, setup: NativeLinkSetup): Promise<NativeLink>
   deleteLink(link: NativeSelector): Promise<void>
   createVeth(veth: NativeVeth): Promise<NativeLink>
   addresses(link?: NativeSelector | undefined | null): Promise<Array<NativeAddress>>
@@ -109,6 +110,8 @@ export declare function namespaceCreate(name: string): Promise<string>
 export declare function namespaceDelete(name: string): Promise<void>
 
 export declare function namespaceExists(name: string): boolean
+
+export declare function namespaceHasLink(path: string, link: string): Promise<boolean>
 
 /** Inode of the namespace at a path, or of the calling thread's. */
 export declare function namespaceIdentity(path?: string | undefined | null): number
@@ -205,6 +208,17 @@ export interface NativeLinkChange {
   namespace?: string
 }
 
+/** What a link shall be; what is left out stays. */
+export interface NativeLinkSetup {
+  mtu?: number
+  linkLocal?: boolean
+  resolves?: boolean
+  addresses?: Array<NativeAddressSpec>
+  onlyThese?: boolean
+  routes?: Array<string>
+  up?: boolean
+}
+
 export interface NativeNeighbour {
   index: number
   address: string
@@ -294,6 +308,7 @@ export interface NativeTunOptions {
   multiQueue: boolean
   offload: boolean
   persist: boolean
+  setup: NativeLinkSetup
 }
 
 export interface NativeVeth {
@@ -303,6 +318,8 @@ export interface NativeVeth {
   mtu?: number
   mac?: string
   peerMac?: string
+  setup?: NativeLinkSetup
+  peerSetup?: NativeLinkSetup
 }
 
 export declare function netlinkOpen(namespace?: string | undefined | null): Promise<NativeNetlink>

@@ -3,6 +3,7 @@
 //! A namespace belongs to a thread. Everything here runs on a thread of its own, so that the caller's never changes.
 
 use std::{
+    ffi::CString,
     fs::{self, File},
     io,
     os::fd::AsFd,
@@ -104,6 +105,15 @@ pub fn exists(name: &str) -> Result<bool> {
 pub fn identity(path: Option<&Path>) -> Result<u64> {
     let path = path.unwrap_or(Path::new("/proc/thread-self/ns/net"));
     Ok(rustix::fs::stat(path).context(|| format!("look at network namespace {}", path.display()))?.st_ino)
+}
+
+/// Whether the namespace at `path` has a link of this name.
+pub fn has_link(path: &Path, link: &str) -> Result<bool> {
+    let name = CString::new(link).map_err(|_| Error::invalid(format!("find link '{link}'"), "not a name"))?;
+    within(Some(path), move || {
+        // SAFETY: the name ends with a zero and is only read.
+        Ok(unsafe { libc::if_nametoindex(name.as_ptr()) } != 0)
+    })
 }
 
 /// The directory as a shared mount point, so that other mount namespaces see what is made and deleted (as `ip netns` does).

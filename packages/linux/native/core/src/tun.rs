@@ -5,6 +5,7 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
     path::Path,
+    sync::OnceLock,
 };
 
 use rustix::io::Errno;
@@ -12,7 +13,7 @@ use tun_rs::DeviceBuilder;
 
 use crate::{
     error::{Context, Error, Result},
-    netlink::check_link_name,
+    netlink::{LinkSetup, check_link_name, exchange::Exchange, setup::set_up},
     netns,
     offload::{self, HEADER, Shape},
     train::{MAX_HEADERS, MAX_PACKET, Train},
@@ -78,16 +79,28 @@ const TUNGETIFF: libc::c_ulong = 0x8004_54d2;
 const TUNSETVNETHDRSZ: libc::c_ulong = 0x4004_54d8;
 
 impl TunDevice {
-    /// Makes or attaches a device in the namespace at `path`; it is down and has no address.
-    pub fn open(path: Option<&Path>, options: TunOptions) -> Result<Self> {
-        netns::within(path, move || Self::open_here(&options))
+    /// Makes or attaches a device in the namespace at `path` and sets it up. On an error nothing stays of one that was made.
+    pub fn open(path: Option<&Path>, options: TunOptions, setup: LinkSetup) -> Result<Self> {
+        netns::within(path, move || {
+            let (device, is_new) = Self::open_here(&options)?;
+            let done = Exchange::open().and_then(|mut exchange| set_up(&mut exchange, device.index, &setup));
+            if let Err(error) = done {
+                if is_new && options.persist {
+                    let _ = device.set_persist(false);
+                }
+                return Err(error);
+            }
+            Ok(device)
+        })
     }
 
-    fn open_here(options: &TunOptions) -> Result<Self> {
+    /// The device, and whether it was made.
+    fn open_here(options: &TunOptions) -> Result<(Self, bool)> {
         let name = &options.name;
         let operation = || format!("open TUN device '{name}'");
         check_link_name(name)?;
-        match (options.mode, index_of(name).is_some()) {
+        let exists = index_of(name).is_some();
+        match (options.mode, exists) {
             (TunMode::Create, true) => return Err(Error::from_errno(libc::EEXIST, operation())),
             (TunMode::Attach, false) => return Err(Error::from_errno(libc::ENODEV, operation())),
             _ => {}
@@ -110,7 +123,7 @@ impl TunDevice {
         if options.persist {
             ioctl_value(&fd, TUNSETPERSIST, 1).context(operation)?;
         }
-        Self::finish(fd, name.clone(), options.offload, udp_offload)
+        Ok((Self::finish(fd, name.clone(), options.offload, udp_offload)?, !exists))
     }
 
     /// Wraps a descriptor that came from elsewhere, e.g. over a UNIX socket.
@@ -127,8 +140,11 @@ impl TunDevice {
         if offload != (flags & libc::IFF_VNET_HDR != 0) {
             return Err(Error::invalid(format!("adopt the descriptor of TUN device '{name}'"), "offload is not as it was opened"));
         }
-        let udp = offload && set_offload(&fd, true).is_ok();
-        netns::within(path, move || Self::finish(fd, name, offload, udp))
+        let udp = offload && takes_udp_offload(&fd);
+        match path {
+            None => Self::finish(fd, name, offload, udp),
+            Some(_) => netns::within(path, move || Self::finish(fd, name, offload, udp)),
+        }
     }
 
     fn finish(fd: OwnedFd, name: String, offload: bool, udp_offload: bool) -> Result<Self> {
@@ -326,6 +342,12 @@ fn retry_io(mut call: impl FnMut() -> rustix::io::Result<usize>) -> rustix::io::
             result => return result,
         }
     }
+}
+
+/// Whether the kernel takes segments of UDP. It says so of any device; asking again would change the device's features, with every listener told.
+fn takes_udp_offload(fd: &OwnedFd) -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| set_offload(fd, true).is_ok())
 }
 
 fn set_offload(fd: &OwnedFd, udp: bool) -> io::Result<()> {

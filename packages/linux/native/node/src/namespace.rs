@@ -45,6 +45,11 @@ pub fn namespace_exists(name: String) -> Result<bool> {
     netns::exists(&name).map_err(to_js)
 }
 
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn namespace_has_link(path: String, link: String) -> AsyncTask<Job<bool>> {
+    job(move || netns::has_link(Path::new(&path), &link))
+}
+
 /// Inode of the namespace at a path, or of the calling thread's.
 #[napi(catch_unwind)]
 pub fn namespace_identity(path: Option<String>) -> Result<f64> {

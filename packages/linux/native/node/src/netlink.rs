@@ -61,6 +61,34 @@ pub struct NativeVeth {
     pub mtu: Option<u32>,
     pub mac: Option<String>,
     pub peer_mac: Option<String>,
+    pub setup: Option<NativeLinkSetup>,
+    pub peer_setup: Option<NativeLinkSetup>,
+}
+
+/// What a link shall be; what is left out stays.
+#[napi(object)]
+#[derive(Default)]
+pub struct NativeLinkSetup {
+    pub mtu: Option<u32>,
+    pub link_local: Option<bool>,
+    pub resolves: Option<bool>,
+    pub addresses: Option<Vec<NativeAddressSpec>>,
+    pub only_these: Option<bool>,
+    pub routes: Option<Vec<String>>,
+    pub up: Option<bool>,
+}
+
+pub fn link_setup(setup: Option<NativeLinkSetup>) -> core::LinkSetup {
+    let NativeLinkSetup { mtu, link_local, resolves, addresses, only_these, routes, up } = setup.unwrap_or_default();
+    core::LinkSetup {
+        mtu,
+        link_local,
+        resolves,
+        addresses: addresses.unwrap_or_default().into_iter().map(address_spec).collect(),
+        only_these: only_these.unwrap_or(false),
+        routes: routes.unwrap_or_default(),
+        up: up.unwrap_or(false),
+    }
 }
 
 #[napi(object)]
@@ -142,6 +170,16 @@ pub struct NativeNeighbourSpec {
     pub permanent: Option<bool>,
     pub proxy: Option<bool>,
     pub replace: Option<bool>,
+}
+
+fn address_spec(spec: NativeAddressSpec) -> core::AddressSpec {
+    core::AddressSpec {
+        address: spec.address,
+        peer: spec.peer,
+        no_dad: spec.no_dad.unwrap_or(false),
+        no_prefix_route: spec.no_prefix_route.unwrap_or(false),
+        replace: spec.replace.unwrap_or(false),
+    }
 }
 
 fn route_spec(spec: NativeRouteSpec) -> CoreResult<core::RouteSpec> {
@@ -228,6 +266,12 @@ impl NativeNetlink {
         self.call(move |netlink| netlink.change_link(selector(link), change), NativeLink::from)
     }
 
+    #[napi(ts_return_type = "Promise<NativeLink>")]
+    pub fn set_up_link(&self, link: NativeSelector, setup: NativeLinkSetup) -> AsyncTask<Job<NativeLink>> {
+        let setup = link_setup(Some(setup));
+        self.call(move |netlink| netlink.set_up_link(selector(link), setup), NativeLink::from)
+    }
+
     #[napi(ts_return_type = "Promise<void>")]
     pub fn delete_link(&self, link: NativeSelector) -> AsyncTask<Job<()>> {
         self.call(move |netlink| netlink.delete_link(selector(link)), |()| ())
@@ -235,8 +279,9 @@ impl NativeNetlink {
 
     #[napi(ts_return_type = "Promise<NativeLink>")]
     pub fn create_veth(&self, veth: NativeVeth) -> AsyncTask<Job<NativeLink>> {
-        let NativeVeth { name, peer, peer_namespace, mtu, mac, peer_mac } = veth;
-        let spec = core::VethSpec { name, peer, peer_namespace: path(peer_namespace), mtu, mac, peer_mac };
+        let NativeVeth { name, peer, peer_namespace, mtu, mac, peer_mac, setup, peer_setup } = veth;
+        let (setup, peer_setup) = (link_setup(setup), link_setup(peer_setup));
+        let spec = core::VethSpec { name, peer, peer_namespace: path(peer_namespace), mtu, mac, peer_mac, setup, peer_setup };
         self.call(move |netlink| netlink.create_veth(spec), NativeLink::from)
     }
 
@@ -251,14 +296,7 @@ impl NativeNetlink {
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn add_address(&self, link: NativeSelector, spec: NativeAddressSpec) -> AsyncTask<Job<()>> {
-        let spec = core::AddressSpec {
-            address: spec.address,
-            peer: spec.peer,
-            no_dad: spec.no_dad.unwrap_or(false),
-            no_prefix_route: spec.no_prefix_route.unwrap_or(false),
-            replace: spec.replace.unwrap_or(false),
-        };
-        self.call(move |netlink| netlink.add_address(selector(link), spec), |()| ())
+        self.call(move |netlink| netlink.add_address(selector(link), address_spec(spec)), |()| ())
     }
 
     #[napi(ts_return_type = "Promise<void>")]

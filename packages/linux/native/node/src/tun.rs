@@ -15,6 +15,7 @@ use crate::{
     job::{Job, job},
     memory::borrow,
     namespace::path,
+    netlink::{NativeLinkSetup, link_setup},
 };
 
 #[napi(object)]
@@ -26,6 +27,7 @@ pub struct NativeTunOptions {
     pub multi_queue: bool,
     pub offload: bool,
     pub persist: bool,
+    pub setup: NativeLinkSetup,
 }
 
 /// One queue of a TUN device.
@@ -36,14 +38,15 @@ pub struct NativeTun {
 
 #[napi(ts_return_type = "Promise<NativeTun>")]
 pub fn tun_open(options: NativeTunOptions) -> AsyncTask<Job<NativeTun>> {
-    let NativeTunOptions { name, namespace, mode, multi_queue, offload, persist } = options;
+    let NativeTunOptions { name, namespace, mode, multi_queue, offload, persist, setup } = options;
     let mode = match mode.as_str() {
         "attach" => TunMode::Attach,
         "either" => TunMode::Either,
         _ => TunMode::Create,
     };
     let options = TunOptions { name, mode, multi_queue, offload, persist };
-    job(move || TunDevice::open(path(namespace).as_deref(), options).map(|device| NativeTun { device: Some(device) }))
+    let setup = link_setup(Some(setup));
+    job(move || TunDevice::open(path(namespace).as_deref(), options, setup).map(|device| NativeTun { device: Some(device) }))
 }
 
 /// Takes ownership of the descriptor.

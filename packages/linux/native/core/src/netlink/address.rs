@@ -1,16 +1,17 @@
 //! Addresses of links.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use rtnetlink::AddressMessageBuilder;
 
 use super::{
     LinkSelector, Netlink, Pending,
     link::{find, index_of},
     parse_ip, parse_prefix,
 };
-use crate::error::{Context, Error};
+use crate::error::{Context, Error, Result};
 
 /// An address that a link has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Address {
 }
 
 /// An address to give to a link.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddressSpec {
     /// `address/length`.
     pub address: String,
@@ -65,24 +66,12 @@ impl Netlink {
         self.call(move |handle| async move {
             let operation = format!("add address {} to link {link}", spec.address);
             let (address, length) = parse_prefix(&spec.address, &operation)?;
-            let peer = spec.peer.as_deref().map(|peer| parse_ip(peer, &operation)).transpose()?;
             let index = index_of(&handle, &link).await?;
             let mut request = handle.address().add(index, address, length);
             if spec.replace {
                 request = request.replace();
             }
-            let message = request.message_mut();
-            if let Some(peer) = peer {
-                message.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Address(_) | AddressAttribute::Local(_)));
-                message.attributes.push(AddressAttribute::Local(address));
-                message.attributes.push(AddressAttribute::Address(peer));
-            }
-            let mut flags = AddressFlags::empty();
-            flags.set(AddressFlags::Nodad, spec.no_dad && address.is_ipv6());
-            flags.set(AddressFlags::Noprefixroute, spec.no_prefix_route);
-            if !flags.is_empty() {
-                message.attributes.push(AddressAttribute::Flags(flags));
-            }
+            *request.message_mut() = message(index, address, length, &spec, &operation)?;
             request.execute().await.context(|| operation)
         })
     }
@@ -107,8 +96,28 @@ impl Netlink {
     }
 }
 
+/// What gives a link an address.
+pub(super) fn message(index: u32, address: IpAddr, length: u8, spec: &AddressSpec, operation: &str) -> Result<AddressMessage> {
+    let mut message = match address {
+        IpAddr::V4(address) => AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(address, length).build(),
+        IpAddr::V6(address) => AddressMessageBuilder::<Ipv6Addr>::new().index(index).address(address, length).build(),
+    };
+    if let Some(peer) = &spec.peer {
+        message.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Address(_) | AddressAttribute::Local(_)));
+        message.attributes.push(AddressAttribute::Local(address));
+        message.attributes.push(AddressAttribute::Address(parse_ip(peer, operation)?));
+    }
+    let mut flags = AddressFlags::empty();
+    flags.set(AddressFlags::Nodad, spec.no_dad && address.is_ipv6());
+    flags.set(AddressFlags::Noprefixroute, spec.no_prefix_route);
+    if !flags.is_empty() {
+        message.attributes.push(AddressAttribute::Flags(flags));
+    }
+    Ok(message)
+}
+
 /// The link's own address: IFA_LOCAL, and IFA_ADDRESS where that is missing (IPv6 without peer).
-fn local_of(message: &AddressMessage) -> Option<IpAddr> {
+pub(super) fn local_of(message: &AddressMessage) -> Option<IpAddr> {
     let mut address = None;
     for attribute in &message.attributes {
         match attribute {

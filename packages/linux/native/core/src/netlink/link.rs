@@ -3,12 +3,10 @@
 use std::{fmt, fs::File, os::fd::AsRawFd, path::PathBuf};
 
 use futures_util::TryStreamExt;
-use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
-};
+use netlink_packet_route::link::{AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State};
 use rtnetlink::{Handle, LinkUnspec};
 
-use super::{Netlink, Pending, format_mac, parse_mac};
+use super::{LinkSetup, Netlink, Pending, exchange::Exchange, format_mac, parse_mac, setup::set_up};
 use crate::error::{Context, Error, Result};
 
 /// What the kernel says about a link.
@@ -57,17 +55,6 @@ pub struct LinkChange {
     pub link_local: Option<bool>,
     /// Path of the namespace to move it to.
     pub namespace: Option<PathBuf>,
-}
-
-/// A veth pair: one end here, the other here or in another namespace from its first moment on.
-#[derive(Debug, Clone, Default)]
-pub struct VethSpec {
-    pub name: String,
-    pub peer: String,
-    pub peer_namespace: Option<PathBuf>,
-    pub mtu: Option<u32>,
-    pub mac: Option<String>,
-    pub peer_mac: Option<String>,
 }
 
 impl Netlink {
@@ -126,45 +113,19 @@ impl Netlink {
         })
     }
 
+    /// Makes a link what it shall be, in one go; the link as it is then.
+    pub fn set_up_link(&self, selector: LinkSelector, setup: LinkSetup) -> Pending<Link> {
+        self.call(move |handle| async move {
+            let index = index_of(&handle, &selector).await?;
+            set_up(&mut Exchange::open()?, index, &setup)?;
+            find(&handle, &LinkSelector::Index(index)).await
+        })
+    }
+
     pub fn delete_link(&self, selector: LinkSelector) -> Pending<()> {
         self.call(move |handle| async move {
             let index = index_of(&handle, &selector).await?;
             handle.link().del(index).execute().await.context(|| format!("delete link {selector}"))
-        })
-    }
-
-    /// Makes the pair in one request; returns the end that stays here.
-    pub fn create_veth(&self, spec: VethSpec) -> Pending<Link> {
-        self.call(move |handle| async move {
-            let operation = format!("create veth pair '{}' and '{}'", spec.name, spec.peer);
-            check_name(&spec.name)?;
-            check_name(&spec.peer)?;
-            let namespace = match &spec.peer_namespace {
-                Some(path) => Some(File::open(path).context(|| format!("{operation}: open network namespace {}", path.display()))?),
-                None => None,
-            };
-            let mut peer = LinkMessage::default();
-            peer.attributes.push(LinkAttribute::IfName(spec.peer.clone()));
-            if let Some(namespace) = &namespace {
-                peer.attributes.push(LinkAttribute::NetNsFd(namespace.as_raw_fd()));
-            }
-            if let Some(mac) = &spec.peer_mac {
-                peer.attributes.push(LinkAttribute::Address(parse_mac(mac, &operation)?));
-            }
-            let mut message = LinkMessage::default();
-            message.attributes.push(LinkAttribute::IfName(spec.name.clone()));
-            if let Some(mac) = &spec.mac {
-                message.attributes.push(LinkAttribute::Address(parse_mac(mac, &operation)?));
-            }
-            if let Some(mtu) = spec.mtu {
-                message.attributes.push(LinkAttribute::Mtu(mtu));
-                peer.attributes.push(LinkAttribute::Mtu(mtu));
-            }
-            message
-                .attributes
-                .push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer)))]));
-            handle.link().add(message).execute().await.context(|| operation)?;
-            find(&handle, &LinkSelector::Name(spec.name)).await
         })
     }
 }
@@ -199,7 +160,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     Err(Error::invalid(format!("name a link '{name}'"), "wants 1-15 octets without '/', ':' or blank"))
 }
 
-fn read(message: &LinkMessage) -> Link {
+pub(super) fn read(message: &LinkMessage) -> Link {
     let mut link = Link { index: message.header.index, up: message.header.flags.contains(LinkFlags::Up), ..Link::default() };
     for attribute in &message.attributes {
         match attribute {

@@ -1,9 +1,12 @@
 //! rtnetlink in one network namespace: a thread inside it owns the socket, calls are handed to it and awaited.
 
 mod address;
+pub(crate) mod exchange;
 mod link;
 mod neighbour;
 mod route;
+pub(crate) mod setup;
+mod veth;
 
 use std::{
     future::Future,
@@ -19,9 +22,11 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) use self::link::check_name as check_link_name;
 pub use self::{
     address::{Address, AddressSpec},
-    link::{Link, LinkChange, LinkSelector, VethSpec},
+    link::{Link, LinkChange, LinkSelector},
     neighbour::{Neighbour, NeighbourSpec},
     route::{NextHop, Route, RouteKind, RouteLookup, RouteSpec},
+    setup::LinkSetup,
+    veth::VethSpec,
 };
 use crate::{
     error::{Context, Error, Result},
