@@ -51,6 +51,7 @@ export const ATTRIBUTE = {
   bfdDiscriminator: 38,
   nextHopCharacteristics: 39,
   prefixSid: 40,
+  attrSet: 128,
 } as const
 
 /** Bits of the attribute flags octet (RFC 4271 §4.3); the low four are unused. */

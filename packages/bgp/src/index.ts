@@ -96,7 +96,10 @@ export type { FlowspecAction } from './community/flowspec-actions.js'
 export type { Ipv6ExtendedCommunity } from './community/ipv6.js'
 export type { VpnCommunity } from './community/vpn-communities.js'
 export type { LargeCommunity } from './community/large.js'
-export type { Aggregator, AsPathSegment, Origin, PathAttributes, PmsiTunnel, UnknownAttribute } from './attribute/path-attributes.js'
+export type { AttrSet } from './attribute/attr-set.js'
+export type { Aggregator, AsPathSegment, Origin, PathAttributes, UnknownAttribute } from './attribute/path-attributes.js'
+export type { PmsiTunnel } from './attribute/pmsi-tunnel.js'
+export type { PmsiTunnelIdentifier } from './attribute/pmsi-tunnel-identifier.js'
 export type { Tunnel, TunnelEncapsulation } from './attribute/tunnel-encapsulation.js'
 export type { TunnelLabel, TunnelSubTlv } from './attribute/tunnel-sub-tlv.js'
 export type { SegmentSubTlv } from './attribute/segment-list.js'
@@ -279,7 +282,14 @@ export {
 export type { AdvertisementExplanation, Explanation, NotAdvertised, PathExplanation, PathVerdict } from './speaker/explain.js'
 export type { MessageTrace, TracedMessage } from './speaker/message-trace.js'
 export type { TableAccess, TableObserver } from './speaker/table-observers.js'
-export { changedFixed, type ChangeImpact, type NeighborChange, type Reconciliation, type VrfChange } from './speaker/reconcile.js'
+export {
+  changedFixed,
+  type ChangeImpact,
+  type NeighborChange,
+  type Reconciliation,
+  type SpeakerSetting,
+  type VrfChange,
+} from './speaker/reconcile.js'
 export { Recorder, type RecordedInput, type RecordedMethod } from './speaker/recording.js'
 export { replay, type ReplayClock, type ReplayOptions } from './speaker/replay.js'
 export type { WatchEvent, WatchedRoute } from './speaker/watch.js'

@@ -7,6 +7,15 @@ export interface AttributeContext {
   /** AS numbers have four octets (RFC 6793). */
   readonly asn4: boolean
   readonly peerType: 'ibgp' | 'ebgp'
+  /** How an attribute that consists of attributes has them read and written; absent where there are enough of them in each other. */
+  readonly nested?: NestedAttributes
+}
+
+/** Attributes within the value of an attribute. */
+export interface NestedAttributes {
+  /** Reads to the end of the container. @throws WireError for the first that is malformed, repeated or cut off */
+  decode(input: ByteReader): PathAttributes
+  encode(attributes: PathAttributes, out: ByteWriter): void
 }
 
 /** Which of the Optional and Transitive bits an attribute has (RFC 4271 §5). */

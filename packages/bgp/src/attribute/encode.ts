@@ -25,6 +25,11 @@ export function writeAttribute(out: ByteWriter, flags: number, type: number, val
   out.octets(value)
 }
 
+const NESTED: NonNullable<AttributeContext['nested']> = {
+  decode: (input) => input.fail('bgp.attribute.attr-set.depth', 'RFC 6368 §5'),
+  encode: (attributes, out) => encodeAttributes(attributes, out),
+}
+
 /**
  * Writes attributes ordered by type. Empty lists are left out, since none may be empty on the wire, except AS_PATH, where empty has a meaning.
  *
@@ -32,7 +37,7 @@ export function writeAttribute(out: ByteWriter, flags: number, type: number, val
  */
 export function encodeAttributes(attributes: PathAttributes, out: ByteWriter, options: Pick<EncodeOptions, 'asn4'> = {}): void {
   const asn4 = options.asn4 ?? true
-  const context: AttributeContext = { asn4, peerType: 'ibgp' }
+  const context: AttributeContext = { asn4, peerType: 'ibgp', nested: NESTED }
   const draft: AttributeDraft = asn4 ? attributes : { ...attributes, ...as4Companions(attributes) }
   const unknown = [...(attributes.unknown ?? [])].sort((a, b) => a.type - b.type)
   let next = 0

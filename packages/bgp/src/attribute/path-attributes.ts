@@ -3,8 +3,10 @@ import type { ExtendedCommunity } from '../community/extended.js'
 import type { Ipv6ExtendedCommunity } from '../community/ipv6.js'
 import type { LargeCommunity } from '../community/large.js'
 import type { LinkStateTlv } from '../nlri/bgp-ls.js'
+import type { AttrSet } from './attr-set.js'
 import type { BfdDiscriminator } from './bfd-discriminator.js'
 import type { DomainPath } from './domain-path.js'
+import type { PmsiTunnel } from './pmsi-tunnel.js'
 import type { PrefixSidTlv } from './prefix-sid.js'
 import type { TunnelEncapsulation } from './tunnel-encapsulation.js'
 
@@ -22,16 +24,6 @@ export interface AsPathSegment {
 export interface Aggregator {
   readonly as: number
   readonly address: IpAddress
-}
-
-/** PMSI tunnel (RFC 6514 §5). */
-export interface PmsiTunnel {
-  readonly flags: number
-  /** 6 is ingress replication. */
-  readonly tunnelType: number
-  /** 24 bits: an MPLS label in the high 20, or a VNI (RFC 8365 §5.1.3). */
-  readonly label: number
-  readonly tunnelId: Uint8Array
 }
 
 /** An attribute that is kept as octets: unknown, or known by its shape only. */
@@ -77,6 +69,8 @@ export interface PathAttributes {
   readonly bfdDiscriminator?: BfdDiscriminator
   /** Segment identifiers, SRv6 services among them (RFC 8669, RFC 9252). */
   readonly prefixSid?: readonly PrefixSidTlv[]
+  /** What the route's attributes are in a customer's AS (RFC 6368). */
+  readonly attrSet?: AttrSet
   /** Types of the optional transitive attributes above that came with the Partial bit, which stays set (RFC 4271 §5). */
   readonly partial?: readonly number[]
   /** Unknown ones, and those known by their shape only, ordered by type. */

@@ -1,13 +1,26 @@
-import type { ByteReader } from '@heddle/wire'
 import { ATTRIBUTE } from '../iana.js'
 import { attributeCodec } from './attribute-codec.js'
+import {
+  PMSI_TUNNEL_TYPE,
+  decodePmsiTunnelIdentifier,
+  encodePmsiTunnelIdentifier,
+  pmsiTunnelKind,
+  type PmsiTunnelIdentifier,
+} from './pmsi-tunnel-identifier.js'
 
-const INGRESS_REPLICATION = 6
-
-/** Assigned tunnel types (IANA pmsi-tunnel-types): 0–7, assisted replication 0x0a, BIER 0x0b, SR-MPLS and SRv6 trees 0x0c–0x0d. */
-function isAssigned(tunnelType: number): boolean {
-  return tunnelType <= 7 || (tunnelType >= 0x0a && tunnelType <= 0x0d)
+/** PMSI tunnel (RFC 6514 §5). */
+export interface PmsiTunnel {
+  readonly flags: number
+  /** 24 bits: an MPLS label in the high 20, or a VNI (RFC 8365 §5.1.3). */
+  readonly label: number
+  /** The tunnel is both the one that `tunnel` names and ingress replication with `label` (RFC 8317 §8.1). */
+  readonly composite?: true
+  readonly tunnel: PmsiTunnelIdentifier
 }
+
+/** High bit of a tunnel type (RFC 8317 §8.1); 0xfb and above are for experiments and reserved (RFC 7385 §3). */
+const COMPOSITE = 0x80
+const LAST_COMPOSITE = 0xfa
 
 /**
  * PMSI_TUNNEL (RFC 6514 §5).
@@ -23,17 +36,20 @@ export const pmsiTunnelCodec = attributeCodec({
   category: 'optional-transitive',
   malformed: 'treat-as-withdraw',
   rfc: 'RFC 6514 §5',
-  decode(input: ByteReader) {
+  decode(input): PmsiTunnel {
     const flags = input.u8()
-    const tunnelType = input.u8()
-    if (!isAssigned(tunnelType)) input.fail('bgp.attribute.pmsi-tunnel.type', this.rfc)
+    const type = input.u8()
+    const composite = type >= COMPOSITE && type <= LAST_COMPOSITE
+    const kind = pmsiTunnelKind(composite ? type - COMPOSITE : type) ?? input.fail('bgp.attribute.pmsi-tunnel.type', this.rfc)
     const label = input.u24()
-    const tunnelId = input.rest().slice()
-    const identifies = tunnelType !== INGRESS_REPLICATION || tunnelId.length === 4 || tunnelId.length === 16
-    if (!identifies) input.fail('bgp.attribute.length', this.rfc)
-    return { flags, tunnelType, label, tunnelId }
+    const tunnel = decodePmsiTunnelIdentifier(kind, input, this.rfc)
+    return { flags, label, ...(composite ? { composite } : {}), tunnel }
   },
-  encode({ flags, tunnelType, label, tunnelId }, out) {
-    out.u8(flags).u8(tunnelType).u24(label).octets(tunnelId)
+  encode({ flags, label, composite = false, tunnel }, out) {
+    out
+      .u8(flags)
+      .u8(PMSI_TUNNEL_TYPE[tunnel.kind] + (composite ? COMPOSITE : 0))
+      .u24(label)
+    encodePmsiTunnelIdentifier(tunnel, out)
   },
 })

@@ -3,8 +3,9 @@ import { describe, expect, it, test } from 'vitest'
 import type { PathAttributes } from '../index.js'
 import { ATTRIBUTE_CODECS, attributeCodecOf } from './registry.js'
 import { encodeAttributes } from './encode.js'
+import { nestedAttributes } from '../validate/attributes.js'
 
-const ASN4 = { asn4: true, peerType: 'ibgp' } as const
+const ASN4 = { asn4: true, peerType: 'ibgp', nested: nestedAttributes(1) } as const
 
 /** Each attribute with its head: flags, type, length, value. `long` marks those of which the front part of a value is a value too. */
 const cases: { name: string; bytes: string; attributes: PathAttributes; long?: true }[] = [
@@ -46,7 +47,73 @@ const cases: { name: string; bytes: string; attributes: PathAttributes; long?: t
   {
     name: 'PMSI_TUNNEL of ingress replication',
     bytes: 'c0 16 09 00 06 00 01 01 c0 00 02 01',
-    attributes: { pmsiTunnel: { flags: 0, tunnelType: 6, label: 0x101, tunnelId: Uint8Array.of(192, 0, 2, 1) } },
+    attributes: { pmsiTunnel: { flags: 0, label: 0x101, tunnel: { kind: 'ingress-replication', endpoint: IpAddress.parse('192.0.2.1') } } },
+  },
+  {
+    name: 'PMSI_TUNNEL without a tunnel',
+    bytes: 'c0 16 05 01 00 00 00 00',
+    attributes: { pmsiTunnel: { flags: 1, label: 0, tunnel: { kind: 'none' } } },
+  },
+  {
+    name: 'PMSI_TUNNEL of an RSVP-TE P2MP LSP',
+    bytes: 'c0 16 11 00 01 00 00 00 c0 00 02 01 00 00 00 07 00 00 00 09',
+    attributes: {
+      pmsiTunnel: {
+        flags: 0,
+        label: 0,
+        tunnel: { kind: 'rsvp-te-p2mp', extendedTunnelId: IpAddress.parse('192.0.2.1'), reserved: 0, tunnelId: 7, p2mpId: 9 },
+      },
+    },
+  },
+  {
+    name: 'PMSI_TUNNEL of an mLDP P2MP LSP',
+    bytes: 'c0 16 16 00 02 00 00 00 06 00 01 04 c0 00 02 01 00 07 01 00 04 00 00 00 05',
+    attributes: {
+      pmsiTunnel: {
+        flags: 0,
+        label: 0,
+        tunnel: { kind: 'mldp-p2mp', fec: 6, root: IpAddress.parse('192.0.2.1'), opaque: Uint8Array.of(1, 0, 4, 0, 0, 0, 5) },
+      },
+    },
+  },
+  {
+    name: 'PMSI_TUNNEL of a PIM-SSM tree',
+    bytes: 'c0 16 0d 00 03 00 00 00 c0 00 02 01 e8 01 01 01',
+    attributes: {
+      pmsiTunnel: {
+        flags: 0,
+        label: 0,
+        tunnel: { kind: 'pim-ssm', root: IpAddress.parse('192.0.2.1'), group: IpAddress.parse('232.1.1.1') },
+      },
+    },
+  },
+  {
+    name: 'PMSI_TUNNEL of a BIER sub-domain, ingress replication beside it',
+    bytes: 'c0 16 0c 00 8b 00 01 00 00 00 03 c0 00 02 01',
+    attributes: {
+      pmsiTunnel: {
+        flags: 0,
+        label: 0x100,
+        composite: true,
+        tunnel: { kind: 'bier', subDomain: 0, bfrId: 3, bfrPrefix: IpAddress.parse('192.0.2.1') },
+      },
+    },
+  },
+  {
+    name: 'PMSI_TUNNEL of an SRv6 tree',
+    bytes: 'c0 16 19 00 0d 00 00 00 00 00 00 05 20 01 0d b8 00 00 00 00 00 00 00 00 00 00 00 01',
+    attributes: {
+      pmsiTunnel: { flags: 0, label: 0, tunnel: { kind: 'srv6-p2mp', treeId: 5, root: IpAddress.parse('2001:db8::1') } },
+    },
+    long: true, // with an address of IPv4
+  },
+  {
+    name: 'ATTR_SET',
+    bytes: 'c0 80 18 00 00 fd e8 40 01 01 00 40 02 06 02 01 00 01 11 70 40 05 04 00 00 00 c8',
+    attributes: {
+      attrSet: { originAs: 65_000, attributes: { origin: 'igp', asPath: [{ type: 'sequence', asns: [70_000] }], localPref: 200 } },
+    },
+    long: true,
   },
   {
     name: 'tunnel encapsulation: MPLS in UDP with an egress endpoint and a sub-TLV of two-octet length',

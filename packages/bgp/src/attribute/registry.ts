@@ -3,6 +3,7 @@ import { aigpCodec } from './aigp.js'
 import { as4AggregatorCodec, as4PathCodec } from './as4.js'
 import { asPathCodec } from './as-path.js'
 import { atomicAggregateCodec } from './atomic-aggregate.js'
+import { attrSetCodec } from './attr-set.js'
 import type { AttributeCodec, AttributeShape } from './attribute-codec.js'
 import { bfdDiscriminatorCodec } from './bfd-discriminator.js'
 import { clusterListCodec } from './cluster-list.js'
@@ -48,6 +49,7 @@ export const ATTRIBUTE_CODECS: readonly AttributeCodec[] = Object.freeze<Attribu
   domainPathCodec,
   bfdDiscriminatorCodec,
   prefixSidCodec,
+  attrSetCodec,
 ])
 
 const SHAPES: readonly AttributeShape[] = [nextHopCharacteristicsShape]

@@ -1,15 +1,18 @@
 import fc, { type Arbitrary } from 'fast-check'
 import type { BfdDiscriminator } from '../attribute/bfd-discriminator.js'
 import type { DomainPath } from '../attribute/domain-path.js'
+import type { PmsiTunnel } from '../attribute/pmsi-tunnel.js'
+import type { PmsiTunnelIdentifier } from '../attribute/pmsi-tunnel-identifier.js'
 import type { PrefixSidTlv } from '../attribute/prefix-sid.js'
 import type { SegmentSubTlv } from '../attribute/segment-list.js'
 import type { Srv6ServiceSubTlv } from '../attribute/srv6-service.js'
 import type { Tunnel } from '../attribute/tunnel-encapsulation.js'
 import type { TunnelSubTlv } from '../attribute/tunnel-sub-tlv.js'
 import type { LinkStateTlv } from '../nlri/bgp-ls.js'
+import type { IpAddress } from '@heddle/wire'
 import { ipv4Address, ipv6Address, label, macAddress, octets, word } from './values.js'
 
-const constant = <const K extends string>(value: K): Arbitrary<K> => fc.constant(value)
+const constant = <const K extends string | boolean>(value: K): Arbitrary<K> => fc.constant(value)
 const u16 = fc.nat(0xffff)
 const u8 = fc.nat(0xff)
 const u24 = fc.nat(0xff_ffff)
@@ -127,3 +130,26 @@ export const linkStateAttribute: Arbitrary<readonly LinkStateTlv[]> = fc.array(f
   minLength: 1,
   maxLength: 3,
 })
+
+const ofOneFamily = (address: Arbitrary<IpAddress>): Arbitrary<PmsiTunnelIdentifier> =>
+  fc.oneof<Arbitrary<PmsiTunnelIdentifier>[]>(
+    fc.record({ kind: constant('rsvp-te-p2mp'), extendedTunnelId: address, reserved: u16, tunnelId: u16, p2mpId: word }),
+    fc.record({ kind: constant('mldp-p2mp'), fec: fc.constant(6), root: address, opaque: octets({ maxLength: 12 }) }),
+    fc.record({ kind: constant('mldp-mp2mp'), fec: fc.constantFrom(7, 8), root: address, opaque: octets({ maxLength: 12 }) }),
+    fc.record({ kind: constant('mldp-opaque'), type: fc.nat(6), value: octets({ maxLength: 12 }) }),
+    fc.record({ kind: fc.constantFrom('pim-ssm', 'pim-sm', 'bidir-pim'), root: address, group: address }),
+    fc.record({ kind: fc.constantFrom('ingress-replication', 'assisted-replication'), endpoint: address }),
+    fc.record({ kind: constant('bier'), subDomain: u8, bfrId: u16, bfrPrefix: address }),
+    fc.record({ kind: fc.constantFrom('sr-mpls-p2mp', 'srv6-p2mp'), treeId: word, root: address }),
+  )
+
+/** PMSI tunnels of all types. */
+export const pmsiTunnel: Arbitrary<PmsiTunnel> = fc.record(
+  {
+    flags: u8,
+    label: u24,
+    composite: constant(true),
+    tunnel: fc.oneof(fc.constant({ kind: 'none' } as const), ofOneFamily(ipv4Address), ofOneFamily(ipv6Address)),
+  },
+  { requiredKeys: ['flags', 'label', 'tunnel'] },
+)

@@ -5,7 +5,7 @@ import type { PathAttributes, UnknownAttribute } from '../attribute/path-attribu
 import { attributeCodecOf, attributeShapeOf } from '../attribute/registry.js'
 import { ATTRIBUTE, ATTRIBUTE_FLAG, NOTIFICATION, UPDATE_ERROR } from '../iana.js'
 import type { DecodeOptions } from '../message/options.js'
-import { valueReader, type AttributeSpan, type UpdateView } from '../message/update-view.js'
+import { nextAttribute, valueReader, type AttributeSpan, type UpdateView } from '../message/update-view.js'
 import { bgpErrorFrom, type BgpError, type ErrorHandling, type NotificationCode } from './bgp-error.js'
 
 const PATH = 'message/attributes'
@@ -22,7 +22,13 @@ export interface AttributesResult {
  * them.
  */
 export function decodeAttributes(view: UpdateView, options: DecodeOptions = {}): AttributesResult {
-  const context: AttributeContext = { asn4: options.asn4 ?? true, peerType: options.peerType ?? 'ebgp' }
+  return decodeList(view, { asn4: options.asn4 ?? true, peerType: options.peerType ?? 'ebgp', nested: nestedAttributes(NESTED_SETS) })
+}
+
+/** Sets of attributes that may be in each other: carriers that carry carriers. */
+const NESTED_SETS = 3
+
+function decodeList(view: UpdateView, context: AttributeContext): AttributesResult {
   const draft: AttributeDraft = {}
   const unknown: UnknownAttribute[] = []
   const partial: number[] = []
@@ -37,6 +43,34 @@ export function decodeAttributes(view: UpdateView, options: DecodeOptions = {}):
   const kept = partial.filter((type) => type !== ATTRIBUTE.as4Path && type !== ATTRIBUTE.as4Aggregator)
   if (kept.length > 0) draft.partial = kept.sort((a, b) => a - b)
   return { attributes: draft, errors }
+}
+
+/**
+ * Attributes in the value of an attribute. They are those of a message but for the routes and where they go (RFC 6368 §5), and were judged by those who put
+ * them there, so that anything wrong is wrong with the whole.
+ *
+ * @param depth how many more may be in each other
+ */
+export function nestedAttributes(depth: number): NonNullable<AttributeContext['nested']> {
+  return {
+    decode(input) {
+      const spans: AttributeSpan[] = []
+      const base = input.offset - input.position
+      while (input.remaining > 0) {
+        const span = nextAttribute(input) ?? input.fail('bgp.attribute.overrun', 'RFC 7606 §4')
+        const { type } = span
+        if (type === ATTRIBUTE.mpReachNlri || type === ATTRIBUTE.mpUnreachNlri) input.fail('bgp.attribute.attr-set.nlri', 'RFC 6368 §5')
+        if (spans.some((other) => other.type === type)) input.fail('bgp.attribute.repeated', 'RFC 7606 §3 (g)')
+        spans.push({ ...span, start: span.start - base, offset: span.offset - base })
+      }
+      const view = { bytes: input.bytes, attributes: spans, reach: [], unreach: [], errors: [] }
+      const inner = depth > 1 ? { nested: nestedAttributes(depth - 1) } : {}
+      const { attributes, errors } = decodeList(view, { asn4: true, peerType: 'ibgp', ...inner })
+      const [first] = errors
+      return first === undefined ? attributes : input.fail(first.code, first.rfc)
+    },
+    encode: () => undefined,
+  }
 }
 
 /** Puts one attribute into the draft; returns what is wrong with it. */
