@@ -199,6 +199,21 @@ export const NAT_FLOW = new Struct('nat_flow', {
   client_port: 'u32',
 })
 
+export const NAT_FRAGMENT = new Struct('nat_fragment', {
+  seen: 'u64',
+  version: 'u32',
+  state: 'u32',
+  source: ['u32', 4],
+  destination: ['u32', 4],
+  client: ['u32', 4],
+  service: 'u32',
+  reserved: 'u32',
+})
+
+export const AFFINITY_KEY = new Struct('affinity_key', { service: 'u32', family: 'u32', client: ['u32', 4] })
+
+export const AFFINITY = new Struct('affinity', { seen: 'u64', lifetime: 'u64', address: ['u32', 4], port: 'u32', reserved: 'u32' })
+
 /** All of them, for the test. */
 export const STRUCTS: readonly Struct[] = [
   CONFIG,
@@ -232,4 +247,7 @@ export const STRUCTS: readonly Struct[] = [
   NAT_POOL,
   POOL_KEY,
   NAT_FLOW,
+  NAT_FRAGMENT,
+  AFFINITY_KEY,
+  AFFINITY,
 ] as readonly Struct[]

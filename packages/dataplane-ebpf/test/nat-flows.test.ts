@@ -1,0 +1,173 @@
+import { DROP_REASONS } from '@heddle/core'
+import { EMPTY, testSegment, transition, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
+import { IpAddress } from '@heddle/wire'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { View } from '../src/layout/struct.js'
+import { AFFINITY, LINK, NAT_FLOW } from '../src/layout/structs.js'
+import { sweepFlows } from '../src/tables/sweep.js'
+import { natTables } from './support/nat-world.js'
+import { missing, titled } from './support/requirements.js'
+import { RouterNamespace } from './support/router.js'
+import { byEngine, byProgram, newEngine } from './support/twins.js'
+
+const CLIENT = '10.0.0.1'
+const VIRTUAL = '10.96.0.1'
+const BACKENDS = ['10.1.0.1', '10.1.0.2', '10.1.0.3'] as const
+/** Bit of an entry that is of the direction in which its flow was opened. */
+const OPENS = 4
+
+interface Part {
+  readonly backends?: readonly string[]
+  readonly affinity?: number
+}
+
+/** Red with one service. */
+function tablesOf({ backends = BACKENDS, affinity }: Part): Tables {
+  const service = { id: 1, vrf: 1, address: IpAddress.parse(VIRTUAL), protocol: 'tcp', port: 80, seed: 3 } as const
+  const list = backends.map((address) => ({ address: IpAddress.parse(address), port: 8080, weight: 1 }))
+  return natTables([{ ...service, backends: list, ...(affinity !== undefined && { affinity }) }], [])
+}
+
+const request = (sourcePort: number, flags = 2): PacketInput => ({
+  from: 'port',
+  port: 1,
+  packet: testSegment({ source: CLIENT, destination: VIRTUAL, sourcePort, destinationPort: 80, flags }),
+})
+
+describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
+  let namespace: RouterNamespace
+  let router: EbpfRouter
+  let tables: Tables = EMPTY
+  let generation = 0
+  beforeAll(() => {
+    namespace = new RouterNamespace('nat-flows')
+  })
+  beforeEach(async () => {
+    router = await namespace.open({ flows: 1024 })
+    tables = EMPTY
+    generation = 0
+  })
+  afterEach(() => router.close())
+  afterAll(() => namespace?.close())
+
+  async function program(next: Tables): Promise<void> {
+    expect(await router.apply(transition(++generation, tables, next))).toMatchObject({ status: 'applied', failures: [] })
+    tables = next
+    for (const { id } of next.ports) router.parts.maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
+  }
+  const flows = (): [Uint8Array, View<'seen' | 'told' | 'lifetime' | 'state' | 'ports'>][] =>
+    Array.from(router.parts.maps.entries('nat_flows'), ([key, value]) => [key, new View(NAT_FLOW, value)])
+  const isOpening = (state: number): boolean => (state & OPENS) !== 0
+  /** Backend that a packet went to, by its place in the list. */
+  const backendOf = (input: PacketInput): number => {
+    const { packet, verdict } = byProgram(router, input)
+    expect(verdict).toBe('send')
+    return BACKENDS.findIndex((address) => packet.includes(Buffer.from(IpAddress.parse(address).toBytes()).toString('hex')))
+  }
+
+  it('draw the backend that the forwarder in TypeScript draws, of many with any weights', async () => {
+    const weights = [1, 2, 3, 5, 7, 11, 0, 100, 0xffffffff, 0x7fffffff]
+    const drawn = new Map<string, number>()
+    for (const first of [0, 5]) {
+      const base = tablesOf({})
+      const services = base.services?.map((service) => ({
+        ...service,
+        seed: 12_345 + first,
+        backends: Array.from({ length: 200 }, (_, index) => ({
+          address: IpAddress.parse(`10.1.0.${index + 1}`),
+          port: 8080 + (index % 3),
+          weight: first === 0 ? weights[index % 8] : weights[8 + (index % 2)],
+        })),
+      }))
+      const engine = newEngine()
+      const next = { ...base, services: services ?? [] }
+      expect(engine.apply(transition(1, EMPTY, next)).status).toBe('applied')
+      await program(EMPTY)
+      await program(next)
+      for (let port = 1; port <= 150; port++) {
+        const result = byProgram(router, request(port))
+        expect([port, result]).toEqual([port, byEngine(engine, request(port))])
+        drawn.set(result.packet.slice(96, 104), 1)
+      }
+    }
+    expect(drawn.size).toBeGreaterThan(60)
+  })
+
+  it('are taken away in both directions when they are too old, and a packet of such a flow opens another', async () => {
+    await program(tablesOf({}))
+    const first = backendOf(request(1))
+    expect(flows().map(([, flow]) => isOpening(flow.get('state'))).sort()).toEqual([false, true]) // prettier-ignore
+    // Without the backend the flow would have to go elsewhere: as if it had been quiet while its end was told to nobody.
+    for (const [key, flow] of flows()) router.parts.maps.set('nat_flows', key, flow.set('lifetime', 0).bytes)
+    await program({ ...tablesOf({ backends: BACKENDS.filter((_, index) => index !== first) }) })
+    expect(flows()).toEqual([])
+    expect(backendOf(request(1))).not.toBe(first)
+    for (const [key, flow] of flows()) router.parts.maps.set('nat_flows', key, flow.set('lifetime', 0).bytes)
+    backendOf(request(1))
+    expect(flows().map(([, flow]) => flow.get('lifetime'))).toEqual([240_000, 240_000])
+    for (const [key, flow] of flows()) router.parts.maps.set('nat_flows', key, flow.set('lifetime', 0).bytes)
+    sweepFlows(router.parts.maps)
+    expect(flows()).toEqual([])
+  })
+
+  it('are made whole again when a full table forgot one direction', async () => {
+    await program(tablesOf({}))
+    const first = backendOf(request(1))
+    const [[key]] = flows().filter(([, flow]) => !isOpening(flow.get('state')))
+    router.parts.maps.delete('nat_flows', key)
+    for (const [opening, flow] of flows()) router.parts.maps.set('nat_flows', opening, flow.setLarge('told', 0).bytes)
+    expect(backendOf(request(1))).toBe(first)
+    expect(flows().map(([found]) => found.join())).toContain(key.join())
+  })
+
+  it('leave no reply behind when the direction that opened them was forgotten', async () => {
+    await program(tablesOf({}))
+    backendOf(request(1))
+    const [[key]] = flows().filter(([, flow]) => isOpening(flow.get('state')))
+    router.parts.maps.delete('nat_flows', key)
+    sweepFlows(router.parts.maps)
+    expect(flows()).toEqual([])
+  })
+
+  it('live as long as RFC 5382 says, in both directions', async () => {
+    await program(tablesOf({}))
+    backendOf(request(1))
+    const lifetimes = (): number[] => flows().map(([, flow]) => flow.get('lifetime'))
+    expect(lifetimes()).toEqual([240_000, 240_000])
+    const { packet } = byProgram(router, request(1))
+    const there = new Uint8Array(Buffer.from(packet, 'hex')).subarray(32)
+    const backend = IpAddress.fromBytes(there.slice(16, 20))
+    const reply = testSegment({ source: backend, destination: CLIENT, sourcePort: 8080, destinationPort: 1, flags: 18 })
+    router.parts.maps.set('devices', 1, Uint8Array.of(2, 0, 0, 0))
+    byProgram(router, { from: 'port', port: 2, packet: reply })
+    expect(lifetimes()).toEqual([7_440_000, 7_440_000])
+    backendOf(request(1, 17))
+    expect(lifetimes()).toEqual([240_000, 240_000])
+  })
+
+  it('come to the backend of their client, until it has been quiet for as long as the service says', async () => {
+    await program(tablesOf({ affinity: 1000 }))
+    const alone = backendOf(request(1))
+    await program(tablesOf({ affinity: 1000, backends: BACKENDS.toReversed() }))
+    for (let port = 2; port < 20; port++) expect(backendOf(request(port))).toBe(alone)
+    const other = (alone + 1) % BACKENDS.length
+    const [[key, value]] = router.parts.maps.entries('affinities')
+    const affinity = new View(AFFINITY, value).setAddress('address', IpAddress.parse(BACKENDS[other]))
+    router.parts.maps.set('affinities', key, affinity.bytes)
+    expect(backendOf(request(20))).toBe(other)
+    router.parts.maps.set('affinities', key, affinity.setLarge('lifetime', 0).bytes)
+    expect(backendOf(request(21))).toBe(alone)
+    router.parts.maps.set('affinities', key, affinity.setLarge('lifetime', 0).bytes)
+    sweepFlows(router.parts.maps)
+    expect([...router.parts.maps.entries('affinities')]).toEqual([])
+  })
+
+  it('refuse none of a full table: the quietest go', async () => {
+    await program(tablesOf({}))
+    for (let port = 1; port <= 1200; port++) byProgram(router, request(port))
+    expect(flows().length).toBeLessThanOrEqual(2048)
+    const { drops } = await router.counters()
+    expect(DROP_REASONS.filter((_, slot) => drops[slot] > 0)).toEqual([])
+  })
+})
