@@ -309,10 +309,11 @@ export class Agent implements AsyncDisposable {
     const { model, node, synchronizer, endpoints } = this.#parts
     this.#checkReconfigurable(config)
     const changes = this.#changes(config)
+    // what can be refused by the system comes first, as long as nothing has changed
+    await node.reconfigure(config)
     await endpoints.unconfigure(config.endpoints)
     model.setIntents(config.vrfs, config.traffic ?? {})
     node.speaker.setRouteTargetMembership(model.importTargets())
-    node.reconfigure(config)
     this.#config = config
     await endpoints.configure(config.endpoints)
     await synchronizer.run()

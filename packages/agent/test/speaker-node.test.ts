@@ -3,7 +3,7 @@ import { silentLogger } from '@heddle/io'
 import { ManualClock, memoryNetwork, seededRandom } from '@heddle/io/testing'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
-import { SpeakerNode, type SpeakerNodeConfig } from '../src/index.js'
+import { SpeakerNode, type ConfigChange, type SpeakerNodeConfig } from '../src/index.js'
 
 const US = '192.0.2.1'
 const STATION = '192.0.2.9'
@@ -55,25 +55,24 @@ describe('a speaker by its configuration', () => {
     ]
     expect(node.plan(next)).toEqual(planned)
     expect(routes()).toHaveLength(2)
-    expect(node.reconfigure(next)).toEqual(planned)
+    expect(await node.reconfigure(next)).toEqual(planned)
     expect(routes()).toEqual([`203.0.113.0/24 via ${US} med 7`])
   })
 
   it('connects to stations, keeps those that stay, and says the last words to those that go', async () => {
     const { clock, node, config, types, connections } = await running({ bmp: [station()] })
     expect([connections(), types[0]]).toEqual([1, 'initiation'])
-    expect(node.reconfigure({ ...config, bgp: { ...config.bgp, neighbors: [] } }).map(({ what, kind }) => `${kind} ${what}`)).toEqual([
-      'remove neighbor',
-    ])
+    const done = await node.reconfigure({ ...config, bgp: { ...config.bgp, neighbors: [] } })
+    expect(done.map(({ what, kind }) => `${kind} ${what}`)).toEqual(['remove neighbor'])
     await clock.run(5000)
     expect(connections()).toBe(1)
     const changed = { ...config, bgp: { ...config.bgp, neighbors: [] }, bmp: [station(9)] }
     expect(node.plan(changed)).toMatchObject([{ what: 'bmp', name: `${STATION} port 11019`, kind: 'change' }])
-    node.reconfigure(changed)
+    await node.reconfigure(changed)
     await clock.run(20_000)
     expect(connections()).toBe(2)
     expect(types).toContain('termination')
-    node.reconfigure({ ...changed, bmp: [] })
+    await node.reconfigure({ ...changed, bmp: [] })
     await clock.run(20_000)
     expect(connections()).toBe(2)
     await Promise.all([node.stop(), clock.run(1000)])
@@ -81,21 +80,47 @@ describe('a speaker by its configuration', () => {
 
   it('refuses as a whole what only a restart can change', async () => {
     const { node, config } = await running()
-    const cache = { address: IpAddress.parse(STATION), port: 323 }
-    expect(() => node.reconfigure({ ...config, rtr: [cache], bgp: { ...config.bgp, neighbors: [] } })).toThrow(/bgp\.rtr needs a restart/)
-    expect(() => node.plan({ ...config, bgp: { ...config.bgp, decision: { multipath: 4 } } })).toThrow(/bgp\.decision needs a restart/)
+    const other = { ...config, bgp: { ...config.bgp, as: 65001, neighbors: [] } }
+    expect(() => node.plan(other)).toThrow(/bgp\.as needs a restart/)
+    await expect(node.reconfigure(other)).rejects.toMatchObject({ code: 'agent.needs-restart' })
+    expect(() => node.plan({ ...config, address: IpAddress.parse(STATION) })).toThrow(/node\.address needs a restart/)
+    // so is what the system refuses
+    const elsewhere = { ...config, bgp: { ...config.bgp, listen: [{ address: STATION }], neighbors: [] } }
+    await expect(node.reconfigure(elsewhere)).rejects.toMatchObject({ code: 'speaker.listen' })
     expect(node.speaker.neighbors()).toHaveLength(1)
   })
 
-  it('takes another cache while it runs', async () => {
+  it('changes what it is as a whole, and says so', async () => {
+    const { node, config } = await running()
+    const next = { ...config, bgp: { ...config.bgp, listen: [{ address: US, port: 1790 }], decision: { multipath: 4 } } }
+    const named = (changes: readonly ConfigChange[]): string[] => changes.map(({ kind, what, name }) => `${kind} ${what} ${name}`)
+    const planned = ['change speaker listen', 'change speaker decision', 'keep neighbor 192.0.2.2']
+    expect(named(node.plan(next))).toEqual(planned)
+    expect(node.listening).toEqual([])
+    expect(named(await node.reconfigure(next))).toEqual(planned)
+    expect(node.listening).toEqual([{ address: US, port: 1790 }])
+    expect(named(node.plan(next))).toEqual(['keep neighbor 192.0.2.2'])
+  })
+
+  it('takes its first cache, another one, and none while it runs', async () => {
     const cache = (port: number) => ({ address: IpAddress.parse(STATION), port })
-    const { clock, node, config } = await running({ rtr: [cache(323)] })
-    expect(
-      node
-        .reconfigure({ ...config, rtr: [cache(324), cache(323)] })
+    const { clock, node, config } = await running()
+    const validators: boolean[] = []
+    const { speaker } = node
+    const set = speaker.setOriginValidator.bind(speaker)
+    speaker.setOriginValidator = (validator) => {
+      validators.push(validator !== undefined)
+      set(validator)
+    }
+    const caches = async (rtr: SpeakerNodeConfig['rtr']): Promise<string[]> =>
+      (await node.reconfigure({ ...config, ...(rtr === undefined ? {} : { rtr }) }))
         .filter(({ what }) => what === 'rtr')
-        .map(({ kind, name }) => `${kind} ${name}`),
-    ).toEqual([`add ${STATION} port 324`, `change ${STATION} port 323`])
+        .map(({ kind, name }) => `${kind} ${name}`)
+    expect(await caches([cache(323)])).toEqual([`add ${STATION} port 323`])
+    expect(await caches([cache(324), cache(323)])).toEqual([`add ${STATION} port 324`, `change ${STATION} port 323`])
+    expect(await caches(undefined)).toEqual([`remove ${STATION} port 324`, `remove ${STATION} port 323`])
+    // origins are asked for as long as there is a cache
+    expect(validators).toEqual([true, false])
     await Promise.all([node.stop(), clock.run(1000)])
   })
 })

@@ -1,11 +1,27 @@
-import type { ChangeImpact, NeighborChange, VrfChange } from '@heddle/bgp'
+import type { ChangeImpact, NeighborChange, SpeakerSetting, VrfChange } from '@heddle/bgp'
 import type { TrafficIntents } from '@heddle/core'
 import type { AgentConfig } from '../config.js'
 
 /** What another configuration means for one thing that a speaker or agent has. */
 export interface ConfigChange {
-  /** A BGP neighbor, a route that is originated, a VRF, an endpoint, what is done with their traffic, or something beside the sessions (a cache, a station). */
-  readonly what: 'neighbor' | 'network' | 'vrf' | 'endpoint' | 'policy' | 'service' | 'nat' | 'mirror' | 'bfd' | 'rtr' | 'bmp'
+  /**
+   * A value of the speaker as a whole, a BGP neighbor, a route that is originated, a VRF, an endpoint, what is done with their traffic, or something
+   * beside the sessions (a cache, a station, a file of records).
+   */
+  readonly what:
+    | 'speaker'
+    | 'neighbor'
+    | 'network'
+    | 'vrf'
+    | 'endpoint'
+    | 'policy'
+    | 'service'
+    | 'nat'
+    | 'mirror'
+    | 'bfd'
+    | 'rtr'
+    | 'bmp'
+    | 'mrt'
   readonly name: string
   readonly kind: 'add' | 'remove' | 'change' | 'keep'
   /** What it does to the session with a neighbor; `nothing` for everything else. */
@@ -17,6 +33,11 @@ export interface ConfigChange {
 /** A change of a neighbor as it is shown. */
 export function neighborChange({ neighbor, ...rest }: NeighborChange): ConfigChange {
   return { what: 'neighbor', name: neighbor, ...rest }
+}
+
+/** A change of the speaker as a whole as it is shown; what it means for neighbors stands with them. */
+export function settingChange(setting: SpeakerSetting): ConfigChange {
+  return { what: 'speaker', name: setting, kind: 'change', impact: 'nothing', fields: [] }
 }
 
 /** A change of a VRF of the speaker as it is shown. */

@@ -7,7 +7,7 @@ import { neighborRow, speakerRouteRows } from '../view/bgp-views.js'
 import type { ViewName, Views } from '../view/rows.js'
 import type { World } from '../world.js'
 import { Monitoring } from './monitoring.js'
-import { neighborChange, vrfChange, type ConfigChange } from './config-change.js'
+import { neighborChange, settingChange, vrfChange, type ConfigChange } from './config-change.js'
 import { networkChanges, networkPlan } from './networks.js'
 
 /** How long withdrawals may take to reach the peers before the sessions end, milliseconds. */
@@ -85,16 +85,19 @@ export class SpeakerNode implements AsyncDisposable {
   }
 
   /**
-   * Brings neighbors and networks to what `config` says; sessions whose neighbor has not changed stay.
+   * Brings the speaker, its neighbors and networks to what `config` says; sessions whose neighbor has not changed stay.
    *
    * @returns what was done
-   * @throws AgentError `agent.needs-restart` when something else has changed; SpeakerError `speaker.config`; then nothing was done
+   * @throws AgentError `agent.needs-restart` when something else has changed; SpeakerError `speaker.config`, `speaker.listen`; then nothing was done
    */
-  reconfigure(config: SpeakerNodeConfig): ConfigChange[] {
+  async reconfigure(config: SpeakerNodeConfig): Promise<ConfigChange[]> {
     const { changes, reconciliation } = this.#plan(config)
-    reconciliation.apply()
+    await reconciliation.apply()
     this.#publish(networkChanges(this.#config.networks, config.networks))
+    const validated = this.#monitoring.originValidator !== undefined
     this.#monitoring.reconfigure(config)
+    const { originValidator } = this.#monitoring
+    if (validated !== (originValidator !== undefined)) this.speaker.setOriginValidator(originValidator)
     this.#config = config
     return changes
   }
@@ -105,6 +108,7 @@ export class SpeakerNode implements AsyncDisposable {
     return {
       reconciliation,
       changes: [
+        ...reconciliation.settings.map(settingChange),
         ...reconciliation.changes.map(neighborChange),
         ...reconciliation.vrfs.map(vrfChange),
         ...networkPlan(this.#config.networks, config.networks),
@@ -120,8 +124,6 @@ export class SpeakerNode implements AsyncDisposable {
       ...(config.address.equals(this.#config.address) ? [] : ['node.address']),
       ...changedFixed(this.#config.bgp, config.bgp).map((key) => `bgp.${key}`),
     ]
-    const validates = ({ rtr = [] }: SpeakerNodeConfig): boolean => rtr.length > 0
-    if (validates(config) !== validates(this.#config)) changed.push('bgp.rtr')
     if (changed.length > 0) throw new AgentError('agent.needs-restart', `a change of ${changed.join(', ')} needs a restart`)
   }
 

@@ -2,7 +2,7 @@ import type { AttributeSets } from '../rib/attribute-sets.js'
 import type { PathOrigin } from '../rib/best-path.js'
 import type { PathSink, RibTable } from '../rib/rib-table.js'
 import type { SpeakerConfig, VrfConfig } from './config.js'
-import { Decision, type NextHopResolver } from './decision.js'
+import { Decision, type DecisionConfig, type NextHopResolver } from './decision.js'
 import type { Done } from './flush.js'
 import type { Scheduler } from './scheduler.js'
 import { Tables } from './tables.js'
@@ -35,9 +35,11 @@ export interface DecidedTables {
 export class AllTables {
   readonly #global: DecidedTables
   readonly #vrfs: Vrfs
+  #decision: DecisionConfig
 
   /** @throws SpeakerError `speaker.config` */
   constructor(private readonly context: AllTablesContext) {
+    this.#decision = context.config.decision ?? {}
     this.#global = this.#make(undefined, (table, destination) => this.#vrfs.imported(table, destination))
     this.#vrfs = new Vrfs(context.config.vrfs ?? [], {
       sets: context.sets,
@@ -77,6 +79,13 @@ export class AllTables {
     this.#vrfs.use(vrfs)
   }
 
+  /** Paths are compared in another way: every destination is decided again. */
+  useDecision(config: DecisionConfig): void {
+    this.#decision = config
+    for (const { decision } of this.#every()) decision.use(config)
+    this.redecide()
+  }
+
   /** What decisions depend on has changed: every destination is decided again. */
   redecide(): void {
     for (const { tables } of this.#every()) tables.redecide()
@@ -99,8 +108,8 @@ export class AllTables {
 
   /** @param cross brings what is best now over into other tables */
   #make(vrf: string | undefined, cross: (table: RibTable, destination: number) => void): DecidedTables {
-    const { config, scheduler, sets, nextHops } = this.context
-    const decision = new Decision(config.decision ?? {}, nextHops, (peer) => this.context.originOf(peer), sets, vrf)
+    const { scheduler, sets, nextHops } = this.context
+    const decision = new Decision(this.#decision, nextHops, (peer) => this.context.originOf(peer), sets, vrf)
     const tables = new Tables({
       scheduler,
       sets,

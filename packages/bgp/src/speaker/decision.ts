@@ -24,7 +24,7 @@ export interface NextHopResolver {
 
 /** The decision process of one speaker (RFC 4271 §9.1): which of the paths to a destination is used. */
 export class Decision {
-  readonly #options: BestPathOptions
+  #options: BestPathOptions
 
   constructor(
     config: DecisionConfig,
@@ -44,6 +44,12 @@ export class Decision {
             },
           }),
     }
+  }
+
+  /** Compares in another way from here on; what has been decided is not decided again by itself. */
+  use(config: DecisionConfig): void {
+    const { costOf } = this.#options
+    this.#options = { ...config, ...(costOf === undefined ? {} : { costOf }) }
   }
 
   /** Whether the path's next hop can be reached. */

@@ -64,7 +64,7 @@ export class Flows {
       peer: options.peer.index,
       // to another member AS attributes go as within the AS (RFC 5065 §5.1)
       options: { asn4, addPath: addPath.receive, peerType: relation === 'member' ? 'ibgp' : peerType, extended: extendedMessage },
-      rules: importRulesFor(options.config, context.identity, context.validate),
+      rules: importRulesFor(options.config, context.identity, context.validation()),
       tableOf: (family) => (this.exchanges(family) ? context.tableOf(family) : undefined),
     })
     this.#interval = new AdvertisementInterval(context.clock, context.random, neighbor.advertisementInterval ?? 0, () => this.resume())
@@ -96,7 +96,7 @@ export class Flows {
     const { context, negotiated } = this.options
     this.#config = config
     this.#limits.use(config.neighbor.maxPrefixes ?? {})
-    this.#ingest.use(importRulesFor(config, context.identity, context.validate))
+    this.#ingest.use(importRulesFor(config, context.identity, context.validation()))
     for (const family of negotiated.families) {
       this.#ingest.reimport(context.tableOf(family))
       const member = this.#members.get(family.key)

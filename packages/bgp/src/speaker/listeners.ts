@@ -5,42 +5,68 @@ import { parseZoned, zonedText } from './zoned-address.js'
 
 const DEFAULT_PORT = 179
 
+/** A place with what listens there. */
+interface Open {
+  readonly place: ListenConfig
+  readonly listener: Listener
+}
+
+/** What listeners need of the speaker. */
+export interface ListenersContext {
+  readonly transport: Transport
+  readonly logger: Logger
+  /** What the streams that peers open must have. */
+  protection(): readonly PeerProtection[]
+  accepted(connection: Connection): void
+}
+
 /** Where a speaker accepts connections. */
 export class Listeners {
-  readonly #listeners: Listener[] = []
+  #open: readonly Open[] = []
+  #hasBegun = false
 
-  constructor(
-    private readonly transport: Transport,
-    private readonly logger: Logger,
-    private readonly accepted: (connection: Connection) => void,
-  ) {}
+  constructor(private readonly context: ListenersContext) {}
 
   /** Where it listens in fact. */
   get local(): readonly { readonly address: string; readonly port: number }[] {
-    return this.#listeners.map(({ local }) => ({ address: zonedText(local), port: local.port }))
+    return this.#open.map(({ listener: { local } }) => ({ address: zonedText(local), port: local.port }))
   }
 
   /**
-   * @param protection what the streams that peers open must have
-   * @throws SpeakerError `speaker.config`, `speaker.listen`; then it listens nowhere
+   * Listens at these places, and at no others. One that is there already stays as it is.
+   *
+   * @throws SpeakerError `speaker.config`, `speaker.listen`; then it listens where it did before
    */
-  async open(places: readonly ListenConfig[], protection: readonly PeerProtection[]): Promise<void> {
-    try {
-      for (const place of places) await this.#listen(place, protection)
-    } catch (error) {
-      await this.close()
-      throw error
+  async use(places: readonly ListenConfig[]): Promise<void> {
+    const left = [...this.#open]
+    const kept = new Map<ListenConfig, Open>()
+    for (const place of places) {
+      const at = left.findIndex((open) => keyOf(open.place) === keyOf(place))
+      if (at >= 0) kept.set(place, left.splice(at, 1)[0])
     }
+    const missing = places.filter((place) => !kept.has(place))
+    let fresh: readonly Open[]
+    try {
+      fresh = await this.#listenAll(missing)
+    } catch (error) {
+      if (left.length === 0) throw error
+      fresh = await this.#inPlaceOf(left, missing)
+    }
+    await closeAll(left)
+    const opened = new Map(fresh.map((open) => [open.place, open]))
+    this.#open = places.flatMap((place) => kept.get(place) ?? opened.get(place) ?? [])
+    if (this.#hasBegun) for (const { listener } of fresh) void this.#accept(listener)
   }
 
   /** Begins to hand on connections; those that were made meanwhile have waited. */
   begin(): void {
-    for (const listener of this.#listeners) void this.#accept(listener)
+    this.#hasBegun = true
+    for (const { listener } of this.#open) void this.#accept(listener)
   }
 
   /** Peers have come, gone or changed. @throws TransportError `transport.unsupported` */
   protect(protection: readonly PeerProtection[]): void {
-    for (const listener of this.#listeners) {
+    for (const { listener } of this.#open) {
       if (listener.protect !== undefined) listener.protect(protection)
       else refuseProtection(protection, 'listening')
     }
@@ -48,15 +74,41 @@ export class Listeners {
 
   /** Resolves when nothing listens any more. */
   async close(): Promise<void> {
-    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
+    const open = this.#open
+    this.#open = []
+    await closeAll(open)
   }
 
-  async #listen({ address, port = DEFAULT_PORT }: ListenConfig, protection: readonly PeerProtection[]): Promise<void> {
+  /** An address of its own and all addresses are not to be had on one port at one time: the old places go first, and come back if that was no use. */
+  async #inPlaceOf(old: readonly Open[], places: readonly ListenConfig[]): Promise<Open[]> {
+    await closeAll(old)
+    try {
+      return await this.#listenAll(places)
+    } catch (error) {
+      const again = await this.#listenAll(old.map(({ place, listener }) => ({ ...place, port: listener.local.port })))
+      this.#open = this.#open.map((open) => ({ place: open.place, listener: again[old.indexOf(open)]?.listener ?? open.listener }))
+      if (this.#hasBegun) for (const { listener } of again) void this.#accept(listener)
+      throw error
+    }
+  }
+
+  async #listenAll(places: readonly ListenConfig[]): Promise<Open[]> {
+    const open: Open[] = []
+    try {
+      for (const place of places) open.push({ place, listener: await this.#listen(place) })
+      return open
+    } catch (error) {
+      await closeAll(open)
+      throw error
+    }
+  }
+
+  async #listen({ address, port = DEFAULT_PORT }: ListenConfig): Promise<Listener> {
+    const protection = this.context.protection()
     const parsed = parseZoned(address)
     if (parsed === undefined) throw new SpeakerError('speaker.config', 'listen', `${address} is not an IP address`)
     try {
-      const listener = await this.transport.listen({ ...parsed, port, ...(protection.length === 0 ? {} : { protection }) })
-      this.#listeners.push(listener)
+      return await this.context.transport.listen({ ...parsed, port, ...(protection.length === 0 ? {} : { protection }) })
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause)
       throw new SpeakerError('speaker.listen', `${address} port ${port}`, message, { cause })
@@ -65,10 +117,18 @@ export class Listeners {
 
   async #accept(listener: Listener): Promise<void> {
     try {
-      for await (const connection of listener.connections) this.accepted(connection)
+      for await (const connection of listener.connections) this.context.accepted(connection)
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      this.logger.error('no longer listening', { port: listener.local.port, error: message })
+      this.context.logger.error('no longer listening', { port: listener.local.port, error: message })
     }
   }
+}
+
+function keyOf({ address, port = DEFAULT_PORT }: ListenConfig): string {
+  return `${address} port ${port}`
+}
+
+async function closeAll(open: readonly Open[]): Promise<void> {
+  await Promise.all(open.map(({ listener }) => listener.close()))
 }

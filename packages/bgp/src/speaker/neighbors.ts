@@ -1,15 +1,24 @@
 import type { Connection, PeerProtection } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { CEASE } from '../iana.js'
-import type { NeighborConfig, SpeakerConfig, VrfConfig } from './config.js'
+import { checkSpeakerConfig } from './check-config.js'
+import type { ConfederationConfig, DynamicNeighborConfig, ListenConfig, NeighborConfig, SpeakerConfig, VrfConfig } from './config.js'
+import type { DecisionConfig } from './decision.js'
 import { DynamicNeighbors } from './dynamic-neighbors.js'
 import type { PeerContext } from './peer-context.js'
 import type { PeerIndex } from './peer-index.js'
 import { Peer } from './peer.js'
-import { peerConfig, type PeerConfig } from './peer-config.js'
-import { changedFields, changedFixed, impactOf, neighborChanges, vrfChanges, type Reconciliation } from './reconcile.js'
+import { checkConfederation, peerConfig, type PeerConfig } from './peer-config.js'
+import {
+  changedFixed,
+  changedSettings,
+  changeOf,
+  neighborChanges,
+  vrfChanges,
+  type NeighborChange,
+  type Reconciliation,
+} from './reconcile.js'
 import { SpeakerError } from './speaker-error.js'
-import { vrfsOf } from './vrf-config.js'
 import { parseZoned, zonedText, type ZonedAddress } from './zoned-address.js'
 
 /** What the neighbors of a speaker need of it. */
@@ -32,6 +41,10 @@ export interface NeighborEditor {
   removeNeighbor(address: string): void
   updateNeighbor(neighbor: NeighborConfig): void
   setVrfs(vrfs: readonly VrfConfig[]): void
+  setListen(places: readonly ListenConfig[]): Promise<void>
+  setConfederation(confederation: ConfederationConfig | undefined): void
+  setDecision(decision: DecisionConfig): void
+  setDynamicNeighbors(ranges: readonly DynamicNeighborConfig[]): void
 }
 
 /** The neighbors of a speaker: which there are, and what becomes of them when the configuration changes. */
@@ -87,6 +100,7 @@ export class Neighbors {
     const peer = this.get(address)
     peer.stop({ type: 'manual-stop', subcode: CEASE.peerDeconfigured })
     this.#peers.delete(peer.name)
+    this.#dynamic.release(peer.name)
     this.#generation++
     this.context.protect(this.protection())
     this.context.changed(peer, 'removed')
@@ -95,18 +109,22 @@ export class Neighbors {
   /** @throws SpeakerError `speaker.config`, `speaker.neighbor-unknown`; TransportError `transport.unsupported`; then nothing has changed */
   update(neighbor: NeighborConfig): 'unchanged' | 'applied' | 'reset' {
     const peer = this.get(neighbor.address)
-    const config = this.#checked(neighbor, `neighbor ${neighbor.address}`)
-    const fields = changedFields(peer.config.neighbor, neighbor)
+    return this.#become(peer, this.#checked(neighbor, `neighbor ${neighbor.address}`))
+  }
+
+  /** Takes a configuration over that was checked. */
+  #become(peer: Peer, config: PeerConfig): 'unchanged' | 'applied' | 'reset' {
+    const { impact, fields } = changeOf(peer.config, config, peer.canRekey(config.neighbor))
     if (fields.length === 0) return 'unchanged'
     if (fields.includes('vrf')) {
       // its routes are in other tables from here on
       this.remove(peer.name)
-      this.add(neighbor)
+      this.add(config.neighbor)
       return 'reset'
     }
     this.context.protect([...this.protection(peer), ...protectionOf(config, peer.address)])
     this.#generation++
-    if (impactOf(fields, peer.canRekey(neighbor)) !== 'reset' || !this.context.isRunning()) {
+    if (impact !== 'reset' || !this.context.isRunning()) {
       peer.reconfigure(config)
       return 'applied'
     }
@@ -114,37 +132,111 @@ export class Neighbors {
     return 'reset'
   }
 
+  /** Another confederation: for whom it means something, it does as another configuration of the neighbor would. @throws SpeakerError `speaker.config` */
+  useConfederation(confederation: ConfederationConfig | undefined): void {
+    checkConfederation(confederation)
+    const { confederation: _before, ...rest } = this.#config
+    const config = { ...rest, ...(confederation === undefined ? {} : { confederation }) }
+    const wanted = Array.from(this.all(), (peer) => [peer, this.#checked(peer.config.neighbor, `neighbor ${peer.name}`, config)] as const)
+    this.#config = config
+    for (const [peer, next] of wanted) this.#become(peer, next)
+  }
+
+  /**
+   * Other ranges of peers that nobody has named. A peer that came from one goes on as the range that it is in now has it, and goes where it is in none.
+   *
+   * @throws SpeakerError `speaker.config`; TransportError `transport.unsupported`; then nothing has changed
+   */
+  useDynamic(dynamicNeighbors: readonly DynamicNeighborConfig[]): void {
+    const config = { ...this.#config, dynamicNeighbors }
+    checkSpeakerConfig({ ...config, neighbors: [] })
+    const { peers, protection, use } = this.#dynamic.plan(dynamicNeighbors)
+    this.context.protect([...protection, ...this.#protectionOfPeers()])
+    use()
+    this.#config = config
+    this.#generation++
+    for (const [name, neighbor] of peers) {
+      if (neighbor === undefined) this.remove(name)
+      else this.update(neighbor)
+    }
+  }
+
+  /** What the speaker has taken over elsewhere. */
+  configured(settings: Pick<SpeakerConfig, 'listen' | 'decision'>): void {
+    this.#config = { ...this.#config, ...settings }
+    this.#generation++
+  }
+
   /** @throws SpeakerError `speaker.config` */
   reconcile(desired: SpeakerConfig, editor: NeighborEditor): Reconciliation {
     const fixed = changedFixed(this.#config, desired)
     if (fixed.length > 0) throw new SpeakerError('speaker.config', fixed.join(', '), 'cannot change while the speaker lives')
-    const { vrfs: current = [] } = this.#config
-    const { vrfs: wanted = [] } = desired
-    vrfsOf(wanted)
-    desired.neighbors.forEach((neighbor, at) => this.#checked(neighbor, `neighbors[${at}]`, { ...this.#config, vrfs: wanted }))
-    const own = [...this.all()].filter(({ name }) => !this.#dynamic.has(name))
-    const changes = neighborChanges(new Map(own.map(({ name, config }) => [name, config.neighbor])), desired.neighbors, {
-      nameOf,
-      canRekey: (neighbor) => this.#peers.get(nameOf(neighbor.address))?.canRekey(neighbor) ?? false,
-    })
+    checkSpeakerConfig(desired)
+    const { vrfs: current = [], listen: listened = [] } = this.#config
+    const { vrfs: wanted = [], listen = [], decision = {}, dynamicNeighbors = [], confederation } = desired
+    const settings = changedSettings(this.#config, desired)
+    const peers = desired.neighbors.map((neighbor, at) => this.#checked(neighbor, `neighbors[${at}]`, desired))
+    const named = new Set(peers.map(({ name }) => name))
+    const own = [...this.all()].filter(({ name }) => named.has(name) || !this.#dynamic.has(name))
+    const changes = [
+      ...neighborChanges(new Map(own.map(({ name, config }) => [name, config])), peers, (config) => this.#canRekey(config)),
+      ...this.#dynamicChanges(desired, named),
+    ]
     const vrfs = vrfChanges(current, wanted)
     const generation = this.#generation
+    const isStale = (): boolean => generation !== this.#generation
+    const stale = new SpeakerError('speaker.state', 'reconcile', 'the configuration has changed since')
+    const rest = (): void => {
+      const isMoving = settings.includes('confederation')
+      for (const { neighbor, kind, impact } of changes) {
+        // what it is in the old confederation it need not be able to be in the new one
+        if (kind === 'remove' || (isMoving && kind === 'change' && impact === 'reset')) editor.removeNeighbor(neighbor)
+      }
+      // a VRF that goes is there until its neighbors have left it
+      const going = current.filter(({ name }) => !wanted.some((other) => other.name === name))
+      if (vrfs.some(({ kind }) => kind !== 'keep')) editor.setVrfs([...wanted, ...going])
+      if (isMoving) editor.setConfederation(confederation)
+      if (settings.includes('decision')) editor.setDecision(decision)
+      for (const name of named) this.#dynamic.release(name)
+      if (settings.includes('dynamicNeighbors')) editor.setDynamicNeighbors(dynamicNeighbors)
+      for (const neighbor of desired.neighbors) {
+        if (this.#peers.has(nameOf(neighbor.address))) editor.updateNeighbor(neighbor)
+        else editor.addNeighbor(neighbor)
+      }
+      if (going.length > 0) editor.setVrfs(wanted)
+    }
     return {
+      settings,
       changes,
       vrfs,
-      apply: () => {
-        if (generation !== this.#generation) throw new SpeakerError('speaker.state', 'reconcile', 'the configuration has changed since')
-        for (const { neighbor, kind } of changes) if (kind === 'remove') editor.removeNeighbor(neighbor)
-        // a VRF that goes is there until its neighbors have left it
-        const going = current.filter(({ name }) => !wanted.some((other) => other.name === name))
-        if (vrfs.some(({ kind }) => kind !== 'keep')) editor.setVrfs([...wanted, ...going])
-        for (const neighbor of desired.neighbors) {
-          if (this.#peers.has(nameOf(neighbor.address))) editor.updateNeighbor(neighbor)
-          else editor.addNeighbor(neighbor)
+      apply: async () => {
+        if (isStale()) throw stale
+        if (settings.includes('listen')) {
+          await editor.setListen(listen)
+          if (this.#generation !== generation + 1) {
+            await editor.setListen(listened)
+            throw stale
+          }
         }
-        if (going.length > 0) editor.setVrfs(wanted)
+        rest()
       },
     }
+  }
+
+  /** What becomes of peers that came by themselves; nothing of those for which nothing changes. */
+  #dynamicChanges(desired: SpeakerConfig, named: ReadonlySet<string>): NeighborChange[] {
+    const { peers } = this.#dynamic.plan(desired.dynamicNeighbors ?? [])
+    return [...peers].flatMap(([name, neighbor]): NeighborChange[] => {
+      if (named.has(name)) return []
+      if (neighbor === undefined) return [{ neighbor: name, kind: 'remove', impact: 'reset', fields: [] }]
+      const config = this.#checked(neighbor, `neighbor ${name}`, desired)
+      const change = changeOf(this.get(name).config, config, this.#canRekey(config))
+      return change.fields.length === 0 ? [] : [{ neighbor: name, kind: 'change', ...change }]
+    })
+  }
+
+  #canRekey({ name, neighbor }: PeerConfig): boolean {
+    return this.#peers.get(name)?.canRekey(neighbor) ?? false
   }
 
   /**
@@ -166,10 +258,11 @@ export class Neighbors {
 
   /** What the streams that peers open must have. @param except leaves this one out */
   protection(except?: Peer): PeerProtection[] {
-    return [
-      ...this.#dynamic.protection(),
-      ...[...this.all()].flatMap((peer) => (peer === except ? [] : protectionOf(peer.config, peer.address))),
-    ]
+    return [...this.#dynamic.protection(), ...this.#protectionOfPeers(except)]
+  }
+
+  #protectionOfPeers(except?: Peer): PeerProtection[] {
+    return [...this.all()].flatMap((peer) => (peer === except ? [] : protectionOf(peer.config, peer.address)))
   }
 
   /** Gives a connection to the peer that made it. @returns why it was not wanted */

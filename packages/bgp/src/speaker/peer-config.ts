@@ -28,7 +28,6 @@ export interface SpeakerIdentity {
   readonly restarting: boolean
   readonly selectionDeferral: number
   readonly staleTime: number
-  readonly confederation?: { readonly id: number; readonly members: ReadonlySet<number> }
 }
 
 /** A neighbor's values with defaults filled in, checked. */
@@ -52,6 +51,10 @@ export interface PeerConfig {
   readonly protection?: StreamProtection
   /** In our AS, in another member AS of our confederation, or outside. */
   readonly relation: PeerRelation
+  /** The AS number by which the peer knows us (RFC 5065 §4). */
+  readonly localAs: number
+  /** AS number of our confederation. */
+  readonly confederation?: number
 }
 
 /** What of a neighbor's configuration protects its streams. */
@@ -66,13 +69,8 @@ export function speakerIdentity(config: SpeakerConfig): SpeakerIdentity {
   const routerId = ipv4(config.routerId, 'routerId')
   const clusterId = config.clusterId === undefined ? routerId : ipv4(config.clusterId, 'clusterId')
   const restart = typeof config.gracefulRestart === 'object' ? config.gracefulRestart : {}
-  const { confederation } = config
-  if (confederation !== undefined) {
-    checkAs(confederation.id, 'confederation.id')
-    confederation.members.forEach((as, at) => checkAs(as, `confederation.members[${at}]`))
-  }
+  checkConfederation(config.confederation)
   return {
-    ...(confederation === undefined ? {} : { confederation: { id: confederation.id, members: new Set(confederation.members) } }),
     as: config.as,
     routerId,
     clusterId,
@@ -144,6 +142,8 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
     limits,
     ...(protection === undefined ? {} : { protection }),
     relation,
+    localAs: relation === 'external' ? (speaker.confederation?.id ?? speaker.as) : speaker.as,
+    ...(speaker.confederation === undefined ? {} : { confederation: speaker.confederation.id }),
   }
 }
 
@@ -164,6 +164,13 @@ export function protectionOf({ multihop, ttlSecurity, authentication }: Protecti
     ...(ttlSecurity === undefined ? {} : { minimumHopLimit: 256 - ttlSecurity }),
     ...(authentication === undefined ? {} : { authentication }),
   }
+}
+
+/** @throws SpeakerError `speaker.config` */
+export function checkConfederation(confederation: SpeakerConfig['confederation']): void {
+  if (confederation === undefined) return
+  checkAs(confederation.id, 'confederation.id')
+  confederation.members.forEach((as, at) => checkAs(as, `confederation.members[${at}]`))
 }
 
 /** What a neighbor's address says: its name, and where it is. */

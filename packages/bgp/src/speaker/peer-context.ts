@@ -25,8 +25,8 @@ export interface PeerContext {
   readonly bfd: BfdSource | undefined
   /** Where it is heard of peers that are named by their device alone. */
   readonly routerDiscovery: RouterDiscovery | undefined
-  /** State of a route's origin (RFC 6811), where origins are validated. */
-  readonly validate: ImportRules['validate']
+  /** Tells the state of a route's origin (RFC 6811); `undefined` while origins are not validated. */
+  validation(): ImportRules['validate']
   tableOf(family: Family): RibTable
   /** Destinations of the table may be dirty. */
   touched(table: RibTable): void

@@ -1,4 +1,5 @@
 import type { NeighborConfig, SpeakerConfig, VrfConfig } from './config.js'
+import type { PeerConfig } from './peer-config.js'
 
 /**
  * What a change does to the session with a neighbor: nothing at all; routes are looked at again in place, without a word or with what is
@@ -12,7 +13,7 @@ export interface NeighborChange {
   readonly neighbor: string
   readonly kind: 'add' | 'remove' | 'change' | 'keep'
   readonly impact: ChangeImpact
-  /** Keys of `NeighborConfig` whose value is another one. */
+  /** Keys of `NeighborConfig` whose value is another one; `confederation` where that of the speaker means something else for this neighbor. */
   readonly fields: readonly string[]
 }
 
@@ -24,18 +25,28 @@ export interface VrfChange {
   readonly fields: readonly string[]
 }
 
+/** Values of a speaker as a whole that can change while it lives, each in a way of its own; see `Speaker.setListen` and those beside it. */
+const SETTINGS = ['listen', 'confederation', 'decision', 'dynamicNeighbors'] as const satisfies readonly (keyof SpeakerConfig)[]
+
+/** One of the values of a speaker as a whole that can change while it lives. */
+export type SpeakerSetting = (typeof SETTINGS)[number]
+
 /** A desired configuration beside the one that is there: what is going to happen, before it does. */
 export interface Reconciliation {
-  /** One entry a neighbor: those that go, then those that are to be there in their order. */
+  /** Which values of the speaker as a whole are other ones. What they mean for neighbors is among `changes`. */
+  readonly settings: readonly SpeakerSetting[]
+  /**
+   * One entry a neighbor: those that go, then those that are to be there in their order, then dynamic ones for which something changes.
+   */
   readonly changes: readonly NeighborChange[]
   /** One entry a VRF: those that go, then those that are to be there. */
   readonly vrfs: readonly VrfChange[]
   /**
-   * Does all of it. No neighbor with impact `nothing` notices.
+   * Does all of it; at once, but for the places to listen at. No neighbor with impact `nothing` notices.
    *
-   * @throws SpeakerError `speaker.state` when the configuration has changed since
+   * @throws SpeakerError `speaker.state` when the configuration has changed since, `speaker.listen`; then nothing of it was done
    */
-  apply(): void
+  apply(): Promise<void>
 }
 
 /** Keys that a running session takes over, with what their change does to it. Every other key needs a new session. */
@@ -58,17 +69,7 @@ const IMPACT: Readonly<Partial<Record<string, ChangeImpact>>> = {
 const ORDER: readonly ChangeImpact[] = ['nothing', 'refresh', 'reset']
 
 /** What a speaker is for its life. */
-const FIXED = [
-  'as',
-  'routerId',
-  'holdTime',
-  'clusterId',
-  'listen',
-  'gracefulRestart',
-  'confederation',
-  'decision',
-  'dynamicNeighbors',
-] as const satisfies readonly (keyof SpeakerConfig)[]
+const FIXED = ['as', 'routerId', 'holdTime', 'clusterId', 'gracefulRestart'] as const satisfies readonly (keyof SpeakerConfig)[]
 
 /** Keys of two configurations of a neighbor, or of a VRF, that differ. */
 export function changedFields<T extends NeighborConfig | VrfConfig>(before: T, after: T): string[] {
@@ -79,8 +80,7 @@ export function changedFields<T extends NeighborConfig | VrfConfig>(before: T, a
   return [...new Set([...old.keys(), ...fresh.keys()])].filter((name) => old.get(name) !== fresh.get(name)).sort()
 }
 
-/** The largest impact of the keys that changed. @param rekeys the open stream takes another key */
-export function impactOf(fields: readonly string[], rekeys: boolean): ChangeImpact {
+function impactOf(fields: readonly string[], rekeys: boolean): ChangeImpact {
   const of = (name: string): ChangeImpact => (name === 'authentication' && rekeys ? 'nothing' : (IMPACT[name] ?? 'reset'))
   return ORDER[Math.max(0, ...fields.map((name) => ORDER.indexOf(of(name))))]
 }
@@ -90,30 +90,40 @@ export function changedFixed(before: SpeakerConfig, after: SpeakerConfig): strin
   return FIXED.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
 }
 
-/** What the comparison must know of the neighbors that there are. */
-export interface NeighborKnowledge {
-  /** An address as the name of its neighbor. */
-  nameOf(address: string): string
-  /** Whether the neighbor's open stream takes the key of this configuration. */
-  canRekey(neighbor: NeighborConfig): boolean
+/** Values of the speaker as a whole that differ. */
+export function changedSettings(before: SpeakerConfig, after: SpeakerConfig): SpeakerSetting[] {
+  // nothing and an empty list are the same
+  const text = (value: unknown): string => JSON.stringify(value ?? [])
+  return SETTINGS.filter((name) => text(before[name]) !== text(after[name]))
 }
 
-/** What has to be done to the neighbors that there are. */
+/** What another configuration means for a neighbor. @param rekeys its open stream takes another key */
+export function changeOf(before: PeerConfig, after: PeerConfig, rekeys: boolean): Pick<NeighborChange, 'impact' | 'fields'> {
+  const fields = changedFields(before.neighbor, after.neighbor)
+  const impact = impactOf(fields, rekeys)
+  // how we stand to each other, and by which number it knows us, is said when a session begins (RFC 5065 §4)
+  const isMoved = before.relation !== after.relation || before.localAs !== after.localAs
+  if (isMoved && !fields.includes('as')) return { impact: 'reset', fields: [...fields, 'confederation'] }
+  // the confederation's number in a path is a loop
+  if (before.confederation === after.confederation) return { impact, fields }
+  return { impact: impact === 'reset' ? 'reset' : 'refresh', fields: [...fields, 'confederation'] }
+}
+
+/** What has to be done to the neighbors that there are. @param canRekey whether the open stream of a neighbor takes the key of this configuration */
 export function neighborChanges(
-  current: ReadonlyMap<string, NeighborConfig>,
-  desired: readonly NeighborConfig[],
-  known: NeighborKnowledge,
+  current: ReadonlyMap<string, PeerConfig>,
+  desired: readonly PeerConfig[],
+  canRekey: (config: PeerConfig) => boolean,
 ): NeighborChange[] {
-  const wanted = new Set(desired.map(({ address }) => known.nameOf(address)))
+  const wanted = new Set(desired.map(({ name }) => name))
   const gone = [...current.keys()].filter((name) => !wanted.has(name))
   return [
     ...gone.map((neighbor): NeighborChange => ({ neighbor, kind: 'remove', impact: 'reset', fields: [] })),
     ...desired.map((config): NeighborChange => {
-      const neighbor = known.nameOf(config.address)
-      const before = current.get(neighbor)
-      if (before === undefined) return { neighbor, kind: 'add', impact: 'reset', fields: [] }
-      const fields = changedFields(before, config)
-      return { neighbor, kind: fields.length === 0 ? 'keep' : 'change', impact: impactOf(fields, known.canRekey(config)), fields }
+      const before = current.get(config.name)
+      if (before === undefined) return { neighbor: config.name, kind: 'add', impact: 'reset', fields: [] }
+      const { impact, fields } = changeOf(before, config, canRekey(config))
+      return { neighbor: config.name, kind: fields.length === 0 ? 'keep' : 'change', impact, fields }
     }),
   ]
 }

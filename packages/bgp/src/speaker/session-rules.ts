@@ -5,11 +5,6 @@ import type { ImportRules } from '../policy/import-rules.js'
 import type { LocalOpenOptions } from '../session/local-open.js'
 import type { PeerConfig, SpeakerIdentity } from './peer-config.js'
 
-/** The AS number by which a peer knows us (RFC 5065 §4). */
-export function localAsFor({ relation }: Pick<PeerConfig, 'relation'>, { as, confederation }: SpeakerIdentity): number {
-  return relation === 'external' ? (confederation?.id ?? as) : as
-}
-
 /**
  * What our OPEN to a peer says.
  *
@@ -22,7 +17,7 @@ export function openOptions(
 ): LocalOpenOptions {
   const { neighbor, fsm, families, gracefulRestart } = config
   const options: LocalOpenOptions = {
-    as: localAsFor(config, identity),
+    as: config.localAs,
     routerId: identity.routerId,
     holdTime: fsm.holdTime,
     families,
@@ -37,13 +32,13 @@ export function openOptions(
 
 /** What is made of the paths of a session's peer. */
 export function importRulesFor(config: PeerConfig, identity: SpeakerIdentity, validate: ImportRules['validate']): ImportRules {
-  const { neighbor, relation, limits, importPolicy } = config
+  const { neighbor, relation, limits, importPolicy, confederation } = config
   return {
     self: {
       as: identity.as,
       routerId: identity.routerId.w0,
       clusterId: identity.clusterId.w0,
-      ...(identity.confederation === undefined ? {} : { confederation: identity.confederation.id }),
+      ...(confederation === undefined ? {} : { confederation }),
     },
     peer: config.name,
     peerAs: neighbor.as,
@@ -72,7 +67,7 @@ export function exportSignatureFor(
   return {
     peerType: relation === 'internal' ? 'ibgp' : 'ebgp',
     client: neighbor.routeReflectorClient ?? false,
-    localAs: localAsFor(config, identity),
+    localAs: config.localAs,
     routerId: identity.routerId,
     clusterId: identity.clusterId,
     localAddress: localAddress.unmapped(),

@@ -10,7 +10,17 @@ import { AttributeSets } from '../rib/attribute-sets.js'
 import { LOCAL } from '../rib/rib-table.js'
 import { AllTables } from './all-tables.js'
 import { ChangeFeed } from './change-feed.js'
-import type { FamilyName, NeighborConfig, SpeakerConfig, SpeakerOptions, VrfConfig } from './config.js'
+import type {
+  ConfederationConfig,
+  DynamicNeighborConfig,
+  FamilyName,
+  ListenConfig,
+  NeighborConfig,
+  SpeakerConfig,
+  SpeakerOptions,
+  VrfConfig,
+} from './config.js'
+import type { DecisionConfig } from './decision.js'
 import type { SpeakerEvents } from './events.js'
 import { ExportGroups } from './export-groups.js'
 import { FlushWaits } from './flush.js'
@@ -21,7 +31,7 @@ import { Neighbors } from './neighbors.js'
 import type { PeerContext } from './peer-context.js'
 import { speakerIdentity, type PeerConfig, type SpeakerIdentity } from './peer-config.js'
 import { LocalRoutes } from './local-routes.js'
-import { validateOrigin } from './origin-validator.js'
+import { validateOrigin, type OriginValidator } from './origin-validator.js'
 import { explain, type ExplainSources, type Explanation } from './explain.js'
 import type { MessageTrace } from './message-trace.js'
 import type { Reconciliation } from './reconcile.js'
@@ -71,6 +81,8 @@ export class Speaker {
     watchSnapshot(this.#tables.of(undefined).all(), this.#neighbors.all(), (index) => this.#index.nameOf(index)),
   )
   #state: 'new' | 'running' | 'stopped' = 'new'
+  #places: readonly ListenConfig[]
+  #validator: OriginValidator | undefined
 
   /** Control events. */
   readonly events = new EventEmitter() as unknown as typed.default<SpeakerEvents>
@@ -89,6 +101,8 @@ export class Speaker {
             ...(options.routerDiscovery === undefined ? {} : { routerDiscovery: recorder.routerDiscovery(options.routerDiscovery) }),
           }
     const { clock, config } = options
+    this.#places = config.listen ?? []
+    this.#validator = options.originValidator
     this.#logger = options.logger ?? silentLogger
     this.#identity = speakerIdentity(config)
     this.#index = new PeerIndex(this.#identity)
@@ -135,7 +149,12 @@ export class Speaker {
     this.#deferral = new RestartDeferral(clock, this.#identity.selectionDeferral, () => {
       for (const peer of this.#neighbors.all()) peer.flows?.resume()
     })
-    this.#listeners = new Listeners(this.#options.transport, this.#logger, (connection) => this.#accepted(connection))
+    this.#listeners = new Listeners({
+      transport: this.#options.transport,
+      logger: this.#logger,
+      protection: () => this.#neighbors.protection(),
+      accepted: (connection) => this.#accepted(connection),
+    })
     this.#context = this.#peerContext()
     this.#neighbors = new Neighbors({
       config,
@@ -179,7 +198,7 @@ export class Speaker {
     if (this.#state !== 'new') throw new SpeakerError('speaker.state', 'start', `the speaker is ${this.#state}`)
     this.#state = 'running'
     try {
-      await this.#listeners.open(this.#options.config.listen ?? [], this.#neighbors.protection())
+      await this.#listeners.use(this.#places)
     } catch (error) {
       this.#state = 'new'
       throw error
@@ -296,8 +315,55 @@ export class Speaker {
   }
 
   /**
+   * Listens elsewhere; sessions that came from a place that goes are left alone. Resolves when it does.
+   *
+   * @throws SpeakerError `speaker.config`, `speaker.listen`; then it listens where it did before
+   */
+  async setListen(places: readonly ListenConfig[]): Promise<void> {
+    this.#options.recorder?.call('setListen', [places])
+    if (this.#state === 'running') await this.#listeners.use(places)
+    this.#places = places
+    this.#neighbors.configured({ listen: places })
+  }
+
+  /**
+   * Belongs to another confederation, or to none. Sessions begin anew with peers that know us by another AS number from here on, or become members of
+   * it, or cease to be.
+   *
+   * @throws SpeakerError `speaker.config`; then nothing has changed
+   */
+  setConfederation(confederation: ConfederationConfig | undefined): void {
+    this.#options.recorder?.call('setConfederation', [confederation])
+    this.#neighbors.useConfederation(confederation)
+  }
+
+  /** Compares paths in another way: every destination is decided again, and no session ends. */
+  setDecision(decision: DecisionConfig): void {
+    this.#options.recorder?.call('setDecision', [decision])
+    this.#tables.useDecision(decision)
+    this.#neighbors.configured({ decision })
+  }
+
+  /**
+   * Takes peers that nobody has named from other ranges. Those that have come go on as the range that they are in now has it; sessions with those that
+   * are in none end.
+   *
+   * @throws SpeakerError `speaker.config`; TransportError `transport.unsupported`; then nothing has changed
+   */
+  setDynamicNeighbors(ranges: readonly DynamicNeighborConfig[]): void {
+    this.#options.recorder?.call('setDynamicNeighbors', [ranges])
+    this.#neighbors.useDynamic(ranges)
+  }
+
+  /** Has origins validated by another validator, or not at all: import policies are applied again. No peer is asked for anything. */
+  setOriginValidator(validator: OriginValidator | undefined): void {
+    this.#options.recorder?.call('originsChanged', [])
+    this.#validator = validator
+    for (const peer of this.#neighbors.all()) peer.flows?.reconfigure(peer.config)
+  }
+
+  /**
    * Compares a desired configuration with the one that is there. Nothing happens before `apply`; see `NeighborChange.impact` for what will.
-   * Dynamic neighbors are left alone.
    *
    * @throws SpeakerError `speaker.config` when a value cannot be used, or cannot change while the speaker lives
    */
@@ -373,7 +439,7 @@ export class Speaker {
       nameOf: (index) => this.#index.nameOf(index),
       rulesOf: (index) => {
         const peer = this.#index.get(index)
-        return peer === undefined ? undefined : importRulesFor(peer.config, this.#identity, this.#context.validate)
+        return peer === undefined ? undefined : importRulesFor(peer.config, this.#identity, this.#context.validation())
       },
     }
     const key = table.newKey()
@@ -422,7 +488,7 @@ export class Speaker {
   }
 
   #peerContext(): PeerContext {
-    const { clock, random, transport, originValidator: validator } = this.#options
+    const { clock, random, transport } = this.#options
     return {
       clock,
       random,
@@ -432,7 +498,10 @@ export class Speaker {
       identity: this.#identity,
       deferral: this.#deferral,
       groups: this.#groups,
-      validate: validator === undefined ? undefined : (nlri, attributes) => validateOrigin(validator, nlri, attributes),
+      validation: () => {
+        const validator = this.#validator
+        return validator === undefined ? undefined : (nlri, attributes) => validateOrigin(validator, nlri, attributes)
+      },
       tableOf: (family) => this.#tables.of(undefined).of(family),
       touched: (table) => this.#tables.of(undefined).touched(table),
       exported: () => this.#flushes.check(),

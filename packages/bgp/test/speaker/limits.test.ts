@@ -238,14 +238,14 @@ describe('BFD (RFC 5882, RFC 9384)', () => {
     }
     const { lab, a } = await pair({}, {}, { bfd })
     const established = neighbor(a, B).established
-    const change = (options: NonNullable<NeighborConfig['bfd']>): void => {
+    const change = async (options: NonNullable<NeighborConfig['bfd']>): Promise<void> => {
       const { config } = neighbor(a, B)
-      a.reconcile({ as: 65000, routerId: A, holdTime: 9, listen: [{ address: A }], neighbors: [{ ...config, bfd: options }] }).apply()
+      await a.reconcile({ as: 65000, routerId: A, holdTime: 9, listen: [{ address: A }], neighbors: [{ ...config, bfd: options }] }).apply()
     }
-    change(true)
+    await change(true)
     expect(neighbor(a, B).bfd).toBe('up')
-    change({ hops: 'single', multiplier: 5 })
-    change(false)
+    await change({ hops: 'single', multiplier: 5 })
+    await change(false)
     await lab.run(1)
     const found = `{"remote":"${B}"}`
     const told = `{"remote":"${B}","multihop":false,"intervals":{"multiplier":5}}`

@@ -52,7 +52,7 @@ describe('reconcile', () => {
     await lab.run(5)
     expect(peers.map(noticed)).toEqual(before)
     expect(r.neighbors()).toHaveLength(3)
-    plan.apply()
+    await plan.apply()
     await lab.run(20)
     expect(
       r
@@ -72,7 +72,7 @@ describe('reconcile', () => {
       `keep ${PEERS[0]} nothing`,
       `keep ${PEERS[2]} nothing`,
     ])
-    plan.apply()
+    await plan.apply()
     await lab.run(2)
     expect(vpnRoutes(peers[0])).toEqual([`65000:1 10.0.2.1/32 label 1000 via ${PEERS[2]}`])
     expect(peers[1].neighbors()[0].lastNotification).toMatchObject({ code: 6, subcode: 3 })
@@ -90,7 +90,7 @@ describe('reconcile', () => {
     expect(() => r.reconcile(config([client('nowhere')]))).toThrow(SpeakerError)
     const plan = r.reconcile(config([]))
     r.updateNeighbor(client(PEERS[0], { description: 'other' }))
-    expect(() => plan.apply()).toThrow(expect.objectContaining({ code: 'speaker.state' }))
+    await expect(plan.apply()).rejects.toMatchObject({ code: 'speaker.state' })
     expect(r.neighbors()).toHaveLength(1)
   })
 })
@@ -118,7 +118,7 @@ test('no other peer notices a change, whatever it is, and after it everything is
         const established = r.neighbors().map((view) => view.established)
         const plan = r.reconcile(config(neighbors))
         const impact = plan.changes.map((entry) => entry.impact)
-        plan.apply()
+        await plan.apply()
         await lab.run(12)
         r.neighbors().forEach((view, position) => {
           expect(view.state).toBe('established')

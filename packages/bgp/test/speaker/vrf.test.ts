@@ -204,7 +204,7 @@ describe('a neighbor in a VRF (RFC 4364)', () => {
       { vrf: 'blue', kind: 'keep', fields: [] },
     ])
     expect(plan.changes.map(({ impact }) => impact)).toEqual(['nothing', 'nothing'])
-    plan.apply()
+    await plan.apply()
     await lab.run(2)
     expect(vpnRoutes(b, A)).toEqual([`65000:11 10.1.0.0/16 label 1011 via ${A}`])
     expect(held(red2, B)).toEqual([]) // whose VRF imports another target
@@ -212,7 +212,7 @@ describe('a neighbor in a VRF (RFC 4364)', () => {
 
     // the neighbor moves to a new VRF, and the one that it was in goes
     const green = vrf('green', '65000:12', '65000:100', 1012)
-    a.reconcile(desired([green], [customer(RED1, 'green')])).apply()
+    await a.reconcile(desired([green], [customer(RED1, 'green')])).apply()
     await lab.until(() => isUp(a, RED1), 'the session')
     await lab.run(2)
     expect(vpnRoutes(b, A)).toEqual([`65000:12 10.1.0.0/16 label 1012 via ${A}`])

@@ -125,7 +125,7 @@ const metrics: RowSchema<SpeakerMetrics> = {
   schedulerLag: closed({ last: number, longest: number }),
 }
 const change: RowSchema<ConfigChange> = {
-  what: oneOf('neighbor', 'network', 'vrf', 'endpoint', 'rtr', 'bmp'),
+  what: oneOf('speaker', 'neighbor', 'network', 'vrf', 'endpoint', 'policy', 'service', 'nat', 'mirror', 'bfd', 'rtr', 'bmp', 'mrt'),
   name: text,
   kind: oneOf('add', 'remove', 'change', 'keep'),
   impact: oneOf('nothing', 'refresh', 'reset'),
