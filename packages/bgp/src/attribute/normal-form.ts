@@ -1,8 +1,9 @@
 import { ByteWriter } from '@heddle/wire'
 import { AFI, AS_SEGMENT, ATTRIBUTE, ATTRIBUTE_FLAG } from '../iana.js'
-import type { AttributeSpan, ReachSpan, UpdateView } from '../message/update-view.js'
+import type { UpdateScan } from '../message/update-scan.js'
 import { hasMixedNextHops, nextHopForm } from '../next-hop/codec.js'
 import type { AttributeContext } from './attribute-codec.js'
+import { attributeEnd, valueStart } from './canonical.js'
 import { CATEGORY_FLAGS } from './encode.js'
 import { attributeCodecOf } from './registry.js'
 
@@ -75,55 +76,53 @@ export class NormalForm {
   #nextHop = 0
 
   /** Takes the attributes of an UPDATE. @returns whether they have been taken; if not, values are needed */
-  take(view: UpdateView, { asn4, peerType }: AttributeContext): boolean {
-    if (!asn4 || view.errors.length > 0) return false
+  take(scan: UpdateScan, { asn4, peerType }: AttributeContext): boolean {
+    if (!asn4) return false
     const external = peerType === 'ebgp'
+    const { bytes, announced } = scan
     this.#out.truncate(0)
     this.#nextHop = 0
     let mandatory = 0
-    for (const span of inOrder(view.attributes)) {
-      const { type, offset } = span
+    for (let at = 0; at < scan.count; at++) {
+      const type = scan.typeOf(at)
+      const start = scan.placeOf(at)
       const rule = RULES[type]
       if (rule === undefined || (external && rule.internalOnly)) return false
-      if ((span.flags & ~ATTRIBUTE_FLAG.extendedLength) !== rule.flags || !rule.check(view.bytes, offset, offset + span.length))
-        return false
-      if (type === ATTRIBUTE.nextHop) this.#nextHop = offset
-      else this.#write(view.bytes, span, rule.flags)
+      const from = valueStart(bytes, start)
+      const to = attributeEnd(bytes, start)
+      if ((bytes[start] & ~ATTRIBUTE_FLAG.extendedLength) !== rule.flags || !rule.check(bytes, from, to)) return false
+      if (type === ATTRIBUTE.nextHop) this.#nextHop = from
+      else this.#write(bytes, type, from, to, rule.flags)
       if (type === ATTRIBUTE.origin || type === ATTRIBUTE.asPath) mandatory++
     }
     this.#size = this.#out.length
-    return view.reach.every(({ length, multiprotocol }) => length === 0 || (mandatory === 2 && (multiprotocol || this.#nextHop > 0))) // RFC 7606 §3 (d)
+    return announced.empty || (mandatory === 2 && (announced.multiprotocol || this.#nextHop > 0)) // RFC 7606 §3 (d)
   }
 
-  /** What was taken, with the next hop of one field. @returns octets that are valid until the next call; nothing when values are needed */
-  of({ bytes }: UpdateView, span: ReachSpan): Uint8Array | undefined {
+  /** What was taken, with the next hop of what is announced. @returns octets that are valid until the next call; nothing when values are needed */
+  of({ bytes, announced }: UpdateScan): Uint8Array | undefined {
     const out = this.#out.truncate(this.#size)
-    const { family, multiprotocol } = span
+    const { family, multiprotocol, hop, hopLength } = announced
     if (!multiprotocol) return writeHop(out, bytes, this.#nextHop, 4)
     const form = nextHopForm(family)
     if ((form !== 'plain' && form !== 'vpn') || hasMixedNextHops(family)) return undefined
     const size = family.afi === AFI.ipv4 ? 4 : 16
     const rd = form === 'vpn' ? 8 : 0
-    const at = span.nextHopOffset
-    if (span.nextHopLength !== rd + size || (rd > 0 && !(isZero(bytes, at) && isZero(bytes, at + 4)))) return undefined
-    return writeHop(out, bytes, at + rd, size)
+    if (hopLength !== rd + size || (rd > 0 && !(isZero(bytes, hop) && isZero(bytes, hop + 4)))) return undefined
+    return writeHop(out, bytes, hop + rd, size)
   }
 
-  #write(bytes: Uint8Array, { type, offset, length }: AttributeSpan, flags: number): void {
+  #write(bytes: Uint8Array, type: number, from: number, to: number, flags: number): void {
     const out = this.#out
+    const length = to - from
     if (length > 0xff)
       out
         .u8(flags | ATTRIBUTE_FLAG.extendedLength)
         .u8(type)
         .u16(length)
     else out.u8(flags).u8(type).u8(length)
-    out.copy(bytes, offset, offset + length)
+    out.copy(bytes, from, to)
   }
-}
-
-function inOrder(spans: readonly AttributeSpan[]): readonly AttributeSpan[] {
-  for (let at = 1; at < spans.length; at++) if (spans[at].type < spans[at - 1].type) return spans.toSorted((a, b) => a.type - b.type)
-  return spans
 }
 
 function writeHop(out: ByteWriter, bytes: Uint8Array, at: number, size: number): Uint8Array {

@@ -11,3 +11,10 @@ export interface NlriMode {
    */
   readonly malformed?: (error: WireError) => void
 }
+
+const MODES: readonly NlriMode[] = [0, 1, 2, 3].map((bits) => Object.freeze({ addPath: (bits & 1) !== 0, withdraw: (bits & 2) !== 0 }))
+
+/** The same object each time. */
+export function nlriMode(addPath: boolean, withdraw: boolean): NlriMode {
+  return MODES[(addPath ? 1 : 0) | (withdraw ? 2 : 0)]
+}

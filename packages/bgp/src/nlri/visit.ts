@@ -63,6 +63,18 @@ export class NlriCursor {
   w1 = 0
   w2 = 0
   w3 = 0
+
+  /** As new. */
+  clear(): void {
+    this.pathId = 0
+    this.labelCount = 0
+    this.label = 0
+    this.rdHigh = 0
+    this.rdLow = 0
+    this.w1 = 0
+    this.w2 = 0
+    this.w3 = 0
+  }
 }
 
 /** Why a field cannot be taken apart. */
@@ -87,13 +99,25 @@ export function isVisitable(family: Family): boolean {
  * @returns the fault, or `undefined` when the whole field was walked
  */
 export function visitNlri(family: Family, bytes: Uint8Array, mode: NlriMode, visit: (entry: NlriCursor) => void): NlriFault | undefined {
+  return visitNlriWithin(family, bytes, 0, bytes.length, mode, visit, new NlriCursor())
+}
+
+/** As `visitNlri`, of the field from `from` to `size` in `bytes`, at whose start offsets begin. @param cursor is what `visit` gets */
+export function visitNlriWithin(
+  family: Family,
+  bytes: Uint8Array,
+  from: number,
+  size: number,
+  mode: NlriMode,
+  visit: (entry: NlriCursor) => void,
+  cursor: NlriCursor,
+): NlriFault | undefined {
   const shape = SHAPES.get(family.key)
-  if (shape === undefined) return fault('bgp.nlri.length', 0, 'RFC 4760 §5')
+  if (shape === undefined) return fault('bgp.nlri.length', from, 'RFC 4760 §5')
   const { labeled, distinguished } = shape
   const fixed = distinguished ? 64 : 0
-  const cursor = new NlriCursor()
-  const size = bytes.length
-  let at = 0
+  let at = from
+  cursor.clear()
   while (at < size) {
     cursor.start = at
     if (mode.addPath) {
@@ -105,30 +129,30 @@ export function visitNlri(family: Family, bytes: Uint8Array, mode: NlriMode, vis
     const end = at + 1 + ((bits + 7) >>> 3)
     if (end > size) return fault('bgp.nlri.truncated', at, 'RFC 7606 §5.3')
     cursor.end = end
-    let from = at + 1
+    let place = at + 1
     if (labeled) {
-      const none = mode.withdraw && bits >= 24 && isNoLabel(bytes, from)
-      const labels = none ? 1 : countLabels(bytes, from, bits - fixed, distinguished)
+      const none = mode.withdraw && bits >= 24 && isNoLabel(bytes, place)
+      const labels = none ? 1 : countLabels(bytes, place, bits - fixed, distinguished)
       if (labels < 0) return fault('bgp.nlri.label', at, 'RFC 8277 §2')
       cursor.labelCount = none ? 0 : labels
-      cursor.label = none ? 0 : (bytes[from] << 12) | (bytes[from + 1] << 4) | (bytes[from + 2] >>> 4)
-      from += labels * 3
+      cursor.label = none ? 0 : (bytes[place] << 12) | (bytes[place + 1] << 4) | (bytes[place + 2] >>> 4)
+      place += labels * 3
       bits -= labels * 24
     }
     if (distinguished) {
       if (bits < 64) return fault('bgp.nlri.length', at, 'RFC 4364 §4.3.4')
-      cursor.rdHigh = word(bytes, from)
-      cursor.rdLow = word(bytes, from + 4)
-      from += 8
+      cursor.rdHigh = word(bytes, place)
+      cursor.rdLow = word(bytes, place + 4)
+      place += 8
       bits -= 64
     }
     if (bits > shape.bits || (bits < shape.shortest && bits !== 0)) return fault('bgp.nlri.length', at, 'RFC 7606 §5.3')
     cursor.length = bits
-    cursor.w0 = prefixWord(bytes, from, bits)
+    cursor.w0 = prefixWord(bytes, place, bits)
     if (shape.bits > 32) {
-      cursor.w1 = prefixWord(bytes, from + 4, bits - 32)
-      cursor.w2 = prefixWord(bytes, from + 8, bits - 64)
-      cursor.w3 = prefixWord(bytes, from + 12, bits - 96)
+      cursor.w1 = prefixWord(bytes, place + 4, bits - 32)
+      cursor.w2 = prefixWord(bytes, place + 8, bits - 64)
+      cursor.w3 = prefixWord(bytes, place + 12, bits - 96)
     }
     visit(cursor)
     at = end
@@ -140,6 +164,24 @@ export function visitNlri(family: Family, bytes: Uint8Array, mode: NlriMode, vis
 export function checkNlri(family: Family, bytes: Uint8Array, mode: NlriMode): NlriFault | undefined {
   return visitNlri(family, bytes, mode, nothing)
 }
+
+/** Whether the field from `from` to `to` in `bytes` can be taken apart. */
+export function isSoundNlri(family: Family, bytes: Uint8Array, from: number, to: number, mode: NlriMode): boolean {
+  const shape = SHAPES.get(family.key)
+  if (shape === undefined) return false
+  const { labeled, distinguished, shortest, bits } = shape
+  if (labeled || distinguished || shortest > 0) return visitNlriWithin(family, bytes, from, to, mode, nothing, SCRATCH) === undefined
+  const before = mode.addPath ? 4 : 0
+  let at = from
+  while (at < to) {
+    at += before
+    if (at >= to || bytes[at] > bits) return false
+    at += 1 + ((bytes[at] + 7) >>> 3)
+  }
+  return at === to
+}
+
+const SCRATCH = new NlriCursor()
 
 function nothing(): void {}
 

@@ -10,14 +10,15 @@ import { ORIGIN_CODE } from '../attribute/origin.js'
 import type { PathAttributes } from '../attribute/path-attributes.js'
 import { WELL_KNOWN_COMMUNITY } from '../iana.js'
 import type { DecodeOptions } from '../message/options.js'
+import { UpdateScan, type ScannedField } from '../message/update-scan.js'
 import { readNextHop } from '../message/update.js'
 import { walkUpdate } from '../message/update-view.js'
 import { packUpdates } from '../message/pack.js'
 import { FAMILIES } from '../nlri/family.js'
-import { isVisitable } from '../nlri/visit.js'
+import { isSoundNlri, isVisitable } from '../nlri/visit.js'
 import { mutated, nextHop, nlri, pathAttributes } from '../testing/index.js'
 import { decodeAttributes } from '../validate/attributes.js'
-import { judgeUpdate } from '../validate/update.js'
+import { checkNlriFields, judgeUpdate } from '../validate/update.js'
 import { exportSet, type ExportSignature, type RouteSource } from './export-rules.js'
 import { importOctets } from './import-octets.js'
 import { importSet, type ImportRules } from './import-rules.js'
@@ -54,6 +55,14 @@ const everyday: Arbitrary<PathAttributes> = fc
   .map(({ all, some, ...rest }) => ({ ...all, ...some, ...rest }))
 
 const visitable = fc.constantFrom(...FAMILIES.filter(isVisitable))
+const PLAIN = { addPath: false, withdraw: false }
+const placeOf = ({ family, from, to, addPath, multiprotocol }: ScannedField) => ({
+  family,
+  offset: from,
+  length: to - from,
+  addPath,
+  multiprotocol,
+})
 const hex = (bytes: Uint8Array | undefined): string => (bytes === undefined ? 'values' : Buffer.from(bytes).toString('hex'))
 
 describe('octets say what values say', () => {
@@ -72,17 +81,24 @@ describe('octets say what values say', () => {
       )
       .map((group) => packUpdates(group, { extended: true })[0])
     const normal = new NormalForm()
+    const scan = new UpdateScan()
     let taken = 0
     fc.assert(
       fc.property(fc.oneof(update, update.chain(mutated)), fc.constantFrom('ibgp', 'ibgp', 'ebgp'), (bytes, peerType) => {
         const options: DecodeOptions = { peerType }
+        if (!scan.read(bytes, options) || !normal.take(scan, { asn4: true, peerType })) return
         const walked = walkUpdate(bytes, options)
-        if (!walked.ok || !normal.take(walked.view, { asn4: true, peerType })) return
+        if (!walked.ok) expect.unreachable()
         const { view } = walked
+        expect(view.reach).toEqual(scan.announced.empty ? [] : [expect.objectContaining(placeOf(scan.announced))])
+        expect(view.unreach).toEqual(scan.withdrawn.empty ? [] : [expect.objectContaining(placeOf(scan.withdrawn))])
+        const { family, from, to } = scan.announced
+        if (isVisitable(family))
+          expect(isSoundNlri(family, bytes, from, to, PLAIN)).toBe(checkNlriFields({ ...view, unreach: [] }) === undefined)
         const { attributes, errors } = decodeAttributes(view, options)
         expect(judgeUpdate(view, attributes, errors)).toEqual([])
         for (const span of view.reach) {
-          const octets = normal.of(view, span)
+          const octets = normal.of(scan)
           if (octets === undefined) continue
           taken++
           const { nextHop: own, ...rest } = attributes

@@ -1,22 +1,22 @@
+import type { AttributeSet } from '../attribute/attribute-set.js'
+import { NormalForm } from '../attribute/normal-form.js'
 import type { PathAttributes } from '../attribute/path-attributes.js'
 import type { DecodeOptions } from '../message/options.js'
+import { UpdateScan, type ScannedField } from '../message/update-scan.js'
 import type { NlriSpan, ReachSpan, UpdateView } from '../message/update-view.js'
 import { walkUpdate } from '../message/update-view.js'
 import { endOfRibOf, readNextHop } from '../message/update.js'
 import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
-import { isVisitable, visitNlri } from '../nlri/visit.js'
-import type { AttributeSet } from '../attribute/attribute-set.js'
-import { MARK, marksOf } from '../attribute/marks.js'
-import { NormalForm } from '../attribute/normal-form.js'
-import { importOctets } from '../policy/import-octets.js'
-import { importDependsOnNlri, importSet, type ImportRules } from '../policy/import-rules.js'
-import { PATH, type RibTable } from '../rib/rib-table.js'
+import { nlriMode } from '../nlri/nlri-mode.js'
+import { isSoundNlri } from '../nlri/visit.js'
+import type { ImportRules } from '../policy/import-rules.js'
+import type { RibTable } from '../rib/rib-table.js'
 import { decodeAttributes, type AttributesResult } from '../validate/attributes.js'
 import { strongestHandling, type BgpError } from '../validate/bgp-error.js'
-import { checkNlriFields, judgeUpdate } from '../validate/update.js'
-import type { InvalidReason } from './route.js'
-import { familiesOf, fieldBytes, fieldsOf, sameAttributes } from './update-fields.js'
+import { judgeUpdate } from '../validate/update.js'
+import { RouteIntake, importReceived, type RouteField } from './route-intake.js'
+import { familiesOf, fieldsOf, sameAttributes } from './update-fields.js'
 
 /** What taking in an UPDATE led to. */
 export interface IngestResult {
@@ -41,14 +41,6 @@ export interface IngestContext {
   tableOf(family: Family): RibTable | undefined
 }
 
-/** A set as it counts, and what the peer sent where that is another: each with a reference. */
-interface Imported {
-  readonly set: number
-  /** 0: the same. */
-  readonly received: number
-  readonly invalid: InvalidReason | undefined
-}
-
 /**
  * Takes the UPDATEs of one session into the tables: walk, attributes (kept from the last message when they are the same octets), verdict, then
  * the routes. Nothing of a message is applied unless all of it can be read.
@@ -56,10 +48,13 @@ interface Imported {
 export class Ingest {
   #lastView: UpdateView | undefined
   #lastAttributes: AttributesResult | undefined
+  readonly #scan = new UpdateScan()
   readonly #normal = new NormalForm()
-  readonly #keys = new Map<RibTable, Uint32Array>()
+  readonly #routes: RouteIntake
 
-  constructor(private context: IngestContext) {}
+  constructor(private context: IngestContext) {
+    this.#routes = new RouteIntake(context.peer)
+  }
 
   /** Other rules from here on; see `reimport` for what is there already. */
   use(rules: ImportRules): void {
@@ -68,32 +63,29 @@ export class Ingest {
 
   /** @param bytes a whole message of type UPDATE whose header has been checked */
   take(bytes: Uint8Array): IngestResult {
-    const { options } = this.context
-    const walked = walkUpdate(bytes, options)
-    if (!walked.ok) return reset(walked.error)
-    const { view } = walked
-    return this.#takeOctets(view) ?? this.#takeValues(view)
+    const taken = this.#takeOctets(bytes)
+    if (taken !== undefined) return taken
+    const walked = walkUpdate(bytes, this.context.options)
+    return walked.ok ? this.#takeValues(walked.view) : reset(walked.error)
   }
 
   /** The way of most messages: nothing is wrong, and nothing has to be looked at but octets. @returns nothing when values are needed */
-  #takeOctets(view: UpdateView): IngestResult | undefined {
-    const { asn4 = true, peerType = 'ebgp' } = this.context.options
-    if (!this.#normal.take(view, { asn4, peerType }) || checkNlriFields(view) !== undefined) return undefined
-    for (const { family } of view.unreach) if (!isVisitable(family)) return undefined
-    const taken: (Uint8Array | undefined)[] = []
-    for (const span of view.reach) {
-      const octets = isVisitable(span.family) ? this.#normal.of(view, span) : undefined
-      if (octets === undefined) return undefined
-      // what the normal form gives is gone with its next field
-      taken.push(view.reach.length === 1 ? octets : octets.slice())
+  #takeOctets(bytes: Uint8Array): IngestResult | undefined {
+    const { options } = this.context
+    const { asn4 = true, peerType = 'ebgp' } = options
+    const scan = this.#scan
+    if (!scan.read(bytes, options) || !this.#normal.take(scan, { asn4, peerType })) return undefined
+    const { announced, withdrawn } = scan
+    if (!isSound(scan, withdrawn, true) || !isSound(scan, announced, false)) return undefined
+    const octets = announced.empty ? undefined : this.#normal.of(scan)
+    if (octets === undefined && !announced.empty) return undefined
+    const withdrawnTable = withdrawn.empty ? undefined : this.context.tableOf(withdrawn.family)
+    if (withdrawnTable !== undefined) this.#routes.withdraw(fieldOf(scan, withdrawn, true), withdrawnTable, undefined)
+    const table = octets === undefined ? undefined : this.context.tableOf(announced.family)
+    if (table !== undefined && octets !== undefined) {
+      this.#routes.announce(fieldOf(scan, announced, false), table, this.context.rules, table.sets.internOctets(octets), octets)
     }
-    for (const span of view.unreach) this.#withdraw(view, span, undefined)
-    view.reach.forEach((span, at) => {
-      const table = this.context.tableOf(span.family)
-      const octets = taken[at]
-      if (table !== undefined && octets !== undefined) this.#announce(view, span, table, table.sets.internOctets(octets), octets)
-    })
-    return result(view, NO_ERRORS)
+    return withdrawn.empty ? touching(announced.family) : announced.empty ? touching(withdrawn.family) : touchingBoth(scan)
   }
 
   #takeValues(view: UpdateView): IngestResult {
@@ -126,74 +118,13 @@ export class Ingest {
     if (table === undefined) return
     const value = this.#setOf(view, span, attributes)
     const received = table.sets.intern(value)
-    this.#announce(view, span, table, received, table.sets.bytes(received).slice(), value, values)
-  }
-
-  /**
-   * @param received what the peer sent; its reference is taken over
-   * @param octets its canonical form
-   * @param value it as a value, where it is at hand
-   * @param values the routes as values, where no visitor can walk them
-   */
-  #announce(
-    view: UpdateView,
-    span: ReachSpan,
-    table: RibTable,
-    received: number,
-    octets: Uint8Array,
-    value?: AttributeSet,
-    values?: readonly Nlri[],
-  ): void {
-    const key = this.#keyOf(table)
-    const { peer, rules } = this.context
-    const { sets } = table
-    const llgrStale = (marksOf(octets) & MARK.llgrStale) !== 0
-    const single = importDependsOnNlri(rules)
-    let common: Imported | undefined
-    const add = (pathId: number, data: number): void => {
-      if (single || common === undefined) {
-        if (common !== undefined) this.#release(table, common)
-        const nlri = rules.policy === undefined ? undefined : table.key.toNlri(key, 0, data, pathId)
-        common = this.#import(table, received, octets, nlri, value)
-      }
-      const { set, invalid } = common
-      sets.retain(set)
-      if (common.received !== 0) sets.retain(common.received)
-      const path = table.announce(peer, key, pathId, data, set, invalid, common.received)
-      if (llgrStale) table.flag(path, PATH.llgrStale, true)
-    }
-    if (values === undefined) {
-      const field = fieldBytes(view, span)
-      visitNlri(span.family, field, { addPath: span.addPath, withdraw: false }, (cursor) => {
-        table.key.fromCursor(cursor, key)
-        add(cursor.pathId, table.key.dataFromCursor(cursor, field))
-      })
-    } else {
-      for (const nlri of values) {
-        table.key.fromNlri(nlri, key)
-        add('pathId' in nlri ? (nlri.pathId ?? 0) : 0, table.key.dataFromNlri(nlri))
-      }
-    }
-    if (common !== undefined) this.#release(table, common)
-    sets.release(received)
+    const octets = table.sets.bytes(received).slice()
+    this.#routes.announce(spanField(view, span, false), table, this.context.rules, received, octets, value, values)
   }
 
   #withdraw(view: UpdateView, span: NlriSpan, values: readonly Nlri[] | undefined): void {
     const table = this.context.tableOf(span.family)
-    if (table === undefined) return
-    const key = this.#keyOf(table)
-    const { peer } = this.context
-    if (values === undefined) {
-      visitNlri(span.family, fieldBytes(view, span), { addPath: span.addPath, withdraw: true }, (cursor) => {
-        table.key.fromCursor(cursor, key)
-        table.withdraw(peer, key, cursor.pathId)
-      })
-      return
-    }
-    for (const nlri of values) {
-      table.key.fromNlri(nlri, key)
-      table.withdraw(peer, key, 'pathId' in nlri ? (nlri.pathId ?? 0) : 0)
-    }
+    if (table !== undefined) this.#routes.withdraw(spanField(view, span, true), table, values)
   }
 
   #setOf(view: UpdateView, span: ReachSpan, attributes: PathAttributes): AttributeSet {
@@ -202,48 +133,46 @@ export class Ingest {
     return { attributes: rest, ...('code' in hop ? {} : hop) }
   }
 
-  /** What is made of a path with attributes as received. @param value the same as a value, where it is at hand */
-  #import(table: RibTable, received: number, octets: Uint8Array, nlri: Nlri | undefined, value?: AttributeSet): Imported {
-    const { sets, family } = table
-    const { rules } = this.context
-    const verdict = importOctets(octets, rules)
-    if (verdict !== 'values') {
-      sets.retain(received)
-      return { set: received, received: 0, invalid: verdict }
-    }
-    const { set, invalid } = importSet(value ?? sets.get(received), family, nlri, rules, octets.length)
-    const id = sets.intern(set)
-    if (id !== received) sets.retain(received)
-    return { set: id, received: id === received ? 0 : received, invalid }
-  }
-
-  #release({ sets }: RibTable, { set, received }: Imported): void {
-    sets.release(set)
-    if (received !== 0) sets.release(received)
-  }
-
   /** What rules make of the paths that are there is something else now. */
   reimport(table: RibTable): void {
     const { peer, rules } = this.context
     for (const path of table.peerPaths(peer)) {
       const nlri = rules.policy === undefined ? undefined : table.nlriOf(path)
       const before = table.receivedOf(path)
-      const { set, invalid, received } = this.#import(table, before, table.sets.bytes(before), nlri)
+      const { set, invalid, received } = importReceived(table, rules, before, table.sets.bytes(before), nlri)
       table.reimport(path, set, invalid, received)
     }
-  }
-
-  #keyOf(table: RibTable): Uint32Array {
-    let key = this.#keys.get(table)
-    if (key === undefined) {
-      key = table.newKey()
-      this.#keys.set(table, key)
-    }
-    return key
   }
 }
 
 const NO_ERRORS: readonly BgpError[] = []
+
+/** By family: what most messages lead to. */
+const TOUCHING = new Map<number, IngestResult>()
+
+function touching(family: Family): IngestResult {
+  let known = TOUCHING.get(family.key)
+  if (known === undefined) TOUCHING.set(family.key, (known = Object.freeze({ errors: NO_ERRORS, touched: Object.freeze([family]) })))
+  return known
+}
+
+function touchingBoth({ announced, withdrawn }: UpdateScan): IngestResult {
+  if (announced.family.key === withdrawn.family.key) return touching(announced.family)
+  return { errors: NO_ERRORS, touched: [announced.family, withdrawn.family] }
+}
+
+/** Whether a field can be walked by a visitor, to its end. */
+function isSound({ bytes }: UpdateScan, { family, from, to, addPath, empty }: ScannedField, withdraw: boolean): boolean {
+  return empty || isSoundNlri(family, bytes, from, to, nlriMode(addPath, withdraw))
+}
+
+function fieldOf({ bytes }: UpdateScan, { family, from, to, addPath }: ScannedField, withdraw: boolean): RouteField {
+  return { family, bytes, from, to, mode: nlriMode(addPath, withdraw) }
+}
+
+function spanField({ bytes }: UpdateView, { family, offset, length, addPath }: NlriSpan, withdraw: boolean): RouteField {
+  return { family, bytes, from: offset, to: offset + length, mode: nlriMode(addPath, withdraw) }
+}
 
 function result(view: UpdateView, errors: readonly BgpError[]): IngestResult {
   const endOfRib = endOfRibOf(view)
