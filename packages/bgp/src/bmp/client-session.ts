@@ -1,7 +1,7 @@
 import type { Connection, Timer } from '@heddle/io'
-import { IpAddress, RouteDistinguisher } from '@heddle/wire'
+import { RouteDistinguisher } from '@heddle/wire'
 import { encodeEndOfRib } from '../message/pack.js'
-import { familyByName, type Family } from '../nlri/family.js'
+import type { Family } from '../nlri/family.js'
 import type { SpeakerEvents } from '../speaker/events.js'
 import type { NeighborView } from '../speaker/neighbor-view.js'
 import type { TableAccess } from '../speaker/table-observers.js'
@@ -12,7 +12,16 @@ import type { BmpMessage } from './message.js'
 import { MonitoredTables, type MonitoredGroup, type MonitoredTable } from './monitored-tables.js'
 import type { BmpPeer } from './peer.js'
 import { SentRoutes } from './sent-routes.js'
-import { locRibPeer, locRibUp, monitoredPeer, peerDownOf, peerUpOf, updatesOf, type MonitoredPeer } from './session-messages.js'
+import {
+  locRibUp,
+  locRibsOf,
+  monitoredPeer,
+  peerDownOf,
+  peerUpOf,
+  updatesOf,
+  type MonitoredLocRib,
+  type MonitoredPeer,
+} from './session-messages.js'
 import { statisticsOf } from './statistics-of.js'
 
 /** Destinations and paths that are looked at before others get their turn. */
@@ -38,8 +47,8 @@ export class ClientSession {
   readonly #tables: MonitoredTables
   readonly #access: TableAccess
   readonly #peers = new Map<string, HeardPeer>()
-  readonly #locRib: MonitoredPeer
-  #families: Family[] = []
+  /** Loc-RIBs by their VRF. */
+  readonly #locRibs: ReadonlyMap<string | undefined, MonitoredLocRib>
   #wake: (() => void) | undefined
   #statistics: Timer | undefined
   #over: string | undefined
@@ -50,7 +59,7 @@ export class ClientSession {
   ) {
     const { speaker, speakerConfig, config } = options
     this.#wanted = new Set(config.tables ?? ALL)
-    this.#locRib = locRibPeer(speakerConfig.as, IpAddress.parse(speakerConfig.routerId))
+    this.#locRibs = this.#wanted.has('loc-rib') ? locRibsOf(speakerConfig, speaker.neighbors()) : new Map()
     const tables = new Set([...this.#wanted].filter((table) => table !== 'adj-out'))
     const isHeard = (peer: string, vrf: string | undefined): boolean => {
       const heard = this.#peers.get(peer)
@@ -100,12 +109,7 @@ export class ClientSession {
       { kind: 'system-name', text: name },
     ] as const
     this.#send({ type: 'initiation', information })
-    if (this.#wanted.has('loc-rib')) {
-      this.#families = [...new Set(speaker.neighbors().flatMap(({ config: { families } }) => families))].flatMap(
-        (one) => familyByName(one) ?? [],
-      )
-      this.#send(locRibUp(this.#at(this.#locRib), this.#families))
-    }
+    for (const [vrf = 'global', { peer, families }] of this.#locRibs) this.#send(locRibUp(this.#at(peer), families, vrf))
     for (const view of speaker.neighbors()) this.#neighbor(view)
     this.#report(config.statistics ?? DEFAULT_STATISTICS)
   }
@@ -151,9 +155,9 @@ export class ClientSession {
   }
 
   #tell(group: MonitoredGroup): void {
-    const { of, peer: name } = group
+    const { of, peer: name, vrf } = group
     const heard = this.#peers.get(name)
-    const peer = of === 'loc-rib' ? this.#locRib : heard?.peer
+    const peer = of === 'loc-rib' ? this.#locRibs.get(vrf)?.peer : heard?.peer
     if (peer === undefined) return
     const flags = of === 'adj-in-post' ? peer.flags | BMP_PEER_FLAG.postPolicy : peer.flags
     const addPath = of === 'loc-rib' ? new Set<number>() : (heard?.view.negotiated?.addPath.receive ?? new Set<number>())
@@ -172,8 +176,9 @@ export class ClientSession {
       }
       endsOfRib.clear()
     }
-    for (const family of this.#families) this.#send({ type: 'route-monitoring', peer: this.#at(this.#locRib), pdu: encodeEndOfRib(family) })
-    this.#families = []
+    for (const { peer, families } of this.#locRibs.values()) {
+      for (const family of families.splice(0)) this.#send({ type: 'route-monitoring', peer: this.#at(peer), pdu: encodeEndOfRib(family) })
+    }
   }
 
   #neighbor(view: NeighborView): void {

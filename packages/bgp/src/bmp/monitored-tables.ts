@@ -2,7 +2,7 @@ import type { AttributeSet } from '../attribute/attribute-set.js'
 import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { LOCAL, type RibTable } from '../rib/rib-table.js'
-import type { TableAccess, TableObserver } from '../speaker/table-observers.js'
+import type { PlacedTable, TableAccess, TableObserver } from '../speaker/table-observers.js'
 
 /** Tables that a station is told of without asking the sessions: Adj-RIB-In before and after policy (RFC 7854 §5), and Loc-RIB (RFC 9069). */
 export type MonitoredTable = 'adj-in-pre' | 'adj-in-post' | 'loc-rib'
@@ -12,6 +12,8 @@ export interface MonitoredGroup {
   readonly of: MonitoredTable
   /** The peer's address; `local` for Loc-RIB. */
   readonly peer: string
+  /** The VRF that the table is in. */
+  readonly vrf: string | undefined
   readonly family: Family
   /** Absent: withdrawn. */
   readonly set?: AttributeSet
@@ -54,8 +56,8 @@ export class MonitoredTables implements TableObserver {
     else if (table.peerOf(path) !== LOCAL) this.#mark(table, progress, destination, table.peerOf(path), table.pathIdOf(path))
   }
 
-  best(table: RibTable, destination: number): void {
-    const { best, cursor } = this.#of(table, undefined)
+  best(table: RibTable, destination: number, vrf: string | undefined): void {
+    const { best, cursor } = this.#of(table, vrf)
     if (!this.wanted.has('loc-rib') || best.has(destination)) return
     if (destination >= cursor) return this.changed()
     table.hold(destination)
@@ -140,7 +142,7 @@ export class MonitoredTables implements TableObserver {
     for (const destination of progress.best) {
       if (taken >= limit) return taken
       progress.best.delete(destination)
-      this.#tellBest(table, destination, true, groups)
+      this.#tellBest(table, progress, destination, true, groups)
       table.unhold(destination)
       taken++
     }
@@ -154,7 +156,7 @@ export class MonitoredTables implements TableObserver {
       const [peer, pathId] = [table.peerOf(path), table.pathIdOf(path)]
       if (peer !== LOCAL) this.#tellPath(table, progress, { destination, peer, pathId, path }, groups)
     }
-    if (progress.vrf === undefined && this.wanted.has('loc-rib')) this.#tellBest(table, destination, false, groups)
+    if (this.wanted.has('loc-rib')) this.#tellBest(table, progress, destination, false, groups)
   }
 
   #tellPath(
@@ -165,16 +167,16 @@ export class MonitoredTables implements TableObserver {
   ): void {
     if (!this.isHeard(groups.nameOf(peer), vrf)) return
     if (this.wanted.has('adj-in-pre'))
-      groups.add('adj-in-pre', table, peer, destination, pathId, path, path === undefined ? 0 : table.receivedOf(path))
+      groups.add('adj-in-pre', { table, vrf }, peer, destination, pathId, path, path === undefined ? 0 : table.receivedOf(path))
     if (!this.wanted.has('adj-in-post')) return
     const counts = path !== undefined && table.invalidOf(path) === undefined
-    groups.add('adj-in-post', table, peer, destination, pathId, counts ? path : undefined, counts ? table.setOf(path) : 0)
+    groups.add('adj-in-post', { table, vrf }, peer, destination, pathId, counts ? path : undefined, counts ? table.setOf(path) : 0)
   }
 
-  #tellBest(table: RibTable, destination: number, wasTold: boolean, groups: Groups): void {
+  #tellBest(table: RibTable, { vrf }: Progress, destination: number, wasTold: boolean, groups: Groups): void {
     const best = table.best(destination)
     if (best === 0 && !wasTold) return
-    groups.add('loc-rib', table, LOCAL, destination, 0, best === 0 ? undefined : best, best === 0 ? 0 : table.setOf(best))
+    groups.add('loc-rib', { table, vrf }, LOCAL, destination, 0, best === 0 ? undefined : best, best === 0 ? 0 : table.setOf(best))
   }
 }
 
@@ -188,8 +190,16 @@ class Groups {
     return this.access.nameOf(peer)
   }
 
-  add(of: MonitoredTable, table: RibTable, peer: number, destination: number, pathId: number, path: number | undefined, set: number): void {
-    const key = `${of} ${table.family.key} ${peer} ${set}`
+  add(
+    of: MonitoredTable,
+    { table, vrf }: PlacedTable,
+    peer: number,
+    destination: number,
+    pathId: number,
+    path: number | undefined,
+    set: number,
+  ): void {
+    const key = `${of} ${table.family.key} ${peer} ${set} ${vrf ?? ''}`
     const nlri = table.nlri(destination, path === undefined ? 0 : table.dataOf(path), pathId)
     const group = this.#groups.get(key)
     if (group !== undefined) {
@@ -197,7 +207,7 @@ class Groups {
       return
     }
     const announced = path === undefined ? {} : { set: table.sets.get(set) }
-    this.#groups.set(key, { of, peer: this.nameOf(peer), family: table.family, ...announced, nlri: [nlri] })
+    this.#groups.set(key, { of, peer: this.nameOf(peer), vrf, family: table.family, ...announced, nlri: [nlri] })
   }
 
   all(): MonitoredGroup[] {

@@ -48,7 +48,7 @@ export class SentRoutes {
       else groups.set(group === undefined ? set : { ...set }, { family, set, nlri: [nlri] })
     }
     for (const { family, set, nlri } of groups.values()) {
-      for (const pdu of updatesOf({ of: 'loc-rib', peer: '', family, set, nlri }, { addPath: this.#addPath })) this.tell(pdu, true)
+      for (const pdu of updatesOf({ family, set, nlri }, { addPath: this.#addPath })) this.tell(pdu, true)
     }
     if (left === 0) return true
     this.#waiting = undefined

@@ -6,7 +6,8 @@ import type { Capability } from '../capability/capability.js'
 import type { OpenMessage } from '../message/message.js'
 import type { EncodeOptions } from '../message/options.js'
 import { packUpdates, packWithdrawals } from '../message/pack.js'
-import type { Family } from '../nlri/family.js'
+import { familyByName, type Family } from '../nlri/family.js'
+import type { SpeakerConfig } from '../speaker/config.js'
 import type { NeighborView } from '../speaker/neighbor-view.js'
 import { BMP_PEER_DOWN, BMP_PEER_FLAG, BMP_PEER_TYPE } from './iana.js'
 import type { BmpPeerDown, BmpPeerUp } from './message.js'
@@ -16,7 +17,7 @@ import type { BmpPeer } from './peer.js'
 /** Who a message is about, without the moment. */
 export type MonitoredPeer = Omit<BmpPeer, 'seconds' | 'microseconds'>
 
-/** Of a neighbor that has not been found yet. */
+/** Of a neighbor that has not been found yet, and of tables of our own. */
 const UNSPECIFIED = IpAddress.parse('::')
 const NO_DISTINGUISHER = RouteDistinguisher.fromWords(0, 0)
 
@@ -33,10 +34,26 @@ export function monitoredPeer(view: NeighborView, distinguisher: RouteDistinguis
   }
 }
 
-/** The header of Loc-RIB (RFC 9069 §4.1). */
-export function locRibPeer(as: number, routerId: IpAddress): MonitoredPeer {
-  const address = IpAddress.parse('::')
-  return { peerType: BMP_PEER_TYPE.locRib, flags: 0, distinguisher: NO_DISTINGUISHER, address, as, routerId }
+/** A Loc-RIB that the station is told of, with its header (RFC 9069 §4.1). */
+export interface MonitoredLocRib {
+  readonly peer: MonitoredPeer
+  /** Families of whose end the station is to hear. */
+  readonly families: Family[]
+}
+
+/** Those of no VRF and of each. */
+export function locRibsOf(
+  { as, routerId, vrfs = [] }: Pick<SpeakerConfig, 'as' | 'routerId' | 'vrfs'>,
+  neighbors: readonly NeighborView[],
+): Map<string | undefined, MonitoredLocRib> {
+  const of = (vrf: string | undefined, rd?: string): [string | undefined, MonitoredLocRib] => {
+    const names = new Set(neighbors.flatMap(({ config }) => (config.vrf === vrf ? config.families : [])))
+    const distinguisher = rd === undefined ? NO_DISTINGUISHER : RouteDistinguisher.parse(rd)
+    const own = { as, routerId: IpAddress.parse(routerId), address: UNSPECIFIED }
+    const peer = { peerType: BMP_PEER_TYPE.locRib, flags: 0, distinguisher, ...own }
+    return [vrf, { peer, families: [...names].flatMap((name) => familyByName(name) ?? []) }]
+  }
+  return new Map([of(undefined), ...vrfs.map(({ name, rd }) => of(name, rd))])
 }
 
 /** A session that is established, or `undefined` for a neighbor whose session is not (RFC 7854 §4.10). */
@@ -55,15 +72,15 @@ export function peerUpOf(peer: BmpPeer, { session }: NeighborView): BmpPeerUp | 
   }
 }
 
-/** The peer that Loc-RIB is shown as: OPENs with what its routes look like (RFC 9069 §5.2). */
-export function locRibUp(peer: BmpPeer, families: readonly Family[]): BmpPeerUp {
+/** The peer that a Loc-RIB is shown as: OPENs with what its routes look like, and its name (RFC 9069 §5.2). */
+export function locRibUp(peer: BmpPeer, families: readonly Family[], name: string): BmpPeerUp {
   const capabilities: Capability[] = [
     ...families.map((family): Capability => ({ kind: 'multiprotocol', family })),
     { kind: 'four-octet-as', as: peer.as },
   ]
   const open: OpenMessage = { type: 'open', as: peer.as, holdTime: 0, routerId: peer.routerId, capabilities }
   const [sentOpen, receivedOpen] = [encodeMessage(open), encodeMessage(open)]
-  const information = [{ kind: 'table-name', text: 'global' }] as const
+  const information = [{ kind: 'table-name', text: name }] as const
   return { type: 'peer-up', peer, localAddress: peer.address, localPort: 0, remotePort: 0, sentOpen, receivedOpen, information }
 }
 
@@ -89,7 +106,7 @@ function withNextHop(set: AttributeSet, family: Family): AttributeSet {
 }
 
 /** The UPDATEs that say what a group says. Attributes may need the longer form (RFC 8654), whatever the session had agreed on. */
-export function updatesOf({ family, set, nlri }: MonitoredGroup, options: EncodeOptions): Uint8Array[] {
+export function updatesOf({ family, set, nlri }: Pick<MonitoredGroup, 'family' | 'set' | 'nlri'>, options: EncodeOptions): Uint8Array[] {
   const pack = (more: EncodeOptions): Uint8Array[] =>
     set === undefined ? packWithdrawals(family, nlri, more) : packUpdates({ family, ...withNextHop(set, family), nlri }, more)
   try {

@@ -5,6 +5,7 @@ import type { SpeakerConfig, VrfConfig } from './config.js'
 import { Decision, type DecisionConfig, type NextHopResolver } from './decision.js'
 import type { Done } from './flush.js'
 import type { Scheduler } from './scheduler.js'
+import type { PlacedTable } from './table-observers.js'
 import { Tables } from './tables.js'
 import { Vrfs } from './vrfs.js'
 
@@ -63,7 +64,7 @@ export class AllTables {
   }
 
   /** All of them, each with its VRF. */
-  *all(): Generator<{ readonly vrf: string | undefined; readonly table: RibTable }> {
+  *all(): Generator<PlacedTable> {
     for (const table of this.#global.tables.all()) yield { vrf: undefined, table }
     for (const { name, tables } of this.#vrfs.all()) for (const table of tables.all()) yield { vrf: name, table }
   }

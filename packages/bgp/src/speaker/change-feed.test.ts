@@ -48,7 +48,7 @@ test('however slow the reader, what it knows in the end is what there is, and it
       const tables: RibTable[] = []
       const feed = new ChangeFeed(
         scheduler,
-        () => tables,
+        () => tables.map((table) => ({ table, vrf: undefined })),
         (index) => ({ address: String(index), peerType: 'ibgp', routerId: IpAddress.v4(index) }),
         0,
       )
@@ -174,7 +174,7 @@ test('a reader that stands still costs no more than what there is and what it kn
   const tables: RibTable[] = []
   const feed = new ChangeFeed(
     scheduler,
-    () => tables,
+    () => tables.map((table) => ({ table, vrf: undefined })),
     (index) => ({ address: String(index), peerType: 'ibgp', routerId: IpAddress.v4(index) }),
   )
   const sets = new AttributeSets()

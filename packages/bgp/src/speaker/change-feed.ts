@@ -1,12 +1,15 @@
 import { LOCAL, PATH, type PathSink, type RibTable } from '../rib/rib-table.js'
 import type { IpAddress } from '@heddle/wire'
 import type { RouteChange } from './route.js'
+import type { PlacedTable } from './table-observers.js'
 import type { Scheduler, Task } from './scheduler.js'
 import { SpeakerError } from './speaker-error.js'
 
 /** What the feed must know of whoever gave a path. */
 export interface FeedPeer {
   readonly address: string
+  /** The VRF that it is in. */
+  readonly vrf?: string
   readonly peerType: 'ibgp' | 'ebgp'
   readonly routerId: IpAddress
 }
@@ -31,11 +34,13 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
   readonly #deliver: Task = { work: 'deliver', run: () => this.#hand() }
   /** Queued paths that died unseen; some of them may have come back. */
   #moot = 0
+  /** VRFs of the tables that are in one. */
+  readonly #vrfs = new WeakMap<RibTable, string>()
   readonly #tidy: Task = { work: 'deliver', run: () => this.#compact() }
 
   constructor(
     private readonly scheduler: Scheduler,
-    private readonly everyTable: () => Iterable<RibTable>,
+    private readonly everyTable: () => Iterable<PlacedTable>,
     private readonly peerOf: (index: number) => FeedPeer,
     private readonly mootLimit = MOOT,
   ) {}
@@ -60,12 +65,24 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
     if (this.#waiting !== undefined) this.scheduler.wake(this.#deliver)
   }
 
+  /** Takes what customers of a VRF give. Beside that its tables have copies of VPN routes, which have been told as what they are. */
+  sinkFor(vrf: string): PathSink {
+    return {
+      changed: (table, path) => {
+        if (this.peerOf(table.peerOf(path)).vrf !== vrf) return
+        this.#vrfs.set(table, vrf)
+        this.changed(table, path)
+      },
+    }
+  }
+
   /** @throws SpeakerError `speaker.state` while another iteration goes on */
   [Symbol.asyncIterator](): AsyncIterator<readonly RouteChange[]> {
     if (this.#open) throw new SpeakerError('speaker.state', 'changes', 'are being iterated already')
     this.#open = !this.#closed
-    for (const table of this.everyTable()) {
-      for (const destination of table.destinations()) for (const path of table.pathsOf(destination)) this.changed(table, path)
+    for (const { table, vrf } of this.everyTable()) {
+      const sink = vrf === undefined ? this : this.sinkFor(vrf)
+      for (const destination of table.destinations()) for (const path of table.pathsOf(destination)) sink.changed(table, path)
     }
     let over = false
     return {
@@ -151,7 +168,9 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
   #changeOf(table: RibTable, path: number): RouteChange | undefined {
     table.flag(path, PATH.queued, false)
     const peer = this.peerOf(table.peerOf(path))
-    const identity = { family: table.family, nlri: table.nlriOf(path), pathId: table.pathIdOf(path), peer: peer.address }
+    const vrf = this.#vrfs.get(table)
+    const place = vrf === undefined ? {} : { vrf }
+    const identity = { ...place, family: table.family, nlri: table.nlriOf(path), pathId: table.pathIdOf(path), peer: peer.address }
     const dead = table.has(path, PATH.dead)
     const delivered = table.has(path, PATH.delivered)
     if (dead || table.invalidOf(path) !== undefined) {
@@ -186,6 +205,6 @@ export class ChangeFeed implements PathSink, AsyncIterable<readonly RouteChange[
     this.#paths = []
     this.#head = 0
     this.#moot = 0
-    for (const table of this.everyTable()) table.unmarkAll(PATH.delivered)
+    for (const { table } of this.everyTable()) table.unmarkAll(PATH.delivered)
   }
 }

@@ -22,12 +22,14 @@ export type LocalRouteKey = Pick<LocalRoute, 'family' | 'nlri' | 'vrf'>
 /** The name that paths of our own have in place of a peer's address. */
 export const LOCAL_PEER = 'local'
 
-/** What happened to one path that a peer sent us. Its identity is (family, peer, NLRI without labels, path id). */
+/** What happened to one path that a peer sent us. Its identity is (VRF, family, peer, NLRI without labels, path id). */
 export type RouteChange = RouteAnnouncement | RouteWithdrawal
 
 interface RouteIdentity {
   readonly family: Family
   readonly nlri: Nlri
+  /** The VRF that the peer is a customer of (RFC 4364); absent for one of ours. */
+  readonly vrf?: string
   /** ADD-PATH identifier, 0 without. */
   readonly pathId: number
   /** The peer's address. */

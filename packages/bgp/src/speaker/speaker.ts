@@ -77,9 +77,7 @@ export class Speaker {
   readonly #context: PeerContext
   readonly #listeners: Listeners
   readonly #neighbors: Neighbors
-  readonly #watches = new Watches(() =>
-    watchSnapshot(this.#tables.of(undefined).all(), this.#neighbors.all(), (index) => this.#index.nameOf(index)),
-  )
+  readonly #watches = new Watches(() => watchSnapshot(this.#tables.all(), this.#neighbors.all(), (index) => this.#index.nameOf(index)))
   #state: 'new' | 'running' | 'stopped' = 'new'
   #places: readonly ListenConfig[]
   #validator: OriginValidator | undefined
@@ -109,10 +107,12 @@ export class Speaker {
     this.#scheduler = new Scheduler(clock, this.#logger)
     this.#feed = new ChangeFeed(
       this.#scheduler,
-      () => this.#tables.of(undefined).all(),
+      () => this.#tables.all(),
       (index) => {
         const peer = this.#index.get(index)
-        return { address: this.#index.nameOf(index), peerType: peer?.peerType ?? 'ibgp', routerId: peer?.routerId ?? UNSPECIFIED }
+        const vrf = peer?.config.neighbor.vrf
+        const place = vrf === undefined ? {} : { vrf }
+        return { ...place, address: this.#index.nameOf(index), peerType: peer?.peerType ?? 'ibgp', routerId: peer?.routerId ?? UNSPECIFIED }
       },
     )
     this.#flushes = new FlushWaits(clock, {
@@ -136,12 +136,12 @@ export class Speaker {
       nextHops: options.nextHops,
       originOf: (peer) => this.#index.originOf(peer),
       isCustomer: (peer) => this.#index.get(peer)?.config.neighbor.vrf !== undefined,
-      sinkOf: (vrf) => (vrf === undefined ? this.#observers.sinkFor(vrf, this.#feed) : this.#observers.sinkFor(vrf)),
+      sinkOf: (vrf) => this.#observers.sinkFor(vrf, vrf === undefined ? this.#feed : this.#feed.sinkFor(vrf)),
       changed: (table, destination, best, vrf) => {
         this.#groups.changed(table, destination, best)
-        if (!best || vrf !== undefined) return
-        this.#observers.best(table, destination)
-        if (this.#watches.active) this.#watches.publish(watchEvent(table, destination, (index) => this.#index.nameOf(index)))
+        if (!best) return
+        this.#observers.best(table, destination, vrf)
+        if (this.#watches.active) this.#watches.publish(watchEvent({ table, vrf }, destination, (index) => this.#index.nameOf(index)))
       },
       decided: () => this.#flushes.check(),
     })
@@ -172,7 +172,9 @@ export class Speaker {
     this.setRouteTargetMembership('all')
   }
 
-  /** Changes of all valid paths that peers gave, best or not, because a VRF imports by its own rules. See `ChangeFeed`. */
+  /**
+   * Changes of all valid paths that peers gave, best or not, because a VRF imports by its own rules; those of customers with their VRF. See `ChangeFeed`.
+   */
   get changes(): AsyncIterable<readonly RouteChange[]> {
     return this.#feed
   }
@@ -417,7 +419,7 @@ export class Speaker {
   }
 
   /**
-   * Best paths and states of neighbors: first a snapshot of everything, then every event in order, numbered without a gap. A reader that is more
+   * Best paths, those of VRFs among them, and states of neighbors: first a snapshot of everything, then every event in order, numbered without a gap. A reader that is more
    * than `limit` events behind is given a new snapshot in their place. Any number of iterations at one time; all end when the speaker stops.
    */
   watch({ limit }: { readonly limit?: number } = {}): AsyncIterable<WatchEvent> {

@@ -1,17 +1,23 @@
 import type { PathSink, RibTable } from '../rib/rib-table.js'
 
+/** A table, and the VRF that it is in; `undefined`: none. */
+export interface PlacedTable {
+  readonly table: RibTable
+  readonly vrf: string | undefined
+}
+
 /** Is told what happens in the tables, as it happens: it may look, and must not change anything. */
 export interface TableObserver {
   /** A path came, is another one, or is going. @param vrf of the table; `undefined` for those of no VRF */
   path(table: RibTable, path: number, vrf: string | undefined): void
-  /** The best path of a destination of no VRF is another one, has other attributes, or is gone. */
-  best(table: RibTable, destination: number): void
+  /** The best path of a destination is another one, has other attributes, or is gone. @param vrf as above */
+  best(table: RibTable, destination: number, vrf: string | undefined): void
 }
 
 /** What an observer can look at, until it stops. */
 export interface TableAccess {
   /** The tables that there are now. */
-  tables(): Iterable<{ readonly table: RibTable; readonly vrf: string | undefined }>
+  tables(): Iterable<PlacedTable>
   /** The address of the peer that has an index in the tables; `local` for our own routes. */
   nameOf(peer: number): string
   /** The index of a neighbor. @throws SpeakerError `speaker.neighbor-unknown` */
@@ -41,7 +47,7 @@ export class TableObservers {
     }
   }
 
-  best(table: RibTable, destination: number): void {
-    if (this.#observers.size > 0) for (const observer of this.#observers) observer.best(table, destination)
+  best(table: RibTable, destination: number, vrf: string | undefined): void {
+    if (this.#observers.size > 0) for (const observer of this.#observers) observer.best(table, destination, vrf)
   }
 }

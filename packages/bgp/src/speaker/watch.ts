@@ -6,6 +6,8 @@ import type { Nlri } from '../nlri/nlri.js'
 
 /** The best path of a destination. */
 export interface WatchedRoute {
+  /** The VRF that it is the best path in; absent: none. */
+  readonly vrf?: string
   readonly family: Family
   readonly nlri: Nlri
   /** The peer's address, or `local`. */
@@ -29,7 +31,7 @@ export type WatchEvent =
   /** The best path is new or another one. */
   | { readonly kind: 'route'; readonly sequence: number; readonly route: WatchedRoute }
   /** There is no usable path any more. */
-  | { readonly kind: 'gone'; readonly sequence: number; readonly family: Family; readonly nlri: Nlri }
+  | { readonly kind: 'gone'; readonly sequence: number; readonly vrf?: string; readonly family: Family; readonly nlri: Nlri }
   /** A neighbor came into another state; `removed` when it is no longer configured. */
   | { readonly kind: 'neighbor'; readonly sequence: number; readonly neighbor: string; readonly state: FsmStateName | 'removed' }
 

@@ -1,5 +1,5 @@
 import type { Connection, Transport } from '@heddle/io'
-import { IpAddress } from '@heddle/wire'
+import { IpAddress, RouteDistinguisher } from '@heddle/wire'
 import {
   BmpStation,
   formatNlri,
@@ -10,6 +10,7 @@ import {
   type BmpPeer,
   type FamilyName,
   type Speaker,
+  type VrfConfig,
 } from '../../src/index.js'
 
 /** A monitoring station: keeps the tables that it is told of, by the messages alone. */
@@ -84,8 +85,15 @@ export class Station {
   }
 }
 
+const NONE = String(RouteDistinguisher.fromWords(0, 0))
+
+/** A Loc-RIB: that of a VRF has its RD in its name. */
+function localName(rd: RouteDistinguisher): string {
+  return String(rd) === NONE ? 'local' : `local ${rd}`
+}
+
 function tableOf(peer: BmpPeer): string {
-  if (peer.peerType === 3) return 'local'
+  if (peer.peerType === 3) return localName(peer.distinguisher)
   return `${peer.address} ${isAdjRibOut(peer) ? 'out' : isPostPolicy(peer) ? 'post' : 'pre'}`
 }
 
@@ -101,8 +109,8 @@ function valueOf(nlri: Nlri, nextHop: IpAddress | undefined, attributes: object)
   return `${'labels' in nlri ? nlri.labels.join('/') : ''} via ${nextHop?.unmapped()} ${JSON.stringify(toJson(Object.fromEntries(sorted)))}`
 }
 
-/** The tables that a station must have, from the speaker's own. */
-export function tablesOf(speaker: Speaker): Map<string, Map<string, string>> {
+/** The tables that a station must have, from the speaker's own. @param vrfs those that it has */
+export function tablesOf(speaker: Speaker, vrfs: readonly VrfConfig[] = []): Map<string, Map<string, string>> {
   const out = new Map<string, Map<string, string>>()
   const put = (
     table: string,
@@ -129,11 +137,14 @@ export function tablesOf(speaker: Speaker): Map<string, Map<string, string>> {
     }
   }
   const families = new Set<FamilyName>([...speaker.neighbors().flatMap(({ config }) => config.families), 'rtc'])
-  for (const name of families) {
-    for (const { family, nlri, set, best } of speaker.routes({ family: name, postPolicy: true })) {
-      const { pathId: _id, ...rest } = nlri as Nlri & { pathId?: number }
-      const self = { address: IpAddress.parse(family.afi === 2 ? '::' : '0.0.0.0') }
-      if (best) put('local', family.name, rest, 0, { nextHop: self, ...set })
+  const places = [{ table: 'local' }, ...vrfs.map(({ name: vrf, rd }) => ({ table: `local ${rd}`, vrf }))]
+  for (const { table, ...place } of places) {
+    for (const name of families) {
+      for (const { family, nlri, set, best } of speaker.routes({ family: name, postPolicy: true, ...place })) {
+        const { pathId: _id, ...rest } = nlri as Nlri & { pathId?: number }
+        const self = { address: IpAddress.parse(family.afi === 2 ? '::' : '0.0.0.0') }
+        if (best) put(table, family.name, rest, 0, { nextHop: self, ...set })
+      }
     }
   }
   return out

@@ -15,12 +15,14 @@ export type BgpWatchRow = { readonly sequence: number; readonly after: number } 
  */
 export async function* bgpWatchRows(
   speaker: Speaker,
-  { families, match, peer }: Omit<BgpRouteQuery, 'table'>,
+  { families, match, peer, vrf }: Omit<BgpRouteQuery, 'table'>,
   signal: AbortSignal,
 ): AsyncGenerator<BgpWatchRow> {
   const filter = filterOf(match)
   const wanted = (route: WatchedRoute): boolean =>
-    isFamily(route.family.name) && (peer === undefined || route.peer === peer) && isWanted(viewOf(route), filter)
+    isPlace(route) && isFamily(route.family.name) && (peer === undefined || route.peer === peer) && isWanted(viewOf(route), filter)
+  // a customer that is asked for says where
+  const isPlace = (route: WatchedRoute): boolean => route.vrf === vrf || (vrf === undefined && peer !== undefined)
   const isFamily = (name: string): boolean => families?.some((family) => family === name) ?? true
   const shown = new Set<string>()
   let after = 0
@@ -54,8 +56,8 @@ export async function* bgpWatchRows(
   }
 }
 
-function nameOf({ family, nlri }: Pick<WatchedRoute, 'family' | 'nlri'>): string {
-  return `${family.name} ${rdOf(nlri)} ${formatNlri(nlri)}`
+function nameOf({ vrf = '', family, nlri }: Pick<WatchedRoute, 'vrf' | 'family' | 'nlri'>): string {
+  return `${vrf} ${family.name} ${rdOf(nlri)} ${formatNlri(nlri)}`
 }
 
 function routeEvent(route: WatchedRoute): { event: 'route'; route: BgpRouteRow } {
