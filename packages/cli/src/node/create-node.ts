@@ -6,8 +6,8 @@ import { worldOf } from './create-speaker.js'
 import { startCni, type RunningCni } from './cni-plugin.js'
 import { chooseDataplane } from './dataplane-source.js'
 import { explainPacket } from './explain.js'
-import { checkFixed } from './fixed-keys.js'
-import { checkMrtFixed, writeMrt, type MrtFiles } from './mrt-files.js'
+import { checkFixed, reloaded } from './reload.js'
+import { MrtFiles } from './mrt-files.js'
 import type { NodeHandle, NodeOptions } from './role-handle.js'
 
 /**
@@ -31,7 +31,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
   let cni: RunningCni
   let mrt: MrtFiles | undefined
   try {
-    mrt = await writeMrt(document, agent.speaker, { clock: world.clock, logger })
+    mrt = await MrtFiles.start(document, agent.speaker, { clock: world.clock, logger })
     cni = await startCni(document, {
       endpoints: agent.endpoints,
       clock: world.clock,
@@ -52,7 +52,9 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
   return {
     role: 'node',
     name: agent.name,
-    listening: agent.listening,
+    get listening() {
+      return agent.listening
+    },
     speaker: agent.speaker,
     endpoints: agent.endpoints,
     metrics: () => cni.metrics(),
@@ -63,8 +65,8 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     explain: async (request) => explainPacket(request, await agent.state(), agent.capabilities),
     async reload(next, { dryRun = false } = {}) {
       checkFixed(document, next, ['socket', 'dataplane', 'cni'])
-      checkMrtFixed(document, next)
-      return dryRun ? agent.plan(config(next)) : agent.reconfigure(config(next))
+      const wanted = config(next)
+      return reloaded({ next, dryRun, mrt, plan: () => agent.plan(wanted), reconfigure: async () => agent.reconfigure(wanted) })
     },
     stop,
     [Symbol.asyncDispose]: async () => stop(),

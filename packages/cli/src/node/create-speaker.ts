@@ -3,9 +3,9 @@ import { silentLogger } from '@heddle/io'
 import { nodeClock, nodeRandom } from '@heddle/io/node'
 import type { SpeakerDocument } from '../config/document.js'
 import { resolveSpeaker } from '../config/resolve.js'
-import { checkFixed } from './fixed-keys.js'
+import { checkFixed, reloaded } from './reload.js'
 import type { RoleOptions, SpeakerHandle } from './role-handle.js'
-import { checkMrtFixed, writeMrt, type MrtFiles } from './mrt-files.js'
+import { MrtFiles } from './mrt-files.js'
 import { bgpTransport } from './transport.js'
 
 /**
@@ -20,7 +20,7 @@ export async function createSpeaker(document: SpeakerDocument, options: RoleOpti
   await node.start()
   let mrt: MrtFiles
   try {
-    mrt = await writeMrt(document, node.speaker, world)
+    mrt = await MrtFiles.start(document, node.speaker, world)
   } catch (error) {
     await node.stop()
     throw error
@@ -32,14 +32,15 @@ export async function createSpeaker(document: SpeakerDocument, options: RoleOpti
   return {
     role: 'speaker',
     name: node.name,
-    listening: node.listening,
+    get listening() {
+      return node.listening
+    },
     speaker: node.speaker,
     show: async (what) => node.show(what),
     async reload(next, { dryRun = false } = {}) {
       checkFixed(document, next, ['socket'])
-      checkMrtFixed(document, next)
       const config = resolveSpeaker(next)
-      return dryRun ? node.plan(config) : node.reconfigure(config)
+      return reloaded({ next, dryRun, mrt, plan: () => node.plan(config), reconfigure: async () => node.reconfigure(config) })
     },
     stop,
     [Symbol.asyncDispose]: async () => stop(),

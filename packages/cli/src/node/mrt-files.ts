@@ -2,7 +2,7 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { AgentError } from '@heddle/agent'
+import type { ConfigChange } from '@heddle/agent'
 import { mrtTable, mrtUpdates, type Speaker } from '@heddle/bgp'
 import type { Clock, Logger, Timer } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
@@ -16,38 +16,105 @@ const MOST_WAITING = 1 << 26
 /** Octets of a table that are written at once. */
 const PIECE = 1 << 16
 
-/** What is written to files in MRT while a speaker runs. */
-export interface MrtFiles {
-  /** Ends what is under way, and closes the files. Idempotent. */
-  stop(): Promise<void>
-}
-
 /** What the files are written with. */
 export interface MrtFilesOptions {
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/**
- * Writes tables and updates to the files that the configuration names; nothing where it names none.
- *
- * @throws the system's error when the file of updates cannot be opened
- */
-export async function writeMrt({ node, bgp }: SpeakerDocument, speaker: Speaker, { clock, logger }: MrtFilesOptions): Promise<MrtFiles> {
-  const { updates, table } = bgp.mrt ?? {}
-  const stops: (() => Promise<void>)[] = []
-  if (updates !== undefined) stops.push(await writeUpdates(updates.path, bgp.as, speaker, logger))
-  if (table !== undefined) {
-    const identity = { collectorId: IpAddress.parse(bgp.routerId ?? node.address), as: bgp.as, viewName: node.name }
-    stops.push(writeTables(table, identity, speaker, { clock, logger }))
-  }
-  return { stop: async () => void (await Promise.all(stops.splice(0).map(async (stop) => stop()))) }
+/** Other files in the place of those that are written; nothing has happened yet. */
+export interface MrtFilesChange {
+  /** Writes them from here on, and ends what they replace. */
+  use(): Promise<void>
+  /** Leaves everything as it was. */
+  cancel(): Promise<void>
 }
 
-/** A running process keeps its files. @throws AgentError `agent.needs-restart` */
-export function checkMrtFixed(before: SpeakerDocument, after: SpeakerDocument): void {
-  if (JSON.stringify(before.bgp.mrt) !== JSON.stringify(after.bgp.mrt))
-    throw new AgentError('agent.needs-restart', 'a change of bgp.mrt needs a restart')
+/** One of the files, while it is written. */
+interface Writer {
+  /** What of the configuration it was made from. */
+  readonly text: string
+  /** Ends what is under way, and closes the file. */
+  stop(): Promise<void>
+}
+
+type FileKind = keyof MrtSection
+const KINDS: readonly FileKind[] = ['updates', 'table']
+
+/** What is written to files in MRT while a speaker runs: tables and updates, as far as the configuration names files for them. */
+export class MrtFiles {
+  readonly #speaker: Speaker
+  readonly #options: MrtFilesOptions
+  readonly #writers = new Map<FileKind, Writer>()
+
+  private constructor(speaker: Speaker, options: MrtFilesOptions) {
+    this.#speaker = speaker
+    this.#options = options
+  }
+
+  /** @throws the system's error when the file of updates cannot be opened */
+  static async start(document: SpeakerDocument, speaker: Speaker, options: MrtFilesOptions): Promise<MrtFiles> {
+    const files = new MrtFiles(speaker, options)
+    await (await files.prepare(document)).use()
+    return files
+  }
+
+  /** What another configuration changes. */
+  plan({ bgp }: SpeakerDocument): ConfigChange[] {
+    return KINDS.flatMap((name): ConfigChange[] => {
+      const [before, after] = [this.#writers.get(name)?.text, textOf(bgp.mrt?.[name])]
+      if (before === after) return []
+      const kind = before === undefined ? 'add' : after === undefined ? 'remove' : 'change'
+      return [{ what: 'mrt', name, kind, impact: 'nothing', fields: [] }]
+    })
+  }
+
+  /**
+   * Opens what another configuration names. A file that stays is written without a gap.
+   *
+   * @throws the system's error when the file of updates cannot be opened; then nothing has changed
+   */
+  async prepare(document: SpeakerDocument): Promise<MrtFilesChange> {
+    const changed = this.plan(document).map(({ name }) => name as FileKind)
+    const fresh = new Map<FileKind, Writer>()
+    for (const kind of changed) {
+      const writer = await this.#begin(kind, document)
+      if (writer !== undefined) fresh.set(kind, writer)
+    }
+    return {
+      use: async () => {
+        const old = changed.map((kind) => this.#writers.get(kind))
+        for (const kind of changed) this.#writers.delete(kind)
+        for (const [kind, writer] of fresh) this.#writers.set(kind, writer)
+        await Promise.all(old.map(async (writer) => writer?.stop()))
+      },
+      cancel: async () => void (await Promise.all([...fresh.values()].map(async (writer) => writer.stop()))),
+    }
+  }
+
+  /** Ends what is under way, and closes the files. Idempotent. */
+  async stop(): Promise<void> {
+    const writers = [...this.#writers.values()]
+    this.#writers.clear()
+    await Promise.all(writers.map(async (writer) => writer.stop()))
+  }
+
+  async #begin(kind: FileKind, { node, bgp }: SpeakerDocument): Promise<Writer | undefined> {
+    const { updates, table } = bgp.mrt ?? {}
+    const text = textOf(bgp.mrt?.[kind]) ?? ''
+    if (kind === 'updates') {
+      return updates === undefined
+        ? undefined
+        : { text, stop: await writeUpdates(updates.path, bgp.as, this.#speaker, this.#options.logger) }
+    }
+    if (table === undefined) return undefined
+    const identity = { collectorId: IpAddress.parse(bgp.routerId ?? node.address), as: bgp.as, viewName: node.name }
+    return { text, stop: writeTables(table, identity, this.#speaker, this.#options) }
+  }
+}
+
+function textOf(section: object | undefined): string | undefined {
+  return section === undefined ? undefined : JSON.stringify(section)
 }
 
 async function writeUpdates(path: string, as: number, speaker: Speaker, logger: Logger): Promise<() => Promise<void>> {
