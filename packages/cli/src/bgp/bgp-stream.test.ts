@@ -226,6 +226,26 @@ describe('what goes on', () => {
     await reading
   })
 
+  it('is watched in a VRF, and only there', async () => {
+    us.speaker.setVrfs([{ name: 'red', rd: '65000:7', label: 16, exportTargets: ['65000:7'] }])
+    us.speaker.announce([{ vrf: 'red', family: IPV4_UNICAST, nlri: { kind: 'unicast', prefix: IpPrefix.parse('10.7.0.0/16') } }])
+    await clock.run(1000)
+    const rows = async (request: BgpRequest): Promise<string[]> => {
+      const ending = new AbortController()
+      const out: string[] = []
+      for await (const piece of bgpStream(us.speaker, bgpRequest(request), ending.signal)) {
+        for (const row of piece as { event: string; route?: { rd: string | null; destination: string } }[]) {
+          if (row.route !== undefined) out.push(`${row.route.rd} ${row.route.destination}`)
+          if (row.event === 'end-of-snapshot') ending.abort()
+        }
+      }
+      return out
+    }
+    expect(await rows({ what: 'watch', vrf: 'red' })).toEqual(['null 10.7.0.0/16'])
+    // for everybody else it is a VPN route
+    expect(await rows({ what: 'watch', match: { prefix: ['10.7.0.0/16'] } })).toEqual(['65000:7 10.7.0.0/16'])
+  })
+
   it('is traced message by message', async () => {
     const ending = new AbortController()
     const rows: Record<string, unknown>[] = []

@@ -118,7 +118,7 @@ function routeRequest(what: BgpViewName, prefix: string | undefined, options: Ro
     ...(family === undefined ? {} : { families: family }),
     ...(table === undefined || what === 'watch' || what === 'explain' ? {} : { table }),
     ...(peer === undefined ? {} : { peer }),
-    ...(vrf === undefined || what === 'watch' ? {} : { vrf }),
+    ...(vrf === undefined ? {} : { vrf }),
     ...(Object.keys(match).length === 0 ? {} : { match }),
   }
 }

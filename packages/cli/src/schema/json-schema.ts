@@ -21,7 +21,8 @@ export const count: JsonSchema = { type: 'integer', minimum: 0 }
 
 /** `schema`, or null. */
 export function nullable(schema: JsonSchema): JsonSchema {
-  return { ...schema, type: [schema.type, 'null'] }
+  const { type, enum: values } = schema as { readonly type?: unknown; readonly enum?: readonly unknown[] }
+  return { ...schema, type: [type, 'null'], ...(values === undefined ? {} : { enum: [...values, null] }) }
 }
 
 export function arrayOf(items: JsonSchema): JsonSchema {
