@@ -22,6 +22,7 @@ import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
 import { intentChanges, type ConfigChange } from './bgp/config-change.js'
+import { DataplaneBfd } from './bgp/dataplane-bfd.js'
 import { restartConfig, restartTimeOf } from './bgp/restart.js'
 import { SpeakerNode, publish, type StopOptions } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
@@ -30,14 +31,13 @@ import { EndpointManager } from './endpoint/endpoint-manager.js'
 import { PacketObservers, type CaptureRequest } from './observe/packet-observers.js'
 import { Serial } from './serial.js'
 import { Adoption } from './sync/adoption.js'
-import { Synchronizer, describeFailure } from './sync/synchronizer.js'
-import { dataplaneRow, dropRows, labelRows, tunnelRows } from './view/dataplane-views.js'
-import { endpointRow, routeRows, vrfRows } from './view/model-views.js'
+import { Synchronizer } from './sync/synchronizer.js'
+import { agentRows } from './view/agent-rows.js'
 import type { ViewName, Views } from './view/rows.js'
 import type { World } from './world.js'
 
 /** What an agent is made of: its configuration, and what it meets the world through. */
-export interface AgentOptions extends Omit<World, 'logger'> {
+export interface AgentOptions extends Omit<World, 'logger' | 'bfd'> {
   readonly config: AgentConfig
   readonly dataplane: DataplaneSource
   /** Default: silent. */
@@ -122,8 +122,17 @@ export class Agent implements AsyncDisposable {
       })
       const isTakenOver = found.generation > 0
       const gracefulRestart = restartConfig(config.bgp, { survives: keeper.survives, restarting: isTakenOver })
-      const node = new SpeakerNode(config, { ...rest, logger }, { gracefulRestart })
       const synchronizer = new Synchronizer({ model, clock, logger, publish: (changes) => publish(node, changes) })
+      const bfd = new DataplaneBfd({
+        model,
+        synchronize: () => void synchronizer.run(),
+        clock,
+        logger,
+        localAddress: config.address,
+        isOnLink: rest.isOnLink,
+      })
+      const watches = dataplane.capabilities.features?.includes('liveness') === true
+      const node = new SpeakerNode(config, { ...rest, logger, ...(watches && { bfd }) }, { gracefulRestart })
       const endpoints = new EndpointManager({
         model,
         synchronizer,
@@ -138,7 +147,7 @@ export class Agent implements AsyncDisposable {
         changed: (endpoint) => agent?.events.emit('endpoint', endpoint),
       })
       const observers = new PacketObservers({ model, synchronizer, capabilities: dataplane.capabilities })
-      agent = new Agent(options, keeper, { model, node, synchronizer, endpoints, observers, capabilities: dataplane.capabilities })
+      agent = new Agent(options, keeper, { model, node, bfd, synchronizer, endpoints, observers, capabilities: dataplane.capabilities })
       await agent.#begin(dataplane, isTakenOver ? found : undefined)
       return agent
     } catch (error) {
@@ -181,7 +190,7 @@ export class Agent implements AsyncDisposable {
 
   /** What the agent has, as plain data. @throws AgentError `agent.dataplane-lost`, DataplaneError for what only the dataplane knows */
   async show<Name extends ViewName>(what: Name): Promise<Views[Name]> {
-    return (await this.#rows(what)) as Views[Name]
+    return (await agentRows(what, this.#parts, () => this.#dataplane())) as Views[Name]
   }
 
   /**
@@ -232,9 +241,10 @@ export class Agent implements AsyncDisposable {
   }
 
   async #begin(dataplane: Dataplane, found: DataplaneState | undefined): Promise<void> {
-    const { model, node, synchronizer, endpoints } = this.#parts
+    const { model, node, bfd, synchronizer, endpoints } = this.#parts
     synchronizer.use(dataplane)
     const adopted = found === undefined ? [] : model.adopt(found)
+    if (found !== undefined) bfd.learn(found)
     model.setIntents(this.#config.vrfs, this.#config.traffic ?? {})
     endpoints.want(this.#config.endpoints, 'configured')
     endpoints.want(adopted, 'adopted')
@@ -281,11 +291,10 @@ export class Agent implements AsyncDisposable {
     else this.#parts.observers.told(event)
   }
 
-  #heard({ type, liveness, reason }: Extract<DataplaneEvent, { readonly liveness: number }>): void {
-    const isNews = this.#parts.model.setLiveness(liveness, type !== 'liveness-down')
-    const remote = String(this.#parts.model.livenessRemote(liveness) ?? liveness)
-    this.#logger.info(HEARD[type], { remote, reason })
-    if (isNews) void this.#parts.synchronizer.run()
+  #heard(event: Extract<DataplaneEvent, { readonly liveness: number }>): void {
+    const { model, bfd, synchronizer } = this.#parts
+    bfd.heard(event)
+    if (model.setLiveness(event.liveness, event.type !== 'liveness-down')) void synchronizer.run()
   }
 
   #lost(): void {
@@ -297,8 +306,10 @@ export class Agent implements AsyncDisposable {
   }
 
   async #replaced(dataplane: Dataplane): Promise<void> {
-    const { model, synchronizer, endpoints } = this.#parts
-    model.replaced(await dataplane.dump())
+    const { model, bfd, synchronizer, endpoints } = this.#parts
+    const state = await dataplane.dump()
+    model.replaced(state)
+    bfd.learn(state)
     synchronizer.use(dataplane)
     await endpoints.attachAll()
     await synchronizer.run()
@@ -350,8 +361,9 @@ export class Agent implements AsyncDisposable {
   }
 
   async #end({ restart = false }: StopOptions): Promise<void> {
-    const { node, synchronizer, endpoints } = this.#parts
+    const { node, bfd, synchronizer, endpoints } = this.#parts
     this.#adoption?.cancel()
+    bfd.stop()
     endpoints.stop()
     this.#parts.observers.end()
     synchronizer.stop()
@@ -365,39 +377,12 @@ export class Agent implements AsyncDisposable {
     if (dataplane === undefined) throw new AgentError('agent.dataplane-lost', 'the dataplane is gone and not back yet')
     return dataplane
   }
-
-  async #rows(what: ViewName): Promise<Views[ViewName]> {
-    const { model, node, synchronizer, endpoints, capabilities } = this.#parts
-    switch (what) {
-      case 'neighbors':
-        return node.show('neighbors')
-      case 'vrfs':
-        return vrfRows(model, endpoints.list())
-      case 'routes':
-        return routeRows(model)
-      case 'labels':
-        return labelRows(await this.state())
-      case 'tunnels':
-        return tunnelRows(await this.state())
-      case 'drops':
-        return dropRows(await this.#dataplane().counters())
-      case 'endpoints':
-        return endpoints.list().map(endpointRow)
-      case 'dataplane':
-        return [dataplaneRow(capabilities, await this.state(), synchronizer.failures.map(describeFailure))]
-    }
-  }
 }
-
-const HEARD = {
-  'liveness-up': 'BFD session is up',
-  'liveness-down': 'BFD session is down',
-  'liveness-unknown': 'BFD session has ended',
-} as const
 
 interface AgentParts {
   readonly model: OverlayModel
   readonly node: SpeakerNode
+  readonly bfd: DataplaneBfd
   readonly synchronizer: Synchronizer
   readonly endpoints: EndpointManager
   readonly observers: PacketObservers

@@ -13,6 +13,7 @@ export { bgpStatisticsRows, type BgpStatisticsRow } from './view/bgp/statistics-
 export { bgpWatchRows, type BgpWatchRow } from './view/bgp/watch-rows.js'
 export { endpointRow } from './view/model-views.js'
 export type {
+  BfdRow,
   DataplaneRow,
   DropRow,
   EndpointRow,
@@ -24,4 +25,4 @@ export type {
   Views,
   VrfRow,
 } from './view/rows.js'
-export type { World } from './world.js'
+export type { BfdView, LinkKnowledge, World } from './world.js'

@@ -13,4 +13,4 @@ export {
 } from './session.js'
 export { BfdSessions, type BfdSessionsOptions, type BfdSessionStatus, type SavedBfdSession } from './sessions.js'
 export type { WatchedPath } from './watched-path.js'
-export { BfdWatcher, type BfdPathRequest, type BfdPort, type BfdWatcherOptions } from './watcher.js'
+export { BfdWatcher, type BfdPathRequest, type BfdPort, type BfdWatcherOptions, type WatchedSession } from './watcher.js'

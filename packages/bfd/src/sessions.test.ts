@@ -1,5 +1,5 @@
 import { ManualClock, seededRandom } from '@heddle/io/testing'
-import { IpAddress } from '@heddle/wire'
+import { BFD_PACKET_SIZE, IpAddress, encodeBfdPacket, type BfdState } from '@heddle/wire'
 import { expect, test } from 'vitest'
 import { BfdSessions, type SavedBfdSession } from './sessions.js'
 import type { WatchedPath } from './watched-path.js'
@@ -114,6 +114,34 @@ test.each<[string, Partial<WatchedPath>, number]>([
   wire.isCut = true
   wire.clock.advance(patience + 1)
   expect(wire.told).toContain('b down')
+})
+
+test('an end that takes packets seldom until it is up, as FRR does, gets them as often as it says from then on', () => {
+  const clock = new ManualClock()
+  const sent: number[] = []
+  const us = new BfdSessions({ clock, random: seededRandom(1), send: () => sent.push(clock.now()), changed: () => undefined })
+  us.set(liveness(A, B))
+  const [discriminator] = us.list().map((session) => session.discriminator)
+  const hear = (state: BfdState, requiredMinRxInterval: number): void => {
+    const bytes = new Uint8Array(BFD_PACKET_SIZE)
+    const numbers = { detectMultiplier: 3, myDiscriminator: 7, yourDiscriminator: discriminator, desiredMinTxInterval: 100_000 }
+    const flags = { diagnostic: 0, poll: false, final: false, controlPlaneIndependent: false, demand: false }
+    encodeBfdPacket({ ...flags, ...numbers, state, requiredMinRxInterval, requiredMinEchoRxInterval: 0 }, new DataView(bytes.buffer), 0)
+    us.receive(A, B, 'single', 255, bytes)
+  }
+  const sentWithin = (milliseconds: number): number => {
+    sent.length = 0
+    clock.advance(milliseconds)
+    return sent.length
+  }
+  hear('init', 1_000_000)
+  hear('up', 100_000)
+  expect(sentWithin(290)).toBeGreaterThanOrEqual(2)
+  // One that wants nothing for a while gets nothing, and then again (§6.8.1).
+  hear('up', 0)
+  expect(sentWithin(290)).toBe(0)
+  hear('up', 100_000)
+  expect(sentWithin(290)).toBeGreaterThanOrEqual(2)
 })
 
 test('sessions go on in another process, and the far end does not notice', () => {

@@ -138,6 +138,11 @@ export class BfdSessions {
     }))
   }
 
+  /** Ids of those that are up. */
+  up(): number[] {
+    return [...this.#running].flatMap(([id, { session }]) => (session.state === 'up' ? [id] : []))
+  }
+
   /** Takes what came to the BFD port. @param ttl that it arrived with: one hop away it is 255 (RFC 5881 §5), or somebody else sent it */
   receive(local: IpAddress, remote: IpAddress, hops: WatchedPath['hops'], ttl: number, bytes: Uint8Array): void {
     if (hops === 'single' && ttl !== 255) return
@@ -174,7 +179,11 @@ export class BfdSessions {
     running.session = session
     if (answer) this.#send(running, true)
     if (alive) this.#expect(running)
-    if (session.state === before.state) return
+    if (session.state === before.state) {
+      // Whoever may be sent to more often than before, or at all, expects it from now on (RFC 5880 §6.8.7).
+      if (paceOf(session, config) !== paceOf(before, config)) this.#schedule(running)
+      return
+    }
     if (session.state === 'up') this.#options.changed(path, 'up', 'up')
     else if (before.state === 'up') this.#lost(path, session)
     // What changed is told at once, and so is the rate that goes with it (RFC 5880 §6.8.7).
@@ -226,6 +235,11 @@ export class BfdSessions {
 
 function configOf({ desiredMinTx, requiredMinRx, multiplier }: WatchedPath, discriminator: number): BfdConfig {
   return { discriminator, desiredMinTx, requiredMinRx, multiplier }
+}
+
+/** Milliseconds between packets, without the jitter. */
+function paceOf(session: BfdSession, config: BfdConfig): number | undefined {
+  return transmitInterval(session, config, 0)
 }
 
 function readPacket(bytes: Uint8Array): BfdPacket | undefined {

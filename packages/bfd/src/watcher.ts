@@ -33,10 +33,18 @@ export interface BfdPathRequest {
 
 /** How a watcher meets the world. */
 export interface BfdWatcherOptions {
-  readonly clock: Pick<Clock, 'setTimer'>
+  readonly clock: Pick<Clock, 'now' | 'setTimer'>
   readonly random: Random
   readonly port: BfdPort
   readonly logger?: Logger
+}
+
+/** A session that somebody watches. */
+export interface WatchedSession extends BfdSessionStatus {
+  readonly told: 'up' | 'down' | 'admin-down' | undefined
+  /** Clock time. */
+  readonly since: number | undefined
+  readonly reason: string | undefined
 }
 
 type State = 'up' | 'down' | 'admin-down'
@@ -56,6 +64,9 @@ interface Shared {
   readonly watches: Set<Watch>
   path: WatchedPath
   state: State | undefined
+  /** Clock time of that state, and why it was come to. */
+  since: number | undefined
+  reason: string | undefined
   end: Timer | undefined
 }
 
@@ -92,9 +103,12 @@ export class BfdWatcher {
     return { stop: () => this.#stop(watch) }
   }
 
-  /** All sessions. */
-  list(): BfdSessionStatus[] {
-    return this.#sessions.list()
+  /** All sessions, with the state that those who watch were told, since when and why; undefined while there is none. */
+  list(): WatchedSession[] {
+    return this.#sessions.list().map((session) => {
+      const shared = this.#shared.get(pathKey(session.path))
+      return { ...session, told: shared?.state, since: shared?.since, reason: shared?.reason }
+    })
   }
 
   /** Ends all sessions, and the port. Far ends are told that nothing happened to their paths. */
@@ -139,6 +153,8 @@ export class BfdWatcher {
       watches: new Set(),
       path: { ...path, id: 0 },
       state: undefined,
+      since: undefined,
+      reason: undefined,
       end: undefined,
     }
     this.#shared.set(key, shared)
@@ -176,6 +192,8 @@ export class BfdWatcher {
     const detection = `${detectionOf(path)} ms`
     this.#logger.info(`BFD session is ${state}`, { remote: path.remote.toString(), local: path.local.toString(), detection, reason })
     shared.state = state
+    shared.since = this.#options.clock.now()
+    shared.reason = reason
     for (const { changed } of shared.watches) changed(state)
   }
 }

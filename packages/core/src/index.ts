@@ -34,6 +34,7 @@ export type {
   VniObject,
   VrfObject,
 } from './dataplane/objects.js'
+export { pathName, type PathIntent } from './fib/liveness-objects.js'
 export { LIVENESS_EVENTS, type LivenessObject } from './dataplane/liveness.js'
 export type { MirrorDirection, MirroredPacket, MirrorObject, MirrorSink } from './dataplane/mirror.js'
 export type { NatPoolObject } from './dataplane/nat-pool.js'
@@ -48,7 +49,8 @@ export type { ApplyFailure, ApplyReport, FibTransaction, ObjectChanges, ObjectKi
 export { EndpointError, type EndpointErrorCode, type EndpointRequest, type EndpointService, type EndpointView } from './endpoint-service.js'
 export type { RoutePreference, VpnRoute, VpnRouteChange, VpnRouteKey } from './vpn-route.js'
 export { FibCompiler, routeName } from './fib/fib-compiler.js'
-export { heapMemory, type FibMemory } from './fib/trie/fib-memory.js'
+export { heapMemory, type FibMemory, type FibReaders } from './fib/trie/fib-memory.js'
+export { FibReader, type FamilyRegions, type FibRegions } from './fib/trie/fib-reader.js'
 export { FibTable } from './fib/trie/fib-table.js'
 export { NO_MATCH, StrideTrie } from './fib/trie/stride-trie.js'
 export { checkVrfs, IntentError } from './intent/intents.js'
@@ -71,7 +73,7 @@ export { FIRST_LABEL, LabelError, LabelSpace, LAST_LABEL, type LabelErrorCode, t
 export { LOCAL_PREFERENCE } from './model/exports.js'
 export type { Observation } from './model/observations.js'
 export { OverlayModel, UPLINK_PORT, type OverlayModelOptions } from './model/overlay-model.js'
-export type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './model/views.js'
+export type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow, WatchedPathRow } from './model/views.js'
 export { chooseEncapsulation } from './nexthop/encapsulation-choice.js'
 export { endpointMtu, type EndpointMtuOptions } from './nexthop/endpoint-mtu.js'
 export { compareRoutes, selectRoutes } from './table/best-path.js'

@@ -171,7 +171,7 @@ class Memory implements MemoryDataplane {
   async dump(): Promise<DataplaneState> {
     this.#mustBeOpen()
     const devices = Array.from(this.#devices.values(), ({ port, device }) => ({ ...device, port }))
-    return { ...this.#engine.state(), devices }
+    return { ...this.#engine.state(), ...(this.#sessions !== undefined && { up: this.#sessions.up() }), devices }
   }
 
   async attachPort(port: number, request: DeviceRequest): Promise<DeviceFacts> {
@@ -215,7 +215,7 @@ class Memory implements MemoryDataplane {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#sessions?.close()
+    this.#sessions?.leave()
     for (const detach of this.#detach) detach()
     this.#devices.clear()
     this.#events.end()

@@ -203,6 +203,35 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     expect(() => sites.in('pod-a', 'ip', 'link', 'show', 'eth0')).toThrow(/does not exist/)
   })
 
+  it('has its BFD sessions go on in a new process, which the far end does not notice', async () => {
+    const near = await tunDataplane(options('a'))
+    await setUp(near, sites, 'a')
+    const told: string[] = []
+    const watched = (async () => {
+      for await (const event of far.events) if ('liveness' in event && told.push(event.type) === 2) return
+    })()
+    const session = (at: Site, to: Site) => {
+      const [local, remote] = [at, to].map((site) => IpAddress.parse(UNDERLAY[site][0]))
+      return { id: 1, local, remote, hops: 'multiple', desiredMinTx: 200_000, requiredMinRx: 200_000, multiplier: 10 } as const
+    }
+    const none = { set: [], remove: [] }
+    const { generation } = await far.dump()
+    await far.apply({ ...emptyTransaction(generation + 1), liveness: { set: [session('b', 'a')], remove: [] } })
+    await near.apply({ ...emptyTransaction(2), liveness: { set: [session('a', 'b')], remove: [] } })
+    await expect.poll(async () => [(await near.dump()).up, (await far.dump()).up], { timeout: 10_000 }).toEqual([[1], [1]])
+    await near.close({ keep: true })
+    const second = await tunDataplane({ ...options('a'), upgrade: true })
+    expect(pidOf(second)).not.toBe(pidOf(near))
+    expect((await second.dump()).up).toEqual([1])
+    expect((await far.dump()).up).toEqual([1])
+    // What ends the session is what the far end hears of next.
+    await second.apply({ ...emptyTransaction(3), liveness: { ...none, remove: [1] } })
+    await watched
+    expect(told).toEqual(['liveness-up', 'liveness-unknown'])
+    await far.apply({ ...emptyTransaction(generation + 2), liveness: { ...none, remove: [1] } })
+    await second.close()
+  })
+
   it('goes on when the agent that had it pause is gone', async () => {
     const first = await tunDataplane(options('a'))
     await setUp(first, sites, 'a')

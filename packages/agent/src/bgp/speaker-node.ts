@@ -5,7 +5,7 @@ import { AgentError } from '../agent-error.js'
 import type { SpeakerNodeConfig } from '../config.js'
 import { neighborRow, speakerRouteRows } from '../view/bgp-views.js'
 import type { ViewName, Views } from '../view/rows.js'
-import type { World } from '../world.js'
+import type { BfdView, World } from '../world.js'
 import { Monitoring } from './monitoring.js'
 import { neighborChange, settingChange, vrfChange, type ConfigChange } from './config-change.js'
 import { networkChanges, networkPlan } from './networks.js'
@@ -29,6 +29,7 @@ export class SpeakerNode implements AsyncDisposable {
   #config: SpeakerNodeConfig
   readonly #overrides: Pick<SpeakerConfig, 'gracefulRestart'>
   readonly #monitoring: Monitoring
+  readonly #bfd: BfdView | undefined
   #started = false
   #stopped: Promise<void> | undefined
 
@@ -42,6 +43,7 @@ export class SpeakerNode implements AsyncDisposable {
     this.#config = config
     this.#overrides = overrides
     this.#monitoring = new Monitoring(config, world)
+    this.#bfd = world.bfd
     const { originValidator } = this.#monitoring
     this.speaker = new Speaker({
       ...world,
@@ -71,6 +73,7 @@ export class SpeakerNode implements AsyncDisposable {
   /** What it has; empty for what a speaker has not. */
   async show<Name extends ViewName>(what: Name): Promise<Views[Name]> {
     if (what === 'neighbors') return this.speaker.neighbors().map(neighborRow) as unknown as Views[Name]
+    if (what === 'bfd') return (this.#bfd?.rows() ?? []) as unknown as Views[Name]
     if (what === 'routes') return [...speakerRouteRows(this.speaker)] as unknown as Views[Name]
     return []
   }

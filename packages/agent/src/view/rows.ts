@@ -74,6 +74,26 @@ export interface LabelRow {
   readonly sources: readonly string[]
 }
 
+/** A path that is watched by BFD. */
+export interface BfdRow {
+  readonly local: string
+  readonly remote: string
+  /** `single`: the far end is on the link (RFC 5881); `multiple`: RFC 5883. */
+  readonly hops: string
+  /** `up`, `down`, `admin-down` when the far end ended its session, `unknown` while nothing was heard. */
+  readonly state: string
+  /** Seconds in that state; null when it was so before this process, or is not known. */
+  readonly since: number | null
+  /** Why it came to the state. */
+  readonly reason: string | null
+  /** Milliseconds between packets that this end would like to send at least. */
+  readonly interval: number
+  /** Milliseconds without a packet after which it is down: as agreed on where that is known, else what this end asks for. */
+  readonly detection: number
+  /** For whom: `bgp`, `tunnels`. */
+  readonly users: readonly string[]
+}
+
 /** A tunnel that next hops use. */
 export interface TunnelRow {
   readonly local: string
@@ -129,8 +149,9 @@ export interface Views {
   readonly tunnels: readonly TunnelRow[]
   readonly drops: readonly DropRow[]
   readonly endpoints: readonly EndpointRow[]
+  readonly bfd: readonly BfdRow[]
   readonly dataplane: readonly DataplaneRow[]
 }
 
-/** Name of a view: `neighbors`, `vrfs`, `routes`, `labels`, `tunnels`, `drops`, `endpoints` or `dataplane`. */
+/** Name of a view: `neighbors`, `vrfs`, `routes`, `labels`, `tunnels`, `drops`, `endpoints`, `bfd` or `dataplane`. */
 export type ViewName = keyof Views

@@ -8,6 +8,7 @@ import type {
   Policy,
   SpeakerGracefulRestartConfig,
 } from '@heddle/bgp'
+import type { BfdTiming } from './traffic-document.js'
 
 /** The BGP speaker of a node. Keys without a word here mean what they mean in `SpeakerConfig`. */
 export interface BgpSection {
@@ -54,6 +55,14 @@ export interface NeighborGroupSection extends Partial<
   readonly importPolicy?: PolicyUse
   readonly exportPolicy?: PolicyUse
   readonly authentication?: AuthenticationSection
+  /** Whether BFD ends the session when the way to the peer breaks (RFC 5882), and how it watches; default `false`. */
+  readonly bfd?: boolean | NeighborBfdSection
+}
+
+/** BFD with a peer. */
+export interface NeighborBfdSection extends BfdTiming {
+  /** Default: one hop for a peer of another AS without `multihop`, else as the host's routes say. */
+  readonly hops?: 'single' | 'multiple'
 }
 
 /** A BGP peer. `as` stands here or in its group; `families` are by default `vpnv4-unicast`, `vpnv6-unicast`, `rtc`. */

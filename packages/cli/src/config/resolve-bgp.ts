@@ -4,6 +4,7 @@ import {
   PolicyError,
   addressOf,
   compilePolicy,
+  type BfdOptions,
   type DynamicNeighborConfig,
   type FamilyName,
   type NeighborConfig,
@@ -13,7 +14,14 @@ import {
 } from '@heddle/bgp'
 import type { StreamAuthentication } from '@heddle/io'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
-import type { AuthenticationSection, BgpSection, BmpSection, NeighborGroupSection, NetworkSection } from './bgp-document.js'
+import type {
+  AuthenticationSection,
+  BgpSection,
+  BmpSection,
+  NeighborBfdSection,
+  NeighborGroupSection,
+  NetworkSection,
+} from './bgp-document.js'
 import { policyFor, readPolicies, type Policies } from './policy-use.js'
 
 export const DEFAULT_HOLD_TIME = 90
@@ -83,7 +91,7 @@ export function withGroup<Section extends NeighborGroupSection & { readonly grou
 type Common = Omit<NeighborConfig, 'address'>
 
 function common(section: NeighborGroupSection, policies: Policies): Common {
-  const { as = 0, families = DEFAULT_FAMILIES, importPolicy, exportPolicy, authentication, localAddress: _local, ...rest } = section
+  const { as = 0, families = DEFAULT_FAMILIES, importPolicy, exportPolicy, authentication, bfd, localAddress: _local, ...rest } = section
   return {
     ...rest,
     as,
@@ -91,6 +99,15 @@ function common(section: NeighborGroupSection, policies: Policies): Common {
     ...(importPolicy === undefined ? {} : { importPolicy: policyFor(importPolicy, policies) }),
     ...(exportPolicy === undefined ? {} : { exportPolicy: policyFor(exportPolicy, policies) }),
     ...(authentication === undefined ? {} : { authentication: authenticationOf(authentication) }),
+    ...(bfd === undefined ? {} : { bfd: typeof bfd === 'boolean' ? bfd : bfdOf(bfd) }),
+  }
+}
+
+function bfdOf({ interval, multiplier, hops }: NeighborBfdSection): BfdOptions {
+  return {
+    ...(interval === undefined ? {} : { desiredMinTx: interval * 1000, requiredMinRx: interval * 1000 }),
+    ...(multiplier === undefined ? {} : { multiplier }),
+    ...(hops === undefined ? {} : { hops }),
   }
 }
 

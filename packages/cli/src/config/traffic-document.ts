@@ -99,10 +99,13 @@ export interface MirrorSection {
 /** Who is watched by BFD. */
 export interface BfdSection {
   /** The far ends of all tunnels that routes lead into. */
-  readonly tunnels?: {
-    /** Milliseconds between packets, both ways; default 300. */
-    readonly interval?: number
-    /** Packets that may be missing; default 3. */
-    readonly multiplier?: number
-  }
+  readonly tunnels?: BfdTiming
+}
+
+/** How soon BFD notices. */
+export interface BfdTiming {
+  /** Milliseconds between packets, both ways; default 300. */
+  readonly interval?: number
+  /** Packets that may be missing; default 3. */
+  readonly multiplier?: number
 }

@@ -6,6 +6,7 @@ import { worldOf } from './create-speaker.js'
 import { startCni, type RunningCni } from './cni-plugin.js'
 import { chooseDataplane } from './dataplane-source.js'
 import { explainPacket } from './explain.js'
+import { isOnLink } from './host-bfd.js'
 import { checkFixed, reloaded } from './reload.js'
 import { MrtFiles } from './mrt-files.js'
 import type { NodeHandle, NodeOptions } from './role-handle.js'
@@ -25,7 +26,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
       : { source: options.dataplane, underlayMtu: document.dataplane?.underlayMtu }
   const config = (from: NodeDocument): ReturnType<typeof resolveNode> => resolveNode(from, underlayMtu === undefined ? {} : { underlayMtu })
   const world = worldOf(options)
-  const agent = await Agent.start({ ...world, config: config(document), dataplane: source })
+  const agent = await Agent.start({ ...world, isOnLink, config: config(document), dataplane: source })
   let isLost = false
   agent.events.on('dataplane', (state) => (isLost = state === 'lost'))
   let cni: RunningCni

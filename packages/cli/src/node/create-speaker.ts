@@ -3,6 +3,7 @@ import { silentLogger } from '@heddle/io'
 import { nodeClock, nodeRandom } from '@heddle/io/node'
 import type { SpeakerDocument } from '../config/document.js'
 import { resolveSpeaker } from '../config/resolve.js'
+import { hostBfd } from './host-bfd.js'
 import { checkFixed, reloaded } from './reload.js'
 import type { RoleOptions, SpeakerHandle } from './role-handle.js'
 import { MrtFiles } from './mrt-files.js'
@@ -16,17 +17,20 @@ import { bgpTransport } from './transport.js'
  */
 export async function createSpeaker(document: SpeakerDocument, options: RoleOptions = {}): Promise<SpeakerHandle> {
   const world = worldOf(options)
-  const node = new SpeakerNode(resolveSpeaker(document), world)
+  const bfd = hostBfd(world)
+  const node = new SpeakerNode(resolveSpeaker(document), { ...world, bfd })
   await node.start()
   let mrt: MrtFiles
   try {
     mrt = await MrtFiles.start(document, node.speaker, world)
   } catch (error) {
     await node.stop()
+    bfd.close()
     throw error
   }
   const stop: SpeakerHandle['stop'] = async (how) => {
     await node.stop(how)
+    bfd.close()
     await mrt.stop()
   }
   return {

@@ -26,6 +26,7 @@ export function neighborText(row: BgpNeighborRow): string {
       ['state', `${row.state}${since}; established ${row.established} times`],
       ['router id', or(row.routerId)],
       ['local address', or(row.localAddress)],
+      ...(row.bfd === null ? [] : [['bfd', row.bfd] as const]),
       ['families', list(row.families)],
       ...(agreed === null ? [] : capabilityFields(agreed)),
       ['timers', `hold ${timers.hold}s, keepalive ${timers.keepalive === null ? '-' : `${timers.keepalive}s`}`],

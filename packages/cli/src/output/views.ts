@@ -66,6 +66,17 @@ const COLUMNS: Columns = {
     { title: 'MTU', text: (row) => String(row.mtu), align: 'right' },
     { title: 'STATE', text: (row) => (row.error === null ? row.state : `${row.state}: ${row.error}`) },
   ],
+  bfd: [
+    { title: 'REMOTE', text: (row) => row.remote },
+    { title: 'LOCAL', text: (row) => row.local },
+    { title: 'HOPS', text: (row) => row.hops },
+    { title: 'STATE', text: (row) => row.state },
+    { title: 'FOR', text: (row) => (row.since === null ? '-' : duration(row.since)), align: 'right' },
+    { title: 'INTERVAL', text: (row) => `${row.interval}ms`, align: 'right' },
+    { title: 'DETECTION', text: (row) => `${row.detection}ms`, align: 'right' },
+    { title: 'WATCHED FOR', text: (row) => list(row.users) },
+    { title: 'BECAUSE', text: (row) => or(row.reason) },
+  ],
   dataplane: [
     { title: 'KIND', text: (row) => row.kind },
     { title: 'ENCAPSULATIONS', text: (row) => list(row.encapsulations) },

@@ -2,7 +2,22 @@ import { SPOKEN_FAMILIES, type GracefulRestartConfig } from '@heddle/bgp'
 import type { BgpSection, DynamicNeighborSection, NeighborGroupSection, NeighborSection } from '../config/bgp-document.js'
 import { arrayOf, closed, text, type JsonSchema } from './json-schema.js'
 import { policiesSchema, policyUseSchema } from './policy-schema.js'
-import { address, as, boolean, integer, label, name, oneOf, path, port, prefix, rd, routeTargets, routerId } from './value-schemas.js'
+import {
+  address,
+  as,
+  bfdTiming,
+  boolean,
+  integer,
+  label,
+  name,
+  oneOf,
+  path,
+  port,
+  prefix,
+  rd,
+  routeTargets,
+  routerId,
+} from './value-schemas.js'
 import type { RowSchema } from './view-schemas.js'
 
 /** A schema for each key, so that what the speaker can do can be configured. */
@@ -101,6 +116,12 @@ const groupFields: SectionSchema<NeighborGroupSection> = {
   addPathLimit: integer(1, 64, { description: 'no more than so many paths to a destination, the best ones' }),
   multihop: integer(1, 255),
   ttlSecurity: integer(1, 255),
+  bfd: {
+    ...closed({ ...bfdTiming, hops: oneOf('single', 'multiple') }, []),
+    type: ['boolean', 'object'],
+    default: false,
+    description: 'whether BFD ends the session when the way to the peer breaks (RFC 5882), and how it watches',
+  },
   authentication,
   sendHoldTime: integer(0, 65_535, { default: 480 }),
   maxPrefixes: {

@@ -55,6 +55,7 @@ const capabilities: RowSchema<NonNullable<BgpNeighborRow['capabilities']>> = {
 const neighbor: RowSchema<BgpNeighborRow> = {
   ...rowSchemas.neighbors,
   localAddress: nullable(text),
+  bfd: nullable(oneOf('up', 'down', 'admin-down')),
   established: count,
   capabilities: nullable(closed(capabilities)),
   timers: closed({ hold: count, keepalive: nullable(count), connectRetry: nullable(number) }),

@@ -1,5 +1,5 @@
 import { arrayOf, closed, type JsonSchema } from './json-schema.js'
-import { address, boolean, host, integer, name, oneOf, port, prefix } from './value-schemas.js'
+import { address, bfdTiming, boolean, host, integer, name, oneOf, port, prefix } from './value-schemas.js'
 
 const prefixes: JsonSchema = { type: 'array', items: prefix, uniqueItems: true }
 const endpoints: JsonSchema = { ...prefixes, description: 'endpoints with an address in one of these; all of the VRF when left out' }
@@ -81,13 +81,7 @@ const mirror = closed(
 
 const bfd = closed(
   {
-    tunnels: closed(
-      {
-        interval: integer(10, 60_000, { default: 300, description: '10–60000 milliseconds between packets' }),
-        multiplier: integer(1, 255, { default: 3, description: '1–255 packets that may be missing' }),
-      },
-      [],
-    ),
+    tunnels: closed(bfdTiming, []),
   },
   [],
 )

@@ -35,6 +35,12 @@ export function boolean(byDefault: boolean, description?: string): JsonSchema {
   return { type: 'boolean', default: byDefault, ...(description === undefined ? {} : { description }) }
 }
 
+/** How soon BFD notices: properties of a section. */
+export const bfdTiming: Readonly<Record<'interval' | 'multiplier', JsonSchema>> = {
+  interval: integer(10, 60_000, { default: 300, description: '10–60000 milliseconds between packets' }),
+  multiplier: integer(1, 255, { default: 3, description: '1–255 packets that may be missing' }),
+}
+
 /** One of `values`. */
 export function oneOf(...values: readonly string[]): JsonSchema {
   return { type: 'string', enum: values }

@@ -59,6 +59,18 @@ const endpoint: RowSchema<Views['endpoints'][number]> = {
   error: nullable(text),
 }
 
+const bfd: RowSchema<Views['bfd'][number]> = {
+  local: text,
+  remote: text,
+  hops: { type: 'string', enum: ['single', 'multiple'] },
+  state: { type: 'string', enum: ['up', 'down', 'admin-down', 'unknown'] },
+  since: nullable({ type: 'number', minimum: 0 }),
+  reason: nullable(text),
+  interval: { type: 'number', minimum: 0 },
+  detection: { type: 'number', minimum: 0 },
+  users: texts,
+}
+
 const dataplane: RowSchema<Views['dataplane'][number]> = {
   kind: text,
   encapsulations: texts,
@@ -82,6 +94,7 @@ export const rowSchemas: { readonly [Name in ViewName]: RowSchema<Views[Name][nu
   tunnels: tunnel,
   drops: drop,
   endpoints: endpoint,
+  bfd,
   dataplane,
 }
 

@@ -152,7 +152,8 @@ export interface DataplaneState {
   readonly services?: readonly ServiceObject[]
   /** None when left out. */
   readonly liveness?: readonly LivenessObject[]
-  /** Ids of liveness objects that went down and are not up again; none when left out. */
+  /** Ids of liveness objects that are up, and of those that went down and are not up again; none when left out. */
+  readonly up?: readonly number[]
   readonly down?: readonly number[]
   /** None when left out. */
   readonly natPools?: readonly NatPoolObject[]

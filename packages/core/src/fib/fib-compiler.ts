@@ -9,6 +9,7 @@ import { canonicalText, nextHopText } from './canonical.js'
 import { clashes } from './clash.js'
 import { areEmpty, FibObjects } from './fib-objects.js'
 import { KeyedObjects } from './keyed-objects.js'
+import { LivenessObjects } from './liveness-objects.js'
 import { RouteSet } from './route-set.js'
 
 export { routeName } from './route-set.js'
@@ -42,7 +43,7 @@ export class FibCompiler {
   readonly policies = new KeyedObjects(this.objects.policies, ({ port, direction }) => `${port} ${direction}`)
   readonly services = new KeyedObjects(this.objects.services, ({ vrf, address, protocol, port }) => `${vrf} ${address} ${protocol} ${port}`)
   readonly natPools = new KeyedObjects(this.objects.natPools, ({ vrf, outside, address }) => `${vrf} ${outside} ${address.family}`)
-  readonly liveness = new KeyedObjects(this.objects.liveness, ({ local, remote }) => `${local} ${remote}`)
+  readonly liveness = new LivenessObjects(this.objects.liveness)
   readonly mirrors = new KeyedObjects(this.objects.mirrors, mirrorKey)
   readonly traces = new KeyedObjects(this.objects.traces, traceKey)
   readonly #nextHopIds: Interner<Hop>

@@ -5,6 +5,7 @@ import type { Encapsulation } from '../dataplane/objects.js'
 import type { ApplyReport, FibTransaction } from '../dataplane/transaction.js'
 import type { MirrorDirection } from '../dataplane/mirror.js'
 import { FibCompiler } from '../fib/fib-compiler.js'
+import { pathName, type PathIntent } from '../fib/liveness-objects.js'
 import { checkTraffic } from '../intent/check-traffic.js'
 import { IntentError, type EndpointIntent, type VrfIntent } from '../intent/intents.js'
 import type { TraceIntent, TrafficIntents } from '../intent/traffic.js'
@@ -25,7 +26,7 @@ import { endpointRow, labelRows, routeRows, tunnelRows } from './rows.js'
 import { Traffic } from './traffic.js'
 import { TunnelChoice } from './tunnel-choice.js'
 import { TunnelLiveness } from './tunnel-liveness.js'
-import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './views.js'
+import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow, WatchedPathRow } from './views.js'
 import { VrfState } from './vrf-state.js'
 
 /** What a model is told of its node and of the dataplane that it writes for. */
@@ -258,9 +259,14 @@ export class OverlayModel {
     return remote !== undefined
   }
 
-  /** The far end that liveness object `id` watches. */
-  livenessRemote(id: number): IpAddress | undefined {
-    return this.#fib.objects.liveness.wanted.get(id)?.remote
+  /** Watches these paths for BGP peers, and no others; paths that tunnels take are watched besides. */
+  setPeerPaths(paths: readonly PathIntent[]): void {
+    this.#fib.liveness.wantFor('bgp', paths)
+  }
+
+  /** All paths that are watched, and for whom: `bgp`, `tunnels`. */
+  watchedPaths(): readonly WatchedPathRow[] {
+    return Array.from(this.#fib.objects.liveness.wanted.values(), (path) => ({ path, users: this.#fib.liveness.usersOf(pathName(path)) }))
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { IpAddress } from '@heddle/wire'
 import type { DataplaneState } from '../dataplane/dataplane.js'
 import type { FibCompiler } from '../fib/fib-compiler.js'
+import { pathName, type PathIntent } from '../fib/liveness-objects.js'
 import type { LivenessIntent } from '../intent/traffic.js'
 import type { VrfState } from './vrf-state.js'
 
@@ -42,19 +43,18 @@ export class TunnelLiveness {
     this.#isChanged = false
     const remotes = new Map<string, IpAddress>()
     if (this.#intent !== undefined) for (const vrf of vrfs) for (const remote of vrf.sources()) remotes.set(String(remote), remote)
-    for (const [remote, key] of this.#watched) {
-      if (remotes.has(remote)) continue
-      this.#watched.delete(remote)
-      this.#fib.liveness.drop(key)
-    }
     // While routes come in again, the next hop of one may still be to come.
     for (const remote of this.#down) if (!isAdopting && !remotes.has(remote)) this.#down.delete(remote)
+    this.#watched.clear()
+    const paths: PathIntent[] = []
     for (const [name, remote] of remotes) {
       const local = this.#localAddress(remote)
       if (local === undefined || this.#intent === undefined) continue
-      this.#fib.liveness.want({ local, remote, hops: 'multiple', ...this.#intent })
-      this.#watched.set(name, `${local} ${remote}`)
+      const path = { local, remote, hops: 'multiple', ...this.#intent } as const
+      paths.push(path)
+      this.#watched.set(name, pathName(path))
     }
+    this.#fib.liveness.wantFor('tunnels', paths)
   }
 
   /** Id of the object that watches `remote`. */
@@ -81,7 +81,7 @@ export class TunnelLiveness {
   /** What a dataplane knows that was there before us, or took another's place. Returns the remotes that are or were down. */
   learn({ liveness = [], down = [] }: DataplaneState): ReadonlySet<string> {
     const known = new Set(down)
-    const remotes = liveness.filter(({ id }) => known.has(id)).map(({ remote }) => String(remote))
+    const remotes = liveness.filter(({ id, hops }) => known.has(id) && hops === 'multiple').map(({ remote }) => String(remote))
     const changed = new Set([...this.#down, ...remotes])
     this.#down.clear()
     for (const remote of remotes) this.#down.add(remote)

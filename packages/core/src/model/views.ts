@@ -1,4 +1,5 @@
 import type { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import type { LivenessObject } from '../dataplane/liveness.js'
 import type { Encapsulation } from '../dataplane/objects.js'
 import type { EndpointIntent, VrfIntent } from '../intent/intents.js'
 
@@ -44,6 +45,13 @@ export interface LabelRow {
   readonly action: 'pop-forward' | 'pop-lookup'
   readonly endpoint?: string
   readonly installed: boolean
+}
+
+/** A path that the dataplane watches. */
+export interface WatchedPathRow {
+  readonly path: LivenessObject
+  /** For whom: `bgp`, `tunnels`. */
+  readonly users: readonly string[]
 }
 
 /** A tunnel that routes lead through. */

@@ -1,4 +1,4 @@
-import { BfdSessions } from '@heddle/bfd'
+import { BfdSessions, type SavedBfdSession } from '@heddle/bfd'
 import {
   DATAPLANE_FEATURES,
   DataplaneError,
@@ -71,6 +71,8 @@ export class TunForwarder implements Dataplane {
   readonly #tunnels: Tunnels
   readonly #bfd: BfdSockets | undefined
   readonly #sessions: BfdSessions | undefined
+  /** Sessions to go on with after a pause. */
+  #paused: readonly SavedBfdSession[] = []
   readonly #ports = new Map<number, Attached>()
   /** Judges transactions and holds what is programmed; with one lane, its engine. */
   #engine!: ForwardingEngine
@@ -232,20 +234,24 @@ export class TunForwarder implements Dataplane {
     return offers
   }
 
-  /** Reads nothing until `resume`: packets wait in devices and sockets. Returns the flows that are remembered. */
+  /** Reads nothing until `resume`: packets wait in devices and sockets. Returns what is remembered: BFD sessions, then flows. */
   async pause(): Promise<readonly Uint8Array[]> {
+    this.#paused = this.#sessions?.save() ?? []
+    this.#sessions?.close()
     this.#bfd?.pause()
     await this.#lanes.pause()
-    return saveFlows(this.#flows, FLOWS)
+    return [new TextEncoder().encode(JSON.stringify(this.#paused)), ...saveFlows(this.#flows, FLOWS)]
   }
 
-  /** Reads on. @param flows that the forwarder before this one remembered; left out to go on after a pause */
-  async resume(flows: readonly Uint8Array[] = []): Promise<void> {
+  /** Reads on. @param remembered by the forwarder before this one; left out to go on after a pause */
+  async resume(remembered: readonly Uint8Array[] = []): Promise<void> {
+    const [sessions, ...flows] = remembered
     loadFlows(this.#flows, FLOWS, flows)
     await this.#lanes.resume()
     if (this.#sessions === undefined) return
     this.#serveBfd()
-    for (const object of this.#engine.state().liveness ?? []) this.#sessions.set(object)
+    const saved = sessions === undefined ? this.#paused : (JSON.parse(new TextDecoder().decode(sessions)) as SavedBfdSession[])
+    this.#sessions.resume(this.#engine.state().liveness ?? [], saved)
   }
 
   /** Makes what another forwarder had this one's. */
@@ -270,7 +276,7 @@ export class TunForwarder implements Dataplane {
   async dump(): Promise<DataplaneState> {
     this.#mustBeOpen()
     const devices = Array.from(this.#ports, ([port, { request, facts }]) => ({ ...request, ...facts, port }))
-    return { ...this.#engine.state(), devices }
+    return { ...this.#engine.state(), ...(this.#sessions !== undefined && { up: this.#sessions.up() }), devices }
   }
 
   async counters(): Promise<CounterSnapshot> {
@@ -300,7 +306,8 @@ export class TunForwarder implements Dataplane {
       await this.#lanes?.close()
     })
     await this.#reaper.reap()
-    this.#sessions?.close()
+    if (options?.keep === true) this.#sessions?.close()
+    else this.#sessions?.leave()
     this.#bfd?.close()
     this.#tunnels.close()
     this.#poller.close()

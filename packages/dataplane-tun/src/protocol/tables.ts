@@ -58,6 +58,7 @@ export function stateFrom(json: unknown, columns: readonly Uint8Array[]): Datapl
     ...(from['policies'] === undefined ? {} : { policies: list(from['policies'], 'policies', policyFrom) }),
     ...(from['services'] === undefined ? {} : { services: list(from['services'], 'services', serviceFrom) }),
     ...(from['liveness'] === undefined ? {} : { liveness: list(from['liveness'], 'liveness', livenessFrom) }),
+    ...(from['up'] === undefined ? {} : { up: list(from['up'], 'up', number) }),
     ...(from['down'] === undefined ? {} : { down: list(from['down'], 'down', number) }),
     ...(from['natPools'] === undefined ? {} : { natPools: list(from['natPools'], 'natPools', natPoolFrom) }),
     ...(from['mirrors'] === undefined ? {} : { mirrors: list(from['mirrors'], 'mirrors', mirrorFrom) }),

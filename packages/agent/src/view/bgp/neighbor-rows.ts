@@ -15,6 +15,8 @@ import type { NeighborRow } from '../rows.js'
 /** A BGP session with all that is known of it. */
 export interface BgpNeighborRow extends NeighborRow {
   readonly localAddress: string | null
+  /** What BFD with the peer says: `up`, `down`, `admin-down`; null while it says nothing, or is not configured. */
+  readonly bfd: string | null
   /** Times that the session was established. */
   readonly established: number
   /** What both sides agreed on; null while the session is not established. */
@@ -63,6 +65,7 @@ function bgpNeighborRow(view: NeighborView): BgpNeighborRow {
   return {
     ...row,
     localAddress: localAddress === undefined ? null : String(localAddress),
+    bfd: view.bfd ?? null,
     established,
     capabilities: negotiated === undefined ? null : capabilitiesOf(negotiated),
     timers: {

@@ -1,0 +1,46 @@
+import type { Dataplane, DataplaneCapabilities, OverlayModel } from '@heddle/core'
+import type { DataplaneBfd } from '../bgp/dataplane-bfd.js'
+import type { SpeakerNode } from '../bgp/speaker-node.js'
+import type { EndpointManager } from '../endpoint/endpoint-manager.js'
+import { describeFailure, type Synchronizer } from '../sync/synchronizer.js'
+import { dataplaneRow, dropRows, labelRows, tunnelRows } from './dataplane-views.js'
+import { endpointRow, routeRows, vrfRows } from './model-views.js'
+import type { ViewName, Views } from './rows.js'
+
+/** What an agent's rows are made from. */
+export interface Shown {
+  readonly model: OverlayModel
+  readonly node: SpeakerNode
+  readonly bfd: DataplaneBfd
+  readonly synchronizer: Synchronizer
+  readonly endpoints: EndpointManager
+  readonly capabilities: DataplaneCapabilities
+}
+
+/** The rows of a view. @param dataplane throws while there is none */
+export async function agentRows(
+  what: ViewName,
+  { model, node, bfd, synchronizer, endpoints, capabilities }: Shown,
+  dataplane: () => Dataplane,
+): Promise<Views[ViewName]> {
+  switch (what) {
+    case 'neighbors':
+      return node.show('neighbors')
+    case 'vrfs':
+      return vrfRows(model, endpoints.list())
+    case 'routes':
+      return routeRows(model)
+    case 'labels':
+      return labelRows(await dataplane().dump())
+    case 'tunnels':
+      return tunnelRows(await dataplane().dump())
+    case 'drops':
+      return dropRows(await dataplane().counters())
+    case 'endpoints':
+      return endpoints.list().map(endpointRow)
+    case 'bfd':
+      return bfd.rows()
+    case 'dataplane':
+      return [dataplaneRow(capabilities, await dataplane().dump(), synchronizer.failures.map(describeFailure))]
+  }
+}
