@@ -5,7 +5,8 @@ import type { Context } from './context.js'
 import type { ObjectCounters, PortCounters } from './counters.js'
 import { chooseMember } from './member.js'
 import { SEND, type PacketOut } from './packet-out.js'
-import type { NextHop, RouteTable } from './tables.js'
+import type { RouteTable } from './routes.js'
+import type { NextHop } from './tables.js'
 import type { Tunnel } from './tunnel-hop.js'
 
 /*

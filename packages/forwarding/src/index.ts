@@ -8,5 +8,5 @@ export { DELIVER, DROP, FRAGMENT, PacketOut, SEND, type AddressWords, type Verdi
 export { probePacket, type ProbeDescription } from './probe-packet.js'
 export { EGRESS_STEPS, INGRESS_STEPS, type Step, type StepName } from './trace/trace.js'
 export type { OuterHeaders } from './tunnel-hop.js'
-export type { RouteTable } from './tables.js'
+export type { RouteTable } from './routes.js'
 export { Sequences } from './sequences.js'

@@ -15,16 +15,17 @@ import type {
   VniObject,
   VrfObject,
 } from '@heddle/core'
-import { FibTable, keepsFlows, NO_GROUP, NO_MATCH, RouteBatch } from '@heddle/core'
+import { FibTable, keepsFlows, NO_MATCH, RouteBatch } from '@heddle/core'
 import { ObjectCounters, PortCounters } from './counters.js'
 import type { FlowMemory } from './flow/flow-memory.js'
 import { NatTable } from './nat/nat-table.js'
 import { isHidden, POOL_ZONE, PoolTable } from './nat/pool-table.js'
-import { isServed, ServiceTable } from './nat/service-table.js'
+import { isSamePlace, isServed, ServiceTable } from './nat/service-table.js'
 import { EthernetLink } from './link/ethernet-link.js'
 import { portMirrors, type Mirror, type PortMirrors } from './mirror/mirrors.js'
 import { PolicyFlows } from './policy/policy-flows.js'
 import { portPolicies, type PortPolicy } from './policy/port-policy.js'
+import { programRoutes, RouteUses, type RouteTable } from './routes.js'
 import { SourceSet } from './source-set.js'
 import { tunnelHop, type OuterHeaders, type TunnelHop } from './tunnel-hop.js'
 
@@ -32,9 +33,6 @@ import { tunnelHop, type OuterHeaders, type TunnelHop } from './tunnel-hop.js'
  * The tables as the engine reads them. Objects refer to each other by id, as in the contract: an object that is replaced is seen by the next
  * packet, whoever refers to it, and a program that runs between two packets is never seen half done.
  */
-
-/** What the engine asks of a VRF's routes; a `FibTable` is one. */
-export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'forEach' | 'lookup4' | 'lookup6'>
 
 /** A VRF and its routes. */
 export interface Vrf {
@@ -100,10 +98,7 @@ export class Tables {
   nat: NatTable | undefined
   /** VRF id → its host port, for packets to the host itself. */
   readonly hostPorts = new Map<number, Port>()
-  /** Group id → how many routes lead to it; those of none are left out. */
-  readonly #groupUses = new Map<number, { routes: number }>()
-  /** Routes of all VRFs. */
-  routeCount = 0
+  readonly routeUses = new RouteUses()
   /** Largest underlay packet that the uplink ports take; 65,535 when the tables have none. */
   uplinkMtu = 65_535
 
@@ -123,7 +118,7 @@ export class Tables {
   program(transaction: FibTransaction): void {
     if (changesObjects(transaction)) this.version++
     for (const id of removedIn(transaction.vrfs, idOf)) {
-      this.vrfs.get(id)?.fib.forEach((_family, _w0, _w1, _w2, _w3, _length, group) => this.#countRoute(group, NO_MATCH))
+      this.vrfs.get(id)?.fib.forEach((_family, _w0, _w1, _w2, _w3, _length, group) => this.routeUses.move(group, NO_MATCH))
     }
     change(transaction.vrfs, this.vrfs, idOf, (object) => {
       const before = this.vrfs.get(object.id)
@@ -171,14 +166,9 @@ export class Tables {
     this.#programMirrors(transaction)
     this.#programPolicies(transaction)
     this.#programServices(transaction)
-    this.#programRoutes(transaction.routes)
+    programRoutes(transaction.routes, (vrf) => this.vrfs.get(vrf)?.fib, this.routeUses)
     this.#derive()
     this.generation = transaction.generation
-  }
-
-  /** How many routes lead to a group. */
-  routesTo(group: number): number {
-    return this.#groupUses.get(group)?.routes ?? 0
   }
 
   /** What is programmed, as values. */
@@ -249,12 +239,14 @@ export class Tables {
 
   #programServices({ services = NOTHING, natPools = NOTHING }: FibTransaction): void {
     if (services.set.length + services.remove.length + natPools.set.length + natPools.remove.length === 0) return
+    const moved = this.#movedBy(services, natPools)
     change(services, this.serviceObjects, idOf, (object) => this.serviceObjects.set(object.id, object))
     change(natPools, this.natPools, idOf, (object) => this.natPools.set(object.id, object))
     this.services = new ServiceTable(this.serviceObjects.values())
     this.pools = new PoolTable(this.natPools.values())
     this.nat ??= new NatTable(this.flows, this.flowMemory)
     this.nat.endFlows((service, ends) => {
+      if (moved.has(service)) return true
       if (service >= POOL_ZONE) {
         const pool = this.natPools.get(service - POOL_ZONE)
         return pool === undefined || !isHidden(pool, ends.to)
@@ -264,40 +256,18 @@ export class Tables {
     })
   }
 
-  #programRoutes({ count, vrf, family, address, length, group }: RouteBatch): void {
-    for (let row = 0; row < count; row++) {
-      const at = row * 4
-      // A removal may name a VRF that the same transaction removed.
-      const fib = this.vrfs.get(vrf[row])?.fib
-      if (fib === undefined) continue
-      const of = family[row] as 4 | 6
-      const w0 = address[at]
-      const w1 = address[at + 1]
-      const w2 = address[at + 2]
-      const w3 = address[at + 3]
-      if (group[row] !== NO_GROUP) this.#countRoute(fib.set(of, w0, w1, w2, w3, length[row], group[row]), group[row])
-      else {
-        const before = fib.get(of, w0, w1, w2, w3, length[row])
-        fib.delete(of, w0, w1, w2, w3, length[row])
-        this.#countRoute(before, NO_MATCH)
-      }
+  /** Services and pools, as flows name them, that are to stand elsewhere: flows belong to where they were. */
+  #movedBy(services: ObjectChanges<ServiceObject>, pools: ObjectChanges<NatPoolObject>): ReadonlySet<number> {
+    const moved = new Set<number>()
+    for (const object of services.set) {
+      const before = this.serviceObjects.get(object.id)
+      if (before !== undefined && !isSamePlace(before, object)) moved.add(object.id)
     }
-  }
-
-  /** A route leads from one group to another; `NO_MATCH`: there is none. */
-  #countRoute(before: number, after: number): void {
-    if (before === after) return
-    if (before === NO_MATCH) this.routeCount++
-    else {
-      const uses = this.#groupUses.get(before)
-      if (uses !== undefined && --uses.routes === 0) this.#groupUses.delete(before)
+    for (const { id, vrf, outside } of pools.set) {
+      const before = this.natPools.get(id)
+      if (before !== undefined && (before.vrf !== vrf || before.outside !== outside)) moved.add(POOL_ZONE + id)
     }
-    if (after === NO_MATCH) this.routeCount--
-    else {
-      const uses = this.#groupUses.get(after)
-      if (uses === undefined) this.#groupUses.set(after, { routes: 1 })
-      else uses.routes++
-    }
+    return moved
   }
 
   #derive(): void {

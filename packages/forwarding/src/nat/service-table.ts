@@ -35,6 +35,11 @@ export class ServiceTable {
   }
 }
 
+/** Whether a service stands where it, or another one, stood before. */
+export function isSamePlace(a: ServiceObject, b: ServiceObject): boolean {
+  return a.vrf === b.vrf && a.protocol === b.protocol && a.port === b.port && a.address.equals(b.address)
+}
+
 /** Whether a flow of a service, told before and after translation, is still one: the service is where it was, and has the backend. */
 export function isServed(service: ServiceObject, { from, to }: { readonly from: Tuple; readonly to: Tuple }): boolean {
   const isTheirs = isAddress(service, from.family, from.destination) && service.port === from.destinationPort

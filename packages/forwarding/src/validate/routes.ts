@@ -9,6 +9,7 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
   const { routes } = transaction
   const name = (row: number): string => `${routes.vrf[row]} ${routes.prefixAt(row)}`
   const dangling: [row: number, message: string][] = []
+  const [isVrf, isGroup] = [remembering(vrfs), remembering(groups)]
   let isMalformed = false
   for (let row = 0; row < routes.count; row++) {
     const group = routes.group[row]
@@ -19,8 +20,8 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
       continue
     }
     if (group === NO_GROUP) continue
-    if (!vrfs.has(routes.vrf[row])) dangling.push([row, `VRF ${routes.vrf[row]} does not exist`])
-    if (!groups.has(group)) dangling.push([row, `group ${group} does not exist`])
+    if (!isVrf(routes.vrf[row])) dangling.push([row, `VRF ${routes.vrf[row]} does not exist`])
+    if (!isGroup(group)) dangling.push([row, `group ${group} does not exist`])
   }
   if (isMalformed) return // what cannot be read cannot be counted
   if (dangling.length > 0) {
@@ -30,13 +31,13 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
   }
 
   // What the tables hold is looked at only when something under its routes gets lost, or when there may be too many.
-  const mayOverflow = tables.routeCount + routes.count > limits.routes
+  const mayOverflow = tables.routeUses.count + routes.count > limits.routes
   if (vrfs.lost.length === 0 && groups.lost.length === 0 && !mayOverflow) return
   const change = routeChange(tables, routes)
-  const count = tables.routeCount + change.count
+  const count = tables.routeUses.count + change.count
   if (count > limits.routes) fail('route', 'all', 'dataplane.limit', `${count} routes are more than ${limits.routes}`)
   const left = (id: number): number => (tables.vrfs.get(id)?.fib.size ?? 0) + (change.byVrf.get(id) ?? 0)
-  const uses = (id: number): number => tables.routesTo(id) + (change.byGroup.get(id) ?? 0)
+  const uses = (id: number): number => tables.routeUses.of(id) + (change.byGroup.get(id) ?? 0)
   if (!vrfs.lost.some((id) => left(id) > 0) && !groups.lost.some((id) => uses(id) > 0)) return
 
   // Something dangles: routes that stay are searched for what to name.
@@ -46,6 +47,17 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
     if (change.names.has(key)) continue
     if (!vrfs.has(before.vrf[row])) fail('route', key, 'dataplane.dangling-reference', `VRF ${before.vrf[row]} would be gone`)
     if (!groups.has(before.group[row])) fail('route', key, 'dataplane.dangling-reference', `group ${before.group[row]} would be gone`)
+  }
+}
+
+/** Whether an object will be there, with a few answers at hand: rows in a row ask for the same. */
+function remembering(objects: { has(id: number): boolean }): (id: number) => boolean {
+  const known = new Uint32Array(256).fill(NO_GROUP)
+  return (id) => {
+    if (known[id & 0xff] === id) return true
+    if (!objects.has(id)) return false
+    known[id & 0xff] = id
+    return true
   }
 }
 
@@ -61,6 +73,7 @@ function rowProblem(routes: RouteBatch, row: number): string | undefined {
   const family = routes.family[row]
   const length = routes.length[row]
   if ((family !== 4 && family !== 6) || length > (family === 4 ? 32 : 128)) return `family ${family}, length ${length}`
+  if (family === 4 ? length === 32 || routes.address[row * 4] << length === 0 : length === 128) return undefined
   for (let word = 0; word < (family === 4 ? 1 : 4); word++) {
     const hostBits = 32 - Math.min(32, Math.max(0, length - word * 32))
     const mask = hostBits === 32 ? 0xffff_ffff : 2 ** hostBits - 1

@@ -63,28 +63,92 @@ test('any sequence of changes leaves what a list of the prefixes says', () => {
   )
 })
 
+/** Numbers that look drawn, from a seed. */
+function sequence(seed: number): (below: number) => number {
+  let state = seed | 1
+  return (below) => {
+    state = (Math.imul(state ^ (state >>> 13), 0x5bd1_e995) + 0x9e37) | 0
+    return ((state ^ (state >>> 15)) >>> 0) % below
+  }
+}
+
+interface Row {
+  readonly address: number
+  readonly length: number
+  readonly value: number
+}
+
+/** Prefixes of 14 bits and more, mostly long ones, among 2^18 addresses; many come again. */
+function rows(next: (below: number) => number, count: number, first: number): Row[] {
+  return Array.from({ length: count }, (_, index) => {
+    const length = next(3) === 0 ? 32 : next(50) === 0 ? 14 + next(8) : 22 + next(10)
+    const mask = length === 32 ? -1 : ~(0xffff_ffff >>> length)
+    const address = 0x0a00_0000 | next(next(2) === 0 ? 0x1000 : 0x4_0000)
+    return { address: (address & mask) >>> 0, length, value: first + index }
+  })
+}
+
+function routesOf(table: FibTable): string[] {
+  const routes: string[] = []
+  table.forEach((_family, w0, _w1, _w2, _w3, length, value) => routes.push(`${w0}/${length} ${value}`))
+  return routes.toSorted()
+}
+
+test('many routes at once leave what they leave one after the other', () => {
+  fc.assert(
+    fc.property(fc.integer(), fc.constantFrom(0, 10, 3000, 9000), fc.constantFrom(20, 2000, 9000), (seed, had, count) => {
+      const next = sequence(seed)
+      const [table, oracle] = [new FibTable(), new FibTable()]
+      for (const { address: w0, length, value } of rows(next, had, 1))
+        for (const one of [table, oracle]) one.set(4, w0, 0, 0, 0, length, value)
+      const batch = rows(next, count, 10_000)
+      const before = new Int32Array(count)
+      table.setAll4(
+        Uint32Array.from(batch, (row) => row.address),
+        Uint8Array.from(batch, (row) => row.length),
+        Uint32Array.from(batch, (row) => row.value),
+        before,
+      )
+      expect([...before]).toEqual(batch.map(({ address: w0, length, value }) => oracle.set(4, w0, 0, 0, 0, length, value)))
+      expect(table.size).toBe(oracle.size)
+      expect(routesOf(table)).toEqual(routesOf(oracle))
+      const probes = [...batch.map(({ address }) => address), ...Array.from({ length: 200 }, () => (0x0a00_0000 | next(0x4_0000)) >>> 0)]
+      const found = (one: FibTable): number[] => probes.map((probe) => one.lookup4(probe))
+      expect(found(table)).toEqual(found(oracle))
+      for (const { address: w0, length } of batch.filter(() => next(4) > 0)) {
+        expect(table.delete(4, w0, 0, 0, 0, length)).toBe(oracle.delete(4, w0, 0, 0, 0, length))
+      }
+      expect(found(table)).toEqual(found(oracle))
+    }),
+    { numRuns: 15 },
+  )
+})
+
 test('a large table answers as the list does, and after most of it went', () => {
   fc.assert(
     fc.property(fc.integer(), (seed) => {
-      let state = seed | 1
-      const next = (): number => {
-        state = Math.imul(state ^ (state >>> 13), 0x5bd1_e995) + 0x9e37
-        return (state ^ (state >>> 15)) >>> 0
-      }
+      const next = sequence(seed)
       const table = new FibTable()
-      const oracle = new Oracle()
-      for (let index = 0; index < 5000; index++) {
-        const route = { prefix: IpPrefix.of(IpAddress.v4(0x0a00_0000 | (next() & 0x3_ffff)), 14 + (next() % 19)), value: index }
-        table.setPrefix(route.prefix, route.value)
-        oracle.routes.set(String(route.prefix), route)
+      const list = new Map<string, Row>()
+      for (const row of rows(next, 6000, 0)) {
+        table.set(4, row.address, 0, 0, 0, row.length, row.value)
+        list.set(`${row.address}/${row.length}`, row)
       }
-      const probes = Array.from({ length: 40 }, () => IpAddress.v4(0x0a00_0000 | (next() & 0x3_ffff)))
-      for (const probe of probes) expect(table.lookup(probe)).toBe(oracle.lookup(probe))
-      for (const [name, { prefix: gone }] of [...oracle.routes].slice(0, 4000)) {
-        table.deletePrefix(gone)
-        oracle.routes.delete(name)
+      const best = (probe: number): number => {
+        let found: Row | undefined
+        for (const row of list.values()) {
+          const isCovered = row.length === 0 || (row.address ^ probe) >>> (32 - row.length) === 0 || row.address === probe
+          if (isCovered && (found === undefined || row.length > found.length)) found = row
+        }
+        return found?.value ?? NO_MATCH
       }
-      for (const probe of probes) expect(table.lookup(probe)).toBe(oracle.lookup(probe))
+      const probes = Array.from({ length: 40 }, () => (0x0a00_0000 | next(0x4_0000)) >>> 0)
+      for (const probe of probes) expect(table.lookup4(probe)).toBe(best(probe))
+      for (const [name, { address: w0, length }] of [...list].slice(0, 4000)) {
+        table.delete(4, w0, 0, 0, 0, length)
+        list.delete(name)
+      }
+      for (const probe of probes) expect(table.lookup4(probe)).toBe(best(probe))
     }),
     { numRuns: 4 },
   )

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { nearTogether } from './near.js'
 import { NO_MATCH, StrideTrie } from './stride-trie.js'
 
 /** Memory that holds a root of 8 bits and `blocks` blocks, and no more. */
@@ -36,4 +37,14 @@ it('a prefix that finds room for a part of its way only leaves none of it behind
   trie.remove(Uint32Array.of(0x0b01_0000, 0, 0, 0), 16, undefined)
   trie.insert(host, 32, 3, true)
   expect([0x0a01_0101, 0x0a01_0102, 0x0b01_0000, 0x0c01_0000].map((address) => trie.lookup4(address))).toEqual([3, NO_MATCH, NO_MATCH, 2])
+})
+
+it('many prefixes at once, some of them twice, leave no block behind when each went once', () => {
+  const trie = new StrideTrie(16, 32)
+  const addresses = Uint32Array.from({ length: 3000 }, (_, index) => (0x0a00_0000 + ((index * 7919) % 1000) * 4099) >>> 0)
+  const lengths = new Uint8Array(3000).fill(32)
+  const before = Int32Array.from({ length: 3000 }, (_, index) => (index < 1000 ? NO_MATCH : 1))
+  trie.insertAll4(nearTogether({ addresses, lengths, values: new Uint32Array(3000).fill(1), before }))
+  for (const address of new Set(addresses)) trie.remove(Uint32Array.of(address), 32, undefined)
+  expect(trie.words.subarray(0, 2 ** 16).every((entry) => entry === 0)).toBe(true)
 })

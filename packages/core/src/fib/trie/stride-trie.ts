@@ -1,11 +1,13 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
+import type { Prefixes4 } from './near.js'
 
 /** What a lookup gives where no prefix covers the address. */
 export const NO_MATCH = -1
 
 /** Bit that marks an entry as the index of a child block. */
 const CHILD = 0x8000_0000
-const BLOCK = 256
+const BLOCK_BITS = 8
+const BLOCK = 1 << BLOCK_BITS
 
 /**
  * Multibit trie with leaf pushing: each level takes a fixed number of bits (16-8-8 for a large IPv4 table, 8-8-8-8 for a small one), and each entry
@@ -29,6 +31,8 @@ export class StrideTrie {
   /** Prefixes a block holds below itself or in itself; an empty block is given back. */
   #population: Uint32Array
   readonly #free: number[] = []
+  /** Blocks that readers may be on their way through, each behind the moment when it was left. */
+  readonly #resting: number[] = []
   #blocks = 0
 
   /** @param rootBits 8 or 16 @param bits 32 or 128 */
@@ -74,6 +78,15 @@ export class StrideTrie {
     for (let entry = first; entry < first + span; entry++) this.#push(entry, length + 1, value + 1)
   }
 
+  /** As `insert` of many IPv4 prefixes. */
+  insertAll4({ addresses, lengths, values, before }: Prefixes4): void {
+    const key = new Uint32Array(1)
+    for (let row = 0; row < addresses.length; row++) {
+      key[0] = addresses[row]
+      this.insert(key, lengths[row], values[row], before[row] === NO_MATCH)
+    }
+  }
+
   /** Removes a prefix that is there; what it covered falls to `cover`, the next shorter prefix, or to nothing. */
   remove(key: ArrayLike<number>, length: number, cover: { readonly length: number; readonly value: number } | undefined): void {
     const level = this.#levels.findIndex((bits) => length <= bits)
@@ -91,27 +104,17 @@ export class StrideTrie {
 
   /** Value of the longest prefix of an IPv4 address, or `NO_MATCH`. */
   lookup4(w0: number): number {
-    const { words, rootBits } = this
-    let entry = words[w0 >>> (32 - rootBits)]
-    let shift = 24 - rootBits
-    while ((entry & CHILD) !== 0) {
-      entry = words[this.#rootSize + (entry & ~CHILD) * BLOCK + ((w0 >>> shift) & 0xff)]
-      shift -= 8
-    }
-    return entry - 1
+    return trieValue4(this.words, this.rootBits, w0)
   }
 
   /** Value of the longest prefix of an IPv6 address, or `NO_MATCH`. */
   lookup6(w0: number, w1: number, w2: number, w3: number): number {
-    const { words, rootBits } = this
-    let entry = words[w0 >>> (32 - rootBits)]
-    let bit = rootBits
-    while ((entry & CHILD) !== 0) {
-      const word = bit < 64 ? (bit < 32 ? w0 : w1) : bit < 96 ? w2 : w3
-      entry = words[this.#rootSize + (entry & ~CHILD) * BLOCK + ((word >>> (24 - (bit & 31))) & 0xff)]
-      bit += 8
-    }
-    return entry - 1
+    return trieValue6(this.words, this.rootBits, w0, w1, w2, w3)
+  }
+
+  /** Makes room for `more` blocks at once. */
+  reserve(more: number): void {
+    if (this.#baseOf(this.#blocks + more) > this.words.length) this.#grow(this.#blocks + more)
   }
 
   #baseOf(block: number): number {
@@ -178,32 +181,69 @@ export class StrideTrie {
       const at = this.#baseOf(block)
       this.#lengths[entry] = this.#lengths[at]
       Atomics.store(this.words, entry, this.words[at])
-      this.#free.push(block)
+      this.#leave(block)
     }
+  }
+
+  #leave(block: number): void {
+    const { readers } = this.#memory
+    if (readers === undefined) this.#free.push(block)
+    else this.#resting.push(readers.now, block)
+  }
+
+  /** A block that nobody is on his way through, if one was given back. */
+  #unused(): number | undefined {
+    const { readers } = this.#memory
+    if (readers === undefined || this.#free.length > 0) return this.#free.pop()
+    let rested = 0
+    while (rested < this.#resting.length && this.#resting[rested] <= readers.passed) rested += 2
+    for (const [index, word] of this.#resting.splice(0, rested).entries()) if (index % 2 === 1) this.#free.push(word)
+    return this.#free.pop()
   }
 
   /** A block whose entries all say `word`. */
   #allocate(word: number, length: number): number {
-    const free = this.#free.pop()
+    const free = this.#unused()
     const block = free ?? this.#blocks
     const end = this.#baseOf(block) + BLOCK
-    if (end > this.words.length) {
-      const blocks = Math.max(4, (block + 1) * 2)
-      const words = this.#rootSize + blocks * BLOCK
-      this.words = this.#memory.grow(words, this.words)
-      const lengths = new Uint8Array(words)
-      lengths.set(this.#lengths)
-      this.#lengths = lengths
-      const population = new Uint32Array(blocks)
-      population.set(this.#population)
-      this.#population = population
-    }
+    if (end > this.words.length) this.#grow(Math.max(4, (block + 1) * 2))
     if (free === undefined) this.#blocks++ // only now: memory that does not grow any more throws
     this.words.fill(word, end - BLOCK, end)
     this.#lengths.fill(length, end - BLOCK, end)
     this.#population[block] = 0
     return block
   }
+
+  #grow(blocks: number): void {
+    const words = this.#rootSize + blocks * BLOCK
+    this.words = this.#memory.grow(words, this.words)
+    const lengths = new Uint8Array(words)
+    lengths.set(this.#lengths)
+    this.#lengths = lengths
+    const population = new Uint32Array(blocks)
+    population.set(this.#population)
+    this.#population = population
+  }
+}
+
+/** Value of the longest prefix of an IPv4 address in a trie's words, or `NO_MATCH`. @param rootBits 8 or 16 */
+export function trieValue4(words: Uint32Array, rootBits: number, w0: number): number {
+  let entry = words[w0 >>> (32 - rootBits)]
+  // The bit that marks a child is shifted out.
+  for (let shift = 24 - rootBits; entry >= CHILD; shift -= 8) {
+    entry = words[((1 << rootBits) + (entry << BLOCK_BITS) + ((w0 >>> shift) & 0xff)) >>> 0]
+  }
+  return entry - 1
+}
+
+/** As `trieValue4`, of an IPv6 address. */
+export function trieValue6(words: Uint32Array, rootBits: number, w0: number, w1: number, w2: number, w3: number): number {
+  let entry = words[w0 >>> (32 - rootBits)]
+  for (let bit = rootBits; entry >= CHILD; bit += 8) {
+    const word = bit < 64 ? (bit < 32 ? w0 : w1) : bit < 96 ? w2 : w3
+    entry = words[((1 << rootBits) + (entry << BLOCK_BITS) + ((word >>> (24 - (bit & 31))) & 0xff)) >>> 0]
+  }
+  return entry - 1
 }
 
 /** `count` bits of a key from bit `start` on; 16 at most, and never across two words. */

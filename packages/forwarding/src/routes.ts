@@ -1,0 +1,73 @@
+import { NO_GROUP, NO_MATCH, type FibTable, type RouteBatch } from '@heddle/core'
+
+/** What the engine asks of a VRF's routes; a `FibTable` is one. */
+export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'forEach' | 'lookup4' | 'lookup6'> &
+  Partial<Pick<FibTable, 'setAll4'>>
+
+/** Rows of one VRF from which on they are set together. */
+const MANY = 512
+
+/** How many routes there are, and how many lead to each group. */
+export class RouteUses {
+  /** By group; those of none are left out. */
+  readonly #byGroup: (number | undefined)[] = []
+  /** Routes of all VRFs. */
+  count = 0
+
+  /** How many routes lead to a group. */
+  of(group: number): number {
+    return this.#byGroup[group] ?? 0
+  }
+
+  /** A route leads from one group to another; `NO_MATCH`: there is none. */
+  move(before: number, after: number): void {
+    if (before === after) return
+    if (before === NO_MATCH) this.count++
+    else this.#byGroup[before] = (this.#byGroup[before] ?? 0) - 1
+    if (after === NO_MATCH) this.count--
+    else this.#byGroup[after] = (this.#byGroup[after] ?? 0) + 1
+  }
+}
+
+/** Programs the rows of a batch, in order. What names a VRF that is not there is passed over: the transaction that removes a VRF may remove its routes. */
+export function programRoutes(routes: RouteBatch, fibOf: (vrf: number) => RouteTable | undefined, uses: RouteUses): void {
+  for (let row = 0; row < routes.count;) {
+    const end = endOfRun(routes, row)
+    const fib = fibOf(routes.vrf[row])
+    if (fib?.setAll4 !== undefined && end - row >= MANY) programRun(routes, row, end, fib, uses)
+    else if (fib !== undefined) for (let at = row; at < end; at++) programRow(routes, at, fib, uses)
+    row = end
+  }
+}
+
+/** End of the rows from `first` on that set IPv4 routes of one VRF; the next row where the first is another kind of row. */
+function endOfRun({ count, vrf, family, group }: RouteBatch, first: number): number {
+  let row = first
+  while (row < count && vrf[row] === vrf[first] && family[row] === 4 && group[row] !== NO_GROUP) row++
+  return Math.max(row, first + 1)
+}
+
+function programRun({ address, length, group }: RouteBatch, first: number, end: number, fib: RouteTable, uses: RouteUses): void {
+  const count = end - first
+  const addresses = new Uint32Array(count)
+  for (let row = 0; row < count; row++) addresses[row] = address[(first + row) * 4]
+  const groups = group.subarray(first, end)
+  const before = new Int32Array(count)
+  fib.setAll4?.(addresses, length.subarray(first, end), groups, before)
+  for (let row = 0; row < count; row++) uses.move(before[row], groups[row])
+}
+
+function programRow({ family, address, length, group }: RouteBatch, row: number, fib: RouteTable, uses: RouteUses): void {
+  const at = row * 4
+  const of = family[row] as 4 | 6
+  const w0 = address[at]
+  const w1 = address[at + 1]
+  const w2 = address[at + 2]
+  const w3 = address[at + 3]
+  if (group[row] !== NO_GROUP) uses.move(fib.set(of, w0, w1, w2, w3, length[row], group[row]), group[row])
+  else {
+    const before = fib.get(of, w0, w1, w2, w3, length[row])
+    fib.delete(of, w0, w1, w2, w3, length[row])
+    uses.move(before, NO_MATCH)
+  }
+}
