@@ -7,17 +7,20 @@ import type { Done } from './flush.js'
 import type { Scheduler } from './scheduler.js'
 import type { PlacedTable } from './table-observers.js'
 import { Tables } from './tables.js'
+import type { InternalCustomer } from './vrf-routes.js'
 import { Vrfs } from './vrfs.js'
 
 /** What all tables of a speaker share, and whom they tell. */
 export interface AllTablesContext {
-  readonly config: Pick<SpeakerConfig, 'vrfs' | 'decision'>
+  readonly config: Pick<SpeakerConfig, 'as' | 'vrfs' | 'decision'>
   readonly scheduler: Scheduler
   readonly sets: AttributeSets
   readonly nextHops: NextHopResolver | undefined
   originOf(peer: number): PathOrigin
   /** Whether a peer is in a VRF. */
   isCustomer(peer: number): boolean
+  /** See `VrfsContext.internalCustomer`. */
+  internalCustomer(peer: number): InternalCustomer | undefined
   /** Is told of every path in the tables of a VRF, or of none. */
   sinkOf(vrf: string | undefined): PathSink
   /** A destination was decided; `best`: its best path is another one, or has other attributes. @param vrf where it is */
@@ -45,7 +48,9 @@ export class AllTables {
     this.#vrfs = new Vrfs(context.config.vrfs ?? [], {
       sets: context.sets,
       global: this.#global.tables,
+      as: context.config.as,
       isCustomer: (peer) => context.isCustomer(peer),
+      internalCustomer: (peer) => context.internalCustomer(peer),
       instance: (vrf) => ({
         ...vrf,
         ...this.#make(vrf.name, (table, destination) => this.#vrfs.exported(vrf.name, table, destination)),

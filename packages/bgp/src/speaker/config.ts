@@ -70,8 +70,8 @@ export interface NeighborConfig {
   /** Address to connect from, and that the peer must connect to. Default: any. */
   readonly localAddress?: string
   /**
-   * The VRF that the peer is a customer of (RFC 4364), which then is in another AS and has `ipv4-unicast` or `ipv6-unicast`. Default: none; the
-   * peer is one of ours.
+   * The VRF that the peer is a customer of (RFC 4364), which then has `ipv4-unicast` or `ipv6-unicast`. Default: none; the peer is one of ours. One in
+   * the VRF's own AS is its route reflector's client, so to speak, and gets our address as next hop.
    */
   readonly vrf?: string
   /**
@@ -206,6 +206,11 @@ export interface VrfConfig {
   readonly importTargets?: readonly string[]
   /** What goes out has all of these. Default: none. */
   readonly exportTargets?: readonly string[]
+  /**
+   * The AS number by which its customers know us. Default: ours. A customer of this very AS is internal (iBGP between PE and CE, RFC 6368): its routes
+   * travel with all their attributes in ATTR_SET, and come out as they were where the VRF has the same AS.
+   */
+  readonly as?: number
   /** Label of what goes out, 16–1,048,575: whoever forwards for this speaker looks up in the VRF what comes with it. */
   readonly label: number
 }

@@ -1,20 +1,30 @@
 import { RouteTarget, ValueError } from '@heddle/wire'
 import type { Policy, PolicyTerm } from '../policy/policy.js'
 import type { NeighborConfig, SpeakerConfig } from './config.js'
+import type { PeerConfig } from './peer-config.js'
 import { SpeakerError } from './speaker-error.js'
 
 const CUSTOMER_FAMILIES: ReadonlySet<string> = new Set<NeighborConfig['families'][number]>(['ipv4-unicast', 'ipv6-unicast'])
 
 /** Checks what a peer in a VRF must be. @param at where it stands in the configuration @throws SpeakerError `speaker.config` */
-export function checkCustomer({ vrf, as, families }: NeighborConfig, { vrfs = [], as: own }: SpeakerConfig, at: string): void {
+export function checkCustomer({ vrf, families }: NeighborConfig, { vrfs = [] }: SpeakerConfig, at: string): void {
   if (vrf === undefined) return
   const refuse = (key: string, message: string): never => {
     throw new SpeakerError('speaker.config', `${at}.${key}`, message)
   }
   if (!vrfs.some(({ name }) => name === vrf)) refuse('vrf', `there is no VRF '${vrf}'`)
-  if (as === own) refuse('as', `a peer in a VRF is in another AS; iBGP between PE and CE (RFC 6368) is not there`)
   const other = families.find((family) => !CUSTOMER_FAMILIES.has(family))
   if (other !== undefined) refuse('families', `${other} is not one of a VRF: ${[...CUSTOMER_FAMILIES].join(', ')}`)
+}
+
+/** The AS number that a neighbor's VRF has of its own. */
+export function vrfAsOf({ vrf }: NeighborConfig, { vrfs = [] }: SpeakerConfig): number | undefined {
+  return vrf === undefined ? undefined : vrfs.find(({ name }) => name === vrf)?.as
+}
+
+/** Whether a peer is a customer in its VRF's own AS (RFC 6368), to which we are what a route reflector is to its client. */
+export function isInternalCustomer({ neighbor, relation }: Pick<PeerConfig, 'neighbor' | 'relation'>): boolean {
+  return neighbor.vrf !== undefined && relation === 'internal'
 }
 
 /** What a site of origin adds in front of a neighbor's policies (RFC 4364 §7). */

@@ -251,9 +251,13 @@ export class Neighbors {
       const isThere = vrf === undefined || vrfs.some((other) => other.name === vrf)
       if (!isThere) throw new SpeakerError('speaker.config', 'vrfs', `'${vrf}' cannot go while ${name} is in it`)
     }
+    const config = { ...this.#config, vrfs }
+    const wanted = Array.from(this.all(), (peer) => [peer, this.#checked(peer.config.neighbor, `neighbor ${peer.name}`, config)] as const)
     use()
-    this.#config = { ...this.#config, vrfs }
+    this.#config = config
     this.#generation++
+    // the AS of a VRF is what its customers know us by
+    for (const [peer, next] of wanted) this.#become(peer, next)
   }
 
   /** What the streams that peers open must have. @param except leaves this one out */

@@ -8,7 +8,7 @@ import { PolicyError } from '../policy/policy-error.js'
 import type { PolicyTerm } from '../policy/policy.js'
 import { parsePolicy } from '../policy/policy-text.js'
 import { SPOKEN_FAMILIES, type GracefulRestartConfig, type NeighborConfig, type PeerLimits, type SpeakerConfig } from './config.js'
-import { behind, checkCustomer, siteTerms } from './customer.js'
+import { behind, checkCustomer, siteTerms, vrfAsOf } from './customer.js'
 import { SpeakerError } from './speaker-error.js'
 import { parseZoned, unnumberedDevice, zonedText } from './zoned-address.js'
 
@@ -114,7 +114,8 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   const site = siteTerms(neighbor.siteOfOrigin, at)
   const importPolicy = policyOf(neighbor.importPolicy, site?.imports, `${at}.importPolicy`)
   const exportPolicy = policyOf(neighbor.exportPolicy, site?.exports, `${at}.exportPolicy`)
-  const relation = relationOf(neighbor.as, speaker)
+  const vrfAs = vrfAsOf(neighbor, speaker)
+  const relation = relationOf(neighbor, vrfAs ?? speaker.as, speaker)
   if (neighbor.role !== undefined && relation !== 'external') fail(`${at}.role`, 'only a peer in another AS has one')
   return {
     neighbor,
@@ -142,7 +143,7 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
     limits,
     ...(protection === undefined ? {} : { protection }),
     relation,
-    localAs: relation === 'external' ? (speaker.confederation?.id ?? speaker.as) : speaker.as,
+    localAs: vrfAs ?? (relation === 'external' ? (speaker.confederation?.id ?? speaker.as) : speaker.as),
     ...(speaker.confederation === undefined ? {} : { confederation: speaker.confederation.id }),
   }
 }
@@ -185,9 +186,9 @@ function placeOf(text: string, at: string): Pick<PeerConfig, 'name' | 'address' 
   return { name: zonedText(zoned), ...zoned }
 }
 
-function relationOf(as: number, { as: own, confederation }: SpeakerConfig): PeerRelation {
+function relationOf({ as, vrf }: NeighborConfig, own: number, { confederation }: SpeakerConfig): PeerRelation {
   if (as === own) return 'internal'
-  return confederation?.members.includes(as) === true ? 'member' : 'external'
+  return vrf === undefined && confederation?.members.includes(as) === true ? 'member' : 'external'
 }
 
 function policyOf(policy: NeighborConfig['importPolicy'], first: PolicyTerm | undefined, at: string): CompiledPolicy | undefined {

@@ -1,9 +1,11 @@
 import type { RouteSource } from '../policy/export-rules.js'
 import { ranksOf, type PathOrigin } from '../rib/best-path.js'
 import { LOCAL } from '../rib/rib-table.js'
+import { isInternalCustomer } from './customer.js'
 import type { Peer } from './peer.js'
 import type { SpeakerIdentity } from './peer-config.js'
 import { LOCAL_PEER } from './route.js'
+import type { InternalCustomer } from './vrf-routes.js'
 
 /** Peers by their index in the tables; an address keeps its index for life, so that paths of a peer that is gone can still be told. */
 export class PeerIndex {
@@ -46,12 +48,18 @@ export class PeerIndex {
     return { external, routerId: peer.routerId.w0, rank: this.#ranks[index] ?? 0, local: false }
   }
 
+  /** A customer in its VRF's own AS; `undefined` for every other peer. */
+  internalCustomer(index: number): InternalCustomer | undefined {
+    const peer = this.get(index)
+    return peer !== undefined && isInternalCustomer(peer.config) ? { as: peer.config.localAs, routerId: peer.routerId } : undefined
+  }
+
   /** What export must know of whoever gave a path. */
   sourceOf(index: number): RouteSource {
     const peer = this.get(index)
     if (peer === undefined) return { kind: 'local', client: false, routerId: this.identity.routerId }
     const { relation, neighbor } = peer.config
-    const client = neighbor.routeReflectorClient ?? false
+    const client = isInternalCustomer(peer.config) || (neighbor.routeReflectorClient ?? false)
     return { kind: peer.peerType, client, routerId: peer.routerId, member: relation === 'member', name: peer.name }
   }
 }

@@ -13,11 +13,13 @@ export interface NeighborChange {
   readonly neighbor: string
   readonly kind: 'add' | 'remove' | 'change' | 'keep'
   readonly impact: ChangeImpact
-  /** Keys of `NeighborConfig` whose value is another one; `confederation` where that of the speaker means something else for this neighbor. */
+  /**
+   * Keys of `NeighborConfig` whose value is another one; `confederation` and `vrfs` where those of the speaker mean something else for this neighbor.
+   */
   readonly fields: readonly string[]
 }
 
-/** What a desired configuration means for one VRF; no session ends for it. */
+/** What a desired configuration means for one VRF; what its AS means for sessions of its customers is told of these. */
 export interface VrfChange {
   readonly vrf: string
   readonly kind: 'add' | 'remove' | 'change' | 'keep'
@@ -103,7 +105,8 @@ export function changeOf(before: PeerConfig, after: PeerConfig, rekeys: boolean)
   const impact = impactOf(fields, rekeys)
   // how we stand to each other, and by which number it knows us, is said when a session begins (RFC 5065 §4)
   const isMoved = before.relation !== after.relation || before.localAs !== after.localAs
-  if (isMoved && !fields.includes('as')) return { impact: 'reset', fields: [...fields, 'confederation'] }
+  const cause = after.neighbor.vrf === undefined ? 'confederation' : 'vrfs'
+  if (isMoved && !fields.includes('as')) return { impact: 'reset', fields: [...fields, cause] }
   // the confederation's number in a path is a loop
   if (before.confederation === after.confederation) return { impact, fields }
   return { impact: impact === 'reset' ? 'reset' : 'refresh', fields: [...fields, 'confederation'] }

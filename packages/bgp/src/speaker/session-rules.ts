@@ -3,6 +3,7 @@ import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import type { ExportSignature } from '../policy/export-rules.js'
 import type { ImportRules } from '../policy/import-rules.js'
 import type { LocalOpenOptions } from '../session/local-open.js'
+import { isInternalCustomer } from './customer.js'
 import type { PeerConfig, SpeakerIdentity } from './peer-config.js'
 
 /**
@@ -35,7 +36,7 @@ export function importRulesFor(config: PeerConfig, identity: SpeakerIdentity, va
   const { neighbor, relation, limits, importPolicy, confederation } = config
   return {
     self: {
-      as: identity.as,
+      as: neighbor.vrf === undefined ? identity.as : config.localAs,
       routerId: identity.routerId.w0,
       clusterId: identity.clusterId.w0,
       ...(confederation === undefined ? {} : { confederation }),
@@ -64,14 +65,17 @@ export function exportSignatureFor(
 ): ExportSignature {
   const { neighbor, relation, exportPolicy } = config
   const external = relation === 'external'
+  const { nextHop = 'auto' } = neighbor
+  const isClient = isInternalCustomer(config) || (neighbor.routeReflectorClient ?? false)
   return {
     peerType: relation === 'internal' ? 'ibgp' : 'ebgp',
-    client: neighbor.routeReflectorClient ?? false,
+    client: isClient,
     localAs: config.localAs,
     routerId: identity.routerId,
     clusterId: identity.clusterId,
     localAddress: localAddress.unmapped(),
-    nextHop: neighbor.nextHop ?? 'auto',
+    // the next hops of a VPN are within the provider's network
+    nextHop: nextHop === 'auto' && isInternalCustomer(config) ? 'self' : nextHop,
     extendedNextHop: new Set(negotiated.extendedNextHop.map(({ family }) => family.key)),
     member: relation === 'member',
     ...(external && neighbor.asOverride === true ? { overrideAs: neighbor.as } : {}),

@@ -136,6 +136,7 @@ export class Speaker {
       nextHops: options.nextHops,
       originOf: (peer) => this.#index.originOf(peer),
       isCustomer: (peer) => this.#index.get(peer)?.config.neighbor.vrf !== undefined,
+      internalCustomer: (peer) => this.#index.internalCustomer(peer),
       sinkOf: (vrf) => this.#observers.sinkFor(vrf, vrf === undefined ? this.#feed : this.#feed.sinkFor(vrf)),
       changed: (table, destination, best, vrf) => {
         this.#groups.changed(table, destination, best)

@@ -1,4 +1,5 @@
 import { RouteDistinguisher, RouteTarget, ValueError } from '@heddle/wire'
+import { isUsableAs } from '../session/local-open.js'
 import type { VrfConfig } from './config.js'
 import { SpeakerError } from './speaker-error.js'
 
@@ -10,12 +11,14 @@ export interface Vrf {
   readonly importTargets: ReadonlySet<string>
   readonly exportTargets: readonly RouteTarget[]
   readonly label: number
+  /** By which customers know us; absent: that of the speaker. */
+  readonly as?: number
 }
 
 /** @throws SpeakerError `speaker.config` */
 export function vrfsOf(configs: readonly VrfConfig[]): Vrf[] {
   const names = new Set<string>()
-  return configs.map(({ name, rd, importTargets = [], exportTargets = [], label }, at): Vrf => {
+  return configs.map(({ name, rd, importTargets = [], exportTargets = [], label, as }, at): Vrf => {
     const where = `vrfs[${at}]`
     if (name === '' || names.has(name))
       throw new SpeakerError('speaker.config', `${where}.name`, `'${name}' is ${name === '' ? 'empty' : 'there already'}`)
@@ -23,6 +26,7 @@ export function vrfsOf(configs: readonly VrfConfig[]): Vrf[] {
     if (!(Number.isInteger(label) && label >= 16 && label <= 0xf_ffff)) {
       throw new SpeakerError('speaker.config', `${where}.label`, `${label} is not 16–1048575`)
     }
+    if (as !== undefined && !isUsableAs(as)) throw new SpeakerError('speaker.config', `${where}.as`, `${as} is not an AS number`)
     const targets = (texts: readonly string[], key: string): RouteTarget[] =>
       texts.map((text, position) => parsed(() => RouteTarget.parse(text), `${where}.${key}[${position}]`))
     return {
@@ -31,6 +35,7 @@ export function vrfsOf(configs: readonly VrfConfig[]): Vrf[] {
       importTargets: new Set(targets(importTargets, 'importTargets').map(String)),
       exportTargets: targets(exportTargets, 'exportTargets'),
       label,
+      ...(as === undefined ? {} : { as }),
     }
   })
 }

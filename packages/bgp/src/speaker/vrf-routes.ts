@@ -1,6 +1,8 @@
-import type { RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import type { IpAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import type { AttrSet } from '../attribute/attr-set.js'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import type { PathAttributes } from '../attribute/path-attributes.js'
+import { prepended } from '../policy/as-path-rules.js'
 import { IPV4_UNICAST, IPV6_UNICAST, VPNV4_UNICAST, VPNV6_UNICAST, type Family } from '../nlri/family.js'
 
 /** Families of a VRF, each with the one in which its routes travel between PEs. */
@@ -19,14 +21,49 @@ export function vpnOf({ key }: Family): Family | undefined {
   return PAIRS.find(([unicast]) => unicast.key === key)?.[1]
 }
 
-/** A VPN route's attributes in the VRF that imports it: without what only means something between PEs (RFC 4364 §4.3). */
-export function importedSet({ attributes, nextHop }: AttributeSet): AttributeSet {
-  const { extendedCommunities = [], tunnelEncapsulation: _tunnel, prefixSid: _sid, ...rest } = attributes
-  const kept = extendedCommunities.filter(({ kind }) => kind !== 'route-target' && kind !== 'encapsulation')
+/**
+ * A VPN route's attributes in the VRF that imports it: without what only means something between PEs (RFC 4364 §4.3), and those that it has among customers
+ * where it brought them along.
+ *
+ * @param as that of the VRF
+ */
+export function importedSet({ attributes, nextHop }: AttributeSet, as: number): AttributeSet {
+  const { attrSet } = attributes
   return {
-    attributes: kept.length === 0 ? rest : { ...rest, extendedCommunities: kept },
+    attributes: attrSet === undefined ? withoutProvider(attributes) : unpacked(attrSet, as),
     ...(nextHop === undefined ? {} : { nextHop: { address: nextHop.address } }),
   }
+}
+
+function withoutProvider(attributes: PathAttributes): PathAttributes {
+  const { extendedCommunities = [], tunnelEncapsulation: _tunnel, prefixSid: _sid, ...rest } = attributes
+  const kept = extendedCommunities.filter(({ kind }) => kind !== 'route-target' && kind !== 'encapsulation')
+  return kept.length === 0 ? rest : { ...rest, extendedCommunities: kept }
+}
+
+/** RFC 6368 §6: as they were in the AS that they are of; in another one, as if that had sent them. */
+function unpacked({ originAs, attributes: { nextHop: _hop, ...attributes } }: AttrSet, as: number): PathAttributes {
+  if (originAs === as) return attributes
+  const { localPref: _pref, originatorId: _id, clusterList: _list, asPath = [], ...rest } = attributes
+  return { ...rest, asPath: prepended(asPath, originAs) }
+}
+
+/** A customer in the VRF's own AS. */
+export interface InternalCustomer {
+  readonly as: number
+  readonly routerId: IpAddress
+}
+
+/** The attributes of an internal customer's route as VPN route: in a set of their own, unseen on the way (RFC 6368 §6). */
+export function packedSet(
+  { attributes: { nextHop: _hop, ...attributes } }: AttributeSet,
+  targets: readonly RouteTarget[],
+  { as, routerId }: InternalCustomer,
+): AttributeSet {
+  const { origin = 'igp', originatorId = routerId } = attributes
+  const extendedCommunities = targets.map((target) => ({ kind: 'route-target', target }) as const)
+  const attrSet = { originAs: as, attributes: { ...attributes, originatorId } }
+  return { attributes: { origin, asPath: [], ...(extendedCommunities.length === 0 ? {} : { extendedCommunities }), attrSet } }
 }
 
 /** A VRF route's attributes as VPN route: with the VRF's route targets, and none that a customer has chosen; the next hop is ours. */

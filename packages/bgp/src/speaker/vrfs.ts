@@ -6,7 +6,7 @@ import type { Decision } from './decision.js'
 import { SpeakerError } from './speaker-error.js'
 import type { Tables } from './tables.js'
 import { vrfsOf, type Vrf } from './vrf-config.js'
-import { FIRST_IMPORT_ID, ImportIds, exportedSet, importedSet, unicastOf, vpnOf } from './vrf-routes.js'
+import { FIRST_IMPORT_ID, ImportIds, exportedSet, importedSet, packedSet, unicastOf, vpnOf, type InternalCustomer } from './vrf-routes.js'
 
 /** A VRF and its tables. */
 export interface VrfInstance extends Vrf {
@@ -21,8 +21,12 @@ export interface VrfsContext {
   readonly global: Tables
   /** Makes a VRF's tables, which tell what was decided to `exported`. */
   instance(vrf: Vrf): VrfInstance
+  /** The AS of the speaker. */
+  readonly as: number
   /** Whether a peer is in a VRF. */
   isCustomer(peer: number): boolean
+  /** A customer in its VRF's own AS; `undefined` for every other peer. */
+  internalCustomer(peer: number): InternalCustomer | undefined
 }
 
 /** Path identifier that a VRF's routes have among our own VPN routes, so that nobody else's are taken for them. */
@@ -97,7 +101,8 @@ export class Vrfs {
       const wanted = targets.some((target) => vrf.importTargets.has(target)) && !(isOurs && nlri.rd.equals(vrf.rd))
       const held = into.pathsOf(into.find(key)).find((path) => into.pathIdOf(path) === id && this.#isImported(into, path))
       if (held !== undefined && !(wanted && into.peerOf(held) === peer)) into.withdraw(into.peerOf(held), key, id)
-      if (wanted && set !== undefined) into.announce(peer, key, id, 0, this.context.sets.intern(importedSet(set)))
+      if (wanted && set !== undefined)
+        into.announce(peer, key, id, 0, this.context.sets.intern(importedSet(set, vrf.as ?? this.context.as)))
       vrf.tables.touched(into)
     }
   }
@@ -117,8 +122,10 @@ export class Vrfs {
     to.key.fromNlri(route, key)
     if (best === 0 || this.#isImported(table, best)) to.withdraw(LOCAL, key, EXPORT_ID)
     else {
-      const set = this.context.sets.intern(exportedSet(table.sets.get(table.setOf(best)), exportTargets))
-      to.announce(LOCAL, key, EXPORT_ID, to.key.dataFromNlri(route), set)
+      const own = table.sets.get(table.setOf(best))
+      const customer = this.context.internalCustomer(table.peerOf(best))
+      const set = customer === undefined ? exportedSet(own, exportTargets) : packedSet(own, exportTargets, customer)
+      to.announce(LOCAL, key, EXPORT_ID, to.key.dataFromNlri(route), this.context.sets.intern(set))
     }
     this.context.global.touched(to)
   }

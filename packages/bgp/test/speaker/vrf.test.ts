@@ -255,7 +255,6 @@ describe('a neighbor in a VRF (RFC 4364)', () => {
 
   it.each([
     [{ vrf: 'green' }, /there is no VRF 'green'/],
-    [{ as: 65_000 }, /RFC 6368/],
     [{ families: ['vpnv4-unicast'] }, /vpnv4-unicast is not one of a VRF/],
     [{ siteOfOrigin: 'here' }, /siteOfOrigin/],
   ] as const)('cannot be %o', (more, message) => {
