@@ -50,6 +50,7 @@ export { EndpointError, type EndpointErrorCode, type EndpointRequest, type Endpo
 export type { RoutePreference, VpnRoute, VpnRouteChange, VpnRouteKey } from './vpn-route.js'
 export { FibCompiler, routeName } from './fib/fib-compiler.js'
 export { heapMemory, type FibMemory, type FibReaders } from './fib/trie/fib-memory.js'
+export { FibReader, type FamilyRegions, type FibRegions } from './fib/trie/fib-reader.js'
 export { FibTable } from './fib/trie/fib-table.js'
 export { NO_MATCH, StrideTrie } from './fib/trie/stride-trie.js'
 export { checkVrfs, IntentError } from './intent/intents.js'
