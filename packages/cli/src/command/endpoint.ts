@@ -12,7 +12,7 @@ export interface EndpointAddOptions extends NodeChoice {
   readonly json?: boolean
 }
 
-export type EndpointDelOptions = NodeChoice & Pick<EndpointAddOptions, 'netns' | 'ifname'>
+export type EndpointDelOptions = NodeChoice & Pick<EndpointAddOptions, 'netns' | 'ifname' | 'json'>
 
 /** `heddle endpoint add`: returns when the endpoint's device is there and its routes are programmed. */
 export async function endpointAdd(options: EndpointAddOptions, output: Output): Promise<void> {
@@ -22,7 +22,8 @@ export async function endpointAdd(options: EndpointAddOptions, output: Output): 
 }
 
 /** `heddle endpoint del`: returns when the device is gone. No error when it was not there. */
-export async function endpointDel(options: EndpointDelOptions): Promise<void> {
-  const { netns, ifname } = options
+export async function endpointDel(options: EndpointDelOptions, output: Output): Promise<void> {
+  const { netns, ifname, json = false } = options
   await ask(options, 'endpoint.del', { netns, ifname })
+  if (json) output.write(`${JSON.stringify({ netns, ifname, state: 'detached' }, null, 2)}\n`)
 }

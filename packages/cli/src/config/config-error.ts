@@ -25,7 +25,9 @@ export class ConfigError extends Error {
     readonly problems: readonly ConfigProblem[],
     options?: ErrorOptions,
   ) {
-    super(problems.map((problem) => describeProblem(file, problem)).join('\n'), options)
+    const describe = (problem: ConfigProblem): string =>
+      code === 'config.unreadable' ? `${file}: ${problem.found}` : describeProblem(file, problem)
+    super(problems.map(describe).join('\n'), options)
   }
 }
 

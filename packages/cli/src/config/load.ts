@@ -39,9 +39,12 @@ async function read(file: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (error) {
     const { code = 'an error', message } = error as NodeJS.ErrnoException
-    const found = code === 'ENOENT' ? 'no such file' : message
+    const found = UNREADABLE[code] ?? message
     throw new ConfigError('config.unreadable', file, [{ line: 1, column: 1, path: '', found, allowed: 'a file that can be read' }], {
       cause: error,
     })
   }
 }
+
+/** Why the system does not read a file, in words. */
+const UNREADABLE: Readonly<Record<string, string>> = { ENOENT: 'no such file', EISDIR: 'a directory', EACCES: 'no permission to read it' }

@@ -25,7 +25,8 @@ export async function findSocket({ node, socket }: NodeChoice, folder = SOCKET_F
   if (node !== undefined) return join(folder, `${node}.sock`)
   const names = await readdir(folder).catch(() => [])
   const sockets = names.filter((name) => name.endsWith('.sock') && !name.startsWith('.')).map((name) => name.slice(0, -'.sock'.length))
-  if (sockets.length === 0) throw new ControlError('control.unreachable', `no node of this host has a socket in ${folder}`)
+  if (sockets.length === 0)
+    throw new ControlError('control.unreachable', `no node runs here: none has a socket in ${folder}; --socket names one that is elsewhere`)
   if (sockets.length > 1) throw new UsageError(`several nodes run here, name one with --node: ${sockets.toSorted().join(', ')}`)
   return join(folder, `${sockets[0]}.sock`)
 }

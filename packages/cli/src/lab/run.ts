@@ -33,7 +33,7 @@ export interface RunLabOptions {
  * @throws LabError `lab.requirements` when real parts are asked for and missing, `lab.interrupted` on the signal
  */
 export async function runLab({ mode, keep, out, executable, kernelNodes = [], print, signal }: RunLabOptions): Promise<DemoReport> {
-  const missing = mode === 'memory' ? ['asked for in memory (--memory)'] : missingForRealLab(kernelNodes)
+  const missing = mode === 'memory' ? [ASKED_FOR] : missingForRealLab(kernelNodes)
   if (mode === 'real' && missing.length > 0) {
     throw new LabError('lab.requirements', `the real demo cannot run here; missing:\n${missing.map((line) => `  - ${line}`).join('\n')}\n`)
   }
@@ -41,7 +41,7 @@ export async function runLab({ mode, keep, out, executable, kernelNodes = [], pr
   print(
     real
       ? 'Running on real parts: root, Linux, native parts and FRR are there.'
-      : `Running in memory, because the real demo lacks: ${missing.join('; ')}.`,
+      : `Running in memory, ${mode === 'memory' ? ASKED_FOR : `because the real demo lacks: ${missing.join('; ')}`}.`,
   )
   const begun = performance.now()
   const progress = (line: string): void => {
@@ -74,6 +74,9 @@ export async function runLab({ mode, keep, out, executable, kernelNodes = [], pr
     await lab.close()
   }
 }
+
+/** Why nothing is real, where that is wanted. */
+const ASKED_FOR = 'as asked for (--memory)'
 
 /** Removes what a real lab that was killed has left. @returns what that was @throws LabError `lab.requirements` */
 export async function cleanRealLab(): Promise<readonly string[]> {

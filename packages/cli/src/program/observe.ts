@@ -32,7 +32,7 @@ export function observeCommands(heddle: Command, choice: () => NodeChoice, outpu
     .option('--vrf <name>', 'VRF that they are in')
     .option('--host <ip...>', 'address or prefix of one of their ends; two: of both')
     .option('--proto <name>', 'icmp, icmpv6, tcp, udp, sctp or an IP protocol number', protocolNumber)
-    .option('--port <port>', 'port of one of their ends', whole)
+    .option('--port <port>', 'port of one of their ends, 0–65535', portNumber)
     .option('--dropped', 'only those that are dropped')
     .option('--count <packets>', 'packets after which it ends', whole)
     .option('--json', 'print one JSON a line')
@@ -77,6 +77,13 @@ function protocolNumber(text: string): number {
   const value = PROTOCOLS[text] ?? Number(text)
   if (!Number.isInteger(value) || value < 0 || value > 255 || text === '')
     throw new InvalidArgumentError(`Allowed: ${Object.keys(PROTOCOLS).join(', ')}, 0–255.`)
+  return value
+}
+
+/** 0–65535. */
+export function portNumber(text: string): number {
+  const value = Number(text)
+  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError('Allowed: 0–65535.')
   return value
 }
 

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { serveControl, type ControlServer } from '../control/server.js'
 import { ControlError, type ControlHandler } from '../control/protocol.js'
+import { parseNode, parseSpeaker } from '../config/load.js'
+import { VIEW_NAMES } from '../output/view-names.js'
 import { run } from './program.js'
 
 let folder: string
@@ -52,6 +54,49 @@ describe('command line', () => {
     expect(help).toMatchObject({ code: 0 })
     expect(help.out).toContain('heddle explain --vrf red')
     expect(help.out).toContain('0 done, 1 refused, 2 usage, 3 node unreachable')
+  })
+
+  it.each([
+    ['node', parseNode],
+    ['speaker', parseSpeaker],
+  ] as const)('gives a configuration to begin with in the help of %s, which is one', async (role, parse) => {
+    const { out } = await heddle([role, '--help'])
+    const [, behind] = out.split('A configuration to begin with')
+    const yaml = behind.split('\n').filter((line) => line.startsWith('  '))
+    expect(parse('help', yaml.join('\n')).bgp.as).toBe(65000)
+  })
+
+  it('says of every view what it is', async () => {
+    const { out } = await heddle(['show', '--help'])
+    for (const name of [...VIEW_NAMES, 'metrics', 'bgp']) expect(out).toMatch(new RegExp(`^  ${name} +\\w`, 'm'))
+  })
+
+  it.each([
+    [['show', 'rotues'], 'Did you mean routes?\nSee heddle show --help.'],
+    [['show', 'bgp', 'explan'], 'Did you mean explain?\nSee heddle show bgp --help.'],
+    [['speaker'], "required option '--config <file>' not specified\nSee heddle speaker --help."],
+    [['capture'], 'whose packets?\nSee heddle capture --help.'],
+    [['lab', '--memory', '--ebpf', 'cloud-b'], 'cannot be used with'],
+    [['trace', '--port', '99999'], '0–65535'],
+  ])('shows the way out of %j', async (words, hint) => {
+    const { code, error } = await heddle(words)
+    expect(code).toBe(2)
+    expect(error).toContain(hint)
+  })
+
+  it('names the file that cannot be read', async () => {
+    const file = join(folder, 'none.mrt')
+    expect(await heddle(['decode', 'mrt', file])).toEqual({ code: 1, out: '', error: `heddle: ${file}: no such file or directory\n` })
+    expect(await heddle(['speaker', '--config', folder])).toEqual({ code: 1, out: '', error: `heddle: ${folder}: a directory\n` })
+  })
+
+  it('answers a program in JSON where people are told nothing', async () => {
+    const socket = await serve(async () => ({}))
+    const device = ['--netns', '/run/netns/p', '--ifname', 'eth0']
+    expect((await heddle([...socket, 'endpoint', 'del', ...device])).out).toBe('')
+    const { out } = await heddle([...socket, 'endpoint', 'del', ...device, '--json'])
+    expect(JSON.parse(out)).toEqual({ netns: '/run/netns/p', ifname: 'eth0', state: 'detached' })
+    expect((await heddle([...socket, 'stop', '--restart', '--json'])).out).toBe('{"stopping":true,"restart":true}\n')
   })
 
   it.each([

@@ -1,5 +1,5 @@
 import type { ViewName } from '@heddle/agent'
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { EXIT, exitCodeOf, type ExitCode } from '../exit-code.js'
 import type { CniInstallCommand, CniPlaces, CniVerifyCommand } from '../command/cni.js'
 import type { LabOptions } from '../command/lab.js'
@@ -7,7 +7,8 @@ import { LOG_LEVELS } from '../node/log-level.js'
 import type { Output } from '../output/output.js'
 import { printable } from '../output/table.js'
 import { VIEW_NAMES } from '../output/view-names.js'
-import { observeCommands } from './observe.js'
+import { EXAMPLES, ROLE_HELP, VIEWS_HELP, helpOf, oneOfNames } from './help.js'
+import { observeCommands, portNumber } from './observe.js'
 import { showBgpCommands } from './show-bgp.js'
 
 /** What the executable gives the program. */
@@ -27,15 +28,26 @@ export interface ProgramOptions {
  */
 export async function run(words: readonly string[], options: ProgramOptions): Promise<ExitCode> {
   const { output } = options
+  const heddle = program(options)
   try {
-    await program(options).parseAsync(words, { from: 'user' })
+    await heddle.parseAsync(words, { from: 'user' })
     return EXIT.done
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage // it has printed what there is to say
-    const message = error instanceof Error ? error.message : String(error)
-    for (const line of message.split('\n')) output.error(`heddle: ${printable(line)}\n`)
-    return exitCodeOf(error)
+    // what is wrong has been printed
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done
+    const code = error instanceof CommanderError ? EXIT.usage : exitCodeOf(error)
+    if (!(error instanceof CommanderError)) for (const line of messageOf(error).split('\n')) output.error(`heddle: ${printable(line)}\n`)
+    const isHelp = error instanceof CommanderError && error.code === 'commander.help'
+    if (code === EXIT.usage && !isHelp) output.error(`See ${helpOf(heddle, words)}.\n`)
+    return code
   }
+}
+
+/** What went wrong, in words; of the system's errors the file first. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const [, what, path] = /^E[A-Z]+: ([^,]+), \w+ '(.*)'$/.exec(error.message) ?? []
+  return path === undefined ? error.message : `${path}: ${what}`
 }
 
 function program({ version, executable, output, input }: ProgramOptions): Command {
@@ -62,6 +74,7 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
       .addOption(new Option('--log-level <level>', 'what is logged to standard error').choices(LOG_LEVELS).default('info'))
       .option('--check', 'only check the configuration')
       .option('--json', 'print readiness and log lines as JSON')
+      .addHelpText('after', ROLE_HELP[role])
       .action(async (options: { config: string; logLevel: (typeof LOG_LEVELS)[number]; check?: boolean; json?: boolean }) => {
         const { runRole } = await import('../command/run-role.js')
         await runRole(role, options, output, version)
@@ -71,8 +84,9 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
   const show = heddle
     .command('show')
     .description('show what a running node has')
-    .argument('<what>', `bgp …, metrics, ${VIEW_NAMES.join(', ')}`, viewName)
+    .argument('<what>', `bgp …, metrics, ${VIEW_NAMES.join(', ')}`, oneOfNames(VIEW_NAMES))
     .option('--json', 'print a JSON array')
+    .addHelpText('after', VIEWS_HELP)
     .action(async (what: ViewName, options: { json?: boolean }) => {
       const { show: showView } = await import('../command/show.js')
       await showView(what, { ...choice(), ...options }, output)
@@ -98,10 +112,12 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
       const { endpointAdd } = await import('../command/endpoint.js')
       await endpointAdd({ ...choice(), ...options }, output)
     })
-  device(endpoint.command('del').description('detach a namespace')).action(async (options: { netns: string; ifname: string }) => {
-    const { endpointDel } = await import('../command/endpoint.js')
-    await endpointDel({ ...choice(), ...options })
-  })
+  device(endpoint.command('del').description('detach a namespace'))
+    .option('--json', 'print JSON')
+    .action(async (options: { netns: string; ifname: string; json?: boolean }) => {
+      const { endpointDel } = await import('../command/endpoint.js')
+      await endpointDel({ ...choice(), ...options }, output)
+    })
 
   const cni = heddle.command('cni').description('the plugin of container runtimes')
   const places = (command: Command): Command =>
@@ -156,7 +172,7 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
   const decode = heddle
     .command('decode')
     .description('decode messages and files')
-    .argument('<format>', 'bgp, mrt, bmp, pcap', oneOf('bgp', 'mrt', 'bmp', 'pcap'))
+    .argument('<format>', 'bgp, mrt, bmp, pcap', oneOfNames(['bgp', 'mrt', 'bmp', 'pcap']))
     .action(() => undefined)
   decode
     .command('bgp')
@@ -198,9 +214,11 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
     .command('stop')
     .description('stop a running node')
     .option('--restart', 'it comes back soon: peers keep its routes and forwarding goes on where graceful restart is on')
-    .action(async (options: { restart?: boolean }) => {
+    .option('--json', 'print JSON')
+    .action(async ({ restart = false, json = false }: { restart?: boolean; json?: boolean }) => {
       const { ask } = await import('../command/ask.js')
-      await ask(choice(), 'stop', { restart: options.restart ?? false })
+      await ask(choice(), 'stop', { restart })
+      if (json) output.write(`${JSON.stringify({ stopping: true, restart })}\n`)
     })
 
   heddle
@@ -209,7 +227,9 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
     .addOption(new Option('--memory', 'in memory, in one process').conflicts('real'))
     .option('--real', 'on real parts, or fail with the list of what is missing')
     .option('--keep', 'leave the real one running after its report, until Ctrl-C')
-    .option('--ebpf <nodes>', 'nodes that forward in the kernel instead of by TUN, e.g. cloud-b or cloud-a,dc-c')
+    .addOption(
+      new Option('--ebpf <nodes>', 'nodes that forward in the kernel instead of by TUN, e.g. cloud-b or cloud-a,dc-c').conflicts('memory'),
+    )
     .option('--clean', 'only remove what a lab that was killed has left')
     .option('--out <dir>', 'folder for demo.json and demo.pcapng', 'out')
     .option('--json', 'print the report as JSON')
@@ -228,37 +248,3 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
 
   return heddle
 }
-
-/** Reads what is none of the commands of that name, and so is refused. */
-function oneOf(...names: readonly string[]): (text: string) => never {
-  return () => {
-    throw new InvalidArgumentError(`Allowed: ${names.join(', ')}.`)
-  }
-}
-
-function viewName(text: string): ViewName {
-  const name = VIEW_NAMES.find((view) => view === text)
-  if (name === undefined) throw new InvalidArgumentError(`Allowed: ${VIEW_NAMES.join(', ')}.`)
-  return name
-}
-
-function portNumber(text: string): number {
-  const value = Number(text)
-  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError('Allowed: 0–65535.')
-  return value
-}
-
-const EXAMPLES = `
-Examples:
-  heddle node --config node.yaml                   run a node
-  heddle speaker --config speaker.yaml             run a route reflector
-  heddle show routes --json                        what is in the VRFs
-  heddle endpoint add --vrf red --netns /run/netns/pod --ifname eth0 --address 10.1.0.1
-  heddle explain --vrf red --from 10.1.0.1 --to 10.1.0.2 --proto tcp --dport 80
-  heddle trace --vrf red --proto tcp --port 80 --dropped
-  heddle capture --vrf red --address 10.1.0.1 | wireshark -k -i -
-  heddle decode bgp < messages.hex                 one JSON a line
-  heddle cni verify /usr/lib/cni/ptp --config ptp.json
-
-Exit codes: 0 done, 1 refused, 2 usage, 3 node unreachable.
-`

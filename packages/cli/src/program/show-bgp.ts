@@ -4,6 +4,7 @@ import type { BgpRequest, BgpViewName } from '../bgp/bgp-request.js'
 import type { NodeChoice } from '../control/find-socket.js'
 import type { Output } from '../output/output.js'
 import { BGP_TABLE_NAMES, FAMILY_NAMES } from '../output/view-names.js'
+import { oneOfNames } from './help.js'
 
 interface RouteOptions {
   readonly family?: FamilyName[]
@@ -38,7 +39,7 @@ export function showBgpCommands(show: Command, choice: () => NodeChoice, output:
   const json = (command: Command): Command => command.option('--json', 'print a JSON array; a watch one object a line')
 
   json(bgp)
-    .argument('[what]', VIEWS.join(', '), viewName)
+    .argument('[what]', VIEWS.join(', '), oneOfNames(VIEWS))
     .action(async (_none: undefined, options: { json?: boolean }) => summary(options))
   json(bgp.command('summary').description('a line a neighbor (as heddle show neighbors)')).action(summary)
   json(bgp.command('neighbors').description('sessions: capabilities, timers, counters, last error').argument('[address]')).action(
@@ -85,11 +86,6 @@ export function showBgpCommands(show: Command, choice: () => NodeChoice, output:
 }
 
 const VIEWS = ['summary', 'neighbors', 'routes', 'attributes', 'explain', 'policies', 'metrics', 'statistics', 'trace']
-
-/** Reads what is none of the views. */
-function viewName(): never {
-  throw new InvalidArgumentError(`Allowed: ${VIEWS.join(', ')}.`)
-}
 
 function filters(command: Command): Command {
   return command
