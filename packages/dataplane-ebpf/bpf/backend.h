@@ -9,25 +9,6 @@
 
 #define MAX_BACKENDS 4096
 
-/* How far the backends of a service have been looked at. */
-struct drawing {
-	__u32 first;
-	/* Of the flow, or of the client alone, with the service's seed. */
-	__u32 key;
-	__u32 is_even;
-	/* Place of the best so far, its weight, and what it drew: as a number, and as a logarithm. */
-	__u32 best;
-	__u32 weight;
-	__u32 drawn;
-	__u64 log;
-	/* The backend that the client came to, if it came before, and its place when it takes flows. */
-	__u32 came_before;
-	__u32 is_found;
-	__u32 again;
-	__u32 port;
-	__u32 address[4];
-};
-
 static __always_inline __u32 flow_key(const struct tuple *tuple, __u32 port)
 {
 	__u32 hash = (port ^ tuple->protocol << 16) * 0x9e3779b1;
@@ -92,12 +73,19 @@ static __always_inline int is_backend(const struct backend *backend, const __u32
 	       backend->address[2] == address[2] && backend->address[3] == address[3];
 }
 
-static long draw_backend(__u32 index, struct drawing *drawing)
+static long draw_backend(__u32 index, void *context)
 {
-	__u32 place = drawing->first + index, drawn;
-	struct backend *backend = bpf_map_lookup_elem(&backends, &place);
+	struct work *work = current_work();
+	struct drawing *drawing;
+	struct backend *backend;
+	__u32 place, drawn;
 	int takes;
 
+	if (!work)
+		return 1;
+	drawing = &work->drawing;
+	place = drawing->first + index;
+	backend = bpf_map_lookup_elem(&backends, &place);
 	if (!backend)
 		return 1;
 	takes = backend->weight != 0 && backend->state != BACKEND_DRAINING;
@@ -124,47 +112,56 @@ static long draw_backend(__u32 index, struct drawing *drawing)
 	return 0;
 }
 
+/* Looks up where the client of the packet in hand came to before, if the service in hand wants to know. */
+static __always_inline void recall(struct work *work)
+{
+	struct affinity_key *client = &work->client;
+	struct affinity *before;
+
+	work->drawing.came_before = work->drawing.is_found = 0;
+	if (!work->service.affinity)
+		return;
+	client->service = work->service.id;
+	client->family = work->tuple.family;
+	__builtin_memcpy(client->client, work->tuple.source, sizeof(client->client));
+	before = bpf_map_lookup_elem(&affinities, client);
+	if (!before || is_over(before->seen, before->lifetime))
+		return;
+	work->drawing.came_before = 1;
+	work->drawing.port = before->port;
+	__builtin_memcpy(work->drawing.address, before->address, sizeof(work->drawing.address));
+}
+
 /* Finds the backend of a new flow of the service in hand; 0 when none takes flows. */
 __noinline int choose_backend(void)
 {
 	struct work *work = current_work();
-	struct drawing drawing = { .best = NONE, .again = NONE };
-	struct affinity_key client = {};
-	struct affinity affinity = {};
-	struct affinity *before;
-	struct backend *backend;
+	struct drawing *drawing;
 	struct service *service;
+	struct backend *backend;
 	__u32 place;
 
 	if (!work)
 		return 0;
+	drawing = &work->drawing;
 	service = &work->service;
-	drawing.first = service->backend;
-	drawing.is_even = service->is_even;
-	drawing.key = flow_key(&work->tuple, service->affinity ? 0 : work->tuple.source_port) ^ service->seed;
-	if (service->affinity) {
-		client.service = service->id;
-		client.family = work->tuple.family;
-		__builtin_memcpy(client.client, work->tuple.source, sizeof(client.client));
-		before = bpf_map_lookup_elem(&affinities, &client);
-		if (before && !is_over(before->seen, before->lifetime)) {
-			drawing.came_before = 1;
-			drawing.port = before->port;
-			__builtin_memcpy(drawing.address, before->address, sizeof(drawing.address));
-		}
-	}
-	bpf_loop(service->backend_count, draw_backend, &drawing, 0);
-	place = drawing.again != NONE ? drawing.again : drawing.best;
+	recall(work);
+	drawing->best = drawing->again = NONE;
+	drawing->first = service->backend;
+	drawing->is_even = service->is_even;
+	drawing->key = flow_key(&work->tuple, service->affinity ? 0 : work->tuple.source_port) ^ service->seed;
+	bpf_loop(service->backend_count, draw_backend, 0, 0);
+	place = drawing->again != NONE ? drawing->again : drawing->best;
 	backend = bpf_map_lookup_elem(&backends, &place);
 	if (!backend)
 		return 0;
 	__builtin_memcpy(&work->backend, backend, sizeof(*backend));
 	if (!service->affinity)
 		return 1;
-	affinity.seen = milliseconds();
-	affinity.lifetime = service->affinity;
-	affinity.port = backend->port;
-	__builtin_memcpy(affinity.address, backend->address, sizeof(affinity.address));
-	bpf_map_update_elem(&affinities, &client, &affinity, BPF_ANY);
+	work->affinity.seen = milliseconds();
+	work->affinity.lifetime = service->affinity;
+	work->affinity.port = backend->port;
+	__builtin_memcpy(work->affinity.address, backend->address, sizeof(work->affinity.address));
+	bpf_map_update_elem(&affinities, &work->client, &work->affinity, BPF_ANY);
 	return 1;
 }

@@ -105,6 +105,25 @@ static __always_inline struct nat_fragment *find_nat_datagram(struct work *work,
 	return found && config && found->version == config->nat_version && !is_over(found->seen, FRAGMENT_LIFETIME) ? found : 0;
 }
 
+/* Gives the packet in hand, which `tuple` tells, the ends of the flow that it belongs to, whose key is the one in hand. A function of its own, as in extension.h. */
+__noinline int follow_flow(struct __sk_buff *skb, struct nat_flow *flow, struct tuple *tuple, __u32 zone)
+{
+	struct work *work = current_work();
+	struct packet *packet;
+
+	if (!work || !flow || !tuple)
+		return 0;
+	packet = &work->packet;
+	read_target(&work->ends, flow);
+	keep_ends(work, tuple);
+	rewrite_ends(skb, packet->at, packet->at + packet->length, tuple, &work->ends);
+	take_addresses(skb, packet, &work->ends);
+	if (tuple->is_fragment)
+		remember_nat_datagram(work, zone, tuple, flow);
+	touch_nat(work, flow, tuple);
+	return 0;
+}
+
 /* Gives a fragment other than the first the addresses of its datagram. */
 static __always_inline void rewrite_part(struct __sk_buff *skb, struct work *work, struct tuple *tuple, const struct nat_fragment *fragment)
 {

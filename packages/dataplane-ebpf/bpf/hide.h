@@ -31,7 +31,7 @@ static long try_pool_port(__u32 attempt, struct pool_search *search)
 	if (work->hidden.icmp_type != NONE)
 		work->ends.destination_port = candidate;
 	write_nat(work, &work->hidden, search->zone, search->outside);
-	search->result = claim(work);
+	search->result = claim();
 	return search->result != TAKEN;
 }
 
@@ -87,7 +87,7 @@ __noinline int hide(struct __sk_buff *skb, __u32 vrf, __u32 outside)
 	struct tuple *hidden;
 	struct nat_pool *pool;
 	struct nat_flow *flow;
-	__u32 *id, zone, end;
+	__u32 *id, zone;
 
 	if (!work)
 		return REASON_NAT_EXHAUSTED;
@@ -100,8 +100,7 @@ __noinline int hide(struct __sk_buff *skb, __u32 vrf, __u32 outside)
 		return REASON_NAT_EXHAUSTED;
 	zone = POOL_ZONE | *id;
 	hidden = &work->hidden;
-	end = work->packet.at + work->packet.length;
-	read_tuple(skb, hidden, work->packet.at, end);
+	read_tuple(skb, hidden, work->packet.at, work->packet.at + work->packet.length);
 	if (hidden->kind == TUPLE_ERROR)
 		return hide_error(skb, work, zone);
 	if (hidden->kind == TUPLE_LATER)
@@ -118,12 +117,6 @@ __noinline int hide(struct __sk_buff *skb, __u32 vrf, __u32 outside)
 		if (!flow)
 			return REASON_NAT_EXHAUSTED;
 	}
-	read_target(&work->ends, flow);
-	keep_ends(work, hidden);
-	rewrite_ends(skb, work->packet.at, end, hidden, &work->ends);
-	take_addresses(skb, &work->packet, &work->ends);
-	if (hidden->is_fragment)
-		remember_nat_datagram(work, zone, hidden, flow);
-	touch_nat(work, flow, hidden);
+	follow_flow(skb, flow, hidden, zone);
 	return GOES_ON;
 }

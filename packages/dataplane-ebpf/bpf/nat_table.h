@@ -84,8 +84,12 @@ static __always_inline void forget_if_over(const struct flow_key *key)
  * Remembers the flow in hand under its key, and its other direction, unless that is another flow's: replies are claimed first, so that of two CPUs that
  * want the same ends one gets them.
  */
-static __always_inline enum claim claim(struct work *work)
+__noinline int claim(void)
 {
+	struct work *work = current_work();
+
+	if (!work)
+		return TAKEN;
 	write_peer(work);
 	forget_if_over(&work->peer_key);
 	if (bpf_map_update_elem(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) < 0)

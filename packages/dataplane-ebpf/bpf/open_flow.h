@@ -39,7 +39,7 @@ static long try_port(__u32 attempt, struct search *search)
 	if (is_own_reply(&work->ends, &work->tuple))
 		return 0;
 	write_nat(work, &work->tuple, work->service.id, search->vrf);
-	search->result = claim(work);
+	search->result = claim();
 	return search->result != TAKEN;
 }
 
@@ -61,7 +61,7 @@ __noinline int open_flow(__u32 vrf)
 	target->destination_port = work->backend.port;
 	if (!work->service.hides && !is_same_address(target->source, target->destination)) {
 		write_nat(work, tuple, work->service.id, vrf);
-		if (claim(work) != TAKEN)
+		if (claim() != TAKEN)
 			return GOES_ON;
 	}
 	/* The virtual address becomes the source, so that the reply comes here; its port tells the flows of one backend apart. */

@@ -100,6 +100,25 @@ struct tuple {
 	__u32 identification;
 };
 
+/* How far the backends of a service have been looked at. */
+struct drawing {
+	__u32 first;
+	/* Of the flow, or of the client alone, with the service's seed. */
+	__u32 key;
+	__u32 is_even;
+	/* Place of the best so far, its weight, and what it drew: as a number, and as a logarithm. */
+	__u32 best;
+	__u32 weight;
+	__u32 drawn;
+	__u64 log;
+	/* The backend that the client came to, if it came before, and its place when it takes flows. */
+	__u32 came_before;
+	__u32 is_found;
+	__u32 again;
+	__u32 port;
+	__u32 address[4];
+};
+
 /* Kept in a map: it would take most of the stack that all functions of a program share. */
 struct work {
 	struct packet packet;
@@ -124,6 +143,9 @@ struct work {
 	struct flow_key peer_key;
 	struct service service;
 	struct backend backend;
+	struct drawing drawing;
+	struct affinity_key client;
+	struct affinity affinity;
 	/* Whether `tuple` tells the packet in hand, and `quoted` the packet that it quotes, as policies know it. */
 	__u32 has_tuple;
 	__u32 has_quoted;

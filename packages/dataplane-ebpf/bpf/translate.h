@@ -85,13 +85,11 @@ __noinline int translate(struct __sk_buff *skb, __u32 vrf, int replies_only)
 	struct nat_flow *flow;
 	struct tuple *tuple;
 	int result;
-	__u32 end;
 
 	if (!work)
 		return GOES_ON;
 	tuple = &work->tuple;
-	end = work->packet.at + work->packet.length;
-	read_tuple(skb, tuple, work->packet.at, end);
+	read_tuple(skb, tuple, work->packet.at, work->packet.at + work->packet.length);
 	work->has_tuple = 1;
 	if (replies_only && tuple->kind != TUPLE_FLOW)
 		return GOES_ON;
@@ -114,13 +112,7 @@ __noinline int translate(struct __sk_buff *skb, __u32 vrf, int replies_only)
 		if (result != GOES_ON || !flow)
 			return result != GOES_ON ? result : REASON_NAT_EXHAUSTED;
 	}
-	read_target(&work->ends, flow);
-	keep_ends(work, tuple);
-	rewrite_ends(skb, work->packet.at, end, tuple, &work->ends);
-	take_addresses(skb, &work->packet, &work->ends);
-	if (tuple->is_fragment)
-		remember_nat_datagram(work, vrf, tuple, flow);
-	touch_nat(work, flow, tuple);
+	follow_flow(skb, flow, tuple, vrf);
 	show_flow(work, flow);
 	return GOES_ON;
 }

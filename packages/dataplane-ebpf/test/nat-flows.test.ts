@@ -97,8 +97,7 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
   it('are taken away in both directions when they are too old, and a packet of such a flow opens another', async () => {
     await program(tablesOf({}))
     const first = backendOf(request(1))
-    expect(flows().map(([, flow]) => isOpening(flow.get('state'))).sort()).toEqual([false, true]) // prettier-ignore
-    // Without the backend the flow would have to go elsewhere: as if it had been quiet while its end was told to nobody.
+    expect(new Set(flows().map(([, flow]) => isOpening(flow.get('state'))))).toEqual(new Set([false, true]))
     for (const [key, flow] of flows()) router.parts.maps.set('nat_flows', key, flow.set('lifetime', 0).bytes)
     await program({ ...tablesOf({ backends: BACKENDS.filter((_, index) => index !== first) }) })
     expect(flows()).toEqual([])

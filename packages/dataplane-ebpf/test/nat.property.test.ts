@@ -101,7 +101,6 @@ describe.skipIf(missing() !== '')(titled('translation of addresses by the progra
       ),
       { numRuns: 60 },
     )
-    if (process.env['HEDDLE_SEEN']) console.log(seen)
     const changed = ['send', 'answer', 'error'].flatMap((type) =>
       ['deliver', 'send'].map((verdict) => `${type} ${verdict}  with other ends`),
     )

@@ -6,7 +6,7 @@ import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } f
 import { BLUE, RED, startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment } from '../packets.js'
 import { partOf, testIcmp } from '../packets-of-flows.js'
-import { only } from '../tables.js'
+import { only, type Tables } from '../tables.js'
 
 /*
  *   port 1  red 10.0.0.1 ┐  10.200.0.0/16 → look up in blue, as 172.20.0.1   ┌ 10.200.0.9 behind peer 0, label 2002
@@ -19,21 +19,31 @@ const POOL = { 4: '172.20.0.1', 6: 'fd20::1' } as const
 const SERVER = { 4: '10.200.0.9', 6: 'fd00:200::9' } as const
 const FAMILIES = [4, 6] as const
 
-async function start(lab: Lab, ports: NumberRange = { first: 1024, last: 65_535 }): Promise<void> {
-  const tables = await startOverlay(lab)
-  await lab.program({
-    ...tables,
-    nextHops: [...tables.nextHops, { id: 50, action: { type: 'lookup', vrf: BLUE } }],
-    groups: [...tables.groups, { id: 50, members: [{ nextHop: 50, weight: 1 }], seed: 0 }],
+/** The overlay with pools; returns what moves them elsewhere. */
+async function start(
+  lab: Lab,
+  ports: NumberRange = { first: 1024, last: 65_535 },
+): Promise<(vrf: number, outside: number) => Promise<void>> {
+  const overlay = await startOverlay(lab)
+  const tables: Tables = {
+    ...overlay,
+    nextHops: [...overlay.nextHops, { id: 50, action: { type: 'lookup', vrf: BLUE } }],
+    groups: [...overlay.groups, { id: 50, members: [{ nextHop: 50, weight: 1 }], seed: 0 }],
     routes: [
-      ...tables.routes,
+      ...overlay.routes,
       ...['10.200.0.0/16', 'fd00:200::/32'].flatMap((prefix) => [
         { vrf: RED, prefix, group: 50 },
         { vrf: BLUE, prefix, group: 12 },
       ]),
     ],
-    natPools: FAMILIES.map((family) => pool({ id: family, address: IpAddress.parse(POOL[family]), ports })),
-  })
+  }
+  const place = (vrf: number, outside: number): Promise<void> =>
+    lab.program({
+      ...tables,
+      natPools: FAMILIES.map((family) => pool({ id: family, vrf, outside, address: IpAddress.parse(POOL[family]), ports })),
+    })
+  await place(RED, BLUE)
+  return place
 }
 
 function pool(part: Partial<NatPoolObject>): NatPoolObject {
@@ -171,6 +181,25 @@ export const natPoolCases: readonly ConformanceCase[] = [
         body: testSegment({ source: SERVER[4], destination: CLIENT[4] }),
       })
       expectDropped(await lab.fromPort(1, error), 'nat-exhausted')
+    },
+  },
+  {
+    name: 'nat: a pool that moves to other VRFs loses its flows',
+    needs,
+    async run(lab) {
+      const move = await start(lab)
+      const request = testSegment({ source: CLIENT[4], destination: SERVER[4], sourcePort: 4000 })
+      const reply = testSegment({ source: SERVER[4], destination: POOL[4], sourcePort: 80, destinationPort: 4000, flags: 18 })
+      sent(lab, await lab.fromPort(1, request))
+      expectDelivered(await receive(lab, reply), 1)
+      for (const [vrf, outside] of [
+        [BLUE, RED],
+        [RED, BLUE],
+      ]) {
+        // prettier-ignore
+        await move(vrf, outside)
+        expectDropped(await receive(lab, reply), 'no-route')
+      }
     },
   },
   {

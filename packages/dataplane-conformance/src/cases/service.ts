@@ -3,7 +3,7 @@ import { IpAddress } from '@heddle/wire'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, checkEqual } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
-import { RED, startOverlay } from '../overlay.js'
+import { BLUE, RED, startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment, type TestPacket, type TestSegment } from '../packets.js'
 import { partOf, testIcmp } from '../packets-of-flows.js'
 import { only } from '../tables.js'
@@ -134,6 +134,22 @@ export const serviceCases: readonly ConformanceCase[] = [
       for (const port of ports) checkEqual(await where(port), 'sent', `flow ${port} when the backend is back`)
       await set([])
       expectDropped(await lab.fromPort(1, request(3000)), 'no-route')
+    },
+  },
+  {
+    name: 'service: one that moves to another VRF or protocol loses its flows',
+    needs,
+    async run(lab) {
+      const set = await startWith(lab, [{ backends: [[FAR[4], 8080]] }])
+      const reply = { ...answered, source: FAR[4], destination: CLIENT[4] }
+      for (const moved of [{ vrf: BLUE }, { protocol: 'udp' }] as const) {
+        sent(lab, await lab.fromPort(1, testSegment({ ...asked, source: CLIENT[4], destination: VIP[4] })))
+        checkEqual(expectDelivered(await receive(lab, testSegment(reply)), 1)[21], 80, 'port that a reply comes from')
+        await set([{ ...moved, backends: [[FAR[4], 8080]] }])
+        const found = expectDelivered(await receive(lab, testSegment(reply)), 1)
+        checkEqual(found, testSegment({ ...reply, ttl: 63 }), 'packet of no service')
+        await set([{ backends: [[FAR[4], 8080]] }])
+      }
     },
   },
   {

@@ -1,4 +1,4 @@
-import type { DataplaneState, PortObject } from '@heddle/core'
+import { SERVICE_PROTOCOLS, type DataplaneState, type PortObject } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 import type { Seen } from './seen.js'
 
@@ -58,9 +58,10 @@ export class Memory {
       ports.some((now) => now.id === port && this.#isSameEndpoint(now)) && policies.some((policy) => policy.port === port)
     this.flows = this.flows.filter(isKept)
     this.fragments = this.fragments.filter(isKept)
-    this.translations = this.translations.filter(({ service, from, to }) => {
+    this.translations = this.translations.filter(({ service, vrf, protocol, from, to }) => {
       const object = services.find(({ id }) => id === service)
-      const isThere = object?.address.equals(from.destination) === true && object.port === from.destinationPort
+      if (object?.vrf !== vrf || SERVICE_PROTOCOLS[object.protocol] !== protocol) return false
+      const isThere = object.address.equals(from.destination) && object.port === from.destinationPort
       return isThere && object.backends.some(({ address, port }) => address.equals(to.destination) && port === to.destinationPort)
     })
     this.datagrams = []

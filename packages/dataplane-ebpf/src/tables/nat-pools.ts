@@ -25,6 +25,12 @@ export class NatPools {
     if (before !== undefined && poolKey(before).join() !== poolKey(pool).join()) this.#leave(before)
   }
 
+  /** Whether the pool stands between other VRFs now. */
+  isElsewhere({ id, vrf, outside }: NatPoolObject): boolean {
+    const before = this.#held.get(id)
+    return before !== undefined && (before.vrf !== vrf || before.outside !== outside)
+  }
+
   remove(id: number): void {
     const pool = this.#held.get(id)
     if (pool === undefined) return

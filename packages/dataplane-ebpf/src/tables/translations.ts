@@ -42,6 +42,10 @@ export class Translations {
     }
     for (const service of services.set) attempt('service', service.id, () => this.services.set(service))
     for (const id of removedIn(services, idOf)) this.services.remove(id)
+    const moved = natPools.set.filter((pool) => this.pools.isElsewhere(pool))
+    for (const { id } of moved) this.pools.remove(id)
+    // Flows name their pool, and belong to where it was.
+    if (moved.length > 0) sweepFlows(this.#maps)
     for (const pool of natPools.set) attempt('nat-pool', pool.id, () => this.pools.set(pool))
     for (const id of removedIn(natPools, idOf)) this.pools.remove(id)
 
