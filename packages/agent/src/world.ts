@@ -1,5 +1,5 @@
 import type { BfdSource } from '@heddle/bgp'
-import type { Clock, Logger, Random, Transport } from '@heddle/io'
+import type { Clock, Logger, Random, RouterDiscovery, Transport } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import type { BfdRow } from './view/rows.js'
 
@@ -12,6 +12,8 @@ export interface World {
   readonly logger: Logger
   /** Milliseconds since 1970, for what others compare with their own clocks. Default: not known. */
   readonly now?: () => number
+  /** Where it is heard who is at the other end of a link. Default: nothing is heard, and peers that are named by their device alone are refused. */
+  readonly routerDiscovery?: RouterDiscovery
   /** What watches peers with `bfd`. Default: nothing does, and they are refused. */
   readonly bfd?: BfdView
   /** Whether an address is on a link of this host, without a router between; rejects while there is no way. Default: none is. */

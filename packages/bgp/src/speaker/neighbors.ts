@@ -150,12 +150,12 @@ export class Neighbors {
   useDynamic(dynamicNeighbors: readonly DynamicNeighborConfig[]): void {
     const config = { ...this.#config, dynamicNeighbors }
     checkSpeakerConfig({ ...config, neighbors: [] })
-    const { peers, protection, use } = this.#dynamic.plan(dynamicNeighbors)
-    this.context.protect([...protection, ...this.#protectionOfPeers()])
-    use()
+    const plan = this.#dynamic.plan(dynamicNeighbors)
+    this.context.protect([...plan.protection, ...this.#protectionOfPeers()])
+    plan.use()
     this.#config = config
     this.#generation++
-    for (const [name, neighbor] of peers) {
+    for (const [name, neighbor] of plan.peers) {
       if (neighbor === undefined) this.remove(name)
       else this.update(neighbor)
     }

@@ -17,8 +17,13 @@ export function unnumberedDevice(text: string): string | undefined {
   return /^%([^%\s]+)$/.exec(text)?.[1]
 }
 
-/** The address of a neighbor's name, which may name a device too. */
-export function addressOf(neighbor: string): IpAddress {
+/**
+ * The address of a neighbor's name, which may name a device too; `undefined` for one that is named by its device alone.
+ *
+ * @throws ValueError for what is none of these
+ */
+export function addressOf(neighbor: string): IpAddress | undefined {
+  if (unnumberedDevice(neighbor) !== undefined) return undefined
   return parseZoned(neighbor)?.address ?? IpAddress.parse(neighbor)
 }
 

@@ -1,8 +1,8 @@
-import { nodeClock, nodeRandom } from '@heddle/io/node'
 import { Netlink, NetworkNamespace, linuxRouterDiscovery, linuxTcpTransport, nativeAvailability } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
+import { createSpeaker, parseSpeaker, type SpeakerHandle } from '@heddle/cli'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { IPV4_UNICAST, IPV6_UNICAST, Speaker, type LocalRoute } from '../../src/index.js'
+import { IPV4_UNICAST, IPV6_UNICAST, type LocalRoute, type Speaker } from '../../src/index.js'
 import { isUp, neighbor } from '../speaker/lab.js'
 import { Daemon, askJson, command, eventually, find } from './daemon.js'
 
@@ -44,6 +44,17 @@ router bgp 65002
  exit-address-family
 `
 
+/** What `heddle speaker` reads. */
+const yamlOf = (named: string): string => `
+node: { name: us, address: 192.0.2.1 }
+bgp:
+  as: 65001
+  holdTime: 9
+  listen: [{ address: '::', port: ${PORT} }]
+  neighbors:
+    - { address: '${named}', port: ${PORT}, as: 65002, families: [ipv4-unicast, ipv6-unicast], ttlSecurity: 1, connectRetry: 1 }
+`
+
 /** How each end names the other. */
 const WAYS = [
   { way: 'link-local addresses', theirs: `${THEM}%eth0`, ours: US, peer: `neighbor ${US} remote-as 65001\n neighbor ${US} interface eth0` },
@@ -53,6 +64,7 @@ const WAYS = [
 describe.skipIf(reason !== '').each(WAYS)(`FRR over $way${reason}`, ({ theirs, ours, peer }) => {
   const namespaces: NetworkNamespace[] = []
   const daemons: Daemon[] = []
+  let handle: SpeakerHandle
   let speaker: Speaker
   let directory = ''
 
@@ -98,29 +110,16 @@ describe.skipIf(reason !== '').each(WAYS)(`FRR over $way${reason}`, ({ theirs, o
         ),
       ),
     )
-    speaker = new Speaker({
-      clock: nodeClock,
-      random: nodeRandom,
-      transport: linuxTcpTransport({ namespace: near }),
-      routerDiscovery: linuxRouterDiscovery({ namespace: near }),
-      config: {
-        as: 65001,
-        routerId: '192.0.2.1',
-        holdTime: 9,
-        listen: [{ address: '::', port: PORT }],
-        neighbors: [
-          { address: theirs, port: PORT, as: 65002, families: ['ipv4-unicast', 'ipv6-unicast'], ttlSecurity: 1, connectRetry: 1 },
-        ],
-      },
-    })
-    await speaker.start()
+    const world = { transport: linuxTcpTransport({ namespace: near }), routerDiscovery: linuxRouterDiscovery({ namespace: near }) }
+    handle = await createSpeaker(parseSpeaker('speaker.yaml', yamlOf(theirs)), world)
+    ;({ speaker } = handle)
     await eventually('the session', () => isUp(speaker, theirs) || undefined).catch((error: unknown) => {
       throw new TypeError(`${String(error)}: ${neighbor(speaker, theirs).lastError}\n${daemons.map(({ output }) => output).join('\n')}`)
     })
   }, 40_000)
 
   afterAll(async () => {
-    await speaker?.stop()
+    await handle?.stop()
     for (const daemon of daemons.reverse()) await daemon.stop()
     for (const namespace of namespaces) await namespace.delete()
   })

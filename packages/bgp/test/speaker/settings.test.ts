@@ -1,7 +1,7 @@
 // What a speaker as a whole is can change while it lives: where it listens, whom it takes unnamed, how it compares, which confederation it is in.
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
-import { IPV4_UNICAST, Speaker, type NeighborConfig, type SpeakerConfig } from '../../src/index.js'
+import { IPV4_UNICAST, type NeighborConfig, type Speaker, type Speaker, type SpeakerConfig } from '../../src/index.js'
 import { Lab, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
 
 const R = '192.0.2.1'
@@ -18,7 +18,10 @@ const noticed = (speaker: Speaker): unknown[] =>
     .map(({ established, messages: { sent, received } }) => [established, { ...sent, keepalive: 0 }, { ...received, keepalive: 0 }])
 
 /** A speaker at `R`, and peers that connect to it. */
-async function star(config: Partial<SpeakerConfig> & { neighbors: NeighborConfig[] }, peers: Record<string, Partial<SpeakerConfig>>) {
+async function star(
+  config: Partial<Omit<SpeakerConfig, 'neighbors'>> & { neighbors: NeighborConfig[] },
+  peers: Record<string, Partial<SpeakerConfig>>,
+) {
   const lab = new Lab()
   lab.network.host('unused', '192.0.2.99')
   const host = lab.network.host('r', R, R2)

@@ -59,7 +59,7 @@ function capture(write: (chunk: Uint8Array) => Promise<void>): (row: Row) => Pro
 
 /** Until a session is established nobody has said which address of ours it uses. */
 function endsOf({ neighbor, localAddress }: TraceRow): { readonly local: IpAddress; readonly remote: IpAddress } {
-  const remote = addressOf(neighbor)
+  const remote = addressOf(neighbor) ?? IpAddress.parse('::')
   const unspecified = remote.family === 4 ? '0.0.0.0' : '::'
   return { remote, local: IpAddress.parse(localAddress ?? unspecified) }
 }

@@ -166,4 +166,6 @@ export interface BgpVrfSection {
   readonly export?: readonly string[]
   /** Of what goes out, 16–1,048,575. */
   readonly label: number
+  /** By which customers know us, default ours; a customer of this AS is internal (RFC 6368). */
+  readonly as?: number
 }

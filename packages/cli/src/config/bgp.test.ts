@@ -30,6 +30,20 @@ const problems = (bgp: string) => {
 }
 
 describe('the section bgp', () => {
+  it('names peers on a link by address and device, or by the device alone, and has no address of its own for them', () => {
+    const peers = (address: string) => neighbor(`  neighbors:\n    - { address: '${address}', as: 65001, families: [ipv4-unicast] }\n`)
+    expect(peers('%eth0')).toEqual({ address: '%eth0', as: 65001, families: ['ipv4-unicast'], holdTime: 90 })
+    expect(peers('fe80::2%eth0')).not.toHaveProperty('localAddress')
+    const path = (section: string) => problems(`  neighbors:\n    - { as: 65001, ${section} }\n`)[0]?.path
+    expect(path("address: '%eth0', localAddress: 192.0.2.1")).toBe('bgp.neighbors[0].localAddress')
+    expect(path("address: '%'")).toBe('bgp.neighbors[0].address')
+  })
+
+  it('gives a VRF an AS of its own', () => {
+    const vrfs = '  vrfs: [{ name: red, rd: 65000:1, label: 100, as: 65001 }]\n'
+    expect(resolved(vrfs).bgp.vrfs).toEqual([{ name: 'red', rd: '65000:1', label: 100, as: 65001, importTargets: [], exportTargets: [] }])
+  })
+
   it('hands every key of a neighbor to the speaker as it stands', () => {
     const keys = `port: 1179, holdTime: 30, connectRetry: 2, advertisementInterval: 5, delayOpen: 1, nextHop: self, allowAsIn: 2,
       asOverride: true, privateAs: replace, enforceFirstAs: true, routeServerClient: true, gracefulShutdown: true, role: provider,

@@ -103,8 +103,9 @@ function neighborProblems(parsed: ParsedFile, bgp: BgpSection): ConfigProblem[] 
     ...neighbors.flatMap((section, index): ConfigProblem[] => {
       const at = ['bgp', 'neighbors', index]
       const { address, passive, localAddress, ...rest } = withGroup(section, groups)
+      const peer = addressOf(address)
       const out = [
-        ...addressProblem(parsed, [...at, 'address'], String(addressOf(address))),
+        ...(peer === undefined ? [] : addressProblem(parsed, [...at, 'address'], String(peer))),
         ...groupProblem(at, section.group),
         ...common(at, rest),
       ]
@@ -112,7 +113,7 @@ function neighborProblems(parsed: ParsedFile, bgp: BgpSection): ConfigProblem[] 
         const allowed = 'false, or an address in bgp.listen'
         out.push(parsed.problem([...at, 'passive'], 'true, and no bgp.listen to accept its connection on', allowed))
       }
-      if (localAddress !== undefined && familyOf(localAddress) !== addressOf(address).family) {
+      if (localAddress !== undefined && familyOf(localAddress) !== (peer?.family ?? 6)) {
         const allowed = 'an address of the same family as the address of the neighbour'
         out.push(parsed.problem([...at, 'localAddress'], JSON.stringify(localAddress), allowed))
       }
@@ -171,7 +172,7 @@ function speakerProblems(parsed: ParsedFile, { node, bgp }: SpeakerDocument): Co
 
 /** One text of a neighbor's name. */
 function canonical(name: string): string {
-  return `${addressOf(name)}${name.includes('%') ? name.slice(name.indexOf('%')) : ''}`
+  return `${addressOf(name) ?? ''}${name.includes('%') ? name.slice(name.indexOf('%')) : ''}`
 }
 
 function familyOf(address: string): 4 | 6 {

@@ -111,10 +111,11 @@ function bfdOf({ interval, multiplier, hops }: NeighborBfdSection): BfdOptions {
   }
 }
 
-/** Where the families agree: nothing to connect from is better than what cannot be. */
-function localAddress(section: NeighborGroupSection, peer: IpAddress, own: IpAddress): Pick<NeighborConfig, 'localAddress'> {
+/** Where the families agree: nothing to connect from is better than what cannot be. On a link of its own the node has an address of that link. */
+function localAddress(section: NeighborGroupSection, peer: IpAddress | undefined, own: IpAddress): Pick<NeighborConfig, 'localAddress'> {
+  if (section.localAddress === undefined && (peer === undefined || (peer.family === 6 && peer.isLinkLocal))) return {}
   const local = section.localAddress === undefined ? own : IpAddress.parse(section.localAddress)
-  return local.family === peer.family ? { localAddress: String(local) } : {}
+  return local.family === (peer?.family ?? 6) ? { localAddress: String(local) } : {}
 }
 
 /** Keys stand in place since `withSecrets`. */

@@ -4,6 +4,7 @@ import { nodeClock, nodeRandom } from '@heddle/io/node'
 import type { SpeakerDocument } from '../config/document.js'
 import { resolveSpeaker } from '../config/resolve.js'
 import { hostBfd } from './host-bfd.js'
+import { hostRouterDiscovery } from './host-router-discovery.js'
 import { checkFixed, reloaded } from './reload.js'
 import type { RoleOptions, SpeakerHandle } from './role-handle.js'
 import { MrtFiles } from './mrt-files.js'
@@ -54,5 +55,6 @@ export async function createSpeaker(document: SpeakerDocument, options: RoleOpti
 /** `options` with the real parts where nothing is given. */
 export function worldOf(options: RoleOptions): World {
   const { transport = bgpTransport(), clock = nodeClock, random = nodeRandom, logger = silentLogger } = options
-  return { transport, clock, random, logger, now: Date.now }
+  const { routerDiscovery = hostRouterDiscovery() } = options
+  return { transport, clock, random, logger, routerDiscovery, now: Date.now }
 }

@@ -1,7 +1,7 @@
 import type { Agent, CaptureRequest, ConfigChange, DataplaneSource, StopOptions, ViewName, Views } from '@heddle/agent'
 import type { Speaker } from '@heddle/bgp'
 import type { EndpointService, MirroredPacket, TracedPacket, TraceIntent } from '@heddle/core'
-import type { Clock, Logger, Random, Transport } from '@heddle/io'
+import type { Clock, Logger, Random, RouterDiscovery, Transport } from '@heddle/io'
 import type { NodeDocument, SpeakerDocument } from '../config/document.js'
 import type { ExplainAnswer, ExplainRequest } from './explain.js'
 
@@ -11,6 +11,8 @@ export interface RoleOptions {
   readonly clock?: Clock
   readonly random?: Random
   readonly logger?: Logger
+  /** Who is at the other end of a link; see `linuxRouterDiscovery`. */
+  readonly routerDiscovery?: RouterDiscovery
 }
 
 /** What a node meets the world through; each has the real one as its default. */

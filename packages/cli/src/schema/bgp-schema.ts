@@ -137,7 +137,7 @@ const groupFields: SectionSchema<NeighborGroupSection> = {
 const neighborAddress: JsonSchema = {
   type: 'string',
   format: 'neighbor-address',
-  description: 'an IPv4 or IPv6 address, or ADDRESS%DEVICE',
+  description: 'an IPv4 or IPv6 address, ADDRESS%DEVICE, or %DEVICE for whoever is at the other end of it',
 }
 const neighborFields: SectionSchema<NeighborSection> = { address: neighborAddress, group: name, ...groupFields }
 const { passive: _passive, port: _port, connectRetry: _retry, ...acceptedFields } = groupFields
@@ -176,7 +176,10 @@ const station = closed(
   },
   ['address', 'port'],
 )
-const vrf = closed({ name, rd, import: routeTargets, export: routeTargets, label }, ['name', 'rd', 'label'])
+const vrf = closed(
+  { name, rd, import: routeTargets, export: routeTargets, label, as: { ...as, description: 'by which customers know us; default bgp.as' } },
+  ['name', 'rd', 'label'],
+)
 const rtrServer = closed({ address, port: { ...port, default: 323 } }, ['address'])
 const mrt = closed(
   {

@@ -91,6 +91,14 @@ const TABLE: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
     none,
     none,
   ],
+  [
+    'as customer in the AS of its VRF: iBGP, attributes in ATTR_SET (RFC 6368)',
+    both('vrf', 'in the AS of the VRF'),
+    none,
+    both('vrf', 'in the AS of the VRF'),
+    none,
+    none,
+  ],
 ]
 
 /** A row of the matrix, with a cell a daemon. */
