@@ -1,7 +1,7 @@
 // What a speaker as a whole is can change while it lives: where it listens, whom it takes unnamed, how it compares, which confederation it is in.
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
-import { IPV4_UNICAST, type NeighborConfig, type Speaker, type Speaker, type SpeakerConfig } from '../../src/index.js'
+import { IPV4_UNICAST, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
 import { Lab, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
 
 const R = '192.0.2.1'
