@@ -9,7 +9,7 @@ export {
   type Handover,
   type HandoverOptions,
 } from './descriptor-handover.js'
-export type { Link, LinkChange, LinkReference, Links, VethOptions } from './link.js'
+export type { Link, LinkChange, LinkReference, Links, VethEnds, VethOptions } from './link.js'
 export type { LinkSetup, SetupAddress } from './link-setup.js'
 export { LinkReaper, type LinkReaperOptions } from './link-reaper.js'
 export { LinuxError, UnsupportedError } from './linux-error.js'

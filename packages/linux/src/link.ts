@@ -54,6 +54,13 @@ export interface VethOptions {
   readonly peerSetup?: LinkSetup
 }
 
+/** A pair as it was made. */
+export interface VethEnds {
+  /** The end that stays here. */
+  readonly end: Link
+  readonly peer: Link
+}
+
 /** Links of one namespace. */
 export class Links {
   readonly #netlink: NativeNetlink
@@ -98,11 +105,11 @@ export class Links {
   }
 
   /**
-   * Makes a veth pair and returns the end that stays here. Both are down unless they are set up otherwise. On an error nothing of it stays.
+   * Makes a veth pair. Both ends are down unless they are set up otherwise. On an error nothing of it stays.
    *
    * @throws LinuxError `EEXIST` when a name is taken, `ENOENT` when the other namespace is not there; as `setUp`
    */
-  createVeth(options: VethOptions): Promise<Link> {
+  createVeth(options: VethOptions): Promise<VethEnds> {
     const { peerNamespace, setup = {}, peerSetup = {}, ...rest } = options
     const path = namespacePath(peerNamespace)
     const spec = { ...rest, setup: nativeSetup(setup), peerSetup: nativeSetup(peerSetup) }

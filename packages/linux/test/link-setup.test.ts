@@ -34,7 +34,7 @@ describe.skipIf(missing !== '')(`a link that is set up in one call${because}`, (
 
   it('is a veth pair across namespaces, both ends as they shall be', async () => {
     const setup = { mtu: 1400, linkLocal: false, up: true }
-    const host = await near.links.createVeth({
+    const { end: host, peer } = await near.links.createVeth({
       name: 'host0',
       peer: 'eth0',
       peerNamespace: there,
@@ -43,7 +43,7 @@ describe.skipIf(missing !== '')(`a link that is set up in one call${because}`, (
       setup,
       peerSetup: { ...setup, resolves: false, addresses: ['10.0.0.1/32', 'fd00:1::1'], routes: ['0.0.0.0/0', '::/0'] },
     })
-    const peer = await far.links.get('eth0')
+    expect(peer).toEqual(await far.links.get('eth0'))
     expect(host).toMatchObject({ name: 'host0', kind: 'veth', mtu: 1400, peer: peer.index, up: true })
     expect(peer).toMatchObject({ mtu: 1400, up: true, mac: '02:58:0a:00:00:01', peer: host.index })
     expect(await addressesOf(far, 'eth0')).toEqual(['10.0.0.1/32', 'fd00:1::1/128'])

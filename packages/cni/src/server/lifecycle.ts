@@ -1,6 +1,6 @@
 import type { EndpointService } from '@heddle/core'
 import type { Logger } from '@heddle/io'
-import { IpAddress } from '@heddle/wire'
+import { IpAddress, MacAddress } from '@heddle/wire'
 import { delegateOf } from '../ipam/delegated-addresses.js'
 import { CniError } from '../protocol/cni-error.js'
 import { CNI_CODES } from '../protocol/codes.js'
@@ -10,7 +10,6 @@ import type { AddressContext, AddressGrant, AddressSource } from './address-sour
 import { attachmentKey, endpointOf, keyOf, type Attachment, type AttachmentTable } from './attachment.js'
 import type { NamespaceInspector } from './inspector.js'
 import type { CniNetwork } from './network.js'
-import { macOf } from './mac-of.js'
 import type { NodeAddresses } from './node-addresses.js'
 import { destinationsOf, mergedResult } from './merged-result.js'
 import { asCniError, failedAt, type Stage } from './staged.js'
@@ -82,7 +81,8 @@ export class Lifecycle {
       await attachments.put({ ...attachment, phase: 'attached' })
       signal?.throwIfAborted()
       stage = 'answer'
-      const facts = { mtu, mac: mac === undefined ? macOf(grant.addresses[0]) : String(mac) }
+      // A TUN has none, and Podman 4 takes no interface without one.
+      const facts = { mtu, mac: String(mac ?? MacAddress.ofEndpoint(grant.addresses[0])) }
       return mergedResult(request, network, reported(grant, attachment), facts)
     } catch (error) {
       const leftovers = attachment === undefined ? [] : await this.#takeBack(attachment)

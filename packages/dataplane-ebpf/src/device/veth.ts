@@ -1,7 +1,6 @@
 import { DataplaneError, type DeviceRequest } from '@heddle/core'
-import { LinuxError, Netlink, NetworkNamespace, type Link } from '@heddle/linux'
-import type { IpAddress } from '@heddle/wire'
-import { IpPrefix } from '@heddle/wire'
+import { LinuxError, Netlink, NetworkNamespace, type Link, type LinkSetup } from '@heddle/linux'
+import { MacAddress } from '@heddle/wire'
 import { callAsync } from '../native/call.js'
 import { checkRequest, routesOf } from './device-request.js'
 
@@ -22,33 +21,52 @@ export interface VethPair {
 export async function openVeth(netlink: Netlink, hostName: string, request: DeviceRequest): Promise<VethPair> {
   checkRequest(request)
   return translated(request, async () => {
-    using inside = await Netlink.open(request.netns)
-    const found = await existing(netlink, hostName, inside, request)
-    if (found !== undefined) return await configure(netlink, inside, found, request)
-    const { ifname, netns, mtu } = request
-    const made = await netlink.links.createVeth({
-      name: hostName,
-      peer: ifname,
-      mtu,
-      ...(netns === undefined ? {} : { peerNamespace: netns }),
-    })
+    const pair =
+      (await make(netlink, hostName, request)) ?? (await adopt(netlink, hostName, request)) ?? (await make(netlink, hostName, request))
+    if (pair === undefined)
+      throw new DataplaneError('dataplane.device', `there is a device ${request.ifname} that is no end of this router`)
     try {
-      return await configure(netlink, inside, { host: made, peer: await inside.links.get(ifname) }, request)
+      await callAsync((native) => native.deviceMakeEndpoint(request.netns, request.ifname))
+      return pair
     } catch (error) {
-      await netlink.links.delete(made.index).catch(() => undefined)
+      await netlink.links.delete(pair.host.index).catch(() => undefined)
       throw error
     }
   })
 }
 
-/**
- * The pair that a dataplane before this one has left; what is left of another pair under the router's name is taken away.
- */
-async function existing(netlink: Netlink, hostName: string, inside: Netlink, { ifname }: DeviceRequest): Promise<VethPair | undefined> {
+/** A new pair; `undefined` when one of the names is taken. */
+async function make(netlink: Netlink, hostName: string, request: DeviceRequest): Promise<VethPair | undefined> {
+  const { ifname, netns, mtu, addresses } = request
+  try {
+    const { end, peer } = await netlink.links.createVeth({
+      name: hostName,
+      peer: ifname,
+      ...(netns === undefined ? {} : { peerNamespace: netns }),
+      mtu,
+      ...(addresses.length === 0 ? {} : { peerMac: String(MacAddress.ofEndpoint(addresses[0])) }),
+      setup: hostSetup(request),
+      peerSetup: peerSetup(request),
+    })
+    return { host: end, peer }
+  } catch (error) {
+    if (error instanceof LinuxError && error.code === 'EEXIST') return undefined
+    throw error
+  }
+}
+
+/** The pair that a dataplane before this one has left; what is left of another pair under the router's name is taken away. */
+async function adopt(netlink: Netlink, hostName: string, request: DeviceRequest): Promise<VethPair | undefined> {
   const host = await find(netlink, hostName)
   if (host === undefined) return undefined
-  const peer = await find(inside, ifname)
-  if (host.kind === 'veth' && peer?.kind === 'veth' && host.peer === peer.index && peer.peer === host.index) return { host, peer }
+  using inside = await Netlink.open(request.netns)
+  const peer = await find(inside, request.ifname)
+  if (host.kind === 'veth' && peer?.kind === 'veth' && host.peer === peer.index && peer.peer === host.index) {
+    return {
+      host: await netlink.links.setUp(host.index, hostSetup(request)),
+      peer: await inside.links.setUp(peer.index, peerSetup(request)),
+    }
+  }
   await netlink.links.delete(host.index)
   return undefined
 }
@@ -62,25 +80,22 @@ async function find(netlink: Netlink, name: string): Promise<Link | undefined> {
   }
 }
 
-/** Brings a pair to what a request says: MTU, exactly these addresses, up, and the routes. */
-async function configure(netlink: Netlink, inside: Netlink, { host, peer }: VethPair, request: DeviceRequest): Promise<VethPair> {
-  const { mtu, netns, ifname } = request
-  const wanted = new Set(request.addresses.map(hostText))
-  await callAsync((native) => native.deviceMakeEndpoint(netns, ifname))
-  await inside.links.change(peer.index, { mtu, linkLocal: false })
-  await netlink.links.change(host.index, { mtu, linkLocal: false, up: true })
-  for (const { address, prefixLength } of await inside.addresses.list(peer.index)) {
-    const prefix = `${address}/${prefixLength}`
-    if (!wanted.has(prefix) && !IpPrefix.parse(address).address.isLinkLocal) await inside.addresses.delete(peer.index, prefix)
-  }
-  for (const address of wanted) await inside.addresses.add(peer.index, address, { noDad: true, replace: true })
-  const up = await inside.links.change(peer.index, { up: true })
-  for (const route of routesOf(request)) await inside.routes.replace(route.toString(), { link: peer.index })
-  return { host, peer: up }
+function hostSetup({ mtu }: DeviceRequest): LinkSetup {
+  return { mtu, linkLocal: false, up: true }
 }
 
-function hostText(address: IpAddress): string {
-  return `${address}/${address.bits}`
+/** Nothing is resolved: every frame goes to the program at the other end, whatever its address. */
+function peerSetup(request: DeviceRequest): LinkSetup {
+  const { mtu, addresses } = request
+  return {
+    mtu,
+    linkLocal: false,
+    resolves: false,
+    addresses: addresses.map((address) => `${address}/${address.bits}`),
+    onlyThese: true,
+    routes: routesOf(request).map(String),
+    up: true,
+  }
 }
 
 async function translated<T>(request: DeviceRequest, work: () => Promise<T>): Promise<T> {

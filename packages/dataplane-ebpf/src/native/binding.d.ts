@@ -31,7 +31,7 @@ export declare function bpffsEnsure(folder: string): boolean
 
 export declare function bpffsRelease(folder: string): void
 
-/** Makes a device an endpoint's end: without address resolution, and without offload of tunnels. */
+/** Makes a device an endpoint's end: without offload of tunnels. */
 export declare function deviceMakeEndpoint(namespace: string | undefined | null, link: string): Promise<void>
 
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock

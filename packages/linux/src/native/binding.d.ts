@@ -21,7 +21,7 @@ export declare class NativeNetlink {
   changeLink(link: NativeSelector, change: NativeLinkChange): Promise<NativeLink>
   setUpLink(link: NativeSelector, setup: NativeLinkSetup): Promise<NativeLink>
   deleteLink(link: NativeSelector): Promise<void>
-  createVeth(veth: NativeVeth): Promise<NativeLink>
+  createVeth(veth: NativeVeth): Promise<NativeVethEnds>
   addresses(link?: NativeSelector | undefined | null): Promise<Array<NativeAddress>>
   addAddress(link: NativeSelector, spec: NativeAddressSpec): Promise<void>
   deleteAddress(link: NativeSelector, address: string): Promise<void>
@@ -320,6 +320,11 @@ export interface NativeVeth {
   peerMac?: string
   setup?: NativeLinkSetup
   peerSetup?: NativeLinkSetup
+}
+
+export interface NativeVethEnds {
+  end: NativeLink
+  peer: NativeLink
 }
 
 export declare function netlinkOpen(namespace?: string | undefined | null): Promise<NativeNetlink>

@@ -1,4 +1,5 @@
 import { ValueError } from '../value-error.js'
+import type { IpAddress } from './ip-address.js'
 
 /** A 48-bit MAC address, immutable. */
 export class MacAddress {
@@ -11,6 +12,15 @@ export class MacAddress {
 
   static of(high: number, low: number): MacAddress {
     return new MacAddress(high & 0xffffff, low & 0xffffff)
+  }
+
+  /**
+   * The locally administered address of an endpoint's device, by the address that the endpoint has: `02:58` and the IPv4 address, or the last 32 bits of
+   * the IPv6 address. The same on every node, so that what neighbours remember stays true when the endpoint moves.
+   */
+  static ofEndpoint({ family, w0, w3 }: IpAddress): MacAddress {
+    const low = family === 4 ? w0 : w3
+    return MacAddress.of(0x02_58_00 | (low >>> 24), low)
   }
 
   /** @throws ValueError `wire.mac-address.length` unless `bytes` has 6 octets */

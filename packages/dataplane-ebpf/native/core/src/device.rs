@@ -6,6 +6,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
     ptr,
+    sync::OnceLock,
 };
 
 use heddle_linux_core::{Error, Result, error::Context, netns};
@@ -28,15 +29,10 @@ const TUNNEL_OFFLOADS: [&str; 6] = [
     "tx-ipxip6-segmentation",
 ];
 
-/// Makes a device an endpoint's end: without address resolution, since every frame goes to the program at the other end whatever its address, and
-/// without offload of tunnels, so that an endpoint with tunnels of its own cuts their frames itself.
+/// Makes a device an endpoint's end: without offload of tunnels, so that an endpoint with tunnels of its own cuts their frames itself.
 pub fn make_endpoint(namespace: Option<&Path>, link: &str) -> Result<()> {
     let link = link.to_owned();
-    netns::within(namespace, move || {
-        let device = Device::open(&link)?;
-        device.set_no_arp()?;
-        device.switch_off(&TUNNEL_OFFLOADS)
-    })
+    netns::within(namespace, move || Device::open(&link)?.switch_off(&TUNNEL_OFFLOADS))
 }
 
 /// A device of the calling thread's namespace.
@@ -52,17 +48,16 @@ impl<'a> Device<'a> {
         Ok(Self { link, socket })
     }
 
-    fn set_no_arp(&self) -> Result<()> {
-        let mut request = self.request()?;
-        self.call(libc::SIOCGIFFLAGS as _, &mut request)?;
-        // SAFETY: the kernel has just filled in the flags.
-        unsafe { request.ifr_ifru.ifru_flags |= libc::IFF_NOARP as i16 };
-        self.call(libc::SIOCSIFFLAGS as _, &mut request)
-    }
-
     /// Switches features off by name; those that the kernel does not know are off anyhow.
     fn switch_off(&self, names: &[&str]) -> Result<()> {
-        let known = self.features()?;
+        static KNOWN: OnceLock<Vec<String>> = OnceLock::new();
+        let known = match KNOWN.get() {
+            Some(known) => known,
+            None => {
+                let found = self.features()?;
+                KNOWN.get_or_init(|| found)
+            }
+        };
         let blocks = known.len().div_ceil(32);
         let mut command = vec![0_u32; 2 + blocks * 2];
         command[0] = SET_FEATURES;
@@ -74,7 +69,7 @@ impl<'a> Device<'a> {
         self.ethtool(&mut command)
     }
 
-    /// Names of all features, each at the place of its bit.
+    /// Names of all features, each at the place of its bit: of the kernel, whatever the device.
     fn features(&self) -> Result<Vec<String>> {
         let mut info = [GET_STRING_SET_INFO, 0, 1 << FEATURES, 0, 0];
         self.ethtool(&mut info)?;

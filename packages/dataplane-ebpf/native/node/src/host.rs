@@ -60,7 +60,7 @@ pub fn bpffs_release(folder: String) -> Result<()> {
     bpffs::release(Path::new(&folder)).map_err(to_js)
 }
 
-/// Makes a device an endpoint's end: without address resolution, and without offload of tunnels.
+/// Makes a device an endpoint's end: without offload of tunnels.
 #[napi(ts_return_type = "Promise<void>")]
 pub fn device_make_endpoint(namespace: Option<String>, link: String) -> AsyncTask<Job<()>> {
     job(move || device::make_endpoint(namespace.as_deref().map(Path::new), &link))

@@ -65,6 +65,12 @@ pub struct NativeVeth {
     pub peer_setup: Option<NativeLinkSetup>,
 }
 
+#[napi(object)]
+pub struct NativeVethEnds {
+    pub end: NativeLink,
+    pub peer: NativeLink,
+}
+
 /// What a link shall be; what is left out stays.
 #[napi(object)]
 #[derive(Default)]
@@ -277,12 +283,12 @@ impl NativeNetlink {
         self.call(move |netlink| netlink.delete_link(selector(link)), |()| ())
     }
 
-    #[napi(ts_return_type = "Promise<NativeLink>")]
-    pub fn create_veth(&self, veth: NativeVeth) -> AsyncTask<Job<NativeLink>> {
+    #[napi(ts_return_type = "Promise<NativeVethEnds>")]
+    pub fn create_veth(&self, veth: NativeVeth) -> AsyncTask<Job<NativeVethEnds>> {
         let NativeVeth { name, peer, peer_namespace, mtu, mac, peer_mac, setup, peer_setup } = veth;
         let (setup, peer_setup) = (link_setup(setup), link_setup(peer_setup));
         let spec = core::VethSpec { name, peer, peer_namespace: path(peer_namespace), mtu, mac, peer_mac, setup, peer_setup };
-        self.call(move |netlink| netlink.create_veth(spec), NativeLink::from)
+        self.call(move |netlink| netlink.create_veth(spec), |(end, peer)| NativeVethEnds { end: end.into(), peer: peer.into() })
     }
 
     #[napi(ts_return_type = "Promise<Array<NativeAddress>>")]

@@ -1,19 +1,12 @@
 //! Veth pairs, made and set up in one go.
 
-use std::{
-    fs::File,
-    os::fd::AsRawFd,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, os::fd::AsRawFd, path::PathBuf};
 
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage},
 };
-use rtnetlink::{
-    LinkUnspec,
-    packet_core::{NLM_F_CREATE, NLM_F_EXCL},
-};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
 use super::{
     Link, LinkSetup, Netlink, Pending,
@@ -42,13 +35,13 @@ pub struct VethSpec {
 }
 
 impl Netlink {
-    /// Makes and sets up the pair; returns the end that stays here. On an error nothing of it stays.
-    pub fn create_veth(&self, spec: VethSpec) -> Pending<Link> {
+    /// Makes and sets up the pair; returns the end that stays here, and the other one. On an error nothing of it stays.
+    pub fn create_veth(&self, spec: VethSpec) -> Pending<(Link, Link)> {
         self.call(|_| async move { create(&spec) })
     }
 }
 
-fn create(spec: &VethSpec) -> Result<Link> {
+fn create(spec: &VethSpec) -> Result<(Link, Link)> {
     let operation = format!("create veth pair '{}' and '{}'", spec.name, spec.peer);
     check_name(&spec.name)?;
     check_name(&spec.peer)?;
@@ -59,31 +52,47 @@ fn create(spec: &VethSpec) -> Result<Link> {
     };
     let pair = RouteNetlinkMessage::NewLink(pair(spec, namespace.as_ref(), &operation)?);
     here.add(operation.clone(), NLM_F_CREATE | NLM_F_EXCL, pair);
-    let mut by_name = LinkMessage::default();
-    by_name.attributes.push(LinkAttribute::IfName(spec.name.clone()));
-    here.add(format!("find link '{}'", spec.name), 0, RouteNetlinkMessage::GetLink(by_name));
-    let answers = here.send_all()?;
-    let link = answers.into_iter().flatten().find_map(|answer| match answer {
+    let made = finish(&mut here, &spec.name, &spec.setup)?;
+    let peer = match &spec.peer_namespace {
+        None => finish(&mut here, &spec.peer, &spec.peer_setup),
+        Some(path) => {
+            let (name, setup) = (spec.peer.clone(), spec.peer_setup.clone());
+            netns::within(Some(path), move || finish(&mut Exchange::open()?, &name, &setup))
+        }
+    };
+    peer.map(|peer| (made, peer)).inspect_err(|_| delete(&mut here, &spec.name))
+}
+
+/// Sends what was added, and sets an end up that is there then; the end as it is behind that. After a refusal there is none.
+fn finish(exchange: &mut Exchange, name: &str, setup: &LinkSetup) -> Result<Link> {
+    let link = find(exchange, name)?;
+    if *setup == LinkSetup::default() {
+        return Ok(link);
+    }
+    let done = set_up(exchange, link.index, setup).and_then(|()| find(exchange, name));
+    done.inspect_err(|_| delete(exchange, name))
+}
+
+fn find(exchange: &mut Exchange, name: &str) -> Result<Link> {
+    let operation = format!("find link '{name}'");
+    exchange.add(operation.clone(), 0, RouteNetlinkMessage::GetLink(named(name)));
+    let mut links = exchange.send_all()?.into_iter().flatten().filter_map(|answer| match answer {
         RouteNetlinkMessage::NewLink(message) => Some(read(&message)),
         _ => None,
     });
-    let link = link.ok_or_else(|| Error::from_errno(libc::ENODEV, operation))?;
-    if let Err(error) = set_up(&mut here, link.index, &spec.setup).and_then(|()| set_up_peer(&mut here, &link, spec)) {
-        here.add(format!("delete link {}", link.index), 0, RouteNetlinkMessage::DelLink(LinkUnspec::new_with_index(link.index).build()));
-        let _ = here.send_all();
-        return Err(error);
-    }
-    Ok(Link { up: link.up || spec.setup.up, ..link })
+    links.next().ok_or_else(|| Error::from_errno(libc::ENODEV, operation))
 }
 
-fn set_up_peer(here: &mut Exchange, link: &Link, spec: &VethSpec) -> Result<()> {
-    let peer = link.peer.ok_or_else(|| Error::from_errno(libc::ENODEV, format!("find the other end of '{}'", spec.name)))?;
-    if spec.peer_setup == LinkSetup::default() {
-        return Ok(());
-    }
-    let Some(path) = spec.peer_namespace.as_deref() else { return set_up(here, peer, &spec.peer_setup) };
-    let setup = spec.peer_setup.clone();
-    netns::within(Some(Path::new(path)), move || set_up(&mut Exchange::open()?, peer, &setup))
+/// Takes the pair away by one of its ends, which is no error when there is none.
+fn delete(exchange: &mut Exchange, name: &str) {
+    exchange.add(format!("delete link '{name}'"), 0, RouteNetlinkMessage::DelLink(named(name)));
+    let _ = exchange.send_all();
+}
+
+fn named(name: &str) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(name.into()));
+    message
 }
 
 fn pair(spec: &VethSpec, namespace: Option<&File>, operation: &str) -> Result<LinkMessage> {
@@ -98,8 +107,7 @@ fn pair(spec: &VethSpec, namespace: Option<&File>, operation: &str) -> Result<Li
 }
 
 fn end(name: &str, mac: Option<&str>, mtu: Option<u32>, operation: &str) -> Result<LinkMessage> {
-    let mut message = LinkMessage::default();
-    message.attributes.push(LinkAttribute::IfName(name.into()));
+    let mut message = named(name);
     if let Some(mac) = mac {
         message.attributes.push(LinkAttribute::Address(parse_mac(mac, operation)?));
     }
