@@ -20,7 +20,7 @@ const noticed = (speaker: Speaker): unknown[] =>
 /** A speaker at `R`, and peers that connect to it. */
 async function star(
   config: Partial<Omit<SpeakerConfig, 'neighbors'>> & { neighbors: NeighborConfig[] },
-  peers: Record<string, Partial<SpeakerConfig>>,
+  peers: Record<string, Partial<Omit<SpeakerConfig, 'neighbors'>>>,
 ) {
   const lab = new Lab()
   lab.network.host('unused', '192.0.2.99')

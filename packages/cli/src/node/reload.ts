@@ -23,14 +23,14 @@ export interface Reloading {
 }
 
 /** Has all of a process take another configuration over, or nothing of it. @returns what was done, or would be */
-export async function reloaded({ next, dryRun, mrt, plan, reconfigure }: Reloading): Promise<ConfigChange[]> {
+export async function reloaded({ next, dryRun, mrt, ...node }: Reloading): Promise<ConfigChange[]> {
   const files = mrt.plan(next)
-  const planned = plan()
+  const planned = node.plan()
   if (dryRun) return [...planned, ...files]
   const prepared = await mrt.prepare(next)
   let changes: ConfigChange[]
   try {
-    changes = await reconfigure()
+    changes = await node.reconfigure()
   } catch (error) {
     await prepared.cancel()
     throw error
