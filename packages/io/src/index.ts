@@ -13,6 +13,7 @@ export type {
   Listener,
   ListenOptions,
   PeerProtection,
+  SignatureDrops,
   StreamAuthentication,
   StreamProtection,
   TcpAoKey,

@@ -71,6 +71,18 @@ export interface Transport {
   connect(options: ConnectOptions): Promise<Connection>
   /** @throws TransportError when the address or port cannot be had */
   listen(options: ListenOptions): Promise<Listener>
+  /** What the system has dropped because of signatures, all streams together; absent where that is not counted. Rejects when it cannot be read. */
+  signatureDrops?(): Promise<SignatureDrops>
+}
+
+/** Segments that a system has dropped since it started: each vanished without a word to either end. */
+export interface SignatureDrops {
+  /** They needed a signature, and had none. */
+  readonly unsigned: number
+  /** They had one where none is known: no key for the peer, or not one of that number. */
+  readonly unexpected: number
+  /** Their signature was of another key. */
+  readonly wrong: number
 }
 
 /** An open byte stream, both ways. */

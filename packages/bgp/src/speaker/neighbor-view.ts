@@ -4,6 +4,7 @@ import type { OpenMessage } from '../message/message.js'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import type { NotificationSummary } from '../fsm/event.js'
 import type { FsmStateName } from '../fsm/state.js'
+import type { Session } from '../session/session.js'
 import type { BfdState } from './bfd-source.js'
 import type { NeighborConfig } from './config.js'
 
@@ -68,6 +69,9 @@ export interface NeighborView {
   readonly lastError?: string
 }
 
+/** What of a session is shown. */
+type ShownSession = Pick<Session, 'connection' | 'localOpen' | 'remoteOpen'>
+
 const HIDDEN = '(hidden)'
 
 /** A neighbor's configuration without the keys, which are for the transport alone. */
@@ -79,4 +83,12 @@ export function withoutKeys(neighbor: NeighborConfig): NeighborConfig {
       ? { kind: 'tcp-md5', key: HIDDEN }
       : { kind: 'tcp-ao', keys: authentication.keys.map((key) => ({ ...key, key: HIDDEN })) }
   return { ...rest, authentication: hidden }
+}
+
+/** A session as it is shown, once it is established. */
+export function sessionView(session: ShownSession | undefined): Pick<NeighborView, 'session'> {
+  const { connection, localOpen: sentOpen, remoteOpen: receivedOpen } = session ?? {}
+  if (connection === undefined || sentOpen === undefined || receivedOpen === undefined) return {}
+  const { local, remote } = connection
+  return { session: { localAddress: local.address, localPort: local.port, remotePort: remote.port, sentOpen, receivedOpen } }
 }

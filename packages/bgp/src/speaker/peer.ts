@@ -13,18 +13,16 @@ import { resolveCollision } from './collision.js'
 import type { NeighborConfig } from './config.js'
 import { describeCause } from './down-cause.js'
 import { Flows } from './flows.js'
-import { count, newCounters } from './message-counters.js'
 import type { MessageTrace } from './message-trace.js'
-import { withoutKeys, type MessageCounters, type NeighborView, type NotificationView } from './neighbor-view.js'
+import { sessionView, withoutKeys, type MessageCounters, type NeighborView } from './neighbor-view.js'
 import { openFault } from './open-check.js'
 import { PeerAddress } from './peer-address.js'
 import { PeerBfd } from './peer-bfd.js'
 import type { PeerConfig } from './peer-config.js'
 import type { PeerContext } from './peer-context.js'
+import { PeerHistory } from './peer-history.js'
 import { openOptions } from './session-rules.js'
 import { StaleRoutes, isGraceful } from './stale-routes.js'
-
-const KEY_NAMES = { 'tcp-md5': 'TCP MD5', 'tcp-ao': 'TCP-AO' } as const
 
 /** A neighbor: its sessions (two during a collision), its routes in and out. */
 export class Peer implements SessionOwner {
@@ -35,19 +33,13 @@ export class Peer implements SessionOwner {
   #up: Session | undefined
   #flows: Flows | undefined
   readonly #stale: StaleRoutes
-  readonly #sent = newCounters()
-  readonly #received = newCounters()
-  readonly #traces = new Set<MessageTrace>()
+  readonly #history: PeerHistory
   #started = false
   #stays = false
   #stayTimer: Timer | undefined
   readonly #address: PeerAddress
   readonly #bfd: PeerBfd
-  #established = 0
-  #since = 0
   #state: FsmStateName = 'idle'
-  #lastNotification: NotificationView | undefined
-  #lastError: string | undefined
   /** Memory of the last session, for who asks after it is over. */
   routerId = IpAddress.v4(0)
 
@@ -57,6 +49,7 @@ export class Peer implements SessionOwner {
     private readonly context: PeerContext,
   ) {
     this.#config = config
+    this.#history = new PeerHistory(context.clock, context.transport)
     this.#address = new PeerAddress(config, context.routerDiscovery, { isUp: () => this.#up !== undefined, moved: () => this.#moved() })
     this.#primary = this.#newSession()
     // RFC 9384
@@ -100,7 +93,7 @@ export class Peer implements SessionOwner {
   }
 
   get messages(): { readonly sent: Readonly<MessageCounters>; readonly received: Readonly<MessageCounters> } {
-    return { sent: this.#sent, received: this.#received }
+    return this.#history
   }
 
   get negotiated(): NegotiatedSession | undefined {
@@ -119,6 +112,7 @@ export class Peer implements SessionOwner {
     this.#stays = false
     this.#bfd.follow(this.#config)
     this.#address.follow(this.#config)
+    this.#history.looksFor(this.#config)
     this.#primary.handle({ type: this.#config.fsm.passive ? 'manual-start-passive' : 'manual-start' })
   }
 
@@ -128,6 +122,7 @@ export class Peer implements SessionOwner {
     this.#stayTimer?.cancel()
     this.#bfd.stop()
     this.#address.stop()
+    this.#history.stop()
     this.#secondary?.handle(event)
     this.#primary.handle(event)
     this.#secondary = undefined
@@ -196,14 +191,12 @@ export class Peer implements SessionOwner {
       ...(neighbor.description === undefined ? {} : { description: neighbor.description }),
       config: withoutKeys(neighbor),
       state: this.#state,
-      uptime: this.#up === undefined ? 0 : (this.context.clock.now() - this.#since) / 1000,
-      established: this.#established,
       ...(local === undefined ? {} : { localAddress: local }),
       ...(this.address === undefined ? {} : { remoteAddress: this.address }),
       ...(this.#bfd.state === undefined ? {} : { bfd: this.#bfd.state }),
       ...(this.negotiated === undefined ? {} : { negotiated: this.negotiated }),
       ...sessionView(this.#up),
-      messages: { sent: { ...this.#sent }, received: { ...this.#received } },
+      ...this.#history.view(this.#up !== undefined),
       families: families.map((family) => {
         const table = this.context.tableOf(family)
         return {
@@ -213,8 +206,6 @@ export class Peer implements SessionOwner {
           sent: this.#flows?.sent(family) ?? 0,
         }
       }),
-      ...(this.#lastNotification === undefined ? {} : { lastNotification: this.#lastNotification }),
-      ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
     }
   }
 
@@ -223,7 +214,7 @@ export class Peer implements SessionOwner {
   localOpen(): OpenMessage {
     const { identity, deferral } = this.context
     // a process that took nobody's place has preserved nothing before its first session (RFC 4724 §3)
-    const preserved = identity.restarting || this.#established > 0
+    const preserved = identity.restarting || this.#history.established > 0
     return localOpen(openOptions(this.#config, identity, { restarting: identity.restarting && deferral.active, preserved }))
   }
 
@@ -248,14 +239,7 @@ export class Peer implements SessionOwner {
   }
 
   unanswered(): void {
-    const { port, fsm, neighbor, protection } = this.#config
-    const key =
-      neighbor.authentication === undefined ? '' : `; its key for ${KEY_NAMES[neighbor.authentication.kind]} may be another, or it has none`
-    const far =
-      protection?.minimumHopLimit === undefined
-        ? ''
-        : `; it may be further away than ${neighbor.ttlSecurity === 1 ? 'one hop' : `${neighbor.ttlSecurity} hops`}`
-    this.#lastError = `no answer from ${this.address} port ${port} within ${fsm.connectRetryTime} s${key}${far}`
+    this.#history.unanswered(this.#config, this.address)
   }
 
   stateChanged(session: Session, from: FsmStateName): void {
@@ -280,9 +264,7 @@ export class Peer implements SessionOwner {
     const { negotiated } = session
     if (negotiated === undefined) return
     this.#up = session
-    this.#established++
-    this.#since = this.context.clock.now()
-    this.#lastError = undefined
+    this.#history.up()
     this.routerId = negotiated.remoteRouterId
     this.#stale.up(negotiated)
     this.#expectEndOfRib(negotiated)
@@ -299,6 +281,7 @@ export class Peer implements SessionOwner {
     const graceful = this.#started && negotiated !== undefined && isGraceful(cause, negotiated)
     this.#stale.down(this.#config.families, negotiated, graceful)
     this.#address.released()
+    if (this.#started) this.#history.looksFor(this.#config)
     this.context.logger.info('down', { peer: this.name, cause: describeCause(cause), graceful })
   }
 
@@ -311,14 +294,12 @@ export class Peer implements SessionOwner {
   }
 
   counted(direction: 'sent' | 'received', message: Uint8Array): void {
-    count(direction === 'sent' ? this.#sent : this.#received, message[18])
-    for (const trace of this.#traces) trace({ neighbor: this.name, direction, at: this.context.clock.now(), message: message.slice() })
+    this.#history.counted(this.name, direction, message)
   }
 
   /** Has `trace` told each message both ways, until the returned function is called. */
   trace(trace: MessageTrace): () => void {
-    this.#traces.add(trace)
-    return () => this.#traces.delete(trace)
+    return this.#history.trace(trace)
   }
 
   #newSession(): Session {
@@ -343,14 +324,13 @@ export class Peer implements SessionOwner {
   /** A session has come to Idle: the other one goes on, or it starts again after a while. */
   #ended(session: Session): void {
     const { cause } = session
-    if (cause.kind === 'notification-sent') this.#lastNotification = { direction: 'sent', ...cause.notification }
-    if (cause.kind === 'notification-received') this.#lastNotification = { direction: 'received', ...cause.notification }
+    this.#history.noticed(cause)
     if (session === this.#secondary) {
       this.#secondary = undefined
       return
     }
     if (session !== this.#primary) return
-    if (cause.kind !== 'closed') this.#lastError = describeCause(cause)
+    this.#history.ended(cause)
     if (this.#secondary !== undefined) {
       this.#primary = this.#secondary
       this.#secondary = undefined
@@ -367,7 +347,7 @@ export class Peer implements SessionOwner {
       this.context.moved()
     } catch (error) {
       // the streams that it opens are refused; those to it say why themselves
-      this.#lastError = error instanceof Error ? error.message : String(error)
+      this.#history.failed(error)
     }
   }
 
@@ -388,11 +368,4 @@ export class Peer implements SessionOwner {
   #touched(families: readonly Family[]): void {
     for (const family of families) this.context.touched(this.context.tableOf(family))
   }
-}
-
-function sessionView(session: Session | undefined): Pick<NeighborView, 'session'> {
-  const { connection, localOpen: sentOpen, remoteOpen: receivedOpen } = session ?? {}
-  if (connection === undefined || sentOpen === undefined || receivedOpen === undefined) return {}
-  const { local, remote } = connection
-  return { session: { localAddress: local.address, localPort: local.port, remotePort: remote.port, sentOpen, receivedOpen } }
 }

@@ -117,6 +117,9 @@ export class Recorder {
         }
       },
       listen: async (options) => this.#listener(await inner.listen(options)),
+      ...(inner.signatureDrops === undefined
+        ? {}
+        : { signatureDrops: () => inner.signatureDrops?.() ?? Promise.reject(new TypeError('gone')) }),
     }
   }
 

@@ -13,5 +13,6 @@ export function bgpTransport(): Transport {
     connect: async (options) =>
       (options.protection !== undefined || options.remote.zone !== undefined ? await native() : node).connect(options),
     listen: async (options) => ((options.protection ?? []).length > 0 ? await native() : node).listen(options),
+    signatureDrops: async () => (await native()).signatureDrops?.() ?? Promise.reject(new TypeError('not counted')),
   }
 }

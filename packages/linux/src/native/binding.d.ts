@@ -349,6 +349,9 @@ export declare function tcpDeleteAoKey(fd: number, peer: string, prefixLength: n
 
 export declare function tcpListen(fd: number): NativeTcpEnd
 
+/** Counters of TCP beyond the standard's, as the kernel prints them. */
+export declare function tcpNetstat(namespace?: string | undefined | null): Promise<string>
+
 /** A socket that does not block, in a namespace and bound to a device; the caller owns it. */
 export declare function tcpOpen(namespace: string | undefined | null, family: number, device?: string | undefined | null): Promise<number>
 

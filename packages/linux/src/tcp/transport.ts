@@ -19,6 +19,7 @@ import { endpointOf, hasOwnZone, nativeEnd } from './endpoint.js'
 import { LinuxTcpListener } from './listener.js'
 import { protectStream, protecting, rekeyStream } from './protection.js'
 import { Readiness } from './readiness.js'
+import { signatureDrops } from './signature-drops.js'
 
 /** Where streams are, and their buffers. */
 export interface LinuxTcpOptions extends NodeTcpOptions {
@@ -37,7 +38,11 @@ export function linuxTcpTransport(options: LinuxTcpOptions = {}): Transport {
     readiness: new Readiness(),
     adopt: (connection, protection) => adopt(connection, protection, { highWaterMark, closeTimeout, noDelay }),
   }
-  return { connect: (wanted) => connect(wanted, context), listen: (wanted) => listen(wanted, context) }
+  return {
+    connect: (wanted) => connect(wanted, context),
+    listen: (wanted) => listen(wanted, context),
+    signatureDrops: () => signatureDrops(context.namespace),
+  }
 }
 
 async function connect({ remote, localAddress, protection, signal }: ConnectOptions, context: TcpContext): Promise<Connection> {
