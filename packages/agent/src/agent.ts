@@ -294,7 +294,7 @@ export class Agent implements AsyncDisposable {
   #heard(event: Extract<DataplaneEvent, { readonly liveness: number }>): void {
     const { model, bfd, synchronizer } = this.#parts
     bfd.heard(event)
-    if (model.setLiveness(event.liveness, event.type !== 'liveness-down')) void synchronizer.run()
+    if (model.watchedPaths.heard(event.liveness, event.type !== 'liveness-down')) void synchronizer.run()
   }
 
   #lost(): void {

@@ -86,7 +86,7 @@ test('what is not wanted stays in a replaced dataplane until the adoption ends, 
       next.applyRoutes([...world.routes.values()].map((route) => ({ kind: 'announce' as const, route })))
       next.endAdoption()
       const told = apply(next, early)
-      for (const { id, remote } of told.liveness ?? []) if (world.down.has(String(remote))) next.setLiveness(id, false)
+      for (const { id, remote } of told.liveness ?? []) if (world.down.has(String(remote))) next.watchedPaths.heard(id, false)
       const after = apply(next, told)
       expect(next.takeTransaction()).toBeUndefined()
       expect(new Map(describeState(after))).toEqual(new Map(describeState(world.state)))

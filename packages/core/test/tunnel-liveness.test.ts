@@ -38,3 +38,21 @@ test('a next hop is watched no more when the only VRF that uses it goes', () => 
   world.settle()
   expect(world.state.liveness).toEqual([])
 })
+
+test('what a dataplane that took another one’s place says of a path counts for that path, not for the one that its id stands for now', () => {
+  const world = new World()
+  world.run({ type: 'vrfs', vrfs: [red] })
+  world.run({ type: 'traffic', traffic: { tunnelLiveness } })
+  world.run({ type: 'announce', route })
+  world.settle()
+  const before = world.state
+  world.run({ type: 'source-down', source: route.source })
+  world.settle()
+  world.run({ type: 'announce', route: { ...route, nextHop: IpAddress.parse('192.0.2.4') } })
+  world.settle()
+  expect(world.state.liveness?.map(({ id }) => id)).toEqual(before.liveness?.map(({ id }) => id))
+  world.replaced(before)
+  world.hear(0, false)
+  world.settle()
+  expect([...world.model.routes()]).toMatchObject([{ nextHop: IpAddress.parse('192.0.2.4'), best: true }])
+})

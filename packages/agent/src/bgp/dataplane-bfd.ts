@@ -63,7 +63,7 @@ export class DataplaneBfd implements BfdSource {
 
   /** The dataplane heard of a session, or hears it no more. */
   heard({ type, liveness, reason }: Liveness): void {
-    const path = this.#paths().get(liveness)
+    const path = this.#options.model.watchedPaths.meantBy(liveness)
     if (path === undefined) return
     const state = STATES[type]
     this.#options.logger.info(WORDS[state], { remote: String(path.remote), reason })
@@ -90,7 +90,7 @@ export class DataplaneBfd implements BfdSource {
 
   rows(): BfdRow[] {
     const now = this.#options.clock.now()
-    return this.#options.model.watchedPaths().map(({ path, users }) => {
+    return this.#options.model.watchedPaths.rows().map(({ path, users }) => {
       const known = this.#known.get(pathName(path))
       return {
         local: String(path.local),
@@ -149,7 +149,7 @@ export class DataplaneBfd implements BfdSource {
       const name = pathName(intent)
       if (end === undefined || !wanted.has(name)) wanted.set(name, intent)
     }
-    this.#options.model.setPeerPaths([...wanted.values()])
+    this.#options.model.watchedPaths.setForPeers([...wanted.values()])
     for (const name of this.#known.keys()) if (!this.#names().has(name)) this.#known.delete(name)
     this.#options.synchronize()
   }
@@ -163,10 +163,6 @@ export class DataplaneBfd implements BfdSource {
   }
 
   #names(): ReadonlySet<string> {
-    return new Set(this.#options.model.watchedPaths().map(({ path }) => pathName(path)))
-  }
-
-  #paths(): ReadonlyMap<number, LivenessObject> {
-    return new Map(this.#options.model.watchedPaths().map(({ path }) => [path.id, path]))
+    return new Set(this.#options.model.watchedPaths.rows().map(({ path }) => pathName(path)))
   }
 }

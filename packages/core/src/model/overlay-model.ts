@@ -5,7 +5,6 @@ import type { Encapsulation } from '../dataplane/objects.js'
 import type { ApplyReport, FibTransaction } from '../dataplane/transaction.js'
 import type { MirrorDirection } from '../dataplane/mirror.js'
 import { FibCompiler } from '../fib/fib-compiler.js'
-import { pathName, type PathIntent } from '../fib/liveness-objects.js'
 import { checkTraffic } from '../intent/check-traffic.js'
 import { IntentError, type EndpointIntent, type VrfIntent } from '../intent/intents.js'
 import type { TraceIntent, TrafficIntents } from '../intent/traffic.js'
@@ -26,8 +25,9 @@ import { endpointRow, labelRows, routeRows, tunnelRows } from './rows.js'
 import { Traffic } from './traffic.js'
 import { TunnelChoice } from './tunnel-choice.js'
 import { TunnelLiveness } from './tunnel-liveness.js'
-import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow, WatchedPathRow } from './views.js'
+import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './views.js'
 import { VrfState } from './vrf-state.js'
+import { WatchedPaths } from './watched-paths.js'
 
 /** What a model is told of its node and of the dataplane that it writes for. */
 export interface OverlayModelOptions {
@@ -52,6 +52,8 @@ export const UPLINK_PORT = 0
  * what is told to others. Pure and synchronous: calls change the model, `takeTransaction` and `takeExports` collect what follows, in batches.
  */
 export class OverlayModel {
+  /** What the dataplane watches by BFD. */
+  readonly watchedPaths: WatchedPaths
   readonly #options: OverlayModelOptions
   readonly #ids: Identities
   readonly #fib: FibCompiler
@@ -82,6 +84,9 @@ export class OverlayModel {
       isDown: (remote) => this.#liveness.isDown(remote),
     })
     this.#liveness = new TunnelLiveness(this.#fib, (remote) => this.#tunnels.localAddress(remote))
+    this.watchedPaths = new WatchedPaths(this.#fib, this.#liveness, (remote) =>
+      this.#changes.touchRemote(this.#vrfs.values(), (nextHop) => String(nextHop) === remote),
+    )
     this.#choice = new HopChoice({ vrfs: this.#vrfs, tunnels: this.#tunnels, liveness: this.#liveness })
     this.#traffic = new Traffic(this.#fib, localAddresses)
     this.#observations = new Observations(this.#fib)
@@ -247,26 +252,6 @@ export class OverlayModel {
   /** Everything `source` told is void. */
   withdrawSource(source: string): void {
     this.#received.withdrawSource(source)
-  }
-
-  /**
-   * The dataplane hears the router that liveness object `id` names, or hears it no more: routes through it come back, or others take their place.
-   * Returns whether that is news.
-   */
-  setLiveness(id: number, isUp: boolean): boolean {
-    const remote = this.#liveness.heard(id, isUp)
-    if (remote !== undefined) this.#changes.touchRemote(this.#vrfs.values(), (nextHop) => String(nextHop) === remote)
-    return remote !== undefined
-  }
-
-  /** Watches these paths for BGP peers, and no others; paths that tunnels take are watched besides. */
-  setPeerPaths(paths: readonly PathIntent[]): void {
-    this.#fib.liveness.wantFor('bgp', paths)
-  }
-
-  /** All paths that are watched, and for whom: `bgp`, `tunnels`. */
-  watchedPaths(): readonly WatchedPathRow[] {
-    return Array.from(this.#fib.objects.liveness.wanted.values(), (path) => ({ path, users: this.#fib.liveness.usersOf(pathName(path)) }))
   }
 
   /**

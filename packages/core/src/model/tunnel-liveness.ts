@@ -67,15 +67,13 @@ export class TunnelLiveness {
     return this.#down.has(String(remote))
   }
 
-  /** The dataplane heard of a session, or hears it no more. Returns the remote, if that is news. */
-  heard(id: number, isUp: boolean): string | undefined {
-    for (const [remote, key] of this.#watched) {
-      if (this.#fib.liveness.idOf(key) !== id || this.#down.has(remote) === !isUp) continue
-      if (isUp) this.#down.delete(remote)
-      else this.#down.add(remote)
-      return remote
-    }
-    return undefined
+  /** The dataplane hears the router at the end of a path, or hears it no more. Returns whether that is news for a tunnel. */
+  heard(path: PathIntent, isUp: boolean): boolean {
+    const remote = String(path.remote)
+    if (this.#watched.get(remote) !== pathName(path) || this.#down.has(remote) === !isUp) return false
+    if (isUp) this.#down.delete(remote)
+    else this.#down.add(remote)
+    return true
   }
 
   /** What a dataplane knows that was there before us, or took another's place. Returns the remotes that are or were down. */

@@ -252,7 +252,7 @@ export class World {
   /** The dataplane says of a session that it has how it stands. */
   hear(id: number, isUp: boolean): void {
     const session = this.state.liveness?.find((object) => object.id === id)
-    if (session === undefined || !this.model.setLiveness(session.id, isUp)) return
+    if (session === undefined || !this.model.watchedPaths.heard(session.id, isUp)) return
     if (isUp) this.down.delete(String(session.remote))
     else this.down.set(String(session.remote), session.remote)
   }
