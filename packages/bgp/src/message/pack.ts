@@ -9,7 +9,7 @@ import { encodeNlri } from '../nlri/registry.js'
 import { frameMessage } from './header.js'
 import { writeReachHead } from './multiprotocol.js'
 import { usesPathIds, type EncodeOptions } from './options.js'
-import { UpdateBatch, frameSize, sizeLimit, withdrawalFrame, type UpdateFrame } from './update-batch.js'
+import { NO_ENTRY, UpdateBatch, frameSize, sizeLimit, withdrawalFrame, type UpdateFrame } from './update-batch.js'
 
 /** Routes of one family that share everything but their NLRI. */
 export interface RouteGroup {
@@ -52,7 +52,13 @@ function packed(nlri: readonly Nlri[], family: Family, options: EncodeOptions, w
     return octets.length
   })
   const batch = new UpdateBatch(sizeLimit(options), frameSize(frame) + octets.length)
-  batch.write(frame, { octets: octets.view(), count: ends.length, startOf: (at) => ends[at - 1] ?? 0, endOf: (at) => ends[at] })
+  batch.write(frame, {
+    octets: octets.view(),
+    first: ends.length === 0 ? NO_ENTRY : 0,
+    next: (entry) => (entry + 1 === ends.length ? NO_ENTRY : entry + 1),
+    startOf: (entry) => ends[entry - 1] ?? 0,
+    endOf: (entry) => ends[entry],
+  })
   return batch.finish()
 }
 

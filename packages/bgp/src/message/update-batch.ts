@@ -20,12 +20,18 @@ export interface UpdateFrame {
   readonly unreach?: Uint8Array
 }
 
-/** Encoded NLRI by their places in `octets`. */
+/** Where a list of encoded NLRI ends. */
+export const NO_ENTRY = -1
+
+/** Encoded NLRI in `octets`, as a list of entries that are small integers. */
 export interface EncodedNlri {
   readonly octets: Uint8Array
-  readonly count: number
-  startOf(at: number): number
-  endOf(at: number): number
+  /** `NO_ENTRY` when there is none. */
+  readonly first: number
+  /** The one behind, or `NO_ENTRY`. */
+  next(entry: number): number
+  startOf(entry: number): number
+  endOf(entry: number): number
 }
 
 /** Octets that a message may have. */
@@ -68,10 +74,10 @@ export class UpdateBatch {
   write(frame: UpdateFrame, nlri: EncodedNlri): void {
     const overhead = frameSize(frame)
     const room = this.limit - overhead
-    for (let from = 0; from < nlri.count;) {
+    for (let from = nlri.first; from !== NO_ENTRY;) {
       let size = 0
       let to = from
-      for (; to < nlri.count; to++) {
+      for (; to !== NO_ENTRY; to = nlri.next(to)) {
         const next = nlri.endOf(to) - nlri.startOf(to)
         if (size + next > room) break
         size += next
@@ -83,6 +89,11 @@ export class UpdateBatch {
       this.#message(frame, nlri, from, to, size)
       from = to
     }
+  }
+
+  /** Octets that have been written. */
+  get length(): number {
+    return this.#out.length
   }
 
   /** The messages, as views of one buffer that stand in it without a gap. */
@@ -128,5 +139,5 @@ function writeHead(out: ByteWriter, type: number, length: number): void {
 }
 
 function writeRoutes(out: ByteWriter, nlri: EncodedNlri, from: number, to: number): void {
-  for (let at = from; at < to; at++) out.copy(nlri.octets, nlri.startOf(at), nlri.endOf(at))
+  for (let entry = from; entry !== to; entry = nlri.next(entry)) out.copy(nlri.octets, nlri.startOf(entry), nlri.endOf(entry))
 }

@@ -92,7 +92,7 @@ export class AdjRibOut {
       next = this.#nextOf(entry, destination)
       this.#withdraw(entry, destination, targets, members, output)
     }
-    for (const target of targets) this.#announce(destination, target, members, forced, output)
+    for (let at = 0; at < targets.length; at++) this.#announce(destination, targets[at], members, forced, output)
   }
 
   /** The attribute set with which a peer holds a destination, by whatever path; 0 when it holds nothing. */
@@ -276,6 +276,6 @@ export class AdjRibOut {
 }
 
 function targetOf(targets: readonly ExportTarget[], pathId: number): ExportTarget | undefined {
-  for (const target of targets) if (target.pathId === pathId) return target
+  for (let at = 0; at < targets.length; at++) if (targets[at].pathId === pathId) return targets[at]
   return undefined
 }

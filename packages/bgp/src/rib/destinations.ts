@@ -19,22 +19,36 @@ export const STATE = {
 
 const HELD = 16
 
-/** The destinations of one table, by slots from 1 and by their keys: what is known of each beside its paths. */
+/**
+ * The destinations of one table, by slots from 1 and by their keys: what is known of each beside its paths. One that is gone is left where it is, for
+ * it often comes back; its slot is used for another when room is needed near it.
+ */
 export class Destinations {
   readonly #keys: RowColumn
-  readonly #index = new SlotIndex()
+  readonly #index: SlotIndex
   /** First of the paths, which is the best one where there is one; of a free slot: the next free one. */
   readonly #first = new Column()
   readonly #state = new Column()
   #free = 0
   #next = 1
+  #size = 0
+  /** Slots that are not in use, but still in the index. */
+  #gone = 0
 
   constructor(private readonly key: NlriKey) {
     this.#keys = new RowColumn(key.stride)
+    const gone = (): number => this.#gone
+    this.#index = new SlotIndex({
+      get count() {
+        return gone()
+      },
+      take: (slot) => this.#takeGone(slot),
+    })
   }
 
+  /** Destinations in use. */
   get size(): number {
-    return this.#index.size
+    return this.#size
   }
 
   /** The slot behind the last one that was ever given out. */
@@ -53,36 +67,30 @@ export class Destinations {
 
   /** The slot of `key`, or 0. */
   find(key: Uint32Array): number {
-    return this.#find(key, this.#hash(key, 0))
+    const slot = this.#find(key, this.#hash(key, 0))
+    return this.uses(slot) ? slot : 0
   }
 
   /** The slot of `key`, a new one where it has none. The reference of `key` is taken over. */
   at(key: Uint32Array): number {
     const hash = this.#hash(key, 0)
     const found = this.#find(key, hash)
-    if (found !== 0) {
-      this.key.releaseKey(key, 0)
-      return found
+    if (found === 0) return this.#add(key, hash)
+    if (this.uses(found)) this.key.releaseKey(key, 0)
+    else {
+      this.#gone--
+      this.#use(found)
     }
-    const slot = this.#free === 0 ? this.#next++ : this.#free
-    if (slot === this.#free) this.#free = this.#first.get(slot)
-    this.#first.set(slot, 0)
-    this.#keys.set(slot, key)
-    this.#state.set(slot, STATE.used)
-    this.#index.add(slot, hash)
-    return slot
+    return found
   }
 
   /** Frees a slot that nothing refers to any more. */
   freeIfUnused(slot: number): void {
     if (this.#first.get(slot) !== 0 || (this.#state.get(slot) & ~STATE.bestTouched) !== STATE.used) return
-    const words = this.#keys.chunkOf(slot)
-    const from = this.#keys.startOf(slot)
-    this.#index.remove(slot, this.#hash(words, from))
-    this.key.releaseKey(words, from)
     this.#state.set(slot, 0)
-    this.#first.set(slot, this.#free)
-    this.#free = slot
+    this.#size--
+    if (this.key.refers) this.#remove(slot)
+    else this.#gone++
   }
 
   /** Slots in use, in no particular order; those added meanwhile may or may not be among them. */
@@ -133,6 +141,42 @@ export class Destinations {
   /** Writes what `nlri` returns, as it stands in a message. @throws ValueError `bgp.nlri.*` */
   write(slot: number, data: number, pathId: number, mode: NlriMode, out: ByteWriter): void {
     this.key.write(this.#keys.chunkOf(slot), this.#keys.startOf(slot), data, pathId, mode, out)
+  }
+
+  #add(key: Uint32Array, hash: number): number {
+    const slot = this.#free === 0 ? this.#next++ : this.#free
+    if (slot === this.#free) this.#free = this.#first.get(slot)
+    this.#keys.set(slot, key)
+    this.#use(slot)
+    this.#index.add(slot, hash)
+    return slot
+  }
+
+  #use(slot: number): void {
+    this.#first.set(slot, 0)
+    this.#state.set(slot, STATE.used)
+    this.#size++
+  }
+
+  /** What a key refers to is not kept for one that is gone. */
+  #remove(slot: number): void {
+    const words = this.#keys.chunkOf(slot)
+    const from = this.#keys.startOf(slot)
+    this.#index.remove(slot, this.#hash(words, from))
+    this.key.releaseKey(words, from)
+    this.#free = this.#freed(slot)
+  }
+
+  #takeGone(slot: number): boolean {
+    if (this.uses(slot)) return false
+    this.#gone--
+    this.#free = this.#freed(slot)
+    return true
+  }
+
+  #freed(slot: number): number {
+    this.#first.set(slot, this.#free)
+    return slot
   }
 
   #find(key: Uint32Array, hash: number): number {

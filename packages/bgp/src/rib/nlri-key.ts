@@ -44,6 +44,11 @@ export class NlriKey {
     this.stride = this.#prefixWords === 0 ? 1 : this.#prefixWords + 1 + (this.#distinguished ? 2 : 0)
   }
 
+  /** Whether keys refer to octets, so that they have references to be given back. */
+  get refers(): boolean {
+    return this.#prefixWords === 0
+  }
+
   /** Octets that keys and path data refer to. */
   get octets(): number {
     return this.#octets.size

@@ -1,13 +1,22 @@
-/** Entries that the first segment has room for, up to which they double, and from which on a segment is split. */
+/** Entries that the first segment has room for, and those from which on a segment is split instead of doubled. */
 const SMALLEST = 64
-const DOUBLE_UP_TO = 1024
-const LARGEST = 2000
+const LARGEST = 2048
+/** Entries that half of a split segment has room for, if that will do. */
+const HALF = 1280
 /** Depth below which no segment is split: what shares so many bits of its hash is meant to, and must not blow the directory up. */
 const DEEPEST = 18
 /** A segment is full when three of four places are taken; beyond that, searches that find nothing get long. */
 const FULL = 3 / 4
-/** How full the halves of a segment are that was split, at most. */
-const FRESH = 3 / 5
+/** How full a segment is at most that was swept or split, so that it is worth it. */
+const FRESH = 5 / 8
+
+/** Slots that are in an index although nobody looks for them any more. */
+export interface Leftovers {
+  /** How many there are. */
+  readonly count: number
+  /** @returns whether the slot was one of them; then it is none any more, nor in the index */
+  take(slot: number): boolean
+}
 
 interface Segment {
   /** High bits of a hash that all of its entries share. */
@@ -21,8 +30,8 @@ interface Segment {
 
 /**
  * Slots by the hash of what they hold: linear probing in small segments, under a directory by the high bits of the hash (extendible hashing).
- * Only a segment that is full is split or grows, by a quarter of itself, so that no entry ever waits for the whole index to be built anew and most
- * of the room is used; hashes stand beside the slots, so that neither that nor a removal looks at what slots hold.
+ * Only a segment that is full is swept, split or grows, so that no entry ever waits for the whole index to be built anew; hashes stand beside the
+ * slots, so that neither that nor a removal looks at what slots hold.
  *
  *     for (let slot = index.first(hash); slot !== 0; slot = index.next()) if (holds(slot)) return slot
  */
@@ -34,6 +43,9 @@ export class SlotIndex {
   #segment: Segment = NONE
   #at = 0
   #hash = 0
+
+  /** @param leftovers slots that may go when there is no room for another */
+  constructor(private readonly leftovers?: Leftovers) {}
 
   /** Slots that are in it. */
   get size(): number {
@@ -63,6 +75,7 @@ export class SlotIndex {
     if (this.#directory.length === 0) this.#directory.push(segmentOf(SMALLEST, 0))
     let segment = this.#segmentOf(hash) as Segment
     while (segment.count >= segment.size * FULL) {
+      if (this.#sweep(segment)) break
       if (segment.size < LARGEST || segment.depth === DEEPEST) grow(segment)
       else this.#split(segment, hash)
       segment = this.#segmentOf(hash) as Segment
@@ -102,6 +115,21 @@ export class SlotIndex {
     while (entries[at * 2] !== 0 && entries[at * 2 + 1] !== hash) at = behind(at, size)
     this.#at = at
     return entries[at * 2]
+  }
+
+  /** @returns whether there is room in the segment for some time */
+  #sweep(segment: Segment): boolean {
+    const { leftovers } = this
+    if (leftovers === undefined || leftovers.count === 0) return false
+    const { entries, count } = segment
+    const before = entries.slice()
+    entries.fill(0)
+    segment.count = 0
+    for (let at = 0; at < before.length; at += 2) {
+      if (before[at] !== 0 && !leftovers.take(before[at])) put(segment, before[at], before[at + 1])
+    }
+    this.#size -= count - segment.count
+    return segment.count < segment.size * FRESH
   }
 
   /** Two in the place of one, by the next bit of the hash. */
@@ -153,19 +181,13 @@ function put(segment: Segment, slot: number, hash: number): void {
   segment.count++
 }
 
-function grown(size: number): number {
-  return size < DOUBLE_UP_TO ? size * 2 : size + (size >>> 2)
-}
-
 function sizeFor(count: number): number {
-  let size = SMALLEST
-  while (count > size * FRESH) size = grown(size)
-  return size
+  return count <= HALF * FRESH ? HALF : LARGEST
 }
 
 function grow(segment: Segment): void {
   const { entries } = segment
-  segment.size = grown(segment.size)
+  segment.size = segment.size < LARGEST ? Math.min(LARGEST, segment.size * 2) : segment.size * 2
   segment.entries = new Int32Array(segment.size * 2)
   segment.count = 0
   for (let at = 0; at < entries.length; at += 2) if (entries[at] !== 0) put(segment, entries[at], entries[at + 1])

@@ -56,19 +56,24 @@ export class UpdateLog {
    * Reads up to `limit` destinations from a place on.
    *
    * @param until a place behind which nothing is read, so that a reader that was behind meets the others
-   * @param out is emptied and filled
+   * @param out is filled anew
    * @returns the reader's next place
    */
   read(from: number, until: number, limit: number, out: number[]): number {
-    out.length = 0
+    let count = 0
+    let next = Math.min(this.#end, until)
     for (let at = this.#indexOf(from); at < this.#places.length; at++) {
       const place = this.#placeAt(at)
-      if (place >= until) return until
-      if (out.length === limit) return place
+      if (place >= until || count === limit) {
+        next = Math.min(place, until)
+        break
+      }
       const destination = this.#destinations.get(at)
-      if (this.#place.get(destination) === low(place)) out.push(destination)
+      // by index, for an array that is emptied first gives its room away
+      if (this.#place.get(destination) === low(place)) out[count++] = destination
     }
-    return Math.min(this.#end, until)
+    out.length = count
+    return next
   }
 
   /** Forgets what every reader has behind it. @param before the place of the last reader */

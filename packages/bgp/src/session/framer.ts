@@ -26,24 +26,38 @@ export class Framer {
   }
 
   push(chunk: Uint8Array, output: FramerOutput): void {
-    if (this.#failed) return
-    const bytes = this.#rest.length === 0 ? chunk : joined(this.#rest, chunk)
-    let at = 0
-    while (bytes.length - at >= HEADER_SIZE) {
-      const head = readHeader(bytes, this.#options, at)
-      if (head === undefined) break
-      if (!head.ok) {
-        this.#failed = true
-        this.#rest = NOTHING
-        output.error(head.error)
-        return
-      }
-      const { length, type } = head.header
-      if (bytes.length - at < length) break
-      output.message(bytes.subarray(at, at + length), type)
-      at += length
+    let at = this.#rest.length === 0 ? 0 : this.#complete(chunk, output)
+    if (this.#failed || this.#rest.length > 0) return
+    for (let length = 0; ; at += length) {
+      length = this.#lengthOf(chunk, at, output)
+      if (length === 0 || chunk.length - at < length) break
+      output.message(chunk.subarray(at, at + length), chunk[at + HEADER_SIZE - 1])
     }
-    this.#rest = bytes.subarray(at)
+    if (!this.#failed && at < chunk.length) this.#rest = chunk.subarray(at)
+  }
+
+  /** Goes on with the message that a chunk before has begun. @returns octets of the chunk that are part of it */
+  #complete(chunk: Uint8Array, output: FramerOutput): number {
+    const before = this.#rest.length
+    // its header first, which tells how much there is to come
+    let rest = before >= HEADER_SIZE ? this.#rest : joined(this.#rest, chunk.subarray(0, HEADER_SIZE - before))
+    const length = this.#lengthOf(rest, 0, output)
+    if (this.#failed) return 0
+    if (rest.length < length) rest = joined(rest, chunk.subarray(rest.length - before, length - before))
+    this.#rest = rest.length === length ? NOTHING : rest
+    if (rest.length === length) output.message(rest, rest[HEADER_SIZE - 1])
+    return rest.length - before
+  }
+
+  /** Length of the message at `at`; 0 while its header is not whole, and when it is no message. */
+  #lengthOf(bytes: Uint8Array, at: number, output: FramerOutput): number {
+    const head = readHeader(bytes, this.#options, at)
+    if (head === undefined) return 0
+    if (head.ok) return head.header.length
+    this.#failed = true
+    this.#rest = NOTHING
+    output.error(head.error)
+    return 0
   }
 }
 

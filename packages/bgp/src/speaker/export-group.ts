@@ -7,6 +7,7 @@ import { AdjRibOut } from '../rib/adj-rib-out.js'
 import { eachPeer, equalSets, peerSetWords, type PeerSet } from '../rib/peer-set.js'
 import type { RibTable } from '../rib/rib-table.js'
 import { UpdateLog } from '../rib/update-log.js'
+import { ExportBundles } from './export-bundles.js'
 import { ExportMember, type MemberPeer } from './export-member.js'
 import { ExportPaths, type ExportRules } from './export-paths.js'
 import { ExportStage } from './export-stage.js'
@@ -41,6 +42,9 @@ export class ExportGroup {
   readonly #log: UpdateLog
   readonly #paths: ExportPaths
   readonly #packer: UpdatePacker
+  /* Of the stage under way. */
+  readonly #stretch: number[] = []
+  readonly #gathered: ExportBundles
   readonly #members: (ExportMember | undefined)[] = []
   readonly #task: Task = { work: 'export', run: () => this.#piece() }
   /** Peers that have left, and the entries at which it is to be forgotten what they held. */
@@ -57,6 +61,7 @@ export class ExportGroup {
   ) {
     this.out = new AdjRibOut(table)
     this.#log = new UpdateLog(table)
+    this.#gathered = new ExportBundles(table, usesPathIds(context.encode, table.family.key))
     this.#packer = new UpdatePacker(table, context.encode, (error) => context.failed(table.family, error))
     this.#paths = new ExportPaths(table, context.rules, {
       fitsAny: (set) => this.#packer.fitsAny(set),
@@ -210,9 +215,8 @@ export class ExportGroup {
     if (first >= this.#log.end) return undefined
     const members = ready.filter(({ place }) => place === first)
     const until = Math.min(this.#log.end, ...ready.map(({ place }) => (place > first ? place : Infinity)))
-    const destinations: number[] = []
-    const next = this.#log.read(first, until, STRETCH, destinations)
-    return this.#stageOf(destinations, members, 'log', () => {
+    const next = this.#log.read(first, until, STRETCH, this.#stretch)
+    return this.#stageOf(this.#stretch, members, 'log', () => {
       for (const member of members) member.place = next
       this.#trim()
     })
@@ -246,9 +250,8 @@ export class ExportGroup {
     of: 'log' | 'walk' | 'forced-walk',
     over: () => void,
   ): ExportStage {
-    const { encode } = this.context
     return new ExportStage(this.out, destinations, members, of === 'forced-walk', this.#paths, {
-      addPath: usesPathIds(encode, this.table.family.key),
+      gathered: this.#gathered,
       holds: of !== 'log',
       over,
       failed: (error) => this.context.failed(this.table.family, error),

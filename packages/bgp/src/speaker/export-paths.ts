@@ -55,8 +55,8 @@ const NOTHING: readonly ExportTarget[] = []
 
 /** See `ExportPaths.scope`. */
 export class ExportScope {
-  /** By set and source: the set with which it goes out, or 0. */
-  readonly #exported = new Map<number, number>()
+  /** By source and set: the set with which it goes out, or 0. */
+  readonly #exported = new Map<number, Map<number, number>>()
   /** Sets of single paths. */
   readonly #single: number[] = []
   /** By set: who wants it. */
@@ -114,7 +114,7 @@ export class ExportScope {
   }
 
   end(): void {
-    for (const set of this.#exported.values()) if (set !== 0) this.table.sets.release(set)
+    for (const exported of this.#exported.values()) for (const set of exported.values()) if (set !== 0) this.table.sets.release(set)
     for (const set of this.#single) this.table.sets.release(set)
   }
 
@@ -130,11 +130,12 @@ export class ExportScope {
 
   /** Finds the set with which all paths of a set and source go out, or 0. */
   #forAll(path: number, set: number, peer: number): void {
-    const key = set * 0x1_0000 + peer
-    let out = this.#exported.get(key)
+    let exported = this.#exported.get(peer)
+    if (exported === undefined) this.#exported.set(peer, (exported = new Map<number, number>()))
+    let out = exported.get(set)
     if (out === undefined) {
       out = this.#export(path, set, this.rules.sourceOf(peer))
-      this.#exported.set(key, out)
+      exported.set(set, out)
     }
     this.#lastSet = set
     this.#lastPeer = peer

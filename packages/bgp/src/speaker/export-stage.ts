@@ -2,7 +2,7 @@ import { ValueError } from '@heddle/wire'
 import type { AdjRibOut, ExportOutput, ExportTarget } from '../rib/adj-rib-out.js'
 import { addPeer, type PeerSet } from '../rib/peer-set.js'
 import type { RibTable } from '../rib/rib-table.js'
-import { ExportBundles, type Bundle } from './export-bundles.js'
+import type { ExportBundles, Bundle } from './export-bundles.js'
 import type { ExportMember } from './export-member.js'
 import type { ExportPaths, ExportScope } from './export-paths.js'
 
@@ -11,8 +11,8 @@ const PIECE = 512
 
 /** What a stage needs besides its destinations. */
 export interface ExportStageOptions {
-  /** Routes go out with path identifiers. */
-  readonly addPath: boolean
+  /** Is empty, and gets what is found. */
+  readonly gathered: ExportBundles
   /** Nothing else keeps the slots of its destinations from being used again. */
   readonly holds: boolean
   /** Moves the members behind the stretch. */
@@ -29,7 +29,6 @@ export class ExportStage implements ExportOutput {
   #at = 0
   #scope: ExportScope | undefined
   readonly #members: PeerSet
-  readonly #gathered: ExportBundles
   #bundles: Bundle[] | undefined
 
   constructor(
@@ -40,7 +39,6 @@ export class ExportStage implements ExportOutput {
     paths: ExportPaths,
     private readonly options: ExportStageOptions,
   ) {
-    this.#gathered = new ExportBundles(out.table, options.addPath)
     this.#members = new Uint32Array(out.words)
     for (const { index } of members) addPeer(this.#members, index)
     this.#scope = paths.scope(members, this.#members)
@@ -65,7 +63,7 @@ export class ExportStage implements ExportOutput {
 
   /** Gives out bundles to be packed: withdrawals first. @returns nothing when there are no more */
   bundles(): Bundle[] | undefined {
-    this.#bundles ??= this.#gathered.finish().reverse()
+    this.#bundles ??= this.options.gathered.finish().reverse()
     if (this.#bundles.length === 0) return undefined
     const out: Bundle[] = []
     for (let routes = 0; routes < PIECE;) {
@@ -79,12 +77,13 @@ export class ExportStage implements ExportOutput {
 
   /** Moves the members behind the stretch. */
   over(): void {
+    this.options.gathered.clear()
     this.options.over()
   }
 
   announce(destination: number, { set, data, pathId }: ExportTarget, peers: PeerSet): void {
     try {
-      this.#gathered.add(set, peers, destination, pathId, data)
+      this.options.gathered.add(set, peers, destination, pathId, data)
     } catch (error) {
       if (!(error instanceof ValueError)) throw error
       this.options.failed(error)
@@ -93,7 +92,7 @@ export class ExportStage implements ExportOutput {
   }
 
   withdraw(destination: number, pathId: number, data: number, peers: PeerSet): void {
-    this.#gathered.add(0, peers, destination, pathId, data)
+    this.options.gathered.add(0, peers, destination, pathId, data)
   }
 
   get #table(): RibTable {

@@ -15,6 +15,8 @@ const SPARE = 512
 export class UpdatePacker {
   readonly #frames: FrameWriter
   readonly #withdrawal: UpdateFrame
+  /** Octets of the last batch, which the next one will be like. */
+  #size = 0
 
   constructor(
     private readonly table: RibTable,
@@ -42,7 +44,7 @@ export class UpdatePacker {
 
   /** @returns messages that stand in one buffer without a gap */
   pack(bundles: readonly Bundle[]): Uint8Array[] {
-    const batch = new UpdateBatch(sizeLimit(this.encode))
+    const batch = new UpdateBatch(sizeLimit(this.encode), this.#size + (this.#size >>> 2))
     for (const bundle of bundles) {
       try {
         batch.write(bundle.set === 0 ? this.#withdrawal : this.#frameOf(bundle.set), bundle)
@@ -52,6 +54,7 @@ export class UpdatePacker {
         batch.write(this.#withdrawal, bundle)
       }
     }
+    this.#size = batch.length
     return batch.finish()
   }
 
