@@ -69,6 +69,10 @@ const LOOSE: ReadonlySet<string> = new Set<keyof PathAttributes>(['extendedCommu
 function checkKept(given: PathAttributes, kept: PathAttributes): void {
   for (const [name, value] of Object.entries(given) as [keyof PathAttributes, unknown][]) {
     if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
+    if (name === 'attrSet' && given.attrSet?.originAs === kept.attrSet?.originAs) {
+      checkKept(given.attrSet?.attributes ?? {}, kept.attrSet?.attributes ?? {})
+      continue
+    }
     const isKept = kept[name] !== undefined && (LOOSE.has(name) || text(kept[name]) === text(value))
     if (!isKept) throw new ValueError('bgp.attribute.value', `${name} ${text(value)}`, 'a value that the attribute can have')
   }

@@ -1,15 +1,9 @@
-import { IpAddress, type RouteTarget } from '@heddle/wire'
-import { silentLogger, type Connection, type Logger } from '@heddle/io'
-import { EventEmitter } from 'eventemitter3'
+import type { RouteTarget } from '@heddle/wire'
 import type * as typed from 'typed-emitter'
 import { CEASE } from '../iana.js'
-import { familyByName, type Family } from '../nlri/family.js'
+import type { Family } from '../nlri/family.js'
 import { SHUTDOWN_LIMIT } from '../message/notification.js'
 import { truncateText } from '../message/text.js'
-import { AttributeSets } from '../rib/attribute-sets.js'
-import { LOCAL } from '../rib/rib-table.js'
-import { AllTables } from './all-tables.js'
-import { ChangeFeed } from './change-feed.js'
 import type {
   ConfederationConfig,
   DynamicNeighborConfig,
@@ -22,33 +16,20 @@ import type {
 } from './config.js'
 import type { DecisionConfig } from './decision.js'
 import type { SpeakerEvents } from './events.js'
-import { ExportGroups } from './export-groups.js'
-import { FlushWaits } from './flush.js'
 import { collectMetrics } from './collect-metrics.js'
 import type { SpeakerMetrics } from './metrics.js'
 import type { NeighborView } from './neighbor-view.js'
-import { Neighbors } from './neighbors.js'
-import type { PeerContext } from './peer-context.js'
-import { speakerIdentity, type PeerConfig, type SpeakerIdentity } from './peer-config.js'
-import { LocalRoutes } from './local-routes.js'
-import { validateOrigin, type OriginValidator } from './origin-validator.js'
-import { explain, type ExplainSources, type Explanation } from './explain.js'
+import type { OriginValidator } from './origin-validator.js'
+import type { Explanation } from './explain.js'
 import type { MessageTrace } from './message-trace.js'
 import type { Reconciliation } from './reconcile.js'
-import { importRulesFor } from './session-rules.js'
-import { Watches, type WatchEvent } from './watch.js'
-import { RestartDeferral } from './restart-deferral.js'
-import { receivedRoutes, sentRoutes } from './route-views.js'
-import { LOCAL_PEER, type LocalRoute, type LocalRouteKey, type RouteChange, type RouteView } from './route.js'
+import type { WatchEvent } from './watch.js'
+import type { LocalRoute, LocalRouteKey, RouteChange, RouteView } from './route.js'
 import type { ExplainQuery, RoutesQuery, StopOptions } from './queries.js'
-import { PeerIndex } from './peer-index.js'
-import { Listeners } from './listeners.js'
-import { watchEvent, watchSnapshot } from './watch-views.js'
-import { Scheduler } from './scheduler.js'
 import { SpeakerError } from './speaker-error.js'
-import { TableObservers, type TableAccess, type TableObserver } from './table-observers.js'
-
-const UNSPECIFIED = IpAddress.v4(0)
+import type { TableAccess, TableObserver } from './table-observers.js'
+import { SpeakerParts } from './speaker-parts.js'
+import { explanationOf, familyNamed, routesOf } from './answer-queries.js'
 
 /**
  * A BGP speaker: sessions with its neighbors, their routes and its own, and the decision between them. It has no globals; clock, randomness
@@ -61,133 +42,36 @@ const UNSPECIFIED = IpAddress.v4(0)
  * for await (const changes of speaker.changes) apply(changes)
  */
 export class Speaker {
-  readonly #options: SpeakerOptions
-  readonly #logger: Logger
-  readonly #identity: SpeakerIdentity
-  readonly #sets = new AttributeSets()
-  readonly #index: PeerIndex
-  readonly #scheduler: Scheduler
-  readonly #feed: ChangeFeed
-  readonly #observers = new TableObservers()
-  readonly #flushes: FlushWaits
-  readonly #groups: ExportGroups
-  readonly #tables: AllTables
-  readonly #local: LocalRoutes
-  readonly #deferral: RestartDeferral
-  readonly #context: PeerContext
-  readonly #listeners: Listeners
-  readonly #neighbors: Neighbors
-  readonly #watches = new Watches(() => watchSnapshot(this.#tables.all(), this.#neighbors.all(), (index) => this.#index.nameOf(index)))
-  #state: 'new' | 'running' | 'stopped' = 'new'
+  readonly #parts: SpeakerParts
   #places: readonly ListenConfig[]
-  #validator: OriginValidator | undefined
-
-  /** Control events. */
-  readonly events = new EventEmitter() as unknown as typed.default<SpeakerEvents>
 
   /** @throws SpeakerError `speaker.config` naming the value, `speaker.neighbor-exists` */
   constructor(options: SpeakerOptions) {
-    const { recorder } = options
-    this.#options =
-      recorder === undefined
-        ? options
-        : {
-            ...options,
-            random: recorder.random(options.random),
-            transport: recorder.transport(options.transport),
-            ...(options.bfd === undefined ? {} : { bfd: recorder.bfd(options.bfd) }),
-            ...(options.routerDiscovery === undefined ? {} : { routerDiscovery: recorder.routerDiscovery(options.routerDiscovery) }),
-          }
-    const { clock, config } = options
-    this.#places = config.listen ?? []
-    this.#validator = options.originValidator
-    this.#logger = options.logger ?? silentLogger
-    this.#identity = speakerIdentity(config)
-    this.#index = new PeerIndex(this.#identity)
-    this.#scheduler = new Scheduler(clock, this.#logger)
-    this.#feed = new ChangeFeed(
-      this.#scheduler,
-      () => this.#tables.all(),
-      (index) => {
-        const peer = this.#index.get(index)
-        const vrf = peer?.config.neighbor.vrf
-        const place = vrf === undefined ? {} : { vrf }
-        return { ...place, address: this.#index.nameOf(index), peerType: peer?.peerType ?? 'ibgp', routerId: peer?.routerId ?? UNSPECIFIED }
-      },
-    )
-    this.#flushes = new FlushWaits(clock, {
-      decided: () => this.#tables.backlog(),
-      written: () => {
-        const backlogs = [...this.#neighbors.all()].flatMap(({ flows }) => (flows === undefined ? [] : [flows.backlog()]))
-        return () => backlogs.every((isWritten) => isWritten())
-      },
-    })
-    this.#groups = new ExportGroups({
-      scheduler: this.#scheduler,
-      logger: this.#logger,
-      sourceOf: (index) => this.#index.sourceOf(index),
-      ranked: (table, destination, count) => this.#tables.ranked(table, destination, count),
-      worked: () => this.#flushes.check(),
-    })
-    this.#tables = new AllTables({
-      config,
-      scheduler: this.#scheduler,
-      sets: this.#sets,
-      nextHops: options.nextHops,
-      originOf: (peer) => this.#index.originOf(peer),
-      isCustomer: (peer) => this.#index.get(peer)?.config.neighbor.vrf !== undefined,
-      internalCustomer: (peer) => this.#index.internalCustomer(peer),
-      sinkOf: (vrf) => this.#observers.sinkFor(vrf, vrf === undefined ? this.#feed : this.#feed.sinkFor(vrf)),
-      changed: (table, destination, best, vrf) => {
-        this.#groups.changed(table, destination, best)
-        if (!best) return
-        this.#observers.best(table, destination, vrf)
-        if (this.#watches.active) this.#watches.publish(watchEvent({ table, vrf }, destination, (index) => this.#index.nameOf(index)))
-      },
-      decided: () => this.#flushes.check(),
-    })
-    this.#local = new LocalRoutes((vrf) => this.#tables.of(vrf), this.#sets, this.#identity.as)
-    this.#deferral = new RestartDeferral(clock, this.#identity.selectionDeferral, () => {
-      for (const peer of this.#neighbors.all()) peer.flows?.resume()
-    })
-    this.#listeners = new Listeners({
-      transport: this.#options.transport,
-      logger: this.#logger,
-      protection: () => this.#neighbors.protection(),
-      accepted: (connection) => this.#accepted(connection),
-    })
-    this.#context = this.#peerContext()
-    this.#neighbors = new Neighbors({
-      config,
-      index: this.#index,
-      peers: (vrf) => this.#contextOf(vrf),
-      isRunning: () => this.#state === 'running',
-      protect: (protection) => this.#listeners.protect(protection),
-      changed: (peer, what) => {
-        if (what === 'removed') for (const { key } of peer.config.families) this.#deferral.done(peer.name, key)
-        this.events.emit('neighbor', peer.view())
-        if (what === 'removed') this.#watches.publish({ kind: 'neighbor', neighbor: peer.name, state: 'removed' })
-      },
-    })
-    if (this.#identity.restarting) for (const { config: peer } of this.#neighbors.all()) this.#expectEndOfRib(peer)
+    this.#parts = new SpeakerParts(options)
+    this.#places = options.config.listen ?? []
     this.setRouteTargetMembership('all')
+  }
+
+  /** Control events. */
+  get events(): typed.default<SpeakerEvents> {
+    return this.#parts.events
   }
 
   /**
    * Changes of all valid paths that peers gave, best or not, because a VRF imports by its own rules; those of customers with their VRF. See `ChangeFeed`.
    */
   get changes(): AsyncIterable<readonly RouteChange[]> {
-    return this.#feed
+    return this.#parts.feed
   }
 
   /** Changes that the iteration of `changes` has queued and not handed out yet; 0 while there is no iteration. */
   get pendingChanges(): number {
-    return this.#feed.pending
+    return this.#parts.feed.pending
   }
 
   /** Where the speaker listens in fact. */
   get listening(): readonly { readonly address: string; readonly port: number }[] {
-    return this.#listeners.local
+    return this.#parts.listeners.local
   }
 
   /**
@@ -197,18 +81,18 @@ export class Speaker {
    * @throws SpeakerError `speaker.listen` naming address and port, with the transport's error as cause; then nothing has been started
    */
   async start(): Promise<void> {
-    this.#options.recorder?.call('start', [])
-    if (this.#state !== 'new') throw new SpeakerError('speaker.state', 'start', `the speaker is ${this.#state}`)
-    this.#state = 'running'
+    this.#parts.options.recorder?.call('start', [])
+    if (this.#parts.state !== 'new') throw new SpeakerError('speaker.state', 'start', `the speaker is ${this.#parts.state}`)
+    this.#parts.state = 'running'
     try {
-      await this.#listeners.use(this.#places)
+      await this.#parts.listeners.use(this.#places)
     } catch (error) {
-      this.#state = 'new'
+      this.#parts.state = 'new'
       throw error
     }
-    this.#deferral.start()
-    for (const peer of this.#neighbors.all()) peer.start()
-    this.#listeners.begin()
+    this.#parts.deferral.start()
+    for (const peer of this.#parts.neighbors.all()) peer.start()
+    this.#parts.listeners.begin()
   }
 
   /**
@@ -217,22 +101,22 @@ export class Speaker {
    * Resolves when nothing listens any more. Idempotent.
    */
   async stop({ graceful = false, message }: StopOptions = {}): Promise<void> {
-    this.#options.recorder?.call('stop', [{ graceful, ...(message === undefined ? {} : { message }) }])
-    if (this.#state === 'stopped') return
-    this.#state = 'stopped'
-    this.#feed.close()
-    this.#watches.close()
+    this.#parts.options.recorder?.call('stop', [{ graceful, ...(message === undefined ? {} : { message }) }])
+    if (this.#parts.state === 'stopped') return
+    this.#parts.state = 'stopped'
+    this.#parts.feed.close()
+    this.#parts.watches.close()
     // what was taken back a moment ago must not be kept as stale by peers that wait for us
     this.#hurry()
-    this.#scheduler.drain(['decide', 'export'])
+    this.#parts.scheduler.drain(['decide', 'export'])
     const shutdown = message === undefined ? undefined : truncateText(message, SHUTDOWN_LIMIT)
-    for (const peer of this.#neighbors.all()) {
+    for (const peer of this.#parts.neighbors.all()) {
       peer.stop({ type: 'manual-stop', silent: graceful, ...(shutdown === undefined ? {} : { shutdown }) })
     }
-    this.#deferral.stop()
-    this.#scheduler.stop()
-    this.#flushes.stop()
-    await this.#listeners.close()
+    this.#parts.deferral.stop()
+    this.#parts.scheduler.stop()
+    this.#parts.flushes.stop()
+    await this.#parts.listeners.close()
   }
 
   /**
@@ -241,14 +125,14 @@ export class Speaker {
    * @throws SpeakerError `speaker.route` when one cannot stand on the wire; then none was applied
    */
   announce(routes: readonly LocalRoute[]): void {
-    this.#options.recorder?.call('announce', [routes])
-    this.#local.announce(routes)
+    this.#parts.options.recorder?.call('announce', [routes])
+    this.#parts.local.announce(routes)
   }
 
   /** Takes routes of our own back; those that are not there do not matter. */
   withdraw(keys: readonly LocalRouteKey[]): void {
-    this.#options.recorder?.call('withdraw', [keys])
-    this.#local.withdraw(keys)
+    this.#parts.options.recorder?.call('withdraw', [keys])
+    this.#parts.local.withdraw(keys)
   }
 
   /**
@@ -259,9 +143,9 @@ export class Speaker {
    * @param options `timeout`: milliseconds by the injected clock after which it resolves although a peer takes nothing. Default 1000.
    */
   flushed({ timeout = 1000 }: { readonly timeout?: number } = {}): Promise<void> {
-    if (this.#state === 'stopped') return Promise.resolve()
+    if (this.#parts.state === 'stopped') return Promise.resolve()
     this.#hurry()
-    return this.#flushes.wait(timeout)
+    return this.#parts.flushes.wait(timeout)
   }
 
   /**
@@ -270,13 +154,13 @@ export class Speaker {
    * @param targets `all`, or exactly these
    */
   setRouteTargetMembership(targets: readonly RouteTarget[] | 'all'): void {
-    this.#options.recorder?.call('setRouteTargetMembership', [targets])
-    this.#local.wantTargets(targets)
+    this.#parts.options.recorder?.call('setRouteTargetMembership', [targets])
+    this.#parts.local.wantTargets(targets)
   }
 
   /** All neighbors, at this moment. */
   neighbors(): NeighborView[] {
-    return Array.from(this.#neighbors.all(), (peer) => peer.view())
+    return Array.from(this.#parts.neighbors.all(), (peer) => peer.view())
   }
 
   /**
@@ -284,14 +168,14 @@ export class Speaker {
    * @throws TransportError `transport.unsupported`: the transport cannot protect the neighbor's streams; then nothing has changed
    */
   addNeighbor(neighbor: NeighborConfig): void {
-    this.#options.recorder?.call('addNeighbor', [neighbor])
-    this.#neighbors.add(neighbor)
+    this.#parts.options.recorder?.call('addNeighbor', [neighbor])
+    this.#parts.neighbors.add(neighbor)
   }
 
   /** Ends the session with Cease and forgets the peer and its routes. @throws SpeakerError `speaker.neighbor-unknown` */
   removeNeighbor(address: string): void {
-    this.#options.recorder?.call('removeNeighbor', [address])
-    this.#neighbors.remove(address)
+    this.#parts.options.recorder?.call('removeNeighbor', [address])
+    this.#parts.neighbors.remove(address)
   }
 
   /**
@@ -302,8 +186,8 @@ export class Speaker {
    * @throws TransportError `transport.unsupported`: the transport cannot protect the neighbor's streams; then nothing has changed
    */
   updateNeighbor(neighbor: NeighborConfig): 'unchanged' | 'applied' | 'reset' {
-    this.#options.recorder?.call('updateNeighbor', [neighbor])
-    return this.#neighbors.update(neighbor)
+    this.#parts.options.recorder?.call('updateNeighbor', [neighbor])
+    return this.#parts.neighbors.update(neighbor)
   }
 
   /**
@@ -313,8 +197,8 @@ export class Speaker {
    * @throws SpeakerError `speaker.config` for a value that cannot be used, or a VRF that goes and still has neighbors; then nothing has changed
    */
   setVrfs(vrfs: readonly VrfConfig[]): void {
-    this.#options.recorder?.call('setVrfs', [vrfs])
-    this.#neighbors.useVrfs(vrfs, () => this.#tables.useVrfs(vrfs))
+    this.#parts.options.recorder?.call('setVrfs', [vrfs])
+    this.#parts.neighbors.useVrfs(vrfs, () => this.#parts.tables.useVrfs(vrfs))
   }
 
   /**
@@ -323,10 +207,10 @@ export class Speaker {
    * @throws SpeakerError `speaker.config`, `speaker.listen`; then it listens where it did before
    */
   async setListen(places: readonly ListenConfig[]): Promise<void> {
-    this.#options.recorder?.call('setListen', [places])
-    if (this.#state === 'running') await this.#listeners.use(places)
+    this.#parts.options.recorder?.call('setListen', [places])
+    if (this.#parts.state === 'running') await this.#parts.listeners.use(places)
     this.#places = places
-    this.#neighbors.configured({ listen: places })
+    this.#parts.neighbors.configured({ listen: places })
   }
 
   /**
@@ -336,15 +220,15 @@ export class Speaker {
    * @throws SpeakerError `speaker.config`; then nothing has changed
    */
   setConfederation(confederation: ConfederationConfig | undefined): void {
-    this.#options.recorder?.call('setConfederation', [confederation])
-    this.#neighbors.useConfederation(confederation)
+    this.#parts.options.recorder?.call('setConfederation', [confederation])
+    this.#parts.neighbors.useConfederation(confederation)
   }
 
   /** Compares paths in another way: every destination is decided again, and no session ends. */
   setDecision(decision: DecisionConfig): void {
-    this.#options.recorder?.call('setDecision', [decision])
-    this.#tables.useDecision(decision)
-    this.#neighbors.configured({ decision })
+    this.#parts.options.recorder?.call('setDecision', [decision])
+    this.#parts.tables.useDecision(decision)
+    this.#parts.neighbors.configured({ decision })
   }
 
   /**
@@ -354,15 +238,15 @@ export class Speaker {
    * @throws SpeakerError `speaker.config`; TransportError `transport.unsupported`; then nothing has changed
    */
   setDynamicNeighbors(ranges: readonly DynamicNeighborConfig[]): void {
-    this.#options.recorder?.call('setDynamicNeighbors', [ranges])
-    this.#neighbors.useDynamic(ranges)
+    this.#parts.options.recorder?.call('setDynamicNeighbors', [ranges])
+    this.#parts.neighbors.useDynamic(ranges)
   }
 
   /** Has origins validated by another validator, or not at all: import policies are applied again. No peer is asked for anything. */
   setOriginValidator(validator: OriginValidator | undefined): void {
-    this.#options.recorder?.call('originsChanged', [])
-    this.#validator = validator
-    for (const peer of this.#neighbors.all()) peer.flows?.reconfigure(peer.config)
+    this.#parts.options.recorder?.call('originsChanged', [])
+    this.#parts.validator = validator
+    for (const peer of this.#parts.neighbors.all()) peer.flows?.reconfigure(peer.config)
   }
 
   /**
@@ -371,7 +255,7 @@ export class Speaker {
    * @throws SpeakerError `speaker.config` when a value cannot be used, or cannot change while the speaker lives
    */
   reconcile(desired: SpeakerConfig): Reconciliation {
-    return this.#neighbors.reconcile(desired, this)
+    return this.#parts.neighbors.reconcile(desired, this)
   }
 
   /**
@@ -380,28 +264,20 @@ export class Speaker {
    * @throws SpeakerError `speaker.neighbor-unknown`
    */
   resetNeighbor(address: string): void {
-    this.#options.recorder?.call('resetNeighbor', [address])
-    const peer = this.#neighbors.get(address)
-    if (this.#state === 'running') peer.reset(peer.config, CEASE.administrativeReset)
+    this.#parts.options.recorder?.call('resetNeighbor', [address])
+    const peer = this.#parts.neighbors.get(address)
+    if (this.#parts.state === 'running') peer.reset(peer.config, CEASE.administrativeReset)
   }
 
   /** Asks a neighbor to send its routes again (RFC 2918). @returns whether it can be asked @throws SpeakerError `speaker.neighbor-unknown` */
   requestRefresh(address: string, family: Family | FamilyName): boolean {
-    this.#options.recorder?.call('requestRefresh', [address, family])
-    return this.#neighbors.get(address).flows?.requestRefresh(this.#familyOf(family)) ?? false
+    this.#parts.options.recorder?.call('requestRefresh', [address, family])
+    return this.#parts.neighbors.get(address).flows?.requestRefresh(familyNamed(family)) ?? false
   }
 
   /** Routes as they are while the iteration goes on. @throws SpeakerError `speaker.neighbor-unknown` */
-  *routes({ family: asked, neighbor, vrf, direction = 'in', postPolicy = false }: RoutesQuery): Generator<RouteView> {
-    const family = this.#familyOf(asked)
-    const peer = neighbor === undefined || neighbor === LOCAL_PEER ? undefined : this.#neighbors.get(neighbor)
-    if (direction === 'out') {
-      if (peer === undefined) throw new SpeakerError('speaker.neighbor-unknown', 'neighbor', 'routes out are those of one neighbor')
-      return yield* sentRoutes(peer.flows?.member(family), peer.name)
-    }
-    const table = this.#tables.of(vrf ?? peer?.config.neighbor.vrf).of(family)
-    const only = neighbor === LOCAL_PEER ? LOCAL : peer?.index
-    yield* receivedRoutes(table, only, (index) => this.#index.nameOf(index), postPolicy)
+  routes(query: RoutesQuery): Generator<RouteView> {
+    return routesOf(this.#parts, query)
   }
 
   /**
@@ -409,14 +285,14 @@ export class Speaker {
    * whose result is the same are not touched.
    */
   originsChanged(): void {
-    this.#options.recorder?.call('originsChanged', [])
-    for (const peer of this.#neighbors.all()) peer.flows?.revalidate()
+    this.#parts.options.recorder?.call('originsChanged', [])
+    for (const peer of this.#parts.neighbors.all()) peer.flows?.revalidate()
   }
 
   /** How next hops are reached has changed: every destination is decided again. */
   nextHopsChanged(): void {
-    this.#options.recorder?.call('nextHopsChanged', [])
-    this.#tables.redecide()
+    this.#parts.options.recorder?.call('nextHopsChanged', [])
+    this.#parts.tables.redecide()
   }
 
   /**
@@ -424,7 +300,7 @@ export class Speaker {
    * than `limit` events behind is given a new snapshot in their place. Any number of iterations at one time; all end when the speaker stops.
    */
   watch({ limit }: { readonly limit?: number } = {}): AsyncIterable<WatchEvent> {
-    return this.#watches.watch(limit)
+    return this.#parts.watches.watch(limit)
   }
 
   /**
@@ -432,22 +308,8 @@ export class Speaker {
    *
    * @throws SpeakerError `speaker.route` for an NLRI that cannot stand in the family, `speaker.config` for a VRF that there is not
    */
-  explain({ family: asked, nlri, vrf }: ExplainQuery): Explanation {
-    const instance = this.#tables.in(vrf)
-    const table = instance.tables.of(this.#familyOf(asked))
-    const sources: ExplainSources = {
-      table,
-      decision: instance.decision,
-      peers: [...this.#neighbors.all()].filter(({ config }) => config.neighbor.vrf === vrf),
-      nameOf: (index) => this.#index.nameOf(index),
-      rulesOf: (index) => {
-        const peer = this.#index.get(index)
-        return peer === undefined ? undefined : importRulesFor(peer.config, this.#identity, this.#context.validation())
-      },
-    }
-    const key = table.newKey()
-    table.key.fromNlri(nlri, key)
-    return explain(sources, table.find(key))
+  explain(query: ExplainQuery): Explanation {
+    return explanationOf(this.#parts, query)
   }
 
   /**
@@ -455,12 +317,12 @@ export class Speaker {
    * `watch`.
    */
   observe(observer: TableObserver): TableAccess {
-    this.#observers.add(observer)
+    this.#parts.observers.add(observer)
     return {
-      tables: () => [...this.#tables.all()],
-      nameOf: (index) => this.#index.nameOf(index),
-      indexOf: (neighbor) => this.#neighbors.get(neighbor).index,
-      stop: () => this.#observers.delete(observer),
+      tables: () => [...this.#parts.tables.all()],
+      nameOf: (index) => this.#parts.index.nameOf(index),
+      indexOf: (neighbor) => this.#parts.neighbors.get(neighbor).index,
+      stop: () => this.#parts.observers.delete(observer),
     }
   }
 
@@ -471,80 +333,22 @@ export class Speaker {
    * @throws SpeakerError `speaker.neighbor-unknown`
    */
   trace(address: string, trace: MessageTrace): () => void {
-    return this.#neighbors.get(address).trace(trace)
+    return this.#parts.neighbors.get(address).trace(trace)
   }
 
   /** Counts and gauges of this moment. Cheap enough to be asked for every second. */
   metrics(): SpeakerMetrics {
     return collectMetrics({
-      peers: [...this.#neighbors.all()],
-      tables: [...this.#tables.of(undefined).all()],
-      groups: this.#groups,
-      scheduler: this.#scheduler,
-      sets: this.#sets,
-      changes: this.#feed.pending,
+      peers: [...this.#parts.neighbors.all()],
+      tables: [...this.#parts.tables.of(undefined).all()],
+      groups: this.#parts.groups,
+      scheduler: this.#parts.scheduler,
+      sets: this.#parts.sets,
+      changes: this.#parts.feed.pending,
     })
   }
 
   #hurry(): void {
-    for (const peer of this.#neighbors.all()) peer.flows?.hurry()
-  }
-
-  #peerContext(): PeerContext {
-    const { clock, random, transport } = this.#options
-    return {
-      clock,
-      random,
-      transport,
-      logger: this.#logger,
-      scheduler: this.#scheduler,
-      identity: this.#identity,
-      deferral: this.#deferral,
-      groups: this.#groups,
-      validation: () => {
-        const validator = this.#validator
-        return validator === undefined ? undefined : (nlri, attributes) => validateOrigin(validator, nlri, attributes)
-      },
-      tableOf: (family) => this.#tables.of(undefined).of(family),
-      touched: (table) => this.#tables.of(undefined).touched(table),
-      exported: () => this.#flushes.check(),
-      bfd: this.#options.bfd,
-      routerDiscovery: this.#options.routerDiscovery,
-      stateChanged: (peer) => {
-        this.#watches.publish({ kind: 'neighbor', neighbor: peer.name, state: peer.state })
-        this.events.emit('neighbor', peer.view())
-        this.#neighbors.settled(peer)
-      },
-      moved: () => this.#neighbors.moved(),
-      settled: (peer) => this.#neighbors.settled(peer),
-      maxPrefixes: (peer, family, count, limit, level) =>
-        this.events.emit('max-prefixes', { neighbor: peer.name, family, count, limit, level }),
-      endOfRib: (peer, family) => this.events.emit('end-of-rib', { neighbor: peer.name, family }),
-      malformed: (peer, errors, message) => this.events.emit('malformed', { neighbor: peer.name, errors, message }),
-    }
-  }
-
-  #contextOf(vrf: string | undefined): PeerContext {
-    if (vrf === undefined) return this.#context
-    const tables = this.#tables.of(vrf)
-    return { ...this.#context, tableOf: (family) => tables.of(family), touched: (table) => tables.touched(table) }
-  }
-
-  #familyOf(family: Family | FamilyName): Family {
-    const found = typeof family === 'string' ? familyByName(family) : family
-    if (found === undefined) throw new SpeakerError('speaker.config', 'family', `${JSON.stringify(family)} is not known`)
-    return found
-  }
-
-  /** Nothing of the peer's families is sent before it has sent all of its own, if it will say so (RFC 4724 §4.1). */
-  #expectEndOfRib({ families, name, gracefulRestart }: PeerConfig): void {
-    if (gracefulRestart !== undefined) for (const family of families) this.#deferral.expect(name, family)
-  }
-
-  #accepted(connection: Connection): void {
-    const reason = this.#neighbors.accept(connection)
-    if (reason === undefined) return
-    this.#logger.warn('connection refused', { from: connection.remote.address.unmapped().toString(), reason })
-    connection.reset()
+    for (const peer of this.#parts.neighbors.all()) peer.flows?.hurry()
   }
 }
