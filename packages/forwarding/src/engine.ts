@@ -61,8 +61,11 @@ export interface ForwardingOptions {
   readonly flowMemory?: FlowMemory
   /** Memory of the numbers of what mirrors and traces tell, of `Sequences.octets`, for the same engines; its own when left out. */
   readonly sequenceMemory?: ArrayBufferLike
-  /** Where each VRF keeps its routes; a `FibTable` when left out. An engine that only judges transactions is asked for no look-up. */
-  readonly newRoutes?: () => RouteTable
+  /**
+   * Where each VRF keeps its routes; a `FibTable` when left out. An engine that only judges transactions is asked for no look-up; one whose transactions
+   * have no routes, as another engine writes what it reads, for nothing but look-ups and the end of a VRF.
+   */
+  readonly newRoutes?: (vrf: number) => RouteTable
   /** Time at which the clock was 0, milliseconds since the Unix epoch; 0 by default. */
   readonly epoch?: number
   /** Gets what mirrors with a stream and traces tell, packet by packet; without it they tell nobody. */
@@ -122,12 +125,22 @@ export class ForwardingEngine {
 
   /** Validates the whole transaction, then programs it; no packet sees a part of it. */
   apply(transaction: FibTransaction): ApplyReport {
+    const report = this.judge(transaction)
+    if (report.status === 'applied') this.commit(transaction)
+    return report
+  }
+
+  /** Validates the whole transaction. What it would report is the report of `commit`. */
+  judge(transaction: FibTransaction): ApplyReport {
     const failures = validate(this.#tables, transaction, this.#limits, this.#features, this.#context.encapsulations)
-    if (failures.length > 0) return { status: 'refused', generation: transaction.generation, failures }
+    return { status: failures.length > 0 ? 'refused' : 'applied', generation: transaction.generation, failures }
+  }
+
+  /** Programs a transaction that was found valid, for all engines of the same memory: what traces and mirrors were told begins anew. */
+  commit(transaction: FibTransaction): void {
     this.program(transaction)
     for (const id of transaction.traces?.remove ?? []) if (!this.#tables.traces.has(id)) this.#sequences.forgetTrace(id)
     for (const id of transaction.mirrors?.remove ?? []) if (!this.#tables.mirrors.has(id)) this.#sequences.forgetMirror(id)
-    return { status: 'applied', generation: transaction.generation, failures: [] }
   }
 
   /** Programs a transaction that another engine with the same tables and limits has found valid. */

@@ -109,7 +109,7 @@ export class Tables {
     private readonly outer: OuterHeaders,
     private readonly flows: number,
     private readonly flowMemory: FlowMemory | undefined,
-    private readonly newRoutes: () => RouteTable = () => new FibTable(),
+    private readonly newRoutes: (vrf: number) => RouteTable = () => new FibTable(),
   ) {
     this.policyFlows = new PolicyFlows(flows, flowMemory)
   }
@@ -122,7 +122,11 @@ export class Tables {
     }
     change(transaction.vrfs, this.vrfs, idOf, (object) => {
       const before = this.vrfs.get(object.id)
-      this.vrfs.set(object.id, { object, fib: before?.fib ?? this.newRoutes(), counters: before?.counters ?? new ObjectCounters() })
+      this.vrfs.set(object.id, {
+        object,
+        fib: before?.fib ?? this.newRoutes(object.id),
+        counters: before?.counters ?? new ObjectCounters(),
+      })
     })
     change(transaction.ports, this.ports, idOf, (object) => {
       const before = this.ports.get(object.id)

@@ -13,18 +13,16 @@ import {
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
-import { ForwardingEngine, Sequences, loadFlows, saveFlows, sharedFlowMemory } from '@heddle/forwarding'
+import { loadFlows, saveFlows, sharedFlowMemory, type ForwardingEngine } from '@heddle/forwarding'
 import { EventQueue, type Logger, type Timer } from '@heddle/io'
-import { BfdSockets, LinkReaper, LinuxError, NativeUnavailableError, NetworkNamespace, Poller, TunDevice } from '@heddle/linux'
+import { BfdSockets, LinuxError, NativeUnavailableError, Poller } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { randomInt } from 'node:crypto'
-import { configureDevice, openDevice, samePlace } from './device.js'
-import { BatchClock, epoch } from '../lanes/batch-clock.js'
 import type { Lanes } from '../lanes/lanes.js'
-import { LocalLane } from '../lanes/local-lane.js'
-import { ThreadedLanes } from '../lanes/threaded-lanes.js'
+import { openLanes } from '../lanes/open-lanes.js'
 import { offerHandover, type Handover } from './handover.js'
 import { FLOWS, LIMITS } from './limits.js'
+import { Ports } from './ports.js'
 import { transactionOf } from './restore.js'
 import { openTunnels, type Tunnels } from './tunnels.js'
 
@@ -42,17 +40,6 @@ export interface TunForwarderOptions {
   /** Called once when a thread came to its end by itself: nothing is forwarded from then on. */
   readonly failed?: (error: unknown) => void
   readonly logger: Logger
-}
-
-/** How often namespaces are looked for, milliseconds. */
-const LOOK_INTERVAL = 1000
-
-interface Attached {
-  readonly device: TunDevice
-  readonly request: DeviceRequest
-  readonly facts: DeviceFacts
-  /** Number of the device's namespace: a path may come to mean another one. */
-  readonly namespace: number
 }
 
 /** What a forwarder is made of, opened in this order. */
@@ -73,15 +60,13 @@ export class TunForwarder implements Dataplane {
   readonly #sessions: BfdSessions | undefined
   /** Sessions to go on with after a pause. */
   #paused: readonly SavedBfdSession[] = []
-  readonly #ports = new Map<number, Attached>()
+  #ports!: Ports
   /** Judges transactions and holds what is programmed; with one lane, its engine. */
   #engine!: ForwardingEngine
   #lanes!: Lanes
   readonly #flows = sharedFlowMemory(FLOWS)
-  /** Work on devices, one after the other. */
-  #devices: Promise<unknown> = Promise.resolve()
-  readonly #timer: NodeJS.Timeout
-  readonly #reaper = new LinkReaper()
+  /** Transactions, one after the other: each is judged by what those before it left. */
+  #transactions: Promise<unknown> = Promise.resolve()
   #closed = false
 
   private constructor(options: TunForwarderOptions, { poller, tunnels, bfd }: Parts) {
@@ -109,7 +94,6 @@ export class TunForwarder implements Dataplane {
           this.events.push({ type: LIVENESS_EVENTS[state], liveness: id, reason })
         },
       })
-    this.#timer = setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref()
   }
 
   /**
@@ -160,40 +144,22 @@ export class TunForwarder implements Dataplane {
   /** Opens the lanes, and lets packets in. */
   async #begin(isPaused: boolean): Promise<void> {
     const { workers, lane, logger, failed } = this.#options
-    const { encapsulations, features = [] } = this.capabilities
     const tunnels = this.#tunnels
-    const common = {
-      limits: LIMITS,
-      encapsulations,
-      features,
-      underlayMtu: tunnels.mtu,
-      epoch: epoch(),
-      senders: tunnels.senders,
+    const { engine, lanes } = await openLanes({
+      workers,
+      lane,
+      capabilities: this.capabilities,
+      tunnels,
+      poller: this.#poller,
       flowMemory: this.#flows,
-      observe: (event: DataplaneEvent) => this.events.push(event),
-      tooLarge: (local: IpAddress, family: 4 | 6, remote: Uint32Array) => void tunnels.learn(local, family, remote),
-    }
-    if (workers === 0) {
-      const local = new LocalLane({ ...common, clock: new BatchClock() }, tunnels.receivers, this.#poller, logger, isPaused)
-      this.#engine = local.engine
-      this.#lanes = local
-    } else {
-      const sequenceMemory = new SharedArrayBuffer(Sequences.octets)
-      this.#engine = new ForwardingEngine({ ...common, sequenceMemory, outer: 'socket', clock: new BatchClock() })
-      this.#lanes = await ThreadedLanes.open({
-        ...common,
-        ...lane,
-        sequenceMemory,
-        isPaused,
-        threads: workers,
-        receivers: tunnels.receivers,
-        logger,
-        failed: (error) => {
-          logger.error('A thread that forwards has ended', { reason: error instanceof Error ? error.stack : String(error) })
-          failed?.(error)
-        },
-      })
-    }
+      isPaused,
+      observe: (event) => this.events.push(event),
+      failed,
+      logger,
+    })
+    this.#engine = engine
+    this.#lanes = lanes
+    this.#ports = new Ports({ lanes, events: this.events, hasPort: (port) => engine.hasPort(port), logger })
     tunnels.watch((local, mtu) => {
       this.#engine.underlayMtu = tunnels.mtu
       this.#lanes.setUnderlayMtu(tunnels.mtu)
@@ -209,12 +175,18 @@ export class TunForwarder implements Dataplane {
   async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
     this.#mustBeOpen()
     signal?.throwIfAborted()
-    const report = this.#engine.apply(transaction)
+    const applied = this.#transactions.then(() => this.#apply(transaction))
+    this.#transactions = applied.catch(() => undefined)
+    return applied
+  }
+
+  async #apply(transaction: FibTransaction): Promise<ApplyReport> {
+    const report = this.#engine.judge(transaction)
     if (report.status === 'refused') return report
-    await this.#lanes.program(transaction)
+    await this.#lanes.program(transaction, () => this.#engine.commit(transaction))
     for (const id of transaction.liveness?.remove ?? []) this.#sessions?.remove(id)
     for (const object of transaction.liveness?.set ?? []) this.#sessions?.set(object)
-    for (const port of transaction.ports.remove) await this.#inTurn(() => this.#remove(port, 'removed'))
+    for (const port of transaction.ports.remove) await this.#ports.detach(port, 'removed')
     return report
   }
 
@@ -228,7 +200,7 @@ export class TunForwarder implements Dataplane {
     const { offers, taken } = offerHandover(path, {
       receivers: this.#tunnels.handover,
       bfd: this.#bfd?.fds ?? [],
-      devices: Array.from(this.#ports, ([port, { device }]) => ({ port, fd: device.fd })),
+      devices: this.#ports.fds,
     })
     taken.catch((error: unknown) => this.#options.logger.warn('An offer was not taken', { reason: String(error) }))
     return offers
@@ -257,26 +229,22 @@ export class TunForwarder implements Dataplane {
   /** Makes what another forwarder had this one's. */
   async #take({ devices: fds }: Handover, state: DataplaneState): Promise<void> {
     const transaction = transactionOf(state)
-    this.#engine.program(transaction)
-    await this.#lanes.program(transaction)
+    await this.#lanes.program(transaction, () => this.#engine.program(transaction))
     for (const id of state.down ?? []) {
       this.#engine.setLiveness(id, false)
       this.#lanes.setLiveness(id, false)
     }
-    for (const { port, ifindex, mtu, mac, ...request } of state.devices) {
-      const fd = fds.find((one) => one.port === port)?.fd
-      if (fd === undefined) throw new DataplaneError('dataplane.device', `the device of port ${port} was not handed over`)
-      const device = TunDevice.fromFd(fd, { offload: true })
-      const facts = { ifindex, mtu, ...(mac !== undefined && { mac }) }
-      this.#ports.set(port, { device, request: { ...request, mtu }, facts, namespace: namespaceOf(request) })
-      await this.#lanes.addPort(port, device, (reason) => this.#gone(port, reason))
+    for (const device of state.devices) {
+      const fd = fds.find((one) => one.port === device.port)?.fd
+      if (fd === undefined) throw new DataplaneError('dataplane.device', `the device of port ${device.port} was not handed over`)
+      await this.#ports.adopt(device, fd)
     }
   }
 
   async dump(): Promise<DataplaneState> {
     this.#mustBeOpen()
-    const devices = Array.from(this.#ports, ([port, { request, facts }]) => ({ ...request, ...facts, port }))
-    return { ...this.#engine.state(), ...(this.#sessions !== undefined && { up: this.#sessions.up() }), devices }
+    const up = this.#sessions?.up()
+    return { ...this.#engine.state(), ...(up !== undefined && { up }), devices: this.#ports.devices }
   }
 
   async counters(): Promise<CounterSnapshot> {
@@ -288,24 +256,19 @@ export class TunForwarder implements Dataplane {
     this.#mustBeOpen()
     const { underlayNetns } = this.#options
     const request = device.netns === undefined && underlayNetns !== undefined ? { ...device, netns: underlayNetns } : device
-    return this.#inTurn(() => this.#attach(port, request))
+    return this.#ports.attach(port, request)
   }
 
   async detachPort(port: number): Promise<void> {
     this.#mustBeOpen()
-    await this.#inTurn(() => this.#remove(port, 'detached'))
+    await this.#ports.detach(port, 'detached')
   }
 
   /** With `keep` the devices stay for another forwarder to adopt; meanwhile nothing is forwarded. */
   async close(options?: { readonly keep?: boolean }): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    clearInterval(this.#timer)
-    await this.#inTurn(async () => {
-      await Promise.all(Array.from(this.#ports.keys(), (port) => this.#remove(port, 'closed', options?.keep)))
-      await this.#lanes?.close()
-    })
-    await this.#reaper.reap()
+    await this.#ports?.close(options?.keep === true)
     if (options?.keep === true) this.#sessions?.close()
     else this.#sessions?.leave()
     this.#bfd?.close()
@@ -316,74 +279,6 @@ export class TunForwarder implements Dataplane {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
-  }
-
-  async #attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
-    if (!this.#engine.hasPort(port)) throw new DataplaneError('dataplane.port-unknown', `no transaction has set port ${port}`)
-    for (const [other, attached] of this.#ports) {
-      if (other !== port && samePlace(attached.request, request)) {
-        throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${other}`)
-      }
-    }
-    const namespace = namespaceOf(request)
-    const before = this.#ports.get(port)
-    if (before !== undefined && samePlace(before.request, request) && before.namespace === namespace) {
-      const facts = await configureDevice(before.facts.ifindex, request)
-      this.#ports.set(port, { ...before, request, facts })
-      return facts
-    }
-    const { device, facts } = await openDevice(request)
-    await this.#remove(port, 'replaced')
-    this.#ports.set(port, { device, request, facts, namespace })
-    await this.#lanes.addPort(port, device, (reason) => this.#gone(port, reason))
-    this.events.push({ type: 'port-up', port })
-    return facts
-  }
-
-  async #remove(port: number, reason: string, keep = false): Promise<void> {
-    const attached = this.#ports.get(port)
-    if (attached === undefined) return
-    this.#ports.delete(port)
-    this.events.push({ type: 'port-down', port, reason })
-    await this.#lanes.removePort(port)
-    if (!keep) await this.#delete(port, attached)
-    attached.device.close()
-  }
-
-  /** Deletes a device by netlink, later: by its descriptor it would stop the forwarding of all others for some ten milliseconds. */
-  async #delete(port: number, { request, facts, device }: Attached): Promise<void> {
-    try {
-      await this.#reaper.bury(request.netns, facts.ifindex)
-    } catch (error) {
-      if (!(error instanceof LinuxError)) throw error
-      this.#options.logger.debug('A device was not deleted by its link', { port, reason: error.message })
-      try {
-        device.setPersist(false)
-      } catch (gone) {
-        this.#options.logger.debug('A device was gone before it was removed', { port, reason: String(gone) })
-      }
-    }
-  }
-
-  /** The device went away under us: deleted, or with its namespace. */
-  #gone(port: number, reason: string): void {
-    this.#options.logger.warn('A device is gone', { port, reason })
-    void this.#remove(port, reason, true)
-  }
-
-  /** An open descriptor keeps its namespace, so the end of a namespace shows only in that its path leads there no more. */
-  async #look(): Promise<void> {
-    for (const [port, { request, namespace }] of this.#ports) {
-      if (namespaceOf(request) === namespace) continue
-      this.#options.logger.warn('A namespace is gone', { port, netns: request.netns })
-      await this.#remove(port, `the namespace ${request.netns} is gone`)
-    }
-  }
-
-  #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
-    const result = this.#devices.then(work)
-    this.#devices = result.catch(() => undefined)
-    return result
   }
 
   #mustBeOpen(): void {
@@ -404,16 +299,6 @@ async function openBfd({ addresses, underlayNetns, logger }: TunForwarderOptions
 
 function adoptBfd(options: TunForwarderOptions, fds: readonly number[]): BfdSockets | undefined {
   return fds.length === 0 ? undefined : BfdSockets.adopt(options.addresses, fds)
-}
-
-/** Number of the namespace that a request names; 0 when there is none. */
-function namespaceOf({ netns }: Pick<DeviceRequest, 'netns'>): number {
-  try {
-    return NetworkNamespace.identity(netns)
-  } catch (error) {
-    if (!(error instanceof LinuxError)) throw error
-    return 0
-  }
 }
 
 function setTimer(delay: number, fire: () => void): Timer {

@@ -3,7 +3,7 @@ import type { DataplaneEvent } from '@heddle/core'
 import type { Logger, LogFields } from '@heddle/io'
 import { RawSocket, TunDevice, UdpBatchSocket, WOKEN, Waiter } from '@heddle/linux'
 import { IP_PROTOCOL_GRE } from '@heddle/wire'
-import type { MessagePort } from 'node:worker_threads'
+import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads'
 import { PAUSE, serve, type Source } from '../forwarder/watching.js'
 import type { Receiver, Senders } from '../forwarder/underlay.js'
 import { FrameReader } from '../protocol/frame.js'
@@ -12,6 +12,7 @@ import { BatchClock } from './batch-clock.js'
 import { RingReader } from './byte-ring.js'
 import { decodeCommand, encodeCounters, type Command, type LaneStart, type Word } from './command.js'
 import { Lane } from './lane.js'
+import { ReadRoutes, type MovedRoutes } from './shared-routes.js'
 
 /** Descriptors that are told readable at once at most. */
 const TOKENS = 64
@@ -29,6 +30,8 @@ interface Port {
 export class LaneThread {
   readonly #lane: Lane
   readonly #parent: MessagePort
+  /** By VRF. */
+  readonly #routes = new Map<number, ReadRoutes>()
   readonly #waiter = Waiter.open()
   readonly #commands: RingReader
   readonly #frames = new FrameReader()
@@ -52,6 +55,7 @@ export class LaneThread {
       ...start,
       senders,
       clock: new BatchClock(),
+      newRoutes: (vrf) => this.#readRoutes(vrf),
       observe: (event: DataplaneEvent) => this.#tell({ type: 'event', frame: encodeEvent(event) }),
       tooLarge: (local, family, remote) =>
         this.#tell({ type: 'too-large', sender: senders.findIndex((one) => one.local.equals(local)), family, remote }),
@@ -120,6 +124,8 @@ export class LaneThread {
     switch (command.type) {
       case 'program':
         engine.program(command.transaction)
+        this.#follow()
+        for (const vrf of command.transaction.vrfs.remove) this.#routes.delete(vrf)
         return undefined
       case 'add-port':
         this.#removePort(command.port)
@@ -146,6 +152,19 @@ export class LaneThread {
         for (const port of this.#ports.keys()) this.#removePort(port)
         this.#isClosed = true
         return undefined
+    }
+  }
+
+  #readRoutes(vrf: number): ReadRoutes {
+    const routes = new ReadRoutes()
+    this.#routes.set(vrf, routes)
+    return routes
+  }
+
+  /** Reads routes where they lie now: that is told before the command. */
+  #follow(): void {
+    for (let told = receiveMessageOnPort(this.#parent); told !== undefined; told = receiveMessageOnPort(this.#parent)) {
+      for (const { vrf, regions } of told.message as readonly MovedRoutes[]) this.#routes.get(vrf)?.load(regions)
     }
   }
 

@@ -1,5 +1,5 @@
 import type { DataplaneEvent, DataplaneFeature, DataplaneLimits, Encapsulation } from '@heddle/core'
-import { ForwardingEngine, type FlowMemory, type PacketOut } from '@heddle/forwarding'
+import { ForwardingEngine, type FlowMemory, type PacketOut, type RouteTable } from '@heddle/forwarding'
 import type { TunDevice } from '@heddle/linux'
 import { ForwardingLoop } from '../forwarder/forwarding-loop.js'
 import { PacketMemory } from '../forwarder/packet-memory.js'
@@ -18,6 +18,8 @@ export interface LaneOptions {
   readonly flowMemory?: FlowMemory
   /** Likewise, of the numbers of what mirrors and traces tell. */
   readonly sequenceMemory?: SharedArrayBuffer
+  /** Where each VRF's routes are looked up; see `ForwardingOptions`. */
+  readonly newRoutes?: (vrf: number) => RouteTable
   readonly senders: readonly Senders[]
   readonly clock: BatchClock
   /** See `ForwardingOptions`. */
@@ -38,7 +40,7 @@ export class Lane {
   readonly #ports = new Map<number, TunPort>()
 
   constructor(options: LaneOptions) {
-    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, clock, epoch, observe } = options
+    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, newRoutes, clock, epoch, observe } = options
     this.#clock = clock
     this.engine = new ForwardingEngine({
       limits,
@@ -52,6 +54,7 @@ export class Lane {
       hasDevice: (port) => this.#ports.has(port),
       ...(flowMemory !== undefined && { flowMemory }),
       ...(sequenceMemory !== undefined && { sequenceMemory }),
+      ...(newRoutes !== undefined && { newRoutes }),
     })
     const underlay = new UnderlaySinks(options.senders, this.#memory, this.engine, options.tooLarge)
     this.#loop = new ForwardingLoop(this.engine, this.#memory, {

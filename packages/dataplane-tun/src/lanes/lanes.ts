@@ -3,8 +3,12 @@ import type { TunDevice } from '@heddle/linux'
 
 /** What packets go through: one lane on the thread of the forwarder, or several on threads of their own. */
 export interface Lanes {
-  /** Programs a transaction that was found valid, in every lane, between two batches. */
-  program(transaction: FibTransaction): Promise<void>
+  /**
+   * Programs a transaction that was found valid, in every lane, between two batches.
+   *
+   * @param commit called once: programs it where it was judged, its routes included
+   */
+  program(transaction: FibTransaction, commit: () => void): Promise<void>
   /**
    * Packets to `port` leave by `device`, and those that are read from it come from `port`.
    *

@@ -1,4 +1,4 @@
-import type { CounterSnapshot } from '@heddle/core'
+import type { CounterSnapshot, FibTransaction } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import type { Poller, TunDevice, Watch } from '@heddle/linux'
 import { watch, type Source } from '../forwarder/watching.js'
@@ -37,8 +37,10 @@ export class LocalLane implements Lanes {
     return this.#lane.engine
   }
 
-  /** Nothing is left to do: the tables that judged a transaction are the lane's own. */
-  async program(): Promise<void> {}
+  /** The tables that judged a transaction are the lane's own. */
+  async program(_transaction: FibTransaction, commit: () => void): Promise<void> {
+    commit()
+  }
 
   async addPort(port: number, device: TunDevice, gone: (reason: string) => void): Promise<void> {
     await this.removePort(port)

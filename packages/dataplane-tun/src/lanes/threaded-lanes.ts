@@ -10,11 +10,15 @@ import { RingWriter, ringMemory } from './byte-ring.js'
 import { decodeCounters, encodeCommand, type Command, type LaneStart, type Word } from './command.js'
 import type { Lanes } from './lanes.js'
 import { mergeCounters } from './merge-counters.js'
+import { isEmpty, removingPart, settingPart } from './phases.js'
+import type { MovedRoutes, SharedRoutes } from './shared-routes.js'
 
 export interface ThreadedLanesOptions extends Pick<
   LaneStart,
   'limits' | 'encapsulations' | 'features' | 'underlayMtu' | 'flowMemory' | 'sequenceMemory' | 'epoch'
 > {
+  /** Of the tables that transactions are judged by. */
+  readonly routes: SharedRoutes
   /** Threads: the first half of them reads devices, the rest the underlay; one does both. */
   readonly threads: number
   readonly senders: readonly Senders[]
@@ -63,8 +67,14 @@ export class ThreadedLanes implements Lanes {
     }
   }
 
-  async program(transaction: FibTransaction): Promise<void> {
-    await this.#tellAll({ type: 'program', transaction })
+  async program(transaction: FibTransaction, commit: () => void): Promise<void> {
+    const { routes } = this.#options
+    const setting = settingPart(transaction)
+    if (!isEmpty(setting)) await this.#tellAll({ type: 'program', transaction: setting })
+    commit()
+    const moved = routes.takeMoved()
+    if (moved.length > 0) for (const thread of this.#threads) thread.follow(moved)
+    await routes.reclaim(() => this.#tellAll({ type: 'program', transaction: removingPart(transaction) }))
   }
 
   async addPort(port: number, device: TunDevice, gone: (reason: string) => void): Promise<void> {
@@ -204,6 +214,11 @@ class Thread {
         cause,
       })
     }
+  }
+
+  /** Tells where routes lie now, for the next command. */
+  follow(moved: readonly MovedRoutes[]): void {
+    if (!this.#isOver) this.#worker.postMessage(moved)
   }
 
   tell(command: Command): Promise<Uint8Array | undefined> {

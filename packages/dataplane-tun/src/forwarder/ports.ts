@@ -1,0 +1,163 @@
+import { DataplaneError, type DataplaneEvent, type DeviceFacts, type DeviceRequest } from '@heddle/core'
+import type { EventQueue, Logger } from '@heddle/io'
+import { LinkReaper, LinuxError, NetworkNamespace, TunDevice } from '@heddle/linux'
+import type { Lanes } from '../lanes/lanes.js'
+import { configureDevice, openDevice, samePlace } from './device.js'
+
+/** How often namespaces are looked for, milliseconds. */
+const LOOK_INTERVAL = 1000
+
+interface Attached {
+  readonly device: TunDevice
+  readonly request: DeviceRequest
+  readonly facts: DeviceFacts
+  /** Number of the device's namespace: a path may come to mean another one. */
+  readonly namespace: number
+}
+
+/** A port's device, as a dump tells it. */
+export type PortDevice = DeviceRequest & DeviceFacts & { readonly port: number }
+
+export interface PortsOptions {
+  readonly lanes: Lanes
+  readonly events: EventQueue<DataplaneEvent>
+  /** Whether a transaction has set the port. */
+  readonly hasPort: (port: number) => boolean
+  readonly logger: Logger
+}
+
+/** The ports' devices. Work on them is done in turn. */
+export class Ports {
+  readonly #attached = new Map<number, Attached>()
+  readonly #lanes: Lanes
+  readonly #events: EventQueue<DataplaneEvent>
+  readonly #hasPort: (port: number) => boolean
+  readonly #logger: Logger
+  readonly #reaper = new LinkReaper()
+  readonly #timer: NodeJS.Timeout
+  #work: Promise<unknown> = Promise.resolve()
+
+  constructor({ lanes, events, hasPort, logger }: PortsOptions) {
+    this.#lanes = lanes
+    this.#events = events
+    this.#hasPort = hasPort
+    this.#logger = logger
+    this.#timer = setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref()
+  }
+
+  /** What is attached. */
+  get devices(): PortDevice[] {
+    return Array.from(this.#attached, ([port, { request, facts }]) => ({ ...request, ...facts, port }))
+  }
+
+  /** Descriptors of the devices. */
+  get fds(): { readonly port: number; readonly fd: number }[] {
+    return Array.from(this.#attached, ([port, { device }]) => ({ port, fd: device.fd }))
+  }
+
+  /** @throws DataplaneError `dataplane.port-unknown`, `dataplane.device` when it is another port's, or cannot be had */
+  attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
+    return this.#inTurn(() => this.#attach(port, request))
+  }
+
+  /** @param reason for the event that the port is down */
+  detach(port: number, reason: string): Promise<void> {
+    return this.#inTurn(() => this.#remove(port, reason))
+  }
+
+  /** Takes a device that another forwarder had. */
+  async adopt({ port, ifindex, mtu, mac, ...request }: PortDevice, fd: number): Promise<void> {
+    const device = TunDevice.fromFd(fd, { offload: true })
+    const facts = { ifindex, mtu, ...(mac !== undefined && { mac }) }
+    this.#attached.set(port, { device, request: { ...request, mtu }, facts, namespace: namespaceOf(request) })
+    await this.#lanes.addPort(port, device, (reason) => this.#gone(port, reason))
+  }
+
+  /** Gives all devices up, and the lanes. @param keep whether the devices stay */
+  async close(keep: boolean): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#inTurn(async () => {
+      await Promise.all(Array.from(this.#attached.keys(), (port) => this.#remove(port, 'closed', keep)))
+      await this.#lanes.close()
+    })
+    await this.#reaper.reap()
+  }
+
+  async #attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
+    if (!this.#hasPort(port)) throw new DataplaneError('dataplane.port-unknown', `no transaction has set port ${port}`)
+    for (const [other, attached] of this.#attached) {
+      if (other !== port && samePlace(attached.request, request)) {
+        throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${other}`)
+      }
+    }
+    const namespace = namespaceOf(request)
+    const before = this.#attached.get(port)
+    if (before !== undefined && samePlace(before.request, request) && before.namespace === namespace) {
+      const facts = await configureDevice(before.facts.ifindex, request)
+      this.#attached.set(port, { ...before, request, facts })
+      return facts
+    }
+    const { device, facts } = await openDevice(request)
+    await this.#remove(port, 'replaced')
+    this.#attached.set(port, { device, request, facts, namespace })
+    await this.#lanes.addPort(port, device, (reason) => this.#gone(port, reason))
+    this.#events.push({ type: 'port-up', port })
+    return facts
+  }
+
+  async #remove(port: number, reason: string, keep = false): Promise<void> {
+    const attached = this.#attached.get(port)
+    if (attached === undefined) return
+    this.#attached.delete(port)
+    this.#events.push({ type: 'port-down', port, reason })
+    await this.#lanes.removePort(port)
+    if (!keep) await this.#delete(port, attached)
+    attached.device.close()
+  }
+
+  /** Deletes a device by netlink, later: by its descriptor it would stop the forwarding of all others for some ten milliseconds. */
+  async #delete(port: number, { request, facts, device }: Attached): Promise<void> {
+    try {
+      await this.#reaper.bury(request.netns, facts.ifindex)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      this.#logger.debug('A device was not deleted by its link', { port, reason: error.message })
+      try {
+        device.setPersist(false)
+      } catch (gone) {
+        this.#logger.debug('A device was gone before it was removed', { port, reason: String(gone) })
+      }
+    }
+  }
+
+  /** The device went away under us: deleted, or with its namespace. */
+  #gone(port: number, reason: string): void {
+    this.#logger.warn('A device is gone', { port, reason })
+    void this.#remove(port, reason, true)
+  }
+
+  /** An open descriptor keeps its namespace, so the end of a namespace shows only in that its path leads there no more. */
+  async #look(): Promise<void> {
+    for (const [port, { request, namespace }] of this.#attached) {
+      if (namespaceOf(request) === namespace) continue
+      this.#logger.warn('A namespace is gone', { port, netns: request.netns })
+      await this.#remove(port, `the namespace ${request.netns} is gone`)
+    }
+  }
+
+  #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
+    const result = this.#work.then(work)
+    this.#work = result.catch(() => undefined)
+    return result
+  }
+}
+
+/** Number of the namespace that a request names; 0 when there is none. */
+function namespaceOf({ netns }: Pick<DeviceRequest, 'netns'>): number {
+  try {
+    return NetworkNamespace.identity(netns)
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error
+    return 0
+  }
+}
