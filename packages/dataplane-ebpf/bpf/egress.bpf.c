@@ -14,6 +14,7 @@
  */
 #include "nexthop.h"
 #include "parse.h"
+#include "plain_out.h"
 #include "port.h"
 #include "tell.h"
 
@@ -44,12 +45,17 @@ static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, st
 SEC("classifier")
 int egress(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex, *port_id = bpf_map_lookup_elem(&devices, &ifindex);
-	struct port *port = port_id ? bpf_map_lookup_elem(&ports, port_id) : 0;
+	__u32 ifindex = skb->ifindex, *port_id;
 	struct counted *counted;
-	struct work *work = new_work();
-	int result;
+	struct port *port;
+	struct work *work;
+	int result = send_known(skb);
 
+	if (result != GOES_ON)
+		return result;
+	port_id = bpf_map_lookup_elem(&devices, &ifindex);
+	port = port_id ? bpf_map_lookup_elem(&ports, port_id) : 0;
+	work = new_work();
 	if (!work || !port_id || !port) {
 		count_drop(REASON_PORT_DOWN);
 		return VERDICT_DROP;
@@ -58,8 +64,10 @@ int egress(struct __sk_buff *skb)
 	if (counted)
 		count_in(counted->slot + SLOT_RX, skb->len - ETHERNET);
 	result = egress_steps(skb, *port_id, port, work);
-	if (result == SENT)
+	if (result == SENT) {
+		learn_out(port, work);
 		return TC_ACT_REDIRECT;
+	}
 	if (result < 0 || result >= MAX_REASONS)
 		result = REASON_NO_NEXT_HOP;
 	count_drop(result);

@@ -28,6 +28,7 @@ struct fill {
 static __always_inline void fill_ipv4(__u8 *headers, const struct fill *fill, __u32 length)
 {
 	headers[1] = fill->outer_class;
+	put_half(headers + 10, 0);
 	/* A frame that is still to be cut may be longer than the field can say; its segments get their own. */
 	put_half(headers + 2, length > 0xffff ? 0xffff : length);
 	*(half *)(headers + 10) = ~raw_sum(headers, IPV4_HEADER);
@@ -53,7 +54,7 @@ static __always_inline void fill_labels(__u8 *headers, const struct next_hop *ho
 
 		if (index >= hop->label_count)
 			break;
-		headers[entry + 2] |= fill->traffic_class << 1;
+		headers[entry + 2] = (headers[entry + 2] & 0xf1) | fill->traffic_class << 1;
 		headers[entry + 3] = fill->ttl;
 		if (is_deepest && fill->inherits) {
 			headers[entry + 3] = fill->bottom_ttl;
@@ -63,13 +64,12 @@ static __always_inline void fill_labels(__u8 *headers, const struct next_hop *ho
 	}
 }
 
-/* Writes the headers into `headers`. */
-static __always_inline void fill_headers(__u8 *headers, const struct next_hop *hop, const struct fill *fill)
+/* Completes the headers of a next hop for a packet; those that were another packet's as well. */
+static __always_inline void complete_headers(__u8 *headers, const struct next_hop *hop, const struct fill *fill)
 {
 	__u32 length = hop->size + fill->length;
 	__u32 has_udp = hop->encapsulation != MPLS_GRE;
 
-	__builtin_memcpy(headers, hop->headers, MAX_HEADERS);
 	if (hop->family == 4) {
 		fill_ipv4(headers, fill, length);
 		if (has_udp)
@@ -83,6 +83,13 @@ static __always_inline void fill_headers(__u8 *headers, const struct next_hop *h
 		put_half(headers + ((hop->size - 2) & (MAX_HEADERS - 2)), fill->inner_family == 4 ? ETH_P_IP : ETH_P_IPV6);
 	else
 		fill_labels(headers, hop, fill);
+}
+
+/* Writes the headers into `headers`. */
+static __always_inline void fill_headers(__u8 *headers, const struct next_hop *hop, const struct fill *fill)
+{
+	__builtin_memcpy(__builtin_assume_aligned(headers, 8), hop->headers, MAX_HEADERS);
+	complete_headers(headers, hop, fill);
 }
 
 /*

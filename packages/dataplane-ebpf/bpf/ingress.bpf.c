@@ -9,7 +9,7 @@
  *   5. policy       of the port that it goes to                                          policy.h
  *   6. deliver      to a port, by the label or by a lookup; or on to the next router     deliver.h, nexthop.h
  */
-#include "label.h"
+#include "plain_in.h"
 #include "tell.h"
 
 static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *work)
@@ -28,16 +28,21 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 SEC("classifier")
 int ingress(struct __sk_buff *skb)
 {
-	struct work *work = new_work();
-	int result;
+	int result = deliver_known(skb);
+	struct work *work;
 
+	if (result != GOES_ON)
+		return result;
+	work = new_work();
 	if (!work)
 		return VERDICT_NEXT;
 	result = ingress_steps(skb, work);
 	if (result == NOT_OURS)
 		return VERDICT_NEXT;
-	if (result == SENT)
+	if (result == SENT) {
+		learn_in(work);
 		return TC_ACT_REDIRECT;
+	}
 	if (result < 0 || result >= MAX_REASONS)
 		result = REASON_NO_NEXT_HOP;
 	count_drop(result);

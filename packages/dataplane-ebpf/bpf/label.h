@@ -89,7 +89,7 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 	fill.is_bottom = is_bottom;
 	fill.outer_class = (hop->uniform_class ? fill.traffic_class << 5 : 0) | pushed_ecn(hop, outer->traffic_class);
 	fill.length = length;
-	return send(skb, config, hop, outer->at, outer->family, &fill);
+	return send(skb, hop, outer->at, outer->family, &fill);
 }
 
 /* Last step, deliver: the way goes to the label's port, or into its VRF by the lookup that packets from endpoints use. */

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Changes with every change of this file: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 4
+#define LAYOUT_VERSION 6
 
 #define MAX_ALLOWED_SOURCES 16
 #define MAX_GATEWAYS 8
@@ -83,7 +83,8 @@ struct config {
 	/* Whether there is a service or a pool, and a count of the transactions that changed some. */
 	__u32 translates;
 	__u32 nat_version;
-	__u32 reserved;
+	/* Changes with every change of a table: what was remembered of decisions holds no more. 0: nothing is remembered. */
+	__u32 epoch;
 };
 
 struct vrf {
@@ -185,7 +186,7 @@ struct next_hop {
 	__u32 has_router_mac;
 	__u8 router_mac[8];
 	/* What is written before a packet, zeros where it depends on the packet. */
-	__u8 headers[MAX_HEADERS];
+	__u8 headers[MAX_HEADERS] __attribute__((aligned(8)));
 };
 
 struct member {

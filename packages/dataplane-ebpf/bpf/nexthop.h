@@ -59,7 +59,7 @@ __noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_h
 	fill.hash = hash;
 	fill.inner_family = packet->family;
 	fill.length = packet->length;
-	return send(skb, config, hop, packet->at, outer, &fill);
+	return send(skb, hop, packet->at, outer, &fill);
 }
 
 /* Finds the way of the packet in a VRF. */
@@ -98,6 +98,8 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 		if (!hop)
 			return REASON_NO_NEXT_HOP;
 		COUNT(next_hop_counters, next_hop, packet->length);
+		work->lookups = lookups + 1;
+		work->next_hop = next_hop;
 		target = hop->target;
 		switch (hop->action) {
 		case ACTION_LOOKUP:
@@ -137,6 +139,7 @@ __noinline int carry_out(struct __sk_buff *skb, struct work *work, int way, __u3
 
 	if (!work)
 		return REASON_NO_NEXT_HOP;
+	work->way = way;
 	if (way == TO_TUNNEL)
 		return tunnel(skb, &work->packet, work->target, work->hash, outer);
 	if (way != TO_PORT)

@@ -125,6 +125,10 @@ struct work {
 	/* Port or next hop that it goes to, and the hash of its flow. */
 	__u32 target;
 	__u32 hash;
+	/* What was found: TO_PORT or TO_TUNNEL; by how many routes, and the last one's next hop. */
+	int way;
+	__u32 lookups;
+	__u32 next_hop;
 	struct outer outer;
 	struct popped popped;
 	struct tuple tuple;

@@ -10,15 +10,18 @@
  *
  * `outer`: family of the network header that the frame has now; 0: the packet's own, nothing is replaced
  */
-static __always_inline int send(struct __sk_buff *skb, const struct config *config, const struct next_hop *hop, __u32 at, __u32 outer,
-				const struct fill *fill)
+__noinline int send(struct __sk_buff *skb, struct next_hop *hop, __u32 at, __u32 outer, struct fill *fill)
 {
 	struct scratch *scratch_ = scratch();
-	__u32 size = hop->size;
+	struct config *config = configuration();
 	__u8 ether_type[2] ALIGNED;
+	__u32 size;
 	int result;
 
-	if (!scratch_ || size == 0 || size > MAX_HEADERS)
+	if (!scratch_ || !config || !hop || !fill)
+		return REASON_NO_NEXT_HOP;
+	size = hop->size;
+	if (size == 0 || size > MAX_HEADERS)
 		return REASON_NO_NEXT_HOP;
 	if (trim(skb, at + fill->length) < 0)
 		return REASON_QUEUE_FULL;

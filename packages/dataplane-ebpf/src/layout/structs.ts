@@ -3,7 +3,7 @@ import { Struct } from './struct.js'
 /* The structures of `bpf/layout.h`, in its order; a test compares the two by the type information of the object file. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 4
+export const LAYOUT_VERSION = 6
 
 export const MAX_ALLOWED_SOURCES = 16
 export const MAX_GATEWAYS = 8
@@ -34,7 +34,7 @@ export const CONFIG = new Struct('config', {
   avoided: 'u32',
   translates: 'u32',
   nat_version: 'u32',
-  reserved: 'u32',
+  epoch: 'u32',
 })
 
 export const VRF = new Struct('vrf', { root4: 'u32', root6: 'u32', name_length: 'u32', name: ['u8', MAX_NAME] })

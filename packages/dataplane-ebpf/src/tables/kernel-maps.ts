@@ -1,6 +1,7 @@
 import type { NativeMap, NativeObject } from '../native/binding.js'
 import { call } from '../native/call.js'
 import { View, type Struct } from '../layout/struct.js'
+import { CONFIG } from '../layout/structs.js'
 
 /** Entries of maps, where they differ from those in `bpf/maps.h`. */
 export interface MapSizes {
@@ -18,9 +19,13 @@ export interface MapSizes {
 /** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */
 export class KernelMaps {
   readonly #facts: ReadonlyMap<string, NativeMap>
+  /** The word that tells programs whether decisions still hold. */
+  readonly #epoch: Uint32Array
 
   constructor(readonly object: NativeObject) {
     this.#facts = new Map(call(() => object.maps()).map((map) => [map.name, map]))
+    this.#epoch = this.words('config').subarray(CONFIG.offsetOf('epoch') / 4)
+    this.forgetDecisions()
   }
 
   /** Octets of a value; of a per-CPU map those of all CPUs. */
@@ -35,6 +40,7 @@ export class KernelMaps {
 
   set(map: string, key: number | Uint8Array, value: Uint8Array): void {
     call(() => this.object.update(map, keyOf(key), value))
+    this.forgetDecisions()
   }
 
   get(map: string, key: number | Uint8Array): Uint8Array | undefined {
@@ -43,7 +49,15 @@ export class KernelMaps {
 
   /** Whether there was something to delete. */
   delete(map: string, key: number | Uint8Array): boolean {
-    return call(() => this.object.remove(map, keyOf(key)))
+    const wasThere = call(() => this.object.remove(map, keyOf(key)))
+    this.forgetDecisions()
+    return wasThere
+  }
+
+  /** Has programs decide anew about flows that they know; behind every change of what they decide by. */
+  forgetDecisions(): void {
+    // Another process may do so too: of two at the same time none is lost, and the number never goes back.
+    Atomics.add(this.#epoch, 0, 1)
   }
 
   /** Keys and values of a map as they were when the first is asked for: it may be changed meanwhile. */

@@ -118,6 +118,8 @@ export class KernelTables {
     if (vnis.set.length + lostVnis.length > 0) this.#refreshVxlan()
     if (ports.set.length + ports.remove.length + vrfs.remove.length > 0) this.#deriveFromPorts()
     this.config.setLarge('generation', transaction.generation)
+    // Routes are not in maps that are set.
+    this.#maps.forgetDecisions()
     return failures
   }
 

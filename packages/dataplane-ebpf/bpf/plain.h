@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Plain packets, which are most: TCP or UDP in IP without options, extension headers or fragments, nothing behind it in its frame, all headers where they
+ * can be reached. What the nine steps decided about one of a flow holds for the next as well, as long as no table changes; it is kept in a table of each CPU
+ * that needs neither locks nor searches. Whatever is in doubt goes the general way.
+ */
+#pragma once
+
+#include "congestion.h"
+#include "flow_table.h"
+#include "mss.h"
+
+#define TCP_FLAGS_AT 13
+
+/* Nanoseconds after which the general way sees a packet of a flow that policies or services watch, so that it is not taken for quiet. */
+#define WATCH 1000000000ULL
+
+/* A plain packet: what is the same in all packets of its flow, and what is not. */
+struct plain {
+	struct plain_key {
+		/* Of the tables, when it came: 0 when it is not plain. */
+		__u32 epoch;
+		__u32 ifindex;
+		/* Family << 8 | protocol. */
+		__u32 kind;
+		__u32 ports;
+		__u32 source[4];
+		__u32 destination[4];
+	} ALIGNED key;
+	__u32 length;
+	__u32 segment;
+	__u32 ttl;
+	__u32 traffic_class;
+	/* TCP's; 0 for UDP. */
+	__u32 flags;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct plain);
+} plains SEC(".maps");
+
+static __always_inline struct plain *current_plain(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&plains, &zero);
+}
+
+/* Octets of the frame from `at` on, `count` of them; none where they cannot be reached. */
+static __always_inline __u8 *octets_at(struct __sk_buff *skb, __u32 at, __u32 count)
+{
+	__u8 *octets = (__u8 *)(long)skb->data + at;
+
+	return octets + count > (__u8 *)(long)skb->data_end ? 0 : octets;
+}
+
+static __always_inline int read_plain_ipv4(struct plain *plain, const __u8 *ip)
+{
+	if (ip[0] != 0x45 || (half_at(ip + 6) & 0x3fff) || raw_sum(ip, IPV4_HEADER) != 0xffff)
+		return 0;
+	plain->key.kind = 4 << 8 | ip[9];
+	plain->key.source[0] = word_at(ip + 12);
+	plain->key.destination[0] = word_at(ip + 16);
+#pragma unroll
+	for (int word = 1; word < 4; word++)
+		plain->key.source[word] = plain->key.destination[word] = 0;
+	plain->length = half_at(ip + 2);
+	plain->ttl = ip[8];
+	plain->traffic_class = ip[1];
+	return IPV4_HEADER;
+}
+
+static __always_inline int read_plain_ipv6(struct plain *plain, const __u8 *ip)
+{
+	plain->key.kind = 6 << 8 | ip[6];
+#pragma unroll
+	for (int word = 0; word < 4; word++) {
+		plain->key.source[word] = word_at(ip + 8 + word * 4);
+		plain->key.destination[word] = word_at(ip + 24 + word * 4);
+	}
+	plain->length = IPV6_HEADER + half_at(ip + 4);
+	plain->ttl = ip[7];
+	plain->traffic_class = (half_at(ip) >> 4) & 0xff;
+	return IPV6_HEADER;
+}
+
+/* Reads the packet at `at`; whether it is plain. A SYN is not: its MSS may have to be lowered. */
+static __always_inline int read_plain(struct __sk_buff *skb, struct plain *plain, __u32 at, __u32 family)
+{
+	__u32 size = family == 4 ? IPV4_HEADER : IPV6_HEADER, transport = UDP_HEADER;
+	__u8 *ip = octets_at(skb, at, size + UDP_HEADER);
+
+	if (!ip || !(family == 4 ? read_plain_ipv4(plain, ip) : ip[0] >> 4 == 6 && read_plain_ipv6(plain, ip)))
+		return 0;
+	plain->key.ports = word_at(ip + size);
+	plain->flags = 0;
+	if ((plain->key.kind & 0xff) == PROTOCOL_TCP) {
+		__u8 *tcp = octets_at(skb, at + size, TCP_FLAGS_AT + 1);
+
+		if (!tcp || (tcp[TCP_FLAGS_AT] & TCP_SYN))
+			return 0;
+		plain->flags = tcp[TCP_FLAGS_AT];
+		transport = (tcp[TCP_FLAGS_AT - 1] >> 4) * 4;
+	} else if ((plain->key.kind & 0xff) != PROTOCOL_UDP) {
+		return 0;
+	}
+	plain->segment = skb->gso_size ? size + transport + skb->gso_size : plain->length;
+	return at + plain->length == skb->len && plain->length >= size + UDP_HEADER && plain->ttl > 1;
+}
+
+/* Place of a flow in the table of its direction. */
+static __always_inline __u32 place_of(const struct plain_key *key)
+{
+	__u32 sum = key->ports ^ key->source[0] ^ key->source[1] ^ key->source[2] ^ key->source[3];
+
+	sum = sum * 0x9e3779b1 + (key->destination[0] ^ key->destination[1] ^ key->destination[2] ^ key->destination[3]);
+	return (sum * 0x85ebca6b) >> 22;
+}
+
+#define PLACES 1024
+
+/* Whether two keys, made of double words, are the same. `size`: octets, a constant */
+static __always_inline int is_same(const void *one, const void *other, __u32 size)
+{
+	const __u64 *a = one, *b = other;
+	__u64 differs = 0;
+
+#pragma unroll
+	for (__u32 word = 0; word < size / 8; word++)
+		differs |= a[word] ^ b[word];
+	return !differs;
+}
+
+/* Writes the TTL, which was another, into the header of a plain packet. */
+static __always_inline int write_plain_ttl(struct __sk_buff *skb, __u32 at, __u32 family, __u32 before, __u32 ttl)
+{
+	__u8 octet = ttl, *ip;
+
+	if (family == 6)
+		return bpf_skb_store_bytes(skb, at + 7, &octet, 1, BPF_F_RECOMPUTE_CSUM);
+	ip = octets_at(skb, at, IPV4_HEADER);
+	if (!ip)
+		return -1;
+	/* RFC 1624, equation 3. */
+	put_half(ip + 10, ~folded((~half_at(ip + 10) & 0xffff) + (~(before << 8) & 0xffff) + (ttl << 8)));
+	ip[8] = ttl;
+	return 0;
+}
+
+/* Slot of an object; NONE when it has none. */
+static __always_inline __u32 slot_in(void *map, __u32 id)
+{
+	struct counted *counted = bpf_map_lookup_elem(map, &id);
+
+	return counted ? counted->slot : NONE;
+}
+
+static __always_inline void count_quickly(__u32 slot, __u64 octets)
+{
+	__u32 block = slot / COUNTS;
+	struct counts *counts_ = bpf_map_lookup_elem(&counts, &block);
+
+	if (!counts_)
+		return;
+	counts_->slots[slot % COUNTS].packets++;
+	counts_->slots[slot % COUNTS].octets += octets;
+}
+
+/*
+ * When a decision about a flow of the port has to be looked at again; 0: only when a table changes. What policies let through and services leave alone is
+ * remembered as a flow in their own tables too.
+ */
+static __always_inline __u64 watch_until(const struct config *config, const struct port *port)
+{
+	return port->policy_version || config->translates ? bpf_ktime_get_coarse_ns() + WATCH : 0;
+}
+
+/* Whether a decision holds for the packet in hand: of a flow that is watched, the last packets and one in a while go the general way. */
+static __always_inline int still_holds(__u64 until, const struct plain *plain)
+{
+	return !until || (!(plain->flags & TCP_FIN_OR_RST) && bpf_ktime_get_coarse_ns() < until);
+}
+
+/* Begins with a packet: which tables decide about it. */
+static __always_inline struct config *plain_tables(struct plain *plain)
+{
+	struct config *config = configuration();
+
+	if (!config)
+		return 0;
+	plain->key.epoch = *(volatile __u32 *)&config->epoch;
+	return plain->key.epoch ? config : 0;
+}

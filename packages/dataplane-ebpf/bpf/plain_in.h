@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Plain packets from tunnels to ports: with one label over UDP, or by VXLAN, in outer headers of the packet's own family that are plain themselves.
+ */
+#pragma once
+
+#include "label.h"
+#include "plain.h"
+
+struct tunnel_key {
+	__u32 source[4];
+	__u32 local[4];
+	/* The label's entry without traffic class and TTL; or the VNI and the MAC address that the frame was for. */
+	__u32 id;
+	__u32 mac[2];
+	__u32 encapsulation;
+} ALIGNED;
+
+struct tunnelled {
+	struct tunnel_key tunnel;
+	/* As the label says. */
+	__u32 ttl;
+	__u32 outer_class;
+	__u32 at;
+	__u32 reserved;
+};
+
+/* What was decided about a flow. */
+struct way_in {
+	struct plain_key key;
+	struct tunnel_key tunnel;
+	__u64 until;
+	__u32 mtu;
+	__u32 label_slot;
+	__u32 vrf_slot;
+	__u32 next_hop_slot;
+	__u32 port_slot;
+	__u32 ifindex;
+	__u32 is_local;
+	__u8 addresses[12];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PLACES);
+	__type(key, __u32);
+	__type(value, struct way_in);
+} ways_in SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tunnelled);
+} tunnelleds SEC(".maps");
+
+static __always_inline struct tunnelled *current_tunnelled(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&tunnelleds, &zero);
+}
+
+/* Reads outer IP and UDP; the destination port, or 0 for what is not plain. */
+static __always_inline __u32 read_plain_outer(struct __sk_buff *skb, struct tunnelled *tunnelled, __u32 family)
+{
+	__u32 size = family == 4 ? IPV4_HEADER : IPV6_HEADER, length;
+	__u8 *ip = octets_at(skb, ETHERNET, size + UDP_HEADER);
+
+	if (!ip)
+		return 0;
+	if (family == 4) {
+		if (ip[0] != 0x45 || ip[9] != PROTOCOL_UDP || (half_at(ip + 6) & 0x3fff) || raw_sum(ip, IPV4_HEADER) != 0xffff)
+			return 0;
+		length = half_at(ip + 2);
+		tunnelled->outer_class = ip[1];
+		tunnelled->tunnel.source[0] = word_at(ip + 12);
+		tunnelled->tunnel.local[0] = word_at(ip + 16);
+#pragma unroll
+		for (int word = 1; word < 4; word++)
+			tunnelled->tunnel.source[word] = tunnelled->tunnel.local[word] = 0;
+	} else {
+		if (ip[0] >> 4 != 6 || ip[6] != PROTOCOL_UDP)
+			return 0;
+		length = IPV6_HEADER + half_at(ip + 4);
+		tunnelled->outer_class = (half_at(ip) >> 4) & 0xff;
+#pragma unroll
+		for (int word = 0; word < 4; word++) {
+			tunnelled->tunnel.source[word] = word_at(ip + 8 + word * 4);
+			tunnelled->tunnel.local[word] = word_at(ip + 24 + word * 4);
+		}
+	}
+	/* Of a frame that is still to be cut, UDP's length is that of a segment, or was too large to say. */
+	if (ETHERNET + length != skb->len || (!skb->gso_size && half_at(ip + size + 4) != length - size))
+		return 0;
+	return half_at(ip + size + 2);
+}
+
+/* Reads the label, or VXLAN's header and the Ethernet header behind it; their octets, or 0 for what is not plain. */
+static __always_inline __u32 read_plain_tunnel(struct __sk_buff *skb, struct tunnelled *tunnelled, __u32 port, __u32 at, __u32 ether_type)
+{
+	__u8 *octets;
+
+	tunnelled->tunnel.mac[0] = tunnelled->tunnel.mac[1] = 0;
+	if (port == MPLS_UDP_PORT) {
+		octets = octets_at(skb, at, LABEL_ENTRY);
+		if (!octets || !(octets[2] & 1))
+			return 0;
+		tunnelled->tunnel.encapsulation = MPLS_UDP;
+		tunnelled->tunnel.id = word_at(octets) & 0xfffff100;
+		tunnelled->ttl = octets[3];
+		return LABEL_ENTRY;
+	}
+	octets = octets_at(skb, at, VXLAN_HEADER + ETHERNET);
+	if (port != VXLAN_PORT || !octets || !(octets[0] & 8) || half_at(octets + VXLAN_HEADER + 12) != ether_type)
+		return 0;
+	tunnelled->tunnel.encapsulation = VXLAN;
+	tunnelled->tunnel.id = word_at(octets + 4) >> 8;
+	tunnelled->tunnel.mac[0] = word_at(octets + VXLAN_HEADER);
+	tunnelled->tunnel.mac[1] = half_at(octets + VXLAN_HEADER + 4);
+	tunnelled->ttl = 255;
+	return VXLAN_HEADER + ETHERNET;
+}
+
+/* Reads everything; whether all of it is plain. */
+static __always_inline int read_tunnelled(struct __sk_buff *skb, struct tunnelled *tunnelled, struct plain *plain, __u32 family)
+{
+	const __u32 at = ETHERNET + (family == 4 ? IPV4_HEADER : IPV6_HEADER) + UDP_HEADER;
+	__u32 port = read_plain_outer(skb, tunnelled, family);
+	__u32 size = read_plain_tunnel(skb, tunnelled, port, at, family == 4 ? ETH_P_IP : ETH_P_IPV6);
+
+	tunnelled->at = at + size;
+	/* In words that the verifier follows: it is one of two. */
+	return size && read_plain(skb, plain, (at + size) & 0x7f, family);
+}
+
+static __always_inline int deliver_plain(struct __sk_buff *skb, const struct config *config, const struct way_in *way,
+					 const struct plain *plain, const struct tunnelled *tunnelled)
+{
+	__u32 ttl = tunnelled->ttl < plain->ttl ? tunnelled->ttl : plain->ttl, at = tunnelled->at & 0x7f;
+	__u8 *frame;
+
+	if (write_plain_ttl(skb, at, plain->key.kind >> 8, plain->ttl, ttl - 1) < 0)
+		return -1;
+	if (bpf_skb_adjust_room(skb, -(__s32)(at - ETHERNET), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) < 0)
+		return -1;
+	frame = octets_at(skb, 0, sizeof(way->addresses));
+	if (!frame)
+		return -1;
+	__builtin_memcpy(frame, way->addresses, sizeof(way->addresses));
+	if (skb->pkt_type)
+		bpf_skb_change_type(skb, 0);
+	if (way->is_local || (config->avoided & AVOID_REDIRECT_PEER))
+		return bpf_redirect(way->ifindex, 0);
+	return bpf_redirect_peer(way->ifindex, 0);
+}
+
+/* Delivers a plain packet of a flow that is known: the verdict. GOES_ON for any other packet. */
+__noinline int deliver_known(struct __sk_buff *skb)
+{
+	struct tunnelled *tunnelled = current_tunnelled();
+	struct plain *plain = current_plain();
+	struct config *config;
+	struct way_in *way;
+	int verdict, is_plain;
+	__u32 place;
+
+	if (!plain || !tunnelled)
+		return GOES_ON;
+	plain->key.epoch = 0;
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		is_plain = read_tunnelled(skb, tunnelled, plain, 4);
+	else
+		is_plain = skb->protocol == bpf_htons(ETH_P_IPV6) && read_tunnelled(skb, tunnelled, plain, 6);
+	/* Marks of congestion that have to be passed on go the general way (RFC 6040 §4.2). */
+	if (!is_plain || tunnelled->ttl <= 1 || (tunnelled->outer_class & 1))
+		return GOES_ON;
+	config = plain_tables(plain);
+	if (!config)
+		return GOES_ON;
+	plain->key.ifindex = skb->ifindex;
+	place = place_of(&plain->key);
+	way = bpf_map_lookup_elem(&ways_in, &place);
+	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !is_same(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel)))
+		return GOES_ON;
+	if (plain->segment > way->mtu || !still_holds(way->until, plain))
+		return GOES_ON;
+	count_quickly(way->label_slot, plain->length);
+	count_quickly(way->vrf_slot, plain->length);
+	count_quickly(way->next_hop_slot, plain->length);
+	count_quickly(way->port_slot + SLOT_TX, plain->length);
+	verdict = deliver_plain(skb, config, way, plain, tunnelled);
+	if (verdict >= 0)
+		return verdict;
+	count_drop(REASON_QUEUE_FULL);
+	return VERDICT_DROP;
+}
+
+/* Remembers what was decided about the packet in hand, which a port took. */
+__noinline int learn_in(struct work *work)
+{
+	struct tunnelled *tunnelled = current_tunnelled();
+	struct plain *plain = current_plain();
+	struct config *config = configuration();
+	__u32 place, port_id, is_labelled;
+	struct port *port;
+	struct link *link;
+	struct way_in *way;
+
+	if (!plain || !config || !plain->key.epoch || !tunnelled || !work || work->way != TO_PORT || work->lookups > 1 || work->is_translated)
+		return 0;
+	port_id = work->target;
+	port = bpf_map_lookup_elem(&ports, &port_id);
+	link = bpf_map_lookup_elem(&links, &port_id);
+	place = place_of(&plain->key);
+	way = bpf_map_lookup_elem(&ways_in, &place);
+	if (!port || !link || !way || work->popped.traffic_class != NONE)
+		return 0;
+	is_labelled = tunnelled->tunnel.encapsulation == MPLS_UDP;
+	way->key.epoch = 0;
+	way->until = watch_until(config, port);
+	way->mtu = port->mtu;
+	way->label_slot = is_labelled ? slot_in(&label_counters, tunnelled->tunnel.id >> 12) : NONE;
+	way->vrf_slot = work->lookups ? slot_in(&vrf_counters, work->packet.vrf) : NONE;
+	way->next_hop_slot = work->lookups ? slot_in(&next_hop_counters, work->next_hop) : NONE;
+	way->port_slot = slot_in(&port_counters, port_id);
+	way->ifindex = link->ifindex;
+	way->is_local = link->is_local;
+	__builtin_memcpy(way->addresses, link->peer_mac, 6);
+	__builtin_memcpy(way->addresses + 6, link->mac, 6);
+	__builtin_memcpy(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel));
+	__builtin_memcpy(&way->key, &plain->key, sizeof(way->key));
+	return 0;
+}

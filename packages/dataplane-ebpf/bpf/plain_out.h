@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Plain packets from endpoints into tunnels. */
+#pragma once
+
+#include "nexthop.h"
+#include "plain.h"
+
+/* What was decided about a flow, its epoch being that of the tables it was decided by. */
+struct way_out {
+	struct plain_key key;
+	__u64 until;
+	__u32 mtu;
+	__u32 hash;
+	__u32 port_slot;
+	__u32 vrf_slot;
+	__u32 next_hop_slot;
+	__u32 reserved;
+	/* Whose headers are those of the last packet. */
+	struct next_hop hop;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PLACES);
+	__type(key, __u32);
+	__type(value, struct way_out);
+} ways_out SEC(".maps");
+
+static __always_inline int send_plain(struct __sk_buff *skb, const struct config *config, struct way_out *way, const struct plain *plain,
+				      __u32 family)
+{
+	struct next_hop *hop = &way->hop;
+	struct fill fill = {
+		.ttl = hop->uniform_ttl ? plain->ttl - 1 : 255,
+		.traffic_class = hop->uniform_class ? plain->traffic_class >> 5 : 0,
+		.outer_class = (hop->uniform_class ? plain->traffic_class & 0xfc : 0) | pushed_ecn(hop, plain->traffic_class),
+		.hash = way->hash,
+		.inner_family = family,
+		.length = plain->length,
+	};
+	__u8 ether_type[2] ALIGNED;
+
+	complete_headers(hop->headers, hop, &fill);
+	if (write_plain_ttl(skb, ETHERNET, family, plain->ttl, plain->ttl - 1) < 0 || make_room(skb, hop, family) < 0)
+		return -1;
+	if (bpf_skb_store_bytes(skb, ETHERNET, hop->headers, COUNT_WITHIN(hop->size, MAX_HEADERS), BPF_F_RECOMPUTE_CSUM) < 0)
+		return -1;
+	if (hop->family != family) {
+		put_half(ether_type, hop->family == 4 ? ETH_P_IP : ETH_P_IPV6);
+		bpf_skb_store_bytes(skb, 12, ether_type, 2, 0);
+	}
+	return bpf_redirect_neigh(config->uplink, 0, 0, 0);
+}
+
+/* Sends a plain packet of a flow that is known: the verdict. GOES_ON for any other packet. */
+__noinline int send_known(struct __sk_buff *skb)
+{
+	struct plain *plain = current_plain();
+	__u32 family = skb->protocol == bpf_htons(ETH_P_IP) ? 4 : skb->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 0, place, mtu;
+	struct config *config;
+	struct way_out *way;
+	int verdict;
+
+	if (!plain)
+		return GOES_ON;
+	plain->key.epoch = 0;
+	if (!family || !(family == 4 ? read_plain(skb, plain, ETHERNET, 4) : read_plain(skb, plain, ETHERNET, 6)))
+		return GOES_ON;
+	config = plain_tables(plain);
+	if (!config)
+		return GOES_ON;
+	plain->key.ifindex = skb->ifindex;
+	place = place_of(&plain->key);
+	way = bpf_map_lookup_elem(&ways_out, &place);
+	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !still_holds(way->until, plain))
+		return GOES_ON;
+	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
+	if (plain->segment > way->mtu || plain->segment + way->hop.size > mtu)
+		return GOES_ON;
+	count_quickly(way->port_slot + SLOT_RX, skb->len - ETHERNET);
+	count_quickly(way->vrf_slot, plain->length);
+	count_quickly(way->next_hop_slot, plain->length);
+	verdict = send_plain(skb, config, way, plain, family);
+	if (verdict >= 0)
+		return verdict;
+	count_drop(REASON_QUEUE_FULL);
+	count_in(way->port_slot + SLOT_DROPS, 0);
+	return VERDICT_DROP;
+}
+
+/* Remembers what was decided about the packet in hand, which a tunnel took. */
+__noinline int learn_out(struct port *port, struct work *work)
+{
+	struct plain *plain = current_plain();
+	struct config *config = configuration();
+	struct next_hop *hop;
+	struct way_out *way;
+	__u32 place, id;
+
+	if (!plain || !config || !plain->key.epoch || !port || !work || work->way != TO_TUNNEL || work->lookups != 1 || work->is_translated)
+		return 0;
+	id = work->target;
+	hop = bpf_map_lookup_elem(&next_hops, &id);
+	place = place_of(&plain->key);
+	way = bpf_map_lookup_elem(&ways_out, &place);
+	if (!hop || !way || hop->action != ACTION_TUNNEL)
+		return 0;
+	way->key.epoch = 0;
+	way->until = watch_until(config, port);
+	way->mtu = port->mtu;
+	way->hash = work->hash;
+	way->port_slot = slot_in(&port_counters, work->packet.port);
+	way->vrf_slot = slot_in(&vrf_counters, work->packet.vrf);
+	way->next_hop_slot = slot_in(&next_hop_counters, id);
+	__builtin_memcpy(&way->hop, hop, sizeof(way->hop));
+	__builtin_memcpy(&way->key, &plain->key, sizeof(way->key));
+	return 0;
+}

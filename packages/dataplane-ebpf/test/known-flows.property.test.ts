@@ -1,0 +1,216 @@
+import {
+  RouteBatch,
+  type CounterRows,
+  type CounterSnapshot,
+  type Encapsulation,
+  type FibTransaction,
+  type PolicyObject,
+} from '@heddle/core'
+import { labelled, testPacket, testSegment, vxlanBefore, type PacketInput } from '@heddle/dataplane-conformance'
+import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { View } from '../src/layout/struct.js'
+import { LINK } from '../src/layout/structs.js'
+import { missing, titled } from './support/requirements.js'
+import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+import { byEngine, byMemory, byProgram, newEngine } from './support/twins.js'
+
+const MAC = { own: MacAddress.parse('02:00:00:00:00:0a'), far: MacAddress.parse('02:00:00:00:00:0b') } as const
+const POD = { 4: '10.1.0.1', 6: 'fd01::1' } as const
+const FAR = { 4: ['10.2.0.1', '10.2.0.2'], 6: ['fd02::1', 'fd02::2'] } as const
+/** A label that names the port, one that is looked up in the VRF, and one whose traffic class is the packet's. */
+const LABELS = { port: 1001, lookup: 1002, uniform: 1003 } as const
+const VNI = 42
+
+const model = fc.constantFrom('pipe' as const, 'uniform' as const)
+const world = fc.record({
+  encapsulation: fc.constantFrom<Encapsulation>('mpls-udp', 'mpls-udp', 'mpls-gre', 'vxlan'),
+  outer: fc.constantFrom(4 as const, 6 as const),
+  labels: fc.array(fc.integer({ min: 16, max: 1_048_575 }), { minLength: 1, maxLength: 4 }),
+  ttlModel: model,
+  trafficClassModel: model,
+  ecn: fc.constantFrom('normal' as const, 'compatibility' as const),
+  mtu: fc.constantFrom(1400, 1280),
+  clampMss: fc.boolean(),
+  isPoliced: fc.boolean(),
+  hasService: fc.boolean(),
+})
+type World = typeof world extends fc.Arbitrary<infer Of> ? Of : never
+
+/** What may differ from a packet of a flow to the next one. */
+const varied = fc.record({
+  ttl: fc.constantFrom(1, 2, 3, 63, 64, 65, 255),
+  trafficClass: fc.constantFrom(0, 1, 2, 3, 0x28, 0xb9),
+  outerClass: fc.constantFrom(0, 1, 2, 3, 0, 2, 0xb8),
+  labelTtl: fc.constantFrom(1, 2, 3, 62, 64, 65, 255),
+  labelClass: fc.integer({ min: 0, max: 7 }),
+  size: fc.constantFrom(0, 1, 8, 40, 200, 1200, 1300, 1372, 1400),
+  flags: fc.constantFrom(0x10, 0x10, 0x18, 0x02, 0x11, 0x04),
+})
+const flow = fc.record({
+  from: fc.constantFrom('port' as const, 'underlay' as const),
+  family: fc.constantFrom(4 as const, 6 as const),
+  isTcp: fc.boolean(),
+  port: fc.integer({ min: 0, max: 65_535 }),
+  far: fc.constantFrom(0, 1),
+  by: fc.constantFrom(
+    'port' as const,
+    'lookup' as const,
+    'vni' as const,
+    'port' as const,
+    'lookup' as const,
+    'vni' as const,
+    'uniform' as const,
+  ),
+  isMixed: fc.constantFrom(false, false, false, false, true),
+  packets: fc.array(varied, { minLength: 3, maxLength: 3 }),
+})
+/** The first packet of a flow, which can be carried in every world. */
+const FIRST = { ttl: 64, trafficClass: 0, outerClass: 0, labelTtl: 64, labelClass: 0, size: 8, flags: 0x10 } as const
+
+type Flow = typeof flow extends fc.Arbitrary<infer Of> ? Of : never
+
+function inputOf({ from, family, isTcp, port, far, by, isMixed }: Flow, packet: Flow['packets'][number]): PacketInput {
+  const ends =
+    from === 'port' ? { source: POD[family], destination: FAR[family][far] } : { source: FAR[family][far], destination: POD[family] }
+  const { ttl, trafficClass, size, flags } = packet
+  const ports = from === 'port' ? { sourcePort: port, destinationPort: 80 } : { sourcePort: 80, destinationPort: port }
+  const inner = isTcp
+    ? testSegment({ ...ends, ...ports, ttl, trafficClass, size, flags })
+    : testPacket({ ...ends, ...ports, ttl, trafficClass, size })
+  if (from === 'port') return { from, port: 1, packet: inner }
+  const source = PEERS[isMixed ? (family === 4 ? 6 : 4) : family][0]
+  const common = { from, source, trafficClass: packet.outerClass }
+  if (by === 'vni') return { ...common, encapsulation: 'vxlan', packet: vxlanBefore(VNI, MAC.own, MAC.far, inner) }
+  const top = { label: LABELS[by], ttl: packet.labelTtl, trafficClass: packet.labelClass }
+  return { ...common, encapsulation: 'mpls-udp', packet: labelled([top], inner) }
+}
+
+/** @param before what the tables were, `undefined` when there were none */
+function tablesOf(generation: number, drawn: World, before?: World): FibTransaction {
+  const { encapsulation, outer, labels, ttlModel, trafficClassModel, ecn, mtu, clampMss, isPoliced, hasService } = drawn
+  const routes = new RouteBatch()
+  for (const pod of [POD[4], POD[6]]) routes.push(1, IpPrefix.of(IpAddress.parse(pod)), 1)
+  for (const far of ['10.2.0.0/16', 'fd02::/64']) routes.push(1, IpPrefix.parse(far), 2)
+  const isVxlan = encapsulation === 'vxlan'
+  const tunnel = {
+    type: 'tunnel' as const,
+    encapsulation,
+    local: LOCAL[outer],
+    remote: PEERS[outer][0],
+    labels: isVxlan ? [] : labels,
+    ...(isVxlan ? { vni: VNI, routerMac: MAC.far } : {}),
+    ttlModel,
+    trafficClassModel,
+    ecn,
+  }
+  const policies = (['ingress', 'egress'] as const).map((direction, id): PolicyObject => ({
+    id,
+    port: 1,
+    direction,
+    rules: [{ verdict: 'allow' }],
+    defaultVerdict: 'deny',
+  }))
+  const backends = [{ address: IpAddress.parse(FAR[4][0]), port: 8080, weight: 1 }]
+  const service = { id: 1, vrf: 1, address: IpAddress.parse('10.96.0.1'), protocol: 'tcp' as const, port: 80, backends, seed: 1 }
+  return {
+    ...emptyTransaction(generation),
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: { set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu, clampMss }], remove: [] },
+    nextHops: {
+      set: [
+        { id: 1, action: { type: 'port', port: 1 } },
+        { id: 2, action: tunnel },
+      ],
+      remove: [],
+    },
+    groups: { set: [1, 2].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 1 })), remove: [] },
+    tunnelSources: { set: [{ id: 1, prefixes: [...PEERS[4], ...PEERS[6]].map((peer) => IpPrefix.of(peer)) }], remove: [] },
+    labels: {
+      set: [
+        { label: LABELS.port, action: { type: 'pop-forward', port: 1 }, sources: 1 },
+        { label: LABELS.lookup, action: { type: 'pop-lookup', vrf: 1 }, sources: 1 },
+        { label: LABELS.uniform, action: { type: 'pop-lookup', vrf: 1 }, sources: 1, trafficClassModel: 'uniform' },
+      ],
+      remove: [],
+    },
+    vnis: { set: [{ vni: VNI, vrf: 1, routerMac: MAC.own, sources: 1 }], remove: [] },
+    policies: isPoliced ? { set: policies, remove: [] } : { set: [], remove: before?.isPoliced === true ? [0, 1] : [] },
+    services: hasService ? { set: [service], remove: [] } : { set: [], remove: before?.hasService === true ? [1] : [] },
+    routes,
+  }
+}
+
+/** What was counted, by kind and object. */
+function valuesOf({ portIds, ports, vrfs, labels, nextHops }: CounterSnapshot): ReadonlyMap<string, number> {
+  const kinds = { port: { ids: portIds, values: ports }, vrf: vrfs, label: labels, hop: nextHops }
+  const rows = Object.entries(kinds).flatMap(([kind, counters]) => {
+    const { ids, values } = counters as CounterRows
+    const width = values.length / ids.length
+    return Array.from(values, (value, at) => [`${kind} ${ids[Math.floor(at / width)]} ${at % width}`, value] as const)
+  })
+  return new Map(rows.filter(([, value]) => value !== 0))
+}
+
+function since(before: CounterSnapshot, after: CounterSnapshot): ReadonlyMap<string, number> {
+  const old = valuesOf(before)
+  return new Map(
+    [...valuesOf(after)].map(([name, value]) => [name, value - (old.get(name) ?? 0)] as const).filter(([, value]) => value !== 0),
+  )
+}
+
+describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), () => {
+  let namespace: RouterNamespace
+  let router: EbpfRouter
+
+  beforeAll(async () => {
+    namespace = new RouterNamespace('known')
+    router = await namespace.open({ fibBlocks: 1024, routes: 64, flows: 1024 })
+  })
+  afterAll(async () => {
+    await router?.close()
+    namespace?.close()
+  })
+
+  it(
+    'do with the next packet what the forwarder in TypeScript does, and forget with every change of a table',
+    { timeout: 120_000 },
+    async () => {
+      const known = new Map<string, number>()
+      let before: World | undefined
+      let generation = 0
+      await fc.assert(
+        fc.asyncProperty(world, fc.array(flow, { minLength: 16, maxLength: 16 }), async (drawn, flows) => {
+          const engine = newEngine()
+          expect(engine.apply(tablesOf(1, drawn))).toMatchObject({ status: 'applied', failures: [] })
+          expect(await router.apply(tablesOf(++generation, drawn, before))).toMatchObject({ status: 'applied', failures: [] })
+          before = drawn
+          for (const map of ['flows', 'nat_flows']) for (const [key] of router.parts.maps.entries(map)) router.parts.maps.delete(map, key)
+          const counted = await router.counters()
+          router.parts.maps.set('links', 1, new View(LINK).set('ifindex', 1).bytes)
+          for (const one of flows) {
+            const [first, ...others] = [FIRST, ...one.packets].map((packet) => inputOf(one, packet))
+            expect(byProgram(router, first)).toEqual(byEngine(engine, first))
+            for (const each of others) {
+              const expected = byEngine(engine, each)
+              const remembered = byMemory(router, each)
+              expect(remembered ?? byProgram(router, each)).toEqual(expected)
+              const kind = one.from === 'port' ? drawn.encapsulation : one.by
+              if (remembered !== undefined) known.set(`${one.from} ${kind}`, (known.get(`${one.from} ${kind}`) ?? 0) + 1)
+            }
+            router.parts.maps.forgetDecisions()
+            expect(byMemory(router, first)).toBeUndefined()
+          }
+          expect(since(counted, await router.counters())).toEqual(valuesOf(engine.counters()))
+        }),
+        { numRuns: 30 },
+      )
+      process.stdout.write(`packets by memory: ${[...known].map(([kind, count]) => `${count} ${kind}`).join(', ')}\n`)
+      const wanted = ['port mpls-udp', 'port mpls-gre', 'port vxlan', 'underlay port', 'underlay lookup', 'underlay vni']
+      for (const kind of wanted) expect([kind, known.get(kind) ?? 0]).toEqual([kind, expect.toSatisfy((count: number) => count > 0)])
+    },
+  )
+})
