@@ -1,5 +1,4 @@
-import { LinuxError } from './linux-error.js'
-import { Netlink } from './netlink.js'
+import { callAsync } from './native/call.js'
 import { NetworkNamespace } from './network-namespace.js'
 
 /** How a reaper behaves. */
@@ -8,26 +7,25 @@ export interface LinkReaperOptions {
   readonly delay?: number
 }
 
-interface Buried {
-  /** Path; the process' own namespace when left out. */
-  readonly namespace: string | undefined
-  /** Number of the namespace: the path may come to lead to another one. */
-  readonly identity: number
-  readonly name: string
-}
-
 /**
- * Takes links away without waiting for it: the kernel needs ten milliseconds and more for each, in which it changes no other link. A link gets another
- * name at once, so that its own is free, and is deleted later, one after the other, unless its namespace has gone by then.
+ * Takes links away without waiting for it: the kernel needs ten milliseconds and more for each call, in which it changes no other link, and hardly more
+ * for a hundred links of one namespace than for one. A link gets another name at once, so that its own is free, and is put into a group; what is in
+ * that group is deleted later, on threads of its own, unless the namespace has gone by then.
  */
 export class LinkReaper {
   readonly #delay: number
-  #buried: Buried[] = []
+  /** Paths of namespaces by their number: a path may come to lead to another one. The process' own has none. */
+  #graveyards = new Map<number, string | undefined>()
   #timer: NodeJS.Timeout | undefined
   #reaping: Promise<void> = Promise.resolve()
 
   constructor({ delay = 2000 }: LinkReaperOptions = {}) {
     this.#delay = delay
+  }
+
+  /** Deletes what a process before this one has buried in a namespace, and not deleted. */
+  static async sweep(namespace: string | undefined): Promise<void> {
+    await callAsync((native) => native.linksReap([namespace === undefined ? {} : { path: namespace }]))
   }
 
   /**
@@ -37,16 +35,8 @@ export class LinkReaper {
    */
   async bury(namespace: string | undefined, index: number): Promise<void> {
     const identity = NetworkNamespace.identity(namespace)
-    const name = `gone${index}`
-    using netlink = await Netlink.open(namespace)
-    try {
-      await netlink.links.change(index, { name })
-    } catch (error) {
-      if (!(error instanceof LinuxError) || error.code !== 'EBUSY') throw error
-      await netlink.links.change(index, { up: false }) // before Linux 6.2 only a link that is down takes a name
-      await netlink.links.change(index, { name })
-    }
-    this.#buried.push({ namespace, identity, name })
+    await callAsync((native) => native.linkBury(namespace, index))
+    this.#graveyards.set(identity, namespace)
     this.#timer ??= setTimeout(() => void this.reap(), this.#delay).unref()
   }
 
@@ -54,21 +44,9 @@ export class LinkReaper {
   async reap(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const batch = this.#buried
-    this.#buried = []
-    this.#reaping = this.#reaping.then(async () => {
-      for (const one of batch) await remove(one)
-    })
+    const graveyards = Array.from(this.#graveyards, ([identity, path]) => ({ identity, ...(path === undefined ? {} : { path }) }))
+    this.#graveyards = new Map()
+    this.#reaping = this.#reaping.then(async () => callAsync((native) => native.linksReap(graveyards)))
     await this.#reaping
-  }
-}
-
-async function remove({ namespace, identity, name }: Buried): Promise<void> {
-  try {
-    if (NetworkNamespace.identity(namespace) !== identity) return
-    using netlink = await Netlink.open(namespace)
-    await netlink.links.delete((await netlink.links.get(name)).index)
-  } catch (error) {
-    if (!(error instanceof LinuxError)) throw error // gone with its namespace, or by somebody else
   }
 }

@@ -129,6 +129,11 @@ export class TunDevice implements Disposable {
     this.#native.close()
   }
 
+  /** Closes it on another thread, as `close` does here: with the last descriptor of a device, the kernel waits for a grace period. Idempotent. */
+  async release(): Promise<void> {
+    await callAsync(() => this.#native.release())
+  }
+
   [Symbol.dispose](): void {
     this.close()
   }

@@ -47,7 +47,8 @@ export class Ports {
 
   /** Takes over the devices that a dataplane before this one has left; those that are gone meanwhile are forgotten. */
   async adopt(): Promise<void> {
-    const { maps, netlink, logger } = this.#options
+    const { maps, netlink, netns, logger } = this.#options
+    await LinkReaper.sweep(netns)
     const links = new Map((await netlink.links.list()).map((link) => [link.index, link]))
     for (const [port, value] of maps.numbered('links')) {
       const view = new View(LINK, value)
@@ -98,8 +99,7 @@ export class Ports {
     this.#forget(port, attached.hostIndex)
     await callAsync(() => this.#options.maps.object.detach(attached.attachment))
     this.#options.events.push({ type: 'port-down', port, reason })
-    await this.#bury(attached.request.netns, attached.facts.ifindex)
-    await this.#bury(this.#options.netns, attached.hostIndex)
+    await Promise.all([this.#bury(attached.request.netns, attached.facts.ifindex), this.#bury(this.#options.netns, attached.hostIndex)])
   }
 
   async detachAll(reason: string): Promise<void> {

@@ -36,6 +36,8 @@ export class Ports {
   readonly #reaper = new LinkReaper()
   readonly #timer: NodeJS.Timeout
   #work: Promise<unknown> = Promise.resolve()
+  /** Descriptors that are being closed. */
+  #releases: Promise<unknown> = Promise.resolve()
 
   constructor({ lanes, events, hasPort, logger }: PortsOptions) {
     this.#lanes = lanes
@@ -80,6 +82,7 @@ export class Ports {
       await Promise.all(Array.from(this.#attached.keys(), (port) => this.#remove(port, 'closed', keep)))
       await this.#lanes.close()
     })
+    await this.#releases
     await this.#reaper.reap()
   }
 
@@ -112,7 +115,7 @@ export class Ports {
     this.#events.push({ type: 'port-down', port, reason })
     await this.#lanes.removePort(port)
     if (!keep) await this.#delete(port, attached)
-    attached.device.close()
+    this.#releases = Promise.all([this.#releases, attached.device.release()])
   }
 
   /** Deletes a device by netlink, later: by its descriptor it would stop the forwarding of all others for some ten milliseconds. */

@@ -69,6 +69,8 @@ export declare class NativeTun {
   readBatch(buffer: Uint8Array, headroom: number, descriptors: Uint32Array): number
   writeBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number
   close(): void
+  /** Closes on another thread. */
+  release(): Promise<void>
 }
 
 /** Blocks the thread that it is made on. */
@@ -103,6 +105,11 @@ export declare function kernelRelease(): string
 
 /** Words of the descriptors and bits of readiness, for the test that compares them with the constants in TypeScript. */
 export declare function layouts(): Record<string, number>
+
+/** Frees the name of a link, which `links_reap` deletes with others. */
+export declare function linkBury(namespace: string | undefined | null, index: number): Promise<void>
+
+export declare function linksReap(graveyards: Array<NativeGraveyard>): Promise<void>
 
 /** Makes a named namespace; its path. */
 export declare function namespaceCreate(name: string): Promise<string>
@@ -180,6 +187,11 @@ export interface NativeFeature {
   name: string
   /** Empty when the feature is there. */
   reason: string
+}
+
+export interface NativeGraveyard {
+  path?: string
+  identity?: number
 }
 
 export interface NativeHandover {

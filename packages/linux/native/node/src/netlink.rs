@@ -223,6 +223,26 @@ fn route(route: core::Route) -> NativeRoute {
     }
 }
 
+/// Frees the name of a link, which `links_reap` deletes with others.
+#[napi(ts_return_type = "Promise<void>")]
+pub fn link_bury(namespace: Option<String>, index: u32) -> AsyncTask<Job<()>> {
+    job(move || core::bury(path(namespace).as_deref(), index))
+}
+
+#[napi(object)]
+pub struct NativeGraveyard {
+    pub path: Option<String>,
+    pub identity: Option<f64>,
+}
+
+#[napi(ts_return_type = "Promise<void>")]
+pub fn links_reap(graveyards: Vec<NativeGraveyard>) -> AsyncTask<Job<()>> {
+    let graveyard =
+        |NativeGraveyard { path: name, identity }| core::Graveyard { path: path(name), identity: identity.map(|number| number as u64) };
+    let graveyards = graveyards.into_iter().map(graveyard).collect();
+    job(move || core::reap(graveyards))
+}
+
 /// A netlink socket in one namespace.
 #[napi]
 pub struct NativeNetlink {

@@ -109,4 +109,14 @@ impl NativeTun {
     pub fn close(&mut self) {
         self.device = None;
     }
+
+    /// Closes on another thread.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn release(&mut self) -> AsyncTask<Job<()>> {
+        let device = self.device.take();
+        job(move || {
+            drop(device);
+            Ok(())
+        })
+    }
 }

@@ -4,6 +4,7 @@ mod address;
 pub(crate) mod exchange;
 mod link;
 mod neighbour;
+mod reap;
 mod route;
 pub(crate) mod setup;
 mod veth;
@@ -24,6 +25,7 @@ pub use self::{
     address::{Address, AddressSpec},
     link::{Link, LinkChange, LinkSelector},
     neighbour::{Neighbour, NeighbourSpec},
+    reap::{Graveyard, bury, reap},
     route::{NextHop, Route, RouteKind, RouteLookup, RouteSpec},
     setup::LinkSetup,
     veth::VethSpec,

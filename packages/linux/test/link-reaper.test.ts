@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest'
+import { LinkReaper, Netlink, type NetworkNamespace } from '../src/index.js'
+import { because, missing, namespaces } from './support.js'
+
+describe.skipIf(missing !== '')(`links that are taken away later${because}`, () => {
+  const made = namespaces()
+  const pairs = async (namespace: NetworkNamespace, count: number): Promise<{ name: string; index: number }[]> => {
+    using netlink = await Netlink.open(namespace)
+    const ends = []
+    for (let n = 0; n < count; n++) ends.push((await netlink.links.createVeth({ name: `a${n}`, peer: `b${n}`, setup: { up: true } })).end)
+    return ends
+  }
+  const names = async (namespace: NetworkNamespace): Promise<string[]> => {
+    using netlink = await Netlink.open(namespace)
+    return (await netlink.links.list()).map(({ name }) => name).sort()
+  }
+
+  it('free their names at once, also those that are up, and go together', async () => {
+    const [one, other] = [await made.create(), await made.create()]
+    const reaper = new LinkReaper({ delay: 60_000 })
+    for (const { index } of [...(await pairs(one, 3))]) await reaper.bury(one.path, index)
+    await reaper.bury(other.path, (await pairs(other, 2))[0].index)
+    expect((await names(one)).filter((name) => name.startsWith('a'))).toEqual([])
+    expect((await names(one)).filter((name) => name.startsWith('gone'))).toHaveLength(3)
+    const [again] = await pairs(one, 1).catch(() => pairs(other, 0)) // b0 is still there
+    expect(again).toBeUndefined()
+    await reaper.reap()
+    expect(await names(one)).toEqual(['lo'])
+    expect(await names(other)).toEqual(['a1', 'b1', 'lo'])
+    await reaper.reap()
+  })
+
+  it('are no error when their namespace has gone meanwhile, and nothing of another one is touched that has its path now', async () => {
+    const namespace = await made.create()
+    const reaper = new LinkReaper({ delay: 60_000 })
+    await reaper.bury(namespace.path, (await pairs(namespace, 1))[0].index)
+    await namespace.delete()
+    await reaper.reap()
+    const next = await made.create()
+    const links = await pairs(next, 2)
+    await reaper.bury(next.path, links[0].index)
+    await expect(reaper.bury(next.path, 4711)).rejects.toMatchObject({ code: 'ENODEV' })
+    await expect(reaper.bury('/run/netns/hdl-test-none', 2)).rejects.toMatchObject({ code: 'ENOENT' })
+    await reaper.reap()
+    expect(await names(next)).toEqual(['a1', 'b1', 'lo'])
+  })
+
+  it('are found by whoever comes behind a process that died', async () => {
+    const namespace = await made.create()
+    await new LinkReaper({ delay: 60_000 }).bury(namespace.path, (await pairs(namespace, 2))[0].index)
+    expect(await names(namespace)).toHaveLength(5)
+    await LinkReaper.sweep(namespace.path)
+    expect(await names(namespace)).toEqual(['a1', 'b1', 'lo'])
+    await LinkReaper.sweep(namespace.path)
+    await LinkReaper.sweep('/run/netns/hdl-test-none')
+  })
+})
