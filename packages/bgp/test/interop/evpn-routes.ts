@@ -53,7 +53,7 @@ export const evpn = (nlri: EvpnNlri): LocalRoute => ({
       { kind: 'mac-mobility', sticky: false, sequence: 3 },
     ],
     ...(nlri.route === 'inclusive-multicast'
-      ? { pmsiTunnel: { flags: 0, tunnelType: 6, label: 100 << 4, tunnelId: IpAddress.parse(EVPN_HOP).toBytes() } }
+      ? { pmsiTunnel: { flags: 0, label: 100 << 4, tunnel: { kind: 'ingress-replication' as const, endpoint: IpAddress.parse(EVPN_HOP) } } }
       : {}),
   },
 })

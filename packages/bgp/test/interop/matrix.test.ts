@@ -1,6 +1,17 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { IpPrefix } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { WELL_KNOWN_COMMUNITY, type LocalRoute, type RouteView, type Speaker } from '../../src/index.js'
+import {
+  IPV4_UNICAST,
+  MrtStream,
+  WELL_KNOWN_COMMUNITY,
+  mrtAttributes,
+  mrtNlri,
+  type LocalRoute,
+  type RouteView,
+  type Speaker,
+} from '../../src/index.js'
 import { isUp, neighbor } from '../speaker/lab.js'
 import { eventually, type Daemon } from './daemon.js'
 import { BIRD } from './matrix/bird.js'
@@ -93,6 +104,26 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
       expect(b.requestRefresh(config.address, 'ipv4-unicast')).toBe(true)
       await eventually('it came again', () => neighbor(b, config.address).messages.received.update > before || undefined)
       expect(from(b, '10.27.0.0/16')).toHaveLength(1)
+    })
+
+    it.skipIf(skip || daemon.dump === undefined)('MRT: its table is read as it was told to it', async () => {
+      speakers[0].announce([unicast('10.28.0.0/16', HOPS[0], { med: 28 })])
+      await eventually('the route', async () => (await shown('10.28.0.0/16')).includes(HOPS[0]) || undefined)
+      const file = join(running.directory, 'table.mrt')
+      await daemon.dump?.(running, file)
+      const entry = await eventually('the route in its table', async () => {
+        const stream = new MrtStream()
+        const results = stream.push(await readFile(file).catch(() => new Uint8Array()))
+        expect(results.filter(({ ok }) => !ok)).toEqual([])
+        const records = results.flatMap((result) => (result.ok ? [result.record] : []))
+        const peers = records.flatMap((record) => (record.kind === 'peer-index-table' ? record.peers : []))
+        const [rib] = records.filter((record) => record.kind === 'rib' && JSON.stringify(mrtNlri(record)).includes('10.28.0.0/16'))
+        const [first] = rib?.kind === 'rib' ? rib.entries : []
+        return first === undefined ? undefined : { peer: peers[first.peerIndex], ...mrtAttributes(first.attributes, IPV4_UNICAST, true) }
+      })
+      expect([String(entry.peer?.address), entry.peer?.as]).toEqual([config.peers[0]?.address, 65_000])
+      expect(entry.attributes).toMatchObject({ origin: 'igp', asPath: [], med: 28, localPref: 100 })
+      expect(String(entry.attributes.nextHop)).toBe(HOPS[0])
     })
 
     it.skipIf(skip)('large communities: come out as they went in', async () => {

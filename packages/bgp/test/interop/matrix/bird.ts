@@ -32,5 +32,7 @@ ${config.peers.map((peer, at) => session(config, peer, at)).join('')}
 `,
       (directory) => ['-f', '-c', `${directory}/daemon.conf`, '-s', `${directory}/bird.ctl`, '-P', `${directory}/bird.pid`],
     ),
+  dump: ({ directory }, file) =>
+    command('/usr/sbin/birdc', '-s', `${directory}/bird.ctl`, 'mrt', 'dump', 'table', '"master4"', 'to', `"${file}"`),
   show: ({ directory }, _config, prefix) => command('/usr/sbin/birdc', '-s', `${directory}/bird.ctl`, 'show', 'route', prefix, 'all'),
 }

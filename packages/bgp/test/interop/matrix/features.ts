@@ -83,6 +83,15 @@ const TABLE: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
     none,
   ],
   ['unnumbered peers: known by their router advertisements (RFC 4861)', both('link-local', 'an unnumbered link'), none, none, none, none],
+  ['BMP: tells our station (RFC 7854)', at('bmp', 'tells a station of ours'), at('bmp', 'tells a station of ours'), none, none, none],
+  [
+    'MRT: a table in a file (RFC 6396)',
+    at('matrix', 'MRT: its table is read', 'its table, read by us'),
+    at('mrt', 'injects our table', 'our table, taken by it'),
+    at('matrix', 'MRT: its table is read', 'its table, read by us'),
+    none,
+    none,
+  ],
   [
     'as customer in a VRF of ours (RFC 4364), as-override',
     both('vrf', 'hear of each other through us'),

@@ -45,6 +45,8 @@ export const FRR: MatrixDaemon = {
           ' ',
         ),
     ),
+  dump: ({ directory }, file) =>
+    command('vtysh', '--vty_socket', directory, '-d', 'bgpd', '-c', 'configure terminal', '-c', `dump bgp routes-mrt ${file}`),
   show: ({ directory }, _config, prefix) =>
     command('vtysh', '--vty_socket', directory, '-d', 'bgpd', '-c', `show bgp ipv4 unicast ${prefix}`),
 }

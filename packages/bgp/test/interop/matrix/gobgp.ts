@@ -2,7 +2,8 @@ import { Daemon, command, find } from '../daemon.js'
 import { reasonOf, type MatrixConfig, type MatrixDaemon, type MatrixPeer } from './matrix-daemon.js'
 
 const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
-const API = '50190'
+/** Port of its control interface. */
+export const GOBGP_API = '50190'
 
 const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath = false, longLived }: MatrixPeer): string => `
 [[neighbors]]
@@ -39,7 +40,7 @@ export const GOBGP: MatrixDaemon = {
   port = ${config.port}
   local-address-list = ["${config.address}"]
 ${config.peers.map((peer) => session(config, peer)).join('')}`,
-      (directory) => ['-f', `${directory}/daemon.conf`, '-t', 'toml', '--api-hosts', `${config.address}:${API}`, '--pprof-disable'],
+      (directory) => ['-f', `${directory}/daemon.conf`, '-t', 'toml', '--api-hosts', `${config.address}:${GOBGP_API}`, '--pprof-disable'],
     ),
-  show: (_daemon, { address }, prefix) => command('gobgp', '-u', address, '-p', API, 'global', 'rib', '-a', 'ipv4', prefix, '-j'),
+  show: (_daemon, { address }, prefix) => command('gobgp', '-u', address, '-p', GOBGP_API, 'global', 'rib', '-a', 'ipv4', prefix, '-j'),
 }

@@ -33,6 +33,8 @@ export interface MatrixDaemon {
   /** It gives its listening socket no key of TCP MD5: who connects to it is not let in. */
   readonly signsOwnConnectionsOnly?: boolean
   start(config: MatrixConfig): Promise<Daemon>
+  /** Has it write its table of IPv4 unicast to a file in MRT (RFC 6396), where it can be told to. */
+  dump?(daemon: Daemon, file: string): Promise<unknown>
   /** What its own client shows of a prefix of IPv4 unicast. */
   show(daemon: Daemon, config: MatrixConfig, prefix: string): Promise<string>
 }
