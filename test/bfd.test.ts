@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { Namespaces } from '../packages/dataplane-tun/test/support/namespaces.js'
+import { missing as missingEbpf } from '../packages/dataplane-ebpf/test/support/requirements.js'
 import { missing } from '../packages/dataplane-tun/test/support/requirements.js'
 import { root } from '../scripts/lib/packages.mjs'
 import { FrrBfd, missingFrr } from './support/frr-bfd.js'
@@ -175,8 +176,9 @@ describe.skipIf(reason !== '')(`BFD with BGP peers${reason === '' ? '' : ` (skip
     await link.becomes('established, bfd null')
   })
 
-  it('is kept up by the dataplane of a node when its agent dies', { timeout: 120_000 }, async () => {
-    link = new Link('node', { restartTime: 60 }, { dataplane: { kind: 'tun' } })
+  it.each(['tun', 'ebpf'])('is kept up by the dataplane of a node when its agent dies (%s)', { timeout: 120_000 }, async (kind, { skip }) => {
+    if (kind === 'ebpf') skip(missingEbpf() !== '', missingEbpf())
+    link = new Link('node', { restartTime: 60 }, { dataplane: { kind } })
     link.write({ as: 65001, bfd: TIMING })
     await Promise.all([link.frr.start(frrConfig(65001, 'bgp graceful-restart')), link.start()])
     await link.becomes('established, bfd up')

@@ -11,6 +11,6 @@ export {
   type BfdSession,
   type BfdStep,
 } from './session.js'
-export { BfdSessions, type BfdSessionsOptions, type BfdSessionStatus, type SavedBfdSession } from './sessions.js'
-export type { WatchedPath } from './watched-path.js'
+export { BfdSessions, reasonOf, type BfdSessionsOptions, type BfdSessionStatus, type SavedBfdSession } from './sessions.js'
+export { pathKey, type WatchedPath } from './watched-path.js'
 export { BfdWatcher, type BfdPathRequest, type BfdPort, type BfdWatcherOptions, type WatchedSession } from './watcher.js'

@@ -30,6 +30,8 @@ export interface BfdSessionsOptions {
   readonly send: (path: WatchedPath, packet: Uint8Array) => void
   /** A session came up, or is up no more. `admin-down` says nothing about the path: the far end does not want to be watched (RFC 5882 §3.2). */
   readonly changed: (path: WatchedPath, state: 'up' | 'down' | 'admin-down', reason: string) => void
+  /** A session is another one than before, by what `resume` needs: to be kept where another process finds it. Comes behind `changed`. */
+  readonly stepped?: (saved: SavedBfdSession) => void
 }
 
 /** A session at a moment, for people. */
@@ -59,6 +61,8 @@ interface Running {
   session: BfdSession
   transmit: Timer | undefined
   detect: Timer | undefined
+  /** The session as it was last told to whoever keeps it. */
+  remembered: string
 }
 
 /** The BFD sessions of a router: what `session.ts` decides, carried out by timers. */
@@ -155,10 +159,18 @@ export class BfdSessions {
   }
 
   #begin(path: WatchedPath, discriminator: number, session: BfdSession): Running {
-    const running: Running = { path, config: configOf(path, discriminator), session, transmit: undefined, detect: undefined }
+    const running: Running = {
+      path,
+      config: configOf(path, discriminator),
+      session,
+      transmit: undefined,
+      detect: undefined,
+      remembered: '',
+    }
     this.#running.set(path.id, running)
     this.#byPath.set(pathKey(path), running)
     this.#schedule(running)
+    this.#remember(running)
     return running
   }
 
@@ -173,6 +185,11 @@ export class BfdSessions {
   }
 
   #step(running: Running, event: BfdEvent): void {
+    this.#carryOut(running, event)
+    this.#remember(running)
+  }
+
+  #carryOut(running: Running, event: BfdEvent): void {
     const { path, config } = running
     const before = running.session
     const { session, answer, alive } = stepBfd(before, event, config)
@@ -191,12 +208,19 @@ export class BfdSessions {
     this.#schedule(running)
   }
 
-  #lost(path: WatchedPath, { diagnostic, remoteState }: BfdSession): void {
-    if (diagnostic === BFD_DIAGNOSTICS.detectionTimeExpired) {
-      this.#options.changed(path, 'down', 'nothing was heard for the detection time')
-    } else if (remoteState === 'admin-down') {
-      this.#options.changed(path, 'admin-down', 'the far end has ended its session')
-    } else this.#options.changed(path, 'down', 'the far end says that it is down')
+  #lost(path: WatchedPath, session: BfdSession): void {
+    const hasEnded = session.diagnostic !== BFD_DIAGNOSTICS.detectionTimeExpired && session.remoteState === 'admin-down'
+    this.#options.changed(path, hasEnded ? 'admin-down' : 'down', reasonOf(session))
+  }
+
+  #remember(running: Running): void {
+    const { stepped } = this.#options
+    if (stepped === undefined || this.#running.get(running.path.id) !== running) return
+    const { path, config, session } = running
+    const text = JSON.stringify(session)
+    if (text === running.remembered) return
+    running.remembered = text
+    stepped({ id: path.id, discriminator: config.discriminator, session })
   }
 
   #expect(running: Running): void {
@@ -231,6 +255,13 @@ export class BfdSessions {
       if (drawn !== 0 && !isTaken) return drawn
     }
   }
+}
+
+/** Why a session is in its state, for people. */
+export function reasonOf({ state, diagnostic, remoteState }: BfdSession): string {
+  if (state === 'up') return 'up'
+  if (diagnostic === BFD_DIAGNOSTICS.detectionTimeExpired) return 'nothing was heard for the detection time'
+  return remoteState === 'admin-down' ? 'the far end has ended its session' : 'the far end says that it is down'
 }
 
 function configOf({ desiredMinTx, requiredMinRx, multiplier }: WatchedPath, discriminator: number): BfdConfig {

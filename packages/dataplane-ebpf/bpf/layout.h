@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Changes with every change of this file: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 6
+#define LAYOUT_VERSION 7
 
 #define MAX_ALLOWED_SOURCES 16
 #define MAX_GATEWAYS 8
@@ -85,6 +85,15 @@ struct config {
 	__u32 nat_version;
 	/* Changes with every change of a table: what was remembered of decisions holds no more. 0: nothing is remembered. */
 	__u32 epoch;
+	/* Liveness objects that are down: as long as there is none, no program looks for one. */
+	__u32 down;
+	/* Counts changes of `watches`, which the process makes, and of `liveness`, which the keeper of BFD sessions makes. */
+	__u32 watch_version;
+	__u32 liveness_version;
+	/* What the keeper is to do, and a number of the software that it is. */
+	__u32 keeper_order;
+	__u32 keeper_version;
+	__u32 reserved;
 };
 
 struct vrf {
@@ -184,9 +193,46 @@ struct next_hop {
 	__u32 vni;
 	__u32 says_default;
 	__u32 has_router_mac;
+	/* Key of `liveness`, NONE without. */
+	__u32 liveness;
+	__u32 reserved;
 	__u8 router_mac[8];
 	/* What is written before a packet, zeros where it depends on the packet. */
 	__u8 headers[MAX_HEADERS] __attribute__((aligned(8)));
+};
+
+/* A path that is watched by BFD. */
+struct watch {
+	__u32 family;
+	__u32 is_multihop;
+	__u32 local[4];
+	__u32 remote[4];
+	__u32 desired_min_tx;
+	__u32 required_min_rx;
+	__u32 multiplier;
+};
+
+/* Slots of BFD_STATES. */
+enum bfd_state { BFD_ADMIN_DOWN, BFD_DOWN, BFD_INIT, BFD_UP };
+
+/* What a session came to: for programs whether it is down, the rest for whoever goes on with it. */
+struct liveness {
+	__u32 is_down;
+	__u32 is_known;
+	/* Times that it went down. */
+	__u32 downs;
+	enum bfd_state state;
+	__u32 diagnostic;
+	enum bfd_state remote_state;
+	__u32 discriminator;
+	__u32 remote_discriminator;
+	__u32 remote_min_rx;
+	__u32 remote_desired_min_tx;
+	__u32 remote_multiplier;
+	__u32 remote_demand;
+	__u32 polling;
+	__u32 active_min_tx;
+	__u32 active_min_rx;
 };
 
 struct member {

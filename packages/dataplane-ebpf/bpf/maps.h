@@ -29,6 +29,8 @@ OBJECTS(vrfs, __u32, struct vrf, 16384);
 OBJECTS(ports, __u32, struct port, 16384);
 OBJECTS(next_hops, __u32, struct next_hop, 131072);
 OBJECTS(groups, __u32, struct group, 131072);
+OBJECTS(watches, __u32, struct watch, 4096);
+OBJECTS(liveness, __u32, struct liveness, 4096);
 OBJECTS(labels, __u32, struct label, 131072);
 OBJECTS(vnis, __u32, struct vni, 16384);
 OBJECTS(source_sets, __u32, struct source_set, 16384);

@@ -4,6 +4,7 @@
 
 #include "congestion.h"
 #include "flow.h"
+#include "group.h"
 #include "hide.h"
 #include "lookup.h"
 #include "policy.h"
@@ -12,22 +13,6 @@
 
 /* Lookups in a row after which a packet is taken for looping. */
 #define MAX_LOOKUPS 8
-
-/* Next hop for the flow; NONE without a usable member. */
-static __always_inline __u32 choose(__u32 group_id, __u32 hash)
-{
-	struct group *group = bpf_map_lookup_elem(&groups, &group_id);
-	__u32 index, scrambled;
-
-	if (!group || !group->count)
-		return NONE;
-	/* Multiplied once more: the upper bits of the hash make the source port, and should not decide both. */
-	scrambled = (hash ^ group->seed) * 0x9e3779b1;
-	index = group->count == 1 ? 0 : group->buckets[(scrambled >> 24) & (BUCKETS - 1)];
-	if (index >= MAX_MEMBERS || index >= group->count)
-		return NONE;
-	return group->members[index].next_hop;
-}
 
 __noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_hop, __u32 hash, __u32 outer)
 {
@@ -93,7 +78,7 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 		if (group == NO_MATCH)
 			return REASON_NO_ROUTE;
 		COUNT(vrf_counters, vrf_id, packet->length);
-		next_hop = choose(group, work->hash);
+		next_hop = choose(configuration(), group, work->hash);
 		hop = bpf_map_lookup_elem(&next_hops, &next_hop);
 		if (!hop)
 			return REASON_NO_NEXT_HOP;

@@ -38,6 +38,8 @@ export interface EbpfDataplaneOptions {
   readonly flows?: number
   /** Features of the kernel to do without although it may have them: by the others that take their place (`ebpfFeatures`). */
   readonly without?: readonly EbpfFeatureName[]
+  /** Script of the process that keeps BFD sessions, and options of Node.js for it; the package's own when left out. For running from sources. */
+  readonly keeper?: { readonly script: string; readonly execArgv: readonly string[] }
   readonly logger?: Logger
 }
 
@@ -54,7 +56,7 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
  * `dataplane.permission`; `dataplane.busy` when another dataplane has the uplink
  */
 export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
-  const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger, without = [] } = options
+  const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger, without = [], keeper } = options
   const { fibBlocks = 65_536, routes = 262_144, flows = 65_536 } = options
   if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
   if (pinDirectory !== undefined && !isAbsolute(pinDirectory)) throw refused(`pinDirectory ${pinDirectory}`, 'an absolute path is needed')
@@ -75,6 +77,7 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
     encapsulations,
     pinDirectory,
     sizes: { fib: fibBlocks, routes, flows, nat_flows: flows * 2, affinities: flows },
+    keeper,
     logger,
   })
 }

@@ -1,5 +1,6 @@
 import {
   DataplaneError,
+  type ApplyFailure,
   type ApplyReport,
   type CounterSnapshot,
   type DataplaneCapabilities,
@@ -19,11 +20,14 @@ import type { EbpfDataplane } from './ebpf-dataplane.js'
 import { inspect } from './inspect.js'
 import type { EbpfInspection } from './inspection.js'
 import { checkRoom, limitsOf } from './limits.js'
+import type { KeeperScript } from './liveness/keeper-process.js'
+import type { Liveness } from './liveness/liveness.js'
 import type { NativeLock } from './native/binding.js'
 import { call, callAsync } from './native/call.js'
 import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
+import { failureOf, idOf, NOTHING, removedIn } from './tables/changes.js'
 import type { KernelMaps, MapSizes } from './tables/kernel-maps.js'
 import { JudgedRoutes } from './tables/judged-routes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
@@ -37,6 +41,7 @@ export interface EbpfRouterOptions {
   readonly encapsulations: readonly Encapsulation[]
   readonly pinDirectory: string | undefined
   readonly sizes: MapSizes
+  readonly keeper: KeeperScript | undefined
   readonly logger: Logger
 }
 
@@ -52,6 +57,8 @@ interface Parts {
   readonly ports: Ports
   readonly netlink: Netlink
   readonly lock: NativeLock
+  /** Undefined where there is none. */
+  readonly liveness: Liveness | undefined
   readonly events: EventQueue<DataplaneEvent>
   readonly uplinkIndex: number
   /** To detach the ingress program by. */
@@ -83,7 +90,7 @@ export class EbpfRouter implements EbpfDataplane {
       encapsulations: options.encapsulations,
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: options.pinDirectory !== undefined,
-      features: OFFERED_FEATURES,
+      features: OFFERED_FEATURES.filter((feature) => feature !== 'liveness' || parts.liveness !== undefined),
       limits: limitsOf(parts.tables.fib.rows.capacity, parts.maps.capacity('flows')),
     }
     this.#judge = this.#newJudge()
@@ -100,7 +107,7 @@ export class EbpfRouter implements EbpfDataplane {
     if (tooLarge.length > 0) return { status: 'refused', generation: transaction.generation, failures: tooLarge }
     const judged = this.#judge.apply(transaction)
     if (judged.status === 'refused') return judged
-    const failures = this.#parts.tables.program(transaction)
+    const failures = this.#program(transaction)
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
     const kept = new Set(transaction.ports.set.map(({ id }) => id))
@@ -112,7 +119,7 @@ export class EbpfRouter implements EbpfDataplane {
 
   async dump(): Promise<DataplaneState> {
     this.#mustBeOpen()
-    return { ...this.#parts.tables.dump(), devices: this.#parts.ports.devices() }
+    return { ...this.#tables(), devices: this.#parts.ports.devices() }
   }
 
   async counters(): Promise<CounterSnapshot> {
@@ -144,7 +151,8 @@ export class EbpfRouter implements EbpfDataplane {
     for (const timer of this.#timers) clearInterval(timer)
     const { pinDirectory } = this.#options
     const isKept = options?.keep === true && pinDirectory !== undefined
-    const { maps, ports, netlink, lock, attachment } = this.#parts
+    const { maps, ports, netlink, lock, attachment, liveness } = this.#parts
+    await liveness?.close(isKept)
     await this.#inTurn(async () => {
       if (!isKept) await ports.detachAll('closed')
     })
@@ -172,14 +180,37 @@ export class EbpfRouter implements EbpfDataplane {
     return this.#parts
   }
 
+  #tables(): Omit<DataplaneState, 'devices'> {
+    const { tables, liveness } = this.#parts
+    return { ...tables.dump(), ...liveness?.dump() }
+  }
+
+  /** Watches first, and what is watched no more last, so that no next hop names what is not there. */
+  #program(transaction: FibTransaction): ApplyFailure[] {
+    const { tables, liveness } = this.#parts
+    const { set, remove } = transaction.liveness ?? NOTHING
+    const failures: ApplyFailure[] = []
+    for (const object of set) {
+      try {
+        liveness?.set(object)
+      } catch (error) {
+        failures.push(failureOf('liveness', String(object.id), error))
+      }
+    }
+    failures.push(...tables.program(transaction))
+    for (const id of removedIn({ set, remove }, idOf)) liveness?.remove(id)
+    if (set.length + remove.length > 0) liveness?.tell()
+    return failures
+  }
+
   #newJudge(): ForwardingEngine {
     const judge = new ForwardingEngine({
       limits: this.capabilities.limits,
       encapsulations: this.capabilities.encapsulations,
-      features: OFFERED_FEATURES,
+      features: this.capabilities.features ?? [],
       newRoutes: () => new JudgedRoutes(),
     })
-    judge.load(this.#parts.tables.dump())
+    judge.load(this.#tables())
     return judge
   }
 

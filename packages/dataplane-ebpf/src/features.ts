@@ -10,5 +10,6 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'policy',
   'service',
   'nat',
+  'liveness',
   'table-counters',
 ]

@@ -9,6 +9,7 @@ import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { LAYOUT_VERSION, LOCAL_KEY } from './layout/structs.js'
+import { Liveness } from './liveness/liveness.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { preparePins } from './pins.js'
@@ -63,7 +64,18 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
       ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
     }),
   )
-  return new EbpfRouter(options, { maps, tables, ports, netlink, lock, events, uplinkIndex, attachment })
+  const liveness = await Liveness.open({
+    maps,
+    config: tables.config,
+    addresses: options.addresses,
+    underlayNetns: netns,
+    uplink: uplinkIndex,
+    pins,
+    script: options.keeper,
+    event: (event) => events.push(event),
+    logger,
+  })
+  return new EbpfRouter(options, { maps, tables, ports, netlink, lock, liveness, events, uplinkIndex, attachment })
 }
 
 function configure(

@@ -11,8 +11,8 @@ const ACTIONS = ['port', 'tunnel', 'lookup', 'local', 'discard'] as const
 type Tunnel = Extract<NextHopAction, { readonly type: 'tunnel' }>
 
 /** A next hop as its value in the map. @param ownMac this router's address in the virtual network, for VXLAN */
-export function encodeNextHop({ action }: NextHopObject, ownMac: MacAddress | undefined): Uint8Array {
-  const view = new View(NEXT_HOP).set('action', ACTIONS.indexOf(action.type)).set('vni', NONE)
+export function encodeNextHop({ action, liveness = NONE }: NextHopObject, ownMac: MacAddress | undefined): Uint8Array {
+  const view = new View(NEXT_HOP).set('action', ACTIONS.indexOf(action.type)).set('vni', NONE).set('liveness', liveness)
   switch (action.type) {
     case 'port':
       return view.set('target', action.port).bytes
@@ -70,19 +70,24 @@ function madeUpMac({ local: { w0 } }: Tunnel): MacAddress {
 /** The next hop that a value in the map stands for. */
 export function decodeNextHop(id: number, bytes: Uint8Array): NextHopObject {
   const view = new View(NEXT_HOP, bytes)
+  const liveness = view.get('liveness')
+  return { id, action: decodeAction(view), ...(liveness === NONE ? {} : { liveness }) }
+}
+
+function decodeAction(view: View<NextHopField>): NextHopAction {
   const target = view.get('target')
   const type = ACTIONS[view.get('action')]
   switch (type) {
     case 'port':
-      return { id, action: { type, port: target } }
+      return { type, port: target }
     case 'lookup':
-      return { id, action: { type, vrf: target } }
+      return { type, vrf: target }
     case 'local':
-      return { id, action: { type } }
+      return { type }
     case 'discard':
-      return { id, action: view.get('has_reason') === 0 ? { type } : { type, reason: DROP_REASONS[target] } }
+      return view.get('has_reason') === 0 ? { type } : { type, reason: DROP_REASONS[target] }
     case 'tunnel':
-      return { id, action: decodeTunnel(view) }
+      return decodeTunnel(view)
   }
 }
 

@@ -3,7 +3,7 @@ import { Struct } from './struct.js'
 /* The structures of `bpf/layout.h`, in its order; a test compares the two by the type information of the object file. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 6
+export const LAYOUT_VERSION = 7
 
 export const MAX_ALLOWED_SOURCES = 16
 export const MAX_GATEWAYS = 8
@@ -35,6 +35,12 @@ export const CONFIG = new Struct('config', {
   translates: 'u32',
   nat_version: 'u32',
   epoch: 'u32',
+  down: 'u32',
+  watch_version: 'u32',
+  liveness_version: 'u32',
+  keeper_order: 'u32',
+  keeper_version: 'u32',
+  reserved: 'u32',
 })
 
 export const VRF = new Struct('vrf', { root4: 'u32', root6: 'u32', name_length: 'u32', name: ['u8', MAX_NAME] })
@@ -89,8 +95,38 @@ export const NEXT_HOP = new Struct('next_hop', {
   vni: 'u32',
   says_default: 'u32',
   has_router_mac: 'u32',
+  liveness: 'u32',
+  reserved: 'u32',
   router_mac: ['u8', 8],
   headers: ['u8', MAX_HEADERS],
+})
+
+export const WATCH = new Struct('watch', {
+  family: 'u32',
+  is_multihop: 'u32',
+  local: ['u32', 4],
+  remote: ['u32', 4],
+  desired_min_tx: 'u32',
+  required_min_rx: 'u32',
+  multiplier: 'u32',
+})
+
+export const LIVENESS = new Struct('liveness', {
+  is_down: 'u32',
+  is_known: 'u32',
+  downs: 'u32',
+  state: 'u32',
+  diagnostic: 'u32',
+  remote_state: 'u32',
+  discriminator: 'u32',
+  remote_discriminator: 'u32',
+  remote_min_rx: 'u32',
+  remote_desired_min_tx: 'u32',
+  remote_multiplier: 'u32',
+  remote_demand: 'u32',
+  polling: 'u32',
+  active_min_tx: 'u32',
+  active_min_rx: 'u32',
 })
 
 export const MEMBER = new Struct('member', { next_hop: 'u32', weight: 'u32' })
@@ -224,6 +260,8 @@ export const STRUCTS: readonly Struct[] = [
   PORT_POLICY,
   PORT,
   NEXT_HOP,
+  WATCH,
+  LIVENESS,
   MEMBER,
   GROUP,
   LABEL,

@@ -84,6 +84,9 @@ export interface NativeProgram {
 /** Loads an object. With `pins`, maps that are pinned in that directory are taken and others are pinned there. */
 export declare function objectLoad(object: Uint8Array, sizes: Record<string, number>, pins?: string | undefined | null): NativeObject
 
+/** Takes maps that are pinned in a directory, none of them with a value for each CPU. */
+export declare function objectOpen(pins: string, maps: Array<string>): NativeObject
+
 /** Tries every feature; changes nothing. */
 export declare function probeFeatures(): Array<NativeFeature>
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt::Write,
     os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -60,6 +60,20 @@ fn load_here(object: &[u8], options: &LoadOptions) -> Result<Loaded> {
         programs.insert(name.clone(), Program::new(name, fd.context(|| "keep a program".into())?));
     }
     Ok(Loaded { maps, programs })
+}
+
+/// Takes the maps `names` that are pinned in `pins`, and no program: for who only reads and writes them.
+pub fn open_pinned(pins: &Path, names: &[String]) -> Result<Loaded> {
+    let mut maps = HashMap::new();
+    for name in names {
+        let path = pins.join(name);
+        let data = MapData::from_pin(&path).map_err(of_map)?;
+        let info = data.info().map_err(of_map)?;
+        let fd: OwnedFd = data.fd().as_fd().try_clone_to_owned().context(|| format!("keep map '{name}'"))?;
+        let (key, value) = (info.key_size() as usize, info.value_size() as usize);
+        maps.insert(name.clone(), BpfMap::new(name.clone(), key, value, info.max_entries(), fd));
+    }
+    Ok(Loaded { maps, programs: HashMap::new() })
 }
 
 /// The verifier gives up when a signal comes, and asks to be called again.

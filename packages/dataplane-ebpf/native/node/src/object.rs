@@ -10,7 +10,7 @@ use heddle_ebpf_core::{
     Error as CoreError,
     link::{Attachment, Place},
     map::{BpfMap, MapMemory},
-    object::{LoadOptions, Loaded, load},
+    object::{LoadOptions, Loaded, load, open_pinned},
     program::Program,
 };
 use napi::{
@@ -90,6 +90,13 @@ fn locked(attached: &Mutex<Attached>) -> MutexGuard<'_, Attached> {
 #[napi(catch_unwind)]
 pub fn object_load(object: &[u8], sizes: HashMap<String, u32>, pins: Option<String>) -> Result<NativeObject> {
     let loaded = load(object, &LoadOptions { sizes, pins: pins.map(PathBuf::from) }).map_err(to_js)?;
+    Ok(NativeObject { loaded: Some(loaded), attached: Arc::default() })
+}
+
+/// Takes maps that are pinned in a directory, none of them with a value for each CPU.
+#[napi(catch_unwind)]
+pub fn object_open(pins: String, maps: Vec<String>) -> Result<NativeObject> {
+    let loaded = open_pinned(Path::new(&pins), &maps).map_err(to_js)?;
     Ok(NativeObject { loaded: Some(loaded), attached: Arc::default() })
 }
 

@@ -1,0 +1,38 @@
+// Keeps BFD sessions up while the process of the tables is dead or busy. One a node; it ends when it is told to, or when the tables are gone.
+import { BfdSockets, Poller } from '@heddle/linux'
+import { IpAddress } from '@heddle/wire'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { LivenessKeeper } from './liveness/keeper.js'
+import { KEEPER_ORDER, takeKeeperLock, type KeeperPlace } from './liveness/keeper-process.js'
+import { SOFTWARE } from './liveness/software.js'
+import { call } from './native/call.js'
+import { configOf } from './tables/config.js'
+import { KernelMaps } from './tables/kernel-maps.js'
+
+/** How often the shared memory is looked at, milliseconds. */
+const LOOK_INTERVAL = 50
+
+const place = JSON.parse(process.argv[2] ?? '') as KeeperPlace
+const lock = takeKeeperLock(place)
+if (lock !== undefined) {
+  const object = call((native) => native.objectOpen(place.pins, ['config', 'watches', 'liveness']))
+  const maps = new KernelMaps(object)
+  const config = configOf(maps)
+  config.set('keeper_order', KEEPER_ORDER.goOn).set('keeper_version', SOFTWARE)
+  const addresses = place.addresses.map((text) => IpAddress.parse(text))
+  const sockets = await BfdSockets.open(addresses, place.underlayNetns)
+  const poller = Poller.open()
+  const keeper = new LivenessKeeper({ maps, config, sockets, poller })
+  keeper.follow()
+  const timer = setInterval(() => {
+    const order = config.get('keeper_order')
+    const areTablesGone = !existsSync(join(place.pins, 'watches'))
+    if (order === KEEPER_ORDER.goOn && !areTablesGone) return keeper.follow()
+    clearInterval(timer)
+    keeper.close(order === KEEPER_ORDER.makeRoom)
+    sockets.close()
+    poller.close()
+    lock.release()
+  }, LOOK_INTERVAL)
+}

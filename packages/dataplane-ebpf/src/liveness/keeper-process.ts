@@ -1,0 +1,69 @@
+import { LinuxError } from '@heddle/linux'
+import { spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { NativeLock } from '../native/binding.js'
+import { call } from '../native/call.js'
+
+/** What a keeper process is told to do, in the memory that it shares with the process of the tables. */
+export const KEEPER_ORDER = {
+  goOn: 0,
+  /** End, and tell the far ends. */
+  end: 1,
+  /** End without a word: another one goes on with the sessions. */
+  makeRoom: 2,
+} as const
+
+/** Where a keeper works; goes to its process as JSON. */
+export interface KeeperPlace {
+  /** Directory of the pinned maps. */
+  readonly pins: string
+  readonly underlayNetns: string | undefined
+  /** Underlay addresses that sessions have as `local`. */
+  readonly addresses: readonly string[]
+  /** Index of the uplink, which names the keeper: there is one. */
+  readonly uplink: number
+}
+
+/** Script of a keeper process, and options of Node.js for it. */
+export interface KeeperScript {
+  readonly script: string
+  readonly execArgv: readonly string[]
+}
+
+const OWN_SCRIPT: KeeperScript = { script: fileURLToPath(new URL('./keeper-main.js', import.meta.url)), execArgv: [] }
+/** How long a keeper may take to end, milliseconds. */
+const PATIENCE = 5_000
+
+/** The one keeper of an uplink: holds what is returned as long as it lives. Undefined while another process does. */
+export function takeKeeperLock({ underlayNetns, uplink }: KeeperPlace): NativeLock | undefined {
+  try {
+    return call((native) => native.lockTake(underlayNetns, `liveness-${uplink}`))
+  } catch (error) {
+    if (error instanceof LinuxError && error.code === 'EADDRINUSE') return undefined
+    throw error
+  }
+}
+
+export function isKeeperAlive(place: KeeperPlace): boolean {
+  const lock = takeKeeperLock(place)
+  lock?.release()
+  return lock === undefined
+}
+
+/** Starts a keeper in a session of its own. One too many finds the other and ends. */
+export function startKeeper(place: KeeperPlace, { script, execArgv }: KeeperScript = OWN_SCRIPT): void {
+  const child = spawn(process.execPath, [...execArgv, script, JSON.stringify(place)], { detached: true, stdio: 'ignore', cwd: '/' })
+  // What became of it shows in whether it is alive.
+  child.on('error', () => undefined)
+  child.unref()
+}
+
+/** Waits until there is no keeper any more. Whether that came to pass. */
+export async function keeperGone(place: KeeperPlace): Promise<boolean> {
+  for (const end = performance.now() + PATIENCE; performance.now() < end;) {
+    if (!isKeeperAlive(place)) return true
+    await sleep(10)
+  }
+  return false
+}

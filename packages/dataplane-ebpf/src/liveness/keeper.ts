@@ -1,0 +1,98 @@
+import { BfdSessions, type SavedBfdSession, type WatchedPath } from '@heddle/bfd'
+import type { BfdSockets, Poller } from '@heddle/linux'
+import { randomInt } from 'node:crypto'
+import type { ConfigView } from '../tables/config.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
+import { decodeLiveness, decodeWatch, encodeLiveness, type Outcome } from './encoding.js'
+
+/** What a keeper of BFD sessions works with; not the keeper's to close. */
+export interface KeeperOptions {
+  /** `watches` and `liveness` at least. */
+  readonly maps: KernelMaps
+  readonly config: ConfigView
+  readonly sockets: BfdSockets
+  readonly poller: Poller
+}
+
+/**
+ * Keeps up the sessions that the map `watches` asks for, and writes what becomes of them to the map `liveness`, which the programs read: a path that is
+ * not heard is left by the next packet, whether the process that made the tables lives or not. What another keeper wrote there goes on.
+ */
+export class LivenessKeeper {
+  readonly #options: KeeperOptions
+  readonly #sessions: BfdSessions
+  readonly #outcomes = new Map<number, Outcome>()
+  #seen: number | undefined
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+    const { sockets, poller } = options
+    this.#sessions = new BfdSessions({
+      clock: { setTimer },
+      random: { uint32: () => randomInt(0, 0x1_0000_0000) },
+      send: (path, packet) => sockets.send(path, packet),
+      changed: ({ id }, known) => {
+        const { downs } = this.#outcomes.get(id) ?? NOTHING_YET
+        this.#outcomes.set(id, { known, downs: known === 'down' ? downs + 1 : downs })
+      },
+      stepped: (saved) => this.#write(saved),
+    })
+    sockets.serve(poller, (...packet) => this.#sessions.receive(...packet))
+  }
+
+  /** Brings the sessions to what the map asks for, if that has changed. */
+  follow(): void {
+    const { maps, config } = this.#options
+    const version = config.get('watch_version')
+    if (version === this.#seen) return
+    const isFirst = this.#seen === undefined
+    this.#seen = version
+    const wanted = new Map<number, WatchedPath>()
+    for (const [id, value] of maps.numbered('watches')) wanted.set(id, decodeWatch(id, value))
+    const saved: SavedBfdSession[] = []
+    for (const [id, value] of maps.numbered('liveness')) {
+      if (!wanted.has(id)) this.#forget(id)
+      else if (isFirst) {
+        const before = decodeLiveness(id, value)
+        this.#outcomes.set(id, before)
+        saved.push(before.saved)
+      }
+    }
+    this.#sessions.resume(wanted.values(), saved)
+    this.#tell()
+  }
+
+  /** Ends the sessions. @param quietly somebody else goes on with them */
+  close(quietly: boolean): void {
+    if (quietly) this.#sessions.close()
+    else this.#sessions.leave()
+    this.#options.sockets.pause()
+  }
+
+  #forget(id: number): void {
+    this.#sessions.remove(id)
+    this.#outcomes.delete(id)
+    this.#options.maps.delete('liveness', id)
+  }
+
+  #write(saved: SavedBfdSession): void {
+    this.#options.maps.set('liveness', saved.id, encodeLiveness(saved, this.#outcomes.get(saved.id) ?? NOTHING_YET))
+    this.#tell()
+  }
+
+  /** Programs look for what is down only while there is some; the process of the tables looks when the version is another one. */
+  #tell(): void {
+    const { maps, config } = this.#options
+    const down = [...this.#outcomes.values()].filter(({ known }) => known === 'down')
+    config.set('down', down.length)
+    maps.forgetDecisions()
+    config.set('liveness_version', (config.get('liveness_version') + 1) >>> 0)
+  }
+}
+
+const NOTHING_YET: Outcome = { known: undefined, downs: 0 }
+
+function setTimer(delay: number, fire: () => void): { cancel: () => void } {
+  const timer = setTimeout(fire, delay)
+  return { cancel: () => clearTimeout(timer) }
+}

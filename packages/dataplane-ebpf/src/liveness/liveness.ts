@@ -1,0 +1,162 @@
+import { pathKey, reasonOf } from '@heddle/bfd'
+import { LIVENESS_EVENTS, type DataplaneEvent, type DataplaneState, type LivenessObject } from '@heddle/core'
+import type { Logger } from '@heddle/io'
+import { BfdSockets, LinuxError, Poller } from '@heddle/linux'
+import { IpAddress } from '@heddle/wire'
+import type { ConfigView } from '../tables/config.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
+import { decodeLiveness, decodeWatch, encodeWatch, type Known, type Outcome } from './encoding.js'
+import { LivenessKeeper } from './keeper.js'
+import { isKeeperAlive, KEEPER_ORDER, keeperGone, startKeeper, type KeeperPlace, type KeeperScript } from './keeper-process.js'
+import { SOFTWARE } from './software.js'
+
+/** How often it is looked for what a keeper found out, milliseconds: what packets do does not wait for it. */
+const LOOK_INTERVAL = 50
+/** How often it is looked whether the keeper lives, in looks. */
+const LOOKS_A_CHECK = 20
+
+export interface LivenessOptions {
+  readonly maps: KernelMaps
+  readonly config: ConfigView
+  readonly addresses: readonly IpAddress[]
+  readonly underlayNetns: string | undefined
+  /** Index of the uplink. */
+  readonly uplink: number
+  /** Directory of pinned maps: with it, a process of its own keeps the sessions; without it, this one does. */
+  readonly pins: string | undefined
+  readonly script: KeeperScript | undefined
+  readonly event: (event: DataplaneEvent) => void
+  readonly logger: Logger
+}
+
+/** The paths of a dataplane that are watched by BFD, and who keeps the sessions. */
+export class Liveness {
+  readonly #options: LivenessOptions
+  readonly #place: KeeperPlace | undefined
+  readonly #own: { readonly keeper: LivenessKeeper; readonly sockets: BfdSockets; readonly poller: Poller } | undefined
+  readonly #told = new Map<number, Outcome>()
+  readonly #timer: NodeJS.Timeout
+  #seen: number
+  #looks = 0
+  #hasWatches: boolean
+
+  private constructor(options: LivenessOptions, sockets: BfdSockets | undefined) {
+    const { maps, config, addresses, underlayNetns, uplink, pins } = options
+    this.#options = options
+    this.#seen = config.get('liveness_version')
+    for (const { id, ...outcome } of this.#states()) this.#told.set(id, outcome)
+    this.#hasWatches = this.dump().liveness.length > 0
+    if (pins === undefined && sockets !== undefined) {
+      const poller = Poller.open()
+      poller.unref()
+      this.#own = { poller, sockets, keeper: new LivenessKeeper({ maps, config, sockets, poller }) }
+    }
+    this.#place = pins === undefined ? undefined : { pins, underlayNetns, addresses: addresses.map(String), uplink }
+    this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL).unref()
+  }
+
+  /** Undefined when the sockets of BFD cannot be had, since another BFD runs on these addresses. */
+  static async open(options: LivenessOptions): Promise<Liveness | undefined> {
+    const { addresses, underlayNetns, uplink, pins, logger, config } = options
+    const place = pins === undefined ? undefined : { pins, underlayNetns, addresses: addresses.map(String), uplink }
+    if (place !== undefined && isKeeperAlive(place)) {
+      if (config.get('keeper_version') === SOFTWARE) return new Liveness(options, undefined)
+      // One of another version makes room, and the next goes on with its sessions.
+      config.set('keeper_order', KEEPER_ORDER.makeRoom)
+      if (!(await keeperGone(place))) logger.warn('A keeper of BFD sessions of another version does not end')
+    }
+    try {
+      const sockets = await BfdSockets.open(addresses, underlayNetns)
+      if (place !== undefined) sockets.close()
+      const liveness = new Liveness(options, sockets)
+      liveness.#ensureKeeper()
+      return liveness
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      logger.warn('Liveness is not offered', { reason: error.message })
+      return undefined
+    }
+  }
+
+  /** Has a path watched. @throws LinuxError */
+  set(object: LivenessObject): void {
+    const { maps } = this.#options
+    const before = maps.get('watches', object.id)
+    // What is known of another path says nothing about this one.
+    if (before !== undefined && pathKey(decodeWatch(object.id, before)) !== pathKey(object)) this.#forget(object.id)
+    maps.set('watches', object.id, encodeWatch(object))
+  }
+
+  remove(id: number): void {
+    this.#options.maps.delete('watches', id)
+    this.#told.delete(id)
+  }
+
+  /** Has the keeper take over what was set and removed. */
+  tell(): void {
+    const { config } = this.#options
+    config.set('watch_version', (config.get('watch_version') + 1) >>> 0)
+    this.#hasWatches = this.dump().liveness.length > 0
+    this.#own?.keeper.follow()
+    this.#ensureKeeper()
+  }
+
+  dump(): Required<Pick<DataplaneState, 'liveness' | 'up' | 'down'>> {
+    const liveness = Array.from(this.#options.maps.numbered('watches'), ([id, value]) => decodeWatch(id, value))
+    const states = this.#states()
+    const of = (wanted: Known): number[] => states.flatMap(({ id, known }) => (known === wanted ? [id] : []))
+    return { liveness, up: of('up'), down: of('down') }
+  }
+
+  /** Looks at nothing any more. @param isKept the sessions go on without this process */
+  async close(isKept: boolean): Promise<void> {
+    clearInterval(this.#timer)
+    if (this.#own !== undefined) {
+      this.#own.keeper.close(false)
+      this.#own.sockets.close()
+      this.#own.poller.close()
+    }
+    if (isKept || this.#place === undefined || !isKeeperAlive(this.#place)) return
+    this.#options.config.set('keeper_order', KEEPER_ORDER.end)
+    if (!(await keeperGone(this.#place))) this.#options.logger.warn('The keeper of BFD sessions does not end')
+  }
+
+  #forget(id: number): void {
+    this.#options.maps.delete('liveness', id)
+    this.#told.delete(id)
+  }
+
+  #ensureKeeper(): void {
+    const { script, logger } = this.#options
+    if (this.#place === undefined || !this.#hasWatches || isKeeperAlive(this.#place)) return
+    logger.info('A keeper of BFD sessions is started')
+    startKeeper(this.#place, script)
+  }
+
+  #look(): void {
+    this.#looks = (this.#looks + 1) % LOOKS_A_CHECK
+    if (this.#looks === 0) this.#ensureKeeper()
+    const version = this.#options.config.get('liveness_version')
+    if (version === this.#seen) return
+    this.#seen = version
+    for (const { id, known, downs, reason } of this.#states()) {
+      const before = this.#told.get(id)
+      if (known === undefined || (known === before?.known && downs === before.downs)) continue
+      this.#told.set(id, { known, downs })
+      // It went down and came back between two looks.
+      if (known !== 'down' && downs !== (before?.downs ?? 0)) this.#tellOf(id, 'down', 'the session was interrupted')
+      this.#tellOf(id, known, reason)
+    }
+  }
+
+  #tellOf(id: number, known: 'up' | 'down' | 'admin-down', reason: string): void {
+    this.#options.event({ type: LIVENESS_EVENTS[known], liveness: id, reason })
+  }
+
+  #states(): (Outcome & { readonly id: number; readonly reason: string })[] {
+    return Array.from(this.#options.maps.numbered('liveness'), ([id, value]) => {
+      const { known, downs, saved } = decodeLiveness(id, value)
+      return { id, known, downs, reason: reasonOf(saved.session) }
+    })
+  }
+}

@@ -1,0 +1,231 @@
+import { BfdSessions } from '@heddle/bfd'
+import { RouteBatch, type DataplaneEvent, type FibTransaction, type LivenessObject } from '@heddle/core'
+import { testPacket } from '@heddle/dataplane-conformance'
+import { BfdSockets, Poller } from '@heddle/linux'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { execFileSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { Namespaces } from '../../dataplane-tun/test/support/namespaces.js'
+import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import { ebpfDataplane, type EbpfDataplane } from '../src/ebpf-dataplane.js'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { encodeLiveness } from '../src/liveness/encoding.js'
+import { isKeeperAlive, type KeeperPlace } from '../src/liveness/keeper-process.js'
+import { bundledKeeper } from './support/bundled-keeper.js'
+import { missing, titled } from './support/requirements.js'
+import { byProgram } from './support/twins.js'
+
+const [HERE, ...THERE] = ['192.0.2.1', '192.0.2.11', '192.0.2.12', '192.0.2.13'].map((text) => IpAddress.parse(text))
+const POD = IpAddress.parse('10.1.0.1')
+const NEVER_UP = { state: 'down', diagnostic: 1, remoteState: 'down', remoteDiscriminator: 0 } as const
+const NO_TIMING = { remoteMinRx: 0, remoteDesiredMinTx: 0, remoteMultiplier: 0, remoteDemand: false, polling: false }
+
+function path(id: number, remote: IpAddress, multiplier = 15): LivenessObject {
+  return { id, local: HERE, remote, hops: 'multiple', desiredMinTx: 200_000, requiredMinRx: 200_000, multiplier }
+}
+
+/** A VRF whose routes lead to all far ends, each watched. */
+function spread(generation: number, weights: readonly number[]): FibTransaction {
+  const routes = new RouteBatch()
+  routes.push(1, IpPrefix.parse('10.2.0.0/16'), 1)
+  const tunnel = (index: number) => ({
+    type: 'tunnel' as const,
+    encapsulation: 'mpls-udp' as const,
+    local: HERE,
+    remote: THERE[index],
+    labels: [1000 + index],
+    ttlModel: 'pipe' as const,
+    trafficClassModel: 'pipe' as const,
+  })
+  return {
+    ...emptyTransaction(generation),
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: { set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [IpPrefix.of(POD)], gateways: [], mtu: 1400 }], remove: [] },
+    liveness: { set: weights.map((_, index) => path(index, THERE[index])), remove: [] },
+    nextHops: { set: weights.map((_, index) => ({ id: index, action: tunnel(index), liveness: index })), remove: [] },
+    groups: { set: [{ id: 1, members: weights.map((weight, nextHop) => ({ nextHop, weight })), seed: 7 }], remove: [] },
+    routes,
+  }
+}
+
+describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () => {
+  let namespaces: Namespaces
+  let directory: string
+  let keeper: ReturnType<typeof bundledKeeper>
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'hd-liveness-'))
+    keeper = bundledKeeper()
+    namespaces = new Namespaces()
+    for (const name of ['near', 'far']) namespaces.add(name)
+    const inside = (name: string, command: string): string => namespaces.in(name, ...command.split(' '))
+    inside('near', `ip link add up0 type veth peer name up0 netns ${namespaces.name('far')}`)
+    for (const name of ['near', 'far']) inside(name, 'ip link set up0 up')
+    inside('near', `ip address add ${HERE}/24 dev up0`)
+    for (const address of THERE) inside('far', `ip address add ${address}/24 dev up0`)
+  })
+  afterAll(() => {
+    namespaces?.close()
+    rmSync(directory, { recursive: true, force: true })
+    keeper?.remove()
+  })
+
+  const open = async (pinDirectory?: string): Promise<EbpfDataplane> =>
+    ebpfDataplane({
+      addresses: [HERE],
+      uplink: 'up0',
+      underlayNetns: namespaces.path('near'),
+      fibBlocks: 1024,
+      routes: 1024,
+      keeper,
+      ...(pinDirectory === undefined ? {} : { pinDirectory }),
+    })
+
+  describe('in the programs', () => {
+    let router: EbpfRouter
+    beforeAll(async () => {
+      router = (await open()) as EbpfRouter
+    })
+    afterAll(() => router?.close())
+
+    /** As a keeper writes it. */
+    function hear(down: readonly number[]): void {
+      const { maps, tables } = router.parts
+      for (const index of THERE.keys()) {
+        const saved = { id: index, discriminator: 1, session: { ...NEVER_UP, ...NO_TIMING, activeMinTx: 0, activeMinRx: 0 } }
+        maps.set('liveness', index, encodeLiveness(saved, { known: down.includes(index) ? 'down' : 'up', downs: 0 }))
+      }
+      tables.config.set('down', down.length)
+      maps.forgetDecisions()
+    }
+
+    /** Far end of each of many flows; what drops one where none takes it. */
+    function ways(): (string | undefined)[] {
+      return Array.from({ length: 150 }, (_, flow) => {
+        const packet = testPacket({ source: '10.1.0.1', destination: `10.2.0.${flow}` })
+        const { verdict, reason, packet: octets } = byProgram(router, { from: 'port', port: 1, packet })
+        return verdict === 'send' ? String(IpAddress.v4(Number.parseInt(octets.slice(32, 40), 16))) : reason
+      })
+    }
+
+    it.each([[[1, 1, 1]], [[1, 4, 9]], [[1]]])('leave what is down, and move no flow of the rest (weights %s)', async (weights) => {
+      const { generation } = await router.dump()
+      expect(await router.apply(spread(generation + 1, weights))).toMatchObject({ status: 'applied', failures: [] })
+      const used = THERE.slice(0, weights.length).map(String)
+      hear([])
+      const before = ways()
+      expect([...new Set(before)].sort()).toEqual(used)
+      for (const gone of weights.keys()) {
+        hear([gone])
+        const after = ways()
+        const left = used.filter((_, index) => index !== gone)
+        expect([...new Set(after)].sort()).toEqual(left.length === 0 ? ['no-next-hop'] : left)
+        for (const [flow, way] of before.entries()) if (way !== used[gone]) expect(after[flow]).toBe(way)
+        expect((await router.dump()).down).toEqual([gone])
+      }
+      hear([...weights.keys()])
+      expect(new Set(ways())).toEqual(new Set(['no-next-hop']))
+      hear([])
+      expect(ways()).toEqual(before)
+    })
+  })
+
+  describe('by a process of its own', () => {
+    const told: string[] = []
+    const events: DataplaneEvent[] = []
+    let far: BfdSessions
+    let sockets: BfdSockets
+    let poller: Poller
+    let place: KeeperPlace
+    beforeAll(async () => {
+      poller = Poller.open()
+      sockets = await BfdSockets.open(THERE, namespaces.path('far'))
+      far = new BfdSessions({
+        clock: { setTimer: (delay, fire) => ({ cancel: clearTimeout.bind(undefined, setTimeout(fire, delay)) }) },
+        random: { uint32: () => randomInt(0, 0x1_0000_0000) },
+        send: (way, packet) => sockets.send(way, packet),
+        changed: (_path, state) => told.push(state),
+      })
+      sockets.serve(poller, (...packet) => far.receive(...packet))
+      far.set({ ...path(1, THERE[0], 100), local: THERE[0], remote: HERE })
+      const [link] = JSON.parse(namespaces.in('near', 'ip', '-j', 'link', 'show', 'up0')) as [{ ifindex: number }]
+      const pins = join(directory, 'pins')
+      place = { pins, underlayNetns: namespaces.path('near'), addresses: [String(HERE)], uplink: link.ifindex }
+    })
+    afterAll(() => {
+      far?.close()
+      sockets?.close()
+      poller?.close()
+    })
+    afterEach(() => (events.length = 0))
+
+    const listen = async (dataplane: EbpfDataplane): Promise<void> => {
+      for await (const event of dataplane.events) events.push(event)
+    }
+    const isAlive = (): boolean => isKeeperAlive(place)
+    /** @param multiplier packets that the far end misses before it notices */
+    const watch = (multiplier: number): FibTransaction['liveness'] => ({ set: [path(1, THERE[0], multiplier)], remove: [] })
+
+    it('is kept up without the process of the tables, and taken over by the next', { timeout: 60_000 }, async () => {
+      const first = await open(place.pins)
+      expect(isAlive()).toBe(false)
+      void listen(first)
+      expect(await first.apply({ ...emptyTransaction(1), liveness: watch(100) })).toMatchObject({ status: 'applied', failures: [] })
+      await expect.poll(() => events.map(({ type }) => type), { timeout: 20_000 }).toEqual(['liveness-up'])
+      expect(told).toEqual(['up'])
+      expect(await first.dump()).toMatchObject({ liveness: [path(1, THERE[0], 100)], up: [1], down: [] })
+      await first.close({ keep: true })
+      expect(isAlive()).toBe(true)
+
+      const second = await open(place.pins)
+      expect(await second.dump()).toMatchObject({ liveness: [path(1, THERE[0], 100)], up: [1], down: [] })
+      // Two never fight: one that is started beside another ends.
+      execFileSync(process.execPath, [keeper.script, JSON.stringify(place)])
+      expect(isAlive()).toBe(true)
+      expect(told).toEqual(['up'])
+
+      // One that is killed is missed within a second, and the next goes on where it was: the far end has not noticed.
+      const pid = keeperOf(place)
+      process.kill(pid, 'SIGKILL')
+      await expect.poll(() => (isAlive() ? keeperOf(place) : pid), { timeout: 10_000 }).not.toBe(pid)
+      expect((await second.dump()).up).toEqual([1])
+      await second.close()
+      await expect.poll(() => told, { timeout: 10_000 }).toEqual(['up', 'admin-down'])
+      expect(isAlive()).toBe(false)
+    })
+
+    it('tells of a far end that is gone and of its return, and makes room for another version', { timeout: 60_000 }, async () => {
+      told.length = 0
+      const first = await open(place.pins)
+      void listen(first)
+      await first.apply({ ...emptyTransaction(1), liveness: watch(100) })
+      await expect.poll(() => events.map(({ type }) => type), { timeout: 20_000 }).toEqual(['liveness-up'])
+      const pid = keeperOf(place)
+      await first.close({ keep: true })
+      const second = (await open(place.pins)) as EbpfRouter
+      second.parts.tables.config.set('keeper_version', 1)
+      await second.close({ keep: true })
+      const third = await open(place.pins)
+      events.length = 0
+      void listen(third)
+      await expect.poll(() => (isAlive() ? keeperOf(place) : pid), { timeout: 10_000 }).not.toBe(pid)
+      expect(told).toEqual(['up'])
+      // A far end that begins anew says that it is down.
+      far.close()
+      far.set({ ...path(1, THERE[0], 100), local: THERE[0], remote: HERE })
+      await expect.poll(() => events.map(({ type }) => type), { timeout: 20_000 }).toEqual(['liveness-down', 'liveness-up'])
+      await third.close()
+      expect(isAlive()).toBe(false)
+    })
+  })
+})
+
+/** Process of the keeper, by its command line. */
+function keeperOf({ pins }: KeeperPlace): number {
+  const lines = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' }).split('\n')
+  const line = lines.find((text) => text.includes('keeper-main') && text.includes(pins))
+  return Number.parseInt(line ?? '0', 10)
+}
