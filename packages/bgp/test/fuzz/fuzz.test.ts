@@ -8,7 +8,7 @@ import { partsOf, targetsOf } from '../../fuzz/targets.js'
 
 /** `npm run fuzz -- TARGET --seconds N --seed N --save` sets these; without them every target runs for a moment. */
 const ONLY = process.env['HEDDLE_FUZZ_TARGET']
-const SECONDS = Number(process.env['HEDDLE_FUZZ_SECONDS'] ?? 0.15)
+const SECONDS = Number(process.env['HEDDLE_FUZZ_SECONDS'] ?? 0.1)
 const SEED = Number(process.env['HEDDLE_FUZZ_SEED'] ?? 1)
 
 /** What reached something new is added to the corpus. */

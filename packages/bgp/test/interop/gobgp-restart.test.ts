@@ -75,7 +75,7 @@ it.skipIf(reason !== '')(`GoBGP that was killed keeps its routes with us, and is
   await first.kill()
   await eventually('the loss', () => !isUp(speaker, THEM) || undefined)
   expect(neighbor(speaker, THEM).families[0]).toMatchObject({ received: 2, stale: 2 })
-  await new Promise((resolve) => setTimeout(resolve, 3000))
+  await eventually('an attempt in vain', () => neighbor(speaker, THEM).lastError?.includes('transport.refused') || undefined)
 
   const second = await launch('--graceful-restart')
   running.push(second)
