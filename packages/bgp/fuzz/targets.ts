@@ -30,6 +30,7 @@ import {
 } from '../src/index.js'
 import { decodeNextHop, encodeNextHop } from '../src/next-hop/codec.js'
 import { decodeNlri, encodeNlri } from '../src/nlri/registry.js'
+import { nestedAttributes } from '../src/validate/attributes.js'
 import type { Target } from './engine.js'
 import { UnmetError } from './unmet.js'
 
@@ -92,7 +93,7 @@ function checkAttribute(type: number, value: Uint8Array): void {
   const codec = ATTRIBUTE_CODECS.find((one) => one.type === type)
   if (codec === undefined) return
   for (const asn4 of [true, false]) {
-    const context = { asn4, peerType: 'ibgp' } as const
+    const context = { asn4, peerType: 'ibgp', nested: nestedAttributes(2) } as const
     const content = attempt(() => {
       const input = new ByteReader(value)
       const decoded = codec.decode(input, context)
@@ -106,7 +107,7 @@ function checkAttribute(type: number, value: Uint8Array): void {
     if (list.remaining === 0) continue
     const head = list.u8()
     list.skip(1)
-    const again = codec.decode(list.sub((head & 0x10) === 0 ? list.u8() : list.u16(), 'value'), { asn4: true, peerType: 'ibgp' })
+    const again = codec.decode(list.sub((head & 0x10) === 0 ? list.u8() : list.u16(), 'value'), { ...context, asn4: true })
     if (!isDeepStrictEqual(again, content)) throw new UnmetError(`${codec.name}, written again, reads otherwise`)
   }
 }
