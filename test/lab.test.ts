@@ -8,9 +8,13 @@ import { root } from '../scripts/lib/packages.mjs'
 
 const missing = missingForRealLab()
 const reason = missing.length === 0 ? '' : ` (not run: needs ${missing.join('; ')})`
+const missingForKernel = missingForRealLab([TOPOLOGY.nodes[0].name])
+const kernelReason = missingForKernel.length === 0 ? '' : ` (not run: needs ${missingForKernel.join('; ')})`
 const topology = renamed(TOPOLOGY, 'hl-')
 const executable = join(root, 'packages', 'heddle', 'bin', 'heddle.js')
 const [first, second, third] = topology.nodes.map(({ name }) => name) as [string, string, string]
+/** Seconds until a silent neighbor is given up; long enough for a busy machine. */
+const HOLD_TIME = 6
 const podOf = (node: string): LabPod => topology.pods.find((pod) => pod.node === node && pod.vrf === 'red') as LabPod
 
 /** Milliseconds until `condition` held. */
@@ -48,14 +52,28 @@ async function hasRoutesOf(lab: RealLab, observer: string, owner: string): Promi
   return (await lab.routes(observer)).some(({ vrf, prefix, installed }) => vrf === 'red' && prefix === hostPrefix(address) && installed)
 }
 
-describe.skipIf(reason !== '')(`with graceful restart${reason}`, () => {
+describe.skipIf(reason !== '')(`with graceful restart, and two of three nodes that forward in the kernel where it can${reason}`, () => {
   let lab: RealLab
   beforeAll(async () => {
-    lab = await RealLab.start({ topology, executable, gracefulRestart: true }, () => undefined)
+    const kernelNodes = kernelReason === '' ? [second, third] : []
+    lab = await RealLab.start({ topology, executable, gracefulRestart: true, kernelNodes }, () => undefined)
     await until(lab, 30_000, async () => allComplete(lab))
   }, 60_000)
   afterAll(async () => {
     await lab?.close()
+  })
+
+  // before anything is withdrawn: FRR 8.4 breaks IPv6 routes that come back, see docs/INTEROP.md
+  it.each([
+    [third, second],
+    [first, second],
+    [second, first],
+  ])('pods of %s and %s reach each other over IPv4 and IPv6', async (from, to) => {
+    const { name, addresses } = podOf(to)
+    for (const address of addresses) {
+      await until(lab, 10_000, async () => (await lab.whoIs(podOf(from), address)) === name)
+      expect(await lab.throughput(podOf(from), address, 200)).toBeGreaterThan(0)
+    }
   })
 
   it('a restart of FRR costs established flows no packet', async () => {
@@ -82,7 +100,7 @@ describe.skipIf(reason !== '')(`with graceful restart${reason}`, () => {
     const flows = [await lab.flow(podOf(second), podOf(first).addresses[0]), await lab.flow(podOf(second), podOf(third).addresses[1])]
     await lab.sleep(300)
     await lab.killAgent(first)
-    await lab.sleep(1000)
+    await lab.sleep(500)
     expect(await hasRoutesOf(lab, second, first)).toBe(true)
     await lab.startNode(first)
     await until(lab, 30_000, async () => (await established(lab)) && (await allComplete(lab)))
@@ -104,7 +122,6 @@ describe.skipIf(reason !== '')(`with graceful restart${reason}`, () => {
     const flow = await lab.flow(podOf(second), addresses[0])
     await lab.sleep(300)
     await lab.killForwarder(first)
-    await lab.sleep(2000)
     const took = await until(lab, 10_000, async () => (await lab.whoIs(podOf(second), addresses[0])) === name)
     await until(lab, 10_000, async () => allComplete(lab))
     const { sent, received, longestGapMs } = await flow.stop()
@@ -119,12 +136,32 @@ describe.skipIf(reason !== '')(`with graceful restart${reason}`, () => {
     expect(labels(await lab.routes(second))).toEqual(labels(rows))
     expect(await lab.leftovers(first)).toEqual(expect.arrayContaining([`eth0 in ${name}`]))
   }, 60_000)
+
+  it.skipIf(kernelReason !== '')(
+    `the death of an agent whose kernel forwards costs flows to its pods no packet, and the next one takes over what the kernel holds${kernelReason}`,
+    async () => {
+      const labels = async (): Promise<unknown[]> => (await lab.routes(third)).map(({ prefix, label }) => [prefix, label])
+      const before = await labels()
+      const flow = await lab.flow(podOf(third), podOf(second).addresses[0])
+      await lab.sleep(300)
+      await lab.killAgent(second)
+      await lab.sleep(500)
+      await lab.startNode(second)
+      await until(lab, 30_000, async () => (await established(lab)) && (await allComplete(lab)))
+      await lab.sleep(300)
+      const { sent, received } = await flow.stop()
+      expect(sent).toBeGreaterThan(100)
+      expect(received).toBe(sent)
+      expect(await labels()).toEqual(before)
+    },
+    60_000,
+  )
 })
 
 describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
   let lab: RealLab
   beforeAll(async () => {
-    lab = await RealLab.start({ topology, executable, gracefulRestart: false }, () => undefined)
+    lab = await RealLab.start({ topology: { ...topology, holdTime: HOLD_TIME }, executable, gracefulRestart: false }, () => undefined)
     await until(lab, 30_000, async () => allComplete(lab))
   }, 60_000)
   afterAll(async () => {
@@ -142,10 +179,10 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
 
   it('the routes behind a link that was cut without a sign go when the hold time ends', async () => {
     await lab.underlay.cut(third)
-    await lab.sleep(topology.holdTime * 1000 * 0.5)
+    await lab.sleep(HOLD_TIME * 1000 * 0.5)
     expect(await hasRoutesOf(lab, first, third)).toBe(true)
-    const gone = await until(lab, topology.holdTime * 1000, async () => !(await hasRoutesOf(lab, first, third)))
-    console.log(`link cut: routes gone after ${Math.round(gone + topology.holdTime * 500)} ms, the hold time is ${topology.holdTime} s`)
+    const gone = await until(lab, HOLD_TIME * 1000, async () => !(await hasRoutesOf(lab, first, third)))
+    console.log(`link cut: routes gone after ${Math.round(gone + HOLD_TIME * 500)} ms, the hold time is ${HOLD_TIME} s`)
     await lab.underlay.heal(third)
     await until(lab, 40_000, async () => allComplete(lab))
     expect(await lab.whoIs(podOf(first), podOf(third).addresses[0])).toBe(podOf(third).name)
@@ -166,47 +203,5 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     expect(await lab.leftovers(third)).toEqual([])
     await lab.startNode(third)
     await until(lab, 20_000, async () => allComplete(lab))
-  }, 60_000)
-})
-
-const missingForKernel = missingForRealLab([TOPOLOGY.nodes[0].name])
-const kernelReason = missingForKernel.length === 0 ? '' : ` (not run: needs ${missingForKernel.join('; ')})`
-
-describe.skipIf(kernelReason !== '')(`with two of three nodes that forward in the kernel${kernelReason}`, () => {
-  let lab: RealLab
-  beforeAll(async () => {
-    lab = await RealLab.start({ topology, executable, gracefulRestart: true, kernelNodes: [first, second] }, () => undefined)
-    await until(lab, 30_000, async () => allComplete(lab))
-  }, 60_000)
-  afterAll(async () => {
-    await lab?.close()
-  })
-
-  it.each([
-    [second, first],
-    [third, first],
-    [first, third],
-  ])('pods of %s and %s reach each other over IPv4 and IPv6', async (from, to) => {
-    const { name, addresses } = podOf(to)
-    for (const address of addresses) {
-      await until(lab, 10_000, async () => (await lab.whoIs(podOf(from), address)) === name)
-      expect(await lab.throughput(podOf(from), address, 200)).toBeGreaterThan(0)
-    }
-  })
-
-  it('the death of an agent costs flows to its pods no packet, and the next one takes over what the kernel holds', async () => {
-    const labels = async (): Promise<unknown[]> => (await lab.routes(second)).map(({ prefix, label }) => [prefix, label])
-    const before = await labels()
-    const flow = await lab.flow(podOf(second), podOf(first).addresses[0])
-    await lab.sleep(300)
-    await lab.killAgent(first)
-    await lab.sleep(1000)
-    await lab.startNode(first)
-    await until(lab, 30_000, async () => (await established(lab)) && (await allComplete(lab)))
-    await lab.sleep(300)
-    const { sent, received } = await flow.stop()
-    expect(sent).toBeGreaterThan(100)
-    expect(received).toBe(sent)
-    expect(await labels()).toEqual(before)
   }, 60_000)
 })
