@@ -176,20 +176,24 @@ describe.skipIf(reason !== '')(`BFD with BGP peers${reason === '' ? '' : ` (skip
     await link.becomes('established, bfd null')
   })
 
-  it.each(['tun', 'ebpf'])('is kept up by the dataplane of a node when its agent dies (%s)', { timeout: 120_000 }, async (kind, { skip }) => {
-    if (kind === 'ebpf') skip(missingEbpf() !== '', missingEbpf())
-    link = new Link('node', { restartTime: 60 }, { dataplane: { kind } })
-    link.write({ as: 65001, bfd: TIMING })
-    await Promise.all([link.frr.start(frrConfig(65001, 'bgp graceful-restart')), link.start()])
-    await link.becomes('established, bfd up')
-    expect(await link.paths()).toMatchObject([{ state: 'up', hops: 'single', users: ['bgp'] }])
-    const flaps = await link.flaps()
-    await link.kill()
-    await link.start()
-    await link.becomes('established, bfd up')
-    expect(await link.paths()).toMatchObject([{ state: 'up', hops: 'single', users: ['bgp'] }])
-    expect(await link.flaps()).toBe(flaps)
-    link.frr.kill('bfdd')
-    await expect.poll(async () => (await link.neighbor()).split(',')[0], { timeout: HOLD * 500 }).not.toBe('established')
-  })
+  it.for(['tun', 'ebpf'])(
+    'is kept up by the dataplane of a node when its agent dies (%s)',
+    { timeout: 120_000 },
+    async (kind, { skip }) => {
+      if (kind === 'ebpf') skip(missingEbpf() !== '', missingEbpf())
+      link = new Link('node', { restartTime: 60 }, { dataplane: { kind } })
+      link.write({ as: 65001, bfd: TIMING })
+      await Promise.all([link.frr.start(frrConfig(65001, 'bgp graceful-restart')), link.start()])
+      await link.becomes('established, bfd up')
+      expect(await link.paths()).toMatchObject([{ state: 'up', hops: 'single', users: ['bgp'] }])
+      const flaps = await link.flaps()
+      await link.kill()
+      await link.start()
+      await link.becomes('established, bfd up')
+      expect(await link.paths()).toMatchObject([{ state: 'up', hops: 'single', users: ['bgp'] }])
+      expect(await link.flaps()).toBe(flaps)
+      link.frr.kill('bfdd')
+      await expect.poll(async () => (await link.neighbor()).split(',')[0], { timeout: HOLD * 500 }).not.toBe('established')
+    },
+  )
 })

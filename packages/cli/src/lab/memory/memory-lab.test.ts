@@ -14,7 +14,7 @@ import { MemoryLab } from './memory-lab.js'
 let folder: string
 let lab: MemoryLab
 let report: DemoReport
-let views: readonly (readonly [ViewName, unknown])[]
+let views: readonly (readonly [ViewName, readonly unknown[]])[]
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'heddle-memory-lab-'))
