@@ -29,6 +29,7 @@ const missing = ensureSystemPackages(
     'stayrtr',
     'containernetworking-plugins',
     'nftables',
+    'dnsmasq-base',
     'containerd',
     'runc',
     'podman',

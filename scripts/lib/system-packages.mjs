@@ -27,6 +27,7 @@ export const SYSTEM_PACKAGES = {
   clang: '/usr/bin/clang',
   'libbpf-dev': '/usr/include/bpf/bpf_helpers.h',
   'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
+  'dnsmasq-base': '/usr/sbin/dnsmasq',
   'busybox-static': '/usr/bin/busybox',
   kmod: '/usr/sbin/depmod',
   cpio: '/usr/bin/cpio',

@@ -162,6 +162,22 @@ describe('ADD', () => {
     }
   })
 
+  it("chooses the network by the pod's Kubernetes namespace, unless an annotation names one", async () => {
+    const tenants = networks.map((network) => (network.name === 'blue' ? { ...network, namespaces: ['tenant-b'] } : network))
+    const place = await create({ networks: tenants, annotation: 'heddle.dev/network' })
+    const pod = (id: string, namespace: string, annotation?: string): Parameters<typeof call>[2] => ({
+      id,
+      netns: `/${id}`,
+      args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${id}`,
+      ...(annotation === undefined
+        ? {}
+        : { config: { runtimeConfig: { 'io.kubernetes.cri.pod-annotations': { 'heddle.dev/network': annotation } } } }),
+    })
+    for (const options of [pod('a', 'tenant-b'), pod('b', 'tenant-c'), pod('c', 'tenant-b', 'red')])
+      expect((await call(place, 'ADD', options)).json.msg).toBeUndefined()
+    expect(place.attachments().map(({ containerId, network }) => `${containerId} ${network}`)).toEqual(['a blue', 'b red', 'c red'])
+  })
+
   it("chooses the network by the pod's annotation, when that is allowed", async () => {
     const config = { runtimeConfig: { 'io.kubernetes.cri.pod-annotations': { 'heddle.dev/network': 'blue' } } }
     expect((await call(cni, 'ADD', { config })).exitCode).toBe(0)

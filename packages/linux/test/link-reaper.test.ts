@@ -18,7 +18,7 @@ describe.skipIf(missing !== '')(`links that are taken away later${because}`, () 
   it('free their names at once, also those that are up, and go together', async () => {
     const [one, other] = [await made.create(), await made.create()]
     const reaper = new LinkReaper({ delay: 60_000 })
-    for (const { index } of [...(await pairs(one, 3))]) await reaper.bury(one.path, index)
+    for (const { index } of await pairs(one, 3)) await reaper.bury(one.path, index)
     await reaper.bury(other.path, (await pairs(other, 2))[0].index)
     expect((await names(one)).filter((name) => name.startsWith('a'))).toEqual([])
     expect((await names(one)).filter((name) => name.startsWith('gone'))).toHaveLength(3)

@@ -52,8 +52,9 @@ export function endpointName({ netns, ifname }: Pick<EndpointRequest, 'netns' | 
   return `${netns} ${ifname}`
 }
 
-/** Whether two requests ask for the same; the order of addresses does not matter. */
+/** Whether two requests ask for the same; the order of addresses and of routes does not matter. */
 export function sameRequest(a: EndpointRequest, b: EndpointRequest): boolean {
-  const text = ({ vrf, addresses }: EndpointRequest): string => `${vrf} ${addresses.map(String).toSorted().join(' ')}`
+  const sorted = (values: readonly unknown[] | undefined): string => values?.map(String).toSorted().join(' ') ?? 'everything'
+  const text = ({ vrf, addresses, routes }: EndpointRequest): string => `${vrf} ${sorted(addresses)} ${sorted(routes)}`
   return endpointName(a) === endpointName(b) && text(a) === text(b)
 }

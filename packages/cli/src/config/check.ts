@@ -1,8 +1,8 @@
 import { IpAddress, IpPrefix, RouteDistinguisher } from '@heddle/wire'
 import { bgpProblems } from './check-bgp.js'
 import { ConfigError, type ConfigProblem } from './config-error.js'
-import type { EndpointSection, NodeDocument, SpeakerDocument, VrfSection } from './document.js'
-import type { ParsedFile } from './parse.js'
+import type { CniNetworkSection, EndpointSection, NodeDocument, SpeakerDocument, VrfSection } from './document.js'
+import type { ConfigPath, ParsedFile } from './parse.js'
 import { repeated, unknownName } from './problems.js'
 import { trafficProblems } from './check-traffic.js'
 import { withSecrets } from './secrets.js'
@@ -117,6 +117,7 @@ function cniProblems(parsed: ParsedFile, { cni }: NodeDocument, vrfs: readonly V
   const networks = cni?.networks ?? []
   return [
     ...repeated(parsed, at, 'name', networks, ({ name }) => name, 'a name that no other network has'),
+    ...sharedNamespaces(parsed, at, networks),
     ...networks.flatMap(({ name, vrf = name, pools = [] }, index): ConfigProblem[] => {
       const isThere = vrfs.some((one) => one.name === vrf)
       const allowed = `the name of a VRF: ${vrfs.map((one) => one.name).join(', ') || 'vrfs has none'}`
@@ -126,4 +127,16 @@ function cniProblems(parsed: ParsedFile, { cni }: NodeDocument, vrfs: readonly V
       ]
     }),
   ]
+}
+
+function sharedNamespaces(parsed: ParsedFile, at: ConfigPath, networks: readonly CniNetworkSection[]): ConfigProblem[] {
+  const owners = new Map<string, string>()
+  return networks.flatMap(({ name, namespaces = [] }, index) =>
+    namespaces.flatMap((namespace, place) => {
+      const owner = owners.get(namespace) ?? name
+      owners.set(namespace, owner)
+      const path = [...at, index, 'namespaces', place]
+      return owner === name ? [] : [parsed.problem(path, JSON.stringify(namespace), `a namespace that is not also that of ${owner}`)]
+    }),
+  )
 }

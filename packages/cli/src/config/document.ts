@@ -54,6 +54,8 @@ export interface EndpointSection {
   readonly ifname: string
   /** At least one, IPv4 or IPv6; each becomes a host route of the VRF. */
   readonly addresses: readonly string[]
+  /** What the namespace sends to the device; default everything. A device in the node's own namespace needs it. */
+  readonly routes?: readonly string[]
 }
 
 /** What forwards packets. Without this section: TUN, in a process of its own. */
@@ -97,6 +99,8 @@ export interface CniNetworkSection {
   readonly name: string
   /** One of `vrfs`; default that of the network's name. */
   readonly vrf?: string
+  /** Kubernetes namespaces whose pods are in it, where no annotation names another network. */
+  readonly namespaces?: readonly string[]
   /** Where its addresses come from; none where every configuration delegates that. */
   readonly pools?: readonly CniPoolSection[]
   /** Addresses of name servers that pods are told of. */

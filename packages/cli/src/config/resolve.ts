@@ -54,8 +54,14 @@ function resolveStaticRoute({ prefix, via }: StaticRouteSection): StaticRouteInt
 }
 
 /** The request that an endpoint's text means. */
-export function resolveEndpoint({ vrf, netns, ifname, addresses }: EndpointSection): EndpointRequest {
-  return { vrf, netns, ifname, addresses: addresses.map((text) => IpPrefix.parse(text).address) }
+export function resolveEndpoint({ vrf, netns, ifname, addresses, routes }: EndpointSection): EndpointRequest {
+  return {
+    vrf,
+    netns,
+    ifname,
+    addresses: addresses.map((text) => IpPrefix.parse(text).address),
+    ...(routes === undefined ? {} : { routes: routes.map((text) => IpPrefix.parse(text)) }),
+  }
 }
 
 function targetsOf(texts: readonly string[]): RouteTarget[] {

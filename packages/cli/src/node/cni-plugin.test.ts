@@ -88,6 +88,11 @@ describe('a node with a section cni', () => {
     expect(() => documentWith({ networks: [{ name: 'red', pools: [{ prefix: '10.0.0.1/24' }] }] })).toThrow(
       /cni\.networks\[0\]\.pools\[0\]\.prefix/,
     )
+    const shared = [
+      { name: 'red', namespaces: ['a', 'b'] },
+      { name: 'more', vrf: 'red', namespaces: ['c', 'b'] },
+    ]
+    expect(() => documentWith({ networks: shared })).toThrow(/cni\.networks\[1\]\.namespaces\[1\]: .*"b".*not also that of red/)
     const twisted = documentWith({ networks: [{ name: 'red', pools: [{ prefix: '10.0.0.0/24', gateway: '10.0.1.1' }] }] })
     await expect(createNode(twisted)).rejects.toMatchObject({
       name: 'CniError',

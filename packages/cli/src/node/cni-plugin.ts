@@ -73,8 +73,10 @@ function metricsAt({ address = '127.0.0.1', port }: CniMetricsSection): { addres
 /** Seconds. */
 const DEFAULT_QUARANTINE = 60
 
-function networkOf({ name, vrf = name, pools = [], nameservers, nodeAddress = false, report = 'address' }: CniNetworkSection): CniNetwork {
-  return { name, vrf, pools: pools.map(poolOf), nodeAddress, report, ...(nameservers === undefined ? {} : { dns: { nameservers } }) }
+function networkOf(section: CniNetworkSection): CniNetwork {
+  const { name, vrf = name, namespaces = [], pools = [], nameservers, nodeAddress = false, report = 'address' } = section
+  const dns = nameservers === undefined ? {} : { dns: { nameservers } }
+  return { name, vrf, namespaces, pools: pools.map(poolOf), nodeAddress, report, ...dns }
 }
 
 function hasNodeAddresses({ nodeAddress, report }: CniNetwork): boolean {

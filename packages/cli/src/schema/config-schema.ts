@@ -24,6 +24,7 @@ export const endpointSchema: JsonSchema = closed(
     netns: { type: 'string', pattern: PATH_PATTERN, description: 'absolute path of a network namespace, e.g. /run/netns/pod' },
     ifname: { type: 'string', pattern: IFNAME_PATTERN, description: 'a device name of 1–15 characters' },
     addresses: { type: 'array', items: host, minItems: 1, uniqueItems: true },
+    routes: { type: 'array', items: prefix, uniqueItems: true, description: 'what the namespace sends to the device' },
   },
   ['vrf', 'netns', 'ifname', 'addresses'],
 )
@@ -74,6 +75,7 @@ const cni = closed(
         {
           name,
           vrf: name,
+          namespaces: { type: 'array', items: { type: 'string', minLength: 1 }, uniqueItems: true, description: 'of Kubernetes' },
           pools: { type: 'array', items: cniPool },
           nameservers: { type: 'array', items: address },
           nodeAddress: { type: 'boolean', default: false, description: 'whether its pods can be reached from the node itself' },

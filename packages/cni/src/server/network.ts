@@ -12,6 +12,8 @@ export interface CniNetwork {
   readonly name: string
   /** Its VRF on this node. */
   readonly vrf: string
+  /** Kubernetes namespaces whose pods are in it, where no annotation names another network; none of them is another network's. */
+  readonly namespaces?: readonly string[]
   /** Where its addresses come from, unless a configuration names a delegated plugin. */
   readonly pools: readonly PoolDefinition[]
   /** For containers of which neither configuration nor address management say it. */
@@ -24,7 +26,7 @@ export interface CniNetwork {
 
 /** What a network is chosen by. */
 export interface NetworkQuery {
-  /** Of the pod's annotation, or else the key `network` of the configuration. */
+  /** Of the pod's annotation, or else of its Kubernetes namespace, or else the key `network` of the configuration. */
   readonly name: string | undefined
   readonly config: CniConfiguration
   /** `CNI_ARGS`; Kubernetes gives `K8S_POD_NAMESPACE` and `K8S_POD_NAME`. */
@@ -50,8 +52,10 @@ export async function chooseNetwork(
 ): Promise<CniNetwork> {
   const annotations = annotationsOf(config)
   const annotated = annotation === undefined ? undefined : annotations[annotation]
-  const named = annotated ?? configured(config)
   const known = Array.isArray(source) ? (source as readonly CniNetwork[]) : undefined
+  const namespace = args['K8S_POD_NAMESPACE']
+  const ofNamespace = namespace === undefined ? undefined : known?.find(({ namespaces }) => namespaces?.includes(namespace) === true)
+  const named = annotated ?? ofNamespace?.name ?? configured(config)
   const network =
     typeof source === 'function' ? await source({ name: named, config, args, annotations }) : known?.find(({ name }) => name === named)
   if (network !== undefined && isIdentifier(network.name)) return network

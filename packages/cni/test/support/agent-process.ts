@@ -5,10 +5,17 @@ import { IpAddress, IpPrefix } from '@heddle/wire'
 import { createCni, PoolIpam } from '../../src/index.js'
 import { appendLogStore, execPlugin, kernelInspector, nftTranslator, serveCni } from '../../src/node/index.js'
 import { FORWARDER } from '../../../dataplane-tun/test/support/run-sources.js'
+import type { LabOptions } from './node-lab.js'
 
 /* A node with its plugin, in a process of its own inside a namespace that is its host; to be killed. */
 
-const { folder, address, nodeAddresses } = JSON.parse(process.argv[2]) as { folder: string; address: string; nodeAddresses: boolean }
+const {
+  folder,
+  address,
+  nodeAddresses,
+  configuration = { vrfs: [], endpoints: [], nat: [] },
+  networks = [],
+} = JSON.parse(process.argv[2]) as LabOptions & { folder: string; address: string }
 const logger = textLogger({ stream: process.stderr, level: 'error' })
 const node = await createNode(
   parseNode(
@@ -17,12 +24,17 @@ const node = await createNode(
       node: { name: 'cni-test', address },
       socket: `${folder}/node.sock`,
       bgp: { as: 65000 },
-      vrfs: ['red', 'blue'].map((name, index) => ({
-        name,
-        rd: `65000:${index + 1}`,
-        import: [`65000:${index + 1}`],
-        export: [`65000:${index + 1}`],
-      })),
+      vrfs: [
+        ...['red', 'blue'].map((name, index) => ({
+          name,
+          rd: `65000:${index + 1}`,
+          import: [`65000:${index + 1}`],
+          export: [`65000:${index + 1}`],
+        })),
+        ...configuration.vrfs,
+      ],
+      endpoints: configuration.endpoints,
+      nat: configuration.nat,
       dataplane: { kind: 'tun', underlayMtu: 1500 },
     }),
   ),
@@ -44,6 +56,7 @@ const cni = await createCni({
       nodeAddress: true,
       ...(name === 'red' ? { report: 'node-address' as const } : {}),
     })),
+    ...networks.map(({ name, vrf, prefix }) => ({ name, vrf, pools: [{ prefix: IpPrefix.parse(prefix) }] })),
     { name: 'small', vrf: 'red', pools: [{ prefix: IpPrefix.parse('10.8.0.0/28') }, { prefix: IpPrefix.parse('fd08::/64') }] },
   ],
   ipam: new PoolIpam({ store, quarantine: 0 }),

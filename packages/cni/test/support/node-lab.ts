@@ -15,6 +15,13 @@ export function labMissing(): string {
   return native.available ? clientMissing : `needs the native part of @heddle/linux: ${native.reason}`
 }
 
+/** What a lab has besides. */
+export interface LabOptions {
+  readonly nodeAddresses: boolean
+  readonly configuration?: { readonly vrfs: readonly object[]; readonly endpoints: readonly object[]; readonly nat: readonly object[] }
+  readonly networks?: readonly { readonly name: string; readonly vrf: string; readonly prefix: string }[]
+}
+
 let made = 0
 
 /** Network namespaces of a test, of which one is the host of plugins. Those that were left by a test that was killed go first. */
@@ -77,8 +84,11 @@ export class NodeLab {
   /** The agent that runs, if one does. */
   readonly #running: ChildProcess[] = []
 
-  /** @param options whether endpoints of the networks `probed-red` and `probed-blue` get addresses on the node, which takes nftables */
-  constructor(readonly options: { readonly nodeAddresses: boolean } = { nodeAddresses: false }) {
+  /**
+   * @param options `nodeAddresses`: endpoints of the networks `probed-red` and `probed-blue` get addresses on the node, which takes nftables; `vrfs`,
+   * `endpoints`, `nat` and `networks`: keys of the node's configuration, and networks, besides its own
+   */
+  constructor(readonly options: LabOptions = { nodeAddresses: false }) {
     this.namespaces.path('host')
     this.namespaces.in('host', 'ip', 'address', 'add', `${this.#address}/32`, 'dev', 'lo')
   }
