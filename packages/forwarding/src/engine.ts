@@ -208,8 +208,8 @@ export class ForwardingEngine {
    * @param segment octets of the largest packet after segmentation offload will have cut this one
    */
   fromPort(port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut, segment = length): Verdict {
+    if (this.#fastPath.send(port, bytes, this.#context.packet.viewOf(bytes), offset, length, segment, out)) return SEND
     this.#context.packet.at(bytes, offset, length, segment)
-    if (this.#fastPath.send(port, out)) return SEND
     const from = this.#tables.ports.get(port)
     if (from === undefined) {
       out.port = -1

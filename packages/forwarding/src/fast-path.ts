@@ -6,7 +6,7 @@ import type { ObjectCounters, PortCounters } from './counters.js'
 import { chooseMember } from './member.js'
 import { SEND, type PacketOut } from './packet-out.js'
 import type { RouteTable } from './routes.js'
-import type { NextHop } from './tables.js'
+import type { NextHop, Tables } from './tables.js'
 import type { Tunnel } from './tunnel-hop.js'
 
 /*
@@ -33,6 +33,10 @@ interface PlainPort {
   readonly vrfCounters: ObjectCounters
   /** Mask and address of each allowed source, in turn; empty: none is checked. */
   readonly sources: Uint32Array
+  /** Whether a source that is allowed may be none that a packet can have. */
+  readonly mayNotBeUnicast: boolean
+  /** Whether it does either of these. */
+  readonly isAttentive: boolean
   readonly answersPings: boolean
   readonly clampsMss: boolean
 }
@@ -70,19 +74,23 @@ export class FastPath {
   #groups: (PlainGroup | undefined)[] = []
   #version = -1
 
-  constructor(private readonly context: Context) {}
+  readonly #tables: Tables
+
+  constructor(private readonly context: Context) {
+    this.#tables = context.tables
+  }
 
   /**
-   * Sends the packet in hand, which came from `port`, and counts it, if it is plain.
+   * Sends a packet from `port` and counts it, if it is plain.
    *
+   * @param view of `bytes`
    * @returns whether it was; if not, nothing was written or counted
    */
-  send(port: number, out: PacketOut): boolean {
-    const { tables, packet } = this.context
+  send(port: number, bytes: Uint8Array, view: DataView, offset: number, length: number, segment: number, out: PacketOut): boolean {
+    const tables = this.#tables
     if (this.#version !== tables.version) this.#forget(tables.version)
     const found = this.#ports[port]
     const from = found === undefined ? this.#learnPort(port) : found
-    const { view, bytes, offset, length, segment } = packet
     if (from === null || length < IPV4_HEADER_SIZE || segment > from.mtu) return false
 
     const first = view.getUint32(offset)
@@ -94,13 +102,12 @@ export class FastPath {
     const ttl = third >>> 24
     if (ttl <= 1) return false
     const protocol = (third >>> 16) & 0xff
-    if (from.answersPings && protocol === IP_PROTOCOL_ICMP) return false
-    if (from.clampsMss && protocol === IP_PROTOCOL_TCP && (length <= TCP_FLAGS || (bytes[offset + TCP_FLAGS] & TCP_SYN) !== 0)) return false
+    if (from.isAttentive && isAttended(from, protocol, bytes, offset, length)) return false
     let sum = (first >>> 16) + (first & 0xffff) + (second >>> 16) + (second & 0xffff) + (third >>> 16) + (third & 0xffff)
     sum += (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff)
     sum = (sum & 0xffff) + (sum >>> 16)
     if ((sum & 0xffff) + (sum >>> 16) !== 0xffff) return false
-    if (!isUnicast(source) || !isUnicast(destination) || !isAllowed(from.sources, source)) return false
+    if (!isAllowed(from.sources, source) || (from.mayNotBeUnicast && !isUnicast(source)) || !isUnicast(destination)) return false
 
     const groupId = from.fib.lookup4(destination)
     if (groupId === NO_MATCH) return false
@@ -108,18 +115,15 @@ export class FastPath {
     const hasPorts = length >= IPV4_HEADER_SIZE + 4 && hasFlowPorts(protocol) && (second & FRAGMENT_BITS) === 0
     const hash = ipv4FlowHash(source, destination, protocol, hasPorts, hasPorts ? view.getUint32(offset + IPV4_HEADER_SIZE) : 0, 0)
     const hop = group.hops[group.hops.length === 1 ? 0 : chooseMember(group.object, hash, tables)]
-    if (hop === undefined || segment > hop.mtu || length > hop.longest || offset < hop.headers) return false
+    if (hop === undefined || segment > hop.mtu || (hop.entry === 0 && (length > hop.longest || offset < hop.headers))) return false
 
     from.counters.rxPackets++
     from.counters.rxOctets += length
     from.vrfCounters.add(length)
     hop.counters.add(length)
-    // RFC 1624 §3.
-    const after = third - TTL_STEP
-    let checksum = (~third & 0xffff) + (~(third >>> 16) & 0xffff) + (after >>> 16)
-    checksum = (checksum & 0xffff) + (checksum >>> 16)
-    checksum = (checksum & 0xffff) + (checksum >>> 16)
-    view.setUint32(offset + 8, (after & 0xffff_0000) | (~checksum & 0xffff))
+    // RFC 1624 §3: of a word that becomes less by 0x100, ~m + m' is 0xfeff.
+    const checksum = (~third & 0xffff) + 0xfeff
+    view.setUint32(offset + 8, ((third - TTL_STEP) & 0xffff_0000) | (~(checksum + (checksum >>> 16)) & 0xffff))
     const trafficClass = (first >>> 16) & 0xff
     const labelTtl = hop.isUniformTtl ? ttl - 1 : PIPE_TTL
     const labelClass = hop.isUniformClass ? trafficClass >>> 5 : 0
@@ -157,6 +161,8 @@ export class FastPath {
     let plain: PlainPort | null = null
     if (port !== undefined && vrf !== undefined && !isSpecial && port.v4) {
       const { mtu, allowedSources, gateways, clampMss = false } = port.object
+      const answersPings = gateways.length > 0
+      const clampsMss = clampMss && this.context.features.mssClamp
       const prefixes = allowedSources.filter(({ family }) => family === 4)
       plain = {
         counters: port.counters,
@@ -164,8 +170,10 @@ export class FastPath {
         fib: vrf.fib,
         vrfCounters: vrf.counters,
         sources: Uint32Array.from(prefixes.flatMap(({ length, address }) => [length === 0 ? 0 : -1 << (32 - length), address.w0])),
-        answersPings: gateways.length > 0,
-        clampsMss: clampMss && this.context.features.mssClamp,
+        mayNotBeUnicast: prefixes.length === 0 || !prefixes.every(({ length, address }) => length === 32 && isUnicast(address.w0)),
+        isAttentive: answersPings || clampsMss,
+        answersPings,
+        clampsMss,
       }
     }
     this.#ports[id] = plain
@@ -223,6 +231,12 @@ function encapsulated(
   if (template.family === 4) setIpv4TrafficClass(bytes, at, outerClass)
   else if (template.family === 6) setIpv6TrafficClass(bytes, at, outerClass)
   return at
+}
+
+/** Whether a packet is one that the port may do something about: a ping, the beginning of a connection. */
+function isAttended({ answersPings, clampsMss }: PlainPort, protocol: number, bytes: Uint8Array, offset: number, length: number): boolean {
+  if (protocol === IP_PROTOCOL_ICMP) return answersPings
+  return clampsMss && protocol === IP_PROTOCOL_TCP && (length <= TCP_FLAGS || (bytes[offset + TCP_FLAGS] & TCP_SYN) !== 0)
 }
 
 /** As `isForwardable`, for IPv4. */

@@ -20,12 +20,18 @@ export class Packet {
   readonly source = new Uint32Array(4)
   readonly destination = new Uint32Array(4)
 
-  /** Points this packet at `length` octets of `bytes`; nothing is read yet. */
-  at(bytes: Uint8Array, offset: number, length: number, segment: number): void {
+  /** A view of `bytes`, which is made once for packets of one buffer. */
+  viewOf(bytes: Uint8Array): DataView {
     if (bytes !== this.bytes) {
       this.bytes = bytes
       this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     }
+    return this.view
+  }
+
+  /** Points this packet at `length` octets of `bytes`; nothing is read yet. */
+  at(bytes: Uint8Array, offset: number, length: number, segment: number): void {
+    this.viewOf(bytes)
     this.offset = offset
     this.length = length
     this.segment = segment

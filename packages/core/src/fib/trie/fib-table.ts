@@ -1,7 +1,7 @@
 import type { IpAddress, IpFamily, IpPrefix } from '@heddle/wire'
 import { FamilyTable } from './family-table.js'
 import { heapMemory, type FibMemory } from './fib-memory.js'
-import { lookupIn4, lookupIn6, type FibRegions } from './fib-reader.js'
+import { lookupIn4, lookupIn6, type FamilyRegions, type FibRegions } from './fib-reader.js'
 
 /**
  * Longest-prefix match of one VRF, both families: (prefix) → value. A family starts compact, with its host routes in a hash and the rest in a trie
@@ -10,10 +10,15 @@ import { lookupIn4, lookupIn6, type FibRegions } from './fib-reader.js'
 export class FibTable {
   readonly #v4: FamilyTable
   readonly #v6: FamilyTable
+  /** What look-ups of each family read. */
+  #regions4: FamilyRegions
+  #regions6: FamilyRegions
 
   constructor(memory: FibMemory = heapMemory) {
     this.#v4 = new FamilyTable(32, memory)
     this.#v6 = new FamilyTable(128, memory)
+    this.#regions4 = this.#v4.regions
+    this.#regions6 = this.#v6.regions
   }
 
   /** Number of routes. */
@@ -28,7 +33,7 @@ export class FibTable {
 
   /** Where a `FibReader` finds the routes; its members are other objects when they lie elsewhere. */
   get regions(): FibRegions {
-    return { v4: this.#v4.regions, v6: this.#v6.regions }
+    return { v4: this.#regions4, v6: this.#regions6 }
   }
 
   /**
@@ -38,7 +43,9 @@ export class FibTable {
    * @returns the value that the route had, `NO_MATCH` (-1) for a new one
    */
   set(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number, value: number): number {
-    return this.#of(family).set(w0, w1, w2, w3, length, value)
+    const before = this.#of(family).set(w0, w1, w2, w3, length, value)
+    this.#follow()
+    return before
   }
 
   /**
@@ -48,6 +55,7 @@ export class FibTable {
    */
   setAll4(addresses: Uint32Array, lengths: Uint8Array, values: Uint32Array, before: Int32Array): void {
     this.#v4.setAll4(addresses, lengths, values, before)
+    this.#follow()
   }
 
   /** Value of exactly this prefix, `NO_MATCH` (-1) without a route. */
@@ -72,12 +80,12 @@ export class FibTable {
 
   /** Value of the longest prefix that covers an IPv4 address, `NO_MATCH` (-1) without one. */
   lookup4(w0: number): number {
-    return lookupIn4(this.#v4.regions, w0)
+    return lookupIn4(this.#regions4, w0)
   }
 
   /** Value of the longest prefix that covers an IPv6 address, `NO_MATCH` (-1) without one. */
   lookup6(w0: number, w1: number, w2: number, w3: number): number {
-    return lookupIn6(this.#v6.regions, w0, w1, w2, w3)
+    return lookupIn6(this.#regions6, w0, w1, w2, w3)
   }
 
   lookup(address: IpAddress): number {
@@ -88,6 +96,11 @@ export class FibTable {
   forEach(visit: (family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number, value: number) => void): void {
     this.#v4.forEach((w0, w1, w2, w3, length, value) => visit(4, w0, w1, w2, w3, length, value))
     this.#v6.forEach((w0, w1, w2, w3, length, value) => visit(6, w0, w1, w2, w3, length, value))
+  }
+
+  #follow(): void {
+    this.#regions4 = this.#v4.regions
+    this.#regions6 = this.#v6.regions
   }
 
   #of(family: IpFamily): FamilyTable {
