@@ -1,5 +1,5 @@
 // BFD between `heddle speaker`, `heddle node` and FRR's bgpd and bfdd: what breaks is noticed long before the hold time ends, and what does not is left alone.
-import { execFile, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -80,7 +80,9 @@ class Link {
   async start(): Promise<void> {
     this.#output = ''
     const words = [executable, this.role, '--config', join(this.#directory, 'us.yaml')]
-    this.#role = this.namespaces.start('us', process.execPath, ...words)
+    // Not by `ip netns exec`, which has mounts of its own: a node that comes back must find the file system of its pins.
+    const inside = [`--net=${this.namespaces.path('us')}`, process.execPath, ...words]
+    this.#role = spawn('nsenter', inside, { stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.#role.stdout, this.#role.stderr]) stream?.setEncoding('utf8').on('data', (text) => (this.#output += text))
     await expect.poll(() => this.#output, { timeout: 20_000 }).toContain('ready')
   }
