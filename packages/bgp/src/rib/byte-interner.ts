@@ -19,12 +19,16 @@ interface Page {
   live: number
 }
 
+/** In the place of one that was made for a long string. */
+const NONE: Page = { bytes: new Uint8Array(), head: new DataView(new ArrayBuffer()), used: 0, live: 0 }
+
 /**
  * Byte strings by small integers: each string is stored once, in pages, with a reference count. Ids begin at 1 and are used again once their
  * last reference is gone. A page of which little is left is cleared by moving that elsewhere, so that no call ever copies more than a page.
  */
 export class ByteInterner {
-  readonly #pages: (Page | undefined)[] = []
+  readonly #pages: Page[] = []
+  /** Pages without any string, which are used again. */
   readonly #freePages: number[] = []
   /** The page that is written. */
   #open = -1
@@ -47,7 +51,7 @@ export class ByteInterner {
 
   /** Octets that all of it takes. */
   get octets(): number {
-    const pages = this.#pages.reduce((sum, page) => sum + (page?.bytes.length ?? 0), 0)
+    const pages = this.#pages.reduce((sum, { bytes }) => sum + bytes.length, 0)
     return pages + this.#place.octets + this.#refs.octets + this.#index.octets
   }
 
@@ -76,7 +80,7 @@ export class ByteInterner {
     if (refs > 0) return false
     const place = this.#place.get(id)
     const number = place >>> PAGE_BITS
-    const page = this.#pages[number] as Page
+    const page = this.#pages[number]
     const from = (place & IN_PAGE) + HEAD
     const length = page.head.getUint32(from - 4)
     this.#index.remove(id, hashOctets(page.bytes, from, from + length))
@@ -95,7 +99,7 @@ export class ByteInterner {
   /** The string as a view that the next `intern` or `release` may invalidate. */
   bytes(id: number): Uint8Array {
     const place = this.#place.get(id)
-    const { bytes, head } = this.#pages[place >>> PAGE_BITS] as Page
+    const { bytes, head } = this.#pages[place >>> PAGE_BITS]
     const from = (place & IN_PAGE) + HEAD
     return bytes.subarray(from, from + head.getUint32(from - 4))
   }
@@ -103,7 +107,7 @@ export class ByteInterner {
   /** Octets of the string. */
   lengthOf(id: number): number {
     const place = this.#place.get(id)
-    return (this.#pages[place >>> PAGE_BITS] as Page).head.getUint32((place & IN_PAGE) + 4)
+    return this.#pages[place >>> PAGE_BITS].head.getUint32((place & IN_PAGE) + 4)
   }
 
   #find(bytes: Uint8Array, hash: number): number {
@@ -115,7 +119,7 @@ export class ByteInterner {
 
   #equals(id: number, other: Uint8Array): boolean {
     const place = this.#place.get(id)
-    const { bytes, head } = this.#pages[place >>> PAGE_BITS] as Page
+    const { bytes, head } = this.#pages[place >>> PAGE_BITS]
     const from = (place & IN_PAGE) + HEAD
     const { length } = other
     if (head.getUint32(from - 4) !== length) return false
@@ -134,7 +138,7 @@ export class ByteInterner {
 
   #store(id: number, bytes: Uint8Array): void {
     const size = HEAD + bytes.length
-    let page = this.#pages[this.#open]
+    let page = this.#open < 0 ? undefined : this.#pages[this.#open]
     if (page === undefined || page.used + size > page.bytes.length) page = this.#openPage(size)
     const at = page.used
     page.head.setUint32(at, id)
@@ -147,7 +151,9 @@ export class ByteInterner {
 
   /** A page with room; a string that is longer than a page gets one of its size. */
   #openPage(size: number): Page {
-    this.#open = this.#freePages.pop() ?? this.#pages.length
+    const free = this.#freePages.pop()
+    this.#open = free ?? this.#pages.length
+    if (free !== undefined && this.#pages[free].bytes.length >= size) return this.#pages[free]
     const bytes = new Uint8Array(Math.max(size, this.#pages.length === 0 ? FIRST_PAGE : PAGE))
     const page = { bytes, head: new DataView(bytes.buffer), used: 0, live: 0 }
     this.#pages[this.#open] = page
@@ -155,7 +161,10 @@ export class ByteInterner {
   }
 
   #drop(number: number): void {
-    this.#pages[number] = undefined
+    const page = this.#pages[number]
+    page.used = 0
+    page.live = 0
+    if (page.bytes.length > PAGE) this.#pages[number] = NONE
     this.#freePages.push(number)
     if (number === this.#open) this.#open = -1
   }

@@ -2,7 +2,7 @@
 const SMALLEST = 64
 const LARGEST = 2048
 /** Entries that half of a split segment has room for, if that will do. */
-const HALF = 1280
+const HALF = 1408
 /** Depth below which no segment is split: what shares so many bits of its hash is meant to, and must not blow the directory up. */
 const DEEPEST = 18
 /** A segment is full when three of four places are taken; beyond that, searches that find nothing get long. */
@@ -37,6 +37,8 @@ interface Segment {
  */
 export class SlotIndex {
   #directory: Segment[] = []
+  /** Entries of segments that were split or have grown, by their length: others will need them. */
+  readonly #spare = new Map<number, Int32Array[]>()
   #depth = 0
   #size = 0
   /* Where the search stands. */
@@ -54,7 +56,8 @@ export class SlotIndex {
 
   /** Octets that it takes. */
   get octets(): number {
-    return [...new Set(this.#directory)].reduce((sum, { entries }) => sum + entries.byteLength, 0)
+    const all = [...new Set(this.#directory)].map(({ entries }) => entries).concat(...this.#spare.values())
+    return all.reduce((sum, { byteLength }) => sum + byteLength, 0)
   }
 
   /** The first slot with the hash, a word of any sign, or 0. */
@@ -72,11 +75,11 @@ export class SlotIndex {
 
   /** Puts a slot in, which is not there. */
   add(slot: number, hash: number): void {
-    if (this.#directory.length === 0) this.#directory.push(segmentOf(SMALLEST, 0))
+    if (this.#directory.length === 0) this.#directory.push(segmentOf(this.#take(SMALLEST), 0))
     let segment = this.#segmentOf(hash) as Segment
     while (segment.count >= segment.size * FULL) {
       if (this.#sweep(segment)) break
-      if (segment.size < LARGEST || segment.depth === DEEPEST) grow(segment)
+      if (segment.size < LARGEST || segment.depth === DEEPEST) this.#grow(segment)
       else this.#split(segment, hash)
       segment = this.#segmentOf(hash) as Segment
     }
@@ -101,6 +104,7 @@ export class SlotIndex {
     segment.count--
     if (--this.#size > 0) return
     this.#directory = []
+    this.#spare.clear()
     this.#depth = 0
   }
 
@@ -141,21 +145,48 @@ export class SlotIndex {
     const shift = 31 - depth
     const counts = [0, 0]
     for (let at = 0; at < entries.length; at += 2) if (entries[at] !== 0) counts[(entries[at + 1] >>> shift) & 1]++
-    const halves = counts.map((count) => segmentOf(sizeFor(count), depth + 1))
+    const halves = counts.map((count) => segmentOf(this.#take(count <= HALF * FRESH ? HALF : LARGEST), depth + 1))
     for (let at = 0; at < entries.length; at += 2) {
       if (entries[at] !== 0) put(halves[(entries[at + 1] >>> shift) & 1], entries[at], entries[at + 1])
     }
+    this.#give(entries)
     const span = 1 << (this.#depth - depth - 1)
     const from = ((hash >>> shift) & ~1) * span
     this.#directory.fill(halves[0], from, from + span).fill(halves[1], from + span, from + 2 * span)
+  }
+
+  #grow(segment: Segment): void {
+    const { entries, size } = segment
+    segment.size = size < LARGEST ? Math.min(LARGEST, size * 2) : size * 2
+    segment.entries = this.#take(segment.size)
+    segment.count = 0
+    for (let at = 0; at < entries.length; at += 2) if (entries[at] !== 0) put(segment, entries[at], entries[at + 1])
+    this.#give(entries)
+  }
+
+  /** Room for so many entries, all of them 0. */
+  #take(size: number): Int32Array {
+    return (
+      this.#spare
+        .get(size * 2)
+        ?.pop()
+        ?.fill(0) ?? new Int32Array(size * 2)
+    )
+  }
+
+  #give(entries: Int32Array): void {
+    if (entries.length < HALF * 2 || entries.length > LARGEST * 2) return
+    const same = this.#spare.get(entries.length)
+    if (same === undefined) this.#spare.set(entries.length, [entries])
+    else same.push(entries)
   }
 }
 
 /** Where a search finds nothing. */
 const NONE: Segment = { depth: 0, entries: new Int32Array(2), size: 1, count: 0 }
 
-function segmentOf(size: number, depth: number): Segment {
-  return { depth, entries: new Int32Array(size * 2), size, count: 0 }
+function segmentOf(entries: Int32Array, depth: number): Segment {
+  return { depth, entries, size: entries.length / 2, count: 0 }
 }
 
 /** The place that the low bits of a hash want. */
@@ -179,16 +210,4 @@ function put(segment: Segment, slot: number, hash: number): void {
   entries[at * 2] = slot
   entries[at * 2 + 1] = hash
   segment.count++
-}
-
-function sizeFor(count: number): number {
-  return count <= HALF * FRESH ? HALF : LARGEST
-}
-
-function grow(segment: Segment): void {
-  const { entries } = segment
-  segment.size = segment.size < LARGEST ? Math.min(LARGEST, segment.size * 2) : segment.size * 2
-  segment.entries = new Int32Array(segment.size * 2)
-  segment.count = 0
-  for (let at = 0; at < entries.length; at += 2) if (entries[at] !== 0) put(segment, entries[at], entries[at + 1])
 }

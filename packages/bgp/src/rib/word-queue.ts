@@ -5,6 +5,8 @@ const IN_CHUNK = CHUNK - 1
 /** Unsigned words first in, first out, in chunks that go when they have been read. */
 export class WordQueue {
   #chunks: Uint32Array[] = []
+  /** One that has been read, for what comes. */
+  #spare: Uint32Array | undefined
   /** Of the first word, in the first chunk. */
   #head = 0
   #length = 0
@@ -15,7 +17,7 @@ export class WordQueue {
 
   push(word: number): void {
     const at = this.#head + this.#length
-    if (at >>> CHUNK_BITS === this.#chunks.length) this.#chunks.push(new Uint32Array(CHUNK))
+    if (at >>> CHUNK_BITS === this.#chunks.length) this.#grow()
     this.#chunks[at >>> CHUNK_BITS][at & IN_CHUNK] = word
     this.#length++
   }
@@ -45,9 +47,10 @@ export class WordQueue {
     if (this.#length === 0) {
       // one chunk is kept, so that a queue that is often empty costs nothing
       this.#chunks.length = Math.min(1, this.#chunks.length)
+      this.#spare = undefined
       this.#head = 0
     }
-    for (; this.#head >= CHUNK; this.#head -= CHUNK) this.#chunks.shift()
+    for (; this.#head >= CHUNK; this.#head -= CHUNK) this.#spare = this.#chunks.shift()
   }
 
   /** Forgets all but the first `length` words. */
@@ -59,6 +62,11 @@ export class WordQueue {
 
   /** Octets that it takes. */
   get octets(): number {
-    return this.#chunks.length * CHUNK * 4
+    return (this.#chunks.length + (this.#spare === undefined ? 0 : 1)) * CHUNK * 4
+  }
+
+  #grow(): void {
+    this.#chunks.push(this.#spare ?? new Uint32Array(CHUNK))
+    this.#spare = undefined
   }
 }
