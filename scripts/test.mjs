@@ -30,6 +30,7 @@ const missing = ensureSystemPackages(
     'containernetworking-plugins',
     'nftables',
     'dnsmasq-base',
+    'iptables',
     'containerd',
     'runc',
     'podman',

@@ -28,6 +28,7 @@ export const SYSTEM_PACKAGES = {
   'libbpf-dev': '/usr/include/bpf/bpf_helpers.h',
   'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
   'dnsmasq-base': '/usr/sbin/dnsmasq',
+  iptables: '/usr/sbin/iptables',
   'busybox-static': '/usr/bin/busybox',
   kmod: '/usr/sbin/depmod',
   cpio: '/usr/bin/cpio',

@@ -56,7 +56,7 @@ const cni = await createCni({
       nodeAddress: true,
       ...(name === 'red' ? { report: 'node-address' as const } : {}),
     })),
-    ...networks.map(({ name, vrf, prefix }) => ({ name, vrf, pools: [{ prefix: IpPrefix.parse(prefix) }] })),
+    ...networks.map(({ prefix, ...network }) => ({ ...network, pools: [{ prefix: IpPrefix.parse(prefix) }] })),
     { name: 'small', vrf: 'red', pools: [{ prefix: IpPrefix.parse('10.8.0.0/28') }, { prefix: IpPrefix.parse('fd08::/64') }] },
   ],
   ipam: new PoolIpam({ store, quarantine: 0 }),

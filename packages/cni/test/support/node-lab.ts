@@ -19,7 +19,12 @@ export function labMissing(): string {
 export interface LabOptions {
   readonly nodeAddresses: boolean
   readonly configuration?: { readonly vrfs: readonly object[]; readonly endpoints: readonly object[]; readonly nat: readonly object[] }
-  readonly networks?: readonly { readonly name: string; readonly vrf: string; readonly prefix: string }[]
+  readonly networks?: readonly {
+    readonly name: string
+    readonly vrf: string
+    readonly prefix: string
+    readonly report?: 'address' | 'node-address'
+  }[]
 }
 
 let made = 0
