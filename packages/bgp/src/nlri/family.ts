@@ -55,6 +55,10 @@ export const VPNV6_FLOWSPEC = family(AFI.ipv6, SAFI.flowspecVpn, 'vpnv6-flowspec
 export const IPV4_SR_POLICY = family(AFI.ipv4, SAFI.srPolicy, 'ipv4-sr-policy')
 /** SR policy over IPv6, 2/73 (RFC 9830). */
 export const IPV6_SR_POLICY = family(AFI.ipv6, SAFI.srPolicy, 'ipv6-sr-policy')
+/** Multicast in VPNs of IPv4, 1/129 (RFC 6514 §9.1). */
+export const VPNV4_MULTICAST = family(AFI.ipv4, SAFI.vpnMulticast, 'vpnv4-multicast')
+/** Multicast in VPNs of IPv6, 2/129. */
+export const VPNV6_MULTICAST = family(AFI.ipv6, SAFI.vpnMulticast, 'vpnv6-multicast')
 /** Multicast VPN of IPv4, 1/5 (RFC 6514). */
 export const IPV4_MCAST_VPN = family(AFI.ipv4, SAFI.mcastVpn, 'ipv4-mcast-vpn')
 /** Multicast VPN of IPv6, 2/5 (RFC 6514). */
@@ -86,8 +90,8 @@ export const FAMILIES: readonly Family[] = Object.freeze([
   VPNV4_FLOWSPEC,
   VPNV6_FLOWSPEC,
   family(AFI.l2vpn, SAFI.flowspecVpn, 'l2vpn-flowspec'),
-  family(AFI.ipv4, SAFI.vpnMulticast, 'vpnv4-multicast'),
-  family(AFI.ipv6, SAFI.vpnMulticast, 'vpnv6-multicast'),
+  VPNV4_MULTICAST,
+  VPNV6_MULTICAST,
   IPV4_MCAST_VPN,
   IPV6_MCAST_VPN,
   IPV4_SR_POLICY,

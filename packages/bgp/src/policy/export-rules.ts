@@ -159,9 +159,19 @@ export function withCommunity(attributes: PathAttributes, community: number): Pa
   return communities.includes(community) ? attributes : { ...attributes, communities: [...communities, community] }
 }
 
-/** Whether a family's routes carry labels, which mean something to their next hop only. */
+const LABELED: ReadonlySet<number> = new Set([
+  SAFI.labeledUnicast,
+  SAFI.vpn,
+  SAFI.vpnMulticast,
+  SAFI.evpn,
+  SAFI.vpls,
+  SAFI.mcastVpn,
+  SAFI.mup,
+])
+
+/** Whether a family's routes carry labels or the like, which mean something to their next hop only. */
 function isLabeled({ safi }: Family): boolean {
-  return safi === SAFI.labeledUnicast || safi === SAFI.vpn || safi === SAFI.vpnMulticast || safi === SAFI.evpn
+  return LABELED.has(safi)
 }
 
 /** RFC 4271 §5.1.3, RFC 4456 §10; RFC 4684 §3.2 for memberships. */

@@ -19,6 +19,20 @@ export const SPOKEN_FAMILIES = [
   'vpnv6-unicast',
   'rtc',
   'l2vpn-evpn',
+  'l2vpn-vpls',
+  'ipv4-flowspec',
+  'ipv6-flowspec',
+  'vpnv4-flowspec',
+  'vpnv6-flowspec',
+  'vpnv4-multicast',
+  'vpnv6-multicast',
+  'ipv4-mcast-vpn',
+  'ipv6-mcast-vpn',
+  'ipv4-sr-policy',
+  'ipv6-sr-policy',
+  'ipv4-mup',
+  'ipv6-mup',
+  'bgp-ls',
 ] as const
 
 /** Name of a family that the speaker exchanges. */
@@ -79,7 +93,7 @@ export interface NeighborConfig {
    * to it, so that a site with two ways out does not hear its own.
    */
   readonly siteOfOrigin?: string
-  /** Families to offer; at least one. */
+  /** Families to offer; at least one. Those of FlowSpec only within the AS: what comes from another one must be validated (RFC 8955 §6). */
   readonly families: readonly FamilyName[]
   /** Never connect, only accept. Default `false`. */
   readonly passive?: boolean

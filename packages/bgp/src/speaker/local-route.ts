@@ -1,7 +1,8 @@
-import { ByteWriter, ValueError } from '@heddle/wire'
+import { ByteReader, ByteWriter, ValueError, WireError } from '@heddle/wire'
 import type { PathAttributes } from '../attribute/path-attributes.js'
+import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
-import { encodeNlri } from '../nlri/registry.js'
+import { decodeNlri, encodeNlri } from '../nlri/registry.js'
 import type { AttributeSets } from '../rib/attribute-sets.js'
 import type { LocalRoute } from './route.js'
 import { SpeakerError } from './speaker-error.js'
@@ -26,7 +27,7 @@ export function internLocal(routes: readonly LocalRoute[], sets: AttributeSets):
       attempt(`routes[${at}]`, () => {
         const { family, nlri, vrf } = route
         if (vrf !== undefined) checkVrfRoute(route)
-        encodeNlri(nlri, new ByteWriter(64), family, { addPath: false, withdraw: false })
+        checkNlri(nlri, family)
         const attributes = withDefaults(route)
         const address = route.nextHop ?? route.attributes?.nextHop
         const set = sets.intern({ attributes, ...(address === undefined ? {} : { nextHop: { address } }) })
@@ -41,6 +42,27 @@ export function internLocal(routes: readonly LocalRoute[], sets: AttributeSets):
     throw error
   }
   return out
+}
+
+const PLAIN = { addPath: false, withdraw: false } as const
+
+/** @throws ValueError when it cannot stand in the family, or stands for more than one route */
+function checkNlri(nlri: Nlri, family: Family): void {
+  const out = new ByteWriter(64)
+  encodeNlri(nlri, out, family, PLAIN)
+  // octets are as good as what they mean
+  if (nlri.kind === 'raw' && !isOneRoute(out.view(), family)) {
+    throw new ValueError('bgp.nlri.raw', `${out.length} octets`, `the octets of one route of ${family.name}`)
+  }
+}
+
+function isOneRoute(octets: Uint8Array, family: Family): boolean {
+  try {
+    return decodeNlri(new ByteReader(octets), family, PLAIN).length === 1
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error
+    return false
+  }
 }
 
 function checkVrfRoute({ family, nlri }: LocalRoute): void {

@@ -4,15 +4,18 @@ import type { NextHop } from '../next-hop/next-hop.js'
 import { AFI } from '../iana.js'
 import {
   BGP_LS,
+  BGP_LS_VPN,
   IPV4_FLOWSPEC,
   IPV4_LABELED_UNICAST,
   IPV4_MCAST_VPN,
+  IPV4_MULTICAST,
   IPV4_MUP,
   IPV4_SR_POLICY,
   IPV4_UNICAST,
   IPV6_FLOWSPEC,
   IPV6_LABELED_UNICAST,
   IPV6_MCAST_VPN,
+  IPV6_MULTICAST,
   IPV6_MUP,
   IPV6_SR_POLICY,
   IPV6_UNICAST,
@@ -20,8 +23,10 @@ import {
   L2VPN_VPLS,
   RTC,
   VPNV4_FLOWSPEC,
+  VPNV4_MULTICAST,
   VPNV4_UNICAST,
   VPNV6_FLOWSPEC,
+  VPNV6_MULTICAST,
   VPNV6_UNICAST,
   type Family,
 } from '../nlri/family.js'
@@ -53,6 +58,10 @@ export const typedFamily: Arbitrary<Family> = fc.constantFrom(
   IPV4_MUP,
   IPV6_MUP,
   BGP_LS,
+  IPV4_MULTICAST,
+  IPV6_MULTICAST,
+  VPNV4_MULTICAST,
+  VPNV6_MULTICAST,
 )
 
 /** NLRI of `family` in normal form: what decoding makes of it is equal to it. Withdrawals may have no label. */
@@ -66,12 +75,16 @@ function bare(family: Family, withdraw: boolean): Arbitrary<Nlri> {
   switch (family) {
     case IPV4_UNICAST:
     case IPV6_UNICAST:
+    case IPV4_MULTICAST:
+    case IPV6_MULTICAST:
       return fc.record({ kind: fc.constant('unicast'), prefix })
     case IPV4_LABELED_UNICAST:
     case IPV6_LABELED_UNICAST:
       return fc.record({ kind: fc.constant('labeled-unicast'), labels: labels(withdraw, 4), prefix })
     case VPNV4_UNICAST:
     case VPNV6_UNICAST:
+    case VPNV4_MULTICAST:
+    case VPNV6_MULTICAST:
       return fc.record({ kind: fc.constant('vpn'), labels: labels(withdraw, 2), rd: routeDistinguisher, prefix })
     case RTC:
       return routeTargetMembership
@@ -95,6 +108,8 @@ function bare(family: Family, withdraw: boolean): Arbitrary<Nlri> {
       return mup
     case BGP_LS:
       return linkState
+    case BGP_LS_VPN:
+      return fc.tuple(linkState, routeDistinguisher).map(([value, rd]) => (value.object === 'other' ? value : { ...value, rd }))
     default:
       return fc.record({ kind: fc.constant('raw'), bytes: octets({ minLength: 1, maxLength: 40 }) })
   }

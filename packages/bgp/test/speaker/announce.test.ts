@@ -2,7 +2,7 @@ import { ByteWriter, IpAddress, RouteTarget } from '@heddle/wire'
 import { pathAttributes } from '@heddle/bgp/testing'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
-import { VPNV4_UNICAST, VPNV6_UNICAST, type LocalRoute, type PathAttributes } from '../../src/index.js'
+import { IPV4_UNICAST, VPNV4_UNICAST, VPNV6_UNICAST, type LocalRoute, type PathAttributes } from '../../src/index.js'
 import { Lab, show, vpn } from './lab.js'
 
 const good = vpn('10.0.0.1/32')
@@ -14,6 +14,8 @@ const endless = Array.from({ length: 20_000 }, (_, index) => index)
 describe('a route that cannot stand on the wire is refused by name, and none of the others is applied', () => {
   it.each<[string, LocalRoute]>([
     ['a prefix of another family', { ...good, family: VPNV6_UNICAST }],
+    ['octets that are no route', { ...good, nlri: { kind: 'raw', bytes: Uint8Array.of(120, 0, 1) } }],
+    ['octets of two routes', { family: IPV4_UNICAST, nlri: { kind: 'raw', bytes: Uint8Array.of(8, 10, 8, 11) } }],
     ['no label', { ...good, nlri: { ...good.nlri, labels: [] } as LocalRoute['nlri'] }],
     ['a label of 21 bits', vpn('10.0.0.2/32', { label: 0x10_0000 })],
     ['a LOCAL_PREF of 33 bits', withAttributes({ localPref: 2 ** 32 })],

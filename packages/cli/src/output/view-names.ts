@@ -34,6 +34,20 @@ const FAMILIES: Readonly<Record<FamilyName, true>> = {
   'vpnv6-unicast': true,
   rtc: true,
   'l2vpn-evpn': true,
+  'l2vpn-vpls': true,
+  'ipv4-flowspec': true,
+  'ipv6-flowspec': true,
+  'vpnv4-flowspec': true,
+  'vpnv6-flowspec': true,
+  'vpnv4-multicast': true,
+  'vpnv6-multicast': true,
+  'ipv4-mcast-vpn': true,
+  'ipv6-mcast-vpn': true,
+  'ipv4-sr-policy': true,
+  'ipv6-sr-policy': true,
+  'ipv4-mup': true,
+  'ipv6-mup': true,
+  'bgp-ls': true,
 }
 
 /** Families that a speaker exchanges. */
