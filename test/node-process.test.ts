@@ -121,7 +121,7 @@ describe('heddle node', () => {
     expect(ask(...'explain --vrf red --from 10.1.0.1 --to 10.9.9.9'.split(' ')).stdout).toMatch(/dropped: no-route\n$/)
     const refused = ask(...'endpoint add --vrf blue --netns /run/netns/pod-3 --ifname eth0 --address 10.1.0.3'.split(' '))
     expect(refused).toMatchObject({ status: 1, stdout: '' })
-    expect(refused.stderr).toContain('there is no vrf blue (endpoint.vrf-unknown)')
+    expect(refused.stderr).toContain('there is no vrf blue; there are: red (endpoint.vrf-unknown)')
     expect(ask(...'endpoint del --netns /run/netns/pod-2 --ifname eth0'.split(' ')).status).toBe(0)
     expect(JSON.parse(ask('show', 'routes', '--json').stdout)).toHaveLength(2)
     expect(await running[0].end('SIGTERM')).toEqual({ code: 0, signal: null })

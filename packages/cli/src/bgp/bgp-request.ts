@@ -1,5 +1,5 @@
 import { BGP_TABLES, type BgpRouteQuery } from '@heddle/agent'
-import { SPOKEN_FAMILIES } from '@heddle/bgp'
+import { PolicyError, SPOKEN_FAMILIES, compilePolicy } from '@heddle/bgp'
 import { checkedParams } from '../control/params.js'
 import { closed, text } from '../schema/json-schema.js'
 import { matchSchema } from '../schema/policy-schema.js'
@@ -27,7 +27,17 @@ const schema = closed(
   ['what'],
 )
 
-/** Parameters of `bgp`. @throws ControlError `control.params` */
+/** Parameters of `bgp`. @throws ControlError `control.params`; PolicyError for conditions that cannot be */
 export function bgpRequest(params: unknown): BgpRequest {
-  return checkedParams(params, schema) as BgpRequest
+  const request = checkedParams(params, schema) as BgpRequest
+  const { match } = request
+  try {
+    if (match !== undefined) compilePolicy({ terms: [{ match, verdict: 'accept' }] })
+  } catch (cause) {
+    if (!(cause instanceof PolicyError)) throw cause
+    // nobody has asked for a policy
+    const { code, subject, message } = cause
+    throw new PolicyError(code, subject.replace('terms[0].', ''), message.slice(subject.length + 2, -` (${code})`.length), { cause })
+  }
+  return request
 }

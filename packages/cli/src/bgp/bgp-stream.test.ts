@@ -135,6 +135,9 @@ describe('routes', () => {
     await expect(shown({ what: 'routes', peer: '192.0.2.77' })).rejects.toMatchObject({ code: 'speaker.neighbor-unknown' })
     await expect(shown({ what: 'routes', match: { prefix: ['10.0.0.0/99'] } })).rejects.toMatchObject({ code: 'policy.value' })
     expect(() => bgpRequest({ what: 'routes', families: ['ipx'] })).toThrow(/families\.0: found "ipx"; allowed: ipv4-unicast/)
+    expect(() => bgpRequest({ what: 'routes', match: { prefix: ['10.0.0.0/33'] } })).toThrow(
+      /^match\.prefix\[0\]: "10\.0\.0\.0\/33" is not/,
+    )
   })
 })
 

@@ -42,7 +42,12 @@ export function bgpStream(speaker: Speaker, request: BgpRequest, signal: AbortSi
   }
 }
 
+/** Neighbors that an error names. */
+const MOST_NAMED = 8
+
 function known(speaker: Speaker, peer: string | undefined): string | undefined {
-  if (peer === undefined || speaker.neighbors().some(({ address }) => address === peer)) return peer
-  throw new ControlError('control.params', `no neighbor has the address ${peer}`)
+  const names = speaker.neighbors().map(({ address }) => address)
+  if (peer === undefined || names.includes(peer)) return peer
+  const some = `${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`
+  throw new ControlError('control.params', `no neighbor has the address ${peer}; there ${names.length === 0 ? 'is none' : `are: ${some}`}`)
 }

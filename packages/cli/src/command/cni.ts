@@ -45,7 +45,9 @@ const CHAINED: Readonly<Record<string, object>> = {
 
 /** `heddle show metrics`. */
 export async function showMetrics(node: NodeChoice, output: Output): Promise<void> {
-  output.write((await ask(node, 'metrics', {})) as string)
+  const text = (await ask(node, 'metrics', {})) as string
+  if (text === '') output.error('nothing is counted: this node serves no container runtime (no section cni)\n')
+  output.write(text)
 }
 
 /** `heddle cni uninstall`: takes them away, and puts back what was there before. */

@@ -99,10 +99,18 @@ export function nestedText(value: { readonly [key: string]: Json }): string {
 function flat(value: { readonly [key: string]: Json }, prefix: string): [string, string][] {
   return Object.entries(value).flatMap(([key, item]): [string, string][] => {
     const name = `${prefix}${key}`
+    if (typeof item === 'number') return [[name, String(Math.round(item * 1000) / 1000)]]
     if (typeof item !== 'object' || item === null) return [[name, String(item)]]
-    if (Array.isArray(item)) return item.length === 0 ? [] : [[name, item.map((one) => JSON.stringify(one)).join(' ')]]
+    if (Array.isArray(item)) return item.map((one): [string, string] => [name, typeof one === 'object' ? listed(one) : String(one)])
     return flat(item as { readonly [key: string]: Json }, `${name}.`)
   })
+}
+
+/** `family rtc, destinations 1`. */
+function listed(value: Json): string {
+  return Object.entries(value ?? {})
+    .map(([key, item]) => `${key} ${String(item)}`)
+    .join(', ')
 }
 
 /** An event of a watch on one line. */

@@ -90,6 +90,16 @@ const COLUMNS: Columns = {
     { title: 'DEVICES', text: (row) => String(row.devices), align: 'right' },
     { title: 'FAILURES', text: (row) => list(row.failures) },
   ],
+  bpf: [
+    { title: 'KIND', text: (row) => row.kind },
+    { title: 'NAME', text: (row) => row.name },
+    { title: 'ID', text: (row) => or(row.id), align: 'right' },
+    { title: 'VERSION', text: (row) => or(row.version) },
+    { title: 'OCTETS', text: (row) => or(row.octets), align: 'right' },
+    { title: 'CAPACITY', text: (row) => or(row.capacity), align: 'right' },
+    { title: 'PIN', text: (row) => or(row.pin) },
+    { title: 'DETAILS', text: (row) => row.details },
+  ],
 }
 
 /** What stands above the rows where they use signs. */
@@ -101,7 +111,32 @@ const LEGEND: { readonly [Name in ViewName]?: string } = {
 export function formatView<Name extends ViewName>(name: Name, rows: Views[Name], options: TableOptions): string {
   const columns = COLUMNS[name] as readonly Column<Views[Name][number]>[]
   const legend = LEGEND[name]
-  return `${legend === undefined ? '' : `${legend}\n`}${formatTable(columns, rows as readonly Views[Name][number][], options)}`
+  const shown = name === 'drops' ? seenDrops(rows as Views['drops']) : (rows as readonly Views[Name][number][])
+  if (name === 'drops' && shown.length === 0) return 'nothing was dropped\n'
+  const more = name === 'dataplane' ? (rows as Views['dataplane']).map((row) => dataplaneText(row, options)).join('') : ''
+  return `${legend === undefined ? '' : `${legend}\n`}${formatTable(columns, shown, options)}${more}`
+}
+
+const FILLS: readonly Column<Views['dataplane'][number]['tables'][number]>[] = [
+  { title: 'TABLE', text: (row) => row.name },
+  { title: 'USED', text: (row) => String(row.used), align: 'right' },
+  { title: 'CAPACITY', text: (row) => or(row.capacity), align: 'right' },
+]
+const CHOICES: readonly Column<Views['dataplane'][number]['choices'][number]>[] = [
+  { title: 'CHOICE', text: (row) => row.what },
+  { title: 'CHOSEN', text: (row) => row.chosen },
+  { title: 'BECAUSE', text: (row) => row.because },
+]
+
+/** What has no place in one line of a table: features, how full the tables are, what was chosen and why. */
+function dataplaneText({ features, tables, choices }: Views['dataplane'][number], options: TableOptions): string {
+  const chosen = choices.length === 0 ? '' : `\n${formatTable(CHOICES, choices, options)}`
+  return `\nfeatures: ${list(features)}\n\n${formatTable(FILLS, tables, options)}${chosen}`
+}
+
+/** Reasons that never came up would bury those that did. */
+function seenDrops<Row extends Views['drops'][number]>(rows: readonly Row[]): readonly Row[] {
+  return rows.filter(({ packets }) => packets > 0)
 }
 
 /** `42s`, `3m07s`, `5h12m`, `2d03h`. */

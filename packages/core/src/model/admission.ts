@@ -38,6 +38,14 @@ export function vrfProblems(
   return problems
 }
 
+/** Names of VRFs that an error gives. */
+const MOST_NAMED = 8
+
+function others(vrfs: ReadonlyMap<string, unknown>): string {
+  const names = [...vrfs.keys()]
+  return names.length === 0 ? '' : `; there are: ${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`
+}
+
 /**
  * The VRF of an endpoint that can be added.
  *
@@ -46,7 +54,7 @@ export function vrfProblems(
 export function admitEndpoint(intent: EndpointIntent, { limits, vrfs, endpoints }: Admitted): VrfState {
   const { vrf: vrfName, netns, ifname, addresses } = intent
   const vrf = vrfs.get(vrfName)
-  if (vrf === undefined) throw new EndpointError('endpoint.vrf-unknown', `there is no vrf ${vrfName}`)
+  if (vrf === undefined) throw new EndpointError('endpoint.vrf-unknown', `there is no vrf ${vrfName}${others(vrfs)}`)
   const invalid = addresses.length === 0 ? 'has no address' : problemOf(intent)
   if (invalid !== undefined) throw new EndpointError('endpoint.invalid', `endpoint ${ifname} of ${netns} ${invalid}`)
   if (endpoints.has(endpointName(intent))) throw new EndpointError('endpoint.conflict', `${ifname} of ${netns} is attached already`)
