@@ -16,6 +16,7 @@ import type { EventQueue, Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import type { Ports } from './device/ports.js'
+import type { VxlanMerger } from './device/vxlan-merger.js'
 import type { EbpfDataplane } from './ebpf-dataplane.js'
 import { inspect } from './inspect.js'
 import type { EbpfInspection } from './inspection.js'
@@ -55,6 +56,8 @@ interface Parts {
   readonly maps: KernelMaps
   readonly tables: KernelTables
   readonly ports: Ports
+  /** For VXLAN, where the kernel can. */
+  readonly merger: VxlanMerger | undefined
   readonly netlink: Netlink
   readonly lock: NativeLock
   /** Undefined where there is none. */
@@ -110,6 +113,7 @@ export class EbpfRouter implements EbpfDataplane {
     const failures = this.#program(transaction)
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
+    if (transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.merger?.ensure())
     const kept = new Set(transaction.ports.set.map(({ id }) => id))
     for (const port of transaction.ports.remove) {
       if (!kept.has(port)) await this.#inTurn(() => this.#parts.ports.detach(port, 'removed'))
@@ -154,7 +158,9 @@ export class EbpfRouter implements EbpfDataplane {
     const { maps, ports, netlink, lock, attachment, liveness } = this.#parts
     await liveness?.close(isKept)
     await this.#inTurn(async () => {
-      if (!isKept) await ports.detachAll('closed')
+      if (isKept) return
+      await ports.detachAll('closed')
+      await this.#parts.merger?.remove()
     })
     if (!isKept) {
       await callAsync(() => maps.object.detach(attachment))

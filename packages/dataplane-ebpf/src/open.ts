@@ -5,6 +5,7 @@ import { existsSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { readBpfObject } from './bpf-object.js'
 import { Ports } from './device/ports.js'
+import { VxlanMerger } from './device/vxlan-merger.js'
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
@@ -75,7 +76,8 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
     event: (event) => events.push(event),
     logger,
   })
-  return new EbpfRouter(options, { maps, tables, ports, netlink, lock, liveness, events, uplinkIndex, attachment })
+  const merger = choice.mergesVxlan ? new VxlanMerger({ netns, uplink: uplinkIndex, logger }) : undefined
+  return new EbpfRouter(options, { maps, tables, ports, merger, netlink, lock, liveness, events, uplinkIndex, attachment })
 }
 
 function configure(

@@ -1,7 +1,16 @@
 import { call } from './native/call.js'
 
 /** What the eBPF dataplane asks of a kernel. */
-export type EbpfFeatureName = 'bpf' | 'mmapable-array' | 'tcx' | 'clsact' | 'redirect-neigh' | 'redirect-peer' | 'decap-l3' | 'btf'
+export type EbpfFeatureName =
+  | 'bpf'
+  | 'mmapable-array'
+  | 'tcx'
+  | 'clsact'
+  | 'redirect-neigh'
+  | 'redirect-peer'
+  | 'decap-l3'
+  | 'vxlan'
+  | 'btf'
 
 /** A feature as a value: what it is for, since when there is one, and what trying it here gave. */
 export interface EbpfFeature {
@@ -41,6 +50,7 @@ const FEATURES: readonly Known[] = [
     minimumKernel: '6.3',
     otherwise: 'changing the family',
   },
+  { name: 'vxlan', purpose: 'merging segments in VXLAN before programs see them', minimumKernel: '4.3', otherwise: 'segments one by one' },
   { name: 'btf', purpose: 'readable messages of the verifier', minimumKernel: '5.4', optional: true },
 ]
 
@@ -68,6 +78,8 @@ export interface EbpfChoice {
   readonly uplink: EbpfAttachment
   /** How programs are attached to devices of endpoints. */
   readonly endpoints: EbpfAttachment
+  /** Whether the kernel merges segments that come in by VXLAN. */
+  readonly mergesVxlan: boolean
   /** Features that programs do without; see `bpf/layout.h`. */
   readonly avoided: readonly ('decap-l3' | 'redirect-peer')[]
 }
@@ -79,7 +91,7 @@ export function chooseMeans(without: readonly EbpfFeatureName[]): EbpfChoice {
   const avoided = (['decap-l3', 'redirect-peer'] as const).filter((name) => !has(name))
   const uplink = has('tcx') ? 'tcx' : 'clsact'
   // tcx waits for a grace period of RCU with each program that comes or goes, tens of milliseconds in which no link of the machine can be changed.
-  return { uplink, endpoints: has('clsact') ? 'clsact' : uplink, avoided }
+  return { uplink, endpoints: has('clsact') ? 'clsact' : uplink, mergesVxlan: has('vxlan'), avoided }
 }
 
 /**

@@ -1,5 +1,5 @@
-import { dropsOf, type Dataplane, type Encapsulation } from '@heddle/core'
-import { ebpfDataplane } from '@heddle/dataplane-ebpf'
+import { dropsOf, PORT_COUNTERS, type Dataplane, type Encapsulation } from '@heddle/core'
+import { ebpfDataplane, ebpfFeatures } from '@heddle/dataplane-ebpf'
 import { tunDataplane } from '@heddle/dataplane-tun'
 import { IpAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
@@ -16,6 +16,7 @@ const run = promisify(execFile)
 const script = (name: string): string => fileURLToPath(new URL(`../../dataplane-tun/test/support/${name}`, import.meta.url))
 const hasTun = existsSync('/dev/net/tun')
 const hasEthtool = existsSync('/usr/sbin/ethtool')
+const hasVxlan = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'vxlan' && available)
 const ENCAPSULATIONS: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
 
 describe.skipIf(missing() !== '')(titled('two sites'), () => {
@@ -131,6 +132,29 @@ describe.skipIf(missing() !== '')(titled('two sites'), () => {
     sites.in(sites.short('site', 'a'), ...'ip link set up0 mtu 1500'.split(' '))
     expect(await ping('red', POD.b[0], '-t', '1')).toContain('Time to live exceeded')
   })
+
+  it.skipIf(!hasEthtool || !hasVxlan)(
+    `takes many segments of VXLAN out of the tunnel as one, where a network has cut them${hasEthtool && hasVxlan ? '' : ' (skipped: needs ethtool and vxlan)'}`,
+    async () => {
+      const cut = (on: 'on' | 'off'): void => {
+        const off = on === 'on' ? 'off' : 'on'
+        for (const site of ['a', 'b'] as const) {
+          sites.in(sites.short('site', site), ...`ethtool -K up0 tso ${off} gso ${off} gro ${on}`.split(' '))
+        }
+      }
+      const delivered = async (): Promise<number> => {
+        const { portIds, ports } = await routers.b.counters()
+        return ports[portIds.indexOf(0) * PORT_COUNTERS.length + PORT_COUNTERS.indexOf('tx-packets')]
+      }
+      const [octets, segment] = [4 << 20, 1360]
+      cut('on')
+      await setUp(4, 'vxlan')
+      const before = await delivered()
+      expect(await stream(POD.b[0], octets)).toBe(true)
+      expect((await delivered()) - before).toBeLessThan(octets / segment / 2)
+      cut('off')
+    },
+  )
 
   it.skipIf(!hasTun || !hasEthtool)(
     `speaks with a router of another kind${hasTun && hasEthtool ? '' : ' (skipped: needs /dev/net/tun and ethtool)'}`,

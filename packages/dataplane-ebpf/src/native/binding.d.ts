@@ -92,3 +92,8 @@ export declare function probeFeatures(): Array<NativeFeature>
 
 /** Version of the package that this belongs to. */
 export declare function version(): string
+
+/** Has the kernel merge the segments of TCP streams in VXLAN that come in, by a device called `name`. */
+export declare function vxlanEnsure(namespace: string | undefined | null, name: string): Promise<void>
+
+export declare function vxlanRemove(namespace: string | undefined | null, name: string): Promise<void>

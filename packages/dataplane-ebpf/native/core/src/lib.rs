@@ -11,6 +11,8 @@ mod map_symbols;
 pub mod object;
 pub mod probe;
 pub mod program;
+mod route_netlink;
 mod sys;
+pub mod vxlan;
 
 pub use heddle_linux_core::{Error, Result};

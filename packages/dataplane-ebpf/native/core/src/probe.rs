@@ -9,7 +9,7 @@ use std::{
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use crate::{clsact, sys};
+use crate::{clsact, sys, vxlan};
 
 /// A feature and, where it is missing, why.
 pub struct Feature {
@@ -40,6 +40,7 @@ pub fn probe() -> Vec<Feature> {
         feature("redirect-neigh", helper(REDIRECT_NEIGH)),
         feature("redirect-peer", helper(REDIRECT_PEER)),
         feature("decap-l3", decap()),
+        feature("vxlan", alone(|_| vxlan::probe())),
         feature("btf", Path::new("/sys/kernel/btf/vmlinux").metadata().map(drop)),
     ]
 }
@@ -79,13 +80,18 @@ const LOOPBACK: u32 = 1;
 /// On the loopback link of a namespace that ends with the thread; of this one, where no other may be made.
 fn attach(means: Means) -> io::Result<()> {
     let program = load(&[set(0, -1), EXIT])?;
+    alone(move |is_alone| match means {
+        Means::Tcx => sys::link_create(program.as_fd(), LOOPBACK, sys::TCX_INGRESS).map(drop),
+        Means::Clsact => by_filter(program.as_fd(), is_alone),
+    })
+}
+
+/// Works in a network namespace that ends with it; in this one, where no other may be made. `work` is told whether it is alone.
+fn alone(work: impl FnOnce(bool) -> io::Result<()> + Send + 'static) -> io::Result<()> {
     let attempt = move || {
         // SAFETY: only the network namespace of this fresh thread changes; descriptors and memory stay shared.
         let is_alone = unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.is_ok();
-        match means {
-            Means::Tcx => sys::link_create(program.as_fd(), LOOPBACK, sys::TCX_INGRESS).map(drop),
-            Means::Clsact => by_filter(program.as_fd(), is_alone),
-        }
+        work(is_alone)
     };
     thread::spawn(attempt).join().unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::EIO)))
 }

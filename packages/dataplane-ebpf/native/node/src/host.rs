@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use heddle_ebpf_core::{bpffs, device, lock, lock::Lock, probe};
+use heddle_ebpf_core::{bpffs, device, lock, lock::Lock, probe, vxlan};
 use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
@@ -64,4 +64,15 @@ pub fn bpffs_release(folder: String) -> Result<()> {
 #[napi(ts_return_type = "Promise<void>")]
 pub fn device_make_endpoint(namespace: Option<String>, link: String) -> AsyncTask<Job<()>> {
     job(move || device::make_endpoint(namespace.as_deref().map(Path::new), &link))
+}
+
+/// Has the kernel merge the segments of TCP streams in VXLAN that come in, by a device called `name`.
+#[napi(ts_return_type = "Promise<void>")]
+pub fn vxlan_ensure(namespace: Option<String>, name: String) -> AsyncTask<Job<()>> {
+    job(move || vxlan::ensure(namespace.as_deref().map(Path::new), &name))
+}
+
+#[napi(ts_return_type = "Promise<void>")]
+pub fn vxlan_remove(namespace: Option<String>, name: String) -> AsyncTask<Job<()>> {
+    job(move || vxlan::remove(namespace.as_deref().map(Path::new), &name))
 }
