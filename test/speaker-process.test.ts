@@ -184,6 +184,49 @@ describe('a configuration that is read again', () => {
     expect(b.neighbors()[0].established).toBe(before.established)
   }, 60_000)
 
+  it('changes what it is as a whole: a peer that nobody has named comes by a place that was not there, and the others do not notice', async () => {
+    const { heddle, a, b, write } = await reflecting()
+    const updates = (speaker: Speaker): number => speaker.neighbors()[0].messages.received.update
+    await until('the route and the end of the table', () => [a, b].every((speaker) => updates(speaker) === 2) || undefined)
+    const second = await freePort()
+    const change = (bgp: Record<string, unknown>): void => {
+      Object.assign(bgp, {
+        listen: [...(bgp['listen'] as object[]), { address: RR, port: second }],
+        decision: { multipath: 2 },
+        dynamicNeighbors: [{ prefix: '127.0.49.0/24', group: 'clients' }],
+        mrt: { updates: { path: join(folder, 'later.mrt') } },
+      })
+    }
+    write(change)
+    const changes =
+      /^CHANGE .*\nchange {2}speaker {2}listen .*\nchange {2}speaker {2}decision .*\nchange {2}speaker {2}dynamicNeighbors .*\nadd {5}mrt {6}updates .*\n$/
+    expect(await heddle('reload', '--dry-run')).toMatch(changes)
+    expect(await heddle('reload')).toMatch(changes)
+    const late = new Speaker({
+      clock: nodeClock,
+      random: nodeRandom,
+      transport: nodeTcpTransport(),
+      config: {
+        as: 65000,
+        routerId: '127.0.49.1',
+        neighbors: [{ address: RR, port: second, as: 65000, localAddress: '127.0.49.1', families: ['ipv4-unicast'], connectRetry: 1 }],
+      },
+    })
+    ends.push(async () => late.stop())
+    await late.start()
+    await until('the late one has the route', () => received(late).join() === '203.0.113.0/24' || undefined)
+    expect([a, b].map((speaker) => speaker.neighbors()[0])).toMatchObject(
+      [2, 2].map((update) => ({ state: 'established', established: 1, messages: { received: { update } } })),
+    )
+    // where a place cannot be had, nothing of the change is done
+    write((bgp) => {
+      change(bgp)
+      Object.assign(bgp, { listen: [{ address: '192.0.2.200', port: second }], neighbors: [] })
+    })
+    await expect(heddle('reload')).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/192\.0\.2\.200 port \d+/) as string })
+    expect([a, b, late].map((speaker) => speaker.neighbors()[0].state)).toEqual(['established', 'established', 'established'])
+  }, 60_000)
+
   it('looks at routes again where a policy changes, without a word to the others', async () => {
     const { heddle, a, b, write, process: rr } = await reflecting()
     b.announce([route('10.9.0.0/24', '192.0.2.3')])
