@@ -43,12 +43,14 @@ static __always_inline int hand_over(struct __sk_buff *skb, __u32 port_id, __u32
 }
 
 /* Takes away what stands before the packet, which belongs to a network header of `outer` family. */
-static __always_inline int strip(struct __sk_buff *skb, const struct packet *packet, __u32 outer)
+__noinline int strip(struct __sk_buff *skb, struct packet *packet, __u32 outer)
 {
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
 	struct config *config = configuration();
 	__u8 ether_type[2] ALIGNED;
 
+	if (!packet)
+		return -1;
 	if (packet->at == ETHERNET)
 		return 0;
 	if (outer != packet->family && config && (config->avoided & AVOID_DECAP_L3)) {

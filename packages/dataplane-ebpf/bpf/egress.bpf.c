@@ -68,6 +68,8 @@ int egress(struct __sk_buff *skb)
 		learn_out(port, work);
 		return TC_ACT_REDIRECT;
 	}
+	if (result == CUT)
+		return VERDICT_DROP;
 	if (result < 0 || result >= MAX_REASONS)
 		result = REASON_NO_NEXT_HOP;
 	count_drop(result);

@@ -52,6 +52,15 @@ static __always_inline void write_key(struct flow_key *key, __u32 zone, const st
 	key->ports = is_forward ? tuple->source_port << 16 | tuple->destination_port : tuple->destination_port << 16 | tuple->source_port;
 }
 
+/* Place of a flow in tables without searches. */
+static __always_inline __u32 flow_place(__u32 ports, const __u32 *source, const __u32 *destination)
+{
+	__u32 sum = ports ^ source[0] ^ source[1] ^ source[2] ^ source[3];
+
+	sum = sum * 0x9e3779b1 + (destination[0] ^ destination[1] ^ destination[2] ^ destination[3]);
+	return (sum * 0x85ebca6b) >> 22;
+}
+
 /* Key of the datagram that a fragment is a part of. */
 static __always_inline void write_datagram_key(struct flow_key *key, __u32 zone, const struct tuple *tuple)
 {

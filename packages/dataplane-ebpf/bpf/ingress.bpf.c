@@ -16,6 +16,8 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 {
 	int result;
 
+	if (skb->mark == PART_MARK)
+		return carry_out(skb, work, take_part(skb, work), 0);
 	result = parse_outer(skb, &work->outer);
 	if (result != GOES_ON)
 		return result;
@@ -43,6 +45,8 @@ int ingress(struct __sk_buff *skb)
 		learn_in(work);
 		return TC_ACT_REDIRECT;
 	}
+	if (result == CUT)
+		return VERDICT_DROP;
 	if (result < 0 || result >= MAX_REASONS)
 		result = REASON_NO_NEXT_HOP;
 	count_drop(result);

@@ -123,6 +123,17 @@ OBJECTS(nat_pools, __u32, struct nat_pool, 16384);
 OBJECTS(pools_between, struct pool_key, __u32, 16384);
 
 /* Two entries a flow. */
+/* Places of the tables of decisions (plain.h). */
+#define PLACES 1024
+
+/* Counts flows that were opened whose replies have this place: what was decided about packets that look as those does not hold any more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PLACES);
+	__type(key, __u32);
+	__type(value, __u32);
+} openings SEC(".maps");
+
 REMEMBERED(nat_flows, struct flow_key, struct nat_flow, 131072);
 REMEMBERED(nat_fragments, struct flow_key, struct nat_fragment, 4096);
 REMEMBERED(affinities, struct affinity_key, struct affinity, 65536);
@@ -154,6 +165,21 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
+
+/* Data of a packet that is cut; the kernel makes packets of this size at most. */
+#define MAX_DATA 16384
+
+struct tail {
+	/* A part may begin anywhere, and for all that the verifier knows be as long as the whole. */
+	__u8 octets[MAX_DATA * 2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tail);
+} tails SEC(".maps");
 
 /* Bucket of tokens for ICMP errors. */
 struct error_limit {

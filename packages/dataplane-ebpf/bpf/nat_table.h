@@ -42,9 +42,14 @@ static __always_inline void write_peer_key(struct flow_key *peer, const struct f
 }
 
 /* The other direction of the flow in hand. */
-static __always_inline void write_peer(struct work *work)
+__noinline int write_peer(void)
 {
-	struct nat_flow *peer = &work->peer;
+	struct work *work = current_work();
+	struct nat_flow *peer;
+
+	if (!work)
+		return 0;
+	peer = &work->peer;
 
 	write_peer_key(&work->peer_key, &work->key, &work->nat);
 	__builtin_memcpy(peer, &work->nat, sizeof(*peer));
@@ -53,6 +58,7 @@ static __always_inline void write_peer(struct work *work)
 	__builtin_memcpy(peer->destination, work->key.low, sizeof(peer->destination));
 	peer->ports = swapped(work->key.ports);
 	peer->peer_zone = work->key.zone;
+	return 0;
 }
 
 /* Describes the flow in hand, from the ends of `from`, which its first packet came with, to those of `target`. */
@@ -80,6 +86,15 @@ static __always_inline void forget_if_over(const struct flow_key *key)
 		bpf_map_delete_elem(&nat_flows, key);
 }
 
+/* What was decided about packets that are replies of the flow in hand from now on is forgotten. */
+static __always_inline void disavow(const struct flow_key *peer)
+{
+	__u32 place = flow_place(peer->ports, peer->low, peer->high), *count = bpf_map_lookup_elem(&openings, &place);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
 /*
  * Remembers the flow in hand under its key, and its other direction, unless that is another flow's: replies are claimed first, so that of two CPUs that
  * want the same ends one gets them.
@@ -90,12 +105,14 @@ __noinline int claim(void)
 
 	if (!work)
 		return TAKEN;
-	write_peer(work);
+	write_peer();
 	forget_if_over(&work->peer_key);
 	if (bpf_map_update_elem(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) < 0)
 		return TAKEN;
-	if (bpf_map_update_elem(&nat_flows, &work->key, &work->nat, BPF_NOEXIST) == 0)
+	if (bpf_map_update_elem(&nat_flows, &work->key, &work->nat, BPF_NOEXIST) == 0) {
+		disavow(&work->peer_key);
 		return CLAIMED;
+	}
 	bpf_map_delete_elem(&nat_flows, &work->peer_key);
 	return RACED;
 }
@@ -105,7 +122,7 @@ static __always_inline int tell_peer(struct work *work)
 {
 	struct nat_flow *peer;
 
-	write_peer(work);
+	write_peer();
 	peer = bpf_map_lookup_elem(&nat_flows, &work->peer_key);
 	if (!peer)
 		return bpf_map_update_elem(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) == 0;

@@ -3,10 +3,12 @@
 #pragma once
 
 #include "congestion.h"
+#include "cut.h"
 #include "flow.h"
 #include "group.h"
 #include "hide.h"
 #include "lookup.h"
+#include "parse.h"
 #include "policy.h"
 #include "send.h"
 #include "translate.h"
@@ -114,16 +116,13 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 	return REASON_LOOKUP_LOOP;
 }
 
-/* Takes the packet where `way` says. `outer`: family of the header it came behind, 0 without. */
-__noinline int carry_out(struct __sk_buff *skb, struct work *work, int way, __u32 outer)
+static __always_inline int carry_whole(struct __sk_buff *skb, struct work *work, int way, __u32 outer)
 {
 	struct port *port;
 	struct link *link;
 	__u32 port_id;
 	int result;
 
-	if (!work)
-		return REASON_NO_NEXT_HOP;
 	work->way = way;
 	if (way == TO_TUNNEL)
 		return tunnel(skb, &work->packet, work->target, work->hash, outer);
@@ -135,11 +134,41 @@ __noinline int carry_out(struct __sk_buff *skb, struct work *work, int way, __u3
 		return REASON_NO_NEXT_HOP;
 	link = bpf_map_lookup_elem(&links, &port_id);
 	result = may_deliver(port, link, &work->packet, port_id);
-	if (result == GOES_ON)
+	if (result == GOES_ON && !work->is_part)
 		serve_reply(skb, work, port->vrf);
-	if (result == GOES_ON && port->policy_version)
+	if (result == GOES_ON && port->policy_version && !work->is_part)
 		result = pass_policy(skb, port_id, 0);
 	if (result != GOES_ON || !link)
 		return result;
 	return deliver(skb, port, link, &work->packet, port_id, outer);
+}
+
+/* Takes the packet where `way` says, in parts if it must be. `outer`: family of the header it came behind, 0 without. */
+__noinline int carry_out(struct __sk_buff *skb, struct work *work, int way, __u32 outer)
+{
+	int result;
+
+	if (!work)
+		return REASON_NO_NEXT_HOP;
+	result = carry_whole(skb, work, way, outer);
+	if (result != REASON_MTU_EXCEEDED || work->is_part || (way != TO_PORT && way != TO_TUNNEL))
+		return result;
+	return cut(skb, way, outer);
+}
+
+/* Takes up a part of a packet that was cut; returns its way. */
+static __always_inline int take_part(struct __sk_buff *skb, struct work *work)
+{
+	struct part_way part, none = {};
+	int result;
+
+	skb->mark = 0;
+	/* An address of a group, as which the way may pass, is not replaced by a neighbour's. */
+	if (bpf_skb_load_bytes(skb, 0, &part, sizeof(part)) < 0 || bpf_skb_store_bytes(skb, 0, &none, sizeof(none), 0) < 0)
+		return REASON_INNER_MALFORMED;
+	work->is_part = 1;
+	work->target = part.target;
+	work->hash = part.hash;
+	result = parse(skb, &work->packet, ETHERNET, skb->len);
+	return result == GOES_ON ? part.way : result;
 }

@@ -119,6 +119,26 @@ struct drawing {
 	__u32 address[4];
 };
 
+/* A packet that is being cut into parts. */
+struct cutting {
+	/* Headers of the first part and of the others, and their octets. */
+	__u8 first[64];
+	__u8 later[64];
+	__u32 header;
+	__u32 later_header;
+	/* Largest part. */
+	__u32 mtu;
+	/* Octets of data that were sent, and of all. */
+	__u32 next;
+	__u32 end;
+	/* Offset of the data in the datagram that the packet is a part of itself, in units; and whether more of it follows. */
+	__u32 base;
+	__u32 has_more;
+	/* Of the option that is looked at: octets that are left, and whether every part has it. */
+	__u32 option_left;
+	__u32 is_copied;
+};
+
 /* Kept in a map: it would take most of the stack that all functions of a program share. */
 struct work {
 	struct packet packet;
@@ -150,10 +170,13 @@ struct work {
 	struct drawing drawing;
 	struct affinity_key client;
 	struct affinity affinity;
+	struct cutting cutting;
 	/* Whether `tuple` tells the packet in hand, and `quoted` the packet that it quotes, as policies know it. */
 	__u32 has_tuple;
 	__u32 has_quoted;
 	__u32 is_translated;
+	/* It is a part of a packet that was translated and judged as a whole. */
+	__u32 is_part;
 	/* VRF in which a packet that came back to a pool goes on, and the one in which its ends were translated or found to be no service's; NONE. */
 	__u32 inside_vrf;
 	__u32 nat_vrf;
@@ -183,7 +206,7 @@ static __always_inline struct work *new_work(void)
 		return 0;
 	/* Tuples are read whole where they are wanted. */
 	__builtin_memset(work, 0, offsetof(struct work, tuple));
-	work->has_tuple = work->has_quoted = work->is_translated = 0;
+	work->has_tuple = work->has_quoted = work->is_translated = work->is_part = 0;
 	work->inside_vrf = work->nat_vrf = NONE;
 	work->packet.vrf = work->packet.port = work->packet.clamp = NONE;
 	work->popped.ttl = 255;

@@ -33,6 +33,9 @@ struct plain {
 	__u32 traffic_class;
 	/* TCP's; 0 for UDP. */
 	__u32 flags;
+	/* Place of its flow, and the count of openings there, as long as addresses are translated. */
+	__u32 place;
+	__u32 openings;
 };
 
 struct {
@@ -114,13 +117,8 @@ static __always_inline int read_plain(struct __sk_buff *skb, struct plain *plain
 /* Place of a flow in the table of its direction. */
 static __always_inline __u32 place_of(const struct plain_key *key)
 {
-	__u32 sum = key->ports ^ key->source[0] ^ key->source[1] ^ key->source[2] ^ key->source[3];
-
-	sum = sum * 0x9e3779b1 + (key->destination[0] ^ key->destination[1] ^ key->destination[2] ^ key->destination[3]);
-	return (sum * 0x85ebca6b) >> 22;
+	return flow_place(key->ports, key->source, key->destination);
 }
-
-#define PLACES 1024
 
 /* Whether two keys, made of double words, are the same. `size`: octets, a constant */
 static __always_inline int is_same(const void *one, const void *other, __u32 size)
@@ -178,19 +176,28 @@ static __always_inline __u64 watch_until(const struct config *config, const stru
 	return port->policy_version || config->translates ? bpf_ktime_get_coarse_ns() + WATCH : 0;
 }
 
-/* Whether a decision holds for the packet in hand: of a flow that is watched, the last packets and one in a while go the general way. */
-static __always_inline int still_holds(__u64 until, const struct plain *plain)
+/* Whether a decision, with its count of openings, holds for the packet in hand: of a flow that is watched, the last packets and one in a while go the general way. */
+static __always_inline int still_holds(__u64 until, __u32 openings_, const struct plain *plain)
 {
+	if (openings_ != plain->openings)
+		return 0;
 	return !until || (!(plain->flags & TCP_FIN_OR_RST) && bpf_ktime_get_coarse_ns() < until);
 }
 
-/* Begins with a packet: which tables decide about it. */
+/* Begins with a packet: which tables decide about it. What it is has been read. */
 static __always_inline struct config *plain_tables(struct plain *plain)
 {
 	struct config *config = configuration();
+	__u32 place, *openings_;
 
 	if (!config)
 		return 0;
+	plain->place = place = place_of(&plain->key);
+	plain->openings = 0;
+	if (config->translates) {
+		openings_ = bpf_map_lookup_elem(&openings, &place);
+		plain->openings = openings_ ? *(volatile __u32 *)openings_ : 0;
+	}
 	plain->key.epoch = *(volatile __u32 *)&config->epoch;
 	return plain->key.epoch ? config : 0;
 }

@@ -37,6 +37,7 @@ struct way_in {
 	__u32 port_slot;
 	__u32 ifindex;
 	__u32 is_local;
+	__u32 openings;
 	__u8 addresses[12];
 };
 
@@ -179,11 +180,11 @@ __noinline int deliver_known(struct __sk_buff *skb)
 	if (!config)
 		return GOES_ON;
 	plain->key.ifindex = skb->ifindex;
-	place = place_of(&plain->key);
+	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_in, &place);
 	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !is_same(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel)))
 		return GOES_ON;
-	if (plain->segment > way->mtu || !still_holds(way->until, plain))
+	if (plain->segment > way->mtu || !still_holds(way->until, way->openings, plain))
 		return GOES_ON;
 	count_quickly(way->label_slot, plain->length);
 	count_quickly(way->vrf_slot, plain->length);
@@ -212,13 +213,14 @@ __noinline int learn_in(struct work *work)
 	port_id = work->target;
 	port = bpf_map_lookup_elem(&ports, &port_id);
 	link = bpf_map_lookup_elem(&links, &port_id);
-	place = place_of(&plain->key);
+	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_in, &place);
 	if (!port || !link || !way || work->popped.traffic_class != NONE)
 		return 0;
 	is_labelled = tunnelled->tunnel.encapsulation == MPLS_UDP;
 	way->key.epoch = 0;
 	way->until = watch_until(config, port);
+	way->openings = plain->openings;
 	way->mtu = port->mtu;
 	way->label_slot = is_labelled ? slot_in(&label_counters, tunnelled->tunnel.id >> 12) : NONE;
 	way->vrf_slot = work->lookups ? slot_in(&vrf_counters, work->packet.vrf) : NONE;

@@ -14,7 +14,7 @@ struct way_out {
 	__u32 port_slot;
 	__u32 vrf_slot;
 	__u32 next_hop_slot;
-	__u32 reserved;
+	__u32 openings;
 	/* Whose headers are those of the last packet. */
 	struct next_hop hop;
 };
@@ -70,9 +70,9 @@ __noinline int send_known(struct __sk_buff *skb)
 	if (!config)
 		return GOES_ON;
 	plain->key.ifindex = skb->ifindex;
-	place = place_of(&plain->key);
+	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_out, &place);
-	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !still_holds(way->until, plain))
+	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !still_holds(way->until, way->openings, plain))
 		return GOES_ON;
 	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
 	if (plain->segment > way->mtu || plain->segment + way->hop.size > mtu)
@@ -101,12 +101,13 @@ __noinline int learn_out(struct port *port, struct work *work)
 		return 0;
 	id = work->target;
 	hop = bpf_map_lookup_elem(&next_hops, &id);
-	place = place_of(&plain->key);
+	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_out, &place);
 	if (!hop || !way || hop->action != ACTION_TUNNEL)
 		return 0;
 	way->key.epoch = 0;
 	way->until = watch_until(config, port);
+	way->openings = plain->openings;
 	way->mtu = port->mtu;
 	way->hash = work->hash;
 	way->port_slot = slot_in(&port_counters, work->packet.port);

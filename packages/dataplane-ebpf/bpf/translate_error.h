@@ -9,9 +9,14 @@
 #include "sum.h"
 
 /* Sum of the ICMP message and, for IPv6, of its pseudo-header. */
-static __always_inline __u32 sum_of_message(struct __sk_buff *skb, const struct packet *packet, __u32 message)
+__noinline __u32 sum_of_message(struct __sk_buff *skb, struct packet *packet, __u32 message)
 {
-	__u32 end = packet->at + packet->length, sum = bpf_ntohs(folded(sum_of(skb, message, end)));
+	__u32 end, sum;
+
+	if (!packet)
+		return 0;
+	end = packet->at + packet->length;
+	sum = bpf_ntohs(folded(sum_of(skb, message, end)));
 
 	if (packet->family == 4)
 		return folded(sum);

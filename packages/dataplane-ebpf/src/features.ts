@@ -8,6 +8,7 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'port-errors',
   'tunnel-errors',
   'policy',
+  'fragmentation',
   'service',
   'nat',
   'liveness',

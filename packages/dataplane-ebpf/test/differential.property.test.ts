@@ -7,7 +7,7 @@ import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, byProgram, CARRIED, newEngine } from './support/twins.js'
+import { byEngine, byProgram, CARRIED, cutToLoopback, newEngine } from './support/twins.js'
 
 const around = {
   encapsulations: CARRIED,
@@ -31,6 +31,7 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
   beforeAll(async () => {
     namespace = new RouterNamespace('differential')
     router = await namespace.open({ fibBlocks: 4096 })
+    cutToLoopback(router)
   })
   afterAll(async () => {
     await router?.close()

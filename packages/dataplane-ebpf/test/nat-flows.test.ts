@@ -9,7 +9,7 @@ import { sweepFlows } from '../src/tables/sweep.js'
 import { natTables } from './support/nat-world.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
-import { byEngine, byProgram, newEngine } from './support/twins.js'
+import { byEngine, byProgram, cutToLoopback, newEngine } from './support/twins.js'
 
 const CLIENT = '10.0.0.1'
 const VIRTUAL = '10.96.0.1'
@@ -45,6 +45,7 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
   })
   beforeEach(async () => {
     router = await namespace.open({ flows: 1024 })
+    cutToLoopback(router)
     tables = EMPTY
     generation = 0
   })

@@ -17,7 +17,7 @@ import {
 } from './support/nat-world.js'
 import { missing, titled } from './support/requirements.js'
 import { PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, byProgram, newEngine, type Result } from './support/twins.js'
+import { byEngine, byProgram, cutToLoopback, newEngine, type Result } from './support/twins.js'
 
 /** What happens next: a packet, an answer to or an error about one that came out, or other services and pools. */
 type Step =
@@ -48,6 +48,7 @@ describe.skipIf(missing() !== '')(titled('translation of addresses by the progra
   beforeAll(async () => {
     namespace = new RouterNamespace('nat')
     router = await namespace.open({ fibBlocks: 4096 })
+    cutToLoopback(router)
   })
   afterAll(async () => {
     await router?.close()
@@ -125,7 +126,7 @@ function inputOf({ place, packet }: Sending): PacketInput {
 
 /** What came out, and whence an answer to it comes. */
 function comeOut({ verdict, packet }: Result, from: Place): Sending | undefined {
-  if (verdict === 'drop') return undefined
+  if (verdict === 'drop' || verdict === 'cut') return undefined
   const bytes = new Uint8Array(Buffer.from(packet, 'hex'))
   if (verdict === 'send')
     return { place: { label: bytes[TUNNEL - 3] * 16 + (bytes[TUNNEL - 2] >> 4) === 2001 ? 110 : 120 }, packet: bytes.slice(TUNNEL) }

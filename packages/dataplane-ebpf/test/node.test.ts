@@ -1,3 +1,4 @@
+import type { Views } from '@heddle/agent'
 import type { DataplaneError } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
@@ -9,11 +10,15 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
+import { readBpfObject } from '../src/bpf-object.js'
+import { call, callAsync } from '../src/native/call.js'
+import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, RouterNamespace } from './support/router.js'
 
 const run = promisify(execFile)
 const MAIN = fileURLToPath(new URL('../../heddle/src/main.ts', import.meta.url))
+const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
 const PODS = ['10.1.0.1', '10.1.0.2']
 
 describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: ebpf }`'), () => {
@@ -84,6 +89,43 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     )
   }
 
+  async function show(...words: string[]): Promise<string> {
+    const { stdout } = await run(process.execPath, [...RUN_SOURCES, MAIN, '--socket', join(folder, 'n1.sock'), 'show', ...words])
+    return stdout
+  }
+
+  /** What `heddle show` tells of the node is what is in the kernel, another's program on its uplink included. */
+  async function showsItself(): Promise<void> {
+    await expect.poll(() => show('dataplane', '--json').catch(String), { timeout: 30_000 }).toContain('"kind":"ebpf"')
+    const [row] = JSON.parse(await show('dataplane', '--json')) as Views['dataplane']
+    expect(row.choices.find(({ what }) => what === 'programs on the uplink')).toMatchObject({ chosen: hasTcx ? 'tcx' : 'clsact' })
+    for (const { name, available, otherwise } of ebpfFeatures()) {
+      const { chosen, because } = row.choices.find((choice) => choice.because.startsWith(`${name} is `)) ?? { chosen: '', because: '' }
+      expect([chosen, because.includes('is there')]).toEqual([available ? name : otherwise || 'nothing', available])
+    }
+    expect(row.features).toContain('liveness')
+    expect(row.tables).toContainEqual({ name: 'vrfs', used: 1, capacity: 16_384 })
+    const text = await show('dataplane')
+    for (const heading of ['CAPACITY', 'BECAUSE', 'features:']) expect(text).toContain(heading)
+
+    const foreign = call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 1024, flows: 1024 }))
+    const netns = namespace.namespaces.path('node')
+    const [{ ifindex }] = JSON.parse(namespace.namespaces.in('node', 'ip', '-j', 'link', 'show', 'up0')) as [{ ifindex: number }]
+    const attachment = await callAsync(() => foreign.attach({ program: 'ingress', ifindex, usesTcx: hasTcx, namespace: netns }))
+    const parts = JSON.parse(await show('bpf', '--json')) as Views['bpf']
+    const ofKind = (wanted: string): Views['bpf'] => parts.filter(({ kind }) => kind === wanted)
+    expect(ofKind('program').map(({ name }) => name)).toEqual(expect.arrayContaining(['egress', 'ingress']))
+    for (const { version, octets } of ofKind('program')) expect([version?.length, (octets ?? 0) > 0]).toEqual([16, true])
+    expect(ofKind('map').length).toBeGreaterThan(20)
+    for (const { pin } of ofKind('map')) expect(pin).toContain(folder)
+    expect(ofKind('link').map(({ name }) => name.split(' ')[0])).toEqual(['uplink', 'port', 'port'])
+    const others = call(() => foreign.programs()).filter(({ name }) => name === 'ingress')
+    expect(ofKind('foreign')).toMatchObject(hasTcx ? [{ id: others[0].id, name: 'ingress' }] : [])
+    await callAsync(() => foreign.detach(attachment))
+    call(() => foreign.close())
+    expect(await show('bpf')).toContain('KIND')
+  }
+
   it('forwards between its endpoints, goes on when its process is killed, and is taken over by the next', async () => {
     const first = start()
     await expect.poll(async () => `${await ping()}\n${log}`, { timeout: 30_000, interval: 200 }).toContain(' 2 received')
@@ -105,6 +147,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     const isTaken = (): boolean => namespace.namespaces.in('node', 'cat', '/proc/net/unix').includes('@heddle-ebpf/uplink-')
     await expect.poll(isTaken, { timeout: 30_000, interval: 200 }).toBe(true)
     expect(await attempt()).toBe('dataplane.busy')
+    await showsItself()
     expect(await ping()).toContain(' 2 received')
     await end(second)
     const after = await open()

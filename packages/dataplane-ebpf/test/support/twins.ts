@@ -1,6 +1,6 @@
 import { DROP_REASONS, ENCAPSULATIONS, type Encapsulation } from '@heddle/core'
 import type { PacketInput } from '@heddle/dataplane-conformance'
-import { DELIVER, DROP, ForwardingEngine, HEADROOM, PacketOut, SEND } from '@heddle/forwarding'
+import { DELIVER, DROP, ForwardingEngine, FRAGMENT, HEADROOM, PacketOut, SEND } from '@heddle/forwarding'
 import { expect } from 'vitest'
 import { writeOuter } from '../../../dataplane-tun/test/support/ip-packet.js'
 import type { EbpfRouter } from '../../src/ebpf-router.js'
@@ -18,6 +18,8 @@ const UDP_PORTS: Readonly<Partial<Record<Encapsulation, number>>> = { 'mpls-udp'
 const [VERDICT_DROP, VERDICT_REDIRECT, VERDICT_NEXT] = [2, 7, 0xffff_ffff]
 const ETHERNET = 14
 const MTU = 1500
+/** Index of the loopback device, in every namespace. */
+const LOOPBACK = 1
 
 const NO_PORT = Uint8Array.of(255, 255, 255, 255)
 
@@ -26,7 +28,7 @@ const LOCALS = ([4, 6] as const).map((family) => new View(LOCAL_KEY).set('family
 
 /** What a forwarder did with a packet. */
 export interface Result {
-  readonly verdict: 'drop' | 'deliver' | 'send' | 'pass'
+  readonly verdict: 'drop' | 'deliver' | 'send' | 'cut' | 'pass'
   /** Reason that was counted, if one was. */
   readonly reason: string | undefined
   /** Octets in hexadecimal; of what is sent with the outer header, its UDP checksum zero. */
@@ -72,6 +74,7 @@ export function byEngine(engine: ForwardingEngine, input: PacketInput): Result {
       : engine.fromWire(bytes, HEADROOM, packet.length, out)
   const reason = out.reason >= 0 ? DROP_REASONS[out.reason] : undefined
   if (verdict === DROP) return { verdict: 'drop', reason, packet: '' }
+  if (verdict === FRAGMENT) return { verdict: 'cut', reason, packet: '' }
   expect([DELIVER, SEND]).toContain(verdict)
   const given = bytes.slice(out.offset, out.offset + out.length)
   return { verdict: verdict === SEND ? 'send' : 'deliver', reason, packet: text(given, verdict === SEND) }
@@ -80,7 +83,12 @@ export function byEngine(engine: ForwardingEngine, input: PacketInput): Result {
 /** Addresses of a frame that goes in. One that is delivered comes out with those of the port's link, which tests leave at zero. */
 const MAC = 0xee
 
-/** What the programs do. A port's link must be there, with addresses of zero; the neighbour's are not filled in by a test run. */
+/** Has the programs send parts of packets to where test packets come from. */
+export function cutToLoopback(router: EbpfRouter): void {
+  router.parts.tables.config.set('uplink', LOOPBACK)
+}
+
+/** What the programs do, of a router that was `cutToLoopback`. A port's link must be there, with addresses of zero; the neighbour's are not filled in by a test run. */
 export function byProgram(router: EbpfRouter, input: PacketInput): Result {
   const { maps } = router.parts
   // Loopback, which test packets come from, is the device of the port; and errors are not limited.
@@ -120,7 +128,8 @@ function run(router: EbpfRouter, input: PacketInput): Result {
   const after = drops(router)
   const reasons = DROP_REASONS.filter((_, slot) => after[slot] !== before[slot])
   expect(reasons.length).toBeLessThanOrEqual(1)
-  if (verdict === VERDICT_DROP) return { verdict: 'drop', reason: reasons[0], packet: '' }
+  // The parts of a packet that was cut are clones, which went to loopback, whose addresses they do not have.
+  if (verdict === VERDICT_DROP) return { verdict: reasons.length === 0 ? 'cut' : 'drop', reason: reasons[0], packet: '' }
   if (verdict === VERDICT_NEXT) return { verdict: 'pass', reason: undefined, packet: '' }
   expect(verdict).toBe(VERDICT_REDIRECT)
   const isSent = given[0] === MAC
