@@ -14,6 +14,7 @@ export { bgpWatchRows, type BgpWatchRow } from './view/bgp/watch-rows.js'
 export { endpointRow } from './view/model-views.js'
 export type {
   BfdRow,
+  BpfRow,
   DataplaneRow,
   DropRow,
   EndpointRow,

@@ -34,6 +34,13 @@ export type {
   VniObject,
   VrfObject,
 } from './dataplane/objects.js'
+export {
+  isInspectable,
+  type DataplaneChoice,
+  type InspectableDataplane,
+  type KernelInspection,
+  type KernelPart,
+} from './dataplane/inspection.js'
 export { pathName, type PathIntent } from './fib/liveness-objects.js'
 export { LIVENESS_EVENTS, type LivenessObject } from './dataplane/liveness.js'
 export type { MirrorDirection, MirroredPacket, MirrorObject, MirrorSink } from './dataplane/mirror.js'

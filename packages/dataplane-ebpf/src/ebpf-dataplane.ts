@@ -1,4 +1,4 @@
-import { DataplaneError, type Dataplane, type Encapsulation } from '@heddle/core'
+import { DataplaneError, type Dataplane, type Encapsulation, type InspectableDataplane } from '@heddle/core'
 import { silentLogger, type Logger } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { isAbsolute } from 'node:path'
@@ -8,7 +8,7 @@ import { checkPrivileges } from './privileges.js'
 import { chooseMeans, missingEbpfFeatures, type EbpfChoice, type EbpfFeatureName } from './probe.js'
 
 /** A kernel dataplane. `await using` closes it, and with it what it made. */
-export interface EbpfDataplane extends Dataplane, AsyncDisposable {
+export interface EbpfDataplane extends Dataplane, InspectableDataplane, AsyncDisposable {
   /** How it does what kernels differ in. */
   readonly choice: EbpfChoice
   /** What it has in the kernel: programs and maps. @throws DataplaneError `dataplane.closed` */

@@ -10,6 +10,7 @@ import {
   type DeviceRequest,
   type Encapsulation,
   type FibTransaction,
+  type KernelInspection,
 } from '@heddle/core'
 import { ForwardingEngine } from '@heddle/forwarding'
 import type { EventQueue, Logger } from '@heddle/io'
@@ -19,6 +20,7 @@ import type { Ports } from './device/ports.js'
 import type { VxlanMerger } from './device/vxlan-merger.js'
 import type { EbpfDataplane } from './ebpf-dataplane.js'
 import { inspect } from './inspect.js'
+import { inspectKernel } from './inspect-kernel.js'
 import type { EbpfInspection } from './inspection.js'
 import { checkRoom, limitsOf } from './limits.js'
 import type { KeeperScript } from './liveness/keeper-process.js'
@@ -147,6 +149,17 @@ export class EbpfRouter implements EbpfDataplane {
   inspect(): EbpfInspection {
     this.#mustBeOpen()
     return inspect(this.#parts.maps.object)
+  }
+
+  async inspectKernel(): Promise<KernelInspection> {
+    this.#mustBeOpen()
+    const { maps, ports, uplinkIndex } = this.#parts
+    const { uplink, underlayNetns, pinDirectory } = this.#options
+    const links = [
+      { name: `uplink ${uplink}`, index: uplinkIndex, how: this.choice.uplink, pin: 'uplink' },
+      ...ports.links(this.choice.endpoints),
+    ]
+    return inspectKernel({ object: maps.object, choice: this.choice, links, underlayNetns, pinDirectory })
   }
 
   async close(options?: { readonly keep?: boolean }): Promise<void> {

@@ -16,9 +16,14 @@ export function preparePins(directory: string): string {
   if (call((native) => native.bpffsEnsure(directory))) mkdirSync(join(directory, MOUNTED), { mode: 0o700 })
   const current = `layout-${LAYOUT_VERSION}`
   for (const name of readdirSync(directory)) if (name.startsWith('layout-') && name !== current) removeFolder(join(directory, name))
-  const pins = join(directory, current)
+  const pins = pinsOf(directory)
   mkdirSync(pins, { recursive: true, mode: 0o700 })
   return pins
+}
+
+/** Where the pins of this layout are. */
+export function pinsOf(directory: string): string {
+  return join(directory, `layout-${LAYOUT_VERSION}`)
 }
 
 /** Takes all pins away, and the file system if a dataplane has mounted it. */

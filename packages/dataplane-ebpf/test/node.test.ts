@@ -96,7 +96,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
 
   /** What `heddle show` tells of the node is what is in the kernel, another's program on its uplink included. */
   async function showsItself(): Promise<void> {
-    await expect.poll(() => show('dataplane', '--json').catch(String), { timeout: 30_000 }).toContain('"kind":"ebpf"')
+    await expect.poll(() => show('dataplane', '--json').catch(String), { timeout: 30_000 }).toContain('"kind": "ebpf"')
     const [row] = JSON.parse(await show('dataplane', '--json')) as Views['dataplane']
     expect(row.choices.find(({ what }) => what === 'programs on the uplink')).toMatchObject({ chosen: hasTcx ? 'tcx' : 'clsact' })
     for (const { name, available, otherwise } of ebpfFeatures()) {

@@ -1,11 +1,11 @@
-import type { Dataplane, DataplaneCapabilities, OverlayModel } from '@heddle/core'
+import { isInspectable, type Dataplane, type DataplaneCapabilities, type KernelInspection, type OverlayModel } from '@heddle/core'
 import type { DataplaneBfd } from '../bgp/dataplane-bfd.js'
 import type { SpeakerNode } from '../bgp/speaker-node.js'
 import type { EndpointManager } from '../endpoint/endpoint-manager.js'
 import { describeFailure, type Synchronizer } from '../sync/synchronizer.js'
-import { dataplaneRow, dropRows, labelRows, tunnelRows } from './dataplane-views.js'
+import { bpfRows, dataplaneRow, dropRows, labelRows, tunnelRows } from './dataplane-views.js'
 import { endpointRow, routeRows, vrfRows } from './model-views.js'
-import type { ViewName, Views } from './rows.js'
+import type { DataplaneRow, ViewName, Views } from './rows.js'
 
 /** What an agent's rows are made from. */
 export interface Shown {
@@ -41,6 +41,17 @@ export async function agentRows(
     case 'bfd':
       return bfd.rows()
     case 'dataplane':
-      return [dataplaneRow(capabilities, await dataplane().dump(), synchronizer.failures.map(describeFailure))]
+      return [await rowOf(dataplane(), capabilities, synchronizer.failures.map(describeFailure))]
+    case 'bpf':
+      return bpfRows((await kernelOf(dataplane())).parts)
   }
+}
+
+async function rowOf(dataplane: Dataplane, capabilities: DataplaneCapabilities, failures: readonly string[]): Promise<DataplaneRow> {
+  const { choices } = await kernelOf(dataplane)
+  return dataplaneRow(capabilities, await dataplane.dump(), failures, choices)
+}
+
+async function kernelOf(dataplane: Dataplane): Promise<KernelInspection> {
+  return isInspectable(dataplane) ? dataplane.inspectKernel() : { choices: [], parts: [] }
 }

@@ -1,5 +1,12 @@
-import { DROP_REASONS, type CounterSnapshot, type DataplaneCapabilities, type DataplaneState, type LabelObject } from '@heddle/core'
-import type { DataplaneRow, DropRow, LabelRow, TunnelRow } from './rows.js'
+import {
+  DROP_REASONS,
+  type CounterSnapshot,
+  type DataplaneCapabilities,
+  type DataplaneState,
+  type KernelPart,
+  type LabelObject,
+} from '@heddle/core'
+import type { BpfRow, DataplaneRow, DropRow, LabelRow, TunnelRow } from './rows.js'
 
 /** The incoming label map, by label. */
 export function labelRows(state: DataplaneState): LabelRow[] {
@@ -55,7 +62,12 @@ export function dropRows(counters: CounterSnapshot): DropRow[] {
 }
 
 /** What the dataplane is and holds. */
-export function dataplaneRow(capabilities: DataplaneCapabilities, state: DataplaneState, failures: readonly string[]): DataplaneRow {
+export function dataplaneRow(
+  capabilities: DataplaneCapabilities,
+  state: DataplaneState,
+  failures: readonly string[],
+  choices: DataplaneRow['choices'] = [],
+): DataplaneRow {
   return {
     kind: capabilities.kind,
     encapsulations: capabilities.encapsulations,
@@ -67,6 +79,35 @@ export function dataplaneRow(capabilities: DataplaneCapabilities, state: Datapla
     labels: state.labels.length,
     routes: state.routes.count,
     devices: state.devices.length,
+    features: [...(capabilities.features ?? [])].sort(),
+    tables: tableFills(capabilities, state),
+    choices,
     failures,
   }
+}
+
+/** How full tables are that have anything in them, or a limit that is worth knowing. */
+function tableFills({ limits }: DataplaneCapabilities, state: DataplaneState): DataplaneRow['tables'] {
+  const { vrfs, ports, nextHops, groups, labels, vnis, routes, policies = [], services = [], natPools = [], liveness = [] } = state
+  const fills: [string, number, number | undefined][] = [
+    ['vrfs', vrfs.length, limits.vrfs],
+    ['ports', ports.length, limits.ports],
+    ['next hops', nextHops.length, limits.nextHops],
+    ['groups', groups.length, limits.groups],
+    ['labels', labels.length, limits.labels],
+    ['vnis', vnis.length, limits.vnis],
+    ['routes', routes.count, limits.routes],
+    ['policies', policies.length, limits.policies],
+    ['services', services.length, limits.services],
+    ['nat pools', natPools.length, limits.natPools],
+    ['watched paths', liveness.length, limits.liveness],
+  ]
+  return fills.map(([name, used, capacity]) => ({ name, used, capacity: Number.isFinite(capacity) ? (capacity ?? null) : null }))
+}
+
+/** What a dataplane has in the kernel. */
+export function bpfRows(parts: readonly KernelPart[]): BpfRow[] {
+  return parts.map(({ kind, name, id = null, version = null, octets = null, capacity = null, pin = null, details }) => {
+    return { kind, name, id, version, octets, capacity, pin, details }
+  })
 }

@@ -136,8 +136,28 @@ export interface DataplaneRow {
   readonly labels: number
   readonly routes: number
   readonly devices: number
+  /** What it offers beyond the tables. */
+  readonly features: readonly string[]
+  /** How full its tables are; without a capacity there is no limit but memory. */
+  readonly tables: readonly { readonly name: string; readonly used: number; readonly capacity: number | null }[]
+  /** What it does in one of several ways, and why in this one. */
+  readonly choices: readonly { readonly what: string; readonly chosen: string; readonly because: string }[]
   /** Objects that could not be programmed and are being retried. */
   readonly failures: readonly string[]
+}
+
+/** Something that a dataplane has in the kernel, or that shares a link with it. */
+export interface BpfRow {
+  /** `program`, `map`, `link`, or `foreign`: somebody else's program on a link of ours. */
+  readonly kind: string
+  readonly name: string
+  readonly id: number | null
+  /** Hash of a program's instructions. */
+  readonly version: string | null
+  readonly octets: number | null
+  readonly capacity: number | null
+  readonly pin: string | null
+  readonly details: string
 }
 
 /** What can be shown, and the rows of each. */
@@ -151,7 +171,8 @@ export interface Views {
   readonly endpoints: readonly EndpointRow[]
   readonly bfd: readonly BfdRow[]
   readonly dataplane: readonly DataplaneRow[]
+  readonly bpf: readonly BpfRow[]
 }
 
-/** Name of a view: `neighbors`, `vrfs`, `routes`, `labels`, `tunnels`, `drops`, `endpoints`, `bfd` or `dataplane`. */
+/** Name of a view: `neighbors`, `vrfs`, `routes`, `labels`, `tunnels`, `drops`, `endpoints`, `bfd`, `dataplane` or `bpf`. */
 export type ViewName = keyof Views

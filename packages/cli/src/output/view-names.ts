@@ -13,6 +13,7 @@ const NAMES: Readonly<Record<ViewName, true>> = {
   endpoints: true,
   bfd: true,
   dataplane: true,
+  bpf: true,
 }
 
 /** What `heddle show` can show. */

@@ -82,7 +82,21 @@ const dataplane: RowSchema<Views['dataplane'][number]> = {
   labels: count,
   routes: count,
   devices: count,
+  features: texts,
+  tables: arrayOf(closed({ name: text, used: count, capacity: nullable(count) })),
+  choices: arrayOf(closed({ what: text, chosen: text, because: text })),
   failures: texts,
+}
+
+const bpf: RowSchema<Views['bpf'][number]> = {
+  kind: { type: 'string', enum: ['program', 'map', 'link', 'foreign'] },
+  name: text,
+  id: nullable(count),
+  version: nullable(text),
+  octets: nullable(count),
+  capacity: nullable(count),
+  pin: nullable(text),
+  details: text,
 }
 
 /** The rows of each view. */
@@ -96,6 +110,7 @@ export const rowSchemas: { readonly [Name in ViewName]: RowSchema<Views[Name][nu
   endpoints: endpoint,
   bfd,
   dataplane,
+  bpf,
 }
 
 /** What `heddle show NAME --json` prints. */

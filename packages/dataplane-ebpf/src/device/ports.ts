@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { macOf } from '../layout/objects.js'
 import { View } from '../layout/struct.js'
 import { LINK } from '../layout/structs.js'
+import type { EbpfAttachment } from '../probe.js'
+import type { InspectedLink } from '../inspect-kernel.js'
 import { callAsync } from '../native/call.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { decodeRequest, encodeRequest, samePlace } from './device-request.js'
@@ -124,6 +126,15 @@ export class Ports {
       this.#options.logger.warn('A device is gone', { port })
       await this.detach(port, 'the device is gone')
     }
+  }
+
+  /** Links at the router's end of endpoints' devices, in order of their ports. */
+  links(how: EbpfAttachment): InspectedLink[] {
+    const sorted = [...this.#attached].sort(([a], [b]) => a - b)
+    return sorted.map(([port, { request, hostIndex }]) => {
+      const inside = request.netns === undefined ? '' : ` in ${request.netns}`
+      return { name: `port ${port}: ${request.ifname}${inside}`, index: hostIndex, how, pin: `link-${port}` }
+    })
   }
 
   devices(): DataplaneState['devices'] {

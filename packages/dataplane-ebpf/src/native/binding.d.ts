@@ -36,6 +36,13 @@ export declare function deviceMakeEndpoint(namespace: string | undefined | null,
 
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 
+/** A program of whoever on a link. */
+export interface NativeAttached {
+  id: number
+  /** Empty where the kernel does not tell it. */
+  name: string
+}
+
 export interface NativeAttachOptions {
   program: string
   namespace?: string
@@ -89,6 +96,9 @@ export declare function objectOpen(pins: string, maps: Array<string>): NativeObj
 
 /** Tries every feature; changes nothing. */
 export declare function probeFeatures(): Array<NativeFeature>
+
+/** Programs on packets that come in on a link by tcx, the first to see them first. */
+export declare function programsOn(namespace: string | undefined | null, ifindex: number): Array<NativeAttached>
 
 /** Version of the package that this belongs to. */
 export declare function version(): string

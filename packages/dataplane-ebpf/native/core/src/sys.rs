@@ -16,7 +16,9 @@ const PROG_LOAD: u32 = 5;
 const OBJ_PIN: u32 = 6;
 const OBJ_GET: u32 = 7;
 const PROG_TEST_RUN: u32 = 10;
+const PROG_GET_FD_BY_ID: u32 = 13;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
+const PROG_QUERY: u32 = 16;
 const LINK_CREATE: u32 = 28;
 const LINK_UPDATE: u32 = 29;
 
@@ -197,6 +199,41 @@ struct Info {
     fd: u32,
     length: u32,
     info: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct ProgQuery {
+    target: u32,
+    kind: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    ids: u64,
+    count: u32,
+    reserved: u32,
+    attach_flags_of: u64,
+    link_ids: u64,
+    link_attach_flags: u64,
+    revision: u64,
+}
+
+/// Numbers of the programs that are attached to a link in one way, in the order in which they run, as many as `ids` has room for.
+pub fn prog_query(ifindex: u32, kind: u32, ids: &mut [u32]) -> io::Result<usize> {
+    let mut query = ProgQuery { target: ifindex, kind, ids: ids.as_mut_ptr() as u64, count: ids.len() as u32, ..Default::default() };
+    bpf(PROG_QUERY, &mut query)?;
+    Ok(query.count as usize)
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct ById {
+    id: u32,
+    next: u32,
+    flags: u32,
+}
+
+pub fn prog_by_id(id: u32) -> io::Result<OwnedFd> {
+    bpf(PROG_GET_FD_BY_ID, &mut ById { id, ..Default::default() }).map(owned)
 }
 
 /// Fills `info`, as much of it as this kernel knows.

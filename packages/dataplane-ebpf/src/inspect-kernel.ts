@@ -1,0 +1,85 @@
+import type { DataplaneChoice, KernelInspection, KernelPart } from '@heddle/core'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { inspect } from './inspect.js'
+import type { NativeObject } from './native/binding.js'
+import { call } from './native/call.js'
+import { pinsOf } from './pins.js'
+import { ebpfFeatures, type EbpfAttachment, type EbpfChoice } from './probe.js'
+
+/** A link that a program of the dataplane is on. */
+export interface InspectedLink {
+  readonly name: string
+  readonly index: number
+  readonly how: EbpfAttachment
+  /** Name of its pin. */
+  readonly pin: string
+}
+
+export interface InspectOptions {
+  readonly object: NativeObject
+  readonly choice: EbpfChoice
+  readonly links: readonly InspectedLink[]
+  readonly underlayNetns: string | undefined
+  readonly pinDirectory: string | undefined
+}
+
+/** Asks the kernel what it holds, and what else is on the links. @throws LinuxError */
+export function inspectKernel(options: InspectOptions): KernelInspection {
+  return { choices: choicesOf(options.choice), parts: partsOf(options) }
+}
+
+function choicesOf({ uplink, endpoints }: EbpfChoice): DataplaneChoice[] {
+  return [
+    { what: 'programs on the uplink', chosen: uplink, because: attachmentReason(uplink) },
+    { what: 'programs on devices of endpoints', chosen: endpoints, because: attachmentReason(endpoints) },
+    ...ebpfFeatures().map(({ name, purpose, otherwise, available, reason, minimumKernel }) => ({
+      what: purpose,
+      chosen: available ? name : otherwise || 'nothing',
+      because: available
+        ? `${name} is there (since Linux ${minimumKernel})`
+        : `${name} is not there (since Linux ${minimumKernel}): ${reason}`,
+    })),
+  ]
+}
+
+function attachmentReason(chosen: EbpfAttachment): string {
+  const other = ebpfFeatures().find(({ name }) => name === (chosen === 'tcx' ? 'clsact' : 'tcx'))
+  if (chosen === 'tcx') return 'other programs on the link go on, and a pinned link outlives the process'
+  if (other?.available === true) return 'no grace period passes when one comes or goes'
+  return `tcx is not there (since Linux ${other?.minimumKernel}): ${other?.reason}`
+}
+
+function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions): KernelPart[] {
+  const { programs, maps } = inspect(object)
+  const pinned = (name: string): { readonly pin?: string } => {
+    const path = pinDirectory === undefined ? undefined : join(pinsOf(pinDirectory), name)
+    return path !== undefined && existsSync(path) ? { pin: path } : {}
+  }
+  const own = new Set(programs.map(({ id }) => id))
+  return [
+    ...programs.map(({ name, id, tag, machineCode, instructions, verified }): KernelPart => {
+      const details = `${instructions} instructions, ${verified} looked at by the verifier`
+      return { kind: 'program', name, id, version: tag, octets: machineCode, details }
+    }),
+    ...maps.map(({ name, capacity, octets, keyOctets, valueOctets }): KernelPart => {
+      return { kind: 'map', name, octets, capacity, ...pinned(name), details: `${keyOctets} octets a key, ${valueOctets} a value` }
+    }),
+    ...links.map(({ name, index, how, pin }): KernelPart => ({
+      kind: 'link',
+      name,
+      id: index,
+      ...pinned(pin),
+      details: `ingress by ${how}`,
+    })),
+    ...links.flatMap(({ name, index }) => foreignOn(name, index, underlayNetns, own)),
+  ]
+}
+
+/** Programs of others on a link. A link that went away meanwhile has none. */
+function foreignOn(link: string, index: number, netns: string | undefined, own: ReadonlySet<number>): KernelPart[] {
+  const found = call((native) => native.programsOn(netns, index))
+  return found
+    .filter(({ id }) => !own.has(id))
+    .map(({ id, name }) => ({ kind: 'foreign', name: name === '' ? 'unknown' : name, id, details: `ingress of ${link} by tcx` }))
+}
