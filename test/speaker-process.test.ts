@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BmpStation, IPV4_UNICAST, MrtStream, Speaker, type BmpItem, type LocalRoute } from '@heddle/bgp'
 import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
+import { linuxTcpTransport, nativeAvailability, probe } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
@@ -18,6 +19,9 @@ const RR = '127.0.48.1'
 const A = '127.0.48.2'
 const B = '127.0.48.3'
 const tshark = ['/usr/bin/tshark', '/usr/local/bin/tshark'].find((path) => existsSync(path))
+const native = nativeAvailability()
+const md5 = probe().features['tcp-md5']
+const keyless = native.available ? (md5.available ? '' : ` (not run: ${md5.reason})`) : ` (not run: ${native.reason})`
 let folder: string
 const ends: (() => Promise<unknown>)[] = []
 
@@ -226,6 +230,40 @@ describe('a configuration that is read again', () => {
     await expect(heddle('reload')).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/192\.0\.2\.200 port \d+/) as string })
     expect([a, b, late].map((speaker) => speaker.neighbors()[0].state)).toEqual(['established', 'established', 'established'])
   }, 60_000)
+
+  it.skipIf(keyless !== '')(
+    `asks for a key once a peer has one, though it listened without${keyless}`,
+    async () => {
+      const { heddle, a, b, port, write } = await reflecting()
+      const K = '127.0.48.4'
+      const authentication = { kind: 'tcp-md5', key: 'secret' } as const
+      write((bgp) => (bgp['neighbors'] = [...(bgp['neighbors'] as object[]), { address: K, group: 'clients', authentication }]))
+      expect(await heddle('reload')).toMatch(/add {5}neighbor {2}127\.0\.48\.4/)
+      const keyed = new Speaker({
+        clock: nodeClock,
+        random: nodeRandom,
+        transport: linuxTcpTransport(),
+        config: {
+          as: 65000,
+          routerId: K,
+          neighbors: [{ address: RR, port, as: 65000, localAddress: K, families: ['ipv4-unicast'], connectRetry: 1, authentication }],
+        },
+      })
+      ends.push(async () => keyed.stop())
+      await keyed.start()
+      await until('the session with a key', () => keyed.neighbors()[0].state === 'established' || undefined)
+      expect([a, b].map((speaker) => speaker.neighbors()[0])).toMatchObject(
+        [1, 1].map((established) => ({ state: 'established', established })),
+      )
+      // and others come as before
+      b.resetNeighbor(RR)
+      await until(
+        'a new session without one',
+        () => (b.neighbors()[0].established === 2 && b.neighbors()[0].state === 'established') || undefined,
+      )
+    },
+    60_000,
+  )
 
   it('looks at routes again where a policy changes, without a word to the others', async () => {
     const { heddle, a, b, write, process: rr } = await reflecting()

@@ -15,7 +15,7 @@ interface Open {
 export interface ListenersContext {
   readonly transport: Transport
   readonly logger: Logger
-  /** What the streams that peers open must have. */
+  /** What the streams that peers open must have now. */
   protection(): readonly PeerProtection[]
   accepted(connection: Connection): void
 }
@@ -33,24 +33,27 @@ export class Listeners {
   }
 
   /**
-   * Listens at these places, and at no others. One that is there already stays as it is.
+   * Listens at these places, and at no others. One that is there already stays as it is, unless it cannot ask for what streams must have: a transport
+   * may have simpler listeners for those that ask for nothing.
    *
+   * @param protection what the streams that peers open must have
    * @throws SpeakerError `speaker.config`, `speaker.listen`; then it listens where it did before
    */
-  async use(places: readonly ListenConfig[]): Promise<void> {
+  async use(places: readonly ListenConfig[], protection: readonly PeerProtection[]): Promise<void> {
     const left = [...this.#open]
     const kept = new Map<ListenConfig, Open>()
+    const isAble = ({ listener }: Open): boolean => protection.length === 0 || listener.protect !== undefined
     for (const place of places) {
-      const at = left.findIndex((open) => keyOf(open.place) === keyOf(place))
+      const at = left.findIndex((open) => keyOf(open.place) === keyOf(place) && isAble(open))
       if (at >= 0) kept.set(place, left.splice(at, 1)[0])
     }
     const missing = places.filter((place) => !kept.has(place))
     let fresh: readonly Open[]
     try {
-      fresh = await this.#listenAll(missing)
+      fresh = await this.#listenAll(missing, protection)
     } catch (error) {
       if (left.length === 0) throw error
-      fresh = await this.#inPlaceOf(left, missing)
+      fresh = await this.#inPlaceOf(left, missing, protection)
     }
     await closeAll(left)
     const opened = new Map(fresh.map((open) => [open.place, open]))
@@ -80,22 +83,23 @@ export class Listeners {
   }
 
   /** An address of its own and all addresses are not to be had on one port at one time: the old places go first, and come back if that was no use. */
-  async #inPlaceOf(old: readonly Open[], places: readonly ListenConfig[]): Promise<Open[]> {
+  async #inPlaceOf(old: readonly Open[], places: readonly ListenConfig[], protection: readonly PeerProtection[]): Promise<Open[]> {
     await closeAll(old)
     try {
-      return await this.#listenAll(places)
+      return await this.#listenAll(places, protection)
     } catch (error) {
-      const again = await this.#listenAll(old.map(({ place, listener }) => ({ ...place, port: listener.local.port })))
+      const before = old.map(({ place, listener }) => ({ ...place, port: listener.local.port }))
+      const again = await this.#listenAll(before, this.context.protection())
       this.#open = this.#open.map((open) => ({ place: open.place, listener: again[old.indexOf(open)]?.listener ?? open.listener }))
       if (this.#hasBegun) for (const { listener } of again) void this.#accept(listener)
       throw error
     }
   }
 
-  async #listenAll(places: readonly ListenConfig[]): Promise<Open[]> {
+  async #listenAll(places: readonly ListenConfig[], protection: readonly PeerProtection[]): Promise<Open[]> {
     const open: Open[] = []
     try {
-      for (const place of places) open.push({ place, listener: await this.#listen(place) })
+      for (const place of places) open.push({ place, listener: await this.#listen(place, protection) })
       return open
     } catch (error) {
       await closeAll(open)
@@ -103,8 +107,7 @@ export class Listeners {
     }
   }
 
-  async #listen({ address, port = DEFAULT_PORT }: ListenConfig): Promise<Listener> {
-    const protection = this.context.protection()
+  async #listen({ address, port = DEFAULT_PORT }: ListenConfig, protection: readonly PeerProtection[]): Promise<Listener> {
     const parsed = parseZoned(address)
     if (parsed === undefined) throw new SpeakerError('speaker.config', 'listen', `${address} is not an IP address`)
     try {

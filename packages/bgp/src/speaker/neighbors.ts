@@ -4,7 +4,7 @@ import { CEASE } from '../iana.js'
 import { checkSpeakerConfig } from './check-config.js'
 import type { ConfederationConfig, DynamicNeighborConfig, ListenConfig, NeighborConfig, SpeakerConfig, VrfConfig } from './config.js'
 import type { DecisionConfig } from './decision.js'
-import { DynamicNeighbors } from './dynamic-neighbors.js'
+import { DynamicNeighbors, type DynamicNeighborsPlan } from './dynamic-neighbors.js'
 import type { PeerContext } from './peer-context.js'
 import type { PeerIndex } from './peer-index.js'
 import { Peer } from './peer.js'
@@ -41,7 +41,7 @@ export interface NeighborEditor {
   removeNeighbor(address: string): void
   updateNeighbor(neighbor: NeighborConfig): void
   setVrfs(vrfs: readonly VrfConfig[]): void
-  setListen(places: readonly ListenConfig[]): Promise<void>
+  setListen(places: readonly ListenConfig[], protection?: readonly PeerProtection[]): Promise<void>
   setConfederation(confederation: ConfederationConfig | undefined): void
   setDecision(decision: DecisionConfig): void
   setDynamicNeighbors(ranges: readonly DynamicNeighborConfig[]): void
@@ -177,10 +177,11 @@ export class Neighbors {
     const settings = changedSettings(this.#config, desired)
     const peers = desired.neighbors.map((neighbor, at) => this.#checked(neighbor, `neighbors[${at}]`, desired))
     const named = new Set(peers.map(({ name }) => name))
+    const dynamic = this.#dynamic.plan(dynamicNeighbors)
     const own = [...this.all()].filter(({ name }) => named.has(name) || !this.#dynamic.has(name))
     const changes = [
       ...neighborChanges(new Map(own.map(({ name, config }) => [name, config])), peers, (config) => this.#canRekey(config)),
-      ...this.#dynamicChanges(desired, named),
+      ...this.#dynamicChanges(dynamic, desired, named),
     ]
     const vrfs = vrfChanges(current, wanted)
     const generation = this.#generation
@@ -211,8 +212,9 @@ export class Neighbors {
       vrfs,
       apply: async () => {
         if (isStale()) throw stale
-        if (settings.includes('listen')) {
-          await editor.setListen(listen)
+        const protection = [...dynamic.protection, ...peers.flatMap((peer) => protectionOf(peer, peer.address))]
+        if (settings.includes('listen') || protection.length > 0) {
+          await editor.setListen(listen, protection)
           if (this.#generation !== generation + 1) {
             await editor.setListen(listened)
             throw stale
@@ -224,8 +226,7 @@ export class Neighbors {
   }
 
   /** What becomes of peers that came by themselves; nothing of those for which nothing changes. */
-  #dynamicChanges(desired: SpeakerConfig, named: ReadonlySet<string>): NeighborChange[] {
-    const { peers } = this.#dynamic.plan(desired.dynamicNeighbors ?? [])
+  #dynamicChanges({ peers }: DynamicNeighborsPlan, desired: SpeakerConfig, named: ReadonlySet<string>): NeighborChange[] {
     return [...peers].flatMap(([name, neighbor]): NeighborChange[] => {
       if (named.has(name)) return []
       if (neighbor === undefined) return [{ neighbor: name, kind: 'remove', impact: 'reset', fields: [] }]

@@ -1,3 +1,4 @@
+import type { PeerProtection } from '@heddle/io'
 import type { RouteTarget } from '@heddle/wire'
 import type * as typed from 'typed-emitter'
 import { CEASE } from '../iana.js'
@@ -85,7 +86,7 @@ export class Speaker {
     if (this.#parts.state !== 'new') throw new SpeakerError('speaker.state', 'start', `the speaker is ${this.#parts.state}`)
     this.#parts.state = 'running'
     try {
-      await this.#parts.listeners.use(this.#places)
+      await this.#parts.listeners.use(this.#places, this.#parts.neighbors.protection())
     } catch (error) {
       this.#parts.state = 'new'
       throw error
@@ -204,11 +205,13 @@ export class Speaker {
   /**
    * Listens elsewhere; sessions that came from a place that goes are left alone. Resolves when it does.
    *
+   * @param protection what the streams of peers must have that come soon. Default: of those that there are
    * @throws SpeakerError `speaker.config`, `speaker.listen`; then it listens where it did before
    */
-  async setListen(places: readonly ListenConfig[]): Promise<void> {
-    this.#parts.options.recorder?.call('setListen', [places])
-    if (this.#parts.state === 'running') await this.#parts.listeners.use(places)
+  async setListen(places: readonly ListenConfig[], protection?: readonly PeerProtection[]): Promise<void> {
+    this.#parts.options.recorder?.call('setListen', [places, protection])
+    const { state, listeners, neighbors } = this.#parts
+    if (state === 'running') await listeners.use(places, protection ?? neighbors.protection())
     this.#places = places
     this.#parts.neighbors.configured({ listen: places })
   }
