@@ -221,7 +221,7 @@ export class AdjRibOut {
     const { table } = this
     table.sets.retain(set)
     table.key.retainData(data)
-    table.hold(destination)
+    if (this.#firstOf(destination) === 0) table.hold(destination)
     const entry = this.#own.isHeld(destination) ? 0 - this.#addFurther(destination) : destination
     const entries = this.#columnsOf(entry)
     const slot = Math.abs(entry)
@@ -250,7 +250,7 @@ export class AdjRibOut {
     table.key.releaseData(entries.data.get(slot))
     if (entry < 0) this.#freeFurther(slot, destination)
     this.#size--
-    table.unhold(destination)
+    if (this.#firstOf(destination) === 0) table.unhold(destination)
   }
 
   #freeFurther(slot: number, destination: number): void {

@@ -6,7 +6,7 @@ import { finish, mix } from './hash.js'
 import type { NlriKey } from './nlri-key.js'
 import { SlotIndex } from './slot-index.js'
 
-/** Bits of a destination's state, below the count of those that hold it. */
+/** Bits of a destination's state, below the count of those that hold it; above that stands the length of its key. */
 export const STATE = {
   used: 1,
   /** Its decision is due. */
@@ -17,14 +17,19 @@ export const STATE = {
   decided: 8,
 } as const
 
+/** Holders are counted in 20 bits: a group of peers is three at most, and there are no more groups than the 16 bits of a peer can tell. */
 const HELD = 16
+const LENGTH_SHIFT = 24
+const LENGTH = 0xff << LENGTH_SHIFT
 
 /**
  * The destinations of one table, by slots from 1 and by their keys: what is known of each beside its paths. One that is gone is left where it is, for
  * it often comes back; its slot is used for another when room is needed near it.
  */
 export class Destinations {
+  /** Without the lengths. */
   readonly #keys: RowColumn
+  readonly #scratch: Uint32Array
   readonly #index: SlotIndex
   /** First of the paths, which is the best one where there is one; of a free slot: the next free one. */
   readonly #first = new Column()
@@ -36,7 +41,8 @@ export class Destinations {
   #gone = 0
 
   constructor(private readonly key: NlriKey) {
-    this.#keys = new RowColumn(key.stride)
+    this.#keys = new RowColumn(key.width)
+    this.#scratch = new Uint32Array(key.stride)
     const gone = (): number => this.#gone
     this.#index = new SlotIndex({
       get count() {
@@ -67,27 +73,27 @@ export class Destinations {
 
   /** The slot of `key`, or 0. */
   find(key: Uint32Array): number {
-    const slot = this.#find(key, this.#hash(key, 0))
+    const slot = this.#find(key, this.#hash(key))
     return this.uses(slot) ? slot : 0
   }
 
   /** The slot of `key`, a new one where it has none. The reference of `key` is taken over. */
   at(key: Uint32Array): number {
-    const hash = this.#hash(key, 0)
+    const hash = this.#hash(key)
     const found = this.#find(key, hash)
     if (found === 0) return this.#add(key, hash)
     if (this.uses(found)) this.key.releaseKey(key, 0)
     else {
       this.#gone--
-      this.#use(found)
+      this.#use(found, key)
     }
     return found
   }
 
   /** Frees a slot that nothing refers to any more. */
   freeIfUnused(slot: number): void {
-    if (this.#first.get(slot) !== 0 || (this.#state.get(slot) & ~STATE.bestTouched) !== STATE.used) return
-    this.#state.set(slot, 0)
+    if (this.#first.get(slot) !== 0 || (this.#state.get(slot) & ~(STATE.bestTouched | LENGTH)) !== STATE.used) return
+    this.#state.set(slot, this.#state.get(slot) & LENGTH)
     this.#size--
     if (this.key.refers) this.#remove(slot)
     else this.#gone++
@@ -135,35 +141,34 @@ export class Destinations {
 
   /** The NLRI of a destination with path data. */
   nlri(slot: number, data: number, pathId: number): Nlri {
-    return this.key.toNlri(this.#keys.chunkOf(slot), this.#keys.startOf(slot), data, pathId)
+    return this.key.toNlri(this.#keyOf(slot), 0, data, pathId)
   }
 
   /** Writes what `nlri` returns, as it stands in a message. @throws ValueError `bgp.nlri.*` */
   write(slot: number, data: number, pathId: number, mode: NlriMode, out: ByteWriter): void {
-    this.key.write(this.#keys.chunkOf(slot), this.#keys.startOf(slot), data, pathId, mode, out)
+    this.key.write(this.#keyOf(slot), 0, data, pathId, mode, out)
   }
 
   #add(key: Uint32Array, hash: number): number {
     const slot = this.#free === 0 ? this.#next++ : this.#free
     if (slot === this.#free) this.#free = this.#first.get(slot)
     this.#keys.set(slot, key)
-    this.#use(slot)
+    this.#use(slot, key)
     this.#index.add(slot, hash)
     return slot
   }
 
-  #use(slot: number): void {
+  #use(slot: number, key: Uint32Array): void {
     this.#first.set(slot, 0)
-    this.#state.set(slot, STATE.used)
+    this.#state.set(slot, this.key.refers ? STATE.used : STATE.used | (key[this.key.width] << LENGTH_SHIFT))
     this.#size++
   }
 
   /** What a key refers to is not kept for one that is gone. */
   #remove(slot: number): void {
-    const words = this.#keys.chunkOf(slot)
-    const from = this.#keys.startOf(slot)
-    this.#index.remove(slot, this.#hash(words, from))
-    this.key.releaseKey(words, from)
+    const key = this.#keyOf(slot)
+    this.#index.remove(slot, this.#hash(key))
+    this.key.releaseKey(key, 0)
     this.#free = this.#freed(slot)
   }
 
@@ -184,17 +189,27 @@ export class Destinations {
     return 0
   }
 
-  #hash(words: Uint32Array, from: number): number {
-    const { stride } = this.#keys
-    let hash = stride
-    for (let at = from; at < from + stride; at++) hash = mix(hash, words[at])
+  #hash(key: Uint32Array): number {
+    let hash = key.length
+    for (let at = 0; at < key.length; at++) hash = mix(hash, key[at])
     return finish(hash)
   }
 
   #equals(slot: number, key: Uint32Array): boolean {
+    const { width, refers } = this.key
     const words = this.#keys.chunkOf(slot)
     const from = this.#keys.startOf(slot)
-    for (let at = 0; at < key.length; at++) if (words[from + at] !== key[at]) return false
-    return true
+    for (let at = 0; at < width; at++) if (words[from + at] !== key[at]) return false
+    return refers || this.#state.get(slot) >>> LENGTH_SHIFT === key[width]
+  }
+
+  /** The key of a slot; valid until the next call. */
+  #keyOf(slot: number): Uint32Array {
+    const { width, refers } = this.key
+    const words = this.#keys.chunkOf(slot)
+    const from = this.#keys.startOf(slot)
+    for (let at = 0; at < width; at++) this.#scratch[at] = words[from + at]
+    if (!refers) this.#scratch[width] = this.#state.get(slot) >>> LENGTH_SHIFT
+    return this.#scratch
   }
 }

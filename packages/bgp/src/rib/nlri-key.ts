@@ -23,13 +23,15 @@ const PLAIN = { addPath: false, withdraw: false } as const
  *
  * | families | key words |
  * |---|---|
- * | IPv4, IPv6 | prefix length, address |
- * | VPNv4, VPNv6 | RD (2), prefix length, address |
- * | RTC | length, origin AS, route target (2) |
+ * | IPv4, IPv6 | address, prefix length |
+ * | VPNv4, VPNv6 | RD (2), address, prefix length |
+ * | RTC | origin AS, route target (2), length |
  * | others | id of the NLRI's octets, without what is path data |
  */
 export class NlriKey {
   readonly stride: number
+  /** Words before the length, which is an octet and the last word; all of them where there is none. */
+  readonly width: number
   readonly #prefixWords: number
   readonly #distinguished: boolean
   readonly #labeled: boolean
@@ -42,6 +44,7 @@ export class NlriKey {
     this.#labeled = this.#distinguished || safi === SAFI.labeledUnicast
     this.#prefixWords = !isVisitable(family) ? 0 : safi === SAFI.rtc ? 3 : afi === AFI.ipv6 ? 4 : 1
     this.stride = this.#prefixWords === 0 ? 1 : this.#prefixWords + 1 + (this.#distinguished ? 2 : 0)
+    this.width = this.refers ? 1 : this.stride - 1
   }
 
   /** Whether keys refer to octets, so that they have references to be given back. */
@@ -66,7 +69,7 @@ export class NlriKey {
       out[at++] = cursor.rdHigh
       out[at++] = cursor.rdLow
     }
-    out[at++] = cursor.length
+    out[this.width] = cursor.length
     out[at++] = cursor.w0
     if (this.#prefixWords === 1) return
     out[at++] = cursor.w1
@@ -98,10 +101,10 @@ export class NlriKey {
       case 'labeled-unicast':
         return this.#prefix(nlri.prefix, out, at)
       case 'rtc':
-        out[0] = nlri.length
-        out[1] = nlri.originAs
-        out[2] = nlri.high
-        out[3] = nlri.low
+        out[0] = nlri.originAs
+        out[1] = nlri.high
+        out[2] = nlri.low
+        out[3] = nlri.length
         return undefined
       default:
         out[0] = this.#octets.intern(this.#encode(keyOf(nlri)))
@@ -138,14 +141,12 @@ export class NlriKey {
       return { ...nlri, ...id }
     }
     if (this.family.safi === SAFI.rtc) {
-      return { kind: 'rtc', length: words[at], originAs: words[at + 1], high: words[at + 2], low: words[at + 3], ...id }
+      return { kind: 'rtc', length: words[at + 3], originAs: words[at], high: words[at + 1], low: words[at + 2], ...id }
     }
     const base = this.#distinguished ? at + 2 : at
     const address =
-      this.#prefixWords === 1
-        ? IpAddress.v4(words[base + 1])
-        : IpAddress.v6(words[base + 1], words[base + 2], words[base + 3], words[base + 4])
-    const prefix = IpPrefix.of(address, words[base])
+      this.#prefixWords === 1 ? IpAddress.v4(words[base]) : IpAddress.v6(words[base], words[base + 1], words[base + 2], words[base + 3])
+    const prefix = IpPrefix.of(address, words[at + this.width])
     if (this.#distinguished) {
       return { kind: 'vpn', labels: this.#labels(data), rd: RouteDistinguisher.fromWords(words[at], words[at + 1]), prefix, ...id }
     }
@@ -156,13 +157,13 @@ export class NlriKey {
   write(words: Uint32Array, at: number, data: number, pathId: number, mode: NlriMode, out: ByteWriter): void {
     if (this.#prefixWords === 0) return encodeNlri(this.toNlri(words, at, data, pathId), out, this.family, mode)
     const base = this.#distinguished ? at + 2 : at
-    const length = words[base]
+    const length = words[at + this.width]
     if (mode.addPath) out.u32(pathId)
     if (this.#labeled) this.#writeLabels(data, length, mode, out)
     else out.u8(length)
     if (this.#distinguished) out.u32(words[at]).u32(words[at + 1])
     const end = out.length + ((length + 7) >>> 3)
-    for (let word = 1; word * 32 < length + 32; word++) out.u32(words[base + word])
+    for (let word = 0; word * 32 < length; word++) out.u32(words[base + word])
     out.truncate(end)
     return undefined
   }
@@ -198,12 +199,12 @@ export class NlriKey {
 
   #prefix(prefix: IpPrefix, out: Uint32Array, at: number): void {
     const { address, length } = prefix
-    out[at] = length
-    out[at + 1] = address.w0
+    out[this.width] = length
+    out[at] = address.w0
     if (this.#prefixWords === 1) return
-    out[at + 2] = address.w1
-    out[at + 3] = address.w2
-    out[at + 4] = address.w3
+    out[at + 1] = address.w1
+    out[at + 2] = address.w2
+    out[at + 3] = address.w3
   }
 
   #labels(data: number): readonly number[] {
