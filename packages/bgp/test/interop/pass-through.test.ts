@@ -1,15 +1,16 @@
 import { RouteTarget } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { L2VPN_EVPN, messageToJson, type FamilyName, type RouteView, type Speaker } from '../../src/index.js'
+import { messageToJson, type FamilyName, type RouteView, type Speaker } from '../../src/index.js'
 import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
 import { Daemon, command, eventually, find } from './daemon.js'
 import { EVPN_HOP as HOP, EVPN_ROUTES, evpn } from './evpn-routes.js'
+import { MORE_ROUTES } from './more-routes.js'
 import { speakAt, type Reflector } from './peering.js'
 
 /** Everything of a route but what the reflector adds. */
-const whole = ({ nlri, set }: Pick<RouteView, 'nlri' | 'set'>): string => {
+const whole = ({ family, nlri, set }: Pick<RouteView, 'family' | 'nlri' | 'set'>): string => {
   const { originatorId: _id, clusterList: _list, localPref: _pref, origin: _origin, asPath: _path, ...attributes } = set.attributes
-  const announced = [{ family: L2VPN_EVPN, nlri: [nlri], multiprotocol: true, ...(set.nextHop && { nextHop: set.nextHop }) }]
+  const announced = [{ family, nlri: [nlri], multiprotocol: true, ...(set.nextHop && { nextHop: set.nextHop }) }]
   return JSON.stringify(messageToJson({ type: 'update', withdrawn: [], announced, attributes }))
 }
 
@@ -20,6 +21,16 @@ const FRR: Reflector = { address: '127.0.47.2', port: 11_795 }
 const API = '50154'
 const clientsOf = ({ address }: Reflector): readonly [string, string] => [address.replace(/2$/, '1'), address.replace(/2$/, '3')]
 
+const GOBGP_FAMILIES = [
+  'l3vpn-ipv4-unicast',
+  'l2vpn-evpn',
+  'rtc',
+  'ipv4-flowspec',
+  'ipv6-flowspec',
+  'l3vpn-ipv4-flowspec',
+  'l3vpn-ipv6-flowspec',
+  'ipv4-srpolicy',
+]
 const gobgpConfig = `
 [global.config]
   as = 65000
@@ -38,7 +49,7 @@ ${clientsOf(GOBGP)
   [neighbors.route-reflector.config]
     route-reflector-client = true
     route-reflector-cluster-id = "${GOBGP.address}"
-${['l3vpn-ipv4-unicast', 'l2vpn-evpn', 'rtc'].map((name) => `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${name}"`).join('\n')}`,
+${GOBGP_FAMILIES.map((name) => `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${name}"`).join('\n')}`,
   )
   .join('\n')}
 `
@@ -54,7 +65,16 @@ ${clientsOf(FRR)
   .map((address) => `  neighbor ${address} activate\n  neighbor ${address} route-reflector-client`)
   .join('\n')}
  exit-address-family
-`
+${['ipv4', 'ipv6']
+  .map(
+    (family) => ` address-family ${family} flowspec
+${clientsOf(FRR)
+  .map((address) => `  neighbor ${address} activate\n  neighbor ${address} route-reflector-client`)
+  .join('\n')}
+ exit-address-family
+`,
+  )
+  .join('')}`
 
 interface Case {
   readonly name: string
@@ -73,7 +93,16 @@ const cases: readonly Case[] = [
     name: 'GoBGP',
     reason: missing(gobgpd),
     reflector: GOBGP,
-    families: ['l2vpn-evpn', 'vpnv4-unicast', 'rtc'],
+    families: [
+      'l2vpn-evpn',
+      'vpnv4-unicast',
+      'rtc',
+      'ipv4-flowspec',
+      'ipv6-flowspec',
+      'vpnv4-flowspec',
+      'vpnv6-flowspec',
+      'ipv4-sr-policy',
+    ],
     start: () =>
       Daemon.start(gobgpd ?? '', gobgpConfig, (directory) => [
         '-f',
@@ -89,7 +118,7 @@ const cases: readonly Case[] = [
     name: 'FRR bgpd',
     reason: missing(bgpd),
     reflector: FRR,
-    families: ['l2vpn-evpn'],
+    families: ['l2vpn-evpn', 'ipv4-flowspec', 'ipv6-flowspec'],
     start: () =>
       Daemon.start(bgpd ?? '', frrConfig, (directory) =>
         `-nZS -f ${directory}/daemon.conf -i ${directory}/bgpd.pid --vty_socket ${directory} -p ${FRR.port} -l ${FRR.address} -P 0 --log stdout`.split(
@@ -102,7 +131,7 @@ const cases: readonly Case[] = [
 
 for (const daemonCase of cases) {
   const { name, reason, reflector, families } = daemonCase
-  describe.skipIf(reason !== '')(`EVPN through ${name}${reason}`, () => {
+  describe.skipIf(reason !== '')(`EVPN and others through ${name}${reason}`, () => {
     let daemon: Daemon
     let us: Speaker
     let other: Speaker
@@ -136,6 +165,21 @@ for (const daemonCase of cases) {
       us.withdraw(EVPN_ROUTES.map(evpn))
       await eventually('they are gone', () => arrived().length === 0 || undefined)
     })
+
+    const more = MORE_ROUTES.filter(({ family }) => families.some((one) => one === family.name))
+    it.each(more.map((route) => ({ route, family: route.family.name as FamilyName })))(
+      'has $family come out as it went in, and go again',
+      async ({ route, family }) => {
+        us.announce([route])
+        const arrived = (): RouteView[] => [...other.routes({ family, neighbor: reflector.address })]
+        await eventually('the route', () => arrived().length === 1 || undefined)
+        const sent = [...us.routes({ family, neighbor: reflector.address, direction: 'out' })]
+        expect(arrived().map(whole)).toEqual(sent.map(whole))
+        us.withdraw([route])
+        await eventually('it is gone', () => arrived().length === 0 || undefined)
+        expect([us, other].map((speaker) => neighbor(speaker, reflector.address).established)).toEqual([1, 1])
+      },
+    )
 
     it.skipIf(!families.includes('rtc'))(
       `goes by route target membership${families.includes('rtc') ? '' : ' (it has no RTC)'}`,

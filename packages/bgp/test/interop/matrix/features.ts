@@ -29,6 +29,14 @@ const TABLE: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
     none,
     at('exabgp', 'takes EVPN routes', 'from us; it cannot originate any'),
   ],
+  [
+    'FlowSpec of IPv4, IPv6 (RFC 8955, 8956); of VPNs, and SR policy (RFC 9830)',
+    at('pass-through', 'come out as it went in, and go again', 'IP, unchanged through it'),
+    at('pass-through', 'come out as it went in, and go again', 'all, unchanged through it'),
+    none,
+    none,
+    none,
+  ],
   ['route target membership (RTC)', none, both('gobgp', 'is told of a route as soon as it wants it'), none, none, none],
   [
     'ADD-PATH (RFC 7911)',
