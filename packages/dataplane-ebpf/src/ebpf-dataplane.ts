@@ -36,6 +36,8 @@ export interface EbpfDataplaneOptions {
   readonly routes?: number
   /** Most flows that policies remember, and as many for services and pools: about 650 octets each that are committed at once; 65,536 when left out. */
   readonly flows?: number
+  /** Most ports; 16,384 when left out. Each costs some 100 octets and 80 a CPU from the start, and 6 KiB when it is there and has a device. */
+  readonly ports?: number
   /** Features of the kernel to do without although it may have them: by the others that take their place (`ebpfFeatures`). */
   readonly without?: readonly EbpfFeatureName[]
   /** Script of the process that keeps BFD sessions, and options of Node.js for it; the package's own when left out. For running from sources. */
@@ -57,7 +59,7 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
  */
 export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
   const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger, without = [], keeper } = options
-  const { fibBlocks = 65_536, routes = 262_144, flows = 65_536 } = options
+  const { fibBlocks = 65_536, routes = 262_144, flows = 65_536, ports = 16_384 } = options
   if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
   if (pinDirectory !== undefined && !isAbsolute(pinDirectory)) throw refused(`pinDirectory ${pinDirectory}`, 'an absolute path is needed')
   const unknown = encapsulations.find((encapsulation) => !OFFERED.includes(encapsulation))
@@ -65,6 +67,7 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
   if (!isCount(fibBlocks, 1024)) throw refused(`${fibBlocks} blocks`, 'a number of 1,024 to 4,194,304 is needed')
   if (!isCount(routes, 1)) throw refused(`${routes} routes`, 'a number of 1 to 4,194,304 is needed')
   if (!isCount(flows, 1024)) throw refused(`${flows} flows`, 'a number of 1,024 to 4,194,304 is needed')
+  if (!isCount(ports, 1)) throw refused(`${ports} ports`, 'a number of 1 to 4,194,304 is needed')
   if (process.platform === 'linux') checkPrivileges()
   const missing = missingEbpfFeatures(without)
   if (missing !== '') throw refused('this kernel', `lacks ${missing}`)
@@ -76,7 +79,7 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
     underlayNetns,
     encapsulations,
     pinDirectory,
-    sizes: { fib: fibBlocks, routes, flows, nat_flows: flows * 2, affinities: flows },
+    capacity: { fibBlocks, routes, flows, ports },
     keeper,
     logger,
   })

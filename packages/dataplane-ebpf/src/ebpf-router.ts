@@ -31,7 +31,8 @@ import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
 import { failureOf, idOf, NOTHING, removedIn } from './tables/changes.js'
-import type { KernelMaps, MapSizes } from './tables/kernel-maps.js'
+import type { KernelMaps } from './tables/kernel-maps.js'
+import type { Capacity } from './tables/map-sizes.js'
 import { JudgedRoutes } from './tables/judged-routes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
 import { sweepFlows } from './tables/sweep.js'
@@ -43,7 +44,7 @@ export interface EbpfRouterOptions {
   readonly underlayNetns: string | undefined
   readonly encapsulations: readonly Encapsulation[]
   readonly pinDirectory: string | undefined
-  readonly sizes: MapSizes
+  readonly capacity: Capacity
   readonly keeper: KeeperScript | undefined
   readonly logger: Logger
 }
@@ -96,7 +97,7 @@ export class EbpfRouter implements EbpfDataplane {
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: options.pinDirectory !== undefined,
       features: OFFERED_FEATURES.filter((feature) => feature !== 'liveness' || parts.liveness !== undefined),
-      limits: limitsOf(parts.tables.fib.rows.capacity, parts.maps.capacity('flows')),
+      limits: limitsOf(parts.tables.fib.rows.capacity, parts.maps.capacity('flows'), parts.maps.capacity('ports')),
     }
     this.#judge = this.#newJudge()
     this.#timers = [

@@ -3,11 +3,11 @@ import { nameOctets } from './layout/objects.js'
 import { atomsOf } from './layout/policy.js'
 import { MAX_ALLOWED_SOURCES, MAX_ATOMS, MAX_BACKENDS, MAX_GATEWAYS, MAX_LABELS, MAX_MEMBERS, MAX_NAME } from './layout/structs.js'
 
-/** Most objects of a kind. @param routes rows of the map of routes @param flows entries of the map of flows */
-export function limitsOf(routes: number, flows: number): DataplaneLimits {
+/** Most objects of a kind. @param routes rows of the map of routes @param flows of the map of flows @param ports of the map of ports */
+export function limitsOf(routes: number, flows: number, ports: number): DataplaneLimits {
   return {
     vrfs: 16_384,
-    ports: 16_384,
+    ports,
     nextHops: 131_072,
     groups: 131_072,
     groupMembers: MAX_MEMBERS,

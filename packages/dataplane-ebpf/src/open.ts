@@ -15,6 +15,7 @@ import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { preparePins } from './pins.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
+import { mapSizes } from './tables/map-sizes.js'
 import { KernelTables } from './tables/kernel-tables.js'
 
 /** MTU of no uplink port in the tables: what a length field can say. */
@@ -39,7 +40,7 @@ export async function openRouter(options: EbpfRouterOptions): Promise<EbpfRouter
 }
 
 async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<EbpfRouter> {
-  const { uplink, underlayNetns: netns, pinDirectory, sizes, logger, choice } = options
+  const { uplink, underlayNetns: netns, pinDirectory, capacity, logger, choice } = options
   const netlink = await Netlink.open(netns)
   undo.push(() => netlink.close())
   const { index: uplinkIndex, mtu } = await netlink.links.get(uplink)
@@ -47,7 +48,7 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
   undo.push(() => lock.release())
 
   const pins = pinDirectory === undefined ? undefined : preparePins(pinDirectory)
-  const object = call((native) => native.objectLoad(readBpfObject(), { ...sizes }, pins))
+  const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), pins))
   undo.push(() => object.close())
   const maps = new KernelMaps(object)
   const tables = new KernelTables(maps)

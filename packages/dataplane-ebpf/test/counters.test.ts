@@ -3,11 +3,13 @@ import { IpAddress, IpPrefix } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { readBpfObject } from '../src/bpf-object.js'
+import { inspect } from '../src/inspect.js'
 import { COUNTS } from '../src/layout/structs.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call } from '../src/native/call.js'
 import { KernelMaps } from '../src/tables/kernel-maps.js'
 import { KernelTables } from '../src/tables/kernel-tables.js'
+import { mapSizes } from '../src/tables/map-sizes.js'
 import { missing, titled } from './support/requirements.js'
 
 const port = (id: number) => ({
@@ -17,6 +19,29 @@ const port = (id: number) => ({
   allowedSources: [IpPrefix.of(IpAddress.v4(id))],
   gateways: [],
   mtu: 1400,
+})
+
+describe.skipIf(missing() !== '')(titled('many ports'), () => {
+  it('are as many as the dataplane was opened for, each with its counters, in memory that is told', () => {
+    const count = 20_000
+    const sizes = mapSizes({ fibBlocks: 1024, routes: 16, flows: 1024, ports: count })
+    const object = call((native) => native.objectLoad(readBpfObject(), sizes))
+    try {
+      const maps = new KernelMaps(object)
+      const tables = new KernelTables(maps)
+      const ports = Array.from({ length: count }, (_, id) => port(id))
+      expect(tables.program({ ...emptyTransaction(1), ports: { set: ports, remove: [] } })).toEqual([])
+      expect(tables.counters.snapshot().portIds).toHaveLength(count)
+      const octets = inspect(object).maps.reduce((sum, map) => sum + (map.name.startsWith('port') ? map.octets : 0), 0)
+      process.stdout.write(`${count} ports: ${Math.round(octets / count)} octets each\n`)
+      expect(octets / count).toBeLessThan(1500)
+      expect(tables.program({ ...emptyTransaction(2), ports: { set: [port(count)], remove: [] } })).toMatchObject([
+        { code: 'dataplane.limit' },
+      ])
+    } finally {
+      object.close()
+    }
+  })
 })
 
 describe.skipIf(missing() !== '')(titled('counters of objects'), () => {

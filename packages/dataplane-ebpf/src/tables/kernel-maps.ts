@@ -3,19 +3,6 @@ import { call } from '../native/call.js'
 import { View, type Struct } from '../layout/struct.js'
 import { CONFIG } from '../layout/structs.js'
 
-/** Entries of maps, where they differ from those in `bpf/maps.h`. */
-export interface MapSizes {
-  /** Blocks of 1 KiB; committed when the dataplane is opened. */
-  readonly fib: number
-  /** Rows of 32 octets; likewise. */
-  readonly routes: number
-  /** Flows that policies remember; likewise. */
-  readonly flows: number
-  /** Directions of translated flows, and clients that come to the same backend again; likewise. */
-  readonly nat_flows: number
-  readonly affinities: number
-}
-
 /** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */
 export class KernelMaps {
   readonly #facts: ReadonlyMap<string, NativeMap>

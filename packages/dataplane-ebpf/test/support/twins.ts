@@ -38,7 +38,7 @@ export interface Result {
 /** A forwarder like the router of `RouterNamespace`, with no packet behind it. */
 export function newEngine(): ForwardingEngine {
   return new ForwardingEngine({
-    limits: limitsOf(4096, 4096),
+    limits: limitsOf(4096, 4096, 16_384),
     encapsulations: CARRIED,
     outer: 'full',
     underlayMtu: MTU,
