@@ -3,6 +3,8 @@ const SMALLEST = 64
 const LARGEST = 2048
 /** Entries that half of a split segment has room for, if that will do. */
 const HALF = 1408
+/** Entries of segments, of each length, that are kept for others. */
+const SPARE = 16
 /** Depth below which no segment is split: what shares so many bits of its hash is meant to, and must not blow the directory up. */
 const DEEPEST = 18
 /** A segment is full when three of four places are taken; beyond that, searches that find nothing get long. */
@@ -178,7 +180,7 @@ export class SlotIndex {
     if (entries.length < HALF * 2 || entries.length > LARGEST * 2) return
     const same = this.#spare.get(entries.length)
     if (same === undefined) this.#spare.set(entries.length, [entries])
-    else same.push(entries)
+    else if (same.length < SPARE) same.push(entries)
   }
 }
 
