@@ -1,5 +1,6 @@
-import { dropsOf, type DataplaneError } from '@heddle/core'
+import { dropsOf, PORT_COUNTERS, type DataplaneError } from '@heddle/core'
 import { tunDataplane, type TunDataplane } from '@heddle/dataplane-tun'
+import { DATAGRAM_DESCRIPTOR, RawSocket, UdpBatchSocket } from '@heddle/linux'
 import { IpAddress } from '@heddle/wire'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -288,6 +289,41 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     await setUp(near, sites, 'a')
     await lossOf(sites.start('pod-a', 'ping', '-q', '-c', '1', '-W', '1', '10.99.0.1'))
     expect(dropsOf(await near.counters(), 'no-route')).toBeGreaterThan(0)
+    await near.close()
+  })
+
+  it('counts what only the kernel saw: wrong checksums, and what sockets and devices had no room for', async () => {
+    const near = await tunDataplane(options('a'))
+    await setUp(near, sites, 'a')
+    const none = await near.counters()
+    expect((['kernel-socket', 'kernel-checksum', 'kernel-device'] as const).map((reason) => dropsOf(none, reason))).toEqual([0, 0, 0])
+    // UDP headers with a checksum that does not fit, which the kernel sees when the socket is read.
+    using raw = await RawSocket.open({ namespace: sites.path('site-b'), family: 4, protocol: 17, connect: UNDERLAY.a[0] })
+    const wrong = Uint8Array.of(0xc3, 0x50, 0x19, 0xeb, 0, 12, 0x0b, 0xad, 1, 2, 3, 4)
+    const words = new Uint32Array(DATAGRAM_DESCRIPTOR.words)
+    words[DATAGRAM_DESCRIPTOR.length] = wrong.length
+    for (let sent = 0; sent < 5; sent++) raw.sendBatch(wrong, words, 1)
+    await expect.poll(async () => dropsOf(await near.counters(), 'kernel-checksum'), { timeout: 10_000 }).toBe(5)
+
+    // More than the device's queue and the socket's buffer hold, while nobody reads them.
+    process.kill(pidOf(near), 'SIGSTOP')
+    const datagrams = new Uint8Array(1400 * 40)
+    words[DATAGRAM_DESCRIPTOR.length] = datagrams.length
+    words[DATAGRAM_DESCRIPTOR.segment] = 1400
+    const far = { address: UNDERLAY.a[0], port: 6635 }
+    using udp = await UdpBatchSocket.open({ namespace: sites.path('site-b'), bind: { address: UNDERLAY.b[0], port: 0 }, connect: far })
+    for (let sent = 0; sent < 500; sent++) udp.sendBatch(datagrams, words, 1)
+    const flood = `const socket = require('dgram').createSocket('udp4')
+      let left = 3000
+      socket.connect(9, '${POD.b[0]}', () => { for (let sent = 0; sent < 3000; sent++) socket.send('x', () => --left || socket.close()) })`
+    await once(sites.start('pod-a', process.execPath, '-e', flood), 'exit')
+    process.kill(pidOf(near), 'SIGCONT')
+    const some = await near.counters()
+    expect(dropsOf(some, 'kernel-device')).toBeGreaterThan(0)
+    expect(dropsOf(some, 'kernel-socket')).toBeGreaterThan(0)
+    expect(some.ports[some.portIds.indexOf(0) * PORT_COUNTERS.length + PORT_COUNTERS.indexOf('drops')]).toBeGreaterThanOrEqual(
+      dropsOf(some, 'kernel-device'),
+    )
     await near.close()
   })
 

@@ -11,6 +11,7 @@ export {
 } from './descriptor-handover.js'
 export type { Link, LinkChange, LinkReference, Links, VethEnds, VethOptions } from './link.js'
 export type { LinkSetup, SetupAddress } from './link-setup.js'
+export { checksumDrops, linkDrops, socketDrops, socketNumber, type LinkDrops } from './kernel-drops.js'
 export { LinkReaper, type LinkReaperOptions } from './link-reaper.js'
 export { LinuxError, UnsupportedError } from './linux-error.js'
 export { nativeAvailability, type NativeAvailability } from './native/availability.js'

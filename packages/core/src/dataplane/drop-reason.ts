@@ -53,6 +53,12 @@ export const DROP_REASONS = [
   'no-backend',
   /** No source port is left that would tell the flow from others. */
   'nat-exhausted',
+  /** The kernel dropped it at a socket of the underlay, by the socket's own counter: the receive buffer was full. */
+  'kernel-socket',
+  /** The kernel dropped it because of its UDP checksum; counted for the whole network namespace of the underlay, whoever the datagram was for. */
+  'kernel-checksum',
+  /** The kernel dropped it at a port's device, by the device's own counters: the queue was full, or what was written is no packet. */
+  'kernel-device',
 ] as const
 
 /** Why a packet was discarded; see `DROP_REASONS`. */

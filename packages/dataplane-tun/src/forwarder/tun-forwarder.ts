@@ -20,6 +20,7 @@ import type { IpAddress } from '@heddle/wire'
 import { randomInt } from 'node:crypto'
 import type { Lanes } from '../lanes/lanes.js'
 import { openLanes } from '../lanes/open-lanes.js'
+import { KernelDrops, withKernelDrops } from './kernel-drops.js'
 import { offerHandover, type Handover } from './handover.js'
 import { FLOWS, LIMITS } from './limits.js'
 import { Ports } from './ports.js'
@@ -61,6 +62,7 @@ export class TunForwarder implements Dataplane {
   /** Sessions to go on with after a pause. */
   #paused: readonly SavedBfdSession[] = []
   #ports!: Ports
+  readonly #kernel: KernelDrops
   /** Judges transactions and holds what is programmed; with one lane, its engine. */
   #engine!: ForwardingEngine
   #lanes!: Lanes
@@ -74,6 +76,7 @@ export class TunForwarder implements Dataplane {
     this.#poller = poller
     this.#tunnels = tunnels
     this.#bfd = bfd
+    this.#kernel = new KernelDrops(tunnels.receivers, options)
     this.capabilities = {
       kind: 'tun',
       encapsulations: tunnels.encapsulations,
@@ -145,6 +148,7 @@ export class TunForwarder implements Dataplane {
   async #begin(isPaused: boolean): Promise<void> {
     const { workers, lane, logger, failed } = this.#options
     const tunnels = this.#tunnels
+    await this.#kernel.begin()
     const { engine, lanes } = await openLanes({
       workers,
       lane,
@@ -249,7 +253,8 @@ export class TunForwarder implements Dataplane {
 
   async counters(): Promise<CounterSnapshot> {
     this.#mustBeOpen()
-    return this.#lanes.counters()
+    const [counted, drops] = await Promise.all([this.#lanes.counters(), this.#kernel.read(this.#ports.devices)])
+    return withKernelDrops(counted, drops)
   }
 
   async attachPort(port: number, device: DeviceRequest): Promise<DeviceFacts> {

@@ -127,6 +127,9 @@ export declare function namespaceList(): Array<string>
 
 export declare function namespacePath(name: string): string
 
+/** A file of `/proc/net` of a namespace, as the kernel prints it. */
+export declare function namespaceStatistics(path: string | undefined | null, file: string): Promise<string>
+
 export interface NativeAddress {
   index: number
   address: string
@@ -360,9 +363,6 @@ export declare function tcpConnected(fd: number): NativeTcpConnection
 export declare function tcpDeleteAoKey(fd: number, peer: string, prefixLength: number | undefined | null, sendId: number, receiveId: number): void
 
 export declare function tcpListen(fd: number): NativeTcpEnd
-
-/** Counters of TCP beyond the standard's, as the kernel prints them. */
-export declare function tcpNetstat(namespace?: string | undefined | null): Promise<string>
 
 /** A socket that does not block, in a namespace and bound to a device; the caller owns it. */
 export declare function tcpOpen(namespace: string | undefined | null, family: number, device?: string | undefined | null): Promise<number>

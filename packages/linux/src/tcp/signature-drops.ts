@@ -10,7 +10,7 @@ const COUNTERS: Readonly<Record<keyof SignatureDrops, readonly string[]>> = {
 
 /** Reads them of a namespace. @throws LinuxError `ENOENT` for a namespace that is not there */
 export async function signatureDrops(namespace: string | undefined): Promise<SignatureDrops> {
-  return parseSignatureDrops(await callAsync((native) => native.tcpNetstat(namespace)))
+  return parseSignatureDrops(await callAsync((native) => native.namespaceStatistics(namespace, 'netstat')))
 }
 
 /** Counters that the kernel does not have count nothing. @param text of `/proc/net/netstat`: a line of names and one of values for each group */

@@ -116,6 +116,15 @@ pub fn has_link(path: &Path, link: &str) -> Result<bool> {
     })
 }
 
+/// A file of `/proc/net` as the namespace at `path` (or the caller's) has it, such as `netstat` or `dev`.
+pub fn statistics(path: Option<&Path>, file: &str) -> Result<String> {
+    if file.is_empty() || !file.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err(Error::invalid(format!("read statistics '{file}'"), "not a file of /proc/net"));
+    }
+    let file = format!("/proc/thread-self/net/{file}");
+    within(path, move || fs::read_to_string(&file).context(|| format!("read {file}")))
+}
+
 /// The directory as a shared mount point, so that other mount namespaces see what is made and deleted (as `ip netns` does).
 fn prepare_directory() -> io::Result<()> {
     fs::create_dir_all(DIRECTORY)?;

@@ -50,6 +50,12 @@ pub fn namespace_has_link(path: String, link: String) -> AsyncTask<Job<bool>> {
     job(move || netns::has_link(Path::new(&path), &link))
 }
 
+/// A file of `/proc/net` of a namespace, as the kernel prints it.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn namespace_statistics(path: Option<String>, file: String) -> AsyncTask<Job<String>> {
+    job(move || netns::statistics(path.as_deref().map(Path::new), &file))
+}
+
 /// Inode of the namespace at a path, or of the calling thread's.
 #[napi(catch_unwind)]
 pub fn namespace_identity(path: Option<String>) -> Result<f64> {

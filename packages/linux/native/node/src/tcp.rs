@@ -44,12 +44,6 @@ impl NativeTcpEnd {
     }
 }
 
-/// Counters of TCP beyond the standard's, as the kernel prints them.
-#[napi(ts_return_type = "Promise<string>")]
-pub fn tcp_netstat(namespace: Option<String>) -> AsyncTask<Job<String>> {
-    job(move || tcp::netstat(path(namespace).as_deref()))
-}
-
 /// A socket that does not block, in a namespace and bound to a device; the caller owns it.
 #[napi(ts_return_type = "Promise<number>")]
 pub fn tcp_open(namespace: Option<String>, family: u8, device: Option<String>) -> AsyncTask<Job<i32>> {

@@ -5,7 +5,7 @@ mod options;
 
 use std::{
     ffi::CStr,
-    fs, io,
+    io,
     mem::zeroed,
     net::{IpAddr, SocketAddr, SocketAddrV6},
     os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
@@ -31,12 +31,6 @@ pub struct End {
     pub address: IpAddr,
     pub port: u16,
     pub zone: Option<String>,
-}
-
-/// Counters of TCP and IP in a namespace beyond those of their standards, as text: lines of names, each followed by one of values.
-pub fn netstat(namespace: Option<&Path>) -> Result<String> {
-    const FILE: &str = "/proc/thread-self/net/netstat";
-    netns::within(namespace, || fs::read_to_string(FILE).context(|| format!("read {FILE}")))
 }
 
 /// Makes a socket in a namespace; it does not block, and is bound to `device` when one is given.
