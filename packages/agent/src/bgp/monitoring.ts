@@ -57,7 +57,7 @@ export class Monitoring {
 
   #newRtr({ rtr = [] }: SpeakerNodeConfig): RtrClient | undefined {
     if (rtr.length === 0) return undefined
-    return new RtrClient({ ...this.#world, caches: rtr, changed: () => this.#speaker?.originsChanged() })
+    return new RtrClient({ ...this.#world, caches: rtr, changed: (prefixes) => this.#speaker?.originsChanged(prefixes) })
   }
 
   #follow(config: SpeakerNodeConfig): void {

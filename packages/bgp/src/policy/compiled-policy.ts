@@ -51,6 +51,8 @@ export class CompiledPolicy {
   readonly #terms: readonly CompiledTerm[]
   /** Whether two routes of equal attributes may come to different results. */
   readonly dependsOnNlri: boolean
+  /** Whether the state of a route's origin means anything to it. */
+  readonly looksAtValidation: boolean
 
   /** @throws PolicyError `policy.value` naming the place */
   constructor(readonly policy: Policy) {
@@ -58,6 +60,7 @@ export class CompiledPolicy {
     const looksAtNlri = ({ prefix, rd, validation }: PolicyMatch = {}): boolean =>
       prefix !== undefined || rd !== undefined || validation !== undefined
     this.dependsOnNlri = policy.terms.some(({ match, unless }) => looksAtNlri(match) || looksAtNlri(unless))
+    this.looksAtValidation = policy.terms.some(({ match, unless }) => (match?.validation ?? unless?.validation) !== undefined)
   }
 
   /** Equal for policies that do the same. */

@@ -22,6 +22,13 @@ export class OriginAuthorizations {
     return this.#size
   }
 
+  /** All of them, in no order. */
+  *all(): Generator<OriginAuthorization> {
+    for (const table of Object.values(this.#tables)) {
+      for (const lengths of table.values()) for (const list of lengths.values()) yield* list
+    }
+  }
+
   has({ prefix, ...rest }: OriginAuthorization): boolean {
     const list = this.#tables[prefix.family].get(prefix.length)?.get(String(prefix)) ?? []
     return list.some((one) => isSame(one, rest))

@@ -19,8 +19,8 @@ export interface RtrClientOptions {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
-  /** The authorizations are others: `speaker.originsChanged()` looks at the routes again. */
-  readonly changed: () => void
+  /** Authorizations of these prefixes are others: `speaker.originsChanged(prefixes)` looks at the routes in them again. */
+  readonly changed: (prefixes: readonly IpPrefix[]) => void
   readonly logger?: Logger
 }
 
@@ -33,7 +33,7 @@ const AGAIN = { least: 2, most: 600 } as const
  * knows stays when the cache is lost, until it expires.
  *
  * @example
- * const rtr = new RtrClient({ caches, clock, random, transport, changed: () => speaker.originsChanged() })
+ * const rtr = new RtrClient({ caches, clock, random, transport, changed: (prefixes) => speaker.originsChanged(prefixes) })
  * const speaker = new Speaker({ …, originValidator: rtr })
  */
 export class RtrClient implements OriginValidator {
@@ -145,26 +145,26 @@ export class RtrClient implements OriginValidator {
   #take(cache: RtrCacheConfig, { isWhole, announced, withdrawn, position, intervals }: RtrUpdate): void {
     this.#source = { cache, position }
     this.#keep(intervals)
-    const isChanged = isWhole ? this.#replace(announced) : this.#change(announced, withdrawn)
-    if (!isChanged) return
+    const changed = isWhole ? this.#replace(announced) : this.#change(announced, withdrawn)
+    if (changed.length === 0) return
     this.#logger.info('origin authorizations', { cache: String(cache.address), serial: position.serial, authorizations: this.size })
-    this.#options.changed()
+    this.#options.changed(changed)
   }
 
-  #replace(announced: readonly OriginAuthorization[]): boolean {
-    const fresh = new OriginAuthorizations()
-    let isNew = false
-    for (const one of announced) if (fresh.add(one) && !this.#authorizations.has(one)) isNew = true
-    const isChanged = isNew || fresh.size !== this.#authorizations.size
+  /** @returns prefixes of which something is another now */
+  #replace(announced: readonly OriginAuthorization[]): IpPrefix[] {
+    const [before, fresh] = [this.#authorizations, new OriginAuthorizations()]
+    const came = announced.filter((one) => fresh.add(one) && !before.has(one))
+    const went = [...before.all()].filter((one) => !fresh.has(one))
     this.#authorizations = fresh
-    return isChanged
+    return [...came, ...went].map(({ prefix }) => prefix)
   }
 
-  #change(announced: readonly OriginAuthorization[], withdrawn: readonly OriginAuthorization[]): boolean {
-    let isChanged = false
-    for (const one of withdrawn) isChanged = this.#authorizations.delete(one) || isChanged
-    for (const one of announced) isChanged = this.#authorizations.add(one) || isChanged
-    return isChanged
+  /** As `#replace`. */
+  #change(announced: readonly OriginAuthorization[], withdrawn: readonly OriginAuthorization[]): IpPrefix[] {
+    const went = withdrawn.filter((one) => this.#authorizations.delete(one))
+    const came = announced.filter((one) => this.#authorizations.add(one))
+    return [...went, ...came].map(({ prefix }) => prefix)
   }
 
   /** What is not confirmed in time is no longer used (RFC 8210 §6). */
@@ -173,7 +173,8 @@ export class RtrClient implements OriginValidator {
     this.#expiry = this.#options.clock.setTimer(expire * 1000, () => {
       this.#logger.warn('origin authorizations have expired')
       this.#source = undefined
-      if (this.#replace([])) this.#options.changed()
+      const changed = this.#replace([])
+      if (changed.length > 0) this.#options.changed(changed)
     })
   }
 

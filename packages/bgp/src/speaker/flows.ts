@@ -17,6 +17,7 @@ import { Outbox } from './outbox.js'
 import type { PeerConfig } from './peer-config.js'
 import type { Peer } from './peer.js'
 import type { PeerContext } from './peer-context.js'
+import type { PrefixCover } from './prefix-cover.js'
 import { RefreshRounds } from './refresh-rounds.js'
 import type { Task } from './scheduler.js'
 import { exportSignatureFor, importRulesFor } from './session-rules.js'
@@ -107,10 +108,11 @@ export class Flows {
     for (const family of negotiated.families) if (!this.#checkCount(family)) return
   }
 
-  /** What the validation of origins says is something else now. */
-  revalidate(): void {
-    const { context, negotiated } = this.options
-    for (const family of negotiated.families) this.#ingest.reimport(context.tableOf(family))
+  /** What the validation of origins says is something else now. @param changed of routes in these prefixes alone */
+  revalidate(changed: PrefixCover | undefined): void {
+    const { context, negotiated, peer } = this.options
+    if (peer.config.importPolicy?.looksAtValidation !== true) return
+    for (const family of negotiated.families) this.#ingest.reimport(context.tableOf(family), changed)
     this.#touched(negotiated.families)
   }
 

@@ -10,11 +10,13 @@ import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { nlriMode } from '../nlri/nlri-mode.js'
 import { isSoundNlri } from '../nlri/visit.js'
+import { prefixOf } from '../policy/compiled-policy.js'
 import type { ImportRules } from '../policy/import-rules.js'
 import type { RibTable } from '../rib/rib-table.js'
 import { decodeAttributes, type AttributesResult } from '../validate/attributes.js'
 import { strongestHandling, type BgpError } from '../validate/bgp-error.js'
 import { judgeUpdate } from '../validate/update.js'
+import type { PrefixCover } from './prefix-cover.js'
 import { RouteIntake, importReceived, type RouteField } from './route-intake.js'
 import { familiesOf, fieldsOf, sameAttributes } from './update-fields.js'
 
@@ -133,11 +135,13 @@ export class Ingest {
     return { attributes: rest, ...('code' in hop ? {} : hop) }
   }
 
-  /** What rules make of the paths that are there is something else now. */
-  reimport(table: RibTable): void {
+  /** What rules make of the paths that are there is something else now. @param only those whose prefix is among these; default all */
+  reimport(table: RibTable, only?: PrefixCover): void {
     const { peer, rules } = this.context
     for (const path of table.peerPaths(peer)) {
       const nlri = rules.policy === undefined ? undefined : table.nlriOf(path)
+      const prefix = only === undefined || nlri === undefined ? undefined : prefixOf(nlri)
+      if (prefix !== undefined && only?.covers(prefix) === false) continue
       const before = table.receivedOf(path)
       const { set, invalid, received } = importReceived(table, rules, before, table.sets.bytes(before), nlri)
       table.reimport(path, set, invalid, received)

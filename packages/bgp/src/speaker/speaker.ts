@@ -1,5 +1,5 @@
 import type { PeerProtection } from '@heddle/io'
-import type { RouteTarget } from '@heddle/wire'
+import type { IpPrefix, RouteTarget } from '@heddle/wire'
 import type * as typed from 'typed-emitter'
 import { CEASE } from '../iana.js'
 import type { Family } from '../nlri/family.js'
@@ -27,6 +27,7 @@ import type { Reconciliation } from './reconcile.js'
 import type { WatchEvent } from './watch.js'
 import type { LocalRoute, LocalRouteKey, RouteChange, RouteView } from './route.js'
 import type { ExplainQuery, RoutesQuery, StopOptions } from './queries.js'
+import { PrefixCover } from './prefix-cover.js'
 import { SpeakerError } from './speaker-error.js'
 import type { TableAccess, TableObserver } from './table-observers.js'
 import { SpeakerParts } from './speaker-parts.js'
@@ -286,10 +287,13 @@ export class Speaker {
   /**
    * What the validator of origins says has changed: import policies that look at it are applied again. No peer is asked for anything, and paths
    * whose result is the same are not touched.
+   *
+   * @param prefixes only what it says of routes in these has changed, which costs that much less. Default: of any route
    */
-  originsChanged(): void {
-    this.#parts.options.recorder?.call('originsChanged', [])
-    for (const peer of this.#parts.neighbors.all()) peer.flows?.revalidate()
+  originsChanged(prefixes?: readonly IpPrefix[]): void {
+    this.#parts.options.recorder?.call('originsChanged', prefixes === undefined ? [] : [prefixes])
+    const cover = prefixes === undefined ? undefined : new PrefixCover(prefixes)
+    for (const peer of this.#parts.neighbors.all()) peer.flows?.revalidate(cover)
   }
 
   /** How next hops are reached has changed: every destination is decided again. */

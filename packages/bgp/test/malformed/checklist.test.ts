@@ -29,7 +29,7 @@ const CHECKLIST: readonly (readonly [id: string, whose: string, elsewhere?: stri
   ['CVE-2024-31948', 'FRR: Prefix-SID'],
   ['CVE-2024-31949', 'FRR: dynamic CAPABILITY loops'],
   ['CVE-2024-44070', 'FRR: tunnel TLV beyond the attribute'],
-
+  ['CVE-2024-55553', 'FRR: any change of authorizations validates every route anew', '../speaker/rtr-client.test.ts'],
   ['CVE-2025-43970', 'GoBGP: MRT lengths'],
   ['CVE-2025-43971', 'GoBGP: software version of length zero; RTR lengths'],
   ['CVE-2025-59688', 'BIRD: NOTIFICATION at the wrong moment'],

@@ -3,7 +3,17 @@ import { seededRandom } from '@heddle/io/testing'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
-import { OriginAuthorizations, RtrClient, decodeRtr, encodeRtr, rtrLength, type OriginAuthorization, type RtrPdu } from '../../src/index.js'
+import {
+  OriginAuthorizations,
+  RtrClient,
+  decodeRtr,
+  encodeRtr,
+  rtrLength,
+  type NeighborConfig,
+  type OriginAuthorization,
+  type OriginValidator,
+  type RtrPdu,
+} from '../../src/index.js'
 import { unicast } from '../interop/peering.js'
 import { Lab, isUp } from './lab.js'
 
@@ -82,18 +92,22 @@ async function learning(first: (pdu: RtrPdu) => readonly RtrPdu[], second?: (pdu
   const caches = [new Cache(lab, FIRST, first), ...(second === undefined ? [] : [new Cache(lab, SECOND, second)])]
   for (const cache of caches) await cache.listen()
   const changes: number[] = []
+  const prefixes: (readonly IpPrefix[])[] = []
   const client: RtrClient = new RtrClient({
     caches: [FIRST, ...(second === undefined ? [] : [SECOND])].map((address) => ({ address: IpAddress.parse(address), port: PORT })),
     clock: lab.clock,
     random: seededRandom(9),
     transport: lab.host(R).transport,
-    changed: () => changes.push(client.size),
+    changed: (changed) => {
+      changes.push(client.size)
+      prefixes.push(changed)
+    },
     logger: lab.logs,
   })
   client.start()
   await lab.run(1)
   const of = (text: string, as?: number): string => client.validate(IpPrefix.parse(text), as)
-  return { lab, caches, client, changes, of }
+  return { lab, caches, client, changes, prefixes, of }
 }
 
 describe('a client of a cache', () => {
@@ -239,6 +253,40 @@ it('routes are taken and left by what the cache says, without a word to the peer
   await lab.run(1)
   expect(invalid()).toEqual(['policy'])
   expect(changes.length).toBe(2)
+})
+
+it('a change of authorizations costs the routes that it is about, and no others (CVE-2024-55553)', async () => {
+  const { lab, caches, client, prefixes } = await learning((pdu) =>
+    pdu.type === 'reset-query'
+      ? answer(1, payload('10.0.0.0/8', 65_001, 32))
+      : answer(2, payload('10.1.0.0/24', 65_009, 24), payload('198.51.100.0/24', 65_009, 24)),
+  )
+  let validated = 0
+  const originValidator: OriginValidator = { validate: (prefix, origin) => (validated++, client.validate(prefix, origin)) }
+  const importPolicy = 'term bad\n match validation invalid\n reject\notherwise accept'
+  const from = (address: string, more: Partial<NeighborConfig> = {}): NeighborConfig => ({
+    address,
+    as: 65_001,
+    families: ['ipv4-unicast'],
+    ...more,
+  })
+  const r = lab.speaker(R, { originValidator, neighbors: [from('192.0.2.9', { importPolicy }), from('192.0.2.10')] })
+  const peers = ['192.0.2.9', '192.0.2.10'].map((address) =>
+    lab.speaker(address, { as: 65_001, neighbors: [{ address: R, as: 65_000, families: ['ipv4-unicast'] }] }),
+  )
+  await Promise.all([r, ...peers].map((speaker) => speaker.start()))
+  for (const [at, peer] of peers.entries()) {
+    peer.announce(Array.from({ length: 1000 }, (_, host) => unicast(`10.1.${host >> 8}.${host & 255}/32`, `192.0.2.${9 + at}`)))
+  }
+  await lab.until(() => [...r.routes({ family: 'ipv4-unicast' })].length === 2000, 'the routes')
+  expect(validated).toBeGreaterThanOrEqual(1000)
+  validated = 0
+  caches[0].say({ type: 'serial-notify', version: 1, session: 7, serial: 2 })
+  await lab.run(1)
+  expect(prefixes.at(-1)?.map(String)).toEqual(['10.1.0.0/24', '198.51.100.0/24'])
+  r.originsChanged(prefixes.at(-1))
+  await lab.run(1)
+  expect(validated).toBe(256) // those of 10.1.0.0/24, of the one peer whose policy asks
 })
 
 test('a route is valid, invalid or not found as RFC 6811 says, word by word', () => {
