@@ -57,7 +57,8 @@ What there is to see:
   endpoints   pods, containers and VMs that are attached
   drops       packets that were dropped, by reason
   bfd         whether the ways to others work
-  dataplane   what forwards, and what it can do
+  dataplane   what forwards, what it can do, how full its tables are, what it chose and why
+  bpf         programs, maps, links and pins in the kernel, ours and those of others on our links
   metrics     counts of the plugin of container runtimes, for Prometheus
   bgp         all of the BGP speaker: heddle show bgp --help
 `

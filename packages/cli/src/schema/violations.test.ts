@@ -150,7 +150,7 @@ describe.each([
         const changed = applied(document, changes)
         expect(comparable(ours(changed, schema))).toEqual(comparable(faults(oracle, changed)))
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     )
   })
 })
