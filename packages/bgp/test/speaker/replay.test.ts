@@ -71,6 +71,13 @@ test('what was recorded of a speaker leads another one to the same tables', { ti
           client(CLIENTS[below(2)], { importPolicy: below(2) === 0 ? 'otherwise accept' : 'term\n set local-pref 7\n accept' }),
         )
       if (below(15) === 0) r.resetNeighbor(CLIENTS[below(2)])
+      if (below(15) === 0) r.setDecision({ multipath: 1 + below(4) })
+      if (below(15) === 0) r.setConfederation(below(2) === 0 ? undefined : { id: 64512, members: [65002] })
+      if (below(15) === 0) {
+        const range = { prefix: '192.0.2.8/29', as: 65000, families: ['vpnv4-unicast' as const] }
+        r.setDynamicNeighbors(below(2) === 0 ? [] : [range])
+      }
+      if (below(15) === 0) await r.setListen(below(2) === 0 ? [{ address: R }] : [{ address: R }, { address: R, port: 1790 }])
       await lab.run(below(40) / 10)
     }
     await lab.run(5)
