@@ -6,9 +6,12 @@ import { Lab, internal, isUp, vpn, vpnRoutes } from './lab.js'
 const R = '192.0.2.1'
 const PEERS = ['192.0.2.11', '192.0.2.12', '192.0.2.13', '192.0.2.14']
 
-async function star(neighbors: NeighborConfig[], count = 3) {
+/** What a speaker as a whole is. */
+type Settings = Pick<SpeakerConfig, 'decision' | 'listen' | 'dynamicNeighbors'>
+
+async function star(neighbors: NeighborConfig[], count = 3, settings: Settings = {}) {
   const lab = new Lab()
-  const r = lab.speaker(R, { neighbors })
+  const r = lab.speaker(R, { neighbors, ...settings })
   const peers = PEERS.slice(0, count).map((address) => lab.speaker(address, { neighbors: [internal(R)] }))
   await Promise.all([r, ...peers].map((speaker) => speaker.start()))
   peers.forEach((peer, at) => peer.announce([vpn(`10.0.${at}.1/32`)]))
@@ -109,14 +112,24 @@ test('no other peer notices a change, whatever it is, and after it everything is
     },
     { requiredKeys: [] },
   )
+  const setting = fc.record<Settings>(
+    {
+      decision: fc.constantFrom({ multipath: 2 }, { alwaysCompareMed: true }, {}),
+      listen: fc.constantFrom([{ address: R }], [{ address: R }, { address: R, port: 1790 }]),
+      dynamicNeighbors: fc.constantFrom([], [{ prefix: '192.0.2.128/25', as: 65000, families: ['vpnv4-unicast'] }]),
+    },
+    { requiredKeys: [] },
+  )
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(fc.nat(2), change), { minLength: 1, maxLength: 4 }), async (steps) => {
+    fc.asyncProperty(fc.array(fc.tuple(fc.nat(2), change, setting), { minLength: 1, maxLength: 4 }), async (steps) => {
+      let settings: Settings = {}
       const neighbors = [client(PEERS[0]), client(PEERS[1]), client(PEERS[2])]
       const { lab, r, peers, config } = await star(neighbors)
-      for (const [at, more] of steps) {
+      for (const [at, more, other] of steps) {
+        settings = { ...settings, ...other }
         neighbors[at] = client(PEERS[at], more)
         const established = r.neighbors().map((view) => view.established)
-        const plan = r.reconcile(config(neighbors))
+        const plan = r.reconcile({ ...config(neighbors), ...settings })
         const impact = plan.changes.map((entry) => entry.impact)
         await plan.apply()
         await lab.run(12)
@@ -126,7 +139,7 @@ test('no other peer notices a change, whatever it is, and after it everything is
           if (position !== at) expect(impact[position]).toBe('nothing')
         })
       }
-      const fresh = await star(neighbors)
+      const fresh = await star(neighbors, 3, settings)
       expect(peers.map((peer) => vpnRoutes(peer))).toEqual(fresh.peers.map((peer) => vpnRoutes(peer)))
       const attributes = (speaker: Speaker): string[] =>
         [...speaker.routes({ family: 'vpnv4-unicast', neighbor: R })]
