@@ -6,7 +6,13 @@ export type { AgentConfig, NetworkConfig, SpeakerNodeConfig } from './config.js'
 export type { CaptureRequest } from './observe/packet-observers.js'
 export type { DataplaneSource } from './dataplane/dataplane-keeper.js'
 export { bgpAttributesRows, type BgpAttributesRow } from './view/bgp/attribute-rows.js'
-export { bgpExplainRows, type BgpAdvertisementRow, type BgpExplainRow, type BgpPathRow } from './view/bgp/explain-rows.js'
+export {
+  bgpExplainRows,
+  type BgpAdvertisementRow,
+  type BgpExplainRow,
+  type BgpImportRow,
+  type BgpPathRow,
+} from './view/bgp/explain-rows.js'
 export { bgpNeighborRows, bgpPolicyRows, type BgpNeighborRow, type BgpPolicyRow } from './view/bgp/neighbor-rows.js'
 export { BGP_TABLES, bgpRouteRows, type BgpRouteQuery, type BgpRouteRow, type BgpTable } from './view/bgp/route-rows.js'
 export { bgpStatisticsRows, type BgpStatisticsRow } from './view/bgp/statistics-rows.js'

@@ -281,7 +281,15 @@ export {
   type RouteView,
   type RouteWithdrawal,
 } from './speaker/route.js'
-export type { AdvertisementExplanation, Explanation, NotAdvertised, PathExplanation, PathVerdict } from './speaker/explain.js'
+export type {
+  AdvertisementExplanation,
+  Explanation,
+  ImportExplanation,
+  NotAdvertised,
+  NotImported,
+  PathExplanation,
+  PathVerdict,
+} from './speaker/explain.js'
 export type { MessageTrace, TracedMessage } from './speaker/message-trace.js'
 export type { TableAccess, TableObserver } from './speaker/table-observers.js'
 export {

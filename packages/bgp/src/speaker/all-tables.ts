@@ -3,6 +3,7 @@ import type { PathOrigin } from '../rib/best-path.js'
 import type { PathSink, RibTable } from '../rib/rib-table.js'
 import type { SpeakerConfig, VrfConfig } from './config.js'
 import { Decision, type DecisionConfig, type NextHopResolver } from './decision.js'
+import type { ImportExplanation } from './explain.js'
 import type { Done } from './flush.js'
 import type { Scheduler } from './scheduler.js'
 import type { PlacedTable } from './table-observers.js'
@@ -78,6 +79,11 @@ export class AllTables {
   ranked(table: RibTable, destination: number, count: number): number[] {
     const owner = [...this.#vrfs.all()].find(({ tables }) => [...tables.all()].includes(table)) ?? this.#global
     return owner.decision.ranked(table, destination, count)
+  }
+
+  /** See `Vrfs.explain`. */
+  importsOf(table: RibTable, destination: number): ImportExplanation[] {
+    return this.#vrfs.explain(table, destination)
   }
 
   /** See `Vrfs.use`. */

@@ -47,6 +47,7 @@ export function explanationOf(
       decision: instance.decision,
       peers: [...neighbors.all()].filter(({ config }) => config.neighbor.vrf === vrf),
       nameOf: (at) => index.nameOf(at),
+      importsOf: (destination) => (vrf === undefined ? tables.importsOf(table, destination) : []),
       rulesOf: (at) => {
         const peer = index.get(at)
         return peer === undefined ? undefined : importRulesFor(peer.config, identity, context.validation())

@@ -64,11 +64,31 @@ export interface AdvertisementExplanation {
   readonly term?: string
 }
 
-/** Everything about one destination: every path with its place, and every neighbor with what it is told. */
+/** Why a VRF does not import the best path of a VPN destination. */
+export type NotImported =
+  /** It has none of the VRF's import targets; */
+  | 'no-target'
+  /** it is the VRF's own; */
+  | 'own-route'
+  /** there is none. */
+  | 'no-path'
+
+/** What one VRF makes of a VPN destination. */
+export interface ImportExplanation {
+  readonly vrf: string
+  /** Import targets of the VRF that the best path has. */
+  readonly targets: readonly string[]
+  /** Absent when it imports the path. */
+  readonly reason?: NotImported
+}
+
+/** Everything about one destination: every path with its place, every neighbor with what it is told, and every VRF with what it imports. */
 export interface Explanation {
   readonly family: string
   readonly paths: readonly PathExplanation[]
   readonly advertised: readonly AdvertisementExplanation[]
+  /** Of a destination of VPNv4 and VPNv6. */
+  readonly imported: readonly ImportExplanation[]
 }
 
 /** What an explanation is made from. */
@@ -78,6 +98,7 @@ export interface ExplainSources {
   readonly peers: readonly Peer[]
   nameOf(index: number): string
   rulesOf(index: number): ImportRules | undefined
+  importsOf(destination: number): readonly ImportExplanation[]
 }
 
 /** @param destination slot, or 0 when nobody has told of it */
@@ -87,6 +108,7 @@ export function explain(sources: ExplainSources, destination: number): Explanati
     family: table.family.name,
     paths: destination === 0 ? [] : explainPaths(sources, destination),
     advertised: sources.peers.map((peer) => explainPeer(table, destination, peer)),
+    imported: sources.importsOf(destination),
   }
 }
 

@@ -1,8 +1,11 @@
+import type { RouteDistinguisher } from '@heddle/wire'
+import type { AttributeSet } from '../attribute/attribute-set.js'
 import { routeTargetsOf } from '../community/extended.js'
 import type { AttributeSets } from '../rib/attribute-sets.js'
 import { LOCAL, type RibTable } from '../rib/rib-table.js'
 import type { VrfConfig } from './config.js'
 import type { Decision } from './decision.js'
+import type { ImportExplanation } from './explain.js'
 import { SpeakerError } from './speaker-error.js'
 import type { Tables } from './tables.js'
 import { vrfsOf, type Vrf } from './vrf-config.js'
@@ -88,22 +91,49 @@ export class Vrfs {
     if (family === undefined || this.#instances.size === 0) return
     const nlri = table.nlri(destination, 0, 0)
     if (nlri.kind !== 'vpn') return
-    const best = table.best(destination)
-    const set = best === 0 ? undefined : table.sets.get(table.setOf(best))
-    const peer = best === 0 ? LOCAL : table.peerOf(best)
-    const isOurs = best !== 0 && peer === LOCAL && table.pathIdOf(best) === EXPORT_ID
-    const targets = routeTargetsOf(set?.attributes.extendedCommunities).map(String)
+    const { set, peer, decisionOf } = this.#offered(table, destination, nlri.rd)
     const id = this.#ids.of(nlri.rd)
     for (const vrf of this.all()) {
       const into = vrf.tables.of(family)
       const key = into.newKey()
       into.key.fromNlri({ kind: 'unicast', prefix: nlri.prefix }, key)
-      const wanted = targets.some((target) => vrf.importTargets.has(target)) && !(isOurs && nlri.rd.equals(vrf.rd))
+      const wanted = decisionOf(vrf).reason === undefined
       const held = into.pathsOf(into.find(key)).find((path) => into.pathIdOf(path) === id && this.#isImported(into, path))
       if (held !== undefined && !(wanted && into.peerOf(held) === peer)) into.withdraw(into.peerOf(held), key, id)
       if (wanted && set !== undefined)
         into.announce(peer, key, id, 0, this.context.sets.intern(importedSet(set, vrf.as ?? this.context.as)))
       vrf.tables.touched(into)
+    }
+  }
+
+  /** What each VRF makes of a destination; nothing where it is none of a VPN. @param destination slot, or 0 when nobody has told of it */
+  explain(table: RibTable, destination: number): ImportExplanation[] {
+    if (unicastOf(table.family) === undefined) return []
+    const nlri = destination === 0 ? undefined : table.nlri(destination, 0, 0)
+    if (nlri?.kind !== 'vpn') return Array.from(this.all(), ({ name }) => ({ vrf: name, targets: [], reason: 'no-path' }))
+    const { decisionOf } = this.#offered(table, destination, nlri.rd)
+    return Array.from(this.all(), decisionOf)
+  }
+
+  /** The best path of a VPN destination, and who wants it. */
+  #offered(
+    table: RibTable,
+    destination: number,
+    rd: RouteDistinguisher,
+  ): { readonly set?: AttributeSet; readonly peer: number; readonly decisionOf: (vrf: Vrf) => ImportExplanation } {
+    const best = table.best(destination)
+    if (best === 0) return { peer: LOCAL, decisionOf: ({ name }) => ({ vrf: name, targets: [], reason: 'no-path' }) }
+    const [set, peer] = [table.sets.get(table.setOf(best)), table.peerOf(best)]
+    const isOurs = peer === LOCAL && table.pathIdOf(best) === EXPORT_ID
+    const offered = routeTargetsOf(set.attributes.extendedCommunities).map(String)
+    return {
+      set,
+      peer,
+      decisionOf: (vrf) => {
+        const targets = offered.filter((target) => vrf.importTargets.has(target))
+        const reason = isOurs && rd.equals(vrf.rd) ? 'own-route' : targets.length === 0 ? 'no-target' : undefined
+        return { vrf: vrf.name, targets, ...(reason === undefined ? {} : { reason }) }
+      },
     }
   }
 

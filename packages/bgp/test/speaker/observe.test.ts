@@ -75,6 +75,7 @@ describe('explain', () => {
         { neighbor: A, reason: 'no-path' },
         { neighbor: B, reason: 'no-path' },
       ],
+      imported: [],
     })
   })
 

@@ -170,6 +170,26 @@ describe('a neighbor in a VRF (RFC 4364)', () => {
     expect(held(red2, B)).toHaveLength(1)
   })
 
+  it('says which VRF imports a VPN route, and why another does not', async () => {
+    const { lab, a, b, red1 } = await network()
+    red1.announce([unicast('10.1.0.0/16')])
+    b.announce([vpn('10.7.0.1/32', { rd: '65000:7', rt: '65000:900' })])
+    await lab.run(2)
+    const imported = (speaker: Speaker, prefix: string, rd: string) =>
+      speaker.explain({ family: 'vpnv4-unicast', nlri: vpn(prefix, { rd }).nlri }).imported
+    expect(imported(a, '10.7.0.1/32', '65000:7')).toEqual([
+      { vrf: 'red', targets: [], reason: 'no-target' },
+      { vrf: 'blue', targets: ['65000:900'] },
+    ])
+    expect(imported(a, '10.1.0.0/16', '65000:1')).toEqual([
+      { vrf: 'red', targets: ['65000:100'], reason: 'own-route' },
+      { vrf: 'blue', targets: [], reason: 'no-target' },
+    ])
+    expect(imported(b, '10.1.0.0/16', '65000:1')).toEqual([{ vrf: 'red', targets: ['65000:100'] }])
+    expect(imported(b, '10.9.9.9/32', '65000:1')).toEqual([{ vrf: 'red', targets: [], reason: 'no-path' }])
+    expect(a.explain({ family: 'ipv4-unicast', vrf: 'red', nlri: unicast('10.1.0.0/16').nlri }).imported).toEqual([])
+  })
+
   it('can go to another VRF, and take its routes with it', async () => {
     const { lab, a, b, red1 } = await network()
     red1.announce([unicast('10.1.0.0/16')])

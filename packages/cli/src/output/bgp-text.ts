@@ -85,10 +85,18 @@ const TOLD: readonly Column<BgpExplainRow['advertised'][number]>[] = [
   { title: 'NEXT HOP', text: (row) => or(row.nextHop) },
 ]
 
+const IMPORTED: readonly Column<BgpExplainRow['imported'][number]>[] = [
+  { title: '  IMPORTED BY', text: (row) => `  ${row.vrf}` },
+  { title: 'IMPORTS IT', text: (row) => (row.because === null ? 'yes' : 'no') },
+  { title: 'BECAUSE', text: (row) => row.because ?? row.targets.join(' ') },
+]
+
 /** Why a destination is what it is. */
-export function explainText({ family, rd, destination, paths, advertised }: BgpExplainRow, colors: boolean): string {
+export function explainText({ family, rd, destination, paths, advertised, imported }: BgpExplainRow, colors: boolean): string {
   const head = `${destination}${rd === null ? '' : ` of ${rd}`}, ${family}\n`
-  return `${printable(head.trim())}\n${formatTable(PATHS, paths, { colors })}${advertised.length === 0 ? '' : formatTable(TOLD, advertised, { colors })}`
+  const told = advertised.length === 0 ? '' : formatTable(TOLD, advertised, { colors })
+  const taken = imported.length === 0 ? '' : formatTable(IMPORTED, imported, { colors })
+  return `${printable(head.trim())}\n${formatTable(PATHS, paths, { colors })}${told}${taken}`
 }
 
 /** Values and what is in them, a line each. */

@@ -2,6 +2,7 @@ import type {
   BgpAdvertisementRow,
   BgpAttributesRow,
   BgpExplainRow,
+  BgpImportRow,
   BgpNeighborRow,
   BgpPathRow,
   BgpPolicyRow,
@@ -97,12 +98,14 @@ const advertised: RowSchema<BgpAdvertisementRow> = {
   because: nullable(text),
   term: nullable(text),
 }
+const imported: RowSchema<BgpImportRow> = { vrf: text, targets: arrayOf(text), because: nullable(text) }
 const explain: RowSchema<BgpExplainRow> = {
   family: text,
   rd: nullable(text),
   destination: text,
   paths: arrayOf(closed(path)),
   advertised: arrayOf(closed(advertised)),
+  imported: arrayOf(closed(imported)),
 }
 const statistics: RowSchema<BgpStatisticsRow> = {
   neighbor: text,

@@ -9,6 +9,17 @@ export interface BgpExplainRow {
   readonly destination: string
   readonly paths: readonly BgpPathRow[]
   readonly advertised: readonly BgpAdvertisementRow[]
+  /** What VRFs make of a VPN route; empty for every other. */
+  readonly imported: readonly BgpImportRow[]
+}
+
+/** What a VRF makes of a VPN route. */
+export interface BgpImportRow {
+  readonly vrf: string
+  /** Import targets of the VRF that the route has. */
+  readonly targets: readonly string[]
+  /** Why the VRF does not import it; null when it does. */
+  readonly because: string | null
 }
 
 /** A path with its place. */
@@ -61,7 +72,7 @@ export function* bgpExplainRows(
   }
 }
 
-function explainRow({ family, paths, advertised }: Explanation, nlri: Nlri): BgpExplainRow {
+function explainRow({ family, paths, advertised, imported }: Explanation, nlri: Nlri): BgpExplainRow {
   return {
     family,
     rd: rdOf(nlri),
@@ -74,6 +85,7 @@ function explainRow({ family, paths, advertised }: Explanation, nlri: Nlri): Bgp
       because: reason ?? null,
       term: term ?? null,
     })),
+    imported: imported.map(({ vrf, targets, reason }) => ({ vrf, targets, because: reason ?? null })),
   }
 }
 
