@@ -1,4 +1,5 @@
 import type { BgpAttributesRow, BgpRouteRow, BgpStatisticsRow } from '@heddle/agent'
+import { brief } from './brief.js'
 import type { Column } from './table.js'
 
 const or = (value: string | number | null): string => (value === null ? '-' : String(value))
@@ -28,7 +29,7 @@ export const ATTRIBUTE_COLUMNS: readonly Column<BgpAttributesRow>[] = [
   { title: 'FAMILY', text: (row) => row.family },
   { title: 'NEXT HOP', text: (row) => or(row.nextHop) },
   { title: 'EXAMPLE', text: (row) => row.example },
-  { title: 'ATTRIBUTES', text: (row) => JSON.stringify(row.attributes) },
+  { title: 'ATTRIBUTES', text: (row) => brief(row.attributes) },
 ]
 
 /** `heddle show bgp statistics`. */

@@ -1,5 +1,6 @@
 import type { BgpExplainRow, BgpNeighborRow, BgpPolicyRow, BgpWatchRow } from '@heddle/agent'
 import type { Json } from '@heddle/bgp'
+import { brief } from './brief.js'
 import { formatTable, printable, type Column } from './table.js'
 import { duration } from './views.js'
 
@@ -19,6 +20,7 @@ function fields(rows: readonly (readonly [string, string])[], indent = '  '): st
 /** A neighbor with all that is known of it. */
 export function neighborText(row: BgpNeighborRow): string {
   const { capabilities: agreed, messages, timers, lastNotification: last } = row
+  const { address: _address, as: _as, description: _description, ...rest } = row.config as { readonly [key: string]: Json }
   const since = row.uptime === null ? '' : `, for ${duration(row.uptime)}`
   return [
     `neighbor ${row.address}, AS ${row.as}${row.description === null ? '' : ` (${printable(row.description)})`}\n`,
@@ -38,7 +40,7 @@ export function neighborText(row: BgpNeighborRow): string {
       ]),
       ...(last === null ? [] : [['notification', `${last.code}/${last.subcode} ${last.direction} ${last.shutdown ?? ''}`.trim()] as const]),
       ['last error', or(row.lastError)],
-      ['configuration', JSON.stringify(row.config)],
+      ['configuration', brief(rest)],
     ]),
   ].join('')
 }
