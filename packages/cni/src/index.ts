@@ -1,4 +1,5 @@
 export type { PluginCall, PluginRunner } from './ipam/delegated-addresses.js'
+export type { BlockRegistry, SharedPool } from './ipam/block-registry.js'
 export type { Allocation, AllocationRequest, AddressSpace, PoolIpamOptions, PoolUsage } from './ipam/pool-ipam.js'
 export { PoolIpam } from './ipam/pool-ipam.js'
 export type { PoolDefinition } from './ipam/pool.js'

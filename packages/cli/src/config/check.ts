@@ -123,6 +123,11 @@ function cniProblems(parsed: ParsedFile, { cni }: NodeDocument, vrfs: readonly V
       const allowed = `the name of a VRF: ${vrfs.map((one) => one.name).join(', ') || 'vrfs has none'}`
       return [
         ...(isThere ? [] : [parsed.problem([...at, index, 'vrf'], JSON.stringify(vrf), allowed)]),
+        ...pools.flatMap(({ block }, place) =>
+          block === undefined || block.indices !== undefined || cni?.blocks !== undefined
+            ? []
+            : [parsed.problem([...at, index, 'pools', place, 'block'], JSON.stringify(block), 'one with indices, or with cni.blocks')],
+        ),
         ...repeated(parsed, [...at, index, 'pools'], 'prefix', pools, ({ prefix }) => String(IpPrefix.parse(prefix)), 'each prefix once'),
       ]
     }),

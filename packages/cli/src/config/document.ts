@@ -80,6 +80,8 @@ export interface CniSection {
   readonly annotation?: string
   /** Seconds for which an address that was given back is not given to another pod, 0–86,400; default 60. */
   readonly quarantine?: number
+  /** Absolute path of a folder that all nodes share, in which they write down whose blocks of pools are whose; needed where a block has no `indices`. */
+  readonly blocks?: string
   /** Where the addresses come from that endpoints have on the node, a prefix a family; default 100.64.0.0/10 and fd68:6564:646c:6500::/64. */
   readonly nodeAddresses?: readonly string[]
   /** Serves `cni_*` to Prometheus; not served when left out. */
@@ -118,6 +120,6 @@ export interface CniPoolSection {
   readonly last?: string
   readonly gateway?: string
   readonly exclude?: readonly string[]
-  /** The blocks of `prefix` that are this node's: of `length` bits, counted from 0. */
-  readonly block?: { readonly length: number; readonly indices: readonly number[] }
+  /** The blocks of `prefix` that are this node's: of `length` bits, counted from 0; claimed from `cni.blocks` without `indices`. */
+  readonly block?: { readonly length: number; readonly indices?: readonly number[] }
 }

@@ -21,13 +21,15 @@ export interface CniParts {
 export async function startCni({ cni: section, node, dataplane }: NodeDocument, parts: CniParts): Promise<RunningCni> {
   if (section === undefined) return { metrics: () => '', stop: async () => undefined }
   const { createCni, PoolIpam } = await import('@heddle/cni')
-  const { appendLogStore, bootId, DEFAULT_CNI_SOCKET, execPlugin, kernelInspector, nftTranslator, serveCni, serveMetrics } =
+  const { appendLogStore, bootId, DEFAULT_CNI_SOCKET, execPlugin, folderBlocks, kernelInspector, nftTranslator, serveCni, serveMetrics } =
     await import('@heddle/cni/node')
   const { quarantine = DEFAULT_QUARANTINE, annotation } = section
   const store = await appendLogStore(section.store ?? `/var/lib/heddle/${node.name}.cni`)
   try {
     const networks = section.networks.map(networkOf)
-    const ipam = new PoolIpam({ store, quarantine: quarantine * 1000 })
+    const { blocks } = section
+    const shared = blocks === undefined ? {} : { blocks: folderBlocks(blocks, node.name) }
+    const ipam = new PoolIpam({ store, quarantine: quarantine * 1000, ...shared })
     for (const network of networks) ipam.usage(network) // says now what is wrong with a pool, and not to the first pod
     const cni = await createCni({
       networks,

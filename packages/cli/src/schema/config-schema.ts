@@ -48,7 +48,7 @@ const cniPool = closed(
         length: { type: 'integer', minimum: 0, maximum: 128, description: 'the length of a block, at least that of the pool' },
         indices: { type: 'array', items: { type: 'integer', minimum: 0, maximum: 4_294_967_295 }, minItems: 1, uniqueItems: true },
       },
-      ['length', 'indices'],
+      ['length'],
     ),
   },
   ['prefix'],
@@ -58,6 +58,7 @@ const cni = closed(
   {
     socket,
     store: { type: 'string', pattern: PATH_PATTERN, description: 'absolute path of the file that keeps what is attached' },
+    blocks: { type: 'string', pattern: PATH_PATTERN, description: 'absolute path of a folder that all nodes share' },
     annotation: { type: 'string', minLength: 1, description: 'the key of the pod annotation that names a network' },
     quarantine: {
       type: 'integer',

@@ -1,13 +1,18 @@
 import { IpAddress, IpPrefix, type IpFamily } from '@heddle/wire'
 import { CniError } from '../protocol/cni-error.js'
 import { CNI_CODES } from '../protocol/codes.js'
+import { SerialByKey } from '../server/serial-by-key.js'
 import type { Store } from '../store/store.js'
+import type { BlockRegistry } from './block-registry.js'
+import { ClaimedBlocks } from './claimed-blocks.js'
 import { LeaseTable, type Lease } from './lease-table.js'
 import { poolsOf, type Pool, type PoolDefinition } from './pool.js'
 
 /** How addresses are given out. */
 export interface PoolIpamOptions {
   readonly store: Store
+  /** Where this node's blocks of pools are written down that it shares with others; without it such a pool is refused. */
+  readonly blocks?: BlockRegistry
   /** Milliseconds for which an address that was given back is not given to somebody else; default 60,000. */
   readonly quarantine?: number
   /** Rather refuse than give out an address in quarantine when no other is left; default false. */
@@ -62,12 +67,16 @@ export class PoolIpam {
     string,
     { readonly definitions: readonly PoolDefinition[]; readonly text: string; readonly pools: readonly Pool[] }
   >()
+  readonly #blocks: ClaimedBlocks | undefined
+  /** Allocations of a virtual network whose blocks are claimed: what one makes room for is not another's. */
+  readonly #serial = new SerialByKey()
   readonly #quarantine: number
   readonly #strict: boolean
   readonly #now: () => number
 
-  constructor({ store, quarantine = QUARANTINE, strict = false, now = Date.now }: PoolIpamOptions) {
+  constructor({ store, blocks, quarantine = QUARANTINE, strict = false, now = Date.now }: PoolIpamOptions) {
     this.#leases = new LeaseTable(store)
+    this.#blocks = blocks === undefined ? undefined : new ClaimedBlocks(blocks)
     this.#quarantine = quarantine
     this.#strict = strict
     this.#now = now
@@ -78,7 +87,15 @@ export class PoolIpam {
    *
    * @throws CniError 102 when no address is free or a wanted one is taken, 11 when one will be free in a while, 7 when a wanted one is in no pool
    */
-  async allocate(space: AddressSpace, { owner, wanted = [], isInUse = () => false }: AllocationRequest): Promise<readonly Allocation[]> {
+  async allocate(space: AddressSpace, request: AllocationRequest): Promise<readonly Allocation[]> {
+    if (!space.pools.some(isClaimed)) return this.#allocate(space, request)
+    return this.#serial.run(space.name, async () => {
+      await this.#makeRoom(space, request)
+      return this.#allocate(space, request)
+    })
+  }
+
+  async #allocate(space: AddressSpace, { owner, wanted = [], isInUse = () => false }: AllocationRequest): Promise<readonly Allocation[]> {
     const pools = this.#poolsOf(space)
     const held = this.#leases.of(space.name, owner)
     if (held.length > 0 && wanted.every((address) => held.some((other) => other.equals(address)))) return byFamily(pools, held)
@@ -105,7 +122,30 @@ export class PoolIpam {
     const until = this.#now() + this.#quarantine
     const lease: Lease | undefined = this.#quarantine > 0 ? { owner, until } : undefined
     await this.#leases.commit(space, [...held.map((address) => [address, lease] as const), ...this.#outlived(space)])
+    const known = this.#pools.get(space)
+    if (known !== undefined)
+      await this.#blocks?.shrink({ name: space, pools: known.definitions }, (block) =>
+        this.#leases.entries(space).some(([one]) => block.contains(one)),
+      )
     return held
+  }
+
+  /** Claims blocks until each family that is to be chosen has a free address, or there is no block. */
+  async #makeRoom(space: AddressSpace, { owner, wanted = [], isInUse = () => false }: AllocationRequest): Promise<void> {
+    const blocks = this.#blocks
+    if (blocks === undefined)
+      throw new CniError(CNI_CODES.invalidConfiguration, `${space.name} has a pool in blocks, and nobody knows which are this node's`)
+    await blocks.load(space)
+    if (this.#leases.of(space.name, owner).length > 0) return
+    for (const family of [4, 6] as const) {
+      if (wanted.some((address) => address.family === family)) continue
+      const hasRoom = (): boolean =>
+        this.#poolsOf(space).some(
+          (pool) =>
+            pool.definition.prefix.family === family && pool.peek((address) => this.#isFree(space.name, address) && !isInUse(address)),
+        )
+      while (!hasRoom() && (await blocks.grow(space, family, hasRoom)));
+    }
   }
 
   addressesOf(space: string, owner: string): readonly IpAddress[] {
@@ -132,6 +172,7 @@ export class PoolIpam {
   /** What an address that can be had next would be refused with; `undefined` when it would not. */
   exhaustion(space: AddressSpace): CniError | undefined {
     for (const { family, total, used, quarantined } of this.usage(space)) {
+      if (this.#blocks?.canGrow(space, family) === true) continue
       if (total - BigInt(used) - BigInt(this.#strict ? quarantined : 0) <= 0n) return exhausted(space.name, family, this.#poolsOf(space))
     }
     return undefined
@@ -193,14 +234,21 @@ export class PoolIpam {
     return over
   }
 
-  #poolsOf({ name, pools: definitions }: AddressSpace): readonly Pool[] {
+  #poolsOf(space: AddressSpace): readonly Pool[] {
+    const { name, pools: definitions } = space
     const known = this.#pools.get(name)
-    if (known?.definitions === definitions) return known.pools
-    const text = JSON.stringify(definitions)
-    const pools = known?.text === text ? known.pools : poolsOf(definitions)
+    const claimed = definitions.some(isClaimed) ? this.#blocks?.poolsOf(space) : undefined
+    if (known?.definitions === definitions && claimed === undefined) return known.pools
+    const text = JSON.stringify(claimed ?? definitions)
+    const pools = known?.text === text ? known.pools : poolsOf(claimed ?? definitions)
     this.#pools.set(name, { definitions, text, pools })
     return pools
   }
+}
+
+/** Whether its blocks are claimed when they are needed. */
+function isClaimed({ block }: PoolDefinition): boolean {
+  return block !== undefined && block.indices === undefined
 }
 
 function byFamily(pools: readonly Pool[], addresses: readonly IpAddress[]): readonly Allocation[] {

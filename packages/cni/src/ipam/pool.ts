@@ -14,10 +14,10 @@ export interface PoolDefinition {
   /** Told to containers as their gateway, and never given out. */
   readonly gateway?: IpAddress
   /**
-   * The blocks of `prefix` that are this node's, where several nodes share it: of `length` bits each, counted from 0. An address that is asked for
-   * by itself may lie in any of them.
+   * The blocks of `prefix` that are this node's, where several nodes share it: of `length` bits each, counted from 0; claimed from a `BlockRegistry`
+   * where `indices` are left out. An address that is asked for by itself may lie in any of them.
    */
-  readonly block?: { readonly length: number; readonly indices: readonly number[] }
+  readonly block?: { readonly length: number; readonly indices?: readonly number[] }
 }
 
 /** A pool, checked and ready to be searched. */
@@ -62,6 +62,17 @@ export class Pool {
    * no more addresses than are taken, and one.
    */
   next(isFree: (address: IpAddress) => boolean): IpAddress | undefined {
+    const found = this.#find(isFree)
+    if (found !== undefined) this.#cursor = numberOf(found) + 1n
+    return found
+  }
+
+  /** Whether there is a free address. */
+  peek(isFree: (address: IpAddress) => boolean): boolean {
+    return this.#find(isFree) !== undefined
+  }
+
+  #find(isFree: (address: IpAddress) => boolean): IpAddress | undefined {
     const { family } = this.definition.prefix
     const behind = [
       ...within(this.intervals, { first: this.#cursor, last: 1n << 128n }),
@@ -70,9 +81,7 @@ export class Pool {
     for (const { first, last } of behind) {
       for (let value = first; value <= last; value++) {
         const address = addressFrom(value, family)
-        if (!isFree(address)) continue
-        this.#cursor = value + 1n
-        return address
+        if (isFree(address)) return address
       }
     }
     return undefined
@@ -98,7 +107,7 @@ function reserved(prefix: IpPrefix): readonly Interval[] {
 
 function blocksOf({ prefix, block }: PoolDefinition): readonly Interval[] {
   if (block === undefined) return [boundsOf(prefix)]
-  const { length, indices } = block
+  const { length, indices = [] } = block
   if (!Number.isInteger(length) || length < prefix.length || length > prefix.address.bits) {
     throw wrong(`blocks of /${length} do not fit into the pool ${prefix}; allowed: ${prefix.length}–${prefix.address.bits}`)
   }
