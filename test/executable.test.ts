@@ -62,7 +62,7 @@ describe('the executable', () => {
     `begins anew with a small young generation${'execve' in process ? '' : ' (not run: this Node cannot)'}`,
     async () => {
       const env = { ...process.env, NODE_OPTIONS: TELL }
-      expect(await said(spawn(process.execPath, [executable, ...ARGS], { env, stdio: 'pipe' }))).toContain('--max-semi-space-size=8')
+      expect(await said(spawn(process.execPath, [executable, ...ARGS], { env, stdio: 'pipe' }))).toContain('--max-semi-space-size=4')
     },
   )
 
