@@ -22,6 +22,18 @@ describe('routes of an engine that only judges', () => {
           const key = [family, words[0], w1, 0, 0, length] as const
           if (isRemoval) expect(judged.delete(...key)).toBe(table.delete(...key))
           else expect(judged.set(...key, group)).toBe(table.set(...key, group))
+          if (group === 3 && family === 4 && !isRemoval) {
+            // A few at once, one of them named twice.
+            const many = [
+              Uint32Array.of(words[1], words[0], words[1]),
+              Uint8Array.of(32, words[1] === 0 ? 0 : 32, 32),
+              Uint32Array.of(1, 2, 3),
+            ] as const
+            const [one, other] = [new Int32Array(3), new Int32Array(3)]
+            judged.setAll4(...many, one)
+            table.setAll4(...many, other)
+            expect(one).toEqual(other)
+          }
           expect([judged.size, judged.get(...key)]).toEqual([table.size, table.get(...key)])
         }
         const all = (routes: JudgedRoutes | FibTable): string[] => {

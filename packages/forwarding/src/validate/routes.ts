@@ -31,7 +31,8 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
   }
 
   // What the tables hold is looked at only when something under its routes gets lost, or when there may be too many.
-  const mayOverflow = tables.routeUses.count + routes.count > limits.routes
+  const room = limits.routes - tables.routeUses.count
+  const mayOverflow = routes.count > room && newRows(tables, routes) > room
   if (vrfs.lost.length === 0 && groups.lost.length === 0 && !mayOverflow) return
   const change = routeChange(tables, routes)
   const count = tables.routeUses.count + change.count
@@ -66,6 +67,19 @@ function lastRows(routes: RouteBatch): ReadonlyMap<string, number> {
   const last = new Map<string, number>()
   for (let row = 0; row < routes.count; row++) last.set(`${routes.vrf[row]} ${routes.prefixAt(row)}`, row)
   return last
+}
+
+/** Rows that set what is not there: as many routes as a batch can add, if each is named once. */
+function newRows({ vrfs }: Tables, { count, vrf, family, address, length, group }: RouteBatch): number {
+  let found = 0
+  for (let row = 0; row < count; row++) {
+    if (group[row] === NO_GROUP) continue
+    const at = row * 4
+    const fib = vrfs.get(vrf[row])?.fib
+    const before = fib?.get(family[row] as 4 | 6, address[at], address[at + 1], address[at + 2], address[at + 3], length[row])
+    if ((before ?? NO_MATCH) === NO_MATCH) found++
+  }
+  return found
 }
 
 /** Why a row is no prefix, if it is none. */
