@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -65,6 +65,22 @@ describe('command line', () => {
     const yaml = behind.split('\n').filter((line) => line.startsWith('  '))
     expect(parse('help', yaml.join('\n')).bgp.as).toBe(65000)
   })
+
+  it.each([['heddle'], ['heddle show'], ['heddle show bgp'], ['heddle endpoint'], ['heddle decode'], ['heddle cni']])(
+    'has every command of %s in the README',
+    async (whole) => {
+      const words = whole.split(' ').slice(1)
+      const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+      const { out } = await heddle([...words, '--help'])
+      const names = [...(out.split('\nCommands:\n')[1] ?? '').matchAll(/^ {2}([a-z]+)/gm)]
+        .map(([, name]) => name)
+        .filter((name) => name !== 'help')
+      expect(names).not.toEqual([])
+      // what belongs to one command may stand in its row, behind a backtick or beside its siblings
+      const place = words.includes('bgp') ? readme.slice(readme.indexOf('## BGP')) : readme
+      for (const name of names) expect(place).toMatch(new RegExp(`(heddle ${[...words, name].join(' ')}|[\\x60|]${name}\\b)`))
+    },
+  )
 
   it('says of every view what it is', async () => {
     const { out } = await heddle(['show', '--help'])
