@@ -14,6 +14,7 @@ import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import { Framer } from './framer.js'
 import { asSent } from './hard-reset.js'
 import { Inbox, type InboxItem } from './inbox.js'
+import { SessionStream } from './session-stream.js'
 import { SessionTimers } from './timers.js'
 
 /** Why a session ended. */
@@ -56,9 +57,6 @@ export interface SessionOptions {
   readonly owner: SessionOwner
 }
 
-/** How long a closed connection may take to send its last message, in milliseconds. */
-const LINGER = 2000
-
 /**
  * One connection to a peer and its state machine: carries out what the machine asks for on the injected transport and clock, and feeds it what
  * happens there.
@@ -68,12 +66,9 @@ export class Session {
   readonly #timers: SessionTimers
   readonly #events: FsmEvent[] = []
   #running = false
-  #connection: Connection | undefined
+  readonly #stream: SessionStream
   #attempt: AbortController | undefined
   #framer = new Framer()
-  #blocked = false
-  #written = 0
-  #taken = 0
   #cause: DownCause = { kind: 'closed' }
   /** Messages that arrived in Established and wait for their turn. */
   readonly inbox = new Inbox()
@@ -89,6 +84,7 @@ export class Session {
 
   constructor(private readonly options: SessionOptions) {
     this.#timers = new SessionTimers(options.clock, options.random, (timer) => this.#expired(timer))
+    this.#stream = new SessionStream(options.clock, () => options.owner.writable(this))
   }
 
   get state(): FsmState {
@@ -101,7 +97,7 @@ export class Session {
   }
 
   get connection(): Connection | undefined {
-    return this.#connection
+    return this.#stream.connection
   }
 
   /** Why the last connection or attempt ended. */
@@ -111,7 +107,7 @@ export class Session {
 
   /** The connection has taken all it wants for now; see `SessionOwner.writable`. */
   get blocked(): boolean {
-    return this.#blocked
+    return this.#stream.blocked
   }
 
   /** Feeds the machine. Events that arise meanwhile wait for their turn. */
@@ -140,20 +136,9 @@ export class Session {
    * @returns false when no more should be sent until `writable`
    */
   write(octets: Uint8Array, messages: readonly Uint8Array[] = [octets]): boolean {
-    const connection = this.#connection
-    if (connection === undefined) return false
+    if (this.connection === undefined) return false
     for (const message of messages) this.options.owner.counted('sent', message)
-    this.#written += octets.length
-    if (connection.write(octets)) return true
-    if (!this.#blocked) {
-      this.#blocked = true
-      void connection.drained().then(() => {
-        if (this.#connection !== connection) return
-        this.#blocked = false
-        this.options.owner.writable(this)
-      })
-    }
-    return false
+    return this.#stream.write(octets)
   }
 
   /** Ends the session because of what the peer sent. */
@@ -241,13 +226,10 @@ export class Session {
   }
 
   #adopt(connection: Connection): void {
-    this.#connection = connection
+    this.#stream.adopt(connection)
     this.connectedAt = this.options.clock.now()
     this.#framer = new Framer()
     this.negotiated = undefined
-    this.#blocked = false
-    this.#written = 0
-    this.#taken = 0
     this.#cause = { kind: 'closed' }
     void this.#read(connection)
   }
@@ -256,14 +238,14 @@ export class Session {
     let message = 'closed by the peer'
     try {
       for await (const chunk of connection.chunks) {
-        if (this.#connection !== connection) return
+        if (this.connection !== connection) return
         this.#received(chunk)
         if (this.inbox.full) await this.inbox.drained()
       }
     } catch (error) {
       message = messageOf(error)
     }
-    if (this.#connection !== connection) return
+    if (this.connection !== connection) return
     if (this.inbox.length === 0) return this.#lost(message)
     this.inbox.push({ kind: 'end', message })
     this.options.owner.arrived(this)
@@ -285,7 +267,7 @@ export class Session {
   }
 
   #message(bytes: Uint8Array, type: number): void {
-    if (this.#connection === undefined) return
+    if (this.connection === undefined) return
     this.options.owner.counted('received', bytes)
     if (type === MESSAGE_TYPE.keepalive) return this.handle({ type: 'keepalive-received' })
     if (type === MESSAGE_TYPE.open) return this.#open(bytes)
@@ -347,15 +329,8 @@ export class Session {
   #close(): void {
     this.#attempt?.abort()
     this.#attempt = undefined
-    const connection = this.#connection
-    this.#connection = undefined
     this.inbox.clear()
-    if (connection === undefined) return
-    const linger = this.options.clock.setTimer(LINGER, () => connection.reset())
-    connection.close().then(
-      () => linger.cancel(),
-      () => linger.cancel(),
-    )
+    this.#stream.close()
   }
 
   #expired(timer: FsmTimer): void {
@@ -380,10 +355,7 @@ export class Session {
   #checkSending(): void {
     const { state } = this.#fsm
     if (state.name !== 'established') return
-    const queued = this.#connection?.queued ?? 0
-    const taken = this.#written - queued
-    if (queued > 0 && taken <= this.#taken) return this.handle({ type: 'send-hold-timer-expired' })
-    this.#taken = taken
+    if (this.#stream.stands()) return this.handle({ type: 'send-hold-timer-expired' })
     this.#timers.start('send-hold', Math.max(this.options.config.sendHoldTime, 2 * state.holdTime), false)
   }
 }

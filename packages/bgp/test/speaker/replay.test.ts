@@ -1,6 +1,6 @@
 import { ManualClock, seededRandom } from '@heddle/io/testing'
 import { expect, test } from 'vitest'
-import { Recorder, replay, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
+import { Recorder, replay, type BfdSource, type BfdState, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
 import { FaultyTransport } from './faulty-transport.js'
 import { Lab, internal, show, vpn } from './lab.js'
 
@@ -45,7 +45,8 @@ test('what was recorded of a speaker leads another one to the same tables', { ti
     const lab = new Lab(2)
     const random = seededRandom(seed)
     const below = (limit: number): number => random.uint32() % limit
-    const client = (address: string, more: Partial<NeighborConfig> = {}) => internal(address, { routeReflectorClient: true, ...more })
+    const client = (address: string, more: Partial<NeighborConfig> = {}) =>
+      internal(address, { routeReflectorClient: true, bfd: true, ...more })
     const config: SpeakerConfig = {
       as: 65000,
       routerId: R,
@@ -55,10 +56,17 @@ test('what was recorded of a speaker leads another one to the same tables', { ti
       gracefulRestart: { restartTime: 15 },
     }
     const recorder = new Recorder(lab.clock)
+    const paths = new Set<(state: BfdState) => void>()
+    const bfd: BfdSource = {
+      watch: (_path, told) => {
+        paths.add(told)
+        return { stop: () => paths.delete(told) }
+      },
+    }
     const faults = { delay: 30, cut: 'random', reset: 2, halfOpen: 1 } as const
     const transport = new FaultyTransport(lab.host(R).transport, lab.clock, faults, seed)
     const { as: _as, routerId: _id, ...rest } = config
-    const r = lab.speaker(R, { ...rest, neighbors: [...config.neighbors], transport, recorder })
+    const r = lab.speaker(R, { ...rest, neighbors: [...config.neighbors], transport, recorder, bfd })
     const clients = CLIENTS.map((address) => lab.speaker(address, { neighbors: [internal(R)] }))
     await Promise.all([r, ...clients].map((speaker) => speaker.start()))
     for (let step = 0; step < 30; step++) {
@@ -70,6 +78,7 @@ test('what was recorded of a speaker leads another one to the same tables', { ti
         r.updateNeighbor(
           client(CLIENTS[below(2)], { importPolicy: below(2) === 0 ? 'otherwise accept' : 'term\n set local-pref 7\n accept' }),
         )
+      if (below(15) === 0) [...paths][below(paths.size)]?.('down')
       if (below(15) === 0) r.resetNeighbor(CLIENTS[below(2)])
       if (below(15) === 0) r.setDecision({ multipath: 1 + below(4) })
       if (below(15) === 0) r.setConfederation(below(2) === 0 ? undefined : { id: 64512, members: [65002] })
