@@ -95,7 +95,6 @@ static __always_inline void copy_header(struct cutting *cutting)
 	if (cutting->header > IPV4_HEADER)
 		bpf_loop(IP_HEADER_MOST - IPV4_HEADER, copy_octet, 0, 0);
 	cutting->later_header = (cutting->later_header + 3) & 0x3c;
-	cutting->later[0] = 0x40 | cutting->later_header >> 2;
 }
 
 /* Sends the next part; 0 when it could not be. */
@@ -116,6 +115,10 @@ __noinline int cut_part(struct __sk_buff *skb)
 	octets = next ? cutting->later : cutting->first;
 	header = next ? cutting->later_header : cutting->header;
 	left = cutting->end - next;
+	/* The kernel shortens no packet to less than the headers that it has seen in it: options are filled up with what ends them. */
+	if (header + left < cutting->header)
+		header = cutting->header;
+	octets[0] = 0x40 | header >> 2;
 	is_last = left <= cutting->mtu - header;
 	size = is_last ? left : (cutting->mtu - header) & ~(UNIT - 1U);
 	put_half(octets + 2, header + size);

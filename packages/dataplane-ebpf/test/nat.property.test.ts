@@ -100,7 +100,7 @@ describe.skipIf(missing() !== '')(titled('translation of addresses by the progra
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 40 },
     )
     const changed = ['send', 'answer', 'error'].flatMap((type) =>
       ['deliver', 'send'].map((verdict) => `${type} ${verdict}  with other ends`),

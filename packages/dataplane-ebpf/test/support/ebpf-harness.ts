@@ -70,6 +70,8 @@ class EbpfHarness implements Harness {
   readonly #outputs: Output[] = []
   /** Packets that were put in since the last `outputs`, and what was counted before. */
   #given = 0
+  /** Parts of datagrams, others than the last, among them. */
+  #firstParts = 0
   #before: number | undefined
 
   constructor(
@@ -93,13 +95,13 @@ class EbpfHarness implements Harness {
   }
 
   async inject(port: number, packet: Uint8Array): Promise<void> {
-    await this.#begin()
+    await this.#begin(packet)
 
     this.#devices.get(port)?.send(packet)
   }
 
   async receive({ encapsulation, source, packet, udpPort, trafficClass = 0 }: UnderlayInput): Promise<void> {
-    await this.#begin()
+    await this.#begin(behindLabels(packet))
     const destinationPort = udpPort ?? UDP_PORTS[encapsulation] ?? 0
     const outer = {
       source,
@@ -121,8 +123,8 @@ class EbpfHarness implements Harness {
     for (;;) {
       this.#collect()
       const sent = this.#outputs.filter(({ type }) => type === 'sent').length
-      if (this.#given === 0 || (await this.#accounted()) + sent >= (this.#before ?? 0) + this.#given) break
-      if (performance.now() > deadline) break
+      const isAccounted = this.#given === 0 || (await this.#accounted()) + sent >= (this.#before ?? 0) + this.#given
+      if ((isAccounted && !this.#awaitsParts()) || performance.now() > deadline) break
       await sleep(1)
     }
     // What one packet causes is handed to the kernel in one turn, but arrives on its own account.
@@ -130,6 +132,7 @@ class EbpfHarness implements Harness {
     this.#collect()
     this.#given = 0
     this.#before = undefined
+    this.#firstParts = 0
     return this.#outputs.splice(0)
   }
 
@@ -139,9 +142,16 @@ class EbpfHarness implements Harness {
     this.net[Symbol.dispose]()
   }
 
-  async #begin(): Promise<void> {
+  async #begin(inner: Uint8Array): Promise<void> {
     this.#before ??= await this.#accounted()
     this.#given++
+    if (isFirstPart(inner)) this.#firstParts++
+  }
+
+  /** Of a packet that was cut the parts come one after the other: the last one ends the datagram. */
+  #awaitsParts(): boolean {
+    const inner = this.#outputs.map((output) => (output.type === 'sent' ? behindLabels(output.packet) : output.packet))
+    return inner.filter(isFirstPart).length > this.#firstParts && !inner.some(isLastPart)
   }
 
   async #accounted(): Promise<number> {
@@ -206,4 +216,20 @@ function encapsulationOf(protocol: number, destinationPort: number | undefined):
   if (protocol === GRE) return 'mpls-gre'
   if (protocol !== UDP) return undefined
   return destinationPort === UDP_PORTS['mpls-udp'] ? 'mpls-udp' : destinationPort === UDP_PORTS.vxlan ? 'vxlan' : undefined
+}
+
+/** What is behind a label stack; nothing of use where there is none. */
+function behindLabels(packet: Uint8Array): Uint8Array {
+  let at = 0
+  while (at + 4 < packet.length && (packet[at + 2] & 1) === 0) at += 4
+  return packet.subarray(at + 4)
+}
+
+/** Whether more of the datagram follows. */
+function isFirstPart(packet: Uint8Array): boolean {
+  return packet[0] >> 4 === 4 && (packet[6] & 0x20) !== 0
+}
+
+function isLastPart(packet: Uint8Array): boolean {
+  return packet[0] >> 4 === 4 && (packet[6] & 0x3f) + packet[7] > 0 && !isFirstPart(packet) && (packet[6] & 0x40) === 0
 }
