@@ -4,6 +4,7 @@ import {
   TransportError,
   type Connection,
   type Listener,
+  type SignatureDrops,
   type StreamAuthentication,
   type StreamProtection,
   type TcpAoKey,
@@ -157,6 +158,26 @@ describe.skipIf(missing !== '')(`TCP with options${because}`, () => {
       await connectTo(near, '10.9.0.2')
       await listener.close()
     }
+  })
+
+  it.skipIf(noMd5 !== '')(`counts in its namespace what it dropped because of signatures${noMd5}`, async () => {
+    const { near, far } = await pair()
+    const drops = async (transport: Transport): Promise<SignatureDrops | undefined> => transport.signatureDrops?.()
+    const NONE = { unsigned: 0, unexpected: 0, wrong: 0 }
+    expect([await drops(near), await drops(far)]).toEqual([NONE, NONE])
+    const listener = await listenAt(far, '10.9.0.2', [{ peer: IpAddress.parse('10.9.0.1'), ...KEY }])
+    const attempt = async (protection?: StreamProtection): Promise<void> =>
+      expect(connectTo(near, '10.9.0.2', protection, undefined, SILENCE)).rejects.toMatchObject({ code: 'transport.aborted' })
+    await attempt({ authentication: { kind: 'tcp-md5', key: 'another' } })
+    const wrong = await drops(far)
+    expect(wrong).toMatchObject({ unsigned: 0, unexpected: 0 })
+    expect(wrong?.wrong).toBeGreaterThan(0)
+    await attempt()
+    expect((await drops(far))?.unsigned).toBeGreaterThan(0)
+    listener.protect?.([])
+    await attempt(KEY)
+    expect((await drops(far))?.unexpected).toBeGreaterThan(0)
+    expect(await drops(near)).toEqual(NONE)
   })
 
   it.skipIf(noMd5 !== '')(`changes a TCP MD5 key while the stream goes on${noMd5}`, async () => {
