@@ -19,6 +19,7 @@ const missing = ensureSystemPackages(
     'iproute2',
     'iputils-ping',
     'ethtool',
+    'iperf3',
     'frr',
     'gobgpd',
     'bird2',

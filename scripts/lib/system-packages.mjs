@@ -10,6 +10,7 @@ export const SYSTEM_PACKAGES = {
   iproute2: '/usr/sbin/ip',
   'iputils-ping': '/usr/bin/ping',
   ethtool: '/usr/sbin/ethtool',
+  iperf3: '/usr/bin/iperf3',
   frr: '/usr/lib/frr/bgpd',
   gobgpd: '/usr/bin/gobgpd',
   bird2: '/usr/sbin/bird',

@@ -1,9 +1,9 @@
-import { PORT_COUNTERS } from '@heddle/core'
+import { dropsOf, PORT_COUNTERS, type DropReason } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -27,7 +27,10 @@ const hasClang = ((): boolean => {
 })()
 
 const RATE = 10_000
-const RED = 0
+const [RED, BLUE] = [0, 1]
+const hasIperf = existsSync('/usr/bin/iperf3')
+/** Reasons of packets that a router would have lost. */
+const LOST: readonly DropReason[] = ['port-down', 'no-route', 'no-next-hop', 'label-unknown', 'tunnel-source', 'queue-full']
 
 interface Ready {
   readonly tags: Readonly<Record<string, string>>
@@ -38,6 +41,8 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
   let sites: TwoEbpfSites
   let folder: string
   let far: EbpfDataplane
+  /** What site a had lost before its agents came and went. */
+  let before: number
   const running = new Set<ChildProcess>()
 
   beforeAll(async () => {
@@ -47,6 +52,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
     await sites.setUp(far, 'b', 1, 4, 'mpls-udp')
     const near = await open('a', join(folder, 'pins'))
     await sites.setUp(near, 'a', 1, 4, 'mpls-udp')
+    before = await lost(near)
     await near.close({ keep: true })
   })
   afterAll(async () => {
@@ -100,35 +106,63 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
   }
 
   /** Packets that a port of the far site has delivered. */
-  async function delivered(): Promise<number> {
+  async function delivered(port = RED): Promise<number> {
     const { portIds, ports } = await far.counters()
-    return ports[portIds.indexOf(RED) * PORT_COUNTERS.length + PORT_COUNTERS.indexOf('tx-packets')]
+    return ports[portIds.indexOf(port) * PORT_COUNTERS.length + PORT_COUNTERS.indexOf('tx-packets')]
   }
 
-  it(`loses no packet of ${RATE} a second${hasClang ? '' : ' (the upgrade is left out: needs clang)'}`, async () => {
+  async function lost(router: EbpfDataplane): Promise<number> {
+    const counters = await router.counters()
+    return LOST.reduce((sum, reason) => sum + dropsOf(counters, reason), 0)
+  }
+
+  /** A TCP stream from blue pod to blue pod, until its pods go; what waits for it to go on. */
+  async function iperf(): Promise<() => Promise<void>> {
+    const server = sites.start(sites.short('blue', 'b'), 'iperf3', '-s', '-1', '--forceflush')
+    await once(server.stdout as NodeJS.ReadableStream, 'data')
+    sites.start(sites.short('blue', 'a'), 'iperf3', '-c', POD.b[0], '-t', '300', '-b', '200M', '--forceflush')
+    return async () => {
+      const until = (await delivered(BLUE)) + 50
+      await expect.poll(() => delivered(BLUE), { timeout: 10_000 }).toBeGreaterThan(until)
+    }
+  }
+
+  const leftOut = [...(hasClang ? [] : ['the upgrade is left out: needs clang']), ...(hasIperf ? [] : ['TCP is left out: needs iperf3'])]
+  it(`loses no packet of ${RATE} a second, nor of a TCP stream${leftOut.length === 0 ? '' : ` (${leftOut.join('; ')})`}`, async () => {
+    const goesOn = hasIperf ? await iperf() : () => Promise.resolve()
+    await goesOn()
     // Without anybody who listens, errors would come back and be the sender's.
     const sink = sites.start(sites.short('red', 'b'), process.execPath, here('udp-sink.mjs'), POD.b[0], '9')
     await once(sink.stdout as NodeJS.ReadableStream, 'data')
-    const before = await delivered()
+    const already = await delivered()
     const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), process.execPath, here('udp-stream.mjs'), POD.b[0], '9', `${RATE}`]
     const stream = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'inherit'] })
     running.add(stream)
     const printed = once(stream.stdout, 'data') as Promise<[Buffer]>
-    await expect.poll(delivered).toBeGreaterThan(before)
+    await expect.poll(() => delivered()).toBeGreaterThan(already)
 
     const first = await start()
+    await goesOn()
     await end(first.child)
+    await goesOn()
     const second = await start(hasClang ? anotherVersion() : undefined)
     if (hasClang) expect(second.ready.tags.egress).not.toBe(first.ready.tags.egress)
     expect(second.ready.devices).toBe(first.ready.devices)
+    await goesOn()
     await end(second.child)
+    await goesOn()
     const third = await start()
     expect(third.ready.tags).toEqual(first.ready.tags)
+    await goesOn()
 
     stream.stdin.end()
     const [count] = await printed
     running.delete(stream)
-    await expect.poll(delivered, { timeout: 5000 }).toBe(before + Number(count))
+    await expect.poll(() => delivered(), { timeout: 5000 }).toBe(already + Number(count))
     await end(third.child)
+    expect(await lost(far)).toBe(0)
+    const near = await open('a', join(folder, 'pins'))
+    expect(await lost(near)).toBe(before)
+    await near.close({ keep: true })
   }, 60_000)
 })
