@@ -54,7 +54,7 @@ function daemonSet(network: NetworkName): object {
       selector: { matchLabels: { app: 'echo' } },
       template: {
         metadata: { labels: { app: 'echo' }, annotations: { [ANNOTATION]: network } },
-        spec: { containers: [container], terminationGracePeriodSeconds: 0, automountServiceAccountToken: false },
+        spec: { containers: [container], terminationGracePeriodSeconds: 1, automountServiceAccountToken: false },
       },
     },
   }

@@ -38,7 +38,7 @@ function software(contenders: readonly Contender[]): readonly Software[] {
   return contenders.map(({ name }) =>
     name === 'bridge'
       ? { name, version, role: 'rival', note: 'with `host-local`, from Debian' }
-      : { name, version: '0.1.0', role: 'subject', note: 'the records on disk, flushed' },
+      : { name, version: '0.1.0', role: 'subject', note: 'the records on disk, flushed within 50 ms' },
   )
 }
 

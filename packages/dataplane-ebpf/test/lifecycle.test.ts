@@ -2,7 +2,7 @@ import { DataplaneError, RouteBatch, type DataplaneState, type FibTransaction } 
 import { comparable } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, type EbpfDataplaneOptions, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { LinuxError } from '@heddle/linux'
-import { IpAddress, IpPrefix } from '@heddle/wire'
+import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -130,6 +130,33 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     await second.close()
     expect(isMounted(pinDirectory)).toBe(false)
     expect(namespace.namespaces.in('life', 'ip', '-o', 'link')).not.toMatch(/: hd/)
+  })
+
+  it('gives an endpoint a device that needs no neighbour, no gateway and no forwarding host', async () => {
+    const router = await open()
+    await router.apply(transaction(1))
+    await attach(router, 0)
+    const facts = await router.attachPort(1, {
+      netns: namespace.namespaces.path('life-pod-1'),
+      ifname: 'eth0',
+      addresses: [PODS[1], IpAddress.parse('fd00::2')],
+      mtu: 1400,
+    })
+    expect(facts).toMatchObject({ mtu: 1400, mac: MacAddress.parse('02:58:0a:01:00:02') })
+    const inPod = (...words: string[]): string => namespace.namespaces.in('life-pod-1', 'ip', ...words)
+    const inHost = (...words: string[]): string => namespace.namespaces.in('life', ...words)
+    expect(inPod('-o', 'link', 'show', 'eth0')).toMatch(/<[^>]*NOARP[^>]*UP[^>]*> mtu 1400 .*link\/ether 02:58:0a:01:00:02/)
+    expect(inPod('-o', 'address', 'show', 'eth0')).toMatch(/inet 10\.1\.0\.2\/32[^]*inet6 fd00::2\/128/)
+    expect(inPod('-o', 'address', 'show', 'eth0')).not.toMatch(/tentative|fe80/)
+    expect([inPod('route', 'show'), inPod('-6', 'route', 'show', 'default')]).toEqual([
+      expect.stringMatching(/^default dev eth0/),
+      expect.stringMatching(/^default dev eth0/),
+    ])
+    // The programs carry packets whatever the host would do with them.
+    inHost('sysctl', '-qw', 'net.ipv4.ip_forward=0', 'net.ipv4.conf.all.rp_filter=1', 'net.ipv4.conf.all.proxy_arp=0')
+    expect(await ping()).toContain(' 2 received')
+    expect(inPod('neighbour', 'show', 'nud', 'reachable')).toBe('')
+    expect(inHost('ip', '-o', 'address', 'show')).not.toMatch(/: hd/)
   })
 
   it('does the same by filters of clsact, and leaves no qdisc behind that it has made', async () => {
