@@ -40,7 +40,11 @@ describe('heddle cni', () => {
     await new Promise<void>((resolve) => server.listen(socket, resolve))
     expect(await heddle(...install)).toEqual({ code: 0, out: `installed ${bin}/heddle-cni and ${conf}/00-heddle.conflist\n`, error: '' })
     expect(await readdir(conf)).toEqual(['00-heddle.conflist'])
-    expect((await heddle('cni', 'uninstall', '--bin', bin, '--conf', conf)).code).toBe(0)
+    const again = await heddle(...install, '--json')
+    expect(JSON.parse(again.out)).toEqual({ executable: `${bin}/heddle-cni`, configuration: `${conf}/00-heddle.conflist`, kept: [] })
+    expect(await heddle('cni', 'uninstall', '--bin', bin, '--conf', conf)).toEqual({ code: 0, out: '', error: '' })
+    const gone = await heddle('cni', 'uninstall', '--bin', bin, '--conf', conf, '--json')
+    expect(JSON.parse(gone.out)).toEqual({ installed: false })
     expect([await readdir(conf), await readdir(bin)]).toEqual([[], []])
   })
 

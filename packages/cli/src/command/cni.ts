@@ -12,6 +12,7 @@ export interface CniPlaces {
   /** Folder of configurations. */
   readonly conf?: string
   readonly name?: string
+  readonly json?: boolean
 }
 
 export interface CniInstallCommand extends CniPlaces {
@@ -33,6 +34,10 @@ export async function cniInstall(options: CniInstallCommand, output: Output): Pr
     config: { network },
     chain: chain.map((type) => ({ type, ...CHAINED[type] })),
   })
+  if (options.json === true) {
+    output.write(`${JSON.stringify({ executable, configuration, kept }, null, 2)}\n`)
+    return
+  }
   output.write(`installed ${executable} and ${configuration}\n`)
   for (const file of kept) output.write(`moved ${file} aside; heddle cni uninstall puts it back\n`)
 }
@@ -51,9 +56,10 @@ export async function showMetrics(node: NodeChoice, output: Output): Promise<voi
 }
 
 /** `heddle cni uninstall`: takes them away, and puts back what was there before. */
-export async function cniUninstall(options: CniPlaces): Promise<void> {
+export async function cniUninstall(options: CniPlaces, output: Output): Promise<void> {
   const { uninstallCni } = await import('@heddle/cni/node')
   await uninstallCni(placesOf(options))
+  if (options.json === true) output.write(`${JSON.stringify({ installed: false })}\n`)
 }
 
 function placesOf({ bin, conf, name }: CniPlaces): CniInstallOptions {

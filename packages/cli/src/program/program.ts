@@ -125,6 +125,7 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
       .option('--bin <dir>', 'folder of executables', '/opt/cni/bin')
       .option('--conf <dir>', 'folder of configurations', '/etc/cni/net.d')
       .option('--name <name>', 'name of the network and its file', 'heddle')
+      .option('--json', 'print JSON')
   places(cni.command('install').description('let the container runtime attach pods through the agent that serves'))
     .requiredOption('--network <name>', 'virtual network of pods')
     .option('--cni-socket <path>', 'where the agent serves the plugin', '/run/heddle/cni.sock')
@@ -135,7 +136,7 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
     })
   places(cni.command('uninstall').description('take it back, and restore what was there before')).action(async (options: CniPlaces) => {
     const { cniUninstall } = await import('../command/cni.js')
-    await cniUninstall(options)
+    await cniUninstall(options, output)
   })
   cni
     .command('verify')
