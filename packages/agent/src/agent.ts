@@ -1,37 +1,31 @@
 import type { Speaker } from '@heddle/bgp'
-import {
-  IntentError,
-  OverlayModel,
-  checkTraffic,
-  checkVrfs,
-  endpointMtu,
-  type Dataplane,
-  type DataplaneCapabilities,
-  type DataplaneEvent,
-  type DataplaneState,
-  type EndpointRow,
-  type EndpointService,
-  type EndpointView,
-  type MirroredPacket,
-  type TracedPacket,
-  type TraceIntent,
+import type {
+  Dataplane,
+  DataplaneCapabilities,
+  DataplaneEvent,
+  DataplaneState,
+  EndpointRow,
+  EndpointService,
+  EndpointView,
+  MirroredPacket,
+  TracedPacket,
+  TraceIntent,
 } from '@heddle/core'
 import { fromBgp } from '@heddle/exchange'
 import { silentLogger, type Clock, type Logger } from '@heddle/io'
 import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
+import { composeParts, type AgentParts } from './agent-parts.js'
 import { intentChanges, type ConfigChange } from './bgp/config-change.js'
-import { DataplaneBfd } from './bgp/dataplane-bfd.js'
 import { restartConfig, restartTimeOf } from './bgp/restart.js'
-import { SpeakerNode, publish, type StopOptions } from './bgp/speaker-node.js'
+import type { SpeakerNode, StopOptions } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
+import { checkReconfigurable } from './reconfigurable.js'
 import { DataplaneKeeper, type DataplaneSource } from './dataplane/dataplane-keeper.js'
-import { EndpointManager } from './endpoint/endpoint-manager.js'
-import { PacketObservers, type CaptureRequest } from './observe/packet-observers.js'
+import type { CaptureRequest } from './observe/packet-observers.js'
 import { Serial } from './serial.js'
 import { Adoption } from './sync/adoption.js'
-import { Synchronizer } from './sync/synchronizer.js'
 import { agentRows } from './view/agent-rows.js'
 import type { ViewName, Views } from './view/rows.js'
 import type { World } from './world.js'
@@ -114,40 +108,16 @@ export class Agent implements AsyncDisposable {
     let found: DataplaneState | undefined
     try {
       found = await dataplane.dump()
-      const model = new OverlayModel({
-        clock,
-        localAddresses: [config.address],
-        capabilities: dataplane.capabilities,
-        underlayMtu: config.underlayMtu,
-      })
       const isTakenOver = found.generation > 0
-      const gracefulRestart = restartConfig(config.bgp, { survives: keeper.survives, restarting: isTakenOver })
-      const synchronizer = new Synchronizer({ model, clock, logger, publish: (changes) => publish(node, changes) })
-      const bfd = new DataplaneBfd({
-        model,
-        synchronize: () => void synchronizer.run(),
-        clock,
+      const parts = composeParts(config, {
+        ...rest,
         logger,
-        localAddress: config.address,
-        isOnLink: rest.isOnLink,
+        dataplane,
+        current: () => keeper.current,
+        gracefulRestart: restartConfig(config.bgp, { survives: keeper.survives, restarting: isTakenOver }),
+        endpointChanged: (endpoint) => agent?.events.emit('endpoint', endpoint),
       })
-      const watches = dataplane.capabilities.features?.includes('liveness') === true
-      const node = new SpeakerNode(config, { ...rest, logger, ...(watches && { bfd }) }, { gracefulRestart })
-      const endpoints = new EndpointManager({
-        model,
-        synchronizer,
-        clock,
-        logger,
-        mtu: endpointMtu({
-          underlayMtu: config.underlayMtu,
-          underlayFamilies: [config.address.family],
-          encapsulations: dataplane.capabilities.encapsulations.filter((encapsulation) => encapsulation.startsWith('mpls-')),
-        }),
-        dataplane: () => keeper.current,
-        changed: (endpoint) => agent?.events.emit('endpoint', endpoint),
-      })
-      const observers = new PacketObservers({ model, synchronizer, capabilities: dataplane.capabilities })
-      agent = new Agent(options, keeper, { model, node, bfd, synchronizer, endpoints, observers, capabilities: dataplane.capabilities })
+      agent = new Agent(options, keeper, parts)
       await agent.#begin(dataplane, isTakenOver ? found : undefined)
       return agent
     } catch (error) {
@@ -333,31 +303,11 @@ export class Agent implements AsyncDisposable {
 
   #checkReconfigurable(config: AgentConfig): void {
     if (this.#stopped !== undefined) throw new AgentError('agent.stopped', 'the agent is stopping')
-    if (config.underlayMtu !== this.#config.underlayMtu)
-      throw new AgentError('agent.needs-restart', 'a change of the MTU of the underlay needs a restart')
-    this.#parts.node.checkReconfigurable(config)
-    const { capabilities } = this.#parts
-    const problems = [
-      ...checkVrfs(config.vrfs),
-      ...checkTraffic(config.traffic ?? {}, { vrfs: config.vrfs, capabilities, localAddresses: [this.#config.address] }),
-    ]
-    if (problems.length > 0) throw new IntentError(problems)
-    this.#checkVrfsInUse(config)
+    checkReconfigurable(this.#config, config, this.#parts)
   }
 
   #changes(config: AgentConfig): ConfigChange[] {
     return [...this.#parts.node.plan(config), ...intentChanges(this.#config, config)]
-  }
-
-  /** A VRF can go when its endpoints are those of the old configuration. */
-  #checkVrfsInUse({ vrfs }: AgentConfig): void {
-    const names = new Set(vrfs.map(({ name }) => name))
-    const before = this.#config.endpoints
-    for (const { vrf, netns, ifname } of this.#parts.endpoints.list()) {
-      const isConfigured = before.some((request) => request.netns === netns && request.ifname === ifname)
-      if (!names.has(vrf) && !isConfigured)
-        throw new AgentError('agent.vrf-in-use', `vrf ${vrf} cannot go: endpoint ${ifname} of ${netns} is attached to it`)
-    }
   }
 
   async #end({ restart = false }: StopOptions): Promise<void> {
@@ -377,14 +327,4 @@ export class Agent implements AsyncDisposable {
     if (dataplane === undefined) throw new AgentError('agent.dataplane-lost', 'the dataplane is gone and not back yet')
     return dataplane
   }
-}
-
-interface AgentParts {
-  readonly model: OverlayModel
-  readonly node: SpeakerNode
-  readonly bfd: DataplaneBfd
-  readonly synchronizer: Synchronizer
-  readonly endpoints: EndpointManager
-  readonly observers: PacketObservers
-  readonly capabilities: DataplaneCapabilities
 }

@@ -1,0 +1,63 @@
+import type { SpeakerConfig } from '@heddle/bgp'
+import { OverlayModel, endpointMtu, type Dataplane, type DataplaneCapabilities, type EndpointView } from '@heddle/core'
+import { DataplaneBfd } from './bgp/dataplane-bfd.js'
+import { SpeakerNode, publish } from './bgp/speaker-node.js'
+import type { AgentConfig } from './config.js'
+import { EndpointManager } from './endpoint/endpoint-manager.js'
+import { PacketObservers } from './observe/packet-observers.js'
+import { Synchronizer } from './sync/synchronizer.js'
+import type { World } from './world.js'
+
+/** What an agent works with. */
+export interface AgentParts {
+  readonly model: OverlayModel
+  readonly node: SpeakerNode
+  readonly bfd: DataplaneBfd
+  readonly synchronizer: Synchronizer
+  readonly endpoints: EndpointManager
+  readonly observers: PacketObservers
+  readonly capabilities: DataplaneCapabilities
+}
+
+export interface PartsOptions extends Omit<World, 'bfd'> {
+  readonly dataplane: Dataplane
+  /** The dataplane while there is one. */
+  readonly current: () => Dataplane | undefined
+  readonly gracefulRestart: NonNullable<SpeakerConfig['gracefulRestart']>
+  readonly endpointChanged: (endpoint: EndpointView) => void
+}
+
+/** Puts the parts of an agent together; none of them does anything yet. @throws SpeakerError `speaker.config` */
+export function composeParts(config: AgentConfig, options: PartsOptions): AgentParts {
+  const { dataplane, current, gracefulRestart, endpointChanged, ...world } = options
+  const { clock, logger } = world
+  const { capabilities } = dataplane
+  const { address, underlayMtu } = config
+  const model = new OverlayModel({ clock, localAddresses: [address], capabilities, underlayMtu })
+  const synchronizer = new Synchronizer({ model, clock, logger, publish: (changes) => publish(node, changes) })
+  const bfd = new DataplaneBfd({
+    model,
+    synchronize: () => void synchronizer.run(),
+    clock,
+    logger,
+    localAddress: address,
+    isOnLink: world.isOnLink,
+  })
+  const watches = capabilities.features?.includes('liveness') === true
+  const node = new SpeakerNode(config, { ...world, ...(watches && { bfd }) }, { gracefulRestart })
+  const endpoints = new EndpointManager({
+    model,
+    synchronizer,
+    clock,
+    logger,
+    mtu: endpointMtu({
+      underlayMtu,
+      underlayFamilies: [address.family],
+      encapsulations: capabilities.encapsulations.filter((encapsulation) => encapsulation.startsWith('mpls-')),
+    }),
+    dataplane: current,
+    changed: endpointChanged,
+  })
+  const observers = new PacketObservers({ model, synchronizer, capabilities })
+  return { model, node, bfd, synchronizer, endpoints, observers, capabilities }
+}
