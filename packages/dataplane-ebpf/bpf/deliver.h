@@ -2,6 +2,7 @@
 /* Last step towards an endpoint: the packet goes to the port's device, in the endpoint's namespace, past the queue of this one. */
 #pragma once
 
+#include "copy.h"
 #include "mss.h"
 #include "reshape.h"
 
@@ -20,6 +21,8 @@ static __always_inline int hand_to(struct __sk_buff *skb, const struct link *lin
 
 	__builtin_memcpy(addresses, link->peer_mac, 6);
 	__builtin_memcpy(addresses + 6, link->mac, 6);
+	if (config && config->observes)
+		copy_packet(skb, port_id, 1, ETHERNET, octets);
 	/* The frame's addresses count in no checksum. */
 	if (bpf_skb_store_bytes(skb, 0, addresses, 12, 0) < 0)
 		return REASON_QUEUE_FULL;

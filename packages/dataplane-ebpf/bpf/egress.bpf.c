@@ -32,6 +32,8 @@ static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, st
 	result = parse(skb, packet, ETHERNET, skb->len);
 	if (result != GOES_ON)
 		return result;
+	if (observes())
+		copy_packet(skb, port_id, 0, packet->at, packet->length);
 	result = accept(skb, port_id, port, packet);
 	if (result == GOES_ON)
 		result = serve(skb, work, port->vrf);

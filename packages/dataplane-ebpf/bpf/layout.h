@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Changes with every change of this file: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 7
+#define LAYOUT_VERSION 8
 
 #define MAX_ALLOWED_SOURCES 16
 #define MAX_GATEWAYS 8
@@ -93,7 +93,8 @@ struct config {
 	/* What the keeper is to do, and a number of the software that it is. */
 	__u32 keeper_order;
 	__u32 keeper_version;
-	__u32 reserved;
+	/* Whether some port is mirrored: then every packet takes the general way, which copies. */
+	__u32 observes;
 };
 
 struct vrf {
@@ -297,6 +298,23 @@ struct link {
 	__u32 is_local;
 	__u8 mac[8];
 	__u8 peer_mac[8];
+};
+
+/* A port of which packets are copied, by direction; the value is how many octets at most. */
+struct observed_key {
+	__u32 port;
+	__u32 direction;
+};
+
+/* What stands before a copy. */
+struct copied {
+	__u32 port;
+	__u32 direction;
+	/* Octets of the packet, and of those that are here. */
+	__u32 length;
+	__u32 kept;
+	/* Nanoseconds of the monotonic clock. */
+	__u64 time;
 };
 
 /* What `attachPort` was asked for, as JSON. */

@@ -43,6 +43,14 @@ OBJECTS(locals, struct local_key, __u32, 64);
 OBJECTS(devices, __u32, __u32, 16384);
 OBJECTS(links, __u32, struct link, 16384);
 OBJECTS(requests, __u32, struct request, 16384);
+/* What mirrors are asked for, as JSON, and which ports they are on. */
+OBJECTS(mirrors, __u32, struct request, 1024);
+OBJECTS(observed, struct observed_key, __u32, 32768);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} copies SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

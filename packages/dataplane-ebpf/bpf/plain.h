@@ -190,7 +190,7 @@ static __always_inline struct config *plain_tables(struct plain *plain)
 	struct config *config = configuration();
 	__u32 place, *openings_;
 
-	if (!config)
+	if (!config || config->observes)
 		return 0;
 	plain->place = place = place_of(&plain->key);
 	plain->openings = 0;

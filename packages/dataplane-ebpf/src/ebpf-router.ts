@@ -26,6 +26,7 @@ import { checkRoom, limitsOf } from './limits.js'
 import type { KeeperScript } from './liveness/keeper-process.js'
 import type { Liveness } from './liveness/liveness.js'
 import type { NativeLock } from './native/binding.js'
+import type { Mirrors } from './observe/mirrors.js'
 import { call, callAsync } from './native/call.js'
 import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
@@ -65,6 +66,7 @@ interface Parts {
   readonly lock: NativeLock
   /** Undefined where there is none. */
   readonly liveness: Liveness | undefined
+  readonly mirrors: Mirrors
   readonly events: EventQueue<DataplaneEvent>
   readonly uplinkIndex: number
   /** To detach the ingress program by. */
@@ -114,6 +116,7 @@ export class EbpfRouter implements EbpfDataplane {
     const judged = this.#judge.apply(transaction)
     if (judged.status === 'refused') return judged
     const failures = this.#program(transaction)
+    if (transaction.mirrors !== undefined) failures.push(...(await this.#parts.mirrors.program(transaction.mirrors)))
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
     if (transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.merger?.ensure())
@@ -169,8 +172,9 @@ export class EbpfRouter implements EbpfDataplane {
     for (const timer of this.#timers) clearInterval(timer)
     const { pinDirectory } = this.#options
     const isKept = options?.keep === true && pinDirectory !== undefined
-    const { maps, ports, netlink, lock, attachment, liveness } = this.#parts
+    const { maps, ports, netlink, lock, attachment, liveness, mirrors } = this.#parts
     await liveness?.close(isKept)
+    mirrors.close()
     await this.#inTurn(async () => {
       if (isKept) return
       await ports.detachAll('closed')
@@ -201,8 +205,8 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   #tables(): Omit<DataplaneState, 'devices'> {
-    const { tables, liveness } = this.#parts
-    return { ...tables.dump(), ...liveness?.dump() }
+    const { tables, liveness, mirrors } = this.#parts
+    return { ...tables.dump(), ...liveness?.dump(), mirrors: mirrors.dump() }
   }
 
   /** Watches first, and what is watched no more last, so that no next hop names what is not there. */

@@ -12,5 +12,6 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'service',
   'nat',
   'liveness',
+  'mirror',
   'table-counters',
 ]

@@ -2,6 +2,10 @@ import type { ApplyFailure, DataplaneLimits, FibTransaction, ObjectKind } from '
 import { nameOctets } from './layout/objects.js'
 import { atomsOf } from './layout/policy.js'
 import { MAX_ALLOWED_SOURCES, MAX_ATOMS, MAX_BACKENDS, MAX_GATEWAYS, MAX_LABELS, MAX_MEMBERS, MAX_NAME } from './layout/structs.js'
+import { fitsMirror } from './observe/mirror-text.js'
+
+/** Ports that a mirror can always have: its text has room for some more, if their numbers are short. */
+const MIRROR_PORTS = 80
 
 /** Most objects of a kind. @param routes rows of the map of routes @param flows of the map of flows @param ports of the map of ports */
 export function limitsOf(routes: number, flows: number, ports: number): DataplaneLimits {
@@ -21,11 +25,13 @@ export function limitsOf(routes: number, flows: number, ports: number): Dataplan
     serviceBackends: MAX_BACKENDS,
     natPools: 16_384,
     flows,
+    mirrors: 1024,
+    liveness: 4096,
   }
 }
 
 /** What the values of the maps have no room for, and the contract has no limit of. */
-export function checkRoom({ vrfs, ports, policies }: FibTransaction): ApplyFailure[] {
+export function checkRoom({ vrfs, ports, policies, mirrors }: FibTransaction): ApplyFailure[] {
   const failures: ApplyFailure[] = []
   const check = (kind: ObjectKind, key: number, what: string, found: number, most: number): void => {
     if (found <= most) return
@@ -33,6 +39,7 @@ export function checkRoom({ vrfs, ports, policies }: FibTransaction): ApplyFailu
   }
   for (const vrf of vrfs.set) check('vrf', vrf.id, 'octets of name', nameOctets(vrf), MAX_NAME)
   for (const policy of policies?.set ?? []) check('policy', policy.id, 'rules and alternatives', atomsOf(policy), MAX_ATOMS)
+  for (const mirror of mirrors?.set ?? []) if (!fitsMirror(mirror)) check('mirror', mirror.id, 'ports', mirror.ports.length, MIRROR_PORTS)
   for (const { id, allowedSources, gateways } of ports.set) {
     check('port', id, 'allowed sources', allowedSources.length, MAX_ALLOWED_SOURCES)
     check('port', id, 'gateways', gateways.length, MAX_GATEWAYS)

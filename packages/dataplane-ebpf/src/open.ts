@@ -11,6 +11,7 @@ import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { LAYOUT_VERSION, LOCAL_KEY } from './layout/structs.js'
 import { Liveness } from './liveness/liveness.js'
+import { Mirrors } from './observe/mirrors.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { preparePins } from './pins.js'
@@ -66,6 +67,7 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
       ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
     }),
   )
+  const mirrors = await Mirrors.open({ maps, config: tables.config, underlayNetns: netns, event: (event) => events.push(event) })
   const liveness = await Liveness.open({
     maps,
     config: tables.config,
@@ -78,7 +80,7 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
     logger,
   })
   const merger = choice.mergesVxlan ? new VxlanMerger({ netns, uplink: uplinkIndex, logger }) : undefined
-  return new EbpfRouter(options, { maps, tables, ports, merger, netlink, lock, liveness, events, uplinkIndex, attachment })
+  return new EbpfRouter(options, { maps, tables, ports, merger, netlink, lock, liveness, mirrors, events, uplinkIndex, attachment })
 }
 
 function configure(

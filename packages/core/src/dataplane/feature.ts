@@ -30,8 +30,10 @@ export const DATAPLANE_FEATURES = [
   'table-counters',
   /** `PortObject.link`. */
   'ethernet',
-  /** Mirror objects, `PolicyRule.mirror`: copies of packets for an observer. */
+  /** Mirror objects: copies of the packets of ports for an observer. */
   'mirror',
+  /** `PolicyRule.mirror`: copies of the packets that a rule judges. Needs `mirror` and `policy`. */
+  'mirror-rules',
   /** Trace objects: live packets, step by step. */
   'trace',
 ] as const
@@ -63,7 +65,7 @@ export function unsupportedObjects(transaction: FibTransaction, features: readon
   for (const { id, rules } of transaction.policies?.set ?? []) {
     need('policy', id, 'policy', true)
     const isMirrored = rules.some(({ mirror }) => mirror !== undefined)
-    need('policy', id, 'mirror', isMirrored)
+    need('policy', id, 'mirror-rules', isMirrored)
   }
   for (const { id } of transaction.mirrors?.set ?? []) need('mirror', id, 'mirror', true)
   for (const { id } of transaction.traces?.set ?? []) need('trace', id, 'trace', true)

@@ -63,6 +63,7 @@ export function checkTraffic(
     needs('policy', subject)
     known(subject, policy.vrf)
     for (const message of directionsOf(policy).flatMap(({ rules }) => policyProblems(rules))) problem('policy.rule', subject, message)
+    if (mirrorsOf(policy).length > 0) needs('mirror-rules', subject)
     for (const mirror of mirrorsOf(policy)) if (!mirrorNames.has(mirror)) problem('mirror-unknown', subject, `there is no mirror ${mirror}`)
   }
   for (const service of services) {

@@ -9,7 +9,7 @@ import { only, transition, EMPTY } from '../tables.js'
 type Part = Partial<Omit<FibTransaction, 'generation'>>
 
 /** A transaction that asks for a feature; a feature that changes no object has none. */
-const asking: Readonly<Partial<Record<DataplaneFeature, (lab: Lab, tables: FibTransaction) => Part>>> = {
+const asking: Readonly<Partial<Record<DataplaneFeature, (lab: Lab, tables: FibTransaction) => Part | undefined>>> = {
   'mss-clamp': (_lab, { ports }) => ({ ports: { set: [{ ...ports.set[0], clampMss: true }], remove: [] } }),
   ethernet: (_lab, { ports }) => ({
     ports: { set: [{ ...ports.set[0], link: { mac: MacAddress.parse('02:00:00:00:00:fe') } }], remove: [] },
@@ -30,6 +30,18 @@ const asking: Readonly<Partial<Record<DataplaneFeature, (lab: Lab, tables: FibTr
     return { liveness: { set: [{ id: 1, local, remote, hops: 'single', ...intervals }], remove: [] } }
   },
   mirror: () => ({ mirrors: { set: [{ id: 1, ports: [{ port: 1, direction: 'both' }], sink: { type: 'stream' } }], remove: [] } }),
+  'mirror-rules': ({ harness: { dataplane } }) => {
+    if (!(['mirror', 'policy'] as const).every((feature) => hasFeature(dataplane.capabilities, feature))) return undefined
+    const mirror = { id: 2, ports: [], sink: { type: 'stream' as const } }
+    const policy = {
+      id: 2,
+      port: 1,
+      direction: 'ingress' as const,
+      rules: [{ verdict: 'allow' as const, mirror: 2 }],
+      defaultVerdict: 'deny' as const,
+    }
+    return { mirrors: { set: [mirror], remove: [] }, policies: { set: [policy], remove: [] } }
+  },
   trace: () => ({ traces: { set: [{ id: 1, filter: {} }], remove: [] } }),
   'traffic-class-pop': (_lab, { labels }) => ({ labels: { set: [{ ...labels.set[0], trafficClassModel: 'uniform' }], remove: [] } }),
 }

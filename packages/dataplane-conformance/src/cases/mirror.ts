@@ -143,7 +143,7 @@ export const mirrorCases: readonly ConformanceCase[] = [
   },
   {
     name: 'mirror: a rule copies the flows that it judges, both ways, with their errors and fragments, and those that it denies',
-    needs: { offers: ['mirror', 'policy'] },
+    needs: { offers: ['mirror', 'mirror-rules', 'policy'] },
     async run(lab) {
       const rules: PolicyRule[] = [
         { verdict: 'allow', protocol: 6, mirror: 7 },

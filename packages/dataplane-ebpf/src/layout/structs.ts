@@ -3,7 +3,7 @@ import { Struct } from './struct.js'
 /* The structures of `bpf/layout.h`, in its order; a test compares the two by the type information of the object file. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 7
+export const LAYOUT_VERSION = 8
 
 export const MAX_ALLOWED_SOURCES = 16
 export const MAX_GATEWAYS = 8
@@ -40,7 +40,7 @@ export const CONFIG = new Struct('config', {
   liveness_version: 'u32',
   keeper_order: 'u32',
   keeper_version: 'u32',
-  reserved: 'u32',
+  observes: 'u32',
 })
 
 export const VRF = new Struct('vrf', { root4: 'u32', root6: 'u32', name_length: 'u32', name: ['u8', MAX_NAME] })
@@ -153,6 +153,10 @@ export const LINK = new Struct('link', {
   mac: ['u8', 8],
   peer_mac: ['u8', 8],
 })
+
+export const OBSERVED_KEY = new Struct('observed_key', { port: 'u32', direction: 'u32' })
+
+export const COPIED = new Struct('copied', { port: 'u32', direction: 'u32', length: 'u32', kept: 'u32', time: 'u64' })
 
 export const REQUEST = new Struct('request', { length: 'u32', text: ['u8', MAX_REQUEST] })
 
@@ -271,6 +275,8 @@ export const STRUCTS: readonly Struct[] = [
   SOURCE_NET_KEY,
   LOCAL_KEY,
   LINK,
+  OBSERVED_KEY,
+  COPIED,
   REQUEST,
   ROUTE_ROW,
   OBJECT_COUNTERS,

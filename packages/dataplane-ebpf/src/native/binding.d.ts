@@ -17,6 +17,8 @@ export declare class NativeObject {
   entries(map: string): Uint8Array
   /** Memory of a map that can be mapped; it stays mapped as long as JavaScript holds the buffer, the object's end notwithstanding. */
   memory(map: string): ArrayBuffer
+  /** Opens a map that is a ring, for its only reader. */
+  ring(map: string): NativeRing
   /** Runs a program on an Ethernet frame. `segment`: octets of payload a segment, 0 for a frame that offload does not cut. */
   testRun(program: string, frame: Uint8Array, segment: number, repeat: number): NativeOutcome
   /** Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either. */
@@ -24,6 +26,14 @@ export declare class NativeObject {
   detach(number: number): Promise<void>
   /** Gives everything back that is not pinned. */
   close(): void
+}
+
+/** A ring that programs write to. */
+export declare class NativeRing {
+  /** To wait for records by; the map's, and closed with it. */
+  get fd(): number
+  /** Takes records until `most` octets are there or none is left, each behind its length, a little-endian word. */
+  read(most: number): Uint8Array
 }
 
 /** Makes a directory on a BPF file system, mounting one if need be; whether it was mounted. */

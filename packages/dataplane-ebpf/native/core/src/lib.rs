@@ -11,6 +11,7 @@ mod map_symbols;
 pub mod object;
 pub mod probe;
 pub mod program;
+pub mod ring;
 mod route_netlink;
 mod sys;
 pub mod vxlan;

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     ptr::{self, NonNull},
 };
 
@@ -70,6 +70,10 @@ impl BpfMap {
                 entries.extend_from_slice(&value);
             }
         }
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Octets that the kernel holds for the map; 0 where it does not say.

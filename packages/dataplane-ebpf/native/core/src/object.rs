@@ -111,6 +111,7 @@ fn describe(name: &str, map: &Map) -> Result<BpfMap> {
     let (data, is_per_cpu): (&MapData, bool) = match map {
         Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) | Map::LpmTrie(data) => (data, false),
         Map::PerCpuArray(data) | Map::PerCpuHashMap(data) => (data, true),
+        Map::RingBuf(data) => (data, false),
         _ => return Err(Error::invalid(format!("use map '{name}'"), "no kind that is known here")),
     };
     let info = data.info().map_err(of_map)?;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -12,6 +13,7 @@ use heddle_ebpf_core::{
     map::{BpfMap, MapMemory},
     object::{LoadOptions, Loaded, load, open_pinned},
     program::Program,
+    ring::Ring,
 };
 use napi::{
     Env, Result,
@@ -93,6 +95,28 @@ pub fn object_load(object: &[u8], sizes: HashMap<String, u32>, pins: Option<Stri
     Ok(NativeObject { loaded: Some(loaded), attached: Arc::default() })
 }
 
+/// A ring that programs write to.
+#[napi]
+pub struct NativeRing {
+    ring: Ring,
+    fd: i32,
+}
+
+#[napi]
+impl NativeRing {
+    /// To wait for records by; the map's, and closed with it.
+    #[napi(getter)]
+    pub fn fd(&self) -> i32 {
+        self.fd
+    }
+
+    /// Takes records until `most` octets are there or none is left, each behind its length, a little-endian word.
+    #[napi(catch_unwind)]
+    pub fn read(&mut self, most: u32) -> Uint8Array {
+        Uint8Array::from(self.ring.read(most as usize))
+    }
+}
+
 /// Takes maps that are pinned in a directory, none of them with a value for each CPU.
 #[napi(catch_unwind)]
 pub fn object_open(pins: String, maps: Vec<String>) -> Result<NativeObject> {
@@ -172,6 +196,14 @@ impl NativeObject {
         let (start, length) = (memory.start(), memory.length());
         // SAFETY: the mapping is as long as it says and lives in the hint until the buffer is collected.
         unsafe { ArrayBuffer::from_external(env, start, length, memory, |_env, memory: MapMemory| drop(memory)) }
+    }
+
+    /// Opens a map that is a ring, for its only reader.
+    #[napi(catch_unwind)]
+    pub fn ring(&self, map: String) -> Result<NativeRing> {
+        let map = self.map(&map)?;
+        let ring = Ring::open(map.fd(), map.max_entries as usize).map_err(to_js)?;
+        Ok(NativeRing { ring, fd: map.fd().as_raw_fd() })
     }
 
     /// Runs a program on an Ethernet frame. `segment`: octets of payload a segment, 0 for a frame that offload does not cut.

@@ -1,0 +1,164 @@
+import type { ApplyFailure, DataplaneEvent, MirrorDirection, MirrorObject, ObjectChanges } from '@heddle/core'
+import { Poller, READINESS, type Watch } from '@heddle/linux'
+import { View } from '../layout/struct.js'
+import { COPIED, OBSERVED_KEY } from '../layout/structs.js'
+import type { NativeRing } from '../native/binding.js'
+import { call } from '../native/call.js'
+import { failureOf, idOf, removedIn } from '../tables/changes.js'
+import type { ConfigView } from '../tables/config.js'
+import { wordAt, wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
+import { Collectors } from './collectors.js'
+import { decodeMirror, encodeMirror } from './mirror-text.js'
+
+/** Octets of copies that are taken in one go. */
+const BATCH = 256 * 1024
+/** All of a packet. */
+const EVERYTHING = 65_535
+const DIRECTIONS = ['egress', 'ingress'] as const satisfies readonly MirrorDirection[]
+
+export interface MirrorsOptions {
+  readonly maps: KernelMaps
+  readonly config: ConfigView
+  readonly underlayNetns: string | undefined
+  readonly event: (event: DataplaneEvent) => void
+}
+
+/** Mirrors of ports: programs copy packets into a ring, and this object hands the copies to streams and collectors. */
+export class Mirrors {
+  readonly #options: MirrorsOptions
+  readonly #collectors: Collectors
+  readonly #mirrors = new Map<number, MirrorObject>()
+  /** Mirrors of a port and direction. */
+  readonly #byPort = new Map<string, MirrorObject[]>()
+  readonly #sequences = new Map<number, number>()
+  /** Milliseconds from the monotonic clock of the kernel to the Unix epoch. */
+  readonly #epoch = Date.now() - Number(process.hrtime.bigint()) / 1e6
+  #reading: { readonly ring: NativeRing; readonly poller: Poller; readonly watch: Watch } | undefined
+
+  private constructor(options: MirrorsOptions) {
+    this.#options = options
+    this.#collectors = new Collectors(options.underlayNetns)
+  }
+
+  /** Takes over the mirrors of a dataplane before this one. @throws LinuxError */
+  static async open(options: MirrorsOptions): Promise<Mirrors> {
+    const mirrors = new Mirrors(options)
+    for (const [id, value] of options.maps.numbered('mirrors')) mirrors.#mirrors.set(id, decodeMirror(id, value))
+    await mirrors.#openCollectors([...mirrors.#mirrors.values()])
+    mirrors.#derive()
+    return mirrors
+  }
+
+  /** Makes a change that was found valid; returns what the kernel refused. Copies of before it are handed out first. */
+  async program({ set, remove }: ObjectChanges<MirrorObject>): Promise<ApplyFailure[]> {
+    this.#drain()
+    const failures: ApplyFailure[] = []
+    for (const mirror of set) {
+      try {
+        await this.#openCollectors([mirror])
+        this.#options.maps.set('mirrors', mirror.id, encodeMirror(mirror))
+        this.#mirrors.set(mirror.id, mirror)
+      } catch (error) {
+        failures.push(failureOf('mirror', String(mirror.id), error))
+      }
+    }
+    for (const id of removedIn({ set, remove }, idOf)) {
+      this.#options.maps.delete('mirrors', id)
+      this.#mirrors.delete(id)
+      this.#sequences.delete(id)
+    }
+    this.#collectors.keep(this.#sinks())
+    this.#derive()
+    return failures
+  }
+
+  /** What the kernel holds. */
+  dump(): MirrorObject[] {
+    return Array.from(this.#options.maps.numbered('mirrors'), ([id, value]) => decodeMirror(id, value))
+  }
+
+  close(): void {
+    this.#stop()
+    this.#collectors.close()
+  }
+
+  async #openCollectors(mirrors: readonly MirrorObject[]): Promise<void> {
+    for (const { sink } of mirrors) if (sink.type === 'erspan') await this.#collectors.open(sink)
+  }
+
+  #sinks(): Parameters<Collectors['keep']>[0] {
+    return [...this.#mirrors.values()].flatMap(({ sink }) => (sink.type === 'erspan' ? [sink] : []))
+  }
+
+  /** Tells programs which ports to copy, and how much. */
+  #derive(): void {
+    const { maps, config } = this.#options
+    this.#byPort.clear()
+    const wanted = new Map<string, { readonly key: Uint8Array; snap: number }>()
+    for (const mirror of this.#mirrors.values()) {
+      for (const { port, direction } of mirror.ports) {
+        for (const one of direction === 'both' ? DIRECTIONS : [direction]) {
+          const name = `${port} ${one}`
+          const others = this.#byPort.get(name) ?? []
+          if (!others.includes(mirror)) this.#byPort.set(name, [...others, mirror])
+          const key = new View(OBSERVED_KEY).set('port', port).set('direction', DIRECTIONS.indexOf(one)).bytes
+          const entry = wanted.get(key.join()) ?? { key, snap: 0 }
+          entry.snap = Math.max(entry.snap, mirror.snapLength ?? EVERYTHING)
+          wanted.set(key.join(), entry)
+        }
+      }
+    }
+    for (const [key] of maps.entries('observed')) if (!wanted.has(key.join())) maps.delete('observed', key)
+    for (const { key, snap } of wanted.values()) maps.set('observed', key, wordBytes(snap))
+    config.set('observes', wanted.size > 0 ? 1 : 0)
+    maps.forgetDecisions()
+    if (wanted.size > 0) this.#start()
+    else this.#stop()
+  }
+
+  #start(): void {
+    if (this.#reading !== undefined) return
+    const ring = call(() => this.#options.maps.object.ring('copies'))
+    const poller = Poller.open()
+    poller.unref()
+    const watch = poller.watch(ring.fd, READINESS.readable, () => {
+      this.#drain()
+      watch.rearm()
+    })
+    this.#reading = { ring, poller, watch }
+  }
+
+  #stop(): void {
+    this.#reading?.watch.close()
+    this.#reading?.poller.close()
+    this.#reading = undefined
+  }
+
+  #drain(): void {
+    for (;;) {
+      const batch = this.#reading?.ring.read(BATCH) ?? new Uint8Array(0)
+      if (batch.length === 0) return
+      for (let at = 0; at < batch.length;) {
+        const length = wordAt(batch, at)
+        this.#handOut(batch.subarray(at + 4, at + 4 + length))
+        at += 4 + length
+      }
+    }
+  }
+
+  #handOut(record: Uint8Array): void {
+    const head = new View(COPIED, record.subarray(0, COPIED.size))
+    const port = head.get('port')
+    const direction = DIRECTIONS[head.get('direction')]
+    const length = head.get('length')
+    const octets = record.subarray(COPIED.size, COPIED.size + head.get('kept'))
+    const time = this.#epoch + head.getLarge('time') / 1e6
+    for (const { id, sink, snapLength = EVERYTHING } of this.#byPort.get(`${port} ${direction}`) ?? []) {
+      const sequence = this.#sequences.get(id) ?? 0
+      this.#sequences.set(id, sequence + 1)
+      const packet = octets.slice(0, snapLength)
+      if (sink.type === 'stream') this.#options.event({ type: 'mirrored', mirror: id, port, direction, sequence, time, length, packet })
+      else this.#collectors.send({ sink, port, direction, sequence, packet }, this.#options.config.get('underlay_mtu'))
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import { RouteBatch, type DataplaneEvent, type FibTransaction, type MirrorObject } from '@heddle/core'
+import { testPacket } from '@heddle/dataplane-conformance'
+import { IpPrefix } from '@heddle/wire'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { missing, titled } from './support/requirements.js'
+import { RouterNamespace } from './support/router.js'
+import { byProgram } from './support/twins.js'
+
+const MIRROR: MirrorObject = { id: 7, ports: [{ port: 1, direction: 'egress' }], snapLength: 40, sink: { type: 'stream' } }
+const PACKET = testPacket({ source: '10.1.0.1', destination: '10.2.0.1', size: 100 })
+
+function transaction(generation: number): FibTransaction {
+  const routes = new RouteBatch()
+  routes.push(1, IpPrefix.parse('10.2.0.0/16'), 1)
+  return {
+    ...emptyTransaction(generation),
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: { set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu: 1400 }], remove: [] },
+    nextHops: { set: [{ id: 1, action: { type: 'discard' } }], remove: [] },
+    groups: { set: [{ id: 1, members: [{ nextHop: 1, weight: 1 }], seed: 0 }], remove: [] },
+    mirrors: { set: [MIRROR], remove: [] },
+    routes,
+  }
+}
+
+describe.skipIf(missing() !== '')(titled('mirrors in the kernel'), () => {
+  let namespace: RouterNamespace
+  let folder: string
+  let router: EbpfRouter | undefined
+  beforeAll(() => {
+    namespace = new RouterNamespace('mirrors')
+    folder = mkdtempSync(join(tmpdir(), 'hd-mirrors-'))
+  })
+  afterAll(async () => {
+    await router?.close()
+    namespace.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const open = async (): Promise<[EbpfRouter, DataplaneEvent[]]> => {
+    const opened = await namespace.open({ pinDirectory: join(folder, 'pins') })
+    const events: DataplaneEvent[] = []
+    void (async () => {
+      for await (const event of opened.events) events.push(event)
+    })()
+    return [(router = opened), events]
+  }
+  const send = (to: EbpfRouter): void => {
+    expect(byProgram(to, { from: 'port', port: 1, packet: PACKET }).verdict).toBe('drop')
+  }
+
+  it('copy for the next process what they copied for the one before it, and nothing when they are gone', async () => {
+    const [first, seen] = await open()
+    expect(await first.apply(transaction(1))).toMatchObject({ status: 'applied', failures: [] })
+    send(first)
+    await expect
+      .poll(() => seen, { timeout: 5000 })
+      .toMatchObject([{ type: 'mirrored', mirror: 7, port: 1, sequence: 0, length: PACKET.length }])
+    expect(seen).toMatchObject([{ direction: 'egress', packet: PACKET.slice(0, 40) }])
+    await first.close({ keep: true })
+
+    const [second, later] = await open()
+    expect((await second.dump()).mirrors).toEqual([MIRROR])
+    send(second)
+    await expect.poll(() => later, { timeout: 5000 }).toMatchObject([{ type: 'mirrored', mirror: 7 }])
+    expect(second.parts.tables.config.get('observes')).toBe(1)
+    const whole: MirrorObject = { ...MIRROR, id: 8, snapLength: 65_535 }
+    await second.apply({ ...emptyTransaction(2), mirrors: { set: [whole], remove: [7] } })
+    send(second)
+    await expect.poll(() => later.slice(1), { timeout: 5000 }).toMatchObject([{ mirror: 8, sequence: 0, packet: PACKET }])
+    await second.apply({ ...emptyTransaction(3), mirrors: { set: [], remove: [8] } })
+    expect([...second.parts.maps.entries('observed')]).toEqual([])
+    expect(second.parts.tables.config.get('observes')).toBe(0)
+    expect((await second.dump()).mirrors).toEqual([])
+    await second.close()
+    router = undefined
+  })
+})
