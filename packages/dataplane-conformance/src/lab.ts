@@ -14,6 +14,9 @@ export interface Observed {
   readonly drops: ReadonlyMap<DropReason, number>
 }
 
+/** Packets that are in flight at once: what every queue on their way has room for. */
+const AT_ONCE = 25
+
 /** A harness with the tables that the suite has programmed, and the questions that cases ask. */
 export class Lab {
   #tables: Tables = EMPTY
@@ -63,6 +66,21 @@ export class Lab {
 
   async fromPort(port: number, packet: Uint8Array): Promise<Observed> {
     return { from: port, ...(await this.#watch(() => this.harness.inject(port, packet))) }
+  }
+
+  /** Packets one behind the other, of which each comes out as one; in no order. */
+  async allFromPort(port: number, packets: readonly Uint8Array[]): Promise<readonly Output[]> {
+    const all: Output[] = []
+    for (let first = 0; first < packets.length; first += AT_ONCE) {
+      const some = packets.slice(first, first + AT_ONCE)
+      const { outputs, drops } = await this.#watch(async () => {
+        for (const packet of some) await this.harness.inject(port, packet)
+      })
+      checkEqual([...drops], [], 'drop counters that moved')
+      checkEqual(outputs.length, some.length, 'packets that came out')
+      all.push(...outputs)
+    }
+    return all
   }
 
   fromUnderlay(input: UnderlayInput): Promise<Observed> {
@@ -140,10 +158,15 @@ function resultOf(output: Output): Outcome {
   return { type: 'sent', encapsulation, source, destination, packet }
 }
 
+/** The IP packet in an output. */
+export function packetOf(output: Output): Uint8Array {
+  return output.type === 'delivered' ? output.packet : tunnelled(output)
+}
+
 /** Whether the output is an error to who sent the packet: by the port it came from, or, when it came through a tunnel, by the VRF it belongs to. */
 function isToldToSender(from: number | undefined, output: Output): boolean {
   if (from !== undefined) return output.type === 'delivered' && output.port === from && isIcmpError(output.packet)
-  return isIcmpError(output.type === 'delivered' ? output.packet : tunnelled(output))
+  return isIcmpError(packetOf(output))
 }
 
 /** The IP packet behind the tunnel's own headers. */

@@ -1,13 +1,15 @@
 import type { NextHopObject } from '@heddle/core'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, checkEqual, printed } from '../conformance-error.js'
-import { expectDropped, expectForwarded, type Lab } from '../lab.js'
+import { expectDropped, expectForwarded, packetOf, type Lab } from '../lab.js'
 import { RED, startOverlay, tunnelTo } from '../overlay.js'
 import { partOf } from '../packets-of-flows.js'
 import { testPacket } from '../packets.js'
 import type { Tables } from '../tables.js'
 
 const FLOWS = 300
+/** Source port of the first flow. */
+const FIRST_PORT = 20_000
 
 /** The overlay with a route to 10.8.0.0/16 and fd08::/16 over tunnels to the first three peers. */
 async function startEcmp(lab: Lab, weights: readonly number[]): Promise<Tables> {
@@ -32,13 +34,18 @@ function withMembers(tables: Tables, weights: readonly number[]): Tables {
 
 /** The peer that each flow goes to. */
 async function choices(lab: Lab, flows = FLOWS): Promise<number[]> {
-  const chosen: number[] = []
-  for (let flow = 0; flow < flows; flow++) {
+  const packets = Array.from({ length: flows }, (_, flow) => {
     const [source, destination] = flow % 2 === 0 ? ['10.0.0.1', '10.8.0.1'] : ['fd00::1', 'fd08::1']
-    const output = expectForwarded(await lab.fromPort(1, testPacket({ source, destination, sourcePort: 20_000 + flow })))
+    return testPacket({ source, destination, sourcePort: FIRST_PORT + flow })
+  })
+  const chosen = Array.from({ length: flows }, () => -1)
+  for (const output of await lab.allFromPort(1, packets)) {
     check(output.type === 'sent', `expected a packet on the underlay, found ${printed(output)}`)
-    chosen.push(lab.peers.findIndex((peer) => peer.equals(output.destination)))
+    const packet = packetOf(output)
+    const at = packet[0] >> 4 === 4 ? 20 : 40
+    chosen[packet[at] * 256 + packet[at + 1] - FIRST_PORT] = lab.peers.findIndex((peer) => peer.equals(output.destination))
   }
+  check(!chosen.includes(-1), 'the packet of a flow did not come out at a peer')
   return chosen
 }
 

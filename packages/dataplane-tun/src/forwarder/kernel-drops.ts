@@ -4,6 +4,9 @@ import { checksumDrops, linkDrops, LinuxError, socketDrops, socketNumber } from 
 import type { PortDevice } from './ports.js'
 import type { Receiver } from './underlay.js'
 
+/** How long what was read is good for, milliseconds: it costs a thread in every namespace. */
+const LIFETIME = 500
+
 /** What the kernel alone saw go, since sockets and devices were made if nothing else is said. */
 export interface KernelDropCounts {
   /** At sockets of the underlay. */
@@ -27,6 +30,7 @@ export class KernelDrops {
   #checksums: { readonly first: number; readonly last: number } | undefined
   /** By port and index of the device; what a device said last stays when it is gone. */
   readonly #devices = new Map<string, { readonly port: number; readonly drops: number }>()
+  #last: { readonly at: number; readonly counts: Promise<KernelDropCounts> } | undefined
 
   constructor(
     receivers: readonly Receiver[],
@@ -42,7 +46,14 @@ export class KernelDrops {
     return this.#readChecksums()
   }
 
-  async read(devices: readonly PortDevice[]): Promise<KernelDropCounts> {
+  /** What was read last, or what is read now if that is old. */
+  read(devices: readonly PortDevice[]): Promise<KernelDropCounts> {
+    const now = performance.now()
+    if (this.#last === undefined || now - this.#last.at >= LIFETIME) this.#last = { at: now, counts: this.#read(devices) }
+    return this.#last.counts
+  }
+
+  async #read(devices: readonly PortDevice[]): Promise<KernelDropCounts> {
     const namespaces = new Set(devices.map(({ netns }) => netns))
     await Promise.all([this.#readSockets(), this.#readChecksums(), ...Array.from(namespaces, (netns) => this.#readLinks(netns, devices))])
     const ports = new Map<number, number>()

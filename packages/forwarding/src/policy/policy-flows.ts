@@ -27,8 +27,11 @@ export class PolicyFlows {
 
   /** A port lost its policies or its endpoint, or went: nothing of it may be taken for known by a port that gets its id later. */
   forget(port: number): void {
-    this.#flows?.removeWhere((slot) => this.#flows?.owner[slot] === port)
-    this.#fragments?.removeWhere((slot) => (this.#fragments?.owner[slot] ?? 0) >>> 1 === port)
+    const [flows, fragments] = [this.#flows, this.#fragments]
+    // Most ports that go have none, and a look through the whole table takes long.
+    if (flows !== undefined && flows.owned(port) > 0) flows.removeWhere((slot) => flows.owner[slot] === port)
+    if (fragments === undefined || fragments.owned(port * 2) + fragments.owned(port * 2 + 1) === 0) return
+    fragments.removeWhere((slot) => fragments.owner[slot] >>> 1 === port)
   }
 
   #make(table: 'policy' | 'policyFragments'): FlowTable {
