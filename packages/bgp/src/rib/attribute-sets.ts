@@ -3,11 +3,14 @@ import { canonicalAttributes, decodeAttributeSet, type AttributeSet } from '../a
 import { DecisionFacts } from '../attribute/decision-facts.js'
 import { REFLECTION_SIZE, writeReflection } from '../attribute/reflection.js'
 import { ByteInterner } from './byte-interner.js'
-import { Column, HalfColumn } from './column.js'
+import { Column } from './column.js'
 import { Reflections } from './reflections.js'
 
-const ORIGIN_BITS = 3
-const KNOWN = 4
+/** Of a word of short facts: ORIGIN and 1, so that 0 is not known; the AS path's length; that of CLUSTER_LIST, of which a message has no more. */
+const ORIGIN_BITS = 2
+const AS_PATH_BITS = 16
+const AS_PATH = (1 << AS_PATH_BITS) - 1
+const CLUSTERS_SHIFT = ORIGIN_BITS + AS_PATH_BITS
 
 /** Bits of an id that tell which interned octets it is made of; those above are the number of a reflection. */
 const BASE_BITS = 25
@@ -29,10 +32,7 @@ export class AttributeSets {
   readonly #med = new Column()
   readonly #neighborAs = new Column()
   readonly #originatorId = new Column()
-  readonly #asPathLength = new HalfColumn()
-  readonly #clusterLength = new HalfColumn()
-  /** ORIGIN, and whether the columns say what the set says. */
-  readonly #rest = new HalfColumn()
+  readonly #short = new Column()
   readonly #facts = new DecisionFacts()
   readonly #reflections = new Reflections(REFLECTIONS)
   readonly #reflected = new ByteWriter(256)
@@ -44,7 +44,7 @@ export class AttributeSets {
 
   /** Octets that all of it takes. */
   get octets(): number {
-    const columns = [this.#localPref, this.#med, this.#neighborAs, this.#originatorId, this.#asPathLength, this.#clusterLength, this.#rest]
+    const columns = [this.#localPref, this.#med, this.#neighborAs, this.#originatorId, this.#short]
     return columns.reduce((sum, { octets }) => sum + octets, this.#sets.octets)
   }
 
@@ -60,7 +60,7 @@ export class AttributeSets {
       this.#sets.release(id)
       throw new ValueError('bgp.attribute-sets.full', `${this.size} attribute sets`, `at most ${BASE}`)
     }
-    if (this.#sets.references(id) === 1) this.#rest.set(id, 0)
+    if (this.#sets.references(id) === 1) this.#short.set(id, 0)
     return id
   }
 
@@ -157,18 +157,18 @@ export class AttributeSets {
 
   asPathLength(id: number): number {
     this.#know(id)
-    return this.#asPathLength.get(id)
+    return (this.#short.get(id) >>> ORIGIN_BITS) & AS_PATH
   }
 
   clusterLength(id: number): number {
     this.#know(id)
-    return this.#clusterLength.get(id)
+    return this.#short.get(id) >>> CLUSTERS_SHIFT
   }
 
   /** 0 IGP, 1 EGP, 2 incomplete. */
   origin(id: number): number {
     this.#know(id)
-    return this.#rest.get(id) & ORIGIN_BITS
+    return (this.#short.get(id) & ((1 << ORIGIN_BITS) - 1)) - 1
   }
 
   #forget(base: number): void {
@@ -183,15 +183,14 @@ export class AttributeSets {
 
   /** Fills the columns. Most sets are never compared: those that only go out, and those of paths that have no rival. */
   #know(id: number): void {
-    if ((this.#rest.get(id) & KNOWN) !== 0) return
+    if (this.#short.get(id) !== 0) return
     const facts = this.#facts
     facts.read(this.#sets.bytes(id))
     this.#localPref.set(id, facts.localPref)
     this.#med.set(id, facts.med)
     this.#neighborAs.set(id, facts.neighborAs)
     this.#originatorId.set(id, facts.originatorId)
-    this.#asPathLength.set(id, Math.min(facts.asPathLength, 0xffff))
-    this.#clusterLength.set(id, facts.clusterLength)
-    this.#rest.set(id, facts.origin | KNOWN)
+    const asPathLength = Math.min(facts.asPathLength, AS_PATH)
+    this.#short.set(id, (facts.origin + 1) | (asPathLength << ORIGIN_BITS) | (facts.clusterLength << CLUSTERS_SHIFT))
   }
 }

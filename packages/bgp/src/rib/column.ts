@@ -5,7 +5,7 @@ const IN_CHUNK = CHUNK - 1
 
 /**
  * Unsigned words by index, 0 where none was written. Stands in chunks, so that it grows without a copy of what is there, and costs nothing where
- * there is nothing but 0.
+ * there is nothing but 0. What is shorter than a word shares one with something else: a second kind of column would make every access slower.
  */
 export class Column {
   #chunks: (Uint32Array | undefined)[] = []
@@ -29,34 +29,6 @@ export class Column {
   #add(index: number): Uint32Array {
     while (this.#chunks.length <= index) this.#chunks.push(undefined)
     const chunk = new Uint32Array(CHUNK)
-    this.#chunks[index] = chunk
-    return chunk
-  }
-}
-
-/** As `Column`, of 16 bits. */
-export class HalfColumn {
-  #chunks: (Uint16Array | undefined)[] = []
-
-  get(at: number): number {
-    const chunk = this.#chunks[at >>> CHUNK_BITS]
-    return chunk === undefined ? 0 : chunk[at & IN_CHUNK]
-  }
-
-  set(at: number, value: number): void {
-    const chunk = this.#chunks[at >>> CHUNK_BITS]
-    if (chunk !== undefined) chunk[at & IN_CHUNK] = value
-    else if (value !== 0) this.#add(at >>> CHUNK_BITS)[at & IN_CHUNK] = value
-  }
-
-  /** Octets that it takes. */
-  get octets(): number {
-    return this.#chunks.reduce((sum, chunk) => sum + (chunk?.byteLength ?? 0), 0)
-  }
-
-  #add(index: number): Uint16Array {
-    while (this.#chunks.length <= index) this.#chunks.push(undefined)
-    const chunk = new Uint16Array(CHUNK)
     this.#chunks[index] = chunk
     return chunk
   }

@@ -1,5 +1,6 @@
 import type { InvalidReason } from '../speaker/route.js'
-import { Column, HalfColumn } from './column.js'
+import { Column } from './column.js'
+import { Departures } from './departures.js'
 
 /** Flags of a path. */
 export const PATH = {
@@ -17,12 +18,16 @@ export const PATH = {
   llgrStale: 32,
   /** Used beside the best path. */
   multipath: 64,
-  /** Its peer has gone, and it goes as soon as its turn comes. */
+  /** It goes as soon as its turn comes. */
   leaving: 128,
 } as const
 
-/** Flags of a path that is not there any more, whatever still has to be done about it. */
+/** Flags of a path that is not there any more; see `isGone`. */
 export const GONE = PATH.dead | PATH.leaving
+
+/** Bits of a peer's index; those above are flags. */
+const FLAGS_SHIFT = 16
+const PEER = (1 << FLAGS_SHIFT) - 1
 
 /** Where the reason stands for which a path is not used. */
 const INVALID_SHIFT = 8
@@ -56,10 +61,11 @@ export class Paths {
   readonly set = new Column()
   readonly data = new Column()
   readonly pathId = new Column()
-  readonly peer = new HalfColumn()
   /** What the peer sent, where policy made something else of it; 0: the same. */
   readonly received = new Column()
-  readonly flags = new HalfColumn()
+  /** Peer and, above it, flags. */
+  readonly #owner = new Column()
+  readonly departures = new Departures()
   #free = 0
   #end = 1
 
@@ -70,8 +76,8 @@ export class Paths {
 
   /** Octets that they take. */
   get octets(): number {
-    const { destination, next, set, data, pathId, peer, received, flags } = this
-    return [destination, next, set, data, pathId, peer, received, flags].reduce((sum, { octets }) => sum + octets, 0)
+    const { destination, next, set, data, pathId, received } = this
+    return [destination, next, set, data, pathId, received, this.#owner].reduce((sum, { octets }) => sum + octets, 0)
   }
 
   take(): number {
@@ -88,24 +94,50 @@ export class Paths {
     this.#free = path
   }
 
+  peerOf(path: number): number {
+    return this.#owner.get(path) & PEER
+  }
+
+  flagsOf(path: number): number {
+    return this.#owner.get(path) >>> FLAGS_SHIFT
+  }
+
+  setOwner(path: number, peer: number, flags: number): void {
+    this.#owner.set(path, peer | (flags << FLAGS_SHIFT))
+  }
+
+  setFlags(path: number, flags: number): void {
+    this.setOwner(path, this.peerOf(path), flags)
+  }
+
   has(path: number, flag: number): boolean {
-    return (this.flags.get(path) & flag) !== 0
+    return (this.flagsOf(path) & flag) !== 0
   }
 
   mark(path: number, flag: number): void {
-    this.flags.set(path, this.flags.get(path) | flag)
+    this.#owner.set(path, this.#owner.get(path) | (flag << FLAGS_SHIFT))
   }
 
   unmark(path: number, flag: number): void {
-    this.flags.set(path, this.flags.get(path) & ~flag)
+    this.#owner.set(path, this.#owner.get(path) & ~(flag << FLAGS_SHIFT))
   }
 
-  /** Whether a slot holds a path of a peer that is still there; one that was freed is dead for good. */
+  /** Whether a path is not there any more, whatever still has to be done about it; one that was freed is dead for good. */
+  isGone(path: number): boolean {
+    return this.has(path, GONE) || this.departures.has(this.peerOf(path))
+  }
+
+  /** Whether a path is gone, and has to be taken out still. */
+  isLeaving(path: number): boolean {
+    return this.isGone(path) && !this.has(path, PATH.dead)
+  }
+
+  /** Whether a slot holds a path of a peer that is still there. */
   isOf(path: number, peer: number): boolean {
-    return this.peer.get(path) === peer && !this.has(path, GONE)
+    return this.peerOf(path) === peer && !this.isGone(path)
   }
 
   invalid(path: number): InvalidReason | undefined {
-    return REASONS[this.flags.get(path) >>> INVALID_SHIFT]
+    return REASONS[this.flagsOf(path) >>> INVALID_SHIFT]
   }
 }

@@ -31,6 +31,13 @@ export class PeerCounts {
     this.#all--
   }
 
+  /** The peer has none any more. */
+  clear(peer: number): void {
+    this.#all -= this.of(peer)
+    this.#paths[peer] = 0
+    this.#stale[peer] = 0
+  }
+
   addStale(peer: number): void {
     this.#stale[peer]++
   }

@@ -34,7 +34,7 @@ export class RibTable extends RibView {
   /** Destinations whose decision is due. */
   readonly #dirty = new WordQueue()
   #decided = 0
-  /** Paths that are leaving, and the slot before which there is none of them. */
+  /** Paths that are leaving, and the slot at which those that take them out look next. */
   #leaving = 0
   #sweepAt = 1
   #sweeps = 0
@@ -72,11 +72,12 @@ export class RibTable extends RibView {
    */
   announce(peer: number, key: Uint32Array, pathId: number, data: number, set: number, invalid?: InvalidReason, received = 0): number {
     const paths = this.#paths
+    if (paths.departures.has(peer)) this.#returned(peer)
     const destination = this.#destinations.at(key)
     const path = this.#find(destination, peer, pathId)
     const flags = invalidFlags(invalid)
     if (path === 0) return this.#add(destination, peer, pathId, data, set, flags, received)
-    const before = paths.flags.get(path)
+    const before = paths.flagsOf(path)
     const kept = before & (PATH.queued | PATH.delivered | PATH.multipath)
     const same = paths.set.get(path) === set && paths.data.get(path) === data && (before & ~PATH.refreshing) === (kept | flags)
     this.#unstale(path)
@@ -84,7 +85,7 @@ export class RibTable extends RibView {
     if ((before & GONE) !== 0) this.#counts.add(peer)
     if ((before & PATH.dead) === 0) this.#releaseSets(path)
     this.key.releaseData(paths.data.get(path))
-    paths.flags.set(path, kept | flags)
+    paths.setFlags(path, kept | flags)
     paths.set.set(path, set)
     paths.received.set(path, received)
     paths.data.set(path, data)
@@ -96,12 +97,12 @@ export class RibTable extends RibView {
   reimport(path: number, set: number, invalid: InvalidReason | undefined, received: number): void {
     const paths = this.#paths
     const flags = invalidFlags(invalid)
-    const before = paths.flags.get(path)
+    const before = paths.flagsOf(path)
     const same = paths.set.get(path) === set && (before & INVALID) === flags
     this.#releaseSets(path)
     paths.set.set(path, set)
     paths.received.set(path, received)
-    paths.flags.set(path, (before & ~INVALID) | flags)
+    paths.setFlags(path, (before & ~INVALID) | flags)
     if (!same) this.#touched(path)
   }
 
@@ -110,7 +111,7 @@ export class RibTable extends RibView {
     const destination = this.#destinations.find(key)
     this.key.releaseKey(key, 0)
     const path = destination === 0 ? 0 : this.#find(destination, peer, pathId)
-    if (path === 0 || this.#paths.has(path, GONE)) return false
+    if (path === 0 || this.#paths.isGone(path)) return false
     this.remove(path)
     return true
   }
@@ -118,13 +119,16 @@ export class RibTable extends RibView {
   /** Takes a path out. */
   remove(path: number): void {
     const paths = this.#paths
-    this.#unstale(path)
-    if (paths.has(path, PATH.leaving)) this.#leaving--
-    else this.#counts.remove(paths.peer.get(path))
+    const peer = paths.peerOf(path)
+    if (paths.has(path, PATH.leaving) || paths.departures.take(peer)) this.#leaving--
+    else {
+      this.#unstale(path)
+      this.#counts.remove(peer)
+    }
     this.#releaseSets(path)
     paths.set.set(path, 0)
     paths.received.set(path, 0)
-    paths.flags.set(path, (paths.flags.get(path) | PATH.dead) & ~(PATH.multipath | PATH.llgrStale | PATH.leaving))
+    paths.setFlags(path, (paths.flagsOf(path) | PATH.dead) & ~(PATH.stale | PATH.multipath | PATH.llgrStale | PATH.leaving))
     this.#touched(path)
     const destination = paths.destination.get(path)
     if (this.#destinations.best(destination) === path) this.#destinations.unmark(destination, STATE.decided)
@@ -157,16 +161,17 @@ export class RibTable extends RibView {
    * a time.
    */
   removePeer(peer: number, flag = 0): void {
+    if (flag === 0) return this.#depart(peer)
     for (let path = 1, left = this.#counts.of(peer); left > 0 && path < this.#paths.end; path++) {
       if (!this.#paths.isOf(path, peer)) continue
       left--
-      if (flag !== 0 && !this.#paths.has(path, flag)) continue
+      if (!this.#paths.has(path, flag)) continue
       this.#unstale(path)
       this.#paths.mark(path, PATH.leaving)
       this.#counts.remove(peer)
       this.#leaving++
     }
-    this.#sweepAt = 1
+    return undefined
   }
 
   /** Takes a flag from every path, those that are leaving included. */
@@ -253,14 +258,34 @@ export class RibTable extends RibView {
     this.#destinations.unhold(destination)
   }
 
+  #depart(peer: number): void {
+    const count = this.#counts.of(peer)
+    if (count === 0) return
+    this.#counts.clear(peer)
+    this.#paths.departures.begin(peer, count)
+    this.#leaving += count
+  }
+
+  /** A peer has paths again before the last of those has gone that it had: these are marked, so that they can be told from the new ones. */
+  #returned(peer: number): void {
+    const paths = this.#paths
+    for (let path = 1, left = paths.departures.end(peer); left > 0 && path < paths.end; path++) {
+      if (!paths.isOf(path, peer)) continue
+      paths.unmark(path, PATH.stale)
+      paths.mark(path, PATH.leaving)
+      left--
+    }
+  }
+
   /** @returns what is left of the limit; 0 while paths are leaving still */
   #sweep(limit: number): number {
     const paths = this.#paths
-    const end = Math.min(paths.end, this.#sweepAt + limit * LOOKS)
     let left = limit
-    for (; this.#sweepAt < end && left > 0 && this.#leaving > 0; this.#sweepAt++) {
-      if (!paths.has(this.#sweepAt, PATH.leaving)) continue
-      this.remove(this.#sweepAt)
+    for (let looks = limit * LOOKS; looks > 0 && left > 0 && this.#leaving > 0; looks--) {
+      if (this.#sweepAt >= paths.end) this.#sweepAt = 1
+      const path = this.#sweepAt++
+      if (!paths.isLeaving(path)) continue
+      this.remove(path)
       left--
     }
     if (this.#leaving > 0) return 0
@@ -272,7 +297,7 @@ export class RibTable extends RibView {
   #find(destination: number, peer: number, pathId: number): number {
     const paths = this.#paths
     let path = this.#destinations.first(destination)
-    while (path !== 0 && (paths.peer.get(path) !== peer || paths.pathId.get(path) !== pathId)) path = paths.next.get(path)
+    while (path !== 0 && (paths.peerOf(path) !== peer || paths.pathId.get(path) !== pathId)) path = paths.next.get(path)
     return path
   }
 
@@ -285,8 +310,7 @@ export class RibTable extends RibView {
     paths.received.set(path, received)
     paths.data.set(path, data)
     paths.pathId.set(path, pathId)
-    paths.peer.set(path, peer)
-    paths.flags.set(path, flags)
+    paths.setOwner(path, peer, flags)
     this.#counts.add(peer)
     this.#touched(path)
     return path
@@ -328,7 +352,7 @@ export class RibTable extends RibView {
   #unstale(path: number): void {
     if (!this.#paths.has(path, PATH.stale)) return
     this.#paths.unmark(path, PATH.stale)
-    this.#counts.removeStale(this.#paths.peer.get(path))
+    this.#counts.removeStale(this.#paths.peerOf(path))
   }
 
   #touched(path: number): void {

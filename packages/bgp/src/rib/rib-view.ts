@@ -5,7 +5,7 @@ import type { NlriMode } from '../nlri/nlri-mode.js'
 import type { InvalidReason } from '../speaker/route.js'
 import type { Destinations } from './destinations.js'
 import type { NlriKey } from './nlri-key.js'
-import { GONE, type Paths } from './paths.js'
+import type { Paths } from './paths.js'
 
 /** What can be asked of a table: destinations and paths by their slots. */
 export class RibView {
@@ -45,7 +45,7 @@ export class RibView {
   pathsOf(destination: number, out: number[] = []): number[] {
     out.length = 0
     for (let path = this.destinationColumns.first(destination); path !== 0; path = this.pathColumns.next.get(path)) {
-      if (!this.pathColumns.has(path, GONE)) out.push(path)
+      if (!this.pathColumns.isGone(path)) out.push(path)
     }
     return out
   }
@@ -87,7 +87,7 @@ export class RibView {
   }
 
   peerOf(path: number): number {
-    return this.pathColumns.peer.get(path)
+    return this.pathColumns.peerOf(path)
   }
 
   pathIdOf(path: number): number {
