@@ -1,4 +1,4 @@
-import type { FibMemory } from '@heddle/core'
+import type { FibMemory, FibReaders } from '@heddle/core'
 import { BLOCK } from '../layout/structs.js'
 
 /** The memory of a map is full. */
@@ -39,6 +39,12 @@ export class BlockMemory implements FibMemory {
   /** Blocks that are given out, those that rest included. */
   get used(): number {
     return Math.floor(this.#words.length / BLOCK) - this.#free.reduce((sum, { count }) => sum + count, 0)
+  }
+
+  /** Programs: what a trie gives back rests as long as a region does. */
+  get readers(): FibReaders {
+    const now = this.#now()
+    return { now, passed: now - GRACE }
   }
 
   /** @throws FibFullError when no extent is large enough */
