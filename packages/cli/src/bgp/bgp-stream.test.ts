@@ -146,6 +146,7 @@ describe('the other views', () => {
     const [row] = await shown({ what: 'neighbors', peer: THEM })
     expect(row).toMatchObject({
       address: THEM,
+      remoteAddress: THEM,
       state: 'established',
       description: 'the other one',
       established: 1,

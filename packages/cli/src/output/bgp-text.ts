@@ -28,6 +28,7 @@ export function neighborText(row: BgpNeighborRow): string {
       ['state', `${row.state}${since}; established ${row.established} times`],
       ['router id', or(row.routerId)],
       ['local address', or(row.localAddress)],
+      ['remote address', or(row.remoteAddress)],
       ...(row.bfd === null ? [] : [['bfd', row.bfd] as const]),
       ['families', list(row.families)],
       ...(agreed === null ? [] : capabilityFields(agreed)),

@@ -56,6 +56,7 @@ const capabilities: RowSchema<NonNullable<BgpNeighborRow['capabilities']>> = {
 const neighbor: RowSchema<BgpNeighborRow> = {
   ...rowSchemas.neighbors,
   localAddress: nullable(text),
+  remoteAddress: nullable(text),
   bfd: nullable(oneOf('up', 'down', 'admin-down')),
   established: count,
   capabilities: nullable(closed(capabilities)),

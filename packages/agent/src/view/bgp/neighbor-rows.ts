@@ -15,6 +15,8 @@ import type { NeighborRow } from '../rows.js'
 /** A BGP session with all that is known of it. */
 export interface BgpNeighborRow extends NeighborRow {
   readonly localAddress: string | null
+  /** Where it is; null for one that is named by its device while nobody has been heard there. */
+  readonly remoteAddress: string | null
   /** What BFD with the peer says: `up`, `down`, `admin-down`; null while it says nothing, or is not configured. */
   readonly bfd: string | null
   /** Times that the session was established. */
@@ -59,12 +61,13 @@ export function bgpNeighborRows(speaker: Speaker, address?: string): BgpNeighbor
 }
 
 function bgpNeighborRow(view: NeighborView): BgpNeighborRow {
-  const { config, negotiated, families, lastNotification: last, localAddress, messages, established } = view
+  const { config, negotiated, families, lastNotification: last, localAddress, remoteAddress, messages, established } = view
   const row = neighborRow(view)
   const { importPolicy: _import, exportPolicy: _export, ...shown } = config
   return {
     ...row,
     localAddress: localAddress === undefined ? null : String(localAddress),
+    remoteAddress: remoteAddress === undefined ? null : String(remoteAddress),
     bfd: view.bfd ?? null,
     established,
     capabilities: negotiated === undefined ? null : capabilitiesOf(negotiated),
