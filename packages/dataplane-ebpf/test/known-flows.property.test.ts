@@ -177,7 +177,7 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
 
   it(
     'do with the next packet what the forwarder in TypeScript does, and forget with every change of a table',
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async () => {
       const known = new Map<string, number>()
       let before: World | undefined
