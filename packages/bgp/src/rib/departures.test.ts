@@ -53,7 +53,7 @@ test('paths of a peer that has gone are gone at once, and go one by one, whoever
         expect(table.paths).toBe(model.size)
       }
       const forget = (one: number, which: (stale: boolean) => boolean): void => {
-        for (const [name, stale] of [...model]) if (name.startsWith(`${one} `) && which(stale)) model.delete(name)
+        for (const [name, stale] of model) if (name.startsWith(`${one} `) && which(stale)) model.delete(name)
       }
       for (const one of steps) {
         switch (one.kind) {
