@@ -3,8 +3,6 @@ import { tunDataplane, type TunDataplane } from '@heddle/dataplane-tun'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -63,12 +61,11 @@ async function lostBy(what: Disturbance): Promise<number> {
   const traffic = compiled('traffic')
   using namespaces = new Namespaces()
   layOut(namespaces)
-  const directory = mkdtempSync(join(tmpdir(), 'hdbench-'))
   const open = (site: Site, upgrade = false): Promise<TunDataplane> =>
     tunDataplane({
       addresses: [IpAddress.parse(NODE[site])],
       underlayNetns: namespaces.path(`node-${site}`),
-      stateDir: join(directory, site),
+      stateDir: join(namespaces.state, site),
       upgrade,
     })
   const program = async (dataplane: TunDataplane, site: Site): Promise<void> => {
@@ -89,7 +86,7 @@ async function lostBy(what: Disturbance): Promise<number> {
     if (what === 'route') for (let change = 0; change < 1000; change++) await near.apply(otherRoute(change))
     if (what === 'agent') {
       await near.close({ keep: true })
-      await killAgent(namespaces, join(directory, 'a'))
+      await killAgent(namespaces, join(namespaces.state, 'a'))
       near = await open('a')
     }
     if (what === 'upgrade') {
@@ -106,7 +103,6 @@ async function lostBy(what: Disturbance): Promise<number> {
   } finally {
     await near.close()
     await far.close()
-    rmSync(directory, { recursive: true, force: true })
   }
 }
 

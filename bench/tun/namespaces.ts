@@ -1,12 +1,16 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 let made = 0
 
-/** Network namespaces of a bench and the processes in them; both go with `close`, and at the latest with this process. */
+/** Network namespaces of a bench, and the processes and forwarders in them; all go with `close`, and at the latest with this process. */
 export class Namespaces implements Disposable {
   readonly #prefix = `hdbench${process.pid}x${made++}`
+  /** Directory for the state of forwarders, each in one of its own below it. */
+  readonly state = join(tmpdir(), this.#prefix)
   readonly #names = new Set<string>()
   readonly #processes = new Set<ChildProcess>()
   readonly #emergency = (): void => this.close()
@@ -58,6 +62,7 @@ export class Namespaces implements Disposable {
   close(): void {
     process.removeListener('exit', this.#emergency)
     for (const child of this.#processes) child.kill('SIGKILL')
+    endForwarders(this.state)
     for (const short of this.#names) ip(['netns', 'delete', this.name(short)])
     this.#names.clear()
   }
@@ -78,9 +83,39 @@ export async function outputOf(child: ChildProcess): Promise<string> {
 
 /** Takes away what a bench left that was killed and could not do it itself. */
 function sweep(): void {
-  for (const line of ip(['netns', 'list']).split('\n')) {
-    const [name = '', pid] = /^hdbench(\d+)x\S+/.exec(line) ?? []
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) ip(['netns', 'delete', name])
+  const isLeft = (name: string): boolean => {
+    const [, pid] = /^hdbench(\d+)x/.exec(name) ?? []
+    return pid !== undefined && !existsSync(`/proc/${pid}`)
+  }
+  for (const name of readdirSync(tmpdir()).filter(isLeft)) endForwarders(join(tmpdir(), name))
+  const names = ip(['netns', 'list'])
+    .split('\n')
+    .map((line) => line.split(' ')[0])
+  for (const name of names.filter(isLeft)) ip(['netns', 'delete', name])
+}
+
+/** Ends the forwarders of a directory of state, and takes it away: they are in sessions of their own, and outlive who started them. */
+function endForwarders(state: string): void {
+  for (const pid of readdirSync('/proc')) {
+    if (/^\d+$/.test(pid) && commandOf(pid).startsWith(`heddle-forwarder ${state}/`)) endProcess(Number(pid))
+  }
+  rmSync(state, { recursive: true, force: true })
+}
+
+/** Arguments of a process; empty when it has gone. */
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 

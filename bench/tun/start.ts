@@ -2,8 +2,6 @@ import { RouteBatch, type FibTransaction } from '@heddle/core'
 import { tunDataplane, type TunDataplane } from '@heddle/dataplane-tun'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFileSync, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   LABEL,
@@ -71,13 +69,12 @@ async function forwarderInC(namespaces: Namespaces, { sites = BOTH, cpu }: Start
 
 /** As `heddle node` does it: a forwarder process a node, which this process controls. */
 async function heddle(namespaces: Namespaces, { sites = BOTH, cpu, also }: StartOptions): Promise<() => Promise<void>> {
-  const directory = mkdtempSync(join(tmpdir(), 'hdbench-'))
   const dataplanes: TunDataplane[] = []
   for (const site of sites) {
     const dataplane = await tunDataplane({
       addresses: [IpAddress.parse(NODE[site])],
       underlayNetns: namespaces.path(`node-${site}`),
-      stateDir: join(directory, site),
+      stateDir: join(namespaces.state, site),
     })
     dataplanes.push(dataplane)
     const report = await dataplane.apply(siteTransaction(site))
@@ -93,7 +90,6 @@ async function heddle(namespaces: Namespaces, { sites = BOTH, cpu, also }: Start
   }
   return async () => {
     for (const dataplane of dataplanes) await dataplane.close()
-    rmSync(directory, { recursive: true, force: true })
   }
 }
 
