@@ -55,6 +55,7 @@ int egress(struct __sk_buff *skb)
 
 	if (result != GOES_ON)
 		return result;
+	begin_general_way();
 	port_id = bpf_map_lookup_elem(&devices, &ifindex);
 	port = port_id ? bpf_map_lookup_elem(&ports, port_id) : 0;
 	work = new_work();

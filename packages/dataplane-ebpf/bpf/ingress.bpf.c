@@ -21,6 +21,7 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 	result = parse_outer(skb, &work->outer);
 	if (result != GOES_ON)
 		return result;
+	begin_general_way();
 	result = work->outer.encapsulation == VXLAN ? read_vxlan(skb, work) : pop_labels(skb, work);
 	if (result != GOES_ON)
 		return result;

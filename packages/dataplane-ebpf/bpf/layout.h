@@ -8,8 +8,8 @@
 
 #include <linux/types.h>
 
-/* Changes with every change of this file: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 8
+/* Changes with every change of this file, and of structures elsewhere that lie in maps: an older dataplane's pinned maps are not adopted. */
+#define LAYOUT_VERSION 9
 
 #define MAX_ALLOWED_SOURCES 16
 #define MAX_GATEWAYS 8

@@ -36,6 +36,8 @@ struct plain {
 	/* Place of its flow, and the count of openings there, as long as addresses are translated. */
 	__u32 place;
 	__u32 openings;
+	/* Packets that went the general way. */
+	__u64 turns;
 };
 
 struct {
@@ -50,6 +52,21 @@ static __always_inline struct plain *current_plain(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&plains, &zero);
+}
+
+/*
+ * What is read of tables from here on is read after the epoch: on a machine that reads ahead, what was decided by tables as they were would be remembered for
+ * those that they are. An atomic operation with a result is the one barrier that programs have.
+ */
+static __always_inline void begin_general_way(void)
+{
+	struct plain *plain = current_plain();
+	__u64 turn;
+
+	if (!plain)
+		return;
+	turn = __sync_fetch_and_add(&plain->turns, 1);
+	OPAQUE(turn);
 }
 
 /* Octets of the frame from `at` on, `count` of them; none where they cannot be reached. */

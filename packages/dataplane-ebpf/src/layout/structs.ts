@@ -3,7 +3,7 @@ import { Struct } from './struct.js'
 /* The structures of `bpf/layout.h`, in its order; a test compares the two by the type information of the object file. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 8
+export const LAYOUT_VERSION = 9
 
 export const MAX_ALLOWED_SOURCES = 16
 export const MAX_GATEWAYS = 8
