@@ -25,6 +25,9 @@ import { MANY_COMMUNITIES, speakAt, unicast } from './peering.js'
 
 const HOPS = ['192.0.2.61', '192.0.2.62'] as const
 
+/** Why a row is not run, for its title. */
+const lacks = (has: boolean, reason: string): string => (has ? '' : ` (${reason})`)
+
 describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, title: `${daemon.name}${daemon.reason}` })))(
   'through $title',
   ({ daemon, at }) => {
@@ -96,35 +99,41 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
       expect(await shown('10.22.0.0/16')).toContain(HOPS[0])
     })
 
-    it.skipIf(skip || !daemon.has.routeRefresh)('route refresh: gives its routes again', async () => {
-      const [a, b] = speakers
-      a.announce([unicast('10.27.0.0/16', HOPS[0])])
-      await eventually('the route', () => from(b, '10.27.0.0/16').length === 1 || undefined)
-      const before = neighbor(b, config.address).messages.received.update
-      expect(b.requestRefresh(config.address, 'ipv4-unicast')).toBe(true)
-      await eventually('it came again', () => neighbor(b, config.address).messages.received.update > before || undefined)
-      expect(from(b, '10.27.0.0/16')).toHaveLength(1)
-    })
+    it.skipIf(skip || !daemon.has.routeRefresh)(
+      `route refresh: gives its routes again${lacks(daemon.has.routeRefresh, 'it sends nothing')}`,
+      async () => {
+        const [a, b] = speakers
+        a.announce([unicast('10.27.0.0/16', HOPS[0])])
+        await eventually('the route', () => from(b, '10.27.0.0/16').length === 1 || undefined)
+        const before = neighbor(b, config.address).messages.received.update
+        expect(b.requestRefresh(config.address, 'ipv4-unicast')).toBe(true)
+        await eventually('it came again', () => neighbor(b, config.address).messages.received.update > before || undefined)
+        expect(from(b, '10.27.0.0/16')).toHaveLength(1)
+      },
+    )
 
-    it.skipIf(skip || daemon.dump === undefined)('MRT: its table is read as it was told to it', async () => {
-      speakers[0].announce([unicast('10.28.0.0/16', HOPS[0], { med: 28 })])
-      await eventually('the route', async () => (await shown('10.28.0.0/16')).includes(HOPS[0]) || undefined)
-      const file = join(running.directory, 'table.mrt')
-      await daemon.dump?.(running, file)
-      const entry = await eventually('the route in its table', async () => {
-        const stream = new MrtStream()
-        const results = stream.push(await readFile(file).catch(() => new Uint8Array()))
-        expect(results.filter(({ ok }) => !ok)).toEqual([])
-        const records = results.flatMap((result) => (result.ok ? [result.record] : []))
-        const peers = records.flatMap((record) => (record.kind === 'peer-index-table' ? record.peers : []))
-        const [rib] = records.filter((record) => record.kind === 'rib' && JSON.stringify(mrtNlri(record)).includes('10.28.0.0/16'))
-        const [first] = rib?.kind === 'rib' ? rib.entries : []
-        return first === undefined ? undefined : { peer: peers[first.peerIndex], ...mrtAttributes(first.attributes, IPV4_UNICAST, true) }
-      })
-      expect([String(entry.peer?.address), entry.peer?.as]).toEqual([config.peers[0]?.address, 65_000])
-      expect(entry.attributes).toMatchObject({ origin: 'igp', asPath: [], med: 28, localPref: 100 })
-      expect(String(entry.attributes.nextHop)).toBe(HOPS[0])
-    })
+    it.skipIf(skip || daemon.dump === undefined)(
+      `MRT: its table is read as it was told to it${lacks(daemon.dump !== undefined, 'it writes none when asked')}`,
+      async () => {
+        speakers[0].announce([unicast('10.28.0.0/16', HOPS[0], { med: 28 })])
+        await eventually('the route', async () => (await shown('10.28.0.0/16')).includes(HOPS[0]) || undefined)
+        const file = join(running.directory, 'table.mrt')
+        await daemon.dump?.(running, file)
+        const entry = await eventually('the route in its table', async () => {
+          const stream = new MrtStream()
+          const results = stream.push(await readFile(file).catch(() => new Uint8Array()))
+          expect(results.filter(({ ok }) => !ok)).toEqual([])
+          const records = results.flatMap((result) => (result.ok ? [result.record] : []))
+          const peers = records.flatMap((record) => (record.kind === 'peer-index-table' ? record.peers : []))
+          const [rib] = records.filter((record) => record.kind === 'rib' && JSON.stringify(mrtNlri(record)).includes('10.28.0.0/16'))
+          const [first] = rib?.kind === 'rib' ? rib.entries : []
+          return first === undefined ? undefined : { peer: peers[first.peerIndex], ...mrtAttributes(first.attributes, IPV4_UNICAST, true) }
+        })
+        expect([String(entry.peer?.address), entry.peer?.as]).toEqual([config.peers[0]?.address, 65_000])
+        expect(entry.attributes).toMatchObject({ origin: 'igp', asPath: [], med: 28, localPref: 100 })
+        expect(String(entry.attributes.nextHop)).toBe(HOPS[0])
+      },
+    )
 
     it.skipIf(skip)('large communities: come out as they went in', async () => {
       const largeCommunities = [{ globalAdministrator: 4_200_000_000, localData1: 0xffff_ffff, localData2: 3 }]
@@ -164,7 +173,7 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
     )
 
     it.skipIf(skip || !daemon.has.longLived)(
-      'long-lived graceful restart: keeps our routes marked when we are gone, until we are back',
+      `long-lived graceful restart: keeps our routes marked when we are gone, until we are back${lacks(daemon.has.longLived, 'it has none')}`,
       async () => {
         const [a, b] = speakers
         a.announce([unicast('10.26.0.0/16', HOPS[0])])
