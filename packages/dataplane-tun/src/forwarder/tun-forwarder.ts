@@ -15,7 +15,7 @@ import {
 } from '@heddle/core'
 import { loadFlows, saveFlows, sharedFlowMemory, type ForwardingEngine } from '@heddle/forwarding'
 import { EventQueue, type Logger, type Timer } from '@heddle/io'
-import { BfdSockets, LinuxError, NativeUnavailableError, Poller } from '@heddle/linux'
+import { BfdSockets, LinkReaper, LinuxError, NativeUnavailableError, Poller } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { randomInt } from 'node:crypto'
 import type { Lanes } from '../lanes/lanes.js'
@@ -133,6 +133,7 @@ export class TunForwarder implements Dataplane {
       poller = Poller.open()
       const tunnels = await openTunnels({ ...options, adopted: handover?.receivers })
       const bfd = handover === undefined ? await openBfd(options) : adoptBfd(options, handover.bfd)
+      await LinkReaper.sweep(options.underlayNetns)
       forwarder = new TunForwarder(options, { poller, tunnels, bfd })
       await forwarder.#begin(handover !== undefined)
       return forwarder
