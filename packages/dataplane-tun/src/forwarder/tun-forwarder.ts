@@ -133,7 +133,7 @@ export class TunForwarder implements Dataplane {
       poller = Poller.open()
       const tunnels = await openTunnels({ ...options, adopted: handover?.receivers })
       const bfd = handover === undefined ? await openBfd(options) : adoptBfd(options, handover.bfd)
-      await LinkReaper.sweep(options.underlayNetns)
+      await LinkReaper.sweep(options.underlayNetns) // what a forwarder before this one has buried
       forwarder = new TunForwarder(options, { poller, tunnels, bfd })
       await forwarder.#begin(handover !== undefined)
       return forwarder
