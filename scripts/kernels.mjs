@@ -16,7 +16,9 @@ const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'hed
 const SLOWLY = ['--testTimeout=600000', '--hookTimeout=600000']
 /** Seconds that a kernel's run may take. */
 const PATIENCE = 3600
-const SUITE = ['conformance', 'known-flows.property', 'lifecycle', 'programs', 'traps'].map((name) => `packages/dataplane-ebpf/test/${name}.test.ts`)
+const SUITE = ['conformance', 'known-flows.property', 'lifecycle', 'programs', 'traps'].map(
+  (name) => `packages/dataplane-ebpf/test/${name}.test.ts`,
+)
 
 /**
  * Kernels by name: the package that leads to the newest of its kind, and the suite of Debian that it is in.
