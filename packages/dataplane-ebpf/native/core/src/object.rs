@@ -145,7 +145,8 @@ fn of_program(name: &str, error: ProgramError) -> Error {
     match &error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
-            let lines: Vec<&str> = log.lines().collect();
+            // Newer kernels end with a line for each function, which would be all that is left of what went before.
+            let lines: Vec<&str> = log.lines().filter(|line| !line.starts_with("subprog ")).collect();
             let tail = lines[lines.len().saturating_sub(40)..].join("\n");
             Error::new(errno, operation, format!("{io_error}; the verifier says:\n{tail}"))
         }
