@@ -6,7 +6,9 @@ const bgpd = find('/usr/sbin/bgpd')
 const control = find('/usr/sbin/bgpctl')
 /** Home of its user, to which it confines itself; a service would make it. */
 const CHROOT = '/run/openbgpd'
-const socketOf = ({ address }: MatrixConfig): string => `/run/heddle-openbgpd-${process.pid}-${address}.sock`
+/** Goes with the directory; what it is called before that is known. */
+const HERE = '@here@'
+const socketIn = (directory: string): string => `${directory}/bgpd.sock`
 
 const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath = false }: MatrixPeer): string => `
 neighbor ${address} {
@@ -36,13 +38,16 @@ router-id ${config.address}
 listen on ${config.address} port ${config.port}
 fib-update no
 nexthop qualify via default
-socket "${socketOf(config)}"
+socket "${socketIn(HERE)}"
 ${config.peers.map((peer) => session(config, peer)).join('')}
 allow from any
 allow to any
 `,
-      (directory) => ['-c', `chmod 755 ${directory} && chmod 600 ${directory}/daemon.conf && exec ${bgpd} -d -f ${directory}/daemon.conf`],
+      (directory) => [
+        '-c',
+        `chmod 755 ${directory} && sed -i s#${HERE}#${directory}# ${directory}/daemon.conf && chmod 600 ${directory}/daemon.conf && exec ${bgpd} -d -f ${directory}/daemon.conf`,
+      ],
     )
   },
-  show: (_daemon, config, prefix) => command(control ?? '', '-s', socketOf(config), 'show', 'rib', 'detail', prefix),
+  show: ({ directory }, _config, prefix) => command(control ?? '', '-s', socketIn(directory), 'show', 'rib', 'detail', prefix),
 }
