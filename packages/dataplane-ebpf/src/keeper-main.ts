@@ -4,7 +4,7 @@ import { IpAddress } from '@heddle/wire'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LivenessKeeper } from './liveness/keeper.js'
-import { KEEPER_ORDER, takeKeeperLock, type KeeperPlace } from './liveness/keeper-process.js'
+import { KEEPER_ORDER, claimKeeperLock, type KeeperPlace } from './liveness/keeper-process.js'
 import { SOFTWARE } from './liveness/software.js'
 import { call } from './native/call.js'
 import { configOf } from './tables/config.js'
@@ -14,12 +14,12 @@ import { KernelMaps } from './tables/kernel-maps.js'
 const LOOK_INTERVAL = 50
 
 const place = JSON.parse(process.argv[2] ?? '') as KeeperPlace
-const lock = takeKeeperLock(place)
+const lock = await claimKeeperLock(place)
 if (lock !== undefined) {
   const object = call((native) => native.objectOpen(place.pins, ['config', 'watches', 'liveness']))
   const maps = new KernelMaps(object)
   const config = configOf(maps)
-  config.set('keeper_order', KEEPER_ORDER.goOn).set('keeper_version', SOFTWARE)
+  config.set('keeper_version', SOFTWARE)
   const addresses = place.addresses.map((text) => IpAddress.parse(text))
   const sockets = await BfdSockets.open(addresses, place.underlayNetns)
   const poller = Poller.open()

@@ -68,6 +68,7 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
     }),
   )
   const mirrors = await Mirrors.open({ maps, config: tables.config, underlayNetns: netns, event: (event) => events.push(event) })
+  undo.push(() => mirrors.close())
   const liveness = await Liveness.open({
     maps,
     config: tables.config,

@@ -34,6 +34,8 @@ export interface KeeperScript {
 const OWN_SCRIPT: KeeperScript = { script: fileURLToPath(new URL('./keeper-main.js', import.meta.url)), execArgv: [] }
 /** How long a keeper may take to end, milliseconds. */
 const PATIENCE = 5_000
+/** How often a keeper tries to become the one, ten milliseconds apart. */
+const ATTEMPTS = 20
 
 /** The one keeper of an uplink: holds what is returned as long as it lives. Undefined while another process does. */
 export function takeKeeperLock({ underlayNetns, uplink }: KeeperPlace): NativeLock | undefined {
@@ -43,6 +45,16 @@ export function takeKeeperLock({ underlayNetns, uplink }: KeeperPlace): NativeLo
     if (error instanceof LinuxError && error.code === 'EADDRINUSE') return undefined
     throw error
   }
+}
+
+/** As `takeKeeperLock`, for a keeper: whoever only looks whether there is one has the lock for a moment. */
+export async function claimKeeperLock(place: KeeperPlace): Promise<NativeLock | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const lock = takeKeeperLock(place)
+    if (lock !== undefined) return lock
+    await sleep(10)
+  }
+  return undefined
 }
 
 export function isKeeperAlive(place: KeeperPlace): boolean {

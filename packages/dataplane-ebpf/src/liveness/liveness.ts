@@ -130,6 +130,8 @@ export class Liveness {
     const { script, logger } = this.#options
     if (this.#place === undefined || !this.#hasWatches || isKeeperAlive(this.#place)) return
     logger.info('A keeper of BFD sessions is started')
+    // Here, and not by the keeper: it may be told to end while it starts.
+    this.#options.config.set('keeper_order', KEEPER_ORDER.goOn)
     startKeeper(this.#place, script)
   }
 
