@@ -239,9 +239,10 @@ static __always_inline int is_forwardable(__u32 family, const __u32 *words)
 /* Cuts off what follows the packet. */
 static __always_inline int trim(struct __sk_buff *skb, __u32 end)
 {
-	if (skb->len <= end || skb->gso_size)
-		return 0;
-	return bpf_skb_change_tail(skb, end, 0);
+	/* Where the kernel has seen headers behind the end, it shortens nothing: what stays is padding of the frame. */
+	if (skb->len > end && !skb->gso_size)
+		bpf_skb_change_tail(skb, end, 0);
+	return 0;
 }
 
 /* Writes the TTL into the header of the packet. */
