@@ -23,20 +23,13 @@ export class Observer implements AsyncDisposable {
     this.#lab = lab
     this.#events = lab.harness.dataplane.events[Symbol.asyncIterator]()
     this.#reading = this.#read()
+    lab.divert((outputs) => this.#sort(outputs))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#lab.divert((outputs) => outputs)
     await this.#events.return?.()
     await this.#reading
-  }
-
-  /** Takes copies for collectors out of what came from the underlay; the rest are a packet's own outputs. */
-  sort(outputs: readonly Output[]): Output[] {
-    return outputs.filter((output) => {
-      const copy = readErspan(output)
-      if (copy !== undefined) this.collected.push(copy)
-      return copy === undefined
-    })
   }
 
   /** Waits until as many copies came to streams, and leaves them. */
@@ -68,10 +61,19 @@ export class Observer implements AsyncDisposable {
     return this.traced.splice(0)
   }
 
+  /** Takes copies for collectors out of what came from the underlay; the rest are a packet's own outputs. */
+  #sort(outputs: readonly Output[]): Output[] {
+    return outputs.filter((output) => {
+      const copy = readErspan(output)
+      if (copy !== undefined) this.collected.push(copy)
+      return copy === undefined
+    })
+  }
+
   async #until(there: () => boolean): Promise<void> {
     for (let turns = 0; !there(); turns++) {
       check(turns < PATIENCE, `more was expected than ${printed([this.mirrored, this.collected, this.traced])}`)
-      checkEqual(this.sort(await this.#lab.harness.outputs()), [], 'late outputs')
+      checkEqual(await this.#lab.outputs(), [], 'late outputs')
     }
   }
 

@@ -89,7 +89,7 @@ export const traceCases: readonly ConformanceCase[] = [
       await using observer = await startWith(lab, filters)
       const fitting = async (act: () => Promise<Observed>): Promise<number[]> => {
         await act()
-        await lab.harness.outputs()
+        await lab.outputs()
         // Every packet is one of a VRF here, except the last: what is told of it is there when this is.
         return (await observer.packets(1)).map(({ trace }) => trace)
       }

@@ -1,3 +1,4 @@
+import type { SentPacket } from '@heddle/dataplane-conformance'
 import { IpAddress } from '@heddle/wire'
 
 /* Outer headers, written and read independently of the packages under test. */
@@ -69,4 +70,9 @@ export function readOuter(bytes: Uint8Array): OuterPacket {
 
 function word16(value: number): [number, number] {
   return [value >> 8, value & 0xff]
+}
+
+/** Whether it is a copy for a mirror's collector (ERSPAN over GRE), which comes besides what became of the packet. */
+export function isErspan({ encapsulation, packet }: SentPacket): boolean {
+  return encapsulation === 'mpls-gre' && packet[2] === 0x88 && packet[3] === 0xbe
 }

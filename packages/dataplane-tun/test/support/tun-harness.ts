@@ -1,11 +1,11 @@
 import type { CounterSnapshot, Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
 import { PORT_COUNTERS } from '@heddle/core'
-import type { Harness, HarnessFeature, Output, SentPacket, UnderlayInput } from '@heddle/dataplane-conformance'
+import type { Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
 import { tunDataplane, type TunDataplaneOptions } from '@heddle/dataplane-tun'
 import { IpAddress } from '@heddle/wire'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Capture } from './capture.js'
-import { readOuter, writeOuter } from './ip-packet.js'
+import { isErspan, readOuter, writeOuter } from './ip-packet.js'
 import { Namespaces } from './namespaces.js'
 
 /*
@@ -126,7 +126,7 @@ class TunHarness implements Harness {
     const deadline = performance.now() + PATIENCE
     for (;;) {
       this.#collect()
-      const sent = this.#outputs.filter((output) => output.type === 'sent' && !isCopy(output)).length
+      const sent = this.#outputs.filter((output) => output.type === 'sent' && !isErspan(output)).length
       if (this.#given === 0 || (await this.#accounted()) + sent >= (this.#before ?? 0) + this.#given) break
       if (performance.now() > deadline) break
       await sleep(1)
@@ -212,9 +212,4 @@ function encapsulationOf(protocol: number, destinationPort: number | undefined):
   if (protocol === GRE) return 'mpls-gre'
   if (protocol !== UDP) return undefined
   return destinationPort === UDP_PORTS['mpls-udp'] ? 'mpls-udp' : destinationPort === UDP_PORTS.vxlan ? 'vxlan' : undefined
-}
-
-/** Whether it is a copy for a mirror's collector (ERSPAN over GRE), which comes besides what became of the packet. */
-function isCopy({ encapsulation, packet }: SentPacket): boolean {
-  return encapsulation === 'mpls-gre' && packet[2] === 0x88 && packet[3] === 0xbe
 }
