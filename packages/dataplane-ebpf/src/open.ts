@@ -48,7 +48,9 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
   const lock = call((native) => native.lockTake(netns, `uplink-${uplinkIndex}`))
   undo.push(() => lock.release())
 
-  const pins = pinDirectory === undefined ? undefined : preparePins(pinDirectory)
+  const prepared = pinDirectory === undefined ? undefined : preparePins(pinDirectory)
+  if (prepared !== undefined) undo.push(prepared.undo)
+  const pins = prepared?.pins
   const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), pins))
   undo.push(() => object.close())
   const maps = new KernelMaps(object)

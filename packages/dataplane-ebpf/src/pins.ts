@@ -6,19 +6,31 @@ import { call } from './native/call.js'
 /** Says that the file system was mounted by a dataplane, which then takes it away too. A BPF file system has no files but pins, hence a directory. */
 const MOUNTED = 'mounted-by-heddle'
 
+/** Where pins go, and how what was made for them is taken back. */
+export interface PreparedPins {
+  readonly pins: string
+  readonly undo: () => void
+}
+
 /**
  * Makes the directory that pins go to, on a BPF file system: the one that `directory` lies on, or one mounted there. What a dataplane of another layout
  * has left is taken away.
  *
  * @throws LinuxError when none can be mounted
  */
-export function preparePins(directory: string): string {
-  if (call((native) => native.bpffsEnsure(directory))) mkdirSync(join(directory, MOUNTED), { mode: 0o700 })
+export function preparePins(directory: string): PreparedPins {
+  const isMounted = call((native) => native.bpffsEnsure(directory))
+  if (isMounted) mkdirSync(join(directory, MOUNTED), { mode: 0o700 })
   const current = `layout-${LAYOUT_VERSION}`
   for (const name of readdirSync(directory)) if (name.startsWith('layout-') && name !== current) removeFolder(join(directory, name))
   const pins = pinsOf(directory)
-  mkdirSync(pins, { recursive: true, mode: 0o700 })
-  return pins
+  // Pins that were there belong to a dataplane that may still forward.
+  const isNew = mkdirSync(pins, { recursive: true, mode: 0o700 }) !== undefined
+  const undo = (): void => {
+    if (isMounted) removePins(directory)
+    else if (isNew) removeFolder(pins)
+  }
+  return { pins, undo }
 }
 
 /** Where the pins of this layout are. */

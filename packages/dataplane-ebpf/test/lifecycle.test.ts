@@ -221,6 +221,21 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`))).toBe(false)
   })
 
+  it('leaves no file system and no pin behind when it cannot be opened, and lets be what was there', async () => {
+    const [fresh, kept] = [join(folder, 'refused'), join(folder, 'refused-later')]
+    const first = await open({ pinDirectory: kept })
+    await first.apply(transaction(1))
+    await first.close({ keep: true })
+    process.env['HEDDLE_EBPF_OBJECT_PATH'] = join(folder, 'no-such-object')
+    try {
+      for (const pinDirectory of [fresh, kept]) expect(await codeOf(open({ pinDirectory }))).toBe('dataplane.device')
+    } finally {
+      delete process.env['HEDDLE_EBPF_OBJECT_PATH']
+    }
+    expect([fresh, kept].map(isMounted)).toEqual([false, true])
+    expect((await (await open({ pinDirectory: kept })).dump()).generation).toBe(1)
+  })
+
   it('tells of a device whose namespace ends', async () => {
     const router = await open()
     await router.apply(transaction(1))
