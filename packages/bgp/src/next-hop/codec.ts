@@ -84,7 +84,7 @@ export function encodeNextHop(nextHop: NextHop, out: ByteWriter, family: Family)
   out.octets(linkLocal.toBytes())
 }
 
-/** Families whose next hop may be of either IP version, whatever the AFI (RFC 4684 §4, RFC 6514 §5, RFC 9830 §2.1, draft-ietf-bess-mup-safi §3.3). */
+/** Families whose next hop may be of either IP version, whatever the AFI (RFC 4684 §4, RFC 6515 §2, RFC 9830 §2.1, draft-ietf-bess-mup-safi §3.3). */
 const MIXED: ReadonlySet<number> = new Set([SAFI.rtc, SAFI.mcastVpn, SAFI.mup, SAFI.srPolicy])
 
 /** Whether next hops of the family are IPv6 addresses, mapped ones included. */

@@ -55,7 +55,7 @@ export const VPNV6_FLOWSPEC = family(AFI.ipv6, SAFI.flowspecVpn, 'vpnv6-flowspec
 export const IPV4_SR_POLICY = family(AFI.ipv4, SAFI.srPolicy, 'ipv4-sr-policy')
 /** SR policy over IPv6, 2/73 (RFC 9830). */
 export const IPV6_SR_POLICY = family(AFI.ipv6, SAFI.srPolicy, 'ipv6-sr-policy')
-/** Multicast in VPNs of IPv4, 1/129 (RFC 6514 §9.1). */
+/** Multicast in VPNs of IPv4, 1/129 (RFC 6514 §10). */
 export const VPNV4_MULTICAST = family(AFI.ipv4, SAFI.vpnMulticast, 'vpnv4-multicast')
 /** Multicast in VPNs of IPv6, 2/129. */
 export const VPNV6_MULTICAST = family(AFI.ipv6, SAFI.vpnMulticast, 'vpnv6-multicast')

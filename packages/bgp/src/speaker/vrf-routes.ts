@@ -2,7 +2,9 @@ import type { IpAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import type { AttrSet } from '../attribute/attr-set.js'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import type { PathAttributes } from '../attribute/path-attributes.js'
+import { WELL_KNOWN_COMMUNITY } from '../iana.js'
 import { prepended } from '../policy/as-path-rules.js'
+import { withCommunity } from '../policy/export-rules.js'
 import { IPV4_UNICAST, IPV6_UNICAST, VPNV4_UNICAST, VPNV6_UNICAST, type Family } from '../nlri/family.js'
 
 /** Families of a VRF, each with the one in which its routes travel between PEs. */
@@ -30,9 +32,19 @@ export function vpnOf({ key }: Family): Family | undefined {
 export function importedSet({ attributes, nextHop }: AttributeSet, as: number): AttributeSet {
   const { attrSet } = attributes
   return {
-    attributes: attrSet === undefined ? withoutProvider(attributes) : unpacked(attrSet, as),
+    attributes: attrSet === undefined ? withoutProvider(attributes) : asStaleAs(attributes, unpacked(attrSet, as)),
     ...(nextHop === undefined ? {} : { nextHop: { address: nextHop.address } }),
   }
+}
+
+/** Whether a route is stale for long, which makes it the last choice wherever it goes (RFC 9494 §4.3). */
+export function isLongStale({ attributes: { communities = [] } }: AttributeSet): boolean {
+  return communities.includes(WELL_KNOWN_COMMUNITY.llgrStale)
+}
+
+/** What is packed or unpacked is as stale as what it was packed into or unpacked from (RFC 9494 §4.7.2). */
+function asStaleAs(from: PathAttributes, to: PathAttributes): PathAttributes {
+  return isLongStale({ attributes: from }) ? withCommunity(to, WELL_KNOWN_COMMUNITY.llgrStale) : to
 }
 
 function withoutProvider(attributes: PathAttributes): PathAttributes {
@@ -41,7 +53,7 @@ function withoutProvider(attributes: PathAttributes): PathAttributes {
   return kept.length === 0 ? rest : { ...rest, extendedCommunities: kept }
 }
 
-/** RFC 6368 §6: as they were in the AS that they are of; in another one, as if that had sent them. */
+/** As they were in the AS that they are of (RFC 6368 §5); in another one, as if that had sent them (§7). */
 function unpacked({ originAs, attributes: { nextHop: _hop, ...attributes } }: AttrSet, as: number): PathAttributes {
   if (originAs === as) return attributes
   const { localPref: _pref, originatorId: _id, clusterList: _list, asPath = [], ...rest } = attributes
@@ -54,7 +66,7 @@ export interface InternalCustomer {
   readonly routerId: IpAddress
 }
 
-/** The attributes of an internal customer's route as VPN route: in a set of their own, unseen on the way (RFC 6368 §6). */
+/** The attributes of an internal customer's route as VPN route: in a set of their own, unseen on the way (RFC 6368 §5). */
 export function packedSet(
   { attributes: { nextHop: _hop, ...attributes } }: AttributeSet,
   targets: readonly RouteTarget[],
@@ -63,7 +75,8 @@ export function packedSet(
   const { origin = 'igp', originatorId = routerId } = attributes
   const extendedCommunities = targets.map((target) => ({ kind: 'route-target', target }) as const)
   const attrSet = { originAs: as, attributes: { ...attributes, originatorId } }
-  return { attributes: { origin, asPath: [], ...(extendedCommunities.length === 0 ? {} : { extendedCommunities }), attrSet } }
+  const outside = { origin, asPath: [], ...(extendedCommunities.length === 0 ? {} : { extendedCommunities }), attrSet }
+  return { attributes: asStaleAs(attributes, outside) }
 }
 
 /** A VRF route's attributes as VPN route: with the VRF's route targets, and none that a customer has chosen; the next hop is ours. */

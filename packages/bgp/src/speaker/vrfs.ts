@@ -2,14 +2,24 @@ import type { RouteDistinguisher } from '@heddle/wire'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import { routeTargetsOf } from '../community/extended.js'
 import type { AttributeSets } from '../rib/attribute-sets.js'
-import { LOCAL, type RibTable } from '../rib/rib-table.js'
+import { LOCAL, PATH, type RibTable } from '../rib/rib-table.js'
 import type { VrfConfig } from './config.js'
 import type { Decision } from './decision.js'
 import type { ImportExplanation } from './explain.js'
 import { SpeakerError } from './speaker-error.js'
 import type { Tables } from './tables.js'
 import { vrfsOf, type Vrf } from './vrf-config.js'
-import { FIRST_IMPORT_ID, ImportIds, exportedSet, importedSet, packedSet, unicastOf, vpnOf, type InternalCustomer } from './vrf-routes.js'
+import {
+  FIRST_IMPORT_ID,
+  ImportIds,
+  exportedSet,
+  importedSet,
+  isLongStale,
+  packedSet,
+  unicastOf,
+  vpnOf,
+  type InternalCustomer,
+} from './vrf-routes.js'
 
 /** A VRF and its tables. */
 export interface VrfInstance extends Vrf {
@@ -100,8 +110,7 @@ export class Vrfs {
       const wanted = decisionOf(vrf).reason === undefined
       const held = into.pathsOf(into.find(key)).find((path) => into.pathIdOf(path) === id && this.#isImported(into, path))
       if (held !== undefined && !(wanted && into.peerOf(held) === peer)) into.withdraw(into.peerOf(held), key, id)
-      if (wanted && set !== undefined)
-        into.announce(peer, key, id, 0, this.context.sets.intern(importedSet(set, vrf.as ?? this.context.as)))
+      if (wanted && set !== undefined) this.#put(into, peer, key, id, 0, importedSet(set, vrf.as ?? this.context.as))
       vrf.tables.touched(into)
     }
   }
@@ -155,9 +164,14 @@ export class Vrfs {
       const own = table.sets.get(table.setOf(best))
       const customer = this.context.internalCustomer(table.peerOf(best))
       const set = customer === undefined ? exportedSet(own, exportTargets) : packedSet(own, exportTargets, customer)
-      to.announce(LOCAL, key, EXPORT_ID, to.key.dataFromNlri(route), this.context.sets.intern(set))
+      this.#put(to, LOCAL, key, EXPORT_ID, to.key.dataFromNlri(route), set)
     }
     this.context.global.touched(to)
+  }
+
+  #put(table: RibTable, peer: number, key: Uint32Array, id: number, data: number, set: AttributeSet): void {
+    const path = table.announce(peer, key, id, data, this.context.sets.intern(set))
+    if (isLongStale(set)) table.flag(path, PATH.llgrStale, true)
   }
 
   /** Nothing of a VRF's table goes to other PEs any more. */

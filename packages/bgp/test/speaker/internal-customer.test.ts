@@ -1,6 +1,15 @@
 import { IpAddress, IpPrefix, RouteTarget } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
-import { IPV4_UNICAST, type NeighborConfig, type PathAttributes, type RouteView, type Speaker, type VrfConfig } from '../../src/index.js'
+import {
+  IPV4_UNICAST,
+  WELL_KNOWN_COMMUNITY,
+  type NeighborConfig,
+  type PathAttributes,
+  type RouteView,
+  type Speaker,
+  type SpeakerConfig,
+  type VrfConfig,
+} from '../../src/index.js'
 import { Lab, internal, isUp, neighbor } from './lab.js'
 
 /*
@@ -47,14 +56,16 @@ interface Sites {
   readonly atB?: Partial<VrfConfig>
   readonly secondAs?: number
   readonly secondSees?: number
+  /** What all of them are. */
+  readonly all?: Partial<SpeakerConfig>
 }
 
-async function network({ atB = {}, secondAs = CUSTOMER, secondSees = CUSTOMER }: Sites = {}) {
+async function network({ atB = {}, secondAs = CUSTOMER, secondSees = CUSTOMER, all = {} }: Sites = {}) {
   const lab = new Lab()
-  const a = lab.speaker(A, { vrfs: [red('65000:1')], neighbors: [internal(B), customer(SITE1)] })
-  const b = lab.speaker(B, { vrfs: [red('65000:2', atB)], neighbors: [internal(A), customer(SITE2, { as: secondAs })] })
+  const a = lab.speaker(A, { ...all, vrfs: [red('65000:1')], neighbors: [internal(B), customer(SITE1)] })
+  const b = lab.speaker(B, { ...all, vrfs: [red('65000:2', atB)], neighbors: [internal(A), customer(SITE2, { as: secondAs })] })
   const site = (address: string, provider: string, as: number, providerAs: number): Speaker =>
-    lab.speaker(address, { as, neighbors: [{ address: provider, as: providerAs, families: ['ipv4-unicast'], connectRetry: 2 }] })
+    lab.speaker(address, { ...all, as, neighbors: [{ address: provider, as: providerAs, families: ['ipv4-unicast'], connectRetry: 2 }] })
   const one = site(SITE1, A, CUSTOMER, CUSTOMER)
   const two = site(SITE2, B, secondAs, secondSees)
   await Promise.all([a, b, one, two].map((speaker) => speaker.start()))
@@ -114,6 +125,39 @@ describe('a customer in the AS of its VRF (RFC 6368)', () => {
     await lab.run(2)
     expect(only(third, A).set).toMatchObject({ nextHop: { address: IpAddress.parse(A) }, attributes: { localPref: 222 } })
     expect([...one.routes({ family: 'ipv4-unicast', neighbor: A })].filter(({ invalid }) => invalid === undefined)).toEqual([])
+  })
+
+  // LLGR_STALE within ATTR_SET was unseen by the other PE, and that of the VPN route by the other site
+  it('hears at its other site that a route is stale for long, whoever of the two on the way has kept it (RFC 9494 §4.7.2)', async () => {
+    const { llgrStale } = WELL_KNOWN_COMMUNITY
+    const { lab, a, b, one, two } = await network({ all: { gracefulRestart: { restartTime: 1, longLived: 1000 } } })
+    one.announce([route('10.1.0.0/16')])
+    await lab.run(2)
+    await one.stop({ graceful: true })
+    await lab.run(5)
+    const { attributes } = only(b, A, 'vpnv4-unicast').set
+    expect(attributes.communities).toEqual([llgrStale])
+    expect(attributes.attrSet?.attributes.communities).toEqual([0xfde9_0001, llgrStale])
+    expect(only(two, B).set.attributes.communities).toEqual([0xfde9_0001, llgrStale])
+    // the other site's comes first from here on, and A's own is told no longer
+    two.announce([route('10.1.0.0/16', { ...ATTRIBUTES, localPref: 1 })])
+    await lab.run(2)
+    const { paths } = a.explain({ family: 'ipv4-unicast', vrf: 'red', nlri: { kind: 'unicast', prefix: IpPrefix.parse('10.1.0.0/16') } })
+    expect(paths.map(({ peer, verdict }) => [peer, 'step' in verdict && verdict.step]).sort()).toEqual([
+      [SITE1, 'llgr-stale'],
+      [B, 'llgr-stale'],
+    ])
+    expect([...b.routes({ family: 'vpnv4-unicast', neighbor: A })]).toEqual([])
+  })
+
+  it('hears that a route is stale for long which the other PE has kept, not the customer', async () => {
+    const { lab, a, b, one, two } = await network({ all: { gracefulRestart: { restartTime: 1, longLived: 1000 } } })
+    one.announce([route('10.1.0.0/16')])
+    await lab.run(2)
+    await a.stop({ graceful: true })
+    await lab.run(5)
+    expect(only(b, A, 'vpnv4-unicast').set.attributes.attrSet?.attributes.communities).toEqual([0xfde9_0001])
+    expect(only(two, B).set.attributes.communities).toEqual([0xfde9_0001, WELL_KNOWN_COMMUNITY.llgrStale])
   })
 
   it('needs no AS of the VRF where it is in that of the provider', async () => {
