@@ -36,17 +36,14 @@ __noinline int copy_packet(struct __sk_buff *skb, __u32 port, __u32 direction, _
 	if (!snap || !room)
 		return 0;
 	kept = length < *snap ? length : *snap;
-	if (kept >= MAX_COPY)
-		kept = MAX_COPY - 1;
-	/* The verifier forgets the bound that it has just seen; this one it keeps. */
-	asm volatile("" : "+r"(kept));
-	kept &= MAX_COPY - 1;
-	if (!kept || bpf_skb_load_bytes(skb, at, room->octets, kept) < 0)
+	if (kept > MAX_COPY)
+		kept = MAX_COPY;
+	if (!kept || bpf_skb_load_bytes(skb, at, room->octets, COUNT_WITHIN(kept, MAX_COPY)) < 0)
 		return 0;
 	room->head.port = port;
 	room->head.direction = direction;
 	room->head.length = length;
 	room->head.kept = kept;
 	room->head.time = bpf_ktime_get_ns();
-	return bpf_ringbuf_output(&copies, room, sizeof(room->head) + kept, 0) < 0;
+	return bpf_ringbuf_output(&copies, room, sizeof(room->head) + COUNT_WITHIN(kept, MAX_COPY), 0) < 0;
 }
