@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Copies of packets of ports that are mirrored, into a ring that the process reads: what it does not read in time is lost. */
+/* Copies of packets of ports that are mirrored, and of flows that rules name a mirror for, into a ring that the process reads: what it does not read in time is lost. */
 #pragma once
 
-#include "maps.h"
+#include "packet.h"
 
 /* Octets of a packet that are copied at most; a power of two. */
 #define MAX_COPY 16384
@@ -26,24 +26,53 @@ static __always_inline int observes(void)
 	return config && config->observes;
 }
 
-/* Copies the packet at `at` if the port is mirrored in the direction: 0 what it sends, 1 what it gets. */
-__noinline int copy_packet(struct __sk_buff *skb, __u32 port, __u32 direction, __u32 at, __u32 length)
+/* Copies `length` octets at `at`, `snap` at most, behind what is written of them. */
+static __always_inline int copy_octets(struct __sk_buff *skb, struct copy_room *room, __u32 at, __u32 length, __u32 snap)
 {
-	struct observed_key key = { .port = port, .direction = direction };
-	__u32 *snap = bpf_map_lookup_elem(&observed, &key), zero = 0, kept;
-	struct copy_room *room = bpf_map_lookup_elem(&copy_rooms, &zero);
+	__u32 kept = length < snap ? length : snap;
 
-	if (!snap || !room)
-		return 0;
-	kept = length < *snap ? length : *snap;
 	if (kept > MAX_COPY)
 		kept = MAX_COPY;
 	if (!kept || bpf_skb_load_bytes(skb, at, room->octets, COUNT_WITHIN(kept, MAX_COPY)) < 0)
 		return 0;
-	room->head.port = port;
-	room->head.direction = direction;
 	room->head.length = length;
 	room->head.kept = kept;
 	room->head.time = bpf_ktime_get_ns();
 	return bpf_ringbuf_output(&copies, room, sizeof(room->head) + COUNT_WITHIN(kept, MAX_COPY), 0) < 0;
+}
+
+/* Copies the packet at `at` if the port is mirrored in the direction: 0 what it sends, 1 what it gets. */
+__noinline int copy_packet(struct __sk_buff *skb, __u32 port, __u32 direction, __u32 at, __u32 length)
+{
+	struct observed_key key = { .port = port, .direction = direction };
+	__u32 *snap = bpf_map_lookup_elem(&observed, &key), zero = 0;
+	struct copy_room *room = bpf_map_lookup_elem(&copy_rooms, &zero);
+
+	if (!snap || !room)
+		return 0;
+	room->head.port = port;
+	room->head.direction = direction;
+	room->head.mirror = 0;
+	return copy_octets(skb, room, at, length, *snap);
+}
+
+/* Copies the packet in hand for the mirror of the rule that judged its flow. `direction`: as above */
+__noinline int copy_judged(struct __sk_buff *skb, __u32 port, __u32 direction)
+{
+	struct work *work = current_work();
+	__u32 zero = 0, mirror, *snap;
+	struct copy_room *room = bpf_map_lookup_elem(&copy_rooms, &zero);
+
+	if (!work || !room || !work->mirror)
+		return 0;
+	/* Decisions are remembered of flows that nobody copies. */
+	work->is_mirrored = 1;
+	mirror = work->mirror - 1;
+	snap = bpf_map_lookup_elem(&snap_lengths, &mirror);
+	if (!snap)
+		return 0;
+	room->head.port = port;
+	room->head.direction = direction;
+	room->head.mirror = work->mirror;
+	return copy_octets(skb, room, work->packet.at, work->packet.length, *snap);
 }

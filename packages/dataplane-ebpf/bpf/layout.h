@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Changes with every change of this file, and of structures elsewhere that lie in maps: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 9
+#define LAYOUT_VERSION 10
 
 #define MAX_ALLOWED_SOURCES 16
 #define MAX_GATEWAYS 8
@@ -125,7 +125,9 @@ struct atom {
 	__u32 second;
 	__u32 conditions;
 	struct prefix prefix;
-	__u32 reserved[2];
+	/* Of ATOM_RULE: the mirror that gets copies, plus one; 0: none. Likewise below. */
+	__u32 mirror;
+	__u32 reserved;
 };
 
 struct policy {
@@ -310,6 +312,9 @@ struct observed_key {
 struct copied {
 	__u32 port;
 	__u32 direction;
+	/* That a rule named, plus one; 0: the port is mirrored. */
+	__u32 mirror;
+	__u32 reserved;
 	/* Octets of the packet, and of those that are here. */
 	__u32 length;
 	__u32 kept;
@@ -483,13 +488,17 @@ struct flow {
 	__u32 kind;
 	__u32 icmp_type;
 	__u32 icmp_code;
+	/* Of the rule that judged, as in its atom. */
+	__u32 mirror;
+	__u32 reserved;
 };
 
 /* A datagram whose first fragment passed. */
 struct fragmented {
 	__u64 seen;
 	/* `policy_since` of the port. */
-	__u64 since;
+	__u32 since;
+	__u32 mirror;
 };
 
 /* Flows of a port that has a limit: now, and as far as they have been counted anew. */

@@ -43,8 +43,9 @@ OBJECTS(locals, struct local_key, __u32, 64);
 OBJECTS(devices, __u32, __u32, 16384);
 OBJECTS(links, __u32, struct link, 16384);
 OBJECTS(requests, __u32, struct request, 16384);
-/* What mirrors are asked for, as JSON, and which ports they are on. */
+/* What mirrors are asked for, as JSON, how many octets of a packet each gets, and which ports they are on. */
 OBJECTS(mirrors, __u32, struct request, 1024);
+OBJECTS(snap_lengths, __u32, __u32, 1024);
 OBJECTS(observed, struct observed_key, __u32, 32768);
 
 struct {

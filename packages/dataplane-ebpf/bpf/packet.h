@@ -177,6 +177,9 @@ struct work {
 	__u32 is_translated;
 	/* It is a part of a packet that was translated and judged as a whole. */
 	__u32 is_part;
+	/* What the rule said of its flow that judged last: the mirror, plus one; and whether one of its rules named any. */
+	__u32 mirror;
+	__u32 is_mirrored;
 	/* VRF in which a packet that came back to a pool goes on, and the one in which its ends were translated or found to be no service's; NONE. */
 	__u32 inside_vrf;
 	__u32 nat_vrf;
@@ -206,7 +209,7 @@ static __always_inline struct work *new_work(void)
 		return 0;
 	/* Tuples are read whole where they are wanted. */
 	__builtin_memset(work, 0, offsetof(struct work, tuple));
-	work->has_tuple = work->has_quoted = work->is_translated = work->is_part = 0;
+	work->has_tuple = work->has_quoted = work->is_translated = work->is_part = work->is_mirrored = 0;
 	work->inside_vrf = work->nat_vrf = NONE;
 	work->packet.vrf = work->packet.port = work->packet.clamp = NONE;
 	work->popped.ttl = 255;

@@ -208,7 +208,7 @@ __noinline int learn_in(struct work *work)
 	struct link *link;
 	struct way_in *way;
 
-	if (!plain || !config || !plain->key.epoch || !tunnelled || !work || work->way != TO_PORT || work->lookups > 1 || work->is_translated)
+	if (!plain || !config || !plain->key.epoch || !tunnelled || !work || work->way != TO_PORT || work->lookups > 1 || work->is_translated || work->is_mirrored)
 		return 0;
 	port_id = work->target;
 	port = bpf_map_lookup_elem(&ports, &port_id);

@@ -97,7 +97,7 @@ __noinline int learn_out(struct port *port, struct work *work)
 	struct way_out *way;
 	__u32 place, id;
 
-	if (!plain || !config || !plain->key.epoch || !port || !work || work->way != TO_TUNNEL || work->lookups != 1 || work->is_translated)
+	if (!plain || !config || !plain->key.epoch || !port || !work || work->way != TO_TUNNEL || work->lookups != 1 || work->is_translated || work->is_mirrored)
 		return 0;
 	id = work->target;
 	hop = bpf_map_lookup_elem(&next_hops, &id);

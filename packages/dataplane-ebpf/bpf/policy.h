@@ -2,6 +2,7 @@
 /* Step 5, policy: passes what belongs to a flow that was allowed, judges the first packet of any other, and remembers a flow that is allowed. */
 #pragma once
 
+#include "copy.h"
 #include "flow_table.h"
 #include "rules.h"
 
@@ -34,7 +35,8 @@ static __always_inline void read_opener(struct tuple *opener, const struct flow_
 }
 
 /*
- * The flow of the key that was allowed and still is: one that was judged by an earlier policy is judged by today's, as its first packet would be.
+ * The flow of the key that was allowed and still is: one that was judged by an earlier policy is judged by today's, as its first packet would be. Its mirror
+ * is that of the packet in hand then.
  */
 __noinline int is_allowed_flow(struct port *port)
 {
@@ -50,11 +52,13 @@ __noinline int is_allowed_flow(struct port *port)
 		return 0;
 	}
 	if (milliseconds() - flow->seen < flow->lifetime) {
+		work->mirror = flow->mirror;
 		if (flow->version == port->policy_version)
 			return 1;
 		is_out = (flow->state & FLOW_OUT) != 0;
 		read_opener(&work->opener, &work->key, flow);
 		if (allows(&port->policies[is_out ? DIRECTION_EGRESS : DIRECTION_INGRESS], &work->opener, is_out)) {
+			flow->mirror = work->mirror;
 			flow->version = port->policy_version;
 			return 1;
 		}
@@ -73,6 +77,7 @@ static __always_inline int remember(const struct port *port, __u32 port_id, stru
 		.kind = tuple->kind,
 		.icmp_type = tuple->icmp_type,
 		.icmp_code = tuple->icmp_code,
+		.mirror = work->mirror,
 		.state = (is_lower ? FLOW_BY_LOWER : 0) | (is_out ? FLOW_OUT : 0),
 	};
 
@@ -111,35 +116,29 @@ static __always_inline int follow(const struct port *port, struct work *work, __
 {
 	struct fragmented *found;
 
+	work->mirror = 0;
 	write_datagram_key(&work->key, zone, &work->tuple);
 	found = bpf_map_lookup_elem(&fragments, &work->key);
 	if (!found || found->since != port->policy_since || milliseconds() - found->seen >= FRAGMENT_LIFETIME)
 		return REASON_FRAGMENT;
+	work->mirror = found->mirror;
 	return GOES_ON;
 }
 
 static __always_inline void remember_datagram(const struct port *port, struct work *work, __u32 zone)
 {
-	struct fragmented fragmented = { .seen = milliseconds(), .since = port->policy_since };
+	struct fragmented fragmented = { .seen = milliseconds(), .since = port->policy_since, .mirror = work->mirror };
 
 	write_datagram_key(&work->key, zone, &work->tuple);
 	bpf_map_update_elem(&fragments, &work->key, &fragmented, BPF_ANY);
 }
 
-/* Judges the packet in hand at a port that has policies. `is_out`: it leaves the endpoint */
-__noinline int pass_policy(struct __sk_buff *skb, __u32 port_id, int is_out)
+/* What the port's policies say of the packet in hand, whose tuple was read; the mirror that is to get a copy is in `work` then. */
+static __always_inline int judge(struct __sk_buff *skb, struct work *work, struct port *port, __u32 port_id, int is_out)
 {
-	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
-	struct work *work = current_work();
+	struct tuple *tuple = &work->tuple;
 	int is_lower, is_tracked, result;
-	struct tuple *tuple;
 
-	if (!port || !work)
-		return REASON_POLICY;
-	need_tuple(skb, work);
-	tuple = &work->tuple;
-	if (tuple->kind == TUPLE_BROKEN)
-		return REASON_FRAGMENT;
 	if (tuple->kind == TUPLE_LATER)
 		return follow(port, work, port_id << 1 | is_out);
 	if (tuple->kind == TUPLE_ERROR && is_related(skb, work, port, port_id))
@@ -160,4 +159,22 @@ __noinline int pass_policy(struct __sk_buff *skb, __u32 port_id, int is_out)
 	if (tuple->is_fragment)
 		remember_datagram(port, work, port_id << 1 | is_out);
 	return GOES_ON;
+}
+
+/* Judges the packet in hand at a port that has policies. `is_out`: it leaves the endpoint */
+__noinline int pass_policy(struct __sk_buff *skb, __u32 port_id, int is_out)
+{
+	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	struct work *work = current_work();
+	int result;
+
+	if (!port || !work)
+		return REASON_POLICY;
+	need_tuple(skb, work);
+	if (work->tuple.kind == TUPLE_BROKEN)
+		return REASON_FRAGMENT;
+	result = judge(skb, work, port, port_id, is_out);
+	if (work->mirror)
+		copy_judged(skb, port_id, is_out ? 0 : 1);
+	return result;
 }

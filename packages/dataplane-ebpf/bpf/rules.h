@@ -49,6 +49,7 @@ struct judgement {
 	__u32 next;
 	__u32 has_rule;
 	__u32 verdict;
+	__u32 mirror;
 	/* Of the rule in hand, kinds of conditions none of whose alternatives has fitted yet. */
 	__u32 missing;
 	__u32 is_over;
@@ -72,6 +73,7 @@ __noinline int judge_some(struct port_policy *policy, struct tuple *tuple, struc
 		if (atom->kind == ATOM_RULE) {
 			judgement->has_rule = 1;
 			judgement->verdict = atom->first;
+			judgement->mirror = atom->mirror;
 			/* A bit that no alternative has stands for a protocol that is another. */
 			judgement->missing = atom->conditions | (atom->second != NONE && atom->second != tuple->protocol ? 1 : 0);
 		} else if ((judgement->missing & bit) && fits(atom, tuple, is_out)) {
@@ -81,16 +83,24 @@ __noinline int judge_some(struct port_policy *policy, struct tuple *tuple, struc
 	return 0;
 }
 
-/* Whether the policy lets the flow of `tuple` be opened: the first rule that fits counts, and the default where none does. */
+/*
+ * Whether the policy lets the flow of `tuple` be opened: the first rule that fits counts, and the default where none does. The mirror that the rule names
+ * is that of the packet in hand then.
+ */
 __noinline int allows(struct port_policy *policy, struct tuple *tuple, int is_out)
 {
+	struct work *work = current_work();
 	struct judgement judgement = {};
 
-	if (!policy || !tuple)
+	if (!policy || !tuple || !work)
 		return 0;
+	work->mirror = 0;
 	if (!policy->is_there)
 		return 1;
 	for (int turn = 0; turn <= MAX_ATOMS / ATOMS_AT_ONCE && !judgement.is_over; turn++)
 		judge_some(policy, tuple, &judgement, is_out);
-	return judgement.has_rule && !judgement.missing ? judgement.verdict : policy->allows;
+	if (!judgement.has_rule || judgement.missing)
+		return policy->allows;
+	work->mirror = judgement.mirror;
+	return judgement.verdict;
 }

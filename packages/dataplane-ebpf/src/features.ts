@@ -13,5 +13,6 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'nat',
   'liveness',
   'mirror',
+  'mirror-rules',
   'table-counters',
 ]

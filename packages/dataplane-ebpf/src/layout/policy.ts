@@ -35,11 +35,12 @@ export function writeRules(words: Uint32Array, rules: readonly PolicyRule[]): vo
     for (const { first, last } of list) next(kind).set('first', first).set('second', last)
   }
   for (const rule of rules) {
-    const { verdict, protocol = NONE, peers, locals, ports, sourcePorts, icmpTypes = [] } = rule
+    const { verdict, protocol = NONE, peers, locals, ports, sourcePorts, icmpTypes = [], mirror = -1 } = rule
     next(KINDS.rule)
       .set('first', verdict === 'allow' ? 1 : 0)
       .set('second', protocol)
       .set('conditions', conditionsOf(rule))
+      .set('mirror', mirror + 1)
     prefixes(KINDS.peers, peers)
     prefixes(KINDS.locals, locals)
     ranges(KINDS.ports, ports)
@@ -79,7 +80,7 @@ export function decodePolicy(
   return { policy: { id, port: view.get('port'), direction, defaultVerdict }, atom: view.get('atom'), count: view.get('atom_count') }
 }
 
-type AtomField = 'kind' | 'first' | 'second' | 'conditions' | 'prefix' | 'reserved'
+type AtomField = 'kind' | 'first' | 'second' | 'conditions' | 'prefix' | 'mirror' | 'reserved'
 
 /** A rule that is being read. */
 type Draft = { -readonly [Field in keyof PolicyRule]: PolicyRule[Field] }
@@ -96,6 +97,7 @@ function conditionsOf(rule: PolicyRule): number {
 function emptyRule(view: View<AtomField>): PolicyRule {
   const conditions = view.get('conditions')
   const protocol = view.get('second')
+  const mirror = view.get('mirror')
   const has = (kind: number): boolean => ((conditions >>> kind) & 1) === 1
   return {
     verdict: view.get('first') === 1 ? 'allow' : 'deny',
@@ -105,6 +107,7 @@ function emptyRule(view: View<AtomField>): PolicyRule {
     ...(has(KINDS.ports) ? { ports: [] } : {}),
     ...(has(KINDS.sourcePorts) ? { sourcePorts: [] } : {}),
     ...(has(KINDS.icmpTypes) ? { icmpTypes: [] } : {}),
+    ...(mirror === 0 ? {} : { mirror: mirror - 1 }),
   }
 }
 

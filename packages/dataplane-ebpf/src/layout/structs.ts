@@ -3,7 +3,7 @@ import { Struct } from './struct.js'
 /* The structures of `bpf/layout.h`, in its order; a test compares the two by the type information of the object file. */
 
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
-export const LAYOUT_VERSION = 9
+export const LAYOUT_VERSION = 10
 
 export const MAX_ALLOWED_SOURCES = 16
 export const MAX_GATEWAYS = 8
@@ -53,7 +53,8 @@ export const ATOM = new Struct('atom', {
   second: 'u32',
   conditions: 'u32',
   prefix: [PREFIX, 1],
-  reserved: ['u32', 2],
+  mirror: 'u32',
+  reserved: 'u32',
 })
 
 export const POLICY = new Struct('policy', { port: 'u32', direction: 'u32', allows: 'u32', atom: 'u32', atom_count: 'u32' })
@@ -156,7 +157,15 @@ export const LINK = new Struct('link', {
 
 export const OBSERVED_KEY = new Struct('observed_key', { port: 'u32', direction: 'u32' })
 
-export const COPIED = new Struct('copied', { port: 'u32', direction: 'u32', length: 'u32', kept: 'u32', time: 'u64' })
+export const COPIED = new Struct('copied', {
+  port: 'u32',
+  direction: 'u32',
+  mirror: 'u32',
+  reserved: 'u32',
+  length: 'u32',
+  kept: 'u32',
+  time: 'u64',
+})
 
 export const REQUEST = new Struct('request', { length: 'u32', text: ['u8', MAX_REQUEST] })
 
@@ -186,6 +195,8 @@ export const FLOW = new Struct('flow', {
   kind: 'u32',
   icmp_type: 'u32',
   icmp_code: 'u32',
+  mirror: 'u32',
+  reserved: 'u32',
 })
 
 export const FLOW_COUNT = new Struct('flow_count', { count: 'u32', recount: 'u32' })

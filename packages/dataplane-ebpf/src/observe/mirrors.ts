@@ -23,7 +23,7 @@ export interface MirrorsOptions {
   readonly event: (event: DataplaneEvent) => void
 }
 
-/** Mirrors of ports: programs copy packets into a ring, and this object hands the copies to streams and collectors. */
+/** Mirrors of ports and of policy rules: programs copy packets into a ring, and this object hands the copies to streams and collectors. */
 export class Mirrors {
   readonly #options: MirrorsOptions
   readonly #collectors: Collectors
@@ -90,7 +90,7 @@ export class Mirrors {
     return [...this.#mirrors.values()].flatMap(({ sink }) => (sink.type === 'erspan' ? [sink] : []))
   }
 
-  /** Tells programs which ports to copy, and how much. */
+  /** Tells programs which ports to copy, and how much; which rules name a mirror, their policies tell. */
   #derive(): void {
     const { maps, config } = this.#options
     this.#byPort.clear()
@@ -110,9 +110,11 @@ export class Mirrors {
     }
     for (const [key] of maps.entries('observed')) if (!wanted.has(key.join())) maps.delete('observed', key)
     for (const { key, snap } of wanted.values()) maps.set('observed', key, wordBytes(snap))
+    for (const [id] of maps.numbered('snap_lengths')) if (!this.#mirrors.has(id)) maps.delete('snap_lengths', id)
+    for (const { id, snapLength = EVERYTHING } of this.#mirrors.values()) maps.set('snap_lengths', id, wordBytes(snapLength))
     config.set('observes', wanted.size > 0 ? 1 : 0)
     maps.forgetDecisions()
-    if (wanted.size > 0) this.#start()
+    if (this.#mirrors.size > 0) this.#start()
     else this.#stop()
   }
 
@@ -153,12 +155,20 @@ export class Mirrors {
     const length = head.get('length')
     const octets = record.subarray(COPIED.size, COPIED.size + head.get('kept'))
     const time = this.#epoch + head.getLarge('time') / 1e6
-    for (const { id, sink, snapLength = EVERYTHING } of this.#byPort.get(`${port} ${direction}`) ?? []) {
+    for (const { id, sink, snapLength = EVERYTHING } of this.#gets(head.get('mirror'), port, direction)) {
       const sequence = this.#sequences.get(id) ?? 0
       this.#sequences.set(id, sequence + 1)
       const packet = octets.slice(0, snapLength)
       if (sink.type === 'stream') this.#options.event({ type: 'mirrored', mirror: id, port, direction, sequence, time, length, packet })
       else this.#collectors.send({ sink, port, direction, sequence, packet }, this.#options.config.get('underlay_mtu'))
     }
+  }
+
+  /** Who gets a copy: the mirrors of the port, or the one that a rule named, unless it is one of those. @param named its id plus one; 0: none */
+  #gets(named: number, port: number, direction: MirrorDirection): readonly MirrorObject[] {
+    const ofPort = this.#byPort.get(`${port} ${direction}`) ?? []
+    if (named === 0) return ofPort
+    const mirror = this.#mirrors.get(named - 1)
+    return mirror === undefined || ofPort.includes(mirror) ? [] : [mirror]
   }
 }

@@ -95,7 +95,7 @@ export function passPolicy(context: Context, port: Port, isOut: boolean): number
   }
   if (slot !== NO_FLOW && context.learns) age(flows, slot, tuple, isFromLower, now)
   if (tuple.isFragment && context.learns) {
-    const mirror = slot === NO_FLOW ? 0 : flows.data[slot * flows.dataWords + MIRROR]
+    const mirror = slot === NO_FLOW ? judgement.mirror : flows.data[slot * flows.dataWords + MIRROR]
     rememberDatagram(fragments, zoneOf(port.object.id, isOut), tuple, now, mirror)
   }
   return PASSED
