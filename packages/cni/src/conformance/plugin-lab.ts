@@ -1,4 +1,5 @@
 import { Netlink, NetworkNamespace } from '@heddle/linux'
+import { threadId } from 'node:worker_threads'
 import type { CniVerb } from '../protocol/environment.js'
 import type { JsonObject } from '../protocol/json.js'
 import { readResult } from '../protocol/read-result.js'
@@ -45,7 +46,7 @@ export class PluginLab {
 
   /** A new container, which is taken away behind the check. */
   async container(): Promise<Container> {
-    const id = `hdconf${process.pid}x${made++}`
+    const id = `hdconf${process.pid}x${threadId}x${made++}`
     const container = { id, namespace: await NetworkNamespace.create(id) }
     this.#containers.push(container)
     return container

@@ -3,6 +3,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 import { RUN_SOURCES } from '../../../dataplane-tun/test/support/run-sources.js'
 import { clientMissing } from './client.js'
 
@@ -31,7 +32,8 @@ let made = 0
 
 /** Network namespaces of a test, of which one is the host of plugins. Those that were left by a test that was killed go first. */
 export class Namespaces {
-  readonly #prefix = `hdcni${process.pid}x${made++}`
+  /** Test files that run at once are threads of one process. */
+  readonly #prefix = `hdcni${process.pid}x${threadId}x${made++}`
   readonly #names = new Set<string>()
   readonly #emergency = (): void => this.close()
 
@@ -39,7 +41,7 @@ export class Namespaces {
     process.on('exit', this.#emergency)
     for (const line of ip('netns', 'list').split('\n')) {
       const [name = '', pid] = /^hdcni(\d+)x\S+/.exec(line) ?? []
-      if (pid !== undefined && !existsSync(`/proc/${pid}`)) ip('netns', 'delete', name)
+      if (pid !== undefined && !existsSync(`/proc/${pid}`)) removeLeftover(name)
     }
   }
 
@@ -127,6 +129,15 @@ export class NodeLab {
     await this.end('SIGTERM')
     this.namespaces.close()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** Another test file may be at it, too. */
+function removeLeftover(name: string): void {
+  try {
+    ip('netns', 'delete', name)
+  } catch (error) {
+    if (existsSync(`/run/netns/${name}`)) throw error
   }
 }
 
