@@ -85,7 +85,7 @@ class Link implements AsyncDisposable {
     const inside = [`--net=${this.namespaces.path('us')}`, process.execPath, ...words]
     this.#role = spawn('nsenter', inside, { stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.#role.stdout, this.#role.stderr]) stream?.setEncoding('utf8').on('data', (text) => (this.#output += text))
-    await expect.poll(() => this.#output, { timeout: 20_000 }).toContain('ready')
+    await expect.poll(() => this.#output).toContain('ready')
   }
 
   /** Ends our process as a crash does. */
@@ -111,7 +111,7 @@ class Link implements AsyncDisposable {
   }
 
   async becomes(state: string): Promise<void> {
-    await expect.poll(() => this.neighbor(), { timeout: 30_000, interval: 100 }).toBe(state)
+    await expect.poll(() => this.neighbor(), { interval: 100 }).toBe(state)
   }
 
   /** What FRR counts of its session. */
@@ -137,7 +137,7 @@ class Link implements AsyncDisposable {
 }
 
 describe.skipIf(reason !== '')(`BFD with BGP peers${reason === '' ? '' : ` (skipped: ${reason})`}`, () => {
-  it('ends the session of a speaker when the far end is gone, and has it back', { timeout: 120_000 }, async () => {
+  it('ends the session of a speaker when the far end is gone, and has it back', async () => {
     await using link = new Link('speaker', {})
     link.write({ as: 65002, bfd: TIMING })
     await Promise.all([link.frr.start(frrConfig(65002)), link.start()])
@@ -160,7 +160,7 @@ describe.skipIf(reason !== '')(`BFD with BGP peers${reason === '' ? '' : ` (skip
     await link.becomes('established, bfd up')
   })
 
-  it('follows a reload: other intervals, and none at all, end nothing', { timeout: 120_000 }, async () => {
+  it('follows a reload: other intervals, and none at all, end nothing', async () => {
     await using link = new Link('speaker', {})
     link.write({ as: 65002, bfd: TIMING })
     await Promise.all([link.frr.start(frrConfig(65002)), link.start()])
@@ -168,15 +168,15 @@ describe.skipIf(reason !== '')(`BFD with BGP peers${reason === '' ? '' : ` (skip
     const flaps = await link.flaps()
     link.write({ as: 65002, bfd: { interval: 200, multiplier: 5 } })
     await link.heddle('reload')
-    await expect.poll(() => link.paths(), { timeout: 10_000 }).toMatchObject([{ state: 'up', detection: 1600 }])
+    await expect.poll(() => link.paths()).toMatchObject([{ state: 'up', detection: 1600 }])
     await link.becomes('established, bfd up')
     expect(await link.flaps()).toBe(flaps)
     link.write({ as: 65002, bfd: false })
     await link.heddle('reload')
-    await expect.poll(() => link.paths(), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => link.paths()).toEqual([])
     // FRR 8.4 ends its session for it all the same (RFC 5882 §3.2 would have it go on).
     const told = { status: 'down', 'remote-diagnostic': 'administratively down' }
-    await expect.poll(() => link.frr.ask('bfdd', 'show bfd peers'), { timeout: 10_000 }).toMatchObject([told])
+    await expect.poll(() => link.frr.ask('bfdd', 'show bfd peers')).toMatchObject([told])
     await link.becomes('established, bfd null')
   })
 

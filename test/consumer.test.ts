@@ -104,7 +104,7 @@ describe('all packages in an empty project', () => {
     const compiler = join(root, 'node_modules', '@typescript', 'native', 'bin', 'tsc')
     const { stdout } = await run(process.execPath, [compiler, '-p', plain], { cwd: plain }).catch((error: { stdout: string }) => error)
     expect(stdout).toBe('')
-  }, 60_000)
+  })
 
   const reason = hasBinary ? '' : ' (not run: the native parts are not built here)'
   it.skipIf(!hasBinary)(

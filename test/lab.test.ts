@@ -58,7 +58,7 @@ describe.skipIf(reason !== '')(`with graceful restart, and two of three nodes th
     const kernelNodes = kernelReason === '' ? [second, third] : []
     lab = await RealLab.start({ topology, executable, gracefulRestart: true, kernelNodes }, () => undefined)
     await until(lab, 30_000, async () => allComplete(lab))
-  }, 60_000)
+  })
   afterAll(async () => {
     await lab?.close()
   })
@@ -91,7 +91,7 @@ describe.skipIf(reason !== '')(`with graceful restart, and two of three nodes th
     )
     expect(sent).toBeGreaterThan(50)
     expect(received).toBe(sent)
-  }, 60_000)
+  })
 
   it('the death of an agent costs flows to its pods and past it no packet, and the next agent converges without a gap', async () => {
     const labels = (await lab.routes(second))
@@ -114,7 +114,7 @@ describe.skipIf(reason !== '')(`with graceful restart, and two of three nodes th
       .filter(({ prefix }) => prefix === hostPrefix(podOf(first).addresses[0]))
       .map(({ label }) => label)
     expect(after).toEqual(labels)
-  }, 60_000)
+  })
 
   it('the death of a forwarder costs packets, but no interface, address or label; its agent starts another one', async () => {
     const { name, addresses } = podOf(first)
@@ -135,7 +135,7 @@ describe.skipIf(reason !== '')(`with graceful restart, and two of three nodes th
         .toSorted()
     expect(labels(await lab.routes(second))).toEqual(labels(rows))
     expect(await lab.leftovers(first)).toEqual(expect.arrayContaining([`eth0 in ${name}`]))
-  }, 60_000)
+  })
 
   it.skipIf(kernelReason !== '')(
     `the death of an agent whose kernel forwards costs flows to its pods no packet, and the next one takes over what the kernel holds${kernelReason}`,
@@ -163,7 +163,7 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
   beforeAll(async () => {
     lab = await RealLab.start({ topology: { ...topology, holdTime: HOLD_TIME }, executable, gracefulRestart: false }, () => undefined)
     await until(lab, 30_000, async () => allComplete(lab))
-  }, 60_000)
+  })
   afterAll(async () => {
     await lab?.close()
   })
@@ -175,7 +175,7 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     const back = await until(lab, 20_000, async () => allComplete(lab))
     console.log(`agent died: routes gone after ${Math.round(gone)} ms, back ${Math.round(back)} ms after its start`)
     expect(await lab.whoIs(podOf(first), podOf(third).addresses[0])).toBe(podOf(third).name)
-  }, 60_000)
+  })
 
   it('the routes behind a link that was cut without a sign go when the hold time ends', async () => {
     await lab.underlay.cut(third)
@@ -186,7 +186,7 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     await lab.underlay.heal(third)
     await until(lab, 40_000, async () => allComplete(lab))
     expect(await lab.whoIs(podOf(first), podOf(third).addresses[0])).toBe(podOf(third).name)
-  }, 90_000)
+  })
 
   it('everything reconverges after a restart of FRR', async () => {
     await lab.gateway.kill()
@@ -195,7 +195,7 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     const took = await until(lab, 40_000, async () => (await established(lab)) && (await allComplete(lab)))
     console.log(`FRR restarted without graceful restart: complete ${Math.round(took)} ms after its start`)
     expect(await lab.whoIs(podOf(first), podOf(second).addresses[0])).toBe(podOf(second).name)
-  }, 60_000)
+  })
 
   it('an end by SIGTERM withdraws and leaves no device, process or socket behind', async () => {
     await lab.stopNode(third)
@@ -203,5 +203,5 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     expect(await lab.leftovers(third)).toEqual([])
     await lab.startNode(third)
     await until(lab, 20_000, async () => allComplete(lab))
-  }, 60_000)
+  })
 })

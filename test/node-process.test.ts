@@ -127,7 +127,7 @@ describe('heddle node', () => {
     expect(await running[0].end('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(existsSync(socket)).toBe(false)
     expect(heddle('--socket', socket, 'show', 'routes').status).toBe(3)
-  }, 40_000)
+  })
 
   it('reads its configuration again on SIGHUP: what is right is applied, what is wrong changes nothing', async () => {
     const { file, socket } = write(node())
@@ -148,7 +148,7 @@ describe('heddle node', () => {
     await started.says(/a change of node\.name needs a restart/)
     expect(vrfs()).toEqual(['red', 'blue'])
     expect(await started.end('SIGINT')).toEqual({ code: 0, signal: null })
-  }, 30_000)
+  })
 
   it('goes on when its peer cannot be reached, and shows why', async () => {
     const silent = createServer().listen(0, '127.0.0.1')
@@ -163,7 +163,7 @@ describe('heddle node', () => {
     }
     expect(row?.lastError).toMatch(/refused/)
     expect(row?.state).not.toBe('established')
-  }, 30_000)
+  })
 
   it.each([
     ['a configuration that is malformed', '{ node: { name: a ', /n\d+\.yaml:\d+:\d+: /],
@@ -199,7 +199,7 @@ describe('heddle node', () => {
     expect(stderr).toContain(`127.0.0.1 port ${port}`)
     expect(stderr).toMatch(/in use/)
     expect(existsSync(socket)).toBe(false)
-  }, 20_000)
+  })
 
   it('does not take the place of a node that serves', async () => {
     const { file, socket } = write(node())
@@ -208,7 +208,7 @@ describe('heddle node', () => {
     expect(second.status).toBe(1)
     expect(second.stderr).toContain(`another node serves ${socket}`)
     expect(heddle('--socket', socket, 'show', 'vrfs').status).toBe(0)
-  }, 20_000)
+  })
 
   const isRoot = process.getuid?.() === 0
   it.skipIf(!isRoot)(
@@ -274,5 +274,5 @@ describe('heddle speaker', () => {
     )
     expect(await rr.end('SIGTERM')).toEqual({ code: 0, signal: null })
     await first.says(/NOTIFICATION 6\/2 received/)
-  }, 60_000)
+  })
 })

@@ -56,13 +56,13 @@ beforeAll(async () => {
     const address = fabric.addressOf(index)
     nodes.set(name, await OverlayNode.start({ machine, address, reflector: fabric.address, index, dataplane: 'tun' }))
   }
-}, 60_000)
+})
 
 afterAll(async () => {
   await fabric?.close()
   await frr?.stop()
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
-}, 30_000)
+})
 
 const machineOf = (name: NodeName): Machine => machines.get(name) as Machine
 const nodeOf = (name: NodeName): OverlayNode => nodes.get(name) as OverlayNode
@@ -132,7 +132,7 @@ describe.skipIf(containerdLacks !== '')(titled('containerd, by CRI', containerdL
   }
   beforeAll(async () => {
     await Promise.all(NAMES.map(async (name) => runtimes.set(name, await Containerd.start(machineOf(name), [archive()]))))
-  }, 60_000)
+  })
   afterAll(() => {
     for (const { cri } of runtimes.values()) cri.close()
   })
@@ -149,7 +149,7 @@ describe.skipIf(containerdLacks !== '')(titled('containerd, by CRI', containerdL
   it('runs pods of equal addresses in red and blue, which an annotation names, and each reaches its own network', async () => {
     for (const node of NAMES) for (const network of NETWORKS) pods.push(await run(node, network, `${network}-${node}`))
     await mustBeTwoNetworks(pods)
-  }, 60_000)
+  })
 
   it('leads a port of the host to a pod of a VRF, by the plugin portmap behind ours', async () => {
     const [machine, { cri }] = [machineOf('a'), runtimes.get('a') as Containerd]
@@ -172,7 +172,7 @@ describe.skipIf(containerdLacks !== '')(titled('containerd, by CRI', containerdL
     await cri.removePod(pod)
     expect(await ask()).toBe('')
     await nodeOf('a').heddle('cni', 'install', '--network', 'red')
-  }, 60_000)
+  })
 
   it('hears of a network that is not there, and is left with nothing', async () => {
     await expect(run('a', 'green' as NetworkName, 'green-a')).rejects.toThrow(/"green", and there is no such network/)
@@ -182,7 +182,7 @@ describe.skipIf(containerdLacks !== '')(titled('containerd, by CRI', containerdL
   it('removes pods: endpoints, routes and addresses are free again', async () => {
     for (const pod of pods) await (runtimes.get(pod.node) as Containerd).cri.removePod(pod)
     await mustBeEmpty()
-  }, 30_000)
+  })
 })
 
 const podmanLacks = lacking('podman', 'conmon', 'runc')
@@ -198,7 +198,7 @@ describe.skipIf(podmanLacks !== '')(titled('podman, with CNI', podmanLacks), () 
         }
       }),
     )
-  }, 60_000)
+  })
 
   it('runs containers of equal addresses on the networks red and blue, and each reaches its own', async () => {
     const containers: Container[] = []
@@ -212,10 +212,10 @@ describe.skipIf(podmanLacks !== '')(titled('podman, with CNI', podmanLacks), () 
       }
     }
     await mustBeTwoNetworks(containers)
-  }, 60_000)
+  })
 
   it('removes containers: endpoints, routes and addresses are free again', async () => {
     for (const podman of podmen.values()) for (const network of NETWORKS) await podman.removeContainer(network)
     await mustBeEmpty()
-  }, 30_000)
+  })
 })

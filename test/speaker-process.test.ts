@@ -186,7 +186,7 @@ describe('a configuration that is read again', () => {
     rr.child.kill('SIGHUP')
     await until('the signal is answered', () => rr.output().includes('configuration refused, the old one stays') || undefined)
     expect(b.neighbors()[0].established).toBe(before.established)
-  }, 60_000)
+  })
 
   it('changes what it is as a whole: a peer that nobody has named comes by a place that was not there, and the others do not notice', async () => {
     const { heddle, a, b, write } = await reflecting()
@@ -229,7 +229,7 @@ describe('a configuration that is read again', () => {
     })
     await expect(heddle('reload')).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/192\.0\.2\.200 port \d+/) as string })
     expect([a, b, late].map((speaker) => speaker.neighbors()[0].state)).toEqual(['established', 'established', 'established'])
-  }, 60_000)
+  })
 
   it.skipIf(keyless !== '')(
     `asks for a key once a peer has one, though it listened without${keyless}`,
@@ -288,7 +288,7 @@ describe('a configuration that is read again', () => {
     expect(explained).toMatch(/10\.0\.0\.1\/32, ipv4-unicast\n/)
     expect(explained).toMatch(/127\.0\.48\.2 +invalid +policy +no-small\/small/)
     expect(explained).toMatch(/127\.0\.48\.3 +no +no-path/)
-  }, 60_000)
+  })
 })
 
 describe('heddle show bgp', () => {
@@ -327,7 +327,7 @@ describe('heddle show bgp', () => {
       { destination: '203.0.113.0/24', communities: ['65000:1'] },
     ])
     await expect(heddle('show', 'bgp', 'neighbors', '192.0.2.200')).rejects.toMatchObject({ code: 1 })
-  }, 60_000)
+  })
 
   it('streams a large table through a small client and a speaker with little to spare', async () => {
     const { heddle: _heddle, a, b, process: rr, file } = await reflecting({}, ['--max-old-space-size=96'])
@@ -357,7 +357,7 @@ describe('heddle show bgp', () => {
     expect(Math.abs(rows - count)).toBeLessThan(5000)
     expect(rr.child.exitCode).toBeNull()
     expect([a, b].map((speaker) => speaker.neighbors()[0].established)).toEqual([1, 1])
-  }, 120_000)
+  })
 
   it('follows what changes, numbered without a gap', async () => {
     const { a, file } = await reflecting()
@@ -378,7 +378,7 @@ describe('heddle show bgp', () => {
     rows()
       .slice(1)
       .forEach(({ after }, at) => expect(after).toBe(rows()[at].sequence))
-  }, 60_000)
+  })
 
   it.skipIf(tshark === undefined)(
     `traces a session into a capture that tshark reads${tshark === undefined ? ' (not run: tshark is not installed)' : ''}`,
@@ -474,4 +474,4 @@ it('tells a station, writes updates and tables, and says so of all of them when 
   expect(items.at(-1)?.message).toEqual({ type: 'termination', tlvs: [{ kind: 'reason', reason: 0 }] })
   const results = new MrtStream().push(readFileSync(updates))
   expect(results.filter((result) => result.ok && result.record.kind === 'message').length).toBeGreaterThan(2)
-}, 60_000)
+})

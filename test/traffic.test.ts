@@ -90,7 +90,7 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
     await until(lab, 'the service is known', async () => there(first.name, 'red', `${VIP}/32`))
     await until(lab, 'the hidden address is known', async () => there(second.name, 'red', `${HIDDEN}/32`))
     await until(lab, 'the backend is known', async () => there(second.name, 'red', '10.1.0.3/32'))
-  }, 120_000)
+  })
   afterAll(async () => {
     await lab?.close()
     rmSync(folder, { recursive: true, force: true })
@@ -111,21 +111,21 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
 
   it('serves a virtual address to others over the tunnel, by backends here and behind another tunnel', async () => {
     await askAll(lab, podOf('ht-red-a'), VIP, ['ht-red-b', 'ht-red-c'])
-  }, 60_000)
+  })
 
   it('lets only those pass whom the policy names', async () => {
     expect(await lab.whoIs(podOf('ht-red-a'), '10.1.0.3')).toBeUndefined()
     expect(await lab.whoIs(podOf('ht-red-a'), '10.1.0.2')).toBe('ht-red-b')
     const drops = await lab.drops(third.name)
     expect(drops.find((row) => row.reason === 'policy')?.packets).toBeGreaterThan(0)
-  }, 60_000)
+  })
 
   it('hides a VRF behind the address of the node', async () => {
     await askAll(lab, podOf('ht-blue-a'), VIP, ['ht-red-b', 'ht-red-c'])
     // Others of the VRF go by the node that hides it; what is not hidden stays in its VRF.
     await askAll(lab, podOf('ht-blue-b'), VIP, ['ht-red-b', 'ht-red-c'])
     expect(await lab.whoIs(podOf('ht-blue-a'), '10.1.0.2')).toBe('ht-blue-b')
-  }, 60_000)
+  })
 
   it('traces live packets through the steps', async () => {
     const tracing = spawn(process.execPath, [
@@ -158,7 +158,7 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
     const policed = heddle(lab.socket(second.name), ...'trace --vrf nowhere'.split(' '))
     expect(policed).toMatchObject({ status: 1, stdout: '' })
     expect(policed.stderr).toContain('there is no vrf nowhere (agent.unknown)')
-  }, 60_000)
+  })
 
   it('captures an endpoint as pcapng that tshark reads, to a file and as an extcap interface', async () => {
     const socket = lab.socket(first.name)
@@ -184,7 +184,7 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
     const seen = dissected(['-r', join(folder, 'live.pcapng')])
     expect(seen.packets).toBe(3)
     expect(seen.ends.split('\n').every((line) => line.startsWith('10.1.0.1\t'))).toBe(true)
-  }, 120_000)
+  })
 
   it('finds by BFD that a site is gone, before BGP does, and has it back', async () => {
     const installed = async (): Promise<boolean> =>
@@ -204,7 +204,7 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
     await lab.underlay.heal(third.name)
     await until(lab, 'the route is back', installed)
     await askAll(lab, podOf('ht-red-a'), VIP, ['ht-red-c'])
-  }, 120_000)
+  })
 
   /** Runs a command that ends when it has seen packets, while red-a asks. */
   async function finishes(at: RealLab, [file, ...words]: readonly string[]): Promise<void> {

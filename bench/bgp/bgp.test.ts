@@ -11,7 +11,7 @@ const ROUTES = 2_000
 const { signal } = new AbortController()
 
 // The bench itself, with a table that is small: that it measures, and not what.
-describe.runIf(process.platform === 'linux')('the bench of BGP', { timeout: 60_000 }, () => {
+describe.runIf(process.platform === 'linux')('the bench of BGP', () => {
   const participants: readonly [title: string, reflector: Reflector][] = [
     ['Heddle', heddle],
     [`BIRD${bird.executable === undefined ? ' (not installed)' : ''}`, bird],

@@ -54,11 +54,11 @@ describe.skipIf(missing !== '')(`a chain of plugins${missing === '' ? '' : ` (no
     lab.namespaces.in('host', 'ip', 'link', 'set', 'outside', 'up')
     lab.namespaces.in('client', 'ip', 'address', 'add', '203.0.113.2/24', 'dev', 'eth0')
     lab.namespaces.in('client', 'ip', 'link', 'set', 'eth0', 'up')
-  }, 30_000)
+  })
   afterAll(async () => {
     for (const server of servers) server.kill()
     await lab.close()
-  }, 30_000)
+  })
 
   const inHost = async (file: string, env: Record<string, string>, input: string): Promise<{ exitCode: number; output: string }> =>
     new Promise((resolve, reject) => {
@@ -135,7 +135,7 @@ describe.skipIf(missing !== '')(`a chain of plugins${missing === '' ? '' : ` (no
       expect(await ask(18_080 + index)).toBe('ECONNREFUSED')
     }
     expect(lab.namespaces.in('host', 'iptables', '-t', 'nat', '-S')).not.toContain('100.64.')
-  }, 30_000)
+  })
 
   it('tells what a plugin behind ours refuses, and leaves nothing of it: a TUN has no end on the host to limit', async () => {
     const limited: Link = { type: 'bandwidth', runtimeConfig: { bandwidth: { ingressRate: 1_000_000, ingressBurst: 1_000_000 } } }

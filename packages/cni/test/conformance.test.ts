@@ -38,7 +38,7 @@ describe.skipIf(missing !== '')(`the suite for plugins, on ours${missing === '' 
     } finally {
       await lab.close()
     }
-  }, 60_000)
+  })
 })
 
 describe.skipIf(noReference !== '')(

@@ -21,11 +21,11 @@ describe.skipIf(missing !== '')(`addresses on the node${missing === '' ? '' : ` 
   beforeAll(async () => {
     lab = new NodeLab({ nodeAddresses: true })
     await lab.start()
-  }, 30_000)
+  })
   afterAll(async () => {
     for (const server of servers) server.kill()
     await lab.close()
-  }, 30_000)
+  })
 
   const pod = (name: string, network: string, config: object = {}): CallOptions => ({
     id: name,
@@ -111,7 +111,7 @@ describe.skipIf(missing !== '')(`addresses on the node${missing === '' ? '' : ` 
     expect(await nodeAddressesOf('red1')).toEqual(before)
     for (const name of ['red1', 'blue1']) expect(await from('host', (await nodeAddressesOf(name))[0])).toBe(`${name} ::ffff:100.64.0.1`)
     expect(lab.namespaces.in('host', 'ip', 'route')).not.toMatch(/^default/m)
-  }, 30_000)
+  })
 
   it('leaves nothing: no device of the node, no translation, no address', async () => {
     for (const [name, network] of [

@@ -55,13 +55,13 @@ describe.skipIf(missing !== '')(`services of a node${missing === '' ? '' : ` (no
       })
       dnsmasq.once('exit', () => reject(new RangeError(`dnsmasq ended: ${log}`)))
     })
-  }, 30_000)
+  })
 
   afterAll(async () => {
     server?.removeAllListeners('exit')
     server?.kill()
     await lab.close()
-  }, 30_000)
+  })
 
   const add = async (name: string, network: string): Promise<string | undefined> => {
     const { output }: CniResponse = await startCall(lab.socket, 'ADD', { id: name, netns: lab.namespaces.path(name), config: { network } })

@@ -107,7 +107,7 @@ describe.skipIf(missing() !== '')(titled('packets that are cut on veth pairs, ag
     world?.close()
   })
 
-  it('come out in the same parts, octet by octet', { timeout: 60_000 }, async () => {
+  it('come out in the same parts, octet by octet', async () => {
     const counts = new Map<string, number>()
     await fc.assert(
       fc.asyncProperty(drawn, async (each) => {

@@ -38,7 +38,7 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
     namespace?.close()
   })
 
-  it('do the same with every packet, octet by octet', { timeout: 120_000 }, async () => {
+  it('do the same with every packet, octet by octet', async () => {
     const seen = new Set<string>()
     let before: Tables = EMPTY
     let generation = 0

@@ -169,12 +169,12 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
     /** @param multiplier packets that the far end misses before it notices */
     const watch = (multiplier: number): NonNullable<FibTransaction['liveness']> => ({ set: [path(1, THERE[0], multiplier)], remove: [] })
 
-    it('is kept up without the process of the tables, and taken over by the next', { timeout: 60_000 }, async () => {
+    it('is kept up without the process of the tables, and taken over by the next', async () => {
       const first = await open(place.pins)
       expect(isAlive()).toBe(false)
       void listen(first)
       expect(await first.apply({ ...emptyTransaction(1), liveness: watch(100) })).toMatchObject({ status: 'applied', failures: [] })
-      await expect.poll(() => events.map(({ type }) => type), { timeout: 20_000 }).toEqual(['liveness-up'])
+      await expect.poll(() => events.map(({ type }) => type)).toEqual(['liveness-up'])
       expect(told).toEqual(['up'])
       expect(await first.dump()).toMatchObject({ liveness: [path(1, THERE[0], 100)], up: [1], down: [] })
       await first.close({ keep: true })
@@ -190,19 +190,19 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       // One that is killed is missed within a second, and the next goes on where it was: the far end has not noticed.
       const pid = keeperOf(place)
       process.kill(pid, 'SIGKILL')
-      await expect.poll(() => (isAlive() ? keeperOf(place) || pid : pid), { timeout: 10_000 }).not.toBe(pid)
+      await expect.poll(() => (isAlive() ? keeperOf(place) || pid : pid)).not.toBe(pid)
       expect((await second.dump()).up).toEqual([1])
       await second.close()
-      await expect.poll(() => told, { timeout: 10_000 }).toEqual(['up', 'admin-down'])
+      await expect.poll(() => told).toEqual(['up', 'admin-down'])
       expect(isAlive()).toBe(false)
     })
 
-    it('tells of a far end that is gone and of its return, and makes room for another version', { timeout: 60_000 }, async () => {
+    it('tells of a far end that is gone and of its return, and makes room for another version', async () => {
       told.length = 0
       const first = await open(place.pins)
       void listen(first)
       await first.apply({ ...emptyTransaction(1), liveness: watch(100) })
-      await expect.poll(() => events.map(({ type }) => type), { timeout: 20_000 }).toEqual(['liveness-up'])
+      await expect.poll(() => events.map(({ type }) => type)).toEqual(['liveness-up'])
       const pid = keeperOf(place)
       await first.close({ keep: true })
       const second = (await open(place.pins)) as EbpfRouter
@@ -211,12 +211,12 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       const third = await open(place.pins)
       events.length = 0
       void listen(third)
-      await expect.poll(() => (isAlive() ? keeperOf(place) || pid : pid), { timeout: 10_000 }).not.toBe(pid)
+      await expect.poll(() => (isAlive() ? keeperOf(place) || pid : pid)).not.toBe(pid)
       expect(told).toEqual(['up'])
       // A far end that begins anew says that it is down.
       far.close()
       far.set({ ...path(1, THERE[0], 100), local: THERE[0], remote: HERE })
-      await expect.poll(() => events.map(({ type }) => type), { timeout: 20_000 }).toEqual(['liveness-down', 'liveness-up'])
+      await expect.poll(() => events.map(({ type }) => type)).toEqual(['liveness-down', 'liveness-up'])
       await third.close()
       expect(isAlive()).toBe(false)
     })

@@ -67,7 +67,7 @@ describe.skipIf(missing() !== '')(titled('translation of addresses by the progra
     for (const map of ['nat_flows', 'affinities']) for (const [key] of maps.entries(map)) maps.delete(map, key)
   }
 
-  it('gives every packet the same ends, whatever came before it', { timeout: 120_000 }, async () => {
+  it('gives every packet the same ends, whatever came before it', async () => {
     const seen = new Map<string, number>()
     await fc.assert(
       fc.asyncProperty(

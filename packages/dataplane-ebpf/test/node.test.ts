@@ -56,7 +56,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     await (await open()).close()
     namespace.close()
     rmSync(folder, { recursive: true, force: true })
-  }, 30_000)
+  })
 
   /** The dataplane that the node keeps, for whoever finds it free. */
   function open(): Promise<EbpfDataplane> {
@@ -96,7 +96,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
 
   /** What `heddle show` tells of the node is what is in the kernel, another's program on its uplink included. */
   async function showsItself(): Promise<void> {
-    await expect.poll(() => show('dataplane', '--json').catch(String), { timeout: 30_000 }).toContain('"kind": "ebpf"')
+    await expect.poll(() => show('dataplane', '--json').catch(String)).toContain('"kind": "ebpf"')
     const [row] = JSON.parse(await show('dataplane', '--json')) as Views['dataplane']
     expect(row.choices.find(({ what }) => what === 'programs on the uplink')).toMatchObject({ chosen: hasTcx ? 'tcx' : 'clsact' })
     for (const { name, available, otherwise } of ebpfFeatures()) {
@@ -128,7 +128,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
 
   it('forwards between its endpoints, goes on when its process is killed, and is taken over by the next', async () => {
     const first = start()
-    await expect.poll(async () => `${await ping()}\n${log}`, { timeout: 30_000, interval: 200 }).toContain(' 2 received')
+    await expect.poll(async () => `${await ping()}\n${log}`, { interval: 200 }).toContain(' 2 received')
     await end(first)
     expect(await ping()).toContain(' 2 received')
 
@@ -145,7 +145,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
       )
     // Looked for without trying: who tries has it for a moment, and the node would find it taken.
     const isTaken = (): boolean => namespace.namespaces.in('node', 'cat', '/proc/net/unix').includes('@heddle-ebpf/uplink-')
-    await expect.poll(isTaken, { timeout: 30_000, interval: 200 }).toBe(true)
+    await expect.poll(isTaken, { interval: 200 }).toBe(true)
     expect(await attempt()).toBe('dataplane.busy')
     await showsItself()
     expect(await ping()).toContain(' 2 received')
@@ -155,5 +155,5 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     expect(state.devices).toEqual(devices)
     expect(state.generation).toBeGreaterThanOrEqual(generation)
     await after.close({ keep: true })
-  }, 90_000)
+  })
 })

@@ -45,7 +45,7 @@ class Peers {
     )
     chmodSync(this.#directory, 0o777)
     this.#daemon(ZEBRA)
-    await expect.poll(() => existsSync(join(this.#directory, 'zebra.sock')), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => existsSync(join(this.#directory, 'zebra.sock'))).toBe(true)
     this.#daemon(BFDD, '-f', file, '--bfdctl', join(this.#directory, 'bfdd.sock'))
     this.dataplane = await tunDataplane({ addresses: [HERE], inProcess: true, underlayNetns: namespaces.path('router') })
     void this.#listen(this.dataplane)
@@ -80,7 +80,7 @@ describe.skipIf(reason !== '')(reason === '' ? 'BFD with FRR' : `BFD with FRR (s
   it.each([
     ['one hop away (RFC 5881)', 'single', `peer ${HERE} interface up0`],
     ['further away (RFC 5883)', 'multiple', `peer ${HERE} multihop local-address ${FRR}`],
-  ] as const)('comes up, notices a cut and its end: %s', { timeout: 60_000 }, async (_, hops, peer) => {
+  ] as const)('comes up, notices a cut and its end: %s', async (_, hops, peer) => {
     peers = new Peers()
     await peers.start(peer)
     const { dataplane, namespaces } = peers

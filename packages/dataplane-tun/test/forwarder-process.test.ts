@@ -188,7 +188,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     await first.close({ keep: true })
     const second = await tunDataplane({ ...options('a'), workers, upgrade: true })
     expect(pidOf(second)).not.toBe(pidOf(first))
-    await expect.poll(() => existsSync(`/proc/${pidOf(first)}`), { timeout: 5000 }).toBe(false)
+    await expect.poll(() => existsSync(`/proc/${pidOf(first)}`)).toBe(false)
     expect({ ...(await second.dump()), routes: undefined }).toEqual({ ...before, routes: undefined })
     expect((await second.dump()).routes.count).toBe(before.routes.count)
     expect(flood.exitCode).toBe(null)
@@ -200,7 +200,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     const third = await tunDataplane({ ...options('a'), workers })
     expect(pidOf(third)).toBe(pidOf(second))
     await third.close()
-    await expect.poll(() => existsSync(`/proc/${pidOf(third)}`), { timeout: 5000 }).toBe(false)
+    await expect.poll(() => existsSync(`/proc/${pidOf(third)}`)).toBe(false)
     expect(() => sites.in('pod-a', 'ip', 'link', 'show', 'eth0')).toThrow(/does not exist/)
   })
 
@@ -219,7 +219,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     const { generation } = await far.dump()
     await far.apply({ ...emptyTransaction(generation + 1), liveness: { set: [session('b', 'a')], remove: [] } })
     await near.apply({ ...emptyTransaction(2), liveness: { set: [session('a', 'b')], remove: [] } })
-    await expect.poll(async () => [(await near.dump()).up, (await far.dump()).up], { timeout: 10_000 }).toEqual([[1], [1]])
+    await expect.poll(async () => [(await near.dump()).up, (await far.dump()).up]).toEqual([[1], [1]])
     await near.close({ keep: true })
     const second = await tunDataplane({ ...options('a'), upgrade: true })
     expect(pidOf(second)).not.toBe(pidOf(near))
@@ -303,7 +303,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     const words = new Uint32Array(DATAGRAM_DESCRIPTOR.words)
     words[DATAGRAM_DESCRIPTOR.length] = wrong.length
     for (let sent = 0; sent < 5; sent++) raw.sendBatch(wrong, words, 1)
-    await expect.poll(async () => dropsOf(await near.counters(), 'kernel-checksum'), { timeout: 10_000 }).toBe(5)
+    await expect.poll(async () => dropsOf(await near.counters(), 'kernel-checksum')).toBe(5)
 
     // More than the device's queue and the socket's buffer hold, while nobody reads them.
     process.kill(pidOf(near), 'SIGSTOP')
@@ -318,7 +318,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
       socket.connect(9, '${POD.b[0]}', () => { for (let sent = 0; sent < 3000; sent++) socket.send('x', () => --left || socket.close()) })`
     await once(sites.start('pod-a', process.execPath, '-e', flood), 'exit')
     process.kill(pidOf(near), 'SIGCONT')
-    await expect.poll(async () => dropsOf(await near.counters(), 'kernel-device'), { timeout: 10_000 }).toBeGreaterThan(0)
+    await expect.poll(async () => dropsOf(await near.counters(), 'kernel-device')).toBeGreaterThan(0)
     const some = await near.counters()
     expect(dropsOf(some, 'kernel-socket')).toBeGreaterThan(0)
     const ofPort = some.ports[some.portIds.indexOf(0) * PORT_COUNTERS.length + PORT_COUNTERS.indexOf('drops')]

@@ -41,11 +41,11 @@ for (const { encapsulation, family, lack } of cases) {
       await setUp(router, sites, 'a', family)
       const report = await router.apply(siteTransaction('a', 2, family, encapsulation))
       expect(report).toMatchObject({ status: 'applied', failures: [] })
-    }, 120_000)
+    })
     afterAll(async () => {
       await router?.close()
       sites?.close()
-    }, 120_000)
+    })
 
     /** Output of ping, which ends when it has three answers or has waited for half a minute; it never fails. */
     async function ping(from: string, ...words: string[]): Promise<string> {

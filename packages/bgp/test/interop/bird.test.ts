@@ -72,7 +72,7 @@ describe.skipIf(reason !== '')(`BIRD${reason}`, () => {
         throw new TypeError(`${String(error)}\n${daemon.output}\n${JSON.stringify(neighbor(us, BIRD.address).lastError)}`)
       },
     )
-  }, 30_000)
+  })
 
   afterAll(async () => {
     await Promise.all([us?.stop(), second?.stop(), third?.stop()])

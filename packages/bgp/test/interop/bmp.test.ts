@@ -117,7 +117,7 @@ router bgp 65001
     await eventually('statistics', () => station.items.some(({ message }) => message.type === 'statistics-report') || undefined)
     await speaker.stop()
     await eventually('the end', () => station.items.some(({ message }) => message.type === 'peer-down') || undefined)
-  }, 60_000)
+  })
 })
 
 describe.skipIf(tshark === undefined)(`tshark${tshark === undefined ? ' (not installed)' : ''}`, () => {
@@ -196,5 +196,5 @@ describe.skipIf(tshark === undefined)(`tshark${tshark === undefined ? ' (not ins
     expect(types.map((type) => names[Number(type)])).toEqual(messages.map(({ type }) => type))
     expect(stdout).not.toMatch(/malformed/i)
     expect(stdout.split('\n').filter((line) => (line.split('\t')[1] ?? '') !== '')).toEqual([])
-  }, 60_000)
+  })
 })

@@ -88,7 +88,7 @@ describe.skipIf(reason !== '')(`ExaBGP${reason}`, () => {
     await eventually('the session', () => isUp(speaker, THEM) || undefined).catch((error: unknown) => {
       throw new TypeError(`${String(error)}\n${daemon.output}\n${neighbor(speaker, THEM).lastError}`)
     })
-  }, 30_000)
+  })
 
   afterAll(async () => {
     await speaker?.stop()

@@ -116,7 +116,7 @@ describe.skipIf(reason !== '').each(WAYS)(`FRR over $way${reason}`, ({ theirs, o
     await eventually('the session', () => isUp(speaker, theirs) || undefined).catch((error: unknown) => {
       throw new TypeError(`${String(error)}: ${neighbor(speaker, theirs).lastError}\n${daemons.map(({ output }) => output).join('\n')}`)
     })
-  }, 40_000)
+  })
 
   afterAll(async () => {
     await handle?.stop()

@@ -64,7 +64,7 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
           `${String(error)}: ${speakers.map((speaker) => neighbor(speaker, config.address).lastError).join(', ')}\n${running.output}`,
         )
       })
-    }, 40_000)
+    })
 
     afterAll(async () => {
       await Promise.all(speakers.map((speaker) => speaker.stop()))

@@ -69,7 +69,7 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
       )
       await Promise.all([...speakers.values()].map((speaker) => speaker.start()))
       running = await daemon.start(config)
-    }, 30_000)
+    })
 
     afterAll(async () => {
       if (skip) return
@@ -86,7 +86,7 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
     const shown = (prefix: string): Promise<string> => daemon.show(running, config, prefix).catch(() => '')
     const ups = daemon.signsOwnConnectionsOnly === true ? [waits] : [waits, connects]
 
-    it.skipIf(skip)('comes up with the same key, whoever connects, and routes go both ways', { timeout: 60_000 }, async () => {
+    it.skipIf(skip)('comes up with the same key, whoever connects, and routes go both ways', async () => {
       await eventually('both sessions', () => ups.every((address) => isUp(of(address), config.address)) || undefined, 50).catch(
         (error: unknown) => {
           throw new TypeError(
@@ -102,7 +102,7 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
       }
     })
 
-    it.skipIf(skip)('stays down with another key or none, and says what that may be', { timeout: 30_000 }, async () => {
+    it.skipIf(skip)('stays down with another key or none, and says what that may be', async () => {
       for (const address of [wrong, unsigned]) {
         const reason = await eventually(
           'a reason',

@@ -58,7 +58,7 @@ describe.skipIf(bgpdump === undefined)(`bgpdump${bgpdump === undefined ? ' (not 
       expect(theirs.length).toBeGreaterThanOrEqual(3)
       expect(bgpdumpLines(results).sort()).toEqual(theirs)
     }
-  }, 60_000)
+  })
 })
 
 describe.skipIf(GOBGP.reason !== '')(`GoBGP${GOBGP.reason}`, () => {
@@ -91,5 +91,5 @@ describe.skipIf(GOBGP.reason !== '')(`GoBGP${GOBGP.reason}`, () => {
     })
     expect(shown).toMatch(/64500.*4200000000/s)
     expect(await GOBGP.show(daemon, config, '198.51.100.0/24')).toContain('192.0.2.9')
-  }, 60_000)
+  })
 })

@@ -82,7 +82,7 @@ describe.skipIf(reason !== '')(`OpenBGPD${reason}`, () => {
         throw new TypeError(`${String(error)}\n${daemon.output}\n${neighbor(us, OPENBGPD.address).lastError}`)
       },
     )
-  }, 30_000)
+  })
 
   afterAll(async () => {
     await Promise.all([us?.stop(), second?.stop(), third?.stop()])

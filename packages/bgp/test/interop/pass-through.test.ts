@@ -147,7 +147,7 @@ for (const daemonCase of cases) {
           throw new TypeError(`${String(error)}\n${daemon.output}\n${neighbor(us, reflector.address).lastError}`)
         },
       )
-    }, 30_000)
+    })
 
     afterAll(async () => {
       await Promise.all([us?.stop(), other?.stop()])

@@ -106,7 +106,7 @@ describe.skipIf(reason !== '').each(KINDS)(`customers of a VPN $kind${reason && 
         throw new TypeError(`${String(error)}: ${states.join(', ')}\n${running.map(({ output }) => output).join('\n')}`)
       },
     )
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await Promise.all(speakers.map((speaker) => speaker.stop()))

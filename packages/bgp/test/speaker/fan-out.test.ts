@@ -63,7 +63,7 @@ function held({ updates }: SinkPeer): Map<string, number> {
   return out
 }
 
-describe(`${ROUTES} routes to ${PEERS} peers`, { timeout: 60_000 }, () => {
+describe(`${ROUTES} routes to ${PEERS} peers`, () => {
   it('packs each UPDATE once, and hands the same octets to every peer', async () => {
     const { speaker, sinks, quiet } = await fanOut(PEERS)
     await speaker.start()

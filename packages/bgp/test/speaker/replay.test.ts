@@ -39,7 +39,7 @@ function tables(speaker: Speaker): unknown {
   }
 }
 
-test('what was recorded of a speaker leads another one to the same tables', { timeout: 60_000 }, async () => {
+test('what was recorded of a speaker leads another one to the same tables', async () => {
   let rich = 0
   for (let seed = 1; seed <= 40; seed++) {
     const lab = new Lab(2)

@@ -22,7 +22,7 @@ beforeAll(async () => {
   report = await tellStory({ lab, topology: TOPOLOGY, progress: () => undefined, missing: [] })
   const names = Object.keys(viewSchemas) as ViewName[]
   views = await Promise.all(names.map(async (name) => [name, await lab.show('cloud-a', name)] as const))
-}, 60_000)
+})
 afterAll(async () => {
   await lab.close()
   await rm(folder, { recursive: true })
