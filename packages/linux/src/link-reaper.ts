@@ -9,8 +9,8 @@ export interface LinkReaperOptions {
 
 /**
  * Takes links away without waiting for it: the kernel needs ten milliseconds and more for each call, in which it changes no other link, and hardly more
- * for a hundred links of one namespace than for one. A link gets another name at once, so that its own is free, and is put into a group; what is in
- * that group is deleted later, on threads of its own, unless the namespace has gone by then.
+ * for a hundred links of one namespace than for one. A link gets another name and loses its routes at once, so that the next one can have both, and is
+ * put into a group; what is in that group is deleted later, on threads of its own, unless the namespace has gone by then.
  */
 export class LinkReaper {
   readonly #delay: number
@@ -29,13 +29,14 @@ export class LinkReaper {
   }
 
   /**
-   * Resolves when the link's name is free.
+   * Resolves when the link's name is free, and its routes are gone.
    *
+   * @param routes destinations that were sent to it (`LinkSetup.routes`), which the next link of the namespace shall have
    * @throws LinuxError when there is no such link or namespace; then there is nothing to take away
    */
-  async bury(namespace: string | undefined, index: number): Promise<void> {
+  async bury(namespace: string | undefined, index: number, routes: readonly string[] = []): Promise<void> {
     const identity = NetworkNamespace.identity(namespace)
-    await callAsync((native) => native.linkBury(namespace, index))
+    await callAsync((native) => native.linkBury(namespace, index, [...routes]))
     this.#graveyards.set(identity, namespace)
     this.#timer ??= setTimeout(() => void this.reap(), this.#delay).unref()
   }

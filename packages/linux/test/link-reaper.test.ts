@@ -30,6 +30,34 @@ describe.skipIf(missing !== '')(`links that are taken away later${because}`, () 
     await reaper.reap()
   })
 
+  it('leave their routes to the next link, and routes that somebody else took away are no error', async () => {
+    const namespace = await made.create()
+    using netlink = await Netlink.open(namespace)
+    const reaper = new LinkReaper({ delay: 60_000 })
+    const routes = ['0.0.0.0/0', '::/0', '203.0.113.0/24']
+    const destinations = async (link: number): Promise<string[]> =>
+      (await netlink.routes.list({ table: 254 }))
+        .filter(({ nextHops }) => nextHops.some((hop) => hop.link === link))
+        .map(({ destination, metric }) => `${destination} ${metric}`)
+        .filter((text) => !text.startsWith('fe80'))
+        .sort()
+    const lead = async (n: number): Promise<number> => {
+      const options = { name: `a${n}`, peer: `b${n}`, peerSetup: { up: true } }
+      return (await netlink.links.createVeth({ ...options, setup: { addresses: [`10.0.0.${n}/32`], routes, up: true } })).end.index
+    }
+    const [first, second] = [await lead(1), await lead(2)]
+    const ofFirst = await destinations(first)
+    expect(ofFirst).toHaveLength(3)
+    expect(await destinations(second)).toHaveLength(3)
+    await netlink.routes.delete('203.0.113.0/24', { link: first })
+    // The first hands over to the second, whose routes have a metric; behind both, a third one is the first again.
+    for (const index of [first, second]) {
+      await reaper.bury(namespace.path, index, routes)
+      expect(await destinations(index)).toEqual([])
+    }
+    expect(await destinations(await lead(3))).toEqual(ofFirst)
+  })
+
   it('are no error when their namespace has gone meanwhile, and nothing of another one is touched that has its path now', async () => {
     const namespace = await made.create()
     const reaper = new LinkReaper({ delay: 60_000 })

@@ -30,6 +30,9 @@ export interface Container {
 
 let made = 0
 
+/** An address that no plugin gives out (RFC 5737). */
+const ELSEWHERE = '203.0.113.1'
+
 /** What a check works with: containers, calls, and a look at what is really there. */
 export class PluginLab {
   readonly #containers: Container[] = []
@@ -107,6 +110,15 @@ export class PluginLab {
       text: `${address}/${prefixLength}`,
       tentative,
     }))
+  }
+
+  /** The interface by which a packet to somewhere else leaves a container; `undefined` when none does. */
+  async wayOut({ namespace }: Container): Promise<string | undefined> {
+    using netlink = await Netlink.open(namespace)
+    return netlink.routes.lookup(ELSEWHERE).then(
+      ({ link }) => link,
+      () => undefined,
+    )
   }
 
   /** Names of the interfaces in a namespace, without `lo`, sorted. */

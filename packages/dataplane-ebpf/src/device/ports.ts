@@ -10,7 +10,7 @@ import type { EbpfAttachment } from '../probe.js'
 import type { InspectedLink } from '../inspect-kernel.js'
 import { callAsync } from '../native/call.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
-import { decodeRequest, encodeRequest, samePlace } from './device-request.js'
+import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
 import { namespaceOf, openVeth, type VethPair } from './veth.js'
 
 export interface PortsOptions {
@@ -101,7 +101,11 @@ export class Ports {
     this.#forget(port, attached.hostIndex)
     await callAsync(() => this.#options.maps.object.detach(attached.attachment))
     this.#options.events.push({ type: 'port-down', port, reason })
-    await Promise.all([this.#bury(attached.request.netns, attached.facts.ifindex), this.#bury(this.#options.netns, attached.hostIndex)])
+    const { request, facts, hostIndex } = attached
+    await Promise.all([
+      this.#bury(request.netns, facts.ifindex, routesOf(request).map(String)),
+      this.#bury(this.#options.netns, hostIndex, []),
+    ])
   }
 
   async detachAll(reason: string): Promise<void> {
@@ -110,9 +114,9 @@ export class Ports {
   }
 
   /** Frees the name of a link, which goes a little later. */
-  async #bury(namespace: string | undefined, index: number): Promise<void> {
+  async #bury(namespace: string | undefined, index: number, routes: readonly string[]): Promise<void> {
     try {
-      await this.#reaper.bury(namespace, index)
+      await this.#reaper.bury(namespace, index, routes)
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error // gone with its namespace, or by somebody else
     }

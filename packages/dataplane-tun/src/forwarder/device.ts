@@ -55,7 +55,8 @@ function setupOf(request: DeviceRequest): LinkSetup {
   }
 }
 
-function routesOf({ routes, addresses }: DeviceRequest): readonly IpPrefix[] {
+/** Routes that the endpoint's namespace shall have. */
+export function routesOf({ routes, addresses }: DeviceRequest): readonly IpPrefix[] {
   return routes ?? Array.from(new Set(addresses.map(({ family }) => family)), (family) => EVERYTHING[family])
 }
 

@@ -2,7 +2,7 @@ import { DataplaneError, type DataplaneEvent, type DeviceFacts, type DeviceReque
 import type { EventQueue, Logger } from '@heddle/io'
 import { LinkReaper, LinuxError, NetworkNamespace, TunDevice } from '@heddle/linux'
 import type { Lanes } from '../lanes/lanes.js'
-import { configureDevice, openDevice, samePlace } from './device.js'
+import { configureDevice, openDevice, routesOf, samePlace } from './device.js'
 
 /** How often namespaces are looked for, milliseconds. */
 const LOOK_INTERVAL = 1000
@@ -121,7 +121,7 @@ export class Ports {
   /** Deletes a device by netlink, later: by its descriptor it would stop the forwarding of all others for some ten milliseconds. */
   async #delete(port: number, { request, facts, device }: Attached): Promise<void> {
     try {
-      await this.#reaper.bury(request.netns, facts.ifindex)
+      await this.#reaper.bury(request.netns, facts.ifindex, routesOf(request).map(String))
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       this.#logger.debug('A device was not deleted by its link', { port, reason: error.message })

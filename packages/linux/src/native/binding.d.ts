@@ -106,8 +106,8 @@ export declare function kernelRelease(): string
 /** Words of the descriptors and bits of readiness, for the test that compares them with the constants in TypeScript. */
 export declare function layouts(): Record<string, number>
 
-/** Frees the name of a link, which `links_reap` deletes with others. */
-export declare function linkBury(namespace: string | undefined | null, index: number): Promise<void>
+/** Frees the name and the routes of a link, which `links_reap` deletes with others. */
+export declare function linkBury(namespace: string | undefined | null, index: number, routes: Array<string>): Promise<void>
 
 export declare function linksReap(graveyards: Array<NativeGraveyard>): Promise<void>
 

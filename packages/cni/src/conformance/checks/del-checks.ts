@@ -43,14 +43,19 @@ export const DEL_CHECKS: readonly PluginCheck[] = [
   {
     id: 'del.then-add',
     level: 'MUST',
-    title: 'ADD works right behind a DEL of the same interface',
+    title: 'ADD works right behind a DEL of the same interface, and packets leave by the new one',
     source: 'CNI 1.1.0, "Lifecycle & Ordering"',
     async run(lab) {
       const container = await lab.container()
-      for (let round = 0; round < 3; round++) {
-        await lab.add(container)
+      await lab.add(container)
+      const first = await lab.wayOut(container)
+      for (let round = 0; round < 2; round++) {
         await lab.del(container)
+        await lab.add(container)
+        const way = await lab.wayOut(container)
+        must(way === first, `packets left by ${first ?? 'no interface'} at first, and by ${way ?? 'none'} behind DEL and ADD`)
       }
+      await lab.del(container)
     },
   },
   {

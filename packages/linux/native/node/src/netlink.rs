@@ -223,10 +223,10 @@ fn route(route: core::Route) -> NativeRoute {
     }
 }
 
-/// Frees the name of a link, which `links_reap` deletes with others.
+/// Frees the name and the routes of a link, which `links_reap` deletes with others.
 #[napi(ts_return_type = "Promise<void>")]
-pub fn link_bury(namespace: Option<String>, index: u32) -> AsyncTask<Job<()>> {
-    job(move || core::bury(path(namespace).as_deref(), index))
+pub fn link_bury(namespace: Option<String>, index: u32, routes: Vec<String>) -> AsyncTask<Job<()>> {
+    job(move || core::bury(path(namespace).as_deref(), index, routes))
 }
 
 #[napi(object)]

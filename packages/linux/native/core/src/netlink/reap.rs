@@ -11,7 +11,7 @@ use netlink_packet_route::{
 };
 use rtnetlink::LinkUnspec;
 
-use super::exchange::Exchange;
+use super::{exchange::Exchange, setup::route_to};
 use crate::{
     error::{Context, Result},
     netns,
@@ -23,27 +23,32 @@ const BURIED: u32 = u32::from_be_bytes(*b"hedd");
 /// Namespaces in which links are deleted at once.
 const AT_ONCE: usize = 8;
 
-/// Frees the name of a link and puts it among those that are to go.
-pub fn bury(path: Option<&Path>, index: u32) -> Result<()> {
+/// Frees the name of a link and its routes, which would hide those of the next one, and puts it among those that are to go.
+pub fn bury(path: Option<&Path>, index: u32, routes: Vec<String>) -> Result<()> {
     netns::within(path, move || {
         let mut exchange = Exchange::open()?;
-        let operation = format!("free the name of link {index}");
-        let mut away = || {
-            let request =
-                LinkUnspec::new_with_index(index).name(format!("gone{index}")).append_extra_attribute(LinkAttribute::Group(BURIED));
-            exchange.add(operation.clone(), 0, RouteNetlinkMessage::SetLink(request.build()));
-            exchange.send_all().map(drop)
-        };
-        match away() {
+        match put_away(&mut exchange, index, &routes) {
             // Before Linux 6.2 only a link that is down takes a name.
             Err(error) if error.errno == libc::EBUSY => {
-                let mut exchange = Exchange::open()?;
-                exchange.add(operation.clone(), 0, RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(index).down().build()));
+                let down = RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(index).down().build());
+                exchange.add(format!("set link {index} down"), 0, down);
                 exchange.send_all()?;
-                away()
+                put_away(&mut exchange, index, &routes)
             }
             outcome => outcome,
         }
+    })
+}
+
+fn put_away(exchange: &mut Exchange, index: u32, routes: &[String]) -> Result<()> {
+    let request = LinkUnspec::new_with_index(index).name(format!("gone{index}")).append_extra_attribute(LinkAttribute::Group(BURIED));
+    exchange.add(format!("free the name of link {index}"), 0, RouteNetlinkMessage::SetLink(request.build()));
+    for destination in routes {
+        exchange.add(format!("delete route {destination}"), 0, RouteNetlinkMessage::DelRoute(route_to(destination, index)?));
+    }
+    exchange.send()?.into_iter().try_for_each(|outcome| match outcome {
+        Err(error) if error.errno == libc::ESRCH => Ok(()), // a route that somebody else took away
+        outcome => outcome.map(drop),
     })
 }
 

@@ -131,6 +131,11 @@ fn lead(exchange: &mut Exchange, index: u32, destinations: &[String]) -> Result<
     exchange.send_all().map(drop)
 }
 
+/// A route of `lead`, whatever its metric, to take it away by.
+pub(crate) fn route_to(destination: &str, index: u32) -> Result<RouteMessage> {
+    route(parse_prefix(destination, &format!("delete route {destination}"))?, index, None)
+}
+
 /// What the kernel takes for a metric that is left out (`IP6_RT_PRIO_USER`); IPv4 takes 0.
 const FIRST_IPV6_METRIC: u32 = 1024;
 
