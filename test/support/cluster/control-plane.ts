@@ -135,7 +135,9 @@ export class ControlPlane {
   #run(program: string, flags: Readonly<Record<string, string>>): void {
     const { netns, programs, folder } = this.#options
     const words = Object.entries(flags).map(([key, value]) => `--${key}=${value}`)
-    this.#processes.push(LabProcess.start(program, netns, join(programs, program), words, { log: join(folder, `${program}.log`) }))
+    // They end with this thread, whatever ends it: the API server takes a minute to end by itself while somebody watches.
+    const inside = ['--pdeathsig', 'KILL', join(programs, program), ...words]
+    this.#processes.push(LabProcess.start(program, netns, 'setpriv', inside, { log: join(folder, `${program}.log`) }))
   }
 
   async #until(what: string, ask: () => Promise<unknown>): Promise<void> {
