@@ -77,7 +77,7 @@ export class PluginLab {
     const environment = Object.fromEntries(Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined))
     const input = options.input ?? JSON.stringify({ cniVersion: this.version, name: 'hdconf', ...plugin.config, ...options.config })
     const words = plugin.host === undefined ? [plugin.file] : ['nsenter', `--net=${plugin.host}`, plugin.file]
-    return runPlugin(words, environment, input, options.killAfter)
+    return runPlugin(words, environment, input, options)
   }
 
   /** ADD that must succeed; its result. */

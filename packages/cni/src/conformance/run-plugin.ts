@@ -25,17 +25,19 @@ export interface RunOptions {
   readonly config?: Readonly<Record<string, unknown>>
   /** Milliseconds after which it is ended with SIGKILL. */
   readonly killAfter?: number
+  /** Working directory; the root if left out. */
+  readonly cwd?: string
 }
 
 /** Longest that a plugin is waited for, milliseconds. */
 const DEADLINE = 30_000
 
-/** Runs a program as a runtime runs a plugin; standard input comes in two pieces, and the working directory is the root. */
+/** Runs a program as a runtime runs a plugin; standard input comes in two pieces. */
 export async function runPlugin(
   words: readonly string[],
   environment: Readonly<Record<string, string>>,
   input: string,
-  killAfter?: number,
+  { killAfter, cwd = '/' }: Pick<RunOptions, 'killAfter' | 'cwd'> = {},
 ): Promise<PluginRun> {
   const [file = '', ...rest] = words
   return new Promise((resolve, reject) => {
@@ -45,7 +47,7 @@ export async function runPlugin(
     const child = spawn(file, rest, {
       env: { PATH: process.env['PATH'] ?? '', ...environment },
       stdio: ['pipe', 'pipe', 'ignore'],
-      cwd: '/',
+      cwd,
     })
     const chunks: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { must, type PluginCheck } from '../plugin-check.js'
 import { describe, refused } from './protocol-checks.js'
 
@@ -33,6 +34,22 @@ export const ADD_CHECKS: readonly PluginCheck[] = [
         )
         must(index !== undefined && result.interfaces[index]?.name === 'eth0', `${address} points to interface ${index}`)
       }
+    },
+  },
+  {
+    id: 'add.forms',
+    level: 'MUST',
+    title: 'lists of the result are lists, addresses and destinations have a length, and a gateway is of the family of its address',
+    source: 'CNI 1.1.0, "ADD Success"',
+    async run(lab) {
+      const { raw, result } = await lab.add(await lab.container())
+      for (const name of ['interfaces', 'ips', 'routes'])
+        must(raw[name] === undefined || Array.isArray(raw[name]), `${name} is ${JSON.stringify(raw[name])}`)
+      for (const { address, gateway = address } of result.ips) {
+        must(isPrefix(address), `${address} is no address with a length`)
+        must(isIP(gateway.replace(/\/.*/, '')) === isIP(address.replace(/\/.*/, '')), `the gateway of ${address} is ${gateway}`)
+      }
+      for (const { dst } of result.routes) must(isPrefix(dst), `${dst} is no destination with a length`)
     },
   },
   {
@@ -167,3 +184,10 @@ export const ADD_CHECKS: readonly PluginCheck[] = [
     },
   },
 ]
+
+/** Whether a text is `ADDRESS/LENGTH`. */
+function isPrefix(text: string): boolean {
+  const [, address = '', digits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? []
+  const longest = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1
+  return digits !== '' && Number(digits) <= longest
+}

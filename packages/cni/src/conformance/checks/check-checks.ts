@@ -51,6 +51,21 @@ export const CHECK_CHECKS: readonly PluginCheck[] = [
     },
   },
   {
+    id: 'check.lost-route',
+    level: 'MUST',
+    title: 'CHECK fails when a route of the result is gone',
+    source: 'CNI 1.1.0, "CHECK"',
+    since: '0.4.0',
+    async run(lab) {
+      const container = await lab.container()
+      const { raw, result } = await lab.add(container)
+      const [route] = result.routes
+      if (route === undefined) return // it tells of none
+      await lab.change(container, async ({ routes }) => routes.delete(route.dst, { link: 'eth0' }))
+      refused(await lab.call('CHECK', container, { config: { prevResult: raw } }))
+    },
+  },
+  {
     id: 'check.later-changes',
     level: 'SHOULD',
     title: 'CHECK passes when later plugins added a route',

@@ -83,6 +83,35 @@ export const PROTOCOL_CHECKS: readonly PluginCheck[] = [
     },
   },
   {
+    id: 'environment.surroundings',
+    level: 'de facto',
+    title: 'calls work in any folder, with anything else in the environment and whatever Kubernetes puts into CNI_ARGS',
+    source: 'runtimes',
+    async run(lab) {
+      const container = await lab.container()
+      const environment = {
+        CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=a;K8S_POD_NAME=b;K8S_POD_INFRA_CONTAINER_ID=c;K8S_POD_UID=d',
+        CNI_EXAMPLE: 'a=b;c',
+        LANG: 'tlh_KX.UTF-8',
+        HOME: '/nonexistent',
+      }
+      await lab.add(container, { environment, cwd: '/proc' })
+      await lab.del(container, { environment, cwd: '/proc' })
+    },
+  },
+  {
+    id: 'configuration.unknown-field',
+    level: 'SHOULD',
+    title: 'a field that nobody knows is put up with, or refused with code 2 and its name',
+    source: 'CNI 1.1.0, "Configuration format"',
+    async run(lab) {
+      const run = await lab.call('ADD', await lab.container(), { config: { 'example.com/unknown': { list: [1] } } })
+      if (run.exitCode === 0) return
+      refused(run, 2)
+      must(textOf(run).includes('example.com/unknown'), `it does not name the field: ${describe(run)}`)
+    },
+  },
+  {
     id: 'configuration.undecodable',
     level: 'MUST',
     title: 'a configuration that is no JSON is an error, code 6',
