@@ -10,6 +10,7 @@ import { missingForRealLab } from '../packages/cli/src/lab/real/requirements.js'
 import { RealLab } from '../packages/cli/src/lab/real/real-lab.js'
 import { POD_PORT } from '../packages/cli/src/lab/real/pod-protocol.js'
 import { labRd, renamed, TOPOLOGY, type LabPod } from '../packages/cli/src/lab/topology.js'
+import { until as untilOr } from '../packages/cli/src/lab/until.js'
 import { root } from '../scripts/lib/packages.mjs'
 
 const missing = missingForRealLab()
@@ -57,24 +58,19 @@ const sections: Readonly<Record<string, Partial<NodeDocument>>> = {
   },
 }
 
-async function until(lab: RealLab, what: string, condition: () => Promise<boolean>, deadline = 30_000): Promise<number> {
-  const start = lab.now()
-  while (!(await condition())) {
-    if (lab.now() - start > deadline) expect.fail(`${what}: not within ${deadline} ms`)
-    await lab.sleep(20)
-  }
-  return lab.now() - start
+async function until(lab: RealLab, what: string, condition: () => Promise<boolean>, deadline = 30_000): Promise<void> {
+  if ((await untilOr(lab, deadline, condition)) === undefined) expect.fail(`${what}: not within ${deadline} ms`)
 }
 
 function heddle(socket: string, ...words: string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-  return spawnSync(process.execPath, [executable, '--socket', socket, ...words], { encoding: 'utf8', timeout: 30_000 })
+  return spawnSync(process.execPath, [executable, '--socket', socket, ...words], { encoding: 'utf8', timeout: 60_000 })
 }
 
 /** Asks until it has been told `names`. */
 async function askAll(lab: RealLab, from: LabPod, to: string, names: readonly string[]): Promise<void> {
   const told = new Set<string>()
   await until(lab, `${from.name} is answered by ${names.join(' and ')}`, async () => {
-    told.add((await lab.whoIs(from, to)) ?? 'nobody')
+    told.add((await lab.whoIs(from, to, 1000)) ?? 'nobody')
     return names.every((name) => told.has(name))
   })
 }
@@ -114,7 +110,7 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
   })
 
   it('lets only those pass whom the policy names', async () => {
-    expect(await lab.whoIs(podOf('ht-red-a'), '10.1.0.3')).toBeUndefined()
+    expect(await lab.whoIs(podOf('ht-red-a'), '10.1.0.3', 1000)).toBeUndefined()
     expect(await lab.whoIs(podOf('ht-red-a'), '10.1.0.2')).toBe('ht-red-b')
     const drops = await lab.drops(third.name)
     expect(drops.find((row) => row.reason === 'policy')?.packets).toBeGreaterThan(0)
@@ -136,11 +132,11 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
     ])
     let text = ''
     tracing.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
-    const ended = new Promise((resolve) => tracing.once('exit', resolve))
+    const ended = new Promise((resolve) => tracing.once('close', resolve))
     let isOver = false
     void ended.then(() => (isOver = true))
     await until(lab, 'six packets are told of', async () => {
-      await lab.whoIs(podOf('ht-red-a'), VIP)
+      await lab.whoIs(podOf('ht-red-a'), VIP, 1000)
       return isOver
     })
     const rows = text
@@ -212,9 +208,9 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
     let said = ''
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (said += chunk))
     let code: number | null | undefined
-    child.once('exit', (status) => (code = status))
+    child.once('close', (status) => (code = status))
     await until(at, `${file} ${words.join(' ')} ends`, async () => {
-      await at.whoIs(podOf('ht-red-a'), VIP)
+      await at.whoIs(podOf('ht-red-a'), VIP, 1000)
       return code !== undefined
     })
     expect([code, said]).toEqual([0, expect.any(String)])

@@ -58,9 +58,10 @@ export interface Lab {
   neighbors(node: string): Promise<readonly NeighborRow[]>
   routes(node: string): Promise<readonly RouteRow[]>
   drops(node: string): Promise<readonly DropRow[]>
-  ping(from: LabPod, to: string, count: number): Promise<PingResult>
-  /** Asks whoever has `to` for its name; `undefined` when nobody answers. */
-  whoIs(from: LabPod, to: string): Promise<string | undefined>
+  /** @param patience milliseconds until the last request is given up, 10,000 when left out */
+  ping(from: LabPod, to: string, count: number, patience?: number): Promise<PingResult>
+  /** Asks whoever has `to` for its name; `undefined` when nobody answers within `patience` milliseconds, 10,000 when left out. */
+  whoIs(from: LabPod, to: string, patience?: number): Promise<string | undefined>
   /** Bits a second of one TCP stream; `undefined` where it does not apply. */
   throughput(from: LabPod, to: string, milliseconds: number): Promise<number | undefined>
   flow(from: LabPod, to: string): Promise<Flow>

@@ -28,7 +28,7 @@ export class Capture {
       ['-q', '-B', '64', '-s', String(SNAPLEN), ...interfaces.flatMap((name) => ['-i', name]), '-w', this.file],
       { log: `${this.dir}/dumpcap.log` },
     )
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       if (!this.#process.running) break
       const { stdout } = await attempt('stat', ['-c', '%s', this.file])
       if (Number(stdout) > 0) return

@@ -48,7 +48,7 @@ export class FrrGateway {
       ],
       { log: join(dir, 'bgpd.out') },
     )
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 600; tries++) {
       if (!this.#process.running) break
       const { status } = await attempt('vtysh', ['--vty_socket', dir, '-c', 'show bgp summary json'])
       if (status === 0) return

@@ -5,6 +5,11 @@ import type { FlowResult } from '../lab.js'
 import { POD_PORT, type PodAnswer, type PodRequest } from './pod-protocol.js'
 
 const FLOW_INTERVAL = 5
+/** Number of the datagrams that end a flow. */
+const LAST = 0xffff_ffff
+/** How often one is sent, and how many of them, before a flow is taken for interrupted: ten seconds. */
+const LAST_INTERVAL = 50
+const MOST_LAST = 200
 const CHUNK = new Uint8Array(64 << 10)
 
 /** A workload of the demo, inside a pod's namespace: answers with its own name, and asks others for theirs. Ends with its standard input. */
@@ -38,7 +43,7 @@ function answer(value: PodAnswer): void {
 async function serve(request: PodRequest, flows: Map<number, () => Promise<FlowResult>>): Promise<unknown> {
   switch (request.op) {
     case 'who-is':
-      return whoIs(request.to)
+      return whoIs(request.to, request.patience)
     case 'throughput':
       return throughput(request.to, request.milliseconds)
     case 'flow-start':
@@ -63,8 +68,8 @@ function echo(type: 'udp4' | 'udp6'): Promise<void> {
   })
 }
 
-/** The name that `to` answers with, `null` when it does not within a second. */
-function whoIs(to: string): Promise<string | null> {
+/** The name that `to` answers with, `null` when it does not within `patience` milliseconds. */
+function whoIs(to: string, patience: number): Promise<string | null> {
   return new Promise((resolve) => {
     const socket = connect({ host: to, port: POD_PORT })
     let text = ''
@@ -75,7 +80,7 @@ function whoIs(to: string): Promise<string | null> {
     }
     const timer = setTimeout(() => {
       end(null)
-    }, 1000)
+    }, patience)
     socket.setEncoding('utf8')
     socket.on('data', (chunk: string) => {
       text += chunk
@@ -109,7 +114,7 @@ function throughput(to: string, milliseconds: number): Promise<number | null> {
       socket.destroy()
       resolve(bits > 0 ? bits / took : null)
     }
-    setTimeout(finish, milliseconds + 2000).unref()
+    setTimeout(finish, milliseconds + 10_000).unref()
     socket.on('connect', fill)
     socket.on('drain', fill)
     socket.on('error', () => {
@@ -130,20 +135,39 @@ function startFlow(to: string): () => Promise<FlowResult> {
   let last = performance.now()
   let longestGapMs = 0
   socket.on('error', () => undefined)
+  let isOver: (() => void) | undefined
   socket.on('message', (message) => {
-    seen.add(message.readUInt32BE(0))
+    const number = message.readUInt32BE(0)
+    if (number === LAST) return isOver?.()
+    seen.add(number)
     const now = performance.now()
     longestGapMs = Math.max(longestGapMs, now - last)
     last = now
   })
-  const timer = setInterval(() => {
-    view.setUint32(0, sent++)
+  const send = (number: number): void => {
+    view.setUint32(0, number)
     socket.send(Uint8Array.from(bytes), POD_PORT, to, () => undefined)
+  }
+  const timer = setInterval(() => {
+    send(sent++)
   }, FLOW_INTERVAL)
   return async () => {
     clearInterval(timer)
     longestGapMs = Math.max(longestGapMs, performance.now() - last)
-    await new Promise((resolve) => setTimeout(resolve, 300)) // what is still on its way
+    // What was sent before the last one has come when that has.
+    await new Promise<void>((resolve) => {
+      let left = MOST_LAST
+      const ending = setInterval(() => {
+        if (left-- > 0) send(LAST)
+        else isOver?.()
+      }, LAST_INTERVAL)
+      isOver = () => {
+        clearInterval(ending)
+        resolve()
+      }
+    })
+    // What took another way through the kernel than the last one.
+    await new Promise((resolve) => setTimeout(resolve, 300))
     socket.close()
     return { sent, received: seen.size, longestGapMs }
   }

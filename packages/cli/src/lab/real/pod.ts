@@ -44,7 +44,7 @@ export class RealPod {
     await Promise.race([ready, this.#failed(this.#process)])
   }
 
-  async ping(to: string, count: number): Promise<PingResult> {
+  async ping(to: string, count: number, patience: number): Promise<PingResult> {
     const { stdout } = await attempt('nsenter', [
       `--net=${this.netns}`,
       'ping',
@@ -56,7 +56,7 @@ export class RealPod {
       '-i',
       '0.2',
       '-W',
-      '1',
+      String(patience / 1000),
       to,
     ])
     const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(stdout) ?? []
@@ -64,8 +64,8 @@ export class RealPod {
     return { sent: Number(sent ?? count), received: Number(received ?? 0), ...(rtt === undefined ? {} : { rttMs: Number(rtt) }) }
   }
 
-  async whoIs(to: string): Promise<string | undefined> {
-    return ((await this.#ask({ op: 'who-is', to })) as string | null) ?? undefined
+  async whoIs(to: string, patience: number): Promise<string | undefined> {
+    return ((await this.#ask({ op: 'who-is', to, patience })) as string | null) ?? undefined
   }
 
   async throughput(to: string, milliseconds: number): Promise<number | undefined> {

@@ -61,7 +61,7 @@ export class LabProcess {
   }
 
   /** Ends it and waits; after `patience` milliseconds without mercy. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM', patience = 5000): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', patience = 30_000): Promise<void> {
     if (!this.running) return
     this.#child.kill(signal)
     const timer = setTimeout(() => {

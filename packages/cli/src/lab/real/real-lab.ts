@@ -32,6 +32,9 @@ export interface RealLabOptions {
   readonly kernelNodes?: readonly string[]
 }
 
+/** How long an answer may take that is expected, milliseconds: the machine may be busy. */
+const PATIENCE = 10_000
+
 /** The topology on real parts: namespaces, `heddle node` processes with TUN devices, FRR's bgpd, dumpcap. */
 export class RealLab implements Lab {
   readonly kind = 'real'
@@ -96,12 +99,12 @@ export class RealLab implements Lab {
     return (await this.#show(node, 'drops')) as DropRow[]
   }
 
-  async ping(from: LabPod, to: string, count: number): Promise<PingResult> {
-    return this.#pod(from).ping(to, count)
+  async ping(from: LabPod, to: string, count: number, patience = PATIENCE): Promise<PingResult> {
+    return this.#pod(from).ping(to, count, patience)
   }
 
-  async whoIs(from: LabPod, to: string): Promise<string | undefined> {
-    return this.#pod(from).whoIs(to)
+  async whoIs(from: LabPod, to: string, patience = PATIENCE): Promise<string | undefined> {
+    return this.#pod(from).whoIs(to, patience)
   }
 
   async throughput(from: LabPod, to: string, milliseconds: number): Promise<number | undefined> {
@@ -175,7 +178,7 @@ export class RealLab implements Lab {
       { log },
     )
     this.#nodes.set(name, started)
-    for (let tries = 0; tries < 600; tries++) {
+    for (let tries = 0; tries < 2400; tries++) {
       if (/^heddle node \S+ ready/m.test(readFileSync(log, 'utf8').slice(from))) return
       if (!started.running) break
       await this.sleep(25)
