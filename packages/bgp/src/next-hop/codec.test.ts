@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, IpAddress, RouteDistinguisher } from '@heddle/wire'
 import { describe, expect, it, test } from 'vitest'
 import {
+  BGP_LS_VPN,
   IPV4_FLOWSPEC,
   IPV4_UNICAST,
   IPV6_UNICAST,
@@ -47,6 +48,7 @@ const cases: { name: string; family: Family; bytes: Uint8Array[]; nextHop: NextH
     nextHop: { address: six, linkLocal },
   },
   { name: 'RTC over IPv6', family: RTC, bytes: [six.toBytes()], nextHop: { address: six } },
+  { name: 'BGP-LS of a VPN (RFC 9552 §5.5)', family: BGP_LS_VPN, bytes: [zero, six.toBytes()], nextHop: { address: six } },
   { name: 'EVPN', family: L2VPN_EVPN, bytes: [four.toBytes()], nextHop: { address: four } },
 ]
 

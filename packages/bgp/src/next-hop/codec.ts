@@ -20,6 +20,8 @@ export function nextHopForm({ afi, safi }: Family): NextHopForm {
       return ip ? 'plain' : 'raw'
     case SAFI.bgpLs:
       return afi === AFI.bgpLs ? 'plain' : 'raw'
+    case SAFI.bgpLsVpn: // RFC 9552 §5.5
+      return afi === AFI.bgpLs ? 'vpn' : 'raw'
     case SAFI.vpn:
     case SAFI.vpnMulticast:
       return ip ? 'vpn' : 'raw'

@@ -51,6 +51,8 @@ export const IPV6_FLOWSPEC = family(AFI.ipv6, SAFI.flowspec, 'ipv6-flowspec')
 export const VPNV4_FLOWSPEC = family(AFI.ipv4, SAFI.flowspecVpn, 'vpnv4-flowspec')
 /** FlowSpec of VPNv6, 2/134 (RFC 8956 §4). */
 export const VPNV6_FLOWSPEC = family(AFI.ipv6, SAFI.flowspecVpn, 'vpnv6-flowspec')
+/** FlowSpec of layer-2 VPNs, 25/134 (draft-ietf-idr-flowspec-l2vpn); rules are kept as octets. */
+export const L2VPN_FLOWSPEC = family(AFI.l2vpn, SAFI.flowspecVpn, 'l2vpn-flowspec')
 /** SR policy over IPv4, 1/73 (RFC 9830). */
 export const IPV4_SR_POLICY = family(AFI.ipv4, SAFI.srPolicy, 'ipv4-sr-policy')
 /** SR policy over IPv6, 2/73 (RFC 9830). */
@@ -89,7 +91,7 @@ export const FAMILIES: readonly Family[] = Object.freeze([
   IPV6_FLOWSPEC,
   VPNV4_FLOWSPEC,
   VPNV6_FLOWSPEC,
-  family(AFI.l2vpn, SAFI.flowspecVpn, 'l2vpn-flowspec'),
+  L2VPN_FLOWSPEC,
   VPNV4_MULTICAST,
   VPNV6_MULTICAST,
   IPV4_MCAST_VPN,
@@ -108,6 +110,11 @@ const BY_NAME = new Map(FAMILIES.map((family) => [family.name, family]))
 /** The family of AFI and SAFI: the shared constant where it has a name, so that families with names may be compared by identity. */
 export function familyOf(afi: number, safi: number): Family {
   return BY_KEY.get(familyKey(afi, safi)) ?? family(afi, safi, `${afi}/${safi}`)
+}
+
+/** Whether routes of the family are rules of FlowSpec (RFC 8955), whether they are taken apart or not. */
+export function isFlowspecFamily({ safi }: Family): boolean {
+  return safi === SAFI.flowspec || safi === SAFI.flowspecVpn
 }
 
 /** The family that configuration calls `name`, or `undefined`. */

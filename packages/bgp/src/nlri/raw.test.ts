@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from '@heddle/wire'
 import { describe, expect, it, test } from 'vitest'
-import { IPV4_FLOWSPEC, L2VPN_VPLS, familyOf, type Family } from '../index.js'
+import { BGP_LS_VPN, IPV4_FLOWSPEC, L2VPN_FLOWSPEC, L2VPN_VPLS, familyOf, type Family } from '../index.js'
 import { rawCodec } from './raw.js'
 
 const cases: { name: string; family: Family; entries: number[][] }[] = [
@@ -42,6 +42,22 @@ const cases: { name: string; family: Family; entries: number[][] }[] = [
     entries: [
       [0x00, 0x01, 0x00, 0x02, 1, 2],
       [0x00, 0x02, 0x00, 0x00],
+    ],
+  },
+  {
+    name: 'BGP-LS of a VPN',
+    family: BGP_LS_VPN,
+    entries: [
+      [0x00, 0x01, 0x00, 0x02, 1, 2],
+      [0xff, 0xff, 0x00, 0x00],
+    ],
+  },
+  {
+    name: 'FlowSpec of layer-2 VPNs',
+    family: L2VPN_FLOWSPEC,
+    entries: [
+      [0x0a, 0, 0, 0xfd, 0xe8, 0, 0, 0, 1, 0x0e, 0x81],
+      [0xf0, 0xf1, ...Array.from({ length: 241 }, () => 1)],
     ],
   },
   { name: 'SR policy', family: familyOf(1, 73), entries: [[0x60, ...Array.from({ length: 12 }, (_, index) => index)]] },

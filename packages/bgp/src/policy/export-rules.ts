@@ -6,7 +6,7 @@ import { AFI, SAFI, WELL_KNOWN_COMMUNITY } from '../iana.js'
 import { hasMixedNextHops } from '../next-hop/codec.js'
 import type { NextHop } from '../next-hop/next-hop.js'
 import type { BgpRole } from '../capability/capability.js'
-import type { Family } from '../nlri/family.js'
+import { isFlowspecFamily, type Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import {
   hasAs,
@@ -179,15 +179,11 @@ function nextHopOf(set: AttributeSet, family: Family, source: RouteSource, to: E
   if (set.rawNextHop !== undefined) return undefined
   const self: NextHop = { address: to.localAddress }
   if (family.safi === SAFI.rtc) return self
-  if (set.nextHop === undefined) return source.kind === 'local' && !isFlowspec(family) ? self : undefined
+  if (set.nextHop === undefined) return source.kind === 'local' && !isFlowspecFamily(family) ? self : undefined
   if (to.nextHop === 'self') return self
   if (source.kind === 'local' || to.nextHop === 'unchanged' || to.peerType === 'ibgp' || isLabeled(family)) return set.nextHop
   if (explicit || to.member === true || to.transparent === true) return set.nextHop // RFC 5065 §5.1, RFC 7947 §2.2.1
   return self
-}
-
-function isFlowspec({ safi }: Family): boolean {
-  return safi === SAFI.flowspec || safi === SAFI.flowspecVpn
 }
 
 /** An IPv4 family has IPv6 next hops only where both said so (RFC 8950 §4). */

@@ -43,6 +43,7 @@ const REASONS: readonly (InvalidReason | undefined)[] = [
   'attribute-size',
   'first-as',
   'confederation-segment',
+  'infeasible',
 ]
 
 /** Bits of the flags that say why a path is not used. */

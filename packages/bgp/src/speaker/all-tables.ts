@@ -22,6 +22,8 @@ export interface AllTablesContext {
   isCustomer(peer: number): boolean
   /** See `VrfsContext.internalCustomer`. */
   internalCustomer(peer: number): InternalCustomer | undefined
+  /** See `TablesContext.judgeOf`, for tables of no VRF. */
+  judgeOf(table: RibTable): ((destination: number) => void) | undefined
   /** Is told of every path in the tables of a VRF, or of none. */
   sinkOf(vrf: string | undefined): PathSink
   /** A destination was decided; `best`: its best path is another one, or has other attributes. @param vrf where it is */
@@ -127,6 +129,7 @@ export class AllTables {
       sets,
       decision,
       sink: this.context.sinkOf(vrf),
+      ...(vrf === undefined ? { judgeOf: (table) => this.context.judgeOf(table) } : {}),
       changed: (table, destination, best) => {
         this.context.changed(table, destination, best, vrf)
         if (best) cross(table, destination)

@@ -24,6 +24,7 @@ export const SPOKEN_FAMILIES = [
   'ipv6-flowspec',
   'vpnv4-flowspec',
   'vpnv6-flowspec',
+  'l2vpn-flowspec',
   'vpnv4-multicast',
   'vpnv6-multicast',
   'ipv4-mcast-vpn',
@@ -33,6 +34,7 @@ export const SPOKEN_FAMILIES = [
   'ipv4-mup',
   'ipv6-mup',
   'bgp-ls',
+  'bgp-ls-vpn',
 ] as const
 
 /** Name of a family that the speaker exchanges. */
@@ -93,7 +95,7 @@ export interface NeighborConfig {
    * to it, so that a site with two ways out does not hear its own.
    */
   readonly siteOfOrigin?: string
-  /** Families to offer; at least one. Those of FlowSpec only within the AS: what comes from another one must be validated (RFC 8955 §6). */
+  /** Families to offer; at least one. */
   readonly families: readonly FamilyName[]
   /** Never connect, only accept. Default `false`. */
   readonly passive?: boolean
@@ -129,6 +131,11 @@ export interface NeighborConfig {
   readonly privateAs?: PrivateAsHandling
   /** AS_PATH must begin with the peer's AS (RFC 4271 §6.3); not for peers that are route servers. Default `false`. */
   readonly enforceFirstAs?: boolean
+  /**
+   * Rules of FlowSpec that the peer sends are followed only as far as the unicast routes of their destination are its own (RFC 8955 §6, RFC 9117); those
+   * that name no destination never are. Default: `true` for a peer in another AS, `false` for those of ours, who have validated what they pass on.
+   */
+  readonly flowspecValidation?: boolean
   /** We are a route server to the peer: AS_PATH, next hop and MED are left alone (RFC 7947 §2.2). Default `false`. */
   readonly routeServerClient?: boolean
   /** The session is about to end: routes both ways become the last choice (RFC 8326). Default `false`. */

@@ -4,7 +4,7 @@ import { decodeMessage } from '../decode.js'
 import { CEASE, MESSAGE_TYPE, SAFI } from '../iana.js'
 import type { RouteRefreshMessage } from '../message/message.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
-import { RTC, type Family } from '../nlri/family.js'
+import { RTC, isFlowspecFamily, type Family } from '../nlri/family.js'
 import type { Session } from '../session/session.js'
 import { AdvertisementInterval } from './advertisement-interval.js'
 import type { ExportMember, MemberPeer } from './export-member.js'
@@ -100,6 +100,8 @@ export class Flows {
     this.#ingest.use(importRulesFor(config, context.identity, context.validation()))
     for (const family of negotiated.families) {
       this.#ingest.reimport(context.tableOf(family))
+      // whether rules are validated is asked when they are decided
+      if (isFlowspecFamily(family)) context.tableOf(family).redecide()
       const member = this.#members.get(family.key)
       const group = this.#group(family)
       if (member !== undefined && member.group !== group) this.#members.set(family.key, group.take(member))

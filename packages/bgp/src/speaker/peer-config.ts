@@ -116,10 +116,6 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   const exportPolicy = policyOf(neighbor.exportPolicy, site?.exports, `${at}.exportPolicy`)
   const vrfAs = vrfAsOf(neighbor, speaker)
   const relation = relationOf(neighbor, vrfAs ?? speaker.as, speaker)
-  const flowspec = neighbor.families.find((name) => name.endsWith('flowspec'))
-  if (flowspec !== undefined && relation === 'external') {
-    fail(`${at}.families`, `${flowspec} from another AS must be validated by unicast routes (RFC 8955 §6), which is not done here`)
-  }
   if (neighbor.role !== undefined && relation !== 'external') fail(`${at}.role`, 'only a peer in another AS has one')
   return {
     neighbor,

@@ -54,6 +54,14 @@ export class PeerIndex {
     return peer !== undefined && isInternalCustomer(peer.config) ? { as: peer.config.localAs, routerId: peer.routerId } : undefined
   }
 
+  /** Who a peer is to us, whose rules of FlowSpec are validated; `undefined` for every other one. */
+  flowspecSource(index: number): 'external' | 'internal' | undefined {
+    const config = this.get(index)?.config
+    if (config === undefined) return undefined
+    const source = config.relation === 'external' ? 'external' : 'internal'
+    return (config.neighbor.flowspecValidation ?? source === 'external') ? source : undefined
+  }
+
   /** What export must know of whoever gave a path. */
   sourceOf(index: number): RouteSource {
     const peer = this.get(index)

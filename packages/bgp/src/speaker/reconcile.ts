@@ -63,6 +63,7 @@ const IMPACT: Readonly<Partial<Record<string, ChangeImpact>>> = {
   asOverride: 'refresh',
   privateAs: 'refresh',
   enforceFirstAs: 'refresh',
+  flowspecValidation: 'refresh',
   routeServerClient: 'refresh',
   gracefulShutdown: 'refresh',
   limits: 'refresh',

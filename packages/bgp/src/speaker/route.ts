@@ -76,6 +76,8 @@ export type InvalidReason =
   | 'first-as'
   /** A peer outside our confederation sent confederation segments, or one in another member AS a path that begins with none (RFC 5065 §5). */
   | 'confederation-segment'
+  /** A rule of FlowSpec whose destination is not the peer's to say anything of (RFC 8955 §6). */
+  | 'infeasible'
 
 /** A path as `routes()` shows it. */
 export interface RouteView extends RouteIdentity {

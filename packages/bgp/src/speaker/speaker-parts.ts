@@ -8,6 +8,7 @@ import { ChangeFeed } from './change-feed.js'
 import type { SpeakerOptions } from './config.js'
 import type { SpeakerEvents } from './events.js'
 import { ExportGroups } from './export-groups.js'
+import { FlowspecFeasibility } from './flowspec-feasibility.js'
 import { FlushWaits } from './flush.js'
 import { Neighbors } from './neighbors.js'
 import type { PeerContext } from './peer-context.js'
@@ -94,8 +95,17 @@ export class SpeakerParts {
       ranked: (table, destination, count) => this.tables.ranked(table, destination, count),
       worked: () => this.flushes.check(),
     })
+    const feasibility = new FlowspecFeasibility({
+      scheduler: this.scheduler,
+      observers: this.observers,
+      tableOf: (family) => this.tables.of(undefined).of(family),
+      touched: (table) => this.tables.of(undefined).touched(table),
+      validated: (peer) => this.index.flowspecSource(peer),
+      nameOf: (peer) => this.index.nameOf(peer),
+    })
     this.tables = new AllTables({
       config,
+      judgeOf: (table) => feasibility.judgeOf(table),
       scheduler: this.scheduler,
       sets: this.sets,
       nextHops: options.nextHops,

@@ -15,6 +15,8 @@ export interface TablesContext {
   readonly decision: Decision
   /** Is told of every path. */
   readonly sink?: PathSink
+  /** What has to be done with each destination of a table before it is decided. */
+  judgeOf?(table: RibTable): ((destination: number) => void) | undefined
   /** A destination was decided; `best`: its best path is another one, or has other attributes. */
   changed(table: RibTable, destination: number, best: boolean): void
   /** A piece of decisions is over. */
@@ -62,9 +64,13 @@ export class Tables {
   }
 
   #decide(table: RibTable): boolean {
+    const judge = this.context.judgeOf?.(table)
     table.decide(
       DECIDE_PIECE,
-      (_, destination) => this.context.decision.choose(table, destination),
+      (_, destination) => {
+        judge?.(destination)
+        return this.context.decision.choose(table, destination)
+      },
       (destination, best) => this.context.changed(table, destination, best),
     )
     this.context.decided()

@@ -20,6 +20,7 @@ import {
   IPV6_SR_POLICY,
   IPV6_UNICAST,
   L2VPN_EVPN,
+  L2VPN_FLOWSPEC,
   L2VPN_VPLS,
   RTC,
   VPNV4_FLOWSPEC,
@@ -46,6 +47,7 @@ export const typedFamily: Arbitrary<Family> = fc.constantFrom(
   VPNV6_UNICAST,
   RTC,
   L2VPN_EVPN,
+  L2VPN_FLOWSPEC,
   IPV4_FLOWSPEC,
   IPV6_FLOWSPEC,
   VPNV4_FLOWSPEC,
@@ -95,6 +97,8 @@ function bare(family: Family, withdraw: boolean): Arbitrary<Nlri> {
     case VPNV4_FLOWSPEC:
     case VPNV6_FLOWSPEC:
       return flowspec(family)
+    case L2VPN_FLOWSPEC:
+      return octets({ minLength: 1, maxLength: 0xef }).map((rule) => ({ kind: 'raw', bytes: Uint8Array.of(rule.length, ...rule) }))
     case IPV4_SR_POLICY:
     case IPV6_SR_POLICY:
       return srPolicy(family)

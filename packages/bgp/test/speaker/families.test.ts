@@ -2,7 +2,7 @@ import { nlri as nlriOf } from '@heddle/bgp/testing'
 import { IpAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { FAMILIES, SPOKEN_FAMILIES, SpeakerError, familyByName, toJson, type Family, type LocalRoute, type Nlri } from '../../src/index.js'
+import { FAMILIES, SPOKEN_FAMILIES, familyByName, toJson, type Family, type LocalRoute, type Nlri } from '../../src/index.js'
 import { Lab, internal, isUp } from './lab.js'
 
 /* A route reflector, and two clients of it: what one of them originates in any family comes out at the other as it went in. */
@@ -25,13 +25,9 @@ function routesOf(family: Family): LocalRoute[] {
   }))
 }
 
-/** Rules of layer 2 are kept as octets, and so are the next hops of BGP-LS in VPNs: nothing says where one ends, or what to put there. */
-const OCTETS = ['l2vpn-flowspec', 'bgp-ls-vpn']
-
 describe('every family that has a name', () => {
   it('is one that a speaker can be told to speak', () => {
-    const names = FAMILIES.map(({ name }) => name).filter((name) => !OCTETS.includes(name))
-    expect([...SPOKEN_FAMILIES].sort()).toEqual(names.sort())
+    expect([...SPOKEN_FAMILIES].sort()).toEqual(FAMILIES.map(({ name }) => name).sort())
   })
 
   it.each(SPOKEN_FAMILIES.filter((name) => name !== 'rtc'))(
@@ -64,10 +60,4 @@ describe('every family that has a name', () => {
       return undefined
     },
   )
-
-  it('is refused between ASes where it is one of FlowSpec, whose routes nobody would validate', () => {
-    const families = ['ipv4-flowspec'] as const
-    expect(() => new Lab().speaker(R, { neighbors: [{ address: A, as: 65_001, families }] })).toThrow(SpeakerError)
-    expect(() => new Lab().speaker(R, { neighbors: [{ address: A, as: 65_000, families }] })).not.toThrow()
-  })
 })

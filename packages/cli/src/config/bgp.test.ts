@@ -46,7 +46,7 @@ describe('the section bgp', () => {
 
   it('hands every key of a neighbor to the speaker as it stands', () => {
     const keys = `port: 1179, holdTime: 30, connectRetry: 2, advertisementInterval: 5, delayOpen: 1, nextHop: self, allowAsIn: 2,
-      asOverride: true, privateAs: replace, enforceFirstAs: true, routeServerClient: true, gracefulShutdown: true, role: provider,
+      asOverride: true, privateAs: replace, enforceFirstAs: true, flowspecValidation: false, routeServerClient: true, gracefulShutdown: true, role: provider,
       roleStrict: true, addPath: both, multihop: 3, ttlSecurity: 2, sendHoldTime: 600, collisionDetectEstablished: true, passive: true,
       description: a customer, gracefulRestart: { restartTime: 60, longLived: 3600, notification: true },
       maxPrefixes: { ipv4-unicast: { limit: 100, warning: 50, warnOnly: true, restart: 30 } }, limits: { asPath: 64, attributes: 4096 }`
@@ -65,6 +65,7 @@ describe('the section bgp', () => {
       asOverride: true,
       privateAs: 'replace',
       enforceFirstAs: true,
+      flowspecValidation: false,
       routeServerClient: true,
       gracefulShutdown: true,
       role: 'provider',

@@ -40,6 +40,7 @@ const FAMILIES: Readonly<Record<FamilyName, true>> = {
   'ipv6-flowspec': true,
   'vpnv4-flowspec': true,
   'vpnv6-flowspec': true,
+  'l2vpn-flowspec': true,
   'vpnv4-multicast': true,
   'vpnv6-multicast': true,
   'ipv4-mcast-vpn': true,
@@ -49,6 +50,7 @@ const FAMILIES: Readonly<Record<FamilyName, true>> = {
   'ipv4-mup': true,
   'ipv6-mup': true,
   'bgp-ls': true,
+  'bgp-ls-vpn': true,
 }
 
 /** Families that a speaker exchanges. */

@@ -108,6 +108,11 @@ const groupFields: SectionSchema<NeighborGroupSection> = {
   asOverride: boolean(false),
   privateAs: oneOf('remove', 'replace'),
   enforceFirstAs: boolean(false),
+  flowspecValidation: {
+    type: 'boolean',
+    description:
+      "follow rules of FlowSpec only where the unicast routes are their sender's (RFC 8955 §6); default: those of peers in other ASes",
+  },
   routeServerClient: boolean(false),
   gracefulShutdown: boolean(false, 'routes both ways become the last choice (RFC 8326)'),
   role: oneOf('provider', 'route-server', 'route-server-client', 'customer', 'peer'),
