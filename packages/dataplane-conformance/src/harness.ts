@@ -11,6 +11,8 @@ export type HarnessFeature =
   | 'outer-header'
   /** `receive` can choose the outer traffic class, where there is an outer IP header. */
   | 'outer-traffic-class'
+  /** `inject` can send a frame that is shorter than its header, which a kernel hands to nobody. */
+  | 'short-frames'
 
 /** A packet that the harness puts on the underlay, towards the dataplane. */
 export interface UnderlayInput {
@@ -62,7 +64,7 @@ export interface Harness {
   readonly underlayMtu: number
   /** A request that `attachPort` can fulfil. */
   deviceFor(port: number, addresses: readonly IpAddress[], mtu: number): DeviceRequest
-  /** Sends an IP packet into the device of an attached port. */
+  /** Sends an IP packet, or a frame, into the device of an attached port. */
   inject(port: number, packet: Uint8Array): Promise<void>
   /** Sends a packet to the dataplane on the underlay. */
   receive(input: UnderlayInput): Promise<void>

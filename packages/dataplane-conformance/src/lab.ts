@@ -1,4 +1,4 @@
-import { DROP_REASONS, dropReasonIndex, type DataplaneState, type DropReason } from '@heddle/core'
+import { DROP_REASONS, dropReasonIndex, type DataplaneState, type DeviceFacts, type DropReason } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 import { check, checkEqual, printed } from './conformance-error.js'
 import type { Harness, Output, SentPacket, UnderlayInput } from './harness.js'
@@ -54,11 +54,13 @@ export class Lab {
     this.#tables = tables
   }
 
-  /** Attaches the devices of endpoint and host ports that the tables name. */
-  async attach(addressesOf: (port: number) => readonly IpAddress[] = () => [], mtu = 1400): Promise<void> {
+  /** Attaches the devices of endpoint and host ports that the tables name; what came of it by port. */
+  async attach(addressesOf: (port: number) => readonly IpAddress[] = () => [], mtu = 1400): Promise<ReadonlyMap<number, DeviceFacts>> {
+    const facts = new Map<number, DeviceFacts>()
     for (const { id, kind } of this.#tables.ports) {
-      if (kind !== 'uplink') await this.harness.dataplane.attachPort(id, this.harness.deviceFor(id, addressesOf(id), mtu))
+      if (kind !== 'uplink') facts.set(id, await this.harness.dataplane.attachPort(id, this.harness.deviceFor(id, addressesOf(id), mtu)))
     }
+    return facts
   }
 
   dump(): Promise<DataplaneState> {

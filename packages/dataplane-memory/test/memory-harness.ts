@@ -28,7 +28,7 @@ export function memoryHarness({ families = [4, 6], features, wrap = (dataplane) 
     for (const peer of families.flatMap((family) => PEERS[family])) underlay.attach(peer, (frame) => outputs.push(sentPacket(frame)))
     return {
       dataplane: wrap(memory),
-      features: new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class']),
+      features: new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'short-frames']),
       local: (family) => LOCAL[family],
       peers: (family) => PEERS[family],
       underlayMtu: underlay.mtu,

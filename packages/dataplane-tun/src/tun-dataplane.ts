@@ -40,7 +40,7 @@ export interface TunDataplaneOptions {
   /** How long a forwarder may take to serve, milliseconds; 10,000 when left out. */
   readonly startTimeout?: number
   /**
-   * Has the forwarder process succeeded by a new one, which takes its tables, flows, devices and sockets: no packet is lost. Without it, that happens
+   * Has the forwarder process succeeded by a new one, which takes its tables, flows, counters, devices and sockets: no packet is lost. Without it, that happens
    * when the running one is of another version of this package, or of other options but for its underlay.
    */
   readonly upgrade?: boolean
@@ -55,7 +55,7 @@ export interface TunDataplaneOptions {
 }
 
 /**
- * A dataplane in userspace: each port is a TUN device inside its endpoint's namespace, and tunnels go by UDP and raw sockets of the underlay,
+ * A dataplane in userspace: each port is a TUN device, or a TAP device where it has a link, inside its endpoint's namespace, and tunnels go by UDP and raw sockets of the underlay,
  * whose next hop the kernel's routes decide.
  *
  * Needs Linux with `/dev/net/tun`, CAP_NET_ADMIN and CAP_SYS_ADMIN (to enter namespaces), CAP_NET_RAW for GRE, and the native part of

@@ -53,6 +53,24 @@ export class Counters {
       nextHops: rowsOf(nextHops, ({ counters }) => counters),
     }
   }
+
+  /** Adds what was counted elsewhere; rows of objects that are not here are nobody's. */
+  add({ drops, portIds, ports, vrfs, labels, nextHops }: CounterSnapshot, counted: Counted): void {
+    drops.forEach((count, reason) => (this.drops[reason] += count))
+    portIds.forEach((id, row) => {
+      const [rxPackets, rxOctets, txPackets, txOctets, lost] = ports.subarray(row * PORT_COUNTERS.length)
+      const to = counted.ports.get(id)?.counters
+      if (to === undefined) return
+      to.rxPackets += rxPackets
+      to.rxOctets += rxOctets
+      to.txPackets += txPackets
+      to.txOctets += txOctets
+      to.drops += lost
+    })
+    addRows(vrfs, (id) => counted.vrfs.get(id)?.counters)
+    addRows(labels, (id) => counted.labelCounters.get(id))
+    addRows(nextHops, (id) => counted.nextHops.get(id)?.counters)
+  }
 }
 
 function rowsOf<T>(table: ReadonlyMap<number, T>, countersOf: (held: T) => ObjectCounters): CounterRows {
@@ -67,4 +85,14 @@ function rowsOf<T>(table: ReadonlyMap<number, T>, countersOf: (held: T) => Objec
     row++
   }
   return { ids, values }
+}
+
+function addRows(rows: CounterRows | undefined, countersOf: (id: number) => ObjectCounters | undefined): void {
+  rows?.ids.forEach((id, row) => {
+    const [packets, octets] = rows.values.subarray(row * TABLE_COUNTERS.length)
+    const to = countersOf(id)
+    if (to === undefined) return
+    to.packets += packets
+    to.octets += octets
+  })
 }

@@ -23,6 +23,7 @@ import { explainPacket } from './explain-packet.js'
 import { isToldToSender } from './icmp-error.js'
 import { ingress, ingressParsed } from './ingress.js'
 import { ANSWERED, PACKET } from './link/ethernet-link.js'
+import { LinkAddresses } from './link/link-addresses.js'
 import { Copier } from './mirror/copier.js'
 import { OuterSource, parseWire } from './parse-outer.js'
 import { DELIVER, DROP, SEND, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
@@ -61,6 +62,8 @@ export interface ForwardingOptions {
   readonly flowMemory?: FlowMemory
   /** Memory of the numbers of what mirrors and traces tell, of `Sequences.octets`, for the same engines; its own when left out. */
   readonly sequenceMemory?: ArrayBufferLike
+  /** Memory of the Ethernet addresses of endpoints, for the same engines, of `LinkAddresses.octets(limits.ports)`; each link's own when left out. */
+  readonly linkMemory?: ArrayBufferLike
   /**
    * Where each VRF keeps its routes; a `FibTable` when left out. An engine that only judges transactions is asked for no look-up; one whose transactions
    * have no routes, as another engine writes what it reads, for nothing but look-ups and the end of a VRF.
@@ -100,7 +103,8 @@ export class ForwardingEngine {
     this.#tracer = observe && new Tracer(time, observe, this.#sequences, clock)
     this.#limits = options.limits
     this.#features = options.features ?? DATAPLANE_FEATURES
-    this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory, options.newRoutes)
+    const addresses = options.linkMemory && new LinkAddresses(options.linkMemory)
+    this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory, options.newRoutes, addresses)
     this.#context = newContext({
       tables: this.#tables,
       encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
@@ -175,6 +179,11 @@ export class ForwardingEngine {
     return this.#tables.ports.has(port)
   }
 
+  /** Whether the device of the port carries Ethernet frames. */
+  hasLink(port: number): boolean {
+    return this.#tables.ports.get(port)?.link !== undefined
+  }
+
   /** What is programmed. */
   state(): Omit<DataplaneState, 'devices'> {
     return this.#tables.state()
@@ -183,6 +192,11 @@ export class ForwardingEngine {
   /** Everything counted so far, at this moment. */
   counters(): CounterSnapshot {
     return this.#counters.snapshot(this.#tables)
+  }
+
+  /** Counts on from what another engine had counted of the same objects. */
+  addCounters(counted: CounterSnapshot): void {
+    this.#counters.add(counted, this.#tables)
   }
 
   /** What the adapter heard of a liveness object: next hops that name it leave their groups while it is down. */
@@ -233,14 +247,16 @@ export class ForwardingEngine {
    * @param bytes buffer with `HEADROOM` free octets before `offset`, and with room for `NEIGHBOUR_ANSWER_SIZE` at it
    * @param length octets of the frame
    * @param out overwritten
+   * @param segment octets of the largest frame after segmentation offload will have cut this one
    */
-  fromLink(port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut): Verdict {
+  fromLink(port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut, segment = length): Verdict {
     const from = this.#tables.ports.get(port)
-    if (from?.link === undefined) return this.fromPort(port, bytes, offset, length, out)
+    if (from?.link === undefined) return this.fromPort(port, bytes, offset, length, out, segment)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const found = from.link.receive(bytes, view, offset, length)
     if (found === PACKET) {
-      return this.fromPort(port, bytes, offset + ETHERNET_HEADER_SIZE, length - ETHERNET_HEADER_SIZE, out)
+      const skipped = ETHERNET_HEADER_SIZE
+      return this.fromPort(port, bytes, offset + skipped, length - skipped, out, segment - skipped)
     }
     from.counters.rxPackets++
     from.counters.rxOctets += length

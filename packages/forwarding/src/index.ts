@@ -3,6 +3,7 @@ export { loadFlows, saveFlows, sharedFlowMemory, type FlowMemory } from './flow/
 export { ForwardingEngine, type ForwardingOptions } from './engine.js'
 export { explain, type ExplainOptions } from './explain-state.js'
 export type { Explanation, PacketInput } from './explain.js'
+export { LinkAddresses } from './link/link-addresses.js'
 export { answerNeighbour, NEIGHBOUR_ANSWER_SIZE, type LinkPort } from './link/neighbour-proxy.js'
 export { writeErspan, type ErspanFrame } from './mirror/erspan.js'
 export { DELIVER, DROP, FRAGMENT, PacketOut, SEND, type AddressWords, type Verdict } from './packet-out.js'

@@ -22,6 +22,7 @@ import { NatTable } from './nat/nat-table.js'
 import { isHidden, POOL_ZONE, PoolTable } from './nat/pool-table.js'
 import { isSamePlace, isServed, ServiceTable } from './nat/service-table.js'
 import { EthernetLink } from './link/ethernet-link.js'
+import { LinkAddress, type LinkAddresses } from './link/link-addresses.js'
 import { portMirrors, type Mirror, type PortMirrors } from './mirror/mirrors.js'
 import { PolicyFlows } from './policy/policy-flows.js'
 import { portPolicies, type PortPolicy } from './policy/port-policy.js'
@@ -104,12 +105,18 @@ export class Tables {
 
   #policyVersion = 0
 
-  /** @param flows that policies may remember @param flowMemory its own when left out @param newRoutes for each VRF */
+  /**
+   * @param flows that policies may remember
+   * @param flowMemory its own when left out
+   * @param newRoutes for each VRF
+   * @param addresses of endpoints on Ethernet devices; each link's own when left out
+   */
   constructor(
     private readonly outer: OuterHeaders,
     private readonly flows: number,
     private readonly flowMemory: FlowMemory | undefined,
     private readonly newRoutes: (vrf: number) => RouteTable = () => new FibTable(),
+    private readonly addresses?: LinkAddresses,
   ) {
     this.policyFlows = new PolicyFlows(flows, flowMemory)
   }
@@ -141,7 +148,7 @@ export class Tables {
         v6: carries(6),
         policy: before?.policy,
         mirrors: before?.mirrors,
-        link: linkOf(object, before?.link),
+        link: this.#linkOf(object, before?.link),
       })
     })
     change(transaction.groups, this.groups, idOf, (object) => this.groups.set(object.id, object))
@@ -199,6 +206,12 @@ export class Tables {
       traces: [...this.traces.values()],
       routes,
     }
+  }
+
+  #linkOf(object: PortObject, before: EthernetLink | undefined): EthernetLink | undefined {
+    const { id, link } = object
+    if (link === undefined) return undefined
+    return new EthernetLink({ ...object, link }, before?.endpoint ?? this.addresses?.of(id) ?? new LinkAddress())
   }
 
   #layOut(object: NextHopObject): void {
@@ -288,10 +301,6 @@ function changesObjects({ generation: _generation, routes: _routes, ...kinds }: 
   return Object.values<ObjectChanges<unknown> | undefined>(kinds).some(
     (changes) => (changes?.set.length ?? 0) + (changes?.remove.length ?? 0) > 0,
   )
-}
-
-function linkOf(object: PortObject, before: EthernetLink | undefined): EthernetLink | undefined {
-  return object.link === undefined ? undefined : new EthernetLink({ ...object, link: object.link }, before)
 }
 
 function idOf({ id }: { readonly id: number }): number {

@@ -11,13 +11,15 @@ export interface PacketOptions {
   readonly etherType: number
   /** Also receive what this host sends. */
   readonly outgoing?: boolean
+  /** Link-layer headers are part of what is sent and received; what a descriptor says of them is not sent. */
+  readonly frames?: boolean
   /** Octets; the kernel doubles it and caps it at net.core.rmem_max. */
   readonly receiveBuffer?: number
 }
 
 /**
  * A packet socket (AF_PACKET) on one link, in batches: payload in the buffer, MAC address and EtherType in the descriptor, the kernel makes and
- * strips the link-layer header. See `PACKET_DESCRIPTOR`.
+ * strips the link-layer header, but with `frames`. See `PACKET_DESCRIPTOR`.
  *
  * Needs CAP_NET_RAW. Never blocks: watch `fd` with a `Poller`.
  */

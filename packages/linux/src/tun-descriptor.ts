@@ -9,7 +9,7 @@ export const TUN_DESCRIPTOR = Object.freeze({
   words: 8,
   /** Octets from the start of the buffer to the packet. */
   offset: 0,
-  /** Octets of the packet; of a train, of its headers and all of its payload. */
+  /** Octets of the packet, or frame; of a train, of its headers and all of its payload. */
   length: 1,
   /** Octets of a train's headers, IP and transport; 0 for a single packet. */
   headers: 2,

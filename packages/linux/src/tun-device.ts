@@ -3,7 +3,7 @@ import type { NativeTun } from './native/binding.js'
 import { call, callAsync } from './native/call.js'
 import { namespacePath, type NamespaceReference } from './network-namespace.js'
 
-/** How to open a TUN device. */
+/** How to open a TUN or TAP device. */
 export interface TunOptions extends LinkSetup {
   /** 1–15 octets. */
   readonly name: string
@@ -16,6 +16,8 @@ export interface TunOptions extends LinkSetup {
   readonly mode?: 'create' | 'attach' | 'either'
   /** Several queues, each an own `TunDevice`, may be open on the device; all of them have to say so. */
   readonly multiQueue?: boolean
+  /** A TAP device: Ethernet frames go in and out instead of IP packets. A device that exists must be of that kind. */
+  readonly ethernet?: boolean
   /**
    * Takes segments of up to 64 KiB from the kernel (TSO, USO) and hands such to it: trains, see `TUN_DESCRIPTOR`. A packet of one costs a
    * fraction of one alone.
@@ -40,7 +42,8 @@ export interface AdoptTunOptions {
 }
 
 /**
- * One queue of a TUN device: IP packets that a namespace routes into a link come out here, and the other way round.
+ * One queue of a TUN device: IP packets that a namespace routes into a link come out here, and the other way round. Of a TAP device: Ethernet frames,
+ * and where this says packet, a frame is meant.
  *
  * Never blocks: watch `fd` with a `Poller`. Needs CAP_NET_ADMIN in the user namespace of the network namespace, and `/dev/net/tun`.
  */
@@ -57,13 +60,13 @@ export class TunDevice implements Disposable {
    * Opens a device and configures its link. On an error nothing stays of one that was made.
    *
    * @throws LinuxError `EEXIST` (create) or `ENODEV` (attach) by the mode, `EBUSY` when its one queue is taken, `EPERM` without the privilege,
-   * `ENOENT` when there is no such namespace or no `/dev/net/tun`, `EINVAL` for a name, MTU or address that cannot be
+   * `ENOENT` when there is no such namespace or no `/dev/net/tun`, `EINVAL` for a name, MTU or address that cannot be, or a device of the other kind
    */
   static async open(options: TunOptions): Promise<TunDevice> {
-    const { name, namespace, mode = 'create', multiQueue = false, offload = false, persist = false, ...rest } = options
+    const { name, namespace, mode = 'create', multiQueue = false, ethernet = false, offload = false, persist = false, ...rest } = options
     const path = namespacePath(namespace)
     const setup = nativeSetup({ up: true, ...(mode === 'attach' ? {} : { linkLocal: false }), ...rest }, mode !== 'create')
-    const request = { name, mode, multiQueue, offload, persist, setup, ...(path === undefined ? {} : { namespace: path }) }
+    const request = { name, mode, multiQueue, ethernet, offload, persist, setup, ...(path === undefined ? {} : { namespace: path }) }
     return new TunDevice(await callAsync((native) => native.tunOpen(request)))
   }
 
@@ -88,6 +91,11 @@ export class TunDevice implements Disposable {
   /** Index of the link in its namespace. */
   get index(): number {
     return call(() => this.#native.index)
+  }
+
+  /** Whether it is a TAP device. */
+  get ethernet(): boolean {
+    return call(() => this.#native.ethernet)
   }
 
   /** Packets that could not be used since the device was opened: their offload data contradicted them. */

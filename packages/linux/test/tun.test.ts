@@ -9,6 +9,7 @@ import {
   TUN_DESCRIPTOR,
   TunDevice,
   UdpBatchSocket,
+  duplicateDescriptor,
   writeAddressWords,
   type NetworkNamespace,
 } from '../src/index.js'
@@ -47,32 +48,48 @@ function wire(a: TunDevice, b: TunDevice, headroom = 64): { stop(): void; packet
   return { stop: () => poller.close(), packets: () => packets, largest: () => largest, longestTrain: () => longestTrain }
 }
 
+async function macOf(namespace: NetworkNamespace, name: string): Promise<string> {
+  using netlink = await Netlink.open(namespace)
+  return (await netlink.links.get(name)).mac ?? ''
+}
+
 describe.skipIf(missing !== '')(`TUN devices${because}`, () => {
   const made = namespaces()
 
-  async function pair(offload: boolean): Promise<{ a: NetworkNamespace; b: NetworkNamespace; left: TunDevice; right: TunDevice }> {
+  async function pair(
+    offload: boolean,
+    ethernet = false,
+  ): Promise<{ a: NetworkNamespace; b: NetworkNamespace; left: TunDevice; right: TunDevice }> {
     const [a, b] = [await made.create(), await made.create()]
-    const common = { name: 'tun0', mtu: 1400, offload }
+    const common = { name: 'tun0', mtu: 1400, offload, ethernet }
     const left = await TunDevice.open({ ...common, namespace: a, addresses: ['10.9.0.1/24', '2001:db8:9::1/64'] })
     const right = await TunDevice.open({ ...common, namespace: b, addresses: ['10.9.0.2/24', '2001:db8:9::2/64'] })
     return { a, b, left, right }
   }
 
-  it.each([false, true])('carry ping between two namespaces, IPv4 and IPv6 (offload %s)', async (offload) => {
-    const { a, left, right } = await pair(offload)
+  it.each([
+    [false, false],
+    [true, false],
+    [false, true],
+    [true, true],
+  ])('carry ping between two namespaces, IPv4 and IPv6 (offload %s, Ethernet %s)', async (offload, ethernet) => {
+    const { a, left, right } = await pair(offload, ethernet)
+    expect(left.ethernet).toBe(ethernet)
     const cable = wire(left, right)
     for (const address of ['10.9.0.2', '2001:db8:9::2']) {
       const { stdout } = await run('nsenter', [`--net=${a.path}`, 'ping', '-n', '-c', '3', '-i', '0.01', '-W', '2', address])
       expect(stdout).toContain('3 received')
     }
-    expect(cable.packets()).toBe(12)
+    // On Ethernet they ask for each other first, and may make sure later.
+    if (ethernet) expect(cable.packets()).toBeGreaterThanOrEqual(16)
+    else expect(cable.packets()).toBe(12)
     cable.stop()
     left.close()
     right.close()
   })
 
-  it('hand large segments over whole, and take them whole (TCP)', async () => {
-    const { a, b, left, right } = await pair(true)
+  it.each([false, true])('hand large segments over whole, and take them whole (TCP, Ethernet %s)', async (ethernet) => {
+    const { a, b, left, right } = await pair(true, ethernet)
     const cable = wire(left, right)
     const octets = 3_000_000
     const script = (body: string): string[] => [
@@ -100,21 +117,36 @@ describe.skipIf(missing !== '')(`TUN devices${because}`, () => {
       const sent = await eventually('a connection', client, 10_000)
       expect((await server).stdout).toBe(sent)
     }
-    expect(cable.largest()).toBe(1400)
-    expect(cable.longestTrain()).toBeGreaterThan(1400)
+    const link = ethernet ? 14 : 0
+    // A train's headers are those behind the link's.
+    expect([1400, 1400 + link]).toContain(cable.largest())
+    expect(cable.longestTrain()).toBeGreaterThan(1400 + link)
     expect(left.dropped + right.dropped).toBe(0)
     cable.stop()
     left.close()
     right.close()
   })
 
-  it.each([true, false])('write a train that is taken apart by whoever has to (offload %s)', async (offload) => {
-    const { a, b, left, right } = await pair(offload)
-    const source = offload ? left : await TunDevice.open({ name: 'tun1', namespace: a, offload: true, addresses: ['10.9.1.1/24'] })
+  it.each([
+    [true, false],
+    [false, false],
+    [true, true],
+    [false, true],
+  ])('write a train that is taken apart by whoever has to (offload %s, Ethernet %s)', async (offload, ethernet) => {
+    const { a, b, left, right } = await pair(offload, ethernet)
+    const source = offload
+      ? left
+      : await TunDevice.open({ name: 'tun1', namespace: a, offload: true, ethernet, addresses: ['10.9.1.1/24'] })
     const [address, target] = offload ? ['10.9.0.1', '10.9.0.2'] : ['10.9.1.1', '10.9.1.2']
     const sender = await UdpBatchSocket.open({ namespace: a, bind: { address, port: 5000 } })
     const receiver = await UdpBatchSocket.open({ namespace: b, bind: { address: '0.0.0.0', port: 5001 } })
     if (!offload) await run('ip', ['-n', b.name, 'address', 'add', `${target}/24`, 'dev', 'tun0'])
+    // Nobody answers who is asked for: the end that is written to is known.
+    const link = ethernet ? 14 : 0
+    if (ethernet) {
+      const mac = await macOf(b, 'tun0')
+      await run('ip', ['-n', a.name, 'neighbour', 'replace', target, 'lladdr', mac, 'nud', 'permanent', 'dev', source.name])
+    }
     const payload = new Uint8Array(25 * 1000 + 7).map((_, k) => k * 31)
     const message = new Uint32Array(DATAGRAM_DESCRIPTOR.words)
     message[DATAGRAM_DESCRIPTOR.length] = payload.length
@@ -126,9 +158,13 @@ describe.skipIf(missing !== '')(`TUN devices${because}`, () => {
 
     const buffer = new Uint8Array(ROOM)
     const descriptors = new Uint32Array(8 * words)
-    await eventually('a train', () => (source.readBatch(buffer, 100, descriptors) === 1 ? true : undefined))
+    // On Ethernet it is not alone: the kernel joins groups.
+    await eventually(
+      'a train',
+      () => (source.readBatch(buffer, 100, descriptors.subarray(0, words)) === 1 && descriptors[headers] > 0) || undefined,
+    )
     const at = [offset, length, headers, size, stride].map((word) => descriptors[word])
-    expect(at).toEqual([100, 28 + payload.length, 28, 1000, 1000])
+    expect(at).toEqual([100, link + 28 + payload.length, 28, 1000, 1000])
     expect(right.writeBatch(buffer, descriptors, 1)).toBe(1)
     expect(descriptors[status]).toBe(0)
     const [slots, messages] = [new Uint8Array(64 * 2048), new Uint32Array(64 * DATAGRAM_DESCRIPTOR.words)]
@@ -143,6 +179,22 @@ describe.skipIf(missing !== '')(`TUN devices${because}`, () => {
     })
     expect(received.flat()).toEqual([...payload])
     for (const one of [sender, receiver, left, right, source]) one.close()
+  })
+
+  it('are of one kind, TUN or TAP', async () => {
+    const namespace = await made.create()
+    const tap = await TunDevice.open({ name: 'tap0', namespace, ethernet: true, offload: true, persist: true })
+    expect(await macOf(namespace, 'tap0')).toMatch(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/)
+    tap.close()
+    await expect(TunDevice.open({ name: 'tap0', namespace, mode: 'attach', offload: true })).rejects.toMatchObject({ code: 'EINVAL' })
+    const again = await TunDevice.open({ name: 'tap0', namespace, mode: 'attach', ethernet: true, offload: true })
+    const adopted = TunDevice.fromFd(duplicateDescriptor(again.fd), { namespace, offload: true })
+    expect(adopted.ethernet).toBe(true)
+    const [buffer, descriptors] = [new Uint8Array(100), new Uint32Array(words)]
+    // No more than a header.
+    descriptors[length] = 14
+    expect(() => adopted.writeBatch(buffer, descriptors, 1)).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+    for (const one of [again, adopted]) one.close()
   })
 
   it('say what is wrong', async () => {

@@ -1,6 +1,15 @@
 import { DataplaneError, type DeviceFacts, type DeviceRequest } from '@heddle/core'
-import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, TunDevice, type LinkSetup } from '@heddle/linux'
-import { IpPrefix } from '@heddle/wire'
+import {
+  LinuxError,
+  NativeUnavailableError,
+  Netlink,
+  NetworkNamespace,
+  TunDevice,
+  type Link,
+  type LinkSetup,
+  type TunOptions,
+} from '@heddle/linux'
+import { ETHERNET_HEADER_SIZE, IpPrefix, MacAddress } from '@heddle/wire'
 
 /** What IPv6 needs of a link (RFC 8200 §5). */
 const LEAST_IPV6_MTU = 1280
@@ -16,16 +25,37 @@ export function samePlace(a: DeviceRequest, b: DeviceRequest): boolean {
  * Makes the TUN device that is asked for, or takes the one that is there, and sets it up. A device outlives its forwarder, so that the next one finds
  * the interface as it was.
  *
+ * @param ethernet a TAP device instead, which carries Ethernet frames
  * @throws DataplaneError `dataplane.device`, `dataplane.netns-missing`, `dataplane.permission`
  */
-export async function openDevice(request: DeviceRequest): Promise<{ device: TunDevice; facts: DeviceFacts }> {
-  check(request)
+export async function openDevice(request: DeviceRequest, ethernet: boolean): Promise<{ device: TunDevice; facts: DeviceFacts }> {
+  check(request, ethernet)
   const { ifname, netns, mtu } = request
   const place = { name: ifname, ...(netns === undefined ? {} : { namespace: netns }) }
   return translated(request, async () => {
-    const device = await TunDevice.open({ ...place, mode: 'either', offload: true, persist: true, ...setupOf(request) })
-    return { device, facts: { ifindex: device.index, mtu } }
+    const device = await openEither({ ...place, ethernet, mode: 'either', offload: true, persist: true, ...setupOf(request) })
+    if (!ethernet) return { device, facts: { ifindex: device.index, mtu } }
+    using netlink = await Netlink.open(netns)
+    return { device, facts: factsOf(await netlink.links.get(device.index)) }
   })
+}
+
+/** Opens a device; one of the other kind, which a forwarder before this one has left, is none. */
+async function openEither(options: TunOptions): Promise<TunDevice> {
+  try {
+    return await TunDevice.open(options)
+  } catch (error) {
+    if (!(error instanceof LinuxError) || error.code !== 'EINVAL') throw error
+    using netlink = await Netlink.open(options.namespace)
+    const found = (await netlink.links.list()).find(({ name }) => name === options.name)
+    if (found?.kind !== 'tun' || (found.mac !== undefined) === options.ethernet) throw error
+    await netlink.links.delete(found.index)
+    return TunDevice.open(options)
+  }
+}
+
+function factsOf({ index, mtu, mac }: Link): DeviceFacts {
+  return { ifindex: index, mtu, ...(mac !== undefined && { mac: MacAddress.parse(mac) }) }
 }
 
 /**
@@ -33,12 +63,11 @@ export async function openDevice(request: DeviceRequest): Promise<{ device: TunD
  *
  * @throws DataplaneError as `openDevice`
  */
-export async function configureDevice(index: number, request: DeviceRequest): Promise<DeviceFacts> {
-  check(request)
+export async function configureDevice(index: number, request: DeviceRequest, ethernet: boolean): Promise<DeviceFacts> {
+  check(request, ethernet)
   return translated(request, async () => {
     using netlink = await Netlink.open(request.netns)
-    const { mtu } = await netlink.links.setUp(index, setupOf(request))
-    return { ifindex: index, mtu }
+    return factsOf(await netlink.links.setUp(index, setupOf(request)))
   })
 }
 
@@ -60,7 +89,7 @@ export function routesOf({ routes, addresses }: DeviceRequest): readonly IpPrefi
   return routes ?? Array.from(new Set(addresses.map(({ family }) => family)), (family) => EVERYTHING[family])
 }
 
-function check({ ifname, mtu, addresses, routes = [] }: DeviceRequest): void {
+function check({ ifname, mtu, addresses, routes = [] }: DeviceRequest, ethernet: boolean): void {
   const refuse = (found: string, allowed: string): never => {
     throw new DataplaneError('dataplane.device', `${found} is not ${allowed}`)
   }
@@ -69,7 +98,8 @@ function check({ ifname, mtu, addresses, routes = [] }: DeviceRequest): void {
   }
   const needsIpv6 = [...addresses, ...routes].some(({ family }) => family === 6)
   const least = needsIpv6 ? LEAST_IPV6_MTU : 68
-  if (!Number.isInteger(mtu) || mtu < least || mtu > 65_535) refuse(`${mtu}`, `an MTU of ${least}–65,535 octets`)
+  const most = ethernet ? 65_535 - ETHERNET_HEADER_SIZE : 65_535
+  if (!Number.isInteger(mtu) || mtu < least || mtu > most) refuse(`${mtu}`, `an MTU of ${least}–${most} octets`)
 }
 
 async function translated<T>(request: DeviceRequest, work: () => Promise<T>): Promise<T> {

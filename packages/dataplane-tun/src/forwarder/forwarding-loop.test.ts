@@ -54,6 +54,8 @@ function setUp(decide: Decide) {
       decide(bytes, offset, length, out, segment),
     fromPort: (_port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut, segment = length) =>
       decide(bytes, offset, length, out, segment),
+    fromLink: (_port: number, bytes: Uint8Array, offset: number, length: number, out: PacketOut, segment = length) =>
+      decide(bytes, offset, length, out, segment),
     countDrop: (reason: string) => counted.push(reason),
   }
   const sinks = { device: (port: number) => (port === 1 ? sink : undefined), underlay: () => undefined }
@@ -78,15 +80,15 @@ function socketOf(words: Partial<Record<keyof typeof DATAGRAM_DESCRIPTOR, number
   return { fd: 9, family: 4, receivePackets, hasWaiting: false } as unknown as UdpBatchSocket
 }
 
-/** A device that gives one packet. */
-function portOf(octets: readonly number[], words: Partial<Record<keyof typeof TUN_DESCRIPTOR, number>> = {}): TunPort {
+/** A device that gives one packet. @param link octets of the link's header before IP */
+function portOf(octets: readonly number[], words: Partial<Record<keyof typeof TUN_DESCRIPTOR, number>> = {}, link = 0): TunPort {
   const readBatch = (buffer: Uint8Array, headroom: number, descriptors: Uint32Array): number => {
     buffer.set(octets, headroom)
     const all = { offset: headroom, length: octets.length, ...words }
     for (const [word, value] of Object.entries(all)) descriptors[TUN_DESCRIPTOR[word as keyof typeof TUN_DESCRIPTOR]] = value
     return 1
   }
-  return { port: 1, device: { fd: 3, readBatch }, unusable: () => 0 } as unknown as TunPort
+  return { port: 1, link, device: { fd: 3, readBatch }, unusable: () => 0 } as unknown as TunPort
 }
 
 /** IPv4 headers with TCP, and 250 octets of payload. */
@@ -103,6 +105,31 @@ describe('the forwarding loop', () => {
     Object.assign(out, { port: 1, offset, length, segment: first })
     return DELIVER
   }
+
+  it.skipIf(!splits.available)(`has the link's header before every packet of a train${because}`, () => {
+    const decided: number[][] = []
+    const { loop, sink, engine } = setUp((bytes, offset, length, out, first) => {
+      decided.push([length, first])
+      return pass(bytes, offset, length, out, first)
+    })
+    const header = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0]
+    const words = { headers: 40, size: 100, stride: 100 }
+    loop.fromPort(portOf([...header, ...segment(0x40)], words, header.length))
+    expect(decided.splice(0)).toEqual([[304, 154]])
+    expect(sink.trains.at(-1)).toEqual({ ip: 192 + 14, ...words })
+    // What may be fragmented, and what someone looks at, is decided packet by packet.
+    for (const isObserved of [false, true]) {
+      engine.isObserved = isObserved
+      sink.flushed.length = 0
+      loop.fromPort(portOf([...header, ...segment(isObserved ? 0x40 : 0)], words, header.length))
+      expect(decided.splice(0)).toEqual([
+        [154, 154],
+        [154, 154],
+        [104, 104],
+      ])
+      for (const frame of sink.flushed) expect(frame.slice(0, 15)).toEqual([...header, 0x45])
+    }
+  })
 
   it('decides about a train once, by the size of its first packet', () => {
     const decided: number[][] = []

@@ -63,14 +63,15 @@ export class ForwardingLoop {
   /** Forwards one batch that comes out of a port's device; true when there may be more. @throws LinuxError when it cannot be read */
   fromPort(from: TunPort): boolean {
     const { words, offset, length, headers, size, stride } = TUN_DESCRIPTOR
-    const { port } = from
+    const { port, link } = from
     const packets = this.#packets
     const count = from.device.readBatch(this.#memory.device, HEADROOM, packets)
     for (let packet = 0; packet < count; packet++) {
       const at = packet * words
       const [start, octets] = [packets[at + offset], packets[at + length]]
-      if (packets[at + headers] === 0) this.#route(this.#engine.fromPort(port, this.#memory.bytes, start, octets, this.#out), SINGLE)
-      else this.#trainFromPort(port, start, octets, this.#hold(start, packets[at + headers], packets[at + size], packets[at + stride]))
+      if (packets[at + headers] === 0) this.#route(this.#decide(from, start, octets, octets), SINGLE)
+      else
+        this.#trainFromPort(from, start, octets, this.#hold(start + link, packets[at + headers], packets[at + size], packets[at + stride]))
     }
     this.flush()
     for (let lost = from.unusable(); lost > 0; lost--) this.#engine.countDrop('inner-malformed', port)
@@ -133,20 +134,27 @@ export class ForwardingLoop {
     this.#route(this.#engine.fromUnderlay(encapsulation, this.#source, bytes, offset, length, this.#out, length, trafficClass), SINGLE)
   }
 
-  #trainFromPort(port: number, offset: number, length: number, train: Train): void {
+  /** @param segment octets of the largest packet, or frame, once it is cut */
+  #decide({ port, link }: TunPort, offset: number, length: number, segment: number): Verdict {
     const { bytes } = this.#memory
+    if (link > 0) return this.#engine.fromLink(port, bytes, offset, length, this.#out, segment)
+    return this.#engine.fromPort(port, bytes, offset, length, this.#out, segment)
+  }
+
+  #trainFromPort(from: TunPort, offset: number, length: number, train: Train): void {
+    const { bytes } = this.#memory
+    const { ip } = train
     // What may have to be fragmented is decided packet by packet, and so is what someone looks at.
-    const isApart = this.#engine.isObserved || (bytes[offset] >>> 4 === 4 && (bytes[offset + 6] & IPV4_DF) === 0)
+    const isApart = this.#engine.isObserved || (bytes[ip] >>> 4 === 4 && (bytes[ip + 6] & IPV4_DF) === 0)
     if (!isApart) {
-      const first = train.headers + train.size
-      this.#route(this.#engine.fromPort(port, bytes, offset, length, this.#out, first), train)
+      this.#route(this.#decide(from, offset, length, from.link + train.headers + train.size), train)
       return
     }
     const count = this.#split(train, offset, length)
-    if (count === 0) this.#engine.countDrop('inner-malformed', port)
+    if (count === 0) this.#engine.countDrop('inner-malformed', from.port)
     for (let packet = 0; packet < count; packet++) {
       const [start, octets] = [this.#places[packet * 2], this.#places[packet * 2 + 1]]
-      this.#route(this.#engine.fromPort(port, bytes, start, octets, this.#out), SINGLE)
+      this.#route(this.#decide(from, start, octets, octets), SINGLE)
     }
   }
 

@@ -19,6 +19,14 @@ export interface KernelDropCounts {
   readonly ports: ReadonlyMap<number, number>
 }
 
+/** What a forwarder that succeeds another one has to know to count on. */
+export interface SavedKernelDrops {
+  /** Wrong checksums that the namespace had when the first of them began; left out when that is not known. */
+  readonly checksums?: number
+  /** Drops that devices told, by port and index. */
+  readonly devices: readonly (readonly [device: string, told: { readonly port: number; readonly drops: number }])[]
+}
+
 /** Reads the kernel's counters of what it drops before this forwarder sees it, or after. */
 export class KernelDrops {
   readonly #netns: string | undefined
@@ -44,6 +52,17 @@ export class KernelDrops {
   /** From now on wrong checksums count. */
   begin(): Promise<void> {
     return this.#readChecksums()
+  }
+
+  save(): SavedKernelDrops {
+    return { ...(this.#checksums !== undefined && { checksums: this.#checksums.first }), devices: [...this.#devices] }
+  }
+
+  /** Counts on from where another forwarder with these sockets and devices was. */
+  load({ checksums: first, devices }: SavedKernelDrops): void {
+    if (first !== undefined) this.#checksums = { first, last: this.#checksums?.last ?? first }
+    for (const [device, told] of devices) this.#devices.set(device, told)
+    this.#last = undefined
   }
 
   /** What was read last, or what is read now if that is old. */

@@ -1,6 +1,8 @@
 import { DataplaneError, type DataplaneEvent, type DeviceFacts, type DeviceRequest } from '@heddle/core'
+import type { LinkAddresses } from '@heddle/forwarding'
 import type { EventQueue, Logger } from '@heddle/io'
 import { LinkReaper, LinuxError, NetworkNamespace, TunDevice } from '@heddle/linux'
+import type { MacAddress } from '@heddle/wire'
 import type { Lanes } from '../lanes/lanes.js'
 import { configureDevice, openDevice, routesOf, samePlace } from './device.js'
 
@@ -23,6 +25,10 @@ export interface PortsOptions {
   readonly events: EventQueue<DataplaneEvent>
   /** Whether a transaction has set the port. */
   readonly hasPort: (port: number) => boolean
+  /** Whether the port's device is to carry Ethernet frames. */
+  readonly hasLink: (port: number) => boolean
+  /** Where the addresses of endpoints on Ethernet devices are known. */
+  readonly addresses: LinkAddresses
   readonly logger: Logger
 }
 
@@ -31,7 +37,7 @@ export class Ports {
   readonly #attached = new Map<number, Attached>()
   readonly #lanes: Lanes
   readonly #events: EventQueue<DataplaneEvent>
-  readonly #hasPort: (port: number) => boolean
+  readonly #options: PortsOptions
   readonly #logger: Logger
   readonly #reaper = new LinkReaper()
   readonly #timer: NodeJS.Timeout
@@ -39,10 +45,11 @@ export class Ports {
   /** Descriptors that are being closed. */
   #releases: Promise<unknown> = Promise.resolve()
 
-  constructor({ lanes, events, hasPort, logger }: PortsOptions) {
+  constructor(options: PortsOptions) {
+    const { lanes, events, logger } = options
+    this.#options = options
     this.#lanes = lanes
     this.#events = events
-    this.#hasPort = hasPort
     this.#logger = logger
     this.#timer = setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref()
   }
@@ -67,6 +74,12 @@ export class Ports {
     return this.#inTurn(() => this.#remove(port, reason))
   }
 
+  /** Detaches the device of a port that is to have one of the other kind. @param hasLink whether it is to carry Ethernet frames */
+  async settleKind(port: number, hasLink: boolean): Promise<void> {
+    const attached = this.#attached.get(port)
+    if (attached !== undefined && attached.device.ethernet !== hasLink) await this.detach(port, 'its link changed')
+  }
+
   /** Takes a device that another forwarder had. */
   async adopt({ port, ifindex, mtu, mac, ...request }: PortDevice, fd: number): Promise<void> {
     const device = TunDevice.fromFd(fd, { offload: true })
@@ -87,21 +100,24 @@ export class Ports {
   }
 
   async #attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
-    if (!this.#hasPort(port)) throw new DataplaneError('dataplane.port-unknown', `no transaction has set port ${port}`)
+    const { hasPort, hasLink, addresses } = this.#options
+    if (!hasPort(port)) throw new DataplaneError('dataplane.port-unknown', `no transaction has set port ${port}`)
     for (const [other, attached] of this.#attached) {
       if (other !== port && samePlace(attached.request, request)) {
         throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${other}`)
       }
     }
     const namespace = namespaceOf(request)
+    const ethernet = hasLink(port)
     const before = this.#attached.get(port)
     if (before !== undefined && samePlace(before.request, request) && before.namespace === namespace) {
-      const facts = await configureDevice(before.facts.ifindex, request)
+      const facts = await configureDevice(before.facts.ifindex, request, ethernet)
       this.#attached.set(port, { ...before, request, facts })
       return facts
     }
-    const { device, facts } = await openDevice(request)
+    const { device, facts } = await openDevice(request, ethernet)
     await this.#remove(port, 'replaced')
+    if (facts.mac !== undefined) addresses.of(port).write(...wordsOf(facts.mac))
     this.#attached.set(port, { device, request, facts, namespace })
     await this.#lanes.addPort(port, device, (reason) => this.#gone(port, reason))
     this.#events.push({ type: 'port-up', port })
@@ -153,6 +169,10 @@ export class Ports {
     this.#work = result.catch(() => undefined)
     return result
   }
+}
+
+function wordsOf({ high, low }: MacAddress): [high: number, low: number] {
+  return [high >>> 8, ((high << 24) | low) >>> 0]
 }
 
 /** Number of the namespace that a request names; 0 when there is none. */

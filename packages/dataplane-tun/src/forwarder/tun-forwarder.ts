@@ -13,7 +13,7 @@ import {
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
-import { loadFlows, saveFlows, sharedFlowMemory, type ForwardingEngine } from '@heddle/forwarding'
+import { LinkAddresses, loadFlows, saveFlows, sharedFlowMemory, type ForwardingEngine } from '@heddle/forwarding'
 import { EventQueue, type Logger, type Timer } from '@heddle/io'
 import { BfdSockets, LinkReaper, LinuxError, NativeUnavailableError, Poller } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
@@ -24,6 +24,7 @@ import { KernelDrops, withKernelDrops } from './kernel-drops.js'
 import { offerHandover, type Handover } from './handover.js'
 import { FLOWS, LIMITS } from './limits.js'
 import { Ports } from './ports.js'
+import { decodeRemembered, encodeRemembered } from './remembered.js'
 import { transactionOf } from './restore.js'
 import { openTunnels, type Tunnels } from './tunnels.js'
 
@@ -67,6 +68,8 @@ export class TunForwarder implements Dataplane {
   #engine!: ForwardingEngine
   #lanes!: Lanes
   readonly #flows = sharedFlowMemory(FLOWS)
+  readonly #linkMemory = new SharedArrayBuffer(LinkAddresses.octets(LIMITS.ports))
+  readonly #addresses = new LinkAddresses(this.#linkMemory)
   /** Transactions, one after the other: each is judged by what those before it left. */
   #transactions: Promise<unknown> = Promise.resolve()
   #closed = false
@@ -83,7 +86,7 @@ export class TunForwarder implements Dataplane {
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: false,
       limits: LIMITS,
-      features: DATAPLANE_FEATURES.filter((feature) => feature !== 'ethernet' && (feature !== 'liveness' || bfd !== undefined)),
+      features: DATAPLANE_FEATURES.filter((feature) => feature !== 'liveness' || bfd !== undefined),
     }
     this.#sessions =
       bfd &&
@@ -157,6 +160,7 @@ export class TunForwarder implements Dataplane {
       tunnels,
       poller: this.#poller,
       flowMemory: this.#flows,
+      linkMemory: this.#linkMemory,
       isPaused,
       observe: (event) => this.events.push(event),
       failed,
@@ -164,7 +168,14 @@ export class TunForwarder implements Dataplane {
     })
     this.#engine = engine
     this.#lanes = lanes
-    this.#ports = new Ports({ lanes, events: this.events, hasPort: (port) => engine.hasPort(port), logger })
+    this.#ports = new Ports({
+      lanes,
+      events: this.events,
+      hasPort: (port) => engine.hasPort(port),
+      hasLink: (port) => engine.hasLink(port),
+      addresses: this.#addresses,
+      logger,
+    })
     tunnels.watch((local, mtu) => {
       this.#engine.underlayMtu = tunnels.mtu
       this.#lanes.setUnderlayMtu(tunnels.mtu)
@@ -188,10 +199,14 @@ export class TunForwarder implements Dataplane {
   async #apply(transaction: FibTransaction): Promise<ApplyReport> {
     const report = this.#engine.judge(transaction)
     if (report.status === 'refused') return report
+    for (const { id, link } of transaction.ports.set) await this.#ports.settleKind(id, link !== undefined)
     await this.#lanes.program(transaction, () => this.#engine.commit(transaction))
     for (const id of transaction.liveness?.remove ?? []) this.#sessions?.remove(id)
     for (const object of transaction.liveness?.set ?? []) this.#sessions?.set(object)
-    for (const port of transaction.ports.remove) await this.#ports.detach(port, 'removed')
+    for (const port of transaction.ports.remove) {
+      await this.#ports.detach(port, 'removed')
+      if (!this.#engine.hasPort(port)) this.#addresses.forget(port)
+    }
     return report
   }
 
@@ -211,24 +226,34 @@ export class TunForwarder implements Dataplane {
     return offers
   }
 
-  /** Reads nothing until `resume`: packets wait in devices and sockets. Returns what is remembered: BFD sessions, then flows. */
+  /** Reads nothing until `resume`: packets wait in devices and sockets. Returns what is remembered, as `encodeRemembered` writes it. */
   async pause(): Promise<readonly Uint8Array[]> {
     this.#paused = this.#sessions?.save() ?? []
     this.#sessions?.close()
     this.#bfd?.pause()
     await this.#lanes.pause()
-    return [new TextEncoder().encode(JSON.stringify(this.#paused)), ...saveFlows(this.#flows, FLOWS)]
+    return encodeRemembered({
+      sessions: this.#paused,
+      counters: await this.#lanes.counters(),
+      kernel: this.#kernel.save(),
+      links: this.#addresses.save(),
+      flows: saveFlows(this.#flows, FLOWS),
+    })
   }
 
   /** Reads on. @param remembered by the forwarder before this one; left out to go on after a pause */
   async resume(remembered: readonly Uint8Array[] = []): Promise<void> {
-    const [sessions, ...flows] = remembered
-    loadFlows(this.#flows, FLOWS, flows)
+    const before = decodeRemembered(remembered)
+    if (before !== undefined) {
+      loadFlows(this.#flows, FLOWS, before.flows)
+      this.#addresses.load(before.links)
+      this.#kernel.load(before.kernel)
+      await this.#lanes.addCounters(before.counters)
+    }
     await this.#lanes.resume()
     if (this.#sessions === undefined) return
     this.#serveBfd()
-    const saved = sessions === undefined ? this.#paused : (JSON.parse(new TextDecoder().decode(sessions)) as SavedBfdSession[])
-    this.#sessions.resume(this.#engine.state().liveness ?? [], saved)
+    this.#sessions.resume(this.#engine.state().liveness ?? [], before?.sessions ?? this.#paused)
   }
 
   /** Makes what another forwarder had this one's. */

@@ -1,5 +1,6 @@
 import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
 import { LinuxError, TUN_DESCRIPTOR, type TunDevice } from '@heddle/linux'
+import { ETHERNET_HEADER_SIZE } from '@heddle/wire'
 import { EAGAIN, ENOBUFS } from './errno.js'
 import type { PacketMemory } from './packet-memory.js'
 import { SINK_CAPACITY, type Sink, type Train } from './sink.js'
@@ -8,6 +9,8 @@ const { words, offset, length, headers, status, size, stride } = TUN_DESCRIPTOR
 
 /** A port's device, from the side that the virtual router holds. */
 export class TunPort implements Sink {
+  /** Octets of the link's header before a packet. */
+  readonly link: number
   readonly #descriptors = new Uint32Array(SINK_CAPACITY * words)
   #waiting = 0
   #unusable = 0
@@ -17,7 +20,9 @@ export class TunPort implements Sink {
     readonly device: TunDevice,
     private readonly memory: PacketMemory,
     private readonly engine: ForwardingEngine,
-  ) {}
+  ) {
+    this.link = device.ethernet ? ETHERNET_HEADER_SIZE : 0
+  }
 
   get waiting(): number {
     return this.#waiting

@@ -16,6 +16,8 @@ export type Command =
   | { readonly type: 'underlay-mtu'; readonly octets: number }
   | { readonly type: 'liveness'; readonly liveness: number; readonly isUp: boolean }
   | { readonly type: 'counters' }
+  /** @see Lanes.addCounters */
+  | { readonly type: 'add-counters'; readonly counters: CounterSnapshot }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
   | { readonly type: 'close' }
@@ -56,6 +58,7 @@ export interface LaneStart {
   readonly underlayMtu: number
   readonly flowMemory: FlowMemory
   readonly sequenceMemory: SharedArrayBuffer
+  readonly linkMemory: SharedArrayBuffer
   readonly ring: SharedArrayBuffer
   readonly epoch: number
   readonly senders: readonly SenderFds[]
@@ -65,6 +68,7 @@ export interface LaneStart {
 }
 
 export function encodeCommand(id: number, command: Command): Uint8Array {
+  if (command.type === 'add-counters') return encodeFrame({ id, type: command.type }, counterColumns(command.counters))
   if (command.type !== 'program') return encodeFrame({ id, ...command })
   return encodeFrame(
     { id, type: command.type, transaction: transactionHead(command.transaction) },
@@ -88,6 +92,8 @@ export function decodeCommand({ head, columns }: Frame): { readonly id: number; 
       return { id, command: { type, octets: number(from['octets'], 'octets') } }
     case 'liveness':
       return { id, command: { type, liveness: number(from['liveness'], 'liveness'), isUp: from['isUp'] === true } }
+    case 'add-counters':
+      return { id, command: { type, counters: countersFrom(columns) } }
     case 'counters':
     case 'pause':
     case 'resume':

@@ -142,6 +142,9 @@ export class LaneThread {
         return undefined
       case 'counters':
         return encodeCounters(engine.counters())
+      case 'add-counters':
+        engine.addCounters(command.counters)
+        return undefined
       case 'pause':
         this.#hold(true)
         return undefined

@@ -18,6 +18,8 @@ export interface LaneOptions {
   readonly flowMemory?: FlowMemory
   /** Likewise, of the numbers of what mirrors and traces tell. */
   readonly sequenceMemory?: SharedArrayBuffer
+  /** Likewise, of the Ethernet addresses of endpoints. */
+  readonly linkMemory?: SharedArrayBuffer
   /** Where each VRF's routes are looked up; see `ForwardingOptions`. */
   readonly newRoutes?: (vrf: number) => RouteTable
   readonly senders: readonly Senders[]
@@ -40,7 +42,8 @@ export class Lane {
   readonly #ports = new Map<number, TunPort>()
 
   constructor(options: LaneOptions) {
-    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, newRoutes, clock, epoch, observe } = options
+    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, linkMemory, newRoutes, clock, epoch, observe } =
+      options
     this.#clock = clock
     this.engine = new ForwardingEngine({
       limits,
@@ -54,6 +57,7 @@ export class Lane {
       hasDevice: (port) => this.#ports.has(port),
       ...(flowMemory !== undefined && { flowMemory }),
       ...(sequenceMemory !== undefined && { sequenceMemory }),
+      ...(linkMemory !== undefined && { linkMemory }),
       ...(newRoutes !== undefined && { newRoutes }),
     })
     const underlay = new UnderlaySinks(options.senders, this.#memory, this.engine, options.tooLarge)

@@ -20,6 +20,8 @@ export interface Lanes {
   setUnderlayMtu(octets: number): void
   setLiveness(id: number, isUp: boolean): void
   counters(): Promise<CounterSnapshot>
+  /** Counts on from what another forwarder had counted of the same objects. */
+  addCounters(counted: CounterSnapshot): Promise<void>
   /** Reads no packets until `resume`; those that were read are sent. Others wait where they are. */
   pause(): Promise<void>
   resume(): Promise<void>

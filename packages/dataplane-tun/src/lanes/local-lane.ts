@@ -69,6 +69,10 @@ export class LocalLane implements Lanes {
     return this.#lane.engine.counters()
   }
 
+  async addCounters(counted: CounterSnapshot): Promise<void> {
+    this.#lane.engine.addCounters(counted)
+  }
+
   async pause(): Promise<void> {
     this.#isPaused = true
     for (const source of this.#watches.keys()) this.#end(source)

@@ -21,6 +21,8 @@ export interface LanesOptions {
   /** Of the caller's thread. */
   readonly poller: Poller
   readonly flowMemory: FlowMemory
+  /** Of the Ethernet addresses of endpoints. */
+  readonly linkMemory: SharedArrayBuffer
   /** Whether nothing is read until `resume`. */
   readonly isPaused: boolean
   readonly observe: (event: DataplaneEvent) => void
@@ -37,11 +39,11 @@ export interface OpenLanes {
 
 /** Opens the lanes, and lets packets in. @throws DataplaneError `dataplane.device` when a thread cannot begin */
 export async function openLanes(options: LanesOptions): Promise<OpenLanes> {
-  const { workers, lane, capabilities, tunnels, poller, flowMemory, isPaused, observe, failed, logger } = options
+  const { workers, lane, capabilities, tunnels, poller, flowMemory, linkMemory, isPaused, observe, failed, logger } = options
   const { limits, encapsulations, features = [] } = capabilities
   const tooLarge: TooLarge = (local, family, remote) => void tunnels.learn(local, family, remote)
   const { mtu: underlayMtu, senders, receivers } = tunnels
-  const common = { limits, encapsulations, features, underlayMtu, epoch: epoch(), senders, flowMemory, observe, tooLarge }
+  const common = { limits, encapsulations, features, underlayMtu, epoch: epoch(), senders, flowMemory, linkMemory, observe, tooLarge }
   if (workers === 0) {
     const local = new LocalLane({ ...common, clock: new BatchClock() }, receivers, poller, logger, isPaused)
     return { engine: local.engine, lanes: local }

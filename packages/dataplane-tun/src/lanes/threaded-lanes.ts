@@ -15,7 +15,7 @@ import type { MovedRoutes, SharedRoutes } from './shared-routes.js'
 
 export interface ThreadedLanesOptions extends Pick<
   LaneStart,
-  'limits' | 'encapsulations' | 'features' | 'underlayMtu' | 'flowMemory' | 'sequenceMemory' | 'epoch'
+  'limits' | 'encapsulations' | 'features' | 'underlayMtu' | 'flowMemory' | 'sequenceMemory' | 'linkMemory' | 'epoch'
 > {
   /** Of the tables that transactions are judged by. */
   readonly routes: SharedRoutes
@@ -105,6 +105,10 @@ export class ThreadedLanes implements Lanes {
     return mergeCounters(answers.flatMap((octets) => (octets === undefined ? [] : decodeCounters(octets))))
   }
 
+  async addCounters(counters: CounterSnapshot): Promise<void> {
+    await this.#threads[0]?.tell({ type: 'add-counters', counters })
+  }
+
   async pause(): Promise<void> {
     await this.#tellAll({ type: 'pause' })
   }
@@ -181,8 +185,20 @@ class Thread {
   }
 
   static async open(options: ThreadedLanesOptions, receivers: readonly Receiver[], hear: (word: Word) => void): Promise<Thread> {
-    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, epoch, senders, isPaused, script, execArgv } =
-      options
+    const {
+      limits,
+      encapsulations,
+      features,
+      underlayMtu,
+      flowMemory,
+      sequenceMemory,
+      linkMemory,
+      epoch,
+      senders,
+      isPaused,
+      script,
+      execArgv,
+    } = options
     const ring = ringMemory()
     const copies: number[] = []
     const copy = ({ fd }: { readonly fd: number }): number => {
@@ -198,6 +214,7 @@ class Thread {
         underlayMtu,
         flowMemory,
         sequenceMemory,
+        linkMemory,
         epoch,
         ring,
         isPaused,

@@ -5,19 +5,30 @@ const BATCH = 32
 const EVERYTHING = 3
 const IPV4 = 0x0800
 const IPV6 = 0x86dd
+const ARP = 0x0806
 
-/** IP packets that arrive at a link, and a way to send some. */
+/** How a link is looked at. */
+export interface CaptureOptions {
+  readonly outgoing?: boolean
+  /** Whole frames, ARP among them, instead of IP packets. */
+  readonly frames?: boolean
+}
+
+/** IP packets, or frames, that arrive at a link, and a way to send some. */
 export class Capture implements Disposable {
   readonly #socket: PacketSocket
   readonly #buffer = new Uint8Array(SLOT * BATCH)
   readonly #descriptors = new Uint32Array(BATCH * PACKET_DESCRIPTOR.words)
 
-  private constructor(socket: PacketSocket) {
+  readonly #etherTypes: ReadonlySet<number>
+
+  private constructor(socket: PacketSocket, frames: boolean) {
     this.#socket = socket
+    this.#etherTypes = new Set(frames ? [IPV4, IPV6, ARP] : [IPV4, IPV6])
   }
 
-  static async open(namespace: string, link: string, outgoing = false): Promise<Capture> {
-    return new Capture(await PacketSocket.open({ namespace, link, etherType: EVERYTHING, outgoing }))
+  static async open(namespace: string, link: string, { outgoing = false, frames = false }: CaptureOptions = {}): Promise<Capture> {
+    return new Capture(await PacketSocket.open({ namespace, link, etherType: EVERYTHING, outgoing, frames }), frames)
   }
 
   /** Packets since the last call. */
@@ -29,14 +40,14 @@ export class Capture implements Disposable {
       const count = this.#socket.receiveBatch(this.#buffer, SLOT, 0, descriptors)
       if (count === 0) return taken
       for (let at = 0; at < count * words; at += words) {
-        if (descriptors[at + etherType] !== IPV4 && descriptors[at + etherType] !== IPV6) continue
+        if (!this.#etherTypes.has(descriptors[at + etherType])) continue
         const start = descriptors[at + offset]
         taken.push(this.#buffer.slice(start, start + descriptors[at + length]))
       }
     }
   }
 
-  /** Sends a packet on the link. @param mac of the receiver, e.g. `02:00:00:00:00:01`; left out where links have none */
+  /** Sends a packet, or a frame, on the link. @param mac of the receiver, e.g. `02:00:00:00:00:01`; left out where links have none */
   send(packet: Uint8Array, mac = '00:00:00:00:00:00'): void {
     const descriptor = new Uint32Array(PACKET_DESCRIPTOR.words)
     descriptor[PACKET_DESCRIPTOR.length] = packet.length

@@ -194,7 +194,8 @@ class TunHarness implements Harness {
         const facts = await dataplane.attachPort(port, device)
         if (this.#indexes.get(port) === facts.ifindex) return facts
         this.#devices.get(port)?.[Symbol.dispose]()
-        this.#devices.set(port, await Capture.open(this.world.namespaces.path('pods'), device.ifname))
+        const frames = facts.mac !== undefined
+        this.#devices.set(port, await Capture.open(this.world.namespaces.path('pods'), device.ifname, { frames }))
         this.#indexes.set(port, facts.ifindex)
         return facts
       },

@@ -59,11 +59,12 @@ export declare class NativePoller {
   close(): void
 }
 
-/** One queue of a TUN device. */
+/** One queue of a TUN or TAP device. */
 export declare class NativeTun {
   get fd(): number
   get name(): string
   get index(): number
+  get ethernet(): boolean
   get dropped(): number
   setPersist(persist: boolean): void
   readBatch(buffer: Uint8Array, headroom: number, descriptors: Uint32Array): number
@@ -261,6 +262,7 @@ export interface NativePacketOptions {
   link: string
   etherType: number
   outgoing?: boolean
+  frames?: boolean
   receiveBuffer?: number
 }
 
@@ -321,6 +323,7 @@ export interface NativeTunOptions {
   /** `create`, `attach` or `either`. */
   mode: string
   multiQueue: boolean
+  ethernet: boolean
   offload: boolean
   persist: boolean
   setup: NativeLinkSetup

@@ -1,4 +1,4 @@
-//! The virtio header of a TUN device with offload: what the kernel says of a packet, and what it is told.
+//! The virtio header of a TUN or TAP device with offload: what the kernel says of a packet, and what it is told.
 
 use crate::{
     checksum::sum,
@@ -7,6 +7,9 @@ use crate::{
 
 /// Octets of the header (`struct virtio_net_hdr`).
 pub const HEADER: usize = 10;
+
+/// Octets of an Ethernet header, which a TAP device has before IP.
+pub const ETHERNET: usize = 14;
 
 const NEEDS_CHECKSUM: u8 = 1;
 const GSO_NONE: u8 = 0;
@@ -26,16 +29,19 @@ pub enum Shape {
 }
 
 /// Reads what the header says, and completes the checksum of a single packet. `None`: header and packet disagree, drop the packet.
-pub fn open(header: [u8; HEADER], packet: &mut [u8]) -> Option<Shape> {
+///
+/// `frame` begins with `link` octets of a header of the link, behind which is IP.
+pub fn open(header: [u8; HEADER], frame: &mut [u8], link: usize) -> Option<Shape> {
     let [flags, kind, ..] = header;
     let word = |at: usize| usize::from(u16::from_ne_bytes([header[at], header[at + 1]]));
     let (size, start, offset) = (word(4), word(6), word(8));
     if kind == GSO_NONE {
         if flags & NEEDS_CHECKSUM != 0 {
-            complete_checksum(packet, start, offset)?;
+            complete_checksum(frame, start, offset)?;
         }
         return Some(Shape::Whole);
     }
+    let (packet, start) = (frame.get_mut(link..)?, start.checked_sub(link)?);
     // `hdr_len` may count the whole first packet on forwarded traffic, so the headers are measured here.
     let ip = Ip::read(packet)?;
     let transport = match kind & !GSO_ECN {
@@ -68,8 +74,8 @@ fn complete_checksum(packet: &mut [u8], start: usize, offset: usize) -> Option<(
     Some(())
 }
 
-/// The header before a train that is handed to the kernel, whose own headers are in `ip`.
-pub fn close(train: &Train, ip: &[u8]) -> Option<[u8; HEADER]> {
+/// The header before a train that is handed to the kernel, whose own headers are in `ip`, behind `link` octets of a header of the link.
+pub fn close(train: &Train, ip: &[u8], link: usize) -> Option<[u8; HEADER]> {
     let Ip { v6, protocol, transport } = Ip::read(ip)?;
     let kind = match (protocol, v6) {
         (TCP, false) => GSO_TCPV4,
@@ -80,7 +86,7 @@ pub fn close(train: &Train, ip: &[u8]) -> Option<[u8; HEADER]> {
     header[0] = NEEDS_CHECKSUM;
     header[1] = kind;
     let offset = if protocol == TCP { 16 } else { 6 };
-    for (at, value) in [(2, train.headers), (4, train.size), (6, transport), (8, offset)] {
+    for (at, value) in [(2, link + train.headers), (4, train.size), (6, link + transport), (8, offset)] {
         header[at..at + 2].copy_from_slice(&(value as u16).to_ne_bytes());
     }
     Some(header)
@@ -109,18 +115,22 @@ mod tests {
     #[test]
     fn opens_what_it_closes() {
         for (v6, protocol) in [(false, TCP), (true, TCP), (false, UDP), (true, UDP)] {
-            let mut large = packet(v6, protocol, 1, 3000);
+            let large = packet(v6, protocol, 1, 3000);
             let headers = large.len() - 3000;
             let train = Train::check(large.len(), headers, 1000, 1000, &large).unwrap();
-            let header = close(&train, &large).unwrap();
-            assert_eq!(open(header, &mut large), Some(Shape::Large(train)));
-            let mut one = packet(v6, protocol, 1, 900);
-            let before = one.clone();
-            // One packet that the kernel marked as large lacks its checksum as any other.
-            train_of_one(&mut one, headers);
-            assert_eq!(open(header, &mut one), Some(Shape::Whole));
-            assert!(Wagon::read(&one).unwrap().is_sound(&one));
-            assert_eq!(one, before);
+            for link in [0, ETHERNET] {
+                let header = close(&train, &large, link).unwrap();
+                let mut frame = [&vec![0xee; link][..], &large].concat();
+                assert_eq!(open(header, &mut frame, link), Some(Shape::Large(train)));
+                let mut one = packet(v6, protocol, 1, 900);
+                let before = [&vec![0xee; link][..], &one].concat();
+                // One packet that the kernel marked as large lacks its checksum as any other.
+                train_of_one(&mut one, headers);
+                let mut frame = [&vec![0xee; link][..], &one].concat();
+                assert_eq!(open(header, &mut frame, link), Some(Shape::Whole));
+                assert!(Wagon::read(&frame[link..]).unwrap().is_sound(&frame[link..]));
+                assert_eq!(frame, before);
+            }
         }
     }
 
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn lets_complete_packets_of_other_protocols_through() {
-        assert_eq!(open(virtio(0, 0, 0, 0, 0), &mut [0x10]), Some(Shape::Whole));
+        assert_eq!(open(virtio(0, 0, 0, 0, 0), &mut [0x10], 0), Some(Shape::Whole));
     }
 
     #[test]
@@ -145,10 +155,13 @@ mod tests {
             virtio(1, 9, 10, 20, 16),
         ];
         for header in headers {
-            assert!(open(header, &mut tcp).is_none());
+            assert!(open(header, &mut tcp, 0).is_none());
         }
-        assert!(open(virtio(1, 0, 0, 50, 16), &mut [0x10; 40]).is_none());
-        assert!(open(virtio(0, 1, 10, 0, 0), &mut [0x10; 40]).is_none());
-        assert!(open(virtio(1, 1, 10, 20, 16), &mut [0x45; 10]).is_none());
+        assert!(open(virtio(1, 0, 0, 50, 16), &mut [0x10; 40], 0).is_none());
+        assert!(open(virtio(0, 1, 10, 0, 0), &mut [0x10; 40], 0).is_none());
+        assert!(open(virtio(1, 1, 10, 20, 16), &mut [0x45; 10], 0).is_none());
+        // Where the header of a link should be, and what says that the checksum is in it.
+        assert!(open(virtio(1, 1, 10, 34, 16), &mut [0; 13], ETHERNET).is_none());
+        assert!(open(virtio(1, 1, 10, 6, 16), &mut [0x45; 100], ETHERNET).is_none());
     }
 }

@@ -45,6 +45,8 @@ pub struct PacketOptions {
     pub ether_type: u16,
     /// Also deliver what this host sends.
     pub outgoing: bool,
+    /// Link-layer headers are part of what is sent and received.
+    pub frames: bool,
     pub receive_buffer: Option<u32>,
 }
 
@@ -81,7 +83,8 @@ impl PacketSocket {
             return Err(Error::from_errno(libc::ENODEV, operation()));
         }
         // Protocol 0 receives nothing until the bind below, so that no other link's packets slip in.
-        let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(0))).context(operation)?;
+        let kind = if options.frames { Type::RAW } else { Type::DGRAM };
+        let socket = Socket::new(Domain::PACKET, kind, Some(Protocol::from(0))).context(operation)?;
         socket.set_nonblocking(true).context(operation)?;
         if let Some(size) = options.receive_buffer {
             socket.set_recv_buffer_size(size as usize).context(operation)?;

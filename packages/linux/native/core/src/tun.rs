@@ -1,4 +1,4 @@
-//! TUN devices: made inside any network namespace, their descriptor held here, read and written in batches.
+//! TUN and TAP devices: made inside any network namespace, their descriptor held here, read and written in batches.
 
 use std::{
     ffi::CString,
@@ -9,13 +9,13 @@ use std::{
 };
 
 use rustix::io::Errno;
-use tun_rs::DeviceBuilder;
+use tun_rs::{DeviceBuilder, Layer};
 
 use crate::{
     error::{Context, Error, Result},
     netlink::{LinkSetup, check_link_name, exchange::Exchange, setup::set_up},
     netns,
-    offload::{self, HEADER, Shape},
+    offload::{self, ETHERNET, HEADER, Shape},
     train::{MAX_HEADERS, MAX_PACKET, Train},
 };
 
@@ -25,9 +25,9 @@ pub mod descriptor {
     pub const WORDS: usize = 8;
     /// Octets from the start of the buffer to the packet.
     pub const OFFSET: usize = 0;
-    /// Octets of the packet; of a train, of its headers and all of its payload.
+    /// Octets of the packet, or frame; of a train, of its headers and all of its payload.
     pub const LENGTH: usize = 1;
-    /// Octets of a train's headers; 0 for a single packet.
+    /// Octets of a train's IP and transport headers; 0 for a single packet.
     pub const HEADERS: usize = 2;
     /// Written: 0, or the error number of this packet.
     pub const STATUS: usize = 3;
@@ -39,6 +39,9 @@ pub mod descriptor {
 
 /// Octets between packets that are read into one buffer: where they start they are on a line of the cache.
 const ALIGNMENT: usize = 64;
+
+/// Room that a frame has at least: what it asks is answered in its place, by as many octets as an advertisement of a neighbour has.
+const FRAME_ROOM: usize = 96;
 
 /// Whether the device may or must exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,17 +60,21 @@ pub struct TunOptions {
     pub mode: TunMode,
     /// Several descriptors (queues) may be open on the device.
     pub multi_queue: bool,
+    /// A TAP device: Ethernet frames instead of IP packets.
+    pub ethernet: bool,
     /// Segmentation and checksum offload; off means complete packets only.
     pub offload: bool,
     /// The device outlives its last descriptor.
     pub persist: bool,
 }
 
-/// One queue of a TUN device.
+/// One queue of a TUN or TAP device.
 pub struct TunDevice {
     fd: OwnedFd,
     name: String,
     index: u32,
+    /// Octets before an IP packet: the header of the link.
+    link: usize,
     offload: bool,
     udp_offload: bool,
     dropped: u64,
@@ -107,6 +114,7 @@ impl TunDevice {
         }
         let device = DeviceBuilder::new()
             .name(name)
+            .layer(if options.ethernet { Layer::L2 } else { Layer::L3 })
             .offload(options.offload)
             .multi_queue(options.multi_queue)
             .packet_information(false)
@@ -123,7 +131,8 @@ impl TunDevice {
         if options.persist {
             ioctl_value(&fd, TUNSETPERSIST, 1).context(operation)?;
         }
-        Ok((Self::finish(fd, name.clone(), options.offload, udp_offload)?, !exists))
+        let link = if options.ethernet { ETHERNET } else { 0 };
+        Ok((Self::finish(fd, name.clone(), link, options.offload, udp_offload)?, !exists))
     }
 
     /// Wraps a descriptor that came from elsewhere, e.g. over a UNIX socket.
@@ -141,18 +150,19 @@ impl TunDevice {
             return Err(Error::invalid(format!("adopt the descriptor of TUN device '{name}'"), "offload is not as it was opened"));
         }
         let udp = offload && takes_udp_offload(&fd);
+        let link = if flags & libc::IFF_TAP != 0 { ETHERNET } else { 0 };
         match path {
-            None => Self::finish(fd, name, offload, udp),
-            Some(_) => netns::within(path, move || Self::finish(fd, name, offload, udp)),
+            None => Self::finish(fd, name, link, offload, udp),
+            Some(_) => netns::within(path, move || Self::finish(fd, name, link, offload, udp)),
         }
     }
 
-    fn finish(fd: OwnedFd, name: String, offload: bool, udp_offload: bool) -> Result<Self> {
+    fn finish(fd: OwnedFd, name: String, link: usize, offload: bool, udp_offload: bool) -> Result<Self> {
         let operation = || format!("open TUN device '{name}'");
         let flags = rustix::fs::fcntl_getfl(&fd).context(operation)?;
         rustix::fs::fcntl_setfl(&fd, flags | rustix::fs::OFlags::NONBLOCK).context(operation)?;
         let index = index_of(&name).unwrap_or(0);
-        Ok(Self { fd, name, index, offload, udp_offload, dropped: 0 })
+        Ok(Self { fd, name, index, link, offload, udp_offload, dropped: 0 })
     }
 
     pub fn fd(&self) -> RawFd {
@@ -176,6 +186,11 @@ impl TunDevice {
         self.offload
     }
 
+    /// Whether it is a TAP device, of Ethernet frames.
+    pub fn ethernet(&self) -> bool {
+        self.link > 0
+    }
+
     /// Packets that could not be used: their offload data contradicted them.
     pub fn dropped(&self) -> u64 {
         self.dropped
@@ -197,6 +212,7 @@ impl TunDevice {
                 format!("a buffer of {} octets and {most} descriptors hold no packet behind {headroom}", buffer.len()),
             ));
         }
+        let least = if self.link > 0 { FRAME_ROOM } else { 0 };
         let (mut filled, mut at) = (0, headroom);
         while filled < most && at + MAX_PACKET <= buffer.len() {
             let mut header = [0; HEADER];
@@ -213,14 +229,14 @@ impl TunDevice {
                 Err(Errno::INTR) => continue,
                 Err(errno) => return finish(filled, errno, self.operation("read from")),
             };
-            let shape = if self.offload { offload::open(header, &mut packet[..length]) } else { Some(Shape::Whole) };
+            let shape = if self.offload { offload::open(header, &mut packet[..length], self.link) } else { Some(Shape::Whole) };
             let Some(shape) = shape else {
                 self.dropped += 1;
                 continue;
             };
             describe(descriptors, filled, at, length, shape);
             filled += 1;
-            at = (at + length).next_multiple_of(ALIGNMENT) + headroom.next_multiple_of(ALIGNMENT);
+            at = (at + length.max(least)).next_multiple_of(ALIGNMENT) + headroom.next_multiple_of(ALIGNMENT);
         }
         Ok(filled)
     }
@@ -234,8 +250,8 @@ impl TunDevice {
         for words in descriptors[..count * descriptor::WORDS].chunks_exact(descriptor::WORDS) {
             let (offset, length) = (words[descriptor::OFFSET] as usize, words[descriptor::LENGTH] as usize);
             let is_train = words[descriptor::HEADERS] != 0;
-            let fits = offset + length <= buffer.len() && length != 0 && length <= MAX_PACKET;
-            if !fits || is_train && train_of(&buffer[offset..], words).is_none() {
+            let fits = offset + length <= buffer.len() && length > self.link && length <= self.link + MAX_PACKET;
+            if !fits || is_train && self.train_of(&buffer[offset..], words).is_none() {
                 return Err(Error::invalid(
                     self.operation("write to"),
                     format!("a packet of {length} octets at {offset} in a buffer of {}", buffer.len()),
@@ -244,7 +260,7 @@ impl TunDevice {
         }
         for (k, words) in descriptors[..count * descriptor::WORDS].chunks_exact_mut(descriptor::WORDS).enumerate() {
             let offset = words[descriptor::OFFSET] as usize;
-            let train = if words[descriptor::HEADERS] == 0 { None } else { train_of(&buffer[offset..], words) };
+            let train = if words[descriptor::HEADERS] == 0 { None } else { self.train_of(&buffer[offset..], words) };
             let result = match train {
                 Some(train) => self.write_train(&train, &mut buffer[offset..]),
                 None => self.write_one(&[IoSlice::new(&buffer[offset..offset + words[descriptor::LENGTH] as usize])]),
@@ -274,20 +290,17 @@ impl TunDevice {
         }
     }
 
-    fn write_train(&self, train: &Train, ip: &mut [u8]) -> rustix::io::Result<()> {
-        let is_udp = offload::close(train, ip).is_some_and(|header| offload::is_udp(&header));
-        if !self.offload || is_udp && !self.udp_offload {
-            return self.write_apart(train, ip);
-        }
-        train.write_large_headers(ip);
-        let header = offload::close(train, ip).ok_or(Errno::INVAL)?;
-        let mut vectors = [IoSlice::new(&[]); MAX_PIECES + 2];
+    fn write_train(&self, train: &Train, frame: &mut [u8]) -> rustix::io::Result<()> {
+        let header = offload::close(train, &frame[self.link..], self.link).ok_or(Errno::INVAL)?;
         let pieces = if train.stride == train.size { 1 } else { train.packets() };
-        if pieces > MAX_PIECES {
-            return self.write_apart(train, ip);
+        if !self.offload || offload::is_udp(&header) && !self.udp_offload || pieces > MAX_PIECES {
+            return self.write_apart(train, frame);
         }
+        train.write_large_headers(&mut frame[self.link..]);
+        let ip = &frame[self.link..];
+        let mut vectors = [IoSlice::new(&[]); MAX_PIECES + 2];
         vectors[0] = IoSlice::new(&header);
-        vectors[1] = IoSlice::new(&ip[..train.headers]);
+        vectors[1] = IoSlice::new(&frame[..self.link + train.headers]);
         for (index, vector) in vectors[2..2 + pieces].iter_mut().enumerate() {
             *vector = IoSlice::new(&ip[train.piece(index)]);
         }
@@ -298,23 +311,28 @@ impl TunDevice {
     }
 
     /// Packet by packet. What the device takes no more of is dropped, as a full queue drops.
-    fn write_apart(&self, train: &Train, ip: &[u8]) -> rustix::io::Result<()> {
-        let mut headers = [0; MAX_HEADERS];
+    fn write_apart(&self, train: &Train, frame: &[u8]) -> rustix::io::Result<()> {
+        let mut headers = [0; ETHERNET + MAX_HEADERS];
+        let end = self.link + train.headers;
+        headers[..self.link].copy_from_slice(&frame[..self.link]);
+        let ip = &frame[self.link..];
         for index in 0..train.packets() {
-            train.write_headers(ip, index, &mut headers);
-            self.write_one(&[IoSlice::new(&headers[..train.headers]), IoSlice::new(&ip[train.piece(index)])])?;
+            train.write_headers(ip, index, &mut headers[self.link..]);
+            self.write_one(&[IoSlice::new(&headers[..end]), IoSlice::new(&ip[train.piece(index)])])?;
         }
         Ok(())
+    }
+
+    /// The train that a descriptor speaks of, its frame at the start of `frame`.
+    fn train_of(&self, frame: &[u8], words: &[u32]) -> Option<Train> {
+        let word = |at: usize| words[at] as usize;
+        let length = word(descriptor::LENGTH).checked_sub(self.link)?;
+        Train::check(length, word(descriptor::HEADERS), word(descriptor::SIZE), word(descriptor::STRIDE), &frame[self.link..])
     }
 }
 
 /// Pieces of payload in one call; a train of more goes packet by packet.
 const MAX_PIECES: usize = 128;
-
-fn train_of(ip: &[u8], words: &[u32]) -> Option<Train> {
-    let word = |at: usize| words[at] as usize;
-    Train::check(word(descriptor::LENGTH), word(descriptor::HEADERS), word(descriptor::SIZE), word(descriptor::STRIDE), ip)
-}
 
 fn describe(descriptors: &mut [u32], index: usize, offset: usize, length: usize, shape: Shape) {
     let words = &mut descriptors[index * descriptor::WORDS..(index + 1) * descriptor::WORDS];

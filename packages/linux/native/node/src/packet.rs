@@ -20,6 +20,7 @@ pub struct NativePacketOptions {
     pub link: String,
     pub ether_type: u16,
     pub outgoing: Option<bool>,
+    pub frames: Option<bool>,
     pub receive_buffer: Option<u32>,
 }
 
@@ -31,8 +32,9 @@ pub struct NativePacket {
 
 #[napi(ts_return_type = "Promise<NativePacket>")]
 pub fn packet_open(options: NativePacketOptions) -> AsyncTask<Job<NativePacket>> {
-    let NativePacketOptions { namespace, link, ether_type, outgoing, receive_buffer } = options;
-    let options = PacketOptions { link, ether_type, outgoing: outgoing.unwrap_or(false), receive_buffer };
+    let NativePacketOptions { namespace, link, ether_type, outgoing, frames, receive_buffer } = options;
+    let (outgoing, frames) = (outgoing.unwrap_or(false), frames.unwrap_or(false));
+    let options = PacketOptions { link, ether_type, outgoing, frames, receive_buffer };
     job(move || PacketSocket::open(path(namespace).as_deref(), options).map(|socket| NativePacket { socket: Some(socket) }))
 }
 

@@ -1,4 +1,4 @@
-//! TUN devices.
+//! TUN and TAP devices.
 
 use heddle_linux_core::{
     datagram::own,
@@ -25,12 +25,13 @@ pub struct NativeTunOptions {
     /// `create`, `attach` or `either`.
     pub mode: String,
     pub multi_queue: bool,
+    pub ethernet: bool,
     pub offload: bool,
     pub persist: bool,
     pub setup: NativeLinkSetup,
 }
 
-/// One queue of a TUN device.
+/// One queue of a TUN or TAP device.
 #[napi]
 pub struct NativeTun {
     device: Option<TunDevice>,
@@ -38,13 +39,13 @@ pub struct NativeTun {
 
 #[napi(ts_return_type = "Promise<NativeTun>")]
 pub fn tun_open(options: NativeTunOptions) -> AsyncTask<Job<NativeTun>> {
-    let NativeTunOptions { name, namespace, mode, multi_queue, offload, persist, setup } = options;
+    let NativeTunOptions { name, namespace, mode, multi_queue, ethernet, offload, persist, setup } = options;
     let mode = match mode.as_str() {
         "attach" => TunMode::Attach,
         "either" => TunMode::Either,
         _ => TunMode::Create,
     };
-    let options = TunOptions { name, mode, multi_queue, offload, persist };
+    let options = TunOptions { name, mode, multi_queue, ethernet, offload, persist };
     let setup = link_setup(Some(setup));
     job(move || TunDevice::open(path(namespace).as_deref(), options, setup).map(|device| NativeTun { device: Some(device) }))
 }
@@ -79,6 +80,11 @@ impl NativeTun {
     #[napi(getter, catch_unwind)]
     pub fn index(&self) -> Result<u32> {
         Ok(self.get()?.index())
+    }
+
+    #[napi(getter, catch_unwind)]
+    pub fn ethernet(&self) -> Result<bool> {
+        Ok(self.get()?.ethernet())
     }
 
     #[napi(getter, catch_unwind)]
