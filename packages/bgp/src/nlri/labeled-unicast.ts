@@ -1,6 +1,16 @@
 import type { IpPrefix } from '@heddle/wire'
 import type { NlriCodec } from './nlri-codec.js'
-import { decodePrefixField, labelBits, labelsOf, lengthField, prefixOf, writeLabels, writePathId, writePrefix } from './prefix-field.js'
+import {
+  decodePrefixField,
+  labelBits,
+  labelsOf,
+  lengthField,
+  prefixOf,
+  writeLabels,
+  writePathId,
+  writePrefix,
+  writtenLabels,
+} from './prefix-field.js'
 
 /** A prefix with its label stack (RFC 8277 §2). */
 export interface LabeledUnicastNlri {
@@ -22,9 +32,10 @@ export const labeledUnicastCodec: NlriCodec<LabeledUnicastNlri> = Object.freeze<
       return mode.addPath ? { kind: 'labeled-unicast', labels, prefix, pathId: entry.pathId } : { kind: 'labeled-unicast', labels, prefix }
     }),
   encode(nlri, out, family, mode) {
+    const labels = writtenLabels(nlri.labels, mode)
     writePathId(out, nlri, mode)
-    out.u8(lengthField(labelBits(nlri.labels) + nlri.prefix.length))
-    writeLabels(out, nlri.labels, mode)
+    out.u8(lengthField(labelBits(labels) + nlri.prefix.length))
+    writeLabels(out, labels, mode)
     writePrefix(out, nlri.prefix, family)
   },
 })

@@ -43,6 +43,11 @@ export function writePathId(out: ByteWriter, nlri: { readonly pathId?: number },
   if (mode.addPath) out.u32(nlri.pathId ?? 0)
 }
 
+/** The labels that are written: none on a withdrawal where the first of several would be read as none, and the others as a prefix (RFC 8277 §2.4). */
+export function writtenLabels(labels: readonly number[], { withdraw }: NlriMode): readonly number[] {
+  return withdraw && labels.length > 1 && (labels[0] << 4 === 0 || labels[0] << 4 === NO_LABEL) ? [] : labels
+}
+
 /** Octets of a label stack on the wire. */
 export function labelBits(labels: readonly number[]): number {
   return Math.max(1, labels.length) * 24

@@ -1,6 +1,16 @@
 import { RouteDistinguisher, type IpPrefix } from '@heddle/wire'
 import type { NlriCodec } from './nlri-codec.js'
-import { decodePrefixField, labelBits, labelsOf, lengthField, prefixOf, writeLabels, writePathId, writePrefix } from './prefix-field.js'
+import {
+  decodePrefixField,
+  labelBits,
+  labelsOf,
+  lengthField,
+  prefixOf,
+  writeLabels,
+  writePathId,
+  writePrefix,
+  writtenLabels,
+} from './prefix-field.js'
 
 /** A VPNv4 or VPNv6 prefix: label stack, route distinguisher, prefix (RFC 4364 §4.3.4, RFC 4659 §3.2). */
 export interface VpnNlri {
@@ -24,9 +34,10 @@ export const vpnCodec: NlriCodec<VpnNlri> = Object.freeze<NlriCodec<VpnNlri>>({
       return mode.addPath ? { kind: 'vpn', labels, rd, prefix, pathId: entry.pathId } : { kind: 'vpn', labels, rd, prefix }
     }),
   encode(nlri, out, family, mode) {
+    const labels = writtenLabels(nlri.labels, mode)
     writePathId(out, nlri, mode)
-    out.u8(lengthField(labelBits(nlri.labels) + 64 + nlri.prefix.length))
-    writeLabels(out, nlri.labels, mode)
+    out.u8(lengthField(labelBits(labels) + 64 + nlri.prefix.length))
+    writeLabels(out, labels, mode)
     out.u32(nlri.rd.high).u32(nlri.rd.low)
     writePrefix(out, nlri.prefix, family)
   },

@@ -1,7 +1,8 @@
-import { IpAddress, RouteDistinguisher } from '@heddle/wire'
+import { ByteReader, ByteWriter, IpAddress, IpPrefix, RouteDistinguisher } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
-import { L2VPN_EVPN } from '../nlri/family.js'
+import { IPV4_LABELED_UNICAST, L2VPN_EVPN } from '../nlri/family.js'
 import type { EvpnNlri } from '../nlri/evpn.js'
+import { decodeNlri, encodeNlri } from '../nlri/registry.js'
 import { NlriKey } from './nlri-key.js'
 
 const common = {
@@ -46,5 +47,25 @@ describe('what names an EVPN multicast route (RFC 9251 §9.1–9.3)', () => {
     expect(stored.map(({ back }) => back)).toEqual([first, second, other])
     expect(stored[1].words).toEqual(stored[0].words)
     expect(stored[2].words).not.toEqual(stored[0].words)
+  })
+})
+
+describe('a withdrawal of a route with several labels (RFC 8277 §2.4)', () => {
+  const WITHDRAWN = { addPath: false, withdraw: true }
+  const prefix = IpPrefix.parse('10.32.0.0/12')
+
+  // 0 and 524,288 without the bottom bit are the octets that stand for no label: what followed them was read as the prefix, and the route stayed.
+  it.each([[[0, 775_091]], [[524_288, 3]], [[17, 18]]])('%j names the prefix', (labels) => {
+    const nlri = { kind: 'labeled-unicast', labels, prefix } as const
+    const key = new NlriKey(IPV4_LABELED_UNICAST)
+    const words = new Uint32Array(key.stride)
+    key.fromNlri(nlri, words)
+    const [byKey, byValue] = [new ByteWriter(16), new ByteWriter(16)]
+    key.write(words, 0, key.dataFromNlri(nlri), 0, WITHDRAWN, byKey)
+    encodeNlri(nlri, byValue, IPV4_LABELED_UNICAST, WITHDRAWN)
+    expect([...byKey.view()]).toEqual([36, 0x80, 0, 0, 10, 32])
+    for (const out of [byKey, byValue]) {
+      expect(decodeNlri(new ByteReader(out.view()), IPV4_LABELED_UNICAST, WITHDRAWN)).toMatchObject([{ prefix }])
+    }
   })
 })

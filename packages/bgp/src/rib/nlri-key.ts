@@ -184,15 +184,15 @@ export class NlriKey {
     if (data >= IS_OCTETS) this.#octets.release(data - IS_OCTETS)
   }
 
-  /** The length octet and the labels. */
+  /** The length octet and the labels. A withdrawal has room for one (RFC 8277 §2.4): of several the first may look like none, and the rest like a prefix. */
   #writeLabels(data: number, length: number, mode: NlriMode, out: ByteWriter): void {
     const rest = length + (this.#distinguished ? 64 : 0)
-    if (data >= IS_OCTETS) {
+    if (data >= IS_OCTETS && !mode.withdraw) {
       const labels = this.#octets.bytes(data - IS_OCTETS)
       out.u8(lengthField(labels.length * 8 + rest)).octets(labels)
     } else {
       out.u8(lengthField(24 + rest))
-      if (data === 0) writeLabels(out, [], mode)
+      if (data === 0 || data >= IS_OCTETS) writeLabels(out, [], mode)
       else out.u24(((data & LABEL) << 4) | 1)
     }
   }
