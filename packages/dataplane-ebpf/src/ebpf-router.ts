@@ -34,7 +34,6 @@ import { OFFERED_FEATURES } from './features.js'
 import { failureOf, idOf, NOTHING, removedIn } from './tables/changes.js'
 import type { KernelMaps } from './tables/kernel-maps.js'
 import type { Capacity } from './tables/map-sizes.js'
-import { JudgedRoutes } from './tables/judged-routes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
 import { sweepFlows } from './tables/sweep.js'
 
@@ -113,7 +112,7 @@ export class EbpfRouter implements EbpfDataplane {
     signal?.throwIfAborted()
     const tooLarge = checkRoom(transaction)
     if (tooLarge.length > 0) return { status: 'refused', generation: transaction.generation, failures: tooLarge }
-    const judged = this.#judge.apply(transaction)
+    const judged = this.#judge.judge(transaction)
     if (judged.status === 'refused') return judged
     const failures = this.#program(transaction)
     if (transaction.mirrors !== undefined) failures.push(...(await this.#parts.mirrors.program(transaction.mirrors)))
@@ -221,20 +220,21 @@ export class EbpfRouter implements EbpfDataplane {
         failures.push(failureOf('liveness', String(object.id), error))
       }
     }
-    failures.push(...tables.program(transaction))
+    failures.push(...tables.program(transaction, () => this.#judge.commit(transaction)))
     for (const id of removedIn({ set, remove }, idOf)) liveness?.remove(id)
     if (set.length + remove.length > 0) liveness?.tell()
     return failures
   }
 
   #newJudge(): ForwardingEngine {
+    const { routes } = this.#parts.tables
     const judge = new ForwardingEngine({
       limits: this.capabilities.limits,
       encapsulations: this.capabilities.encapsulations,
       features: this.capabilities.features ?? [],
-      newRoutes: () => new JudgedRoutes(),
+      newRoutes: (vrf) => routes.of(vrf),
     })
-    judge.load(this.#tables())
+    routes.load(() => judge.load(this.#tables()))
     return judge
   }
 

@@ -1,6 +1,10 @@
-import { RouteBatch } from '@heddle/core'
+import { NO_MATCH, RouteBatch, type Prefixes4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
 import { ROW_ADDRESS, ROW_GROUP, ROW_PREFIX, ROW_VRF, ROW_WORDS, RouteIndex } from './route-index.js'
+
+/** Prefixes whose places are fetched together; what they need stays in the first cache. */
+const AT_ONCE = 256
+const IPV4 = 4 << 8
 
 /** A route as its row has it. */
 export interface RouteRow {
@@ -24,6 +28,7 @@ export class RouteRows {
   readonly #free: number[] = []
   #next = 0
   readonly capacity: number
+  readonly #homes = new Int32Array(AT_ONCE)
 
   constructor(words: Uint32Array) {
     this.#words = new Int32Array(words.buffer, words.byteOffset, words.length)
@@ -91,6 +96,32 @@ export class RouteRows {
     words[at + ROW_PREFIX] = (family << 8) | length
     this.#index.addFound(row)
     return row
+  }
+
+  /**
+   * Sets many IPv4 prefixes of a VRF in turn; there must be room.
+   *
+   * @returns the rows that are new, in turn; rows behind them mean nothing
+   */
+  setAll4(vrf: number, { addresses, lengths, values, before }: Prefixes4): Int32Array {
+    const signed = new Int32Array(addresses.buffer, addresses.byteOffset, addresses.length)
+    const added = new Int32Array(addresses.length)
+    let count = 0
+    for (let first = 0; first < signed.length; first += AT_ONCE) {
+      const end = Math.min(first + AT_ONCE, signed.length)
+      this.#index.fetch4(vrf, signed, lengths, first, end, this.#homes)
+      for (let index = first; index < end; index++) {
+        const row = this.#index.find4(this.#homes[index - first], vrf, IPV4 | lengths[index], signed[index])
+        if (row < 0) {
+          before[index] = NO_MATCH
+          added[count++] = this.add(vrf, 4, signed[index], 0, 0, 0, lengths[index], values[index])
+        } else {
+          before[index] = this.groupOf(row)
+          this.setGroup(row, values[index])
+        }
+      }
+    }
+    return added
   }
 
   delete(row: number): void {

@@ -7,8 +7,8 @@ export class RowLinks {
 
   /** @param capacity rows */
   constructor(capacity: number) {
-    this.#next = new Uint32Array(capacity)
-    this.#previous = new Uint32Array(capacity)
+    this.#next = new Uint32Array(capacity).fill(NONE)
+    this.#previous = new Uint32Array(capacity).fill(NONE)
   }
 
   /** Puts a row before the first of a list; returns the list, which is that row. @param list its first row, or −1 */

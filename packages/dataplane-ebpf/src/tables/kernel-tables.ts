@@ -1,4 +1,12 @@
-import { keepsFlows, type ApplyFailure, type DataplaneState, type FibTransaction, type ObjectKind, type PortObject } from '@heddle/core'
+import {
+  keepsFlows,
+  type ApplyFailure,
+  type DataplaneState,
+  type FibTransaction,
+  type ObjectKind,
+  type PortObject,
+  type RouteBatch,
+} from '@heddle/core'
 import type { MacAddress } from '@heddle/wire'
 import { FibStore, type Roots } from '../fib/fib-store.js'
 import { decodeNextHop, encodeNextHop } from '../layout/next-hop.js'
@@ -20,7 +28,7 @@ import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
 import { wordBytes, type KernelMaps } from './kernel-maps.js'
 import { Policies } from './policies.js'
-import { programRoutes } from './route-programmer.js'
+import { KernelRoutes } from './kernel-routes.js'
 import { SourceSets } from './source-sets.js'
 import { Translations } from './translations.js'
 
@@ -34,6 +42,7 @@ const ANY_MTU = 65_535
 export class KernelTables {
   readonly counters: CounterMaps
   readonly fib: FibStore
+  readonly routes: KernelRoutes
   readonly config: ConfigView
   readonly policies: Policies
   readonly translations: Translations
@@ -51,12 +60,17 @@ export class KernelTables {
     this.counters = new CounterMaps(maps)
     this.#sources = new SourceSets(maps)
     this.fib = new FibStore(maps.words('fib'), maps.words('routes'), () => performance.now())
+    this.routes = new KernelRoutes(this.fib)
     for (const [vni, value] of maps.numbered('vnis')) this.#macs.set(vni, decodeVni(vni, value).routerMac)
     this.#adopt()
   }
 
-  /** Writes a valid transaction; returns what the kernel refused. */
-  program(transaction: FibTransaction): ApplyFailure[] {
+  /**
+   * Writes a valid transaction; returns what the kernel refused.
+   *
+   * @param setRoutes writes its routes to `routes`, when what they lead to is there; left out where it has none
+   */
+  program(transaction: FibTransaction, setRoutes: () => void = () => undefined): ApplyFailure[] {
     const failures: ApplyFailure[] = []
     const attempt = (kind: ObjectKind, key: number, work: () => void): void => {
       try {
@@ -89,7 +103,8 @@ export class KernelTables {
     failures.push(...this.translations.program(transaction))
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
-    failures.push(...programRoutes(this.fib, transaction.routes, removedVrfs, (vrf) => this.#publish(vrf)))
+    failures.push(...this.routes.failuresOf(setRoutes))
+    for (const id of vrfsIn(transaction.routes)) if (!removedVrfs.has(id) && this.fib.isMoved(id)) this.#publish(id)
 
     const remove = (map: string, keys: readonly number[]): void => {
       for (const key of keys) this.#maps.delete(map, key)
@@ -207,6 +222,14 @@ export class KernelTables {
     for (const [vrf, port] of hosts) this.#maps.set('hosts', vrf, wordBytes(port))
     this.config.set('uplink_mtu', uplinkMtu)
   }
+}
+
+/** VRFs that rows of a batch are of. */
+function vrfsIn({ vrf, count }: RouteBatch): ReadonlySet<number> {
+  const found = new Set<number>()
+  // They come table by table.
+  for (let row = 0; row < count; row++) if (row === 0 || vrf[row] !== vrf[row - 1]) found.add(vrf[row])
+  return found
 }
 
 function rootsOf({ root4, root6 }: Roots): [number, number] {

@@ -1,7 +1,7 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { NO_REGIONS, type FamilyRegions } from './fib-reader.js'
 import { HostTable } from './host-table.js'
-import { nearTogether, type Prefixes4 } from './near.js'
+import type { Prefixes4 } from './near.js'
 import { NO_MATCH, StrideTrie } from './stride-trie.js'
 
 /** From this many routes of a family on, a table's root takes 16 bits: 256 KiB that pay for themselves. */
@@ -51,10 +51,10 @@ export class FamilyTable {
     if (becomesLarge && !wasEmpty) this.#enlarge()
     else if (becomesLarge) {
       const trie = new StrideTrie(16, this.bits, this.#memory)
-      trie.reserve(blocksFor(prefixes))
-      trie.insertAll4(nearTogether(prefixes))
+      trie.reserve4(prefixes)
+      trie.insertAll4(prefixes)
       this.#trie = trie
-    } else if (this.#isLarge) this.#trie?.insertAll4(nearTogether(prefixes))
+    } else if (this.#isLarge) this.#trie?.insertAll4(prefixes)
     else this.#insertAll4(prefixes)
     this.#publish()
   }
@@ -156,25 +156,6 @@ export class FamilyTable {
     key[2] = w2
     key[3] = w3
   }
-}
-
-/** Blocks that IPv4 prefixes fill in an empty trie whose root takes 16 bits. */
-function blocksFor({ addresses, lengths }: Prefixes4): number {
-  const seen16 = new Uint32Array(2 ** 16 / 32)
-  const seen24 = new Uint32Array(2 ** 24 / 32)
-  let blocks = 0
-  for (let row = 0; row < addresses.length; row++) {
-    if (lengths[row] > 16) blocks += mark(seen16, addresses[row] >>> 16)
-    if (lengths[row] > 24) blocks += mark(seen24, addresses[row] >>> 8)
-  }
-  return blocks
-}
-
-/** Sets a bit. Returns 1 if it was not set before. */
-function mark(bits: Uint32Array, bit: number): number {
-  const before = (bits[bit >>> 5] >>> (bit & 31)) & 1
-  bits[bit >>> 5] |= 1 << (bit & 31)
-  return 1 - before
 }
 
 /** The first `bits` bits of a word; none below 1, all from 32 on. */

@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest'
-import { nearTogether } from './near.js'
 import { NO_MATCH, StrideTrie } from './stride-trie.js'
 
 /** Memory that holds a root of 8 bits and `blocks` blocks, and no more. */
@@ -44,7 +43,7 @@ it('many prefixes at once, some of them twice, leave no block behind when each w
   const addresses = Uint32Array.from({ length: 3000 }, (_, index) => (0x0a00_0000 + ((index * 7919) % 1000) * 4099) >>> 0)
   const lengths = new Uint8Array(3000).fill(32)
   const before = Int32Array.from({ length: 3000 }, (_, index) => (index < 1000 ? NO_MATCH : 1))
-  trie.insertAll4(nearTogether({ addresses, lengths, values: new Uint32Array(3000).fill(1), before }))
+  trie.insertAll4({ addresses, lengths, values: new Uint32Array(3000).fill(1), before })
   for (const address of new Set(addresses)) trie.remove(Uint32Array.of(address), 32, undefined)
   expect(trie.words.subarray(0, 2 ** 16).every((entry) => entry === 0)).toBe(true)
 })

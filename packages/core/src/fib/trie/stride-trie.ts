@@ -1,5 +1,6 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
-import type { Prefixes4 } from './near.js'
+import { missingBlocks4 } from './missing-blocks.js'
+import { nearTogether, type Prefixes4 } from './near.js'
 
 /** What a lookup gives where no prefix covers the address. */
 export const NO_MATCH = -1
@@ -8,6 +9,8 @@ export const NO_MATCH = -1
 const CHILD = 0x8000_0000
 const BLOCK_BITS = 8
 const BLOCK = 1 << BLOCK_BITS
+/** IPv4 prefixes that are longer lie in blocks of the last level, whose entries have nothing below them. */
+const LAST_LEVEL4 = 24
 
 /**
  * Multibit trie with leaf pushing: each level takes a fixed number of bits (16-8-8 for a large IPv4 table, 8-8-8-8 for a small one), and each entry
@@ -78,13 +81,62 @@ export class StrideTrie {
     for (let entry = first; entry < first + span; entry++) this.#push(entry, length + 1, value + 1)
   }
 
-  /** As `insert` of many IPv4 prefixes. */
-  insertAll4({ addresses, lengths, values, before }: Prefixes4): void {
+  /** As `insert` of many IPv4 prefixes: those of one block in a row find their way once. */
+  insertAll4(prefixes: Prefixes4): void {
+    const { addresses, lengths, values, before } = nearTogether(prefixes)
     const key = new Uint32Array(1)
-    for (let row = 0; row < addresses.length; row++) {
+    for (let row = 0; row < addresses.length;) {
       key[0] = addresses[row]
       this.insert(key, lengths[row], values[row], before[row] === NO_MATCH)
+      row++
+      if (lengths[row - 1] > LAST_LEVEL4) row = this.#insertBeside(key, row, addresses, lengths, values, before)
     }
+  }
+
+  /** Inserts the rows from `row` on whose last block is that of the key, which is there; returns the first of another. */
+  #insertBeside(
+    key: Uint32Array,
+    row: number,
+    addresses: Uint32Array,
+    lengths: Uint8Array,
+    values: Uint32Array,
+    before: Int32Array,
+  ): number {
+    const above = key[0] >>> 8
+    if (row >= addresses.length || addresses[row] >>> 8 !== above) return row
+    const path = this.#blocksOf(key, this.#levels.length - 1)
+    const base = this.#baseOf(path[path.length - 1])
+    const { words } = this
+    const sources = this.#lengths
+    let added = 0
+    for (; row < addresses.length && addresses[row] >>> 8 === above && lengths[row] > LAST_LEVEL4; row++) {
+      if (before[row] === NO_MATCH) added++
+      const source = lengths[row] + 1
+      const first = base + (addresses[row] & (BLOCK - 1))
+      const end = first + (1 << (32 - lengths[row]))
+      for (let entry = first; entry < end; entry++) {
+        if (sources[entry] > source) continue
+        sources[entry] = source
+        words[entry] = values[row] + 1
+      }
+    }
+    for (const block of path) this.#population[block] += added
+    return row
+  }
+
+  /** The blocks of `levels` levels on the way of a key, which are there. */
+  #blocksOf(key: ArrayLike<number>, levels: number): number[] {
+    const blocks: number[] = []
+    let base = 0
+    let start = 0
+    for (let level = 0; level < levels; level++) {
+      const end = this.#levels[level]
+      const block = this.words[base + slice(key, start, end - start)] & ~CHILD
+      blocks.push(block)
+      base = this.#baseOf(block)
+      start = end
+    }
+    return blocks
   }
 
   /** Removes a prefix that is there; what it covered falls to `cover`, the next shorter prefix, or to nothing. */
@@ -112,9 +164,10 @@ export class StrideTrie {
     return trieValue6(this.words, this.rootBits, w0, w1, w2, w3)
   }
 
-  /** Makes room for `more` blocks at once. */
-  reserve(more: number): void {
-    if (this.#baseOf(this.#blocks + more) > this.words.length) this.#grow(this.#blocks + more)
+  /** Makes room for many IPv4 prefixes, whatever of their way is there already: they find it then. */
+  reserve4({ addresses, lengths }: Pick<Prefixes4, 'addresses' | 'lengths'>): void {
+    const more = missingBlocks4(this.words, this.#levels.slice(0, -1), addresses, lengths) - this.#free.length
+    if (more > 0 && this.#baseOf(this.#blocks + more) > this.words.length) this.#grow(this.#blocks + more)
   }
 
   #baseOf(block: number): number {
