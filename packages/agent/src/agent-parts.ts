@@ -23,7 +23,8 @@ export interface PartsOptions extends Omit<World, 'bfd'> {
   readonly dataplane: Dataplane
   /** The dataplane while there is one. */
   readonly current: () => Dataplane | undefined
-  readonly gracefulRestart: NonNullable<SpeakerConfig['gracefulRestart']>
+  /** Graceful restart of a configuration, as the dataplane can keep it. */
+  readonly gracefulRestart: (bgp: SpeakerConfig) => NonNullable<SpeakerConfig['gracefulRestart']>
   readonly endpointChanged: (endpoint: EndpointView) => void
 }
 
@@ -44,7 +45,9 @@ export function composeParts(config: AgentConfig, options: PartsOptions): AgentP
     isOnLink: world.isOnLink,
   })
   const watches = capabilities.features?.includes('liveness') === true
-  const node = new SpeakerNode(config, { ...world, ...(watches && { bfd }) }, { gracefulRestart })
+  const node = new SpeakerNode(config, { ...world, ...(watches && { bfd }) }, (bgp) => ({
+    gracefulRestart: gracefulRestart(bgp),
+  }))
   const endpoints = new EndpointManager({
     model,
     synchronizer,

@@ -114,7 +114,7 @@ export class Agent implements AsyncDisposable {
         logger,
         dataplane,
         current: () => keeper.current,
-        gracefulRestart: restartConfig(config.bgp, { survives: keeper.survives, restarting: isTakenOver }),
+        gracefulRestart: (bgp) => restartConfig(bgp, { survives: keeper.survives, restarting: isTakenOver }),
         endpointChanged: (endpoint) => agent?.events.emit('endpoint', endpoint),
       })
       agent = new Agent(options, keeper, parts)

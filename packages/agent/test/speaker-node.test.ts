@@ -3,6 +3,7 @@ import { silentLogger } from '@heddle/io'
 import { ManualClock, memoryNetwork, seededRandom } from '@heddle/io/testing'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
+import { restartConfig } from '../src/bgp/restart.js'
 import { SpeakerNode, type ConfigChange, type SpeakerNodeConfig } from '../src/index.js'
 
 const US = '192.0.2.1'
@@ -100,6 +101,27 @@ describe('a speaker by its configuration', () => {
     expect(named(await node.reconfigure(next))).toEqual(planned)
     expect(node.listening).toEqual([{ address: US, port: 1790 }])
     expect(named(node.plan(next))).toEqual(['keep neighbor 192.0.2.2'])
+  })
+
+  it('changes how it restarts as its dataplane can keep it, and says which sessions begin anew', async () => {
+    const { config } = await running()
+    const clock = new ManualClock()
+    const { transport } = memoryNetwork({ clock }).host('us', US)
+    const world = { clock, random: seededRandom(1), transport, logger: silentLogger, now: () => 1_700_000_000_000 }
+    const withRestart = (restartTime: number) => ({ ...config, bgp: { ...config.bgp, gracefulRestart: { restartTime } } })
+    const plans = [true, false].map((survives) => {
+      const node = new SpeakerNode(withRestart(60), world, (bgp) => ({
+        gracefulRestart: restartConfig(bgp, { survives, restarting: true }),
+      }))
+      return node.plan(withRestart(90)).map(({ what, name, impact, fields }) => [what, name, impact, fields])
+    })
+    expect(plans).toEqual([
+      [
+        ['speaker', 'gracefulRestart', 'nothing', []],
+        ['neighbor', '192.0.2.2', 'reset', ['gracefulRestart']],
+      ],
+      [['neighbor', '192.0.2.2', 'nothing', []]], // nobody is asked to keep what would not be forwarded
+    ])
   })
 
   it('takes its first cache, another one, and none while it runs', async () => {

@@ -262,6 +262,7 @@ export type {
   NeighborConfig,
   PeerLimits,
   SpeakerConfig,
+  SpeakerDefaults,
   SpeakerGracefulRestartConfig,
   SpeakerOptions,
   VrfConfig,

@@ -27,7 +27,7 @@ export class SpeakerNode implements AsyncDisposable {
   /** The speaker itself, for what its configuration does not say. It is stopped with this object. */
   readonly speaker: Speaker
   #config: SpeakerNodeConfig
-  readonly #overrides: Pick<SpeakerConfig, 'gracefulRestart'>
+  readonly #overrides: (bgp: SpeakerConfig) => Pick<SpeakerConfig, 'gracefulRestart'>
   readonly #monitoring: Monitoring
   readonly #bfd: BfdView | undefined
   #started = false
@@ -39,7 +39,11 @@ export class SpeakerNode implements AsyncDisposable {
    * @param overrides what is not a matter of configuration, because only the moment tells it
    * @throws SpeakerError `speaker.config`
    */
-  constructor(config: SpeakerNodeConfig, world: World, overrides: Pick<SpeakerConfig, 'gracefulRestart'> = {}) {
+  constructor(
+    config: SpeakerNodeConfig,
+    world: World,
+    overrides: (bgp: SpeakerConfig) => Pick<SpeakerConfig, 'gracefulRestart'> = () => ({}),
+  ) {
     this.#config = config
     this.#overrides = overrides
     this.#monitoring = new Monitoring(config, world)
@@ -47,7 +51,7 @@ export class SpeakerNode implements AsyncDisposable {
     const { originValidator } = this.#monitoring
     this.speaker = new Speaker({
       ...world,
-      config: { ...config.bgp, ...overrides },
+      config: { ...config.bgp, ...overrides(config.bgp) },
       ...(originValidator === undefined ? {} : { originValidator }),
     })
     this.#publish(networkChanges([], config.networks))
@@ -107,7 +111,7 @@ export class SpeakerNode implements AsyncDisposable {
 
   #plan(config: SpeakerNodeConfig): { readonly changes: ConfigChange[]; readonly reconciliation: Reconciliation } {
     this.checkReconfigurable(config)
-    const reconciliation = this.speaker.reconcile({ ...config.bgp, ...this.#overrides })
+    const reconciliation = this.speaker.reconcile({ ...config.bgp, ...this.#overrides(config.bgp) })
     return {
       reconciliation,
       changes: [

@@ -62,7 +62,7 @@ export interface GracefulRestartConfig {
 export interface SpeakerGracefulRestartConfig extends GracefulRestartConfig {
   /**
    * This process takes the place of one that had sessions: sets the R bit, and sends nothing until each peer has sent its End-of-RIB, or
-   * `selectionDeferral` is over (RFC 4724 §4.1). Default `false`.
+   * `selectionDeferral` is over (RFC 4724 §4.1). Default `false`. Both count when the speaker starts.
    */
   readonly restarting?: boolean
   /** Default 360. */
@@ -260,6 +260,9 @@ export interface SpeakerConfig {
   /** How paths are compared. */
   readonly decision?: DecisionConfig
 }
+
+/** What a speaker says to neighbors of which nothing else is said; `clusterId` to those of its AS. */
+export type SpeakerDefaults = Pick<SpeakerConfig, 'holdTime' | 'gracefulRestart' | 'clusterId'>
 
 /** A speaker's configuration and the world that it runs in. */
 export interface SpeakerOptions {

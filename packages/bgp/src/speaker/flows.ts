@@ -81,7 +81,7 @@ export class Flows {
     this.#refreshes = new RefreshRounds({
       clock: context.clock,
       peer,
-      limit: context.identity.staleTime,
+      limit: () => this.#config.staleTime,
       tableOf: (family) => context.tableOf(family),
       removed: (family) => {
         this.lost([family])

@@ -2,7 +2,15 @@ import type { Connection, PeerProtection } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { CEASE } from '../iana.js'
 import { checkSpeakerConfig } from './check-config.js'
-import type { ConfederationConfig, DynamicNeighborConfig, ListenConfig, NeighborConfig, SpeakerConfig, VrfConfig } from './config.js'
+import type {
+  ConfederationConfig,
+  DynamicNeighborConfig,
+  ListenConfig,
+  NeighborConfig,
+  SpeakerConfig,
+  SpeakerDefaults,
+  VrfConfig,
+} from './config.js'
 import type { DecisionConfig } from './decision.js'
 import { DynamicNeighbors, type DynamicNeighborsPlan } from './dynamic-neighbors.js'
 import type { PeerContext } from './peer-context.js'
@@ -13,6 +21,8 @@ import {
   changedFixed,
   changedSettings,
   changeOf,
+  defaultsOf,
+  hasDefaults,
   neighborChanges,
   vrfChanges,
   type NeighborChange,
@@ -44,6 +54,7 @@ export interface NeighborEditor {
   setListen(places: readonly ListenConfig[], protection?: readonly PeerProtection[]): Promise<void>
   setConfederation(confederation: ConfederationConfig | undefined): void
   setDecision(decision: DecisionConfig): void
+  setDefaults(defaults: SpeakerDefaults): void
   setDynamicNeighbors(ranges: readonly DynamicNeighborConfig[]): void
 }
 
@@ -136,9 +147,21 @@ export class Neighbors {
   useConfederation(confederation: ConfederationConfig | undefined): void {
     checkConfederation(confederation)
     const { confederation: _before, ...rest } = this.#config
-    const config = { ...rest, ...(confederation === undefined ? {} : { confederation }) }
+    this.#useAll({ ...rest, ...(confederation === undefined ? {} : { confederation }) })
+  }
+
+  /** Other defaults, as `useConfederation`. @throws SpeakerError `speaker.config` */
+  useDefaults(defaults: SpeakerDefaults): void {
+    const { holdTime: _holdTime, gracefulRestart: _restart, clusterId: _cluster, ...rest } = this.#config
+    const config = { ...rest, ...defaultsOf(defaults) }
+    checkSpeakerConfig({ ...config, neighbors: [] })
+    this.#useAll(config)
+  }
+
+  #useAll(config: SpeakerConfig): void {
     const wanted = Array.from(this.all(), (peer) => [peer, this.#checked(peer.config.neighbor, `neighbor ${peer.name}`, config)] as const)
     this.#config = config
+    this.#generation++
     for (const [peer, next] of wanted) this.#become(peer, next)
   }
 
@@ -197,6 +220,7 @@ export class Neighbors {
       const going = current.filter(({ name }) => !wanted.some((other) => other.name === name))
       if (vrfs.some(({ kind }) => kind !== 'keep')) editor.setVrfs([...wanted, ...going])
       if (isMoving) editor.setConfederation(confederation)
+      if (hasDefaults(settings)) editor.setDefaults(defaultsOf(desired))
       if (settings.includes('decision')) editor.setDecision(decision)
       for (const name of named) this.#dynamic.release(name)
       if (settings.includes('dynamicNeighbors')) editor.setDynamicNeighbors(dynamicNeighbors)

@@ -7,7 +7,14 @@ import { compilePolicy, type CompiledPolicy } from '../policy/compiled-policy.js
 import { PolicyError } from '../policy/policy-error.js'
 import type { PolicyTerm } from '../policy/policy.js'
 import { parsePolicy } from '../policy/policy-text.js'
-import { SPOKEN_FAMILIES, type GracefulRestartConfig, type NeighborConfig, type PeerLimits, type SpeakerConfig } from './config.js'
+import {
+  SPOKEN_FAMILIES,
+  type GracefulRestartConfig,
+  type NeighborConfig,
+  type PeerLimits,
+  type SpeakerConfig,
+  type SpeakerGracefulRestartConfig,
+} from './config.js'
 import { behind, checkCustomer, siteTerms, vrfAsOf } from './customer.js'
 import { SpeakerError } from './speaker-error.js'
 import { parseZoned, unnumberedDevice, zonedText } from './zoned-address.js'
@@ -24,10 +31,8 @@ const IDLE_HOLD = { least: 0.5, most: 2 } as const
 export interface SpeakerIdentity {
   readonly as: number
   readonly routerId: IpAddress
-  readonly clusterId: IpAddress
   readonly restarting: boolean
   readonly selectionDeferral: number
-  readonly staleTime: number
 }
 
 /** A neighbor's values with defaults filled in, checked. */
@@ -55,6 +60,10 @@ export interface PeerConfig {
   readonly localAs: number
   /** AS number of our confederation. */
   readonly confederation?: number
+  /** The cluster that we reflect for. */
+  readonly clusterId: IpAddress
+  /** Seconds that stale routes wait for End-of-RIB once the session is back. */
+  readonly staleTime: number
 }
 
 /** What of a neighbor's configuration protects its streams. */
@@ -67,17 +76,18 @@ export type PeerRelation = 'internal' | 'member' | 'external'
 export function speakerIdentity(config: SpeakerConfig): SpeakerIdentity {
   checkAs(config.as, 'as')
   const routerId = ipv4(config.routerId, 'routerId')
-  const clusterId = config.clusterId === undefined ? routerId : ipv4(config.clusterId, 'clusterId')
-  const restart = typeof config.gracefulRestart === 'object' ? config.gracefulRestart : {}
+  void clusterOf(config)
+  const { restarting = false, selectionDeferral = 360 } = restartOf(config)
   checkConfederation(config.confederation)
-  return {
-    as: config.as,
-    routerId,
-    clusterId,
-    restarting: restart.restarting ?? false,
-    selectionDeferral: restart.selectionDeferral ?? 360,
-    staleTime: restart.staleTime ?? 360,
-  }
+  return { as: config.as, routerId, restarting, selectionDeferral }
+}
+
+function clusterOf({ routerId, clusterId }: SpeakerConfig): IpAddress {
+  return clusterId === undefined ? ipv4(routerId, 'routerId') : ipv4(clusterId, 'clusterId')
+}
+
+function restartOf({ gracefulRestart }: SpeakerConfig): SpeakerGracefulRestartConfig {
+  return typeof gracefulRestart === 'object' ? gracefulRestart : {}
 }
 
 /** @param at where the neighbor stands in the configuration @throws SpeakerError `speaker.config` */
@@ -145,6 +155,8 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
     relation,
     localAs: vrfAs ?? (relation === 'external' ? (speaker.confederation?.id ?? speaker.as) : speaker.as),
     ...(speaker.confederation === undefined ? {} : { confederation: speaker.confederation.id }),
+    clusterId: clusterOf(speaker),
+    staleTime: restartOf(speaker).staleTime ?? 360,
   }
 }
 
@@ -204,7 +216,7 @@ function policyOf(policy: NeighborConfig['importPolicy'], first: PolicyTerm | un
 function restartConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at: string): Required<GracefulRestartConfig> | undefined {
   const own = neighbor.gracefulRestart ?? speaker.gracefulRestart ?? true
   if (own === false) return undefined
-  const general = typeof speaker.gracefulRestart === 'object' ? speaker.gracefulRestart : {}
+  const general = restartOf(speaker)
   const special = typeof own === 'object' ? own : {}
   const restartTime = special.restartTime ?? general.restartTime ?? DEFAULT_RESTART_TIME
   if (!Number.isInteger(restartTime) || restartTime < 0 || restartTime > 4095) {

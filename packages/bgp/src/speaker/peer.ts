@@ -60,7 +60,7 @@ export class Peer implements SessionOwner {
     this.#stale = new StaleRoutes({
       clock: context.clock,
       peer: index,
-      staleTime: context.identity.staleTime,
+      staleTime: () => this.#config.staleTime,
       tableOf: (family) => context.tableOf(family),
       removed: (families) => {
         this.#touched(families)

@@ -1,4 +1,4 @@
-import type { NeighborConfig, SpeakerConfig, VrfConfig } from './config.js'
+import type { NeighborConfig, SpeakerConfig, SpeakerDefaults, VrfConfig } from './config.js'
 import type { PeerConfig } from './peer-config.js'
 
 /**
@@ -14,7 +14,8 @@ export interface NeighborChange {
   readonly kind: 'add' | 'remove' | 'change' | 'keep'
   readonly impact: ChangeImpact
   /**
-   * Keys of `NeighborConfig` whose value is another one; `confederation` and `vrfs` where those of the speaker mean something else for this neighbor.
+   * Keys of `NeighborConfig` whose value is another one; `confederation`, `vrfs`, `holdTime`, `gracefulRestart` and `clusterId` also where those of the
+   * speaker mean something else for this neighbor.
    */
   readonly fields: readonly string[]
 }
@@ -29,9 +30,10 @@ export interface VrfChange {
 
 /** Values of a speaker as a whole that can change while it lives, each in a way of its own; see `Speaker.setListen` and those beside it. */
 const SETTINGS = ['listen', 'confederation', 'decision', 'dynamicNeighbors'] as const satisfies readonly (keyof SpeakerConfig)[]
+const DEFAULTS = ['holdTime', 'gracefulRestart', 'clusterId'] as const satisfies readonly (keyof SpeakerDefaults)[]
 
 /** One of the values of a speaker as a whole that can change while it lives. */
-export type SpeakerSetting = (typeof SETTINGS)[number]
+export type SpeakerSetting = (typeof SETTINGS | typeof DEFAULTS)[number]
 
 /** A desired configuration beside the one that is there: what is going to happen, before it does. */
 export interface Reconciliation {
@@ -72,7 +74,7 @@ const IMPACT: Readonly<Partial<Record<string, ChangeImpact>>> = {
 const ORDER: readonly ChangeImpact[] = ['nothing', 'refresh', 'reset']
 
 /** What a speaker is for its life. */
-const FIXED = ['as', 'routerId', 'holdTime', 'clusterId', 'gracefulRestart'] as const satisfies readonly (keyof SpeakerConfig)[]
+const FIXED = ['as', 'routerId'] as const satisfies readonly (keyof SpeakerConfig)[]
 
 /** Keys of two configurations of a neighbor, or of a VRF, that differ. */
 export function changedFields<T extends NeighborConfig | VrfConfig>(before: T, after: T): string[] {
@@ -85,7 +87,11 @@ export function changedFields<T extends NeighborConfig | VrfConfig>(before: T, a
 
 function impactOf(fields: readonly string[], rekeys: boolean): ChangeImpact {
   const of = (name: string): ChangeImpact => (name === 'authentication' && rekeys ? 'nothing' : (IMPACT[name] ?? 'reset'))
-  return ORDER[Math.max(0, ...fields.map((name) => ORDER.indexOf(of(name))))]
+  return strongest(fields.map(of))
+}
+
+function strongest(impacts: readonly ChangeImpact[]): ChangeImpact {
+  return ORDER[Math.max(0, ...impacts.map((impact) => ORDER.indexOf(impact)))]
 }
 
 /** Keys of two configurations of a speaker that differ and cannot change while it lives. */
@@ -97,20 +103,43 @@ export function changedFixed(before: SpeakerConfig, after: SpeakerConfig): strin
 export function changedSettings(before: SpeakerConfig, after: SpeakerConfig): SpeakerSetting[] {
   // nothing and an empty list are the same
   const text = (value: unknown): string => JSON.stringify(value ?? [])
-  return SETTINGS.filter((name) => text(before[name]) !== text(after[name]))
+  return [...SETTINGS, ...DEFAULTS].filter((name) => text(before[name]) !== text(after[name]))
+}
+
+/** Whether some of the values that differ are defaults. */
+export function hasDefaults(settings: readonly SpeakerSetting[]): boolean {
+  return settings.some((name) => DEFAULTS.some((other) => other === name))
+}
+
+/** What of a configuration counts for neighbors that say nothing themselves. */
+export function defaultsOf({ holdTime, gracefulRestart, clusterId }: SpeakerDefaults): SpeakerDefaults {
+  return {
+    ...(holdTime === undefined ? {} : { holdTime }),
+    ...(gracefulRestart === undefined ? {} : { gracefulRestart }),
+    ...(clusterId === undefined ? {} : { clusterId }),
+  }
 }
 
 /** What another configuration means for a neighbor. @param rekeys its open stream takes another key */
 export function changeOf(before: PeerConfig, after: PeerConfig, rekeys: boolean): Pick<NeighborChange, 'impact' | 'fields'> {
   const fields = changedFields(before.neighbor, after.neighbor)
-  const impact = impactOf(fields, rekeys)
+  const impacts = [impactOf(fields, rekeys)]
+  const also = (field: string, impact: ChangeImpact): void => {
+    impacts.push(impact)
+    if (!fields.includes(field)) fields.push(field)
+  }
   // how we stand to each other, and by which number it knows us, is said when a session begins (RFC 5065 §4)
   const isMoved = before.relation !== after.relation || before.localAs !== after.localAs
-  const cause = after.neighbor.vrf === undefined ? 'confederation' : 'vrfs'
-  if (isMoved && !fields.includes('as')) return { impact: 'reset', fields: [...fields, cause] }
+  if (isMoved && !fields.includes('as')) also(after.neighbor.vrf === undefined ? 'confederation' : 'vrfs', 'reset')
   // the confederation's number in a path is a loop
-  if (before.confederation === after.confederation) return { impact, fields }
-  return { impact: impact === 'reset' ? 'reset' : 'refresh', fields: [...fields, 'confederation'] }
+  else if (before.confederation !== after.confederation) also('confederation', 'refresh')
+  // what an OPEN has said counts as long as the session
+  if (before.fsm.holdTime !== after.fsm.holdTime) also('holdTime', 'reset')
+  if (JSON.stringify(before.gracefulRestart) !== JSON.stringify(after.gracefulRestart)) also('gracefulRestart', 'reset')
+  if (before.staleTime !== after.staleTime) also('gracefulRestart', 'nothing')
+  // RFC 4456 §8: it stands in what is reflected, and is looked for in what comes
+  if (after.relation === 'internal' && !before.clusterId.equals(after.clusterId)) also('clusterId', 'refresh')
+  return { impact: strongest(impacts), fields }
 }
 
 /** What has to be done to the neighbors that there are. @param canRekey whether the open stream of a neighbor takes the key of this configuration */

@@ -40,6 +40,7 @@ export type RecordedMethod =
   | 'setListen'
   | 'setConfederation'
   | 'setDecision'
+  | 'setDefaults'
   | 'setDynamicNeighbors'
   | 'removeNeighbor'
   | 'updateNeighbor'

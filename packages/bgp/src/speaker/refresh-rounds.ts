@@ -8,7 +8,7 @@ export interface RefreshRoundsContext {
   /** Index of the peer in the tables. */
   readonly peer: number
   /** Seconds after which an end is no longer waited for (RFC 7313 §4.2). */
-  readonly limit: number
+  limit(): number
   tableOf(family: Family): RibTable
   /** Paths that were not announced again have gone. */
   removed(family: Family): void
@@ -21,11 +21,11 @@ export class RefreshRounds {
   constructor(private readonly context: RefreshRoundsContext) {}
 
   begin(family: Family): void {
-    const { clock, limit, peer } = this.context
+    const { clock, peer } = this.context
     this.#timers.get(family.key)?.cancel()
     this.#timers.set(
       family.key,
-      clock.setTimer(limit * 1000, () => this.end(family)),
+      clock.setTimer(this.context.limit() * 1000, () => this.end(family)),
     )
     this.context.tableOf(family).markPeer(peer, PATH.refreshing)
   }

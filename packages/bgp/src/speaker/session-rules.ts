@@ -38,7 +38,7 @@ export function importRulesFor(config: PeerConfig, identity: SpeakerIdentity, va
     self: {
       as: neighbor.vrf === undefined ? identity.as : config.localAs,
       routerId: identity.routerId.w0,
-      clusterId: identity.clusterId.w0,
+      clusterId: config.clusterId.w0,
       ...(confederation === undefined ? {} : { confederation }),
     },
     peer: config.name,
@@ -72,7 +72,7 @@ export function exportSignatureFor(
     client: isClient,
     localAs: config.localAs,
     routerId: identity.routerId,
-    clusterId: identity.clusterId,
+    clusterId: config.clusterId,
     localAddress: localAddress.unmapped(),
     // the next hops of a VPN are within the provider's network
     nextHop: nextHop === 'auto' && isInternalCustomer(config) ? 'self' : nextHop,

@@ -12,6 +12,7 @@ import type {
   ListenConfig,
   NeighborConfig,
   SpeakerConfig,
+  SpeakerDefaults,
   SpeakerOptions,
   VrfConfig,
 } from './config.js'
@@ -226,6 +227,18 @@ export class Speaker {
   setConfederation(confederation: ConfederationConfig | undefined): void {
     this.#parts.options.recorder?.call('setConfederation', [confederation])
     this.#parts.neighbors.useConfederation(confederation)
+  }
+
+  /**
+   * Says other things to neighbors of which nothing else is said: sessions begin anew with those whose OPEN from us is another one, and routes go out
+   * anew to those that they are reflected to.
+   *
+   * @param defaults all of them; what is left out is what it is by default
+   * @throws SpeakerError `speaker.config`; then nothing has changed
+   */
+  setDefaults(defaults: SpeakerDefaults): void {
+    this.#parts.options.recorder?.call('setDefaults', [defaults])
+    this.#parts.neighbors.useDefaults(defaults)
   }
 
   /** Compares paths in another way: every destination is decided again, and no session ends. */

@@ -13,7 +13,7 @@ export interface StaleRoutesContext {
   /** Index of the peer in the tables. */
   readonly peer: number
   /** Seconds that stale routes wait for End-of-RIB once the session is back. */
-  readonly staleTime: number
+  staleTime(): number
   tableOf(family: Family): RibTable
   /** Routes have gone. */
   removed(families: readonly Family[]): void
@@ -94,7 +94,7 @@ export class StaleRoutes {
     for (const family of this.#families) {
       if (!preserved.some((entry) => entry.family.key === family.key)) this.finish(family)
     }
-    if (this.#families.size > 0) this.#arm(this.context.staleTime, true)
+    if (this.#families.size > 0) this.#arm(this.context.staleTime(), true)
   }
 
   /** End-of-RIB has come, or no longer matters: what is still stale goes. */

@@ -254,7 +254,7 @@ describe('rules of FlowSpec, after any changes of them and of routes', () => {
   it(`are feasible or not as the RFCs say (seed ${SEED})`, async () => {
     const { lab, r, x, y, i, j } = await network()
     const random = seededRandom(SEED)
-    const pick = <T>(list: readonly T[]): T => list[random.uint32() % list.length] as T
+    const pick = <T>(list: readonly T[]): T => list[random.uint32() % list.length]
     const seen = new Set<string | undefined>()
     for (let step = 0; step < STEPS; step++) {
       const speaker = pick([x, y, i, j, r])

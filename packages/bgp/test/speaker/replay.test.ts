@@ -82,6 +82,7 @@ test('what was recorded of a speaker leads another one to the same tables', asyn
       if (below(15) === 0) r.resetNeighbor(CLIENTS[below(2)])
       if (below(15) === 0) r.setDecision({ multipath: 1 + below(4) })
       if (below(15) === 0) r.setConfederation(below(2) === 0 ? undefined : { id: 64512, members: [65002] })
+      if (below(15) === 0) r.setDefaults({ gracefulRestart: { restartTime: 10 + below(3) }, clusterId: `192.0.2.${200 + below(2)}` })
       if (below(15) === 0) {
         const range = { prefix: '192.0.2.8/29', as: 65000, families: ['vpnv4-unicast' as const] }
         r.setDynamicNeighbors(below(2) === 0 ? [] : [range])

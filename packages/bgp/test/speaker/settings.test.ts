@@ -1,4 +1,4 @@
-// What a speaker as a whole is can change while it lives: where it listens, whom it takes unnamed, how it compares, which confederation it is in.
+// What a speaker as a whole is can change while it lives: where it listens, whom it takes unnamed, how it compares, which confederation it is in, what it says.
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import { IPV4_UNICAST, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
@@ -227,6 +227,75 @@ describe('a confederation', () => {
     expect(() => r.setConfederation(confederation)).toThrow(/role/)
     await r.reconcile({ ...whole, confederation, neighbors: [passive(B, { as: 65002, routeReflectorClient: false })] }).apply()
     expect(neighbor(r, B).config.role).toBeUndefined()
+  })
+})
+
+describe('what the speaker says to neighbors of which nothing else is said', () => {
+  it('changes with new sessions for those whose OPEN it changes, and for nobody else', async () => {
+    const neighbors = [passive(A), passive(B, { gracefulRestart: { restartTime: 20 }, holdTime: 9 })]
+    const { lab, r, others, whole } = await star({ gracefulRestart: { restartTime: 30 }, neighbors }, { [A]: {}, [B]: {} })
+    const [a, b] = others
+    const before = noticed(b)
+    const restartTimeTo = (speaker: Speaker) => neighbor(speaker, R).negotiated?.gracefulRestart?.restartTime
+    expect([restartTimeTo(a), restartTimeTo(b)]).toEqual([30, 20])
+    const desired = { ...whole, gracefulRestart: { restartTime: 60 } }
+    const plan = r.reconcile(desired)
+    expect(plan.settings).toEqual(['gracefulRestart'])
+    expect(plan.changes).toEqual([
+      { neighbor: A, kind: 'change', impact: 'reset', fields: ['gracefulRestart'] },
+      { neighbor: B, kind: 'keep', impact: 'nothing', fields: [] },
+    ])
+    expect(neighbor(r, A).established).toBe(1)
+    await plan.apply()
+    await lab.until(() => isUp(a, R) && neighbor(r, A).established === 2, 'the new session')
+    expect([restartTimeTo(a), restartTimeTo(b)]).toEqual([60, 20])
+    expect(r.reconcile(desired).settings).toEqual([])
+
+    await r.reconcile({ ...desired, holdTime: 6, gracefulRestart: false }).apply()
+    await lab.until(() => isUp(a, R) && neighbor(r, A).established === 3, 'the session without graceful restart') // one reset for both
+    expect([restartTimeTo(a), restartTimeTo(b)]).toEqual([undefined, 20])
+    expect([A, B].map((address) => neighbor(r, address).negotiated?.holdTime)).toEqual([6, 9])
+    expect(noticed(b)).toEqual(before)
+  })
+
+  it('is taken over by sessions that go on, where no OPEN says it', async () => {
+    const outside = passive('192.0.2.13', { as: 65009, families: ['ipv4-unicast'] })
+    const { lab, r, others, whole } = await star(
+      { neighbors: [passive(A), passive(B), outside] },
+      { [A]: {}, [B]: {}, '192.0.2.13': { as: 65009 } },
+    )
+    const [a, b, o] = others
+    a.announce([vpn('10.0.0.1/32')])
+    await lab.run(2)
+    const before = noticed(o)
+    const clusters = () => [...b.routes({ family: 'vpnv4-unicast', neighbor: R })].map(({ set }) => set.attributes.clusterList?.map(String))
+    expect(clusters()).toEqual([[R]])
+    const desired = { ...whole, clusterId: '192.0.2.200', gracefulRestart: { staleTime: 30, selectionDeferral: 9 } }
+    const plan = r.reconcile(desired)
+    expect([plan.settings, plan.changes]).toEqual([
+      ['gracefulRestart', 'clusterId'],
+      [
+        { neighbor: A, kind: 'change', impact: 'refresh', fields: ['gracefulRestart', 'clusterId'] },
+        { neighbor: B, kind: 'change', impact: 'refresh', fields: ['gracefulRestart', 'clusterId'] },
+        { neighbor: outside.address, kind: 'change', impact: 'nothing', fields: ['gracefulRestart'] },
+      ],
+    ])
+    await plan.apply()
+    await lab.run(2)
+    expect(clusters()).toEqual([['192.0.2.200']])
+    expect(r.neighbors().map(({ established }) => established)).toEqual([1, 1, 1])
+    expect(noticed(o)).toEqual(before)
+    expect(r.reconcile(desired).changes.map(({ kind }) => kind)).toEqual(['keep', 'keep', 'keep'])
+  })
+
+  it('is refused with its place where it cannot be, and nothing changes', async () => {
+    const { r, whole, others } = await star({ neighbors: [passive(A)] }, { [A]: {} })
+    const before = others.map(noticed)
+    expect(() => r.setDefaults({ clusterId: '2001:db8::1' })).toThrow(/clusterId/)
+    expect(() => r.setDefaults({ holdTime: 2 })).toThrow(/holdTime/)
+    expect(() => r.reconcile({ ...whole, gracefulRestart: { restartTime: 5000 } })).toThrow(/restartTime/)
+    expect(r.reconcile(whole).settings).toEqual([])
+    expect(others.map(noticed)).toEqual(before)
   })
 })
 
