@@ -75,17 +75,8 @@ export class Monitoring {
       // 0: not known (RFC 7854 §4.2)
       const { now = () => 0, ...world } = this.#world
       const system = { name: config.name, description: 'heddle' }
-      const current = (): SpeakerNodeConfig => this.#config
       const { as, routerId } = config.bgp
-      // VRFs may be others when a customer comes up
-      const speakerConfig = {
-        as,
-        routerId,
-        get vrfs() {
-          return current().bgp.vrfs ?? []
-        },
-      }
-      const client = new BmpClient({ ...world, now, speaker, speakerConfig, config: { system, ...station } })
+      const client = new BmpClient({ ...world, now, speaker, speakerConfig: { as, routerId }, config: { system, ...station } })
       this.#stations.set(name, { text: wanted.get(name) ?? '', client })
       client.start()
     }

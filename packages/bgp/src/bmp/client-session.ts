@@ -9,19 +9,11 @@ import type { BmpClientOptions } from './client.js'
 import { encodeBmp } from './codec.js'
 import { BMP_MIRRORING, BMP_PEER_FLAG } from './iana.js'
 import type { BmpMessage } from './message.js'
+import { LocRibs } from './loc-ribs.js'
 import { MonitoredTables, type MonitoredGroup, type MonitoredTable } from './monitored-tables.js'
 import type { BmpPeer } from './peer.js'
 import { SentRoutes } from './sent-routes.js'
-import {
-  locRibUp,
-  locRibsOf,
-  monitoredPeer,
-  peerDownOf,
-  peerUpOf,
-  updatesOf,
-  type MonitoredLocRib,
-  type MonitoredPeer,
-} from './session-messages.js'
+import { monitoredPeer, peerDownOf, NO_DISTINGUISHER, peerRenamed, peerUpOf, updatesOf, type MonitoredPeer } from './session-messages.js'
 import { statisticsOf } from './statistics-of.js'
 
 /** Destinations and paths that are looked at before others get their turn. */
@@ -47,8 +39,7 @@ export class ClientSession {
   readonly #tables: MonitoredTables
   readonly #access: TableAccess
   readonly #peers = new Map<string, HeardPeer>()
-  /** Loc-RIBs by their VRF. */
-  readonly #locRibs: ReadonlyMap<string | undefined, MonitoredLocRib>
+  readonly #locRibs: LocRibs
   #wake: (() => void) | undefined
   #statistics: Timer | undefined
   #over: string | undefined
@@ -59,7 +50,7 @@ export class ClientSession {
   ) {
     const { speaker, speakerConfig, config } = options
     this.#wanted = new Set(config.tables ?? ALL)
-    this.#locRibs = this.#wanted.has('loc-rib') ? locRibsOf(speakerConfig, speaker.neighbors()) : new Map()
+    this.#locRibs = new LocRibs(speakerConfig, (peer, make) => this.#send(make(this.#at(peer))))
     const tables = new Set([...this.#wanted].filter((table) => table !== 'adj-out'))
     const isHeard = (peer: string, vrf: string | undefined): boolean => {
       const heard = this.#peers.get(peer)
@@ -75,10 +66,11 @@ export class ClientSession {
     const neighbor: SpeakerEvents['neighbor'] = (view) => this.#neighbor(view)
     const endOfRib: SpeakerEvents['end-of-rib'] = ({ neighbor: name, family }) => this.#endOfRib(name, family)
     const malformed: SpeakerEvents['malformed'] = ({ neighbor: name, message }) => this.#mirror(name, message)
+    const vrfs: SpeakerEvents['vrfs'] = () => this.#vrfs()
     void this.#read()
     try {
       this.#begin()
-      speaker.events.on('neighbor', neighbor).on('end-of-rib', endOfRib).on('malformed', malformed)
+      speaker.events.on('neighbor', neighbor).on('end-of-rib', endOfRib).on('malformed', malformed).on('vrfs', vrfs)
       while (this.#over === undefined) {
         if (this.connection.queued > ENOUGH) await this.connection.drained()
         else if (this.#slice()) await this.#tick()
@@ -86,7 +78,7 @@ export class ClientSession {
       }
       return this.#over
     } finally {
-      speaker.events.off('neighbor', neighbor).off('end-of-rib', endOfRib).off('malformed', malformed)
+      speaker.events.off('neighbor', neighbor).off('end-of-rib', endOfRib).off('malformed', malformed).off('vrfs', vrfs)
       this.#statistics?.cancel()
       for (const { sent } of this.#peers.values()) sent?.stop()
       this.#access.stop()
@@ -109,7 +101,7 @@ export class ClientSession {
       { kind: 'system-name', text: name },
     ] as const
     this.#send({ type: 'initiation', information })
-    for (const [vrf = 'global', { peer, families }] of this.#locRibs) this.#send(locRibUp(this.#at(peer), families, vrf))
+    if (this.#wanted.has('loc-rib')) this.#locRibs.follow(speaker.vrfs, speaker.neighbors())
     for (const view of speaker.neighbors()) this.#neighbor(view)
     this.#report(config.statistics ?? DEFAULT_STATISTICS)
   }
@@ -157,7 +149,7 @@ export class ClientSession {
   #tell(group: MonitoredGroup): void {
     const { of, peer: name, vrf } = group
     const heard = this.#peers.get(name)
-    const peer = of === 'loc-rib' ? this.#locRibs.get(vrf)?.peer : heard?.peer
+    const peer = of === 'loc-rib' ? this.#locRibs.peerOf(vrf) : heard?.peer
     if (peer === undefined) return
     const flags = of === 'adj-in-post' ? peer.flags | BMP_PEER_FLAG.postPolicy : peer.flags
     const addPath = of === 'loc-rib' ? new Set<number>() : (heard?.view.negotiated?.addPath.receive ?? new Set<number>())
@@ -176,9 +168,8 @@ export class ClientSession {
       }
       endsOfRib.clear()
     }
-    for (const { peer, families } of this.#locRibs.values()) {
-      for (const family of families.splice(0)) this.#send({ type: 'route-monitoring', peer: this.#at(peer), pdu: encodeEndOfRib(family) })
-    }
+    for (const [peer, family] of this.#locRibs.ends())
+      this.#send({ type: 'route-monitoring', peer: this.#at(peer), pdu: encodeEndOfRib(family) })
   }
 
   #neighbor(view: NeighborView): void {
@@ -191,11 +182,30 @@ export class ClientSession {
     }
   }
 
+  /** VRFs have come or gone, or have other RDs, by which the station knows them and their customers. */
+  #vrfs(): void {
+    const { speaker } = this.options
+    const fresh = this.#wanted.has('loc-rib') ? this.#locRibs.follow(speaker.vrfs, speaker.neighbors()) : new Set<string | undefined>()
+    const moved = [...this.#peers].filter(([, { peer, view }]) => !this.#distinguisherOf(view).equals(peer.distinguisher))
+    for (const [, { view }] of moved) fresh.add(view.config.vrf)
+    this.#tables.follow(this.#access.tables(), fresh)
+    for (const [name, { peer, sent }] of moved) {
+      sent?.stop()
+      this.#peers.delete(name)
+      this.#send(peerRenamed(this.#at(peer)))
+    }
+    for (const view of speaker.neighbors()) this.#neighbor(view)
+  }
+
+  #distinguisherOf({ config: { vrf } }: NeighborView): RouteDistinguisher {
+    const found = this.options.speaker.vrfs.find(({ name }) => name === vrf)
+    return found === undefined ? NO_DISTINGUISHER : RouteDistinguisher.parse(found.rd)
+  }
+
   #up(view: NeighborView): void {
-    const { speaker, speakerConfig } = this.options
+    const { speaker } = this.options
     const { vrf } = view.config
-    const rd = vrf === undefined ? undefined : speakerConfig.vrfs?.find(({ name }) => name === vrf)?.rd
-    const peer = monitoredPeer(view, rd === undefined ? undefined : RouteDistinguisher.parse(rd))
+    const peer = monitoredPeer(view, this.#distinguisherOf(view))
     const message = peerUpOf(this.#at(peer), view)
     if (message === undefined) return
     this.#send(message)

@@ -24,7 +24,7 @@ export interface BmpClientConfig {
 export interface BmpClientOptions {
   readonly speaker: Speaker
   /** Of the speaker. */
-  readonly speakerConfig: Pick<SpeakerConfig, 'as' | 'routerId' | 'vrfs'>
+  readonly speakerConfig: Pick<SpeakerConfig, 'as' | 'routerId'>
   readonly config: BmpClientConfig
   readonly clock: Clock
   readonly random: Random

@@ -97,12 +97,22 @@ export class MonitoredTables implements TableObserver {
     return cursor >= table.slots && paths.size === 0 && best.size === 0
   }
 
+  /** Forgets tables that are not there any more, and begins anew with those of some VRFs. */
+  follow(tables: Iterable<PlacedTable>, anew: ReadonlySet<string | undefined>): void {
+    const there = new Set(Array.from(tables, ({ table }) => table))
+    for (const [table, { vrf }] of this.#progress) if (!there.has(table) || anew.has(vrf)) this.#forget(table)
+    this.changed()
+  }
+
   /** Forgets everything. */
   clear(): void {
-    for (const [table, { paths, best }] of this.#progress) {
-      for (const destination of [...paths.keys(), ...best]) table.unhold(destination)
-    }
-    this.#progress.clear()
+    for (const table of this.#progress.keys()) this.#forget(table)
+  }
+
+  #forget(table: RibTable): void {
+    const progress = this.#progress.get(table)
+    this.#progress.delete(table)
+    if (progress !== undefined) for (const destination of [...progress.paths.keys(), ...progress.best]) table.unhold(destination)
   }
 
   #of(table: RibTable, vrf: string | undefined): Progress {

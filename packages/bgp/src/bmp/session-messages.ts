@@ -1,4 +1,4 @@
-import { IpAddress, RouteDistinguisher, ValueError } from '@heddle/wire'
+import { ByteWriter, IpAddress, RouteDistinguisher, ValueError } from '@heddle/wire'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import { encodeMessage } from '../decode.js'
 import { AFI } from '../iana.js'
@@ -6,10 +6,10 @@ import type { Capability } from '../capability/capability.js'
 import type { OpenMessage } from '../message/message.js'
 import type { EncodeOptions } from '../message/options.js'
 import { packUpdates, packWithdrawals } from '../message/pack.js'
-import { familyByName, type Family } from '../nlri/family.js'
-import type { SpeakerConfig } from '../speaker/config.js'
+import type { Family } from '../nlri/family.js'
 import type { NeighborView } from '../speaker/neighbor-view.js'
 import { BMP_PEER_DOWN, BMP_PEER_FLAG, BMP_PEER_TYPE } from './iana.js'
+import { encodeInformation } from './information.js'
 import type { BmpPeerDown, BmpPeerUp } from './message.js'
 import type { MonitoredGroup } from './monitored-tables.js'
 import type { BmpPeer } from './peer.js'
@@ -18,42 +18,21 @@ import type { BmpPeer } from './peer.js'
 export type MonitoredPeer = Omit<BmpPeer, 'seconds' | 'microseconds'>
 
 /** Of a neighbor that has not been found yet, and of tables of our own. */
-const UNSPECIFIED = IpAddress.parse('::')
-const NO_DISTINGUISHER = RouteDistinguisher.fromWords(0, 0)
+export const UNSPECIFIED = IpAddress.parse('::')
+/** Of what is in no VRF (RFC 7854 §4.2). */
+export const NO_DISTINGUISHER = RouteDistinguisher.fromWords(0, 0)
 
-/** The header of a neighbor (RFC 7854 §4.2). @param distinguisher of the VRF that the neighbor is in */
-export function monitoredPeer(view: NeighborView, distinguisher: RouteDistinguisher | undefined): MonitoredPeer {
+/** The header of a neighbor (RFC 7854 §4.2). @param distinguisher of the VRF that the neighbor is in, or of none */
+export function monitoredPeer(view: NeighborView, distinguisher: RouteDistinguisher): MonitoredPeer {
   const address = view.remoteAddress ?? UNSPECIFIED
   return {
-    peerType: distinguisher === undefined ? BMP_PEER_TYPE.global : BMP_PEER_TYPE.rd,
+    peerType: view.config.vrf === undefined ? BMP_PEER_TYPE.global : BMP_PEER_TYPE.rd,
     flags: address.family === 6 ? BMP_PEER_FLAG.ipv6 : 0,
-    distinguisher: distinguisher ?? NO_DISTINGUISHER,
+    distinguisher,
     address,
     as: view.as,
     routerId: view.negotiated?.remoteRouterId ?? IpAddress.v4(0),
   }
-}
-
-/** A Loc-RIB that the station is told of, with its header (RFC 9069 §4.1). */
-export interface MonitoredLocRib {
-  readonly peer: MonitoredPeer
-  /** Families of whose end the station is to hear. */
-  readonly families: Family[]
-}
-
-/** Those of no VRF and of each. */
-export function locRibsOf(
-  { as, routerId, vrfs = [] }: Pick<SpeakerConfig, 'as' | 'routerId' | 'vrfs'>,
-  neighbors: readonly NeighborView[],
-): Map<string | undefined, MonitoredLocRib> {
-  const of = (vrf: string | undefined, rd?: string): [string | undefined, MonitoredLocRib] => {
-    const names = new Set(neighbors.flatMap(({ config }) => (config.vrf === vrf ? config.families : [])))
-    const distinguisher = rd === undefined ? NO_DISTINGUISHER : RouteDistinguisher.parse(rd)
-    const own = { as, routerId: IpAddress.parse(routerId), address: UNSPECIFIED }
-    const peer = { peerType: BMP_PEER_TYPE.locRib, flags: 0, distinguisher, ...own }
-    return [vrf, { peer, families: [...names].flatMap((name) => familyByName(name) ?? []) }]
-  }
-  return new Map([of(undefined), ...vrfs.map(({ name, rd }) => of(name, rd))])
 }
 
 /** A session that is established, or `undefined` for a neighbor whose session is not (RFC 7854 §4.10). */
@@ -82,6 +61,18 @@ export function locRibUp(peer: BmpPeer, families: readonly Family[], name: strin
   const [sentOpen, receivedOpen] = [encodeMessage(open), encodeMessage(open)]
   const information = [{ kind: 'table-name', text: name }] as const
   return { type: 'peer-up', peer, localAddress: peer.address, localPort: 0, remotePort: 0, sentOpen, receivedOpen, information }
+}
+
+/** A Loc-RIB that is not there any more, with its name (RFC 9069 §5.3). */
+export function locRibDown(peer: BmpPeer, name: string): BmpPeerDown {
+  const out = new ByteWriter(64)
+  encodeInformation([{ kind: 'table-name', text: name }], out)
+  return { type: 'peer-down', peer, reason: BMP_PEER_DOWN.locRib, data: out.finish() }
+}
+
+/** A peer whose routes are told of as those of another one from here on (RFC 7854 §4.9). */
+export function peerRenamed(peer: BmpPeer): BmpPeerDown {
+  return { type: 'peer-down', peer, reason: BMP_PEER_DOWN.deconfigured, data: new Uint8Array() }
 }
 
 /** Event that stands for an end without a word from either side: the TCP connection failed (RFC 4271 §8.1.4). */

@@ -1,11 +1,14 @@
 import type { Family } from '../nlri/family.js'
 import type { BgpError } from '../validate/bgp-error.js'
+import type { VrfConfig } from './config.js'
 import type { NeighborView } from './neighbor-view.js'
 
 /** Control events of a speaker; never one per route. */
 export type SpeakerEvents = {
   /** A neighbor came into another state, was added, or was removed (then with state `idle`). */
   neighbor: (neighbor: NeighborView) => void
+  /** VRFs have come or gone, or have other values. */
+  vrfs: (vrfs: readonly VrfConfig[]) => void
   /** A peer has sent its initial routes of the family (RFC 4724 §2). */
   'end-of-rib': (event: { readonly neighbor: string; readonly family: Family }) => void
   /** A peer has come near the limit of its routes, above it, or below again. */

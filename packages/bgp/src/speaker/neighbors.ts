@@ -81,6 +81,10 @@ export class Neighbors {
     }
   }
 
+  get vrfs(): readonly VrfConfig[] {
+    return this.#config.vrfs ?? []
+  }
+
   all(): Iterable<Peer> {
     return this.#peers.values()
   }

@@ -161,6 +161,11 @@ export class Speaker {
     this.#parts.local.wantTargets(targets)
   }
 
+  /** All VRFs, at this moment. */
+  get vrfs(): readonly VrfConfig[] {
+    return this.#parts.neighbors.vrfs
+  }
+
   /** All neighbors, at this moment. */
   neighbors(): NeighborView[] {
     return Array.from(this.#parts.neighbors.all(), (peer) => peer.view())
@@ -202,6 +207,7 @@ export class Speaker {
   setVrfs(vrfs: readonly VrfConfig[]): void {
     this.#parts.options.recorder?.call('setVrfs', [vrfs])
     this.#parts.neighbors.useVrfs(vrfs, () => this.#parts.tables.useVrfs(vrfs))
+    this.#parts.events.emit('vrfs', vrfs)
   }
 
   /**

@@ -66,14 +66,20 @@ export class Station {
 
   #take({ message, update }: BmpItem): void {
     this.messages.push(message)
-    if (message.type === 'peer-up') this.up.add(String(message.peer.address))
+    if (message.type === 'peer-up') {
+      const who = peerOf(message.peer)
+      if (this.up.has(who)) throw new TypeError(`${who} was up`)
+      this.up.add(who)
+    }
     if (message.type === 'peer-down') {
       const name = String(message.peer.address)
-      if (!this.up.delete(name)) throw new TypeError(`${name} was not up`)
-      for (const table of ['pre', 'post', 'out']) this.tables.delete(`${name} ${table}`)
+      const who = peerOf(message.peer)
+      if (!this.up.delete(who)) throw new TypeError(`${who} was not up`)
+      for (const table of message.peer.peerType === 3 ? [who] : ['pre', 'post', 'out'].map((of) => `${name} ${of}`))
+        this.tables.delete(table)
     }
     if (message.type !== 'route-monitoring') return
-    if (!this.up.has(String(message.peer.address))) throw new TypeError(`routes of ${message.peer.address}, which is not up`)
+    if (!this.up.has(peerOf(message.peer))) throw new TypeError(`routes of ${peerOf(message.peer)}, which is not up`)
     if (update?.ok !== true || update.message.type !== 'update' || update.errors.length > 0) throw new TypeError(JSON.stringify(update))
     const name = tableOf(message.peer)
     const table = this.tables.get(name) ?? new Map<string, string>()
@@ -90,6 +96,11 @@ const NONE = String(RouteDistinguisher.fromWords(0, 0))
 /** A Loc-RIB: that of a VRF has its RD in its name. */
 function localName(rd: RouteDistinguisher): string {
   return String(rd) === NONE ? 'local' : `local ${rd}`
+}
+
+/** Who is up or not: a peer by its address and RD. */
+function peerOf({ peerType, address, distinguisher }: BmpPeer): string {
+  return peerType === 3 ? localName(distinguisher) : String(distinguisher) === NONE ? String(address) : `${address} ${distinguisher}`
 }
 
 function tableOf(peer: BmpPeer): string {

@@ -151,4 +151,66 @@ describe('paths of VRFs', () => {
     expect(plain(station.tables)).toEqual(plain(tablesOf(pe, VRFS)))
     await Promise.all([client.stop(), lab.run(1)])
   })
+
+  it('are told of VRFs that come, go and get other RDs while the station is connected (RFC 9069 §5.2, §5.3)', async () => {
+    const { lab, config, pe, gateway, red, blue } = await network()
+    const station = new Station()
+    await station.listen(lab.host(STATION).transport, STATION, PORT)
+    const client = new BmpClient({
+      speaker: pe,
+      speakerConfig: config,
+      config: { address: IpAddress.parse(STATION), port: PORT, statistics: 0 },
+      clock: lab.clock,
+      random: seededRandom(3),
+      transport: lab.host(PE).transport,
+      now: () => 1_700_000_000_000,
+    })
+    client.start()
+    red.announce([unicast('10.0.0.0/24')])
+    blue.announce([unicast('10.0.0.0/24')])
+    gateway.announce([vpn('10.9.0.1/32', { rt: '65000:300', rd: '65000:9' })])
+    await lab.run(2)
+    expect([...station.up].sort()).toEqual([`${RED} 65000:1`, `${BLUE} 65000:2`, GATEWAY, 'local', 'local 65000:1', 'local 65000:2'])
+    const heard = () => station.messages.splice(0).flatMap((message) => ('peer' in message ? [message] : []))
+    heard()
+
+    const green = vrf('green', 3)
+    pe.setVrfs([...VRFS, green])
+    await lab.run(2)
+    expect(plain(station.tables)).toEqual(plain(tablesOf(pe, [...VRFS, green])))
+    expect(station.tables.get('local 65000:3')?.size).toBe(1)
+    const told = heard()
+    expect(told[0]).toMatchObject({ type: 'peer-up', information: [{ kind: 'table-name', text: 'green' }] })
+    expect(new Set(told.map(({ peer }) => String(peer.distinguisher)))).toEqual(new Set(['65000:3'])) // nobody else is told of
+
+    const moved = [{ ...vrf('red', 1), rd: '65000:11' }, VRFS[1], green].flatMap((one) => one ?? [])
+    pe.setVrfs(moved)
+    red.announce([unicast('10.1.0.0/24')])
+    await lab.run(2)
+    expect(plain(station.tables)).toEqual(plain(tablesOf(pe, moved)))
+    expect([...station.up].sort()).toEqual([
+      `${RED} 65000:11`,
+      `${BLUE} 65000:2`,
+      GATEWAY,
+      'local',
+      'local 65000:11',
+      'local 65000:2',
+      'local 65000:3',
+    ])
+    const downs = heard().flatMap((message) => (message.type === 'peer-down' ? [message] : []))
+    expect(downs.map(({ peer, reason, data }) => [String(peer.distinguisher), reason, data.length])).toEqual([
+      ['65000:1', 6, 4 + 'red'.length],
+      ['65000:1', 5, 0],
+    ])
+
+    pe.removeNeighbor(BLUE)
+    const left = moved.filter(({ name }) => name !== 'blue')
+    pe.setVrfs(left)
+    red.withdraw([unicast('10.1.0.0/24')])
+    await lab.run(2)
+    expect(plain(station.tables)).toEqual(plain(tablesOf(pe, left)))
+    expect([...station.up].filter((name) => name.includes('65000:2'))).toEqual([])
+    expect(station.connections).toBe(1)
+    await Promise.all([client.stop(), lab.run(1)])
+  })
 })
