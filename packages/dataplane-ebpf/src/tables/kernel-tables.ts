@@ -26,14 +26,12 @@ import { VRF } from '../layout/structs.js'
 import { failureOf, idOf, NOTHING, removedIn } from './changes.js'
 import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
-import { wordBytes, type KernelMaps } from './kernel-maps.js'
+import type { KernelMaps } from './kernel-maps.js'
+import { NodePorts } from './node-ports.js'
 import { Policies } from './policies.js'
 import { KernelRoutes } from './kernel-routes.js'
 import { SourceSets } from './source-sets.js'
 import { Translations } from './translations.js'
-
-/** MTU of no uplink: what a length field can say. */
-const ANY_MTU = 65_535
 
 /**
  * The tables in the kernel. A transaction that was found valid is written object by object: what it sets first, then its routes, and what it removes
@@ -48,6 +46,7 @@ export class KernelTables {
   readonly translations: Translations
   readonly #maps: KernelMaps
   readonly #sources: SourceSets
+  readonly #nodePorts: NodePorts
   /** Router's own MAC addresses by VNI, which headers of VXLAN tunnels have. */
   readonly #macs = new Map<number, MacAddress>()
 
@@ -59,6 +58,7 @@ export class KernelTables {
     this.translations = new Translations(maps, this.config, () => performance.now())
     this.counters = new CounterMaps(maps)
     this.#sources = new SourceSets(maps)
+    this.#nodePorts = new NodePorts(maps, this.config)
     this.fib = new FibStore(maps.words('fib'), maps.words('routes'), () => performance.now())
     this.routes = new KernelRoutes(this.fib)
     for (const [vni, value] of maps.numbered('vnis')) this.#macs.set(vni, decodeVni(vni, value).routerMac)
@@ -131,7 +131,7 @@ export class KernelTables {
       this.fib.remove(id)
     }
     if (vnis.set.length + lostVnis.length > 0) this.#refreshVxlan()
-    if (ports.set.length + ports.remove.length + vrfs.remove.length > 0) this.#deriveFromPorts()
+    this.#nodePorts.tell()
     this.config.setLarge('generation', transaction.generation)
     // Routes are not in maps that are set.
     this.#maps.forgetDecisions()
@@ -190,12 +190,14 @@ export class KernelTables {
     const before = this.#maps.get('ports', port.id)
     if (before !== undefined && !keepsFlows(decodePort(port.id, before), port)) this.policies.forgetFlows(port.id)
     this.#maps.set('ports', port.id, this.policies.encodePort(port))
+    this.#nodePorts.set(port)
     this.counters.add('port_counters', port.id)
     this.policies.count(port)
   }
 
   #removePort(id: number): void {
     this.#maps.delete('ports', id)
+    this.#nodePorts.remove(id)
     this.policies.removePort(id)
     this.counters.remove('port_counters', id)
   }
@@ -207,20 +209,6 @@ export class KernelTables {
       if (hop.action.type !== 'tunnel' || hop.action.encapsulation !== 'vxlan') continue
       this.#maps.set('next_hops', id, encodeNextHop(hop, this.#ownMac(hop)))
     }
-  }
-
-  #deriveFromPorts(): void {
-    const hosts = new Map<number, number>()
-    let uplinkMtu = ANY_MTU
-    for (const [id, value] of this.#maps.numbered('ports')) {
-      const { kind, vrf, mtu } = decodePort(id, value)
-      if (kind === 'uplink') uplinkMtu = Math.min(uplinkMtu, mtu)
-      // Of several, one: the largest id, so that the choice does not depend on the order of a hash.
-      if (kind === 'host' && vrf !== undefined) hosts.set(vrf, Math.max(id, hosts.get(vrf) ?? 0))
-    }
-    for (const [vrf] of this.#maps.numbered('hosts')) if (!hosts.has(vrf)) this.#maps.delete('hosts', vrf)
-    for (const [vrf, port] of hosts) this.#maps.set('hosts', vrf, wordBytes(port))
-    this.config.set('uplink_mtu', uplinkMtu)
   }
 }
 
