@@ -81,5 +81,10 @@ function foreignOn(link: string, index: number, netns: string | undefined, own: 
   const found = call((native) => native.programsOn(netns, index))
   return found
     .filter(({ id }) => !own.has(id))
-    .map(({ id, name }) => ({ kind: 'foreign', name: name === '' ? 'unknown' : name, id, details: `ingress of ${link} by tcx` }))
+    .map(({ id, name, how }) => ({
+      kind: 'foreign',
+      name: name === '' ? 'unknown' : name,
+      ...(id !== 0 && { id }),
+      details: `ingress of ${link} by ${how}`,
+    }))
 }

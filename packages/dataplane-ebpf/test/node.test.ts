@@ -111,7 +111,12 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     const foreign = call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 1024, flows: 1024 }))
     const netns = namespace.namespaces.path('node')
     const [{ ifindex }] = JSON.parse(namespace.namespaces.in('node', 'ip', '-j', 'link', 'show', 'up0')) as [{ ifindex: number }]
-    const attachment = await callAsync(() => foreign.attach({ program: 'ingress', ifindex, usesTcx: hasTcx, namespace: netns }))
+    const ways = hasTcx ? ['tcx', 'clsact'] : ['clsact']
+    const attachments: number[] = []
+    for (const way of ways) {
+      const place = { program: 'ingress', ifindex, usesTcx: way === 'tcx', namespace: netns }
+      attachments.push(await callAsync(() => foreign.attach(place)))
+    }
     const parts = JSON.parse(await show('bpf', '--json')) as Views['bpf']
     const ofKind = (wanted: string): Views['bpf'] => parts.filter(({ kind }) => kind === wanted)
     expect(ofKind('program').map(({ name }) => name)).toEqual(expect.arrayContaining(['egress', 'ingress']))
@@ -120,8 +125,10 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     for (const { pin } of ofKind('map')) expect(pin).toContain(folder)
     expect(ofKind('link').map(({ name }) => name.split(' ')[0])).toEqual(['uplink', 'port', 'port'])
     const others = call(() => foreign.programs()).filter(({ name }) => name === 'ingress')
-    expect(ofKind('foreign')).toMatchObject(hasTcx ? [{ id: others[0].id, name: 'ingress' }] : [])
-    await callAsync(() => foreign.detach(attachment))
+    expect(ofKind('foreign')).toMatchObject(
+      ways.map((way) => ({ id: others[0].id, name: 'ingress', details: `ingress of uplink up0 by ${way}` })),
+    )
+    for (const attachment of attachments) await callAsync(() => foreign.detach(attachment))
     call(() => foreign.close())
     expect(await show('bpf')).toContain('KIND')
   }

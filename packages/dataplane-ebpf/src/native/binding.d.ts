@@ -48,9 +48,12 @@ export declare function lockTake(namespace: string | undefined | null, name: str
 
 /** A program of whoever on a link. */
 export interface NativeAttached {
+  /** 0 for one that the kernel does not number. */
   id: number
   /** Empty where the kernel does not tell it. */
   name: string
+  /** `xdp`, `generic xdp`, `offloaded xdp`, `tcx` or `clsact`. */
+  how: string
 }
 
 export interface NativeAttachOptions {
@@ -107,7 +110,7 @@ export declare function objectOpen(pins: string, maps: Array<string>): NativeObj
 /** Tries every feature; changes nothing. */
 export declare function probeFeatures(): Array<NativeFeature>
 
-/** Programs on packets that come in on a link by tcx, the first to see them first. */
+/** Programs on packets that come in on a link, the first to see them first. */
 export declare function programsOn(namespace: string | undefined | null, ifindex: number): Array<NativeAttached>
 
 /** Version of the package that this belongs to. */

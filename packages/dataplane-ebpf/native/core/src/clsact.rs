@@ -6,12 +6,13 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-use crate::route_netlink::{CREATE, EXCLUSIVE, Message, attribute};
+use crate::route_netlink::{CREATE, EXCLUSIVE, LIST, Message, attribute, attributes};
 
 const NEW_QDISC: u16 = 36;
 const DELETE_QDISC: u16 = 37;
 const NEW_FILTER: u16 = 44;
 const DELETE_FILTER: u16 = 45;
+const GET_FILTER: u16 = 46;
 
 /// `TC_H_CLSACT`, and its half for packets that come in.
 const CLSACT: u32 = 0xffff_fff1;
@@ -23,6 +24,9 @@ const OPTIONS: u16 = 2;
 const BPF_FD: u16 = 6;
 const BPF_NAME: u16 = 7;
 const BPF_FLAGS: u16 = 8;
+const BPF_ID: u16 = 11;
+/// `tcmsg`
+const HEADER: usize = 20;
 /// The program's return value is the verdict.
 const DIRECT_ACTION: u32 = 1;
 
@@ -66,6 +70,45 @@ pub fn remove_filter(ifindex: u32) -> io::Result<()> {
     let mut message = filter(DELETE_FILTER, 0, ifindex);
     message.attribute(KIND, b"bpf\0");
     absent_is_well(message.exchange())
+}
+
+/// A filter of whoever: number of its program, 0 if it has none that is numbered, and its own name, or kind.
+pub struct Found {
+    pub id: u32,
+    pub name: String,
+}
+
+/// Filters of packets that come in, the first to see them first.
+pub fn filters(ifindex: u32) -> io::Result<Vec<Found>> {
+    let answers = Message::new(GET_FILTER, LIST, &[0, ifindex, 0, INGRESS, 0]).ask()?;
+    Ok(answers.iter().filter_map(|answer| found_in(answer)).collect())
+}
+
+/// Of a list's entries, those without a handle only tell that there is a priority.
+fn found_in(answer: &[u8]) -> Option<Found> {
+    let handle = u32::from_ne_bytes(answer.get(8..12)?.try_into().ok()?);
+    let mut found = Found { id: 0, name: String::new() };
+    for (kind, value) in attributes(answer.get(HEADER..)?) {
+        match kind {
+            KIND => found.name = text(value),
+            OPTIONS => {
+                for (option, value) in attributes(value) {
+                    match option {
+                        BPF_NAME => found.name = text(value),
+                        BPF_ID => found.id = u32::from_ne_bytes(value.try_into().ok()?),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    (handle != 0).then_some(found)
+}
+
+/// Without the zero octet at its end.
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value.strip_suffix(b"\0").unwrap_or(value)).into_owned()
 }
 
 /// What is gone already, by itself or with its link, is no error.

@@ -1,6 +1,7 @@
 //! BPF for a dataplane: an object file becomes maps and programs, maps are reached by descriptor or by memory, programs are attached to links,
 //! pinned, replaced and run on a test packet. Knows nothing of Node.js.
 
+pub mod attached;
 pub mod bpffs;
 mod clsact;
 pub mod device;

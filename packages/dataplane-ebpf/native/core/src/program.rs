@@ -3,11 +3,10 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    path::Path,
     thread,
 };
 
-use heddle_linux_core::{Error, Result, error::Context, netns};
+use heddle_linux_core::{Error, Result, error::Context};
 
 use crate::sys;
 
@@ -55,31 +54,13 @@ pub struct Outcome {
     pub packet: Vec<u8>,
 }
 
-/// A program of whoever: its number, and its name where the kernel tells that.
-pub struct Attached {
-    pub id: u32,
-    pub name: String,
-}
-
-/// Programs on packets that come in on a link by tcx (Linux 6.6), the first to see them first; none where the kernel has no tcx.
-pub fn on_link(namespace: Option<&Path>, ifindex: u32) -> Result<Vec<Attached>> {
-    netns::within(namespace, move || {
-        let mut ids = [0_u32; 64];
-        match sys::prog_query(ifindex, sys::TCX_INGRESS, &mut ids) {
-            Ok(count) => Ok(ids[..count.min(ids.len())].iter().map(|&id| Attached { id, name: name_of(id) }).collect()),
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(Vec::new()),
-            Err(error) => Err(Error::from_io(error, format!("ask for the programs of link {ifindex}"))),
-        }
-    })
-}
-
-/// Empty when it may not be asked for.
-fn name_of(id: u32) -> String {
+/// Name of a program of whoever.
+pub fn name_in(program: BorrowedFd<'_>) -> io::Result<String> {
     let mut info = [0_u8; INFO];
-    let asked = sys::prog_by_id(id).and_then(|fd| sys::info(fd.as_fd(), &mut info));
+    sys::info(program, &mut info)?;
     let name = &info[NAME..NAME + NAME_LENGTH];
     let end = name.iter().position(|&octet| octet == 0).unwrap_or(name.len());
-    asked.map_or_else(|_| String::new(), |()| String::from_utf8_lossy(&name[..end]).into_owned())
+    Ok(String::from_utf8_lossy(&name[..end]).into_owned())
 }
 
 impl Program {

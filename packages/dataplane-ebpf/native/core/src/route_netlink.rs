@@ -10,6 +10,12 @@ pub const EXCLUSIVE: u16 = 0x200;
 pub const CREATE: u16 = 0x400;
 /// `NLMSG_ERROR`, which an acknowledgment is too.
 const ERROR: u16 = 2;
+/// `NLMSG_DONE`: the end of a list.
+const DONE: u16 = 3;
+/// `NLM_F_DUMP`: everything that there is.
+pub const LIST: u16 = 0x300;
+/// `NLA_F_NESTED`
+const NESTED: u16 = 0x8000;
 
 /// A message that is acknowledged: `nlmsghdr`, a header of its kind, attributes.
 pub struct Message(Vec<u8>);
@@ -48,6 +54,56 @@ impl Message {
             error => Err(io::Error::from_raw_os_error(-error)),
         }
     }
+
+    /// Sends the message in the namespace of the thread; what the kernel answers, each without its `nlmsghdr`.
+    pub fn ask(mut self) -> io::Result<Vec<Vec<u8>>> {
+        let length = self.0.len() as u32;
+        self.0[..4].copy_from_slice(&length.to_ne_bytes());
+        let socket: OwnedFd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+        send(&socket, &self.0, SendFlags::empty())?;
+        let mut answers = Vec::new();
+        let mut octets = vec![0_u8; 1 << 16];
+        loop {
+            let (received, _) = recv(&socket, &mut octets[..], RecvFlags::empty())?;
+            let mut rest = &octets[..received];
+            while let Some((kind, body, behind)) = next_message(rest) {
+                match kind {
+                    DONE => return Ok(answers),
+                    ERROR => return ended(body).map(|()| answers),
+                    _ => answers.push(body.to_vec()),
+                }
+                rest = behind;
+            }
+        }
+    }
+}
+
+/// Kind and body of the first message, and what is behind it.
+fn next_message(octets: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = u32::from_ne_bytes(octets.get(..4)?.try_into().ok()?) as usize;
+    let kind = u16::from_ne_bytes(octets.get(4..6)?.try_into().ok()?);
+    Some((kind, octets.get(16..length)?, octets.get(length.next_multiple_of(4)..).unwrap_or_default()))
+}
+
+/// What an acknowledgment says: `nlmsgerr`.
+fn ended(body: &[u8]) -> io::Result<()> {
+    match body.get(..4).and_then(|word| word.try_into().ok()).map(i32::from_ne_bytes) {
+        Some(0) => Ok(()),
+        Some(error) => Err(io::Error::from_raw_os_error(-error)),
+        None => Err(io::Error::from_raw_os_error(libc::EPROTO)),
+    }
+}
+
+/// Kinds and values of attributes; a flag of their kinds that says that others are in them is left out.
+pub fn attributes(octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = octets;
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(rest.get(..2)?.try_into().ok()?));
+        let kind = u16::from_ne_bytes(rest.get(2..4)?.try_into().ok()?) & !NESTED;
+        let value = rest.get(4..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
 }
 
 /// Length, kind, value, padding to a multiple of four.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use heddle_ebpf_core::{bpffs, device, lock, lock::Lock, probe, program, vxlan};
+use heddle_ebpf_core::{attached, bpffs, device, lock, lock::Lock, probe, vxlan};
 use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
@@ -52,16 +52,19 @@ impl NativeLock {
 /// A program of whoever on a link.
 #[napi(object)]
 pub struct NativeAttached {
+    /// 0 for one that the kernel does not number.
     pub id: u32,
     /// Empty where the kernel does not tell it.
     pub name: String,
+    /// `xdp`, `generic xdp`, `offloaded xdp`, `tcx` or `clsact`.
+    pub how: String,
 }
 
-/// Programs on packets that come in on a link by tcx, the first to see them first.
+/// Programs on packets that come in on a link, the first to see them first.
 #[napi(catch_unwind)]
 pub fn programs_on(namespace: Option<String>, ifindex: u32) -> Result<Vec<NativeAttached>> {
-    let found = program::on_link(namespace.as_deref().map(Path::new), ifindex).map_err(to_js)?;
-    Ok(found.into_iter().map(|program::Attached { id, name }| NativeAttached { id, name }).collect())
+    let found = attached::on_link(namespace.as_deref().map(Path::new), ifindex).map_err(to_js)?;
+    Ok(found.into_iter().map(|attached::Attached { id, name, how }| NativeAttached { id, name, how: how.into() }).collect())
 }
 
 /// Makes a directory on a BPF file system, mounting one if need be; whether it was mounted.
