@@ -148,9 +148,9 @@ export class BfdSessions {
   }
 
   /** Takes what came to the BFD port. @param ttl that it arrived with: one hop away it is 255 (RFC 5881 §5), or somebody else sent it */
-  receive(local: IpAddress, remote: IpAddress, hops: WatchedPath['hops'], ttl: number, bytes: Uint8Array): void {
+  receive(local: IpAddress, remote: IpAddress, hops: WatchedPath['hops'], ttl: number, bytes: Uint8Array, device?: string): void {
     if (hops === 'single' && ttl !== 255) return
-    const running = this.#byPath.get(pathKey({ local, remote, hops }))
+    const running = this.#byPath.get(pathKey({ local, remote, hops, ...(device === undefined ? {} : { device }) }))
     if (running === undefined) return
     const packet = readPacket(bytes)
     if (packet === undefined) return

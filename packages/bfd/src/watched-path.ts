@@ -6,6 +6,8 @@ export interface WatchedPath {
   readonly id: number
   readonly local: IpAddress
   readonly remote: IpAddress
+  /** The link that packets leave and come in by, where the addresses mean something on one link only (RFC 4007 §6). */
+  readonly device?: string
   /** `single`: the remote is a neighbour on the link, and what has passed a router is not believed (RFC 5881); `multiple`: RFC 5883. */
   readonly hops: 'single' | 'multiple'
   /** Microseconds between packets, 1–4,294,967,295: sent at least, and taken at least. */
@@ -16,6 +18,6 @@ export interface WatchedPath {
 }
 
 /** What a session is known by to whom a packet comes that says no discriminator. */
-export function pathKey({ local, remote, hops }: Pick<WatchedPath, 'local' | 'remote' | 'hops'>): string {
-  return `${hops} ${local} ${remote}`
+export function pathKey({ local, remote, device, hops }: Pick<WatchedPath, 'local' | 'remote' | 'device' | 'hops'>): string {
+  return device === undefined ? `${hops} ${local} ${remote}` : `${hops} ${local}%${device} ${remote}`
 }

@@ -138,3 +138,52 @@ test('who stops watching does not look like a broken path', async () => {
   await lab.advance(1000)
   expect(lab.told.slice(-1)).toEqual(['far admin-down'])
 })
+
+test('paths of equal addresses on two links are two sessions, each through its device', async () => {
+  const clock = new ManualClock()
+  const [near, far] = ['fe80::1', 'fe80::2'].map((text) => IpAddress.parse(text))
+  if (near === undefined || far === undefined) return expect.unreachable()
+  const told: string[] = []
+  const asked: string[] = []
+  let receive: Parameters<ConstructorParameters<typeof BfdWatcher>[0]['port']['serve']>[0] = () => undefined
+  const ends = ['eth0', 'eth1'].map((device) => {
+    const sessions = new BfdSessions({
+      clock,
+      random: seededRandom(2),
+      send: ({ hops }, packet) => void clock.setTimer(1, () => receive(near, far, hops, 255, packet, device)),
+      changed: () => undefined,
+    })
+    return [device, sessions] as const
+  })
+  const watcher = new BfdWatcher({
+    clock,
+    random: seededRandom(1),
+    port: {
+      devices: true,
+      wayTo: async (_remote, device) => {
+        asked.push(`way through ${device}`)
+        return { local: near, isOnLink: true }
+      },
+      add: async (local, device) => void asked.push(`${local}%${device}`),
+      send: ({ device, hops }, packet) =>
+        void clock.setTimer(1, () => ends.find(([name]) => name === device)?.[1].receive(far, near, hops, 255, packet)),
+      serve: (to) => void (receive = to),
+      close: () => undefined,
+    },
+  })
+  expect(watcher.devices).toBe(true)
+  for (const device of ['eth0', 'eth1']) watcher.watch({ remote: far, device }, (state) => told.push(`${device} ${state}`))
+  const [first] = ends
+  first?.[1].set({ id: 1, local: far, remote: near, hops: 'single', desiredMinTx: 10_000, requiredMinRx: 10_000, multiplier: 3 })
+  for (let passed = 0; passed < 5000; passed += 50) {
+    for (let turn = 0; turn < 8; turn++) await Promise.resolve()
+    clock.advance(50)
+  }
+  expect(told).toEqual(['eth0 up'])
+  expect(asked).toEqual(['way through eth0', 'way through eth1', 'fe80::1%eth0', 'fe80::1%eth1'])
+  expect(watcher.list().map(({ path, told: state }) => [path.device, state])).toEqual([
+    ['eth0', 'up'],
+    ['eth1', undefined],
+  ])
+  return undefined
+})

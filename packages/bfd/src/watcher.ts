@@ -11,13 +11,17 @@ const LINGER = 500
 
 /** What packets of sessions leave and come in by. `BfdSockets` of `@heddle/linux` with a way to look paths up is one. */
 export interface BfdPort {
+  /** It can be told a device that packets leave and come in by. */
+  readonly devices?: boolean
   /** How `remote` is reached: by which address of this host, and whether without a router between. Rejects while there is no way. */
-  wayTo(remote: IpAddress): Promise<{ readonly local: IpAddress; readonly isOnLink: boolean }>
+  wayTo(remote: IpAddress, device?: string): Promise<{ readonly local: IpAddress; readonly isOnLink: boolean }>
   /** Has packets for `local` come in. Rejects when its sockets cannot be had. */
-  add(local: IpAddress): Promise<void>
-  send(path: Pick<WatchedPath, 'local' | 'remote' | 'hops'>, packet: Uint8Array): void
+  add(local: IpAddress, device?: string): Promise<void>
+  send(path: Pick<WatchedPath, 'local' | 'remote' | 'device' | 'hops'>, packet: Uint8Array): void
   /** Hands what arrives to `receive`. */
-  serve(receive: (local: IpAddress, remote: IpAddress, hops: WatchedPath['hops'], ttl: number, packet: Uint8Array) => void): void
+  serve(
+    receive: (local: IpAddress, remote: IpAddress, hops: WatchedPath['hops'], ttl: number, packet: Uint8Array, device?: string) => void,
+  ): void
   close(): void
 }
 
@@ -26,6 +30,8 @@ export interface BfdPathRequest {
   readonly remote: IpAddress
   /** That of the way to `remote` when left out. */
   readonly local?: IpAddress
+  /** The link that it lies on; only where the port takes devices. */
+  readonly device?: string
   /** Whether routers lie between (RFC 5883); as the way to `remote` says when left out. */
   readonly multihop?: boolean
   readonly intervals?: Partial<BfdIntervals>
@@ -96,6 +102,11 @@ export class BfdWatcher {
     port.serve((...packet) => this.#sessions.receive(...packet))
   }
 
+  /** Whether paths may name a device. */
+  get devices(): boolean {
+    return this.#options.port.devices ?? false
+  }
+
   /** Watches a path until `stop`. @param changed is told each state, the one that is known already too */
   watch(request: BfdPathRequest, changed: (state: State) => void): { stop: () => void } {
     const watch: Watch = { request, changed, isStopped: false, hasFailed: false, retry: undefined, shared: undefined }
@@ -125,7 +136,7 @@ export class BfdWatcher {
     this.#waiting.add(watch)
     try {
       const path = await this.#resolve(watch.request)
-      await port.add(path.local)
+      await port.add(path.local, path.device)
       if (watch.isStopped || this.#closed) return
       this.#waiting.delete(watch)
       this.#share(watch, path)
@@ -139,11 +150,11 @@ export class BfdWatcher {
     }
   }
 
-  async #resolve({ remote, local, multihop, intervals }: BfdPathRequest): Promise<Omit<WatchedPath, 'id'>> {
+  async #resolve({ remote, local, device, multihop, intervals }: BfdPathRequest): Promise<Omit<WatchedPath, 'id'>> {
     const isKnown = local !== undefined && multihop !== undefined
-    const way = isKnown ? { local, isOnLink: !multihop } : await this.#options.port.wayTo(remote)
+    const way = isKnown ? { local, isOnLink: !multihop } : await this.#options.port.wayTo(remote, device)
     const hops = (multihop ?? !way.isOnLink) ? 'multiple' : 'single'
-    return { local: local ?? way.local, remote, hops, ...strictest([intervals ?? {}]) }
+    return { local: local ?? way.local, remote, ...(device === undefined ? {} : { device }), hops, ...strictest([intervals ?? {}]) }
   }
 
   #share(watch: Watch, path: Omit<WatchedPath, 'id'>): void {

@@ -36,9 +36,18 @@ export { FILE_FORMATS, type FileFormat } from './decode/records.js'
 export { decodeStream } from './decode/decode-stream.js'
 export { createNode } from './node/create-node.js'
 export { createSpeaker } from './node/create-speaker.js'
+export { hostBfd } from './node/host-bfd.js'
 export { explainPacket, ExplainError, type ExplainAnswer, type ExplainRequest } from './node/explain.js'
 export { handlerFor, type ProcessControls } from './node/handler.js'
-export type { NodeHandle, NodeOptions, ReloadOptions, RoleHandle, RoleOptions, SpeakerHandle } from './node/role-handle.js'
+export type {
+  NodeHandle,
+  NodeOptions,
+  ReloadOptions,
+  RoleHandle,
+  RoleOptions,
+  SpeakerHandle,
+  SpeakerRoleOptions,
+} from './node/role-handle.js'
 export { processOutput, type Output } from './output/output.js'
 export { formatView } from './output/views.js'
 export { SCHEMAS } from './schema/schemas.js'

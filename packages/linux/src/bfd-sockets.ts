@@ -23,16 +23,26 @@ const SOCKETS = 3
 export interface BfdWay {
   readonly local: IpAddress
   readonly remote: IpAddress
+  /** The link that packets leave and come in by; those of a link-local address have one (RFC 4007 §6). */
+  readonly device?: string
   /** One hop (RFC 5881), or as many as it takes (RFC 5883). */
   readonly hops: 'single' | 'multiple'
 }
 
 /** Takes what arrived. @param packet is valid only during the call */
-export type BfdReceiver = (local: IpAddress, remote: IpAddress, hops: BfdWay['hops'], ttl: number, packet: Uint8Array) => void
+export type BfdReceiver = (
+  local: IpAddress,
+  remote: IpAddress,
+  hops: BfdWay['hops'],
+  ttl: number,
+  packet: Uint8Array,
+  device?: string,
+) => void
 
 /** The sockets of an address: two to receive, one to send. */
 interface Sockets {
   readonly local: IpAddress
+  readonly device?: string
   readonly single: UdpBatchSocket
   readonly multiple: UdpBatchSocket
   readonly sending: UdpBatchSocket
@@ -83,12 +93,15 @@ export class BfdSockets implements Disposable {
   /**
    * Opens the sockets of one address more; nothing when they are open.
    *
-   * @throws LinuxError `EADDRINUSE` when another BFD runs on the address, `EADDRNOTAVAIL` when no link has it
+   * @param device the link that they are bound to, which a link-local address needs
+   * @throws LinuxError `EADDRINUSE` when another BFD runs on the address, `EADDRNOTAVAIL` when no link has it, `ENODEV` for a link that is not there
    */
-  async add(local: IpAddress): Promise<void> {
+  async add(local: IpAddress, device?: string): Promise<void> {
     const address = local.toString()
-    if (this.#sockets.has(address)) return
-    const common = { ...(this.#namespace === undefined ? {} : { namespace: this.#namespace }), ttl: TTL, receiveTtl: true }
+    const name = placeName(local, device)
+    if (this.#sockets.has(name)) return
+    const link = device === undefined ? {} : { link: device }
+    const common = { ...(this.#namespace === undefined ? {} : { namespace: this.#namespace }), ...link, ttl: TTL, receiveTtl: true }
     const opened: UdpBatchSocket[] = []
     try {
       for (const hops of ['single', 'multiple'] as const) {
@@ -97,8 +110,8 @@ export class BfdSockets implements Disposable {
       const [single, multiple] = opened
       opened.push(await sender(common, address))
       if (this.#closed) throw new LinuxError('EBADF', 9, `open the BFD sockets of ${address}`, 'they were closed meanwhile')
-      this.#sockets.set(address, { local, single, multiple, sending: opened[2] })
-      this.#watch(address)
+      this.#sockets.set(name, { local, ...(device === undefined ? {} : { device }), single, multiple, sending: opened[2] })
+      this.#watch(name)
     } catch (error) {
       for (const socket of opened) socket.close()
       throw error
@@ -121,11 +134,11 @@ export class BfdSockets implements Disposable {
   serve(poller: Poller, receive: BfdReceiver): void {
     this.pause()
     this.#serving = { poller, receive }
-    for (const address of this.#sockets.keys()) this.#watch(address)
+    for (const name of this.#sockets.keys()) this.#watch(name)
   }
 
   /** Sends a packet of a session. One that does not go out is one that is not heard: the far end will say so. */
-  send({ local, remote: to, hops }: BfdWay, packet: Uint8Array): void {
+  send({ local, remote: to, device, hops }: BfdWay, packet: Uint8Array): void {
     const descriptor = this.#outgoing.fill(0)
     descriptor[length] = packet.length
     descriptor[remote] = to.w0
@@ -134,7 +147,7 @@ export class BfdSockets implements Disposable {
     descriptor[remote + 3] = to.w3
     descriptor[port] = PORTS[hops]
     try {
-      this.#sockets.get(local.toString())?.sending.sendBatch(packet, descriptor, 1)
+      this.#sockets.get(placeName(local, device))?.sending.sendBatch(packet, descriptor, 1)
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
     }
@@ -151,8 +164,8 @@ export class BfdSockets implements Disposable {
     this.close()
   }
 
-  #watch(address: string): void {
-    const [sockets, serving] = [this.#sockets.get(address), this.#serving]
+  #watch(name: string): void {
+    const [sockets, serving] = [this.#sockets.get(name), this.#serving]
     if (sockets === undefined || serving === undefined) return
     const watches = (['single', 'multiple'] as const).map((hops) => {
       const watch = serving.poller.watch(sockets[hops].fd, READINESS.readable, () => {
@@ -161,10 +174,10 @@ export class BfdSockets implements Disposable {
       })
       return watch
     })
-    this.#watches.set(address, watches)
+    this.#watches.set(name, watches)
   }
 
-  #receive({ local, ...sockets }: Sockets, hops: BfdWay['hops'], receive: BfdReceiver): void {
+  #receive({ local, device, ...sockets }: Sockets, hops: BfdWay['hops'], receive: BfdReceiver): void {
     let count = 0
     try {
       count = sockets[hops].receiveBatch(this.#buffer, SLOT, 0, this.#descriptors)
@@ -176,9 +189,14 @@ export class BfdSockets implements Disposable {
       if (from[status] !== 0) continue
       const [w0, w1, w2, w3] = from.subarray(remote, remote + 4)
       const far = local.family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3)
-      receive(local, far, hops, from[ttl], this.#buffer.subarray(from[offset], from[offset] + from[length]))
+      receive(local, far, hops, from[ttl], this.#buffer.subarray(from[offset], from[offset] + from[length]), device)
     }
   }
+}
+
+/** An address of a link, or one of this host. */
+function placeName(local: IpAddress, device: string | undefined): string {
+  return device === undefined ? local.toString() : `${local}%${device}`
 }
 
 /** A socket at a free port of those that sessions send from. */

@@ -7,6 +7,8 @@ export type BfdState = 'up' | 'down' | 'admin-down'
 export interface BfdPath {
   readonly remote: IpAddress
   readonly local?: IpAddress
+  /** The link that it lies on: that of a link-local address, or of a peer that is reached through a device. */
+  readonly device?: string
   /** Whether routers lie between (RFC 5883); left out where the source is to find out. */
   readonly multihop?: boolean
   /** What the source is to use instead of its defaults. */
@@ -30,6 +32,8 @@ export interface BfdOptions extends Partial<BfdIntervals> {
 
 /** Where a speaker learns whether the way to a peer works, much sooner than its hold time would tell. Injected. */
 export interface BfdSource {
+  /** It watches paths that name a device. Default `false`: peers that are reached through one are refused `bfd`. */
+  readonly devices?: boolean
   /**
    * Watches a path until `stop`.
    *

@@ -162,7 +162,7 @@ export interface NeighborConfig {
   readonly authentication?: StreamAuthentication
   /** Seconds that nothing may leave before the session is given up, 0 or 1–65,535 (RFC 9687); at least twice the hold time. Default 480. */
   readonly sendHoldTime?: number
-  /** Ends the session when the BFD source says that the way to the peer is down (RFC 5882). Default `false`. Not for link-local peers. */
+  /** Ends the session when the BFD source says that the way to the peer is down (RFC 5882). Default `false`. Through a device only where the source watches such paths. */
   readonly bfd?: boolean | BfdOptions
   /** Routes that the peer may send, by family. Default: no limit. */
   readonly maxPrefixes?: Readonly<Partial<Record<FamilyName, MaxPrefixes>>>

@@ -333,8 +333,11 @@ export class Neighbors {
     const lacksDiscovery = config.address === undefined && this.context.peers(undefined).routerDiscovery === undefined
     if (lacksDiscovery) throw new SpeakerError('speaker.config', `${at}.address`, 'there is no router discovery to find the peer by')
     if ((neighbor.bfd ?? false) === false) return config
-    if (this.context.peers(undefined).bfd === undefined) throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
-    if (config.zone !== undefined) throw new SpeakerError('speaker.config', `${at}.bfd`, 'a link-local peer cannot be watched')
+    const { bfd } = this.context.peers(undefined)
+    if (bfd === undefined) throw new SpeakerError('speaker.config', `${at}.bfd`, 'there is no BFD source')
+    if (config.zone !== undefined && bfd.devices !== true) {
+      throw new SpeakerError('speaker.config', `${at}.bfd`, `the BFD source watches no path through a device, as that to ${config.name} is`)
+    }
     return config
   }
 

@@ -1,3 +1,4 @@
+import type { IpAddress } from '@heddle/wire'
 import type { BfdPath, BfdSource, BfdState, BfdWatch } from './bfd-source.js'
 import type { PeerConfig } from './peer-config.js'
 
@@ -21,9 +22,9 @@ export class PeerBfd {
     return this.#state
   }
 
-  /** Watches what `config` says; what is watched already goes on. */
-  follow(config: PeerConfig): void {
-    const path = pathOf(config)
+  /** Watches what `config` says; what is watched already goes on. @param address where the peer is, once that is known */
+  follow(config: PeerConfig, address: IpAddress | undefined): void {
+    const path = pathOf(config, address)
     if (path === undefined) return this.stop()
     const text = JSON.stringify(path)
     if (text === this.#watched) return
@@ -49,15 +50,17 @@ export class PeerBfd {
   }
 }
 
-function pathOf({ neighbor, address, localAddress, relation }: PeerConfig): BfdPath | undefined {
+function pathOf({ neighbor, zone, localAddress, relation }: PeerConfig, address: IpAddress | undefined): BfdPath | undefined {
   const { bfd = false, multihop } = neighbor
   if (bfd === false || address === undefined) return undefined
   const { hops, ...intervals } = bfd === true ? {} : bfd
   // A peer in another AS is a neighbor on the link unless it is said to be further away; one of our own may be anywhere.
-  const isFar = hops === undefined ? (multihop !== undefined ? true : relation === 'external' ? false : undefined) : hops === 'multiple'
+  const isNear = relation === 'external' || address.isLinkLocal
+  const isFar = hops === undefined ? (multihop !== undefined ? true : isNear ? false : undefined) : hops === 'multiple'
   return {
     remote: address,
     ...(localAddress === undefined ? {} : { local: localAddress }),
+    ...(zone === undefined ? {} : { device: zone }),
     ...(isFar === undefined ? {} : { multihop: isFar }),
     ...(Object.keys(intervals).length === 0 ? {} : { intervals }),
   }

@@ -110,8 +110,8 @@ export class Peer implements SessionOwner {
     this.#stayTimer?.cancel()
     this.#stayTimer = undefined
     this.#stays = false
-    this.#bfd.follow(this.#config)
     this.#address.follow(this.#config)
+    this.#bfd.follow(this.#config, this.address)
     this.#history.looksFor(this.#config)
     this.#primary.handle({ type: this.#config.fsm.passive ? 'manual-start-passive' : 'manual-start' })
   }
@@ -161,7 +161,7 @@ export class Peer implements SessionOwner {
     this.#config = config
     if (rekeyed) this.#up?.connection?.rekey?.(authentication)
     this.#flows?.reconfigure(config)
-    if (this.#started) this.#bfd.follow(config)
+    if (this.#started) this.#bfd.follow(config, this.address)
     if (this.#started && this.#stays) this.start()
   }
 
@@ -343,6 +343,7 @@ export class Peer implements SessionOwner {
   }
 
   #moved(): void {
+    if (this.#started) this.#bfd.follow(this.#config, this.address)
     try {
       this.context.moved()
     } catch (error) {

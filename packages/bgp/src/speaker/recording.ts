@@ -87,6 +87,7 @@ export class Recorder {
   /** What `inner` tells of paths. */
   bfd(inner: BfdSource): BfdSource {
     return {
+      ...(inner.devices === undefined ? {} : { devices: inner.devices }),
       watch: (path, changed) =>
         inner.watch(path, (state) => {
           this.#add({ kind: 'bfd', path: pathText(path), state })

@@ -56,7 +56,7 @@ function call(speaker: Speaker, { method, args }: Extract<RecordedInput, { kind:
 class ReplayedWorld {
   readonly random: Random
   readonly transport: Transport
-  readonly bfd: BfdSource = { watch: (path, changed) => this.#bfd.add(pathText(path), changed) }
+  readonly bfd: BfdSource = { devices: true, watch: (path, changed) => this.#bfd.add(pathText(path), changed) }
   readonly routerDiscovery: RouterDiscovery = { watch: (device, told) => this.#routers.add(device, told) }
   readonly #bfd = new Watchers<BfdState>()
   readonly #routers = new Watchers<RouterNews>()

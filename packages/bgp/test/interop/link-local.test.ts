@@ -1,19 +1,22 @@
 import { Netlink, NetworkNamespace, linuxRouterDiscovery, linuxTcpTransport, nativeAvailability } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
-import { createSpeaker, parseSpeaker, type SpeakerHandle } from '@heddle/cli'
+import { silentLogger } from '@heddle/io'
+import { nodeClock, nodeRandom } from '@heddle/io/node'
+import { createSpeaker, hostBfd, parseSpeaker, type SpeakerHandle } from '@heddle/cli'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { IPV4_UNICAST, IPV6_UNICAST, type LocalRoute, type Speaker } from '../../src/index.js'
 import { isUp, neighbor } from '../speaker/lab.js'
 import { Daemon, askJson, command, eventually, find } from './daemon.js'
 
-/* A link with nothing but link-local addresses, between a namespace with a speaker of ours and one with FRR (bgpd and zebra): known to each other by
-   configuration, or by nothing but the name of the device and what the other advertises (unnumbered). */
+/* A link with nothing but link-local addresses, between a namespace with a speaker of ours and one with FRR (bgpd, bfdd and zebra): known to each other
+   by configuration, or by nothing but the name of the device and what the other advertises (unnumbered). */
 
 const zebra = find('/usr/lib/frr/zebra')
 const bgpd = find('/usr/lib/frr/bgpd')
+const bfdd = find('/usr/lib/frr/bfdd')
 const availability = nativeAvailability()
 const reason =
-  zebra === undefined || bgpd === undefined
+  zebra === undefined || bgpd === undefined || bfdd === undefined
     ? ' (FRR is not installed)'
     : process.getuid?.() !== 0
       ? ' (needs root)'
@@ -44,6 +47,16 @@ router bgp 65002
  exit-address-family
 `
 
+const BFD_CONFIG = `
+bfd
+ peer ${US} local-address ${THEM} interface eth0
+  detect-multiplier 10
+  receive-interval 200
+  transmit-interval 200
+ exit
+exit
+`
+
 /** What `heddle speaker` reads. */
 const yamlOf = (named: string): string => `
 node: { name: us, address: 192.0.2.1 }
@@ -52,7 +65,8 @@ bgp:
   holdTime: 9
   listen: [{ address: '::', port: ${PORT} }]
   neighbors:
-    - { address: '${named}', port: ${PORT}, as: 65002, families: [ipv4-unicast, ipv6-unicast], ttlSecurity: 1, connectRetry: 1 }
+    - { address: '${named}', port: ${PORT}, as: 65002, families: [ipv4-unicast, ipv6-unicast], ttlSecurity: 1, connectRetry: 1,
+        bfd: { interval: 200, multiplier: 10 } }
 `
 
 /** How each end names the other. */
@@ -65,6 +79,8 @@ describe.skipIf(reason !== '').each(WAYS)(`FRR over $way${reason}`, ({ theirs, o
   const namespaces: NetworkNamespace[] = []
   const daemons: Daemon[] = []
   let handle: SpeakerHandle
+  let bfd: ReturnType<typeof hostBfd>
+  let bfdDaemon: Daemon
   let speaker: Speaker
   let directory = ''
 
@@ -110,7 +126,14 @@ describe.skipIf(reason !== '').each(WAYS)(`FRR over $way${reason}`, ({ theirs, o
         ),
       ),
     )
-    const world = { transport: linuxTcpTransport({ namespace: near }), routerDiscovery: linuxRouterDiscovery({ namespace: near }) }
+    bfdDaemon = await Daemon.start('/bin/sh', BFD_CONFIG, (made) => {
+      const places = `-i ${made}/bfdd.pid --bfdctl ${made}/bfdd.sock --vty_socket ${directory} -z ${directory}/zserv.api`
+      const words = `ip netns exec ${far.name} ${bfdd} -f ${made}/daemon.conf ${places} -P 0 --log stdout`
+      return ['-c', `chown frr:frr ${made} ${made}/daemon.conf && exec ${words}`]
+    })
+    daemons.push(bfdDaemon)
+    bfd = hostBfd({ clock: nodeClock, random: nodeRandom, logger: silentLogger }, near)
+    const world = { transport: linuxTcpTransport({ namespace: near }), routerDiscovery: linuxRouterDiscovery({ namespace: near }), bfd }
     handle = await createSpeaker(parseSpeaker('speaker.yaml', yamlOf(theirs)), world)
     ;({ speaker } = handle)
     await eventually('the session', () => isUp(speaker, theirs) || undefined).catch((error: unknown) => {
@@ -120,6 +143,7 @@ describe.skipIf(reason !== '').each(WAYS)(`FRR over $way${reason}`, ({ theirs, o
 
   afterAll(async () => {
     await handle?.stop()
+    bfd?.close()
     for (const daemon of daemons.reverse()) await daemon.stop()
     for (const namespace of namespaces) await namespace.delete()
   })
@@ -160,5 +184,19 @@ describe.skipIf(reason !== '').each(WAYS)(`FRR over $way${reason}`, ({ theirs, o
       )
       expect(kernel).toMatch(new RegExp(`via (inet6 )?${US} dev eth0`))
     }
+  })
+
+  it('is watched by BFD through the device, and its session ends as soon as nothing is heard (RFC 5881 §4)', async () => {
+    const up = { local: US, remote: `${THEM}%eth0`, hops: 'single', state: 'up' }
+    const rows = () => bfd.rows().map(({ local, remote, hops, state }) => ({ local, remote, hops, state }))
+    await eventually(
+      'BFD is up',
+      () => (neighbor(speaker, theirs).bfd === 'up' && JSON.stringify(rows()) === JSON.stringify([up])) || undefined,
+    ).catch((error: unknown) => {
+      throw new TypeError(`${String(error)}: ${JSON.stringify(bfd.rows())}\n${bfdDaemon.output}`)
+    })
+    await bfdDaemon.kill()
+    const ended = await eventually('the session ends', () => neighbor(speaker, theirs).lastNotification)
+    expect([ended.direction, ended.code, ended.subcode]).toEqual(['sent', 6, 10]) // RFC 9384
   })
 })

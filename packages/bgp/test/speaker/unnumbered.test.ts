@@ -1,7 +1,7 @@
 import type { Connection, Endpoint, RouterDiscovery, RouterNews, Transport } from '@heddle/io'
 import { IpAddress } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
-import { Recorder, SpeakerError, replay, type NeighborConfig, type Speaker } from '../../src/index.js'
+import { Recorder, SpeakerError, replay, type BfdSource, type NeighborConfig, type Speaker } from '../../src/index.js'
 import { Lab, isUp, neighbor, show, vpn } from './lab.js'
 
 /* Unnumbered peers: named by their device, found by what routers there advertise. Routers of one device named eth0 each, on one link. */
@@ -68,7 +68,13 @@ const unnumbered = (more: Partial<NeighborConfig> = {}): NeighborConfig => ({
   ...more,
 })
 
-function router(lab: Lab, routerId: string, address: string, more: Partial<NeighborConfig> = {}, recorder?: Recorder) {
+function router(
+  lab: Lab,
+  routerId: string,
+  address: string,
+  more: Partial<NeighborConfig> = {},
+  world: { readonly recorder?: Recorder; readonly bfd?: BfdSource } = {},
+) {
   const advertisements = new Advertisements()
   const transport = onDevice(lab.network.host(address, address).transport)
   const speaker = lab.speaker(routerId, {
@@ -76,7 +82,7 @@ function router(lab: Lab, routerId: string, address: string, more: Partial<Neigh
     listen: [{ address }],
     neighbors: [unnumbered(more)],
     routerDiscovery: advertisements,
-    ...(recorder === undefined ? {} : { recorder }),
+    ...world,
   })
   return { speaker, advertisements }
 }
@@ -124,6 +130,39 @@ describe('a peer that is named by its device alone', () => {
     expect(String(neighbor(a.speaker, LINK).remoteAddress)).toBe(ELSEWHERE)
   })
 
+  it('is watched by BFD at the address at which it is, on its link (RFC 5881 §4)', async () => {
+    const lab = new Lab()
+    const paths: string[] = []
+    const told = new Set<(state: 'up' | 'down') => void>()
+    const bfd: BfdSource = {
+      devices: true,
+      watch: ({ remote, device, multihop }, changed) => {
+        const path = `${remote}%${device} ${multihop}`
+        paths.push(path)
+        told.add(changed)
+        return { stop: () => void (told.delete(changed), paths.push(`no more ${path}`)) }
+      },
+    }
+    const a = router(lab, A, HERE, { bfd: true }, { bfd })
+    const b = router(lab, B, THERE)
+    await Promise.all([a.speaker.start(), b.speaker.start()])
+    expect(paths).toEqual([])
+    a.advertisements.hear(THERE)
+    b.advertisements.hear(HERE)
+    await lab.until(() => isUp(a.speaker, LINK), 'the session')
+    expect(paths).toEqual([`${THERE}%eth0 false`])
+    for (const changed of told) changed('up')
+    expect(neighbor(a.speaker, LINK)).toMatchObject({ bfd: 'up', state: 'established' })
+    a.advertisements.hear(ELSEWHERE) // it is there once the session with the first is over
+    expect(paths).toHaveLength(1)
+    for (const changed of told) changed('down')
+    await lab.run(0)
+    expect(paths).toEqual([`${THERE}%eth0 false`, `${ELSEWHERE}%eth0 false`, `no more ${THERE}%eth0 false`])
+    expect(neighbor(a.speaker, LINK).lastNotification).toMatchObject({ code: 6, subcode: 10 })
+    await a.speaker.stop()
+    expect([told.size, paths.at(-1)]).toEqual([0, `no more ${ELSEWHERE}%eth0 false`])
+  })
+
   it('says why nobody can be heard', async () => {
     const lab = new Lab()
     const { speaker, advertisements } = router(lab, A, HERE)
@@ -142,7 +181,7 @@ describe('a peer that is named by its device alone', () => {
   it('is the same in the replay of a recording', async () => {
     const lab = new Lab()
     const recorder = new Recorder(lab.clock)
-    const a = router(lab, A, HERE, {}, recorder)
+    const a = router(lab, A, HERE, {}, { recorder })
     const b = router(lab, B, THERE)
     b.speaker.announce([vpn('10.0.0.1/32')])
     for (const { speaker } of [a, b]) await speaker.start()

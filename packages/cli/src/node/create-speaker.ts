@@ -6,7 +6,7 @@ import { resolveSpeaker } from '../config/resolve.js'
 import { hostBfd } from './host-bfd.js'
 import { hostRouterDiscovery } from './host-router-discovery.js'
 import { checkFixed, reloaded } from './reload.js'
-import type { RoleOptions, SpeakerHandle } from './role-handle.js'
+import type { RoleOptions, SpeakerHandle, SpeakerRoleOptions } from './role-handle.js'
 import { MrtFiles } from './mrt-files.js'
 import { bgpTransport } from './transport.js'
 
@@ -16,22 +16,23 @@ import { bgpTransport } from './transport.js'
  * @param document a configuration as `parseSpeaker` returns it
  * @throws SpeakerError `speaker.config`, `speaker.listen`; the system's error when the file of MRT updates cannot be opened
  */
-export async function createSpeaker(document: SpeakerDocument, options: RoleOptions = {}): Promise<SpeakerHandle> {
+export async function createSpeaker(document: SpeakerDocument, options: SpeakerRoleOptions = {}): Promise<SpeakerHandle> {
   const world = worldOf(options)
-  const bfd = hostBfd(world)
-  const node = new SpeakerNode(resolveSpeaker(document), { ...world, bfd })
+  const own = options.bfd === undefined ? hostBfd(world) : undefined
+  const bfd = own ?? options.bfd
+  const node = new SpeakerNode(resolveSpeaker(document), { ...world, ...(bfd && { bfd }) })
   await node.start()
   let mrt: MrtFiles
   try {
     mrt = await MrtFiles.start(document, node.speaker, world)
   } catch (error) {
     await node.stop()
-    bfd.close()
+    own?.close()
     throw error
   }
   const stop: SpeakerHandle['stop'] = async (how) => {
     await node.stop(how)
-    bfd.close()
+    own?.close()
     await mrt.stop()
   }
   return {

@@ -1,7 +1,7 @@
 import { BfdWatcher, type BfdPort } from '@heddle/bfd'
 import type { BfdView } from '@heddle/agent'
 import type { Clock, Logger, Random } from '@heddle/io'
-import type { BfdSockets, Poller } from '@heddle/linux'
+import type { BfdSockets, NamespaceReference, Poller } from '@heddle/linux'
 import { IpAddress } from '@heddle/wire'
 
 interface Opened {
@@ -11,19 +11,22 @@ interface Opened {
 
 /** Sockets and routes of this host, opened when the first path is watched: a speaker without BFD needs no native part. */
 class HostPort implements BfdPort {
+  readonly devices = true
   #receive: Parameters<BfdPort['serve']>[0] = () => undefined
   #opening: Promise<Opened> | undefined
   #opened: Opened | undefined
   #closed = false
 
-  async wayTo(remote: IpAddress): Promise<{ readonly local: IpAddress; readonly isOnLink: boolean }> {
-    return wayTo(remote)
+  constructor(private readonly namespace: NamespaceReference | undefined) {}
+
+  async wayTo(remote: IpAddress, device?: string): Promise<{ readonly local: IpAddress; readonly isOnLink: boolean }> {
+    return wayTo(remote, device, this.namespace)
   }
 
-  async add(local: IpAddress): Promise<void> {
+  async add(local: IpAddress, device?: string): Promise<void> {
     this.#opening ??= this.#open()
     const { sockets } = await this.#opening
-    await sockets.add(local)
+    await sockets.add(local, device)
   }
 
   send(...packet: Parameters<BfdPort['send']>): void {
@@ -42,7 +45,7 @@ class HostPort implements BfdPort {
 
   async #open(): Promise<Opened> {
     const { BfdSockets, Poller } = await import('@heddle/linux')
-    const opened = { sockets: new BfdSockets(), poller: Poller.open() }
+    const opened = { sockets: new BfdSockets(this.namespace), poller: Poller.open() }
     opened.sockets.serve(opened.poller, (...packet) => this.#receive(...packet))
     this.#opened = opened
     if (this.#closed) this.close()
@@ -50,15 +53,23 @@ class HostPort implements BfdPort {
   }
 }
 
-/** BFD with peers by sockets of this process, for a speaker that forwards nothing. Needs the native part of `@heddle/linux`. */
-export function hostBfd(world: { readonly clock: Clock; readonly random: Random; readonly logger: Logger }): BfdView & { close(): void } {
-  const watcher = new BfdWatcher({ ...world, port: new HostPort() })
+/**
+ * BFD with peers by sockets of this process, for a speaker that forwards nothing. Needs the native part of `@heddle/linux`.
+ *
+ * @param namespace the process's own when left out
+ */
+export function hostBfd(
+  world: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
+  namespace?: NamespaceReference,
+): BfdView & { close(): void } {
+  const watcher = new BfdWatcher({ ...world, port: new HostPort(namespace) })
   return {
+    devices: watcher.devices,
     watch: (path, changed) => watcher.watch(path, changed),
     rows: () =>
       watcher.list().map(({ path, told, since, reason, detectionTime }) => ({
         local: String(path.local),
-        remote: String(path.remote),
+        remote: path.device === undefined ? String(path.remote) : `${path.remote}%${path.device}`,
         hops: path.hops,
         state: told ?? 'unknown',
         since: since === undefined ? null : (world.clock.now() - since) / 1000,
@@ -76,10 +87,14 @@ export async function isOnLink(remote: IpAddress): Promise<boolean> {
   return (await wayTo(remote)).isOnLink
 }
 
-async function wayTo(remote: IpAddress): Promise<{ readonly local: IpAddress; readonly isOnLink: boolean }> {
+async function wayTo(
+  remote: IpAddress,
+  device?: string,
+  namespace?: NamespaceReference,
+): Promise<{ readonly local: IpAddress; readonly isOnLink: boolean }> {
   const { Netlink } = await import('@heddle/linux')
-  using netlink = await Netlink.open()
-  const { kind, gateway, source } = await netlink.routes.lookup(String(remote))
+  using netlink = await Netlink.open(namespace)
+  const { kind, gateway, source } = await netlink.routes.lookup(String(remote), device === undefined ? {} : { link: device })
   if (kind !== 'unicast' || source === undefined) throw new NoWayError(remote)
   return { local: IpAddress.parse(source), isOnLink: gateway === undefined }
 }

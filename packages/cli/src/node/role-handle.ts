@@ -1,4 +1,4 @@
-import type { Agent, CaptureRequest, ConfigChange, DataplaneSource, StopOptions, ViewName, Views } from '@heddle/agent'
+import type { Agent, BfdView, CaptureRequest, ConfigChange, DataplaneSource, StopOptions, ViewName, Views } from '@heddle/agent'
 import type { Speaker } from '@heddle/bgp'
 import type { EndpointService, MirroredPacket, TracedPacket, TraceIntent } from '@heddle/core'
 import type { Clock, Logger, Random, RouterDiscovery, Transport } from '@heddle/io'
@@ -13,6 +13,12 @@ export interface RoleOptions {
   readonly logger?: Logger
   /** Who is at the other end of a link; see `linuxRouterDiscovery`. */
   readonly routerDiscovery?: RouterDiscovery
+}
+
+/** What a speaker meets the world through; each has the real one as its default. */
+export interface SpeakerRoleOptions extends RoleOptions {
+  /** What watches peers with `bfd`; it is not closed. Default: `hostBfd`. */
+  readonly bfd?: BfdView
 }
 
 /** What a node meets the world through; each has the real one as its default. */

@@ -91,6 +91,14 @@ const TABLE: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
     none,
   ],
   ['unnumbered peers: known by their router advertisements (RFC 4861)', both('link-local', 'an unnumbered link'), none, none, none, none],
+  [
+    'BFD with link-local and unnumbered peers, through the device (RFC 5881 §4, RFC 9384)',
+    at('link-local', 'is watched by BFD through the device', 'its bfdd; ends the session'),
+    none,
+    none,
+    none,
+    none,
+  ],
   ['BMP: tells our station (RFC 7854)', at('bmp', 'tells a station of ours'), at('bmp', 'tells a station of ours'), none, none, none],
   [
     'MRT: a table in a file (RFC 6396)',
