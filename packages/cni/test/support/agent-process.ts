@@ -17,6 +17,8 @@ const {
   networks = [],
 } = JSON.parse(process.argv[2]) as LabOptions & { folder: string; address: string }
 const logger = textLogger({ stream: process.stderr, level: 'error' })
+/** Milliseconds: a forwarder that runs from sources on a machine with much else to do takes ten seconds and more. */
+const startTimeout = 60_000
 const node = await createNode(
   parseNode(
     'node.yaml',
@@ -40,7 +42,7 @@ const node = await createNode(
   ),
   {
     dataplane: async () =>
-      tunDataplane({ addresses: [IpAddress.parse(address)], stateDir: `${folder}/state`, forwarder: FORWARDER, logger }),
+      tunDataplane({ addresses: [IpAddress.parse(address)], stateDir: `${folder}/state`, startTimeout, forwarder: FORWARDER, logger }),
     logger,
   },
 )
