@@ -28,6 +28,8 @@ export interface RawOptions extends DatagramOptions {
  */
 export class RawSocket implements Disposable {
   readonly #native: NativeDatagram
+  /** Of the native part, for what is called often. */
+  readonly #number: number
 
   private constructor(
     native: NativeDatagram,
@@ -37,6 +39,7 @@ export class RawSocket implements Disposable {
     readonly protocol: number,
   ) {
     this.#native = native
+    this.#number = native.number()
   }
 
   /** @throws LinuxError `EPERM` without the privilege, `EADDRNOTAVAIL`, `EINVAL`, `ENODEV` for a link, `ENOENT` for a namespace */
@@ -74,12 +77,12 @@ export class RawSocket implements Disposable {
 
   /** As `UdpBatchSocket.receiveBatch`. */
   receiveBatch(buffer: Uint8Array, slotSize: number, headroom: number, descriptors: Uint32Array): number {
-    return call(() => this.#native.receiveBatch(buffer, slotSize, headroom, descriptors))
+    return call((native) => native.datagramReceive(this.#number, buffer, slotSize, headroom, descriptors))
   }
 
   /** As `UdpBatchSocket.sendBatch`. */
   sendBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number {
-    return call(() => this.#native.sendBatch(buffer, descriptors, count))
+    return call((native) => native.datagramSend(this.#number, buffer, descriptors, count))
   }
 
   /** Idempotent. */

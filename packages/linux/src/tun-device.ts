@@ -51,9 +51,12 @@ export class TunDevice implements Disposable {
   /** Octets of the largest packet, or train. */
   static readonly maxPacket = 65_535
   readonly #native: NativeTun
+  /** Of the native part, for what is called often. */
+  readonly #number: number
 
   private constructor(native: NativeTun) {
     this.#native = native
+    this.#number = native.number()
   }
 
   /**
@@ -100,7 +103,7 @@ export class TunDevice implements Disposable {
 
   /** Packets that could not be used since the device was opened: their offload data contradicted them. */
   get dropped(): number {
-    return call(() => this.#native.dropped)
+    return call((native) => native.tunDropped(this.#number))
   }
 
   /** Whether the device stays when its last descriptor is closed. */
@@ -117,19 +120,19 @@ export class TunDevice implements Disposable {
    * @throws LinuxError `EINVAL` when the buffer is too small for any packet, `EBADFD` when the device was deleted, `EBADF` when closed
    */
   readBatch(buffer: Uint8Array, headroom: number, descriptors: Uint32Array): number {
-    return call(() => this.#native.readBatch(buffer, headroom, descriptors))
+    return call((native) => native.tunRead(this.#number, buffer, headroom, descriptors))
   }
 
   /**
    * Writes the packets of the first `count` descriptors. A train goes as one large segment, or packet by packet where the device does not take it;
-   * its headers are written anew in the buffer.
+   * its headers are written anew in the buffer. One of TCP takes those behind it along that continue it, up to 64 KiB: their outcome is one.
    *
    * @returns number of packets that were dealt with, fewer than `count` when the device takes no more now; each has its outcome in `status`: 5
    * (EIO) when the link is down, 77 (EBADFD) when the device was deleted, 22 (EINVAL) when it is no IP packet
    * @throws LinuxError `EINVAL` when a packet is empty, not within the buffer, or no train though it is said to be one; `EBADF` when closed
    */
   writeBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number {
-    return call(() => this.#native.writeBatch(buffer, descriptors, count))
+    return call((native) => native.tunWrite(this.#number, buffer, descriptors, count))
   }
 
   /** Closes the descriptor; without `persist` the device goes with its last one. Idempotent. */

@@ -63,6 +63,8 @@ export interface UdpOptions extends DatagramOptions {
  */
 export class UdpBatchSocket implements Disposable {
   readonly #native: NativeDatagram
+  /** Of the native part, for what is called often. */
+  readonly #number: number
 
   private constructor(
     native: NativeDatagram,
@@ -72,6 +74,7 @@ export class UdpBatchSocket implements Disposable {
     readonly family: 4 | 6,
   ) {
     this.#native = native
+    this.#number = native.number()
   }
 
   /**
@@ -116,7 +119,7 @@ export class UdpBatchSocket implements Disposable {
    * @throws LinuxError `EINVAL` when the buffers hold no slot, `ECONNREFUSED` on a connected socket whose other end refused, `EBADF` when closed
    */
   receiveBatch(buffer: Uint8Array, slotSize: number, headroom: number, descriptors: Uint32Array): number {
-    return call(() => this.#native.receiveBatch(buffer, slotSize, headroom, descriptors))
+    return call((native) => native.datagramReceive(this.#number, buffer, slotSize, headroom, descriptors))
   }
 
   /**
@@ -138,12 +141,12 @@ export class UdpBatchSocket implements Disposable {
     carries: 'mpls' | 'vxlan',
     descriptors: Uint32Array,
   ): number {
-    return call(() => this.#native.receivePackets(buffer, room, slotSize, headroom, carries === 'vxlan', descriptors))
+    return call((native) => native.datagramReceivePackets(this.#number, buffer, room, slotSize, headroom, carries === 'vxlan', descriptors))
   }
 
   /** Whether `receivePackets` has more of what it received: nothing in the kernel tells of that. */
   get hasWaiting(): boolean {
-    return call(() => this.#native.hasWaiting)
+    return call((native) => native.datagramHasWaiting(this.#number))
   }
 
   /**
@@ -153,7 +156,7 @@ export class UdpBatchSocket implements Disposable {
    * @throws LinuxError `EINVAL` when a descriptor cannot be (nothing is sent then), `EBADF` when closed
    */
   sendBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number {
-    return call(() => this.#native.sendBatch(buffer, descriptors, count))
+    return call((native) => native.datagramSend(this.#number, buffer, descriptors, count))
   }
 
   /** Idempotent. */

@@ -10,9 +10,11 @@ export const WOKEN = 0xffff_ffff
  */
 export class Waiter implements Disposable {
   readonly #native: NativeWaiter
+  readonly #number: number
 
   private constructor(native: NativeWaiter) {
     this.#native = native
+    this.#number = native.number()
   }
 
   static open(): Waiter {
@@ -47,7 +49,7 @@ export class Waiter implements Disposable {
    * @returns number of tokens
    */
   wait(tokens: Uint32Array, milliseconds: number): number {
-    return call(() => this.#native.wait(tokens, milliseconds))
+    return call((native) => native.waiterWait(this.#number, tokens, milliseconds))
   }
 
   /** Idempotent. */

@@ -3,13 +3,10 @@
 
 /** A UDP or raw socket. */
 export declare class NativeDatagram {
+  /** For the functions of a batch, on this thread. */
+  number(): number
   get fd(): number
   local(): NativeEnd
-  receiveBatch(buffer: Uint8Array, slot: number, headroom: number, descriptors: Uint32Array): number
-  /** @param room octets of the buffer that are slots, what is behind is for copies; @param vxlan what datagrams carry: VXLAN, or MPLS */
-  receivePackets(buffer: Uint8Array, room: number, slot: number, headroom: number, vxlan: boolean, descriptors: Uint32Array): number
-  get hasWaiting(): boolean
-  sendBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number
   close(): void
 }
 
@@ -61,14 +58,13 @@ export declare class NativePoller {
 
 /** One queue of a TUN or TAP device. */
 export declare class NativeTun {
+  /** For `tunRead`, `tunWrite`, `tunDropped`, on this thread. */
+  number(): number
   get fd(): number
   get name(): string
   get index(): number
   get ethernet(): boolean
-  get dropped(): number
   setPersist(persist: boolean): void
-  readBatch(buffer: Uint8Array, headroom: number, descriptors: Uint32Array): number
-  writeBatch(buffer: Uint8Array, descriptors: Uint32Array, count: number): number
   close(): void
   /** Closes on another thread. */
   release(): Promise<void>
@@ -77,18 +73,33 @@ export declare class NativeTun {
 /** Blocks the thread that it is made on. */
 export declare class NativeWaiter {
   constructor()
+  /** For `waiterWait`, on this thread. */
+  number(): number
   get wakeFd(): number
   add(fd: number, token: number): void
   remove(fd: number): void
-  /** Tokens of what is readable; negative milliseconds wait without end. */
-  wait(output: Uint32Array, milliseconds: number): number
   close(): void
 }
 
 /** Takes ownership of the descriptor of a UDP socket. */
 export declare function datagramFromFd(fd: number, gso: boolean): NativeDatagram
 
+/** @param socket number of a `NativeDatagram` */
+export declare function datagramHasWaiting(socket: number): boolean
+
 export declare function datagramOpen(options: NativeDatagramOptions): Promise<NativeDatagram>
+
+/** @param socket number of a `NativeDatagram` */
+export declare function datagramReceive(socket: number, buffer: Uint8Array, slot: number, headroom: number, descriptors: Uint32Array): number
+
+/**
+ * @param socket number of a `NativeDatagram`; @param room octets of the buffer that are slots, what is behind is for copies; @param vxlan what
+ * datagrams carry: VXLAN, or MPLS
+ */
+export declare function datagramReceivePackets(socket: number, buffer: Uint8Array, room: number, slot: number, headroom: number, vxlan: boolean, descriptors: Uint32Array): number
+
+/** @param socket number of a `NativeDatagram` */
+export declare function datagramSend(socket: number, buffer: Uint8Array, descriptors: Uint32Array, count: number): number
 
 /** Closes a descriptor that was taken over and is owned by nobody yet. */
 export declare function descriptorClose(fd: number): void
@@ -390,13 +401,25 @@ export declare function tcpUseAoKey(fd: number, sendId: number, receiveId: numbe
  */
 export declare function trainSplit(buffer: Uint8Array, prefix: number, room: number, headroom: number, words: Uint32Array): number
 
+/** Packets that could not be used. @param tun number of a `NativeTun` */
+export declare function tunDropped(tun: number): number
+
 /** Takes ownership of the descriptor. */
 export declare function tunFromFd(fd: number, namespace: string | undefined | null, offload: boolean): NativeTun
 
 export declare function tunOpen(options: NativeTunOptions): Promise<NativeTun>
 
+/** @param tun number of a `NativeTun` */
+export declare function tunRead(tun: number, buffer: Uint8Array, headroom: number, descriptors: Uint32Array): number
+
+/** @param tun number of a `NativeTun` */
+export declare function tunWrite(tun: number, buffer: Uint8Array, descriptors: Uint32Array, count: number): number
+
 /** Version of the package that this belongs to. */
 export declare function version(): string
+
+/** Tokens of what is readable; negative milliseconds wait without end. @param waiter number of a `NativeWaiter` */
+export declare function waiterWait(waiter: number, output: Uint32Array, milliseconds: number): number
 
 /** Ends the wait of the waiter that the descriptor belongs to. */
 export declare function waiterWake(fd: number): void

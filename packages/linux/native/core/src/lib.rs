@@ -2,6 +2,7 @@
 
 pub mod checksum;
 pub mod control;
+mod couple;
 pub mod datagram;
 pub mod errno;
 pub mod error;

@@ -199,24 +199,36 @@ impl Wagon {
     ///
     /// IPv4 has to have DF: a train is never fragmented, and its identification means nothing then (RFC 6864 §4).
     pub fn read(packet: &[u8]) -> Option<Self> {
-        let ip = Ip::read(packet)?;
-        if ip.v6 {
-            if usize::from(get16(packet, 4)) + 40 != packet.len() {
+        Self::of_length(packet, packet.len())
+    }
+
+    /// The first packet of a train, whose headers are at the start of `ip`.
+    pub fn first_of(train: &Train, ip: &[u8]) -> Option<Self> {
+        let first = Self::of_length(ip, train.headers + train.payload)?;
+        (first.headers == train.headers).then_some(Self { payload: train.size, ..first })
+    }
+
+    /// What headers at the start of `ip` say that are to be of `length` octets with their payload.
+    fn of_length(ip: &[u8], length: usize) -> Option<Self> {
+        let header = Ip::read(ip)?;
+        if header.v6 {
+            if usize::from(get16(ip, 4)) + 40 != length {
                 return None;
             }
-        } else if packet[0] != 0x45 || packet.len() < 20 || get16(packet, 6) != 0x4000 || usize::from(get16(packet, 2)) != packet.len() {
+        } else if ip[0] != 0x45 || ip.len() < 20 || get16(ip, 6) != 0x4000 || usize::from(get16(ip, 2)) != length {
             return None;
         }
-        let transport = packet.get(ip.transport..)?;
-        let headers = match ip.protocol {
+        let transport = ip.get(header.transport..)?;
+        let rest = length.checked_sub(header.transport)?;
+        let headers = match header.protocol {
             TCP if transport.len() >= 20 && transport[13] & !TCP_PSH == TCP_ACK => usize::from(transport[12] >> 4) * 4,
-            UDP if transport.len() >= 8 && get16(transport, 6) != 0 && usize::from(get16(transport, 4)) == transport.len() => 8,
+            UDP if transport.len() >= 8 && get16(transport, 6) != 0 && usize::from(get16(transport, 4)) == rest => 8,
             _ => return None,
         };
-        if headers >= transport.len() || (ip.protocol == TCP && headers < 20) {
+        if headers >= rest || headers > transport.len() || (header.protocol == TCP && headers < 20) {
             return None;
         }
-        Some(Self { ip, headers: ip.transport + headers, payload: transport.len() - headers })
+        Some(Self { ip: header, headers: header.transport + headers, payload: rest - headers })
     }
 
     /// Whether the transport checksum, and the IPv4 header's, are right: a train has others made, which must not hide a wrong one.
@@ -253,15 +265,18 @@ impl Wagon {
         self.payload < first.payload || self.is_pushed(packet)
     }
 
-    /// The push of a train is its last packet's; while it is one, it is in the headers that stand for all.
-    pub fn push_train(&self, first: &mut [u8], packet: &[u8]) {
-        if self.is_pushed(packet) {
-            first[self.ip.transport + 13] |= TCP_PSH;
-        }
+    /// Whether its sender wants it to be handed over at once.
+    pub fn is_pushed(&self, packet: &[u8]) -> bool {
+        self.ip.protocol == TCP && packet[self.ip.transport + 13] & TCP_PSH != 0
     }
 
-    fn is_pushed(&self, packet: &[u8]) -> bool {
-        self.ip.protocol == TCP && packet[self.ip.transport + 13] & TCP_PSH != 0
+    /// The push of a train is its last packet's; while it is one, it is in the headers that stand for all.
+    pub fn push(&self, first: &mut [u8]) {
+        first[self.ip.transport + 13] |= TCP_PSH;
+    }
+
+    pub fn is_tcp(&self) -> bool {
+        self.ip.protocol == TCP
     }
 
     pub fn headers(&self) -> usize {
@@ -288,6 +303,14 @@ fn put16(bytes: &mut [u8], at: usize, value: u32) {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+
+    /// Asks for a packet of `packet` to be handed over at once.
+    pub fn push(packet: &mut [u8]) {
+        let transport = Ip::of(packet).transport;
+        packet[transport + 13] |= TCP_PSH;
+        let check = u32::from(get16(packet, transport + 16)) + 0xffff - u32::from(TCP_PSH);
+        put16(packet, transport + 16, fold(u64::from(check)));
+    }
 
     /// A sound packet from `10.0.0.1` or `2001:db8::1`, its payload counting from `sequence`.
     pub fn packet(v6: bool, protocol: u8, sequence: u32, payload: usize) -> Vec<u8> {

@@ -12,8 +12,13 @@ use rustix::io::Errno;
 use tun_rs::{DeviceBuilder, Layer};
 
 use crate::{
+    couple::{Coupled, MAX_PIECES, train_of},
     error::{Context, Error, Result},
-    netlink::{LinkSetup, check_link_name, exchange::Exchange, setup::set_up},
+    netlink::{
+        LinkSetup, check_link_name,
+        exchange::Exchange,
+        setup::{limit_segments, set_up},
+    },
     netns,
     offload::{self, ETHERNET, HEADER, Shape},
     train::{MAX_HEADERS, MAX_PACKET, Train},
@@ -42,6 +47,10 @@ const ALIGNMENT: usize = 64;
 
 /// Room that a frame has at least: what it asks is answered in its place, by as many octets as an advertisement of a neighbour has.
 const FRAME_ROOM: usize = 96;
+
+/// Limit of a segment: its packets, each with its own headers and those of a tunnel, are one message of UDP, which carries 65,507 octets. With 64 KiB
+/// the last two of 46 packets were a message of their own.
+const LARGEST_SEGMENT: u32 = 62_800;
 
 /// Whether the device may or must exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -90,7 +99,12 @@ impl TunDevice {
     pub fn open(path: Option<&Path>, options: TunOptions, setup: LinkSetup) -> Result<Self> {
         netns::within(path, move || {
             let (device, is_new) = Self::open_here(&options)?;
-            let done = Exchange::open().and_then(|mut exchange| set_up(&mut exchange, device.index, &setup));
+            let done = Exchange::open().and_then(|mut exchange| {
+                if options.offload && options.mode != TunMode::Attach {
+                    limit_segments(&mut exchange, device.index, LARGEST_SEGMENT)?;
+                }
+                set_up(&mut exchange, device.index, &setup)
+            });
             if let Err(error) = done {
                 if is_new && options.persist {
                     let _ = device.set_persist(false);
@@ -251,25 +265,31 @@ impl TunDevice {
             let (offset, length) = (words[descriptor::OFFSET] as usize, words[descriptor::LENGTH] as usize);
             let is_train = words[descriptor::HEADERS] != 0;
             let fits = offset + length <= buffer.len() && length > self.link && length <= self.link + MAX_PACKET;
-            if !fits || is_train && self.train_of(&buffer[offset..], words).is_none() {
+            if !fits || is_train && train_of(buffer, words, self.link).is_none() {
                 return Err(Error::invalid(
                     self.operation("write to"),
                     format!("a packet of {length} octets at {offset} in a buffer of {}", buffer.len()),
                 ));
             }
         }
-        for (k, words) in descriptors[..count * descriptor::WORDS].chunks_exact_mut(descriptor::WORDS).enumerate() {
-            let offset = words[descriptor::OFFSET] as usize;
-            let train = if words[descriptor::HEADERS] == 0 { None } else { self.train_of(&buffer[offset..], words) };
-            let result = match train {
-                Some(train) => self.write_train(&train, &mut buffer[offset..]),
-                None => self.write_one(&[IoSlice::new(&buffer[offset..offset + words[descriptor::LENGTH] as usize])]),
+        let mut at = 0;
+        while at < count {
+            let rest = &mut descriptors[at * descriptor::WORDS..count * descriptor::WORDS];
+            let (offset, length) = (rest[descriptor::OFFSET] as usize, rest[descriptor::LENGTH] as usize);
+            let (result, done) = if rest[descriptor::HEADERS] == 0 {
+                (self.write_one(&[IoSlice::new(&buffer[offset..offset + length])]), 1)
+            } else {
+                self.write_train(buffer, rest)
             };
-            match result {
-                Ok(()) => words[descriptor::STATUS] = 0,
-                Err(Errno::AGAIN) => return Ok(k),
-                Err(errno) => words[descriptor::STATUS] = errno.raw_os_error().cast_unsigned(),
+            let status = match result {
+                Ok(()) => 0,
+                Err(Errno::AGAIN) => return Ok(at),
+                Err(errno) => errno.raw_os_error().cast_unsigned(),
+            };
+            for words in rest.chunks_exact_mut(descriptor::WORDS).take(done) {
+                words[descriptor::STATUS] = status;
             }
+            at += done;
         }
         Ok(count)
     }
@@ -290,24 +310,19 @@ impl TunDevice {
         }
     }
 
-    fn write_train(&self, train: &Train, frame: &mut [u8]) -> rustix::io::Result<()> {
-        let header = offload::close(train, &frame[self.link..], self.link).ok_or(Errno::INVAL)?;
-        let pieces = if train.stride == train.size { 1 } else { train.packets() };
-        if !self.offload || offload::is_udp(&header) && !self.udp_offload || pieces > MAX_PIECES {
-            return self.write_apart(train, frame);
-        }
-        train.write_large_headers(&mut frame[self.link..]);
-        let ip = &frame[self.link..];
+    /// Writes the train of the first descriptor, and those that continue it; how many it has dealt with.
+    fn write_train(&self, buffer: &mut [u8], descriptors: &[u32]) -> (rustix::io::Result<()>, usize) {
+        let Some(train) = train_of(buffer, descriptors, self.link) else { return (Err(Errno::INVAL), 1) };
+        let start = descriptors[descriptor::OFFSET] as usize;
+        let is_udp = offload::close(&train, &buffer[start + self.link..], self.link).is_some_and(|header| offload::is_udp(&header));
+        let coupled = if !self.offload || is_udp && !self.udp_offload { None } else { Coupled::read(buffer, descriptors, self.link) };
+        let Some(coupled) = coupled else { return (self.write_apart(&train, &buffer[start..]), 1) };
+        let ip = &mut buffer[start + self.link..];
+        coupled.train.write_large_headers(ip);
+        let Some(header) = offload::close(&coupled.train, ip, self.link) else { return (Err(Errno::INVAL), 1) };
         let mut vectors = [IoSlice::new(&[]); MAX_PIECES + 2];
-        vectors[0] = IoSlice::new(&header);
-        vectors[1] = IoSlice::new(&frame[..self.link + train.headers]);
-        for (index, vector) in vectors[2..2 + pieces].iter_mut().enumerate() {
-            *vector = IoSlice::new(&ip[train.piece(index)]);
-        }
-        if train.stride == train.size {
-            vectors[2] = IoSlice::new(&ip[train.headers..train.headers + train.payload]);
-        }
-        retry_io(|| rustix::io::writev(&self.fd, &vectors[..2 + pieces])).map(drop)
+        let used = coupled.vectors(&header, buffer, &mut vectors);
+        (retry_io(|| rustix::io::writev(&self.fd, &vectors[..used])).map(drop), coupled.count)
     }
 
     /// Packet by packet. What the device takes no more of is dropped, as a full queue drops.
@@ -322,17 +337,7 @@ impl TunDevice {
         }
         Ok(())
     }
-
-    /// The train that a descriptor speaks of, its frame at the start of `frame`.
-    fn train_of(&self, frame: &[u8], words: &[u32]) -> Option<Train> {
-        let word = |at: usize| words[at] as usize;
-        let length = word(descriptor::LENGTH).checked_sub(self.link)?;
-        Train::check(length, word(descriptor::HEADERS), word(descriptor::SIZE), word(descriptor::STRIDE), &frame[self.link..])
-    }
 }
-
-/// Pieces of payload in one call; a train of more goes packet by packet.
-const MAX_PIECES: usize = 128;
 
 fn describe(descriptors: &mut [u32], index: usize, offset: usize, length: usize, shape: Shape) {
     let words = &mut descriptors[index * descriptor::WORDS..(index + 1) * descriptor::WORDS];

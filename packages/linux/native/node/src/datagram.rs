@@ -6,16 +6,14 @@ use heddle_linux_core::{
     Error as CoreError, Result as CoreResult,
     datagram::{DatagramOptions, DatagramSocket, PathMtu, own, unpack::Framing},
 };
-use napi::{
-    Result,
-    bindgen_prelude::{AsyncTask, Uint8ArraySlice, Uint32ArraySlice},
-};
+use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
 use crate::{
-    error::{closed, invalid, to_js},
+    error::{invalid, to_js},
     job::{Job, job},
-    memory::borrow,
+    kept::{Kept, keepable, with},
+    memory::{Lent, borrow},
     namespace::path,
     netlink::parse_address,
 };
@@ -103,14 +101,16 @@ fn convert(options: NativeDatagramOptions) -> CoreResult<DatagramOptions> {
 /// A UDP or raw socket.
 #[napi]
 pub struct NativeDatagram {
-    socket: Option<DatagramSocket>,
+    socket: Kept<DatagramSocket>,
 }
+
+keepable!(DatagramSocket, "socket");
 
 #[napi(ts_return_type = "Promise<NativeDatagram>")]
 pub fn datagram_open(options: NativeDatagramOptions) -> AsyncTask<Job<NativeDatagram>> {
     job(move || {
         let namespace = path(options.namespace.clone());
-        DatagramSocket::open(namespace.as_deref(), convert(options)?).map(|socket| NativeDatagram { socket: Some(socket) })
+        DatagramSocket::open(namespace.as_deref(), convert(options)?).map(|socket| NativeDatagram { socket: Kept::new(socket) })
     })
 }
 
@@ -122,71 +122,83 @@ pub fn datagram_from_fd(fd: i32, gso: bool) -> Result<NativeDatagram> {
     }
     // SAFETY: the caller hands the descriptor over; the kernel checks what it is.
     let socket = DatagramSocket::adopt(unsafe { own(fd) }, gso).map_err(to_js)?;
-    Ok(NativeDatagram { socket: Some(socket) })
+    Ok(NativeDatagram { socket: Kept::new(socket) })
+}
+
+/// @param socket number of a `NativeDatagram`
+#[napi(catch_unwind)]
+pub fn datagram_receive(
+    socket: u32,
+    #[napi(ts_arg_type = "Uint8Array")] mut buffer: Lent<u8>,
+    slot: u32,
+    headroom: u32,
+    #[napi(ts_arg_type = "Uint32Array")] mut descriptors: Lent<u32>,
+) -> Result<u32> {
+    let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
+    with(socket, |socket: &mut DatagramSocket| {
+        socket.receive(buffer, slot as usize, headroom as usize, descriptors).map(|count| count as u32).map_err(to_js)
+    })
+}
+
+/// @param socket number of a `NativeDatagram`; @param room octets of the buffer that are slots, what is behind is for copies; @param vxlan what
+/// datagrams carry: VXLAN, or MPLS
+#[napi(catch_unwind)]
+pub fn datagram_receive_packets(
+    socket: u32,
+    #[napi(ts_arg_type = "Uint8Array")] mut buffer: Lent<u8>,
+    room: u32,
+    slot: u32,
+    headroom: u32,
+    vxlan: bool,
+    #[napi(ts_arg_type = "Uint32Array")] mut descriptors: Lent<u32>,
+) -> Result<u32> {
+    let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
+    let framing = if vxlan { Framing::Vxlan } else { Framing::Mpls };
+    with(socket, |socket: &mut DatagramSocket| {
+        let count = socket.receive_packets(buffer, room as usize, slot as usize, headroom as usize, framing, descriptors);
+        count.map(|count| count as u32).map_err(to_js)
+    })
+}
+
+/// @param socket number of a `NativeDatagram`
+#[napi(catch_unwind)]
+pub fn datagram_has_waiting(socket: u32) -> Result<bool> {
+    with(socket, |socket: &mut DatagramSocket| Ok(socket.has_waiting()))
+}
+
+/// @param socket number of a `NativeDatagram`
+#[napi(catch_unwind)]
+pub fn datagram_send(
+    socket: u32,
+    #[napi(ts_arg_type = "Uint8Array")] mut buffer: Lent<u8>,
+    #[napi(ts_arg_type = "Uint32Array")] mut descriptors: Lent<u32>,
+    count: u32,
+) -> Result<u32> {
+    let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
+    with(socket, |socket: &mut DatagramSocket| socket.send(buffer, descriptors, count as usize).map(|count| count as u32).map_err(to_js))
 }
 
 #[napi]
 impl NativeDatagram {
-    fn get(&self) -> Result<&DatagramSocket> {
-        self.socket.as_ref().ok_or_else(|| closed("socket"))
+    /// For the functions of a batch, on this thread.
+    #[napi(catch_unwind)]
+    pub fn number(&mut self) -> Result<u32> {
+        self.socket.number()
     }
 
     #[napi(getter, catch_unwind)]
-    pub fn fd(&self) -> Result<i32> {
-        Ok(self.get()?.fd())
+    pub fn fd(&mut self) -> Result<i32> {
+        self.socket.with(|socket| Ok(socket.fd()))
     }
 
     #[napi(catch_unwind)]
-    pub fn local(&self) -> Result<NativeEnd> {
-        let (address, port) = self.get()?.local().map_err(to_js)?;
+    pub fn local(&mut self) -> Result<NativeEnd> {
+        let (address, port) = self.socket.with(|socket| socket.local().map_err(to_js))?;
         Ok(NativeEnd { address: address.to_string(), port })
     }
 
     #[napi(catch_unwind)]
-    pub fn receive_batch(
-        &mut self,
-        mut buffer: Uint8ArraySlice,
-        slot: u32,
-        headroom: u32,
-        mut descriptors: Uint32ArraySlice,
-    ) -> Result<u32> {
-        let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
-        let socket = self.socket.as_mut().ok_or_else(|| closed("socket"))?;
-        socket.receive(buffer, slot as usize, headroom as usize, descriptors).map(|count| count as u32).map_err(to_js)
-    }
-
-    /// @param room octets of the buffer that are slots, what is behind is for copies; @param vxlan what datagrams carry: VXLAN, or MPLS
-    #[napi(catch_unwind)]
-    pub fn receive_packets(
-        &mut self,
-        mut buffer: Uint8ArraySlice,
-        room: u32,
-        slot: u32,
-        headroom: u32,
-        vxlan: bool,
-        mut descriptors: Uint32ArraySlice,
-    ) -> Result<u32> {
-        let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
-        let socket = self.socket.as_mut().ok_or_else(|| closed("socket"))?;
-        let framing = if vxlan { Framing::Vxlan } else { Framing::Mpls };
-        let count = socket.receive_packets(buffer, room as usize, slot as usize, headroom as usize, framing, descriptors);
-        count.map(|count| count as u32).map_err(to_js)
-    }
-
-    #[napi(getter, catch_unwind)]
-    pub fn has_waiting(&self) -> Result<bool> {
-        Ok(self.get()?.has_waiting())
-    }
-
-    #[napi(catch_unwind)]
-    pub fn send_batch(&mut self, mut buffer: Uint8ArraySlice, mut descriptors: Uint32ArraySlice, count: u32) -> Result<u32> {
-        let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
-        let socket = self.socket.as_mut().ok_or_else(|| closed("socket"))?;
-        socket.send(buffer, descriptors, count as usize).map(|count| count as u32).map_err(to_js)
-    }
-
-    #[napi(catch_unwind)]
     pub fn close(&mut self) {
-        self.socket = None;
+        drop(self.socket.take());
     }
 }

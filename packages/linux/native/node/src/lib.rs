@@ -5,6 +5,7 @@
 mod datagram;
 mod error;
 mod job;
+mod kept;
 mod memory;
 mod namespace;
 mod netlink;

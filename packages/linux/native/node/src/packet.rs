@@ -1,16 +1,13 @@
 //! Packet sockets.
 
 use heddle_linux_core::packet::{PacketOptions, PacketSocket};
-use napi::{
-    Result,
-    bindgen_prelude::{AsyncTask, Uint8ArraySlice, Uint32ArraySlice},
-};
+use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
 use crate::{
     error::{closed, to_js},
     job::{Job, job},
-    memory::borrow,
+    memory::{Lent, borrow},
     namespace::path,
 };
 
@@ -57,10 +54,10 @@ impl NativePacket {
     #[napi(catch_unwind)]
     pub fn receive_batch(
         &mut self,
-        mut buffer: Uint8ArraySlice,
+        #[napi(ts_arg_type = "Uint8Array")] mut buffer: Lent<u8>,
         slot: u32,
         headroom: u32,
-        mut descriptors: Uint32ArraySlice,
+        #[napi(ts_arg_type = "Uint32Array")] mut descriptors: Lent<u32>,
     ) -> Result<u32> {
         let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
         let socket = self.socket.as_mut().ok_or_else(|| closed("packet socket"))?;
@@ -68,7 +65,12 @@ impl NativePacket {
     }
 
     #[napi(catch_unwind)]
-    pub fn send_batch(&mut self, mut buffer: Uint8ArraySlice, mut descriptors: Uint32ArraySlice, count: u32) -> Result<u32> {
+    pub fn send_batch(
+        &mut self,
+        #[napi(ts_arg_type = "Uint8Array")] mut buffer: Lent<u8>,
+        #[napi(ts_arg_type = "Uint32Array")] mut descriptors: Lent<u32>,
+        count: u32,
+    ) -> Result<u32> {
         let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
         let socket = self.socket.as_mut().ok_or_else(|| closed("packet socket"))?;
         socket.send(buffer, descriptors, count as usize).map(|count| count as u32).map_err(to_js)

@@ -3,14 +3,17 @@
 use heddle_linux_core::poller::Poller;
 use napi::{
     Env, Result, Status,
-    bindgen_prelude::{Function, Uint32ArraySlice},
+    bindgen_prelude::Function,
     check_status, sys,
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode, ThreadsafeFunctionHandle},
 };
 use napi_derive::napi;
 use std::sync::Arc;
 
-use crate::error::{closed, to_js};
+use crate::{
+    error::{closed, to_js},
+    memory::Lent,
+};
 
 /// One wake at a time can be on its way, so one place is enough.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
@@ -55,10 +58,8 @@ impl NativePoller {
 
     /// Pairs of token and readiness; call until it returns 0.
     #[napi(catch_unwind)]
-    pub fn take(&self, mut output: Uint32ArraySlice) -> Result<u32> {
-        // SAFETY: the typed array lives on the caller's stack for the call.
-        let output = unsafe { output.as_mut() };
-        Ok(self.get()?.take(output) as u32)
+    pub fn take(&self, #[napi(ts_arg_type = "Uint32Array")] mut output: Lent<u32>) -> Result<u32> {
+        Ok(self.get()?.take(output.as_mut()) as u32)
     }
 
     /// Keeps the process alive.

@@ -4,16 +4,14 @@ use heddle_linux_core::{
     datagram::own,
     tun::{TunDevice, TunMode, TunOptions},
 };
-use napi::{
-    Result,
-    bindgen_prelude::{AsyncTask, Uint8ArraySlice, Uint32ArraySlice},
-};
+use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
 use crate::{
-    error::{closed, invalid, to_js},
+    error::{invalid, to_js},
     job::{Job, job},
-    memory::borrow,
+    kept::{Kept, keepable, with},
+    memory::{Lent, borrow},
     namespace::path,
     netlink::{NativeLinkSetup, link_setup},
 };
@@ -34,8 +32,10 @@ pub struct NativeTunOptions {
 /// One queue of a TUN or TAP device.
 #[napi]
 pub struct NativeTun {
-    device: Option<TunDevice>,
+    device: Kept<TunDevice>,
 }
+
+keepable!(TunDevice, "TUN device");
 
 #[napi(ts_return_type = "Promise<NativeTun>")]
 pub fn tun_open(options: NativeTunOptions) -> AsyncTask<Job<NativeTun>> {
@@ -47,7 +47,7 @@ pub fn tun_open(options: NativeTunOptions) -> AsyncTask<Job<NativeTun>> {
     };
     let options = TunOptions { name, mode, multi_queue, ethernet, offload, persist };
     let setup = link_setup(Some(setup));
-    job(move || TunDevice::open(path(namespace).as_deref(), options, setup).map(|device| NativeTun { device: Some(device) }))
+    job(move || TunDevice::open(path(namespace).as_deref(), options, setup).map(|device| NativeTun { device: Kept::new(device) }))
 }
 
 /// Takes ownership of the descriptor.
@@ -58,62 +58,75 @@ pub fn tun_from_fd(fd: i32, namespace: Option<String>, offload: bool) -> Result<
     }
     // SAFETY: the caller hands the descriptor over; the kernel checks what it is.
     let device = TunDevice::from_fd(unsafe { own(fd) }, path(namespace).as_deref(), offload).map_err(to_js)?;
-    Ok(NativeTun { device: Some(device) })
+    Ok(NativeTun { device: Kept::new(device) })
+}
+
+/// @param tun number of a `NativeTun`
+#[napi(catch_unwind)]
+pub fn tun_read(
+    tun: u32,
+    #[napi(ts_arg_type = "Uint8Array")] mut buffer: Lent<u8>,
+    headroom: u32,
+    #[napi(ts_arg_type = "Uint32Array")] mut descriptors: Lent<u32>,
+) -> Result<u32> {
+    let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
+    with(tun, |device: &mut TunDevice| device.read(buffer, headroom as usize, descriptors).map(|count| count as u32).map_err(to_js))
+}
+
+/// @param tun number of a `NativeTun`
+#[napi(catch_unwind)]
+pub fn tun_write(
+    tun: u32,
+    #[napi(ts_arg_type = "Uint8Array")] mut buffer: Lent<u8>,
+    #[napi(ts_arg_type = "Uint32Array")] mut descriptors: Lent<u32>,
+    count: u32,
+) -> Result<u32> {
+    let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
+    with(tun, |device: &mut TunDevice| device.write(buffer, descriptors, count as usize).map(|count| count as u32).map_err(to_js))
+}
+
+/// Packets that could not be used. @param tun number of a `NativeTun`
+#[napi(catch_unwind)]
+pub fn tun_dropped(tun: u32) -> Result<f64> {
+    with(tun, |device: &mut TunDevice| Ok(device.dropped() as f64))
 }
 
 #[napi]
 impl NativeTun {
-    fn get(&self) -> Result<&TunDevice> {
-        self.device.as_ref().ok_or_else(|| closed("TUN device"))
+    /// For `tunRead`, `tunWrite`, `tunDropped`, on this thread.
+    #[napi(catch_unwind)]
+    pub fn number(&mut self) -> Result<u32> {
+        self.device.number()
     }
 
     #[napi(getter, catch_unwind)]
-    pub fn fd(&self) -> Result<i32> {
-        Ok(self.get()?.fd())
+    pub fn fd(&mut self) -> Result<i32> {
+        self.device.with(|device| Ok(device.fd()))
     }
 
     #[napi(getter, catch_unwind)]
-    pub fn name(&self) -> Result<String> {
-        Ok(self.get()?.name().to_owned())
+    pub fn name(&mut self) -> Result<String> {
+        self.device.with(|device| Ok(device.name().to_owned()))
     }
 
     #[napi(getter, catch_unwind)]
-    pub fn index(&self) -> Result<u32> {
-        Ok(self.get()?.index())
+    pub fn index(&mut self) -> Result<u32> {
+        self.device.with(|device| Ok(device.index()))
     }
 
     #[napi(getter, catch_unwind)]
-    pub fn ethernet(&self) -> Result<bool> {
-        Ok(self.get()?.ethernet())
-    }
-
-    #[napi(getter, catch_unwind)]
-    pub fn dropped(&self) -> Result<f64> {
-        Ok(self.get()?.dropped() as f64)
+    pub fn ethernet(&mut self) -> Result<bool> {
+        self.device.with(|device| Ok(device.ethernet()))
     }
 
     #[napi(catch_unwind)]
-    pub fn set_persist(&self, persist: bool) -> Result<()> {
-        self.get()?.set_persist(persist).map_err(to_js)
-    }
-
-    #[napi(catch_unwind)]
-    pub fn read_batch(&mut self, mut buffer: Uint8ArraySlice, headroom: u32, mut descriptors: Uint32ArraySlice) -> Result<u32> {
-        let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
-        let device = self.device.as_mut().ok_or_else(|| closed("TUN device"))?;
-        device.read(buffer, headroom as usize, descriptors).map(|count| count as u32).map_err(to_js)
-    }
-
-    #[napi(catch_unwind)]
-    pub fn write_batch(&mut self, mut buffer: Uint8ArraySlice, mut descriptors: Uint32ArraySlice, count: u32) -> Result<u32> {
-        let (buffer, descriptors) = borrow(&mut buffer, &mut descriptors)?;
-        let device = self.device.as_mut().ok_or_else(|| closed("TUN device"))?;
-        device.write(buffer, descriptors, count as usize).map(|count| count as u32).map_err(to_js)
+    pub fn set_persist(&mut self, persist: bool) -> Result<()> {
+        self.device.with(|device| device.set_persist(persist).map_err(to_js))
     }
 
     #[napi(catch_unwind)]
     pub fn close(&mut self) {
-        self.device = None;
+        drop(self.device.take());
     }
 
     /// Closes on another thread.

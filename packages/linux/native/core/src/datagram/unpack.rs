@@ -130,7 +130,9 @@ fn next_unit(message: &mut [u8], segment: usize, framing: Framing) -> Unit {
         if packets == 1 && !head.is_sound(&first[inner..]) || !wagon.is_sound(packet) {
             break;
         }
-        head.push_train(&mut first[inner..], packet);
+        if wagon.is_pushed(packet) {
+            head.push(&mut first[inner..]);
+        }
         packets += 1;
         payload += wagon.payload();
         span += next.len();

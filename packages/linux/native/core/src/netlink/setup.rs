@@ -61,6 +61,13 @@ pub(crate) fn set_up(exchange: &mut Exchange, index: u32, setup: &LinkSetup) -> 
     lead(exchange, index, &setup.routes)
 }
 
+/// Has senders make no larger segments for a link than `octets`, of which the kernel takes some 300 for headers.
+pub(crate) fn limit_segments(exchange: &mut Exchange, index: u32, octets: u32) -> Result<()> {
+    let message = LinkUnspec::new_with_index(index).append_extra_attribute(LinkAttribute::GsoMaxSize(octets)).build();
+    exchange.add(format!("limit the segments of link {index}"), 0, RouteNetlinkMessage::SetLink(message));
+    exchange.send_all().map(drop)
+}
+
 /// MTU, neighbours and link-local addresses in one message.
 fn shape(index: u32, setup: &LinkSetup) -> Option<LinkMessage> {
     let mut request = LinkUnspec::new_with_index(index);
