@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { UnderlayInput } from '../harness.js'
 import { greBefore, labelled, mssOption, testPacket, testSegment, vxlanBefore, type TestPacket, type TestSegment } from '../packets.js'
 import { partOf, testIcmp } from '../packets-of-flows.js'
+import { POOL_ADDRESSES } from './pools.js'
 import { SERVICE_PORT, VIRTUAL_ADDRESSES } from './services.js'
 import { LABELS, MACS, PORTS, VNIS, type Surroundings } from './tables.js'
 
@@ -26,7 +27,7 @@ function address(addresses: readonly string[]): fc.Arbitrary<string> {
 /** Draws an IP packet, mostly sound. */
 export function arbitraryPacket(): fc.Arbitrary<Uint8Array> {
   const family = (addresses: readonly string[]): fc.Arbitrary<Uint8Array> => {
-    const virtual = VIRTUAL_ADDRESSES.filter((one) => one.includes(':') === addresses[0]?.includes(':'))
+    const virtual = [...VIRTUAL_ADDRESSES, ...POOL_ADDRESSES].filter((one) => one.includes(':') === addresses[0]?.includes(':'))
     return fc
       .record({
         source: address(addresses),

@@ -11,6 +11,7 @@ import type {
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import type { Tables } from '../tables.js'
+import { arbitraryPools } from './pools.js'
 import { arbitraryServices } from './services.js'
 import { arbitraryPolicies } from './policies.js'
 
@@ -77,6 +78,7 @@ export function arbitraryTables(around: Surroundings): fc.Arbitrary<Tables> {
       ),
     ...offered(around, 'policy', { policies: arbitraryPolicies(PORTS) }),
     ...offered(around, 'service', { services: arbitraryServices(VRFS) }),
+    ...offered(around, 'nat', { natPools: arbitraryPools(VRFS) }),
     routes: fc.uniqueArray(fc.record({ vrf: of(VRFS), prefix: of(PREFIXES), group: of(GROUPS) }), {
       maxLength: 30,
       size: 'max',

@@ -8,7 +8,8 @@ import { withMssClamped } from './mss.js'
 import { dropped, type Outcome } from './outcome.js'
 import { Memory } from './memory.js'
 import { judgePacket } from './policy.js'
-import { serve } from './service.js'
+import { hide } from './pool.js'
+import { serve, serveReply, type Served } from './service.js'
 import { labelsBefore, overheadOf, readGre, vxlanBefore, type Tunnel } from './tunnel.js'
 
 /** The tables, and what the adapter around them can do. */
@@ -20,6 +21,8 @@ export interface World {
   readonly features?: readonly DataplaneFeature[]
   /** What policies remember of the packets before; nothing when left out. */
   readonly memory?: Memory
+  /** The VRF whose services the packet in hand has met. */
+  readonly servedVrf?: number | undefined
 }
 
 /** VRF lookups in a row after which a packet is taken for looping. */
@@ -47,22 +50,29 @@ export function interpretFromPort(world: World, port: number, bytes: Uint8Array)
     const packet = echoReply(ip)
     if (packet !== undefined) return [{ type: 'delivered', port, packet }]
   }
-  return served(world, ip, from.vrf, (next, shown) => {
+  return served(world, ip, from.vrf, (next, shown, inside = from.vrf) => {
     const reason = judgePacket(next.state, next.memory, from, shown, true)
-    return reason === undefined ? forward(next, shown, from.vrf, MAX_LOOKUPS, from) : dropped(reason)
+    return reason === undefined ? forward(next, shown, inside, MAX_LOOKUPS, from) : dropped(reason)
   })
 }
 
 /** A world in which something is remembered. */
 type Remembering = World & { readonly memory: Memory }
 
+/** What comes after a step, told the VRF that a pool hides if the packet comes back to it. */
+type Then = (next: Remembering, ip: Ip, inside?: number) => Outcome[]
+
 /** Step 4, and for each way that a packet may take there what comes after it, with what is then remembered. */
-function served(world: World, ip: Ip, vrf: number | undefined, then: (next: Remembering, ip: Ip) => Outcome[]): Outcome[] {
+function served(world: World, ip: Ip, vrf: number | undefined, then: Then): Outcome[] {
   const root = world.memory ?? new Memory()
-  return serve(world.state, root, ip, vrf).flatMap((way) => {
+  return ways({ ...world, servedVrf: vrf }, root, serve(world.state, root, ip, vrf), then)
+}
+
+function ways(world: World, root: Memory, found: readonly Served[], then: Then): Outcome[] {
+  return found.flatMap((way) => {
     if ('reason' in way) return dropped(way.reason)
     const memory = way.memory.copy()
-    const outcomes = then({ ...world, memory }, way.ip)
+    const outcomes = then({ ...world, memory }, way.ip, way.inside)
     return outcomes.map(({ remember, ...outcome }) => ({
       ...outcome,
       remember: () => {
@@ -135,11 +145,14 @@ function fromLabel(
   const marked = passEcn(popped, outer)
   if (marked === undefined) return dropped('congestion')
   const ip = { ...marked, ttl: Math.min(read.ttl, ttl) }
-  if (action.type === 'pop-lookup') return served(world, ip, action.vrf, (next, shown) => forward(next, shown, action.vrf, MAX_LOOKUPS))
+  if (action.type === 'pop-lookup') {
+    return served(world, ip, action.vrf, (next, shown, inside = action.vrf) => forward(next, shown, inside, MAX_LOOKUPS))
+  }
   const port = world.state.ports.find(({ id }) => action.type === 'pop-forward' && id === action.port)
-  return served(world, ip, port?.vrf, (next, shown) =>
-    isForwardable(shown.destination) ? deliver(next, shown, port) : dropped('destination-invalid'),
-  )
+  return served(world, ip, port?.vrf, (next, shown, inside) => {
+    if (inside !== undefined) return forward(next, shown, inside, MAX_LOOKUPS)
+    return isForwardable(shown.destination) ? deliver(next, shown, port) : dropped('destination-invalid')
+  })
 }
 
 function fromVxlan(world: World, source: IpAddress, bytes: Uint8Array, outer: number): Outcome[] {
@@ -158,7 +171,7 @@ function fromVxlan(world: World, source: IpAddress, bytes: Uint8Array, outer: nu
   const marked = passEcn(ip, outer)
   return marked === undefined
     ? dropped('congestion')
-    : served(world, marked, found.vrf, (next, shown) => forward(next, shown, found.vrf, MAX_LOOKUPS))
+    : served(world, marked, found.vrf, (next, shown, inside = found.vrf) => forward(next, shown, inside, MAX_LOOKUPS))
 }
 
 /** Looks the destination up and follows every next hop that the flow might take. */
@@ -183,8 +196,12 @@ function follow(
 ): Outcome[] {
   const { ports } = world.state
   switch (action.type) {
-    case 'lookup':
-      return forward(world, ip, action.vrf, lookupsLeft, from)
+    case 'lookup': {
+      const root = world.memory ?? new Memory()
+      return ways(world, root, hide(world.state, root, ip, vrf, action.vrf), (next, hidden) =>
+        forward(next, hidden, action.vrf, lookupsLeft, from),
+      )
+    }
     case 'discard':
       return dropped(action.reason ?? 'discard')
     case 'port':
@@ -237,9 +254,11 @@ function deliver(world: World, ip: Ip, port: PortObject | undefined, from = port
   if (!carries) return dropped('family-unsupported')
   if (ip.ttl <= 1) return dropped('ttl-expired')
   const root = world.memory ?? new Memory()
-  const memory = root.copy()
-  const reason = judgePacket(world.state, memory, port, ip, false)
-  const outcomes = reason === undefined ? deliverAllowed(world, ip, port, from) : dropped(reason)
+  const { vrf } = port
+  const shown = vrf === undefined || vrf === world.servedVrf ? { ip, memory: root } : serveReply(root, ip, vrf)
+  const memory = shown.memory.copy()
+  const reason = judgePacket(world.state, memory, port, shown.ip, false)
+  const outcomes = reason === undefined ? deliverAllowed(world, shown.ip, port, from) : dropped(reason)
   return outcomes.map((outcome) => ({ ...outcome, remember: () => root.become(memory) }))
 }
 

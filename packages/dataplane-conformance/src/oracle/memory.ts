@@ -17,10 +17,14 @@ export interface Ends {
   readonly destinationPort: number
 }
 
-/** A flow that a service sent to a backend: its first packet as it came, and as it went on. */
+/** A flow that a service sent to a backend, or a pool hid: its first packet as it came, and as it went on. */
 export interface Translation {
+  readonly by: 'service' | 'pool'
+  readonly id: number
+  /** The VRF that the packet came from. */
   readonly vrf: number
-  readonly service: number
+  /** The one that replies come to: of a service the same. */
+  readonly backVrf: number
   readonly protocol: number
   readonly from: Ends
   readonly to: Ends
@@ -28,7 +32,8 @@ export interface Translation {
 
 /** How the parts of a datagram are translated. */
 export interface TranslatedDatagram {
-  readonly vrf: number
+  /** Where it was translated: a VRF or a pool. */
+  readonly zone: string
   readonly datagram: string
   readonly translation: Translation
   readonly isReply: boolean
@@ -52,14 +57,19 @@ export class Memory {
     Object.assign(this, other)
   }
 
-  /** New tables: flows of ports without policies, or whose endpoint lost an address or moved, are forgotten, those of services or backends that are gone end. */
-  keep({ ports, policies = [], services = [] }: DataplaneState): void {
+  /** New tables: flows of ports without policies, or whose endpoint lost an address or moved, are forgotten, those of services, backends or pools that are gone end. */
+  keep({ ports, policies = [], services = [], natPools = [] }: DataplaneState): void {
     const isKept = ({ port }: { readonly port: number }): boolean =>
       ports.some((now) => now.id === port && this.#isSameEndpoint(now)) && policies.some((policy) => policy.port === port)
     this.flows = this.flows.filter(isKept)
     this.fragments = this.fragments.filter(isKept)
-    this.translations = this.translations.filter(({ service, vrf, protocol, from, to }) => {
-      const object = services.find(({ id }) => id === service)
+    this.translations = this.translations.filter(({ by, id: of, vrf, backVrf, protocol, from, to }) => {
+      if (by === 'pool') {
+        const pool = natPools.find(({ id }) => id === of)
+        const isInRange = pool !== undefined && pool.ports.first <= to.sourcePort && to.sourcePort <= pool.ports.last
+        return isInRange && pool.vrf === vrf && pool.outside === backVrf && pool.address.equals(to.source)
+      }
+      const object = services.find(({ id }) => id === of)
       if (object?.vrf !== vrf || SERVICE_PROTOCOLS[object.protocol] !== protocol) return false
       const isThere = object.address.equals(from.destination) && object.port === from.destinationPort
       return isThere && object.backends.some(({ address, port }) => address.equals(to.destination) && port === to.destinationPort)

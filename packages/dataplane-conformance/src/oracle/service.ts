@@ -5,7 +5,10 @@ import type { Ends, Memory, Translation } from './memory.js'
 import { see, transportOffset, type Seen } from './seen.js'
 
 /** What may come of a packet at step 4, and what is remembered then. */
-export type Served = { readonly reason: DropReason } | { readonly ip: Ip; readonly memory: Memory }
+export type Served = { readonly reason: DropReason } | { readonly ip: Ip; readonly memory: Memory; readonly inside?: number }
+
+/** A translation, and whether a packet is a reply to it. */
+export type Found = readonly [translation: Translation, isReply: boolean]
 
 /** Translates a packet that has addresses of `vrf`; a new flow may go to any backend that takes it. */
 export function serve(state: DataplaneState, memory: Memory, ip: Ip, vrf: number | undefined): Served[] {
@@ -14,16 +17,19 @@ export function serve(state: DataplaneState, memory: Memory, ip: Ip, vrf: number
   const isVirtual = services.some(({ address }) => address.equals(ip.destination))
   if (vrf === undefined || seen.kind === 'message') return [{ ip, memory }]
   if (seen.kind === 'broken') return isVirtual ? [{ reason: 'fragment' }] : [{ ip, memory }]
-  if (seen.kind === 'error') return serveError(memory, ip, seen, vrf)
+  if (seen.kind === 'error') return serveError(memory, ip, seen, (quoted) => find(memory, vrf, quoted, turned(endsOf(quoted))))
+  const zone = `vrf ${vrf}`
   if (seen.kind === 'later fragment') {
-    const known = memory.datagrams.find((one) => one.vrf === vrf && one.datagram === seen.datagram)
+    const known = memory.datagrams.find((one) => one.zone === zone && one.datagram === seen.datagram)
     if (known === undefined) return isVirtual ? [{ reason: 'fragment' }] : [{ ip, memory }]
-    return [{ ip: translated(ip, seen, known.translation, known.isReply), memory }]
+    return [{ ip: translated(ip, seen, known.translation, known.isReply), memory, ...insideOf([known.translation, known.isReply]) }]
   }
   if (seen.sourcePort === undefined) return [{ ip, memory }]
   const ends = endsOf(seen)
   const found = find(memory, vrf, seen, ends)
-  if (found !== undefined) return [{ ip: translated(ip, seen, ...found), memory: withDatagram(memory, vrf, seen, ...found) }]
+  if (found !== undefined) {
+    return [{ ip: translated(ip, seen, ...found), memory: withDatagram(memory, zone, seen, ...found), ...insideOf(found) }]
+  }
   const service = services.find(
     ({ address, port, protocol }) =>
       address.equals(seen.destination) && port === seen.destinationPort && SERVICE_PROTOCOLS[protocol] === seen.protocol,
@@ -31,8 +37,27 @@ export function serve(state: DataplaneState, memory: Memory, ip: Ip, vrf: number
   if (service === undefined) return [{ ip, memory }]
   return open(memory, service, ends).map((way) => {
     if ('reason' in way) return way
-    return { ip: translated(ip, seen, way.translation, false), memory: withDatagram(way.memory, vrf, seen, way.translation, false) }
+    return { ip: translated(ip, seen, way.translation, false), memory: withDatagram(way.memory, zone, seen, way.translation, false) }
   })
+}
+
+/**
+ * A packet that is delivered in another VRF than the one that it was served in. A reply whose client is there gets the source that the client knows; what
+ * policies see is in any case what the packet says now.
+ */
+export function serveReply(memory: Memory, ip: Ip, vrf: number): { readonly ip: Ip; readonly memory: Memory } {
+  const now = see(ip)
+  const seen = ip.seen?.kind === 'error' && ip.seen.quoted !== undefined ? { ...now, quoted: ip.seen.quoted } : now
+  const found = seen.kind === 'flow' && seen.sourcePort !== undefined ? find(memory, vrf, seen, endsOf(seen)) : undefined
+  const isForClient =
+    found?.[1] === true && found[0].from.source.equals(seen.destination) && found[0].from.sourcePort === seen.destinationPort
+  if (!isForClient) return { ip: { ...ip, seen }, memory }
+  return { ip: translated(ip, seen, ...found), memory: withDatagram(memory, `vrf ${vrf}`, seen, ...found) }
+}
+
+/** What comes back to a pool goes on in the VRF that the pool hides. */
+function insideOf([{ by, vrf }, isReply]: Found): { readonly inside?: number } {
+  return by === 'pool' && isReply ? { inside: vrf } : {}
 }
 
 /** Ways that a new flow may take: to any ready backend, or to the one that its client came to before. */
@@ -51,7 +76,8 @@ function open(
     const isHairpin = service.natSide === 'both' || address.equals(from.source)
     const source = isHairpin ? service.address : from.source
     const to = { source, sourcePort: from.sourcePort, destination: address, destinationPort: port }
-    const translation = { vrf: service.vrf, service: service.id, protocol: SERVICE_PROTOCOLS[service.protocol], from, to }
+    const { id, vrf, protocol } = service
+    const translation = { by: 'service', id, vrf, backVrf: vrf, protocol: SERVICE_PROTOCOLS[protocol], from, to } as const
     const after = memory.copy()
     after.translations = [...after.translations, translation]
     const others = after.affinities.filter((one) => one.service !== service.id || one.client !== client)
@@ -61,27 +87,27 @@ function open(
 }
 
 /** The translation that a packet belongs to, and whether it is a reply. */
-function find(memory: Memory, vrf: number, { protocol }: Seen, ends: Ends): [Translation, boolean] | undefined {
+function find(memory: Memory, vrf: number, { protocol }: Seen, ends: Ends): Found | undefined {
   for (const translation of memory.translations) {
-    if (translation.vrf !== vrf || translation.protocol !== protocol) continue
-    if (isSame(translation.from, ends)) return [translation, false]
-    if (isSame(turned(translation.to), ends)) return [translation, true]
+    if (translation.protocol !== protocol) continue
+    if (translation.by === 'service' && translation.vrf === vrf && isSame(translation.from, ends)) return [translation, false]
+    if (translation.backVrf === vrf && isSame(turned(translation.to), ends)) return [translation, true]
   }
   return undefined
 }
 
-function withDatagram(memory: Memory, vrf: number, { datagram }: Seen, translation: Translation, isReply: boolean): Memory {
+export function withDatagram(memory: Memory, zone: string, { datagram }: Seen, translation: Translation, isReply: boolean): Memory {
   if (datagram === undefined) return memory
   const after = memory.copy()
   after.datagrams = [
-    ...after.datagrams.filter((one) => one.vrf !== vrf || one.datagram !== datagram),
-    { vrf, datagram, translation, isReply },
+    ...after.datagrams.filter((one) => one.zone !== zone || one.datagram !== datagram),
+    { zone, datagram, translation, isReply },
   ]
   return after
 }
 
 /** The packet as it goes on; policies see the client and the backend. */
-function translated(ip: Ip, seen: Seen, { from, to }: Translation, isReply: boolean): Ip {
+export function translated(ip: Ip, seen: Seen, { from, to }: Translation, isReply: boolean): Ip {
   const after = withEnds(ip, isReply ? turned(from) : to, seen.kind === 'flow')
   const shown = isReply
     ? { ...seen, destination: from.source, destinationPort: from.sourcePort }
@@ -96,11 +122,10 @@ function renamed(datagram: string, source: IpAddress, destination: IpAddress): s
 }
 
 /** An error about a translated flow is shown as if nothing had been translated. */
-function serveError(memory: Memory, ip: Ip, seen: Seen, vrf: number): Served[] {
+export function serveError(memory: Memory, ip: Ip, seen: Seen, findQuoted: (quoted: Seen) => Found | undefined): Served[] {
   const { quoted } = seen
   if (quoted?.sourcePort === undefined) return [{ ip, memory }]
-  const ends = endsOf(quoted)
-  const found = find(memory, vrf, quoted, turned(ends))
+  const found = findQuoted(quoted)
   if (found === undefined) return [{ ip, memory }]
   const icmp = transportOffset(ip)
   if (icmpSum(ip, icmp) !== 0xffff) return [{ reason: 'inner-malformed' }]
@@ -123,7 +148,8 @@ function serveError(memory: Memory, ip: Ip, seen: Seen, vrf: number): Served[] {
   moved.bytes.set([checksum >> 8, checksum & 255], icmp + 2)
   const client = { source: from.source, sourcePort: from.sourcePort }
   const known = isReply ? { ...quoted, ...client } : { ...quoted, source: to.destination, sourcePort: to.destinationPort }
-  return [{ ip: { ...moved, seen: { ...seen, source: moved.source, destination: moved.destination, quoted: known } }, memory }]
+  const shownError = { ...seen, source: moved.source, destination: moved.destination, quoted: known }
+  return [{ ip: { ...moved, seen: shownError }, memory, ...insideOf(found) }]
 }
 
 function icmpSum({ family, bytes, source, destination }: Ip, icmp: number): number {
@@ -169,15 +195,15 @@ function transportProtocol(ip: Ip): number {
   return see(ip).protocol
 }
 
-function endsOf({ source, sourcePort = 0, destination, destinationPort = 0 }: Seen): Ends {
+export function endsOf({ source, sourcePort = 0, destination, destinationPort = 0 }: Seen): Ends {
   return { source, sourcePort, destination, destinationPort }
 }
 
-function turned({ source, sourcePort, destination, destinationPort }: Ends): Ends {
+export function turned({ source, sourcePort, destination, destinationPort }: Ends): Ends {
   return { source: destination, sourcePort: destinationPort, destination: source, destinationPort: sourcePort }
 }
 
-function isSame(a: Ends, b: Ends): boolean {
+export function isSame(a: Ends, b: Ends): boolean {
   const isOneWay = a.source.equals(b.source) && a.destination.equals(b.destination)
   return isOneWay && a.sourcePort === b.sourcePort && a.destinationPort === b.destinationPort
 }
