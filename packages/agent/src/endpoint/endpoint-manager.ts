@@ -128,8 +128,8 @@ export class EndpointManager implements EndpointService {
 
   /** The device of a port went away. */
   deviceGone(port: number, reason: string): void {
-    const entry = [...this.#entries].find((candidate) => candidate.port === port && candidate.state === 'attached')
-    if (entry === undefined) return
+    const entry = this.#entries.atPort(port)
+    if (entry?.state !== 'attached') return
     this.#options.logger.warn('the device of an endpoint is gone', { ...entry.request, reason })
     this.#detached(entry, reason)
     void this.#options.synchronizer.run()
@@ -171,7 +171,7 @@ export class EndpointManager implements EndpointService {
   #admit(entry: EndpointEntry): void {
     const { label, port } = this.#options.model.addEndpoint({ ...entry.request, mtu: entry.mtu })
     entry.label = label
-    entry.port = port
+    this.#entries.give(entry, port)
   }
 
   async #attach(entry: EndpointEntry, signal?: AbortSignal): Promise<void> {

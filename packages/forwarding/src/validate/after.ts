@@ -109,9 +109,12 @@ export class Changed<T, Held> {
     yield* this.#set
   }
 
-  /** Every object that there will be, to be looked at when something that it may refer to gets lost. */
-  *all(): Generator<readonly [number, T]> {
-    yield* this.#set
-    for (const [key, held] of this.before) if (!this.#set.has(key) && !this.#removed.has(key)) yield [key, this.#objectOf(held)]
+  /** Every object that there will be, to be looked at when something that it may refer to gets lost. As a list: a generator costs ten times as much. */
+  all(): (readonly [number, T])[] {
+    const all: (readonly [number, T])[] = [...this.#set]
+    this.before.forEach((held, key) => {
+      if (!this.#set.has(key) && !this.#removed.has(key)) all.push([key, this.#objectOf(held)])
+    })
+    return all
   }
 }
