@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MAX_MESSAGE_SIZE } from '../iana.js'
 import { packUpdates, packWithdrawals } from '../message/pack.js'
+import type { Nlri } from '../nlri/nlri.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
 import { RibTable } from '../rib/rib-table.js'
 import { nextHop, nlri, pathAttributes, typedFamily } from '../testing/index.js'
@@ -10,6 +11,9 @@ import { ExportBundles } from './export-bundles.js'
 import { UpdatePacker } from './update-packer.js'
 
 const PEERS = Uint32Array.of(1)
+
+/** What is withdrawn from columns: several labels would be read as one and a prefix, or as none (RFC 8277 §2.4). */
+const unlabeled = (entry: Nlri): Nlri => ('labels' in entry && entry.labels.length > 1 ? { ...entry, labels: [] } : entry)
 
 const routes = fc
   .record({ family: typedFamily, addPath: fc.boolean(), asn4: fc.boolean(), extended: fc.boolean() })
@@ -48,7 +52,7 @@ test('what is packed from columns and interned octets is what is packed from val
       })
       const octets = (messages: readonly Uint8Array[]): string[] => messages.map((message) => Buffer.from(message).toString('hex'))
       const messages = packer.pack(announced.finish())
-      expect(octets(packer.pack(withdrawn.finish()))).toEqual(octets(packWithdrawals(family, expected, encode)))
+      expect(octets(packer.pack(withdrawn.finish()))).toEqual(octets(packWithdrawals(family, expected.map(unlabeled), encode)))
       for (const [at, message] of messages.entries()) {
         expect(message.length).toBeLessThanOrEqual(options.extended ? MAX_MESSAGE_SIZE.extended : MAX_MESSAGE_SIZE.standard)
         if (at > 0) expect(message.byteOffset).toBe(messages[at - 1].byteOffset + messages[at - 1].length)
