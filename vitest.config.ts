@@ -11,7 +11,7 @@ export default defineConfig({
     // Bounds of what hangs, not of what is slow: the machine may be busy with anything, and no test may fail by that.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    expect: { poll: { timeout: 30_000 } },
+    expect: { poll: { timeout: 60_000 } },
     pool: 'threads',
   },
 })

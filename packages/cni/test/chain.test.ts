@@ -15,7 +15,7 @@ const missing = labMissing() || (absent === undefined ? '' : `needs the Debian p
 const SERVER = `require('net').createServer((c) => c.end(process.argv[1] + ' ' + c.remoteAddress)).listen(8080, '::', () => console.log('up'))`
 const CLIENT = `
   const socket = require('net').connect(Number(process.argv[2]), process.argv[1]).on('error', (e) => console.log(e.code))
-  socket.setTimeout(1500, () => { console.log('no answer'); socket.destroy() }).pipe(process.stdout)`
+  socket.setTimeout(10_000, () => { console.log('no answer'); socket.destroy() }).pipe(process.stdout)`
 
 /** A plugin of the list behind ours, with what the runtime gives it. */
 interface Link {
@@ -106,7 +106,7 @@ describe.skipIf(missing !== '')(`a chain of plugins${missing === '' ? '' : ` (no
   }
   const ask = async (port: number): Promise<string> => {
     const command = [`--net=${lab.namespaces.path('client')}`, process.execPath, '-e', CLIENT, '203.0.113.1', String(port)]
-    return (await promisify(execFile)('nsenter', command, { timeout: 10_000 })).stdout.trim()
+    return (await promisify(execFile)('nsenter', command, { timeout: 60_000 })).stdout.trim()
   }
   const port = (hostPort: number): Link => ({
     type: 'portmap',

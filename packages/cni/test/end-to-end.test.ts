@@ -29,7 +29,8 @@ describe.skipIf(missing !== '')(`a real node${missing === '' ? '' : ` (not run: 
     const response = await startCall(lab.socket, verb, options).ended
     return { exitCode: response.exitCode, json: json(response) }
   }
-  const pings = (name: string, address: string): boolean => lab.namespaces.succeeds(name, 'ping', '-c', '1', '-W', '2', address)
+  const pings = (name: string, address: string, seconds = 10): boolean =>
+    lab.namespaces.succeeds(name, 'ping', '-c', '1', '-W', String(seconds), address)
   const results = new Map<string, Answer>()
 
   it('attaches pods of equal addresses to red and blue, and each reaches its own network', async () => {
@@ -58,7 +59,7 @@ describe.skipIf(missing !== '')(`a real node${missing === '' ? '' : ` (not run: 
     ] as const) {
       expect([name, address, pings(name, address)]).toEqual([name, address, true])
     }
-    expect(pings('b1', '10.7.0.3')).toBe(false)
+    expect(pings('b1', '10.7.0.3', 1)).toBe(false)
     const received = (name: string): number => Number(/eth0:\s*\d+\s+(\d+)/.exec(lab.namespaces.in(name, 'cat', '/proc/net/dev'))?.[1])
     const before = [received('r2'), received('b2')]
     expect(pings('b1', '10.7.0.2')).toBe(true)
@@ -94,7 +95,7 @@ describe.skipIf(missing !== '')(`a real node${missing === '' ? '' : ` (not run: 
     expect([way('10.7.0.1'), way('fd07::1'), way('10.7.0.1', 'oif', 'net1')]).toEqual(['eth0', 'eth0', 'net1'])
     const received = (name: string): number => Number(/eth0:\s*\d+\s+(\d+)/.exec(lab.namespaces.in(name, 'cat', '/proc/net/dev'))?.[1])
     const before = [received('r1'), received('b1')]
-    expect(lab.namespaces.succeeds('r3', 'ping', '-c', '1', '-W', '2', '-I', 'net1', '10.7.0.1')).toBe(true)
+    expect(lab.namespaces.succeeds('r3', 'ping', '-c', '1', '-W', '10', '-I', 'net1', '10.7.0.1')).toBe(true)
     expect([received('r1') - before[0], received('b1') - before[1] > 0]).toEqual([0, true])
     expect(pings('r3', '10.7.0.1')).toBe(true)
     expect((await call('CHECK', { ...other, config: { network: 'blue', prevResult: added } })).json.msg).toBeUndefined()

@@ -35,7 +35,7 @@ describe.skipIf(missing !== '')(`addresses on the node${missing === '' ? '' : ` 
   const call = async (verb: string, options: CallOptions): Promise<Answer> => json(await startCall(lab.socket, verb, options).ended)
   const from = async (where: string, address: string, port = 8080): Promise<string> => {
     const command = ['nsenter', `--net=${lab.namespaces.path(where)}`, process.execPath, '-e', CLIENT, address, String(port)]
-    return (await promisify(execFile)(command[0], command.slice(1), { timeout: 10_000 })).stdout.trim()
+    return (await promisify(execFile)(command[0], command.slice(1), { timeout: 60_000 })).stdout.trim()
   }
   const serve = async (name: string): Promise<void> => {
     const server = spawn('nsenter', [`--net=${lab.namespaces.path(name)}`, process.execPath, '-e', SERVER, name], {
@@ -78,7 +78,7 @@ describe.skipIf(missing !== '')(`addresses on the node${missing === '' ? '' : ` 
       const [four, six] = await nodeAddressesOf(name)
       expect(await from('host', four)).toBe(`${name} ::ffff:100.64.0.1`)
       expect(await from('host', six)).toBe(`${name} fd68:6564:646c:6500::1`)
-      expect(lab.namespaces.succeeds('host', 'ping', '-c', '1', '-W', '2', four)).toBe(true)
+      expect(lab.namespaces.succeeds('host', 'ping', '-c', '1', '-W', '10', four)).toBe(true)
     }
   })
 
