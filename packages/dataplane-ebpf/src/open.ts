@@ -3,6 +3,7 @@ import { EventQueue } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink } from '@heddle/linux'
 import { existsSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readBpfObject } from './bpf-object.js'
 import { Ports } from './device/ports.js'
 import { VxlanMerger } from './device/vxlan-merger.js'
@@ -12,6 +13,7 @@ import { View } from './layout/struct.js'
 import { LAYOUT_VERSION, LOCAL_KEY } from './layout/structs.js'
 import { Liveness } from './liveness/liveness.js'
 import { Mirrors } from './observe/mirrors.js'
+import type { NativeLock } from './native/binding.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { preparePins } from './pins.js'
@@ -21,6 +23,9 @@ import { KernelTables } from './tables/kernel-tables.js'
 
 /** MTU of no uplink port in the tables: what a length field can say. */
 const ANY_MTU = 65_535
+
+/** How long a lock may be held by what is about to let it go, milliseconds. */
+const LOCK_PATIENCE = 1000
 
 /** Bits of what programs do without; see `bpf/layout.h`. */
 const AVOIDED = { 'decap-l3': 1, 'redirect-peer': 2 } as const
@@ -45,7 +50,7 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
   const netlink = await Netlink.open(netns)
   undo.push(() => netlink.close())
   const { index: uplinkIndex, mtu } = await netlink.links.get(uplink)
-  const lock = call((native) => native.lockTake(netns, `uplink-${uplinkIndex}`))
+  const lock = await lockUplink(netns, uplinkIndex)
   undo.push(() => lock.release())
 
   const prepared = pinDirectory === undefined ? undefined : preparePins(pinDirectory)
@@ -84,6 +89,18 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
   })
   const merger = choice.mergesVxlan ? new VxlanMerger({ netns, uplink: uplinkIndex, logger }) : undefined
   return new EbpfRouter(options, { maps, tables, ports, merger, netlink, lock, liveness, mirrors, events, uplinkIndex, attachment })
+}
+
+/** One that was just let go may be held for a moment by a process that this one starts: what it inherits is closed when it runs its program. */
+async function lockUplink(netns: string | undefined, uplink: number): Promise<NativeLock> {
+  for (const end = performance.now() + LOCK_PATIENCE; ;) {
+    try {
+      return call((native) => native.lockTake(netns, `uplink-${uplink}`))
+    } catch (error) {
+      if (!(error instanceof LinuxError) || error.code !== 'EADDRINUSE' || performance.now() > end) throw error
+      await sleep(10)
+    }
+  }
 }
 
 function configure(
