@@ -5,7 +5,7 @@ import type { Lab } from './lab.js'
 import { readErspan, type ErspanCopy } from './oracle/erspan.js'
 
 /** How often the harness is asked for what is in flight, before a copy is taken for lost. */
-const PATIENCE = 5000
+const PATIENCE = 20_000
 
 /** A copy of a mirror, whichever sink it came to. */
 export type Copy = Pick<MirroredPacket, 'port' | 'direction' | 'packet'> & { readonly to: string }

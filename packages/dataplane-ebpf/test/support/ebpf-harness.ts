@@ -1,9 +1,10 @@
 import type { CounterSnapshot, Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
-import { PORT_COUNTERS } from '@heddle/core'
+import { dropReasonIndex, PORT_COUNTERS } from '@heddle/core'
 import type { Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import type { IpAddress } from '@heddle/wire'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
+import { Arrivals } from '../../../dataplane-tun/test/support/arrivals.js'
 import { Capture } from '../../../dataplane-tun/test/support/capture.js'
 import { isErspan, readOuter, writeOuter } from '../../../dataplane-tun/test/support/ip-packet.js'
 import { Namespaces } from '../../../dataplane-tun/test/support/namespaces.js'
@@ -22,8 +23,11 @@ const UDP_PORTS: Readonly<Partial<Record<Encapsulation, number>>> = { 'mpls-udp'
 const GRE = 47
 const UDP = 17
 
-/** How long a packet may take through the kernel, milliseconds. */
-const PATIENCE = 300
+/** When a packet that nobody has accounted for is lost for good, milliseconds. */
+const PATIENCE = 30_000
+const DELIVERED = PORT_COUNTERS.indexOf('tx-packets')
+/** Of packets that were dropped so the sender may be told, by what the program sends behind the count. */
+const TOLD = [dropReasonIndex('ttl-expired'), dropReasonIndex('mtu-exceeded')]
 
 /** The namespaces that the harnesses of a test file have in common. */
 export class EbpfHarnessWorld {
@@ -61,6 +65,16 @@ export async function ebpfHarness(world: EbpfHarnessWorld, without: readonly Ebp
   return new EbpfHarness(world, dataplane, await Capture.open(namespaces.path('ebpf-net'), 'up0'))
 }
 
+/** What became of packets, as far as it is counted. */
+interface Accounts {
+  readonly dropped: number
+  /** Of them those whose sender may be told. */
+  readonly told: number
+  readonly delivered: number
+}
+
+const NOTHING: Accounts = { dropped: 0, told: 0, delivered: 0 }
+
 class EbpfHarness implements Harness {
   readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class'])
   readonly underlayMtu = UNDERLAY_MTU
@@ -68,11 +82,10 @@ class EbpfHarness implements Harness {
   readonly #devices = new Map<number, Capture>()
   readonly #indexes = new Map<number, number>()
   readonly #outputs: Output[] = []
-  /** Packets that were put in since the last `outputs`, and what was counted before. */
-  #given = 0
-  /** Parts of datagrams, others than the last, among them. */
-  #firstParts = 0
-  #before: number | undefined
+  readonly #arrivals: Arrivals
+  /** IP packets that were put in since the last `outputs`, and what was counted before. */
+  readonly #given: Uint8Array[] = []
+  #before: Accounts | undefined
 
   constructor(
     private readonly world: EbpfHarnessWorld,
@@ -80,6 +93,7 @@ class EbpfHarness implements Harness {
     private readonly net: Capture,
   ) {
     this.dataplane = this.#observed(dataplane)
+    this.#arrivals = new Arrivals(world.namespaces.path('ebpf-net'), net)
   }
 
   local(family: 4 | 6): IpAddress {
@@ -117,22 +131,29 @@ class EbpfHarness implements Harness {
     this.net.send(writeOuter(outer), MAC.router)
   }
 
-  /** Every packet is counted as dropped, as delivered, or is seen on the wire. */
+  /** Every packet is counted as dropped, as delivered, or is seen on the wire. What is counted as delivered, or has arrived at the wire, is still to be captured. */
   async outputs(): Promise<readonly Output[]> {
     const deadline = performance.now() + PATIENCE
-    for (;;) {
+    // Who asks again waits for what comes on its own account.
+    if (this.#given.length === 0) await sleep(1)
+    let isSettled = false
+    for (; this.#given.length > 0; await turn()) {
+      const { dropped, told, delivered } = await this.#accounts(this.#before)
       this.#collect()
       const sent = this.#outputs.filter((output) => output.type === 'sent' && !isErspan(output)).length
-      const isAccounted = this.#given === 0 || (await this.#accounted()) + sent >= (this.#before ?? 0) + this.#given
-      if ((isAccounted && !this.#awaitsParts()) || performance.now() > deadline) break
-      await sleep(1)
+      const captured = this.#outputs.filter(({ type }) => type === 'delivered').length
+      const isAccounted = dropped + delivered + sent >= this.#given.length && captured >= delivered && !this.#awaitsParts()
+      if (isAccounted && (await this.#arrivals.areTaken())) {
+        if (told === 0 || isSettled) break
+        await this.#settle()
+        isSettled = true
+      }
+      if (performance.now() > deadline)
+        throw new RangeError(`after ${PATIENCE} ms packets are still under way: ${this.#outputs.length} came out`)
     }
-    // What one packet causes is handed to the kernel in one turn, but arrives on its own account.
-    await sleep(this.#given === 0 ? 0 : 4)
     this.#collect()
-    this.#given = 0
+    this.#given.length = 0
     this.#before = undefined
-    this.#firstParts = 0
     return this.#outputs.splice(0)
   }
 
@@ -143,24 +164,36 @@ class EbpfHarness implements Harness {
   }
 
   async #begin(inner: Uint8Array): Promise<void> {
-    this.#before ??= await this.#accounted()
-    this.#given++
-    if (isFirstPart(inner)) this.#firstParts++
+    if (this.#before === undefined) {
+      this.#before = await this.#accounts()
+      await this.#arrivals.begin()
+    }
+    this.#given.push(inner)
   }
 
-  /** Of a packet that was cut the parts come one after the other: the last one ends the datagram. */
+  /** Of a packet that was cut the parts come one after the other, and together carry what it did. */
   #awaitsParts(): boolean {
-    const inner = this.#outputs.map((output) => (output.type === 'sent' ? behindLabels(output.packet) : output.packet))
-    return inner.filter(isFirstPart).length > this.#firstParts && !inner.some(isLastPart)
+    const [packet] = this.#given
+    if (this.#given.length > 1 || packet[0] >> 4 !== 4) return false
+    const parts = this.#outputs
+      .map((output) => (output.type === 'sent' ? behindLabels(output.packet) : output.packet))
+      .filter((part) => isPart(part) && part[4] === packet[4] && part[5] === packet[5])
+    return parts.length > 0 && parts.reduce((sum, part) => sum + payloadOf(part), 0) < payloadOf(packet)
   }
 
-  async #accounted(): Promise<number> {
+  /** Waits for the programs that run: the kernel lets no packet socket go before its receivers are done. */
+  async #settle(): Promise<void> {
+    const socket = await Capture.open(this.world.namespaces.path('ebpf-net'), 'up0')
+    socket[Symbol.dispose]()
+  }
+
+  async #accounts(before: Accounts = NOTHING): Promise<Accounts> {
     const { drops, ports }: CounterSnapshot = await this.dataplane.counters()
-    const delivered = PORT_COUNTERS.indexOf('tx-packets')
-    return (
-      drops.reduce((sum, count) => sum + count, 0) +
-      ports.reduce((sum, count, at) => sum + (at % PORT_COUNTERS.length === delivered ? count : 0), 0)
-    )
+    return {
+      dropped: drops.reduce((sum, count) => sum + count, 0) - before.dropped,
+      told: TOLD.reduce((sum, reason) => sum + drops[reason], 0) - before.told,
+      delivered: ports.reduce((sum, count, at) => sum + (at % PORT_COUNTERS.length === DELIVERED ? count : 0), 0) - before.delivered,
+    }
   }
 
   #collect(): void {
@@ -225,11 +258,12 @@ function behindLabels(packet: Uint8Array): Uint8Array {
   return packet.subarray(at + 4)
 }
 
-/** Whether more of the datagram follows. */
-function isFirstPart(packet: Uint8Array): boolean {
-  return packet[0] >> 4 === 4 && (packet[6] & 0x20) !== 0
+/** Whether an IPv4 packet is a part of a datagram. */
+function isPart(packet: Uint8Array): boolean {
+  return packet[0] >> 4 === 4 && (packet[6] & 0x3f) + packet[7] > 0
 }
 
-function isLastPart(packet: Uint8Array): boolean {
-  return packet[0] >> 4 === 4 && (packet[6] & 0x3f) + packet[7] > 0 && !isFirstPart(packet) && (packet[6] & 0x40) === 0
+/** Octets behind the header of an IPv4 packet. */
+function payloadOf(packet: Uint8Array): number {
+  return packet[2] * 256 + packet[3] - (packet[0] & 15) * 4
 }

@@ -16,19 +16,25 @@ export interface CaptureOptions {
 
 /** IP packets, or frames, that arrive at a link, and a way to send some. */
 export class Capture implements Disposable {
+  /** Frames that were taken from the socket, whatever they carried. */
+  taken = 0
   readonly #socket: PacketSocket
   readonly #buffer = new Uint8Array(SLOT * BATCH)
   readonly #descriptors = new Uint32Array(BATCH * PACKET_DESCRIPTOR.words)
 
   readonly #etherTypes: ReadonlySet<number>
 
-  private constructor(socket: PacketSocket, frames: boolean) {
+  private constructor(
+    socket: PacketSocket,
+    readonly link: string,
+    frames: boolean,
+  ) {
     this.#socket = socket
     this.#etherTypes = new Set(frames ? [IPV4, IPV6, ARP] : [IPV4, IPV6])
   }
 
   static async open(namespace: string, link: string, { outgoing = false, frames = false }: CaptureOptions = {}): Promise<Capture> {
-    return new Capture(await PacketSocket.open({ namespace, link, etherType: EVERYTHING, outgoing, frames }), frames)
+    return new Capture(await PacketSocket.open({ namespace, link, etherType: EVERYTHING, outgoing, frames }), link, frames)
   }
 
   /** Packets since the last call. */
@@ -39,6 +45,7 @@ export class Capture implements Disposable {
     for (;;) {
       const count = this.#socket.receiveBatch(this.#buffer, SLOT, 0, descriptors)
       if (count === 0) return taken
+      this.taken += count
       for (let at = 0; at < count * words; at += words) {
         if (!this.#etherTypes.has(descriptors[at + etherType])) continue
         const start = descriptors[at + offset]
