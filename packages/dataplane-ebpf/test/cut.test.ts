@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -46,7 +47,7 @@ describe.skipIf(missing() !== '')(titled('packets of pods that are larger than t
   }
 
   it('are cut, both ways, and made whole by pods', async () => {
-    const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), 'ping', '-c', '2', '-i', '0.05', '-W', '2', '-M', 'dont']
+    const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), ...pingWords(2), '-M', 'dont']
     const { stdout } = await run('ip', [...argv, '-s', String(DATA), POD.b[0]])
     expect(stdout).toContain(' 2 received')
   })

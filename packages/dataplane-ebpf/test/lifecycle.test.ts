@@ -14,6 +14,7 @@ import type { EbpfRouter } from '../src/ebpf-router.js'
 import { LAYOUT_VERSION } from '../src/layout/structs.js'
 import { call } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
+import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 
@@ -88,8 +89,8 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
   const isMounted = (directory: string): boolean => readFileSync('/proc/mounts', 'utf8').includes(` ${directory} bpf `)
   const attach = async (router: EbpfRouter, port: number): Promise<unknown> =>
     router.attachPort(port, { netns: namespace.namespaces.path(`life-pod-${port}`), ifname: 'eth0', addresses: [PODS[port]], mtu: 1400 })
-  const ping = async (): Promise<string> => {
-    const argv = ['netns', 'exec', namespace.namespaces.name('life-pod-0'), 'ping', '-c', '2', '-i', '0.05', '-W', '1', `${PODS[1]}`]
+  const ping = async (seconds = 10): Promise<string> => {
+    const argv = ['netns', 'exec', namespace.namespaces.name('life-pod-0'), ...pingWords(2), '-W', `${seconds}`, `${PODS[1]}`]
     return (await run('ip', argv).catch((error: { stdout: string }) => error)).stdout
   }
   async function codeOf(attempt: Promise<unknown>): Promise<string> {
@@ -125,7 +126,7 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     const routes = new RouteBatch()
     routes.push(1, IpPrefix.of(PODS[1]), 0xffffffff)
     expect((await second.apply({ ...emptyTransaction(43), routes })).status).toBe('applied')
-    expect(await ping()).toContain(' 0 received')
+    expect(await ping(1)).toContain(' 0 received')
     await second.detachPort(1)
     await second.close()
     expect(isMounted(pinDirectory)).toBe(false)

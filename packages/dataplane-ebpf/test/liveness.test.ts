@@ -175,7 +175,7 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       void listen(first)
       expect(await first.apply({ ...emptyTransaction(1), liveness: watch(100) })).toMatchObject({ status: 'applied', failures: [] })
       await expect.poll(() => events.map(({ type }) => type)).toEqual(['liveness-up'])
-      expect(told).toEqual(['up'])
+      await expect.poll(() => told).toEqual(['up'])
       expect(await first.dump()).toMatchObject({ liveness: [path(1, THERE[0], 100)], up: [1], down: [] })
       await first.close({ keep: true })
       expect(isAlive()).toBe(true)
@@ -203,6 +203,7 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       void listen(first)
       await first.apply({ ...emptyTransaction(1), liveness: watch(100) })
       await expect.poll(() => events.map(({ type }) => type)).toEqual(['liveness-up'])
+      await expect.poll(() => told).toEqual(['up'])
       const pid = keeperOf(place)
       await first.close({ keep: true })
       const second = (await open(place.pins)) as EbpfRouter

@@ -13,6 +13,7 @@ import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import { call, callAsync } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
+import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, RouterNamespace } from './support/router.js'
 
@@ -82,7 +83,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
   }
 
   async function ping(): Promise<string> {
-    const argv = ['netns', 'exec', namespace.namespaces.name('node-pod-0'), 'ping', '-c', '2', '-i', '0.05', '-W', '1', PODS[1]]
+    const argv = ['netns', 'exec', namespace.namespaces.name('node-pod-0'), ...pingWords(2), PODS[1]]
     return run('ip', argv).then(
       ({ stdout }) => stdout,
       (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,

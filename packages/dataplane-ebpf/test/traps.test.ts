@@ -10,6 +10,7 @@ import { readBpfObject } from '../src/bpf-object.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call, callAsync } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
+import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -44,7 +45,7 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
   })
 
   async function ping(address: string, ...options: string[]): Promise<string> {
-    const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), 'ping', '-c', '2', '-i', '0.05', '-W', '1', ...options, address]
+    const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), ...pingWords(2), ...options, address]
     return run('ip', argv).then(
       ({ stdout }) => stdout,
       (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -49,7 +50,7 @@ describe.skipIf(missing() !== '')(titled('two sites'), () => {
 
   /** Output of ping from a pod; it never fails. */
   async function ping(kind: string, address: string, ...options: string[]): Promise<string> {
-    const argv = ['netns', 'exec', sites.name(sites.short(kind, 'a')), 'ping', '-c', '2', '-i', '0.05', '-W', '1', ...options, address]
+    const argv = ['netns', 'exec', sites.name(sites.short(kind, 'a')), ...pingWords(2), ...options, address]
     return run('ip', argv).then(
       ({ stdout }) => stdout,
       (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
@@ -62,7 +63,7 @@ describe.skipIf(missing() !== '')(titled('two sites'), () => {
     try {
       await once(server.stdout as NodeJS.ReadableStream, 'data')
       const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), process.execPath, script('tcp-client.mjs'), address, `${octets}`]
-      const { stdout } = await run('ip', argv, { timeout: 15_000 })
+      const { stdout } = await run('ip', argv, { timeout: 100_000 })
       const [answer, wanted] = stdout.trim().split(' ')
       return answer === wanted
     } finally {

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LOG_NAME } from '../src/process/start.js'
 import { bundledForwarder } from './support/bundled.js'
+import { floodWords, lossOf } from './support/ping.js'
 import { missing, titled } from './support/requirements.js'
 import { RUN_SOURCES } from './support/run-sources.js'
 import { POD, TwoSites, UNDERLAY, emptyTransaction, setUp, siteTransaction, type Site } from './support/two-sites.js'
@@ -46,8 +47,13 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     forwarder?.remove()
   })
 
-  const ping = (count: number, interval: number): ChildProcess =>
-    sites.start('pod-a', 'ping', '-q', '-c', `${count}`, '-i', `${interval}`, '-W', '1', POD.b[0])
+  const ping = (count: number, interval: number): ChildProcess => sites.start('pod-a', ...floodWords(count, interval, POD.b[0]))
+  /** Waits until pod a has sent `packets` more than it had. */
+  const sends = async (near: TunDataplane, packets: number): Promise<void> => {
+    const sent = async (): Promise<number> => (await near.counters()).ports[0]
+    const before = await sent()
+    await expect.poll(sent).toBeGreaterThan(before + packets)
+  }
 
   it('serves behind a socket that is its owner’s alone, and removes its devices when it is closed', async () => {
     const near = await tunDataplane(options('a'))
@@ -123,7 +129,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     })()
     const before = sites.in('pod-a', 'ip', '-o', 'address', 'show', 'eth0')
     const pinging = ping(100, 0.02)
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await sends(first, 10)
     const killed = performance.now()
     process.kill(pidOf(first), 'SIGKILL')
     await watching
@@ -137,8 +143,9 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     await setUp(second, sites, 'a')
     const gap = performance.now() - killed
     const loss = await lossOf(pinging)
-    console.log(`a forwarder was killed: a new one forwards after ${gap.toFixed(0)} ms; ${loss} of 100 pings at 20 ms were lost`)
-    expect(loss).toBeLessThan(100)
+    console.log(
+      `a forwarder was killed: a new one forwards after ${gap.toFixed(0)} ms; ${loss} pings at 20 ms were lost until 100 were answered`,
+    )
     expect(sites.in('pod-a', 'ip', '-o', 'link', 'show', 'eth0').split(':', 1)).toEqual(before.split(':', 1))
     await second.close()
   })
@@ -181,19 +188,24 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     })
     const policies = { set: [policy(1, 'egress'), policy(2, 'ingress')], remove: [] }
     expect(await first.apply({ ...emptyTransaction(2), policies })).toMatchObject({ status: 'applied' })
-    const flood = sites.start('pod-a', 'ping', '-q', '-c', '1500', '-i', '0.002', '-W', '1', POD.b[0])
-    const loss = lossOf(flood)
-    await expect.poll(async () => (await first.counters()).ports[0]).toBeGreaterThan(50)
     const before = await first.dump()
-    await first.close({ keep: true })
-    const second = await tunDataplane({ ...options('a'), workers, upgrade: true })
-    expect(pidOf(second)).not.toBe(pidOf(first))
-    await expect.poll(() => existsSync(`/proc/${pidOf(first)}`)).toBe(false)
-    expect({ ...(await second.dump()), routes: undefined }).toEqual({ ...before, routes: undefined })
-    expect((await second.dump()).routes.count).toBe(before.routes.count)
-    expect(flood.exitCode).toBe(null)
-    expect(await loss).toBe(0)
-    expect(dropsOf(await second.counters(), 'policy')).toBe(0)
+    let second = first
+    // A busy machine may take longer for an upgrade than a flood does: then again, with a longer one.
+    for (let count = 1500, isOver = true; isOver; count *= 4) {
+      const flood = ping(count, 0.002)
+      const loss = lossOf(flood)
+      const former = second
+      await sends(former, 50)
+      await former.close({ keep: true })
+      second = await tunDataplane({ ...options('a'), workers, upgrade: true })
+      expect(pidOf(second)).not.toBe(pidOf(former))
+      await expect.poll(() => existsSync(`/proc/${pidOf(former)}`)).toBe(false)
+      expect({ ...(await second.dump()), routes: undefined }).toEqual({ ...before, routes: undefined })
+      expect((await second.dump()).routes.count).toBe(before.routes.count)
+      isOver = flood.exitCode !== null
+      expect(await loss).toBe(0)
+      expect(dropsOf(await second.counters(), 'policy')).toBe(0)
+    }
     expect(readdirSync(join(directory, 'a')).filter((name) => name.endsWith('.sock'))).toHaveLength(1)
     // The one of today is found, and its devices go with it.
     await second.close({ keep: true })
@@ -213,7 +225,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     })()
     const session = (at: Site, to: Site) => {
       const [local, remote] = [at, to].map((site) => IpAddress.parse(UNDERLAY[site][0]))
-      return { id: 1, local, remote, hops: 'multiple', desiredMinTx: 200_000, requiredMinRx: 200_000, multiplier: 10 } as const
+      return { id: 1, local, remote, hops: 'multiple', desiredMinTx: 200_000, requiredMinRx: 200_000, multiplier: 50 } as const
     }
     const none = { set: [], remove: [] }
     const { generation } = await far.dump()
@@ -238,7 +250,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     await setUp(first, sites, 'a')
     const remote = first as TunDataplane & { pause(): Promise<unknown> }
     await remote.pause()
-    const pinging = lossOf(sites.start('pod-a', 'ping', '-q', '-c', '1', '-W', '10', POD.b[0]))
+    const pinging = lossOf(ping(1, 1))
     await first.close({ keep: true })
     expect(await pinging).toBe(0)
     const second = await tunDataplane(options('a'))
@@ -287,8 +299,8 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
   it('counts what it drops', async () => {
     const near = await tunDataplane(options('a'))
     await setUp(near, sites, 'a')
-    await lossOf(sites.start('pod-a', 'ping', '-q', '-c', '1', '-W', '1', '10.99.0.1'))
-    expect(dropsOf(await near.counters(), 'no-route')).toBeGreaterThan(0)
+    await once(sites.start('pod-a', 'ping', '-q', '-c', '1', '-W', '1', '10.99.0.1'), 'exit')
+    await expect.poll(async () => dropsOf(await near.counters(), 'no-route')).toBeGreaterThan(0)
     await near.close()
   })
 
@@ -346,13 +358,4 @@ function endForwarders(stateDir: string): void {
 
 function pidOf(dataplane: TunDataplane): number {
   return (dataplane as unknown as { greeting: { pid: number } }).greeting.pid
-}
-
-/** Pings that were not answered. */
-async function lossOf(ping: ChildProcess): Promise<number> {
-  let output = ''
-  ping.stdout?.on('data', (chunk) => (output += String(chunk)))
-  await once(ping, 'close')
-  const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(output) ?? []
-  return Number(sent) - Number(received)
 }
