@@ -12,7 +12,7 @@ import {
   trafficClassOf,
 } from '@heddle/mpls'
 import { REASON, drop, type Context } from './context.js'
-import { encap, inheritLabel } from './encapsulate.js'
+import { encap, inheritLabel, MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
 import type { PacketOut, Verdict } from './packet-out.js'
 import type { Packet } from './packet.js'
 import { actionText } from './text.js'
@@ -73,9 +73,10 @@ function propagateTtl({ bytes, offset }: Packet, ttl: number): void {
   if (ttl < bytes[offset + 3]) bytes[offset + 3] = ttl
 }
 
-/** Entropy of a labelled packet: the flow of what its labels carry, so that it keeps one path. */
+/** Entropy of a labelled packet: the flow of what its labels carry, so that it keeps one path; of a deeper stack than is made here, its top label. */
 function labelledHash({ bytes, offset, length }: Packet, word: number): number {
   const end = offset + length
-  const depth = isBottom(word) ? 0 : Math.max(0, labelStackDepth(bytes, offset, end))
-  return flowHash(bytes, offset + depth * LABEL_STACK_ENTRY_SIZE, end, labelOf(word))
+  const depth = isBottom(word) ? 0 : labelStackDepth(bytes, offset, end)
+  const passed = depth > 0 && depth <= MAX_LABEL_STACK_DEPTH ? depth * LABEL_STACK_ENTRY_SIZE : 0
+  return flowHash(bytes, offset + passed, end, labelOf(word))
 }
