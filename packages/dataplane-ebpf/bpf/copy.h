@@ -2,7 +2,7 @@
 /* Copies of packets of ports that are mirrored, and of flows that rules name a mirror for, into a ring that the process reads: what it does not read in time is lost. */
 #pragma once
 
-#include "packet.h"
+#include "note.h"
 
 /* Octets of a packet that are copied at most; a power of two. */
 #define MAX_COPY 16384
@@ -19,11 +19,12 @@ struct {
 	__type(value, struct copy_room);
 } copy_rooms SEC(".maps");
 
-static __always_inline int observes(void)
+/* Bits of `enum observed`. */
+static __always_inline __u32 observes(void)
 {
 	struct config *config = configuration();
 
-	return config && config->observes;
+	return config ? config->observes : 0;
 }
 
 /* Copies `length` octets at `at`, `snap` at most, behind what is written of them. */
@@ -67,6 +68,7 @@ __noinline int copy_judged(struct __sk_buff *skb, __u32 port, __u32 direction)
 		return 0;
 	/* Decisions are remembered of flows that nobody copies. */
 	work->is_mirrored = 1;
+	note(work, NOTE_MIRROR, GOES_ON, work->mirror - 1, 0);
 	mirror = work->mirror - 1;
 	snap = bpf_map_lookup_elem(&snap_lengths, &mirror);
 	if (!snap)

@@ -21,7 +21,7 @@ static __always_inline int hand_to(struct __sk_buff *skb, const struct link *lin
 
 	__builtin_memcpy(addresses, link->peer_mac, 6);
 	__builtin_memcpy(addresses + 6, link->mac, 6);
-	if (config && config->observes)
+	if (config && (config->observes & OBSERVES_PORTS))
 		copy_packet(skb, port_id, 1, ETHERNET, octets);
 	/* The frame's addresses count in no checksum. */
 	if (bpf_skb_store_bytes(skb, 0, addresses, 12, 0) < 0)

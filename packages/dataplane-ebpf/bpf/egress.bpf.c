@@ -17,28 +17,38 @@
 #include "plain_out.h"
 #include "port.h"
 #include "tell.h"
+#include "trace.h"
 
 static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct port *port, struct work *work)
 {
 	struct packet *packet = &work->packet;
 	int result;
 
-	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)) {
+		note(work, NOTE_PARSE, REASON_FAMILY_UNSUPPORTED, 0, 0);
 		return REASON_FAMILY_UNSUPPORTED;
+	}
 	packet->vrf = port->vrf;
 	packet->port = port_id;
 	if (port->clamps)
 		packet->clamp = port->mtu;
 	result = parse(skb, packet, ETHERNET, skb->len);
+	note(work, NOTE_PARSE, result, packet->length, packet->ttl);
 	if (result != GOES_ON)
 		return result;
-	if (observes())
+	if (observes() & OBSERVES_PORTS)
 		copy_packet(skb, port_id, 0, packet->at, packet->length);
 	result = accept(skb, port_id, port, packet);
-	if (result == GOES_ON)
-		result = serve(skb, work, port->vrf);
+	note(work, NOTE_PORT, result, port_id, result == REASON_MTU_EXCEEDED ? packet->segment : port->mtu);
+	if (result != GOES_ON)
+		return result;
+	note(work, NOTE_FLOW, GOES_ON, port->policy_version || is_translating(), 0);
+	result = serve(skb, work, port->vrf);
+	note_service(work, result);
 	if (result == GOES_ON && port->policy_version)
 		result = pass_policy(skb, port_id, 1);
+	else if (result == GOES_ON)
+		note(work, NOTE_POLICY, GOES_ON, port_id << 1 | 1, JUDGED_UNFILTERED);
 	if (result != GOES_ON)
 		return result;
 	return carry_out(skb, work, forward(skb, work, port->vrf), 0);
@@ -66,7 +76,11 @@ int egress(struct __sk_buff *skb)
 	counted = bpf_map_lookup_elem(&port_counters, port_id);
 	if (counted)
 		count_in(counted->slot + SLOT_RX, skb->len - ETHERNET);
+	if (observes() & OBSERVES_TRACES)
+		begin_trace(skb, *port_id, port->vrf);
 	result = egress_steps(skb, *port_id, port, work);
+	if (work->is_traced)
+		end_trace(result);
 	if (result == SENT) {
 		learn_out(port, work);
 		return TC_ACT_REDIRECT;

@@ -11,6 +11,7 @@
  */
 #include "plain_in.h"
 #include "tell.h"
+#include "trace.h"
 
 static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *work)
 {
@@ -19,10 +20,17 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 	if (skb->mark == PART_MARK)
 		return carry_out(skb, work, take_part(skb, work), 0);
 	result = parse_outer(skb, &work->outer);
-	if (result != GOES_ON)
+	if (result == NOT_OURS)
 		return result;
 	begin_general_way();
+	if (observes() & OBSERVES_TRACES)
+		begin_trace(skb, NONE, NONE);
+	note(work, NOTE_OUTER, result, work->outer.encapsulation, work->outer.end - work->outer.at);
+	if (result != GOES_ON)
+		return result;
 	result = work->outer.encapsulation == VXLAN ? read_vxlan(skb, work) : pop_labels(skb, work);
+	if (!work->way)
+		note(work, work->outer.encapsulation == VXLAN ? NOTE_VNI : NOTE_LABEL, result, work->popped.id, work->popped.action);
 	if (result != GOES_ON)
 		return result;
 	return carry_out(skb, work, deliver_inner(skb, work), work->outer.family);
@@ -42,6 +50,8 @@ int ingress(struct __sk_buff *skb)
 	result = ingress_steps(skb, work);
 	if (result == NOT_OURS)
 		return VERDICT_NEXT;
+	if (work->is_traced)
+		end_trace(result);
 	if (result == SENT) {
 		learn_in(work);
 		return TC_ACT_REDIRECT;

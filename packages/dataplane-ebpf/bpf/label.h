@@ -92,6 +92,29 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 	return send(skb, hop, outer->at, outer->family, &fill);
 }
 
+/* A reason to drop what the labels carry. */
+static __always_inline int refuse(const struct work *work, int reason)
+{
+	note(work, NOTE_INNER, reason, 0, 0);
+	return reason;
+}
+
+static __always_inline int swap(struct __sk_buff *skb, struct work *work, __u32 word)
+{
+	struct popped *popped = &work->popped;
+	__u32 octets = work->outer.end - work->outer.at;
+	int result;
+
+	note(work, NOTE_LABEL, GOES_ON, popped->id, LABEL_SWAP);
+	if (work->is_traced)
+		note_next_hop(NONE, popped->target);
+	work->way = TO_TUNNEL;
+	result = transit(skb, &work->outer, popped->target, word, popped->ttl);
+	if (work->is_traced)
+		note_tunnel(popped->target, result, octets);
+	return result;
+}
+
 /* Last step, deliver: the way goes to the label's port, or into its VRF by the lookup that packets from endpoints use. */
 static __always_inline int deliver_parsed(struct __sk_buff *skb, struct work *work)
 {
@@ -102,16 +125,18 @@ static __always_inline int deliver_parsed(struct __sk_buff *skb, struct work *wo
 
 	/* Datagrams that a sender on the same machine leaves to be cut: no program can take them apart. */
 	if (skb->gso_size && packet->at + packet->length < outer->end)
-		return REASON_OUTER_MALFORMED;
+		return refuse(work, REASON_OUTER_MALFORMED);
 	if (popped->family && popped->family != packet->family)
-		return REASON_INNER_MALFORMED;
+		return refuse(work, REASON_INNER_MALFORMED);
 	if (popped->ttl < packet->ttl)
 		packet->ttl = popped->ttl;
 	if (popped->traffic_class != NONE && packet->traffic_class >> 5 != popped->traffic_class)
 		write_traffic_class(skb, packet, popped->traffic_class << 5 | (packet->traffic_class & CE));
 	if (pass_congestion(skb, packet, outer->traffic_class) != GOES_ON)
-		return REASON_CONGESTION;
+		return refuse(work, REASON_CONGESTION);
+	note(work, NOTE_FLOW, GOES_ON, 1, 1);
 	result = serve(skb, work, packet->vrf);
+	note_service(work, result);
 	if (result != GOES_ON)
 		return result;
 	if (popped->action == LABEL_LOOKUP || work->inside_vrf != NONE)
@@ -150,10 +175,11 @@ __noinline int deliver_inner(struct __sk_buff *skb, struct work *work)
 	packet = &work->packet;
 	popped = &work->popped;
 	result = parse(skb, packet, work->outer.at, work->outer.end);
-	if (result != GOES_ON)
-		return popped->is_expired ? REASON_TTL_EXPIRED : result;
-	place(packet, popped);
-	return popped->is_expired ? REASON_TTL_EXPIRED : deliver_parsed(skb, work);
+	if (result == GOES_ON)
+		place(packet, popped);
+	if (popped->is_expired || result != GOES_ON)
+		return refuse(work, popped->is_expired ? REASON_TTL_EXPIRED : result);
+	return deliver_parsed(skb, work);
 }
 
 /* Pops labels to the bottom of the stack, or to one that is swapped. */
@@ -175,6 +201,7 @@ __noinline int pop_labels(struct __sk_buff *skb, struct work *work)
 			return REASON_LABEL_STACK;
 		word = word_at(octets);
 		label = word >> 12;
+		popped->id = label;
 		is_bottom = word >> 8 & 1;
 		if ((word & 0xff) < popped->ttl)
 			popped->ttl = word & 0xff;
@@ -204,7 +231,7 @@ __noinline int pop_labels(struct __sk_buff *skb, struct work *work)
 			}
 			COUNT(label_counters, label, outer->end - outer->at);
 			if (popped->action == LABEL_SWAP)
-				return transit(skb, outer, popped->target, word, popped->ttl);
+				return swap(skb, work, word);
 		}
 		if (!is_bottom)
 			continue;
@@ -234,6 +261,7 @@ __noinline int read_vxlan(struct __sk_buff *skb, struct work *work)
 	if (outer->at + sizeof(octets) > outer->end || bpf_skb_load_bytes(skb, outer->at, octets, sizeof(octets)) < 0 || !(octets[0] & 8))
 		return REASON_OUTER_MALFORMED;
 	id = word_at(octets + 4) >> 8;
+	popped->id = id;
 	entry = bpf_map_lookup_elem(&vnis, &id);
 	if (!entry)
 		return REASON_VNI_UNKNOWN;

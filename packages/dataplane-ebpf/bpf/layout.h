@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Changes with every change of this file, and of structures elsewhere that lie in maps: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 10
+#define LAYOUT_VERSION 11
 
 #define MAX_ALLOWED_SOURCES 16
 #define MAX_GATEWAYS 8
@@ -67,6 +67,9 @@ enum port_kind { PORT_ENDPOINT, PORT_UPLINK, PORT_HOST };
 /* Bits of `avoided`. */
 enum avoided { AVOID_DECAP_L3 = 1, AVOID_REDIRECT_PEER = 2 };
 
+/* Bits of `observes`: a port is mirrored; there are traces. */
+enum observed { OBSERVES_PORTS = 1, OBSERVES_TRACES = 2 };
+
 struct config {
 	__u32 layout_version;
 	__u32 uplink;
@@ -93,7 +96,7 @@ struct config {
 	/* What the keeper is to do, and a number of the software that it is. */
 	__u32 keeper_order;
 	__u32 keeper_version;
-	/* Whether some port is mirrored: then every packet takes the general way, which copies. */
+	/* Bits of `observed`; while there are any, every packet takes the general way. */
 	__u32 observes;
 };
 
@@ -320,6 +323,94 @@ struct copied {
 	__u32 kept;
 	/* Nanoseconds of the monotonic clock. */
 	__u64 time;
+};
+
+#define MAX_TRACES 16
+#define MAX_TRACE_ENDS 4
+/* Octets of a packet that are told, and steps. */
+#define MAX_TRACED 128
+#define MAX_NOTES 32
+
+/* What a packet must be for a trace to tell of it; NONE: anything. */
+struct trace_filter {
+	__u32 is_there;
+	__u32 trace;
+	__u32 vrf;
+	__u32 protocol;
+	__u32 port;
+	/* 1: only what is dropped. NONE: nothing was said. */
+	__u32 dropped;
+	__u32 end_count;
+	/* Packets that fitted. */
+	__u32 sequence;
+	struct prefix ends[MAX_TRACE_ENDS];
+};
+
+enum outcome { OUTCOME_DELIVER, OUTCOME_SEND, OUTCOME_CUT, OUTCOME_DROP };
+
+/* What a step tells; src/observe/trace-steps.ts makes text of it, and says there what `first` and `second` are. */
+enum note_kind {
+	NOTE_PARSE,
+	NOTE_PORT,
+	NOTE_FLOW,
+	NOTE_SERVICE,
+	NOTE_SOURCE,
+	NOTE_POLICY,
+	NOTE_MIRROR,
+	NOTE_LOOKUP,
+	NOTE_NEXT_HOP,
+	NOTE_POOL,
+	NOTE_ENCAP,
+	NOTE_DELIVER,
+	NOTE_CUT,
+	NOTE_OUTER,
+	NOTE_LABEL,
+	NOTE_VNI,
+	NOTE_INNER,
+};
+
+/* By what a policy judged, in the place of a rule's number. */
+enum judge { JUDGED_BY_DEFAULT = 0xffff, JUDGED_BEFORE, JUDGED_RELATED, JUDGED_FOLLOWS, JUDGED_BROKEN, JUDGED_UNFILTERED };
+
+struct note {
+	__u32 kind;
+	/* GOES_ON, SENT, CUT, or a drop reason. */
+	__u32 result;
+	__u32 first;
+	__u32 second;
+	__u32 label;
+	__u32 family;
+	__u32 address[4];
+};
+
+struct told {
+	__u32 trace;
+	__u32 sequence;
+};
+
+/* A packet, and what became of it. */
+struct traced {
+	__u64 time;
+	/* NONE: it came from the underlay, by the encapsulation and from the source that follow. */
+	__u32 port;
+	__u32 encapsulation;
+	__u32 family;
+	__u32 source[4];
+	/* That of its port, or NONE. */
+	__u32 vrf;
+	__u32 outcome;
+	__u32 reason;
+	/* Octets of the packet, and of those that are here. */
+	__u32 length;
+	__u32 kept;
+	/* Whether there was an IP packet for filters to look at, and the filters that it fitted, a bit each. */
+	__u32 is_read;
+	__u32 fitting;
+	__u32 told_count;
+	__u32 noted;
+	__u8 packet[MAX_TRACED];
+	struct told told[MAX_TRACES];
+	struct note notes[MAX_NOTES];
 };
 
 /* What `attachPort` was asked for, as JSON. */

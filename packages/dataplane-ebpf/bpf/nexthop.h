@@ -49,6 +49,17 @@ __noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_h
 	return send(skb, hop, packet->at, outer, &fill);
 }
 
+/* Hides the packet where a pool stands between two VRFs. */
+static __always_inline int hide_between(struct __sk_buff *skb, struct work *work, __u32 vrf_id, __u32 outside)
+{
+	__u32 source = work->packet.source[0] ^ work->packet.source[3];
+	int result = hide(skb, vrf_id, outside);
+
+	if (result != GOES_ON || source != (work->packet.source[0] ^ work->packet.source[3]))
+		note(work, NOTE_POOL, result, vrf_id, outside);
+	return result;
+}
+
 /* Finds the way of the packet in a VRF. */
 __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 {
@@ -57,8 +68,10 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 	if (!work)
 		return REASON_NO_ROUTE;
 	packet = &work->packet;
-	if (!is_forwardable(packet->family, packet->destination))
+	if (!is_forwardable(packet->family, packet->destination)) {
+		note(work, NOTE_LOOKUP, REASON_DESTINATION_INVALID, vrf_id, NONE);
 		return REASON_DESTINATION_INVALID;
+	}
 	if (work->inside_vrf != NONE)
 		vrf_id = work->inside_vrf;
 	packet->vrf = vrf_id;
@@ -71,17 +84,20 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 		int hidden;
 
 		if (!vrf)
-			return REASON_NO_ROUTE;
-		if (packet->family == 4)
+			group = NO_MATCH;
+		else if (packet->family == 4)
 			group = lookup4(vrf->root4, packet->destination[0]);
 		else
 			group = lookup6(vrf->root6, (__u64)packet->destination[0] << 32 | packet->destination[1],
 					(__u64)packet->destination[2] << 32 | packet->destination[3]);
+		note(work, NOTE_LOOKUP, group == NO_MATCH ? REASON_NO_ROUTE : GOES_ON, vrf_id, group);
 		if (group == NO_MATCH)
 			return REASON_NO_ROUTE;
 		COUNT(vrf_counters, vrf_id, packet->length);
 		next_hop = choose(configuration(), group, work->hash);
 		hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+		if (work->is_traced)
+			note_next_hop(group, next_hop);
 		if (!hop)
 			return REASON_NO_NEXT_HOP;
 		COUNT(next_hop_counters, next_hop, packet->length);
@@ -90,7 +106,7 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 		target = hop->target;
 		switch (hop->action) {
 		case ACTION_LOOKUP:
-			hidden = is_translating() ? hide(skb, vrf_id, target) : GOES_ON;
+			hidden = is_translating() ? hide_between(skb, work, vrf_id, target) : GOES_ON;
 			if (hidden != GOES_ON)
 				return hidden;
 			vrf_id = target;
@@ -99,9 +115,7 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 			return target < MAX_REASONS ? target : REASON_DISCARD;
 		case ACTION_LOCAL:
 			host = bpf_map_lookup_elem(&hosts, &vrf_id);
-			if (!host)
-				return REASON_NO_NEXT_HOP;
-			work->target = *host;
+			work->target = host ? *host : NONE;
 			return TO_PORT;
 		case ACTION_PORT:
 			work->target = target;
@@ -113,34 +127,51 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 			return REASON_NO_NEXT_HOP;
 		}
 	}
+	note(work, NOTE_LOOKUP, REASON_LOOKUP_LOOP, vrf_id, NONE);
 	return REASON_LOOKUP_LOOP;
+}
+
+/* Takes the packet to a port. `outer`: family of the header it came behind, 0 without */
+static __always_inline int carry_to_port(struct __sk_buff *skb, struct work *work, __u32 port_id, __u32 outer)
+{
+	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	struct link *link;
+	int result;
+
+	if (!port) {
+		note(work, NOTE_DELIVER, REASON_NO_NEXT_HOP, port_id, 0);
+		return REASON_NO_NEXT_HOP;
+	}
+	link = bpf_map_lookup_elem(&links, &port_id);
+	result = may_deliver(port, link, &work->packet, port_id);
+	if (result == GOES_ON && !work->is_part) {
+		serve_reply(skb, work, port->vrf);
+		if (port->policy_version)
+			result = pass_policy(skb, port_id, 0);
+		else if (outer)
+			note(work, NOTE_POLICY, GOES_ON, port_id << 1, JUDGED_UNFILTERED);
+		if (result != GOES_ON)
+			return result;
+	}
+	if (result == GOES_ON && link)
+		result = deliver(skb, port, link, &work->packet, port_id, outer);
+	note(work, NOTE_DELIVER, result, port_id, result == REASON_MTU_EXCEEDED ? port->mtu : work->packet.ttl);
+	return result;
 }
 
 static __always_inline int carry_whole(struct __sk_buff *skb, struct work *work, int way, __u32 outer)
 {
-	struct port *port;
-	struct link *link;
-	__u32 port_id;
 	int result;
 
 	work->way = way;
-	if (way == TO_TUNNEL)
-		return tunnel(skb, &work->packet, work->target, work->hash, outer);
-	if (way != TO_PORT)
+	if (way == TO_PORT)
+		return carry_to_port(skb, work, work->target, outer);
+	if (way != TO_TUNNEL)
 		return way;
-	port_id = work->target;
-	port = bpf_map_lookup_elem(&ports, &port_id);
-	if (!port)
-		return REASON_NO_NEXT_HOP;
-	link = bpf_map_lookup_elem(&links, &port_id);
-	result = may_deliver(port, link, &work->packet, port_id);
-	if (result == GOES_ON && !work->is_part)
-		serve_reply(skb, work, port->vrf);
-	if (result == GOES_ON && port->policy_version && !work->is_part)
-		result = pass_policy(skb, port_id, 0);
-	if (result != GOES_ON || !link)
-		return result;
-	return deliver(skb, port, link, &work->packet, port_id, outer);
+	result = tunnel(skb, &work->packet, work->target, work->hash, outer);
+	if (work->is_traced)
+		note_tunnel(work->target, result, work->packet.length);
+	return result;
 }
 
 /* Takes the packet where `way` says, in parts if it must be. `outer`: family of the header it came behind, 0 without. */
@@ -153,7 +184,10 @@ __noinline int carry_out(struct __sk_buff *skb, struct work *work, int way, __u3
 	result = carry_whole(skb, work, way, outer);
 	if (result != REASON_MTU_EXCEEDED || work->is_part || (way != TO_PORT && way != TO_TUNNEL))
 		return result;
-	return cut(skb, way, outer);
+	result = cut(skb, way, outer);
+	if (result == CUT)
+		note(work, NOTE_CUT, result, way == TO_PORT, work->packet.mtu);
+	return result;
 }
 
 /* Takes up a part of a packet that was cut; returns its way. */

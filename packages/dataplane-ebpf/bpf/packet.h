@@ -61,6 +61,8 @@ struct popped {
 	__u32 traffic_class;
 	/* The TTL of the label has run out. */
 	__u32 is_expired;
+	/* The last label, or the VNI. */
+	__u32 id;
 };
 
 /* What a packet is to flows. */
@@ -149,6 +151,7 @@ struct work {
 	int way;
 	__u32 lookups;
 	__u32 next_hop;
+	__u32 is_traced;
 	struct outer outer;
 	struct popped popped;
 	struct tuple tuple;
@@ -180,6 +183,8 @@ struct work {
 	/* What the rule said of its flow that judged last: the mirror, plus one; and whether one of its rules named any. */
 	__u32 mirror;
 	__u32 is_mirrored;
+	/* The number of that rule, or what stands in its place. */
+	__u32 judge;
 	/* VRF in which a packet that came back to a pool goes on, and the one in which its ends were translated or found to be no service's; NONE. */
 	__u32 inside_vrf;
 	__u32 nat_vrf;

@@ -139,8 +139,10 @@ static __always_inline int judge(struct __sk_buff *skb, struct work *work, struc
 	struct tuple *tuple = &work->tuple;
 	int is_lower, is_tracked, result;
 
+	work->judge = JUDGED_FOLLOWS;
 	if (tuple->kind == TUPLE_LATER)
 		return follow(port, work, port_id << 1 | is_out);
+	work->judge = JUDGED_RELATED;
 	if (tuple->kind == TUPLE_ERROR && is_related(skb, work, port, port_id))
 		return GOES_ON;
 	/* Errors, and ICMP that is no echo, have no flow of their own: they are judged one by one. */
@@ -148,6 +150,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct work *work, struc
 	is_lower = is_from_lower(tuple);
 	write_key(&work->key, port_id, tuple, is_lower);
 	if (is_tracked && is_allowed_flow(port)) {
+		work->judge = JUDGED_BEFORE;
 		age(&work->key, tuple, is_lower);
 	} else {
 		if (!allows(&port->policies[is_out ? DIRECTION_EGRESS : DIRECTION_INGRESS], tuple, is_out))
@@ -171,9 +174,10 @@ __noinline int pass_policy(struct __sk_buff *skb, __u32 port_id, int is_out)
 	if (!port || !work)
 		return REASON_POLICY;
 	need_tuple(skb, work);
-	if (work->tuple.kind == TUPLE_BROKEN)
-		return REASON_FRAGMENT;
-	result = judge(skb, work, port, port_id, is_out);
+	work->mirror = 0;
+	work->judge = JUDGED_BROKEN;
+	result = work->tuple.kind == TUPLE_BROKEN ? REASON_FRAGMENT : judge(skb, work, port, port_id, is_out);
+	note(work, NOTE_POLICY, result, port_id << 1 | is_out, work->judge);
 	if (work->mirror)
 		copy_judged(skb, port_id, is_out ? 0 : 1);
 	return result;

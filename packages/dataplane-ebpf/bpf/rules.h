@@ -50,6 +50,8 @@ struct judgement {
 	__u32 has_rule;
 	__u32 verdict;
 	__u32 mirror;
+	/* Rules that were begun. */
+	__u32 rules;
 	/* Of the rule in hand, kinds of conditions none of whose alternatives has fitted yet. */
 	__u32 missing;
 	__u32 is_over;
@@ -74,6 +76,7 @@ __noinline int judge_some(struct port_policy *policy, struct tuple *tuple, struc
 			judgement->has_rule = 1;
 			judgement->verdict = atom->first;
 			judgement->mirror = atom->mirror;
+			judgement->rules++;
 			/* A bit that no alternative has stands for a protocol that is another. */
 			judgement->missing = atom->conditions | (atom->second != NONE && atom->second != tuple->protocol ? 1 : 0);
 		} else if ((judgement->missing & bit) && fits(atom, tuple, is_out)) {
@@ -95,12 +98,15 @@ __noinline int allows(struct port_policy *policy, struct tuple *tuple, int is_ou
 	if (!policy || !tuple || !work)
 		return 0;
 	work->mirror = 0;
+	work->judge = JUDGED_UNFILTERED;
 	if (!policy->is_there)
 		return 1;
 	for (int turn = 0; turn <= MAX_ATOMS / ATOMS_AT_ONCE && !judgement.is_over; turn++)
 		judge_some(policy, tuple, &judgement, is_out);
+	work->judge = JUDGED_BY_DEFAULT;
 	if (!judgement.has_rule || judgement.missing)
 		return policy->allows;
 	work->mirror = judgement.mirror;
+	work->judge = judgement.rules - 1;
 	return judgement.verdict;
 }

@@ -126,6 +126,18 @@ static __always_inline int serve(struct __sk_buff *skb, struct work *work, __u32
 	return translate(skb, vrf, 0);
 }
 
+/* Notes what services made of the packet in hand: the ends that it has now, if they are others. */
+static __always_inline void note_service(const struct work *work, int result)
+{
+	__u32 ends = work->ends.source_port << 16 | work->ends.destination_port;
+
+	if (!work->is_traced)
+		return;
+	note_step(NOTE_SERVICE, result, work->is_translated, ends);
+	if (result == GOES_ON && work->is_translated)
+		note_step(NOTE_SOURCE, result, work->is_translated, ends);
+}
+
 /* A reply that is delivered in another VRF than it came from: the client's VRF is where its flow was translated. */
 static __always_inline void serve_reply(struct __sk_buff *skb, struct work *work, __u32 vrf)
 {

@@ -81,7 +81,7 @@ static __always_inline void read_tuple_ipv4(struct __sk_buff *skb, struct tuple 
 
 static __always_inline void read_tuple_ipv6(struct __sk_buff *skb, struct tuple *tuple, __u32 at, __u32 end)
 {
-	__u8 octets[IPV6_HEADER] ALIGNED, fragment[8] ALIGNED;
+	__u8 octets[IPV6_HEADER] ALIGNED;
 	__u32 offset = 0;
 	__u64 chain;
 
@@ -98,11 +98,11 @@ static __always_inline void read_tuple_ipv6(struct __sk_buff *skb, struct tuple 
 		return;
 	tuple->protocol = chain & 0xff;
 	if (chain & CHAIN_FRAGMENT) {
-		if (bpf_skb_load_bytes(skb, chain >> CHAIN_FRAGMENT_AT, fragment, 8) < 0)
+		if (bpf_skb_load_bytes(skb, chain >> CHAIN_FRAGMENT_AT, octets, 8) < 0)
 			return;
 		tuple->is_fragment = 1;
-		tuple->identification = word_at(fragment + 4);
-		offset = half_at(fragment + 2) & 0xfff8;
+		tuple->identification = word_at(octets + 4);
+		offset = half_at(octets + 2) & 0xfff8;
 	}
 	read_transport(skb, tuple, chain >> 8 & CHAIN_OFFSET, end, offset);
 }

@@ -27,6 +27,7 @@ import type { KeeperScript } from './liveness/keeper-process.js'
 import type { Liveness } from './liveness/liveness.js'
 import type { NativeLock } from './native/binding.js'
 import type { Mirrors } from './observe/mirrors.js'
+import type { Traces } from './observe/traces.js'
 import { call, callAsync } from './native/call.js'
 import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
@@ -66,6 +67,7 @@ interface Parts {
   /** Undefined where there is none. */
   readonly liveness: Liveness | undefined
   readonly mirrors: Mirrors
+  readonly traces: Traces
   readonly events: EventQueue<DataplaneEvent>
   readonly uplinkIndex: number
   /** To detach the ingress program by. */
@@ -116,6 +118,7 @@ export class EbpfRouter implements EbpfDataplane {
     if (judged.status === 'refused') return judged
     const failures = this.#program(transaction)
     if (transaction.mirrors !== undefined) failures.push(...(await this.#parts.mirrors.program(transaction.mirrors)))
+    if (transaction.traces !== undefined) failures.push(...this.#parts.traces.program(transaction.traces))
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
     if (transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.merger?.ensure())
@@ -171,9 +174,10 @@ export class EbpfRouter implements EbpfDataplane {
     for (const timer of this.#timers) clearInterval(timer)
     const { pinDirectory } = this.#options
     const isKept = options?.keep === true && pinDirectory !== undefined
-    const { maps, ports, netlink, lock, attachment, liveness, mirrors } = this.#parts
+    const { maps, ports, netlink, lock, attachment, liveness, mirrors, traces } = this.#parts
     await liveness?.close(isKept)
     mirrors.close()
+    traces.close()
     await this.#inTurn(async () => {
       if (isKept) return
       await ports.detachAll('closed')
@@ -204,8 +208,8 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   #tables(): Omit<DataplaneState, 'devices'> {
-    const { tables, liveness, mirrors } = this.#parts
-    return { ...tables.dump(), ...liveness?.dump(), mirrors: mirrors.dump() }
+    const { tables, liveness, mirrors, traces } = this.#parts
+    return { ...tables.dump(), ...liveness?.dump(), mirrors: mirrors.dump(), traces: traces.dump() }
   }
 
   /** Watches first, and what is watched no more last, so that no next hop names what is not there. */

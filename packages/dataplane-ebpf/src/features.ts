@@ -14,5 +14,6 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'liveness',
   'mirror',
   'mirror-rules',
+  'trace',
   'table-counters',
 ]

@@ -1,7 +1,18 @@
 import type { ApplyFailure, DataplaneLimits, FibTransaction, ObjectKind } from '@heddle/core'
 import { nameOctets } from './layout/objects.js'
 import { atomsOf } from './layout/policy.js'
-import { MAX_ALLOWED_SOURCES, MAX_ATOMS, MAX_BACKENDS, MAX_GATEWAYS, MAX_LABELS, MAX_MEMBERS, MAX_NAME } from './layout/structs.js'
+import {
+  MAX_ALLOWED_SOURCES,
+  MAX_ATOMS,
+  MAX_BACKENDS,
+  MAX_GATEWAYS,
+  MAX_LABELS,
+  MAX_MEMBERS,
+  MAX_NAME,
+  MAX_TRACE_ENDS,
+  MAX_TRACES,
+} from './layout/structs.js'
+import { endsOf } from './layout/trace.js'
 import { fitsMirror } from './observe/mirror-text.js'
 
 /** Ports that a mirror can always have: its text has room for some more, if their numbers are short. */
@@ -26,12 +37,13 @@ export function limitsOf(routes: number, flows: number, ports: number): Dataplan
     natPools: 16_384,
     flows,
     mirrors: 1024,
+    traces: MAX_TRACES,
     liveness: 4096,
   }
 }
 
 /** What the values of the maps have no room for, and the contract has no limit of. */
-export function checkRoom({ vrfs, ports, policies, mirrors }: FibTransaction): ApplyFailure[] {
+export function checkRoom({ vrfs, ports, policies, mirrors, traces }: FibTransaction): ApplyFailure[] {
   const failures: ApplyFailure[] = []
   const check = (kind: ObjectKind, key: number, what: string, found: number, most: number): void => {
     if (found <= most) return
@@ -40,6 +52,7 @@ export function checkRoom({ vrfs, ports, policies, mirrors }: FibTransaction): A
   for (const vrf of vrfs.set) check('vrf', vrf.id, 'octets of name', nameOctets(vrf), MAX_NAME)
   for (const policy of policies?.set ?? []) check('policy', policy.id, 'rules and alternatives', atomsOf(policy), MAX_ATOMS)
   for (const mirror of mirrors?.set ?? []) if (!fitsMirror(mirror)) check('mirror', mirror.id, 'ports', mirror.ports.length, MIRROR_PORTS)
+  for (const trace of traces?.set ?? []) check('trace', trace.id, 'ends', endsOf(trace), MAX_TRACE_ENDS)
   for (const { id, allowedSources, gateways } of ports.set) {
     check('port', id, 'allowed sources', allowedSources.length, MAX_ALLOWED_SOURCES)
     check('port', id, 'gateways', gateways.length, MAX_GATEWAYS)

@@ -14,6 +14,7 @@ import { LAYOUT_VERSION, LOCAL_KEY } from './layout/structs.js'
 import { Liveness } from './liveness/liveness.js'
 import { Mirrors } from './observe/mirrors.js'
 import type { NativeLock } from './native/binding.js'
+import { Traces } from './observe/traces.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { preparePins } from './pins.js'
@@ -76,6 +77,8 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
   )
   const mirrors = await Mirrors.open({ maps, config: tables.config, underlayNetns: netns, event: (event) => events.push(event) })
   undo.push(() => mirrors.close())
+  const traces = new Traces({ maps, config: tables.config, event: (event) => events.push(event) })
+  undo.push(() => traces.close())
   const liveness = await Liveness.open({
     maps,
     config: tables.config,
@@ -88,7 +91,7 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
     logger,
   })
   const merger = choice.mergesVxlan ? new VxlanMerger({ netns, uplink: uplinkIndex, logger }) : undefined
-  return new EbpfRouter(options, { maps, tables, ports, merger, netlink, lock, liveness, mirrors, events, uplinkIndex, attachment })
+  return new EbpfRouter(options, { maps, tables, ports, merger, netlink, lock, liveness, mirrors, traces, events, uplinkIndex, attachment })
 }
 
 /** One that was just let go may be held for a moment by a process that this one starts: what it inherits is closed when it runs its program. */

@@ -1,4 +1,14 @@
-import { arbitraryInput, arbitraryTables, EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
+import {
+  arbitraryInput,
+  arbitraryTables,
+  EMPTY,
+  labelled,
+  testPacket,
+  transition,
+  type PacketInput,
+  type Tables,
+} from '@heddle/dataplane-conformance'
+import { IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
@@ -38,10 +48,38 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
     namespace?.close()
   })
 
+  it('hash a labelled packet by its payload, or by its label when that lies deeper than any stack that is made here', async () => {
+    const action = {
+      type: 'tunnel',
+      encapsulation: 'mpls-udp',
+      local: LOCAL[4],
+      remote: PEERS[4][0],
+      labels: [500],
+      ttlModel: 'uniform',
+      trafficClassModel: 'uniform',
+    } as const
+    const drawn: Tables = {
+      ...EMPTY,
+      nextHops: [{ id: 1, action }],
+      tunnelSources: [{ id: 1, prefixes: [IpPrefix.of(PEERS[4][1])] }],
+      labels: [{ label: 100, action: { type: 'swap', nextHop: 1 }, sources: 1 }],
+    }
+    const engine = newEngine()
+    expect(engine.apply(transition(1, EMPTY, drawn)).status).toBe('applied')
+    expect(await router.apply(transition(1, EMPTY, drawn))).toMatchObject({ status: 'applied', failures: [] })
+    for (const below of [0, 1, 15, 16, 17, 40]) {
+      const stack = Array.from({ length: below + 1 }, (_, depth) => ({ label: 100 + depth }))
+      const packet = labelled(stack, testPacket({ source: '10.0.0.1', destination: '10.0.0.2' }))
+      const each: PacketInput = { from: 'underlay', encapsulation: 'mpls-udp', source: PEERS[4][1], packet }
+      expect([below, byProgram(router, each)]).toEqual([below, byEngine(engine, each)])
+    }
+    expect(await router.apply(transition(2, drawn, EMPTY))).toMatchObject({ status: 'applied', failures: [] })
+  })
+
   it('do the same with every packet, octet by octet', async () => {
     const seen = new Set<string>()
     let before: Tables = EMPTY
-    let generation = 0
+    let generation = 2
     await fc.assert(
       fc.asyncProperty(tables, fc.array(input, { minLength: 40, maxLength: 40 }), async (drawn, inputs) => {
         const engine = newEngine()

@@ -3,12 +3,13 @@ import type { DataplaneError } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CaptureStream } from '../../bgp/src/pcap/capture-stream.js'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import { call, callAsync } from '../src/native/call.js'
@@ -90,9 +91,43 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     )
   }
 
-  async function show(...words: string[]): Promise<string> {
-    const { stdout } = await run(process.execPath, [...RUN_SOURCES, MAIN, '--socket', join(folder, 'n1.sock'), 'show', ...words])
+  async function heddle(...words: string[]): Promise<string> {
+    const { stdout } = await run(process.execPath, [...RUN_SOURCES, MAIN, '--socket', join(folder, 'n1.sock'), ...words])
     return stdout
+  }
+
+  const show = (...words: string[]): Promise<string> => heddle('show', ...words)
+
+  /** `heddle capture` has the pings of an endpoint, both ways, and `heddle trace` the steps of two of them. */
+  async function isLookedAt(): Promise<void> {
+    const file = join(folder, 'pings.pcapng')
+    let isOver = false
+    const captured = heddle(...`capture --vrf red --address ${PODS[0]} --count 4 --write ${file}`.split(' '))
+    const traced = heddle(...`trace --vrf red --proto icmp --host ${PODS[0]} --count 2 --json`.split(' '))
+    const both = Promise.all([captured, traced]).finally(() => (isOver = true))
+    // Who looks on begins when it can: there is something to see until it has seen enough.
+    await expect
+      .poll(async () => {
+        await ping()
+        return isOver
+      })
+      .toBe(true)
+    await both
+    const packets = new CaptureStream().push(readFileSync(file)).map((result) => {
+      if (!result.ok) throw new Error(result.error.code)
+      const { bytes } = result.packet
+      return [bytes[9], ...[12, 16].map((at) => bytes.subarray(at, at + 4).join('.'))].join(' ')
+    })
+    expect(packets).toHaveLength(4)
+    const ends = [PODS, PODS.toReversed()].map(([source, destination]) => `1 ${source} ${destination}`)
+    expect(new Set(packets)).toEqual(new Set(ends))
+
+    const rows = (await traced)
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly outcome: string; readonly steps: readonly { readonly step: string }[] })
+    const steps = ['parse', 'port', 'flow', 'service', 'policy', 'lookup', 'nexthop', 'deliver']
+    expect(rows.map((row) => [row.outcome, row.steps.map(({ step }) => step)])).toEqual([0, 1].map(() => ['deliver', steps]))
   }
 
   /** What `heddle show` tells of the node is what is in the kernel, another's program on its uplink included. */
@@ -156,6 +191,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     await expect.poll(isTaken, { interval: 200 }).toBe(true)
     expect(await attempt()).toBe('dataplane.busy')
     await showsItself()
+    await isLookedAt()
     expect(await ping()).toContain(' 2 received')
     await end(second)
     const after = await open()

@@ -1,17 +1,14 @@
 import type { ApplyFailure, DataplaneEvent, MirrorDirection, MirrorObject, ObjectChanges } from '@heddle/core'
-import { Poller, READINESS, type Watch } from '@heddle/linux'
 import { View } from '../layout/struct.js'
 import { COPIED, OBSERVED_KEY } from '../layout/structs.js'
-import type { NativeRing } from '../native/binding.js'
-import { call } from '../native/call.js'
 import { failureOf, idOf, removedIn } from '../tables/changes.js'
-import type { ConfigView } from '../tables/config.js'
-import { wordAt, wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
+import { observe, type ConfigView } from '../tables/config.js'
+import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { Collectors } from './collectors.js'
+import { timeOf } from './epoch.js'
 import { decodeMirror, encodeMirror } from './mirror-text.js'
+import { RingReader } from './ring-reader.js'
 
-/** Octets of copies that are taken in one go. */
-const BATCH = 256 * 1024
 /** All of a packet. */
 const EVERYTHING = 65_535
 const DIRECTIONS = ['egress', 'ingress'] as const satisfies readonly MirrorDirection[]
@@ -31,13 +28,12 @@ export class Mirrors {
   /** Mirrors of a port and direction. */
   readonly #byPort = new Map<string, MirrorObject[]>()
   readonly #sequences = new Map<number, number>()
-  /** Milliseconds from the monotonic clock of the kernel to the Unix epoch. */
-  readonly #epoch = Date.now() - Number(process.hrtime.bigint()) / 1e6
-  #reading: { readonly ring: NativeRing; readonly poller: Poller; readonly watch: Watch } | undefined
+  readonly #ring: RingReader
 
   private constructor(options: MirrorsOptions) {
     this.#options = options
     this.#collectors = new Collectors(options.underlayNetns)
+    this.#ring = new RingReader(options.maps, 'copies', (record) => this.#handOut(record))
   }
 
   /** Takes over the mirrors of a dataplane before this one. @throws LinuxError */
@@ -51,7 +47,7 @@ export class Mirrors {
 
   /** Makes a change that was found valid; returns what the kernel refused. Copies of before it are handed out first. */
   async program({ set, remove }: ObjectChanges<MirrorObject>): Promise<ApplyFailure[]> {
-    this.#drain()
+    this.#ring.drain()
     const failures: ApplyFailure[] = []
     for (const mirror of set) {
       try {
@@ -78,7 +74,7 @@ export class Mirrors {
   }
 
   close(): void {
-    this.#stop()
+    this.#ring.close()
     this.#collectors.close()
   }
 
@@ -112,40 +108,9 @@ export class Mirrors {
     for (const { key, snap } of wanted.values()) maps.set('observed', key, wordBytes(snap))
     for (const [id] of maps.numbered('snap_lengths')) if (!this.#mirrors.has(id)) maps.delete('snap_lengths', id)
     for (const { id, snapLength = EVERYTHING } of this.#mirrors.values()) maps.set('snap_lengths', id, wordBytes(snapLength))
-    config.set('observes', wanted.size > 0 ? 1 : 0)
+    observe(config, 'ports', wanted.size > 0)
     maps.forgetDecisions()
-    if (this.#mirrors.size > 0) this.#start()
-    else this.#stop()
-  }
-
-  #start(): void {
-    if (this.#reading !== undefined) return
-    const ring = call(() => this.#options.maps.object.ring('copies'))
-    const poller = Poller.open()
-    poller.unref()
-    const watch = poller.watch(ring.fd, READINESS.readable, () => {
-      this.#drain()
-      watch.rearm()
-    })
-    this.#reading = { ring, poller, watch }
-  }
-
-  #stop(): void {
-    this.#reading?.watch.close()
-    this.#reading?.poller.close()
-    this.#reading = undefined
-  }
-
-  #drain(): void {
-    for (;;) {
-      const batch = this.#reading?.ring.read(BATCH) ?? new Uint8Array(0)
-      if (batch.length === 0) return
-      for (let at = 0; at < batch.length;) {
-        const length = wordAt(batch, at)
-        this.#handOut(batch.subarray(at + 4, at + 4 + length))
-        at += 4 + length
-      }
-    }
+    this.#ring.isWanted = this.#mirrors.size > 0
   }
 
   #handOut(record: Uint8Array): void {
@@ -154,7 +119,7 @@ export class Mirrors {
     const direction = DIRECTIONS[head.get('direction')]
     const length = head.get('length')
     const octets = record.subarray(COPIED.size, COPIED.size + head.get('kept'))
-    const time = this.#epoch + head.getLarge('time') / 1e6
+    const time = timeOf(head.getLarge('time'))
     for (const { id, sink, snapLength = EVERYTHING } of this.#gets(head.get('mirror'), port, direction)) {
       const sequence = this.#sequences.get(id) ?? 0
       this.#sequences.set(id, sequence + 1)

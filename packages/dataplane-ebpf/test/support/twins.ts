@@ -1,4 +1,4 @@
-import { DROP_REASONS, ENCAPSULATIONS, type Encapsulation } from '@heddle/core'
+import { DROP_REASONS, ENCAPSULATIONS, type DataplaneEvent, type Encapsulation } from '@heddle/core'
 import type { PacketInput } from '@heddle/dataplane-conformance'
 import { DELIVER, DROP, ForwardingEngine, FRAGMENT, HEADROOM, PacketOut, SEND } from '@heddle/forwarding'
 import { expect } from 'vitest'
@@ -35,9 +35,10 @@ export interface Result {
   readonly packet: string
 }
 
-/** A forwarder like the router of `RouterNamespace`, with no packet behind it. */
-export function newEngine(): ForwardingEngine {
+/** A forwarder like the router of `RouterNamespace`, with no packet behind it. @param observe gets what mirrors and traces ask for */
+export function newEngine(observe?: (event: DataplaneEvent) => void): ForwardingEngine {
   return new ForwardingEngine({
+    ...(observe === undefined ? {} : { observe }),
     limits: limitsOf(4096, 4096, 16_384),
     encapsulations: CARRIED,
     outer: 'full',

@@ -1,0 +1,56 @@
+import { Poller, READINESS, type Watch } from '@heddle/linux'
+import type { NativeRing } from '../native/binding.js'
+import { call } from '../native/call.js'
+import { wordAt, type KernelMaps } from '../tables/kernel-maps.js'
+
+/** Octets of records that are taken in one go. */
+const BATCH = 256 * 1024
+
+/** Reads a ring that programs write to, as long as somebody wants what is in it. */
+export class RingReader {
+  #reading: { readonly ring: NativeRing; readonly poller: Poller; readonly watch: Watch } | undefined
+
+  /** @param ring name of its map @param take gets each record; its octets are the caller's only during the call */
+  constructor(
+    private readonly maps: KernelMaps,
+    private readonly ring: string,
+    private readonly take: (record: Uint8Array) => void,
+  ) {}
+
+  /** @throws LinuxError */
+  set isWanted(wanted: boolean) {
+    if (wanted) this.#start()
+    else this.close()
+  }
+
+  /** Takes what is there. */
+  drain(): void {
+    for (;;) {
+      const batch = this.#reading?.ring.read(BATCH) ?? new Uint8Array(0)
+      if (batch.length === 0) return
+      for (let at = 0; at < batch.length;) {
+        const length = wordAt(batch, at)
+        this.take(batch.subarray(at + 4, at + 4 + length))
+        at += 4 + length
+      }
+    }
+  }
+
+  close(): void {
+    this.#reading?.watch.close()
+    this.#reading?.poller.close()
+    this.#reading = undefined
+  }
+
+  #start(): void {
+    if (this.#reading !== undefined) return
+    const ring = call(() => this.maps.object.ring(this.ring))
+    const poller = Poller.open()
+    poller.unref()
+    const watch = poller.watch(ring.fd, READINESS.readable, () => {
+      this.drain()
+      watch.rearm()
+    })
+    this.#reading = { ring, poller, watch }
+  }
+}

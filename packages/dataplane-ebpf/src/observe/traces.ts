@@ -1,0 +1,121 @@
+import { DROP_REASONS, ENCAPSULATIONS, type ApplyFailure, type DataplaneEvent, type ObjectChanges, type TracedPacket } from '@heddle/core'
+import type { TraceObject } from '@heddle/core'
+import { addressOf, wordsOf } from '../layout/prefix.js'
+import { View } from '../layout/struct.js'
+import { MAX_TRACES, NONE, TOLD, TRACE_FILTER, TRACED } from '../layout/structs.js'
+import { decodeTrace, encodeTrace } from '../layout/trace.js'
+import { failureOf, idOf, removedIn } from '../tables/changes.js'
+import { observe, type ConfigView } from '../tables/config.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
+import { timeOf } from './epoch.js'
+import { RingReader } from './ring-reader.js'
+import { stepsOf } from './trace-steps.js'
+
+/** By slot, as in `bpf/layout.h`. */
+const OUTCOMES = ['deliver', 'send', 'cut', 'drop'] as const satisfies readonly TracedPacket['outcome'][]
+
+export interface TracesOptions {
+  readonly maps: KernelMaps
+  readonly config: ConfigView
+  readonly event: (event: DataplaneEvent) => void
+}
+
+/** Traces: programs judge packets by their filters and tell each step of those that fit, and this object makes events of it. */
+export class Traces {
+  readonly #options: TracesOptions
+  readonly #ring: RingReader
+  /** Place of each trace in the map. */
+  readonly #places = new Map<number, number>()
+
+  /** Takes over the traces of a dataplane before this one. @throws LinuxError */
+  constructor(options: TracesOptions) {
+    this.#options = options
+    this.#ring = new RingReader(options.maps, 'traced_packets', (record) => this.#tell(record))
+    for (const [place, { trace }] of this.#held()) this.#places.set(trace.id, place)
+    this.#derive()
+  }
+
+  /** Makes a change that was found valid; returns what the kernel refused. Packets of before it are told first. */
+  program({ set, remove }: ObjectChanges<TraceObject>): ApplyFailure[] {
+    const { maps } = this.#options
+    this.#ring.drain()
+    for (const id of removedIn({ set, remove }, idOf)) {
+      const place = this.#places.get(id)
+      if (place === undefined) continue
+      maps.set('trace_filters', place, new View(TRACE_FILTER).bytes)
+      this.#places.delete(id)
+    }
+    const failures: ApplyFailure[] = []
+    for (const trace of set) {
+      try {
+        this.#set(trace)
+      } catch (error) {
+        failures.push(failureOf('trace', String(trace.id), error))
+      }
+    }
+    this.#derive()
+    return failures
+  }
+
+  /** What the kernel holds. */
+  dump(): TraceObject[] {
+    return Array.from(this.#held(), ([, { trace }]) => trace)
+  }
+
+  close(): void {
+    this.#ring.close()
+  }
+
+  #set(trace: TraceObject): void {
+    const { maps } = this.#options
+    const taken = new Set(this.#places.values())
+    const place = this.#places.get(trace.id) ?? places().find((free) => !taken.has(free)) ?? 0
+    const before = decodeTrace(maps.get('trace_filters', place) as Uint8Array)
+    maps.set('trace_filters', place, encodeTrace(trace, before?.sequence ?? 0))
+    this.#places.set(trace.id, place)
+  }
+
+  *#held(): Generator<readonly [place: number, held: NonNullable<ReturnType<typeof decodeTrace>>]> {
+    for (const place of places()) {
+      const held = decodeTrace(this.#options.maps.get('trace_filters', place) as Uint8Array)
+      if (held !== undefined) yield [place, held]
+    }
+  }
+
+  #derive(): void {
+    const isWanted = this.#places.size > 0
+    observe(this.#options.config, 'traces', isWanted)
+    this.#options.maps.forgetDecisions()
+    this.#ring.isWanted = isWanted
+  }
+
+  #tell(record: Uint8Array): void {
+    const view = new View(TRACED, record)
+    const outcome = OUTCOMES[view.get('outcome')]
+    const common = {
+      time: timeOf(view.getLarge('time')),
+      from: fromOf(view),
+      packet: view.octets('packet').slice(0, view.get('kept')),
+      length: view.get('length'),
+      steps: stepsOf(view),
+      outcome,
+      ...(outcome === 'drop' ? { reason: DROP_REASONS[view.get('reason')] } : {}),
+    }
+    for (let index = 0; index < view.get('told_count'); index++) {
+      const told = view.element('told', TOLD, index)
+      const [trace, sequence] = [told.get('trace'), told.get('sequence')]
+      if (this.#places.has(trace)) this.#options.event({ type: 'traced', trace, sequence, ...common })
+    }
+  }
+}
+
+function places(): number[] {
+  return Array.from({ length: MAX_TRACES }, (_, place) => place)
+}
+
+function fromOf(view: View<'port' | 'encapsulation' | 'family' | 'source'>): TracedPacket['from'] {
+  const port = view.get('port')
+  if (port !== NONE) return { type: 'port', port }
+  const source = addressOf(view.get('family'), wordsOf(view, 'source'))
+  return { type: 'underlay', encapsulation: ENCAPSULATIONS[view.get('encapsulation')], source }
+}

@@ -1,0 +1,167 @@
+import { RouteBatch, type DataplaneEvent, type FibTransaction, type TracedPacket, type TraceObject } from '@heddle/core'
+import { labelled, testPacket, type PacketInput } from '@heddle/dataplane-conformance'
+import { IpPrefix } from '@heddle/wire'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { View } from '../src/layout/struct.js'
+import { LINK } from '../src/layout/structs.js'
+import { decodeTrace } from '../src/layout/trace.js'
+import { missing, titled } from './support/requirements.js'
+import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+import { byProgram } from './support/twins.js'
+
+const FILTER = { vrf: 1, ends: [IpPrefix.parse('10.2.0.0/16')], protocol: 17, port: 9, dropped: false }
+const TRACE: TraceObject = { id: 3, filter: FILTER }
+const OUT: PacketInput = {
+  from: 'port',
+  port: 1,
+  packet: testPacket({ source: '10.1.0.1', destination: '10.2.0.1', destinationPort: 9, size: 200 }),
+}
+const BACK: PacketInput = {
+  from: 'underlay',
+  encapsulation: 'mpls-udp',
+  source: PEERS[4][0],
+  packet: labelled([{ label: 1001 }], testPacket({ source: '10.2.0.1', destination: '10.1.0.1', destinationPort: 9 })),
+}
+
+function transaction(generation: number, traces: readonly TraceObject[]): FibTransaction {
+  const routes = new RouteBatch()
+  routes.push(1, IpPrefix.parse('10.2.0.0/16'), 2)
+  const tunnel = { type: 'tunnel', encapsulation: 'mpls-udp', local: LOCAL[4], remote: PEERS[4][0], labels: [70, 71] } as const
+  return {
+    ...emptyTransaction(generation),
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: { set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu: 1400 }], remove: [] },
+    nextHops: { set: [{ id: 2, action: { ...tunnel, ttlModel: 'pipe', trafficClassModel: 'pipe' } }], remove: [] },
+    groups: { set: [{ id: 2, members: [{ nextHop: 2, weight: 1 }], seed: 0 }], remove: [] },
+    tunnelSources: { set: [{ id: 1, prefixes: [IpPrefix.of(PEERS[4][0])] }], remove: [] },
+    labels: { set: [{ label: 1001, action: { type: 'pop-forward', port: 1 }, sources: 1 }], remove: [] },
+    policies: {
+      set: [{ id: 0, port: 1, direction: 'egress', rules: [{ verdict: 'allow', protocol: 17 }], defaultVerdict: 'deny' }],
+      remove: [],
+    },
+    traces: { set: traces, remove: [] },
+    routes,
+  }
+}
+
+describe.skipIf(missing() !== '')(titled('traces in the kernel'), () => {
+  let namespace: RouterNamespace
+  let folder: string
+  let router: EbpfRouter | undefined
+  beforeAll(() => {
+    namespace = new RouterNamespace('tracing')
+    folder = mkdtempSync(join(tmpdir(), 'hd-traces-'))
+  })
+  afterEach(async () => {
+    await router?.close()
+    router = undefined
+  })
+  afterAll(() => {
+    namespace.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const open = async (): Promise<[EbpfRouter, TracedPacket[]]> => {
+    const opened = await namespace.open({ pinDirectory: join(folder, 'pins') })
+    const told: TracedPacket[] = []
+    void (async () => {
+      for await (const event of opened.events as AsyncIterable<DataplaneEvent>) if (event.type === 'traced') told.push(event)
+    })()
+    return [(router = opened), told]
+  }
+  const comes = (told: readonly TracedPacket[], count: number): Promise<void> =>
+    expect.poll(() => told.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(count)
+
+  it('tell each step in words, for the next process as for the one before it, and nothing when they are gone', async () => {
+    const [first, told] = await open()
+    expect(await first.apply(transaction(1, [TRACE]))).toMatchObject({ status: 'applied', failures: [] })
+    first.parts.maps.set('links', 1, new View(LINK).set('ifindex', 1).bytes)
+    const { packet } = OUT
+    for (const input of [OUT, OUT, BACK]) byProgram(first, input)
+    await comes(told, 3)
+    expect(told[0]).toMatchObject({ trace: 3, sequence: 0, from: { type: 'port', port: 1 }, outcome: 'send', length: packet.length })
+    expect(told[0].packet).toEqual(packet.slice(0, 128))
+    const egress = [
+      'parse: IPv4, 228 octets, TTL 64, from 10.1.0.1',
+      'port: port 1 may send from 10.1.0.1',
+      'flow: read from the headers',
+      'service: no address is translated',
+      'policy: egress policy of port 1: rule 0 says allow',
+      'lookup: 10.2.0.1 in VRF 1 leads to group 2',
+      'nexthop: group 2 leads to next hop 2: into a tunnel',
+      `encap: mpls-udp to ${PEERS[4][0]}, label 70 and 1 more`,
+      `send: 228 octets and the headers to ${PEERS[4][0]}`,
+    ]
+    const texts = told.map(({ steps }) => steps.map(({ step, text }) => `${step}: ${text}`))
+    expect(texts[0]).toEqual(egress)
+    // The second packet goes the whole way as well, although its flow is known.
+    expect(texts[1]).toEqual(egress.with(4, 'policy: egress policy of port 1: the flow was allowed'))
+    expect(texts[2]).toEqual([
+      `parse outer: mpls-udp from ${PEERS[4][0]}, ${BACK.packet.length} octets behind the headers`,
+      'label: label 1001 is accepted: pop-forward',
+      'flow: looked up where policies or services want it',
+      'service: no address is translated',
+      'policy: nothing is filtered',
+      'deliver: to port 1, TTL 63',
+    ])
+    await first.close({ keep: true })
+
+    const [second, later] = await open()
+    expect((await second.dump()).traces).toEqual([TRACE])
+    byProgram(second, OUT)
+    await comes(later, 1)
+    expect(later[0]).toMatchObject({ trace: 3, sequence: 3 })
+    await second.apply({ ...emptyTransaction(2), traces: { set: [{ id: 4, filter: { dropped: true } }], remove: [3] } })
+    byProgram(second, OUT)
+    byProgram(second, { ...OUT, packet: testPacket({ source: '10.1.0.1', destination: '10.3.0.1' }) })
+    await comes(later, 2)
+    expect(later.slice(1)).toMatchObject([{ trace: 4, sequence: 0, outcome: 'drop', reason: 'no-route' }])
+    expect(second.parts.tables.config.get('observes')).toBe(2)
+    await second.apply({ ...emptyTransaction(3), traces: { set: [], remove: [4] } })
+    expect(second.parts.tables.config.get('observes')).toBe(0)
+    expect((await second.dump()).traces).toEqual([])
+  })
+
+  it('tell of a thousand packets a second, and number those that they do not tell of', async () => {
+    const [fresh, seen] = await open()
+    await fresh.apply(transaction(1, [TRACE]))
+    const count = 2500
+    for (let sent = 0; sent < count; sent++) {
+      byProgram(fresh, OUT)
+      if (sent % 50 === 0) await turn()
+    }
+    const held = fresh.parts.maps.get('trace_filters', 0) as Uint8Array
+    expect(decodeTrace(held)?.sequence).toBe(count)
+    const { maps } = fresh.parts
+    maps.set('told_counts', 0, new Uint8Array(16))
+    byProgram(fresh, OUT)
+    await expect.poll(() => seen.at(-1)?.sequence, { timeout: 20_000 }).toBe(count)
+    // The kernel counts by seconds of its own clock.
+    const seconds = new Map<number, number>()
+    for (const { time } of seen.slice(0, -1)) {
+      const second = Math.floor((time - seen[0].time) / 1000)
+      seconds.set(second, (seconds.get(second) ?? 0) + 1)
+    }
+    for (const packets of seconds.values()) expect(packets).toBeLessThanOrEqual(2000)
+  })
+
+  it('are no more than there is room for', async () => {
+    const [opened] = await open()
+    await opened.apply(transaction(1, [TRACE]))
+    const many = Array.from({ length: 17 }, (_, id): TraceObject => ({ id, filter: {} }))
+    const ends = ['10.0.0.1/32', '10.0.0.2/32', '10.0.0.3/32', '10.0.0.4/32', '10.0.0.5/32'].map((text) => IpPrefix.parse(text))
+    const refusal = async (traces: readonly TraceObject[]): Promise<unknown> =>
+      (await opened.apply({ ...emptyTransaction(9), traces: { set: traces, remove: [3] } })).failures.map(({ code }) => code)
+    expect(await refusal(many)).toEqual(['dataplane.limit'])
+    expect(await refusal([{ id: 1, filter: { ends } }])).toEqual(['dataplane.limit'])
+    // As many as there are take the places of those that go.
+    expect(await refusal(many.slice(1))).toEqual([])
+    expect((await opened.dump()).traces).toHaveLength(16)
+  })
+})
