@@ -19,6 +19,12 @@ export class RouteUses {
     return this.#byGroup[group] ?? 0
   }
 
+  /** That many more routes lead to a group. */
+  add(group: number, routes: number): void {
+    this.count += routes
+    this.#byGroup[group] = (this.#byGroup[group] ?? 0) + routes
+  }
+
   /** A route leads from one group to another; `NO_MATCH`: there is none. */
   move(before: number, after: number): void {
     if (before === after) return
@@ -54,7 +60,12 @@ function programRun({ address, length, group }: RouteBatch, first: number, end: 
   const groups = group.subarray(first, end)
   const before = new Int32Array(count)
   fib.setAll4?.(addresses, length.subarray(first, end), groups, before)
-  for (let row = 0; row < count; row++) uses.move(before[row], groups[row])
+  let fresh = 0
+  for (let row = 0; row < count; row++) {
+    if (before[row] === NO_MATCH && groups[row] === groups[0]) fresh++
+    else uses.move(before[row], groups[row])
+  }
+  uses.add(groups[0], fresh)
 }
 
 function programRow({ family, address, length, group }: RouteBatch, row: number, fib: RouteTable, uses: RouteUses): void {

@@ -1,6 +1,7 @@
 import { NO_MATCH, StrideTrie, type Prefixes4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
 import type { BlockMemory } from './block-memory.js'
+import { HostRows } from './host-rows.js'
 import type { RouteRows } from './route-rows.js'
 import type { RowLinks } from './row-list.js'
 
@@ -29,6 +30,8 @@ export class FamilyFib {
   /** First row of those it has, or −1. */
   #list = -1
   #trie: StrideTrie | undefined
+  /** Rows of prefixes of full length. */
+  #hosts = new HostRows()
   /** Root that programs were told of. */
   #published = 0
   readonly #key = new Uint32Array(4)
@@ -64,11 +67,13 @@ export class FamilyFib {
    * @throws FibFullError when the memory is full; then nothing has changed that a lookup could see
    */
   set(w0: number, w1: number, w2: number, w3: number, length: number, group: number): number {
-    const row = this.#rows.find(this.vrf, this.family, w0, w1, w2, w3, length)
+    const row = this.#rowOf(w0, w1, w2, w3, length)
     if (row < 0 && this.size + 1 === LARGE) this.#enlarge()
     this.#insert(w0, w1, w2, w3, length, group, row < 0)
     if (row < 0) {
-      this.#remember(this.#rows.add(this.vrf, this.family, w0, w1, w2, w3, length, group), length)
+      const added = this.#rows.add(this.vrf, this.family, w0, w1, w2, w3, length, group)
+      this.#note(this.#ownTrie(), this.#hosts, added, length)
+      this.#remember(added, length)
       return NO_MATCH
     }
     const before = this.#rows.groupOf(row)
@@ -93,15 +98,38 @@ export class FamilyFib {
 
   #setPart4(trie: StrideTrie, prefixes: Prefixes4): void {
     const { lengths, before } = prefixes
-    const added = this.#rows.setAll4(this.vrf, prefixes)
-    trie.insertAll4(prefixes)
-    let next = 0
-    for (let index = 0; index < lengths.length; index++) if (before[index] === NO_MATCH) this.#remember(added[next++], lengths[index])
+    for (const part of parted(prefixes)) {
+      const added = part.lengths[0] === this.#bits ? this.#setHosts4(trie, part) : this.#rows.setAll4(this.vrf, part)
+      if (part.lengths[0] !== this.#bits) trie.insertAll4(part)
+      let next = 0
+      for (let index = 0; index < part.lengths.length; index++)
+        if (part.before[index] === NO_MATCH) this.#remember(added[next++], part.lengths[index])
+      if (part !== prefixes) giveBack(part, lengths, before, this.#bits)
+    }
+  }
+
+  #setHosts4(trie: StrideTrie, { addresses, values, before }: Prefixes4): Int32Array {
+    const entries = new Uint32Array(addresses.length)
+    trie.insertHosts4(addresses, values, before, entries)
+    return this.#rows.setHosts4(this.vrf, { addresses, values, before }, this.#hosts, entries)
+  }
+
+  /** Row of a prefix, or −1. */
+  #rowOf(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    if (length < this.#bits) return this.#rows.find(this.vrf, this.family, w0, w1, w2, w3, length)
+    this.#setKey(w0, w1, w2, w3)
+    const entry = this.#trie?.hostEntry(this.#key) ?? -1
+    return entry < 0 ? -1 : this.#hosts.get(entry)
+  }
+
+  /** Lets the row of the key's prefix, which is in the trie, be found. */
+  #note(trie: StrideTrie, hosts: HostRows, row: number, length: number): void {
+    if (length === this.#bits) hosts.set(trie.hostEntry(this.#key), row)
   }
 
   /** The group of a prefix, `NO_MATCH` without one. */
   get(w0: number, w1: number, w2: number, w3: number, length: number): number {
-    const row = this.#rows.find(this.vrf, this.family, w0, w1, w2, w3, length)
+    const row = this.#rowOf(w0, w1, w2, w3, length)
     return row < 0 ? NO_MATCH : this.#rows.groupOf(row)
   }
 
@@ -117,12 +145,13 @@ export class FamilyFib {
     if (this.size + 1 === LARGE) this.#enlarge()
     const { w0, w1, w2, w3, length, group } = this.#rows.at(row)
     this.#insert(w0, w1, w2, w3, length, group, true)
+    this.#note(this.#ownTrie(), this.#hosts, row, length)
     this.#remember(row, length)
   }
 
   /** Addresses fall to the next shorter prefix. Returns whether there was such a route. */
   delete(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
-    const row = this.#rows.find(this.vrf, this.family, w0, w1, w2, w3, length)
+    const row = this.#rowOf(w0, w1, w2, w3, length)
     if (row < 0) return false
     this.#list = this.#links.remove(this.#list, row)
     this.#rows.delete(row)
@@ -141,6 +170,7 @@ export class FamilyFib {
     this.#counts.fill(0)
     if (this.#trie !== undefined) this.#memory.release(this.#trie.words)
     this.#trie = undefined
+    this.#hosts = new HostRows()
     this.size = 0
   }
 
@@ -160,8 +190,7 @@ export class FamilyFib {
   #missing(addresses: Uint32Array, lengths: Uint8Array): number {
     if (this.size === 0) return addresses.length
     let missing = 0
-    for (let index = 0; index < addresses.length; index++)
-      if (this.#rows.find(this.vrf, 4, addresses[index] | 0, 0, 0, 0, lengths[index]) < 0) missing++
+    for (let index = 0; index < addresses.length; index++) if (this.#rowOf(addresses[index] | 0, 0, 0, 0, lengths[index]) < 0) missing++
     return missing
   }
 
@@ -179,12 +208,16 @@ export class FamilyFib {
   #enlarge(): void {
     if (this.#trie?.rootBits === 16) return
     const trie = new StrideTrie(16, this.#bits, this.#memory)
+    const hosts = new HostRows()
     for (let row = this.#list; row >= 0; row = this.#links.after(row)) {
       const { w0, w1, w2, w3, length, group } = this.#rows.at(row)
-      trie.insert([w0, w1, w2, w3], length, group, true)
+      this.#setKey(w0, w1, w2, w3)
+      trie.insert(this.#key, length, group, true)
+      this.#note(trie, hosts, row, length)
     }
     if (this.#trie !== undefined) this.#memory.release(this.#trie.words)
     this.#trie = trie
+    this.#hosts = hosts
   }
 
   /** The longest prefix shorter than `length` that covers the key. */
@@ -212,4 +245,28 @@ export class FamilyFib {
 function cut(word: number, bits: number): number {
   if (bits <= 0) return 0
   return bits >= 32 ? word | 0 : word & ~(0xffff_ffff >>> bits)
+}
+
+/** Prefixes of full length, and the others, each in their order; what is of one kind already is not copied. */
+function parted(prefixes: Prefixes4): Prefixes4[] {
+  const { addresses, lengths, values, before } = prefixes
+  let hosts = 0
+  for (let index = 0; index < lengths.length; index++) if (lengths[index] === 32) hosts++
+  if (hosts === 0 || hosts === lengths.length) return [prefixes]
+  return [false, true].map((isHost) => {
+    const wanted = (_: number, index: number): boolean => (lengths[index] === 32) === isHost
+    return {
+      addresses: addresses.filter(wanted),
+      lengths: lengths.filter(wanted),
+      values: values.filter(wanted),
+      before: before.filter(wanted),
+    }
+  })
+}
+
+/** Tells of all prefixes what was found of those of one kind. */
+function giveBack(part: Prefixes4, lengths: Uint8Array, before: Int32Array, bits: number): void {
+  const isHosts = part.lengths[0] === bits
+  let next = 0
+  for (let index = 0; index < lengths.length; index++) if ((lengths[index] === bits) === isHosts) before[index] = part.before[next++]
 }

@@ -7,12 +7,14 @@ const CAPACITY = 64
 
 /* Few values, so that rows meet each other in the index; some of a kind that one bit tells apart. */
 const word = fc.constantFrom(0, 1, -1, 0x0a000000, 0x0a000001, 0x0a000008, -0x80000000)
-const key = fc.record({
+const any = fc.record({
   vrf: fc.constantFrom(1, 2, 0x7fffffff),
   family: fc.constantFrom(4, 6),
   words: fc.tuple(word, word, word, word),
   length: fc.constantFrom(0, 1, 24, 32, 64, 128),
 })
+// those of full length are found by their tables
+const key = any.filter(({ family, length }) => length !== (family === 4 ? 32 : 128))
 type Key = { vrf: number; family: 4 | 6; words: [number, number, number, number]; length: number }
 
 describe('rows of routes', () => {

@@ -1,10 +1,13 @@
 import { NO_MATCH, RouteBatch, type Prefixes4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
+import type { HostRows } from './host-rows.js'
 import { ROW_ADDRESS, ROW_GROUP, ROW_PREFIX, ROW_VRF, ROW_WORDS, RouteIndex } from './route-index.js'
 
 /** Prefixes whose places are fetched together; what they need stays in the first cache. */
 const AT_ONCE = 256
 const IPV4 = 4 << 8
+const HOST4 = (4 << 8) | 32
+const HOST6 = (6 << 8) | 128
 
 /** A route as its row has it. */
 export interface RouteRow {
@@ -44,7 +47,7 @@ export class RouteRows {
     for (let row = 0; row <= last; row++) {
       if (this.#words[row * ROW_WORDS + ROW_PREFIX] === 0) this.#free.push(row)
       else {
-        this.#index.add(row)
+        if (!isHost(this.#words[row * ROW_WORDS + ROW_PREFIX])) this.#index.add(row)
         yield [row, this.at(row)]
       }
     }
@@ -66,7 +69,7 @@ export class RouteRows {
     }
   }
 
-  /** Row of a prefix, or −1. */
+  /** Row of a prefix, or −1; of none of full length, which are found by their tables. */
   find(vrf: number, family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number): number {
     return this.#index.find(vrf, (family << 8) | length, w0, w1, w2, w3)
   }
@@ -80,10 +83,16 @@ export class RouteRows {
   }
 
   /**
-   * Adds a row that `find`, which must have been the last call, has not found; there must be room. It counts from the moment when its prefix is written,
-   * last.
+   * Adds a row that `find`, which must have been the last call, has not found, or one of full length that is not there; there must be room. It counts
+   * from the moment when its prefix is written, last.
    */
   add(vrf: number, family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number, group: number): number {
+    const row = this.#write(vrf, (family << 8) | length, w0, w1, w2, w3, group)
+    if (!isHost((family << 8) | length)) this.#index.addFound(row)
+    return row
+  }
+
+  #write(vrf: number, prefix: number, w0: number, w1: number, w2: number, w3: number, group: number): number {
     const row = this.#free.length > 0 ? (this.#free.pop() as number) : this.#next++
     const at = row * ROW_WORDS
     const words = this.#words
@@ -93,14 +102,34 @@ export class RouteRows {
     words[at + ROW_ADDRESS + 2] = w2
     words[at + ROW_ADDRESS + 3] = w3
     words[at + ROW_GROUP] = group
-    words[at + ROW_PREFIX] = (family << 8) | length
-    this.#index.addFound(row)
+    words[at + ROW_PREFIX] = prefix
     return row
   }
 
   /**
-   * Sets many IPv4 prefixes of a VRF in turn; there must be room.
+   * Sets many IPv4 addresses of a VRF in turn; there must be room.
    *
+   * @param before of each `NO_MATCH` if it is new
+   * @param hosts what their rows are found by, at `entries`
+   * @returns the rows that are new, in turn; rows behind them mean nothing
+   */
+  setHosts4(vrf: number, { addresses, values, before }: Omit<Prefixes4, 'lengths'>, hosts: HostRows, entries: Uint32Array): Int32Array {
+    const added = new Int32Array(addresses.length)
+    let count = 0
+    for (let index = 0; index < addresses.length; index++) {
+      if (before[index] === NO_MATCH) {
+        const row = this.#write(vrf, HOST4, addresses[index], 0, 0, 0, values[index])
+        hosts.set(entries[index], row)
+        added[count++] = row
+      } else this.setGroup(hosts.get(entries[index]), values[index])
+    }
+    return added
+  }
+
+  /**
+   * Sets many IPv4 prefixes of a VRF in turn, none of full length; there must be room.
+   *
+   * @param prefixes `before` gets the group that each had, `NO_MATCH` for a new one
    * @returns the rows that are new, in turn; rows behind them mean nothing
    */
   setAll4(vrf: number, { addresses, lengths, values, before }: Prefixes4): Int32Array {
@@ -125,7 +154,7 @@ export class RouteRows {
   }
 
   delete(row: number): void {
-    this.#index.delete(row)
+    if (!isHost(this.#words[row * ROW_WORDS + ROW_PREFIX])) this.#index.delete(row)
     this.#words[row * ROW_WORDS + ROW_PREFIX] = 0
     this.#free.push(row)
   }
@@ -140,4 +169,9 @@ export class RouteRows {
     }
     return batch
   }
+}
+
+/** Whether the prefix of a row, `family << 8 | length`, is of full length. */
+function isHost(prefix: number): boolean {
+  return prefix === HOST4 || prefix === HOST6
 }

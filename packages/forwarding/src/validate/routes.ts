@@ -11,6 +11,8 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
   const dangling: [row: number, message: string][] = []
   const [isVrf, isGroup] = [remembering(vrfs), remembering(groups)]
   let isMalformed = false
+  /** The last row whose VRF and group are there: others mostly name the same. */
+  let sound = -1
   for (let row = 0; row < routes.count; row++) {
     const group = routes.group[row]
     const problem = rowProblem(routes, row)
@@ -19,9 +21,10 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
       fail('route', `${routes.vrf[row]} row ${row}`, 'dataplane.range', problem)
       continue
     }
-    if (group === NO_GROUP) continue
+    if (group === NO_GROUP || (sound >= 0 && group === routes.group[sound] && routes.vrf[row] === routes.vrf[sound])) continue
     if (!isVrf(routes.vrf[row])) dangling.push([row, `VRF ${routes.vrf[row]} does not exist`])
     if (!isGroup(group)) dangling.push([row, `group ${group} does not exist`])
+    if (dangling.at(-1)?.[0] !== row) sound = row
   }
   if (isMalformed) return // what cannot be read cannot be counted
   if (dangling.length > 0) {

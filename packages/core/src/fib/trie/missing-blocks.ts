@@ -8,18 +8,23 @@ const BLOCK = 256
  * @param words of the trie, its root first @param levels at how many bits of an address a block begins: those of the root, and so on
  */
 export function missingBlocks4(words: Uint32Array, levels: readonly number[], addresses: Uint32Array, lengths: Uint8Array): number {
+  const seen = levels.map((bits) => new Uint32Array(2 ** bits / 32))
   let missing = 0
-  for (const bits of levels) {
-    const seen = new Uint32Array(2 ** bits / 32)
-    let last = -1
-    for (let row = 0; row < addresses.length; row++) {
-      const above = addresses[row] >>> (32 - bits)
-      if (above === last || lengths[row] <= bits) continue
-      last = above
+  let last = -1
+  let lastLength = 0
+  for (let row = 0; row < addresses.length; row++) {
+    const address = addresses[row]
+    // What is beside the one before it goes its way.
+    if (address >>> 8 === last && lengths[row] <= lastLength) continue
+    last = address >>> 8
+    lastLength = lengths[row]
+    for (const [level, bits] of levels.entries()) {
+      if (lastLength <= bits) break
+      const above = address >>> (32 - bits)
       const bit = 1 << (above & 31)
-      if ((seen[above >>> 5] & bit) !== 0) continue
-      seen[above >>> 5] |= bit
-      if (!hasBlock(words, levels, addresses[row], bits)) missing++
+      if ((seen[level][above >>> 5] & bit) !== 0) continue
+      seen[level][above >>> 5] |= bit
+      if (!hasBlock(words, levels, address, bits)) missing++
     }
   }
   return missing

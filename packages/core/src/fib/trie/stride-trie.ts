@@ -11,6 +11,8 @@ const BLOCK_BITS = 8
 const BLOCK = 1 << BLOCK_BITS
 /** IPv4 prefixes that are longer lie in blocks of the last level, whose entries have nothing below them. */
 const LAST_LEVEL4 = 24
+/** What the writer keeps of an entry that is an IPv4 host's. */
+const HOST4 = 33
 
 /**
  * Multibit trie with leaf pushing: each level takes a fixed number of bits (16-8-8 for a large IPv4 table, 8-8-8-8 for a small one), and each entry
@@ -122,6 +124,71 @@ export class StrideTrie {
     }
     for (const block of path) this.#population[block] += added
     return row
+  }
+
+  /**
+   * As `insertAll4`, of addresses: which of them are there is seen here.
+   *
+   * @param before gets the values that they had, `NO_MATCH` for new ones
+   * @param entries gets their entries; see `hostEntry`
+   */
+  insertHosts4(addresses: Uint32Array, values: Uint32Array, before: Int32Array, entries: Uint32Array): void {
+    const key = new Uint32Array(1)
+    for (let row = 0; row < addresses.length;) {
+      key[0] = addresses[row]
+      const entry = this.hostEntry(key)
+      // Its way is made here, if it is new; what it had is told below.
+      if (entry < 0) this.insert(key, 32, values[row], true)
+      row = this.#insertHosts(key, row, addresses, values, before, entries, entry < 0)
+    }
+  }
+
+  /** Inserts the hosts from `row` on whose last block is that of the key, which is there; returns the first of another. */
+  #insertHosts(
+    key: Uint32Array,
+    first: number,
+    addresses: Uint32Array,
+    values: Uint32Array,
+    before: Int32Array,
+    entries: Uint32Array,
+    isFirstNew: boolean,
+  ): number {
+    const above = key[0] >>> 8
+    const path = this.#blocksOf(key, this.#levels.length - 1)
+    const base = this.#baseOf(path[path.length - 1])
+    const { words } = this
+    const sources = this.#lengths
+    let added = 0
+    let row = first
+    for (; row < addresses.length && addresses[row] >>> 8 === above; row++) {
+      const entry = base + (addresses[row] & (BLOCK - 1))
+      entries[row] = entry
+      if (sources[entry] === HOST4) before[row] = words[entry] - 1
+      else {
+        sources[entry] = HOST4
+        before[row] = NO_MATCH
+        added++
+      }
+      words[entry] = values[row] + 1
+    }
+    if (isFirstNew) before[first] = NO_MATCH // and counted already
+    for (const block of path) this.#population[block] += added
+    return row
+  }
+
+  /** Entry of a prefix of full length, −1 without one: it is its own until it is removed, wherever the region moves to. */
+  hostEntry(key: ArrayLike<number>): number {
+    let base = 0
+    let start = 0
+    for (const end of this.#levels) {
+      const entry = base + slice(key, start, end - start)
+      const word = this.words[entry]
+      if (end === this.bits) return this.#lengths[entry] === this.bits + 1 ? entry : -1
+      if ((word & CHILD) === 0) return -1
+      base = this.#baseOf(word & ~CHILD)
+      start = end
+    }
+    return -1
   }
 
   /** The blocks of `levels` levels on the way of a key, which are there. */
@@ -250,6 +317,7 @@ export class StrideTrie {
     if (readers === undefined || this.#free.length > 0) return this.#free.pop()
     let rested = 0
     while (rested < this.#resting.length && this.#resting[rested] <= readers.passed) rested += 2
+    if (rested === 0) return undefined
     for (const [index, word] of this.#resting.splice(0, rested).entries()) if (index % 2 === 1) this.#free.push(word)
     return this.#free.pop()
   }
