@@ -120,8 +120,8 @@ export async function runInGuest({ folder, version, image, command, timeout, pri
     /** @type {number | undefined} */
     let status
     let rest = ''
-    running.stdout?.on('data', (chunk) => {
-      rest += String(chunk)
+    running.stdout?.setEncoding('utf8').on('data', (chunk) => {
+      rest += chunk
       const lines = rest.split('\n')
       rest = lines.pop() ?? ''
       for (const line of lines) {

@@ -14,8 +14,8 @@ describe.skipIf(missing() !== '')(titled('veth pairs in namespaces'), () => {
   })
   afterAll(() => world?.close())
 
-  // A property makes a few hundred devices and as many packets, each of them through the kernel.
-  const patient = (name: string, body: (context: TestContext) => Promise<void>): void => it(name, (context) => body(context), 120_000)
+  // As long as any test may take: a property makes a few hundred devices and as many packets, each of them through the kernel, which may be emulated.
+  const patient = (name: string, body: (context: TestContext) => Promise<void>): void => it(name, (context) => body(context))
   const test = { describe, it: patient }
 
   testDataplane('ebpf', () => ebpfHarness(world), { test })
