@@ -1,4 +1,4 @@
-import type { Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
+import type { Dataplane, DeviceRequest, Encapsulation, LivenessObject } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 
 /** Something that a harness can do only on some adapters; a case that needs it is skipped elsewhere, by that name. */
@@ -13,6 +13,8 @@ export type HarnessFeature =
   | 'outer-traffic-class'
   /** `inject` can send a frame that is shorter than its header, which a kernel hands to nobody. */
   | 'short-frames'
+  /** The harness has `bfd`. */
+  | 'bfd'
 
 /** A packet that the harness puts on the underlay, towards the dataplane. */
 export interface UnderlayInput {
@@ -25,6 +27,25 @@ export interface UnderlayInput {
   readonly udpPort?: number
   /** Octet of the outer IP header, 0–255; 0 when left out. Needs `outer-traffic-class`. */
   readonly trafficClass?: number
+}
+
+/** A BFD packet between the dataplane and another router of the underlay. */
+export interface BfdDatagram {
+  /** The other router's address; the other end is the dataplane's of the same family. */
+  readonly peer: IpAddress
+  /** By its UDP port (RFC 5881 §4, RFC 5883 §5). */
+  readonly hops: LivenessObject['hops']
+  readonly ttl: number
+  /** Behind the UDP header. */
+  readonly packet: Uint8Array
+}
+
+/** What a harness has to have for the cases of liveness. */
+export interface BfdHarness {
+  /** Sends a packet to the dataplane. */
+  send(datagram: BfdDatagram): Promise<void>
+  /** Waits for some milliseconds, and takes what the dataplane has sent since it was last asked. */
+  take(): Promise<readonly BfdDatagram[]>
 }
 
 /** A packet that the dataplane handed to a device. */
@@ -68,6 +89,8 @@ export interface Harness {
   inject(port: number, packet: Uint8Array): Promise<void>
   /** Sends a packet to the dataplane on the underlay. */
   receive(input: UnderlayInput): Promise<void>
+  /** BFD of other routers; with the feature `bfd`. */
+  readonly bfd?: BfdHarness
   /** Waits until nothing is in flight, and takes what came out since it was last called, in order. */
   outputs(): Promise<readonly Output[]>
   /** Closes the dataplane and everything around it. */

@@ -3,7 +3,17 @@ export { arbitraryTables, separated, type Surroundings } from './arbitrary/table
 export { conformanceCases } from './cases/conformance-cases.js'
 export { missingFor, type ConformanceCase, type Needs } from './conformance-case.js'
 export { ConformanceError } from './conformance-error.js'
-export type { DeliveredPacket, Harness, HarnessFactory, HarnessFeature, Output, SentPacket, UnderlayInput } from './harness.js'
+export type {
+  BfdDatagram,
+  BfdHarness,
+  DeliveredPacket,
+  Harness,
+  HarnessFactory,
+  HarnessFeature,
+  Output,
+  SentPacket,
+  UnderlayInput,
+} from './harness.js'
 export { expectDelivered, expectDropped, expectForwarded, expectOneOf, expectSent, Lab, type Observed } from './lab.js'
 export { interpretFromPort, interpretFromUnderlay, type World } from './oracle/interpret.js'
 export type { Outcome, Result } from './oracle/outcome.js'

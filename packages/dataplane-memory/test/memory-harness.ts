@@ -1,6 +1,8 @@
 import type { Dataplane, DataplaneFeature } from '@heddle/core'
-import type { Harness, HarnessFactory, Output, SentPacket, UnderlayInput } from '@heddle/dataplane-conformance'
+import type { BfdDatagram, Harness, HarnessFactory, Output, SentPacket, UnderlayInput } from '@heddle/dataplane-conformance'
+import { nodeClock, nodeRandom } from '@heddle/io/node'
 import { IpAddress } from '@heddle/wire'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { memoryDataplane, memoryUnderlay, type MemoryDataplane, type UnderlayFrame } from '../src/index.js'
 
 const LOCAL = { 4: IpAddress.parse('192.0.2.1'), 6: IpAddress.parse('2001:db8::1') }
@@ -8,6 +10,7 @@ const PEERS = {
   4: ['192.0.2.2', '192.0.2.3', '192.0.2.4'].map((text) => IpAddress.parse(text)),
   6: ['2001:db8::2', '2001:db8::3', '2001:db8::4'].map((text) => IpAddress.parse(text)),
 }
+const BFD_PORTS = { single: 3784, multiple: 4784 } as const
 const UDP_PORTS = { 'mpls-udp': 6635, vxlan: 4789 } as const
 
 export interface MemoryHarnessOptions {
@@ -23,18 +26,37 @@ export interface MemoryHarnessOptions {
 export function memoryHarness({ families = [4, 6], features, wrap = (dataplane) => dataplane }: MemoryHarnessOptions = {}): HarnessFactory {
   return async (): Promise<Harness> => {
     const underlay = memoryUnderlay({ mtu: 1500 })
-    const memory = memoryDataplane({ underlay, addresses: families.map((family) => LOCAL[family]), ...(features && { features }) })
+    const memory = memoryDataplane({
+      underlay,
+      addresses: families.map((family) => LOCAL[family]),
+      liveness: { clock: nodeClock, random: nodeRandom },
+      ...(features && { features }),
+    })
     const outputs: Output[] = []
-    for (const peer of families.flatMap((family) => PEERS[family])) underlay.attach(peer, (frame) => outputs.push(sentPacket(frame)))
+    const sessions: BfdDatagram[] = []
+    for (const peer of families.flatMap((family) => PEERS[family])) {
+      underlay.attach(peer, (frame) => {
+        const bfd = bfdOf(frame)
+        if (bfd === undefined) outputs.push(sentPacket(frame))
+        else sessions.push(bfd)
+      })
+    }
     return {
       dataplane: wrap(memory),
-      features: new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'short-frames']),
+      features: new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'short-frames', 'bfd']),
       local: (family) => LOCAL[family],
       peers: (family) => PEERS[family],
       underlayMtu: underlay.mtu,
       deviceFor: (port, addresses, mtu) => ({ ifname: `eth${port}`, addresses, mtu }),
       inject: async (port, packet) => memory.endpoint(port).send(packet),
       receive: async (input) => underlay.transmit(frameOf(input)),
+      bfd: {
+        send: async (datagram) => underlay.transmit(frameOfBfd(datagram)),
+        take: async () => {
+          await sleep(2)
+          return sessions.splice(0)
+        },
+      },
       outputs: async () => {
         const { devices } = await memory.dump()
         for (const { port } of devices) {
@@ -54,22 +76,52 @@ function frameOf({ encapsulation, source, packet, udpPort, trafficClass = 0 }: U
   if (encapsulation === 'mpls') return { payload: 'mpls', source, destination, bytes: packet }
   const isGre = encapsulation === 'mpls-gre'
   const port = udpPort ?? (isGre ? 0 : UDP_PORTS[encapsulation])
+  return ipFrame({ source, destination, packet, trafficClass, isGre, port, ttl: 64 })
+}
+
+interface IpFrame {
+  readonly source: IpAddress
+  readonly destination: IpAddress
+  readonly packet: Uint8Array
+  readonly trafficClass: number
+  /** Otherwise it is UDP, to `port`. */
+  readonly isGre: boolean
+  readonly port: number
+  readonly ttl: number
+}
+
+function ipFrame({ source, destination, packet, trafficClass, isGre, port, ttl }: IpFrame): UnderlayFrame {
   const udp = isGre ? [] : [0xc0, 0x01, port >> 8, port & 255, (packet.length + 8) >> 8, (packet.length + 8) & 255, 0, 0]
   const payload = [...udp, ...packet]
   const protocol = isGre ? 47 : 17
   const addresses = [...source.toBytes(), ...destination.toBytes()]
   if (source.family === 6) {
-    const header = [0x60 | (trafficClass >> 4), (trafficClass & 15) << 4, 0, 0, payload.length >> 8, payload.length & 255, protocol, 64]
+    const header = [0x60 | (trafficClass >> 4), (trafficClass & 15) << 4, 0, 0, payload.length >> 8, payload.length & 255, protocol, ttl]
     return { payload: 'ip', source, destination, bytes: Uint8Array.from([...header, ...addresses, ...payload]) }
   }
   const total = 20 + payload.length
-  const header = [0x45, trafficClass, total >> 8, total & 255, 0, 0, 0x40, 0, 64, protocol, 0, 0, ...addresses]
+  const header = [0x45, trafficClass, total >> 8, total & 255, 0, 0, 0x40, 0, ttl, protocol, 0, 0, ...addresses]
   let sum = 0
   for (let at = 0; at < 20; at += 2) sum += header[at] * 256 + header[at + 1]
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)
   header[10] = (0xffff - sum) >> 8
   header[11] = (0xffff - sum) & 255
   return { payload: 'ip', source, destination, bytes: Uint8Array.from([...header, ...payload]) }
+}
+
+function frameOfBfd({ peer, hops, ttl, packet }: BfdDatagram): UnderlayFrame {
+  const destination = LOCAL[peer.family]
+  return ipFrame({ source: peer, destination, packet, trafficClass: 0, isGre: false, port: BFD_PORTS[hops], ttl })
+}
+
+/** The BFD packet in a frame, if it is one. */
+function bfdOf({ destination, bytes }: UnderlayFrame): BfdDatagram | undefined {
+  const isV4 = bytes[0] >> 4 === 4
+  const [protocolAt, ttlAt, udp] = isV4 ? [9, 8, 20] : [6, 7, 40]
+  if (bytes[protocolAt] !== 17) return undefined
+  const port = bytes[udp + 2] * 256 + bytes[udp + 3]
+  const hops = (['single', 'multiple'] as const).find((one) => BFD_PORTS[one] === port)
+  return hops && { peer: destination, hops, ttl: bytes[ttlAt], packet: bytes.slice(udp + 8) }
 }
 
 /** Takes the outer headers of a frame off again. */

@@ -8,6 +8,7 @@ import { featureCases } from './features.js'
 import { isolationCases } from './isolation.js'
 import { labelCases } from './labels.js'
 import { pathMtuCases } from './path-mtu.js'
+import { livenessCases } from './liveness.js'
 import { mirrorCases } from './mirror.js'
 import { natPoolCases } from './nat-pool.js'
 import { policyCases } from './policy.js'
@@ -33,6 +34,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...policyCases,
   ...serviceCases,
   ...natPoolCases,
+  ...livenessCases,
   ...counterCases,
   ...mirrorCases,
   ...traceCases,

@@ -1,6 +1,6 @@
 import type { CounterSnapshot, Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
 import { PORT_COUNTERS } from '@heddle/core'
-import type { Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
+import type { BfdDatagram, BfdHarness, Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
 import { tunDataplane, type TunDataplaneOptions } from '@heddle/dataplane-tun'
 import { IpAddress } from '@heddle/wire'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
@@ -24,6 +24,7 @@ const PEERS = {
 const MAC = { router: '02:00:00:00:00:01', net: '02:00:00:00:00:02' } as const
 const UNDERLAY_MTU = 1500
 const UDP_PORTS: Readonly<Partial<Record<Encapsulation, number>>> = { 'mpls-udp': 6635, vxlan: 4789 }
+const BFD_PORTS = { single: 3784, multiple: 4784 } as const
 const GRE = 47
 const UDP = 17
 
@@ -69,13 +70,25 @@ export async function tunHarness(
 }
 
 class TunHarness implements Harness {
-  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class'])
+  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'bfd'])
   readonly underlayMtu = UNDERLAY_MTU
   readonly dataplane: Dataplane
   readonly #devices = new Map<number, Capture>()
   readonly #indexes = new Map<number, number>()
   readonly #outputs: Output[] = []
   readonly #arrivals: Arrivals
+  readonly #sessions: BfdDatagram[] = []
+  readonly bfd: BfdHarness = {
+    send: async ({ peer, hops, ttl, packet }) => {
+      const ends = { source: peer, destination: LOCAL[peer.family], sourcePort: 50_001, destinationPort: BFD_PORTS[hops] }
+      this.net.send(writeOuter({ ...ends, protocol: UDP, ttl, trafficClass: 0, payload: packet }), MAC.router)
+    },
+    take: async () => {
+      await sleep(2)
+      this.#collect()
+      return this.#sessions.splice(0)
+    },
+  }
   /** Packets that were put in since the last `outputs`, and what was counted before. */
   #given = 0
   #before: number | undefined
@@ -174,6 +187,8 @@ class TunHarness implements Harness {
     }
     for (const bytes of this.net.take()) {
       const outer = readOuter(bytes)
+      const hops = outer.protocol === UDP && (['single', 'multiple'] as const).find((one) => BFD_PORTS[one] === outer.destinationPort)
+      if (hops) this.#sessions.push({ peer: outer.destination, hops, ttl: outer.ttl, packet: outer.payload })
       const encapsulation = encapsulationOf(outer.protocol, outer.destinationPort)
       if (encapsulation === undefined) continue
       const { source, destination, ttl, trafficClass, sourcePort, payload: packet } = outer
