@@ -2,7 +2,10 @@ import { dropsOf } from '@heddle/core'
 import type { EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { ebpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
-import { execFile } from 'node:child_process'
+import { execFile, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
@@ -16,6 +19,17 @@ import { TwoEbpfSites } from './support/two-sites.js'
 
 const run = promisify(execFile)
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
+
+const hasEthtool = existsSync('/usr/sbin/ethtool')
+
+/** Datagrams that a namespace dropped for their sums. @param snmp `/proc/net/snmp` there */
+function wrongSums(snmp: string): number {
+  const [names = [], values = []] = snmp
+    .split('\n')
+    .filter((line) => line.startsWith('Udp:'))
+    .map((line) => line.split(' '))
+  return Number(values[names.indexOf('InCsumErrors')])
+}
 
 /* Each is something that the kernel does, and that made an eBPF forwarder lose packets. */
 describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
@@ -65,6 +79,35 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
       sites.in(pod, ...`ip neighbour replace ${address} lladdr 02:00:00:00:00:99 dev eth0 nud permanent`.split(' '))
     for (const address of POD.b) expect(await ping(address)).toContain(' 2 received')
   })
+
+  it.skipIf(!hasEthtool)(
+    `checksum-partial: what an endpoint leaves to a device is summed where it lies behind the tunnel's headers${hasEthtool ? '' : ' (skipped: needs ethtool)'}`,
+    async () => {
+      // Uplinks that sum nothing have it done before the frame goes out, and the far pod looks at the sum.
+      const switchTo = (state: 'on' | 'off'): void => {
+        for (const site of ['a', 'b'] as const) sites.in(sites.short('site', site), ...`ethtool -K up0 tx ${state}`.split(' '))
+      }
+      switchTo('off')
+      const children: ChildProcessWithoutNullStreams[] = []
+      const start = (site: Site, script: string): ChildProcessWithoutNullStreams => {
+        const path = fileURLToPath(new URL(`support/${script}`, import.meta.url))
+        const pod = sites.name(sites.short('red', site))
+        const child = spawn('ip', ['netns', 'exec', pod, process.execPath, path, POD.b[0], '9000', '1000'])
+        children.push(child)
+        return child
+      }
+      try {
+        const lines = createInterface(start('b', 'udp-once.mjs').stdout)[Symbol.asyncIterator]()
+        expect((await lines.next()).value).toBe('listening')
+        start('a', 'udp-large.mjs')
+        expect((await lines.next()).value).toBe('1000 octets, as they were sent')
+        expect(wrongSums(sites.in(sites.short('red', 'b'), 'cat', '/proc/net/snmp'))).toBe(0)
+      } finally {
+        for (const child of children) child.kill()
+        switchTo('on')
+      }
+    },
+  )
 
   it.skipIf(!hasTcx)(
     `other programs on the links: each sees every packet, and goes without a trace${hasTcx ? '' : ' (skipped: needs tcx)'}`,
