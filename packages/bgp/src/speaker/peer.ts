@@ -21,14 +21,14 @@ import { PeerBfd } from './peer-bfd.js'
 import type { PeerConfig } from './peer-config.js'
 import type { PeerContext } from './peer-context.js'
 import { PeerHistory } from './peer-history.js'
+import { PeerSessions } from './peer-sessions.js'
 import { openOptions } from './session-rules.js'
 import { StaleRoutes, isGraceful } from './stale-routes.js'
 
 /** A neighbor: its sessions (two during a collision), its routes in and out. */
 export class Peer implements SessionOwner {
   #config: PeerConfig
-  #primary: Session
-  #secondary: Session | undefined
+  readonly #sessions: PeerSessions
   /** The session that is established. */
   #up: Session | undefined
   #flows: Flows | undefined
@@ -51,7 +51,7 @@ export class Peer implements SessionOwner {
     this.#config = config
     this.#history = new PeerHistory(context.clock, context.transport)
     this.#address = new PeerAddress(config, context.routerDiscovery, { isUp: () => this.#up !== undefined, moved: () => this.#moved() })
-    this.#primary = this.#newSession()
+    this.#sessions = new PeerSessions(() => this.#newSession())
     // RFC 9384
     this.#bfd = new PeerBfd(
       () => context.bfd,
@@ -113,7 +113,7 @@ export class Peer implements SessionOwner {
     this.#address.follow(this.#config)
     this.#bfd.follow(this.#config, this.address)
     this.#history.looksFor(this.#config)
-    this.#primary.handle({ type: this.#config.fsm.passive ? 'manual-start-passive' : 'manual-start' })
+    this.#sessions.primary.handle({ type: this.#config.fsm.passive ? 'manual-start-passive' : 'manual-start' })
   }
 
   /** Ends everything with the peer; its routes go, unless the stop is silent. */
@@ -123,9 +123,7 @@ export class Peer implements SessionOwner {
     this.#bfd.stop()
     this.#address.stop()
     this.#history.stop()
-    this.#secondary?.handle(event)
-    this.#primary.handle(event)
-    this.#secondary = undefined
+    this.#sessions.stop(event)
     this.#stale.clear()
   }
 
@@ -133,7 +131,7 @@ export class Peer implements SessionOwner {
   reset(config: PeerConfig, subcode: number): void {
     this.stop({ type: 'manual-stop', subcode })
     this.#config = config
-    this.#primary = this.#newSession()
+    this.#sessions.renew()
     this.start()
   }
 
@@ -145,8 +143,7 @@ export class Peer implements SessionOwner {
 
   /** Whether a session is under way, routes wait for the peer, or it is kept down. */
   get isNeeded(): boolean {
-    const waits = this.#primary.state.name === 'idle' || (this.#primary.state.name === 'active' && this.#primary.connection === undefined)
-    return this.#stays || !waits || this.#secondary !== undefined || this.#stale.families.length > 0
+    return this.#stays || !this.#sessions.isResting || this.#stale.families.length > 0
   }
 
   /** Whether the stream of the session takes the key of another configuration, which is one of the same kind. */
@@ -168,17 +165,7 @@ export class Peer implements SessionOwner {
   /** Takes a connection that the peer made. @returns whether it was wanted */
   accept(connection: Connection): boolean {
     if (!this.#started || this.#stays) return false
-    const { name } = this.#primary.state
-    if (name === 'idle') this.#primary.handle({ type: 'automatic-start-passive' })
-    if (this.#primary.state.name === 'active' && this.#primary.connection === undefined) {
-      this.#primary.accept(connection)
-      return true
-    }
-    if (this.#secondary !== undefined) this.#secondary.handle({ type: 'manual-stop', silent: true })
-    const session = this.#newSession()
-    this.#secondary = session
-    session.handle({ type: 'automatic-start-passive' })
-    session.accept(connection)
+    this.#sessions.accept(connection)
     return true
   }
 
@@ -223,7 +210,7 @@ export class Peer implements SessionOwner {
     if (refused !== undefined) return { error: refused }
     const negotiated = negotiate(session.localOpen ?? this.localOpen(), open)
     if (negotiated.families.length === 0) return { error: { code: NOTIFICATION.open, subcode: OPEN_ERROR.unsupportedCapability } }
-    const other = session === this.#primary ? this.#secondary : this.#primary
+    const other = this.#sessions.beside(session)
     if (other !== undefined) {
       const verdict = resolveCollision(session, other, {
         routerId: this.context.identity.routerId.w0,
@@ -245,22 +232,12 @@ export class Peer implements SessionOwner {
   stateChanged(session: Session, from: FsmStateName): void {
     const { name } = session.state
     if (name === 'idle') this.#ended(session)
-    // a second connection that is lost is not made again: the first one goes on
-    else if (session === this.#secondary && name === 'active' && from !== 'idle') session.handle({ type: 'manual-stop', silent: true })
-    else if (session === this.#primary || name === 'established') this.#report(name)
+    else if (this.#sessions.moved(session, from)) this.#report(name)
     this.context.logger.debug('state', { peer: this.name, from, to: name })
   }
 
   established(session: Session): void {
-    const other = session === this.#primary ? this.#secondary : this.#primary
-    this.#primary = session
-    this.#secondary = undefined
-    if (other !== undefined && other.state.name !== 'idle') {
-      const { name } = other.state
-      // an attempt without an answer is called off; a connection that is further gets to hear why when its OPEN comes
-      if (name === 'connect' || name === 'active') other.handle({ type: 'manual-stop', silent: true })
-      else this.#secondary = other
-    }
+    this.#sessions.established(session)
     const { negotiated } = session
     if (negotiated === undefined) return
     this.#up = session
@@ -325,18 +302,10 @@ export class Peer implements SessionOwner {
   #ended(session: Session): void {
     const { cause } = session
     this.#history.noticed(cause)
-    if (session === this.#secondary) {
-      this.#secondary = undefined
-      return
-    }
-    if (session !== this.#primary) return
+    const left = this.#sessions.ended(session)
+    if (left === undefined) return
     this.#history.ended(cause)
-    if (this.#secondary !== undefined) {
-      this.#primary = this.#secondary
-      this.#secondary = undefined
-      this.#report(this.#primary.state.name)
-      return
-    }
+    if (left !== session) return this.#report(left.state.name)
     this.#report('idle')
     if (this.#started && !this.#stays)
       session.handle({ type: this.#config.fsm.passive ? 'automatic-start-damped-passive' : 'automatic-start-damped' })
