@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
+import { readBpfObject } from '../src/bpf-object.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
+import { stackDepths } from './support/stack-depth.js'
 
 /**
  * What each program may come to: instructions after verification, and instructions that the verifier looks at, of which it takes a million and newer
@@ -13,6 +15,9 @@ const LIMITS: Readonly<Record<string, { readonly instructions: number; readonly 
   lookup: { instructions: 1000, verified: 10_000 },
   sweep: { instructions: 500, verified: 2000 },
 }
+
+/** Octets of stack along any way of calls (`MAX_BPF_STACK` of Linux). */
+const MOST_STACK = 512
 
 describe.skipIf(missing() !== '')(titled('the programs'), () => {
   let namespace: RouterNamespace
@@ -33,6 +38,14 @@ describe.skipIf(missing() !== '')(titled('the programs'), () => {
       process.stdout.write(`${name}: ${instructions} instructions, ${machineCode} octets of machine code, ${verified} verified\n`)
       expect([name, instructions]).toEqual([name, expect.toSatisfy((found: number) => found > 0 && found <= LIMITS[name].instructions)])
       expect([name, verified]).toEqual([name, expect.toSatisfy((found: number) => found <= LIMITS[name].verified)])
+    }
+  })
+
+  // This kernel may count less than the oldest one that is supported, which refused programs that others took.
+  it('need no more stack than Linux 6.1 counts', () => {
+    for (const [name, { octets, way }] of stackDepths(readBpfObject(), Object.keys(LIMITS))) {
+      process.stdout.write(`${name}: ${octets} octets of stack (${way.join(', ')})\n`)
+      expect([name, octets, way]).toEqual([name, expect.toSatisfy((found: number) => found > 0 && found <= MOST_STACK), way])
     }
   })
 
