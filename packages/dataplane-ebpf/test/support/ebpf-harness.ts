@@ -1,6 +1,6 @@
 import type { CounterSnapshot, Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
 import { dropReasonIndex, PORT_COUNTERS } from '@heddle/core'
-import type { Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
+import type { BfdDatagram, BfdHarness, Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import type { IpAddress } from '@heddle/wire'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
@@ -20,6 +20,7 @@ import { LOCAL, PEERS } from './router.js'
 const MAC = { router: '02:00:00:00:00:01', net: '02:00:00:00:00:02' } as const
 const UNDERLAY_MTU = 1500
 const UDP_PORTS: Readonly<Partial<Record<Encapsulation, number>>> = { 'mpls-udp': 6635, vxlan: 4789 }
+const BFD_PORTS = { single: 3784, multiple: 4784 } as const
 const GRE = 47
 const UDP = 17
 
@@ -76,13 +77,25 @@ interface Accounts {
 const NOTHING: Accounts = { dropped: 0, told: 0, delivered: 0 }
 
 class EbpfHarness implements Harness {
-  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class'])
+  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'bfd'])
   readonly underlayMtu = UNDERLAY_MTU
   readonly dataplane: Dataplane
   readonly #devices = new Map<number, Capture>()
   readonly #indexes = new Map<number, number>()
   readonly #outputs: Output[] = []
   readonly #arrivals: Arrivals
+  readonly #sessions: BfdDatagram[] = []
+  readonly bfd: BfdHarness = {
+    send: async ({ peer, hops, ttl, packet }) => {
+      const ends = { source: peer, destination: LOCAL[peer.family], sourcePort: 50_001, destinationPort: BFD_PORTS[hops] }
+      this.net.send(writeOuter({ ...ends, protocol: UDP, ttl, trafficClass: 0, payload: packet }), MAC.router)
+    },
+    take: async () => {
+      await sleep(2)
+      this.#collect()
+      return this.#sessions.splice(0)
+    },
+  }
   /** IP packets that were put in since the last `outputs`, and what was counted before. */
   readonly #given: Uint8Array[] = []
   #before: Accounts | undefined
@@ -202,6 +215,8 @@ class EbpfHarness implements Harness {
     }
     for (const bytes of this.net.take()) {
       const outer = readOuter(bytes)
+      const hops = outer.protocol === UDP && (['single', 'multiple'] as const).find((one) => BFD_PORTS[one] === outer.destinationPort)
+      if (hops) this.#sessions.push({ peer: outer.destination, hops, ttl: outer.ttl, packet: outer.payload })
       const encapsulation = encapsulationOf(outer.protocol, outer.destinationPort)
       if (encapsulation === undefined) continue
       const { source, destination, ttl, trafficClass, sourcePort, payload: packet } = outer
