@@ -37,6 +37,14 @@ const TABLE: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
     none,
     none,
   ],
+  [
+    'FlowSpec from another AS, validated by unicast routes (RFC 8955 §6, RFC 9117)',
+    none,
+    at('flowspec', 'has its rules followed while', 'from it'),
+    none,
+    none,
+    none,
+  ],
   ['route target membership (RTC)', none, both('gobgp', 'is told of a route as soon as it wants it'), none, none, none],
   [
     'ADD-PATH (RFC 7911)',
