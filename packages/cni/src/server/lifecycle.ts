@@ -48,6 +48,7 @@ export class Lifecycle {
     if (known !== undefined) await this.detach(known)
     let stage: Stage = 'network'
     let attachment: Attachment | undefined
+    let mayHaveEndpoint = false
     try {
       const network = await this.#options.network(request)
       const source = this.#options.addressSource(request.config.ipam)
@@ -55,14 +56,22 @@ export class Lifecycle {
       await this.#checkNamespace(request)
       stage = 'addresses'
       await source.prepare(request.config, request.path)
+      // The kernel is asked while the record is written; nothing is made before both are done.
+      const free = this.#checkName(request)
+      free.catch(() => undefined) // awaited below
       stage = 'record'
       attachment = this.#record(request, network)
       const recorded = attachments.put(attachment)
+      const begun = async (): Promise<void> => {
+        await recorded
+        stage = 'namespace'
+        await free
+      }
       // A plugin must not run before it is known what it has run for; own pools decide at once, and are written together with the record.
-      if (attachment.delegated !== undefined) await recorded
+      if (attachment.delegated !== undefined) await begun()
       const granting = source.grant(contextOf(attachment, { ...request, raw: request.config.raw }), network, signal)
       granting.catch(() => undefined) // awaited below, unless the record fails
-      await recorded
+      await begun()
       signal?.throwIfAborted()
       stage = 'addresses'
       const grant = await granting
@@ -73,6 +82,7 @@ export class Lifecycle {
       }
       signal?.throwIfAborted()
       stage = 'endpoint'
+      mayHaveEndpoint = true
       const { mtu, mac } = await this.#options.endpoints.add(endpointOf(attachment), signal)
       stage = 'node addresses'
       attachment = await this.#withNodeAddresses(attachment, network)
@@ -85,7 +95,7 @@ export class Lifecycle {
       const facts = { mtu, mac: String(mac ?? MacAddress.ofEndpoint(grant.addresses[0])) }
       return mergedResult(request, network, reported(grant, attachment), facts)
     } catch (error) {
-      const leftovers = attachment === undefined ? [] : await this.#takeBack(attachment)
+      const leftovers = attachment === undefined ? [] : await this.#takeBack(attachment, mayHaveEndpoint)
       throw failedAt(stage, error, leftovers)
     }
   }
@@ -143,8 +153,12 @@ export class Lifecycle {
     }
   }
 
-  /** Undoes everything that can be undone and says what could not. The record goes last, and only when nothing else is left. */
-  async #takeBack(attachment: Attachment): Promise<readonly string[]> {
+  /**
+   * Undoes everything that can be undone and says what could not. The record goes last, and only when nothing else is left.
+   *
+   * @param mayHaveEndpoint false while none was asked for: one of this place is then another one's
+   */
+  async #takeBack(attachment: Attachment, mayHaveEndpoint = true): Promise<readonly string[]> {
     const { attachments, endpoints, addressSource } = this.#options
     const leftovers: string[] = []
     const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
@@ -155,8 +169,10 @@ export class Lifecycle {
       }
     }
     await attempt('record', async () => attachments.put({ ...attachment, phase: 'removing' }))
-    await attempt('node addresses', async () => this.#options.nodeAddresses?.detach(attachment))
-    await attempt('endpoint', async () => this.#removeEndpoint(endpoints, attachment))
+    if (mayHaveEndpoint) {
+      await attempt('node addresses', async () => this.#options.nodeAddresses?.detach(attachment))
+      await attempt('endpoint', async () => this.#removeEndpoint(endpoints, attachment))
+    }
     // An address must not be given to somebody else while its endpoint is there.
     if (!leftovers.some((text) => text.startsWith('endpoint'))) {
       await attempt('addresses', async () =>
@@ -179,6 +195,7 @@ export class Lifecycle {
     if (isOurs) await endpoints.remove({ netns, ifname })
   }
 
+  /** @throws CniError when the container is none, or its interface is known to be there */
   async #checkNamespace({ netns, ifname, config }: AddRequest): Promise<void> {
     const { inspector, endpoints } = this.#options
     const isThere =
@@ -188,7 +205,12 @@ export class Lifecycle {
     if (inspector === undefined) return
     if (!(await inspector.exists(netns))) throw new CniError(CNI_CODES.unknownContainer, `there is no network namespace at ${netns}`)
     if (await inspector.isOwn(netns)) throw new CniError(CNI_CODES.hostNamespace, `${netns} is the namespace of the host`)
-    if (await inspector.has(netns, ifname)) throw new CniError(CNI_CODES.exists, `there is an interface ${ifname} in ${netns} already`)
+  }
+
+  /** @throws CniError when the container has an interface of the name of which nobody here knows */
+  async #checkName({ netns, ifname }: AddRequest): Promise<void> {
+    if (await this.#options.inspector?.has(netns, ifname))
+      throw new CniError(CNI_CODES.exists, `there is an interface ${ifname} in ${netns} already`)
   }
 
   #record({ containerId, ifname, netns, config, path, args }: AddRequest, network: CniNetwork): Attachment {
