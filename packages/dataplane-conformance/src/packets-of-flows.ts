@@ -24,6 +24,26 @@ export function testIcmp({ source, destination, type, code = 0, rest = 0, body =
   return ipPacket(common, Uint8Array.from([...header, ...body]), 2)
 }
 
+/** An SCTP packet. */
+export interface TestSctp {
+  readonly source: string
+  readonly destination: string
+  readonly sourcePort: number
+  readonly destinationPort: number
+  readonly ttl?: number
+}
+
+/** Makes the packet (RFC 9260 §3), with a checksum that is of no packet: it covers the ports, and whoever forwards must leave it alone. */
+export function testSctp({ source, destination, sourcePort, destinationPort, ttl = 64 }: TestSctp): Uint8Array {
+  const [from, to] = [IpAddress.parse(source), IpAddress.parse(destination)]
+  const ports = [sourcePort >> 8, sourcePort & 255, destinationPort >> 8, destinationPort & 255]
+  const payload = Uint8Array.from([...ports, 1, 2, 3, 4, 0xc4, 0xc3, 0xc2, 0xc1, 14, 0, 0, 4])
+  const header = { source: from, destination: to, ttl, trafficClass: 0, dontFragment: true, protocol: 132 }
+  const packet = ipPacket(header, payload, 8)
+  packet.set(payload, packet.length - payload.length)
+  return packet
+}
+
 /** A part of a datagram. */
 export interface TestPart {
   /** Octets of the datagram's data before this part, a multiple of 8. */

@@ -5,7 +5,7 @@ import { check, checkEqual } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { BLUE, RED, startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment } from '../packets.js'
-import { partOf, testIcmp } from '../packets-of-flows.js'
+import { partOf, testIcmp, testSctp } from '../packets-of-flows.js'
 import { only, type Tables } from '../tables.js'
 
 /*
@@ -181,6 +181,20 @@ export const natPoolCases: readonly ConformanceCase[] = [
         body: testSegment({ source: SERVER[4], destination: CLIENT[4] }),
       })
       expectDropped(await lab.fromPort(1, error), 'nat-exhausted')
+    },
+  },
+  {
+    name: 'nat: SCTP, whose checksum covers the port, is hidden by its own port or not at all (RFC 9260 §6.8)',
+    needs,
+    async run(lab) {
+      await start(lab, { first: 5000, last: 5999 })
+      const request = { source: CLIENT[4], destination: SERVER[4], sourcePort: 5001, destinationPort: 3868 }
+      const there = sent(lab, await lab.fromPort(1, testSctp(request)))
+      checkEqual(there, testSctp({ ...request, source: POOL[4], ttl: 63 }), 'request')
+      const reply = { source: SERVER[4], destination: POOL[4], sourcePort: 3868, destinationPort: 5001 }
+      checkEqual(expectDelivered(await receive(lab, testSctp(reply)), 1), testSctp({ ...reply, destination: CLIENT[4], ttl: 63 }), 'reply')
+      expectDropped(await lab.fromPort(2, testSctp({ ...request, source: OTHER[4] })), 'nat-exhausted')
+      expectDropped(await lab.fromPort(2, testSctp({ ...request, source: OTHER[4], sourcePort: 4000 })), 'nat-exhausted')
     },
   },
   {

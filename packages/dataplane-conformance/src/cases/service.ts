@@ -5,7 +5,7 @@ import { check, checkEqual } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { BLUE, RED, startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment, type TestPacket, type TestSegment } from '../packets.js'
-import { partOf, testIcmp } from '../packets-of-flows.js'
+import { partOf, testIcmp, testSctp } from '../packets-of-flows.js'
 import { only } from '../tables.js'
 
 const needs = { offers: ['service'] } as const
@@ -93,6 +93,24 @@ export const serviceCases: readonly ConformanceCase[] = [
       const answer = testPacket({ source: BACKEND[4], destination: CLIENT[4], sourcePort: 5353, destinationPort: 4000 })
       const shownAnswer = testPacket({ source: VIP[4], destination: CLIENT[4], sourcePort: 53, destinationPort: 4000, ttl: 63 })
       checkEqual(expectDelivered(await lab.fromPort(2, answer), 1), shownAnswer, 'answer')
+    },
+  },
+  {
+    name: 'service: SCTP keeps its port, and its checksum, which covers no address (RFC 9260 §6.8)',
+    needs,
+    async run(lab) {
+      const parts = FAMILIES.map((family): Part => {
+        return { address: IpAddress.parse(VIP[family]), protocol: 'sctp', port: 3868, backends: [[BACKEND[family], 3868]] }
+      })
+      await startWith(lab, parts)
+      for (const family of FAMILIES) {
+        const request = { source: CLIENT[family], destination: VIP[family], sourcePort: 4000, destinationPort: 3868 }
+        const there = expectDelivered(await lab.fromPort(1, testSctp(request)), 2)
+        checkEqual(there, testSctp({ ...request, destination: BACKEND[family], ttl: 63 }), 'request')
+        const reply = { source: BACKEND[family], destination: CLIENT[family], sourcePort: 3868, destinationPort: 4000 }
+        const back = expectDelivered(await lab.fromPort(2, testSctp(reply)), 1)
+        checkEqual(back, testSctp({ ...reply, source: VIP[family], ttl: 63 }), 'reply')
+      }
     },
   },
   {
