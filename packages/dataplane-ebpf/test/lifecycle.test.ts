@@ -4,7 +4,7 @@ import { ebpfDataplane, type EbpfDataplaneOptions, type EbpfAttachment, type Ebp
 import { LinuxError } from '@heddle/linux'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -220,6 +220,25 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     expect(isMounted(pinDirectory)).toBe(false)
     expect(namespace.namespaces.in('life', 'ip', '-o', 'link')).not.toMatch(/: hd/)
     expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`))).toBe(false)
+  })
+
+  it('takes away what a version with other layouts has left, and has its devices again when they are asked for', async () => {
+    const pinDirectory = join(folder, 'older')
+    const older = await open({ pinDirectory })
+    await older.apply(transaction(7))
+    for (const port of PODS.keys()) await attach(older, port)
+    expect(await ping()).toContain(' 2 received')
+    await older.close({ keep: true })
+    renameSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`), join(pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
+
+    const newer = await open({ pinDirectory })
+    expect(readdirSync(pinDirectory).filter((name) => name.startsWith('layout-'))).toEqual([`layout-${LAYOUT_VERSION}`])
+    expect(await newer.dump()).toMatchObject({ generation: 0, vrfs: [], devices: [] })
+    await newer.apply(transaction(1))
+    for (const port of PODS.keys()) await attach(newer, port)
+    expect(await ping()).toContain(' 2 received')
+    await newer.close()
+    expect(isMounted(pinDirectory)).toBe(false)
   })
 
   it('leaves no file system and no pin behind when it cannot be opened, and lets be what was there', async () => {
