@@ -2,16 +2,7 @@ import type { Connection, PeerProtection } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { CEASE } from '../iana.js'
 import { checkSpeakerConfig } from './check-config.js'
-import type {
-  ConfederationConfig,
-  DynamicNeighborConfig,
-  ListenConfig,
-  NeighborConfig,
-  SpeakerConfig,
-  SpeakerDefaults,
-  VrfConfig,
-} from './config.js'
-import type { DecisionConfig } from './decision.js'
+import type { ConfederationConfig, DynamicNeighborConfig, NeighborConfig, SpeakerConfig, SpeakerDefaults, VrfConfig } from './config.js'
 import { DynamicNeighbors, type DynamicNeighborsPlan } from './dynamic-neighbors.js'
 import type { PeerContext } from './peer-context.js'
 import type { PeerIndex } from './peer-index.js'
@@ -22,12 +13,12 @@ import {
   changedSettings,
   changeOf,
   defaultsOf,
-  hasDefaults,
   neighborChanges,
   vrfChanges,
   type NeighborChange,
   type Reconciliation,
 } from './reconcile.js'
+import { carryOut, type NeighborEditor } from './reconcile-steps.js'
 import { SpeakerError } from './speaker-error.js'
 import { parseZoned, zonedText, type ZonedAddress } from './zoned-address.js'
 
@@ -43,19 +34,6 @@ export interface NeighborsContext {
   protect(protection: readonly PeerProtection[]): void
   /** A neighbor was added or removed. */
   changed(peer: Peer, what: 'added' | 'removed'): void
-}
-
-/** Whoever carries out what a reconciliation found. */
-export interface NeighborEditor {
-  addNeighbor(neighbor: NeighborConfig): void
-  removeNeighbor(address: string): void
-  updateNeighbor(neighbor: NeighborConfig): void
-  setVrfs(vrfs: readonly VrfConfig[]): void
-  setListen(places: readonly ListenConfig[], protection?: readonly PeerProtection[]): Promise<void>
-  setConfederation(confederation: ConfederationConfig | undefined): void
-  setDecision(decision: DecisionConfig): void
-  setDefaults(defaults: SpeakerDefaults): void
-  setDynamicNeighbors(ranges: readonly DynamicNeighborConfig[]): void
 }
 
 /** The neighbors of a speaker: which there are, and what becomes of them when the configuration changes. */
@@ -200,7 +178,7 @@ export class Neighbors {
     if (fixed.length > 0) throw new SpeakerError('speaker.config', fixed.join(', '), 'cannot change while the speaker lives')
     checkSpeakerConfig(desired)
     const { vrfs: current = [], listen: listened = [] } = this.#config
-    const { vrfs: wanted = [], listen = [], decision = {}, dynamicNeighbors = [], confederation } = desired
+    const { vrfs: wanted = [], listen = [], dynamicNeighbors = [] } = desired
     const settings = changedSettings(this.#config, desired)
     const peers = desired.neighbors.map((neighbor, at) => this.#checked(neighbor, `neighbors[${at}]`, desired))
     const named = new Set(peers.map(({ name }) => name))
@@ -214,26 +192,6 @@ export class Neighbors {
     const generation = this.#generation
     const isStale = (): boolean => generation !== this.#generation
     const stale = new SpeakerError('speaker.state', 'reconcile', 'the configuration has changed since')
-    const rest = (): void => {
-      const isMoving = settings.includes('confederation')
-      for (const { neighbor, kind, impact } of changes) {
-        // what it is in the old confederation it need not be able to be in the new one
-        if (kind === 'remove' || (isMoving && kind === 'change' && impact === 'reset')) editor.removeNeighbor(neighbor)
-      }
-      // a VRF that goes is there until its neighbors have left it
-      const going = current.filter(({ name }) => !wanted.some((other) => other.name === name))
-      if (vrfs.some(({ kind }) => kind !== 'keep')) editor.setVrfs([...wanted, ...going])
-      if (isMoving) editor.setConfederation(confederation)
-      if (hasDefaults(settings)) editor.setDefaults(defaultsOf(desired))
-      if (settings.includes('decision')) editor.setDecision(decision)
-      for (const name of named) this.#dynamic.release(name)
-      if (settings.includes('dynamicNeighbors')) editor.setDynamicNeighbors(dynamicNeighbors)
-      for (const neighbor of desired.neighbors) {
-        if (this.#peers.has(nameOf(neighbor.address))) editor.updateNeighbor(neighbor)
-        else editor.addNeighbor(neighbor)
-      }
-      if (going.length > 0) editor.setVrfs(wanted)
-    }
     return {
       settings,
       changes,
@@ -248,7 +206,10 @@ export class Neighbors {
             throw stale
           }
         }
-        rest()
+        carryOut({ current, desired, settings, changes, vrfs }, editor, {
+          name: (address) => this.#dynamic.release(nameOf(address)),
+          has: (address) => this.#peers.has(nameOf(address)),
+        })
       },
     }
   }
