@@ -109,12 +109,21 @@ export class Changed<T, Held> {
     yield* this.#set
   }
 
-  /** Every object that there will be, to be looked at when something that it may refer to gets lost. As a list: a generator costs ten times as much. */
-  all(): (readonly [number, T])[] {
-    const all: (readonly [number, T])[] = [...this.#set]
+  /** Every object that there will be. */
+  *all(): Generator<readonly [number, T]> {
+    yield* this.#set
+    for (const [key, held] of this.before) if (!this.#set.has(key) && !this.#removed.has(key)) yield [key, this.#objectOf(held)]
+  }
+
+  /**
+   * Visits the objects that are set, or all that there will be when something that they may refer to gets lost. With each endpoint that goes, this
+   * looks at what is there for all others: a quarter of what a generator takes.
+   */
+  visit(all: boolean, look: (key: number, object: T) => void): void {
+    this.#set.forEach((object, key) => look(key, object))
+    if (!all) return
     this.before.forEach((held, key) => {
-      if (!this.#set.has(key) && !this.#removed.has(key)) all.push([key, this.#objectOf(held)])
+      if (!this.#set.has(key) && !this.#removed.has(key)) look(key, this.#objectOf(held))
     })
-    return all
   }
 }

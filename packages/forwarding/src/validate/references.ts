@@ -10,38 +10,40 @@ export function checkReferences(after: After, fail: Fail): void {
   }
   const lost = (...kinds: readonly { readonly lost: readonly number[] }[]): boolean => kinds.some((kind) => kind.lost.length > 0)
 
-  for (const [id, { vrf }] of lost(vrfs) ? ports.all() : ports) if (vrf !== undefined) need('port', id, 'VRF', vrfs, vrf)
-  for (const [id, { action, liveness: needed }] of lost(ports, vrfs, liveness) ? nextHops.all() : nextHops) {
+  ports.visit(lost(vrfs), (id, { vrf }) => {
+    if (vrf !== undefined) need('port', id, 'VRF', vrfs, vrf)
+  })
+  nextHops.visit(lost(ports, vrfs, liveness), (id, { action, liveness: needed }) => {
     if (needed !== undefined) need('next-hop', id, 'liveness', liveness, needed)
     if (action.type === 'port') need('next-hop', id, 'port', ports, action.port)
     else if (action.type === 'lookup') need('next-hop', id, 'VRF', vrfs, action.vrf)
-  }
-  for (const [id, { vrf, outside }] of lost(vrfs) ? natPools.all() : natPools) {
+  })
+  natPools.visit(lost(vrfs), (id, { vrf, outside }) => {
     need('nat-pool', id, 'VRF', vrfs, vrf)
     need('nat-pool', id, 'VRF', vrfs, outside)
-  }
-  for (const [id, { vrf }] of lost(vrfs) ? services.all() : services) need('service', id, 'VRF', vrfs, vrf)
-  for (const [id, { port, rules }] of lost(ports, mirrors) ? policies.all() : policies) {
+  })
+  services.visit(lost(vrfs), (id, { vrf }) => need('service', id, 'VRF', vrfs, vrf))
+  policies.visit(lost(ports, mirrors), (id, { port, rules }) => {
     need('policy', id, 'port', ports, port)
     for (const { mirror } of rules) if (mirror !== undefined) need('policy', id, 'mirror', mirrors, mirror)
-  }
-  for (const [id, { ports: sources }] of lost(ports) ? mirrors.all() : mirrors) {
+  })
+  mirrors.visit(lost(ports), (id, { ports: sources }) => {
     for (const { port } of sources) need('mirror', id, 'port', ports, port)
-  }
-  for (const [id, { filter }] of lost(vrfs) ? traces.all() : traces) {
+  })
+  traces.visit(lost(vrfs), (id, { filter }) => {
     if (filter.vrf !== undefined) need('trace', id, 'VRF', vrfs, filter.vrf)
-  }
-  for (const [id, { members }] of lost(nextHops) ? groups.all() : groups) {
+  })
+  groups.visit(lost(nextHops), (id, { members }) => {
     for (const { nextHop } of members) need('group', id, 'next hop', nextHops, nextHop)
-  }
-  for (const [label, { action, sources }] of lost(ports, vrfs, nextHops, tunnelSources) ? labels.all() : labels) {
+  })
+  labels.visit(lost(ports, vrfs, nextHops, tunnelSources), (label, { action, sources }) => {
     need('label', label, 'tunnel sources', tunnelSources, sources)
     if (action.type === 'pop-forward') need('label', label, 'port', ports, action.port)
     else if (action.type === 'pop-lookup') need('label', label, 'VRF', vrfs, action.vrf)
     else need('label', label, 'next hop', nextHops, action.nextHop)
-  }
-  for (const [vni, { vrf, sources }] of lost(vrfs, tunnelSources) ? vnis.all() : vnis) {
+  })
+  vnis.visit(lost(vrfs, tunnelSources), (vni, { vrf, sources }) => {
     need('vni', vni, 'tunnel sources', tunnelSources, sources)
     need('vni', vni, 'VRF', vrfs, vrf)
-  }
+  })
 }
