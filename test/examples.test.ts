@@ -18,7 +18,7 @@ it.each(examples)(
   async (name) => {
     const { stdout } = await run(process.execPath, ['--disable-warning=ExperimentalWarning', join(root, 'examples', name, 'main.ts')], {
       cwd: root,
-      timeout: 60_000,
+      timeout: 100_000,
     })
     expect(stdout).not.toBe('')
   },

@@ -40,7 +40,8 @@ function start(words: readonly string[], options: { readonly uid?: number } = {}
   let text = ''
   const watchers = new Set<() => void>()
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
-    child.once('exit', (code, signal) => resolve({ code, signal })),
+    // Not at its exit: what it said last may not have been read then.
+    child.once('close', (code, signal) => resolve({ code, signal })),
   )
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -61,7 +62,7 @@ function start(words: readonly string[], options: { readonly uid?: number } = {}
         }
         watchers.add(look)
         look()
-        void ended.then(() => setTimeout(() => reject(new TypeError(`it ended without saying ${String(what)}:\n${text}`)), 50))
+        void ended.then(() => reject(new TypeError(`it ended without saying ${String(what)}:\n${text}`)))
       }),
     async end(signal) {
       child.kill(signal)
@@ -73,7 +74,7 @@ function start(words: readonly string[], options: { readonly uid?: number } = {}
 }
 
 function heddle(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [executable, ...words], { encoding: 'utf8', timeout: 20_000 })
+  return spawnSync(process.execPath, [executable, ...words], { encoding: 'utf8', timeout: 60_000 })
 }
 
 let files = 0

@@ -27,7 +27,7 @@ describe.each(readmes.map((file) => relative(root, file)))('%s', (file) => {
     async (index, code) => {
       const path = join(scratch, `${file.replace(/\W/g, '-')}-${index}.ts`)
       writeFileSync(path, code)
-      await run(process.execPath, ['--disable-warning=ExperimentalWarning', path], { cwd: root, timeout: 30_000 })
+      await run(process.execPath, ['--disable-warning=ExperimentalWarning', path], { cwd: root, timeout: 100_000 })
     },
     40_000,
   )

@@ -41,7 +41,7 @@ export class FrrBfd {
     const args = [...paths, ...file, ...own, '-u', 'frr', '-g', 'frr', '--log', 'stdout', '-P', '0']
     this.#running.set(name, this.namespaces.start(this.namespace, `/usr/lib/frr/${name}`, ...args))
     const sign = place(name === 'zebra' ? 'zebra.sock' : `${name}.vty`)
-    for (const end = Date.now() + 20_000; !existsSync(sign);) {
+    for (const end = Date.now() + 60_000; !existsSync(sign);) {
       if (Date.now() > end) throw new TypeError(`${name} does not start`)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }

@@ -121,7 +121,7 @@ describe.skipIf(missing() !== '')(titled('packets that are cut on veth pairs, ag
         await vi.waitFor(async () => {
           outputs.push(...(await lab.harness.outputs()))
           expect(outputs.length).toBeGreaterThanOrEqual(expected.length)
-        }, 1000)
+        }, 60_000)
         expect(outputs.map(seenOutput)).toEqual(expected)
         const name = `${expected.length} ${expected[0]?.slice(0, 4)}`
         counts.set(name, (counts.get(name) ?? 0) + 1)

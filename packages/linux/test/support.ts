@@ -52,8 +52,13 @@ export async function isolated(script: string, env: NodeJS.ProcessEnv = {}): Pro
     import { setTimeout as sleep } from 'node:timers/promises'
     import * as linux from ${JSON.stringify(join(import.meta.dirname, '../src/index.ts'))}
     async function count() {
-      await sleep(100)
-      return ['fd', 'task'].map((kind) => readdirSync('/proc/self/' + kind).length)
+      const now = () => ['fd', 'task'].map((kind) => readdirSync('/proc/self/' + kind).length)
+      for (let last = '', alike = 0; alike < 4; await sleep(40)) {
+        const next = String(now())
+        alike = next === last ? alike + 1 : 0
+        last = next
+      }
+      return now()
     }
     `
   try {
@@ -86,7 +91,11 @@ export function nativeFile(): string {
 }
 
 /** Calls `attempt` until it answers something other than undefined. */
-export async function eventually<T>(what: string, attempt: () => T | undefined | Promise<T | undefined>, milliseconds = 5_000): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  attempt: () => T | undefined | Promise<T | undefined>,
+  milliseconds = 60_000,
+): Promise<T> {
   const end = performance.now() + milliseconds
   for (;;) {
     const result = await attempt()

@@ -259,8 +259,13 @@ describe.skipIf(!availability.available)(`a worker thread${unbuilt}`, () => {
         await worker.terminate()
       }
       async function count() {
-        await sleep(200)
-        return ['fd', 'task'].map((kind) => readdirSync('/proc/self/' + kind).length)
+        const now = () => ['fd', 'task'].map((kind) => readdirSync('/proc/self/' + kind).length)
+        for (let last = '', alike = 0; alike < 5; await sleep(40)) {
+          const next = String(now())
+          alike = next === last ? alike + 1 : 0
+          last = next
+        }
+        return now()
       }
       ;(async () => {
         await round()

@@ -117,7 +117,7 @@ describe.skipIf(missing !== '')(`TUN devices${because}`, () => {
           () => undefined,
         )
       }
-      const sent = await eventually('a connection', client, 10_000)
+      const sent = await eventually('a connection', client)
       expect((await server).stdout).toBe(sent)
     }
     const link = ethernet ? 14 : 0

@@ -41,7 +41,7 @@ export class Daemon {
     if (this.running) {
       const ended = new Promise((resolve) => this.process.once('exit', resolve))
       this.process.kill('SIGTERM')
-      const hard = setTimeout(() => this.process.kill('SIGKILL'), 3000)
+      const hard = setTimeout(() => this.process.kill('SIGKILL'), 20_000)
       await ended
       clearTimeout(hard)
     }
@@ -71,7 +71,7 @@ export function find(...paths: string[]): string | undefined {
 }
 
 /** Asks until the answer is there. */
-export async function eventually<T>(what: string, ask: () => Promise<T | undefined> | T | undefined, seconds = 20): Promise<T> {
+export async function eventually<T>(what: string, ask: () => Promise<T | undefined> | T | undefined, seconds = 60): Promise<T> {
   for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
     const answer = await ask()
     if (answer !== undefined && answer !== false) return answer

@@ -59,7 +59,7 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
       running = await daemon.start(config)
       speakers = config.peers.map(({ address }) => speak(address))
       await Promise.all(speakers.map((speaker) => speaker.start()))
-      await eventually('the sessions', () => speakers.every(up) || undefined, 30).catch((error: unknown) => {
+      await eventually('the sessions', () => speakers.every(up) || undefined).catch((error: unknown) => {
         throw new TypeError(
           `${String(error)}: ${speakers.map((speaker) => neighbor(speaker, config.address).lastError).join(', ')}\n${running.output}`,
         )

@@ -87,7 +87,7 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
     const ups = daemon.signsOwnConnectionsOnly === true ? [waits] : [waits, connects]
 
     it.skipIf(skip)('comes up with the same key, whoever connects, and routes go both ways', async () => {
-      await eventually('both sessions', () => ups.every((address) => isUp(of(address), config.address)) || undefined, 50).catch(
+      await eventually('both sessions', () => ups.every((address) => isUp(of(address), config.address)) || undefined).catch(
         (error: unknown) => {
           throw new TypeError(
             `${String(error)}: ${ups.map((address) => neighbor(of(address), config.address).lastError).join(', ')}\n${running.output}`,
@@ -107,7 +107,6 @@ describe.each([FRR, GOBGP, BIRD, OPENBGPD].map((daemon, at) => ({ daemon, at, ti
         const reason = await eventually(
           'a reason',
           () => /(.*); this system has (.*)/.exec(neighbor(of(address), config.address).lastError ?? '') ?? undefined,
-          25,
         )
         expect(reason[1]).toBe(
           `no answer from ${config.address} port ${config.port} within 1 s; its key for TCP MD5 may be another, or it has none`,

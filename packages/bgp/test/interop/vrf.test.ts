@@ -98,7 +98,7 @@ describe.skipIf(reason !== '').each(KINDS)(`customers of a VPN $kind${reason && 
     for (const { ce, config } of sites) running.push(await ce.start(config))
     await Promise.all(speakers.map((speaker) => speaker.start()))
     const pairs = speakers.flatMap((speaker) => speaker.neighbors().map(({ address }) => ({ speaker, address })))
-    await eventually('all sessions', () => pairs.every(({ speaker, address }) => isUp(speaker, address)) || undefined, 30).catch(
+    await eventually('all sessions', () => pairs.every(({ speaker, address }) => isUp(speaker, address)) || undefined).catch(
       (error: unknown) => {
         const states = pairs.map(
           ({ speaker, address }) => `${address} ${neighbor(speaker, address).state} ${neighbor(speaker, address).lastError}`,
