@@ -56,9 +56,9 @@ describe.skipIf(reason !== '')(`GoBGP in another AS${reason}`, () => {
 
   beforeAll(async () => {
     running.push(
-      await Daemon.start(gobgpd ?? '', CONFIG, (directory) => [
-        ...['-f', `${directory}/daemon.conf`, '--api-hosts', `${THEM}:${API}`, '--pprof-disable'],
-      ]),
+      await Daemon.start(gobgpd ?? '', CONFIG, (directory) => {
+        return ['-f', `${directory}/daemon.conf`, '--api-hosts', `${THEM}:${API}`, '--pprof-disable']
+      }),
     )
     speaker = new Speaker({
       clock: nodeClock,
