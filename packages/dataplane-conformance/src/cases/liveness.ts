@@ -143,6 +143,8 @@ class Watching {
   /** Listens until the session is up and has told so. */
   async up(): Promise<void> {
     const before = this.events.filter((type) => type === 'liveness-up').length
+    // While a session is down its ends speak but once a second (RFC 5880 §6.8.3); who is spoken to answers at once.
+    await this.far.send(this.far.packet({ state: STATE.down }))
     await this.until('a session that is up', async () => {
       const { up = [] } = await this.lab.dump()
       return up.includes(SESSION) && this.events.filter((type) => type === 'liveness-up').length > before
