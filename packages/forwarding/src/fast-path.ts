@@ -1,13 +1,12 @@
-import { NO_MATCH, type GroupObject } from '@heddle/core'
+import { NO_MATCH, type Encapsulation, type GroupObject } from '@heddle/core'
 import { encapsulate, entropyPort, hasFlowPorts, ipv4FlowHash, LABEL_STACK_ENTRY_SIZE, PIPE_TTL, type TunnelTemplate } from '@heddle/mpls'
 import { IP_PROTOCOL_ICMP, IP_PROTOCOL_TCP, IPV4_HEADER_SIZE, setIpv4TrafficClass, setIpv6TrafficClass } from '@heddle/wire'
 import type { Context } from './context.js'
 import type { ObjectCounters, PortCounters } from './counters.js'
 import { chooseMember } from './member.js'
-import { SEND, type PacketOut } from './packet-out.js'
+import { SEND, type AddressWords, type PacketOut } from './packet-out.js'
 import type { RouteTable } from './routes.js'
 import type { NextHop, Tables } from './tables.js'
-import type { Tunnel } from './tunnel-hop.js'
 
 /*
  * What most packets are, decided about in one go: IPv4 without options that is sound, from a port that nobody filters, translates or observes, into a
@@ -45,7 +44,9 @@ interface PlainPort {
 interface PlainHop {
   readonly id: number
   readonly counters: ObjectCounters
-  readonly tunnel: Tunnel
+  readonly encapsulation: Encapsulation
+  readonly local: AddressWords
+  readonly remote: AddressWords
   readonly template: TunnelTemplate
   /** Octets of the headers that are written. */
   readonly headers: number
@@ -63,9 +64,11 @@ interface PlainHop {
 interface PlainGroup {
   readonly object: GroupObject
   readonly hops: readonly (PlainHop | undefined)[]
+  /** The one of a group that has no other. */
+  readonly only: PlainHop | undefined
 }
 
-const NO_GROUP: PlainGroup = { object: { id: -1, members: [], seed: 0 }, hops: [undefined] }
+const NO_GROUP: PlainGroup = { object: { id: -1, members: [], seed: 0 }, hops: [undefined], only: undefined }
 
 /** The fast path of an engine. What it makes of ports and groups it keeps until objects of the tables change. */
 export class FastPath {
@@ -114,7 +117,7 @@ export class FastPath {
     const group = this.#groups[groupId] ?? this.#learnGroup(groupId)
     const hasPorts = length >= IPV4_HEADER_SIZE + 4 && hasFlowPorts(protocol) && (second & FRAGMENT_BITS) === 0
     const hash = ipv4FlowHash(source, destination, protocol, hasPorts, hasPorts ? view.getUint32(offset + IPV4_HEADER_SIZE) : 0, 0)
-    const hop = group.hops[group.hops.length === 1 ? 0 : chooseMember(group.object, hash, tables)]
+    const hop = group.only ?? group.hops[group.hops.length === 1 ? 0 : chooseMember(group.object, hash, tables)]
     if (hop === undefined || segment > hop.mtu || (hop.entry === 0 && (length > hop.longest || offset < hop.headers))) return false
 
     from.counters.rxPackets++
@@ -131,15 +134,14 @@ export class FastPath {
     let at = offset - LABEL_STACK_ENTRY_SIZE
     if (hop.entry !== 0) view.setUint32(at, hop.entry | (labelClass << 9) | labelTtl)
     else at = encapsulated(hop, bytes, offset, length, labelTtl, labelClass, outerClass, hash)
-    const { tunnel } = hop
     out.port = port
     out.offset = at
     out.length = length + offset - at
     out.segment = segment + offset - at
     out.nextHop = hop.id
-    out.encapsulation = tunnel.encapsulation
-    out.local = tunnel.local
-    out.remote = tunnel.remote
+    out.encapsulation = hop.encapsulation
+    out.local = hop.local
+    out.remote = hop.remote
     out.sourcePort = entropyPort(hash)
     out.trafficClass = outerClass
     out.reason = -1
@@ -184,7 +186,10 @@ export class FastPath {
     const { tables } = this.context
     const object = tables.groups.get(id)
     const hops = object?.members.map(({ nextHop }) => this.#plainHop(tables.nextHops.get(nextHop)))
-    const group = object === undefined || hops === undefined || hops.length === 0 ? NO_GROUP : { object, hops }
+    const group =
+      object === undefined || hops === undefined || hops.length === 0
+        ? NO_GROUP
+        : { object, hops, only: hops.length === 1 ? hops[0] : undefined }
     this.#groups[id] = group
     return group
   }
@@ -202,7 +207,9 @@ export class FastPath {
     return {
       id,
       counters,
-      tunnel,
+      encapsulation: tunnel.encapsulation,
+      local: tunnel.local,
+      remote: tunnel.remote,
       template,
       headers: octets.length,
       mtu: Math.min(underlayMtu, tables.uplinkMtu) - overhead,

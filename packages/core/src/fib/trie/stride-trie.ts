@@ -349,20 +349,21 @@ export class StrideTrie {
 
 /** Value of the longest prefix of an IPv4 address in a trie's words, or `NO_MATCH`. @param rootBits 8 or 16 */
 export function trieValue4(words: Uint32Array, rootBits: number, w0: number): number {
-  let entry = words[w0 >>> (32 - rootBits)]
+  // As a signed number a child is a negative one, which costs no conversion to floating point.
+  let entry = words[w0 >>> (32 - rootBits)] | 0
   // The bit that marks a child is shifted out.
-  for (let shift = 24 - rootBits; entry >= CHILD; shift -= 8) {
-    entry = words[((1 << rootBits) + (entry << BLOCK_BITS) + ((w0 >>> shift) & 0xff)) >>> 0]
+  for (let shift = 24 - rootBits; entry < 0; shift -= 8) {
+    entry = words[((1 << rootBits) + (entry << BLOCK_BITS) + ((w0 >>> shift) & 0xff)) >>> 0] | 0
   }
   return entry - 1
 }
 
 /** As `trieValue4`, of an IPv6 address. */
 export function trieValue6(words: Uint32Array, rootBits: number, w0: number, w1: number, w2: number, w3: number): number {
-  let entry = words[w0 >>> (32 - rootBits)]
-  for (let bit = rootBits; entry >= CHILD; bit += 8) {
+  let entry = words[w0 >>> (32 - rootBits)] | 0
+  for (let bit = rootBits; entry < 0; bit += 8) {
     const word = bit < 64 ? (bit < 32 ? w0 : w1) : bit < 96 ? w2 : w3
-    entry = words[((1 << rootBits) + (entry << BLOCK_BITS) + ((word >>> (24 - (bit & 31))) & 0xff)) >>> 0]
+    entry = words[((1 << rootBits) + (entry << BLOCK_BITS) + ((word >>> (24 - (bit & 31))) & 0xff)) >>> 0] | 0
   }
   return entry - 1
 }
