@@ -14,7 +14,7 @@ export const tcp: Part = {
   id: 'tcp',
   title: 'TCP from pod to pod',
   about: `Two nodes joined by a veth of MTU 1,500, cubic, everything on this machine's cores at once. Underlay "super": large segments cross the veth whole.
-"wire": they are cut in software into frames of 1,500 octets before it, and joined by GRO behind it. Heddle and the forwarder in C have a process a node and
+"wire": they are cut in software into frames of 1,500 octets before it, and joined by GRO behind it. Heddle and the forwarder in C have a process a node, in a session of its own, and
 two threads in each, so they may use two cores where the kernel's tunnel mostly uses one.`,
   async run({ quick, wants, progress, signal }) {
     const [rounds, seconds] = quick ? [1, 0.5] : [3, 2]
