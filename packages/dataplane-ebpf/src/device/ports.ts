@@ -99,10 +99,10 @@ export class Ports {
     if (attached === undefined) return
     this.#attached.delete(port)
     this.#forget(port, attached.hostIndex)
-    await callAsync(() => this.#options.maps.object.detach(attached.attachment))
     this.#options.events.push({ type: 'port-down', port, reason })
-    const { request, facts, hostIndex } = attached
+    const { request, facts, hostIndex, attachment } = attached
     await Promise.all([
+      callAsync(() => this.#options.maps.object.detach(attachment)),
       this.#bury(request.netns, facts.ifindex, routesOf(request).map(String)),
       this.#bury(this.#options.netns, hostIndex, []),
     ])
