@@ -24,17 +24,10 @@ function update(inner: readonly number[]): Uint8Array {
   return bytes
 }
 
+/** What stands before `length` octets that are the attributes of another ATTR_SET. */
+const head = (length: number): number[] => [...hex('d080'), (length + 4) >> 8, (length + 4) & 0xff, 0, 0, 0, 7]
 /** `inner` as the attributes of another ATTR_SET. */
-const within = (inner: readonly number[]): number[] => [
-  ...hex('d080'),
-  (inner.length + 4) >> 8,
-  (inner.length + 4) & 0xff,
-  0,
-  0,
-  0,
-  7,
-  ...inner,
-]
+const within = (inner: readonly number[]): number[] => [...head(inner.length), ...inner]
 
 const read = (inner: readonly number[]) => {
   const result = decodeMessage(update(inner), { peerType: 'ibgp' })
@@ -65,9 +58,10 @@ describe('ATTR_SET', () => {
       errors: [],
     })
     expect(read(within(within(within(inner))))).toEqual({ set: undefined, errors: ['bgp.attribute.attr-set.depth: treat-as-withdraw'] })
-    let deep = inner
-    while (deep.length < 60_000) deep = within(deep)
-    expect(read(deep).errors).toEqual(['bgp.attribute.attr-set.depth: treat-as-withdraw'])
+    const heads: number[][] = []
+    for (let length = inner.length; length < 60_000; length += head(0).length) heads.push(head(length))
+    expect(within(within(inner))).toEqual([...heads.slice(0, 2).reverse().flat(), ...inner])
+    expect(read([...heads.reverse().flat(), ...inner]).errors).toEqual(['bgp.attribute.attr-set.depth: treat-as-withdraw'])
   })
 
   it.each([

@@ -131,7 +131,7 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
       if (view?.nlri.kind !== 'vpn') expect.unreachable(`${prefix} is not there`)
       const targets = routeTargetsOf(view.set.attributes.extendedCommunities).map((target) => `RT:${target}`)
       expect(`label ${view.nlri.labels[0]} via ${view.set.nextHop?.address} ${targets.join(' ')}`).toBe(
-        await seen(prefix.includes(':') ? 'ipv6' : 'ipv4', prefix),
+        await eventually(`${prefix} is printed`, () => seen(prefix.includes(':') ? 'ipv6' : 'ipv4', prefix)),
       )
     }
     speaker.withdraw(routes)
