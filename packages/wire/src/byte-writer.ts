@@ -94,6 +94,11 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#at)
   }
 
+  /** The buffer itself, in which the first `length` octets have been written; valid until the next write. It costs no view. */
+  get buffer(): Uint8Array {
+    return this.#bytes
+  }
+
   /** What was written, as a copy. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#at)

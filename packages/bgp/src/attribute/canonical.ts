@@ -10,6 +10,13 @@ export const HOP = {
   raw: 4,
 } as const
 
+/** Canonical attributes where they stand: octets `from` up to `to` of `bytes`. */
+export interface CanonicalSpan {
+  readonly bytes: Uint8Array
+  readonly from: number
+  readonly to: number
+}
+
 /** Where the value of the attribute at `at` begins. */
 export function valueStart(bytes: Uint8Array, at: number): number {
   return at + ((bytes[at] & ATTRIBUTE_FLAG.extendedLength) === 0 ? 3 : 4)
@@ -21,10 +28,10 @@ export function attributeEnd(bytes: Uint8Array, at: number): number {
   return at + 4 + ((bytes[at + 2] << 8) | bytes[at + 3])
 }
 
-/** Where the next hop of canonical attributes begins, which is the last of them; their length when there is none. */
-export function hopStart(bytes: Uint8Array): number {
-  let at = 0
-  while (at < bytes.length && bytes[at + 1] !== ATTRIBUTE.mpReachNlri) at = attributeEnd(bytes, at)
+/** Where the next hop of canonical attributes begins, which is the last of them; their end when there is none. */
+export function hopStart(bytes: Uint8Array, from = 0, to = bytes.length): number {
+  let at = from
+  while (at < to && bytes[at + 1] !== ATTRIBUTE.mpReachNlri) at = attributeEnd(bytes, at)
   return at
 }
 

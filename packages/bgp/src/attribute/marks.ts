@@ -22,10 +22,10 @@ const MARKS: ReadonlyMap<number, number> = new Map([
 const WELL_KNOWN_FROM = 0xffff_0000
 
 /** The communities of `MARK` that are among canonical attributes, as bits. */
-export function marksOf(canonical: Uint8Array): number {
-  let at = 0
-  while (at < canonical.length && canonical[at + 1] < ATTRIBUTE.communities) at = attributeEnd(canonical, at)
-  if (at >= canonical.length || canonical[at + 1] !== ATTRIBUTE.communities) return 0
+export function marksOf(canonical: Uint8Array, start = 0, to = canonical.length): number {
+  let at = start
+  while (at < to && canonical[at + 1] < ATTRIBUTE.communities) at = attributeEnd(canonical, at)
+  if (at >= to || canonical[at + 1] !== ATTRIBUTE.communities) return 0
   let marks = 0
   for (let from = valueStart(canonical, at), end = attributeEnd(canonical, at); from < end; from += 4) {
     const community = wordAt(canonical, from)

@@ -100,7 +100,7 @@ export class NormalForm {
   }
 
   /** What was taken, with the next hop of what is announced. @returns octets that are valid until the next call; nothing when values are needed */
-  of({ bytes, announced }: UpdateScan): Uint8Array | undefined {
+  of({ bytes, announced }: UpdateScan): ByteWriter | undefined {
     const out = this.#out.truncate(this.#size)
     const { family, multiprotocol, hop, hopLength } = announced
     if (!multiprotocol) return writeHop(out, bytes, this.#nextHop, 4)
@@ -125,11 +125,11 @@ export class NormalForm {
   }
 }
 
-function writeHop(out: ByteWriter, bytes: Uint8Array, at: number, size: number): Uint8Array {
-  out
+function writeHop(out: ByteWriter, bytes: Uint8Array, at: number, size: number): ByteWriter {
+  return out
     .u8(ATTRIBUTE_FLAG.optional)
     .u8(ATTRIBUTE.mpReachNlri)
     .u8(1 + size)
     .u8(0)
-  return out.copy(bytes, at, at + size).view()
+    .copy(bytes, at, at + size)
 }

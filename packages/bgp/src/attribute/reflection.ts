@@ -20,10 +20,10 @@ export const REFLECTION_SIZE = 3 * 7
  *
  * @param out gets what goes out, in canonical form
  */
-export function writeReflection(canonical: Uint8Array, reflection: Reflection, out: ByteWriter): void {
-  const end = hopStart(canonical)
+export function writeReflection(canonical: Uint8Array, reflection: Reflection, out: ByteWriter, from = 0, to = canonical.length): void {
+  const end = hopStart(canonical, from, to)
   let next = 0
-  for (let at = 0; at < end;) {
+  for (let at = from; at < end;) {
     const type = canonical[at + 1]
     next = addBelow(type, next, reflection, out)
     const behind = attributeEnd(canonical, at)
@@ -36,7 +36,7 @@ export function writeReflection(canonical: Uint8Array, reflection: Reflection, o
     at = behind
   }
   addBelow(Infinity, next, reflection, out)
-  out.copy(canonical, end, canonical.length)
+  out.copy(canonical, end, to)
 }
 
 /** What a reflected path has in any case, in the order of types. */

@@ -6,10 +6,10 @@ import type { NextHop } from '../next-hop/next-hop.js'
 import { IPV4_UNICAST, type Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { encodeNlri } from '../nlri/registry.js'
-import { frameMessage } from './header.js'
+import { frameMessage, messagesIn } from './header.js'
 import { writeReachHead } from './multiprotocol.js'
 import { usesPathIds, type EncodeOptions } from './options.js'
-import { NO_ENTRY, UpdateBatch, frameSize, sizeLimit, withdrawalFrame, type UpdateFrame } from './update-batch.js'
+import { NO_ENTRY, UpdateBatch, frameSize, sizeLimit, withdrawalFrame, type EncodedNlri, type UpdateFrame } from './update-batch.js'
 
 /** Routes of one family that share everything but their NLRI. */
 export interface RouteGroup {
@@ -36,7 +36,7 @@ export function packUpdates(group: RouteGroup, options: EncodeOptions = {}): Uin
   const reach = new ByteWriter()
   if (!base)
     writeReachHead({ family, ...(nextHop === undefined ? {} : { nextHop }), ...(rawNextHop === undefined ? {} : { rawNextHop }) }, reach)
-  return packed(nlri, family, options, false, { attributes: attributes.view(), ...(base ? {} : { reach: reach.view() }) })
+  return packed(nlri, family, options, false, { attributes, ...(base ? {} : { reach }) })
 }
 
 /** As `packUpdates`, for routes that are withdrawn. */
@@ -52,14 +52,14 @@ function packed(nlri: readonly Nlri[], family: Family, options: EncodeOptions, w
     return octets.length
   })
   const batch = new UpdateBatch(sizeLimit(options), frameSize(frame) + octets.length)
-  batch.write(frame, {
-    octets: octets.view(),
-    first: ends.length === 0 ? NO_ENTRY : 0,
+  const encoded: EncodedNlri = {
+    octets: octets.buffer,
     next: (entry) => (entry + 1 === ends.length ? NO_ENTRY : entry + 1),
     startOf: (entry) => ends[entry - 1] ?? 0,
     endOf: (entry) => ends[entry],
-  })
-  return batch.finish()
+  }
+  batch.write(frame, encoded, ends.length === 0 ? NO_ENTRY : 0)
+  return messagesIn(batch.finish())
 }
 
 /** The message that ends the initial dump of a family (RFC 4724 §2). */

@@ -8,26 +8,23 @@ const LENGTH_FIELDS = 4
 /** Flags, type and a length of two octets. */
 const ATTRIBUTE_HEAD = 4
 const MARKER_WORD = 0xffff_ffff
-const NOTHING = new Uint8Array()
 
 /** What all messages of some routes have in common. Without `reach` and `unreach`, NLRI stand in the fields of RFC 4271. */
 export interface UpdateFrame {
   /** Path attributes as octets, without MP_REACH_NLRI and MP_UNREACH_NLRI; absent: the routes are withdrawn. */
-  readonly attributes?: Uint8Array
+  readonly attributes?: ByteWriter
   /** What stands before the NLRI in MP_REACH_NLRI (RFC 4760 §3). */
-  readonly reach?: Uint8Array
+  readonly reach?: ByteWriter
   /** What stands before the NLRI in MP_UNREACH_NLRI (RFC 4760 §4). */
-  readonly unreach?: Uint8Array
+  readonly unreach?: ByteWriter
 }
 
 /** Where a list of encoded NLRI ends. */
 export const NO_ENTRY = -1
 
-/** Encoded NLRI in `octets`, as a list of entries that are small integers. */
+/** Encoded NLRI in `octets`, in lists of entries that are small integers. */
 export interface EncodedNlri {
   readonly octets: Uint8Array
-  /** `NO_ENTRY` when there is none. */
-  readonly first: number
   /** The one behind, or `NO_ENTRY`. */
   next(entry: number): number
   startOf(entry: number): number
@@ -40,20 +37,20 @@ export function sizeLimit({ extended }: EncodeOptions): number {
 }
 
 /** Octets of a message without any route. */
-export function frameSize({ attributes = NOTHING, reach, unreach }: UpdateFrame): number {
+export function frameSize({ attributes, reach, unreach }: UpdateFrame): number {
   const head = reach ?? unreach
-  return HEADER_SIZE + LENGTH_FIELDS + attributes.length + (head === undefined ? 0 : ATTRIBUTE_HEAD + head.length)
+  return HEADER_SIZE + LENGTH_FIELDS + (attributes?.length ?? 0) + (head === undefined ? 0 : ATTRIBUTE_HEAD + head.length)
 }
 
 /** The frame of messages that withdraw routes of a family. */
 export function withdrawalFrame({ key, afi, safi }: Family): UpdateFrame {
-  return key === IPV4_UNICAST.key ? {} : { unreach: Uint8Array.of(afi >>> 8, afi & 0xff, safi) }
+  return key === IPV4_UNICAST.key ? {} : { unreach: new ByteWriter(3).u16(afi).u8(safi) }
 }
 
 /** UPDATEs one behind the other in one run of octets, which a stream takes in one piece. */
 export class UpdateBatch {
   readonly #out: ByteWriter
-  readonly #ends: number[] = []
+  #count = 0
 
   /**
    * @param limit octets that a message may have
@@ -69,12 +66,13 @@ export class UpdateBatch {
   /**
    * Writes as many messages as the routes need, each filled to the limit.
    *
+   * @param first of the list; `NO_ENTRY`: none
    * @throws ValueError `bgp.update.too-large` when the frame leaves no room for a single route; what was written before stays
    */
-  write(frame: UpdateFrame, nlri: EncodedNlri): void {
+  write(frame: UpdateFrame, nlri: EncodedNlri, first: number): void {
     const overhead = frameSize(frame)
     const room = this.limit - overhead
-    for (let from = nlri.first; from !== NO_ENTRY;) {
+    for (let from = first; from !== NO_ENTRY;) {
       let size = 0
       let to = from
       for (; to !== NO_ENTRY; to = nlri.next(to)) {
@@ -96,10 +94,14 @@ export class UpdateBatch {
     return this.#out.length
   }
 
-  /** The messages, as views of one buffer that stand in it without a gap. */
-  finish(): Uint8Array[] {
-    const octets = this.#out.view()
-    return this.#ends.map((end, at) => octets.subarray(this.#ends[at - 1] ?? 0, end))
+  /** Messages that have been written. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** The messages, one behind the other. */
+  finish(): Uint8Array {
+    return this.#out.view()
   }
 
   #message({ attributes, reach, unreach }: UpdateFrame, nlri: EncodedNlri, from: number, to: number, size: number): void {
@@ -109,22 +111,22 @@ export class UpdateBatch {
     if (reach !== undefined || unreach !== undefined) {
       out.u16(0).u16(0)
       const list = out.length
-      const value = reach ?? unreach ?? NOTHING
+      const value = (reach ?? unreach) as ByteWriter
       writeHead(out, reach === undefined ? ATTRIBUTE.mpUnreachNlri : ATTRIBUTE.mpReachNlri, value.length + size)
-      out.copy(value, 0, value.length)
+      out.copy(value.buffer, 0, value.length)
       writeRoutes(out, nlri, from, to)
-      if (attributes !== undefined) out.octets(attributes)
+      if (attributes !== undefined) out.copy(attributes.buffer, 0, attributes.length)
       out.patchU16(list - 2, out.length - list)
     } else if (attributes === undefined) {
       out.u16(size)
       writeRoutes(out, nlri, from, to)
       out.u16(0)
     } else {
-      out.u16(0).u16(attributes.length).octets(attributes)
+      out.u16(0).u16(attributes.length).copy(attributes.buffer, 0, attributes.length)
       writeRoutes(out, nlri, from, to)
     }
     out.patchU16(start + HEADER_SIZE - 3, out.length - start)
-    this.#ends.push(out.length)
+    this.#count++
   }
 }
 

@@ -1,5 +1,6 @@
 import { ATTRIBUTE, ATTRIBUTE_FLAG, HEADER_SIZE } from '../iana.js'
 import { IPV4_UNICAST, familyOf, type Family } from '../nlri/family.js'
+import { nlriMode, type NlriMode } from '../nlri/nlri-mode.js'
 import { usesPathIds, type DecodeOptions } from './options.js'
 
 /** Attributes that a message of everyday may have, beside MP_REACH_NLRI and MP_UNREACH_NLRI. */
@@ -8,17 +9,24 @@ const MOST_ATTRIBUTES = 32
 const PLACE_BITS = 16
 const PLACE = (1 << PLACE_BITS) - 1
 
-/** One field of NLRI by its place in the message; empty when there is none. */
+const NOTHING = new Uint8Array()
+
+/** One field of NLRI by its place in `bytes`; empty when there is none. */
 export class ScannedField {
   family: Family = IPV4_UNICAST
+  bytes: Uint8Array = NOTHING
   from = 0
   to = 0
-  addPath = false
+  mode: NlriMode
   /** In MP_REACH_NLRI or MP_UNREACH_NLRI rather than in a field of RFC 4271. */
   multiprotocol = false
   /** Of MP_REACH_NLRI: where its next hop begins, and how many octets it has. */
   hop = 0
   hopLength = 0
+
+  constructor(private readonly withdraw: boolean) {
+    this.mode = nlriMode(false, withdraw)
+  }
 
   get empty(): boolean {
     return this.to === this.from
@@ -28,12 +36,13 @@ export class ScannedField {
     this.to = this.from
   }
 
-  put(family: Family, from: number, to: number, multiprotocol: boolean, options: DecodeOptions): void {
+  put(family: Family, bytes: Uint8Array, from: number, to: number, multiprotocol: boolean, options: DecodeOptions): void {
     this.family = family
+    this.bytes = bytes
     this.from = from
     this.to = to
     this.multiprotocol = multiprotocol
-    this.addPath = usesPathIds(options, family.key)
+    this.mode = nlriMode(usesPathIds(options, family.key), this.withdraw)
   }
 }
 
@@ -42,9 +51,11 @@ export class ScannedField {
  * field of routes either way at most. The same object takes one message after the other, and makes none.
  */
 export class UpdateScan {
-  bytes: Uint8Array = new Uint8Array()
-  readonly announced = new ScannedField()
-  readonly withdrawn = new ScannedField()
+  bytes: Uint8Array = NOTHING
+  /** Where the message begins in `bytes`. */
+  #from = 0
+  readonly announced = new ScannedField(false)
+  readonly withdrawn = new ScannedField(true)
   /** Attributes without MP_REACH_NLRI and MP_UNREACH_NLRI, by type: each its type and its place. */
   readonly #attributes = new Uint32Array(MOST_ATTRIBUTES)
   #count = 0
@@ -59,34 +70,35 @@ export class UpdateScan {
     return this.#attributes[at] >>> PLACE_BITS
   }
 
-  /** Octets from the start of the message to an attribute's flags. */
+  /** Where an attribute's flags stand in `bytes`. */
   placeOf(at: number): number {
-    return this.#attributes[at] & PLACE
+    return this.#from + (this.#attributes[at] & PLACE)
   }
 
   /**
-   * @param bytes a whole message of type UPDATE whose header has been checked
+   * @param bytes has a whole message of type UPDATE whose header has been checked, from `from` up to `to`
    * @returns whether it is one of everyday, which says something of routes; if not, nothing that was found counts
    */
-  read(bytes: Uint8Array, options: DecodeOptions): boolean {
+  read(bytes: Uint8Array, options: DecodeOptions, from = 0, to = bytes.length): boolean {
     this.bytes = bytes
+    this.#from = from
     this.#count = 0
     this.announced.clear()
     this.withdrawn.clear()
-    const withdrawnFrom = HEADER_SIZE + 2
-    const withdrawnTo = withdrawnFrom + u16(bytes, HEADER_SIZE)
-    if (withdrawnTo + 2 > bytes.length) return false
+    const withdrawnFrom = from + HEADER_SIZE + 2
+    const withdrawnTo = withdrawnFrom + u16(bytes, withdrawnFrom - 2)
+    if (withdrawnTo + 2 > to) return false
     const end = withdrawnTo + 2 + u16(bytes, withdrawnTo)
-    if (end > bytes.length) return false
-    if (withdrawnTo > withdrawnFrom) this.withdrawn.put(IPV4_UNICAST, withdrawnFrom, withdrawnTo, false, options)
+    if (end > to) return false
+    if (withdrawnTo > withdrawnFrom) this.withdrawn.put(IPV4_UNICAST, bytes, withdrawnFrom, withdrawnTo, false, options)
     for (let at = withdrawnTo + 2; at < end;) {
       const next = attributeEnd(bytes, at, end)
       if (next === 0 || !this.#attribute(at, next, options)) return false
       at = next
     }
-    if (end < bytes.length) {
+    if (end < to) {
       if (!this.announced.empty) return false
-      this.announced.put(IPV4_UNICAST, end, bytes.length, false, options)
+      this.announced.put(IPV4_UNICAST, bytes, end, to, false, options)
     }
     return !this.announced.empty || !this.withdrawn.empty
   }
@@ -101,7 +113,7 @@ export class UpdateScan {
       if (this.typeOf(place - 1) === type) return false
       this.#attributes[place] = this.#attributes[place - 1]
     }
-    this.#attributes[place] = (type << PLACE_BITS) | at
+    this.#attributes[place] = (type << PLACE_BITS) | (at - this.#from)
     return true
   }
 
@@ -113,7 +125,7 @@ export class UpdateScan {
     const hop = from + 4
     const nlri = hop + bytes[from + 3] + 1
     if (nlri >= next) return false
-    announced.put(familyOf(u16(bytes, from), bytes[from + 2]), nlri, next, true, options)
+    announced.put(familyOf(u16(bytes, from), bytes[from + 2]), bytes, nlri, next, true, options)
     announced.hop = hop
     announced.hopLength = nlri - 1 - hop
     return true
@@ -124,7 +136,7 @@ export class UpdateScan {
     const { bytes, withdrawn } = this
     const from = valueStart(bytes, at)
     if (!withdrawn.empty || !isOptional(bytes[at]) || next - from <= 3) return false
-    withdrawn.put(familyOf(u16(bytes, from), bytes[from + 2]), from + 3, next, true, options)
+    withdrawn.put(familyOf(u16(bytes, from), bytes[from + 2]), bytes, from + 3, next, true, options)
     return true
   }
 }

@@ -7,16 +7,17 @@ import type { ImportRules } from './import-rules.js'
 /**
  * What `importSet` says of attributes, told from their canonical octets: why they are not used, or `undefined` when they are, as they are.
  *
+ * @param size octets of `canonical` that count
  * @returns `values` when that takes a look at values
  */
-export function importOctets(canonical: Uint8Array, rules: ImportRules): InvalidReason | 'values' | undefined {
+export function importOctets(canonical: Uint8Array, rules: ImportRules, size = canonical.length): InvalidReason | 'values' | undefined {
   const { self, peerType, allowAsIn = 0, asPathLimit = Infinity, attributeLimit = Infinity } = rules
   if (needsValues(rules)) return 'values'
-  if (peerType === 'ebgp' && (marksOf(canonical) & MARK.gracefulShutdown) !== 0) return 'values' // RFC 8326 §3
+  if (peerType === 'ebgp' && (marksOf(canonical, 0, size) & MARK.gracefulShutdown) !== 0) return 'values' // RFC 8326 §3
   let own = 0
   let count = 0
   let loop: InvalidReason | undefined
-  for (let at = 0, end = 0; at < canonical.length; at = end) {
+  for (let at = 0, end = 0; at < size; at = end) {
     end = attributeEnd(canonical, at)
     const from = valueStart(canonical, at)
     switch (canonical[at + 1]) {
@@ -36,7 +37,7 @@ export function importOctets(canonical: Uint8Array, rules: ImportRules): Invalid
     }
   }
   if (count > asPathLimit) return 'as-path-length'
-  if (canonical.length > attributeLimit) return 'attribute-size'
+  if (size > attributeLimit) return 'attribute-size'
   return own > allowAsIn ? 'as-loop' : loop
 }
 

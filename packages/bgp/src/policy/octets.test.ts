@@ -56,7 +56,7 @@ const everyday: Arbitrary<PathAttributes> = fc
 
 const visitable = fc.constantFrom(...FAMILIES.filter(isVisitable))
 const PLAIN = { addPath: false, withdraw: false }
-const placeOf = ({ family, from, to, addPath, multiprotocol }: ScannedField) => ({
+const placeOf = ({ family, from, to, mode: { addPath }, multiprotocol }: ScannedField) => ({
   family,
   offset: from,
   length: to - from,
@@ -104,7 +104,7 @@ describe('octets say what values say', () => {
           const { nextHop: own, ...rest } = attributes
           const hop = span.multiprotocol ? readNextHop(view, span) : { nextHop: { address: own! } }
           if ('code' in hop) expect.unreachable()
-          expect(hex(octets)).toBe(hex(canonicalAttributes(rest, hop)))
+          expect(hex(octets.view())).toBe(hex(canonicalAttributes(rest, hop)))
         }
       }),
       { numRuns: 3000 },

@@ -36,19 +36,21 @@ export function reflectOctets(
   return verdict
 }
 
-/** @returns `refused` when a reflection goes to nobody, `values` when what it is takes a look at values */
+/** @param start where the canonical attributes begin in `canonical`, up to `stop` @returns `refused` when a reflection goes to nobody, `values` when what it is takes a look at values */
 export function judgeReflection(
   canonical: Uint8Array,
   family: Family,
   source: RouteSource,
   to: ExportSignature,
+  start = 0,
+  stop = canonical.length,
 ): 'done' | 'refused' | 'values' {
   if (!source.client && !to.client) return 'refused' // RFC 4456 §6
-  const marks = marksOf(canonical)
+  const marks = marksOf(canonical, start, stop)
   if ((marks & MARK.noAdvertise) !== 0 || ((marks & MARK.llgrStale) !== 0 && to.llgr !== true)) return 'refused'
-  const end = hopStart(canonical)
-  if (family.afi === AFI.ipv4 && canonical.length - end !== V4_HOP_SIZE) return 'values' // RFC 8950 may be asked for
+  const end = hopStart(canonical, start, stop)
+  if (family.afi === AFI.ipv4 && stop - end !== V4_HOP_SIZE) return 'values' // RFC 8950 may be asked for
   // only some of those that nobody here knows are passed on
-  for (let at = 0; at < end; at = attributeEnd(canonical, at)) if (!IS_CODED[canonical[at + 1]]) return 'values'
+  for (let at = start; at < end; at = attributeEnd(canonical, at)) if (!IS_CODED[canonical[at + 1]]) return 'values'
   return 'done'
 }

@@ -88,11 +88,12 @@ export class AdjRibOut {
    * @param forced tells paths again that are held already
    */
   settle(destination: number, targets: readonly ExportTarget[], members: PeerSet, forced: boolean, output: ExportOutput): void {
-    for (let entry = this.#firstOf(destination), next = 0; entry !== 0; entry = next) {
+    const first = this.#firstOf(destination)
+    for (let entry = first, next = 0; entry !== 0; entry = next) {
       next = this.#nextOf(entry, destination)
       this.#withdraw(entry, destination, targets, members, output)
     }
-    for (let at = 0; at < targets.length; at++) this.#announce(destination, targets[at], members, forced, output)
+    for (let at = 0; at < targets.length; at++) this.#announce(destination, targets[at], members, forced, output, first === 0 && at === 0)
   }
 
   /** The attribute set with which a peer holds a destination, by whatever path; 0 when it holds nothing. */
@@ -166,21 +167,22 @@ export class AdjRibOut {
     this.#freeIfUnheld(entry, destination)
   }
 
-  #announce(destination: number, target: ExportTarget, members: PeerSet, forced: boolean, output: ExportOutput): void {
+  /** @param fresh nothing is held of the destination */
+  #announce(destination: number, target: ExportTarget, members: PeerSet, forced: boolean, output: ExportOutput, fresh: boolean): void {
     const { pathId, set, data, to } = target
-    let entry = this.#find(destination, pathId, set, data)
+    let entry = fresh ? 0 : this.#find(destination, pathId, set, data)
     const told = this.#scratch
     let some = 0
-    let fresh = 0
+    let more = 0
     for (let at = 0; at < this.#words; at++) {
       const wanted = to[at] & members[at]
       const lacking = entry === 0 ? wanted : wanted & ~this.#columnsOf(entry).peers.get(Math.abs(entry) * this.#words + at)
       this.#gone[at] = lacking
-      fresh |= lacking
+      more |= lacking
       told[at] = forced ? wanted : lacking
       some |= told[at]
     }
-    if (fresh !== 0) {
+    if (more !== 0) {
       if (entry === 0) entry = this.#add(destination, pathId, set, data)
       const { peers } = this.#columnsOf(entry)
       const row = Math.abs(entry) * this.#words
@@ -221,8 +223,9 @@ export class AdjRibOut {
     const { table } = this
     table.sets.retain(set)
     table.key.retainData(data)
-    if (this.#firstOf(destination) === 0) table.hold(destination)
-    const entry = this.#own.isHeld(destination) ? 0 - this.#addFurther(destination) : destination
+    const first = this.#firstOf(destination)
+    if (first === 0) table.hold(destination)
+    const entry = first > 0 ? 0 - this.#addFurther(destination) : destination
     const entries = this.#columnsOf(entry)
     const slot = Math.abs(entry)
     entries.pathId.set(slot, pathId)

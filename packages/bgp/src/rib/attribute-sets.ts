@@ -1,8 +1,9 @@
 import { ByteWriter, ValueError } from '@heddle/wire'
 import { canonicalAttributes, decodeAttributeSet, type AttributeSet } from '../attribute/attribute-set.js'
+import type { CanonicalSpan } from '../attribute/canonical.js'
 import { DecisionFacts } from '../attribute/decision-facts.js'
 import { REFLECTION_SIZE, writeReflection } from '../attribute/reflection.js'
-import { ByteInterner } from './byte-interner.js'
+import { ByteInterner, type InternedSpan } from './byte-interner.js'
 import { Column } from './column.js'
 import { Reflections } from './reflections.js'
 
@@ -36,6 +37,7 @@ export class AttributeSets {
   readonly #facts = new DecisionFacts()
   readonly #reflections = new Reflections(REFLECTIONS)
   readonly #reflected = new ByteWriter(256)
+  readonly #span: InternedSpan = { bytes: new Uint8Array(), from: 0, to: 0 }
 
   /** Sets that are referenced. */
   get size(): number {
@@ -53,9 +55,9 @@ export class AttributeSets {
     return this.internOctets(canonicalAttributes(set.attributes, set))
   }
 
-  /** As `intern`. @param canonical octets that `canonicalAttributes` would make; they are copied */
-  internOctets(canonical: Uint8Array): number {
-    const id = this.#sets.intern(canonical)
+  /** As `intern`. @param canonical octets that `canonicalAttributes` would make, the first `size` of these; they are copied */
+  internOctets(canonical: Uint8Array, size = canonical.length): number {
+    const id = this.#sets.intern(canonical, size)
     if (id > BASE) {
       this.#sets.release(id)
       throw new ValueError('bgp.attribute-sets.full', `${this.size} attribute sets`, `at most ${BASE}`)
@@ -79,7 +81,7 @@ export class AttributeSets {
     }
     const out = this.#reflected.truncate(0)
     writeReflection(this.#sets.bytes(id), { originator, cluster }, out)
-    return this.internOctets(out.view())
+    return this.internOctets(out.buffer, out.length)
   }
 
   retain(id: number): void {
@@ -113,11 +115,20 @@ export class AttributeSets {
 
   /** The set's canonical form, as a view that the next call may invalidate. */
   bytes(id: number): Uint8Array {
-    const octets = this.#sets.bytes(id & BASE)
-    if (id <= BASE) return octets
+    const { bytes, from, to } = this.locate(id)
+    return bytes.subarray(from, to)
+  }
+
+  /** Where the set's canonical form stands, until the next call. */
+  locate(id: number): CanonicalSpan {
+    const span = this.#sets.locate(id & BASE, this.#span)
+    if (id <= BASE) return span
     const out = this.#reflected.truncate(0)
-    writeReflection(octets, this.#reflections.of(id >>> BASE_BITS), out)
-    return out.view()
+    writeReflection(span.bytes, this.#reflections.of(id >>> BASE_BITS), out, span.from, span.to)
+    span.bytes = out.buffer
+    span.from = 0
+    span.to = out.length
+    return span
   }
 
   /** The set as a value; the same object as long as it is at hand. It stays valid when the set is gone. */

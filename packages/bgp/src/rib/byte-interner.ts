@@ -10,6 +10,13 @@ const FIRST_PAGE = 4096
 /** Octets before each string: its id and its length. */
 const HEAD = 8
 
+/** Octets `from` up to `to` of `bytes`. */
+export interface InternedSpan {
+  bytes: Uint8Array
+  from: number
+  to: number
+}
+
 /** A run of strings, one behind the other, each behind its head. */
 interface Page {
   bytes: Uint8Array
@@ -55,18 +62,18 @@ export class ByteInterner {
     return pages + this.#place.octets + this.#refs.octets + this.#index.octets
   }
 
-  /** The id of `bytes`, with one more reference; they are copied when they are new. */
-  intern(bytes: Uint8Array): number {
-    const hash = hashOctets(bytes)
-    const found = this.#find(bytes, hash)
-    if (found === 0) return this.#add(bytes, hash)
+  /** The id of the first `size` octets of `bytes`, with one more reference; they are copied when they are new. */
+  intern(bytes: Uint8Array, size = bytes.length): number {
+    const hash = hashOctets(bytes, 0, size)
+    const found = this.#find(bytes, size, hash)
+    if (found === 0) return this.#add(bytes, size, hash)
     this.#refs.set(found, this.#refs.get(found) + 1)
     return found
   }
 
   /** The id of `bytes` without a new reference; 0 when they are not stored. */
   find(bytes: Uint8Array): number {
-    return this.#find(bytes, hashOctets(bytes))
+    return this.#find(bytes, bytes.length, hashOctets(bytes))
   }
 
   retain(id: number): void {
@@ -96,6 +103,16 @@ export class ByteInterner {
     return this.#refs.get(id)
   }
 
+  /** Where the string stands, until the next `intern` or `release`: `span` is filled, and returned. */
+  locate(id: number, span: InternedSpan): InternedSpan {
+    const place = this.#place.get(id)
+    const { bytes, head } = this.#pages[place >>> PAGE_BITS]
+    span.bytes = bytes
+    span.from = (place & IN_PAGE) + HEAD
+    span.to = span.from + head.getUint32(span.from - 4)
+    return span
+  }
+
   /** The string as a view that the next `intern` or `release` may invalidate. */
   bytes(id: number): Uint8Array {
     const place = this.#place.get(id)
@@ -110,40 +127,41 @@ export class ByteInterner {
     return this.#pages[place >>> PAGE_BITS].head.getUint32((place & IN_PAGE) + 4)
   }
 
-  #find(bytes: Uint8Array, hash: number): number {
+  #find(bytes: Uint8Array, size: number, hash: number): number {
     for (let id = this.#index.first(hash); id !== 0; id = this.#index.next()) {
-      if (this.#equals(id, bytes)) return id
+      if (this.#equals(id, bytes, size)) return id
     }
     return 0
   }
 
-  #equals(id: number, other: Uint8Array): boolean {
+  #equals(id: number, other: Uint8Array, length: number): boolean {
     const place = this.#place.get(id)
     const { bytes, head } = this.#pages[place >>> PAGE_BITS]
     const from = (place & IN_PAGE) + HEAD
-    const { length } = other
     if (head.getUint32(from - 4) !== length) return false
     for (let at = 0; at < length; at++) if (bytes[from + at] !== other[at]) return false
     return true
   }
 
-  #add(bytes: Uint8Array, hash: number): number {
+  #add(bytes: Uint8Array, size: number, hash: number): number {
     const id = this.#free === 0 ? this.#next++ : this.#free
     if (id === this.#free) this.#free = this.#place.get(id)
     this.#refs.set(id, 1)
-    this.#store(id, bytes)
+    this.#store(id, bytes, 0, size)
     this.#index.add(id, hash)
     return id
   }
 
-  #store(id: number, bytes: Uint8Array): void {
-    const size = HEAD + bytes.length
+  /** Puts the octets `from` up to `to` of `bytes` behind what is there. */
+  #store(id: number, bytes: Uint8Array, from: number, to: number): void {
+    const size = HEAD + to - from
     let page = this.#open < 0 ? undefined : this.#pages[this.#open]
     if (page === undefined || page.used + size > page.bytes.length) page = this.#openPage(size)
     const at = page.used
     page.head.setUint32(at, id)
-    page.head.setUint32(at + 4, bytes.length)
-    page.bytes.set(bytes, at + HEAD)
+    page.head.setUint32(at + 4, to - from)
+    // few octets, most often: cheaper than a view of them
+    for (let next = from, out = at + HEAD; next < to; next++, out++) page.bytes[out] = bytes[next]
     page.used += size
     page.live += size
     this.#place.set(id, this.#open * PAGE + at)
@@ -174,7 +192,7 @@ export class ByteInterner {
     for (let at = 0; at < used; at += HEAD + head.getUint32(at + 4)) {
       const id = head.getUint32(at)
       if (this.#refs.get(id) === 0 || this.#place.get(id) !== number * PAGE + at) continue
-      this.#store(id, bytes.subarray(at + HEAD, at + HEAD + head.getUint32(at + 4)))
+      this.#store(id, bytes, at + HEAD, at + HEAD + head.getUint32(at + 4))
     }
     this.#drop(number)
   }

@@ -34,6 +34,27 @@ export class Column {
   }
 }
 
+/**
+ * Unsigned words by index, each of which most often is the index itself: what is kept is in what they differ, so that a table of which that is true
+ * has nothing to keep. Where none was written stands the index.
+ */
+export class NearColumn {
+  readonly #differences = new Column()
+
+  get(at: number): number {
+    return (this.#differences.get(at) ^ at) >>> 0
+  }
+
+  set(at: number, value: number): void {
+    this.#differences.set(at, (value ^ at) >>> 0)
+  }
+
+  /** Octets that it takes. */
+  get octets(): number {
+    return this.#differences.octets
+  }
+}
+
 /** Rows of `stride` words by index, each within one chunk. */
 export class RowColumn {
   readonly #chunks: Uint32Array[] = []

@@ -1,7 +1,7 @@
 import type { ByteWriter } from '@heddle/wire'
 import type { Nlri } from '../nlri/nlri.js'
 import type { NlriMode } from '../nlri/nlri-mode.js'
-import { Column, RowColumn } from './column.js'
+import { Column, NearColumn, RowColumn } from './column.js'
 import { finish, mix } from './hash.js'
 import type { NlriKey } from './nlri-key.js'
 import { SlotIndex } from './slot-index.js'
@@ -15,10 +15,12 @@ export const STATE = {
   bestTouched: 4,
   /** The last decision chose the first of its paths. */
   decided: 8,
+  /** There are paths to it. */
+  reached: 16,
 } as const
 
-/** Holders are counted in 20 bits: a group of peers is three at most, and there are no more groups than the 16 bits of a peer can tell. */
-const HELD = 16
+/** Holders are counted in 19 bits: a group of peers is three at most, and there are no more groups than the 16 bits of a peer can tell. */
+const HELD = 32
 const LENGTH_SHIFT = 24
 const LENGTH = 0xff << LENGTH_SHIFT
 
@@ -31,8 +33,8 @@ export class Destinations {
   readonly #keys: RowColumn
   readonly #scratch: Uint32Array
   readonly #index: SlotIndex
-  /** First of the paths, which is the best one where there is one; of a free slot: the next free one. */
-  readonly #first = new Column()
+  /** First of the paths, which is the best one where there is one, of those that are reached; of a free slot: the next free one. */
+  readonly #first = new NearColumn()
   readonly #state = new Column()
   #free = 0
   #next = 1
@@ -71,6 +73,15 @@ export class Destinations {
     return (this.#state.get(slot) & STATE.used) !== 0
   }
 
+  /**
+   * Looks at the places where a search for each of `count` keys begins, which stand one behind the other. What is looked at does not depend on each other, so
+   * that a processor waits for many of them at a time.
+   */
+  approach(keys: Uint32Array, count: number): void {
+    const { stride } = this.key
+    for (let at = 0, end = count * stride; at < end; at += stride) this.#index.approach(hashOf(keys, at, stride))
+  }
+
   /** The slot of `key`, or 0. */
   find(key: Uint32Array): number {
     const slot = this.#find(key, this.#hash(key))
@@ -92,7 +103,7 @@ export class Destinations {
 
   /** Frees a slot that nothing refers to any more. */
   freeIfUnused(slot: number): void {
-    if (this.#first.get(slot) !== 0 || (this.#state.get(slot) & ~(STATE.bestTouched | LENGTH)) !== STATE.used) return
+    if ((this.#state.get(slot) & ~(STATE.bestTouched | LENGTH)) !== STATE.used) return
     this.#state.set(slot, this.#state.get(slot) & LENGTH)
     this.#size--
     if (this.key.refers) this.#remove(slot)
@@ -104,11 +115,15 @@ export class Destinations {
     for (let slot = 1; slot < this.#next; slot++) if (this.uses(slot)) yield slot
   }
 
+  /** The first path to a destination; 0 when there is none. */
   first(slot: number): number {
-    return this.#first.get(slot)
+    return this.has(slot, STATE.reached) ? this.#first.get(slot) : 0
   }
 
+  /** @param path 0: there is none any more */
   setFirst(slot: number, path: number): void {
+    if (path === 0) return this.unmark(slot, STATE.reached)
+    this.mark(slot, STATE.reached)
     this.#first.set(slot, path)
   }
 
@@ -159,7 +174,6 @@ export class Destinations {
   }
 
   #use(slot: number, key: Uint32Array): void {
-    this.#first.set(slot, 0)
     this.#state.set(slot, this.key.refers ? STATE.used : STATE.used | (key[this.key.width] << LENGTH_SHIFT))
     this.#size++
   }
@@ -190,9 +204,7 @@ export class Destinations {
   }
 
   #hash(key: Uint32Array): number {
-    let hash = key.length
-    for (let at = 0; at < key.length; at++) hash = mix(hash, key[at])
-    return finish(hash)
+    return hashOf(key, 0, key.length)
   }
 
   #equals(slot: number, key: Uint32Array): boolean {
@@ -212,4 +224,10 @@ export class Destinations {
     if (!refers) this.#scratch[width] = this.#state.get(slot) >>> LENGTH_SHIFT
     return this.#scratch
   }
+}
+
+function hashOf(words: Uint32Array, from: number, size: number): number {
+  let hash = size
+  for (let at = from; at < from + size; at++) hash = mix(hash, words[at])
+  return finish(hash)
 }

@@ -1,5 +1,5 @@
 import type { InvalidReason } from '../speaker/route.js'
-import { Column } from './column.js'
+import { Column, NearColumn } from './column.js'
 import { Departures } from './departures.js'
 
 /** Flags of a path. */
@@ -56,7 +56,8 @@ export function invalidFlags(reason: InvalidReason | undefined): number {
 
 /** Paths as columns, by slots from 1. Those of one destination are a list. */
 export class Paths {
-  readonly destination = new Column()
+  /** The first peer's paths have slots in the order of their destinations. */
+  readonly destination = new NearColumn()
   /** The next path to the same destination; of a free slot: the next free one. */
   readonly next = new Column()
   readonly set = new Column()
@@ -89,7 +90,6 @@ export class Paths {
   }
 
   free(path: number): void {
-    this.destination.set(path, 0)
     this.data.set(path, 0)
     this.next.set(path, this.#free)
     this.#free = path

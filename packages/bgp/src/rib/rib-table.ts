@@ -62,6 +62,11 @@ export class RibTable extends RibView {
     return this.#destinations.octets + this.#paths.octets + this.#dirty.octets + this.key.octetsTaken
   }
 
+  /** Brings the places nearer at which keys stand, `count` of them one behind the other, that will be announced or withdrawn next. */
+  approach(keys: Uint32Array, count: number): void {
+    this.#destinations.approach(keys, count)
+  }
+
   /**
    * A peer's path to the destination of `key`, new or changed. Takes over the references of `key`, `data` and `set`.
    *

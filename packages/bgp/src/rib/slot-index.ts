@@ -47,6 +47,8 @@ export class SlotIndex {
   #segment: Segment = NONE
   #at = 0
   #hash = 0
+  /** What `approach` has read is used here, or it would not have to be read. */
+  seen = 0
 
   /** @param leftovers slots that may go when there is no room for another */
   constructor(private readonly leftovers?: Leftovers) {}
@@ -62,6 +64,12 @@ export class SlotIndex {
     return all.reduce((sum, { byteLength }) => sum + byteLength, 0)
   }
 
+  /** Looks at the place where a search for the hash begins. */
+  approach(hash: number): void {
+    const { entries, size } = this.#segmentOf(hash) ?? NONE
+    this.seen ^= entries[homeOf(hash, size) * 2]
+  }
+
   /** The first slot with the hash, a word of any sign, or 0. */
   first(hash: number): number {
     const segment = this.#segmentOf(hash) ?? NONE
@@ -75,8 +83,17 @@ export class SlotIndex {
     return this.#seek(this.#at + 1)
   }
 
-  /** Puts a slot in, which is not there. */
+  /** Puts a slot in, which is not there. Right behind a search for its hash, it goes to where that ended. */
   add(slot: number, hash: number): void {
+    this.#size++
+    const ended = this.#segment
+    if (ended !== NONE && this.#hash === (hash | 0) && ended.count < ended.size * FULL && ended.entries[this.#at * 2] === 0) {
+      ended.entries[this.#at * 2] = slot
+      ended.entries[this.#at * 2 + 1] = hash
+      ended.count++
+      return
+    }
+    this.#segment = NONE
     if (this.#directory.length === 0) this.#directory.push(segmentOf(this.#take(SMALLEST), 0))
     let segment = this.#segmentOf(hash) as Segment
     while (segment.count >= segment.size * FULL) {
@@ -86,11 +103,11 @@ export class SlotIndex {
       segment = this.#segmentOf(hash) as Segment
     }
     put(segment, slot, hash)
-    this.#size++
   }
 
   /** Takes a slot out, which is there. */
   remove(slot: number, hash: number): void {
+    this.#segment = NONE
     const segment = this.#segmentOf(hash) as Segment
     const { entries, size } = segment
     let hole = homeOf(hash, size)

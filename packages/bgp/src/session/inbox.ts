@@ -1,27 +1,37 @@
+import { lengthAt } from '../message/header.js'
 import type { BgpError } from '../validate/bgp-error.js'
 
 /** What arrived in Established, in its order. */
 export type InboxItem =
-  /** An UPDATE or ROUTE-REFRESH. */
-  | { readonly kind: 'message'; readonly bytes: Uint8Array }
+  /** An UPDATE or ROUTE-REFRESH: the octets `from` up to `to` of `bytes`. */
+  | { readonly kind: 'message'; readonly bytes: Uint8Array; readonly from: number; readonly to: number }
   | { readonly kind: 'notification'; readonly bytes: Uint8Array }
   /** No further message can be found in the stream. */
   | { readonly kind: 'error'; readonly error: BgpError }
   /** The connection is over. */
   | { readonly kind: 'end'; readonly message: string }
 
+/** Messages that stand in `bytes` one behind the other, of which those before `from` have been taken. */
+interface Run {
+  readonly kind: 'run'
+  readonly bytes: Uint8Array
+  from: number
+  to: number
+}
+
 /** Octets above which no more is read from the connection, so that the peer is slowed down. */
 const FULL = 512 << 10
 
-/** Messages between the connection and their turn to be processed. */
+/** Messages between the connection and their turn to be processed. A table is a hundred thousand of them, so what waits is runs of octets. */
 export class Inbox {
-  #items: InboxItem[] = []
+  #items: (Run | Exclude<InboxItem, { kind: 'message' }>)[] = []
   #head = 0
   #octets = 0
   #waiting: (() => void) | undefined
+  readonly #message = { kind: 'message' as const, bytes: new Uint8Array() as Uint8Array, from: 0, to: 0 }
 
-  get length(): number {
-    return this.#items.length - this.#head
+  get empty(): boolean {
+    return this.#items.length === this.#head
   }
 
   /** Octets that wait. */
@@ -33,22 +43,26 @@ export class Inbox {
     return this.#octets > FULL
   }
 
-  push(item: InboxItem): void {
+  push(item: Exclude<InboxItem, { kind: 'message' }>): void {
     this.#items.push(item)
     if ('bytes' in item) this.#octets += item.bytes.length
   }
 
+  /** An UPDATE or ROUTE-REFRESH, whose header has been checked: the octets `from` up to `to` of `bytes`. */
+  pushMessage(bytes: Uint8Array, from: number, to: number): void {
+    this.#octets += to - from
+    const last = this.empty ? undefined : this.#items[this.#items.length - 1]
+    if (last?.kind === 'run' && last.bytes === bytes && last.to === from) last.to = to
+    else this.#items.push({ kind: 'run', bytes, from, to })
+  }
+
+  /** The next one; a message is valid until the next call. */
   shift(): InboxItem | undefined {
-    if (this.#head === this.#items.length) return undefined
-    const item = this.#items[this.#head++]
-    if ('bytes' in item) this.#octets -= item.bytes.length
-    if (this.#head === this.#items.length) {
-      this.#items = []
-      this.#head = 0
-    } else if (this.#head >= 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head)
-      this.#head = 0
-    }
+    if (this.empty) return undefined
+    const first = this.#items[this.#head]
+    const item = first.kind === 'run' ? this.#messageOf(first) : first
+    if (first.kind !== 'run' || first.from === first.to) this.#drop()
+    this.#octets -= item.kind === 'message' ? item.to - item.from : 'bytes' in item ? item.bytes.length : 0
     if (this.#octets < FULL / 2) this.#wake()
     return item
   }
@@ -66,6 +80,26 @@ export class Inbox {
     this.#head = 0
     this.#octets = 0
     this.#wake()
+  }
+
+  /** Takes the first message out of a run. */
+  #messageOf(run: Run): InboxItem {
+    const message = this.#message
+    message.bytes = run.bytes
+    message.from = run.from
+    message.to = run.from += lengthAt(run.bytes, run.from)
+    return message
+  }
+
+  #drop(): void {
+    this.#head++
+    if (this.empty) {
+      this.#items = []
+      this.#head = 0
+    } else if (this.#head >= 1024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head)
+      this.#head = 0
+    }
   }
 
   #wake(): void {

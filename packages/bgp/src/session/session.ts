@@ -7,6 +7,7 @@ import { INITIAL_FSM, stepFsm } from '../fsm/fsm.js'
 import type { FsmState } from '../fsm/state.js'
 import type { Fsm } from '../fsm/transition.js'
 import { MESSAGE_TYPE, NOTIFICATION, OPEN_ERROR } from '../iana.js'
+import { lengthAt } from '../message/header.js'
 import { KEEPALIVE } from '../message/keepalive.js'
 import type { OpenMessage } from '../message/message.js'
 import type { BgpError } from '../validate/bgp-error.js'
@@ -40,7 +41,8 @@ export interface SessionOwner {
   /** The connection takes octets again. */
   writable(session: Session): void
   /** A message was sent or received. */
-  counted(direction: 'sent' | 'received', message: Uint8Array): void
+  /** A whole message: the octets `from` up to `to` of `bytes`. */
+  counted(direction: 'sent' | 'received', bytes: Uint8Array, from: number, to: number): void
 }
 
 export interface SessionOptions {
@@ -130,14 +132,17 @@ export class Session {
   }
 
   /**
-   * Sends octets of whole messages.
+   * Sends whole messages.
    *
-   * @param messages views of the messages that `octets` is made of
+   * @param octets one message or more, one behind the other
    * @returns false when no more should be sent until `writable`
    */
-  write(octets: Uint8Array, messages: readonly Uint8Array[] = [octets]): boolean {
+  write(octets: Uint8Array): boolean {
     if (this.connection === undefined) return false
-    for (const message of messages) this.options.owner.counted('sent', message)
+    for (let at = 0, end = 0; at < octets.length; at = end) {
+      end = at + lengthAt(octets, at)
+      this.options.owner.counted('sent', octets, at, end)
+    }
     return this.#stream.write(octets)
   }
 
@@ -246,7 +251,7 @@ export class Session {
       message = messageOf(error)
     }
     if (this.connection !== connection) return
-    if (this.inbox.length === 0) return this.#lost(message)
+    if (this.inbox.empty) return this.#lost(message)
     this.inbox.push({ kind: 'end', message })
     this.options.owner.arrived(this)
     return undefined
@@ -257,26 +262,27 @@ export class Session {
     if ((state.name === 'established' || state.name === 'open-confirm') && state.holdTime > 0) {
       this.#timers.start('hold', state.holdTime, false) // octets prove that the peer lives, however late their message is processed
     }
-    this.#framer.push(chunk, {
-      message: (bytes, type) => this.#message(bytes, type),
+    this.#framer.pushSpans(chunk, {
+      span: (bytes, from, to, type) => this.#message(bytes, from, to, type),
       error: (error) => {
-        if (this.inbox.length > 0) this.inbox.push({ kind: 'error', error })
-        else this.process({ kind: 'error', error })
+        if (this.inbox.empty) this.process({ kind: 'error', error })
+        else this.inbox.push({ kind: 'error', error })
       },
     })
+    if (!this.inbox.empty) this.options.owner.arrived(this)
   }
 
-  #message(bytes: Uint8Array, type: number): void {
+  #message(bytes: Uint8Array, from: number, to: number, type: number): void {
     if (this.connection === undefined) return
-    this.options.owner.counted('received', bytes)
+    this.options.owner.counted('received', bytes, from, to)
     if (type === MESSAGE_TYPE.keepalive) return this.handle({ type: 'keepalive-received' })
-    if (type === MESSAGE_TYPE.open) return this.#open(bytes)
+    if (type === MESSAGE_TYPE.open) return this.#open(bytes.subarray(from, to))
     if (this.#fsm.state.name === 'established') {
-      const kind = type === MESSAGE_TYPE.notification ? 'notification' : 'message'
-      this.inbox.push({ kind, bytes })
-      return this.options.owner.arrived(this)
+      if (type === MESSAGE_TYPE.notification) this.inbox.push({ kind: 'notification', bytes: bytes.subarray(from, to) })
+      else this.inbox.pushMessage(bytes, from, to)
+      return
     }
-    if (type === MESSAGE_TYPE.notification) return this.#notified(bytes)
+    if (type === MESSAGE_TYPE.notification) return this.#notified(bytes.subarray(from, to))
     return this.handle({ type: 'update-received' }) // an UPDATE or ROUTE-REFRESH out of place
   }
 

@@ -4,6 +4,7 @@ import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wi
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decodeMessage } from '../decode.js'
+import { messagesIn } from '../message/header.js'
 import { VPNV4_UNICAST } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { routeTargetMembership } from '../nlri/route-target-membership.js'
@@ -103,7 +104,7 @@ test.each([false, true])('every peer of a group holds a fresh export, whatever h
           filter: () => filters.get(index),
           held: () => false,
           ready: () => !blocked.has(index),
-          write: (messages) => messages.forEach((message) => take(index, message)),
+          write: (messages) => messagesIn(messages).forEach((message) => take(index, message)),
           idle: () => undefined,
         }
         const entry = { member: undefined as unknown as ExportMember, held: new Map<string, string>(), marks: [] }

@@ -2,6 +2,7 @@ import { ByteWriter, type ValueError } from '@heddle/wire'
 import { encodeEndOfRib } from '../message/pack.js'
 import { usesPathIds, type EncodeOptions } from '../message/options.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
+import type { UpdateBatch } from '../message/update-batch.js'
 import type { Family } from '../nlri/family.js'
 import { AdjRibOut } from '../rib/adj-rib-out.js'
 import { eachPeer, equalSets, peerSetWords, type PeerSet } from '../rib/peer-set.js'
@@ -159,7 +160,7 @@ export class ExportGroup {
   refresh(member: ExportMember): void {
     const { family } = this.table
     if (member.peer.enhancedRefresh && member.endOfRibSent) {
-      member.peer.write([encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.begin })])
+      member.peer.write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.begin }))
       member.refreshing = true
     }
     this.walk(member, true)
@@ -262,14 +263,16 @@ export class ExportGroup {
   #packSome(stage: ExportStage): boolean {
     const bundles = stage.bundles()
     if (bundles === undefined) return false
-    for (let from = 0; from < bundles.length;) {
-      const { peers } = bundles[from]
-      let to = from + 1
-      while (to < bundles.length && equalSets(bundles[to].peers, peers)) to++
-      this.#write(this.#packer.pack(bundles.slice(from, to)), peers)
-      from = to
+    const gathered = this.#gathered
+    for (let from = 0, to = 0; from < bundles.length; from = to) {
+      const peers = gathered.peersOf(bundles[from])
+      for (to = from + 1; to < bundles.length && equalSets(gathered.peersOf(bundles[to]), peers);) to++
+      this.#write(this.#packer.pack(gathered, bundles, from, to), peers)
     }
-    for (const { set } of bundles) if (set !== 0) this.table.sets.release(set)
+    for (const bundle of bundles) {
+      const set = gathered.setOf(bundle)
+      if (set !== 0) this.table.sets.release(set)
+    }
     return true
   }
 
@@ -287,8 +290,9 @@ export class ExportGroup {
     this.#endStage(stage)
   }
 
-  #write(messages: readonly Uint8Array[], peers: PeerSet): void {
-    this.context.packed(messages.length)
+  #write(batch: UpdateBatch, peers: PeerSet): void {
+    this.context.packed(batch.count)
+    const messages = batch.finish()
     eachPeer(peers, (index) => this.#members[index]?.peer.write(messages))
   }
 
@@ -297,11 +301,11 @@ export class ExportGroup {
     const { family } = this.table
     if (!member.endOfRibSent) {
       member.endOfRibSent = true
-      member.peer.write([encodeEndOfRib(family)])
+      member.peer.write(encodeEndOfRib(family))
     }
     if (member.refreshing) {
       member.refreshing = false
-      member.peer.write([encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.end })])
+      member.peer.write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.end }))
     }
     member.peer.idle()
   }

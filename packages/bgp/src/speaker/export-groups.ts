@@ -17,9 +17,16 @@ export interface GroupsContext {
   worked(): void
 }
 
+/** The groups of one table. */
+interface TableGroups {
+  readonly byKey: Map<string, ExportGroup>
+  /** The same: every change of a destination goes through them. */
+  all: readonly ExportGroup[]
+}
+
 /** The export groups of a speaker: one a family and signature, as long as it has members. */
 export class ExportGroups {
-  readonly #groups = new Map<RibTable, Map<string, ExportGroup>>()
+  readonly #groups = new Map<RibTable, TableGroups>()
   #packed = 0
 
   constructor(private readonly context: GroupsContext) {}
@@ -31,24 +38,26 @@ export class ExportGroups {
 
   /** Groups that have members. */
   *all(): Generator<ExportGroup> {
-    for (const groups of this.#groups.values()) yield* groups.values()
+    for (const { all } of this.#groups.values()) yield* all
   }
 
   /** The group of peers that are sent the same octets of the table's family. */
   find(table: RibTable, signature: ExportSignature, encode: EncodeOptions): ExportGroup {
     const key = signatureKey(signature, encode, table.family.key)
     let groups = this.#groups.get(table)
-    if (groups === undefined) this.#groups.set(table, (groups = new Map<string, ExportGroup>()))
-    this.#tidy(groups)
-    let group = groups.get(key)
-    if (group === undefined) groups.set(key, (group = this.#create(key, table, signature, encode)))
+    if (groups === undefined) this.#groups.set(table, (groups = { byKey: new Map<string, ExportGroup>(), all: [] }))
+    const { byKey } = groups
+    this.#tidy(byKey)
+    let group = byKey.get(key)
+    if (group === undefined) byKey.set(key, (group = this.#create(key, table, signature, encode)))
+    groups.all = [...byKey.values()]
     return group
   }
 
   /** A destination of the table was decided. @param best its best path is another, has changed, or is gone */
   changed(table: RibTable, destination: number, best: boolean): void {
-    const groups = this.#groups.get(table)
-    if (groups !== undefined) for (const group of groups.values()) group.changed(destination, best)
+    const all = this.#groups.get(table)?.all
+    if (all !== undefined) for (let at = 0; at < all.length; at++) all[at].changed(destination, best)
   }
 
   #create(key: string, table: RibTable, signature: ExportSignature, encode: EncodeOptions): ExportGroup {

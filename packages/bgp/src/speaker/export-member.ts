@@ -13,8 +13,8 @@ export interface MemberPeer {
   held(family: Family): boolean
   /** Whether more of the family may be packed for the peer now. */
   ready(family: Family): boolean
-  /** In order; those that stand behind each other in one buffer go out in one piece. */
-  write(messages: readonly Uint8Array[]): void
+  /** In order. @param messages one or more, one behind the other */
+  write(messages: Uint8Array): void
   /** Nothing waits in one of its groups. */
   idle(): void
 }

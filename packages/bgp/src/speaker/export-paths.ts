@@ -55,10 +55,10 @@ const NOTHING: readonly ExportTarget[] = []
 
 /** See `ExportPaths.scope`. */
 export class ExportScope {
-  /** By source and set: the set with which it goes out, or 0. */
+  /** By source and set: the set with which it goes out, or 0; of those that took a look at values. */
   readonly #exported = new Map<number, Map<number, number>>()
-  /** Sets of single paths. */
-  readonly #single: number[] = []
+  /** References to sets that were found. */
+  readonly #held: number[] = []
   /** By set: who wants it. */
   readonly #wanting = new Map<number, PeerSet>()
   readonly #byPeer: ReadonlyMap<number, ExportMember>
@@ -114,8 +114,7 @@ export class ExportScope {
   }
 
   end(): void {
-    for (const exported of this.#exported.values()) for (const set of exported.values()) if (set !== 0) this.table.sets.release(set)
-    for (const set of this.#single) this.table.sets.release(set)
+    for (let at = 0; at < this.#held.length; at++) this.table.sets.release(this.#held[at])
   }
 
   #setFor(path: number): number {
@@ -130,38 +129,51 @@ export class ExportScope {
 
   /** Finds the set with which all paths of a set and source go out, or 0. */
   #forAll(path: number, set: number, peer: number): void {
-    let exported = this.#exported.get(peer)
-    if (exported === undefined) this.#exported.set(peer, (exported = new Map<number, number>()))
-    let out = exported.get(set)
+    const source = this.rules.sourceOf(peer)
+    let out = isReflection(source, this.rules.signature, this.table.family) ? this.#reflect(set, source) : undefined
+    out ??= this.#exported.get(peer)?.get(set)
     if (out === undefined) {
-      out = this.#export(path, set, this.rules.sourceOf(peer))
+      out = this.#export(path, set, source)
+      let exported = this.#exported.get(peer)
+      if (exported === undefined) this.#exported.set(peer, (exported = new Map<number, number>()))
       exported.set(set, out)
     }
     this.#lastSet = set
     this.#lastPeer = peer
-    this.#lastOut = out
-    this.#lastFits = out !== 0 && this.room.fitsAny(out)
+    this.#found(out)
   }
 
   /** Finds the set with which this path alone goes out, or 0. */
   #forOne(path: number, set: number, peer: number): void {
-    const out = this.#export(path, set, this.rules.sourceOf(peer))
-    if (out !== 0) this.#single.push(out)
+    this.#found(this.#export(path, set, this.rules.sourceOf(peer)))
+  }
+
+  #found(out: number): void {
     this.#lastOut = out
     this.#lastFits = out !== 0 && this.room.fitsAny(out)
   }
 
-  /** @returns the set with which a path goes out, with a reference, or 0 */
-  #export(path: number, set: number, source: RouteSource): number {
+  /** @returns the set with which a path goes out in a reflection, or 0; nothing when that takes a look at values */
+  #reflect(set: number, source: RouteSource): number | undefined {
     const { sets, family } = this.table
     const { signature } = this.rules
-    if (isReflection(source, signature, family)) {
-      const verdict = judgeReflection(sets.bytes(set), family, source, signature)
-      if (verdict === 'refused') return 0
-      if (verdict === 'done') return sets.reflect(set, source.routerId.w0, signature.clusterId.w0)
-    }
-    const result = exportSet(sets.get(set), family, source, signature, this.#nlriFor(path))
-    return 'refused' in result ? 0 : sets.intern(result.set)
+    const { bytes, from, to } = sets.locate(set)
+    const verdict = judgeReflection(bytes, family, source, signature, from, to)
+    if (verdict === 'values') return undefined
+    return verdict === 'refused' ? 0 : this.#hold(sets.reflect(set, source.routerId.w0, signature.clusterId.w0))
+  }
+
+  /** @returns the set with which a path goes out by its values, or 0 */
+  #export(path: number, set: number, source: RouteSource): number {
+    const { sets, family } = this.table
+    const result = exportSet(sets.get(set), family, source, this.rules.signature, this.#nlriFor(path))
+    return 'refused' in result ? 0 : this.#hold(sets.intern(result.set))
+  }
+
+  /** Takes over a reference to a set. */
+  #hold(set: number): number {
+    this.#held.push(set)
+    return set
   }
 
   #nlriFor(path: number): Nlri | undefined {

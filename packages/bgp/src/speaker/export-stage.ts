@@ -2,7 +2,7 @@ import { ValueError } from '@heddle/wire'
 import type { AdjRibOut, ExportOutput, ExportTarget } from '../rib/adj-rib-out.js'
 import { addPeer, type PeerSet } from '../rib/peer-set.js'
 import type { RibTable } from '../rib/rib-table.js'
-import type { ExportBundles, Bundle } from './export-bundles.js'
+import type { ExportBundles } from './export-bundles.js'
 import type { ExportMember } from './export-member.js'
 import type { ExportPaths, ExportScope } from './export-paths.js'
 
@@ -29,7 +29,8 @@ export class ExportStage implements ExportOutput {
   #at = 0
   #scope: ExportScope | undefined
   readonly #members: PeerSet
-  #bundles: Bundle[] | undefined
+  #bundles: readonly number[] | undefined
+  #packed = 0
 
   constructor(
     private readonly out: AdjRibOut,
@@ -62,17 +63,13 @@ export class ExportStage implements ExportOutput {
   }
 
   /** Gives out bundles to be packed: withdrawals first. @returns nothing when there are no more */
-  bundles(): Bundle[] | undefined {
-    this.#bundles ??= this.options.gathered.finish().reverse()
-    if (this.#bundles.length === 0) return undefined
-    const out: Bundle[] = []
-    for (let routes = 0; routes < PIECE;) {
-      const bundle = this.#bundles.pop()
-      if (bundle === undefined) break
-      out.push(bundle)
-      routes += bundle.count
-    }
-    return out
+  bundles(): readonly number[] | undefined {
+    const { gathered } = this.options
+    this.#bundles ??= gathered.finish()
+    const from = this.#packed
+    if (from === this.#bundles.length) return undefined
+    for (let routes = 0; routes < PIECE && this.#packed < this.#bundles.length;) routes += gathered.countOf(this.#bundles[this.#packed++])
+    return this.#bundles.slice(from, this.#packed)
   }
 
   /** Moves the members behind the stretch. */

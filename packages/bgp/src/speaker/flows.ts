@@ -2,6 +2,7 @@ import { ByteWriter } from '@heddle/wire'
 import type { NegotiatedSession } from '../capability/negotiated-session.js'
 import { decodeMessage } from '../decode.js'
 import { CEASE, MESSAGE_TYPE, SAFI } from '../iana.js'
+import { typeAt } from '../message/header.js'
 import type { RouteRefreshMessage } from '../message/message.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
 import { RTC, isFlowspecFamily, type Family } from '../nlri/family.js'
@@ -51,7 +52,10 @@ export class Flows {
   readonly #interval: AdvertisementInterval
   /** UPDATEs went out since the last wait. */
   #burst = false
-  readonly #disabled = new Set<number>()
+  /** Keys of the families that are exchanged. */
+  readonly #exchanged: Set<number>
+  /** Families of which routes were taken in that the tables may not know yet. */
+  readonly #taken: Family[] = []
   readonly #ingestTask: Task = { work: 'ingest', run: () => this.#ingestPiece() }
   readonly #filterTask: Task = { work: 'decide', run: () => this.#refilter() }
 
@@ -60,6 +64,7 @@ export class Flows {
     const { asn4, addPath, extendedMessage, peerType } = negotiated
     const { neighbor, relation } = options.config
     this.#config = options.config
+    this.#exchanged = new Set(negotiated.families.map(({ key }) => key))
     this.#limits = new PrefixLimits(neighbor.maxPrefixes ?? {})
     this.#ingest = new Ingest({
       peer: options.peer.index,
@@ -140,7 +145,7 @@ export class Flows {
   requestRefresh(family: Family): boolean {
     const { negotiated } = this.options
     if (!negotiated.routeRefresh || !this.exchanges(family)) return false
-    this.#write([encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.request })])
+    this.#write(encodeRouteRefresh({ type: 'route-refresh', family, subtype: ROUTE_REFRESH_SUBTYPE.request }))
     return true
   }
 
@@ -199,31 +204,52 @@ export class Flows {
 
   #ingestPiece(): boolean {
     if (this.#closed) return false
+    const more = this.#takeSome()
+    this.#apply()
+    return more
+  }
+
+  /** @returns whether something is left */
+  #takeSome(): boolean {
     const { session } = this.options
     const enough = session.inbox.octets - INGEST_OCTETS
     for (let done = 0; done < INGEST_PIECE && session.inbox.octets > enough; done++) {
       const item = session.inbox.shift()
       if (item === undefined) return false
-      if (item.kind !== 'message') session.process(item)
-      else if (item.bytes[18] === MESSAGE_TYPE.update) this.#update(session, item.bytes)
-      else this.#refresh(session, item.bytes)
+      if (item.kind === 'message' && typeAt(item.bytes, item.from) === MESSAGE_TYPE.update)
+        this.#update(session, item.bytes, item.from, item.to)
+      else {
+        this.#apply()
+        if (item.kind === 'message') this.#refresh(session, item.bytes.subarray(item.from, item.to))
+        else session.process(item)
+      }
       if (this.#closed) return false
     }
-    return session.inbox.length > 0
+    return !session.inbox.empty
   }
 
-  #update(session: Session, bytes: Uint8Array): void {
-    const { errors, reset, disable, endOfRib, touched } = this.#ingest.take(bytes)
+  #update(session: Session, bytes: Uint8Array, from: number, to: number): void {
+    const { errors, reset, disable, endOfRib, touched } = this.#ingest.take(bytes, from, to)
     if (errors.length > 0) {
       this.options.context.logger.warn('malformed update', { peer: this.options.peer.name, codes: errors.map(({ code }) => code) })
-      this.options.context.malformed(this.options.peer, errors, bytes.slice())
+      this.options.context.malformed(this.options.peer, errors, bytes.slice(from, to))
     }
+    // by index, here and below: a table is a hundred thousand messages
+    for (let at = 0; at < touched.length; at++) if (!this.#taken.includes(touched[at])) this.#taken.push(touched[at])
+    if (reset !== undefined || disable !== undefined || endOfRib !== undefined) this.#apply()
     if (reset !== undefined) return session.refuse(reset)
-    for (const family of disable ?? []) this.#disable(family)
-    this.#touched(touched)
-    this.lost(touched)
-    for (const family of touched) if (!this.#checkCount(family)) return
+    if (disable !== undefined) for (const family of disable) this.#disable(family)
+    for (let at = 0; at < touched.length; at++) if (!this.#checkCount(touched[at])) return
     if (endOfRib !== undefined && this.exchanges(endOfRib)) this.#endOfRib(endOfRib)
+  }
+
+  /** Has the tables know all that was taken in, and those who wait for it. */
+  #apply(): void {
+    this.#ingest.apply()
+    if (this.#taken.length === 0) return
+    this.#touched(this.#taken)
+    this.lost(this.#taken)
+    this.#taken.length = 0
   }
 
   /** @returns false when the peer has sent too many routes and the session is over (RFC 4486 §4) */
@@ -231,6 +257,7 @@ export class Flows {
     const { context, peer, session } = this.options
     const limit = this.#limits.of(family)
     if (limit === undefined) return true
+    this.#apply()
     const count = context.tableOf(family).peerCount(peer.index)
     const level = this.#limits.check(family, count)
     if (level === undefined) return true
@@ -254,7 +281,7 @@ export class Flows {
 
   /** RFC 7606 §2: nothing of the family is exchanged any more until the next session. */
   #disable(family: Family): void {
-    this.#disabled.add(family.key)
+    this.#exchanged.delete(family.key)
     this.options.context.tableOf(family).removePeer(this.options.peer.index)
     this.options.context.deferral.done(this.options.peer.name, family.key)
     this.#touched([family])
@@ -295,7 +322,7 @@ export class Flows {
   #member(): MemberPeer {
     const { peer, context, negotiated } = this.options
     const held = (family: Family): boolean =>
-      this.#disabled.has(family.key) || context.deferral.holds(family) || this.#memberships.awaited(family)
+      !this.#exchanged.has(family.key) || context.deferral.holds(family) || this.#memberships.awaited(family)
     return {
       peer: peer.index,
       enhancedRefresh: negotiated.enhancedRouteRefresh,
@@ -307,9 +334,9 @@ export class Flows {
     }
   }
 
-  #write(messages: readonly Uint8Array[]): void {
+  #write(messages: Uint8Array): void {
     if (this.#closed) return
-    this.#burst ||= messages[0]?.[18] === MESSAGE_TYPE.update
+    this.#burst ||= typeAt(messages, 0) === MESSAGE_TYPE.update
     this.#outbox.push(messages)
     this.#outbox.pump()
   }
@@ -324,11 +351,12 @@ export class Flows {
 
   /** Whether the family is exchanged in the session that is up. */
   exchanges(family: Family): boolean {
-    return this.options.negotiated.families.some(({ key }) => key === family.key) && !this.#disabled.has(family.key)
+    return this.#exchanged.has(family.key)
   }
 
   #touched(families: readonly Family[]): void {
-    for (const family of families) this.options.context.touched(this.options.context.tableOf(family))
+    const { context } = this.options
+    for (let at = 0; at < families.length; at++) context.touched(context.tableOf(families[at]))
   }
 }
 

@@ -1,3 +1,4 @@
+import type { AttributeContext } from '../attribute/attribute-codec.js'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import { NormalForm } from '../attribute/normal-form.js'
 import type { PathAttributes } from '../attribute/path-attributes.js'
@@ -45,16 +46,20 @@ export interface IngestContext {
 
 /**
  * Takes the UPDATEs of one session into the tables: walk, attributes (kept from the last message when they are the same octets), verdict, then
- * the routes. Nothing of a message is applied unless all of it can be read.
+ * the routes. Nothing of a message is applied unless all of it can be read. The routes of many messages go into the tables in one go, with `apply` at the
+ * latest.
  */
 export class Ingest {
   #lastView: UpdateView | undefined
   #lastAttributes: AttributesResult | undefined
   readonly #scan = new UpdateScan()
   readonly #normal = new NormalForm()
+  readonly #attributeContext: AttributeContext
   readonly #routes: RouteIntake
 
   constructor(private context: IngestContext) {
+    const { asn4 = true, peerType = 'ebgp' } = context.options
+    this.#attributeContext = { asn4, peerType }
     this.#routes = new RouteIntake(context.peer)
   }
 
@@ -63,29 +68,34 @@ export class Ingest {
     this.context = { ...this.context, rules }
   }
 
-  /** @param bytes a whole message of type UPDATE whose header has been checked */
-  take(bytes: Uint8Array): IngestResult {
-    const taken = this.#takeOctets(bytes)
+  /** @param bytes has a whole message of type UPDATE whose header has been checked, from `from` up to `to` */
+  take(bytes: Uint8Array, from = 0, to = bytes.length): IngestResult {
+    const taken = this.#takeOctets(bytes, from, to)
     if (taken !== undefined) return taken
-    const walked = walkUpdate(bytes, this.context.options)
+    this.apply()
+    const walked = walkUpdate(bytes.subarray(from, to), this.context.options)
     return walked.ok ? this.#takeValues(walked.view) : reset(walked.error)
   }
 
+  /** Has the tables know all that was taken. */
+  apply(): void {
+    this.#routes.apply()
+  }
+
   /** The way of most messages: nothing is wrong, and nothing has to be looked at but octets. @returns nothing when values are needed */
-  #takeOctets(bytes: Uint8Array): IngestResult | undefined {
-    const { options } = this.context
-    const { asn4 = true, peerType = 'ebgp' } = options
+  #takeOctets(bytes: Uint8Array, from: number, to: number): IngestResult | undefined {
     const scan = this.#scan
-    if (!scan.read(bytes, options) || !this.#normal.take(scan, { asn4, peerType })) return undefined
+    if (!scan.read(bytes, this.context.options, from, to) || !this.#normal.take(scan, this.#attributeContext)) return undefined
     const { announced, withdrawn } = scan
-    if (!isSound(scan, withdrawn, true) || !isSound(scan, announced, false)) return undefined
+    if (!isSound(withdrawn) || !isSound(announced)) return undefined
     const octets = announced.empty ? undefined : this.#normal.of(scan)
     if (octets === undefined && !announced.empty) return undefined
     const withdrawnTable = withdrawn.empty ? undefined : this.context.tableOf(withdrawn.family)
-    if (withdrawnTable !== undefined) this.#routes.withdraw(fieldOf(scan, withdrawn, true), withdrawnTable, undefined)
+    if (withdrawnTable !== undefined) this.#routes.withdraw(withdrawn, withdrawnTable, undefined)
     const table = octets === undefined ? undefined : this.context.tableOf(announced.family)
     if (table !== undefined && octets !== undefined) {
-      this.#routes.announce(fieldOf(scan, announced, false), table, this.context.rules, table.sets.internOctets(octets), octets)
+      const { buffer, length } = octets
+      this.#routes.announce(announced, table, this.context.rules, table.sets.internOctets(buffer, length), buffer, length)
     }
     return withdrawn.empty ? touching(announced.family) : announced.empty ? touching(withdrawn.family) : touchingBoth(scan)
   }
@@ -102,6 +112,7 @@ export class Ingest {
     for (const span of view.unreach) this.#withdraw(view, span, values.get(span))
     if (handling === 'treat-as-withdraw') for (const span of view.reach) this.#withdraw(view, span, values.get(span))
     else for (const span of view.reach) this.#announceValues(view, span, attributes, values.get(span))
+    this.apply()
     return result(view, errors)
   }
 
@@ -121,7 +132,7 @@ export class Ingest {
     const value = this.#setOf(view, span, attributes)
     const received = table.sets.intern(value)
     const octets = table.sets.bytes(received).slice()
-    this.#routes.announce(spanField(view, span, false), table, this.context.rules, received, octets, value, values)
+    this.#routes.announce(spanField(view, span, false), table, this.context.rules, received, octets, octets.length, value, values)
   }
 
   #withdraw(view: UpdateView, span: NlriSpan, values: readonly Nlri[] | undefined): void {
@@ -143,7 +154,8 @@ export class Ingest {
       const prefix = only === undefined || nlri === undefined ? undefined : prefixOf(nlri)
       if (prefix !== undefined && only?.covers(prefix) === false) continue
       const before = table.receivedOf(path)
-      const { set, invalid, received } = importReceived(table, rules, before, table.sets.bytes(before), nlri)
+      const octets = table.sets.bytes(before)
+      const { set, invalid, received } = importReceived(table, rules, before, octets, octets.length, nlri)
       table.reimport(path, set, invalid, received)
     }
   }
@@ -166,12 +178,8 @@ function touchingBoth({ announced, withdrawn }: UpdateScan): IngestResult {
 }
 
 /** Whether a field can be walked by a visitor, to its end. */
-function isSound({ bytes }: UpdateScan, { family, from, to, addPath, empty }: ScannedField, withdraw: boolean): boolean {
-  return empty || isSoundNlri(family, bytes, from, to, nlriMode(addPath, withdraw))
-}
-
-function fieldOf({ bytes }: UpdateScan, { family, from, to, addPath }: ScannedField, withdraw: boolean): RouteField {
-  return { family, bytes, from, to, mode: nlriMode(addPath, withdraw) }
+function isSound({ family, bytes, from, to, mode, empty }: ScannedField): boolean {
+  return empty || isSoundNlri(family, bytes, from, to, mode)
 }
 
 function spanField({ bytes }: UpdateView, { family, offset, length, addPath }: NlriSpan, withdraw: boolean): RouteField {

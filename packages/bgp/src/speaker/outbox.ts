@@ -1,15 +1,18 @@
+import { lengthAt } from '../message/header.js'
 import type { Session } from '../session/session.js'
 
 /** Octets that may wait for a peer beside what its connection has taken; a peer that is further behind is left out of what is packed for others. */
 const WINDOW = 256 << 10
 
-/** Octets that a connection is handed in one piece. */
+/** Octets that a connection is handed in one piece, but for a message that is longer. */
 const PIECE = 64 << 10
 
-/** Messages on their way to one peer, in order. Peers of a group share the octets, each has its own place. */
+/** Messages on their way to one peer, in order, as runs of octets. Peers of a group share the octets, each has its own place. */
 export class Outbox {
-  #messages: Uint8Array[] = []
+  #runs: Uint8Array[] = []
   #head = 0
+  /** Octets of the first run that have been handed over. */
+  #at = 0
   #octets = 0
   #queued = 0
   #written = 0
@@ -26,7 +29,7 @@ export class Outbox {
     return this.#octets < WINDOW
   }
 
-  /** Messages that were ever queued; `written` reaches it once all of them are with the connection. */
+  /** Octets that were ever queued; `written` reaches it once all of them are with the connection. */
   get queued(): number {
     return this.#queued
   }
@@ -35,58 +38,51 @@ export class Outbox {
     return this.#written
   }
 
-  push(messages: readonly Uint8Array[]): void {
-    for (const message of messages) {
-      this.#messages.push(message)
-      this.#octets += message.length
-    }
+  /** @param messages one or more, one behind the other */
+  push(messages: Uint8Array): void {
+    if (messages.length === 0) return
+    this.#runs.push(messages)
+    this.#octets += messages.length
     this.#queued += messages.length
   }
 
   /** Hands over as much as the connection takes, in long pieces. @returns whether anything was handed over */
   pump(): boolean {
     const before = this.#written
-    while (this.#head < this.#messages.length && !this.session.blocked) {
-      const end = this.#pieceEnd()
-      const messages = this.#messages.slice(this.#head, end)
-      const piece = joined(messages)
-      this.#head = end
+    while (this.#head < this.#runs.length && !this.session.blocked) {
+      const run = this.#runs[this.#head]
+      const end = pieceEnd(run, this.#at)
+      const piece = this.#at === 0 && end === run.length ? run : run.subarray(this.#at, end)
+      this.#at = end
+      if (end === run.length) this.#drop()
       this.#octets -= piece.length
-      this.#written += messages.length
-      this.session.write(piece, messages)
-    }
-    if (this.#head === this.#messages.length) {
-      this.#messages = []
-      this.#head = 0
-    } else if (this.#head > 256 && this.#head * 2 > this.#messages.length) {
-      this.#messages = this.#messages.slice(this.#head)
-      this.#head = 0
+      this.#written += piece.length
+      this.session.write(piece)
     }
     return this.#written > before
   }
 
-  /** The message behind those that stand in one buffer without a gap. */
-  #pieceEnd(): number {
-    const messages = this.#messages
-    let { length } = messages[this.#head]
-    let at = this.#head + 1
-    while (at < messages.length && follows(messages[at - 1], messages[at])) {
-      length += messages[at].length
-      if (length > PIECE) break
-      at++
+  /** The first run is done. */
+  #drop(): void {
+    this.#at = 0
+    this.#head++
+    if (this.#head === this.#runs.length) {
+      this.#runs = []
+      this.#head = 0
+    } else if (this.#head > 64 && this.#head * 2 > this.#runs.length) {
+      this.#runs = this.#runs.slice(this.#head)
+      this.#head = 0
     }
-    return at
   }
 }
 
-function follows(one: Uint8Array, next: Uint8Array): boolean {
-  return one.buffer === next.buffer && one.byteOffset + one.length === next.byteOffset
-}
-
-/** Messages that follow each other in one buffer, as one view. */
-function joined(messages: readonly Uint8Array[]): Uint8Array {
-  const [first] = messages
-  if (messages.length === 1) return first
-  const last = messages[messages.length - 1]
-  return new Uint8Array(first.buffer, first.byteOffset, last.byteOffset + last.length - first.byteOffset)
+/** Where the messages from `from` end that make one piece. */
+function pieceEnd(run: Uint8Array, from: number): number {
+  if (run.length - from <= PIECE) return run.length
+  let end = from + lengthAt(run, from)
+  for (;;) {
+    const next = end + lengthAt(run, end)
+    if (next - from > PIECE) return end
+    end = next
+  }
 }

@@ -1,5 +1,6 @@
 import type { Clock, Transport } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
+import { typeAt } from '../message/header.js'
 import type { DownCause } from '../session/session.js'
 import { describeCause } from './down-cause.js'
 import { count, newCounters } from './message-counters.js'
@@ -75,10 +76,11 @@ export class PeerHistory {
     this.#lastError = `no answer from ${address} port ${port} within ${fsm.connectRetryTime} s${key}${far}`
   }
 
-  /** A message was sent or received. */
-  counted(neighbor: string, direction: 'sent' | 'received', message: Uint8Array): void {
-    count(this[direction], message[18])
-    for (const trace of this.#traces) trace({ neighbor, direction, at: this.clock.now(), message: message.slice() })
+  /** A message was sent or received: the octets `from` up to `to` of `bytes`. */
+  counted(neighbor: string, direction: 'sent' | 'received', bytes: Uint8Array, from: number, to: number): void {
+    count(this[direction], typeAt(bytes, from))
+    if (this.#traces.size === 0) return
+    for (const trace of this.#traces) trace({ neighbor, direction, at: this.clock.now(), message: bytes.slice(from, to) })
   }
 
   /** Has `trace` told each message both ways, until the returned function is called. */

@@ -270,8 +270,8 @@ export class Peer implements SessionOwner {
     this.#flows?.resume()
   }
 
-  counted(direction: 'sent' | 'received', message: Uint8Array): void {
-    this.#history.counted(this.name, direction, message)
+  counted(direction: 'sent' | 'received', bytes: Uint8Array, from: number, to: number): void {
+    this.#history.counted(this.name, direction, bytes, from, to)
   }
 
   /** Has `trace` told each message both ways, until the returned function is called. */

@@ -6,8 +6,8 @@ import type { NlriMode } from '../nlri/nlri-mode.js'
 import { NlriCursor, visitNlriWithin } from '../nlri/visit.js'
 import { importOctets } from '../policy/import-octets.js'
 import { importDependsOnNlri, importSet, type ImportRules } from '../policy/import-rules.js'
-import { PATH, type RibTable } from '../rib/rib-table.js'
-import type { InvalidReason } from './route.js'
+import type { RibTable } from '../rib/rib-table.js'
+import { RouteBatch, type AnnouncedPath } from '../rib/route-batch.js'
 
 /** A field of NLRI within a message. */
 export interface RouteField {
@@ -18,41 +18,42 @@ export interface RouteField {
   readonly mode: NlriMode
 }
 
-/** A set as it counts, and what the peer sent where that is another: each with a reference. */
-export interface Imported {
-  readonly set: number
-  /** 0: the same. */
-  readonly received: number
-  readonly invalid: InvalidReason | undefined
-}
-
-/** What is made of a path with attributes as received. @param value the same as a value, where it is at hand */
+/**
+ * What is made of a path with attributes as received: with a reference to each set.
+ *
+ * @param octets canonical form of what was received: the first `size` of these
+ * @param value the same as a value, where it is at hand
+ */
 export function importReceived(
   { sets, family }: RibTable,
   rules: ImportRules,
   received: number,
   octets: Uint8Array,
+  size: number,
   nlri: Nlri | undefined,
   value?: AttributeSet,
-): Imported {
-  const verdict = importOctets(octets, rules)
+): AnnouncedPath {
+  const verdict = importOctets(octets, rules, size)
+  const llgrStale = (marksOf(octets, 0, size) & MARK.llgrStale) !== 0
   if (verdict !== 'values') {
     sets.retain(received)
-    return { set: received, received: 0, invalid: verdict }
+    return { set: received, received: 0, invalid: verdict, llgrStale }
   }
-  const { set, invalid } = importSet(value ?? sets.get(received), family, nlri, rules, octets.length)
+  const { set, invalid } = importSet(value ?? sets.get(received), family, nlri, rules, size)
   const id = sets.intern(set)
   if (id !== received) sets.retain(received)
-  return { set: id, received: id === received ? 0 : received, invalid }
+  return { set: id, received: id === received ? 0 : received, invalid, llgrStale }
 }
 
 /**
- * Puts the routes of a peer's UPDATEs into the tables, one field at a time. What import rules make of its attributes is found out once a field,
- * unless it depends on the route. The visitors are made once a session: a table is a hundred thousand fields.
+ * Puts the routes of a peer's UPDATEs into the tables, one field after the other, many routes at a time: they are there after `apply`. What import rules
+ * make of its attributes is found out once a field, unless it depends on the route. The visitors are made once a session: a table is a hundred thousand
+ * fields.
  */
 export class RouteIntake {
-  readonly #keys = new Map<RibTable, Uint32Array>()
+  readonly #batches = new Map<RibTable, RouteBatch>()
   readonly #cursor = new NlriCursor()
+  #batch: RouteBatch | undefined
   /* The field that is taken in. */
   #table!: RibTable
   #key!: Uint32Array
@@ -60,16 +61,16 @@ export class RouteIntake {
   #rules!: ImportRules
   #received = 0
   #octets!: Uint8Array
+  #size = 0
   #value: AttributeSet | undefined
-  #llgrStale = false
   #single = false
-  #common: Imported | undefined
+  #common: AnnouncedPath | undefined
 
   constructor(private readonly peer: number) {}
 
   /**
    * @param received what the peer sent; its reference is taken over
-   * @param octets its canonical form
+   * @param octets its canonical form: the first `size` of these
    * @param value it as a value, where it is at hand
    * @param values the routes as values, where no visitor can walk them
    */
@@ -79,22 +80,23 @@ export class RouteIntake {
     rules: ImportRules,
     received: number,
     octets: Uint8Array,
+    size: number,
     value?: AttributeSet,
     values?: readonly Nlri[],
   ): void {
-    this.#begin(table, field.bytes)
+    const batch = this.#begin(table, field.bytes)
     this.#rules = rules
     this.#received = received
     this.#octets = octets
+    this.#size = size
     this.#value = value
-    this.#llgrStale = (marksOf(octets) & MARK.llgrStale) !== 0
     this.#single = importDependsOnNlri(rules)
     if (values === undefined)
       visitNlriWithin(field.family, field.bytes, field.from, field.to, field.mode, this.#announceEntry, this.#cursor)
     else {
       for (const nlri of values) {
         table.key.fromNlri(nlri, this.#key)
-        this.#add('pathId' in nlri ? (nlri.pathId ?? 0) : 0, table.key.dataFromNlri(nlri))
+        this.#add(batch, 'pathId' in nlri ? (nlri.pathId ?? 0) : 0, table.key.dataFromNlri(nlri))
       }
     }
     this.#forgetCommon()
@@ -102,53 +104,55 @@ export class RouteIntake {
   }
 
   withdraw(field: RouteField, table: RibTable, values: readonly Nlri[] | undefined): void {
-    this.#begin(table, field.bytes)
+    const batch = this.#begin(table, field.bytes)
     if (values === undefined) {
       visitNlriWithin(field.family, field.bytes, field.from, field.to, field.mode, this.#withdrawEntry, this.#cursor)
       return
     }
     for (const nlri of values) {
       table.key.fromNlri(nlri, this.#key)
-      table.withdraw(this.peer, this.#key, 'pathId' in nlri ? (nlri.pathId ?? 0) : 0)
+      batch.withdraw('pathId' in nlri ? (nlri.pathId ?? 0) : 0)
     }
+  }
+
+  /** Brings into the tables what was taken in. */
+  apply(): void {
+    this.#batch?.apply()
   }
 
   readonly #announceEntry = (cursor: NlriCursor): void => {
     const { key } = this.#table
     key.fromCursor(cursor, this.#key)
-    this.#add(cursor.pathId, key.dataFromCursor(cursor, this.#bytes))
+    this.#add(this.#batch as RouteBatch, cursor.pathId, key.dataFromCursor(cursor, this.#bytes))
   }
 
   readonly #withdrawEntry = (cursor: NlriCursor): void => {
     this.#table.key.fromCursor(cursor, this.#key)
-    this.#table.withdraw(this.peer, this.#key, cursor.pathId)
+    this.#batch?.withdraw(cursor.pathId)
   }
 
-  #begin(table: RibTable, bytes: Uint8Array): void {
+  #begin(table: RibTable, bytes: Uint8Array): RouteBatch {
     this.#bytes = bytes
-    if (table === this.#table) return
+    if (this.#batch !== undefined && table === this.#table) return this.#batch
+    this.apply()
     this.#table = table
-    let key = this.#keys.get(table)
-    if (key === undefined) this.#keys.set(table, (key = table.newKey()))
-    this.#key = key
+    let batch = this.#batches.get(table)
+    if (batch === undefined) this.#batches.set(table, (batch = new RouteBatch(table, this.peer)))
+    this.#key = batch.key
+    return (this.#batch = batch)
   }
 
-  #add(pathId: number, data: number): void {
-    const table = this.#table
-    const { set, received, invalid } = this.#imported(pathId, data)
-    table.sets.retain(set)
-    if (received !== 0) table.sets.retain(received)
-    const path = table.announce(this.peer, this.#key, pathId, data, set, invalid, received)
-    if (this.#llgrStale) table.flag(path, PATH.llgrStale, true)
+  #add(batch: RouteBatch, pathId: number, data: number): void {
+    batch.announce(pathId, data, this.#imported(pathId, data))
   }
 
-  #imported(pathId: number, data: number): Imported {
+  #imported(pathId: number, data: number): AnnouncedPath {
     if (this.#common !== undefined && !this.#single) return this.#common
     this.#forgetCommon()
     const table = this.#table
     const rules = this.#rules
     const nlri = rules.policy === undefined ? undefined : table.key.toNlri(this.#key, 0, data, pathId)
-    return (this.#common = importReceived(table, rules, this.#received, this.#octets, nlri, this.#value))
+    return (this.#common = importReceived(table, rules, this.#received, this.#octets, this.#size, nlri, this.#value))
   }
 
   #forgetCommon(): void {

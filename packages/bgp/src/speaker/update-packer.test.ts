@@ -2,6 +2,7 @@ import { ValueError } from '@heddle/wire'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MAX_MESSAGE_SIZE } from '../iana.js'
+import { messagesIn } from '../message/header.js'
 import { packUpdates, packWithdrawals } from '../message/pack.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
@@ -51,8 +52,12 @@ test('what is packed from columns and interned octets is what is packed from val
         return { ...entry, ...(addPath ? { pathId: at } : {}) }
       })
       const octets = (messages: readonly Uint8Array[]): string[] => messages.map((message) => Buffer.from(message).toString('hex'))
-      const messages = packer.pack(announced.finish())
-      expect(octets(packer.pack(withdrawn.finish()))).toEqual(octets(packWithdrawals(family, expected.map(unlabeled), encode)))
+      const packed = packer.pack(announced, announced.finish())
+      const messages = messagesIn(packed.finish())
+      expect(packed.count).toBe(messages.length)
+      expect(octets(messagesIn(packer.pack(withdrawn, withdrawn.finish()).finish()))).toEqual(
+        octets(packWithdrawals(family, expected.map(unlabeled), encode)),
+      )
       for (const [at, message] of messages.entries()) {
         expect(message.length).toBeLessThanOrEqual(options.extended ? MAX_MESSAGE_SIZE.extended : MAX_MESSAGE_SIZE.standard)
         if (at > 0) expect(message.byteOffset).toBe(messages[at - 1].byteOffset + messages[at - 1].length)

@@ -6,7 +6,7 @@ import { UpdateBatch, frameSize, sizeLimit, withdrawalFrame, type UpdateFrame } 
 import { FrameWriter } from '../message/update-frame.js'
 import { IPV4_UNICAST } from '../nlri/family.js'
 import type { RibTable } from '../rib/rib-table.js'
-import type { Bundle } from './export-bundles.js'
+import type { ExportBundles } from './export-bundles.js'
 
 /** Octets of a message around attributes in their canonical form: all but the largest sets need no closer look. */
 const SPARE = 512
@@ -42,25 +42,27 @@ export class UpdatePacker {
     }
   }
 
-  /** @returns messages that stand in one buffer without a gap */
-  pack(bundles: readonly Bundle[]): Uint8Array[] {
+  /** @param which of the bundles; those from `from` up to `to` among these @returns the messages that they need, which `finish` gives */
+  pack(bundles: ExportBundles, which: readonly number[], from = 0, to = which.length): UpdateBatch {
     const batch = new UpdateBatch(sizeLimit(this.encode), this.#size + (this.#size >>> 2))
-    for (const bundle of bundles) {
+    for (let at = from; at < to; at++) {
+      const set = bundles.setOf(which[at])
+      const first = bundles.firstOf(which[at])
       try {
-        batch.write(bundle.set === 0 ? this.#withdrawal : this.#frameOf(bundle.set), bundle)
+        batch.write(set === 0 ? this.#withdrawal : this.#frameOf(set), bundles, first)
       } catch (error) {
         if (!(error instanceof ValueError)) throw error
         this.failed(error) // RFC 4271 §9.2: what does not fit is not announced
-        batch.write(this.#withdrawal, bundle)
+        batch.write(this.#withdrawal, bundles, first)
       }
     }
     this.#size = batch.length
-    return batch.finish()
+    return batch
   }
 
   #frameOf(set: number): UpdateFrame {
     const { sets } = this.table
-    return this.encode.asn4 === false ? this.#narrowFrame(set) : this.#frames.frame(sets.bytes(set))
+    return this.encode.asn4 === false ? this.#narrowFrame(set) : this.#frames.frame(sets.locate(set))
   }
 
   /** With AS numbers of two octets, attributes go by their values (RFC 6793 §4.2.2). */
@@ -70,9 +72,9 @@ export class UpdatePacker {
     const nextHop = family.key === IPV4_UNICAST.key && hop.nextHop?.address.family === 4 ? hop.nextHop.address : undefined
     const octets = new ByteWriter()
     encodeAttributes(nextHop === undefined ? attributes : { ...attributes, nextHop }, octets, this.encode)
-    if (nextHop !== undefined) return { attributes: octets.view() }
+    if (nextHop !== undefined) return { attributes: octets }
     const reach = new ByteWriter()
     writeReachHead({ family, ...hop }, reach)
-    return { attributes: octets.view(), reach: reach.view() }
+    return { attributes: octets, reach }
   }
 }

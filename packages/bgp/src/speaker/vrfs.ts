@@ -97,8 +97,8 @@ export class Vrfs {
 
   /** A VPN destination has another best path, or none: brings it into the VRFs that want it, and takes it out of the others. */
   imported(table: RibTable, destination: number): void {
-    const family = unicastOf(table.family)
-    if (family === undefined || this.#instances.size === 0) return
+    const family = this.#instances.size === 0 ? undefined : unicastOf(table.family)
+    if (family === undefined) return
     const nlri = table.nlri(destination, 0, 0)
     if (nlri.kind !== 'vpn') return
     const { set, peer, decisionOf } = this.#offered(table, destination, nlri.rd)
