@@ -115,7 +115,8 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
     const routes = [
       vpn('10.1.0.5/32', { label: 1005, rt: '65000:7', nextHop: NEXT_HOP }),
       vpn('10.1.0.6/32', { label: 0xf_ffff, rt: '192.0.2.9:7', nextHop: '192.0.2.42' }),
-      vpn('2001:db8:1::5/128', { label: 1006, rt: '65000:7', nextHop: NEXT_HOP }),
+      // not an IPv4-mapped one, in the place of which FRR now and then puts its own address (FRR issue 15610)
+      vpn('2001:db8:1::5/128', { label: 1006, rt: '65000:7', nextHop: '2001:db8::41' }),
       vpn('2001:db8:1::6/128', { label: 1007, rt: '4200000000:7', nextHop: '2001:db8::42' }),
     ]
     speaker.announce(routes)

@@ -70,5 +70,4 @@ test.skipIf(!has(FRAGMENTS))(
     }
     expect(rows.length).toBeGreaterThan(2500)
   },
-  60_000,
 )
