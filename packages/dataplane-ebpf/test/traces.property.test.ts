@@ -75,7 +75,7 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
         expect(seen.map(told)).toEqual(wanted.map(told))
         for (const { from, outcome } of seen) kinds.add(`${from.type} ${outcome}`)
       }),
-      { numRuns: 25 },
+      { numRuns: 40 }, // each kind is in a third of the runs or more: that one is missing happens once in ten million
     )
     expect([...kinds]).toEqual(expect.arrayContaining(['port drop', 'port deliver', 'port send', 'underlay drop']))
   })
