@@ -1,4 +1,6 @@
 import fc from 'fast-check'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { MESSAGE_TYPE } from '../iana.js'
 import { frameMessage } from '../message/header.js'
@@ -49,4 +51,22 @@ test('what was put in comes out in its order, whatever stands in one buffer', ()
       expect(inbox.shift()).toBeUndefined()
     }),
   )
+})
+
+test('what has been taken is let go, however much still waits', async () => {
+  setFlagsFromString('--expose-gc')
+  const gc: () => void = runInNewContext('gc')
+  const inbox = new Inbox()
+  const reads: WeakRef<Uint8Array>[] = []
+  const put = (): void => {
+    const bytes = frameMessage(MESSAGE_TYPE.update, new Uint8Array(100))
+    reads.push(new WeakRef(bytes))
+    inbox.pushMessage(bytes, 0, bytes.length)
+  }
+  for (let read = 0; read < 100; read++) put()
+  for (let read = 0; read < 90; read++) inbox.shift()
+  await new Promise((resolve) => setImmediate(resolve)) // what a WeakRef was made of lives as long as its turn
+  gc()
+  expect(reads.filter((read) => read.deref() !== undefined).length).toBeLessThan(15) // it kept all 100
+  expect(inbox.empty).toBe(false)
 })

@@ -22,6 +22,9 @@ interface Run {
 /** Octets above which no more is read from the connection, so that the peer is slowed down. */
 const FULL = 512 << 10
 
+/** In the place of what has been taken. */
+const GONE: Run = { kind: 'run', bytes: new Uint8Array(), from: 0, to: 0 }
+
 /** Messages between the connection and their turn to be processed. A table is a hundred thousand of them, so what waits is runs of octets. */
 export class Inbox {
   #items: (Run | Exclude<InboxItem, { kind: 'message' }>)[] = []
@@ -92,7 +95,7 @@ export class Inbox {
   }
 
   #drop(): void {
-    this.#head++
+    this.#items[this.#head++] = GONE // else up to a thousand reads of a socket would stay in memory
     if (this.empty) {
       this.#items = []
       this.#head = 0

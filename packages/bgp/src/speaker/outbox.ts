@@ -4,8 +4,11 @@ import type { Session } from '../session/session.js'
 /** Octets that may wait for a peer beside what its connection has taken; a peer that is further behind is left out of what is packed for others. */
 const WINDOW = 256 << 10
 
-/** Octets that a connection is handed in one piece, but for a message that is longer. */
+/** Octets that a connection is handed in one piece; no message is longer. */
 const PIECE = 64 << 10
+
+/** In the place of a run that is done, so that its octets can go. */
+const NOTHING = new Uint8Array()
 
 /** Messages on their way to one peer, in order, as runs of octets. Peers of a group share the octets, each has its own place. */
 export class Outbox {
@@ -65,7 +68,7 @@ export class Outbox {
   /** The first run is done. */
   #drop(): void {
     this.#at = 0
-    this.#head++
+    this.#runs[this.#head++] = NOTHING
     if (this.#head === this.#runs.length) {
       this.#runs = []
       this.#head = 0
