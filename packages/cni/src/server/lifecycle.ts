@@ -48,6 +48,7 @@ export class Lifecycle {
     if (known !== undefined) await this.detach(known)
     let stage: Stage = 'network'
     let attachment: Attachment | undefined
+    let granting: Promise<AddressGrant> | undefined
     let mayHaveEndpoint = false
     try {
       const network = await this.#options.network(request)
@@ -67,9 +68,9 @@ export class Lifecycle {
         stage = 'namespace'
         await free
       }
-      // A plugin must not run before it is known what it has run for; own pools decide at once, and are written together with the record.
+      // A plugin must not run before it is known what it has run for; own pools are asked at once, and written together with the record.
       if (attachment.delegated !== undefined) await begun()
-      const granting = source.grant(contextOf(attachment, { ...request, raw: request.config.raw }), network, signal)
+      granting = source.grant(contextOf(attachment, { ...request, raw: request.config.raw }), network, signal)
       granting.catch(() => undefined) // awaited below, unless the record fails
       await begun()
       signal?.throwIfAborted()
@@ -95,6 +96,8 @@ export class Lifecycle {
       const facts = { mtu, mac: String(mac ?? MacAddress.ofEndpoint(grant.addresses[0])) }
       return mergedResult(request, network, reported(grant, attachment), facts)
     } catch (error) {
+      // What is not given yet cannot be given back: an address may wait until a block is claimed for it.
+      await granting?.catch(() => undefined)
       const leftovers = attachment === undefined ? [] : await this.#takeBack(attachment, mayHaveEndpoint)
       throw failedAt(stage, error, leftovers)
     }
