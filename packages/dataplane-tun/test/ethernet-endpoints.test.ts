@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bundledForwarder } from './support/bundled.js'
 import { floodWords, lossOf, pingWords } from './support/ping.js'
 import { missing, titled } from './support/requirements.js'
-import { POD, TwoSites, UNDERLAY, emptyTransaction, setUp, siteTransaction } from './support/two-sites.js'
+import { POD, TwoSites, UNDERLAY, emptyTransaction, setUp, siteTransaction, type Site } from './support/two-sites.js'
 
 /*
  *   pod-a ─ TAP ─ [router a: a process, two threads] ══ underlay ══ [router b] ─ TUN ─ pod-b
@@ -35,7 +35,7 @@ describe.skipIf(missing() !== '')(titled('endpoints on Ethernet'), () => {
   const events: DataplaneEvent[] = []
   let generation = 1
 
-  const options = (site: 'a' | 'b') => ({
+  const options = (site: Site) => ({
     addresses: UNDERLAY[site].map((address) => IpAddress.parse(address)),
     underlayNetns: sites.path(`site-${site}`),
   })
@@ -46,11 +46,14 @@ describe.skipIf(missing() !== '')(titled('endpoints on Ethernet'), () => {
     })()
     return opened
   }
-  const attach = (): Promise<DeviceFacts> =>
-    near.attachPort(0, { netns: sites.path('pod-a'), ifname: 'eth0', addresses: POD.a.map((text) => IpAddress.parse(text)), mtu: 1400 })
-  /** Site a, port 0 with a link or without one. */
-  const transaction = (hasLink: boolean): FibTransaction => {
-    const { ports, ...rest } = siteTransaction('a', generation++)
+  const attachTo = (dataplane: TunDataplane, site: Site): Promise<DeviceFacts> => {
+    const addresses = POD[site].map((text) => IpAddress.parse(text))
+    return dataplane.attachPort(0, { netns: sites.path(`pod-${site}`), ifname: 'eth0', addresses, mtu: 1400 })
+  }
+  const attach = (): Promise<DeviceFacts> => attachTo(near, 'a')
+  /** A site, port 0 with a link or without one. */
+  const transaction = (hasLink: boolean, site: Site = 'a'): FibTransaction => {
+    const { ports, ...rest } = siteTransaction(site, generation++)
     const gateways = Object.values(GATEWAY).map((text) => IpAddress.parse(text))
     const [first, ...others] = ports.set
     return { ...rest, ports: { set: [{ ...first, gateways, ...(hasLink && { link: { mac: ROUTER } }) }, ...others], remove: [] } }
@@ -173,6 +176,20 @@ describe.skipIf(missing() !== '')(titled('endpoints on Ethernet'), () => {
       expect((await attach()).mac !== undefined).toBe(hasLink)
       expect(await ping('pod-a', POD.b[0])).toContain(' 3 received')
     }
+  })
+
+  it.each([0, 1, 2, 4])('keep no device that was asked for when their link changed, %i steps apart', async (steps) => {
+    for (const hasLink of [true, false]) {
+      await far.detachPort(0)
+      const attaching = steps > 0 ? undefined : attachTo(far, 'b')
+      const applying = far.apply(transaction(hasLink, 'b'))
+      for (let step = 0; step < steps; step++) await Promise.resolve()
+      await Promise.all([attaching ?? attachTo(far, 'b'), applying])
+      const kept = (await far.dump()).devices.filter(({ port }) => port === 0)
+      expect(kept.filter(({ mac }) => (mac !== undefined) !== hasLink)).toEqual([])
+      expect((await attachTo(far, 'b')).mac !== undefined).toBe(hasLink)
+    }
+    expect(await ping('pod-a', POD.b[0])).toContain(' 3 received')
   })
 
   it('get one of the right kind where a forwarder that is no more has left one of the other', async () => {

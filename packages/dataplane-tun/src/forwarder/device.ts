@@ -33,10 +33,18 @@ export async function openDevice(request: DeviceRequest, ethernet: boolean): Pro
   const { ifname, netns, mtu } = request
   const place = { name: ifname, ...(netns === undefined ? {} : { namespace: netns }) }
   return translated(request, async () => {
-    const device = await openEither({ ...place, ethernet, mode: 'either', offload: true, persist: true, ...setupOf(request) })
+    const device = await openEither({ ...place, ethernet, mode: 'either', offload: true, persist: !ethernet, ...setupOf(request) })
     if (!ethernet) return { device, facts: { ifindex: device.index, mtu } }
-    using netlink = await Netlink.open(netns)
-    return { device, facts: factsOf(await netlink.links.get(device.index)) }
+    try {
+      using netlink = await Netlink.open(netns)
+      const facts = factsOf(await netlink.links.get(device.index))
+      // Until here a device that was made ends with its descriptor, and one that was there stays.
+      device.setPersist(true)
+      return { device, facts }
+    } catch (error) {
+      await device.release()
+      throw error
+    }
   })
 }
 

@@ -35,6 +35,8 @@ export interface PortsOptions {
 /** The ports' devices. Work on them is done in turn. */
 export class Ports {
   readonly #attached = new Map<number, Attached>()
+  /** Ports that wait for a device, with how many are asked for. */
+  readonly #attaching = new Map<number, number>()
   readonly #lanes: Lanes
   readonly #events: EventQueue<DataplaneEvent>
   readonly #options: PortsOptions
@@ -65,8 +67,15 @@ export class Ports {
   }
 
   /** @throws DataplaneError `dataplane.port-unknown`, `dataplane.device` when it is another port's, or cannot be had */
-  attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
-    return this.#inTurn(() => this.#attach(port, request))
+  async attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
+    this.#attaching.set(port, (this.#attaching.get(port) ?? 0) + 1)
+    try {
+      return await this.#inTurn(() => this.#attach(port, request))
+    } finally {
+      const others = (this.#attaching.get(port) ?? 1) - 1
+      if (others === 0) this.#attaching.delete(port)
+      else this.#attaching.set(port, others)
+    }
   }
 
   /** @param reason for the event that the port is down */
@@ -76,8 +85,19 @@ export class Ports {
 
   /** Detaches the device of a port that is to have one of the other kind. @param hasLink whether it is to carry Ethernet frames */
   async settleKind(port: number, hasLink: boolean): Promise<void> {
+    // Devices of other ports are not waited for.
+    if (!this.#attaching.has(port) && !this.#isOther(port, hasLink)) return
+    await this.#inTurn(() => this.#settleKind(port, hasLink))
+  }
+
+  async #settleKind(port: number, hasLink: boolean): Promise<void> {
+    if (this.#isOther(port, hasLink)) await this.#remove(port, 'its link changed')
+  }
+
+  /** Whether the port has a device of the other kind. */
+  #isOther(port: number, hasLink: boolean): boolean {
     const attached = this.#attached.get(port)
-    if (attached !== undefined && attached.device.ethernet !== hasLink) await this.detach(port, 'its link changed')
+    return attached !== undefined && attached.device.ethernet !== hasLink
   }
 
   /** Takes a device that another forwarder had. */
@@ -109,6 +129,7 @@ export class Ports {
     }
     const namespace = namespaceOf(request)
     const ethernet = hasLink(port)
+    await this.#settleKind(port, ethernet)
     const before = this.#attached.get(port)
     if (before !== undefined && samePlace(before.request, request) && before.namespace === namespace) {
       const facts = await configureDevice(before.facts.ifindex, request, ethernet)

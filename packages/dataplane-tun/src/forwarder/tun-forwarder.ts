@@ -201,6 +201,8 @@ export class TunForwarder implements Dataplane {
     if (report.status === 'refused') return report
     for (const { id, link } of transaction.ports.set) await this.#ports.settleKind(id, link !== undefined)
     await this.#lanes.program(transaction, () => this.#engine.commit(transaction))
+    // A device that was asked for meanwhile is of the kind that was to be had then.
+    for (const { id, link } of transaction.ports.set) await this.#ports.settleKind(id, link !== undefined)
     for (const id of transaction.liveness?.remove ?? []) this.#sessions?.remove(id)
     for (const object of transaction.liveness?.set ?? []) this.#sessions?.set(object)
     for (const port of transaction.ports.remove) {
