@@ -32,13 +32,18 @@ export class LinkReaper {
    * Resolves when the link's name is free, and its routes are gone.
    *
    * @param routes destinations that were sent to it (`LinkSetup.routes`), which the next link of the namespace shall have
-   * @throws LinuxError when there is no such link or namespace; then there is nothing to take away
+   * @throws LinuxError when there is no such link or namespace, so that there is nothing to take away, or when the kernel refuses to give up a route: the
+   * link goes later all the same
    */
   async bury(namespace: string | undefined, index: number, routes: readonly string[] = []): Promise<void> {
     const identity = NetworkNamespace.identity(namespace)
-    await callAsync((native) => native.linkBury(namespace, index, [...routes]))
-    this.#graveyards.set(identity, namespace)
-    this.#timer ??= setTimeout(() => void this.reap(), this.#delay).unref()
+    try {
+      await callAsync((native) => native.linkBury(namespace, index, [...routes]))
+    } finally {
+      // Also behind an error: whatever becomes of its routes, the link may be in the group by now.
+      this.#graveyards.set(identity, namespace)
+      this.#timer ??= setTimeout(() => void this.reap(), this.#delay).unref()
+    }
   }
 
   /** Deletes what was buried so far; resolves when it is gone. */

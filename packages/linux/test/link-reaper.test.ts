@@ -58,6 +58,17 @@ describe.skipIf(missing !== '')(`links that are taken away later${because}`, () 
     expect(await destinations(await lead(3))).toEqual(ofFirst)
   })
 
+  it('go although the kernel refuses to take a route away', async () => {
+    const namespace = await made.create()
+    const reaper = new LinkReaper({ delay: 60_000 })
+    const [{ index }] = await pairs(namespace, 2)
+    // No route has bits behind its prefix.
+    await expect(reaper.bury(namespace.path, index, ['203.0.113.1/24'])).rejects.toMatchObject({ code: 'EINVAL' })
+    expect(await names(namespace)).toEqual(['a1', 'b0', 'b1', `gone${index}`, 'lo'])
+    await reaper.reap()
+    expect(await names(namespace)).toEqual(['a1', 'b1', 'lo'])
+  })
+
   it('are no error when their namespace has gone meanwhile, and nothing of another one is touched that has its path now', async () => {
     const namespace = await made.create()
     const reaper = new LinkReaper({ delay: 60_000 })
