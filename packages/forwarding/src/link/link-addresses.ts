@@ -95,6 +95,7 @@ export class LinkAddresses {
     if (this.#words[slot] !== port + 1) return
     new LinkAddress(this.#words, slot).write(BROADCAST.high, BROADCAST.low)
     Atomics.store(this.#words, slot, LEFT)
+    this.#free(slot)
   }
 
   /** What is known, for memory in another process: port, high, low of each. */
@@ -113,6 +114,14 @@ export class LinkAddresses {
   /** Knows what `save` told. */
   load(saved: readonly (readonly number[])[]): void {
     for (const [port, high, low] of saved) this.of(port).write(high, low)
+  }
+
+  /** Nobody looks on behind the last slot of a run: those at its end that were left are free, or every search would pass them for ever. */
+  #free(slot: number): void {
+    const words = this.#words
+    const step = (from: number, by: number): number => (from + by + words.length) % words.length
+    if (Atomics.load(words, step(slot, WORDS)) !== FREE) return
+    for (let at = slot; Atomics.compareExchange(words, at, LEFT, FREE) === LEFT; at = step(at, -WORDS));
   }
 
   /** The slot of the port, or the first one that it can have. */
