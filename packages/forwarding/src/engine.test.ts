@@ -1,4 +1,4 @@
-import { dropsOf, RouteBatch, type DropReason, type FibTransaction, type NextHopAction } from '@heddle/core'
+import { dropsOf, RouteBatch, type DropReason, type FibTransaction, type NextHopAction, type TraceObject } from '@heddle/core'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import { DELIVER, DROP, EGRESS_STEPS, explain, ForwardingEngine, HEADROOM, PacketOut, probePacket, SEND } from './index.js'
@@ -213,6 +213,20 @@ describe('ICMP errors to the sender', () => {
     const verdicts = Array.from({ length: 150 }, () => send(engine, probe('10.1.0.1', 1)).out.verdict)
     expect(verdicts.filter((verdict) => verdict === DELIVER)).toHaveLength(100)
     expect(dropsOf(engine.counters(), 'ttl-expired')).toBe(150)
+  })
+})
+
+describe('an engine that takes over what another one held', () => {
+  it('forgot its traces, and took more than there is room for', () => {
+    const trace = (id: number): TraceObject => ({ id, filter: { vrf: 1 } })
+    const limits = { ...LIMITS, traces: 2 }
+    const before = new ForwardingEngine({ limits })
+    expect(before.apply({ ...tables(toUdp), traces: { set: [trace(1), trace(2)], remove: [] } }).status).toBe('applied')
+    const engine = new ForwardingEngine({ limits })
+    engine.load(before.state())
+    expect(engine.state().traces).toEqual([trace(1), trace(2)])
+    const third = { ...tables(toUdp), traces: { set: [trace(3)], remove: [] } }
+    expect(engine.judge(third)).toMatchObject({ status: 'refused', failures: [{ object: { kind: 'trace' }, code: 'dataplane.limit' }] })
   })
 })
 

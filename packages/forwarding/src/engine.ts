@@ -170,6 +170,7 @@ export class ForwardingEngine {
       ...(state.liveness !== undefined && { liveness: all(state.liveness) }),
       ...(state.natPools !== undefined && { natPools: all(state.natPools) }),
       ...(state.mirrors !== undefined && { mirrors: all(state.mirrors) }),
+      ...(state.traces !== undefined && { traces: all(state.traces) }),
       routes: state.routes,
     })
   }
