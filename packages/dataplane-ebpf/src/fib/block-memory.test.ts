@@ -7,8 +7,9 @@ const BLOCKS = 64
 
 type Act =
   | { readonly type: 'grow'; readonly blocks: number; readonly of: number | undefined }
-  | { readonly type: 'release' | 'publish'; readonly of: number }
+  | { readonly type: 'release' | 'leave' | 'publish'; readonly of: number }
   | { readonly type: 'wait' }
+  | { readonly type: 'tell' }
 
 const index = fc.nat(7)
 const act: fc.Arbitrary<Act> = fc.oneof(
@@ -20,8 +21,8 @@ const act: fc.Arbitrary<Act> = fc.oneof(
       of: fc.option(index, { nil: undefined }),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('release' as const, 'publish' as const), of: index }) },
-  { weight: 1, arbitrary: fc.constant<Act>({ type: 'wait' }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('release' as const, 'leave' as const, 'publish' as const), of: index }) },
+  { weight: 2, arbitrary: fc.constantFrom<Act>({ type: 'wait' }, { type: 'tell' }) },
 )
 
 describe('memory of the FIB', () => {
@@ -37,10 +38,20 @@ describe('memory of the FIB', () => {
         const rest = (region: Uint32Array): void => {
           for (let block = 0; block < region.length / BLOCK; block++) resting.set(memory.blockOf(region) + block, now)
         }
+        /** Regions that were published and let go of, and that programs are led to until they are told. */
+        let led: Uint32Array[] = []
+        const leads = (block: number): boolean =>
+          led.some((region) => memory.blockOf(region) <= block && block < memory.blockOf(region) + region.length / BLOCK)
         let mark = 0
         for (const each of acts) {
           if (each.type === 'wait') now += 1000
-          else if (each.type === 'grow') {
+          else if (each.type === 'tell') {
+            for (const region of led) {
+              memory.rest(memory.blockOf(region))
+              rest(region)
+            }
+            led = []
+          } else if (each.type === 'grow') {
             const before = each.of === undefined ? undefined : regions[each.of]
             const blocks = each.blocks + (before === undefined ? 0 : before.words.length / BLOCK)
             try {
@@ -53,10 +64,11 @@ describe('memory of the FIB', () => {
                 expect(given[0]).toBe(before.mark)
                 expect(given.subarray(before.words.length).every((word) => word === 0)).toBe(true)
                 const isMoved = memory.blockOf(given) !== memory.blockOf(before.words)
-                if (isMoved && before.isPublished) rest(before.words)
+                if (isMoved && before.isPublished) led.push(before.words)
                 Object.assign(before, { words: given, isPublished: before.isPublished && !isMoved })
               }
               for (let block = 0; block < blocks; block++) {
+                expect(leads(memory.blockOf(given) + block)).toBe(false)
                 const since = resting.get(memory.blockOf(given) + block)
                 if (since !== undefined) expect(now - since).toBeGreaterThanOrEqual(50)
                 resting.delete(memory.blockOf(given) + block)
@@ -71,8 +83,9 @@ describe('memory of the FIB', () => {
               memory.publish(region.words)
               region.isPublished = true
             } else {
-              memory.release(region.words)
-              if (region.isPublished) rest(region.words)
+              memory[each.type](region.words)
+              if (region.isPublished && each.type === 'release') rest(region.words)
+              if (region.isPublished && each.type === 'leave') led.push(region.words)
               regions.splice(each.of, 1)
             }
           }

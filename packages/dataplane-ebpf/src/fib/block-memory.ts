@@ -15,14 +15,16 @@ interface Extent {
 }
 
 /**
- * Memory of the FIB's map, in blocks of 256 words: gives tries their regions. A region that programs may read is given out again only when they have
- * had the time to leave it.
+ * Memory of the FIB's map, in blocks of 256 words: gives tries their regions. A region that programs may read is given out again only when nothing leads
+ * them there any more, and they have had the time to leave it.
  */
 export class BlockMemory implements FibMemory {
   readonly #words: Uint32Array
   /** Free extents by their first block, none beside another. */
   #free: Extent[]
   #resting: (Extent & { readonly since: number })[] = []
+  /** Extents that are given back and that programs are still led to, by their first block. */
+  readonly #left = new Map<number, Extent>()
   /** First blocks of regions that programs were told of. */
   readonly #published = new Set<number>()
   readonly #now: () => number
@@ -56,7 +58,7 @@ export class BlockMemory implements FibMemory {
     region.fill(0)
     if (previous !== undefined) {
       region.set(previous)
-      this.release(previous)
+      this.leave(previous)
     }
     return region
   }
@@ -75,11 +77,25 @@ export class BlockMemory implements FibMemory {
     return this.#words.subarray(first * BLOCK, first * BLOCK + words)
   }
 
-  /** Gives a region back. */
+  /** Gives a region back that nothing leads programs to any more. */
   release(region: Uint32Array): void {
+    this.leave(region)
+    this.rest(this.blockOf(region))
+  }
+
+  /** Gives a region back that programs, if they were told of it, are led to until `rest`. */
+  leave(region: Uint32Array): void {
     const extent = { first: this.blockOf(region), count: Math.ceil(region.length / BLOCK) }
-    if (this.#published.delete(extent.first)) this.#resting.push({ ...extent, since: this.#now() })
+    if (this.#published.delete(extent.first)) this.#left.set(extent.first, extent)
     else this.#insert(extent)
+  }
+
+  /** Programs are led no more to a region that was left. @param first its first block */
+  rest(first: number): void {
+    const extent = this.#left.get(first)
+    if (extent === undefined) return
+    this.#left.delete(first)
+    this.#resting.push({ ...extent, since: this.#now() })
   }
 
   /** Takes an extent that a dataplane before this one gave its programs; it is released like any other. */

@@ -1,6 +1,6 @@
 import { NO_MATCH, StrideTrie, type Prefixes4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
-import type { BlockMemory } from './block-memory.js'
+import { FibFullError, type BlockMemory } from './block-memory.js'
 import { HostRows } from './host-rows.js'
 import type { RouteRows } from './route-rows.js'
 import type { RowLinks } from './row-list.js'
@@ -51,9 +51,16 @@ export class FamilyFib {
 
   /** The root as programs read it, which they are about to be told of. 0: no routes. */
   publish(): number {
-    if (this.#trie === undefined) return (this.#published = 0)
+    if (this.#trie === undefined) return 0
     const block = this.#memory.publish(this.#trie.words) + 1
-    return (this.#published = (this.#trie.rootBits === 16 ? (block | LARGE_ROOT) >>> 0 : block) >>> 0)
+    return this.#trie.rootBits === 16 ? (block | LARGE_ROOT) >>> 0 : block
+  }
+
+  /** Programs were told of the root that `publish` gave: nothing leads them to what the one before it was of. */
+  told(root: number): void {
+    const before = this.#published & ~LARGE_ROOT
+    if (before !== 0 && before !== (root & ~LARGE_ROOT)) this.#memory.rest(before - 1)
+    this.#published = root
   }
 
   /** Whether programs must be told of another root. */
@@ -64,30 +71,48 @@ export class FamilyFib {
 
   /**
    * @returns the group that the prefix had, `NO_MATCH` for a new one
-   * @throws FibFullError when the memory is full; then nothing has changed that a lookup could see
+   * @throws FibFullError when the memory is full, or the rows; then nothing has changed that a lookup could see
    */
   set(w0: number, w1: number, w2: number, w3: number, length: number, group: number): number {
     const row = this.#rowOf(w0, w1, w2, w3, length)
-    if (row < 0 && this.size + 1 === LARGE) this.#enlarge()
-    this.#insert(w0, w1, w2, w3, length, group, row < 0)
     if (row < 0) {
+      this.#insertNew(w0, w1, w2, w3, length, group)
       const added = this.#rows.add(this.vrf, this.family, w0, w1, w2, w3, length, group)
       this.#note(this.#ownTrie(), this.#hosts, added, length)
       this.#remember(added, length)
       return NO_MATCH
     }
+    this.#insert(w0, w1, w2, w3, length, group, false)
     const before = this.#rows.groupOf(row)
     this.#rows.setGroup(row, group)
     return before
+  }
+
+  #insertNew(w0: number, w1: number, w2: number, w3: number, length: number, group: number): void {
+    try {
+      if (this.#rows.room === 0) throw this.#noRow()
+      if (this.size + 1 === LARGE) this.#enlarge()
+      this.#insert(w0, w1, w2, w3, length, group, true)
+    } catch (error) {
+      // A root without routes would keep its blocks for nothing.
+      if (this.size === 0) this.clear()
+      throw error
+    }
+  }
+
+  #noRow(): FibFullError {
+    return new FibFullError(`all ${this.#rows.capacity} rows of routes are taken`)
   }
 
   /**
    * As `set` of many IPv4 prefixes in turn, in a fraction of the time.
    *
    * @param before gets the group that each had, `NO_MATCH` for a new one
-   * @throws FibFullError when the memory may not have room for all of them; then nothing has changed
+   * @throws FibFullError when the memory or the rows may not have room for all of them; then nothing has changed that a lookup could see
    */
   setAll4(addresses: Uint32Array, lengths: Uint8Array, groups: Uint32Array, before: Int32Array): void {
+    const { room } = this.#rows
+    if (addresses.length > room && this.#missing(addresses, lengths) > room) throw this.#noRow()
     const trie = this.#trieFor(addresses, lengths)
     trie.reserve4({ addresses, lengths })
     for (let first = 0; first < addresses.length; first += AT_ONCE) {
@@ -168,7 +193,7 @@ export class FamilyFib {
     for (let row = this.#list; row >= 0; row = this.#links.after(row)) this.#rows.delete(row)
     this.#list = -1
     this.#counts.fill(0)
-    if (this.#trie !== undefined) this.#memory.release(this.#trie.words)
+    if (this.#trie !== undefined) this.#memory.leave(this.#trie.words)
     this.#trie = undefined
     this.#hosts = new HostRows()
     this.size = 0
@@ -209,13 +234,18 @@ export class FamilyFib {
     if (this.#trie?.rootBits === 16) return
     const trie = new StrideTrie(16, this.#bits, this.#memory)
     const hosts = new HostRows()
-    for (let row = this.#list; row >= 0; row = this.#links.after(row)) {
-      const { w0, w1, w2, w3, length, group } = this.#rows.at(row)
-      this.#setKey(w0, w1, w2, w3)
-      trie.insert(this.#key, length, group, true)
-      this.#note(trie, hosts, row, length)
+    try {
+      for (let row = this.#list; row >= 0; row = this.#links.after(row)) {
+        const { w0, w1, w2, w3, length, group } = this.#rows.at(row)
+        this.#setKey(w0, w1, w2, w3)
+        trie.insert(this.#key, length, group, true)
+        this.#note(trie, hosts, row, length)
+      }
+    } catch (error) {
+      this.#memory.release(trie.words)
+      throw error
     }
-    if (this.#trie !== undefined) this.#memory.release(this.#trie.words)
+    if (this.#trie !== undefined) this.#memory.leave(this.#trie.words)
     this.#trie = trie
     this.#hosts = hosts
   }

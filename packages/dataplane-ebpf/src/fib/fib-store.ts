@@ -47,6 +47,7 @@ export class FibStore {
     const fibs = this.#vrfs.get(vrf)
     fibs?.[4].clear()
     fibs?.[6].clear()
+    this.publish(vrf, () => undefined)
     this.#vrfs.delete(vrf)
   }
 
@@ -56,10 +57,18 @@ export class FibStore {
     return fibs !== undefined && (fibs[4].isMoved || fibs[6].isMoved)
   }
 
-  /** The roots of the VRF, of which programs are about to be told. */
-  publish(vrf: number): Roots {
+  /**
+   * Has programs be told of the roots of the VRF: what the roots of before led to is theirs until then.
+   *
+   * @param tell tells them
+   */
+  publish<T>(vrf: number, tell: (roots: Roots) => T): T {
     const fibs = this.#vrfs.get(vrf)
-    return { root4: fibs?.[4].publish() ?? 0, root6: fibs?.[6].publish() ?? 0 }
+    const roots = { root4: fibs?.[4].publish() ?? 0, root6: fibs?.[6].publish() ?? 0 }
+    const result = tell(roots)
+    fibs?.[4].told(roots.root4)
+    fibs?.[6].told(roots.root6)
+    return result
   }
 
   batch(): RouteBatch {

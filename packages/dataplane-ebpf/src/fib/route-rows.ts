@@ -39,6 +39,11 @@ export class RouteRows {
     this.#index = new RouteIndex(this.#words, this.capacity)
   }
 
+  /** Routes that there is room for. */
+  get room(): number {
+    return this.capacity - this.#next + this.#free.length
+  }
+
   /** Finds the rows that are there, and what is free between them. */
   *restore(): Generator<readonly [row: number, route: RouteRow]> {
     let last = -1

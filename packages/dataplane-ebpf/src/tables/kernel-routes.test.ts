@@ -100,7 +100,7 @@ describe('the routes that programs look up, as an engine has them', () => {
             if (!refused.has(`${VRF} ${octets.join('.')}/${length}`)) table.set(4, address, 0, 0, 0, length, group)
             else expect(before[index]).toBe(group) // so that nobody counts it as moved
           }
-          const { root4 } = store.publish(VRF)
+          const root4 = store.publish(VRF, (roots) => roots.root4)
           const found = masked.map(({ address }) => lookup4(words, root4, address))
           expect(found).toEqual(masked.map(({ address }) => table.lookup4(address)))
           expect(store.batch().count).toBe(table.size)
@@ -109,17 +109,105 @@ describe('the routes that programs look up, as an engine has them', () => {
         if (blocks < 4000) return
         // Who takes them over finds them, and takes them away.
         const next = open()
-        next.restore(new Map([[VRF, store.publish(VRF)]]))()
+        next.restore(new Map([[VRF, store.publish(VRF, (roots) => roots)]]))()
         const taken = new KernelRoutes(next).of(VRF)
         for (const [address, length] of named) {
           expect(taken.get(4, address, 0, 0, 0, length)).toBe(table.get(4, address, 0, 0, 0, length))
           if (address % 3 === 0) expect(taken.delete(4, address, 0, 0, 0, length)).toBe(table.delete(4, address, 0, 0, 0, length))
         }
         expect(next.batch().count).toBe(table.size)
-        const { root4 } = next.publish(VRF)
+        const root4 = next.publish(VRF, (roots) => roots.root4)
         for (const [address] of named) expect(lookup4(words, root4, address)).toBe(table.lookup4(address))
       }),
       { numRuns: 25 },
     )
+  })
+})
+
+describe('the memory of routes', () => {
+  const A = 0x0a00_0001
+  /** A route for each of many VRFs, which take what memory there is. */
+  const fill = (all: KernelRoutes, from: number): void => {
+    for (let vrf = from; vrf < from + 20; vrf++) all.of(vrf).set(4, A, 0, 0, 0, 32, 9)
+  }
+
+  it('gave a root to another VRF, 50 ms after it had moved, while programs were not yet told of the new one', () => {
+    const { words, store, all, routes } = memories(1024, 1024)
+    routes.set(4, A, 0, 0, 0, 32, 7)
+    fill(all, 2)
+    const before = store.publish(VRF, ({ root4 }) => root4)
+    for (let index = 1; index < 40; index++) routes.set(4, A + (index << 16), 0, 0, 0, 32, 7)
+    expect(store.isMoved(VRF)).toBe(true)
+    fill(all, 100) // the clock goes on by a second each time
+    expect(lookup4(words, before, A)).toBe(7)
+    // All routes go, and programs are told of neither.
+    for (let index = 0; index < 40; index++) routes.delete(4, A + (index << 16), 0, 0, 0, 32)
+    fill(all, 200)
+    expect(lookup4(words, before, A)).toBe(7)
+    expect(store.publish(VRF, ({ root4 }) => root4)).toBe(0)
+    for (const first of [2, 100, 200]) for (let vrf = first; vrf < first + 20; vrf++) store.remove(vrf)
+    expect(store.memory.grow(1024 * BLOCK)).toHaveLength(1024 * BLOCK)
+  })
+
+  it('has the root of a VRF back that is removed', () => {
+    const { store, routes } = memories(1024, 1024)
+    routes.set(4, A, 0, 0, 0, 32, 7)
+    store.publish(VRF, () => undefined)
+    store.remove(VRF)
+    expect(store.memory.grow(1024 * BLOCK)).toHaveLength(1024 * BLOCK)
+  })
+
+  it('lost routes beyond its last row, when a batch set new ones before it deleted as many', () => {
+    const { words, store, all, routes } = memories(4000, 600)
+    const table = new FibTable()
+    for (let index = 0; index < 600; index++) {
+      routes.set(4, A + index, 0, 0, 0, 32, 5)
+      table.set(4, A + index, 0, 0, 0, 32, 5)
+    }
+    const many = Uint32Array.from({ length: 520 }, (_, index) => 0x0b00_0000 + (index << 8))
+    const setMany = (length: number): void => {
+      const columns = [many, new Uint8Array(520).fill(length), new Uint32Array(520).fill(6)] as const
+      routes.setAll4?.(...columns, new Int32Array(520))
+    }
+    for (const length of [24, 32]) {
+      expect(all.failuresOf(() => setMany(length))).toHaveLength(520)
+      const failures = all.failuresOf(() => expect(routes.set(4, 0x0c00_0000, 0, 0, 0, length, 6)).toBe(6))
+      expect(failures).toMatchObject([{ object: { kind: 'route', key: `${VRF} 12.0.0.0/${length}` }, code: 'dataplane.limit' }])
+    }
+    for (let index = 0; index < 20; index++) {
+      routes.delete(4, A + index, 0, 0, 0, 32)
+      table.delete(4, A + index, 0, 0, 0, 32)
+      table.set(4, many[index], 0, 0, 0, 32, 6)
+    }
+    expect(all.failuresOf(() => setMany(32))).toHaveLength(500)
+    expect([routes.size, store.batch().count]).toEqual([600, 600])
+    const root = store.publish(VRF, ({ root4 }) => root4)
+    for (const address of [...many, ...Array.from({ length: 600 }, (_, index) => A + index)]) {
+      expect(routes.get(4, address, 0, 0, 0, 32)).toBe(table.get(4, address, 0, 0, 0, 32))
+      expect(lookup4(words, root, address)).toBe(table.lookup4(address))
+    }
+  })
+
+  it('lost the blocks of a large root that had no room, with each route that asked for it', () => {
+    // The compact form takes 23 blocks; the large one 256 and then 17, as it grows.
+    const { words, store, all, routes } = memories(23 + 256 + 6, 8192)
+    const set = (index: number): unknown => routes.set(4, A + index, 0, 0, 0, 32, 5)
+    expect(all.failuresOf(() => Array.from({ length: 4095 }, (_, index) => set(index)))).toEqual([])
+    const { used } = store.memory
+    expect(used).toBe(23)
+    for (const index of [4095, 4096]) expect(all.failuresOf(() => set(index))).toHaveLength(1)
+    expect(store.memory.used).toBe(used)
+    const root = store.publish(VRF, ({ root4 }) => root4)
+    for (let index = 0; index < 4095; index++) expect(lookup4(words, root, A + index)).toBe(5)
+  })
+
+  it('stayed with a large root that no route fitted into', () => {
+    const { words, store, all, routes } = memories(256, 8192)
+    const addresses = Uint32Array.from({ length: 4096 }, (_, index) => A + index)
+    const columns = [addresses, new Uint8Array(4096).fill(32), new Uint32Array(4096).fill(5)] as const
+    // What the first is refused for, those behind it have.
+    expect(all.failuresOf(() => routes.setAll4?.(...columns, new Int32Array(4096)))).toHaveLength(1)
+    const root = store.publish(VRF, ({ root4 }) => root4)
+    expect(addresses.filter((address) => lookup4(words, root, address) === 5)).toHaveLength(4095)
   })
 })

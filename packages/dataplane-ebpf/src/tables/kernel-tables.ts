@@ -87,7 +87,10 @@ export class KernelTables {
     }
 
     for (const port of ports.set) attempt('port', port.id, () => this.#setPort(port))
-    for (const vrf of vrfs.set) attempt('vrf', vrf.id, () => counted('vrf_counters', 'vrfs', vrf.id, this.#encodeVrf(vrf)))
+    for (const vrf of vrfs.set)
+      attempt('vrf', vrf.id, () =>
+        this.fib.publish(vrf.id, (roots) => counted('vrf_counters', 'vrfs', vrf.id, encodeVrf(vrf, ...rootsOf(roots)))),
+      )
     for (const { vni, routerMac } of vnis.set) this.#macs.set(vni, routerMac)
     for (const hop of nextHops.set)
       attempt('next-hop', hop.id, () => counted('next_hop_counters', 'next_hops', hop.id, encodeNextHop(hop, this.#ownMac(hop))))
@@ -175,11 +178,7 @@ export class KernelTables {
   #publish(id: number): void {
     const value = this.#maps.get('vrfs', id)
     if (value === undefined) return
-    this.#maps.set('vrfs', id, encodeVrf(decodeVrf(id, value), ...rootsOf(this.fib.publish(id))))
-  }
-
-  #encodeVrf(vrf: { readonly id: number; readonly name: string }): Uint8Array {
-    return encodeVrf(vrf, ...rootsOf(this.fib.publish(vrf.id)))
+    this.fib.publish(id, (roots) => this.#maps.set('vrfs', id, encodeVrf(decodeVrf(id, value), ...rootsOf(roots))))
   }
 
   #ownMac({ action }: { readonly action: { readonly type: string; readonly vni?: number } }): MacAddress | undefined {
