@@ -7,6 +7,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
+import { View } from '../src/layout/struct.js'
+import { OBSERVED_KEY } from '../src/layout/structs.js'
+import { observe } from '../src/tables/config.js'
+import { wordBytes } from '../src/tables/kernel-maps.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
 import { byProgram } from './support/twins.js'
@@ -77,5 +81,23 @@ describe.skipIf(missing() !== '')(titled('mirrors in the kernel'), () => {
     expect((await second.dump()).mirrors).toEqual([])
     await second.close()
     router = undefined
+  })
+
+  it('had packets from before they were there, which the last mirror of the port had left unread', async () => {
+    const [opened, seen] = await open()
+    await opened.apply({ ...transaction(1), mirrors: { set: [], remove: [] } })
+    const { maps, tables } = opened.parts
+    // A program that has not seen yet that the last mirror is gone.
+    const key = new View(OBSERVED_KEY).set('port', 1).set('direction', 0).bytes
+    maps.set('observed', key, wordBytes(65_535))
+    observe(tables.config, 'ports', true)
+    send(opened)
+    maps.delete('observed', key)
+    observe(tables.config, 'ports', false)
+    await opened.apply({ ...emptyTransaction(2), mirrors: { set: [MIRROR], remove: [] } })
+    const packet = testPacket({ source: '10.1.0.1', destination: '10.2.0.2', size: 100 })
+    byProgram(opened, { from: 'port', port: 1, packet })
+    await expect.poll(() => seen.length, { timeout: 20_000 }).toBeGreaterThan(0)
+    expect(seen).toMatchObject([{ type: 'mirrored', mirror: 7, sequence: 0, packet: packet.slice(0, 40) }])
   })
 })

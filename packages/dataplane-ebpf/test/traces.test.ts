@@ -4,12 +4,13 @@ import { IpPrefix } from '@heddle/wire'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { Struct, View } from '../src/layout/struct.js'
-import { LINK } from '../src/layout/structs.js'
-import { decodeTrace } from '../src/layout/trace.js'
+import { LINK, TRACE_FILTER } from '../src/layout/structs.js'
+import { decodeTrace, encodeTrace } from '../src/layout/trace.js'
+import { observe } from '../src/tables/config.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { byProgram } from './support/twins.js'
@@ -165,5 +166,51 @@ describe.skipIf(missing() !== '')(titled('traces in the kernel'), () => {
     // As many as there are take the places of those that go.
     expect(await refusal(many.slice(1))).toEqual([])
     expect((await opened.dump()).traces).toHaveLength(16)
+  })
+
+  it('were more than there is room for, behind a restart', async () => {
+    const [first] = await open()
+    const many = Array.from({ length: 16 }, (_, id): TraceObject => ({ id, filter: { vrf: 1 } }))
+    expect(await first.apply(transaction(1, many))).toMatchObject({ status: 'applied', failures: [] })
+    await first.close({ keep: true })
+    const [second] = await open()
+    const report = await second.apply({ ...emptyTransaction(2), traces: { set: [{ id: 16, filter: {} }], remove: [] } })
+    expect(report).toMatchObject({ status: 'refused', failures: [{ object: { kind: 'trace' }, code: 'dataplane.limit' }] })
+    expect((await second.dump()).traces).toEqual(many)
+  })
+
+  it('told of packets from before they were there, which a trace with their id had left unread', async () => {
+    const [opened, told] = await open()
+    await opened.apply(transaction(1, []))
+    const { maps, tables } = opened.parts
+    // A program that has not seen yet that the last trace is gone.
+    maps.set('trace_filters', 0, encodeTrace(TRACE, 0))
+    observe(tables.config, 'traces', true)
+    byProgram(opened, OUT)
+    maps.set('trace_filters', 0, new View(TRACE_FILTER).bytes)
+    observe(tables.config, 'traces', false)
+    await opened.apply({ ...emptyTransaction(2), traces: { set: [TRACE], remove: [] } })
+    const packet = testPacket({ source: '10.1.0.1', destination: '10.2.0.2', destinationPort: 9 })
+    byProgram(opened, { ...OUT, packet })
+    await comes(told, 1)
+    expect(told.map((each) => each.packet)).toEqual([packet.slice(0, 128)])
+  })
+
+  it('were seen with conditions that were half written', async () => {
+    const [opened] = await open()
+    await opened.apply(transaction(1, [TRACE]))
+    const { maps } = opened.parts
+    const seen = [maps.get('trace_filters', 0) as Uint8Array]
+    const set = maps.set.bind(maps)
+    vi.spyOn(maps, 'set').mockImplementation((map, key, value) => {
+      if (map === 'trace_filters') seen.push(value.slice())
+      set(map, key, value)
+    })
+    await opened.apply({ ...emptyTransaction(2), traces: { set: [{ id: 3, filter: { protocol: 6 } }], remove: [] } })
+    const steps = seen.map((bytes) => ({ isThere: new View(TRACE_FILTER, bytes).get('is_there') === 1, rest: `${bytes.slice(4)}` }))
+    expect(steps.at(-1)?.isThere).toBe(true)
+    expect(steps.at(-1)?.rest).not.toBe(steps[0].rest)
+    for (const [index, step] of steps.slice(1).entries())
+      if (step.rest !== steps[index].rest) expect([steps[index].isThere, step.isThere]).toEqual([false, false])
   })
 })

@@ -47,6 +47,8 @@ export class Mirrors {
 
   /** Makes a change that was found valid; returns what the kernel refused. Copies of before it are handed out first. */
   async program({ set, remove }: ObjectChanges<MirrorObject>): Promise<ApplyFailure[]> {
+    // What has lain there since nobody read is handed to nobody, whatever port the first mirror is of.
+    if (set.length > 0) this.#ring.isWanted = true
     this.#ring.drain()
     const failures: ApplyFailure[] = []
     for (const mirror of set) {

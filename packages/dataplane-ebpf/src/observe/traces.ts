@@ -1,5 +1,6 @@
 import { DROP_REASONS, ENCAPSULATIONS, type ApplyFailure, type DataplaneEvent, type ObjectChanges, type TracedPacket } from '@heddle/core'
 import type { TraceObject } from '@heddle/core'
+import { FibFullError } from '../fib/block-memory.js'
 import { addressOf, wordsOf } from '../layout/prefix.js'
 import { View } from '../layout/struct.js'
 import { MAX_TRACES, NONE, TOLD, TRACE_FILTER, TRACED } from '../layout/structs.js'
@@ -38,6 +39,8 @@ export class Traces {
   /** Makes a change that was found valid; returns what the kernel refused. Packets of before it are told first. */
   program({ set, remove }: ObjectChanges<TraceObject>): ApplyFailure[] {
     const { maps } = this.#options
+    // What has lain there since nobody read is told to nobody, whatever id the first trace has.
+    if (set.length > 0) this.#ring.isWanted = true
     this.#ring.drain()
     for (const id of removedIn({ set, remove }, idOf)) {
       const place = this.#places.get(id)
@@ -66,12 +69,21 @@ export class Traces {
     this.#ring.close()
   }
 
+  /** Programs may read a place while it is written: they pass it over until its conditions are whole. @throws FibFullError when no place is free */
   #set(trace: TraceObject): void {
     const { maps } = this.#options
     const taken = new Set(this.#places.values())
-    const place = this.#places.get(trace.id) ?? places().find((free) => !taken.has(free)) ?? 0
-    const before = decodeTrace(maps.get('trace_filters', place) as Uint8Array)
-    maps.set('trace_filters', place, encodeTrace(trace, before?.sequence ?? 0))
+    const place = this.#places.get(trace.id) ?? places().find((free) => !taken.has(free))
+    if (place === undefined) throw new FibFullError(`all ${MAX_TRACES} places of traces are taken`)
+    const held = (): View<'is_there' | 'sequence'> => new View(TRACE_FILTER, maps.get('trace_filters', place))
+    const write = (view: View<'is_there'>, isThere: boolean): void =>
+      maps.set('trace_filters', place, view.set('is_there', Number(isThere)).bytes)
+    write(held(), false)
+    // Read only now, when nobody counts on.
+    const sequence = this.#places.has(trace.id) ? held().get('sequence') : 0
+    const filter = new View(TRACE_FILTER, encodeTrace(trace, sequence))
+    write(filter, false)
+    write(filter, true)
     this.#places.set(trace.id, place)
   }
 
