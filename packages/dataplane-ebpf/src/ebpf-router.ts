@@ -116,9 +116,7 @@ export class EbpfRouter implements EbpfDataplane {
     if (tooLarge.length > 0) return { status: 'refused', generation: transaction.generation, failures: tooLarge }
     const judged = this.#judge.judge(transaction)
     if (judged.status === 'refused') return judged
-    const failures = this.#program(transaction)
-    if (transaction.mirrors !== undefined) failures.push(...(await this.#parts.mirrors.program(transaction.mirrors)))
-    if (transaction.traces !== undefined) failures.push(...this.#parts.traces.program(transaction.traces))
+    const failures = await this.#write(transaction)
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
     if (transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.merger?.ensure())
@@ -210,6 +208,23 @@ export class EbpfRouter implements EbpfDataplane {
   #tables(): Omit<DataplaneState, 'devices'> {
     const { tables, liveness, mirrors, traces } = this.#parts
     return { ...tables.dump(), ...liveness?.dump(), mirrors: mirrors.dump(), traces: traces.dump() }
+  }
+
+  /** @throws what is no refusal of an object; what was written until then counts, for programs and for what is judged next */
+  async #write(transaction: FibTransaction): Promise<ApplyFailure[]> {
+    const { maps, mirrors, traces } = this.#parts
+    try {
+      const failures = this.#program(transaction)
+      if (transaction.mirrors !== undefined) failures.push(...(await mirrors.program(transaction.mirrors)))
+      if (transaction.traces !== undefined) failures.push(...traces.program(transaction.traces))
+      return failures
+    } catch (error) {
+      if (!this.#closed) {
+        maps.forgetDecisions()
+        this.#judge = this.#newJudge()
+      }
+      throw error
+    }
   }
 
   /** Watches first, and what is watched no more last, so that no next hop names what is not there. */

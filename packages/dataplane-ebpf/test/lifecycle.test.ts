@@ -8,7 +8,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { LAYOUT_VERSION } from '../src/layout/structs.js'
@@ -131,6 +131,22 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     await second.close()
     expect(isMounted(pinDirectory)).toBe(false)
     expect(namespace.namespaces.in('life', 'ip', '-o', 'link')).not.toMatch(/: hd/)
+  })
+
+  it('judged on as if nothing was there, when a transaction broke off half written', async () => {
+    const router = await open()
+    const { maps, tables } = router.parts
+    const broken = new LinuxError('EIO', 5, 'tell ports of their policies', 'Input/output error')
+    const tell = vi.spyOn(tables.policies, 'tell').mockImplementationOnce(() => {
+      throw broken
+    })
+    const forget = vi.spyOn(maps, 'forgetDecisions')
+    await expect(router.apply(transaction(1))).rejects.toBe(broken)
+    expect(forget.mock.invocationCallOrder.at(-1)).toBeGreaterThan(tell.mock.invocationCallOrder[0])
+    // Its VRF and its group are in the kernel.
+    const routes = new RouteBatch()
+    routes.push(1, IpPrefix.of(PODS[0]), 0)
+    expect(await router.apply({ ...emptyTransaction(2), routes })).toMatchObject({ status: 'applied', failures: [] })
   })
 
   it('gives an endpoint a device that needs no neighbour, no gateway and no forwarding host', async () => {
