@@ -4,7 +4,7 @@ import { IPV4_UNICAST } from '../nlri/family.js'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { AdjRibOut, type ExportTarget } from './adj-rib-out.js'
 import { AttributeSets } from './attribute-sets.js'
-import { addPeer, eachPeer, hasPeer } from './peer-set.js'
+import { addPeer, hasPeer, nextPeer } from './peer-set.js'
 import { RibTable } from './rib-table.js'
 
 /** More than a word of them. */
@@ -41,6 +41,10 @@ const setOf = (words: number, all: readonly number[]): Uint32Array => {
   const out = new Uint32Array(words)
   for (const peer of all) addPeer(out, peer)
   return out
+}
+
+const eachPeer = (set: Uint32Array, visit: (peer: number) => void): void => {
+  for (let peer = nextPeer(set, 0); peer >= 0; peer = nextPeer(set, peer + 1)) visit(peer)
 }
 
 test('peers hold what they are to hold, are told what is another, and all is free in the end', () => {

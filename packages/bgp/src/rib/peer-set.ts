@@ -28,13 +28,14 @@ export function equalSets(a: PeerSet, b: PeerSet): boolean {
   return true
 }
 
-/** Calls `visit` with each peer of the set, in order. */
-export function eachPeer(set: PeerSet, visit: (peer: number) => void): void {
-  for (let at = 0; at < set.length; at++) {
-    for (let word = set[at]; word !== 0;) {
-      const bit = 31 - Math.clz32(word & -word)
-      word &= word - 1
-      visit(at * 32 + bit)
-    }
+/** The first peer of the set from `from` on; -1: there is none. */
+export function nextPeer(set: PeerSet, from: number): number {
+  let at = from >>> 5
+  if (at >= set.length) return -1
+  let word = set[at] & (-1 << (from & 31))
+  while (word === 0) {
+    if (++at === set.length) return -1
+    word = set[at]
   }
+  return at * 32 + 31 - Math.clz32(word & -word)
 }

@@ -8,9 +8,13 @@ import { AdjRibOut, type ExportTarget } from './adj-rib-out.js'
 import { AttributeSets } from './attribute-sets.js'
 import { bestPath, ranksOf, type PathOrigin } from './best-path.js'
 import { ByteInterner } from './byte-interner.js'
-import { addPeer, eachPeer, removePeer } from './peer-set.js'
+import { addPeer, nextPeer, removePeer } from './peer-set.js'
 import { LOCAL, RibTable } from './rib-table.js'
 import { UpdateLog } from './update-log.js'
+
+const eachPeer = (set: Uint32Array, visit: (peer: number) => void): void => {
+  for (let peer = nextPeer(set, 0); peer >= 0; peer = nextPeer(set, peer + 1)) visit(peer)
+}
 
 const PEERS = 4
 

@@ -1,18 +1,18 @@
 import { silentLogger } from '@heddle/io'
-import { ManualClock } from '@heddle/io/testing'
+import { ManualClock, recordingLogger } from '@heddle/io/testing'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { decodeMessage } from '../decode.js'
 import { messagesIn } from '../message/header.js'
-import { VPNV4_UNICAST } from '../nlri/family.js'
+import { IPV4_FLOWSPEC, VPNV4_UNICAST, type Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { routeTargetMembership } from '../nlri/route-target-membership.js'
 import { exportSet, type ExportSignature } from '../policy/export-rules.js'
 import { RouteTargetFilter } from '../policy/route-target-filter.js'
 import { AttributeSets } from '../rib/attribute-sets.js'
 import { bestPath } from '../rib/best-path.js'
-import { RibTable } from '../rib/rib-table.js'
+import { PATH, RibTable } from '../rib/rib-table.js'
 import type { ExportMember, MemberPeer } from './export-member.js'
 import { ExportGroups } from './export-groups.js'
 import { Scheduler } from './scheduler.js'
@@ -200,4 +200,115 @@ test.each([false, true])('every peer of a group holds a fresh export, whatever h
     }),
     { numRuns: 300 },
   )
+})
+
+/** A table whose changes go to groups, and peers that keep the names of what they are told. */
+function world(family: Family, nameOf: (nlri: Nlri) => string, { addPath = false } = {}) {
+  const sets = new AttributeSets()
+  const table = new RibTable(family, sets)
+  const logs = recordingLogger()
+  const scheduler = new Scheduler(new ManualClock(), logs)
+  const sourceOf = (index: number) => ({ kind: 'ibgp', client: true, routerId: IpAddress.v4(0xc0000200 + index) }) as const
+  const groups = new ExportGroups({ scheduler, logger: logs, sourceOf, ranked: () => [], worked: () => undefined })
+  const encode = { addPath: new Set(addPath ? [family.key] : []) }
+  const join = (index: number, told: () => void = () => undefined) => {
+    const held = new Set<string>()
+    const write = (messages: Uint8Array): void => {
+      for (const bytes of messagesIn(messages)) {
+        const result = decodeMessage(bytes, { peerType: 'ibgp', addPath: encode.addPath })
+        if (!result.ok || result.message.type !== 'update') continue
+        const { withdrawn, announced, endOfRib } = result.message
+        for (const { nlri } of withdrawn) for (const one of nlri) held.delete(nameOf(one))
+        for (const { nlri } of announced) for (const one of nlri) held.add(nameOf(one))
+        if (endOfRib === undefined) told()
+      }
+    }
+    const view: MemberPeer = {
+      peer: index,
+      enhancedRefresh: true,
+      filter: () => undefined,
+      held: () => false,
+      ready: () => true,
+      write,
+      idle: () => undefined,
+    }
+    return { held, member: groups.find(table, SIGNATURE, encode).join(view) }
+  }
+  const decide = (): void =>
+    table.decide(
+      Infinity,
+      (_, destination) => table.pathsOf(destination).find((path) => !table.has(path, PATH.dead)) ?? 0,
+      (destination, best) => groups.changed(table, destination, best),
+    )
+  const announce = (from: number, nlri: Nlri, localPref = 100): void => {
+    const key = table.newKey()
+    table.key.fromNlri(nlri, key)
+    const hop = family === VPNV4_UNICAST ? { nextHop: { address: IpAddress.v4(0xc0000200 + from) } } : {}
+    const set = sets.intern({ attributes: { origin: 'igp', asPath: [], localPref }, ...hop })
+    table.announce(from, key, 0, table.key.dataFromNlri(nlri), set)
+  }
+  const run = (): void => scheduler.drain(['export'])
+  return { sets, table, logs, groups, encode, join, decide, announce, run }
+}
+
+describe('who follows the messages of a member, and does at one of them what takes another member out of the group', () => {
+  test.each(['leaves', 'goes to another group'] as const)('%s: all are told all', (how) => {
+    const nameOf = (nlri: Nlri): string => (nlri.kind === 'vpn' ? String(nlri.prefix) : '')
+    const { sets, table, logs, groups, encode, join, decide, announce, run } = world(VPNV4_UNICAST, nameOf)
+    let isOut = false
+    const out = (): void => {
+      if (isOut) return
+      isOut = true
+      const { member } = third
+      if (how === 'leaves') member.group.leave(member)
+      else third.member = groups.find(table, { ...SIGNATURE, client: false }, encode).take(member)
+    }
+    const [first, second] = [join(1, out), join(2)]
+    const third = join(3)
+    // routes that go to all, and those that go to all but one: they are packed one behind the other
+    for (const from of [0, 1, 2]) announce(from, vpn(from, 16))
+    decide()
+    run()
+    expect(isOut).toBe(true)
+    expect(logs.records.filter(({ level }) => level === 'error')).toEqual([])
+    const names = [0, 1, 2].map((host) => `10.0.0.${host}/32`)
+    const without = (host: number): Set<string> => new Set(names.filter((_, at) => at !== host))
+    expect([first.held, second.held]).toEqual([without(1), without(2)])
+    if (how !== 'leaves') expect(third.held).toEqual(new Set(names))
+    for (const { member } of how === 'leaves' ? [first, second] : [first, second, third]) member.group.leave(member)
+    for (const from of [0, 1, 2]) table.removePeer(from)
+    decide()
+    run()
+    expect([sets.size, table.size]).toEqual([0, 0])
+  })
+})
+
+describe('a rule of FlowSpec', () => {
+  const rule: Nlri = { kind: 'flowspec', components: [{ type: 'protocol', matches: [{ and: false, operator: '==', value: 17 }] }] }
+
+  test('is told to nobody before it was decided, which is when it is looked at whether it may be followed', () => {
+    const { table, join, decide, announce, run } = world(IPV4_FLOWSPEC, ({ kind }) => kind, { addPath: true })
+    const peer = join(2)
+    run()
+    announce(1, rule)
+    peer.member.group.walk(peer.member, false)
+    run()
+    expect(peer.held.size).toBe(0)
+    decide()
+    run()
+    expect(peer.held.size).toBe(1)
+    // what has been told stays so until there is something else to tell
+    table.redecide()
+    peer.member.group.walk(peer.member, false)
+    run()
+    expect(peer.held.size).toBe(1)
+    // who asks for everything anew is not told that it is as it was
+    announce(1, rule, 200)
+    peer.member.group.refresh(peer.member)
+    run()
+    expect(peer.held.size).toBe(0)
+    decide()
+    run()
+    expect(peer.held.size).toBe(1)
+  })
 })

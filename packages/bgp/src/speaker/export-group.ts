@@ -2,10 +2,9 @@ import { ByteWriter, type ValueError } from '@heddle/wire'
 import { encodeEndOfRib } from '../message/pack.js'
 import { usesPathIds, type EncodeOptions } from '../message/options.js'
 import { ROUTE_REFRESH_SUBTYPE, encodeRouteRefresh } from '../message/route-refresh.js'
-import type { UpdateBatch } from '../message/update-batch.js'
 import type { Family } from '../nlri/family.js'
 import { AdjRibOut } from '../rib/adj-rib-out.js'
-import { eachPeer, equalSets, peerSetWords, type PeerSet } from '../rib/peer-set.js'
+import { equalSets, nextPeer, peerSetWords, type PeerSet } from '../rib/peer-set.js'
 import type { RibTable } from '../rib/rib-table.js'
 import { UpdateLog } from '../rib/update-log.js'
 import { ExportBundles } from './export-bundles.js'
@@ -34,6 +33,13 @@ export interface GroupContext {
   failed(family: Family, error: ValueError): void
 }
 
+/** Messages on their way to members, and the bit of the first one that may not have them yet. */
+interface PackedMessages {
+  readonly messages: Uint8Array
+  readonly peers: PeerSet
+  next: number
+}
+
 /**
  * The peers of equal export signature in one family. What changes is queued once for all of them; those that are equally far move together, so
  * that each UPDATE is packed once and handed to all. A peer that is slower goes on from where it stands, and meets the others again.
@@ -52,6 +58,7 @@ export class ExportGroup {
   readonly #leaving: { readonly index: number; next: number }[] = []
   #size = 0
   #stage: ExportStage | undefined
+  readonly #packed: PackedMessages[] = []
   /** Where the stage under way ends, when it is one of a walk. */
   #walking: { readonly end: number; readonly forced: boolean } | undefined
 
@@ -267,16 +274,20 @@ export class ExportGroup {
     for (let from = 0, to = 0; from < bundles.length; from = to) {
       const peers = gathered.peersOf(bundles[from])
       for (to = from + 1; to < bundles.length && equalSets(gathered.peersOf(bundles[to]), peers);) to++
-      this.#write(this.#packer.pack(gathered, bundles, from, to), peers)
+      const batch = this.#packer.pack(gathered, bundles, from, to)
+      this.context.packed(batch.count)
+      this.#packed.push({ messages: batch.finish(), peers, next: 0 })
     }
     for (const bundle of bundles) {
       const set = gathered.setOf(bundle)
       if (set !== 0) this.table.sets.release(set)
     }
+    this.#handOut()
     return true
   }
 
   #endStage(stage: ExportStage): void {
+    if (this.#stage !== stage) return
     this.#stage = undefined
     stage.over()
   }
@@ -287,13 +298,22 @@ export class ExportGroup {
     if (stage === undefined) return
     while (!stage.settle());
     while (this.#packSome(stage));
+    this.#handOut()
     this.#endStage(stage)
   }
 
-  #write(batch: UpdateBatch, peers: PeerSet): void {
-    this.context.packed(batch.count)
-    const messages = batch.finish()
-    eachPeer(peers, (index) => this.#members[index]?.peer.write(messages))
+  /**
+   * Gives members what was packed for them. Who follows the messages of one may have a member leave at any of them, which brings the stage to its end
+   * within this; so nothing about where this is stands but in `#packed`.
+   */
+  #handOut(): void {
+    while (this.#packed.length > 0) {
+      const [first] = this.#packed
+      const index = nextPeer(first.peers, first.next)
+      first.next = index + 1
+      if (index < 0) this.#packed.shift()
+      else this.#members[index]?.peer.write(first.messages)
+    }
   }
 
   /** Nothing waits for the peer: marks that wait for this go out. */

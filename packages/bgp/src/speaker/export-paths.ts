@@ -1,6 +1,7 @@
 import { SAFI } from '../iana.js'
 import { exportSet, type ExportSignature, type RouteSource } from '../policy/export-rules.js'
 import { isReflection, judgeReflection } from '../policy/reflect-octets.js'
+import { isFlowspecFamily } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import type { ExportTarget } from '../rib/adj-rib-out.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
@@ -45,19 +46,19 @@ export class ExportPaths {
     return peer.filter()?.wants(table.sets.get(table.setOf(path)).attributes.extendedCommunities) === false ? 'not-wanted' : 'yes'
   }
 
-  /** For one piece of work on some members: what is found out is kept until `end`, together with a reference to each attribute set. */
+  /** For one piece of work on some members: what is found out is kept until `end`, together with a reference to each attribute set, asked for or found. */
   scope(members: readonly ExportMember[], all: PeerSet): ExportScope {
     return new ExportScope(this.table, this.rules, this.room, members, all)
   }
 }
 
-const NOTHING: readonly ExportTarget[] = []
+export const NOTHING: readonly ExportTarget[] = []
 
 /** See `ExportPaths.scope`. */
 export class ExportScope {
   /** By source and set: the set with which it goes out, or 0; of those that took a look at values. */
   readonly #exported = new Map<number, Map<number, number>>()
-  /** References to sets that were found. */
+  /** References to sets that were asked for, whose numbers no others may get meanwhile, and to those that were found. */
   readonly #held: number[] = []
   /** By set: who wants it. */
   readonly #wanting = new Map<number, PeerSet>()
@@ -89,10 +90,12 @@ export class ExportScope {
     this.#one = [this.#target]
   }
 
-  /** Valid until the next call. */
-  targets(destination: number): readonly ExportTarget[] {
+  /** Valid until the next call. @returns nothing where that is not known before the destination was decided */
+  targets(destination: number): readonly ExportTarget[] | undefined {
     const { table, rules } = this
     if (rules.allPaths) {
+      // whether a rule may be followed is looked at when it is decided (RFC 8955 §6)
+      if (isFlowspecFamily(table.family) && table.isDue(destination)) return undefined
       this.#all.length = 0
       const { addPathLimit } = rules.signature
       const paths = addPathLimit === undefined ? table.pathsOf(destination, this.#paths) : rules.ranked(destination, addPathLimit)
@@ -129,6 +132,7 @@ export class ExportScope {
 
   /** Finds the set with which all paths of a set and source go out, or 0. */
   #forAll(path: number, set: number, peer: number): void {
+    this.#remember(set)
     const source = this.rules.sourceOf(peer)
     let out = isReflection(source, this.rules.signature, this.table.family) ? this.#reflect(set, source) : undefined
     out ??= this.#exported.get(peer)?.get(set)
@@ -170,6 +174,12 @@ export class ExportScope {
     return 'refused' in result ? 0 : this.#hold(sets.intern(result.set))
   }
 
+  /** Something is kept of a set that is a path's. */
+  #remember(set: number): void {
+    this.table.sets.retain(set)
+    this.#held.push(set)
+  }
+
   /** Takes over a reference to a set. */
   #hold(set: number): number {
     this.#held.push(set)
@@ -194,6 +204,7 @@ export class ExportScope {
   #wantingOf(set: number): PeerSet {
     let wanting = this.#wanting.get(set)
     if (wanting !== undefined) return wanting
+    this.#remember(set)
     wanting = this.all.slice()
     const { extendedCommunities } = this.table.sets.get(set).attributes
     for (const { index, peer } of this.#filtered) if (peer.filter()?.wants(extendedCommunities) === false) removePeer(wanting, index)

@@ -4,7 +4,7 @@ import { addPeer, type PeerSet } from '../rib/peer-set.js'
 import type { RibTable } from '../rib/rib-table.js'
 import type { ExportBundles } from './export-bundles.js'
 import type { ExportMember } from './export-member.js'
-import type { ExportPaths, ExportScope } from './export-paths.js'
+import { NOTHING, type ExportPaths, type ExportScope } from './export-paths.js'
 
 /** Destinations that one piece of work settles, and routes that one puts into messages. */
 const PIECE = 512
@@ -53,7 +53,9 @@ export class ExportStage implements ExportOutput {
     const end = Math.min(this.destinations.length, this.#at + PIECE)
     for (; this.#at < end; this.#at++) {
       const destination = this.destinations[this.#at]
-      this.out.settle(destination, scope.targets(destination), this.#members, this.forced, this)
+      // what is not known yet comes once it is decided; but who is to be sent all anew must not take what it holds for confirmed
+      const targets = scope.targets(destination) ?? (this.forced ? NOTHING : undefined)
+      if (targets !== undefined) this.out.settle(destination, targets, this.#members, this.forced, this)
       if (this.options.holds) this.#table.unhold(destination)
     }
     if (this.#at < this.destinations.length) return false
