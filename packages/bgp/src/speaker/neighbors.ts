@@ -15,6 +15,7 @@ import {
   defaultsOf,
   neighborChanges,
   vrfChanges,
+  type ChangeImpact,
   type NeighborChange,
   type Reconciliation,
 } from './reconcile.js'
@@ -116,6 +117,10 @@ export class Neighbors {
       return 'reset'
     }
     this.context.protect([...this.protection(peer), ...protectionOf(config, peer.address)])
+    return this.#carryOut(peer, config, impact)
+  }
+
+  #carryOut(peer: Peer, config: PeerConfig, impact: ChangeImpact): 'applied' | 'reset' {
     this.#generation++
     if (impact !== 'reset' || !this.context.isRunning()) {
       peer.reconfigure(config)
@@ -141,10 +146,23 @@ export class Neighbors {
   }
 
   #useAll(config: SpeakerConfig): void {
-    const wanted = Array.from(this.all(), (peer) => [peer, this.#checked(peer.config.neighbor, `neighbor ${peer.name}`, config)] as const)
+    const wanted = this.#under(config)
     this.#config = config
     this.#generation++
-    for (const [peer, next] of wanted) this.#become(peer, next)
+    this.#carryOutAll(wanted)
+  }
+
+  /** What neighbors are, unchanged themselves, under another configuration of the speaker. @throws SpeakerError `speaker.config` */
+  #under(config: SpeakerConfig): (readonly [Peer, PeerConfig])[] {
+    return Array.from(this.all(), (peer) => [peer, this.#checked(peer.config.neighbor, `neighbor ${peer.name}`, config)] as const)
+  }
+
+  /** What protects their streams is their own, and stays as it is: nothing is asked of the transport that it could refuse halfway. */
+  #carryOutAll(wanted: readonly (readonly [Peer, PeerConfig])[]): void {
+    for (const [peer, config] of wanted) {
+      const { impact, fields } = changeOf(peer.config, config, peer.canRekey(config.neighbor))
+      if (fields.length > 0) this.#carryOut(peer, config, impact)
+    }
   }
 
   /**
@@ -242,12 +260,12 @@ export class Neighbors {
       if (!isThere) throw new SpeakerError('speaker.config', 'vrfs', `'${vrf}' cannot go while ${name} is in it`)
     }
     const config = { ...this.#config, vrfs }
-    const wanted = Array.from(this.all(), (peer) => [peer, this.#checked(peer.config.neighbor, `neighbor ${peer.name}`, config)] as const)
+    const wanted = this.#under(config)
     use()
     this.#config = config
     this.#generation++
     // the AS of a VRF is what its customers know us by
-    for (const [peer, next] of wanted) this.#become(peer, next)
+    this.#carryOutAll(wanted)
   }
 
   /** What the streams that peers open must have. @param except leaves this one out */

@@ -77,6 +77,9 @@ export function speakerIdentity(config: SpeakerConfig): SpeakerIdentity {
   checkAs(config.as, 'as')
   const routerId = ipv4(config.routerId, 'routerId')
   void clusterOf(config)
+  // whether or not there is a neighbor yet that has nothing of its own
+  checkHoldTime(config.holdTime ?? DEFAULT_FSM_CONFIG.holdTime, 'holdTime')
+  checkRestart(restartOf(config), 'gracefulRestart')
   const { restarting = false, selectionDeferral = 360 } = restartOf(config)
   checkConfederation(config.confederation)
   return { as: config.as, routerId, restarting, selectionDeferral }
@@ -95,9 +98,7 @@ export function peerConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at:
   const place = placeOf(neighbor.address, `${at}.address`)
   checkAs(neighbor.as, `${at}.as`)
   const holdTime = neighbor.holdTime ?? speaker.holdTime ?? DEFAULT_FSM_CONFIG.holdTime
-  if (!Number.isInteger(holdTime) || holdTime < 0 || holdTime === 1 || holdTime === 2 || holdTime > 0xffff) {
-    fail(`${at}.holdTime`, `${holdTime} is not 0 or 3–65535`)
-  }
+  checkHoldTime(holdTime, `${at}.holdTime`)
   const localAddress =
     neighbor.localAddress === undefined
       ? undefined
@@ -219,16 +220,24 @@ function restartConfig(neighbor: NeighborConfig, speaker: SpeakerConfig, at: str
   const general = restartOf(speaker)
   const special = typeof own === 'object' ? own : {}
   const restartTime = special.restartTime ?? general.restartTime ?? DEFAULT_RESTART_TIME
-  if (!Number.isInteger(restartTime) || restartTime < 0 || restartTime > 4095) {
-    fail(`${at}.gracefulRestart.restartTime`, `${restartTime} is not 0–4095`)
-  }
-  range(special.longLived ?? general.longLived ?? 0, 0, 0xff_ffff, `${at}.gracefulRestart.longLived`)
+  const longLived = special.longLived ?? general.longLived ?? 0
+  checkRestart({ restartTime, longLived }, `${at}.gracefulRestart`)
   return {
     restartTime,
     forwardingPreserved: special.forwardingPreserved ?? general.forwardingPreserved ?? true,
     notification: special.notification ?? general.notification ?? false,
-    longLived: special.longLived ?? general.longLived ?? 0,
+    longLived,
   }
+}
+
+function checkRestart({ restartTime = DEFAULT_RESTART_TIME, longLived = 0 }: GracefulRestartConfig, at: string): void {
+  range(restartTime, 0, 4095, `${at}.restartTime`)
+  range(longLived, 0, 0xff_ffff, `${at}.longLived`)
+}
+
+function checkHoldTime(holdTime: number, at: string): void {
+  const isUsable = Number.isInteger(holdTime) && (holdTime === 0 || (holdTime >= 3 && holdTime <= 0xffff))
+  if (!isUsable) fail(at, `${holdTime} is not 0 or 3–65535`)
 }
 
 function range(value: number, least: number, most: number, at: string): void {

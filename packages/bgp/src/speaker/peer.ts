@@ -156,6 +156,8 @@ export class Peer implements SessionOwner {
     const { authentication } = config.neighbor
     const rekeyed = authentication !== undefined && this.canRekey(config.neighbor)
     this.#config = config
+    // the session that waits to be started has been made for the configuration before
+    if (!this.#started) this.#sessions.renew()
     if (rekeyed) this.#up?.connection?.rekey?.(authentication)
     this.#flows?.reconfigure(config)
     if (this.#started) this.#bfd.follow(config, this.address)

@@ -1,8 +1,10 @@
 // What a speaker as a whole is can change while it lives: where it listens, whom it takes unnamed, how it compares, which confederation it is in, what it says.
+import { TransportError, type Transport } from '@heddle/io'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
-import { IPV4_UNICAST, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
+import { IPV4_UNICAST, KEEPALIVE, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
 import { Lab, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
+import { Puppet } from './puppet.js'
 
 const R = '192.0.2.1'
 const R2 = '192.0.2.2'
@@ -286,6 +288,64 @@ describe('what the speaker says to neighbors of which nothing else is said', () 
     expect(r.neighbors().map(({ established }) => established)).toEqual([1, 1, 1])
     expect(noticed(o)).toEqual(before)
     expect(r.reconcile(desired).changes.map(({ kind }) => kind)).toEqual(['keep', 'keep', 'keep'])
+  })
+
+  it('counts for sessions that begin later: they are held as long as the OPEN says', async () => {
+    const lab = new Lab()
+    const r = lab.speaker(R, { neighbors: [passive(A)] })
+    r.setDefaults({ holdTime: 30 })
+    await r.start()
+    const silent = await Puppet.connect(lab, A, R)
+    silent.open(A, 180)
+    await lab.run(0.1)
+    silent.send(KEEPALIVE)
+    await lab.run(20)
+    expect([isUp(r, A), neighbor(r, A).negotiated?.holdTime]).toEqual([true, 30])
+    await lab.run(11)
+    expect([isUp(r, A), silent.notifications()]).toEqual([false, ['4/0']])
+  })
+
+  it('is refused where there is no neighbor, too', async () => {
+    const { r, whole } = await star({ neighbors: [] }, {})
+    expect(() => r.setDefaults({ holdTime: 1 })).toThrow(/holdTime/)
+    expect(() => r.setDefaults({ gracefulRestart: { restartTime: 4096 } })).toThrow(/restartTime/)
+    expect(() => r.setDefaults({ gracefulRestart: { longLived: -1 } })).toThrow(/longLived/)
+    expect(() => r.reconcile({ ...whole, holdTime: 1 })).toThrow(/holdTime/)
+    r.addNeighbor(passive(A))
+  })
+
+  it.each([
+    ['defaults', (speaker: Speaker) => speaker.setDefaults({ holdTime: 30 })],
+    ['a confederation', (speaker: Speaker) => speaker.setConfederation({ id: 64512, members: [] })],
+  ])('changes for all or none where the transport protects nobody any more: %s', async (_name, change) => {
+    const lab = new Lab()
+    let left = Infinity
+    const { transport } = lab.host(R)
+    const refusing: Transport = {
+      connect: (options) => transport.connect(options),
+      listen: async ({ protection: _protection, ...options }) => {
+        const listener = await transport.listen(options)
+        const protect = (): void => {
+          if (left-- <= 0) throw new TransportError('transport.unsupported', 'no memory for one more key')
+        }
+        return { local: listener.local, connections: listener.connections, close: () => listener.close(), protect }
+      },
+    }
+    const outside = (address: string): NeighborConfig => passive(address, { as: 65009, routeReflectorClient: false, ttlSecurity: 1 })
+    const r = lab.speaker(R, { transport: refusing, neighbors: [outside(A), outside(B)] })
+    await r.start()
+    const plan = () => r.reconcile({ as: 65000, routerId: R, holdTime: 9, listen: [{ address: R }], neighbors: [outside(A), outside(B)] })
+    const changed = (): string[] => plan().changes.map(({ kind }) => kind)
+    expect(changed()).toEqual(['keep', 'keep'])
+    // it would protect the one, and not the other
+    left = 1
+    let isRefused = false
+    try {
+      change(r)
+    } catch {
+      isRefused = true
+    }
+    expect(changed()).toEqual(isRefused ? ['keep', 'keep'] : ['change', 'change'])
   })
 
   it('is refused with its place where it cannot be, and nothing changes', async () => {
