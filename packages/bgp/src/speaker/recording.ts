@@ -24,6 +24,8 @@ export type RecordedInput =
   | { readonly at: number; readonly kind: 'ended'; readonly connection: number }
   | { readonly at: number; readonly kind: 'broken'; readonly connection: number; readonly message: string }
   | { readonly at: number; readonly kind: 'random'; readonly value: number }
+  /** There is a BFD source; `devices`: it watches paths through devices. */
+  | { readonly at: number; readonly kind: 'bfd-source'; readonly devices: boolean }
   /** BFD told the state of a path, which is named by its text. */
   | { readonly at: number; readonly kind: 'bfd'; readonly path: string; readonly state: BfdState }
   | { readonly at: number; readonly kind: 'router'; readonly device: string; readonly news: RouterNews }
@@ -86,6 +88,7 @@ export class Recorder {
 
   /** What `inner` tells of paths. */
   bfd(inner: BfdSource): BfdSource {
+    this.#add({ kind: 'bfd-source', devices: inner.devices ?? false })
     return {
       ...(inner.devices === undefined ? {} : { devices: inner.devices }),
       watch: (path, changed) =>

@@ -29,11 +29,12 @@ export type ReplayOptions = Omit<SpeakerOptions, 'clock' | 'random' | 'transport
 export async function replay(inputs: readonly RecordedInput[], { clock, ...options }: ReplayOptions): Promise<Speaker> {
   const world = new ReplayedWorld(inputs)
   const { random, transport, bfd, routerDiscovery } = world
-  const speaker = new Speaker({ ...options, clock, random, transport, bfd, routerDiscovery })
+  const speaker = new Speaker({ ...options, clock, random, transport, ...(bfd === undefined ? {} : { bfd }), routerDiscovery })
   let now = 0
   for (const input of inputs) {
     if (input.at > now) await clock.run(input.at - now)
     now = Math.max(now, input.at)
+    if (input.kind === 'bfd-source') continue // there from the beginning
     if (input.kind === 'random') continue // asked for by what the moment brings, which may be all that it brings
     if (input.kind === 'call') call(speaker, input)
     else world.happen(input)
@@ -56,7 +57,8 @@ function call(speaker: Speaker, { method, args }: Extract<RecordedInput, { kind:
 class ReplayedWorld {
   readonly random: Random
   readonly transport: Transport
-  readonly bfd: BfdSource = { devices: true, watch: (path, changed) => this.#bfd.add(pathText(path), changed) }
+  /** What it refuses must be refused again. */
+  readonly bfd: BfdSource | undefined
   readonly routerDiscovery: RouterDiscovery = { watch: (device, told) => this.#routers.add(device, told) }
   readonly #bfd = new Watchers<BfdState>()
   readonly #routers = new Watchers<RouterNews>()
@@ -69,6 +71,8 @@ class ReplayedWorld {
   constructor(inputs: readonly RecordedInput[]) {
     const values = inputs.flatMap((input) => (input.kind === 'random' ? [input.value] : []))
     let next = 0
+    const source = inputs.find((input) => input.kind === 'bfd-source')
+    if (source !== undefined) this.bfd = { devices: source.devices, watch: (path, changed) => this.#bfd.add(pathText(path), changed) }
     this.random = { uint32: () => values[next++] ?? 0 }
     this.transport = {
       connect: ({ remote, signal }) => this.#connect(remote, signal),
@@ -76,7 +80,7 @@ class ReplayedWorld {
     }
   }
 
-  happen(input: Exclude<RecordedInput, { kind: 'random' | 'call' }>): void {
+  happen(input: Exclude<RecordedInput, { kind: 'random' | 'call' | 'bfd-source' }>): void {
     switch (input.kind) {
       case 'connected':
         return this.#settle(input.remote, this.#open(input))

@@ -102,3 +102,28 @@ test('what was recorded of a speaker leads another one to the same tables', asyn
   }
   expect(rich).toBeGreaterThan(200)
 })
+
+test.each([
+  ['no BFD source', undefined],
+  ['one that watches no path through a device', false],
+  ['one that does', true],
+] as const)('what a speaker with %s refused is refused again', async (_name, devices) => {
+  const lab = new Lab()
+  const recorder = new Recorder(lab.clock)
+  const bfd: BfdSource = { ...(devices === undefined ? {} : { devices }), watch: () => ({ stop: () => undefined }) }
+  const r = lab.speaker(R, { neighbors: [], recorder, ...(devices === undefined ? {} : { bfd }) })
+  await r.start()
+  const added = ['192.0.2.11', 'fe80::11%eth0'].filter((address) => {
+    try {
+      r.addNeighbor(internal(address, { bfd: true, passive: true }))
+      return true
+    } catch {
+      return false
+    }
+  })
+  expect(added).toHaveLength(devices === undefined ? 0 : devices ? 2 : 1)
+  const config: SpeakerConfig = { as: 65000, routerId: R, holdTime: 9, listen: [{ address: R }], neighbors: [] }
+  const again = await replay(recorder.inputs, { clock: new ManualClock(), config })
+  expect(again.neighbors().map(({ address }) => address)).toEqual(added)
+  await Promise.all([r, again].map((speaker) => speaker.stop()))
+})
