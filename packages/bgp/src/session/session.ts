@@ -40,8 +40,7 @@ export interface SessionOwner {
   unanswered(session: Session): void
   /** The connection takes octets again. */
   writable(session: Session): void
-  /** A message was sent or received. */
-  /** A whole message: the octets `from` up to `to` of `bytes`. */
+  /** A message was sent or received: the octets `from` up to `to` of `bytes`. */
   counted(direction: 'sent' | 'received', bytes: Uint8Array, from: number, to: number): void
 }
 
