@@ -73,14 +73,24 @@ export class RibTable extends RibView {
    * @param data path data of `key`'s codec
    * @param set attributes that count
    * @param received attributes that the peer sent, where they are others; 0: the same. Its reference is taken over too.
+   * @param llgrStale it is stale for long (RFC 9494)
    * @returns the path's slot
    */
-  announce(peer: number, key: Uint32Array, pathId: number, data: number, set: number, invalid?: InvalidReason, received = 0): number {
+  announce(
+    peer: number,
+    key: Uint32Array,
+    pathId: number,
+    data: number,
+    set: number,
+    invalid?: InvalidReason,
+    received = 0,
+    llgrStale = false,
+  ): number {
     const paths = this.#paths
     if (paths.departures.has(peer)) this.#returned(peer)
     const destination = this.#destinations.at(key)
     const path = this.#find(destination, peer, pathId)
-    const flags = invalidFlags(invalid)
+    const flags = invalidFlags(invalid) | (llgrStale ? PATH.llgrStale : 0)
     if (path === 0) return this.#add(destination, peer, pathId, data, set, flags, received)
     const before = paths.flagsOf(path)
     const kept = before & (PATH.queued | PATH.delivered | PATH.multipath)
@@ -246,6 +256,11 @@ export class RibTable extends RibView {
       changed(destination, report)
       destinations.freeIfUnused(destination)
     }
+  }
+
+  /** Whether a destination's decision is due. */
+  isDue(destination: number): boolean {
+    return this.#destinations.has(destination, STATE.dirty)
   }
 
   /** Has every destination decided again, because what the decision asks the world is something else now. */

@@ -204,9 +204,15 @@ export class Flows {
 
   #ingestPiece(): boolean {
     if (this.#closed) return false
-    const more = this.#takeSome()
-    this.#apply()
-    return more
+    try {
+      return this.#takeSome()
+    } catch (error) {
+      // of which families its routes are that came before the fault, a message does not tell any more
+      this.#taken.push(...this.options.negotiated.families)
+      throw error
+    } finally {
+      this.#apply()
+    }
   }
 
   /** @returns whether something is left */

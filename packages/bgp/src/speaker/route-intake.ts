@@ -7,7 +7,7 @@ import { NlriCursor, visitNlriWithin } from '../nlri/visit.js'
 import { importOctets } from '../policy/import-octets.js'
 import { importDependsOnNlri, importSet, type ImportRules } from '../policy/import-rules.js'
 import type { RibTable } from '../rib/rib-table.js'
-import { RouteBatch, type AnnouncedPath } from '../rib/route-batch.js'
+import { PeerRoutes, type AnnouncedPath } from '../rib/peer-routes.js'
 
 /** A field of NLRI within a message. */
 export interface RouteField {
@@ -51,9 +51,9 @@ export function importReceived(
  * fields.
  */
 export class RouteIntake {
-  readonly #batches = new Map<RibTable, RouteBatch>()
+  readonly #batches = new Map<RibTable, PeerRoutes>()
   readonly #cursor = new NlriCursor()
-  #batch: RouteBatch | undefined
+  #batch: PeerRoutes | undefined
   /* The field that is taken in. */
   #table!: RibTable
   #key!: Uint32Array
@@ -84,23 +84,27 @@ export class RouteIntake {
     value?: AttributeSet,
     values?: readonly Nlri[],
   ): void {
-    const batch = this.#begin(table, field.bytes)
-    this.#rules = rules
-    this.#received = received
-    this.#octets = octets
-    this.#size = size
-    this.#value = value
-    this.#single = importDependsOnNlri(rules)
-    if (values === undefined)
-      visitNlriWithin(field.family, field.bytes, field.from, field.to, field.mode, this.#announceEntry, this.#cursor)
-    else {
-      for (const nlri of values) {
-        table.key.fromNlri(nlri, this.#key)
-        this.#add(batch, 'pathId' in nlri ? (nlri.pathId ?? 0) : 0, table.key.dataFromNlri(nlri))
+    try {
+      const batch = this.#begin(table, field.bytes)
+      this.#rules = rules
+      this.#received = received
+      this.#octets = octets
+      this.#size = size
+      this.#value = value
+      this.#single = importDependsOnNlri(rules)
+      if (values === undefined)
+        visitNlriWithin(field.family, field.bytes, field.from, field.to, field.mode, this.#announceEntry, this.#cursor)
+      else {
+        for (const nlri of values) {
+          table.key.fromNlri(nlri, this.#key)
+          this.#add(batch, 'pathId' in nlri ? (nlri.pathId ?? 0) : 0, table.key.dataFromNlri(nlri))
+        }
       }
+    } finally {
+      // what was made of these attributes must not be taken for what is made of the next field's
+      this.#forgetCommon()
+      table.sets.release(received)
     }
-    this.#forgetCommon()
-    table.sets.release(received)
   }
 
   withdraw(field: RouteField, table: RibTable, values: readonly Nlri[] | undefined): void {
@@ -123,7 +127,7 @@ export class RouteIntake {
   readonly #announceEntry = (cursor: NlriCursor): void => {
     const { key } = this.#table
     key.fromCursor(cursor, this.#key)
-    this.#add(this.#batch as RouteBatch, cursor.pathId, key.dataFromCursor(cursor, this.#bytes))
+    this.#add(this.#batch as PeerRoutes, cursor.pathId, key.dataFromCursor(cursor, this.#bytes))
   }
 
   readonly #withdrawEntry = (cursor: NlriCursor): void => {
@@ -131,18 +135,18 @@ export class RouteIntake {
     this.#batch?.withdraw(cursor.pathId)
   }
 
-  #begin(table: RibTable, bytes: Uint8Array): RouteBatch {
+  #begin(table: RibTable, bytes: Uint8Array): PeerRoutes {
     this.#bytes = bytes
     if (this.#batch !== undefined && table === this.#table) return this.#batch
     this.apply()
     this.#table = table
     let batch = this.#batches.get(table)
-    if (batch === undefined) this.#batches.set(table, (batch = new RouteBatch(table, this.peer)))
+    if (batch === undefined) this.#batches.set(table, (batch = new PeerRoutes(table, this.peer)))
     this.#key = batch.key
     return (this.#batch = batch)
   }
 
-  #add(batch: RouteBatch, pathId: number, data: number): void {
+  #add(batch: PeerRoutes, pathId: number, data: number): void {
     batch.announce(pathId, data, this.#imported(pathId, data))
   }
 

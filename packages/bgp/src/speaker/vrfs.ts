@@ -2,7 +2,7 @@ import type { RouteDistinguisher } from '@heddle/wire'
 import type { AttributeSet } from '../attribute/attribute-set.js'
 import { routeTargetsOf } from '../community/extended.js'
 import type { AttributeSets } from '../rib/attribute-sets.js'
-import { LOCAL, PATH, type RibTable } from '../rib/rib-table.js'
+import { LOCAL, type RibTable } from '../rib/rib-table.js'
 import type { VrfConfig } from './config.js'
 import type { Decision } from './decision.js'
 import type { ImportExplanation } from './explain.js'
@@ -170,8 +170,7 @@ export class Vrfs {
   }
 
   #put(table: RibTable, peer: number, key: Uint32Array, id: number, data: number, set: AttributeSet): void {
-    const path = table.announce(peer, key, id, data, this.context.sets.intern(set))
-    if (isLongStale(set)) table.flag(path, PATH.llgrStale, true)
+    table.announce(peer, key, id, data, this.context.sets.intern(set), undefined, 0, isLongStale(set))
   }
 
   /** Nothing of a VRF's table goes to other PEs any more. */

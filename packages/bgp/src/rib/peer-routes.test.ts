@@ -5,7 +5,7 @@ import { IPV4_UNICAST, VPNV4_UNICAST, type Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { AttributeSets } from './attribute-sets.js'
 import { PATH, RibTable } from './rib-table.js'
-import { RouteBatch } from './route-batch.js'
+import { PeerRoutes } from './peer-routes.js'
 
 const PEER = 3
 
@@ -31,7 +31,7 @@ describe.each([IPV4_UNICAST, VPNV4_UNICAST])('routes of $name', (family) => {
       fc.property(fc.array(fc.array(step, { maxLength: 400 }), { maxLength: 4 }), (pieces) => {
         const table = new RibTable(family, new AttributeSets())
         const { sets } = table
-        const batch = new RouteBatch(table, PEER)
+        const batch = new PeerRoutes(table, PEER)
         const model = new Map<string, string>()
         for (const piece of pieces) {
           for (const { host, pathId, med, received, invalid, llgrStale } of piece) {
@@ -67,5 +67,66 @@ describe.each([IPV4_UNICAST, VPNV4_UNICAST])('routes of $name', (family) => {
       }),
       { numRuns: 40 },
     )
+  })
+})
+
+describe('a table', () => {
+  const family = IPV4_UNICAST
+  const nothing = { received: 0, invalid: undefined, llgrStale: false }
+  const filled = () => {
+    const table = new RibTable(family, new AttributeSets())
+    const routes = new PeerRoutes(table, PEER)
+    const announce = (host: number, path: Partial<typeof nothing> = {}): void => {
+      const nlri = nlriOf(family, host)
+      table.key.fromNlri(nlri, routes.key)
+      const set = table.sets.intern({ attributes: { med: host } })
+      routes.announce(0, table.key.dataFromNlri(nlri), { ...nothing, ...path, set })
+      table.sets.release(set)
+    }
+    return { table, routes, announce }
+  }
+
+  test('whose sink throws has no route brought into it twice', () => {
+    const { table, routes, announce } = filled()
+    for (const host of [1, 2, 3]) announce(host)
+    let told = 0
+    table.sink = {
+      changed: () => {
+        if (++told === 3) throw new TypeError('no room')
+      },
+    }
+    expect(() => routes.apply()).toThrow('no room')
+    // each has its one reference; a second time they would give it away while the path is there
+    routes.apply()
+    expect(told).toBe(3)
+    const paths = [...table.peerPaths(PEER)]
+    expect(paths.map((path) => [table.sets.get(table.setOf(path)).attributes.med, table.sets.references(table.setOf(path))])).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 1],
+    ])
+  })
+
+  test('takes a route that is stale for long and comes again as it was for unchanged', () => {
+    const { table, routes, announce } = filled()
+    announce(1, { llgrStale: true })
+    routes.apply()
+    const decide = (): number[] => {
+      const decided: number[] = []
+      table.decide(
+        Infinity,
+        () => 0,
+        (destination) => decided.push(destination),
+      )
+      return decided
+    }
+    expect(decide()).toHaveLength(1)
+    announce(1, { llgrStale: true })
+    routes.apply()
+    expect(decide()).toEqual([])
+    announce(1)
+    routes.apply()
+    expect(decide()).toHaveLength(1)
+    expect([...table.peerPaths(PEER)].map((path) => table.has(path, PATH.llgrStale))).toEqual([false])
   })
 })

@@ -1,5 +1,5 @@
 import type { InvalidReason } from '../speaker/route.js'
-import { PATH, type RibTable } from './rib-table.js'
+import type { RibTable } from './rib-table.js'
 
 /** Routes that there is room for: as many as fit into the memory that is nearest to the processor. */
 const ROOM = 256
@@ -16,7 +16,7 @@ export interface AnnouncedPath {
  * Routes of one peer on their way into a table, in their order. Where they stand there is looked up for all of them at once, so that the processor
  * fetches these places from memory side by side; one route behind the other would wait for each.
  */
-export class RouteBatch {
+export class PeerRoutes {
   /** To be filled before a route is added. */
   readonly key: Uint32Array
   readonly #keys: Uint32Array
@@ -50,18 +50,17 @@ export class RouteBatch {
   /** Brings all of them into the table. */
   apply(): void {
     const { table, peer, key } = this
-    table.approach(this.#keys, this.#count)
-    for (let row = 0; row < this.#count; row++) {
+    const count = this.#count
+    // before what may throw: no row gives its references away twice
+    this.#count = 0
+    table.approach(this.#keys, count)
+    for (let row = 0; row < count; row++) {
       for (let word = 0, from = row * key.length; word < key.length; word++) key[word] = this.#keys[from + word]
       const pathId = this.#pathIds[row]
       const path = this.#paths[row]
       if (path === undefined) table.withdraw(peer, key, pathId)
-      else {
-        const slot = table.announce(peer, key, pathId, this.#data[row], path.set, path.invalid, path.received)
-        if (path.llgrStale) table.flag(slot, PATH.llgrStale, true)
-      }
+      else table.announce(peer, key, pathId, this.#data[row], path.set, path.invalid, path.received, path.llgrStale)
     }
-    this.#count = 0
   }
 
   #add(pathId: number, data: number, path: AnnouncedPath | undefined): void {
