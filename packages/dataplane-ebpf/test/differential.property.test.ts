@@ -1,38 +1,13 @@
-import {
-  arbitraryInput,
-  arbitraryTables,
-  EMPTY,
-  labelled,
-  testPacket,
-  transition,
-  type PacketInput,
-  type Tables,
-} from '@heddle/dataplane-conformance'
+import { EMPTY, labelled, testPacket, transition, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
-import { OFFERED_FEATURES } from '../src/features.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, byProgram, CARRIED, cutToLoopback, newEngine } from './support/twins.js'
-
-const around = {
-  encapsulations: CARRIED,
-  underlays: ([4, 6] as const).map((family) => ({ local: LOCAL[family], peers: PEERS[family] })),
-  features: OFFERED_FEATURES,
-  trafficClasses: [0, 1, 2, 3, 0xb8],
-}
-/* The kernel takes no test packet that ends within its IP header; the conformance suite sends such ones through devices. */
-const input = arbitraryInput(around).filter(({ from, packet }) => from === 'underlay' || packet.length >= (packet[0] >> 4 === 6 ? 40 : 20))
-
-/* Groups of several members are spread by another table here; which member a flow takes is compared by `buckets.test.ts`. */
-const tables = arbitraryTables(around).map((drawn): Tables => ({
-  ...drawn,
-  groups: drawn.groups.map((group) => ({ ...group, members: group.members.slice(0, 1) })),
-}))
+import { byEngine, byProgram, cutToLoopback, newEngine, packetInput, singleMemberTables } from './support/twins.js'
 
 describe.skipIf(missing() !== '')(titled('programs, against the forwarder in TypeScript'), () => {
   let namespace: RouterNamespace
@@ -81,7 +56,7 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
     let before: Tables = EMPTY
     let generation = 2
     await fc.assert(
-      fc.asyncProperty(tables, fc.array(input, { minLength: 40, maxLength: 40 }), async (drawn, inputs) => {
+      fc.asyncProperty(singleMemberTables, fc.array(packetInput, { minLength: 40, maxLength: 40 }), async (drawn, inputs) => {
         const engine = newEngine()
         expect(engine.apply(transition(1, EMPTY, drawn)).status).toBe('applied')
         // What the kernel remembers of flows goes with the ports: the engine is a new one.

@@ -1,27 +1,13 @@
 import type { DataplaneEvent, TracedPacket } from '@heddle/core'
-import { arbitraryInput, arbitraryTables, EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
+import { EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
-import { OFFERED_FEATURES } from '../src/features.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs.js'
 import { missing, titled } from './support/requirements.js'
-import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, byProgram, CARRIED, cutToLoopback, newEngine } from './support/twins.js'
-
-const around = {
-  encapsulations: CARRIED,
-  underlays: ([4, 6] as const).map((family) => ({ local: LOCAL[family], peers: PEERS[family] })),
-  features: OFFERED_FEATURES,
-  trafficClasses: [0, 1, 2, 3, 0xb8],
-}
-/* As in differential.property.test.ts. */
-const input = arbitraryInput(around).filter(({ from, packet }) => from === 'underlay' || packet.length >= (packet[0] >> 4 === 6 ? 40 : 20))
-const tables = arbitraryTables(around).map((drawn): Tables => ({
-  ...drawn,
-  groups: drawn.groups.map((group) => ({ ...group, members: group.members.slice(0, 1) })),
-}))
+import { RouterNamespace } from './support/router.js'
+import { byEngine, byProgram, cutToLoopback, newEngine, packetInput, singleMemberTables } from './support/twins.js'
 
 /** What two forwarders must tell alike: all but the time, their words, and steps that the one in TypeScript leaves out when nothing comes of them. */
 function told(packet: TracedPacket): unknown {
@@ -54,7 +40,7 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
     let before: Tables = EMPTY
     let generation = 0
     await fc.assert(
-      fc.asyncProperty(tables, fc.array(input, { minLength: 20, maxLength: 20 }), async (drawn, inputs) => {
+      fc.asyncProperty(singleMemberTables, fc.array(packetInput, { minLength: 20, maxLength: 20 }), async (drawn, inputs) => {
         const traced = { ...drawn, traces: [{ id: 5, filter: {} }] }
         const wanted: TracedPacket[] = []
         const engine = newEngine((event: DataplaneEvent) => {

@@ -1,5 +1,5 @@
 import { DROP_REASONS, ENCAPSULATIONS, type DataplaneEvent, type Encapsulation } from '@heddle/core'
-import type { PacketInput } from '@heddle/dataplane-conformance'
+import { arbitraryInput, arbitraryTables, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
 import { DELIVER, DROP, ForwardingEngine, FRAGMENT, HEADROOM, PacketOut, SEND } from '@heddle/forwarding'
 import { expect } from 'vitest'
 import { writeOuter } from '../../../dataplane-tun/test/support/ip-packet.js'
@@ -9,7 +9,7 @@ import { View } from '../../src/layout/struct.js'
 import { LOCAL_KEY } from '../../src/layout/structs.js'
 import { limitsOf } from '../../src/limits.js'
 import { wordAt, wordBytes } from '../../src/tables/kernel-maps.js'
-import { LOCAL } from './router.js'
+import { LOCAL, PEERS } from './router.js'
 
 /* The forwarder in TypeScript and the programs, asked about the same packets. */
 
@@ -18,6 +18,23 @@ const UDP_PORTS: Readonly<Partial<Record<Encapsulation, number>>> = { 'mpls-udp'
 const [VERDICT_DROP, VERDICT_REDIRECT, VERDICT_NEXT] = [2, 7, 0xffff_ffff]
 const ETHERNET = 14
 const MTU = 1500
+
+const around = {
+  encapsulations: CARRIED,
+  underlays: ([4, 6] as const).map((family) => ({ local: LOCAL[family], peers: PEERS[family] })),
+  features: OFFERED_FEATURES,
+  trafficClasses: [0, 1, 2, 3, 0xb8],
+}
+/* The kernel takes no test packet that ends within its IP header; the conformance suite sends such ones through devices. */
+export const packetInput = arbitraryInput(around).filter(
+  ({ from, packet }) => from === 'underlay' || packet.length >= (packet[0] >> 4 === 6 ? 40 : 20),
+)
+
+/* Groups of several members are spread by another table here; which member a flow takes is compared by `buckets.test.ts`. */
+export const singleMemberTables = arbitraryTables(around).map((drawn): Tables => ({
+  ...drawn,
+  groups: drawn.groups.map((group) => ({ ...group, members: group.members.slice(0, 1) })),
+}))
 /** Index of the loopback device, in every namespace. */
 const LOOPBACK = 1
 
