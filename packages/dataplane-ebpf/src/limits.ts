@@ -1,17 +1,11 @@
 import type { ApplyFailure, DataplaneLimits, FibTransaction, ObjectKind } from '@heddle/core'
 import { nameOctets } from './layout/objects.js'
 import { atomsOf } from './layout/policy.js'
-import {
-  MAX_ALLOWED_SOURCES,
-  MAX_ATOMS,
-  MAX_BACKENDS,
-  MAX_GATEWAYS,
-  MAX_LABELS,
-  MAX_MEMBERS,
-  MAX_NAME,
-  MAX_TRACE_ENDS,
-  MAX_TRACES,
-} from './layout/structs.js'
+import { MAX_LABELS, MAX_MEMBERS } from './layout/structs/next-hop.js'
+import { MAX_ALLOWED_SOURCES, MAX_GATEWAYS, MAX_NAME } from './layout/structs/objects.js'
+import { MAX_TRACE_ENDS, MAX_TRACES } from './layout/structs/observe.js'
+import { MAX_ATOMS } from './layout/structs/policy.js'
+import { MAX_BACKENDS } from './layout/structs/service.js'
 import { endsOf } from './layout/trace.js'
 import { fitsMirror } from './observe/mirror-text.js'
 

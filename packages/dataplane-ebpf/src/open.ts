@@ -10,7 +10,8 @@ import { VxlanMerger } from './device/vxlan-merger.js'
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
-import { LAYOUT_VERSION, LOCAL_KEY } from './layout/structs.js'
+import { LAYOUT_VERSION } from './layout/structs/config.js'
+import { LOCAL_KEY } from './layout/structs/objects.js'
 import { Liveness } from './liveness/liveness.js'
 import { Mirrors } from './observe/mirrors.js'
 import type { NativeLock } from './native/binding.js'
@@ -28,7 +29,7 @@ const ANY_MTU = 65_535
 /** How long a lock may be held by what is about to let it go, milliseconds. */
 const LOCK_PATIENCE = 1000
 
-/** Bits of what programs do without; see `bpf/layout.h`. */
+/** Bits of what programs do without; see `bpf/layout/config.h`. */
 const AVOIDED = { 'decap-l3': 1, 'redirect-peer': 2 } as const
 
 /**

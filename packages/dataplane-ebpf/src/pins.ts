@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { LAYOUT_VERSION } from './layout/structs.js'
+import { LAYOUT_VERSION } from './layout/structs/config.js'
 import { call } from './native/call.js'
 
 /** Says that the file system was mounted by a dataplane, which then takes it away too. A BPF file system has no files but pins, hence a directory. */

@@ -80,7 +80,7 @@ export interface EbpfChoice {
   readonly endpoints: EbpfAttachment
   /** Whether the kernel merges segments that come in by VXLAN. */
   readonly mergesVxlan: boolean
-  /** Features that programs do without; see `bpf/layout.h`. */
+  /** Features that programs do without; see `bpf/layout/config.h`. */
   readonly avoided: readonly ('decap-l3' | 'redirect-peer')[]
 }
 

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
-import { FLOW, FLOW_COUNT } from '../src/layout/structs.js'
+import { FLOW, FLOW_COUNT } from '../src/layout/structs/policy.js'
 import { wordBytes } from '../src/tables/kernel-maps.js'
 import { sweepFlows } from '../src/tables/sweep.js'
 import { missing, titled } from './support/requirements.js'

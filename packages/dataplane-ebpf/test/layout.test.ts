@@ -1,16 +1,40 @@
 import { DROP_REASONS, ENCAPSULATIONS } from '@heddle/core'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { BPF_OBJECT } from '../src/bpf-object.js'
-import { LAYOUT_VERSION, STRUCTS } from '../src/layout/structs.js'
+import { Struct } from '../src/layout/struct.js'
+import * as address from '../src/layout/structs/address.js'
+import * as config from '../src/layout/structs/config.js'
+import * as counters from '../src/layout/structs/counters.js'
+import * as liveness from '../src/layout/structs/liveness.js'
+import * as nextHop from '../src/layout/structs/next-hop.js'
+import * as objects from '../src/layout/structs/objects.js'
+import * as observe from '../src/layout/structs/observe.js'
+import * as policy from '../src/layout/structs/policy.js'
+import * as service from '../src/layout/structs/service.js'
 import { readBtf } from './support/btf.js'
 import { missing, titled } from './support/requirements.js'
 
-const header = readFileSync(new URL('../bpf/layout.h', import.meta.url), 'utf8')
+const bpf = (path: string): URL => new URL(`../bpf/${path}`, import.meta.url)
+const header = readFileSync(bpf('layout.h'), 'utf8')
+const STRUCTS = [address, config, counters, liveness, nextHop, objects, observe, policy, service]
+  .flatMap((subject) => Object.values(subject))
+  .filter((value) => value instanceof Struct)
+/** What the process neither reads nor writes by its fields. */
+const OF_PROGRAMS_ALONE = ['counts', 'fragmented']
 
 describe('layouts', () => {
   it('have one version in C and in TypeScript', () => {
-    expect(header).toContain(`#define LAYOUT_VERSION ${LAYOUT_VERSION}\n`)
+    expect(header).toContain(`#define LAYOUT_VERSION ${config.LAYOUT_VERSION}\n`)
+  })
+
+  it('are all there, of every subject', () => {
+    const files = readdirSync(bpf('layout'))
+    expect(Array.from(header.matchAll(/^#include "layout\/(.*)"$/gm), ([, file]) => file).toSorted()).toEqual(files.toSorted())
+    const declared = files.flatMap((file) =>
+      Array.from(readFileSync(bpf(`layout/${file}`), 'utf8').matchAll(/^struct (\w+) \{$/gm), ([, name]) => name),
+    )
+    expect(declared.toSorted()).toEqual([...STRUCTS.map(({ name }) => name), ...OF_PROGRAMS_ALONE].toSorted())
   })
 })
 

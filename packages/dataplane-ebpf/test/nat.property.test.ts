@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
-import { LINK } from '../src/layout/structs.js'
+import { LINK } from '../src/layout/structs/objects.js'
 import {
   answerTo,
   arbitraryPools,

@@ -1,7 +1,7 @@
 import { DataplaneError, type DeviceRequest } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { View } from '../layout/struct.js'
-import { MAX_REQUEST, REQUEST } from '../layout/structs.js'
+import { MAX_REQUEST, REQUEST } from '../layout/structs/objects.js'
 
 /** What IPv6 needs of a link (RFC 8200 §5). */
 const LEAST_IPV6_MTU = 1280

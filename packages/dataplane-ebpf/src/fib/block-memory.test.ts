@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BLOCK } from '../layout/structs.js'
+import { BLOCK } from '../layout/structs/next-hop.js'
 import { BlockMemory, FibFullError } from './block-memory.js'
 
 const BLOCKS = 64

@@ -1,5 +1,5 @@
 import type { FibMemory, FibReaders } from '@heddle/core'
-import { BLOCK } from '../layout/structs.js'
+import { BLOCK } from '../layout/structs/next-hop.js'
 
 /** The memory of a map is full. */
 export class FibFullError extends Error {

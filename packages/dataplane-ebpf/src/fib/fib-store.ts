@@ -1,6 +1,6 @@
 import type { RouteBatch } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
-import { BLOCK } from '../layout/structs.js'
+import { BLOCK } from '../layout/structs/next-hop.js'
 import { BlockMemory } from './block-memory.js'
 import { FamilyFib, LARGE_ROOT } from './family-fib.js'
 import { RouteRows } from './route-rows.js'

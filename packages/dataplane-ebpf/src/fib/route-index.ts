@@ -1,4 +1,4 @@
-import { ROUTE_ROW } from '../layout/structs.js'
+import { ROUTE_ROW } from '../layout/structs/next-hop.js'
 
 /** Words of a row, and where its fields are. */
 export const ROW_WORDS = ROUTE_ROW.size / 4

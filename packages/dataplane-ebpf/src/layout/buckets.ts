@@ -1,5 +1,5 @@
 import type { GroupObject } from '@heddle/core'
-import { BUCKETS } from './structs.js'
+import { BUCKETS } from './structs/next-hop.js'
 
 /**
  * Member of each bucket that flows fall into. Weighted rendezvous hashing: in each bucket every member draws a score from the bucket and its own id

@@ -4,7 +4,8 @@ import { MacAddress } from '@heddle/wire'
 import { macOf } from './objects.js'
 import { addressOf, wordsOf } from './prefix.js'
 import { View } from './struct.js'
-import { NEXT_HOP, NONE } from './structs.js'
+import { NONE } from './structs/address.js'
+import { NEXT_HOP } from './structs/next-hop.js'
 
 const ACTIONS = ['port', 'tunnel', 'lookup', 'local', 'discard'] as const
 

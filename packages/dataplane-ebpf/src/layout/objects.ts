@@ -3,7 +3,9 @@ import { IpPrefix, MacAddress } from '@heddle/wire'
 import { bucketsOf } from './buckets.js'
 import { readPrefix, writePrefix } from './prefix.js'
 import { View } from './struct.js'
-import { GROUP, LABEL, MEMBER, NONE, PORT, PREFIX, VNI, VRF } from './structs.js'
+import { NONE, PREFIX } from './structs/address.js'
+import { GROUP, MEMBER } from './structs/next-hop.js'
+import { LABEL, PORT, VNI, VRF } from './structs/objects.js'
 
 /* Objects of the contract, except next hops, to values of maps and back. */
 

@@ -2,9 +2,10 @@ import type { NumberRange, PolicyObject, PolicyRule } from '@heddle/core'
 import type { IpPrefix } from '@heddle/wire'
 import { readPrefix, writePrefix } from './prefix.js'
 import { View } from './struct.js'
-import { ATOM, NONE, POLICY, PREFIX } from './structs.js'
+import { NONE, PREFIX } from './structs/address.js'
+import { ATOM, POLICY } from './structs/policy.js'
 
-/* Policies to values of maps and back: their rules as atoms, see `bpf/layout.h`. */
+/* Policies to values of maps and back: their rules as atoms, see `bpf/layout/policy.h`. */
 
 const KINDS = { rule: 0, peers: 1, locals: 2, ports: 3, sourcePorts: 4, icmpTypes: 5 } as const
 const DIRECTIONS = ['ingress', 'egress'] as const

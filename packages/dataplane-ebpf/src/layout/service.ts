@@ -1,9 +1,9 @@
 import { SERVICE_PROTOCOLS, type NatPoolObject, type ServiceBackend, type ServiceObject, type ServiceProtocol } from '@heddle/core'
 import { addressOf, wordsOf } from './prefix.js'
 import { View } from './struct.js'
-import { BACKEND, NAT_POOL, POOL_KEY, SERVICE, SERVICE_KEY, VIRTUAL_KEY } from './structs.js'
+import { BACKEND, NAT_POOL, POOL_KEY, SERVICE, SERVICE_KEY, VIRTUAL_KEY } from './structs/service.js'
 
-/* Services and pools to values of maps and back; see `bpf/layout.h`. */
+/* Services and pools to values of maps and back; see `bpf/layout/service.h`. */
 
 const WORDS = BACKEND.size / 4
 const STATES = [undefined, 'ready', 'draining'] as const

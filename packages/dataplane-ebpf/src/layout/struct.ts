@@ -15,7 +15,7 @@ export interface Field {
 
 const SIZES = { u8: 1, u32: 4, u64: 8 } as const
 
-/** Layout of a structure of `bpf/layout.h`: fields in order, none with padding. */
+/** Layout of a structure of `bpf/layout/`: fields in order, none with padding. */
 export class Struct<Name extends string = string> {
   readonly size: number
   readonly fields: ReadonlyMap<string, Field>

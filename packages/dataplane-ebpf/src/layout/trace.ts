@@ -1,7 +1,8 @@
 import type { TraceFilter, TraceObject } from '@heddle/core'
 import { readPrefix, writePrefix } from './prefix.js'
 import { View } from './struct.js'
-import { NONE, PREFIX, TRACE_FILTER } from './structs.js'
+import { NONE, PREFIX } from './structs/address.js'
+import { TRACE_FILTER } from './structs/observe.js'
 
 /** Ends that the value of a trace has room for. */
 export function endsOf({ filter }: TraceObject): number {

@@ -3,7 +3,7 @@ import type { LivenessObject } from '@heddle/core'
 import { BFD_STATES } from '@heddle/wire'
 import { addressOf, wordsOf } from '../layout/prefix.js'
 import { View } from '../layout/struct.js'
-import { LIVENESS, WATCH } from '../layout/structs.js'
+import { LIVENESS, WATCH } from '../layout/structs/liveness.js'
 
 /** A path that is watched as its value in the map. */
 export function encodeWatch({ local, remote, hops, desiredMinTx, requiredMinRx, multiplier }: LivenessObject): Uint8Array {

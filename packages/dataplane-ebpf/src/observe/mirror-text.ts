@@ -1,7 +1,7 @@
 import type { MirrorObject } from '@heddle/core'
 import { IpAddress } from '@heddle/wire'
 import { View } from '../layout/struct.js'
-import { MAX_REQUEST, REQUEST } from '../layout/structs.js'
+import { MAX_REQUEST, REQUEST } from '../layout/structs/objects.js'
 
 /** Whether the map has room for what a mirror is asked for. */
 export function fitsMirror(mirror: MirrorObject): boolean {

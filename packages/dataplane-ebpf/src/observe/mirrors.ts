@@ -1,6 +1,6 @@
 import type { ApplyFailure, DataplaneEvent, MirrorDirection, MirrorObject, ObjectChanges } from '@heddle/core'
 import { View } from '../layout/struct.js'
-import { COPIED, OBSERVED_KEY } from '../layout/structs.js'
+import { COPIED, OBSERVED_KEY } from '../layout/structs/observe.js'
 import { failureOf, idOf, removedIn } from '../tables/changes.js'
 import { observe, type ConfigView } from '../tables/config.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'

@@ -2,13 +2,14 @@ import { DROP_REASONS, ENCAPSULATIONS, type DropReason, type TraceStep } from '@
 import type { StepName } from '@heddle/forwarding'
 import { addressOf, wordsOf } from '../layout/prefix.js'
 import type { View } from '../layout/struct.js'
-import { NONE, NOTE } from '../layout/structs.js'
+import { NONE } from '../layout/structs/address.js'
+import { NOTE } from '../layout/structs/observe.js'
 
 /* What the steps of the programs leave of themselves (`bpf/note.h`), as text for a person; in the words of `@heddle/forwarding`. */
 
 /** What a step came to: its result other than a drop reason. */
 const [GOES_ON, SENT, CUT] = [-1, -2, -6]
-/** In the place of a rule's number; see `bpf/layout.h`. */
+/** In the place of a rule's number; see `bpf/layout/observe.h`. */
 const JUDGED = { byDefault: 0xffff, before: 0x1_0000, related: 0x1_0001, follows: 0x1_0002, broken: 0x1_0003 } as const
 
 const NEXT_HOPS = ['to a port', 'into a tunnel', 'look up in another VRF', 'the host itself', 'discard'] as const
@@ -28,7 +29,7 @@ interface Note {
 
 type Writer = (note: Note) => readonly TraceStep[]
 
-/** By kind, as in `bpf/layout.h`. */
+/** By kind, as in `bpf/layout/observe.h`. */
 const WRITERS: readonly Writer[] = [
   // first: octets; second: TTL
   (note) =>

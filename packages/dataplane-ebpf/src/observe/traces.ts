@@ -3,7 +3,8 @@ import type { TraceObject } from '@heddle/core'
 import { FibFullError } from '../fib/block-memory.js'
 import { addressOf, wordsOf } from '../layout/prefix.js'
 import { View } from '../layout/struct.js'
-import { MAX_TRACES, NONE, TOLD, TRACE_FILTER, TRACED } from '../layout/structs.js'
+import { NONE } from '../layout/structs/address.js'
+import { MAX_TRACES, TOLD, TRACE_FILTER, TRACED } from '../layout/structs/observe.js'
 import { decodeTrace, encodeTrace } from '../layout/trace.js'
 import { failureOf, idOf, removedIn } from '../tables/changes.js'
 import { observe, type ConfigView } from '../tables/config.js'
@@ -12,7 +13,7 @@ import { timeOf } from './epoch.js'
 import { RingReader } from './ring-reader.js'
 import { stepsOf } from './trace-steps.js'
 
-/** By slot, as in `bpf/layout.h`. */
+/** By slot, as in `bpf/layout/observe.h`. */
 const OUTCOMES = ['deliver', 'send', 'cut', 'drop'] as const satisfies readonly TracedPacket['outcome'][]
 
 export interface TracesOptions {

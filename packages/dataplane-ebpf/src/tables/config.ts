@@ -1,5 +1,5 @@
 import type { View } from '../layout/struct.js'
-import { CONFIG } from '../layout/structs.js'
+import { CONFIG } from '../layout/structs/config.js'
 import type { KernelMaps } from './kernel-maps.js'
 
 type ConfigField = typeof CONFIG extends { offsetOf(name: infer Name, index?: number): number } ? Name & string : never
@@ -7,7 +7,7 @@ type ConfigField = typeof CONFIG extends { offsetOf(name: infer Name, index?: nu
 /** What programs and their process know of each other, in memory that both read. */
 export type ConfigView = View<ConfigField>
 
-/** Bits of what is observed; see `bpf/layout.h`. */
+/** Bits of what is observed; see `bpf/layout/config.h`. */
 const OBSERVED = { ports: 1, traces: 2 } as const
 
 /** Tells programs whether somebody observes. */

@@ -1,6 +1,6 @@
 import { DROP_REASONS, PORT_COUNTERS, type CounterRows, type CounterSnapshot } from '@heddle/core'
 import { View } from '../layout/struct.js'
-import { COUNTED, OBJECT_COUNTERS } from '../layout/structs.js'
+import { COUNTED, OBJECT_COUNTERS } from '../layout/structs/counters.js'
 import { CounterSlots, SLOT_COUNTERS, type CounterReader } from './counter-slots.js'
 import type { KernelMaps } from './kernel-maps.js'
 

@@ -1,5 +1,5 @@
 import { LinuxError } from '@heddle/linux'
-import { COUNTS } from '../layout/structs.js'
+import { COUNTS } from '../layout/structs/counters.js'
 import type { KernelMaps } from './kernel-maps.js'
 
 /** Number of E2BIG, which a full map says. */

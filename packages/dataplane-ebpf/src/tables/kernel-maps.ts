@@ -1,7 +1,7 @@
 import type { NativeMap, NativeObject } from '../native/binding.js'
 import { call } from '../native/call.js'
 import { View, type Struct } from '../layout/struct.js'
-import { CONFIG } from '../layout/structs.js'
+import { CONFIG } from '../layout/structs/config.js'
 
 /** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */
 export class KernelMaps {

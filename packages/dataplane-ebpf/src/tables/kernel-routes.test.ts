@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { LARGE_ROOT } from '../fib/family-fib.js'
 import { FibStore } from '../fib/fib-store.js'
 import { ROW_WORDS } from '../fib/route-index.js'
-import { BLOCK } from '../layout/structs.js'
+import { BLOCK } from '../layout/structs/next-hop.js'
 import { KernelRoutes } from './kernel-routes.js'
 
 const VRF = 1

@@ -22,7 +22,7 @@ import {
   encodeVrf,
 } from '../layout/objects.js'
 import { View } from '../layout/struct.js'
-import { VRF } from '../layout/structs.js'
+import { VRF } from '../layout/structs/objects.js'
 import { failureOf, idOf, NOTHING, removedIn } from './changes.js'
 import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'

@@ -1,4 +1,4 @@
-import { COUNTS } from '../layout/structs.js'
+import { COUNTS } from '../layout/structs/counters.js'
 
 /** How much a dataplane holds; see `EbpfDataplaneOptions`. */
 export interface Capacity {

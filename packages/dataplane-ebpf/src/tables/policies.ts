@@ -3,7 +3,9 @@ import { BlockMemory } from '../fib/block-memory.js'
 import { encodePort } from '../layout/objects.js'
 import { atomsOf, decodePolicy, directionIndex, encodePolicy, readRules, writeRules } from '../layout/policy.js'
 import { View } from '../layout/struct.js'
-import { ATOM, BLOCK, FLOW_COUNT, PORT, PORT_POLICY } from '../layout/structs.js'
+import { BLOCK } from '../layout/structs/next-hop.js'
+import { PORT } from '../layout/structs/objects.js'
+import { ATOM, FLOW_COUNT, PORT_POLICY } from '../layout/structs/policy.js'
 import type { ConfigView } from './config.js'
 import type { KernelMaps } from './kernel-maps.js'
 import { sweepFlows } from './sweep.js'
@@ -17,7 +19,7 @@ interface Held {
   readonly count: number
 }
 
-/** Versions of what a port has; see `bpf/layout.h`. */
+/** Versions of what a port has; see `bpf/layout/objects.h`. */
 interface Versions {
   readonly version: number
   readonly since: number

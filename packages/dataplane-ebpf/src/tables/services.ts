@@ -1,7 +1,8 @@
 import type { ServiceObject } from '@heddle/core'
 import { BlockMemory } from '../fib/block-memory.js'
 import { decodeService, encodeService, readBackends, serviceKey, virtualKey, writeBackends } from '../layout/service.js'
-import { BACKEND, BLOCK } from '../layout/structs.js'
+import { BLOCK } from '../layout/structs/next-hop.js'
+import { BACKEND } from '../layout/structs/service.js'
 import { wordBytes, type KernelMaps } from './kernel-maps.js'
 
 const BACKEND_WORDS = BACKEND.size / 4

@@ -2,7 +2,7 @@ import type { TunnelSourcesObject } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { addressOf, wordsOf } from '../layout/prefix.js'
 import { View } from '../layout/struct.js'
-import { SOURCE_HOST_KEY, SOURCE_NET_KEY, SOURCE_SET } from '../layout/structs.js'
+import { SOURCE_HOST_KEY, SOURCE_NET_KEY, SOURCE_SET } from '../layout/structs/objects.js'
 import { wordAt, wordBytes, type KernelMaps } from './kernel-maps.js'
 
 /** Bits of a key's trie before the address. */

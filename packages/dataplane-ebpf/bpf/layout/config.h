@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What holds for the whole router, and the slots of the contract's lists. */
+#pragma once
+
+#include <linux/types.h>
+
+/* Slots of DROP_REASONS. */
+enum drop_reason {
+	REASON_OUTER_MALFORMED,
+	REASON_INNER_MALFORMED,
+	REASON_LABEL_UNKNOWN,
+	REASON_LABEL_SPECIAL,
+	REASON_LABEL_STACK,
+	REASON_TUNNEL_SOURCE,
+	REASON_VNI_UNKNOWN,
+	REASON_NO_ROUTE,
+	REASON_DISCARD,
+	REASON_NO_NEXT_HOP,
+	REASON_SOURCE_ADDRESS,
+	REASON_TTL_EXPIRED,
+	REASON_MTU_EXCEEDED,
+	REASON_FAMILY_UNSUPPORTED,
+	REASON_DESTINATION_INVALID,
+	REASON_LOOKUP_LOOP,
+	REASON_ENCAPSULATION_UNSUPPORTED,
+	REASON_QUEUE_FULL,
+	REASON_PORT_DOWN,
+	REASON_CONGESTION,
+	REASON_POLICY,
+	REASON_FLOW_LIMIT,
+	REASON_FRAGMENT,
+	REASON_NO_BACKEND,
+	REASON_NAT_EXHAUSTED,
+};
+
+/* Room for reasons that only a discard next hop of the tables names, and for those to come. */
+#define MAX_REASONS 64
+
+/* Slots of ENCAPSULATIONS. */
+enum encapsulation { MPLS_UDP, MPLS_GRE, MPLS, VXLAN };
+
+/* Bits of `avoided`. */
+enum avoided { AVOID_DECAP_L3 = 1, AVOID_REDIRECT_PEER = 2 };
+
+/* Bits of `observes`: a port is mirrored; there are traces. */
+enum observed { OBSERVES_PORTS = 1, OBSERVES_TRACES = 2 };
+
+struct config {
+	__u32 layout_version;
+	__u32 uplink;
+	__u64 generation;
+	/* Largest packet that the underlay takes, and that the uplink ports of the tables take; outer headers included. */
+	__u32 underlay_mtu;
+	__u32 uplink_mtu;
+	/* A bit a slot of ENCAPSULATIONS. */
+	__u32 encapsulations;
+	/* Counts the transactions that changed policies. */
+	__u32 policy_version;
+	/* A bit a kernel feature to do without. */
+	__u32 avoided;
+	/* Whether there is a service or a pool, and a count of the transactions that changed some. */
+	__u32 translates;
+	__u32 nat_version;
+	/* Changes with every change of a table: what was remembered of decisions holds no more. 0: nothing is remembered. */
+	__u32 epoch;
+	/* Liveness objects that are down: as long as there is none, no program looks for one. */
+	__u32 down;
+	/* Counts changes of `watches`, which the process makes, and of `liveness`, which the keeper of BFD sessions makes. */
+	__u32 watch_version;
+	__u32 liveness_version;
+	/* What the keeper is to do, and a number of the software that it is. */
+	__u32 keeper_order;
+	__u32 keeper_version;
+	/* Bits of `observed`; while there are any, every packet takes the general way. */
+	__u32 observes;
+};
