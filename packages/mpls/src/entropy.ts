@@ -22,6 +22,8 @@ export function entropyPort(hash: number): number {
   return ENTROPY_PORT_FIRST + (hash >>> 18)
 }
 
+// Short code counts here: four times in the fast path, it took the room in which V8 inlines the look-up of the route.
+const { imul } = Math
 const IP_PROTOCOL_SCTP = 132
 const chain = new Ipv6Chain()
 
@@ -81,16 +83,16 @@ function withPorts(hash: number, bytes: Uint8Array, protocol: number, at: number
 
 /** One word into the hash: multiply, rotate, multiply, add. */
 function mix(hash: number, word: number): number {
-  let scrambled = Math.imul(word, 0xcc9e2d51)
-  scrambled = (scrambled << 15) | (scrambled >>> 17)
-  const next = hash ^ Math.imul(scrambled, 0x1b873593)
-  return (Math.imul((next << 13) | (next >>> 19), 5) + 0xe6546b64) | 0
+  const scrambled = imul(word, 0xcc9e2d51)
+  const next = hash ^ imul((scrambled << 15) | (scrambled >>> 17), 0x1b873593)
+  const turned = (next << 13) | (next >>> 19)
+  return (turned + (turned << 2) + 0xe6546b64) | 0
 }
 
 /** Lets every bit of the input reach the upper bits, which make the port. */
 function finish(hash: number): number {
   let word = hash
-  word = Math.imul(word ^ (word >>> 16), 0x85ebca6b)
-  word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35)
+  word = imul(word ^ (word >>> 16), 0x85ebca6b)
+  word = imul(word ^ (word >>> 13), 0xc2b2ae35)
   return (word ^ (word >>> 16)) >>> 0
 }
