@@ -12,22 +12,42 @@
 /* TTL of packets that the router itself makes. */
 #define OWN_TTL 64
 
-/* Addresses the frame to the port's device and redirects it. */
-static __always_inline int hand_to(struct __sk_buff *skb, const struct link *link, __u32 port_id, __u32 octets)
-{
-	struct counted *counted = bpf_map_lookup_elem(&port_counters, &port_id);
-	struct config *config = configuration();
-	__u8 addresses[12] ALIGNED;
+/* Counts what goes to a port. */
+#define COUNT_TX(port_id, octets)                                                                                                            \
+	do {                                                                                                                                 \
+		__u32 key_ = port_id;                                                                                                        \
+		struct counted *counted_ = bpf_map_lookup_elem(&port_counters, &key_);                                                       \
+                                                                                                                                             \
+		if (counted_)                                                                                                                \
+			count_in(counted_->slot + SLOT_TX, octets);                                                                          \
+	} while (0)
 
-	__builtin_memcpy(addresses, link->peer_mac, 6);
-	__builtin_memcpy(addresses + 6, link->mac, 6);
-	if (config && (config->observes & OBSERVES_PORTS))
-		copy_packet(skb, port_id, 1, ETHERNET, octets);
-	/* The frame's addresses count in no checksum. */
-	if (bpf_skb_store_bytes(skb, 0, addresses, 12, 0) < 0)
-		return REASON_QUEUE_FULL;
-	if (counted)
-		count_in(counted->slot + SLOT_TX, octets);
+/* The address that an endpoint on Ethernet is known by. */
+static __always_inline void write_endpoint(__u8 *octets, const struct link *link)
+{
+	__u64 mac = *(const volatile __u64 *)link->endpoint_mac;
+
+	*(word *)octets = mac;
+	*(half *)(octets + 4) = mac >> 32;
+}
+
+/* Addresses of a frame to the port's device. */
+static __always_inline void write_link_addresses(__u8 *octets, const struct port *port, const struct link *link)
+{
+	if (port && port->has_link) {
+		write_endpoint(octets, link);
+		__builtin_memcpy(octets + 6, port->link_mac, 6);
+	} else {
+		__builtin_memcpy(octets, link->peer_mac, 6);
+		__builtin_memcpy(octets + 6, link->mac, 6);
+	}
+}
+
+/* Redirects the frame to a port's device. */
+static __always_inline void redirect_to(struct __sk_buff *skb, const struct link *link)
+{
+	struct config *config = configuration();
+
 	/* Before Linux 6.15 a redirected packet keeps a type that its receiver would not take. */
 	bpf_skb_change_type(skb, 0);
 	/* The kernel moves no packet to the peer of a device in the namespace where it is. */
@@ -35,6 +55,23 @@ static __always_inline int hand_to(struct __sk_buff *skb, const struct link *lin
 		bpf_redirect(link->ifindex, 0);
 	else
 		bpf_redirect_peer(link->ifindex, 0);
+}
+
+/* Addresses the frame to the port's device and redirects it. */
+static __always_inline int hand_to(struct __sk_buff *skb, const struct link *link, __u32 port_id, __u32 octets)
+{
+	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	struct config *config = configuration();
+	__u8 addresses[12] ALIGNED;
+
+	write_link_addresses(addresses, port, link);
+	if (config && (config->observes & OBSERVES_PORTS))
+		copy_packet(skb, port_id, 1, ETHERNET, octets);
+	/* The frame's addresses count in no checksum. */
+	if (bpf_skb_store_bytes(skb, 0, addresses, 12, 0) < 0)
+		return REASON_QUEUE_FULL;
+	COUNT_TX(port_id, octets);
+	redirect_to(skb, link);
 	return SENT;
 }
 

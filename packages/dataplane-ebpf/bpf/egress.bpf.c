@@ -2,6 +2,7 @@
 /*
  * The way of a packet from an endpoint, at the router's end of its device:
  *
+ *   0. link     of a port on Ethernet: whom the frame is for; a question for a neighbour   ethernet.h, neighbour_proxy.h
  *   1. parse    the IP header, its lengths and checksum                     parse.h
  *   2. port     the port's MTU and allowed sources; a ping to a gateway     port.h
  *   3. flow     read where a policy wants it                                tuple.h
@@ -12,6 +13,7 @@
  *   8. encap    labels and tunnel headers                                   encap.h
  *   9. send     to the underlay, or to a port of this router                send.h, deliver.h
  */
+#include "ethernet.h"
 #include "nexthop.h"
 #include "parse.h"
 #include "plain_out.h"
@@ -61,6 +63,7 @@ int egress(struct __sk_buff *skb)
 	struct counted *counted;
 	struct port *port;
 	struct work *work;
+	__u32 arrived = skb->len;
 	int result = send_known(skb);
 
 	if (result != GOES_ON)
@@ -74,13 +77,19 @@ int egress(struct __sk_buff *skb)
 		return VERDICT_DROP;
 	}
 	counted = bpf_map_lookup_elem(&port_counters, port_id);
+	result = port->has_link ? receive_frame(skb, *port_id, port) : GOES_ON;
+	/* A frame without a packet counts as one: there is nothing else of it. */
 	if (counted)
-		count_in(counted->slot + SLOT_RX, skb->len - ETHERNET);
-	if (observes() & OBSERVES_TRACES)
-		begin_trace(skb, *port_id, port->vrf);
-	result = egress_steps(skb, *port_id, port, work);
-	if (work->is_traced)
-		end_trace(result);
+		count_in(counted->slot + SLOT_RX, result == GOES_ON ? arrived - ETHERNET : arrived);
+	if (result == ANSWERED)
+		return TC_ACT_REDIRECT;
+	if (result == GOES_ON) {
+		if (observes() & OBSERVES_TRACES)
+			begin_trace(skb, *port_id, port->vrf);
+		result = egress_steps(skb, *port_id, port, work);
+		if (work->is_traced)
+			end_trace(result);
+	}
 	if (result == SENT) {
 		learn_out(port, work);
 		return TC_ACT_REDIRECT;

@@ -38,6 +38,8 @@ struct way_in {
 	__u32 ifindex;
 	__u32 is_local;
 	__u32 openings;
+	/* The port, if it has a link, whose endpoint may be heard from another address; NONE. */
+	__u32 linked;
 	__u8 addresses[12];
 };
 
@@ -139,6 +141,8 @@ static __always_inline int deliver_plain(struct __sk_buff *skb, const struct con
 					 const struct plain *plain, const struct tunnelled *tunnelled)
 {
 	__u32 ttl = tunnelled->ttl < plain->ttl ? tunnelled->ttl : plain->ttl, at = tunnelled->at & 0x7f;
+	__u32 linked = way->linked;
+	struct link *link = linked == NONE ? 0 : bpf_map_lookup_elem(&links, &linked);
 	__u8 *frame;
 
 	if (write_plain_ttl(skb, at, plain->key.kind >> 8, plain->ttl, ttl - 1) < 0)
@@ -149,6 +153,8 @@ static __always_inline int deliver_plain(struct __sk_buff *skb, const struct con
 	if (!frame)
 		return -1;
 	__builtin_memcpy(frame, way->addresses, sizeof(way->addresses));
+	if (link)
+		write_endpoint(frame, link);
 	if (skb->pkt_type)
 		bpf_skb_change_type(skb, 0);
 	if (way->is_local || (config->avoided & AVOID_REDIRECT_PEER))
@@ -228,8 +234,8 @@ __noinline int learn_in(struct work *work)
 	way->port_slot = slot_in(&port_counters, port_id);
 	way->ifindex = link->ifindex;
 	way->is_local = link->is_local;
-	__builtin_memcpy(way->addresses, link->peer_mac, 6);
-	__builtin_memcpy(way->addresses + 6, link->mac, 6);
+	way->linked = port->has_link ? port_id : NONE;
+	write_link_addresses(way->addresses, port, link);
 	__builtin_memcpy(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel));
 	__builtin_memcpy(&way->key, &plain->key, sizeof(way->key));
 	return 0;

@@ -2,6 +2,7 @@
 /* Plain packets from endpoints into tunnels. */
 #pragma once
 
+#include "ethernet.h"
 #include "nexthop.h"
 #include "plain.h"
 
@@ -15,6 +16,9 @@ struct way_out {
 	__u32 vrf_slot;
 	__u32 next_hop_slot;
 	__u32 openings;
+	/* The port, if it has a link, and the router's address there; NONE. */
+	__u32 linked;
+	__u8 link_mac[8];
 	/* Whose headers are those of the last packet. */
 	struct next_hop hop;
 };
@@ -74,6 +78,8 @@ __noinline int send_known(struct __sk_buff *skb)
 	way = bpf_map_lookup_elem(&ways_out, &place);
 	if (!way || !is_same(&way->key, &plain->key, sizeof(way->key)) || !still_holds(way->until, way->openings, plain))
 		return GOES_ON;
+	if (way->linked != NONE && !is_from_known(skb, way->linked, way->link_mac))
+		return GOES_ON;
 	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
 	if (plain->segment > way->mtu || plain->segment + way->hop.size > mtu)
 		return GOES_ON;
@@ -113,6 +119,8 @@ __noinline int learn_out(struct port *port, struct work *work)
 	way->port_slot = slot_in(&port_counters, work->packet.port);
 	way->vrf_slot = slot_in(&vrf_counters, work->packet.vrf);
 	way->next_hop_slot = slot_in(&next_hop_counters, id);
+	way->linked = port->has_link ? work->packet.port : NONE;
+	__builtin_memcpy(way->link_mac, port->link_mac, sizeof(way->link_mac));
 	__builtin_memcpy(&way->hop, hop, sizeof(way->hop));
 	__builtin_memcpy(&way->key, &plain->key, sizeof(way->key));
 	return 0;

@@ -20,13 +20,12 @@ static __always_inline int may_come_from(const struct port *port, const struct p
 	return 0;
 }
 
-/* Whether the packet is for a gateway address of the port. */
-static __always_inline int is_for_gateway(const struct port *port, const struct packet *packet)
+static __always_inline int is_gateway(const struct port *port, __u32 family, const __u32 *words)
 {
 	for (__u32 index = 0; index < MAX_GATEWAYS; index++) {
 		if (index >= port->gateway_count)
 			break;
-		if (is_covered(&port->gateways[index], packet->family, packet->destination))
+		if (is_covered(&port->gateways[index], family, words))
 			return 1;
 	}
 	return 0;
@@ -50,7 +49,7 @@ __noinline int answer_gateway(struct __sk_buff *skb, __u32 port_id, struct port 
 		return GOES_ON;
 	if (bpf_skb_load_bytes(skb, icmp, octets, 4) < 0 || octets[0] != (packet->family == 4 ? 8 : 128))
 		return GOES_ON;
-	if (!is_for_gateway(port, packet))
+	if (!is_gateway(port, packet->family, packet->destination))
 		return GOES_ON;
 	if (trim(skb, packet->at + packet->length) < 0)
 		return REASON_QUEUE_FULL;

@@ -120,6 +120,7 @@ export class EbpfRouter implements EbpfDataplane {
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
     if (transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.merger?.ensure())
+    if (transaction.ports.set.length > 0) failures.push(...(await this.#inTurn(() => this.#settle())))
     const kept = new Set(transaction.ports.set.map(({ id }) => id))
     for (const port of transaction.ports.remove) {
       if (!kept.has(port)) await this.#inTurn(() => this.#parts.ports.detach(port, 'removed'))
@@ -142,7 +143,7 @@ export class EbpfRouter implements EbpfDataplane {
     if (!this.#judge.hasPort(port)) throw new DataplaneError('dataplane.port-unknown', `no transaction has set port ${port}`)
     const { underlayNetns } = this.#options
     const request = device.netns === undefined && underlayNetns !== undefined ? { ...device, netns: underlayNetns } : device
-    return this.#inTurn(() => this.#parts.ports.attach(port, request))
+    return this.#inTurn(() => this.#parts.ports.attach(port, request, this.#judge.hasLink(port)))
   }
 
   async detachPort(port: number): Promise<void> {
@@ -245,6 +246,10 @@ export class EbpfRouter implements EbpfDataplane {
     return failures
   }
 
+  #settle(): Promise<ApplyFailure[]> {
+    return this.#parts.ports.settle((port) => this.#judge.hasLink(port))
+  }
+
   #newJudge(): ForwardingEngine {
     const { routes } = this.#parts.tables
     const judge = new ForwardingEngine({
@@ -267,6 +272,7 @@ export class EbpfRouter implements EbpfDataplane {
     const { tables, ports, netlink, uplinkIndex } = this.#parts
     try {
       await ports.look()
+      for (const { object, message } of await this.#settle()) this.#options.logger.warn(message, { port: object.key })
       const { mtu } = await netlink.links.get(uplinkIndex)
       if (mtu === tables.config.get('underlay_mtu')) return
       tables.config.set('underlay_mtu', mtu)

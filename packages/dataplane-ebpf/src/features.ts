@@ -16,4 +16,5 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'mirror-rules',
   'trace',
   'table-counters',
+  'ethernet',
 ]

@@ -42,6 +42,9 @@ struct port {
 	__u32 policy_since;
 	/* NONE: as many as there is room for. */
 	__u32 max_flows;
+	/* Whether its device carries frames of an Ethernet on which this router has an address. */
+	__u32 has_link;
+	__u8 link_mac[8];
 };
 
 enum label_action { LABEL_PORT, LABEL_LOOKUP, LABEL_SWAP };
@@ -93,8 +96,13 @@ struct link {
 	__u32 peer_mtu;
 	/* 1 when the endpoint's end is in the router's own namespace. */
 	__u32 is_local;
+	/* 1 when the endpoint looks for its neighbours. */
+	__u32 resolves;
+	__u32 reserved;
 	__u8 mac[8];
 	__u8 peer_mac[8];
+	/* Where an endpoint on Ethernet was last heard from, which programs write; read and written as one word. */
+	__u8 endpoint_mac[8];
 };
 
 /* What `attachPort` was asked for, as JSON. */

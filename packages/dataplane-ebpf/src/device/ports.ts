@@ -1,4 +1,11 @@
-import { DataplaneError, type DataplaneEvent, type DataplaneState, type DeviceFacts, type DeviceRequest } from '@heddle/core'
+import {
+  DataplaneError,
+  type ApplyFailure,
+  type DataplaneEvent,
+  type DataplaneState,
+  type DeviceFacts,
+  type DeviceRequest,
+} from '@heddle/core'
 import type { EventQueue, Logger } from '@heddle/io'
 import { LinkReaper, LinuxError, NetworkNamespace, type Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
@@ -11,7 +18,7 @@ import type { InspectedLink } from '../inspect-kernel.js'
 import { callAsync } from '../native/call.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
-import { namespaceOf, openVeth, type VethPair } from './veth.js'
+import { namespaceOf, openVeth, setResolving, type VethPair } from './veth.js'
 
 export interface PortsOptions {
   readonly maps: KernelMaps
@@ -35,6 +42,8 @@ interface Attached {
   readonly namespace: number
   /** To detach the program by. */
   readonly attachment: number
+  /** Whether the endpoint looks for its neighbours. */
+  readonly resolves: boolean
 }
 
 /** The devices of ports: veth pairs with the egress program at the router's end. */
@@ -69,11 +78,13 @@ export class Ports {
         hostIndex,
         namespace: namespaceOf(decoded),
         attachment: await this.#attachProgram(port, hostIndex),
+        resolves: view.get('resolves') === 1,
       })
     }
   }
 
-  async attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
+  /** @param resolves whether the endpoint shall look for its neighbours */
+  async attach(port: number, request: DeviceRequest, resolves: boolean): Promise<DeviceFacts> {
     const { netlink, events } = this.#options
     for (const [other, { request: taken }] of this.#attached) {
       if (other !== port && samePlace(taken, request)) {
@@ -84,13 +95,34 @@ export class Ports {
     const namespace = namespaceOf(request)
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
-    const pair = await openVeth(netlink, this.#hostName(port), request)
+    const pair = await openVeth(netlink, this.#hostName(port), { ...request, resolves })
     const facts = factsOf(pair)
-    const attachment = isHere ? before.attachment : await this.#program(port, pair, request)
-    if (isHere) this.#write(port, pair, request)
-    this.#attached.set(port, { request, facts, hostIndex: pair.host.index, namespace, attachment })
+    const attachment = isHere ? before.attachment : await this.#program(port, pair, request, resolves)
+    if (isHere) this.#write(port, pair, request, resolves)
+    this.#attached.set(port, { request, facts, hostIndex: pair.host.index, namespace, attachment, resolves })
     if (!isHere) events.push({ type: 'port-up', port })
     return facts
+  }
+
+  /** Has endpoints look for their neighbours, or not, as the tables want it by port. Returns those that could not be told. */
+  async settle(wants: (port: number) => boolean): Promise<ApplyFailure[]> {
+    const { maps } = this.#options
+    const failures: ApplyFailure[] = []
+    for (const [port, attached] of this.#attached) {
+      const resolves = wants(port)
+      const value = maps.get('links', port)
+      if (attached.resolves === resolves || value === undefined) continue
+      try {
+        await setResolving({ ...attached.request, resolves }, attached.facts.ifindex)
+      } catch (error) {
+        if (!(error instanceof DataplaneError)) throw error
+        failures.push({ object: { kind: 'port', key: String(port) }, code: error.code, message: error.message })
+        continue
+      }
+      maps.set('links', port, new View(LINK, value).set('resolves', resolves ? 1 : 0).bytes)
+      this.#attached.set(port, { ...attached, resolves })
+    }
+    return failures
   }
 
   /** Removes the device. */
@@ -145,8 +177,8 @@ export class Ports {
     return Array.from(this.#attached, ([port, { request, facts }]) => ({ ...request, ...facts, port })).sort((a, b) => a.port - b.port)
   }
 
-  async #program(port: number, pair: VethPair, request: DeviceRequest): Promise<number> {
-    this.#write(port, pair, request)
+  async #program(port: number, pair: VethPair, request: DeviceRequest, resolves: boolean): Promise<number> {
+    this.#write(port, pair, request, resolves)
     try {
       return await this.#attachProgram(port, pair.host.index)
     } catch (cause) {
@@ -170,16 +202,25 @@ export class Ports {
     )
   }
 
-  #write(port: number, { host, peer }: VethPair, request: DeviceRequest): void {
+  #write(port: number, { host, peer }: VethPair, request: DeviceRequest, resolves: boolean): void {
     const { maps, netns } = this.#options
     const isLocal = namespaceOf(request) === NetworkNamespace.identity(netns)
     const view = new View(LINK).set('ifindex', host.index).set('peer_ifindex', peer.index).set('peer_mtu', peer.mtu)
-    view.set('is_local', isLocal ? 1 : 0)
+    view.set('is_local', isLocal ? 1 : 0).set('resolves', resolves ? 1 : 0)
     view.octets('mac').set(macBytes(host.mac))
     view.octets('peer_mac').set(macBytes(peer.mac))
+    view.octets('endpoint_mac').set(this.#heard(port, peer.index) ?? macBytes(peer.mac))
     maps.set('requests', port, encodeRequest(request))
     maps.set('links', port, view.bytes)
     maps.set('devices', host.index, wordBytes(port))
+  }
+
+  /** Where the endpoint behind a device was last heard from. */
+  #heard(port: number, peerIndex: number): Uint8Array | undefined {
+    const value = this.#options.maps.get('links', port)
+    if (value === undefined) return undefined
+    const view = new View(LINK, value)
+    return view.get('peer_ifindex') === peerIndex ? view.octets('endpoint_mac') : undefined
   }
 
   #forget(port: number, hostIndex: number): void {

@@ -4,6 +4,12 @@ import { MacAddress } from '@heddle/wire'
 import { callAsync } from '../native/call.js'
 import { checkRequest, routesOf } from './device-request.js'
 
+/** A device as it shall be. */
+export interface EndpointDevice extends DeviceRequest {
+  /** Whether the endpoint looks for its neighbours; else every frame goes to the program at the other end, whatever its address. */
+  readonly resolves: boolean
+}
+
 /** Both ends of an endpoint's device. */
 export interface VethPair {
   /** The end in the router's namespace, where the program is. */
@@ -18,7 +24,7 @@ export interface VethPair {
  * @param netlink of the router's namespace @param hostName of the end there
  * @throws DataplaneError `dataplane.device`, `dataplane.netns-missing`, `dataplane.permission`
  */
-export async function openVeth(netlink: Netlink, hostName: string, request: DeviceRequest): Promise<VethPair> {
+export async function openVeth(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<VethPair> {
   checkRequest(request)
   return translated(request, async () => {
     const pair =
@@ -35,8 +41,16 @@ export async function openVeth(netlink: Netlink, hostName: string, request: Devi
   })
 }
 
+/** Has the endpoint look for its neighbours, or not any more. @throws DataplaneError as `openVeth` */
+export async function setResolving({ resolves, ...request }: EndpointDevice, index: number): Promise<void> {
+  await translated(request, async () => {
+    using inside = await Netlink.open(request.netns)
+    await inside.links.setUp(index, { resolves })
+  })
+}
+
 /** A new pair; `undefined` when one of the names is taken. */
-async function make(netlink: Netlink, hostName: string, request: DeviceRequest): Promise<VethPair | undefined> {
+async function make(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<VethPair | undefined> {
   const { ifname, netns, mtu, addresses } = request
   try {
     const { end, peer } = await netlink.links.createVeth({
@@ -56,7 +70,7 @@ async function make(netlink: Netlink, hostName: string, request: DeviceRequest):
 }
 
 /** The pair that a dataplane before this one has left; what is left of another pair under the router's name is taken away. */
-async function adopt(netlink: Netlink, hostName: string, request: DeviceRequest): Promise<VethPair | undefined> {
+async function adopt(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<VethPair | undefined> {
   const host = await find(netlink, hostName)
   if (host === undefined) return undefined
   using inside = await Netlink.open(request.netns)
@@ -84,13 +98,12 @@ function hostSetup({ mtu }: DeviceRequest): LinkSetup {
   return { mtu, linkLocal: false, up: true }
 }
 
-/** Nothing is resolved: every frame goes to the program at the other end, whatever its address. */
-function peerSetup(request: DeviceRequest): LinkSetup {
-  const { mtu, addresses } = request
+function peerSetup(request: EndpointDevice): LinkSetup {
+  const { mtu, addresses, resolves } = request
   return {
     mtu,
     linkLocal: false,
-    resolves: false,
+    resolves,
     addresses: addresses.map((address) => `${address}/${address.bits}`),
     onlyThese: true,
     routes: routesOf(request).map(String),

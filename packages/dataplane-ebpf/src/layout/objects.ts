@@ -32,7 +32,7 @@ export function decodeVrf(id: number, bytes: Uint8Array): VrfObject {
 }
 
 export function encodePort(port: PortObject): Uint8Array {
-  const { kind, vrf = NONE, mtu, allowedSources, gateways, clampMss, maxFlows = NONE } = port
+  const { kind, vrf = NONE, mtu, allowedSources, gateways, clampMss, maxFlows = NONE, link } = port
   const carries = (family: 4 | 6): boolean => allowedSources.length === 0 || allowedSources.some((prefix) => prefix.family === family)
   const view = new View(PORT)
     .set('kind', PORT_KINDS.indexOf(kind))
@@ -44,6 +44,8 @@ export function encodePort(port: PortObject): Uint8Array {
     .set('allowed_count', allowedSources.length)
     .set('gateway_count', gateways.length)
     .set('max_flows', Math.min(maxFlows, NONE))
+    .set('has_link', link === undefined ? 0 : 1)
+  if (link !== undefined) view.octets('link_mac').set(link.mac.toBytes())
   for (const [index, prefix] of allowedSources.entries()) writePrefix(view.element('allowed', PREFIX, index), prefix)
   for (const [index, gateway] of gateways.entries()) writePrefix(view.element('gateways', PREFIX, index), IpPrefix.of(gateway))
   return view.bytes
@@ -64,6 +66,7 @@ export function decodePort(id: number, bytes: Uint8Array): PortObject {
     mtu: view.get('mtu'),
     ...(view.get('says_default') === 0 ? {} : { clampMss: view.get('clamps') === 1 }),
     ...(maxFlows === NONE ? {} : { maxFlows }),
+    ...(view.get('has_link') === 0 ? {} : { link: { mac: macOf(view.octets('link_mac')) } }),
   }
 }
 

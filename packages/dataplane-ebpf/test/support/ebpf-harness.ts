@@ -82,6 +82,8 @@ class EbpfHarness implements Harness {
   readonly dataplane: Dataplane
   readonly #devices = new Map<number, Capture>()
   readonly #indexes = new Map<number, number>()
+  /** Whether a port's device is looked at by frames, by port. */
+  readonly #onEthernet = new Map<number, boolean>()
   readonly #outputs: Output[] = []
   readonly #arrivals: Arrivals
   readonly #sessions: BfdDatagram[] = []
@@ -238,7 +240,10 @@ class EbpfHarness implements Harness {
     return {
       capabilities: dataplane.capabilities,
       events: dataplane.events,
-      apply: (transaction, signal) => dataplane.apply(transaction, signal),
+      apply: (transaction, signal) => {
+        for (const { id, link } of transaction.ports.set) this.#onEthernet.set(id, link !== undefined)
+        return dataplane.apply(transaction, signal)
+      },
       dump: () => dataplane.dump(),
       counters: () => dataplane.counters(),
       close: (options) => dataplane.close(options),
@@ -246,7 +251,10 @@ class EbpfHarness implements Harness {
         const facts = await dataplane.attachPort(port, device)
         if (this.#indexes.get(port) === facts.ifindex) return facts
         this.#devices.get(port)?.[Symbol.dispose]()
-        this.#devices.set(port, await Capture.open(this.world.namespaces.path('ebpf-pods'), device.ifname))
+        this.#devices.set(
+          port,
+          await Capture.open(this.world.namespaces.path('ebpf-pods'), device.ifname, { frames: this.#onEthernet.get(port) === true }),
+        )
         this.#indexes.set(port, facts.ifindex)
         return facts
       },

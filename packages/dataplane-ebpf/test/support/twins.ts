@@ -159,10 +159,15 @@ function drops({ parts: { maps } }: EbpfRouter): number[] {
   return DROP_REASONS.map((_, slot) => maps.sums(maps.get('drops', slot) ?? new Uint8Array(0), 1)[0])
 }
 
-/** Octets as text; of a packet on the underlay without its UDP checksum, which the programs leave at zero. */
+/** Octets as text; of a packet on the underlay without its UDP checksum. */
 function text(packet: Uint8Array, isOuter: boolean): string {
+  return Buffer.from(isOuter ? withoutUdpChecksum(packet) : packet).toString('hex')
+}
+
+/** A packet on the underlay without its UDP checksum, which the programs leave at zero. */
+export function withoutUdpChecksum(packet: Uint8Array): Uint8Array {
   const [protocol, header] = packet[0] >> 4 === 4 ? [packet[9], 20] : [packet[6], 40]
   const copy = packet.slice()
-  if (isOuter && protocol === 17) copy.fill(0, header + 6, header + 8)
-  return Buffer.from(copy).toString('hex')
+  if (protocol === 17) copy.fill(0, header + 6, header + 8)
+  return copy
 }

@@ -29,6 +29,8 @@ export const PORT = new Struct('port', {
   policy_version: 'u32',
   policy_since: 'u32',
   max_flows: 'u32',
+  has_link: 'u32',
+  link_mac: ['u8', 8],
 })
 
 export const LABEL = new Struct('label', { action: 'u32', target: 'u32', sources: 'u32', uniform_class: 'u32', says_default: 'u32' })
@@ -48,8 +50,11 @@ export const LINK = new Struct('link', {
   peer_ifindex: 'u32',
   peer_mtu: 'u32',
   is_local: 'u32',
+  resolves: 'u32',
+  reserved: 'u32',
   mac: ['u8', 8],
   peer_mac: ['u8', 8],
+  endpoint_mac: ['u8', 8],
 })
 
 export const REQUEST = new Struct('request', { length: 'u32', text: ['u8', MAX_REQUEST] })
