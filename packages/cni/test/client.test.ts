@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createCni, memoryStore, PoolIpam, type Cni, type CniResponse } from '../src/index.js'
 import { serveCni, type CniListener } from '../src/node/index.js'
 import { CallReader, encodeResponse } from '../src/node/frame.js'
-import type { Answer } from './support/calls.js'
+import { callOf, type Answer } from './support/calls.js'
 import { CLIENT, clientMissing, start, startCall, type Started } from './support/client.js'
 import { FakeEndpoints } from './support/fake-endpoints.js'
 
@@ -98,6 +98,21 @@ describe.skipIf(clientMissing !== '')(`the client${clientMissing === '' ? '' : `
   it('names a verb that is none', async () => {
     expect(json(await startCall(socket, 'add').ended)).toMatchObject({ code: 4, msg: 'CNI_COMMAND "add" is unknown' })
     expect(json(await start(CLIENT, {}, '').ended)).toMatchObject({ code: 4, msg: 'CNI_COMMAND is missing' })
+  })
+
+  it('keeps its deadline though whoever starts it has blocked signals, and talks to the agent alone though it has no standard output', async () => {
+    const heard: string[] = []
+    const server = createServer((connection) => connection.setEncoding('utf8').on('data', (text: string) => heard.push(text)))
+    odd = server
+    await new Promise<void>((resolve) => server.listen(socket, resolve))
+    const { environment, input } = callOf('ADD', { config: { socket, timeout: 1 } })
+    const sh = async (script: string): Promise<CniResponse> =>
+      start('/bin/sh', { ...environment, PATH: '/usr/bin:/bin' }, `printf %s '${input}' | ${script} '${CLIENT}'`).ended
+    const [blocked, mute] = await Promise.all([sh('env --block-signal=ALRM'), sh('env -- sh -c \'exec "$0" >&-\'')])
+    expect(json(blocked)).toMatchObject({ code: 11, msg: 'the agent did not answer within 1 s' })
+    expect(mute.output).toBe('')
+    expect(heard.join('')).toContain('heddle-cni/1')
+    expect(heard.join('')).not.toContain('did not answer')
   })
 
   it('never hangs: an agent that is silent, slow or gone is named', async () => {

@@ -5,7 +5,6 @@ use std::ffi::c_short;
 use std::fs::File;
 use std::io::Error;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 
 use crate::json::quoted;
 use crate::{ENVIRONMENT, IO, UNKNOWN_CONTAINER, answer, fail};
@@ -13,9 +12,9 @@ use crate::{ENVIRONMENT, IO, UNKNOWN_CONTAINER, answer, fail};
 /// CHECK found that the device is down.
 const CHECK_FAILED: u32 = 103;
 
-/// Whether the process was started under the plugin's name.
-pub fn is_called() -> bool {
-    std::env::args_os().next().is_some_and(|path| path.as_bytes().rsplit(|octet| *octet == b'/').next() == Some(b"loopback"))
+/// Whether `path`, by which the process was started, has the plugin's name.
+pub fn is_called(path: &[u8]) -> bool {
+    path.rsplit(|octet| *octet == b'/').next() == Some(b"loopback")
 }
 
 /// Answers one call. `before` is the result of the plugins before it in a chain, as JSON.

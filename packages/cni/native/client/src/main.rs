@@ -4,15 +4,21 @@
 //!     → heddle-cni/1 ENVIRONMENT-OCTETS INPUT-OCTETS\n   KEY=VALUE\0…   input
 //!     ← heddle-cni/1 EXIT-CODE OUTPUT-OCTETS\n           output
 
+//!
+//! It is started for each call, so that its start counts: the C library calls `main`, since the runtime of Rust would look at the process's memory map and
+//! lay out a stack for signals first, and the deadline is a signal, since a thread would cost more than all the rest.
+
+#![cfg_attr(not(test), no_main)]
+
 mod json;
 mod loopback;
+mod process;
 
-use std::io::{Read, Write};
+use std::ffi::{CStr, c_char, c_int};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::process::exit;
-use std::sync::Mutex;
-use std::time::Duration;
 
 const VERSIONS: &str = r#"["0.3.1","0.4.0","1.0.0","1.1.0"]"#;
 const NEWEST: &str = "1.1.0";
@@ -22,6 +28,8 @@ const SOCKET: &str = "/run/heddle/cni.sock";
 const TIMEOUT: u64 = 90;
 /// Most octets of a configuration, and of an answer.
 const MOST: u64 = 16 << 20;
+/// Longest first line of an answer, octets.
+const LONGEST_HEADER: u64 = 64;
 
 /// Codes of the specification.
 const UNKNOWN_CONTAINER: u32 = 3;
@@ -31,24 +39,34 @@ const DECODING: u32 = 6;
 const TRY_AGAIN: u32 = 11;
 const NOT_READY: u32 = 50;
 
-/// Whoever holds it answers; nobody answers after that.
-static ANSWER: Mutex<()> = Mutex::new(());
-
 /// Writes the one document of standard output and ends.
 fn answer(code: i32, text: &[u8]) -> ! {
-    let _only = ANSWER.lock();
+    process::begin_answer();
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text).and_then(|()| out.flush());
     exit(if written.is_err() { 1 } else { code })
 }
 
 fn fail(version: &str, code: u32, message: &str, details: &str) -> ! {
-    let details = if details.is_empty() { String::new() } else { format!(",\"details\":{}", json::quoted(details)) };
-    let text = format!("{{\"cniVersion\":{},\"code\":{code},\"msg\":{}{details}}}", json::quoted(version), json::quoted(message));
-    answer(1, text.as_bytes())
+    answer(1, refusal(version, code, message, details).as_bytes())
 }
 
-fn main() {
+fn refusal(version: &str, code: u32, message: &str, details: &str) -> String {
+    let details = if details.is_empty() { String::new() } else { format!(",\"details\":{}", json::quoted(details)) };
+    format!("{{\"cniVersion\":{},\"code\":{code},\"msg\":{}{details}}}", json::quoted(version), json::quoted(message))
+}
+
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[cfg_attr(test, expect(dead_code, reason = "tests have a `main` of their own"))]
+extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
+    process::prepare();
+    // SAFETY: the C library hands over `count` words, each of which ends with a zero.
+    let path = if count > 0 { unsafe { CStr::from_ptr(*words) }.to_bytes() } else { b"" };
+    call(path)
+}
+
+/// @param path by which this executable was called
+fn call(path: &[u8]) -> ! {
     let verb = std::env::var("CNI_COMMAND").unwrap_or_default();
     let mut input = Vec::new();
     let read = std::io::stdin().lock().take(MOST + 1).read_to_end(&mut input);
@@ -72,25 +90,17 @@ fn main() {
     let unavailable = if verb == "STATUS" { NOT_READY } else { TRY_AGAIN };
     // It may have said where the agent is.
     let Some(fields) = fields else { fail(&version, DECODING, "standard input is no JSON object", "") };
-    if loopback::is_called() {
+    if loopback::is_called(path) {
         loopback::run(&verb, &version, fields.prev_result.as_deref());
     }
     let socket = fields.socket.unwrap_or_else(|| SOCKET.into());
     let timeout = fields.timeout.filter(|seconds| (1..=3600).contains(seconds)).unwrap_or(TIMEOUT);
-    watch(timeout, version.clone(), unavailable);
+    let late = format!("the agent did not answer within {timeout} s");
+    process::answer_after(timeout as u32, refusal(&version, unavailable, &late, ""));
     match ask(&socket, &input) {
         Ok((code, output)) => answer(code, &output),
         Err((message, error)) => fail(&version, unavailable, &format!("{message} {socket}"), &error.to_string()),
     }
-}
-
-/// Ends the process at the deadline, whatever it waits for: to connect, to write or to read.
-fn watch(seconds: u64, version: String, code: u32) {
-    let watcher = std::thread::Builder::new().stack_size(64 << 10).spawn(move || {
-        std::thread::sleep(Duration::from_secs(seconds));
-        fail(&version, code, &format!("the agent did not answer within {seconds} s"), "")
-    });
-    drop(watcher); // without it the agent's own deadlines hold
 }
 
 fn tell_version(input: &[u8], is_object: bool, stated: Option<String>) -> ! {
@@ -116,16 +126,16 @@ fn ask(socket: &str, input: &[u8]) -> Result<(i32, Vec<u8>), Failure> {
     let mut stream = UnixStream::connect(socket).map_err(|error| ("no agent serves", error))?;
     let gone = |error| ("the agent went away that serves", error);
     stream.write_all(&request(input)).map_err(gone)?;
+    let mut answer = BufReader::new(stream);
     let mut header = Vec::new();
-    let mut octet = [0u8];
-    while header.last() != Some(&b'\n') && header.len() < 64 {
-        stream.read_exact(&mut octet).map_err(gone)?;
-        header.push(octet[0]);
+    (&mut answer).take(LONGEST_HEADER).read_until(b'\n', &mut header).map_err(gone)?;
+    if header.last() != Some(&b'\n') && (header.len() as u64) < LONGEST_HEADER {
+        return Err(gone(ErrorKind::UnexpectedEof.into()));
     }
     let odd = || ("what is no agent of this version serves", std::io::Error::other("its answer has another form"));
     let (code, length) = parse_header(&header).filter(|(_, length)| *length <= MOST).ok_or_else(odd)?;
     let mut output = vec![0; length as usize];
-    stream.read_exact(&mut output).map_err(gone)?;
+    answer.read_exact(&mut output).map_err(gone)?;
     Ok((code, output))
 }
 
