@@ -2,6 +2,7 @@ import { silentLogger, type Clock, type Logger, type Random, type Timer, type Tr
 import type { IpAddress, IpPrefix } from '@heddle/wire'
 import type { OriginValidation } from '../policy/policy.js'
 import type { OriginValidator } from '../speaker/origin-validator.js'
+import { failedTo, type Failed } from '../speaker/told.js'
 import { OriginAuthorizations, type OriginAuthorization } from './authorizations.js'
 import { CacheSession, RtrSessionError, type RtrIntervals, type RtrPosition, type RtrUpdate } from './cache-session.js'
 
@@ -39,6 +40,7 @@ const AGAIN = { least: 2, most: 600 } as const
 export class RtrClient implements OriginValidator {
   readonly #options: RtrClientOptions
   readonly #logger: Logger
+  readonly #failed: Failed
   readonly #ending = new AbortController()
   #authorizations = new OriginAuthorizations()
   /** Whose data they are. */
@@ -51,6 +53,7 @@ export class RtrClient implements OriginValidator {
   constructor(options: RtrClientOptions) {
     this.#options = options
     this.#logger = options.logger ?? silentLogger
+    this.#failed = failedTo(this.#logger)
   }
 
   /** Authorizations that are known. */
@@ -148,7 +151,17 @@ export class RtrClient implements OriginValidator {
     const changed = isWhole ? this.#replace(announced) : this.#change(announced, withdrawn)
     if (changed.length === 0) return
     this.#logger.info('origin authorizations', { cache: String(cache.address), serial: position.serial, authorizations: this.size })
-    this.#options.changed(changed)
+    this.#tell(changed)
+  }
+
+  /** What comes next, such as the next question to the cache, must not wait for who is told. */
+  #tell(changed: readonly IpPrefix[]): void {
+    if (changed.length === 0) return
+    try {
+      this.#options.changed(changed)
+    } catch (error) {
+      this.#failed('changed', error)
+    }
   }
 
   /** @returns prefixes of which something is another now */
@@ -173,8 +186,7 @@ export class RtrClient implements OriginValidator {
     this.#expiry = this.#options.clock.setTimer(expire * 1000, () => {
       this.#logger.warn('origin authorizations have expired')
       this.#source = undefined
-      const changed = this.#replace([])
-      if (changed.length > 0) this.#options.changed(changed)
+      this.#tell(this.#replace([]))
     })
   }
 

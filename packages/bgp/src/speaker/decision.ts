@@ -1,6 +1,7 @@
 import type { IpAddress } from '@heddle/wire'
 import { bestPath, isUsable, type BestPath, type BestPathOptions, type Eliminations, type PathOrigin } from '../rib/best-path.js'
 import { PATH, type RibTable } from '../rib/rib-table.js'
+import type { Failed } from './told.js'
 
 /** How paths are compared, where the RFC leaves it open. */
 export interface DecisionConfig {
@@ -20,6 +21,20 @@ export interface NextHopResolver {
    * @param vrf the VRF whose path it is: the next hop of a customer's is there, that of an imported one is a PE
    */
   costOf(address: IpAddress, vrf?: string): number | undefined
+}
+
+/** The same, but that a next hop for which it throws cannot be reached: else its destinations would stay as they are and never be decided again. */
+export function safeResolver(resolver: NextHopResolver, failed: Failed): NextHopResolver {
+  return {
+    costOf: (address, vrf) => {
+      try {
+        return resolver.costOf(address, vrf)
+      } catch (error) {
+        failed('costOf', error)
+        return undefined
+      }
+    },
+  }
 }
 
 /** The decision process of one speaker (RFC 4271 §9.1): which of the paths to a destination is used. */

@@ -3,7 +3,7 @@ import type { BgpError } from '../validate/bgp-error.js'
 import type { VrfConfig } from './config.js'
 import type { NeighborView } from './neighbor-view.js'
 
-/** Control events of a speaker; never one per route. */
+/** Control events of a speaker; never one per route. What a listener throws is logged, and stops neither the speaker nor other listeners. */
 export type SpeakerEvents = {
   /** A neighbor came into another state, was added, or was removed (then with state `idle`). */
   neighbor: (neighbor: NeighborView) => void

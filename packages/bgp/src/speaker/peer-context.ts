@@ -10,6 +10,7 @@ import type { Peer } from './peer.js'
 import type { SpeakerIdentity } from './peer-config.js'
 import type { RestartDeferral } from './restart-deferral.js'
 import type { Scheduler } from './scheduler.js'
+import type { Failed } from './told.js'
 
 /** What a peer shares with the rest of the speaker. */
 export interface PeerContext {
@@ -17,6 +18,8 @@ export interface PeerContext {
   readonly random: Random
   readonly transport: Transport
   readonly logger: Logger
+  /** Takes what those who are told throw. */
+  readonly failed: Failed
   readonly scheduler: Scheduler
   readonly identity: SpeakerIdentity
   readonly deferral: RestartDeferral

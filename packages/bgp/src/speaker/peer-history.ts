@@ -8,6 +8,7 @@ import type { MessageTrace } from './message-trace.js'
 import type { NeighborView, NotificationView } from './neighbor-view.js'
 import type { PeerConfig } from './peer-config.js'
 import { SignatureWatch } from './signature-watch.js'
+import type { Failed } from './told.js'
 
 const KEY_NAMES = { 'tcp-md5': 'TCP MD5', 'tcp-ao': 'TCP-AO' } as const
 
@@ -26,6 +27,7 @@ export class PeerHistory {
   constructor(
     private readonly clock: Clock,
     transport: Transport,
+    private readonly failedTrace: Failed,
   ) {
     this.#signatures = new SignatureWatch(clock, transport)
   }
@@ -80,7 +82,13 @@ export class PeerHistory {
   counted(neighbor: string, direction: 'sent' | 'received', bytes: Uint8Array, from: number, to: number): void {
     count(this[direction], typeAt(bytes, from))
     if (this.#traces.size === 0) return
-    for (const trace of this.#traces) trace({ neighbor, direction, at: this.clock.now(), message: bytes.slice(from, to) })
+    for (const trace of this.#traces) {
+      try {
+        trace({ neighbor, direction, at: this.clock.now(), message: bytes.slice(from, to) })
+      } catch (error) {
+        this.failedTrace(`trace of ${neighbor}`, error)
+      }
+    }
   }
 
   /** Has `trace` told each message both ways, until the returned function is called. */

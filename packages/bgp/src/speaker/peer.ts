@@ -49,7 +49,7 @@ export class Peer implements SessionOwner {
     private readonly context: PeerContext,
   ) {
     this.#config = config
-    this.#history = new PeerHistory(context.clock, context.transport)
+    this.#history = new PeerHistory(context.clock, context.transport, context.failed)
     this.#address = new PeerAddress(config, context.routerDiscovery, { isUp: () => this.#up !== undefined, moved: () => this.#moved() })
     this.#sessions = new PeerSessions(() => this.#newSession())
     // RFC 9384

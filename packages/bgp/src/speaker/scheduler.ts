@@ -6,7 +6,7 @@ import type { Clock, Logger, Timer } from '@heddle/io'
  */
 export type WorkClass = 'ingest' | 'decide' | 'export' | 'deliver'
 
-/** Work that comes back: `run` does a bounded piece and says whether there is more. */
+/** Work that comes back: `run` does a bounded piece and says whether there is more. What throws is run again, since what comes behind must not wait for it. */
 export interface Task {
   readonly work: WorkClass
   run(): boolean
@@ -18,11 +18,21 @@ const ORDER: readonly WorkClass[] = ['ingest', 'decide', 'export', 'deliver']
 const SLICE = 2
 /** Pieces that a slice may have, which bounds it on a clock that stands still. */
 const PIECES = 64
+/** Milliseconds that a task which throws time and again waits between two attempts, at most; they double from 1. */
+const LONGEST_PAUSE = 100
+
+/** What is known of a task that threw when it ran last. */
+interface Failure {
+  readonly times: number
+  /** Until it is tried again. */
+  readonly pause: Timer | undefined
+}
 
 /** One cooperative scheduler: pieces of the most urgent class in turn, in slices between which the world gets its time. */
 export class Scheduler {
   readonly #queues: Record<WorkClass, Task[]> = { ingest: [], decide: [], export: [], deliver: [] }
   readonly #waiting = new Set<Task>()
+  readonly #failed = new Map<Task, Failure>()
   #timer: Timer | undefined
   #stopped = false
   #due = 0
@@ -33,11 +43,6 @@ export class Scheduler {
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
-
-  /** Whether nothing waits. */
-  get idle(): boolean {
-    return this.#waiting.size === 0
-  }
 
   /** Tasks that wait for their turn. */
   get waiting(): number {
@@ -66,6 +71,8 @@ export class Scheduler {
     this.#stopped = true
     this.#timer?.cancel()
     this.#waiting.clear()
+    for (const { pause } of this.#failed.values()) pause?.cancel()
+    this.#failed.clear()
     for (const work of ORDER) this.#queues[work].length = 0
   }
 
@@ -92,10 +99,29 @@ export class Scheduler {
   #run(task: Task): void {
     this.#waiting.delete(task)
     try {
-      if (task.run()) this.wake(task)
+      const isLeft = task.run()
+      if (this.#failed.size > 0) this.#recovered(task)
+      if (isLeft) this.wake(task)
     } catch (error) {
+      this.#retry(task)
       this.logger.error('work failed', { work: task.work, error: error instanceof Error ? error.stack : String(error) })
     }
+  }
+
+  #recovered(task: Task): void {
+    this.#failed.get(task)?.pause?.cancel()
+    this.#failed.delete(task)
+  }
+
+  /** Once at once: most often one message or route is at fault. What goes on throwing must not keep the process busy. */
+  #retry(task: Task): void {
+    if (this.#stopped) return
+    const { times: before = 0, pause: earlier } = this.#failed.get(task) ?? {}
+    earlier?.cancel()
+    const times = before + 1
+    const pause = times === 1 ? undefined : this.clock.setTimer(Math.min(2 ** (times - 2), LONGEST_PAUSE), () => this.wake(task))
+    this.#failed.set(task, { times, pause })
+    if (pause === undefined) this.wake(task)
   }
 
   #next(classes: readonly WorkClass[] = ORDER): Task | undefined {

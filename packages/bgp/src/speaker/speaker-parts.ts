@@ -1,9 +1,9 @@
 import { IpAddress } from '@heddle/wire'
 import { silentLogger, type Connection, type Logger } from '@heddle/io'
-import { EventEmitter } from 'eventemitter3'
 import type * as typed from 'typed-emitter'
 import { AttributeSets } from '../rib/attribute-sets.js'
 import { AllTables } from './all-tables.js'
+import { safeResolver } from './decision.js'
 import { ChangeFeed } from './change-feed.js'
 import type { SpeakerOptions } from './config.js'
 import type { SpeakerEvents } from './events.js'
@@ -22,6 +22,7 @@ import { Listeners } from './listeners.js'
 import { watchEvent, watchSnapshot } from './watch-views.js'
 import { Scheduler } from './scheduler.js'
 import { TableObservers } from './table-observers.js'
+import { SafeEvents, failedTo, type Failed } from './told.js'
 
 const UNSPECIFIED = IpAddress.v4(0)
 
@@ -32,12 +33,14 @@ const UNSPECIFIED = IpAddress.v4(0)
 export class SpeakerParts {
   readonly options: SpeakerOptions
   readonly logger: Logger
+  /** Takes what those who are told throw. */
+  readonly failed: Failed
   readonly identity: SpeakerIdentity
   readonly sets = new AttributeSets()
   readonly index: PeerIndex
   readonly scheduler: Scheduler
   readonly feed: ChangeFeed
-  readonly observers = new TableObservers()
+  readonly observers: TableObservers
   readonly flushes: FlushWaits
   readonly groups: ExportGroups
   readonly tables: AllTables
@@ -48,7 +51,7 @@ export class SpeakerParts {
   readonly neighbors: Neighbors
   readonly watches = new Watches(() => watchSnapshot(this.tables.all(), this.neighbors.all(), (index) => this.index.nameOf(index)))
   /** Control events. */
-  readonly events = new EventEmitter() as unknown as typed.default<SpeakerEvents>
+  readonly events: typed.default<SpeakerEvents>
   state: 'new' | 'running' | 'stopped' = 'new'
   validator: OriginValidator | undefined
 
@@ -68,6 +71,9 @@ export class SpeakerParts {
     const { clock, config } = options
     this.validator = options.originValidator
     this.logger = options.logger ?? silentLogger
+    this.failed = failedTo(this.logger)
+    this.events = new SafeEvents(this.failed) as unknown as typed.default<SpeakerEvents>
+    this.observers = new TableObservers(this.failed)
     this.identity = speakerIdentity(config)
     this.index = new PeerIndex(this.identity)
     this.scheduler = new Scheduler(clock, this.logger)
@@ -108,7 +114,7 @@ export class SpeakerParts {
       judgeOf: (table) => feasibility.judgeOf(table),
       scheduler: this.scheduler,
       sets: this.sets,
-      nextHops: options.nextHops,
+      nextHops: options.nextHops === undefined ? undefined : safeResolver(options.nextHops, this.failed),
       originOf: (peer) => this.index.originOf(peer),
       isCustomer: (peer) => this.index.get(peer)?.config.neighbor.vrf !== undefined,
       internalCustomer: (peer) => this.index.internalCustomer(peer),
@@ -154,6 +160,7 @@ export class SpeakerParts {
       random,
       transport,
       logger: this.logger,
+      failed: this.failed,
       scheduler: this.scheduler,
       identity: this.identity,
       deferral: this.deferral,

@@ -1,4 +1,5 @@
 import type { PathSink, RibTable } from '../rib/rib-table.js'
+import type { Failed } from './told.js'
 
 /** A table, and the VRF that it is in; `undefined`: none. */
 export interface PlacedTable {
@@ -29,6 +30,8 @@ export interface TableAccess {
 export class TableObservers {
   readonly #observers = new Set<TableObserver>()
 
+  constructor(private readonly failed: Failed) {}
+
   add(observer: TableObserver): void {
     this.#observers.add(observer)
   }
@@ -41,13 +44,23 @@ export class TableObservers {
   sinkFor(vrf: string | undefined, inner?: PathSink): PathSink {
     return {
       changed: (table, path) => {
-        if (this.#observers.size > 0) for (const observer of this.#observers) observer.path(table, path, vrf)
+        if (this.#observers.size > 0) this.#tell((observer) => observer.path(table, path, vrf))
         inner?.changed(table, path)
       },
     }
   }
 
   best(table: RibTable, destination: number, vrf: string | undefined): void {
-    if (this.#observers.size > 0) for (const observer of this.#observers) observer.best(table, destination, vrf)
+    if (this.#observers.size > 0) this.#tell((observer) => observer.best(table, destination, vrf))
+  }
+
+  #tell(what: (observer: TableObserver) => void): void {
+    for (const observer of this.#observers) {
+      try {
+        what(observer)
+      } catch (error) {
+        this.failed('observer', error)
+      }
+    }
   }
 }

@@ -1,6 +1,6 @@
 import { IpAddress } from '@heddle/wire'
 import { expect, it } from 'vitest'
-import { KEEPALIVE, VPNV4_UNICAST, encodeMessage } from '../../src/index.js'
+import { KEEPALIVE, VPNV4_UNICAST, encodeEndOfRib, encodeMessage } from '../../src/index.js'
 import { Lab, internal, isUp, vpn, vpnRoutes } from './lab.js'
 import { Puppet } from './puppet.js'
 
@@ -71,4 +71,103 @@ it('routes that a malformed message withdraws are taken back from others, also w
   await lab.run(0.5)
   expect([told, isUp(a, B)]).toEqual([1, true])
   expect(vpnRoutes(c)).toEqual([])
+})
+
+/** A speaker and a peer that says what the test tells it to, with a session between them. */
+async function withPuppet(more: Parameters<typeof internal>[1] = {}, given: Partial<Parameters<Lab['speaker']>[1]> = {}) {
+  const lab = new Lab()
+  const a = lab.speaker(A, { ...given, neighbors: [internal(B, { passive: true, ...more })] })
+  await a.start()
+  const puppet = await Puppet.connect(lab, B, A)
+  puppet.open(B)
+  await lab.run(0.1)
+  puppet.send(KEEPALIVE)
+  await lab.until(() => isUp(a, B), 'the session', 5)
+  return { lab, a, puppet }
+}
+
+/** An UPDATE with one route. */
+function updateOf(prefix: string): Uint8Array {
+  const announced = [{ family: VPNV4_UNICAST, nlri: [vpn(prefix).nlri], multiprotocol: true, nextHop: { address: IpAddress.parse(B) } }]
+  return encodeMessage({ type: 'update', withdrawn: [], announced, attributes: { origin: 'igp', asPath: [], localPref: 100 } })
+}
+
+function joined(...messages: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(messages.flatMap((message) => [...message]))
+}
+
+it('messages behind one at which something throws do not wait until the peer says more', async () => {
+  const importPolicy = {
+    terms: [{ match: { validation: ['invalid' as const] }, verdict: 'reject' as const }],
+    otherwise: 'accept' as const,
+  }
+  const originValidator = {
+    validate: (prefix: { toString(): string }) => {
+      if (String(prefix).startsWith('10.9.')) throw new TypeError('the file is gone')
+      return 'valid' as const
+    },
+  }
+  const { lab, a, puppet } = await withPuppet({ importPolicy }, { originValidator })
+  puppet.send(joined(...['10.9.0.1/32', '10.0.0.1/32', '10.9.0.2/32', '10.9.0.3/32', '10.0.0.2/32'].map(updateOf)))
+  await lab.run(0.5)
+  expect(vpnRoutes(a, B)).toHaveLength(2)
+  expect(lab.logs.records.filter(({ message }) => message === 'work failed')).toHaveLength(3)
+})
+
+it('a session that a malformed message is to end ends, and all who listen are told, also when one of them throws', async () => {
+  const { lab, a, puppet } = await withPuppet()
+  const told: string[] = []
+  a.events.on('malformed', () => {
+    told.push('first')
+    throw new TypeError('the disk is full')
+  })
+  a.events.once('malformed', () => told.push('once'))
+  a.events.on('malformed', ({ errors }) => told.push(errors[0]?.handling ?? 'nothing'))
+  const malformed = updateOf('10.0.0.1/32')
+  // the attributes are longer than the message: RFC 7606 §4
+  new DataView(malformed.buffer, malformed.byteOffset).setUint16(21, 0xfff)
+  puppet.send(malformed)
+  await lab.run(0.5)
+  expect(told).toEqual(['first', 'once', 'session-reset'])
+  expect([isUp(a, B), puppet.notifications()]).toEqual([false, ['3/1']])
+  expect(lab.logs.records).toContainEqual(expect.objectContaining({ level: 'error', message: 'callback failed' }))
+})
+
+it('limits of routes hold and sessions come up and go down, whatever those throw who are told of it', async () => {
+  const { lab, a, puppet } = await withPuppet({ maxPrefixes: { 'vpnv4-unicast': { limit: 1 } } })
+  const fail = (): never => {
+    throw new TypeError('nobody catches this')
+  }
+  a.events.on('max-prefixes', fail).on('neighbor', fail).on('end-of-rib', fail).on('vrfs', fail)
+  a.trace(B, fail)
+  a.observe({ path: fail, best: fail })
+  puppet.send(joined(updateOf('10.0.0.1/32'), encodeEndOfRib(VPNV4_UNICAST)))
+  await lab.run(0.5)
+  expect([...a.routes({ family: 'vpnv4-unicast', neighbor: B })].map(({ best }) => best)).toEqual([true])
+  puppet.send(updateOf('10.0.0.2/32'))
+  await lab.run(0.5)
+  // Cease, Maximum Number of Prefixes Reached: RFC 4486 §4
+  expect([isUp(a, B), puppet.notifications()]).toEqual([false, ['6/1']])
+  expect(a.neighbors()[0]?.messages.sent.notification).toBe(1)
+  a.addNeighbor(internal(C))
+  a.setVrfs([{ name: 'red', rd: '65000:1', importTargets: ['65000:1'], exportTargets: ['65000:1'], label: 100 }])
+  expect(a.neighbors().map(({ address }) => address)).toEqual([B, C])
+  expect(a.vrfs.map(({ name }) => name)).toEqual(['red'])
+})
+
+it('a destination is decided although the resolver of next hops throws, and again once it does not', async () => {
+  let works = false
+  const costOf = (): number => {
+    if (!works) throw new TypeError('the table is locked')
+    return 1
+  }
+  const { lab, a, puppet } = await withPuppet({}, { nextHops: { costOf } })
+  puppet.send(updateOf('10.0.0.1/32'))
+  await lab.run(0.5)
+  const bests = (): boolean[] => [...a.routes({ family: 'vpnv4-unicast', neighbor: B })].map(({ best }) => best)
+  expect(bests()).toEqual([false])
+  works = true
+  a.nextHopsChanged()
+  await lab.run(0.5)
+  expect(bests()).toEqual([true])
 })

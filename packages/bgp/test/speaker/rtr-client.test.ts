@@ -87,7 +87,11 @@ const answer = (serial: number, ...data: readonly RtrPdu[]): RtrPdu[] => [
   { type: 'end-of-data', version: 1, session: 7, serial, intervals: INTERVALS },
 ]
 
-async function learning(first: (pdu: RtrPdu) => readonly RtrPdu[], second?: (pdu: RtrPdu) => readonly RtrPdu[]) {
+async function learning(
+  first: (pdu: RtrPdu) => readonly RtrPdu[],
+  second?: (pdu: RtrPdu) => readonly RtrPdu[],
+  told: () => void = () => undefined,
+) {
   const lab = new Lab()
   const caches = [new Cache(lab, FIRST, first), ...(second === undefined ? [] : [new Cache(lab, SECOND, second)])]
   for (const cache of caches) await cache.listen()
@@ -101,6 +105,7 @@ async function learning(first: (pdu: RtrPdu) => readonly RtrPdu[], second?: (pdu
     changed: (changed) => {
       changes.push(client.size)
       prefixes.push(changed)
+      told()
     },
     logger: lab.logs,
   })
@@ -134,6 +139,21 @@ describe('a client of a cache', () => {
     expect(changes).toEqual([2, 2])
     expect(client.size).toBe(2)
     await Promise.all([client.stop(), lab.run(1)])
+  })
+
+  it('goes on when who is told of a change throws', async () => {
+    let serial = 0
+    const { lab, caches, of, prefixes } = await learning(
+      () => answer(++serial, payload(`192.0.${serial}.0/24`, 65_000)),
+      undefined,
+      () => {
+        throw new TypeError('the disk is full')
+      },
+    )
+    await lab.run(101)
+    expect(caches[0].asked.map(({ type }) => type)).toEqual(['reset-query', 'serial-query'])
+    expect([caches[0].connections, prefixes.length, of('192.0.2.0/24', 65_000)]).toEqual([1, 2, 'valid'])
+    expect(lab.logs.records).toContainEqual(expect.objectContaining({ level: 'error', message: 'callback failed' }))
   })
 
   it('begins anew when the cache cannot go on from there', async () => {
