@@ -101,7 +101,7 @@ export class ClientSession {
       { kind: 'system-name', text: name },
     ] as const
     this.#send({ type: 'initiation', information })
-    if (this.#wanted.has('loc-rib')) this.#locRibs.follow(speaker.vrfs, speaker.neighbors())
+    if (this.#wanted.has('loc-rib')) this.#locRibs.follow(speaker.vrfs)
     for (const view of speaker.neighbors()) this.#neighbor(view)
     this.#report(config.statistics ?? DEFAULT_STATISTICS)
   }
@@ -185,7 +185,7 @@ export class ClientSession {
   /** VRFs have come or gone, or have other RDs, by which the station knows them and their customers. */
   #vrfs(): void {
     const { speaker } = this.options
-    const fresh = this.#wanted.has('loc-rib') ? this.#locRibs.follow(speaker.vrfs, speaker.neighbors()) : new Set<string | undefined>()
+    const fresh = this.#wanted.has('loc-rib') ? this.#locRibs.follow(speaker.vrfs) : new Set<string | undefined>()
     const moved = [...this.#peers].filter(([, { peer, view }]) => !this.#distinguisherOf(view).equals(peer.distinguisher))
     for (const [, { view }] of moved) fresh.add(view.config.vrf)
     this.#tables.follow(this.#access.tables(), fresh)

@@ -1,7 +1,6 @@
 import { IpAddress, RouteDistinguisher } from '@heddle/wire'
-import { IPV4_UNICAST, IPV6_UNICAST, familyByName, type Family } from '../nlri/family.js'
+import { FAMILIES, IPV4_UNICAST, IPV6_UNICAST, type Family } from '../nlri/family.js'
 import type { SpeakerConfig, VrfConfig } from '../speaker/config.js'
-import type { NeighborView } from '../speaker/neighbor-view.js'
 import { BMP_PEER_TYPE } from './iana.js'
 import type { BmpMessage } from './message.js'
 import type { BmpPeer } from './peer.js'
@@ -37,8 +36,8 @@ export class LocRibs {
    *
    * @returns VRFs whose routes the station knows nothing of
    */
-  follow(vrfs: readonly VrfConfig[], neighbors: readonly NeighborView[]): Set<string | undefined> {
-    const wanted = new Map([this.#global(neighbors), ...vrfs.map((vrf) => this.#ofVrf(vrf))])
+  follow(vrfs: readonly VrfConfig[]): Set<string | undefined> {
+    const wanted = new Map([this.#global(), ...vrfs.map((vrf) => this.#ofVrf(vrf))])
     for (const [vrf, { name, peer }] of this.#known) {
       const next = wanted.get(vrf)
       if (next !== undefined && next.peer.distinguisher.equals(peer.distinguisher)) continue
@@ -58,16 +57,12 @@ export class LocRibs {
     for (const { peer, families } of this.#known.values()) for (const family of families.splice(0)) yield [peer, family]
   }
 
-  #global(neighbors: readonly NeighborView[]): readonly [undefined, MonitoredLocRib] {
-    const names = new Set(neighbors.flatMap(({ config }) => (config.vrf === undefined ? config.families : [])))
-    return [
-      undefined,
-      this.#rib(
-        'global',
-        NO_DISTINGUISHER,
-        [...names].flatMap((name) => familyByName(name) ?? []),
-      ),
-    ]
+  /**
+   * Every family that there is: what a station is told must be what it was told to expect (RFC 9069 §5.2), and neighbors and routes of our own bring
+   * families at any time.
+   */
+  #global(): readonly [undefined, MonitoredLocRib] {
+    return [undefined, this.#rib('global', NO_DISTINGUISHER, [...FAMILIES])]
   }
 
   /** What a VRF imports is in its tables whether it has customers or not. */

@@ -1,8 +1,16 @@
 import { seededRandom } from '@heddle/io/testing'
-import { IpAddress } from '@heddle/wire'
+import { IpAddress, IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
-import { BmpClient, type BmpClientConfig, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
+import {
+  BmpClient,
+  IPV4_UNICAST,
+  IPV6_UNICAST,
+  type BmpClientConfig,
+  type NeighborConfig,
+  type Speaker,
+  type SpeakerConfig,
+} from '../../src/index.js'
 import { Lab, internal, isUp, neighbor, vpn } from './lab.js'
 import { Station, plain, tablesOf } from './station.js'
 
@@ -139,6 +147,26 @@ describe('a station', () => {
         { kind: 'message', pdu: bad },
       ],
     })
+  })
+
+  it('expects in Loc-RIB what a neighbor that comes later and the speaker itself bring', async () => {
+    const { lab, r, client, station } = await monitored()
+    client.start()
+    await lab.run(20)
+    const C = '192.0.2.13'
+    const c = lab.speaker(C, { neighbors: [internal(R, { families: ['ipv6-unicast'] })] })
+    await c.start()
+    r.addNeighbor(internal(C, { families: ['ipv6-unicast'] }))
+    c.announce([{ family: IPV6_UNICAST, nlri: { kind: 'unicast', prefix: IpPrefix.parse('2001:db8::/32') } }])
+    r.announce([{ family: IPV4_UNICAST, nlri: { kind: 'unicast', prefix: IpPrefix.parse('203.0.113.0/24') }, nextHop: IpAddress.parse(R) }])
+    await lab.until(() => isUp(r, C), 'the session')
+    await lab.run(5)
+    // the station itself refuses a family of which Peer Up said nothing
+    expect([...(station.tables.get('local')?.keys() ?? [])].map((key) => key.split(' ')[0]).sort()).toEqual([
+      'ipv4-unicast',
+      'ipv6-unicast',
+      'rtc',
+    ])
   })
 
   it('that is lost is looked for again, ever less often, and told everything again', async () => {

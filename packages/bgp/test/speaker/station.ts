@@ -2,6 +2,7 @@ import type { Connection, Transport } from '@heddle/io'
 import { IpAddress, RouteDistinguisher } from '@heddle/wire'
 import {
   BmpStation,
+  decodeMessage,
   formatNlri,
   isAdjRibOut,
   isPostPolicy,
@@ -19,6 +20,8 @@ export class Station {
   /** Tables by name (`peer pre`, `peer post`, `peer out`, `local`): routes by destination. */
   readonly tables = new Map<string, Map<string, string>>()
   readonly up = new Set<string>()
+  /** Families that Peer Up says a Loc-RIB may have, by who that is. */
+  readonly #families = new Map<string, ReadonlySet<number>>()
   connections = 0
   /** While it is set nothing is read. */
   isAsleep = false
@@ -70,6 +73,7 @@ export class Station {
       const who = peerOf(message.peer)
       if (this.up.has(who)) throw new TypeError(`${who} was up`)
       this.up.add(who)
+      if (message.peer.peerType === 3) this.#families.set(who, familiesOf(message.sentOpen))
     }
     if (message.type === 'peer-down') {
       const name = String(message.peer.address)
@@ -82,6 +86,11 @@ export class Station {
     if (!this.up.has(peerOf(message.peer))) throw new TypeError(`routes of ${peerOf(message.peer)}, which is not up`)
     if (update?.ok !== true || update.message.type !== 'update' || update.errors.length > 0) throw new TypeError(JSON.stringify(update))
     const name = tableOf(message.peer)
+    const told = [...update.message.withdrawn, ...update.message.announced].map(({ family }) => family)
+    const unexpected =
+      message.peer.peerType === 3 ? told.find((family) => !this.#families.get(peerOf(message.peer))?.has(family.key)) : undefined
+    // RFC 9069 §5.2
+    if (unexpected !== undefined) throw new TypeError(`${name} has routes of ${unexpected.name}, of which Peer Up said nothing`)
     const table = this.tables.get(name) ?? new Map<string, string>()
     this.tables.set(name, table)
     for (const { family, nlri } of update.message.withdrawn) for (const one of nlri) table.delete(`${family.name} ${nameOf(one)}`)
@@ -89,6 +98,13 @@ export class Station {
       for (const one of nlri) table.set(`${family.name} ${nameOf(one)}`, valueOf(one, nextHop?.address, update.message.attributes))
     }
   }
+}
+
+/** Keys of the families in an OPEN. */
+function familiesOf(open: Uint8Array): ReadonlySet<number> {
+  const result = decodeMessage(open)
+  if (!result.ok || result.message.type !== 'open') throw new TypeError('not an OPEN')
+  return new Set(result.message.capabilities.flatMap((one) => (one.kind === 'multiprotocol' ? [one.family.key] : [])))
 }
 
 const NONE = String(RouteDistinguisher.fromWords(0, 0))
