@@ -28,6 +28,8 @@ export type RecordedInput =
   | { readonly at: number; readonly kind: 'bfd-source'; readonly devices: boolean }
   /** BFD told the state of a path, which is named by its text. */
   | { readonly at: number; readonly kind: 'bfd'; readonly path: string; readonly state: BfdState }
+  /** There is router discovery. */
+  | { readonly at: number; readonly kind: 'router-discovery' }
   | { readonly at: number; readonly kind: 'router'; readonly device: string; readonly news: RouterNews }
 
 /** Methods whose calls change what a speaker does. */
@@ -101,6 +103,7 @@ export class Recorder {
 
   /** What `inner` hears on devices. */
   routerDiscovery(inner: RouterDiscovery): RouterDiscovery {
+    this.#add({ kind: 'router-discovery' })
     return {
       watch: (device, told) =>
         inner.watch(device, (news) => {

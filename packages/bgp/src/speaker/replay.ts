@@ -29,12 +29,19 @@ export type ReplayOptions = Omit<SpeakerOptions, 'clock' | 'random' | 'transport
 export async function replay(inputs: readonly RecordedInput[], { clock, ...options }: ReplayOptions): Promise<Speaker> {
   const world = new ReplayedWorld(inputs)
   const { random, transport, bfd, routerDiscovery } = world
-  const speaker = new Speaker({ ...options, clock, random, transport, ...(bfd === undefined ? {} : { bfd }), routerDiscovery })
+  const speaker = new Speaker({
+    ...options,
+    clock,
+    random,
+    transport,
+    ...(bfd === undefined ? {} : { bfd }),
+    ...(routerDiscovery === undefined ? {} : { routerDiscovery }),
+  })
   let now = 0
   for (const input of inputs) {
     if (input.at > now) await clock.run(input.at - now)
     now = Math.max(now, input.at)
-    if (input.kind === 'bfd-source') continue // there from the beginning
+    if (input.kind === 'bfd-source' || input.kind === 'router-discovery') continue // there from the beginning
     if (input.kind === 'random') continue // asked for by what the moment brings, which may be all that it brings
     if (input.kind === 'call') call(speaker, input)
     else world.happen(input)
@@ -59,7 +66,7 @@ class ReplayedWorld {
   readonly transport: Transport
   /** What it refuses must be refused again. */
   readonly bfd: BfdSource | undefined
-  readonly routerDiscovery: RouterDiscovery = { watch: (device, told) => this.#routers.add(device, told) }
+  readonly routerDiscovery: RouterDiscovery | undefined
   readonly #bfd = new Watchers<BfdState>()
   readonly #routers = new Watchers<RouterNews>()
   readonly #connections = new Map<number, ReplayedConnection>()
@@ -73,6 +80,8 @@ class ReplayedWorld {
     let next = 0
     const source = inputs.find((input) => input.kind === 'bfd-source')
     if (source !== undefined) this.bfd = { devices: source.devices, watch: (path, changed) => this.#bfd.add(pathText(path), changed) }
+    if (inputs.some(({ kind }) => kind === 'router-discovery'))
+      this.routerDiscovery = { watch: (device, told) => this.#routers.add(device, told) }
     this.random = { uint32: () => values[next++] ?? 0 }
     this.transport = {
       connect: ({ remote, signal }) => this.#connect(remote, signal),
@@ -80,7 +89,7 @@ class ReplayedWorld {
     }
   }
 
-  happen(input: Exclude<RecordedInput, { kind: 'random' | 'call' | 'bfd-source' }>): void {
+  happen(input: Exclude<RecordedInput, { kind: 'random' | 'call' | 'bfd-source' | 'router-discovery' }>): void {
     switch (input.kind) {
       case 'connected':
         return this.#settle(input.remote, this.#open(input))

@@ -1,3 +1,4 @@
+import type { RouterDiscovery } from '@heddle/io'
 import { ManualClock, seededRandom } from '@heddle/io/testing'
 import { expect, test } from 'vitest'
 import { Recorder, replay, type BfdSource, type BfdState, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
@@ -125,5 +126,23 @@ test.each([
   const config: SpeakerConfig = { as: 65000, routerId: R, holdTime: 9, listen: [{ address: R }], neighbors: [] }
   const again = await replay(recorder.inputs, { clock: new ManualClock(), config })
   expect(again.neighbors().map(({ address }) => address)).toEqual(added)
+  await Promise.all([r, again].map((speaker) => speaker.stop()))
+})
+
+test.each([
+  ['no router discovery', false],
+  ['router discovery', true],
+] as const)('a replay of a speaker with %s takes and refuses unnumbered peers as it did', async (_name, isThere) => {
+  const lab = new Lab()
+  const recorder = new Recorder(lab.clock)
+  const routerDiscovery: RouterDiscovery = { watch: () => ({ stop: () => undefined }) }
+  const r = lab.speaker(R, { neighbors: [], recorder, ...(isThere ? { routerDiscovery } : {}) })
+  await r.start()
+  const add = (): void => r.addNeighbor(internal('%eth0', { passive: true }))
+  if (isThere) add()
+  else expect(add).toThrow('there is no router discovery')
+  const config: SpeakerConfig = { as: 65000, routerId: R, holdTime: 9, listen: [{ address: R }], neighbors: [] }
+  const again = await replay(recorder.inputs, { clock: new ManualClock(), config })
+  expect(again.neighbors().map(({ address }) => address)).toEqual(isThere ? ['%eth0'] : [])
   await Promise.all([r, again].map((speaker) => speaker.stop()))
 })
