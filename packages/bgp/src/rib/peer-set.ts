@@ -18,11 +18,6 @@ export function hasPeer(set: PeerSet, peer: number): boolean {
   return (((set[peer >>> 5] ?? 0) >>> (peer & 31)) & 1) === 1
 }
 
-export function isEmptySet(set: PeerSet): boolean {
-  for (const word of set) if (word !== 0) return false
-  return true
-}
-
 export function equalSets(a: PeerSet, b: PeerSet): boolean {
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false
   return true

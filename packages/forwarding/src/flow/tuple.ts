@@ -171,11 +171,6 @@ function isEcho(family: 4 | 6, type: number): boolean {
   return type === ICMPV6_ECHO_REQUEST || type === ICMPV6_ECHO_REPLY
 }
 
-/** Whether the packet asks for an echo; replies belong to a flow that something else has opened. */
-export function isEchoReply({ family, icmpType }: Tuple): boolean {
-  return icmpType === (family === 4 ? ICMPV4_ECHO_REPLY : ICMPV6_ECHO_REPLY)
-}
-
 /** Makes a flow's source its destination, and the other way round. */
 export function turn(tuple: Tuple): void {
   const { source, destination } = tuple

@@ -13,13 +13,6 @@ export function setU16At(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = value
 }
 
-export function setU32At(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 24
-  bytes[at + 1] = value >>> 16
-  bytes[at + 2] = value >>> 8
-  bytes[at + 3] = value
-}
-
 /** The octets under a `DataView`. */
 export function octetsOf(view: DataView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
