@@ -91,7 +91,11 @@ function refuses(decode: (input: ByteReader) => unknown, bytes: Uint8Array): boo
     return false
   } catch (error) {
     if (error instanceof WireError) return true
-    throw new CodecCheckError('foreign-error', `decode threw ${String(error)} for ${fc.stringify(bytes)}`, { cause: error })
+    throw new CodecCheckError(
+      'foreign-error',
+      `decode threw ${String(error)} for ${fc.stringify(bytes)}; what it refuses it must refuse by a WireError, such as \`reader.fail(…)\` throws`,
+      { cause: error },
+    )
   }
 }
 
