@@ -11,6 +11,7 @@ import type {
   TracedPacket,
   TraceIntent,
 } from '@heddle/core'
+import { checkEndpoints, IntentError } from '@heddle/core'
 import { fromBgp } from '@heddle/exchange'
 import { silentLogger, type Clock, type Logger } from '@heddle/io'
 import { EventEmitter } from 'eventemitter3'
@@ -211,7 +212,9 @@ export class Agent implements AsyncDisposable {
   }
 
   async #begin(dataplane: Dataplane, found: DataplaneState | undefined): Promise<void> {
-    const { model, node, bfd, synchronizer, endpoints } = this.#parts
+    const { model, node, bfd, synchronizer, endpoints, capabilities } = this.#parts
+    const problems = checkEndpoints(this.#config.endpoints, capabilities)
+    if (problems.length > 0) throw new IntentError(problems)
     synchronizer.use(dataplane)
     const adopted = found === undefined ? [] : model.adopt(found)
     if (found !== undefined) bfd.learn(found)

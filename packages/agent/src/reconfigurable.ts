@@ -1,4 +1,4 @@
-import { IntentError, checkTraffic, checkVrfs } from '@heddle/core'
+import { IntentError, checkEndpoints, checkTraffic, checkVrfs } from '@heddle/core'
 import { AgentError } from './agent-error.js'
 import type { AgentParts } from './agent-parts.js'
 import type { AgentConfig } from './config.js'
@@ -14,6 +14,7 @@ export function checkReconfigurable(from: AgentConfig, to: AgentConfig, parts: A
   parts.node.checkReconfigurable(to)
   const problems = [
     ...checkVrfs(to.vrfs),
+    ...checkEndpoints(to.endpoints, parts.capabilities),
     ...checkTraffic(to.traffic ?? {}, { vrfs: to.vrfs, capabilities: parts.capabilities, localAddresses: [from.address] }),
   ]
   if (problems.length > 0) throw new IntentError(problems)

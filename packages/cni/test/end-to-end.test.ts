@@ -114,8 +114,13 @@ describe.skipIf(missing !== '')(`a real node${missing === '' ? '' : ` (not run: 
     expect(pings('r1', '10.7.0.2')).toBe(true)
   })
 
-  it('loses no endpoint when the agent is killed and comes back, and forwards meanwhile', async () => {
+  it('loses no endpoint, of either kind, when the agent is killed and comes back, and forwards meanwhile', async () => {
+    const frames = pod('e1', 'red', { config: { link: 'ethernet' } })
+    results.set('e1', (await call('ADD', frames)).json)
+    const mac = (): string | undefined => /link\/ether (\S+)/.exec(lab.namespaces.in('e1', 'ip', '-o', 'link', 'show', 'eth0'))?.[1]
+    expect(mac()).toBe(results.get('e1')?.interfaces?.[0]['mac'])
     await lab.end('SIGKILL')
+    expect(pings('e1', '10.7.0.2')).toBe(true)
     expect(pings('r1', '10.7.0.2')).toBe(true)
     expect(await call('ADD', pod('r4'))).toMatchObject({ exitCode: 1, json: { code: 11 } })
     expect(await call('STATUS', pod('r1'))).toMatchObject({ exitCode: 1, json: { code: 50 } })
@@ -128,7 +133,9 @@ describe.skipIf(missing !== '')(`a real node${missing === '' ? '' : ` (not run: 
       )
       expect([name, exitCode, answer.msg]).toEqual([name, 0, undefined])
     }
-    expect([pings('r1', '10.7.0.2'), pings('b1', '10.7.0.2')]).toEqual([true, true])
+    const checked = await call('CHECK', { ...frames, config: { ...frames.config, prevResult: results.get('e1') } })
+    expect([checked.exitCode, checked.json.msg, mac()]).toEqual([0, undefined, results.get('e1')?.interfaces?.[0]['mac']])
+    expect([pings('r1', '10.7.0.2'), pings('b1', '10.7.0.2'), pings('e1', '10.7.0.2')]).toEqual([true, true, true])
     const { json: added } = await call('ADD', pod('r4'))
     expect(added.ips?.map(({ address }) => address)).not.toContain('10.7.0.1/32')
     expect(pings('r4', '10.7.0.1')).toBe(true)

@@ -23,6 +23,7 @@ const networks: CniNetwork[] = [
   { name: 'red', vrf: 'red', pools: [pool('fd00::/64'), pool('10.0.0.0/28', '10.0.0.1')], dns: { nameservers: ['10.0.0.53'] } },
   { name: 'blue', vrf: 'blue', pools: [pool('10.0.0.0/28')] },
   { name: 'tiny', vrf: 'red', pools: [pool('10.9.0.0/31')] },
+  { name: 'frames', vrf: 'red', pools: [pool('10.2.0.0/28', '10.2.0.1'), pool('fd02::/64', 'fd02::1')], link: 'ethernet' },
   { name: 'lost', vrf: 'none', pools: [pool('10.0.0.0/28')] },
 ]
 
@@ -136,7 +137,7 @@ describe('ADD', () => {
   })
 
   it.each<[string, object, number, RegExp]>([
-    ['no network', { config: { network: undefined } }, 7, /network is missing.*allowed: red, blue, tiny, lost/],
+    ['no network', { config: { network: undefined } }, 7, /network is missing.*allowed: red, blue, tiny, frames, lost/],
     ['a network that there is not', { config: { network: 'green' } }, 7, /network is "green"/],
     ['a network whose VRF is not here', { config: { network: 'lost' } }, 7, /no vrf none.*failed at: endpoint; nothing is left behind/],
     ['a namespace that is gone', { netns: '/gone/x' }, 3, /no namespace/],
@@ -229,6 +230,61 @@ describe('ADD', () => {
     const many = await Promise.all(Array.from({ length: 8 }, async (_, n) => call(cni, 'ADD', { id: `m${n}`, netns: `/m${n}` })))
     expect(most).toBe(8)
     expect(new Set(many.map(({ json }) => json.ips?.[0].address)).size).toBe(8)
+  })
+})
+
+describe('the link of an endpoint', () => {
+  const added = async (config: object, id = 'c1') => (await call(cni, 'ADD', { id, netns: `/run/netns/${id}`, config })).json
+
+  it('is what the configuration says, or else its network, and is told by its MAC', async () => {
+    const { interfaces } = await added({ network: 'frames' })
+    const [view] = endpoints.list()
+    expect(view).toMatchObject({ link: 'ethernet', gateways: ['10.2.0.1', 'fd02::1'].map((text) => IpAddress.parse(text)) })
+    expect(interfaces).toMatchObject([{ name: 'eth0', mac: String(view.mac) }])
+    await added({ network: 'frames', link: 'ip' }, 'c2')
+    await added({ network: 'red', link: 'ethernet' }, 'c3')
+    expect(endpoints.list().map(({ link }) => link)).toEqual(['ethernet', undefined, 'ethernet'])
+  })
+
+  it.each([
+    ['a kind that there is not', { link: 'token-ring' }, 7, 'link is "token-ring"; allowed: ip, ethernet'],
+    ['one that the dataplane has not', { link: 'ethernet' }, 2, 'does not offer ethernet'],
+  ])('is refused when it is %s, and nothing is left', async (_name, config, code, message) => {
+    endpoints.hasEthernet = false
+    expect(await added(config)).toMatchObject({ code, msg: expect.stringContaining(message) })
+    expect([endpoints.list(), cni.attachments(), leases()]).toEqual([[], [], []])
+  })
+
+  it('is looked after by CHECK: kind and MAC', async () => {
+    let seen: SeenInterface | undefined
+    const look = {
+      isOwn: async () => false,
+      exists: async () => true,
+      has: async () => false,
+      routes: async () => [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
+    }
+    cni = await create({ inspector: { ...look, look: async () => seen } })
+    const prevResult = await added({ network: 'frames' })
+    const [[key, view]] = [...endpoints.all]
+    const check = async (): Promise<string> =>
+      (await call(cni, 'CHECK', { netns: view.netns, config: { network: 'frames', prevResult } })).json.msg ?? ''
+    const up = { up: true, mtu: 1446, addresses: view.addresses.map((address) => `${address}/${address.bits}`) }
+    seen = { ...up, mac: String(view.mac).toUpperCase() }
+    expect(await check()).toBe('')
+    seen = { ...up, mac: '02:00:00:00:00:99' }
+    expect(await check()).toContain('has the MAC 02:00:00:00:00:99, not')
+    seen = up
+    expect(await check()).toContain('carries no Ethernet')
+    endpoints.all.set(key, { ...view, link: 'ip' })
+    expect(await check()).toContain('has the link ip, not ethernet')
+  })
+
+  it('comes back with the attachment after a restart', async () => {
+    await added({ network: 'frames' })
+    const before = endpoints.list()
+    endpoints.all.clear()
+    await create()
+    expect(endpoints.list()).toEqual(before)
   })
 })
 

@@ -1,5 +1,13 @@
 import type { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 
+/** What the device of an endpoint can be. */
+export const ENDPOINT_LINKS = ['ip', 'ethernet'] as const
+/**
+ * `ip`: whatever carries IP packets best, whose user meets no neighbour: a TUN device, or a veth that knows its only neighbour. `ethernet`: a device of
+ * Ethernet frames, on which the virtual router answers for every neighbour by ARP and Neighbor Discovery; needs the dataplane's feature `ethernet`.
+ */
+export type EndpointLink = (typeof ENDPOINT_LINKS)[number]
+
 /** Asks for an endpoint: a pod, container, VM or host interface in a VRF. */
 export interface EndpointRequest {
   readonly vrf: string
@@ -11,6 +19,10 @@ export interface EndpointRequest {
   readonly addresses: readonly IpAddress[]
   /** Destinations that the namespace shall send to the device; left out: everything. */
   readonly routes?: readonly IpPrefix[]
+  /** `ip` when left out. An endpoint that is attached keeps its kind: another one is another endpoint. */
+  readonly link?: EndpointLink
+  /** Addresses at which the virtual router answers the endpoint, at most one a family: to pings, and on Ethernet as its gateway. None when left out. */
+  readonly gateways?: readonly IpAddress[]
 }
 
 /** An endpoint that is attached. */
@@ -51,6 +63,8 @@ export type EndpointErrorCode =
   | 'endpoint.limit'
   | 'endpoint.dataplane'
   | 'endpoint.invalid'
+  /** The dataplane does not offer what the endpoint asks for. */
+  | 'endpoint.unsupported'
 
 /** Why an endpoint could not be attached or detached. */
 export class EndpointError extends Error {

@@ -53,7 +53,15 @@ export { SERVICE_PROTOCOLS, type ServiceBackend, type ServiceObject, type Servic
 export type { TracedPacket, TraceFilter, TraceObject, TraceStep } from './dataplane/trace.js'
 export { OBJECT_KINDS } from './dataplane/transaction.js'
 export type { ApplyFailure, ApplyReport, FibTransaction, ObjectChanges, ObjectKind, ObjectName } from './dataplane/transaction.js'
-export { EndpointError, type EndpointErrorCode, type EndpointRequest, type EndpointService, type EndpointView } from './endpoint-service.js'
+export {
+  ENDPOINT_LINKS,
+  EndpointError,
+  type EndpointErrorCode,
+  type EndpointLink,
+  type EndpointRequest,
+  type EndpointService,
+  type EndpointView,
+} from './endpoint-service.js'
 export type { RoutePreference, VpnRoute, VpnRouteChange, VpnRouteKey } from './vpn-route.js'
 export { FibCompiler, routeName } from './fib/fib-compiler.js'
 export { heapMemory, type FibMemory, type FibReaders } from './fib/trie/fib-memory.js'
@@ -62,6 +70,8 @@ export { FibTable } from './fib/trie/fib-table.js'
 export type { Prefixes4 } from './fib/trie/near.js'
 export { NO_MATCH, StrideTrie } from './fib/trie/stride-trie.js'
 export { checkVrfs, IntentError } from './intent/intents.js'
+export { checkEndpoints } from './model/admission.js'
+export { ROUTER_MAC } from './model/endpoint-state.js'
 export { checkTraffic, type TrafficSurroundings } from './intent/check-traffic.js'
 export type {
   DirectionIntent,

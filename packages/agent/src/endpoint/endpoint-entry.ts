@@ -33,12 +33,8 @@ export class EndpointEntry {
 
   view(): EndpointView {
     const { request, label = 0, mtu, mac, state, error } = this
-    const { vrf, netns, ifname, addresses } = request
     return {
-      vrf,
-      netns,
-      ifname,
-      addresses,
+      ...request,
       label,
       mtu,
       state,
@@ -52,9 +48,10 @@ export function endpointName({ netns, ifname }: Pick<EndpointRequest, 'netns' | 
   return `${netns} ${ifname}`
 }
 
-/** Whether two requests ask for the same; the order of addresses and of routes does not matter. */
+/** Whether two requests ask for the same; the order of addresses, routes and gateways does not matter. */
 export function sameRequest(a: EndpointRequest, b: EndpointRequest): boolean {
   const sorted = (values: readonly unknown[] | undefined): string => values?.map(String).toSorted().join(' ') ?? 'everything'
-  const text = ({ vrf, addresses, routes }: EndpointRequest): string => `${vrf} ${sorted(addresses)} ${sorted(routes)}`
+  const text = ({ vrf, addresses, routes, link = 'ip', gateways = [] }: EndpointRequest): string =>
+    [vrf, link, sorted(addresses), sorted(routes), sorted(gateways)].join(', ')
   return endpointName(a) === endpointName(b) && text(a) === text(b)
 }

@@ -18,8 +18,8 @@ export interface EndpointManagerOptions {
   readonly synchronizer: Synchronizer
   readonly clock: Clock
   readonly logger: Logger
-  /** MTU of the devices, octets. */
-  readonly mtu: number
+  /** MTU of the devices of a VRF, octets. */
+  readonly mtu: (vrf: string) => number
   /** The dataplane while there is one. */
   readonly dataplane: () => Dataplane | undefined
   readonly changed: (endpoint: EndpointView) => void
@@ -60,7 +60,7 @@ export class EndpointManager implements EndpointService {
       if (!sameRequest(known.request, request)) {
         throw new EndpointError(
           'endpoint.conflict',
-          `${request.ifname} of ${request.netns} is attached with another VRF or other addresses`,
+          `${request.ifname} of ${request.netns} is attached with another VRF or link, or other addresses`,
         )
       }
       if (known.origin === 'adopted') known.origin = 'requested'
@@ -88,9 +88,8 @@ export class EndpointManager implements EndpointService {
    * Wants endpoints, which `attachAll` gives their devices. Of those for one device the first one counts; an adopted one that cannot be had, because
    * its VRF is gone or its address is another one's, is not wanted any more.
    */
-  want(requests: readonly EndpointRequest[], origin: EndpointOrigin): void {
-    for (const { vrf, netns, ifname, addresses, routes } of requests) {
-      const request = { vrf, netns, ifname, addresses, ...(routes === undefined ? {} : { routes }) }
+  want(requests: readonly (EndpointRequest & { readonly mtu?: number })[], origin: EndpointOrigin): void {
+    for (const { mtu: _former, ...request } of requests) {
       if (this.#entries.at(request) === undefined) this.#tolerate(request, origin)
     }
   }
@@ -149,7 +148,7 @@ export class EndpointManager implements EndpointService {
 
   /** A new entry, known to the model. @throws EndpointError */
   #want(request: EndpointRequest, origin: EndpointOrigin): EndpointEntry {
-    const entry = new EndpointEntry(request, origin, this.#options.mtu)
+    const entry = new EndpointEntry(request, origin, this.#options.mtu(request.vrf))
     this.#admit(entry)
     this.#entries.add(entry)
     return entry
@@ -157,7 +156,7 @@ export class EndpointManager implements EndpointService {
 
   /** As `#want`, but an endpoint that the model refuses is kept as failed. */
   #tolerate(request: EndpointRequest, origin: EndpointOrigin): void {
-    const entry = new EndpointEntry(request, origin, this.#options.mtu)
+    const entry = new EndpointEntry(request, origin, this.#options.mtu(request.vrf))
     this.#entries.add(entry)
     try {
       this.#admit(entry)
@@ -205,7 +204,8 @@ export class EndpointManager implements EndpointService {
 
   /** @throws EndpointError `endpoint.netns-missing`, `endpoint.dataplane` */
   async #makeDevice(entry: EndpointEntry): Promise<void> {
-    const { vrf: _vrf, ...device } = entry.request
+    const { netns, ifname, addresses, routes } = entry.request
+    const device = { netns, ifname, addresses, ...(routes === undefined ? {} : { routes }) }
     const dataplane = this.#options.dataplane()
     if (dataplane === undefined || entry.port === undefined) throw new EndpointError('endpoint.dataplane', 'the dataplane is not there')
     try {

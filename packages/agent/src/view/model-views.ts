@@ -39,8 +39,9 @@ export function routeRows(model: OverlayModel): RouteRow[] {
 }
 
 /** An endpoint as `show('endpoints')` has it. */
-export function endpointRow({ vrf, netns, ifname, addresses, label, mtu, state, error }: EndpointView): EndpointRow {
-  return { vrf, netns, ifname, addresses: addresses.map(String), label, mtu, state, error: error ?? null }
+export function endpointRow({ vrf, netns, ifname, addresses, link = 'ip', mac, label, mtu, state, error }: EndpointView): EndpointRow {
+  const texts = { addresses: addresses.map(String), mac: mac === undefined ? null : String(mac), error: error ?? null }
+  return { vrf, netns, ifname, link, label, mtu, state, ...texts }
 }
 
 function compare(a: string, b: string): number {

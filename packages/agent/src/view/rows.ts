@@ -117,6 +117,9 @@ export interface EndpointRow {
   readonly netns: string
   readonly ifname: string
   readonly addresses: readonly string[]
+  readonly link: 'ip' | 'ethernet'
+  /** Of the device, where it has one. */
+  readonly mac: string | null
   readonly label: number
   readonly mtu: number
   readonly state: 'pending' | 'attached' | 'failed'

@@ -9,6 +9,7 @@ export interface EndpointAddOptions extends NodeChoice {
   readonly netns: string
   readonly ifname: string
   readonly address: readonly string[]
+  readonly link?: 'ip' | 'ethernet'
   readonly json?: boolean
 }
 
@@ -16,8 +17,8 @@ export type EndpointDelOptions = NodeChoice & Pick<EndpointAddOptions, 'netns' |
 
 /** `heddle endpoint add`: returns when the endpoint's device is there and its routes are programmed. */
 export async function endpointAdd(options: EndpointAddOptions, output: Output): Promise<void> {
-  const { vrf, netns, ifname, address: addresses } = options
-  const row = (await ask(options, 'endpoint.add', { vrf, netns, ifname, addresses })) as EndpointRow
+  const { vrf, netns, ifname, address: addresses, link = 'ip' } = options
+  const row = (await ask(options, 'endpoint.add', { vrf, netns, ifname, addresses, link })) as EndpointRow
   output.write(options.json === true ? `${JSON.stringify(row, null, 2)}\n` : formatView('endpoints', [row], { colors: output.isTerminal }))
 }
 

@@ -68,6 +68,7 @@ function vrfProblems(parsed: ParsedFile, vrfs: readonly VrfSection[]): ConfigPro
       ({ rd }) => String(RouteDistinguisher.parse(rd)),
       'a route distinguisher that no other VRF has',
     ),
+    ...repeated(parsed, ['vrfs'], 'vni', vrfs, ({ vni, name }) => String(vni ?? name), 'a VNI that no other VRF has'),
     ...vrfs.flatMap(({ staticRoutes = [] }, index): ConfigProblem[] => {
       const at = ['vrfs', index, 'staticRoutes']
       return [
@@ -92,7 +93,16 @@ function endpointProblems(parsed: ParsedFile, endpoints: readonly EndpointSectio
     ({ netns, ifname }) => `${ifname} in ${netns}`,
     'each device of a namespace once',
   )
-  for (const [index, { vrf, addresses }] of endpoints.entries()) {
+  for (const [index, { vrf, addresses, gateways = [] }] of endpoints.entries()) {
+    for (const [at, text] of gateways.entries()) {
+      const gateway = IpAddress.parse(text)
+      const isOwn = addresses.some((own) => IpPrefix.parse(own).address.equals(gateway))
+      const isSecond = gateways.findIndex((other) => IpAddress.parse(other).family === gateway.family) < at
+      if (isOwn || isSecond)
+        out.push(
+          parsed.problem(['endpoints', index, 'gateways', at], JSON.stringify(text), 'one address a family, none of the endpoint’s own'),
+        )
+    }
     if (!names.includes(vrf)) {
       out.push(unknownName(parsed, ['endpoints', index, 'vrf'], vrf, names, 'vrfs'))
     }

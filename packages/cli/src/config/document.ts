@@ -56,6 +56,10 @@ export interface EndpointSection {
   readonly addresses: readonly string[]
   /** What the namespace sends to the device; default everything. A device in the node's own namespace needs it. */
   readonly routes?: readonly string[]
+  /** `ethernet`: a device of Ethernet frames, on which the router answers for every neighbour; needs a dataplane with that feature. Default `ip`. */
+  readonly link?: 'ip' | 'ethernet'
+  /** Addresses at which the router answers the endpoint, at most one a family; default none. */
+  readonly gateways?: readonly string[]
 }
 
 /** What forwards packets. Without this section: TUN, in a process of its own. */
@@ -105,6 +109,8 @@ export interface CniNetworkSection {
   readonly namespaces?: readonly string[]
   /** Where its addresses come from; none where every configuration delegates that. */
   readonly pools?: readonly CniPoolSection[]
+  /** What the devices of its pods carry, where a pod's configuration does not say `link` itself; default `ip`. */
+  readonly link?: 'ip' | 'ethernet'
   /** Addresses of name servers that pods are told of. */
   readonly nameservers?: readonly string[]
   /** Whether its endpoints can be reached from the node itself, though other networks have their addresses too; default false. */

@@ -1,6 +1,8 @@
+import { IpAddress } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from './config-error.js'
 import { loadNode, parseNode, parseSpeaker } from './load.js'
+import { resolveNode } from './resolve.js'
 
 const GOOD = `node: { name: cloud-a, address: 10.255.1.2 }
 bgp:
@@ -141,6 +143,22 @@ const rows: Row[] = [
     allowed: '1–15 characters',
   },
   {
+    name: 'a link that there is not',
+    change: ['ifname: eth0', 'ifname: eth0, link: token-ring'],
+    line: 12,
+    path: 'endpoints[0].link',
+    found: '"token-ring"',
+    allowed: 'ip, ethernet',
+  },
+  {
+    name: 'a gateway that is the own address',
+    change: ['fd00:1::1] }', 'fd00:1::1], gateways: [10.1.0.254, fd00:1::1] }'],
+    line: 12,
+    path: 'endpoints[0].gateways[1]',
+    found: '"fd00:1::1"',
+    allowed: 'one address a family',
+  },
+  {
     name: 'a VRF that is not there',
     change: ['{ vrf: red', '{ vrf: rde'],
     line: 12,
@@ -243,6 +261,9 @@ const problemsOf = (text: string) => {
 describe('configuration of a node', () => {
   it('accepts what is right', () => {
     expect(parseNode('node.yaml', GOOD)).toMatchObject({ node: { name: 'cloud-a' }, endpoints: [{ addresses: ['10.1.0.1', 'fd00:1::1'] }] })
+    const text = GOOD.replace('ifname: eth0', 'ifname: eth0, link: ethernet, gateways: [10.1.0.254]')
+    const [endpoint] = resolveNode(parseNode('node.yaml', text)).endpoints
+    expect(endpoint).toMatchObject({ link: 'ethernet', gateways: [IpAddress.parse('10.1.0.254')] })
   })
 
   it.each(rows)('refuses $name, and says where', ({ change: [from, to], line, path, found, allowed }) => {

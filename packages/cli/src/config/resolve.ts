@@ -54,13 +54,15 @@ function resolveStaticRoute({ prefix, via }: StaticRouteSection): StaticRouteInt
 }
 
 /** The request that an endpoint's text means. */
-export function resolveEndpoint({ vrf, netns, ifname, addresses, routes }: EndpointSection): EndpointRequest {
+export function resolveEndpoint({ vrf, netns, ifname, addresses, routes, link, gateways }: EndpointSection): EndpointRequest {
   return {
     vrf,
     netns,
     ifname,
     addresses: addresses.map((text) => IpPrefix.parse(text).address),
     ...(routes === undefined ? {} : { routes: routes.map((text) => IpPrefix.parse(text)) }),
+    ...(link === undefined ? {} : { link }),
+    ...(gateways === undefined ? {} : { gateways: gateways.map((text) => IpAddress.parse(text)) }),
   }
 }
 

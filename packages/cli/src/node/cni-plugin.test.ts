@@ -83,6 +83,19 @@ describe('a node with a section cni', () => {
     expect((await call('ADD', 'c1')).code).toBe(100)
   })
 
+  it('gives the pods of a network the link that it says, where the dataplane has that', async () => {
+    const document = documentWith({ networks: [{ name: 'red', pools, link: 'ethernet' }] })
+    const without = memoryDataplane({ addresses: [IpAddress.parse('192.0.2.1')], features: [] })
+    await expect(createNode(document, { dataplane: without })).rejects.toMatchObject({
+      code: 'endpoint.unsupported',
+      message: expect.stringContaining('the network red of cni has link "ethernet", which the dataplane memory does not offer'),
+    })
+    await without.close()
+    nodes.push(await createNode(document))
+    await call('ADD', 'c1')
+    expect(await nodes[0].show('endpoints')).toMatchObject([{ vrf: 'red', link: 'ethernet', state: 'attached' }])
+  })
+
   it('refuses a network without a VRF, and a pool that contradicts itself', async () => {
     expect(() => documentWith({ networks: [{ name: 'blue' }] })).toThrow(/cni\.networks\[0\]\.vrf: .*"blue".*the name of a VRF: red/)
     expect(() => documentWith({ networks: [{ name: 'red', pools: [{ prefix: '10.0.0.1/24' }] }] })).toThrow(

@@ -1,4 +1,4 @@
-import type { EndpointService } from '@heddle/core'
+import { EndpointError, hasFeature, type DataplaneCapabilities, type EndpointService } from '@heddle/core'
 import type { CniNetwork, NodeAddressOptions, NodeTranslator, NotReady, PoolDefinition } from '@heddle/cni'
 import type { Clock, Logger } from '@heddle/io'
 import { IpAddress, IpPrefix } from '@heddle/wire'
@@ -7,6 +7,7 @@ import type { CniMetricsSection, CniNetworkSection, CniPoolSection, CniSection, 
 /** What the plugin of a node works with. */
 export interface CniParts {
   readonly endpoints: EndpointService
+  readonly capabilities: Pick<DataplaneCapabilities, 'kind' | 'features'>
   readonly clock: Clock
   readonly logger: Logger
   readonly notReady: () => NotReady | undefined
@@ -16,10 +17,12 @@ export interface CniParts {
  * Serves the plugin that the configuration describes, if it describes one. What it needs is loaded then.
  *
  * @returns what it counts, and how to end it; what is attached stays
- * @throws StoreError, CniServeError; CniError when a pool contradicts itself
+ * @throws StoreError, CniServeError; CniError when a pool contradicts itself; EndpointError `endpoint.unsupported` when a network wants a link that the
+ * dataplane has not
  */
-export async function startCni({ cni: section, node, dataplane }: NodeDocument, parts: CniParts): Promise<RunningCni> {
+export async function startCni({ cni: section, node, dataplane }: NodeDocument, { capabilities, ...parts }: CniParts): Promise<RunningCni> {
   if (section === undefined) return { metrics: () => '', stop: async () => undefined }
+  checkLinks(section, capabilities)
   const { createCni, PoolIpam } = await import('@heddle/cni')
   const { appendLogStore, bootId, DEFAULT_CNI_SOCKET, execPlugin, folderBlocks, kernelInspector, nftTranslator, serveCni, serveMetrics } =
     await import('@heddle/cni/node')
@@ -61,6 +64,13 @@ export async function startCni({ cni: section, node, dataplane }: NodeDocument, 
   }
 }
 
+function checkLinks({ networks }: CniSection, capabilities: CniParts['capabilities']): void {
+  const network = hasFeature(capabilities, 'ethernet') ? undefined : networks.find(({ link }) => link === 'ethernet')
+  if (network === undefined) return
+  const message = `the network ${network.name} of cni has link "ethernet", which the dataplane ${capabilities.kind} does not offer; link "ip" needs nothing`
+  throw new EndpointError('endpoint.unsupported', message)
+}
+
 /** The plugin of a node. */
 export interface RunningCni {
   /** As `Cni.metrics`; empty where no plugin is served. */
@@ -76,9 +86,9 @@ function metricsAt({ address = '127.0.0.1', port }: CniMetricsSection): { addres
 const DEFAULT_QUARANTINE = 60
 
 function networkOf(section: CniNetworkSection): CniNetwork {
-  const { name, vrf = name, namespaces = [], pools = [], nameservers, nodeAddress = false, report = 'address' } = section
+  const { name, vrf = name, namespaces = [], pools = [], link = 'ip', nameservers, nodeAddress = false, report = 'address' } = section
   const dns = nameservers === undefined ? {} : { dns: { nameservers } }
-  return { name, vrf, namespaces, pools: pools.map(poolOf), nodeAddress, report, ...dns }
+  return { name, vrf, namespaces, pools: pools.map(poolOf), link, nodeAddress, report, ...dns }
 }
 
 function hasNodeAddresses({ nodeAddress, report }: CniNetwork): boolean {

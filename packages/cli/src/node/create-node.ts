@@ -15,8 +15,8 @@ import type { NodeHandle, NodeOptions } from './role-handle.js'
  * Starts what `heddle node` runs, in this process: BGP, the model, and the dataplane that the configuration names. Resolves when it serves.
  *
  * @param document a configuration as `parseNode` returns it
- * @throws SpeakerError, DataplaneError, IntentError; then nothing of it is left. StoreError, CniServeError, CniError when the plugin cannot be
- * served; then what was forwarded before is forwarded still
+ * @throws SpeakerError, DataplaneError, IntentError; then nothing of it is left. StoreError, CniServeError, CniError, EndpointError when the plugin cannot
+ * be served; then what was forwarded before is forwarded still
  */
 export async function createNode(document: NodeDocument, options: NodeOptions = {}): Promise<NodeHandle> {
   const { logger = silentLogger } = options
@@ -35,6 +35,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     mrt = await MrtFiles.start(document, agent.speaker, { clock: world.clock, logger })
     cni = await startCni(document, {
       endpoints: agent.endpoints,
+      capabilities: agent.capabilities,
       clock: world.clock,
       logger,
       notReady: () => (isLost ? { code: 51, reason: 'the dataplane is gone and not back yet' } : undefined),

@@ -62,6 +62,7 @@ const COLUMNS: Columns = {
     { title: 'NAMESPACE', text: (row) => row.netns },
     { title: 'DEVICE', text: (row) => row.ifname },
     { title: 'ADDRESSES', text: (row) => list(row.addresses) },
+    { title: 'LINK', text: (row) => row.link },
     { title: 'LABEL', text: (row) => String(row.label), align: 'right' },
     { title: 'MTU', text: (row) => String(row.mtu), align: 'right' },
     { title: 'STATE', text: (row) => (row.error === null ? row.state : `${row.state}: ${row.error}`) },

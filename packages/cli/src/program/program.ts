@@ -106,6 +106,7 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
       .requiredOption('--netns <path>', 'network namespace, as an absolute path')
       .requiredOption('--ifname <name>', 'device name inside it')
   device(endpoint.command('add').description('attach a namespace to a VRF').requiredOption('--vrf <name>', 'VRF'))
+    .addOption(new Option('--link <kind>', 'what the device carries: IP packets, or Ethernet frames').choices(['ip', 'ethernet']))
     .requiredOption('--address <ip...>', 'IPv4 or IPv6 address; several may be given')
     .option('--json', 'print JSON')
     .action(async (options: { vrf: string; netns: string; ifname: string; address: string[]; json?: boolean }) => {

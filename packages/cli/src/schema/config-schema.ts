@@ -1,3 +1,4 @@
+import { ENDPOINT_LINKS } from '@heddle/core'
 import { bgpSchema } from './bgp-schema.js'
 import { closed, document, type JsonSchema } from './json-schema.js'
 import { trafficSchemas } from './traffic-schema.js'
@@ -17,6 +18,13 @@ const tunnelSources: JsonSchema = {
   description: 'underlay prefixes that may send into the VRF besides the next hops of its routes',
 }
 
+const link: JsonSchema = {
+  type: 'string',
+  enum: [...ENDPOINT_LINKS],
+  default: 'ip',
+  description: 'what the device carries: IP packets, or Ethernet frames',
+}
+
 /** An endpoint, in the file and over the control socket. */
 export const endpointSchema: JsonSchema = closed(
   {
@@ -25,6 +33,8 @@ export const endpointSchema: JsonSchema = closed(
     ifname: { type: 'string', pattern: IFNAME_PATTERN, description: 'a device name of 1–15 characters' },
     addresses: { type: 'array', items: host, minItems: 1, uniqueItems: true },
     routes: { type: 'array', items: prefix, uniqueItems: true, description: 'what the namespace sends to the device' },
+    link,
+    gateways: { type: 'array', items: address, maxItems: 2, description: 'addresses at which the router answers, one a family' },
   },
   ['vrf', 'netns', 'ifname', 'addresses'],
 )
@@ -79,6 +89,7 @@ const cni = closed(
           namespaces: { type: 'array', items: { type: 'string', minLength: 1 }, uniqueItems: true, description: 'of Kubernetes' },
           pools: { type: 'array', items: cniPool },
           nameservers: { type: 'array', items: address },
+          link,
           nodeAddress: { type: 'boolean', default: false, description: 'whether its pods can be reached from the node itself' },
           report: { type: 'string', enum: ['address', 'node-address'], default: 'address', description: 'what runtimes are told of' },
         },

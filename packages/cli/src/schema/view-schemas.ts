@@ -53,6 +53,8 @@ const endpoint: RowSchema<Views['endpoints'][number]> = {
   netns: text,
   ifname: text,
   addresses: texts,
+  link: { type: 'string', enum: ['ip', 'ethernet'] },
+  mac: nullable(text),
   label: count,
   mtu: count,
   state: { type: 'string', enum: ['pending', 'attached', 'failed'] },

@@ -1,4 +1,4 @@
-import type { EndpointRequest } from '@heddle/core'
+import type { EndpointLink, EndpointRequest } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import type { CniAttachmentName } from '../protocol/configuration.js'
 import type { JsonObject } from '../protocol/json.js'
@@ -20,6 +20,10 @@ export interface Attachment extends CniAttachmentName {
   readonly addresses: readonly string[]
   /** Destinations that the container sends to its device, as address management proposed them; left out: everything. */
   readonly routes?: readonly string[]
+  /** Of the endpoint's device; left out: `ip`. */
+  readonly link?: EndpointLink
+  /** Where the virtual router answers the endpoint, at most one a family; left out: nowhere. */
+  readonly gateways?: readonly string[]
   /** Unique on the node, where the network has such. */
   readonly nodeAddresses?: readonly string[]
   /** Whether the runtime was told of these instead of `addresses`. */
@@ -39,13 +43,15 @@ export function keyOf(attachment: Attachment): string {
   return attachmentKey(attachment.config, attachment)
 }
 
-export function endpointOf({ vrf, netns, ifname, addresses, routes }: Attachment): EndpointRequest {
+export function endpointOf({ vrf, netns, ifname, addresses, routes, link, gateways }: Attachment): EndpointRequest {
   return {
     vrf,
     netns,
     ifname,
     addresses: addresses.map((text) => IpAddress.parse(text)),
     ...(routes === undefined ? {} : { routes: routes.map((text) => IpPrefix.parse(text)) }),
+    ...(link === undefined ? {} : { link }),
+    ...(gateways === undefined ? {} : { gateways: gateways.map((text) => IpAddress.parse(text)) }),
   }
 }
 

@@ -2,7 +2,7 @@ import type { EndpointService } from '@heddle/core'
 import { CniError } from '../protocol/cni-error.js'
 import { CNI_CODES } from '../protocol/codes.js'
 import type { CniRequest } from '../protocol/request.js'
-import { addressOf, prefixOf, type CniIp } from '../protocol/result.js'
+import { addressOf, prefixOf, type CniInterface, type CniIp } from '../protocol/result.js'
 import { attachmentKey, endpointOf, type Attachment } from './attachment.js'
 import type { NamespaceInspector } from './inspector.js'
 import { addressPairs } from './node-addresses.js'
@@ -19,7 +19,7 @@ export type CheckRequest = Extract<CniRequest, { readonly verb: 'CHECK' }>
 
 /** Whether an attachment is what ADD made and said, as the records and the dataplane have it. @throws CniError 103 */
 export function checkAttachment(request: CheckRequest, attachment: Attachment | undefined, endpoints: EndpointService): Attachment {
-  const { netns, ifname, config, prevResult } = request
+  const { netns, ifname, config } = request
   const key = attachmentKey(config.name, request)
   if (attachment === undefined || attachment.phase !== 'attached') throw differs(`${key} is not attached`)
   if (attachment.netns !== netns) throw differs(`${key} is attached in ${attachment.netns}, not in ${netns}`)
@@ -28,22 +28,25 @@ export function checkAttachment(request: CheckRequest, attachment: Attachment | 
   if (found === undefined) throw differs(`the endpoint ${ifname} of ${netns} is gone`)
   if (found.state !== 'attached') throw differs(`the endpoint ${ifname} of ${netns} is ${found.state}`, found.error ?? '')
   if (found.vrf !== wanted.vrf) throw differs(`the endpoint ${ifname} of ${netns} is in the VRF ${found.vrf}, not in ${wanted.vrf}`)
+  const { link: has = 'ip' } = found
+  const { link: asked = 'ip' } = wanted
+  if (has !== asked) throw differs(`the endpoint ${ifname} of ${netns} has the link ${has}, not ${asked}`)
   const told = ownIps(request).map((ip) => String(addressOf(ip)))
   for (const address of wanted.addresses.map(String)) {
     if (!found.addresses.some((one) => String(one) === address)) throw differs(`the endpoint ${ifname} of ${netns} has lost ${address}`)
     if (!told.includes(address)) throw differs(`prevResult does not have ${address}, which ADD gave to ${ifname}`)
   }
-  const isTold = prevResult.interfaces.some((one) => one.name === ifname && one.sandbox === netns)
-  if (!isTold) throw differs(`prevResult has no interface ${ifname} of ${netns}`)
+  if (ownInterface(request) === undefined) throw differs(`prevResult has no interface ${ifname} of ${netns}`)
   return attachment
 }
 
 /** Whether the container has what `prevResult` says; what later plugins of a chain added is no fault. @throws CniError 103 */
-export async function checkContainer(request: CheckRequest, inspector: NamespaceInspector): Promise<void> {
+export async function checkContainer(request: CheckRequest, { link }: Attachment, inspector: NamespaceInspector): Promise<void> {
   const { netns, ifname, prevResult } = request
   const seen = await inspector.look(netns, ifname)
   if (seen === undefined) throw differs(`there is no interface ${ifname} in ${netns}`)
   if (!seen.up) throw differs(`the interface ${ifname} in ${netns} is down`)
+  checkMac(request, link, seen.mac)
   for (const ip of ownIps(request)) {
     const address = String(addressOf(ip))
     if (!seen.addresses.some((one) => one.split('/', 1)[0] === address))
@@ -56,6 +59,19 @@ export async function checkContainer(request: CheckRequest, inspector: Namespace
     const isThere = routes.some((route) => samePrefix(route.dst, dst) && (gw === undefined || route.gateway === gw))
     if (!isThere) throw differs(`${netns} has lost the route to ${dst}${gw === undefined ? '' : ` by ${gw}`}`)
   }
+}
+
+/** A plugin that gives a device another address says so in its result; a device without Ethernet has none, whatever was told of it. */
+function checkMac(request: CheckRequest, link: Attachment['link'], seen: string | undefined): void {
+  const { netns, ifname } = request
+  if (seen === undefined && link === 'ethernet') throw differs(`the interface ${ifname} in ${netns} carries no Ethernet`)
+  const told = ownInterface(request)?.mac
+  if (seen !== undefined && told !== undefined && seen.toLowerCase() !== told.toLowerCase())
+    throw differs(`the interface ${ifname} in ${netns} has the MAC ${seen}, not ${told}`)
+}
+
+function ownInterface({ ifname, netns, prevResult }: CheckRequest): CniInterface | undefined {
+  return prevResult.interfaces.find((one) => one.name === ifname && one.sandbox === netns)
 }
 
 const MAIN_TABLE = 254

@@ -203,7 +203,7 @@ class CniServer implements Cni {
     const attachment = checkAttachment(request, known, endpoints)
     const context = { containerId, ifname, netns, args, path, config, network: attachment.network }
     await this.#addressSource(config.ipam).check(context, config)
-    if (inspector !== undefined) await checkContainer(request, inspector)
+    if (inspector !== undefined) await checkContainer(request, attachment, inspector)
   }
 
   async #collect({ config, path, validAttachments }: Extract<CniRequest, { readonly verb: 'GC' }>): Promise<void> {

@@ -1,4 +1,4 @@
-import type { EndpointService } from '@heddle/core'
+import type { EndpointLink, EndpointService } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import { IpAddress, MacAddress } from '@heddle/wire'
 import { delegateOf } from '../ipam/delegated-addresses.js'
@@ -9,9 +9,9 @@ import type { CniResult } from '../protocol/result.js'
 import type { AddressContext, AddressGrant, AddressSource } from './address-source.js'
 import { attachmentKey, endpointOf, keyOf, type Attachment, type AttachmentTable } from './attachment.js'
 import type { NamespaceInspector } from './inspector.js'
-import type { CniNetwork } from './network.js'
+import { chooseLink, type CniNetwork } from './network.js'
 import type { NodeAddresses } from './node-addresses.js'
-import { destinationsOf, mergedResult } from './merged-result.js'
+import { destinationsOf, gatewaysOf, mergedResult } from './merged-result.js'
 import { asCniError, failedAt, type Stage } from './staged.js'
 
 export type AddRequest = Extract<CniRequest, { readonly verb: 'ADD' | 'DEL' }>
@@ -52,6 +52,7 @@ export class Lifecycle {
     let mayHaveEndpoint = false
     try {
       const network = await this.#options.network(request)
+      const link = chooseLink(request.config, network)
       const source = this.#options.addressSource(request.config.ipam)
       stage = 'namespace'
       await this.#checkNamespace(request)
@@ -61,7 +62,7 @@ export class Lifecycle {
       const free = this.#checkName(request)
       free.catch(() => undefined) // awaited below
       stage = 'record'
-      attachment = this.#record(request, network)
+      attachment = this.#record(request, network, link)
       const recorded = attachments.put(attachment)
       const begun = async (): Promise<void> => {
         await recorded
@@ -80,6 +81,7 @@ export class Lifecycle {
         ...attachment,
         addresses: grant.addresses.map(String),
         ...(grant.routes.length === 0 ? {} : { routes: destinationsOf(grant) }),
+        ...gatewaysOf(grant),
       }
       signal?.throwIfAborted()
       stage = 'endpoint'
@@ -216,10 +218,11 @@ export class Lifecycle {
       throw new CniError(CNI_CODES.exists, `there is an interface ${ifname} in ${netns} already`)
   }
 
-  #record({ containerId, ifname, netns, config, path, args }: AddRequest, network: CniNetwork): Attachment {
+  #record({ containerId, ifname, netns, config, path, args }: AddRequest, network: CniNetwork, link: EndpointLink): Attachment {
     const delegated = delegateOf(config.ipam) === undefined ? {} : { delegated: { raw: config.raw, path, args } }
     const { name, vrf } = network
-    return { phase: 'adding', config: config.name, containerId, ifname, netns, network: name, vrf, addresses: [], ...delegated }
+    const place = { config: config.name, containerId, ifname, netns, network: name, vrf }
+    return { phase: 'adding', ...place, addresses: [], ...(link === 'ip' ? {} : { link }), ...delegated }
   }
 
   /** @throws CniError 7 when the network wants node addresses and there are none here */

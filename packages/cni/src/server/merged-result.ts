@@ -1,3 +1,4 @@
+import { IpAddress } from '@heddle/wire'
 import { isEmptyDns } from '../protocol/dns.js'
 import { EMPTY_RESULT, prefixOf, type CniInterface, type CniResult, type CniRoute } from '../protocol/result.js'
 import type { AddressGrant } from './address-source.js'
@@ -29,6 +30,14 @@ export function mergedResult(
     routes: [...before.routes, ...routes],
     dns,
   }
+}
+
+/** Where the virtual router answers the container: the first gateway of each family that address management names. */
+export function gatewaysOf({ addresses, ips }: Pick<AddressGrant, 'addresses' | 'ips'>): { readonly gateways?: readonly string[] } {
+  const named = ips.flatMap(({ gateway }) => (gateway === undefined ? [] : [IpAddress.parse(gateway)]))
+  const usable = named.filter((gateway) => !addresses.some((own) => own.equals(gateway)))
+  const gateways = ([4, 6] as const).flatMap((family) => usable.find((gateway) => gateway.family === family) ?? [])
+  return gateways.length === 0 ? {} : { gateways: gateways.map(String) }
 }
 
 /** What a container sends to its device. */

@@ -1,3 +1,4 @@
+import { ENDPOINT_LINKS, type EndpointLink } from '@heddle/core'
 import type { PoolDefinition } from '../ipam/pool.js'
 import { CniError } from '../protocol/cni-error.js'
 import { CNI_CODES } from '../protocol/codes.js'
@@ -16,6 +17,8 @@ export interface CniNetwork {
   readonly namespaces?: readonly string[]
   /** Where its addresses come from, unless a configuration names a delegated plugin. */
   readonly pools: readonly PoolDefinition[]
+  /** What its endpoints' devices carry, where a configuration has no key `link`; default `ip`. */
+  readonly link?: EndpointLink
   /** For containers of which neither configuration nor address management say it. */
   readonly dns?: CniDns
   /** Whether its endpoints can be reached from the node itself, though other networks have their addresses too; default false. */
@@ -66,6 +69,14 @@ export async function chooseNetwork(
     found,
     known === undefined ? '' : `allowed: ${known.map(({ name }) => name).join(', ')}`,
   )
+}
+
+/** What the device of an endpoint shall carry: as the key `link` of the configuration says, or else its network. @throws CniError 7 */
+export function chooseLink({ raw }: CniConfiguration, { link = 'ip' }: CniNetwork): EndpointLink {
+  const value = raw['link'] ?? link
+  const known = ENDPOINT_LINKS.find((one) => one === value)
+  if (known !== undefined) return known
+  throw new CniError(CNI_CODES.invalidConfiguration, `link is ${JSON.stringify(value)}; allowed: ${ENDPOINT_LINKS.join(', ')}`)
 }
 
 function configured({ raw }: CniConfiguration): string | undefined {

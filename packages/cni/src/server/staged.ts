@@ -15,6 +15,7 @@ const ENDPOINT_CODES: Readonly<Record<EndpointErrorCode, number>> = {
   'endpoint.labels-exhausted': CNI_CODES.endpoint,
   'endpoint.limit': CNI_CODES.endpoint,
   'endpoint.dataplane': CNI_CODES.endpoint,
+  'endpoint.unsupported': CNI_CODES.unsupportedField,
 }
 
 /** Any failure as the protocol's error. */

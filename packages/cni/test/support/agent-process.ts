@@ -15,6 +15,7 @@ const {
   nodeAddresses,
   configuration = { vrfs: [], endpoints: [], nat: [] },
   networks = [],
+  neighbor,
 } = JSON.parse(process.argv[2]) as LabOptions & { folder: string; address: string }
 const logger = textLogger({ stream: process.stderr, level: 'error' })
 /** Milliseconds: a forwarder that runs from sources on a machine with much else to do takes ten seconds and more. */
@@ -25,7 +26,7 @@ const node = await createNode(
     JSON.stringify({
       node: { name: 'cni-test', address },
       socket: `${folder}/node.sock`,
-      bgp: { as: 65000 },
+      bgp: { as: 65000, ...(neighbor !== undefined && session(neighbor)) },
       vrfs: [
         ...['red', 'blue'].map((name, index) => ({
           name,
@@ -58,7 +59,10 @@ const cni = await createCni({
       nodeAddress: true,
       ...(name === 'red' ? { report: 'node-address' as const } : {}),
     })),
-    ...networks.map(({ prefix, ...network }) => ({ ...network, pools: [{ prefix: IpPrefix.parse(prefix) }] })),
+    ...networks.map(({ prefix, gateway, ...network }) => ({
+      ...network,
+      pools: [{ prefix: IpPrefix.parse(prefix), ...(gateway === undefined ? {} : { gateway: IpAddress.parse(gateway) }) }],
+    })),
     { name: 'small', vrf: 'red', pools: [{ prefix: IpPrefix.parse('10.8.0.0/28') }, { prefix: IpPrefix.parse('fd08::/64') }] },
   ],
   ipam: new PoolIpam({ store, quarantine: 0 }),
@@ -79,3 +83,8 @@ process.once('SIGTERM', () => {
     .then(() => process.exit(0))
 })
 process.stdout.write('ready\n')
+
+/** Each of two nodes listens and connects. */
+function session(neighbor: string): object {
+  return { listen: [{ address }], neighbors: [{ address: neighbor, as: 65000, families: ['vpnv4-unicast', 'vpnv6-unicast'] }] }
+}

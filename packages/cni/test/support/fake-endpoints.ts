@@ -1,16 +1,19 @@
 import { EndpointError, type EndpointRequest, type EndpointService, type EndpointView } from '@heddle/core'
+import { MacAddress } from '@heddle/wire'
 
 /** Endpoints that are only remembered: what an agent does, as far as a plugin sees it. */
 export class FakeEndpoints implements EndpointService {
   readonly all = new Map<string, EndpointView>()
   readonly vrfs = new Set(['red', 'blue'])
+  hasEthernet = true
   /** Called before an endpoint is added or removed; may throw. */
   before: (what: 'add' | 'remove') => Promise<void> = async () => undefined
 
   async add(request: EndpointRequest, signal?: AbortSignal): Promise<EndpointView> {
     await this.before('add')
     signal?.throwIfAborted()
-    const { vrf, netns, ifname, addresses, routes } = request
+    const { vrf, netns, ifname, addresses, link } = request
+    if (link === 'ethernet' && !this.hasEthernet) throw new EndpointError('endpoint.unsupported', 'the dataplane does not offer ethernet')
     if (!this.vrfs.has(vrf)) throw new EndpointError('endpoint.vrf-unknown', `there is no vrf ${vrf}`)
     if (netns.startsWith('/gone')) throw new EndpointError('endpoint.netns-missing', `there is no namespace ${netns}`)
     const key = `${netns} ${ifname}`
@@ -21,16 +24,8 @@ export class FakeEndpoints implements EndpointService {
       ([other, view]) => other !== key && view.vrf === vrf && view.addresses.some((one) => addresses.some((two) => two.equals(one))),
     )
     if (taken !== undefined) throw new EndpointError('endpoint.address-in-use', `${taken[0]} has an address of ${key}`)
-    const view: EndpointView = {
-      vrf,
-      netns,
-      ifname,
-      addresses,
-      label: 16,
-      mtu: 1446,
-      state: 'attached',
-      ...(routes === undefined ? {} : { routes }),
-    }
+    const mac = link === 'ethernet' ? { mac: MacAddress.ofEndpoint(addresses[0]) } : {}
+    const view: EndpointView = { ...request, label: 16, mtu: 1446, state: 'attached', ...mac }
     this.all.set(key, view)
     return view
   }

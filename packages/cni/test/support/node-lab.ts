@@ -25,7 +25,13 @@ export interface LabOptions {
     readonly vrf: string
     readonly prefix: string
     readonly report?: 'address' | 'node-address'
+    /** As the network's; and the gateway of its pool. */
+    readonly link?: 'ip' | 'ethernet'
+    readonly gateway?: string
   }[]
+  /** Underlay address of the node; and of one that it has a session with. */
+  readonly address?: string
+  readonly neighbor?: string
 }
 
 let made = 0
@@ -87,7 +93,7 @@ export class NodeLab {
   readonly namespaces = new Namespaces()
   readonly folder = mkdtempSync(join(tmpdir(), 'heddle-cni-lab-'))
   readonly socket = join(this.folder, 'cni.sock')
-  readonly #address = '192.0.2.77'
+  readonly #address: string
   /** The agent that runs, if one does. */
   readonly #running: ChildProcess[] = []
 
@@ -96,6 +102,7 @@ export class NodeLab {
    * `endpoints`, `nat` and `networks`: keys of the node's configuration, and networks, besides its own
    */
   constructor(readonly options: LabOptions = { nodeAddresses: false }) {
+    this.#address = options.address ?? '192.0.2.77'
     this.namespaces.path('host')
     this.namespaces.in('host', 'ip', 'address', 'add', `${this.#address}/32`, 'dev', 'lo')
   }
@@ -103,7 +110,7 @@ export class NodeLab {
   /** Resolves when the plugin is served. */
   async start(): Promise<void> {
     const script = join(import.meta.dirname, 'agent-process.ts')
-    const options = JSON.stringify({ folder: this.folder, address: this.#address, ...this.options })
+    const options = JSON.stringify({ ...this.options, folder: this.folder, address: this.#address })
     const child = spawn('nsenter', [`--net=${this.namespaces.path('host')}`, process.execPath, ...RUN_SOURCES, script, options], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -1,4 +1,5 @@
 import type { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import type { EndpointRequest } from '../endpoint-service.js'
 
 /** A VRF as someone wants it. */
 export interface VrfIntent {
@@ -26,13 +27,8 @@ export interface StaticRouteIntent {
 }
 
 /** An endpoint as someone wants it. */
-export interface EndpointIntent {
-  readonly vrf: string
-  readonly netns: string
-  readonly ifname: string
-  readonly addresses: readonly IpAddress[]
-  /** Destinations that its namespace sends to the device; left out: everything. */
-  readonly routes?: readonly IpPrefix[]
+export interface EndpointIntent extends EndpointRequest {
+  /** Octets. */
   readonly mtu: number
 }
 

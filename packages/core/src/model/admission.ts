@@ -1,6 +1,7 @@
 import { IpPrefix } from '@heddle/wire'
-import type { DataplaneLimits } from '../dataplane/dataplane.js'
-import { EndpointError } from '../endpoint-service.js'
+import type { DataplaneCapabilities } from '../dataplane/dataplane.js'
+import { hasFeature } from '../dataplane/feature.js'
+import { EndpointError, type EndpointRequest } from '../endpoint-service.js'
 import { checkVrfs, type EndpointIntent, type IntentProblem, type VrfIntent } from '../intent/intents.js'
 import type { LabelSpace } from '../label/label-space.js'
 import { endpointName, type EndpointState } from './endpoint-state.js'
@@ -8,7 +9,7 @@ import type { VrfState } from './vrf-state.js'
 
 /** What a model has, as far as it decides what more it can take. */
 export interface Admitted {
-  readonly limits: DataplaneLimits
+  readonly capabilities: Pick<DataplaneCapabilities, 'limits' | 'features'>
   readonly labels: LabelSpace
   readonly vrfs: ReadonlyMap<string, VrfState>
   readonly endpoints: ReadonlyMap<string, EndpointState>
@@ -19,7 +20,7 @@ export interface Admitted {
 /** What is wrong with a list of VRFs, for a model that has these. */
 export function vrfProblems(
   vrfs: readonly VrfIntent[],
-  { limits, labels, vrfs: before, endpoints, hasLabel }: Admitted,
+  { capabilities: { limits }, labels, vrfs: before, endpoints, hasLabel }: Admitted,
 ): readonly IntentProblem[] {
   const names = new Set(vrfs.map(({ name }) => name))
   const problems = [...checkVrfs(vrfs)]
@@ -49,14 +50,18 @@ function others(vrfs: ReadonlyMap<string, unknown>): string {
 /**
  * The VRF of an endpoint that can be added.
  *
- * @throws EndpointError `endpoint.vrf-unknown`, `endpoint.conflict`, `endpoint.address-in-use`, `endpoint.limit`, `endpoint.invalid`
+ * @throws EndpointError `endpoint.vrf-unknown`, `endpoint.conflict`, `endpoint.address-in-use`, `endpoint.limit`, `endpoint.invalid`,
+ * `endpoint.unsupported`
  */
-export function admitEndpoint(intent: EndpointIntent, { limits, vrfs, endpoints }: Admitted): VrfState {
+export function admitEndpoint(intent: EndpointIntent, { capabilities, vrfs, endpoints }: Admitted): VrfState {
+  const { limits } = capabilities
   const { vrf: vrfName, netns, ifname, addresses } = intent
   const vrf = vrfs.get(vrfName)
   if (vrf === undefined) throw new EndpointError('endpoint.vrf-unknown', `there is no vrf ${vrfName}${others(vrfs)}`)
   const invalid = addresses.length === 0 ? 'has no address' : problemOf(intent)
   if (invalid !== undefined) throw new EndpointError('endpoint.invalid', `endpoint ${ifname} of ${netns} ${invalid}`)
+  const missing = unsupportedLink(intent, capabilities)
+  if (missing !== undefined) throw new EndpointError('endpoint.unsupported', `endpoint ${ifname} of ${netns}: ${missing}`)
   if (endpoints.has(endpointName(intent))) throw new EndpointError('endpoint.conflict', `${ifname} of ${netns} is attached already`)
   for (const address of addresses)
     if (vrf.addresses.has(String(IpPrefix.of(address))))
@@ -68,9 +73,36 @@ export function admitEndpoint(intent: EndpointIntent, { limits, vrfs, endpoints 
   return vrf
 }
 
+/** What is wrong with endpoints for a dataplane, whichever VRFs there are; empty when nothing is. */
+export function checkEndpoints(
+  endpoints: readonly EndpointRequest[],
+  capabilities: Pick<DataplaneCapabilities, 'features'>,
+): readonly IntentProblem[] {
+  return endpoints.flatMap((endpoint) => {
+    const message = unsupportedLink(endpoint, capabilities)
+    return message === undefined
+      ? []
+      : [{ code: 'intent.unsupported', subject: `endpoint ${endpoint.ifname} of ${endpoint.netns}`, message }]
+  })
+}
+
+function unsupportedLink({ link }: EndpointRequest, capabilities: Pick<DataplaneCapabilities, 'features'>): string | undefined {
+  if (link !== 'ethernet' || hasFeature(capabilities, 'ethernet')) return undefined
+  return 'link "ethernet" needs a dataplane with the feature ethernet, which this one does not offer; link "ip" needs none'
+}
+
 /** What no dataplane could forward for, if anything. */
-function problemOf({ addresses, mtu }: EndpointIntent): string | undefined {
+function problemOf({ addresses, mtu, gateways = [] }: EndpointIntent): string | undefined {
   if (!Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) return `has an MTU of ${mtu}, which is not within 68–65535`
   const unusable = addresses.find((address) => address.isUnspecified || address.isLoopback || address.isMulticast || address.isLinkLocal)
-  return unusable === undefined ? undefined : `cannot have the address ${unusable}`
+  if (unusable !== undefined) return `cannot have the address ${unusable}`
+  const strange = gateways.find(
+    (gateway, index) =>
+      gateway.isUnspecified ||
+      gateway.isLoopback ||
+      gateway.isMulticast ||
+      addresses.some((own) => own.equals(gateway)) ||
+      gateways.findIndex(({ family }) => family === gateway.family) < index,
+  )
+  return strange === undefined ? undefined : `cannot have the gateway ${strange}: one a family, which is no address of its own`
 }

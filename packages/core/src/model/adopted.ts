@@ -32,15 +32,19 @@ export interface AdoptedPort {
 
 export function adoptedFrom(state: DataplaneState): Adopted {
   const vrfNames = new Map(state.vrfs.map(({ id, name }) => [id, name]))
-  const vrfOfPort = new Map(state.ports.map(({ id, vrf }) => [id, vrf]))
+  const ports = new Map(state.ports.map((port) => [port.id, port]))
   const labels = state.labels.flatMap(({ label, action }): [string, number][] =>
     action.type === 'pop-forward' ? [[`port ${action.port}`, label]] : action.type === 'pop-lookup' ? [[`vrf ${action.vrf}`, label]] : [],
   )
   const endpoints = state.devices.flatMap(({ port, netns, ifname, addresses, routes, mtu }): { port: number; intent: EndpointIntent }[] => {
-    const vrf = vrfNames.get(vrfOfPort.get(port) ?? -1)
-    return netns === undefined || vrf === undefined
-      ? []
-      : [{ port, intent: { vrf, netns, ifname, addresses, mtu, ...(routes === undefined ? {} : { routes }) } }]
+    const { vrf: vrfId = -1, link, gateways = [] } = ports.get(port) ?? {}
+    const vrf = vrfNames.get(vrfId)
+    const asked = {
+      ...(routes === undefined ? {} : { routes }),
+      ...(link === undefined ? {} : { link: 'ethernet' as const }),
+      ...(gateways.length === 0 ? {} : { gateways }),
+    }
+    return netns === undefined || vrf === undefined ? [] : [{ port, intent: { vrf, netns, ifname, addresses, mtu, ...asked } }]
   })
   return {
     vrfs: new Map(state.vrfs.map(({ id, name }) => [name, id])),

@@ -1,7 +1,13 @@
-import { IpPrefix } from '@heddle/wire'
+import { IpPrefix, MacAddress } from '@heddle/wire'
 import type { PortObject } from '../dataplane/objects.js'
 import type { EndpointIntent } from '../intent/intents.js'
 import type { VrfState } from './vrf-state.js'
+
+/**
+ * The virtual router's address on Ethernet devices: locally administered (IEEE 802), and the same on every node, so that an endpoint that moves keeps its
+ * neighbour.
+ */
+export const ROUTER_MAC = MacAddress.parse('02:68:65:64:64:6c')
 
 /** An endpoint with what was allocated for it. */
 export class EndpointState {
@@ -17,12 +23,13 @@ export class EndpointState {
 
   /** Packets may come from its addresses, and from what static routes send to it: it is the router of those. */
   get portObject(): PortObject {
-    const { addresses, mtu } = this.intent
+    const { addresses, mtu, link, gateways = [] } = this.intent
     const behind = [...this.vrf.statics.values()].flatMap(({ prefix, via }) =>
       via.type === 'endpoint' && addresses.some((address) => address.equals(via.address)) ? [prefix] : [],
     )
     const allowedSources = [...addresses.map((address) => IpPrefix.of(address)), ...behind]
-    return { id: this.port, kind: 'endpoint', vrf: this.vrf.id, allowedSources, gateways: [], mtu }
+    const ethernet = link === 'ethernet' ? { link: { mac: ROUTER_MAC } } : {}
+    return { id: this.port, kind: 'endpoint', vrf: this.vrf.id, allowedSources, gateways, mtu, ...ethernet }
   }
 }
 

@@ -189,7 +189,7 @@ export class OverlayModel {
    * Adds an endpoint: a port, a label, a host route an address. Its routes are told to others when `setAttached` says that its device is there.
    *
    * @throws EndpointError `endpoint.vrf-unknown`, `endpoint.conflict`, `endpoint.address-in-use`, `endpoint.labels-exhausted`, `endpoint.limit`,
-   * `endpoint.invalid`; then nothing was changed
+   * `endpoint.invalid`, `endpoint.unsupported`; then nothing was changed
    */
   addEndpoint(intent: EndpointIntent): EndpointRow {
     const name = endpointName(intent)
@@ -348,9 +348,9 @@ export class OverlayModel {
   }
 
   get #admitted(): Admitted {
-    const { limits } = this.#options.capabilities
+    const { capabilities } = this.#options
     const hasLabel = (vrf: string): boolean => this.#ids.labels.isHeld(this.#adoptedVrfLabel(vrf) ?? -1)
-    return { limits, labels: this.#ids.labels, vrfs: this.#vrfs, endpoints: this.#endpoints, hasLabel }
+    return { capabilities, labels: this.#ids.labels, vrfs: this.#vrfs, endpoints: this.#endpoints, hasLabel }
   }
 
   #adoptedVrfLabel(name: string): number | undefined {
