@@ -156,3 +156,38 @@ test('sessions go on in another process, and the far end does not notice', () =>
   wire.clock.advance(301)
   expect(wire.told.slice(2).toSorted()).toEqual(['a down', 'b down'])
 })
+
+test('who is told of a session and throws costs it nothing', () => {
+  const clock = new ManualClock()
+  const saved: SavedBfdSession[] = []
+  const path = liveness(A, B)
+  const far: BfdSessions = new BfdSessions({
+    clock,
+    random: seededRandom(2),
+    send: (_path, packet) => clock.setTimer(1, () => receive(packet)),
+    changed: () => undefined,
+  })
+  const near: BfdSessions = new BfdSessions({
+    clock,
+    random: seededRandom(1),
+    send: (_path, packet) => clock.setTimer(1, () => far.receive(B, A, 'single', 255, packet)),
+    changed: () => {
+      throw new TypeError('nobody catches this')
+    },
+    stepped: (session) => saved.push(session),
+  })
+  let thrown = 0
+  const receive = (packet: Uint8Array): void => {
+    try {
+      near.receive(A, B, 'single', 255, packet)
+    } catch {
+      thrown++
+    }
+  }
+  far.set(liveness(B, A))
+  near.set(path)
+  clock.advance(60_000)
+  expect(thrown).toBe(1)
+  expect([near, far].map((sessions) => sessions.list()[0]?.state)).toEqual(['up', 'up'])
+  expect(saved.at(-1)?.session.state).toBe('up')
+})

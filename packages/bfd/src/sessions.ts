@@ -185,8 +185,11 @@ export class BfdSessions {
   }
 
   #step(running: Running, event: BfdEvent): void {
-    this.#carryOut(running, event)
-    this.#remember(running)
+    try {
+      this.#carryOut(running, event)
+    } finally {
+      this.#remember(running)
+    }
   }
 
   #carryOut(running: Running, event: BfdEvent): void {
@@ -201,11 +204,12 @@ export class BfdSessions {
       if (paceOf(session, config) !== paceOf(before, config)) this.#schedule(running)
       return
     }
-    if (session.state === 'up') this.#options.changed(path, 'up', 'up')
-    else if (before.state === 'up') this.#lost(path, session)
     // What changed is told at once, and so is the rate that goes with it (RFC 5880 §6.8.7).
     this.#send(running, false)
     this.#schedule(running)
+    // Behind all that keeps the session going, which must not depend on what is done with the news.
+    if (session.state === 'up') this.#options.changed(path, 'up', 'up')
+    else if (before.state === 'up') this.#lost(path, session)
   }
 
   #lost(path: WatchedPath, session: BfdSession): void {

@@ -187,3 +187,27 @@ test('paths of equal addresses on two links are two sessions, each through its d
   ])
   return undefined
 })
+
+test('a session goes on, and others are told, when one of those who watch throws', async () => {
+  const lab = new Lab()
+  lab.answer()
+  const states: string[] = []
+  lab.watcher.watch({ remote: THERE }, (state) => {
+    states.push(state)
+    throw new TypeError('nobody catches this')
+  })
+  lab.watch('second')
+  await lab.advance(5000)
+  expect(lab.told).toEqual(['far up', 'second up'])
+  // the session stays up: it is sent on for
+  await lab.advance(60_000)
+  expect(lab.told).toHaveLength(2)
+  lab.watcher.watch({ remote: THERE }, () => {
+    throw new TypeError('nor this')
+  })
+  await lab.advance(5000)
+  lab.isCut = true
+  await lab.advance(1000)
+  expect(lab.told.slice(2).toSorted()).toEqual(['far down', 'second down'])
+  expect(states).toEqual(['up', 'down'])
+})

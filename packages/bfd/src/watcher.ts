@@ -174,7 +174,7 @@ export class BfdWatcher {
     watch.shared = shared
     shared.watches.add(watch)
     this.#follow(shared)
-    if (shared.state !== undefined) watch.changed(shared.state)
+    if (shared.state !== undefined) this.#tell(watch, shared.state)
   }
 
   /** Brings a session to what those who share it ask for. */
@@ -205,6 +205,16 @@ export class BfdWatcher {
     shared.state = state
     shared.since = this.#options.clock.now()
     shared.reason = reason
-    for (const { changed } of shared.watches) changed(state)
+    for (const watch of shared.watches) this.#tell(watch, state)
+  }
+
+  /** What one who watches throws is not for others who watch the same path. */
+  #tell({ request, changed }: Watch, state: State): void {
+    try {
+      changed(state)
+    } catch (error) {
+      const reason = error instanceof Error ? error.stack : String(error)
+      this.#logger.error('Who watches a path failed to take its state', { remote: request.remote.toString(), state, reason })
+    }
   }
 }
