@@ -68,10 +68,12 @@ export { heapMemory, type FibMemory, type FibReaders } from './fib/trie/fib-memo
 export { FibReader, type FamilyRegions, type FibRegions } from './fib/trie/fib-reader.js'
 export { FibTable } from './fib/trie/fib-table.js'
 export type { Prefixes4 } from './fib/trie/near.js'
+export { inParts4, PREFIXES_IN_PART } from './fib/trie/parts.js'
 export { NO_MATCH, StrideTrie } from './fib/trie/stride-trie.js'
 export { checkVrfs, IntentError } from './intent/intents.js'
 export { checkEndpoints } from './model/admission.js'
 export { ROUTER_MAC } from './model/endpoint-state.js'
+export type { HealthCheckIntent } from './intent/health-check.js'
 export { checkTraffic, type TrafficSurroundings } from './intent/check-traffic.js'
 export type {
   DirectionIntent,

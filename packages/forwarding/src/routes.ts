@@ -37,31 +37,40 @@ export class RouteUses {
 
 /** Programs the rows of a batch, in order. What names a VRF that is not there is passed over: the transaction that removes a VRF may remove its routes. */
 export function programRoutes(routes: RouteBatch, fibOf: (vrf: number) => RouteTable | undefined, uses: RouteUses): void {
+  const addresses = new Uint32Array(routes.count)
   for (let row = 0; row < routes.count;) {
-    const end = endOfRun(routes, row)
+    const end = endOfRun(routes, row, addresses)
     const fib = fibOf(routes.vrf[row])
-    if (fib?.setAll4 !== undefined && end - row >= MANY) programRun(routes, row, end, fib, uses)
+    if (fib?.setAll4 !== undefined && end - row >= MANY) programRun(routes, row, end, addresses.subarray(row, end), fib, uses)
     else if (fib !== undefined) for (let at = row; at < end; at++) programRow(routes, at, fib, uses)
     row = end
   }
 }
 
-/** End of the rows from `first` on that set IPv4 routes of one VRF; the next row where the first is another kind of row. */
-function endOfRun({ count, vrf, family, group }: RouteBatch, first: number): number {
+/**
+ * End of the rows from `first` on that set IPv4 routes of one VRF; the next row where the first is another kind of row.
+ *
+ * @param addresses gets theirs, by row
+ */
+function endOfRun({ count, vrf, family, address, group }: RouteBatch, first: number, addresses: Uint32Array): number {
   let row = first
-  while (row < count && vrf[row] === vrf[first] && family[row] === 4 && group[row] !== NO_GROUP) row++
+  for (; row < count && vrf[row] === vrf[first] && family[row] === 4 && group[row] !== NO_GROUP; row++) addresses[row] = address[row * 4]
   return Math.max(row, first + 1)
 }
 
-function programRun({ address, length, group }: RouteBatch, first: number, end: number, fib: RouteTable, uses: RouteUses): void {
-  const count = end - first
-  const addresses = new Uint32Array(count)
-  for (let row = 0; row < count; row++) addresses[row] = address[(first + row) * 4]
+function programRun(
+  { length, group }: RouteBatch,
+  first: number,
+  end: number,
+  addresses: Uint32Array,
+  fib: RouteTable,
+  uses: RouteUses,
+): void {
   const groups = group.subarray(first, end)
-  const before = new Int32Array(count)
+  const before = new Int32Array(end - first)
   fib.setAll4?.(addresses, length.subarray(first, end), groups, before)
   let fresh = 0
-  for (let row = 0; row < count; row++) {
+  for (let row = 0; row < before.length; row++) {
     if (before[row] === NO_MATCH && groups[row] === groups[0]) fresh++
     else uses.move(before[row], groups[row])
   }

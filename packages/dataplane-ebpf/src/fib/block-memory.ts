@@ -27,6 +27,7 @@ export class BlockMemory implements FibMemory {
   readonly #left = new Map<number, Extent>()
   /** First blocks of regions that programs were told of. */
   readonly #published = new Set<number>()
+  #given = 0
   readonly #now: () => number
   readonly #name: string
 
@@ -41,6 +42,12 @@ export class BlockMemory implements FibMemory {
   /** Blocks that are given out, those that rest included. */
   get used(): number {
     return Math.floor(this.#words.length / BLOCK) - this.#free.reduce((sum, { count }) => sum + count, 0)
+  }
+
+  /** Counts up whenever memory is given back that can be taken again. */
+  get given(): number {
+    this.#rested()
+    return this.#given
   }
 
   /** Programs: what a trie gives back rests as long as a region does. */
@@ -141,6 +148,7 @@ export class BlockMemory implements FibMemory {
   }
 
   #insert({ first, count }: Extent): void {
+    this.#given++
     const extents = [...this.#free, { first, count }].sort((a, b) => a.first - b.first)
     const joined: Extent[] = []
     for (const extent of extents) {

@@ -1,4 +1,4 @@
-import { NO_MATCH, StrideTrie, type Prefixes4 } from '@heddle/core'
+import { inParts4, NO_MATCH, PREFIXES_IN_PART, StrideTrie, type Prefixes4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
 import { FibFullError, type BlockMemory } from './block-memory.js'
 import { HostRows } from './host-rows.js'
@@ -7,8 +7,8 @@ import type { RowLinks } from './row-list.js'
 
 /** From this many routes on, a root of 16 bits, 256 KiB, pays for itself. */
 const LARGE = 4096
-/** Routes that are set together: what they need stays in the second cache. */
-const AT_ONCE = 16_384
+/** Entries of the hosts that are being set. */
+const entries = new Uint32Array(PREFIXES_IN_PART)
 /** Bit of a root that takes 16 bits of the address; see `bpf/lookup.h`. */
 export const LARGE_ROOT = 0x8000_0000
 
@@ -31,7 +31,9 @@ export class FamilyFib {
   #list = -1
   #trie: StrideTrie | undefined
   /** Rows of prefixes of full length. */
-  #hosts = new HostRows()
+  #hosts = new HostRows(false)
+  /** Why there was no room for the large form, and what memory had been given back until then: it is not built again for every route. */
+  #refused: { readonly error: FibFullError; readonly given: number } | undefined
   /** Root that programs were told of. */
   #published = 0
   readonly #key = new Uint32Array(4)
@@ -112,31 +114,30 @@ export class FamilyFib {
    */
   setAll4(addresses: Uint32Array, lengths: Uint8Array, groups: Uint32Array, before: Int32Array): void {
     const { room } = this.#rows
-    if (addresses.length > room && this.#missing(addresses, lengths) > room) throw this.#noRow()
+    if (addresses.length > room && this.#missing(addresses, lengths, room + 1) > room) throw this.#noRow()
     const trie = this.#trieFor(addresses, lengths)
-    trie.reserve4({ addresses, lengths })
-    for (let first = 0; first < addresses.length; first += AT_ONCE) {
-      const part = <T extends Uint32Array | Uint8Array | Int32Array>(column: T): T => column.subarray(first, first + AT_ONCE) as T
-      this.#setPart4(trie, { addresses: part(addresses), lengths: part(lengths), values: part(groups), before: part(before) })
-    }
+    inParts4(
+      { addresses, lengths, values: groups, before },
+      (near) => trie.reserve4(near),
+      (part, areHosts) => (areHosts ? this.#setHosts4(trie, part) : this.#setPrefixes4(trie, part)),
+    )
   }
 
-  #setPart4(trie: StrideTrie, prefixes: Prefixes4): void {
-    const { lengths, before } = prefixes
-    for (const part of parted(prefixes)) {
-      const added = part.lengths[0] === this.#bits ? this.#setHosts4(trie, part) : this.#rows.setAll4(this.vrf, part)
-      if (part.lengths[0] !== this.#bits) trie.insertAll4(part)
-      let next = 0
-      for (let index = 0; index < part.lengths.length; index++)
-        if (part.before[index] === NO_MATCH) this.#remember(added[next++], part.lengths[index])
-      if (part !== prefixes) giveBack(part, lengths, before, this.#bits)
-    }
+  #setPrefixes4(trie: StrideTrie, part: Prefixes4): void {
+    const added = this.#rows.setAll4(this.vrf, part)
+    trie.insertAll4(part)
+    let next = 0
+    for (let index = 0; index < part.lengths.length; index++)
+      if (part.before[index] === NO_MATCH) this.#remember(added[next++], part.lengths[index])
   }
 
-  #setHosts4(trie: StrideTrie, { addresses, values, before }: Prefixes4): Int32Array {
-    const entries = new Uint32Array(addresses.length)
-    trie.insertHosts4(addresses, values, before, entries)
-    return this.#rows.setHosts4(this.vrf, { addresses, values, before }, this.#hosts, entries)
+  #setHosts4(trie: StrideTrie, part: Prefixes4): void {
+    trie.insertHosts4(part.addresses, part.values, part.before, entries)
+    const { room } = this.#rows
+    this.#list = this.#rows.setHosts4(this.vrf, part, { hosts: this.#hosts, entries, links: this.#links, list: this.#list })
+    const added = room - this.#rows.room
+    this.#counts[this.#bits] += added
+    this.size += added
   }
 
   /** Row of a prefix, or −1. */
@@ -178,6 +179,7 @@ export class FamilyFib {
   delete(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     const row = this.#rowOf(w0, w1, w2, w3, length)
     if (row < 0) return false
+    this.#refused = undefined // it may need less room now
     this.#list = this.#links.remove(this.#list, row)
     this.#rows.delete(row)
     this.#counts[length]--
@@ -195,7 +197,8 @@ export class FamilyFib {
     this.#counts.fill(0)
     if (this.#trie !== undefined) this.#memory.leave(this.#trie.words)
     this.#trie = undefined
-    this.#hosts = new HostRows()
+    this.#refused = undefined
+    this.#hosts = new HostRows(false)
     this.size = 0
   }
 
@@ -206,16 +209,17 @@ export class FamilyFib {
 
   /** The trie in the form that fits when these prefixes are in it, too. */
   #trieFor(addresses: Uint32Array, lengths: Uint8Array): StrideTrie {
-    if (this.#trie?.rootBits !== 16 && this.size + addresses.length >= LARGE && this.size + this.#missing(addresses, lengths) >= LARGE)
-      this.#enlarge()
+    const more = LARGE - this.size
+    if (this.#trie?.rootBits !== 16 && addresses.length >= more && this.#missing(addresses, lengths, more) >= more) this.#enlarge()
     return this.#ownTrie()
   }
 
-  /** How many of many IPv4 prefixes are not there; one that is named twice counts twice. */
-  #missing(addresses: Uint32Array, lengths: Uint8Array): number {
-    if (this.size === 0) return addresses.length
+  /** How many of many IPv4 prefixes are not there; one that is named twice counts twice. @param most that are counted */
+  #missing(addresses: Uint32Array, lengths: Uint8Array, most: number): number {
+    if (this.size === 0) return Math.min(addresses.length, most)
     let missing = 0
-    for (let index = 0; index < addresses.length; index++) if (this.#rowOf(addresses[index] | 0, 0, 0, 0, lengths[index]) < 0) missing++
+    for (let index = 0; index < addresses.length && missing < most; index++)
+      if (this.#rowOf(addresses[index] | 0, 0, 0, 0, lengths[index]) < 0) missing++
     return missing
   }
 
@@ -232,8 +236,19 @@ export class FamilyFib {
   /** Builds the large form beside the compact one, which programs read until they are told. */
   #enlarge(): void {
     if (this.#trie?.rootBits === 16) return
+    if (this.#refused?.given === this.#memory.given) throw this.#refused.error
+    try {
+      this.#buildLarge()
+      this.#refused = undefined
+    } catch (error) {
+      if (error instanceof FibFullError) this.#refused = { error, given: this.#memory.given }
+      throw error
+    }
+  }
+
+  #buildLarge(): void {
     const trie = new StrideTrie(16, this.#bits, this.#memory)
-    const hosts = new HostRows()
+    const hosts = new HostRows(true)
     try {
       for (let row = this.#list; row >= 0; row = this.#links.after(row)) {
         const { w0, w1, w2, w3, length, group } = this.#rows.at(row)
@@ -252,11 +267,11 @@ export class FamilyFib {
 
   /** The longest prefix shorter than `length` that covers the key. */
   #cover(length: number): { readonly length: number; readonly value: number } | undefined {
-    const words = [...this.#key]
+    const [w0, w1, w2, w3] = this.#key
     for (let shorter = length - 1; shorter >= 0; shorter--) {
       if (this.#counts[shorter] === 0) continue
-      const [w0, w1, w2, w3] = words.map((word, index) => cut(word, shorter - index * 32))
-      const row = this.#rows.find(this.vrf, this.family, w0, w1, w2, w3, shorter)
+      const words = [cut(w0, shorter), cut(w1, shorter - 32), cut(w2, shorter - 64), cut(w3, shorter - 96)] as const
+      const row = this.#rows.find(this.vrf, this.family, ...words, shorter)
       if (row >= 0) return { length: shorter, value: this.#rows.groupOf(row) }
     }
     return undefined
@@ -275,28 +290,4 @@ export class FamilyFib {
 function cut(word: number, bits: number): number {
   if (bits <= 0) return 0
   return bits >= 32 ? word | 0 : word & ~(0xffff_ffff >>> bits)
-}
-
-/** Prefixes of full length, and the others, each in their order; what is of one kind already is not copied. */
-function parted(prefixes: Prefixes4): Prefixes4[] {
-  const { addresses, lengths, values, before } = prefixes
-  let hosts = 0
-  for (let index = 0; index < lengths.length; index++) if (lengths[index] === 32) hosts++
-  if (hosts === 0 || hosts === lengths.length) return [prefixes]
-  return [false, true].map((isHost) => {
-    const wanted = (_: number, index: number): boolean => (lengths[index] === 32) === isHost
-    return {
-      addresses: addresses.filter(wanted),
-      lengths: lengths.filter(wanted),
-      values: values.filter(wanted),
-      before: before.filter(wanted),
-    }
-  })
-}
-
-/** Tells of all prefixes what was found of those of one kind. */
-function giveBack(part: Prefixes4, lengths: Uint8Array, before: Int32Array, bits: number): void {
-  const isHosts = part.lengths[0] === bits
-  let next = 0
-  for (let index = 0; index < lengths.length; index++) if ((lengths[index] === bits) === isHosts) before[index] = part.before[next++]
 }

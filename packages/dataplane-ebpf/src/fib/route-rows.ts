@@ -1,6 +1,7 @@
 import { NO_MATCH, RouteBatch, type Prefixes4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
 import type { HostRows } from './host-rows.js'
+import type { RowLinks } from './row-list.js'
 import { ROW_ADDRESS, ROW_GROUP, ROW_PREFIX, ROW_VRF, ROW_WORDS, RouteIndex } from './route-index.js'
 
 /** Prefixes whose places are fetched together; what they need stays in the first cache. */
@@ -8,6 +9,15 @@ const AT_ONCE = 256
 const IPV4 = 4 << 8
 const HOST4 = (4 << 8) | 32
 const HOST6 = (6 << 8) | 128
+
+/** What a table has of its hosts: where their rows are found, by their entries in the trie, and the list of all its rows. */
+export interface HostsTable {
+  readonly hosts: HostRows
+  readonly entries: Uint32Array
+  readonly links: RowLinks
+  /** Its first row, or −1. */
+  readonly list: number
+}
 
 /** A route as its row has it. */
 export interface RouteRow {
@@ -115,20 +125,18 @@ export class RouteRows {
    * Sets many IPv4 addresses of a VRF in turn; there must be room.
    *
    * @param before of each `NO_MATCH` if it is new
-   * @param hosts what their rows are found by, at `entries`
-   * @returns the rows that are new, in turn; rows behind them mean nothing
+   * @returns the first of the list, to which rows that are new were added
    */
-  setHosts4(vrf: number, { addresses, values, before }: Omit<Prefixes4, 'lengths'>, hosts: HostRows, entries: Uint32Array): Int32Array {
-    const added = new Int32Array(addresses.length)
-    let count = 0
+  setHosts4(vrf: number, { addresses, values, before }: Omit<Prefixes4, 'lengths'>, { hosts, entries, links, list }: HostsTable): number {
+    let head = list
     for (let index = 0; index < addresses.length; index++) {
       if (before[index] === NO_MATCH) {
         const row = this.#write(vrf, HOST4, addresses[index], 0, 0, 0, values[index])
         hosts.set(entries[index], row)
-        added[count++] = row
+        head = links.add(head, row)
       } else this.setGroup(hosts.get(entries[index]), values[index])
     }
-    return added
+    return head
   }
 
   /**

@@ -1,6 +1,6 @@
 import { FibTable, NO_MATCH } from '@heddle/core'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { LARGE_ROOT } from '../fib/family-fib.js'
 import { FibStore } from '../fib/fib-store.js'
 import { ROW_WORDS } from '../fib/route-index.js'
@@ -199,6 +199,26 @@ describe('the memory of routes', () => {
     expect(store.memory.used).toBe(used)
     const root = store.publish(VRF, ({ root4 }) => root4)
     for (let index = 0; index < 4095; index++) expect(lookup4(words, root, A + index)).toBe(5)
+  })
+
+  it('built a large root that had no room anew, with each route that asked for it', () => {
+    const { words, store, all, routes } = memories(23 + 20 + 256 + 6, 8192)
+    const set = (index: number): unknown => routes.set(4, A + index, 0, 0, 0, 32, 5)
+    for (let index = 0; index < 4095; index++) set(index)
+    const others = store.memory.grow(20 * BLOCK)
+    const grow = vi.spyOn(store.memory, 'grow')
+    const built = (): number => grow.mock.calls.filter(([size, previous]) => size === 1 << 16 && previous === undefined).length
+    expect(all.failuresOf(() => Array.from({ length: 50 }, (_, index) => set(4095 + index)))).toHaveLength(50)
+    expect(built()).toBe(1)
+    // With one route less it may have room; it has not.
+    routes.delete(4, A + 4094, 0, 0, 0, 32)
+    expect(all.failuresOf(() => [4094, 4095, 4096].forEach(set))).toHaveLength(2)
+    expect(built()).toBe(2)
+    store.memory.release(others)
+    expect(all.failuresOf(() => [4095, 4096].forEach(set))).toEqual([])
+    expect(built()).toBe(3)
+    const root = store.publish(VRF, ({ root4 }) => root4)
+    for (let index = 0; index < 4097; index++) expect(lookup4(words, root, A + index)).toBe(5)
   })
 
   it('stayed with a large root that no route fitted into', () => {

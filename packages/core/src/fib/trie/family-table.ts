@@ -1,18 +1,25 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { NO_REGIONS, type FamilyRegions } from './fib-reader.js'
 import { HostTable } from './host-table.js'
-import type { Prefixes4 } from './near.js'
+import { nearTogether, type Prefixes4 } from './near.js'
+import { hostsIn, inParts4, PREFIXES_IN_PART } from './parts.js'
 import { NO_MATCH, StrideTrie } from './stride-trie.js'
 
 /** From this many routes of a family on, a table's root takes 16 bits: 256 KiB that pay for themselves. */
 const LARGE = 4096
+
+/** Entries of the hosts that are being set, which nobody asks for. */
+const entries = new Uint32Array(PREFIXES_IN_PART)
 
 type Visit = (w0: number, w1: number, w2: number, w3: number, length: number, value: number) => void
 
 /** One family of a table as its writer has it: the prefixes by length, and what look-ups read. */
 export class FamilyTable {
   readonly #memory: FibMemory
-  /** By length: prefix → value. The truth from which an entry is filled again when a longer prefix goes. */
+  /**
+   * By length: prefix → value. The truth from which an entry is filled again when a longer prefix goes. Hosts of a large table, to which none is longer,
+   * are in its trie alone.
+   */
   readonly #prefixes: (HostTable | undefined)[]
   #trie: StrideTrie | undefined
   readonly #key = new Uint32Array(4)
@@ -33,7 +40,7 @@ export class FamilyTable {
   }
 
   set(w0: number, w1: number, w2: number, w3: number, length: number, value: number): number {
-    const before = this.#prefixesOf(length).set(w0, w1, w2, w3, value)
+    const before = this.#isOfTrie(length) ? this.get(w0, w1, w2, w3, length) : this.#prefixesOf(length).set(w0, w1, w2, w3, value)
     const isNew = before === NO_MATCH
     if (isNew) this.size++
     if (isNew && this.size === LARGE && !this.#isLarge) this.#enlarge()
@@ -44,27 +51,28 @@ export class FamilyTable {
 
   /** As `set` for many IPv4 prefixes in turn. @param before gets what `set` returns of each */
   setAll4(addresses: Uint32Array, lengths: Uint8Array, values: Uint32Array, before: Int32Array): void {
-    const wasEmpty = this.size === 0
-    this.#rememberAll4(addresses, lengths, values, before)
     const prefixes = { addresses, lengths, values, before }
-    const becomesLarge = this.size >= LARGE && !this.#isLarge
-    if (becomesLarge && !wasEmpty) this.#enlarge()
-    else if (becomesLarge) {
-      const trie = new StrideTrie(16, this.bits, this.#memory)
-      trie.reserve4(prefixes)
-      trie.insertAll4(prefixes)
-      this.#trie = trie
-    } else if (this.#isLarge) this.#trie?.insertAll4(prefixes)
-    else this.#insertAll4(prefixes)
+    const more = LARGE - this.size
+    if (!this.#isLarge && addresses.length >= more && this.#missing(prefixes, more) >= more) this.#enlarge()
+    if (this.#isLarge && this.#trie !== undefined) this.#setAllIn4(this.#trie, prefixes)
+    else {
+      this.#reserve4(prefixes)
+      this.#rememberAll4(prefixes)
+      this.#insertAll4(prefixes)
+    }
     this.#publish()
   }
 
   get(w0: number, w1: number, w2: number, w3: number, length: number): number {
-    return this.#prefixes[length]?.get(w0, w1, w2, w3) ?? NO_MATCH
+    if (!this.#isOfTrie(length)) return this.#prefixes[length]?.get(w0, w1, w2, w3) ?? NO_MATCH
+    this.#setKey(w0, w1, w2, w3)
+    return this.#trie?.hostValue(this.#key) ?? NO_MATCH
   }
 
   delete(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
-    if (this.#prefixes[length]?.delete(w0, w1, w2, w3) !== true) return false
+    if (this.#isOfTrie(length)) {
+      if (this.get(w0, w1, w2, w3, length) === NO_MATCH) return false
+    } else if (this.#prefixes[length]?.delete(w0, w1, w2, w3) !== true) return false
     this.size--
     if (length === this.bits && !this.#isLarge) return true
     this.#setKey(w0, w1, w2, w3)
@@ -76,6 +84,12 @@ export class FamilyTable {
     this.#prefixes.forEach((prefixes, length) => {
       prefixes?.forEach((w0, w1, w2, w3, value) => visit(w0, w1, w2, w3, length, value))
     })
+    if (this.#isLarge) this.#trie?.forEachHost((w0, w1, w2, w3, value) => visit(w0, w1, w2, w3, this.bits, value))
+  }
+
+  /** Whether prefixes of this length are in the trie alone. */
+  #isOfTrie(length: number): boolean {
+    return length === this.bits && this.#isLarge
   }
 
   get #isLarge(): boolean {
@@ -84,19 +98,53 @@ export class FamilyTable {
 
   /** Hosts of a compact table lie where look-ups read them; all other prefixes are the writer's own. */
   #prefixesOf(length: number): HostTable {
-    const isRead = length === this.bits && !this.#isLarge
-    return (this.#prefixes[length] ??= new HostTable(this.bits === 32 ? 1 : 4, isRead ? this.#memory : heapMemory))
+    return (this.#prefixes[length] ??= new HostTable(this.bits === 32 ? 1 : 4, length === this.bits ? this.#memory : heapMemory))
   }
 
-  #rememberAll4(addresses: Uint32Array, lengths: Uint8Array, values: Uint32Array, before: Int32Array): void {
-    const counts = new Uint32Array(33)
-    for (let row = 0; row < lengths.length; row++) counts[lengths[row]]++
-    for (let length = 0; length <= 32; length++) {
-      const count = counts[length]
+  /** How many of many IPv4 prefixes are not there; one that is named twice counts twice. @param most that are counted */
+  #missing({ addresses, lengths }: Prefixes4, most: number): number {
+    let missing = 0
+    for (let row = 0; row < addresses.length && missing < most; row++)
+      if (this.get(addresses[row], 0, 0, 0, lengths[row]) === NO_MATCH) missing++
+    return missing
+  }
+
+  #setAllIn4(trie: StrideTrie, prefixes: Prefixes4): void {
+    this.#reserve4(prefixes)
+    if (hostsIn(prefixes.lengths) === 0) {
+      // These are found by a hash, which gains nothing by their order.
+      this.#rememberAll4(prefixes)
+      const near = nearTogether(prefixes) ?? prefixes
+      trie.reserve4(near)
+      trie.insertAll4(near)
+      return
+    }
+    inParts4(
+      prefixes,
+      (near) => trie.reserve4(near),
+      (part, areHosts) => {
+        if (areHosts) {
+          trie.insertHosts4(part.addresses, part.values, part.before, entries)
+          for (let row = 0; row < part.before.length; row++) if (part.before[row] === NO_MATCH) this.size++
+        } else {
+          this.#rememberAll4(part)
+          trie.insertAll4(part)
+        }
+      },
+    )
+  }
+
+  #reserve4({ lengths }: Prefixes4): void {
+    for (const [length, count] of countsOf(lengths).entries())
+      if (count > 0 && !this.#isOfTrie(length)) this.#prefixesOf(length).reserve(count)
+  }
+
+  /** Sets prefixes for which room was made. */
+  #rememberAll4({ addresses, lengths, values, before }: Prefixes4): void {
+    for (const [length, count] of countsOf(lengths).entries()) {
       if (count === 0) continue
       const prefixes = this.#prefixesOf(length)
       const had = prefixes.count
-      prefixes.reserve(count)
       if (count === lengths.length) prefixes.setAll4(addresses, values, before)
       else
         for (let row = 0; row < lengths.length; row++)
@@ -125,6 +173,7 @@ export class FamilyTable {
       trie.insert(this.#key, length, value, true)
     })
     this.#trie = trie
+    this.#prefixes[this.bits] = undefined
   }
 
   /** Tells what look-ups read from now on. */
@@ -133,7 +182,6 @@ export class FamilyTable {
     const hosts = table?.rows
     const trie = this.#trie?.words
     if (hosts === this.regions.hosts && trie === this.regions.trie) return
-    if (this.#isLarge) for (const prefixes of this.#prefixes) if (prefixes !== undefined) prefixes.memory = heapMemory
     this.regions = { hosts, hostMask: table?.mask ?? 0, trie, rootBits: this.#trie?.rootBits ?? 8 }
   }
 
@@ -156,6 +204,13 @@ export class FamilyTable {
     key[2] = w2
     key[3] = w3
   }
+}
+
+/** How many prefixes there are of each length. */
+function countsOf(lengths: Uint8Array): Uint32Array {
+  const counts = new Uint32Array(33)
+  for (let row = 0; row < lengths.length; row++) counts[lengths[row]]++
+  return counts
 }
 
 /** The first `bits` bits of a word; none below 1, all from 32 on. */

@@ -160,3 +160,26 @@ test('ten thousand small VRFs fit into 256 MiB', () => {
   table.set(4, 0, 0, 0, 0, 0, 1)
   expect(table.byteLength * 10_000).toBeLessThan(256 * 2 ** 20)
 })
+
+test('a large IPv6 table has its hosts, which only its trie knows', () => {
+  const table = new FibTable()
+  const hosts = new Map<string, number>()
+  for (let host = 0; host < 5000; host++) {
+    const words = [0x2001_0db8, Math.imul(host, 0x9e37_79b1) >>> 0, host & 7, 0xffff_ff00 + (host & 0xff)] as const
+    expect(table.set(6, ...words, 128, host)).toBe(NO_MATCH)
+    hosts.set(words.join(), host)
+  }
+  table.set(6, 0x2001_0db8, 0, 0, 0, 32, 9999)
+  const found = new Map<string, number>()
+  table.forEach((_family, w0, w1, w2, w3, length, value) => length === 128 && found.set([w0, w1, w2, w3].join(), value))
+  expect(found).toEqual(hosts)
+  for (const [name, value] of hosts) {
+    const words = name.split(',').map(Number) as [number, number, number, number]
+    expect([table.get(6, ...words, 128), table.lookup6(...words)]).toEqual([value, value])
+    if (value % 2 === 0) continue
+    expect(table.delete(6, ...words, 128)).toBe(true)
+    expect(table.delete(6, ...words, 128)).toBe(false)
+    expect([table.get(6, ...words, 128), table.lookup6(...words)]).toEqual([NO_MATCH, 9999])
+  }
+  expect(table.size).toBe(2501)
+})

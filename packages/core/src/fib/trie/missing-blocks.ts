@@ -10,16 +10,10 @@ const BLOCK = 256
 export function missingBlocks4(words: Uint32Array, levels: readonly number[], addresses: Uint32Array, lengths: Uint8Array): number {
   const seen = levels.map((bits) => new Uint32Array(2 ** bits / 32))
   let missing = 0
-  let last = -1
-  let lastLength = 0
-  for (let row = 0; row < addresses.length; row++) {
+  for (let row = 0; row < addresses.length; row = endOfWay(addresses, lengths, row)) {
     const address = addresses[row]
-    // What is beside the one before it goes its way.
-    if (address >>> 8 === last && lengths[row] <= lastLength) continue
-    last = address >>> 8
-    lastLength = lengths[row]
     for (const [level, bits] of levels.entries()) {
-      if (lastLength <= bits) break
+      if (lengths[row] <= bits) break
       const above = address >>> (32 - bits)
       const bit = 1 << (above & 31)
       if ((seen[level][above >>> 5] & bit) !== 0) continue
@@ -28,6 +22,15 @@ export function missingBlocks4(words: Uint32Array, levels: readonly number[], ad
     }
   }
   return missing
+}
+
+/** The first row behind `first` that may go another way: what is beside it, and no longer, goes its way. */
+function endOfWay(addresses: Uint32Array, lengths: Uint8Array, first: number): number {
+  const above = addresses[first] >>> 8
+  const length = lengths[first]
+  let row = first + 1
+  while (row < addresses.length && addresses[row] >>> 8 === above && lengths[row] <= length) row++
+  return row
 }
 
 /** Whether a trie has a block behind the first `bits` bits of an address. */

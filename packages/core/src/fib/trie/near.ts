@@ -11,30 +11,28 @@ export interface Prefixes4 {
 
 /** What addresses are parted into: each part of a million random routes finds its words of the trie in a second cache. */
 const PARTS_BITS = 8
+const PARTS_MASK = (1 << PARTS_BITS) - 1
+
+/** Prefixes in another order. */
+export interface Reordered4 extends Prefixes4 {
+  /** Which of the prefixes each of them was. */
+  readonly order: Uint32Array
+}
 
 /**
- * The same prefixes with those that are near each other together, and equal ones in the order in which they came. Inserted so, they find the trie's words in the
- * cache, where a random order waits for memory at each.
+ * The same prefixes with those that are near each other together, and equal ones in the order in which they came; undefined where they are so already.
+ * Inserted so, they find the trie's words in the cache, where a random order waits for memory at each.
  */
-export function nearTogether(prefixes: Prefixes4): Prefixes4 {
-  const { addresses } = prefixes
+export function nearTogether({ addresses, lengths, values, before }: Prefixes4): Reordered4 | undefined {
   const count = addresses.length
+  if (isAscending(addresses)) return undefined
   let differing = 0
   for (let row = 1; row < count; row++) differing |= addresses[row] ^ addresses[0]
   const shift = Math.max(0, 32 - PARTS_BITS - Math.clz32(differing))
-  const mask = (1 << PARTS_BITS) - 1
   const ends = new Uint32Array(1 << PARTS_BITS)
-  let isTogether = true
-  let last = 0
-  for (let row = 0; row < count; row++) {
-    const part = (addresses[row] >>> shift) & mask
-    ends[part]++
-    if (part < last) isTogether = false
-    last = part
-  }
-  if (isTogether) return prefixes
+  if (!countParts(addresses, shift, ends)) return undefined
   let sum = 0
-  for (let part = 0; part <= mask; part++) {
+  for (let part = 0; part < ends.length; part++) {
     sum += ends[part]
     ends[part] = sum - ends[part]
   }
@@ -43,13 +41,41 @@ export function nearTogether(prefixes: Prefixes4): Prefixes4 {
     lengths: new Uint8Array(count),
     values: new Uint32Array(count),
     before: new Int32Array(count),
+    order: new Uint32Array(count),
   }
   for (let row = 0; row < count; row++) {
-    const at = ends[(addresses[row] >>> shift) & mask]++
+    const at = ends[(addresses[row] >>> shift) & PARTS_MASK]++
     near.addresses[at] = addresses[row]
-    near.lengths[at] = prefixes.lengths[row]
-    near.values[at] = prefixes.values[row]
-    near.before[at] = prefixes.before[row]
+    near.lengths[at] = lengths[row]
+    near.values[at] = values[row]
+    near.before[at] = before[row]
+    near.order[at] = row
   }
   return near
+}
+
+function isAscending(addresses: Uint32Array): boolean {
+  for (let row = 1; row < addresses.length; row++) if (addresses[row] < addresses[row - 1]) return false
+  return true
+}
+
+/** How many addresses each part has; returns whether any comes behind one of a later part. */
+function countParts(addresses: Uint32Array, shift: number, counts: Uint32Array): boolean {
+  let isApart = false
+  let last = 0
+  for (let row = 0; row < addresses.length; row++) {
+    const part = (addresses[row] >>> shift) & PARTS_MASK
+    counts[part]++
+    if (part < last) isApart = true
+    last = part
+  }
+  return isApart
+}
+
+/** The first row behind `first` whose address differs before its last 8 bits. */
+export function endOfBlock4(addresses: Uint32Array, first: number): number {
+  const above = addresses[first] >>> 8
+  let row = first + 1
+  while (row < addresses.length && addresses[row] >>> 8 === above) row++
+  return row
 }

@@ -1,6 +1,7 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { missingBlocks4 } from './missing-blocks.js'
-import { nearTogether, type Prefixes4 } from './near.js'
+import { endOfBlock4, type Prefixes4 } from './near.js'
+import { visitHosts, type VisitHost } from './trie-hosts.js'
 
 /** What a lookup gives where no prefix covers the address. */
 export const NO_MATCH = -1
@@ -84,8 +85,7 @@ export class StrideTrie {
   }
 
   /** As `insert` of many IPv4 prefixes: those of one block in a row find their way once. */
-  insertAll4(prefixes: Prefixes4): void {
-    const { addresses, lengths, values, before } = nearTogether(prefixes)
+  insertAll4({ addresses, lengths, values, before }: Prefixes4): void {
     const key = new Uint32Array(1)
     for (let row = 0; row < addresses.length;) {
       key[0] = addresses[row]
@@ -106,8 +106,8 @@ export class StrideTrie {
   ): number {
     const above = key[0] >>> 8
     if (row >= addresses.length || addresses[row] >>> 8 !== above) return row
-    const path = this.#blocksOf(key, this.#levels.length - 1)
-    const base = this.#baseOf(path[path.length - 1])
+    const path = new Uint32Array(this.#levels.length - 1)
+    const base = this.#findBlocks(key, path)
     const { words } = this
     const sources = this.#lengths
     let added = 0
@@ -134,33 +134,38 @@ export class StrideTrie {
    */
   insertHosts4(addresses: Uint32Array, values: Uint32Array, before: Int32Array, entries: Uint32Array): void {
     const key = new Uint32Array(1)
+    const path = new Uint32Array(this.#levels.length - 1)
     for (let row = 0; row < addresses.length;) {
       key[0] = addresses[row]
-      const entry = this.hostEntry(key)
-      // Its way is made here, if it is new; what it had is told below.
-      if (entry < 0) this.insert(key, 32, values[row], true)
-      row = this.#insertHosts(key, row, addresses, values, before, entries, entry < 0)
+      let base = this.#findBlocks(key, path)
+      const isMade = base < 0
+      if (isMade) {
+        // Its way is made here; what it had is told below.
+        this.insert(key, 32, values[row], true)
+        base = this.#findBlocks(key, path)
+        this.#lengths[base + (key[0] & (BLOCK - 1))] = 0
+      }
+      const end = endOfBlock4(addresses, row)
+      const added = this.#insertHosts(base, row, end, addresses, values, before, entries) - Number(isMade)
+      for (let level = 0; level < path.length; level++) this.#population[path[level]] += added
+      row = end
     }
   }
 
-  /** Inserts the hosts from `row` on whose last block is that of the key, which is there; returns the first of another. */
+  /** Inserts hosts whose block begins at `base`; returns how many are new. */
   #insertHosts(
-    key: Uint32Array,
+    base: number,
     first: number,
+    end: number,
     addresses: Uint32Array,
     values: Uint32Array,
     before: Int32Array,
     entries: Uint32Array,
-    isFirstNew: boolean,
   ): number {
-    const above = key[0] >>> 8
-    const path = this.#blocksOf(key, this.#levels.length - 1)
-    const base = this.#baseOf(path[path.length - 1])
     const { words } = this
     const sources = this.#lengths
     let added = 0
-    let row = first
-    for (; row < addresses.length && addresses[row] >>> 8 === above; row++) {
+    for (let row = first; row < end; row++) {
       const entry = base + (addresses[row] & (BLOCK - 1))
       entries[row] = entry
       if (sources[entry] === HOST4) before[row] = words[entry] - 1
@@ -171,9 +176,33 @@ export class StrideTrie {
       }
       words[entry] = values[row] + 1
     }
-    if (isFirstNew) before[first] = NO_MATCH // and counted already
-    for (const block of path) this.#population[block] += added
-    return row
+    return added
+  }
+
+  /** Value of a prefix of full length, `NO_MATCH` without one. */
+  hostValue(key: ArrayLike<number>): number {
+    const entry = this.hostEntry(key)
+    return entry < 0 ? NO_MATCH : this.words[entry] - 1
+  }
+
+  /** Calls `visit` for every prefix of full length, in their order. */
+  forEachHost(visit: VisitHost): void {
+    visitHosts(this.words, this.#lengths, this.#levels, visit)
+  }
+
+  /** The blocks on the way of a key, down to the last level; returns where that one begins, −1 when it is not there. @param path gets them */
+  #findBlocks(key: ArrayLike<number>, path: Uint32Array): number {
+    let base = 0
+    let start = 0
+    for (let level = 0; level < path.length; level++) {
+      const end = this.#levels[level]
+      const word = this.words[base + slice(key, start, end - start)]
+      if ((word & CHILD) === 0) return -1
+      path[level] = word & ~CHILD
+      base = this.#baseOf(path[level])
+      start = end
+    }
+    return base
   }
 
   /** Entry of a prefix of full length, −1 without one: it is its own until it is removed, wherever the region moves to. */
@@ -189,21 +218,6 @@ export class StrideTrie {
       start = end
     }
     return -1
-  }
-
-  /** The blocks of `levels` levels on the way of a key, which are there. */
-  #blocksOf(key: ArrayLike<number>, levels: number): number[] {
-    const blocks: number[] = []
-    let base = 0
-    let start = 0
-    for (let level = 0; level < levels; level++) {
-      const end = this.#levels[level]
-      const block = this.words[base + slice(key, start, end - start)] & ~CHILD
-      blocks.push(block)
-      base = this.#baseOf(block)
-      start = end
-    }
-    return blocks
   }
 
   /** Removes a prefix that is there; what it covered falls to `cover`, the next shorter prefix, or to nothing. */
