@@ -1,5 +1,5 @@
 import type { SpeakerConfig } from '@heddle/bgp'
-import { OverlayModel, endpointMtu, type Dataplane, type DataplaneCapabilities, type EndpointView } from '@heddle/core'
+import { OverlayModel, endpointMtu, type Dataplane, type DataplaneCapabilities, type Encapsulation, type EndpointView } from '@heddle/core'
 import { DataplaneBfd } from './bgp/dataplane-bfd.js'
 import { SpeakerNode, publish } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
@@ -52,12 +52,14 @@ export function composeParts(config: AgentConfig, options: PartsOptions): AgentP
     model,
     synchronizer,
     clock,
-    logger,
-    mtu: endpointMtu({
+  const mtuOf = (used: readonly Encapsulation[]): number =>
+    endpointMtu({
       underlayMtu,
       underlayFamilies: [address.family],
-      encapsulations: capabilities.encapsulations.filter((encapsulation) => encapsulation.startsWith('mpls-')),
-    }),
+      encapsulations: capabilities.encapsulations.filter((encapsulation) => used.includes(encapsulation)),
+    })
+    logger,
+    mtu: (vrf) => mtuOf(model.vniOf(vrf) === undefined ? ['mpls-udp', 'mpls-gre'] : ['mpls-udp', 'mpls-gre', 'vxlan']),
     dataplane: current,
     changed: endpointChanged,
   })

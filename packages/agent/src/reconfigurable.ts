@@ -13,7 +13,7 @@ export function checkReconfigurable(from: AgentConfig, to: AgentConfig, parts: A
     throw new AgentError('agent.needs-restart', 'a change of the MTU of the underlay needs a restart')
   parts.node.checkReconfigurable(to)
   const problems = [
-    ...checkVrfs(to.vrfs),
+    ...checkVrfs(to.vrfs, parts.capabilities.encapsulations),
     ...checkEndpoints(to.endpoints, parts.capabilities),
     ...checkTraffic(to.traffic ?? {}, { vrfs: to.vrfs, capabilities: parts.capabilities, localAddresses: [from.address] }),
   ]

@@ -2,7 +2,7 @@ import type { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget }
 import type { Encapsulation } from './dataplane/objects.js'
 
 /**
- * A route of a VPN as the model sees it, whichever protocol brought it. Its identity is (source, rd, prefix, pathId): two routes with the same
+ * A route of a VPN as the model sees it, whichever protocol brought it. Its identity is (source, rd, prefix, pathId, evpn): two routes with the same
  * identity are two versions of one.
  */
 export interface VpnRoute {
@@ -12,14 +12,16 @@ export interface VpnRoute {
   readonly prefix: IpPrefix
   /** ADD-PATH identifier, 0 without. */
   readonly pathId: number
+  /** Told as an IP prefix route of EVPN (RFC 9136), beside which one of VPNv4 or VPNv6 with the same names is another route. */
+  readonly evpn?: true
   readonly routeTargets: readonly RouteTarget[]
-  /** VPN label 0–1,048,575, or the VNI for VXLAN. */
+  /** VPN label 0–1,048,575, or, beside a router MAC, the VNI 1–16,777,215 that the far end takes. */
   readonly label: number
   /** The far tunnel end, in the underlay. IPv4-mapped addresses are given unmapped. */
   readonly nextHop: IpAddress
   /** What the far end said it can take, best first; empty when it said nothing. */
   readonly encapsulations: readonly Encapsulation[]
-  /** For VXLAN (RFC 9135 §8.1). */
+  /** The far router in the virtual network of the VNI: the route leads into VXLAN, and nowhere else (RFC 9136 §3.2, RFC 9135 §8.1). */
   readonly routerMac?: MacAddress
   readonly preference: RoutePreference
   /** Kept over a restart of its source (RFC 4724); used only while nothing better is there. */
@@ -47,7 +49,7 @@ export interface RoutePreference {
 }
 
 /** Names a `VpnRoute`. */
-export type VpnRouteKey = Pick<VpnRoute, 'source' | 'rd' | 'prefix' | 'pathId'>
+export type VpnRouteKey = Pick<VpnRoute, 'source' | 'rd' | 'prefix' | 'pathId' | 'evpn'>
 
 /** The seam between protocols and model; moves in batches. */
 export type VpnRouteChange = { readonly kind: 'announce'; readonly route: VpnRoute } | ({ readonly kind: 'withdraw' } & VpnRouteKey)

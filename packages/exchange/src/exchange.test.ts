@@ -3,12 +3,15 @@ import {
   VPNV4_UNICAST,
   VPNV6_UNICAST,
   IPV4_UNICAST,
+  L2VPN_EVPN,
   type ExtendedCommunity,
+  type Nlri,
   type PathAttributes,
   type RouteAnnouncement,
+  type VpnNlri,
 } from '@heddle/bgp'
-import { ENCAPSULATIONS, type VpnRoute } from '@heddle/core'
-import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import { ENCAPSULATIONS, type VpnRoute, type VpnRouteKey } from '@heddle/core'
+import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
 import { fromBgp } from './from-bgp.js'
@@ -108,6 +111,67 @@ describe('from BGP', () => {
     expect(fromBgp([announcement(change)])).toMatchObject([{ kind: 'withdraw', source: PEER, pathId: 0 }])
   })
 
+  describe('of an IP prefix route of EVPN', () => {
+    const mac = MacAddress.parse('02:00:00:00:00:0b')
+    const nlri = {
+      kind: 'evpn',
+      route: 'ip-prefix',
+      rd: RouteDistinguisher.parse('65000:1'),
+      esi: new Uint8Array(10),
+      ethernetTag: 0,
+      prefix: IpPrefix.parse('2001:db8::/32'),
+      gateway: IpAddress.parse('::'),
+      label: 0x12_3456,
+    } as const
+    const told = (...extendedCommunities: ExtendedCommunity[]): Pick<RouteAnnouncement, 'attributes'> => ({
+      attributes: { extendedCommunities },
+    })
+    const encapsulation = (tunnelType: number): ExtendedCommunity => ({ kind: 'encapsulation', tunnelType })
+    const [vxlan, router] = [encapsulation(TUNNEL_TYPE.vxlan), { kind: 'router-mac', mac } as const]
+    const evpnRoute = (change: Partial<RouteAnnouncement>, more: object = {}): RouteAnnouncement =>
+      announcement({ family: L2VPN_EVPN, nlri: { ...nlri, ...more }, ...change })
+
+    it('reads VNI and router, beside what VPNv6 says of the same prefix', () => {
+      const { rd, prefix, label, routerMac, encapsulations, evpn: isEvpn } = routeOf(evpnRoute(told(vxlan, router)))
+      expect([String(rd), String(prefix), label, String(routerMac), encapsulations, isEvpn]).toEqual([
+        '65000:1',
+        '2001:db8::/32',
+        0x12_3456,
+        '02:00:00:00:00:0b',
+        ['vxlan'],
+        true,
+      ])
+    })
+
+    it('reads a label of MPLS where VXLAN is not told, and a VNI where both are', () => {
+      const labelOf = (change: Pick<RouteAnnouncement, 'attributes'>): number => routeOf(evpnRoute(change)).label
+      expect(labelOf(told())).toBe(0x1_2345)
+      expect(labelOf(told(encapsulation(TUNNEL_TYPE.mplsInUdp), router))).toBe(0x1_2345)
+      expect(labelOf(told(encapsulation(TUNNEL_TYPE.mplsInUdp), vxlan, router))).toBe(0x12_3456)
+    })
+
+    it.each<[string, RouteAnnouncement]>([
+      ['that names no router behind VXLAN', evpnRoute(told(vxlan))],
+      ['whose router has a group address', evpnRoute(told(vxlan, { kind: 'router-mac', mac: MacAddress.parse('03:00:00:00:00:01') }))],
+      ['whose router has the address 0', evpnRoute(told(vxlan, { kind: 'router-mac', mac: MacAddress.of(0, 0) }))],
+      ['that is of an encapsulation that the model does not know', evpnRoute(told(encapsulation(TUNNEL_TYPE.geneve), router))],
+      ['that is reached by a gateway', evpnRoute(told(vxlan, router), { gateway: IpAddress.parse('2001:db8::1') })],
+      ['that is reached by a segment', evpnRoute(told(vxlan, router), { esi: new Uint8Array(10).fill(1) })],
+      ['of VNI 0', evpnRoute(told(vxlan, router), { label: 0 })],
+      ['of a special-purpose label', evpnRoute(told(), { label: 3 << 4 })],
+      ['without a next hop', evpnRoute({ ...told(vxlan, router), nextHop: IpAddress.parse('0.0.0.0') })],
+    ])('withdraws one %s', (_name, change) => {
+      expect(fromBgp([change])).toMatchObject([{ kind: 'withdraw', source: PEER, evpn: true }])
+    })
+
+    it('leaves one alone that has an Ethernet tag: it is not the one without', () => {
+      expect(fromBgp([evpnRoute(told(vxlan, router), { ethernetTag: 7 })])).toEqual([])
+      const { family, pathId, peer } = evpnRoute({})
+      expect(fromBgp([{ kind: 'withdraw', family, pathId, peer, nlri: { ...nlri, ethernetTag: 7 } }])).toEqual([])
+      expect(fromBgp([{ kind: 'withdraw', family, pathId, peer, nlri }])).toMatchObject([{ kind: 'withdraw', evpn: true }])
+    })
+  })
+
   it('passes over other families', () => {
     expect(fromBgp([announcement({ family: IPV4_UNICAST, nlri: { kind: 'unicast', prefix: IpPrefix.parse('10.0.0.0/8') } })])).toEqual([])
   })
@@ -127,7 +191,7 @@ const prefix = fc.oneof(
   fc.tuple(word, fc.nat(32)).map(([w0, length]) => IpPrefix.of(IpAddress.v4(w0), length)),
   fc.tuple(word, word, word, word, fc.nat(128)).map(([w0, w1, w2, w3, length]) => IpPrefix.of(IpAddress.v6(w0, w1, w2, w3), length)),
 )
-const route: fc.Arbitrary<VpnRoute> = fc.record({
+const vpn: fc.Arbitrary<VpnRoute> = fc.record({
   source: fc.constant('local'),
   rd: fc.tuple(fc.nat(0x2ffff), word).map(([high, low]) => RouteDistinguisher.fromWords(high, low)),
   prefix,
@@ -151,6 +215,21 @@ const route: fc.Arbitrary<VpnRoute> = fc.record({
   }),
 })
 
+/** Of EVPN: with a VNI, and with a label of MPLS. */
+const evpn: fc.Arbitrary<VpnRoute> = fc.oneof(
+  fc.tuple(vpn, fc.integer({ min: 1, max: 0xff_ffff }), fc.nat(0xff_ffff), fc.nat(0xff_ffff)).map(([one, label, high, low]): VpnRoute => ({
+    ...one,
+    evpn: true,
+    label,
+    encapsulations: ['vxlan'],
+    routerMac: MacAddress.of(high & ~0x01_00_00, low | 1),
+  })),
+  fc
+    .tuple(vpn, fc.uniqueArray(fc.constantFrom('mpls-udp' as const, 'mpls-gre' as const, 'mpls' as const)))
+    .map(([one, encapsulations]): VpnRoute => ({ ...one, evpn: true, encapsulations })),
+)
+const route = fc.oneof(vpn, evpn)
+
 test('what one side exports, the other imports', () => {
   fc.assert(
     fc.property(route, (sent) => {
@@ -172,8 +251,9 @@ test('the last change of a route counts', () => {
         return isAnnounced ? ({ kind: 'announce', route: named } as const) : ({ kind: 'withdraw', ...named } as const)
       })
       const { announce, withdraw } = toBgp(changes)
-      const nameOf = ({ nlri }: { nlri: unknown }): string => String((nlri as { rd: RouteDistinguisher }).rd)
-      const last = new Map(changes.map((change) => [String(change.kind === 'announce' ? change.route.rd : change.rd), change.kind]))
+      const nameOf = ({ nlri }: { nlri: Nlri }): string => `${String((nlri as VpnNlri).rd)} ${nlri.kind}`
+      const keyOf = ({ rd, evpn: isEvpn }: VpnRouteKey): string => `${rd} ${isEvpn === true ? 'evpn' : 'vpn'}`
+      const last = new Map(changes.map((change) => [keyOf(change.kind === 'announce' ? change.route : change), change.kind]))
       for (const [rd, kind] of last) expect((kind === 'announce' ? announce : withdraw).map(nameOf)).toContain(rd)
       expect(announce.length + withdraw.length).toBe(last.size)
     }),

@@ -1,4 +1,13 @@
-import { changedFixed, LOCAL_PEER, Speaker, VPNV4_UNICAST, VPNV6_UNICAST, type Reconciliation, type SpeakerConfig } from '@heddle/bgp'
+import {
+  changedFixed,
+  LOCAL_PEER,
+  L2VPN_EVPN,
+  Speaker,
+  VPNV4_UNICAST,
+  VPNV6_UNICAST,
+  type Reconciliation,
+  type SpeakerConfig,
+} from '@heddle/bgp'
 import { toBgp } from '@heddle/exchange'
 import type { VpnRouteChange } from '@heddle/core'
 import { AgentError } from '../agent-error.js'
@@ -147,7 +156,7 @@ export class SpeakerNode implements AsyncDisposable {
 
   async #end({ restart = false }: StopOptions): Promise<void> {
     if (this.#started && !restart) {
-      for (const family of [VPNV4_UNICAST, VPNV6_UNICAST]) {
+      for (const family of [VPNV4_UNICAST, VPNV6_UNICAST, L2VPN_EVPN]) {
         this.speaker.withdraw([...this.speaker.routes({ family, neighbor: LOCAL_PEER })].map(({ nlri }) => ({ family, nlri })))
       }
       const isHeard = this.speaker.neighbors().some(({ state }) => state === 'established')

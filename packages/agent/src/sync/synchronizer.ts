@@ -1,5 +1,5 @@
 import { DataplaneError, type ApplyFailure, type Dataplane, type OverlayModel, type VpnRouteChange } from '@heddle/core'
-import type { Clock, Logger } from '@heddle/io'
+import type { Clock, Logger, Timer } from '@heddle/io'
 import { Backoff } from '../backoff.js'
 import { Serial } from '../serial.js'
 
@@ -24,6 +24,8 @@ export class Synchronizer {
   readonly #retry: Backoff
   #dataplane: Dataplane | undefined
   #due: Promise<void> | undefined
+  /** For what the model wants later, without being told. */
+  #later: Timer | undefined
   #failures: readonly ApplyFailure[] = []
   /** What was logged of refusals that last. */
   #told: string | undefined
@@ -49,6 +51,7 @@ export class Synchronizer {
     this.#due ??= this.#serial.run(async () => {
       this.#due = undefined // what is wanted from here on is the next pass's
       await this.#pass()
+      this.#schedule()
     })
     await this.#due
   }
@@ -57,6 +60,7 @@ export class Synchronizer {
   stop(): void {
     this.#stopped = true
     this.#retry.reset()
+    this.#later?.cancel()
   }
 
   async #pass(): Promise<void> {
@@ -80,6 +84,14 @@ export class Synchronizer {
       return
     }
     if (!this.#stopped) publish(model.takeExports())
+  }
+
+  #schedule(): void {
+    this.#later?.cancel()
+    const { clock, model } = this.#options
+    const { due } = model
+    if (this.#stopped || this.#dataplane === undefined || due === Number.POSITIVE_INFINITY) return
+    this.#later = clock.setTimer(Math.max(0, due - clock.now()), () => void this.run())
   }
 
   #refused(failures: readonly ApplyFailure[]): void {

@@ -2,13 +2,15 @@ import type { EndpointView, OverlayModel } from '@heddle/core'
 import type { EndpointRow, RouteRow, VrfRow } from './rows.js'
 
 export function vrfRows(model: OverlayModel, endpoints: readonly EndpointView[]): VrfRow[] {
-  return model.vrfs().map(({ name, rd, import: imported, export: exported, routes }) => ({
+  return model.vrfs().map(({ name, rd, import: imported, export: exported, routes, vni, routerMac }) => ({
     name,
     rd: String(rd),
     import: imported.map(String),
     export: exported.map(String),
     endpoints: endpoints.filter(({ vrf }) => vrf === name).length,
     routes,
+    vni: vni ?? null,
+    routerMac: routerMac === undefined ? null : String(routerMac),
   }))
 }
 

@@ -39,6 +39,10 @@ export interface VrfRow {
   readonly export: readonly string[]
   readonly endpoints: number
   readonly routes: number
+  /** Null without one. */
+  readonly vni: number | null
+  /** This node in the virtual network of the VNI; null also while the VNI rests, which was another VRF's until just now. */
+  readonly routerMac: string | null
 }
 
 /** A route of a VRF, own ones and those that are not used included. */
@@ -47,6 +51,7 @@ export interface RouteRow {
   readonly prefix: string
   readonly rd: string
   readonly routeTargets: readonly string[]
+  /** Of MPLS, or the VNI where `encapsulation` is `vxlan`. */
   readonly label: number | null
   /** The tunnel's far end; null for an endpoint of this node. */
   readonly nextHop: string | null

@@ -13,13 +13,19 @@ export interface VrfText {
   readonly name: string
   readonly import?: readonly string[]
   readonly export?: readonly string[]
+  readonly vni?: number
 }
+
+type Families = AgentConfig['bgp']['neighbors'][number]['families']
+const FAMILIES: Families = ['vpnv4-unicast', 'vpnv6-unicast']
 
 /** What a test wants of a node; the VRF `red` where nothing is said. */
 export interface NodeWish {
   readonly vrfs?: readonly VrfText[]
   readonly endpoints?: readonly EndpointRequest[]
   readonly neighbors?: AgentConfig['bgp']['neighbors']
+  /** With the reflector; VPNv4 and VPNv6 where nothing is said. */
+  readonly families?: Families
 }
 
 export function endpoint(name: string, vrf: string, ...addresses: string[]): EndpointRequest {
@@ -35,7 +41,7 @@ export class Overlay {
   readonly #hosts = new Map<string, ReturnType<ReturnType<typeof memoryNetwork>['host']>>()
   reflector: Speaker | undefined
 
-  async startReflector(nodes: readonly string[], { gracefulRestart = true } = {}): Promise<Speaker> {
+  async startReflector(nodes: readonly string[], { gracefulRestart = true, families = FAMILIES } = {}): Promise<Speaker> {
     const { transport } = this.host(REFLECTOR)
     this.reflector = new Speaker({
       clock: this.clock,
@@ -49,7 +55,7 @@ export class Overlay {
         neighbors: nodes.map((address) => ({
           address,
           as: AS,
-          families: ['vpnv4-unicast', 'vpnv6-unicast'],
+          families,
           passive: true,
           routeReflectorClient: true,
         })),
@@ -69,7 +75,7 @@ export class Overlay {
     return memoryDataplane({ underlay: this.underlay, addresses: [IpAddress.parse(address)], ...options })
   }
 
-  config(address: string, { vrfs = [{ name: 'red' }], endpoints = [], neighbors }: NodeWish = {}): AgentConfig {
+  config(address: string, { vrfs = [{ name: 'red' }], endpoints = [], neighbors, families = FAMILIES }: NodeWish = {}): AgentConfig {
     return {
       name: address,
       address: IpAddress.parse(address),
@@ -81,7 +87,7 @@ export class Overlay {
         as: AS,
         routerId: address,
         gracefulRestart: { restartTime: RESTART_TIME },
-        neighbors: neighbors ?? [{ address: REFLECTOR, as: AS, families: ['vpnv4-unicast', 'vpnv6-unicast'] }],
+        neighbors: neighbors ?? [{ address: REFLECTOR, as: AS, families }],
       },
     }
   }
@@ -111,13 +117,14 @@ export class Overlay {
   }
 }
 
-function vrfIntent(address: string, { name, import: imported, export: exported }: VrfText, index: number): VrfIntent {
+function vrfIntent(address: string, { name, import: imported, export: exported, vni }: VrfText, index: number): VrfIntent {
   const own = [`${AS}:${index + 1}`]
   return {
     name,
     rd: RouteDistinguisher.parse(`${address}:${index + 1}`),
     import: (imported ?? own).map((text) => RouteTarget.parse(text)),
     export: (exported ?? own).map((text) => RouteTarget.parse(text)),
+    ...(vni === undefined ? {} : { vni }),
   }
 }
 

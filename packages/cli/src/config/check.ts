@@ -68,7 +68,7 @@ function vrfProblems(parsed: ParsedFile, vrfs: readonly VrfSection[]): ConfigPro
       ({ rd }) => String(RouteDistinguisher.parse(rd)),
       'a route distinguisher that no other VRF has',
     ),
-    ...repeated(parsed, ['vrfs'], 'vni', vrfs, ({ vni, name }) => String(vni ?? name), 'a VNI that no other VRF has'),
+    ...repeated(parsed, ['vrfs'], 'vni', vrfs, ({ vni }) => vni?.toString(), 'a VNI that no other VRF has'),
     ...vrfs.flatMap(({ staticRoutes = [] }, index): ConfigProblem[] => {
       const at = ['vrfs', index, 'staticRoutes']
       return [

@@ -33,6 +33,8 @@ export interface VrfSection {
   readonly rd: string
   readonly import?: readonly string[]
   readonly export?: readonly string[]
+  /** 1–16,777,215, the same on every node: the VRF speaks VXLAN, too, and tells its routes by EVPN beside VPNv4 and VPNv6. */
+  readonly vni?: number
   readonly staticRoutes?: readonly StaticRouteSection[]
   /** Underlay prefixes that may send into the VRF besides the next hops of its routes. */
   readonly tunnelSources?: readonly string[]

@@ -111,6 +111,25 @@ const rows: Row[] = [
     allowed: 'ASN:NUMBER or IPV4:NUMBER',
   },
   {
+    name: 'a VNI out of range',
+    change: ['rd: 10.255.1.2:1', 'rd: 10.255.1.2:1\n    vni: 16777216'],
+    line: 9,
+    path: 'vrfs[0].vni',
+    found: '16777216',
+    allowed: '1–16777215',
+  },
+  {
+    name: 'a VNI of another VRF',
+    change: [
+      'vrfs:\n',
+      "vrfs:\n  - { name: blue, rd: '1:1', vni: 7 }\n  - { name: '7', rd: '1:2' }\n  - { name: green, rd: '1:3', vni: 7 }\n",
+    ],
+    line: 9,
+    path: 'vrfs[2].vni',
+    found: '"7", as in entry 0',
+    allowed: 'a VNI that no other VRF has',
+  },
+  {
     name: 'a route target out of range',
     change: ['import: [65000:1]', 'import: [65000:4294967296]'],
     line: 9,
@@ -264,6 +283,15 @@ describe('configuration of a node', () => {
     const text = GOOD.replace('ifname: eth0', 'ifname: eth0, link: ethernet, gateways: [10.1.0.254]')
     const [endpoint] = resolveNode(parseNode('node.yaml', text)).endpoints
     expect(endpoint).toMatchObject({ link: 'ethernet', gateways: [IpAddress.parse('10.1.0.254')] })
+  })
+
+  it('offers EVPN to neighbors that name no families where a VRF has a VNI, and else not', () => {
+    const families = (text: string): readonly string[] => resolveNode(parseNode('node.yaml', text)).bgp.neighbors[0].families
+    const withVni = GOOD.replace('rd: 10.255.1.2:1', 'rd: 10.255.1.2:1\n    vni: 5001')
+    expect(resolveNode(parseNode('node.yaml', withVni)).vrfs).toMatchObject([{ vni: 5001 }])
+    expect(families(GOOD)).toEqual(['vpnv4-unicast', 'vpnv6-unicast', 'rtc'])
+    expect(families(withVni)).toEqual(['vpnv4-unicast', 'vpnv6-unicast', 'rtc', 'l2vpn-evpn'])
+    expect(families(withVni.replace('as: 65000 }', 'as: 65000, families: [l2vpn-evpn] }'))).toEqual(['l2vpn-evpn'])
   })
 
   it.each(rows)('refuses $name, and says where', ({ change: [from, to], line, path, found, allowed }) => {

@@ -3,18 +3,19 @@ import type { ConfigProblem } from './config-error.js'
 import { didYouMean } from './did-you-mean.js'
 import type { ConfigPath, ParsedFile } from './parse.js'
 
-/** Later entries whose `keyOf` an earlier one has. */
+/** Later entries whose `keyOf` an earlier one has; those without a key are left alone. */
 export function repeated<T extends object>(
   parsed: ParsedFile,
   at: ConfigPath,
   field: keyof T & string,
   entries: readonly T[],
-  keyOf: (entry: T) => string,
+  keyOf: (entry: T) => string | undefined,
   allowed: string,
 ): ConfigProblem[] {
   const first = new Map<string, number>()
   return entries.flatMap((entry, index) => {
     const key = keyOf(entry)
+    if (key === undefined) return []
     const earlier = first.get(key)
     if (earlier === undefined) {
       first.set(key, index)

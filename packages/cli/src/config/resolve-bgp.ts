@@ -28,20 +28,26 @@ export const DEFAULT_HOLD_TIME = 90
 export const DEFAULT_RESTART_TIME = 120
 export const DEFAULT_FAMILIES: readonly FamilyName[] = ['vpnv4-unicast', 'vpnv6-unicast', 'rtc']
 
-/** The speaker that a section means, with defaults filled in. @param own the node's address */
-export function resolveBgp(bgp: BgpSection, own: IpAddress): SpeakerConfig {
+/** The speaker that a section means, with defaults filled in. @param own the node's address @param families of neighbors that name none */
+export function resolveBgp(bgp: BgpSection, own: IpAddress, families = DEFAULT_FAMILIES): SpeakerConfig {
   const { as, routerId = String(own), holdTime = DEFAULT_HOLD_TIME, restartTime = DEFAULT_RESTART_TIME, listen = [], groups = {} } = bgp
   const { policies } = readPolicies(bgp)
   const { clusterId, confederation, decision } = bgp
   // The hold time stands with each neighbor, where a reload can change it.
   const neighbors = (bgp.neighbors ?? []).map((section): NeighborConfig => {
     const { address, ...rest } = withGroup(section, groups)
-    return { address, holdTime, ...common(rest, policies), ...localAddress(rest, addressOf(address), own) }
+    return { address, holdTime, ...common(rest, policies, families), ...localAddress(rest, addressOf(address), own) }
   })
   const dynamicNeighbors = (bgp.dynamicNeighbors ?? []).map((section): DynamicNeighborConfig => {
     const { prefix, limit, passive: _passive, port: _port, connectRetry: _retry, ...rest } = withGroup(section, groups)
     const { address } = IpPrefix.parse(prefix)
-    return { prefix, ...(limit === undefined ? {} : { limit }), holdTime, ...common(rest, policies), ...localAddress(rest, address, own) }
+    return {
+      prefix,
+      ...(limit === undefined ? {} : { limit }),
+      holdTime,
+      ...common(rest, policies, families),
+      ...localAddress(rest, address, own),
+    }
   })
   return {
     as,
@@ -90,8 +96,8 @@ export function withGroup<Section extends NeighborGroupSection & { readonly grou
 
 type Common = Omit<NeighborConfig, 'address'>
 
-function common(section: NeighborGroupSection, policies: Policies): Common {
-  const { as = 0, families = DEFAULT_FAMILIES, importPolicy, exportPolicy, authentication, bfd, localAddress: _local, ...rest } = section
+function common(section: NeighborGroupSection, policies: Policies, byDefault: readonly FamilyName[]): Common {
+  const { as = 0, families = byDefault, importPolicy, exportPolicy, authentication, bfd, localAddress: _local, ...rest } = section
   return {
     ...rest,
     as,

@@ -3,7 +3,7 @@ import type { EndpointRequest, StaticRouteIntent, VrfIntent } from '@heddle/core
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import type { EndpointSection, NodeDocument, SpeakerDocument, StaticRouteSection, VrfSection } from './document.js'
 import { resolveTraffic } from './resolve-traffic.js'
-import { resolveBgp, resolveMonitoring, resolveNetwork } from './resolve-bgp.js'
+import { DEFAULT_FAMILIES, resolveBgp, resolveMonitoring, resolveNetwork } from './resolve-bgp.js'
 
 export const DEFAULT_UNDERLAY_MTU = 1_500
 
@@ -13,8 +13,9 @@ export const DEFAULT_UNDERLAY_MTU = 1_500
  * @param found what the machine says where the document does not
  */
 export function resolveNode(document: NodeDocument, found: { readonly underlayMtu?: number } = {}): AgentConfig {
+  const hasVni = document.vrfs?.some(({ vni }) => vni !== undefined) === true
   return {
-    ...resolveSpeaker(document),
+    ...resolveSpeaker(document, hasVni ? [...DEFAULT_FAMILIES, 'l2vpn-evpn'] : DEFAULT_FAMILIES),
     vrfs: (document.vrfs ?? []).map(resolveVrf),
     endpoints: (document.endpoints ?? []).map(resolveEndpoint),
     traffic: resolveTraffic(document),
@@ -22,20 +23,20 @@ export function resolveNode(document: NodeDocument, found: { readonly underlayMt
   }
 }
 
-/** As `resolveNode`, for a speaker. */
-export function resolveSpeaker({ node, bgp }: SpeakerDocument): SpeakerNodeConfig {
+/** As `resolveNode`, for a speaker. @param families of neighbors that name none */
+export function resolveSpeaker({ node, bgp }: SpeakerDocument, families = DEFAULT_FAMILIES): SpeakerNodeConfig {
   const address = IpAddress.parse(node.address)
   return {
     name: node.name,
     address,
-    bgp: resolveBgp(bgp, address),
+    bgp: resolveBgp(bgp, address, families),
     networks: (bgp.networks ?? []).map((network) => resolveNetwork(network, address)),
     ...resolveMonitoring(bgp),
   }
 }
 
 function resolveVrf(section: VrfSection): VrfIntent {
-  const { name, rd, import: imported = [], export: exported = [], staticRoutes = [], tunnelSources = [] } = section
+  const { name, rd, import: imported = [], export: exported = [], vni, staticRoutes = [], tunnelSources = [] } = section
   return {
     name,
     rd: RouteDistinguisher.parse(rd),
@@ -43,6 +44,7 @@ function resolveVrf(section: VrfSection): VrfIntent {
     export: targetsOf(exported),
     staticRoutes: staticRoutes.map(resolveStaticRoute),
     tunnelSources: tunnelSources.map((text) => IpPrefix.parse(text)),
+    ...(vni === undefined ? {} : { vni }),
   }
 }
 

@@ -25,6 +25,8 @@ const COLUMNS: Columns = {
     { title: 'RD', text: (row) => row.rd },
     { title: 'IMPORT', text: (row) => list(row.import) },
     { title: 'EXPORT', text: (row) => list(row.export) },
+    { title: 'VNI', text: (row) => or(row.vni), align: 'right' },
+    { title: 'ROUTER MAC', text: (row) => or(row.routerMac) },
     { title: 'ENDPOINTS', text: (row) => String(row.endpoints), align: 'right' },
     { title: 'ROUTES', text: (row) => String(row.routes), align: 'right' },
   ],

@@ -2,7 +2,7 @@ import { ENDPOINT_LINKS } from '@heddle/core'
 import { bgpSchema } from './bgp-schema.js'
 import { closed, document, type JsonSchema } from './json-schema.js'
 import { trafficSchemas } from './traffic-schema.js'
-import { IFNAME_PATTERN, PATH_PATTERN, address, host, name, prefix, rd, routeTargets } from './value-schemas.js'
+import { IFNAME_PATTERN, PATH_PATTERN, address, host, name, prefix, rd, routeTargets, vni } from './value-schemas.js'
 
 const staticRoutes: JsonSchema = {
   type: 'array',
@@ -106,7 +106,7 @@ const nodeKeys = {
   ...speakerKeys,
   vrfs: {
     type: 'array',
-    items: closed({ name, rd, import: routeTargets, export: routeTargets, staticRoutes, tunnelSources }, ['name', 'rd']),
+    items: closed({ name, rd, import: routeTargets, export: routeTargets, vni, staticRoutes, tunnelSources }, ['name', 'rd']),
   },
   endpoints: {
     type: 'array',

@@ -16,6 +16,7 @@ export const prefix: JsonSchema = { type: 'string', format: 'ip-prefix', descrip
 export const routerId: JsonSchema = { type: 'string', format: 'router-id', description: 'an IPv4 address that is not 0.0.0.0' }
 export const as: JsonSchema = { type: 'integer', minimum: 1, maximum: 4_294_967_295, description: 'an AS number' }
 export const label: JsonSchema = { type: 'integer', minimum: 16, maximum: 1_048_575, description: 'an MPLS label' }
+export const vni: JsonSchema = { type: 'integer', minimum: 1, maximum: 16_777_215, description: 'a VNI: 1–16777215' }
 export const rd: JsonSchema = { type: 'string', format: 'route-distinguisher', description: `a route distinguisher: ${ADMINISTRATOR}` }
 export const routeTargets: JsonSchema = {
   type: 'array',

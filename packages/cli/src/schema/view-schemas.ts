@@ -20,7 +20,16 @@ const neighbor: RowSchema<Views['neighbors'][number]> = {
   description: nullable(text),
 }
 
-const vrf: RowSchema<Views['vrfs'][number]> = { name: text, rd: text, import: texts, export: texts, endpoints: count, routes: count }
+const vrf: RowSchema<Views['vrfs'][number]> = {
+  name: text,
+  rd: text,
+  import: texts,
+  export: texts,
+  endpoints: count,
+  routes: count,
+  vni: nullable(count),
+  routerMac: nullable(text),
+}
 
 const route: RowSchema<Views['routes'][number]> = {
   vrf: text,

@@ -17,6 +17,7 @@ export function clashes(wanted: FibObjects, state: DataplaneState): boolean {
     state.ports.some((port) => differs(wanted.ports, port.id, port, ({ kind, vrf }) => [kind, vrf ?? null])) ||
     state.nextHops.some((nextHop) => differs(wanted.nextHops, nextHop.id, nextHop, ({ action, liveness }) => [action, liveness ?? null])) ||
     state.groups.some((group) => differs(wanted.groups, group.id, group, ({ members }) => members)) ||
-    state.labels.some((label) => differs(wanted.labels, label.label, label, ({ action }) => action))
+    state.labels.some((label) => differs(wanted.labels, label.label, label, ({ action }) => action)) ||
+    state.vnis.some((vni) => differs(wanted.vnis, vni.vni, vni, ({ vrf }) => vrf))
   )
 }

@@ -1,4 +1,6 @@
 import type { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import type { Encapsulation } from '../dataplane/objects.js'
+import { FIRST_VNI, LAST_VNI } from '../label/vni-rest.js'
 import type { EndpointRequest } from '../endpoint-service.js'
 
 /** A VRF as someone wants it. */
@@ -14,6 +16,11 @@ export interface VrfIntent {
   readonly staticRoutes?: readonly StaticRouteIntent[]
   /** Underlay prefixes that may send into the VRF besides the next hops of its routes. */
   readonly tunnelSources?: readonly IpPrefix[]
+  /**
+   * 1–16,777,215, unique on the node, and the same on every node: the VRF takes and sends VXLAN, and tells its routes in EVPN beside VPNv4 and VPNv6. Needs
+   * the encapsulation `vxlan`.
+   */
+  readonly vni?: number
 }
 
 /** A route that is there because someone says so. */
@@ -50,9 +57,9 @@ export class IntentError extends Error {
   }
 }
 
-/** What is wrong with a list of VRFs; empty when nothing is. */
-export function checkVrfs(vrfs: readonly VrfIntent[]): readonly IntentProblem[] {
-  const problems: IntentProblem[] = []
+/** What is wrong with a list of VRFs, for a dataplane that carries these encapsulations; empty when nothing is. */
+export function checkVrfs(vrfs: readonly VrfIntent[], encapsulations: readonly Encapsulation[]): readonly IntentProblem[] {
+  const problems: IntentProblem[] = [...vniProblems(vrfs, encapsulations)]
   const names = new Set<string>()
   const distinguishers = new Map<string, string>()
   for (const { name, rd, staticRoutes = [] } of vrfs) {
@@ -85,4 +92,22 @@ export function checkVrfs(vrfs: readonly VrfIntent[]): readonly IntentProblem[] 
     }
   }
   return problems
+}
+
+function vniProblems(vrfs: readonly VrfIntent[], encapsulations: readonly Encapsulation[]): readonly IntentProblem[] {
+  const owners = new Map<number, string>()
+  return vrfs.flatMap(({ name, vni }) => {
+    if (vni === undefined) return []
+    const problem = (code: string, message: string): readonly IntentProblem[] => [
+      { code: `intent.vrf.${code}`, subject: `vrf ${name}`, message },
+    ]
+    const owner = owners.get(vni)
+    owners.set(vni, name)
+    if (!Number.isInteger(vni) || vni < FIRST_VNI || vni > LAST_VNI)
+      return problem('vni', `VNI ${vni} is not within ${FIRST_VNI}–${LAST_VNI}`)
+    if (owner !== undefined) return problem('duplicate-vni', `VNI ${vni} is that of vrf ${owner}`)
+    if (encapsulations.includes('vxlan')) return []
+    const message = `VNI ${vni} needs VXLAN, and the dataplane takes ${encapsulations.join(', ')}: leave it out, or free UDP port 4789`
+    return problem('vni-unsupported', message)
+  })
 }

@@ -5,6 +5,9 @@ export const FIRST_LABEL = 16
 /** Last label of 20 bits. */
 export const LAST_LABEL = 0xf_ffff
 
+/** Milliseconds that what names a VRF in packets rests before it names another one, when nothing else is said. */
+export const DEFAULT_QUARANTINE = 60_000
+
 /** Its multiples, without their integer parts, lie far apart for neighbouring numbers (a Weyl sequence). */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
 
@@ -55,7 +58,7 @@ export class LabelSpace {
 
   constructor(readonly options: LabelSpaceOptions) {
     this.#clock = options.clock
-    this.#quarantine = options.quarantine ?? 60_000
+    this.#quarantine = options.quarantine ?? DEFAULT_QUARANTINE
     this.#next = this.first
     this.#untried = this.last - this.first + 1
     if (!Number.isInteger(this.first) || this.first < FIRST_LABEL || this.last > LAST_LABEL || this.last < this.first) {

@@ -9,7 +9,7 @@ import type { VrfState } from './vrf-state.js'
 
 /** What a model has, as far as it decides what more it can take. */
 export interface Admitted {
-  readonly capabilities: Pick<DataplaneCapabilities, 'limits' | 'features'>
+  readonly capabilities: Pick<DataplaneCapabilities, 'encapsulations' | 'limits' | 'features'>
   readonly labels: LabelSpace
   readonly vrfs: ReadonlyMap<string, VrfState>
   readonly endpoints: ReadonlyMap<string, EndpointState>
@@ -20,10 +20,10 @@ export interface Admitted {
 /** What is wrong with a list of VRFs, for a model that has these. */
 export function vrfProblems(
   vrfs: readonly VrfIntent[],
-  { capabilities: { limits }, labels, vrfs: before, endpoints, hasLabel }: Admitted,
+  { capabilities: { encapsulations, limits }, labels, vrfs: before, endpoints, hasLabel }: Admitted,
 ): readonly IntentProblem[] {
   const names = new Set(vrfs.map(({ name }) => name))
-  const problems = [...checkVrfs(vrfs)]
+  const problems = [...checkVrfs(vrfs, encapsulations)]
   for (const { vrf, intent } of endpoints.values()) {
     if (names.has(vrf.name)) continue
     const message = `endpoint ${intent.ifname} of ${intent.netns} is attached to it`
@@ -33,6 +33,8 @@ export function vrfProblems(
   if (vrfs.length > limits.vrfs) problems.push({ code: 'intent.vrf.limit', subject, message: `the dataplane takes ${limits.vrfs}` })
   const wanted = vrfs.length + endpoints.size
   if (wanted > limits.labels) problems.push({ code: 'intent.vrf.limit', subject, message: `the dataplane takes ${limits.labels} labels` })
+  const vnis = vrfs.filter(({ vni }) => vni !== undefined).length
+  if (vnis > limits.vnis) problems.push({ code: 'intent.vrf.limit', subject, message: `the dataplane takes ${limits.vnis} VNIs` })
   const fresh = [...names].filter((name) => !before.has(name) && !hasLabel(name))
   if (fresh.length > labels.available)
     problems.push({ code: 'intent.vrf.labels-exhausted', subject, message: `${labels.available} labels are left` })

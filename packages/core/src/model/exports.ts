@@ -1,7 +1,7 @@
-import type { IpAddress, IpPrefix } from '@heddle/wire'
+import type { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import type { Encapsulation } from '../dataplane/objects.js'
 import type { FibCompiler } from '../fib/fib-compiler.js'
-import type { RoutePreference, VpnRoute, VpnRouteChange } from '../vpn-route.js'
+import type { RoutePreference, VpnRoute, VpnRouteChange, VpnRouteKey } from '../vpn-route.js'
 import type { Changes } from './changes.js'
 import { routeKey } from './received-routes.js'
 import { localLabel, type LocalRoute, type VrfState } from './vrf-state.js'
@@ -20,8 +20,14 @@ export const LOCAL_PREFERENCE: RoutePreference = {
 
 export interface ExportsOptions {
   readonly nextHop: IpAddress | undefined
+  /** With labels of MPLS. */
   readonly encapsulations: readonly Encapsulation[]
+  /** With VNIs. */
+  readonly routerMac: MacAddress | undefined
 }
+
+/** What a local route is told as: VPNv4 or VPNv6, and EVPN where its VRF has a VNI. */
+const KINDS: readonly Pick<VpnRouteKey, 'evpn'>[] = [{}, { evpn: true }]
 
 /**
  * What others were told of the local routes. A route that is not told yet is looked at each time; one that is told, when it was touched, since what the
@@ -60,36 +66,41 @@ export class Exports {
     const announced: VpnRouteChange[] = []
     for (const [vrf, prefixes] of touched) {
       for (const [name, prefix] of prefixes) {
-        const local = vrf.local.get(name)
-        const route = local === undefined ? undefined : this.#exported(vrf, local)
-        if (local !== undefined && route === undefined) this.#changes.touchExport(vrf, prefix)
-        const key = { source: 'local', rd: vrf.intent.rd, prefix, pathId: 0 }
-        const before = this.#told.get(routeKey(key))
-        if (route === undefined) {
-          if (this.#told.delete(routeKey(key))) withdrawn.push({ kind: 'withdraw', ...key })
-        } else if (before === undefined || !sameRoute(before, route)) {
-          this.#told.set(routeKey(key), route)
-          announced.push({ kind: 'announce', route })
+        for (const kind of KINDS) {
+          const change = this.#changeOf(vrf, vrf.local.get(name), { source: 'local', rd: vrf.intent.rd, prefix, pathId: 0, ...kind })
+          if (change !== undefined) (change.kind === 'withdraw' ? withdrawn : announced).push(change)
         }
       }
     }
     return [...withdrawn, ...announced]
   }
 
+  #changeOf(vrf: VrfState, local: LocalRoute | undefined, key: VpnRouteKey): VpnRouteChange | undefined {
+    const name = routeKey(key)
+    const before = this.#told.get(name)
+    const route = local === undefined ? undefined : this.#exported(vrf, local, key)
+    if (route === undefined) return this.#told.delete(name) ? { kind: 'withdraw', ...key } : undefined
+    if (before !== undefined && sameRoute(before, route)) return undefined
+    this.#told.set(name, route)
+    return { kind: 'announce', route }
+  }
+
   #takeAll(vrfs: Iterable<VrfState>): readonly VpnRouteChange[] {
     const wanted = new Map<string, VpnRoute>()
     for (const vrf of vrfs) {
       for (const local of vrf.local.values()) {
-        const route = this.#exported(vrf, local)
-        if (route !== undefined) wanted.set(routeKey(route), route)
-        else this.#changes.touchExport(vrf, local.prefix)
+        for (const kind of KINDS) {
+          const route = this.#exported(vrf, local, kind)
+          if (route !== undefined) wanted.set(routeKey(route), route)
+        }
       }
     }
     const changes: VpnRouteChange[] = []
     for (const [key, route] of this.#told) {
       if (wanted.has(key)) continue
       this.#told.delete(key)
-      changes.push({ kind: 'withdraw', source: route.source, rd: route.rd, prefix: route.prefix, pathId: route.pathId })
+      const { source, rd, prefix, pathId, evpn } = route
+      changes.push({ kind: 'withdraw', source, rd, prefix, pathId, ...(evpn && { evpn }) })
     }
     for (const [key, route] of wanted) {
       const before = this.#told.get(key)
@@ -100,24 +111,45 @@ export class Exports {
     return changes
   }
 
-  #exported(vrf: VrfState, local: LocalRoute): VpnRoute | undefined {
-    const { nextHop, encapsulations } = this.#options
-    if (nextHop === undefined || vrf.intent.export.length === 0) return undefined
-    const label = localLabel(local)
-    if (local.via.endpoint?.attached === false) return undefined
-    if (!this.#fib.isInstalled(vrf.id, local.prefix) || !this.#fib.objects.labels.isProgrammed(label)) return undefined
+  /** A local route as others are told it; what the dataplane is still to take is looked at again. */
+  #exported(vrf: VrfState, local: LocalRoute, { evpn }: Pick<VpnRouteKey, 'evpn'>): VpnRoute | undefined {
+    const { nextHop } = this.#options
+    const way = evpn === true ? this.#byVni(vrf) : this.#byLabel(local)
+    if (way === undefined || nextHop === undefined || vrf.intent.export.length === 0) return undefined
+    const isThere = local.via.endpoint?.attached !== false && this.#fib.isInstalled(vrf.id, local.prefix) && way.isProgrammed
+    if (!isThere) {
+      this.#changes.touchExport(vrf, local.prefix)
+      return undefined
+    }
     return {
       source: 'local',
       rd: vrf.intent.rd,
       prefix: local.prefix,
       pathId: 0,
       routeTargets: vrf.intent.export,
-      label,
       nextHop,
-      encapsulations,
       preference: LOCAL_PREFERENCE,
+      ...way.route,
     }
   }
+
+  #byLabel(local: LocalRoute): Way {
+    const label = localLabel(local)
+    return { isProgrammed: this.#fib.objects.labels.isProgrammed(label), route: { label, encapsulations: this.#options.encapsulations } }
+  }
+
+  #byVni({ vni }: VrfState): Way | undefined {
+    const { routerMac } = this.#options
+    if (vni === undefined || routerMac === undefined) return undefined
+    const route = { evpn: true, label: vni, routerMac, encapsulations: ['vxlan'] } as const
+    return { isProgrammed: this.#fib.objects.vnis.isProgrammed(vni), route }
+  }
+}
+
+/** How others send to a local route, and whether the dataplane takes it. */
+interface Way {
+  readonly isProgrammed: boolean
+  readonly route: Pick<VpnRoute, 'evpn' | 'label' | 'routerMac' | 'encapsulations'>
 }
 
 function sameRoute(a: VpnRoute, b: VpnRoute): boolean {

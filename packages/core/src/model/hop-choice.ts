@@ -26,8 +26,8 @@ export class HopChoice {
     const { tunnels, liveness: watched } = this.#options
     const [local] = vrf.localCandidates(entry)
     if (local !== undefined) return [{ action: this.#localAction(vrf, local) }]
-    return tunnels.select(entry.remote.values()).flatMap((route) => {
-      const action = tunnels.tunnel(route)
+    return tunnels.select(entry.remote.values(), vrf).flatMap((route) => {
+      const action = tunnels.tunnel(route, vrf)
       const liveness = watched.idOf(route.nextHop)
       return action === undefined ? [] : [{ action, ...(liveness !== undefined && { liveness }) }]
     })

@@ -18,6 +18,13 @@ export class Identities {
     this.ports = new IdSpace(uplink + 1)
   }
 
+  /** As `hold`, for what the process before left in a dataplane: labels that it released last do not come at once either. */
+  resume(state: DataplaneState, own: Parameters<Identities['hold']>[1]): void {
+    const labels = state.labels.map(({ label }) => label)
+    this.labels.resume(labels, state.generation)
+    this.hold(state, own)
+  }
+
   /** Keeps the ids that a dataplane uses, and that are not in use here, from being given out. */
   hold(state: DataplaneState, own: { readonly vrfs: Iterable<VrfState>; readonly endpoints: Iterable<EndpointState> }): void {
     const vrfs = new Set(Array.from(own.vrfs, ({ id }) => id))

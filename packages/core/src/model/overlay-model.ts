@@ -10,6 +10,7 @@ import { IntentError, type EndpointIntent, type VrfIntent } from '../intent/inte
 import type { TraceIntent, TrafficIntents } from '../intent/traffic.js'
 import { LabelSpace } from '../label/label-space.js'
 import { TargetIndex } from '../target/target-index.js'
+import { VniRest } from '../label/vni-rest.js'
 import type { VpnRouteChange } from '../vpn-route.js'
 import { admitEndpoint, vrfProblems, type Admitted } from './admission.js'
 import { adoptedFrom, leaksToEnd, type Adopted } from './adopted.js'
@@ -21,12 +22,13 @@ import { Identities } from './identities.js'
 import { LocalRoutes } from './local-routes.js'
 import { Observations, type Observation } from './observations.js'
 import { ReceivedRoutes } from './received-routes.js'
-import { endpointRow, labelRows, routeRows, tunnelRows } from './rows.js'
+import { endpointRow, labelRows, routeRows, tunnelRows, vrfRow } from './rows.js'
 import { Traffic } from './traffic.js'
 import { TunnelChoice } from './tunnel-choice.js'
 import { TunnelLiveness } from './tunnel-liveness.js'
 import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './views.js'
 import { VrfState } from './vrf-state.js'
+import { Vnis } from './vnis.js'
 import { WatchedPaths } from './watched-paths.js'
 
 /** What a model is told of its node and of the dataplane that it writes for. */
@@ -35,9 +37,10 @@ export interface OverlayModelOptions {
   /** This node's tunnel ends, at most one a family. */
   readonly localAddresses: readonly IpAddress[]
   readonly capabilities: Pick<DataplaneCapabilities, 'encapsulations' | 'limits' | 'features'>
-  /** Best first; `mpls-udp`, then `mpls-gre` when left out. */
+  /** Best first; `mpls-udp`, `mpls-gre`, `vxlan` when left out. VXLAN is for routes with a VNI alone, the others for those with a label. */
   readonly encapsulations?: readonly Encapsulation[]
   readonly labels?: { readonly first?: number; readonly last?: number; readonly quarantine?: number }
+  /** `quarantine`, milliseconds, also counts for a VNI that moves from one VRF to another. */
   /** Most next hops a route is spread over, 16 when left out. */
   readonly maximumPaths?: number
   /** Largest packet of the underlay, octets; 1,500 when left out. */
@@ -70,6 +73,7 @@ export class OverlayModel {
   readonly #liveness: TunnelLiveness
   readonly #observations: Observations
   #adopted: Adopted | undefined
+  readonly #vnis: Vnis
 
   constructor(options: OverlayModelOptions) {
     const { clock, localAddresses, capabilities, maximumPaths = 16, underlayMtu: mtu = 1500 } = options
@@ -78,7 +82,7 @@ export class OverlayModel {
     this.#fib = new FibCompiler(0, capabilities.limits)
     this.#tunnels = new TunnelChoice({
       localAddresses,
-      preferences: options.encapsulations ?? ['mpls-udp', 'mpls-gre'],
+      preferences: options.encapsulations ?? ['mpls-udp', 'mpls-gre', 'vxlan'],
       supported: capabilities.encapsulations,
       maximumPaths: Math.min(maximumPaths, capabilities.limits.groupMembers),
       isDown: (remote) => this.#liveness.isDown(remote),
@@ -90,7 +94,10 @@ export class OverlayModel {
     this.#choice = new HopChoice({ vrfs: this.#vrfs, tunnels: this.#tunnels, liveness: this.#liveness })
     this.#traffic = new Traffic(this.#fib, localAddresses)
     this.#observations = new Observations(this.#fib)
-    this.#exports = new Exports(this.#fib, this.#changes, { nextHop: localAddresses[0], encapsulations: this.#tunnels.offered })
+    const [nextHop] = localAddresses
+    this.#vnis = new Vnis(this.#fib, new VniRest(clock, options.labels?.quarantine), nextHop)
+    const told = { nextHop, encapsulations: this.#tunnels.offered, routerMac: this.#vnis.routerMac }
+    this.#exports = new Exports(this.#fib, this.#changes, told)
     this.#fib.objects.ports.want(UPLINK_PORT, { id: UPLINK_PORT, kind: 'uplink', allowedSources: [], gateways: [], mtu })
   }
 
@@ -104,12 +111,9 @@ export class OverlayModel {
     this.#fib.adopt(state)
     this.#learnLiveness(state)
     const adopted = adoptedFrom(state)
+    this.#vnis.learn(state)
     this.#adopted = adopted
-    this.#ids.labels.resume(
-      state.labels.map(({ label }) => label),
-      state.generation,
-    )
-    this.#ids.hold(state, { vrfs: this.#vrfs.values(), endpoints: this.#endpoints.values() })
+    this.#ids.resume(state, { vrfs: this.#vrfs.values(), endpoints: this.#endpoints.values() })
     return adopted.endpoints
   }
 
@@ -174,6 +178,7 @@ export class OverlayModel {
       this.#targets.set(vrf, intent.import)
     }
     this.#traffic.set(traffic, this.#vrfs, this.#endpoints.values())
+    this.#changes.touchRemote(this.#vnis.follow(this.#vrfs.values(), gone), () => true)
     // A route that someone wrote wins over one that follows from something else.
     for (const vrf of this.#vrfs.values())
       this.#local.setStatics(vrf, [...this.#traffic.routesOf(vrf.name), ...(vrf.intent.staticRoutes ?? [])])
@@ -181,7 +186,8 @@ export class OverlayModel {
     this.#received.reimport()
     for (const vrf of this.#vrfs.values()) this.#local.respread(vrf)
     for (const vrf of gone) this.#removeVrf(vrf)
-    this.#forbidLeaks()
+    // What leads from one VRF to another, and no route target says so any more, goes at once: it is not for the peers to say.
+    for (const { vrf, prefix } of leaksToEnd(this.#adopted?.leaks ?? [], this.#vrfs, this.#targets)) this.#fib.forbid(vrf.id, prefix)
     for (const endpoint of this.#endpoints.values()) this.#fib.objects.ports.want(endpoint.port, endpoint.portObject)
   }
 
@@ -280,9 +286,7 @@ export class OverlayModel {
   takeTransaction(): FibTransaction | undefined {
     this.#compile()
     const transaction = this.#fib.take()
-    if (transaction !== undefined && !this.isAdopting) {
-      this.#ids.seal()
-    }
+    if (transaction !== undefined && !this.isAdopting) this.#ids.seal()
     return transaction
   }
 
@@ -291,9 +295,7 @@ export class OverlayModel {
     const { isEmptying } = this.#fib
     const complete = this.#fib.commit(report)
     if (isEmptying || !complete) this.#exports.touchAll() // more may be gone than what was touched
-    if (complete && !this.isAdopting) {
-      this.#ids.settle()
-    }
+    if (complete && !this.isAdopting) this.#ids.settle()
     return complete
   }
 
@@ -308,7 +310,17 @@ export class OverlayModel {
   }
 
   vrfs(): readonly VrfRow[] {
-    return [...this.#vrfs.values()].map((vrf) => ({ ...vrf.intent, id: vrf.id, label: vrf.label, routes: vrf.table.size }))
+    return Array.from(this.#vrfs.values(), (vrf) => vrfRow(vrf, this.#vnis.routerMac))
+  }
+
+  /** The VNI that a VRF shall have, if any. */
+  vniOf(vrf: string): number | undefined {
+    return this.#vrfs.get(vrf)?.intent.vni
+  }
+
+  /** When, in the time of the clock, `takeTransaction` has something to do though nothing was told; infinity when it has not. */
+  get due(): number {
+    return this.#vnis.due
   }
 
   endpoints(): readonly EndpointRow[] {
@@ -342,6 +354,9 @@ export class OverlayModel {
     this.#changes.routes.clear()
   }
 
+    const withVni = this.#vnis.compile()
+    if (withVni.length > 0) this.#exports.touchAll()
+    this.#changes.touchRemote(withVni, () => true)
   #learnLiveness(state: DataplaneState): void {
     const remotes = this.#liveness.learn(state)
     this.#changes.touchRemote(this.#vrfs.values(), (nextHop) => remotes.has(String(nextHop)))
@@ -367,11 +382,6 @@ export class OverlayModel {
     this.#fib.objects.labels.want(label, { label, action: { type: 'pop-lookup', vrf: id }, sources: id })
     this.#changes.sources.add(vrf)
     return vrf
-  }
-
-  /** What leads from one VRF to another, and no route target says so any more, goes at once: it is not for the peers to say. */
-  #forbidLeaks(): void {
-    for (const { vrf, prefix } of leaksToEnd(this.#adopted?.leaks ?? [], this.#vrfs, this.#targets)) this.#fib.forbid(vrf.id, prefix)
   }
 
   /** Takes a VRF, whose table is empty by now, from the dataplane. */

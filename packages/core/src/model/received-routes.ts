@@ -9,8 +9,8 @@ interface ReceivedRoute {
 }
 
 /** Names a route among those of every source. */
-export function routeKey({ source, rd, prefix, pathId }: VpnRouteKey): string {
-  return `${source} ${rd} ${prefix} ${pathId}`
+export function routeKey({ source, rd, prefix, pathId, evpn }: VpnRouteKey): string {
+  return `${source} ${rd} ${prefix} ${pathId}${evpn === true ? ' evpn' : ''}`
 }
 
 /** Every VPN route that was told, imported or not: a new import finds it at once. */

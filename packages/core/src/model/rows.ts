@@ -1,13 +1,17 @@
-import type { IpAddress } from '@heddle/wire'
+import type { IpAddress, MacAddress } from '@heddle/wire'
 import type { Encapsulation } from '../dataplane/objects.js'
 import type { FibCompiler } from '../fib/fib-compiler.js'
 import type { EndpointState } from './endpoint-state.js'
 import type { TunnelChoice } from './tunnel-choice.js'
-import type { EndpointRow, LabelRow, RouteRow, TunnelRow } from './views.js'
+import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './views.js'
 import { localLabel, type TableEntry, type VrfState } from './vrf-state.js'
 
 export function endpointRow({ intent, label, port, attached }: EndpointState): EndpointRow {
   return { ...intent, label, port, attached }
+}
+
+export function vrfRow({ intent, id, label, table, vni }: VrfState, routerMac: MacAddress | undefined): VrfRow {
+  return { ...intent, id, label, routes: table.size, ...(vni !== undefined && routerMac !== undefined && { routerMac }) }
 }
 
 /** Every candidate for every prefix of every VRF, best first. */
@@ -25,10 +29,10 @@ function* entryRows(vrf: VrfState, entry: TableEntry, isInstalled: boolean, tunn
     yield { vrf: vrf.name, prefix, rd, routeTargets, label: localLabel(local), source: 'local', best, installed: best && isInstalled }
   }
   const remote = [...entry.remote.values()]
-  const chosen = new Set(locals.length === 0 ? tunnels.select(remote) : [])
+  const chosen = new Set(locals.length === 0 ? tunnels.select(remote, vrf) : [])
   for (const route of [...chosen, ...remote.filter((candidate) => !chosen.has(candidate))]) {
-    const { rd, routeTargets, label, nextHop, source } = route
-    const encapsulation = tunnels.tunnel(route)?.encapsulation
+    const { rd, routeTargets, label, nextHop, source, routerMac } = route
+    const encapsulation = tunnels.tunnel(route, vrf)?.encapsulation
     const best = chosen.has(route)
     yield {
       vrf: vrf.name,
@@ -40,6 +44,7 @@ function* entryRows(vrf: VrfState, entry: TableEntry, isInstalled: boolean, tunn
       source,
       best,
       installed: best && isInstalled,
+      ...(routerMac !== undefined && { routerMac }),
       ...(encapsulation !== undefined && { encapsulation }),
       ...(route.stale === true && { stale: true }),
     }

@@ -1,11 +1,10 @@
 import type { IpAddress } from '@heddle/wire'
 import type { Encapsulation, NextHopAction } from '../dataplane/objects.js'
 import { FIRST_LABEL, LAST_LABEL } from '../label/label-space.js'
+import { FIRST_VNI, LAST_VNI } from '../label/vni-rest.js'
 import { chooseEncapsulation } from '../nexthop/encapsulation-choice.js'
 import { selectRoutes } from '../table/best-path.js'
 import type { VpnRoute } from '../vpn-route.js'
-
-const LAST_VNI = 0xff_ffff
 
 export interface TunnelChoiceOptions {
   /** This node's tunnel ends, at most one a family. */
@@ -22,42 +21,57 @@ export interface TunnelChoiceOptions {
 
 export type Tunnel = Extract<NextHopAction, { readonly type: 'tunnel' }>
 
+/** Whose packets go into a tunnel: a VRF, with the VNI that the dataplane is told of. */
+export interface TunnelUser {
+  readonly vni: number | undefined
+}
+
 /** How routes of others are reached: which of them, and by which tunnels. */
 export class TunnelChoice {
   readonly #options: TunnelChoiceOptions
+  /** Preferences for labels of MPLS, and for VNIs. */
+  readonly #preferences: { readonly label: readonly Encapsulation[]; readonly vni: readonly Encapsulation[] }
 
   constructor(options: TunnelChoiceOptions) {
     this.#options = options
+    this.#preferences = {
+      label: options.preferences.filter((encapsulation) => encapsulation !== 'vxlan'),
+      vni: options.preferences.filter((encapsulation) => encapsulation === 'vxlan'),
+    }
   }
 
-  /** What is told to others, best first. Our labels are MPLS labels, so a VNI is not among it. */
+  /** What is told to others with labels of MPLS, best first. */
   get offered(): readonly Encapsulation[] {
-    const { preferences, supported } = this.#options
-    return preferences.filter((encapsulation) => encapsulation !== 'vxlan' && supported.includes(encapsulation))
+    return this.#preferences.label.filter((encapsulation) => this.#options.supported.includes(encapsulation))
   }
 
-  /** The routes that packets take, best first: the best one and those that are as good, of those that a tunnel leads to. */
-  select(routes: Iterable<VpnRoute>): readonly VpnRoute[] {
+  /** The routes that packets of `vrf` take, best first: the best one and those that are as good, of those that a tunnel leads to. */
+  select(routes: Iterable<VpnRoute>, vrf: TunnelUser): readonly VpnRoute[] {
     return selectRoutes(
-      [...routes].filter((route) => this.#options.isDown?.(route.nextHop) !== true && this.tunnel(route) !== undefined),
+      [...routes].filter((route) => this.#options.isDown?.(route.nextHop) !== true && this.tunnel(route, vrf) !== undefined),
       this.#options.maximumPaths,
     )
   }
 
-  /** The tunnel for a route, or `undefined` when neither end takes what the other sends, or the label cannot be sent. */
-  tunnel(route: VpnRoute): Tunnel | undefined {
-    const encapsulation = this.encapsulation(route)
+  /**
+   * The tunnel of `vrf` for a route, or `undefined` when neither end takes what the other sends, or the label cannot be sent. VXLAN is for a VRF that has
+   * a VNI: nobody could answer another one the same way.
+   */
+  tunnel(route: VpnRoute, vrf: TunnelUser): Tunnel | undefined {
+    const encapsulation = this.#encapsulation(route)
     const local = this.localAddress(route.nextHop)
     if (encapsulation === undefined || local === undefined) return undefined
     const common = { type: 'tunnel', encapsulation, local, remote: route.nextHop, ttlModel: 'pipe', trafficClassModel: 'pipe' } as const
     const { label, routerMac } = route
     // A special-purpose label names no VRF, and a dataplane would refuse a whole transaction for a number that no field holds.
     if (encapsulation !== 'vxlan') return label < FIRST_LABEL || label > LAST_LABEL ? undefined : { ...common, labels: [label] }
-    return routerMac === undefined || label < 0 || label > LAST_VNI ? undefined : { ...common, labels: [], vni: label, routerMac }
+    if (vrf.vni === undefined || routerMac === undefined || label < FIRST_VNI || label > LAST_VNI) return undefined
+    return { ...common, labels: [], vni: label, routerMac }
   }
 
-  encapsulation(route: VpnRoute): Encapsulation | undefined {
-    return chooseEncapsulation(route.encapsulations, this.#options.preferences, this.#options.supported)
+  #encapsulation({ encapsulations, routerMac }: VpnRoute): Encapsulation | undefined {
+    const { label, vni } = this.#preferences
+    return chooseEncapsulation(encapsulations, routerMac === undefined ? label : vni, this.#options.supported)
   }
 
   /** Our end of a tunnel to `remote`. */

@@ -1,4 +1,4 @@
-import type { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import type { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import type { LivenessObject } from '../dataplane/liveness.js'
 import type { Encapsulation } from '../dataplane/objects.js'
 import type { EndpointIntent, VrfIntent } from '../intent/intents.js'
@@ -12,6 +12,8 @@ export interface RouteRow {
   readonly label: number
   /** Absent for a local route. */
   readonly nextHop?: IpAddress
+  /** The far router; where it is there, `label` is a VNI. */
+  readonly routerMac?: MacAddress
   /** Absent for a local route, and where neither end takes what the other sends. */
   readonly encapsulation?: Encapsulation
   /** Who told it; `local`. */
@@ -29,6 +31,8 @@ export interface VrfRow extends VrfIntent {
   readonly label: number
   /** Prefixes in the table. */
   readonly routes: number
+  /** This node in the virtual network of the VRF's VNI, while the dataplane is told of it. */
+  readonly routerMac?: MacAddress
 }
 
 /** An endpoint with what became of it. */

@@ -39,6 +39,8 @@ export class VrfState {
   readonly addresses = new Map<string, EndpointState>()
   /** Static routes by prefix. */
   statics: ReadonlyMap<string, StaticRouteIntent> = new Map()
+  /** The VNI that the dataplane is told of; that of the intent, unless it was another VRF's until just now. */
+  vni: number | undefined
   /** Next hops of imported routes, with the number of routes of each. */
   readonly #sources = new Map<string, { readonly address: IpAddress; routes: number }>()
 

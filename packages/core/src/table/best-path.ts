@@ -2,7 +2,8 @@ import type { VpnRoute } from '../vpn-route.js'
 
 /**
  * Order of two routes to one prefix: negative when `a` is better. The steps of RFC 4271 §9.1.2.2 and RFC 4456 §9, after what the sources could not
- * compare: a route that is kept over a restart loses to one that is not.
+ * compare: a route that is kept over a restart loses to one that is not. Of routes that are as good, those of EVPN win over those of
+ * VPNv4 and VPNv6, and both kinds are never used side by side: one router tells the same prefix in both (docs/adr/0019).
  */
 export function compareRoutes(a: VpnRoute, b: VpnRoute): number {
   return compareCost(a, b) || compareTie(a, b)
@@ -18,7 +19,8 @@ export function compareCost(a: VpnRoute, b: VpnRoute): number {
     p.asPathLength - q.asPathLength ||
     p.origin - q.origin ||
     (p.neighborAs === q.neighborAs ? p.med - q.med : 0) ||
-    Number(q.external) - Number(p.external)
+    Number(q.external) - Number(p.external) ||
+    Number(b.evpn === true) - Number(a.evpn === true)
   )
 }
 

@@ -39,6 +39,18 @@ export function describeLabels(state: DataplaneState, portName: PortName = byId)
   )
 }
 
+/** Which VRF a dataplane looks up in for each VNI, as which router, and from where it takes it. */
+export function describeVnis(state: DataplaneState): readonly string[] {
+  const vrfNames = new Map(state.vrfs.map(({ id, name }) => [id, name]))
+  const sources = new Map(state.tunnelSources.map(({ id, prefixes }) => [id, prefixes.map(String).sort().join(' ')]))
+  return state.vnis
+    .map(({ vni, vrf, routerMac, sources: set }) => {
+      const where = vrfNames.get(vrf) ?? 'dangling'
+      return `vni ${vni} as ${routerMac}: look up in ${where} from ${sources.get(set) ?? 'dangling'}`
+    })
+    .sort()
+}
+
 /** The endpoints' ports of a dataplane in words. */
 export function describePorts(state: DataplaneState, portName: PortName = byId): readonly string[] {
   const vrfNames = new Map(state.vrfs.map(({ id, name }) => [id, name]))
@@ -58,6 +70,7 @@ function describeNextHop(action: NextHopAction | undefined, portName: PortName, 
     case 'lookup':
       return `look up in ${vrfNames.get(action.vrf) ?? 'dangling'}`
     case 'tunnel':
+      if (action.vni !== undefined) return `${action.encapsulation} vni ${action.vni} of ${action.routerMac} to ${action.remote}`
       return `${action.encapsulation} label ${action.labels.join('/')} to ${action.remote}`
     default:
       return action?.type ?? 'dangling'

@@ -32,11 +32,11 @@ export function expectedTables(inputs: ModelInputs): ReadonlyMap<string, string>
       .filter((owner) => owner === vrf || imports(vrf, owner.export))
       .sort((a, b) => (a === vrf ? -1 : b === vrf ? 1 : a.name < b.name ? -1 : 1))
       .flatMap((owner) => localRoutes(inputs, owner))
-    const remote = usableRoutes(inputs).filter(({ routeTargets }) => imports(vrf, routeTargets))
+    const remote = usableRoutes(inputs).filter((route) => imports(vrf, route.routeTargets) && (vrf.vni !== undefined || !hasVni(route)))
     for (const prefix of new Set([...local.map((route) => route.prefix), ...remote.map((route) => String(route.prefix))])) {
       const own = local.find((route) => route.prefix === prefix)
       const best = bestOf(remote.filter((route) => String(route.prefix) === prefix)).slice(0, inputs.maximumPaths)
-      const tunnels = [...new Set(best.map((route) => `${encapsulationOf(inputs, route)} label ${route.label} to ${route.nextHop}`))]
+      const tunnels = [...new Set(best.map((route) => `${encapsulationOf(inputs, route)} ${numberOf(route)} to ${route.nextHop}`))]
       const to = own !== undefined && own.owner !== vrf.name && own.to.startsWith('look up') ? `look up in ${own.owner}` : own?.to
       tables.set(`${vrf.name} ${prefix}`, to ?? tunnels.sort().join(', '))
     }
@@ -48,13 +48,27 @@ export function expectedTables(inputs: ModelInputs): ReadonlyMap<string, string>
 export function expectedLabels(inputs: ModelInputs): readonly string[] {
   return inputs.vrfs
     .flatMap((vrf) => {
-      const told = inputs.routes.filter((route) => isForeign(inputs, route) && imports(vrf, route.routeTargets))
-      const sources = [...told.map(({ nextHop }) => IpPrefix.of(nextHop)), ...(vrf.tunnelSources ?? [])].map(String)
-      const from = [...new Set(sources)].sort().join(' ')
+      const from = sourcesOf(inputs, vrf)
       const endpoints = inputs.endpoints.filter((endpoint) => endpoint.vrf === vrf.name)
       return [`look up in ${vrf.name} from ${from}`, ...endpoints.map((endpoint) => `to ${nameOf(endpoint)} from ${from}`)]
     })
     .sort()
+}
+
+/** Each VNI that is to be there, as labels are told. @param routerMac of this node */
+export function expectedVnis(inputs: ModelInputs, routerMac: string): readonly string[] {
+  return inputs.vrfs
+    .flatMap((vrf) =>
+      vrf.vni === undefined ? [] : [`vni ${vrf.vni} as ${routerMac}: look up in ${vrf.name} from ${sourcesOf(inputs, vrf)}`],
+    )
+    .sort()
+}
+
+/** From where a VRF takes packets: what has told routes that it imports, and what its intent names. */
+function sourcesOf(inputs: ModelInputs, vrf: VrfIntent): string {
+  const told = inputs.routes.filter((route) => isForeign(inputs, route) && imports(vrf, route.routeTargets))
+  const sources = [...told.map(({ nextHop }) => IpPrefix.of(nextHop)), ...(vrf.tunnelSources ?? [])].map(String)
+  return [...new Set(sources)].sort().join(' ')
 }
 
 /** Each endpoint's port: its VRF, its MTU, and the addresses that packets from it may have. */
@@ -76,10 +90,13 @@ export function expectedExports(inputs: ModelInputs): ReadonlyMap<string, string
     inputs.vrfs.flatMap((vrf) =>
       vrf.export.length === 0
         ? []
-        : localRoutes(inputs, vrf).map(({ prefix, to, isStatic }): [string, string] => [
-            `${vrf.rd} ${prefix}`,
-            `${isStatic ? `look up in ${vrf.name}` : `to ${to}`} for ${vrf.export.map(String).sort().join(' ')}`,
-          ]),
+        : localRoutes(inputs, vrf).flatMap(({ prefix, to, isStatic }): [string, string][] => {
+            const targets = vrf.export.map(String).sort().join(' ')
+            const byLabel: [string, string] = [`${vrf.rd} ${prefix}`, `${isStatic ? `look up in ${vrf.name}` : `to ${to}`} for ${targets}`]
+            return vrf.vni === undefined
+              ? [byLabel]
+              : [byLabel, [`${vrf.rd} ${prefix} evpn`, `vni ${vrf.vni} in ${vrf.name} for ${targets}`]]
+          }),
     ),
   )
 }
@@ -151,9 +168,19 @@ function usableRoutes(inputs: ModelInputs): readonly VpnRoute[] {
   )
 }
 
-/** The first that we prefer of those that the far end takes; one that says nothing takes what we prefer most. */
-function encapsulationOf({ encapsulations: ours }: ModelInputs, { encapsulations: theirs }: VpnRoute): Encapsulation | undefined {
-  return ours.find((encapsulation) => theirs.length === 0 || theirs.includes(encapsulation))
+/** A far router's MAC address says that the label is a VNI. */
+function hasVni({ routerMac }: VpnRoute): boolean {
+  return routerMac !== undefined
+}
+
+function numberOf(route: VpnRoute): string {
+  return hasVni(route) ? `vni ${route.label} of ${route.routerMac}` : `label ${route.label}`
+}
+
+/** The first that we prefer of those that the far end takes and the number is for; one that says nothing takes what we prefer most. */
+function encapsulationOf({ encapsulations: ours }: ModelInputs, route: VpnRoute): Encapsulation | undefined {
+  const { encapsulations: theirs } = route
+  return ours.find((one) => (one === 'vxlan') === hasVni(route) && (theirs.length === 0 || theirs.includes(one)))
 }
 
 /** Step by step as RFC 4271 §9.1.2.2 tells it: each step takes away who is worse than another one that is still there. */
@@ -172,6 +199,7 @@ function bestOf(routes: readonly VpnRoute[]): readonly VpnRoute[] {
         left.every(({ preference: other }) => other.neighborAs !== neighborAs || med <= other.med),
       ),
     minimum(({ preference }) => (preference.external ? 0 : 1)),
+    minimum(({ evpn }) => (evpn === true ? 0 : 1)),
   ]
   const tied = steps.reduce<readonly VpnRoute[]>((left, step) => step(left), routes)
   const identity = ({ preference, source, rd, pathId }: VpnRoute): readonly (number | string)[] => [

@@ -11,6 +11,7 @@ export function referencesOf({
   groups,
   tunnelSources,
   labels,
+  vnis,
   policies = [],
   services = [],
   natPools = [],
@@ -47,6 +48,7 @@ export function referencesOf({
         action.type === 'pop-forward' ? `port ${action.port}` : action.type === 'pop-lookup' ? `vrf ${action.vrf}` : 'vrf ?',
       ],
     ]),
+    ...vnis.map(({ vni, vrf, sources }): [Name, Name[]] => [`vni ${vni}`, [`vrf ${vrf}`, `tunnel-sources ${sources}`]]),
     ...Array.from({ length: routes.count }, (_, row): [Name, Name[]] => [
       `route ${routeName(routes.vrf[row], routes.prefixAt(row))}`,
       [`vrf ${routes.vrf[row]}`, `group ${routes.group[row]}`],
@@ -64,7 +66,7 @@ export function danglingIn(state: DataplaneState): readonly { readonly from: Nam
 
 /** The names of what a transaction sets and removes, in its order. */
 export function namesIn(transaction: FibTransaction): { readonly set: readonly Name[]; readonly removed: readonly Name[] } {
-  const { vrfs, ports, nextHops, groups, tunnelSources, labels, routes } = transaction
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, routes } = transaction
   const { policies = NONE, services = NONE, natPools = NONE, liveness = NONE, mirrors = NONE, traces = NONE } = transaction
   const kinds = [
     { kind: 'vrf', set: vrfs.set.map(({ id }) => id), remove: vrfs.remove },
@@ -73,6 +75,7 @@ export function namesIn(transaction: FibTransaction): { readonly set: readonly N
     { kind: 'group', set: groups.set.map(({ id }) => id), remove: groups.remove },
     { kind: 'tunnel-sources', set: tunnelSources.set.map(({ id }) => id), remove: tunnelSources.remove },
     { kind: 'label', set: labels.set.map(({ label }) => label), remove: labels.remove },
+    { kind: 'vni', set: vnis.set.map(({ vni }) => vni), remove: vnis.remove },
     { kind: 'policy', set: policies.set.map(({ id }) => id), remove: policies.remove },
     { kind: 'service', set: services.set.map(({ id }) => id), remove: services.remove },
     { kind: 'nat-pool', set: natPools.set.map(({ id }) => id), remove: natPools.remove },
@@ -92,13 +95,14 @@ export function namesIn(transaction: FibTransaction): { readonly set: readonly N
  * VRF for a moment.
  */
 export function changedMeanings(before: DataplaneState, after: DataplaneState): readonly Name[] {
-  const meanings = ({ vrfs, ports, nextHops, groups, labels }: DataplaneState): ReadonlyMap<Name, string> =>
+  const meanings = ({ vrfs, ports, nextHops, groups, labels, vnis }: DataplaneState): ReadonlyMap<Name, string> =>
     new Map<Name, string>([
       ...vrfs.map(({ id, name }): [Name, string] => [`vrf ${id}`, name]),
       ...ports.map(({ id, kind, vrf }): [Name, string] => [`port ${id}`, `${kind} ${vrf}`]),
       ...nextHops.map(({ id, action }): [Name, string] => [`next-hop ${id}`, JSON.stringify(action)]),
       ...groups.map(({ id, members }): [Name, string] => [`group ${id}`, JSON.stringify(members)]),
       ...labels.map(({ label, action }): [Name, string] => [`label ${label}`, JSON.stringify(action)]),
+      ...vnis.map(({ vni, vrf }): [Name, string] => [`vni ${vni}`, `${vrf}`]),
     ])
   const old = meanings(before)
   return [...meanings(after)].filter(([name, meaning]) => (old.get(name) ?? meaning) !== meaning).map(([name]) => name)

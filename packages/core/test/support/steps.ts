@@ -1,4 +1,4 @@
-import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
+import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import fc from 'fast-check'
 import type { EndpointIntent, StaticRouteIntent, TrafficIntents, VpnRoute, VrfIntent } from '../../src/index.js'
 
@@ -43,17 +43,20 @@ const viaVrf: fc.Arbitrary<StaticRouteIntent> = fc.record({
 })
 
 const vrfIntent = (name: string): fc.Arbitrary<VrfIntent> =>
-  fc.record({
-    name: fc.constant(name),
-    rd: fc.constantFrom(...distinguishers).map((rd) => RouteDistinguisher.parse(rd)),
-    import: targets,
-    export: targets,
-    staticRoutes: fc.uniqueArray(fc.oneof({ weight: 6, arbitrary: staticRoute }, { weight: 1, arbitrary: viaVrf }), {
-      maxLength: 3,
-      selector: (route) => String(route.prefix),
-    }),
-    tunnelSources: fc.subarray(['198.51.100.0/24', '192.0.2.2/32', '2001:db8::/32']).map((list) => list.map(prefix)),
-  })
+  fc
+    .record({
+      name: fc.constant(name),
+      vni: fc.constantFrom(undefined, 5001, 5002),
+      rd: fc.constantFrom(...distinguishers).map((rd) => RouteDistinguisher.parse(rd)),
+      import: targets,
+      export: targets,
+      staticRoutes: fc.uniqueArray(fc.oneof({ weight: 6, arbitrary: staticRoute }, { weight: 1, arbitrary: viaVrf }), {
+        maxLength: 3,
+        selector: (route) => String(route.prefix),
+      }),
+      tunnelSources: fc.subarray(['198.51.100.0/24', '192.0.2.2/32', '2001:db8::/32']).map((list) => list.map(prefix)),
+    })
+    .map(({ vni, ...rest }) => ({ ...rest, ...(vni !== undefined && { vni }) }))
 
 const vrfList: fc.Arbitrary<VrfIntent[]> = fc
   .tuple(...['a', 'b', 'c'].map((name) => fc.option(vrfIntent(name), { freq: 6 })))
@@ -82,6 +85,8 @@ const route: fc.Arbitrary<VpnRoute> = fc
     nextHop: text(address, '192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '2001:db8::2'),
     encapsulations: fc.shuffledSubarray(['mpls-udp' as const, 'mpls-gre' as const, 'vxlan' as const]),
     stale: fc.boolean(),
+    evpn: fc.boolean(),
+    routerMac: fc.constantFrom(undefined, '02:00:00:00:00:0a', '02:00:00:00:00:0b'),
     preference: fc.record({
       localPref: fc.constantFrom(100, 100, 200),
       asPathLength: fc.constantFrom(0, 0, 1),
@@ -93,7 +98,12 @@ const route: fc.Arbitrary<VpnRoute> = fc
       originatorId: fc.nat(2),
     }),
   })
-  .map(({ stale, ...rest }) => ({ ...rest, ...(stale && { stale }) }))
+  .map(({ stale, evpn, routerMac, ...rest }) => ({
+    ...rest,
+    ...(stale && { stale }),
+    ...(evpn && { evpn }),
+    ...(evpn && routerMac !== undefined && { routerMac: MacAddress.parse(routerMac) }),
+  }))
 
 const vrfName = fc.constantFrom('a', 'b', 'c')
 const selection = fc.subarray(['10.0.0.0/31', '10.0.0.2/31', 'fd00::/16']).map((list) => list.map(prefix))

@@ -23,12 +23,14 @@ import {
   describePorts,
   describeState,
   describeTraffic,
+  describeVnis,
   emptyState,
   expectedExports,
   expectedLabels,
   expectedPorts,
   expectedTables,
   expectedTraffic,
+  expectedVnis,
   type ModelInputs,
 } from '../../src/testing/index.js'
 import { changedMeanings, danglingIn, namesIn, type Name } from './references.js'
@@ -48,6 +50,8 @@ export const LIMITS = {
 
 const QUARANTINE = 1000
 const MAXIMUM_PATHS = 2
+/** Of a node whose tunnels end at 192.0.2.1. */
+const ROUTER_MAC = '02:68:c0:00:02:01'
 
 /** A model, the inputs that hold, and a dataplane that applies what it is told, sometimes not. */
 export class World {
@@ -68,6 +72,8 @@ export class World {
   readonly told = new Map<string, VpnRoute>()
   /** Taken, and not reported yet; `changed`: something was told since. */
   #underWay: { readonly transaction: FibTransaction; changed: boolean } | undefined
+  /** Who gave up a VNI last, and when. */
+  readonly #lastOwners = new Map<number, { readonly name: string; readonly since: number }>()
   /** When each label was released last. */
   readonly #released = new Map<number, number>()
 
@@ -82,7 +88,7 @@ export class World {
     return new OverlayModel({
       clock: this.clock,
       localAddresses: this.localAddresses,
-      capabilities: { encapsulations: ['mpls-udp', 'mpls-gre'], limits: LIMITS, features: DATAPLANE_FEATURES },
+      capabilities: { encapsulations: ['mpls-udp', 'mpls-gre', 'vxlan'], limits: LIMITS, features: DATAPLANE_FEATURES },
       encapsulations: ['mpls-gre', 'vxlan', 'mpls-udp'],
       labels: { quarantine: QUARANTINE },
       maximumPaths: MAXIMUM_PATHS,
@@ -92,9 +98,9 @@ export class World {
   get inputs(): ModelInputs {
     return {
       localAddresses: this.localAddresses,
-      encapsulations: ['mpls-gre', 'mpls-udp'],
+      encapsulations: ['mpls-gre', 'vxlan', 'mpls-udp'],
       maximumPaths: MAXIMUM_PATHS,
-      vrfs: this.vrfs,
+      vrfs: this.vrfs.map(({ vni, ...vrf }) => (vni !== undefined && this.withVni.has(vrf.name) ? { ...vrf, vni } : vrf)),
       endpoints: [...this.endpoints.values()],
       routes: [...this.routes.values()],
       traffic: this.traffic,
@@ -106,6 +112,7 @@ export class World {
     this.clock.advance(10)
     if (this.#underWay !== undefined && action.type !== 'apply') this.#underWay.changed = true
     const labels = this.#labels()
+    const vnis = this.#vnis()
     switch (action.type) {
       case 'vrfs':
         if (succeeds(() => this.model.setVrfs(action.vrfs))) this.vrfs = action.vrfs
@@ -151,6 +158,7 @@ export class World {
         this.replaced(this.history[action.past % this.history.length] ?? emptyState())
     }
     this.#checkQuarantine(labels)
+    this.#checkVnis(vnis)
   }
 
   /** The dataplane is replaced by one that holds `state`. */
@@ -200,16 +208,18 @@ export class World {
   /** Lets the dataplane take everything; then it holds what the definitions say, and so do those who were told. */
   settle(): void {
     for (const observation of this.observed.splice(0)) observation.release()
+    this.clock.advance(QUARANTINE)
+    if (this.#underWay !== undefined) this.#underWay.changed = true // a VNI may have rested by now
     for (let tries = 0; tries < 4; tries++) this.apply('ok')
     expect(this.model.takeTransaction()).toBeUndefined()
+    for (const { name, vni } of this.vrfs) expect(this.withVni.has(name)).toBe(vni !== undefined)
+    expect(this.model.due).toBe(Number.POSITIVE_INFINITY)
     this.checkTables()
     this.checkRows()
     this.tell()
-    const labels = describeLabels(this.state, this.portName)
-    const told = [...this.told.values()].map((route) => {
-      const does = labels.get(route.label)?.replace(/ from .*$/, '')
-      return [`${route.rd} ${route.prefix}`, `${does} for ${route.routeTargets.map(String).sort().join(' ')}`] as const
-    })
+    const told = [...this.told.values()].map(
+      (route) => [toldName(route), `${this.#leadsTo(route)} for ${route.routeTargets.map(String).sort().join(' ')}`] as const,
+    )
     expect(new Map(told)).toEqual(expectedExports(this.inputs))
   }
 
@@ -217,6 +227,7 @@ export class World {
   checkTables(): void {
     expect(new Map(describeState(this.state, this.portName))).toEqual(new Map(expectedTables(this.inputs)))
     expect([...describeLabels(this.state, this.portName).values()].sort()).toEqual(expectedLabels(this.inputs))
+    expect(describeVnis(this.state)).toEqual(expectedVnis(this.inputs, ROUTER_MAC))
     expect(describePorts(this.state, this.portName)).toEqual(expectedPorts(this.inputs))
     expect(describeTraffic(this.state, this.portName, (id) => this.#mirrorName(id))).toEqual(expectedTraffic(this.inputs))
   }
@@ -224,11 +235,12 @@ export class World {
   /** What people are shown is what packets do: the best rows of a prefix are installed, and lead where its route leads. */
   checkRows(): void {
     const shown = new Map<string, Set<string>>()
-    for (const { vrf, prefix, best, installed, nextHop, encapsulation, label } of this.model.routes()) {
+    for (const { vrf, prefix, best, installed, nextHop, encapsulation, label, routerMac } of this.model.routes()) {
       expect(installed).toBe(best)
       if (!best) continue
       const words = shown.get(`${vrf} ${prefix}`) ?? new Set()
-      shown.set(`${vrf} ${prefix}`, words.add(nextHop === undefined ? 'local' : `${encapsulation} label ${label} to ${nextHop}`))
+      const number = routerMac === undefined ? `label ${label}` : `vni ${label} of ${routerMac}`
+      shown.set(`${vrf} ${prefix}`, words.add(nextHop === undefined ? 'local' : `${encapsulation} ${number} to ${nextHop}`))
     }
     const expected = [...expectedTables(this.inputs)].filter(([, words]) => words !== '')
     const remote = expected.map(([key, words]) => [key, /^(port of|discard|look up)/.test(words) ? 'local' : words] as const)
@@ -241,12 +253,26 @@ export class World {
       if (change.kind === 'announce') this.told.set(routeKey(change.route), change.route)
       else expect(this.told.delete(routeKey(change))).toBe(true)
     }
-    const labels = describeLabels(this.state, this.portName)
     const expected = expectedExports(this.inputs)
-    for (const { rd, prefix, label, nextHop } of this.told.values()) {
-      expect(nextHop).toBe(this.localAddresses[0])
-      expect(expected.get(`${rd} ${prefix}`)).toContain(labels.get(label)?.replace(/ from .*$/, '') ?? 'a label that is not there')
+    for (const route of this.told.values()) {
+      expect(route.nextHop).toBe(this.localAddresses[0])
+      expect(expected.get(toldName(route))).toContain(this.#leadsTo(route) ?? 'what is not there')
     }
+  }
+
+  /** Where packets go that others send by a route of ours. */
+  #leadsTo({ evpn, label, routerMac }: VpnRoute): string | undefined {
+    if (evpn !== true)
+      return describeLabels(this.state, this.portName)
+        .get(label)
+        ?.replace(/ from .*$/, '')
+    const entry = this.state.vnis.find(({ vni, routerMac: own }) => vni === label && String(own) === String(routerMac))
+    return entry && `vni ${label} in ${this.state.vrfs.find(({ id }) => id === entry.vrf)?.name}`
+  }
+
+  /** VRFs whose VNI does not rest. */
+  get withVni(): ReadonlySet<string> {
+    return new Set(this.model.vrfs().flatMap(({ name, routerMac }) => (routerMac === undefined ? [] : [name])))
   }
 
   /** The dataplane says of a session that it has how it stands. */
@@ -296,6 +322,23 @@ export class World {
     return new Set(this.model.labels().map(({ label }) => label))
   }
 
+  /** VNIs in use, with the names of their VRFs. */
+  #vnis(): ReadonlyMap<number, string> {
+    return new Map(
+      this.model.vrfs().flatMap(({ name, vni, routerMac }) => (vni === undefined || routerMac === undefined ? [] : [[vni, name]])),
+    )
+  }
+
+  /** A VNI that was another VRF's has rested. */
+  #checkVnis(before: ReadonlyMap<number, string>): void {
+    const after = this.#vnis()
+    for (const [vni, name] of after) {
+      const last = this.#lastOwners.get(vni)
+      if (last !== undefined && last.name !== name) expect(this.clock.now() - last.since).toBeGreaterThanOrEqual(QUARANTINE)
+    }
+    for (const [vni, name] of before) if (after.get(vni) !== name) this.#lastOwners.set(vni, { name, since: this.clock.now() })
+  }
+
   #checkQuarantine(before: ReadonlySet<number>): void {
     const after = this.#labels()
     for (const label of after) {
@@ -328,7 +371,7 @@ function without(transaction: FibTransaction, failed: ReadonlySet<Name>): FibTra
     remove: remove.filter((key) => !failed.has(`${kind} ${key}`)),
   })
   const id = (object: { readonly id: number }): number => object.id
-  const { vrfs, ports, nextHops, groups, tunnelSources, labels, policies, services, natPools, liveness, mirrors, traces, routes } =
+  const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies, services, natPools, liveness, mirrors, traces, routes } =
     transaction
   const kept = new RouteBatch()
   for (let row = 0; row < routes.count; row++) {
@@ -343,6 +386,7 @@ function without(transaction: FibTransaction, failed: ReadonlySet<Name>): FibTra
     groups: objects('group', groups, id),
     tunnelSources: objects('tunnel-sources', tunnelSources, id),
     labels: objects('label', labels, ({ label }) => label),
+    vnis: objects('vni', vnis, ({ vni }) => vni),
     ...(policies && { policies: objects('policy', policies, id) }),
     ...(services && { services: objects('service', services, id) }),
     ...(natPools && { natPools: objects('nat-pool', natPools, id) }),
@@ -373,6 +417,11 @@ function endpointName({ netns, ifname }: Pick<EndpointIntent, 'netns' | 'ifname'
   return `${netns} ${ifname}`
 }
 
-function routeKey({ source, rd, prefix, pathId }: VpnRouteKey): string {
-  return `${source} ${rd} ${prefix} ${pathId}`
+function routeKey({ source, rd, prefix, pathId, evpn }: VpnRouteKey): string {
+  return `${source} ${rd} ${prefix} ${pathId} ${evpn === true}`
+}
+
+/** The name of an export in the oracle's words. */
+function toldName({ rd, prefix, evpn }: VpnRoute): string {
+  return `${rd} ${prefix}${evpn === true ? ' evpn' : ''}`
 }

@@ -1,0 +1,52 @@
+import type { Clock } from '@heddle/io'
+import { DEFAULT_QUARANTINE } from './label-space.js'
+
+/** First VNI that a VRF may have; 0 is left to what has none. */
+export const FIRST_VNI = 1
+/** Last VNI of 24 bits (RFC 7348 §5). */
+export const LAST_VNI = 0xff_ffff
+
+/** Who had a VNI last; `since` is the time of its release, `undefined` while it is in use. */
+interface LastOwner {
+  readonly owner: string
+  readonly since: number | undefined
+}
+
+/**
+ * The VNIs of one node and the time for which one rests between two owners. Unlike labels, VNIs are given by someone: one that moves from one VRF to
+ * another would for a while bring in packets that others still send to the first one.
+ */
+export class VniRest {
+  readonly #last = new Map<number, LastOwner>()
+
+  /** @param quarantine milliseconds that a VNI rests before it has another owner */
+  constructor(
+    private readonly clock: Clock,
+    private readonly quarantine = DEFAULT_QUARANTINE,
+  ) {}
+
+  get now(): number {
+    return this.clock.now()
+  }
+
+  /** When `owner` can have the VNI, in the time of the clock; in the past when it can have it now, infinity while another one has it. */
+  dueFor(vni: number, owner: string): number {
+    const last = this.#last.get(vni)
+    if (last === undefined || last.owner === owner) return Number.NEGATIVE_INFINITY
+    return last.since === undefined ? Number.POSITIVE_INFINITY : last.since + this.quarantine
+  }
+
+  take(vni: number, owner: string): void {
+    this.#last.set(vni, { owner, since: undefined })
+  }
+
+  release(vni: number): void {
+    const last = this.#last.get(vni)
+    if (last !== undefined) this.#last.set(vni, { ...last, since: this.clock.now() })
+  }
+
+  /** A process before this one had it for `owner` until now. */
+  had(vni: number, owner: string): void {
+    this.#last.set(vni, { owner, since: this.clock.now() })
+  }
+}
