@@ -1,7 +1,9 @@
 import { BmpStation, type SpeakerConfig } from '@heddle/bgp'
 import { silentLogger } from '@heddle/io'
 import { ManualClock, memoryNetwork, seededRandom } from '@heddle/io/testing'
-import { IpAddress, IpPrefix } from '@heddle/wire'
+import { LOCAL_PREFERENCE, type VpnRoute } from '@heddle/core'
+import { toBgp } from '@heddle/exchange'
+import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import { restartConfig } from '../src/bgp/restart.js'
 import { SpeakerNode, type ConfigChange, type SpeakerNodeConfig } from '../src/index.js'
@@ -37,6 +39,24 @@ async function running(more: Partial<SpeakerNodeConfig> = {}) {
 const station = (statistics = 0) => ({ address: IpAddress.parse(STATION), port: 11_019, statistics })
 
 describe('a speaker by its configuration', () => {
+  it('shows what it reflects: VPN routes with labels, and of EVPN with VNIs', async () => {
+    const { node } = await running()
+    const base = {
+      ...{ source: 'local', rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24'), pathId: 0, routeTargets: [] },
+      ...{ nextHop: IpAddress.parse(US), preference: LOCAL_PREFERENCE },
+    }
+    const routes: readonly VpnRoute[] = [
+      { ...base, label: 1001, encapsulations: ['mpls-udp'] },
+      { ...base, label: 5001, encapsulations: ['vxlan'], evpn: true, routerMac: MacAddress.parse('02:00:00:00:00:09') },
+    ]
+    node.speaker.announce(toBgp(routes.map((route) => ({ kind: 'announce', route }))).announce)
+    expect(await node.show('routes')).toMatchObject([
+      { prefix: '10.1.0.0/24', rd: '65000:1', label: 1001, encapsulation: 'mpls-udp', nextHop: US, peer: 'local' },
+      { prefix: '10.1.0.0/24', rd: '65000:1', label: 5001, encapsulation: 'vxlan', nextHop: US, peer: 'local' },
+    ])
+    await node.stop()
+  })
+
   it('originates networks of each kind, changes them and takes them back', async () => {
     const plain = { prefix: IpPrefix.parse('203.0.113.0/24'), nextHop: IpAddress.parse(US), routeTargets: [] }
     const six = { prefix: IpPrefix.parse('2001:db8::/32'), label: 17, nextHop: IpAddress.parse(US), routeTargets: [] }

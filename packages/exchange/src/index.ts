@@ -1,4 +1,5 @@
 export { encapsulationCommunities, encapsulationsOfPath } from './encapsulation.js'
 export { fromBgp } from './from-bgp.js'
+export { isInterfaceless, labelAndTunnelOf, type LabelAndTunnel } from './ip-prefix-route.js'
 export { DEFAULT_LOCAL_PREF, attributesOf, preferenceOf, type PathSource } from './preference.js'
 export { toBgp, type Originations } from './to-bgp.js'

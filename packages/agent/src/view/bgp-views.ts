@@ -1,5 +1,14 @@
-import { VPNV4_UNICAST, VPNV6_UNICAST, routeTargetsOf, type NeighborView, type Speaker } from '@heddle/bgp'
-import { encapsulationsOfPath } from '@heddle/exchange'
+import {
+  L2VPN_EVPN,
+  VPNV4_UNICAST,
+  VPNV6_UNICAST,
+  routeTargetsOf,
+  type NeighborView,
+  type Nlri,
+  type PathAttributes,
+  type Speaker,
+} from '@heddle/bgp'
+import { encapsulationsOfPath, isInterfaceless, labelAndTunnelOf } from '@heddle/exchange'
 import type { NeighborRow, RouteRow } from './rows.js'
 
 /** Hold time that is offered when nothing says another one (RFC 4271 §10). */
@@ -24,19 +33,18 @@ export function neighborRow({ address, as, state, uptime, config, negotiated, fa
   }
 }
 
-/** The VPN routes of a speaker without VRFs. */
+/** The VPN routes of a speaker without VRFs: VPNv4, VPNv6, and IP prefix routes of EVPN. */
 export function* speakerRouteRows(speaker: Speaker): Iterable<RouteRow> {
-  for (const family of [VPNV4_UNICAST, VPNV6_UNICAST]) {
+  for (const family of [VPNV4_UNICAST, VPNV6_UNICAST, L2VPN_EVPN]) {
     for (const { nlri, set, peer, best, stale } of speaker.routes({ family })) {
-      if (nlri.kind !== 'vpn') continue
+      if (nlri.kind !== 'vpn' && !isInterfaceless(nlri)) continue
       yield {
         vrf: '',
         prefix: String(nlri.prefix),
         rd: String(nlri.rd),
         routeTargets: routeTargetsOf(set.attributes.extendedCommunities).map(String),
-        label: nlri.labels[0] ?? null,
+        ...labelAndEncapsulation(nlri, set.attributes),
         nextHop: set.nextHop === undefined ? null : String(set.nextHop.address.unmapped()),
-        encapsulation: encapsulationsOfPath(set.attributes)[0] ?? null,
         peer,
         best,
         installed: false,
@@ -44,4 +52,10 @@ export function* speakerRouteRows(speaker: Speaker): Iterable<RouteRow> {
       }
     }
   }
+}
+
+function labelAndEncapsulation(nlri: Nlri, attributes: PathAttributes): Pick<RouteRow, 'label' | 'encapsulation'> {
+  if (nlri.kind === 'vpn') return { label: nlri.labels[0] ?? null, encapsulation: encapsulationsOfPath(attributes)[0] ?? null }
+  const way = isInterfaceless(nlri) ? labelAndTunnelOf(nlri, attributes) : undefined
+  return { label: way?.label ?? null, encapsulation: way?.encapsulations[0] ?? null }
 }
