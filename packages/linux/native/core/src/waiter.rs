@@ -1,10 +1,13 @@
 //! Readiness for a thread that does nothing but wait for descriptors, and for word that something is in shared memory for it.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::{
+    array,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
+};
 
 use rustix::{
     buffer::spare_capacity,
-    event::{EventfdFlags, Timespec, epoll, eventfd},
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll},
     io::Errno,
 };
 
@@ -13,19 +16,23 @@ use crate::error::{Context, Error, Result};
 /// Token that [`Waiter::wait`] gives when [`wake`] was called.
 pub const WOKEN: u32 = u32::MAX;
 
+/// Descriptors that are looked at one by one each time. What is in an epoll costs whoever makes it readable a call each time, which for a busy device
+/// is each packet; what is polled does so only while somebody sleeps. Looking at a descriptor costs the sleeper a tenth of a microsecond.
+const FEW: usize = 8;
+
 pub struct Waiter {
-    epoll: OwnedFd,
     wake: OwnedFd,
+    /// Descriptors and their tokens.
+    watched: Vec<(RawFd, u32)>,
+    /// Has all of them when there are more than `FEW`.
+    epoll: Option<OwnedFd>,
     events: Vec<epoll::Event>,
 }
 
 impl Waiter {
     pub fn new() -> Result<Self> {
-        let operation = || "make a waiter".to_owned();
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context(operation)?;
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).context(operation)?;
-        epoll::add(&epoll, &wake, epoll::EventData::new_u64(u64::from(WOKEN)), epoll::EventFlags::IN).context(operation)?;
-        Ok(Self { epoll, wake, events: Vec::with_capacity(64) })
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).context(|| "make a waiter".into())?;
+        Ok(Self { watched: vec![(wake.as_raw_fd(), WOKEN)], wake, epoll: None, events: Vec::with_capacity(64) })
     }
 
     /// Descriptor for [`wake`].
@@ -34,33 +41,85 @@ impl Waiter {
     }
 
     /// Gives `token` for as long as `fd` is readable, in each [`Waiter::wait`]. The caller removes it before closing it.
-    pub fn add(&self, fd: RawFd, token: u32) -> Result<()> {
-        epoll::add(&self.epoll, borrow(fd), epoll::EventData::new_u64(u64::from(token)), epoll::EventFlags::IN)
-            .context(|| format!("wait for descriptor {fd}"))
+    pub fn add(&mut self, fd: RawFd, token: u32) -> Result<()> {
+        let operation = || format!("wait for descriptor {fd}");
+        if self.watched.iter().any(|(watched, _)| *watched == fd) {
+            return Err(Error::from_errno(libc::EEXIST, operation()));
+        }
+        rustix::io::fcntl_getfd(borrow(fd)).context(operation)?;
+        match &self.epoll {
+            Some(epoll) => enter(epoll, fd, token).context(operation)?,
+            None if self.watched.len() == FEW => {
+                let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context(operation)?;
+                for (fd, token) in self.watched.iter().copied().chain([(fd, token)]) {
+                    enter(&epoll, fd, token).context(operation)?;
+                }
+                self.epoll = Some(epoll);
+            }
+            None => {}
+        }
+        self.watched.push((fd, token));
+        Ok(())
     }
 
-    pub fn remove(&self, fd: RawFd) -> Result<()> {
-        epoll::delete(&self.epoll, borrow(fd)).context(|| format!("stop waiting for descriptor {fd}"))
+    pub fn remove(&mut self, fd: RawFd) -> Result<()> {
+        let operation = || format!("stop waiting for descriptor {fd}");
+        let at = self.watched.iter().position(|(watched, _)| *watched == fd);
+        self.watched.swap_remove(at.ok_or_else(|| Error::from_errno(libc::ENOENT, operation()))?);
+        if let Some(epoll) = &self.epoll {
+            epoll::delete(epoll, borrow(fd)).context(operation)?;
+        }
+        // Not at `FEW`: one that comes and goes would move all others each time.
+        if self.watched.len() <= FEW / 2 {
+            self.epoll = None;
+        }
+        Ok(())
     }
 
     /// Blocks until something is readable, [`wake`] was called, or the time is over; a negative time never is. Returns how many tokens there are.
     pub fn wait(&mut self, output: &mut [u32], milliseconds: i32) -> Result<usize> {
         let limit = Timespec { tv_sec: i64::from(milliseconds) / 1000, tv_nsec: i64::from(milliseconds) % 1000 * 1_000_000 };
-        self.events.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), (milliseconds >= 0).then_some(&limit)) {
-            Ok(_) => {}
+        let limit = (milliseconds >= 0).then_some(&limit);
+        let result = match &self.epoll {
+            Some(epoll) => wait_in(epoll, &mut self.events, output, limit),
+            None => poll_all(&self.watched, output, limit),
+        };
+        let count = match result {
             Err(Errno::INTR) => return Ok(0),
-            Err(errno) => return Err(Error::from_io(errno.into(), "wait for descriptors")),
+            result => result.context(|| "wait for descriptors".into())?,
+        };
+        if output[..count].contains(&WOKEN) {
+            // Whoever wakes writes to memory first, so what was written by now is seen after this.
+            let _ = rustix::io::read(&self.wake, &mut [0; 8]);
         }
-        for (word, event) in output.iter_mut().zip(&self.events) {
-            *word = event.data.u64() as u32;
-            if *word == WOKEN {
-                // Whoever wakes writes to memory first, so what was written by now is seen after this.
-                let _ = rustix::io::read(&self.wake, &mut [0; 8]);
-            }
-        }
-        Ok(self.events.len().min(output.len()))
+        Ok(count)
     }
+}
+
+fn enter(epoll: &OwnedFd, fd: RawFd, token: u32) -> rustix::io::Result<()> {
+    epoll::add(epoll, borrow(fd), epoll::EventData::new_u64(u64::from(token)), epoll::EventFlags::IN)
+}
+
+/// Tokens of what is readable in an epoll.
+fn wait_in(epoll: &OwnedFd, events: &mut Vec<epoll::Event>, output: &mut [u32], limit: Option<&Timespec>) -> rustix::io::Result<usize> {
+    events.clear();
+    epoll::wait(epoll, spare_capacity(events), limit)?;
+    for (word, event) in output.iter_mut().zip(&*events) {
+        *word = event.data.u64() as u32;
+    }
+    Ok(events.len().min(output.len()))
+}
+
+/// Tokens of what is readable of at most `FEW` descriptors.
+fn poll_all(watched: &[(RawFd, u32)], output: &mut [u32], limit: Option<&Timespec>) -> rustix::io::Result<usize> {
+    let mut polled: [PollFd<'_>; FEW] = array::from_fn(|at| {
+        let (fd, events) = watched.get(at).map_or((-1, PollFlags::empty()), |(fd, _)| (*fd, PollFlags::IN));
+        PollFd::from_borrowed_fd(borrow(fd), events)
+    });
+    let polled = &mut polled[..watched.len()];
+    poll(polled, limit)?;
+    let readable = watched.iter().zip(polled).filter(|(_, one)| !one.revents().is_empty());
+    Ok(output.iter_mut().zip(readable).map(|(word, ((_, token), _))| *word = *token).count())
 }
 
 /// Ends the wait of the waiter that `fd` belongs to, or the next one.
@@ -106,5 +165,38 @@ mod tests {
         other.join().unwrap().unwrap();
         assert_eq!(waiter.wait(&mut output, 0).unwrap(), 0);
         assert_eq!(waiter.remove(ready.as_raw_fd()).unwrap_err().code(), "ENOENT");
+    }
+
+    #[test]
+    fn waits_for_few_and_many_alike() {
+        let mut waiter = Waiter::new().unwrap();
+        let ready: Vec<OwnedFd> = (0..3 * FEW).map(|_| eventfd(1, EventfdFlags::CLOEXEC).unwrap()).collect();
+        let expect = |waiter: &mut Waiter, tokens: &[usize]| {
+            let mut output = vec![0; 4 * FEW];
+            let count = waiter.wait(&mut output, 0).unwrap();
+            let mut seen: Vec<usize> = output[..count].iter().map(|token| *token as usize).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, tokens);
+        };
+        let mut watched = Vec::new();
+        for (token, fd) in ready.iter().enumerate() {
+            waiter.add(fd.as_raw_fd(), token as u32).unwrap();
+            watched.push(token);
+            expect(&mut waiter, &watched);
+        }
+        assert_eq!(waiter.add(ready[0].as_raw_fd(), 0).unwrap_err().code(), "EEXIST");
+        assert_eq!(waiter.add(RawFd::MAX, 0).unwrap_err().code(), "EBADF");
+        for token in 0..ready.len() {
+            waiter.remove(ready[token].as_raw_fd()).unwrap();
+            watched.remove(0);
+            expect(&mut waiter, &watched);
+            // One that comes and goes at any number of others.
+            waiter.add(ready[token].as_raw_fd(), token as u32).unwrap();
+            expect(&mut waiter, &[&[token], &watched[..]].concat());
+            waiter.remove(ready[token].as_raw_fd()).unwrap();
+        }
+        wake(waiter.wake_fd()).unwrap();
+        expect(&mut waiter, &[WOKEN as usize]);
+        expect(&mut waiter, &[]);
     }
 }
