@@ -132,10 +132,15 @@ export class FamilyFib {
   }
 
   #setHosts4(trie: StrideTrie, part: Prefixes4): void {
-    trie.insertHosts4(part.addresses, part.values, part.before, entries)
+    const { addresses, values, before } = part
+    trie.insertHosts4(addresses, values, before, entries)
     const { room } = this.#rows
-    this.#list = this.#rows.setHosts4(this.vrf, part, { hosts: this.#hosts, entries, links: this.#links, list: this.#list })
+    this.#list = this.#rows.addHosts4(this.vrf, part, { hosts: this.#hosts, entries, links: this.#links, list: this.#list })
     const added = room - this.#rows.room
+    // What is named twice is new once, and in its row already.
+    if (added < before.length)
+      for (let index = 0; index < before.length; index++)
+        if (before[index] !== NO_MATCH) this.#rows.setGroup(this.#hosts.get(entries[index]), values[index])
     this.#counts[this.#bits] += added
     this.size += added
   }

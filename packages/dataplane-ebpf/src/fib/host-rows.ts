@@ -5,24 +5,30 @@ const LARGE_PAGE = 12
 /** Rows of prefixes of full length, by their entries in the trie, which tells whether they are there: hosts in a row lie in a row here too. */
 export class HostRows {
   readonly #pages: (Int32Array | undefined)[] = []
-  readonly #pageBits: number
-  readonly #mask: number
+  /** An entry is the number of its page, and `pageBits` bits below. */
+  readonly pageBits: number
+  /** These bits. */
+  readonly mask: number
 
   /** @param isLarge whether the trie has the large root */
   constructor(isLarge: boolean) {
-    this.#pageBits = isLarge ? LARGE_PAGE : COMPACT_PAGE
-    this.#mask = (1 << this.#pageBits) - 1
+    this.pageBits = isLarge ? LARGE_PAGE : COMPACT_PAGE
+    this.mask = (1 << this.pageBits) - 1
   }
 
   /** The row of an entry that has one. */
   get(entry: number): number {
-    const page = this.#pages[entry >>> this.#pageBits]
+    const page = this.#pages[entry >>> this.pageBits]
     if (page === undefined) throw new RangeError(`entry ${entry} has no row`)
-    return page[entry & this.#mask]
+    return page[entry & this.mask]
   }
 
   set(entry: number, row: number): void {
-    const page = (this.#pages[entry >>> this.#pageBits] ??= new Int32Array(this.#mask + 1))
-    page[entry & this.#mask] = row
+    this.pageOf(entry >>> this.pageBits)[entry & this.mask] = row
+  }
+
+  /** A page, to be written. */
+  pageOf(number: number): Int32Array {
+    return (this.#pages[number] ??= new Int32Array(this.mask + 1))
   }
 }

@@ -122,20 +122,37 @@ export class RouteRows {
   }
 
   /**
-   * Sets many IPv4 addresses of a VRF in turn; there must be room.
+   * Adds the IPv4 addresses of a VRF that are new; there must be room.
    *
-   * @param before of each `NO_MATCH` if it is new
-   * @returns the first of the list, to which rows that are new were added
+   * @param before `NO_MATCH` of those that are
+   * @param table gets their rows
+   * @returns the first of its rows
    */
-  setHosts4(vrf: number, { addresses, values, before }: Omit<Prefixes4, 'lengths'>, { hosts, entries, links, list }: HostsTable): number {
-    let head = list
+  addHosts4(vrf: number, { addresses, values, before }: Omit<Prefixes4, 'lengths'>, { hosts, entries, links, list }: HostsTable): number {
+    const words = this.#words
+    const free = this.#free
+    let [head, next, number] = [list, this.#next, -1]
+    let page = hosts.pageOf(0)
     for (let index = 0; index < addresses.length; index++) {
-      if (before[index] === NO_MATCH) {
-        const row = this.#write(vrf, HOST4, addresses[index], 0, 0, 0, values[index])
-        hosts.set(entries[index], row)
-        head = links.add(head, row)
-      } else this.setGroup(hosts.get(entries[index]), values[index])
+      if (before[index] !== NO_MATCH) continue
+      const row = free.length > 0 ? (free.pop() as number) : next++
+      const at = row * ROW_WORDS
+      words[at + ROW_VRF] = vrf
+      words[at + ROW_ADDRESS] = addresses[index]
+      words[at + ROW_ADDRESS + 1] = 0
+      words[at + ROW_ADDRESS + 2] = 0
+      words[at + ROW_ADDRESS + 3] = 0
+      words[at + ROW_GROUP] = values[index]
+      words[at + ROW_PREFIX] = HOST4
+      const entry = entries[index]
+      if (entry >>> hosts.pageBits !== number) {
+        number = entry >>> hosts.pageBits
+        page = hosts.pageOf(number)
+      }
+      page[entry & hosts.mask] = row
+      head = links.add(head, row)
     }
+    this.#next = next
     return head
   }
 

@@ -215,7 +215,12 @@ export class KernelTables {
 function vrfsIn({ vrf, count }: RouteBatch): ReadonlySet<number> {
   const found = new Set<number>()
   // They come table by table.
-  for (let row = 0; row < count; row++) if (row === 0 || vrf[row] !== vrf[row - 1]) found.add(vrf[row])
+  let last = -1
+  for (let row = 0; row < count; row++) {
+    if (vrf[row] === last) continue
+    last = vrf[row]
+    found.add(last)
+  }
   return found
 }
 

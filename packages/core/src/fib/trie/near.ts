@@ -71,11 +71,3 @@ function countParts(addresses: Uint32Array, shift: number, counts: Uint32Array):
   }
   return isApart
 }
-
-/** The first row behind `first` whose address differs before its last 8 bits. */
-export function endOfBlock4(addresses: Uint32Array, first: number): number {
-  const above = addresses[first] >>> 8
-  let row = first + 1
-  while (row < addresses.length && addresses[row] >>> 8 === above) row++
-  return row
-}

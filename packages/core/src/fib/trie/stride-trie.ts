@@ -1,6 +1,6 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { missingBlocks4 } from './missing-blocks.js'
-import { endOfBlock4, type Prefixes4 } from './near.js'
+import type { Prefixes4 } from './near.js'
 import { visitHosts, type VisitHost } from './trie-hosts.js'
 
 /** What a lookup gives where no prefix covers the address. */
@@ -145,38 +145,29 @@ export class StrideTrie {
         base = this.#findBlocks(key, path)
         this.#lengths[base + (key[0] & (BLOCK - 1))] = 0
       }
-      const end = endOfBlock4(addresses, row)
-      const added = this.#insertHosts(base, row, end, addresses, values, before, entries) - Number(isMade)
+      const end = this.#insertHosts(base, row, addresses, values, before, entries)
+      let added = -Number(isMade)
+      for (; row < end; row++) if (before[row] === NO_MATCH) added++
       for (let level = 0; level < path.length; level++) this.#population[path[level]] += added
-      row = end
     }
   }
 
-  /** Inserts hosts whose block begins at `base`; returns how many are new. */
-  #insertHosts(
-    base: number,
-    first: number,
-    end: number,
-    addresses: Uint32Array,
-    values: Uint32Array,
-    before: Int32Array,
-    entries: Uint32Array,
-  ): number {
+  /** Inserts the hosts from `first` on that are of one block, which begins at `base`; returns the first of another. */
+  #insertHosts(base: number, first: number, addresses: Uint32Array, values: Uint32Array, before: Int32Array, entries: Uint32Array): number {
     const { words } = this
     const sources = this.#lengths
-    let added = 0
-    for (let row = first; row < end; row++) {
-      const entry = base + (addresses[row] & (BLOCK - 1))
+    const above = addresses[first] >>> BLOCK_BITS
+    let row = first
+    for (; row < addresses.length; row++) {
+      const address = addresses[row]
+      if (address >>> BLOCK_BITS !== above) break
+      const entry = base + (address & (BLOCK - 1))
       entries[row] = entry
-      if (sources[entry] === HOST4) before[row] = words[entry] - 1
-      else {
-        sources[entry] = HOST4
-        before[row] = NO_MATCH
-        added++
-      }
+      before[row] = sources[entry] === HOST4 ? words[entry] - 1 : NO_MATCH
+      sources[entry] = HOST4
       words[entry] = values[row] + 1
     }
-    return added
+    return row
   }
 
   /** Value of a prefix of full length, `NO_MATCH` without one. */
