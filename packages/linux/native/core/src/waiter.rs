@@ -186,14 +186,14 @@ mod tests {
         }
         assert_eq!(waiter.add(ready[0].as_raw_fd(), 0).unwrap_err().code(), "EEXIST");
         assert_eq!(waiter.add(RawFd::MAX, 0).unwrap_err().code(), "EBADF");
-        for token in 0..ready.len() {
-            waiter.remove(ready[token].as_raw_fd()).unwrap();
+        for (token, fd) in ready.iter().enumerate() {
+            waiter.remove(fd.as_raw_fd()).unwrap();
             watched.remove(0);
             expect(&mut waiter, &watched);
             // One that comes and goes at any number of others.
-            waiter.add(ready[token].as_raw_fd(), token as u32).unwrap();
+            waiter.add(fd.as_raw_fd(), token as u32).unwrap();
             expect(&mut waiter, &[&[token], &watched[..]].concat());
-            waiter.remove(ready[token].as_raw_fd()).unwrap();
+            waiter.remove(fd.as_raw_fd()).unwrap();
         }
         wake(waiter.wake_fd()).unwrap();
         expect(&mut waiter, &[WOKEN as usize]);
