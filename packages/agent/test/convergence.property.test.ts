@@ -9,12 +9,15 @@ import { Overlay, REFLECTOR, endpoint, hostsOf, type VrfText } from './support/o
 const NODES = ['192.0.2.1', '192.0.2.2'] as const
 const VRFS = ['red', 'blue'] as const
 const ADDRESSES = ['10.0.0.1', '10.0.0.2', 'fd00::1'] as const
+const FAMILIES = ['vpnv4-unicast', 'vpnv6-unicast', 'l2vpn-evpn'] as const
 type NodeName = (typeof NODES)[number]
 
 type Step =
   | { readonly type: 'add' | 'remove'; readonly node: NodeName; readonly vrf: string; readonly address: string }
   | { readonly type: 'restart-agent' | 'restart-node' | 'cut' | 'heal'; readonly node: NodeName }
   | { readonly type: 'import'; readonly node: NodeName; readonly imports: readonly string[] }
+  /** VRFs that speak VXLAN beside MPLS. */
+  | { readonly type: 'vnis'; readonly node: NodeName; readonly vnis: readonly string[] }
   | { readonly type: 'wait'; readonly seconds: number }
 
 const node = fc.constantFrom(...NODES)
@@ -24,6 +27,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant('remove' as const), ...place }) },
   fc.record({ type: fc.constantFrom('restart-agent' as const, 'restart-node' as const, 'cut' as const, 'heal' as const), node }),
   fc.record({ type: fc.constant('import' as const), node, imports: fc.subarray([...VRFS]) }),
+  fc.record({ type: fc.constant('vnis' as const), node, vnis: fc.subarray([...VRFS]) }),
   { weight: 2, arbitrary: fc.record({ type: fc.constant('wait' as const), seconds: fc.constantFrom(0.001, 0.01, 1, 15, 200) }) },
 )
 
@@ -32,6 +36,7 @@ class Site {
   agent: Agent | undefined
   plane: MemoryDataplane
   imports: readonly string[] = VRFS
+  vnis: readonly string[] = []
   readonly pods = new Map<string, EndpointRequest>()
   hosts: ReadonlyMap<string, MemoryHost> = new Map()
   heal: (() => void) | undefined
@@ -48,8 +53,9 @@ class Site {
       name,
       ...(this.imports.includes(name) ? {} : { import: [] }),
       export: [`65000:${index + 1}`],
+      ...(this.vnis.includes(name) && { vni: 5001 + index }),
     }))
-    return this.overlay.config(this.name, { vrfs })
+    return this.overlay.config(this.name, { vrfs, families: FAMILIES })
   }
 
   async start(): Promise<void> {
@@ -88,6 +94,10 @@ class Site {
       case 'import':
         this.imports = step.imports
         await this.agent?.reconfigure(this.config)
+        return
+      case 'vnis':
+        this.vnis = step.vnis
+        await this.agent?.reconfigure(this.config)
     }
   }
 }
@@ -124,7 +134,7 @@ test('whatever happens, no packet crosses VRFs, and in the end everybody reaches
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
       const overlay = new Overlay()
-      const reflector = await overlay.startReflector(NODES)
+      const reflector = await overlay.startReflector(NODES, { families: FAMILIES })
       const sites = NODES.map((name) => new Site(overlay, name))
       for (const site of sites) await site.start()
       for (const step of steps) {
