@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "congestion.h"
 #include "reshape.h"
 
 /* What the headers say of one packet. */
@@ -24,6 +25,32 @@ struct fill {
 	/* Octets behind the headers. */
 	__u32 length;
 };
+
+/* What they say of an IP packet: its TTL and traffic class as they count, its hash and octets. */
+static __always_inline void fill_from_packet(struct fill *fill, const struct next_hop *hop, __u32 ttl, __u32 traffic_class, __u32 hash,
+					     __u32 family, __u32 length)
+{
+	fill->ttl = hop->uniform_ttl ? ttl - 1 : 255;
+	fill->traffic_class = hop->uniform_class ? traffic_class >> 5 : 0;
+	fill->outer_class = (hop->uniform_class ? traffic_class & 0xfc : 0) | pushed_ecn(hop, traffic_class);
+	fill->hash = hash;
+	fill->inner_family = family;
+	fill->length = length;
+}
+
+/* What they say of a packet whose top label, `word`, was popped with that TTL. `outer_class`: traffic class of the IP header it came behind */
+static __always_inline void fill_from_label(struct fill *fill, const struct next_hop *hop, __u32 word, __u32 ttl, __u32 outer_class, __u32 hash,
+					    __u32 length)
+{
+	fill->ttl = hop->uniform_ttl ? ttl - 1 : 255;
+	fill->traffic_class = word >> 9 & 7;
+	fill->inherits = 1;
+	fill->bottom_ttl = ttl - 1;
+	fill->is_bottom = word >> 8 & 1;
+	fill->outer_class = (hop->uniform_class ? fill->traffic_class << 5 : 0) | pushed_ecn(hop, outer_class);
+	fill->hash = hash;
+	fill->length = length;
+}
 
 static __always_inline void fill_ipv4(__u8 *headers, const struct fill *fill, __u32 length)
 {

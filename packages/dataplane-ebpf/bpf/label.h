@@ -53,7 +53,7 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 {
 	struct config *config = configuration();
 	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
-	__u32 is_bottom = word >> 8 & 1, length, mtu, segment;
+	__u32 is_bottom = word >> 8 & 1, length, mtu, segment, hash;
 	struct fill fill = {};
 	__u8 exposed = 0;
 
@@ -76,19 +76,13 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 	/* A label stack has no ECN field: that of the outer header goes on in the next one, or is lost with the packet (RFC 6040 §4.2). */
 	if ((outer->traffic_class & CE) == CE && !hop->normal_ecn)
 		return REASON_CONGESTION;
-	fill.hash = labelled_hash(skb, outer->at, outer->end, is_bottom, word >> 12);
+	hash = labelled_hash(skb, outer->at, outer->end, is_bottom, word >> 12);
 	/* A label that comes to the top never has a higher TTL than the one that hid it (RFC 3443 §3.1). */
 	if (!hop->label_count && bpf_skb_load_bytes(skb, outer->at + 3, &exposed, 1) == 0 && ttl - 1 < exposed) {
 		exposed = ttl - 1;
 		bpf_skb_store_bytes(skb, outer->at + 3, &exposed, 1, BPF_F_RECOMPUTE_CSUM);
 	}
-	fill.ttl = hop->uniform_ttl ? ttl - 1 : 255;
-	fill.traffic_class = word >> 9 & 7;
-	fill.inherits = 1;
-	fill.bottom_ttl = ttl - 1;
-	fill.is_bottom = is_bottom;
-	fill.outer_class = (hop->uniform_class ? fill.traffic_class << 5 : 0) | pushed_ecn(hop, outer->traffic_class);
-	fill.length = length;
+	fill_from_label(&fill, hop, word, ttl, outer->traffic_class, hash, length);
 	return send(skb, hop, outer->at, outer->family, &fill);
 }
 

@@ -40,12 +40,7 @@ __noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_h
 	mtu -= hop->size;
 	if (packet->clamp != NONE)
 		clamp_mss(skb, packet, packet->clamp < mtu ? packet->clamp : mtu);
-	fill.ttl = hop->uniform_ttl ? packet->ttl - 1 : 255;
-	fill.traffic_class = hop->uniform_class ? packet->traffic_class >> 5 : 0;
-	fill.outer_class = (hop->uniform_class ? packet->traffic_class & 0xfc : 0) | pushed_ecn(hop, packet->traffic_class);
-	fill.hash = hash;
-	fill.inner_family = packet->family;
-	fill.length = packet->length;
+	fill_from_packet(&fill, hop, packet->ttl, packet->traffic_class, hash, packet->family, packet->length);
 	return send(skb, hop, packet->at, outer, &fill);
 }
 

@@ -2,6 +2,7 @@ import { DataplaneError, type Dataplane, type Encapsulation, type InspectableDat
 import { silentLogger, type Logger } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { isAbsolute } from 'node:path'
+import type { EbpfXdp } from './device/transit.js'
 import type { EbpfInspection } from './inspection.js'
 import { openRouter } from './open.js'
 import { checkPrivileges } from './privileges.js'
@@ -38,6 +39,11 @@ export interface EbpfDataplaneOptions {
   readonly flows?: number
   /** Most ports; 16,384 when left out. Each costs some 100 octets and 80 a CPU from the start, and 6 KiB when it is there and has a device. */
   readonly ports?: number
+  /**
+   * Whether what comes out of one tunnel and goes into another is sent on by XDP in the uplink's driver: `native` wherever the driver can, `off` never. When left
+   * out, where labels are swapped and it does no harm: not on a veth, and only where the host forwards. By tc otherwise, which does the same.
+   */
+  readonly xdp?: EbpfXdp
   /** Features of the kernel to do without although it may have them: by the others that take their place (`ebpfFeatures`). */
   readonly without?: readonly EbpfFeatureName[]
   /** Script of the process that keeps BFD sessions, and options of Node.js for it; the package's own when left out. For running from sources. */
@@ -58,7 +64,17 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
  * `dataplane.permission`; `dataplane.busy` when another dataplane has the uplink
  */
 export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
-  const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger, without = [], keeper } = options
+  const {
+    addresses,
+    uplink,
+    underlayNetns,
+    pinDirectory,
+    encapsulations = OFFERED,
+    logger = silentLogger,
+    without = [],
+    keeper,
+    xdp,
+  } = options
   const { fibBlocks = 65_536, routes = 262_144, flows = 65_536, ports = 16_384 } = options
   if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
   if (pinDirectory !== undefined && !isAbsolute(pinDirectory)) throw refused(`pinDirectory ${pinDirectory}`, 'an absolute path is needed')
@@ -81,6 +97,7 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
     pinDirectory,
     capacity: { fibBlocks, routes, flows, ports },
     keeper,
+    xdp: without.includes('xdp') ? 'off' : xdp,
     logger,
   })
 }

@@ -17,6 +17,7 @@ import type { EventQueue, Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import type { Ports } from './device/ports.js'
+import { TRANSIT_PIN, type EbpfXdp, type Transit } from './device/transit.js'
 import type { VxlanMerger } from './device/vxlan-merger.js'
 import type { EbpfDataplane } from './ebpf-dataplane.js'
 import { inspect } from './inspect.js'
@@ -47,6 +48,7 @@ export interface EbpfRouterOptions {
   readonly pinDirectory: string | undefined
   readonly capacity: Capacity
   readonly keeper: KeeperScript | undefined
+  readonly xdp: EbpfXdp | undefined
   readonly logger: Logger
 }
 
@@ -72,6 +74,7 @@ interface Parts {
   readonly uplinkIndex: number
   /** To detach the ingress program by. */
   readonly attachment: number
+  readonly transit: Transit
 }
 
 /** The kernel dataplane: BPF programs forward, this object writes their tables and makes their devices. */
@@ -120,6 +123,7 @@ export class EbpfRouter implements EbpfDataplane {
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
     if (transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.merger?.ensure())
+    if (transaction.labels.set.some(({ action }) => action.type === 'swap')) await this.#inTurn(() => this.#parts.transit.swaps())
     if (transaction.ports.set.length > 0) failures.push(...(await this.#inTurn(() => this.#settle())))
     const kept = new Set(transaction.ports.set.map(({ id }) => id))
     for (const port of transaction.ports.remove) {
@@ -158,13 +162,14 @@ export class EbpfRouter implements EbpfDataplane {
 
   async inspectKernel(): Promise<KernelInspection> {
     this.#mustBeOpen()
-    const { maps, ports, uplinkIndex } = this.#parts
+    const { maps, ports, uplinkIndex, transit } = this.#parts
     const { uplink, underlayNetns, pinDirectory } = this.#options
     const links = [
+      ...(transit.isAttached ? [{ name: `uplink ${uplink}`, index: uplinkIndex, how: 'xdp' as const, pin: TRANSIT_PIN }] : []),
       { name: `uplink ${uplink}`, index: uplinkIndex, how: this.choice.uplink, pin: 'uplink' },
       ...ports.links(this.choice.endpoints),
     ]
-    return inspectKernel({ object: maps.object, choice: this.choice, links, underlayNetns, pinDirectory })
+    return inspectKernel({ object: maps.object, choice: this.choice, transit, links, underlayNetns, pinDirectory })
   }
 
   async close(options?: { readonly keep?: boolean }): Promise<void> {
@@ -173,7 +178,7 @@ export class EbpfRouter implements EbpfDataplane {
     for (const timer of this.#timers) clearInterval(timer)
     const { pinDirectory } = this.#options
     const isKept = options?.keep === true && pinDirectory !== undefined
-    const { maps, ports, netlink, lock, attachment, liveness, mirrors, traces } = this.#parts
+    const { maps, ports, netlink, lock, attachment, transit, liveness, mirrors, traces } = this.#parts
     await liveness?.close(isKept)
     mirrors.close()
     traces.close()
@@ -183,6 +188,7 @@ export class EbpfRouter implements EbpfDataplane {
       await this.#parts.merger?.remove()
     })
     if (!isKept) {
+      await transit.detach()
       await callAsync(() => maps.object.detach(attachment))
       if (pinDirectory !== undefined) removePins(pinDirectory)
     }
@@ -196,9 +202,15 @@ export class EbpfRouter implements EbpfDataplane {
     await this.close()
   }
 
-  /** Runs a program on a frame, for tests. @internal */
-  run(program: string, frame: Uint8Array, segment = 0, repeat = 1): { verdict: number; duration: number; packet: Uint8Array } {
-    return call(() => this.#parts.maps.object.testRun(program, frame, segment, repeat))
+  /** Runs a program on a frame, for tests. @param netns namespace of the loopback link that it comes from @internal */
+  run(
+    program: string,
+    frame: Uint8Array,
+    segment = 0,
+    repeat = 1,
+    netns?: string,
+  ): { verdict: number; duration: number; packet: Uint8Array } {
+    return call(() => this.#parts.maps.object.testRun(program, frame, segment, repeat, netns))
   }
 
   /** The maps and tables, for tests. @internal */
@@ -269,9 +281,10 @@ export class EbpfRouter implements EbpfDataplane {
 
   async #look(): Promise<void> {
     if (this.#closed) return
-    const { tables, ports, netlink, uplinkIndex } = this.#parts
+    const { tables, ports, netlink, transit, uplinkIndex } = this.#parts
     try {
       await ports.look()
+      await transit.look()
       for (const { object, message } of await this.#settle()) this.#options.logger.warn(message, { port: object.key })
       const { mtu } = await netlink.links.get(uplinkIndex)
       if (mtu === tables.config.get('underlay_mtu')) return

@@ -11,7 +11,7 @@ import { ebpfFeatures, type EbpfAttachment, type EbpfChoice } from './probe.js'
 export interface InspectedLink {
   readonly name: string
   readonly index: number
-  readonly how: EbpfAttachment
+  readonly how: EbpfAttachment | 'xdp'
   /** Name of its pin. */
   readonly pin: string
 }
@@ -19,6 +19,8 @@ export interface InspectedLink {
 export interface InspectOptions {
   readonly object: NativeObject
   readonly choice: EbpfChoice
+  /** How packets go from one tunnel into another. */
+  readonly transit: { readonly isAttached: boolean; readonly because: string }
   readonly links: readonly InspectedLink[]
   readonly underlayNetns: string | undefined
   readonly pinDirectory: string | undefined
@@ -26,13 +28,14 @@ export interface InspectOptions {
 
 /** Asks the kernel what it holds, and what else is on the links. @throws LinuxError */
 export function inspectKernel(options: InspectOptions): KernelInspection {
-  return { choices: choicesOf(options.choice), parts: partsOf(options) }
+  return { choices: choicesOf(options), parts: partsOf(options) }
 }
 
-function choicesOf({ uplink, endpoints }: EbpfChoice): DataplaneChoice[] {
+function choicesOf({ choice: { uplink, endpoints }, transit }: InspectOptions): DataplaneChoice[] {
   return [
     { what: 'programs on the uplink', chosen: uplink, because: attachmentReason(uplink) },
     { what: 'programs on devices of endpoints', chosen: endpoints, because: attachmentReason(endpoints) },
+    { what: 'packets from one tunnel into another', chosen: transit.isAttached ? 'xdp' : 'tc', because: transit.because },
     ...ebpfFeatures().map(({ name, purpose, otherwise, available, reason, minimumKernel }) => ({
       what: purpose,
       chosen: available ? name : otherwise || 'nothing',
@@ -72,7 +75,7 @@ function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions)
       ...pinned(pin),
       details: `ingress by ${how}`,
     })),
-    ...links.flatMap(({ name, index }) => foreignOn(name, index, underlayNetns, own)),
+    ...[...new Map(links.map(({ name, index }) => [index, name]))].flatMap(([index, name]) => foreignOn(name, index, underlayNetns, own)),
   ]
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readBpfObject } from './bpf-object.js'
 import { Ports } from './device/ports.js'
+import { Transit, TRANSIT_PIN } from './device/transit.js'
 import { VxlanMerger } from './device/vxlan-merger.js'
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
@@ -76,6 +77,18 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
       ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
     }),
   )
+  const transit = new Transit({
+    maps,
+    config: tables.config,
+    netlink,
+    netns,
+    uplink: { name: uplink, index: uplinkIndex },
+    families: options.addresses.map(({ family }) => family),
+    pins,
+    wanted: options.xdp,
+    logger,
+  })
+  await transit.look()
   const mirrors = await Mirrors.open({ maps, config: tables.config, underlayNetns: netns, event: (event) => events.push(event) })
   undo.push(() => mirrors.close())
   const traces = new Traces({ maps, config: tables.config, event: (event) => events.push(event) })
@@ -92,7 +105,21 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
     logger,
   })
   const merger = choice.mergesVxlan ? new VxlanMerger({ netns, uplink: uplinkIndex, logger }) : undefined
-  return new EbpfRouter(options, { maps, tables, ports, merger, netlink, lock, liveness, mirrors, traces, events, uplinkIndex, attachment })
+  return new EbpfRouter(options, {
+    maps,
+    tables,
+    ports,
+    merger,
+    netlink,
+    lock,
+    liveness,
+    mirrors,
+    traces,
+    events,
+    uplinkIndex,
+    attachment,
+    transit,
+  })
 }
 
 /** One that was just let go may be held for a moment by a process that this one starts: what it inherits is closed when it runs its program. */
@@ -117,7 +144,8 @@ function configure(
 ): void {
   // A program that was attached to another link is not moved, but made anew.
   const before = config.get('uplink')
-  if (pins !== undefined && before !== 0 && before !== uplink && existsSync(join(pins, 'uplink'))) unlinkSync(join(pins, 'uplink'))
+  const isMoved = pins !== undefined && before !== 0 && before !== uplink
+  for (const pin of isMoved ? ['uplink', TRANSIT_PIN].map((name) => join(pins, name)) : []) if (existsSync(pin)) unlinkSync(pin)
   const wanted = new Map(
     addresses.map((address) => {
       const { bytes } = new View(LOCAL_KEY).set('family', address.family).setAddress('address', address)

@@ -9,6 +9,7 @@ export type EbpfFeatureName =
   | 'redirect-neigh'
   | 'redirect-peer'
   | 'decap-l3'
+  | 'xdp'
   | 'vxlan'
   | 'btf'
 
@@ -49,6 +50,12 @@ const FEATURES: readonly Known[] = [
     purpose: 'packets of one family out of tunnels of the other',
     minimumKernel: '6.3',
     otherwise: 'changing the family',
+  },
+  {
+    name: 'xdp',
+    purpose: 'packets from one tunnel into another, before the kernel makes packets of frames',
+    minimumKernel: '5.9',
+    otherwise: 'tc',
   },
   { name: 'vxlan', purpose: 'merging segments in VXLAN before programs see them', minimumKernel: '4.3', otherwise: 'segments one by one' },
   { name: 'btf', purpose: 'readable messages of the verifier', minimumKernel: '5.4', optional: true },

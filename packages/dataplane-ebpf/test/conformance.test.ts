@@ -1,11 +1,11 @@
 import { testDataplane, type TestContext } from '@heddle/dataplane-conformance'
 import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { afterAll, beforeAll, describe, it } from 'vitest'
-import { EbpfHarnessWorld, ebpfHarness } from './support/ebpf-harness.js'
+import { EbpfHarnessWorld, ebpfHarness, hasXdp } from './support/ebpf-harness.js'
 import { missing, titled } from './support/requirements.js'
 
 /* What takes the place of what older kernels lack, all of it at once: with fewer tables for each property, since most of it is the same. */
-const OLD: readonly EbpfFeatureName[] = ['tcx', 'redirect-peer', 'decap-l3']
+const OLD: readonly EbpfFeatureName[] = ['tcx', 'redirect-peer', 'decap-l3', 'xdp']
 
 describe.skipIf(missing() !== '')(titled('veth pairs in namespaces'), () => {
   let world: EbpfHarnessWorld
@@ -18,6 +18,6 @@ describe.skipIf(missing() !== '')(titled('veth pairs in namespaces'), () => {
   const patient = (name: string, body: (context: TestContext) => Promise<void>): void => it(name, (context) => body(context))
   const test = { describe, it: patient }
 
-  testDataplane('ebpf', () => ebpfHarness(world), { test })
+  testDataplane(`ebpf${hasXdp ? '' : ' (without XDP: needs ethtool)'}`, () => ebpfHarness(world), { test })
   testDataplane(`ebpf without ${OLD.join(', ')}`, () => ebpfHarness(world, OLD), { test, runs: 8 })
 })

@@ -40,7 +40,7 @@ enum drop_reason {
 enum encapsulation { MPLS_UDP, MPLS_GRE, MPLS, VXLAN };
 
 /* Bits of `avoided`. */
-enum avoided { AVOID_DECAP_L3 = 1, AVOID_REDIRECT_PEER = 2 };
+enum avoided { AVOID_DECAP_L3 = 1, AVOID_REDIRECT_PEER = 2, AVOID_XDP_TX = 8 };
 
 /* Bits of `observes`: a port is mirrored; there are traces. */
 enum observed { OBSERVES_PORTS = 1, OBSERVES_TRACES = 2 };

@@ -19,8 +19,11 @@ export declare class NativeObject {
   memory(map: string): ArrayBuffer
   /** Opens a map that is a ring, for its only reader. */
   ring(map: string): NativeRing
-  /** Runs a program on an Ethernet frame. `segment`: octets of payload a segment, 0 for a frame that offload does not cut. */
-  testRun(program: string, frame: Uint8Array, segment: number, repeat: number): NativeOutcome
+  /**
+   * Runs a program on an Ethernet frame. `segment`: octets of payload a segment, 0 for a frame that offload does not cut. `namespace`: of the link that it
+   * comes from.
+   */
+  testRun(program: string, frame: Uint8Array, segment: number, repeat: number, namespace?: string | undefined | null): NativeOutcome
   /** Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either. */
   attach(options: NativeAttachOptions): Promise<number>
   detach(number: number): Promise<void>
@@ -40,6 +43,9 @@ export declare class NativeRing {
 export declare function bpffsEnsure(folder: string): boolean
 
 export declare function bpffsRelease(folder: string): void
+
+/** Families, 4 and 6, of which the host forwards what comes in by a link. */
+export declare function deviceForwarding(namespace: string | undefined | null, link: string): Array<number>
 
 /** Makes a device an endpoint's end: without offload of tunnels. */
 export declare function deviceMakeEndpoint(namespace: string | undefined | null, link: string): Promise<void>
@@ -64,6 +70,8 @@ export interface NativeAttachOptions {
   pin?: string
   /** By tcx, or by a filter of clsact. */
   usesTcx: boolean
+  /** By XDP in the link's driver, for a program of XDP. */
+  isXdp?: boolean
 }
 
 export interface NativeFeature {

@@ -3,6 +3,7 @@ import { dropReasonIndex, PORT_COUNTERS } from '@heddle/core'
 import type { BfdDatagram, BfdHarness, Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import type { IpAddress } from '@heddle/wire'
+import { existsSync } from 'node:fs'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { Arrivals } from '../../../dataplane-tun/test/support/arrivals.js'
 import { Capture } from '../../../dataplane-tun/test/support/capture.js'
@@ -23,6 +24,9 @@ const UDP_PORTS: Readonly<Partial<Record<Encapsulation, number>>> = { 'mpls-udp'
 const BFD_PORTS = { single: 3784, multiple: 4784 } as const
 const GRE = 47
 const UDP = 17
+
+/** Whether packets go from tunnel to tunnel by XDP, unless it is done without. */
+export const hasXdp = existsSync('/usr/sbin/ethtool')
 
 /** When a packet that nobody has accounted for is lost for good, milliseconds. */
 const PATIENCE = 30_000
@@ -47,6 +51,9 @@ export class EbpfHarnessWorld {
     namespaces.in('ebpf-router', ...`ip link set up0 mtu ${UNDERLAY_MTU} up`.split(' '))
     namespaces.in('ebpf-router', ...`ip address add ${LOCAL[4]}/24 dev up0`.split(' '))
     namespaces.in('ebpf-router', ...`ip address add ${LOCAL[6]}/64 dev up0 nodad`.split(' '))
+    // For XDP: what the kernel knows of neighbours it tells where it forwards, and what a veth is sent by XDP it takes by the ring of its GRO.
+    for (const family of [4, 6]) namespaces.in('ebpf-router', 'sysctl', '-qw', `net.ipv${family}.conf.up0.forwarding=1`)
+    if (hasXdp) namespaces.in('ebpf-net', ...'ethtool -K up0 gro on'.split(' '))
     for (const peer of [...PEERS[4], ...PEERS[6]]) {
       namespaces.in('ebpf-router', ...`ip neighbour add ${peer} lladdr ${MAC.net} nud permanent dev up0`.split(' '))
     }
@@ -62,7 +69,8 @@ export async function ebpfHarness(world: EbpfHarnessWorld, without: readonly Ebp
   const { namespaces } = world
   const underlayNetns = namespaces.path('ebpf-router')
   const addresses = [LOCAL[4], LOCAL[6]]
-  const dataplane = await ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, fibBlocks: 2048, routes: 4096, flows: 4096, without })
+  const size = { fibBlocks: 2048, routes: 4096, flows: 4096 }
+  const dataplane = await ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, ...size, without, xdp: hasXdp ? 'native' : 'off' })
   return new EbpfHarness(world, dataplane, await Capture.open(namespaces.path('ebpf-net'), 'up0'))
 }
 

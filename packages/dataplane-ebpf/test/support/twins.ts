@@ -65,7 +65,7 @@ export function newEngine(observe?: (event: DataplaneEvent) => void): Forwarding
 }
 
 /** The whole outer packet of an input from the underlay, the inner one of any other. */
-function bytesOf(input: PacketInput): Uint8Array {
+export function bytesOf(input: PacketInput): Uint8Array {
   if (input.from === 'port') return input.packet
   const { source, encapsulation, packet, trafficClass = 0 } = input
   return writeOuter({
@@ -160,7 +160,7 @@ function drops({ parts: { maps } }: EbpfRouter): number[] {
 }
 
 /** Octets as text; of a packet on the underlay without its UDP checksum. */
-function text(packet: Uint8Array, isOuter: boolean): string {
+export function text(packet: Uint8Array, isOuter: boolean): string {
   return Buffer.from(isOuter ? withoutUdpChecksum(packet) : packet).toString('hex')
 }
 

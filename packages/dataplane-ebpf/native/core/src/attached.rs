@@ -88,7 +88,6 @@ mod tests {
     const XDP_FD: u16 = 1;
     const XDP_FLAGS: u16 = 3;
     const GENERIC: u32 = 2;
-    const XDP_PROGRAM: u32 = 6;
     /// `r0 = 2; exit`
     const PASS: [u8; 16] = [0xb7, 0, 0, 0, 2, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
 
@@ -103,7 +102,7 @@ mod tests {
             let tc = sys::program_load(sys::SCHED_CLS, &PASS)?;
             clsact::add_qdisc(LOOPBACK)?;
             clsact::set_filter(LOOPBACK, tc.as_fd())?;
-            let xdp = sys::program_load(XDP_PROGRAM, &PASS)?;
+            let xdp = sys::program_load(sys::XDP_PROGRAM, &PASS)?;
             let mut options = Vec::new();
             attribute(&mut options, XDP_FD, &(xdp.as_raw_fd() as u32).to_ne_bytes());
             attribute(&mut options, XDP_FLAGS, &GENERIC.to_ne_bytes());

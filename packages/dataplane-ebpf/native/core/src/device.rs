@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{c_char, c_int},
+    fs,
     mem::zeroed,
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
@@ -33,6 +34,18 @@ const TUNNEL_OFFLOADS: [&str; 6] = [
 pub fn make_endpoint(namespace: Option<&Path>, link: &str) -> Result<()> {
     let link = link.to_owned();
     netns::within(namespace, move || Device::open(&link)?.switch_off(&TUNNEL_OFFLOADS))
+}
+
+/// Families of which the host forwards what comes in by a link.
+pub fn forwarding(namespace: Option<&Path>, link: &str) -> Result<Vec<u32>> {
+    let link = link.to_owned();
+    netns::within(namespace, move || {
+        let forwards = |family: &u32| {
+            let path = format!("/proc/sys/net/ipv{family}/conf/{link}/forwarding");
+            fs::read_to_string(path).is_ok_and(|text| text.trim() != "0")
+        };
+        Ok([4, 6].into_iter().filter(forwards).collect())
+    })
 }
 
 /// A device of the calling thread's namespace.

@@ -18,42 +18,56 @@ pub struct Place<'a> {
     pub ifindex: u32,
     /// Where a tcx attachment is pinned, or is found; with a filter a directory there says that its qdisc was made for it.
     pub pin: Option<PathBuf>,
-    pub uses_tcx: bool,
+    pub means: Means,
+}
+
+/// How a program is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    Tcx,
+    Filter,
+    /// In the device's driver, before the kernel makes packets of frames (Linux 5.9).
+    Xdp,
 }
 
 /// A program attached to packets that come in on a link.
 pub enum Attachment {
     /// Detached when this is dropped, unless it is pinned.
-    Tcx { _fd: OwnedFd, pin: Option<PathBuf> },
+    Descriptor { _fd: OwnedFd, pin: Option<PathBuf> },
     /// Stays when this is dropped.
     Filter { namespace: Option<PathBuf>, ifindex: u32, has_made_qdisc: bool, pin: Option<PathBuf> },
 }
 
 impl Attachment {
-    /// Attaches `program`. What is there of a dataplane before this one is given the program instead.
+    /// Attaches `program`. What is there of a dataplane before this one is given the program instead. Somebody else's program of XDP is left: the error is
+    /// then `EBUSY` or `EEXIST`.
     pub fn ingress(program: &Program, place: Place<'_>) -> Result<Self> {
-        if place.uses_tcx { Self::tcx(program, place) } else { Self::filter(program, place) }
+        match place.means {
+            Means::Tcx => Self::by_descriptor(program, sys::TCX_INGRESS, 0, place),
+            Means::Xdp => Self::by_descriptor(program, sys::XDP, sys::XDP_BY_DRIVER, place),
+            Means::Filter => Self::filter(program, place),
+        }
     }
 
-    fn tcx(program: &Program, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
+    fn by_descriptor(program: &Program, kind: u32, flags: u32, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
         if pin.as_deref().is_some_and(Path::is_dir) {
             Self::Filter { namespace: namespace.map(Path::to_owned), ifindex, has_made_qdisc: true, pin: pin.clone() }.detach()?;
         }
         if let Some(path) = pin.as_deref().filter(|path| path.exists()) {
             if let Some(fd) = adopt(program, path) {
-                return Ok(Self::Tcx { _fd: fd, pin });
+                return Ok(Self::Descriptor { _fd: fd, pin });
             }
             fs::remove_file(path).context(|| format!("unpin {}", path.display()))?;
         }
         let name = program.name().to_owned();
         let fd = program.fd().try_clone_to_owned().context(|| "keep a program".into())?;
         let link = netns::within(namespace, move || {
-            sys::link_create(fd.as_fd(), ifindex, sys::TCX_INGRESS).context(|| format!("attach program '{name}' to link {ifindex}"))
+            sys::link_create(fd.as_fd(), ifindex, kind, flags).context(|| format!("attach program '{name}' to link {ifindex}"))
         })?;
         if let Some(path) = &pin {
             sys::pin(link.as_fd(), path).context(|| format!("pin {}", path.display()))?;
         }
-        Ok(Self::Tcx { _fd: link, pin })
+        Ok(Self::Descriptor { _fd: link, pin })
     }
 
     fn filter(program: &Program, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
@@ -82,13 +96,13 @@ impl Attachment {
     /// Detaches also what is pinned, or would stay.
     pub fn detach(self) -> Result<()> {
         match self {
-            Self::Tcx { pin: Some(path), .. } => match fs::remove_file(&path) {
+            Self::Descriptor { pin: Some(path), .. } => match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     Err(Error::from_io(error, format!("unpin {}", path.display())))
                 }
                 _ => Ok(()),
             },
-            Self::Tcx { pin: None, .. } => Ok(()),
+            Self::Descriptor { pin: None, .. } => Ok(()),
             Self::Filter { namespace, ifindex, has_made_qdisc, pin } => {
                 if let Some(path) = pin.filter(|path| path.is_dir()) {
                     fs::remove_dir(&path).context(|| format!("remove {}", path.display()))?;

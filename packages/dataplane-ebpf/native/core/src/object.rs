@@ -11,7 +11,7 @@ use std::{
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Map, MapData, MapError},
-    programs::{ProgramError, SchedClassifier},
+    programs::{Program as Loadable, ProgramError},
 };
 use heddle_linux_core::{Error, Result, error::Context};
 
@@ -34,7 +34,7 @@ pub struct Loaded {
     pub programs: HashMap<String, Program>,
 }
 
-/// Loads all maps and all tc programs of an object; on a thread of its own, as signals of the caller's make the verifier begin anew.
+/// Loads all maps and all programs of an object, of tc and of XDP; on a thread of its own, as signals of the caller's make the verifier begin anew.
 pub fn load(object: &[u8], options: &LoadOptions) -> Result<Loaded> {
     thread::scope(|scope| {
         scope.spawn(|| load_here(object, options)).join().map_err(|_| Error::new(libc::EIO, "load a BPF object", "the thread panicked"))?
@@ -54,7 +54,6 @@ fn load_here(object: &[u8], options: &LoadOptions) -> Result<Loaded> {
     let mut programs = HashMap::new();
     for name in names {
         let program = ebpf.program_mut(&name).ok_or_else(|| Error::invalid("load a program", name.clone()))?;
-        let program: &mut SchedClassifier = program.try_into().map_err(|error| of_program(&name, error))?;
         load_program(program).map_err(|error| of_program(&name, error))?;
         let fd = program.fd().map_err(|error| of_program(&name, error))?.as_fd().try_clone_to_owned();
         programs.insert(name.clone(), Program::new(name, fd.context(|| "keep a program".into())?));
@@ -77,14 +76,19 @@ pub fn open_pinned(pins: &Path, names: &[String]) -> Result<Loaded> {
 }
 
 /// The verifier gives up when a signal comes, and asks to be called again.
-fn load_program(program: &mut SchedClassifier) -> std::result::Result<(), ProgramError> {
+fn load_program(program: &mut Loadable) -> std::result::Result<(), ProgramError> {
+    let mut attempt = || match program {
+        Loadable::SchedClassifier(program) => program.load(),
+        Loadable::Xdp(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
     for _ in 1..ATTEMPTS {
-        match program.load() {
+        match attempt() {
             Err(error) if matches!(errno_in(&error), Some(libc::EAGAIN | libc::EINTR)) => {}
             result => return result,
         }
     }
-    program.load()
+    attempt()
 }
 
 fn open(object: &[u8], LoadOptions { sizes, pins }: &LoadOptions) -> Result<Ebpf> {

@@ -40,6 +40,7 @@ pub fn probe() -> Vec<Feature> {
         feature("redirect-neigh", helper(REDIRECT_NEIGH)),
         feature("redirect-peer", helper(REDIRECT_PEER)),
         feature("decap-l3", decap()),
+        feature("xdp", attach(Means::Xdp)),
         feature("vxlan", alone(|_| vxlan::probe())),
         feature("btf", Path::new("/sys/kernel/btf/vmlinux").metadata().map(drop)),
     ]
@@ -72,6 +73,12 @@ fn helper(number: i32) -> io::Result<()> {
 enum Means {
     Tcx,
     Clsact,
+    Xdp,
+}
+
+/// What a program returns that lets everything pass: to the next one of tc, or from XDP to the kernel.
+const fn passes(kind: u32) -> i32 {
+    if kind == sys::XDP_PROGRAM { 2 } else { -1 }
 }
 
 /// Of every namespace.
@@ -79,10 +86,14 @@ const LOOPBACK: u32 = 1;
 
 /// On the loopback link of a namespace that ends with the thread; of this one, where no other may be made.
 fn attach(means: Means) -> io::Result<()> {
-    let program = load(&[set(0, -1), EXIT])?;
+    let kind = if matches!(means, Means::Xdp) { sys::XDP_PROGRAM } else { sys::SCHED_CLS };
+    let program = sys::program_load(kind, [set(0, passes(kind)), EXIT].as_flattened())?;
     alone(move |is_alone| match means {
-        Means::Tcx => sys::link_create(program.as_fd(), LOOPBACK, sys::TCX_INGRESS).map(drop),
+        Means::Tcx => sys::link_create(program.as_fd(), LOOPBACK, sys::TCX_INGRESS, 0).map(drop),
         Means::Clsact => by_filter(program.as_fd(), is_alone),
+        // Generic, as loopback has no driver, and so nothing for a link that others use.
+        Means::Xdp if is_alone => sys::link_create(program.as_fd(), LOOPBACK, sys::XDP, 0).map(drop),
+        Means::Xdp => Ok(()),
     })
 }
 

@@ -3,10 +3,10 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    thread,
+    path::Path,
 };
 
-use heddle_linux_core::{Error, Result, error::Context};
+use heddle_linux_core::{Result, error::Context, netns};
 
 use crate::sys;
 
@@ -90,16 +90,13 @@ impl Program {
         Ok(Facts { id: word(ID), tag, jited: word(JITED), instructions: word(TRANSLATED) / 8, verified: word(VERIFIED) })
     }
 
-    /// Runs the program on an Ethernet frame as if it came from the loopback link. On a thread of its own: a signal of the caller's ends a long run.
+    /// Runs the program on an Ethernet frame as if it came from the loopback link of `namespace`. On a thread of its own: a signal of the caller's ends a
+    /// long run.
     ///
     /// `segment`: octets of TCP payload a segment, for a frame that offload would cut; 0 for any other.
-    pub fn test_run(&self, frame: &[u8], segment: u32, repeat: u32) -> Result<Outcome> {
-        thread::scope(|scope| {
-            scope
-                .spawn(|| self.run(frame, segment, repeat))
-                .join()
-                .map_err(|_| Error::new(libc::EIO, format!("run program '{}'", self.name), "the thread panicked"))?
-        })
+    pub fn test_run(&self, namespace: Option<&Path>, frame: &[u8], segment: u32, repeat: u32) -> Result<Outcome> {
+        let (program, frame) = (self.share()?, frame.to_vec());
+        netns::within(namespace, move || program.run(&frame, segment, repeat))
     }
 
     fn run(&self, frame: &[u8], segment: u32, repeat: u32) -> Result<Outcome> {

@@ -25,10 +25,17 @@ const LINK_UPDATE: u32 = 29;
 /// Attach type of a tcx program on packets that come in (Linux 6.6).
 pub const TCX_INGRESS: u32 = 46;
 
+/// Attach type of an XDP program.
+pub const XDP: u32 = 37;
+/// `XDP_FLAGS_DRV_MODE`: by the device's driver, or not at all.
+pub const XDP_BY_DRIVER: u32 = 1 << 2;
+
 /// Map type of an array.
 pub const ARRAY: u32 = 2;
 /// Program type of tc.
 pub const SCHED_CLS: u32 = 3;
+/// Program type of XDP.
+pub const XDP_PROGRAM: u32 = 6;
 /// `BPF_F_MMAPABLE` (Linux 5.5).
 pub const MMAPABLE: u32 = 1 << 10;
 
@@ -184,8 +191,9 @@ pub fn get_pinned(path: &Path) -> io::Result<OwnedFd> {
     bpf(OBJ_GET, &mut Object { path: path.as_ptr() as u64, fd: 0, flags: 0 }).map(owned)
 }
 
-pub fn link_create(program: BorrowedFd<'_>, ifindex: u32, kind: u32) -> io::Result<OwnedFd> {
-    let mut attributes = LinkCreate { program: fd_of(program), target: ifindex, kind, ..Default::default() };
+/// `flags`: those of the attach type.
+pub fn link_create(program: BorrowedFd<'_>, ifindex: u32, kind: u32, flags: u32) -> io::Result<OwnedFd> {
+    let mut attributes = LinkCreate { program: fd_of(program), target: ifindex, kind, flags, ..Default::default() };
     bpf(LINK_CREATE, &mut attributes).map(owned)
 }
 

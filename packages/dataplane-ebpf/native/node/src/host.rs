@@ -84,6 +84,12 @@ pub fn device_make_endpoint(namespace: Option<String>, link: String) -> AsyncTas
     job(move || device::make_endpoint(namespace.as_deref().map(Path::new), &link))
 }
 
+/// Families, 4 and 6, of which the host forwards what comes in by a link.
+#[napi(catch_unwind)]
+pub fn device_forwarding(namespace: Option<String>, link: String) -> Result<Vec<u32>> {
+    device::forwarding(namespace.as_deref().map(Path::new), &link).map_err(to_js)
+}
+
 /// Has the kernel merge the segments of TCP streams in VXLAN that come in, by a device called `name`.
 #[napi(ts_return_type = "Promise<void>")]
 pub fn vxlan_ensure(namespace: Option<String>, name: String) -> AsyncTask<Job<()>> {

@@ -9,7 +9,7 @@ use std::{
 
 use heddle_ebpf_core::{
     Error as CoreError,
-    link::{Attachment, Place},
+    link::{Attachment, Means, Place},
     map::{BpfMap, MapMemory},
     object::{LoadOptions, Loaded, load, open_pinned},
     program::Program,
@@ -67,6 +67,8 @@ pub struct NativeAttachOptions {
     pub pin: Option<String>,
     /// By tcx, or by a filter of clsact.
     pub uses_tcx: bool,
+    /// By XDP in the link's driver, for a program of XDP.
+    pub is_xdp: Option<bool>,
 }
 
 /// Maps and programs in the kernel.
@@ -206,22 +208,29 @@ impl NativeObject {
         Ok(NativeRing { ring, fd: map.fd().as_raw_fd() })
     }
 
-    /// Runs a program on an Ethernet frame. `segment`: octets of payload a segment, 0 for a frame that offload does not cut.
+    /// Runs a program on an Ethernet frame. `segment`: octets of payload a segment, 0 for a frame that offload does not cut. `namespace`: of the link that it
+    /// comes from.
     #[napi(catch_unwind)]
-    pub fn test_run(&self, program: String, frame: &[u8], segment: u32, repeat: u32) -> Result<NativeOutcome> {
-        let outcome = self.program(&program)?.test_run(frame, segment, repeat).map_err(to_js)?;
+    pub fn test_run(&self, program: String, frame: &[u8], segment: u32, repeat: u32, namespace: Option<String>) -> Result<NativeOutcome> {
+        let namespace = namespace.as_deref().map(Path::new);
+        let outcome = self.program(&program)?.test_run(namespace, frame, segment, repeat).map_err(to_js)?;
         Ok(NativeOutcome { verdict: outcome.verdict, duration: outcome.duration, packet: outcome.packet.into() })
     }
 
     /// Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn attach(&self, options: NativeAttachOptions) -> Result<AsyncTask<Job<u32>>> {
-        let NativeAttachOptions { program, namespace, ifindex, pin, uses_tcx } = options;
+        let NativeAttachOptions { program, namespace, ifindex, pin, uses_tcx, is_xdp } = options;
+        let means = match (is_xdp, uses_tcx) {
+            (Some(true), _) => Means::Xdp,
+            (_, true) => Means::Tcx,
+            (_, false) => Means::Filter,
+        };
         let program = self.program(&program)?.share().map_err(to_js)?;
         let attached = Arc::clone(&self.attached);
         Ok(job(move || {
             let namespace = namespace.as_deref().map(Path::new);
-            let attachment = Attachment::ingress(&program, Place { namespace, ifindex, pin: pin.map(PathBuf::from), uses_tcx })?;
+            let attachment = Attachment::ingress(&program, Place { namespace, ifindex, pin: pin.map(PathBuf::from), means })?;
             let mut attached = locked(&attached);
             attached.last += 1;
             let number = attached.last;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The neighbour on the way to another router, for a program that the kernel's own resolution does not follow: asked of the kernel's routes, and believed for a
+ * few milliseconds, as long as a packet takes that is already on its way.
+ */
+#pragma once
+
+#include "maps.h"
+
+#define NEIGHBOURS 1024
+
+/* Nanoseconds. */
+#define BELIEVED 10000000ULL
+/*
+ * After which a packet goes by the kernel's own output: only what does has the kernel ask a neighbour whether it is still there (RFC 4861 §7.3.1), and learn
+ * that another machine has its address now.
+ */
+#define CONFIRMED 5000000000ULL
+
+#define ADDRESS_IPV4 2
+#define ADDRESS_IPV6 10
+
+struct neighbour {
+	__u32 local[4];
+	__u32 remote[4];
+	__u64 believed_until;
+	__u64 confirmed_until;
+	/* Of the neighbour and of the uplink, as they begin a frame. */
+	__u8 addresses[12];
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NEIGHBOURS);
+	__type(key, __u32);
+	__type(value, struct neighbour);
+} neighbours SEC(".maps");
+
+static __always_inline int is_neighbour_to(const struct neighbour *neighbour, const struct next_hop *hop)
+{
+	__u32 differs = 0;
+
+#pragma unroll
+	for (int word = 0; word < 4; word++)
+		differs |= (neighbour->local[word] ^ hop->local[word]) | (neighbour->remote[word] ^ hop->remote[word]);
+	return !differs;
+}
+
+/* Asks the kernel's routes; 0 while they do not know, or the host forwards nothing that comes in by the uplink. */
+static __always_inline int ask_routes(struct xdp_md *xdp, __u32 uplink, struct neighbour *neighbour, const struct next_hop *hop)
+{
+	struct bpf_fib_lookup question = { .ifindex = uplink, .family = hop->family == 4 ? ADDRESS_IPV4 : ADDRESS_IPV6 };
+
+	question.l4_protocol = hop->encapsulation == MPLS_GRE ? PROTOCOL_GRE : PROTOCOL_UDP;
+	if (hop->family == 4) {
+		question.ipv4_src = bpf_htonl(hop->local[0]);
+		question.ipv4_dst = bpf_htonl(hop->remote[0]);
+	} else {
+#pragma unroll
+		for (int word = 0; word < 4; word++) {
+			question.ipv6_src[word] = bpf_htonl(hop->local[word]);
+			question.ipv6_dst[word] = bpf_htonl(hop->remote[word]);
+		}
+	}
+	if (bpf_fib_lookup(xdp, &question, sizeof(question), BPF_FIB_LOOKUP_OUTPUT) != BPF_FIB_LKUP_RET_SUCCESS || question.ifindex != uplink)
+		return 0;
+	__builtin_memcpy(neighbour->addresses, question.dmac, 6);
+	__builtin_memcpy(neighbour->addresses + 6, question.smac, 6);
+	return 1;
+}
+
+/* The neighbour on the way to the far end of a tunnel; 0 when the packet had better go by the kernel's own output. */
+static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 uplink, const struct next_hop *hop)
+{
+	__u32 sum = hop->remote[0] ^ hop->remote[1] ^ hop->remote[2] ^ hop->remote[3] ^ hop->local[0] ^ hop->local[3];
+	__u32 place = (sum * 0x9e3779b1) >> 22;
+	struct neighbour *neighbour = bpf_map_lookup_elem(&neighbours, &place);
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	if (!neighbour)
+		return 0;
+	if (!is_neighbour_to(neighbour, hop) || now >= neighbour->confirmed_until) {
+		__builtin_memcpy(neighbour->local, hop->local, sizeof(hop->local));
+		__builtin_memcpy(neighbour->remote, hop->remote, sizeof(hop->remote));
+		neighbour->believed_until = 0;
+		neighbour->confirmed_until = now + CONFIRMED;
+		return 0;
+	}
+	if (now < neighbour->believed_until)
+		return neighbour;
+	if (!ask_routes(xdp, uplink, neighbour, hop))
+		return 0;
+	neighbour->believed_until = now + BELIEVED;
+	return neighbour;
+}

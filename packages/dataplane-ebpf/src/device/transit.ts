@@ -1,0 +1,143 @@
+import type { Logger } from '@heddle/io'
+import { LinuxError, type Netlink } from '@heddle/linux'
+import { existsSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { View } from '../layout/struct.js'
+import { LABEL } from '../layout/structs/objects.js'
+import { call, callAsync } from '../native/call.js'
+import { ebpfFeatures } from '../probe.js'
+import type { ConfigView } from '../tables/config.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
+
+/** Whether packets go from tunnel to tunnel by XDP: where it can be had, or never. */
+export type EbpfXdp = 'native' | 'off'
+
+export interface TransitOptions {
+  readonly maps: KernelMaps
+  readonly config: ConfigView
+  readonly netlink: Netlink
+  readonly netns: string | undefined
+  readonly uplink: { readonly name: string; readonly index: number }
+  /** Families of the underlay. */
+  readonly families: readonly (4 | 6)[]
+  readonly pins: string | undefined
+  /** What was asked for; undefined: where there is a use and no harm. */
+  readonly wanted: EbpfXdp | undefined
+  readonly logger: Logger
+}
+
+/** Name of the pin. */
+export const TRANSIT_PIN = 'uplink-xdp'
+/** Of `enum label_action`. */
+const LABEL_SWAP = 2
+/** Of `enum avoided`: what is sent back by a veth rests in the ring of its far end, until something else comes. */
+const AVOID_XDP_TX = 8
+/** A program of somebody else is there; it may go. */
+const TAKEN: readonly string[] = ['EBUSY', 'EEXIST']
+
+/**
+ * The program of XDP on the uplink (`bpf/across.bpf.c`), which sends on what comes out of one tunnel and goes into another before the kernel makes a packet of
+ * it. What it does, the program of tc behind it does as well, only slower: where XDP is not to be had, or does harm, there is none.
+ */
+export class Transit {
+  readonly #options: TransitOptions
+  #attachment: number | undefined
+  #isTransit: boolean
+  /** Why there is none; empty when there is. */
+  #reason = 'nothing was tried yet'
+  /** The driver refused, and would again. */
+  #isRefused = false
+
+  constructor(options: TransitOptions) {
+    this.#options = options
+    const labels = options.wanted === undefined ? [...options.maps.entries('labels')] : []
+    this.#isTransit = labels.some(([, value]) => new View(LABEL, value).get('action') === LABEL_SWAP)
+  }
+
+  get isAttached(): boolean {
+    return this.#attachment !== undefined
+  }
+
+  /** Why packets are sent on as they are. */
+  get because(): string {
+    return this.isAttached ? 'the driver runs the program before the kernel makes packets of frames' : this.#reason
+  }
+
+  /** From now on labels are swapped here: what comes in by the uplink goes out by it. */
+  async swaps(): Promise<void> {
+    if (this.#isTransit) return
+    this.#isTransit = true
+    await this.look()
+  }
+
+  /** Attaches the program once there is nothing against it; one that is attached stays. */
+  async look(): Promise<void> {
+    if (this.isAttached || this.#isRefused) return
+    const against = await this.#whatIsAgainst()
+    if (against !== '') return this.#goWithout(against)
+    const { maps, config, netns, uplink, wanted } = this.#options
+    const others = config.get('avoided') & ~AVOID_XDP_TX
+    config.set('avoided', (await this.#isVeth()) ? others | AVOID_XDP_TX : others)
+    try {
+      this.#attachment = await callAsync(() =>
+        maps.object.attach({
+          program: 'across',
+          ifindex: uplink.index,
+          usesTcx: false,
+          isXdp: true,
+          ...(netns === undefined ? {} : { namespace: netns }),
+          ...(this.#pin === undefined ? {} : { pin: this.#pin }),
+        }),
+      )
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      const isTaken = TAKEN.includes(error.code)
+      this.#isRefused = !isTaken
+      const reason = isTaken ? `another program has XDP on ${uplink.name}, and goes on (${error.message})` : error.message
+      if (wanted === 'native' && reason !== this.#reason)
+        this.#options.logger.warn('Packets go from tunnel to tunnel by tc, and not by XDP', { reason })
+      this.#goWithout(reason)
+    }
+  }
+
+  async detach(): Promise<void> {
+    const attachment = this.#attachment
+    this.#attachment = undefined
+    if (attachment !== undefined) await callAsync(() => this.#options.maps.object.detach(attachment))
+  }
+
+  get #pin(): string | undefined {
+    const { pins } = this.#options
+    return pins === undefined ? undefined : join(pins, TRANSIT_PIN)
+  }
+
+  /** Reasons not to attach; empty when there is none. */
+  async #whatIsAgainst(): Promise<string> {
+    const { wanted, uplink } = this.#options
+    if (wanted === 'off') return 'it was asked for by `xdp: off`'
+    const feature = ebpfFeatures().find(({ name }) => name === 'xdp')
+    if (feature?.available !== true) return `xdp is not there (since Linux ${feature?.minimumKernel}): ${feature?.reason}`
+    if (wanted === 'native') return ''
+    if (!this.#isTransit) return 'no label is swapped here: `xdp: native` is for routers that send on by their VRFs only'
+    if (await this.#isVeth()) return `${uplink.name} is a veth, whose far end would have to cut and sum frames: \`xdp: native\` overrules`
+    return this.#forwardsNothing()
+  }
+
+  async #isVeth(): Promise<boolean> {
+    return (await this.#options.netlink.links.get(this.#options.uplink.index)).kind === 'veth'
+  }
+
+  /** The kernel tells programs its routes only where the host forwards what comes in. */
+  #forwardsNothing(): string {
+    const { netns, uplink, families } = this.#options
+    const forwarding = call((native) => native.deviceForwarding(netns, uplink.name))
+    if (families.some((family) => forwarding.includes(family))) return ''
+    return `the host does not forward what comes in by ${uplink.name} (net.ipv${families[0]}.conf.${uplink.name}.forwarding)`
+  }
+
+  /** What a dataplane before this one has left would go on. */
+  #goWithout(reason: string): void {
+    this.#reason = reason
+    if (this.#pin !== undefined && existsSync(this.#pin)) unlinkSync(this.#pin)
+  }
+}

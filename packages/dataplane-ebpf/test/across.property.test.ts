@@ -1,0 +1,226 @@
+import {
+  EMPTY,
+  greBefore,
+  labelled,
+  testPacket,
+  testSegment,
+  transition,
+  vxlanBefore,
+  type PacketInput,
+  type Tables,
+} from '@heddle/dataplane-conformance'
+import type { CounterSnapshot } from '@heddle/core'
+import { IpPrefix, MacAddress } from '@heddle/wire'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { missing, titled } from './support/requirements.js'
+import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+import { byEngine, bytesOf, CARRIED, newEngine, packetInput, singleMemberTables, text } from './support/twins.js'
+
+const [XDP_DROP, XDP_PASS, XDP_TX, TC_REDIRECT] = [1, 2, 3, 7]
+const ETHERNET = 14
+const MAC = { own: '02:00:00:00:00:01', far: '02:00:00:00:00:02' } as const
+const SPACE = 'across'
+
+/** Tables of a router that sends on: their ports become tunnels, sources are mostly known, every VRF has a way out, half of them have no services. */
+const transitTables = singleMemberTables.map((drawn): Tables => {
+  const tunnels = drawn.nextHops.filter(({ action }) => action.type === 'tunnel')
+  const nextHops = drawn.nextHops.map((hop, index) =>
+    hop.action.type === 'port' && tunnels.length > 0 ? { ...hop, action: tunnels[index % tunnels.length].action } : hop,
+  )
+  const everybody = ([4, 6] as const).flatMap((family) => PEERS[family].map((peer) => IpPrefix.of(peer)))
+  const routes = drawn.routes.filter(({ prefix }) => !prefix.endsWith('/0'))
+  const ways = drawn.vrfs.flatMap(({ id }) =>
+    ['0.0.0.0/0', '::/0'].map((prefix, index) => ({ vrf: id, prefix, group: (id + index) % drawn.groups.length })),
+  )
+  return {
+    ...drawn,
+    nextHops,
+    groups: drawn.groups.map((group) => ({
+      ...group,
+      members: group.members.length === 0 ? [{ nextHop: group.id, weight: 1 }] : group.members,
+    })),
+    tunnelSources: drawn.tunnelSources.map((sources) => (sources.id === 0 ? sources : { ...sources, prefixes: everybody })),
+    labels: LABELS.map((label, index) => {
+      const found = drawn.labels.find((one) => one.label === label) ?? { label, sources: 1, action: { type: 'pop-lookup', vrf: 1 } }
+      return found.action.type === 'pop-forward' ? { ...found, action: { type: 'swap', nextHop: nextHops[index].id } } : found
+    }),
+    ...(drawn.routes.length % 2 === 0 ? { services: [], natPools: [] } : {}),
+    routes: [...routes, ...ways],
+  }
+})
+
+const TTL = fc.oneof({ weight: 5, arbitrary: fc.constantFrom(64, 255, 3) }, { weight: 1, arbitrary: fc.constantFrom(0, 1, 2) })
+const LABELS = [16, 17, 18, 19, 20]
+
+/** Packets of which most can be sent on: by a label or VNI that is there, of flows that are like those of hosts. */
+const label = fc.record({ label: fc.constantFrom(...LABELS), ttl: TTL, trafficClass: fc.nat(7) })
+const inner = fc
+  .record({
+    family: fc.constantFrom(4 as const, 6 as const),
+    ttl: TTL,
+    trafficClass: fc.constantFrom(0, 0xb8, 1, 2, 3),
+    sourcePort: fc.nat(65_535),
+    size: fc.constantFrom(0, 16, 1300, 1400),
+    isSegment: fc.boolean(),
+  })
+  .map(({ family, isSegment, ...rest }) => {
+    const ends = family === 4 ? { source: '10.0.0.1', destination: '10.1.0.1' } : { source: 'fd00::1', destination: 'fd00:0:0:1::1' }
+    return isSegment ? testSegment({ ...ends, ...rest }) : testPacket({ ...ends, ...rest })
+  })
+const usual = fc
+  .record({
+    encapsulation: fc.constantFrom(...CARRIED),
+    source: fc.constantFrom(...PEERS[4], ...PEERS[6]),
+    trafficClass: fc.constantFrom(0, 1, 2, 3, 0xb8),
+    stack: fc.oneof({ weight: 3, arbitrary: fc.tuple(label) }, { weight: 1, arbitrary: fc.array(label, { minLength: 2, maxLength: 5 }) }),
+    vni: fc.constantFrom(0, 1, 16_777_215),
+    packet: inner,
+  })
+  .map(({ encapsulation, stack, vni, packet, ...rest }): PacketInput => {
+    const mac = MacAddress.of(0x020000, 1)
+    const inside = encapsulation === 'vxlan' ? vxlanBefore(vni, mac, mac, packet) : labelled(stack, packet)
+    return { from: 'underlay', encapsulation, ...rest, packet: encapsulation === 'mpls-gre' ? greBefore(inside) : inside }
+  })
+const fromUnderlay = fc.oneof(
+  { weight: 3, arbitrary: usual },
+  { weight: 1, arbitrary: packetInput.filter(({ from }) => from === 'underlay') },
+)
+
+type Table = 'vrfs' | 'labels' | 'nextHops'
+
+/** What was counted for objects of a table between two moments. */
+function difference(before: CounterSnapshot, after: CounterSnapshot, table: Table): number[] {
+  const [one, other] = [before[table], after[table]]
+  expect(other?.ids).toEqual(one?.ids)
+  return Array.from(other?.values ?? [], (count, index) => count - (one?.values[index] ?? 0))
+}
+
+describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwarder in TypeScript'), () => {
+  let space: RouterNamespace
+  let router: EbpfRouter
+
+  beforeAll(async () => {
+    space = new RouterNamespace(SPACE)
+    const inside = (line: string): string => space.namespaces.in(SPACE, ...line.split(' '))
+    inside(`ip link set up0 address ${MAC.own}`)
+    inside(`ip address add ${LOCAL[4]}/24 dev up0`)
+    inside(`ip address add ${LOCAL[6]}/64 dev up0 nodad`)
+    for (const peer of [...PEERS[4], ...PEERS[6]]) inside(`ip neighbour add ${peer} lladdr ${MAC.far} nud permanent dev up0`)
+    forward(true)
+    router = await space.open({ fibBlocks: 4096 })
+  })
+  afterAll(async () => {
+    await router?.close()
+    space?.close()
+  })
+
+  function forward(does: boolean): void {
+    for (const family of [4, 6]) space.namespaces.in(SPACE, 'sysctl', '-qw', `net.ipv${family}.conf.up0.forwarding=${does ? 1 : 0}`)
+  }
+
+  function frameOf(input: PacketInput): Uint8Array {
+    const packet = bytesOf(input)
+    const frame = new Uint8Array(ETHERNET + packet.length).fill(0xee, 0, 12)
+    frame.set(packet[0] >> 4 === 6 ? [0x86, 0xdd] : [0x08, 0x00], 12)
+    frame.set(packet, ETHERNET)
+    return frame
+  }
+
+  const runOnce = (frame: Uint8Array): ReturnType<EbpfRouter['run']> => router.run('across', frame, 0, 1, space.namespaces.path(SPACE))
+
+  /** The first packet to a neighbour goes by the kernel, and one in a while. */
+  function run(frame: Uint8Array): ReturnType<EbpfRouter['run']> {
+    const first = runOnce(frame)
+    return first.verdict === XDP_PASS ? runOnce(frame) : first
+  }
+
+  it('sends on what that sends on, octet by octet, or leaves a packet as it was', async () => {
+    let before: Tables = EMPTY
+    let generation = 0
+    const seen = { sent: 0, across: 0, ways: new Set<string>() }
+    await fc.assert(
+      fc.asyncProperty(transitTables, fc.array(fromUnderlay, { minLength: 60, maxLength: 60 }), async (drawn, inputs) => {
+        const engine = newEngine()
+        expect(engine.apply(transition(1, EMPTY, drawn)).status).toBe('applied')
+        for (const next of [EMPTY, drawn]) {
+          expect(await router.apply(transition(++generation, before, next))).toMatchObject({ status: 'applied', failures: [] })
+          before = next
+        }
+        for (const each of inputs) {
+          const expected = byEngine(engine, each)
+          const frame = frameOf(each)
+          const { verdict, packet } = run(frame)
+          if (expected.verdict === 'send' && expected.reason === undefined) seen.sent++
+          if (verdict === XDP_PASS) {
+            expect(Buffer.from(packet).equals(frame)).toBe(true)
+            continue
+          }
+          expect(verdict).not.toBe(XDP_DROP)
+          expect(verdict).toBe(XDP_TX)
+          expect({ verdict: 'send', reason: undefined, packet: text(packet.subarray(ETHERNET), true) }).toEqual(expected)
+          expect(Buffer.from(packet.subarray(0, 12)).toString('hex')).toBe(`${MAC.far}${MAC.own}`.replaceAll(':', ''))
+          seen.across++
+          seen.ways.add(`${frame[12]} ${packet[12]}`)
+          if (each.from === 'underlay') seen.ways.add(each.encapsulation)
+        }
+      }),
+      { numRuns: 60 },
+    )
+    expect(await router.apply(transition(++generation, before, EMPTY))).toMatchObject({ status: 'applied', failures: [] })
+    process.stdout.write(`across: ${seen.across} of ${seen.sent} packets that are sent on\n`)
+    expect(seen.across).toBeGreaterThan(seen.sent / 4)
+    expect([...seen.ways].sort()).toEqual([...CARRIED, '134 134', '134 8', '8 134', '8 8'].sort())
+  })
+
+  it('counts what the general way counts', async () => {
+    const remote = PEERS[4][0]
+    const common = {
+      type: 'tunnel',
+      encapsulation: 'mpls-udp',
+      local: LOCAL[4],
+      remote,
+      ttlModel: 'pipe',
+      trafficClassModel: 'pipe',
+    } as const
+    const drawn: Tables = {
+      ...EMPTY,
+      vrfs: [{ id: 1, name: 'red' }],
+      nextHops: [100, 200].map((one, id) => ({ id, action: { ...common, labels: [one] } })),
+      groups: [{ id: 1, members: [{ nextHop: 1, weight: 1 }], seed: 1 }],
+      tunnelSources: [{ id: 1, prefixes: [IpPrefix.of(PEERS[4][1])] }],
+      labels: [
+        { label: 16, action: { type: 'swap', nextHop: 0 }, sources: 1 },
+        { label: 17, action: { type: 'pop-lookup', vrf: 1 }, sources: 1 },
+      ],
+      routes: [{ vrf: 1, prefix: '10.1.0.0/16', group: 1 }],
+    }
+    const { generation } = await router.dump()
+    expect(await router.apply(transition(generation + 1, EMPTY, drawn))).toMatchObject({ status: 'applied', failures: [] })
+    const inside = testPacket({ source: '10.0.0.1', destination: '10.1.0.1' })
+    for (const one of [16, 17, 16, 17, 17]) {
+      const packet = labelled([{ label: one }], inside)
+      const frame = frameOf({ from: 'underlay', encapsulation: 'mpls-udp', source: PEERS[4][1], packet })
+      const start = await router.counters()
+      expect(run(frame).verdict).toBe(XDP_TX)
+      const middle = await router.counters()
+      expect(router.run('ingress', frame).verdict).toBe(TC_REDIRECT)
+      const end = await router.counters()
+      for (const table of ['vrfs', 'labels', 'nextHops'] as const) {
+        expect([table, difference(start, middle, table)]).toEqual([table, difference(middle, end, table)])
+      }
+      expect(difference(start, middle, 'nextHops').some((count) => count > 0)).toBe(true)
+    }
+  })
+
+  it('leaves everything to the kernel where the host does not forward', async () => {
+    const packet = labelled([{ label: 16 }], testPacket({ source: '10.0.0.1', destination: '10.1.0.1' }))
+    const frame = frameOf({ from: 'underlay', encapsulation: 'mpls-udp', source: PEERS[4][1], packet })
+    expect(run(frame).verdict).toBe(XDP_TX)
+    forward(false)
+    await expect.poll(() => runOnce(frame).verdict).toBe(XDP_PASS)
+    forward(true)
+    await expect.poll(() => runOnce(frame).verdict).toBe(XDP_TX)
+  })
+})
