@@ -87,7 +87,11 @@ async function received(): Promise<readonly object[]> {
 
 const launch = (...more: string[]): Promise<Daemon> =>
   Daemon.start(gobgpd ?? '', CONFIG, (directory) => [
-    ...['-f', `${directory}/daemon.conf`, '--api-hosts', `${THEM}:${API}`, '--pprof-disable'],
+    '-f',
+    `${directory}/daemon.conf`,
+    '--api-hosts',
+    `${THEM}:${API}`,
+    '--pprof-disable',
     ...more,
   ])
 
@@ -123,7 +127,11 @@ describe.skipIf(gobgpd === undefined)(`EVPN type 5 with GoBGP${gobgpd === undefi
   it('takes ours with VNI, encapsulation and router MAC, and sees them go', async () => {
     await eventually('both are there', async () => (await received()).length === 2 || undefined)
     const route = {
-      ...{ rd: { type: 0, admin: 65_000, assigned: 1 }, esi: 'single-homed', etag: 0, label: 5001, nextHop: US },
+      rd: { type: 0, admin: 65_000, assigned: 1 },
+      esi: 'single-homed',
+      etag: 0,
+      label: 5001,
+      nextHop: US,
       communities: [
         { type: 0, subtype: 2, value: '65000:100' },
         { type: 3, subtype: 12, tunnel_type: 8 },

@@ -42,8 +42,13 @@ describe('a speaker by its configuration', () => {
   it('shows what it reflects: VPN routes with labels, and of EVPN with VNIs', async () => {
     const { node } = await running()
     const base = {
-      ...{ source: 'local', rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('10.1.0.0/24'), pathId: 0, routeTargets: [] },
-      ...{ nextHop: IpAddress.parse(US), preference: LOCAL_PREFERENCE },
+      source: 'local',
+      rd: RouteDistinguisher.parse('65000:1'),
+      prefix: IpPrefix.parse('10.1.0.0/24'),
+      pathId: 0,
+      routeTargets: [],
+      nextHop: IpAddress.parse(US),
+      preference: LOCAL_PREFERENCE,
     }
     const routes: readonly VpnRoute[] = [
       { ...base, label: 1001, encapsulations: ['mpls-udp'] },
