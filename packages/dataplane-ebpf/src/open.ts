@@ -32,6 +32,8 @@ const LOCK_PATIENCE = 1000
 
 /** Bits of what programs do without; see `bpf/layout/config.h`. */
 const AVOIDED = { 'decap-l3': 1, 'redirect-peer': 2 } as const
+/** What the program of XDP does without that may be there; see `device/transit.ts`. */
+const AVOIDED_BY_TRANSIT = 8
 
 /**
  * Loads programs and maps, or takes over those that are pinned, and attaches the way in.
@@ -161,7 +163,7 @@ function configure(
     .set('underlay_mtu', mtu)
     .set(
       'avoided',
-      choice.avoided.reduce((mask, name) => mask | AVOIDED[name], 0),
+      choice.avoided.reduce((mask, name) => mask | AVOIDED[name], config.get('avoided') & AVOIDED_BY_TRANSIT),
     )
     .set(
       'encapsulations',

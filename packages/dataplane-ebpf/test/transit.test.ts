@@ -1,0 +1,137 @@
+import type { KernelInspection } from '@heddle/core'
+import { EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
+import { IpPrefix } from '@heddle/wire'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { readBpfObject } from '../src/bpf-object.js'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { call, callAsync } from '../src/native/call.js'
+import { missing, titled } from './support/requirements.js'
+import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+
+/** A label that is swapped. */
+const SWAPS: Tables = {
+  ...EMPTY,
+  nextHops: [
+    {
+      id: 1,
+      action: {
+        type: 'tunnel',
+        encapsulation: 'mpls-udp',
+        local: LOCAL[4],
+        remote: PEERS[4][0],
+        labels: [100],
+        ttlModel: 'pipe',
+        trafficClassModel: 'pipe',
+      },
+    },
+  ],
+  tunnelSources: [{ id: 1, prefixes: [IpPrefix.of(PEERS[4][1])] }],
+  labels: [{ label: 16, action: { type: 'swap', nextHop: 1 }, sources: 1 }],
+}
+
+describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
+  let space: RouterNamespace
+  let folder: string
+  const opened = new Set<EbpfRouter>()
+
+  beforeAll(() => {
+    space = new RouterNamespace('transit')
+    folder = mkdtempSync(join(tmpdir(), 'hd-transit-'))
+  })
+  afterEach(async () => {
+    for (const router of opened) await router.close()
+    opened.clear()
+  })
+  afterAll(() => {
+    space?.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  async function open(options: Parameters<RouterNamespace['open']>[0] = {}): Promise<EbpfRouter> {
+    const router = await space.open({ fibBlocks: 1024, ...options })
+    opened.add(router)
+    return router
+  }
+
+  /** Number of the program of XDP on the uplink, in its driver; undefined without. */
+  function programThere(): number | undefined {
+    const [{ xdp }] = JSON.parse(space.namespaces.in('transit', ...'ip -d -j link show up0'.split(' '))) as [
+      { xdp?: { mode: number; prog: { id: number } } },
+    ]
+    if (xdp !== undefined) expect(xdp.mode).toBe(IN_DRIVER)
+    return xdp?.prog.id
+  }
+  const IN_DRIVER = 1
+
+  const choiceOf = ({ choices }: KernelInspection): { readonly chosen: string; readonly because: string } | undefined =>
+    choices.find(({ what }) => what === 'packets from one tunnel into another')
+
+  it('is there when it is asked for, is shown, and goes without a trace', async () => {
+    const router = await open({ xdp: 'native' })
+    const inspection = await router.inspectKernel()
+    expect(choiceOf(inspection)?.chosen).toBe('xdp')
+    const across = inspection.parts.find(({ kind, name }) => kind === 'program' && name === 'across')
+    expect(programThere()).toBe(across?.id)
+    expect(inspection.parts.filter(({ kind }) => kind === 'link')).toContainEqual(
+      expect.objectContaining({ name: 'uplink up0', details: 'ingress by xdp' }),
+    )
+    expect(inspection.parts.filter(({ kind }) => kind === 'foreign')).toEqual([])
+    await router.close()
+    expect(programThere()).toBeUndefined()
+  })
+
+  it('is left out where it was not asked for and would take offloads from the far end of a veth, labels to swap or not', async () => {
+    const router = await open()
+    expect(choiceOf(await router.inspectKernel())).toMatchObject({ chosen: 'tc', because: expect.stringContaining('no label is swapped') })
+    expect(await router.apply(transition(1, EMPTY, SWAPS))).toMatchObject({ status: 'applied', failures: [] })
+    expect(choiceOf(await router.inspectKernel())).toMatchObject({ chosen: 'tc', because: expect.stringContaining('is a veth') })
+    expect(programThere()).toBeUndefined()
+    await router.close()
+    const without = await open({ without: ['xdp'], xdp: 'native' })
+    expect(choiceOf(await without.inspectKernel())).toMatchObject({ chosen: 'tc', because: expect.stringContaining('off') })
+    expect(programThere()).toBeUndefined()
+  })
+
+  it('leaves the program of somebody else, says so, and takes its place when that has gone', async () => {
+    const object = call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 1, flows: 1024 }))
+    const [{ ifindex }] = JSON.parse(space.namespaces.in('transit', ...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
+    try {
+      const namespace = space.namespaces.path('transit')
+      const other = await callAsync(() => object.attach({ program: 'across', namespace, ifindex, usesTcx: false, isXdp: true }))
+      const theirs = programThere()
+      expect(theirs).toBeGreaterThan(0)
+      const router = await open({ xdp: 'native' })
+      expect(programThere()).toBe(theirs)
+      const inspection = await router.inspectKernel()
+      expect(choiceOf(inspection)).toMatchObject({ chosen: 'tc', because: expect.stringContaining('another program has XDP on up0') })
+      expect(inspection.parts.filter(({ kind }) => kind === 'foreign')).toEqual([
+        expect.objectContaining({ id: theirs, details: 'ingress of uplink up0 by xdp' }),
+      ])
+      await callAsync(() => object.detach(other))
+      await expect.poll(async () => choiceOf(await router.inspectKernel())?.chosen).toBe('xdp')
+      expect(programThere()).not.toBe(theirs)
+    } finally {
+      call(() => object.close())
+    }
+  })
+
+  it('goes on behind close({ keep: true }), is given the next program in one step, and goes when it is asked for no more', async () => {
+    const pinDirectory = join(folder, 'pins')
+    const first = await open({ xdp: 'native', pinDirectory })
+    const before = programThere()
+    await first.close({ keep: true })
+    expect(programThere()).toBe(before)
+    const second = await open({ xdp: 'native', pinDirectory })
+    const after = programThere()
+    expect(after).toBe((await second.inspectKernel()).parts.find(({ name }) => name === 'across')?.id)
+    expect(after).not.toBe(before)
+    await second.close({ keep: true })
+    const third = await open({ xdp: 'off', pinDirectory })
+    expect(programThere()).toBeUndefined()
+    await third.close()
+    expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(pinDirectory)
+  })
+})
