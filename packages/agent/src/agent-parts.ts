@@ -3,6 +3,8 @@ import { OverlayModel, endpointMtu, type Dataplane, type DataplaneCapabilities, 
 import { DataplaneBfd } from './bgp/dataplane-bfd.js'
 import { SpeakerNode, publish } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
+import { ServiceHealth } from './health/service-health.js'
+import type { HealthProbe } from './health/health-probe.js'
 import { EndpointManager } from './endpoint/endpoint-manager.js'
 import { PacketObservers } from './observe/packet-observers.js'
 import { Synchronizer } from './sync/synchronizer.js'
@@ -15,12 +17,14 @@ export interface AgentParts {
   readonly bfd: DataplaneBfd
   readonly synchronizer: Synchronizer
   readonly endpoints: EndpointManager
+  readonly health: ServiceHealth
   readonly observers: PacketObservers
   readonly capabilities: DataplaneCapabilities
 }
 
 export interface PartsOptions extends Omit<World, 'bfd'> {
   readonly dataplane: Dataplane
+  readonly probe: HealthProbe | undefined
   /** The dataplane while there is one. */
   readonly current: () => Dataplane | undefined
   /** Graceful restart of a configuration, as the dataplane can keep it. */
@@ -30,7 +34,7 @@ export interface PartsOptions extends Omit<World, 'bfd'> {
 
 /** Puts the parts of an agent together; none of them does anything yet. @throws SpeakerError `speaker.config` */
 export function composeParts(config: AgentConfig, options: PartsOptions): AgentParts {
-  const { dataplane, current, gracefulRestart, endpointChanged, ...world } = options
+  const { dataplane, current, gracefulRestart, endpointChanged, probe, ...world } = options
   const { clock, logger } = world
   const { capabilities } = dataplane
   const { address, underlayMtu } = config
@@ -48,21 +52,22 @@ export function composeParts(config: AgentConfig, options: PartsOptions): AgentP
   const node = new SpeakerNode(config, { ...world, ...(watches && { bfd }) }, (bgp) => ({
     gracefulRestart: gracefulRestart(bgp),
   }))
-  const endpoints = new EndpointManager({
-    model,
-    synchronizer,
-    clock,
   const mtuOf = (used: readonly Encapsulation[]): number =>
     endpointMtu({
       underlayMtu,
       underlayFamilies: [address.family],
       encapsulations: capabilities.encapsulations.filter((encapsulation) => used.includes(encapsulation)),
     })
+  const endpoints = new EndpointManager({
+    model,
+    synchronizer,
+    clock,
     logger,
     mtu: (vrf) => mtuOf(model.vniOf(vrf) === undefined ? ['mpls-udp', 'mpls-gre'] : ['mpls-udp', 'mpls-gre', 'vxlan']),
     dataplane: current,
     changed: endpointChanged,
   })
+  const health = new ServiceHealth({ model, endpoints, clock, logger, probe, synchronize: () => void synchronizer.run() })
   const observers = new PacketObservers({ model, synchronizer, capabilities })
-  return { model, node, bfd, synchronizer, endpoints, observers, capabilities }
+  return { model, node, bfd, synchronizer, endpoints, health, observers, capabilities }
 }

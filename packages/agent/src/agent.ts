@@ -22,6 +22,9 @@ import { intentChanges, type ConfigChange } from './bgp/config-change.js'
 import { restartConfig, restartTimeOf } from './bgp/restart.js'
 import type { SpeakerNode, StopOptions } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
+import { healthMetrics } from './health/health-metrics.js'
+import type { HealthProbe } from './health/health-probe.js'
+import { unaskedServices } from './health/unasked-services.js'
 import { checkReconfigurable } from './reconfigurable.js'
 import { DataplaneKeeper, type DataplaneSource } from './dataplane/dataplane-keeper.js'
 import type { CaptureRequest } from './observe/packet-observers.js'
@@ -35,6 +38,8 @@ import type { World } from './world.js'
 export interface AgentOptions extends Omit<World, 'logger' | 'bfd'> {
   readonly config: AgentConfig
   readonly dataplane: DataplaneSource
+  /** Asks backends of services that say `health`. Default: nothing does, and such services are refused. */
+  readonly probe?: HealthProbe
   /** Default: silent. */
   readonly logger?: Logger
 }
@@ -88,7 +93,7 @@ export class Agent implements AsyncDisposable {
    * before holds nothing, and one that was taken over goes on as it was.
    */
   static async start(options: AgentOptions): Promise<Agent> {
-    const { config, dataplane: origin, logger = silentLogger, ...rest } = options
+    const { config, dataplane: origin, probe, logger = silentLogger, ...rest } = options
     const { clock } = rest
     let agent: Agent | undefined
     const keeper = new DataplaneKeeper({
@@ -114,6 +119,7 @@ export class Agent implements AsyncDisposable {
         ...rest,
         logger,
         dataplane,
+        probe,
         current: () => keeper.current,
         gracefulRestart: (bgp) => restartConfig(bgp, { survives: keeper.survives, restarting: isTakenOver }),
         endpointChanged: (endpoint) => agent?.events.emit('endpoint', endpoint),
@@ -164,6 +170,11 @@ export class Agent implements AsyncDisposable {
     return (await agentRows(what, this.#parts, () => this.#dataplane())) as Views[Name]
   }
 
+  /** What is counted of backends that are asked, in the OpenMetrics format without its end line: `service_backend_up`, `service_probes_total`. */
+  metrics(): string {
+    return healthMetrics(this.#parts.health)
+  }
+
   /**
    * Brings the agent to another configuration: neighbors, VRFs, endpoints and networks that are the same do not notice.
    *
@@ -212,8 +223,8 @@ export class Agent implements AsyncDisposable {
   }
 
   async #begin(dataplane: Dataplane, found: DataplaneState | undefined): Promise<void> {
-    const { model, node, bfd, synchronizer, endpoints, capabilities } = this.#parts
-    const problems = checkEndpoints(this.#config.endpoints, capabilities)
+    const { model, node, bfd, synchronizer, endpoints, health, capabilities } = this.#parts
+    const problems = [...checkEndpoints(this.#config.endpoints, capabilities), ...unaskedServices(this.#config, health)]
     if (problems.length > 0) throw new IntentError(problems)
     synchronizer.use(dataplane)
     const adopted = found === undefined ? [] : model.adopt(found)
@@ -222,6 +233,7 @@ export class Agent implements AsyncDisposable {
     endpoints.want(this.#config.endpoints, 'configured')
     endpoints.want(adopted, 'adopted')
     await endpoints.attachAll()
+    health.follow(this.#config.traffic?.services)
     await synchronizer.run()
     node.speaker.setRouteTargetMembership(model.importTargets())
     if (found !== undefined) {
@@ -290,7 +302,7 @@ export class Agent implements AsyncDisposable {
   }
 
   async #reconfigure(config: AgentConfig): Promise<ConfigChange[]> {
-    const { model, node, synchronizer, endpoints } = this.#parts
+    const { model, node, synchronizer, endpoints, health } = this.#parts
     this.#checkReconfigurable(config)
     const changes = this.#changes(config)
     // what can be refused by the system comes first, as long as nothing has changed
@@ -300,6 +312,7 @@ export class Agent implements AsyncDisposable {
     node.speaker.setRouteTargetMembership(model.importTargets())
     this.#config = config
     await endpoints.configure(config.endpoints)
+    health.follow(config.traffic?.services)
     await synchronizer.run()
     return changes
   }
@@ -318,6 +331,7 @@ export class Agent implements AsyncDisposable {
     this.#adoption?.cancel()
     bfd.stop()
     endpoints.stop()
+    this.#parts.health.stop()
     this.#parts.observers.end()
     synchronizer.stop()
     await node.stop({ restart })

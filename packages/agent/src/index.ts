@@ -4,6 +4,7 @@ export type { ConfigChange } from './bgp/config-change.js'
 export { SpeakerNode, type StopOptions } from './bgp/speaker-node.js'
 export type { AgentConfig, NetworkConfig, SpeakerNodeConfig } from './config.js'
 export type { CaptureRequest } from './observe/packet-observers.js'
+export { ProbeError, transportProbe, type HealthProbe, type ProbeTarget } from './health/health-probe.js'
 export type { DataplaneSource } from './dataplane/dataplane-keeper.js'
 export { bgpAttributesRows, type BgpAttributesRow } from './view/bgp/attribute-rows.js'
 export {
@@ -27,6 +28,7 @@ export type {
   LabelRow,
   NeighborRow,
   RouteRow,
+  ServiceRow,
   TunnelRow,
   ViewName,
   Views,

@@ -2,6 +2,7 @@ import { IntentError, checkEndpoints, checkTraffic, checkVrfs } from '@heddle/co
 import { AgentError } from './agent-error.js'
 import type { AgentParts } from './agent-parts.js'
 import type { AgentConfig } from './config.js'
+import { unaskedServices } from './health/unasked-services.js'
 
 /**
  * Whether an agent can come from one configuration to another while it runs.
@@ -15,6 +16,7 @@ export function checkReconfigurable(from: AgentConfig, to: AgentConfig, parts: A
   const problems = [
     ...checkVrfs(to.vrfs, parts.capabilities.encapsulations),
     ...checkEndpoints(to.endpoints, parts.capabilities),
+    ...unaskedServices(to, parts.health),
     ...checkTraffic(to.traffic ?? {}, { vrfs: to.vrfs, capabilities: parts.capabilities, localAddresses: [from.address] }),
   ]
   if (problems.length > 0) throw new IntentError(problems)

@@ -1,10 +1,12 @@
 import { isInspectable, type Dataplane, type DataplaneCapabilities, type KernelInspection, type OverlayModel } from '@heddle/core'
 import type { DataplaneBfd } from '../bgp/dataplane-bfd.js'
 import type { SpeakerNode } from '../bgp/speaker-node.js'
+import type { ServiceHealth } from '../health/service-health.js'
 import type { EndpointManager } from '../endpoint/endpoint-manager.js'
 import { describeFailure, type Synchronizer } from '../sync/synchronizer.js'
 import { bpfRows, dataplaneRow, dropRows, labelRows, tunnelRows } from './dataplane-views.js'
 import { endpointRow, routeRows, vrfRows } from './model-views.js'
+import { serviceRows } from './service-rows.js'
 import type { DataplaneRow, ViewName, Views } from './rows.js'
 
 /** What an agent's rows are made from. */
@@ -14,13 +16,14 @@ export interface Shown {
   readonly bfd: DataplaneBfd
   readonly synchronizer: Synchronizer
   readonly endpoints: EndpointManager
+  readonly health: ServiceHealth
   readonly capabilities: DataplaneCapabilities
 }
 
 /** The rows of a view. @param dataplane throws while there is none */
 export async function agentRows(
   what: ViewName,
-  { model, node, bfd, synchronizer, endpoints, capabilities }: Shown,
+  { model, node, bfd, synchronizer, endpoints, health, capabilities }: Shown,
   dataplane: () => Dataplane,
 ): Promise<Views[ViewName]> {
   switch (what) {
@@ -38,6 +41,8 @@ export async function agentRows(
       return dropRows(await dataplane().counters())
     case 'endpoints':
       return endpoints.list().map(endpointRow)
+    case 'services':
+      return serviceRows(health)
     case 'bfd':
       return bfd.rows()
     case 'dataplane':

@@ -131,6 +131,28 @@ export interface EndpointRow {
   readonly error: string | null
 }
 
+/** A backend of a virtual address. */
+export interface ServiceRow {
+  readonly service: string
+  readonly vrf: string
+  readonly address: string
+  readonly protocol: string
+  readonly port: number
+  /** `ADDRESS:PORT`. */
+  readonly backend: string
+  readonly weight: number
+  /** `ready`: it gets new flows; `draining`: as configured, `down`: as found, it keeps those that it has. */
+  readonly state: 'ready' | 'draining' | 'down'
+  /** How its health is asked for, by whichever node it is on; null: it is not. */
+  readonly check: 'tcp' | 'http' | null
+  /** Whether it is this node that asks. */
+  readonly asked: boolean
+  /** Seconds since it came to be up or down; null where its health is not asked for. */
+  readonly since: number | null
+  /** Why the last question had no good answer. */
+  readonly reason: string | null
+}
+
 /** What the dataplane is and holds. */
 export interface DataplaneRow {
   readonly kind: string
@@ -177,10 +199,11 @@ export interface Views {
   readonly tunnels: readonly TunnelRow[]
   readonly drops: readonly DropRow[]
   readonly endpoints: readonly EndpointRow[]
+  readonly services: readonly ServiceRow[]
   readonly bfd: readonly BfdRow[]
   readonly dataplane: readonly DataplaneRow[]
   readonly bpf: readonly BpfRow[]
 }
 
-/** Name of a view: `neighbors`, `vrfs`, `routes`, `labels`, `tunnels`, `drops`, `endpoints`, `bfd`, `dataplane` or `bpf`. */
+/** Name of a view: `neighbors`, `vrfs`, `routes`, `labels`, `tunnels`, `drops`, `endpoints`, `services`, `bfd`, `dataplane` or `bpf`. */
 export type ViewName = keyof Views

@@ -3,7 +3,7 @@ import type { Dataplane, EndpointRequest, VrfIntent } from '@heddle/core'
 import { memoryDataplane, memoryHost, memoryUnderlay, type MemoryDataplane, type MemoryHost } from '@heddle/dataplane-memory'
 import { ManualClock, memoryNetwork, recordingLogger, seededRandom } from '@heddle/io/testing'
 import { IpAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
-import { Agent, type AgentConfig, type DataplaneSource } from '../../src/index.js'
+import { Agent, type AgentConfig, type AgentOptions, type DataplaneSource } from '../../src/index.js'
 
 export const REFLECTOR = '192.0.2.254'
 export const AS = 65_000
@@ -92,10 +92,10 @@ export class Overlay {
     }
   }
 
-  async agent(config: AgentConfig, dataplane: DataplaneSource): Promise<Agent> {
+  async agent(config: AgentConfig, dataplane: DataplaneSource, more: Pick<AgentOptions, 'probe'> = {}): Promise<Agent> {
     const { clock, logger } = this
     const { transport } = this.host(String(config.address))
-    return Agent.start({ config, dataplane, clock, random: seededRandom(1), transport, logger })
+    return Agent.start({ ...more, config, dataplane, clock, random: seededRandom(1), transport, logger })
   }
 
   /** What the kernel does for a process that died, and an agent that does nothing any more. */

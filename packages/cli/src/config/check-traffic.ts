@@ -3,7 +3,7 @@ import type { ConfigProblem } from './config-error.js'
 import type { ConfigPath, ParsedFile } from './parse.js'
 import { repeated, unknownName } from './problems.js'
 import { rangeOf } from './resolve-traffic.js'
-import type { DirectionSection, PolicySection, RuleSection, TrafficSections } from './traffic-document.js'
+import type { DirectionSection, PolicySection, RuleSection, ServiceSection, TrafficSections } from './traffic-document.js'
 
 /** What a schema cannot say of these sections. @param vrfs names of the VRFs */
 export function trafficProblems(parsed: ParsedFile, sections: TrafficSections, vrfs: readonly string[]): ConfigProblem[] {
@@ -18,8 +18,9 @@ export function trafficProblems(parsed: ParsedFile, sections: TrafficSections, v
       ...policyProblems(parsed, ['policies', index], policy, mirrorNames),
     ]),
     ...repeated(parsed, ['services'], 'name', services, ({ name }) => name, 'a name that no other service has'),
-    ...services.flatMap(({ vrf, address, backends }, index) => [
+    ...services.flatMap(({ vrf, address, backends, ...service }, index) => [
       ...known(['services', index, 'vrf'], vrf),
+      ...checkProblems(parsed, ['services', index, 'health'], service),
       ...backends.flatMap((backend, at) => sameFamily(parsed, ['services', index, 'backends', at, 'address'], backend.address, address)),
     ]),
     ...nat.flatMap(({ vrf, outside, address, ports, destinations = [] }, index) => [
@@ -31,6 +32,29 @@ export function trafficProblems(parsed: ParsedFile, sections: TrafficSections, v
     ]),
     ...repeated(parsed, ['mirrors'], 'name', mirrors, ({ name }) => name, 'a name that no other mirror has'),
     ...mirrors.flatMap(({ vrf }, index) => known(['mirrors', index, 'vrf'], vrf)),
+  ]
+}
+
+function checkProblems(
+  parsed: ParsedFile,
+  at: ConfigPath,
+  { protocol, health }: Pick<ServiceSection, 'protocol' | 'health'>,
+): ConfigProblem[] {
+  if (health === undefined) return []
+  const { type, port, interval = 5, timeout = 0, path, status } = health
+  const isHttp = type === 'http'
+  const range = status === undefined ? undefined : rangeOf(status)
+  const problem = (key: string, value: unknown, allowed: string): ConfigProblem[] => [
+    parsed.problem([...at, key], JSON.stringify(value), allowed),
+  ]
+  return [
+    ...(protocol === 'tcp' || port !== undefined
+      ? []
+      : problem('type', type, `one with a port that answers by TCP, as the service is one of ${protocol}`)),
+    ...(timeout <= interval ? [] : problem('timeout', timeout, `at most the interval, ${interval} seconds`)),
+    ...(isHttp || path === undefined ? [] : problem('path', path, 'nothing where the type is tcp')),
+    ...(isHttp || status === undefined ? [] : problem('status', status, 'nothing where the type is tcp')),
+    ...(range === undefined || range.first <= range.last ? [] : problem('status', status, 'a status or a range such as 200-399')),
   ]
 }
 

@@ -1,8 +1,9 @@
-import type { DirectionIntent, NumberRange, PolicyRuleIntent, ServiceIntent, TrafficIntents } from '@heddle/core'
+import type { DirectionIntent, HealthCheckIntent, NumberRange, PolicyRuleIntent, ServiceIntent, TrafficIntents } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import type {
   BfdSection,
   DirectionSection,
+  HealthSection,
   MirrorSection,
   NatSection,
   RuleSection,
@@ -12,6 +13,8 @@ import type {
 
 const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 } as const
 const DEFAULT_NAT_PORTS = '1024-65535'
+/** Seconds, and milliseconds; how often in a row. */
+const DEFAULT_HEALTH = { interval: 5, timeout: 1000, rise: 2, fall: 3 }
 const DEFAULT_BFD = { interval: 300, multiplier: 3 }
 
 /** What the sections mean, with the defaults filled in. */
@@ -54,7 +57,7 @@ function resolveRule({ action, peers, locals, protocol, ports, sourcePorts, icmp
   }
 }
 
-function resolveService({ name, vrf, address, protocol, port, backends, affinity, nat, advertise }: ServiceSection): ServiceIntent {
+function resolveService({ name, vrf, address, protocol, port, backends, affinity, nat, advertise, health }: ServiceSection): ServiceIntent {
   return {
     name,
     vrf,
@@ -70,6 +73,19 @@ function resolveService({ name, vrf, address, protocol, port, backends, affinity
     ...(affinity !== undefined && { affinity: affinity * 1000 }),
     ...(nat !== undefined && { natSide: nat }),
     ...(advertise !== undefined && { advertise }),
+    ...(health !== undefined && { health: resolveHealth(health) }),
+  }
+}
+
+function resolveHealth({ interval = DEFAULT_HEALTH.interval, timeout, rise, fall, status, ...rest }: HealthSection): HealthCheckIntent {
+  const every = Math.round(interval * 1000)
+  return {
+    ...rest,
+    interval: every,
+    timeout: timeout === undefined ? Math.min(every, DEFAULT_HEALTH.timeout) : Math.round(timeout * 1000),
+    rise: rise ?? DEFAULT_HEALTH.rise,
+    fall: fall ?? DEFAULT_HEALTH.fall,
+    ...(status !== undefined && { status: rangeOf(status) }),
   }
 }
 

@@ -58,6 +58,28 @@ export interface ServiceSection {
   readonly nat?: 'destination' | 'both'
   /** Whether others are told a host route to the address; default true. */
   readonly advertise?: boolean
+  /** Asks backends of this node whether they answer; default: they are what `draining` says. */
+  readonly health?: HealthSection
+}
+
+/** How the health of backends is asked for. */
+export interface HealthSection {
+  /** `tcp`: a connection is accepted; `http`: a GET is answered. */
+  readonly type: 'tcp' | 'http'
+  /** Default the backend's own. */
+  readonly port?: number
+  /** Seconds from one question to the next; default 5. */
+  readonly interval?: number
+  /** Seconds for the answer, at most `interval`; default 1, or the interval where that is less. */
+  readonly timeout?: number
+  /** Answers in a row that bring a backend back; default 2. */
+  readonly rise?: number
+  /** Failures in a row that take it away; default 3. */
+  readonly fall?: number
+  /** Of `http`; default `/`. */
+  readonly path?: string
+  /** Of `http`: `200`, `200-399`, which is the default. */
+  readonly status?: number | string
 }
 
 /** One who answers for a service. */

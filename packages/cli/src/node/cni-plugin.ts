@@ -10,6 +10,8 @@ export interface CniParts {
   readonly capabilities: Pick<DataplaneCapabilities, 'kind' | 'features'>
   readonly clock: Clock
   readonly logger: Logger
+  /** What is counted besides the plugin, for those who are served metrics. */
+  readonly metrics: () => string
   readonly notReady: () => NotReady | undefined
 }
 
@@ -20,7 +22,10 @@ export interface CniParts {
  * @throws StoreError, CniServeError; CniError when a pool contradicts itself; EndpointError `endpoint.unsupported` when a network wants a link that the
  * dataplane has not
  */
-export async function startCni({ cni: section, node, dataplane }: NodeDocument, { capabilities, ...parts }: CniParts): Promise<RunningCni> {
+export async function startCni(
+  { cni: section, node, dataplane }: NodeDocument,
+  { capabilities, metrics: others, ...parts }: CniParts,
+): Promise<RunningCni> {
   if (section === undefined) return { metrics: () => '', stop: async () => undefined }
   checkLinks(section, capabilities)
   const { createCni, PoolIpam } = await import('@heddle/cni')
@@ -52,7 +57,8 @@ export async function startCni({ cni: section, node, dataplane }: NodeDocument, 
       await store.close()
     }
     try {
-      const metrics = section.metrics === undefined ? undefined : await serveMetrics(() => cni.metrics(), metricsAt(section.metrics))
+      const metrics =
+        section.metrics === undefined ? undefined : await serveMetrics(() => others() + cni.metrics(), metricsAt(section.metrics))
       return { metrics: () => cni.metrics(), stop: async () => void (await Promise.all([metrics?.close(), stop()])) }
     } catch (error) {
       await listener.close()

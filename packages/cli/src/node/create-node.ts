@@ -7,6 +7,7 @@ import { startCni, type RunningCni } from './cni-plugin.js'
 import { chooseDataplane } from './dataplane-source.js'
 import { explainPacket } from './explain.js'
 import { isOnLink } from './host-bfd.js'
+import { hostProbe } from './host-probe.js'
 import { checkFixed, reloaded } from './reload.js'
 import { MrtFiles } from './mrt-files.js'
 import type { NodeHandle, NodeOptions } from './role-handle.js'
@@ -26,7 +27,9 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
       : { source: options.dataplane, underlayMtu: document.dataplane?.underlayMtu }
   const config = (from: NodeDocument): ReturnType<typeof resolveNode> => resolveNode(from, underlayMtu === undefined ? {} : { underlayMtu })
   const world = worldOf(options)
-  const agent = await Agent.start({ ...world, isOnLink, config: config(document), dataplane: source })
+  // Endpoints in memory have no namespaces.
+  const probe = document.dataplane?.kind === 'memory' ? {} : { probe: hostProbe }
+  const agent = await Agent.start({ ...world, ...probe, isOnLink, config: config(document), dataplane: source })
   let isLost = false
   agent.events.on('dataplane', (state) => (isLost = state === 'lost'))
   let cni: RunningCni
@@ -38,6 +41,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
       capabilities: agent.capabilities,
       clock: world.clock,
       logger,
+      metrics: () => agent.metrics(),
       notReady: () => (isLost ? { code: 51, reason: 'the dataplane is gone and not back yet' } : undefined),
     })
   } catch (error) {
@@ -59,7 +63,7 @@ export async function createNode(document: NodeDocument, options: NodeOptions = 
     },
     speaker: agent.speaker,
     endpoints: agent.endpoints,
-    metrics: () => cni.metrics(),
+    metrics: () => agent.metrics() + cni.metrics(),
     show: async (what) => agent.show(what),
     trace: (intent, signal) => agent.trace(intent, signal),
     capture: (request, signal) => agent.capture(request, signal),

@@ -11,6 +11,7 @@ const NAMES: Readonly<Record<ViewName, true>> = {
   tunnels: true,
   drops: true,
   endpoints: true,
+  services: true,
   bfd: true,
   dataplane: true,
   bpf: true,

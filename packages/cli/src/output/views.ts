@@ -69,6 +69,17 @@ const COLUMNS: Columns = {
     { title: 'MTU', text: (row) => String(row.mtu), align: 'right' },
     { title: 'STATE', text: (row) => (row.error === null ? row.state : `${row.state}: ${row.error}`) },
   ],
+  services: [
+    { title: 'SERVICE', text: (row) => row.service },
+    { title: 'VRF', text: (row) => row.vrf },
+    { title: 'ADDRESS', text: (row) => `${row.address} ${row.protocol}/${row.port}` },
+    { title: 'BACKEND', text: (row) => row.backend },
+    { title: 'WEIGHT', text: (row) => String(row.weight), align: 'right' },
+    { title: 'STATE', text: (row) => row.state },
+    { title: 'CHECK', text: (row) => (row.check === null ? '-' : row.asked ? row.check : 'elsewhere') },
+    { title: 'FOR', text: (row) => (row.since === null ? '-' : duration(row.since)), align: 'right' },
+    { title: 'BECAUSE', text: (row) => or(row.reason) },
+  ],
   bfd: [
     { title: 'REMOTE', text: (row) => row.remote },
     { title: 'LOCAL', text: (row) => row.local },

@@ -55,11 +55,12 @@ What there is to see:
   labels      what each incoming label means
   tunnels     to whom packets are sent, by which encapsulation
   endpoints   pods, containers and VMs that are attached
+  services    virtual addresses with their backends, and which of these are up
   drops       packets that were dropped, by reason
   bfd         whether the ways to others work
   dataplane   what forwards, what it can do, how full its tables are, what it chose and why
   bpf         programs, maps, links and pins in the kernel, ours and those of others on our links
-  metrics     counts of the plugin of container runtimes, for Prometheus
+  metrics     counts of the plugin of container runtimes and of backends, for Prometheus
   bgp         all of the BGP speaker: heddle show bgp --help
 `
 

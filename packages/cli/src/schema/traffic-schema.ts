@@ -35,6 +35,32 @@ const backend = closed(
   ['address'],
 )
 
+const seconds = (minimum: number, fallback: number, description: string): JsonSchema => ({
+  type: 'number',
+  minimum,
+  maximum: 3_600,
+  default: fallback,
+  description: `${description}, ${minimum}–3600 seconds`,
+})
+
+const health = closed(
+  {
+    type: oneOf('tcp', 'http'),
+    port,
+    interval: seconds(0.1, 5, 'from one question to the next'),
+    timeout: seconds(0.01, 1, 'how long an answer is waited for'),
+    rise: integer(1, 1000, { default: 2, description: 'answers in a row that bring a backend back' }),
+    fall: integer(1, 1000, { default: 3, description: 'failures in a row that take it away' }),
+    path: { type: 'string', pattern: '^/[!-~]*$', default: '/', description: 'of http: what is asked for, from / on' },
+    status: {
+      anyOf: [integer(100, 599), { type: 'string', pattern: '^[1-5][0-9]{2}(-[1-5][0-9]{2})?$' }],
+      default: '200-399',
+      description: 'of http: a status or a range such as 200-399',
+    },
+  },
+  ['type'],
+)
+
 const service = closed(
   {
     name,
@@ -45,6 +71,7 @@ const service = closed(
     backends: arrayOf(backend),
     affinity: integer(1, 0xffff_ffff, { description: 'seconds for which a quiet client comes to the same backend again' }),
     nat: { ...oneOf('destination', 'both'), default: 'destination' },
+    health,
     advertise: boolean(true, 'whether others are told a host route to the address'),
   },
   ['name', 'vrf', 'address', 'protocol', 'port', 'backends'],

@@ -70,6 +70,21 @@ const endpoint: RowSchema<Views['endpoints'][number]> = {
   error: nullable(text),
 }
 
+const service: RowSchema<Views['services'][number]> = {
+  service: text,
+  vrf: text,
+  address: text,
+  protocol: text,
+  port: count,
+  backend: text,
+  weight: count,
+  state: { type: 'string', enum: ['ready', 'draining', 'down'] },
+  check: nullable({ type: 'string', enum: ['tcp', 'http'] }),
+  asked: flag,
+  since: nullable({ type: 'number', minimum: 0 }),
+  reason: nullable(text),
+}
+
 const bfd: RowSchema<Views['bfd'][number]> = {
   local: text,
   remote: text,
@@ -119,6 +134,7 @@ export const rowSchemas: { readonly [Name in ViewName]: RowSchema<Views[Name][nu
   tunnels: tunnel,
   drops: drop,
   endpoints: endpoint,
+  services: service,
   bfd,
   dataplane,
   bpf,

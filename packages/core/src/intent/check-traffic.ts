@@ -3,6 +3,7 @@ import { hasFeature, type DataplaneFeature } from '../dataplane/feature.js'
 import type { DataplaneCapabilities } from '../dataplane/dataplane.js'
 import { policyProblems } from '../dataplane/policy-problems.js'
 import { serviceProblems } from '../dataplane/service-problems.js'
+import { healthProblems } from './health-check.js'
 import type { IntentProblem, VrfIntent } from './intents.js'
 import type { DirectionIntent, MirrorIntent, NatIntent, PolicyIntent, TrafficIntents } from './traffic.js'
 
@@ -71,6 +72,7 @@ export function checkTraffic(
     needs('service', subject)
     known(subject, service.vrf)
     for (const { message } of serviceProblems({ ...service, seed: 0 })) problem('service.value', subject, message)
+    for (const message of healthProblems(service)) problem('service.health', subject, message)
   }
   for (const one of nat) {
     const subject = `nat ${natName(one)}`

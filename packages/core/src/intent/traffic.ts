@@ -2,6 +2,7 @@ import type { IpAddress, IpPrefix } from '@heddle/wire'
 import type { NumberRange, PolicyRule, PolicyVerdict } from '../dataplane/policy.js'
 import type { MirrorDirection } from '../dataplane/mirror.js'
 import type { TraceFilter } from '../dataplane/trace.js'
+import type { HealthCheckIntent } from './health-check.js'
 import type { ServiceBackend, ServiceObject, ServiceProtocol } from '../dataplane/service.js'
 
 /** What a node shall do with the traffic of its VRFs besides forwarding it. */
@@ -44,6 +45,12 @@ export interface ServiceIntent extends Omit<ServiceObject, 'id' | 'vrf' | 'seed'
   readonly backends: readonly ServiceBackend[]
   /** Whether others are told a host route to the address, so that they reach the service through this node; true when left out. */
   readonly advertise?: boolean
+  /**
+   * Asks backends that are endpoints of this node whether they answer. One that does not keeps its flows and gets no new ones. When none does, none is
+   * chosen, and others are not told of the address: those who also have it take the flows. A backend elsewhere counts as down when the last route to
+   * it went.
+   */
+  readonly health?: HealthCheckIntent
 }
 
 /** A VRF whose addresses are hidden behind one where its packets go to another VRF of this node. */

@@ -33,7 +33,10 @@ export class EndpointState {
   }
 }
 
+/** Where an endpoint is on this node. */
+export type EndpointPlace = Pick<EndpointIntent, 'netns' | 'ifname'>
+
 /** Names an endpoint on this node. */
-export function endpointName({ netns, ifname }: Pick<EndpointIntent, 'netns' | 'ifname'>): string {
+export function endpointName({ netns, ifname }: EndpointPlace): string {
   return `${netns} ${ifname}`
 }

@@ -9,13 +9,13 @@ import { checkTraffic } from '../intent/check-traffic.js'
 import { IntentError, type EndpointIntent, type VrfIntent } from '../intent/intents.js'
 import type { TraceIntent, TrafficIntents } from '../intent/traffic.js'
 import { LabelSpace } from '../label/label-space.js'
-import { TargetIndex } from '../target/target-index.js'
 import { VniRest } from '../label/vni-rest.js'
+import { TargetIndex } from '../target/target-index.js'
 import type { VpnRouteChange } from '../vpn-route.js'
 import { admitEndpoint, vrfProblems, type Admitted } from './admission.js'
 import { adoptedFrom, leaksToEnd, type Adopted } from './adopted.js'
 import { Changes } from './changes.js'
-import { endpointName, EndpointState } from './endpoint-state.js'
+import { endpointName, EndpointState, type EndpointPlace } from './endpoint-state.js'
 import { Exports } from './exports.js'
 import { HopChoice } from './hop-choice.js'
 import { Identities } from './identities.js'
@@ -23,12 +23,12 @@ import { LocalRoutes } from './local-routes.js'
 import { Observations, type Observation } from './observations.js'
 import { ReceivedRoutes } from './received-routes.js'
 import { endpointRow, labelRows, routeRows, tunnelRows, vrfRow } from './rows.js'
-import { Traffic } from './traffic.js'
+import { Traffic, type BackendName } from './traffic.js'
 import { TunnelChoice } from './tunnel-choice.js'
 import { TunnelLiveness } from './tunnel-liveness.js'
 import type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow } from './views.js'
-import { VrfState } from './vrf-state.js'
 import { Vnis } from './vnis.js'
+import { VrfState } from './vrf-state.js'
 import { WatchedPaths } from './watched-paths.js'
 
 /** What a model is told of its node and of the dataplane that it writes for. */
@@ -39,8 +39,8 @@ export interface OverlayModelOptions {
   readonly capabilities: Pick<DataplaneCapabilities, 'encapsulations' | 'limits' | 'features'>
   /** Best first; `mpls-udp`, `mpls-gre`, `vxlan` when left out. VXLAN is for routes with a VNI alone, the others for those with a label. */
   readonly encapsulations?: readonly Encapsulation[]
-  readonly labels?: { readonly first?: number; readonly last?: number; readonly quarantine?: number }
   /** `quarantine`, milliseconds, also counts for a VNI that moves from one VRF to another. */
+  readonly labels?: { readonly first?: number; readonly last?: number; readonly quarantine?: number }
   /** Most next hops a route is spread over, 16 when left out. */
   readonly maximumPaths?: number
   /** Largest packet of the underlay, octets; 1,500 when left out. */
@@ -72,8 +72,8 @@ export class OverlayModel {
   readonly #traffic: Traffic
   readonly #liveness: TunnelLiveness
   readonly #observations: Observations
-  #adopted: Adopted | undefined
   readonly #vnis: Vnis
+  #adopted: Adopted | undefined
 
   constructor(options: OverlayModelOptions) {
     const { clock, localAddresses, capabilities, maximumPaths = 16, underlayMtu: mtu = 1500 } = options
@@ -110,8 +110,8 @@ export class OverlayModel {
     this.#exports.touchAll()
     this.#fib.adopt(state)
     this.#learnLiveness(state)
-    const adopted = adoptedFrom(state)
     this.#vnis.learn(state)
+    const adopted = adoptedFrom(state)
     this.#adopted = adopted
     this.#ids.resume(state, { vrfs: this.#vrfs.values(), endpoints: this.#endpoints.values() })
     return adopted.endpoints
@@ -177,11 +177,9 @@ export class OverlayModel {
       if (before.tunnelSources?.join(' ') !== intent.tunnelSources?.join(' ')) this.#changes.sources.add(vrf)
       this.#targets.set(vrf, intent.import)
     }
-    this.#traffic.set(traffic, this.#vrfs, this.#endpoints.values())
     this.#changes.touchRemote(this.#vnis.follow(this.#vrfs.values(), gone), () => true)
-    // A route that someone wrote wins over one that follows from something else.
-    for (const vrf of this.#vrfs.values())
-      this.#local.setStatics(vrf, [...this.#traffic.routesOf(vrf.name), ...(vrf.intent.staticRoutes ?? [])])
+    this.#traffic.set(traffic, this.#vrfs, this.#endpoints.values())
+    for (const vrf of this.#vrfs.values()) this.#local.setStatics(vrf, this.#traffic.staticsOf(vrf.intent))
     if (this.#liveness.set(traffic.tunnelLiveness)) this.#changes.touchRemote(this.#vrfs.values(), () => true)
     this.#received.reimport()
     for (const vrf of this.#vrfs.values()) this.#local.respread(vrf)
@@ -214,8 +212,20 @@ export class OverlayModel {
     return endpointRow(endpoint)
   }
 
+  /** A backend of a service with `health` answers, or does not. Returns whether that is news. */
+  setBackendDown(service: string, backend: BackendName, isDown: boolean): boolean {
+    const vrf = this.#vrfs.get(this.#traffic.setBackendDown(service, backend, isDown, this.#vrfs) ?? '')
+    if (vrf !== undefined) this.#local.setStatics(vrf, this.#traffic.staticsOf(vrf.intent))
+    return vrf !== undefined
+  }
+
+  /** Whether a VRF has a route that leads to an address. */
+  leadsTo(vrf: string, address: IpAddress): boolean {
+    return this.#vrfs.get(vrf)?.leadsTo(address) === true
+  }
+
   /** The endpoint's device is there, or not any more. */
-  setAttached(endpoint: Pick<EndpointIntent, 'netns' | 'ifname'>, attached: boolean): void {
+  setAttached(endpoint: EndpointPlace, attached: boolean): void {
     const state = this.#endpoints.get(endpointName(endpoint))
     if (state === undefined) return
     state.attached = attached
@@ -223,7 +233,7 @@ export class OverlayModel {
   }
 
   /** Whether the dataplane holds an endpoint's port, label and routes, so that its device can come. */
-  isProgrammed(endpoint: Pick<EndpointIntent, 'netns' | 'ifname'>): boolean {
+  isProgrammed(endpoint: EndpointPlace): boolean {
     const state = this.#endpoints.get(endpointName(endpoint))
     if (state === undefined || !this.#fib.objects.ports.isProgrammed(state.port) || !this.#fib.objects.labels.isProgrammed(state.label))
       return false
@@ -231,7 +241,7 @@ export class OverlayModel {
   }
 
   /** Removes an endpoint with its routes; its label rests. Returns the port it had. */
-  removeEndpoint(endpoint: Pick<EndpointIntent, 'netns' | 'ifname'>): number | undefined {
+  removeEndpoint(endpoint: EndpointPlace): number | undefined {
     const name = endpointName(endpoint)
     const state = this.#endpoints.get(name)
     if (state === undefined) return undefined
@@ -248,11 +258,7 @@ export class OverlayModel {
 
   /** What others tell. */
   applyRoutes(changes: readonly VpnRouteChange[]): void {
-    for (const change of changes) {
-      if (change.kind === 'withdraw') this.#received.withdraw(change)
-      else if (this.#options.localAddresses.some((address) => address.equals(change.route.nextHop))) this.#received.withdraw(change.route) // our own, reflected: nothing that came before it holds
-      else this.#received.announce(change.route)
-    }
+    this.#received.apply(changes, this.#options.localAddresses)
   }
 
   /** Everything `source` told is void. */
@@ -264,18 +270,12 @@ export class OverlayModel {
    * Copies the packets of an endpoint to the dataplane's events, as `mirrored` with the id that is returned, until it is released. Undefined when there is
    * no such endpoint.
    */
-  mirror(
-    endpoint: Pick<EndpointIntent, 'netns' | 'ifname'>,
-    direction: MirrorDirection | 'both',
-    snapLength?: number,
-  ): Observation | undefined {
+  mirror(endpoint: EndpointPlace, direction: MirrorDirection | 'both', snapLength?: number): Observation | undefined {
     const port = this.#endpoints.get(endpointName(endpoint))?.port
     return port === undefined ? undefined : this.#observations.mirror(port, direction, snapLength)
   }
 
-  /**
-   * Tells of packets by the dataplane's events, as `traced` with the id that is returned, until it is released. Undefined when there is no such VRF.
-   */
+  /** Tells of packets by the dataplane's events, as `traced` with the returned id, until that is released. Undefined when there is no such VRF. */
   trace({ vrf: name, ...filter }: TraceIntent): Observation | undefined {
     if (name === undefined) return this.#observations.trace(filter)
     const vrf = this.#vrfs.get(name)
@@ -343,6 +343,9 @@ export class OverlayModel {
 
   /** Works out what changed calls mean for the tables. */
   #compile(): void {
+    const withVni = this.#vnis.compile()
+    if (withVni.length > 0) this.#exports.touchAll()
+    this.#changes.touchRemote(withVni, () => true)
     for (const vrf of this.#changes.sources) {
       const kept = this.#adopted?.sources.get(vrf.id) ?? []
       this.#fib.objects.tunnelSources.want(vrf.id, { id: vrf.id, prefixes: vrf.tunnelSources(kept) })
@@ -354,17 +357,14 @@ export class OverlayModel {
     this.#changes.routes.clear()
   }
 
-    const withVni = this.#vnis.compile()
-    if (withVni.length > 0) this.#exports.touchAll()
-    this.#changes.touchRemote(withVni, () => true)
   #learnLiveness(state: DataplaneState): void {
     const remotes = this.#liveness.learn(state)
     this.#changes.touchRemote(this.#vrfs.values(), (nextHop) => remotes.has(String(nextHop)))
   }
 
   get #admitted(): Admitted {
-    const { capabilities } = this.#options
     const hasLabel = (vrf: string): boolean => this.#ids.labels.isHeld(this.#adoptedVrfLabel(vrf) ?? -1)
+    const { capabilities } = this.#options
     return { capabilities, labels: this.#ids.labels, vrfs: this.#vrfs, endpoints: this.#endpoints, hasLabel }
   }
 

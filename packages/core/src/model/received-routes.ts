@@ -1,5 +1,6 @@
+import type { IpAddress } from '@heddle/wire'
 import type { TargetIndex } from '../target/target-index.js'
-import type { VpnRoute, VpnRouteKey } from '../vpn-route.js'
+import type { VpnRoute, VpnRouteChange, VpnRouteKey } from '../vpn-route.js'
 import type { Changes } from './changes.js'
 import type { VrfState } from './vrf-state.js'
 
@@ -23,6 +24,15 @@ export class ReceivedRoutes {
   constructor(targets: TargetIndex<VrfState>, changes: Changes) {
     this.#targets = targets
     this.#changes = changes
+  }
+
+  /** @param own next hops of this node: a route to one is our own, reflected, and nothing that came before it holds */
+  apply(changes: readonly VpnRouteChange[], own: readonly IpAddress[]): void {
+    for (const change of changes) {
+      if (change.kind === 'withdraw') this.withdraw(change)
+      else if (own.some((address) => address.equals(change.route.nextHop))) this.withdraw(change.route)
+      else this.announce(change.route)
+    }
   }
 
   announce(route: VpnRoute): void {

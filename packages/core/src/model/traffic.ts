@@ -1,9 +1,9 @@
 import { IpPrefix, type IpAddress } from '@heddle/wire'
 import type { MirrorObject } from '../dataplane/mirror.js'
 import type { PolicyObject } from '../dataplane/policy.js'
-import type { ServiceObject } from '../dataplane/service.js'
+import type { ServiceBackend, ServiceObject } from '../dataplane/service.js'
 import { mirrorKey, type FibCompiler } from '../fib/fib-compiler.js'
-import type { StaticRouteIntent } from '../intent/intents.js'
+import type { StaticRouteIntent, VrfIntent } from '../intent/intents.js'
 import type { DirectionIntent, MirrorIntent, NatIntent, ServiceIntent, TrafficIntents } from '../intent/traffic.js'
 import type { EndpointState } from './endpoint-state.js'
 import type { VrfState } from './vrf-state.js'
@@ -18,6 +18,8 @@ export class Traffic {
   readonly #fib: FibCompiler
   readonly #localAddresses: readonly IpAddress[]
   #intents: TrafficIntents = {}
+  /** Backends that do not answer. */
+  readonly #down = new Set<string>()
   /** Mirrors of the intents by name. */
   readonly #mirrors = new Map<string, { readonly key: string; readonly id: number }>()
 
@@ -34,13 +36,27 @@ export class Traffic {
   set(intents: TrafficIntents, vrfs: Vrfs, endpoints: Endpoints): void {
     this.#intents = intents
     const { services = [], nat = [] } = intents
-    this.#fib.services.wantAll(services.map((service) => serviceObject(service, idOf(vrfs, service.vrf))))
+    const checked = services.filter(({ health }) => health !== undefined)
+    const known = new Set(checked.flatMap((service) => service.backends.map((backend) => backendKey(service.name, backend))))
+    for (const key of this.#down) if (!known.has(key)) this.#down.delete(key)
+    this.#fib.services.wantAll(services.map((service) => this.#serviceObject(service, vrfs)))
     this.#fib.natPools.wantAll(
       nat.map(({ vrf, outside, address, ports }) => ({ vrf: idOf(vrfs, vrf), outside: idOf(vrfs, outside), address, ports })),
     )
     const all = [...endpoints]
     this.#setMirrors(all)
     this.#fib.policies.wantAll(all.flatMap((endpoint) => this.#policiesOf(endpoint)))
+  }
+
+  /** A backend of a service with a check answers, or does not. Returns the name of the VRF when that is news. */
+  setBackendDown(name: string, backend: BackendName, isDown: boolean, vrfs: Vrfs): string | undefined {
+    const service = this.#intents.services?.find((one) => one.name === name)
+    const key = backendKey(name, backend)
+    if (service?.health === undefined || this.#down.has(key) === isDown) return undefined
+    if (isDown) this.#down.add(key)
+    else this.#down.delete(key)
+    this.#fib.services.want(this.#serviceObject(service, vrfs))
+    return service.vrf
   }
 
   /** An endpoint came. */
@@ -55,17 +71,40 @@ export class Traffic {
     if (this.#intents.mirrors?.some((mirror) => mirror.vrf === vrf.name) === true) this.#setMirrors([...endpoints])
   }
 
+  /** Routes of a VRF that are there because someone says so. One that someone wrote wins over one that follows from something else. */
+  staticsOf({ name, staticRoutes = [] }: VrfIntent): readonly StaticRouteIntent[] {
+    return [...this.#routesOf(name), ...staticRoutes]
+  }
+
   /** Routes of a VRF that follow from the intents: to virtual addresses and pools, and from a hidden VRF outside. */
-  routesOf(vrf: string): readonly StaticRouteIntent[] {
+  #routesOf(vrf: string): readonly StaticRouteIntent[] {
     const { services = [], nat = [] } = this.#intents
     const hosts = [
-      ...services.filter((service) => service.vrf === vrf && service.advertise !== false),
+      ...services.filter((service) => service.vrf === vrf && service.advertise !== false && !this.#isDown(service)),
       ...nat.filter(({ outside }) => outside === vrf),
     ]
     const outwards = nat
       .filter((one) => one.vrf === vrf)
       .flatMap((one) => destinationsOf(one).map((prefix): StaticRouteIntent => ({ prefix, via: { type: 'vrf', vrf: one.outside } })))
     return [...hosts.map(({ address }): StaticRouteIntent => ({ prefix: IpPrefix.of(address), via: { type: 'discard' } })), ...outwards]
+  }
+
+  /** A backend that does not answer keeps its flows: they may be those that make it slow. */
+  #serviceObject(
+    { name, advertise: _advertise, health: _health, backends, ...service }: ServiceIntent,
+    vrfs: Vrfs,
+  ): Omit<ServiceObject, 'id'> {
+    const states = backends.map((backend) =>
+      this.#down.has(backendKey(name, backend)) ? { ...backend, state: 'draining' as const } : backend,
+    )
+    // Equal on all nodes, so that they choose alike.
+    return { ...service, backends: states, vrf: idOf(vrfs, service.vrf), seed: 0 }
+  }
+
+  /** Whether none of the backends that may be chosen answers. */
+  #isDown({ name, backends }: ServiceIntent): boolean {
+    const eligible = backends.filter(({ state, weight }) => state !== 'draining' && weight > 0)
+    return eligible.length > 0 && eligible.every((backend) => this.#down.has(backendKey(name, backend)))
   }
 
   /** The mirrors of the intents: rules name them by id, which stays while their ports change. */
@@ -114,9 +153,11 @@ function isSelected({ intent }: EndpointState, prefixes: readonly IpPrefix[] | u
   return prefixes === undefined || prefixes.some((prefix) => intent.addresses.some((address) => prefix.contains(address)))
 }
 
-function serviceObject({ name: _name, advertise: _advertise, ...service }: ServiceIntent, vrf: number): Omit<ServiceObject, 'id'> {
-  // Equal on all nodes, so that they choose alike.
-  return { ...service, vrf, seed: 0 }
+/** What tells a backend from the others of its service. */
+export type BackendName = Pick<ServiceBackend, 'address' | 'port'>
+
+function backendKey(service: string, { address, port }: BackendName): string {
+  return `${service} ${address} ${port}`
 }
 
 function destinationsOf({ destinations, address }: NatIntent): readonly IpPrefix[] {

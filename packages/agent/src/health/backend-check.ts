@@ -1,0 +1,145 @@
+import type { EndpointView, HealthCheckIntent, ServiceBackend, ServiceIntent } from '@heddle/core'
+import type { Clock, Timer } from '@heddle/io'
+import { ProbeError, type HealthProbe } from './health-probe.js'
+import { judge, UNKNOWN, type Verdict } from './verdict.js'
+
+export interface BackendCheckOptions {
+  readonly service: ServiceIntent
+  readonly backend: ServiceBackend
+  readonly health: HealthCheckIntent
+  readonly clock: Clock
+  readonly probe: HealthProbe
+  /** The backend's endpoint, while it is attached to this node. */
+  readonly endpoint: () => EndpointView | undefined
+  /** Whether a route leads to it. */
+  readonly isReachable: () => boolean
+  /** It counts as up from now on, or as down. */
+  readonly changed: (check: BackendCheck) => void
+}
+
+/**
+ * Asks one backend again and again, one question at a time, and keeps what is thought of it. While it is no endpoint of this node it is not asked, and
+ * is down when the last route to it went.
+ */
+export class BackendCheck {
+  readonly #options: BackendCheckOptions
+  #verdict: Verdict = UNKNOWN
+  /** Of what `verdict` tells: another endpoint of the same address has to be asked anew. */
+  #place: string | undefined
+  /** Whether a route once led to it: before, its routes may be on their way. */
+  #wasReachable = false
+  #since: number
+  #reason: string | undefined
+  #answers = { good: 0, bad: 0 }
+  #timer: Timer | undefined
+  #question: AbortController | undefined
+  #stopped = false
+
+  constructor(options: BackendCheckOptions) {
+    this.#options = options
+    this.#since = options.clock.now()
+  }
+
+  get service(): ServiceIntent {
+    return this.#options.service
+  }
+
+  get backend(): ServiceBackend {
+    return this.#options.backend
+  }
+
+  get isDown(): boolean {
+    return !this.#verdict.isUp
+  }
+
+  /** Whether it is asked: it is an endpoint of this node. */
+  get isAsked(): boolean {
+    return this.#place !== undefined
+  }
+
+  /** Clock's time at which it came to be up or down. */
+  get since(): number {
+    return this.#since
+  }
+
+  /** Why the last question had no good answer. */
+  get reason(): string | undefined {
+    return this.#reason
+  }
+
+  /** Questions so far, by how they were answered. */
+  get answers(): { readonly good: number; readonly bad: number } {
+    return this.#answers
+  }
+
+  start(): void {
+    this.#schedule(0)
+  }
+
+  /** Asks no more; says no word any more. */
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+    this.#question?.abort()
+  }
+
+  #schedule(delay: number): void {
+    if (!this.#stopped) this.#timer = this.#options.clock.setTimer(delay, () => void this.#round())
+  }
+
+  async #round(): Promise<void> {
+    const { clock, health } = this.#options
+    const begin = clock.now()
+    const endpoint = this.#options.endpoint()
+    const place = endpoint?.state === 'attached' ? `${endpoint.netns} ${endpoint.ifname}` : undefined
+    if (place !== this.#place) this.#verdict = { ...this.#verdict, isKnown: false, against: 0 }
+    this.#place = place
+    if (endpoint === undefined || place === undefined) this.#lookForRoute()
+    else {
+      this.#wasReachable = true
+      const reason = await this.#ask(endpoint.netns)
+      if (this.#stopped) return
+      this.#answers[reason === undefined ? 'good' : 'bad']++
+      this.#conclude(judge(this.#verdict, reason === undefined, health), reason)
+    }
+    this.#schedule(Math.max(0, begin + health.interval - clock.now()))
+  }
+
+  /** A backend on another node is that one's to ask; here it is enough that it went. */
+  #lookForRoute(): void {
+    const isUp = this.#options.isReachable()
+    if (isUp) this.#conclude({ ...UNKNOWN, isUp }, undefined)
+    else if (this.#wasReachable) this.#conclude({ ...UNKNOWN, isUp }, 'no route leads to it')
+    this.#wasReachable ||= isUp
+  }
+
+  /** Why there was no good answer; undefined when there was. */
+  async #ask(netns: string): Promise<string | undefined> {
+    const { clock, health, backend, probe } = this.#options
+    const question = new AbortController()
+    this.#question = question
+    const timer = clock.setTimer(health.timeout, () => question.abort(new ProbeError(`no answer within ${health.timeout} ms`)))
+    const ended = new Promise<never>((_resolve, reject) => {
+      question.signal.addEventListener('abort', () => reject(question.signal.reason as Error), { once: true })
+    })
+    const { address, port } = backend
+    try {
+      await Promise.race([probe({ netns, address, port: health.port ?? port, check: health }, question.signal), ended])
+      return undefined
+    } catch (error) {
+      return question.signal.aborted ? (question.signal.reason as Error).message : (error as Error).message
+    } finally {
+      timer.cancel()
+      ended.catch(() => undefined)
+    }
+  }
+
+  #conclude(verdict: Verdict, reason: string | undefined): void {
+    const isNews = verdict.isUp !== this.#verdict.isUp
+    this.#verdict = verdict
+    this.#reason = reason
+    if (!isNews) return
+    this.#since = this.#options.clock.now()
+    this.#options.changed(this)
+  }
+}
