@@ -267,12 +267,12 @@ export type {
   SpeakerOptions,
   VrfConfig,
 } from './speaker/config.js'
-export type { DecisionConfig, NextHopResolver } from './speaker/decision.js'
+export type { DecisionConfig, NextHopResolver } from './speaker/table/decision.js'
 export { addressOf } from './speaker/zoned-address.js'
 export type { BfdIntervals, BfdOptions, BfdPath, BfdSource, BfdState, BfdWatch } from './speaker/bfd-source.js'
 export type { OriginValidator } from './speaker/origin-validator.js'
 export type { SpeakerEvents } from './speaker/events.js'
-export type { FamilyCounters, MessageCounters, NeighborView, NotificationView, SessionView } from './speaker/neighbor-view.js'
+export type { FamilyCounters, MessageCounters, NeighborView, NotificationView, SessionView } from './speaker/peer/neighbor-view.js'
 export {
   LOCAL_PEER,
   type InvalidReason,
@@ -291,9 +291,9 @@ export type {
   NotImported,
   PathExplanation,
   PathVerdict,
-} from './speaker/explain.js'
-export type { MessageTrace, TracedMessage } from './speaker/message-trace.js'
-export type { TableAccess, TableObserver } from './speaker/table-observers.js'
+} from './speaker/query/explain.js'
+export type { MessageTrace, TracedMessage } from './speaker/peer/message-trace.js'
+export type { TableAccess, TableObserver } from './speaker/table/table-observers.js'
 export {
   changedFixed,
   type ChangeImpact,
@@ -301,11 +301,11 @@ export {
   type Reconciliation,
   type SpeakerSetting,
   type VrfChange,
-} from './speaker/reconcile.js'
+} from './speaker/peer/reconcile.js'
 export { Recorder, type RecordedInput, type RecordedMethod } from './speaker/recording.js'
 export { replay, type ReplayClock, type ReplayOptions } from './speaker/replay.js'
-export type { WatchEvent, WatchedRoute } from './speaker/watch.js'
-export type { FamilyMetrics, MemoryMetrics, QueueMetrics, SpeakerMetrics } from './speaker/metrics.js'
-export type { ExplainQuery, RoutesQuery, StopOptions } from './speaker/queries.js'
+export type { WatchEvent, WatchedRoute } from './speaker/follow/watch.js'
+export type { FamilyMetrics, MemoryMetrics, QueueMetrics, SpeakerMetrics } from './speaker/query/metrics.js'
+export type { ExplainQuery, RoutesQuery, StopOptions } from './speaker/query/queries.js'
 export { Speaker } from './speaker/speaker.js'
 export { SpeakerError, type SpeakerErrorCode } from './speaker/speaker-error.js'

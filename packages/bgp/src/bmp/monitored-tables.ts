@@ -2,7 +2,7 @@ import type { AttributeSet } from '../attribute/attribute-set.js'
 import type { Family } from '../nlri/family.js'
 import type { Nlri } from '../nlri/nlri.js'
 import { LOCAL, type RibTable } from '../rib/rib-table.js'
-import type { PlacedTable, TableAccess, TableObserver } from '../speaker/table-observers.js'
+import type { PlacedTable, TableAccess, TableObserver } from '../speaker/table/table-observers.js'
 
 /** Tables that a station is told of without asking the sessions: Adj-RIB-In before and after policy (RFC 7854 §5), and Loc-RIB (RFC 9069). */
 export type MonitoredTable = 'adj-in-pre' | 'adj-in-post' | 'loc-rib'

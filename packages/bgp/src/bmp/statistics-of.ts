@@ -1,5 +1,5 @@
 import { familyByName } from '../nlri/family.js'
-import type { NeighborView } from '../speaker/neighbor-view.js'
+import type { NeighborView } from '../speaker/peer/neighbor-view.js'
 import { BMP_STATISTIC, type BmpStatistic } from './statistics.js'
 
 /** What is counted of a neighbor, as a report has it (RFC 7854 §4.8, RFC 8671 §6.2). */

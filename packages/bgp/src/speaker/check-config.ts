@@ -1,7 +1,7 @@
 import type { SpeakerConfig } from './config.js'
-import { DynamicNeighbors } from './dynamic-neighbors.js'
-import { peerConfig, speakerIdentity } from './peer-config.js'
-import { vrfsOf } from './vrf-config.js'
+import { DynamicNeighbors } from './peer/dynamic-neighbors.js'
+import { peerConfig, speakerIdentity } from './peer/peer-config.js'
+import { vrfsOf } from './table/vrf-config.js'
 
 /**
  * Whether a speaker can be made of `config`, without making one.

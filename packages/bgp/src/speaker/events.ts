@@ -1,7 +1,7 @@
 import type { Family } from '../nlri/family.js'
 import type { BgpError } from '../validate/bgp-error.js'
 import type { VrfConfig } from './config.js'
-import type { NeighborView } from './neighbor-view.js'
+import type { NeighborView } from './peer/neighbor-view.js'
 
 /** Control events of a speaker; never one per route. What a listener throws is logged, and stops neither the speaker nor other listeners. */
 export type SpeakerEvents = {

@@ -12,7 +12,7 @@ import {
   type FamilyName,
   type LocalRoute,
 } from '../../src/index.js'
-import { signatureKey } from '../../src/speaker/export-groups.js'
+import { signatureKey } from '../../src/speaker/export/export-groups.js'
 import { Lab, internal, isUp, neighbor, vpn, vpnRoutes } from './lab.js'
 
 /* Faults that others had, each as a case that would find it here. */
