@@ -1,6 +1,6 @@
 // What nodes do with traffic besides forwarding it, on the real topology: services, policies, NAT and BFD of the configuration, FRR as the peer that is
 // told, and `heddle trace` and `heddle capture` looking on, with tshark as the reader that nobody here wrote.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +22,9 @@ const podOf = (name: string): LabPod => topology.pods.find((pod) => pod.name ===
 
 const VIP = '10.96.0.10'
 const HIDDEN = first.address
+/** A second service: a shop in the namespace of red-b, which cloud-b asks for its health, and red-c. */
+const SHOP = '10.96.0.11'
+const SHOP_PORT = 8080
 
 /*
  * The service is cloud-b's: its backends are red-b there and red-c behind a tunnel. blue-a reaches it through a pool with cloud-a's own address. red-c may be
@@ -43,6 +46,16 @@ const sections: Readonly<Record<string, Partial<NodeDocument>>> = {
         nat: 'both',
         backends: ['10.1.0.2', '10.1.0.3'].map((address) => ({ address })),
       },
+      {
+        name: 'shop',
+        vrf: 'red',
+        address: SHOP,
+        protocol: 'tcp',
+        port: POD_PORT,
+        nat: 'both',
+        backends: [{ address: '10.1.0.2', port: SHOP_PORT }, { address: '10.1.0.3' }],
+        health: { type: 'tcp', interval: 0.2, rise: 2, fall: 2 },
+      },
     ],
     bfd: { tunnels: { interval: 100, multiplier: 3 } },
   },
@@ -51,7 +64,7 @@ const sections: Readonly<Record<string, Partial<NodeDocument>>> = {
       {
         name: 'through-the-service',
         vrf: 'red',
-        ingress: { rules: [{ action: 'allow', protocol: 'tcp', ports: [POD_PORT], peers: [`${VIP}/32`] }] },
+        ingress: { rules: [{ action: 'allow', protocol: 'tcp', ports: [POD_PORT], peers: [`${VIP}/32`, `${SHOP}/32`] }] },
       },
     ],
     bfd: { tunnels: { interval: 100, multiplier: 3 } },
@@ -121,6 +134,41 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
     // Others of the VRF go by the node that hides it; what is not hidden stays in its VRF.
     await askAll(lab, podOf('ht-blue-b'), VIP, ['ht-red-b', 'ht-red-c'])
     expect(await lab.whoIs(podOf('ht-blue-a'), '10.1.0.2')).toBe('ht-blue-b')
+  })
+
+  it('sends no new flow to a backend whose process ended, and does again when there is another', async () => {
+    const inPod = (pod: string, program: string): ChildProcess =>
+      spawn('nsenter', [`--net=/run/netns/${pod}`, process.execPath, '-e', program], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const shop = (): ChildProcess =>
+      inPod('ht-red-b', `require('net').createServer((s) => s.on('error', () => 0).resume().write('shop\\n')).listen(${SHOP_PORT}, '::')`)
+    const stateOf = (): unknown => {
+      const rows = JSON.parse(heddle(lab.socket(second.name), 'show', 'services', '--json').stdout) as { backend: string; state: string }[]
+      return rows.find(({ backend }) => backend === `10.1.0.2:${SHOP_PORT}`)?.state
+    }
+    const children = [shop()]
+    try {
+      await until(lab, 'the shop is found open', async () => stateOf() === 'ready')
+      await askAll(lab, podOf('ht-red-a'), SHOP, ['shop', 'ht-red-c'])
+      // A flow that stays.
+      let said = ''
+      let customer: ChildProcess | undefined
+      await until(lab, 'a flow leads to the shop', async () => {
+        customer?.kill('SIGKILL')
+        said = ''
+        children.push((customer = inPod('ht-red-a', `require('net').connect(${POD_PORT}, '${SHOP}').pipe(process.stdout)`)))
+        customer.stdout?.setEncoding('utf8').on('data', (chunk: string) => (said += chunk))
+        return (await untilOr(lab, 5000, async () => said !== '')) !== undefined && said === 'shop\n'
+      })
+      children[0].kill('SIGKILL')
+      await until(lab, 'the flow ends', async () => customer?.exitCode !== null)
+      await until(lab, 'the shop is found closed', async () => stateOf() === 'down')
+      for (let count = 0; count < 10; count++) expect(await lab.whoIs(podOf('ht-red-a'), SHOP)).toBe('ht-red-c')
+      children.push(shop())
+      await until(lab, 'the shop is found open again', async () => stateOf() === 'ready')
+      await askAll(lab, podOf('ht-red-a'), SHOP, ['shop', 'ht-red-c'])
+    } finally {
+      for (const child of children) child.kill('SIGKILL')
+    }
   })
 
   it('traces live packets through the steps', async () => {
