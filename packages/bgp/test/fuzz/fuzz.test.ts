@@ -51,7 +51,7 @@ const targets = targetsOf((name) => [...(wholes[name] ?? parts.get(name) ?? []),
 
 test('what is asked for is a target', () => {
   const names = targets.map(({ name }) => name)
-  if (ONLY !== undefined) expect(names).toContain(ONLY)
+  if (ONLY !== undefined) expect(names, `there is no target ${ONLY}; there are: ${names.join(', ')}`).toContain(ONLY)
   const files = (existsSync(CORPUS) ? readdirSync(CORPUS) : []).map((file) => file.replace('.hex', ''))
   for (const file of files) expect(names).toContain(file)
 })
