@@ -1,129 +1,179 @@
-// npm run kernels -- [--kernel 6.1|6.12|newest] [TEST…]: runs the suite of the eBPF dataplane on Debian's kernels, each booted by qemu in software (no
-// KVM, some ten times slower), with this machine's files as its root. Not a part of CI. Needs root, Debian on x64, and qemu, which it installs.
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
+// npm run kernels -- [--kernel 6.1|6.12|newest] [--json] [--minutes N] [TEST…]: runs the suite of the eBPF dataplane on Debian's kernels, each booted by
+// qemu in software (no KVM, some ten times slower), with this machine's files as its root. Tells of each kernel what passed, what failed, what was skipped
+// and what did not end in its time, by name; `--json` prints that as a document. Not a part of CI. Needs root, Debian on x64, and qemu, which it installs.
+import { createWriteStream, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { availableParallelism, freemem } from 'node:os'
+import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ensureInstalled, requireNode, step, toolNode } from './lib/bootstrap.mjs'
+import { ensureInstalled, requireNode, toolNode } from './lib/bootstrap.mjs'
+import { fetchedKernel, KERNELS } from './lib/debian-kernels.mjs'
+import { GUEST_CPUS, GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
+import { outcomeOf, RecordReader } from './lib/guest-records.mjs'
+import { RECORDS } from './lib/guest-reporter.mjs'
 import { ensureNative } from './lib/native.mjs'
 import { root } from './lib/packages.mjs'
 import { ensureSystemPackages, isDebian, isRoot } from './lib/system-packages.mjs'
-import { emptied, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
 
-const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'heddle', 'kernels')
-/** A machine in software takes its time: hooks and tests that say nothing else may take ten minutes. */
-const SLOWLY = ['--testTimeout=600000', '--hookTimeout=600000']
-/** Seconds that a kernel's run may take. */
-const PATIENCE = 3600
-const SUITE = ['conformance', 'known-flows.property', 'lifecycle', 'programs', 'traps'].map(
-  (name) => `packages/dataplane-ebpf/test/${name}.test.ts`,
-)
-
-/**
- * Kernels by name: the package that leads to the newest of its kind, and the suite of Debian that it is in.
- * @type {Record<string, { readonly meta: string, readonly suite: string }>}
- */
-const KERNELS = {
-  6.1: { meta: 'linux-image-cloud-amd64', suite: 'bookworm' },
-  6.12: { meta: 'linux-image-6.12-cloud-amd64', suite: 'bookworm-security' },
-  newest: { meta: 'linux-image-cloud-amd64', suite: 'trixie-backports' },
+const OUT = join(root, 'out', 'kernels')
+const TESTS = 'packages/dataplane-ebpf/test'
+/** What is not asked of a machine in software, and why: all else of the dataplane's tests is the suite. */
+const LEFT_OUT = {
+  'hitless.test.ts': 'counts each of 10,000 packets a second, more than such a machine forwards',
 }
+/** A machine in software takes its time: hooks, tests and what they wait for that say nothing else may take that many minutes. */
+const SLOWLY = { test: 20, poll: 5 }
+/** Minutes that a kernel's run may take. */
+const PATIENCE = 90
 
+/** @typedef {import('./lib/guest-reporter.mjs').TestRecord} TestRecord */
 /**
- * Apt with sources and state of its own, so that this machine's are left alone.
- * @param {string} suite
+ * `ended`: the run came to its end. `unreachable`: why there is no such kernel. Tests are named by file and title.
+ *
+ * @typedef {{ name: string, version?: string, unreachable?: string, ended: boolean, seconds: number } & ReturnType<typeof outcomeOf>} Outcome
  */
-function apt(suite) {
-  const state = join(CACHE, 'apt', suite)
-  for (const name of ['state/lists/partial', 'cache/archives/partial', 'parts']) mkdirSync(join(state, name), { recursive: true })
-  const base = suite.endsWith('-security') ? 'debian-security' : 'debian'
-  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
-  writeFileSync(join(state, 'sources.list'), `deb [signed-by=${keyring}] http://deb.debian.org/${base} ${suite} main\n`)
-  const options = {
-    'Dir::Etc::SourceList': join(state, 'sources.list'),
-    'Dir::Etc::SourceParts': join(state, 'parts'),
-    'Dir::State': join(state, 'state'),
-    'Dir::Cache': join(state, 'cache'),
-    'APT::Sandbox::User': 'root',
-  }
-  const flags = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  /** @param {string} program @param {string[]} words @param {string} [cwd] */
-  return (program, words, cwd) => execFileSync(program, [...flags, ...words], { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-}
 
-/**
- * Folder with a kernel's package unpacked; fetched once.
- * @param {string} name
- */
-function fetched(name) {
-  const folder = join(CACHE, name)
-  if (existsSync(folder)) return folder
-  const { meta, suite } = KERNELS[name]
-  const run = apt(suite)
-  run('apt-get', ['update', '-qq'])
-  const [, image] = /Depends: (linux-image-\S+)/.exec(run('apt-cache', ['depends', meta])) ?? []
-  if (image === undefined) throw new Error(`${meta} leads to no kernel`)
-  step(`Fetching ${image} from ${suite}`)
-  const work = emptied(`${folder}.partial`)
-  // newer packages hold the kernel and its modules in packages of their own
-  const parts = [...run('apt-cache', ['depends', image]).matchAll(/Depends: (linux-(?:binary|modules|image-unsigned)-\S+)/g)].map(
-    ([, part]) => part,
-  )
-  run('apt-get', ['download', '-qq', image, ...parts], work)
-  for (const archive of readdirSync(work).filter((name) => name.endsWith('.deb')))
-    execFileSync('dpkg-deb', ['-x', join(work, archive), work])
-  // and in the place that /lib leads to on a merged system
-  if (!existsSync(join(work, 'lib'))) symlinkSync('usr/lib', join(work, 'lib'))
-  renameSync(work, folder)
-  return folder
-}
+// Guests end with this process, whatever ends it.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
 
 requireNode()
-const { values, positionals } = parseArgs({ options: { kernel: { type: 'string', multiple: true } }, allowPositionals: true })
+const { values, positionals } = parseArgs({
+  options: { kernel: { type: 'string', multiple: true }, json: { type: 'boolean' }, minutes: { type: 'string' } },
+  allowPositionals: true,
+})
 const wanted = values.kernel ?? Object.keys(KERNELS)
-const unknown = wanted.find((name) => !(name in KERNELS))
-if (unknown !== undefined || process.arch !== 'x64' || !isDebian() || !isRoot()) {
-  console.error(
-    unknown === undefined ? 'needs root and Debian on x64' : `no kernel ${unknown}; there are: ${Object.keys(KERNELS).join(', ')}`,
-  )
+const minutes = Number(values.minutes ?? PATIENCE)
+const refusal = refusalOf()
+if (refusal !== undefined) {
+  console.error(refusal)
   process.exit(2)
 }
-ensureInstalled()
-ensureSystemPackages(['qemu-system-x86', 'busybox-static', 'kmod', 'cpio', 'xz-utils', 'iproute2', 'iputils-ping'], { install: true })
-ensureNative({ install: true })
+/** Progress; results are on the standard output. @param {string} text */
+const say = (text) => console.error(text)
 
-const tests = positionals.length > 0 ? positionals : SUITE
-const command = [
-  'env',
-  'CI=1',
-  'NO_COLOR=1',
-  toolNode(),
-  join(root, 'node_modules/vitest/vitest.mjs'),
-  'run',
-  '--reporter=verbose',
-  ...SLOWLY,
-  ...tests,
-]
-/** @type {string[]} */
-const results = []
-for (const name of wanted) {
+ensureInstalled()
+ensureSystemPackages(
+  ['qemu-system-x86', 'busybox-static', 'kmod', 'cpio', 'xz-utils', 'iproute2', 'iputils-ping', 'ethtool', 'iperf3', 'nftables'],
+  { install: true },
+)
+ensureNative({ install: true })
+mkdirSync(OUT, { recursive: true })
+
+const tests = positionals.length > 0 ? positionals : suite()
+const outcomes = await atOnce(wanted, guestsAtOnce(), (name) => outcomeOn(name))
+const isSound = outcomes.every(
+  ({ ended, failed, unfinished, unreachable }) => unreachable !== undefined || (ended && failed.length + unfinished.length === 0),
+)
+if (values.json) console.log(JSON.stringify({ tests, leftOut: positionals.length > 0 ? {} : LEFT_OUT, kernels: outcomes }, undefined, 2))
+else for (const outcome of outcomes) print(outcome)
+process.exitCode = isSound ? 0 : 1
+
+/** Why nothing can be run, if so. */
+function refusalOf() {
+  const unknown = wanted.find((name) => !(name in KERNELS))
+  if (unknown !== undefined) return `no kernel ${unknown}; there are: ${Object.keys(KERNELS).join(', ')}`
+  if (!(minutes > 0)) return `--minutes takes a number above 0, not ${values.minutes}`
+  return process.arch !== 'x64' || !isDebian() || !isRoot() ? 'needs root and Debian on x64' : undefined
+}
+
+function suite() {
+  return readdirSync(join(root, TESTS))
+    .filter((file) => file.endsWith('.test.ts') && !(file in LEFT_OUT))
+    .map((file) => join(TESTS, file))
+}
+
+/** Guests that this machine carries side by side without taking longer over all of them. */
+function guestsAtOnce() {
+  return Math.max(1, Math.min(Math.floor(availableParallelism() / GUEST_CPUS), Math.floor(freemem() / (GUEST_MEMORY * 2 ** 20) / 1.25)))
+}
+
+/**
+ * @template T, R
+ * @param {readonly T[]} items @param {number} count @param {(item: T) => Promise<R>} work
+ * @returns {Promise<R[]>} in the order of the items
+ */
+async function atOnce(items, count, work) {
+  /** @type {R[]} */
+  const results = []
+  let next = 0
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next++
+      results[index] = await work(items[index])
+    }
+  }
+  await Promise.all(Array.from({ length: count }, worker))
+  return results
+}
+
+/** @param {string} name @returns {Promise<Outcome>} */
+async function outcomeOn(name) {
+  const nothing = { name, ended: false, seconds: 0, ...outcomeOf([]) }
   let folder
   try {
-    folder = fetched(name)
+    folder = fetchedKernel(name, (text) => say(`${name}: ${text}`))
   } catch (error) {
-    results.push(`${name}: skipped, its package is out of reach: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
-    continue
+    const [reason] = (error instanceof Error ? error.message : String(error)).split('\n')
+    return { ...nothing, unreachable: `its package is out of reach: ${reason}` }
   }
   const { version, image } = kernelIn(folder)
-  step(`Linux ${version}`)
-  const start = Date.now()
-  const status = await runInGuest({ folder, version, image, command, timeout: PATIENCE, print: (line) => console.log(`  ${line}`) })
-  const seconds = Math.round((Date.now() - start) / 1000)
-  results.push(
-    `${name} (Linux ${version}): ${status === 0 ? 'passed' : status === undefined ? 'did not end' : `failed (${status})`} in ${seconds} s`,
-  )
-  if (status !== 0) process.exitCode = 1
+  const log = join(OUT, `${name}.log`)
+  say(`${name}: Linux ${version}, at most ${minutes} minutes; what it prints: ${relative(root, log)}`)
+  const { status, seconds, records } = await runOn({ name, folder, version, image, log })
+  return { name, version, ended: status !== undefined, seconds, ...outcomeOf(records) }
 }
-step('Kernels')
-for (const result of results) console.log(`  ${result}`)
+
+/** @param {{ name: string, folder: string, version: string, image: string, log: string }} guest */
+async function runOn({ name, folder, version, image, log }) {
+  const path = join(OUT, `${name}.jsonl`)
+  rmSync(path, { force: true })
+  const reader = new RecordReader(path)
+  /** @type {TestRecord[]} */
+  const records = []
+  const start = Date.now()
+  const seconds = () => Math.round((Date.now() - start) / 1000)
+  const follow = () => {
+    for (const record of reader.take()) {
+      records.push(record)
+      if (record.state !== 'planned') say(`${name} ${String(seconds()).padStart(5)} s  ${lineOf(record)}`)
+    }
+  }
+  const timer = setInterval(follow, 1000)
+  const printed = createWriteStream(log)
+  try {
+    const guest = { folder, version, image, command: commandFor(path), timeout: minutes * 60 }
+    const status = await runInGuest({ ...guest, print: (line) => printed.write(`${line}\n`) })
+    return { status, seconds: seconds(), records }
+  } finally {
+    clearInterval(timer)
+    printed.end()
+    follow()
+  }
+}
+
+/** @param {string} records */
+function commandFor(records) {
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+  const [test, poll] = [SLOWLY.test * 60_000, SLOWLY.poll * 60_000]
+  const patience = [`--testTimeout=${test}`, `--hookTimeout=${test}`, `--expect.poll.timeout=${poll}`]
+  const reporters = ['verbose', join(root, 'scripts/lib/guest-reporter.mjs')].map((reporter) => `--reporter=${reporter}`)
+  return ['env', 'CI=1', 'NO_COLOR=1', `${RECORDS}=${records}`, toolNode(), vitest, 'run', ...reporters, ...patience, ...tests]
+}
+
+/** @param {TestRecord} record */
+function lineOf({ state, test, seconds, reason }) {
+  const mark = state === 'passed' ? '✓' : state === 'failed' ? '✗' : state === 'skipped' ? '↓' : '…'
+  return `${mark} ${test}${seconds === undefined ? '' : ` (${seconds} s)`}${reason === undefined ? '' : `: ${reason}`}`
+}
+
+/** @param {Outcome} outcome */
+function print({ name, version, unreachable, ended, seconds, passed, failed, skipped, unfinished }) {
+  if (unreachable !== undefined) {
+    console.log(`\n▸ ${name}: skipped, ${unreachable}`)
+    return
+  }
+  const counts = `${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped`
+  console.log(`\n▸ ${name} (Linux ${version}): ${counts}${ended ? '' : `, ${unfinished.length} did not end`} in ${seconds} s`)
+  for (const record of [...failed, ...skipped, ...unfinished]) console.log(`  ${lineOf(record)}`)
+  if (!ended)
+    console.log(`  the run did not end within ${minutes} minutes, or the kernel died: see ${relative(root, join(OUT, `${name}.log`))}`)
+}

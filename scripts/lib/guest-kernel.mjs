@@ -6,7 +6,11 @@ import { basename, dirname, join } from 'node:path'
 
 /** What the tests need that Debian's cloud kernels have as modules; one that a kernel lacks, or has built in, is left out. */
 const MODULES =
-  'virtio_pci virtiofs veth vxlan tun sch_ingress cls_bpf act_bpf af_packet mpls_router mpls_iptunnel vrf fou fou6 ipip ip_gre ip6_tunnel ip6_gre netkit 8021q dummy nf_conntrack'
+  'virtio_pci virtiofs veth vxlan tun sch_ingress cls_bpf act_bpf af_packet mpls_router mpls_iptunnel vrf fou fou6 ipip ip_gre ip6_tunnel ip6_gre netkit 8021q dummy bridge nf_conntrack'
+
+/** What a guest takes of the machine: processors, and memory in MiB. */
+export const GUEST_CPUS = 2
+export const GUEST_MEMORY = 3072
 
 /** Says the end of what ran in a guest, and how it ended. */
 const END = 'heddle-guest-ended-with '
@@ -141,8 +145,8 @@ export async function runInGuest({ folder, version, image, command, timeout, pri
 
 /** @param {string} image @param {string} initramfs @param {string} socket */
 function machineOptions(image, initramfs, socket) {
-  const memory = '3072M'
-  const machine = `-accel tcg,thread=multi -cpu max -m ${memory} -smp 2 -nographic -no-reboot -kernel ${image} -initrd ${initramfs}`
+  const memory = `${GUEST_MEMORY}M`
+  const machine = `-accel tcg,thread=multi -cpu max -m ${memory} -smp ${GUEST_CPUS} -nographic -no-reboot -kernel ${image} -initrd ${initramfs}`
   const files = `-object memory-backend-memfd,id=mem,size=${memory},share=on -numa node,memdev=mem -chardev socket,id=files,path=${socket}`
   const words = `${machine} ${files} -device vhost-user-fs-pci,chardev=files,tag=host`.split(' ')
   return [...words, '-append', 'console=ttyS0 quiet panic=-1 mitigations=off']

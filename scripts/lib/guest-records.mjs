@@ -1,0 +1,51 @@
+// What became of the tests of a guest, from what its reporter has written so far.
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
+
+/** @typedef {import('./guest-reporter.mjs').TestRecord} TestRecord */
+
+/** Reads the records of a file that is still being written, each once. */
+export class RecordReader {
+  #offset = 0
+  #rest = ''
+  #decoder = new TextDecoder()
+
+  /** @param {string} path */
+  constructor(path) {
+    this.path = path
+  }
+
+  /** @returns {TestRecord[]} those that were written since the last call */
+  take() {
+    if (!existsSync(this.path)) return []
+    const file = openSync(this.path, 'r')
+    try {
+      const buffer = new Uint8Array(1 << 16)
+      for (;;) {
+        const count = readSync(file, buffer, 0, buffer.length, this.#offset)
+        if (count === 0) break
+        this.#offset += count
+        this.#rest += this.#decoder.decode(buffer.subarray(0, count), { stream: true })
+      }
+    } finally {
+      closeSync(file)
+    }
+    const lines = this.#rest.split('\n')
+    this.#rest = lines.pop() ?? ''
+    return lines.map((line) => /** @type {TestRecord} */ (JSON.parse(line)))
+  }
+}
+
+/**
+ * @param {readonly TestRecord[]} records
+ * @returns {{ passed: TestRecord[], failed: TestRecord[], skipped: TestRecord[], unfinished: TestRecord[] }} `unfinished`: planned, and no more heard of
+ */
+export function outcomeOf(records) {
+  const of = (/** @type {TestRecord['state']} */ wanted) => records.filter(({ state }) => state === wanted)
+  const ended = new Set(records.filter(({ state }) => state !== 'planned').map(({ test }) => test))
+  return {
+    passed: of('passed'),
+    failed: of('failed'),
+    skipped: of('skipped'),
+    unfinished: of('planned').filter(({ test }) => !ended.has(test)),
+  }
+}
