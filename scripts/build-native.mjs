@@ -5,6 +5,7 @@
 //   node scripts/build-native.mjs --force         build in any case
 //   node scripts/build-native.mjs --check-types   build if needed; fail if a src/native/binding.d.ts is not what the sources say
 //   node scripts/build-native.mjs --status        print what is there, as JSON
+//   node scripts/build-native.mjs --arm64         build the libraries of the arm64 packages where there is no arm64
 //   --no-install                                  name missing system packages instead of installing them
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -41,6 +42,13 @@ const tools = join(root, 'tools')
 const minimumRust = [1, 88]
 /** What Debian 12 needs to build: a Rust new enough comes with its security updates, under this name. */
 const debianPackages = ['cargo-web', 'gcc', 'libc6-dev']
+/** What builds for arm64 elsewhere, and what Debian 12 has it in; the target is one of Rust's own: `rustup target add`. */
+const arm64 = {
+  platform: 'linux-arm64-gnu',
+  target: 'aarch64-unknown-linux-gnu',
+  linker: 'aarch64-linux-gnu-gcc',
+  packages: ['gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross'],
+}
 /** What Debian 12 needs to compile BPF programs. */
 const bpfPackages = ['clang', 'libbpf-dev', 'llvm']
 
@@ -195,39 +203,68 @@ export function buildNative({ force = false, install = true, checkTypes = false 
 
 /** @param {Part} part @param {{ force: boolean, install: boolean }} options @returns {boolean} whether there was something to do */
 function buildPart(part, { force, install }) {
-  const { binary, crate, output, stampFile } = part
+  const { binary, output, stampFile } = part
   const file = /** @type {string} */ (fileOf(part))
   const hash = sourceHash(part)
   const isCurrent = existsSync(file) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === hash
   if (isCurrent && !force && existsSync(join(output, 'binding.d.ts'))) return false
   const cargo = needCargo(install)
-  needTools()
   rmSync(stampFile, { force: true })
+  compilePart(part, cargo, output)
+  place(join(output, `${binary}.${platform()}.node`), file)
+  writeFileSync(stampFile, hash)
+  return true
+}
+
+/**
+ * @param {Part} part @param {string} cargo @param {string} output folder
+ * @param {{ words?: string[], env?: Record<string, string> }} [how]
+ */
+function compilePart({ crate }, cargo, output, { words = [], env = {} } = {}) {
+  needTools()
   mkdirSync(output, { recursive: true })
-  const env = { ...process.env, PATH: `${toolPath()}${delimiter}${dirname(cargo)}`, CARGO: cargo }
-  const flags = [
-    '--platform',
-    '--release',
-    '--no-js',
-    '--dts',
-    'binding.d.ts',
-    '--no-dts-cache',
+  const flags = ['--platform', '--release', '--no-js', '--dts', 'binding.d.ts', '--no-dts-cache', ...words]
+  const folders = [
+    '--cwd',
+    crate,
+    '--manifest-path',
+    join(crate, 'Cargo.toml'),
     '--output-dir',
     output,
     '--target-dir',
     join(root, 'target'),
   ]
-  run(
-    join(tools, 'node_modules/.bin/napi'),
-    ['build', '--cwd', crate, '--manifest-path', join(crate, 'Cargo.toml'), ...flags, '--', '--locked'],
-    { env },
-  )
+  run(join(tools, 'node_modules/.bin/napi'), ['build', ...flags, ...folders, '--', '--locked'], {
+    env: { ...process.env, ...env, PATH: `${toolPath()}${delimiter}${dirname(cargo)}`, CARGO: cargo },
+  })
+}
+
+/** Puts a library where it belongs. @param {string} built @param {string} file */
+function place(built, file) {
   mkdirSync(dirname(file), { recursive: true })
   // A library that a process has mapped must not be written over: take the old name away first.
   rmSync(file, { force: true })
-  copyFileSync(join(output, `${binary}.${platform()}.node`), file)
-  writeFileSync(stampFile, hash)
-  return true
+  copyFileSync(built, file)
+}
+
+/**
+ * Builds the libraries of the arm64 packages where there is no arm64. BPF programs need no such build: one object is for every little-endian machine.
+ *
+ * @param {{ install?: boolean }} [options]
+ */
+export function buildForArm64({ install = true } = {}) {
+  const cargo = needCargo(install)
+  const { stdout } = spawnSync(join(dirname(cargo), 'rustc'), ['--print', 'target-libdir', '--target', arm64.target], { encoding: 'utf8' })
+  if (!existsSync((stdout ?? '').trim())) throw new Failure(`no Rust for arm64: rustup target add ${arm64.target}`)
+  const line = `apt-get install --no-install-recommends ${arm64.packages.join(' ')}`
+  if (!isThere(arm64.linker)) throw new Failure(`no ${arm64.linker}${isDebian() ? `; as root: ${line}` : ''}`)
+  const variable = `CARGO_TARGET_${arm64.target.toUpperCase().replaceAll('-', '_')}_LINKER`
+  for (const part of parts) {
+    const output = `${part.output}-arm64`
+    compilePart(part, cargo, output, { words: ['--target', arm64.target], env: { [variable]: arm64.linker } })
+    const name = `${part.binary}.${arm64.platform}.node`
+    place(join(output, name), join(part.dir, 'npm', arm64.platform, name))
+  }
 }
 
 /** @param {Part} part @param {boolean} checkTypes */
@@ -284,13 +321,18 @@ export function buildBpf({ force = false, install = true } = {}) {
     run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...bpfPackages], { env })
   }
   if (!canCompile()) return `no clang or no libbpf headers${isDebian() ? `; as root: ${line}` : ''}`
-  const flags = ['-O2', '-g', '-Wall', '-Werror', '-mcpu=v3', '-target', 'bpf', `-I${headerFolder()}`, `-ffile-prefix-map=${bpf}=bpf`]
-  run('clang', [...flags, '-c', join(bpf, 'heddle.bpf.c'), '-o', bpfObject])
-  // Takes the debugger's information away; the kernel's (BTF) stays.
-  if (isThere('llvm-strip')) run('llvm-strip', ['-g', bpfObject])
+  compileBpf(headerFolder(), bpfObject)
   mkdirSync(dirname(bpfStamp), { recursive: true })
   writeFileSync(bpfStamp, hash)
   return ''
+}
+
+/** @param {string} headers folder of the kernel's headers of an architecture @param {string} object file to write */
+export function compileBpf(headers, object) {
+  const flags = ['-O2', '-g', '-Wall', '-Werror', '-mcpu=v3', '-target', 'bpf', `-I${headers}`, `-ffile-prefix-map=${bpf}=bpf`]
+  run('clang', [...flags, '-c', join(bpf, 'heddle.bpf.c'), '-o', object])
+  // Takes the debugger's information away; the kernel's (BTF) stays.
+  if (isThere('llvm-strip')) run('llvm-strip', ['-g', object])
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
@@ -299,6 +341,7 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
     process.stdout.write(`${JSON.stringify(nativeStatus(), undefined, 2)}\n`)
   } else {
     try {
+      if (flags.has('--arm64')) buildForArm64({ install: !flags.has('--no-install') })
       const { built, seconds } = buildNative({
         force: flags.has('--force'),
         install: !flags.has('--no-install'),

@@ -36,6 +36,7 @@ const missing = ensureSystemPackages(
     'runc',
     'podman',
     'openssl',
+    'linux-libc-dev-arm64-cross',
   ],
   { install },
 )

@@ -25,6 +25,7 @@ export const SYSTEM_PACKAGES = {
   runc: '/usr/sbin/runc',
   podman: '/usr/bin/podman',
   openssl: '/usr/bin/openssl',
+  'linux-libc-dev-arm64-cross': '/usr/aarch64-linux-gnu/include/asm/types.h',
   clang: '/usr/bin/clang',
   'libbpf-dev': '/usr/include/bpf/bpf_helpers.h',
   'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
