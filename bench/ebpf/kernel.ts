@@ -17,16 +17,25 @@ const LOOKUPS = 1024
 const ETHERNET = 14
 
 /** The dataplane's own way to run a program on a frame, which it has for its tests. */
-type Runner = EbpfDataplane & { run(program: string, frame: Uint8Array): { readonly verdict: number; readonly duration: number } }
+type Runner = EbpfDataplane & {
+  run(
+    program: string,
+    frame: Uint8Array,
+    segment?: number,
+    repeat?: number,
+    netns?: string,
+  ): { readonly verdict: number; readonly duration: number }
+}
 
 interface Node {
   readonly dataplane: Runner
+  readonly namespaces: Namespaces
   readonly pins: string
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /** A node by itself, its maps pinned, with room for `routes`. */
-async function node(routes: number, flows = 1024): Promise<Node> {
+export async function node(routes: number, flows = 1024): Promise<Node> {
   const namespaces = new Namespaces()
   const directory = mkdtempSync(join(tmpdir(), 'hdbench-ebpf-'))
   layOut(namespaces)
@@ -41,6 +50,7 @@ async function node(routes: number, flows = 1024): Promise<Node> {
   })) as Runner
   return {
     dataplane,
+    namespaces,
     pins: directory,
     [Symbol.asyncDispose]: async () => {
       await dataplane.close()
@@ -51,11 +61,11 @@ async function node(routes: number, flows = 1024): Promise<Node> {
 }
 
 /** Addresses of that many different /24, far apart: nothing that a table could be lucky with. */
-function addresses(count: number): Uint32Array {
+export function addresses(count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, index) => (0x0100_0000 + ((Math.imul(index, 0x9e37_79b1) >>> 8) % 0xdeff00) * 256) >>> 0)
 }
 
-function routesTo(targets: Uint32Array): RouteBatch {
+export function routesTo(targets: Uint32Array): RouteBatch {
   const batch = new RouteBatch(targets.length)
   for (const target of targets) batch.pushWords(1, 4, target, 0, 0, 0, 24, 2)
   return batch
@@ -109,14 +119,14 @@ function frames(): { readonly out: Uint8Array; readonly back: Uint8Array } {
   return { out: ethernet(inner(POD.a, POD.b)), back: ethernet(ipv4(NODE.b, NODE.a, 17, udp)) }
 }
 
-function ethernet(packet: Uint8Array): Uint8Array {
+export function ethernet(packet: Uint8Array): Uint8Array {
   const frame = new Uint8Array(ETHERNET + packet.length)
   frame.set([0x08, 0x00], 12)
   frame.set(packet, ETHERNET)
   return frame
 }
 
-function ipv4(from: string, to: string, protocol: number, payload: Uint8Array): Uint8Array {
+export function ipv4(from: string, to: string, protocol: number, payload: Uint8Array): Uint8Array {
   const packet = new Uint8Array(20 + payload.length)
   const view = new DataView(packet.buffer)
   view.setUint32(0, 0x4500_0000 | packet.length)
@@ -132,7 +142,7 @@ function ipv4(from: string, to: string, protocol: number, payload: Uint8Array): 
 }
 
 /** Median of single runs, nanoseconds: a program may not be run on its own output. */
-function timeOf(run: () => { readonly duration: number; readonly verdict: number }, runs: number, verdict: number): number {
+export function timeOf(run: () => { readonly duration: number; readonly verdict: number }, runs: number, verdict: number): number {
   const durations = Array.from({ length: runs }, () => {
     const outcome = run()
     if (outcome.verdict !== verdict) throw new Error(`a program returned ${outcome.verdict} and not ${verdict}`)

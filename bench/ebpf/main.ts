@@ -1,4 +1,5 @@
 import { runBench } from '../harness/run.ts'
+import { across } from './across.ts'
 import { fib, programs } from './kernel.ts'
 import { packets, tcp } from './traffic.ts'
 
@@ -7,5 +8,5 @@ await runBench({
   title: 'The kernel virtual router',
   about: `The dataplane of \`@heddle/dataplane-ebpf\` against kernel VXLAN, kernel routing without a tunnel, and a minimal tc program of the same shape
 (\`bench/ebpf/bpf/minimal.bpf.c\`): one run, contenders interleaved in rounds. Ratios carry over to other machines; figures do not.`,
-  parts: [tcp, packets, programs, fib],
+  parts: [tcp, packets, programs, across, fib],
 })

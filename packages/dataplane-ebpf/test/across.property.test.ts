@@ -130,10 +130,10 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
 
   const runOnce = (frame: Uint8Array): ReturnType<EbpfRouter['run']> => router.run('across', frame, 0, 1, space.namespaces.path(SPACE))
 
-  /** The first packet to a neighbour goes by the kernel, and one in a while. */
-  function run(frame: Uint8Array): ReturnType<EbpfRouter['run']> {
-    const first = runOnce(frame)
-    return first.verdict === XDP_PASS ? runOnce(frame) : first
+  /** The first packet of a CPU to a neighbour goes by the kernel, and one in a while. */
+  function run(frame: Uint8Array, attempts: number): ReturnType<EbpfRouter['run']> {
+    const outcome = runOnce(frame)
+    return outcome.verdict === XDP_PASS && attempts > 1 ? run(frame, attempts - 1) : outcome
   }
 
   it('sends on what that sends on, octet by octet, or leaves a packet as it was', async () => {
@@ -151,7 +151,7 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
         for (const each of inputs) {
           const expected = byEngine(engine, each)
           const frame = frameOf(each)
-          const { verdict, packet } = run(frame)
+          const { verdict, packet } = run(frame, 3)
           if (expected.verdict === 'send' && expected.reason === undefined) seen.sent++
           if (verdict === XDP_PASS) {
             expect(Buffer.from(packet).equals(frame)).toBe(true)
@@ -203,7 +203,7 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
       const packet = labelled([{ label: one }], inside)
       const frame = frameOf({ from: 'underlay', encapsulation: 'mpls-udp', source: PEERS[4][1], packet })
       const start = await router.counters()
-      expect(run(frame).verdict).toBe(XDP_TX)
+      expect(run(frame, 1000).verdict).toBe(XDP_TX)
       const middle = await router.counters()
       expect(router.run('ingress', frame).verdict).toBe(TC_REDIRECT)
       const end = await router.counters()
@@ -217,9 +217,10 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
   it('leaves everything to the kernel where the host does not forward', async () => {
     const packet = labelled([{ label: 16 }], testPacket({ source: '10.0.0.1', destination: '10.1.0.1' }))
     const frame = frameOf({ from: 'underlay', encapsulation: 'mpls-udp', source: PEERS[4][1], packet })
-    expect(run(frame).verdict).toBe(XDP_TX)
+    expect(run(frame, 1000).verdict).toBe(XDP_TX)
     forward(false)
-    await expect.poll(() => runOnce(frame).verdict).toBe(XDP_PASS)
+    // As soon as no CPU believes what it was told of the neighbour any more.
+    await expect.poll(() => new Set(Array.from({ length: 20 }, () => runOnce(frame).verdict))).toEqual(new Set([XDP_PASS]))
     forward(true)
     await expect.poll(() => runOnce(frame).verdict).toBe(XDP_TX)
   })

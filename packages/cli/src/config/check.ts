@@ -47,14 +47,13 @@ function finish(parsed: ParsedFile, problems: readonly ConfigProblem[]): void {
 }
 
 function dataplaneProblems(parsed: ParsedFile, { dataplane }: NodeDocument): ConfigProblem[] {
-  if (dataplane?.uplink === undefined || dataplane.kind === 'ebpf') return []
-  return [
-    parsed.problem(
-      ['dataplane', 'uplink'],
-      JSON.stringify(dataplane.uplink),
-      `nothing: a dataplane of the kind ${dataplane.kind} finds its way by the routes`,
-    ),
-  ]
+  if (dataplane === undefined || dataplane.kind === 'ebpf') return []
+  const { kind, uplink, xdp } = dataplane
+  const problem = (key: string, value: string | undefined, instead: string): ConfigProblem[] =>
+    value === undefined
+      ? []
+      : [parsed.problem(['dataplane', key], JSON.stringify(value), `nothing: a dataplane of the kind ${kind} ${instead}`)]
+  return [...problem('uplink', uplink, 'finds its way by the routes'), ...problem('xdp', xdp, 'has no programs in the kernel')]
 }
 
 function vrfProblems(parsed: ParsedFile, vrfs: readonly VrfSection[]): ConfigProblem[] {

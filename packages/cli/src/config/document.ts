@@ -70,6 +70,8 @@ export interface DataplaneSection {
   readonly kind: 'memory' | 'tun' | 'ebpf'
   /** For `ebpf`: link that the underlay is on; default the way to the neighbours, else the link of the node's address. */
   readonly uplink?: string
+  /** For `ebpf`: whether packets go from tunnel to tunnel by XDP, wherever the driver can or never; default where labels are swapped and it does no harm. */
+  readonly xdp?: 'native' | 'off'
   /** Keep the forwarder inside the agent's process; then nothing forwards while the agent is away. Default false. */
   readonly inProcess?: boolean
   /** Largest packet of the underlay in octets, 1,280–65,535; default what the underlay's device says, or 1,500. */

@@ -116,6 +116,12 @@ const nodeKeys = {
     {
       kind: { type: 'string', enum: ['memory', 'tun', 'ebpf'] },
       uplink: { type: 'string', minLength: 1, maxLength: 15, description: 'for ebpf: link that the underlay is on' },
+      xdp: {
+        type: 'string',
+        enum: ['native', 'off'],
+        description:
+          'for ebpf: packets from tunnel to tunnel by XDP wherever the driver can, or never; default where labels are swapped and it does no harm',
+      },
       inProcess: { type: 'boolean', default: false, description: 'keep the forwarder inside the process of the agent' },
       underlayMtu: { type: 'integer', minimum: 1_280, maximum: 65_535, description: 'largest packet of the underlay in octets' },
     },
