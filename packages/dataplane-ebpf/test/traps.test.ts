@@ -1,14 +1,14 @@
-import { dropsOf } from '@heddle/core'
+import { dropsOf, RouteBatch } from '@heddle/core'
 import type { EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { ebpfDataplane } from '@heddle/dataplane-ebpf'
-import { IpAddress } from '@heddle/wire'
+import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFile, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { emptyTransaction, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call, callAsync } from '../src/native/call.js'
@@ -78,6 +78,31 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
     for (const address of POD.b)
       sites.in(pod, ...`ip neighbour replace ${address} lladdr 02:00:00:00:00:99 dev eth0 nud permanent`.split(' '))
     for (const address of POD.b) expect(await ping(address)).toContain(' 2 received')
+  })
+
+  // What comes out of a tunnel has the type that the outer frame had; what another endpoint of the node sent has the one that its own address gave it, which
+  // Linux before 6.15 does not change on the way.
+  it('redirect_peer: a frame for somebody else is taken by an endpoint of the same node', async () => {
+    const near = { name: sites.short('near', 'a'), addresses: ['10.1.0.9', 'fd00:1::9'] }
+    sites.add(near.name)
+    const routes = new RouteBatch()
+    for (const address of near.addresses) routes.push(0, IpPrefix.parse(address), 9)
+    const allowedSources = near.addresses.map((address) => IpPrefix.parse(address))
+    const report = await routers.a.apply({
+      ...emptyTransaction(++generations.a),
+      ports: { set: [{ id: 9, kind: 'endpoint', vrf: 0, allowedSources, gateways: [], mtu: 1400 }], remove: [] },
+      nextHops: { set: [{ id: 9, action: { type: 'port', port: 9 } }], remove: [] },
+      groups: { set: [{ id: 9, members: [{ nextHop: 9, weight: 1 }], seed: 1 }], remove: [] },
+      routes,
+    })
+    expect(report).toMatchObject({ status: 'applied', failures: [] })
+    const addresses = near.addresses.map((address) => IpAddress.parse(address))
+    await routers.a.attachPort(9, { netns: sites.path(near.name), ifname: 'eth0', addresses, mtu: 1400 })
+    const ends = [[sites.short('red', 'a'), near.addresses] as const, [near.name, POD.a] as const]
+    for (const [pod, others] of ends)
+      for (const address of others)
+        sites.in(pod, ...`ip neighbour replace ${address} lladdr 02:00:00:00:00:99 dev eth0 nud permanent`.split(' '))
+    for (const address of near.addresses) expect(await ping(address)).toContain(' 2 received')
   })
 
   it.skipIf(!hasEthtool)(
