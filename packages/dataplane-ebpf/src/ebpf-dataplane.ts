@@ -2,7 +2,7 @@ import { DataplaneError, type Dataplane, type Encapsulation, type InspectableDat
 import { silentLogger, type Logger } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { isAbsolute } from 'node:path'
-import type { EbpfXdp } from './device/transit.js'
+import type { EbpfXdp } from './device/xdp.js'
 import type { EbpfInspection } from './inspection.js'
 import { openRouter } from './open.js'
 import { checkPrivileges } from './privileges.js'

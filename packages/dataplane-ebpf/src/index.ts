@@ -2,4 +2,4 @@ export { ebpfDataplane, type EbpfDataplane, type EbpfDataplaneOptions } from './
 export { EbpfVerifierError } from './native/verifier-error.js'
 export { ebpfFeatures, type EbpfAttachment, type EbpfChoice, type EbpfFeature, type EbpfFeatureName } from './probe.js'
 export type { EbpfInspection, EbpfMapFacts, EbpfProgramFacts } from './inspection.js'
-export type { EbpfXdp } from './device/transit.js'
+export type { EbpfXdp } from './device/xdp.js'

@@ -8,9 +8,7 @@ import { call, callAsync } from '../native/call.js'
 import { ebpfFeatures } from '../probe.js'
 import type { ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
-
-/** Whether packets go from tunnel to tunnel by XDP: where it can be had, or never. */
-export type EbpfXdp = 'native' | 'off'
+import type { EbpfXdp } from './xdp.js'
 
 export interface TransitOptions {
   readonly maps: KernelMaps
