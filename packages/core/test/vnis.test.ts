@@ -218,6 +218,20 @@ describe('a VNI that moves to another VRF', () => {
     expect(node.model.due).toBe(Number.POSITIVE_INFINITY)
   })
 
+  it('is taken from the one first also when it has rested before the dataplane answered that it has it', () => {
+    const node = new Node()
+    const { model } = node
+    model.setVrfs([vrf('red', 1, 5001), vrf('blue', 2)])
+    const first = model.takeTransaction()
+    if (first === undefined) throw new RangeError('nothing to do')
+    model.setVrfs([vrf('red', 1), vrf('blue', 2, 5001)])
+    node.clock.advance(QUARANTINE)
+    expect(model.takeTransaction()).toBeUndefined() // and looks what has rested
+    node.state = applyToState(node.state, first)
+    model.programmed({ status: 'applied', generation: first.generation, failures: [] })
+    expect(model.takeTransaction()?.vnis).toEqual({ set: [], remove: [5001] })
+  })
+
   it('is there at once when it comes back to its VRF', () => {
     const node = new Node()
     node.model.setVrfs([vrf('red', 1, 5001)])

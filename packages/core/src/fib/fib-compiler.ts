@@ -1,7 +1,7 @@
 import type { IpPrefix } from '@heddle/wire'
 import type { DataplaneLimits, DataplaneState } from '../dataplane/dataplane.js'
 import type { MirrorObject } from '../dataplane/mirror.js'
-import type { NextHopObject } from '../dataplane/objects.js'
+import type { NextHopObject, VniObject } from '../dataplane/objects.js'
 import type { TraceObject } from '../dataplane/trace.js'
 import type { ApplyReport, FibTransaction } from '../dataplane/transaction.js'
 import { Interner } from '../nexthop/interner.js'
@@ -139,6 +139,11 @@ export class FibCompiler {
   release(): void {
     this.keep = false
     for (const ids of this.#allIds) ids.forgetAdopted()
+  }
+
+  /** What the transaction that is under way makes of a VNI, if it sets it. */
+  vniUnderWay(vni: number): VniObject | undefined {
+    return this.#inFlight?.transaction.vnis.set.find((object) => object.vni === vni)
   }
 
   /** The next generation, or `undefined` when nothing is to do or the last one is still under way. */

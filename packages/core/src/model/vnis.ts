@@ -69,7 +69,7 @@ export class Vnis {
   }
 
   #dueFor({ id, name, intent: { vni = 0 } }: VrfState): number {
-    const held = this.#fib.objects.vnis.programmed.get(vni)
+    const held = this.#fib.vniUnderWay(vni) ?? this.#fib.objects.vnis.programmed.get(vni)
     return held !== undefined && held.vrf !== id ? Number.POSITIVE_INFINITY : this.#rest.dueFor(vni, name)
   }
 }
