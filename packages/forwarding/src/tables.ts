@@ -124,6 +124,7 @@ export class Tables {
   /** Programs a transaction that was found valid. */
   program(transaction: FibTransaction): void {
     if (changesObjects(transaction)) this.version++
+    const isOfNode = this.#concernsNode(transaction.ports)
     for (const id of removedIn(transaction.vrfs, idOf)) {
       this.vrfs.get(id)?.fib.forEach((_family, _w0, _w1, _w2, _w3, _length, group) => this.routeUses.move(group, NO_MATCH))
     }
@@ -178,7 +179,7 @@ export class Tables {
     this.#programPolicies(transaction)
     this.#programServices(transaction)
     programRoutes(transaction.routes, (vrf) => this.vrfs.get(vrf)?.fib, this.routeUses)
-    this.#derive()
+    if (isOfNode) this.#derive()
     this.generation = transaction.generation
   }
 
@@ -285,6 +286,12 @@ export class Tables {
       if (before !== undefined && (before.vrf !== vrf || before.outside !== outside)) moved.add(POOL_ZONE + id)
     }
     return moved
+  }
+
+  /** Whether ports change that are no endpoint's: those of a full node are many, and nothing is derived from them. */
+  #concernsNode({ set, remove }: FibTransaction['ports']): boolean {
+    const isHeld = (id: number): boolean => (this.ports.get(id)?.object.kind ?? 'endpoint') !== 'endpoint'
+    return set.some(({ id, kind }) => kind !== 'endpoint' || isHeld(id)) || remove.some(isHeld)
   }
 
   #derive(): void {

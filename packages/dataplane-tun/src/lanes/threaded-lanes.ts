@@ -69,12 +69,14 @@ export class ThreadedLanes implements Lanes {
 
   async program(transaction: FibTransaction, commit: () => void): Promise<void> {
     const { routes } = this.#options
-    const setting = settingPart(transaction)
-    if (!isEmpty(setting)) await this.#tellAll({ type: 'program', transaction: setting })
+    const [setting, removing] = [settingPart(transaction), removingPart(transaction)]
+    const sets = !isEmpty(setting)
+    if (sets) await this.#tellAndReclaim(setting)
     commit()
     const moved = routes.takeMoved()
     if (moved.length > 0) for (const thread of this.#threads) thread.follow(moved)
-    await routes.reclaim(() => this.#tellAll({ type: 'program', transaction: removingPart(transaction) }))
+    // Waking threads is what a small transaction costs most: words that this one left wait for the next that is told.
+    if (!sets || moved.length > 0 || !isEmpty(removing)) await this.#tellAndReclaim(removing)
   }
 
   async addPort(port: number, device: TunDevice, gone: (reason: string) => void): Promise<void> {
@@ -119,6 +121,10 @@ export class ThreadedLanes implements Lanes {
 
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.close()))
+  }
+
+  async #tellAndReclaim(transaction: FibTransaction): Promise<void> {
+    await this.#options.routes.reclaim(() => this.#tellAll({ type: 'program', transaction }))
   }
 
   #tellAll(command: Command): Promise<(Uint8Array | undefined)[]> {

@@ -101,7 +101,7 @@ export class ForwarderServer {
       if (agent === undefined) continue
       // An agent that does not read packets as fast as they are copied loses them, and not this process its memory.
       if (isPacketEvent(event) && agent.writableLength > MOST_UNREAD) continue
-      agent.write(encodeEvent(event))
+      write(agent, encodeEvent(event))
     }
   }
 
@@ -156,11 +156,11 @@ export class ForwarderServer {
     if (socket.destroyed && request.method !== 'apply') return
     try {
       const reply = await this.#carryOut(socket, request)
-      if (socket.writable) socket.write(encodeReply(id, request.method, reply))
+      if (socket.writable) write(socket, encodeReply(id, request.method, reply))
     } catch (error) {
       const failure = error instanceof DataplaneError ? error : unexpected(error)
       if (failure !== error) this.#options.logger.error('A request failed', { method: request.method, reason: String(error) })
-      if (socket.writable) socket.write(encodeFailure(id, failure))
+      if (socket.writable) write(socket, encodeFailure(id, failure))
     }
     if (request.method === 'stop' && this.#stopping) this.#options.stopped()
   }
@@ -234,6 +234,13 @@ export class ForwarderServer {
     logger.info('An agent took control')
     return this.#greeting(dataplane)
   }
+}
+
+/** What is said in one turn goes out at once, an event with the answer that follows it: each write wakes the agent. */
+function write(socket: Socket, octets: Uint8Array): void {
+  socket.cork()
+  socket.write(octets)
+  process.nextTick(() => socket.uncork())
 }
 
 /** Waits for the end of a connection whose other end may just have died: the kernel tells of both in any order. */
