@@ -70,6 +70,15 @@ export class NetworkNamespace implements AsyncDisposable {
   }
 
   /**
+   * Those of `indexes` that are no links of a namespace, the process's own when none is given. Costs a fraction of `Netlink.links.list()`.
+   *
+   * @throws LinuxError `ENOENT` when there is no such namespace, `EPERM` when it may not be entered
+   */
+  static missingLinks(namespace: NamespaceReference | undefined, indexes: readonly number[]): Promise<readonly number[]> {
+    return callAsync((native) => native.namespaceMissingLinks(namespacePath(namespace), [...indexes]))
+  }
+
+  /**
    * Takes the name away; the namespace ends with its last process, socket or descriptor.
    *
    * @throws LinuxError `ENOENT` when it is gone

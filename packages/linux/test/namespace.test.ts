@@ -35,6 +35,17 @@ describe.skipIf(missing !== '')(`network namespaces${because}`, () => {
     await expect(TunDevice.open({ name: 'tun0', namespace: '/run/netns/hdl-test-none' })).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
+  it('say which links are missing', async () => {
+    const namespace = await made.create()
+    const tun = await TunDevice.open({ name: 'tun0', namespace })
+    const { index } = tun
+    expect(await NetworkNamespace.missingLinks(namespace, [1, index, 70_001, index + 1])).toEqual([70_001, index + 1])
+    expect(await NetworkNamespace.missingLinks(undefined, [1])).toEqual([])
+    tun.close()
+    expect(await NetworkNamespace.missingLinks(namespace, [index, 1])).toEqual([index])
+    await expect(NetworkNamespace.missingLinks('/run/netns/hdl-test-none', [1])).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
   it('never become that of the JavaScript thread or of the thread pool', async () => {
     const before = readlinkSync('/proc/thread-self/ns/net')
     const [a, b] = [await made.create(), await made.create()]

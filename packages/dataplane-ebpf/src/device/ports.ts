@@ -110,8 +110,9 @@ export class Ports {
     const failures: ApplyFailure[] = []
     for (const [port, attached] of this.#attached) {
       const resolves = wants(port)
+      if (attached.resolves === resolves) continue
       const value = maps.get('links', port)
-      if (attached.resolves === resolves || value === undefined) continue
+      if (value === undefined) continue
       try {
         await setResolving({ ...attached.request, resolves }, attached.facts.ifindex)
       } catch (error) {
@@ -156,9 +157,11 @@ export class Ports {
 
   /** Looks for devices that went away: a pair ends with the namespace of either end. */
   async look(): Promise<void> {
-    const links = new Set((await this.#options.netlink.links.list()).map(({ index }) => index))
+    const indexes = Array.from(this.#attached.values(), ({ hostIndex }) => hostIndex)
+    const missing = new Set(await NetworkNamespace.missingLinks(this.#options.netns, indexes))
+    if (missing.size === 0) return
     for (const [port, { hostIndex }] of this.#attached) {
-      if (links.has(hostIndex)) continue
+      if (!missing.has(hostIndex)) continue
       this.#options.logger.warn('A device is gone', { port })
       await this.detach(port, 'the device is gone')
     }

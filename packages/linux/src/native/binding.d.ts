@@ -137,6 +137,9 @@ export declare function namespaceIdentity(path?: string | undefined | null): num
 
 export declare function namespaceList(): Array<string>
 
+/** Those of `indexes` that are no links of a namespace. */
+export declare function namespaceMissingLinks(path: string | undefined | null, indexes: Array<number>): Promise<Array<number>>
+
 export declare function namespacePath(name: string): string
 
 /** A file of `/proc/net` of a namespace, as the kernel prints it. */

@@ -6,13 +6,14 @@ use std::{
     ffi::CString,
     fs::{self, File},
     io,
-    os::fd::AsFd,
+    os::fd::{AsFd, AsRawFd},
     path::{Path, PathBuf},
     thread,
 };
 
 use rustix::{
     mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount},
+    net::{AddressFamily, SocketType},
     thread::{LinkNameSpaceType, UnshareFlags, gettid, move_into_link_name_space, unshare_unsafe},
 };
 
@@ -113,6 +114,29 @@ pub fn has_link(path: &Path, link: &str) -> Result<bool> {
     within(Some(path), move || {
         // SAFETY: the name ends with a zero and is only read.
         Ok(unsafe { libc::if_nametoindex(name.as_ptr()) } != 0)
+    })
+}
+
+/// Those of `indexes` that are no links of the namespace at `path` (or the caller's): a fiftieth of what it takes to list all links.
+pub fn missing_links(path: Option<&Path>, indexes: Vec<u32>) -> Result<Vec<u32>> {
+    let operation = || "look for links".into();
+    within(path, move || {
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).context(operation)?;
+        let mut missing = Vec::new();
+        for index in indexes {
+            // SAFETY: an `ifreq` is numbers only, for which zero is a value.
+            let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+            request.ifr_ifru.ifru_ifindex = index as libc::c_int;
+            // SAFETY: SIOCGIFNAME reads the index and writes the name of one `ifreq` (netdevice(7)), which outlives the call.
+            if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNAME as _, &raw mut request) } == 0 {
+                continue;
+            }
+            match io::Error::last_os_error() {
+                error if error.raw_os_error() == Some(libc::ENODEV) => missing.push(index),
+                error => return Err(Error::from_io(error, operation())),
+            }
+        }
+        Ok(missing)
     })
 }
 

@@ -14,11 +14,7 @@ use tun_rs::{DeviceBuilder, Layer};
 use crate::{
     couple::{Coupled, MAX_PIECES, train_of},
     error::{Context, Error, Result},
-    netlink::{
-        LinkSetup, check_link_name,
-        exchange::Exchange,
-        setup::{limit_segments, set_up},
-    },
+    netlink::{LinkSetup, check_link_name, exchange::Exchange, setup::set_up},
     netns,
     offload::{self, ETHERNET, HEADER, Shape},
     train::{MAX_HEADERS, MAX_PACKET, Train},
@@ -100,10 +96,10 @@ impl TunDevice {
         netns::within(path, move || {
             let (device, is_new) = Self::open_here(&options)?;
             let done = Exchange::open().and_then(|mut exchange| {
-                if options.offload && options.mode != TunMode::Attach {
-                    limit_segments(&mut exchange, device.index, LARGEST_SEGMENT)?;
-                }
-                set_up(&mut exchange, device.index, &setup)
+                let largest_segment = (options.offload && options.mode != TunMode::Attach).then_some(LARGEST_SEGMENT);
+                // Of what was just made, nothing is to be taken away.
+                let only_these = setup.only_these && !is_new;
+                set_up(&mut exchange, device.index, &LinkSetup { largest_segment, only_these, ..setup })
             });
             if let Err(error) = done {
                 if is_new && options.persist {

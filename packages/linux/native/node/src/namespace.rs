@@ -50,6 +50,12 @@ pub fn namespace_has_link(path: String, link: String) -> AsyncTask<Job<bool>> {
     job(move || netns::has_link(Path::new(&path), &link))
 }
 
+/// Those of `indexes` that are no links of a namespace.
+#[napi(ts_return_type = "Promise<Array<number>>")]
+pub fn namespace_missing_links(path: Option<String>, indexes: Vec<u32>) -> AsyncTask<Job<Vec<u32>>> {
+    job(move || netns::missing_links(path.as_deref().map(Path::new), indexes))
+}
+
 /// A file of `/proc/net` of a namespace, as the kernel prints it.
 #[napi(ts_return_type = "Promise<string>")]
 pub fn namespace_statistics(path: Option<String>, file: String) -> AsyncTask<Job<String>> {

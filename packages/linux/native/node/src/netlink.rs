@@ -88,6 +88,7 @@ pub fn link_setup(setup: Option<NativeLinkSetup>) -> core::LinkSetup {
     let NativeLinkSetup { mtu, link_local, resolves, addresses, only_these, routes, up } = setup.unwrap_or_default();
     core::LinkSetup {
         mtu,
+        largest_segment: None,
         link_local,
         resolves,
         addresses: addresses.unwrap_or_default().into_iter().map(address_spec).collect(),

@@ -20,6 +20,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkSetup {
     pub mtu: Option<u32>,
+    /// Octets of the largest segment that senders make for it, of which the kernel takes some 300 for headers.
+    pub largest_segment: Option<u32>,
     /// Whether the kernel gives it an IPv6 link-local address of its own.
     pub link_local: Option<bool>,
     /// Whether it resolves the addresses of neighbours (`IFF_NOARP`).
@@ -34,7 +36,8 @@ pub struct LinkSetup {
     pub up: bool,
 }
 
-/// Makes a link of the calling thread's namespace what it shall be. After a refusal some of it may be done.
+/// Makes a link of the calling thread's namespace what it shall be, but for looking at what is there in one message to the kernel. After a refusal some of
+/// it may be done.
 pub(crate) fn set_up(exchange: &mut Exchange, index: u32, setup: &LinkSetup) -> Result<()> {
     let mut wanted = Vec::with_capacity(setup.addresses.len());
     for spec in &setup.addresses {
@@ -57,22 +60,17 @@ pub(crate) fn set_up(exchange: &mut Exchange, index: u32, setup: &LinkSetup) -> 
         let message = LinkUnspec::new_with_index(index).up().build();
         exchange.add(format!("set link {index} up"), 0, RouteNetlinkMessage::SetLink(message));
     }
-    exchange.send_all()?;
     lead(exchange, index, &setup.routes)
 }
 
-/// Has senders make no larger segments for a link than `octets`, of which the kernel takes some 300 for headers.
-pub(crate) fn limit_segments(exchange: &mut Exchange, index: u32, octets: u32) -> Result<()> {
-    let message = LinkUnspec::new_with_index(index).append_extra_attribute(LinkAttribute::GsoMaxSize(octets)).build();
-    exchange.add(format!("limit the segments of link {index}"), 0, RouteNetlinkMessage::SetLink(message));
-    exchange.send_all().map(drop)
-}
-
-/// MTU, neighbours and link-local addresses in one message.
+/// MTU, segments, neighbours and link-local addresses in one message.
 fn shape(index: u32, setup: &LinkSetup) -> Option<LinkMessage> {
     let mut request = LinkUnspec::new_with_index(index);
     if let Some(mtu) = setup.mtu {
         request = request.mtu(mtu);
+    }
+    if let Some(octets) = setup.largest_segment {
+        request = request.append_extra_attribute(LinkAttribute::GsoMaxSize(octets));
     }
     if let Some(link_local) = setup.link_local {
         let mode = if link_local { In6AddrGenMode::Eui64 } else { In6AddrGenMode::None };
@@ -84,7 +82,7 @@ fn shape(index: u32, setup: &LinkSetup) -> Option<LinkMessage> {
         message.header.change_mask |= LinkFlags::Noarp;
         message.header.flags.set(LinkFlags::Noarp, !resolves);
     }
-    let is_needed = setup.mtu.is_some() || setup.link_local.is_some() || setup.resolves.is_some();
+    let is_needed = setup.mtu.is_some() || setup.largest_segment.is_some() || setup.link_local.is_some() || setup.resolves.is_some();
     is_needed.then_some(message)
 }
 
@@ -109,7 +107,7 @@ fn is_link_local(ip: IpAddr) -> bool {
     }
 }
 
-/// Sends destinations to a link. The link that was the first to have one keeps it: behind it, the route has a metric of the link's own, so that it is
+/// Sends what was added, and then destinations to a link. The link that was the first to have one keeps it: behind it, the route has a metric of the link's own, so that it is
 /// there for packets bound to this link, and takes over when the first link goes.
 fn lead(exchange: &mut Exchange, index: u32, destinations: &[String]) -> Result<()> {
     let mut prefixes = Vec::with_capacity(destinations.len());
@@ -120,7 +118,10 @@ fn lead(exchange: &mut Exchange, index: u32, destinations: &[String]) -> Result<
         prefixes.push(prefix);
     }
     let mut taken = Vec::new();
-    for (outcome, prefix) in exchange.send()?.into_iter().zip(prefixes) {
+    let mut outcomes = exchange.send()?;
+    let of_routes = outcomes.split_off(outcomes.len() - prefixes.len());
+    outcomes.into_iter().collect::<Result<Vec<_>>>()?;
+    for (outcome, prefix) in of_routes.into_iter().zip(prefixes) {
         match outcome {
             Err(error) if error.errno == libc::EEXIST => taken.push(prefix),
             outcome => drop(outcome?),
