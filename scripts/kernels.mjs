@@ -52,7 +52,7 @@ const say = (text) => console.error(text)
 
 ensureInstalled()
 ensureSystemPackages(
-  ['qemu-system-x86', 'busybox-static', 'kmod', 'cpio', 'xz-utils', 'iproute2', 'iputils-ping', 'ethtool', 'iperf3', 'nftables'],
+  ['qemu-system-x86', 'busybox-static', 'kmod', 'cpio', 'xz-utils', 'iproute2', 'iputils-ping', 'ethtool', 'iperf3', 'nftables', 'frr'],
   { install: true },
 )
 ensureNative({ install: true })

@@ -24,9 +24,10 @@ export class FrrBfd {
     private readonly namespace: string,
   ) {}
 
-  /** @param bgp lines of `router bgp` @param bfd lines of `bfd` */
-  async start(bgp: string, bfd = ''): Promise<void> {
+  /** @param bgp lines of `router bgp` @param bfd lines of `bfd` @param zebra lines of the configuration of `zebra` */
+  async start(bgp: string, bfd = '', zebra = ''): Promise<void> {
     chmodSync(this.#directory, 0o777)
+    writeFileSync(join(this.#directory, 'zebra.conf'), zebra)
     writeFileSync(join(this.#directory, 'bgpd.conf'), bgp)
     writeFileSync(join(this.#directory, 'bfdd.conf'), bfd)
     for (const name of DAEMONS) await this.run(name)
@@ -35,13 +36,12 @@ export class FrrBfd {
   /** Starts one of the daemons. */
   async run(name: (typeof DAEMONS)[number]): Promise<void> {
     const place = (file: string): string => join(this.#directory, file)
-    const file = name === 'zebra' ? [] : ['-f', place(`${name}.conf`)]
     const own = name === 'bfdd' ? ['--bfdctl', place('bfdd.sock')] : []
     const paths = ['-i', place(`${name}.pid`), '-z', place('zebra.sock'), '--vty_socket', this.#directory]
-    const args = [...paths, ...file, ...own, '-u', 'frr', '-g', 'frr', '--log', 'stdout', '-P', '0']
+    const args = [...paths, '-f', place(`${name}.conf`), ...own, '-u', 'frr', '-g', 'frr', '--log', 'stdout', '-P', '0']
     this.#running.set(name, this.namespaces.start(this.namespace, `/usr/lib/frr/${name}`, ...args))
     const sign = place(name === 'zebra' ? 'zebra.sock' : `${name}.vty`)
-    for (const end = Date.now() + 60_000; !existsSync(sign);) {
+    for (const end = Date.now() + 300_000; !existsSync(sign);) {
       if (Date.now() > end) throw new TypeError(`${name} does not start`)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
