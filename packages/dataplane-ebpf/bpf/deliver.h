@@ -47,11 +47,15 @@ static __always_inline void write_link_addresses(__u8 *octets, const struct port
 static __always_inline void redirect_to(struct __sk_buff *skb, const struct link *link)
 {
 	struct config *config = configuration();
+	__u32 avoided = config ? config->avoided : AVOID_REDIRECT_PEER;
 
+	/* From the program of a netkit device, the kernel drops what is redirected to a peer. */
+	if ((avoided & AVOID_LOCAL_REDIRECT_PEER) && config && skb->ifindex != config->uplink)
+		avoided |= AVOID_REDIRECT_PEER;
 	/* Before Linux 6.15 a redirected packet keeps a type that its receiver would not take. */
 	bpf_skb_change_type(skb, 0);
 	/* The kernel moves no packet to the peer of a device in the namespace where it is. */
-	if (link->is_local || (config && (config->avoided & AVOID_REDIRECT_PEER)))
+	if (link->is_local || (avoided & AVOID_REDIRECT_PEER))
 		bpf_redirect(link->ifindex, 0);
 	else
 		bpf_redirect_peer(link->ifindex, 0);

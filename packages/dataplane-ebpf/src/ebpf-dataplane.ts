@@ -6,7 +6,7 @@ import type { EbpfXdp } from './device/xdp.js'
 import type { EbpfInspection } from './inspection.js'
 import { openRouter } from './open.js'
 import { checkPrivileges } from './privileges.js'
-import { chooseMeans, missingEbpfFeatures, type EbpfChoice, type EbpfFeatureName } from './probe.js'
+import { chooseMeans, missingEbpfFeatures, missingNetkit, type EbpfChoice, type EbpfFeatureName } from './probe.js'
 
 /** A kernel dataplane. `await using` closes it, and with it what it made. */
 export interface EbpfDataplane extends Dataplane, InspectableDataplane, AsyncDisposable {
@@ -40,6 +40,11 @@ export interface EbpfDataplaneOptions {
   /** Most ports; 16,384 when left out. Each costs some 100 octets and 80 a CPU from the start, and 6 KiB when it is there and has a device. */
   readonly ports?: number
   /**
+   * What the devices of endpoints are: `veth` pairs if left out, or those of `netkit` (Linux 6.7), which give programs what an endpoint sends as it leaves it, past a
+   * queue, and send nothing on while there is no program. Devices that are there stay what they are.
+   */
+  readonly devices?: 'veth' | 'netkit'
+  /**
    * Whether what comes out of one tunnel and goes into another is sent on by XDP in the uplink's driver: `native` wherever the driver can, `off` never. When left
    * out, where labels are swapped and it does no harm: not on a veth, and only where the host forwards. By tc otherwise, which does the same.
    */
@@ -64,18 +69,8 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
  * `dataplane.permission`; `dataplane.busy` when another dataplane has the uplink
  */
 export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
-  const {
-    addresses,
-    uplink,
-    underlayNetns,
-    pinDirectory,
-    encapsulations = OFFERED,
-    logger = silentLogger,
-    without = [],
-    keeper,
-    xdp,
-  } = options
-  const { fibBlocks = 65_536, routes = 262_144, flows = 65_536, ports = 16_384 } = options
+  const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger, without = [], keeper } = options
+  const { devices = 'veth', xdp, fibBlocks = 65_536, routes = 262_144, flows = 65_536, ports = 16_384 } = options
   if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
   if (pinDirectory !== undefined && !isAbsolute(pinDirectory)) throw refused(`pinDirectory ${pinDirectory}`, 'an absolute path is needed')
   const unknown = encapsulations.find((encapsulation) => !OFFERED.includes(encapsulation))
@@ -87,7 +82,9 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
   if (process.platform === 'linux') checkPrivileges()
   const missing = missingEbpfFeatures(without)
   if (missing !== '') throw refused('this kernel', `lacks ${missing}`)
-  const choice = chooseMeans(without)
+  const lack = devices === 'netkit' ? missingNetkit(without) : ''
+  if (lack !== '') throw refused('devices of netkit', `this kernel lacks ${lack}`)
+  const choice = chooseMeans(devices, without)
   return openRouter({
     choice,
     addresses,

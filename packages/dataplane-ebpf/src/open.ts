@@ -32,6 +32,8 @@ const LOCK_PATIENCE = 1000
 
 /** Bits of what programs do without; see `bpf/layout/config.h`. */
 const AVOIDED = { 'decap-l3': 1, 'redirect-peer': 2 } as const
+/** Likewise: what programs of netkit devices cannot do, of which some may be there from a dataplane before this one. */
+const AVOIDED_BY_NETKIT = 4
 /** What the program of XDP does without that may be there; see `device/transit.ts`. */
 const AVOIDED_BY_TRANSIT = 8
 
@@ -68,7 +70,8 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
   configure(options, maps, tables, uplinkIndex, mtu, pins)
 
   const events = new EventQueue<DataplaneEvent>()
-  const ports = new Ports({ maps, netlink, netns, uplink: uplinkIndex, usesTcx: choice.endpoints === 'tcx', pins, events, logger })
+  const usesTcx = choice.endpoints === 'tcx'
+  const ports = new Ports({ maps, netlink, netns, uplink: uplinkIndex, devices: choice.devices, usesTcx, pins, events, logger })
   await ports.adopt()
   const attachment = await callAsync(() =>
     object.attach({
@@ -163,7 +166,10 @@ function configure(
     .set('underlay_mtu', mtu)
     .set(
       'avoided',
-      choice.avoided.reduce((mask, name) => mask | AVOIDED[name], config.get('avoided') & AVOIDED_BY_TRANSIT),
+      choice.avoided.reduce(
+        (mask, name) => mask | AVOIDED[name],
+        (config.get('avoided') & (AVOIDED_BY_NETKIT | AVOIDED_BY_TRANSIT)) | (choice.devices === 'netkit' ? AVOIDED_BY_NETKIT : 0),
+      ),
     )
     .set(
       'encapsulations',

@@ -6,6 +6,7 @@ export type EbpfFeatureName =
   | 'mmapable-array'
   | 'tcx'
   | 'clsact'
+  | 'netkit'
   | 'redirect-neigh'
   | 'redirect-peer'
   | 'decap-l3'
@@ -38,6 +39,7 @@ const FEATURES: readonly Known[] = [
   { name: 'mmapable-array', purpose: 'a FIB in memory that process and kernel share', minimumKernel: '5.5' },
   { name: 'tcx', purpose: 'attaching to the uplink beside other programs', minimumKernel: '6.6', otherwise: 'filters of clsact' },
   { name: 'clsact', purpose: 'attaching to devices of endpoints without a grace period', minimumKernel: '4.5', otherwise: 'tcx' },
+  { name: 'netkit', purpose: 'devices of endpoints with a place for programs', minimumKernel: '6.7', otherwise: 'veth' },
   { name: 'redirect-neigh', purpose: 'sending to the neighbour that the routes name', minimumKernel: '5.10' },
   {
     name: 'redirect-peer',
@@ -76,14 +78,16 @@ function tryAll(): readonly EbpfFeature[] {
   })
 }
 
-/** By a link of tcx, or by a filter of a clsact qdisc. */
-export type EbpfAttachment = 'tcx' | 'clsact'
+/** By a link of tcx, by a filter of a clsact qdisc, or by a netkit device itself. */
+export type EbpfAttachment = 'tcx' | 'clsact' | 'netkit'
 
 /** How a dataplane does what kernels differ in. */
 export interface EbpfChoice {
   /** How the program is attached to the uplink. */
   readonly uplink: EbpfAttachment
-  /** How programs are attached to devices of endpoints. */
+  /** What devices new endpoints get. */
+  readonly devices: 'veth' | 'netkit'
+  /** How programs are attached to devices of endpoints that are veth pairs. */
   readonly endpoints: EbpfAttachment
   /** Whether the kernel merges segments that come in by VXLAN. */
   readonly mergesVxlan: boolean
@@ -91,14 +95,14 @@ export interface EbpfChoice {
   readonly avoided: readonly ('decap-l3' | 'redirect-peer')[]
 }
 
-/** @param without features to do without although the kernel may have them */
-export function chooseMeans(without: readonly EbpfFeatureName[]): EbpfChoice {
+/** @param devices what new endpoints shall get @param without features to do without although the kernel may have them */
+export function chooseMeans(devices: EbpfChoice['devices'], without: readonly EbpfFeatureName[]): EbpfChoice {
   const has = (wanted: EbpfFeatureName): boolean =>
     !without.includes(wanted) && ebpfFeatures().some(({ name, available }) => name === wanted && available)
   const avoided = (['decap-l3', 'redirect-peer'] as const).filter((name) => !has(name))
   const uplink = has('tcx') ? 'tcx' : 'clsact'
   // tcx waits for a grace period of RCU with each program that comes or goes, tens of milliseconds in which no link of the machine can be changed.
-  return { uplink, endpoints: has('clsact') ? 'clsact' : uplink, mergesVxlan: has('vxlan'), avoided }
+  return { uplink, devices, endpoints: has('clsact') ? 'clsact' : uplink, mergesVxlan: has('vxlan'), avoided }
 }
 
 /**
@@ -115,4 +119,11 @@ export function missingEbpfFeatures(without: readonly EbpfFeatureName[] = []): s
     .filter(({ name, available, optional }) => !available && (!optional || (name === 'tcx' && !canAttach)))
     .map(({ name, purpose, minimumKernel, reason }) => `${name} (${purpose}, since Linux ${minimumKernel}): ${reason}`)
     .join('; ')
+}
+
+/** Why there can be no devices of netkit; empty when there can. @param without features to do without although the kernel may have them */
+export function missingNetkit(without: readonly EbpfFeatureName[] = []): string {
+  const { minimumKernel, reason } = ebpfFeatures().find(({ name }) => name === 'netkit') as EbpfFeature
+  const because = without.includes('netkit') ? 'to be done without' : reason
+  return because === '' ? '' : `netkit (since Linux ${minimumKernel}): ${because}`
 }

@@ -1,6 +1,7 @@
 import { testDataplane, type TestContext } from '@heddle/dataplane-conformance'
 import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { afterAll, beforeAll, describe, it } from 'vitest'
+import { missingNetkit } from '../src/probe.js'
 import { EbpfHarnessWorld, ebpfHarness, hasXdp } from './support/ebpf-harness.js'
 import { missing, titled } from './support/requirements.js'
 
@@ -19,5 +20,9 @@ describe.skipIf(missing() !== '')(titled('veth pairs in namespaces'), () => {
   const test = { describe, it: patient }
 
   testDataplane(`ebpf${hasXdp ? '' : ' (without XDP: needs ethtool)'}`, () => ebpfHarness(world), { test })
+  const lack = missing() === '' ? missingNetkit() : ''
+  describe.skipIf(lack !== '')(lack === '' ? 'netkit pairs' : `netkit pairs (skipped: needs ${lack})`, () => {
+    testDataplane('ebpf on netkit', () => ebpfHarness(world, [], 'netkit'), { test, runs: 8 })
+  })
   testDataplane(`ebpf without ${OLD.join(', ')}`, () => ebpfHarness(world, OLD), { test, runs: 8 })
 })

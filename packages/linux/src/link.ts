@@ -20,7 +20,7 @@ export interface Link {
   readonly mac?: string
   /** Index of the bridge or VRF that it belongs to. */
   readonly controller?: number
-  /** Index of the other end (veth) or the lower link, perhaps in another namespace. */
+  /** Index of the other end (veth, netkit) or the lower link, perhaps in another namespace. */
   readonly peer?: number
 }
 
@@ -37,8 +37,13 @@ export interface LinkChange {
   readonly linkLocal?: boolean
 }
 
-/** A veth pair: two links joined like the ends of a cable. */
+/** A pair of links joined like the ends of a cable. */
 export interface VethOptions {
+  /**
+   * `netkit` (Linux 6.7): a pair for programs, which see what the other end sends as it leaves it. Until one is attached that goes nowhere. `veth` if left
+   * out.
+   */
+  readonly kind?: 'veth' | 'netkit'
   readonly name: string
   /** Name of the other end. */
   readonly peer: string
@@ -105,14 +110,14 @@ export class Links {
   }
 
   /**
-   * Makes a veth pair. Both ends are down unless they are set up otherwise. On an error nothing of it stays.
+   * Makes a veth pair, or one of netkit. Both ends are down unless they are set up otherwise. On an error nothing of it stays.
    *
-   * @throws LinuxError `EEXIST` when a name is taken, `ENOENT` when the other namespace is not there; as `setUp`
+   * @throws LinuxError `EEXIST` when a name is taken, `ENOENT` when the other namespace is not there, `EOPNOTSUPP` without netkit; as `setUp`
    */
   createVeth(options: VethOptions): Promise<VethEnds> {
-    const { peerNamespace, setup = {}, peerSetup = {}, ...rest } = options
+    const { kind, peerNamespace, setup = {}, peerSetup = {}, ...rest } = options
     const path = namespacePath(peerNamespace)
-    const spec = { ...rest, setup: nativeSetup(setup), peerSetup: nativeSetup(peerSetup) }
+    const spec = { ...rest, isNetkit: kind === 'netkit', setup: nativeSetup(setup), peerSetup: nativeSetup(peerSetup) }
     return callAsync(() => this.#netlink.createVeth(path === undefined ? spec : { ...spec, peerNamespace: path }))
   }
 }

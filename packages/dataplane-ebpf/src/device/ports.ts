@@ -7,7 +7,7 @@ import {
   type DeviceRequest,
 } from '@heddle/core'
 import type { EventQueue, Logger } from '@heddle/io'
-import { LinkReaper, LinuxError, NetworkNamespace, type Netlink } from '@heddle/linux'
+import { LinkReaper, LinuxError, NetworkNamespace, type Link, type Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
 import { join } from 'node:path'
 import { macOf } from '../layout/objects.js'
@@ -27,6 +27,9 @@ export interface PortsOptions {
   readonly netns: string | undefined
   /** Index of the uplink, which makes the names of this dataplane's devices its own. */
   readonly uplink: number
+  /** What new devices are. */
+  readonly devices: 'veth' | 'netkit'
+  /** Of veth devices. */
   readonly usesTcx: boolean
   /** Directory of pins; nothing is pinned when left out. */
   readonly pins: string | undefined
@@ -44,9 +47,10 @@ interface Attached {
   readonly attachment: number
   /** Whether the endpoint looks for its neighbours. */
   readonly resolves: boolean
+  readonly isNetkit: boolean
 }
 
-/** The devices of ports: veth pairs with the egress program at the router's end. */
+/** The devices of ports: pairs with the egress program at the router's end. */
 export class Ports {
   readonly #options: PortsOptions
   readonly #attached = new Map<number, Attached>()
@@ -65,7 +69,8 @@ export class Ports {
       const view = new View(LINK, value)
       const hostIndex = view.get('ifindex')
       const request = maps.get('requests', port)
-      if (!links.has(hostIndex) || request === undefined) {
+      const host = links.get(hostIndex)
+      if (host === undefined || request === undefined) {
         logger.warn('A device is gone', { port })
         this.#forget(port, hostIndex)
         continue
@@ -77,15 +82,16 @@ export class Ports {
         facts,
         hostIndex,
         namespace: namespaceOf(decoded),
-        attachment: await this.#attachProgram(port, hostIndex),
+        attachment: await this.#attachProgram(port, host),
         resolves: view.get('resolves') === 1,
+        isNetkit: isNetkit(host),
       })
     }
   }
 
   /** @param resolves whether the endpoint shall look for its neighbours */
   async attach(port: number, request: DeviceRequest, resolves: boolean): Promise<DeviceFacts> {
-    const { netlink, events } = this.#options
+    const { netlink, events, devices } = this.#options
     for (const [other, { request: taken }] of this.#attached) {
       if (other !== port && samePlace(taken, request)) {
         throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${other}`)
@@ -95,11 +101,12 @@ export class Ports {
     const namespace = namespaceOf(request)
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
-    const pair = await openVeth(netlink, this.#hostName(port), { ...request, resolves })
+    const pair = await openVeth(netlink, this.#hostName(port), { ...request, resolves, kind: devices })
     const facts = factsOf(pair)
     const attachment = isHere ? before.attachment : await this.#program(port, pair, request, resolves)
     if (isHere) this.#write(port, pair, request, resolves)
-    this.#attached.set(port, { request, facts, hostIndex: pair.host.index, namespace, attachment, resolves })
+    const { host } = pair
+    this.#attached.set(port, { request, facts, hostIndex: host.index, namespace, attachment, resolves, isNetkit: isNetkit(host) })
     if (!isHere) events.push({ type: 'port-up', port })
     return facts
   }
@@ -114,7 +121,7 @@ export class Ports {
       const value = maps.get('links', port)
       if (value === undefined) continue
       try {
-        await setResolving({ ...attached.request, resolves }, attached.facts.ifindex)
+        await setResolving(attached.request, attached.facts.ifindex, resolves)
       } catch (error) {
         if (!(error instanceof DataplaneError)) throw error
         failures.push({ object: { kind: 'port', key: String(port) }, code: error.code, message: error.message })
@@ -167,12 +174,17 @@ export class Ports {
     }
   }
 
-  /** Links at the router's end of endpoints' devices, in order of their ports. */
+  /** Links at the router's end of endpoints' devices, in order of their ports. @param how programs are attached to veth devices */
   links(how: EbpfAttachment): InspectedLink[] {
     const sorted = [...this.#attached].sort(([a], [b]) => a - b)
-    return sorted.map(([port, { request, hostIndex }]) => {
+    return sorted.map(([port, { request, hostIndex, ...attached }]) => {
       const inside = request.netns === undefined ? '' : ` in ${request.netns}`
-      return { name: `port ${port}: ${request.ifname}${inside}`, index: hostIndex, how, pin: `link-${port}` }
+      return {
+        name: `port ${port}: ${request.ifname}${inside}`,
+        index: hostIndex,
+        how: attached.isNetkit ? 'netkit' : how,
+        pin: `link-${port}`,
+      }
     })
   }
 
@@ -183,7 +195,7 @@ export class Ports {
   async #program(port: number, pair: VethPair, request: DeviceRequest, resolves: boolean): Promise<number> {
     this.#write(port, pair, request, resolves)
     try {
-      return await this.#attachProgram(port, pair.host.index)
+      return await this.#attachProgram(port, pair.host)
     } catch (cause) {
       this.#forget(port, pair.host.index)
       void this.#options.netlink.links.delete(pair.host.index).catch(() => undefined)
@@ -192,13 +204,14 @@ export class Ports {
     }
   }
 
-  #attachProgram(port: number, ifindex: number): Promise<number> {
+  #attachProgram(port: number, host: Link): Promise<number> {
     const { maps, netns, pins, usesTcx } = this.#options
     return callAsync(() =>
       maps.object.attach({
         program: 'egress',
-        ifindex,
+        ifindex: host.index,
         usesTcx,
+        isNetkit: isNetkit(host),
         ...(netns === undefined ? {} : { namespace: netns }),
         ...(pins === undefined ? {} : { pin: join(pins, `link-${port}`) }),
       }),
@@ -236,6 +249,10 @@ export class Ports {
   #hostName(port: number): string {
     return `hd${this.#options.uplink.toString(36)}p${port.toString(36)}`
   }
+}
+
+function isNetkit({ kind }: Link): boolean {
+  return kind === 'netkit'
 }
 
 function factsOf({ peer }: VethPair): DeviceFacts {

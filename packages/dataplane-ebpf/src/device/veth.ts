@@ -8,6 +8,8 @@ import { checkRequest, routesOf } from './device-request.js'
 export interface EndpointDevice extends DeviceRequest {
   /** Whether the endpoint looks for its neighbours; else every frame goes to the program at the other end, whatever its address. */
   readonly resolves: boolean
+  /** Of a device that is made. */
+  readonly kind: 'veth' | 'netkit'
 }
 
 /** Both ends of an endpoint's device. */
@@ -19,7 +21,7 @@ export interface VethPair {
 }
 
 /**
- * Makes the veth pair that is asked for, or takes the one that is there, and configures the endpoint's end.
+ * Makes the pair that is asked for, or takes the one that is there, of whichever kind, and configures the endpoint's end.
  *
  * @param netlink of the router's namespace @param hostName of the end there
  * @throws DataplaneError `dataplane.device`, `dataplane.netns-missing`, `dataplane.permission`
@@ -42,7 +44,7 @@ export async function openVeth(netlink: Netlink, hostName: string, request: Endp
 }
 
 /** Has the endpoint look for its neighbours, or not any more. @throws DataplaneError as `openVeth` */
-export async function setResolving({ resolves, ...request }: EndpointDevice, index: number): Promise<void> {
+export async function setResolving(request: DeviceRequest, index: number, resolves: boolean): Promise<void> {
   await translated(request, async () => {
     using inside = await Netlink.open(request.netns)
     await inside.links.setUp(index, { resolves })
@@ -51,9 +53,10 @@ export async function setResolving({ resolves, ...request }: EndpointDevice, ind
 
 /** A new pair; `undefined` when one of the names is taken. */
 async function make(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<VethPair | undefined> {
-  const { ifname, netns, mtu, addresses } = request
+  const { ifname, netns, mtu, addresses, kind } = request
   try {
     const { end, peer } = await netlink.links.createVeth({
+      kind,
       name: hostName,
       peer: ifname,
       ...(netns === undefined ? {} : { peerNamespace: netns }),
@@ -75,7 +78,8 @@ async function adopt(netlink: Netlink, hostName: string, request: EndpointDevice
   if (host === undefined) return undefined
   using inside = await Netlink.open(request.netns)
   const peer = await find(inside, request.ifname)
-  if (host.kind === 'veth' && peer?.kind === 'veth' && host.peer === peer.index && peer.peer === host.index) {
+  const isPair = (host.kind === 'veth' || host.kind === 'netkit') && peer?.kind === host.kind
+  if (isPair && host.peer === peer.index && peer.peer === host.index) {
     return {
       host: await netlink.links.setUp(host.index, hostSetup(request)),
       peer: await inside.links.setUp(peer.index, peerSetup(request)),

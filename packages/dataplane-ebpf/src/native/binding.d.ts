@@ -72,6 +72,8 @@ export interface NativeAttachOptions {
   usesTcx: boolean
   /** By XDP in the link's driver, for a program of XDP. */
   isXdp?: boolean
+  /** The link is this router's end of a netkit pair: what the other end sends. */
+  isNetkit?: boolean
 }
 
 export interface NativeFeature {

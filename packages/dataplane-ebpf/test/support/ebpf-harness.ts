@@ -65,12 +65,25 @@ export class EbpfHarnessWorld {
 }
 
 /** A harness around a dataplane on real devices. @param without features of the kernel to do without */
-export async function ebpfHarness(world: EbpfHarnessWorld, without: readonly EbpfFeatureName[] = []): Promise<Harness> {
+export async function ebpfHarness(
+  world: EbpfHarnessWorld,
+  without: readonly EbpfFeatureName[] = [],
+  devices: 'veth' | 'netkit' = 'veth',
+): Promise<Harness> {
   const { namespaces } = world
   const underlayNetns = namespaces.path('ebpf-router')
   const addresses = [LOCAL[4], LOCAL[6]]
-  const size = { fibBlocks: 2048, routes: 4096, flows: 4096 }
-  const dataplane = await ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, ...size, without, xdp: hasXdp ? 'native' : 'off' })
+  const dataplane = await ebpfDataplane({
+    addresses,
+    uplink: 'up0',
+    underlayNetns,
+    fibBlocks: 2048,
+    routes: 4096,
+    flows: 4096,
+    without,
+    devices,
+    xdp: hasXdp ? 'native' : 'off',
+  })
   return new EbpfHarness(world, dataplane, await Capture.open(namespaces.path('ebpf-net'), 'up0'))
 }
 

@@ -344,6 +344,8 @@ export interface NativeTunOptions {
 }
 
 export interface NativeVeth {
+  /** Whether it is a netkit pair. */
+  isNetkit?: boolean
   name: string
   peer: string
   peerNamespace?: string

@@ -17,7 +17,7 @@ pub struct Attached {
     pub id: u32,
     /// Its name, or the filter's; empty where the kernel tells none.
     pub name: String,
-    /// `xdp`, `generic xdp`, `offloaded xdp`, `tcx` or `clsact`.
+    /// `xdp`, `generic xdp`, `offloaded xdp`, `tcx`, `netkit` or `clsact`.
     pub how: &'static str,
 }
 
@@ -25,7 +25,8 @@ pub struct Attached {
 pub fn on_link(namespace: Option<&Path>, ifindex: u32) -> Result<Vec<Attached>> {
     netns::within(namespace, move || {
         let mut found = by_xdp(ifindex).context(|| format!("ask for XDP programs of link {ifindex}"))?;
-        found.extend(by_tcx(ifindex)?);
+        found.extend(by_descriptor(ifindex, sys::TCX_INGRESS, "tcx")?);
+        found.extend(by_descriptor(ifindex, sys::NETKIT_PEER, "netkit")?);
         found.extend(clsact::filters(ifindex).context(|| format!("ask for the filters of link {ifindex}"))?.into_iter().map(
             |clsact::Found { id, name }| {
                 let program = if id == 0 { String::new() } else { name_of(id) };
@@ -36,12 +37,12 @@ pub fn on_link(namespace: Option<&Path>, ifindex: u32) -> Result<Vec<Attached>> 
     })
 }
 
-fn by_tcx(ifindex: u32) -> Result<Vec<Attached>> {
+fn by_descriptor(ifindex: u32, kind: u32, how: &'static str) -> Result<Vec<Attached>> {
     let mut ids = [0_u32; 64];
-    match sys::prog_query(ifindex, sys::TCX_INGRESS, &mut ids) {
-        Ok(count) => Ok(ids[..count.min(ids.len())].iter().map(|&id| Attached { id, name: name_of(id), how: "tcx" }).collect()),
-        // before Linux 6.6
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(Vec::new()),
+    match sys::prog_query(ifindex, kind, &mut ids) {
+        Ok(count) => Ok(ids[..count.min(ids.len())].iter().map(|&id| Attached { id, name: name_of(id), how }).collect()),
+        // an older kernel, or another kind of link
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENXIO | libc::EACCES)) => Ok(Vec::new()),
         Err(error) => Err(Error::from_io(error, format!("ask for the programs of link {ifindex}"))),
     }
 }

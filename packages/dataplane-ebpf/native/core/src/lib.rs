@@ -9,6 +9,7 @@ pub mod link;
 pub mod lock;
 pub mod map;
 mod map_symbols;
+mod netkit;
 pub mod object;
 pub mod probe;
 pub mod program;

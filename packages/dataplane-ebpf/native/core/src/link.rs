@@ -1,5 +1,5 @@
 //! A program on a link: by tcx (Linux 6.6), whose attachment is a descriptor that can be pinned and given another program in one step, or by a filter of
-//! clsact, which does without either.
+//! clsact, which does without either. A netkit device has a place of its own for programs (Linux 6.7), likewise by a descriptor.
 
 use std::{
     fs,
@@ -28,6 +28,8 @@ pub enum Means {
     Filter,
     /// In the device's driver, before the kernel makes packets of frames (Linux 5.9).
     Xdp,
+    /// To what the other end of a netkit device sends.
+    Netkit,
 }
 
 /// A program attached to packets that come in on a link.
@@ -45,6 +47,7 @@ impl Attachment {
         match place.means {
             Means::Tcx => Self::by_descriptor(program, sys::TCX_INGRESS, 0, place),
             Means::Xdp => Self::by_descriptor(program, sys::XDP, sys::XDP_BY_DRIVER, place),
+            Means::Netkit => Self::by_descriptor(program, sys::NETKIT_PEER, 0, place),
             Means::Filter => Self::filter(program, place),
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use crate::{clsact, sys, vxlan};
+use crate::{clsact, netkit, sys, vxlan};
 
 /// A feature and, where it is missing, why.
 pub struct Feature {
@@ -37,6 +37,7 @@ pub fn probe() -> Vec<Feature> {
         feature("mmapable-array", sys::map_create(sys::ARRAY, 4, 8, 1, sys::MMAPABLE).map(drop)),
         feature("tcx", attach(Means::Tcx)),
         feature("clsact", attach(Means::Clsact)),
+        feature("netkit", attach(Means::Netkit)),
         feature("redirect-neigh", helper(REDIRECT_NEIGH)),
         feature("redirect-peer", helper(REDIRECT_PEER)),
         feature("decap-l3", decap()),
@@ -74,6 +75,8 @@ enum Means {
     Tcx,
     Clsact,
     Xdp,
+    /// On a pair of its own.
+    Netkit,
 }
 
 /// What a program returns that lets everything pass: to the next one of tc, or from XDP to the kernel.
@@ -94,6 +97,7 @@ fn attach(means: Means) -> io::Result<()> {
         // Generic, as loopback has no driver, and so nothing for a link that others use.
         Means::Xdp if is_alone => sys::link_create(program.as_fd(), LOOPBACK, sys::XDP, 0).map(drop),
         Means::Xdp => Ok(()),
+        Means::Netkit => netkit::probe(program.as_fd()),
     })
 }
 

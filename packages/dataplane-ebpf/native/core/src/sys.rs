@@ -25,6 +25,9 @@ const LINK_UPDATE: u32 = 29;
 /// Attach type of a tcx program on packets that come in (Linux 6.6).
 pub const TCX_INGRESS: u32 = 46;
 
+/// Attach type of a program on what the peer of a netkit device sends (Linux 6.7).
+pub const NETKIT_PEER: u32 = 55;
+
 /// Attach type of an XDP program.
 pub const XDP: u32 = 37;
 /// `XDP_FLAGS_DRV_MODE`: by the device's driver, or not at all.

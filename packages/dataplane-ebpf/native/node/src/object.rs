@@ -69,6 +69,8 @@ pub struct NativeAttachOptions {
     pub uses_tcx: bool,
     /// By XDP in the link's driver, for a program of XDP.
     pub is_xdp: Option<bool>,
+    /// The link is this router's end of a netkit pair: what the other end sends.
+    pub is_netkit: Option<bool>,
 }
 
 /// Maps and programs in the kernel.
@@ -220,11 +222,12 @@ impl NativeObject {
     /// Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn attach(&self, options: NativeAttachOptions) -> Result<AsyncTask<Job<u32>>> {
-        let NativeAttachOptions { program, namespace, ifindex, pin, uses_tcx, is_xdp } = options;
-        let means = match (is_xdp, uses_tcx) {
-            (Some(true), _) => Means::Xdp,
-            (_, true) => Means::Tcx,
-            (_, false) => Means::Filter,
+        let NativeAttachOptions { program, namespace, ifindex, pin, uses_tcx, is_xdp, is_netkit } = options;
+        let means = match (is_netkit, is_xdp, uses_tcx) {
+            (Some(true), _, _) => Means::Netkit,
+            (_, Some(true), _) => Means::Xdp,
+            (_, _, true) => Means::Tcx,
+            (_, _, false) => Means::Filter,
         };
         let program = self.program(&program)?.share().map_err(to_js)?;
         let attached = Arc::clone(&self.attached);

@@ -55,6 +55,8 @@ pub struct NativeLinkChange {
 
 #[napi(object)]
 pub struct NativeVeth {
+    /// Whether it is a netkit pair.
+    pub is_netkit: Option<bool>,
     pub name: String,
     pub peer: String,
     pub peer_namespace: Option<String>,
@@ -306,9 +308,10 @@ impl NativeNetlink {
 
     #[napi(ts_return_type = "Promise<NativeVethEnds>")]
     pub fn create_veth(&self, veth: NativeVeth) -> AsyncTask<Job<NativeVethEnds>> {
-        let NativeVeth { name, peer, peer_namespace, mtu, mac, peer_mac, setup, peer_setup } = veth;
+        let NativeVeth { is_netkit, name, peer, peer_namespace, mtu, mac, peer_mac, setup, peer_setup } = veth;
         let (setup, peer_setup) = (link_setup(setup), link_setup(peer_setup));
-        let spec = core::VethSpec { name, peer, peer_namespace: path(peer_namespace), mtu, mac, peer_mac, setup, peer_setup };
+        let kind = if is_netkit == Some(true) { core::PairKind::Netkit } else { core::PairKind::Veth };
+        let spec = core::VethSpec { kind, name, peer, peer_namespace: path(peer_namespace), mtu, mac, peer_mac, setup, peer_setup };
         self.call(move |netlink| netlink.create_veth(spec), |(end, peer)| NativeVethEnds { end: end.into(), peer: peer.into() })
     }
 

@@ -28,7 +28,7 @@ pub use self::{
     reap::{Graveyard, bury, reap},
     route::{NextHop, Route, RouteKind, RouteLookup, RouteSpec},
     setup::LinkSetup,
-    veth::VethSpec,
+    veth::{PairKind, VethSpec},
 };
 use crate::{
     error::{Context, Error, Result},

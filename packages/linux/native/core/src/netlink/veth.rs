@@ -1,10 +1,10 @@
-//! Veth pairs, made and set up in one go.
+//! Veth and netkit pairs, made and set up in one go.
 
 use std::{fs::File, os::fd::AsRawFd, path::PathBuf};
 
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage},
+    link::{InfoData, InfoKind, InfoNetkit, InfoVeth, LinkAttribute, LinkInfo, LinkMessage, NetkitMode, NetkitPolicy},
 };
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
@@ -20,9 +20,19 @@ use crate::{
     netns,
 };
 
-/// A veth pair: one end here, the other here or in another namespace from its first moment on.
+/// What joins the two ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PairKind {
+    #[default]
+    Veth,
+    /// Frames of Ethernet, of which those of the other end go nowhere until a program takes them (Linux 6.7).
+    Netkit,
+}
+
+/// A pair of links: one end here, the other here or in another namespace from its first moment on.
 #[derive(Debug, Clone, Default)]
 pub struct VethSpec {
+    pub kind: PairKind,
     pub name: String,
     pub peer: String,
     pub peer_namespace: Option<PathBuf>,
@@ -42,7 +52,8 @@ impl Netlink {
 }
 
 fn create(spec: &VethSpec) -> Result<(Link, Link)> {
-    let operation = format!("create veth pair '{}' and '{}'", spec.name, spec.peer);
+    let kind = if spec.kind == PairKind::Netkit { "netkit" } else { "veth" };
+    let operation = format!("create {kind} pair '{}' and '{}'", spec.name, spec.peer);
     check_name(&spec.name)?;
     check_name(&spec.peer)?;
     let mut here = Exchange::open()?;
@@ -101,7 +112,13 @@ fn pair(spec: &VethSpec, namespace: Option<&File>, operation: &str) -> Result<Li
         peer.attributes.push(LinkAttribute::NetNsFd(namespace.as_raw_fd()));
     }
     let mut message = end(&spec.name, spec.mac.as_deref(), spec.mtu, operation)?;
-    let info = vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer)))];
+    let info = match spec.kind {
+        PairKind::Veth => vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer)))],
+        PairKind::Netkit => {
+            let ways = [InfoNetkit::Mode(NetkitMode::L2), InfoNetkit::PeerPolicy(NetkitPolicy::Drop), InfoNetkit::Peer(peer)];
+            vec![LinkInfo::Kind(InfoKind::Netkit), LinkInfo::Data(InfoData::Netkit(ways.into()))]
+        }
+    };
     message.attributes.push(LinkAttribute::LinkInfo(info));
     Ok(message)
 }

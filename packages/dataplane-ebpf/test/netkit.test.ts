@@ -1,0 +1,101 @@
+import type { DeviceFacts } from '@heddle/core'
+import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pingWords } from '../../dataplane-tun/test/support/ping.js'
+import { POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { missingNetkit } from '../src/probe.js'
+import { missing, titled } from './support/requirements.js'
+import { TwoEbpfSites } from './support/two-sites.js'
+
+const run = promisify(execFile)
+const lack = missing() === '' ? missingNetkit() : ''
+const NEIGHBOUR = IpAddress.parse('10.1.0.9')
+
+describe.skipIf(missing() !== '' || lack !== '')(
+  lack === '' ? titled('devices of netkit') : `devices of netkit (skipped: needs ${lack})`,
+  () => {
+    let sites: TwoEbpfSites
+    let directory: string
+    const routers = {} as Record<Site, EbpfDataplane>
+
+    const open = (site: Site, devices: 'veth' | 'netkit' = 'netkit'): Promise<EbpfDataplane> =>
+      ebpfDataplane({
+        addresses: UNDERLAY[site].map((text) => IpAddress.parse(text)),
+        uplink: 'up0',
+        underlayNetns: sites.path(sites.short('site', site)),
+        fibBlocks: 1024,
+        routes: 1024,
+        devices,
+        ...(site === 'a' && { pinDirectory: join(directory, 'bpf') }),
+      })
+    const inPod = async (kind: string, ...argv: string[]): Promise<string> =>
+      (await run('ip', ['netns', 'exec', sites.name(sites.short(kind, 'a')), ...argv])).stdout
+    const ping = (kind: string, address: string): Promise<string> =>
+      inPod(kind, ...pingWords(2), address).catch((error: { stdout: string }) => error.stdout)
+    const attachedBy = async (): Promise<readonly string[]> =>
+      (await routers.a.inspectKernel()).parts.filter(({ name }) => name.startsWith('port ')).map(({ details }) => details ?? '')
+
+    beforeAll(async () => {
+      sites = new TwoEbpfSites('netkit')
+      directory = mkdtempSync(join(tmpdir(), 'hd-netkit-'))
+      for (const site of ['a', 'b'] as const) {
+        routers[site] = await open(site)
+        await sites.setUp(routers[site], site, 1, 4, 'mpls-udp')
+      }
+    })
+    afterAll(async () => {
+      for (const router of Object.values(routers)) await router.close()
+      sites?.close()
+      if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
+    })
+
+    it('are what endpoints get, and carry their packets between routers', async () => {
+      expect(routers.a.choice.devices).toBe('netkit')
+      expect(await inPod('red', 'ip', '-d', 'link', 'show', 'eth0')).toContain('netkit')
+      expect(await attachedBy()).toEqual(['ingress by netkit', 'ingress by netkit'])
+      for (const address of POD.b) expect(await ping('red', address)).toContain(' 2 received')
+    })
+
+    it('pass packets between endpoints of one router, of which no program may redirect to a peer', async () => {
+      const { ports, nextHops, routes, ...rest } = siteTransaction('a', 2)
+      const [red, blue] = ports.set
+      // The blue endpoint comes into the red VRF, with another address.
+      const moved = { ...blue, vrf: 0, allowedSources: [IpPrefix.of(NEIGHBOUR)] }
+      routes.push(0, IpPrefix.of(NEIGHBOUR), 1)
+      expect(await routers.a.apply({ ...rest, nextHops, ports: { set: [red, moved], remove: [] }, routes })).toMatchObject({ failures: [] })
+      // Both VRFs have the same addresses: it would take what comes from the red one for its own.
+    await inPod('blue', 'ip', 'address', 'flush', 'dev', 'eth0')
+    await inPod('blue', 'ip', 'address', 'add', `${NEIGHBOUR}/32`, 'dev', 'eth0')
+    await inPod('blue', 'ip', 'route', 'replace', 'default', 'dev', 'eth0')
+      expect(await ping('red', String(NEIGHBOUR))).toContain(' 2 received')
+    })
+
+    it('go on behind the process, and belong to the next one, which may make others', async () => {
+      const attach = (): Promise<DeviceFacts> => {
+        const addresses = POD.a.map((text) => IpAddress.parse(text))
+        return routers.a.attachPort(0, { netns: sites.path(sites.short('red', 'a')), ifname: 'eth0', addresses, mtu: 1400 })
+      }
+      const { ifindex } = await attach()
+      for (const devices of ['veth', 'netkit'] as const) {
+        await routers.a.close({ keep: true })
+        expect(await ping('red', POD.b[0])).toContain(' 2 received')
+        routers.a = await open('a', devices)
+        expect(await attachedBy()).toEqual(['ingress by netkit', 'ingress by netkit'])
+        expect((await attach()).ifindex).toBe(ifindex)
+        expect(await ping('red', POD.b[0])).toContain(' 2 received')
+        expect(await ping('red', String(NEIGHBOUR))).toContain(' 2 received')
+      }
+    })
+
+    it('go with their port', async () => {
+      await routers.a.detachPort(0)
+      expect(await inPod('red', 'ip', '-o', 'link')).not.toContain('eth0')
+    })
+  },
+)
