@@ -57,7 +57,6 @@ fn refusal(version: &str, code: u32, message: &str, details: &str) -> String {
 }
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
-#[cfg_attr(test, expect(dead_code, reason = "tests have a `main` of their own"))]
 extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
     process::prepare();
     // SAFETY: the C library hands over `count` words, each of which ends with a zero.
