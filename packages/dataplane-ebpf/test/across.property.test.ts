@@ -46,7 +46,7 @@ const transitTables = singleMemberTables.map((drawn): Tables => {
       const found = drawn.labels.find((one) => one.label === label) ?? { label, sources: 1, action: { type: 'pop-lookup', vrf: 1 } }
       return found.action.type === 'pop-forward' ? { ...found, action: { type: 'swap', nextHop: nextHops[index].id } } : found
     }),
-    vnis: VNIS.map((vni, index) => ({ vrf: 1, sources: 1, ...drawn.vnis[index], vni, routerMac: MAC_OF_ROUTER })),
+    vnis: VNIS.map((vni, index) => ({ ...(drawn.vnis.at(index) ?? { vrf: 1, sources: 1 }), vni, routerMac: MAC_OF_ROUTER })),
     ...(drawn.routes.length % 2 === 0 ? { services: [], natPools: [] } : {}),
     routes: [...routes, ...ways],
   }

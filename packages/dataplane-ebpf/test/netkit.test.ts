@@ -70,9 +70,9 @@ describe.skipIf(missing() !== '' || lack !== '')(
       routes.push(0, IpPrefix.of(NEIGHBOUR), 1)
       expect(await routers.a.apply({ ...rest, nextHops, ports: { set: [red, moved], remove: [] }, routes })).toMatchObject({ failures: [] })
       // Both VRFs have the same addresses: it would take what comes from the red one for its own.
-    await inPod('blue', 'ip', 'address', 'flush', 'dev', 'eth0')
-    await inPod('blue', 'ip', 'address', 'add', `${NEIGHBOUR}/32`, 'dev', 'eth0')
-    await inPod('blue', 'ip', 'route', 'replace', 'default', 'dev', 'eth0')
+      await inPod('blue', 'ip', 'address', 'flush', 'dev', 'eth0')
+      await inPod('blue', 'ip', 'address', 'add', `${NEIGHBOUR}/32`, 'dev', 'eth0')
+      await inPod('blue', 'ip', 'route', 'replace', 'default', 'dev', 'eth0')
       expect(await ping('red', String(NEIGHBOUR))).toContain(' 2 received')
     })
 
