@@ -172,7 +172,7 @@ decided about a flow: of its first packet everything is looked up and judged, an
         parts: { maps: { set(map: string, key: number, value: Uint8Array): void; forgetDecisions(): void } }
       }
       own.parts.maps.set('devices', 1, words(1))
-      own.parts.maps.set('links', 1, Uint8Array.of(...words(1, 1, 1468, 0), ...new Uint8Array(16)))
+      own.parts.maps.set('links', 1, Uint8Array.of(...words(1, 1, 1468, 0), ...new Uint8Array(32)))
       bare.update('ways', words(0), Uint8Array.of(...words(1, 1), ...new Uint8Array(48)))
       const { out, back } = frames()
       const rounds = quick ? 1 : 5
