@@ -1,5 +1,5 @@
-import type { Dataplane, HealthCheckIntent, ServiceIntent } from '@heddle/core'
-import { IpAddress } from '@heddle/wire'
+import { DataplaneError, type Dataplane, type HealthCheckIntent, type ServiceIntent, type StaticRouteIntent } from '@heddle/core'
+import { IpAddress, IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ProbeError, type Agent, type AgentConfig, type HealthProbe } from '../src/index.js'
@@ -129,6 +129,25 @@ describe('the health of a backend', () => {
     await overlay.stop(agent)
   })
 
+  it('is that it is down while its endpoint has no device, whatever it was before, and is asked for again when it has', async () => {
+    const [overlay, backends] = [new Overlay(), new Backends()]
+    backends.states.set('10.0.0.2', 'refused')
+    const { agent, plane } = await serving(overlay, backends)
+    const attach = plane.attachPort.bind(plane)
+    plane.attachPort = async () => Promise.reject(new DataplaneError('dataplane.netns-missing', 'the namespace is gone'))
+    for (const { port } of (await plane.dump()).devices) await plane.detachPort(port)
+    await overlay.run(2)
+    const told = BACKENDS.map((address) => expect.stringContaining(`${address}:7 down: the namespace is gone`) as string)
+    expect(await states(agent)).toEqual(told)
+    expect(await chosen(plane)).toEqual([])
+    expect((await routesOf(agent)).some((row) => row.includes(VIP))).toBe(false)
+    backends.states.clear()
+    plane.attachPort = attach
+    await overlay.run(20)
+    expect(await chosen(plane)).toEqual(BACKENDS)
+    await overlay.stop(agent)
+  })
+
   it('cannot be had where nothing asks', async () => {
     const overlay = new Overlay()
     const config = withServices(overlay.config(A, { endpoints: pods }), service())
@@ -184,6 +203,37 @@ it('routers whose backends are all down are not told of, and those that have oth
   expect([await toVip(), client?.ask(IpAddress.parse(VIP))]).toEqual([0, undefined])
   expect(await routesOf(one)).toContainEqual(expect.stringContaining(REFLECTOR))
   await overlay.stop(one, two, far)
+})
+
+it('one on another node is down when its host route went, though a default route or one that discards covers it', async () => {
+  const overlay = new Overlay()
+  await overlay.startReflector([A, B])
+  const withStatic = (config: AgentConfig, prefix: string, via: StaticRouteIntent['via']): AgentConfig => ({
+    ...config,
+    vrfs: config.vrfs.map((vrf) => ({ ...vrf, staticRoutes: [{ prefix: IpPrefix.parse(prefix), via }] })),
+  })
+  const plane = overlay.dataplane(A)
+  const asking = withServices(withStatic(overlay.config(A), '10.0.0.2/31', { type: 'discard' }), service())
+  const agent = await overlay.agent(asking, plane, { probe: new Backends().probe })
+  const gate = endpoint('gate', 'red', '10.0.0.9')
+  const serves = withStatic(overlay.config(B, { endpoints: [gate] }), '0.0.0.0/0', { type: 'endpoint', address: gate.addresses[0] })
+  const other = await overlay.agent(serves, overlay.dataplane(B))
+  await overlay.run(3)
+  expect(await routesOf(agent)).toContainEqual(expect.stringContaining('0.0.0.0/0'))
+  expect(await chosen(plane)).toEqual(BACKENDS) // their routes may be on their way
+  for (let round = 0; round < 2; round++) {
+    await other.reconfigure({ ...serves, endpoints: [gate, ...pods] })
+    await overlay.run(3)
+    expect(await chosen(plane)).toEqual(BACKENDS)
+    await other.reconfigure(serves)
+    await overlay.run(3)
+    expect(await states(agent)).toEqual([
+      '10.0.0.1:7 down: no route of /32 leads to it, only one of /0',
+      '10.0.0.2:7 down: no route leads to it',
+    ])
+    expect(await chosen(plane)).toEqual([])
+  }
+  await overlay.stop(agent, other)
 })
 
 it('whatever backends do, those are chosen in the end that answer in the end', async () => {

@@ -9,25 +9,28 @@ export interface BackendCheckOptions {
   readonly health: HealthCheckIntent
   readonly clock: Clock
   readonly probe: HealthProbe
-  /** The backend's endpoint, while it is attached to this node. */
+  /** The backend's endpoint, while it is one of this node, with its device or without. */
   readonly endpoint: () => EndpointView | undefined
-  /** Whether a route leads to it. */
-  readonly isReachable: () => boolean
+  /** Length of the prefix by which packets come to it; undefined when they get nowhere. */
+  readonly matchLength: () => number | undefined
   /** It counts as up from now on, or as down. */
   readonly changed: (check: BackendCheck) => void
 }
 
+/** Of a backend that there is no way to: the first answer decides again. */
+const DOWN: Verdict = { ...UNKNOWN, isUp: false }
+
 /**
- * Asks one backend again and again, one question at a time, and keeps what is thought of it. While it is no endpoint of this node it is not asked, and
- * is down when the last route to it went.
+ * Asks one backend again and again, one question at a time, and keeps what is thought of it. It is not asked while it is an endpoint of this node without
+ * its device, and is down; nor while it is no endpoint of this node, and is down when the most specific route to it went.
  */
 export class BackendCheck {
   readonly #options: BackendCheckOptions
   #verdict: Verdict = UNKNOWN
   /** Of what `verdict` tells: another endpoint of the same address has to be asked anew. */
   #place: string | undefined
-  /** Whether a route once led to it: before, its routes may be on their way. */
-  #wasReachable = false
+  /** Length of the most specific prefix that ever led to it, -1 before one did, when it may be on its way: one that covers it says nothing of it. */
+  #longestMatch = -1
   #since: number
   #reason: string | undefined
   #answers = { good: 0, bad: 0 }
@@ -94,23 +97,33 @@ export class BackendCheck {
     const place = endpoint?.state === 'attached' ? `${endpoint.netns} ${endpoint.ifname}` : undefined
     if (place !== this.#place) this.#verdict = { ...this.#verdict, isKnown: false, against: 0 }
     this.#place = place
-    if (endpoint === undefined || place === undefined) this.#lookForRoute()
+    if (endpoint === undefined) this.#lookForRoute()
     else {
-      this.#wasReachable = true
-      const reason = await this.#ask(endpoint.netns)
-      if (this.#stopped) return
-      this.#answers[reason === undefined ? 'good' : 'bad']++
-      this.#conclude(judge(this.#verdict, reason === undefined, health), reason)
+      this.#longestMatch = this.backend.address.bits
+      if (endpoint.state === 'attached') await this.#askAt(endpoint)
+      else if (endpoint.state === 'failed') this.#conclude(DOWN, endpoint.error ?? 'its device is not there')
     }
+    if (this.#stopped) return
     this.#schedule(Math.max(0, begin + health.interval - clock.now()))
+  }
+
+  async #askAt({ netns }: EndpointView): Promise<void> {
+    const reason = await this.#ask(netns)
+    if (this.#stopped) return
+    this.#answers[reason === undefined ? 'good' : 'bad']++
+    this.#conclude(judge(this.#verdict, reason === undefined, this.#options.health), reason)
   }
 
   /** A backend on another node is that one's to ask; here it is enough that it went. */
   #lookForRoute(): void {
-    const isUp = this.#options.isReachable()
-    if (isUp) this.#conclude({ ...UNKNOWN, isUp }, undefined)
-    else if (this.#wasReachable) this.#conclude({ ...UNKNOWN, isUp }, 'no route leads to it')
-    this.#wasReachable ||= isUp
+    const length = this.#options.matchLength()
+    if (length !== undefined && length >= this.#longestMatch) {
+      this.#longestMatch = length
+      this.#conclude(UNKNOWN, undefined)
+    } else if (this.#longestMatch >= 0) {
+      const lost = `no route of /${this.#longestMatch} leads to it, only one of /${length}`
+      this.#conclude(DOWN, length === undefined ? 'no route leads to it' : lost)
+    }
   }
 
   /** Why there was no good answer; undefined when there was. */

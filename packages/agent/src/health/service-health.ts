@@ -4,7 +4,7 @@ import { BackendCheck } from './backend-check.js'
 import type { HealthProbe } from './health-probe.js'
 
 export interface ServiceHealthOptions {
-  readonly model: Pick<OverlayModel, 'setBackendDown' | 'leadsTo'>
+  readonly model: Pick<OverlayModel, 'setBackendDown' | 'matchLength'>
   readonly endpoints: Pick<EndpointService, 'find'>
   readonly clock: Clock
   readonly logger: Logger
@@ -82,7 +82,7 @@ export class ServiceHealth {
           clock,
           probe,
           endpoint: () => endpoints.find({ vrf, address }),
-          isReachable: () => model.leadsTo(vrf, address),
+          matchLength: () => model.matchLength(vrf, address),
           changed: (check) => this.#changed(check),
         })
       return [key, before.get(key) ?? fresh()] as const

@@ -1,3 +1,4 @@
+import { IpPrefix, type IpAddress } from '@heddle/wire'
 import type { NextHopAction } from '../dataplane/objects.js'
 import type { Hop } from '../fib/fib-compiler.js'
 import type { TunnelChoice } from './tunnel-choice.js'
@@ -31,6 +32,20 @@ export class HopChoice {
       const liveness = watched.idOf(route.nextHop)
       return action === undefined ? [] : [{ action, ...(liveness !== undefined && { liveness }) }]
     })
+  }
+
+  /** Length of the prefix by which packets of a VRF come to an address; undefined when they get nowhere: no route, one that discards, or no device. */
+  matchLength(name: string, address: IpAddress): number | undefined {
+    const vrf = this.#options.vrfs.get(name)
+    if (vrf === undefined) return undefined
+    for (let length = address.bits; length >= 0; length--) {
+      const entry = vrf.table.get(String(IpPrefix.of(address, length)))
+      const [hop] = this.hops(vrf, entry) ?? []
+      if (entry === undefined || hop === undefined) continue
+      const [local] = vrf.localCandidates(entry)
+      return hop.action.type === 'discard' || local?.via.endpoint?.attached === false ? undefined : length
+    }
+    return undefined
   }
 
   #localAction(vrf: VrfState, { owner, via: { endpoint, route } }: LocalRoute): NextHopAction {

@@ -138,6 +138,7 @@ export class OverlayModel {
     this.#compile() // while adopted ids can still be claimed
     this.#adopted = undefined
     this.#liveness.compile(this.#vrfs.values(), false)
+    this.#vnis.endAdoption(this.#vrfs.values())
     this.#fib.release()
     this.#ids.releaseHeld()
     for (const vrf of this.#vrfs.values()) this.#changes.sources.add(vrf)
@@ -219,9 +220,9 @@ export class OverlayModel {
     return vrf !== undefined
   }
 
-  /** Whether a VRF has a route that leads to an address. */
-  leadsTo(vrf: string, address: IpAddress): boolean {
-    return this.#vrfs.get(vrf)?.leadsTo(address) === true
+  /** Length of the prefix by which packets of a VRF come to an address; undefined when they get nowhere. */
+  matchLength(vrf: string, address: IpAddress): number | undefined {
+    return this.#choice.matchLength(vrf, address)
   }
 
   /** The endpoint's device is there, or not any more. */

@@ -24,9 +24,16 @@ export class Vnis {
   }
 
   /** A process before this one left this in the dataplane. */
-  learn({ vrfs, vnis }: DataplaneState): void {
+  learn({ generation, vrfs, vnis }: DataplaneState): void {
+    if (generation > 0) this.#rest.resume() // else nothing was ever programmed
     const names = new Map(vrfs.map(({ id, name }) => [id, name]))
     for (const { vni, vrf } of vnis) this.#rest.had(vni, names.get(vrf) ?? '')
+  }
+
+  /** What the process before left and nobody uses goes from the dataplane now, which took packets with it until here: it rests from now on. */
+  endAdoption(vrfs: Iterable<VrfState>): void {
+    const used = new Set(Array.from(vrfs, ({ vni }) => vni))
+    for (const vni of this.#fib.objects.vnis.programmed.keys()) if (!used.has(vni)) this.#rest.release(vni)
   }
 
   /** Takes back what intents say no more. Returns the VRFs that do without a VNI for now. */

@@ -71,12 +71,6 @@ export class VrfState {
     return [...entry.local.values()].sort((a, b) => (rank(a) < rank(b) ? -1 : 1))
   }
 
-  /** Whether a route of any length leads to an address. */
-  leadsTo(address: IpAddress): boolean {
-    for (let length = address.bits; length >= 0; length--) if (this.table.has(String(IpPrefix.of(address, length)))) return true
-    return false
-  }
-
   /** Drops an entry that has nothing. */
   tidy(entry: TableEntry): void {
     if (entry.remote.size === 0 && entry.local.size === 0) this.table.delete(String(entry.prefix))
