@@ -179,6 +179,38 @@ describe('verdicts and counters', () => {
     expect(engine.fromPort(1, buffer, HEADROOM, packet.length, out, 1401)).not.toBe(SEND)
   })
 
+  it('filters what goes to the host by a policy that came behind its port, and no longer when it went', () => {
+    const engine = engineWith(toUdp)
+    const nothing = { set: [], remove: [] }
+    const routes = new RouteBatch()
+    const none = {
+      vrfs: nothing,
+      ports: nothing,
+      nextHops: nothing,
+      groups: nothing,
+      tunnelSources: nothing,
+      labels: nothing,
+      vnis: nothing,
+    }
+    const apply = (part: Partial<FibTransaction> & Pick<FibTransaction, 'generation'>): void =>
+      expect(engine.apply({ ...none, routes: new RouteBatch(), ...part }).status).toBe('applied')
+    routes.push(1, IpPrefix.parse('10.0.0.7/32'), 4)
+    apply({
+      generation: 2,
+      ports: { set: [{ id: 7, kind: 'host', vrf: 1, allowedSources: [], gateways: [], mtu: 1400 }], remove: [] },
+      nextHops: { set: [{ id: 4, action: { type: 'local' } }], remove: [] },
+      groups: { set: [{ id: 4, members: [{ nextHop: 4, weight: 1 }], seed: 1 }], remove: [] },
+      routes,
+    })
+    const toHost = (): number => send(engine, probe('10.0.0.7')).out.verdict
+    expect(toHost()).toBe(DELIVER)
+    apply({ generation: 3, policies: { set: [{ id: 1, port: 7, direction: 'ingress', rules: [], defaultVerdict: 'deny' }], remove: [] } })
+    expect(toHost()).toBe(DROP)
+    expect(dropsOf(engine.counters(), 'policy')).toBe(1)
+    apply({ generation: 4, policies: { set: [], remove: [1] } })
+    expect(toHost()).toBe(DELIVER)
+  })
+
   it('drops a packet from a port that is not there', () => {
     const engine = engineWith(toUdp)
     const out = new PacketOut()

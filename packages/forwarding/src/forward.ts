@@ -63,7 +63,7 @@ export function forward(context: Context, vrfId: number | undefined, out: Packet
       case 'discard':
         return drop(out, REASON[action.reason ?? 'discard'])
       case 'local':
-        return deliver(context, tables.hostPorts.get(id!), out)
+        return deliver(context, tables.hostPort(id!), out)
       case 'port':
         return deliver(context, tables.ports.get(action.port), out)
       case 'tunnel':

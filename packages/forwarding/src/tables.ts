@@ -97,8 +97,8 @@ export class Tables {
   readonly traces = new Map<number, TraceObject>()
   /** Undefined until there is a service or a pool. */
   nat: NatTable | undefined
-  /** VRF id → its host port, for packets to the host itself. */
-  readonly hostPorts = new Map<number, Port>()
+  /** VRF id → id of its host port, for packets to the host itself. */
+  readonly #hostPorts = new Map<number, number>()
   readonly routeUses = new RouteUses()
   /** Largest underlay packet that the uplink ports take; 65,535 when the tables have none. */
   uplinkMtu = 65_535
@@ -181,6 +181,12 @@ export class Tables {
     programRoutes(transaction.routes, (vrf) => this.vrfs.get(vrf)?.fib, this.routeUses)
     if (isOfNode) this.#derive()
     this.generation = transaction.generation
+  }
+
+  /** Where packets to the host itself go, as seen from a VRF. */
+  hostPort(vrf: number): Port | undefined {
+    const id = this.#hostPorts.get(vrf)
+    return id === undefined ? undefined : this.ports.get(id)
   }
 
   /** What is programmed, as values. */
@@ -288,18 +294,21 @@ export class Tables {
     return moved
   }
 
-  /** Whether ports change that are no endpoint's: those of a full node are many, and nothing is derived from them. */
+  /**
+   * Whether ports change that are no endpoint's: those of a full node are many, and nothing is derived from them. Of the others, no policy and no mirror
+   * changes what is derived.
+   */
   #concernsNode({ set, remove }: FibTransaction['ports']): boolean {
     const isHeld = (id: number): boolean => (this.ports.get(id)?.object.kind ?? 'endpoint') !== 'endpoint'
     return set.some(({ id, kind }) => kind !== 'endpoint' || isHeld(id)) || remove.some(isHeld)
   }
 
   #derive(): void {
-    this.hostPorts.clear()
+    this.#hostPorts.clear()
     this.uplinkMtu = 65_535
     for (const port of this.ports.values()) {
       if (port.object.kind === 'uplink') this.uplinkMtu = Math.min(this.uplinkMtu, port.object.mtu)
-      if (port.object.kind === 'host' && port.object.vrf !== undefined) this.hostPorts.set(port.object.vrf, port)
+      if (port.object.kind === 'host' && port.object.vrf !== undefined) this.#hostPorts.set(port.object.vrf, port.object.id)
     }
   }
 }
