@@ -246,6 +246,27 @@ describe('the link of an endpoint', () => {
     expect(endpoints.list().map(({ link }) => link)).toEqual(['ethernet', undefined, 'ethernet'])
   })
 
+  it('has the gateways of address management where there are frames, and of them what can be one', async () => {
+    const ips = ['0.0.0.0', '127.0.0.1', '224.0.0.1', '10.5.0.1', '10.5.0.2'].map((gateway, n) => ({
+      address: `10.5.0.${9 + n}/24`,
+      gateway,
+    }))
+    const delegate: CniOptions['delegate'] = async ({ environment: { CNI_COMMAND: verb } }) => ({
+      exitCode: 0,
+      output: JSON.stringify(verb === 'VERSION' ? { supportedVersions: ['1.0.0'] } : { cniVersion: '1.0.0', ips }),
+    })
+    for (const [link, gateways] of [
+      ['ethernet', ['10.5.0.1']],
+      ['ip', undefined],
+    ] as const) {
+      cni = await create({ delegate })
+      const { json } = await call(cni, 'ADD', { config: { link, ipam: { type: 'static' } } })
+      expect(json.ips?.map(({ gateway }) => gateway)).toEqual(ips.map(({ gateway }) => gateway))
+      expect(endpoints.list().map((view) => view.gateways?.map(String))).toEqual([gateways])
+      expect((await call(cni, 'DEL', { config: { link, ipam: { type: 'static' } } })).exitCode).toBe(0)
+    }
+  })
+
   it.each([
     ['a kind that there is not', { link: 'token-ring' }, 7, 'link is "token-ring"; allowed: ip, ethernet'],
     ['one that the dataplane has not', { link: 'ethernet' }, 2, 'does not offer ethernet'],

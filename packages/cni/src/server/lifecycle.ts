@@ -81,7 +81,7 @@ export class Lifecycle {
         ...attachment,
         addresses: grant.addresses.map(String),
         ...(grant.routes.length === 0 ? {} : { routes: destinationsOf(grant) }),
-        ...gatewaysOf(grant),
+        ...(link === 'ethernet' ? gatewaysOf(grant) : {}),
       }
       signal?.throwIfAborted()
       stage = 'endpoint'

@@ -32,10 +32,15 @@ export function mergedResult(
   }
 }
 
-/** Where the virtual router answers the container: the first gateway of each family that address management names. */
+/**
+ * Where the virtual router answers a container on Ethernet: the first gateway of each family that address management names and that can be one. A device of
+ * IP packets has no gateway: what is named may be another endpoint, which answers for itself.
+ */
 export function gatewaysOf({ addresses, ips }: Pick<AddressGrant, 'addresses' | 'ips'>): { readonly gateways?: readonly string[] } {
   const named = ips.flatMap(({ gateway }) => (gateway === undefined ? [] : [IpAddress.parse(gateway)]))
-  const usable = named.filter((gateway) => !addresses.some((own) => own.equals(gateway)))
+  const usable = named.filter(
+    (gateway) => !(gateway.isUnspecified || gateway.isLoopback || gateway.isMulticast) && !addresses.some((own) => own.equals(gateway)),
+  )
   const gateways = ([4, 6] as const).flatMap((family) => usable.find((gateway) => gateway.family === family) ?? [])
   return gateways.length === 0 ? {} : { gateways: gateways.map(String) }
 }
