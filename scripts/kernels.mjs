@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { ensureInstalled, requireNode, toolNode } from './lib/bootstrap.mjs'
 import { fetchedKernel, KERNELS } from './lib/debian-kernels.mjs'
 import { GUEST_CPUS, GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
-import { outcomeOf, RecordReader } from './lib/guest-records.mjs'
+import { isSound, outcomeOf, RecordReader } from './lib/guest-records.mjs'
 import { RECORDS } from './lib/guest-reporter.mjs'
 import { ensureNative } from './lib/native.mjs'
 import { root } from './lib/packages.mjs'
@@ -27,9 +27,9 @@ const PATIENCE = 90
 
 /** @typedef {import('./lib/guest-reporter.mjs').TestRecord} TestRecord */
 /**
- * `ended`: the run came to its end. `unreachable`: why there is no such kernel. Tests are named by file and title.
+ * `status`: with which the run ended, undefined when it did not. `unreachable`: why there is no such kernel. Tests are named by file and title.
  *
- * @typedef {{ name: string, version?: string, unreachable?: string, ended: boolean, seconds: number } & ReturnType<typeof outcomeOf>} Outcome
+ * @typedef {{ name: string, version?: string, unreachable?: string, ended: boolean, status: number | undefined, seconds: number } & ReturnType<typeof outcomeOf>} Outcome
  */
 
 // Guests end with this process, whatever ends it.
@@ -60,12 +60,9 @@ mkdirSync(OUT, { recursive: true })
 
 const tests = positionals.length > 0 ? positionals : suite()
 const outcomes = await atOnce(wanted, guestsAtOnce(), (name) => outcomeOn(name))
-const isSound = outcomes.every(
-  ({ ended, failed, unfinished, unreachable }) => unreachable !== undefined || (ended && failed.length + unfinished.length === 0),
-)
 if (values.json) console.log(JSON.stringify({ tests, leftOut: positionals.length > 0 ? {} : LEFT_OUT, kernels: outcomes }, undefined, 2))
 else for (const outcome of outcomes) print(outcome)
-process.exitCode = isSound ? 0 : 1
+process.exitCode = isSound(outcomes, values.kernel ?? []) ? 0 : 1
 
 /** Why nothing can be run, if so. */
 function refusalOf() {
@@ -107,7 +104,7 @@ async function atOnce(items, count, work) {
 
 /** @param {string} name @returns {Promise<Outcome>} */
 async function outcomeOn(name) {
-  const nothing = { name, ended: false, seconds: 0, ...outcomeOf([]) }
+  const nothing = { name, ended: false, status: undefined, seconds: 0, ...outcomeOf([]) }
   let folder
   try {
     folder = fetchedKernel(name, (text) => say(`${name}: ${text}`))
@@ -119,7 +116,7 @@ async function outcomeOn(name) {
   const log = join(OUT, `${name}.log`)
   say(`${name}: Linux ${version}, at most ${minutes} minutes; what it prints: ${relative(root, log)}`)
   const { status, seconds, records } = await runOn({ name, folder, version, image, log })
-  return { name, version, ended: status !== undefined, seconds, ...outcomeOf(records) }
+  return { name, version, ended: status !== undefined, status, seconds, ...outcomeOf(records) }
 }
 
 /** @param {{ name: string, folder: string, version: string, image: string, log: string }} guest */
@@ -166,7 +163,7 @@ function lineOf({ state, test, seconds, reason }) {
 }
 
 /** @param {Outcome} outcome */
-function print({ name, version, unreachable, ended, seconds, passed, failed, skipped, unfinished }) {
+function print({ name, version, unreachable, ended, status, seconds, passed, failed, skipped, unfinished }) {
   if (unreachable !== undefined) {
     console.log(`\n▸ ${name}: skipped, ${unreachable}`)
     return
@@ -174,6 +171,7 @@ function print({ name, version, unreachable, ended, seconds, passed, failed, ski
   const counts = `${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped`
   console.log(`\n▸ ${name} (Linux ${version}): ${counts}${ended ? '' : `, ${unfinished.length} did not end`} in ${seconds} s`)
   for (const record of [...failed, ...skipped, ...unfinished]) console.log(`  ${lineOf(record)}`)
-  if (!ended)
-    console.log(`  the run did not end within ${minutes} minutes, or the kernel died: see ${relative(root, join(OUT, `${name}.log`))}`)
+  const log = relative(root, join(OUT, `${name}.log`))
+  if (!ended) console.log(`  the run did not end within ${minutes} minutes, or the kernel died: see ${log}`)
+  else if (status !== 0 || passed.length === 0) console.log(`  the run ended with ${status}: see ${log}`)
 }

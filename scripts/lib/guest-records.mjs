@@ -49,3 +49,19 @@ export function outcomeOf(records) {
     unfinished: of('planned').filter(({ test }) => !ended.has(test)),
   }
 }
+
+/**
+ * Whether the runs say that all is well: some kernel was tried, those that were asked for by name among them; each came to an end that says so, and tests passed.
+ *
+ * @param {readonly (ReturnType<typeof outcomeOf> & { name: string, status: number | undefined, unreachable?: string })[]} outcomes
+ * @param {readonly string[]} named kernels that were asked for by name
+ */
+export function isSound(outcomes, named) {
+  const tried = outcomes.filter(({ unreachable }) => unreachable === undefined)
+  const isMissing = named.some((name) => !tried.some((outcome) => outcome.name === name))
+  return (
+    tried.length > 0 &&
+    !isMissing &&
+    tried.every(({ status, passed, failed, unfinished }) => status === 0 && passed.length > 0 && failed.length + unfinished.length === 0)
+  )
+}
