@@ -18,6 +18,8 @@ interface LastOwner {
  */
 export class VniRest {
   readonly #last = new Map<number, LastOwner>()
+  /** When this process began, if one was before it: what that one released shortly before its end is known to nobody. */
+  #resumedAt: number | undefined
 
   /** @param quarantine milliseconds that a VNI rests before it has another owner */
   constructor(
@@ -32,7 +34,8 @@ export class VniRest {
   /** When `owner` can have the VNI, in the time of the clock; in the past when it can have it now, infinity while another one has it. */
   dueFor(vni: number, owner: string): number {
     const last = this.#last.get(vni)
-    if (last === undefined || last.owner === owner) return Number.NEGATIVE_INFINITY
+    if (last?.owner === owner) return Number.NEGATIVE_INFINITY
+    if (last === undefined) return (this.#resumedAt ?? Number.NEGATIVE_INFINITY) + this.quarantine
     return last.since === undefined ? Number.POSITIVE_INFINITY : last.since + this.quarantine
   }
 
@@ -43,6 +46,11 @@ export class VniRest {
   release(vni: number): void {
     const last = this.#last.get(vni)
     if (last !== undefined) this.#last.set(vni, { ...last, since: this.clock.now() })
+  }
+
+  /** A process was before this one: any VNI but those that it `had` may be one that it released just now. */
+  resume(): void {
+    this.#resumedAt = this.clock.now()
   }
 
   /** A process before this one had it for `owner` until now. */
