@@ -47,6 +47,7 @@ export class Waiter implements Disposable {
    * @param tokens filled with those of what is readable, and `WOKEN`
    * @param milliseconds negative: without end
    * @returns number of tokens
+   * @throws LinuxError `EBADF` where it sees that a descriptor was closed before it was removed
    */
   wait(tokens: Uint32Array, milliseconds: number): number {
     return call((native) => native.waiterWait(this.#number, tokens, milliseconds))

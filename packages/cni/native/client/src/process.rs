@@ -33,11 +33,13 @@ pub fn answer_after(seconds: u32, text: String) {
     // SAFETY: the handler has the form of one, and calls only what a handler may; what is handed over outlives the calls.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigemptyset(&raw mut action.sa_mask);
         action.sa_sigaction = late as extern "C" fn(c_int) as libc::sighandler_t;
         action.sa_flags = libc::SA_RESTART;
         libc::sigaction(libc::SIGALRM, &raw const action, null_mut());
         // Whoever started this process may have blocked it.
         let mut signals: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut signals);
         libc::sigaddset(&raw mut signals, libc::SIGALRM);
         libc::sigprocmask(libc::SIG_UNBLOCK, &raw const signals, null_mut());
         libc::alarm(seconds);

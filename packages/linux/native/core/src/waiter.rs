@@ -8,6 +8,7 @@ use std::{
 use rustix::{
     buffer::spare_capacity,
     event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll},
+    fs::FileType,
     io::Errno,
 };
 
@@ -46,13 +47,17 @@ impl Waiter {
         if self.watched.iter().any(|(watched, _)| *watched == fd) {
             return Err(Error::from_errno(libc::EEXIST, operation()));
         }
-        rustix::io::fcntl_getfd(borrow(fd)).context(operation)?;
+        let stat = rustix::fs::fstat(borrow(fd)).context(operation)?;
+        // As an epoll says of them; polled, they would always be readable.
+        if matches!(FileType::from_raw_mode(stat.st_mode), FileType::RegularFile | FileType::Directory) {
+            return Err(Error::from_errno(libc::EPERM, operation()));
+        }
         match &self.epoll {
             Some(epoll) => enter(epoll, fd, token).context(operation)?,
             None if self.watched.len() == FEW => {
                 let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context(operation)?;
                 for (fd, token) in self.watched.iter().copied().chain([(fd, token)]) {
-                    enter(&epoll, fd, token).context(operation)?;
+                    enter(&epoll, fd, token).context(|| format!("wait for descriptor {fd}"))?;
                 }
                 self.epoll = Some(epoll);
             }
@@ -118,6 +123,10 @@ fn poll_all(watched: &[(RawFd, u32)], output: &mut [u32], limit: Option<&Timespe
     });
     let polled = &mut polled[..watched.len()];
     poll(polled, limit)?;
+    if polled.iter().any(|one| one.revents().contains(PollFlags::NVAL)) {
+        // Closed before it was removed: it would end each wait at once.
+        return Err(Errno::BADF);
+    }
     let readable = watched.iter().zip(polled).filter(|(_, one)| !one.revents().is_empty());
     Ok(output.iter_mut().zip(readable).map(|(word, ((_, token), _))| *word = *token).count())
 }
@@ -165,6 +174,19 @@ mod tests {
         other.join().unwrap().unwrap();
         assert_eq!(waiter.wait(&mut output, 0).unwrap(), 0);
         assert_eq!(waiter.remove(ready.as_raw_fd()).unwrap_err().code(), "ENOENT");
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_waited_for_and_tells_of_what_was_closed() {
+        let mut waiter = Waiter::new().unwrap();
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        assert_eq!(waiter.add(file.as_raw_fd(), 1).unwrap_err().code(), "EPERM");
+        // So high that no other test of this process is given the number meanwhile.
+        let closed = rustix::io::fcntl_dupfd_cloexec(&file, 900).unwrap();
+        let fd = closed.as_raw_fd();
+        drop(closed);
+        waiter.watched.push((fd, 1));
+        assert_eq!(waiter.wait(&mut [0; 4], 0).unwrap_err().code(), "EBADF");
     }
 
     #[test]

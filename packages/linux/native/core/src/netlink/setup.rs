@@ -37,7 +37,7 @@ pub struct LinkSetup {
 }
 
 /// Makes a link of the calling thread's namespace what it shall be, but for looking at what is there in one message to the kernel. After a refusal some of
-/// it may be done.
+/// it may be done: a refused address keeps neither the link from going up nor routes from leading to it.
 pub(crate) fn set_up(exchange: &mut Exchange, index: u32, setup: &LinkSetup) -> Result<()> {
     let mut wanted = Vec::with_capacity(setup.addresses.len());
     for spec in &setup.addresses {
