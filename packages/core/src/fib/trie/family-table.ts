@@ -112,10 +112,13 @@ export class FamilyTable {
   #setAllIn4(trie: StrideTrie, prefixes: Prefixes4): void {
     this.#reserve4(prefixes)
     if (hostsIn(prefixes.lengths) === 0) {
+      const reordered = nearTogether(prefixes)
+      const near = reordered ?? prefixes
+      // Before anything has changed: there may be no memory.
+      trie.reserve4(near)
       // These are found by a hash, which gains nothing by their order.
       this.#rememberAll4(prefixes)
-      const near = nearTogether(prefixes) ?? prefixes
-      trie.reserve4(near)
+      if (reordered !== undefined) for (let at = 0; at < near.before.length; at++) near.before[at] = prefixes.before[reordered.order[at]]
       trie.insertAll4(near)
       return
     }

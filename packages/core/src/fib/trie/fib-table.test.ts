@@ -1,6 +1,7 @@
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { heapMemory, type FibMemory } from './fib-memory.js'
 import { FibTable } from './fib-table.js'
 import { NO_MATCH } from './stride-trie.js'
 
@@ -122,6 +123,33 @@ test('many routes at once leave what they leave one after the other', () => {
     }),
     { numRuns: 15 },
   )
+})
+
+// They were in the truth, and not in the trie.
+test('many routes for which there is no memory leave a large table as it was', () => {
+  let isFull = false
+  const memory: FibMemory = {
+    grow(words, previous) {
+      if (isFull) throw new RangeError('no memory')
+      return heapMemory.grow(words, previous)
+    },
+  }
+  const table = new FibTable(memory)
+  for (let net = 0; net < 5000; net++) table.set(4, (0x0a00_0000 | (net << 8)) >>> 0, 0, 0, 0, 24, net)
+  const before = routesOf(table)
+  const { size } = table
+  // In no order, each behind a block of its own.
+  const addresses = Uint32Array.from({ length: 6000 }, (_, net) => 0x1400_0000 + (5999 - net) * 0x1_0000)
+  const lengths = new Uint8Array(6000).fill(26)
+  const set = (): void => table.setAll4(addresses, lengths, new Uint32Array(6000).fill(7), new Int32Array(6000))
+  isFull = true
+  expect(set).toThrow('no memory')
+  expect(table.size).toBe(size)
+  expect(routesOf(table)).toEqual(before)
+  expect(table.delete(4, addresses[0], 0, 0, 0, 26)).toBe(false)
+  isFull = false
+  set()
+  expect(addresses.every((address) => table.lookup4(address) === 7)).toBe(true)
 })
 
 test('a large table answers as the list does, and after most of it went', () => {
