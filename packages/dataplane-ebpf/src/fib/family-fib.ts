@@ -115,12 +115,18 @@ export class FamilyFib {
   setAll4(addresses: Uint32Array, lengths: Uint8Array, groups: Uint32Array, before: Int32Array): void {
     const { room } = this.#rows
     if (addresses.length > room && this.#missing(addresses, lengths, room + 1) > room) throw this.#noRow()
-    const trie = this.#trieFor(addresses, lengths)
-    inParts4(
-      { addresses, lengths, values: groups, before },
-      (near) => trie.reserve4(near),
-      (part, areHosts) => (areHosts ? this.#setHosts4(trie, part) : this.#setPrefixes4(trie, part)),
-    )
+    try {
+      const trie = this.#trieFor(addresses, lengths)
+      inParts4(
+        { addresses, lengths, values: groups, before },
+        (near) => trie.reserve4(near),
+        (part, areHosts) => (areHosts ? this.#setHosts4(trie, part) : this.#setPrefixes4(trie, part)),
+      )
+    } catch (error) {
+      // As in `#insertNew`: without routes, a root would keep its blocks for nothing.
+      if (this.size === 0) this.clear()
+      throw error
+    }
   }
 
   #setPrefixes4(trie: StrideTrie, part: Prefixes4): void {
