@@ -73,15 +73,14 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
     expect(dropsOf(await routers.b.counters(), 'queue-full')).toBe(0)
   })
 
-  it('redirect_peer: a frame keeps the type that its address gave it, and a frame for somebody else is not taken', async () => {
+  it('redirect_peer: what came out of a tunnel is taken, whomever the frame that went into it was for', async () => {
     const pod = sites.short('red', 'a')
     for (const address of POD.b)
       sites.in(pod, ...`ip neighbour replace ${address} lladdr 02:00:00:00:00:99 dev eth0 nud permanent`.split(' '))
     for (const address of POD.b) expect(await ping(address)).toContain(' 2 received')
   })
 
-  // What comes out of a tunnel has the type that the outer frame had; what another endpoint of the node sent has the one that its own address gave it, which
-  // Linux before 6.15 does not change on the way.
+  // What comes out of a tunnel has the type that the outer frame had; what another endpoint of the node sent has the one that its own address gave it.
   it('redirect_peer: a frame for somebody else is taken by an endpoint of the same node', async () => {
     const near = { name: sites.short('near', 'a'), addresses: ['10.1.0.9', 'fd00:1::9'] }
     sites.add(near.name)
