@@ -59,8 +59,8 @@ export interface EbpfDataplaneOptions {
 const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
 
 /**
- * A dataplane in the kernel: BPF programs at the router's end of each endpoint's veth pair and on the uplink forward packets, reading the FIB in the
- * memory that this process writes.
+ * A dataplane in the kernel: BPF programs at the router's end of each endpoint's pair of devices (veth or netkit) and on the uplink forward packets, reading the
+ * FIB in the memory that this process writes.
  *
  * Needs Linux 6.1 (`ebpfFeatures` tells what is missing), CAP_NET_ADMIN and CAP_SYS_ADMIN, the native part of this package and that of
  * `@heddle/linux`.
