@@ -24,9 +24,12 @@
 static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, struct port *port, struct work *work)
 {
 	struct packet *packet = &work->packet;
+	__u8 *frame = octets_at(skb, 0, ETHERNET);
+	__u32 protocol = skb->protocol;
 	int result;
 
-	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)) {
+	/* At a device of netkit the protocol is what the endpoint's socket said, and the frame may say something else to whom it is delivered. */
+	if ((protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6)) || !frame || *(const half *)(frame + 12) != protocol) {
 		note(work, NOTE_PARSE, REASON_FAMILY_UNSUPPORTED, 0, 0);
 		return REASON_FAMILY_UNSUPPORTED;
 	}

@@ -1,4 +1,5 @@
-import type { DeviceFacts } from '@heddle/core'
+import { dropsOf, type DeviceFacts } from '@heddle/core'
+import { echoRequest } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFile } from 'node:child_process'
@@ -7,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Capture } from '../../dataplane-tun/test/support/capture.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { missingNetkit } from '../src/probe.js'
@@ -62,7 +64,7 @@ describe.skipIf(missing() !== '' || lack !== '')(
       for (const address of POD.b) expect(await ping('red', address)).toContain(' 2 received')
     })
 
-    it('pass packets between endpoints of one router, of which no program may redirect to a peer', async () => {
+    it('pass packets between endpoints of one router', async () => {
       const { ports, nextHops, routes, ...rest } = siteTransaction('a', 2)
       const [red, blue] = ports.set
       // The blue endpoint comes into the red VRF, with another address.
@@ -74,6 +76,23 @@ describe.skipIf(missing() !== '' || lack !== '')(
       await inPod('blue', 'ip', 'address', 'add', `${NEIGHBOUR}/32`, 'dev', 'eth0')
       await inPod('blue', 'ip', 'route', 'replace', 'default', 'dev', 'eth0')
       expect(await ping('red', String(NEIGHBOUR))).toContain(' 2 received')
+    })
+
+    // Programs get what an endpoint sends before the kernel has read its type, and one that said IPv4 of any frame had it delivered to another endpoint.
+    it('send nothing whose frame says something else than the socket that it came from', async () => {
+      const red = sites.path(sites.short('red', 'a'))
+      const request = echoRequest(IpAddress.parse(POD.a[0]), NEIGHBOUR)
+      const frame = (etherType: number) => Uint8Array.of(...new Uint8Array(12).fill(2), etherType >> 8, etherType & 255, ...request)
+      const refused = async (): Promise<number> => dropsOf(await routers.a.counters(), 'family-unsupported')
+      const before = await refused()
+      using capture = await Capture.open(red, 'eth0')
+      using socket = await Capture.open(red, 'eth0', { frames: true })
+      // Both say IPv4 of what they send.
+      socket.send(frame(0x88b5))
+      socket.send(frame(0x0800))
+      const answers: Uint8Array[] = []
+      await expect.poll(() => answers.push(...capture.take())).toBeGreaterThan(0)
+      expect((await refused()) - before).toBe(1)
     })
 
     it('go on behind the process, and belong to the next one, which may make others', async () => {
