@@ -16,7 +16,9 @@ import { ForwardingEngine } from '@heddle/forwarding'
 import type { EventQueue, Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
+import { allOf } from './all-of.js'
 import type { Ports } from './device/ports.js'
+import { takeAway } from './device/take-away.js'
 import { TRANSIT_PIN, type Transit } from './device/transit.js'
 import type { EbpfXdp } from './device/xdp.js'
 import type { VxlanMerger } from './device/vxlan-merger.js'
@@ -30,7 +32,7 @@ import type { Liveness } from './liveness/liveness.js'
 import type { NativeLock } from './native/binding.js'
 import type { Mirrors } from './observe/mirrors.js'
 import type { Traces } from './observe/traces.js'
-import { call, callAsync } from './native/call.js'
+import { call } from './native/call.js'
 import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
@@ -108,7 +110,7 @@ export class EbpfRouter implements EbpfDataplane {
     }
     this.#judge = this.#newJudge()
     this.#timers = [
-      setInterval(() => void this.#inTurn(() => this.#look()), LOOK_INTERVAL).unref(),
+      setInterval(() => void this.#lookInTurn(), LOOK_INTERVAL).unref(),
       setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref(),
     ]
   }
@@ -179,24 +181,30 @@ export class EbpfRouter implements EbpfDataplane {
     for (const timer of this.#timers) clearInterval(timer)
     const { pinDirectory } = this.#options
     const isKept = options?.keep === true && pinDirectory !== undefined
-    const { maps, ports, netlink, lock, attachment, transit, liveness, mirrors, traces } = this.#parts
-    await liveness?.close(isKept)
-    mirrors.close()
-    traces.close()
-    await this.#inTurn(async () => {
-      if (isKept) return
-      await ports.detachAll('closed')
-      await this.#parts.merger?.remove()
-    })
-    if (!isKept) {
-      await transit.detach()
-      await callAsync(() => maps.object.detach(attachment))
-      if (pinDirectory !== undefined) removePins(pinDirectory)
-    }
-    call(() => maps.object.close())
-    netlink.close()
-    lock.release()
-    this.events.end()
+    const { maps, netlink, lock, liveness, mirrors, traces } = this.#parts
+    await allOf([
+      () => liveness?.close(isKept),
+      () => mirrors.close(),
+      () => traces.close(),
+      () => this.#inTurn(() => (isKept ? undefined : this.#dismantle())),
+      () => call(() => maps.object.close()),
+      () => netlink.close(),
+      () => lock.release(),
+      () => this.events.end(),
+    ])
+  }
+
+  /** Everything in the kernel that is not to go on. */
+  async #dismantle(): Promise<void> {
+    const { maps, ports, merger, transit, attachment } = this.#parts
+    const { pinDirectory } = this.#options
+    await allOf([
+      () => ports.detachAll('closed'),
+      () => merger?.remove(),
+      () => transit.detach(),
+      () => takeAway(() => maps.object.detach(attachment)),
+      () => (pinDirectory === undefined ? undefined : removePins(pinDirectory)),
+    ])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -294,6 +302,14 @@ export class EbpfRouter implements EbpfDataplane {
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       this.#options.logger.warn('The links cannot be looked at', { reason: error.message })
+    }
+  }
+
+  async #lookInTurn(): Promise<void> {
+    try {
+      await this.#inTurn(() => this.#look())
+    } catch (error) {
+      this.#options.logger.error('The links cannot be looked at', { reason: String(error) })
     }
   }
 

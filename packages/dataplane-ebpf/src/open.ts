@@ -5,7 +5,9 @@ import { existsSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readBpfObject } from './bpf-object.js'
+import { allOf } from './all-of.js'
 import { Ports } from './device/ports.js'
+import { takeAway } from './device/take-away.js'
 import { Transit, TRANSIT_PIN } from './device/transit.js'
 import { VxlanMerger } from './device/vxlan-merger.js'
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
@@ -43,16 +45,17 @@ const AVOIDED_BY_TRANSIT = 8
  * @throws DataplaneError as `ebpfDataplane`
  */
 export async function openRouter(options: EbpfRouterOptions): Promise<EbpfRouter> {
-  const undo: (() => void)[] = []
+  const undo: (() => unknown)[] = []
   try {
     return await open(options, undo)
   } catch (cause) {
-    for (const step of undo.reverse()) step()
+    // What cannot be undone says less than what went wrong.
+    await allOf(undo.reverse()).catch(() => undefined)
     throw translated(cause, options)
   }
 }
 
-async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<EbpfRouter> {
+async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promise<EbpfRouter> {
   const { uplink, underlayNetns: netns, pinDirectory, capacity, logger, choice } = options
   const netlink = await Netlink.open(netns)
   undo.push(() => netlink.close())
@@ -82,6 +85,8 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
       ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
     }),
   )
+  // Beside pins that were there, it belongs to a dataplane that may still forward.
+  if (prepared === undefined || prepared.isNew) undo.push(() => takeAway(() => object.detach(attachment)))
   const transit = new Transit({
     maps,
     config: tables.config,
@@ -109,6 +114,7 @@ async function open(options: EbpfRouterOptions, undo: (() => void)[]): Promise<E
     event: (event) => events.push(event),
     logger,
   })
+  undo.push(() => liveness?.close(true))
   const merger = choice.mergesVxlan ? new VxlanMerger({ netns, uplink: uplinkIndex, logger }) : undefined
   return new EbpfRouter(options, {
     maps,

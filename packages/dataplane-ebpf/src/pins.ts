@@ -9,6 +9,8 @@ const MOUNTED = 'mounted-by-heddle'
 /** Where pins go, and how what was made for them is taken back. */
 export interface PreparedPins {
   readonly pins: string
+  /** Whether there were none of this layout. */
+  readonly isNew: boolean
   readonly undo: () => void
 }
 
@@ -30,7 +32,7 @@ export function preparePins(directory: string): PreparedPins {
     if (isMounted) removePins(directory)
     else if (isNew) removeFolder(pins)
   }
-  return { pins, undo }
+  return { pins, isNew, undo }
 }
 
 /** Where the pins of this layout are. */

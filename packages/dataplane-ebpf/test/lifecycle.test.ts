@@ -223,6 +223,7 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     namespace.namespaces.in('life-pod-0', 'ip', 'link', 'delete', 'eth0')
     const second = await open({ pinDirectory })
     expect((await second.dump()).devices).toEqual([])
+    expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`, 'link-0'))).toBe(false)
     await second.close()
   })
 

@@ -1,13 +1,20 @@
 import type { KernelInspection } from '@heddle/core'
+import { silentLogger } from '@heddle/io'
+import { LinuxError, type Netlink } from '@heddle/linux'
 import { EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { readBpfObject } from '../src/bpf-object.js'
+import { Transit, TRANSIT_PIN } from '../src/device/transit.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
+import { View } from '../src/layout/struct.js'
+import { CONFIG } from '../src/layout/structs/config.js'
 import { call, callAsync } from '../src/native/call.js'
+import { pinsOf } from '../src/pins.js'
+import type { KernelMaps } from '../src/tables/kernel-maps.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 
@@ -70,7 +77,10 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
     choices.find(({ what }) => what === 'packets from one tunnel into another')
 
   it('is there when it is asked for, is shown, and goes without a trace', async () => {
-    const router = await open({ xdp: 'native' })
+    const warnings: string[] = []
+    const router = await open({ xdp: 'native', logger: { ...silentLogger, warn: (message) => void warnings.push(message) } })
+    // What its far end does not take is counted as sent, and nothing else tells of it.
+    expect(warnings).toContainEqual(expect.stringContaining('XDP on a veth'))
     const inspection = await router.inspectKernel()
     expect(choiceOf(inspection)?.chosen).toBe('xdp')
     const across = inspection.parts.find(({ kind, name }) => kind === 'program' && name === 'across')
@@ -116,6 +126,42 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
     } finally {
       call(() => object.close())
     }
+  })
+
+  it('is no reason not to open, when what is pinned in its place cannot be removed', async () => {
+    const pinDirectory = join(folder, 'stuck')
+    const first = await open({ pinDirectory })
+    mkdirSync(join(pinsOf(pinDirectory), TRANSIT_PIN))
+    await first.close({ keep: true })
+    const warn = vi.fn()
+    const second = await open({ pinDirectory, logger: { ...silentLogger, warn } })
+    expect(warn).toHaveBeenCalledWith('The pin of XDP on the uplink cannot be removed', expect.anything())
+    await second.close()
+  })
+
+  it('is tried again after what may go by itself, and after a refusal once the MTU is another one', async () => {
+    const attach = vi.fn()
+    const link = { kind: 'device', mtu: 9000 }
+    const transit = new Transit({
+      maps: { object: { attach } } as unknown as KernelMaps,
+      config: new View(CONFIG),
+      netlink: { links: { get: async () => link } } as unknown as Netlink,
+      netns: undefined,
+      uplink: { name: 'up0', index: 1 },
+      families: [4],
+      pins: undefined,
+      wanted: 'native',
+      logger: silentLogger,
+    })
+    attach.mockRejectedValueOnce(new LinuxError('EINTR', 4, 'attach', 'Interrupted system call'))
+    await transit.look()
+    attach.mockRejectedValueOnce(new LinuxError('ERANGE', 34, 'attach', 'Numerical result out of range'))
+    for (let looks = 0; looks < 3; looks++) await transit.look()
+    expect(attach).toHaveBeenCalledTimes(2)
+    link.mtu = 1500
+    attach.mockResolvedValueOnce(7)
+    await transit.look()
+    expect(transit.isAttached).toBe(true)
   })
 
   it('goes on behind close({ keep: true }), is given the next program in one step, and goes when it is asked for no more', async () => {

@@ -9,8 +9,10 @@ import {
 import type { EventQueue, Logger } from '@heddle/io'
 import { LinkReaper, LinuxError, NetworkNamespace, type Link, type Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { macOf } from '../layout/objects.js'
+import { allOf } from '../all-of.js'
 import { View } from '../layout/struct.js'
 import { LINK } from '../layout/structs/objects.js'
 import type { EbpfAttachment } from '../probe.js'
@@ -18,6 +20,7 @@ import type { InspectedLink } from '../inspect-kernel.js'
 import { callAsync } from '../native/call.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
+import { takeAway } from './take-away.js'
 import { namespaceOf, openVeth, setResolving, type VethPair } from './veth.js'
 
 export interface PortsOptions {
@@ -73,6 +76,7 @@ export class Ports {
       if (host === undefined || request === undefined) {
         logger.warn('A device is gone', { port })
         this.#forget(port, hostIndex)
+        if (host === undefined) this.#unpin(port)
         continue
       }
       const facts = { ifindex: view.get('peer_ifindex'), mac: macOf(view.octets('peer_mac')), mtu: view.get('peer_mtu') }
@@ -103,8 +107,11 @@ export class Ports {
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
     const pair = await openVeth(netlink, this.#hostName(port), { ...request, resolves, kind: devices })
     const facts = factsOf(pair)
-    const attachment = isHere ? before.attachment : await this.#program(port, pair, request, resolves)
-    if (isHere) this.#write(port, pair, request, resolves)
+    const isSame = isHere && before.hostIndex === pair.host.index
+    // Somebody took it away, and nobody has looked since: what was made in its place has no program.
+    if (isHere && !isSame) await this.#lose(port, before)
+    const attachment = isSame ? before.attachment : await this.#program(port, pair, request, resolves)
+    if (isSame) this.#write(port, pair, request, resolves)
     const { host } = pair
     this.#attached.set(port, { request, facts, hostIndex: host.index, namespace, attachment, resolves, isNetkit: isNetkit(host) })
     if (!isHere) events.push({ type: 'port-up', port })
@@ -118,8 +125,6 @@ export class Ports {
     for (const [port, attached] of this.#attached) {
       const resolves = wants(port)
       if (attached.resolves === resolves) continue
-      const value = maps.get('links', port)
-      if (value === undefined) continue
       try {
         await setResolving(attached.request, attached.facts.ifindex, resolves)
       } catch (error) {
@@ -127,7 +132,9 @@ export class Ports {
         failures.push({ object: { kind: 'port', key: String(port) }, code: error.code, message: error.message })
         continue
       }
-      maps.set('links', port, new View(LINK, value).set('resolves', resolves ? 1 : 0).bytes)
+      // As it is now: programs write there where the endpoint was heard.
+      const value = maps.get('links', port)
+      if (value !== undefined) maps.set('links', port, new View(LINK, value).set('resolves', resolves ? 1 : 0).bytes)
       this.#attached.set(port, { ...attached, resolves })
     }
     return failures
@@ -142,15 +149,25 @@ export class Ports {
     this.#options.events.push({ type: 'port-down', port, reason })
     const { request, facts, hostIndex, attachment } = attached
     await Promise.all([
-      callAsync(() => this.#options.maps.object.detach(attachment)),
+      takeAway(() => this.#options.maps.object.detach(attachment)),
       this.#bury(request.netns, facts.ifindex, routesOf(request).map(String)),
       this.#bury(this.#options.netns, hostIndex, []),
     ])
   }
 
+  /** Forgets a device that is gone, and its program with it. */
+  async #lose(port: number, { hostIndex, attachment }: Attached): Promise<void> {
+    this.#attached.delete(port)
+    this.#forget(port, hostIndex)
+    try {
+      await callAsync(() => this.#options.maps.object.detach(attachment))
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error // its pin, which the next program is refused for, or takes
+    }
+  }
+
   async detachAll(reason: string): Promise<void> {
-    for (const port of this.#attached.keys()) await this.detach(port, reason)
-    await this.#reaper.reap()
+    await allOf([...[...this.#attached.keys()].map((port) => () => this.detach(port, reason)), () => this.#reaper.reap()])
   }
 
   /** Frees the name of a link, which goes a little later. */
@@ -205,7 +222,8 @@ export class Ports {
   }
 
   #attachProgram(port: number, host: Link): Promise<number> {
-    const { maps, netns, pins, usesTcx } = this.#options
+    const { maps, netns, usesTcx } = this.#options
+    const pin = this.#pin(port)
     return callAsync(() =>
       maps.object.attach({
         program: 'egress',
@@ -213,7 +231,7 @@ export class Ports {
         usesTcx,
         isNetkit: isNetkit(host),
         ...(netns === undefined ? {} : { namespace: netns }),
-        ...(pins === undefined ? {} : { pin: join(pins, `link-${port}`) }),
+        ...(pin === undefined ? {} : { pin }),
       }),
     )
   }
@@ -244,6 +262,17 @@ export class Ports {
     maps.delete('devices', hostIndex)
     maps.delete('links', port)
     maps.delete('requests', port)
+  }
+
+  /** What a dataplane before this one has left of a program: a directory marks a qdisc, which has gone with its link. */
+  #unpin(port: number): void {
+    const pin = this.#pin(port)
+    if (pin !== undefined) rmSync(pin, { force: true, recursive: true })
+  }
+
+  #pin(port: number): string | undefined {
+    const { pins } = this.#options
+    return pins === undefined ? undefined : join(pins, `link-${port}`)
   }
 
   #hostName(port: number): string {

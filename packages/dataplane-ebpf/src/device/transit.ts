@@ -1,6 +1,6 @@
 import type { Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
-import { existsSync, unlinkSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { View } from '../layout/struct.js'
 import { LABEL } from '../layout/structs/objects.js'
@@ -8,6 +8,7 @@ import { call, callAsync } from '../native/call.js'
 import { ebpfFeatures } from '../probe.js'
 import type { ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
+import { takeAway } from './take-away.js'
 import type { EbpfXdp } from './xdp.js'
 
 export interface TransitOptions {
@@ -32,6 +33,8 @@ const LABEL_SWAP = 2
 const AVOID_XDP_TX = 8
 /** A program of somebody else is there; it may go. */
 const TAKEN: readonly string[] = ['EBUSY', 'EEXIST']
+/** Nothing that the driver said. */
+const PASSING: readonly string[] = ['EINTR', 'EAGAIN', 'ENODEV']
 
 /**
  * The program of XDP on the uplink (`bpf/across.bpf.c`), which sends on what comes out of one tunnel and goes into another before the kernel makes a packet of
@@ -43,8 +46,8 @@ export class Transit {
   #isTransit: boolean
   /** Why there is none; empty when there is. */
   #reason = 'nothing was tried yet'
-  /** The driver refused, and would again. */
-  #isRefused = false
+  /** MTU of the link when its driver refused, and would again. */
+  #refusedAt: number | undefined
 
   constructor(options: TransitOptions) {
     this.#options = options
@@ -70,12 +73,14 @@ export class Transit {
 
   /** Attaches the program once there is nothing against it; one that is attached stays. */
   async look(): Promise<void> {
-    if (this.isAttached || this.#isRefused) return
+    if (this.isAttached) return
     const against = await this.#whatIsAgainst()
     if (against !== '') return this.#goWithout(against)
-    const { maps, config, netns, uplink, wanted } = this.#options
+    const { maps, config, netlink, netns, uplink, wanted } = this.#options
+    const { kind, mtu } = await netlink.links.get(uplink.index)
+    if (mtu === this.#refusedAt) return
     const others = config.get('avoided') & ~AVOID_XDP_TX
-    config.set('avoided', (await this.#isVeth()) ? others | AVOID_XDP_TX : others)
+    config.set('avoided', kind === 'veth' ? others | AVOID_XDP_TX : others)
     try {
       this.#attachment = await callAsync(() =>
         maps.object.attach({
@@ -87,10 +92,16 @@ export class Transit {
           ...(this.#pin === undefined ? {} : { pin: this.#pin }),
         }),
       )
+      // Its far end cannot be asked: it may be in any namespace.
+      if (kind === 'veth')
+        this.#options.logger.warn('XDP on a veth: what its far end does not take is lost, and counted as sent', {
+          uplink: uplink.name,
+          remedy: 'at the far end: ethtool -K LINK gro on tx off',
+        })
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       const isTaken = TAKEN.includes(error.code)
-      this.#isRefused = !isTaken
+      if (!isTaken && !PASSING.includes(error.code)) this.#refusedAt = mtu
       const reason = isTaken ? `another program has XDP on ${uplink.name}, and goes on (${error.message})` : error.message
       if (wanted === 'native' && reason !== this.#reason)
         this.#options.logger.warn('Packets go from tunnel to tunnel by tc, and not by XDP', { reason })
@@ -101,7 +112,7 @@ export class Transit {
   async detach(): Promise<void> {
     const attachment = this.#attachment
     this.#attachment = undefined
-    if (attachment !== undefined) await callAsync(() => this.#options.maps.object.detach(attachment))
+    if (attachment !== undefined) await takeAway(() => this.#options.maps.object.detach(attachment))
   }
 
   get #pin(): string | undefined {
@@ -135,7 +146,13 @@ export class Transit {
 
   /** What a dataplane before this one has left would go on. */
   #goWithout(reason: string): void {
+    const isNews = reason !== this.#reason
     this.#reason = reason
-    if (this.#pin !== undefined && existsSync(this.#pin)) unlinkSync(this.#pin)
+    if (this.#pin === undefined) return
+    try {
+      rmSync(this.#pin, { force: true })
+    } catch (cause) {
+      if (isNews) this.#options.logger.warn('The pin of XDP on the uplink cannot be removed', { pin: this.#pin, cause: String(cause) })
+    }
   }
 }

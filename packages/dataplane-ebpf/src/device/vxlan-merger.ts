@@ -1,6 +1,7 @@
 import type { Logger } from '@heddle/io'
 import { LinuxError } from '@heddle/linux'
 import { callAsync } from '../native/call.js'
+import { takeAway } from './take-away.js'
 
 export interface VxlanMergerOptions {
   readonly netns: string | undefined
@@ -35,7 +36,7 @@ export class VxlanMerger {
 
   async remove(): Promise<void> {
     this.#isThere = false
-    await callAsync((native) => native.vxlanRemove(this.#options.netns, this.#name))
+    await takeAway((native) => native.vxlanRemove(this.#options.netns, this.#name))
   }
 
   get #name(): string {
