@@ -1,11 +1,12 @@
 import { BfdSessions } from '@heddle/bfd'
 import { RouteBatch, type DataplaneEvent, type FibTransaction, type LivenessObject } from '@heddle/core'
 import { testPacket } from '@heddle/dataplane-conformance'
+import { silentLogger } from '@heddle/io'
 import { BfdSockets, Poller } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -14,7 +15,7 @@ import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { ebpfDataplane, type EbpfDataplane } from '../src/ebpf-dataplane.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { encodeLiveness } from '../src/liveness/encoding.js'
-import { isKeeperAlive, type KeeperPlace } from '../src/liveness/keeper-process.js'
+import { isKeeperAlive, type KeeperPlace, type KeeperScript } from '../src/liveness/keeper-process.js'
 import { bundledKeeper } from './support/bundled-keeper.js'
 import { missing, titled } from './support/requirements.js'
 import { byProgram } from './support/twins.js'
@@ -73,14 +74,14 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
     rmSync(directory, { recursive: true, force: true })
   })
 
-  const open = async (pinDirectory?: string): Promise<EbpfDataplane> =>
+  const open = async (pinDirectory?: string, script: KeeperScript = keeper): Promise<EbpfDataplane> =>
     ebpfDataplane({
       addresses: [HERE],
       uplink: 'up0',
       underlayNetns: namespaces.path('near'),
       fibBlocks: 1024,
       routes: 1024,
-      keeper,
+      keeper: script,
       ...(pinDirectory === undefined ? {} : { pinDirectory }),
     })
 
@@ -221,10 +222,61 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       await third.close()
       expect(isAlive()).toBe(false)
     })
+
+    it('is of no other path, when no keeper has come to take away what was known of the one before', async () => {
+      const nobody = { script: join(directory, 'there-is-none.js'), execArgv: [] }
+      const router = (await open(join(directory, 'unkept'), nobody)) as EbpfRouter
+      try {
+        const watchOf = (remote: IpAddress): NonNullable<FibTransaction['liveness']> => ({ set: [path(5, remote)], remove: [] })
+        await router.apply({ ...emptyTransaction(1), liveness: watchOf(THERE[0]) })
+        const saved = { id: 5, discriminator: 1, session: { ...NEVER_UP, ...NO_TIMING, activeMinTx: 0, activeMinRx: 0 } }
+        router.parts.maps.set('liveness', 5, encodeLiveness(saved, { known: 'down', downs: 1 }))
+        await router.apply({ ...emptyTransaction(2), liveness: { set: [], remove: [5] } })
+        await router.apply({ ...emptyTransaction(3), liveness: watchOf(THERE[1]) })
+        expect((await router.dump()).down).toEqual([])
+      } finally {
+        await router.close()
+      }
+    })
+
+    it('does not break transactions, looks and close() when the namespace of the uplink is gone', async () => {
+      namespaces.add('lost')
+      for (const command of [
+        'link add up0 type veth peer name up1',
+        `address add ${HERE}/24 dev up0`,
+        'link set up0 up',
+        'link set up1 up',
+      ])
+        namespaces.in('lost', 'ip', ...command.split(' '))
+      const pinDirectory = join(directory, 'lost')
+      const warned: string[] = []
+      const logger = { ...silentLogger, warn: (message: string) => warned.push(message) }
+      const router = await ebpfDataplane({
+        addresses: [HERE],
+        uplink: 'up0',
+        underlayNetns: namespaces.path('lost'),
+        fibBlocks: 1024,
+        routes: 1024,
+        keeper,
+        pinDirectory,
+        logger,
+        without: ['tcx'],
+      })
+      try {
+        await router.apply({ ...emptyTransaction(1), liveness: watch(15) })
+        namespaces.delete('lost')
+        await expect.poll(() => warned, { timeout: 20_000 }).toContain('The keeper of BFD sessions cannot be looked for')
+        expect(await router.apply({ ...emptyTransaction(2), liveness: watch(20) })).toMatchObject({ status: 'applied', failures: [] })
+      } finally {
+        await router.close()
+      }
+      expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(pinDirectory)
+      await expect.poll(() => keeperOf({ ...place, pins: pinDirectory }), { timeout: 20_000 }).toBe(0)
+    })
   })
 })
 
-/** Process of the keeper, by its command line. */
+/** Process of the keeper, 0 when there is none, by its command line. */
 function keeperOf({ pins }: KeeperPlace): number {
   const lines = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' }).split('\n')
   const line = lines.find((text) => text.includes('keeper-main') && text.includes(pins))

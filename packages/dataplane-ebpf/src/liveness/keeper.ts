@@ -1,4 +1,4 @@
-import { BfdSessions, type SavedBfdSession, type WatchedPath } from '@heddle/bfd'
+import { BfdSessions, pathKey, type SavedBfdSession, type WatchedPath } from '@heddle/bfd'
 import type { BfdSockets, Poller } from '@heddle/linux'
 import { randomInt } from 'node:crypto'
 import type { ConfigView } from '../tables/config.js'
@@ -49,16 +49,18 @@ export class LivenessKeeper {
     this.#seen = version
     const wanted = new Map<number, WatchedPath>()
     for (const [id, value] of maps.numbered('watches')) wanted.set(id, decodeWatch(id, value))
+    const written = new Map(maps.numbered('liveness'))
+    this.#forgetOthers(wanted, written.keys())
     const saved: SavedBfdSession[] = []
-    for (const [id, value] of maps.numbered('liveness')) {
-      if (!wanted.has(id)) this.#forget(id)
-      else if (isFirst) {
-        const before = decodeLiveness(id, value)
-        this.#outcomes.set(id, before)
-        saved.push(before.saved)
-      }
+    for (const [id, value] of isFirst ? written : []) {
+      if (!wanted.has(id)) continue
+      const before = decodeLiveness(id, value)
+      this.#outcomes.set(id, before)
+      saved.push(before.saved)
     }
     this.#sessions.resume(wanted.values(), saved)
+    // One that was removed and set again within a look goes on, without its row.
+    for (const session of this.#sessions.save()) if (!written.has(session.id)) this.#write(session)
     this.#tell()
   }
 
@@ -67,6 +69,18 @@ export class LivenessKeeper {
     if (quietly) this.#sessions.close()
     else this.#sessions.leave()
     this.#options.sockets.pause()
+  }
+
+  /**
+   * Ends what is of no path any more, or of another one, of which all that is known says nothing. By the sessions, and not by the map alone: their rows may
+   * have gone before. All before the first begins anew: two may change places.
+   */
+  #forgetOthers(wanted: ReadonlyMap<number, WatchedPath>, written: Iterable<number>): void {
+    for (const { path } of this.#sessions.list()) {
+      const next = wanted.get(path.id)
+      if (next === undefined || pathKey(next) !== pathKey(path)) this.#forget(path.id)
+    }
+    for (const id of written) if (!wanted.has(id)) this.#forget(id)
   }
 
   #forget(id: number): void {

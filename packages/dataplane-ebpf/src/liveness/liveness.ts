@@ -39,6 +39,7 @@ export class Liveness {
   #seen: number
   #looks = 0
   #hasWatches: boolean
+  #isBlind = false
 
   private constructor(options: LivenessOptions, sockets: BfdSockets | undefined) {
     const { maps, config, addresses, underlayNetns, uplink, pins } = options
@@ -82,8 +83,8 @@ export class Liveness {
   set(object: LivenessObject): void {
     const { maps } = this.#options
     const before = maps.get('watches', object.id)
-    // What is known of another path says nothing about this one.
-    if (before !== undefined && pathKey(decodeWatch(object.id, before)) !== pathKey(object)) this.#forget(object.id)
+    // What is known of another path says nothing about this one; where none is watched, a keeper may not have come to take it away.
+    if (before === undefined || pathKey(decodeWatch(object.id, before)) !== pathKey(object)) this.#forget(object.id)
     maps.set('watches', object.id, encodeWatch(object))
   }
 
@@ -116,9 +117,14 @@ export class Liveness {
       this.#own.sockets.close()
       this.#own.poller.close()
     }
-    if (isKept || this.#place === undefined || !isKeeperAlive(this.#place)) return
-    this.#options.config.set('keeper_order', KEEPER_ORDER.end)
-    if (!(await keeperGone(this.#place))) this.#options.logger.warn('The keeper of BFD sessions does not end')
+    if (isKept || this.#place === undefined) return
+    const { config, logger } = this.#options
+    config.set('keeper_order', KEEPER_ORDER.end)
+    try {
+      if (!(await keeperGone(this.#place))) logger.warn('The keeper of BFD sessions does not end')
+    } catch (error) {
+      this.#cannotLook(error)
+    }
   }
 
   #forget(id: number): void {
@@ -126,13 +132,25 @@ export class Liveness {
     this.#told.delete(id)
   }
 
+  /** Where it cannot be seen whether there is a keeper, the one that there may be goes on: nobody who programs tables, and no timer, is to fail by that. */
   #ensureKeeper(): void {
     const { script, logger } = this.#options
-    if (this.#place === undefined || !this.#hasWatches || isKeeperAlive(this.#place)) return
+    try {
+      if (this.#place === undefined || !this.#hasWatches || isKeeperAlive(this.#place)) return
+    } catch (error) {
+      return this.#cannotLook(error)
+    }
     logger.info('A keeper of BFD sessions is started')
     // Here, and not by the keeper: it may be told to end while it starts.
     this.#options.config.set('keeper_order', KEEPER_ORDER.goOn)
     startKeeper(this.#place, script)
+  }
+
+  /** The namespace of the uplink is gone, as a rule. Told once, and not at every look. */
+  #cannotLook(error: unknown): void {
+    if (!(error instanceof LinuxError)) throw error
+    if (!this.#isBlind) this.#options.logger.warn('The keeper of BFD sessions cannot be looked for', { reason: error.message })
+    this.#isBlind = true
   }
 
   #look(): void {

@@ -1,0 +1,114 @@
+import type { BfdSockets, Poller } from '@heddle/linux'
+import type { LivenessObject } from '@heddle/core'
+import { BFD_DIAGNOSTICS, decodeBfdPacket, ByteReader, IpAddress } from '@heddle/wire'
+import { newBfdSession } from '@heddle/bfd'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { View } from '../layout/struct.js'
+import { CONFIG } from '../layout/structs/config.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
+import { decodeLiveness, encodeLiveness, encodeWatch, type Outcome } from './encoding.js'
+import { LivenessKeeper } from './keeper.js'
+
+const [HERE, FIRST, SECOND] = ['192.0.2.1', '192.0.2.11', '192.0.2.12'].map((text) => IpAddress.parse(text))
+const DOWN: Outcome = { known: 'down', downs: 1 }
+
+function path(id: number, remote: IpAddress): LivenessObject {
+  return { id, local: HERE, remote, hops: 'multiple', desiredMinTx: 200_000, requiredMinRx: 200_000, multiplier: 3 }
+}
+
+/** Maps in memory, and sockets that lead nowhere. */
+class Place {
+  readonly watches = new Map<number, Uint8Array>()
+  readonly liveness = new Map<number, Uint8Array>()
+  readonly config = new View(CONFIG)
+  /** What was sent, as `remote state`. */
+  readonly sent: string[] = []
+  readonly keeper: LivenessKeeper
+
+  constructor() {
+    const of = (map: string): Map<number, Uint8Array> => (map === 'watches' ? this.watches : this.liveness)
+    const maps = {
+      numbered: (map: string) => [...of(map)],
+      set: (map: string, id: number, value: Uint8Array) => of(map).set(id, value),
+      delete: (map: string, id: number) => of(map).delete(id),
+      forgetDecisions: () => undefined,
+    } as unknown as KernelMaps
+    const sockets = {
+      serve: () => undefined,
+      pause: () => undefined,
+      send: ({ remote }: LivenessObject, packet: Uint8Array) =>
+        this.sent.push(`${remote} ${decodeBfdPacket(new ByteReader(packet, 'bfd')).state}`),
+    } as unknown as BfdSockets
+    this.keeper = new LivenessKeeper({ maps, config: this.config, sockets, poller: {} as Poller })
+  }
+
+  /** As a keeper before this one has left it. */
+  isDown(object: LivenessObject): void {
+    this.watches.set(object.id, encodeWatch(object))
+    const session = { ...newBfdSession(), diagnostic: BFD_DIAGNOSTICS.detectionTimeExpired }
+    this.liveness.set(object.id, encodeLiveness({ id: object.id, discriminator: object.id, session }, DOWN))
+  }
+
+  follow(): void {
+    this.config.set('watch_version', this.config.get('watch_version') + 1)
+    this.keeper.follow()
+  }
+
+  /** What programs and the process of the tables find. */
+  get found(): { readonly known: Record<number, Outcome['known']>; readonly down: number } {
+    const known = Object.fromEntries(Array.from(this.liveness, ([id, value]) => [id, decodeLiveness(id, value).known]))
+    return { known, down: this.config.get('down') }
+  }
+}
+
+describe('a keeper of BFD sessions', () => {
+  let place: Place
+  beforeEach(() => {
+    vi.useFakeTimers()
+    place = new Place()
+    place.isDown(path(5, FIRST))
+    place.follow()
+    expect(place.found).toEqual({ known: { 5: 'down' }, down: 1 })
+  })
+  afterEach(() => {
+    place.keeper.close(true)
+    vi.useRealTimers()
+  })
+
+  it.each(['is gone already', 'is still there'])(
+    'knows nothing of another path under the number of one that was down, whose row %s',
+    (row) => {
+      place.watches.set(5, encodeWatch(path(5, SECOND)))
+      if (row === 'is gone already') place.liveness.delete(5)
+      place.follow()
+      expect(place.found).toEqual({ known: { 5: undefined }, down: 0 })
+      expect(place.sent).toContain(`${FIRST} admin-down`)
+    },
+  )
+
+  it('ends the session of a path that was given another remote, and then removed, before it looked', () => {
+    place.liveness.delete(5)
+    place.watches.delete(5)
+    place.follow()
+    expect(place.found).toEqual({ known: {}, down: 0 })
+    expect(place.sent).toContain(`${FIRST} admin-down`)
+    place.sent.length = 0
+    vi.advanceTimersByTime(10_000)
+    expect(place.sent).toEqual([])
+  })
+
+  it('writes again what it knows of a path that was removed and set before it looked', () => {
+    place.liveness.delete(5)
+    place.follow()
+    expect(place.found).toEqual({ known: { 5: 'down' }, down: 1 })
+  })
+
+  it('tells nobody of the old remote after two paths changed places', () => {
+    place.watches.set(6, encodeWatch(path(6, SECOND)))
+    place.follow()
+    place.watches.set(5, encodeWatch(path(5, SECOND)))
+    place.watches.set(6, encodeWatch(path(6, FIRST)))
+    place.follow()
+    expect(place.found).toEqual({ known: { 5: undefined, 6: undefined }, down: 0 })
+  })
+})
