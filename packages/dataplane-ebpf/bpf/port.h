@@ -5,19 +5,30 @@
 #include "deliver.h"
 #include "rules.h"
 
-static __always_inline int may_come_from(const struct port *port, const struct packet *packet)
+/* Whether the endpoint may send from the address, whose words are in `high` and `low`: an IPv4 address in the first. */
+__noinline int is_allowed(struct port *port, __u32 family, __u64 high, __u64 low)
 {
-	if (!is_forwardable(packet->family, packet->source))
+	__u32 words[4] = { high >> 32, high, low >> 32, low };
+
+	if (!port)
 		return 0;
 	if (!port->allowed_count)
 		return 1;
 	for (__u32 index = 0; index < MAX_ALLOWED_SOURCES; index++) {
 		if (index >= port->allowed_count)
 			break;
-		if (is_covered(&port->allowed[index], packet->family, packet->source))
+		if (is_covered(&port->allowed[index], family, words))
 			return 1;
 	}
 	return 0;
+}
+
+static __always_inline int may_come_from(struct port *port, const struct packet *packet)
+{
+	const __u32 *words = packet->source;
+
+	return is_forwardable(packet->family, words) &&
+	       is_allowed(port, packet->family, (__u64)words[0] << 32 | words[1], (__u64)words[2] << 32 | words[3]);
 }
 
 static __always_inline int is_gateway(const struct port *port, __u32 family, const __u32 *words)

@@ -32,7 +32,8 @@ const VERDICT = { drop: 2, redirect: 7 } as const
 const IPV4 = ['10.0.0.1', '10.0.0.2', '10.0.0.254', '10.0.0.200', '0.0.0.0', '10.77.0.1']
 const IPV6 = ['fd00::1', 'fd00::2', 'fd00::254', 'fd00:0:0:1::9', '::', 'ff02::1']
 
-const mac = fc.constantFrom(...PODS, ...PODS, ROUTER, BROADCAST, MacAddress.parse('01:00:5e:00:00:01'))
+const NOBODY = MacAddress.parse('00:00:00:00:00:00')
+const mac = fc.constantFrom(...PODS, ...PODS, ROUTER, BROADCAST, NOBODY, MacAddress.parse('01:00:5e:00:00:01'))
 const to = fc.constantFrom(ROUTER, ROUTER, ROUTER, BROADCAST, PODS[1])
 const etherType = fc.constantFrom(0x0806, 0x86dd, 0x0800, 0x8100, 0x88cc, 0x0010)
 const padding = fc.constantFrom(0, 0, 0, 2, 18, 60)

@@ -10,6 +10,7 @@ const needs = { offers: ['ethernet'] } as const
 const ROUTER = MacAddress.parse('02:00:00:00:00:fe')
 const POD = MacAddress.parse('02:00:00:00:00:01')
 const OTHER = MacAddress.parse('02:00:00:00:00:02')
+const STRANGER = MacAddress.parse('02:00:00:00:00:03')
 const BROADCAST = MacAddress.parse('ff:ff:ff:ff:ff:ff')
 const ALL_NODES = MacAddress.parse('33:33:00:00:00:01')
 const NO_MAC = MacAddress.parse('00:00:00:00:00:00')
@@ -138,6 +139,29 @@ export const ethernetCases: readonly ConformanceCase[] = [
       const [pod, gateway] = ['10.0.0.1', '10.0.0.254'].map((text) => IpAddress.parse(text))
       const pong = expectDelivered(await lab.fromPort(1, ipFrame(ROUTER, POD, echoRequest(pod, gateway))), 1)
       checkEqual(pong.subarray(0, 14), ipFrame(POD, ROUTER, Uint8Array.of(0x45)).subarray(0, 14), 'header of the answer of the gateway')
+    },
+  },
+  {
+    name: 'ethernet: whoever else is behind the device is not taken for the endpoint: other senders, addresses that are not allowed, frames for others',
+    needs,
+    async run(lab) {
+      await startLink(lab)
+      expectDropped(
+        await lab.fromPort(1, frame(BROADCAST, POD, ARP, arp(1, [POD, '10.0.0.1'], [NO_MAC, '10.0.0.1']))),
+        'destination-invalid',
+      )
+      const others = [
+        [ipFrame(ROUTER, OTHER, testPacket({ source: '10.9.9.9', destination: '10.1.0.1' })), 'source-address'],
+        [frame(BROADCAST, OTHER, ARP, arp(1, [OTHER, '10.0.0.2'], [NO_MAC, '10.0.0.1'])), 'destination-invalid'],
+        [ipFrame(STRANGER, OTHER, testPacket({ source: '10.0.0.1', destination: '10.1.0.1' })), 'destination-invalid'],
+      ] as const
+      const delivered = testPacket({ source: '10.1.0.1', destination: '10.0.0.1', ttl: 63 })
+      for (const [bytes, reason] of others) {
+        expectDropped(await lab.fromPort(1, bytes), reason)
+        const packet = labelled([{ label: 101 }], testPacket({ source: '10.1.0.1', destination: '10.0.0.1' }))
+        const came = await lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[0], packet })
+        checkEqual(expectDelivered(came, 1), ipFrame(POD, ROUTER, delivered), 'frame to the endpoint, and not to who was heard behind it')
+      }
     },
   },
   {
