@@ -74,6 +74,13 @@ static __always_inline int write_inner_ttl(struct xdp_md *xdp, const struct acro
 	return 1;
 }
 
+/* The frame is another one already and cannot be left to tc. Not to be reached: what is asked for again, for the verifier, was there before. */
+static __always_inline int lose(void)
+{
+	count_drop(REASON_QUEUE_FULL);
+	return XDP_DROP;
+}
+
 /* Puts the headers of `hop` in the place of those before the packet, and sends it back out. */
 static __always_inline int send_across(struct xdp_md *xdp, struct config *config, const struct across *across, const struct plain *plain,
 				       struct next_hop *hop, const struct fill *fill)
@@ -91,11 +98,11 @@ static __always_inline int send_across(struct xdp_md *xdp, struct config *config
 	size = COUNT_WITHIN(size, MAX_HEADERS);
 	frame = octets_of(xdp, 0, ETHERNET);
 	if (!frame)
-		return XDP_DROP;
+		return lose();
 	__builtin_memcpy(frame, neighbour->addresses, 12);
 	put_half(frame + 12, hop->family == 4 ? ETH_P_IP : ETH_P_IPV6);
 	if (bpf_xdp_store_bytes(xdp, ETHERNET, scratch_->octets, size) < 0 || !write_inner_ttl(xdp, across, plain, hop, ETHERNET + size))
-		return XDP_DROP;
+		return lose();
 	/* What is sent back by a veth rests in the ring of its far end, unless that has a program of XDP too; what is redirected needs its GRO only. */
 	return config->avoided & AVOID_XDP_TX ? bpf_redirect(config->uplink, 0) : XDP_TX;
 }
