@@ -65,7 +65,7 @@ export interface NeighborBfdSection extends BfdTiming {
   readonly hops?: 'single' | 'multiple'
 }
 
-/** A BGP peer. `as` stands here or in its group; `families` are by default `vpnv4-unicast`, `vpnv6-unicast`, `rtc`. */
+/** A BGP peer. `as` stands here or in its group; `families` are by default `vpnv4-unicast`, `vpnv6-unicast`, `rtc`, and `l2vpn-evpn` where a VRF has a VNI. */
 export interface NeighborSection extends NeighborGroupSection {
   readonly address: string
   /** One of `groups`: its keys count where the neighbour has none. */

@@ -81,7 +81,7 @@ const familyList: JsonSchema = {
   items: { type: 'string', enum: SPOKEN_FAMILIES },
   minItems: 1,
   uniqueItems: true,
-  default: ['vpnv4-unicast', 'vpnv6-unicast', 'rtc'],
+  description: 'default vpnv4-unicast, vpnv6-unicast, rtc, and l2vpn-evpn where a VRF has a VNI',
 }
 
 const groupFields: SectionSchema<NeighborGroupSection> = {
