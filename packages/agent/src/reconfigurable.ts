@@ -1,4 +1,4 @@
-import { IntentError, checkEndpoints, checkTraffic, checkVrfs } from '@heddle/core'
+import { IntentError, checkEndpoints } from '@heddle/core'
 import { AgentError } from './agent-error.js'
 import type { AgentParts } from './agent-parts.js'
 import type { AgentConfig } from './config.js'
@@ -13,14 +13,13 @@ export function checkReconfigurable(from: AgentConfig, to: AgentConfig, parts: A
   if (to.underlayMtu !== from.underlayMtu)
     throw new AgentError('agent.needs-restart', 'a change of the MTU of the underlay needs a restart')
   parts.node.checkReconfigurable(to)
+  checkVrfsInUse(from, to, parts)
   const problems = [
-    ...checkVrfs(to.vrfs, parts.capabilities.encapsulations),
+    ...parts.model.checkIntents(to.vrfs, to.traffic ?? {}, parts.endpoints.unwanted(to.endpoints)),
     ...checkEndpoints(to.endpoints, parts.capabilities),
     ...unaskedServices(to, parts.health),
-    ...checkTraffic(to.traffic ?? {}, { vrfs: to.vrfs, capabilities: parts.capabilities, localAddresses: [from.address] }),
   ]
   if (problems.length > 0) throw new IntentError(problems)
-  checkVrfsInUse(from, to, parts)
 }
 
 /** A VRF can go when its endpoints are those of the old configuration. */

@@ -156,6 +156,46 @@ describe('reconfiguration', () => {
     await overlay.stop(agent)
   })
 
+  it.each([
+    ['more VRFs than the dataplane takes', { vrfs: 1 }, [{ name: 'red' }, { name: 'blue' }]],
+    ['more labels than the dataplane takes', { labels: 3 }, [{ name: 'red' }, { name: 'blue' }, { name: 'green' }, { name: 'grey' }]],
+    ['more VNIs than the dataplane takes', { vnis: 1 }, ['red', 'blue'].map((name, index) => ({ name, vni: 5001 + index }))],
+  ])('refuses %s before endpoints and sessions are touched', async (_name, limits, vrfs) => {
+    const overlay = new Overlay()
+    const reflector = await overlay.startReflector([A])
+    const configured = endpoint('configured', 'red', '10.0.0.1')
+    const agent = await overlay.agent(overlay.config(A, { endpoints: [configured] }), overlay.dataplane(A, { limits }))
+    await overlay.run(1)
+    const before = await agent.show('endpoints')
+    const wanted = overlay.config(A, { vrfs, neighbors: [] })
+    expect(() => agent.plan(wanted)).toThrow('the dataplane takes')
+    await expect(agent.reconfigure(wanted)).rejects.toMatchObject({ problems: [{ code: 'intent.vrf.limit' }] })
+    await overlay.run(1)
+    expect(await agent.show('endpoints')).toEqual(before)
+    expect(await agent.show('neighbors')).toMatchObject([{ address: REFLECTOR, state: 'established' }])
+    expect([...reflector.routes({ family: 'vpnv4-unicast' })]).toHaveLength(1)
+    await overlay.stop(agent)
+  })
+
+  it('takes what the dataplane has room for once endpoints that the configuration has no more are gone', async () => {
+    const overlay = new Overlay()
+    const endpoints = [endpoint('go', 'red', '10.0.0.1')]
+    const agent = await overlay.agent(overlay.config(A, { endpoints }), overlay.dataplane(A, { limits: { labels: 2 } }))
+    await agent.reconfigure(overlay.config(A, { vrfs: [{ name: 'red' }, { name: 'blue' }] }))
+    expect((await agent.show('vrfs')).map(({ name }) => name)).toEqual(['red', 'blue'])
+    await overlay.stop(agent)
+  })
+
+  it('refuses to take a VRF away from an endpoint that stays in the configuration, and changes nothing', async () => {
+    const overlay = new Overlay()
+    const endpoints = [endpoint('stays', 'red', '10.0.0.1'), endpoint('goes', 'red', '10.0.0.2')]
+    const agent = await overlay.agent(overlay.config(A, { endpoints }), overlay.dataplane(A))
+    const wanted = overlay.config(A, { vrfs: [{ name: 'blue' }], endpoints: endpoints.slice(0, 1) })
+    await expect(agent.reconfigure(wanted)).rejects.toMatchObject({ problems: [{ code: 'intent.vrf.in-use' }] })
+    expect(await agent.show('endpoints')).toHaveLength(2)
+    await overlay.stop(agent)
+  })
+
   it('refuses to take a VRF away from an endpoint that somebody attached, and changes nothing', async () => {
     const overlay = new Overlay()
     const agent = await overlay.agent(overlay.config(A, { endpoints: [endpoint('configured', 'red', '10.0.0.1')] }), overlay.dataplane(A))

@@ -109,10 +109,12 @@ export class EndpointManager implements EndpointService {
 
   /** Removes configured endpoints that are not among `wanted`. */
   async unconfigure(wanted: readonly EndpointRequest[]): Promise<void> {
-    const gone = [...this.#entries].filter(
-      ({ origin, request }) => origin === 'configured' && !wanted.some((other) => sameRequest(other, request)),
-    )
-    await Promise.all(gone.map(async (entry) => this.#remove(entry)))
+    await Promise.all(this.#unwanted(wanted).map(async (entry) => this.#remove(entry)))
+  }
+
+  /** What `unconfigure` would remove. */
+  unwanted(wanted: readonly EndpointRequest[]): readonly EndpointRequest[] {
+    return this.#unwanted(wanted).map(({ request }) => request)
   }
 
   /** Gives every endpoint that has none its device; those that cannot have it yet are tried again later. */
@@ -256,6 +258,12 @@ export class EndpointManager implements EndpointService {
     entry.error = reason
     this.#options.model.setAttached(entry.request, false)
     this.#options.changed(entry.view())
+  }
+
+  #unwanted(wanted: readonly EndpointRequest[]): readonly EndpointEntry[] {
+    return [...this.#entries].filter(
+      ({ origin, request }) => origin === 'configured' && !wanted.some((other) => sameRequest(other, request)),
+    )
   }
 
   #mustRun(): void {

@@ -4,7 +4,7 @@ import { hasFeature } from '../dataplane/feature.js'
 import { EndpointError, type EndpointRequest } from '../endpoint-service.js'
 import { checkVrfs, type EndpointIntent, type IntentProblem, type VrfIntent } from '../intent/intents.js'
 import type { LabelSpace } from '../label/label-space.js'
-import { endpointName, type EndpointState } from './endpoint-state.js'
+import { endpointName, type EndpointPlace, type EndpointState } from './endpoint-state.js'
 import type { VrfState } from './vrf-state.js'
 
 /** What a model has, as far as it decides what more it can take. */
@@ -17,11 +17,14 @@ export interface Admitted {
   readonly hasLabel: (vrf: string) => boolean
 }
 
-/** What is wrong with a list of VRFs, for a model that has these. */
+/** What is wrong with a list of VRFs, for a model that has these, once some endpoints have left. */
 export function vrfProblems(
   vrfs: readonly VrfIntent[],
-  { capabilities: { encapsulations, limits }, labels, vrfs: before, endpoints, hasLabel }: Admitted,
+  { capabilities: { encapsulations, limits }, labels, vrfs: before, endpoints: all, hasLabel }: Admitted,
+  leaving: readonly EndpointPlace[] = [],
 ): readonly IntentProblem[] {
+  const endpoints = new Map(all)
+  for (const place of leaving) endpoints.delete(endpointName(place))
   const names = new Set(vrfs.map(({ name }) => name))
   const problems = [...checkVrfs(vrfs, encapsulations)]
   for (const { vrf, intent } of endpoints.values()) {

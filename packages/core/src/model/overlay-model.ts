@@ -6,7 +6,7 @@ import type { ApplyReport, FibTransaction } from '../dataplane/transaction.js'
 import type { MirrorDirection } from '../dataplane/mirror.js'
 import { FibCompiler } from '../fib/fib-compiler.js'
 import { checkTraffic } from '../intent/check-traffic.js'
-import { IntentError, type EndpointIntent, type VrfIntent } from '../intent/intents.js'
+import { IntentError, type EndpointIntent, type IntentProblem, type VrfIntent } from '../intent/intents.js'
 import type { TraceIntent, TrafficIntents } from '../intent/traffic.js'
 import { LabelSpace } from '../label/label-space.js'
 import { VniRest } from '../label/vni-rest.js'
@@ -96,8 +96,8 @@ export class OverlayModel {
     this.#observations = new Observations(this.#fib)
     const [nextHop] = localAddresses
     this.#vnis = new Vnis(this.#fib, new VniRest(clock, options.labels?.quarantine), nextHop)
-    const told = { nextHop, encapsulations: this.#tunnels.offered, routerMac: this.#vnis.routerMac }
-    this.#exports = new Exports(this.#fib, this.#changes, told)
+    const { routerMac } = this.#vnis
+    this.#exports = new Exports(this.#fib, this.#changes, { nextHop, encapsulations: this.#tunnels.offered, routerMac })
     this.#fib.objects.ports.want(UPLINK_PORT, { id: UPLINK_PORT, kind: 'uplink', allowedSources: [], gateways: [], mtu })
   }
 
@@ -153,6 +153,11 @@ export class OverlayModel {
     this.setIntents(vrfs, this.#traffic.intents)
   }
 
+  /** What `setIntents` would refuse, once endpoints that are `leaving` are gone; empty when nothing. */
+  checkIntents(vrfs: readonly VrfIntent[], traffic: TrafficIntents, leaving: readonly EndpointPlace[] = []): readonly IntentProblem[] {
+    return [...vrfProblems(vrfs, this.#admitted, leaving), ...checkTraffic(traffic, { ...this.#options, vrfs })]
+  }
+
   /**
    * Brings VRFs, and what is done with their traffic, to what is wanted; routes that are known are imported or dropped at once. Nothing is applied when
    * something is wrong.
@@ -160,8 +165,7 @@ export class OverlayModel {
    * @throws IntentError, also when a VRF that still has endpoints would go
    */
   setIntents(vrfs: readonly VrfIntent[], traffic: TrafficIntents): void {
-    const { capabilities, localAddresses } = this.#options
-    const problems = [...vrfProblems(vrfs, this.#admitted), ...checkTraffic(traffic, { vrfs, capabilities, localAddresses })]
+    const problems = this.checkIntents(vrfs, traffic)
     if (problems.length > 0) throw new IntentError(problems)
     this.#exports.touchAll()
     const names = new Set(vrfs.map(({ name }) => name))
@@ -236,8 +240,8 @@ export class OverlayModel {
   /** Whether the dataplane holds an endpoint's port, label and routes, so that its device can come. */
   isProgrammed(endpoint: EndpointPlace): boolean {
     const state = this.#endpoints.get(endpointName(endpoint))
-    if (state === undefined || !this.#fib.objects.ports.isProgrammed(state.port) || !this.#fib.objects.labels.isProgrammed(state.label))
-      return false
+    const { ports, labels } = this.#fib.objects
+    if (state === undefined || !ports.isProgrammed(state.port) || !labels.isProgrammed(state.label)) return false
     return state.intent.addresses.every((address) => this.#fib.isInstalled(state.vrf.id, IpPrefix.of(address)))
   }
 
@@ -267,10 +271,7 @@ export class OverlayModel {
     this.#received.withdrawSource(source)
   }
 
-  /**
-   * Copies the packets of an endpoint to the dataplane's events, as `mirrored` with the id that is returned, until it is released. Undefined when there is
-   * no such endpoint.
-   */
+  /** Copies packets of an endpoint to the dataplane's events, as `mirrored` with the returned id, until that is released. Undefined without the endpoint. */
   mirror(endpoint: EndpointPlace, direction: MirrorDirection | 'both', snapLength?: number): Observation | undefined {
     const port = this.#endpoints.get(endpointName(endpoint))?.port
     return port === undefined ? undefined : this.#observations.mirror(port, direction, snapLength)
@@ -365,8 +366,7 @@ export class OverlayModel {
 
   get #admitted(): Admitted {
     const hasLabel = (vrf: string): boolean => this.#ids.labels.isHeld(this.#adoptedVrfLabel(vrf) ?? -1)
-    const { capabilities } = this.#options
-    return { capabilities, labels: this.#ids.labels, vrfs: this.#vrfs, endpoints: this.#endpoints, hasLabel }
+    return { ...this.#options, labels: this.#ids.labels, vrfs: this.#vrfs, endpoints: this.#endpoints, hasLabel }
   }
 
   #adoptedVrfLabel(name: string): number | undefined {
