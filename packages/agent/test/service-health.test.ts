@@ -113,6 +113,26 @@ describe('the health of a backend', () => {
     await overlay.stop(agent)
   })
 
+  it('is what it was when the check is changed, until the first answer to the new one: a service without backends is not told again', async () => {
+    const [overlay, backends] = [new Overlay(), new Backends()]
+    for (const address of BACKENDS) backends.states.set(address, 'refused')
+    const { agent, plane, config } = await serving(overlay, backends)
+    const isTold = async (): Promise<boolean> => (await routesOf(agent)).some((row) => row.includes(`${VIP}/32`))
+    const before = [await states(agent), await chosen(plane), await isTold()]
+    expect(before).toEqual([BACKENDS.map((address) => `${address}:7 down: nobody listens there`), [], false])
+    for (const address of BACKENDS) backends.states.set(address, 'silent')
+    await agent.reconfigure(withServices(config, service(BACKENDS, { health: { ...health, interval: 2000 } })))
+    await overlay.run(0.1)
+    expect([await states(agent), await chosen(plane), await isTold()]).toEqual(before)
+    await overlay.run(1)
+    expect(await chosen(plane)).toEqual([])
+    backends.states.clear()
+    await agent.reconfigure(withServices(config, service(BACKENDS, { health: { ...health, interval: 3000 } })))
+    await overlay.run(0.1)
+    expect([await chosen(plane), await isTold()]).toEqual([BACKENDS, true]) // by the first answer
+    await overlay.stop(agent)
+  })
+
   it('is that it went when its endpoint did, and is asked for again when it is back', async () => {
     const [overlay, backends] = [new Overlay(), new Backends()]
     const { agent, plane, config } = await serving(overlay, backends)
@@ -145,6 +165,26 @@ describe('the health of a backend', () => {
     plane.attachPort = attach
     await overlay.run(20)
     expect(await chosen(plane)).toEqual(BACKENDS)
+    await overlay.stop(agent)
+  })
+
+  it('is that it is down a second after its device or its route went, however seldom it is asked', async () => {
+    const [overlay, backends] = [new Overlay(), new Backends()]
+    const plane = overlay.dataplane(A)
+    const rare = service(BACKENDS, { health: { ...health, interval: 600_000 } })
+    const config = withServices(overlay.config(A, { endpoints: pods }), rare)
+    const agent = await overlay.agent(config, plane, { probe: backends.probe })
+    await overlay.run(30)
+    expect(backends.asked).toHaveLength(2)
+    await agent.reconfigure({ ...config, endpoints: [pods[1]] })
+    await overlay.run(1.1)
+    expect(await chosen(plane)).toEqual(['10.0.0.2'])
+    plane.attachPort = async () => Promise.reject(new DataplaneError('dataplane.netns-missing', 'the namespace is gone'))
+    for (const { port } of (await plane.dump()).devices) await plane.detachPort(port)
+    await overlay.run(2)
+    expect(await chosen(plane)).toEqual([])
+    expect(backends.asked).toHaveLength(2)
+    await overlay.run(600)
     await overlay.stop(agent)
   })
 
@@ -203,6 +243,28 @@ it('routers whose backends are all down are not told of, and those that have oth
   expect([await toVip(), client?.ask(IpAddress.parse(VIP))]).toEqual([0, undefined])
   expect(await routesOf(one)).toContainEqual(expect.stringContaining(REFLECTOR))
   await overlay.stop(one, two, far)
+})
+
+it('routers with one list of backends tell of the service as long as the endpoint of any of them is there, and keep from their own that do not answer', async () => {
+  const [overlay, backends] = [new Overlay(), new Backends()]
+  await overlay.startReflector([A, B])
+  const planes = [A, B].map((address) => overlay.dataplane(address))
+  const serves = [A, B].map((address, at) => withServices(overlay.config(address, { endpoints: pods.slice(at, at + 1) }), service()))
+  const one = await overlay.agent(serves[0], planes[0], { probe: backends.probe })
+  const two = await overlay.agent(serves[1], planes[1], { probe: backends.probe })
+  await overlay.run(3)
+  expect(backends.asked).toContain('/run/netns/pod-1 10.0.0.1 80')
+  const told = async (agent: Agent): Promise<number> => (await routesOf(agent)).filter((row) => row.includes(`${VIP}/32`)).length
+  for (const address of BACKENDS) backends.states.set(address, 'refused')
+  await overlay.run(5)
+  // Each has but the other's word that its backend has a route, not that it answers.
+  expect([await chosen(planes[0]), await chosen(planes[1])]).toEqual([['10.0.0.2'], ['10.0.0.1']])
+  expect([await told(one), await told(two)]).toEqual([2, 2])
+  await two.reconfigure({ ...serves[1], endpoints: [] })
+  await overlay.run(3)
+  expect(await chosen(planes[0])).toEqual([])
+  expect(await told(two)).toBe(1)
+  await overlay.stop(one, two)
 })
 
 it('one on another node is down when its host route went, though a default route or one that discards covers it', async () => {

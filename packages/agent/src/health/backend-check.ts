@@ -13,6 +13,8 @@ export interface BackendCheckOptions {
   readonly endpoint: () => EndpointView | undefined
   /** Length of the prefix by which packets come to it; undefined when they get nowhere. */
   readonly matchLength: () => number | undefined
+  /** The check that this one takes the place of: what it found counts until the first answer. */
+  readonly before: BackendCheck | undefined
   /** It counts as up from now on, or as down. */
   readonly changed: (check: BackendCheck) => void
 }
@@ -20,17 +22,22 @@ export interface BackendCheckOptions {
 /** Of a backend that there is no way to: the first answer decides again. */
 const DOWN: Verdict = { ...UNKNOWN, isUp: false }
 
+/** Milliseconds between two looks for device and route, which cost nothing, however seldom the backend is asked. */
+const LOOK = 1000
+
 /**
  * Asks one backend again and again, one question at a time, and keeps what is thought of it. It is not asked while it is an endpoint of this node without
  * its device, and is down; nor while it is no endpoint of this node, and is down when the most specific route to it went.
  */
 export class BackendCheck {
   readonly #options: BackendCheckOptions
-  #verdict: Verdict = UNKNOWN
+  #verdict: Verdict
   /** Of what `verdict` tells: another endpoint of the same address has to be asked anew. */
   #place: string | undefined
   /** Length of the most specific prefix that ever led to it, -1 before one did, when it may be on its way: one that covers it says nothing of it. */
   #longestMatch = -1
+  /** Clock's time of the next question. */
+  #due = 0
   #since: number
   #reason: string | undefined
   #answers = { good: 0, bad: 0 }
@@ -40,7 +47,10 @@ export class BackendCheck {
 
   constructor(options: BackendCheckOptions) {
     this.#options = options
-    this.#since = options.clock.now()
+    const { before, clock } = options
+    this.#verdict = before?.isDown === true ? DOWN : UNKNOWN
+    this.#since = before?.since ?? clock.now()
+    this.#reason = before?.reason
   }
 
   get service(): ServiceIntent {
@@ -95,16 +105,22 @@ export class BackendCheck {
     const begin = clock.now()
     const endpoint = this.#options.endpoint()
     const place = endpoint?.state === 'attached' ? `${endpoint.netns} ${endpoint.ifname}` : undefined
-    if (place !== this.#place) this.#verdict = { ...this.#verdict, isKnown: false, against: 0 }
+    if (place !== this.#place) {
+      this.#verdict = { ...this.#verdict, isKnown: false, against: 0 }
+      this.#due = begin
+    }
     this.#place = place
     if (endpoint === undefined) this.#lookForRoute()
     else {
       this.#longestMatch = this.backend.address.bits
-      if (endpoint.state === 'attached') await this.#askAt(endpoint)
-      else if (endpoint.state === 'failed') this.#conclude(DOWN, endpoint.error ?? 'its device is not there')
+      if (endpoint.state === 'attached' && begin >= this.#due) {
+        this.#due = begin + health.interval
+        await this.#askAt(endpoint)
+      } else if (endpoint.state === 'failed') this.#conclude(DOWN, endpoint.error ?? 'its device is not there')
     }
     if (this.#stopped) return
-    this.#schedule(Math.max(0, begin + health.interval - clock.now()))
+    const next = place === undefined ? begin + Math.min(LOOK, health.interval) : Math.min(begin + LOOK, this.#due)
+    this.#schedule(Math.max(0, next - clock.now()))
   }
 
   async #askAt({ netns }: EndpointView): Promise<void> {

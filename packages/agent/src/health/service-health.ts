@@ -39,7 +39,7 @@ export class ServiceHealth {
     this.#services = services
     this.#checks = new Map(services.flatMap((service) => this.#checksOf(service, before)))
     for (const [key, check] of before) if (!this.#checks.has(key)) check.stop()
-    // What the model learnt goes by backend: of a check that ended, the one in its place begins with what counts for all, that they are up.
+    // What the model learnt goes by backend, whatever VRF its service was of.
     for (const [key, check] of this.#checks) if (!before.has(key)) this.#begin(check)
   }
 
@@ -71,6 +71,7 @@ export class ServiceHealth {
     const { probe, clock, endpoints, model } = this.#options
     const { health, vrf } = service
     if (health === undefined || probe === undefined) return []
+    const places = new Map(Array.from(before.values(), (check) => [placeOf(check.service, check.backend), check]))
     return service.backends.map((backend) => {
       const key = keyOf(service, backend)
       const { address } = backend
@@ -83,6 +84,7 @@ export class ServiceHealth {
           probe,
           endpoint: () => endpoints.find({ vrf, address }),
           matchLength: () => model.matchLength(vrf, address),
+          before: places.get(placeOf(service, backend)),
           changed: (check) => this.#changed(check),
         })
       return [key, before.get(key) ?? fresh()] as const
@@ -90,7 +92,7 @@ export class ServiceHealth {
   }
 
   #begin(check: BackendCheck): void {
-    if (this.#options.model.setBackendDown(check.service.name, check.backend, false)) this.#options.synchronize()
+    if (this.#options.model.setBackendDown(check.service.name, check.backend, check.isDown)) this.#options.synchronize()
     check.start()
   }
 
@@ -104,6 +106,11 @@ export class ServiceHealth {
   }
 }
 
-function keyOf({ name, vrf, health }: ServiceIntent, { address, port }: ServiceIntent['backends'][number]): string {
-  return JSON.stringify([name, vrf, String(address), port, health])
+function keyOf(service: ServiceIntent, backend: ServiceIntent['backends'][number]): string {
+  return JSON.stringify([placeOf(service, backend), service.health])
+}
+
+/** What is asked, whatever the question. */
+function placeOf({ name, vrf }: ServiceIntent, { address, port }: ServiceIntent['backends'][number]): string {
+  return JSON.stringify([name, vrf, String(address), port])
 }
