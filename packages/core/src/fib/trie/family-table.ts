@@ -2,7 +2,7 @@ import { heapMemory, type FibMemory } from './fib-memory.js'
 import { NO_REGIONS, type FamilyRegions } from './fib-reader.js'
 import { HostTable } from './host-table.js'
 import { nearTogether, type Prefixes4 } from './near.js'
-import { hostsIn, inParts4, PREFIXES_IN_PART } from './parts.js'
+import { inParts4, PREFIXES_IN_PART } from './parts.js'
 import { NO_MATCH, StrideTrie } from './stride-trie.js'
 
 /** From this many routes of a family on, a table's root takes 16 bits: 256 KiB that pay for themselves. */
@@ -56,8 +56,9 @@ export class FamilyTable {
     if (!this.#isLarge && addresses.length >= more && this.#missing(prefixes, more) >= more) this.#enlarge()
     if (this.#isLarge && this.#trie !== undefined) this.#setAllIn4(this.#trie, prefixes)
     else {
-      this.#reserve4(prefixes)
-      this.#rememberAll4(prefixes)
+      const counts = countsOf(lengths)
+      this.#reserve4(counts)
+      this.#rememberAll4(prefixes, counts)
       this.#insertAll4(prefixes)
     }
     this.#publish()
@@ -110,41 +111,47 @@ export class FamilyTable {
   }
 
   #setAllIn4(trie: StrideTrie, prefixes: Prefixes4): void {
-    this.#reserve4(prefixes)
-    if (hostsIn(prefixes.lengths) === 0) {
-      const reordered = nearTogether(prefixes)
-      const near = reordered ?? prefixes
-      // Before anything has changed: there may be no memory.
-      trie.reserve4(near)
-      // These are found by a hash, which gains nothing by their order.
-      this.#rememberAll4(prefixes)
-      if (reordered !== undefined) for (let at = 0; at < near.before.length; at++) near.before[at] = prefixes.before[reordered.order[at]]
-      trie.insertAll4(near)
-      return
+    const counts = countsOf(prefixes.lengths)
+    this.#reserve4(counts)
+    if (counts[32] === 0) this.#setShorterIn4(trie, prefixes, counts)
+    else
+      inParts4(
+        prefixes,
+        (near) => trie.reserve4(near),
+        (part, areHosts) => {
+          if (areHosts) {
+            trie.insertHosts4(part.addresses, part.values, part.before, entries)
+            for (let row = 0; row < part.before.length; row++) if (part.before[row] === NO_MATCH) this.size++
+          } else {
+            this.#rememberAll4(part, countsOf(part.lengths))
+            trie.insertAll4(part)
+          }
+        },
+      )
+  }
+
+  /** Sets prefixes none of which is a host. */
+  #setShorterIn4(trie: StrideTrie, prefixes: Prefixes4, counts: Uint32Array): void {
+    const near = nearTogether(prefixes) ?? prefixes
+    // Before anything has changed: there may be no memory.
+    trie.reserve4(near)
+    // These are found by a hash, which gains nothing by their order.
+    const added = this.#rememberAll4(prefixes, counts)
+    if (near !== prefixes) {
+      if (added === near.before.length) near.before.fill(NO_MATCH)
+      else near.before.set(nearTogether(prefixes)?.before ?? [])
     }
-    inParts4(
-      prefixes,
-      (near) => trie.reserve4(near),
-      (part, areHosts) => {
-        if (areHosts) {
-          trie.insertHosts4(part.addresses, part.values, part.before, entries)
-          for (let row = 0; row < part.before.length; row++) if (part.before[row] === NO_MATCH) this.size++
-        } else {
-          this.#rememberAll4(part)
-          trie.insertAll4(part)
-        }
-      },
-    )
+    trie.insertAll4(near)
   }
 
-  #reserve4({ lengths }: Prefixes4): void {
-    for (const [length, count] of countsOf(lengths).entries())
-      if (count > 0 && !this.#isOfTrie(length)) this.#prefixesOf(length).reserve(count)
+  #reserve4(counts: Uint32Array): void {
+    for (const [length, count] of counts.entries()) if (count > 0 && !this.#isOfTrie(length)) this.#prefixesOf(length).reserve(count)
   }
 
-  /** Sets prefixes for which room was made. */
-  #rememberAll4({ addresses, lengths, values, before }: Prefixes4): void {
-    for (const [length, count] of countsOf(lengths).entries()) {
+  /** Sets prefixes for which room was made. @returns how many are new */
+  #rememberAll4({ addresses, lengths, values, before }: Prefixes4, counts: Uint32Array): number {
+    const sizeBefore = this.size
+    for (const [length, count] of counts.entries()) {
       if (count === 0) continue
       const prefixes = this.#prefixesOf(length)
       const had = prefixes.count
@@ -154,6 +161,7 @@ export class FamilyTable {
           if (lengths[row] === length) before[row] = prefixes.set(addresses[row], 0, 0, 0, values[row])
       this.size += prefixes.count - had
     }
+    return this.size - sizeBefore
   }
 
   #insertAll4({ addresses, lengths, values, before }: Prefixes4): void {

@@ -13,17 +13,13 @@ export interface Prefixes4 {
 const PARTS_BITS = 8
 const PARTS_MASK = (1 << PARTS_BITS) - 1
 
-/** Prefixes in another order. */
-export interface Reordered4 extends Prefixes4 {
-  /** Which of the prefixes each of them was. */
-  readonly order: Uint32Array
-}
-
 /**
  * The same prefixes with those that are near each other together, and equal ones in the order in which they came; undefined where they are so already.
  * Inserted so, they find the trie's words in the cache, where a random order waits for memory at each.
+ *
+ * @param order gets which of the prefixes each of them was
  */
-export function nearTogether({ addresses, lengths, values, before }: Prefixes4): Reordered4 | undefined {
+export function nearTogether({ addresses, lengths, values, before }: Prefixes4, order?: Uint32Array): Prefixes4 | undefined {
   const count = addresses.length
   if (isAscending(addresses)) return undefined
   let differing = 0
@@ -41,7 +37,6 @@ export function nearTogether({ addresses, lengths, values, before }: Prefixes4):
     lengths: new Uint8Array(count),
     values: new Uint32Array(count),
     before: new Int32Array(count),
-    order: new Uint32Array(count),
   }
   for (let row = 0; row < count; row++) {
     const at = ends[(addresses[row] >>> shift) & PARTS_MASK]++
@@ -49,7 +44,7 @@ export function nearTogether({ addresses, lengths, values, before }: Prefixes4):
     near.lengths[at] = lengths[row]
     near.values[at] = values[row]
     near.before[at] = before[row]
-    near.order[at] = row
+    if (order !== undefined) order[at] = row
   }
   return near
 }

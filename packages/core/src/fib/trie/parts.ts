@@ -12,8 +12,8 @@ export const PREFIXES_IN_PART = 8192
  */
 export function inParts4(prefixes: Prefixes4, begin: (near: Prefixes4) => void, each: (part: Prefixes4, areHosts: boolean) => void): void {
   const { before } = prefixes
-  const reordered = nearTogether(prefixes)
-  const near = reordered ?? prefixes
+  const order = new Uint32Array(before.length)
+  const near = nearTogether(prefixes, order) ?? prefixes
   begin(near)
   for (let first = 0; first < before.length; first += PREFIXES_IN_PART) {
     const part = slice(near, first)
@@ -21,8 +21,7 @@ export function inParts4(prefixes: Prefixes4, begin: (near: Prefixes4) => void, 
     if (hosts === 0 || hosts === part.lengths.length) each(part, hosts > 0)
     else for (const areHosts of [false, true]) ofOneKind(part, areHosts, each)
   }
-  if (reordered === undefined) return
-  const { order } = reordered
+  if (near === prefixes) return
   for (let at = 0; at < order.length; at++) before[order[at]] = near.before[at]
 }
 
