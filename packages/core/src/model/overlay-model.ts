@@ -177,9 +177,8 @@ export class OverlayModel {
     }
     for (const intent of vrfs) {
       const vrf = this.#vrfs.get(intent.name) ?? this.#addVrf(intent)
-      const before = vrf.intent
+      if (vrf.intent.tunnelSources?.join(' ') !== intent.tunnelSources?.join(' ')) this.#changes.sources.add(vrf)
       vrf.intent = intent
-      if (before.tunnelSources?.join(' ') !== intent.tunnelSources?.join(' ')) this.#changes.sources.add(vrf)
       this.#targets.set(vrf, intent.import)
     }
     this.#changes.touchRemote(this.#vnis.follow(this.#vrfs.values(), gone), () => true)
