@@ -105,6 +105,9 @@ export function arbitraryInput(around: Surroundings): fc.Arbitrary<PacketInput> 
   return fc.oneof(fromPort, arbitraryUnderlayInput(around))
 }
 
+/** Most octets behind the outer headers of a packet, that of UDP among them, which an underlay of 1,500 octets carries over IPv6: a larger one never arrives. */
+const MOST_BEHIND_OUTER = 1500 - 40 - 8
+
 function arbitraryUnderlayInput({ encapsulations, underlays, trafficClasses = [0] }: Surroundings): fc.Arbitrary<PacketInput> {
   const sources: readonly IpAddress[] = underlays.flatMap(({ peers }) => peers.slice(0, 3))
   return fc
@@ -114,7 +117,9 @@ function arbitraryUnderlayInput({ encapsulations, underlays, trafficClasses = [0
       trafficClass: fc.constantFrom(...trafficClasses),
     })
     .chain(({ encapsulation, source, trafficClass }) =>
-      arbitraryTunnelled(encapsulation).map((packet): PacketInput => ({ from: 'underlay', encapsulation, source, packet, trafficClass })),
+      arbitraryTunnelled(encapsulation)
+        .filter(({ length }) => length <= MOST_BEHIND_OUTER)
+        .map((packet): PacketInput => ({ from: 'underlay', encapsulation, source, packet, trafficClass })),
     )
 }
 
