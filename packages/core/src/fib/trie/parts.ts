@@ -36,7 +36,7 @@ function slice({ addresses, lengths, values, before }: Prefixes4, first: number)
 }
 
 /** How many of IPv4 prefixes are of full length. */
-export function hostsIn(lengths: Uint8Array): number {
+function hostsIn(lengths: Uint8Array): number {
   let hosts = 0
   for (let row = 0; row < lengths.length; row++) if (lengths[row] === 32) hosts++
   return hosts
