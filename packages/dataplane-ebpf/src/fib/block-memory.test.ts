@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import { BlockMemory, FibFullError } from './block-memory.js'
+import { GracePeriods } from './grace-periods.js'
 
 const BLOCKS = 64
 
@@ -29,9 +30,11 @@ describe('memory of the FIB', () => {
   it('gives no word to two regions, none to a new one while programs may read it, and keeps what grows', () => {
     fc.assert(
       fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
+        /** Grace periods that have passed. */
         let now = 0
+        const grace = new GracePeriods({ wait: () => void now++, passed: () => new Promise(() => undefined) })
         const words = new Uint32Array(BLOCKS * BLOCK)
-        const memory = new BlockMemory(words, () => now)
+        const memory = new BlockMemory(words, grace)
         const regions: { words: Uint32Array; mark: number; isPublished: boolean }[] = []
         /** Blocks that were published and let go of, and when. */
         const resting = new Map<number, number>()
@@ -44,7 +47,7 @@ describe('memory of the FIB', () => {
           led.some((region) => memory.blockOf(region) <= block && block < memory.blockOf(region) + region.length / BLOCK)
         let mark = 0
         for (const each of acts) {
-          if (each.type === 'wait') now += 1000
+          if (each.type === 'wait') grace.wait()
           else if (each.type === 'tell') {
             for (const region of led) {
               memory.rest(memory.blockOf(region))
@@ -70,7 +73,7 @@ describe('memory of the FIB', () => {
               for (let block = 0; block < blocks; block++) {
                 expect(leads(memory.blockOf(given) + block)).toBe(false)
                 const since = resting.get(memory.blockOf(given) + block)
-                if (since !== undefined) expect(now - since).toBeGreaterThanOrEqual(50)
+                if (since !== undefined) expect(now).toBeGreaterThan(since)
                 resting.delete(memory.blockOf(given) + block)
               }
             } catch (error) {
@@ -100,15 +103,34 @@ describe('memory of the FIB', () => {
     )
   })
 
-  it('has everything back when all is released', () => {
-    let now = 0
-    const memory = new BlockMemory(new Uint32Array(BLOCKS * BLOCK), () => now)
+  it('has everything back when all is released, and waits for programs only where it cannot go on', () => {
+    let waits = 0
+    const grace = new GracePeriods({ wait: () => void waits++, passed: () => new Promise(() => undefined) })
+    const memory = new BlockMemory(new Uint32Array(BLOCKS * BLOCK), grace)
     const regions = Array.from({ length: 8 }, () => memory.grow(8 * BLOCK))
     expect(() => memory.grow(BLOCK)).toThrow(FibFullError)
     for (const region of regions) memory.publish(region)
-    for (const region of regions) memory.release(region)
+    for (const region of regions.slice(1)) memory.release(region)
+    expect(waits).toBe(0)
+    expect(memory.grow(56 * BLOCK)).toHaveLength(56 * BLOCK)
+    expect(waits).toBe(1)
+    memory.release(regions[0])
     expect(() => memory.grow(BLOCKS * BLOCK)).toThrow(FibFullError)
-    now += 50
-    expect(memory.grow(BLOCKS * BLOCK)).toHaveLength(BLOCKS * BLOCK)
+  })
+
+  it('keeps what programs may still be reading when they cannot be waited for', () => {
+    const refused = new Error('refused')
+    const grace = new GracePeriods({
+      wait: () => {
+        throw refused
+      },
+      passed: () => Promise.reject(refused),
+    })
+    const memory = new BlockMemory(new Uint32Array(BLOCKS * BLOCK), grace)
+    const region = memory.grow(BLOCKS * BLOCK)
+    memory.publish(region)
+    memory.release(region)
+    expect(() => memory.grow(BLOCK)).toThrow(refused)
+    expect(memory.used).toBe(BLOCKS)
   })
 })

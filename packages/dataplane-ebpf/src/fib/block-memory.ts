@@ -1,13 +1,11 @@
 import type { FibMemory, FibReaders } from '@heddle/core'
 import { BLOCK } from '../layout/structs/next-hop.js'
+import type { GracePeriods } from './grace-periods.js'
 
 /** The memory of a map is full. */
 export class FibFullError extends Error {
   override readonly name = 'FibFullError'
 }
-
-/** How long blocks rest that programs may still be reading, milliseconds. A program's run takes microseconds. */
-const GRACE = 50
 
 interface Extent {
   readonly first: number
@@ -16,7 +14,7 @@ interface Extent {
 
 /**
  * Memory of the FIB's map, in blocks of 256 words: gives tries their regions. A region that programs may read is given out again only when nothing leads
- * them there any more, and they have had the time to leave it.
+ * them there any more, and all that were there have left it.
  */
 export class BlockMemory implements FibMemory {
   readonly #words: Uint32Array
@@ -28,14 +26,14 @@ export class BlockMemory implements FibMemory {
   /** First blocks of regions that programs were told of. */
   readonly #published = new Set<number>()
   #given = 0
-  readonly #now: () => number
+  readonly #grace: GracePeriods
   readonly #name: string
 
-  /** @param words of the map @param now milliseconds @param name for a person */
-  constructor(words: Uint32Array, now: () => number, name = 'the FIB') {
+  /** @param words of the map @param grace tells when programs have left what they are led to no more @param name for a person */
+  constructor(words: Uint32Array, grace: GracePeriods, name = 'the FIB') {
     this.#name = name
     this.#words = words
-    this.#now = now
+    this.#grace = grace
     this.#free = [{ first: 0, count: Math.floor(words.length / BLOCK) }]
   }
 
@@ -52,11 +50,10 @@ export class BlockMemory implements FibMemory {
 
   /** Programs: what a trie gives back rests as long as a region does. */
   get readers(): FibReaders {
-    const now = this.#now()
-    return { now, passed: now - GRACE }
+    return this.#grace
   }
 
-  /** @throws FibFullError when no extent is large enough */
+  /** Where only regions that rest are large enough it waits for programs to leave them. @throws FibFullError when no extent is large enough */
   grow(words: number, previous?: Uint32Array): Uint32Array {
     const longer = previous === undefined ? undefined : this.#lengthen(previous, words)
     if (longer !== undefined) return longer
@@ -102,7 +99,7 @@ export class BlockMemory implements FibMemory {
     const extent = this.#left.get(first)
     if (extent === undefined) return
     this.#left.delete(first)
-    this.#resting.push({ ...extent, since: this.#now() })
+    this.#resting.push({ ...extent, since: this.#grace.now })
   }
 
   /** Takes an extent that a dataplane before this one gave its programs; it is released like any other. */
@@ -131,7 +128,12 @@ export class BlockMemory implements FibMemory {
 
   #take(count: number): number {
     this.#rested()
-    const at = this.#free.findIndex((extent) => extent.count >= count)
+    let at = this.#place(count)
+    if (at < 0 && this.#resting.length > 0) {
+      this.#grace.wait()
+      this.#rested()
+      at = this.#place(count)
+    }
     if (at < 0) throw new FibFullError(`${this.#name} has no ${count} blocks in a row left`)
     const { first, count: size } = this.#free[at]
     if (size === count) this.#free.splice(at, 1)
@@ -139,11 +141,16 @@ export class BlockMemory implements FibMemory {
     return first
   }
 
+  /** Place of an extent with so many blocks, or −1. */
+  #place(count: number): number {
+    return this.#free.findIndex((extent) => extent.count >= count)
+  }
+
   #rested(): void {
-    const now = this.#now()
-    const done = this.#resting.filter(({ since }) => now - since >= GRACE)
+    const { passed } = this.#grace
+    const done = this.#resting.filter(({ since }) => since <= passed)
     if (done.length === 0) return
-    this.#resting = this.#resting.filter(({ since }) => now - since < GRACE)
+    this.#resting = this.#resting.filter(({ since }) => since > passed)
     for (const extent of done) this.#insert(extent)
   }
 

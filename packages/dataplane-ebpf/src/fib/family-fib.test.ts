@@ -2,12 +2,14 @@ import { expect, it } from 'vitest'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import { FibFullError } from './block-memory.js'
 import { FibStore } from './fib-store.js'
+import { GracePeriods } from './grace-periods.js'
 
 const ROUTE_WORDS = 8
 
 // The large root, 256 blocks, stayed with a VRF that had no routes.
 it('many routes for which there is no memory leave nothing behind in a VRF without routes', () => {
-  const store = new FibStore(new Uint32Array(300 * BLOCK), new Uint32Array(8192 * ROUTE_WORDS), () => 0)
+  const grace = new GracePeriods({ wait: () => undefined, passed: () => Promise.resolve() })
+  const store = new FibStore(new Uint32Array(300 * BLOCK), new Uint32Array(8192 * ROUTE_WORDS), grace)
   const count = 4096
   // Each behind a block of its own.
   const addresses = Uint32Array.from({ length: count }, (_, net) => (net << 16) >>> 0)

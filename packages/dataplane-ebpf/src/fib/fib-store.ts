@@ -3,6 +3,7 @@ import type { IpFamily } from '@heddle/wire'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import { BlockMemory } from './block-memory.js'
 import { FamilyFib, LARGE_ROOT } from './family-fib.js'
+import type { GracePeriods } from './grace-periods.js'
 import { RouteRows } from './route-rows.js'
 import { RowLinks } from './row-list.js'
 
@@ -23,10 +24,10 @@ export class FibStore {
   readonly #words: Uint32Array
   readonly #vrfs = new Map<number, Readonly<Record<IpFamily, FamilyFib>>>()
 
-  /** @param fib words of the FIB's map @param routes words of the map of routes @param now milliseconds */
-  constructor(fib: Uint32Array, routes: Uint32Array, now: () => number) {
+  /** @param fib words of the FIB's map @param routes words of the map of routes @param grace of the programs that read them */
+  constructor(fib: Uint32Array, routes: Uint32Array, grace: GracePeriods) {
     this.#words = fib
-    this.memory = new BlockMemory(fib, now)
+    this.memory = new BlockMemory(fib, grace)
     this.rows = new RouteRows(routes)
     this.#links = new RowLinks(this.rows.capacity)
   }

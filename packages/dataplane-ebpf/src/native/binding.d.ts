@@ -123,6 +123,9 @@ export declare function probeFeatures(): Array<NativeFeature>
 /** Programs on packets that come in on a link, the first to see them first. */
 export declare function programsOn(namespace: string | undefined | null, ifindex: number): Array<NativeAttached>
 
+/** As `wait_for_programs`, beside everything else. */
+export declare function programsPassed(): Promise<void>
+
 /** Version of the package that this belongs to. */
 export declare function version(): string
 
@@ -130,3 +133,6 @@ export declare function version(): string
 export declare function vxlanEnsure(namespace: string | undefined | null, name: string): Promise<void>
 
 export declare function vxlanRemove(namespace: string | undefined | null, name: string): Promise<void>
+
+/** Returns when no program runs any more that ran when it was called; after milliseconds, or tens of them. */
+export declare function waitForPrograms(): void

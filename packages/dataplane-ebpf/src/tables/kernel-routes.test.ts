@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { LARGE_ROOT } from '../fib/family-fib.js'
 import { FibStore } from '../fib/fib-store.js'
+import { GracePeriods } from '../fib/grace-periods.js'
 import { ROW_WORDS } from '../fib/route-index.js'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import { KernelRoutes } from './kernel-routes.js'
@@ -12,8 +13,7 @@ const VRF = 1
 function memories(blocks: number, rows: number) {
   const words = new Uint32Array(blocks * BLOCK)
   const list = new Uint32Array(rows * ROW_WORDS)
-  let now = 0
-  const open = (): FibStore => new FibStore(words, list, () => (now += 1000))
+  const open = (): FibStore => new FibStore(words, list, new GracePeriods({ wait: () => undefined, passed: () => Promise.resolve() }))
   const store = open()
   const all = new KernelRoutes(store)
   return { words, store, all, routes: all.of(VRF), open }

@@ -9,6 +9,7 @@ import {
 } from '@heddle/core'
 import type { MacAddress } from '@heddle/wire'
 import { FibStore, type Roots } from '../fib/fib-store.js'
+import { GracePeriods } from '../fib/grace-periods.js'
 import { decodeNextHop, encodeNextHop } from '../layout/next-hop.js'
 import {
   decodeGroup,
@@ -23,6 +24,7 @@ import {
 } from '../layout/objects.js'
 import { View } from '../layout/struct.js'
 import { VRF } from '../layout/structs/objects.js'
+import { call, callAsync } from '../native/call.js'
 import { failureOf, idOf, NOTHING, removedIn } from './changes.js'
 import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
@@ -54,12 +56,16 @@ export class KernelTables {
   constructor(maps: KernelMaps) {
     this.#maps = maps
     this.config = configOf(maps)
-    this.policies = new Policies(maps, this.config, () => performance.now())
-    this.translations = new Translations(maps, this.config, () => performance.now())
+    const grace = new GracePeriods({
+      wait: () => call((native) => native.waitForPrograms()),
+      passed: () => callAsync((native) => native.programsPassed()),
+    })
+    this.policies = new Policies(maps, this.config, grace)
+    this.translations = new Translations(maps, this.config, grace)
     this.counters = new CounterMaps(maps)
     this.#sources = new SourceSets(maps)
     this.#nodePorts = new NodePorts(maps, this.config)
-    this.fib = new FibStore(maps.words('fib'), maps.words('routes'), () => performance.now())
+    this.fib = new FibStore(maps.words('fib'), maps.words('routes'), grace)
     this.routes = new KernelRoutes(this.fib)
     for (const [vni, value] of maps.numbered('vnis')) this.#macs.set(vni, decodeVni(vni, value).routerMac)
     this.#adopt()

@@ -1,5 +1,6 @@
 import type { PolicyObject, PortObject } from '@heddle/core'
 import { BlockMemory } from '../fib/block-memory.js'
+import type { GracePeriods } from '../fib/grace-periods.js'
 import { encodePort } from '../layout/objects.js'
 import { atomsOf, decodePolicy, directionIndex, encodePolicy, readRules, writeRules } from '../layout/policy.js'
 import { View } from '../layout/struct.js'
@@ -46,12 +47,12 @@ export class Policies {
   /** Ports whose policies have changed since `tell`. */
   readonly #changed = new Set<number>()
 
-  /** @param now milliseconds */
-  constructor(maps: KernelMaps, config: ConfigView, now: () => number) {
+  /** @param grace of the programs that read rules */
+  constructor(maps: KernelMaps, config: ConfigView, grace: GracePeriods) {
     this.#maps = maps
     this.#config = config
     this.#words = maps.words('atoms')
-    this.#memory = new BlockMemory(this.#words, now, 'the memory of rules')
+    this.#memory = new BlockMemory(this.#words, grace, 'the memory of rules')
     for (const [id, value] of maps.numbered('policies')) this.#adopt(id, value)
     for (const [id, value] of maps.numbered('ports')) {
       const view = new View(PORT, value)

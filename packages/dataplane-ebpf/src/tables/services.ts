@@ -1,5 +1,6 @@
 import type { ServiceObject } from '@heddle/core'
 import { BlockMemory } from '../fib/block-memory.js'
+import type { GracePeriods } from '../fib/grace-periods.js'
 import { decodeService, encodeService, readBackends, serviceKey, virtualKey, writeBackends } from '../layout/service.js'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import { BACKEND } from '../layout/structs/service.js'
@@ -25,11 +26,11 @@ export class Services {
   readonly #places = new Map<string, number>()
   readonly #virtual = new Map<string, number>()
 
-  /** @param now milliseconds */
-  constructor(maps: KernelMaps, now: () => number) {
+  /** @param grace of the programs that read backends */
+  constructor(maps: KernelMaps, grace: GracePeriods) {
     this.#maps = maps
     this.#words = maps.words('backends')
-    this.#memory = new BlockMemory(this.#words, now, 'the memory of backends')
+    this.#memory = new BlockMemory(this.#words, grace, 'the memory of backends')
     for (const [key, value] of maps.entries('services')) this.#adopt(key, value)
   }
 

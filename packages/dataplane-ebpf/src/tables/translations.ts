@@ -1,4 +1,5 @@
 import type { ApplyFailure, FibTransaction, ObjectKind } from '@heddle/core'
+import type { GracePeriods } from '../fib/grace-periods.js'
 import { failureOf, idOf, NOTHING, removedIn } from './changes.js'
 import type { ConfigView } from './config.js'
 import type { KernelMaps } from './kernel-maps.js'
@@ -13,11 +14,11 @@ export class Translations {
   readonly #maps: KernelMaps
   readonly #config: ConfigView
 
-  /** @param now milliseconds */
-  constructor(maps: KernelMaps, config: ConfigView, now: () => number) {
+  /** @param grace of the programs that read backends */
+  constructor(maps: KernelMaps, config: ConfigView, grace: GracePeriods) {
     this.#maps = maps
     this.#config = config
-    this.services = new Services(maps, now)
+    this.services = new Services(maps, grace)
     this.pools = new NatPools(maps)
   }
 

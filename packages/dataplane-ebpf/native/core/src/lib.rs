@@ -5,6 +5,7 @@ pub mod attached;
 pub mod bpffs;
 mod clsact;
 pub mod device;
+pub mod grace;
 pub mod link;
 pub mod lock;
 pub mod map;

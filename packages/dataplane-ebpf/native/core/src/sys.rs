@@ -35,6 +35,8 @@ pub const XDP_BY_DRIVER: u32 = 1 << 2;
 
 /// Map type of an array.
 pub const ARRAY: u32 = 2;
+/// Map type of an array whose values are maps.
+const ARRAY_OF_MAPS: u32 = 12;
 /// Program type of tc.
 pub const SCHED_CLS: u32 = 3;
 /// Program type of XDP.
@@ -50,6 +52,7 @@ struct MapCreate {
     value_size: u32,
     max_entries: u32,
     flags: u32,
+    inner_map: u32,
 }
 
 #[repr(C)]
@@ -142,7 +145,14 @@ fn owned(fd: i32) -> OwnedFd {
 }
 
 pub fn map_create(kind: u32, key_size: u32, value_size: u32, max_entries: u32, flags: u32) -> io::Result<OwnedFd> {
-    bpf(MAP_CREATE, &mut MapCreate { kind, key_size, value_size, max_entries, flags }).map(owned)
+    bpf(MAP_CREATE, &mut MapCreate { kind, key_size, value_size, max_entries, flags, ..Default::default() }).map(owned)
+}
+
+/// An array of one map that is like `inner`.
+pub fn map_of_maps(inner: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attributes =
+        MapCreate { kind: ARRAY_OF_MAPS, key_size: 4, value_size: 4, max_entries: 1, inner_map: fd_of(inner), ..Default::default() };
+    bpf(MAP_CREATE, &mut attributes).map(owned)
 }
 
 /// Loads instructions of 8 octets each, without BTF; for probes.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use heddle_ebpf_core::{attached, bpffs, device, lock, lock::Lock, probe, vxlan};
+use heddle_ebpf_core::{attached, bpffs, device, grace, lock, lock::Lock, probe, vxlan};
 use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
@@ -65,6 +65,18 @@ pub struct NativeAttached {
 pub fn programs_on(namespace: Option<String>, ifindex: u32) -> Result<Vec<NativeAttached>> {
     let found = attached::on_link(namespace.as_deref().map(Path::new), ifindex).map_err(to_js)?;
     Ok(found.into_iter().map(|attached::Attached { id, name, how }| NativeAttached { id, name, how: how.into() }).collect())
+}
+
+/// Returns when no program runs any more that ran when it was called; after milliseconds, or tens of them.
+#[napi(catch_unwind)]
+pub fn wait_for_programs() -> Result<()> {
+    grace::wait_for_programs().map_err(to_js)
+}
+
+/// As `wait_for_programs`, beside everything else.
+#[napi(ts_return_type = "Promise<void>")]
+pub fn programs_passed() -> AsyncTask<Job<()>> {
+    job(grace::wait_for_programs)
 }
 
 /// Makes a directory on a BPF file system, mounting one if need be; whether it was mounted.
