@@ -13,8 +13,7 @@ import type {
 } from '@heddle/core'
 import { checkEndpoints, IntentError } from '@heddle/core'
 import { fromBgp } from '@heddle/exchange'
-import { silentLogger, type Clock, type Logger } from '@heddle/io'
-import { EventEmitter } from 'eventemitter3'
+import { SafeEvents, logFailedCallback, silentLogger, type Clock, type Logger } from '@heddle/io'
 import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
 import { composeParts, type AgentParts } from './agent-parts.js'
@@ -44,7 +43,7 @@ export interface AgentOptions extends Omit<World, 'logger' | 'bfd'> {
   readonly logger?: Logger
 }
 
-/** Control events of an agent; never one per route. */
+/** Control events of an agent; never one per route. What a listener throws is logged, and stops neither the agent nor other listeners. */
 export type AgentEvents = {
   /** An endpoint came into another state. */
   endpoint: (endpoint: EndpointView) => void
@@ -67,7 +66,7 @@ export type AgentEvents = {
  */
 export class Agent implements AsyncDisposable {
   /** Control events. */
-  readonly events = new EventEmitter() as unknown as typed.default<AgentEvents>
+  readonly events: typed.default<AgentEvents>
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #keeper: DataplaneKeeper
@@ -80,6 +79,7 @@ export class Agent implements AsyncDisposable {
 
   private constructor(options: AgentOptions, keeper: DataplaneKeeper, parts: AgentParts) {
     this.#logger = options.logger ?? silentLogger
+    this.events = new SafeEvents(logFailedCallback(this.#logger)) as unknown as typed.default<AgentEvents>
     this.#clock = options.clock
     this.#config = options.config
     this.#keeper = keeper

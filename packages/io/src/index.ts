@@ -5,6 +5,7 @@ export { EventQueue } from './event-queue.js'
 export { silentLogger, type LogFields, type LogLevel, type Logger } from './logger.js'
 export type { Random } from './random.js'
 export type { RouterDiscovery, RouterNews, RouterWatch } from './router-discovery.js'
+export { SafeEvents, logFailedCallback, type CallbackFailed } from './safe-events.js'
 export { TransportError, refuseProtection, refuseZone } from './transport.js'
 export type {
   ConnectOptions,

@@ -1,8 +1,16 @@
-import { silentLogger, type Clock, type Logger, type Random, type Timer, type Transport } from '@heddle/io'
+import {
+  logFailedCallback,
+  silentLogger,
+  type CallbackFailed,
+  type Clock,
+  type Logger,
+  type Random,
+  type Timer,
+  type Transport,
+} from '@heddle/io'
 import type { IpAddress, IpPrefix } from '@heddle/wire'
 import type { OriginValidation } from '../policy/policy.js'
 import type { OriginValidator } from '../speaker/origin-validator.js'
-import { failedTo, type Failed } from '../speaker/told.js'
 import { OriginAuthorizations, type OriginAuthorization } from './authorizations.js'
 import { CacheSession, RtrSessionError, type RtrIntervals, type RtrPosition, type RtrUpdate } from './cache-session.js'
 
@@ -40,7 +48,7 @@ const AGAIN = { least: 2, most: 600 } as const
 export class RtrClient implements OriginValidator {
   readonly #options: RtrClientOptions
   readonly #logger: Logger
-  readonly #failed: Failed
+  readonly #failed: CallbackFailed
   readonly #ending = new AbortController()
   #authorizations = new OriginAuthorizations()
   /** Whose data they are. */
@@ -53,7 +61,7 @@ export class RtrClient implements OriginValidator {
   constructor(options: RtrClientOptions) {
     this.#options = options
     this.#logger = options.logger ?? silentLogger
-    this.#failed = failedTo(this.#logger)
+    this.#failed = logFailedCallback(this.#logger)
   }
 
   /** Authorizations that are known. */

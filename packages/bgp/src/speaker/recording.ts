@@ -4,6 +4,7 @@ import {
   type Connection,
   type Endpoint,
   type Listener,
+  type PeerProtection,
   type Random,
   type RouterDiscovery,
   type RouterNews,
@@ -31,6 +32,11 @@ export type RecordedInput =
   /** There is router discovery. */
   | { readonly at: number; readonly kind: 'router-discovery' }
   | { readonly at: number; readonly kind: 'router'; readonly device: string; readonly news: RouterNews }
+  /** What became of a call of `listen`. `protects`: the listener can be given other protection. */
+  | { readonly at: number; readonly kind: 'listening'; readonly protects: boolean }
+  | { readonly at: number; readonly kind: 'not-listening'; readonly message: string }
+  /** A listener was given other protection. `refused`: it could not take it over, and why. */
+  | { readonly at: number; readonly kind: 'protection'; readonly refused?: string }
 
 /** Methods whose calls change what a speaker does. */
 export type RecordedMethod =
@@ -120,11 +126,18 @@ export class Recorder {
         try {
           return this.#kept('connected', await inner.connect(options))
         } catch (error) {
-          this.#add({ kind: 'refused', remote: options.remote, message: error instanceof Error ? error.message : String(error) })
+          this.#add({ kind: 'refused', remote: options.remote, message: messageOf(error) })
           throw error
         }
       },
-      listen: async (options) => this.#listener(await inner.listen(options)),
+      listen: async (options) => {
+        try {
+          return this.#listener(await inner.listen(options))
+        } catch (error) {
+          this.#add({ kind: 'not-listening', message: messageOf(error) })
+          throw error
+        }
+      },
       ...(inner.signatureDrops === undefined
         ? {}
         : { signatureDrops: () => inner.signatureDrops?.() ?? Promise.reject(new TypeError('gone')) }),
@@ -132,16 +145,27 @@ export class Recorder {
   }
 
   #listener(inner: Listener): Listener {
+    this.#add({ kind: 'listening', protects: inner.protect !== undefined })
     const kept = (connection: Connection): Connection => this.#kept('accepted', connection)
     return {
       local: inner.local,
       close: () => inner.close(),
-      ...(inner.protect === undefined ? {} : { protect: (peers) => inner.protect?.(peers) }),
+      ...(inner.protect === undefined ? {} : { protect: (peers) => this.#protect(inner, peers) }),
       connections: {
         async *[Symbol.asyncIterator]() {
           for await (const connection of inner.connections) yield kept(connection)
         },
       },
+    }
+  }
+
+  #protect(inner: Listener, peers: readonly PeerProtection[]): void {
+    try {
+      inner.protect?.(peers)
+      this.#add({ kind: 'protection' })
+    } catch (error) {
+      this.#add({ kind: 'protection', refused: messageOf(error) })
+      throw error
     }
   }
 
@@ -186,4 +210,8 @@ export class Recorder {
 /** A path as a name of its own. */
 export function pathText({ remote, local, ...rest }: BfdPath): string {
   return `${local ?? 'any'} ${remote} ${JSON.stringify(rest)}`
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

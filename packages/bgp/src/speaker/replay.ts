@@ -41,13 +41,28 @@ export async function replay(inputs: readonly RecordedInput[], { clock, ...optio
   for (const input of inputs) {
     if (input.at > now) await clock.run(input.at - now)
     now = Math.max(now, input.at)
-    if (input.kind === 'bfd-source' || input.kind === 'router-discovery') continue // there from the beginning
-    if (input.kind === 'random') continue // asked for by what the moment brings, which may be all that it brings
+    if (isAnswer(input)) continue // asked for by what the moment brings, which may be all that it brings
     if (input.kind === 'call') call(speaker, input)
     else world.happen(input)
     await clock.run(0)
   }
   return speaker
+}
+
+/** What a speaker is told because it asks: there from the beginning, and given in its order. */
+type Answer = Extract<RecordedInput, { kind: 'bfd-source' | 'router-discovery' | 'random' | 'listening' | 'not-listening' | 'protection' }>
+
+const ANSWERS: ReadonlySet<RecordedInput['kind']> = new Set<Answer['kind']>([
+  'bfd-source',
+  'router-discovery',
+  'random',
+  'listening',
+  'not-listening',
+  'protection',
+])
+
+function isAnswer(input: RecordedInput): input is Answer {
+  return ANSWERS.has(input.kind)
 }
 
 function call(speaker: Speaker, { method, args }: Extract<RecordedInput, { kind: 'call' }>): void {
@@ -74,8 +89,12 @@ class ReplayedWorld {
   /** Attempts that wait for their outcome, and outcomes that came before their attempt, by remote end. */
   readonly #attempts = new Map<string, ((outcome: Connection | TransportError) => void)[]>()
   readonly #outcomes = new Map<string, (Connection | TransportError)[]>()
+  readonly #listening: Extract<Answer, { kind: 'listening' | 'not-listening' }>[]
+  readonly #protections: Extract<Answer, { kind: 'protection' }>[]
 
   constructor(inputs: readonly RecordedInput[]) {
+    this.#listening = inputs.filter((input) => input.kind === 'listening' || input.kind === 'not-listening')
+    this.#protections = inputs.filter((input) => input.kind === 'protection')
     const values = inputs.flatMap((input) => (input.kind === 'random' ? [input.value] : []))
     let next = 0
     const source = inputs.find((input) => input.kind === 'bfd-source')
@@ -85,11 +104,11 @@ class ReplayedWorld {
     this.random = { uint32: () => values[next++] ?? 0 }
     this.transport = {
       connect: ({ remote, signal }) => this.#connect(remote, signal),
-      listen: ({ address, port }) => Promise.resolve(this.#listener({ address, port })),
+      listen: ({ address, port }) => this.#listen({ address, port }),
     }
   }
 
-  happen(input: Exclude<RecordedInput, { kind: 'random' | 'call' | 'bfd-source' | 'router-discovery' }>): void {
+  happen(input: Exclude<RecordedInput, Answer | { kind: 'call' }>): void {
     switch (input.kind) {
       case 'connected':
         return this.#settle(input.remote, this.#open(input))
@@ -137,9 +156,20 @@ class ReplayedWorld {
     })
   }
 
-  #listener(local: Endpoint): Listener {
-    const accepted = this.#accepted
-    return { local, connections: accepted, close: () => Promise.resolve() }
+  #listen(local: Endpoint): Promise<Listener> {
+    const outcome = this.#listening.shift()
+    if (outcome?.kind === 'not-listening') return Promise.reject(new TransportError('transport.failed', outcome.message))
+    return Promise.resolve({
+      local,
+      connections: this.#accepted,
+      close: () => Promise.resolve(),
+      ...(outcome?.protects === true ? { protect: () => this.#protect() } : {}),
+    })
+  }
+
+  #protect(): void {
+    const refused = this.#protections.shift()?.refused
+    if (refused !== undefined) throw new TransportError('transport.unsupported', refused)
   }
 }
 

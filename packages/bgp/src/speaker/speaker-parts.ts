@@ -1,5 +1,5 @@
 import { IpAddress } from '@heddle/wire'
-import { silentLogger, type Connection, type Logger } from '@heddle/io'
+import { SafeEvents, logFailedCallback, silentLogger, type CallbackFailed, type Connection, type Logger } from '@heddle/io'
 import type * as typed from 'typed-emitter'
 import { AttributeSets } from '../rib/attribute-sets.js'
 import { AllTables } from './table/all-tables.js'
@@ -22,7 +22,6 @@ import { Listeners } from './listeners.js'
 import { watchEvent, watchSnapshot } from './follow/watch-views.js'
 import { Scheduler } from './scheduler.js'
 import { TableObservers } from './table/table-observers.js'
-import { SafeEvents, failedTo, type Failed } from './told.js'
 
 const UNSPECIFIED = IpAddress.v4(0)
 
@@ -34,7 +33,7 @@ export class SpeakerParts {
   readonly options: SpeakerOptions
   readonly logger: Logger
   /** Takes what those who are told throw. */
-  readonly failed: Failed
+  readonly failed: CallbackFailed
   readonly identity: SpeakerIdentity
   readonly sets = new AttributeSets()
   readonly index: PeerIndex
@@ -71,7 +70,7 @@ export class SpeakerParts {
     const { clock, config } = options
     this.validator = options.originValidator
     this.logger = options.logger ?? silentLogger
-    this.failed = failedTo(this.logger)
+    this.failed = logFailedCallback(this.logger)
     this.events = new SafeEvents(this.failed) as unknown as typed.default<SpeakerEvents>
     this.observers = new TableObservers(this.failed)
     this.identity = speakerIdentity(config)

@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random, RouterDiscovery, Transport } from '@heddle/io'
+import type { CallbackFailed, Clock, Logger, Random, RouterDiscovery, Transport } from '@heddle/io'
 import type { Family } from '../../nlri/family.js'
 import type { ImportRules } from '../../policy/import-rules.js'
 import type { RibTable } from '../../rib/rib-table.js'
@@ -10,7 +10,6 @@ import type { Peer } from './peer.js'
 import type { SpeakerIdentity } from './peer-config.js'
 import type { RestartDeferral } from '../restart-deferral.js'
 import type { Scheduler } from '../scheduler.js'
-import type { Failed } from '../told.js'
 
 /** What a peer shares with the rest of the speaker. */
 export interface PeerContext {
@@ -19,7 +18,7 @@ export interface PeerContext {
   readonly transport: Transport
   readonly logger: Logger
   /** Takes what those who are told throw. */
-  readonly failed: Failed
+  readonly failed: CallbackFailed
   readonly scheduler: Scheduler
   readonly identity: SpeakerIdentity
   readonly deferral: RestartDeferral

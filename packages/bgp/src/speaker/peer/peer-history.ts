@@ -1,4 +1,4 @@
-import type { Clock, Transport } from '@heddle/io'
+import type { CallbackFailed, Clock, Transport } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { typeAt } from '../../message/header.js'
 import type { DownCause } from '../../session/session.js'
@@ -8,7 +8,6 @@ import type { MessageTrace } from './message-trace.js'
 import type { NeighborView, NotificationView } from './neighbor-view.js'
 import type { PeerConfig } from './peer-config.js'
 import { SignatureWatch } from './signature-watch.js'
-import type { Failed } from '../told.js'
 
 const KEY_NAMES = { 'tcp-md5': 'TCP MD5', 'tcp-ao': 'TCP-AO' } as const
 
@@ -27,7 +26,7 @@ export class PeerHistory {
   constructor(
     private readonly clock: Clock,
     transport: Transport,
-    private readonly failedTrace: Failed,
+    private readonly failedTrace: CallbackFailed,
   ) {
     this.#signatures = new SignatureWatch(clock, transport)
   }

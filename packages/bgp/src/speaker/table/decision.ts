@@ -1,7 +1,7 @@
+import type { CallbackFailed } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { bestPath, isUsable, type BestPath, type BestPathOptions, type Eliminations, type PathOrigin } from '../../rib/best-path.js'
 import { PATH, type RibTable } from '../../rib/rib-table.js'
-import type { Failed } from '../told.js'
 
 /** How paths are compared, where the RFC leaves it open. */
 export interface DecisionConfig {
@@ -24,7 +24,7 @@ export interface NextHopResolver {
 }
 
 /** The same, but that a next hop for which it throws cannot be reached: else its destinations would stay as they are and never be decided again. */
-export function safeResolver(resolver: NextHopResolver, failed: Failed): NextHopResolver {
+export function safeResolver(resolver: NextHopResolver, failed: CallbackFailed): NextHopResolver {
   return {
     costOf: (address, vrf) => {
       try {

@@ -1,5 +1,5 @@
+import type { CallbackFailed } from '@heddle/io'
 import type { PathSink, RibTable } from '../../rib/rib-table.js'
-import type { Failed } from '../told.js'
 
 /** A table, and the VRF that it is in; `undefined`: none. */
 export interface PlacedTable {
@@ -30,7 +30,7 @@ export interface TableAccess {
 export class TableObservers {
   readonly #observers = new Set<TableObserver>()
 
-  constructor(private readonly failed: Failed) {}
+  constructor(private readonly failed: CallbackFailed) {}
 
   add(observer: TableObserver): void {
     this.#observers.add(observer)

@@ -1,17 +1,17 @@
-import type { Logger } from '@heddle/io'
 import { EventEmitter } from 'eventemitter3'
+import type { Logger } from './logger.js'
 
-/** Takes what a callback of the speaker's user threw. */
-export type Failed = (callback: string, error: unknown) => void
+/** Takes what a callback threw that was given by the user of a library; `callback` names it. */
+export type CallbackFailed = (callback: string, error: unknown) => void
 
-/** Logs what was thrown, so that it stops neither the speaker nor others who are told the same. */
-export function failedTo(logger: Logger): Failed {
+/** Logs what was thrown, so that it stops neither whoever calls nor others who are told the same. */
+export function logFailedCallback(logger: Logger): CallbackFailed {
   return (callback, error) => logger.error('callback failed', { callback, error: error instanceof Error ? error.stack : String(error) })
 }
 
 /** Events of which each listener is told whatever another one throws, and whoever emits goes on. */
 export class SafeEvents extends EventEmitter {
-  constructor(private readonly failed: Failed) {
+  constructor(private readonly failed: CallbackFailed) {
     super()
   }
 
