@@ -1,4 +1,4 @@
-import type { RouterDiscovery } from '@heddle/io'
+import { TransportError, type PeerProtection, type RouterDiscovery, type Transport } from '@heddle/io'
 import { ManualClock, seededRandom } from '@heddle/io/testing'
 import { expect, test } from 'vitest'
 import { Recorder, replay, type BfdSource, type BfdState, type NeighborConfig, type Speaker, type SpeakerConfig } from '../../src/index.js'
@@ -144,5 +144,57 @@ test.each([
   const config: SpeakerConfig = { as: 65000, routerId: R, holdTime: 9, listen: [{ address: R }], neighbors: [] }
   const again = await replay(recorder.inputs, { clock: new ManualClock(), config })
   expect(again.neighbors().map(({ address }) => address)).toEqual(isThere ? ['%eth0'] : [])
+  await Promise.all([r, again].map((speaker) => speaker.stop()))
+})
+
+/** A transport whose listeners take over protection, or refuse it, or know none. */
+function withProtection(inner: Transport, protects: 'all' | 'keys' | 'nothing'): Transport {
+  const protect = (peers: readonly PeerProtection[]): void => {
+    if (protects === 'keys' && peers.some(({ minimumHopLimit }) => minimumHopLimit !== undefined))
+      throw new TransportError('transport.unsupported', 'the kernel is too old')
+  }
+  const listen: Transport['listen'] = async ({ protection: _protection, ...options }) => {
+    const listener = await inner.listen(options)
+    const { local, connections } = listener
+    return { local, connections, close: () => listener.close(), ...(protects === 'nothing' ? {} : { protect }) }
+  }
+  return { connect: (options) => inner.connect(options), listen }
+}
+
+test.each([
+  ['takes over protection of all kinds', 'all', ['192.0.2.11', '192.0.2.12', '192.0.2.13']],
+  ['takes over keys alone', 'keys', ['192.0.2.11', '192.0.2.13']],
+  ['takes over none', 'nothing', ['192.0.2.13']],
+] as const)('a replay of a speaker whose listener %s takes and refuses peers as it did', async (_name, protects, expected) => {
+  const lab = new Lab()
+  const recorder = new Recorder(lab.clock)
+  const r = lab.speaker(R, { neighbors: [], recorder, transport: withProtection(lab.host(R).transport, protects) })
+  await r.start()
+  const protections = [{ authentication: { kind: 'tcp-md5' as const, key: 'secret' } }, { ttlSecurity: 1 }, {}]
+  for (const [index, protection] of protections.entries()) {
+    try {
+      r.addNeighbor(internal(`192.0.2.${11 + index}`, { passive: true, ...protection }))
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'transport.unsupported' })
+    }
+  }
+  expect(r.neighbors().map(({ address }) => address)).toEqual(expected)
+  const config: SpeakerConfig = { as: 65000, routerId: R, holdTime: 9, listen: [{ address: R }], neighbors: [] }
+  const again = await replay(recorder.inputs, { clock: new ManualClock(), config })
+  expect(again.neighbors().map(({ address }) => address)).toEqual(expected)
+  await Promise.all([r, again].map((speaker) => speaker.stop()))
+})
+
+test('a replay of a speaker that could not listen in another place listens where it did', async () => {
+  const lab = new Lab()
+  const recorder = new Recorder(lab.clock)
+  const r = lab.speaker(R, { neighbors: [], recorder })
+  await r.start()
+  const before = r.listening
+  await expect(r.setListen([{ address: '203.0.113.9' }])).rejects.toMatchObject({ code: 'speaker.listen' })
+  expect(r.listening).toEqual(before)
+  const config: SpeakerConfig = { as: 65000, routerId: R, holdTime: 9, listen: [{ address: R }], neighbors: [] }
+  const again = await replay(recorder.inputs, { clock: new ManualClock(), config })
+  expect(again.listening).toEqual(before)
   await Promise.all([r, again].map((speaker) => speaker.stop()))
 })
