@@ -118,7 +118,9 @@ class Memory implements MemoryDataplane {
   constructor(options: MemoryDataplaneOptions) {
     const encapsulations = options.encapsulations ?? ENCAPSULATIONS
     const limits = { ...LIMITS, ...options.limits }
-    const features = options.features ?? DATAPLANE_FEATURES.filter((feature) => feature !== 'liveness' || options.liveness !== undefined)
+    const features =
+      options.features ??
+      DATAPLANE_FEATURES.filter((feature) => feature !== 'rate-limit' && (feature !== 'liveness' || options.liveness !== undefined))
     this.#underlay = options.underlay ?? memoryUnderlay()
     this.capabilities = {
       kind: 'memory',

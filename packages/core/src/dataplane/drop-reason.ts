@@ -59,6 +59,10 @@ export const DROP_REASONS = [
   'kernel-checksum',
   /** The kernel dropped it at a port's device, by the device's own counters: the queue was full, or what was written is no packet. */
   'kernel-device',
+  /** The endpoint sends more than `RateLimits.egress` lets it. */
+  'egress-rate',
+  /** More is to be delivered to the endpoint than `RateLimits.ingress` lets. */
+  'ingress-rate',
 ] as const
 
 /** Why a packet was discarded; see `DROP_REASONS`. */

@@ -36,6 +36,8 @@ export const DATAPLANE_FEATURES = [
   'mirror-rules',
   /** Trace objects: live packets, step by step. */
   'trace',
+  /** `PortObject.rateLimits`. */
+  'rate-limit',
 ] as const
 
 /** One of `DATAPLANE_FEATURES`. */
@@ -57,10 +59,11 @@ export function unsupportedObjects(transaction: FibTransaction, features: readon
       message: `this dataplane does not offer ${feature}`,
     })
   }
-  for (const { id, clampMss, maxFlows, link } of transaction.ports.set) {
+  for (const { id, clampMss, maxFlows, link, rateLimits } of transaction.ports.set) {
     need('port', id, 'ethernet', link !== undefined)
     need('port', id, 'mss-clamp', clampMss === true)
     need('port', id, 'policy', maxFlows !== undefined)
+    need('port', id, 'rate-limit', rateLimits !== undefined)
   }
   for (const { id, rules } of transaction.policies?.set ?? []) {
     need('policy', id, 'policy', true)

@@ -1,5 +1,6 @@
 import type { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import type { DropReason } from './drop-reason.js'
+import type { RateLimits } from './rate-limit.js'
 
 /*
  * The objects of a transaction. Ids are small integers given by the caller, so that an adapter can index arrays or maps by them; every kind has
@@ -41,6 +42,8 @@ export interface PortObject {
   readonly link?: { readonly mac: MacAddress }
   /** Most flows that are remembered for the port at once, 0 and up; packets of further ones are dropped as `flow-limit`. Needs the feature `policy`. */
   readonly maxFlows?: number
+  /** How fast the endpoint may send and get; not for an uplink. Needs the feature `rate-limit`. */
+  readonly rateLimits?: RateLimits
 }
 
 /**

@@ -42,6 +42,9 @@ const asking: Readonly<Partial<Record<DataplaneFeature, (lab: Lab, tables: FibTr
     }
     return { mirrors: { set: [mirror], remove: [] }, policies: { set: [policy], remove: [] } }
   },
+  'rate-limit': (_lab, { ports }) => ({
+    ports: { set: [{ ...ports.set[0], rateLimits: { egress: { bitsPerSecond: 1e9, burstOctets: 100_000 } } }], remove: [] },
+  }),
   trace: () => ({ traces: { set: [{ id: 1, filter: {} }], remove: [] } }),
   'traffic-class-pop': (_lab, { labels }) => ({ labels: { set: [{ ...labels.set[0], trafficClassModel: 'uniform' }], remove: [] } }),
 }

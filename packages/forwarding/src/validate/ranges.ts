@@ -1,4 +1,4 @@
-import type { DataplaneLimits, FibTransaction, NextHopAction } from '@heddle/core'
+import { rateLimitProblems, type DataplaneLimits, type FibTransaction, type NextHopAction, type PortObject } from '@heddle/core'
 import { MAX_LABEL, MIN_UNRESERVED_LABEL } from '@heddle/mpls'
 import { MAX_ID, within, type Fail } from './fail.js'
 
@@ -16,11 +16,7 @@ export function checkRanges(transaction: FibTransaction, limits: DataplaneLimits
     ['tunnel-sources', transaction.tunnelSources.set],
   ] as const
   for (const [kind, objects] of ids) for (const { id } of objects) within(fail, kind, id, 'id', id, 0, MAX_ID)
-  for (const { id, mtu, kind, link } of transaction.ports.set) {
-    within(fail, 'port', id, 'MTU', mtu, MIN_MTU, MAX_MTU)
-    if (link !== undefined && kind !== 'endpoint')
-      fail('port', id, 'dataplane.range', `a port of the kind ${kind} has no link to neighbours`)
-  }
+  for (const port of transaction.ports.set) checkPort(port, fail)
   for (const { id, action } of transaction.nextHops.set) checkTunnel(id, action, limits, fail)
   for (const { id, members, seed } of transaction.groups.set) {
     within(fail, 'group', id, 'seed', seed, 0, 0xffffffff)
@@ -31,6 +27,14 @@ export function checkRanges(transaction: FibTransaction, limits: DataplaneLimits
   }
   for (const { label } of transaction.labels.set) within(fail, 'label', label, 'label', label, MIN_UNRESERVED_LABEL, MAX_LABEL)
   for (const { vni } of transaction.vnis.set) within(fail, 'vni', vni, 'VNI', vni, 0, MAX_VNI)
+}
+
+function checkPort({ id, mtu, kind, link, rateLimits }: PortObject, fail: Fail): void {
+  within(fail, 'port', id, 'MTU', mtu, MIN_MTU, MAX_MTU)
+  if (link !== undefined && kind !== 'endpoint') fail('port', id, 'dataplane.range', `a port of the kind ${kind} has no link to neighbours`)
+  if (rateLimits === undefined) return
+  if (kind === 'uplink') fail('port', id, 'dataplane.range', 'an uplink has no rate limits: each endpoint may have its own')
+  for (const problem of rateLimitProblems(rateLimits)) fail('port', id, 'dataplane.range', problem)
 }
 
 function checkTunnel(id: number, action: NextHopAction, limits: DataplaneLimits, fail: Fail): void {

@@ -38,6 +38,8 @@ function hop(action: NextHopAction): Partial<FibTransaction> {
   return { nextHops: { set: [{ id: 9, action }], remove: [] } }
 }
 
+const port = { id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu: 1400 } as const
+
 /** VRF 1, VRF 2 without routes, group 1 of next hop 1, and one route to it. */
 const base: FibTransaction = {
   ...nothing,
@@ -89,7 +91,22 @@ const rows: { name: string; part: Partial<FibTransaction>; code: string | undefi
   },
   {
     name: 'an MTU below what IPv4 allows',
-    part: { ports: { set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu: 67 }], remove: [] } },
+    part: { ports: { set: [{ ...port, mtu: 67 }], remove: [] } },
+    code: 'dataplane.range',
+  },
+  {
+    name: 'a rate limit',
+    part: { ports: { set: [{ ...port, rateLimits: { egress: { bitsPerSecond: 1, burstOctets: 1 } } }], remove: [] } },
+    code: undefined,
+  },
+  {
+    name: 'a rate limit without a burst',
+    part: { ports: { set: [{ ...port, rateLimits: { egress: { bitsPerSecond: 1, burstOctets: 0 } } }], remove: [] } },
+    code: 'dataplane.range',
+  },
+  {
+    name: 'an uplink with a rate limit',
+    part: { ports: { set: [{ ...port, kind: 'uplink', rateLimits: {} }], remove: [] } },
     code: 'dataplane.range',
   },
 ]
