@@ -1,6 +1,5 @@
-import { chmod, mkdir, mkdtemp, rename, rm, stat, unlink } from 'node:fs/promises'
-import { connect, createServer, type Server, type Socket } from 'node:net'
-import { dirname, join } from 'node:path'
+import { createServer, type Server, type Socket } from 'node:net'
+import { isSocketServed, listenPrivately, type SocketName } from '@heddle/io/node'
 import { linesOf } from './lines.js'
 import { asRequest, ControlError, isRowStream, MAX_LINE, type ControlHandler, type ControlResponse } from './protocol.js'
 
@@ -21,14 +20,14 @@ export interface ControlServer {
  * @throws ControlError `control.in-use`, `control.permission`, `control.unreachable`
  */
 export async function serveControl(path: string, handle: ControlHandler): Promise<ControlServer> {
-  if (await isAnswered(path)) throw new ControlError('control.in-use', `another node serves ${path}`)
+  if (await isSocketServed(path)) throw new ControlError('control.in-use', `another node serves ${path}`)
   const open = new Set<Socket>()
   const server = createServer((socket) => {
     open.add(socket)
     socket.on('close', () => open.delete(socket))
     void converse(socket, handle)
   })
-  const inode = await appear(server, path).catch((error: unknown) => {
+  const name = await listenPrivately(server, path).catch((error: unknown) => {
     server.close()
     throw asControlError(path, error)
   })
@@ -36,48 +35,19 @@ export async function serveControl(path: string, handle: ControlHandler): Promis
   return {
     path,
     async close() {
-      closing ??= disappear(server, open, path, inode)
+      closing ??= disappear(server, open, name)
       await closing
     },
   }
 }
 
-/**
- * Listens in a folder that is ours alone, and moves the socket to `path` once its mode is right: nobody can connect in between, and what was left
- * there is replaced at once.
- */
-async function appear(server: Server, path: string): Promise<number | undefined> {
-  const folder = dirname(path)
-  await mkdir(folder, { recursive: true, mode: 0o755 })
-  const workshop = await mkdtemp(join(folder, '.'))
-  try {
-    const made = join(workshop, 's')
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(made, resolve)
-    })
-    await chmod(made, 0o600)
-    await rename(made, path)
-    return await inodeOf(path)
-  } finally {
-    await rm(workshop, { recursive: true, force: true })
-  }
-}
-
 /** Ends what is open, and removes the socket unless another one has taken its place. */
-async function disappear(server: Server, open: ReadonlySet<Socket>, path: string, inode: number | undefined): Promise<void> {
+async function disappear(server: Server, open: ReadonlySet<Socket>, name: SocketName): Promise<void> {
   await new Promise<void>((resolve) => {
     server.close(() => resolve())
     for (const socket of open) socket.destroySoon()
   })
-  if (inode !== undefined && (await inodeOf(path)) === inode) await unlink(path)
-}
-
-async function inodeOf(path: string): Promise<number | undefined> {
-  return stat(path).then(
-    ({ ino }) => ino,
-    () => undefined,
-  )
+  await name.remove()
 }
 
 /** Reads requests and writes responses until the client is gone. */
@@ -137,17 +107,6 @@ function parsed(line: string): unknown {
 function describe(error: unknown): { code: string; message: string } {
   const { code, message } = error as { code?: unknown; message?: unknown }
   return { code: typeof code === 'string' ? code : 'internal', message: typeof message === 'string' ? message : String(error) }
-}
-
-async function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }
 
 function asControlError(path: string, cause: unknown): ControlError {

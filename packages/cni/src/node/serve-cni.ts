@@ -1,11 +1,13 @@
-import { chmod, mkdir, mkdtemp, rename, rm, stat, unlink } from 'node:fs/promises'
-import { connect, createServer, type Server, type Socket } from 'node:net'
-import { dirname, join } from 'node:path'
+import { createServer, type Server, type Socket } from 'node:net'
+import { isSocketServed, listenPrivately, type SocketName } from '@heddle/io/node'
 import type { Cni } from '../server/create-cni.js'
 import { CallReader, encodeResponse } from './frame.js'
 
 /** Where the executable looks for an agent when a configuration does not say it. */
 export const DEFAULT_CNI_SOCKET = '/run/heddle/cni.sock'
+
+/** Executables come in bursts, and one that finds the queue full waits for its deadline. */
+const BACKLOG = 1024
 
 /** What can go wrong with the socket. */
 export type CniServeErrorCode = 'cni.in-use' | 'cni.socket'
@@ -37,23 +39,23 @@ export interface CniListener extends AsyncDisposable {
  * @throws CniServeError `cni.in-use` when somebody serves it, `cni.socket` when it cannot be made
  */
 export async function serveCni(cni: Pick<Cni, 'handle'>, path = DEFAULT_CNI_SOCKET): Promise<CniListener> {
-  if (await isAnswered(path)) throw new CniServeError('cni.in-use', `another agent serves ${path}`)
+  if (await isSocketServed(path)) throw new CniServeError('cni.in-use', `another agent serves ${path}`)
   const open = new Set<Socket>()
   const server = createServer((socket) => {
     open.add(socket)
     socket.once('close', () => open.delete(socket))
     converse(socket, cni)
   })
-  let inode: number
+  let name: SocketName
   try {
-    inode = await appear(server, path)
+    name = await listenPrivately(server, path, { backlog: BACKLOG })
   } catch (cause) {
     server.close()
     throw new CniServeError('cni.socket', `the socket ${path} cannot be made: ${(cause as Error).message}`, { cause })
   }
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
-    closing ??= disappear(server, open, path, inode)
+    closing ??= disappear(server, open, name)
     await closing
   }
   return { path, close, [Symbol.asyncDispose]: close }
@@ -82,42 +84,11 @@ function converse(socket: Socket, cni: Pick<Cni, 'handle'>): void {
   })
 }
 
-/** The socket gets its name when its mode is right, so that nobody connects in between. */
-async function appear(server: Server, path: string): Promise<number> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  const workshop = await mkdtemp(join(dirname(path), '.'))
-  try {
-    const made = join(workshop, 's')
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      // Executables come in bursts, and one that finds the queue full waits for its deadline.
-      server.listen({ path: made, backlog: 1024 }, resolve)
-    })
-    await chmod(made, 0o600)
-    await rename(made, path)
-    return (await stat(path)).ino
-  } finally {
-    await rm(workshop, { recursive: true, force: true })
-  }
-}
-
 /** Removes the name first, unless it is another one's by now: who comes later is told at once that nobody is there. */
-async function disappear(server: Server, open: ReadonlySet<Socket>, path: string, inode: number): Promise<void> {
-  const there = await stat(path).catch(() => undefined)
-  if (there?.ino === inode) await unlink(path)
+async function disappear(server: Server, open: ReadonlySet<Socket>, name: SocketName): Promise<void> {
+  await name.remove()
   await new Promise<void>((resolve) => {
     server.close(() => resolve())
     for (const socket of open) if (socket.bytesRead === 0) socket.destroy()
-  })
-}
-
-async function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
   })
 }

@@ -1,5 +1,6 @@
 export { adoptTcpSocket, type TcpSocketFacts } from './adopt-tcp-socket.js'
 export { nodeClock } from './clock.js'
+export { isSocketServed, listenPrivately, type ListeningServer, type SocketName } from './private-socket.js'
 export { nodeRandom } from './random.js'
 export { jsonLogger, LOG_LEVELS, textLogger, type LogSink, type StreamLoggerOptions } from './stream-logger.js'
 export { nodeTcpTransport, type NodeTcpOptions } from './tcp-transport.js'
