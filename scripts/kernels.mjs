@@ -6,7 +6,7 @@ import { availableParallelism, freemem } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ensureInstalled, requireNode, toolNode } from './lib/bootstrap.mjs'
-import { fetchedKernel, KERNELS } from './lib/debian-kernels.mjs'
+import { fetchedKernel, reasonOf, KERNELS } from './lib/debian-kernels.mjs'
 import { GUEST_CPUS, GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
 import { isSound, outcomeOf, RecordReader } from './lib/guest-records.mjs'
 import { RECORDS } from './lib/guest-reporter.mjs'
@@ -20,8 +20,8 @@ const TESTS = 'packages/dataplane-ebpf/test'
 const LEFT_OUT = {
   'hitless.test.ts': 'counts each of 10,000 packets a second, more than such a machine forwards',
 }
-/** A machine in software takes its time: hooks, tests and what they wait for that say nothing else may take that many minutes. */
-const SLOWLY = { test: 20, poll: 5 }
+/** How many times longer a machine in software takes for the same: tests multiply by it what they say of times of protocols. */
+const PACE = 10
 /** Minutes that a kernel's run may take. */
 const PATIENCE = 90
 
@@ -33,7 +33,7 @@ const PATIENCE = 90
  */
 
 // Guests end with this process, whatever ends it.
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130))
 
 requireNode()
 const { values, positionals } = parseArgs({
@@ -109,8 +109,7 @@ async function outcomeOn(name) {
   try {
     folder = fetchedKernel(name, (text) => say(`${name}: ${text}`))
   } catch (error) {
-    const [reason] = (error instanceof Error ? error.message : String(error)).split('\n')
-    return { ...nothing, unreachable: `its package is out of reach: ${reason}` }
+    return { ...nothing, unreachable: `its package is out of reach: ${reasonOf(error)}` }
   }
   const { version, image } = kernelIn(folder)
   const log = join(OUT, `${name}.log`)
@@ -150,10 +149,10 @@ async function runOn({ name, folder, version, image, log }) {
 /** @param {string} records */
 function commandFor(records) {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-  const [test, poll] = [SLOWLY.test * 60_000, SLOWLY.poll * 60_000]
-  const patience = [`--testTimeout=${test}`, `--hookTimeout=${test}`, `--expect.poll.timeout=${poll}`]
-  const reporters = ['verbose', join(root, 'scripts/lib/guest-reporter.mjs')].map((reporter) => `--reporter=${reporter}`)
-  return ['env', 'CI=1', 'NO_COLOR=1', `${RECORDS}=${records}`, toolNode(), vitest, 'run', ...reporters, ...patience, ...tests]
+  const config = join(root, 'scripts/lib/guest-vitest.config.mjs')
+  const environment = { CI: 1, NO_COLOR: 1, HEDDLE_PACE: PACE, [RECORDS]: records }
+  const settings = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
+  return ['env', ...settings, toolNode(), vitest, 'run', `--config=${config}`, ...tests]
 }
 
 /** @param {TestRecord} record */

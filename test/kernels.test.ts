@@ -1,5 +1,8 @@
-// What `npm run kernels` takes for sound: it said so of runs in which nothing was tested.
+// What `npm run kernels` takes for sound: it said so of runs in which nothing was tested; and how it bounds what properties take.
+import fc from 'fast-check'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { boundedRuns } from '../scripts/lib/bounded-runs.mjs'
 import { isSound, outcomeOf } from '../scripts/lib/guest-records.mjs'
 
 const PASSED = { state: 'passed', test: 'a.test.ts > works' } as const
@@ -27,5 +30,42 @@ describe('the outcome of a suite on other kernels', () => {
     ['a kernel that was named is out of reach', [run(0, PASSED), unreachable], ['6.1', '6.12']],
   ] as const)('is not sound where %s', (_, outcomes, named) => {
     expect(isSound(outcomes, named)).toBe(false)
+  })
+})
+
+describe('properties on slow kernels', () => {
+  const SEED = 7
+  const printed: string[] = []
+  /** @param body of each run, which gets its number @param patience milliseconds */
+  async function assertOf(body: (run: number) => unknown, patience: number): Promise<number> {
+    let runs = 0
+    let isRunning = false
+    const property = fc.asyncProperty(fc.nat(), async () => {
+      expect(isRunning).toBe(false)
+      isRunning = true
+      await body(++runs)
+      isRunning = false
+    })
+    await fc.assert(property, { numRuns: 20, seed: SEED, ...boundedRuns(patience, (line) => printed.push(line)) })
+    expect(isRunning).toBe(false)
+    return runs
+  }
+
+  it('make all their runs where there is the time', async () => {
+    expect(await assertOf(() => undefined, 60_000)).toBe(20)
+    expect(printed.pop()).toBe('property: 20 of 20 runs (seed 7)')
+  })
+
+  it('begin no run when the time is over, and leave none behind', async () => {
+    expect(await assertOf(() => sleep(2050), 2000)).toBe(1)
+    expect(printed.pop()).toBe('property: 1 of 20 runs within 2 s (seed 7)')
+  })
+
+  it('fail when a run does', async () => {
+    await expect(assertOf((run) => expect(run).toBeLessThan(3), 60_000)).rejects.toThrow(/seed: 7/)
+  })
+
+  it('fail when there was no run', async () => {
+    await expect(assertOf(() => undefined, 0)).rejects.toThrow()
   })
 })

@@ -101,12 +101,10 @@ export async function runInGuest({ folder, version, image, command, timeout, pri
   const socket = join(work, 'files.sock')
   const initramfs = join(work, 'initramfs.gz')
   makeInitramfs(folder, version, command, initramfs)
-  const files = spawn(
+  const files = spawnTied(
     '/usr/lib/qemu/virtiofsd',
     [`--socket-path=${socket}`, '-o', 'source=/', '-o', 'cache=auto', '-o', 'sandbox=chroot'],
-    {
-      stdio: 'ignore',
-    },
+    { stdio: 'ignore' },
   )
   /** @type {import('node:child_process').ChildProcess | undefined} */
   let machine
@@ -118,7 +116,7 @@ export async function runInGuest({ folder, version, image, command, timeout, pri
   process.once('exit', stop)
   try {
     await until(() => existsSync(socket))
-    machine = spawn('qemu-system-x86_64', machineOptions(image, initramfs, socket), { stdio: ['ignore', 'pipe', 'inherit'] })
+    machine = spawnTied('qemu-system-x86_64', machineOptions(image, initramfs, socket), { stdio: ['ignore', 'pipe', 'inherit'] })
     const running = machine
     const timer = setTimeout(() => running.kill('SIGKILL'), timeout * 1000)
     /** @type {number | undefined} */
@@ -141,6 +139,15 @@ export async function runInGuest({ folder, version, image, command, timeout, pri
     process.removeListener('exit', stop)
     stop()
   }
+}
+
+/**
+ * Starts what the kernel ends with this process: one that is killed, or ends by a signal that it does not handle, ends nothing itself.
+ *
+ * @param {string} program @param {string[]} words @param {import('node:child_process').SpawnOptions} options
+ */
+function spawnTied(program, words, options) {
+  return spawn('setpriv', ['--pdeathsig', 'KILL', program, ...words], options)
 }
 
 /** @param {string} image @param {string} initramfs @param {string} socket */

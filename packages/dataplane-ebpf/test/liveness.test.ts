@@ -17,6 +17,7 @@ import type { EbpfRouter } from '../src/ebpf-router.js'
 import { encodeLiveness } from '../src/liveness/encoding.js'
 import { isKeeperAlive, type KeeperPlace, type KeeperScript } from '../src/liveness/keeper-process.js'
 import { bundledKeeper } from './support/bundled-keeper.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { byProgram } from './support/twins.js'
 
@@ -26,7 +27,8 @@ const NEVER_UP = { state: 'down', diagnostic: 1, remoteState: 'down', remoteDisc
 const NO_TIMING = { remoteMinRx: 0, remoteDesiredMinTx: 0, remoteMultiplier: 0, remoteDemand: false, polling: false }
 
 function path(id: number, remote: IpAddress, multiplier = 15): LivenessObject {
-  return { id, local: HERE, remote, hops: 'multiple', desiredMinTx: 200_000, requiredMinRx: 200_000, multiplier }
+  const interval = 200_000 * PACE
+  return { id, local: HERE, remote, hops: 'multiple', desiredMinTx: interval, requiredMinRx: interval, multiplier }
 }
 
 /** A VRF whose routes lead to all far ends, each watched. */

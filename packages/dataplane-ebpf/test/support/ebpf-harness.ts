@@ -9,6 +9,7 @@ import { Arrivals } from '../../../dataplane-tun/test/support/arrivals.js'
 import { Capture } from '../../../dataplane-tun/test/support/capture.js'
 import { isErspan, readOuter, writeOuter } from '../../../dataplane-tun/test/support/ip-packet.js'
 import { Namespaces } from '../../../dataplane-tun/test/support/namespaces.js'
+import { PACE } from './pace.js'
 import { LOCAL, PEERS } from './router.js'
 
 /*
@@ -29,7 +30,7 @@ const UDP = 17
 export const hasXdp = existsSync('/usr/sbin/ethtool')
 
 /** When a packet that nobody has accounted for is lost for good, milliseconds. */
-const PATIENCE = 30_000
+const PATIENCE = 30_000 * PACE
 const DELIVERED = PORT_COUNTERS.indexOf('tx-packets')
 /** Of packets that were dropped so the sender may be told, by what the program sends behind the count. */
 const TOLD = [dropReasonIndex('ttl-expired'), dropReasonIndex('mtu-exceeded')]

@@ -1,0 +1,24 @@
+// How long properties may take where a run takes long.
+import fc from 'fast-check'
+
+/**
+ * Parameters of fast-check with which a property begins no run after a time, and passes when those that it made have passed, at least one. Not by
+ * `interruptAfterTimeLimit`, which leaves the run that it interrupts going on beside what follows.
+ *
+ * @param {number} patience milliseconds
+ * @param {(line: string) => void} print told of each property how many of its runs were made
+ * @returns {import('fast-check').Parameters<any>}
+ */
+export function boundedRuns(patience, print) {
+  return {
+    skipAllAfterTimeLimit: patience,
+    // Those that the time is over for are drawn all the same, until so many are left out.
+    maxSkipsPerRun: 1,
+    reporter(details) {
+      const { numRuns, numSkips, seed, counterexamplePath, runConfiguration } = details
+      const wanted = runConfiguration.numRuns ?? 100
+      print(`property: ${numRuns} of ${wanted} runs${numSkips > wanted ? ` within ${patience / 1000} s` : ''} (seed ${seed})`)
+      if (counterexamplePath !== null || numRuns === 0) throw new Error(fc.defaultReportMessage(details))
+    },
+  }
+}
