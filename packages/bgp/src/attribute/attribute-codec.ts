@@ -7,6 +7,8 @@ export interface AttributeContext {
   /** AS numbers have four octets (RFC 6793). */
   readonly asn4: boolean
   readonly peerType: 'ibgp' | 'ebgp'
+  /** As in `DecodeOptions`. */
+  readonly table?: boolean
   /** How an attribute that consists of attributes has them read and written; absent where there are enough of them in each other. */
   readonly nested?: NestedAttributes
 }

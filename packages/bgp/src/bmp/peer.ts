@@ -69,6 +69,11 @@ export function isIpv6({ peerType, flags }: Pick<BmpPeer, 'peerType' | 'flags'>)
   return peerType === BMP_PEER_TYPE.locRib || (flags & BMP_PEER_FLAG.ipv6) !== 0
 }
 
+/** The routes are those that the speaker itself has chosen (RFC 9069 §4). */
+export function isLocRib({ peerType }: Pick<BmpPeer, 'peerType'>): boolean {
+  return peerType === BMP_PEER_TYPE.locRib
+}
+
 /** The routes are those after the import (or export) policy. */
 export function isPostPolicy({ peerType, flags }: BmpPeer): boolean {
   return peerType !== BMP_PEER_TYPE.locRib && (flags & BMP_PEER_FLAG.postPolicy) !== 0

@@ -7,7 +7,7 @@ import type { DecodeOptions } from '../message/options.js'
 import type { DecodeResult } from '../message/result.js'
 import { decodeBmp, readBmpHeader } from './codec.js'
 import type { BmpMessage, BmpPeerUp, BmpRouteMonitoring } from './message.js'
-import { hasTwoOctetAs, isAdjRibOut, type BmpPeer } from './peer.js'
+import { hasTwoOctetAs, isAdjRibOut, isLocRib, type BmpPeer } from './peer.js'
 
 /** What the BGP session of a peer negotiated, for each direction of its routes. */
 interface PeerOptions {
@@ -27,7 +27,7 @@ const MAX_MESSAGE = 1 << 20
 
 /** Reads the BGP message of route monitoring. @param options what the session negotiated beside the width of AS numbers */
 export function bmpMessage({ peer, pdu }: BmpRouteMonitoring, options: DecodeOptions = {}): DecodeResult {
-  return decodeMessage(pdu, { peerType: 'ibgp', ...options, asn4: !hasTwoOctetAs(peer) })
+  return decodeMessage(pdu, { peerType: 'ibgp', ...options, asn4: !hasTwoOctetAs(peer), table: isLocRib(peer) })
 }
 
 /**

@@ -8,6 +8,11 @@ export interface DecodeOptions {
   readonly peerType?: 'ibgp' | 'ebgp'
   /** Messages of up to 65,535 octets are allowed (RFC 8654). Default `true`. */
   readonly extended?: boolean
+  /**
+   * The routes are those of a table and not of a session: NEXT_HOP may be 0.0.0.0, which several speakers have there for what they originate
+   * (RFC 9069 §3). Default `false`: no peer may say so (RFC 4271 §6.3).
+   */
+  readonly table?: boolean
 }
 
 /** What an encoder must know of the session. */

@@ -65,7 +65,10 @@ export function mrtAttributes(bytes: Uint8Array, family: Family, asn4: boolean):
       else nextHop = hop
     } else spans.push(withFlags(span, list.path, errors))
   }
-  const decoded = decodeAttributes({ bytes, attributes: spans, reach: [], unreach: [], errors: [] }, { asn4, peerType: 'ibgp' })
+  const decoded = decodeAttributes(
+    { bytes, attributes: spans, reach: [], unreach: [], errors: [] },
+    { asn4, peerType: 'ibgp', table: true },
+  )
   return { attributes: decoded.attributes, errors: [...errors, ...decoded.errors], ...(nextHop === undefined ? {} : { nextHop }) }
 }
 

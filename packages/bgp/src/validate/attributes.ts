@@ -22,7 +22,8 @@ export interface AttributesResult {
  * them.
  */
 export function decodeAttributes(view: UpdateView, options: DecodeOptions = {}): AttributesResult {
-  return decodeList(view, { asn4: options.asn4 ?? true, peerType: options.peerType ?? 'ebgp', nested: nestedAttributes(NESTED_SETS) })
+  const { asn4 = true, peerType = 'ebgp', table = false } = options
+  return decodeList(view, { asn4, peerType, table, nested: nestedAttributes(NESTED_SETS) })
 }
 
 /** Sets of attributes that may be in each other: carriers that carry carriers. */

@@ -9,7 +9,7 @@ import { IpAddress, RouteTarget, TCP_ACK, TCP_SYN } from '@heddle/wire'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { BmpClient, encodeBmp } from '../../src/index.js'
 import { LINKS, packetOf, pcapOf, type Segment } from '../property/capture-files.js'
-import { Daemon, eventually, find } from './daemon.js'
+import { Daemon, command, eventually, find } from './daemon.js'
 import { BMP_PORT, Ends, PORT, ROUTES, STATION, THEM, US, far, near, six } from './monitoring.js'
 import { unicast } from './peering.js'
 
@@ -65,6 +65,10 @@ describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not inst
     expect(station.items.find(({ message }) => message.type === 'peer-up')?.message).toMatchObject({
       peer: { address: IpAddress.parse(US), as: 65000 },
     })
+    // in its own table what it originates has the next hop 0.0.0.0, and no AS_PATH where RFC 4271 §5.1.2 has an empty one
+    await command('gobgp', '-u', THEM, '-p', API, 'global', 'rib', 'add', '10.9.0.0/16')
+    const own = await eventually('what it originates', () => station.updates().find(({ announced }) => announced.includes('10.9.0.0/16')))
+    expect(own).toEqual({ announced: ['10.9.0.0/16'], nextHop: '0.0.0.0', flaws: ['message/attributes/as-path'] })
   })
 })
 

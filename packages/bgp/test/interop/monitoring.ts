@@ -59,6 +59,19 @@ export class Listener {
     })
   }
 
+  /** What the UPDATEs of route monitoring say, and where they are flawed. */
+  updates(): { announced: string[]; nextHop: string; flaws: string[] }[] {
+    return this.items.flatMap(({ update }) => {
+      if (update?.ok !== true || update.message.type !== 'update') return []
+      const { announced, attributes } = update.message
+      return {
+        announced: announced.flatMap(({ nlri }) => nlri.map((one) => ('prefix' in one ? String(one.prefix) : one.kind))),
+        nextHop: String(attributes.nextHop),
+        flaws: update.errors.map(({ path }) => path),
+      }
+    })
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await new Promise((resolve) => (this.#server === undefined ? resolve(undefined) : this.#server.close(resolve)))
