@@ -4,7 +4,7 @@
  *
  *   0. link     of a port on Ethernet: whom the frame is for; a question for a neighbour   ethernet.h, neighbour_proxy.h
  *   1. parse    the IP header, its lengths and checksum                     parse.h
- *   2. port     the port's MTU and allowed sources; a ping to a gateway     port.h
+ *   2. port     the port's MTU, allowed sources and rate; a ping to a gateway   port.h, rate.h
  *   3. flow     read where a policy wants it                                tuple.h
  *   4. service  what is for a virtual address, or belongs to a translated flow, gets its other ends   translate.h
  *   5. policy   of the port, if it has one                                  policy.h

@@ -6,7 +6,7 @@
  *   2. label        the incoming label map or the VNIs, and the tunnel sources           label.h
  *   3. flow         read where a policy wants it                                         tuple.h
  *   4. service      what is for a virtual address, or belongs to a translated flow       translate.h
- *   5. policy       of the port that it goes to                                          policy.h
+ *   5. policy       of the port that it goes to, behind its rate                         policy.h, rate.h
  *   6. deliver      to a port, by the label or by a lookup; or on to the next router     deliver.h, nexthop.h
  */
 #include "plain_in.h"

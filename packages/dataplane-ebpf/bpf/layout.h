@@ -14,7 +14,8 @@
 #include "layout/objects.h"
 #include "layout/observe.h"
 #include "layout/policy.h"
+#include "layout/rate.h"
 #include "layout/service.h"
 
 /* Changes with every change of these files, and of structures elsewhere that lie in maps: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 12
+#define LAYOUT_VERSION 13

@@ -110,6 +110,7 @@ struct {
 
 OBJECTS(policies, __u32, struct policy, 32768);
 OBJECTS(flow_counts, __u32, struct flow_count, 16384);
+OBJECTS(rates, struct rate_key, struct rate, 32768);
 
 /* In a full one the quietest go: remembering never fails. */
 #define REMEMBERED(name, key_type, value_type, count)                                                                                        \

@@ -10,6 +10,7 @@
 #include "lookup.h"
 #include "parse.h"
 #include "policy.h"
+#include "rate.h"
 #include "send.h"
 #include "translate.h"
 
@@ -126,6 +127,13 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 	return REASON_LOOKUP_LOOP;
 }
 
+static __always_inline int may_come_to(struct __sk_buff *skb, const struct port *port, __u32 port_id, const struct packet *packet)
+{
+	if (!(port->limits >> DIRECTION_INGRESS & 1))
+		return 1;
+	return is_within_rate(port_id, DIRECTION_INGRESS, octets_cut(packet->length, packet->segment, skb->gso_size));
+}
+
 /* Takes the packet to a port. `outer`: family of the header it came behind, 0 without */
 static __always_inline int carry_to_port(struct __sk_buff *skb, struct work *work, __u32 port_id, __u32 outer)
 {
@@ -139,6 +147,8 @@ static __always_inline int carry_to_port(struct __sk_buff *skb, struct work *wor
 	}
 	link = bpf_map_lookup_elem(&links, &port_id);
 	result = may_deliver(port, link, &work->packet, port_id);
+	if (result == GOES_ON && !work->is_part && !may_come_to(skb, port, port_id, &work->packet))
+		result = REASON_INGRESS_RATE;
 	if (result == GOES_ON && !work->is_part) {
 		serve_reply(skb, work, port->vrf);
 		if (port->policy_version)

@@ -6,6 +6,7 @@
 
 #include "label.h"
 #include "plain.h"
+#include "rate.h"
 
 struct tunnel_key {
 	__u32 source[4];
@@ -41,6 +42,8 @@ struct way_in {
 	/* The port, if it has a link, whose endpoint may be heard from another address; NONE. */
 	__u32 linked;
 	__u8 addresses[12];
+	/* The port, if it has a limit of what it gets; NONE. */
+	__u32 limited;
 };
 
 struct {
@@ -195,6 +198,10 @@ __noinline int deliver_known(struct __sk_buff *skb)
 	count_quickly(way->label_slot, plain->length);
 	count_quickly(way->vrf_slot, plain->length);
 	count_quickly(way->next_hop_slot, plain->length);
+	if (way->limited != NONE && !is_within_rate(way->limited, DIRECTION_INGRESS, octets_cut(plain->length, plain->segment, skb->gso_size))) {
+		count_drop(REASON_INGRESS_RATE);
+		return VERDICT_DROP;
+	}
 	count_quickly(way->port_slot + SLOT_TX, plain->length);
 	verdict = deliver_plain(skb, config, way, plain, tunnelled);
 	if (verdict >= 0)
@@ -235,6 +242,7 @@ __noinline int learn_in(struct work *work)
 	way->ifindex = link->ifindex;
 	way->is_local = link->is_local;
 	way->linked = port->has_link ? port_id : NONE;
+	way->limited = port->limits >> DIRECTION_INGRESS & 1 ? port_id : NONE;
 	write_link_addresses(way->addresses, port, link);
 	__builtin_memcpy(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel));
 	__builtin_memcpy(&way->key, &plain->key, sizeof(way->key));

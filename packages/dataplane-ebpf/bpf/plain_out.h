@@ -5,6 +5,7 @@
 #include "ethernet.h"
 #include "nexthop.h"
 #include "plain.h"
+#include "rate.h"
 
 /* What was decided about a flow, its epoch being that of the tables it was decided by. */
 struct way_out {
@@ -19,6 +20,8 @@ struct way_out {
 	/* The port, if it has a link, and the router's address there; NONE. */
 	__u32 linked;
 	__u8 link_mac[8];
+	/* The port, if it has a limit of what it sends; NONE. */
+	__u32 limited;
 	/* Whose headers are those of the last packet. */
 	struct next_hop hop;
 };
@@ -56,6 +59,13 @@ static __always_inline int send_plain(struct __sk_buff *skb, const struct config
 	return bpf_redirect_neigh(config->uplink, 0, 0, 0);
 }
 
+static __always_inline int drop_known(__u32 port_slot, enum drop_reason reason)
+{
+	count_drop(reason);
+	count_in(port_slot + SLOT_DROPS, 0);
+	return VERDICT_DROP;
+}
+
 /* Sends a plain packet of a flow that is known: the verdict. GOES_ON for any other packet. */
 __noinline int send_known(struct __sk_buff *skb)
 {
@@ -84,14 +94,14 @@ __noinline int send_known(struct __sk_buff *skb)
 	if (plain->segment > way->mtu || plain->segment + way->hop.size > mtu)
 		return GOES_ON;
 	count_quickly(way->port_slot + SLOT_RX, skb->len - ETHERNET);
+	if (way->limited != NONE && !is_within_rate(way->limited, DIRECTION_EGRESS, octets_cut(plain->length, plain->segment, skb->gso_size)))
+		return drop_known(way->port_slot, REASON_EGRESS_RATE);
 	count_quickly(way->vrf_slot, plain->length);
 	count_quickly(way->next_hop_slot, plain->length);
 	verdict = send_plain(skb, config, way, plain, family);
 	if (verdict >= 0)
 		return verdict;
-	count_drop(REASON_QUEUE_FULL);
-	count_in(way->port_slot + SLOT_DROPS, 0);
-	return VERDICT_DROP;
+	return drop_known(way->port_slot, REASON_QUEUE_FULL);
 }
 
 /* Remembers what was decided about the packet in hand, which a tunnel took. */
@@ -120,6 +130,7 @@ __noinline int learn_out(struct port *port, struct work *work)
 	way->vrf_slot = slot_in(&vrf_counters, work->packet.vrf);
 	way->next_hop_slot = slot_in(&next_hop_counters, id);
 	way->linked = port->has_link ? work->packet.port : NONE;
+	way->limited = port->limits >> DIRECTION_EGRESS & 1 ? work->packet.port : NONE;
 	__builtin_memcpy(way->link_mac, port->link_mac, sizeof(way->link_mac));
 	__builtin_memcpy(&way->hop, hop, sizeof(way->hop));
 	__builtin_memcpy(&way->key, &plain->key, sizeof(way->key));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Step 2, port: its MTU, the addresses it may send from, and pings to its gateway addresses. */
+/* Step 2, port: its MTU, the addresses it may send from, and how fast; and pings to its gateway addresses. */
 #pragma once
 
 #include "deliver.h"
+#include "rate.h"
 #include "rules.h"
 
 /* Whether the endpoint may send from the address, whose words are in `high` and `low`: an IPv4 address in the first. */
@@ -94,5 +95,9 @@ static __always_inline int accept(struct __sk_buff *skb, __u32 port_id, struct p
 	}
 	if (!may_come_from(port, packet))
 		return REASON_SOURCE_ADDRESS;
+	if (port->limits >> DIRECTION_EGRESS & 1) {
+		if (!is_within_rate(port_id, DIRECTION_EGRESS, octets_cut(packet->length, packet->segment, skb->gso_size)))
+			return REASON_EGRESS_RATE;
+	}
 	return port->gateway_count ? answer_gateway(skb, port_id, port, packet) : GOES_ON;
 }

@@ -17,4 +17,5 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'trace',
   'table-counters',
   'ethernet',
+  'rate-limit',
 ]

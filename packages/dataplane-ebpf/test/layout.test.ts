@@ -11,13 +11,14 @@ import * as nextHop from '../src/layout/structs/next-hop.js'
 import * as objects from '../src/layout/structs/objects.js'
 import * as observe from '../src/layout/structs/observe.js'
 import * as policy from '../src/layout/structs/policy.js'
+import * as rate from '../src/layout/structs/rate.js'
 import * as service from '../src/layout/structs/service.js'
 import { readBtf } from './support/btf.js'
 import { missing, titled } from './support/requirements.js'
 
 const bpf = (path: string): URL => new URL(`../bpf/${path}`, import.meta.url)
 const header = readFileSync(bpf('layout.h'), 'utf8')
-const STRUCTS = [address, config, counters, liveness, nextHop, objects, observe, policy, service]
+const STRUCTS = [address, config, counters, liveness, nextHop, objects, observe, policy, rate, service]
   .flatMap((subject) => Object.values(subject))
   .filter((value) => value instanceof Struct)
 /** What the process neither reads nor writes by its fields. */

@@ -31,6 +31,11 @@ enum drop_reason {
 	REASON_FRAGMENT,
 	REASON_NO_BACKEND,
 	REASON_NAT_EXHAUSTED,
+	REASON_KERNEL_SOCKET,
+	REASON_KERNEL_CHECKSUM,
+	REASON_KERNEL_DEVICE,
+	REASON_EGRESS_RATE,
+	REASON_INGRESS_RATE,
 };
 
 /* Room for reasons that only a discard next hop of the tables names, and for those to come. */

@@ -45,6 +45,8 @@ struct port {
 	/* Whether its device carries frames of an Ethernet on which this router has an address. */
 	__u32 has_link;
 	__u8 link_mac[8];
+	/* Directions in which it has a rate limit; see rate.h. */
+	__u32 limits;
 };
 
 enum label_action { LABEL_PORT, LABEL_LOOKUP, LABEL_SWAP };

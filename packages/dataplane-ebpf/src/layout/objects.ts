@@ -2,6 +2,7 @@ import type { GroupObject, LabelObject, PortObject, VniObject, VrfObject } from 
 import { IpPrefix, MacAddress } from '@heddle/wire'
 import { bucketsOf } from './buckets.js'
 import { readPrefix, writePrefix } from './prefix.js'
+import { limitBits } from './rate.js'
 import { View } from './struct.js'
 import { NONE, PREFIX } from './structs/address.js'
 import { GROUP, MEMBER } from './structs/next-hop.js'
@@ -32,7 +33,7 @@ export function decodeVrf(id: number, bytes: Uint8Array): VrfObject {
 }
 
 export function encodePort(port: PortObject): Uint8Array {
-  const { kind, vrf = NONE, mtu, allowedSources, gateways, clampMss, maxFlows = NONE, link } = port
+  const { kind, vrf = NONE, mtu, allowedSources, gateways, clampMss, maxFlows = NONE, link, rateLimits } = port
   const carries = (family: 4 | 6): boolean => allowedSources.length === 0 || allowedSources.some((prefix) => prefix.family === family)
   const view = new View(PORT)
     .set('kind', PORT_KINDS.indexOf(kind))
@@ -45,12 +46,14 @@ export function encodePort(port: PortObject): Uint8Array {
     .set('gateway_count', gateways.length)
     .set('max_flows', Math.min(maxFlows, NONE))
     .set('has_link', link === undefined ? 0 : 1)
+    .set('limits', limitBits(rateLimits))
   if (link !== undefined) view.octets('link_mac').set(link.mac.toBytes())
   for (const [index, prefix] of allowedSources.entries()) writePrefix(view.element('allowed', PREFIX, index), prefix)
   for (const [index, gateway] of gateways.entries()) writePrefix(view.element('gateways', PREFIX, index), IpPrefix.of(gateway))
   return view.bytes
 }
 
+/** A port, without its rate limits, which are elsewhere. */
 export function decodePort(id: number, bytes: Uint8Array): PortObject {
   const view = new View(PORT, bytes)
   const vrf = view.get('vrf')

@@ -68,7 +68,7 @@ export class View<Name extends string> {
     return Number(this.#view.getBigUint64(this.struct.offsetOf(name), true))
   }
 
-  setLarge(name: Name, value: number): this {
+  setLarge(name: Name, value: number | bigint): this {
     this.#view.setBigUint64(this.struct.offsetOf(name), BigInt(value), true)
     return this
   }

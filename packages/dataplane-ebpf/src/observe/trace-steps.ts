@@ -131,6 +131,7 @@ function portText({ result, reason, first, second, address }: Note): string {
   if (result === GOES_ON) return `port ${first} may send from ${address}`
   if (result === SENT) return `a gateway address of port ${first} answers`
   if (reason === 'mtu-exceeded') return `${second} octets are more than the MTU of port ${first}`
+  if (reason === 'egress-rate') return `port ${first} sends more than its limit lets it`
   return reason === 'source-address' ? `port ${first} may not send from ${address}` : `port ${first}: ${reason}`
 }
 
@@ -198,6 +199,8 @@ function deliverText({ result, reason, first, second, family }: Note): string {
       return `TTL ${second} runs out`
     case 'mtu-exceeded':
       return `more octets than the MTU ${second} of port ${first}`
+    case 'ingress-rate':
+      return `more than its limit lets is for port ${first}`
     default:
       return `not delivered to port ${first}: ${reason}`
   }

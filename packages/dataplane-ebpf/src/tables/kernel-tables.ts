@@ -32,6 +32,7 @@ import type { KernelMaps } from './kernel-maps.js'
 import { NodePorts } from './node-ports.js'
 import { Policies } from './policies.js'
 import { KernelRoutes } from './kernel-routes.js'
+import { Rates } from './rates.js'
 import { SourceSets } from './source-sets.js'
 import { Translations } from './translations.js'
 
@@ -48,6 +49,7 @@ export class KernelTables {
   readonly translations: Translations
   readonly #maps: KernelMaps
   readonly #sources: SourceSets
+  readonly #rates: Rates
   readonly #nodePorts: NodePorts
   /** Router's own MAC addresses by VNI, which headers of VXLAN tunnels have. */
   readonly #macs = new Map<number, MacAddress>()
@@ -64,6 +66,7 @@ export class KernelTables {
     this.translations = new Translations(maps, this.config, grace)
     this.counters = new CounterMaps(maps)
     this.#sources = new SourceSets(maps)
+    this.#rates = new Rates(maps)
     this.#nodePorts = new NodePorts(maps, this.config)
     this.fib = new FibStore(maps.words('fib'), maps.words('routes'), grace)
     this.routes = new KernelRoutes(this.fib)
@@ -154,7 +157,7 @@ export class KernelTables {
     return {
       generation: this.config.getLarge('generation'),
       vrfs: all('vrfs', decodeVrf),
-      ports: all('ports', decodePort),
+      ports: all('ports', (id, value) => ({ ...decodePort(id, value), ...this.#rates.of(id, value) })),
       nextHops: all('next_hops', decodeNextHop),
       groups: all('groups', decodeGroup),
       tunnelSources: this.#sources.dump(),
@@ -195,13 +198,16 @@ export class KernelTables {
     const before = this.#maps.get('ports', port.id)
     if (before !== undefined && !keepsFlows(decodePort(port.id, before), port)) this.policies.forgetFlows(port.id)
     this.#maps.set('ports', port.id, this.policies.encodePort(port))
+    this.#rates.set(port, before)
     this.#nodePorts.set(port)
     this.counters.add('port_counters', port.id)
     this.policies.count(port)
   }
 
   #removePort(id: number): void {
+    const before = this.#maps.get('ports', id)
     this.#maps.delete('ports', id)
+    this.#rates.set({ id }, before)
     this.#nodePorts.remove(id)
     this.policies.removePort(id)
     this.counters.remove('port_counters', id)

@@ -27,6 +27,7 @@ export function mapSizes({ fibBlocks, routes, flows, ports }: Capacity): Readonl
     requests: ports,
     port_counters: ports,
     flow_counts: ports,
+    rates: ports * 2,
     counts: Math.ceil((SLOTS + ports * SLOTS_OF_PORT) / COUNTS),
   }
 }

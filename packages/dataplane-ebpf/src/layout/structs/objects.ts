@@ -31,6 +31,7 @@ export const PORT = new Struct('port', {
   max_flows: 'u32',
   has_link: 'u32',
   link_mac: ['u8', 8],
+  limits: 'u32',
 })
 
 export const LABEL = new Struct('label', { action: 'u32', target: 'u32', sources: 'u32', uniform_class: 'u32', says_default: 'u32' })
