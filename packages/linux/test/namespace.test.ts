@@ -68,6 +68,40 @@ describe.skipIf(missing !== '')(`network namespaces${because}`, () => {
     expect(links.length).toBeGreaterThan(0)
   })
 
+  it('are left again by every thread that was in one, also behind an error', async () => {
+    const namespace = await made.create()
+    await isolated(`
+      const namespace = ${JSON.stringify(namespace.path)}
+      const home = readlinkSync('/proc/self/ns/net')
+      const strangers = () => readdirSync('/proc/self/task').filter((id) => readlinkSync('/proc/self/task/' + id + '/ns/net') !== home)
+      await Promise.all(
+        Array.from({ length: 64 }, async (_, k) => {
+          assert.equal(await linux.NetworkNamespace.hasLink(namespace, 'lo'), true)
+          await assert.rejects(linux.TunDevice.open({ name: 'odd' + k, namespace, mtu: 1 }), { code: 'EINVAL' })
+          await assert.rejects(linux.NetworkNamespace.hasLink('/proc/self/exe', 'lo'), { code: 'EINVAL' })
+        }),
+      )
+      assert.deepEqual(strangers(), [])`)
+  })
+
+  it('are worked in where who left the own one could not come back: one of another user namespace', async () => {
+    const name = `hdl-test-${process.pid}-user`
+    const output = await isolated(
+      `
+      const namespace = await linux.NetworkNamespace.create(${JSON.stringify(name)})
+      try {
+        const own = linux.NetworkNamespace.identity()
+        const tun = await linux.TunDevice.open({ name: 'user0', namespace })
+        console.log(await linux.NetworkNamespace.hasLink(namespace, 'user0'), linux.NetworkNamespace.identity() === own)
+        tun.close()
+      } finally {
+        await namespace.delete()
+      }`,
+      { command: ['unshare', '--user', '--map-root-user', '--mount', process.execPath] },
+    )
+    expect(output).toBe('true true\n')
+  })
+
   it('leave no descriptor and no thread behind, with all that is in them', async () => {
     const namespace = await made.create()
     const output = await isolated(`

@@ -43,12 +43,17 @@ export function namespaces(): { create(): Promise<NetworkNamespace> } {
  * Runs `script`, a module, in a process of its own, where nothing else opens descriptors or threads; returns what it prints.
  *
  * It finds the package as `linux`, `assert`, and `count()` with the numbers of open descriptors and threads once things have settled.
+ *
+ * @param options `command`: what starts Node.js
  */
-export async function isolated(script: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
+export async function isolated(
+  script: string,
+  { env = {}, command = [process.execPath] }: { readonly env?: NodeJS.ProcessEnv; readonly command?: readonly string[] } = {},
+): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'hdl-test-'))
   const prelude = `
     import assert from 'node:assert/strict'
-    import { readdirSync } from 'node:fs'
+    import { readdirSync, readlinkSync } from 'node:fs'
     import { setTimeout as sleep } from 'node:timers/promises'
     import * as linux from ${JSON.stringify(join(import.meta.dirname, '../src/index.ts'))}
     async function count() {
@@ -78,7 +83,8 @@ export async function isolated(script: string, env: NodeJS.ProcessEnv = {}): Pro
       logLevel: 'silent',
     })
     const HEDDLE_NATIVE_PATH = process.env['HEDDLE_NATIVE_PATH'] ?? nativeFile()
-    const { stdout } = await run(process.execPath, [outfile], { env: { ...process.env, HEDDLE_NATIVE_PATH, ...env } })
+    const [file = '', ...words] = command
+    const { stdout } = await run(file, [...words, outfile], { env: { ...process.env, HEDDLE_NATIVE_PATH, ...env } })
     return stdout
   } finally {
     rmSync(folder, { recursive: true })

@@ -52,7 +52,7 @@ describe('the native part', () => {
       let error
       try { await linux.Netlink.open() } catch (caught) { error = caught }
       console.log(JSON.stringify({ availability, tun: features.tun, name: error.name, code: error.code, attempts: error.attempts, message: error.message }))`
-    const result = JSON.parse(await isolated(script, { HEDDLE_NATIVE_PATH: '/nowhere/heddle.node' }))
+    const result = JSON.parse(await isolated(script, { env: { HEDDLE_NATIVE_PATH: '/nowhere/heddle.node' } }))
     expect(result).toMatchObject({
       availability: { available: false },
       tun: { available: false },

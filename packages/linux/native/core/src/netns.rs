@@ -1,6 +1,4 @@
 //! Network namespaces by name (bind mounts under /run/netns, as iproute2 keeps them) and work inside one.
-//!
-//! A namespace belongs to a thread. Everything here runs on a thread of its own, so that the caller's never changes.
 
 use std::{
     ffi::CString,
@@ -8,12 +6,13 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd},
     path::{Path, PathBuf},
-    thread,
+    process, thread,
 };
 
 use rustix::{
     mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount},
     net::{AddressFamily, SocketType},
+    process::getpid,
     thread::{LinkNameSpaceType, UnshareFlags, gettid, move_into_link_name_space, unshare_unsafe},
 };
 
@@ -22,23 +21,57 @@ use crate::error::{Context, Error, Result};
 /// Where named namespaces are mounted.
 pub const DIRECTORY: &str = "/run/netns";
 
-/// Runs `work` on a fresh thread, inside the namespace at `path` when there is one, and waits for it.
+/// Runs `work` inside the network namespace at `path`, in the caller's when there is none.
+///
+/// A namespace belongs to a thread: the calling one goes there and comes back, which takes a tenth of what a thread of its own takes. Such a thread does it
+/// where the caller could not come back, and in place of the main thread, whose namespace is that of the process for everyone who looks at `/proc`.
 pub fn within<T: Send + 'static>(path: Option<&Path>, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let path = path.map(Path::to_owned);
+    let Some(path) = path else { return work() };
+    if let Some(_home) = way_back() {
+        enter(path)?;
+        return work();
+    }
+    let path = path.to_owned();
+    on_a_thread(move || {
+        enter(&path)?;
+        work()
+    })
+}
+
+/// Runs `work` on a fresh thread, and waits for it.
+fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     thread::Builder::new()
         .name("heddle-netns".into())
-        .spawn(move || {
-            if let Some(path) = path {
-                enter(&path)?;
-            }
-            work()
-        })
+        .spawn(work)
         .context(|| "start a thread".into())?
         .join()
         .map_err(|_| Error::new(libc::EIO, "work in a network namespace", "the thread panicked"))?
 }
 
-/// Moves the calling thread into the namespace at `path`; only for threads that this crate started.
+/// Brings the calling thread back into a network namespace when it is dropped.
+struct WayBack(File);
+
+/// The way back for the calling thread. There is none where it may not enter its own namespace, as in a user namespace below that one's owner.
+fn way_back() -> Option<WayBack> {
+    if gettid() == getpid() {
+        return None;
+    }
+    let home = File::open("/proc/thread-self/ns/net").ok()?;
+    move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network)).ok()?;
+    Some(WayBack(home))
+}
+
+impl Drop for WayBack {
+    fn drop(&mut self) {
+        if move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network)).is_err() {
+            // It could a moment ago. What this thread did next would be done to a container.
+            eprintln!("a thread cannot leave a network namespace: its rights were taken meanwhile");
+            process::abort();
+        }
+    }
+}
+
+/// Moves the calling thread into the namespace at `path`.
 pub(crate) fn enter(path: &Path) -> Result<()> {
     let operation = || format!("enter network namespace {}", path.display());
     let file = File::open(path).context(operation)?;
@@ -61,7 +94,7 @@ pub fn create(name: &str) -> Result<PathBuf> {
     File::options().write(true).create_new(true).open(&path).context(operation)?;
     let target = path.clone();
     let name_of_thread = name.to_owned();
-    let made = within(None, move || {
+    let made = on_a_thread(move || {
         let operation = || format!("create network namespace '{name_of_thread}'");
         // SAFETY: only the network namespace of this fresh thread changes; descriptors and memory stay shared.
         unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.context(operation)?;
