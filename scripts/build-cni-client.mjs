@@ -21,8 +21,9 @@ export function clientFile() {
   return join(root, 'packages/cni/npm', `linux-${process.arch}`, 'heddle-cni')
 }
 
-function sourceHash() {
-  const hash = createHash('sha256')
+/** @param {string} target */
+function sourceHash(target) {
+  const hash = createHash('sha256').update(target)
   for (const name of [
     'Cargo.toml',
     ...readdirSync(join(sources, 'src'))
@@ -35,24 +36,51 @@ function sourceHash() {
   return hash.digest('hex')
 }
 
-/** Builds what is missing or older than its sources. @param {{ force?: boolean }} [options] @returns {string | undefined} why there is none */
-export function buildClient({ force = false } = {}) {
+/**
+ * Builds what is missing or older than its sources.
+ *
+ * @param {{ force?: boolean, install?: boolean }} [options] `install`: gets the better target from rustup, where that is how Rust came here
+ * @returns {string | undefined} why there is none
+ */
+export function buildClient({ force = false, install = false } = {}) {
   const file = clientFile()
   if (file === undefined) return `no client for ${process.platform} ${process.arch}: it is for Linux on x64 and arm64`
-  const hash = sourceHash()
-  if (!force && existsSync(file) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === hash) return undefined
   const { cargo } = nativeStatus()
-  if (cargo === undefined) return 'no cargo (Rust 1.88 or newer)'
-  const reason = compile(cargo, `${cpu}-unknown-linux-${hasMusl(cargo, cpu) ? 'musl' : 'gnu'}`, [], file)
-  if (reason === undefined) writeFileSync(stampFile, hash)
+  const built = existsSync(file) && existsSync(stampFile) ? readFileSync(stampFile, 'utf8') : ''
+  if (cargo === undefined) return built === '' ? 'no cargo (Rust 1.88 or newer)' : undefined
+  const musl = `${cpu}-unknown-linux-musl`
+  const isBuilt = () => !force && built === sourceHash(targetFor(cargo))
+  if (isBuilt()) return undefined
+  if (install && !hasTarget(cargo, musl)) addTarget(cargo, musl)
+  if (isBuilt()) return undefined
+  const target = targetFor(cargo)
+  const reason = compile(cargo, target, [], file)
+  if (reason === undefined) writeFileSync(stampFile, sourceHash(target))
   return reason
+}
+
+/**
+ * musl's start takes a tenth of a millisecond, glibc's four: it asks the processor for its kind, which traps in a virtual machine, time and again. Not
+ * every toolchain has musl.
+ *
+ * @param {string} cargo
+ */
+function targetFor(cargo) {
+  const musl = `${cpu}-unknown-linux-musl`
+  return hasTarget(cargo, musl) ? musl : `${cpu}-unknown-linux-gnu`
+}
+
+/** Without a network, or with a Rust from elsewhere, it stays as it is. @param {string} cargo @param {string} target */
+function addTarget(cargo, target) {
+  const rustup = join(dirname(cargo), 'rustup')
+  if (existsSync(rustup)) spawnSync(rustup, ['target', 'add', target], { cwd: root, stdio: 'ignore', timeout: 60_000 })
 }
 
 /** Builds the executable of the arm64 package where there is no arm64. @returns {string | undefined} why there is none */
 export function buildForArm64() {
   const { cargo } = nativeStatus()
   if (cargo === undefined) return 'no cargo (Rust 1.88 or newer)'
-  if (!hasMusl(cargo, 'aarch64')) return 'no Rust target: rustup target add aarch64-unknown-linux-musl'
+  if (!hasTarget(cargo, 'aarch64-unknown-linux-musl')) return 'no Rust target: rustup target add aarch64-unknown-linux-musl'
   // Rust brings a linker for what it links statically: no C compiler for arm64 is needed.
   const file = join(root, 'packages/cni/npm/linux-arm64/heddle-cni')
   return compile(cargo, 'aarch64-unknown-linux-musl', ['-C', 'linker=rust-lld'], file)
@@ -75,15 +103,17 @@ function compile(cargo, target, words, file) {
   return undefined
 }
 
-/** The smaller one of two ways to a static program; it takes a target that not every toolchain has. @param {string} cargo @param {string} cpu */
-function hasMusl(cargo, cpu) {
+/** @param {string} cargo @param {string} target */
+function hasTarget(cargo, target) {
   const rustc = join(dirname(cargo), 'rustc')
-  const { stdout, status } = spawnSync(rustc, ['--print', 'target-libdir', '--target', `${cpu}-unknown-linux-musl`], { encoding: 'utf8' })
+  const { stdout, status } = spawnSync(rustc, ['--print', 'target-libdir', '--target', target], { cwd: root, encoding: 'utf8' })
   return status === 0 && existsSync(stdout.trim())
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const reason = process.argv.includes('--arm64') ? buildForArm64() : buildClient({ force: process.argv.includes('--force') })
+  const reason = process.argv.includes('--arm64')
+    ? buildForArm64()
+    : buildClient({ force: process.argv.includes('--force'), install: true })
   process.stderr.write(reason === undefined ? 'the CNI client is built\n' : `the CNI client is not built: ${reason}\n`)
   if (reason !== undefined) process.exitCode = 1
 }
