@@ -11,7 +11,7 @@ export function namespacePath(namespace: NamespaceReference | undefined): string
 /**
  * A named network namespace, kept by a bind mount under `/run/netns` as `ip netns` keeps it.
  *
- * The process itself never enters one: each call works on a native thread of its own.
+ * The process itself never enters one: a native thread works there for each call, and comes back.
  */
 export class NetworkNamespace implements AsyncDisposable {
   /** @param name file name under `/run/netns` */
