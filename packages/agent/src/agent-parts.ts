@@ -30,15 +30,17 @@ export interface PartsOptions extends Omit<World, 'bfd'> {
   /** Graceful restart of a configuration, as the dataplane can keep it. */
   readonly gracefulRestart: (bgp: SpeakerConfig) => NonNullable<SpeakerConfig['gracefulRestart']>
   readonly endpointChanged: (endpoint: EndpointView) => void
+  /** Milliseconds for which a label or a VNI rests between two owners, as the configuration has it now. */
+  readonly rest: () => number
 }
 
 /** Puts the parts of an agent together; none of them does anything yet. @throws SpeakerError `speaker.config` */
 export function composeParts(config: AgentConfig, options: PartsOptions): AgentParts {
-  const { dataplane, current, gracefulRestart, endpointChanged, probe, ...world } = options
+  const { dataplane, current, gracefulRestart, endpointChanged, rest, probe, ...world } = options
   const { clock, logger } = world
   const { capabilities } = dataplane
   const { address, underlayMtu } = config
-  const model = new OverlayModel({ clock, localAddresses: [address], capabilities, underlayMtu })
+  const model = new OverlayModel({ clock, localAddresses: [address], capabilities, underlayMtu, labels: { quarantine: rest } })
   const synchronizer = new Synchronizer({ model, clock, logger, publish: (changes) => publish(node, changes) })
   const bfd = new DataplaneBfd({
     model,

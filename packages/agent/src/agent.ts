@@ -18,7 +18,7 @@ import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
 import { composeParts, type AgentParts } from './agent-parts.js'
 import { intentChanges, type ConfigChange } from './bgp/config-change.js'
-import { restartConfig, restartTimeOf } from './bgp/restart.js'
+import { restartConfig, restartTimeOf, restOf } from './bgp/restart.js'
 import type { SpeakerNode, StopOptions } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
 import { healthMetrics } from './health/health-metrics.js'
@@ -122,6 +122,7 @@ export class Agent implements AsyncDisposable {
         probe,
         current: () => keeper.current,
         gracefulRestart: (bgp) => restartConfig(bgp, { survives: keeper.survives, restarting: isTakenOver }),
+        rest: () => restOf((agent === undefined ? config : agent.#config).bgp) * 1000,
         endpointChanged: (endpoint) => agent?.events.emit('endpoint', endpoint),
       })
       agent = new Agent(options, keeper, parts)

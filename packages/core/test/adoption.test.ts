@@ -1,6 +1,7 @@
 import { ManualClock } from '@heddle/io/testing'
 import { IpAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import { expect, test } from 'vitest'
+import { DEFAULT_QUARANTINE } from '../src/label/label-space.js'
 import { OverlayModel, type DataplaneState, type EndpointIntent, type VrfIntent } from '../src/index.js'
 import { applyToState, describeState, emptyState } from '../src/testing/index.js'
 import { LIMITS } from './support/world.js'
@@ -106,7 +107,7 @@ test('labels that nobody claimed rest when the adoption ends', () => {
   program(next, state)
   next.addEndpoint(endpoint('c', 'red', '10.0.0.3')) // takes the only label that was never used
   expect(() => next.addEndpoint(endpoint('d', 'red', '10.0.0.4'))).toThrow('endpoint.labels-exhausted')
-  clock.advance(60_000)
+  clock.advance(DEFAULT_QUARANTINE)
   next.addEndpoint(endpoint('d', 'red', '10.0.0.4'))
 })
 

@@ -1,9 +1,9 @@
 import { ManualClock } from '@heddle/io/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { LabelError, LabelSpace } from './label-space.js'
+import { DEFAULT_QUARANTINE, LabelError, LabelSpace } from './label-space.js'
 
-const QUARANTINE = 60_000
+const QUARANTINE = DEFAULT_QUARANTINE
 
 describe('a label space', () => {
   it('gives labels from its range, each to one owner, until none is left', () => {
@@ -32,6 +32,19 @@ describe('a label space', () => {
     clock.advance(1)
     expect(space.allocate('c')).toBe(a)
     expect(space.ownerOf(a)).toBe('c')
+  })
+
+  it('lets labels rest for as long as it is told when one is asked for', () => {
+    const clock = new ManualClock()
+    let quarantine = 1000
+    const space = new LabelSpace({ clock, first: 16, last: 16, quarantine: () => quarantine })
+    space.release(space.allocate('a'))
+    quarantine = 5000
+    clock.advance(4999)
+    expect(space.available).toBe(0)
+    expect(() => space.allocate('b')).toThrow(LabelError)
+    clock.advance(1)
+    expect([space.available, space.allocate('b')]).toEqual([1, 16])
   })
 
   it('does not give out a label that is held, adopts it, and lets it rest when nobody does', () => {

@@ -5,8 +5,15 @@ export const FIRST_LABEL = 16
 /** Last label of 20 bits. */
 export const LAST_LABEL = 0xf_ffff
 
-/** Milliseconds that what names a VRF in packets rests before it names another one, when nothing else is said. */
-export const DEFAULT_QUARANTINE = 60_000
+/**
+ * Milliseconds that what names a VRF in packets rests before it names another one: longer than anyone sends by a route that was taken back. When
+ * nothing else is said, a minute for packets and UPDATEs on their way and, for a router that has just lost the session by which it would be told,
+ * the hold time and the restart time that BGP has without configuration: 90 s (RFC 4271 §10) and 120 s (RFC 4724 §4.2).
+ */
+export const DEFAULT_QUARANTINE = 270_000
+
+/** Milliseconds, or what tells them as they are now. */
+export type Quarantine = number | (() => number)
 
 /** Its multiples, without their integer parts, lie far apart for neighbouring numbers (a Weyl sequence). */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
@@ -18,8 +25,8 @@ export interface LabelSpaceOptions {
   readonly first?: number
   /** At least `first`. */
   readonly last?: number
-  /** Milliseconds that a released label rests, so that no packet on its way lands in another tenant; 60,000 when left out. */
-  readonly quarantine?: number
+  /** How long a released label rests, so that no packet lands in another tenant; 270,000 ms when left out. */
+  readonly quarantine?: Quarantine
 }
 
 /** Why a label could not be had. */
@@ -46,7 +53,7 @@ export class LabelError extends Error {
  */
 export class LabelSpace {
   readonly #clock: Clock
-  readonly #quarantine: number
+  readonly #quarantine: Quarantine
   readonly #owners = new Map<number, string>()
   /** Released labels in the order of their release. */
   readonly #resting = new Map<number, number>()
@@ -82,7 +89,7 @@ export class LabelSpace {
   /** Labels that can be given out now. */
   get available(): number {
     let resting = 0
-    for (const since of this.#resting.values()) if (this.#clock.now() - since < this.#quarantine) resting++
+    for (const since of this.#resting.values()) if (!this.#hasRested(since)) resting++
     return this.last - this.first + 1 - this.#owners.size - this.#held.size - resting
   }
 
@@ -179,8 +186,16 @@ export class LabelSpace {
     const [oldest] = this.#resting
     if (oldest === undefined) return undefined
     const [label, since] = oldest
-    if (this.#clock.now() - since < this.#quarantine) return undefined
+    if (!this.#hasRested(since)) return undefined
     this.#resting.delete(label)
     return label
   }
+
+  #hasRested(since: number): boolean {
+    return this.#clock.now() - since >= millisecondsOf(this.#quarantine)
+  }
+}
+
+export function millisecondsOf(quarantine: Quarantine): number {
+  return typeof quarantine === 'number' ? quarantine : quarantine()
 }

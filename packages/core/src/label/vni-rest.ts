@@ -1,5 +1,5 @@
 import type { Clock } from '@heddle/io'
-import { DEFAULT_QUARANTINE } from './label-space.js'
+import { DEFAULT_QUARANTINE, millisecondsOf, type Quarantine } from './label-space.js'
 
 /** First VNI that a VRF may have; 0 is left to what has none. */
 export const FIRST_VNI = 1
@@ -21,10 +21,10 @@ export class VniRest {
   /** When this process began, if one was before it: what that one released shortly before its end is known to nobody. */
   #resumedAt: number | undefined
 
-  /** @param quarantine milliseconds that a VNI rests before it has another owner */
+  /** @param quarantine how long a VNI rests before it has another owner */
   constructor(
     private readonly clock: Clock,
-    private readonly quarantine = DEFAULT_QUARANTINE,
+    private readonly quarantine: Quarantine = DEFAULT_QUARANTINE,
   ) {}
 
   get now(): number {
@@ -35,8 +35,8 @@ export class VniRest {
   dueFor(vni: number, owner: string): number {
     const last = this.#last.get(vni)
     if (last?.owner === owner) return Number.NEGATIVE_INFINITY
-    if (last === undefined) return (this.#resumedAt ?? Number.NEGATIVE_INFINITY) + this.quarantine
-    return last.since === undefined ? Number.POSITIVE_INFINITY : last.since + this.quarantine
+    const since = last === undefined ? (this.#resumedAt ?? Number.NEGATIVE_INFINITY) : last.since
+    return since === undefined ? Number.POSITIVE_INFINITY : since + millisecondsOf(this.quarantine)
   }
 
   take(vni: number, owner: string): void {

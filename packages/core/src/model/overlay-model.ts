@@ -8,7 +8,7 @@ import { FibCompiler } from '../fib/fib-compiler.js'
 import { checkTraffic } from '../intent/check-traffic.js'
 import { IntentError, type EndpointIntent, type IntentProblem, type VrfIntent } from '../intent/intents.js'
 import type { TraceIntent, TrafficIntents } from '../intent/traffic.js'
-import { LabelSpace } from '../label/label-space.js'
+import { LabelSpace, type LabelSpaceOptions } from '../label/label-space.js'
 import { VniRest } from '../label/vni-rest.js'
 import { TargetIndex } from '../target/target-index.js'
 import type { VpnRouteChange } from '../vpn-route.js'
@@ -39,8 +39,8 @@ export interface OverlayModelOptions {
   readonly capabilities: Pick<DataplaneCapabilities, 'encapsulations' | 'limits' | 'features'>
   /** Best first; `mpls-udp`, `mpls-gre`, `vxlan` when left out. VXLAN is for routes with a VNI alone, the others for those with a label. */
   readonly encapsulations?: readonly Encapsulation[]
-  /** `quarantine`, milliseconds, also counts for a VNI that moves from one VRF to another. */
-  readonly labels?: { readonly first?: number; readonly last?: number; readonly quarantine?: number }
+  /** `quarantine` also counts for a VNI that moves from one VRF to another. */
+  readonly labels?: Omit<LabelSpaceOptions, 'clock'>
   /** Most next hops a route is spread over, 16 when left out. */
   readonly maximumPaths?: number
   /** Largest packet of the underlay, octets; 1,500 when left out. */
