@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest'
+import { call } from '../support/calls.js'
+import { fakeNode } from '../support/fake-node.js'
+
+const at = fakeNode()
+
+describe('STATUS, VERSION and metrics', () => {
+  it('tell whether ADD can be served, what is spoken, and what happened', async () => {
+    expect(
+      (await at.create({ notReady: () => ({ code: 51, reason: 'the dataplane is gone' }) }).then(async (one) => call(one, 'STATUS'))).json,
+    ).toMatchObject({ code: 51, msg: 'the dataplane is gone' })
+    expect((await call(at.cni, 'VERSION', { config: { cniVersion: '0.4.0' } })).json).toEqual({
+      cniVersion: '0.4.0',
+      supportedVersions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'],
+    })
+    await call(at.cni, 'ADD')
+    await call(at.cni, 'ADD')
+    await call(at.cni, 'NONE')
+    const text = at.cni.metrics()
+    expect(text).toContain('cni_request_seconds_count{verb="ADD"} 2\n')
+    expect(text).toContain('cni_errors_total{verb="ADD",code="101"} 1\n')
+    expect(text).toContain('cni_errors_total{verb="unknown",code="4"} 1\n')
+    expect(text).toContain('cni_attachments 1\n')
+    expect(text).toContain('cni_addresses{network="blue",family="ipv4",state="total"} 14\n')
+  })
+})
