@@ -15,6 +15,8 @@ export type HarnessFeature =
   | 'short-frames'
   /** The harness has `bfd`. */
   | 'bfd'
+  /** The harness has `advance`. */
+  | 'clock'
 
 /** A packet that the harness puts on the underlay, towards the dataplane. */
 export interface UnderlayInput {
@@ -91,6 +93,8 @@ export interface Harness {
   receive(input: UnderlayInput): Promise<void>
   /** BFD of other routers; with the feature `bfd`. */
   readonly bfd?: BfdHarness
+  /** Moves the time by which the dataplane's rates go, in which nothing moves else; with the feature `clock`. */
+  readonly advance?: (milliseconds: number) => void
   /** Waits until nothing is in flight, and takes what came out since it was last called, in order. */
   outputs(): Promise<readonly Output[]>
   /** Closes the dataplane and everything around it. */

@@ -49,7 +49,7 @@ export interface MemoryDataplaneOptions {
   readonly liveness?: { readonly clock: Clock; readonly random: Random }
   /** Features; all that there is need for when left out. */
   readonly features?: readonly DataplaneFeature[]
-  /** Limits ICMP errors in rate; without a clock they are not limited. */
+  /** By which ports keep to their rates and ICMP errors are limited; without it these are not, and the feature `rate-limit` is not offered. */
   readonly clock?: Pick<Clock, 'now'>
 }
 
@@ -118,9 +118,8 @@ class Memory implements MemoryDataplane {
   constructor(options: MemoryDataplaneOptions) {
     const encapsulations = options.encapsulations ?? ENCAPSULATIONS
     const limits = { ...LIMITS, ...options.limits }
-    const features =
-      options.features ??
-      DATAPLANE_FEATURES.filter((feature) => feature !== 'rate-limit' && (feature !== 'liveness' || options.liveness !== undefined))
+    const needs = { liveness: options.liveness, 'rate-limit': options.clock }
+    const features = options.features ?? DATAPLANE_FEATURES.filter((feature) => !(feature in needs) || needs[feature as keyof typeof needs])
     this.#underlay = options.underlay ?? memoryUnderlay()
     this.capabilities = {
       kind: 'memory',

@@ -1,6 +1,7 @@
 import type { Dataplane, DataplaneFeature } from '@heddle/core'
 import type { BfdDatagram, Harness, HarnessFactory, Output, SentPacket, UnderlayInput } from '@heddle/dataplane-conformance'
 import { nodeClock, nodeRandom } from '@heddle/io/node'
+import { ManualClock } from '@heddle/io/testing'
 import { IpAddress } from '@heddle/wire'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { memoryDataplane, memoryUnderlay, type MemoryDataplane, type UnderlayFrame } from '../src/index.js'
@@ -26,8 +27,10 @@ export interface MemoryHarnessOptions {
 export function memoryHarness({ families = [4, 6], features, wrap = (dataplane) => dataplane }: MemoryHarnessOptions = {}): HarnessFactory {
   return async (): Promise<Harness> => {
     const underlay = memoryUnderlay({ mtu: 1500 })
+    const clock = new ManualClock()
     const memory = memoryDataplane({
       underlay,
+      clock,
       addresses: families.map((family) => LOCAL[family]),
       liveness: { clock: nodeClock, random: nodeRandom },
       ...(features && { features }),
@@ -43,7 +46,8 @@ export function memoryHarness({ families = [4, 6], features, wrap = (dataplane) 
     }
     return {
       dataplane: wrap(memory),
-      features: new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'short-frames', 'bfd']),
+      features: new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'short-frames', 'bfd', 'clock']),
+      advance: (milliseconds) => clock.advance(milliseconds),
       local: (family) => LOCAL[family],
       peers: (family) => PEERS[family],
       underlayMtu: underlay.mtu,

@@ -6,6 +6,7 @@ import { PARSED, isForwardable, parseInner } from './parse.js'
 import { serve, TRANSLATED } from './nat/serve.js'
 import { PASSED, passPolicy } from './policy/pass-policy.js'
 import { mirrorSent } from './mirror/mirror-packet.js'
+import { passRate, rateText } from './rate/pass-rate.js'
 import { covers } from './source-set.js'
 import type { Port } from './tables.js'
 import { portText, sourceText } from './text.js'
@@ -14,7 +15,7 @@ import { portText, sourceText } from './text.js'
  * The way of a packet from an endpoint:
  *
  *   1. parse    the IP header, its lengths and checksum
- *   2. port     the port's MTU and allowed sources; a ping to one of its gateway addresses is answered here
+ *   2. port     the port's MTU, allowed sources and rate; a ping to one of its gateway addresses is answered here
  *   3. flow     where policies or services want it, the flow is read from the headers
  *   4. service  what is for a virtual address, or belongs to a translated flow, gets its other ends
  *   5. policy   what belongs to no flow that was allowed is judged by the port's egress rules
@@ -45,6 +46,10 @@ export function egress(context: Context, from: Port, out: PacketOut): Verdict {
   if (!mayComeFrom(context, from)) {
     trace?.step('port', `${portText(from)} may not send from ${sourceText(packet)}`)
     return drop(out, REASON['source-address'])
+  }
+  if (from.rates?.egress !== undefined && !passRate(context, from.rates.egress)) {
+    trace?.step('port', `${portText(from)} sends more than ${rateText(from.rates.egress.limit)}`)
+    return drop(out, REASON['egress-rate'])
   }
   if (answerGateway(packet, from, out)) {
     trace?.step('port', `a gateway address of ${portText(from)} answers`)

@@ -27,21 +27,19 @@ import { LinkAddresses } from './link/link-addresses.js'
 import { Copier } from './mirror/copier.js'
 import { OuterSource, parseWire } from './parse-outer.js'
 import { DELIVER, DROP, SEND, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
+import { restartRates } from './rate/port-rates.js'
+import { RateMemory } from './rate/rate-memory.js'
 import { Sequences } from './sequences.js'
 import type { RouteTable } from './routes.js'
 import { Tables, type Port } from './tables.js'
-import { TokenBucket } from './token-bucket.js'
+import type { TokenBucket } from './token-bucket.js'
 import { Tracer } from './trace/tracer.js'
-import { tellSender, tellThroughVrf } from './tell.js'
+import { errorLimit, tellSender, tellThroughVrf } from './tell.js'
 import type { OuterHeaders } from './tunnel-hop.js'
 import { validate } from './validate/validate.js'
 
 /** Flows that are remembered where the limits do not say. */
 const DEFAULT_FLOWS = 65_536
-
-/** Of ICMP (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f). */
-const ERRORS_PER_SECOND = 1000
-const ERRORS_AT_ONCE = 100
 
 const NONE: readonly never[] = []
 
@@ -56,7 +54,7 @@ export interface ForwardingOptions {
   readonly underlayMtu?: number
   /** Whether a port has a device that takes packets; every port has one when left out. */
   readonly hasDevice?: (port: number) => boolean
-  /** By which flows age and ICMP errors are limited to 1,000 a second, 100 at once; without a clock neither happens. */
+  /** By which flows age, ports keep to their rates, and ICMP errors are limited to 1,000 a second, 100 at once; without a clock none of it happens. */
   readonly clock?: Pick<Clock, 'now'>
   /** Memory of the flows, for engines on several threads that remember the same; its own when left out. For `limits.flows` flows. */
   readonly flowMemory?: FlowMemory
@@ -64,6 +62,8 @@ export interface ForwardingOptions {
   readonly sequenceMemory?: ArrayBufferLike
   /** Memory of the Ethernet addresses of endpoints, for the same engines, of `LinkAddresses.octets(limits.ports)`; each link's own when left out. */
   readonly linkMemory?: ArrayBufferLike
+  /** Memory of what the limits of ports go by, for the same engines, of `RateMemory.octets(limits.ports)`; each port's own when left out. */
+  readonly rateMemory?: ArrayBufferLike
   /**
    * Where each VRF keeps its routes; a `FibTable` when left out. An engine that only judges transactions is asked for no look-up; one whose transactions
    * have no routes, as another engine writes what it reads, for nothing but look-ups and the end of a VRF.
@@ -97,14 +97,15 @@ export class ForwardingEngine {
   constructor(options: ForwardingOptions) {
     const { clock, epoch = 0, observe, outer = 'socket' } = options
     const time = (): number => epoch + (clock?.now() ?? 0)
-    this.#errorLimit = clock && new TokenBucket(clock, ERRORS_PER_SECOND, ERRORS_AT_ONCE)
+    this.#errorLimit = clock && errorLimit(clock)
     this.#sequences = new Sequences(options.sequenceMemory)
     this.#copier = new Copier(outer, time, observe, this.#sequences)
     this.#tracer = observe && new Tracer(time, observe, this.#sequences, clock)
     this.#limits = options.limits
     this.#features = options.features ?? DATAPLANE_FEATURES
     const addresses = options.linkMemory && new LinkAddresses(options.linkMemory)
-    this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory, options.newRoutes, addresses)
+    const rates = options.rateMemory && new RateMemory(options.rateMemory)
+    this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory, options.newRoutes, addresses, rates)
     this.#context = newContext({
       tables: this.#tables,
       encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
@@ -140,9 +141,11 @@ export class ForwardingEngine {
     return { status: failures.length > 0 ? 'refused' : 'applied', generation: transaction.generation, failures }
   }
 
-  /** Programs a transaction that was found valid, for all engines of the same memory: what traces and mirrors were told begins anew. */
+  /** Programs a transaction that was found valid, for all engines of the same memory: what traces and mirrors were told, and other limits, begin anew. */
   commit(transaction: FibTransaction): void {
+    const before = transaction.ports.set.map(({ id }) => this.#tables.ports.get(id)?.object)
     this.program(transaction)
+    transaction.ports.set.forEach(({ id }, index) => restartRates(this.#tables.ports.get(id)?.rates, before[index]))
     for (const id of transaction.traces?.remove ?? []) if (!this.#tables.traces.has(id)) this.#sequences.forgetTrace(id)
     for (const id of transaction.mirrors?.remove ?? []) if (!this.#tables.mirrors.has(id)) this.#sequences.forgetMirror(id)
   }

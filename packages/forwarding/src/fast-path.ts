@@ -159,7 +159,12 @@ export class FastPath {
     const { tables } = this.context
     const port = tables.ports.get(id)
     const vrf = port?.object.vrf === undefined ? undefined : tables.vrfs.get(port.object.vrf)
-    const isSpecial = tables.nat !== undefined || tables.traces.size > 0 || port?.policy !== undefined || port?.mirrors !== undefined
+    const isSpecial =
+      tables.nat !== undefined ||
+      tables.traces.size > 0 ||
+      port?.policy !== undefined ||
+      port?.mirrors !== undefined ||
+      port?.rates?.egress !== undefined
     let plain: PlainPort | null = null
     if (port !== undefined && vrf !== undefined && !isSpecial && port.v4) {
       const { mtu, allowedSources, gateways, clampMss = false } = port.object

@@ -12,6 +12,7 @@ import { clampMss } from './mss.js'
 import { isForwardable, writeTtl } from './parse.js'
 import type { Packet } from './packet.js'
 import { PASSED, passPolicy } from './policy/pass-policy.js'
+import { passRate, rateText } from './rate/pass-rate.js'
 import type { RouteTable } from './routes.js'
 import type { Port } from './tables.js'
 import type { TunnelHop } from './tunnel-hop.js'
@@ -100,6 +101,10 @@ export function deliver(context: Context, port: Port | undefined, out: PacketOut
   if (packet.ttl <= 1) {
     trace?.step('deliver', `TTL ${packet.ttl} runs out`)
     return drop(out, REASON['ttl-expired'])
+  }
+  if (port.rates?.ingress !== undefined && !passRate(context, port.rates.ingress)) {
+    trace?.step('deliver', `more than ${rateText(port.rates.ingress.limit)} is for ${portText(port)}`)
+    return drop(out, REASON['ingress-rate'])
   }
   if (object.vrf !== undefined) serveReply(context, object.vrf)
   if (port.policy !== undefined) {

@@ -26,6 +26,8 @@ import { LinkAddress, type LinkAddresses } from './link/link-addresses.js'
 import { portMirrors, type Mirror, type PortMirrors } from './mirror/mirrors.js'
 import { PolicyFlows } from './policy/policy-flows.js'
 import { portPolicies, type PortPolicy } from './policy/port-policy.js'
+import { portRates, type PortRates } from './rate/port-rates.js'
+import type { RateMemory } from './rate/rate-memory.js'
 import { programRoutes, RouteUses, type RouteTable } from './routes.js'
 import { SourceSet } from './source-set.js'
 import { tunnelHop, type OuterHeaders, type TunnelHop } from './tunnel-hop.js'
@@ -55,6 +57,8 @@ export interface Port {
   readonly mirrors: PortMirrors | undefined
   /** Undefined where the device carries IP packets. */
   readonly link: EthernetLink | undefined
+  /** Undefined where there is no limit. */
+  readonly rates: PortRates | undefined
 }
 
 export interface TunnelSources {
@@ -110,6 +114,7 @@ export class Tables {
    * @param flowMemory its own when left out
    * @param newRoutes for each VRF
    * @param addresses of endpoints on Ethernet devices; each link's own when left out
+   * @param rates what limits of ports go by; each port's own when left out
    */
   constructor(
     private readonly outer: OuterHeaders,
@@ -117,6 +122,7 @@ export class Tables {
     private readonly flowMemory: FlowMemory | undefined,
     private readonly newRoutes: (vrf: number) => RouteTable = () => new FibTable(),
     private readonly addresses?: LinkAddresses,
+    private readonly rates?: RateMemory,
   ) {
     this.policyFlows = new PolicyFlows(flows, flowMemory)
   }
@@ -150,6 +156,7 @@ export class Tables {
         policy: before?.policy,
         mirrors: before?.mirrors,
         link: this.#linkOf(object, before?.link),
+        rates: portRates(object, before?.rates, this.rates),
       })
     })
     change(transaction.groups, this.groups, idOf, (object) => this.groups.set(object.id, object))

@@ -1,3 +1,4 @@
+import type { Clock } from '@heddle/io'
 import type { Context } from './context.js'
 import { forward } from './forward.js'
 import { OWN_TTL } from './gateway.js'
@@ -6,8 +7,14 @@ import { untranslate } from './nat/ends.js'
 import { DELIVER, DROP, type PacketOut } from './packet-out.js'
 import { PARSED, parseInner } from './parse.js'
 import type { Port } from './tables.js'
+import { TokenBucket } from './token-bucket.js'
 
 /* How whoever sent a dropped packet is told. `out` then says where the error goes, and still names the reason of the drop. */
+
+/** 1,000 errors a second, 100 at once (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f). */
+export function errorLimit(clock: Pick<Clock, 'now'>): TokenBucket {
+  return new TokenBucket(clock, 1000, 100)
+}
 
 /** The sender is behind the port that the packet came from. */
 export function tellSender(context: Context, from: Port, out: PacketOut): void {

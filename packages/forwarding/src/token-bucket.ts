@@ -1,26 +1,25 @@
 import type { Clock } from '@heddle/io'
+import { CellRate, nanoseconds } from './rate/cell-rate.js'
+
+const SECOND = 1_000_000_000n
 
 /** Lets so many pass a second, and so many at once. */
 export class TokenBucket {
-  #tokens: number
-  #at: number
+  readonly #rate = new CellRate()
+  readonly #cost: bigint
+  readonly #burst: bigint
 
   constructor(
     private readonly clock: Pick<Clock, 'now'>,
-    private readonly perSecond: number,
-    private readonly burst: number,
+    perSecond: number,
+    burst: number,
   ) {
-    this.#tokens = burst
-    this.#at = clock.now()
+    this.#cost = SECOND / BigInt(perSecond)
+    this.#burst = this.#cost * BigInt(burst)
   }
 
   /** Whether one more may pass now. */
   take(): boolean {
-    const now = this.clock.now()
-    this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) * this.perSecond) / 1000)
-    this.#at = now
-    if (this.#tokens < 1) return false
-    this.#tokens--
-    return true
+    return this.#rate.take(nanoseconds(this.clock), this.#cost, this.#burst)
   }
 }

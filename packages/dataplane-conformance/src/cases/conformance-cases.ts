@@ -14,6 +14,7 @@ import { natPoolCases } from './nat-pool.js'
 import { policyCases } from './policy.js'
 import { lifecycleCases, portCases } from './ports.js'
 import { propertyCases } from './properties.js'
+import { rateLimitCases } from './rate-limit.js'
 import { serviceCases } from './service.js'
 import { transactionCases } from './transactions.js'
 import { traceCases } from './trace.js'
@@ -32,6 +33,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...congestionCases,
   ...featureCases,
   ...policyCases,
+  ...rateLimitCases,
   ...serviceCases,
   ...natPoolCases,
   ...livenessCases,

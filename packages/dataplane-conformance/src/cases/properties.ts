@@ -1,6 +1,7 @@
 import { hasFeature } from '@heddle/core'
 import fc from 'fast-check'
 import { arbitraryInput, type PacketInput } from '../arbitrary/packets.js'
+import { limited } from '../arbitrary/rate-limits.js'
 import { arbitraryTables, separated, type Surroundings } from '../arbitrary/tables.js'
 import { arbitraryTranslated, translating } from '../arbitrary/translated.js'
 import type { ConformanceCase } from '../conformance-case.js'
@@ -82,6 +83,18 @@ export const propertyCases: readonly ConformanceCase[] = [
         packets: 30,
         runs: Math.ceil(lab.runs / 4),
       }),
+  },
+  {
+    // A packet through a tunnel may cause an error to an endpoint, which counts there and may not be seen.
+    name: 'property: whatever limits ports have, what they send and get from each other is what the oracle allows',
+    needs: { offers: ['rate-limit'] },
+    run: (lab) =>
+      agrees(
+        lab,
+        (around) => arbitraryTables(around).chain(limited),
+        (around) => arbitraryInput(around).filter(({ from }) => from === 'port'),
+        { packets: 20, runs: Math.ceil(lab.runs / 4) },
+      ),
   },
   {
     name: 'property: no packet comes out of a port of another VRF, or enters from a source that no table names',

@@ -1,4 +1,4 @@
-import type { DataplaneFeature, DataplaneState, Encapsulation, LabelObject, NextHopObject, PortObject } from '@heddle/core'
+import type { DataplaneFeature, DataplaneState, Encapsulation, LabelObject, NextHopObject, PortObject, RateLimits } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 import type { UnderlayInput } from '../harness.js'
 import { passEcn, popTrafficClass } from './congestion.js'
@@ -9,6 +9,7 @@ import { dropped, type Outcome } from './outcome.js'
 import { Memory } from './memory.js'
 import { judgePacket } from './policy.js'
 import { hide } from './pool.js'
+import { judgeRate, notePassed } from './rate.js'
 import { serve, serveReply, type Served } from './service.js'
 import { labelsBefore, overheadOf, readGre, vxlanBefore, type Tunnel } from './tunnel.js'
 
@@ -46,14 +47,39 @@ export function interpretFromPort(world: World, port: number, bytes: Uint8Array)
   if (ip.bytes.length > from.mtu) return dropped('mtu-exceeded')
   if (!isForwardable(ip.source)) return dropped('source-address')
   if (from.allowedSources.length > 0 && !from.allowedSources.some((prefix) => prefix.contains(ip.source))) return dropped('source-address')
-  if (from.gateways.some((gateway) => gateway.equals(ip.destination))) {
-    const packet = echoReply(ip)
-    if (packet !== undefined) return [{ type: 'delivered', port, packet }]
-  }
-  return served(world, ip, from.vrf, (next, shown, inside = from.vrf) => {
-    const reason = judgePacket(next.state, next.memory, from, shown, true)
-    return reason === undefined ? forward(next, shown, inside, MAX_LOOKUPS, from) : dropped(reason)
+  return withinRate(world, ip, from, 'egress', (around) => {
+    if (from.gateways.some((gateway) => gateway.equals(ip.destination))) {
+      const packet = echoReply(ip)
+      if (packet !== undefined) return [{ type: 'delivered', port, packet }]
+    }
+    return served(around, ip, from.vrf, (next, shown, inside = from.vrf) => {
+      const reason = judgePacket(next.state, next.memory, from, shown, true)
+      return reason === undefined ? forward(next, shown, inside, MAX_LOOKUPS, from) : dropped(reason)
+    })
   })
+}
+
+/** What comes after a port's limit, and the drop, as far as either can be. */
+function withinRate(world: World, ip: Ip, port: PortObject, direction: keyof RateLimits, then: (next: World) => Outcome[]): Outcome[] {
+  if (port.rateLimits?.[direction] === undefined) return then(world)
+  const root = world.memory ?? new Memory()
+  return judgeRate(root, port, direction).flatMap((verdict) => {
+    if (verdict === 'dropped') return dropped(`${direction}-rate`)
+    const memory = root.copy()
+    notePassed(memory, port, direction, ip.bytes.length)
+    return remembering(root, memory, then({ ...world, memory }))
+  })
+}
+
+/** The outcomes, each of which has `root` become what `memory` is then. */
+function remembering(root: Memory, memory: Memory, outcomes: readonly Outcome[]): Outcome[] {
+  return outcomes.map(({ remember, ...outcome }) => ({
+    ...outcome,
+    remember: () => {
+      remember?.()
+      root.become(memory)
+    },
+  }))
 }
 
 /** A world in which something is remembered. */
@@ -72,14 +98,7 @@ function ways(world: World, root: Memory, found: readonly Served[], then: Then):
   return found.flatMap((way) => {
     if ('reason' in way) return dropped(way.reason)
     const memory = way.memory.copy()
-    const outcomes = then({ ...world, memory }, way.ip, way.inside)
-    return outcomes.map(({ remember, ...outcome }) => ({
-      ...outcome,
-      remember: () => {
-        remember?.()
-        root.become(memory)
-      },
-    }))
+    return remembering(root, memory, then({ ...world, memory }, way.ip, way.inside))
   })
 }
 
@@ -253,6 +272,10 @@ function deliver(world: World, ip: Ip, port: PortObject | undefined, from = port
   const carries = port.allowedSources.length === 0 || port.allowedSources.some(({ family }) => family === ip.family)
   if (!carries) return dropped('family-unsupported')
   if (ip.ttl <= 1) return dropped('ttl-expired')
+  return withinRate(world, ip, port, 'ingress', (next) => deliverWithinRate(next, ip, port, from))
+}
+
+function deliverWithinRate(world: World, ip: Ip, port: PortObject, from: PortObject | undefined): Outcome[] {
   const root = world.memory ?? new Memory()
   const { vrf } = port
   const shown = vrf === undefined || vrf === world.servedVrf ? { ip, memory: root } : serveReply(root, ip, vrf)

@@ -1,4 +1,4 @@
-import { SERVICE_PROTOCOLS, type DataplaneState, type PortObject } from '@heddle/core'
+import { SERVICE_PROTOCOLS, type DataplaneState, type PortObject, type RateLimits } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 import type { Seen } from './seen.js'
 
@@ -48,6 +48,9 @@ export class Memory {
   ports: readonly PortObject[] = []
   affinities: readonly { readonly service: number; readonly client: string; readonly backend: string }[] = []
 
+  /** What limits have let through since they were set. */
+  passed: readonly { readonly port: number; readonly direction: keyof RateLimits; readonly octets: number }[] = []
+
   copy(): Memory {
     return Object.assign(new Memory(), this)
   }
@@ -57,7 +60,7 @@ export class Memory {
     Object.assign(this, other)
   }
 
-  /** New tables: flows of ports without policies, or whose endpoint lost an address or moved, are forgotten, those of services, backends or pools that are gone end. */
+  /** New tables: limits that changed begin anew, flows of ports without policies, or whose endpoint lost an address or moved, are forgotten, those of services, backends or pools that are gone end. */
   keep({ ports, policies = [], services = [], natPools = [] }: DataplaneState): void {
     const isKept = ({ port }: { readonly port: number }): boolean =>
       ports.some((now) => now.id === port && this.#isSameEndpoint(now)) && policies.some((policy) => policy.port === port)
@@ -73,6 +76,10 @@ export class Memory {
       if (object?.vrf !== vrf || SERVICE_PROTOCOLS[object.protocol] !== protocol) return false
       const isThere = object.address.equals(from.destination) && object.port === from.destinationPort
       return isThere && object.backends.some(({ address, port }) => address.equals(to.destination) && port === to.destinationPort)
+    })
+    this.passed = this.passed.filter(({ port, direction }) => {
+      const [before, after] = [this.ports, ports].map((list) => list.find(({ id }) => id === port)?.rateLimits?.[direction])
+      return before?.bitsPerSecond === after?.bitsPerSecond && before?.burstOctets === after?.burstOctets
     })
     this.datagrams = []
     this.ports = ports

@@ -1,6 +1,7 @@
 import type { SavedBfdSession } from '@heddle/bfd'
 import type { CounterSnapshot } from '@heddle/core'
 import { decodeCounters, encodeCounters } from '../lanes/command.js'
+import type { SavedRate } from '@heddle/forwarding'
 import type { SavedKernelDrops } from './kernel-drops.js'
 
 /** What a forwarder knows beside its tables, for the one that succeeds it. */
@@ -11,6 +12,8 @@ export interface Remembered {
   readonly kernel: SavedKernelDrops
   /** See `LinkAddresses.save`. */
   readonly links: readonly (readonly number[])[]
+  /** See `RateMemory.save`. */
+  readonly rates: readonly SavedRate[]
   /** See `saveFlows`. */
   readonly flows: readonly Uint8Array[]
 }

@@ -13,7 +13,7 @@ import {
   type DeviceRequest,
   type FibTransaction,
 } from '@heddle/core'
-import { LinkAddresses, loadFlows, saveFlows, sharedFlowMemory, type ForwardingEngine } from '@heddle/forwarding'
+import { LinkAddresses, RateMemory, loadFlows, saveFlows, sharedFlowMemory, type ForwardingEngine } from '@heddle/forwarding'
 import { EventQueue, type Logger, type Timer } from '@heddle/io'
 import { BfdSockets, LinkReaper, LinuxError, NativeUnavailableError, Poller } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
@@ -70,6 +70,8 @@ export class TunForwarder implements Dataplane {
   readonly #flows = sharedFlowMemory(FLOWS)
   readonly #linkMemory = new SharedArrayBuffer(LinkAddresses.octets(LIMITS.ports))
   readonly #addresses = new LinkAddresses(this.#linkMemory)
+  readonly #rateMemory = new SharedArrayBuffer(RateMemory.octets(LIMITS.ports))
+  readonly #rates = new RateMemory(this.#rateMemory)
   /** Transactions, one after the other: each is judged by what those before it left. */
   #transactions: Promise<unknown> = Promise.resolve()
   #closed = false
@@ -86,7 +88,7 @@ export class TunForwarder implements Dataplane {
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: false,
       limits: LIMITS,
-      features: DATAPLANE_FEATURES.filter((feature) => feature !== 'rate-limit' && (feature !== 'liveness' || bfd !== undefined)),
+      features: DATAPLANE_FEATURES.filter((feature) => feature !== 'liveness' || bfd !== undefined),
     }
     this.#sessions =
       bfd &&
@@ -161,6 +163,7 @@ export class TunForwarder implements Dataplane {
       poller: this.#poller,
       flowMemory: this.#flows,
       linkMemory: this.#linkMemory,
+      rateMemory: this.#rateMemory,
       isPaused,
       observe: (event) => this.events.push(event),
       failed,
@@ -207,7 +210,9 @@ export class TunForwarder implements Dataplane {
     for (const object of transaction.liveness?.set ?? []) this.#sessions?.set(object)
     for (const port of transaction.ports.remove) {
       await this.#ports.detach(port, 'removed')
-      if (!this.#engine.hasPort(port)) this.#addresses.forget(port)
+      if (this.#engine.hasPort(port)) continue
+      this.#addresses.forget(port)
+      this.#rates.forget(port)
     }
     return report
   }
@@ -239,6 +244,7 @@ export class TunForwarder implements Dataplane {
       counters: await this.#lanes.counters(),
       kernel: this.#kernel.save(),
       links: this.#addresses.save(),
+      rates: this.#rates.save(),
       flows: saveFlows(this.#flows, FLOWS),
     })
   }
@@ -249,6 +255,7 @@ export class TunForwarder implements Dataplane {
     if (before !== undefined) {
       loadFlows(this.#flows, FLOWS, before.flows)
       this.#addresses.load(before.links)
+      this.#rates.load(before.rates)
       this.#kernel.load(before.kernel)
       await this.#lanes.addCounters(before.counters)
     }

@@ -59,6 +59,7 @@ export interface LaneStart {
   readonly flowMemory: FlowMemory
   readonly sequenceMemory: SharedArrayBuffer
   readonly linkMemory: SharedArrayBuffer
+  readonly rateMemory: SharedArrayBuffer
   readonly ring: SharedArrayBuffer
   readonly epoch: number
   readonly senders: readonly SenderFds[]

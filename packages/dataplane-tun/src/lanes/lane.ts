@@ -20,6 +20,8 @@ export interface LaneOptions {
   readonly sequenceMemory?: SharedArrayBuffer
   /** Likewise, of the Ethernet addresses of endpoints. */
   readonly linkMemory?: SharedArrayBuffer
+  /** Likewise, of what the limits of ports go by. */
+  readonly rateMemory?: SharedArrayBuffer
   /** Where each VRF's routes are looked up; see `ForwardingOptions`. */
   readonly newRoutes?: (vrf: number) => RouteTable
   readonly senders: readonly Senders[]
@@ -42,8 +44,20 @@ export class Lane {
   readonly #ports = new Map<number, TunPort>()
 
   constructor(options: LaneOptions) {
-    const { limits, encapsulations, features, underlayMtu, flowMemory, sequenceMemory, linkMemory, newRoutes, clock, epoch, observe } =
-      options
+    const {
+      limits,
+      encapsulations,
+      features,
+      underlayMtu,
+      flowMemory,
+      sequenceMemory,
+      linkMemory,
+      rateMemory,
+      newRoutes,
+      clock,
+      epoch,
+      observe,
+    } = options
     this.#clock = clock
     this.engine = new ForwardingEngine({
       limits,
@@ -58,6 +72,7 @@ export class Lane {
       ...(flowMemory !== undefined && { flowMemory }),
       ...(sequenceMemory !== undefined && { sequenceMemory }),
       ...(linkMemory !== undefined && { linkMemory }),
+      ...(rateMemory !== undefined && { rateMemory }),
       ...(newRoutes !== undefined && { newRoutes }),
     })
     const underlay = new UnderlaySinks(options.senders, this.#memory, this.engine, options.tooLarge)

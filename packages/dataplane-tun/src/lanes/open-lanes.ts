@@ -23,6 +23,8 @@ export interface LanesOptions {
   readonly flowMemory: FlowMemory
   /** Of the Ethernet addresses of endpoints. */
   readonly linkMemory: SharedArrayBuffer
+  /** Of what the limits of ports go by. */
+  readonly rateMemory: SharedArrayBuffer
   /** Whether nothing is read until `resume`. */
   readonly isPaused: boolean
   readonly observe: (event: DataplaneEvent) => void
@@ -39,11 +41,23 @@ export interface OpenLanes {
 
 /** Opens the lanes, and lets packets in. @throws DataplaneError `dataplane.device` when a thread cannot begin */
 export async function openLanes(options: LanesOptions): Promise<OpenLanes> {
-  const { workers, lane, capabilities, tunnels, poller, flowMemory, linkMemory, isPaused, observe, failed, logger } = options
+  const { workers, lane, capabilities, tunnels, poller, flowMemory, linkMemory, rateMemory, isPaused, observe, failed, logger } = options
   const { limits, encapsulations, features = [] } = capabilities
   const tooLarge: TooLarge = (local, family, remote) => void tunnels.learn(local, family, remote)
   const { mtu: underlayMtu, senders, receivers } = tunnels
-  const common = { limits, encapsulations, features, underlayMtu, epoch: epoch(), senders, flowMemory, linkMemory, observe, tooLarge }
+  const common = {
+    limits,
+    encapsulations,
+    features,
+    underlayMtu,
+    epoch: epoch(),
+    senders,
+    flowMemory,
+    linkMemory,
+    rateMemory,
+    observe,
+    tooLarge,
+  }
   if (workers === 0) {
     const local = new LocalLane({ ...common, clock: new BatchClock() }, receivers, poller, logger, isPaused)
     return { engine: local.engine, lanes: local }

@@ -15,7 +15,7 @@ import type { MovedRoutes, SharedRoutes } from './shared-routes.js'
 
 export interface ThreadedLanesOptions extends Pick<
   LaneStart,
-  'limits' | 'encapsulations' | 'features' | 'underlayMtu' | 'flowMemory' | 'sequenceMemory' | 'linkMemory' | 'epoch'
+  'limits' | 'encapsulations' | 'features' | 'underlayMtu' | 'flowMemory' | 'sequenceMemory' | 'linkMemory' | 'rateMemory' | 'epoch'
 > {
   /** Of the tables that transactions are judged by. */
   readonly routes: SharedRoutes
@@ -199,6 +199,7 @@ class Thread {
       flowMemory,
       sequenceMemory,
       linkMemory,
+      rateMemory,
       epoch,
       senders,
       isPaused,
@@ -221,6 +222,7 @@ class Thread {
         flowMemory,
         sequenceMemory,
         linkMemory,
+        rateMemory,
         epoch,
         ring,
         isPaused,

@@ -18,7 +18,7 @@ import { ProtocolError } from './protocol-error.js'
 import { deviceRequestFrom, stateFrom, stateHead, transactionFrom, transactionHead } from './tables.js'
 
 /** Counts up with every change of a message; `hello` and `stop` stay readable for all versions, so that a new agent can end an old forwarder. */
-export const PROTOCOL_VERSION = 4
+export const PROTOCOL_VERSION = 5
 
 /** What an agent asks of its forwarder. */
 export type Request =

@@ -4,6 +4,7 @@ import type {
   NextHopAction,
   NextHopObject,
   PortObject,
+  RateLimits,
   TunnelModel,
   TunnelSourcesObject,
   VniObject,
@@ -32,8 +33,21 @@ export function portFrom(json: unknown): PortObject {
     mtu: number(from['mtu'], 'port.mtu'),
     ...(from['maxFlows'] === undefined ? {} : { maxFlows: number(from['maxFlows'], 'port.maxFlows') }),
     ...(from['link'] === undefined ? {} : { link: { mac: mac(record(from['link'], 'port.link')['mac'], 'port.link.mac') } }),
+    ...(from['rateLimits'] === undefined ? {} : { rateLimits: rateLimitsFrom(from['rateLimits']) }),
     ...(from['clampMss'] === undefined ? {} : { clampMss: from['clampMss'] === true }),
   }
+}
+
+function rateLimitsFrom(json: unknown): RateLimits {
+  const from = record(json, 'port.rateLimits')
+  const limit = (direction: keyof RateLimits): RateLimits => {
+    if (from[direction] === undefined) return {}
+    const one = record(from[direction], `port.rateLimits.${direction}`)
+    return {
+      [direction]: { bitsPerSecond: number(one['bitsPerSecond'], 'bitsPerSecond'), burstOctets: number(one['burstOctets'], 'burstOctets') },
+    }
+  }
+  return { ...limit('egress'), ...limit('ingress') }
 }
 
 export function nextHopFrom(json: unknown): NextHopObject {
