@@ -216,6 +216,32 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     expect(() => sites.in('pod-a', 'ip', 'link', 'show', 'eth0')).toThrow(/does not exist/)
   })
 
+  it('has the limits of ports go on in a new process', async () => {
+    const first = await tunDataplane({ ...options('a'), workers: 2 })
+    await setUp(first, sites, 'a')
+    const [port] = (await first.dump()).ports
+    const egress = { bitsPerSecond: 1, burstOctets: 30 }
+    const ports = { set: [{ ...port, rateLimits: { egress } }], remove: [] }
+    expect(await first.apply({ ...emptyTransaction(2), ports })).toMatchObject({ status: 'applied' })
+    expect(await lossOf(ping(1, 1))).toBe(0)
+    /** Packets of the port that were not dropped. */
+    const passed = async (of: TunDataplane): Promise<number> => {
+      const { portIds, ports: rows } = await of.counters()
+      const [received, , , , dropped] = rows.subarray(portIds.indexOf(port.id) * PORT_COUNTERS.length)
+      return received - dropped
+    }
+    const before = await passed(first)
+    expect(before).toBeGreaterThan(0)
+    await first.close({ keep: true })
+    const second = await tunDataplane({ ...options('a'), workers: 2, upgrade: true })
+    expect((await second.dump()).ports).toContainEqual(ports.set[0])
+    using lost = ping(1, 1)
+    await expect.poll(async () => dropsOf(await second.counters(), 'egress-rate'), { timeout: 20_000 }).toBeGreaterThan(0)
+    expect(await passed(second)).toBe(before)
+    expect(lost.exitCode).toBe(null)
+    await second.close()
+  })
+
   it('has its BFD sessions go on in a new process, which the far end does not notice', async () => {
     const near = await tunDataplane(options('a'))
     await setUp(near, sites, 'a')
