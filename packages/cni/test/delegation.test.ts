@@ -100,7 +100,10 @@ describe.skipIf(missing !== '')(`host-local and static${missing}`, () => {
     expect(await reserved()).toEqual([])
   })
 
-  it('get their addresses back by a DEL of which no record is left', async () => {
+  it.each([
+    ['no record is left', '/run/netns/p1'],
+    ['neither record nor namespace is left', ''],
+  ])('get their addresses back by a DEL of which %s', async (_name, netns) => {
     await call(cni, 'ADD', local())
     store = memoryStore()
     cni = await createCni({
@@ -111,7 +114,7 @@ describe.skipIf(missing !== '')(`host-local and static${missing}`, () => {
       delegate: execPlugin(),
     })
     expect(await reserved()).toHaveLength(2)
-    expect((await call(cni, 'DEL', local())).exitCode).toBe(0)
+    expect((await call(cni, 'DEL', local({ netns }))).exitCode).toBe(0)
     expect(await reserved()).toEqual([])
   })
 
@@ -161,7 +164,7 @@ describe('a plugin that address management is delegated to', () => {
     const lines = (await readFile(join(folder, 'log'), 'utf8')).split('\n')
     expect(lines[0]).toBe('ADD c1 /run/netns/p1 eth0 K8S_POD_NAME=a ')
     expect(JSON.parse(lines[1])).toEqual({ cniVersion: '1.0.0', name: 'pods', type: 'heddle', network: 'red', ipam: { type: 'broken' } })
-    expect(lines[2]).toMatch(/^DEL c1/)
+    expect(lines.filter((line) => /^[A-Z]/.test(line)).slice(1)).toEqual([expect.stringMatching(/^DEL c1/)])
     expect(logger.records.some(({ fields }) => String(fields?.['text']).includes('noise'))).toBe(true)
   })
 
@@ -178,6 +181,20 @@ describe('a plugin that address management is delegated to', () => {
     const { json } = await call(cni, 'ADD', use(path, type))
     expect(json).toMatchObject({ code, msg: expect.stringMatching(text) as string })
     expect(endpoints.list()).toEqual([])
+  })
+
+  it('that fails to take its addresses back fails the DEL, which the next one brings to its end', async () => {
+    const ready = join(folder, 'ready')
+    const path = await plugin(
+      'stuck',
+      `cat > /dev/null; [ $CNI_COMMAND = DEL ] || { echo '{"ips":[{"address":"10.5.0.9/24"}]}'; exit 0; }\n[ -e ${ready} ] || { echo '{"code":11,"msg":"busy"}'; exit 1; }`,
+    )
+    expect((await call(cni, 'ADD', use(path, 'stuck'))).exitCode).toBe(0)
+    expect((await call(cni, 'DEL', use(path, 'stuck'))).json).toMatchObject({ code: 100, details: 'addresses: stuck: busy' })
+    expect(cni.attachments()).toMatchObject([{ phase: 'removing' }])
+    await writeFile(ready, '')
+    expect((await call(cni, 'DEL', use(path, 'stuck'))).exitCode).toBe(0)
+    expect(cni.attachments()).toEqual([])
   })
 
   it('that does not end is ended', async () => {

@@ -112,6 +112,12 @@ export class PluginLab {
     }))
   }
 
+  /** Whether an interface is there and up. */
+  async isUp({ namespace }: Container, ifname = 'eth0'): Promise<boolean> {
+    using netlink = await Netlink.open(namespace)
+    return (await netlink.links.list()).some(({ name, up }) => name === ifname && up)
+  }
+
   /** The interface by which a packet to somewhere else leaves a container; `undefined` when none does. */
   async wayOut({ namespace }: Container): Promise<string | undefined> {
     using netlink = await Netlink.open(namespace)

@@ -42,17 +42,12 @@ export class DelegatedAddresses implements AddressSource {
   }
 
   async grant(context: AddressContext, _network: CniNetwork, signal?: AbortSignal): Promise<AddressGrant> {
-    try {
-      const { version, output } = await this.#ask('ADD', context, context.config.raw, signal)
-      const result = readResult(parsed(output, typeOf(context.config.raw)), version, CNI_CODES.delegate, 'the result of address management')
-      if (result.ips.length === 0) throw new CniError(CNI_CODES.delegate, `${typeOf(context.config.raw)} gave no address`)
-      // Interfaces are not its business, and what an index of it would mean is not known here.
-      const ips = result.ips.map(({ address, gateway }) => ({ address, ...(gateway === undefined ? {} : { gateway }) }))
-      return { addresses: ips.map(addressOf), ips, routes: result.routes, dns: result.dns }
-    } catch (error) {
-      await this.release(context).catch(() => undefined) // the first error tells the reason
-      throw error
-    }
+    const { version, output } = await this.#ask('ADD', context, context.config.raw, signal)
+    const result = readResult(parsed(output, typeOf(context.config.raw)), version, CNI_CODES.delegate, 'the result of address management')
+    if (result.ips.length === 0) throw new CniError(CNI_CODES.delegate, `${typeOf(context.config.raw)} gave no address`)
+    // Interfaces are not its business, and what an index of it would mean is not known here.
+    const ips = result.ips.map(({ address, gateway }) => ({ address, ...(gateway === undefined ? {} : { gateway }) }))
+    return { addresses: ips.map(addressOf), ips, routes: result.routes, dns: result.dns }
   }
 
   async release(context: AddressContext): Promise<void> {

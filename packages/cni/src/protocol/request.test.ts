@@ -51,6 +51,7 @@ describe('a call', () => {
         type: 'heddle',
         dns: { nameservers: ['10.0.0.2'] },
         runtimeConfig: { ips: ['10.0.0.1'] },
+        args: { labels: [] },
       },
     })
     const { args } = request as Extract<CniRequest, { verb: 'ADD' }>
@@ -96,6 +97,14 @@ describe('a call', () => {
       4,
       /CNI_CONTAINERID is missing; CNI_NETNS is missing; CNI_IFNAME is missing/,
     ],
+    [
+      'a CHECK without anything',
+      { CNI_COMMAND: 'CHECK' },
+      config({ prevResult: {} }),
+      4,
+      /CNI_CONTAINERID is missing; CNI_NETNS is missing; CNI_IFNAME is missing/,
+    ],
+    ['a DEL without anything', { CNI_COMMAND: 'DEL' }, config(), 4, /^CNI_CONTAINERID is missing; CNI_IFNAME is missing \|/],
     ['a container ID with a slash', { ...ADD, CNI_CONTAINERID: '../x' }, config(), 4, /CNI_CONTAINERID "..\/x"/],
     ['two wrong variables at once', { ...ADD, CNI_CONTAINERID: '-', CNI_IFNAME: '..' }, config(), 4, /CNI_CONTAINERID.*CNI_IFNAME "\.\."/],
     ['an interface name that is too long', { ...ADD, CNI_IFNAME: 'x'.repeat(16) }, config(), 4, /CNI_IFNAME.*15/],

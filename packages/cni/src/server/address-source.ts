@@ -27,7 +27,7 @@ export interface AddressGrant {
 export interface AddressSource {
   /** Whether it can be asked at all, before anything is recorded. @throws CniError */
   prepare(config: CniConfiguration, path: readonly string[]): Promise<void>
-  /** @throws CniError; then it holds nothing for the attachment */
+  /** @throws CniError; what it may hold then is to be given back by `release` */
   grant(context: AddressContext, network: CniNetwork, signal: AbortSignal | undefined): Promise<AddressGrant>
   /** Idempotent. @throws CniError */
   release(context: AddressContext): Promise<void>

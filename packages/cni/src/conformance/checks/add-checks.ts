@@ -60,6 +60,7 @@ export const ADD_CHECKS: readonly PluginCheck[] = [
     async run(lab) {
       const container = await lab.container()
       const { result } = await lab.add(container)
+      must(await lab.isUp(container), 'the interface is down')
       const there = (await lab.addresses(container)) ?? []
       for (const { text, tentative } of there)
         must(!tentative || !result.ips.some(({ address }) => address === text), `${text} is tentative`)
