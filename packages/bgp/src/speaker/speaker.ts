@@ -44,7 +44,7 @@ import { explanationOf, familyNamed, routesOf } from './query/answer-queries.js'
  * speaker.announce([{ family: VPNV4_UNICAST, nlri, attributes }])
  * for await (const changes of speaker.changes) apply(changes)
  */
-export class Speaker {
+export class Speaker implements AsyncDisposable {
   readonly #parts: SpeakerParts
   #places: readonly ListenConfig[]
 
@@ -120,6 +120,11 @@ export class Speaker {
     this.#parts.scheduler.stop()
     this.#parts.flushes.stop()
     await this.#parts.listeners.close()
+  }
+
+  /** As `stop()`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
   }
 
   /**
