@@ -66,6 +66,13 @@ describe('CHECK', () => {
     expect(await check()).toBe('there is no interface eth0 in /run/netns/p1')
     seen = { up: true, mtu: 1446, addresses: ['10.0.0.2/32', 'fd00::1/128', 'fe80::1/64'] }
     expect(await check()).toBe('')
+    // Another plugin of the chain has made an interface of its own.
+    const chained = {
+      ...prevResult,
+      interfaces: [...(prevResult.interfaces ?? []), { name: 'net1', sandbox: '/run/netns/p1' }],
+      ips: [...(prevResult.ips ?? []), { address: '192.0.2.9/24', interface: 1 }],
+    }
+    expect((await call(at.cni, 'CHECK', { config: { prevResult: chained } })).exitCode).toBe(0)
     seen = { ...seen, up: false }
     expect(await check()).toBe('the interface eth0 in /run/netns/p1 is down')
     seen = { ...seen, up: true, addresses: ['10.0.0.2/32'] }

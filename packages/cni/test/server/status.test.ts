@@ -9,6 +9,11 @@ describe('STATUS, VERSION and metrics', () => {
     expect(
       (await at.create({ notReady: () => ({ code: 51, reason: 'the dataplane is gone' }) }).then(async (one) => call(one, 'STATUS'))).json,
     ).toMatchObject({ code: 51, msg: 'the dataplane is gone' })
+    // STATUS has two codes, whatever is the reason.
+    expect((await call(at.cni, 'STATUS', { config: { network: 'green' } })).json).toMatchObject({
+      code: 50,
+      msg: expect.stringContaining('network is "green"') as string,
+    })
     expect((await call(at.cni, 'VERSION', { config: { cniVersion: '0.4.0' } })).json).toEqual({
       cniVersion: '0.4.0',
       supportedVersions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'],
