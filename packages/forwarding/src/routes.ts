@@ -19,10 +19,18 @@ export class RouteUses {
     return this.#byGroup[group] ?? 0
   }
 
-  /** That many more routes lead to a group. */
-  add(group: number, routes: number): void {
-    this.count += routes
-    this.#byGroup[group] = (this.#byGroup[group] ?? 0) + routes
+  /** Routes lead from one group to another each; see `move`. */
+  moveAll(before: Int32Array, after: Uint32Array): void {
+    const byGroup = this.#byGroup
+    let more = 0
+    for (let route = 0; route < before.length; route++) {
+      const [from, to] = [before[route], after[route]]
+      if (from === to) continue
+      if (from === NO_MATCH) more++
+      else byGroup[from] = (byGroup[from] ?? 0) - 1
+      byGroup[to] = (byGroup[to] ?? 0) + 1
+    }
+    this.count += more
   }
 
   /** A route leads from one group to another; `NO_MATCH`: there is none. */
@@ -69,12 +77,7 @@ function programRun(
   const groups = group.subarray(first, end)
   const before = new Int32Array(end - first)
   fib.setAll4?.(addresses, length.subarray(first, end), groups, before)
-  let fresh = 0
-  for (let row = 0; row < before.length; row++) {
-    if (before[row] === NO_MATCH && groups[row] === groups[0]) fresh++
-    else uses.move(before[row], groups[row])
-  }
-  uses.add(groups[0], fresh)
+  uses.moveAll(before, groups)
 }
 
 function programRow({ family, address, length, group }: RouteBatch, row: number, fib: RouteTable, uses: RouteUses): void {

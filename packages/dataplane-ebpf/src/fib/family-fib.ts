@@ -9,6 +9,8 @@ import type { RowLinks } from './row-list.js'
 const LARGE = 4096
 /** Entries of the hosts that are being set. */
 const entries = new Uint32Array(PREFIXES_IN_PART)
+/** Length of an IPv4 host's prefix. */
+const HOST4 = 32
 /** Bit of a root that takes 16 bits of the address; see `bpf/lookup.h`. */
 export const LARGE_ROOT = 0x8000_0000
 
@@ -27,7 +29,7 @@ export class FamilyFib {
   readonly #bits: 32 | 128
   /** Prefixes of each length. */
   readonly #counts: Uint32Array
-  /** First row of those it has, or −1. */
+  /** First row of those that are no hosts, or −1. */
   #list = -1
   #trie: StrideTrie | undefined
   /** Rows of prefixes of full length. */
@@ -117,11 +119,8 @@ export class FamilyFib {
     if (addresses.length > room && this.#missing(addresses, lengths, room + 1) > room) throw this.#noRow()
     try {
       const trie = this.#trieFor(addresses, lengths)
-      inParts4(
-        { addresses, lengths, values: groups, before },
-        (near) => trie.reserve4(near),
-        (part, areHosts) => (areHosts ? this.#setHosts4(trie, part) : this.#setPrefixes4(trie, part)),
-      )
+      trie.reserve4({ addresses, lengths })
+      inParts4({ addresses, lengths, values: groups, before }, (part) => this.#setPart4(trie, part))
     } catch (error) {
       // As in `#insertNew`: without routes, a root would keep its blocks for nothing.
       if (this.size === 0) this.clear()
@@ -129,26 +128,31 @@ export class FamilyFib {
     }
   }
 
-  #setPrefixes4(trie: StrideTrie, part: Prefixes4): void {
-    const added = this.#rows.setAll4(this.vrf, part)
-    trie.insertAll4(part)
-    let next = 0
-    for (let index = 0; index < part.lengths.length; index++)
-      if (part.before[index] === NO_MATCH) this.#remember(added[next++], part.lengths[index])
+  /** @returns how many are new */
+  #setPart4(trie: StrideTrie, part: Prefixes4): number {
+    const { lengths, values, before } = part
+    const hosts = hostsIn(lengths)
+    if (hosts < lengths.length) this.#setPrefixes4(part)
+    const added = trie.insertAll4(part, entries)
+    if (hosts === 0) return added
+    const { room } = this.#rows
+    this.#rows.addHosts4(this.vrf, part, this.#hosts, entries)
+    const hostsAdded = room - this.#rows.room
+    // What is named twice is new once, and in its row already.
+    if (hostsAdded < hosts)
+      for (let index = 0; index < before.length; index++)
+        if (lengths[index] === HOST4 && before[index] !== NO_MATCH) this.#rows.setGroup(this.#hosts.get(entries[index]), values[index])
+    this.#counts[this.#bits] += hostsAdded
+    this.size += hostsAdded
+    return added
   }
 
-  #setHosts4(trie: StrideTrie, part: Prefixes4): void {
-    const { addresses, values, before } = part
-    trie.insertHosts4(addresses, values, before, entries)
-    const { room } = this.#rows
-    this.#list = this.#rows.addHosts4(this.vrf, part, { hosts: this.#hosts, entries, links: this.#links, list: this.#list })
-    const added = room - this.#rows.room
-    // What is named twice is new once, and in its row already.
-    if (added < before.length)
-      for (let index = 0; index < before.length; index++)
-        if (before[index] !== NO_MATCH) this.#rows.setGroup(this.#hosts.get(entries[index]), values[index])
-    this.#counts[this.#bits] += added
-    this.size += added
+  /** Sets the prefixes of a part that are no hosts in their rows. */
+  #setPrefixes4({ addresses, lengths, values, before }: Prefixes4): void {
+    const added = this.#rows.setAll4(this.vrf, { addresses, lengths, values, before })
+    let next = 0
+    for (let index = 0; index < lengths.length; index++)
+      if (lengths[index] < HOST4 && before[index] === NO_MATCH) this.#remember(added[next++], lengths[index])
   }
 
   /** Row of a prefix, or −1. */
@@ -175,6 +179,9 @@ export class FamilyFib {
       const { w0, w1, w2, w3, length, group } = this.#rows.at(row)
       visit(w0, w1, w2, w3, length, group)
     }
+    this.#trie?.forEachWhole((w0, w1, w2, w3, length, group) => {
+      if (length === this.#bits) visit(w0, w1, w2, w3, length, group)
+    })
   }
 
   /** Takes a route over that has its row already. @throws FibFullError */
@@ -191,7 +198,7 @@ export class FamilyFib {
     const row = this.#rowOf(w0, w1, w2, w3, length)
     if (row < 0) return false
     this.#refused = undefined // it may need less room now
-    this.#list = this.#links.remove(this.#list, row)
+    if (length < this.#bits) this.#list = this.#links.remove(this.#list, row)
     this.#rows.delete(row)
     this.#counts[length]--
     this.size--
@@ -204,6 +211,7 @@ export class FamilyFib {
   /** Gives everything back. */
   clear(): void {
     for (let row = this.#list; row >= 0; row = this.#links.after(row)) this.#rows.delete(row)
+    this.#forEachHost((row) => this.#rows.delete(row))
     this.#list = -1
     this.#counts.fill(0)
     if (this.#trie !== undefined) this.#memory.leave(this.#trie.words)
@@ -239,9 +247,19 @@ export class FamilyFib {
   }
 
   #remember(row: number, length: number): void {
-    this.#list = this.#links.add(this.#list, row)
+    if (length < this.#bits) this.#list = this.#links.add(this.#list, row)
     this.#counts[length]++
     this.size++
+  }
+
+  /** Calls `visit` with the row of every host. */
+  #forEachHost(visit: (row: number) => void): void {
+    const [trie, hosts, key] = [this.#trie, this.#hosts, new Uint32Array(4)]
+    trie?.forEachWhole((w0, w1, w2, w3, length) => {
+      if (length < this.#bits) return
+      key.set([w0, w1, w2, w3])
+      visit(hosts.get(trie.hostEntry(key)))
+    })
   }
 
   /** Builds the large form beside the compact one, which programs read until they are told. */
@@ -261,12 +279,14 @@ export class FamilyFib {
     const trie = new StrideTrie(16, this.#bits, this.#memory)
     const hosts = new HostRows(true)
     try {
-      for (let row = this.#list; row >= 0; row = this.#links.after(row)) {
+      const move = (row: number): void => {
         const { w0, w1, w2, w3, length, group } = this.#rows.at(row)
         this.#setKey(w0, w1, w2, w3)
         trie.insert(this.#key, length, group, true)
         this.#note(trie, hosts, row, length)
       }
+      for (let row = this.#list; row >= 0; row = this.#links.after(row)) move(row)
+      this.#forEachHost(move)
     } catch (error) {
       this.#memory.release(trie.words)
       throw error
@@ -301,4 +321,11 @@ export class FamilyFib {
 function cut(word: number, bits: number): number {
   if (bits <= 0) return 0
   return bits >= 32 ? word | 0 : word & ~(0xffff_ffff >>> bits)
+}
+
+/** How many of IPv4 prefixes are hosts. */
+function hostsIn(lengths: Uint8Array): number {
+  let hosts = 0
+  for (let row = 0; row < lengths.length; row++) if (lengths[row] === HOST4) hosts++
+  return hosts
 }

@@ -51,6 +51,7 @@ export class RouteIndex {
     let above = 0
     for (let index = first; index < end; index++) {
       const length = lengths[index]
+      if (length === 32) continue // found in the trie
       const number = length === 0 ? addresses[index] >>> 31 : addresses[index] >>> ((32 - length) & 31)
       if (number >>> RUN_BITS !== group || length !== lastLength) {
         group = number >>> RUN_BITS

@@ -1,7 +1,6 @@
 import { NO_MATCH, RouteBatch, type Prefixes4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
 import type { HostRows } from './host-rows.js'
-import type { RowLinks } from './row-list.js'
 import { ROW_ADDRESS, ROW_GROUP, ROW_PREFIX, ROW_VRF, ROW_WORDS, RouteIndex } from './route-index.js'
 
 /** Prefixes whose places are fetched together; what they need stays in the first cache. */
@@ -9,15 +8,6 @@ const AT_ONCE = 256
 const IPV4 = 4 << 8
 const HOST4 = (4 << 8) | 32
 const HOST6 = (6 << 8) | 128
-
-/** What a table has of its hosts: where their rows are found, by their entries in the trie, and the list of all its rows. */
-export interface HostsTable {
-  readonly hosts: HostRows
-  readonly entries: Uint32Array
-  readonly links: RowLinks
-  /** Its first row, or −1. */
-  readonly list: number
-}
 
 /** A route as its row has it. */
 export interface RouteRow {
@@ -122,19 +112,19 @@ export class RouteRows {
   }
 
   /**
-   * Adds the IPv4 addresses of a VRF that are new; there must be room.
+   * Adds the IPv4 hosts of a VRF that are new; there must be room. Other prefixes are passed over.
    *
-   * @param before `NO_MATCH` of those that are
-   * @param table gets their rows
-   * @returns the first of its rows
+   * @param prefixes `before` is `NO_MATCH` of those that are new
+   * @param hosts gets their rows @param entries theirs in the trie
    */
-  addHosts4(vrf: number, { addresses, values, before }: Omit<Prefixes4, 'lengths'>, { hosts, entries, links, list }: HostsTable): number {
+  addHosts4(vrf: number, { addresses, lengths, values, before }: Prefixes4, hosts: HostRows, entries: Uint32Array): void {
     const words = this.#words
     const free = this.#free
-    let [head, next, number] = [list, this.#next, -1]
+    const { pageBits, mask } = hosts
+    let [next, number] = [this.#next, -1]
     let page = hosts.pageOf(0)
     for (let index = 0; index < addresses.length; index++) {
-      if (before[index] !== NO_MATCH) continue
+      if (before[index] !== NO_MATCH || lengths[index] !== 32) continue
       const row = free.length > 0 ? (free.pop() as number) : next++
       const at = row * ROW_WORDS
       words[at + ROW_VRF] = vrf
@@ -145,19 +135,17 @@ export class RouteRows {
       words[at + ROW_GROUP] = values[index]
       words[at + ROW_PREFIX] = HOST4
       const entry = entries[index]
-      if (entry >>> hosts.pageBits !== number) {
-        number = entry >>> hosts.pageBits
+      if (entry >>> pageBits !== number) {
+        number = entry >>> pageBits
         page = hosts.pageOf(number)
       }
-      page[entry & hosts.mask] = row
-      head = links.add(head, row)
+      page[entry & mask] = row
     }
     this.#next = next
-    return head
   }
 
   /**
-   * Sets many IPv4 prefixes of a VRF in turn, none of full length; there must be room.
+   * Sets many IPv4 prefixes of a VRF in turn; there must be room. Hosts are passed over.
    *
    * @param prefixes `before` gets the group that each had, `NO_MATCH` for a new one
    * @returns the rows that are new, in turn; rows behind them mean nothing
@@ -170,6 +158,7 @@ export class RouteRows {
       const end = Math.min(first + AT_ONCE, signed.length)
       this.#index.fetch4(vrf, signed, lengths, first, end, this.#homes)
       for (let index = first; index < end; index++) {
+        if (lengths[index] === 32) continue
         const row = this.#index.find4(this.#homes[index - first], vrf, IPV4 | lengths[index], signed[index])
         if (row < 0) {
           before[index] = NO_MATCH

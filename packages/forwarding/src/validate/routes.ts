@@ -9,22 +9,19 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
   const { routes } = transaction
   const name = (row: number): string => `${routes.vrf[row]} ${routes.prefixAt(row)}`
   const dangling: [row: number, message: string][] = []
-  const [isVrf, isGroup] = [remembering(vrfs), remembering(groups)]
+  const [knownVrfs, knownGroups] = [new Known(vrfs), new Known(groups)]
   let isMalformed = false
-  /** The last row whose VRF and group are there: others mostly name the same. */
-  let sound = -1
-  for (let row = 0; row < routes.count; row++) {
-    const group = routes.group[row]
+  for (let row = endOfSound(routes, 0, knownVrfs, knownGroups); row < routes.count;) {
     const problem = rowProblem(routes, row)
     if (problem !== undefined) {
       isMalformed = true
       fail('route', `${routes.vrf[row]} row ${row}`, 'dataplane.range', problem)
-      continue
+    } else if (routes.group[row] !== NO_GROUP) {
+      const [vrf, group] = [routes.vrf[row], routes.group[row]]
+      if (!knownVrfs.has(vrf)) dangling.push([row, `VRF ${vrf} does not exist`])
+      if (!knownGroups.has(group)) dangling.push([row, `group ${group} does not exist`])
     }
-    if (group === NO_GROUP || (sound >= 0 && group === routes.group[sound] && routes.vrf[row] === routes.vrf[sound])) continue
-    if (!isVrf(routes.vrf[row])) dangling.push([row, `VRF ${routes.vrf[row]} does not exist`])
-    if (!isGroup(group)) dangling.push([row, `group ${group} does not exist`])
-    if (dangling.at(-1)?.[0] !== row) sound = row
+    row = endOfSound(routes, row + 1, knownVrfs, knownGroups)
   }
   if (isMalformed) return // what cannot be read cannot be counted
   if (dangling.length > 0) {
@@ -54,15 +51,33 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
   }
 }
 
-/** Whether an object will be there, with a few answers at hand: rows in a row ask for the same. */
-function remembering(objects: { has(id: number): boolean }): (id: number) => boolean {
-  const known = new Uint32Array(256).fill(NO_GROUP)
-  return (id) => {
-    if (known[id & 0xff] === id) return true
-    if (!objects.has(id)) return false
-    known[id & 0xff] = id
-    return true
+/** Which objects will be there, with a few answers at hand: rows in a row ask for the same. */
+class Known {
+  readonly #objects: { has(id: number): boolean }
+  /** By the last octet of their ids: some that will be there. */
+  readonly some = new Uint32Array(256).fill(NO_GROUP)
+
+  constructor(objects: { has(id: number): boolean }) {
+    this.#objects = objects
   }
+
+  has(id: number): boolean {
+    const isThere = this.#objects.has(id)
+    if (isThere) this.some[id & 0xff] = id
+    return isThere
+  }
+}
+
+/** The first row from `first` on that is not, at one look, an IPv4 route of a VRF and to a group that will be there. */
+function endOfSound({ count, vrf, family, address, length, group }: RouteBatch, first: number, vrfs: Known, groups: Known): number {
+  const [someVrfs, someGroups] = [vrfs.some, groups.some]
+  let row = first
+  for (; row < count; row++) {
+    const bits = length[row]
+    if (family[row] !== 4 || bits > 32 || (bits < 32 && address[row * 4] << bits !== 0)) break
+    if (someVrfs[vrf[row] & 0xff] !== vrf[row] || someGroups[group[row] & 0xff] !== group[row] || group[row] === NO_GROUP) break
+  }
+  return row
 }
 
 /** The row that counts for each route: later rows win over earlier ones. */

@@ -1,15 +1,16 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { NO_REGIONS, type FamilyRegions } from './fib-reader.js'
 import { HostTable } from './host-table.js'
-import { nearTogether, type Prefixes4 } from './near.js'
-import { inParts4, PREFIXES_IN_PART } from './parts.js'
-import { NO_MATCH, StrideTrie } from './stride-trie.js'
+import type { Prefixes4 } from './near.js'
+import { inParts4 } from './parts.js'
+import { NO_MATCH, StrideTrie, type Cover } from './stride-trie.js'
 
 /** From this many routes of a family on, a table's root takes 16 bits: 256 KiB that pay for themselves. */
 const LARGE = 4096
 
-/** Entries of the hosts that are being set, which nobody asks for. */
-const entries = new Uint32Array(PREFIXES_IN_PART)
+/** Bits of its root, and of each level below it. */
+const LARGE_ROOT = 16
+const LEVEL = 8
 
 type Visit = (w0: number, w1: number, w2: number, w3: number, length: number, value: number) => void
 
@@ -17,8 +18,8 @@ type Visit = (w0: number, w1: number, w2: number, w3: number, length: number, va
 export class FamilyTable {
   readonly #memory: FibMemory
   /**
-   * By length: prefix → value. The truth from which an entry is filled again when a longer prefix goes. Hosts of a large table, to which none is longer,
-   * are in its trie alone.
+   * By length: prefix → value. The truth from which an entry is filled again when a longer prefix goes. Whole prefixes of a large table are in its trie
+   * alone.
    */
   readonly #prefixes: (HostTable | undefined)[]
   #trie: StrideTrie | undefined
@@ -67,7 +68,7 @@ export class FamilyTable {
   get(w0: number, w1: number, w2: number, w3: number, length: number): number {
     if (!this.#isOfTrie(length)) return this.#prefixes[length]?.get(w0, w1, w2, w3) ?? NO_MATCH
     this.#setKey(w0, w1, w2, w3)
-    return this.#trie?.hostValue(this.#key) ?? NO_MATCH
+    return this.#trie?.wholeValue(this.#key, length) ?? NO_MATCH
   }
 
   delete(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
@@ -85,16 +86,16 @@ export class FamilyTable {
     this.#prefixes.forEach((prefixes, length) => {
       prefixes?.forEach((w0, w1, w2, w3, value) => visit(w0, w1, w2, w3, length, value))
     })
-    if (this.#isLarge) this.#trie?.forEachHost((w0, w1, w2, w3, value) => visit(w0, w1, w2, w3, this.bits, value))
+    if (this.#isLarge) this.#trie?.forEachWhole(visit)
   }
 
   /** Whether prefixes of this length are in the trie alone. */
   #isOfTrie(length: number): boolean {
-    return length === this.bits && this.#isLarge
+    return length >= LARGE_ROOT && length % LEVEL === 0 && this.#isLarge
   }
 
   get #isLarge(): boolean {
-    return this.#trie?.rootBits === 16
+    return this.#trie?.rootBits === LARGE_ROOT
   }
 
   /** Hosts of a compact table lie where look-ups read them; all other prefixes are the writer's own. */
@@ -104,6 +105,7 @@ export class FamilyTable {
 
   /** How many of many IPv4 prefixes are not there; one that is named twice counts twice. @param most that are counted */
   #missing({ addresses, lengths }: Prefixes4, most: number): number {
+    if (this.size === 0) return Math.min(addresses.length, most)
     let missing = 0
     for (let row = 0; row < addresses.length && missing < most; row++)
       if (this.get(addresses[row], 0, 0, 0, lengths[row]) === NO_MATCH) missing++
@@ -111,61 +113,36 @@ export class FamilyTable {
   }
 
   #setAllIn4(trie: StrideTrie, prefixes: Prefixes4): void {
-    const counts = countsOf(prefixes.lengths)
-    this.#reserve4(counts)
-    if (counts[32] === 0) this.#setShorterIn4(trie, prefixes, counts)
-    else
-      inParts4(
-        prefixes,
-        (near) => trie.reserve4(near),
-        (part, areHosts) => {
-          if (areHosts) {
-            trie.insertHosts4(part.addresses, part.values, part.before, entries)
-            for (let row = 0; row < part.before.length; row++) if (part.before[row] === NO_MATCH) this.size++
-          } else {
-            this.#rememberAll4(part, countsOf(part.lengths))
-            trie.insertAll4(part)
-          }
-        },
-      )
-  }
-
-  /** Sets prefixes none of which is a host. */
-  #setShorterIn4(trie: StrideTrie, prefixes: Prefixes4, counts: Uint32Array): void {
-    const near = nearTogether(prefixes) ?? prefixes
     // Before anything has changed: there may be no memory.
-    trie.reserve4(near)
-    // These are found by a hash, which gains nothing by their order.
-    const added = this.#rememberAll4(prefixes, counts)
-    if (near !== prefixes) {
-      if (added === near.before.length) near.before.fill(NO_MATCH)
-      else near.before.set(nearTogether(prefixes)?.before ?? [])
-    }
-    trie.insertAll4(near)
+    this.#reserve4(countsOf(prefixes.lengths))
+    trie.reserve4(prefixes)
+    inParts4(prefixes, (part) => {
+      this.#rememberAll4(part, countsOf(part.lengths))
+      const added = trie.insertAll4(part)
+      this.size += added
+      return added
+    })
   }
 
   #reserve4(counts: Uint32Array): void {
     for (const [length, count] of counts.entries()) if (count > 0 && !this.#isOfTrie(length)) this.#prefixesOf(length).reserve(count)
   }
 
-  /** Sets prefixes for which room was made. @returns how many are new */
-  #rememberAll4({ addresses, lengths, values, before }: Prefixes4, counts: Uint32Array): number {
-    const sizeBefore = this.size
+  /** Sets prefixes for which room was made where they are remembered, and tells what they had there. */
+  #rememberAll4({ addresses, lengths, values, before }: Prefixes4, counts: Uint32Array): void {
     for (const [length, count] of counts.entries()) {
-      if (count === 0) continue
+      if (count === 0 || this.#isOfTrie(length)) continue
       const prefixes = this.#prefixesOf(length)
-      const had = prefixes.count
       if (count === lengths.length) prefixes.setAll4(addresses, values, before)
       else
         for (let row = 0; row < lengths.length; row++)
           if (lengths[row] === length) before[row] = prefixes.set(addresses[row], 0, 0, 0, values[row])
-      this.size += prefixes.count - had
     }
-    return this.size - sizeBefore
   }
 
   #insertAll4({ addresses, lengths, values, before }: Prefixes4): void {
     for (let row = 0; row < addresses.length; row++) {
+      if (before[row] === NO_MATCH) this.size++
       if (lengths[row] < this.bits) this.#insert(addresses[row], 0, 0, 0, lengths[row], values[row], before[row] === NO_MATCH)
     }
   }
@@ -178,13 +155,13 @@ export class FamilyTable {
 
   /** Builds the large form beside the compact one, then reads it. */
   #enlarge(): void {
-    const trie = new StrideTrie(16, this.bits, this.#memory)
+    const trie = new StrideTrie(LARGE_ROOT, this.bits, this.#memory)
     this.forEach((w0, w1, w2, w3, length, value) => {
       this.#setKey(w0, w1, w2, w3)
       trie.insert(this.#key, length, value, true)
     })
     this.#trie = trie
-    this.#prefixes[this.bits] = undefined
+    for (let length = LARGE_ROOT; length <= this.bits; length += LEVEL) this.#prefixes[length] = undefined
   }
 
   /** Tells what look-ups read from now on. */
@@ -197,15 +174,17 @@ export class FamilyTable {
   }
 
   /** The longest prefix shorter than `length` that covers the current key. */
-  #cover(length: number): { readonly length: number; readonly value: number } | undefined {
+  #cover(length: number): Cover | undefined {
     const [w0, w1, w2, w3] = this.#key
-    for (let shorter = length - 1; shorter >= 0; shorter--) {
+    const whole = this.#isLarge ? this.#trie?.wholeCover(this.#key, length) : undefined
+    const shortest = whole === undefined ? 0 : whole.length + 1
+    for (let shorter = length - 1; shorter >= shortest; shorter--) {
       const prefixes = this.#prefixes[shorter]
       if (prefixes === undefined || prefixes.count === 0) continue
       const value = prefixes.get(masked(w0, shorter), masked(w1, shorter - 32), masked(w2, shorter - 64), masked(w3, shorter - 96))
       if (value !== NO_MATCH) return { length: shorter, value }
     }
-    return undefined
+    return whole
   }
 
   #setKey(w0: number, w1: number, w2: number, w3: number): void {

@@ -1,6 +1,4 @@
-/** Bit that marks an entry of a trie as the index of a child block; see `StrideTrie`. */
-const CHILD = 0x8000_0000
-const BLOCK = 256
+import { BLOCK, CHILD } from './trie-blocks.js'
 
 /**
  * How many blocks IPv4 prefixes need that a trie does not have yet.
@@ -8,29 +6,28 @@ const BLOCK = 256
  * @param words of the trie, its root first @param levels at how many bits of an address a block begins: those of the root, and so on
  */
 export function missingBlocks4(words: Uint32Array, levels: readonly number[], addresses: Uint32Array, lengths: Uint8Array): number {
-  const seen = levels.map((bits) => new Uint32Array(2 ** bits / 32))
   let missing = 0
-  for (let row = 0; row < addresses.length; row = endOfWay(addresses, lengths, row)) {
-    const address = addresses[row]
-    for (const [level, bits] of levels.entries()) {
-      if (lengths[row] <= bits) break
-      const above = address >>> (32 - bits)
-      const bit = 1 << (above & 31)
-      if ((seen[level][above >>> 5] & bit) !== 0) continue
-      seen[level][above >>> 5] |= bit
-      if (!hasBlock(words, levels, address, bits)) missing++
-    }
-  }
+  for (const bits of levels) missing += missingBelow(words, levels, bits, addresses, lengths)
   return missing
 }
 
-/** The first row behind `first` that may go another way: what is beside it, and no longer, goes its way. */
-function endOfWay(addresses: Uint32Array, lengths: Uint8Array, first: number): number {
-  const above = addresses[first] >>> 8
-  const length = lengths[first]
-  let row = first + 1
-  while (row < addresses.length && addresses[row] >>> 8 === above && lengths[row] <= length) row++
-  return row
+/** Of these, the ones that begin at `bits` bits of an address. */
+function missingBelow(words: Uint32Array, levels: readonly number[], bits: number, addresses: Uint32Array, lengths: Uint8Array): number {
+  const seen = new Int32Array(2 ** bits / 32)
+  const shift = 32 - bits
+  let last = -1
+  let missing = 0
+  for (let row = 0; row < addresses.length; row++) {
+    if (lengths[row] <= bits) continue
+    const above = addresses[row] >>> shift
+    if (above === last) continue
+    last = above
+    const bit = 1 << (above & 31)
+    if ((seen[above >>> 5] & bit) !== 0) continue
+    seen[above >>> 5] |= bit
+    if (!hasBlock(words, levels, addresses[row], bits)) missing++
+  }
+  return missing
 }
 
 /** Whether a trie has a block behind the first `bits` bits of an address. */

@@ -5,64 +5,68 @@ export interface Prefixes4 {
   readonly lengths: Uint8Array
   /** 0–2^31-2. */
   readonly values: Uint32Array
-  /** The value that it had, −1 for none. */
+  /** The value that each had, −1 for none: it is found out. */
   readonly before: Int32Array
 }
 
 /** What addresses are parted into: each part of a million random routes finds its words of the trie in a second cache. */
 const PARTS_BITS = 8
-const PARTS_MASK = (1 << PARTS_BITS) - 1
+const PARTS = 1 << PARTS_BITS
+/** Rows of which one may come behind a greater address: it waits for memory, which costs less than to order them all. */
+const ROWS_A_STEP_BACK = 64
 
 /**
- * The same prefixes with those that are near each other together, and equal ones in the order in which they came; undefined where they are so already.
- * Inserted so, they find the trie's words in the cache, where a random order waits for memory at each.
+ * Parts addresses by their first bits in which any differ: undefined where they mostly ascend, so that those which are near each other are together already.
  *
- * @param order gets which of the prefixes each of them was
+ * @returns shift by which an address has the number of its part in its last bits
  */
-export function nearTogether({ addresses, lengths, values, before }: Prefixes4, order?: Uint32Array): Prefixes4 | undefined {
-  const count = addresses.length
-  if (isAscending(addresses)) return undefined
+export function partingOf(addresses: Uint32Array): number | undefined {
   let differing = 0
-  for (let row = 1; row < count; row++) differing |= addresses[row] ^ addresses[0]
-  const shift = Math.max(0, 32 - PARTS_BITS - Math.clz32(differing))
-  const ends = new Uint32Array(1 << PARTS_BITS)
-  if (!countParts(addresses, shift, ends)) return undefined
-  let sum = 0
-  for (let part = 0; part < ends.length; part++) {
-    sum += ends[part]
-    ends[part] = sum - ends[part]
+  let stepsBack = 0
+  for (let row = 1; row < addresses.length; row++) {
+    differing |= addresses[row] ^ addresses[0]
+    if (addresses[row] < addresses[row - 1]) stepsBack++
   }
+  if (stepsBack * ROWS_A_STEP_BACK <= addresses.length) return undefined
+  return Math.max(0, 32 - PARTS_BITS - Math.clz32(differing))
+}
+
+/**
+ * The same prefixes part by part, those of a part in the order in which they came. Inserted so, they find the trie's words in the cache, where a random order
+ * waits for memory at each.
+ */
+export function parted({ addresses, lengths, values }: Prefixes4, shift: number): Prefixes4 {
+  const count = addresses.length
   const near = {
     addresses: new Uint32Array(count),
     lengths: new Uint8Array(count),
     values: new Uint32Array(count),
     before: new Int32Array(count),
   }
+  const next = startsOf(addresses, shift)
   for (let row = 0; row < count; row++) {
-    const at = ends[(addresses[row] >>> shift) & PARTS_MASK]++
+    const at = next[(addresses[row] >>> shift) & (PARTS - 1)]++
     near.addresses[at] = addresses[row]
     near.lengths[at] = lengths[row]
     near.values[at] = values[row]
-    near.before[at] = before[row]
-    if (order !== undefined) order[at] = row
   }
   return near
 }
 
-function isAscending(addresses: Uint32Array): boolean {
-  for (let row = 1; row < addresses.length; row++) if (addresses[row] < addresses[row - 1]) return false
-  return true
+/** Tells prefixes what `before` of the same says that are parted. */
+export function tellBefore({ addresses, before }: Prefixes4, near: Prefixes4, shift: number): void {
+  const next = startsOf(addresses, shift)
+  for (let row = 0; row < before.length; row++) before[row] = near.before[next[(addresses[row] >>> shift) & (PARTS - 1)]++]
 }
 
-/** How many addresses each part has; returns whether any comes behind one of a later part. */
-function countParts(addresses: Uint32Array, shift: number, counts: Uint32Array): boolean {
-  let isApart = false
-  let last = 0
-  for (let row = 0; row < addresses.length; row++) {
-    const part = (addresses[row] >>> shift) & PARTS_MASK
-    counts[part]++
-    if (part < last) isApart = true
-    last = part
+/** Where each part begins. */
+function startsOf(addresses: Uint32Array, shift: number): Uint32Array {
+  const starts = new Uint32Array(PARTS)
+  for (let row = 0; row < addresses.length; row++) starts[(addresses[row] >>> shift) & (PARTS - 1)]++
+  let sum = 0
+  for (let part = 0; part < PARTS; part++) {
+    sum += starts[part]
+    starts[part] = sum - starts[part]
   }
-  return isApart
+  return starts
 }
