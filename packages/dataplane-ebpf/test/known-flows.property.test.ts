@@ -16,7 +16,7 @@ import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, byMemory, byProgram, newEngine } from './support/twins.js'
+import { byEngine, byMemory, byProgram, newEngine, rateLimits } from './support/twins.js'
 
 const MAC = { own: MacAddress.parse('02:00:00:00:00:0a'), far: MacAddress.parse('02:00:00:00:00:0b') } as const
 const POD = { 4: '10.1.0.1', 6: 'fd01::1' } as const
@@ -39,6 +39,7 @@ const world = fc.record({
   /** Where it is policed: a rule names a mirror. */
   isCopied: fc.constantFrom(false, false, true),
   hasService: fc.boolean(),
+  limits: fc.option(rateLimits, { nil: undefined, freq: 2 }),
 })
 type World = typeof world extends fc.Arbitrary<infer Of> ? Of : never
 
@@ -93,7 +94,7 @@ function inputOf({ from, family, isTcp, port, far, by, isMixed }: Flow, packet: 
 
 /** @param before what the tables were, `undefined` when there were none */
 function tablesOf(generation: number, drawn: World, before?: World): FibTransaction {
-  const { encapsulation, outer, labels, ttlModel, trafficClassModel, ecn, mtu, clampMss, isPoliced, isCopied, hasService } = drawn
+  const { encapsulation, outer, labels, ttlModel, trafficClassModel, ecn, mtu, clampMss, isPoliced, isCopied, hasService, limits } = drawn
   const routes = new RouteBatch()
   for (const pod of [POD[4], POD[6]]) routes.push(1, IpPrefix.of(IpAddress.parse(pod)), 1)
   for (const far of ['10.2.0.0/16', 'fd02::/64']) routes.push(1, IpPrefix.parse(far), 2)
@@ -121,7 +122,10 @@ function tablesOf(generation: number, drawn: World, before?: World): FibTransact
   return {
     ...emptyTransaction(generation),
     vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
-    ports: { set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu, clampMss }], remove: [] },
+    ports: {
+      set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu, clampMss, ...(limits && { rateLimits: limits }) }],
+      remove: [],
+    },
     nextHops: {
       set: [
         { id: 1, action: { type: 'port', port: 1 } },
@@ -204,7 +208,8 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
               if (drawn.isPoliced && drawn.isCopied) expect(remembered).toBeUndefined()
               expect(remembered ?? byProgram(router, each)).toEqual(expected)
               const kind = one.from === 'port' ? drawn.encapsulation : one.by
-              if (remembered !== undefined) known.set(`${one.from} ${kind}`, (known.get(`${one.from} ${kind}`) ?? 0) + 1)
+              if (remembered?.reason?.endsWith('-rate') === true) known.set(remembered.reason, (known.get(remembered.reason) ?? 0) + 1)
+              else if (remembered !== undefined) known.set(`${one.from} ${kind}`, (known.get(`${one.from} ${kind}`) ?? 0) + 1)
             }
             router.parts.maps.forgetDecisions()
             expect(byMemory(router, first)).toBeUndefined()

@@ -1,6 +1,7 @@
-import { DROP_REASONS, ENCAPSULATIONS, type DataplaneEvent, type Encapsulation } from '@heddle/core'
+import { DROP_REASONS, ENCAPSULATIONS, type DataplaneEvent, type Encapsulation, type PortObject, type RateLimits } from '@heddle/core'
 import { arbitraryInput, arbitraryTables, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
 import { DELIVER, DROP, ForwardingEngine, FRAGMENT, HEADROOM, PacketOut, SEND } from '@heddle/forwarding'
+import fc from 'fast-check'
 import { expect } from 'vitest'
 import { writeOuter } from '../../../dataplane-tun/test/support/ip-packet.js'
 import type { EbpfRouter } from '../../src/ebpf-router.js'
@@ -35,6 +36,30 @@ export const singleMemberTables = arbitraryTables(around).map((drawn): Tables =>
   ...drawn,
   groups: drawn.groups.map((group) => ({ ...group, members: group.members.slice(0, 1) })),
 }))
+
+/** A limit that brings an octet back in eight seconds: only its burst counts. */
+const burst = (most: number) => fc.integer({ min: 1, max: most }).map((burstOctets) => ({ bitsPerSecond: 1, burstOctets }))
+/* Most packets come from ports. */
+export const rateLimits: fc.Arbitrary<RateLimits> = fc.record({ egress: burst(4000), ingress: burst(100) }, { requiredKeys: [] })
+
+/** The same tables, with limits at some of the ports. */
+export function limited(tables: fc.Arbitrary<Tables>): fc.Arbitrary<Tables> {
+  const limits = fc.array(fc.option(rateLimits, { nil: undefined, freq: 2 }), { minLength: 4, maxLength: 4 })
+  return fc.tuple(tables, limits).map(([drawn, drawnLimits]): Tables => {
+    const rateOf = (index: number): Pick<PortObject, 'rateLimits'> => {
+      const found = drawnLimits[index % drawnLimits.length]
+      return found === undefined ? {} : { rateLimits: found }
+    }
+    return { ...drawn, ports: drawn.ports.map((port, index) => ({ ...port, ...rateOf(index) })) }
+  })
+}
+
+/**
+ * Time of the forwarder in TypeScript, milliseconds: it moves by less than brings an octet back in any run, and by enough that no packet of a burst comes
+ * at the same moment as the one before, as none does in the kernel.
+ */
+let now = 1_000_000
+
 /** Index of the loopback device, in every namespace. */
 const LOOPBACK = 1
 
@@ -61,6 +86,7 @@ export function newEngine(observe?: (event: DataplaneEvent) => void): Forwarding
     outer: 'full',
     underlayMtu: MTU,
     features: OFFERED_FEATURES,
+    clock: { now: () => now },
   })
 }
 
@@ -85,6 +111,7 @@ export function byEngine(engine: ForwardingEngine, input: PacketInput): Result {
   const packet = bytesOf(input)
   const bytes = new Uint8Array(HEADROOM + packet.length)
   bytes.set(packet, HEADROOM)
+  now++
   const out = new PacketOut()
   const verdict =
     input.from === 'port'

@@ -1,0 +1,195 @@
+import { RouteBatch, type FibTransaction, type PortObject, type RateLimits } from '@heddle/core'
+import { labelled, testPacket, testSegment } from '@heddle/dataplane-conformance'
+import { IpAddress, IpPrefix } from '@heddle/wire'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import { readBpfObject } from '../src/bpf-object.js'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { View } from '../src/layout/struct.js'
+import { LINK, LOCAL_KEY } from '../src/layout/structs/objects.js'
+import { RATE, RATE_KEY } from '../src/layout/structs/rate.js'
+import type { NativeObject } from '../src/native/binding.js'
+import { call } from '../src/native/call.js'
+import { KernelMaps, wordBytes } from '../src/tables/kernel-maps.js'
+import { KernelTables } from '../src/tables/kernel-tables.js'
+import { mapSizes } from '../src/tables/map-sizes.js'
+import { missing, titled } from './support/requirements.js'
+import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+import { bytesOf } from './support/twins.js'
+
+const PORT = 1
+const [INGRESS, EGRESS] = [0, 1]
+/** Nanoseconds of an octet at one bit a second. */
+const OCTET = 8_000_000_000n
+const ENDS = { 4: ['10.1.0.1', '10.2.0.1'], 6: ['fd01::1', 'fd02::1'] } as const
+const LABEL = 1001
+
+const port = (rateLimits?: RateLimits, id = PORT): PortObject => ({
+  id,
+  kind: 'endpoint',
+  vrf: 1,
+  allowedSources: [],
+  gateways: [],
+  mtu: 1400,
+  ...(rateLimits && { rateLimits }),
+})
+const ports = (generation: number, ...set: readonly PortObject[]): FibTransaction => ({
+  ...emptyTransaction(generation),
+  ports: { set, remove: [] },
+})
+
+const localKey = (family: 4 | 6): Uint8Array => new View(LOCAL_KEY).set('family', family).setAddress('address', LOCAL[family]).bytes
+
+/** What a limit remembers. */
+function timeOf(maps: KernelMaps, direction: number, id = PORT): bigint | undefined {
+  const value = maps.get('rates', new View(RATE_KEY).set('port', id).set('direction', direction).bytes)
+  return value && new DataView(value.buffer, value.byteOffset).getBigUint64(RATE.offsetOf('time'), true)
+}
+
+describe.skipIf(missing() !== '')(titled('rate limits in the programs'), () => {
+  let namespace: RouterNamespace
+  let router: EbpfRouter
+
+  beforeAll(async () => {
+    namespace = new RouterNamespace('rates')
+    router = await namespace.open({ fibBlocks: 1024, routes: 64, flows: 1024 })
+    const routes = new RouteBatch()
+    for (const family of [4, 6] as const) routes.push(1, IpPrefix.of(IpAddress.parse(ENDS[family][1])), 1)
+    const tunnel = { type: 'tunnel', encapsulation: 'mpls-udp', local: LOCAL[4], remote: PEERS[4][0], labels: [16] } as const
+    const wide = { bitsPerSecond: 1, burstOctets: 536_870_911 }
+    const report = await router.apply({
+      ...ports(1, port({ egress: wide, ingress: wide })),
+      vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+      nextHops: { set: [{ id: 1, action: { ...tunnel, ttlModel: 'pipe', trafficClassModel: 'pipe' } }], remove: [] },
+      groups: { set: [{ id: 1, members: [{ nextHop: 1, weight: 1 }], seed: 1 }], remove: [] },
+      tunnelSources: { set: [{ id: 1, prefixes: [PEERS[4][0], PEERS[6][0]].map((peer) => IpPrefix.of(peer)) }], remove: [] },
+      labels: { set: [{ label: LABEL, action: { type: 'pop-forward', port: PORT }, sources: 1 }], remove: [] },
+      routes,
+    })
+    expect(report).toMatchObject({ status: 'applied', failures: [] })
+    router.parts.maps.set('links', PORT, new View(LINK).set('ifindex', 1).bytes)
+    router.parts.maps.set('devices', 1, wordBytes(PORT))
+  })
+  afterAll(async () => {
+    await router?.close()
+    namespace?.close()
+  })
+
+  const train = fc.record({
+    direction: fc.constantFrom(INGRESS, EGRESS),
+    family: fc.constantFrom(4 as const, 6 as const),
+    isTcp: fc.boolean(),
+    options: fc.constantFrom([], [1, 1, 1, 1], [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
+    payload: fc.integer({ min: 1, max: 1300 }),
+    segments: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1300 })),
+  })
+  type Train = typeof train extends fc.Arbitrary<infer Of> ? Of : never
+
+  function frameOf({ direction, family, isTcp, options, payload }: Train): Uint8Array {
+    const [near, far] = ENDS[family]
+    const [source, destination] = direction === EGRESS ? [near, far] : [far, near]
+    const inner = isTcp
+      ? testSegment({ source, destination, size: payload, options, flags: 0x10 })
+      : testPacket({ source, destination, size: payload })
+    const outer = {
+      from: 'underlay',
+      encapsulation: 'mpls-udp',
+      source: PEERS[family][0],
+      packet: labelled([{ label: LABEL }], inner),
+    } as const
+    const packet = direction === EGRESS ? inner : bytesOf(outer)
+    return Uint8Array.of(...new Uint8Array(12), ...(packet[0] >> 4 === 4 ? [0x08, 0x00] : [0x86, 0xdd]), ...packet)
+  }
+
+  /** Octets of the packets that it stands for, one by one. */
+  function octetsOf({ family, isTcp, options, payload, segments }: Train): number {
+    const headers = (family === 4 ? 20 : 40) + (isTcp ? 20 + options.length : 8)
+    let octets = 0
+    for (let left = payload; left > 0; left -= segments || payload) octets += headers + Math.min(left, segments || payload)
+    return octets
+  }
+
+  it('count the octets of every packet that a train stands for, and those of flows that are known', () => {
+    const { maps } = router.parts
+    const counts = { known: 0, trains: 0 }
+    /** Octets that a limit counts while a frame goes in. */
+    const counted = (direction: number, frame: Uint8Array, segments: number): number => {
+      const before = timeOf(maps, direction) as bigint
+      router.run(direction === EGRESS ? 'egress' : 'ingress', frame, segments)
+      return Number(((timeOf(maps, direction) as bigint) - before) / OCTET)
+    }
+    // Behind these the times are ahead of the clock, and move by what counts alone.
+    for (const direction of [INGRESS, EGRESS])
+      counted(direction, frameOf({ direction, family: 4, isTcp: false, options: [], payload: 1000, segments: 0 }), 0)
+    fc.assert(
+      fc.property(train, (one) => {
+        const frame = frameOf(one)
+        maps.forgetDecisions()
+        expect(counted(one.direction, frame, one.segments)).toBe(octetsOf(one))
+        expect(counted(one.direction, frame, 0)).toBe(octetsOf({ ...one, segments: 0 }))
+        // Without the device of the port, or the router's own addresses, there is but memory.
+        const [map, key] = one.direction === EGRESS ? (['devices', wordBytes(1)] as const) : (['locals', localKey(one.family)] as const)
+        const value = maps.object.lookup(map, key) as Uint8Array
+        maps.object.remove(map, key)
+        const known = counted(one.direction, frame, one.segments)
+        maps.object.update(map, key, value)
+        expect(known).toBe(octetsOf(one))
+        counts.known++
+        if (octetsOf(one) > frame.length) counts.trains++
+      }),
+      { numRuns: 200 },
+    )
+    process.stdout.write(`${counts.known} packets of known flows, ${counts.trains} trains\n`)
+    expect(counts.trains).toBeGreaterThan(0)
+  })
+})
+
+describe.skipIf(missing() !== '')(titled('rate limits in the maps'), () => {
+  let object: NativeObject
+  beforeAll(() => {
+    object = call((native) => native.objectLoad(readBpfObject(), mapSizes({ fibBlocks: 1024, routes: 16, flows: 1024, ports: 4 })))
+  })
+  afterAll(() => object?.close())
+
+  it('are told as they were set, and go on, also behind a restart, until they are others or gone', () => {
+    const maps = new KernelMaps(object)
+    const slow = { bitsPerSecond: 1000, burstOctets: 2000 }
+    const most = { bitsPerSecond: 1e15, burstOctets: 536_870_911 }
+    let tables = new KernelTables(maps)
+    let generation = 0
+    const set = (limits?: RateLimits, id?: number): void => {
+      const wanted = port(limits, id)
+      expect(tables.program(ports(++generation, wanted))).toEqual([])
+      expect(tables.dump().ports.find((found) => found.id === wanted.id)).toEqual(wanted)
+    }
+    /** As if packets had passed. */
+    const pass = (direction: number, time: number): void => {
+      const key = new View(RATE_KEY).set('port', PORT).set('direction', direction).bytes
+      maps.set('rates', key, new View(RATE, maps.get('rates', key)).setLarge('time', time).bytes)
+    }
+    const times = (): readonly (bigint | undefined)[] => [timeOf(maps, INGRESS), timeOf(maps, EGRESS)]
+
+    set({ egress: slow, ingress: most })
+    pass(INGRESS, 7)
+    pass(EGRESS, 9)
+    set({ egress: { ...slow }, ingress: { ...most } })
+    expect(times()).toEqual([7n, 9n])
+    tables = new KernelTables(maps)
+    set({ egress: slow, ingress: most })
+    expect(times()).toEqual([7n, 9n])
+    set({ egress: slow, ingress: { ...most, burstOctets: 1 } })
+    expect(times()).toEqual([0n, 9n])
+    set({ egress: slow })
+    expect(times()).toEqual([undefined, 9n])
+    set({})
+    expect(times()).toEqual([undefined, undefined])
+    set({ egress: slow, ingress: slow })
+    set()
+    expect(times()).toEqual([undefined, undefined])
+    // Room for both of every port, and none is left behind.
+    for (const id of [1, 2, 3, 4]) set({ egress: slow, ingress: slow }, id)
+    expect(tables.program({ ...emptyTransaction(++generation), ports: { set: [], remove: [1, 2, 3, 4] } })).toEqual([])
+    expect([...maps.entries('rates')]).toEqual([])
+  })
+})
