@@ -4,8 +4,9 @@
 use std::{io::IoSlice, ops::Range};
 
 use crate::{
-    train::{MAX_PACKET, Train, Wagon},
+    train::{MAX_PACKET, Train},
     tun::descriptor,
+    wagon::Wagon,
 };
 
 /// Pieces of payload in one call; a train of more goes packet by packet.

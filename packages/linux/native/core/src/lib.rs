@@ -17,6 +17,7 @@ pub mod socket_address;
 pub mod tcp;
 pub mod train;
 pub mod tun;
+pub mod wagon;
 pub mod waiter;
 
 pub use error::{Error, Result};

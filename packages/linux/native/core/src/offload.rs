@@ -100,7 +100,10 @@ pub fn is_udp(header: &[u8; HEADER]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{UDP, Wagon, tests::packet};
+    use crate::{
+        train::{UDP, tests::packet},
+        wagon::Wagon,
+    };
 
     fn virtio(flags: u8, kind: u8, size: u16, start: u16, offset: u16) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];

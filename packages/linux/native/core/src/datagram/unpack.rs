@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::descriptor;
-use crate::train::{Train, Wagon};
+use crate::{train::Train, wagon::Wagon};
 
 /// What stands between a datagram's start and the IP packet that it carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
