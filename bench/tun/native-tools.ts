@@ -5,8 +5,9 @@ import { root } from '../harness/machine.ts'
 
 const OUT = join(root, 'out', 'bench', 'tun')
 
-/** Programs in C that the bench brings along, by name. */
-export type Tool = 'forwarder' | 'traffic'
+/** Programs in C that the bench brings along, and what of `native/` each is made of. */
+const SOURCES = { forwarder: ['forwarder', 'forwarder-out', 'forwarder-in'], traffic: ['traffic'] } as const
+export type Tool = keyof typeof SOURCES
 
 const made = new Map<Tool, string>()
 
@@ -16,7 +17,8 @@ export function compiled(tool: Tool): string {
   if (before !== undefined) return before
   mkdirSync(OUT, { recursive: true })
   const path = join(OUT, tool)
-  execFileSync('cc', ['-O3', '-Wall', '-Wextra', '-Werror', '-pthread', join(root, 'bench', 'tun', 'native', `${tool}.c`), '-o', path], {
+  const sources = SOURCES[tool].map((name) => join(root, 'bench', 'tun', 'native', `${name}.c`))
+  execFileSync('cc', ['-O3', '-Wall', '-Wextra', '-Werror', '-pthread', ...sources, '-o', path], {
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   made.set(tool, path)

@@ -59,7 +59,7 @@ async function forwarderInC(namespaces: Namespaces, { sites = BOTH, cpu }: Start
   for (const site of sites) {
     const far = other[site]
     // In a session of its own as Heddle's forwarder is: Linux shares processors among sessions first (autogroup), and traffic is in this one's.
-    const command = ['setsid', program, namespaces.path(`pod-${site}`), 'eth0']
+    const command = ['setsid', program, '2', namespaces.path(`pod-${site}`), 'eth0']
     const argv = [...command, NODE[site], NODE[far], `${LABEL[far]}`, `${LABEL[site]}`, POD[far]]
     children.push(await namespaces.serve(`node-${site}`, argv, cpu))
     configurePod(namespaces, site)
