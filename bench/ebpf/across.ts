@@ -11,12 +11,12 @@ const NAMES = { heddle: 'Heddle', tc: 'Heddle, tc', minimal: 'minimal XDP progra
 /** Verdicts of XDP and of tc. */
 const [XDP_PASS, XDP_TX, TC_REDIRECT, TC_NEXT] = [2, 3, 7, 0xffff_ffff]
 /** A label that is swapped, and that of the VRF. */
-const LABELS = { swap: 2001, vrf: 2002 } as const
+export const LABELS = { swap: 2001, vrf: 2002 } as const
 const ROUTES = 10_000
-const [FAR] = addresses(ROUTES)
+export const [FAR] = addresses(ROUTES)
 
 /** Tables of a router between site b and others: both labels lead to a tunnel to site b. */
-function tables(): FibTransaction {
+export function transitTables(): FibTransaction {
   const { nextHops, labels, ...rest } = siteTransaction('a')
   const way = {
     id: 40,
@@ -40,10 +40,14 @@ function tables(): FibTransaction {
   }
 }
 
-/** A UDP packet of 64 octets in a tunnel from site b. */
-function frameWith(label: number): Uint8Array {
-  const to = IpAddress.v4(FAR)
-  const inner = ipv4('10.9.0.1', String(to), 17, Uint8Array.of(0x30, 0x39, 0, 9, 0, 44, 0, 0, ...new Uint8Array(36)))
+/** A UDP packet of 64 octets to one of the routes. */
+export function packet(): Uint8Array {
+  return ipv4('10.9.0.1', String(IpAddress.v4(FAR)), 17, Uint8Array.of(0x30, 0x30, 0, 9, 0, 44, 0, 0, ...new Uint8Array(36)))
+}
+
+/** The packet in a tunnel from site b. */
+export function frameWith(label: number): Uint8Array {
+  const inner = packet()
   const entry = Uint8Array.of(label >> 12, (label >> 4) & 255, (label & 15) * 16 + 1, 64)
   return ethernet(ipv4(NODE.b, NODE.a, 17, Uint8Array.of(0xc0, 0, 0x19, 0xeb, 0, 8 + 4 + inner.length, 0, 0, ...entry, ...inner)))
 }
@@ -59,7 +63,7 @@ the program. The minimal program looks nothing up, checks nothing and counts not
     const { dataplane, namespaces } = one
     namespaces.run('node-a', 'sysctl -q -w net.ipv4.conf.up0.forwarding=1')
     namespaces.run('node-a', `ip neighbour replace ${NODE.b} lladdr 02:00:00:00:00:0b nud permanent dev up0`)
-    const report = await dataplane.apply(tables())
+    const report = await dataplane.apply(transitTables())
     if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))
     const bare = loadObject('minimal')
     try {

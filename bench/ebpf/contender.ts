@@ -1,14 +1,15 @@
 import type { Encapsulation, FibTransaction } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress, MacAddress } from '@heddle/wire'
-import { readFileSync } from 'node:fs'
-import { release } from 'node:os'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../harness/machine.ts'
 import type { Software } from '../harness/result.ts'
 import { kernelWay, LABEL, layOut, NODE, other, POD, type Site } from '../tun/contender.ts'
 import { Namespaces } from '../tun/namespaces.ts'
 import { siteTransaction } from '../tun/start.ts'
+import { linkOf, linksOf, takeFrames } from './frames.ts'
 import { loadObject, words, type LoadedObject } from './objects.ts'
 
 /** What contenders are called in results. */
@@ -16,11 +17,13 @@ export const NAMES = {
   heddle: 'Heddle',
   heddleVxlan: 'Heddle, VXLAN',
   minimal: 'minimal tc program',
+  forward: 'XDP at every device',
   vxlan: 'kernel VXLAN',
   routing: 'kernel routing',
 } as const
 export type Kind = keyof typeof NAMES
-export const KINDS = Object.keys(NAMES) as readonly Kind[]
+/** Those that a pod's own sockets go by. */
+export const KINDS: readonly Kind[] = ['heddle', 'heddleVxlan', 'minimal', 'vxlan', 'routing']
 
 export interface Contender {
   readonly kind: Kind
@@ -33,16 +36,20 @@ const NOTES: Readonly<Partial<Record<Kind, string>>> = {
   heddle: 'MPLS over UDP, on veth and uplink; VRF, sources, counters, TTL, all of it',
   heddleVxlan: 'the same with VXLAN between the routers',
   minimal: 'bench/ebpf/bpf/minimal.bpf.c: the same headers and redirections, nothing looked up, checked or counted',
+  forward:
+    'bench/ebpf/bpf/forward.bpf.c: forwarding only, by the tables of Heddle; no sources, policies, services or counters, and pods would lose segmentation offload',
   vxlan: 'with UDP checksums, routed between veth pairs',
   routing: 'veth pairs, no tunnel',
 }
+
+const SUBJECTS: readonly Kind[] = ['heddle', 'heddleVxlan', 'forward']
 
 export function softwareOf(kinds: readonly Kind[]): Software[] {
   const { version } = JSON.parse(readFileSync(join(root, 'packages', 'dataplane-ebpf', 'package.json'), 'utf8')) as { version: string }
   return kinds.map((kind) => ({
     name: NAMES[kind],
     version: kind === 'vxlan' || kind === 'routing' ? release() : version,
-    role: kind === 'heddle' || kind === 'heddleVxlan' ? 'subject' : 'rival',
+    role: SUBJECTS.includes(kind) ? 'subject' : 'rival',
     ...(NOTES[kind] === undefined ? {} : { note: NOTES[kind] }),
   }))
 }
@@ -60,8 +67,11 @@ export async function start(kind: Kind): Promise<Contender> {
     else if (kind === 'minimal') closing.push(await minimal(namespaces))
     else {
       for (const site of ['a', 'b'] as const) {
-        const dataplane = await heddle(namespaces, site, kind === 'heddle' ? 'mpls-udp' : 'vxlan')
+        const pins = kind === 'forward' ? mkdtempSync(join(tmpdir(), 'hdbench-ebpf-')) : undefined
+        if (pins !== undefined) closing.push(() => rmSync(pins, { recursive: true, force: true }))
+        const dataplane = await heddle(namespaces, site, kind === 'heddleVxlan' ? 'vxlan' : 'mpls-udp', pins)
         closing.push(() => dataplane.close())
+        if (pins !== undefined) closing.push(await forward(namespaces, site, dataplane, pins))
       }
     }
     namespaces.run('pod-a', `ping -q -c 3 -i 0.1 -W 2 ${POD.b}`)
@@ -75,13 +85,16 @@ export async function start(kind: Kind): Promise<Contender> {
 const VNI = 42
 const ROUTER_MAC = { a: MacAddress.parse('02:00:00:00:00:0a'), b: MacAddress.parse('02:00:00:00:00:0b') } as const
 
-async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsulation): Promise<EbpfDataplane> {
+async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsulation, pins?: string): Promise<EbpfDataplane> {
+  // As on a node of a cluster, and for the kernel's own ways.
+  namespaces.run(`node-${site}`, 'sysctl -q -w net.ipv4.conf.up0.forwarding=1')
   const dataplane = await ebpfDataplane({
     addresses: [IpAddress.parse(NODE[site])],
     uplink: 'up0',
     underlayNetns: namespaces.path(`node-${site}`),
     fibBlocks: 2048,
     routes: 4096,
+    ...(pins === undefined ? {} : { pinDirectory: pins }),
   })
   const report = await dataplane.apply(encapsulation === 'vxlan' ? byVxlan(siteTransaction(site), site) : siteTransaction(site))
   if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))
@@ -89,6 +102,29 @@ async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsu
   const mtu = encapsulation === 'vxlan' ? 1450 : 1468
   await dataplane.attachPort(1, { netns: namespaces.path(`pod-${site}`), ifname: 'eth0', addresses, mtu })
   return dataplane
+}
+
+/** Where a dataplane with `pins` has its maps. */
+export function mapsOf(dataplane: EbpfDataplane, pins: string): string {
+  const { tables } = (dataplane as unknown as { parts: { tables: { config: { get(name: string): number } } } }).parts
+  return join(pins, `layout-${tables.config.get('layout_version')}`)
+}
+
+/** Attaches programs of XDP to both devices of a site that go by the tables of its dataplane; what takes them away. */
+async function forward(namespaces: Namespaces, site: Site, dataplane: EbpfDataplane, pins: string): Promise<() => void> {
+  const [node, pod] = [`node-${site}`, `pod-${site}`]
+  takeFrames(namespaces, node, pod)
+  const object = loadObject('forward', mapsOf(dataplane, pins))
+  const vrf = object.lookup('vrfs', words(1))
+  if (vrf === null) throw new Error(`${node} has no VRF`)
+  object.update('roots', words(0), Uint8Array.of(...vrf.subarray(0, 4), 0, 0, 0, 0))
+  const namespace = namespaces.path(node)
+  const host = linksOf(namespaces, node).find(({ ifname }) => ifname.startsWith('hd') && !ifname.endsWith('vxlan'))
+  if (host === undefined) throw new Error(`${node} has no device for its pod`)
+  await object.attach({ program: 'forward_out', namespace, ifindex: host.ifindex, usesTcx: false, isXdp: true })
+  const { ifindex } = linkOf(namespaces, node, 'up0')
+  await object.attach({ program: 'forward_in', namespace, ifindex, usesTcx: false, isXdp: true })
+  return () => object.close()
 }
 
 /** The same tables, with VXLAN in the place of labels. */
@@ -116,11 +152,11 @@ async function minimal(namespaces: Namespaces): Promise<() => void> {
     const object = loadObject('minimal')
     objects.push(object)
     const [uplink, host, inside] = [linkOf(namespaces, node, 'up0'), linkOf(namespaces, node, 'pod0'), linkOf(namespaces, pod, 'eth0')]
-    const way = Uint8Array.of(...words(uplink.index, host.index), ...inside.mac, ...host.mac, ...headersTo(site), 0, 0, 0, 0)
+    const way = Uint8Array.of(...words(uplink.ifindex, host.ifindex), ...inside.mac, ...host.mac, ...headersTo(site), 0, 0, 0, 0)
     object.update('ways', words(0), way)
     const namespace = namespaces.path(node)
-    await object.attach({ program: 'minimal_encap', namespace, ifindex: host.index, usesTcx: true })
-    await object.attach({ program: 'minimal_decap', namespace, ifindex: uplink.index, usesTcx: true })
+    await object.attach({ program: 'minimal_encap', namespace, ifindex: host.ifindex, usesTcx: true })
+    await object.attach({ program: 'minimal_decap', namespace, ifindex: uplink.ifindex, usesTcx: true })
   }
   return () => {
     for (const object of objects) object.close()
@@ -138,9 +174,4 @@ function headersTo(site: Site): Uint8Array {
   view.setUint16(22, 6635)
   view.setUint32(28, (LABEL[other[site]] << 12) | 0x1ff)
   return headers
-}
-
-function linkOf(namespaces: Namespaces, short: string, name: string): { readonly index: number; readonly mac: readonly number[] } {
-  const [{ ifindex, address }] = JSON.parse(namespaces.run(short, `ip -j link show ${name}`)) as [{ ifindex: number; address: string }]
-  return { index: ifindex, mac: address.split(':').map((octet) => Number.parseInt(octet, 16)) }
 }

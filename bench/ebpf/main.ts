@@ -1,5 +1,7 @@
 import { runBench } from '../harness/run.ts'
 import { across } from './across.ts'
+import { chain } from './chain.ts'
+import { gateway } from './gateway.ts'
 import { fib, programs } from './kernel.ts'
 import { packets, tcp } from './traffic.ts'
 
@@ -8,5 +10,5 @@ await runBench({
   title: 'The kernel virtual router',
   about: `The dataplane of \`@heddle/dataplane-ebpf\` against kernel VXLAN, kernel routing without a tunnel, and a minimal tc program of the same shape
 (\`bench/ebpf/bpf/minimal.bpf.c\`): one run, contenders interleaved in rounds. Ratios carry over to other machines; figures do not.`,
-  parts: [tcp, packets, programs, across, fib],
+  parts: [tcp, packets, chain, gateway, programs, across, fib],
 })

@@ -6,9 +6,10 @@ import { root } from '../harness/machine.ts'
 
 /** What a loaded object does: the native part of the dataplane, which loads any object. */
 export interface LoadedObject {
+  lookup(map: string, key: Uint8Array): Uint8Array | null
   update(map: string, key: Uint8Array, value: Uint8Array): void
   testRun(program: string, frame: Uint8Array, segment: number, repeat: number): { readonly verdict: number; readonly duration: number }
-  attach(options: { program: string; namespace: string; ifindex: number; usesTcx: boolean }): Promise<number>
+  attach(options: { program: string; namespace: string; ifindex: number; usesTcx: boolean; isXdp?: boolean }): Promise<number>
   detach(attachment: number): Promise<void>
   close(): void
 }
@@ -18,17 +19,25 @@ interface Native {
 }
 
 const require = createRequire(join(root, 'packages', 'dataplane-ebpf', 'package.json'))
-const OUT = join(root, 'out', 'bench', 'ebpf')
+export const OUT = join(root, 'out', 'bench', 'ebpf')
 
-/** Compiles and loads one of the programs that the bench brings along. @param pins directory whose maps it uses */
-export function loadObject(name: 'minimal' | 'lookups', pins?: string): LoadedObject {
+/** Programs that the bench brings along. */
+export type Programs = 'minimal' | 'lookups' | 'frames' | 'forward'
+
+/** Compiles one of the objects; its path. */
+export function compileObject(name: Programs): string {
   mkdirSync(OUT, { recursive: true })
   const object = join(OUT, `${name}.bpf.o`)
   const headers = `/usr/include/${execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim()}-linux-gnu`
   const source = join(root, 'bench', 'ebpf', 'bpf', `${name}.bpf.c`)
   execFileSync('clang', ['-O2', '-g', '-Wall', '-Werror', '-mcpu=v3', '-target', 'bpf', `-I${headers}`, '-c', source, '-o', object])
+  return object
+}
+
+/** Compiles and loads one of the objects. @param pins directory whose maps it uses */
+export function loadObject(name: Programs, pins?: string): LoadedObject {
   const native = require(`@heddle/dataplane-ebpf-linux-${process.arch}-gnu`) as Native
-  return native.objectLoad(readFileSync(object), {}, pins)
+  return native.objectLoad(readFileSync(compileObject(name)), {}, pins)
 }
 
 /** Words as little-endian octets: keys and values of maps. */

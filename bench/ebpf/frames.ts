@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { root } from '../harness/machine.ts'
+import { median } from '../harness/statistics.ts'
+import type { Context } from '../harness/run.ts'
+import { outputOf, type Namespaces } from '../tun/namespaces.ts'
+import { compileObject, loadObject, OUT, words, type LoadedObject } from './objects.ts'
+
+/** Flows that frames are of, in turn. */
+const FLOWS = 16
+/** Where frames are made: with them goes all that follows, as far as it is done at once. */
+const CPU = 0
+/** Least part of frames that has to arrive; a few may wait for a neighbour. */
+const LEAST = 0.99
+
+/** A chain of devices: frames go out by one, and arrive at another, the same one for all chains in the same namespaces. */
+export interface Chain {
+  readonly name: string
+  readonly namespaces: Namespaces
+  readonly from: { readonly short: string; readonly link: string }
+  readonly to: { readonly short: string; readonly link: string }
+  readonly frame: Uint8Array
+  /** Offset of the octet that tells flows apart. */
+  readonly varies: number
+}
+
+/** A link inside a namespace, as `ip` tells it. */
+export interface LinkFacts {
+  readonly ifname: string
+  readonly ifindex: number
+  readonly address: string
+}
+
+export function linksOf(namespaces: Namespaces, short: string): readonly LinkFacts[] {
+  return JSON.parse(namespaces.run(short, 'ip -j link show')) as LinkFacts[]
+}
+
+export function linkOf(namespaces: Namespaces, short: string, name: string): LinkFacts & { readonly mac: readonly number[] } {
+  const link = linksOf(namespaces, short).find(({ ifname }) => ifname === name)
+  if (link === undefined) throw new Error(`there is no link ${name} in ${short}`)
+  return { ...link, mac: link.address.split(':').map((octet) => Number.parseInt(octet, 16)) }
+}
+
+/** Has every veth of a namespace take frames by NAPI, which those need that no packet was made of. */
+export function takeFrames(namespaces: Namespaces, ...shorts: readonly string[]): void {
+  for (const short of shorts) {
+    for (const { ifname } of JSON.parse(namespaces.run(short, 'ip -j link show type veth')) as LinkFacts[])
+      namespaces.run(short, `ethtool -K ${ifname} gro on`)
+  }
+}
+
+/** Nanoseconds of processor time a frame that arrives, chains in turn. @throws Error where frames are lost */
+export async function timeOfFrames(chains: readonly Chain[], { quick, signal, progress }: Context): Promise<Map<string, number[]>> {
+  const program = generator()
+  const object = compileObject('frames')
+  const sinks = new Map<Namespaces, LoadedObject>()
+  try {
+    for (const { namespaces, to } of chains) {
+      if (sinks.has(namespaces)) continue
+      const sink = loadObject('frames')
+      sinks.set(namespaces, sink)
+      const { ifindex } = linkOf(namespaces, to.short, to.link)
+      await sink.attach({ program: 'take', namespace: namespaces.path(to.short), ifindex, usesTcx: true })
+    }
+    const figures = new Map(chains.map(({ name }) => [name, [] as number[]]))
+    const [rounds, seconds] = quick ? [1, 0.2] : [7, 0.5]
+    for (let round = 0; round < rounds; round++) {
+      for (const { name, namespaces, from, frame, varies } of chains) {
+        signal.throwIfAborted()
+        const sink = sinks.get(namespaces) as LoadedObject
+        const argv = [program, object, from.link, Buffer.from(frame).toString('hex'), `${varies}`, `${FLOWS}`]
+        // The first frames find out who the neighbours are.
+        await outputOf(namespaces.start(from.short, [...argv, '0.02'], CPU))
+        const before = taken(sink)
+        const [sent, time] = (await outputOf(namespaces.start(from.short, [...argv, `${seconds}`], CPU))).split(' ').map(Number)
+        const arrived = taken(sink) - before
+        if (arrived < sent * LEAST) throw new Error(`of ${sent} frames by ${name}, ${arrived} arrived`)
+        figures.get(name)?.push((time * 1e9) / arrived)
+      }
+    }
+    for (const [name, one] of figures) progress(`${name} ${median(one).toFixed(0)} ns`)
+    return figures
+  } finally {
+    for (const sink of sinks.values()) sink.close()
+  }
+}
+
+function taken(sink: LoadedObject): number {
+  const count = sink.lookup('taken', words(0))
+  return count === null ? 0 : Number(new DataView(count.buffer, count.byteOffset).getBigUint64(0, true))
+}
+
+function generator(): string {
+  const path = join(OUT, 'frames')
+  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', join(root, 'bench', 'ebpf', 'native', 'frames.c'), '-lbpf', '-o', path])
+  return path
+}
