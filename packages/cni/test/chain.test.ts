@@ -1,4 +1,5 @@
-// Debian's `portmap` and `bandwidth` behind our plugin in a chain, as a runtime calls them: ports of the host for pods of equal addresses.
+// Debian's `portmap` and `bandwidth` behind our plugin in a chain, as a runtime calls them: ports of the host for pods of equal addresses; and what needs no
+// chain, limits of bandwidth.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
@@ -16,6 +17,20 @@ const SERVER = `require('net').createServer((c) => c.end(process.argv[1] + ' ' +
 const CLIENT = `
   const socket = require('net').connect(Number(process.argv[2]), process.argv[1]).on('error', (e) => console.log(e.code))
   socket.setTimeout(10_000, () => { console.log('no answer'); socket.destroy() }).pipe(process.stdout)`
+
+/** Takes what comes, and answers how many octets that were. */
+const SINK = `
+  require('net').createServer({ allowHalfOpen: true }, (c) => {
+    let octets = 0
+    c.on('data', (chunk) => (octets += chunk.length)).on('end', () => c.end(String(octets)))
+  }).listen(8080, '::', () => console.log('up'))`
+/** Sends octets, and says how many came, and in how many milliseconds. */
+const SOURCE = `
+  const begun = performance.now()
+  const socket = require('net').connect(8080, process.argv[1]).on('error', (e) => console.log(e.code))
+  let answer = ''
+  socket.end(Buffer.alloc(Number(process.argv[2])))
+  socket.on('data', (chunk) => (answer += chunk)).on('close', () => console.log(answer, performance.now() - begun))`
 
 /** A plugin of the list behind ours, with what the runtime gives it. */
 interface Link {
@@ -81,8 +96,8 @@ describe.skipIf(missing !== '')(`a chain of plugins${missing === '' ? '' : ` (no
     const { output } = await inHost(`${REFERENCE}/${type}`, variables, JSON.stringify(config))
     return output === '' ? {} : (JSON.parse(output) as Answer)
   }
-  const ours = async (verb: string, pod: string, network: string, prevResult?: object): Promise<Answer> => {
-    const config = { cniVersion: '1.0.0', network, ...(prevResult === undefined ? {} : { prevResult }) }
+  const ours = async (verb: string, pod: string, network: string, prevResult?: object, runtimeConfig = {}): Promise<Answer> => {
+    const config = { cniVersion: '1.0.0', network, runtimeConfig, ...(prevResult === undefined ? {} : { prevResult }) }
     const { output } = await startCall(lab.socket, verb, { id: pod, netns: lab.namespaces.path(pod), config }).ended
     return output === '' ? {} : (JSON.parse(output) as Answer)
   }
@@ -97,8 +112,8 @@ describe.skipIf(missing !== '')(`a chain of plugins${missing === '' ? '' : ` (no
     for (const link of chain.toReversed()) answers.push(await one('DEL', pod, link, result))
     return [...answers, await ours('DEL', pod, network, result)]
   }
-  const serve = async (name: string): Promise<void> => {
-    const server = spawn('nsenter', [`--net=${lab.namespaces.path(name)}`, process.execPath, '-e', SERVER, name], {
+  const serve = async (name: string, script = SERVER): Promise<void> => {
+    const server = spawn('nsenter', [`--net=${lab.namespaces.path(name)}`, process.execPath, '-e', script, name], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     servers.push(server)
@@ -137,11 +152,31 @@ describe.skipIf(missing !== '')(`a chain of plugins${missing === '' ? '' : ` (no
     expect(lab.namespaces.in('host', 'iptables', '-t', 'nat', '-S')).not.toContain('100.64.')
   })
 
-  it('tells what a plugin behind ours refuses, and leaves nothing of it: a TUN has no end on the host to limit', async () => {
-    const limited: Link = { type: 'bandwidth', runtimeConfig: { bandwidth: { ingressRate: 1_000_000, ingressBurst: 1_000_000 } } }
-    const result = await add('red2', 'hosted-red', [limited])
-    expect(result.msg).toMatch(/interface/)
-    expect((await remove('red2', 'hosted-red', [], {})).at(-1)).toEqual({})
-    expect(lab.namespaces.succeeds('red2', 'ip', 'link', 'show', 'eth0')).toBe(false)
-  })
+  it('keeps TCP of a pod to the limits that the runtime asks for, each way, without a plugin of that name behind it', async () => {
+    const octets = 1_000_000
+    const bandwidth = { egressRate: 8_000_000, egressBurst: 800_000, ingressRate: 6_000_000, ingressBurst: 800_000 }
+    const [limited, free] = ['red2', 'red3']
+    const result = await ours('ADD', limited, 'hosted-red', undefined, { bandwidth })
+    expect(result.msg).toBe(undefined)
+    expect(await ours('CHECK', limited, 'hosted-red', result, { bandwidth })).toEqual({})
+    await ours('ADD', free, 'hosted-red')
+    const addresses = [limited, free].map(
+      (pod) => /inet ([\d.]+)/.exec(lab.namespaces.in(pod, 'ip', '-o', '-4', 'address', 'show', 'eth0'))?.[1] ?? '',
+    )
+    for (const pod of [limited, free]) await serve(pod, SINK)
+    const send = async (from: string, to: string): Promise<readonly [number, number]> => {
+      const command = [`--net=${lab.namespaces.path(from)}`, process.execPath, '-e', SOURCE, to, String(octets)]
+      const { stdout } = await promisify(execFile)('nsenter', command, { timeout: 100_000 })
+      const [came, milliseconds] = stdout.trim().split(' ').map(Number)
+      return [came, milliseconds]
+    }
+    const [out, back] = await Promise.all([send(limited, addresses[1]), send(free, addresses[0])])
+    // What the bursts let pass beforehand, and one segment as offloads keep it in one piece, takes no time.
+    const least = (rate: number): number => ((octets - 100_000 - 65_536) * 8000) / rate
+    expect([out[0], back[0]]).toEqual([octets, octets])
+    expect(out[1]).toBeGreaterThan(least(bandwidth.egressRate))
+    expect(back[1]).toBeGreaterThan(least(bandwidth.ingressRate))
+    console.log(`1 MB took ${out[1].toFixed()} ms at 8 Mbit/s, ${back[1].toFixed()} ms at 6 Mbit/s`)
+    for (const pod of [limited, free]) expect(await ours('DEL', pod, 'hosted-red')).toEqual({})
+  }, 120_000)
 })

@@ -37,12 +37,12 @@ beforeEach(async () => {
 })
 
 /** A plugin of a few lines of shell. */
-async function plugin(name: string, body: string): Promise<string> {
+async function plugin(name: string, body: string, versions = ['0.4.0', '1.0.0']): Promise<string> {
   const bin = join(folder, 'bin')
   await mkdir(bin, { recursive: true })
   await writeFile(
     join(bin, name),
-    `#!/bin/sh\nif [ "$CNI_COMMAND" = VERSION ]; then echo '{"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0"]}'; exit; fi\n${body}\n`,
+    `#!/bin/sh\nif [ "$CNI_COMMAND" = VERSION ]; then echo '{"cniVersion":"1.0.0","supportedVersions":${JSON.stringify(versions)}}'; exit; fi\n${body}\n`,
   )
   await chmod(join(bin, name), 0o755)
   return bin
@@ -195,6 +195,24 @@ describe('a plugin that address management is delegated to', () => {
     await writeFile(ready, '')
     expect((await call(cni, 'DEL', use(path, 'stuck'))).exitCode).toBe(0)
     expect(cni.attachments()).toEqual([])
+  })
+
+  it('that speaks 1.1.0 gets STATUS, whose 51 is handed on while any other code is 50, and GC with its list', async () => {
+    const [log, code] = [join(folder, 'log-1.1.0'), join(folder, 'code')]
+    const path = await plugin('newest', `cat >> ${log}; echo >> ${log}; [ $CNI_COMMAND = GC ] || { cat ${code}; exit 1; }`, ['1.1.0'])
+    for (const [answered, expected] of [
+      [51, 51],
+      [50, 50],
+      [11, 50],
+    ]) {
+      await writeFile(code, JSON.stringify({ code: answered, msg: 'full' }))
+      expect((await call(cni, 'STATUS', use(path, 'newest'))).json).toMatchObject({ code: expected, msg: 'newest: full' })
+    }
+    const list = { 'cni.dev/valid-attachments': [{ containerID: 'c9', ifname: 'eth0' }] }
+    expect((await call(cni, 'GC', { path, config: { ipam: { type: 'newest' }, ...list } })).exitCode).toBe(0)
+    const asked = (await readFile(log, 'utf8')).trim().split('\n')
+    expect(asked).toHaveLength(4)
+    expect(JSON.parse(asked[3])).toMatchObject(list)
   })
 
   it('that does not end is ended', async () => {

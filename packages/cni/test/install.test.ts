@@ -64,6 +64,28 @@ describe('installation', () => {
     expect(await files()).toEqual({})
   })
 
+  it('asks runtimes for what they have to give, unless the configuration says otherwise', async () => {
+    await serve()
+    const { configuration } = await installCni({ ...options, config: { network: 'red' }, chain: [] })
+    expect(JSON.parse(await readFile(configuration, 'utf8'))).toMatchObject({
+      plugins: [{ capabilities: { ips: true, 'io.kubernetes.cri.pod-annotations': true } }],
+    })
+  })
+
+  it('has no configuration in force while the executable is not there, neither before nor behind it', async () => {
+    await serve()
+    const obstacle = join(folder, 'bin/heddle-cni.heddle-new')
+    await mkdir(join(obstacle, 'x'), { recursive: true })
+    await expect(installCni(options)).rejects.toMatchObject({ code: 'cni.install' })
+    expect(await readdir(join(folder, 'net.d'))).toEqual([])
+    await rm(obstacle, { recursive: true })
+    const { executable } = await installCni(options)
+    await rm(executable)
+    await mkdir(join(executable, 'x'), { recursive: true })
+    await expect(uninstallCni(options)).rejects.toMatchObject({ code: 'cni.install' })
+    expect(await readdir(join(folder, 'net.d'))).toEqual([])
+  })
+
   it('keeps what was there before, through any number of installations, and restores it', async () => {
     await serve()
     await mkdir(join(folder, 'bin'))

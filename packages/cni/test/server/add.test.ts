@@ -101,6 +101,16 @@ describe('ADD', () => {
       const { json } = await call(at.cni, 'ADD', { id: `x${index}`, netns: `/n${index}`, ...options })
       expect(json.ips?.[0].address).toBe(`10.0.0.${9 + index}/32`)
     }
+    // The first of them that is there counts.
+    const conventions = { args: { cni: { ips: ['10.0.0.13'] } } }
+    const capability = { runtimeConfig: { ips: ['10.0.0.12'] } }
+    for (const [address, config] of [
+      ['10.0.0.12', { ...conventions, ...capability }],
+      ['10.0.0.13', conventions],
+    ] as const) {
+      const { json } = await call(at.cni, 'ADD', { id: `y${address}`, netns: `/${address}`, config, args: 'IP=10.0.0.14' })
+      expect(json.ips?.[0].address).toBe(`${address}/32`)
+    }
   })
 
   it('of which nobody awaits the answer is taken back', async () => {
@@ -132,6 +142,9 @@ describe('ADD', () => {
     }
     const same = await Promise.all([call(at.cni, 'ADD'), call(at.cni, 'DEL'), call(at.cni, 'ADD')])
     expect([same.map(({ exitCode }) => exitCode), most]).toEqual([[0, 0, 0], 1])
+    const none = { config: { 'cni.dev/valid-attachments': [] } }
+    const gone = await Promise.all([call(at.cni, 'DEL'), call(at.cni, 'GC', none)])
+    expect([gone.map(({ exitCode }) => exitCode), most]).toEqual([[0, 0], 1])
     const many = await Promise.all(Array.from({ length: 8 }, async (_, n) => call(at.cni, 'ADD', { id: `m${n}`, netns: `/m${n}` })))
     expect(most).toBe(8)
     expect(new Set(many.map(({ json }) => json.ips?.[0].address)).size).toBe(8)

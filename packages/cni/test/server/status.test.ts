@@ -1,3 +1,4 @@
+import { ManualClock, recordingLogger } from '@heddle/io/testing'
 import { describe, expect, it } from 'vitest'
 import { call } from '../support/calls.js'
 import { fakeNode } from '../support/fake-node.js'
@@ -27,5 +28,24 @@ describe('STATUS, VERSION and metrics', () => {
     expect(text).toContain('cni_errors_total{verb="unknown",code="4"} 1\n')
     expect(text).toContain('cni_attachments 1\n')
     expect(text).toContain('cni_addresses{network="blue",family="ipv4",state="total"} 14\n')
+  })
+
+  it('tell how long a call took and whose it was, and answer errors in the version of the call', async () => {
+    const clock = new ManualClock()
+    const logger = recordingLogger()
+    at.endpoints.before = async () => void clock.advance(20)
+    at.cni = await at.create({ clock, logger })
+    await call(at.cni, 'ADD')
+    const { json } = await call(at.cni, 'ADD', { config: { cniVersion: '0.4.0' } })
+    expect(json).toMatchObject({ cniVersion: '0.4.0', code: 101 })
+    const text = at.cni.metrics()
+    expect(text).toContain('cni_request_seconds_sum{verb="ADD"} 0.02\n')
+    expect(text).toContain('cni_request_seconds_bucket{verb="ADD",le="0.01"} 1\n')
+    expect(text).toContain('cni_request_seconds_bucket{verb="ADD",le="0.025"} 2\n')
+    const whose = { verb: 'ADD', network: 'pods', container: 'c1', ifname: 'eth0' }
+    expect(logger.records.map(({ fields }) => fields)).toMatchObject([
+      { ...whose, seconds: 0.02 },
+      { ...whose, code: 101 },
+    ])
   })
 })
