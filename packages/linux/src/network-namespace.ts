@@ -59,6 +59,11 @@ export class NetworkNamespace implements AsyncDisposable {
     return call((native) => native.namespaceIdentity(namespacePath(namespace)))
   }
 
+  /** Numbers of many namespaces, as `identity` has them, without holding this thread up; 0 where there is none at the path. */
+  static identities(paths: readonly string[]): Promise<readonly number[]> {
+    return callAsync((native) => native.namespaceIdentities([...paths]))
+  }
+
   /**
    * Whether a namespace has a link of this name, without a `Netlink`.
    *

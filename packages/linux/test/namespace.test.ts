@@ -12,6 +12,11 @@ describe.skipIf(missing !== '')(`network namespaces${because}`, () => {
     expect(NetworkNamespace.list()).toContain(namespace.name)
     expect(NetworkNamespace.exists(namespace.name)).toBe(true)
     expect(NetworkNamespace.identity(namespace)).not.toBe(NetworkNamespace.identity())
+    expect(await NetworkNamespace.identities([namespace.path, '/run/netns/hdl-test-none', '/proc/self/ns/net'])).toEqual([
+      NetworkNamespace.identity(namespace),
+      0,
+      NetworkNamespace.identity(),
+    ])
     await namespace.delete()
     expect(NetworkNamespace.exists(namespace.name)).toBe(false)
     await expect(namespace.delete()).rejects.toMatchObject({ name: 'LinuxError', code: 'ENOENT', errno: 2 })

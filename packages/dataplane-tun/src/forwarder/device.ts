@@ -16,9 +16,9 @@ const LEAST_IPV6_MTU = 1280
 
 const EVERYTHING = { 4: IpPrefix.parse('0.0.0.0/0'), 6: IpPrefix.parse('::/0') } as const
 
-/** Whether two requests ask for the same device in the same place. */
-export function samePlace(a: DeviceRequest, b: DeviceRequest): boolean {
-  return a.netns === b.netns && a.ifname === b.ifname
+/** Where a device is: the path of its namespace, and its name there. */
+export function placeOf({ netns = '', ifname }: Pick<DeviceRequest, 'netns' | 'ifname'>): string {
+  return `${netns}\0${ifname}`
 }
 
 /**

@@ -4,7 +4,7 @@ import type { EventQueue, Logger } from '@heddle/io'
 import { LinkReaper, LinuxError, NetworkNamespace, TunDevice } from '@heddle/linux'
 import type { MacAddress } from '@heddle/wire'
 import type { Lanes } from '../lanes/lanes.js'
-import { configureDevice, openDevice, routesOf, samePlace } from './device.js'
+import { configureDevice, openDevice, placeOf, routesOf } from './device.js'
 
 /** How often namespaces are looked for, milliseconds. */
 const LOOK_INTERVAL = 1000
@@ -35,6 +35,8 @@ export interface PortsOptions {
 /** The ports' devices. Work on them is done in turn. */
 export class Ports {
   readonly #attached = new Map<number, Attached>()
+  /** Ports by where their devices are. */
+  readonly #places = new Map<string, number>()
   /** Ports that wait for a device, with how many are asked for. */
   readonly #attaching = new Map<number, number>()
   readonly #lanes: Lanes
@@ -104,7 +106,7 @@ export class Ports {
   async adopt({ port, ifindex, mtu, mac, ...request }: PortDevice, fd: number): Promise<void> {
     const device = TunDevice.fromFd(fd, { offload: true })
     const facts = { ifindex, mtu, ...(mac !== undefined && { mac }) }
-    this.#attached.set(port, { device, request: { ...request, mtu }, facts, namespace: namespaceOf(request) })
+    this.#hold(port, { device, request: { ...request, mtu }, facts, namespace: namespaceOf(request) })
     await this.#lanes.addPort(port, device, (reason) => this.#gone(port, reason))
   }
 
@@ -122,33 +124,36 @@ export class Ports {
   async #attach(port: number, request: DeviceRequest): Promise<DeviceFacts> {
     const { hasPort, hasLink, addresses } = this.#options
     if (!hasPort(port)) throw new DataplaneError('dataplane.port-unknown', `no transaction has set port ${port}`)
-    for (const [other, attached] of this.#attached) {
-      if (other !== port && samePlace(attached.request, request)) {
-        throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${other}`)
-      }
-    }
+    const owner = this.#places.get(placeOf(request)) ?? port
+    if (owner !== port) throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${owner}`)
     const namespace = namespaceOf(request)
     const ethernet = hasLink(port)
     await this.#settleKind(port, ethernet)
     const before = this.#attached.get(port)
-    if (before !== undefined && samePlace(before.request, request) && before.namespace === namespace) {
+    if (before !== undefined && placeOf(before.request) === placeOf(request) && before.namespace === namespace) {
       const facts = await configureDevice(before.facts.ifindex, request, ethernet)
-      this.#attached.set(port, { ...before, request, facts })
+      this.#hold(port, { ...before, request, facts })
       return facts
     }
     const { device, facts } = await openDevice(request, ethernet)
     await this.#remove(port, 'replaced')
     if (facts.mac !== undefined) addresses.of(port).write(...wordsOf(facts.mac))
-    this.#attached.set(port, { device, request, facts, namespace })
+    this.#hold(port, { device, request, facts, namespace })
     await this.#lanes.addPort(port, device, (reason) => this.#gone(port, reason))
     this.#events.push({ type: 'port-up', port })
     return facts
+  }
+
+  #hold(port: number, attached: Attached): void {
+    this.#attached.set(port, attached)
+    this.#places.set(placeOf(attached.request), port)
   }
 
   async #remove(port: number, reason: string, keep = false): Promise<void> {
     const attached = this.#attached.get(port)
     if (attached === undefined) return
     this.#attached.delete(port)
+    this.#places.delete(placeOf(attached.request))
     this.#events.push({ type: 'port-down', port, reason })
     await this.#lanes.removePort(port)
     if (!keep) await this.#delete(port, attached)
@@ -178,8 +183,13 @@ export class Ports {
 
   /** An open descriptor keeps its namespace, so the end of a namespace shows only in that its path leads there no more. */
   async #look(): Promise<void> {
-    for (const [port, { request, namespace }] of this.#attached) {
-      if (namespaceOf(request) === namespace) continue
+    const elsewhere = Array.from(this.#attached).filter(([, { request }]) => request.netns !== undefined)
+    if (elsewhere.length === 0) return
+    const found = await NetworkNamespace.identities(elsewhere.map(([, { request }]) => request.netns ?? ''))
+    for (const [index, [port, attached]] of elsewhere.entries()) {
+      const { request, namespace } = attached
+      // Meanwhile its device may have gone.
+      if (found[index] === namespace || this.#attached.get(port) !== attached) continue
       this.#logger.warn('A namespace is gone', { port, netns: request.netns })
       await this.#remove(port, `the namespace ${request.netns} is gone`)
     }

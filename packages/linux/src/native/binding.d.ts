@@ -132,6 +132,9 @@ export declare function namespaceExists(name: string): boolean
 
 export declare function namespaceHasLink(path: string, link: string): Promise<boolean>
 
+/** As `namespaceIdentity` of each of `paths`; 0 where there is none. */
+export declare function namespaceIdentities(paths: Array<string>): Promise<Array<number>>
+
 /** Inode of the namespace at a path, or of the calling thread's. */
 export declare function namespaceIdentity(path?: string | undefined | null): number
 

@@ -141,6 +141,11 @@ pub fn identity(path: Option<&Path>) -> Result<u64> {
     Ok(rustix::fs::stat(path).context(|| format!("look at network namespace {}", path.display()))?.st_ino)
 }
 
+/// As [`identity`] of each of `paths`; 0 where there is none.
+pub fn identities(paths: &[PathBuf]) -> Vec<u64> {
+    paths.iter().map(|path| identity(Some(path)).unwrap_or(0)).collect()
+}
+
 /// Whether the namespace at `path` has a link of this name.
 pub fn has_link(path: &Path, link: &str) -> Result<bool> {
     let name = CString::new(link).map_err(|_| Error::invalid(format!("find link '{link}'"), "not a name"))?;

@@ -67,3 +67,12 @@ pub fn namespace_statistics(path: Option<String>, file: String) -> AsyncTask<Job
 pub fn namespace_identity(path: Option<String>) -> Result<f64> {
     netns::identity(path.as_deref().map(Path::new)).map(|inode| inode as f64).map_err(to_js)
 }
+
+/// As `namespaceIdentity` of each of `paths`; 0 where there is none.
+#[napi(ts_return_type = "Promise<Array<number>>")]
+pub fn namespace_identities(paths: Vec<String>) -> AsyncTask<Job<Vec<f64>>> {
+    job(move || {
+        let paths: Vec<PathBuf> = paths.into_iter().map(PathBuf::from).collect();
+        Ok(netns::identities(&paths).into_iter().map(|inode| inode as f64).collect())
+    })
+}
