@@ -1,10 +1,10 @@
-import { NO_MATCH, type Encapsulation, type GroupObject } from '@heddle/core'
-import { encapsulate, entropyPort, hasFlowPorts, ipv4FlowHash, LABEL_STACK_ENTRY_SIZE, PIPE_TTL, type TunnelTemplate } from '@heddle/mpls'
+import type { Encapsulation, GroupObject } from '@heddle/core'
+import { encapsulate, entropyPort, ipv4FlowHash, LABEL_STACK_ENTRY_SIZE, PIPE_TTL, type TunnelTemplate } from '@heddle/mpls'
 import { IP_PROTOCOL_ICMP, IP_PROTOCOL_TCP, IPV4_HEADER_SIZE, setIpv4TrafficClass, setIpv6TrafficClass } from '@heddle/wire'
 import type { Context } from './context.js'
 import type { ObjectCounters, PortCounters } from './counters.js'
 import { chooseMember } from './member.js'
-import { SEND, type AddressWords, type PacketOut } from './packet-out.js'
+import type { AddressWords, PacketOut, SEND } from './packet-out.js'
 import type { RouteTable } from './routes.js'
 import type { NextHop, Tables } from './tables.js'
 
@@ -12,14 +12,11 @@ import type { NextHop, Tables } from './tables.js'
  * What most packets are, decided about in one go: IPv4 without options that is sound, from a port that nobody filters, translates or observes, into a
  * tunnel that takes it whole. Anything else is left as it came to the nine steps of egress.ts, to which a property holds these equal: what
  * is sent here must be what they would have sent, octet by octet and count by count.
+ *
+ * Numbers of headers stand in `send` as numbers: a constant of a module is a variable of its bundle, which is read and judged anew for each packet. What it
+ * calls for most packets must stay so little that all of it is compiled into it (V8 stops behind 920 octets of bytecode).
  */
 
-/** Version 4, and a header of five words. */
-const PLAIN_IPV4 = 0x45
-/** More fragments, and the offset of this one. */
-const FRAGMENT_BITS = 0x3fff
-/** One less, in the word that a header has TTL, protocol and checksum in. */
-const TTL_STEP = 0x0100_0000
 /** Where the flags of TCP stand behind a header without options. */
 const TCP_FLAGS = IPV4_HEADER_SIZE + 13
 const TCP_SYN = 2
@@ -30,8 +27,11 @@ interface PlainPort {
   readonly mtu: number
   readonly fib: RouteTable
   readonly vrfCounters: ObjectCounters
-  /** Mask and address of each allowed source, in turn; empty: none is checked. */
-  readonly sources: Uint32Array
+  /** Mask and address, signed, of the first allowed source; 0 and 0: none is checked. */
+  readonly mask: number
+  readonly source: number
+  /** Of the others, in turn. */
+  readonly others: Int32Array
   /** Whether a source that is allowed may be none that a packet can have. */
   readonly mayNotBeUnicast: boolean
   /** Whether it does either of these. */
@@ -55,6 +55,8 @@ interface PlainHop {
   readonly longest: number
   /** The label without traffic class and TTL, where the headers are nothing else; 0 where they are more. */
   readonly entry: number
+  /** The label where it is the same for every packet; 0 where it is not. */
+  readonly constantEntry: number
   readonly isUniformTtl: boolean
   readonly isUniformClass: boolean
   readonly copiesEcn: boolean
@@ -64,17 +66,17 @@ interface PlainHop {
 interface PlainGroup {
   readonly object: GroupObject
   readonly hops: readonly (PlainHop | undefined)[]
-  /** The one of a group that has no other. */
-  readonly only: PlainHop | undefined
 }
 
-const NO_GROUP: PlainGroup = { object: { id: -1, members: [], seed: 0 }, hops: [undefined], only: undefined }
+const NO_GROUP: PlainGroup = { object: { id: -1, members: [], seed: 0 }, hops: [undefined] }
 
 /** The fast path of an engine. What it makes of ports and groups it keeps until objects of the tables change. */
 export class FastPath {
   /** By id; null: packets are not plain. */
   #ports: (PlainPort | null | undefined)[] = []
   #groups: (PlainGroup | undefined)[] = []
+  /** By group: its hop, if it has one alone. */
+  #onlyHops: (PlainHop | undefined)[] = []
   #version = -1
 
   readonly #tables: Tables
@@ -94,14 +96,16 @@ export class FastPath {
     if (this.#version !== tables.version) this.#forget(tables.version)
     const found = this.#ports[port]
     const from = found === undefined ? this.#learnPort(port) : found
-    if (from === null || length < IPV4_HEADER_SIZE || segment > from.mtu) return false
+    if (from === null || length < 20 || segment > from.mtu) return false
 
     const first = view.getUint32(offset)
-    if (first >>> 24 !== PLAIN_IPV4 || (first & 0xffff) !== length) return false
+    // Version 4, a header of five words, and nothing behind the packet.
+    if (first >>> 24 !== 0x45 || (first & 0xffff) !== length) return false
     const second = view.getUint32(offset + 4)
     const third = view.getUint32(offset + 8)
-    const source = view.getUint32(offset + 12)
-    const destination = view.getUint32(offset + 16)
+    // Signed: what is no small integer becomes an object where a call is not compiled in.
+    const source = view.getInt32(offset + 12)
+    const destination = view.getInt32(offset + 16)
     const ttl = third >>> 24
     if (ttl <= 1) return false
     const protocol = (third >>> 16) & 0xff
@@ -110,14 +114,14 @@ export class FastPath {
     sum += (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff)
     sum = (sum & 0xffff) + (sum >>> 16)
     if ((sum & 0xffff) + (sum >>> 16) !== 0xffff) return false
-    if (!isAllowed(from.sources, source) || (from.mayNotBeUnicast && !isUnicast(source)) || !isUnicast(destination)) return false
+    if (((source ^ from.source) & from.mask) !== 0 && !isAllowed(from.others, source)) return false
+    if ((from.mayNotBeUnicast && !isUnicast(source)) || !isUnicast(destination)) return false
 
     const groupId = from.fib.lookup4(destination)
-    if (groupId === NO_MATCH) return false
-    const group = this.#groups[groupId] ?? this.#learnGroup(groupId)
-    const hasPorts = length >= IPV4_HEADER_SIZE + 4 && hasFlowPorts(protocol) && (second & FRAGMENT_BITS) === 0
-    const hash = ipv4FlowHash(source, destination, protocol, hasPorts, hasPorts ? view.getUint32(offset + IPV4_HEADER_SIZE) : 0, 0)
-    const hop = group.only ?? group.hops[group.hops.length === 1 ? 0 : chooseMember(group.object, hash, tables)]
+    if (groupId < 0) return false
+    const hasPorts = length >= 24 && (protocol === 17 || protocol === 6 || protocol === 132) && (second & 0x3fff) === 0
+    const hash = ipv4FlowHash(source, destination, protocol, hasPorts, hasPorts ? view.getInt32(offset + 20) : 0, 0)
+    const hop = this.#onlyHops[groupId] ?? this.#hopOf(groupId, hash)
     if (hop === undefined || segment > hop.mtu || (hop.entry === 0 && (length > hop.longest || offset < hop.headers))) return false
 
     from.counters.rxPackets++
@@ -126,14 +130,18 @@ export class FastPath {
     hop.counters.add(length)
     // RFC 1624 §3: of a word that becomes less by 0x100, ~m + m' is 0xfeff.
     const checksum = (~third & 0xffff) + 0xfeff
-    view.setUint32(offset + 8, ((third - TTL_STEP) & 0xffff_0000) | (~(checksum + (checksum >>> 16)) & 0xffff))
-    const trafficClass = (first >>> 16) & 0xff
-    const labelTtl = hop.isUniformTtl ? ttl - 1 : PIPE_TTL
-    const labelClass = hop.isUniformClass ? trafficClass >>> 5 : 0
-    const outerClass = (hop.isUniformClass ? trafficClass & 0xfc : 0) | (hop.copiesEcn ? trafficClass & 3 : 0)
-    let at = offset - LABEL_STACK_ENTRY_SIZE
-    if (hop.entry !== 0) view.setUint32(at, hop.entry | (labelClass << 9) | labelTtl)
-    else at = encapsulated(hop, bytes, offset, length, labelTtl, labelClass, outerClass, hash)
+    view.setUint32(offset + 8, ((third - 0x0100_0000) & 0xffff_0000) | (~(checksum + (checksum >>> 16)) & 0xffff))
+    let at = offset - 4
+    let outerClass = 0
+    if (hop.constantEntry !== 0) view.setUint32(at, hop.constantEntry)
+    else {
+      const trafficClass = (first >>> 16) & 0xff
+      const labelTtl = hop.isUniformTtl ? ttl - 1 : PIPE_TTL
+      const labelClass = hop.isUniformClass ? trafficClass >>> 5 : 0
+      outerClass = (hop.isUniformClass ? trafficClass & 0xfc : 0) | (hop.copiesEcn ? trafficClass & 3 : 0)
+      if (hop.entry !== 0) view.setUint32(at, hop.entry | (labelClass << 9) | labelTtl)
+      else at = encapsulated(hop, bytes, offset, length, labelTtl, labelClass, outerClass, hash)
+    }
     out.port = port
     out.offset = at
     out.length = length + offset - at
@@ -145,13 +153,14 @@ export class FastPath {
     out.sourcePort = entropyPort(hash)
     out.trafficClass = outerClass
     out.reason = -1
-    out.verdict = SEND
+    out.verdict = 2 satisfies typeof SEND
     return true
   }
 
   #forget(version: number): void {
     this.#ports = []
     this.#groups = []
+    this.#onlyHops = []
     this.#version = version
   }
 
@@ -171,12 +180,18 @@ export class FastPath {
       const answersPings = gateways.length > 0
       const clampsMss = clampMss && this.context.features.mssClamp
       const prefixes = allowedSources.filter(({ family }) => family === 4)
+      const [mask = 0, source = 0, ...others] = prefixes.flatMap(({ length, address }) => [
+        length === 0 ? 0 : -1 << (32 - length),
+        address.w0 | 0,
+      ])
       plain = {
         counters: port.counters,
         mtu,
         fib: vrf.fib,
         vrfCounters: vrf.counters,
-        sources: Uint32Array.from(prefixes.flatMap(({ length, address }) => [length === 0 ? 0 : -1 << (32 - length), address.w0])),
+        mask,
+        source,
+        others: Int32Array.from(others),
         mayNotBeUnicast: prefixes.length === 0 || !prefixes.every(({ length, address }) => length === 32 && isUnicast(address.w0)),
         isAttentive: answersPings || clampsMss,
         answersPings,
@@ -187,14 +202,18 @@ export class FastPath {
     return plain
   }
 
+  /** The hop of a group that a flow goes by. */
+  #hopOf(id: number, hash: number): PlainHop | undefined {
+    const { object, hops } = this.#groups[id] ?? this.#learnGroup(id)
+    return hops[hops.length === 1 ? 0 : chooseMember(object, hash, this.#tables)]
+  }
+
   #learnGroup(id: number): PlainGroup {
     const { tables } = this.context
     const object = tables.groups.get(id)
     const hops = object?.members.map(({ nextHop }) => this.#plainHop(tables.nextHops.get(nextHop)))
-    const group =
-      object === undefined || hops === undefined || hops.length === 0
-        ? NO_GROUP
-        : { object, hops, only: hops.length === 1 ? hops[0] : undefined }
+    const group = object === undefined || hops === undefined || hops.length === 0 ? NO_GROUP : { object, hops }
+    if (group.hops.length === 1) this.#onlyHops[id] = group.hops[0]
     this.#groups[id] = group
     return group
   }
@@ -209,6 +228,10 @@ export class FastPath {
     if (isDown || !isLabelled || !encapsulations.has(tunnel.encapsulation)) return undefined
     const { octets } = template
     const isLabelAlone = template.labels === 1 && octets.length === LABEL_STACK_ENTRY_SIZE
+    const entry = isLabelAlone ? (octets[0] << 24) | (octets[1] << 16) | (octets[2] << 8) : 0
+    const isUniformTtl = tunnel.ttlModel === 'uniform'
+    const isUniformClass = tunnel.trafficClassModel === 'uniform'
+    const copiesEcn = tunnel.ecn === 'normal'
     return {
       id,
       counters,
@@ -219,10 +242,11 @@ export class FastPath {
       headers: octets.length,
       mtu: Math.min(underlayMtu, tables.uplinkMtu) - overhead,
       longest: 0xffff - octets.length,
-      entry: isLabelAlone ? (octets[0] << 24) | (octets[1] << 16) | (octets[2] << 8) : 0,
-      isUniformTtl: tunnel.ttlModel === 'uniform',
-      isUniformClass: tunnel.trafficClassModel === 'uniform',
-      copiesEcn: tunnel.ecn === 'normal',
+      entry,
+      constantEntry: isLabelAlone && !isUniformTtl && !isUniformClass && !copiesEcn ? entry | PIPE_TTL : 0,
+      isUniformTtl,
+      isUniformClass,
+      copiesEcn,
     }
   }
 }
@@ -258,7 +282,8 @@ function isUnicast(address: number): boolean {
   return address >>> 31 === 1 && address >>> 0 < 0xe000_0000 && address >>> 16 !== 0xa9fe
 }
 
-function isAllowed(sources: Uint32Array, source: number): boolean {
+/** @param sources masks and addresses in turn */
+function isAllowed(sources: Int32Array, source: number): boolean {
   for (let at = 0; at < sources.length; at += 2) if (((source ^ sources[at + 1]) & sources[at]) === 0) return true
-  return sources.length === 0
+  return false
 }

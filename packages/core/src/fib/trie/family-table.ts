@@ -3,13 +3,12 @@ import { NO_REGIONS, type FamilyRegions } from './fib-reader.js'
 import { HostTable } from './host-table.js'
 import type { Prefixes4 } from './near.js'
 import { inParts4 } from './parts.js'
-import { NO_MATCH, StrideTrie, type Cover } from './stride-trie.js'
+import { LARGE_ROOT, NO_MATCH, StrideTrie, type Cover } from './stride-trie.js'
 
 /** From this many routes of a family on, a table's root takes 16 bits: 256 KiB that pay for themselves. */
 const LARGE = 4096
 
-/** Bits of its root, and of each level below it. */
-const LARGE_ROOT = 16
+/** Bits of each level below a large table's root. */
 const LEVEL = 8
 
 type Visit = (w0: number, w1: number, w2: number, w3: number, length: number, value: number) => void

@@ -1,6 +1,6 @@
 import type { IpAddress } from '@heddle/wire'
 import { hostValue4, hostValue6 } from './host-table.js'
-import { NO_MATCH, trieValue4, trieValue6 } from './stride-trie.js'
+import { LARGE_ROOT, largeValue4, NO_MATCH, trieValue4, trieValue6 } from './stride-trie.js'
 
 /** Where the routes of one family lie that look-ups read. */
 export interface FamilyRegions {
@@ -48,8 +48,14 @@ export class FibReader {
   }
 }
 
-/** Value of the longest prefix of an IPv4 address, or `NO_MATCH`. */
-export function lookupIn4({ hosts, hostMask, trie, rootBits }: FamilyRegions, w0: number): number {
+/** Value of the longest prefix of an IPv4 address, signed or not, or `NO_MATCH`. */
+export function lookupIn4(regions: FamilyRegions, w0: number): number {
+  const { trie } = regions
+  // Little enough to be compiled into what looks up.
+  return trie !== undefined && regions.rootBits === LARGE_ROOT ? largeValue4(trie, w0) : lookupInCompact4(regions, w0)
+}
+
+function lookupInCompact4({ hosts, hostMask, trie, rootBits }: FamilyRegions, w0: number): number {
   if (hosts !== undefined) {
     const value = hostValue4(hosts, hostMask, w0)
     if (value >= 0) return value

@@ -82,7 +82,8 @@ interface Row {
 /** Prefixes of 14 bits and more, mostly long ones, among 2^18 addresses; many come again. */
 function rows(next: (below: number) => number, count: number, first: number): Row[] {
   return Array.from({ length: count }, (_, index) => {
-    const length = next(3) === 0 ? 32 : next(50) === 0 ? 14 + next(8) : 22 + next(10)
+    // Short ones are few: each fills up to a quarter of a million entries.
+    const length = next(3) === 0 ? 32 : next(250) === 0 ? 14 + next(8) : 22 + next(10)
     const mask = length === 32 ? -1 : ~(0xffff_ffff >>> length)
     const address = 0x0a00_0000 | next(next(2) === 0 ? 0x1000 : 0x4_0000)
     return { address: (address & mask) >>> 0, length, value: first + index }

@@ -78,7 +78,7 @@ export class FibTable {
     return this.delete(address.family, address.w0, address.w1, address.w2, address.w3, length)
   }
 
-  /** Value of the longest prefix that covers an IPv4 address, `NO_MATCH` (-1) without one. */
+  /** Value of the longest prefix that covers an IPv4 address, `NO_MATCH` (-1) without one. @param w0 signed or not */
   lookup4(w0: number): number {
     return lookupIn4(this.#regions4, w0)
   }

@@ -158,12 +158,12 @@ export class HostTable {
   }
 }
 
-/** Value of a host in rows of IPv4 keys, -1 without one. @param mask slots less one */
+/** Value of a host in rows of IPv4 keys, -1 without one. @param mask slots less one @param w0 signed or not */
 export function hostValue4(rows: Uint32Array, mask: number, w0: number): number {
   for (let slot = hash4(w0) & mask; ; slot = (slot + 1) & mask) {
     const tag = rows[slot * 2 + 1]
     if (tag === EMPTY) return -1
-    if (rows[slot * 2] === w0) return tag < FIRST ? -1 : tag - FIRST
+    if ((rows[slot * 2] ^ w0) === 0) return tag < FIRST ? -1 : tag - FIRST // the key may be signed
   }
 }
 

@@ -8,6 +8,9 @@ import { visitWhole, type VisitWhole } from './whole-prefixes.js'
 /** What a lookup gives where no prefix covers the address. */
 export const NO_MATCH = -1
 
+/** Bits of the root of a large table. */
+export const LARGE_ROOT = 16
+
 /** A prefix to which addresses fall. */
 export interface Cover {
   readonly length: number
@@ -234,6 +237,19 @@ export function trieValue4(words: Uint32Array, rootBits: number, w0: number): nu
   // The bit that marks a child is shifted out.
   for (let shift = 24 - rootBits; entry < 0; shift -= 8) {
     entry = words[((1 << rootBits) + (entry << BLOCK_BITS) + ((w0 >>> shift) & 0xff)) >>> 0] | 0
+  }
+  return entry - 1
+}
+
+/**
+ * As `trieValue4`, behind a root of 16 bits: where most packets are looked up, so that it is as little code as can be. In numbers, as a constant of a module
+ * is a variable of its bundle, by which shifts take longer.
+ */
+export function largeValue4(words: Uint32Array, w0: number): number {
+  let entry = words[w0 >>> 16] | 0
+  if (entry < 0) {
+    entry = words[((0x1_0000 + (entry << 8)) | ((w0 >>> 8) & 0xff)) >>> 0] | 0
+    if (entry < 0) entry = words[((0x1_0000 + (entry << 8)) | (w0 & 0xff)) >>> 0] | 0
   }
   return entry - 1
 }
