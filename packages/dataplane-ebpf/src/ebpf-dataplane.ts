@@ -2,6 +2,7 @@ import { DataplaneError, type Dataplane, type Encapsulation, type InspectableDat
 import { silentLogger, type Logger } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { isAbsolute } from 'node:path'
+import type { EbpfDeviceKind } from './device/device-pair.js'
 import type { EbpfXdp } from './device/xdp.js'
 import type { EbpfInspection } from './inspection.js'
 import { openRouter } from './open.js'
@@ -40,10 +41,10 @@ export interface EbpfDataplaneOptions {
   /** Most ports; 16,384 when left out. Each costs some 100 octets and 80 a CPU from the start, and 6 KiB when it is there and has a device. */
   readonly ports?: number
   /**
-   * What the devices of endpoints are: `veth` pairs if left out, or those of `netkit` (Linux 6.7), which give programs what an endpoint sends as it leaves it, past a
-   * queue, and send nothing on while there is no program. Devices that are there stay what they are.
+   * What the devices of new endpoints are: pairs of `netkit` (Linux 6.7), which give programs what an endpoint sends as it leaves it, past a queue, and send nothing
+   * on while there is no program; or of `veth`. When left out, netkit where the kernel has it. Devices that are there stay what they are.
    */
-  readonly devices?: 'veth' | 'netkit'
+  readonly devices?: EbpfDeviceKind
   /**
    * Whether what comes out of one tunnel and goes into another is sent on by XDP in the uplink's driver: `native` wherever the driver can, `off` never. When left
    * out, where labels are swapped and it does no harm: not on a veth, and only where the host forwards. By tc otherwise, which does the same.
@@ -70,7 +71,7 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
  */
 export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
   const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger, without = [], keeper } = options
-  const { devices = 'veth', xdp, fibBlocks = 65_536, routes = 262_144, flows = 65_536, ports = 16_384 } = options
+  const { devices, xdp, fibBlocks = 65_536, routes = 262_144, flows = 65_536, ports = 16_384 } = options
   if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
   if (pinDirectory !== undefined && !isAbsolute(pinDirectory)) throw refused(`pinDirectory ${pinDirectory}`, 'an absolute path is needed')
   const unknown = encapsulations.find((encapsulation) => !OFFERED.includes(encapsulation))

@@ -31,11 +31,12 @@ export function inspectKernel(options: InspectOptions): KernelInspection {
   return { choices: choicesOf(options), parts: partsOf(options) }
 }
 
-function choicesOf({ choice: { uplink, devices, endpoints }, transit }: InspectOptions): DataplaneChoice[] {
+function choicesOf({ choice: { uplink, devices, devicesBecause, endpoints }, transit }: InspectOptions): DataplaneChoice[] {
   return [
     { what: 'programs on the uplink', chosen: uplink, because: attachmentReason(uplink) },
+    { what: 'devices of new endpoints', chosen: devices, because: devicesBecause },
     devices === 'netkit'
-      ? { what: 'programs on devices of endpoints', chosen: devices, because: 'programs get what endpoints send as it leaves them' }
+      ? { what: 'programs on devices of endpoints', chosen: devices, because: 'devices of netkit have a place of their own for programs' }
       : { what: 'programs on devices of endpoints', chosen: endpoints, because: attachmentReason(endpoints) },
     { what: 'packets from one tunnel into another', chosen: transit.isAttached ? 'xdp' : 'tc', because: transit.because },
     ...ebpfFeatures().map(({ name, purpose, otherwise, available, reason, minimumKernel }) => ({

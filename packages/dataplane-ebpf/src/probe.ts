@@ -1,3 +1,4 @@
+import type { EbpfDeviceKind } from './device/device-pair.js'
 import { call } from './native/call.js'
 
 /** What the eBPF dataplane asks of a kernel. */
@@ -86,7 +87,9 @@ export interface EbpfChoice {
   /** How the program is attached to the uplink. */
   readonly uplink: EbpfAttachment
   /** What devices new endpoints get. */
-  readonly devices: 'veth' | 'netkit'
+  readonly devices: EbpfDeviceKind
+  /** Why these. */
+  readonly devicesBecause: string
   /** How programs are attached to devices of endpoints that are veth pairs. */
   readonly endpoints: EbpfAttachment
   /** Whether the kernel merges segments that come in by VXLAN. */
@@ -95,14 +98,29 @@ export interface EbpfChoice {
   readonly avoided: readonly ('decap-l3' | 'redirect-peer')[]
 }
 
-/** @param devices what new endpoints shall get @param without features to do without although the kernel may have them */
-export function chooseMeans(devices: EbpfChoice['devices'], without: readonly EbpfFeatureName[]): EbpfChoice {
+/**
+ * @param devices what new endpoints shall get; of netkit where there are such devices when left out
+ * @param without features to do without although the kernel may have them
+ */
+export function chooseMeans(devices: EbpfDeviceKind | undefined, without: readonly EbpfFeatureName[]): EbpfChoice {
   const has = (wanted: EbpfFeatureName): boolean =>
     !without.includes(wanted) && ebpfFeatures().some(({ name, available }) => name === wanted && available)
   const avoided = (['decap-l3', 'redirect-peer'] as const).filter((name) => !has(name))
   const uplink = has('tcx') ? 'tcx' : 'clsact'
   // tcx waits for a grace period of RCU with each program that comes or goes, tens of milliseconds in which no link of the machine can be changed.
-  return { uplink, devices, endpoints: has('clsact') ? 'clsact' : uplink, mergesVxlan: has('vxlan'), avoided }
+  const endpoints = has('clsact') ? 'clsact' : uplink
+  return { uplink, ...chooseDevices(devices, without), endpoints, mergesVxlan: has('vxlan'), avoided }
+}
+
+function chooseDevices(
+  asked: EbpfDeviceKind | undefined,
+  without: readonly EbpfFeatureName[],
+): Pick<EbpfChoice, 'devices' | 'devicesBecause'> {
+  if (asked !== undefined) return { devices: asked, devicesBecause: `asked for by \`devices: ${asked}\`` }
+  const lack = missingNetkit(without)
+  return lack === ''
+    ? { devices: 'netkit', devicesBecause: 'programs get what endpoints send as it leaves them, past a queue' }
+    : { devices: 'veth', devicesBecause: `there is no ${lack}` }
 }
 
 /**

@@ -6,12 +6,13 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction, POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
 const own = (name: string): string => fileURLToPath(new URL(`support/${name}`, import.meta.url))
 const shared = (name: string): string => fileURLToPath(new URL(`../../dataplane-tun/test/support/${name}`, import.meta.url))
-const PATIENCE = { timeout: 20_000 }
+const PATIENCE = { timeout: 20_000 * PACE }
 const RED = 0
 const DATAGRAM = 228
 /** Octets that TCP carries, and what it has on the way: at least as many. */
@@ -63,7 +64,7 @@ describe.skipIf(missing() !== '')(titled('an endpoint that has a bandwidth'), ()
   ] as const)('%s no more datagrams than it lets, and as many', async (_, at, direction) => {
     const { child: sink, lines } = start('b', own('udp-sink.mjs'), POD.b[0], '9')
     expect((await lines.next()).value).toBe('listening')
-    const [bitsPerSecond, burstOctets] = [800_000, 20_000]
+    const [bitsPerSecond, burstOctets] = [800_000 / PACE, 20_000]
     const [already, dropped] = [await counted('b', 'tx-octets'), dropsOf(await routers[at].counters(), `${direction}-rate`)]
     const begun = performance.now()
     await limit(at, { [direction]: { bitsPerSecond, burstOctets } })

@@ -19,10 +19,10 @@ describe.skipIf(missing() !== '')(titled('veth pairs in namespaces'), () => {
   const patient = (name: string, body: (context: TestContext) => Promise<void>): void => it(name, (context) => body(context))
   const test = { describe, it: patient }
 
-  testDataplane(`ebpf${hasXdp ? '' : ' (without XDP: needs ethtool)'}`, () => ebpfHarness(world), { test })
+  testDataplane(`ebpf${hasXdp ? '' : ' (without XDP: needs ethtool)'}`, () => ebpfHarness(world, [], 'veth'), { test })
   const lack = missing() === '' ? missingNetkit() : ''
   describe.skipIf(lack !== '')(lack === '' ? 'netkit pairs' : `netkit pairs (skipped: needs ${lack})`, () => {
     testDataplane('ebpf on netkit', () => ebpfHarness(world, [], 'netkit'), { test, runs: 8 })
   })
-  testDataplane(`ebpf without ${OLD.join(', ')}`, () => ebpfHarness(world, OLD), { test, runs: 8 })
+  testDataplane(`ebpf without ${OLD.join(', ')}`, () => ebpfHarness(world, OLD, 'veth'), { test, runs: 8 })
 })

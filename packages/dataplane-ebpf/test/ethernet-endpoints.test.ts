@@ -14,6 +14,7 @@ import { POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/t
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -121,7 +122,7 @@ describe.skipIf(missing() !== '')(titled('endpoints on Ethernet'), () => {
 
   it('find no duplicate of their own address, and one of the gateway’s', async () => {
     // How long Linux waits for an answer, and before it asks.
-    for (const setting of ['neigh.eth0.retrans_time_ms=300', 'conf.eth0.router_solicitation_delay=0']) {
+    for (const setting of [`neigh.eth0.retrans_time_ms=${300 * PACE}`, 'conf.eth0.router_solicitation_delay=0']) {
       await inPod('a', 'sysctl', '-qw', `net.ipv6.${setting}`)
     }
     const added = async (address: string): Promise<string> => {
@@ -129,7 +130,7 @@ describe.skipIf(missing() !== '')(titled('endpoints on Ethernet'), () => {
       const shown = async () => (await inPod('a', 'ip', '-6', '-o', 'address', 'show', 'dev', 'eth0', 'to', address)).stdout
       let last = ''
       await expect
-        .poll(async () => (last = await shown()).includes('tentative') && !last.includes('dadfailed'), { timeout: 20_000 })
+        .poll(async () => (last = await shown()).includes('tentative') && !last.includes('dadfailed'), { timeout: 20_000 * PACE })
         .toBe(false)
       await inPod('a', 'ip', 'address', 'delete', `${address}/128`, 'dev', 'eth0')
       return last
@@ -194,7 +195,7 @@ describe.skipIf(missing() !== '')(titled('endpoints on Ethernet'), () => {
     await near.close({ keep: true })
     near = await open('a')
     await expect
-      .poll(async () => (await inPod('a', 'ip', '-o', 'link', 'show', 'eth0')).stdout.includes('NOARP'), { timeout: 20_000 })
+      .poll(async () => (await inPod('a', 'ip', '-o', 'link', 'show', 'eth0')).stdout.includes('NOARP'), { timeout: 20_000 * PACE })
       .toBe(false)
     expect(await ping('a', POD.b[0])).toContain(' 3 received')
   })

@@ -17,6 +17,7 @@ import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { Liveness } from '../src/liveness/liveness.js'
 import { ebpfFeatures } from '../src/probe.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
 
@@ -161,8 +162,8 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     const look = vi.spyOn(Ports.prototype, 'look').mockRejectedValueOnce(new TypeError('nobody foresaw this'))
     try {
       await open({ logger: { ...silentLogger, error } })
-      await expect.poll(() => error.mock.calls.length, { timeout: 20_000 }).toBe(1)
-      await expect.poll(() => look.mock.calls.length, { timeout: 20_000 }).toBeGreaterThan(1)
+      await expect.poll(() => error.mock.calls.length, { timeout: 20_000 * PACE }).toBe(1)
+      await expect.poll(() => look.mock.calls.length, { timeout: 20_000 * PACE }).toBeGreaterThan(1)
     } finally {
       look.mockRestore()
     }

@@ -14,6 +14,7 @@ import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { byEngine, byMemory, byProgram, newEngine, rateLimits } from './support/twins.js'
@@ -184,7 +185,7 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
 
   it(
     'do with the next packet what the forwarder in TypeScript does, and forget with every change of a table',
-    { timeout: 600_000 },
+    { timeout: 600_000 * PACE },
     async () => {
       const known = new Map<string, number>()
       let before: World | undefined

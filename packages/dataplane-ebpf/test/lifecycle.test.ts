@@ -179,7 +179,7 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
   it('does the same by filters of clsact, and leaves no qdisc behind that it has made', async () => {
     const pinDirectory = join(folder, 'clsact')
     const qdiscs = (): string => namespace.namespaces.in('life', 'tc', 'qdisc', 'show')
-    const first = await open({ pinDirectory, without: ['tcx'] })
+    const first = await open({ pinDirectory, without: ['tcx'], devices: 'veth' })
     expect(first.choice).toMatchObject({ uplink: 'clsact', endpoints: 'clsact' })
     await first.apply(transaction(1))
     await attach(first, 0)
@@ -188,13 +188,13 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     await first.close({ keep: true })
     expect(await ping()).toContain(' 2 received')
 
-    const second = await open({ pinDirectory, without: ['tcx'] })
+    const second = await open({ pinDirectory, without: ['tcx'], devices: 'veth' })
     expect(await ping()).toContain(' 2 received')
     await second.close({ keep: true })
     // From one to the other and back, no packet is seen twice.
     const turns: readonly (readonly EbpfFeatureName[])[] = hasTcx ? [['clsact'], ['tcx'], [], ['clsact'], []] : [['tcx']]
     for (const without of turns) {
-      const next = await open({ pinDirectory, without })
+      const next = await open({ pinDirectory, without, devices: 'veth' })
       const of = (wanted: EbpfAttachment, other: EbpfAttachment): EbpfAttachment => (without.includes(wanted) ? other : wanted)
       const choice = { uplink: of('tcx', 'clsact'), endpoints: of('clsact', 'tcx') }
       expect(next.choice).toMatchObject(choice)
@@ -210,7 +210,7 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
       expect((await next.counters()).ports[0] - before).toBe(2)
       await next.close({ keep: true })
     }
-    await (await open({ pinDirectory, without: ['tcx'] })).close()
+    await (await open({ pinDirectory, without: ['tcx'], devices: 'veth' })).close()
     expect(qdiscs()).not.toContain('clsact')
   })
 

@@ -267,13 +267,13 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       try {
         await router.apply({ ...emptyTransaction(1), liveness: watch(15) })
         namespaces.delete('lost')
-        await expect.poll(() => warned, { timeout: 20_000 }).toContain('The keeper of BFD sessions cannot be looked for')
+        await expect.poll(() => warned, { timeout: 20_000 * PACE }).toContain('The keeper of BFD sessions cannot be looked for')
         expect(await router.apply({ ...emptyTransaction(2), liveness: watch(20) })).toMatchObject({ status: 'applied', failures: [] })
       } finally {
         await router.close()
       }
       expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(pinDirectory)
-      await expect.poll(() => keeperOf({ ...place, pins: pinDirectory }), { timeout: 20_000 }).toBe(0)
+      await expect.poll(() => keeperOf({ ...place, pins: pinDirectory }), { timeout: 20_000 * PACE }).toBe(0)
     })
   })
 })

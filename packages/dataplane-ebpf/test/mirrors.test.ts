@@ -11,6 +11,7 @@ import { View } from '../src/layout/struct.js'
 import { OBSERVED_KEY } from '../src/layout/structs/observe.js'
 import { observe } from '../src/tables/config.js'
 import { wordBytes } from '../src/tables/kernel-maps.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
 import { byProgram } from './support/twins.js'
@@ -97,7 +98,7 @@ describe.skipIf(missing() !== '')(titled('mirrors in the kernel'), () => {
     await opened.apply({ ...emptyTransaction(2), mirrors: { set: [MIRROR], remove: [] } })
     const packet = testPacket({ source: '10.1.0.1', destination: '10.2.0.2', size: 100 })
     byProgram(opened, { from: 'port', port: 1, packet })
-    await expect.poll(() => seen.length, { timeout: 20_000 }).toBeGreaterThan(0)
+    await expect.poll(() => seen.length, { timeout: 20_000 * PACE }).toBeGreaterThan(0)
     expect(seen).toMatchObject([{ type: 'mirrored', mirror: 7, sequence: 0, packet: packet.slice(0, 40) }])
   })
 })

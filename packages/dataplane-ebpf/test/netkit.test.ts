@@ -1,6 +1,6 @@
 import { dropsOf, type DeviceFacts } from '@heddle/core'
 import { echoRequest } from '@heddle/dataplane-conformance'
-import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { ebpfDataplane, type EbpfDataplane, type EbpfDeviceKind } from '@heddle/dataplane-ebpf'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -26,14 +26,15 @@ describe.skipIf(missing() !== '' || lack !== '')(
     let directory: string
     const routers = {} as Record<Site, EbpfDataplane>
 
-    const open = (site: Site, devices: 'veth' | 'netkit' = 'netkit'): Promise<EbpfDataplane> =>
+    /** @param devices what new endpoints get; what a dataplane chooses by itself when left out */
+    const open = (site: Site, devices?: EbpfDeviceKind): Promise<EbpfDataplane> =>
       ebpfDataplane({
         addresses: UNDERLAY[site].map((text) => IpAddress.parse(text)),
         uplink: 'up0',
         underlayNetns: sites.path(sites.short('site', site)),
         fibBlocks: 1024,
         routes: 1024,
-        devices,
+        ...(devices !== undefined && { devices }),
         ...(site === 'a' && { pinDirectory: join(directory, 'bpf') }),
       })
     const inPod = async (kind: string, ...argv: string[]): Promise<string> =>
@@ -42,6 +43,26 @@ describe.skipIf(missing() !== '' || lack !== '')(
       inPod(kind, ...pingWords(2), address).catch((error: { stdout: string }) => error.stdout)
     const attachedBy = async (): Promise<readonly string[]> =>
       (await routers.a.inspectKernel()).parts.filter(({ name }) => name.startsWith('port ')).map(({ details }) => details ?? '')
+
+    const attach = (kind: string, port: number): Promise<DeviceFacts> => {
+      const addresses = POD.a.map((text) => IpAddress.parse(text))
+      return routers.a.attachPort(port, { netns: sites.path(sites.short(kind, 'a')), ifname: 'eth0', addresses, mtu: 1400 })
+    }
+
+    /** The blue endpoint comes into the red VRF, with another address, and answers the red one. */
+    async function isReached(): Promise<void> {
+      const { generation } = await routers.a.dump()
+      const { ports, nextHops, routes, ...rest } = siteTransaction('a', generation + 1)
+      const [red, blue] = ports.set
+      const moved = { ...blue, vrf: 0, allowedSources: [IpPrefix.of(NEIGHBOUR)] }
+      routes.push(0, IpPrefix.of(NEIGHBOUR), 1)
+      expect(await routers.a.apply({ ...rest, nextHops, ports: { set: [red, moved], remove: [] }, routes })).toMatchObject({ failures: [] })
+      // Both VRFs have the same addresses: it would take what comes from the red one for its own.
+      await inPod('blue', 'ip', 'address', 'flush', 'dev', 'eth0')
+      await inPod('blue', 'ip', 'address', 'add', `${NEIGHBOUR}/32`, 'dev', 'eth0')
+      await inPod('blue', 'ip', 'route', 'replace', 'default', 'dev', 'eth0')
+      expect(await ping('red', String(NEIGHBOUR))).toContain(' 2 received')
+    }
 
     beforeAll(async () => {
       sites = new TwoEbpfSites('netkit')
@@ -59,24 +80,15 @@ describe.skipIf(missing() !== '' || lack !== '')(
 
     it('are what endpoints get, and carry their packets between routers', async () => {
       expect(routers.a.choice.devices).toBe('netkit')
+      expect((await routers.a.inspectKernel()).choices).toContainEqual(
+        expect.objectContaining({ what: 'devices of new endpoints', chosen: 'netkit' }),
+      )
       expect(await inPod('red', 'ip', '-d', 'link', 'show', 'eth0')).toContain('netkit')
       expect(await attachedBy()).toEqual(['ingress by netkit', 'ingress by netkit'])
       for (const address of POD.b) expect(await ping('red', address)).toContain(' 2 received')
     })
 
-    it('pass packets between endpoints of one router', async () => {
-      const { ports, nextHops, routes, ...rest } = siteTransaction('a', 2)
-      const [red, blue] = ports.set
-      // The blue endpoint comes into the red VRF, with another address.
-      const moved = { ...blue, vrf: 0, allowedSources: [IpPrefix.of(NEIGHBOUR)] }
-      routes.push(0, IpPrefix.of(NEIGHBOUR), 1)
-      expect(await routers.a.apply({ ...rest, nextHops, ports: { set: [red, moved], remove: [] }, routes })).toMatchObject({ failures: [] })
-      // Both VRFs have the same addresses: it would take what comes from the red one for its own.
-      await inPod('blue', 'ip', 'address', 'flush', 'dev', 'eth0')
-      await inPod('blue', 'ip', 'address', 'add', `${NEIGHBOUR}/32`, 'dev', 'eth0')
-      await inPod('blue', 'ip', 'route', 'replace', 'default', 'dev', 'eth0')
-      expect(await ping('red', String(NEIGHBOUR))).toContain(' 2 received')
-    })
+    it('pass packets between endpoints of one router', isReached)
 
     // Programs get what an endpoint sends before the kernel has read its type, and one that said IPv4 of any frame had it delivered to another endpoint.
     it('send nothing whose frame says something else than the socket that it came from', async () => {
@@ -96,20 +108,35 @@ describe.skipIf(missing() !== '' || lack !== '')(
     })
 
     it('go on behind the process, and belong to the next one, which may make others', async () => {
-      const attach = (): Promise<DeviceFacts> => {
-        const addresses = POD.a.map((text) => IpAddress.parse(text))
-        return routers.a.attachPort(0, { netns: sites.path(sites.short('red', 'a')), ifname: 'eth0', addresses, mtu: 1400 })
-      }
-      const { ifindex } = await attach()
-      for (const devices of ['veth', 'netkit'] as const) {
+      const { ifindex } = await attach('red', 0)
+      for (const devices of ['veth', undefined] as const) {
         await routers.a.close({ keep: true })
         expect(await ping('red', POD.b[0])).toContain(' 2 received')
         routers.a = await open('a', devices)
         expect(await attachedBy()).toEqual(['ingress by netkit', 'ingress by netkit'])
-        expect((await attach()).ifindex).toBe(ifindex)
+        expect((await attach('red', 0)).ifindex).toBe(ifindex)
         expect(await ping('red', POD.b[0])).toContain(' 2 received')
         expect(await ping('red', String(NEIGHBOUR))).toContain(' 2 received')
       }
+    })
+
+    it('are what new endpoints get on a node that had none, whose endpoints keep their veth pairs', async () => {
+      await routers.a.close()
+      routers.a = await open('a', 'veth')
+      await sites.setUp(routers.a, 'a', 1, 4, 'mpls-udp')
+      const veth = expect.stringMatching(/^ingress by (clsact|tcx)$/)
+      expect(await attachedBy()).toEqual([veth, veth])
+      const { ifindex } = await attach('blue', 1)
+      await routers.a.close({ keep: true })
+
+      routers.a = await open('a')
+      expect((await attach('blue', 1)).ifindex).toBe(ifindex)
+      await routers.a.detachPort(0)
+      await attach('red', 0)
+      expect(await attachedBy()).toEqual(['ingress by netkit', veth])
+      for (const kind of ['red', 'blue']) for (const address of POD.b) expect(await ping(kind, address)).toContain(' 2 received')
+      // From the one kind to the other, and back.
+      await isReached()
     })
 
     it('go with their port', async () => {

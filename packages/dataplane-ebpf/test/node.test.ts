@@ -13,7 +13,7 @@ import { CaptureStream } from '../../bgp/src/pcap/capture-stream.js'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import { call, callAsync } from '../src/native/call.js'
-import { ebpfFeatures } from '../src/probe.js'
+import { chooseMeans, ebpfFeatures } from '../src/probe.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, RouterNamespace } from './support/router.js'
@@ -135,6 +135,8 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     await expect.poll(() => show('dataplane', '--json').catch(String)).toContain('"kind": "ebpf"')
     const [row] = JSON.parse(await show('dataplane', '--json')) as Views['dataplane']
     expect(row.choices.find(({ what }) => what === 'programs on the uplink')).toMatchObject({ chosen: hasTcx ? 'tcx' : 'clsact' })
+    const { devices, devicesBecause } = chooseMeans(undefined, [])
+    expect(row.choices).toContainEqual({ what: 'devices of new endpoints', chosen: devices, because: devicesBecause })
     for (const { name, available, otherwise } of ebpfFeatures()) {
       const { chosen, because } = row.choices.find((choice) => choice.because.startsWith(`${name} is `)) ?? { chosen: '', because: '' }
       expect([chosen, because.includes('is there')]).toEqual([available ? name : otherwise || 'nothing', available])

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
 import { byEngine, byProgram, cutToLoopback, limited, newEngine, packetInput, singleMemberTables } from './support/twins.js'
@@ -35,7 +36,7 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
     namespace?.close()
   })
 
-  it('tell of every packet that fits, with the same steps and the same end', { timeout: 120_000 }, async () => {
+  it('tell of every packet that fits, with the same steps and the same end', { timeout: 120_000 * PACE }, async () => {
     const kinds = new Set<string>()
     let before: Tables = EMPTY
     let generation = 0
@@ -57,7 +58,7 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
         seen.length = 0
         maps.set('told_counts', 0, new Uint8Array(16))
         for (const each of inputs) expect(byProgram(router, each)).toEqual(byEngine(engine, each))
-        await expect.poll(() => seen.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(wanted.length)
+        await expect.poll(() => seen.length, { timeout: 20_000 * PACE }).toBeGreaterThanOrEqual(wanted.length)
         expect(seen.map(told)).toEqual(wanted.map(told))
         for (const { from, outcome } of seen) kinds.add(`${from.type} ${outcome}`)
       }),

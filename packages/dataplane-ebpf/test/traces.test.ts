@@ -12,6 +12,7 @@ import { LINK } from '../src/layout/structs/objects.js'
 import { TRACE_FILTER } from '../src/layout/structs/observe.js'
 import { decodeTrace, encodeTrace } from '../src/layout/trace.js'
 import { observe } from '../src/tables/config.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { byProgram } from './support/twins.js'
@@ -80,7 +81,7 @@ describe.skipIf(missing() !== '')(titled('traces in the kernel'), () => {
     return [(router = opened), told]
   }
   const comes = (told: readonly TracedPacket[], count: number): Promise<void> =>
-    expect.poll(() => told.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(count)
+    expect.poll(() => told.length, { timeout: 20_000 * PACE }).toBeGreaterThanOrEqual(count)
 
   it('tell each step in words, for the next process as for the one before it, and nothing when they are gone', async () => {
     const [first, told] = await open()

@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -63,7 +64,7 @@ describe.skipIf(missing() !== '')(titled('two sites'), () => {
     try {
       await once(server.stdout as NodeJS.ReadableStream, 'data')
       const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), process.execPath, script('tcp-client.mjs'), address, `${octets}`]
-      const { stdout } = await run('ip', argv, { timeout: 100_000 })
+      const { stdout } = await run('ip', argv, { timeout: 100_000 * PACE })
       const [answer, wanted] = stdout.trim().split(' ')
       return answer === wanted
     } finally {

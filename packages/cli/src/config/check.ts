@@ -48,12 +48,16 @@ function finish(parsed: ParsedFile, problems: readonly ConfigProblem[]): void {
 
 function dataplaneProblems(parsed: ParsedFile, { dataplane }: NodeDocument): ConfigProblem[] {
   if (dataplane === undefined || dataplane.kind === 'ebpf') return []
-  const { kind, uplink, xdp } = dataplane
+  const { kind, uplink, xdp, devices } = dataplane
   const problem = (key: string, value: string | undefined, instead: string): ConfigProblem[] =>
     value === undefined
       ? []
       : [parsed.problem(['dataplane', key], JSON.stringify(value), `nothing: a dataplane of the kind ${kind} ${instead}`)]
-  return [...problem('uplink', uplink, 'finds its way by the routes'), ...problem('xdp', xdp, 'has no programs in the kernel')]
+  return [
+    ...problem('uplink', uplink, 'finds its way by the routes'),
+    ...problem('xdp', xdp, 'has no programs in the kernel'),
+    ...problem('devices', devices, 'has devices of one kind'),
+  ]
 }
 
 function vrfProblems(parsed: ParsedFile, vrfs: readonly VrfSection[]): ConfigProblem[] {

@@ -234,6 +234,14 @@ const rows: Row[] = [
     allowed: 'memory, tun, ebpf',
   },
   {
+    name: 'devices of a dataplane that has but one kind',
+    change: ['kind: memory', 'kind: memory, devices: netkit'],
+    line: 13,
+    path: 'dataplane.devices',
+    found: '"netkit"',
+    allowed: 'nothing',
+  },
+  {
     name: 'an IPv6 node without a router id',
     change: ['address: 10.255.1.2 }', 'address: 2001:db8::1 }'],
     line: 3,

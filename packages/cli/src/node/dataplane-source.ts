@@ -41,9 +41,10 @@ export async function chooseDataplane(document: NodeDocument, logger: Logger): P
       const [{ ebpfDataplane }, { underlayMtu }] = await Promise.all([import('@heddle/dataplane-ebpf'), import('@heddle/dataplane-tun')])
       const uplink = document.dataplane?.uplink ?? (await uplinkOf(addresses[0], document))
       const pins = inProcess ? {} : { pinDirectory: pinDirectoryOf(document) }
-      const xdp = document.dataplane?.xdp === undefined ? {} : { xdp: document.dataplane.xdp }
+      const { xdp, devices } = document.dataplane ?? {}
+      const means = { ...(xdp !== undefined && { xdp }), ...(devices !== undefined && { devices }) }
       return {
-        source: async () => ebpfDataplane({ addresses, uplink, logger, ...pins, ...xdp }),
+        source: async () => ebpfDataplane({ addresses, uplink, logger, ...pins, ...means }),
         underlayMtu: configured ?? (await smallestMtu(addresses[0], document, underlayMtu)),
       }
     }

@@ -21,7 +21,7 @@ import { callAsync } from '../native/call.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
 import { takeAway } from './take-away.js'
-import { namespaceOf, openVeth, setResolving, type VethPair } from './veth.js'
+import { namespaceOf, openPair, setResolving, type DevicePair, type EbpfDeviceKind } from './device-pair.js'
 
 export interface PortsOptions {
   readonly maps: KernelMaps
@@ -31,7 +31,7 @@ export interface PortsOptions {
   /** Index of the uplink, which makes the names of this dataplane's devices its own. */
   readonly uplink: number
   /** What new devices are. */
-  readonly devices: 'veth' | 'netkit'
+  readonly devices: EbpfDeviceKind
   /** Of veth devices. */
   readonly usesTcx: boolean
   /** Directory of pins; nothing is pinned when left out. */
@@ -105,7 +105,7 @@ export class Ports {
     const namespace = namespaceOf(request)
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
-    const pair = await openVeth(netlink, this.#hostName(port), { ...request, resolves, kind: devices })
+    const pair = await openPair(netlink, this.#hostName(port), { ...request, resolves, kind: devices })
     const facts = factsOf(pair)
     const isSame = isHere && before.hostIndex === pair.host.index
     // Somebody took it away, and nobody has looked since: what was made in its place has no program.
@@ -209,7 +209,7 @@ export class Ports {
     return Array.from(this.#attached, ([port, { request, facts }]) => ({ ...request, ...facts, port })).sort((a, b) => a.port - b.port)
   }
 
-  async #program(port: number, pair: VethPair, request: DeviceRequest, resolves: boolean): Promise<number> {
+  async #program(port: number, pair: DevicePair, request: DeviceRequest, resolves: boolean): Promise<number> {
     this.#write(port, pair, request, resolves)
     try {
       return await this.#attachProgram(port, pair.host)
@@ -236,7 +236,7 @@ export class Ports {
     )
   }
 
-  #write(port: number, { host, peer }: VethPair, request: DeviceRequest, resolves: boolean): void {
+  #write(port: number, { host, peer }: DevicePair, request: DeviceRequest, resolves: boolean): void {
     const { maps, netns } = this.#options
     const isLocal = namespaceOf(request) === NetworkNamespace.identity(netns)
     const view = new View(LINK).set('ifindex', host.index).set('peer_ifindex', peer.index).set('peer_mtu', peer.mtu)
@@ -284,7 +284,7 @@ function isNetkit({ kind }: Link): boolean {
   return kind === 'netkit'
 }
 
-function factsOf({ peer }: VethPair): DeviceFacts {
+function factsOf({ peer }: DevicePair): DeviceFacts {
   return { ifindex: peer.index, mtu: peer.mtu, ...(peer.mac === undefined ? {} : { mac: MacAddress.parse(peer.mac) }) }
 }
 

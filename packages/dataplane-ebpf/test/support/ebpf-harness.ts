@@ -1,7 +1,7 @@
 import type { CounterSnapshot, Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
 import { dropReasonIndex, PORT_COUNTERS } from '@heddle/core'
 import type { BfdDatagram, BfdHarness, Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
-import { ebpfDataplane, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
+import { ebpfDataplane, type EbpfDeviceKind, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import type { IpAddress } from '@heddle/wire'
 import { existsSync } from 'node:fs'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
@@ -65,11 +65,11 @@ export class EbpfHarnessWorld {
   }
 }
 
-/** A harness around a dataplane on real devices. @param without features of the kernel to do without */
+/** A harness around a dataplane on real devices. @param without features of the kernel to do without @param devices of endpoints; what is chosen if left out */
 export async function ebpfHarness(
   world: EbpfHarnessWorld,
   without: readonly EbpfFeatureName[] = [],
-  devices: 'veth' | 'netkit' = 'veth',
+  devices?: EbpfDeviceKind,
 ): Promise<Harness> {
   const { namespaces } = world
   const underlayNetns = namespaces.path('ebpf-router')
@@ -82,7 +82,7 @@ export async function ebpfHarness(
     routes: 4096,
     flows: 4096,
     without,
-    devices,
+    ...(devices !== undefined && { devices }),
     xdp: hasXdp ? 'native' : 'off',
   })
   return new EbpfHarness(world, dataplane, await Capture.open(namespaces.path('ebpf-net'), 'up0'))

@@ -4,16 +4,19 @@ import { MacAddress } from '@heddle/wire'
 import { callAsync } from '../native/call.js'
 import { checkRequest, routesOf } from './device-request.js'
 
+/** What joins the ends of a pair: a cable, or one that programs have a place on (Linux 6.7). */
+export type EbpfDeviceKind = 'veth' | 'netkit'
+
 /** A device as it shall be. */
 export interface EndpointDevice extends DeviceRequest {
   /** Whether the endpoint looks for its neighbours; else every frame goes to the program at the other end, whatever its address. */
   readonly resolves: boolean
-  /** Of a device that is made. */
-  readonly kind: 'veth' | 'netkit'
+  /** Of a device that is made; one that is there stays what it is. */
+  readonly kind: EbpfDeviceKind
 }
 
-/** Both ends of an endpoint's device. */
-export interface VethPair {
+/** Both ends of an endpoint's device, of either kind. */
+export interface DevicePair {
   /** The end in the router's namespace, where the program is. */
   readonly host: Link
   /** The end in the endpoint's namespace. */
@@ -26,7 +29,7 @@ export interface VethPair {
  * @param netlink of the router's namespace @param hostName of the end there
  * @throws DataplaneError `dataplane.device`, `dataplane.netns-missing`, `dataplane.permission`
  */
-export async function openVeth(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<VethPair> {
+export async function openPair(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<DevicePair> {
   checkRequest(request)
   return translated(request, async () => {
     const pair =
@@ -43,7 +46,7 @@ export async function openVeth(netlink: Netlink, hostName: string, request: Endp
   })
 }
 
-/** Has the endpoint look for its neighbours, or not any more. @throws DataplaneError as `openVeth` */
+/** Has the endpoint look for its neighbours, or not any more. @throws DataplaneError as `openPair` */
 export async function setResolving(request: DeviceRequest, index: number, resolves: boolean): Promise<void> {
   await translated(request, async () => {
     using inside = await Netlink.open(request.netns)
@@ -52,7 +55,7 @@ export async function setResolving(request: DeviceRequest, index: number, resolv
 }
 
 /** A new pair; `undefined` when one of the names is taken. */
-async function make(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<VethPair | undefined> {
+async function make(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<DevicePair | undefined> {
   const { ifname, netns, mtu, addresses, kind } = request
   try {
     const { end, peer } = await netlink.links.createVeth({
@@ -73,7 +76,7 @@ async function make(netlink: Netlink, hostName: string, request: EndpointDevice)
 }
 
 /** The pair that a dataplane before this one has left; what is left of another pair under the router's name is taken away. */
-async function adopt(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<VethPair | undefined> {
+async function adopt(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<DevicePair | undefined> {
   const host = await find(netlink, hostName)
   if (host === undefined) return undefined
   using inside = await Netlink.open(request.netns)
