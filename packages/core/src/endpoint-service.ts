@@ -1,4 +1,5 @@
 import type { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
+import type { RateLimits } from './dataplane/rate-limit.js'
 
 /** What the device of an endpoint can be. */
 export const ENDPOINT_LINKS = ['ip', 'ethernet'] as const
@@ -23,6 +24,11 @@ export interface EndpointRequest {
   readonly link?: EndpointLink
   /** Addresses at which the virtual router answers the endpoint, at most one a family: to pings, and on Ethernet as its gateway. None when left out. */
   readonly gateways?: readonly IpAddress[]
+  /**
+   * How fast it may send and get; as fast as it can when left out. An endpoint that is attached keeps its limits: other ones are another endpoint. Needs the
+   * dataplane's feature `rate-limit`.
+   */
+  readonly rateLimits?: RateLimits
 }
 
 /** An endpoint that is attached. */

@@ -1,4 +1,4 @@
-import type { EndpointRequest, EndpointView } from '@heddle/core'
+import { isSameRateLimit, type EndpointRequest, type EndpointView } from '@heddle/core'
 import type { MacAddress } from '@heddle/wire'
 import { Serial } from '../serial.js'
 
@@ -53,5 +53,8 @@ export function sameRequest(a: EndpointRequest, b: EndpointRequest): boolean {
   const sorted = (values: readonly unknown[] | undefined): string => values?.map(String).toSorted().join(' ') ?? 'everything'
   const text = ({ vrf, addresses, routes, link = 'ip', gateways = [] }: EndpointRequest): string =>
     [vrf, link, sorted(addresses), sorted(routes), sorted(gateways)].join(', ')
-  return endpointName(a) === endpointName(b) && text(a) === text(b)
+  const hasSameLimits = (['egress', 'ingress'] as const).every((direction) =>
+    isSameRateLimit(a.rateLimits?.[direction], b.rateLimits?.[direction]),
+  )
+  return endpointName(a) === endpointName(b) && text(a) === text(b) && hasSameLimits
 }

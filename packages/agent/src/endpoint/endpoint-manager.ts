@@ -60,7 +60,7 @@ export class EndpointManager implements EndpointService {
       if (!sameRequest(known.request, request)) {
         throw new EndpointError(
           'endpoint.conflict',
-          `${request.ifname} of ${request.netns} is attached with another VRF or link, or other addresses`,
+          `${request.ifname} of ${request.netns} is attached with another VRF or link, or other addresses or rate limits`,
         )
       }
       if (known.origin === 'adopted') known.origin = 'requested'

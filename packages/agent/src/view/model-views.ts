@@ -41,9 +41,22 @@ export function routeRows(model: OverlayModel): RouteRow[] {
 }
 
 /** An endpoint as `show('endpoints')` has it. */
-export function endpointRow({ vrf, netns, ifname, addresses, link = 'ip', mac, label, mtu, state, error }: EndpointView): EndpointRow {
+export function endpointRow({
+  vrf,
+  netns,
+  ifname,
+  addresses,
+  link = 'ip',
+  mac,
+  rateLimits = {},
+  label,
+  mtu,
+  state,
+  error,
+}: EndpointView): EndpointRow {
   const texts = { addresses: addresses.map(String), mac: mac === undefined ? null : String(mac), error: error ?? null }
-  return { vrf, netns, ifname, link, label, mtu, state, ...texts }
+  const limits = { egress: rateLimits.egress ?? null, ingress: rateLimits.ingress ?? null }
+  return { vrf, netns, ifname, link, rateLimits: limits, label, mtu, state, ...texts }
 }
 
 function compare(a: string, b: string): number {

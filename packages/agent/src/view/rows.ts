@@ -2,6 +2,7 @@
  * What an agent shows of itself, as plain data: what `heddle show --json` prints and a library's consumer reads. Addresses, prefixes, route
  * distinguishers and targets are texts; what is not there is null.
  */
+import type { RateLimit } from '@heddle/core'
 
 /** A BGP session. */
 export interface NeighborRow {
@@ -125,6 +126,8 @@ export interface EndpointRow {
   readonly link: 'ip' | 'ethernet'
   /** Of the device, where it has one. */
   readonly mac: string | null
+  /** How fast it may send and get; null: as fast as it can. */
+  readonly rateLimits: { readonly egress: RateLimit | null; readonly ingress: RateLimit | null }
   readonly label: number
   readonly mtu: number
   readonly state: 'pending' | 'attached' | 'failed'

@@ -48,6 +48,16 @@ describe('heddle cni', () => {
     expect([await readdir(conf), await readdir(bin)]).toEqual([[], []])
   })
 
+  it('leaves out of the chain what the plugin does itself', async () => {
+    const [bin, conf] = ['bin', 'conf'].map((name) => join(folder, name))
+    const install = ['cni', 'install', '--network', 'red', '--bin', bin, '--conf', conf, '--chain', 'portmap', 'bandwidth']
+    expect(await heddle(...install)).toMatchObject({
+      code: 2,
+      error: expect.stringContaining('--chain bandwidth: heddle-cni keeps pods to') as string,
+    })
+    expect(await readdir(folder)).toEqual(['client'])
+  })
+
   it('says what it needs to verify a plugin', async () => {
     expect((await heddle('cni', 'verify', '/bin/true')).code).toBe(2)
     expect(await heddle('cni', 'verify', '/bin/true', '--config', join(folder, 'none'))).toMatchObject({

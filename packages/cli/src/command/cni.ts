@@ -28,6 +28,8 @@ export interface CniInstallCommand extends CniPlaces {
 export async function cniInstall(options: CniInstallCommand, output: Output): Promise<void> {
   const { installCni } = await import('@heddle/cni/node')
   const { network, cniSocket, chain = [] } = options
+  if (chain.includes('bandwidth'))
+    throw new UsageError('--chain bandwidth: heddle-cni keeps pods to their limits itself, and bandwidth would find no queue; leave it out')
   const { executable, configuration, kept } = await installCni({
     ...placesOf(options),
     ...(cniSocket === undefined ? {} : { socket: cniSocket }),
@@ -45,7 +47,6 @@ export async function cniInstall(options: CniInstallCommand, output: Output): Pr
 /** What plugins of the reference set take from the runtime. */
 const CHAINED: Readonly<Record<string, object>> = {
   portmap: { capabilities: { portMappings: true } },
-  bandwidth: { capabilities: { bandwidth: true } },
 }
 
 /** `heddle show metrics`. */

@@ -62,6 +62,15 @@ export interface EndpointSection {
   readonly link?: 'ip' | 'ethernet'
   /** Addresses at which the router answers the endpoint, at most one a family; default none. */
   readonly gateways?: readonly string[]
+  /** How fast the endpoint may send (`egress`) and get (`ingress`); default as fast as it can. */
+  readonly rateLimits?: { readonly egress?: RateLimitSection; readonly ingress?: RateLimitSection }
+}
+
+/** A limit of IP packets; what is faster is dropped. */
+export interface RateLimitSection {
+  readonly bitsPerSecond: number
+  /** At once after silence; default what a tenth of a second brings, at least 262,144. */
+  readonly burstOctets?: number
 }
 
 /** What forwards packets. Without this section: TUN, in a process of its own. */
@@ -72,8 +81,6 @@ export interface DataplaneSection {
   readonly uplink?: string
   /** For `ebpf`: whether packets go from tunnel to tunnel by XDP, wherever the driver can or never; default where labels are swapped and it does no harm. */
   readonly xdp?: 'native' | 'off'
-  /** For `ebpf`: what devices new endpoints get; default `netkit` where the kernel has it (Linux 6.7), else `veth`. Devices that are there stay what they are. */
-  readonly devices?: 'veth' | 'netkit'
   /** Keep the forwarder inside the agent's process; then nothing forwards while the agent is away. Default false. */
   readonly inProcess?: boolean
   /** Largest packet of the underlay in octets, 1,280–65,535; default what the underlay's device says, or 1,500. */

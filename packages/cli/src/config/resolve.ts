@@ -1,7 +1,7 @@
 import type { AgentConfig, SpeakerNodeConfig } from '@heddle/agent'
-import type { EndpointRequest, StaticRouteIntent, VrfIntent } from '@heddle/core'
+import { defaultBurst, type EndpointRequest, type RateLimit, type RateLimits, type StaticRouteIntent, type VrfIntent } from '@heddle/core'
 import { IpAddress, IpPrefix, RouteDistinguisher, RouteTarget } from '@heddle/wire'
-import type { EndpointSection, NodeDocument, SpeakerDocument, StaticRouteSection, VrfSection } from './document.js'
+import type { EndpointSection, NodeDocument, RateLimitSection, SpeakerDocument, StaticRouteSection, VrfSection } from './document.js'
 import { resolveTraffic } from './resolve-traffic.js'
 import { DEFAULT_FAMILIES, resolveBgp, resolveMonitoring, resolveNetwork } from './resolve-bgp.js'
 
@@ -56,7 +56,8 @@ function resolveStaticRoute({ prefix, via }: StaticRouteSection): StaticRouteInt
 }
 
 /** The request that an endpoint's text means. */
-export function resolveEndpoint({ vrf, netns, ifname, addresses, routes, link, gateways }: EndpointSection): EndpointRequest {
+export function resolveEndpoint(section: EndpointSection): EndpointRequest {
+  const { vrf, netns, ifname, addresses, routes, link, gateways, rateLimits } = section
   return {
     vrf,
     netns,
@@ -65,7 +66,16 @@ export function resolveEndpoint({ vrf, netns, ifname, addresses, routes, link, g
     ...(routes === undefined ? {} : { routes: routes.map((text) => IpPrefix.parse(text)) }),
     ...(link === undefined ? {} : { link }),
     ...(gateways === undefined ? {} : { gateways: gateways.map((text) => IpAddress.parse(text)) }),
+    ...(rateLimits === undefined ? {} : { rateLimits: resolveRateLimits(rateLimits) }),
   }
+}
+
+function resolveRateLimits({ egress, ingress }: NonNullable<EndpointSection['rateLimits']>): RateLimits {
+  const limit = ({ bitsPerSecond, burstOctets = defaultBurst(bitsPerSecond) }: RateLimitSection): RateLimit => ({
+    bitsPerSecond,
+    burstOctets,
+  })
+  return { ...(egress && { egress: limit(egress) }), ...(ingress && { ingress: limit(ingress) }) }
 }
 
 function targetsOf(texts: readonly string[]): RouteTarget[] {

@@ -1,4 +1,5 @@
 import type { ViewName, Views } from '@heddle/agent'
+import { amountText } from '../amount.js'
 import { formatTable, type Column, type TableOptions } from './table.js'
 
 type Columns = { readonly [Name in ViewName]: readonly Column<Views[Name][number]>[] }
@@ -65,6 +66,7 @@ const COLUMNS: Columns = {
     { title: 'DEVICE', text: (row) => row.ifname },
     { title: 'ADDRESSES', text: (row) => list(row.addresses) },
     { title: 'LINK', text: (row) => row.link },
+    { title: 'RATE OUT/IN', text: ({ rateLimits: { egress, ingress } }) => `${rateText(egress)}/${rateText(ingress)}`, align: 'right' },
     { title: 'LABEL', text: (row) => String(row.label), align: 'right' },
     { title: 'MTU', text: (row) => String(row.mtu), align: 'right' },
     { title: 'STATE', text: (row) => (row.error === null ? row.state : `${row.state}: ${row.error}`) },
@@ -151,6 +153,10 @@ function dataplaneText({ features, tables, choices }: Views['dataplane'][number]
 /** Reasons that never came up would bury those that did. */
 function seenDrops<Row extends Views['drops'][number]>(rows: readonly Row[]): readonly Row[] {
   return rows.filter(({ packets }) => packets > 0)
+}
+
+function rateText(limit: Views['endpoints'][number]['rateLimits']['egress']): string {
+  return limit === null ? '-' : amountText(limit.bitsPerSecond)
 }
 
 /** `42s`, `3m07s`, `5h12m`, `2d03h`. */

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander'
+import { readAmount } from '../amount.js'
 import { didYouMean } from '../config/did-you-mean.js'
 
 /** Behind the help of `heddle`. */
@@ -85,4 +86,12 @@ export function helpOf(program: Command, words: readonly string[]): string {
     path.push(word)
   }
   return `${path.join(' ')} --help`
+}
+
+/** For commander: a number with a unit. */
+export function amount(text: string): number {
+  const value = readAmount(text)
+  if (value === undefined)
+    throw new InvalidArgumentError('Allowed: a whole number of at least 1, with k, M, G or T behind it for thousands.')
+  return value
 }

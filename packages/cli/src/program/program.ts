@@ -2,12 +2,13 @@ import type { ViewName } from '@heddle/agent'
 import { Command, CommanderError, Option } from 'commander'
 import { EXIT, exitCodeOf, type ExitCode } from '../exit-code.js'
 import type { CniInstallCommand, CniPlaces, CniVerifyCommand } from '../command/cni.js'
+import type { EndpointAddOptions } from '../command/endpoint.js'
 import type { LabOptions } from '../command/lab.js'
 import { LOG_LEVELS } from '../node/log-level.js'
 import type { Output } from '../output/output.js'
 import { printable } from '../output/table.js'
 import { VIEW_NAMES } from '../output/view-names.js'
-import { EXAMPLES, ROLE_HELP, VIEWS_HELP, helpOf, oneOfNames } from './help.js'
+import { EXAMPLES, ROLE_HELP, VIEWS_HELP, amount, helpOf, oneOfNames } from './help.js'
 import { observeCommands, portNumber } from './observe.js'
 import { showBgpCommands } from './show-bgp.js'
 
@@ -108,8 +109,12 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
   device(endpoint.command('add').description('attach a namespace to a VRF').requiredOption('--vrf <name>', 'VRF'))
     .addOption(new Option('--link <kind>', 'what the device carries: IP packets, or Ethernet frames').choices(['ip', 'ethernet']))
     .requiredOption('--address <ip...>', 'IPv4 or IPv6 address; several may be given')
+    .option('--egress-rate <bits>', 'bits a second that it may send, e.g. 10M', amount)
+    .option('--egress-burst <octets>', 'octets that it may send at once', amount)
+    .option('--ingress-rate <bits>', 'bits a second that it may get', amount)
+    .option('--ingress-burst <octets>', 'octets that it may get at once', amount)
     .option('--json', 'print JSON')
-    .action(async (options: { vrf: string; netns: string; ifname: string; address: string[]; json?: boolean }) => {
+    .action(async (options: EndpointAddOptions) => {
       const { endpointAdd } = await import('../command/endpoint.js')
       await endpointAdd({ ...choice(), ...options }, output)
     })

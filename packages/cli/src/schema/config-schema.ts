@@ -25,6 +25,23 @@ const link: JsonSchema = {
   description: 'what the device carries: IP packets, or Ethernet frames',
 }
 
+const rateLimit = (what: string): JsonSchema => ({
+  ...closed(
+    {
+      bitsPerSecond: { type: 'integer', minimum: 1, maximum: 1e15, description: '1–10¹⁵ bits of IP packets a second' },
+      burstOctets: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 536_870_911,
+        description: '1–536870911 octets at once; default what a tenth of a second brings, at least 262144',
+      },
+    },
+    ['bitsPerSecond'],
+  ),
+  description: what,
+})
+const rateLimits = closed({ egress: rateLimit('of what the endpoint sends'), ingress: rateLimit('of what is delivered to it') }, [])
+
 /** An endpoint, in the file and over the control socket. */
 export const endpointSchema: JsonSchema = closed(
   {
@@ -35,6 +52,7 @@ export const endpointSchema: JsonSchema = closed(
     routes: { type: 'array', items: prefix, uniqueItems: true, description: 'what the namespace sends to the device' },
     link,
     gateways: { type: 'array', items: address, maxItems: 2, description: 'addresses at which the router answers, one a family' },
+    rateLimits,
   },
   ['vrf', 'netns', 'ifname', 'addresses'],
 )
@@ -121,11 +139,6 @@ const nodeKeys = {
         enum: ['native', 'off'],
         description:
           'for ebpf: packets from tunnel to tunnel by XDP wherever the driver can, or never; default where labels are swapped and it does no harm',
-      },
-      devices: {
-        type: 'string',
-        enum: ['veth', 'netkit'],
-        description: 'for ebpf: what devices new endpoints get; default netkit where the kernel has it (Linux 6.7), else veth',
       },
       inProcess: { type: 'boolean', default: false, description: 'keep the forwarder inside the process of the agent' },
       underlayMtu: { type: 'integer', minimum: 1_280, maximum: 65_535, description: 'largest packet of the underlay in octets' },

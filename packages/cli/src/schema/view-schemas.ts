@@ -57,6 +57,8 @@ const tunnel: RowSchema<Views['tunnels'][number]> = { local: text, remote: text,
 
 const drop: RowSchema<Views['drops'][number]> = { reason: text, packets: count }
 
+const rateLimit = nullable(closed({ bitsPerSecond: count, burstOctets: count }))
+
 const endpoint: RowSchema<Views['endpoints'][number]> = {
   vrf: text,
   netns: text,
@@ -64,6 +66,7 @@ const endpoint: RowSchema<Views['endpoints'][number]> = {
   addresses: texts,
   link: { type: 'string', enum: ['ip', 'ethernet'] },
   mac: nullable(text),
+  rateLimits: closed({ egress: rateLimit, ingress: rateLimit }),
   label: count,
   mtu: count,
   state: { type: 'string', enum: ['pending', 'attached', 'failed'] },

@@ -40,7 +40,7 @@ export interface CniInstallation {
 const LIST_VERSION: CniVersion = '1.0.0'
 
 /** What the plugin takes from runtimes that have it to give. */
-const CAPABILITIES = { ips: true, 'io.kubernetes.cri.pod-annotations': true }
+const CAPABILITIES = { ips: true, bandwidth: true, 'io.kubernetes.cri.pod-annotations': true }
 
 /** Added to the name of a file that is moved aside: a runtime does not read it then. */
 const KEPT = '.heddle-kept'

@@ -1,4 +1,4 @@
-import type { EndpointLink, EndpointRequest } from '@heddle/core'
+import type { EndpointLink, EndpointRequest, RateLimits } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import type { CniAttachmentName } from '../protocol/configuration.js'
 import type { JsonObject } from '../protocol/json.js'
@@ -24,6 +24,8 @@ export interface Attachment extends CniAttachmentName {
   readonly link?: EndpointLink
   /** Where the virtual router answers the endpoint, at most one a family; left out: nowhere. */
   readonly gateways?: readonly string[]
+  /** How fast it may send and get; left out: as fast as it can. */
+  readonly rateLimits?: RateLimits
   /** Unique on the node, where the network has such. */
   readonly nodeAddresses?: readonly string[]
   /** Whether the runtime was told of these instead of `addresses`. */
@@ -43,7 +45,7 @@ export function keyOf(attachment: Attachment): string {
   return attachmentKey(attachment.config, attachment)
 }
 
-export function endpointOf({ vrf, netns, ifname, addresses, routes, link, gateways }: Attachment): EndpointRequest {
+export function endpointOf({ vrf, netns, ifname, addresses, routes, link, gateways, rateLimits }: Attachment): EndpointRequest {
   return {
     vrf,
     netns,
@@ -52,6 +54,7 @@ export function endpointOf({ vrf, netns, ifname, addresses, routes, link, gatewa
     ...(routes === undefined ? {} : { routes: routes.map((text) => IpPrefix.parse(text)) }),
     ...(link === undefined ? {} : { link }),
     ...(gateways === undefined ? {} : { gateways: gateways.map((text) => IpAddress.parse(text)) }),
+    ...(rateLimits === undefined ? {} : { rateLimits }),
   }
 }
 

@@ -1,9 +1,10 @@
-import type { EndpointService } from '@heddle/core'
+import { isSameRateLimit, type EndpointService, type RateLimit, type RateLimits } from '@heddle/core'
 import { CniError } from '../protocol/cni-error.js'
 import { CNI_CODES } from '../protocol/codes.js'
 import type { CniRequest } from '../protocol/request.js'
 import { addressOf, prefixOf, type CniInterface, type CniIp } from '../protocol/result.js'
 import { attachmentKey, endpointOf, type Attachment } from './attachment.js'
+import { askedRates } from './bandwidth.js'
 import type { NamespaceInspector } from './inspector.js'
 import { addressPairs } from './node-addresses.js'
 
@@ -31,6 +32,7 @@ export function checkAttachment(request: CheckRequest, attachment: Attachment | 
   const { link: has = 'ip' } = found
   const { link: asked = 'ip' } = wanted
   if (has !== asked) throw differs(`the endpoint ${ifname} of ${netns} has the link ${has}, not ${asked}`)
+  checkRates(request, wanted.rateLimits, found.rateLimits)
   const told = ownIps(request).map((ip) => String(addressOf(ip)))
   for (const address of wanted.addresses.map(String)) {
     if (!found.addresses.some((one) => String(one) === address)) throw differs(`the endpoint ${ifname} of ${netns} has lost ${address}`)
@@ -38,6 +40,23 @@ export function checkAttachment(request: CheckRequest, attachment: Attachment | 
   }
   if (ownInterface(request) === undefined) throw differs(`prevResult has no interface ${ifname} of ${netns}`)
   return attachment
+}
+
+function checkRates({ netns, ifname, config }: CheckRequest, wanted: RateLimits | undefined, found: RateLimits | undefined): void {
+  const asked = askedRates(config)
+  for (const direction of ['egress', 'ingress'] as const) {
+    const limit = wanted?.[direction]
+    if (!isSameRateLimit(found?.[direction], limit))
+      throw differs(`the endpoint ${ifname} of ${netns} has the ${direction} limit ${rateText(found?.[direction])}, not ${rateText(limit)}`)
+    if (asked !== undefined && !isSameRateLimit(asked[direction], limit))
+      throw differs(
+        `runtimeConfig.bandwidth asks for the ${direction} limit ${rateText(asked[direction])}, and ADD asked for ${rateText(limit)}`,
+      )
+  }
+}
+
+function rateText(limit: RateLimit | undefined): string {
+  return limit === undefined ? 'none' : `${limit.bitsPerSecond} bit/s with bursts of ${limit.burstOctets} octets`
 }
 
 /** Whether the container has what `prevResult` says; what later plugins of a chain added is no fault. @throws CniError 103 */

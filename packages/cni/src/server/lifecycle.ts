@@ -1,4 +1,4 @@
-import type { EndpointLink, EndpointService } from '@heddle/core'
+import type { EndpointLink, EndpointService, RateLimits } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import { IpAddress, MacAddress } from '@heddle/wire'
 import { delegateOf } from '../ipam/delegated-addresses.js'
@@ -8,6 +8,7 @@ import type { CniRequest } from '../protocol/request.js'
 import type { CniResult } from '../protocol/result.js'
 import type { AddressContext, AddressGrant, AddressSource } from './address-source.js'
 import { attachmentKey, endpointOf, keyOf, type Attachment, type AttachmentTable } from './attachment.js'
+import { chooseRates } from './bandwidth.js'
 import type { NamespaceInspector } from './inspector.js'
 import { chooseLink, type CniNetwork } from './network.js'
 import type { NodeAddresses } from './node-addresses.js'
@@ -53,6 +54,7 @@ export class Lifecycle {
     try {
       const network = await this.#options.network(request)
       const link = chooseLink(request.config, network)
+      const rateLimits = chooseRates(request.config)
       const source = this.#options.addressSource(request.config.ipam)
       stage = 'namespace'
       await this.#checkNamespace(request)
@@ -62,7 +64,7 @@ export class Lifecycle {
       const free = this.#checkName(request)
       free.catch(() => undefined) // awaited below
       stage = 'record'
-      attachment = this.#record(request, network, link)
+      attachment = this.#record(request, network, { link, rateLimits })
       const recorded = attachments.put(attachment)
       const begun = async (): Promise<void> => {
         await recorded
@@ -218,11 +220,16 @@ export class Lifecycle {
       throw new CniError(CNI_CODES.exists, `there is an interface ${ifname} in ${netns} already`)
   }
 
-  #record({ containerId, ifname, netns, config, path, args }: AddRequest, network: CniNetwork, link: EndpointLink): Attachment {
+  #record(
+    { containerId, ifname, netns, config, path, args }: AddRequest,
+    network: CniNetwork,
+    { link, rateLimits }: { readonly link: EndpointLink; readonly rateLimits: RateLimits | undefined },
+  ): Attachment {
     const delegated = delegateOf(config.ipam) === undefined ? {} : { delegated: { raw: config.raw, path, args } }
     const { name, vrf } = network
     const place = { config: config.name, containerId, ifname, netns, network: name, vrf }
-    return { phase: 'adding', ...place, addresses: [], ...(link === 'ip' ? {} : { link }), ...delegated }
+    const asked = { ...(link === 'ip' ? {} : { link }), ...(rateLimits && { rateLimits }) }
+    return { phase: 'adding', ...place, addresses: [], ...asked, ...delegated }
   }
 
   /** @throws CniError 7 when the network wants node addresses and there are none here */

@@ -26,7 +26,7 @@ describe('the bandwidth of an endpoint', () => {
     [
       'with the burst that containerd writes',
       { egressRate: 1e15, ingressRate: 10_000_000, ingressBurst: 4_294_967_295, egressBurst: 34_359_738_360 },
-      { ingress: { bitsPerSecond: 10_000_000, burstOctets: 131_072 }, egress: { bitsPerSecond: 1e15, burstOctets: 536_870_911 } },
+      { ingress: { bitsPerSecond: 10_000_000, burstOctets: 262_144 }, egress: { bitsPerSecond: 1e15, burstOctets: 536_870_911 } },
     ],
     ['of nothing', { ingressRate: 0, ingressBurst: 0 }, undefined],
     ['of an empty object', {}, undefined],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isSameRateLimit, rateLimitProblems, type RateLimits } from './rate-limit.js'
+import { defaultBurst, isSameRateLimit, rateLimitProblems, type RateLimits } from './rate-limit.js'
 
 const most = { bitsPerSecond: 1e15, burstOctets: 536_870_911 }
 
@@ -28,4 +28,14 @@ test('limits are the same when both figures are', () => {
   expect(isSameRateLimit(most, { ...most })).toBe(true)
   expect(isSameRateLimit(most, undefined)).toBe(false)
   expect(isSameRateLimit(most, { ...most, burstOctets: 1 })).toBe(false)
+})
+
+test.each([
+  [1, 262_144],
+  [10_000_000, 262_144],
+  [100_000_000, 1_250_000],
+  [1e15, 536_870_911],
+])('at %d bit/s, a burst that nobody said is %d octets', (bitsPerSecond, burstOctets) => {
+  expect(defaultBurst(bitsPerSecond)).toBe(burstOctets)
+  expect(rateLimitProblems({ egress: { bitsPerSecond, burstOctets } })).toEqual([])
 })

@@ -52,6 +52,14 @@ export function rateLimitProblems(limits: RateLimits): string[] {
   })
 }
 
+/**
+ * A burst for who says none: what a tenth of a second brings, and at least four segments as offloads keep them in one piece. TCP that meets a limit far below
+ * its path loses them whole; with one or two it waits for its timer more than it sends.
+ */
+export function defaultBurst(bitsPerSecond: number): number {
+  return Math.min(Math.max(Math.ceil(bitsPerSecond / 80), 262_144), RANGES.burstOctets)
+}
+
 /** Whether limits are the same, so that what they remember goes on. */
 export function isSameRateLimit(one: RateLimit | undefined, other: RateLimit | undefined): boolean {
   return one?.bitsPerSecond === other?.bitsPerSecond && one?.burstOctets === other?.burstOctets

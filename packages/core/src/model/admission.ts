@@ -1,6 +1,7 @@
 import { IpPrefix } from '@heddle/wire'
 import type { DataplaneCapabilities } from '../dataplane/dataplane.js'
 import { hasFeature } from '../dataplane/feature.js'
+import { rateLimitProblems } from '../dataplane/rate-limit.js'
 import { EndpointError, type EndpointRequest } from '../endpoint-service.js'
 import { checkVrfs, type EndpointIntent, type IntentProblem, type VrfIntent } from '../intent/intents.js'
 import type { LabelSpace } from '../label/label-space.js'
@@ -65,7 +66,7 @@ export function admitEndpoint(intent: EndpointIntent, { capabilities, vrfs, endp
   if (vrf === undefined) throw new EndpointError('endpoint.vrf-unknown', `there is no vrf ${vrfName}${others(vrfs)}`)
   const invalid = addresses.length === 0 ? 'has no address' : problemOf(intent)
   if (invalid !== undefined) throw new EndpointError('endpoint.invalid', `endpoint ${ifname} of ${netns} ${invalid}`)
-  const missing = unsupportedLink(intent, capabilities)
+  const missing = unsupported(intent, capabilities)
   if (missing !== undefined) throw new EndpointError('endpoint.unsupported', `endpoint ${ifname} of ${netns}: ${missing}`)
   if (endpoints.has(endpointName(intent))) throw new EndpointError('endpoint.conflict', `${ifname} of ${netns} is attached already`)
   for (const address of addresses)
@@ -84,21 +85,26 @@ export function checkEndpoints(
   capabilities: Pick<DataplaneCapabilities, 'features'>,
 ): readonly IntentProblem[] {
   return endpoints.flatMap((endpoint) => {
-    const message = unsupportedLink(endpoint, capabilities)
+    const message = unsupported(endpoint, capabilities)
     return message === undefined
       ? []
       : [{ code: 'intent.unsupported', subject: `endpoint ${endpoint.ifname} of ${endpoint.netns}`, message }]
   })
 }
 
-function unsupportedLink({ link }: EndpointRequest, capabilities: Pick<DataplaneCapabilities, 'features'>): string | undefined {
-  if (link !== 'ethernet' || hasFeature(capabilities, 'ethernet')) return undefined
-  return 'link "ethernet" needs a dataplane with the feature ethernet, which this one does not offer; link "ip" needs none'
+function unsupported({ link, rateLimits }: EndpointRequest, capabilities: Pick<DataplaneCapabilities, 'features'>): string | undefined {
+  if (link === 'ethernet' && !hasFeature(capabilities, 'ethernet'))
+    return 'link "ethernet" needs a dataplane with the feature ethernet, which this one does not offer; link "ip" needs none'
+  if (rateLimits !== undefined && !hasFeature(capabilities, 'rate-limit'))
+    return 'rate limits need a dataplane with the feature rate-limit, which this one does not offer'
+  return undefined
 }
 
 /** What no dataplane could forward for, if anything. */
-function problemOf({ addresses, mtu, gateways = [] }: EndpointIntent): string | undefined {
+function problemOf({ addresses, mtu, gateways = [], rateLimits = {} }: EndpointIntent): string | undefined {
   if (!Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) return `has an MTU of ${mtu}, which is not within 68–65535`
+  const [limit] = rateLimitProblems(rateLimits)
+  if (limit !== undefined) return `has a rate limit that is none: ${limit}`
   const unusable = addresses.find((address) => address.isUnspecified || address.isLoopback || address.isMulticast || address.isLinkLocal)
   if (unusable !== undefined) return `cannot have the address ${unusable}`
   const strange = gateways.find(

@@ -37,12 +37,13 @@ export function adoptedFrom(state: DataplaneState): Adopted {
     action.type === 'pop-forward' ? [[`port ${action.port}`, label]] : action.type === 'pop-lookup' ? [[`vrf ${action.vrf}`, label]] : [],
   )
   const endpoints = state.devices.flatMap(({ port, netns, ifname, addresses, routes, mtu }): { port: number; intent: EndpointIntent }[] => {
-    const { vrf: vrfId = -1, link, gateways = [] } = ports.get(port) ?? {}
+    const { vrf: vrfId = -1, link, gateways = [], rateLimits } = ports.get(port) ?? {}
     const vrf = vrfNames.get(vrfId)
     const asked = {
       ...(routes === undefined ? {} : { routes }),
       ...(link === undefined ? {} : { link: 'ethernet' as const }),
       ...(gateways.length === 0 ? {} : { gateways }),
+      ...(rateLimits === undefined ? {} : { rateLimits }),
     }
     return netns === undefined || vrf === undefined ? [] : [{ port, intent: { vrf, netns, ifname, addresses, mtu, ...asked } }]
   })

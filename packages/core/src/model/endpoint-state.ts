@@ -23,13 +23,14 @@ export class EndpointState {
 
   /** Packets may come from its addresses, and from what static routes send to it: it is the router of those. */
   get portObject(): PortObject {
-    const { addresses, mtu, link, gateways = [] } = this.intent
+    const { addresses, mtu, link, gateways = [], rateLimits } = this.intent
     const behind = [...this.vrf.statics.values()].flatMap(({ prefix, via }) =>
       via.type === 'endpoint' && addresses.some((address) => address.equals(via.address)) ? [prefix] : [],
     )
     const allowedSources = [...addresses.map((address) => IpPrefix.of(address)), ...behind]
     const ethernet = link === 'ethernet' ? { link: { mac: ROUTER_MAC } } : {}
-    return { id: this.port, kind: 'endpoint', vrf: this.vrf.id, allowedSources, gateways, mtu, ...ethernet }
+    const limited = rateLimits === undefined ? {} : { rateLimits }
+    return { id: this.port, kind: 'endpoint', vrf: this.vrf.id, allowedSources, gateways, mtu, ...ethernet, ...limited }
   }
 }
 
