@@ -81,6 +81,8 @@ export interface DataplaneSection {
   readonly uplink?: string
   /** For `ebpf`: whether packets go from tunnel to tunnel by XDP, wherever the driver can or never; default where labels are swapped and it does no harm. */
   readonly xdp?: 'native' | 'off'
+  /** For `ebpf`: what devices new endpoints get; default `netkit` where the kernel has it (Linux 6.7), else `veth`. Devices that are there stay what they are. */
+  readonly devices?: 'veth' | 'netkit'
   /** Keep the forwarder inside the agent's process; then nothing forwards while the agent is away. Default false. */
   readonly inProcess?: boolean
   /** Largest packet of the underlay in octets, 1,280–65,535; default what the underlay's device says, or 1,500. */

@@ -140,6 +140,11 @@ const nodeKeys = {
         description:
           'for ebpf: packets from tunnel to tunnel by XDP wherever the driver can, or never; default where labels are swapped and it does no harm',
       },
+      devices: {
+        type: 'string',
+        enum: ['veth', 'netkit'],
+        description: 'for ebpf: what devices new endpoints get; default netkit where the kernel has it (Linux 6.7), else veth',
+      },
       inProcess: { type: 'boolean', default: false, description: 'keep the forwarder inside the process of the agent' },
       underlayMtu: { type: 'integer', minimum: 1_280, maximum: 65_535, description: 'largest packet of the underlay in octets' },
     },
