@@ -33,7 +33,7 @@ describe('STATUS, VERSION and metrics', () => {
   it('tell how long a call took and whose it was, and answer errors in the version of the call', async () => {
     const clock = new ManualClock()
     const logger = recordingLogger()
-    at.endpoints.before = async () => void clock.advance(20)
+    at.endpoints.before = async () => clock.advance(20)
     at.cni = await at.create({ clock, logger })
     await call(at.cni, 'ADD')
     const { json } = await call(at.cni, 'ADD', { config: { cniVersion: '0.4.0' } })
