@@ -3,39 +3,22 @@ import { memoryDataplane, memoryUnderlay, type MemoryDataplane } from '@heddle/d
 import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
 import { IpAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Daemon, askJson, command, eventually, find } from '../../bgp/test/interop/daemon.js'
+import { eventually, type Daemon } from '../../bgp/test/interop/daemon.js'
+import { Gobgp, withoutGobgp } from '../../bgp/test/interop/gobgp-daemon.js'
 import { Agent, type AgentConfig } from '../src/index.js'
 import { endpoint } from './support/overlay.js'
 
 const US = '127.0.73.1'
 const THEM = '127.0.73.2'
 const PORT = 11_873
-const API = '50173'
-const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
-
-const CONFIG = `
-[global.config]
-  as = 65000
-  router-id = "${THEM}"
-  port = ${PORT}
-  local-address-list = ["${THEM}"]
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "${US}"
-    peer-as = 65000
-  [neighbors.transport.config]
-    passive-mode = true
-    local-address = "${THEM}"
-  [neighbors.graceful-restart.config]
-    enabled = true
-    restart-time = 120
-    deferral-time = 3
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "l2vpn-evpn"
-    [neighbors.afi-safis.mp-graceful-restart.config]
-      enabled = true
-`
+const gobgp = new Gobgp({
+  address: THEM,
+  port: PORT,
+  api: '50173',
+  neighbor: { address: US },
+  families: ['l2vpn-evpn'],
+  gracefulRestart: { restartTime: 120, deferralTime: 3 },
+})
 
 const config: AgentConfig = {
   name: 'node',
@@ -64,18 +47,15 @@ interface GobgpPath {
   readonly nlri: { readonly value: Readonly<Record<string, unknown>> }
 }
 
-const gobgp = (...args: string[]): Promise<string> => command('gobgp', '-u', THEM, '-p', API, ...args)
 const prefixRoute = (verb: 'add' | 'del', prefix: string, ...more: string[]): Promise<string> =>
-  gobgp('global', 'rib', verb, '-a', 'evpn', 'prefix', prefix, 'etag', '0', ...more)
+  gobgp.tell('global', 'rib', verb, '-a', 'evpn', 'prefix', prefix, 'etag', '0', ...more)
 const add = (prefix: string, label: number, ...more: string[]): Promise<string> =>
   prefixRoute('add', prefix, 'label', String(label), 'rd', '65000:9', 'rt', '65000:100', ...more, 'nexthop', '192.0.2.9')
 const VXLAN = ['encap', 'vxlan', 'router-mac', '02:00:00:00:00:09']
 
 /** What GoBGP's own client says that it has from us. */
 async function received(): Promise<readonly object[]> {
-  const table = (await askJson('gobgp', '-u', THEM, '-p', API, 'neighbor', US, 'adj-in', '-a', 'evpn', '-j')) as
-    | Record<string, GobgpPath[]>
-    | undefined
+  const table = (await gobgp.ask('neighbor', US, 'adj-in', '-a', 'evpn')) as Record<string, GobgpPath[]> | undefined
   return Object.values(table ?? {})
     .flat()
     .map(({ attrs, nlri: { value } }) => ({
@@ -85,23 +65,13 @@ async function received(): Promise<readonly object[]> {
     }))
 }
 
-const launch = (...more: string[]): Promise<Daemon> =>
-  Daemon.start(gobgpd ?? '', CONFIG, (directory) => [
-    '-f',
-    `${directory}/daemon.conf`,
-    '--api-hosts',
-    `${THEM}:${API}`,
-    '--pprof-disable',
-    ...more,
-  ])
-
-describe.skipIf(gobgpd === undefined)(`EVPN type 5 with GoBGP${gobgpd === undefined ? ' (not installed)' : ''}`, () => {
+describe.skipIf(withoutGobgp !== '')(`EVPN type 5 with GoBGP${withoutGobgp}`, () => {
   let daemon: Daemon
   let agent: Agent
   let dataplane: MemoryDataplane
 
   beforeAll(async () => {
-    daemon = await launch()
+    daemon = await gobgp.start()
     dataplane = memoryDataplane({ underlay: memoryUnderlay(), addresses: [IpAddress.parse(US)] })
     agent = await Agent.start({ config, dataplane, clock: nodeClock, random: nodeRandom, transport: nodeTcpTransport() })
     await eventually(`the session: ${daemon.output}`, isUp)
@@ -159,7 +129,7 @@ describe.skipIf(gobgpd === undefined)(`EVPN type 5 with GoBGP${gobgpd === undefi
     const tunnels = (await agent.state()).nextHops.map(({ action }) => action).filter(({ type }) => type === 'tunnel')
     expect(tunnels).toMatchObject([{ encapsulation: 'vxlan', vni: 7001, labels: [] }])
     expect(JSON.stringify(tunnels)).toContain('02:00:00:00:00:09')
-    await gobgp('neighbor', US, 'softresetout')
+    await gobgp.tell('neighbor', US, 'softresetout')
     await add('10.9.0.0/24', 7009, ...VXLAN)
     await heard(['10.9.0.0/24 vxlan 7009 via 192.0.2.9', 'fd09::/64 vxlan 7001 via 192.0.2.9'])
     await prefixRoute('del', 'fd09::/64', 'rd', '65000:9')
@@ -171,7 +141,7 @@ describe.skipIf(gobgpd === undefined)(`EVPN type 5 with GoBGP${gobgpd === undefi
     await heard(['10.9.0.0/24 vxlan 7009 via 192.0.2.9 stale'])
     expect((await agent.show('routes')).find(({ peer }) => peer === THEM)).toMatchObject({ best: true, installed: true })
     await daemon.stop()
-    daemon = await launch('-r')
+    daemon = await gobgp.start('-r')
     await eventually('it is back, and has ours', async () => ((await received()).length === 2 && (await isUp())) || undefined)
     await heard([])
   })

@@ -9,40 +9,30 @@ import { IpAddress, RouteTarget, TCP_ACK, TCP_SYN } from '@heddle/wire'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { BmpClient, encodeBmp } from '../../src/index.js'
 import { LINKS, packetOf, pcapOf, type Segment } from '../property/capture-files.js'
-import { Daemon, command, eventually, find } from './daemon.js'
+import { Daemon, eventually, find } from './daemon.js'
+import { Gobgp, withoutGobgp } from './gobgp-daemon.js'
 import { BMP_PORT, Ends, PORT, ROUTES, STATION, THEM, US, far, near, six } from './monitoring.js'
 import { unicast } from './peering.js'
 
 const run = promisify(execFile)
-const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
 const tshark = find('/usr/bin/tshark', '/usr/local/bin/tshark')
 const bgpd = find('/usr/lib/frr/bgpd')
 const frrReason = bgpd === undefined ? ' (not installed)' : process.getuid?.() === 0 ? '' : ' (needs root)'
-const API = '50155'
-
-const GOBGP = `
-[global.config]
-  as = 65000
-  router-id = "${THEM}"
-  port = ${PORT}
-  local-address-list = ["${THEM}"]
+const gobgp = new Gobgp({
+  address: THEM,
+  port: PORT,
+  api: '50155',
+  neighbor: { address: US },
+  families: ['ipv4-unicast', 'ipv6-unicast', 'l3vpn-ipv4-unicast'],
+  more: `
 [[bmp-servers]]
   [bmp-servers.config]
     address = "${STATION}"
     port = ${BMP_PORT}
     route-monitoring-policy = "all"
     statistics-timeout = 15
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "${US}"
-    peer-as = 65000
-  [neighbors.transport.config]
-    passive-mode = true
-    local-address = "${THEM}"
-${['ipv4-unicast', 'ipv6-unicast', 'l3vpn-ipv4-unicast'].map((name) => `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${name}"`).join('\n')}
-`
-const startGobgp = async (): Promise<Daemon> =>
-  Daemon.start(gobgpd ?? '', GOBGP, (directory) => ['-f', `${directory}/daemon.conf`, '--api-hosts', `${THEM}:${API}`, '--pprof-disable'])
+`,
+})
 
 const ends = new Ends()
 let folder: string
@@ -52,10 +42,10 @@ beforeAll(async () => {
 afterEach(async () => ends.run())
 afterAll(async () => rm(folder, { recursive: true }))
 
-describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not installed)' : ''}`, () => {
+describe.skipIf(withoutGobgp !== '')(`GoBGP${withoutGobgp}`, () => {
   it('tells a station of ours what we told it', async () => {
     const station = await ends.station()
-    const daemon = await startGobgp()
+    const daemon = await gobgp.start()
     ends.add(async () => daemon.stop())
     const speaker = await ends.start(near())
     speaker.announce(ROUTES)
@@ -66,7 +56,7 @@ describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not inst
       peer: { address: IpAddress.parse(US), as: 65000 },
     })
     // in its own table what it originates has the next hop 0.0.0.0, and no AS_PATH where RFC 4271 §5.1.2 has an empty one
-    await command('gobgp', '-u', THEM, '-p', API, 'global', 'rib', 'add', '10.9.0.0/16')
+    await gobgp.tell('global', 'rib', 'add', '10.9.0.0/16')
     const own = await eventually('what it originates', () => station.updates().find(({ announced }) => announced.includes('10.9.0.0/16')))
     expect(own).toEqual({ announced: ['10.9.0.0/16'], nextHop: '0.0.0.0', flaws: ['message/attributes/as-path'] })
   })

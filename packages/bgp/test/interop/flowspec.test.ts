@@ -2,24 +2,16 @@ import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Speaker, formatNlri } from '../../src/index.js'
 import { isUp } from '../speaker/lab.js'
-import { Daemon, command, eventually, find } from './daemon.js'
+import { eventually } from './daemon.js'
+import { Gobgp, withoutGobgp } from './gobgp-daemon.js'
 
 /* GoBGP in another AS gives unicast routes and rules of FlowSpec: which of the rules may be followed is told by the routes (RFC 8955 §6, RFC 9117). */
 
 const US = '127.0.53.1'
 const THEM = '127.0.53.2'
 const PORT = 11_803
-const API = '50163'
-const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
-const reason = gobgpd === undefined ? ' (GoBGP is not installed)' : ''
-
 /** A loopback address would be no next hop (RFC 7606 §7.3). */
-const CONFIG = `
-[global.config]
-  as = 65002
-  router-id = "${THEM}"
-  port = ${PORT}
-  local-address-list = ["${THEM}"]
+const ELSEWHERE = `
 [global.apply-policy.config]
   export-policy-list = ["elsewhere"]
   default-export-policy = "accept-route"
@@ -33,33 +25,25 @@ const CONFIG = `
       route-disposition = "accept-route"
     [policy-definitions.statements.actions.bgp-actions]
       set-next-hop = "192.0.2.53"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "${US}"
-    peer-as = 65001
-  [neighbors.transport.config]
-    passive-mode = true
-    local-address = "${THEM}"
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv4-unicast"
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv4-flowspec"
 `
+const daemon = new Gobgp({
+  address: THEM,
+  port: PORT,
+  api: '50163',
+  as: 65_002,
+  neighbor: { address: US, as: 65_001 },
+  families: ['ipv4-unicast', 'ipv4-flowspec'],
+  more: ELSEWHERE,
+})
 
-const gobgp = (...words: string[]): Promise<string> => command('gobgp', '-u', THEM, '-p', API, 'global', 'rib', ...words)
+const gobgp = (...words: string[]): Promise<string> => daemon.tell('global', 'rib', ...words)
 
-describe.skipIf(reason !== '')(`GoBGP in another AS${reason}`, () => {
+describe.skipIf(withoutGobgp !== '')(`GoBGP in another AS${withoutGobgp}`, () => {
   const running: { stop(): Promise<void> }[] = []
   let speaker: Speaker
 
   beforeAll(async () => {
-    running.push(
-      await Daemon.start(gobgpd ?? '', CONFIG, (directory) => {
-        return ['-f', `${directory}/daemon.conf`, '--api-hosts', `${THEM}:${API}`, '--pprof-disable']
-      }),
-    )
+    running.push(await daemon.start())
     speaker = new Speaker({
       clock: nodeClock,
       random: nodeRandom,

@@ -2,55 +2,26 @@ import { nodeClock, nodeRandom, nodeTcpTransport } from '@heddle/io/node'
 import { afterAll, expect, it } from 'vitest'
 import { Speaker } from '../../src/index.js'
 import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
-import { Daemon, askJson, command, eventually, find } from './daemon.js'
+import { eventually } from './daemon.js'
+import { Gobgp, withoutGobgp } from './gobgp-daemon.js'
 
 const US = '127.0.43.1'
 const THEM = '127.0.43.2'
 const PORT = 11_793
-const API = '50153'
-const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
-const reason = gobgpd === undefined ? ' (GoBGP is not installed)' : ''
-
-const CONFIG = `
-[global.config]
-  as = 65000
-  router-id = "${THEM}"
-  port = ${PORT}
-  local-address-list = ["${THEM}"]
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "${US}"
-    peer-as = 65000
-  [neighbors.transport.config]
-    passive-mode = true
-    local-address = "${THEM}"
-  [neighbors.graceful-restart.config]
-    enabled = true
-    restart-time = 30
-    deferral-time = 5
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "l3vpn-ipv4-unicast"
-    [neighbors.afi-safis.mp-graceful-restart.config]
-      enabled = true
-`
-
-const gobgp = (...args: string[]): Promise<string> => command('gobgp', '-u', THEM, '-p', API, ...args)
-const launch = (...more: string[]): Promise<Daemon> =>
-  Daemon.start(gobgpd ?? '', CONFIG, (directory) => [
-    '-f',
-    `${directory}/daemon.conf`,
-    '--api-hosts',
-    `${THEM}:${API}`,
-    '--pprof-disable',
-    ...more,
-  ])
+const gobgp = new Gobgp({
+  address: THEM,
+  port: PORT,
+  api: '50153',
+  neighbor: { address: US },
+  families: ['l3vpn-ipv4-unicast'],
+  gracefulRestart: { restartTime: 30, deferralTime: 5 },
+})
 
 const running: { stop(): Promise<void> }[] = []
 afterAll(() => Promise.all(running.map((one) => one.stop())))
 
-it.skipIf(reason !== '')(`GoBGP that was killed keeps its routes with us, and is back at once${reason}`, async () => {
-  const first = await launch()
+it.skipIf(withoutGobgp !== '')(`GoBGP that was killed keeps its routes with us, and is back at once${withoutGobgp}`, async () => {
+  const first = await gobgp.start()
   running.push(first)
   const speaker = new Speaker({
     clock: nodeClock,
@@ -66,7 +37,7 @@ it.skipIf(reason !== '')(`GoBGP that was killed keeps its routes with us, and is
   await speaker.start()
   await eventually('the session', () => isUp(speaker, THEM) || undefined)
   const add = (prefix: string): Promise<string> =>
-    gobgp('global', 'rib', 'add', '-a', 'vpnv4', prefix, 'label', '2001', 'rd', '65000:2', 'rt', '65000:1', 'nexthop', THEM)
+    gobgp.tell('global', 'rib', 'add', '-a', 'vpnv4', prefix, 'label', '2001', 'rd', '65000:2', 'rt', '65000:1', 'nexthop', THEM)
   await add('10.2.0.1/32')
   await add('10.2.0.2/32')
   speaker.announce([vpn('10.1.0.1/32')])
@@ -77,9 +48,9 @@ it.skipIf(reason !== '')(`GoBGP that was killed keeps its routes with us, and is
   expect(neighbor(speaker, THEM).families[0]).toMatchObject({ received: 2, stale: 2 })
   await eventually('an attempt in vain', () => neighbor(speaker, THEM).lastError?.includes('transport.refused') || undefined)
 
-  const second = await launch('--graceful-restart')
+  const second = await gobgp.start('--graceful-restart')
   running.push(second)
-  await eventually('it answers', async () => (await askJson('gobgp', '-u', THEM, '-p', API, 'neighbor', '-j')) !== undefined || undefined)
+  await eventually('it answers', async () => (await gobgp.ask('neighbor')) !== undefined || undefined)
   // Looks of a tenth of a second each, which come later where everything does.
   let looks = 0
   await eventually('the session', () => (looks++, isUp(speaker, THEM) || undefined))
@@ -89,6 +60,6 @@ it.skipIf(reason !== '')(`GoBGP that was killed keeps its routes with us, and is
   // GoBGP defers until our End-of-RIB alone, which may come before the route: it then sends its own, empty-handed, first.
   await eventually('its route', () => vpnRoutes(speaker, THEM).length === 1 || undefined)
   expect(vpnRoutes(speaker, THEM)).toEqual([`65000:2 10.2.0.2/32 label 2001 via ${THEM}`])
-  const rib = await askJson('gobgp', '-u', THEM, '-p', API, 'global', 'rib', '-a', 'vpnv4', '-j')
+  const rib = await gobgp.ask('global', 'rib', '-a', 'vpnv4')
   expect(Object.keys(rib as object).sort()).toEqual(['65000:1:10.1.0.1/32', '65000:2:10.2.0.2/32'])
 })

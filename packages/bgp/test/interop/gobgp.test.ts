@@ -3,36 +3,20 @@ import { RouteTarget } from '@heddle/wire'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Speaker, routeTargetsOf } from '../../src/index.js'
 import { isUp, vpn, vpnRoutes } from '../speaker/lab.js'
-import { Daemon, askJson, command, eventually, find } from './daemon.js'
+import { eventually, type Daemon } from './daemon.js'
+import { Gobgp, withoutGobgp } from './gobgp-daemon.js'
 
 const US = '127.0.41.1'
 const THEM = '127.0.41.2'
 const PORT = 11_791
-const API = '50151'
-const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
-
-const CONFIG = `
-[global.config]
-  as = 65000
-  router-id = "${THEM}"
-  port = ${PORT}
-  local-address-list = ["${THEM}"]
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "${US}"
-    peer-as = 65000
-  [neighbors.transport.config]
-    passive-mode = true
-    local-address = "${THEM}"
-  [neighbors.graceful-restart.config]
-    enabled = true
-  [neighbors.route-reflector.config]
-    route-reflector-client = true
-    route-reflector-cluster-id = "${THEM}"
-${['l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'rtc']
-  .map((name) => `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${name}"`)
-  .join('\n')}
-`
+const theirs = new Gobgp({
+  address: THEM,
+  port: PORT,
+  api: '50151',
+  neighbor: { address: US, reflectorClient: true },
+  families: ['l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'rtc'],
+  gracefulRestart: true,
+})
 
 interface GobgpPath {
   readonly attrs: readonly { readonly type: number; readonly nexthop?: string; readonly value?: unknown }[]
@@ -44,9 +28,9 @@ interface GobgpPath {
 }
 
 const VPN = ['vpnv4', 'vpnv6'] as const
-const gobgp = (...args: string[]): Promise<string> => command('gobgp', '-u', THEM, '-p', API, ...args)
+const gobgp = (...words: string[]): Promise<string> => theirs.tell(...words)
 const ask = async (...args: string[]): Promise<GobgpPath[]> => {
-  const table = (await askJson('gobgp', '-u', THEM, '-p', API, ...args, '-j')) as Record<string, GobgpPath[]> | undefined
+  const table = (await theirs.ask(...args)) as Record<string, GobgpPath[]> | undefined
   return Object.values(table ?? {}).flat()
 }
 const rib = (family: string): Promise<GobgpPath[]> => ask('global', 'rib', '-a', family)
@@ -73,18 +57,12 @@ const ours = (speaker: Speaker, direction: 'in' | 'out'): string[] =>
     })
     .sort()
 
-describe.skipIf(gobgpd === undefined)(`GoBGP${gobgpd === undefined ? ' (not installed)' : ''}`, () => {
+describe.skipIf(withoutGobgp !== '')(`GoBGP${withoutGobgp}`, () => {
   let daemon: Daemon
   let speaker: Speaker
 
   beforeAll(async () => {
-    daemon = await Daemon.start(gobgpd ?? '', CONFIG, (directory) => [
-      '-f',
-      `${directory}/daemon.conf`,
-      '--api-hosts',
-      `${THEM}:${API}`,
-      '--pprof-disable',
-    ])
+    daemon = await theirs.start()
     speaker = new Speaker({
       clock: nodeClock,
       random: nodeRandom,
