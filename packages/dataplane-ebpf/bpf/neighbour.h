@@ -47,27 +47,19 @@ static __always_inline int is_neighbour_to(const struct neighbour *neighbour, co
 	return !differs;
 }
 
-/* Asks the kernel's routes; 0 while they do not know, or the host forwards nothing that comes in by the uplink. */
-static __always_inline int ask_routes(struct xdp_md *xdp, __u32 uplink, struct neighbour *neighbour, const struct next_hop *hop)
+/* Asks the kernel's routes for the neighbour; 0 while they do not know, or the host forwards nothing that comes in by the uplink. `context`: of the program */
+static __always_inline int ask_routes(void *context, __u32 uplink, const struct next_hop *hop, struct bpf_fib_lookup *question)
 {
-	struct bpf_fib_lookup question = { .ifindex = uplink, .family = hop->family == 4 ? ADDRESS_IPV4 : ADDRESS_IPV6 };
-
-	question.l4_protocol = hop->encapsulation == MPLS_GRE ? PROTOCOL_GRE : PROTOCOL_UDP;
-	if (hop->family == 4) {
-		question.ipv4_src = bpf_htonl(hop->local[0]);
-		question.ipv4_dst = bpf_htonl(hop->remote[0]);
-	} else {
+	question->ifindex = uplink;
+	question->family = hop->family == 4 ? ADDRESS_IPV4 : ADDRESS_IPV6;
+	question->l4_protocol = hop->encapsulation == MPLS_GRE ? PROTOCOL_GRE : PROTOCOL_UDP;
+	/* An IPv4 address is the first word, of both. */
 #pragma unroll
-		for (int word = 0; word < 4; word++) {
-			question.ipv6_src[word] = bpf_htonl(hop->local[word]);
-			question.ipv6_dst[word] = bpf_htonl(hop->remote[word]);
-		}
+	for (int word = 0; word < 4; word++) {
+		question->ipv6_src[word] = bpf_htonl(hop->local[word]);
+		question->ipv6_dst[word] = bpf_htonl(hop->remote[word]);
 	}
-	if (bpf_fib_lookup(xdp, &question, sizeof(question), BPF_FIB_LOOKUP_OUTPUT) != BPF_FIB_LKUP_RET_SUCCESS || question.ifindex != uplink)
-		return 0;
-	__builtin_memcpy(neighbour->addresses, question.dmac, 6);
-	__builtin_memcpy(neighbour->addresses + 6, question.smac, 6);
-	return 1;
+	return bpf_fib_lookup(context, question, sizeof(*question), BPF_FIB_LOOKUP_OUTPUT) == BPF_FIB_LKUP_RET_SUCCESS && question->ifindex == uplink;
 }
 
 /* The neighbour on the way to the far end of a tunnel; 0 when the packet had better go by the kernel's own output. */
@@ -77,6 +69,7 @@ static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 
 	__u32 place = (sum * 0x9e3779b1) >> 22;
 	struct neighbour *neighbour = bpf_map_lookup_elem(&neighbours, &place);
 	__u64 now = bpf_ktime_get_coarse_ns();
+	struct bpf_fib_lookup question = {};
 
 	if (!neighbour)
 		return 0;
@@ -89,8 +82,10 @@ static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 
 	}
 	if (now < neighbour->believed_until)
 		return neighbour;
-	if (!ask_routes(xdp, uplink, neighbour, hop))
+	if (!ask_routes(xdp, uplink, hop, &question))
 		return 0;
+	__builtin_memcpy(neighbour->addresses, question.dmac, 6);
+	__builtin_memcpy(neighbour->addresses + 6, question.smac, 6);
 	neighbour->believed_until = now + BELIEVED;
 	return neighbour;
 }

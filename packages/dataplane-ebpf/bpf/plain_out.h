@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ethernet.h"
+#include "gateway.h"
 #include "nexthop.h"
 #include "plain.h"
 #include "rate.h"
@@ -22,6 +23,7 @@ struct way_out {
 	__u8 link_mac[8];
 	/* The port, if it has a limit of what it sends; NONE. */
 	__u32 limited;
+	struct gateway gateway;
 	/* Whose headers are those of the last packet. */
 	struct next_hop hop;
 };
@@ -56,7 +58,7 @@ static __always_inline int send_plain(struct __sk_buff *skb, const struct config
 		put_half(ether_type, hop->family == 4 ? ETH_P_IP : ETH_P_IPV6);
 		bpf_skb_store_bytes(skb, 12, ether_type, 2, 0);
 	}
-	return bpf_redirect_neigh(config->uplink, 0, 0, 0);
+	return redirect_by(skb, config->uplink, &way->gateway, hop, fill.outer_class);
 }
 
 static __always_inline int drop_known(__u32 port_slot, enum drop_reason reason)
@@ -131,6 +133,7 @@ __noinline int learn_out(struct port *port, struct work *work)
 	way->next_hop_slot = slot_in(&next_hop_counters, id);
 	way->linked = port->has_link ? work->packet.port : NONE;
 	way->limited = port->limits >> DIRECTION_EGRESS & 1 ? work->packet.port : NONE;
+	way->gateway.believed_until = 0;
 	__builtin_memcpy(way->link_mac, port->link_mac, sizeof(way->link_mac));
 	__builtin_memcpy(&way->hop, hop, sizeof(way->hop));
 	__builtin_memcpy(&way->key, &plain->key, sizeof(way->key));

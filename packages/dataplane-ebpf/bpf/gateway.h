@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The router of the underlay that packets of a flow go to first, so that the kernel looks no route up for each: asked of its routes, and believed for a few
+ * milliseconds. Who has that address on the link is looked up, and asked for, by the kernel for every packet as ever.
+ */
+#pragma once
+
+#include "neighbour.h"
+
+struct gateway {
+	__u64 believed_until;
+	/* Its family is 0 while the kernel's routes do not tell: they are looked up for each packet then. */
+	struct bpf_redir_neigh next;
+	__u32 reserved;
+};
+
+__noinline int ask_gateway(struct __sk_buff *skb, struct gateway *gateway, const struct next_hop *hop, __u32 outer_class)
+{
+	struct bpf_fib_lookup question = {};
+	struct config *config = configuration();
+
+	if (!gateway || !hop || !config)
+		return 0;
+	gateway->next.nh_family = 0;
+	if (hop->family == 4)
+		question.tos = outer_class;
+	if (!ask_routes(skb, config->uplink, hop, &question))
+		return 0;
+	/* The kernel wrote the gateway in the place of the destination, and its family, which may be another one. */
+	__builtin_memcpy(gateway->next.ipv6_nh, question.ipv6_dst, sizeof(question.ipv6_dst));
+	gateway->next.nh_family = question.family;
+	return 0;
+}
+
+/* Redirects a packet that has its headers to the neighbour that routes and neighbours of the kernel name. */
+static __always_inline int redirect_by(struct __sk_buff *skb, __u32 uplink, struct gateway *gateway, const struct next_hop *hop,
+					__u32 outer_class)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	if (now >= gateway->believed_until) {
+		gateway->believed_until = now + BELIEVED;
+		ask_gateway(skb, gateway, hop, outer_class);
+	}
+	if (!gateway->next.nh_family)
+		return bpf_redirect_neigh(uplink, 0, 0, 0);
+	return bpf_redirect_neigh(uplink, &gateway->next, sizeof(gateway->next), 0);
+}
