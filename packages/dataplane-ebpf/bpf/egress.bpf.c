@@ -28,6 +28,9 @@ static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, st
 	__u32 protocol = skb->protocol;
 	int result;
 
+	/* The kernel keeps a tag (IEEE 802.1Q) beside the frame: it is of a VLAN, or of a priority, that nobody has given the endpoint. */
+	if (skb->vlan_present)
+		protocol = 0;
 	/* At a device of netkit the protocol is what the endpoint's socket said, and the frame may say something else to whom it is delivered. */
 	if ((protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6)) || !frame || *(const half *)(frame + 12) != protocol) {
 		note(work, NOTE_PARSE, REASON_FAMILY_UNSUPPORTED, 0, 0);

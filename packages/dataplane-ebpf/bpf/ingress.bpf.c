@@ -19,6 +19,9 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 
 	if (skb->mark == PART_MARK)
 		return carry_out(skb, work, take_part(skb, work), 0);
+	/* The host's, which has a device for the VLAN or drops it; VLAN 0 is none, but a priority (IEEE 802.1Q §9.6). */
+	if (skb->vlan_present && (skb->vlan_tci & VLAN_ID))
+		return NOT_OURS;
 	result = parse_outer(skb, &work->outer);
 	if (result == NOT_OURS)
 		return result;

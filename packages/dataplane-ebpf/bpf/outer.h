@@ -8,6 +8,9 @@
 /* What `parse_outer` returns for a packet that is none of ours. */
 #define NOT_OURS (-3)
 
+/* Of the tag of a frame. */
+#define VLAN_ID 0xfff
+
 static __always_inline int is_local(__u32 family, const __u32 *words)
 {
 	struct local_key key = { .family = family };

@@ -107,7 +107,7 @@ static __always_inline int read_plain_ipv6(struct plain *plain, const __u8 *ip)
 	return IPV6_HEADER;
 }
 
-/* Reads the packet at `at`; whether it is plain. A SYN is not: its MSS may have to be lowered. */
+/* Reads the packet at `at`; whether it is plain. A SYN is not: its MSS may have to be lowered. Nor is what has a tag, which the kernel keeps beside the frame. */
 static __always_inline int read_plain(struct __sk_buff *skb, struct plain *plain, __u32 at, __u32 family)
 {
 	__u32 size = family == 4 ? IPV4_HEADER : IPV6_HEADER, transport = UDP_HEADER;
@@ -128,7 +128,7 @@ static __always_inline int read_plain(struct __sk_buff *skb, struct plain *plain
 		return 0;
 	}
 	plain->segment = skb->gso_size ? size + transport + skb->gso_size : plain->length;
-	return at + plain->length == skb->len && plain->length >= size + UDP_HEADER && plain->ttl > 1;
+	return at + plain->length == skb->len && plain->length >= size + UDP_HEADER && plain->ttl > 1 && !skb->vlan_present;
 }
 
 /* Place of a flow in the table of its direction. */

@@ -1,14 +1,17 @@
 import { dropsOf, RouteBatch } from '@heddle/core'
+import { echoRequest, labelled } from '@heddle/dataplane-conformance'
 import type { EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { ebpfDataplane } from '@heddle/dataplane-ebpf'
-import { IpAddress, IpPrefix } from '@heddle/wire'
+import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { execFile, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { emptyTransaction, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { Capture } from '../../dataplane-tun/test/support/capture.js'
+import { writeOuter } from '../../dataplane-tun/test/support/ip-packet.js'
+import { emptyTransaction, LABEL, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call, callAsync } from '../src/native/call.js'
@@ -102,6 +105,38 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
       for (const address of others)
         sites.in(pod, ...`ip neighbour replace ${address} lladdr 02:00:00:00:00:99 dev eth0 nud permanent`.split(' '))
     for (const address of near.addresses) expect(await ping(address)).toContain(' 2 received')
+  })
+
+  // The kernel takes the tag out of a frame before programs see it, which took what was in a VLAN for what was in none.
+  it('VLAN: what has a tag is neither the endpoint’s nor of the underlay, but that of a priority', async () => {
+    const request = echoRequest(IpAddress.parse(POD.a[0]), IpAddress.parse(POD.b[0]))
+    const tagged = (to: string, vlan: number, packet: Uint8Array): Uint8Array =>
+      Uint8Array.of(...MacAddress.parse(to).toBytes(), ...new Uint8Array(6).fill(2), 0x81, 0, vlan >> 8, vlan & 0xff, 8, 0, ...packet)
+    const macOf = (short: string, link: string): string => sites.in(short, 'cat', `/sys/class/net/${link}/address`).trim()
+    const refused = async (): Promise<number> => dropsOf(await routers.a.counters(), 'family-unsupported')
+    const before = await refused()
+    {
+      using pod = await Capture.open(sites.path(sites.short('red', 'a')), 'eth0', { frames: true })
+      for (const vlan of [5, 0]) pod.send(tagged('02:00:00:00:00:99', vlan, request))
+      await expect.poll(refused).toBe(before + 2)
+    }
+    const packet = labelled([{ label: LABEL.b.red }], request)
+    const ends = {
+      source: IpAddress.parse(UNDERLAY.a[0]),
+      destination: IpAddress.parse(UNDERLAY.b[0]),
+      protocol: 17,
+      ttl: 64,
+      trafficClass: 0,
+    }
+    const outer = writeOuter({ ...ends, sourcePort: 50_000, destinationPort: 6635, payload: packet })
+    using wire = await Capture.open(sites.path(sites.short('site', 'a')), 'up0', { frames: true })
+    using far = await Capture.open(sites.path(sites.short('red', 'b')), 'eth0')
+    for (const vlan of [5, 0]) wire.send(tagged(macOf(sites.short('site', 'b'), 'up0'), vlan, outer))
+    // What comes behind them has arrived when they have.
+    expect(await ping(POD.b[1])).toContain(' 2 received')
+    const arrived: Uint8Array[] = []
+    await expect.poll(() => arrived.push(...far.take().filter((bytes) => bytes[0] >> 4 === 4))).toBeGreaterThan(0)
+    expect(arrived).toHaveLength(1)
   })
 
   it.skipIf(!hasEthtool)(
