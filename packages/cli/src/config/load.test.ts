@@ -178,6 +178,14 @@ const rows: Row[] = [
     allowed: 'one address a family',
   },
   {
+    name: 'a rate of nothing',
+    change: ['ifname: eth0', 'ifname: eth0, rateLimits: { egress: { bitsPerSecond: 0 } }'],
+    line: 12,
+    path: 'endpoints[0].rateLimits.egress.bitsPerSecond',
+    found: '0',
+    allowed: '1–10¹⁵ bits',
+  },
+  {
     name: 'a VRF that is not there',
     change: ['{ vrf: red', '{ vrf: rde'],
     line: 12,
@@ -291,6 +299,14 @@ describe('configuration of a node', () => {
     const text = GOOD.replace('ifname: eth0', 'ifname: eth0, link: ethernet, gateways: [10.1.0.254]')
     const [endpoint] = resolveNode(parseNode('node.yaml', text)).endpoints
     expect(endpoint).toMatchObject({ link: 'ethernet', gateways: [IpAddress.parse('10.1.0.254')] })
+  })
+
+  it('gives a limit of an endpoint a burst where none is said', () => {
+    const limited = (limits: string): unknown =>
+      resolveNode(parseNode('node.yaml', GOOD.replace('ifname: eth0', `ifname: eth0, rateLimits: ${limits}`))).endpoints[0].rateLimits
+    expect(limited('{ egress: { bitsPerSecond: 100000000 } }')).toEqual({ egress: { bitsPerSecond: 100_000_000, burstOctets: 1_250_000 } })
+    const both = { egress: { bitsPerSecond: 1, burstOctets: 2 }, ingress: { bitsPerSecond: 3, burstOctets: 4 } }
+    expect(limited(JSON.stringify(both))).toEqual(both)
   })
 
   it('offers EVPN to neighbors that name no families where a VRF has a VNI, and else not', () => {

@@ -106,6 +106,28 @@ describe('command line', () => {
     expect(await heddle(['speaker', '--config', folder])).toEqual({ code: 1, out: '', error: `heddle: ${folder}: a directory\n` })
   })
 
+  it('asks for the limits of an endpoint', async () => {
+    const asked: unknown[] = []
+    const row = { vrf: 'red', netns: '/run/netns/p', ifname: 'eth0', addresses: ['10.0.0.1'], link: 'ip', mac: null, label: 16, mtu: 1400 }
+    const rateLimits = { egress: { bitsPerSecond: 10_000_000, burstOctets: 300_000 }, ingress: null }
+    const socket = await serve(async (_method, params) => {
+      asked.push(params)
+      return { ...row, rateLimits, state: 'attached', error: null }
+    })
+    const add = [...socket, 'endpoint', 'add', '--vrf', 'red', '--netns', '/run/netns/p', '--ifname', 'eth0', '--address', '10.0.0.1']
+    const { out } = await heddle([...add, '--egress-rate', '10M', '--egress-burst', '300k'])
+    expect(asked).toMatchObject([{ rateLimits: { egress: rateLimits.egress } }])
+    expect(out).toMatch(/RATE OUT\/IN.*\n.* 10M\/- /)
+    await heddle([...add, '--ingress-rate', '1G'])
+    expect(asked[1]).toMatchObject({ rateLimits: { ingress: { bitsPerSecond: 1_000_000_000 } } })
+    expect(await heddle([...add, '--ingress-burst', '1M'])).toMatchObject({
+      code: 2,
+      error: expect.stringContaining('needs --ingress-rate'),
+    })
+    expect(await heddle([...add, '--egress-rate', '10m'])).toMatchObject({ code: 2, error: expect.stringContaining('with k, M, G or T') })
+    expect(asked).toHaveLength(2)
+  })
+
   it('answers a program in JSON where people are told nothing', async () => {
     const socket = await serve(async () => ({}))
     const device = ['--netns', '/run/netns/p', '--ifname', 'eth0']
