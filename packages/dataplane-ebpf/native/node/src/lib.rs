@@ -2,7 +2,7 @@
 
 #![cfg_attr(test, allow(dead_code, reason = "functions are registered with Node.js outside of tests only"))]
 
-mod error;
 mod host;
-mod job;
 mod object;
+
+use heddle_binding::{error, job};

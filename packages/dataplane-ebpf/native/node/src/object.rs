@@ -130,19 +130,23 @@ pub fn object_open(pins: String, maps: Vec<String>) -> Result<NativeObject> {
 
 #[napi]
 impl NativeObject {
+    fn loaded(&self) -> Result<&Loaded> {
+        self.loaded.as_ref().ok_or_else(|| closed("loaded object"))
+    }
+
     fn map(&self, name: &str) -> Result<&BpfMap> {
         let missing = || to_js(CoreError::new(2, format!("use map '{name}'"), "the object has none"));
-        self.loaded.as_ref().ok_or_else(closed)?.maps.get(name).ok_or_else(missing)
+        self.loaded()?.maps.get(name).ok_or_else(missing)
     }
 
     fn program(&self, name: &str) -> Result<&Program> {
         let missing = || to_js(CoreError::new(2, format!("use program '{name}'"), "the object has none"));
-        self.loaded.as_ref().ok_or_else(closed)?.programs.get(name).ok_or_else(missing)
+        self.loaded()?.programs.get(name).ok_or_else(missing)
     }
 
     #[napi(catch_unwind)]
     pub fn maps(&self) -> Result<Vec<NativeMap>> {
-        let maps = self.loaded.as_ref().ok_or_else(closed)?.maps.values();
+        let maps = self.loaded()?.maps.values();
         Ok(maps
             .map(|map| NativeMap {
                 name: map.name.clone(),
@@ -156,7 +160,7 @@ impl NativeObject {
 
     #[napi(catch_unwind)]
     pub fn programs(&self) -> Result<Vec<NativeProgram>> {
-        let programs = self.loaded.as_ref().ok_or_else(closed)?.programs.values();
+        let programs = self.loaded()?.programs.values();
         programs
             .map(|program| {
                 let facts = program.facts().map_err(to_js)?;

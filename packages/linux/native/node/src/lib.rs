@@ -3,8 +3,6 @@
 #![cfg_attr(test, allow(dead_code, reason = "functions are registered with Node.js outside of tests only"))]
 
 mod datagram;
-mod error;
-mod job;
 mod kept;
 mod memory;
 mod namespace;
@@ -16,3 +14,5 @@ mod tcp;
 mod train;
 mod tun;
 mod waiter;
+
+use heddle_binding::{error, job};
