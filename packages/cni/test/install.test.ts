@@ -68,7 +68,7 @@ describe('installation', () => {
     await serve()
     const { configuration } = await installCni({ ...options, config: { network: 'red' }, chain: [] })
     expect(JSON.parse(await readFile(configuration, 'utf8'))).toMatchObject({
-      plugins: [{ capabilities: { ips: true, 'io.kubernetes.cri.pod-annotations': true } }],
+      plugins: [{ capabilities: { ips: true, bandwidth: true, 'io.kubernetes.cri.pod-annotations': true } }],
     })
   })
 
