@@ -25,6 +25,10 @@ export interface StartOptions {
   readonly sites?: readonly Site[]
   /** Processor that forwarders are kept on. */
   readonly cpu?: number
+  /** Threads that a forwarder of Heddle has; as many as it usually has when left out. */
+  readonly workers?: number
+  /** What each thread of the forwarder in C does, see `native/forwarder.c`; one a direction when left out. */
+  readonly shape?: 'directions' | 'one' | 'flows'
   /** What else each site programs, behind `siteTransaction`. */
   readonly also?: ((dataplane: TunDataplane, site: Site) => Promise<void>) | undefined
 }
@@ -53,13 +57,16 @@ export async function start(kind: ContenderKind, options: StartOptions = {}): Pr
   }
 }
 
-async function forwarderInC(namespaces: Namespaces, { sites = BOTH, cpu }: StartOptions): Promise<() => Promise<void>> {
+async function forwarderInC(
+  namespaces: Namespaces,
+  { sites = BOTH, cpu, shape = 'directions' }: StartOptions,
+): Promise<() => Promise<void>> {
   const program = compiled('forwarder')
   const children: ChildProcess[] = []
   for (const site of sites) {
     const far = other[site]
     // In a session of its own as Heddle's forwarder is: Linux shares processors among sessions first (autogroup), and traffic is in this one's.
-    const command = ['setsid', program, '2', namespaces.path(`pod-${site}`), 'eth0']
+    const command = ['setsid', program, shape, namespaces.path(`pod-${site}`), 'eth0']
     const argv = [...command, NODE[site], NODE[far], `${LABEL[far]}`, `${LABEL[site]}`, POD[far]]
     children.push(await namespaces.serve(`node-${site}`, argv, cpu))
     configurePod(namespaces, site)
@@ -70,13 +77,14 @@ async function forwarderInC(namespaces: Namespaces, { sites = BOTH, cpu }: Start
 }
 
 /** As `heddle node` does it: a forwarder process a node, which this process controls. */
-async function heddle(namespaces: Namespaces, { sites = BOTH, cpu, also }: StartOptions): Promise<() => Promise<void>> {
+async function heddle(namespaces: Namespaces, { sites = BOTH, cpu, workers, also }: StartOptions): Promise<() => Promise<void>> {
   const dataplanes: TunDataplane[] = []
   for (const site of sites) {
     const dataplane = await tunDataplane({
       addresses: [IpAddress.parse(NODE[site])],
       underlayNetns: namespaces.path(`node-${site}`),
       stateDir: join(namespaces.state, site),
+      ...(workers !== undefined && { workers }),
     })
     dataplanes.push(dataplane)
     const report = await dataplane.apply(siteTransaction(site))

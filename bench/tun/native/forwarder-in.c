@@ -87,11 +87,11 @@ static void deliver(struct train *train, uint8_t *ip, uint32_t length) {
   train->next = get32(ip + 24) + train->size;
 }
 
-static struct mmsghdr messages[MESSAGES];
-static struct iovec vectors[MESSAGES];
-static struct sockaddr_in names[MESSAGES];
-static char controls[MESSAGES][CMSG_SPACE(sizeof(int))];
-static uint8_t *slots;
+static _Thread_local struct mmsghdr messages[MESSAGES];
+static _Thread_local struct iovec vectors[MESSAGES];
+static _Thread_local struct sockaddr_in names[MESSAGES];
+static _Thread_local char controls[MESSAGES][CMSG_SPACE(sizeof(int))];
+static _Thread_local uint8_t *slots;
 
 void begin_in(void) { slots = malloc((size_t)MESSAGES * SLOT); }
 
@@ -111,7 +111,7 @@ static void take_apart(struct train *train, const struct mmsghdr *message, uint8
 }
 
 int turn_in(void) {
-  static struct train train;
+  static _Thread_local struct train train;
   for (int k = 0; k < MESSAGES; k++) {
     vectors[k] = (struct iovec){slots + (size_t)k * SLOT, SLOT};
     messages[k].msg_hdr = (struct msghdr){.msg_name = &names[k],

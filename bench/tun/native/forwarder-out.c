@@ -129,8 +129,8 @@ static void send_large(struct out *out, uint8_t *ip, size_t length, uint32_t siz
   }
 }
 
-static struct out *out;
-static uint8_t *slots;
+static _Thread_local struct out *out;
+static _Thread_local uint8_t *slots;
 
 void begin_out(void) {
   out = calloc(1, sizeof *out);

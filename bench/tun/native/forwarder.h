@@ -19,14 +19,15 @@ enum {
   QUEUE = 4 << 20
 };
 
-/* Descriptors, set before the first turn: the TUN, the socket that receives, and those that send. */
-extern int tun, receiver, senders[SOCKETS];
+/* Descriptors, set before the first turn: the thread's queue of the TUN, its socket to receive by, and those that all send by. */
+extern _Thread_local int tun, receiver;
+extern int senders[SOCKETS];
 extern uint32_t label_out, label_in, remote_address;
 
 /* Puts a route into the trie that packets from the TUN are looked up in. */
 void add_route(uint32_t address, uint32_t value);
 
-/* Makes memory for the turns of a direction. */
+/* Makes the thread's memory for the turns of a direction. */
 void begin_out(void), begin_in(void);
 
 /* Forwards what a batch holds; whether there may be more. */

@@ -33,8 +33,9 @@ export interface TunDataplaneOptions {
   /** Source ports per address that carry flow entropy (RFC 7510 §3): 1–256, a power of two; 16 when left out. */
   readonly entropyPorts?: number
   /**
-   * Threads that forward, 0–64: half of them read the endpoints' devices, half the underlay. 0 forwards on the thread that does everything else.
-   * Left out: 2 in a forwarder process, 0 with `inProcess`.
+   * Threads that forward, 0–64: half of them read the endpoints' devices, half the underlay. 1 reads both, which takes a quarter less processor
+   * time for the same traffic and has no more than one processor. 0 forwards on the thread that does everything else. Left out: 2 in a forwarder
+   * process, 0 with `inProcess`.
    */
   readonly workers?: number
   /** How long a forwarder may take to serve, milliseconds; 10,000 when left out. */
