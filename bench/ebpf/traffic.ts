@@ -115,7 +115,8 @@ are cut in software into frames of 1,500 octets before it, and joined by GRO beh
 export const packets: Part = {
   id: 'packets',
   title: 'Packets of 64 octets from pod to pod',
-  about: 'UDP by 16 flows, as fast as one core sends, carries and takes them: the whole chain from pod to pod. What arrives is counted.',
+  about: `UDP by 16 flows, as fast as one core sends, carries and takes them: the whole chain from pod to pod. What arrives is counted. Most of the time is the
+sockets', the same for all: what the devices and programs between them take is measured by itself in the chain of devices.`,
   run: (context) =>
     withContenders(context, async (contenders) => {
       const figures = await rounds(contenders, context, '64 octets', packetsOnce)
