@@ -62,20 +62,39 @@ static __always_inline int ask_routes(void *context, __u32 uplink, const struct 
 	return bpf_fib_lookup(context, question, sizeof(*question), BPF_FIB_LOOKUP_OUTPUT) == BPF_FIB_LKUP_RET_SUCCESS && question->ifindex == uplink;
 }
 
+/*
+ * What is known of the neighbour to a far end, at one of its two places; 0 while both are those of others, which keep them as long as they were confirmed for: of
+ * many that have their places in common two go by XDP, instead of none because each takes the other's.
+ */
+static __always_inline struct neighbour *known_neighbour(const struct next_hop *hop, __u64 now)
+{
+	__u32 sum = hop->remote[0] ^ hop->remote[1] ^ hop->remote[2] ^ hop->remote[3] ^ hop->local[0] ^ hop->local[3];
+	__u32 place = (sum * 0x9e3779b1) >> 22, other = place ^ 1;
+	struct neighbour *neighbour = bpf_map_lookup_elem(&neighbours, &place), *second = bpf_map_lookup_elem(&neighbours, &other);
+
+	if (!neighbour || !second || is_neighbour_to(neighbour, hop))
+		return neighbour;
+	if (is_neighbour_to(second, hop))
+		return second;
+	if (now < neighbour->confirmed_until)
+		neighbour = second;
+	if (now < neighbour->confirmed_until)
+		return 0;
+	__builtin_memcpy(neighbour->local, hop->local, sizeof(hop->local));
+	__builtin_memcpy(neighbour->remote, hop->remote, sizeof(hop->remote));
+	return neighbour;
+}
+
 /* The neighbour on the way to the far end of a tunnel; 0 when the packet had better go by the kernel's own output. */
 static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 uplink, const struct next_hop *hop)
 {
-	__u32 sum = hop->remote[0] ^ hop->remote[1] ^ hop->remote[2] ^ hop->remote[3] ^ hop->local[0] ^ hop->local[3];
-	__u32 place = (sum * 0x9e3779b1) >> 22;
-	struct neighbour *neighbour = bpf_map_lookup_elem(&neighbours, &place);
 	__u64 now = bpf_ktime_get_coarse_ns();
+	struct neighbour *neighbour = known_neighbour(hop, now);
 	struct bpf_fib_lookup question = {};
 
 	if (!neighbour)
 		return 0;
-	if (!is_neighbour_to(neighbour, hop) || now >= neighbour->confirmed_until) {
-		__builtin_memcpy(neighbour->local, hop->local, sizeof(hop->local));
-		__builtin_memcpy(neighbour->remote, hop->remote, sizeof(hop->remote));
+	if (now >= neighbour->confirmed_until) {
 		neighbour->believed_until = 0;
 		neighbour->confirmed_until = now + CONFIRMED;
 		return 0;

@@ -10,7 +10,7 @@ import {
   type Tables,
 } from '@heddle/dataplane-conformance'
 import type { CounterSnapshot } from '@heddle/core'
-import { IpPrefix, MacAddress } from '@heddle/wire'
+import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
@@ -85,6 +85,20 @@ const usual = fc
     const inside = encapsulation === 'vxlan' ? vxlanBefore(vni, MAC_OF_ROUTER, MAC_OF_ROUTER, packet) : labelled(stack, packet)
     return { from: 'underlay', encapsulation, ...rest, packet: encapsulation === 'mpls-gre' ? greBefore(inside) : inside }
   })
+/** Far ends whose neighbours have the same two places in the table of `bpf/neighbour.h`. */
+function inOnePlace(count: number): readonly IpAddress[] {
+  const places = new Map<number, IpAddress[]>()
+  for (let host = 0xc633_0001; ; host++) {
+    const end = IpAddress.v4(host)
+    // Words of IPv4 beyond the first are zero.
+    const pair = Math.imul(end.w0 ^ LOCAL[4].w0, 0x9e3779b1) >>> 23
+    const found = [...(places.get(pair) ?? []), end]
+    if (found.length === count) return found
+    places.set(pair, found)
+  }
+}
+
+const TUNNEL = { type: 'tunnel', encapsulation: 'mpls-udp', local: LOCAL[4], ttlModel: 'pipe', trafficClassModel: 'pipe' } as const
 const fromUnderlay = fc.oneof(
   { weight: 3, arbitrary: usual },
   { weight: 1, arbitrary: packetInput.filter(({ from }) => from === 'underlay') },
@@ -225,5 +239,24 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
     await expect.poll(() => new Set(Array.from({ length: 20 }, () => runOnce(frame).verdict))).toEqual(new Set([XDP_PASS]))
     forward(true)
     await expect.poll(() => runOnce(frame).verdict).toBe(XDP_TX)
+  })
+
+  // Of two far ends at one place each took the other's, and all of both went by tc.
+  it('sends on to two of any far ends that have a place in common', async () => {
+    space.namespaces.in(SPACE, ...`ip route add 198.51.0.0/16 via ${PEERS[4][0]}`.split(' '))
+    const ends = inOnePlace(3)
+    const nextHops = ends.map((remote, id) => ({ id, action: { ...TUNNEL, remote, labels: [100] } }))
+    const labels = ends.map((_, id) => ({ label: 16 + id, action: { type: 'swap', nextHop: id }, sources: 1 }) as const)
+    const sources = { id: 1, prefixes: [IpPrefix.of(PEERS[4][1])] }
+    const drawn: Tables = { ...EMPTY, nextHops, tunnelSources: [sources], labels }
+    const { generation } = await router.dump()
+    expect(await router.apply(transition(generation + 1, EMPTY, drawn))).toMatchObject({ status: 'applied', failures: [] })
+    const inside = testPacket({ source: '10.0.0.1', destination: '10.1.0.1' })
+    const frames = labels.map(({ label: one }) =>
+      frameOf({ from: 'underlay', encapsulation: 'mpls-udp', source: PEERS[4][1], packet: labelled([{ label: one }], inside) }),
+    )
+    const rounds = Array.from({ length: 40 }, () => frames.map((frame) => runOnce(frame).verdict))
+    // The first of each CPU goes by tc, and one in five seconds.
+    expect(rounds.flat().filter((verdict) => verdict === XDP_TX).length).toBeGreaterThan(rounds.length * 1.5)
   })
 })
