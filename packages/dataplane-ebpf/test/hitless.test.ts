@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { POD, UNDERLAY } from '../../dataplane-tun/test/support/two-sites.js'
 import { BPF_OBJECT } from '../src/bpf-object.js'
+import { HAIRPIN, hairpin, hasEthtool, LIME_PORT, sentByXdp, setUpHairpin } from './support/hairpin.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -27,6 +28,8 @@ const hasClang = ((): boolean => {
 })()
 
 const RATE = 10_000
+/** Datagrams of a stream that are under way: those of two, and what TCP has, are less than the 256 places of the ring. */
+const AHEAD = 50
 const [RED, BLUE] = [0, 1]
 const hasIperf = existsSync('/usr/bin/iperf3')
 /** Reasons of packets that a router would have lost. */
@@ -50,8 +53,10 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
     folder = mkdtempSync(join(tmpdir(), 'hd-hitless-'))
     far = await open('b')
     await sites.setUp(far, 'b', 1, 4, 'mpls-udp')
+    if (hasEthtool) await setUpHairpin(sites, far, 2)
     const near = await open('a', join(folder, 'pins'))
     await sites.setUp(near, 'a', 1, 4, 'mpls-udp')
+    expect(await near.apply(hairpin('a', 2))).toMatchObject({ status: 'applied', failures: [] })
     before = await lost(near)
     await near.close({ keep: true })
   })
@@ -74,6 +79,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
       underlayNetns,
       fibBlocks: 2048,
       routes: 4096,
+      xdp: hasEthtool && site === 'a' ? 'native' : 'off',
       ...(pinDirectory === undefined ? {} : { pinDirectory }),
     })
   }
@@ -127,42 +133,81 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
     }
   }
 
-  const leftOut = [...(hasClang ? [] : ['the upgrade is left out: needs clang']), ...(hasIperf ? [] : ['TCP is left out: needs iperf3'])]
-  it(`loses no packet of ${RATE} a second, nor of a TCP stream${leftOut.length === 0 ? '' : ` (${leftOut.join('; ')})`}`, async () => {
-    const goesOn = hasIperf ? await iperf() : () => Promise.resolve()
-    await goesOn()
+  /**
+   * Datagrams from a pod to a pod, of which never more are under way than the ring of a veth has room for, which nobody empties while the machine is busy;
+   * what ends them tells how many they were.
+   */
+  async function stream(from: string, to: string, address: string): Promise<() => Promise<number>> {
+    const inPod = (pod: string): string[] => ['netns', 'exec', sites.name(pod), process.execPath]
     // Without anybody who listens, errors would come back and be the sender's.
-    const sink = sites.start(sites.short('red', 'b'), process.execPath, here('udp-sink.mjs'), POD.b[0], '9')
-    await once(sink.stdout as NodeJS.ReadableStream, 'data')
-    const already = await delivered()
-    const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), process.execPath, here('udp-stream.mjs'), POD.b[0], '9', `${RATE}`]
-    const stream = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'inherit'] })
-    running.add(stream)
-    const printed = once(stream.stdout, 'data') as Promise<[Buffer]>
-    await expect.poll(() => delivered()).toBeGreaterThan(already)
+    const sink = spawn('ip', [...inPod(to), here('udp-sink.mjs'), address, '9', 'tell'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    running.add(sink)
+    const lines = createInterface(sink.stdout)
+    await once(lines, 'line')
+    const argv = [...inPod(from), here('udp-stream.mjs'), address, '9', `${RATE}`, `${AHEAD}`]
+    const source = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'inherit'] })
+    running.add(source)
+    const printed = once(source.stdout, 'data') as Promise<[Buffer]>
+    lines.on('line', (line) => {
+      if (source.stdin.writable) source.stdin.write(`${line}\n`)
+    })
+    return async () => {
+      source.stdin.end()
+      const [count] = await printed
+      running.delete(source)
+      return Number(count)
+    }
+  }
 
-    const first = await start()
-    await goesOn()
-    await end(first.child)
-    await goesOn()
-    const second = await start(hasClang ? anotherVersion() : undefined)
-    if (hasClang) expect(second.ready.tags.egress).not.toBe(first.ready.tags.egress)
-    expect(second.ready.devices).toBe(first.ready.devices)
-    await goesOn()
-    await end(second.child)
-    await goesOn()
-    const third = await start()
-    expect(third.ready.tags).toEqual(first.ready.tags)
-    await goesOn()
+  const leftOut = [
+    ...(hasClang ? [] : ['the upgrade is left out: needs clang']),
+    ...(hasIperf ? [] : ['TCP is left out: needs iperf3']),
+    ...(hasEthtool ? [] : ['XDP is left out: needs ethtool']),
+  ]
+  it(
+    `loses no packet of ${RATE} a second, nor of as many that XDP sends on, nor of a TCP stream${leftOut.length === 0 ? '' : ` (${leftOut.join('; ')})`}`,
+    { timeout: 300_000 },
+    async () => {
+      const goesOn = hasIperf ? await iperf() : () => Promise.resolve()
+      await goesOn()
+      const already = await delivered()
+      const endRed = await stream(sites.short('red', 'a'), sites.short('red', 'b'), POD.b[0])
+      await expect.poll(() => delivered()).toBeGreaterThan(already)
+      const endLime = hasEthtool ? await stream(sites.short('green', 'b'), sites.short('lime', 'b'), HAIRPIN.lime) : undefined
+      const isSentOn = async (): Promise<void> => {
+        await goesOn()
+        if (endLime === undefined) return
+        const until = sentByXdp(sites) + 50
+        await expect.poll(() => sentByXdp(sites), { timeout: 20_000 }).toBeGreaterThan(until)
+      }
+      await isSentOn()
 
-    stream.stdin.end()
-    const [count] = await printed
-    running.delete(stream)
-    await expect.poll(() => delivered()).toBe(already + Number(count))
-    await end(third.child)
-    expect(await lost(far)).toBe(0)
-    const near = await open('a', join(folder, 'pins'))
-    expect(await lost(near)).toBe(before)
-    await near.close({ keep: true })
-  })
+      const first = await start()
+      await isSentOn()
+      await end(first.child)
+      await isSentOn()
+      const second = await start(hasClang ? anotherVersion() : undefined)
+      if (hasClang) for (const program of ['egress', 'across']) expect(second.ready.tags[program]).not.toBe(first.ready.tags[program])
+      expect(second.ready.devices).toBe(first.ready.devices)
+      await isSentOn()
+      await end(second.child)
+      await isSentOn()
+      const third = await start()
+      expect(third.ready.tags).toEqual(first.ready.tags)
+      await isSentOn()
+
+      const red = await endRed()
+      await expect.poll(() => delivered()).toBe(already + red)
+      if (endLime !== undefined) {
+        const lime = await endLime()
+        await expect.poll(() => delivered(LIME_PORT)).toBe(lime)
+        process.stdout.write(`${red} packets by tc, ${lime} with ${sentByXdp(sites)} of them sent on by XDP\n`)
+      }
+      await end(third.child)
+      expect(await lost(far)).toBe(0)
+      const near = await open('a', join(folder, 'pins'))
+      expect(await lost(near)).toBe(before)
+      await near.close({ keep: true })
+    },
+  )
 })
