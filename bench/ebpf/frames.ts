@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../harness/machine.ts'
 import { median } from '../harness/statistics.ts'
@@ -91,6 +92,7 @@ function taken(sink: LoadedObject): number {
 }
 
 function generator(): string {
+  mkdirSync(OUT, { recursive: true })
   const path = join(OUT, 'frames')
   execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', join(root, 'bench', 'ebpf', 'native', 'frames.c'), '-lbpf', '-o', path])
   return path
