@@ -10,12 +10,12 @@ use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
 use crate::{
+    address::parse_address,
     error::{invalid, to_js},
     job::{Job, job},
     kept::{Kept, keepable, with},
     memory::{Lent, borrow},
     namespace::path,
-    netlink::parse_address,
 };
 
 #[napi(object)]

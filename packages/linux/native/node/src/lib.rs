@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(dead_code, reason = "functions are registered with Node.js outside of tests only"))]
 
+mod address;
 mod datagram;
 mod kept;
 mod memory;

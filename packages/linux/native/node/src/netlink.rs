@@ -1,7 +1,7 @@
 //! rtnetlink.
 
 use heddle_linux_core::{
-    Error as CoreError, Result as CoreResult,
+    Result as CoreResult,
     netlink::{self as core, LinkSelector, RouteKind},
 };
 use napi::bindgen_prelude::{AsyncTask, Either, ToNapiValue, TypeName};
@@ -395,9 +395,4 @@ impl Drop for NativeNetlink {
     fn drop(&mut self) {
         self.netlink.close();
     }
-}
-
-/// Reads an address as the caller wrote it.
-pub fn parse_address(text: &str, operation: &str) -> CoreResult<std::net::IpAddr> {
-    text.parse().map_err(|_| CoreError::invalid(operation, format!("'{text}' is not an IP address")))
 }

@@ -10,10 +10,10 @@ use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
 use crate::{
+    address::parse_address,
     error::to_js,
     job::{Job, job},
     namespace::path,
-    netlink::parse_address,
 };
 
 #[napi(object)]
