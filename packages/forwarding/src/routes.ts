@@ -6,6 +6,8 @@ export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'for
 
 /** Rows of one VRF from which on they are set together. */
 const MANY = 512
+/** Rows that one call goes through; see `validate/routes.ts`. */
+const ROWS_AT_ONCE = 4096
 
 /** How many routes there are, and how many lead to each group. */
 export class RouteUses {
@@ -26,7 +28,7 @@ export class RouteUses {
     for (let route = 0; route < before.length; route++) {
       const [from, to] = [before[route], after[route]]
       if (from === to) continue
-      if (from === NO_MATCH) more++
+      if (from < 0) more++
       else byGroup[from] = (byGroup[from] ?? 0) - 1
       byGroup[to] = (byGroup[to] ?? 0) + 1
     }
@@ -60,10 +62,28 @@ export function programRoutes(routes: RouteBatch, fibOf: (vrf: number) => RouteT
  *
  * @param addresses gets theirs, by row
  */
-function endOfRun({ count, vrf, family, address, group }: RouteBatch, first: number, addresses: Uint32Array): number {
+function endOfRun(routes: RouteBatch, first: number, addresses: Uint32Array): number {
   let row = first
-  for (; row < count && vrf[row] === vrf[first] && family[row] === 4 && group[row] !== NO_GROUP; row++) addresses[row] = address[row * 4]
+  let end = first
+  while (row === end && row < routes.count) {
+    end = Math.min(row + ROWS_AT_ONCE, routes.count)
+    row = takeAddresses(routes, routes.vrf[first], row, end, addresses)
+  }
   return Math.max(row, first + 1)
+}
+
+/** Takes the addresses of rows from `first` on, before `end`, that set IPv4 routes of a VRF; returns the first of another kind. */
+function takeAddresses(
+  { vrf, family, address, group }: RouteBatch,
+  ofVrf: number,
+  first: number,
+  end: number,
+  addresses: Uint32Array,
+): number {
+  const none = NO_GROUP
+  let row = first
+  for (; row < end && vrf[row] === ofVrf && family[row] === 4 && group[row] !== none; row++) addresses[row] = address[row * 4]
+  return row
 }
 
 function programRun(
@@ -77,7 +97,8 @@ function programRun(
   const groups = group.subarray(first, end)
   const before = new Int32Array(end - first)
   fib.setAll4?.(addresses, length.subarray(first, end), groups, before)
-  uses.moveAll(before, groups)
+  for (let row = 0; row < before.length; row += ROWS_AT_ONCE)
+    uses.moveAll(before.subarray(row, row + ROWS_AT_ONCE), groups.subarray(row, row + ROWS_AT_ONCE))
 }
 
 function programRow({ family, address, length, group }: RouteBatch, row: number, fib: RouteTable, uses: RouteUses): void {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { HostRows } from './host-rows.js'
 import { ROW_WORDS } from './route-index.js'
 import { RouteRows } from './route-rows.js'
 
@@ -46,5 +47,22 @@ describe('rows of routes', () => {
       }),
       { numRuns: 300 },
     )
+  })
+
+  it('of hosts have nothing of what lay there before, whoever takes them over', () => {
+    for (const isTakenOver of [false, true]) {
+      const memory = new Uint32Array(CAPACITY * ROW_WORDS)
+      let rows = new RouteRows(memory)
+      expect(rows.find(1, 6, 1, 2, 3, 4, 64)).toBe(-1)
+      rows.delete(rows.add(1, 6, 1, 2, 3, 4, 64, 7))
+      if (isTakenOver) {
+        rows = new RouteRows(memory)
+        for (const _ of rows.restore());
+      }
+      const [one, addresses, entries] = [Uint32Array.of(1), Uint32Array.of(0x0a00_0001), Uint32Array.of(5)]
+      const hosts = new HostRows(true)
+      rows.addHosts4(2, { addresses, lengths: Uint8Array.of(32), values: one, before: Int32Array.of(-1) }, hosts, entries)
+      expect(rows.at(hosts.get(5))).toEqual({ vrf: 2, family: 4, w0: 0x0a00_0001, w1: 0, w2: 0, w3: 0, length: 32, group: 1 })
+    }
   })
 })

@@ -49,6 +49,7 @@ export class RouteRows {
     let last = -1
     for (let row = 0; row < this.capacity; row++) if (this.#words[row * ROW_WORDS + ROW_PREFIX] !== 0) last = row
     this.#next = last + 1
+    this.#words.fill(0, this.#next * ROW_WORDS)
     for (let row = 0; row <= last; row++) {
       if (this.#words[row * ROW_WORDS + ROW_PREFIX] === 0) this.#free.push(row)
       else {
@@ -121,27 +122,33 @@ export class RouteRows {
     const words = this.#words
     const free = this.#free
     const { pageBits, mask } = hosts
-    let [next, number] = [this.#next, -1]
+    // Here, as a constant of a module is a variable of its bundle, which is read and judged anew in each turn.
+    const [width, vrfAt, prefixAt, addressAt, groupAt, prefix] = [ROW_WORDS, ROW_VRF, ROW_PREFIX, ROW_ADDRESS, ROW_GROUP, HOST4]
+    let next = this.#next
     let page = hosts.pageOf(0)
+    let number = 0
     for (let index = 0; index < addresses.length; index++) {
-      if (before[index] !== NO_MATCH || lengths[index] !== 32) continue
-      const row = free.length > 0 ? (free.pop() as number) : next++
-      const at = row * ROW_WORDS
-      words[at + ROW_VRF] = vrf
-      words[at + ROW_ADDRESS] = addresses[index]
-      words[at + ROW_ADDRESS + 1] = 0
-      words[at + ROW_ADDRESS + 2] = 0
-      words[at + ROW_ADDRESS + 3] = 0
-      words[at + ROW_GROUP] = values[index]
-      words[at + ROW_PREFIX] = HOST4
-      const entry = entries[index]
-      if (entry >>> pageBits !== number) {
-        number = entry >>> pageBits
+      if (before[index] >= 0 || lengths[index] !== 32) continue
+      // What was never taken is zero.
+      const row = free.length === 0 ? next++ : this.#cleared(free.pop() as number)
+      const at = Math.imul(row, width)
+      words[at + vrfAt] = vrf
+      words[at + addressAt] = addresses[index] | 0
+      words[at + groupAt] = values[index] | 0
+      words[at + prefixAt] = prefix
+      const entry = entries[index] | 0
+      if (entry >> pageBits !== number) {
+        number = entry >> pageBits
         page = hosts.pageOf(number)
       }
       page[entry & mask] = row
     }
     this.#next = next
+  }
+
+  #cleared(row: number): number {
+    this.#words.fill(0, row * ROW_WORDS, (row + 1) * ROW_WORDS)
+    return row
   }
 
   /**

@@ -3,6 +3,9 @@ import type { Tables } from '../tables.js'
 import type { After } from './after.js'
 import type { Fail } from './fail.js'
 
+/** Rows that one call goes through: V8 may let a loop go on to its end in the slow code with which it began, but begins each call with the best. */
+const ROWS_AT_ONCE = 4096
+
 /** Rows that are no prefix, routes that would dangle or be too many. */
 export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): void {
   const { tables, transaction, vrfs, groups } = after
@@ -11,7 +14,7 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
   const dangling: [row: number, message: string][] = []
   const [knownVrfs, knownGroups] = [new Known(vrfs), new Known(groups)]
   let isMalformed = false
-  for (let row = endOfSound(routes, 0, knownVrfs, knownGroups); row < routes.count;) {
+  const checkRow = (row: number): void => {
     const problem = rowProblem(routes, row)
     if (problem !== undefined) {
       isMalformed = true
@@ -21,7 +24,11 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
       if (!knownVrfs.has(vrf)) dangling.push([row, `VRF ${vrf} does not exist`])
       if (!knownGroups.has(group)) dangling.push([row, `group ${group} does not exist`])
     }
-    row = endOfSound(routes, row + 1, knownVrfs, knownGroups)
+  }
+  for (let row = 0; row < routes.count;) {
+    const end = Math.min(row + ROWS_AT_ONCE, routes.count)
+    row = endOfSound(routes, row, end, knownVrfs, knownGroups)
+    if (row < end) checkRow(row++)
   }
   if (isMalformed) return // what cannot be read cannot be counted
   if (dangling.length > 0) {
@@ -54,8 +61,8 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
 /** Which objects will be there, with a few answers at hand: rows in a row ask for the same. */
 class Known {
   readonly #objects: { has(id: number): boolean }
-  /** By the last octet of their ids: some that will be there. */
-  readonly some = new Uint32Array(256).fill(NO_GROUP)
+  /** By the last octet of their ids: some that will be there, −1 for none. */
+  readonly some = new Float64Array(256).fill(-1)
 
   constructor(objects: { has(id: number): boolean }) {
     this.#objects = objects
@@ -68,14 +75,24 @@ class Known {
   }
 }
 
-/** The first row from `first` on that is not, at one look, an IPv4 route of a VRF and to a group that will be there. */
-function endOfSound({ count, vrf, family, address, length, group }: RouteBatch, first: number, vrfs: Known, groups: Known): number {
+/** The first row from `first` on, before `end`, that is not, at one look, an IPv4 route of a VRF and to a group that will be there, or the removal of one. */
+function endOfSound({ vrf, family, address, length, group }: RouteBatch, first: number, end: number, vrfs: Known, groups: Known): number {
   const [someVrfs, someGroups] = [vrfs.some, groups.some]
+  const none = NO_GROUP
+  let [vrfBefore, groupBefore] = [-1, -1]
   let row = first
-  for (; row < count; row++) {
+  for (; row < end; row++) {
     const bits = length[row]
     if (family[row] !== 4 || bits > 32 || (bits < 32 && address[row * 4] << bits !== 0)) break
-    if (someVrfs[vrf[row] & 0xff] !== vrf[row] || someGroups[group[row] & 0xff] !== group[row] || group[row] === NO_GROUP) break
+    if (group[row] === none) continue
+    if (vrf[row] !== vrfBefore) {
+      vrfBefore = vrf[row]
+      if (someVrfs[vrfBefore & 0xff] !== vrfBefore) break
+    }
+    if (group[row] !== groupBefore) {
+      groupBefore = group[row]
+      if (someGroups[groupBefore & 0xff] !== groupBefore) break
+    }
   }
   return row
 }

@@ -78,6 +78,21 @@ const rows: { name: string; part: Partial<FibTransaction>; code: string | undefi
     part: { groups: { set: [], remove: [1] }, routes: routes([1, '10.0.0.0/8', NO_GROUP]) },
     code: undefined,
   },
+  {
+    name: 'behind sound rows, one of the VRF with the last id, which is not there',
+    part: { routes: routes([1, '10.0.0.0/8', 1], [0xffff_ffff, '10.1.0.0/16', 1]) },
+    code: 'dataplane.dangling-reference',
+  },
+  {
+    name: 'behind sound rows, one to a group that is not there and has the last octet of one that is',
+    part: { routes: routes([1, '10.0.0.0/8', 1], [1, '10.1.0.0/16', 257]) },
+    code: 'dataplane.dangling-reference',
+  },
+  {
+    name: 'the removal of what is not there, in a VRF that is not there',
+    part: { routes: routes([1, '10.0.0.0/8', 1], [9, '10.1.0.0/16', NO_GROUP]) },
+    code: undefined,
+  },
   { name: 'a third route of two', part: { routes: routes([1, '10.1.0.0/16', 1], [1, '10.2.0.0/16', 1]) }, code: 'dataplane.limit' },
   {
     name: 'two routes for one',

@@ -1,9 +1,6 @@
 import type { Prefixes4 } from './near.js'
 import { BLOCK, CHILD, type TrieBlocks } from './trie-blocks.js'
 
-/** Of a prefix that is not there yet; see `NO_MATCH`. */
-const NEW = -1
-
 /** The way to the block that is being written, which rows in a row have in common: one at a time. */
 const way = new Uint32Array(4)
 
@@ -79,8 +76,9 @@ function insertInto(
     if (!isWhole) {
       const past = entry + (1 << (end - lengths[row]))
       for (let at = entry; at < past; at++) pushValue(blocks, at, lengths[row] + 1, values[row] + 1)
-    } else if ((word & CHILD) === 0) {
-      before[row] = sources[entry] === end + 1 ? word - 1 : NEW
+    } else if ((word | 0) >= 0) {
+      // No child: those are negative as signed numbers.
+      before[row] = sources[entry] === end + 1 ? word - 1 : -1
       sources[entry] = end + 1
       words[entry] = values[row] + 1
       if (entries !== undefined) entries[row] = entry
@@ -90,7 +88,7 @@ function insertInto(
       blocks.own[block] = values[row] + 1
       pushValue(blocks, entry, end + 1, values[row] + 1)
     }
-    if (before[row] === NEW) fresh++
+    if (before[row] < 0) fresh++
   }
   return fresh
 }

@@ -44,8 +44,9 @@ export function parted({ addresses, lengths, values }: Prefixes4, shift: number)
     before: new Int32Array(count),
   }
   const next = startsOf(addresses, shift)
+  const mask = PARTS - 1
   for (let row = 0; row < count; row++) {
-    const at = next[(addresses[row] >>> shift) & (PARTS - 1)]++
+    const at = next[(addresses[row] >>> shift) & mask]++
     near.addresses[at] = addresses[row]
     near.lengths[at] = lengths[row]
     near.values[at] = values[row]
@@ -56,13 +57,15 @@ export function parted({ addresses, lengths, values }: Prefixes4, shift: number)
 /** Tells prefixes what `before` of the same says that are parted. */
 export function tellBefore({ addresses, before }: Prefixes4, near: Prefixes4, shift: number): void {
   const next = startsOf(addresses, shift)
-  for (let row = 0; row < before.length; row++) before[row] = near.before[next[(addresses[row] >>> shift) & (PARTS - 1)]++]
+  const mask = PARTS - 1
+  for (let row = 0; row < before.length; row++) before[row] = near.before[next[(addresses[row] >>> shift) & mask]++]
 }
 
 /** Where each part begins. */
 function startsOf(addresses: Uint32Array, shift: number): Uint32Array {
   const starts = new Uint32Array(PARTS)
-  for (let row = 0; row < addresses.length; row++) starts[(addresses[row] >>> shift) & (PARTS - 1)]++
+  const mask = PARTS - 1
+  for (let row = 0; row < addresses.length; row++) starts[(addresses[row] >>> shift) & mask]++
   let sum = 0
   for (let part = 0; part < PARTS; part++) {
     sum += starts[part]
