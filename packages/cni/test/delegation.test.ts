@@ -32,7 +32,7 @@ beforeEach(async () => {
     ipam: new PoolIpam({ store }),
     endpoints,
     store,
-    delegate: execPlugin({ timeout: 2_000, logger }),
+    delegate: execPlugin({ logger }),
   })
 })
 
