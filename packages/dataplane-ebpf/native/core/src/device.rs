@@ -33,7 +33,19 @@ const TUNNEL_OFFLOADS: [&str; 6] = [
 /// Makes a device an endpoint's end: without offload of tunnels, so that an endpoint with tunnels of its own cuts their frames itself.
 pub fn make_endpoint(namespace: Option<&Path>, link: &str) -> Result<()> {
     let link = link.to_owned();
-    netns::within(namespace, move || Device::open(&link)?.switch_off(&TUNNEL_OFFLOADS))
+    netns::within(namespace, move || {
+        look_for_duplicates(&link);
+        Device::open(&link)?.switch_off(&TUNNEL_OFFLOADS)
+    })
+}
+
+/// A netkit device is registered without neighbours, whatever it has afterwards, and Linux looks for no duplicates of IPv6 addresses on such a device from then
+/// on. Where settings cannot be written, that stays so.
+fn look_for_duplicates(link: &str) {
+    let path = format!("/proc/sys/net/ipv6/conf/{link}/accept_dad");
+    if fs::read_to_string(&path).is_ok_and(|text| text.trim() == "-1") {
+        let _ = fs::write(path, "1");
+    }
 }
 
 /// Families of which the host forwards what comes in by a link.
