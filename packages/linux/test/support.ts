@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { afterAll } from 'vitest'
-import { nativeAvailability, NetworkNamespace } from '../src/index.js'
+import { nativeAvailability, NetworkNamespace, UdpBatchSocket, type UdpOptions } from '../src/index.js'
 
 const run = promisify(execFile)
 
@@ -14,6 +14,19 @@ export const missing = reason()
 
 /** For the title of a suite: says why it does not run. */
 export const because = missing === '' ? '' : ` (not run: ${missing})`
+
+/** Whether the native part is there, which needs no rights. */
+export const availability = nativeAvailability()
+export const unbuilt = availability.available ? '' : ` (not run: ${availability.reason})`
+
+/** Why tests that need the loopback link cannot run here; empty when they can. */
+export const loopback = networkInterfaces()['lo'] === undefined ? 'the loopback link is down' : ''
+export const noLoopback = loopback === '' ? '' : ` (not run: ${loopback})`
+
+/** A UDP socket on the loopback address. */
+export function localUdp(options: Partial<UdpOptions> = {}): Promise<UdpBatchSocket> {
+  return UdpBatchSocket.open({ bind: { address: '127.0.0.1', port: 0 }, ...options })
+}
 
 function reason(): string {
   const availability = nativeAvailability()
