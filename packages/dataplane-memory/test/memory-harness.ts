@@ -19,18 +19,25 @@ export interface MemoryHarnessOptions {
   readonly families?: readonly (4 | 6)[]
   /** What the dataplane offers; all when left out. */
   readonly features?: readonly DataplaneFeature[]
+  /** Whether it has a clock, which stands still but for `advance`; and with it rates. */
+  readonly hasClock?: boolean
   /** Puts something around the dataplane that the suite is to judge. */
   readonly wrap?: (dataplane: MemoryDataplane) => Dataplane
 }
 
 /** Harnesses whose underlay is in memory and whose other routers are receivers on it. */
-export function memoryHarness({ families = [4, 6], features, wrap = (dataplane) => dataplane }: MemoryHarnessOptions = {}): HarnessFactory {
+export function memoryHarness({
+  families = [4, 6],
+  features,
+  hasClock = false,
+  wrap = (dataplane) => dataplane,
+}: MemoryHarnessOptions = {}): HarnessFactory {
   return async (): Promise<Harness> => {
     const underlay = memoryUnderlay({ mtu: 1500 })
     const clock = new ManualClock()
     const memory = memoryDataplane({
       underlay,
-      clock,
+      ...(hasClock && { clock }),
       addresses: families.map((family) => LOCAL[family]),
       liveness: { clock: nodeClock, random: nodeRandom },
       ...(features && { features }),
@@ -46,8 +53,16 @@ export function memoryHarness({ families = [4, 6], features, wrap = (dataplane) 
     }
     return {
       dataplane: wrap(memory),
-      features: new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'short-frames', 'bfd', 'clock']),
-      advance: (milliseconds) => clock.advance(milliseconds),
+      features: new Set([
+        'udp-port',
+        'any-source',
+        'outer-header',
+        'outer-traffic-class',
+        'short-frames',
+        'bfd',
+        ...(hasClock ? (['clock'] as const) : []),
+      ]),
+      ...(hasClock && { advance: (milliseconds) => clock.advance(milliseconds) }),
       local: (family) => LOCAL[family],
       peers: (family) => PEERS[family],
       underlayMtu: underlay.mtu,
