@@ -1,6 +1,7 @@
 import type { SpeakerConfig } from '@heddle/bgp'
 import { OverlayModel, endpointMtu, type Dataplane, type DataplaneCapabilities, type Encapsulation, type EndpointView } from '@heddle/core'
 import { DataplaneBfd } from './bgp/dataplane-bfd.js'
+import { ReleaseRest } from './bgp/restart.js'
 import { SpeakerNode, publish } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
 import { ServiceHealth } from './health/service-health.js'
@@ -19,6 +20,8 @@ export interface AgentParts {
   readonly endpoints: EndpointManager
   readonly health: ServiceHealth
   readonly observers: PacketObservers
+  /** For how long a label or a VNI rests between two owners. */
+  readonly rest: ReleaseRest
   readonly capabilities: DataplaneCapabilities
 }
 
@@ -30,17 +33,17 @@ export interface PartsOptions extends Omit<World, 'bfd'> {
   /** Graceful restart of a configuration, as the dataplane can keep it. */
   readonly gracefulRestart: (bgp: SpeakerConfig) => NonNullable<SpeakerConfig['gracefulRestart']>
   readonly endpointChanged: (endpoint: EndpointView) => void
-  /** Milliseconds for which a label or a VNI rests between two owners, as the configuration has it now. */
-  readonly rest: () => number
 }
 
 /** Puts the parts of an agent together; none of them does anything yet. @throws SpeakerError `speaker.config` */
 export function composeParts(config: AgentConfig, options: PartsOptions): AgentParts {
-  const { dataplane, current, gracefulRestart, endpointChanged, rest, probe, ...world } = options
+  const { dataplane, current, gracefulRestart, endpointChanged, probe, ...world } = options
   const { clock, logger } = world
   const { capabilities } = dataplane
   const { address, underlayMtu } = config
-  const model = new OverlayModel({ clock, localAddresses: [address], capabilities, underlayMtu, labels: { quarantine: rest } })
+  const rest = new ReleaseRest(clock, config.bgp)
+  const labels = { quarantine: () => rest.milliseconds }
+  const model = new OverlayModel({ clock, localAddresses: [address], capabilities, underlayMtu, labels })
   const synchronizer = new Synchronizer({ model, clock, logger, publish: (changes) => publish(node, changes) })
   const bfd = new DataplaneBfd({
     model,
@@ -71,5 +74,5 @@ export function composeParts(config: AgentConfig, options: PartsOptions): AgentP
   })
   const health = new ServiceHealth({ model, endpoints, clock, logger, probe, synchronize: () => void synchronizer.run() })
   const observers = new PacketObservers({ model, synchronizer, capabilities })
-  return { model, node, bfd, synchronizer, endpoints, health, observers, capabilities }
+  return { model, node, bfd, synchronizer, endpoints, health, observers, rest, capabilities }
 }

@@ -18,7 +18,7 @@ import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
 import { composeParts, type AgentParts } from './agent-parts.js'
 import { intentChanges, type ConfigChange } from './bgp/config-change.js'
-import { restartConfig, restartTimeOf, restOf } from './bgp/restart.js'
+import { neighborsWithoutHoldTime, restartConfig, restartTimeOf } from './bgp/restart.js'
 import type { SpeakerNode, StopOptions } from './bgp/speaker-node.js'
 import type { AgentConfig } from './config.js'
 import { healthMetrics } from './health/health-metrics.js'
@@ -122,7 +122,6 @@ export class Agent implements AsyncDisposable {
         probe,
         current: () => keeper.current,
         gracefulRestart: (bgp) => restartConfig(bgp, { survives: keeper.survives, restarting: isTakenOver }),
-        rest: () => restOf((agent === undefined ? config : agent.#config).bgp) * 1000,
         endpointChanged: (endpoint) => agent?.events.emit('endpoint', endpoint),
       })
       agent = new Agent(options, keeper, parts)
@@ -247,6 +246,7 @@ export class Agent implements AsyncDisposable {
       })
     }
     this.#following = this.#follow()
+    this.#warnOfEndlessRoutes()
     await node.start()
     this.#adoption?.check()
   }
@@ -303,19 +303,28 @@ export class Agent implements AsyncDisposable {
   }
 
   async #reconfigure(config: AgentConfig): Promise<ConfigChange[]> {
-    const { model, node, synchronizer, endpoints, health } = this.#parts
+    const { model, node, rest, synchronizer, endpoints, health } = this.#parts
     this.#checkReconfigurable(config)
     const changes = this.#changes(config)
     // what can be refused by the system comes first, as long as nothing has changed
     await node.reconfigure(config)
+    rest.reconfigure(config.bgp)
     await endpoints.unconfigure(config.endpoints)
     model.setIntents(config.vrfs, config.traffic ?? {})
     node.speaker.setRouteTargetMembership(model.importTargets())
     this.#config = config
+    this.#warnOfEndlessRoutes()
     await endpoints.configure(config.endpoints)
     health.follow(config.traffic?.services)
     await synchronizer.run()
     return changes
+  }
+
+  #warnOfEndlessRoutes(): void {
+    const neighbors = neighborsWithoutHoldTime(this.#config.bgp)
+    if (neighbors.length === 0) return
+    const what = 'a neighbor without hold time that is cut off keeps routes for longer than their labels rest: set a hold time, or use BFD'
+    this.#logger.warn(what, { neighbors })
   }
 
   #checkReconfigurable(config: AgentConfig): void {

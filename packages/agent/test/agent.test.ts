@@ -99,6 +99,36 @@ describe('an agent', () => {
 })
 
 describe('reconfiguration', () => {
+  // Peers that had lost their sessions kept routes for the long-lived time that they were told, and the label was another endpoint's by then.
+  it('that shortens restart times lets labels rest for as long as peers were told, whether they were released before it or after', async () => {
+    const overlay = new Overlay()
+    const short = overlay.config(A, { vrfs: [{ name: 'red' }, { name: 'blue' }], neighbors: [] })
+    const long = { ...short, bgp: { ...short.bgp, gracefulRestart: { longLived: 3600 } } }
+    const agent = await overlay.agent(long, overlay.dataplane(A))
+    const [before, after] = [endpoint('before', 'red', '10.0.0.1'), endpoint('after', 'red', '10.0.0.2')]
+    const released = [(await agent.endpoints.add(before)).label, (await agent.endpoints.add(after)).label]
+    await agent.endpoints.remove(before)
+    await agent.reconfigure(short)
+    await agent.endpoints.remove(after)
+    await overlay.run(280)
+    const { label } = await agent.endpoints.add(endpoint('fresh', 'blue', '10.0.0.1'))
+    expect(released).not.toContain(label)
+    await overlay.run(3870 - 280)
+    expect((await agent.endpoints.add(endpoint('late', 'blue', '10.0.0.2'))).label).toBe(released[0])
+    await overlay.stop(agent)
+  })
+
+  it('warns of neighbors that never notice when they are cut off', async () => {
+    const overlay = new Overlay()
+    const config = overlay.config(A)
+    const agent = await overlay.agent(config, overlay.dataplane(A))
+    const warnings = (): unknown[] => overlay.logger.records.filter(({ message }) => message.includes('without hold time'))
+    expect(warnings()).toEqual([])
+    await agent.reconfigure({ ...config, bgp: { ...config.bgp, neighbors: config.bgp.neighbors.map((one) => ({ ...one, holdTime: 0 })) } })
+    expect(warnings()).toMatchObject([{ level: 'warn', fields: { neighbors: config.bgp.neighbors.map(({ address }) => address) } }])
+    await overlay.stop(agent)
+  })
+
   it('moves only what differs', async () => {
     const overlay = new Overlay()
     const reflector = await overlay.startReflector([A, B])

@@ -17,7 +17,7 @@ export interface BgpSection {
   /** IPv4 form; default the node's address where that is IPv4. */
   readonly routerId?: string
   readonly clusterId?: string
-  /** Seconds: 0 or 3–65,535; default 90. */
+  /** Seconds: 0 (silence ends no session, however long labels rest) or 3–65,535; default 90. */
   readonly holdTime?: number
   /** Seconds for which peers keep our routes while we restart, 1–4,095; default 120. */
   readonly restartTime?: number

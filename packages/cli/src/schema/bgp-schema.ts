@@ -34,7 +34,7 @@ const holdTime: JsonSchema = {
   type: 'integer',
   anyOf: [{ const: 0 }, { minimum: 3, maximum: 65_535 }],
   default: 90,
-  description: '0 or 3–65535 seconds',
+  description: '0 or 3–65535 seconds; with 0 silence ends no session, and a peer that is cut off keeps routes for longer than labels rest',
 }
 const longLived = integer(0, 16_777_215, { default: 0, description: 'seconds that routes are kept as the last choice (RFC 9494)' })
 const restartTime = integer(1, 4_095, { default: 120, description: 'seconds that peers wait for our restart' })

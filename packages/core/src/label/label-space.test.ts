@@ -47,6 +47,26 @@ describe('a label space', () => {
     expect([space.available, space.allocate('b')]).toEqual([1, 16])
   })
 
+  // It was measured by the rest of the moment of asking alone, and came back while others still sent by it.
+  it('lets labels rest for as long as it was told when they were released', () => {
+    const clock = new ManualClock()
+    let quarantine = 5000
+    const space = new LabelSpace({ clock, first: 16, last: 18, quarantine: () => quarantine })
+    const [a, b] = [space.allocate('a'), space.allocate('b')]
+    space.hold(18)
+    space.release(a)
+    space.releaseHeld()
+    quarantine = 1000
+    space.release(b)
+    clock.advance(4999)
+    expect(space.available).toBe(0)
+    expect(() => space.allocate('c')).toThrow(LabelError)
+    clock.advance(1)
+    expect(space.available).toBe(3)
+    expect([space.allocate('c'), space.allocate('d'), space.allocate('e')]).toEqual([a, 18, b])
+    expect(space.available).toBe(0)
+  })
+
   it('does not give out a label that is held, adopts it, and lets it rest when nobody does', () => {
     const clock = new ManualClock()
     const space = new LabelSpace({ clock, first: 16, last: 19 })

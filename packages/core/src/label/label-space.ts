@@ -8,11 +8,12 @@ export const LAST_LABEL = 0xf_ffff
 /**
  * Milliseconds that what names a VRF in packets rests before it names another one: longer than anyone sends by a route that was taken back. When
  * nothing else is said, a minute for packets and UPDATEs on their way and, for a router that has just lost the session by which it would be told,
- * the hold time and the restart time that BGP has without configuration: 90 s (RFC 4271 §10) and 120 s (RFC 4724 §4.2).
+ * the hold time and the restart time that BGP has without configuration: 90 s (RFC 4271 §10) and 120 s (RFC 4724 §4.2). A router whose session has no
+ * hold time notices nothing, and no rest is long enough for it.
  */
 export const DEFAULT_QUARANTINE = 270_000
 
-/** Milliseconds, or what tells them as they are now. */
+/** Milliseconds, or what tells them as they are now. What is released rests for as long as was told then, and as is told when it is asked for. */
 export type Quarantine = number | (() => number)
 
 /** Its multiples, without their integer parts, lie far apart for neighbouring numbers (a Weyl sequence). */
@@ -56,7 +57,7 @@ export class LabelSpace {
   readonly #quarantine: Quarantine
   readonly #owners = new Map<number, string>()
   /** Released labels in the order of their release. */
-  readonly #resting = new Map<number, number>()
+  readonly #resting = new Map<number, Release>()
   /** Labels that a dataplane holds, and that nobody here has adopted or given up. */
   readonly #held = new Set<number>()
   /** The fresh label that is tried next; `#untried` of them, round the end of the range. */
@@ -88,8 +89,12 @@ export class LabelSpace {
 
   /** Labels that can be given out now. */
   get available(): number {
-    let resting = 0
-    for (const since of this.#resting.values()) if (!this.#hasRested(since)) resting++
+    let resting = this.#resting.size
+    const rest = millisecondsOf(this.#quarantine)
+    for (const release of this.#resting.values()) {
+      if (dueAt(release, rest) > this.#clock.now()) break // those behind it wait for it
+      resting--
+    }
     return this.last - this.first + 1 - this.#owners.size - this.#held.size - resting
   }
 
@@ -130,7 +135,8 @@ export class LabelSpace {
 
   /** Nobody will adopt what is held: it rests from now on. */
   releaseHeld(): void {
-    for (const label of this.#held) this.#resting.set(label, this.#clock.now())
+    const release = this.#releaseNow()
+    for (const label of this.#held) this.#resting.set(label, release)
     this.#held.clear()
   }
 
@@ -147,7 +153,7 @@ export class LabelSpace {
 
   /** Gives a label back. Idempotent. */
   release(label: number): void {
-    if (this.#owners.delete(label)) this.#resting.set(label, this.#clock.now())
+    if (this.#owners.delete(label)) this.#resting.set(label, this.#releaseNow())
   }
 
   ownerOf(label: number): string | undefined {
@@ -185,15 +191,26 @@ export class LabelSpace {
   #rested(): number | undefined {
     const [oldest] = this.#resting
     if (oldest === undefined) return undefined
-    const [label, since] = oldest
-    if (!this.#hasRested(since)) return undefined
+    const [label, release] = oldest
+    if (dueAt(release, millisecondsOf(this.#quarantine)) > this.#clock.now()) return undefined
     this.#resting.delete(label)
     return label
   }
 
-  #hasRested(since: number): boolean {
-    return this.#clock.now() - since >= millisecondsOf(this.#quarantine)
+  #releaseNow(): Release {
+    return { since: this.#clock.now(), rest: millisecondsOf(this.#quarantine) }
   }
+}
+
+/** When something was released, and the milliseconds for which others may send by it as it was then. */
+export interface Release {
+  readonly since: number
+  readonly rest: number
+}
+
+/** When what was released may have another owner. A rest that has become shorter is told to nobody who still sends by what was released before. */
+export function dueAt(release: Release, rest: number): number {
+  return release.since + Math.max(release.rest, rest)
 }
 
 export function millisecondsOf(quarantine: Quarantine): number {
