@@ -1,4 +1,5 @@
-import { RouteBatch, type FibTransaction, dropsOf } from '@heddle/core'
+import { DATAPLANE_FEATURES, RouteBatch, dropsOf, type FibTransaction } from '@heddle/core'
+import { ManualClock } from '@heddle/io/testing'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import { memoryDataplane, memoryHost, memoryUnderlay } from './index.js'
@@ -69,4 +70,17 @@ describe.each([
     expect(alice.ask(IpAddress.parse('10.9.9.9'))).toBe(undefined)
     expect(dropsOf(await one.counters(), 'outer-malformed')).toBe(0)
   })
+})
+
+// It was offered as told, and each packet passed.
+it('a list of features does not offer rates without a clock by which to keep them', async () => {
+  const [here, there] = ['192.0.2.1', '192.0.2.2'].map((text) => IpAddress.parse(text))
+  const plain = node(here, there, '10.0.0.1', '10.0.0.2', 100, 200)
+  const [port] = plain.ports.set
+  const limited = { ...plain, ports: { set: [{ ...port, rateLimits: { egress: { bitsPerSecond: 1, burstOctets: 1 } } }], remove: [] } }
+  const dataplane = memoryDataplane({ addresses: [here], features: DATAPLANE_FEATURES })
+  expect(dataplane.capabilities.features).not.toContain('rate-limit')
+  expect(await dataplane.apply(limited)).toMatchObject({ status: 'refused', failures: [{ code: 'dataplane.unsupported' }] })
+  const timed = memoryDataplane({ addresses: [here], features: DATAPLANE_FEATURES, clock: new ManualClock() })
+  expect(await timed.apply(limited)).toMatchObject({ status: 'applied' })
 })

@@ -45,11 +45,14 @@ export interface MemoryDataplaneOptions {
   /** Encapsulations; all when left out. */
   readonly encapsulations?: readonly Encapsulation[]
   readonly limits?: Partial<DataplaneLimits>
-  /** By which BFD sessions run; without it the feature `liveness` is not offered. */
+  /** By which BFD sessions run; without it the feature `liveness` is not offered, even if `features` names it. */
   readonly liveness?: { readonly clock: Clock; readonly random: Random }
-  /** Features; all that there is need for when left out. */
+  /** Features; all when left out. Of these, those are offered for which there is what they need. */
   readonly features?: readonly DataplaneFeature[]
-  /** By which ports keep to their rates and ICMP errors are limited; without it these are not, and the feature `rate-limit` is not offered. */
+  /**
+   * By which ports keep to their rates and ICMP errors are limited; without it these are not, and the feature `rate-limit` is not offered, even if
+   * `features` names it.
+   */
   readonly clock?: Pick<Clock, 'now'>
 }
 
@@ -119,7 +122,9 @@ class Memory implements MemoryDataplane {
     const encapsulations = options.encapsulations ?? ENCAPSULATIONS
     const limits = { ...LIMITS, ...options.limits }
     const needs = { liveness: options.liveness, 'rate-limit': options.clock }
-    const features = options.features ?? DATAPLANE_FEATURES.filter((feature) => !(feature in needs) || needs[feature as keyof typeof needs])
+    const features = (options.features ?? DATAPLANE_FEATURES).filter(
+      (feature) => !(feature in needs) || needs[feature as keyof typeof needs],
+    )
     this.#underlay = options.underlay ?? memoryUnderlay()
     this.capabilities = {
       kind: 'memory',

@@ -2,6 +2,7 @@ import type { DataplaneSource } from '@heddle/agent'
 import { DataplaneError } from '@heddle/core'
 import type { underlayMtu } from '@heddle/dataplane-tun'
 import type { Logger } from '@heddle/io'
+import { nodeClock } from '@heddle/io/node'
 import { IpAddress } from '@heddle/wire'
 import type { NodeDocument } from '../config/document.js'
 import { defaultSocket } from '../control/default-socket.js'
@@ -28,7 +29,7 @@ export async function chooseDataplane(document: NodeDocument, logger: Logger): P
   switch (kind) {
     case 'memory': {
       const { memoryDataplane } = await import('@heddle/dataplane-memory')
-      return { source: async () => memoryDataplane({ addresses }), underlayMtu: configured ?? DEFAULT_UNDERLAY_MTU }
+      return { source: async () => memoryDataplane({ addresses, clock: nodeClock }), underlayMtu: configured ?? DEFAULT_UNDERLAY_MTU }
     }
     case 'tun': {
       const { tunDataplane, underlayMtu } = await import('@heddle/dataplane-tun')

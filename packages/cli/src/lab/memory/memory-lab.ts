@@ -127,7 +127,8 @@ export class MemoryLab implements Lab {
   async startNode(name: string): Promise<void> {
     const { topology } = this.options
     const site = this.#site(name)
-    site.dataplane ??= memoryDataplane({ underlay: this.#underlay, addresses: [IpAddress.parse(site.node.address)] })
+    const addresses = [IpAddress.parse(site.node.address)]
+    site.dataplane ??= memoryDataplane({ underlay: this.#underlay, addresses, clock: nodeClock })
     const document: NodeDocument = { ...nodeDocument(topology, site.node, { netns: memoryNetns }), dataplane: { kind: 'memory' } }
     site.handle = await createNode(document, { transport: site.host.transport, dataplane: site.dataplane })
     for (const pod of topology.pods) if (pod.node === name) await this.#pods.place(pod, site.dataplane)
