@@ -54,6 +54,9 @@ describe('an endpoint with rate limits', () => {
     })
     const wanted = overlay.config(A, { endpoints: [pod] })
     await expect(agent.reconfigure(wanted)).rejects.toMatchObject({ problems: [{ code: 'intent.unsupported' }] })
+    // An empty object asks for nothing, and was refused.
+    await agent.reconfigure(overlay.config(A, { endpoints: [{ ...pod, rateLimits: {} }] }))
+    expect(agent.endpoints.list()).toMatchObject([{ state: 'attached' }])
     await overlay.stop(agent)
     const other = await overlay.agent(overlay.config(A), limited(new Overlay()))
     await expect(other.endpoints.add({ ...pod, rateLimits: { egress: { bitsPerSecond: 0, burstOctets: 1 } } })).rejects.toMatchObject({

@@ -1,4 +1,5 @@
 import type { DataplaneCapabilities } from './dataplane.js'
+import { isRateLimited } from './rate-limit.js'
 import type { ApplyFailure, FibTransaction, ObjectKind } from './transaction.js'
 
 /**
@@ -63,7 +64,7 @@ export function unsupportedObjects(transaction: FibTransaction, features: readon
     need('port', id, 'ethernet', link !== undefined)
     need('port', id, 'mss-clamp', clampMss === true)
     need('port', id, 'policy', maxFlows !== undefined)
-    need('port', id, 'rate-limit', rateLimits !== undefined)
+    need('port', id, 'rate-limit', isRateLimited(rateLimits))
   }
   for (const { id, rules } of transaction.policies?.set ?? []) {
     need('policy', id, 'policy', true)

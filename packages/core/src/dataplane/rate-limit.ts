@@ -60,6 +60,11 @@ export function defaultBurst(bitsPerSecond: number): number {
   return Math.min(Math.max(Math.ceil(bitsPerSecond / 80), 262_144), RANGES.burstOctets)
 }
 
+/** Whether there is a limit at all: an empty object is as good as none. */
+export function isRateLimited(limits: RateLimits | undefined): boolean {
+  return (limits?.egress ?? limits?.ingress) !== undefined
+}
+
 /** Whether limits are the same, so that what they remember goes on. */
 export function isSameRateLimit(one: RateLimit | undefined, other: RateLimit | undefined): boolean {
   return one?.bitsPerSecond === other?.bitsPerSecond && one?.burstOctets === other?.burstOctets

@@ -1,7 +1,7 @@
 import { IpPrefix } from '@heddle/wire'
 import type { DataplaneCapabilities } from '../dataplane/dataplane.js'
 import { hasFeature } from '../dataplane/feature.js'
-import { rateLimitProblems } from '../dataplane/rate-limit.js'
+import { isRateLimited, rateLimitProblems } from '../dataplane/rate-limit.js'
 import { EndpointError, type EndpointRequest } from '../endpoint-service.js'
 import { checkVrfs, type EndpointIntent, type IntentProblem, type VrfIntent } from '../intent/intents.js'
 import type { LabelSpace } from '../label/label-space.js'
@@ -95,7 +95,7 @@ export function checkEndpoints(
 function unsupported({ link, rateLimits }: EndpointRequest, capabilities: Pick<DataplaneCapabilities, 'features'>): string | undefined {
   if (link === 'ethernet' && !hasFeature(capabilities, 'ethernet'))
     return 'link "ethernet" needs a dataplane with the feature ethernet, which this one does not offer; link "ip" needs none'
-  if (rateLimits !== undefined && !hasFeature(capabilities, 'rate-limit'))
+  if (isRateLimited(rateLimits) && !hasFeature(capabilities, 'rate-limit'))
     return 'rate limits need a dataplane with the feature rate-limit, which this one does not offer'
   return undefined
 }

@@ -1,4 +1,11 @@
-import { rateLimitProblems, type DataplaneLimits, type FibTransaction, type NextHopAction, type PortObject } from '@heddle/core'
+import {
+  isRateLimited,
+  rateLimitProblems,
+  type DataplaneLimits,
+  type FibTransaction,
+  type NextHopAction,
+  type PortObject,
+} from '@heddle/core'
 import { MAX_LABEL, MIN_UNRESERVED_LABEL } from '@heddle/mpls'
 import { MAX_ID, within, type Fail } from './fail.js'
 
@@ -33,7 +40,8 @@ function checkPort({ id, mtu, kind, link, rateLimits }: PortObject, fail: Fail):
   within(fail, 'port', id, 'MTU', mtu, MIN_MTU, MAX_MTU)
   if (link !== undefined && kind !== 'endpoint') fail('port', id, 'dataplane.range', `a port of the kind ${kind} has no link to neighbours`)
   if (rateLimits === undefined) return
-  if (kind === 'uplink') fail('port', id, 'dataplane.range', 'an uplink has no rate limits: each endpoint may have its own')
+  if (kind === 'uplink' && isRateLimited(rateLimits))
+    fail('port', id, 'dataplane.range', 'an uplink has no rate limits: each endpoint may have its own')
   for (const problem of rateLimitProblems(rateLimits)) fail('port', id, 'dataplane.range', problem)
 }
 

@@ -121,8 +121,13 @@ const rows: { name: string; part: Partial<FibTransaction>; code: string | undefi
   },
   {
     name: 'an uplink with a rate limit',
-    part: { ports: { set: [{ ...port, kind: 'uplink', rateLimits: {} }], remove: [] } },
+    part: { ports: { set: [{ ...port, kind: 'uplink', rateLimits: { ingress: { bitsPerSecond: 1, burstOctets: 1 } } }], remove: [] } },
     code: 'dataplane.range',
+  },
+  {
+    name: 'an uplink with rate limits that are none', // which were refused
+    part: { ports: { set: [{ ...port, kind: 'uplink', rateLimits: {} }], remove: [] } },
+    code: undefined,
   },
 ]
 
