@@ -17,6 +17,8 @@ interface Extent {
  * them there any more, and all that were there have left it.
  */
 export class BlockMemory implements FibMemory {
+  /** All VRFs share a map of fixed size, in which a region mostly grows where it is. */
+  readonly isScarce = true
   readonly #words: Uint32Array
   /** Free extents by their first block, none beside another. */
   #free: Extent[]

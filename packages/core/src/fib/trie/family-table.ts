@@ -3,13 +3,11 @@ import { NO_REGIONS, type FamilyRegions } from './fib-reader.js'
 import { HostTable } from './host-table.js'
 import type { Prefixes4 } from './near.js'
 import { inParts4 } from './parts.js'
-import { LARGE_ROOT, NO_MATCH, StrideTrie, type Cover } from './stride-trie.js'
+import { LARGE_ROOT_BITS, NO_MATCH, StrideTrie, type Cover } from './stride-trie.js'
+import { BLOCK_BITS } from './trie-blocks.js'
 
 /** From this many routes of a family on, a table's root takes 16 bits: 256 KiB that pay for themselves. */
 const LARGE = 4096
-
-/** Bits of each level below a large table's root. */
-const LEVEL = 8
 
 type Visit = (w0: number, w1: number, w2: number, w3: number, length: number, value: number) => void
 
@@ -40,12 +38,19 @@ export class FamilyTable {
   }
 
   set(w0: number, w1: number, w2: number, w3: number, length: number, value: number): number {
-    const before = this.#isOfTrie(length) ? this.get(w0, w1, w2, w3, length) : this.#prefixesOf(length).set(w0, w1, w2, w3, value)
+    const isOfTrie = this.#isOfTrie(length)
+    const before = isOfTrie ? this.get(w0, w1, w2, w3, length) : this.#prefixesOf(length).set(w0, w1, w2, w3, value)
     const isNew = before === NO_MATCH
-    if (isNew) this.size++
-    if (isNew && this.size === LARGE && !this.#isLarge) this.#enlarge()
-    else if (length < this.bits || this.#isLarge) this.#insert(w0, w1, w2, w3, length, value, isNew)
-    this.#publish()
+    try {
+      if (isNew && this.size + 1 === LARGE && !this.#isLarge) this.#enlarge()
+      else if (length < this.bits || this.#isLarge) this.#insert(w0, w1, w2, w3, length, value, isNew)
+      if (isNew) this.size++ // only now: memory that does not grow any more throws
+    } catch (error) {
+      if (isNew && !isOfTrie) this.#prefixesOf(length).delete(w0, w1, w2, w3)
+      throw error
+    } finally {
+      this.#publish()
+    }
     return before
   }
 
@@ -90,11 +95,11 @@ export class FamilyTable {
 
   /** Whether prefixes of this length are in the trie alone. */
   #isOfTrie(length: number): boolean {
-    return length >= LARGE_ROOT && length % LEVEL === 0 && this.#isLarge
+    return length >= LARGE_ROOT_BITS && length % BLOCK_BITS === 0 && this.#isLarge
   }
 
   get #isLarge(): boolean {
-    return this.#trie?.rootBits === LARGE_ROOT
+    return this.#trie?.rootBits === LARGE_ROOT_BITS
   }
 
   /** Hosts of a compact table lie where look-ups read them; all other prefixes are the writer's own. */
@@ -154,13 +159,13 @@ export class FamilyTable {
 
   /** Builds the large form beside the compact one, then reads it. */
   #enlarge(): void {
-    const trie = new StrideTrie(LARGE_ROOT, this.bits, this.#memory)
+    const trie = new StrideTrie(LARGE_ROOT_BITS, this.bits, this.#memory)
     this.forEach((w0, w1, w2, w3, length, value) => {
       this.#setKey(w0, w1, w2, w3)
       trie.insert(this.#key, length, value, true)
     })
     this.#trie = trie
-    for (let length = LARGE_ROOT; length <= this.bits; length += LEVEL) this.#prefixes[length] = undefined
+    for (let length = LARGE_ROOT_BITS; length <= this.bits; length += BLOCK_BITS) this.#prefixes[length] = undefined
   }
 
   /** Tells what look-ups read from now on. */

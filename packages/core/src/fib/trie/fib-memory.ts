@@ -4,6 +4,8 @@ export interface FibMemory {
   grow(words: number, previous?: Uint32Array): Uint32Array
   /** Who reads beside the writer; left out where nobody does. */
   readonly readers?: FibReaders
+  /** Whether others need what is not asked for: nothing is taken ahead for batches to come. Default `false`. */
+  readonly isScarce?: boolean
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { IpAddress } from '@heddle/wire'
 import { hostValue4, hostValue6 } from './host-table.js'
-import { LARGE_ROOT, largeValue4, NO_MATCH, trieValue4, trieValue6 } from './stride-trie.js'
+import { LARGE_ROOT_BITS, largeValue4, NO_MATCH, trieValue4, trieValue6 } from './stride-trie.js'
 
 /** Where the routes of one family lie that look-ups read. */
 export interface FamilyRegions {
@@ -52,7 +52,7 @@ export class FibReader {
 export function lookupIn4(regions: FamilyRegions, w0: number): number {
   const { trie } = regions
   // Little enough to be compiled into what looks up.
-  return trie !== undefined && regions.rootBits === LARGE_ROOT ? largeValue4(trie, w0) : lookupInCompact4(regions, w0)
+  return trie !== undefined && regions.rootBits === LARGE_ROOT_BITS ? largeValue4(trie, w0) : lookupInCompact4(regions, w0)
 }
 
 function lookupInCompact4({ hosts, hostMask, trie, rootBits }: FamilyRegions, w0: number): number {

@@ -79,15 +79,33 @@ interface Row {
   readonly value: number
 }
 
-/** Prefixes of 14 bits and more, mostly long ones, among 2^18 addresses; many come again. */
+/** One of 2^18 addresses, or of as many whose words are negative as signed ones. */
+function drawn(next: (below: number) => number, below = 0x4_0000): number {
+  return ((next(2) === 0 ? 0x0a00_0000 : 0xcb00_0000) | next(below)) >>> 0
+}
+
+/** Prefixes of 14 bits and more, mostly long ones, among those addresses, and in the midst the default route and a /8; many come again. */
 function rows(next: (below: number) => number, count: number, first: number): Row[] {
+  const midst = count >> 1
   return Array.from({ length: count }, (_, index) => {
     // Short ones are few: each fills up to a quarter of a million entries.
-    const length = next(3) === 0 ? 32 : next(250) === 0 ? 14 + next(8) : 22 + next(10)
+    const some = next(3) === 0 ? 32 : next(250) === 0 ? 14 + next(8) : 22 + next(10)
+    const length = index === midst ? 0 : index === midst + 1 ? 8 : some
     const mask = length === 32 ? -1 : ~(0xffff_ffff >>> length)
-    const address = 0x0a00_0000 | next(next(2) === 0 ? 0x1000 : 0x4_0000)
+    const address = drawn(next, next(2) === 0 ? 0x1000 : 0x4_0000)
     return { address: (address & mask) >>> 0, length, value: first + index }
   })
+}
+
+function setAll(table: FibTable, batch: readonly Row[]): Int32Array {
+  const before = new Int32Array(batch.length)
+  table.setAll4(
+    Uint32Array.from(batch, (row) => row.address),
+    Uint8Array.from(batch, (row) => row.length),
+    Uint32Array.from(batch, (row) => row.value),
+    before,
+  )
+  return before
 }
 
 /** As one string, which is compared in a fraction of the time of an array. */
@@ -105,17 +123,12 @@ test('many routes at once leave what they leave one after the other', () => {
       for (const { address: w0, length, value } of rows(next, had, 1))
         for (const one of [table, oracle]) one.set(4, w0, 0, 0, 0, length, value)
       const batch = rows(next, count, 10_000)
-      const before = new Int32Array(count)
-      table.setAll4(
-        Uint32Array.from(batch, (row) => row.address),
-        Uint8Array.from(batch, (row) => row.length),
-        Uint32Array.from(batch, (row) => row.value),
-        before,
+      expect(setAll(table, batch).join()).toBe(
+        batch.map(({ address: w0, length, value }) => oracle.set(4, w0, 0, 0, 0, length, value)).join(),
       )
-      expect(before.join()).toBe(batch.map(({ address: w0, length, value }) => oracle.set(4, w0, 0, 0, 0, length, value)).join())
       expect(table.size).toBe(oracle.size)
       expect(routesOf(table)).toBe(routesOf(oracle))
-      const probes = [...batch.map(({ address }) => address), ...Array.from({ length: 200 }, () => (0x0a00_0000 | next(0x4_0000)) >>> 0)]
+      const probes = [...batch.map(({ address }) => address), ...Array.from({ length: 200 }, () => drawn(next))]
       const found = (one: FibTable): string => probes.map((probe) => one.lookup4(probe)).join()
       expect(found(table)).toBe(found(oracle))
       const gone = batch.filter(() => next(4) > 0)
@@ -154,16 +167,40 @@ test('many routes for which there is no memory leave a large table as it was', (
   expect(addresses.every((address) => table.lookup4(address) === 7)).toBe(true)
 })
 
+// It was counted, and where its length does not end where a level does, it was in the truth as well.
+test.each([24, 26, 32])('a /%d for which there is no memory leaves a large table as it was', (length) => {
+  let isFull = false
+  const memory: FibMemory = {
+    grow(words, previous) {
+      if (isFull) throw new RangeError('no memory')
+      return heapMemory.grow(words, previous)
+    },
+  }
+  const table = new FibTable(memory)
+  for (let net = 0; net < 5000; net++) table.set(4, (0x0a00_0000 | (net << 8)) >>> 0, 0, 0, 0, 24, net)
+  isFull = true
+  let [w0, size] = [0x1400_0000, table.size]
+  const fill = (): void => {
+    // Each behind a block of its own.
+    for (; ; w0 += 0x1_0000, size++) expect(table.set(4, w0, 0, 0, 0, length, 7)).toBe(NO_MATCH)
+  }
+  expect(fill).toThrow('no memory')
+  expect([table.size, routesOf(table).split('\n').length]).toEqual([size, size])
+  expect([table.get(4, w0, 0, 0, 0, length), table.lookup4(w0), table.delete(4, w0, 0, 0, 0, length)]).toEqual([NO_MATCH, NO_MATCH, false])
+  isFull = false
+  expect(table.set(4, w0, 0, 0, 0, length, 8)).toBe(NO_MATCH)
+  expect([table.size, table.lookup4(w0)]).toEqual([size + 1, 8])
+})
+
 test('a large table answers as the list does, and after most of it went', () => {
   fc.assert(
     fc.property(fc.integer(), (seed) => {
       const next = sequence(seed)
       const table = new FibTable()
       const list = new Map<string, Row>()
-      for (const row of rows(next, 6000, 0)) {
-        table.set(4, row.address, 0, 0, 0, row.length, row.value)
-        list.set(`${row.address}/${row.length}`, row)
-      }
+      const all = rows(next, 6000, 0)
+      setAll(table, all)
+      for (const row of all) list.set(`${row.address}/${row.length}`, row)
       const best = (probe: number): number => {
         let found: Row | undefined
         for (const row of list.values()) {
@@ -172,7 +209,7 @@ test('a large table answers as the list does, and after most of it went', () => 
         }
         return found?.value ?? NO_MATCH
       }
-      const probes = Array.from({ length: 40 }, () => (0x0a00_0000 | next(0x4_0000)) >>> 0)
+      const probes = Array.from({ length: 40 }, () => drawn(next))
       // Of these, the trie alone knows those whose entry has a block of longer ones below it as well.
       const listed = (): string =>
         Array.from(list, ([name, { value }]) => `${name} ${value}`)
@@ -239,4 +276,65 @@ test('a large IPv6 table has its hosts, which only its trie knows', () => {
     expect([table.get(6, ...words, 128), table.lookup6(...words)]).toEqual([NO_MATCH, 9999])
   }
   expect(table.size).toBe(2501)
+})
+
+test('a large IPv6 table has the networks above its hosts, which only its trie knows', () => {
+  interface Route {
+    readonly words: readonly [number, number, number, number]
+    readonly length: number
+    value: number
+  }
+  const table = new FibTable()
+  const list = new Map<string, Route>()
+  const nameOf = ([w0, w1, w2, w3]: Route['words'], length: number): string => {
+    const masked = length === 128 ? [w0, w1, w2, w3] : [w0, length === 64 ? w1 : (w1 & (length === 56 ? ~0xff : ~0xffff)) >>> 0, 0, 0]
+    return `${masked.join(' ')}/${length}`
+  }
+  const set = (words: Route['words'], length: number): void => {
+    const name = nameOf(words, length)
+    const value = (list.get(name)?.value ?? list.size) + 10_000
+    expect(table.set(6, ...words, length, value)).toBe(list.get(name)?.value ?? NO_MATCH)
+    list.set(name, { words, length, value })
+  }
+  const setNetworks = (first: number): void => {
+    for (let site = first; site < 40; site += 2) {
+      set([0x2001_0db8, site << 16, 0, 0], 48)
+      for (let area = 0; area < 7; area++) {
+        set([0x2001_0db8, (site << 16) | (area << 8), 0, 0], 56)
+        for (let link = 0; link < 3; link++) set([0x2001_0db8, (site << 16) | (area << 8) | link, 0, 0], 64)
+      }
+    }
+  }
+  const probes: Route['words'][] = []
+  for (let site = 0; site < 41; site++)
+    for (const area of [0, 3, 7])
+      for (const link of [0, 2, 3]) probes.push([0x2001_0db8, (site << 16) | (area << 8) | link, 0, 0xffff_ffff])
+  const best = (words: Route['words']): number => {
+    const covering = [128, 64, 56, 48].map((length) => list.get(nameOf(words, length)))
+    return covering.find((route) => route !== undefined)?.value ?? NO_MATCH
+  }
+  const check = (): void => {
+    const routes = [...list.values()]
+    expect(table.size).toBe(routes.length)
+    expect(routes.map(({ words, length }) => table.get(6, ...words, length)).join()).toBe(routes.map(({ value }) => value).join())
+    const all = [...probes, ...routes.map(({ words }) => words)]
+    expect(all.map((words) => table.lookup6(...words)).join()).toBe(all.map(best).join())
+    const seen: string[] = []
+    table.forEach((_family, w0, w1, w2, w3, length, value) => seen.push(`${nameOf([w0, w1, w2, w3], length)} ${value}`))
+    expect(seen.toSorted()).toEqual(Array.from(list, ([name, { value }]) => `${name} ${value}`).toSorted())
+  }
+  setNetworks(0)
+  for (let host = 0; host < 5000; host++) set([0x2001_0db8, ((host % 40) << 16) | ((host % 7) << 8) | (host % 3), 0, host], 128)
+  setNetworks(1)
+  check()
+  setNetworks(0) // again, with other values
+  check()
+  for (const gone of [56, 128, 64, 48]) {
+    for (const [name, { words, length }] of [...list].filter(([, { length: one, value }]) => one === gone && value % 3 > 0)) {
+      expect(table.delete(6, ...words, length)).toBe(true)
+      list.delete(name)
+      expect(table.get(6, ...words, length)).toBe(NO_MATCH)
+    }
+    check()
+  }
 })

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { heapMemory, type FibMemory, type FibReaders } from './fib-memory.js'
 import { NO_MATCH, StrideTrie } from './stride-trie.js'
 
 /** Memory that holds a root of 8 bits and `blocks` blocks, and no more. */
@@ -46,4 +47,45 @@ it('many prefixes at once, some of them twice, leave no block behind when each w
   trie.insertAll4({ addresses, lengths, values: new Uint32Array(3000).fill(1), before })
   for (const address of new Set(addresses)) trie.remove(Uint32Array.of(address), 32, undefined)
   expect(trie.words.subarray(0, 2 ** 16).every((entry) => entry === 0)).toBe(true)
+})
+
+/** A trie that counts how often its memory grows, and what puts networks into it, each behind a block of its own. */
+function counting(more: Pick<FibMemory, 'readers' | 'isScarce'> = {}) {
+  const told = { grown: 0 }
+  const memory: FibMemory = {
+    ...more,
+    grow(words, previous) {
+      told.grown++
+      return heapMemory.grow(words, previous)
+    },
+  }
+  const trie = new StrideTrie(16, 32, memory)
+  const load = (first: number, count: number): Uint32Array => {
+    const addresses = Uint32Array.from({ length: count }, (_, net) => (first + net) * 0x1_0000)
+    const lengths = new Uint8Array(count).fill(24)
+    trie.reserve4({ addresses, lengths })
+    trie.insertAll4({ addresses, lengths, values: new Uint32Array(count).fill(1), before: new Int32Array(count).fill(NO_MATCH) })
+    return addresses
+  }
+  return { trie, told, load }
+}
+
+// It grew to what each batch needed, and so copied all of it as many times.
+it('many batches copy the words of a trie a few times only, where its memory has more', () => {
+  const [{ told, load }, scarce] = [counting(), counting({ isScarce: true })]
+  for (let batch = 0; batch < 100; batch++) for (const one of [load, scarce.load]) one(batch * 40, 40)
+  expect(told.grown).toBeLessThan(30)
+  expect(scarce.told.grown).toBe(101)
+  expect(scarce.trie.words).toHaveLength(2 ** 16 + 4000 * 256)
+})
+
+// Those that had rested were not counted, and as many more made.
+it('room for many prefixes is first that of blocks that nobody reads any more', () => {
+  const readers: { -readonly [Name in keyof FibReaders]: FibReaders[Name] } = { now: 0, passed: -1 }
+  const { trie, told, load } = counting({ readers })
+  for (const address of load(0x1400, 600)) trie.remove(Uint32Array.of(address), 24, undefined)
+  const before = told.grown
+  readers.passed = readers.now++
+  load(0x3000, 600)
+  expect(told.grown).toBe(before)
 })

@@ -9,7 +9,7 @@ import { visitWhole, type VisitWhole } from './whole-prefixes.js'
 export const NO_MATCH = -1
 
 /** Bits of the root of a large table. */
-export const LARGE_ROOT = 16
+export const LARGE_ROOT_BITS = 16
 
 /** A prefix to which addresses fall. */
 export interface Cover {

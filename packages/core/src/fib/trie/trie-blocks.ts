@@ -5,6 +5,9 @@ export const CHILD = 0x8000_0000
 export const BLOCK_BITS = 8
 export const BLOCK = 1 << BLOCK_BITS
 
+/** By how much blocks grow at least when room is made for many prefixes. */
+const GROWTH = 1.25
+
 /** The words of a trie in blocks, and what only its writer needs to know of them; see `StrideTrie`. */
 export class TrieBlocks {
   /** Entries, the root first; a new region after growth. */
@@ -66,8 +69,13 @@ export class TrieBlocks {
 
   /** Makes room for `more` blocks. */
   reserve(more: number): void {
+    this.#takeRested()
     const missing = more - this.#free.length
-    if (missing > 0 && this.baseOf(this.#count + missing) > this.words.length) this.#grow(this.#count + missing)
+    const needed = this.#count + missing
+    if (missing <= 0 || this.baseOf(needed) <= this.words.length) return
+    // Else each of many batches would copy all that there is.
+    const ahead = this.#memory.isScarce === true ? 0 : Math.ceil(this.population.length * GROWTH)
+    this.#grow(Math.max(needed, ahead))
   }
 
   #leave(block: number): void {
@@ -78,13 +86,18 @@ export class TrieBlocks {
 
   /** A block that nobody is on his way through, if one was given back. */
   #unused(): number | undefined {
+    if (this.#free.length === 0) this.#takeRested()
+    return this.#free.pop()
+  }
+
+  /** Frees the blocks that nobody is on his way through any more. */
+  #takeRested(): void {
     const { readers } = this.#memory
-    if (readers === undefined || this.#free.length > 0) return this.#free.pop()
+    if (readers === undefined) return
     let rested = 0
     while (rested < this.#resting.length && this.#resting[rested] <= readers.passed) rested += 2
-    if (rested === 0) return undefined
+    if (rested === 0) return
     for (const [index, word] of this.#resting.splice(0, rested).entries()) if (index % 2 === 1) this.#free.push(word)
-    return this.#free.pop()
   }
 
   /** A block whose entries all say `word`. */
