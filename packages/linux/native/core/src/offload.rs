@@ -16,6 +16,10 @@ const GSO_NONE: u8 = 0;
 const GSO_TCPV4: u8 = 1;
 const GSO_TCPV6: u8 = 4;
 const GSO_UDP_L4: u8 = 5;
+/// Least payload of a TCP segment: of the least MSS that Linux sends, options may take 40 octets (`TCP_MIN_SND_MSS`).
+const LEAST_TCP_PAYLOAD: usize = 8;
+/// Most datagrams of a large one (`UDP_MAX_SEGMENTS`).
+const MOST_UDP_PACKETS: usize = 128;
 /// Flag of a type: the first packet has CWR, as it has in any train.
 const GSO_ECN: u8 = 0x80;
 
@@ -58,7 +62,13 @@ pub fn open(header: [u8; HEADER], frame: &mut [u8], link: usize) -> Option<Shape
         complete_checksum(packet, start, offset)?;
         return (packet.len() > headers && headers <= MAX_HEADERS).then_some(Shape::Whole);
     }
-    Train::check(packet.len(), headers, size, size, packet).map(Shape::Large)
+    Train::check(packet.len(), headers, size, size, packet).filter(|train| is_of_a_stack(train, ip.protocol)).map(Shape::Large)
+}
+
+/// Whether a train is cut no finer than stacks cut. Whoever makes one by hand could have it stand for so many headers that a rate which it is charged to
+/// is used up for long.
+fn is_of_a_stack(train: &Train, protocol: u8) -> bool {
+    if protocol == TCP { train.size >= LEAST_TCP_PAYLOAD } else { train.packets() <= MOST_UDP_PACKETS }
 }
 
 /// Computes the checksum of which the kernel left the pseudo-header's sum.
@@ -144,6 +154,23 @@ mod tests {
     #[test]
     fn lets_complete_packets_of_other_protocols_through() {
         assert_eq!(open(virtio(0, 0, 0, 0, 0), &mut [0x10], 0), Some(Shape::Whole));
+    }
+
+    // One packet was charged as millions of octets to the rate of an endpoint.
+    #[test]
+    fn refuses_trains_that_no_stack_makes() {
+        for v6 in [false, true] {
+            for (protocol, kind, least) in [(TCP, if v6 { GSO_TCPV6 } else { GSO_TCPV4 }, 8), (UDP, GSO_UDP_L4, 469)] {
+                let mut large = packet(v6, protocol, 1, 60_000);
+                let start = if v6 { 40 } else { 20 };
+                for (size, is_taken) in [(1, false), (least - 1, false), (least, true)] {
+                    let offset = if protocol == TCP { 16 } else { 6 };
+                    let shape = open(virtio(1, kind, size, start, offset), &mut large, 0);
+                    assert_eq!(matches!(shape, Some(Shape::Large(_))), is_taken, "{size} octets, v6 {v6}, protocol {protocol}");
+                    assert_eq!(shape.is_none(), !is_taken);
+                }
+            }
+        }
     }
 
     #[test]
