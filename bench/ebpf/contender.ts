@@ -33,23 +33,32 @@ export interface Contender {
 }
 
 const NOTES: Readonly<Partial<Record<Kind, string>>> = {
-  heddle: 'MPLS over UDP, on veth and uplink; VRF, sources, counters, TTL, all of it',
+  heddle:
+    'MPLS over UDP, on veth and uplink, where the host forwards (net.ipv4.conf.UPLINK.forwarding=1); VRF, sources, counters, TTL, all of it; UDP checksums are zero',
   heddleVxlan: 'the same with VXLAN between the routers',
-  minimal: 'bench/ebpf/bpf/minimal.bpf.c: the same headers and redirections, nothing looked up, checked or counted',
+  minimal:
+    'bench/ebpf/bpf/minimal.bpf.c: the same headers and redirections, to a gateway that it is given; nothing looked up, checked or counted',
   forward:
     'bench/ebpf/bpf/forward.bpf.c: forwarding only, by the tables of Heddle; no sources, policies, services or counters, and pods would lose segmentation offload',
   vxlan: 'with UDP checksums, routed between veth pairs',
   routing: 'veth pairs, no tunnel',
 }
 
-const SUBJECTS: readonly Kind[] = ['heddle', 'heddleVxlan', 'forward']
+const ROLES: Readonly<Record<Kind, Software['role']>> = {
+  heddle: 'subject',
+  heddleVxlan: 'subject',
+  forward: 'study',
+  minimal: 'rival',
+  vxlan: 'rival',
+  routing: 'rival',
+}
 
 export function softwareOf(kinds: readonly Kind[]): Software[] {
   const { version } = JSON.parse(readFileSync(join(root, 'packages', 'dataplane-ebpf', 'package.json'), 'utf8')) as { version: string }
   return kinds.map((kind) => ({
     name: NAMES[kind],
     version: kind === 'vxlan' || kind === 'routing' ? release() : version,
-    role: SUBJECTS.includes(kind) ? 'subject' : 'rival',
+    role: ROLES[kind],
     ...(NOTES[kind] === undefined ? {} : { note: NOTES[kind] }),
   }))
 }
@@ -92,12 +101,15 @@ async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsu
     addresses: [IpAddress.parse(NODE[site])],
     uplink: 'up0',
     underlayNetns: namespaces.path(`node-${site}`),
+    // What rivals have too, and what XDP has a place on.
+    devices: 'veth',
     fibBlocks: 2048,
     routes: 4096,
     ...(pins === undefined ? {} : { pinDirectory: pins }),
   })
   const report = await dataplane.apply(encapsulation === 'vxlan' ? byVxlan(siteTransaction(site), site) : siteTransaction(site))
   if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))
+  if (dataplane.choice.devices !== 'veth') throw new Error(`endpoints get ${dataplane.choice.devices}`)
   const addresses = [IpAddress.parse(POD[site])]
   const mtu = encapsulation === 'vxlan' ? 1450 : 1468
   await dataplane.attachPort(1, { netns: namespaces.path(`pod-${site}`), ifname: 'eth0', addresses, mtu })

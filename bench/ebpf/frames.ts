@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../harness/machine.ts'
 import { median } from '../harness/statistics.ts'
@@ -50,7 +50,7 @@ export function takeFrames(namespaces: Namespaces, ...shorts: readonly string[])
   }
 }
 
-/** Nanoseconds of processor time a frame that arrives, chains in turn. @throws Error where frames are lost */
+/** Nanoseconds of processor time a frame that arrives, that of `ksoftirqd` included, chains in turn. @throws Error where frames are lost */
 export async function timeOfFrames(chains: readonly Chain[], { quick, signal, progress }: Context): Promise<Map<string, number[]>> {
   const program = generator()
   const object = compileObject('frames')
@@ -72,17 +72,35 @@ export async function timeOfFrames(chains: readonly Chain[], { quick, signal, pr
         const argv = [program, object, from.link, Buffer.from(frame).toString('hex'), `${varies}`, `${FLOWS}`]
         // The first frames find out who the neighbours are.
         await outputOf(namespaces.start(from.short, [...argv, '0.02'], CPU))
-        const before = taken(sink)
+        const [before, beside] = [taken(sink), takenOver()]
         const [sent, time] = (await outputOf(namespaces.start(from.short, [...argv, `${seconds}`], CPU))).split(' ').map(Number)
         const arrived = taken(sink) - before
         if (arrived < sent * LEAST) throw new Error(`of ${sent} frames by ${name}, ${arrived} arrived`)
-        figures.get(name)?.push((time * 1e9) / arrived)
+        figures.get(name)?.push((time * 1e9 + takenOver() - beside) / arrived)
       }
     }
     for (const [name, one] of figures) progress(`${name} ${median(one).toFixed(0)} ns`)
     return figures
   } finally {
     for (const sink of sinks.values()) sink.close()
+  }
+}
+
+/** Nanoseconds that the core has spent in the thread to which the kernel leaves what takes it too long at once. */
+function takenOver(): number {
+  const thread = `ksoftirqd/${CPU}`
+  for (const id of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (commandOf(id) === thread) return Number(readFileSync(`/proc/${id}/schedstat`, 'utf8').split(' ')[0])
+  }
+  throw new Error(`${thread} is not to be seen, which may do a part of the work`)
+}
+
+/** Empty of a process that has ended meanwhile. */
+function commandOf(id: string): string {
+  try {
+    return readFileSync(`/proc/${id}/comm`, 'utf8').trim()
+  } catch {
+    return ''
   }
 }
 

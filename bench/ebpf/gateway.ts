@@ -48,6 +48,7 @@ const heddle = (xdp: EbpfXdp): Promise<Router> =>
       addresses: [IpAddress.parse(NODE.a)],
       uplink: 'up0',
       underlayNetns: namespaces.path('node-a'),
+      devices: 'veth',
       fibBlocks: 131_072,
       routes: 16_384,
       xdp,
@@ -98,7 +99,7 @@ export const gateway: Part = {
   title: 'Through a router between tunnels, 64 octets',
   about: `UDP of 16 flows in packets of 64 octets, out of one tunnel and into another by the same link: MPLS over UDP through Heddle, VXLAN through the kernel, and no
 tunnel at all through plain forwarding. From the far end of the router's veth and back to it, where a program of tc takes each packet. Made and counted as in the chain
-of devices: live frames of BPF_PROG_TEST_RUN, all in one process on one core, nanoseconds of its processor time a packet that arrives. By XDP is the full program, 10,000 routes in the VRF.`,
+of devices: live frames of BPF_PROG_TEST_RUN, all in one process on one core and its \`ksoftirqd\`, nanoseconds of processor time a packet that arrives. By XDP is the full program, 10,000 routes in the VRF.`,
   async run(context) {
     const routers: Router[] = []
     const add = async (made: Promise<Router>): Promise<Router> => {

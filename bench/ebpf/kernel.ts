@@ -43,6 +43,7 @@ export async function node(routes: number, flows = 1024): Promise<Node> {
     addresses: [IpAddress.parse(NODE.a)],
     uplink: 'up0',
     underlayNetns: namespaces.path('node-a'),
+    devices: 'veth',
     pinDirectory: directory,
     fibBlocks: 131_072,
     routes,

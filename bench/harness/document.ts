@@ -61,7 +61,19 @@ function summary({ bench, title, parts }: BenchResult): string[] {
   const verdicts = parts.flatMap(({ measures }) => measures.flatMap((measure) => measure.verdicts))
   const asked = verdicts.filter(({ beyond }) => !beyond)
   const met = asked.filter((verdict) => verdict.met === true)
-  return [`* [${title}](#${anchor(title)}) (\`npm run bench:${bench}\`): ${met.length} of ${asked.length} goals met`]
+  return [`* [${title}](#${anchor(title)}) (\`npm run bench:${bench}\`): ${met.length} of ${asked.length} goals met${ofStudies(parts)}`]
+}
+
+/** What of that is by programs that nobody would run. */
+function ofStudies(parts: readonly PartResult[]): string {
+  const counted = parts.flatMap(({ software, measures }) => {
+    const studies = software.filter(({ role }) => role === 'study').map(({ name }) => name)
+    return measures.filter(({ series }) => studies.includes(series[0]?.name ?? '')).flatMap(({ verdicts }) => verdicts)
+  })
+  const asked = counted.filter(({ beyond }) => !beyond)
+  return asked.length === 0
+    ? ''
+    : `, ${asked.filter(({ met }) => met === true).length} of ${asked.length} by studies that are no part of Heddle`
 }
 
 function chapter({ bench, title, about, parts }: BenchResult): string[] {
@@ -85,11 +97,26 @@ function section(bench: string, part: PartResult): string[] {
     '',
     `![${title}](images/${imagePath(bench, part).slice(IMAGES.length + 1)})`,
     '',
-    '| measure | participant | figure | Heddle is | rounds |',
-    '|---|---|---|---|---|',
-    ...measures.flatMap(rows),
+    ...tables(measures).flatMap(({ subject, measures: judged }, at) => [
+      ...(at === 0 ? [] : ['']),
+      `| measure | participant | figure | ${subject} is | rounds |`,
+      '|---|---|---|---|---|',
+      ...judged.flatMap(rows),
+    ]),
     ...goals(measures),
   ]
+}
+
+/** Measures that follow each other, by whose they are: a ratio is that of the first of its measure, which need not be what one would run. */
+function tables(measures: readonly JudgedMeasure[]): { readonly subject: string; readonly measures: JudgedMeasure[] }[] {
+  const found: { readonly subject: string; readonly measures: JudgedMeasure[] }[] = []
+  for (const measure of measures) {
+    const subject = measure.series[0]?.name ?? ''
+    const last = found.at(-1)
+    if (last?.subject === subject) last.measures.push(measure)
+    else found.push({ subject, measures: [measure] })
+  }
+  return found
 }
 
 function machineText({ cpu, cores, memoryGiB, system, kernel, node }: Machine): string {

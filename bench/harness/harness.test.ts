@@ -123,6 +123,30 @@ describe('a result', () => {
     expect(text).toContain('0 of 1 goals met')
   })
 
+  it('called the ratios of a program that nobody runs those of Heddle', () => {
+    const goal: Goal = { kind: 'times-better', factor: 2, than: 'kernel' }
+    const measures = [measure('lower', { Heddle: [3], kernel: [4] }), measure('lower', { bare: [1], Heddle: [3], kernel: [4] }, goal)]
+    const software: PartResult['software'] = [
+      { name: 'Heddle', version: '1', role: 'subject' },
+      { name: 'bare', version: '1', role: 'study' },
+      { name: 'kernel', version: '6', role: 'rival' },
+    ]
+    const lines = documentFiles([{ bench: 'x', title: 'X', about: '', parts: [part('a', measures, { software })] }])
+      .get('docs/BENCHMARKS.md')!
+      .split('\n')
+    const headings = lines.filter((line) => line.startsWith('| measure |'))
+    expect(headings).toEqual([
+      '| measure | participant | figure | Heddle is | rounds |',
+      '| measure | participant | figure | bare is | rounds |',
+    ])
+    // Each ratio stands under the name whose it is.
+    const [own, bare] = headings.map((heading) => lines.slice(lines.indexOf(heading)))
+    expect(own.find((line) => line.includes('kernel'))).toContain('1.33× as good')
+    expect(bare.find((line) => line.includes('kernel'))).toContain('4.00× as good')
+    expect(lines).toContain('* bare 1 (study)')
+    expect(lines.find((line) => line.includes('goals met'))).toMatch(/1 of 1 goals met, 1 of 1 by studies that are no part of Heddle$/)
+  })
+
   it('draws what it measured', () => {
     const lateness = { ...measure('lower', { Heddle: [3] }, { kind: 'at-most', limit: 2 }), histograms: [histogram('late', 'ms', [1, 30])] }
     const svg = documentFiles([{ bench: 'x', title: 'X', about: '', parts: [part('a', [lateness])] }]).get('docs/images/bench-x-a.svg')

@@ -38,7 +38,8 @@ export interface Machine {
 export interface Software {
   readonly name: string
   readonly version: string
-  readonly role: 'subject' | 'rival' | 'instrument'
+  /** A `study` shows what another way would come to, and is nothing that one would run. */
+  readonly role: 'subject' | 'study' | 'rival' | 'instrument'
   /** How it was set up, where that matters. */
   readonly note?: string
 }
@@ -78,7 +79,7 @@ export type Goal = { readonly beyond?: boolean } & (
 
 export interface JudgedMeasure extends Measure {
   readonly verdicts: readonly Verdict[]
-  /** By rival: how many times better the subject is. */
+  /** By name of the others: how many times better the first series is. */
   readonly ratios: Readonly<Record<string, number>>
 }
 

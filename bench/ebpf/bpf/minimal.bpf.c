@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The least that carries packets as the eBPF dataplane does: one label, one tunnel, one pod, nothing looked up, nothing checked, nothing counted. What the
+ * The least that carries packets as the eBPF dataplane does: one label, one tunnel, one gateway, one pod, nothing looked up, nothing checked, nothing counted. What the
  * dataplane is measured against, and nothing that one would run.
  */
 #include <linux/bpf.h>
@@ -11,6 +11,9 @@
 #define NEXT (-1)
 #define DROP 2
 #define HEADERS 32
+/* Of outer IPv4. */
+#define DESTINATION 16
+#define FAMILY_IPV4 2
 
 struct way {
 	__u32 uplink;
@@ -45,6 +48,8 @@ SEC("classifier")
 int minimal_encap(struct __sk_buff *skb)
 {
 	struct way *way = the_way();
+	/* On the link, as its far end is. */
+	struct bpf_redir_neigh gateway = {.nh_family = FAMILY_IPV4};
 	__u8 headers[HEADERS];
 	__u32 length = skb->len - ETH_HLEN + HEADERS, sum = 0;
 
@@ -64,7 +69,8 @@ int minimal_encap(struct __sk_buff *skb)
 		return DROP;
 	if (bpf_skb_store_bytes(skb, ETH_HLEN, headers, HEADERS, 0) < 0)
 		return DROP;
-	return bpf_redirect_neigh(way->uplink, 0, 0, 0);
+	__builtin_memcpy(&gateway.ipv4_nh, way->headers + DESTINATION, sizeof(gateway.ipv4_nh));
+	return bpf_redirect_neigh(way->uplink, &gateway, sizeof(gateway), 0);
 }
 
 SEC("classifier")
