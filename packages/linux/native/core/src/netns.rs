@@ -3,7 +3,7 @@
 use std::{
     ffi::CString,
     fs::{self, File},
-    io,
+    io::{self, Write},
     os::fd::{AsFd, AsRawFd},
     path::{Path, PathBuf},
     process, thread,
@@ -63,11 +63,16 @@ fn way_back() -> Option<WayBack> {
 
 impl Drop for WayBack {
     fn drop(&mut self) {
-        if move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network)).is_err() {
-            // It could a moment ago. What this thread did next would be done to a container.
-            eprintln!("a thread cannot leave a network namespace: its rights were taken meanwhile");
-            process::abort();
-        }
+        abort_unless_left(move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network)));
+    }
+}
+
+/// Ends the process when the thread is still where it should not be: what it did next would be done to a container.
+fn abort_unless_left(outcome: rustix::io::Result<()>) {
+    if let Err(errno) = outcome {
+        // `eprintln!` panics where nobody reads, and who gave this thread its work catches that.
+        let _ = writeln!(io::stderr(), "a thread cannot leave a network namespace: {errno}");
+        process::abort();
     }
 }
 
@@ -200,7 +205,14 @@ fn prepare_directory() -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::path_of;
+    use std::{
+        env, io,
+        os::unix::process::ExitStatusExt,
+        panic::catch_unwind,
+        process::{Command, Stdio},
+    };
+
+    use super::{abort_unless_left, path_of};
 
     #[test]
     fn refuses_names_that_leave_the_directory() {
@@ -208,5 +220,26 @@ mod tests {
             assert_eq!(path_of(name).unwrap_err().code(), "EINVAL");
         }
         assert_eq!(path_of("red").unwrap().to_str(), Some("/run/netns/red"));
+    }
+
+    /// It said so first, and that panicked: the thread went on in the namespace of a container.
+    #[test]
+    fn ends_the_process_when_a_thread_cannot_leave_and_nobody_reads_why() {
+        const STUCK: &str = "HEDDLE_TEST_STUCK_THREAD";
+        if env::var_os(STUCK).is_some() {
+            let _ = catch_unwind(|| abort_unless_left(Err(rustix::io::Errno::NOMEM)));
+            return;
+        }
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let name = "netns::tests::ends_the_process_when_a_thread_cannot_leave_and_nobody_reads_why";
+        let status = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "--nocapture", name])
+            .env(STUCK, "1")
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGABRT));
     }
 }
