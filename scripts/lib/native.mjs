@@ -11,7 +11,7 @@ export function ensureNative({ install }) {
   try {
     if (!status.current) buildNative({ install })
     const bpf = buildBpf({ install })
-    const client = buildClient({ install })
+    const client = buildClient()
     const missing = [bpf === '' ? '' : `BPF programs: ${bpf}`, client === undefined ? '' : `CNI client: ${client}`].filter(
       (text) => text !== '',
     )
