@@ -24,6 +24,8 @@ export interface ListenersContext {
 export class Listeners {
   #open: readonly Open[] = []
   #hasBegun = false
+  /** How often what peers must have has changed. */
+  #changes = 0
 
   constructor(private readonly context: ListenersContext) {}
 
@@ -34,7 +36,7 @@ export class Listeners {
 
   /**
    * Listens at these places, and at no others. One that is there already stays as it is, unless it cannot ask for what streams must have: a transport
-   * may have simpler listeners for those that ask for nothing.
+   * may have simpler listeners for those that ask for nothing. Peers may come, go and change while it waits.
    *
    * @param protection what the streams that peers open must have
    * @throws SpeakerError `speaker.config`, `speaker.listen`; then it listens where it did before
@@ -42,23 +44,24 @@ export class Listeners {
   async use(places: readonly ListenConfig[], protection: readonly PeerProtection[]): Promise<void> {
     const left = [...this.#open]
     const kept = new Map<ListenConfig, Open>()
-    const isAble = ({ listener }: Open): boolean => protection.length === 0 || listener.protect !== undefined
     for (const place of places) {
-      const at = left.findIndex((open) => keyOf(open.place) === keyOf(place) && isAble(open))
+      const at = left.findIndex((open) => keyOf(open.place) === keyOf(place) && isAble(open, protection))
       if (at >= 0) kept.set(place, left.splice(at, 1)[0])
     }
     const missing = places.filter((place) => !kept.has(place))
+    const changes = this.#changes
+    const wanted = (): readonly PeerProtection[] => (this.#changes === changes ? protection : this.context.protection())
     let fresh: readonly Open[]
     try {
-      fresh = await this.#listenAll(missing, protection)
+      fresh = await this.#listenAll(missing, wanted)
     } catch (error) {
       if (left.length === 0) throw error
-      fresh = await this.#inPlaceOf(left, missing, protection)
+      fresh = await this.#inPlaceOf(left, missing, wanted)
     }
-    await closeAll(left)
     const opened = new Map(fresh.map((open) => [open.place, open]))
     this.#open = places.flatMap((place) => kept.get(place) ?? opened.get(place) ?? [])
     if (this.#hasBegun) for (const { listener } of fresh) void this.#accept(listener)
+    await closeAll(left)
   }
 
   /** Begins to hand on connections; those that were made meanwhile have waited. */
@@ -69,6 +72,7 @@ export class Listeners {
 
   /** Peers have come, gone or changed. @throws TransportError `transport.unsupported` */
   protect(protection: readonly PeerProtection[]): void {
+    this.#changes++
     for (const { listener } of this.#open) {
       if (listener.protect !== undefined) listener.protect(protection)
       else refuseProtection(protection, 'listening')
@@ -83,28 +87,33 @@ export class Listeners {
   }
 
   /** An address of its own and all addresses are not to be had on one port at one time: the old places go first, and come back if that was no use. */
-  async #inPlaceOf(old: readonly Open[], places: readonly ListenConfig[], protection: readonly PeerProtection[]): Promise<Open[]> {
+  async #inPlaceOf(old: readonly Open[], places: readonly ListenConfig[], wanted: () => readonly PeerProtection[]): Promise<Open[]> {
     await closeAll(old)
     try {
-      return await this.#listenAll(places, protection)
+      return await this.#listenAll(places, wanted)
     } catch (error) {
       const before = old.map(({ place, listener }) => ({ ...place, port: listener.local.port }))
-      const again = await this.#listenAll(before, this.context.protection())
+      const again = await this.#listenAll(before, () => this.context.protection())
       this.#open = this.#open.map((open) => ({ place: open.place, listener: again[old.indexOf(open)]?.listener ?? open.listener }))
       if (this.#hasBegun) for (const { listener } of again) void this.#accept(listener)
       throw error
     }
   }
 
-  async #listenAll(places: readonly ListenConfig[], protection: readonly PeerProtection[]): Promise<Open[]> {
+  /** @param wanted what the streams that peers open must have now */
+  async #listenAll(places: readonly ListenConfig[], wanted: () => readonly PeerProtection[]): Promise<Open[]> {
     const open: Open[] = []
     try {
+      const changes = this.#changes
+      const protection = wanted()
       for (const place of places) open.push({ place, listener: await this.#listen(place, protection) })
-      return open
+      if (this.#changes === changes || open.every((each) => isToldOf(each, wanted()))) return open
     } catch (error) {
       await closeAll(open)
       throw error
     }
+    await closeAll(open)
+    return this.#listenAll(places, wanted)
   }
 
   async #listen({ address, port = DEFAULT_PORT }: ListenConfig, protection: readonly PeerProtection[]): Promise<Listener> {
@@ -113,8 +122,7 @@ export class Listeners {
     try {
       return await this.context.transport.listen({ ...parsed, port, ...(protection.length === 0 ? {} : { protection }) })
     } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause)
-      throw new SpeakerError('speaker.listen', `${address} port ${port}`, message, { cause })
+      throw listenError({ address, port }, cause)
     }
   }
 
@@ -126,6 +134,26 @@ export class Listeners {
       this.context.logger.error('no longer listening', { port: listener.local.port, error: message })
     }
   }
+}
+
+function isAble({ listener }: Open, protection: readonly PeerProtection[]): boolean {
+  return protection.length === 0 || listener.protect !== undefined
+}
+
+/** Gives a listener other protection. @returns whether it is one that can be told @throws SpeakerError `speaker.listen` */
+function isToldOf(open: Open, protection: readonly PeerProtection[]): boolean {
+  if (!isAble(open, protection)) return false
+  try {
+    open.listener.protect?.(protection)
+    return true
+  } catch (cause) {
+    throw listenError(open.place, cause)
+  }
+}
+
+function listenError({ address, port = DEFAULT_PORT }: ListenConfig, cause: unknown): SpeakerError {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new SpeakerError('speaker.listen', `${address} port ${port}`, message, { cause })
 }
 
 function keyOf({ address, port = DEFAULT_PORT }: ListenConfig): string {

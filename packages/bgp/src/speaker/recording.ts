@@ -32,9 +32,9 @@ export type RecordedInput =
   /** There is router discovery. */
   | { readonly at: number; readonly kind: 'router-discovery' }
   | { readonly at: number; readonly kind: 'router'; readonly device: string; readonly news: RouterNews }
-  /** What became of a call of `listen`. `protects`: the listener can be given other protection. */
-  | { readonly at: number; readonly kind: 'listening'; readonly protects: boolean }
-  | { readonly at: number; readonly kind: 'not-listening'; readonly message: string }
+  /** What became of a call of `listen` for `place`. `protects`: the listener can be given other protection. */
+  | { readonly at: number; readonly kind: 'listening'; readonly place: Endpoint; readonly protects: boolean }
+  | { readonly at: number; readonly kind: 'not-listening'; readonly place: Endpoint; readonly message: string }
   /** A listener was given other protection. `refused`: it could not take it over, and why. */
   | { readonly at: number; readonly kind: 'protection'; readonly refused?: string }
 
@@ -131,10 +131,11 @@ export class Recorder {
         }
       },
       listen: async (options) => {
+        const { protection: _protection, ...place } = options
         try {
-          return this.#listener(await inner.listen(options))
+          return this.#listener(place, await inner.listen(options))
         } catch (error) {
-          this.#add({ kind: 'not-listening', message: messageOf(error) })
+          this.#add({ kind: 'not-listening', place, message: messageOf(error) })
           throw error
         }
       },
@@ -144,8 +145,8 @@ export class Recorder {
     }
   }
 
-  #listener(inner: Listener): Listener {
-    this.#add({ kind: 'listening', protects: inner.protect !== undefined })
+  #listener(place: Endpoint, inner: Listener): Listener {
+    this.#add({ kind: 'listening', place, protects: inner.protect !== undefined })
     const kept = (connection: Connection): Connection => this.#kept('accepted', connection)
     return {
       local: inner.local,

@@ -50,16 +50,9 @@ export async function replay(inputs: readonly RecordedInput[], { clock, ...optio
 }
 
 /** What a speaker is told because it asks: there from the beginning, and given in its order. */
-type Answer = Extract<RecordedInput, { kind: 'bfd-source' | 'router-discovery' | 'random' | 'listening' | 'not-listening' | 'protection' }>
+type Answer = Extract<RecordedInput, { kind: 'bfd-source' | 'router-discovery' | 'random' | 'protection' }>
 
-const ANSWERS: ReadonlySet<RecordedInput['kind']> = new Set<Answer['kind']>([
-  'bfd-source',
-  'router-discovery',
-  'random',
-  'listening',
-  'not-listening',
-  'protection',
-])
+const ANSWERS: ReadonlySet<RecordedInput['kind']> = new Set<Answer['kind']>(['bfd-source', 'router-discovery', 'random', 'protection'])
 
 function isAnswer(input: RecordedInput): input is Answer {
   return ANSWERS.has(input.kind)
@@ -86,14 +79,13 @@ class ReplayedWorld {
   readonly #routers = new Watchers<RouterNews>()
   readonly #connections = new Map<number, ReplayedConnection>()
   readonly #accepted = new Arrivals<Connection>()
-  /** Attempts that wait for their outcome, and outcomes that came before their attempt, by remote end. */
-  readonly #attempts = new Map<string, ((outcome: Connection | TransportError) => void)[]>()
-  readonly #outcomes = new Map<string, (Connection | TransportError)[]>()
-  readonly #listening: Extract<Answer, { kind: 'listening' | 'not-listening' }>[]
+  /** By remote end. */
+  readonly #connecting = new Outcomes<Connection>()
+  /** By place. */
+  readonly #listening = new Outcomes<Listener>()
   readonly #protections: Extract<Answer, { kind: 'protection' }>[]
 
   constructor(inputs: readonly RecordedInput[]) {
-    this.#listening = inputs.filter((input) => input.kind === 'listening' || input.kind === 'not-listening')
     this.#protections = inputs.filter((input) => input.kind === 'protection')
     const values = inputs.flatMap((input) => (input.kind === 'random' ? [input.value] : []))
     let next = 0
@@ -103,17 +95,21 @@ class ReplayedWorld {
       this.routerDiscovery = { watch: (device, told) => this.#routers.add(device, told) }
     this.random = { uint32: () => values[next++] ?? 0 }
     this.transport = {
-      connect: ({ remote, signal }) => this.#connect(remote, signal),
-      listen: ({ address, port }) => this.#listen({ address, port }),
+      connect: ({ remote, signal }) => this.#connecting.of(keyOf(remote), signal),
+      listen: (place) => this.#listening.of(keyOf(place)),
     }
   }
 
   happen(input: Exclude<RecordedInput, Answer | { kind: 'call' }>): void {
     switch (input.kind) {
       case 'connected':
-        return this.#settle(input.remote, this.#open(input))
+        return this.#connecting.settle(keyOf(input.remote), this.#open(input))
       case 'refused':
-        return this.#settle(input.remote, new TransportError('transport.failed', input.message))
+        return this.#connecting.settle(keyOf(input.remote), new TransportError('transport.failed', input.message))
+      case 'listening':
+        return this.#listening.settle(keyOf(input.place), this.#listener(input))
+      case 'not-listening':
+        return this.#listening.settle(keyOf(input.place), new TransportError('transport.failed', input.message))
       case 'accepted':
         return this.#accepted.push(this.#open(input))
       case 'bfd':
@@ -135,41 +131,41 @@ class ReplayedWorld {
     return opened
   }
 
-  #settle(remote: Endpoint, outcome: Connection | TransportError): void {
-    const key = keyOf(remote)
-    const waiting = this.#attempts.get(key)?.shift()
-    if (waiting !== undefined) waiting(outcome)
-    else this.#outcomes.set(key, [...(this.#outcomes.get(key) ?? []), outcome])
-  }
-
-  #connect(remote: Endpoint, signal: AbortSignal | undefined): Promise<Connection> {
-    return new Promise((resolve, reject) => {
-      const key = keyOf(remote)
-      const end = (outcome: Connection | TransportError): void => (outcome instanceof TransportError ? reject(outcome) : resolve(outcome))
-      const known = this.#outcomes.get(key)?.shift()
-      if (known !== undefined) return end(known)
-      const attempts = this.#attempts.get(key) ?? []
-      this.#attempts.set(key, attempts)
-      // one that is called off was recorded as refused at that moment: its outcome comes all the same
-      attempts.push(end)
-      return signal?.addEventListener('abort', () => reject(new TransportError('transport.aborted', key)))
-    })
-  }
-
-  #listen(local: Endpoint): Promise<Listener> {
-    const outcome = this.#listening.shift()
-    if (outcome?.kind === 'not-listening') return Promise.reject(new TransportError('transport.failed', outcome.message))
-    return Promise.resolve({
-      local,
+  #listener({ place, protects }: Extract<RecordedInput, { kind: 'listening' }>): Listener {
+    return {
+      local: place,
       connections: this.#accepted,
       close: () => Promise.resolve(),
-      ...(outcome?.protects === true ? { protect: () => this.#protect() } : {}),
-    })
+      ...(protects ? { protect: () => this.#protect() } : {}),
+    }
   }
 
   #protect(): void {
     const refused = this.#protections.shift()?.refused
     if (refused !== undefined) throw new TransportError('transport.unsupported', refused)
+  }
+}
+
+/** Attempts that wait for their outcome, and outcomes that came before their attempt, by the name of what was attempted. */
+class Outcomes<Result> {
+  readonly #waiting = new Map<string, ((outcome: Result | TransportError) => void)[]>()
+  readonly #known = new Map<string, (Result | TransportError)[]>()
+
+  settle(key: string, outcome: Result | TransportError): void {
+    const waiting = this.#waiting.get(key)?.shift()
+    if (waiting !== undefined) waiting(outcome)
+    else this.#known.set(key, [...(this.#known.get(key) ?? []), outcome])
+  }
+
+  of(key: string, signal?: AbortSignal): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const end = (outcome: Result | TransportError): void => (outcome instanceof TransportError ? reject(outcome) : resolve(outcome))
+      const known = this.#known.get(key)?.shift()
+      if (known !== undefined) return end(known)
+      // one that is called off was recorded as refused at that moment: its outcome comes all the same
+      this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), end])
+      return signal?.addEventListener('abort', () => reject(new TransportError('transport.aborted', key)))
+    })
   }
 }
 

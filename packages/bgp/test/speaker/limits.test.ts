@@ -1,4 +1,4 @@
-import type { ConnectOptions, ListenOptions, PeerProtection, Transport } from '@heddle/io'
+import { TransportError, type ConnectOptions, type ListenOptions, type PeerProtection, type Transport } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import {
@@ -137,23 +137,30 @@ describe('dynamic neighbors', () => {
   })
 })
 
-/** A transport in memory that keeps what protection it was asked for. */
-function protecting(inner: Transport) {
+/** A transport in memory that keeps what protection its last listener was asked for. @param opening what it does before it listens */
+function protecting(inner: Transport, opening?: () => void) {
   const connects: ConnectOptions['protection'][] = []
   let listens: readonly PeerProtection[] | undefined
+  let count = 0
   const transport: Transport = {
     connect({ protection, ...rest }: ConnectOptions) {
       connects.push(protection)
       return inner.connect(rest)
     },
     async listen({ protection, ...rest }: ListenOptions) {
+      const mine = ++count
       listens = protection
       const listener = await inner.listen(rest)
+      const protect = (peers: readonly PeerProtection[]): void => {
+        if (mine === count) listens = peers
+      }
+      opening?.()
       return Object.assign(Object.create(listener) as typeof listener, {
         local: listener.local,
         connections: listener.connections,
         close: () => listener.close(),
-        protect: (peers: readonly PeerProtection[]) => (listens = peers),
+        // as transports have simpler listeners for those who ask for nothing
+        ...(protection === undefined ? {} : { protect }),
       })
     },
   }
@@ -191,6 +198,55 @@ describe('protection of the streams', () => {
     await lab.run(1)
     expect(neighbor(b, A).lastError).toMatch(/transport\.unsupported/)
     expect(JSON.stringify(b.neighbors())).not.toContain('secret')
+  })
+
+  it.each([
+    ['whose listener can be told', { ttlSecurity: 1 }],
+    ['that needs another listener', {}],
+  ])('is asked for a neighbor that comes while a place is opened: %s', async (_name, first) => {
+    const lab = new Lab()
+    const late = ['192.0.2.8', '192.0.2.9']
+    // A neighbor was added behind the question for protection and before the listener was there to be told.
+    const add = (): void => {
+      const address = late.shift()
+      if (address !== undefined) a.addNeighbor(internal(address, { authentication, passive: true }))
+    }
+    const { transport, listening } = protecting(lab.host(A).transport, add)
+    const a: Speaker = lab.speaker(A, { transport, neighbors: [internal(B, { passive: true, ...first })] })
+    await a.start()
+    const protectedPeers = (): readonly string[] => listening().flatMap(({ peer, authentication: key }) => (key ? [peer] : []))
+    expect(protectedPeers()).toContain('192.0.2.8')
+    await a.setListen([{ address: A, port: 1790 }])
+    expect(protectedPeers()).toEqual(['192.0.2.8', '192.0.2.9'])
+    expect(a.listening).toEqual([{ address: A, port: 1790 }])
+    await a.stop()
+  })
+
+  it('that a listener refuses for a neighbor that came while it was opened lets nothing start', async () => {
+    const lab = new Lab()
+    const { transport } = lab.host(A)
+    const refused = new TransportError('transport.unsupported', 'the kernel is too old')
+    const late = ['192.0.2.9']
+    const a: Speaker = lab.speaker(A, {
+      neighbors: [internal(B, { ttlSecurity: 1 })],
+      transport: {
+        connect: (options) => transport.connect(options),
+        listen: async ({ protection: _protection, ...options }) => {
+          const listener = await transport.listen(options)
+          for (const address of late.splice(0)) a.addNeighbor(internal(address, { authentication }))
+          const protect = (peers: readonly PeerProtection[]): void => {
+            if (peers.some((peer) => peer.authentication !== undefined)) throw refused
+          }
+          return { local: listener.local, connections: listener.connections, close: () => listener.close(), protect }
+        },
+      },
+    })
+    await expect(a.start()).rejects.toMatchObject({ code: 'speaker.listen', cause: refused })
+    expect(a.listening).toEqual([])
+    a.removeNeighbor('192.0.2.9')
+    await a.start()
+    expect(a.listening).toEqual([{ address: A, port: 179 }])
+    await a.stop()
   })
 })
 

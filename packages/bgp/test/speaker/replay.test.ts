@@ -198,3 +198,52 @@ test('a replay of a speaker that could not listen in another place listens where
   expect(again.listening).toEqual(before)
   await Promise.all([r, again].map((speaker) => speaker.stop()))
 })
+
+/** A transport that takes so long to listen, in milliseconds of each call. */
+function slow(lab: Lab, inner: Transport, delays: number[]): Transport {
+  const listen: Transport['listen'] = async (options) => {
+    await new Promise<void>((resolve) => lab.clock.setTimer(delays.shift() ?? 0, resolve))
+    return inner.listen(options)
+  }
+  return { connect: (options) => inner.connect(options), listen }
+}
+
+test('a replay of a speaker that got peers while it opened its place refuses the one that it refused', async () => {
+  const lab = new Lab()
+  const recorder = new Recorder(lab.clock)
+  const transport = slow(lab, withProtection(lab.host(R).transport, 'keys'), [1000])
+  const r = lab.speaker(R, { neighbors: [], recorder, transport })
+  const started = r.start()
+  await lab.run(0.5)
+  // The listener of the replay was there at once and was asked for each of them, so that a later one was given the answer of another.
+  const taken = ['192.0.2.11', '192.0.2.12', '192.0.2.13']
+  for (const address of taken) r.addNeighbor(internal(address, { passive: true }))
+  await lab.run(1)
+  await started
+  expect(() => r.addNeighbor(internal('192.0.2.14', { passive: true, ttlSecurity: 1 }))).toThrow(TransportError)
+  const config: SpeakerConfig = { as: 65000, routerId: R, holdTime: 9, listen: [{ address: R }], neighbors: [] }
+  const again = await replay(recorder.inputs, { clock: new ManualClock(), config })
+  expect(again.neighbors().map(({ address }) => address)).toEqual(taken)
+  await Promise.all([r, again].map((speaker) => speaker.stop()))
+})
+
+test('a replay of a speaker that was given two places to open at once has each fail or open as it did', async () => {
+  const lab = new Lab()
+  const recorder = new Recorder(lab.clock)
+  const r = lab.speaker(R, { neighbors: [], recorder, transport: slow(lab, lab.host(R).transport, [0, 2000, 1000]) })
+  const started = r.start()
+  await lab.run(0.5)
+  await started
+  // What was asked for first came last.
+  const failed = expect(r.setListen([{ address: R }, { address: '203.0.113.9', port: 1790 }])).rejects.toMatchObject({
+    code: 'speaker.listen',
+  })
+  const opened = r.setListen([{ address: R }, { address: R, port: 1791 }])
+  await lab.run(3)
+  await Promise.all([failed, opened])
+  expect(r.listening.map(({ port }) => port)).toEqual([179, 1791])
+  const config: SpeakerConfig = { as: 65000, routerId: R, holdTime: 9, listen: [{ address: R }], neighbors: [] }
+  const again = await replay(recorder.inputs, { clock: new ManualClock(), config })
+  expect(again.listening).toEqual(r.listening)
+  await Promise.all([r, again].map((speaker) => speaker.stop()))
+})
