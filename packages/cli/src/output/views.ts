@@ -66,7 +66,7 @@ const COLUMNS: Columns = {
     { title: 'DEVICE', text: (row) => row.ifname },
     { title: 'ADDRESSES', text: (row) => list(row.addresses) },
     { title: 'LINK', text: (row) => row.link },
-    { title: 'RATE OUT/IN', text: ({ rateLimits: { egress, ingress } }) => `${rateText(egress)}/${rateText(ingress)}`, align: 'right' },
+    { title: 'RATE OUT/IN', text: ratesText, align: 'right' },
     { title: 'LABEL', text: (row) => String(row.label), align: 'right' },
     { title: 'MTU', text: (row) => String(row.mtu), align: 'right' },
     { title: 'STATE', text: (row) => (row.error === null ? row.state : `${row.state}: ${row.error}`) },
@@ -153,6 +153,11 @@ function dataplaneText({ features, tables, choices }: Views['dataplane'][number]
 /** Reasons that never came up would bury those that did. */
 function seenDrops<Row extends Views['drops'][number]>(rows: readonly Row[]): readonly Row[] {
   return rows.filter(({ packets }) => packets > 0)
+}
+
+/** A running node of the version before tells nothing of limits. */
+function ratesText({ rateLimits }: Partial<Pick<Views['endpoints'][number], 'rateLimits'>>): string {
+  return `${rateText(rateLimits?.egress ?? null)}/${rateText(rateLimits?.ingress ?? null)}`
 }
 
 function rateText(limit: Views['endpoints'][number]['rateLimits']['egress']): string {

@@ -128,6 +128,15 @@ describe('command line', () => {
     expect(asked).toHaveLength(2)
   })
 
+  it('shows endpoints of a running node of the version before, which tells nothing of limits', async () => {
+    const row = { vrf: 'red', netns: '/run/netns/p', ifname: 'eth0', addresses: ['10.0.0.1'], link: 'ip', mac: null, label: 16, mtu: 1400 }
+    const socket = await serve(async () => [{ ...row, state: 'attached', error: null }])
+    expect(await heddle([...socket, 'show', 'endpoints'])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/RATE OUT\/IN.*\n.* -\/- /),
+    })
+  })
+
   it('answers a program in JSON where people are told nothing', async () => {
     const socket = await serve(async () => ({}))
     const device = ['--netns', '/run/netns/p', '--ifname', 'eth0']
