@@ -20,7 +20,10 @@ export interface ControlServer {
  * @throws ControlError `control.in-use`, `control.permission`, `control.unreachable`
  */
 export async function serveControl(path: string, handle: ControlHandler): Promise<ControlServer> {
-  if (await isSocketServed(path)) throw new ControlError('control.in-use', `another node serves ${path}`)
+  const isServed = await isSocketServed(path).catch((error: unknown) => {
+    throw asControlError(path, error)
+  })
+  if (isServed) throw new ControlError('control.in-use', `another node serves ${path}`)
   const open = new Set<Socket>()
   const server = createServer((socket) => {
     open.add(socket)

@@ -39,7 +39,10 @@ export interface CniListener extends AsyncDisposable {
  * @throws CniServeError `cni.in-use` when somebody serves it, `cni.socket` when it cannot be made
  */
 export async function serveCni(cni: Pick<Cni, 'handle'>, path = DEFAULT_CNI_SOCKET): Promise<CniListener> {
-  if (await isSocketServed(path)) throw new CniServeError('cni.in-use', `another agent serves ${path}`)
+  const fail = (cause: unknown): never => {
+    throw new CniServeError('cni.socket', `the socket ${path} cannot be made: ${(cause as Error).message}`, { cause })
+  }
+  if (await isSocketServed(path).catch(fail)) throw new CniServeError('cni.in-use', `another agent serves ${path}`)
   const open = new Set<Socket>()
   const server = createServer((socket) => {
     open.add(socket)
@@ -51,7 +54,7 @@ export async function serveCni(cni: Pick<Cni, 'handle'>, path = DEFAULT_CNI_SOCK
     name = await listenPrivately(server, path, { backlog: BACKLOG })
   } catch (cause) {
     server.close()
-    throw new CniServeError('cni.socket', `the socket ${path} cannot be made: ${(cause as Error).message}`, { cause })
+    return fail(cause)
   }
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, readdir, rm, stat, watch, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -44,6 +44,27 @@ describe.skipIf(process.platform !== 'linux')('a private socket (Linux: events o
     expect(await isSocketServed(path)).toBe(true)
     server.close()
     expect(await isSocketServed(path)).toBe(false)
+  })
+
+  it('is served by somebody who is too busy to accept: its name was taken from a running agent in a burst of calls', async () => {
+    const server = createServer()
+    const path = join(top, 'node.sock')
+    await listenPrivately(server, path, { backlog: 1 })
+    // Nothing is accepted before this turn of the event loop ends.
+    const clients = Array.from({ length: 4 }, () => connect(path))
+    const refusals = clients.map((client) => new Promise((resolve) => client.once('connect', resolve).once('error', resolve)))
+    const isServed = isSocketServed(path)
+    expect(await Promise.all(refusals)).toContainEqual(expect.objectContaining({ code: 'EAGAIN' }))
+    expect(await isServed).toBe(true)
+    for (const client of clients) client.destroy()
+    server.close()
+  })
+
+  it('is not said to be served or left over where the system tells neither', async () => {
+    const file = join(top, 'file')
+    await writeFile(file, '')
+    expect(await isSocketServed(file)).toBe(false)
+    await expect(isSocketServed(join(file, 'node.sock'))).rejects.toMatchObject({ code: 'ENOTDIR' })
   })
 })
 

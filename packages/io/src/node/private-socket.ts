@@ -50,15 +50,27 @@ export async function listenPrivately(
   }
 }
 
-/** Whether somebody accepts connections on the unix socket `path`; one that nobody does on is left over from a process that died. */
+/** What the system says where nobody listens. */
+const UNSERVED: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'])
+
+/**
+ * Whether somebody accepts connections on the unix socket `path`, may it be as busy as it wants; one that nobody does on is left over from a process that
+ * died.
+ *
+ * @throws what the system says, with its `code`, where that tells neither
+ */
 export async function isSocketServed(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket = connect(path)
     socket.once('connect', () => {
       socket.destroy()
       resolve(true)
     })
-    socket.once('error', () => resolve(false))
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (UNSERVED.has(error.code)) resolve(false)
+      else if (error.code === 'EAGAIN') resolve(true) // its queue is full
+      else reject(error)
+    })
   })
 }
 
