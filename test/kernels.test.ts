@@ -65,6 +65,13 @@ describe('properties on slow kernels', () => {
     await expect(assertOf((run) => expect(run).toBeLessThan(3), 60_000)).rejects.toThrow(/seed: 7/)
   })
 
+  it('fail when preconditions leave out too much, whatever time there is', async () => {
+    const property = fc.property(fc.nat(), (n) => fc.pre(n % 10 === 0))
+    const bounds = boundedRuns(60_000, (line) => printed.push(line))
+    expect(() => fc.assert(property, { numRuns: 100, seed: SEED, ...bounds })).toThrow(/pre-?condition/i)
+    expect(printed.pop()).toMatch(/^property: \d+ of 100 runs \(seed 7\)$/)
+  })
+
   it('fail when there was no run', async () => {
     await expect(assertOf(() => undefined, 0)).rejects.toThrow()
   })
