@@ -37,9 +37,13 @@ describe.each(files)('$file', ({ snippets }) => {
     expect(snippets.length).toBeGreaterThan(0)
   })
 
-  it.each(snippets)('snippet $index runs', async ({ path }) => {
-    await run(process.execPath, ['--disable-warning=ExperimentalWarning', path], { cwd: root, timeout: 100_000 })
-  })
+  it.each(snippets)(
+    'snippet $index runs',
+    async ({ path }) => {
+      await run(process.execPath, ['--disable-warning=ExperimentalWarning', path], { cwd: root, timeout: 100_000 })
+    },
+    40_000,
+  )
 })
 
 it('all snippets type-check as a strict consumer has them', async () => {

@@ -179,4 +179,12 @@ describe.skipIf(missing !== '')(`a chain of plugins${missing === '' ? '' : ` (no
     console.log(`1.5 MB took ${out[1].toFixed()} ms at 8 Mbit/s, ${back[1].toFixed()} ms at 6 Mbit/s`)
     for (const pod of [limited, free]) expect(await ours('DEL', pod, 'hosted-red')).toEqual({})
   }, 120_000)
+
+  it('tells what a plugin behind ours refuses, and leaves nothing of it: a TUN has no end on the host to limit', async () => {
+    const limited: Link = { type: 'bandwidth', runtimeConfig: { bandwidth: { ingressRate: 1_000_000, ingressBurst: 1_000_000 } } }
+    const result = await add('red4', 'hosted-red', [limited])
+    expect(result.msg).toMatch(/interface/)
+    expect((await remove('red4', 'hosted-red', [], {})).at(-1)).toEqual({})
+    expect(lab.namespaces.succeeds('red4', 'ip', 'link', 'show', 'eth0')).toBe(false)
+  })
 })

@@ -28,6 +28,14 @@ describe('the bandwidth of an endpoint', () => {
       { egressRate: 1e15, ingressRate: 10_000_000, ingressBurst: 4_294_967_295, egressBurst: 34_359_738_360 },
       { ingress: { bitsPerSecond: 10_000_000, burstOctets: 262_144 }, egress: { bitsPerSecond: 1e15, burstOctets: 536_870_911 } },
     ],
+    [
+      'with the least burst that is none, and the most that is one',
+      { ingressRate: 10_000_000, ingressBurst: 2_147_483_647, egressRate: 10_000_000, egressBurst: 2_147_483_646 },
+      {
+        ingress: { bitsPerSecond: 10_000_000, burstOctets: 262_144 },
+        egress: { bitsPerSecond: 10_000_000, burstOctets: 268_435_455 },
+      },
+    ],
     ['of nothing', { ingressRate: 0, ingressBurst: 0 }, undefined],
     ['of an empty object', {}, undefined],
   ])('is what the runtime asks for: %s', async (_name, bandwidth, rateLimits) => {
