@@ -235,10 +235,10 @@ test('a replay of a speaker that was given two places to open at once has each f
   await lab.run(0.5)
   await started
   // What was asked for first came last.
+  const opened = r.setListen([{ address: R }, { address: R, port: 1791 }])
   const failed = expect(r.setListen([{ address: R }, { address: '203.0.113.9', port: 1790 }])).rejects.toMatchObject({
     code: 'speaker.listen',
   })
-  const opened = r.setListen([{ address: R }, { address: R, port: 1791 }])
   await lab.run(3)
   await Promise.all([failed, opened])
   expect(r.listening.map(({ port }) => port)).toEqual([179, 1791])
