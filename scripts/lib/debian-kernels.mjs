@@ -41,7 +41,8 @@ function apt(suite) {
   return (program, words, cwd) => {
     const { status, stdout, stderr, error } = spawnSync(program, [...flags, ...words], { cwd, encoding: 'utf8', timeout: FETCH_PATIENCE })
     if (status === 0) return stdout
-    const said = stderr.split('\n').find((line) => line.startsWith('E: ')) ?? error?.message ?? `status ${status}`
+    // A program that cannot be started says nothing, not even an empty text.
+    const said = (stderr ?? '').split('\n').find((line) => line.startsWith('E: ')) ?? error?.message ?? `status ${status}`
     throw new Error(`${program} ${words.at(-1)}: ${said}`, { cause: error })
   }
 }
