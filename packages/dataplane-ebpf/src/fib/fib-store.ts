@@ -22,11 +22,13 @@ export class FibStore {
   readonly rows: RouteRows
   readonly #links: RowLinks
   readonly #words: Uint32Array
+  readonly #grace: GracePeriods
   readonly #vrfs = new Map<number, Readonly<Record<IpFamily, FamilyFib>>>()
 
   /** @param fib words of the FIB's map @param routes words of the map of routes @param grace of the programs that read them */
   constructor(fib: Uint32Array, routes: Uint32Array, grace: GracePeriods) {
     this.#words = fib
+    this.#grace = grace
     this.memory = new BlockMemory(fib, grace)
     this.rows = new RouteRows(routes)
     this.#links = new RowLinks(this.rows.capacity)
@@ -78,13 +80,14 @@ export class FibStore {
 
   /**
    * Takes over what a dataplane before this one has left: builds the tries anew from the rows, beside those that programs read, which are given back
-   * after `publish`.
+   * after `publish`. What the one before gave back last may still be read by programs: it waits for them.
    *
    * @param roots of each VRF as programs read them now
    * @returns gives the old regions back, once programs were told of the new ones
-   * @throws FibFullError
+   * @throws FibFullError, LinuxError
    */
   restore(roots: ReadonlyMap<number, Roots>): () => void {
+    this.#grace.wait()
     const old = [...roots.values()].flatMap(({ root4, root6 }) => [root4, root6]).filter((root) => root !== 0)
     const regions = old.map((root) => this.memory.claim((root & ~LARGE_ROOT) - 1, this.#extentOf(root)))
     for (const [row, { vrf, family }] of this.rows.restore()) {

@@ -16,7 +16,7 @@ function memories(blocks: number, rows: number) {
   const open = (): FibStore => new FibStore(words, list, new GracePeriods({ wait: () => undefined, passed: () => Promise.resolve() }))
   const store = open()
   const all = new KernelRoutes(store)
-  return { words, store, all, routes: all.of(VRF), open }
+  return { words, list, store, all, routes: all.of(VRF), open }
 }
 
 /** What programs find for an IPv4 address; see `bpf/lookup.h`. */
@@ -147,6 +147,24 @@ describe('the memory of routes', () => {
     expect(store.publish(VRF, ({ root4 }) => root4)).toBe(0)
     for (const first of [2, 100, 200]) for (let vrf = first; vrf < first + 20; vrf++) store.remove(vrf)
     expect(store.memory.grow(1024 * BLOCK)).toHaveLength(1024 * BLOCK)
+  })
+
+  it('was taken by the next process while programs still read what the one before had given back', () => {
+    const { words, list, store, routes } = memories(1024, 1024)
+    routes.set(4, A, 0, 0, 0, 32, 7)
+    const root = store.publish(VRF, ({ root4 }) => root4)
+    routes.delete(4, A, 0, 0, 0, 32)
+    const roots = store.publish(VRF, (told) => told)
+    /** What a program finds that had the root of before, as its last act. */
+    let last: number | undefined
+    const grace = new GracePeriods({ wait: () => void (last ??= lookup4(words, root, A)), passed: () => new Promise(() => undefined) })
+    const before = lookup4(words, root, A)
+    const next = new FibStore(words, list, grace)
+    next.restore(new Map([[VRF, roots]]))()
+    const all = new KernelRoutes(next)
+    all.of(2).set(4, A, 0, 0, 0, 32, 9)
+    expect(last).toBe(before)
+    expect(lookup4(words, root, A)).not.toBe(before)
   })
 
   it('has the root of a VRF back that is removed', () => {

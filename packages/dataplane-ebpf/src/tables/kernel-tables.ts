@@ -177,7 +177,7 @@ export class KernelTables {
       const view = new View(VRF, value)
       found.set(id, { value, roots: { root4: view.get('root4'), root6: view.get('root6') } })
     }
-    if (found.size === 0) return
+    if (found.size === 0 && this.config.getLarge('generation') === 0) return
     const release = this.fib.restore(new Map(Array.from(found, ([id, { roots }]) => [id, roots])))
     for (const id of found.keys()) this.#publish(id)
     release()
