@@ -11,10 +11,15 @@ struct gateway {
 	__u64 believed_until;
 	/* Its family is 0 while the kernel's routes do not tell: they are looked up for each packet then. */
 	struct bpf_redir_neigh next;
-	__u32 reserved;
+	/* That was asked for, since rules of the host may go by it; without ECN. */
+	__u32 traffic_class;
 };
 
-__noinline int ask_gateway(struct __sk_buff *skb, struct gateway *gateway, const struct next_hop *hop, __u32 outer_class)
+/* Of a traffic class, without ECN; traffic class and flow label in the first word of IPv6. */
+#define DSCP 0xfc
+#define FLOW_INFORMATION 0x0fffffff
+
+__noinline int ask_gateway(struct __sk_buff *skb, struct gateway *gateway, const struct next_hop *hop)
 {
 	struct bpf_fib_lookup question = {};
 	struct config *config = configuration();
@@ -22,8 +27,11 @@ __noinline int ask_gateway(struct __sk_buff *skb, struct gateway *gateway, const
 	if (!gateway || !hop || !config)
 		return 0;
 	gateway->next.nh_family = 0;
+	/* As the headers say, by which the kernel would look up the packet. */
 	if (hop->family == 4)
-		question.tos = outer_class;
+		question.tos = hop->headers[1];
+	else
+		question.flowinfo = *(const word *)hop->headers & bpf_htonl(FLOW_INFORMATION);
 	if (!ask_routes(skb, config->uplink, hop, &question))
 		return 0;
 	/* The kernel wrote the gateway in the place of the destination, and its family, which may be another one. */
@@ -37,12 +45,15 @@ static __always_inline int redirect_by(struct __sk_buff *skb, __u32 uplink, stru
 					__u32 outer_class)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
+	__u32 traffic_class = outer_class & DSCP;
 
-	if (now >= gateway->believed_until) {
+	if (now >= gateway->believed_until || gateway->traffic_class != traffic_class) {
 		gateway->believed_until = now + BELIEVED;
-		ask_gateway(skb, gateway, hop, outer_class);
+		gateway->traffic_class = traffic_class;
+		ask_gateway(skb, gateway, hop);
 	}
-	if (!gateway->next.nh_family)
+	/* What rules of the host say of a mark, older kernels cannot be asked. */
+	if (!gateway->next.nh_family || skb->mark)
 		return bpf_redirect_neigh(uplink, 0, 0, 0);
 	return bpf_redirect_neigh(uplink, &gateway->next, sizeof(gateway->next), 0);
 }

@@ -5,7 +5,9 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { Capture } from '../../dataplane-tun/test/support/capture.js'
+import { readOuter, writeOuter } from '../../dataplane-tun/test/support/ip-packet.js'
+import { POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -87,5 +89,47 @@ describe.skipIf(missing() !== '')(titled('packets of known flows, where the host
     await moreArrives()
     stream.kill('SIGKILL')
     sink.kill('SIGKILL')
+  })
+
+  // The first packet of a flow went by the rule, and those behind it by the gateway of whichever class had been asked for.
+  it.each([4, 6] as const)('go by rules of the host for their traffic class, of two in one flow (IPv%i)', async (family) => {
+    const ip = (...words: string[]): string => sites.in(sites.short('site', 'a'), 'ip', `-${family}`, ...words)
+    const remote = `${UNDERLAY.b[family === 4 ? 0 : 1]}/${LENGTH[family]}`
+    for (const site of ['a', 'b'] as const) await sites.setUp(routers[site], site, ++generation, family, 'mpls-udp')
+    const tables = siteTransaction('a', ++generation, family)
+    const uniform = tables.nextHops.set.map((hop) =>
+      hop.action.type === 'tunnel' ? { ...hop, action: { ...hop.action, trafficClassModel: 'uniform' as const } } : hop,
+    )
+    expect(await routers.a.apply({ ...tables, nextHops: { set: uniform, remove: [] } })).toMatchObject({ status: 'applied', failures: [] })
+    ip('route', 'add', remote, 'via', NOBODY[family], 'dev', 'up0', 'table', '100')
+    ip('rule', 'add', 'tos', '0x10', 'lookup', '100')
+    using near = await Capture.open(sites.path(sites.short('red', 'a')), 'eth0')
+    using far = await Capture.open(sites.path(sites.short('red', 'b')), 'eth0')
+    const packet = (trafficClass: number, payload: number): Uint8Array =>
+      writeOuter({
+        source: IpAddress.parse(POD.a[0]),
+        destination: IpAddress.parse(POD.b[0]),
+        protocol: 17,
+        ttl: 64,
+        trafficClass,
+        sourcePort: 5000,
+        destinationPort: 5009,
+        payload: Uint8Array.of(payload),
+      })
+    const arrived: (readonly [trafficClass: number, payload: number])[] = []
+    const look = (): number => {
+      for (const bytes of far.take()) {
+        const { trafficClass, destinationPort, payload } = readOuter(bytes)
+        if (destinationPort === 5009) arrived.push([trafficClass, payload[0]])
+      }
+      return arrived.length
+    }
+    for (let turn = 0; turn < 10; turn++) {
+      for (const trafficClass of [0x10, 0]) near.send(packet(trafficClass, turn))
+      await expect.poll(look, { timeout: 20_000 }).toBeGreaterThan(turn)
+    }
+    expect(arrived).toEqual(Array.from({ length: 10 }, (_, turn) => [0, turn]))
+    ip('rule', 'del', 'tos', '0x10', 'lookup', '100')
+    ip('route', 'flush', 'table', '100')
   })
 })
