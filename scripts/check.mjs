@@ -93,7 +93,7 @@ function checkPackages() {
   return bad === 0 ? 0 : 1
 }
 
-/** Format and lint of the Rust sources, and whether the tracked types are those that the sources give. */
+/** Format, lint and unit tests of the Rust sources, and whether the tracked types are those that the sources give. */
 function checkNative() {
   if (!existsSync(join(root, 'Cargo.toml'))) return 0
   if (cargo === undefined) {
@@ -107,6 +107,9 @@ function checkNative() {
   else console.log('  not checked: format (cargo fmt is not installed)')
   if (has('clippy')) bad += tryRun(cargo, ['clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'], { env: cargoEnv })
   else console.log('  not checked: lint (cargo clippy is not installed)')
+  // Optimised, since that is how the build that comes before or behind has compiled what these crates depend on.
+  for (const crate of ['heddle-linux-core', 'heddle-ebpf-core', 'heddle-cni'])
+    bad += tryRun(cargo, ['test', '--quiet', '--release', '--locked', '-p', crate], { env: cargoEnv })
   bad += tryRun(node, ['scripts/build-native.mjs', '--check-types', '--no-install'], { env: cargoEnv })
   return bad === 0 ? 0 : 1
 }
