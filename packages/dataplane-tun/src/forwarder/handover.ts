@@ -1,6 +1,10 @@
-import { closeDescriptor, offerDescriptors, takeDescriptors } from '@heddle/linux'
+import { LinuxError, closeDescriptor, offerDescriptors, takeDescriptors } from '@heddle/linux'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { list, number, record, text } from '../protocol/json.js'
 import type { AdoptedReceivers } from './underlay.js'
+
+/** How long an offer that was announced may take to be there, milliseconds. */
+const PATIENCE = 5000
 
 /** Descriptors in one offer at most: what the kernel passes at once. */
 const CHUNK = 240
@@ -53,7 +57,7 @@ export async function takeHandover(path: string, offers: number): Promise<Handov
   const taken: number[] = []
   try {
     for (let index = 0; index < offers; index++) {
-      const one = await takeDescriptors(`${path}.${index}`)
+      const one = await takeOffer(`${path}.${index}`)
       taken.push(...one.fds)
       const names = list(record(JSON.parse(new TextDecoder().decode(one.bytes)), 'handover')['names'], 'names', (name) =>
         text(name, 'name'),
@@ -71,4 +75,18 @@ export async function takeHandover(path: string, offers: number): Promise<Handov
   }
   const devices = Array.from(fds).flatMap(([name, [fd]]) => (name.startsWith('port.') ? [{ port: Number(name.slice(5)), fd }] : []))
   return { receivers, bfd: fds.get('bfd') ?? [], devices }
+}
+
+/** Who offers says so before the threads that wait with the offers have begun. */
+async function takeOffer(path: string): ReturnType<typeof takeDescriptors> {
+  const deadline = performance.now() + PATIENCE
+  for (;;) {
+    try {
+      return await takeDescriptors(path)
+    } catch (error) {
+      const isToCome = error instanceof LinuxError && (error.code === 'ENOENT' || error.code === 'ECONNREFUSED')
+      if (!isToCome || performance.now() > deadline) throw error
+      await sleep(1)
+    }
+  }
 }
