@@ -233,6 +233,32 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
     route([])
   })
 
+  it('packets to a site go by the next hop that the host’s routes name, and by the other one once those change', async () => {
+    const at = family === 4 ? 0 : 1
+    const [via, length] =
+      family === 4 ? ([{ a: '198.51.100.1', b: '198.51.100.2' }, 24] as const) : ([{ a: 'fd00:2::1', b: 'fd00:2::2' }, 64] as const)
+    sites.in('site-a', ...`ip link add up1 type veth peer name up1 netns ${sites.name('site-b')}`.split(' '))
+    const route = (site: Site, verb: 'replace' | 'delete'): unknown =>
+      sites.in(`site-${site}`, ...`ip -${family} route ${verb} ${UNDERLAY[other[site]][at]} via ${via[other[site]]} dev up1`.split(' '))
+    for (const site of ['a', 'b'] as const) {
+      sites.in(`site-${site}`, ...'ip link set up1 up'.split(' '))
+      sites.in(`site-${site}`, ...`ip address add ${via[site]}/${length} dev up1${family === 6 ? ' nodad' : ''}`.split(' '))
+    }
+    // A link that is new takes packets only when the kernel has come to it.
+    await expect.poll(() => ping('site-a', via.b, ...UNHEARD)).toContain(' 2 received')
+    /** Packets that went by the second way, from site a; those that are sent in one piece count as one. */
+    const sent = (): number => Number(JSON.parse(sites.in('site-a', ...'ip -s -j link show up1'.split(' ')))[0].stats64.tx.packets)
+    for (const site of ['a', 'b'] as const) route(site, 'replace')
+    const [before, pings] = [sent(), 20]
+    expect(await ping('pod-a', POD.b[0], '-i', '0.01', '-c', String(pings))).toContain(` ${pings} received`)
+    expect(sent() - before).toBeGreaterThan(pings / 2)
+    for (const site of ['a', 'b'] as const) route(site, 'delete')
+    const behind = sent()
+    expect(await ping('pod-a', POD.b[0], '-i', '0.01', '-c', String(pings))).toContain(` ${pings} received`)
+    expect(sent() - behind).toBeLessThan(pings / 2)
+    sites.in('site-a', ...'ip link delete up1'.split(' '))
+  })
+
   it('a device that is deleted, or goes with its namespace, is told once, drops as port-down, and can be had again', async () => {
     const addresses = POD.a.map((address) => IpAddress.parse(address))
     const request = { netns: sites.path('pod-a'), ifname: 'eth0', addresses, mtu: 1400 }
