@@ -26,7 +26,7 @@ const END = 'heddle-guest-ended-with '
 function makeInitramfs(folder, version, command, into) {
   const root = mkdtempSync(join(tmpdir(), 'heddle-initramfs-'))
   try {
-    for (const name of ['bin', 'proc', 'sys', 'dev', 'host', 'modules']) mkdirSync(join(root, name))
+    for (const name of ['bin', 'proc', 'sys', 'dev', 'host', 'modules', 'project']) mkdirSync(join(root, name))
     copyFileSync('/bin/busybox', join(root, 'bin/busybox'))
     const modules = closureOf(folder, version)
     const names = modules.map((path) => {
@@ -67,7 +67,7 @@ function closureOf(folder, version) {
   return [...new Set(found)]
 }
 
-/** @param {readonly string[]} modules @param {readonly string[]} command */
+/** The project's folder is shown again where the guest's own temporary files hide it. @param {readonly string[]} modules @param {readonly string[]} command */
 function initScript(modules, command) {
   const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
   return `#!/bin/busybox sh
@@ -82,7 +82,9 @@ for folder in proc sys dev; do /bin/busybox mount -o bind /$folder /host/$folder
 /bin/busybox mount -t devpts devpts /host/dev/pts
 /bin/busybox mount -t tmpfs tmpfs /host/dev/shm
 /bin/busybox mount -t tmpfs tmpfs /host/run
+/bin/busybox mount -o bind '/host${process.cwd()}' /project
 /bin/busybox mount -t tmpfs tmpfs /host/tmp
+/bin/busybox mkdir -p '/host${process.cwd()}' && /bin/busybox mount -o bind /project '/host${process.cwd()}'
 /bin/busybox ip link set lo up
 /bin/busybox chroot /host /bin/sh -c "export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; cd '${process.cwd()}'; ${quoted.replaceAll('"', '\\"')}; echo ${END}\\$?"
 /bin/busybox poweroff -f
