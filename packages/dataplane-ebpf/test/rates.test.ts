@@ -20,6 +20,7 @@ import { bytesOf } from './support/twins.js'
 
 const PORT = 1
 const [INGRESS, EGRESS] = [0, 1]
+const ATTEMPTS = 100
 /** Nanoseconds of an octet at one bit a second. */
 const OCTET = 8_000_000_000n
 const ENDS = { 4: ['10.1.0.1', '10.2.0.1'], 6: ['fd01::1', 'fd02::1'] } as const
@@ -119,6 +120,21 @@ describe.skipIf(missing() !== '')(titled('rate limits in the programs'), () => {
       router.run(direction === EGRESS ? 'egress' : 'ingress', frame, segments)
       return Number(((timeOf(maps, direction) as bigint) - before) / OCTET)
     }
+    /** Likewise, where there is nothing but what a CPU remembers of the flow. */
+    const countedByMemory = (one: Train, frame: Uint8Array): number => {
+      // Without the device of the port, or the router's own addresses.
+      const [map, key] = one.direction === EGRESS ? (['devices', wordBytes(1)] as const) : (['locals', localKey(one.family)] as const)
+      const value = maps.object.lookup(map, key) as Uint8Array
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        maps.object.remove(map, key)
+        const octets = counted(one.direction, frame, one.segments)
+        maps.object.update(map, key, value)
+        if (octets > 0) return octets
+        // This thread may have come to another CPU, which has yet to see the flow.
+        counted(one.direction, frame, 0)
+      }
+      throw new TypeError('no CPU counts what it remembers')
+    }
     // Behind these the times are ahead of the clock, and move by what counts alone.
     for (const direction of [INGRESS, EGRESS])
       counted(direction, frameOf({ direction, family: 4, isTcp: false, options: [], payload: 1000, segments: 0 }), 0)
@@ -128,13 +144,7 @@ describe.skipIf(missing() !== '')(titled('rate limits in the programs'), () => {
         maps.forgetDecisions()
         expect(counted(one.direction, frame, one.segments)).toBe(octetsOf(one))
         expect(counted(one.direction, frame, 0)).toBe(octetsOf({ ...one, segments: 0 }))
-        // Without the device of the port, or the router's own addresses, there is but memory.
-        const [map, key] = one.direction === EGRESS ? (['devices', wordBytes(1)] as const) : (['locals', localKey(one.family)] as const)
-        const value = maps.object.lookup(map, key) as Uint8Array
-        maps.object.remove(map, key)
-        const known = counted(one.direction, frame, one.segments)
-        maps.object.update(map, key, value)
-        expect(known).toBe(octetsOf(one))
+        expect(countedByMemory(one, frame)).toBe(octetsOf(one))
         counts.known++
         if (octetsOf(one) > frame.length) counts.trains++
       }),
