@@ -23,25 +23,29 @@ export class RouteUses {
 
   /** Routes lead from one group to another each; see `move`. */
   moveAll(before: Int32Array, after: Uint32Array): void {
-    const byGroup = this.#byGroup
-    let more = 0
+    // Those in a row mostly come from one group and lead to one.
+    let from: number = NO_MATCH
+    let to: number = NO_MATCH
+    let routes = 0
     for (let route = 0; route < before.length; route++) {
-      const [from, to] = [before[route], after[route]]
-      if (from === to) continue
-      if (from < 0) more++
-      else byGroup[from] = (byGroup[from] ?? 0) - 1
-      byGroup[to] = (byGroup[to] ?? 0) + 1
+      if (before[route] !== from || after[route] !== to) {
+        this.move(from, to, routes)
+        from = before[route]
+        to = after[route]
+        routes = 0
+      }
+      routes++
     }
-    this.count += more
+    this.move(from, to, routes)
   }
 
-  /** A route leads from one group to another; `NO_MATCH`: there is none. */
-  move(before: number, after: number): void {
+  /** Routes lead from one group to another; `NO_MATCH`: there are none. */
+  move(before: number, after: number, routes = 1): void {
     if (before === after) return
-    if (before === NO_MATCH) this.count++
-    else this.#byGroup[before] = (this.#byGroup[before] ?? 0) - 1
-    if (after === NO_MATCH) this.count--
-    else this.#byGroup[after] = (this.#byGroup[after] ?? 0) + 1
+    if (before === NO_MATCH) this.count += routes
+    else this.#byGroup[before] = (this.#byGroup[before] ?? 0) - routes
+    if (after === NO_MATCH) this.count -= routes
+    else this.#byGroup[after] = (this.#byGroup[after] ?? 0) + routes
   }
 }
 
@@ -94,11 +98,8 @@ function programRun(
   fib: RouteTable,
   uses: RouteUses,
 ): void {
-  const groups = group.subarray(first, end)
-  const before = new Int32Array(end - first)
-  fib.setAll4?.(addresses, length.subarray(first, end), groups, before)
-  for (let row = 0; row < before.length; row += ROWS_AT_ONCE)
-    uses.moveAll(before.subarray(row, row + ROWS_AT_ONCE), groups.subarray(row, row + ROWS_AT_ONCE))
+  const routes = { addresses, lengths: length.subarray(first, end), values: group.subarray(first, end) }
+  fib.setAll4?.(routes, ({ before, values }) => uses.moveAll(before, values))
 }
 
 function programRow({ family, address, length, group }: RouteBatch, row: number, fib: RouteTable, uses: RouteUses): void {

@@ -1,14 +1,13 @@
-import { inParts4, NO_MATCH, PREFIXES_IN_PART, StrideTrie, type Prefixes4 } from '@heddle/core'
+import { inParts4, NO_MATCH, StrideTrie, type Prefixes4, type Values4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
 import { FibFullError, type BlockMemory } from './block-memory.js'
 import { HostRows } from './host-rows.js'
+import { HostRowWriter } from './host-writer.js'
 import type { RouteRows } from './route-rows.js'
 import type { RowLinks } from './row-list.js'
 
 /** From this many routes on, a root of 16 bits, 256 KiB, pays for itself. */
 const LARGE = 4096
-/** Entries of the hosts that are being set. */
-const entries = new Uint32Array(PREFIXES_IN_PART)
 /** Length of an IPv4 host's prefix. */
 const HOST4 = 32
 /** Bit of a root that takes 16 bits of the address; see `bpf/lookup.h`. */
@@ -111,40 +110,29 @@ export class FamilyFib {
   /**
    * As `set` of many IPv4 prefixes in turn, in a fraction of the time.
    *
-   * @param before gets the group that each had, `NO_MATCH` for a new one
+   * @param told gets them part by part, with the group that each had, `NO_MATCH` for a new one
    * @throws FibFullError when the memory or the rows may not have room for all of them; then nothing has changed that a lookup could see
    */
-  setAll4(addresses: Uint32Array, lengths: Uint8Array, groups: Uint32Array, before: Int32Array): void {
+  setAll4(routes: Values4, told: (part: Prefixes4) => void): void {
+    const { addresses, lengths } = routes
     const { room } = this.#rows
     if (addresses.length > room && this.#missing(addresses, lengths, room + 1) > room) throw this.#noRow()
     try {
       const trie = this.#trieFor(addresses, lengths)
-      trie.reserve4({ addresses, lengths })
-      inParts4({ addresses, lengths, values: groups, before }, (part) => this.#setPart4(trie, part))
+      trie.reserve4(routes)
+      const hosts = new HostRowWriter(this.vrf, this.#rows, this.#hosts)
+      inParts4(routes, (part) => {
+        if (hostsIn(part.lengths) < part.lengths.length) this.#setPrefixes4(part)
+        trie.insertAll4(part, hosts)
+        told(part)
+      })
+      this.#counts[this.#bits] += hosts.total
+      this.size += hosts.total
     } catch (error) {
       // As in `#insertNew`: without routes, a root would keep its blocks for nothing.
       if (this.size === 0) this.clear()
       throw error
     }
-  }
-
-  /** @returns how many are new */
-  #setPart4(trie: StrideTrie, part: Prefixes4): number {
-    const { lengths, values, before } = part
-    const hosts = hostsIn(lengths)
-    if (hosts < lengths.length) this.#setPrefixes4(part)
-    const added = trie.insertAll4(part, entries)
-    if (hosts === 0) return added
-    const { room } = this.#rows
-    this.#rows.addHosts4(this.vrf, part, this.#hosts, entries)
-    const hostsAdded = room - this.#rows.room
-    // What is named twice is new once, and in its row already.
-    if (hostsAdded < hosts)
-      for (let index = 0; index < before.length; index++)
-        if (lengths[index] === HOST4 && before[index] !== NO_MATCH) this.#rows.setGroup(this.#hosts.get(entries[index]), values[index])
-    this.#counts[this.#bits] += hostsAdded
-    this.size += hostsAdded
-    return added
   }
 
   /** Sets the prefixes of a part that are no hosts in their rows. */

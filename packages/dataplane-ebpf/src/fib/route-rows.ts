@@ -1,12 +1,12 @@
 import { NO_MATCH, RouteBatch, type Prefixes4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
-import type { HostRows } from './host-rows.js'
 import { ROW_ADDRESS, ROW_GROUP, ROW_PREFIX, ROW_VRF, ROW_WORDS, RouteIndex } from './route-index.js'
 
 /** Prefixes whose places are fetched together; what they need stays in the first cache. */
 const AT_ONCE = 256
 const IPV4 = 4 << 8
-const HOST4 = (4 << 8) | 32
+/** What the row of an IPv4 host has as its prefix. */
+export const HOST4 = (4 << 8) | 32
 const HOST6 = (6 << 8) | 128
 
 /** A route as its row has it. */
@@ -26,7 +26,8 @@ export interface RouteRow {
  * signed where they are parameters.
  */
 export class RouteRows {
-  readonly #words: Int32Array
+  /** All rows. */
+  readonly words: Int32Array
   readonly #index: RouteIndex
   readonly #free: number[] = []
   #next = 0
@@ -34,9 +35,9 @@ export class RouteRows {
   readonly #homes = new Int32Array(AT_ONCE)
 
   constructor(words: Uint32Array) {
-    this.#words = new Int32Array(words.buffer, words.byteOffset, words.length)
+    this.words = new Int32Array(words.buffer, words.byteOffset, words.length)
     this.capacity = Math.floor(words.length / ROW_WORDS)
-    this.#index = new RouteIndex(this.#words, this.capacity)
+    this.#index = new RouteIndex(this.words, this.capacity)
   }
 
   /** Routes that there is room for. */
@@ -47,20 +48,20 @@ export class RouteRows {
   /** Finds the rows that are there, and what is free between them. */
   *restore(): Generator<readonly [row: number, route: RouteRow]> {
     let last = -1
-    for (let row = 0; row < this.capacity; row++) if (this.#words[row * ROW_WORDS + ROW_PREFIX] !== 0) last = row
+    for (let row = 0; row < this.capacity; row++) if (this.words[row * ROW_WORDS + ROW_PREFIX] !== 0) last = row
     this.#next = last + 1
-    this.#words.fill(0, this.#next * ROW_WORDS)
+    this.words.fill(0, this.#next * ROW_WORDS)
     for (let row = 0; row <= last; row++) {
-      if (this.#words[row * ROW_WORDS + ROW_PREFIX] === 0) this.#free.push(row)
+      if (this.words[row * ROW_WORDS + ROW_PREFIX] === 0) this.#free.push(row)
       else {
-        if (!isHost(this.#words[row * ROW_WORDS + ROW_PREFIX])) this.#index.add(row)
+        if (!isHost(this.words[row * ROW_WORDS + ROW_PREFIX])) this.#index.add(row)
         yield [row, this.at(row)]
       }
     }
   }
 
   at(row: number): RouteRow {
-    const words = this.#words
+    const words = this.words
     const at = row * ROW_WORDS
     const prefix = words[at + ROW_PREFIX]
     return {
@@ -81,11 +82,11 @@ export class RouteRows {
   }
 
   groupOf(row: number): number {
-    return this.#words[row * ROW_WORDS + ROW_GROUP]
+    return this.words[row * ROW_WORDS + ROW_GROUP]
   }
 
   setGroup(row: number, group: number): void {
-    this.#words[row * ROW_WORDS + ROW_GROUP] = group
+    this.words[row * ROW_WORDS + ROW_GROUP] = group
   }
 
   /**
@@ -101,7 +102,7 @@ export class RouteRows {
   #write(vrf: number, prefix: number, w0: number, w1: number, w2: number, w3: number, group: number): number {
     const row = this.#free.length > 0 ? (this.#free.pop() as number) : this.#next++
     const at = row * ROW_WORDS
-    const words = this.#words
+    const words = this.words
     words[at + ROW_VRF] = vrf
     words[at + ROW_ADDRESS] = w0
     words[at + ROW_ADDRESS + 1] = w1
@@ -112,42 +113,14 @@ export class RouteRows {
     return row
   }
 
-  /**
-   * Adds the IPv4 hosts of a VRF that are new; there must be room. Other prefixes are passed over.
-   *
-   * @param prefixes `before` is `NO_MATCH` of those that are new
-   * @param hosts gets their rows @param entries theirs in the trie
-   */
-  addHosts4(vrf: number, { addresses, lengths, values, before }: Prefixes4, hosts: HostRows, entries: Uint32Array): void {
-    const words = this.#words
-    const free = this.#free
-    const { pageBits, mask } = hosts
-    // Here, as a constant of a module is a variable of its bundle, which is read and judged anew in each turn.
-    const [width, vrfAt, prefixAt, addressAt, groupAt, prefix] = [ROW_WORDS, ROW_VRF, ROW_PREFIX, ROW_ADDRESS, ROW_GROUP, HOST4]
-    let next = this.#next
-    let page = hosts.pageOf(0)
-    let number = 0
-    for (let index = 0; index < addresses.length; index++) {
-      if (before[index] >= 0 || lengths[index] !== 32) continue
-      // What was never taken is zero.
-      const row = free.length === 0 ? next++ : this.#cleared(free.pop() as number)
-      const at = Math.imul(row, width)
-      words[at + vrfAt] = vrf
-      words[at + addressAt] = addresses[index] | 0
-      words[at + groupAt] = values[index] | 0
-      words[at + prefixAt] = prefix
-      const entry = entries[index] | 0
-      if (entry >> pageBits !== number) {
-        number = entry >> pageBits
-        page = hosts.pageOf(number)
-      }
-      page[entry & mask] = row
-    }
-    this.#next = next
+  /** A row of zeros to be written; there must be room. */
+  take(): number {
+    // What was never taken is zero.
+    return this.#free.length === 0 ? this.#next++ : this.#cleared(this.#free.pop() as number)
   }
 
   #cleared(row: number): number {
-    this.#words.fill(0, row * ROW_WORDS, (row + 1) * ROW_WORDS)
+    this.words.fill(0, row * ROW_WORDS, (row + 1) * ROW_WORDS)
     return row
   }
 
@@ -180,8 +153,8 @@ export class RouteRows {
   }
 
   delete(row: number): void {
-    if (!isHost(this.#words[row * ROW_WORDS + ROW_PREFIX])) this.#index.delete(row)
-    this.#words[row * ROW_WORDS + ROW_PREFIX] = 0
+    if (!isHost(this.words[row * ROW_WORDS + ROW_PREFIX])) this.#index.delete(row)
+    this.words[row * ROW_WORDS + ROW_PREFIX] = 0
     this.#free.push(row)
   }
 
@@ -189,7 +162,7 @@ export class RouteRows {
   batch(): RouteBatch {
     const batch = new RouteBatch(this.#next - this.#free.length)
     for (let row = 0; row < this.#next; row++) {
-      if (this.#words[row * ROW_WORDS + ROW_PREFIX] === 0) continue
+      if (this.words[row * ROW_WORDS + ROW_PREFIX] === 0) continue
       const { vrf, family, w0, w1, w2, w3, length, group } = this.at(row)
       batch.pushWords(vrf, family, w0, w1, w2, w3, length, group)
     }

@@ -1,4 +1,5 @@
-import { FibTable, NO_MATCH } from '@heddle/core'
+import { FibTable, NO_MATCH, type Values4 } from '@heddle/core'
+import type { RouteTable } from '@heddle/forwarding'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { LARGE_ROOT } from '../fib/family-fib.js'
@@ -30,6 +31,21 @@ function lookup4(words: Uint32Array, root: number, address: number): number {
   return entry - 1
 }
 
+/** A prefix that was set with others, and the value that it had. */
+interface Told {
+  readonly key: string
+  readonly had: number
+}
+
+/** Sets many routes; what the table tells of them: each in their order, as tables go through those that are not equal in any. */
+function toldOf(table: Pick<RouteTable, 'setAll4'>, routes: Values4): readonly Told[] {
+  const told: Told[] = []
+  table.setAll4?.(routes, ({ addresses, lengths, before }) => {
+    for (const [row, had] of before.entries()) told.push({ key: `${addresses[row]}/${lengths[row]}`, had })
+  })
+  return told.toSorted((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key)))
+}
+
 const word = fc.constantFrom(0, 1, 0x0a000000, 0xffffffff, 0x80000000)
 const change = fc.record({
   isRemoval: fc.boolean(),
@@ -51,15 +67,12 @@ describe('the routes that programs look up, as an engine has them', () => {
           else expect(routes.set(...key, group)).toBe(table.set(...key, group))
           if (group === 3 && family === 4 && !isRemoval) {
             // A few at once, one of them named twice.
-            const many = [
-              Uint32Array.of(words[1], words[0], words[1]),
-              Uint8Array.of(32, words[1] === 0 ? 0 : 32, 32),
-              Uint32Array.of(1, 2, 3),
-            ] as const
-            const [one, other] = [new Int32Array(3), new Int32Array(3)]
-            routes.setAll4?.(...many, one)
-            table.setAll4(...many, other)
-            expect(one).toEqual(other)
+            const many = {
+              addresses: Uint32Array.of(words[1], words[0], words[1]),
+              lengths: Uint8Array.of(32, words[1] === 0 ? 0 : 32, 32),
+              values: Uint32Array.of(1, 2, 3),
+            }
+            expect(toldOf(routes, many)).toEqual(toldOf(table, many))
           }
           expect([routes.size, routes.get(...key)]).toEqual([table.size, table.get(...key)])
         }
@@ -90,15 +103,23 @@ describe('the routes that programs look up, as an engine has them', () => {
             address: (0x0a00_0000 | (length === 32 ? address : address & ~(0xffff_ffff >>> length))) >>> 0,
             length,
           }))
-          const before = new Int32Array(masked.length)
-          const columns = [Uint32Array.from(masked, (row) => row.address), Uint8Array.from(masked, (row) => row.length)] as const
-          const failures = all.failuresOf(() => routes.setAll4?.(...columns, new Uint32Array(masked.length).fill(group), before))
+          const columns = {
+            addresses: Uint32Array.from(masked, (row) => row.address),
+            lengths: Uint8Array.from(masked, (row) => row.length),
+            values: new Uint32Array(masked.length).fill(group),
+          }
+          let told: readonly Told[] = []
+          const failures = all.failuresOf(() => (told = toldOf(routes, columns)))
           expect(failures.every(({ code }) => code === 'dataplane.limit')).toBe(true)
           const refused = new Set(failures.map(({ object }) => object.key))
-          for (const [index, { address, length }] of masked.entries()) {
+          const before = new Map<string, number[]>(told.map(({ key }) => [key, []]))
+          for (const { key, had } of told) before.get(key)?.push(had)
+          expect(told).toHaveLength(masked.length)
+          for (const { address, length } of masked) {
             const octets = [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff)
-            if (!refused.has(`${VRF} ${octets.join('.')}/${length}`)) table.set(4, address, 0, 0, 0, length, group)
-            else expect(before[index]).toBe(group) // so that nobody counts it as moved
+            const had = before.get(`${address}/${length}`)?.shift()
+            if (refused.has(`${VRF} ${octets.join('.')}/${length}`)) expect(had).toBe(group) // so that nobody counts it as moved
+            else expect(had).toBe(table.set(4, address, 0, 0, 0, length, group))
           }
           const root4 = store.publish(VRF, (roots) => roots.root4)
           const found = masked.map(({ address }) => lookup4(words, root4, address))
@@ -184,8 +205,7 @@ describe('the memory of routes', () => {
     }
     const many = Uint32Array.from({ length: 520 }, (_, index) => 0x0b00_0000 + (index << 8))
     const setMany = (length: number): void => {
-      const columns = [many, new Uint8Array(520).fill(length), new Uint32Array(520).fill(6)] as const
-      routes.setAll4?.(...columns, new Int32Array(520))
+      toldOf(routes, { addresses: many, lengths: new Uint8Array(520).fill(length), values: new Uint32Array(520).fill(6) })
     }
     for (const length of [24, 32]) {
       expect(all.failuresOf(() => setMany(length))).toHaveLength(520)
@@ -242,9 +262,9 @@ describe('the memory of routes', () => {
   it('stayed with a large root that no route fitted into', () => {
     const { words, store, all, routes } = memories(256, 8192)
     const addresses = Uint32Array.from({ length: 4096 }, (_, index) => A + index)
-    const columns = [addresses, new Uint8Array(4096).fill(32), new Uint32Array(4096).fill(5)] as const
+    const columns = { addresses, lengths: new Uint8Array(4096).fill(32), values: new Uint32Array(4096).fill(5) }
     // What the first is refused for, those behind it have.
-    expect(all.failuresOf(() => routes.setAll4?.(...columns, new Int32Array(4096)))).toHaveLength(1)
+    expect(all.failuresOf(() => toldOf(routes, columns))).toHaveLength(1)
     const root = store.publish(VRF, ({ root4 }) => root4)
     expect(addresses.filter((address) => lookup4(words, root, address) === 5)).toHaveLength(4095)
   })

@@ -1,4 +1,4 @@
-import { NO_MATCH, RouteBatch, type ApplyFailure } from '@heddle/core'
+import { NO_MATCH, RouteBatch, type ApplyFailure, type Prefixes4, type Values4 } from '@heddle/core'
 import type { RouteTable } from '@heddle/forwarding'
 import type { IpFamily } from '@heddle/wire'
 import { FibFullError } from '../fib/block-memory.js'
@@ -11,6 +11,8 @@ export class KernelRoutes {
   readonly #store: FibStore
   #failures: ApplyFailure[] = []
   #isLoading = false
+  readonly #written = new Set<number>()
+  #lastWritten = -1
 
   constructor(store: FibStore) {
     this.#store = store
@@ -39,8 +41,22 @@ export class KernelRoutes {
   /** What the memory had no room for in `work`. */
   failuresOf(work: () => void): ApplyFailure[] {
     this.#failures = []
+    this.#written.clear()
+    this.#lastWritten = -1
     work()
     return this.#failures
+  }
+
+  /** VRFs whose routes `work` of the last `failuresOf` has set or deleted. */
+  get written(): ReadonlySet<number> {
+    return this.#written
+  }
+
+  /** Notes that routes of a VRF are set or deleted. */
+  note(vrf: number): void {
+    if (vrf === this.#lastWritten) return
+    this.#lastWritten = vrf
+    this.#written.add(vrf)
   }
 
   /** @throws what is no lack of room */
@@ -74,6 +90,7 @@ class VrfRoutes implements RouteTable {
 
   set(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number, value: number): number {
     if (this.#all.isLoading) return NO_MATCH
+    this.#all.note(this.#vrf)
     const fib = this.#store.of(this.#vrf, family)
     try {
       return fib.set(w0 | 0, w1 | 0, w2 | 0, w3 | 0, length, value)
@@ -83,21 +100,27 @@ class VrfRoutes implements RouteTable {
     }
   }
 
-  setAll4(addresses: Uint32Array, lengths: Uint8Array, values: Uint32Array, before: Int32Array): void {
+  setAll4(routes: Values4, told: (part: Prefixes4) => void): void {
+    const { addresses, lengths, values } = routes
+    const singly = (): Prefixes4 => {
+      const before = addresses.map((address, row) => this.set(4, address, 0, 0, 0, lengths[row], values[row]))
+      return { ...routes, before: new Int32Array(before.buffer) }
+    }
     if (this.#all.isLoading) {
-      before.fill(NO_MATCH)
+      told(singly())
       return
     }
+    this.#all.note(this.#vrf)
     try {
-      this.#store.of(this.#vrf, 4).setAll4(addresses, lengths, values, before)
+      this.#store.of(this.#vrf, 4).setAll4(routes, told)
     } catch (error) {
       if (!(error instanceof FibFullError)) throw error
-      // There is no room for all of them, but for some.
-      for (let row = 0; row < addresses.length; row++) before[row] = this.set(4, addresses[row], 0, 0, 0, lengths[row], values[row])
+      told(singly()) // there is no room for all of them, but for some
     }
   }
 
   delete(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number): boolean {
+    this.#all.note(this.#vrf)
     return this.#store.of(this.#vrf, family).delete(w0 | 0, w1 | 0, w2 | 0, w3 | 0, length)
   }
 

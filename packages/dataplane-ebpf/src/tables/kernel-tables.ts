@@ -1,12 +1,4 @@
-import {
-  keepsFlows,
-  type ApplyFailure,
-  type DataplaneState,
-  type FibTransaction,
-  type ObjectKind,
-  type PortObject,
-  type RouteBatch,
-} from '@heddle/core'
+import { keepsFlows, type ApplyFailure, type DataplaneState, type FibTransaction, type ObjectKind, type PortObject } from '@heddle/core'
 import type { MacAddress } from '@heddle/wire'
 import { FibStore, type Roots } from '../fib/fib-store.js'
 import { GracePeriods } from '../fib/grace-periods.js'
@@ -116,7 +108,7 @@ export class KernelTables {
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
     failures.push(...this.routes.failuresOf(setRoutes))
-    for (const id of vrfsIn(transaction.routes)) if (!removedVrfs.has(id) && this.fib.isMoved(id)) this.#publish(id)
+    for (const id of this.routes.written) if (!removedVrfs.has(id) && this.fib.isMoved(id)) this.#publish(id)
 
     const remove = (map: string, keys: readonly number[]): void => {
       for (const key of keys) this.#maps.delete(map, key)
@@ -221,19 +213,6 @@ export class KernelTables {
       this.#maps.set('next_hops', id, encodeNextHop(hop, this.#ownMac(hop)))
     }
   }
-}
-
-/** VRFs that rows of a batch are of. */
-function vrfsIn({ vrf, count }: RouteBatch): ReadonlySet<number> {
-  const found = new Set<number>()
-  // They come table by table.
-  let last = -1
-  for (let row = 0; row < count; row++) {
-    if (vrf[row] === last) continue
-    last = vrf[row]
-    found.add(last)
-  }
-  return found
 }
 
 function rootsOf({ root4, root6 }: Roots): [number, number] {

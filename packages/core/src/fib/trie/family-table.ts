@@ -1,7 +1,7 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { NO_REGIONS, type FamilyRegions } from './fib-reader.js'
 import { HostTable } from './host-table.js'
-import type { Prefixes4 } from './near.js'
+import type { Prefixes4, Values4 } from './near.js'
 import { inParts4 } from './parts.js'
 import { LARGE_ROOT_BITS, NO_MATCH, StrideTrie, type Cover } from './stride-trie.js'
 import { BLOCK_BITS } from './trie-blocks.js'
@@ -54,17 +54,19 @@ export class FamilyTable {
     return before
   }
 
-  /** As `set` for many IPv4 prefixes in turn. @param before gets what `set` returns of each */
-  setAll4(addresses: Uint32Array, lengths: Uint8Array, values: Uint32Array, before: Int32Array): void {
-    const prefixes = { addresses, lengths, values, before }
+  /** As `set` for many IPv4 prefixes in turn. @param told gets them part by part, with what `set` returns of each */
+  setAll4(routes: Values4, told: (part: Prefixes4) => void): void {
+    const { length } = routes.addresses
     const more = LARGE - this.size
-    if (!this.#isLarge && addresses.length >= more && this.#missing(prefixes, more) >= more) this.#enlarge()
-    if (this.#isLarge && this.#trie !== undefined) this.#setAllIn4(this.#trie, prefixes)
+    if (!this.#isLarge && length >= more && this.#missing(routes, more) >= more) this.#enlarge()
+    if (this.#isLarge && this.#trie !== undefined) this.#setAllIn4(this.#trie, routes, told)
     else {
-      const counts = countsOf(lengths)
+      const counts = countsOf(routes.lengths)
       this.#reserve4(counts)
+      const prefixes = { ...routes, before: new Int32Array(length) }
       this.#rememberAll4(prefixes, counts)
       this.#insertAll4(prefixes)
+      told(prefixes)
     }
     this.#publish()
   }
@@ -108,7 +110,7 @@ export class FamilyTable {
   }
 
   /** How many of many IPv4 prefixes are not there; one that is named twice counts twice. @param most that are counted */
-  #missing({ addresses, lengths }: Prefixes4, most: number): number {
+  #missing({ addresses, lengths }: Values4, most: number): number {
     if (this.size === 0) return Math.min(addresses.length, most)
     let missing = 0
     for (let row = 0; row < addresses.length && missing < most; row++)
@@ -116,15 +118,14 @@ export class FamilyTable {
     return missing
   }
 
-  #setAllIn4(trie: StrideTrie, prefixes: Prefixes4): void {
+  #setAllIn4(trie: StrideTrie, routes: Values4, told: (part: Prefixes4) => void): void {
     // Before anything has changed: there may be no memory.
-    this.#reserve4(countsOf(prefixes.lengths))
-    trie.reserve4(prefixes)
-    inParts4(prefixes, (part) => {
+    this.#reserve4(countsOf(routes.lengths))
+    trie.reserve4(routes)
+    inParts4(routes, (part) => {
       this.#rememberAll4(part, countsOf(part.lengths))
-      const added = trie.insertAll4(part)
-      this.size += added
-      return added
+      this.size += trie.insertAll4(part)
+      told(part)
     })
   }
 

@@ -97,14 +97,24 @@ function rows(next: (below: number) => number, count: number, first: number): Ro
   })
 }
 
-function setAll(table: FibTable, batch: readonly Row[]): Int32Array {
-  const before = new Int32Array(batch.length)
+/** What the table told of each row: of equal prefixes, it tells in their order. */
+function setAll(table: FibTable, batch: readonly Row[]): number[] {
+  const told = new Map<string, number[]>()
   table.setAll4(
-    Uint32Array.from(batch, (row) => row.address),
-    Uint8Array.from(batch, (row) => row.length),
-    Uint32Array.from(batch, (row) => row.value),
-    before,
+    {
+      addresses: Uint32Array.from(batch, (row) => row.address),
+      lengths: Uint8Array.from(batch, (row) => row.length),
+      values: Uint32Array.from(batch, (row) => row.value),
+    },
+    ({ addresses, lengths, values, before }) => {
+      for (const [row, had] of before.entries()) {
+        const key = `${addresses[row]}/${lengths[row]} ${values[row]}`
+        told.set(key, [...(told.get(key) ?? []), had])
+      }
+    },
   )
+  const before = batch.map(({ address, length, value }) => told.get(`${address}/${length} ${value}`)?.shift() ?? NaN)
+  expect([...told.values()].flat()).toEqual([])
   return before
 }
 
@@ -156,7 +166,7 @@ test('many routes for which there is no memory leave a large table as it was', (
   // In no order, each behind a block of its own.
   const addresses = Uint32Array.from({ length: 6000 }, (_, net) => 0x1400_0000 + (5999 - net) * 0x1_0000)
   const lengths = new Uint8Array(6000).fill(26)
-  const set = (): void => table.setAll4(addresses, lengths, new Uint32Array(6000).fill(7), new Int32Array(6000))
+  const set = (): void => table.setAll4({ addresses, lengths, values: new Uint32Array(6000).fill(7) }, () => undefined)
   isFull = true
   expect(set).toThrow('no memory')
   expect(table.size).toBe(size)

@@ -2,6 +2,7 @@ import type { IpAddress, IpFamily, IpPrefix } from '@heddle/wire'
 import { FamilyTable } from './family-table.js'
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { lookupIn4, lookupIn6, type FamilyRegions, type FibRegions } from './fib-reader.js'
+import type { Prefixes4, Values4 } from './near.js'
 
 /**
  * Longest-prefix match of one VRF, both families: (prefix) → value. A family starts compact, with its host routes in a hash and the rest in a trie
@@ -51,10 +52,11 @@ export class FibTable {
   /**
    * As `set` for many IPv4 routes, one after the other, in a fraction of the time.
    *
-   * @param before gets what `set` returns of each
+   * @param told gets them part by part, near ones together and equal ones in their order, with what `set` returns of each as `before`; the part is
+   * another one behind the call
    */
-  setAll4(addresses: Uint32Array, lengths: Uint8Array, values: Uint32Array, before: Int32Array): void {
-    this.#v4.setAll4(addresses, lengths, values, before)
+  setAll4(routes: Values4, told: (part: Prefixes4) => void): void {
+    this.#v4.setAll4(routes, told)
     this.#follow()
   }
 

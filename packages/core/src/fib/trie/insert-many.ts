@@ -1,18 +1,35 @@
 import type { Prefixes4 } from './near.js'
 import { BLOCK, CHILD, type TrieBlocks } from './trie-blocks.js'
 
+/** Length of a host's prefix. */
+const HOST = 32
+
 /** The way to the block that is being written, which rows in a row have in common: one at a time. */
 const way = new Uint32Array(4)
+
+/** Sets the IPv4 hosts of a trie whose owner keeps more of each than its entry: one pass writes both. */
+export interface HostWriter {
+  /**
+   * Sets hosts in their entries, and tells `before` of them: those of one block that come in a row.
+   *
+   * @param words entries of the trie @param lengths by entry: prefix length + 1 that its value came from @param base entry of the block's first address
+   * @param first row of the first of them
+   * @returns the first row behind them
+   */
+  write(words: Uint32Array, lengths: Uint8Array, base: number, prefixes: Prefixes4, first: number): number
+  /** How many of those written last were new. */
+  readonly added: number
+}
 
 /**
  * Inserts many IPv4 prefixes, for which there must be room: those of one block in a row find their way once.
  *
  * @param levels at how many bits of an address each level ends
  * @param prefixes `before` says which are new, and is told of those that end where a level does
- * @param entries gets the entries of addresses
+ * @param hosts sets the hosts among them
  * @returns how many are new
  */
-export function insertMany4(blocks: TrieBlocks, levels: readonly number[], prefixes: Prefixes4, entries: Uint32Array | undefined): number {
+export function insertMany4(blocks: TrieBlocks, levels: readonly number[], prefixes: Prefixes4, hosts: HostWriter | undefined): number {
   const { addresses, lengths } = prefixes
   let added = 0
   for (let row = 0; row < addresses.length;) {
@@ -20,8 +37,15 @@ export function insertMany4(blocks: TrieBlocks, levels: readonly number[], prefi
     while (lengths[row] > levels[level]) level++
     const base = blockOf(blocks, levels, level, addresses[row])
     const start = level === 0 ? 0 : levels[level - 1]
-    const end = endOfBlock(prefixes, row, start, levels[level])
-    const fresh = insertInto(blocks, base, start, levels[level], prefixes, row, end, entries)
+    let end: number
+    let fresh: number
+    if (hosts !== undefined && lengths[row] === HOST) {
+      end = hosts.write(blocks.words, blocks.lengths, base, prefixes, row)
+      fresh = hosts.added
+    } else {
+      end = endOfBlock(prefixes, row, start, levels[level])
+      fresh = insertInto(blocks, base, start, levels[level], prefixes, row, end)
+    }
     for (let above = 0; above < level; above++) blocks.population[way[above]] += fresh
     added += fresh
     row = end
@@ -64,7 +88,6 @@ function insertInto(
   { addresses, lengths, values, before }: Prefixes4,
   first: number,
   last: number,
-  entries: Uint32Array | undefined,
 ): number {
   const { words, lengths: sources } = blocks
   const [shift, mask] = [32 - end, (1 << (end - start)) - 1]
@@ -81,7 +104,6 @@ function insertInto(
       before[row] = sources[entry] === end + 1 ? word - 1 : -1
       sources[entry] = end + 1
       words[entry] = values[row] + 1
-      if (entries !== undefined) entries[row] = entry
     } else {
       const block = word & ~CHILD
       before[row] = blocks.own[block] - 1

@@ -1,7 +1,5 @@
+import { ROWS_AT_ONCE } from './near.js'
 import { BLOCK, CHILD } from './trie-blocks.js'
-
-/** Rows that one call goes through: V8 may let a loop go on to its end in the slow code with which it began, but begins each call with the best. */
-const ROWS_AT_ONCE = 4096
 
 /**
  * How many blocks IPv4 prefixes need that a trie does not have yet.

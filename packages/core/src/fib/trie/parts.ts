@@ -1,33 +1,29 @@
-import { parted, partingOf, tellBefore, type Prefixes4 } from './near.js'
+import { parted, partingOf, type Prefixes4, type Values4 } from './near.js'
 
 /** Prefixes of a part: what they need stays in the second cache. */
 export const PREFIXES_IN_PART = 8192
-/** A prefix that is new; see `NO_MATCH`. */
-const NEW = -1
+
+/** What those of a part had: one part at a time. */
+const befores = new Int32Array(PREFIXES_IN_PART)
 
 /**
- * Visits many IPv4 prefixes in parts of at most `PREFIXES_IN_PART`: those that are near each other together, equal ones in their order. What `before` of a
- * part is made to say is told of the prefixes.
+ * Visits many IPv4 prefixes in parts of at most `PREFIXES_IN_PART`: those that are near each other together, equal ones in their order.
  *
- * @param each gets a part; returns how many of it are new
+ * @param each gets a part, whose `before` it finds out; it is another part's behind the call
  */
-export function inParts4(prefixes: Prefixes4, each: (part: Prefixes4) => number): void {
+export function inParts4(prefixes: Values4, each: (part: Prefixes4) => void): void {
   const shift = partingOf(prefixes.addresses)
   const near = shift === undefined ? prefixes : parted(prefixes, shift)
-  const count = prefixes.before.length
-  let added = 0
-  for (let first = 0; first < count; first += PREFIXES_IN_PART) added += each(slice(near, first))
-  if (shift === undefined) return
-  if (added === count) prefixes.before.fill(NEW)
-  else tellBefore(prefixes, near, shift)
+  for (let first = 0; first < near.addresses.length; first += PREFIXES_IN_PART) each(slice(near, first))
 }
 
-function slice({ addresses, lengths, values, before }: Prefixes4, first: number): Prefixes4 {
+function slice({ addresses, lengths, values }: Values4, first: number): Prefixes4 {
   const end = first + PREFIXES_IN_PART
+  const some = addresses.subarray(first, end)
   return {
-    addresses: addresses.subarray(first, end),
+    addresses: some,
     lengths: lengths.subarray(first, end),
     values: values.subarray(first, end),
-    before: before.subarray(first, end),
+    before: befores.subarray(0, some.length),
   }
 }

@@ -1,5 +1,5 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
-import { insertMany4, pushValue } from './insert-many.js'
+import { insertMany4, pushValue, type HostWriter } from './insert-many.js'
 import { missingBlocks4 } from './missing-blocks.js'
 import type { Prefixes4 } from './near.js'
 import { BLOCK, BLOCK_BITS, CHILD, TrieBlocks } from './trie-blocks.js'
@@ -80,11 +80,11 @@ export class StrideTrie {
    * As `insert` of many IPv4 prefixes, for which there must be room: those of one block in a row find their way once.
    *
    * @param prefixes `before` says which are new, and is told of those that are whole
-   * @param entries gets the entries of addresses; see `hostEntry`
+   * @param hosts sets the hosts among them
    * @returns how many are new
    */
-  insertAll4(prefixes: Prefixes4, entries?: Uint32Array): number {
-    return insertMany4(this.#blocks, this.#levels, prefixes, entries)
+  insertAll4(prefixes: Prefixes4, hosts?: HostWriter): number {
+    return insertMany4(this.#blocks, this.#levels, prefixes, hosts)
   }
 
   /** Value of a whole prefix, `NO_MATCH` without one. */
