@@ -193,6 +193,8 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
       await fc.assert(
         fc.asyncProperty(world, fc.array(flow, { minLength: 16, maxLength: 16 }), async (drawn, flows) => {
           const engine = newEngine()
+          // A limit that is set again as it was goes on; the forwarder in TypeScript is a new one.
+          for (const [key] of router.parts.maps.entries('rates')) router.parts.maps.delete('rates', key)
           expect(engine.apply(tablesOf(1, drawn))).toMatchObject({ status: 'applied', failures: [] })
           expect(await router.apply(tablesOf(++generation, drawn, before))).toMatchObject({ status: 'applied', failures: [] })
           before = drawn
