@@ -86,7 +86,7 @@ static __always_inline int send_across(struct xdp_md *xdp, struct config *config
 				       struct next_hop *hop, const struct fill *fill)
 {
 	struct scratch *scratch_ = scratch();
-	struct neighbour *neighbour = neighbour_to(xdp, config->uplink, hop);
+	struct neighbour *neighbour = neighbour_to(xdp, config->uplink, hop, fill->outer_class);
 	__u32 size = hop->size;
 	__u8 *frame;
 

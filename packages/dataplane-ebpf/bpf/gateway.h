@@ -15,8 +15,7 @@ struct gateway {
 	__u32 traffic_class;
 };
 
-/* Of a traffic class, without ECN; traffic class and flow label in the first word of IPv6. */
-#define DSCP 0xfc
+/* Traffic class and flow label in the first word of IPv6. */
 #define FLOW_INFORMATION 0x0fffffff
 
 __noinline int ask_gateway(struct __sk_buff *skb, struct gateway *gateway, const struct next_hop *hop)

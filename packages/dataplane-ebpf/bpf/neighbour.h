@@ -20,6 +20,9 @@
 #define ADDRESS_IPV4 2
 #define ADDRESS_IPV6 10
 
+/* Of a traffic class, without ECN: rules of the host may go by it. */
+#define DSCP 0xfc
+
 struct neighbour {
 	__u32 local[4];
 	__u32 remote[4];
@@ -27,7 +30,8 @@ struct neighbour {
 	__u64 confirmed_until;
 	/* Of the neighbour and of the uplink, as they begin a frame. */
 	__u8 addresses[12];
-	__u32 reserved;
+	/* That was asked for. */
+	__u32 traffic_class;
 };
 
 struct {
@@ -85,11 +89,15 @@ static __always_inline struct neighbour *known_neighbour(const struct next_hop *
 	return neighbour;
 }
 
-/* The neighbour on the way to the far end of a tunnel; 0 when the packet had better go by the kernel's own output. */
-static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 uplink, const struct next_hop *hop)
+/*
+ * The neighbour on the way to the far end of a tunnel; 0 when the packet had better go by the kernel's own output. `outer_class`: traffic class of the header
+ * that the packet gets
+ */
+static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 uplink, const struct next_hop *hop, __u32 outer_class)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct neighbour *neighbour = known_neighbour(hop, now);
+	__u32 traffic_class = outer_class & DSCP;
 	struct bpf_fib_lookup question = {};
 
 	if (!neighbour)
@@ -99,12 +107,17 @@ static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 
 		neighbour->confirmed_until = now + CONFIRMED;
 		return 0;
 	}
-	if (now < neighbour->believed_until)
+	if (now < neighbour->believed_until && neighbour->traffic_class == traffic_class)
 		return neighbour;
+	if (hop->family == 4)
+		question.tos = traffic_class;
+	else
+		question.flowinfo = bpf_htonl(traffic_class << 20);
 	if (!ask_routes(xdp, uplink, hop, &question))
 		return 0;
 	__builtin_memcpy(neighbour->addresses, question.dmac, 6);
 	__builtin_memcpy(neighbour->addresses + 6, question.smac, 6);
+	neighbour->traffic_class = traffic_class;
 	neighbour->believed_until = now + BELIEVED;
 	return neighbour;
 }

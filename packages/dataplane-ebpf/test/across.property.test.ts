@@ -20,7 +20,7 @@ import { byEngine, bytesOf, CARRIED, newEngine, packetInput, singleMemberTables,
 
 const [XDP_DROP, XDP_PASS, XDP_TX, TC_REDIRECT] = [1, 2, 3, 7]
 const ETHERNET = 14
-const MAC = { own: '02:00:00:00:00:01', far: '02:00:00:00:00:02' } as const
+const MAC = { own: '02:00:00:00:00:01', far: '02:00:00:00:00:02', other: '02:00:00:00:00:03' } as const
 const SPACE = 'across'
 
 /** Tables of a router that sends on: their ports become tunnels, sources are mostly known, every VRF has a way out, half of them have no services. */
@@ -258,5 +258,41 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
     const rounds = Array.from({ length: 40 }, () => frames.map((frame) => runOnce(frame).verdict))
     // The first of each CPU goes by tc, and one in five seconds.
     expect(rounds.flat().filter((verdict) => verdict === XDP_TX).length).toBeGreaterThan(rounds.length * 1.5)
+  })
+  // Packets of all classes went where those without one go.
+  it.each([4, 6] as const)('sends on by rules of the host for the traffic class, of two that go by turns (IPv%i)', async (family) => {
+    const ip = (line: string): string => space.namespaces.in(SPACE, 'ip', `-${family}`, ...line.split(' '))
+    const [remote, gateway] = [IpAddress.parse(family === 4 ? '198.51.100.1' : '2001:db8:ffff::1'), PEERS[family][2]]
+    ip(`neighbour replace ${gateway} lladdr ${MAC.other} nud permanent dev up0`)
+    ip(`route add ${remote} via ${PEERS[family][0]}`)
+    ip(`route add ${remote} via ${gateway} table 100`)
+    ip('rule add tos 0x10 lookup 100')
+    const action = { ...TUNNEL, local: LOCAL[family], remote, labels: [100], trafficClassModel: 'uniform' } as const
+    const drawn: Tables = {
+      ...EMPTY,
+      vrfs: [{ id: 1, name: 'red' }],
+      nextHops: [{ id: 1, action }],
+      groups: [{ id: 1, members: [{ nextHop: 1, weight: 1 }], seed: 1 }],
+      tunnelSources: [{ id: 1, prefixes: [IpPrefix.of(PEERS[4][1])] }],
+      labels: [{ label: 16, action: { type: 'pop-lookup', vrf: 1 }, sources: 1 }],
+      routes: [{ vrf: 1, prefix: '10.1.0.0/16', group: 1 }],
+    }
+    const { generation } = await router.dump()
+    expect(await router.apply(transition(generation + 1, EMPTY, drawn))).toMatchObject({ status: 'applied', failures: [] })
+    const frameWith = (trafficClass: number): Uint8Array => {
+      const inside = testPacket({ source: '10.0.0.1', destination: '10.1.0.1', trafficClass })
+      return frameOf({ from: 'underlay', encapsulation: 'mpls-udp', source: PEERS[4][1], packet: labelled([{ label: 16 }], inside) })
+    }
+    const frames = [0x10, 0].map(frameWith)
+    for (let turn = 0; turn < 20; turn++) {
+      const ends = frames.map((frame) => {
+        const { verdict, packet } = run(frame, 1000)
+        expect(verdict).toBe(XDP_TX)
+        return Buffer.from(packet.subarray(0, 6)).toString('hex')
+      })
+      expect(ends).toEqual([MAC.other, MAC.far].map((mac) => mac.replaceAll(':', '')))
+    }
+    ip('rule del tos 0x10 lookup 100')
+    ip(`neighbour replace ${gateway} lladdr ${MAC.far} nud permanent dev up0`)
   })
 })
