@@ -1,4 +1,4 @@
-import { NO_GROUP, NO_MATCH, type FibTable, type RouteBatch } from '@heddle/core'
+import { NO_GROUP, NO_MATCH, RouteRuns, type FibTable, type Prefixes4, type RouteBatch } from '@heddle/core'
 
 /** What the engine asks of a VRF's routes; a `FibTable` is one. */
 export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'forEach' | 'lookup4' | 'lookup6'> &
@@ -6,8 +6,6 @@ export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'for
 
 /** Rows of one VRF from which on they are set together. */
 const MANY = 512
-/** Rows that one call goes through; see `validate/routes.ts`. */
-const ROWS_AT_ONCE = 4096
 
 /** How many routes there are, and how many lead to each group. */
 export class RouteUses {
@@ -28,10 +26,11 @@ export class RouteUses {
     let to: number = NO_MATCH
     let routes = 0
     for (let route = 0; route < before.length; route++) {
-      if (before[route] !== from || after[route] !== to) {
+      const group = after[route] | 0 // signed: else it is a number of floating point, as `to` may be below 0
+      if (before[route] !== from || group !== to) {
         this.move(from, to, routes)
         from = before[route]
-        to = after[route]
+        to = group
         routes = 0
       }
       routes++
@@ -51,55 +50,16 @@ export class RouteUses {
 
 /** Programs the rows of a batch, in order. What names a VRF that is not there is passed over: the transaction that removes a VRF may remove its routes. */
 export function programRoutes(routes: RouteBatch, fibOf: (vrf: number) => RouteTable | undefined, uses: RouteUses): void {
-  const addresses = new Uint32Array(routes.count)
+  const runs = new RouteRuns(routes)
+  const told = ({ before, values }: Prefixes4): void => uses.moveAll(before, values)
   for (let row = 0; row < routes.count;) {
-    const end = endOfRun(routes, row, addresses)
+    const end = runs.take(row)
     const fib = fibOf(routes.vrf[row])
-    if (fib?.setAll4 !== undefined && end - row >= MANY) programRun(routes, row, end, addresses.subarray(row, end), fib, uses)
+    const isSet = routes.group[row] !== NO_GROUP
+    if (isSet && fib?.setAll4 !== undefined && end - row >= MANY) fib.setAll4(runs.routes, told)
     else if (fib !== undefined) for (let at = row; at < end; at++) programRow(routes, at, fib, uses)
     row = end
   }
-}
-
-/**
- * End of the rows from `first` on that set IPv4 routes of one VRF; the next row where the first is another kind of row.
- *
- * @param addresses gets theirs, by row
- */
-function endOfRun(routes: RouteBatch, first: number, addresses: Uint32Array): number {
-  let row = first
-  let end = first
-  while (row === end && row < routes.count) {
-    end = Math.min(row + ROWS_AT_ONCE, routes.count)
-    row = takeAddresses(routes, routes.vrf[first], row, end, addresses)
-  }
-  return Math.max(row, first + 1)
-}
-
-/** Takes the addresses of rows from `first` on, before `end`, that set IPv4 routes of a VRF; returns the first of another kind. */
-function takeAddresses(
-  { vrf, family, address, group }: RouteBatch,
-  ofVrf: number,
-  first: number,
-  end: number,
-  addresses: Uint32Array,
-): number {
-  const none = NO_GROUP
-  let row = first
-  for (; row < end && vrf[row] === ofVrf && family[row] === 4 && group[row] !== none; row++) addresses[row] = address[row * 4]
-  return row
-}
-
-function programRun(
-  { length, group }: RouteBatch,
-  first: number,
-  end: number,
-  addresses: Uint32Array,
-  fib: RouteTable,
-  uses: RouteUses,
-): void {
-  const routes = { addresses, lengths: length.subarray(first, end), values: group.subarray(first, end) }
-  fib.setAll4?.(routes, ({ before, values }) => uses.moveAll(before, values))
 }
 
 function programRow({ family, address, length, group }: RouteBatch, row: number, fib: RouteTable, uses: RouteUses): void {

@@ -1,3 +1,4 @@
+import { values4 } from '@heddle/core'
 import { expect, it } from 'vitest'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import { FibFullError } from './block-memory.js'
@@ -15,6 +16,6 @@ it('many routes for which there is no memory leave nothing behind in a VRF witho
   const addresses = Uint32Array.from({ length: count }, (_, net) => (net << 16) >>> 0)
   const lengths = new Uint8Array(count).fill(24)
   const fib = store.of(1, 4)
-  expect(() => fib.setAll4({ addresses, lengths, values: new Uint32Array(count) }, () => undefined)).toThrow(FibFullError)
+  expect(() => fib.setAll4(values4(addresses, lengths, new Uint32Array(count)), () => undefined)).toThrow(FibFullError)
   expect([fib.size, store.memory.used]).toEqual([0, 0])
 })

@@ -122,7 +122,7 @@ export class FamilyFib {
       trie.reserve4(routes)
       const hosts = new HostRowWriter(this.vrf, this.#rows, this.#hosts)
       inParts4(routes, (part) => {
-        if (hostsIn(part.lengths) < part.lengths.length) this.#setPrefixes4(part)
+        if (routes.hosts < addresses.length) this.#setPrefixes4(part)
         trie.insertAll4(part, hosts)
         told(part)
       })
@@ -309,11 +309,4 @@ export class FamilyFib {
 function cut(word: number, bits: number): number {
   if (bits <= 0) return 0
   return bits >= 32 ? word | 0 : word & ~(0xffff_ffff >>> bits)
-}
-
-/** How many of IPv4 prefixes are hosts. */
-function hostsIn(lengths: Uint8Array): number {
-  let hosts = 0
-  for (let row = 0; row < lengths.length; row++) if (lengths[row] === HOST4) hosts++
-  return hosts
 }

@@ -26,31 +26,36 @@ export class HostRowWriter implements HostWriter {
     const page = this.#hosts.pageOf(base >>> this.#hosts.pageBits)
     const place = base & this.#hosts.mask
     const block = addresses[first] >>> 8
-    let row = first
+    const takesFree = table.hasFree
+    let next = table.next | 0
+    let row = first | 0
     let added = 0
     for (; row < addresses.length; row++) {
       const address = addresses[row] | 0
       if (address >>> 8 !== block || lengths[row] !== 32) break
-      const entry = base + (address & 0xff)
+      const host = address & 0xff
+      const entry = (base + host) | 0
       const value = values[row] | 0
       if (sources[entry] === 33) {
-        before[row] = words[entry] - 1
+        before[row] = (words[entry] - 1) | 0
         words[entry] = value + 1
-        rows[page[place + (address & 0xff)] * width + groupAt] = value
+        rows[Math.imul(page[place + host], width) + groupAt] = value
         continue
       }
       before[row] = -1
       sources[entry] = 33
       words[entry] = value + 1
-      const own = table.take()
-      const at = own * width
+      const own = takesFree ? table.take() : next
+      next = (next + 1) | 0
+      const at = Math.imul(own, width)
       rows[at + vrfAt] = vrf
       rows[at + addressAt] = address
       rows[at + groupAt] = value
       rows[at + prefixAt] = prefix // last: from now on the row counts
-      page[place + (address & 0xff)] = own
+      page[place + host] = own
       added++
     }
+    if (!takesFree) table.next = next
     this.added = added
     this.total += added
     return row

@@ -30,7 +30,8 @@ export class RouteRows {
   readonly words: Int32Array
   readonly #index: RouteIndex
   readonly #free: number[] = []
-  #next = 0
+  /** The first of the rows that were never taken; they are zero. */
+  next = 0
   readonly capacity: number
   readonly #homes = new Int32Array(AT_ONCE)
 
@@ -42,15 +43,15 @@ export class RouteRows {
 
   /** Routes that there is room for. */
   get room(): number {
-    return this.capacity - this.#next + this.#free.length
+    return this.capacity - this.next + this.#free.length
   }
 
   /** Finds the rows that are there, and what is free between them. */
   *restore(): Generator<readonly [row: number, route: RouteRow]> {
     let last = -1
     for (let row = 0; row < this.capacity; row++) if (this.words[row * ROW_WORDS + ROW_PREFIX] !== 0) last = row
-    this.#next = last + 1
-    this.words.fill(0, this.#next * ROW_WORDS)
+    this.next = last + 1
+    this.words.fill(0, this.next * ROW_WORDS)
     for (let row = 0; row <= last; row++) {
       if (this.words[row * ROW_WORDS + ROW_PREFIX] === 0) this.#free.push(row)
       else {
@@ -100,7 +101,7 @@ export class RouteRows {
   }
 
   #write(vrf: number, prefix: number, w0: number, w1: number, w2: number, w3: number, group: number): number {
-    const row = this.#free.length > 0 ? (this.#free.pop() as number) : this.#next++
+    const row = this.#free.length > 0 ? (this.#free.pop() as number) : this.next++
     const at = row * ROW_WORDS
     const words = this.words
     words[at + ROW_VRF] = vrf
@@ -113,10 +114,14 @@ export class RouteRows {
     return row
   }
 
+  /** Whether there are rows that were taken once and are free. */
+  get hasFree(): boolean {
+    return this.#free.length > 0
+  }
+
   /** A row of zeros to be written; there must be room. */
   take(): number {
-    // What was never taken is zero.
-    return this.#free.length === 0 ? this.#next++ : this.#cleared(this.#free.pop() as number)
+    return this.#free.length === 0 ? this.next++ : this.#cleared(this.#free.pop() as number)
   }
 
   #cleared(row: number): number {
@@ -160,8 +165,8 @@ export class RouteRows {
 
   /** All routes. */
   batch(): RouteBatch {
-    const batch = new RouteBatch(this.#next - this.#free.length)
-    for (let row = 0; row < this.#next; row++) {
+    const batch = new RouteBatch(this.next - this.#free.length)
+    for (let row = 0; row < this.next; row++) {
       if (this.words[row * ROW_WORDS + ROW_PREFIX] === 0) continue
       const { vrf, family, w0, w1, w2, w3, length, group } = this.at(row)
       batch.pushWords(vrf, family, w0, w1, w2, w3, length, group)

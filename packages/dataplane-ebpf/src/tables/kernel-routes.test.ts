@@ -1,4 +1,4 @@
-import { FibTable, NO_MATCH, type Values4 } from '@heddle/core'
+import { FibTable, NO_MATCH, values4, type Values4 } from '@heddle/core'
 import type { RouteTable } from '@heddle/forwarding'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
@@ -67,11 +67,11 @@ describe('the routes that programs look up, as an engine has them', () => {
           else expect(routes.set(...key, group)).toBe(table.set(...key, group))
           if (group === 3 && family === 4 && !isRemoval) {
             // A few at once, one of them named twice.
-            const many = {
-              addresses: Uint32Array.of(words[1], words[0], words[1]),
-              lengths: Uint8Array.of(32, words[1] === 0 ? 0 : 32, 32),
-              values: Uint32Array.of(1, 2, 3),
-            }
+            const many = values4(
+              Uint32Array.of(words[1], words[0], words[1]),
+              Uint8Array.of(32, words[1] === 0 ? 0 : 32, 32),
+              Uint32Array.of(1, 2, 3),
+            )
             expect(toldOf(routes, many)).toEqual(toldOf(table, many))
           }
           expect([routes.size, routes.get(...key)]).toEqual([table.size, table.get(...key)])
@@ -103,11 +103,11 @@ describe('the routes that programs look up, as an engine has them', () => {
             address: (0x0a00_0000 | (length === 32 ? address : address & ~(0xffff_ffff >>> length))) >>> 0,
             length,
           }))
-          const columns = {
-            addresses: Uint32Array.from(masked, (row) => row.address),
-            lengths: Uint8Array.from(masked, (row) => row.length),
-            values: new Uint32Array(masked.length).fill(group),
-          }
+          const columns = values4(
+            Uint32Array.from(masked, (row) => row.address),
+            Uint8Array.from(masked, (row) => row.length),
+            new Uint32Array(masked.length).fill(group),
+          )
           let told: readonly Told[] = []
           const failures = all.failuresOf(() => (told = toldOf(routes, columns)))
           expect(failures.every(({ code }) => code === 'dataplane.limit')).toBe(true)
@@ -205,7 +205,7 @@ describe('the memory of routes', () => {
     }
     const many = Uint32Array.from({ length: 520 }, (_, index) => 0x0b00_0000 + (index << 8))
     const setMany = (length: number): void => {
-      toldOf(routes, { addresses: many, lengths: new Uint8Array(520).fill(length), values: new Uint32Array(520).fill(6) })
+      toldOf(routes, values4(many, new Uint8Array(520).fill(length), new Uint32Array(520).fill(6)))
     }
     for (const length of [24, 32]) {
       expect(all.failuresOf(() => setMany(length))).toHaveLength(520)
@@ -262,7 +262,7 @@ describe('the memory of routes', () => {
   it('stayed with a large root that no route fitted into', () => {
     const { words, store, all, routes } = memories(256, 8192)
     const addresses = Uint32Array.from({ length: 4096 }, (_, index) => A + index)
-    const columns = { addresses, lengths: new Uint8Array(4096).fill(32), values: new Uint32Array(4096).fill(5) }
+    const columns = values4(addresses, new Uint8Array(4096).fill(32), new Uint32Array(4096).fill(5))
     // What the first is refused for, those behind it have.
     expect(all.failuresOf(() => toldOf(routes, columns))).toHaveLength(1)
     const root = store.publish(VRF, ({ root4 }) => root4)

@@ -25,9 +25,10 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
       if (!knownGroups.has(group)) dangling.push([row, `group ${group} does not exist`])
     }
   }
+  const hosts = new HostColumns(routes)
   for (let row = 0; row < routes.count;) {
     const end = Math.min(row + ROWS_AT_ONCE, routes.count)
-    row = endOfSound(routes, row, end, knownVrfs, knownGroups)
+    row = endOfSound(routes, row, end, hosts.areIn(row, end), knownVrfs, knownGroups)
     if (row < end) checkRow(row++)
   }
   if (isMalformed) return // what cannot be read cannot be counted
@@ -75,24 +76,59 @@ class Known {
   }
 }
 
-/** The first row from `first` on, before `end`, that is not, at one look, an IPv4 route of a VRF and to a group that will be there, or the removal of one. */
-function endOfSound({ vrf, family, address, length, group }: RouteBatch, first: number, end: number, vrfs: Known, groups: Known): number {
+/** Families and lengths of a batch, four rows a word. */
+class HostColumns {
+  readonly #families: Uint32Array
+  readonly #lengths: Uint32Array
+
+  constructor({ family, length, count }: RouteBatch) {
+    this.#families = wordsOf(family, count)
+    this.#lengths = wordsOf(length, count)
+  }
+
+  /** Whether rows are of IPv4 hosts, as far as one look tells. */
+  areIn(first: number, end: number): boolean {
+    if ((first | end) % 4 !== 0 || end > this.#families.length * 4 || end > this.#lengths.length * 4) return false
+    const [families, lengths] = [this.#families, this.#lengths]
+    for (let word = first / 4; word < end / 4; word++) if (families[word] !== 0x04040404 || lengths[word] !== 0x20202020) return false
+    return true
+  }
+}
+
+/** The octets of a column as words; none where they do not lie so. */
+function wordsOf({ buffer, byteOffset }: Uint8Array, count: number): Uint32Array {
+  return byteOffset % 4 === 0 ? new Uint32Array(buffer, byteOffset, count >>> 2) : new Uint32Array(0)
+}
+
+/**
+ * The first row from `first` on, before `end`, that is not, at one look, an IPv4 route of a VRF and to a group that will be there, or the removal of one.
+ *
+ * @param areHosts whether all of them are known to be of IPv4 hosts
+ */
+function endOfSound(
+  { vrf, family, address, length, group }: RouteBatch,
+  first: number,
+  end: number,
+  areHosts: boolean,
+  vrfs: Known,
+  groups: Known,
+): number {
   const [someVrfs, someGroups] = [vrfs.some, groups.some]
-  const none = NO_GROUP
-  let [vrfBefore, groupBefore] = [-1, -1]
+  // Words are signed here: a number that may be above 2^31 or below 0 is one of floating point.
+  const none = NO_GROUP | 0
+  let [vrfBefore, groupBefore] = [0, none]
   let row = first
   for (; row < end; row++) {
-    const bits = length[row]
-    if (family[row] !== 4 || bits > 32 || (bits < 32 && address[row * 4] << bits !== 0)) break
-    if (group[row] === none) continue
-    if (vrf[row] !== vrfBefore) {
-      vrfBefore = vrf[row]
-      if (someVrfs[vrfBefore & 0xff] !== vrfBefore) break
+    if (!areHosts) {
+      const bits = length[row]
+      if (family[row] !== 4 || bits > 32 || (bits < 32 && address[row * 4] << bits !== 0)) break
     }
-    if (group[row] !== groupBefore) {
-      groupBefore = group[row]
-      if (someGroups[groupBefore & 0xff] !== groupBefore) break
-    }
+    const ofVrf = vrf[row] | 0
+    const toGroup = group[row] | 0
+    if (toGroup === none || (ofVrf === vrfBefore && toGroup === groupBefore)) continue
+    if (someVrfs[ofVrf & 0xff] !== ofVrf >>> 0 || someGroups[toGroup & 0xff] !== toGroup >>> 0) break
+    vrfBefore = ofVrf
+    groupBefore = toGroup
   }
   return row
 }

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { FibTable } from './fib-table.js'
+import { values4 } from './route-runs.js'
 import { NO_MATCH } from './stride-trie.js'
 
 /** Longest match by looking at every prefix. */
@@ -101,11 +102,11 @@ function rows(next: (below: number) => number, count: number, first: number): Ro
 function setAll(table: FibTable, batch: readonly Row[]): number[] {
   const told = new Map<string, number[]>()
   table.setAll4(
-    {
-      addresses: Uint32Array.from(batch, (row) => row.address),
-      lengths: Uint8Array.from(batch, (row) => row.length),
-      values: Uint32Array.from(batch, (row) => row.value),
-    },
+    values4(
+      Uint32Array.from(batch, (row) => row.address),
+      Uint8Array.from(batch, (row) => row.length),
+      Uint32Array.from(batch, (row) => row.value),
+    ),
     ({ addresses, lengths, values, before }) => {
       for (const [row, had] of before.entries()) {
         const key = `${addresses[row]}/${lengths[row]} ${values[row]}`
@@ -166,7 +167,7 @@ test('many routes for which there is no memory leave a large table as it was', (
   // In no order, each behind a block of its own.
   const addresses = Uint32Array.from({ length: 6000 }, (_, net) => 0x1400_0000 + (5999 - net) * 0x1_0000)
   const lengths = new Uint8Array(6000).fill(26)
-  const set = (): void => table.setAll4({ addresses, lengths, values: new Uint32Array(6000).fill(7) }, () => undefined)
+  const set = (): void => table.setAll4(values4(addresses, lengths, new Uint32Array(6000).fill(7)), () => undefined)
   isFull = true
   expect(set).toThrow('no memory')
   expect(table.size).toBe(size)

@@ -1,17 +1,22 @@
-import { ROWS_AT_ONCE } from './near.js'
+import { ROWS_AT_ONCE, type Values4 } from './near.js'
 import { BLOCK, CHILD } from './trie-blocks.js'
+
+/** Length of a host's prefix. */
+const HOST = 32
+/** Rows that are passed over at once. */
+const LEAP = 32
 
 /**
  * How many blocks IPv4 prefixes need that a trie does not have yet.
  *
  * @param words of the trie, its root first @param levels at how many bits of an address a block begins: those of the root, and so on
  */
-export function missingBlocks4(words: Uint32Array, levels: readonly number[], addresses: Uint32Array, lengths: Uint8Array): number {
+export function missingBlocks4(words: Uint32Array, levels: readonly number[], { addresses, lengths, ascending }: Values4): number {
   const seen = levels.map((bits) => new Int32Array(2 ** bits / 32))
   let missing = 0
   for (let row = 0; row < addresses.length; row += ROWS_AT_ONCE) {
     const end = row + ROWS_AT_ONCE
-    missing += missingAmong(words, levels, seen, addresses.subarray(row, end), lengths.subarray(row, end))
+    missing += missingAmong(words, levels, seen, addresses.subarray(row, end), lengths.subarray(row, end), ascending - row)
   }
   return missing
 }
@@ -23,7 +28,9 @@ function missingAmong(
   seen: readonly Int32Array[],
   addresses: Uint32Array,
   lengths: Uint8Array,
+  ascending: number,
 ): number {
+  const last = Math.min(ascending, addresses.length)
   let missing = 0
   let above = -1
   let longest = 0
@@ -33,6 +40,8 @@ function missingAmong(
     above = addresses[row] >>> 8
     longest = lengths[row]
     missing += missingOnWay(words, levels, seen, addresses[row], longest)
+    // So does what lies between two that are beside each other, if none is longer.
+    if (longest === HOST) while (row + LEAP < last && addresses[row + LEAP] >>> 8 === above) row += LEAP
   }
   return missing
 }

@@ -1,5 +1,5 @@
-/** IPv4 prefixes and their values, as columns. */
-export interface Values4 {
+/** IPv4 prefixes as columns. */
+export interface Columns4 {
   readonly addresses: Uint32Array
   /** 0–32. */
   readonly lengths: Uint8Array
@@ -7,8 +7,18 @@ export interface Values4 {
   readonly values: Uint32Array
 }
 
-/** The same, as they are set. */
-export interface Prefixes4 extends Values4 {
+/** IPv4 prefixes and the values that they are to have, with what is known of all of them: `values4` makes them. */
+export interface Values4 extends Columns4 {
+  /** How many addresses come behind a greater one. */
+  readonly stepsBack: number
+  /** So many from the first on do not, at least. */
+  readonly ascending: number
+  /** How many are of full length. */
+  readonly hosts: number
+}
+
+/** Some of them, as they are set. */
+export interface Prefixes4 extends Columns4 {
   /** The value that each had, −1 for none: it is found out. */
   readonly before: Int32Array
 }
@@ -26,23 +36,13 @@ const ROWS_A_STEP_BACK = 64
  *
  * @returns shift by which an address has the number of its part in its last bits
  */
-export function partingOf(addresses: Uint32Array): number | undefined {
+export function partingOf({ addresses, stepsBack }: Values4): number | undefined {
   const count = addresses.length
-  let stepsBack = 0
-  // The last one of those before is seen again, as what the first may come behind.
-  for (let first = 1; first < count; first += ROWS_AT_ONCE) stepsBack += stepsBackIn(addresses.subarray(first - 1, first + ROWS_AT_ONCE))
   if (stepsBack * ROWS_A_STEP_BACK <= count) return undefined
   let differing = 0
   for (let first = 0; first < count; first += ROWS_AT_ONCE)
     differing |= differingIn(addresses.subarray(first, first + ROWS_AT_ONCE), addresses[0])
   return Math.max(0, 32 - PARTS_BITS - Math.clz32(differing))
-}
-
-/** How many addresses come behind a greater one. */
-function stepsBackIn(addresses: Uint32Array): number {
-  let steps = 0
-  for (let row = 1; row < addresses.length; row++) if (addresses[row] < addresses[row - 1]) steps++
-  return steps
 }
 
 /** The bits in which any of the addresses is not as another one. */
@@ -56,7 +56,7 @@ function differingIn(addresses: Uint32Array, other: number): number {
  * The same prefixes part by part, those of a part in the order in which they came. Inserted so, they find the trie's words in the cache, where a random order
  * waits for memory at each.
  */
-export function parted({ addresses, lengths, values }: Values4, shift: number): Values4 {
+export function parted({ addresses, lengths, values }: Columns4, shift: number): Columns4 {
   const count = addresses.length
   const near = {
     addresses: new Uint32Array(count),

@@ -1,4 +1,4 @@
-import { parted, partingOf, type Prefixes4, type Values4 } from './near.js'
+import { parted, partingOf, type Columns4, type Prefixes4, type Values4 } from './near.js'
 
 /** Prefixes of a part: what they need stays in the second cache. */
 export const PREFIXES_IN_PART = 8192
@@ -12,12 +12,12 @@ const befores = new Int32Array(PREFIXES_IN_PART)
  * @param each gets a part, whose `before` it finds out; it is another part's behind the call
  */
 export function inParts4(prefixes: Values4, each: (part: Prefixes4) => void): void {
-  const shift = partingOf(prefixes.addresses)
+  const shift = partingOf(prefixes)
   const near = shift === undefined ? prefixes : parted(prefixes, shift)
   for (let first = 0; first < near.addresses.length; first += PREFIXES_IN_PART) each(slice(near, first))
 }
 
-function slice({ addresses, lengths, values }: Values4, first: number): Prefixes4 {
+function slice({ addresses, lengths, values }: Columns4, first: number): Prefixes4 {
   const end = first + PREFIXES_IN_PART
   const some = addresses.subarray(first, end)
   return {

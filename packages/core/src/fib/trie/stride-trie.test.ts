@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { heapMemory, type FibMemory, type FibReaders } from './fib-memory.js'
+import { values4 } from './route-runs.js'
 import { NO_MATCH, StrideTrie } from './stride-trie.js'
 
 /** Memory that holds a root of 8 bits and `blocks` blocks, and no more. */
@@ -63,8 +64,9 @@ function counting(more: Pick<FibMemory, 'readers' | 'isScarce'> = {}) {
   const load = (first: number, count: number): Uint32Array => {
     const addresses = Uint32Array.from({ length: count }, (_, net) => (first + net) * 0x1_0000)
     const lengths = new Uint8Array(count).fill(24)
-    trie.reserve4({ addresses, lengths })
-    trie.insertAll4({ addresses, lengths, values: new Uint32Array(count).fill(1), before: new Int32Array(count).fill(NO_MATCH) })
+    const prefixes = values4(addresses, lengths, new Uint32Array(count).fill(1))
+    trie.reserve4(prefixes)
+    trie.insertAll4({ ...prefixes, before: new Int32Array(count).fill(NO_MATCH) })
     return addresses
   }
   return { trie, told, load }

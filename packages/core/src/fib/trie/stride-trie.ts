@@ -1,7 +1,7 @@
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { insertMany4, pushValue, type HostWriter } from './insert-many.js'
 import { missingBlocks4 } from './missing-blocks.js'
-import type { Prefixes4 } from './near.js'
+import type { Prefixes4, Values4 } from './near.js'
 import { BLOCK, BLOCK_BITS, CHILD, TrieBlocks } from './trie-blocks.js'
 import { visitWhole, type VisitWhole } from './whole-prefixes.js'
 
@@ -172,8 +172,8 @@ export class StrideTrie {
   }
 
   /** Makes room for many IPv4 prefixes, whatever of their way is there already: they find it then. */
-  reserve4({ addresses, lengths }: Pick<Prefixes4, 'addresses' | 'lengths'>): void {
-    this.#blocks.reserve(missingBlocks4(this.words, this.#levels.slice(0, -1), addresses, lengths))
+  reserve4(prefixes: Values4): void {
+    this.#blocks.reserve(missingBlocks4(this.words, this.#levels.slice(0, -1), prefixes))
   }
 
   /** Notes the prefix that is all of an entry, if a block is below it. */
