@@ -46,8 +46,9 @@ export interface EbpfDataplaneOptions {
    */
   readonly devices?: EbpfDeviceKind
   /**
-   * Whether what comes out of one tunnel and goes into another is sent on by XDP in the uplink's driver: `native` wherever the driver can, `off` never. When left
-   * out, where labels are swapped and it does no harm: not on a veth, and only where the host forwards. By tc otherwise, which does the same.
+   * Whether what comes out of one tunnel and goes into another is sent on by XDP in the uplink's driver: `native` wherever the driver can and leaves tags of
+   * VLANs in frames, `off` never. When left out, where labels are swapped and it does no harm: not on a veth, and only where the host forwards. By tc otherwise,
+   * which does the same.
    */
   readonly xdp?: EbpfXdp
   /** Features of the kernel to do without although it may have them: by the others that take their place (`ebpfFeatures`). */

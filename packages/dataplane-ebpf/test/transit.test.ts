@@ -15,8 +15,11 @@ import { CONFIG } from '../src/layout/structs/config.js'
 import { call, callAsync } from '../src/native/call.js'
 import { pinsOf } from '../src/pins.js'
 import type { KernelMaps } from '../src/tables/kernel-maps.js'
+import { hasEthtool } from './support/hairpin.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+
+const noEthtool = hasEthtool ? '' : ' (skipped: needs ethtool)'
 
 /** A label that is swapped. */
 const SWAPS: Tables = {
@@ -139,30 +142,67 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
     await second.close()
   })
 
-  it('is tried again after what may go by itself, and after a refusal once the MTU is another one', async () => {
-    const attach = vi.fn()
+  /** On the uplink, as if it was no veth. */
+  function transitOf(
+    attach: () => Promise<number>,
+    detach?: () => Promise<void>,
+  ): { readonly transit: Transit; readonly link: { mtu: number } } {
     const link = { kind: 'device', mtu: 9000 }
     const transit = new Transit({
-      maps: { object: { attach } } as unknown as KernelMaps,
+      maps: { object: { attach, detach } } as unknown as KernelMaps,
       config: new View(CONFIG),
       netlink: { links: { get: async () => link } } as unknown as Netlink,
-      netns: undefined,
+      netns: space.namespaces.path('transit'),
       uplink: { name: 'up0', index: 1 },
       families: [4],
       pins: undefined,
       wanted: 'native',
       logger: silentLogger,
     })
-    attach.mockRejectedValueOnce(new LinuxError('EINTR', 4, 'attach', 'Interrupted system call'))
-    await transit.look()
-    attach.mockRejectedValueOnce(new LinuxError('ERANGE', 34, 'attach', 'Numerical result out of range'))
-    for (let looks = 0; looks < 3; looks++) await transit.look()
-    expect(attach).toHaveBeenCalledTimes(2)
-    link.mtu = 1500
-    attach.mockResolvedValueOnce(7)
+    return { transit, link }
+  }
+  const leaveTags = (settings: string): string => space.namespaces.in('transit', 'ethtool', '-K', 'up0', ...settings.split(' '))
+
+  // What lies beside a frame XDP does not see: a frame of a VLAN would be sent on that is the host's.
+  it.skipIf(!hasEthtool)(`is not there while the device takes a tag of any kind out of frames${noEthtool}`, async () => {
+    const [attach, detach] = [vi.fn(async () => 7), vi.fn(async () => undefined)]
+    const { transit } = transitOf(attach, detach)
+    for (const settings of ['rxvlan on rx-vlan-stag-hw-parse off', 'rxvlan off rx-vlan-stag-hw-parse on']) {
+      leaveTags(settings)
+      await transit.look()
+      expect(transit.isAttached).toBe(false)
+      expect(transit.because).toContain('ethtool -K up0 rxvlan off rx-vlan-stag-hw-parse off')
+    }
+    expect(attach).not.toHaveBeenCalled()
+    leaveTags('rxvlan off rx-vlan-stag-hw-parse off')
     await transit.look()
     expect(transit.isAttached).toBe(true)
+    await transit.look()
+    expect(detach).not.toHaveBeenCalled()
+    leaveTags('rxvlan on')
+    await transit.look()
+    expect(detach).toHaveBeenCalledWith(7)
+    expect(transit.isAttached).toBe(false)
+    expect(attach).toHaveBeenCalledTimes(1)
   })
+
+  it.skipIf(!hasEthtool)(
+    `is tried again after what may go by itself, and after a refusal once the MTU is another one${noEthtool}`,
+    async () => {
+      const attach = vi.fn()
+      const { transit, link } = transitOf(attach)
+      leaveTags('rxvlan off rx-vlan-stag-hw-parse off')
+      attach.mockRejectedValueOnce(new LinuxError('EINTR', 4, 'attach', 'Interrupted system call'))
+      await transit.look()
+      attach.mockRejectedValueOnce(new LinuxError('ERANGE', 34, 'attach', 'Numerical result out of range'))
+      for (let looks = 0; looks < 3; looks++) await transit.look()
+      expect(attach).toHaveBeenCalledTimes(2)
+      link.mtu = 1500
+      attach.mockResolvedValueOnce(7)
+      await transit.look()
+      expect(transit.isAttached).toBe(true)
+    },
+  )
 
   it('goes on behind close({ keep: true }), is given the next program in one step, and goes when it is asked for no more', async () => {
     const pinDirectory = join(folder, 'pins')

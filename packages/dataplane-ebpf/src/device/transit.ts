@@ -33,6 +33,8 @@ const LABEL_SWAP = 2
 const AVOID_XDP_TX = 8
 /** A program of somebody else is there; it may go. */
 const TAKEN: readonly string[] = ['EBUSY', 'EEXIST']
+/** Settings of ethtool by which a device leaves tags of 802.1Q and 802.1ad in frames. */
+const TAGS_STAY = 'rxvlan off rx-vlan-stag-hw-parse off'
 /** Nothing that the driver said. */
 const PASSING: readonly string[] = ['EINTR', 'EAGAIN', 'ENODEV']
 
@@ -71,9 +73,12 @@ export class Transit {
     await this.look()
   }
 
-  /** Attaches the program once there is nothing against it; one that is attached stays. */
+  /** Attaches the program once there is nothing against it; one that is attached stays, unless its device begins to hide tags from it. */
   async look(): Promise<void> {
-    if (this.isAttached) return
+    if (this.isAttached) {
+      if (!(await this.#hidesTags())) return
+      await this.detach()
+    }
     const against = await this.#whatIsAgainst()
     if (against !== '') return this.#goWithout(against)
     const { maps, config, netlink, netns, uplink, wanted } = this.#options
@@ -96,7 +101,7 @@ export class Transit {
       if (kind === 'veth')
         this.#options.logger.warn('XDP on a veth: what its far end does not take is lost, and counted as sent', {
           uplink: uplink.name,
-          remedy: 'at the far end: ethtool -K LINK gro on tx off',
+          remedy: 'at the far end: ethtool -K LINK gro on tx off txvlan off tx-vlan-stag-hw-insert off',
         })
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
@@ -126,6 +131,8 @@ export class Transit {
     if (wanted === 'off') return 'it was asked for by `xdp: off`'
     const feature = ebpfFeatures().find(({ name }) => name === 'xdp')
     if (feature?.available !== true) return `xdp is not there (since Linux ${feature?.minimumKernel}): ${feature?.reason}`
+    if (await this.#hidesTags())
+      return `${uplink.name} takes tags of VLANs out of frames, so that XDP would not see them (ethtool -K ${uplink.name} ${TAGS_STAY})`
     if (wanted === 'native') return ''
     if (!this.#isTransit) return 'no label is swapped here: `xdp: native` is for routers that send on by their VRFs only'
     if (await this.#isVeth()) return `${uplink.name} is a veth, whose far end would have to cut and sum frames: \`xdp: native\` overrules`
@@ -134,6 +141,12 @@ export class Transit {
 
   async #isVeth(): Promise<boolean> {
     return (await this.#options.netlink.links.get(this.#options.uplink.index)).kind === 'veth'
+  }
+
+  /** Whether tags of frames lie beside them. A device of veth cannot tell: they do where its far end leaves them there. */
+  async #hidesTags(): Promise<boolean> {
+    const { netns, uplink } = this.#options
+    return !(await this.#isVeth()) && call((native) => native.deviceTakesTags(netns, uplink.name))
   }
 
   /** The kernel tells programs its routes only where the host forwards what comes in. */

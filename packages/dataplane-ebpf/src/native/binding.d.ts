@@ -50,6 +50,9 @@ export declare function deviceForwarding(namespace: string | undefined | null, l
 /** Makes a device an endpoint's end: without offload of tunnels. */
 export declare function deviceMakeEndpoint(namespace: string | undefined | null, link: string): Promise<void>
 
+/** Whether a device takes tags of VLANs out of the frames that it receives, so that they lie beside them. */
+export declare function deviceTakesTags(namespace: string | undefined | null, link: string): boolean
+
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 
 /** A program of whoever on a link. */

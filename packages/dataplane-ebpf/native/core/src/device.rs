@@ -15,6 +15,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 const GET_STRINGS: u32 = 0x1b;
 const GET_STRING_SET_INFO: u32 = 0x37;
+const GET_FEATURES: u32 = 0x3a;
 const SET_FEATURES: u32 = 0x3b;
 /// String set of the names of features.
 const FEATURES: u32 = 4;
@@ -29,6 +30,9 @@ const TUNNEL_OFFLOADS: [&str; 6] = [
     "tx-ipxip4-segmentation",
     "tx-ipxip6-segmentation",
 ];
+
+/// Tags of 802.1Q, and of 802.1ad.
+const TAKING_TAGS: [&str; 2] = ["rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"];
 
 /// Makes a device an endpoint's end: without offload of tunnels, so that an endpoint with tunnels of its own cuts their frames itself.
 pub fn make_endpoint(namespace: Option<&Path>, link: &str) -> Result<()> {
@@ -60,6 +64,12 @@ pub fn forwarding(namespace: Option<&Path>, link: &str) -> Result<Vec<u32>> {
     })
 }
 
+/// Whether a device takes tags of VLANs out of the frames that it receives, so that they lie beside them.
+pub fn takes_tags(namespace: Option<&Path>, link: &str) -> Result<bool> {
+    let link = link.to_owned();
+    netns::within(namespace, move || Device::open(&link)?.has_any(&TAKING_TAGS))
+}
+
 /// A device of the calling thread's namespace.
 struct Device<'a> {
     link: &'a str,
@@ -75,14 +85,7 @@ impl<'a> Device<'a> {
 
     /// Switches features off by name; those that the kernel does not know are off anyhow.
     fn switch_off(&self, names: &[&str]) -> Result<()> {
-        static KNOWN: OnceLock<Vec<String>> = OnceLock::new();
-        let known = match KNOWN.get() {
-            Some(known) => known,
-            None => {
-                let found = self.features()?;
-                KNOWN.get_or_init(|| found)
-            }
-        };
+        let known = self.known()?;
         let blocks = known.len().div_ceil(32);
         let mut command = vec![0_u32; 2 + blocks * 2];
         command[0] = SET_FEATURES;
@@ -92,6 +95,28 @@ impl<'a> Device<'a> {
             command[2 + index / 32 * 2] |= 1 << (index % 32);
         }
         self.ethtool(&mut command)
+    }
+
+    /// Whether one of the features is on.
+    fn has_any(&self, names: &[&str]) -> Result<bool> {
+        let known = self.known()?;
+        let blocks = known.len().div_ceil(32);
+        let mut command = vec![0_u32; 2 + blocks * 4];
+        (command[0], command[1]) = (GET_FEATURES, blocks as u32);
+        self.ethtool(&mut command)?;
+        // Of each block, which bits can be set, are wanted, are on, and never change.
+        let is_on = |index: usize| command[2 + index / 32 * 4 + 2] >> (index % 32) & 1 == 1;
+        Ok(known.iter().enumerate().any(|(index, name)| names.contains(&name.as_str()) && is_on(index)))
+    }
+
+    /// Names of features, read once.
+    fn known(&self) -> Result<&'static [String]> {
+        static KNOWN: OnceLock<Vec<String>> = OnceLock::new();
+        if let Some(known) = KNOWN.get() {
+            return Ok(known);
+        }
+        let found = self.features()?;
+        Ok(KNOWN.get_or_init(|| found))
     }
 
     /// Names of all features, each at the place of its bit: of the kernel, whatever the device.
