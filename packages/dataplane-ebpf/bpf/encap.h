@@ -52,25 +52,33 @@ static __always_inline void fill_from_label(struct fill *fill, const struct next
 	fill->length = length;
 }
 
+/*
+ * What a length field says. A frame that is still to be cut may be longer than it can say, and its segments get their own: zero is what kernels take for the
+ * length of such a frame (`counted_length`).
+ */
+static __always_inline __u32 said_length(__u32 length)
+{
+	return length > MOST_SAID ? 0 : length;
+}
+
 static __always_inline void fill_ipv4(__u8 *headers, const struct fill *fill, __u32 length)
 {
 	headers[1] = fill->outer_class;
 	put_half(headers + 10, 0);
-	/* A frame that is still to be cut may be longer than the field can say; its segments get their own. */
-	put_half(headers + 2, length > 0xffff ? 0xffff : length);
+	put_half(headers + 2, said_length(length));
 	*(half *)(headers + 10) = ~raw_sum(headers, IPV4_HEADER);
 }
 
 static __always_inline void fill_ipv6(__u8 *headers, const struct fill *fill, __u32 length)
 {
 	put_word(headers, 6U << 28 | (fill->outer_class & 0xff) << 20 | (fill->hash & 0xfffff));
-	put_half(headers + 4, length > 0xffff ? 0xffff : length);
+	put_half(headers + 4, said_length(length));
 }
 
 static __always_inline void fill_udp(__u8 *headers, const struct fill *fill, __u32 length)
 {
 	put_half(headers, 49152 + (fill->hash >> 18));
-	put_half(headers + 4, length > 0xffff ? 0xffff : length);
+	put_half(headers + 4, said_length(length));
 }
 
 static __always_inline void fill_labels(__u8 *headers, const struct next_hop *hop, const struct fill *fill)

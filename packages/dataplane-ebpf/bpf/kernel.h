@@ -28,6 +28,7 @@
 #define LABEL_ENTRY 4
 #define VXLAN_HEADER 8
 
+#define HOP_BY_HOP 0
 #define PROTOCOL_ICMP 1
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17

@@ -74,7 +74,7 @@ __noinline int parse_outer(struct __sk_buff *skb, struct outer *outer)
 	if (octets[0] >> 4 == 4 && skb->protocol == bpf_htons(ETH_P_IP)) {
 		outer->family = 4;
 		header = (octets[0] & 15) * 4;
-		length = half_at(octets + 2);
+		length = counted_length(skb, half_at(octets + 2), skb->len - ETHERNET);
 		protocol = octets[9];
 		outer->traffic_class = octets[1];
 		outer->source[0] = word_at(octets + 12);

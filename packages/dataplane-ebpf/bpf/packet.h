@@ -11,6 +11,9 @@
 #define TO_PORT (-4)
 #define TO_TUNNEL (-5)
 
+/* What length fields can say. */
+#define MOST_SAID 0xffff
+
 struct packet {
 	/* Offset of the IP header in the frame. */
 	__u32 at;
@@ -230,6 +233,15 @@ __noinline int count_drop(enum drop_reason reason)
 	if (count)
 		(*count)++;
 	return 0;
+}
+
+/*
+ * What a header counts, of which it says `said` and the frame has `rest`. Of a frame that is still to be cut, endpoints whose devices allow so (`gso_ipv4_max_size`,
+ * Linux 6.3; `gso_max_size` above 65,536, Linux 5.19) send more than the field can say: then it is zero, as RFC 2675 §3 has it for IPv6.
+ */
+static __always_inline __u32 counted_length(const struct __sk_buff *skb, __u32 said, __u32 rest)
+{
+	return said == 0 && rest > MOST_SAID && skb->gso_size ? rest : said;
 }
 
 /* Whether a router may forward to the address, or take a packet from it (RFC 1812 §5.3.7, RFC 4291 §2.5–2.7). */

@@ -32,7 +32,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *pack
 	if (packet->at + IPV4_HEADER > end || bpf_skb_load_bytes(skb, packet->at, octets, IPV4_HEADER) < 0)
 		return REASON_INNER_MALFORMED;
 	packet->header = (octets[0] & 15) * 4;
-	packet->length = half_at(octets + 2);
+	packet->length = counted_length(skb, half_at(octets + 2), end - packet->at);
 	if (packet->header < IPV4_HEADER || packet->header > packet->length || packet->at + packet->length > end)
 		return REASON_INNER_MALFORMED;
 	if (packet->header == IPV4_HEADER ? !sums_up(octets) : !header_sums_up(skb, packet->at, packet->header))
@@ -56,7 +56,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 
 	if (packet->at + IPV6_HEADER > end || bpf_skb_load_bytes(skb, packet->at, octets, IPV6_HEADER) < 0)
 		return REASON_INNER_MALFORMED;
-	packet->length = IPV6_HEADER + half_at(octets + 4);
+	packet->length = IPV6_HEADER + counted_length(skb, half_at(octets + 4), end - packet->at - IPV6_HEADER);
 	if (packet->at + packet->length > end)
 		return REASON_INNER_MALFORMED;
 	packet->family = 6;

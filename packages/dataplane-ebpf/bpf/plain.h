@@ -127,6 +127,9 @@ static __always_inline int read_plain(struct __sk_buff *skb, struct plain *plain
 	} else if ((plain->key.kind & 0xff) != PROTOCOL_UDP) {
 		return 0;
 	}
+	/* Of IPv6, Linux tells such a length in an extension header. */
+	if (family == 4)
+		plain->length = counted_length(skb, plain->length, skb->len - at);
 	plain->segment = skb->gso_size ? size + transport + skb->gso_size : plain->length;
 	return at + plain->length == skb->len && plain->length >= size + UDP_HEADER && plain->ttl > 1 && !skb->vlan_present;
 }

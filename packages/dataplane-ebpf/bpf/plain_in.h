@@ -78,7 +78,7 @@ static __always_inline __u32 read_plain_outer(struct __sk_buff *skb, struct tunn
 	if (family == 4) {
 		if (ip[0] != 0x45 || ip[9] != PROTOCOL_UDP || (half_at(ip + 6) & 0x3fff) || raw_sum(ip, IPV4_HEADER) != 0xffff)
 			return 0;
-		length = half_at(ip + 2);
+		length = counted_length(skb, half_at(ip + 2), skb->len - ETHERNET);
 		tunnelled->outer_class = ip[1];
 		tunnelled->tunnel.source[0] = word_at(ip + 12);
 		tunnelled->tunnel.local[0] = word_at(ip + 16);
@@ -88,7 +88,7 @@ static __always_inline __u32 read_plain_outer(struct __sk_buff *skb, struct tunn
 	} else {
 		if (ip[0] >> 4 != 6 || ip[6] != PROTOCOL_UDP)
 			return 0;
-		length = IPV6_HEADER + half_at(ip + 4);
+		length = IPV6_HEADER + counted_length(skb, half_at(ip + 4), skb->len - ETHERNET - IPV6_HEADER);
 		tunnelled->outer_class = (half_at(ip) >> 4) & 0xff;
 #pragma unroll
 		for (int word = 0; word < 4; word++) {

@@ -18,6 +18,7 @@ import { LinuxError, type Netlink } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { allOf } from './all-of.js'
 import type { Ports } from './device/ports.js'
+import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
 import { TRANSIT_PIN, type Transit } from './device/transit.js'
 import type { EbpfXdp } from './device/xdp.js'
@@ -295,7 +296,9 @@ export class EbpfRouter implements EbpfDataplane {
       await ports.look()
       await transit.look()
       for (const { object, message } of await this.#settle()) this.#options.logger.warn(message, { port: object.key })
-      const { mtu } = await netlink.links.get(uplinkIndex)
+      const uplink = await netlink.links.get(uplinkIndex)
+      const { mtu } = uplink
+      await ports.fitSegments(largestSegment(uplink, this.#options.addresses))
       if (mtu === tables.config.get('underlay_mtu')) return
       tables.config.set('underlay_mtu', mtu)
       for (const local of this.#options.addresses) this.events.push({ type: 'underlay-changed', local, mtu })

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { readBpfObject } from './bpf-object.js'
 import { allOf } from './all-of.js'
 import { Ports } from './device/ports.js'
+import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
 import { Transit, TRANSIT_PIN } from './device/transit.js'
 import { VxlanMerger } from './device/vxlan-merger.js'
@@ -59,7 +60,8 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const { uplink, underlayNetns: netns, pinDirectory, capacity, logger, choice } = options
   const netlink = await Netlink.open(netns)
   undo.push(() => netlink.close())
-  const { index: uplinkIndex, mtu } = await netlink.links.get(uplink)
+  const link = await netlink.links.get(uplink)
+  const { index: uplinkIndex, mtu } = link
   const lock = await lockUplink(netns, uplinkIndex)
   undo.push(() => lock.release())
 
@@ -74,7 +76,18 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
 
   const events = new EventQueue<DataplaneEvent>()
   const usesTcx = choice.endpoints === 'tcx'
-  const ports = new Ports({ maps, netlink, netns, uplink: uplinkIndex, devices: choice.devices, usesTcx, pins, events, logger })
+  const ports = new Ports({
+    maps,
+    netlink,
+    netns,
+    uplink: uplinkIndex,
+    devices: choice.devices,
+    largestSegment: largestSegment(link, options.addresses),
+    usesTcx,
+    pins,
+    events,
+    logger,
+  })
   await ports.adopt()
   const attachment = await callAsync(() =>
     object.attach({

@@ -11,6 +11,13 @@ export interface SetupAddress extends AddAddressOptions {
 export interface LinkSetup {
   /** Octets. */
   readonly mtu?: number
+  /**
+   * Octets of the largest segment that senders make for it, as far as its driver takes them, of which the kernel takes some 300 for headers: of IPv6 (above
+   * 65,536 since Linux 5.19), and of IPv4 too up to 65,536.
+   */
+  readonly gsoMaxSize?: number
+  /** As `gsoMaxSize`, of IPv4 (Linux 6.3; older ones pass it over). */
+  readonly gsoIpv4MaxSize?: number
   /** False: the kernel gives it no IPv6 link-local address of its own and sends no router solicitations for it. */
   readonly linkLocal?: boolean
   /** False: it does not ask for the link-layer addresses of neighbours (`IFF_NOARP`): whoever is at the other end takes every frame. */

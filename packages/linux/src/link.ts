@@ -22,6 +22,10 @@ export interface Link {
   readonly controller?: number
   /** Index of the other end (veth, netkit) or the lower link, perhaps in another namespace. */
   readonly peer?: number
+  /** Octets of the largest segment that senders make for it: of IPv6, and before Linux 6.3 of IPv4. */
+  readonly gsoMaxSize?: number
+  /** As `gsoMaxSize`, of IPv4 (Linux 6.3). */
+  readonly gsoIpv4MaxSize?: number
 }
 
 /** What to change on a link; what is left out stays. */

@@ -63,6 +63,15 @@ describe.skipIf(missing !== '')(`a link that is set up in one call${because}`, (
     expect(await routesOf(far, 'eth0')).toEqual(['0.0.0.0/0 0', '::/0 1024'])
   })
 
+  it('has the largest segments that it shall have, and others stay as they are', async () => {
+    const before = await near.links.get('host0')
+    const { gsoMaxSize = 0, gsoIpv4MaxSize } = before
+    const after = await near.links.setUp('host0', { gsoMaxSize: 131_072, gsoIpv4MaxSize: 196_608 })
+    // Linux 6.1 knows none of its own for IPv4.
+    expect(after).toEqual({ ...before, gsoMaxSize: 131_072, ...(gsoIpv4MaxSize === undefined ? {} : { gsoIpv4MaxSize: 196_608 }) })
+    expect(await near.links.setUp('host0', { gsoMaxSize, gsoIpv4MaxSize: gsoMaxSize })).toEqual(before)
+  })
+
   it('leaves to another link what that one had first, and has it when that one goes', async () => {
     const second = await TunDevice.open({
       name: 'net1',

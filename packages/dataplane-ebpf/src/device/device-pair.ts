@@ -3,6 +3,7 @@ import { LinuxError, Netlink, NetworkNamespace, type Link, type LinkSetup } from
 import { MacAddress } from '@heddle/wire'
 import { callAsync } from '../native/call.js'
 import { checkRequest, routesOf } from './device-request.js'
+import { segmentSetup } from './segments.js'
 
 /** What joins the ends of a pair: a cable, or one that programs have a place on (Linux 6.7). */
 export type EbpfDeviceKind = 'veth' | 'netkit'
@@ -13,6 +14,8 @@ export interface EndpointDevice extends DeviceRequest {
   readonly resolves: boolean
   /** Of a device that is made; one that is there stays what it is. */
   readonly kind: EbpfDeviceKind
+  /** Octets of the largest segment that goes over it in one piece. */
+  readonly largestSegment: number
 }
 
 /** Both ends of an endpoint's device, of either kind. */
@@ -51,6 +54,15 @@ export async function setResolving(request: DeviceRequest, index: number, resolv
   await translated(request, async () => {
     using inside = await Netlink.open(request.netns)
     await inside.links.setUp(index, { resolves })
+  })
+}
+
+/** Has both ends of a device let segments of that many octets pass in one piece. @param netlink of the router's namespace @throws DataplaneError as `openPair` */
+export async function setSegments(netlink: Netlink, host: number, request: DeviceRequest, peer: number, largest: number): Promise<void> {
+  await translated(request, async () => {
+    using inside = await Netlink.open(request.netns)
+    await inside.links.setUp(peer, segmentSetup(largest))
+    await netlink.links.setUp(host, segmentSetup(largest))
   })
 }
 
@@ -101,14 +113,15 @@ async function find(netlink: Netlink, name: string): Promise<Link | undefined> {
   }
 }
 
-function hostSetup({ mtu }: DeviceRequest): LinkSetup {
-  return { mtu, linkLocal: false, up: true }
+function hostSetup({ mtu, largestSegment }: EndpointDevice): LinkSetup {
+  return { mtu, ...segmentSetup(largestSegment), linkLocal: false, up: true }
 }
 
 function peerSetup(request: EndpointDevice): LinkSetup {
-  const { mtu, addresses, resolves } = request
+  const { mtu, addresses, resolves, largestSegment } = request
   return {
     mtu,
+    ...segmentSetup(largestSegment),
     linkLocal: false,
     resolves,
     addresses: addresses.map((address) => `${address}/${address.bits}`),

@@ -21,7 +21,7 @@ import { callAsync } from '../native/call.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
 import { takeAway } from './take-away.js'
-import { namespaceOf, openPair, setResolving, type DevicePair, type EbpfDeviceKind } from './device-pair.js'
+import { namespaceOf, openPair, setResolving, setSegments, type DevicePair, type EbpfDeviceKind } from './device-pair.js'
 
 export interface PortsOptions {
   readonly maps: KernelMaps
@@ -32,6 +32,8 @@ export interface PortsOptions {
   readonly uplink: number
   /** What new devices are. */
   readonly devices: EbpfDeviceKind
+  /** Octets of the largest segment that the uplink takes in one piece. */
+  readonly largestSegment: number
   /** Of veth devices. */
   readonly usesTcx: boolean
   /** Directory of pins; nothing is pinned when left out. */
@@ -58,9 +60,11 @@ export class Ports {
   readonly #options: PortsOptions
   readonly #attached = new Map<number, Attached>()
   readonly #reaper = new LinkReaper()
+  #largestSegment: number
 
   constructor(options: PortsOptions) {
     this.#options = options
+    this.#largestSegment = options.largestSegment
   }
 
   /** Takes over the devices that a dataplane before this one has left; those that are gone meanwhile are forgotten. */
@@ -105,7 +109,12 @@ export class Ports {
     const namespace = namespaceOf(request)
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
-    const pair = await openPair(netlink, this.#hostName(port), { ...request, resolves, kind: devices })
+    const pair = await openPair(netlink, this.#hostName(port), {
+      ...request,
+      resolves,
+      kind: devices,
+      largestSegment: this.#largestSegment,
+    })
     const facts = factsOf(pair)
     const isSame = isHere && before.hostIndex === pair.host.index
     // Somebody took it away, and nobody has looked since: what was made in its place has no program.
@@ -138,6 +147,20 @@ export class Ports {
       this.#attached.set(port, { ...attached, resolves })
     }
     return failures
+  }
+
+  /** The uplink takes segments of that many octets in one piece now, and so do devices. */
+  async fitSegments(largest: number): Promise<void> {
+    if (largest === this.#largestSegment) return
+    this.#largestSegment = largest
+    for (const [port, { request, facts, hostIndex }] of this.#attached) {
+      try {
+        await setSegments(this.#options.netlink, hostIndex, request, facts.ifindex, largest)
+      } catch (error) {
+        if (!(error instanceof DataplaneError)) throw error
+        this.#options.logger.warn(error.message, { port })
+      }
+    }
   }
 
   /** Removes the device. */

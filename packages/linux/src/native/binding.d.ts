@@ -230,6 +230,8 @@ export interface NativeLink {
   mac?: string
   controller?: number
   peer?: number
+  gsoMaxSize?: number
+  gsoIpv4MaxSize?: number
 }
 
 export interface NativeLinkChange {
@@ -244,6 +246,8 @@ export interface NativeLinkChange {
 /** What a link shall be; what is left out stays. */
 export interface NativeLinkSetup {
   mtu?: number
+  gsoMaxSize?: number
+  gsoIpv4MaxSize?: number
   linkLocal?: boolean
   resolves?: boolean
   addresses?: Array<NativeAddressSpec>

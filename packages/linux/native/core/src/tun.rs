@@ -96,10 +96,10 @@ impl TunDevice {
         netns::within(path, move || {
             let (device, is_new) = Self::open_here(&options)?;
             let done = Exchange::open().and_then(|mut exchange| {
-                let largest_segment = (options.offload && options.mode != TunMode::Attach).then_some(LARGEST_SEGMENT);
+                let gso_max_size = (options.offload && options.mode != TunMode::Attach).then_some(LARGEST_SEGMENT);
                 // Of what was just made, nothing is to be taken away.
                 let only_these = setup.only_these && !is_new;
-                set_up(&mut exchange, device.index, &LinkSetup { largest_segment, only_these, ..setup })
+                set_up(&mut exchange, device.index, &LinkSetup { gso_max_size, only_these, ..setup })
             });
             if let Err(error) = done {
                 if is_new && options.persist {

@@ -34,12 +34,14 @@ pub struct NativeLink {
     pub mac: Option<String>,
     pub controller: Option<u32>,
     pub peer: Option<u32>,
+    pub gso_max_size: Option<u32>,
+    pub gso_ipv4_max_size: Option<u32>,
 }
 
 impl From<core::Link> for NativeLink {
     fn from(link: core::Link) -> Self {
-        let core::Link { index, name, kind, mtu, up, state, mac, controller, peer } = link;
-        Self { index, name, kind, mtu, up, state, mac, controller, peer }
+        let core::Link { index, name, kind, mtu, up, state, mac, controller, peer, gso_max_size, gso_ipv4_max_size } = link;
+        Self { index, name, kind, mtu, up, state, mac, controller, peer, gso_max_size, gso_ipv4_max_size }
     }
 }
 
@@ -78,6 +80,8 @@ pub struct NativeVethEnds {
 #[derive(Default)]
 pub struct NativeLinkSetup {
     pub mtu: Option<u32>,
+    pub gso_max_size: Option<u32>,
+    pub gso_ipv4_max_size: Option<u32>,
     pub link_local: Option<bool>,
     pub resolves: Option<bool>,
     pub addresses: Option<Vec<NativeAddressSpec>>,
@@ -87,10 +91,11 @@ pub struct NativeLinkSetup {
 }
 
 pub fn link_setup(setup: Option<NativeLinkSetup>) -> core::LinkSetup {
-    let NativeLinkSetup { mtu, link_local, resolves, addresses, only_these, routes, up } = setup.unwrap_or_default();
+    let NativeLinkSetup { mtu, gso_max_size, gso_ipv4_max_size, link_local, resolves, addresses, only_these, routes, up } = setup.unwrap_or_default();
     core::LinkSetup {
         mtu,
-        largest_segment: None,
+        gso_max_size,
+        gso_ipv4_max_size,
         link_local,
         resolves,
         addresses: addresses.unwrap_or_default().into_iter().map(address_spec).collect(),

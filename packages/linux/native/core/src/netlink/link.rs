@@ -26,6 +26,9 @@ pub struct Link {
     pub controller: Option<u32>,
     /// Index of the other end (veth) or of the lower link, perhaps in another namespace.
     pub peer: Option<u32>,
+    /// Octets of the largest segment that senders make for it: of IPv6, and of IPv4 (Linux 6.3).
+    pub gso_max_size: Option<u32>,
+    pub gso_ipv4_max_size: Option<u32>,
 }
 
 /// How a link is named.
@@ -170,6 +173,8 @@ pub(super) fn read(message: &LinkMessage) -> Link {
             LinkAttribute::Address(octets) if octets.len() == 6 => link.mac = Some(format_mac(octets)),
             LinkAttribute::Controller(index) => link.controller = Some(*index),
             LinkAttribute::Link(index) => link.peer = Some(*index),
+            LinkAttribute::GsoMaxSize(octets) => link.gso_max_size = Some(*octets),
+            LinkAttribute::GsoIpv4MaxSize(octets) => link.gso_ipv4_max_size = Some(*octets),
             LinkAttribute::LinkInfo(infos) => {
                 for info in infos {
                     if let LinkInfo::Kind(kind) = info {

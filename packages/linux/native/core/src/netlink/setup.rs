@@ -20,8 +20,10 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkSetup {
     pub mtu: Option<u32>,
-    /// Octets of the largest segment that senders make for it, of which the kernel takes some 300 for headers.
-    pub largest_segment: Option<u32>,
+    /// Octets of the largest segment that senders make for it, of which the kernel takes some 300 for headers: of IPv6, and of both families up to 65,536.
+    pub gso_max_size: Option<u32>,
+    /// As `gso_max_size`, of IPv4 (Linux 6.3; older ones pass it over).
+    pub gso_ipv4_max_size: Option<u32>,
     /// Whether the kernel gives it an IPv6 link-local address of its own.
     pub link_local: Option<bool>,
     /// Whether it resolves the addresses of neighbours (`IFF_NOARP`).
@@ -69,8 +71,11 @@ fn shape(index: u32, setup: &LinkSetup) -> Option<LinkMessage> {
     if let Some(mtu) = setup.mtu {
         request = request.mtu(mtu);
     }
-    if let Some(octets) = setup.largest_segment {
+    if let Some(octets) = setup.gso_max_size {
         request = request.append_extra_attribute(LinkAttribute::GsoMaxSize(octets));
+    }
+    if let Some(octets) = setup.gso_ipv4_max_size {
+        request = request.append_extra_attribute(LinkAttribute::GsoIpv4MaxSize(octets));
     }
     if let Some(link_local) = setup.link_local {
         let mode = if link_local { In6AddrGenMode::Eui64 } else { In6AddrGenMode::None };
@@ -82,7 +87,8 @@ fn shape(index: u32, setup: &LinkSetup) -> Option<LinkMessage> {
         message.header.change_mask |= LinkFlags::Noarp;
         message.header.flags.set(LinkFlags::Noarp, !resolves);
     }
-    let is_needed = setup.mtu.is_some() || setup.largest_segment.is_some() || setup.link_local.is_some() || setup.resolves.is_some();
+    let has_segments = setup.gso_max_size.is_some() || setup.gso_ipv4_max_size.is_some();
+    let is_needed = setup.mtu.is_some() || has_segments || setup.link_local.is_some() || setup.resolves.is_some();
     is_needed.then_some(message)
 }
 
