@@ -1,98 +1,48 @@
 import { DataplaneError, RouteBatch, type DataplaneState, type FibTransaction } from '@heddle/core'
 import { comparable } from '@heddle/dataplane-conformance'
-import { ebpfDataplane, type EbpfDataplaneOptions, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
+import { ebpfDataplane, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { LinuxError } from '@heddle/linux'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
-import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
-import type { EbpfRouter } from '../src/ebpf-router.js'
 import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import { call } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
-import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missing, titled } from './support/requirements.js'
-import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+import { LOCAL, PEERS } from './support/router.js'
+import { isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
 
-const run = promisify(execFile)
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
-const PODS = ['10.1.0.1', '10.1.0.2'].map((text) => IpAddress.parse(text))
 
-/** Two endpoints of one VRF, and a tunnel to a peer. */
+/** The two endpoints, and a tunnel to a peer. */
 function transaction(generation: number): FibTransaction {
-  const routes = new RouteBatch()
-  for (const [index, pod] of PODS.entries()) routes.push(1, IpPrefix.of(pod), index)
-  routes.push(1, IpPrefix.parse('fd00::/64'), 2)
+  const pods = podTransaction(generation)
+  pods.routes.push(1, IpPrefix.parse('fd00::/64'), 2)
+  const tunnel = {
+    type: 'tunnel',
+    encapsulation: 'mpls-udp',
+    local: LOCAL[4],
+    remote: PEERS[4][0],
+    labels: [100, 200],
+    ttlModel: 'pipe',
+    trafficClassModel: 'uniform',
+  } as const
   return {
-    ...emptyTransaction(generation),
-    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
-    ports: {
-      set: PODS.map((pod, id) => ({ id, kind: 'endpoint', vrf: 1, allowedSources: [IpPrefix.of(pod)], gateways: [], mtu: 1400 })),
-      remove: [],
-    },
-    nextHops: {
-      set: [
-        ...PODS.map((_, id) => ({ id, action: { type: 'port', port: id } as const })),
-        {
-          id: 2,
-          action: {
-            type: 'tunnel',
-            encapsulation: 'mpls-udp',
-            local: LOCAL[4],
-            remote: PEERS[4][0],
-            labels: [100, 200],
-            ttlModel: 'pipe',
-            trafficClassModel: 'uniform',
-          },
-        },
-      ],
-      remove: [],
-    },
-    groups: { set: [0, 1, 2].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 7 })), remove: [] },
+    ...pods,
+    nextHops: { set: [...pods.nextHops.set, { id: 2, action: tunnel }], remove: [] },
+    groups: { set: [...pods.groups.set, { id: 2, members: [{ nextHop: 2, weight: 1 }], seed: 7 }], remove: [] },
     tunnelSources: { set: [{ id: 1, prefixes: [IpPrefix.parse('192.0.2.0/28'), IpPrefix.of(PEERS[6][0])] }], remove: [] },
     labels: { set: [{ label: 1001, action: { type: 'pop-lookup', vrf: 1 }, sources: 1 }], remove: [] },
-    routes,
   }
 }
 
 const withoutDevices = ({ generation, ...state }: DataplaneState): unknown => ({ generation, ...comparable(state) })
 
 describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () => {
-  let namespace: RouterNamespace
-  let folder: string
-  const opened = new Set<EbpfRouter>()
+  const lab = new RouterLab('life')
 
-  beforeAll(() => {
-    namespace = new RouterNamespace('life')
-    for (const pod of ['life-pod-0', 'life-pod-1']) namespace.namespaces.add(pod)
-    folder = mkdtempSync(join(tmpdir(), 'hd-ebpf-'))
-  })
-  const open = async (options: Partial<EbpfDataplaneOptions> = {}): Promise<EbpfRouter> => {
-    const router = await namespace.open(options)
-    opened.add(router)
-    return router
-  }
-  // What a test that fails leaves open would fail those behind it.
-  afterEach(async () => {
-    for (const router of opened) await router.close()
-    opened.clear()
-  })
-  afterAll(() => {
-    namespace?.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
-  const isMounted = (directory: string): boolean => readFileSync('/proc/mounts', 'utf8').includes(` ${directory} bpf `)
-  const attach = async (router: EbpfRouter, port: number): Promise<unknown> =>
-    router.attachPort(port, { netns: namespace.namespaces.path(`life-pod-${port}`), ifname: 'eth0', addresses: [PODS[port]], mtu: 1400 })
-  const ping = async (seconds = 10): Promise<string> => {
-    const argv = ['netns', 'exec', namespace.namespaces.name('life-pod-0'), ...pingWords(2), '-W', `${seconds}`, `${PODS[1]}`]
-    return (await run('ip', argv).catch((error: { stdout: string }) => error)).stdout
-  }
   async function codeOf(attempt: Promise<unknown>): Promise<string> {
     return attempt.then(
       () => 'nothing',
@@ -101,23 +51,23 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
   }
 
   it('forwards on behind close({ keep: true }); the next one takes tables, counters, devices and generation over', async () => {
-    const pinDirectory = join(folder, 'kept')
-    const first = await open({ pinDirectory })
+    const pinDirectory = lab.path('kept')
+    const first = await lab.open({ pinDirectory })
     expect(first.capabilities.survivesClose).toBe(true)
     await first.apply(transaction(41))
-    await attach(first, 0)
-    await attach(first, 1)
-    expect(await ping()).toContain(' 2 received')
+    await lab.attach(first, 0)
+    await lab.attach(first, 1)
+    expect(await lab.ping()).toContain(' 2 received')
     const before = await first.dump()
     await first.close({ keep: true })
-    expect(await ping()).toContain(' 2 received')
+    expect(await lab.ping()).toContain(' 2 received')
 
-    const second = await open({ pinDirectory })
+    const second = await lab.open({ pinDirectory })
     const after = await second.dump()
     expect(withoutDevices(after)).toEqual(withoutDevices(before))
     expect(after.generation).toBe(41)
     expect(after.devices).toEqual(before.devices)
-    expect(await ping()).toContain(' 2 received')
+    expect(await lab.ping()).toContain(' 2 received')
     const { portIds, ports } = await second.counters()
     expect(ports[portIds.indexOf(0) * 5]).toBeGreaterThanOrEqual(6)
 
@@ -126,15 +76,15 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     const routes = new RouteBatch()
     routes.push(1, IpPrefix.of(PODS[1]), 0xffffffff)
     expect((await second.apply({ ...emptyTransaction(43), routes })).status).toBe('applied')
-    expect(await ping(1)).toContain(' 0 received')
+    expect(await lab.ping(1)).toContain(' 0 received')
     await second.detachPort(1)
     await second.close()
     expect(isMounted(pinDirectory)).toBe(false)
-    expect(namespace.namespaces.in('life', 'ip', '-o', 'link')).not.toMatch(/: hd/)
+    expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
   })
 
   it('judged on as if nothing was there, when a transaction broke off half written', async () => {
-    const router = await open()
+    const router = await lab.open()
     const { maps, tables } = router.parts
     const broken = new LinuxError('EIO', 5, 'tell ports of their policies', 'Input/output error')
     const tell = vi.spyOn(tables.policies, 'tell').mockImplementationOnce(() => {
@@ -150,18 +100,17 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
   })
 
   it('gives an endpoint a device that needs no neighbour, no gateway and no forwarding host', async () => {
-    const router = await open()
+    const router = await lab.open()
     await router.apply(transaction(1))
-    await attach(router, 0)
+    await lab.attach(router, 0)
     const facts = await router.attachPort(1, {
-      netns: namespace.namespaces.path('life-pod-1'),
+      netns: lab.podNetns(1),
       ifname: 'eth0',
       addresses: [PODS[1], IpAddress.parse('fd00::2')],
       mtu: 1400,
     })
     expect(facts).toMatchObject({ mtu: 1400, mac: MacAddress.parse('02:58:0a:01:00:02') })
-    const inPod = (...words: string[]): string => namespace.namespaces.in('life-pod-1', 'ip', ...words)
-    const inHost = (...words: string[]): string => namespace.namespaces.in('life', ...words)
+    const inPod = (...words: string[]): string => lab.inPod(1, 'ip', ...words)
     expect(inPod('-o', 'link', 'show', 'eth0')).toMatch(/<[^>]*NOARP[^>]*UP[^>]*> mtu 1400 .*link\/ether 02:58:0a:01:00:02/)
     expect(inPod('-o', 'address', 'show', 'eth0')).toMatch(/inet 10\.1\.0\.2\/32[^]*inet6 fd00::2\/128/)
     expect(inPod('-o', 'address', 'show', 'eth0')).not.toMatch(/tentative|fe80/)
@@ -170,31 +119,31 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
       expect.stringMatching(/^default dev eth0/),
     ])
     // The programs carry packets whatever the host would do with them.
-    inHost('sysctl', '-qw', 'net.ipv4.ip_forward=0', 'net.ipv4.conf.all.rp_filter=1', 'net.ipv4.conf.all.proxy_arp=0')
-    expect(await ping()).toContain(' 2 received')
+    lab.inHost('sysctl', '-qw', 'net.ipv4.ip_forward=0', 'net.ipv4.conf.all.rp_filter=1', 'net.ipv4.conf.all.proxy_arp=0')
+    expect(await lab.ping()).toContain(' 2 received')
     expect(inPod('neighbour', 'show', 'nud', 'reachable')).toBe('')
-    expect(inHost('ip', '-o', 'address', 'show')).not.toMatch(/: hd/)
+    expect(lab.inHost('ip', '-o', 'address', 'show')).not.toMatch(/: hd/)
   })
 
   it('does the same by filters of clsact, and leaves no qdisc behind that it has made', async () => {
-    const pinDirectory = join(folder, 'clsact')
-    const qdiscs = (): string => namespace.namespaces.in('life', 'tc', 'qdisc', 'show')
-    const first = await open({ pinDirectory, without: ['tcx'], devices: 'veth' })
+    const pinDirectory = lab.path('clsact')
+    const qdiscs = (): string => lab.inHost('tc', 'qdisc', 'show')
+    const first = await lab.open({ pinDirectory, without: ['tcx'], devices: 'veth' })
     expect(first.choice).toMatchObject({ uplink: 'clsact', endpoints: 'clsact' })
     await first.apply(transaction(1))
-    await attach(first, 0)
-    await attach(first, 1)
-    expect(await ping()).toContain(' 2 received')
+    await lab.attach(first, 0)
+    await lab.attach(first, 1)
+    expect(await lab.ping()).toContain(' 2 received')
     await first.close({ keep: true })
-    expect(await ping()).toContain(' 2 received')
+    expect(await lab.ping()).toContain(' 2 received')
 
-    const second = await open({ pinDirectory, without: ['tcx'], devices: 'veth' })
-    expect(await ping()).toContain(' 2 received')
+    const second = await lab.open({ pinDirectory, without: ['tcx'], devices: 'veth' })
+    expect(await lab.ping()).toContain(' 2 received')
     await second.close({ keep: true })
     // From one to the other and back, no packet is seen twice.
     const turns: readonly (readonly EbpfFeatureName[])[] = hasTcx ? [['clsact'], ['tcx'], [], ['clsact'], []] : [['tcx']]
     for (const without of turns) {
-      const next = await open({ pinDirectory, without, devices: 'veth' })
+      const next = await lab.open({ pinDirectory, without, devices: 'veth' })
       const of = (wanted: EbpfAttachment, other: EbpfAttachment): EbpfAttachment => (without.includes(wanted) ? other : wanted)
       const choice = { uplink: of('tcx', 'clsact'), endpoints: of('clsact', 'tcx') }
       expect(next.choice).toMatchObject(choice)
@@ -206,101 +155,101 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
         ...(choice.uplink === 'clsact' ? ['uplink'] : []),
       ])
       const before = (await next.counters()).ports[0]
-      expect(await ping()).toContain(' 2 received')
+      expect(await lab.ping()).toContain(' 2 received')
       expect((await next.counters()).ports[0] - before).toBe(2)
       await next.close({ keep: true })
     }
-    await (await open({ pinDirectory, without: ['tcx'], devices: 'veth' })).close()
+    await (await lab.open({ pinDirectory, without: ['tcx'], devices: 'veth' })).close()
     expect(qdiscs()).not.toContain('clsact')
   })
 
   it('forgets a device that went away while nobody looked', async () => {
-    const pinDirectory = join(folder, 'gone')
-    const first = await open({ pinDirectory })
+    const pinDirectory = lab.path('gone')
+    const first = await lab.open({ pinDirectory })
     await first.apply(transaction(1))
-    await attach(first, 0)
+    await lab.attach(first, 0)
     await first.close({ keep: true })
-    namespace.namespaces.in('life-pod-0', 'ip', 'link', 'delete', 'eth0')
-    const second = await open({ pinDirectory })
+    lab.inPod(0, 'ip', 'link', 'delete', 'eth0')
+    const second = await lab.open({ pinDirectory })
     expect((await second.dump()).devices).toEqual([])
     expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`, 'link-0'))).toBe(false)
     await second.close()
   })
 
   it('takes everything away with close(): programs, devices, pins, the file system', async () => {
-    const pinDirectory = join(folder, 'closed')
-    const router = await open({ pinDirectory })
+    const pinDirectory = lab.path('closed')
+    const router = await lab.open({ pinDirectory })
     await router.apply(transaction(1))
-    await attach(router, 0)
+    await lab.attach(router, 0)
     expect(isMounted(pinDirectory)).toBe(true)
     await router.close()
     expect(isMounted(pinDirectory)).toBe(false)
-    expect(namespace.namespaces.in('life', 'ip', '-o', 'link')).not.toMatch(/: hd/)
+    expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
     expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`))).toBe(false)
   })
 
   it('takes away what a version with other layouts has left, and has its devices again when they are asked for', async () => {
-    const pinDirectory = join(folder, 'older')
-    const older = await open({ pinDirectory })
+    const pinDirectory = lab.path('older')
+    const older = await lab.open({ pinDirectory })
     await older.apply(transaction(7))
-    for (const port of PODS.keys()) await attach(older, port)
-    expect(await ping()).toContain(' 2 received')
+    for (const port of PODS.keys()) await lab.attach(older, port)
+    expect(await lab.ping()).toContain(' 2 received')
     await older.close({ keep: true })
     renameSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`), join(pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
 
-    const newer = await open({ pinDirectory })
+    const newer = await lab.open({ pinDirectory })
     expect(readdirSync(pinDirectory).filter((name) => name.startsWith('layout-'))).toEqual([`layout-${LAYOUT_VERSION}`])
     expect(await newer.dump()).toMatchObject({ generation: 0, vrfs: [], devices: [] })
     await newer.apply(transaction(1))
-    for (const port of PODS.keys()) await attach(newer, port)
-    expect(await ping()).toContain(' 2 received')
+    for (const port of PODS.keys()) await lab.attach(newer, port)
+    expect(await lab.ping()).toContain(' 2 received')
     await newer.close()
     expect(isMounted(pinDirectory)).toBe(false)
   })
 
   it('leaves no file system and no pin behind when it cannot be opened, and lets be what was there', async () => {
-    const [fresh, kept] = [join(folder, 'refused'), join(folder, 'refused-later')]
-    const first = await open({ pinDirectory: kept })
+    const [fresh, kept] = [lab.path('refused'), lab.path('refused-later')]
+    const first = await lab.open({ pinDirectory: kept })
     await first.apply(transaction(1))
     await first.close({ keep: true })
-    process.env['HEDDLE_EBPF_OBJECT_PATH'] = join(folder, 'no-such-object')
+    process.env['HEDDLE_EBPF_OBJECT_PATH'] = lab.path('no-such-object')
     try {
-      for (const pinDirectory of [fresh, kept]) expect(await codeOf(open({ pinDirectory }))).toBe('dataplane.device')
+      for (const pinDirectory of [fresh, kept]) expect(await codeOf(lab.open({ pinDirectory }))).toBe('dataplane.device')
     } finally {
       delete process.env['HEDDLE_EBPF_OBJECT_PATH']
     }
     expect([fresh, kept].map(isMounted)).toEqual([false, true])
-    expect((await (await open({ pinDirectory: kept })).dump()).generation).toBe(1)
+    expect((await (await lab.open({ pinDirectory: kept })).dump()).generation).toBe(1)
   })
 
   it('tells of a device whose namespace ends', async () => {
-    const router = await open()
+    const router = await lab.open()
     await router.apply(transaction(1))
-    namespace.namespaces.add('life-short')
-    await router.attachPort(0, { netns: namespace.namespaces.path('life-short'), ifname: 'eth0', addresses: [PODS[0]], mtu: 1400 })
+    lab.space.namespaces.add('life-short')
+    await router.attachPort(0, { netns: lab.space.namespaces.path('life-short'), ifname: 'eth0', addresses: [PODS[0]], mtu: 1400 })
     const events = router.events[Symbol.asyncIterator]()
-    namespace.namespaces.delete('life-short')
+    lab.space.namespaces.delete('life-short')
     expect((await events.next()).value).toMatchObject({ type: 'port-down', port: 0 })
     await router.close()
   })
 
   it('has an uplink to itself: a second one is dataplane.busy', async () => {
-    const router = await open()
-    expect(await codeOf(open())).toBe('dataplane.busy')
+    const router = await lab.open()
+    expect(await codeOf(lab.open())).toBe('dataplane.busy')
     await router.close()
-    await (await open()).close()
+    await (await lab.open()).close()
   })
 
   it('refuses what it cannot be, by code', async () => {
     const addresses = [LOCAL[4]]
-    const underlayNetns = namespace.namespaces.path('life')
+    const underlayNetns = lab.netns
     expect(await codeOf(ebpfDataplane({ addresses, uplink: 'none', underlayNetns }))).toBe('dataplane.device')
     const without = ['tcx', 'clsact'] as const
     expect(await codeOf(ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, without }))).toBe('dataplane.device')
     expect(await codeOf(ebpfDataplane({ addresses: [], uplink: 'up0', underlayNetns }))).toBe('dataplane.device')
     expect(await codeOf(ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, encapsulations: ['mpls'] }))).toBe('dataplane.device')
     expect(await codeOf(ebpfDataplane({ addresses, uplink: 'up0', underlayNetns, pinDirectory: 'relative' }))).toBe('dataplane.device')
-    const router = await open()
+    const router = await lab.open()
     await router.apply(transaction(1))
     const request = { netns: '/run/netns/there-is-none', ifname: 'eth0', addresses: [], mtu: 1400 }
     expect(await codeOf(router.attachPort(0, request))).toBe('dataplane.netns-missing')
@@ -318,7 +267,7 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
   })
 
   it('refuses a transaction that its maps have no room for', async () => {
-    const router = await open()
+    const router = await lab.open()
     const allowedSources = Array.from({ length: 17 }, (_, host) => IpPrefix.of(IpAddress.v4(0x0a000000 + host)))
     const port = { id: 0, kind: 'endpoint' as const, vrf: 1, allowedSources, gateways: [], mtu: 1400 }
     const report = await router.apply({ ...transaction(1), ports: { set: [port], remove: [] } })

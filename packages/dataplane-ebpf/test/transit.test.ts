@@ -3,13 +3,11 @@ import { silentLogger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
 import { EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { readBpfObject } from '../src/bpf-object.js'
 import { Transit, TRANSIT_PIN } from '../src/device/transit.js'
-import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { CONFIG } from '../src/layout/structs/config.js'
 import { call, callAsync } from '../src/native/call.js'
@@ -17,7 +15,8 @@ import { pinsOf } from '../src/pins.js'
 import type { KernelMaps } from '../src/tables/kernel-maps.js'
 import { hasEthtool } from './support/hairpin.js'
 import { missing, titled } from './support/requirements.js'
-import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+import { LOCAL, PEERS } from './support/router.js'
+import { RouterLab } from './support/router-lab.js'
 
 const noEthtool = hasEthtool ? '' : ' (skipped: needs ethtool)'
 
@@ -43,34 +42,11 @@ const SWAPS: Tables = {
 }
 
 describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
-  let space: RouterNamespace
-  let folder: string
-  const opened = new Set<EbpfRouter>()
-
-  beforeAll(() => {
-    space = new RouterNamespace('transit')
-    folder = mkdtempSync(join(tmpdir(), 'hd-transit-'))
-  })
-  afterEach(async () => {
-    for (const router of opened) await router.close()
-    opened.clear()
-  })
-  afterAll(() => {
-    space?.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
-  async function open(options: Parameters<RouterNamespace['open']>[0] = {}): Promise<EbpfRouter> {
-    const router = await space.open({ fibBlocks: 1024, ...options })
-    opened.add(router)
-    return router
-  }
+  const lab = new RouterLab('transit', { fibBlocks: 1024 })
 
   /** Number of the program of XDP on the uplink, in its driver; undefined without. */
   function programThere(): number | undefined {
-    const [{ xdp }] = JSON.parse(space.namespaces.in('transit', ...'ip -d -j link show up0'.split(' '))) as [
-      { xdp?: { mode: number; prog: { id: number } } },
-    ]
+    const [{ xdp }] = JSON.parse(lab.inHost(...'ip -d -j link show up0'.split(' '))) as [{ xdp?: { mode: number; prog: { id: number } } }]
     if (xdp !== undefined) expect(xdp.mode).toBe(IN_DRIVER)
     return xdp?.prog.id
   }
@@ -81,7 +57,7 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
 
   it('is there when it is asked for, is shown, and goes without a trace', async () => {
     const warnings: string[] = []
-    const router = await open({ xdp: 'native', logger: { ...silentLogger, warn: (message) => void warnings.push(message) } })
+    const router = await lab.open({ xdp: 'native', logger: { ...silentLogger, warn: (message) => void warnings.push(message) } })
     // What its far end does not take is counted as sent, and nothing else tells of it.
     expect(warnings).toContainEqual(expect.stringContaining('XDP on a veth'))
     const inspection = await router.inspectKernel()
@@ -97,26 +73,25 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
   })
 
   it('is left out where it was not asked for and would take offloads from the far end of a veth, labels to swap or not', async () => {
-    const router = await open()
+    const router = await lab.open()
     expect(choiceOf(await router.inspectKernel())).toMatchObject({ chosen: 'tc', because: expect.stringContaining('no label is swapped') })
     expect(await router.apply(transition(1, EMPTY, SWAPS))).toMatchObject({ status: 'applied', failures: [] })
     expect(choiceOf(await router.inspectKernel())).toMatchObject({ chosen: 'tc', because: expect.stringContaining('is a veth') })
     expect(programThere()).toBeUndefined()
     await router.close()
-    const without = await open({ without: ['xdp'], xdp: 'native' })
+    const without = await lab.open({ without: ['xdp'], xdp: 'native' })
     expect(choiceOf(await without.inspectKernel())).toMatchObject({ chosen: 'tc', because: expect.stringContaining('off') })
     expect(programThere()).toBeUndefined()
   })
 
   it('leaves the program of somebody else, says so, and takes its place when that has gone', async () => {
     const object = call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 1, flows: 1024 }))
-    const [{ ifindex }] = JSON.parse(space.namespaces.in('transit', ...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
+    const [{ ifindex }] = JSON.parse(lab.inHost(...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
     try {
-      const namespace = space.namespaces.path('transit')
-      const other = await callAsync(() => object.attach({ program: 'across', namespace, ifindex, usesTcx: false, isXdp: true }))
+      const other = await callAsync(() => object.attach({ program: 'across', namespace: lab.netns, ifindex, usesTcx: false, isXdp: true }))
       const theirs = programThere()
       expect(theirs).toBeGreaterThan(0)
-      const router = await open({ xdp: 'native' })
+      const router = await lab.open({ xdp: 'native' })
       expect(programThere()).toBe(theirs)
       const inspection = await router.inspectKernel()
       expect(choiceOf(inspection)).toMatchObject({ chosen: 'tc', because: expect.stringContaining('another program has XDP on up0') })
@@ -132,12 +107,12 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
   })
 
   it('is no reason not to open, when what is pinned in its place cannot be removed', async () => {
-    const pinDirectory = join(folder, 'stuck')
-    const first = await open({ pinDirectory })
+    const pinDirectory = lab.path('stuck')
+    const first = await lab.open({ pinDirectory })
     mkdirSync(join(pinsOf(pinDirectory), TRANSIT_PIN))
     await first.close({ keep: true })
     const warn = vi.fn()
-    const second = await open({ pinDirectory, logger: { ...silentLogger, warn } })
+    const second = await lab.open({ pinDirectory, logger: { ...silentLogger, warn } })
     expect(warn).toHaveBeenCalledWith('The pin of XDP on the uplink cannot be removed', expect.anything())
     await second.close()
   })
@@ -152,7 +127,7 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
       maps: { object: { attach, detach } } as unknown as KernelMaps,
       config: new View(CONFIG),
       netlink: { links: { get: async () => link } } as unknown as Netlink,
-      netns: space.namespaces.path('transit'),
+      netns: lab.netns,
       uplink: { name: 'up0', index: 1 },
       families: [4],
       pins: undefined,
@@ -161,7 +136,7 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
     })
     return { transit, link }
   }
-  const leaveTags = (settings: string): string => space.namespaces.in('transit', 'ethtool', '-K', 'up0', ...settings.split(' '))
+  const leaveTags = (settings: string): string => lab.inHost('ethtool', '-K', 'up0', ...settings.split(' '))
 
   // What lies beside a frame XDP does not see: a frame of a VLAN would be sent on that is the host's.
   it.skipIf(!hasEthtool)(`is not there while the device takes a tag of any kind out of frames${noEthtool}`, async () => {
@@ -205,17 +180,17 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
   )
 
   it('goes on behind close({ keep: true }), is given the next program in one step, and goes when it is asked for no more', async () => {
-    const pinDirectory = join(folder, 'pins')
-    const first = await open({ xdp: 'native', pinDirectory })
+    const pinDirectory = lab.path('pins')
+    const first = await lab.open({ xdp: 'native', pinDirectory })
     const before = programThere()
     await first.close({ keep: true })
     expect(programThere()).toBe(before)
-    const second = await open({ xdp: 'native', pinDirectory })
+    const second = await lab.open({ xdp: 'native', pinDirectory })
     const after = programThere()
     expect(after).toBe((await second.inspectKernel()).parts.find(({ name }) => name === 'across')?.id)
     expect(after).not.toBe(before)
     await second.close({ keep: true })
-    const third = await open({ xdp: 'off', pinDirectory })
+    const third = await lab.open({ xdp: 'off', pinDirectory })
     expect(programThere()).toBeUndefined()
     await third.close()
     expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(pinDirectory)
