@@ -1,11 +1,14 @@
-import { NO_GROUP, NO_MATCH, RouteRuns, type FibTable, type Prefixes4, type RouteBatch } from '@heddle/core'
+import { NO_GROUP, NO_MATCH, RouteRuns, type FibTable, type Prefixes4, type RouteBatch, type Values4 } from '@heddle/core'
 
 /** What the engine asks of a VRF's routes; a `FibTable` is one. */
 export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'forEach' | 'lookup4' | 'lookup6'> &
-  Partial<Pick<FibTable, 'setAll4'>>
+  Partial<Pick<FibTable, 'setAll4'>> & {
+    /** How many of many IPv4 routes are not there; one that is named twice counts twice. @param most about so many are counted, or all */
+    missing4?(routes: Values4, most: number): number
+  }
 
 /** Rows of one VRF from which on they are set together. */
-const MANY = 512
+export const MANY = 512
 
 /** How many routes there are, and how many lead to each group. */
 export class RouteUses {

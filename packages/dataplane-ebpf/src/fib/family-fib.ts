@@ -8,6 +8,8 @@ import type { RowLinks } from './row-list.js'
 
 /** From this many routes on, a root of 16 bits, 256 KiB, pays for itself. */
 const LARGE = 4096
+/** Rows that one call goes through: V8 may let a loop go on to its end in the slow code with which it began, but begins each call with the best. */
+const AT_ONCE = 4096
 /** Length of an IPv4 host's prefix. */
 const HOST4 = 32
 /** Bit of a root that takes 16 bits of the address; see `bpf/lookup.h`. */
@@ -28,6 +30,8 @@ export class FamilyFib {
   readonly #bits: 32 | 128
   /** Prefixes of each length. */
   readonly #counts: Uint32Array
+  /** Those that there are prefixes of, the longest first. */
+  #lengths: readonly number[] = []
   /** First row of those that are no hosts, or −1. */
   #list = -1
   #trie: StrideTrie | undefined
@@ -114,11 +118,11 @@ export class FamilyFib {
    * @throws FibFullError when the memory or the rows may not have room for all of them; then nothing has changed that a lookup could see
    */
   setAll4(routes: Values4, told: (part: Prefixes4) => void): void {
-    const { addresses, lengths } = routes
+    const { addresses } = routes
     const { room } = this.#rows
-    if (addresses.length > room && this.#missing(addresses, lengths, room + 1) > room) throw this.#noRow()
+    if (addresses.length > room && this.missing4(routes, room + 1) > room) throw this.#noRow()
     try {
-      const trie = this.#trieFor(addresses, lengths)
+      const trie = this.#trieFor(routes)
       trie.reserve4(routes)
       const hosts = new HostRowWriter(this.vrf, this.#rows, this.#hosts)
       inParts4(routes, (part) => {
@@ -126,8 +130,7 @@ export class FamilyFib {
         trie.insertAll4(part, hosts)
         told(part)
       })
-      this.#counts[this.#bits] += hosts.total
-      this.size += hosts.total
+      this.#count(this.#bits, hosts.total)
     } catch (error) {
       // As in `#insertNew`: without routes, a root would keep its blocks for nothing.
       if (this.size === 0) this.clear()
@@ -188,8 +191,7 @@ export class FamilyFib {
     this.#refused = undefined // it may need less room now
     if (length < this.#bits) this.#list = this.#links.remove(this.#list, row)
     this.#rows.delete(row)
-    this.#counts[length]--
-    this.size--
+    this.#count(length, -1)
     this.#setKey(w0, w1, w2, w3)
     this.#trie?.remove(this.#key, length, this.#cover(length))
     if (this.size === 0) this.clear()
@@ -202,6 +204,7 @@ export class FamilyFib {
     this.#forEachHost((row) => this.#rows.delete(row))
     this.#list = -1
     this.#counts.fill(0)
+    this.#lengths = []
     if (this.#trie !== undefined) this.#memory.leave(this.#trie.words)
     this.#trie = undefined
     this.#refused = undefined
@@ -215,18 +218,40 @@ export class FamilyFib {
   }
 
   /** The trie in the form that fits when these prefixes are in it, too. */
-  #trieFor(addresses: Uint32Array, lengths: Uint8Array): StrideTrie {
+  #trieFor(routes: Values4): StrideTrie {
     const more = LARGE - this.size
-    if (this.#trie?.rootBits !== 16 && addresses.length >= more && this.#missing(addresses, lengths, more) >= more) this.#enlarge()
+    if (this.#trie?.rootBits !== 16 && routes.addresses.length >= more && this.missing4(routes, more) >= more) this.#enlarge()
     return this.#ownTrie()
   }
 
-  /** How many of many IPv4 prefixes are not there; one that is named twice counts twice. @param most that are counted */
-  #missing(addresses: Uint32Array, lengths: Uint8Array, most: number): number {
-    if (this.size === 0) return Math.min(addresses.length, most)
+  /** How many of many IPv4 prefixes are not there; one that is named twice counts twice. @param most about so many are counted, or all */
+  missing4({ addresses, lengths }: Values4, most: number): number {
+    if (this.size === 0) return addresses.length
     let missing = 0
-    for (let index = 0; index < addresses.length && missing < most; index++)
-      if (this.#rowOf(addresses[index] | 0, 0, 0, 0, lengths[index]) < 0) missing++
+    for (let first = 0; first < addresses.length && missing < most; first += AT_ONCE) {
+      const end = first + AT_ONCE
+      missing += this.#missingAmong(addresses.subarray(first, end), lengths.subarray(first, end))
+    }
+    return missing
+  }
+
+  #missingAmong(addresses: Uint32Array, lengths: Uint8Array): number {
+    const trie = this.#ownTrie()
+    let missing = 0
+    let block = -1
+    let base = -1
+    for (let row = 0; row < addresses.length; row++) {
+      const address = addresses[row] | 0
+      if (lengths[row] < HOST4) {
+        if (this.#rows.find(this.vrf, 4, address, 0, 0, 0, lengths[row]) < 0) missing++
+        continue
+      }
+      if (address >>> 8 !== block) {
+        block = address >>> 8
+        base = trie.hostBlock4(address)
+      }
+      if (base < 0 || !trie.isHost(base + (address & 0xff))) missing++
+    }
     return missing
   }
 
@@ -236,8 +261,19 @@ export class FamilyFib {
 
   #remember(row: number, length: number): void {
     if (length < this.#bits) this.#list = this.#links.add(this.#list, row)
-    this.#counts[length]++
-    this.size++
+    this.#count(length, 1)
+  }
+
+  /** There are so many more prefixes of a length. */
+  #count(length: number, more: number): void {
+    const counts = this.#counts
+    const before = counts[length]
+    counts[length] += more
+    this.size += more
+    if ((before === 0) !== (counts[length] === 0))
+      this.#lengths = Array.from(counts.keys())
+        .filter((one) => counts[one] > 0)
+        .reverse()
   }
 
   /** Calls `visit` with the row of every host. */
@@ -287,8 +323,8 @@ export class FamilyFib {
   /** The longest prefix shorter than `length` that covers the key. */
   #cover(length: number): { readonly length: number; readonly value: number } | undefined {
     const [w0, w1, w2, w3] = this.#key
-    for (let shorter = length - 1; shorter >= 0; shorter--) {
-      if (this.#counts[shorter] === 0) continue
+    for (const shorter of this.#lengths) {
+      if (shorter >= length) continue
       const words = [cut(w0, shorter), cut(w1, shorter - 32), cut(w2, shorter - 64), cut(w3, shorter - 96)] as const
       const row = this.#rows.find(this.vrf, this.family, ...words, shorter)
       if (row >= 0) return { length: shorter, value: this.#rows.groupOf(row) }

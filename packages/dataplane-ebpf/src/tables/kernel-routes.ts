@@ -88,6 +88,10 @@ class VrfRoutes implements RouteTable {
     return this.#store.of(this.#vrf, family).get(w0 | 0, w1 | 0, w2 | 0, w3 | 0, length)
   }
 
+  missing4(routes: Values4, most: number): number {
+    return this.#store.of(this.#vrf, 4).missing4(routes, most)
+  }
+
   set(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number, value: number): number {
     if (this.#all.isLoading) return NO_MATCH
     this.#all.note(this.#vrf)

@@ -1,4 +1,5 @@
-import { NO_GROUP, NO_MATCH, type DataplaneLimits, type RouteBatch } from '@heddle/core'
+import { NO_GROUP, NO_MATCH, RouteRuns, type DataplaneLimits, type RouteBatch } from '@heddle/core'
+import { MANY, type RouteTable } from '../routes.js'
 import type { Tables } from '../tables.js'
 import type { After } from './after.js'
 import type { Fail } from './fail.js'
@@ -40,7 +41,7 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
 
   // What the tables hold is looked at only when something under its routes gets lost, or when there may be too many.
   const room = limits.routes - tables.routeUses.count
-  const mayOverflow = routes.count > room && newRows(tables, routes) > room
+  const mayOverflow = routes.count > room && newRows(tables, routes, room + 1) > room
   if (vrfs.lost.length === 0 && groups.lost.length === 0 && !mayOverflow) return
   const change = routeChange(tables, routes)
   const count = tables.routeUses.count + change.count
@@ -140,17 +141,25 @@ function lastRows(routes: RouteBatch): ReadonlyMap<string, number> {
   return last
 }
 
-/** Rows that set what is not there: as many routes as a batch can add, if each is named once. */
-function newRows({ vrfs }: Tables, { count, vrf, family, address, length, group }: RouteBatch): number {
+/** Rows that set what is not there, those of no VRF included: as many routes as a batch can add, if each is named once. @param most about so many are counted */
+function newRows({ vrfs }: Tables, routes: RouteBatch, most: number): number {
+  const runs = new RouteRuns(routes)
   let found = 0
-  for (let row = 0; row < count; row++) {
-    if (group[row] === NO_GROUP) continue
-    const at = row * 4
-    const fib = vrfs.get(vrf[row])?.fib
-    const before = fib?.get(family[row] as 4 | 6, address[at], address[at + 1], address[at + 2], address[at + 3], length[row])
-    if ((before ?? NO_MATCH) === NO_MATCH) found++
+  for (let row = 0; row < routes.count && found < most;) {
+    const end = runs.take(row)
+    const fib = vrfs.get(routes.vrf[row])?.fib
+    const isSet = routes.group[row] !== NO_GROUP
+    if (isSet && fib?.missing4 !== undefined && end - row >= MANY) found += fib.missing4(runs.routes, most - found)
+    else if (isSet) for (let at = row; at < end; at++) if (valueOf(routes, at, fib) === NO_MATCH) found++
+    row = end
   }
   return found
+}
+
+/** The group that the route of a row has so far, `NO_MATCH` without one. */
+function valueOf({ family, address, length }: RouteBatch, row: number, fib: RouteTable | undefined): number {
+  const at = row * 4
+  return fib?.get(family[row] as 4 | 6, address[at], address[at + 1], address[at + 2], address[at + 3], length[row]) ?? NO_MATCH
 }
 
 /** Why a row is no prefix, if it is none. */
@@ -183,10 +192,7 @@ function routeChange(
   let count = 0
   for (const row of last.values()) {
     const vrf = routes.vrf[row]
-    const { address, family, length } = routes
-    const at = row * 4
-    const fib = tables.vrfs.get(vrf)?.fib
-    const before = fib?.get(family[row] as 4 | 6, address[at], address[at + 1], address[at + 2], address[at + 3], length[row]) ?? NO_MATCH
+    const before = valueOf(routes, row, tables.vrfs.get(vrf)?.fib)
     const after = routes.group[row] === NO_GROUP ? NO_MATCH : routes.group[row]
     const more = Number(after !== NO_MATCH) - Number(before !== NO_MATCH)
     count += more

@@ -11,6 +11,9 @@ export const NO_MATCH = -1
 /** Bits of the root of a large table. */
 export const LARGE_ROOT_BITS = 16
 
+/** Entries above the blocks on the way of a key, for one change at a time: of 128 bits, 15 at most. */
+const path = new Uint32Array(16)
+
 /** A prefix to which addresses fall. */
 export interface Cover {
   readonly length: number
@@ -145,12 +148,33 @@ export class StrideTrie {
     return -1
   }
 
+  /** Entry of the first address of an IPv4 host's block, −1 where there is no such block. */
+  hostBlock4(w0: number): number {
+    const { words } = this.#blocks
+    const last = this.#levels.length - 1
+    let base = 0
+    let start = 0
+    for (let level = 0; level < last; level++) {
+      const end = this.#levels[level]
+      const word = words[base + ((w0 << start) >>> (32 - end + start))]
+      if ((word & CHILD) === 0) return -1
+      base = this.#blocks.baseOf(word & ~CHILD)
+      start = end
+    }
+    return base
+  }
+
+  /** Whether an entry that full addresses lead to is that of a prefix of full length. */
+  isHost(entry: number): boolean {
+    return this.#blocks.lengths[entry] === this.bits + 1
+  }
+
   /** Removes a prefix that is there; what it covered falls to `cover`, the next shorter prefix, or to nothing. */
   remove(key: ArrayLike<number>, length: number, cover: Cover | undefined): void {
-    const level = this.#levels.findIndex((bits) => length <= bits)
-    const path = this.#pathTo(key, level)
-    const last = path.at(-1)
-    const base = last === undefined ? 0 : this.#blocks.baseOf(this.words[last] & ~CHILD)
+    let level = 0
+    while (length > this.#levels[level]) level++
+    this.#takePath(key, level)
+    const base = level === 0 ? 0 : this.#blocks.baseOf(this.words[path[level - 1]] & ~CHILD)
     const start = level === 0 ? 0 : this.#levels[level - 1]
     const end = this.#levels[level]
     const span = 1 << (end - length)
@@ -158,7 +182,7 @@ export class StrideTrie {
     if (length === end) this.#own(first, 0)
     for (let entry = first; entry < first + span; entry++)
       this.#pull(entry, length + 1, cover === undefined ? 0 : cover.length + 1, cover === undefined ? 0 : cover.value + 1)
-    this.#collapse(path)
+    this.#collapse(level)
   }
 
   /** Value of the longest prefix of an IPv4 address, or `NO_MATCH`. */
@@ -200,32 +224,33 @@ export class StrideTrie {
     try {
       return this.#blocks.split(entry, this.#levels[level] + 1)
     } catch (error) {
-      this.#collapse(this.#pathTo(key, isNew ? level : 0))
+      const levels = isNew ? level : 0
+      this.#takePath(key, levels)
+      this.#collapse(levels)
       throw error
     }
   }
 
-  /** Entries above the blocks of `levels` levels on the way of a key; each block counts a prefix less. */
-  #pathTo(key: ArrayLike<number>, levels: number): number[] {
-    const path: number[] = []
+  /** Notes the path of a key: the entries above the blocks of `levels` levels, each of which counts a prefix less. */
+  #takePath(key: ArrayLike<number>, levels: number): void {
     let base = 0
     let start = 0
-    for (const end of this.#levels.slice(0, levels)) {
+    for (let level = 0; level < levels; level++) {
+      const end = this.#levels[level]
       const entry = base + slice(key, start, end - start)
       const block = this.words[entry] & ~CHILD
-      path.push(entry)
+      path[level] = entry
       this.#blocks.population[block]--
       base = this.#blocks.baseOf(block)
       start = end
     }
-    return path
   }
 
-  /** Gives back the blocks below the entries of a path that hold nothing any more, from the bottom up. */
-  #collapse(path: number[]): void {
-    for (const entry of path.reverse()) {
-      if (this.#blocks.population[this.words[entry] & ~CHILD] > 0) break
-      this.#blocks.join(entry) // nothing below is more specific
+  /** Gives back the blocks below the first `levels` entries of the path that hold nothing any more, from the bottom up. */
+  #collapse(levels: number): void {
+    for (let level = levels - 1; level >= 0; level--) {
+      if (this.#blocks.population[this.words[path[level]] & ~CHILD] > 0) break
+      this.#blocks.join(path[level]) // nothing below is more specific
     }
   }
 }
