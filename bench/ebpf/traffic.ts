@@ -6,14 +6,14 @@ import { outputOf, type Namespaces } from '../tun/namespaces.ts'
 import { compiled } from '../tun/native-tools.ts'
 import { KINDS, NAMES, softwareOf, start, type Contender } from './contender.ts'
 
-const PORT = 5201
+export const PORT = 5201
 /** Clients, servers and the kernel's work for both are kept here: what a core carries. */
-const CPU = 0
+export const CPU = 0
 
 type Once = (contender: Contender, seconds: number) => Promise<number>
 
 /** Rounds of all contenders in turn. */
-async function rounds(
+export async function rounds(
   contenders: readonly Contender[],
   { quick, signal, progress }: Context,
   label: string,
@@ -31,7 +31,7 @@ async function rounds(
   return figures
 }
 
-const tcpOnce: Once = async ({ namespaces }, seconds) => {
+export const tcpOnce: Once = async ({ namespaces }, seconds) => {
   const argv = [compiled('traffic'), 'tcp-blast', POD.b, `${PORT}`, '1', `${seconds}`]
   const [octets, time] = (await outputOf(namespaces.start('pod-a', argv, CPU))).split(' ').map(Number)
   return (octets * 8) / time / 1e9
