@@ -24,7 +24,8 @@ const POD = { 4: '10.1.0.1', 6: 'fd01::1' } as const
 const FAR = { 4: ['10.2.0.1', '10.2.0.2'], 6: ['fd02::1', 'fd02::2'] } as const
 /** A label that names the port, one that is looked up in the VRF, and one whose traffic class is the packet's. */
 const LABELS = { port: 1001, lookup: 1002, uniform: 1003 } as const
-const VNI = 42
+/** Whose first bits are those of a label: one is not to be taken for the other. */
+const VNI = (LABELS.port << 12) | 42
 
 const model = fc.constantFrom('pipe' as const, 'uniform' as const)
 const world = fc.record({
