@@ -38,7 +38,7 @@ type Known = Omit<EbpfFeature, 'available' | 'reason' | 'optional' | 'otherwise'
 const FEATURES: readonly Known[] = [
   { name: 'bpf', purpose: 'loading programs', minimumKernel: '4.4' },
   { name: 'mmapable-array', purpose: 'a FIB in memory that process and kernel share', minimumKernel: '5.5' },
-  { name: 'tcx', purpose: 'attaching to the uplink beside other programs', minimumKernel: '6.6', otherwise: 'filters of clsact' },
+  { name: 'tcx', purpose: 'attaching to the uplink beside other programs', minimumKernel: '6.6', otherwise: 'clsact' },
   { name: 'clsact', purpose: 'attaching to devices of endpoints without a grace period', minimumKernel: '4.5', otherwise: 'tcx' },
   { name: 'netkit', purpose: 'devices of endpoints with a place for programs', minimumKernel: '6.7', otherwise: 'veth' },
   { name: 'redirect-neigh', purpose: 'sending to the neighbour that the routes name', minimumKernel: '5.10' },
