@@ -1,6 +1,7 @@
 // A reporter of vitest that writes what became of each test to a file at once, a JSON object a line: a guest may be ended before its run does.
 import { appendFileSync } from 'node:fs'
 import { relative } from 'node:path'
+import { inspect, stripVTControlCharacters } from 'node:util'
 
 /** Names the file. */
 export const RECORDS = 'HEDDLE_GUEST_RECORDS'
@@ -37,14 +38,28 @@ export default class GuestReporter {
     const seconds = Math.round((test.diagnostic()?.duration ?? 0) / 100) / 10
     const name = nameOf(test)
     if (state === 'skipped') write({ state, test: name, reason: note ?? REASON.exec(name)?.[1] ?? 'by its file' })
-    else if (state === 'failed') write({ state, test: name, seconds, reason: firstLine(errors[0]?.message ?? 'failed') })
-    else write({ state: 'passed', test: name, seconds })
+    else if (state === 'failed') {
+      write({ state, test: name, seconds, reason: firstLine(errors[0]?.message ?? 'failed') })
+      for (const error of errors) print(name, error)
+    } else write({ state: 'passed', test: name, seconds })
   }
 }
 
 /** @param {TestRecord} record */
 function write(record) {
   appendFileSync(/** @type {string} */ (process.env[RECORDS]), `${JSON.stringify(record)}\n`)
+}
+
+/** Prints an error whole, with its causes, at once: vitest does so at the end of a run. @param {string} test @param {any} error */
+function print(test, error) {
+  for (let [cause, depth] = [error, 0]; cause !== undefined && cause !== null && depth < 5; cause = cause.cause, depth++) {
+    const { message = inspect(cause), diff = '', stdout = '', stderr = '', stacks = [] } = cause
+    const frames = stacks.map(
+      (/** @type {{ file: string, line: number, column: number }} */ at) => `  at ${at.file}:${at.line}:${at.column}`,
+    )
+    const lines = [`${depth === 0 ? `✗ ${test}` : 'caused by'}: ${message}`, diff, stdout, stderr, ...frames].filter((text) => text !== '')
+    process.stdout.write(`${stripVTControlCharacters(lines.join('\n'))}\n`)
+  }
 }
 
 /** @param {any} test */
