@@ -1,5 +1,6 @@
 import type { FibTransaction } from '@heddle/core'
 import { IpAddress } from '@heddle/wire'
+import { execFileSync } from 'node:child_process'
 import type { Part } from '../harness/run.ts'
 import { NODE } from '../tun/contender.ts'
 import { siteTransaction } from '../tun/start.ts'
@@ -52,6 +53,15 @@ export function frameWith(label: number): Uint8Array {
   return ethernet(ipv4(NODE.b, NODE.a, 17, Uint8Array.of(0xc0, 0, 0x19, 0xeb, 0, 8 + 4 + inner.length, 0, 0, ...entry, ...inner)))
 }
 
+/** Keeps this thread, and those that it starts from now on, on one core until it is disposed of. */
+function keepOn(cpu: number): Disposable {
+  const move = (list: string): string => execFileSync('taskset', ['-cp', list, `${process.pid}`], { encoding: 'utf8' })
+  const said = move(`${cpu}`)
+  const before = /current affinity list: (\S+)/.exec(said)?.[1]
+  if (before === undefined) throw new Error(`taskset does not say where this process was: ${said}`)
+  return { [Symbol.dispose]: () => void move(before) }
+}
+
 export const across: Part = {
   id: 'across',
   title: 'From tunnel to tunnel, the programs by themselves',
@@ -68,7 +78,10 @@ the program. The minimal program looks nothing up, checks nothing and counts not
     const bare = loadObject('minimal')
     try {
       bare.update('ways', words(0), Uint8Array.of(...words(1, 1), ...new Uint8Array(48)))
+      // Where the neighbour is known. Each run of each program goes there on a thread of its own, and all of these to one core: its caches are as warm for one as
+      // for another.
       const netns = namespaces.path('node-a')
+      using _kept = keepOn(1)
       // The first packet of each CPU goes by the kernel's own output, and one in a while, and so is left by the program.
       const byXdp = (frame: Uint8Array): ReturnType<typeof dataplane.run> => {
         for (let left = 100; ; left--) {
@@ -82,13 +95,13 @@ the program. The minimal program looks nothing up, checks nothing and counts not
         for (const kind of ['swap', 'vrf'] as const) {
           const frame = frameWith(LABELS[kind])
           const [idleXdp, idleTc] = [
-            timeOf(() => bare.testRun('nothing_across', frame, 0, 1), runs, XDP_PASS),
-            timeOf(() => bare.testRun('nothing', frame, 0, 1), runs, TC_NEXT),
+            timeOf(() => bare.testRun('nothing_across', frame, 0, 1, netns), runs, XDP_PASS),
+            timeOf(() => bare.testRun('nothing', frame, 0, 1, netns), runs, TC_NEXT),
           ]
           const [xdp, tc, minimal] = figures[kind]
           xdp.push(timeOf(() => byXdp(frame), runs, XDP_TX) - idleXdp)
-          tc.push(timeOf(() => dataplane.run('ingress', frame), runs, TC_REDIRECT) - idleTc)
-          minimal.push(timeOf(() => bare.testRun('minimal_across', frame, 0, 1), runs, XDP_TX) - idleXdp)
+          tc.push(timeOf(() => dataplane.run('ingress', frame, 0, 1, netns), runs, TC_REDIRECT) - idleTc)
+          minimal.push(timeOf(() => bare.testRun('minimal_across', frame, 0, 1, netns), runs, XDP_TX) - idleXdp)
           progress(`${kind}: XDP ${Math.round(xdp[round])} ns, tc ${Math.round(tc[round])} ns, minimal ${Math.round(minimal[round])} ns`)
         }
       }

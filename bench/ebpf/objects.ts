@@ -8,7 +8,14 @@ import { root } from '../harness/machine.ts'
 export interface LoadedObject {
   lookup(map: string, key: Uint8Array): Uint8Array | null
   update(map: string, key: Uint8Array, value: Uint8Array): void
-  testRun(program: string, frame: Uint8Array, segment: number, repeat: number): { readonly verdict: number; readonly duration: number }
+  /** @param namespace where the frame comes from; this process's if left out */
+  testRun(
+    program: string,
+    frame: Uint8Array,
+    segment: number,
+    repeat: number,
+    namespace?: string,
+  ): { readonly verdict: number; readonly duration: number }
   attach(options: { program: string; namespace: string; ifindex: number; usesTcx: boolean; isXdp?: boolean }): Promise<number>
   detach(attachment: number): Promise<void>
   close(): void
