@@ -176,17 +176,41 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     await second.close()
   })
 
-  it('takes everything away with close(): programs, devices, pins, the file system', async () => {
-    const pinDirectory = lab.path('closed')
-    const router = await lab.open({ pinDirectory })
-    await router.apply(transaction(1))
-    await lab.attach(router, 0)
-    expect(isMounted(pinDirectory)).toBe(true)
-    await router.close()
-    expect(isMounted(pinDirectory)).toBe(false)
-    expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
-    expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`))).toBe(false)
-  })
+  /** What the kernel has in the namespaces of the router and of an endpoint, and where its pins are. */
+  const inventory = (pinDirectory: string): unknown => {
+    const everywhere = (...command: string[]): string[] => [lab.inHost(...command), lab.inPod(0, ...command)]
+    const links = everywhere(...'ip -d -j link'.split(' ')).map((text) => {
+      const found = JSON.parse(text) as { ifname: string; mtu: number; xdp?: unknown }[]
+      return found.map(({ ifname, mtu, xdp }) => ({ ifname, mtu, xdp: xdp !== undefined }))
+    })
+    const words = ['tc qdisc', 'ip -4 rule', 'ip -6 rule', 'ip -4 route show table all', 'ip -6 route show table all']
+    // The uplink looks for duplicates of its own addresses meanwhile.
+    const rest = words.map((line) => everywhere(...line.split(' ')).map((text) => text.replaceAll(/^.*fe80::.*\n/gm, '')))
+    const pins = existsSync(pinDirectory) ? readdirSync(pinDirectory) : []
+    return { links, rest, pins, isMounted: isMounted(pinDirectory) }
+  }
+
+  it.each<[EbpfFeatureName[]]>(hasTcx ? [[[]], [['tcx']]] : [[['tcx']]])(
+    'takes everything away with close(): programs, devices, pins, the file system (without %s)',
+    async (without) => {
+      const pinDirectory = lab.path(`closed-${without.join()}`)
+      const before = inventory(pinDirectory)
+      const router = await lab.open({ pinDirectory, without, xdp: 'native' })
+      await router.apply({
+        ...transaction(1),
+        vnis: { set: [{ vni: 7, vrf: 1, routerMac: MacAddress.parse('02:00:00:00:00:01'), sources: 1 }], remove: [] },
+      })
+      await lab.attach(router, 0)
+      expect(isMounted(pinDirectory)).toBe(true)
+      expect(inventory(pinDirectory)).not.toEqual(before)
+      await router.close()
+      expect(isMounted(pinDirectory)).toBe(false)
+      expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
+      expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`))).toBe(false)
+      // Links go a little later than their names.
+      await expect.poll(() => inventory(pinDirectory)).toEqual(before)
+    },
+  )
 
   it('takes away what a version with other layouts has left, and has its devices again when they are asked for', async () => {
     const pinDirectory = lab.path('older')
