@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { HAIRPIN, hairpin, hairpinBack } from './support/hairpin.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -17,15 +18,18 @@ const OCTETS = 16 << 20
 /** What IP can say of a packet's length. */
 const MOST_SAID = 65_535
 
-/** An endpoint that takes what red at site a sends. */
-interface Receiver {
+interface Endpoint {
   readonly site: Site
-  readonly kind: 'red' | 'near'
+  readonly kind: 'red' | 'near' | 'green' | 'lime'
   readonly port: number
 }
-const FAR: Receiver = { site: 'b', kind: 'red', port: 0 }
-const NEAR: Receiver = { site: 'a', kind: 'near', port: 9 }
+const RED: Endpoint = { site: 'a', kind: 'red', port: 0 }
+const FAR: Endpoint = { site: 'b', kind: 'red', port: 0 }
+const NEAR: Endpoint = { site: 'a', kind: 'near', port: 9 }
 const NEAR_ADDRESSES = ['10.1.0.9', 'fd00:1::9'] as const
+/** Of one site, by way of the other one. */
+const GREEN: Endpoint = { site: 'b', kind: 'green', port: 2 }
+const LIME: Endpoint = { site: 'b', kind: 'lime', port: 3 }
 
 /* What senders make that length fields of IP cannot say: `gso_ipv4_max_size` (Linux 6.3) and `gso_max_size` (Linux 5.19) of endpoints' devices. */
 describe.skipIf(missing() !== '')(titled('super-frames that are longer than their headers can say'), () => {
@@ -81,7 +85,7 @@ describe.skipIf(missing() !== '')(titled('super-frames that are longer than thei
     return Object.fromEntries(reasons.map((reason) => [reason, snapshots.reduce((sum, counters) => sum + dropsOf(counters, reason), 0)]))
   }
 
-  async function delivered({ site, port }: Receiver): Promise<{ readonly packets: number; readonly octets: number }> {
+  async function delivered({ site, port }: Endpoint): Promise<{ readonly packets: number; readonly octets: number }> {
     const { ports, portIds } = await routers[site].counters()
     const at = portIds.indexOf(port) * PORT_COUNTERS.length
     return { packets: ports[at + PORT_COUNTERS.indexOf('tx-packets')], octets: ports[at + PORT_COUNTERS.indexOf('tx-octets')] }
@@ -89,7 +93,7 @@ describe.skipIf(missing() !== '')(titled('super-frames that are longer than thei
 
   /** What the receiver got of one connection after another, and octets of a packet that came to it in the one with the largest. */
   async function send(
-    to: Receiver,
+    [from, to]: readonly [Endpoint, Endpoint],
     address: string,
     wantsLarge: boolean,
     octets = OCTETS,
@@ -103,7 +107,7 @@ describe.skipIf(missing() !== '')(titled('super-frames that are longer than thei
     const [least, end] = [wantsLarge ? MOST_SAID : 0, performance.now() + 20_000]
     do {
       const before = await delivered(to)
-      start(sites.short('red', 'a'), 'send', address, '9000', `${octets}`)
+      start(sites.short(from.kind, from.site), 'send', address, '9000', `${octets}`)
       lines.add(String((await said.next()).value))
       const after = await delivered(to)
       mean = (after.octets - before.octets) / (after.packets - before.packets)
@@ -128,14 +132,14 @@ describe.skipIf(missing() !== '')(titled('super-frames that are longer than thei
 
     it('come as they were sent, of IPv4', async () => {
       const before = await dropped()
-      const { lines, mean } = await send(FAR, POD.b[0], hasIpv4)
+      const { lines, mean } = await send([RED, FAR], POD.b[0], hasIpv4)
       expect([lines, await dropped()]).toEqual([whole(), before])
       if (hasIpv4) expect(mean).toBeGreaterThan(MOST_SAID)
     })
 
     it('are none of IPv6', async () => {
       const before = await dropped()
-      const { lines, mean } = await send(FAR, POD.b[1], false)
+      const { lines, mean } = await send([RED, FAR], POD.b[1], false)
       expect([lines, await dropped()]).toEqual([whole(), before])
       expect(mean).toBeLessThanOrEqual(MOST_SAID)
     })
@@ -162,17 +166,39 @@ describe.skipIf(missing() !== '')(titled('super-frames that are longer than thei
     const before = await dropped()
     for (const [index, address] of NEAR_ADDRESSES.entries()) {
       const wantsLarge = index > 0 || hasIpv4
-      const { lines, mean } = await send(NEAR, address, wantsLarge)
+      const { lines, mean } = await send([RED, NEAR], address, wantsLarge)
       expect([lines, await dropped()]).toEqual([whole(), before])
       if (wantsLarge) expect(mean).toBeGreaterThan(MOST_SAID)
     }
+  })
+
+  it('go on to the next router behind a label that is swapped', async () => {
+    generation++
+    for (const site of ['b', 'a'] as const) {
+      for (const change of [hairpin(site, generation), hairpinBack(site, generation + 1)])
+        expect(await routers[site].apply(change)).toMatchObject({ status: 'applied', failures: [] })
+    }
+    generation++
+    for (const [kind, port] of [
+      ['green', GREEN.port],
+      ['lime', LIME.port],
+    ] as const) {
+      const short = sites.short(kind, 'b')
+      sites.add(short)
+      const addresses = [IpAddress.parse(HAIRPIN[kind])]
+      await routers.b.attachPort(port, { netns: sites.path(short), ifname: 'eth0', addresses, mtu: 1400 })
+    }
+    const before = await dropped()
+    const { lines, mean } = await send([GREEN, LIME], HAIRPIN.lime, hasIpv4)
+    expect([lines, await dropped()]).toEqual([whole(), before])
+    if (hasIpv4) expect(mean).toBeGreaterThan(MOST_SAID)
   })
 
   it('are refused where they would be spoilt, and the stream goes on in shorter ones', async () => {
     await setUp(sites.short('red', 'a'), 'eth0', { gsoMaxSize: LARGE })
     const before = await dropped()
     // What is lost is sent again in single packets, so that this takes its time.
-    const { lines } = await send(FAR, POD.b[1], false, 1 << 20)
+    const { lines } = await send([RED, FAR], POD.b[1], false, 1 << 20)
     expect(lines).toEqual(whole(1 << 20))
     expect(await dropped()).toEqual({ ...before, 'mtu-exceeded': expect.any(Number) })
   })

@@ -14,9 +14,10 @@ export const hasEthtool = existsSync('/usr/sbin/ethtool')
 export const HAIRPIN = { green: '10.3.0.1', lime: '10.4.0.1' } as const
 const SWAPPED = 3001
 const LIME = 1203
+const [SWAPPED_BACK, GREEN] = [3002, 1204]
 /** Ids, behind those of `siteTransaction`. */
 const [GREEN_ID, LIME_ID] = [2, 3]
-const TUNNEL_ID = 10
+const [TUNNEL_ID, BACK_ID] = [10, 11]
 
 /** What a site has for it, besides what `siteTransaction` gives it. */
 export function hairpin(site: Site, generation: number): FibTransaction {
@@ -82,4 +83,33 @@ export async function setUpHairpin(sites: TwoEbpfSites, far: Dataplane, generati
 export function sentByXdp(sites: TwoEbpfSites): number {
   const said = sites.in(sites.short('site', 'a'), ...'ethtool -S up0'.split(' '))
   return Array.from(said.matchAll(/rx_queue_\d+_xdp_redirect: (\d+)/g), ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0)
+}
+
+/** The way back, by another label. Behind `hairpin`. */
+export function hairpinBack(site: Site, generation: number): FibTransaction {
+  const [local, remote] = [UNDERLAY[site], UNDERLAY[site === 'a' ? 'b' : 'a']].map(([address]) => IpAddress.parse(address))
+  const tunnel = {
+    id: BACK_ID,
+    action: {
+      type: 'tunnel',
+      encapsulation: 'mpls-udp',
+      local,
+      remote,
+      labels: [site === 'a' ? GREEN : SWAPPED_BACK],
+      ttlModel: 'pipe',
+      trafficClassModel: 'pipe',
+    },
+  } as const
+  const nothing = { ...emptyTransaction(generation), nextHops: { set: [tunnel], remove: [] } }
+  if (site === 'a') {
+    return { ...nothing, labels: { set: [{ label: SWAPPED_BACK, action: { type: 'swap', nextHop: BACK_ID }, sources: 0 }], remove: [] } }
+  }
+  const routes = new RouteBatch()
+  routes.push(LIME_ID, IpPrefix.parse(`${HAIRPIN.green}/32`), BACK_ID)
+  return {
+    ...nothing,
+    groups: { set: [{ id: BACK_ID, members: [{ nextHop: BACK_ID, weight: 1 }], seed: 1 }], remove: [] },
+    labels: { set: [{ label: GREEN, action: { type: 'pop-forward', port: GREEN_ID }, sources: 0 }], remove: [] },
+    routes,
+  }
 }
