@@ -10,7 +10,7 @@ import { kernelWay, LABEL, layOut, NODE, other, POD, type Site } from '../tun/co
 import { Namespaces } from '../tun/namespaces.ts'
 import { siteTransaction } from '../tun/start.ts'
 import { linkOf, linksOf, takeFrames } from './frames.ts'
-import { loadObject, words, type LoadedObject } from './objects.ts'
+import { loadObject, words, type LoadedObject, type Programs } from './objects.ts'
 
 /** What contenders are called in results. */
 export const NAMES = {
@@ -73,7 +73,7 @@ export async function start(kind: Kind): Promise<Contender> {
   try {
     layOut(namespaces)
     if (kind === 'vxlan' || kind === 'routing') kernelWay(namespaces, kind)
-    else if (kind === 'minimal') closing.push(await minimal(namespaces))
+    else if (kind === 'minimal') closing.push(await bare(namespaces))
     else {
       for (const site of ['a', 'b'] as const) {
         const pins = kind === 'forward' ? mkdtempSync(join(tmpdir(), 'hdbench-ebpf-')) : undefined
@@ -150,8 +150,19 @@ function byVxlan(transaction: FibTransaction, site: Site): FibTransaction {
   return { ...transaction, nextHops: { set: nextHops, remove: [] }, vnis }
 }
 
-/** Attaches the minimal programs; what takes them away. */
-async function minimal(namespaces: Namespaces): Promise<() => void> {
+/** Programs that go by the tables of the minimal ones, and have their way out. */
+export interface BarePrograms {
+  readonly object: Programs
+  /** On the uplink. */
+  readonly decap: string
+  /** What else a node needs. */
+  readonly complete?: (namespaces: Namespaces, node: string, object: LoadedObject) => Promise<void>
+}
+
+const MINIMAL: BarePrograms = { object: 'minimal', decap: 'minimal_decap' }
+
+/** Attaches programs to both nodes; what takes them away. */
+export async function bare(namespaces: Namespaces, { object: name, decap, complete } = MINIMAL): Promise<() => void> {
   const objects: LoadedObject[] = []
   for (const site of ['a', 'b'] as const) {
     const [node, pod] = [`node-${site}`, `pod-${site}`]
@@ -161,14 +172,15 @@ async function minimal(namespaces: Namespaces): Promise<() => void> {
     namespaces.run(pod, `ip address add ${POD[site]}/32 dev eth0`)
     namespaces.run(pod, 'ip link set eth0 arp off')
     namespaces.run(pod, 'ip route add default dev eth0')
-    const object = loadObject('minimal')
+    const object = loadObject(name)
     objects.push(object)
     const [uplink, host, inside] = [linkOf(namespaces, node, 'up0'), linkOf(namespaces, node, 'pod0'), linkOf(namespaces, pod, 'eth0')]
     const way = Uint8Array.of(...words(uplink.ifindex, host.ifindex), ...inside.mac, ...host.mac, ...headersTo(site), 0, 0, 0, 0)
     object.update('ways', words(0), way)
     const namespace = namespaces.path(node)
     await object.attach({ program: 'minimal_encap', namespace, ifindex: host.ifindex, usesTcx: true })
-    await object.attach({ program: 'minimal_decap', namespace, ifindex: uplink.ifindex, usesTcx: true })
+    await object.attach({ program: decap, namespace, ifindex: uplink.ifindex, usesTcx: true })
+    await complete?.(namespaces, node, object)
   }
   return () => {
     for (const object of objects) object.close()

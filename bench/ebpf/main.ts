@@ -3,6 +3,7 @@ import { across } from './across.ts'
 import { chain } from './chain.ts'
 import { gateway } from './gateway.ts'
 import { fib, programs } from './kernel.ts'
+import { joins } from './joins.ts'
 import { large } from './large.ts'
 import { packets, tcp } from './traffic.ts'
 
@@ -11,5 +12,5 @@ await runBench({
   title: 'The kernel virtual router',
   about: `The dataplane of \`@heddle/dataplane-ebpf\` against kernel VXLAN, kernel routing without a tunnel, and a minimal tc program of the same shape
 (\`bench/ebpf/bpf/minimal.bpf.c\`): one run, contenders interleaved in rounds. Ratios carry over to other machines; figures do not.`,
-  parts: [tcp, large, packets, chain, gateway, programs, across, fib],
+  parts: [tcp, joins, large, packets, chain, gateway, programs, across, fib],
 })

@@ -29,7 +29,7 @@ const require = createRequire(join(root, 'packages', 'dataplane-ebpf', 'package.
 export const OUT = join(root, 'out', 'bench', 'ebpf')
 
 /** Programs that the bench brings along. */
-export type Programs = 'minimal' | 'lookups' | 'frames' | 'forward'
+export type Programs = 'minimal' | 'lookups' | 'frames' | 'forward' | 'joins'
 
 /** Compiles one of the objects; its path. */
 export function compileObject(name: Programs): string {

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Two ways to have the kernel join segments behind a label, for which it has no GRO, as bare as the minimal programs: what each of them is worth, and nothing that
+ * one would run (docs/adr/0023).
+ */
+#include "minimal.bpf.c"
+
+#include <stdbool.h>
+
+#define MPLS_PORT 6635
+#define GPE_PORT 4790
+/* Of UDP's fields behind IPv4. */
+#define UDP_PORT 22
+#define UDP_LENGTH 24
+/* Flags, that a VNI and a protocol are there, and the protocol: IPv4. The label entry behind it stands where the VNI does. */
+#define GPE_WORD 0x0c000001
+#define GPE_GROWTH 4
+
+/* Near end of a pair of veths. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} queues SEC(".maps");
+
+static __always_inline bool is_for(struct __sk_buff *skb, __u32 udp_port)
+{
+	__u8 port[2], protocol;
+
+	if (skb->protocol != bpf_htons(ETH_P_IP) || bpf_skb_load_bytes(skb, ETH_HLEN + 9, &protocol, 1) < 0 || protocol != 17)
+		return false;
+	return bpf_skb_load_bytes(skb, ETH_HLEN + UDP_PORT, port, 2) == 0 && (port[0] << 8 | port[1]) == udp_port;
+}
+
+static __always_inline int to_pod(struct __sk_buff *skb, struct way *way)
+{
+	bpf_skb_store_bytes(skb, 0, way->pod_macs, 12, 0);
+	bpf_skb_change_type(skb, 0);
+	return bpf_redirect_peer(way->pod, 0);
+}
+
+/* By a queue: what has come out of its tunnel goes through a pair of veths, whose far end has GRO. */
+SEC("classifier")
+int queue_decap(struct __sk_buff *skb)
+{
+	__u32 zero = 0, *near = bpf_map_lookup_elem(&queues, &zero);
+
+	if (!near || !is_for(skb, MPLS_PORT))
+		return NEXT;
+	if (bpf_skb_adjust_room(skb, -HEADERS, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) < 0)
+		return DROP;
+	/* A ring of 256 packets for each CPU, which empties it in turn with the uplink's: of one ring for all, some are lost. */
+	skb->queue_mapping = bpf_get_smp_processor_id() + 1;
+	return bpf_redirect(*near, 0);
+}
+
+/* At the far end of that pair. */
+SEC("classifier")
+int queue_deliver(struct __sk_buff *skb)
+{
+	struct way *way = the_way();
+
+	return way && skb->protocol == bpf_htons(ETH_P_IP) ? to_pod(skb, way) : DROP;
+}
+
+static __always_inline void add_to_half(__u8 *octets, __u32 more)
+{
+	put_half(octets, (octets[0] << 8 | octets[1]) + more);
+}
+
+/* In the driver: a word before the label makes VXLAN-GPE of it, which has GRO. UDP checksums are zero. */
+SEC("xdp")
+int gpe_driver(struct xdp_md *xdp)
+{
+	__u8 *frame = (__u8 *)(long)xdp->data, *headers = frame + ETH_HLEN;
+	__u8 before[ETH_HLEN + HEADERS - 4] __attribute__((aligned(8)));
+	__u32 sum = 0;
+
+	if (headers + HEADERS > (__u8 *)(long)xdp->data_end || headers[9] != 17 || headers[UDP_PORT] != MPLS_PORT >> 8 ||
+	    headers[UDP_PORT + 1] != (MPLS_PORT & 0xff))
+		return XDP_PASS;
+	__builtin_memcpy(before, frame, sizeof(before));
+	if (bpf_xdp_adjust_head(xdp, -GPE_GROWTH))
+		return XDP_DROP;
+	frame = (__u8 *)(long)xdp->data;
+	headers = frame + ETH_HLEN;
+	if (headers + HEADERS + GPE_GROWTH > (__u8 *)(long)xdp->data_end)
+		return XDP_DROP;
+	__builtin_memcpy(frame, before, sizeof(before));
+	add_to_half(headers + 2, GPE_GROWTH);
+	add_to_half(headers + UDP_LENGTH, GPE_GROWTH);
+	put_half(headers + UDP_PORT, GPE_PORT);
+	put_half(headers + HEADERS - 4, GPE_WORD >> 16);
+	put_half(headers + HEADERS - 2, GPE_WORD & 0xffff);
+	put_half(headers + 10, 0);
+#pragma unroll
+	for (int word = 0; word < 10; word++)
+		sum += (__u32)headers[word * 2] << 8 | headers[word * 2 + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	put_half(headers + 10, ~((sum & 0xffff) + (sum >> 16)));
+	return XDP_PASS;
+}
+
+/* Behind it. */
+SEC("classifier")
+int gpe_decap(struct __sk_buff *skb)
+{
+	struct way *way = the_way();
+
+	if (!way || !is_for(skb, GPE_PORT))
+		return NEXT;
+	if (bpf_skb_adjust_room(skb, -(HEADERS + GPE_GROWTH), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) < 0)
+		return DROP;
+	return to_pod(skb, way);
+}
