@@ -5,6 +5,8 @@ export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'for
   Partial<Pick<FibTable, 'setAll4'>> & {
     /** How many of many IPv4 routes are not there; one that is named twice counts twice. @param most about so many are counted, or all */
     missing4?(routes: Values4, most: number): number
+    /** As `delete` of many IPv4 routes, equal ones in their order. @param told gets them part by part, with the value that each had as `before` */
+    deleteAll4?(routes: Values4, told: (part: Prefixes4) => void): void
   }
 
 /** Rows of one VRF from which on they are set together. */
@@ -22,7 +24,7 @@ export class RouteUses {
     return this.#byGroup[group] ?? 0
   }
 
-  /** Routes lead from one group to another each; see `move`. */
+  /** Routes lead from one group to another each; see `move`. `NO_GROUP` is as `NO_MATCH`. */
   moveAll(before: Int32Array, after: Uint32Array): void {
     // Those in a row mostly come from one group and lead to one.
     let from: number = NO_MATCH
@@ -59,7 +61,9 @@ export function programRoutes(routes: RouteBatch, fibOf: (vrf: number) => RouteT
     const end = runs.take(row)
     const fib = fibOf(routes.vrf[row])
     const isSet = routes.group[row] !== NO_GROUP
-    if (isSet && fib?.setAll4 !== undefined && end - row >= MANY) fib.setAll4(runs.routes, told)
+    const isMany = end - row >= MANY
+    if (isMany && isSet && fib?.setAll4 !== undefined) fib.setAll4(runs.routes, told)
+    else if (isMany && !isSet && fib?.deleteAll4 !== undefined) fib.deleteAll4(runs.routes, told)
     else if (fib !== undefined) for (let at = row; at < end; at++) programRow(routes, at, fib, uses)
     row = end
   }

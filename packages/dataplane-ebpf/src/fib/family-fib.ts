@@ -184,10 +184,11 @@ export class FamilyFib {
     this.#remember(row, length)
   }
 
-  /** Addresses fall to the next shorter prefix. Returns whether there was such a route. */
-  delete(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
+  /** Addresses fall to the next shorter prefix. @returns the group that the prefix had, `NO_MATCH` without one */
+  delete(w0: number, w1: number, w2: number, w3: number, length: number): number {
     const row = this.#rowOf(w0, w1, w2, w3, length)
-    if (row < 0) return false
+    if (row < 0) return NO_MATCH
+    const group = this.#rows.groupOf(row)
     this.#refused = undefined // it may need less room now
     if (length < this.#bits) this.#list = this.#links.remove(this.#list, row)
     this.#rows.delete(row)
@@ -195,7 +196,16 @@ export class FamilyFib {
     this.#setKey(w0, w1, w2, w3)
     this.#trie?.remove(this.#key, length, this.#cover(length))
     if (this.size === 0) this.clear()
-    return true
+    return group
+  }
+
+  /** As `delete` of many IPv4 prefixes: near ones together, which finds their words in the cache. @param told gets them part by part */
+  deleteAll4(routes: Values4, told: (part: Prefixes4) => void): void {
+    inParts4(routes, (part) => {
+      const { addresses, lengths, before } = part
+      for (let row = 0; row < addresses.length; row++) before[row] = this.delete(addresses[row] | 0, 0, 0, 0, lengths[row])
+      told(part)
+    })
   }
 
   /** Gives everything back. */

@@ -1,4 +1,4 @@
-import { FibTable, NO_MATCH, values4, type Values4 } from '@heddle/core'
+import { FibTable, NO_GROUP, NO_MATCH, values4, type Values4 } from '@heddle/core'
 import type { RouteTable } from '@heddle/forwarding'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
@@ -37,13 +37,26 @@ interface Told {
   readonly had: number
 }
 
-/** Sets many routes; what the table tells of them: each in their order, as tables go through those that are not equal in any. */
-function toldOf(table: Pick<RouteTable, 'setAll4'>, routes: Values4): readonly Told[] {
+/** Sets or deletes many routes; what the table tells of them: each in their order, as tables go through those that are not equal in any. */
+function toldOf(
+  table: Pick<RouteTable, 'setAll4' | 'deleteAll4'>,
+  routes: Values4,
+  change: 'setAll4' | 'deleteAll4' = 'setAll4',
+): readonly Told[] {
   const told: Told[] = []
-  table.setAll4?.(routes, ({ addresses, lengths, before }) => {
+  table[change]?.(routes, ({ addresses, lengths, before }) => {
     for (const [row, had] of before.entries()) told.push({ key: `${addresses[row]}/${lengths[row]}`, had })
   })
   return told.toSorted((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key)))
+}
+
+/** What was told of rows, in the order of the rows. */
+function inTheirOrder(told: readonly Told[], rows: readonly { readonly address: number; readonly length: number }[]): number[] {
+  const byKey = new Map<string, number[]>(told.map(({ key }) => [key, []]))
+  for (const { key, had } of told) byKey.get(key)?.push(had)
+  const hads = rows.map(({ address, length }) => byKey.get(`${address}/${length}`)?.shift() ?? NaN)
+  expect([...byKey.values()].flat()).toEqual([])
+  return hads
 }
 
 const word = fc.constantFrom(0, 1, 0x0a000000, 0xffffffff, 0x80000000)
@@ -112,15 +125,29 @@ describe('the routes that programs look up, as an engine has them', () => {
           const failures = all.failuresOf(() => (told = toldOf(routes, columns)))
           expect(failures.every(({ code }) => code === 'dataplane.limit')).toBe(true)
           const refused = new Set(failures.map(({ object }) => object.key))
-          const before = new Map<string, number[]>(told.map(({ key }) => [key, []]))
-          for (const { key, had } of told) before.get(key)?.push(had)
-          expect(told).toHaveLength(masked.length)
-          for (const { address, length } of masked) {
+          const set = masked.map(({ address, length }) => {
             const octets = [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff)
-            const had = before.get(`${address}/${length}`)?.shift()
-            if (refused.has(`${VRF} ${octets.join('.')}/${length}`)) expect(had).toBe(group) // so that nobody counts it as moved
-            else expect(had).toBe(table.set(4, address, 0, 0, 0, length, group))
-          }
+            // What is refused is told of as it was to be, so that nobody counts it as moved.
+            return refused.has(`${VRF} ${octets.join('.')}/${length}`) ? group : table.set(4, address, 0, 0, 0, length, group)
+          })
+          expect(inTheirOrder(told, masked).join()).toBe(set.join())
+          const missing = masked.filter(({ address, length }) => table.get(4, address, 0, 0, 0, length) === NO_MATCH)
+          expect(routes.missing4?.(columns, Infinity)).toBe(missing.length)
+          // Some go again, each named twice, and some that may not be there.
+          const gone = masked
+            .filter((_, index) => index % 5 === 0)
+            .flatMap((row) => [row, row, { length: 30, address: (row.address & ~3) >>> 0 }])
+          const goneColumns = values4(
+            Uint32Array.from(gone, (row) => row.address),
+            Uint8Array.from(gone, (row) => row.length),
+            new Uint32Array(gone.length).fill(NO_GROUP),
+          )
+          const had = gone.map(({ address, length }) => {
+            const its = table.get(4, address, 0, 0, 0, length)
+            table.delete(4, address, 0, 0, 0, length)
+            return its
+          })
+          expect(inTheirOrder(toldOf(routes, goneColumns, 'deleteAll4'), gone).join()).toBe(had.join())
           const root4 = store.publish(VRF, (roots) => roots.root4)
           const found = masked.map(({ address }) => lookup4(words, root4, address))
           expect(found).toEqual(masked.map(({ address }) => table.lookup4(address)))

@@ -125,7 +125,12 @@ class VrfRoutes implements RouteTable {
 
   delete(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     this.#all.note(this.#vrf)
-    return this.#store.of(this.#vrf, family).delete(w0 | 0, w1 | 0, w2 | 0, w3 | 0, length)
+    return this.#store.of(this.#vrf, family).delete(w0 | 0, w1 | 0, w2 | 0, w3 | 0, length) !== NO_MATCH
+  }
+
+  deleteAll4(routes: Values4, told: (part: Prefixes4) => void): void {
+    this.#all.note(this.#vrf)
+    this.#store.of(this.#vrf, 4).deleteAll4(routes, told)
   }
 
   forEach(visit: Visit): void {

@@ -34,7 +34,7 @@ export class RouteRuns {
     return this.#end
   }
 
-  /** The rows of the run, of IPv4. */
+  /** The rows of the run, of IPv4; the value of routes that are removed is `NO_GROUP`. */
   get routes(): Values4 {
     const { length, group } = this.#batch
     const [first, end] = [this.#first, this.#end]
