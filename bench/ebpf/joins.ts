@@ -28,7 +28,7 @@ const WAYS: readonly Way[] = [
   },
   {
     name: 'joined in the driver',
-    note: 'XDP puts a word before the label, which makes VXLAN-GPE of it (Linux 6.6), which GRO joins; tc takes both away and delivers',
+    note: 'XDP puts a word before the label, which makes VXLAN-GPE of it (Linux 6.5), which GRO joins; tc takes both away and delivers',
     programs: { object: 'joins', decap: 'gpe_decap', complete: addGpe },
     joins: true,
   },
