@@ -91,7 +91,8 @@ pub struct NativeLinkSetup {
 }
 
 pub fn link_setup(setup: Option<NativeLinkSetup>) -> core::LinkSetup {
-    let NativeLinkSetup { mtu, gso_max_size, gso_ipv4_max_size, link_local, resolves, addresses, only_these, routes, up } = setup.unwrap_or_default();
+    let NativeLinkSetup { mtu, gso_max_size, gso_ipv4_max_size, link_local, resolves, addresses, only_these, routes, up } =
+        setup.unwrap_or_default();
     core::LinkSetup {
         mtu,
         gso_max_size,
