@@ -9,6 +9,8 @@ export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'for
     deleteAll4?(routes: Values4, told: (part: Prefixes4) => void): void
   }
 
+/** Routes that one call goes through; see `validate/routes.ts`. */
+const ROUTES_AT_ONCE = 512
 /** Rows of one VRF from which on they are set together. */
 export const MANY = 512
 
@@ -26,11 +28,16 @@ export class RouteUses {
 
   /** Routes lead from one group to another each; see `move`. `NO_GROUP` is as `NO_MATCH`. */
   moveAll(before: Int32Array, after: Uint32Array): void {
+    for (let first = 0; first < before.length; first += ROUTES_AT_ONCE)
+      this.#moveSome(before, after, first, Math.min(first + ROUTES_AT_ONCE, before.length))
+  }
+
+  #moveSome(before: Int32Array, after: Uint32Array, first: number, end: number): void {
     // Those in a row mostly come from one group and lead to one.
     let from: number = NO_MATCH
     let to: number = NO_MATCH
     let routes = 0
-    for (let route = 0; route < before.length; route++) {
+    for (let route = first; route < end; route++) {
       const group = after[route] | 0 // signed: else it is a number of floating point, as `to` may be below 0
       if (before[route] !== from || group !== to) {
         this.move(from, to, routes)

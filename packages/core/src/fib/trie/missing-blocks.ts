@@ -11,30 +11,31 @@ const LEAP = 32
  *
  * @param words of the trie, its root first @param levels at how many bits of an address a block begins: those of the root, and so on
  */
-export function missingBlocks4(words: Uint32Array, levels: readonly number[], { addresses, lengths, ascending }: Values4): number {
+export function missingBlocks4(words: Uint32Array, levels: readonly number[], prefixes: Values4): number {
+  const { addresses } = prefixes
   const seen = levels.map((bits) => new Int32Array(2 ** bits / 32))
   let missing = 0
   for (let row = 0; row < addresses.length; row += ROWS_AT_ONCE) {
-    const end = row + ROWS_AT_ONCE
-    missing += missingAmong(words, levels, seen, addresses.subarray(row, end), lengths.subarray(row, end), ascending - row)
+    const end = Math.min(row + ROWS_AT_ONCE, addresses.length)
+    missing += missingAmong(words, levels, seen, prefixes, row, end)
   }
   return missing
 }
 
-/** Of these, the ones on the way of some prefixes that no others have had. @param seen by level: those that were on the way of others, a bit each */
+/** Of these, the ones on the way of the prefixes from `first` on, before `end`, that no others have had. @param seen by level: those that were on the way of others, a bit each */
 function missingAmong(
   words: Uint32Array,
   levels: readonly number[],
   seen: readonly Int32Array[],
-  addresses: Uint32Array,
-  lengths: Uint8Array,
-  ascending: number,
+  { addresses, lengths, ascending }: Values4,
+  first: number,
+  end: number,
 ): number {
-  const last = Math.min(ascending, addresses.length)
+  const last = Math.min(ascending, end)
   let missing = 0
   let above = -1
   let longest = 0
-  for (let row = 0; row < addresses.length; row++) {
+  for (let row = first; row < end; row++) {
     // What is beside the row before, and no longer, goes its way.
     if (addresses[row] >>> 8 === above && lengths[row] <= longest) continue
     above = addresses[row] >>> 8
