@@ -64,6 +64,21 @@ int queue_deliver(struct __sk_buff *skb)
 	return way && skb->protocol == bpf_htons(ETH_P_IP) ? to_pod(skb, way) : DROP;
 }
 
+typedef __u64 __attribute__((may_alias)) dword;
+typedef __u16 __attribute__((may_alias)) half;
+
+/* Everything before the label. */
+#define BEFORE_LABEL (ETH_HLEN + HEADERS - 4)
+
+/* Few instructions, where octets of a frame would be copied one by one. */
+static __always_inline void copy_before_label(__u8 *to, const __u8 *from)
+{
+#pragma unroll
+	for (int at = 0; at + 8 <= BEFORE_LABEL; at += 8)
+		*(dword *)(to + at) = *(const dword *)(from + at);
+	*(half *)(to + BEFORE_LABEL - 2) = *(const half *)(from + BEFORE_LABEL - 2);
+}
+
 static __always_inline void add_to_half(__u8 *octets, __u32 more)
 {
 	put_half(octets, (octets[0] << 8 | octets[1]) + more);
@@ -74,20 +89,20 @@ SEC("xdp")
 int gpe_driver(struct xdp_md *xdp)
 {
 	__u8 *frame = (__u8 *)(long)xdp->data, *headers = frame + ETH_HLEN;
-	__u8 before[ETH_HLEN + HEADERS - 4] __attribute__((aligned(8)));
+	__u8 before[BEFORE_LABEL] __attribute__((aligned(8)));
 	__u32 sum = 0;
 
 	if (headers + HEADERS > (__u8 *)(long)xdp->data_end || headers[9] != 17 || headers[UDP_PORT] != MPLS_PORT >> 8 ||
 	    headers[UDP_PORT + 1] != (MPLS_PORT & 0xff))
 		return XDP_PASS;
-	__builtin_memcpy(before, frame, sizeof(before));
+	copy_before_label(before, frame);
 	if (bpf_xdp_adjust_head(xdp, -GPE_GROWTH))
 		return XDP_DROP;
 	frame = (__u8 *)(long)xdp->data;
 	headers = frame + ETH_HLEN;
 	if (headers + HEADERS + GPE_GROWTH > (__u8 *)(long)xdp->data_end)
 		return XDP_DROP;
-	__builtin_memcpy(frame, before, sizeof(before));
+	copy_before_label(frame, before);
 	add_to_half(headers + 2, GPE_GROWTH);
 	add_to_half(headers + UDP_LENGTH, GPE_GROWTH);
 	put_half(headers + UDP_PORT, GPE_PORT);
