@@ -11,7 +11,7 @@ import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import { call } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
-import { LOCAL, PEERS } from './support/router.js'
+import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
 
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
@@ -173,7 +173,26 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     const second = await lab.open({ pinDirectory })
     expect((await second.dump()).devices).toEqual([])
     expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`, 'link-0'))).toBe(false)
+    // Its number may become that of another device.
+    for (const map of ['links', 'devices', 'requests']) expect([map, [...second.parts.maps.entries(map)]]).toEqual([map, []])
     await second.close()
+  })
+
+  it('can be closed when its namespace has gone, with all that was there', async () => {
+    const pinDirectory = lab.path('ended')
+    const gone = new RouterNamespace('life-ends')
+    try {
+      const router = await gone.open({ pinDirectory, xdp: 'native' })
+      const vnis = { set: [{ vni: 7, vrf: 1, routerMac: MacAddress.parse('02:00:00:00:00:01'), sources: 1 }], remove: [] }
+      expect(await router.apply({ ...transaction(1), vnis })).toMatchObject({ status: 'applied', failures: [] })
+      await lab.attach(router, 0)
+      gone.close()
+      await router.close()
+      expect(isMounted(pinDirectory)).toBe(false)
+      await expect.poll(() => lab.inPod(0, 'ip', '-o', 'link')).not.toContain('eth0')
+    } finally {
+      gone.close()
+    }
   })
 
   /** What the kernel has in the namespaces of the router and of an endpoint, and where its pins are. */
