@@ -20,9 +20,16 @@ export class HostRowWriter implements HostWriter {
   }
 
   write(words: Uint32Array, sources: Uint8Array, base: number, { addresses, lengths, values, before }: Prefixes4, first: number): number {
-    const [vrf, table, rows] = [this.#vrf, this.#rows, this.#rows.words]
+    const vrf = this.#vrf
+    const table = this.#rows
+    const rows = table.words
     // Here, as a constant of a module is a variable of its bundle, which is read and judged anew in each turn.
-    const [width, vrfAt, prefixAt, addressAt, groupAt, prefix] = [ROW_WORDS, ROW_VRF, ROW_PREFIX, ROW_ADDRESS, ROW_GROUP, HOST4]
+    const width = ROW_WORDS
+    const vrfAt = ROW_VRF
+    const prefixAt = ROW_PREFIX
+    const addressAt = ROW_ADDRESS
+    const groupAt = ROW_GROUP
+    const prefix = HOST4
     const page = this.#hosts.pageOf(base >>> this.#hosts.pageBits)
     const place = base & this.#hosts.mask
     const block = addresses[first] >>> 8

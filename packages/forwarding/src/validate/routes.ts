@@ -93,7 +93,8 @@ class HostColumns {
   /** Whether rows are of IPv4 hosts, as far as one look tells. */
   areIn(first: number, end: number): boolean {
     if ((first | end) % 4 !== 0 || end > this.#families.length * 4 || end > this.#lengths.length * 4) return false
-    const [families, lengths] = [this.#families, this.#lengths]
+    const families = this.#families
+    const lengths = this.#lengths
     for (let word = first / 4; word < end / 4; word++) if (families[word] !== 0x04040404 || lengths[word] !== 0x20202020) return false
     return true
   }
@@ -117,10 +118,12 @@ function endOfSound(
   vrfs: Known,
   groups: Known,
 ): number {
-  const [someVrfs, someGroups] = [vrfs.some, groups.some]
+  const someVrfs = vrfs.some
+  const someGroups = groups.some
   // Words are signed here: a number that may be above 2^31 or below 0 is one of floating point.
   const none = NO_GROUP | 0
-  let [vrfBefore, groupBefore] = [0, none]
+  let vrfBefore = 0
+  let groupBefore = none
   let row = first
   for (; row < end; row++) {
     if (!areHosts) {

@@ -90,7 +90,8 @@ function insertInto(
   last: number,
 ): number {
   const { words, lengths: sources } = blocks
-  const [shift, mask] = [32 - end, (1 << (end - start)) - 1]
+  const shift = 32 - end
+  const mask = (1 << (end - start)) - 1
   let fresh = 0
   for (let row = first; row < last; row++) {
     const entry = base + ((addresses[row] >>> shift) & mask)

@@ -56,7 +56,8 @@ export class RouteRuns {
     const none = NO_GROUP | 0
     let row = this.#end | 0
     let last = row > this.#first ? addresses[row - 1] : 0
-    let [stepsBack, hosts] = [0, 0]
+    let stepsBack = 0
+    let hosts = 0
     for (; row < end; row++) {
       if (vrf[row] !== ofVrf || family[row] !== 4 || ((group[row] | 0) === none) !== isRemoval) break
       const w0 = address[row * 4]

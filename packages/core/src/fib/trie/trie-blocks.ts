@@ -51,7 +51,8 @@ export class TrieBlocks {
    * @returns the block
    */
   split(entry: number, source: number): number {
-    const [word, length] = [this.words[entry], this.lengths[entry]]
+    const word = this.words[entry]
+    const length = this.lengths[entry]
     const block = this.#allocate(word, length)
     this.own[block] = length === source ? word : 0
     Atomics.store(this.words, entry, (CHILD | block) >>> 0)
