@@ -1,9 +1,9 @@
 import { DataplaneError, RouteBatch, type DataplaneState, type FibTransaction } from '@heddle/core'
 import { comparable } from '@heddle/dataplane-conformance'
-import { ebpfDataplane, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
+import { ebpfDataplane, EbpfVerifierError, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { LinuxError } from '@heddle/linux'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
-import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
@@ -300,13 +300,22 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     await router.close()
   })
 
-  it('says what the verifier said of a program that it refuses', () => {
+  it('says what the verifier said of a program that it refuses, and of which instruction', async () => {
     const object = readFileSync(new URL('../bpf/heddle.bpf.o', import.meta.url))
     // `exit` first of all: the program returns what it never set.
     const changed = withFirstInstruction(object, [0x95, 0, 0, 0, 0, 0, 0, 0])
     const attempt = (): unknown => call((native) => native.objectLoad(changed, { fib: 1024, routes: 1 }))
     expect(attempt).toThrow(LinuxError)
     expect(attempt).toThrow(/load program 'egress': .*the verifier says:\n[^]*unreachable insn/)
+    process.env['HEDDLE_EBPF_OBJECT_PATH'] = lab.path('refused.o')
+    writeFileSync(lab.path('refused.o'), changed)
+    try {
+      const refused = await lab.open().catch((error: unknown) => error)
+      expect(refused).toBeInstanceOf(EbpfVerifierError)
+      expect(refused).toMatchObject({ code: 'dataplane.device', program: 'egress', instruction: { index: 1 } })
+    } finally {
+      delete process.env['HEDDLE_EBPF_OBJECT_PATH']
+    }
   })
 
   it('refuses a transaction that its maps have no room for', async () => {

@@ -33,25 +33,27 @@ const hasSetpriv = existsSync('/usr/bin/setpriv')
 describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSetpriv ? '' : ' (skipped: needs setpriv)'}`), () => {
   let namespace: RouterNamespace
   let folder: string
+  let unmounted: string
   beforeAll(() => {
     namespace = new RouterNamespace('least')
     namespace.namespaces.add('least-pod')
     folder = mkdtempSync(join(tmpdir(), 'hd-least-'))
+    unmounted = mkdtempSync(join(tmpdir(), 'hd-least-'))
     // Mounted by somebody who may.
     call((native) => native.bpffsEnsure(folder))
   })
   afterAll(() => {
     call((native) => native.bpffsRelease(folder))
-    rmSync(folder, { recursive: true, force: true })
+    for (const each of [folder, unmounted]) rmSync(each, { recursive: true, force: true })
     namespace?.close()
   })
 
-  it('is CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON: everything but other namespaces', () => {
+  it('is CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON: everything but other namespaces, and mounting', () => {
     const three = '-all,+net_admin,+bpf,+perfmon'
     const agent = fileURLToPath(new URL('support/least-agent.ts', import.meta.url))
     const network = `--net=${namespace.namespaces.path('least')}`
     const limits = [`--bounding-set=${three}`, `--inh-caps=${three}`]
-    const node = [process.execPath, ...RUN_SOURCES, agent, join(folder, 'node'), namespace.namespaces.path('least-pod')]
+    const node = [process.execPath, ...RUN_SOURCES, agent, join(folder, 'node'), namespace.namespaces.path('least-pod'), unmounted]
     const said = execFileSync('nsenter', [network, 'setpriv', ...limits, ...node], { encoding: 'utf8' })
     expect(JSON.parse(said)).toEqual({
       capabilities: ((1n << 12n) | (1n << 38n) | (1n << 39n)).toString(16).padStart(16, '0'),
@@ -59,6 +61,7 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
       mtu: 1400,
       uplink: hasTcx ? 'tcx' : 'clsact',
       foreign: 'dataplane.permission',
+      mounted: 'dataplane.permission',
     })
     expect(readFileSync('/proc/mounts', 'utf8')).toContain(` ${folder} bpf `)
   })
