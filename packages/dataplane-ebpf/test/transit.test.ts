@@ -10,6 +10,7 @@ import { readBpfObject } from '../src/bpf-object.js'
 import { Transit, TRANSIT_PIN } from '../src/device/transit.js'
 import { View } from '../src/layout/struct.js'
 import { CONFIG } from '../src/layout/structs/config.js'
+import { LABEL } from '../src/layout/structs/objects.js'
 import { call, callAsync } from '../src/native/call.js'
 import { pinsOf } from '../src/pins.js'
 import type { KernelMaps } from '../src/tables/kernel-maps.js'
@@ -121,22 +122,41 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
   function transitOf(
     attach: () => Promise<number>,
     detach?: () => Promise<void>,
+    labels?: readonly Uint8Array[],
   ): { readonly transit: Transit; readonly link: { mtu: number } } {
     const link = { kind: 'device', mtu: 9000 }
     const transit = new Transit({
-      maps: { object: { attach, detach } } as unknown as KernelMaps,
+      maps: { object: { attach, detach }, entries: () => (labels ?? []).map((value) => [value, value]) } as unknown as KernelMaps,
       config: new View(CONFIG),
       netlink: { links: { get: async () => link } } as unknown as Netlink,
       netns: lab.netns,
       uplink: { name: 'up0', index: 1 },
       families: [4],
       pins: undefined,
-      wanted: 'native',
+      wanted: labels === undefined ? 'native' : undefined,
       logger: silentLogger,
     })
     return { transit, link }
   }
   const leaveTags = (settings: string): string => lab.inHost('ethtool', '-K', 'up0', ...settings.split(' '))
+
+  it.skipIf(!hasEthtool)(`is there from the start where a label was swapped before, once the host forwards${noEthtool}`, async () => {
+    leaveTags('rxvlan off rx-vlan-stag-hw-parse off')
+    const forward = (does: 0 | 1): string => lab.inHost('sysctl', '-qw', `net.ipv4.conf.up0.forwarding=${does}`)
+    const [swap, pop] = [2, 1].map((action) => new View(LABEL).set('action', action).bytes)
+    const popping = transitOf(async () => 7, undefined, [pop]).transit
+    const swapping = transitOf(async () => 7, undefined, [pop, swap]).transit
+    forward(0)
+    for (const transit of [popping, swapping]) await transit.look()
+    expect([popping.because, swapping.because]).toEqual([
+      expect.stringContaining('no label is swapped'),
+      expect.stringContaining('does not forward'),
+    ])
+    forward(1)
+    for (const transit of [popping, swapping]) await transit.look()
+    expect([popping.isAttached, swapping.isAttached]).toEqual([false, true])
+    forward(0)
+  })
 
   // What lies beside a frame XDP does not see: a frame of a VLAN would be sent on that is the host's.
   it.skipIf(!hasEthtool)(`is not there while the device takes a tag of any kind out of frames${noEthtool}`, async () => {
