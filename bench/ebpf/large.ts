@@ -50,7 +50,12 @@ what the kernel gives it, segments of 64 KiB; "as large" has the same sizes, of 
       }
       for (const kind of KINDS) await add(kind, NAMES[kind], kind !== 'vxlan')
       await add('vxlan', VXLAN_LARGE, true)
-      const figures = await rounds(contenders, context, '192 KiB', tcpOnce)
+      // What that one has lost it sends again for a while, on the core of whoever comes next: it has its rounds behind all others.
+      const [losing, others] = [true, false].map((isLosing) => contenders.filter(({ name }) => (name === VXLAN_LARGE) === isLosing))
+      const figures = new Map([
+        ...(await rounds(others, context, '192 KiB', tcpOnce)),
+        ...(await rounds(losing, context, '192 KiB', tcpOnce)),
+      ])
       const goals: readonly Goal[] = [
         { kind: 'times-better', factor: 0.97, than: NAMES.minimal },
         { kind: 'times-better', factor: 1.4, than: NAMES.vxlan },
