@@ -23,6 +23,8 @@ class Place {
   readonly config = new View(CONFIG)
   /** What was sent, as `remote state`. */
   readonly sent: string[] = []
+  /** How often programs were told to decide anew. */
+  forgotten = 0
   readonly keeper: LivenessKeeper
 
   constructor() {
@@ -31,7 +33,7 @@ class Place {
       numbered: (map: string) => [...of(map)],
       set: (map: string, id: number, value: Uint8Array) => of(map).set(id, value),
       delete: (map: string, id: number) => of(map).delete(id),
-      forgetDecisions: () => undefined,
+      forgetDecisions: () => this.forgotten++,
     } as unknown as KernelMaps
     const sockets = {
       serve: () => undefined,
@@ -95,6 +97,24 @@ describe('a keeper of BFD sessions', () => {
     place.sent.length = 0
     vi.advanceTimersByTime(10_000)
     expect(place.sent).toEqual([])
+  })
+
+  it('takes away, when it begins, what another one has left of a path that nobody asks for', () => {
+    const next = new Place()
+    next.isDown(path(5, FIRST))
+    next.isDown(path(7, SECOND))
+    next.watches.delete(7)
+    next.follow()
+    expect(next.found).toEqual({ known: { 5: 'down' }, down: 1 })
+    next.keeper.close(true)
+  })
+
+  it('has programs decide anew when a path is down no more', () => {
+    const before = place.forgotten
+    place.watches.delete(5)
+    place.follow()
+    expect(place.found.down).toBe(0)
+    expect(place.forgotten).toBeGreaterThan(before)
   })
 
   it('writes again what it knows of a path that was removed and set before it looked', () => {
