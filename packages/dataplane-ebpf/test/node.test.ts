@@ -68,6 +68,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
 
   async function end(child: ChildProcess): Promise<void> {
     running.delete(child)
+    if (child.exitCode !== null || child.signalCode !== null) return
     const ended = once(child, 'exit')
     child.kill('SIGKILL')
     await ended
@@ -190,7 +191,10 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
       )
     // Looked for without trying: who tries has it for a moment, and the node would find it taken.
     const isTaken = (): boolean => namespace.namespaces.in('node', 'cat', '/proc/net/unix').includes('@heddle-ebpf/uplink-')
-    await expect.poll(isTaken, { interval: 200 }).toBe(true)
+    log = ''
+    await expect
+      .poll(() => `${isTaken() ? 'taken' : (second.exitCode ?? second.signalCode ?? 'free')}\n${log}`, { interval: 200 })
+      .toMatch(/^taken/)
     expect(await attempt()).toBe('dataplane.busy')
     await showsItself()
     await isLookedAt()
