@@ -100,6 +100,23 @@ describe('the routes that programs look up, as an engine has them', () => {
     )
   })
 
+  it('got no row where a host came right behind a /25 to /31 of the same /24, many at once', () => {
+    const { store, routes } = memories(1024, 256)
+    const rows = [
+      [0x0a00_0000, 30],
+      [0x0a00_0004, 32],
+      [0x0a00_0000, 25],
+      [0x0a00_0009, 32],
+    ] as const
+    const addresses = Uint32Array.from(rows, ([address]) => address)
+    const lengths = Uint8Array.from(rows, ([, length]) => length)
+    expect(toldOf(routes, values4(addresses, lengths, Uint32Array.of(1, 2, 3, 4))).map(({ had }) => had)).toEqual(rows.map(() => NO_MATCH))
+    expect([routes.size, store.batch().count]).toEqual([4, 4])
+    expect(rows.map(([address, length]) => routes.get(4, address, 0, 0, 0, length))).toEqual([1, 2, 3, 4])
+    for (const [address, length] of rows) expect(routes.delete(4, address, 0, 0, 0, length)).toBe(true)
+    expect([routes.size, store.batch().count, store.memory.used]).toEqual([0, 0, 0])
+  })
+
   it('are, of many at once, what they are one after the other, until the memory is full', () => {
     const few = fc.record({ address: fc.nat(0x3ffff), length: fc.constantFrom(12, 17, 24, 25, 31, 32, 32, 32) })
     const batch = fc.record({

@@ -31,6 +31,7 @@ export interface HostWriter {
  */
 export function insertMany4(blocks: TrieBlocks, levels: readonly number[], prefixes: Prefixes4, hosts: HostWriter | undefined): number {
   const { addresses, lengths } = prefixes
+  const longest = hosts === undefined ? HOST : HOST - 1 // hosts that have a writer are never set without it
   let added = 0
   for (let row = 0; row < addresses.length;) {
     let level = 0
@@ -43,7 +44,7 @@ export function insertMany4(blocks: TrieBlocks, levels: readonly number[], prefi
       end = hosts.write(blocks.words, blocks.lengths, base, prefixes, row)
       fresh = hosts.added
     } else {
-      end = endOfBlock(prefixes, row, start, levels[level])
+      end = endOfBlock(prefixes, row, start, Math.min(levels[level], longest))
       fresh = insertInto(blocks, base, start, levels[level], prefixes, row, end)
     }
     for (let above = 0; above < level; above++) blocks.population[way[above]] += fresh
@@ -69,7 +70,7 @@ function blockOf(blocks: TrieBlocks, levels: readonly number[], level: number, a
   return base
 }
 
-/** The first row behind `first` that does not end in its block, which has the bits from `start` to `end`. */
+/** The first row behind `first` that does not end in its block, which begins at the bit `start`, or is longer than `end`. */
 function endOfBlock({ addresses, lengths }: Prefixes4, first: number, start: number, end: number): number {
   const mask = start === 0 ? 0 : -1 << (32 - start)
   const above = addresses[first] & mask
