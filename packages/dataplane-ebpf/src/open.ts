@@ -105,7 +105,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     config: tables.config,
     netlink,
     netns,
-    uplink: { name: uplink, index: uplinkIndex },
+    uplink: uplinkIndex,
     families: options.addresses.map(({ family }) => family),
     pins,
     wanted: options.xdp,

@@ -1,11 +1,11 @@
 import type { KernelInspection } from '@heddle/core'
-import { silentLogger } from '@heddle/io'
+import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
 import { EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi, type Mock } from 'vitest'
 import { readBpfObject } from '../src/bpf-object.js'
 import { Transit, TRANSIT_PIN } from '../src/device/transit.js'
 import { View } from '../src/layout/struct.js'
@@ -123,20 +123,22 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
     attach: () => Promise<number>,
     detach?: () => Promise<void>,
     labels?: readonly Uint8Array[],
-  ): { readonly transit: Transit; readonly link: { mtu: number } } {
-    const link = { kind: 'device', mtu: 9000 }
+    pins?: string,
+  ): { readonly transit: Transit; readonly link: { name: string; kind: string; mtu: number }; readonly warn: Mock<Logger['warn']> } {
+    const link = { name: 'up0', kind: 'device', mtu: 9000 }
+    const warn = vi.fn<Logger['warn']>()
     const transit = new Transit({
       maps: { object: { attach, detach }, entries: () => (labels ?? []).map((value) => [value, value]) } as unknown as KernelMaps,
       config: new View(CONFIG),
       netlink: { links: { get: async () => link } } as unknown as Netlink,
       netns: lab.netns,
-      uplink: { name: 'up0', index: 1 },
+      uplink: 1,
       families: [4],
-      pins: undefined,
+      pins,
       wanted: labels === undefined ? 'native' : undefined,
-      logger: silentLogger,
+      logger: { ...silentLogger, warn },
     })
-    return { transit, link }
+    return { transit, link, warn }
   }
   const leaveTags = (settings: string): string => lab.inHost('ethtool', '-K', 'up0', ...settings.split(' '))
 
@@ -161,14 +163,16 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
   // What lies beside a frame XDP does not see: a frame of a VLAN would be sent on that is the host's.
   it.skipIf(!hasEthtool)(`is not there while the device takes a tag of any kind out of frames${noEthtool}`, async () => {
     const [attach, detach] = [vi.fn(async () => 7), vi.fn(async () => undefined)]
-    const { transit } = transitOf(attach, detach)
+    const { transit, warn } = transitOf(attach, detach)
     for (const settings of ['rxvlan on rx-vlan-stag-hw-parse off', 'rxvlan off rx-vlan-stag-hw-parse on']) {
       leaveTags(settings)
-      await transit.look()
+      for (let looks = 0; looks < 3; looks++) await transit.look()
       expect(transit.isAttached).toBe(false)
       expect(transit.because).toContain('ethtool -K up0 rxvlan off rx-vlan-stag-hw-parse off')
     }
     expect(attach).not.toHaveBeenCalled()
+    // It was asked for, and nobody was told that it is not had.
+    expect(warn).toHaveBeenCalledTimes(1)
     leaveTags('rxvlan off rx-vlan-stag-hw-parse off')
     await transit.look()
     expect(transit.isAttached).toBe(true)
@@ -179,25 +183,103 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
     expect(detach).toHaveBeenCalledWith(7)
     expect(transit.isAttached).toBe(false)
     expect(attach).toHaveBeenCalledTimes(1)
+    for (let looks = 0; looks < 3; looks++) await transit.look()
+    expect(warn).toHaveBeenCalledTimes(2)
+    expect(warn).toHaveBeenLastCalledWith(expect.stringContaining('by tc, and not by XDP'), {
+      reason: expect.stringContaining('up0 takes tags'),
+    })
   })
 
-  it.skipIf(!hasEthtool)(
-    `is tried again after what may go by itself, and after a refusal once the MTU is another one${noEthtool}`,
-    async () => {
-      const attach = vi.fn()
-      const { transit, link } = transitOf(attach)
-      leaveTags('rxvlan off rx-vlan-stag-hw-parse off')
-      attach.mockRejectedValueOnce(new LinuxError('EINTR', 4, 'attach', 'Interrupted system call'))
+  // Each look went by the name that the link was opened with, and failed for ever after another.
+  it.skipIf(!hasEthtool)(`is watched on when the uplink gets another name${noEthtool}`, async () => {
+    const detach = vi.fn(async () => undefined)
+    const { transit, link } = transitOf(async () => 7, detach)
+    const ip = (line: string): string => lab.inHost('ip', ...line.split(' '))
+    const tags = (name: string, settings: string): string => lab.inHost('ethtool', '-K', name, ...settings.split(' '))
+    ip('link add old0 type veth peer name old1')
+    tags('old0', 'rxvlan off rx-vlan-stag-hw-parse off')
+    link.name = 'old0'
+    await transit.look()
+    ip('link set old0 name new0')
+    link.name = 'new0'
+    await transit.look()
+    expect(transit.isAttached).toBe(true)
+    tags('new0', 'rxvlan on')
+    await transit.look()
+    expect(detach).toHaveBeenCalledWith(7)
+    expect(transit.because).toContain('new0 takes tags')
+    ip('link delete new0')
+  })
+
+  // Whoever had no label to swap was told to change the host's device, and the device was asked each second for nothing.
+  it('does not ask about tags while there is another reason', async () => {
+    const { transit, link } = transitOf(async () => 7, undefined, [new View(LABEL).set('action', 1).bytes])
+    link.name = 'absent0'
+    await transit.look()
+    expect(transit.because).toContain('no label is swapped')
+  })
+
+  // A bond has programs of XDP run at its members, and says nothing of what they take out of frames.
+  it('is not there on a bond', async () => {
+    const attach = vi.fn(async () => 7)
+    const { transit, link } = transitOf(attach)
+    link.kind = 'bond'
+    await transit.look()
+    expect(attach).not.toHaveBeenCalled()
+    expect(transit.because).toContain('up0 is a bond')
+  })
+
+  // Its number was forgotten first, so that what still ran was told of as gone.
+  it('counts as there until it is taken away, and a pin that stays is told of', async () => {
+    const detach = vi.fn(async () => undefined)
+    const pins = lab.path('stays')
+    const { transit, link, warn } = transitOf(async () => 7, detach, undefined, pins)
+    link.kind = 'veth'
+    await transit.look()
+    mkdirSync(join(pins, TRANSIT_PIN), { recursive: true })
+    link.kind = 'bond'
+    detach.mockRejectedValueOnce(new LinuxError('EBUSY', 16, 'unpin', 'Device or resource busy'))
+    await expect(transit.look()).rejects.toThrow('unpin')
+    expect(transit.isAttached).toBe(true)
+    await transit.look()
+    expect(transit.isAttached).toBe(false)
+    expect(warn).toHaveBeenCalledWith(
+      'The pin of XDP on the uplink cannot be removed',
+      expect.objectContaining({ effect: 'a program that it holds goes on' }),
+    )
+  })
+
+  it('is tried again after what may go by itself, and after a refusal once the MTU is another one', async () => {
+    const attach = vi.fn()
+    const { transit, link } = transitOf(attach)
+    // Which is not asked about tags.
+    link.kind = 'veth'
+    attach.mockRejectedValueOnce(new LinuxError('EINTR', 4, 'attach', 'Interrupted system call'))
+    await transit.look()
+    attach.mockRejectedValueOnce(new LinuxError('ERANGE', 34, 'attach', 'Numerical result out of range'))
+    for (let looks = 0; looks < 3; looks++) await transit.look()
+    expect(attach).toHaveBeenCalledTimes(2)
+    link.mtu = 1500
+    attach.mockResolvedValueOnce(7)
+    await transit.look()
+    expect(transit.isAttached).toBe(true)
+  })
+
+  // The reason stayed the one before, and the driver was asked no more.
+  it('is tried again after a refusal once something else was against it', async () => {
+    const attach = vi.fn(async () => 7).mockRejectedValueOnce(new LinuxError('ERANGE', 34, 'attach', 'Numerical result out of range'))
+    const { transit, link } = transitOf(attach)
+    const lookAt = async (kind: string): Promise<string> => {
+      link.kind = kind
       await transit.look()
-      attach.mockRejectedValueOnce(new LinuxError('ERANGE', 34, 'attach', 'Numerical result out of range'))
-      for (let looks = 0; looks < 3; looks++) await transit.look()
-      expect(attach).toHaveBeenCalledTimes(2)
-      link.mtu = 1500
-      attach.mockResolvedValueOnce(7)
-      await transit.look()
-      expect(transit.isAttached).toBe(true)
-    },
-  )
+      return transit.because
+    }
+    expect(await lookAt('veth')).toContain('out of range')
+    expect(await lookAt('bond')).toContain('is a bond')
+    await lookAt('veth')
+    expect(transit.isAttached).toBe(true)
+    expect(attach).toHaveBeenCalledTimes(2)
+  })
 
   it('goes on behind close({ keep: true }), is given the next program in one step, and goes when it is asked for no more', async () => {
     const pinDirectory = lab.path('pins')

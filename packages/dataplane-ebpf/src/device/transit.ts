@@ -1,5 +1,5 @@
 import type { Logger } from '@heddle/io'
-import { LinuxError, type Netlink } from '@heddle/linux'
+import { LinuxError, type Link, type Netlink } from '@heddle/linux'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { View } from '../layout/struct.js'
@@ -16,7 +16,8 @@ export interface TransitOptions {
   readonly config: ConfigView
   readonly netlink: Netlink
   readonly netns: string | undefined
-  readonly uplink: { readonly name: string; readonly index: number }
+  /** Index of the uplink, which stays when its name changes. */
+  readonly uplink: number
   /** Families of the underlay. */
   readonly families: readonly (4 | 6)[]
   readonly pins: string | undefined
@@ -76,48 +77,60 @@ export class Transit {
   /** Attaches the program once there is nothing against it; one that is attached stays, unless its device begins to hide tags from it. */
   async look(): Promise<void> {
     if (this.isAttached) {
-      if (!(await this.#hidesTags())) return
+      const hidden = await this.#whyTagsAreHidden(await this.#link())
+      if (hidden === '') return
       await this.detach()
+      return this.#goWithout(hidden)
     }
-    const against = await this.#whatIsAgainst()
-    if (against !== '') return this.#goWithout(against)
-    const { maps, config, netlink, netns, uplink, wanted } = this.#options
-    const { kind, mtu } = await netlink.links.get(uplink.index)
+    const never = this.#whatIsAlwaysAgainst()
+    if (never !== '') return this.#goWithout(never)
+    const link = await this.#link()
+    const against = await this.#whatIsAgainst(link)
+    if (against === '') return this.#attach(link)
+    // The driver is asked again once that has gone, which may be what it refused for.
+    this.#refusedAt = undefined
+    this.#goWithout(against)
+  }
+
+  async #attach({ name, kind, mtu }: Link): Promise<void> {
     if (mtu === this.#refusedAt) return
+    const { maps, config, netns, uplink } = this.#options
     const others = config.get('avoided') & ~AVOID_XDP_TX
     config.set('avoided', kind === 'veth' ? others | AVOID_XDP_TX : others)
     try {
       this.#attachment = await callAsync(() =>
         maps.object.attach({
           program: 'across',
-          ifindex: uplink.index,
+          ifindex: uplink,
           usesTcx: false,
           isXdp: true,
           ...(netns === undefined ? {} : { namespace: netns }),
           ...(this.#pin === undefined ? {} : { pin: this.#pin }),
         }),
       )
+      this.#reason = ''
       // Its far end cannot be asked: it may be in any namespace.
       if (kind === 'veth')
         this.#options.logger.warn('XDP on a veth: what its far end does not take is lost, and counted as sent', {
-          uplink: uplink.name,
+          uplink: name,
           remedy: 'at the far end: ethtool -K LINK gro on tx off txvlan off tx-vlan-stag-hw-insert off',
         })
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       const isTaken = TAKEN.includes(error.code)
       if (!isTaken && !PASSING.includes(error.code)) this.#refusedAt = mtu
-      const reason = isTaken ? `another program has XDP on ${uplink.name}, and goes on (${error.message})` : error.message
-      if (wanted === 'native' && reason !== this.#reason)
-        this.#options.logger.warn('Packets go from tunnel to tunnel by tc, and not by XDP', { reason })
-      this.#goWithout(reason)
+      this.#goWithout(isTaken ? `another program has XDP on ${name}, and goes on (${error.message})` : error.message)
     }
   }
 
   async detach(): Promise<void> {
     const attachment = this.#attachment
-    this.#attachment = undefined
     if (attachment !== undefined) await takeAway(() => this.#options.maps.object.detach(attachment))
+    this.#attachment = undefined
+  }
+
+  #link(): Promise<Link> {
+    return this.#options.netlink.links.get(this.#options.uplink)
   }
 
   get #pin(): string | undefined {
@@ -125,47 +138,53 @@ export class Transit {
     return pins === undefined ? undefined : join(pins, TRANSIT_PIN)
   }
 
-  /** Reasons not to attach; empty when there is none. */
-  async #whatIsAgainst(): Promise<string> {
-    const { wanted, uplink } = this.#options
-    if (wanted === 'off') return 'it was asked for by `xdp: off`'
+  /** Reasons not to attach, whatever the link is; empty when there is none. */
+  #whatIsAlwaysAgainst(): string {
+    if (this.#options.wanted === 'off') return 'it was asked for by `xdp: off`'
     const feature = ebpfFeatures().find(({ name }) => name === 'xdp')
-    if (feature?.available !== true) return `xdp is not there (since Linux ${feature?.minimumKernel}): ${feature?.reason}`
-    if (await this.#hidesTags())
-      return `${uplink.name} takes tags of VLANs out of frames, so that XDP would not see them (ethtool -K ${uplink.name} ${TAGS_STAY})`
-    if (wanted === 'native') return ''
-    if (!this.#isTransit) return 'no label is swapped here: `xdp: native` is for routers that send on by their VRFs only'
-    if (await this.#isVeth()) return `${uplink.name} is a veth, whose far end would have to cut and sum frames: \`xdp: native\` overrules`
-    return this.#forwardsNothing()
+    return feature?.available === true ? '' : `xdp is not there (since Linux ${feature?.minimumKernel}): ${feature?.reason}`
   }
 
-  async #isVeth(): Promise<boolean> {
-    return (await this.#options.netlink.links.get(this.#options.uplink.index)).kind === 'veth'
+  /** Reasons not to attach; empty when there is none. What the host could change about its device is asked for last. */
+  async #whatIsAgainst(link: Link): Promise<string> {
+    if (this.#options.wanted !== 'native') {
+      if (!this.#isTransit) return 'no label is swapped here: `xdp: native` is for routers that send on by their VRFs only'
+      if (link.kind === 'veth') return `${link.name} is a veth, whose far end would have to cut and sum frames: \`xdp: native\` overrules`
+      const without = this.#forwardsNothing(link.name)
+      if (without !== '') return without
+    }
+    return this.#whyTagsAreHidden(link)
   }
 
-  /** Whether tags of frames lie beside them. A device of veth cannot tell: they do where its far end leaves them there. */
-  async #hidesTags(): Promise<boolean> {
-    const { netns, uplink } = this.#options
-    return !(await this.#isVeth()) && call((native) => native.deviceTakesTags(netns, uplink.name))
+  /** Why tags of frames lie, or may lie, beside them; empty when they do not. A device of veth cannot tell: they do where its far end leaves them there. */
+  async #whyTagsAreHidden({ name, kind }: Link): Promise<string> {
+    if (kind === 'veth') return ''
+    // Its program runs at its members, whose settings are not its own.
+    if (kind === 'bond') return `${name} is a bond, whose members may take tags of VLANs out of frames, so that XDP would not see them`
+    if (!(await callAsync((native) => native.deviceTakesTags(this.#options.netns, name)))) return ''
+    return `${name} takes tags of VLANs out of frames, so that XDP would not see them (ethtool -K ${name} ${TAGS_STAY})`
   }
 
   /** The kernel tells programs its routes only where the host forwards what comes in. */
-  #forwardsNothing(): string {
-    const { netns, uplink, families } = this.#options
-    const forwarding = call((native) => native.deviceForwarding(netns, uplink.name))
+  #forwardsNothing(uplink: string): string {
+    const { netns, families } = this.#options
+    const forwarding = call((native) => native.deviceForwarding(netns, uplink))
     if (families.some((family) => forwarding.includes(family))) return ''
-    return `the host does not forward what comes in by ${uplink.name} (net.ipv${families[0]}.conf.${uplink.name}.forwarding)`
+    return `the host does not forward what comes in by ${uplink} (net.ipv${families[0]}.conf.${uplink}.forwarding)`
   }
 
   /** What a dataplane before this one has left would go on. */
   #goWithout(reason: string): void {
     const isNews = reason !== this.#reason
     this.#reason = reason
+    const { wanted, logger } = this.#options
+    if (wanted === 'native' && isNews) logger.warn('Packets go from tunnel to tunnel by tc, and not by XDP', { reason })
     if (this.#pin === undefined) return
     try {
       rmSync(this.#pin, { force: true })
     } catch (cause) {
-      if (isNews) this.#options.logger.warn('The pin of XDP on the uplink cannot be removed', { pin: this.#pin, cause: String(cause) })
+      const effect = 'a program that it holds goes on'
+      if (isNews) logger.warn('The pin of XDP on the uplink cannot be removed', { pin: this.#pin, effect, cause: String(cause) })
     }
   }
 }

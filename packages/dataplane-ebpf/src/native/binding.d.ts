@@ -51,7 +51,7 @@ export declare function deviceForwarding(namespace: string | undefined | null, l
 export declare function deviceMakeEndpoint(namespace: string | undefined | null, link: string): Promise<void>
 
 /** Whether a device takes tags of VLANs out of the frames that it receives, so that they lie beside them. */
-export declare function deviceTakesTags(namespace: string | undefined | null, link: string): boolean
+export declare function deviceTakesTags(namespace: string | undefined | null, link: string): Promise<boolean>
 
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 

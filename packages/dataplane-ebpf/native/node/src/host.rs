@@ -103,9 +103,9 @@ pub fn device_forwarding(namespace: Option<String>, link: String) -> Result<Vec<
 }
 
 /// Whether a device takes tags of VLANs out of the frames that it receives, so that they lie beside them.
-#[napi(catch_unwind)]
-pub fn device_takes_tags(namespace: Option<String>, link: String) -> Result<bool> {
-    device::takes_tags(namespace.as_deref().map(Path::new), &link).map_err(to_js)
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn device_takes_tags(namespace: Option<String>, link: String) -> AsyncTask<Job<bool>> {
+    job(move || device::takes_tags(namespace.as_deref().map(Path::new), &link))
 }
 
 /// Has the kernel merge the segments of TCP streams in VXLAN that come in, by a device called `name`.
