@@ -1,8 +1,9 @@
 import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
-import { silentLogger } from '@heddle/io'
+import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError, Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
-import { describe, expect, it, vi } from 'vitest'
+import { rmSync, symlinkSync } from 'node:fs'
+import { afterEach, describe, expect, it, vi, type Mock } from 'vitest'
 import { Ports } from '../src/device/ports.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
@@ -65,6 +66,78 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     const row = new View(LINK, maps.get('links', 0))
     expect([...row.octets('endpoint_mac')]).toEqual(heard)
     expect(row.get('resolves')).toBe(1)
+  })
+
+  describe('behind an uplink whose administrator changes the size of its segments', () => {
+    const SIZE = 32_768
+    const sizeOf = async (netns: string, link = 'eth0'): Promise<number | undefined> => {
+      using netlink = await Netlink.open(netns)
+      return (await netlink.links.get(link)).gsoMaxSize
+    }
+    const setUplink = async (size: number): Promise<void> => {
+      using netlink = await Netlink.open(lab.netns)
+      await netlink.links.setUp('up0', { gsoMaxSize: size, gsoIpv4MaxSize: size })
+    }
+    const ofDevices = (warn: Mock<Logger['warn']>): unknown[] =>
+      warn.mock.calls.filter(([, fields]) => fields !== undefined && 'port' in fields)
+    afterEach(() => setUplink(65_536))
+
+    it('tells devices that it takes over, whatever became of the uplink while nobody looked', async () => {
+      const pinDirectory = lab.path('sizes')
+      const first = await lab.open({ pinDirectory })
+      await first.apply(podTransaction(1))
+      await lab.attach(first, 0)
+      await first.close({ keep: true })
+      await setUplink(SIZE)
+      await lab.open({ pinDirectory })
+      await expect.poll(() => sizeOf(lab.podNetns(0)), { timeout: 60_000 * PACE }).toBe(SIZE)
+    })
+
+    it('tells a device again that could not be told, and warns of it once', async () => {
+      const warn = vi.fn<Logger['warn']>()
+      const router = await lab.open({ logger: { ...silentLogger, warn } })
+      await router.apply(podTransaction(1))
+      for (const port of PODS.keys()) await lab.attach(router, port)
+      let attempts = 0
+      const original = Netlink.open.bind(Netlink)
+      const openNetlink = vi.spyOn(Netlink, 'open').mockImplementation(async (netns, ...rest) => {
+        if (netns !== lab.podNetns(0) || ++attempts > 2) return original(netns, ...rest)
+        throw new LinuxError('ENOBUFS', 105, 'open netlink', 'No buffer space available')
+      })
+      try {
+        await setUplink(SIZE)
+        await expect.poll(() => attempts, { timeout: 60_000 * PACE }).toBeGreaterThan(2)
+      } finally {
+        openNetlink.mockRestore()
+      }
+      for (const port of PODS.keys()) await expect.poll(() => sizeOf(lab.podNetns(port)), { timeout: 60_000 * PACE }).toBe(SIZE)
+      expect(ofDevices(warn)).toEqual([[expect.stringContaining('No buffer space available'), { port: 0 }]])
+    })
+
+    it('leaves the device of somebody else alone, when a path leads to another namespace', async () => {
+      const netns = lab.path('pod')
+      symlinkSync(lab.podNetns(0), netns)
+      const warn = vi.fn<Logger['warn']>()
+      const router = await lab.open({ logger: { ...silentLogger, warn } })
+      await router.apply(podTransaction(1))
+      await router.attachPort(0, { netns, ifname: 'eth0', addresses: [PODS[0]], mtu: 1400 })
+      await lab.attach(router, 1)
+      const [{ ifindex }] = (await router.dump()).devices
+      lab.inPod(1, ...`ip link add other0 index ${ifindex} type veth peer name other1`.split(' '))
+      rmSync(netns)
+      symlinkSync(lab.podNetns(1), netns)
+      try {
+        await setUplink(SIZE)
+        // Devices are told in order of their ports.
+        await expect.poll(() => sizeOf(lab.podNetns(1)), { timeout: 60_000 * PACE }).toBe(SIZE)
+        expect(await sizeOf(lab.podNetns(1), 'other0')).toBe(65_536)
+        expect(ofDevices(warn)).toEqual([[expect.stringContaining(`${netns} is no longer the namespace of the device eth0`), { port: 0 }]])
+      } finally {
+        rmSync(netns)
+        symlinkSync(lab.podNetns(0), netns)
+        lab.inPod(1, 'ip', 'link', 'delete', 'other0')
+      }
+    })
   })
 
   it('takes away all the rest when one thing cannot be, and says which', async () => {

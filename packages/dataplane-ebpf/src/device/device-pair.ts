@@ -26,6 +26,14 @@ export interface DevicePair {
   readonly peer: Link
 }
 
+/** The end of a pair that is in the endpoint's namespace. */
+export interface PeerEnd {
+  readonly request: DeviceRequest
+  /** Number of the namespace. */
+  readonly namespace: number
+  readonly index: number
+}
+
 /**
  * Makes the pair that is asked for, or takes the one that is there, of whichever kind, and configures the endpoint's end.
  *
@@ -50,20 +58,28 @@ export async function openPair(netlink: Netlink, hostName: string, request: Endp
 }
 
 /** Has the endpoint look for its neighbours, or not any more. @throws DataplaneError as `openPair` */
-export async function setResolving(request: DeviceRequest, index: number, resolves: boolean): Promise<void> {
-  await translated(request, async () => {
-    using inside = await Netlink.open(request.netns)
-    await inside.links.setUp(index, { resolves })
+export async function setResolving(peer: PeerEnd, resolves: boolean): Promise<void> {
+  await translated(peer.request, async () => {
+    using inside = await openInside(peer)
+    await inside.links.setUp(peer.index, { resolves })
   })
 }
 
 /** Has both ends of a device let segments of that many octets pass in one piece. @param netlink of the router's namespace @throws DataplaneError as `openPair` */
-export async function setSegments(netlink: Netlink, host: number, request: DeviceRequest, peer: number, largest: number): Promise<void> {
-  await translated(request, async () => {
-    using inside = await Netlink.open(request.netns)
-    await inside.links.setUp(peer, segmentSetup(largest))
+export async function setSegments(netlink: Netlink, host: number, peer: PeerEnd, largest: number): Promise<void> {
+  await translated(peer.request, async () => {
+    using inside = await openInside(peer)
+    await inside.links.setUp(peer.index, segmentSetup(largest))
     await netlink.links.setUp(host, segmentSetup(largest))
   })
+}
+
+/** Where a path leads to another namespace than it did, the same index is the device of somebody else. */
+async function openInside({ request, namespace }: PeerEnd): Promise<Netlink> {
+  const now = namespaceOf(request)
+  if (now !== 0 && now !== namespace)
+    throw new DataplaneError('dataplane.netns-missing', `${request.netns} is no longer the namespace of the device ${request.ifname}`)
+  return Netlink.open(request.netns)
 }
 
 /** A new pair; `undefined` when one of the names is taken. */

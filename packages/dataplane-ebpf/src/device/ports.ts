@@ -21,7 +21,7 @@ import { callAsync } from '../native/call.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
 import { takeAway } from './take-away.js'
-import { namespaceOf, openPair, setResolving, setSegments, type DevicePair, type EbpfDeviceKind } from './device-pair.js'
+import { namespaceOf, openPair, setResolving, setSegments, type DevicePair, type EbpfDeviceKind, type PeerEnd } from './device-pair.js'
 
 export interface PortsOptions {
   readonly maps: KernelMaps
@@ -53,6 +53,10 @@ interface Attached {
   /** Whether the endpoint looks for its neighbours. */
   readonly resolves: boolean
   readonly isNetkit: boolean
+  /** Octets of the largest segment that it was told to let pass; one that was taken over is told anew, whatever it was told before. */
+  readonly largestSegment: number | undefined
+  /** Why it could not be told, as it was logged. */
+  readonly unfit: string | undefined
 }
 
 /** The devices of ports: pairs with the egress program at the router's end. */
@@ -93,6 +97,8 @@ export class Ports {
         attachment: await this.#attachProgram(port, host),
         resolves: view.get('resolves') === 1,
         isNetkit: isNetkit(host),
+        largestSegment: undefined,
+        unfit: undefined,
       })
     }
   }
@@ -109,12 +115,8 @@ export class Ports {
     const namespace = namespaceOf(request)
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
-    const pair = await openPair(netlink, this.#hostName(port), {
-      ...request,
-      resolves,
-      kind: devices,
-      largestSegment: this.#largestSegment,
-    })
+    const largestSegment = this.#largestSegment
+    const pair = await openPair(netlink, this.#hostName(port), { ...request, resolves, kind: devices, largestSegment })
     const facts = factsOf(pair)
     const isSame = isHere && before.hostIndex === pair.host.index
     // Somebody took it away, and nobody has looked since: what was made in its place has no program.
@@ -122,7 +124,17 @@ export class Ports {
     const attachment = isSame ? before.attachment : await this.#program(port, pair, request, resolves)
     if (isSame) this.#write(port, pair, request, resolves)
     const { host } = pair
-    this.#attached.set(port, { request, facts, hostIndex: host.index, namespace, attachment, resolves, isNetkit: isNetkit(host) })
+    this.#attached.set(port, {
+      request,
+      facts,
+      hostIndex: host.index,
+      namespace,
+      attachment,
+      resolves,
+      isNetkit: isNetkit(host),
+      largestSegment,
+      unfit: undefined,
+    })
     if (!isHere) events.push({ type: 'port-up', port })
     return facts
   }
@@ -135,7 +147,7 @@ export class Ports {
       const resolves = wants(port)
       if (attached.resolves === resolves) continue
       try {
-        await setResolving(attached.request, attached.facts.ifindex, resolves)
+        await setResolving(peerOf(attached), resolves)
       } catch (error) {
         if (!(error instanceof DataplaneError)) throw error
         failures.push({ object: { kind: 'port', key: String(port) }, code: error.code, message: error.message })
@@ -149,16 +161,18 @@ export class Ports {
     return failures
   }
 
-  /** The uplink takes segments of that many octets in one piece now, and so do devices. */
+  /** The uplink takes segments of that many octets in one piece now, and so do devices. Those that could not be told are told at the next call. */
   async fitSegments(largest: number): Promise<void> {
-    if (largest === this.#largestSegment) return
     this.#largestSegment = largest
-    for (const [port, { request, facts, hostIndex }] of this.#attached) {
+    for (const [port, attached] of this.#attached) {
+      if (attached.largestSegment === largest) continue
       try {
-        await setSegments(this.#options.netlink, hostIndex, request, facts.ifindex, largest)
+        await setSegments(this.#options.netlink, attached.hostIndex, peerOf(attached), largest)
+        this.#attached.set(port, { ...attached, largestSegment: largest, unfit: undefined })
       } catch (error) {
         if (!(error instanceof DataplaneError)) throw error
-        this.#options.logger.warn(error.message, { port })
+        if (error.message !== attached.unfit) this.#options.logger.warn(error.message, { port })
+        this.#attached.set(port, { ...attached, unfit: error.message })
       }
     }
   }
@@ -301,6 +315,10 @@ export class Ports {
   #hostName(port: number): string {
     return `hd${this.#options.uplink.toString(36)}p${port.toString(36)}`
   }
+}
+
+function peerOf({ request, facts, namespace }: Attached): PeerEnd {
+  return { request, namespace, index: facts.ifindex }
 }
 
 function isNetkit({ kind }: Link): boolean {
