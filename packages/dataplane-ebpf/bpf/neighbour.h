@@ -30,7 +30,7 @@ struct neighbour {
 	__u64 confirmed_until;
 	/* Of the neighbour and of the uplink, as they begin a frame. */
 	__u8 addresses[12];
-	/* That was asked for. */
+	/* Of the key: each class may have another neighbour, which has to be confirmed by a packet of that class. */
 	__u32 traffic_class;
 };
 
@@ -41,9 +41,9 @@ struct {
 	__type(value, struct neighbour);
 } neighbours SEC(".maps");
 
-static __always_inline int is_neighbour_to(const struct neighbour *neighbour, const struct next_hop *hop)
+static __always_inline int is_neighbour_to(const struct neighbour *neighbour, const struct next_hop *hop, __u32 traffic_class)
 {
-	__u32 differs = 0;
+	__u32 differs = neighbour->traffic_class ^ traffic_class;
 
 #pragma unroll
 	for (int word = 0; word < 4; word++)
@@ -67,18 +67,18 @@ static __always_inline int ask_routes(void *context, __u32 uplink, const struct 
 }
 
 /*
- * What is known of the neighbour to a far end, at one of its two places; 0 while both are those of others, which keep them as long as they were confirmed for: of
- * many that have their places in common two go by XDP, instead of none because each takes the other's.
+ * What is known of the neighbour to a far end for a traffic class, at one of its two places; 0 while both are those of others, which keep them as long as they
+ * were confirmed for: of many that have their places in common two go by XDP, instead of none because each takes the other's.
  */
-static __always_inline struct neighbour *known_neighbour(const struct next_hop *hop, __u64 now)
+static __always_inline struct neighbour *known_neighbour(const struct next_hop *hop, __u32 traffic_class, __u64 now)
 {
-	__u32 sum = hop->remote[0] ^ hop->remote[1] ^ hop->remote[2] ^ hop->remote[3] ^ hop->local[0] ^ hop->local[3];
+	__u32 sum = hop->remote[0] ^ hop->remote[1] ^ hop->remote[2] ^ hop->remote[3] ^ hop->local[0] ^ hop->local[3] ^ traffic_class << 24;
 	__u32 place = (sum * 0x9e3779b1) >> 22, other = place ^ 1;
 	struct neighbour *neighbour = bpf_map_lookup_elem(&neighbours, &place), *second = bpf_map_lookup_elem(&neighbours, &other);
 
-	if (!neighbour || !second || is_neighbour_to(neighbour, hop))
+	if (!neighbour || !second || is_neighbour_to(neighbour, hop, traffic_class))
 		return neighbour;
-	if (is_neighbour_to(second, hop))
+	if (is_neighbour_to(second, hop, traffic_class))
 		return second;
 	if (now < neighbour->confirmed_until)
 		neighbour = second;
@@ -86,6 +86,7 @@ static __always_inline struct neighbour *known_neighbour(const struct next_hop *
 		return 0;
 	__builtin_memcpy(neighbour->local, hop->local, sizeof(hop->local));
 	__builtin_memcpy(neighbour->remote, hop->remote, sizeof(hop->remote));
+	neighbour->traffic_class = traffic_class;
 	return neighbour;
 }
 
@@ -96,8 +97,8 @@ static __always_inline struct neighbour *known_neighbour(const struct next_hop *
 static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 uplink, const struct next_hop *hop, __u32 outer_class)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
-	struct neighbour *neighbour = known_neighbour(hop, now);
 	__u32 traffic_class = outer_class & DSCP;
+	struct neighbour *neighbour = known_neighbour(hop, traffic_class, now);
 	struct bpf_fib_lookup question = {};
 
 	if (!neighbour)
@@ -107,7 +108,7 @@ static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 
 		neighbour->confirmed_until = now + CONFIRMED;
 		return 0;
 	}
-	if (now < neighbour->believed_until && neighbour->traffic_class == traffic_class)
+	if (now < neighbour->believed_until)
 		return neighbour;
 	if (hop->family == 4)
 		question.tos = traffic_class;
@@ -117,7 +118,6 @@ static __always_inline struct neighbour *neighbour_to(struct xdp_md *xdp, __u32 
 		return 0;
 	__builtin_memcpy(neighbour->addresses, question.dmac, 6);
 	__builtin_memcpy(neighbour->addresses + 6, question.smac, 6);
-	neighbour->traffic_class = traffic_class;
 	neighbour->believed_until = now + BELIEVED;
 	return neighbour;
 }
