@@ -19,13 +19,14 @@ import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { byEngine, byMemory, byProgram, newEngine, rateLimits } from './support/twins.js'
 
-const MAC = { own: MacAddress.parse('02:00:00:00:00:0a'), far: MacAddress.parse('02:00:00:00:00:0b') } as const
+/** The own one is like the address that the entry of a label has: none. */
+const MAC = { own: MacAddress.parse('00:00:00:00:00:00'), far: MacAddress.parse('02:00:00:00:00:0b') } as const
 const POD = { 4: '10.1.0.1', 6: 'fd01::1' } as const
 const FAR = { 4: ['10.2.0.1', '10.2.0.2'], 6: ['fd02::1', 'fd02::2'] } as const
 /** A label that names the port, one that is looked up in the VRF, and one whose traffic class is the packet's. */
 const LABELS = { port: 1001, lookup: 1002, uniform: 1003 } as const
-/** Whose first bits are those of a label: one is not to be taken for the other. */
-const VNI = (LABELS.port << 12) | 42
+/** Like the entry of a label, the last of its stack: one is not to be taken for the other. */
+const VNI = (LABELS.port << 12) | 0x100
 
 const model = fc.constantFrom('pipe' as const, 'uniform' as const)
 const world = fc.record({
@@ -205,6 +206,8 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
           for (const one of flows) {
             const [first, ...others] = [FIRST, ...one.packets].map((packet) => inputOf(one, packet))
             expect(byProgram(router, first)).toEqual(byEngine(engine, first))
+            const like = one.by === 'port' ? 'vni' : 'port'
+            if (one.from === 'underlay') expect(byMemory(router, inputOf({ ...one, by: like }, FIRST))).toBeUndefined()
             for (const each of others) {
               const expected = byEngine(engine, each)
               const remembered = byMemory(router, each)
