@@ -6,7 +6,7 @@ const SAID_IN_HEADERS = 65_536
 
 /**
  * Octets of the largest segment that the uplink lets pass in one piece; a larger one the kernel cuts by itself, at the price of each packet. It is the
- * administrator's word, as the MTU is: nothing here can see whether what lies behind the link takes more (docs/adr/0026).
+ * administrator's word, as the MTU is: nothing here can see whether what lies behind the link takes more (docs/adr/0024).
  *
  * @param addresses of the router: what counts is the family that tunnels begin with
  */
