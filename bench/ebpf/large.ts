@@ -10,6 +10,8 @@ import { CPU, PORT, rounds, tcpOnce } from './traffic.ts'
 /** Octets of the largest segment over IPv4: what Linux takes for "BIG TCP" in its own examples. */
 const LARGE = 196_608
 const SIZES = { gsoIpv4MaxSize: LARGE } as const
+/** Segments of the same size as the others have would be lost: a goal against it is an easier one than on equal segments. */
+const VXLAN = `${NAMES.vxlan} with segments of 64 KiB`
 const VXLAN_LARGE = `${NAMES.vxlan}, as large`
 const KINDS: readonly Kind[] = ['heddle', 'minimal', 'routing', 'vxlan']
 
@@ -35,8 +37,8 @@ export const large: Part = {
   id: 'large',
   title: 'TCP from pod to pod, in segments of up to 192 KiB',
   about: `As "TCP from pod to pod", underlay "super", where the administrator of the nodes lets their uplinks take IPv4 segments that are longer than a length field can
-say (\`ip link set UPLINK gso_ipv4_max_size ${LARGE}\`, Linux 6.3). Heddle has its endpoints' devices follow; of the others each device is set by hand. "Kernel VXLAN" has
-what the kernel gives it, segments of 64 KiB; "as large" has the same sizes, of which Linux 6.18 loses each segment that is too long for the length field of UDP.`,
+say (\`ip link set UPLINK gso_ipv4_max_size ${LARGE}\`, Linux 6.3). Heddle has its endpoints' devices follow; of the others each device is set by hand. Kernel VXLAN
+has what the kernel gives it, segments of 64 KiB; "as large" has the same sizes, of which Linux 6.18 loses each segment that is too long for the length field of UDP.`,
   async run(context) {
     const contenders: Contender[] = []
     try {
@@ -48,7 +50,7 @@ what the kernel gives it, segments of 64 KiB; "as large" has the same sizes, of 
         if (isLarge) await enlarge(contender)
         await contender.namespaces.serve('pod-b', [compiled('traffic'), 'tcp-serve', `${PORT}`], CPU)
       }
-      for (const kind of KINDS) await add(kind, NAMES[kind], kind !== 'vxlan')
+      for (const kind of KINDS) await add(kind, kind === 'vxlan' ? VXLAN : NAMES[kind], kind !== 'vxlan')
       await add('vxlan', VXLAN_LARGE, true)
       // What that one has lost it sends again for a while, on the core of whoever comes next: it has its rounds behind all others.
       const [losing, others] = [true, false].map((isLosing) => contenders.filter(({ name }) => (name === VXLAN_LARGE) === isLosing))
@@ -58,7 +60,7 @@ what the kernel gives it, segments of 64 KiB; "as large" has the same sizes, of 
       ])
       const goals: readonly Goal[] = [
         { kind: 'times-better', factor: 0.97, than: NAMES.minimal },
-        { kind: 'times-better', factor: 1.4, than: NAMES.vxlan },
+        { kind: 'times-better', factor: 1.4, than: VXLAN, beyond: true },
       ]
       const series = Array.from(figures, ([name, one]) => ({ name, rounds: one }))
       const software = softwareOf(contenders.map(({ kind }) => kind)).map((one, index) => ({ ...one, name: contenders[index].name }))
