@@ -106,6 +106,11 @@ export const ethernetCases: readonly ConformanceCase[] = [
       for (const free of ['fd00::1', 'fd00::7']) expectDropped(await solicits(lab, '::', free), 'destination-invalid')
       const conflict = ipFrame(ALL_NODES, ROUTER, advertisement('fd00::254', 'ff02::1', FLAG.router + FLAG.override))
       checkEqual(expectDelivered(await solicits(lab, '::', 'fd00::254'), 1), conflict, 'answer to a probe for the gateway')
+      // One that ends within its target is none (RFC 4861 §7.1.1), though the frame goes on as if it did not.
+      const target = IpAddress.parse('fd00::254').toBytes()
+      const cut = testIcmp({ source: 'fd00::1', destination: 'ff02::1:ff00:254', type: 135, body: target.subarray(0, 8), ttl: 255 })
+      const short = ipFrame(MacAddress.parse('33:33:ff:00:00:01'), POD, Uint8Array.from([...cut, ...target.subarray(8)]))
+      expectDropped(await lab.fromPort(1, short), 'destination-invalid')
     },
   },
   {
