@@ -1,7 +1,7 @@
-import type { BfdSockets, Poller } from '@heddle/linux'
+import type { BfdReceiver, BfdSockets, Poller } from '@heddle/linux'
 import type { LivenessObject } from '@heddle/core'
-import { BFD_DIAGNOSTICS, decodeBfdPacket, ByteReader, IpAddress } from '@heddle/wire'
-import { newBfdSession } from '@heddle/bfd'
+import { BFD_DIAGNOSTICS, BFD_PACKET_SIZE, decodeBfdPacket, encodeBfdPacket, ByteReader, IpAddress, type BfdState } from '@heddle/wire'
+import { bfdPacket, newBfdSession } from '@heddle/bfd'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { View } from '../layout/struct.js'
 import { CONFIG } from '../layout/structs/config.js'
@@ -26,6 +26,7 @@ class Place {
   /** How often programs were told to decide anew. */
   forgotten = 0
   readonly keeper: LivenessKeeper
+  #receive: BfdReceiver | undefined
 
   constructor() {
     const of = (map: string): Map<number, Uint8Array> => (map === 'watches' ? this.watches : this.liveness)
@@ -36,7 +37,7 @@ class Place {
       forgetDecisions: () => this.forgotten++,
     } as unknown as KernelMaps
     const sockets = {
-      serve: () => undefined,
+      serve: (_: Poller, receive: BfdReceiver) => (this.#receive = receive),
       pause: () => undefined,
       send: ({ remote }: LivenessObject, packet: Uint8Array) =>
         this.sent.push(`${remote} ${decodeBfdPacket(new ByteReader(packet, 'bfd')).state}`),
@@ -54,6 +55,14 @@ class Place {
   follow(): void {
     this.config.set('watch_version', this.config.get('watch_version') + 1)
     this.keeper.follow()
+  }
+
+  /** The far end of a path says what its session is. */
+  hear({ id, local, remote, hops, ...intervals }: LivenessObject, state: BfdState): void {
+    const far = { ...newBfdSession(), state, remoteDiscriminator: id }
+    const bytes = new Uint8Array(BFD_PACKET_SIZE)
+    encodeBfdPacket(bfdPacket(far, { discriminator: 9, ...intervals }), new DataView(bytes.buffer), 0)
+    this.#receive?.(local, remote, hops, 255, bytes)
   }
 
   /** What programs and the process of the tables find. */
@@ -87,6 +96,19 @@ describe('a keeper of BFD sessions', () => {
       expect(place.sent).toContain(`${FIRST} admin-down`)
     },
   )
+
+  it('counts how often a path went down, by which an interruption is seen that was over before anybody looked', () => {
+    const outcome = (): Partial<Outcome> => {
+      const { known, downs } = decodeLiveness(5, place.liveness.get(5) ?? new Uint8Array(0))
+      return { known, downs }
+    }
+    for (const downs of [1, 2, 3]) {
+      place.hear(path(5, FIRST), 'init')
+      expect(outcome()).toEqual({ known: 'up', downs })
+      place.hear(path(5, FIRST), 'down')
+      expect(outcome()).toEqual({ known: 'down', downs: downs + 1 })
+    }
+  })
 
   it('ends the session of a path that was given another remote, and then removed, before it looked', () => {
     place.liveness.delete(5)
