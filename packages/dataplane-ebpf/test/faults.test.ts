@@ -120,6 +120,8 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
       const warn = vi.fn<Logger['warn']>()
       const router = await lab.open({ logger: { ...silentLogger, warn } })
       await router.apply(podTransaction(1))
+      // For an index that the other namespace has free.
+      lab.inPod(0, ...'ip link add filler0 type veth peer name filler1'.split(' '))
       await router.attachPort(0, { netns, ifname: 'eth0', addresses: [PODS[0]], mtu: 1400 })
       await lab.attach(router, 1)
       const [{ ifindex }] = (await router.dump()).devices
@@ -132,10 +134,14 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
         await expect.poll(() => sizeOf(lab.podNetns(1)), { timeout: 60_000 * PACE }).toBe(SIZE)
         expect(await sizeOf(lab.podNetns(1), 'other0')).toBe(65_536)
         expect(ofDevices(warn)).toEqual([[expect.stringContaining(`${netns} is no longer the namespace of the device eth0`), { port: 0 }]])
+        await router.detachPort(0)
+        expect(lab.inPod(1, ...'ip -br link show other0'.split(' '))).toContain('other0@other1')
+        await expect.poll(() => lab.inPod(0, ...'ip -br link'.split(' '))).not.toContain('eth0')
       } finally {
         rmSync(netns)
         symlinkSync(lab.podNetns(0), netns)
         lab.inPod(1, 'ip', 'link', 'delete', 'other0')
+        lab.inPod(0, 'ip', 'link', 'delete', 'filler0')
       }
     })
   })

@@ -184,10 +184,12 @@ export class Ports {
     this.#attached.delete(port)
     this.#forget(port, attached.hostIndex)
     this.#options.events.push({ type: 'port-down', port, reason })
-    const { request, facts, hostIndex, attachment } = attached
+    const { request, facts, hostIndex, attachment, namespace } = attached
+    // Where the path leads to another namespace by now, its end goes with the router's.
+    const isThere = namespaceOf(request) === namespace
     await Promise.all([
       takeAway(() => this.#options.maps.object.detach(attachment)),
-      this.#bury(request.netns, facts.ifindex, routesOf(request).map(String)),
+      isThere ? this.#bury(request.netns, facts.ifindex, routesOf(request).map(String)) : undefined,
       this.#bury(this.#options.netns, hostIndex, []),
     ])
   }
