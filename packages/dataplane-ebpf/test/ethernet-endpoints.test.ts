@@ -3,12 +3,12 @@ import { ebpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress, MacAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
@@ -66,7 +66,7 @@ describe.skipIf(missing() !== '')(titled('endpoints on Ethernet'), () => {
 
   beforeAll(async () => {
     sites = new TwoEbpfSites('ethernet')
-    directory = mkdtempSync(join(tmpdir(), 'hd-ethernet-'))
+    directory = makeFolder('ethernet')
     far = await open('b')
     await sites.setUp(far, 'b', 1, 4, 'mpls-udp')
     near = await open('a')

@@ -3,12 +3,12 @@ import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { POD, UNDERLAY } from '../../dataplane-tun/test/support/two-sites.js'
 import { BPF_OBJECT } from '../src/bpf-object.js'
@@ -53,7 +53,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
 
   beforeAll(async () => {
     sites = new TwoEbpfSites('hitless')
-    folder = mkdtempSync(join(tmpdir(), 'hd-hitless-'))
+    folder = makeFolder('hitless')
     far = await open('b')
     await sites.setUp(far, 'b', 1, 4, 'mpls-udp')
     if (hasEthtool) await setUpHairpin(sites, far, 2)

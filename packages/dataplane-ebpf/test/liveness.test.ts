@@ -6,10 +6,10 @@ import { BfdSockets, Poller } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { Namespaces } from '../../dataplane-tun/test/support/namespaces.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { ebpfDataplane, type EbpfDataplane } from '../src/ebpf-dataplane.js'
@@ -60,7 +60,7 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
   let directory: string
   let keeper: ReturnType<typeof bundledKeeper>
   beforeAll(() => {
-    directory = mkdtempSync(join(tmpdir(), 'hd-liveness-'))
+    directory = makeFolder('liveness')
     keeper = bundledKeeper()
     namespaces = new Namespaces()
     for (const name of ['near', 'far']) namespaces.add(name)

@@ -1,10 +1,10 @@
 import { RouteBatch, type DataplaneEvent, type FibTransaction, type MirrorObject } from '@heddle/core'
 import { testPacket } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
@@ -39,7 +39,7 @@ describe.skipIf(missing() !== '')(titled('mirrors in the kernel'), () => {
   let router: EbpfRouter | undefined
   beforeAll(() => {
     namespace = new RouterNamespace('mirrors')
-    folder = mkdtempSync(join(tmpdir(), 'hd-mirrors-'))
+    folder = makeFolder('mirrors')
   })
   afterAll(async () => {
     await router?.close()

@@ -3,11 +3,11 @@ import { echoRequest } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, type EbpfDataplane, type EbpfDeviceKind } from '@heddle/dataplane-ebpf'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { Capture } from '../../dataplane-tun/test/support/capture.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { POD, siteTransaction, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
@@ -66,7 +66,7 @@ describe.skipIf(missing() !== '' || lack !== '')(
 
     beforeAll(async () => {
       sites = new TwoEbpfSites('netkit')
-      directory = mkdtempSync(join(tmpdir(), 'hd-netkit-'))
+      directory = makeFolder('netkit')
       for (const site of ['a', 'b'] as const) {
         routers[site] = await open(site)
         await sites.setUp(routers[site], site, 1, 4, 'mpls-udp')

@@ -3,12 +3,12 @@ import type { DataplaneError } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { CaptureStream } from '../../bgp/src/pcap/capture-stream.js'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { readBpfObject } from '../src/bpf-object.js'
@@ -34,7 +34,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     namespace = new RouterNamespace('node')
     namespace.namespaces.in('node', ...`ip address add ${LOCAL[4]}/24 dev up0`.split(' '))
     for (const index of PODS.keys()) namespace.namespaces.add(`node-pod-${index}`)
-    folder = mkdtempSync(join(tmpdir(), 'hd-node-'))
+    folder = makeFolder('node')
     const endpoints = PODS.map(
       (address, index) =>
         `  - { vrf: red, netns: ${namespace.namespaces.path(`node-pod-${index}`)}, ifname: eth0, addresses: [${address}] }`,

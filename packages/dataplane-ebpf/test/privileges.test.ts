@@ -1,10 +1,10 @@
 import { DataplaneError } from '@heddle/core'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { call } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
@@ -37,8 +37,8 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
   beforeAll(() => {
     namespace = new RouterNamespace('least')
     namespace.namespaces.add('least-pod')
-    folder = mkdtempSync(join(tmpdir(), 'hd-least-'))
-    unmounted = mkdtempSync(join(tmpdir(), 'hd-least-'))
+    folder = makeFolder('least')
+    unmounted = makeFolder('least')
     // Mounted by somebody who may.
     call((native) => native.bpffsEnsure(folder))
   })

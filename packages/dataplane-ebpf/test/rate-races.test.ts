@@ -1,12 +1,11 @@
 import { dropReasonIndex } from '@heddle/core'
 import { testPacket } from '@heddle/dataplane-conformance'
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync, rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { readBpfObject } from '../src/bpf-object.js'
@@ -75,7 +74,7 @@ describe.skipIf(missing() !== '')(titled('a rate limit that several CPUs write')
   let object: NativeObject
   let senders: readonly Sender[] = []
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'hd-races-'))
+    folder = makeFolder('races')
     pins = preparePins(folder).pins
     object = call((native) => native.objectLoad(readBpfObject(), mapSizes(CAPACITY), pins))
   })

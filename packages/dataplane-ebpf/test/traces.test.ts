@@ -1,10 +1,10 @@
 import { RouteBatch, type DataplaneEvent, type FibTransaction, type TracedPacket, type TraceObject } from '@heddle/core'
 import { labelled, testPacket, type PacketInput } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { Struct, View } from '../src/layout/struct.js'
@@ -61,7 +61,7 @@ describe.skipIf(missing() !== '')(titled('traces in the kernel'), () => {
   let router: EbpfRouter | undefined
   beforeAll(() => {
     namespace = new RouterNamespace('tracing')
-    folder = mkdtempSync(join(tmpdir(), 'hd-traces-'))
+    folder = makeFolder('traces')
   })
   afterEach(async () => {
     await router?.close()

@@ -1,10 +1,10 @@
 import { RouteBatch, type DataplaneEvent, type FibTransaction, type LivenessObject } from '@heddle/core'
 import { tunDataplane, type TunDataplane } from '@heddle/dataplane-tun'
 import { IpAddress } from '@heddle/wire'
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { makeFolder } from './support/folders.js'
 import { missing } from './support/requirements.js'
 import { Namespaces } from './support/namespaces.js'
 
@@ -24,7 +24,7 @@ function transaction(generation: number, liveness: FibTransaction['liveness']): 
 class Peers {
   readonly namespaces = new Namespaces()
   readonly events: DataplaneEvent[] = []
-  readonly #directory = mkdtempSync(join(tmpdir(), 'hd-bfdd-'))
+  readonly #directory = makeFolder('bfdd')
   dataplane: TunDataplane | undefined
 
   async start(peer: string): Promise<void> {

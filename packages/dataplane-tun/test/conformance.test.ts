@@ -1,11 +1,10 @@
 import type { Dataplane } from '@heddle/core'
 import { silentLogger } from '@heddle/io'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { testDataplane, type TestContext } from '@heddle/dataplane-conformance'
 import { afterAll, beforeAll, describe, it } from 'vitest'
+import { makeFolder } from './support/folders.js'
 import { claim, connectToClaim } from '../src/process/claim.js'
 import { ForwarderServer } from '../src/process/forwarder-server.js'
 import { RemoteDataplane } from '../src/process/remote-dataplane.js'
@@ -36,7 +35,7 @@ describe.skipIf(missing() !== '')(titled('TUN devices and sockets in namespaces'
 
 /** The agent's end of a dataplane that is served as a forwarder process serves it. */
 async function throughSocket(dataplane: Dataplane): Promise<Dataplane> {
-  const directory = mkdtempSync(join(tmpdir(), 'hd-conformance-'))
+  const directory = makeFolder('conformance')
   const end = async (): Promise<void> => {
     await release()
     await forwarder.close()

@@ -3,12 +3,11 @@ import { tunDataplane, type TunDataplane } from '@heddle/dataplane-tun'
 import { IpAddress, MacAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from './support/folders.js'
 import { bundledForwarder } from './support/bundled.js'
 import { floodWords, lossOf, pingWords } from './support/ping.js'
 import { missing, titled } from './support/requirements.js'
@@ -62,7 +61,7 @@ describe.skipIf(missing() !== '')(titled('endpoints on Ethernet'), () => {
   beforeAll(async () => {
     sites = new TwoSites()
     forwarder = bundledForwarder()
-    directory = mkdtempSync(join(tmpdir(), 'hd-ethernet-'))
+    directory = makeFolder('ethernet')
     far = await tunDataplane({ ...options('b'), inProcess: true })
     await setUp(far, sites, 'b')
     near = await open()

@@ -4,12 +4,12 @@ import { DATAGRAM_DESCRIPTOR, RawSocket, UdpBatchSocket } from '@heddle/linux'
 import { IpAddress } from '@heddle/wire'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from './support/folders.js'
 import { LOG_NAME } from '../src/process/start.js'
 import { bundledForwarder } from './support/bundled.js'
 import { floodWords, lossOf } from './support/ping.js'
@@ -34,7 +34,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
   beforeAll(async () => {
     sites = new TwoSites()
     forwarder = bundledForwarder()
-    directory = mkdtempSync(join(tmpdir(), 'hd-'))
+    directory = makeFolder('forwarder')
     far = await tunDataplane({ ...options('b'), inProcess: true })
     await setUp(far, sites, 'b')
   })

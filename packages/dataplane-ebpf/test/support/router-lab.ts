@@ -2,11 +2,11 @@ import { RouteBatch, type FibTransaction } from '@heddle/core'
 import type { EbpfDataplaneOptions } from '@heddle/dataplane-ebpf'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll } from 'vitest'
+import { makeFolder } from '../../../dataplane-tun/test/support/folders.js'
 import { pingWords } from '../../../dataplane-tun/test/support/ping.js'
 import { emptyTransaction } from '../../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../../src/ebpf-router.js'
@@ -46,7 +46,7 @@ export class RouterLab {
     readonly options: Partial<EbpfDataplaneOptions> = {},
   ) {
     beforeAll(() => {
-      this.#folder = mkdtempSync(join(tmpdir(), `hd-${name}-`))
+      this.#folder = makeFolder(name)
       this.#space = new RouterNamespace(name)
       for (const port of PODS.keys()) this.#namespaces.add(this.#pod(port))
     })

@@ -1,6 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
+import { sweepFolders } from './folders.js'
 
 let made = 0
 
@@ -15,6 +16,7 @@ export class Namespaces {
   constructor() {
     process.on('exit', this.#emergency)
     sweep()
+    sweepFolders()
   }
 
   add(short: string): void {
