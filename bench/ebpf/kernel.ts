@@ -260,7 +260,7 @@ looked up at random by a program, so many in one run that the run costs nothing;
     const applied = await load(2, hosts)
     const replaced = await load(3, hostsOf(count))
     const moved = await load(4, hostsOf(count, 1))
-    const withdrawn = await load(5, removalOf(hosts))
+    const withdrawn = await load(5, removalOf(hostsOf(count)))
     const scattered = await load(6, routesTo(targets))
     const told = [applied, replaced, moved, withdrawn, scattered].map((ns) => ns.toFixed(0))
     progress(

@@ -130,10 +130,14 @@ export class FamilyFib {
       const hosts = new HostRowWriter(this.vrf, this.#rows, this.#hosts)
       inParts4(routes, (part) => {
         if (routes.hosts < addresses.length) this.#setPrefixes4(part)
-        trie.insertAll4(part, hosts)
+        const before = hosts.total
+        try {
+          trie.insertAll4(part, hosts)
+        } finally {
+          this.#count(this.#bits, hosts.total - before)
+        }
         told(part)
       })
-      this.#count(this.#bits, hosts.total)
     } catch (error) {
       // As in `#insertNew`: without routes, a root would keep its blocks for nothing.
       if (this.size === 0) this.clear()

@@ -153,3 +153,21 @@ it('names the object and tells what is allowed', () => {
     message: 'label 3 is not within 16–1048575',
   })
 })
+
+// Hosts are judged by words of four rows, which may not hide one among them.
+it.each([1, 3, 510, 511, 512, 513, 1023, 1024, 1025])('names row %i among many hosts, malformed or of what is not there', (row) => {
+  const engine = new ForwardingEngine({ limits: { ...LIMITS, routes: 2000 } })
+  engine.apply(base)
+  const changes: [change: (batch: RouteBatch) => void, key: string, code: string][] = [
+    [(batch) => (batch.length[row] = 33), `1 row ${row}`, 'dataplane.range'],
+    [(batch) => (batch.family[row] = 5), `1 row ${row}`, 'dataplane.range'],
+    [(batch) => (batch.group[row] = 257), `1 10.1.${row >> 8}.${row & 255}/32`, 'dataplane.dangling-reference'],
+    [(batch) => (batch.vrf[row] = 257), `257 10.1.${row >> 8}.${row & 255}/32`, 'dataplane.dangling-reference'],
+  ]
+  for (const [change, key, code] of changes) {
+    const batch = routes(...Array.from({ length: 1300 }, (_, host) => [1, `10.1.${host >> 8}.${host & 255}/32`, 1] as const))
+    change(batch)
+    const { status, failures } = engine.apply({ ...nothing, generation: 2, routes: batch })
+    expect([status, failures.map((failure) => [failure.object.key, failure.code])]).toEqual(['refused', [[key, code]]])
+  }
+})
