@@ -5,6 +5,7 @@ import { Netlink, type Link, type LinkSetup } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
+import { release } from 'node:os'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -20,6 +21,8 @@ const OCTETS = 16 << 20
 const ENOUGH = 60_000 * PACE
 /** What IP can say of a packet's length. */
 const MOST_SAID = 65_535
+/** Whether IPv6 has an extension header in such frames (RFC 2675); Linux 7.3 has been seen to do without. */
+const HAS_JUMBO_HEADER = Number.parseInt(release()) < 7
 
 interface Endpoint {
   readonly site: Site
@@ -200,17 +203,27 @@ describe.skipIf(missing() !== '')(titled('super-frames that are longer than thei
     if (hasIpv4) expect(mean).toBeGreaterThan(MOST_SAID)
   })
 
-  it('are refused where they would be spoilt, and the stream goes on in shorter ones', async () => {
-    await setUp(sites.short('red', 'a'), 'eth0', { gsoMaxSize: LARGE })
-    const before = await dropped()
-    const isRefused = async (): Promise<boolean> => (await dropped())['mtu-exceeded'] > before['mtu-exceeded']
-    // What is lost is sent again in single packets, so that this takes its time.
-    const { lines } = await send([RED, FAR], POD.b[1], isRefused, 1 << 20)
-    expect(lines).toEqual(whole(1 << 20))
-    const { 'mtu-exceeded': refused, ...others } = await dropped()
-    expect({ ...others, 'mtu-exceeded': before['mtu-exceeded'] }).toEqual(before)
-    expect(refused).toBeGreaterThan(before['mtu-exceeded'])
-  })
+  if (HAS_JUMBO_HEADER) {
+    it('are refused where they would be spoilt, and the stream goes on in shorter ones', async () => {
+      await setUp(sites.short('red', 'a'), 'eth0', { gsoMaxSize: LARGE })
+      const before = await dropped()
+      const isRefused = async (): Promise<boolean> => (await dropped())['mtu-exceeded'] > before['mtu-exceeded']
+      // What is lost is sent again in single packets, so that this takes its time.
+      const { lines } = await send([RED, FAR], POD.b[1], isRefused, 1 << 20)
+      expect(lines).toEqual(whole(1 << 20))
+      const { 'mtu-exceeded': refused, ...others } = await dropped()
+      expect({ ...others, 'mtu-exceeded': before['mtu-exceeded'] }).toEqual(before)
+      expect(refused).toBeGreaterThan(before['mtu-exceeded'])
+    })
+  } else {
+    it('come as they were sent, of IPv6, where nothing spoils them', async () => {
+      await setUp(sites.short('red', 'a'), 'eth0', { gsoMaxSize: LARGE })
+      const before = await dropped()
+      const { lines, mean } = await send([RED, FAR], POD.b[1], isLarge)
+      expect([lines, await dropped()]).toEqual([whole(), before])
+      expect(mean).toBeGreaterThan(MOST_SAID)
+    })
+  }
 
   it('follow what the uplink takes', async () => {
     const ends = [sites.short('red', 'a'), sites.short('blue', 'a')]
