@@ -7,7 +7,7 @@ export interface Columns4 {
   readonly values: Uint32Array
 }
 
-/** IPv4 prefixes and the values that they are to have, with what is known of all of them: `values4` makes them. */
+/** IPv4 prefixes and the values that they are to have, with what is known of all of them: `RouteRuns` finds them in a batch. */
 export interface Values4 extends Columns4 {
   /** How many addresses come behind a greater one. */
   readonly stepsBack: number

@@ -1,7 +1,7 @@
 import { parted, partingOf, type Columns4, type Prefixes4, type Values4 } from './near.js'
 
 /** Prefixes of a part: what they need stays in the second cache. */
-export const PREFIXES_IN_PART = 8192
+const PREFIXES_IN_PART = 8192
 
 /** What those of a part had: one part at a time. */
 const befores = new Int32Array(PREFIXES_IN_PART)
