@@ -69,7 +69,7 @@ export { heapMemory, type FibMemory, type FibReaders } from './fib/trie/fib-memo
 export { FibReader, type FamilyRegions, type FibRegions } from './fib/trie/fib-reader.js'
 export { FibTable } from './fib/trie/fib-table.js'
 export type { HostWriter } from './fib/trie/insert-many.js'
-export { ROWS_AT_ONCE, type Columns4, type Prefixes4, type Values4 } from './fib/trie/near.js'
+export type { Columns4, Prefixes4, Values4 } from './fib/trie/near.js'
 export { inParts4 } from './fib/trie/parts.js'
 export { RouteRuns, values4 } from './fib/trie/route-runs.js'
 export { NO_MATCH, StrideTrie } from './fib/trie/stride-trie.js'

@@ -1,4 +1,4 @@
-import { NO_GROUP, NO_MATCH, ROWS_AT_ONCE, RouteRuns, type FibTable, type Prefixes4, type RouteBatch, type Values4 } from '@heddle/core'
+import { NO_GROUP, NO_MATCH, RouteRuns, type FibTable, type Prefixes4, type RouteBatch, type Values4 } from '@heddle/core'
 
 /** What the engine asks of a VRF's routes; a `FibTable` is one. */
 export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'forEach' | 'lookup4' | 'lookup6'> &
@@ -9,6 +9,8 @@ export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'for
     deleteAll4?(routes: Values4, told: (part: Prefixes4) => void): void
   }
 
+/** Routes that one call goes through; see `validate/routes.ts`. */
+const ROUTES_AT_ONCE = 512
 /** Rows of one VRF from which on they are set together. */
 export const MANY = 512
 
@@ -26,8 +28,8 @@ export class RouteUses {
 
   /** Routes lead from one group to another each; see `move`. `NO_GROUP` is as `NO_MATCH`. */
   moveAll(before: Int32Array, after: Uint32Array): void {
-    for (let first = 0; first < before.length; first += ROWS_AT_ONCE)
-      this.#moveSome(before, after, first, Math.min(first + ROWS_AT_ONCE, before.length))
+    for (let first = 0; first < before.length; first += ROUTES_AT_ONCE)
+      this.#moveSome(before, after, first, Math.min(first + ROUTES_AT_ONCE, before.length))
   }
 
   #moveSome(before: Int32Array, after: Uint32Array, first: number, end: number): void {

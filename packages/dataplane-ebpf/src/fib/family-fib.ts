@@ -1,4 +1,4 @@
-import { inParts4, NO_MATCH, ROWS_AT_ONCE, StrideTrie, type Prefixes4, type Values4 } from '@heddle/core'
+import { inParts4, NO_MATCH, StrideTrie, type Prefixes4, type Values4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
 import { FibFullError, type BlockMemory } from './block-memory.js'
 import { HostRows } from './host-rows.js'
@@ -8,6 +8,11 @@ import type { RowLinks } from './row-list.js'
 
 /** From this many routes on, a root of 16 bits, 256 KiB, pays for itself. */
 const LARGE = 4096
+/**
+ * Rows that one call goes through: V8 compiles a loop that it is in for long before it has seen how it ends, and then gives that code up with each call at
+ * the end of the loop. Calls as short as these are compiled as wholes.
+ */
+const AT_ONCE = 512
 /** Length of an IPv4 host's prefix. */
 const HOST4 = 32
 /** Bit of a root that takes 16 bits of the address; see `bpf/lookup.h`. */
@@ -240,8 +245,8 @@ export class FamilyFib {
   missing4({ addresses, lengths }: Values4, most: number): number {
     if (this.size === 0) return addresses.length
     let missing = 0
-    for (let first = 0; first < addresses.length && missing < most; first += ROWS_AT_ONCE) {
-      const end = first + ROWS_AT_ONCE
+    for (let first = 0; first < addresses.length && missing < most; first += AT_ONCE) {
+      const end = first + AT_ONCE
       missing += this.#missingAmong(addresses.subarray(first, end), lengths.subarray(first, end))
     }
     return missing

@@ -1,8 +1,14 @@
-import { NO_GROUP, NO_MATCH, ROWS_AT_ONCE, RouteRuns, type DataplaneLimits, type RouteBatch } from '@heddle/core'
+import { NO_GROUP, NO_MATCH, RouteRuns, type DataplaneLimits, type RouteBatch } from '@heddle/core'
 import { MANY, type RouteTable } from '../routes.js'
 import type { Tables } from '../tables.js'
 import type { After } from './after.js'
 import type { Fail } from './fail.js'
+
+/**
+ * Rows that one call goes through: V8 compiles a loop that it is in for long before it has seen how it ends, and then gives that code up with each call at
+ * the end of the loop. Calls as short as these are compiled as wholes.
+ */
+const ROWS_AT_ONCE = 512
 
 /** Rows that are no prefix, routes that would dangle or be too many. */
 export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): void {
