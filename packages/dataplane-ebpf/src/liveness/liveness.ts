@@ -162,6 +162,8 @@ export class Liveness {
     for (const { id, known, downs, reason } of this.#states()) {
       const before = this.#told.get(id)
       if (known === undefined || (known === before?.known && downs === before.downs)) continue
+      // Its keeper has not come to take it away.
+      if (this.#options.maps.get('watches', id) === undefined) continue
       this.#told.set(id, { known, downs })
       // It went down and came back between two looks.
       if (known !== 'down' && downs !== (before?.downs ?? 0)) this.#tellOf(id, 'down', 'the session was interrupted')

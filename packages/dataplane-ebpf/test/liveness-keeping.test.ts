@@ -1,0 +1,330 @@
+import { newBfdSession } from '@heddle/bfd'
+import type { DataplaneEvent, LivenessObject } from '@heddle/core'
+import { silentLogger, type Logger } from '@heddle/io'
+import { BfdSockets, LinuxError, Poller } from '@heddle/linux'
+import { BFD_DIAGNOSTICS, ByteReader, decodeBfdPacket, IpAddress } from '@heddle/wire'
+import { rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
+import { afterEach, beforeEach, describe, expect, it, vi, type Mock } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
+import { View } from '../src/layout/struct.js'
+import { CONFIG } from '../src/layout/structs/config.js'
+import { encodeLiveness, encodeWatch, type Known } from '../src/liveness/encoding.js'
+import { KEEPER_ORDER, takeKeeperLock } from '../src/liveness/keeper-process.js'
+import { Liveness, type LivenessOptions } from '../src/liveness/liveness.js'
+import { SOFTWARE } from '../src/liveness/software.js'
+import type { NativeLock } from '../src/native/binding.js'
+import type { KernelMaps } from '../src/tables/kernel-maps.js'
+import { missing, titled } from './support/requirements.js'
+
+const [HERE, FIRST, SECOND] = ['192.0.2.1', '192.0.2.11', '192.0.2.12'].map((text) => IpAddress.parse(text))
+/** Milliseconds in which it is looked once for what became of paths, and for whether the keeper lives. */
+const [LOOK, CHECK] = [50, 1000]
+/** What a keeper is that ends before it has begun. */
+const NOBODY = { script: 'none', execArgv: ['--eval', ''] }
+
+function path(id: number, remote = FIRST): LivenessObject {
+  return { id, local: HERE, remote, hops: 'multiple', desiredMinTx: 200_000, requiredMinRx: 200_000, multiplier: 3 }
+}
+
+/** Maps in memory; a lock that is real. */
+class Place {
+  readonly watches = new Map<number, Uint8Array>()
+  readonly rows = new Map<number, Uint8Array>()
+  readonly config = new View(CONFIG).set('keeper_version', SOFTWARE).set('keeper_order', KEEPER_ORDER.goOn)
+  readonly told: string[] = []
+  /** Of this process's own sessions, as `remote state`. */
+  readonly sent: string[] = []
+  readonly closed: string[] = []
+  /** How often rows were asked for. */
+  reads = 0
+  readonly warn = vi.fn<Logger['warn']>()
+  readonly info = vi.fn<Logger['info']>()
+  readonly openSockets: Mock<typeof BfdSockets.open>
+  readonly folder = makeFolder('keeping')
+  /** Another path to this process's own namespace, which can go. */
+  readonly netns = join(this.folder, 'netns')
+  /** Of no link, and of no other test. */
+  readonly uplink = 1_000_000_000 + process.pid * 100 + (threadId % 100)
+
+  constructor() {
+    symlinkSync('/proc/self/ns/net', this.netns)
+    const sockets = {
+      serve: () => undefined,
+      pause: () => undefined,
+      close: () => this.closed.push('sockets'),
+      send: ({ remote }: LivenessObject, packet: Uint8Array) =>
+        this.sent.push(`${remote} ${decodeBfdPacket(new ByteReader(packet, 'bfd')).state}`),
+    } as unknown as BfdSockets
+    this.openSockets = vi.spyOn(BfdSockets, 'open').mockResolvedValue(sockets)
+    const poller = { unref: () => undefined, close: () => this.closed.push('poller') } as unknown as Poller
+    vi.spyOn(Poller, 'open').mockReturnValue(poller)
+  }
+
+  get options(): LivenessOptions {
+    const of = (map: string): Map<number, Uint8Array> => (map === 'watches' ? this.watches : this.rows)
+    const maps = {
+      numbered: (map: string) => {
+        this.reads++
+        return [...of(map)]
+      },
+      get: (map: string, id: number) => of(map).get(id),
+      set: (map: string, id: number, value: Uint8Array) => of(map).set(id, value),
+      delete: (map: string, id: number) => of(map).delete(id),
+      forgetDecisions: () => undefined,
+    } as unknown as KernelMaps
+    return {
+      maps,
+      config: this.config,
+      addresses: [HERE],
+      underlayNetns: this.netns,
+      uplink: this.uplink,
+      pins: undefined,
+      script: NOBODY,
+      event: (event: DataplaneEvent) =>
+        this.told.push('liveness' in event ? `${event.type} ${event.liveness}: ${event.reason}` : event.type),
+      logger: { ...silentLogger, warn: this.warn, info: this.info },
+    }
+  }
+
+  /** With a keeper of its own. */
+  get beside(): LivenessOptions {
+    return { ...this.options, pins: this.folder }
+  }
+
+  /** What a keeper, or a test in its place, has found out. */
+  becomes(id: number, known: Known, downs: number): void {
+    const session = { ...newBfdSession(), diagnostic: BFD_DIAGNOSTICS.detectionTimeExpired }
+    this.rows.set(id, encodeLiveness({ id, discriminator: 1, session }, { known, downs }))
+    this.config.set('liveness_version', this.config.get('liveness_version') + 1)
+  }
+
+  /** What was told since the last call, when it was looked once. */
+  look(): string[] {
+    vi.advanceTimersByTime(LOOK)
+    return this.told.splice(0).map((text) => text.replace(/: .*detection.*/i, ''))
+  }
+
+  /** As a keeper that lives. */
+  lock(): NativeLock {
+    const lock = takeKeeperLock({ pins: this.folder, underlayNetns: this.netns, addresses: [], uplink: this.uplink })
+    if (lock === undefined) throw new TypeError('somebody else has the lock of this test')
+    return lock
+  }
+
+  get starts(): number {
+    return this.info.mock.calls.filter(([message]) => message === 'A keeper of BFD sessions is started').length
+  }
+
+  get warnings(): string[] {
+    return this.warn.mock.calls.map(([message]) => message)
+  }
+}
+
+describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps their sessions'), () => {
+  let place: Place
+  let opened: Liveness[]
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    place = new Place()
+    opened = []
+  })
+  afterEach(async () => {
+    for (const liveness of opened) await liveness.close(true)
+    vi.restoreAllMocks()
+    vi.useRealTimers()
+    rmSync(place.folder, { recursive: true })
+  })
+
+  const open = async (options: LivenessOptions): Promise<Liveness> => {
+    const liveness = await Liveness.open(options)
+    if (liveness === undefined) throw new TypeError('no liveness')
+    opened.push(liveness)
+    return liveness
+  }
+  /** Has no process wait for a keeper as long as it might. */
+  const hurry = (): void => {
+    let now = 0
+    vi.spyOn(performance, 'now').mockImplementation(() => (now += 1000))
+  }
+
+  describe('of events', () => {
+    beforeEach(async () => {
+      place.watches.set(1, encodeWatch(path(1)))
+      place.becomes(1, 'up', 0)
+      await open({ ...place.beside, pins: place.folder })
+    })
+
+    it('has one for each change, and none for what was known before, or is not known', () => {
+      expect(place.look()).toEqual([])
+      place.becomes(1, 'up', 0)
+      expect(place.look()).toEqual([])
+      place.becomes(1, 'down', 1)
+      expect(place.look()).toEqual(['liveness-down 1'])
+      // While nothing happens, nothing is asked of the kernel.
+      const { reads } = place
+      expect(place.look()).toEqual([])
+      expect(place.reads).toBe(reads)
+      place.becomes(1, 'up', 1)
+      expect(place.look()).toEqual(['liveness-up 1'])
+      place.becomes(1, 'admin-down', 1)
+      expect(place.look()).toEqual(['liveness-unknown 1'])
+      place.becomes(1, undefined, 1)
+      expect(place.look()).toEqual([])
+    })
+
+    it('has two for an interruption that was over before anybody looked, and one where it is not over', () => {
+      place.becomes(1, 'up', 1)
+      expect(place.look()).toEqual(['liveness-down 1: the session was interrupted', expect.stringMatching(/^liveness-up 1/)])
+      place.becomes(1, 'down', 2)
+      place.look()
+      place.becomes(1, 'down', 3)
+      expect(place.look()).toEqual(['liveness-down 1'])
+    })
+
+    it('takes what it never heard of for something that never went down', () => {
+      place.watches.set(2, encodeWatch(path(2, SECOND)))
+      place.becomes(2, 'up', 0)
+      expect(place.look()).toEqual(['liveness-up 2'])
+    })
+  })
+
+  it('tells nothing of a path that is watched no more, while its keeper has not taken away what it knew', async () => {
+    place.watches.set(1, encodeWatch(path(1)))
+    place.becomes(1, 'up', 0)
+    const liveness = await open(place.beside)
+    liveness.remove(1)
+    place.becomes(2, undefined, 0)
+    expect(place.look()).toEqual([])
+    liveness.set(path(1))
+    expect(place.rows.has(1)).toBe(false)
+    place.becomes(1, 'up', 0)
+    expect(place.look()).toEqual(['liveness-up 1'])
+  })
+
+  it('forgets what is known of a path that gets another remote, and not of one that gets other intervals', async () => {
+    place.watches.set(1, encodeWatch(path(1)))
+    place.becomes(1, 'up', 0)
+    const liveness = await open(place.beside)
+    liveness.set({ ...path(1), multiplier: 9 })
+    expect(liveness.dump()).toMatchObject({ liveness: [{ multiplier: 9 }], up: [1], down: [] })
+    liveness.set(path(1, SECOND))
+    expect(liveness.dump()).toEqual({ liveness: [path(1, SECOND)], up: [], down: [] })
+    place.becomes(1, 'up', 0)
+    expect(place.look()).toEqual(['liveness-up 1'])
+  })
+
+  it('keeps sessions by itself where nothing is pinned, and tells the far ends when it ends', async () => {
+    const liveness = await open(place.options)
+    liveness.set(path(1))
+    liveness.tell()
+    expect(place.config.get('watch_version')).toBe(1)
+    await liveness.close(false)
+    expect(place.sent).toContain(`${FIRST} admin-down`)
+    expect(place.closed.toSorted()).toEqual(['poller', 'sockets'])
+    expect(place.starts).toBe(0)
+    place.becomes(1, 'up', 0)
+    expect(place.look()).toEqual([])
+  })
+
+  it('starts a keeper with the first path, and again while none lives, a second apart', async () => {
+    const liveness = await open(place.beside)
+    // Which it only tried.
+    expect(place.closed).toEqual(['sockets'])
+    expect(Poller.open).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(2 * CHECK)
+    expect(place.starts).toBe(0)
+    place.config.set('keeper_order', KEEPER_ORDER.end)
+    liveness.set(path(1))
+    liveness.tell()
+    expect([place.starts, place.config.get('keeper_order')]).toEqual([1, KEEPER_ORDER.goOn])
+    vi.advanceTimersByTime(CHECK - 2 * LOOK)
+    expect(place.starts).toBe(1)
+    vi.advanceTimersByTime(2 * LOOK)
+    expect(place.starts).toBe(2)
+    const keeper = place.lock()
+    vi.advanceTimersByTime(2 * CHECK)
+    expect(place.starts).toBe(2)
+    keeper.release()
+    liveness.remove(1)
+    liveness.tell()
+    vi.advanceTimersByTime(2 * CHECK)
+    expect(place.starts).toBe(2)
+  })
+
+  it('starts one at once where paths are watched and none lives', async () => {
+    place.watches.set(1, encodeWatch(path(1)))
+    await open(place.beside)
+    expect([place.starts, place.warnings]).toEqual([1, []])
+  })
+
+  it('lets a keeper of this version go on', async () => {
+    place.watches.set(1, encodeWatch(path(1)))
+    const keeper = place.lock()
+    const liveness = await open(place.beside)
+    expect([place.starts, place.config.get('keeper_order'), place.openSockets.mock.calls]).toEqual([0, KEEPER_ORDER.goOn, []])
+    await liveness.close(true)
+    expect(place.config.get('keeper_order')).toBe(KEEPER_ORDER.goOn)
+    keeper.release()
+  })
+
+  it.each(['ends', 'does not end'])('asks one of another version to make room, which %s', async (what) => {
+    place.watches.set(1, encodeWatch(path(1)))
+    place.config.set('keeper_version', SOFTWARE + 1)
+    const keeper = place.lock()
+    const order = vi.spyOn(place.config, 'set')
+    const opening = open(place.beside)
+    expect(order).toHaveBeenCalledWith('keeper_order', KEEPER_ORDER.makeRoom)
+    if (what === 'ends') keeper.release()
+    else hurry()
+    await opening
+    expect(place.warnings).toEqual(what === 'ends' ? [] : ['A keeper of BFD sessions of another version does not end'])
+    expect(place.starts).toBe(what === 'ends' ? 1 : 0)
+    if (what !== 'ends') keeper.release()
+  })
+
+  it.each(['ends', 'does not end'])('has the keeper end with the dataplane; it %s', async (what) => {
+    const keeper = place.lock()
+    const liveness = await open(place.beside)
+    if (what === 'ends') keeper.release()
+    else hurry()
+    await liveness.close(false)
+    expect(place.config.get('keeper_order')).toBe(KEEPER_ORDER.end)
+    expect(place.warnings).toEqual(what === 'ends' ? [] : ['The keeper of BFD sessions does not end'])
+    if (what !== 'ends') keeper.release()
+  })
+
+  it('is not there, and says why, where another BFD has the addresses', async () => {
+    place.openSockets.mockRejectedValueOnce(new LinuxError('EADDRINUSE', 98, 'bind', 'Address already in use'))
+    expect(await Liveness.open(place.options)).toBeUndefined()
+    expect(place.warn.mock.calls).toEqual([['Liveness is not offered', { reason: expect.stringContaining('Address already in use') }]])
+    place.openSockets.mockRejectedValueOnce(new TypeError('nobody foresaw this'))
+    await expect(Liveness.open(place.options)).rejects.toThrow('nobody foresaw this')
+  })
+
+  it.each(['in turn', 'to end it'])('says once that a keeper cannot be looked for (%s)', async (when) => {
+    place.watches.set(1, encodeWatch(path(1)))
+    const keeper = place.lock()
+    const liveness = await open(place.beside)
+    rmSync(place.netns)
+    const warned = [['The keeper of BFD sessions cannot be looked for', { reason: expect.stringContaining('No such file') }]]
+    if (when === 'in turn') {
+      vi.advanceTimersByTime(3 * CHECK)
+      expect(place.warn.mock.calls).toEqual(warned)
+    }
+    await liveness.close(false)
+    expect(place.warn.mock.calls).toEqual(warned)
+    expect(place.starts).toBe(0)
+    keeper.release()
+  })
+  it('does not take for that what nobody foresaw', async () => {
+    place.watches.set(1, encodeWatch(path(1)))
+    const uplink = { toString: () => String(place.uplink) }
+    await open({ ...place.beside, uplink: uplink as unknown as number })
+    uplink.toString = () => {
+      throw new TypeError('nobody foresaw this')
+    }
+    expect(() => vi.advanceTimersByTime(CHECK)).toThrow('nobody foresaw this')
+  })
+})
