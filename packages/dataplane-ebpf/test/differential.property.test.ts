@@ -7,7 +7,23 @@ import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, byProgram, cutToLoopback, limited, newEngine, packetInput, singleMemberTables } from './support/twins.js'
+import { examplesOf } from './support/examples.js'
+import { byEngine, byProgram, cutToLoopback, limited, newEngine, packetInput, singleMemberTables, type Result } from './support/twins.js'
+
+const drawn = fc.tuple(limited(singleMemberTables), fc.array(packetInput, { minLength: 40, maxLength: 40 }))
+
+/** What came of a packet: all of `WANTED` is to be among what is compared. */
+function outcomesOf({ from }: PacketInput, { verdict, reason }: Result): string[] {
+  const outcome = `${from} ${verdict}${verdict !== 'drop' && reason !== undefined ? ' error' : ''}`
+  return reason?.endsWith('-rate') === true ? [outcome, `${from} ${reason}`] : [outcome]
+}
+
+const WANTED = [
+  ...['port', 'underlay'].flatMap((from) => ['drop', 'deliver', 'send'].map((verdict) => `${from} ${verdict}`)),
+  'port egress-rate',
+  'port deliver error',
+  'underlay send error',
+]
 
 describe.skipIf(missing() !== '')(titled('programs, against the forwarder in TypeScript'), () => {
   let namespace: RouterNamespace
@@ -52,30 +68,37 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
   })
 
   it('do the same with every packet, octet by octet', async () => {
+    const examples = examplesOf(
+      drawn,
+      ([tables, inputs]) => {
+        const engine = newEngine()
+        engine.apply(transition(1, EMPTY, tables))
+        return inputs.flatMap((each) => outcomesOf(each, byEngine(engine, each)))
+      },
+      WANTED,
+    )
     const seen = new Set<string>()
     let before: Tables = EMPTY
     let generation = 2
     await fc.assert(
-      fc.asyncProperty(limited(singleMemberTables), fc.array(packetInput, { minLength: 40, maxLength: 40 }), async (drawn, inputs) => {
+      fc.asyncProperty(drawn, async ([tables, inputs]) => {
         const engine = newEngine()
-        expect(engine.apply(transition(1, EMPTY, drawn)).status).toBe('applied')
+        expect(engine.apply(transition(1, EMPTY, tables)).status).toBe('applied')
         // What the kernel remembers of flows goes with the ports: the engine is a new one.
-        for (const next of [EMPTY, drawn]) {
+        for (const next of [EMPTY, tables]) {
           expect(await router.apply(transition(++generation, before, next))).toMatchObject({ status: 'applied', failures: [] })
           before = next
         }
         for (const [key] of router.parts.maps.entries('affinities')) router.parts.maps.delete('affinities', key)
-        for (const { id } of drawn.ports) router.parts.maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
+        for (const { id } of tables.ports) router.parts.maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
         for (const each of inputs) {
           const result = byEngine(engine, each)
           expect(byProgram(router, each)).toEqual(result)
-          if (result.reason?.endsWith('-rate') === true) seen.add(`${each.from} ${result.reason}`)
-          seen.add(`${each.from} ${result.verdict} ${result.verdict !== 'drop' && result.reason !== undefined ? 'error' : ''}`.trim())
+          for (const outcome of outcomesOf(each, result)) seen.add(outcome)
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 100 + examples.length, examples: examples.map((one) => [one] as const) },
     )
-    const all = ['port', 'underlay'].flatMap((from) => ['drop', 'deliver', 'send'].map((verdict) => `${from} ${verdict}`))
-    expect([...seen]).toEqual(expect.arrayContaining([...all, 'port egress-rate', 'port deliver error', 'underlay send error']))
+    expect([...seen]).toEqual(expect.arrayContaining(WANTED))
   })
 })

@@ -1,5 +1,6 @@
 import type { NatPoolObject, ServiceObject } from '@heddle/core'
 import { EMPTY, labelled, transition, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
+import type { ForwardingEngine } from '@heddle/forwarding'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
@@ -15,6 +16,7 @@ import {
   type Place,
   type Sending,
 } from './support/nat-world.js'
+import { examplesOf } from './support/examples.js'
 import { missing, titled } from './support/requirements.js'
 import { PEERS, RouterNamespace } from './support/router.js'
 import { byEngine, byProgram, cutToLoopback, newEngine, type Result } from './support/twins.js'
@@ -35,6 +37,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.tuple(arbitraryServices, arbitraryPools).map(([services, pools]): Step => ({ type: 'change', services, pools })),
   },
 )
+
+const course = fc.tuple(arbitraryServices, arbitraryPools, fc.array(step, { minLength: 60, maxLength: 60 }))
+
+/** What is to come about: packets, answers and errors with other ends, to ports and to the underlay; and the reasons that are of translation alone. */
+const WANTED = [
+  ...['send', 'answer', 'error'].flatMap((type) => ['deliver', 'send'].map((verdict) => `${type} ${verdict}  with other ends`)),
+  ...['no-backend', 'nat-exhausted', 'fragment'].map((reason) => `send drop ${reason}`),
+]
 
 /** Octets before the inner packet of what is sent: IPv4, UDP, one label. */
 const TUNNEL = 32
@@ -68,47 +78,57 @@ describe.skipIf(missing() !== '')(titled('translation of addresses by the progra
   }
 
   it('gives every packet the same ends, whatever came before it', async () => {
-    const seen = new Map<string, number>()
+    const examples = examplesOf(
+      course,
+      (drawn) => Array.from(follow(newEngine(), drawn), (each) => ('input' in each ? each.name : '')),
+      WANTED,
+    )
+    const seen = new Set<string>()
     await fc.assert(
-      fc.asyncProperty(
-        arbitraryServices,
-        arbitraryPools,
-        fc.array(step, { minLength: 60, maxLength: 60 }),
-        async (services, pools, steps) => {
-          await begin()
-          const engine = newEngine()
-          let engineTables = EMPTY
-          const change = async (next: Tables): Promise<void> => {
-            expect(engine.apply(transition(generation, engineTables, next)).status).toBe('applied')
-            engineTables = next
-            await program(next)
-            for (const { id } of next.ports) router.parts.maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
+      fc.asyncProperty(course, async (drawn) => {
+        await begin()
+        for (const each of follow(newEngine(), drawn)) {
+          if ('input' in each) {
+            expect(byProgram(router, each.input)).toEqual(each.result)
+            seen.add(each.name)
+          } else {
+            await program(each.tables)
+            for (const { id } of each.tables.ports) router.parts.maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
           }
-          await change(natTables(services, pools))
-          const out: Sending[] = []
-          for (const each of steps) {
-            if (each.type === 'change') await change(natTables(each.services, each.pools))
-            const sending = sendingOf(each, out)
-            if (sending === undefined) continue
-            const input = inputOf(sending)
-            const result = byEngine(engine, input)
-            expect(byProgram(router, input)).toEqual(result)
-            const came = comeOut(result, sending.place)
-            if (came !== undefined && result.reason === undefined) out.unshift(came)
-            const name = `${each.type} ${result.verdict} ${result.reason ?? ''} ${came !== undefined && isOther(came.packet, sending.packet) ? 'with other ends' : ''}`
-            seen.set(name.trim(), (seen.get(name.trim()) ?? 0) + 1)
-          }
-        },
-      ),
-      { numRuns: 40 },
+        }
+      }),
+      { numRuns: 40 + examples.length, examples: examples.map((one) => [one] as const) },
     )
-    const changed = ['send', 'answer', 'error'].flatMap((type) =>
-      ['deliver', 'send'].map((verdict) => `${type} ${verdict}  with other ends`),
-    )
-    expect([...seen.keys()]).toEqual(expect.arrayContaining(changed))
-    for (const reason of ['no-backend', 'nat-exhausted', 'fragment']) expect([...seen.keys()]).toContain(`send drop ${reason}`)
+    expect([...seen]).toEqual(expect.arrayContaining(WANTED))
   })
 })
+
+/** What the engine makes of what is drawn: tables that it got, or a packet that it decided, named by what came of it. */
+function* follow(
+  engine: ForwardingEngine,
+  [services, pools, steps]: readonly [readonly ServiceObject[], readonly NatPoolObject[], readonly Step[]],
+): Generator<{ readonly tables: Tables } | { readonly input: PacketInput; readonly result: Result; readonly name: string }> {
+  let tables: Tables = EMPTY
+  let generation = 0
+  const change = (next: Tables): { readonly tables: Tables } => {
+    expect(engine.apply(transition(++generation, tables, next)).status).toBe('applied')
+    tables = next
+    return { tables }
+  }
+  yield change(natTables(services, pools))
+  const out: Sending[] = []
+  for (const each of steps) {
+    if (each.type === 'change') yield change(natTables(each.services, each.pools))
+    const sending = sendingOf(each, out)
+    if (sending === undefined) continue
+    const input = inputOf(sending)
+    const result = byEngine(engine, input)
+    const came = comeOut(result, sending.place)
+    if (came !== undefined && result.reason === undefined) out.unshift(came)
+    const isTranslated = came !== undefined && isOther(came.packet, sending.packet)
+    yield { input, result, name: `${each.type} ${result.verdict} ${result.reason ?? ''} ${isTranslated ? 'with other ends' : ''}`.trim() }
+  }
+}
 
 /** The packet of a step; undefined when there is none. @param out packets that came out, the latest first, with the place that answers them */
 function sendingOf(step: Step, out: readonly Sending[]): Sending | undefined {
