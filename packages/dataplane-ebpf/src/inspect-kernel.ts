@@ -1,5 +1,5 @@
 import type { DataplaneChoice, KernelInspection, KernelPart } from '@heddle/core'
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from './inspect.js'
 import type { NativeObject } from './native/binding.js'
@@ -50,17 +50,18 @@ function choicesOf({ choice: { uplink, devices, devicesBecause, endpoints }, tra
 }
 
 function attachmentReason(chosen: EbpfAttachment): string {
-  const other = ebpfFeatures().find(({ name }) => name === (chosen === 'tcx' ? 'clsact' : 'tcx'))
   if (chosen === 'tcx') return 'other programs on the link go on, and a pinned link outlives the process'
-  if (other?.available === true) return 'no grace period passes when one comes or goes'
-  return `tcx is not there (since Linux ${other?.minimumKernel}): ${other?.reason}`
+  const tcx = ebpfFeatures().find(({ name }) => name === 'tcx')
+  if (tcx?.available === true) return 'no grace period passes when one comes or goes'
+  return `tcx is not there (since Linux ${tcx?.minimumKernel}): ${tcx?.reason}`
 }
 
 function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions): KernelPart[] {
   const { programs, maps } = inspect(object)
   const pinned = (name: string): { readonly pin?: string } => {
     const path = pinDirectory === undefined ? undefined : join(pinsOf(pinDirectory), name)
-    return path !== undefined && existsSync(path) ? { pin: path } : {}
+    // A directory in its place marks a qdisc that was made for a filter, which nothing pins.
+    return path !== undefined && statSync(path, { throwIfNoEntry: false })?.isDirectory() === false ? { pin: path } : {}
   }
   const own = new Set(programs.map(({ id }) => id))
   return [

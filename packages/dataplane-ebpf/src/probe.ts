@@ -132,9 +132,9 @@ export function missingEbpfFeatures(without: readonly EbpfFeatureName[] = []): s
   const lacks = ebpfFeatures().map((feature) =>
     without.includes(feature.name) ? { ...feature, available: false, reason: 'to be done without' } : feature,
   )
-  const canAttach = lacks.some(({ name, available }) => (name === 'tcx' || name === 'clsact') && available)
+  const hasClsact = lacks.some(({ name, available }) => name === 'clsact' && available)
   return lacks
-    .filter(({ name, available, optional }) => !available && (!optional || (name === 'tcx' && !canAttach)))
+    .filter(({ name, available, optional }) => !available && (!optional || (name === 'tcx' && !hasClsact)))
     .map(({ name, purpose, minimumKernel, reason }) => `${name} (${purpose}, since Linux ${minimumKernel}): ${reason}`)
     .join('; ')
 }

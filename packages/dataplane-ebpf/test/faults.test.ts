@@ -1,10 +1,11 @@
-import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
+import { EbpfVerifierError, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { silentLogger, type Logger } from '@heddle/io'
-import { LinuxError, Netlink } from '@heddle/linux'
+import { LinuxError, NativeUnavailableError, Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
 import { rmSync, symlinkSync } from 'node:fs'
 import { afterEach, describe, expect, it, vi, type Mock } from 'vitest'
 import { Ports } from '../src/device/ports.js'
+import { FibFullError } from '../src/fib/block-memory.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { Liveness } from '../src/liveness/liveness.js'
@@ -177,6 +178,37 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     }
     expect(liveness.close).toHaveBeenCalledWith(true)
     expect(lab.inHost('tc', 'qdisc', 'show')).not.toContain('clsact')
+  })
+
+  // Whoever opens it has what loading takes, as was looked at before: a program that is refused with EPERM is refused for what it does.
+  it.each([
+    ['dataplane.permission', new LinuxError('EPERM', 1, 'make a BPF map', 'Operation not permitted'), 'make a BPF map'],
+    ['dataplane.device', new LinuxError('EPERM', 1, "load program 'egress'", 'Operation not permitted'), 'egress'],
+    ['dataplane.device', new LinuxError('ENODEV', 19, 'attach', 'No such device'), 'No such device'],
+    ['dataplane.busy', new LinuxError('EADDRINUSE', 98, 'take the lock', 'Address already in use'), 'another dataplane has the uplink up0'],
+    ['dataplane.device', new NativeUnavailableError([], 'install it'), 'install it'],
+    ['dataplane.device', new FibFullError('all blocks are taken'), 'all blocks are taken'],
+  ])('is %s when it cannot be opened for %s', async (code, cause, message) => {
+    const openNetlink = vi.spyOn(Netlink, 'open').mockRejectedValueOnce(cause)
+    try {
+      await expect(lab.open()).rejects.toMatchObject({ code, cause, message: expect.stringContaining(message) })
+    } finally {
+      openNetlink.mockRestore()
+    }
+  })
+
+  it('is refused by the verifier, by EPERM too, and by what nobody foresaw as it is', async () => {
+    const says = 'Operation not permitted; the verifier says:\n7: (95) exit\nR0 !read_ok'
+    const [verifier, unforeseen] = [new LinuxError('EPERM', 1, "load program 'egress'", says), new TypeError('nobody foresaw this')]
+    const openNetlink = vi.spyOn(Netlink, 'open').mockRejectedValueOnce(verifier).mockRejectedValueOnce(unforeseen)
+    try {
+      const refused = await lab.open().catch((error: unknown) => error)
+      expect(refused).toBeInstanceOf(EbpfVerifierError)
+      expect(refused).toMatchObject({ code: 'dataplane.device', program: 'egress', reason: 'R0 !read_ok' })
+      await expect(lab.open()).rejects.toBe(unforeseen)
+    } finally {
+      openNetlink.mockRestore()
+    }
   })
 
   it('looks on when a look fails by what nobody foresaw', async () => {

@@ -2,6 +2,7 @@ import { DataplaneError } from '@heddle/core'
 import { nativeAvailability } from '@heddle/linux'
 import { existsSync } from 'node:fs'
 import { BPF_OBJECT } from '../../src/bpf-object.js'
+import { native } from '../../src/native/load.js'
 import { missingEbpfFeatures } from '../../src/probe.js'
 
 let found: string | undefined
@@ -26,8 +27,18 @@ function look(): string {
   }
 }
 
+/** Why the native part is not there; empty when it is. All that tests need which judge what was found of the kernel: those would not be skipped by it. */
+export function missingNative(): string {
+  try {
+    native()
+    return ''
+  } catch (error) {
+    if (error instanceof DataplaneError) return `needs the native part: ${error.message}`
+    throw error
+  }
+}
+
 /** A title that names why its tests are skipped. */
-export function titled(title: string): string {
-  const reason = missing()
+export function titled(title: string, reason = missing()): string {
   return reason === '' ? title : `${title} (skipped: ${reason})`
 }

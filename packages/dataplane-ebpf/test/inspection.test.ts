@@ -1,0 +1,137 @@
+import type { DataplaneChoice, KernelPart } from '@heddle/core'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
+import type { InspectOptions } from '../src/inspect-kernel.js'
+import type { NativeAttached, NativeObject } from '../src/native/binding.js'
+import { native } from '../src/native/load.js'
+import { pinsOf } from '../src/pins.js'
+import type { EbpfChoice } from '../src/probe.js'
+import { missingNative, titled } from './support/requirements.js'
+import { probed } from './support/probed.js'
+
+const LACK = 'Operation not supported (os error 95)'
+const UPLINK = { name: 'uplink up0', index: 3, how: 'tcx', pin: 'uplink' } as const
+const POD = { name: 'port 0: eth0', index: 4, how: 'clsact', pin: 'link-0' } as const
+const CHOICE: EbpfChoice = {
+  uplink: 'tcx',
+  devices: 'veth',
+  devicesBecause: 'they are',
+  endpoints: 'clsact',
+  mergesVxlan: true,
+  avoided: [],
+}
+
+describe.skipIf(missingNative() !== '')(titled('what is told of what is in the kernel', missingNative()), () => {
+  let directory: string
+  beforeEach(() => {
+    directory = makeFolder('inspection')
+    mkdirSync(pinsOf(directory))
+  })
+  afterEach(() => {
+    vi.restoreAllMocks()
+    rmSync(directory, { recursive: true })
+  })
+
+  const optionsOf = (options: Partial<InspectOptions> = {}): InspectOptions => ({
+    object: {
+      programs: () =>
+        ['ingress', 'egress'].map((name, id) => ({ name, id: id + 7, tag: 'cafe', instructions: 9, verified: 12, machineCode: 80 })),
+      maps: () => ['vrfs', 'fib'].map((name) => ({ name, maxEntries: 16, keySize: 4, valueSize: 8, octets: 512 })),
+    } as unknown as NativeObject,
+    choice: CHOICE,
+    transit: { isAttached: false, because: 'nobody wants it' },
+    links: [UPLINK, POD],
+    underlayNetns: undefined,
+    pinDirectory: directory,
+    ...options,
+  })
+  const partsOf = async (options?: Partial<InspectOptions>, there: readonly NativeAttached[] = []): Promise<readonly KernelPart[]> => {
+    const { inspectKernel } = await probed({})
+    const asked = vi.spyOn(native(), 'programsOn').mockReturnValue([...there])
+    const { parts } = inspectKernel(optionsOf(options))
+    const links = new Set((options?.links ?? [UPLINK, POD]).map(({ index }) => index))
+    expect(asked.mock.calls).toEqual(Array.from(links, (index) => [undefined, index]))
+    asked.mockRestore()
+    return parts
+  }
+  const choiceOf = async (
+    what: string,
+    lacking: Parameters<typeof probed>[0],
+    options: Partial<InspectOptions> = {},
+  ): Promise<Omit<DataplaneChoice, 'what'> | undefined> => {
+    const { inspectKernel } = await probed(lacking)
+    vi.spyOn(native(), 'programsOn').mockReturnValue([])
+    return inspectKernel(optionsOf(options)).choices.find((one) => one.what === what)
+  }
+
+  it('has each program and map with its figures, in order of their names', async () => {
+    const parts = await partsOf({ pinDirectory: undefined })
+    const details = '9 instructions, 12 looked at by the verifier'
+    expect(parts).toEqual([
+      { kind: 'program', name: 'egress', id: 8, version: 'cafe', octets: 80, details },
+      { kind: 'program', name: 'ingress', id: 7, version: 'cafe', octets: 80, details },
+      ...['fib', 'vrfs'].map((name) => ({ kind: 'map', name, octets: 512, capacity: 16, details: '4 octets a key, 8 a value' })),
+      { kind: 'link', name: 'uplink up0', id: 3, details: 'ingress by tcx' },
+      { kind: 'link', name: 'port 0: eth0', id: 4, details: 'ingress by clsact' },
+    ])
+  })
+
+  // The directory that says whose a qdisc is was told of as the pin of its filter, which has none.
+  it('has the pin of what is pinned, and of nothing else', async () => {
+    const pin = (name: string): string => join(pinsOf(directory), name)
+    for (const name of ['fib', 'uplink']) writeFileSync(pin(name), '')
+    mkdirSync(pin('link-0'))
+    const pins = (await partsOf()).flatMap((part) => (part.pin === undefined ? [] : [[part.name, part.pin]]))
+    expect(pins).toEqual([
+      ['fib', pin('fib')],
+      ['uplink up0', pin('uplink')],
+    ])
+    expect((await partsOf({ pinDirectory: undefined })).filter((part) => part.pin !== undefined)).toEqual([])
+  })
+
+  it('has programs of others on its links, once a link, and its own not among them', async () => {
+    const there = [
+      { id: 7, name: 'ingress', how: 'tcx' },
+      { id: 99, name: 'theirs', how: 'tcx' },
+      { id: 0, name: '', how: 'xdp' },
+    ]
+    const parts = await partsOf({ links: [UPLINK, { ...UPLINK, how: 'xdp', pin: 'uplink-xdp' }] }, there)
+    expect(parts.filter(({ kind }) => kind === 'foreign')).toEqual([
+      { kind: 'foreign', name: 'theirs', id: 99, details: 'ingress of uplink up0 by tcx' },
+      { kind: 'foreign', name: 'unknown', details: 'ingress of uplink up0 by xdp' },
+    ])
+  })
+
+  it('says by what packets go from tunnel to tunnel, and why', async () => {
+    const what = 'packets from one tunnel into another'
+    expect(await choiceOf(what, {})).toMatchObject({ chosen: 'tc', because: 'nobody wants it' })
+    expect(await choiceOf(what, {}, { transit: { isAttached: true, because: 'it is' } })).toMatchObject({ chosen: 'xdp', because: 'it is' })
+  })
+
+  it('says why programs are attached as they are', async () => {
+    const uplink = 'programs on the uplink'
+    const endpoints = 'programs on devices of endpoints'
+    const beside = { chosen: 'tcx', because: 'other programs on the link go on, and a pinned link outlives the process' }
+    const filter = { chosen: 'clsact', because: 'no grace period passes when one comes or goes' }
+    expect(await choiceOf(uplink, {})).toMatchObject(beside)
+    expect(await choiceOf(endpoints, {})).toMatchObject(filter)
+    const older = { ...CHOICE, uplink: 'clsact' } as const
+    const lack = { chosen: 'clsact', because: `tcx is not there (since Linux 6.6): ${LACK}` }
+    for (const what of [uplink, endpoints]) expect(await choiceOf(what, { tcx: LACK }, { choice: older })).toMatchObject(lack)
+    const netkit = { ...CHOICE, devices: 'netkit' } as const
+    expect(await choiceOf(endpoints, {}, { choice: netkit })).toMatchObject({
+      chosen: 'netkit',
+      because: expect.stringContaining('place of their own'),
+    })
+    expect(await choiceOf('devices of new endpoints', {}, { choice: netkit })).toMatchObject({ chosen: 'netkit', because: 'they are' })
+  })
+
+  it('says of each feature what takes its place', async () => {
+    const xdp = 'packets from one tunnel into another, before the kernel makes packets of frames'
+    expect(await choiceOf(xdp, {})).toMatchObject({ chosen: 'xdp', because: 'xdp is there (since Linux 5.18)' })
+    expect(await choiceOf(xdp, { xdp: LACK })).toMatchObject({ chosen: 'tc', because: `xdp is not there (since Linux 5.18): ${LACK}` })
+    expect(await choiceOf('readable messages of the verifier', { btf: LACK })).toMatchObject({ chosen: 'nothing' })
+  })
+})
