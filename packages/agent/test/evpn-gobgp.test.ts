@@ -14,7 +14,7 @@ const PORT = 11_873
 const gobgp = new Gobgp({
   address: THEM,
   port: PORT,
-  api: '50173',
+  api: '11973',
   neighbor: { address: US },
   families: ['l2vpn-evpn'],
   gracefulRestart: { restartTime: 120, deferralTime: 3 },

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { threadId } from 'node:worker_threads'
 import { build } from 'esbuild'
 import { afterAll } from 'vitest'
 import { nativeAvailability, NetworkNamespace, UdpBatchSocket, type UdpOptions } from '../src/index.js'
@@ -45,7 +46,9 @@ export function namespaces(): { create(): Promise<NetworkNamespace> } {
   afterAll(clean)
   return {
     async create() {
-      const namespace = await NetworkNamespace.create(`hdl-test-${process.pid}-${Math.random().toString(36).slice(2, 6)}${made++}`)
+      // Told apart from those of other files by the thread, from those that a killed run left by chance.
+      const name = `hdl-test-${process.pid}-${threadId}-${Math.random().toString(36).slice(2, 6)}${made++}`
+      const namespace = await NetworkNamespace.create(name)
       all.push(namespace)
       return namespace
     },

@@ -21,7 +21,7 @@ const frrReason = bgpd === undefined ? ' (not installed)' : process.getuid?.() =
 const gobgp = new Gobgp({
   address: THEM,
   port: PORT,
-  api: '50155',
+  api: '11955',
   neighbor: { address: US },
   families: ['ipv4-unicast', 'ipv6-unicast', 'l3vpn-ipv4-unicast'],
   more: `

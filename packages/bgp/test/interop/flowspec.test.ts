@@ -29,7 +29,7 @@ const ELSEWHERE = `
 const daemon = new Gobgp({
   address: THEM,
   port: PORT,
-  api: '50163',
+  api: '11963',
   as: 65_002,
   neighbor: { address: US, as: 65_001 },
   families: ['ipv4-unicast', 'ipv4-flowspec'],

@@ -10,7 +10,7 @@ export interface GobgpSetup {
   /** Its own address, which is its identifier too. */
   readonly address: string
   readonly port: number
-  /** Port of its control interface. */
+  /** Port of its control interface: below those that the kernel gives away. */
   readonly api: string
   /** Default 65000. */
   readonly as?: number

@@ -11,7 +11,7 @@ const PORT = 11_793
 const gobgp = new Gobgp({
   address: THEM,
   port: PORT,
-  api: '50153',
+  api: '11953',
   neighbor: { address: US },
   families: ['l3vpn-ipv4-unicast'],
   gracefulRestart: { restartTime: 30, deferralTime: 5 },

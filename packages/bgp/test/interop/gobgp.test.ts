@@ -12,7 +12,7 @@ const PORT = 11_791
 const theirs = new Gobgp({
   address: THEM,
   port: PORT,
-  api: '50151',
+  api: '11951',
   neighbor: { address: US, reflectorClient: true },
   families: ['l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'rtc'],
   gracefulRestart: true,

@@ -18,7 +18,7 @@ const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
 const bgpd = find('/usr/lib/frr/bgpd')
 const GOBGP: Reflector = { address: '127.0.46.2', port: 11_794 }
 const FRR: Reflector = { address: '127.0.47.2', port: 11_795 }
-const API = '50154'
+const API = '11954'
 const clientsOf = ({ address }: Reflector): readonly [string, string] => [address.replace(/2$/, '1'), address.replace(/2$/, '3')]
 
 const GOBGP_FAMILIES = [

@@ -3,7 +3,7 @@ import { reasonOf, type MatrixConfig, type MatrixDaemon, type MatrixPeer } from 
 
 const gobgpd = find('/usr/bin/gobgpd', '/usr/local/bin/gobgpd')
 /** Port of its control interface. */
-export const GOBGP_API = '50190'
+export const GOBGP_API = '11990'
 
 const session = (config: MatrixConfig, { address, port, as = 65000, md5, addPath = false, longLived }: MatrixPeer): string => `
 [[neighbors]]
