@@ -1,10 +1,12 @@
+import crypto from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { claim, connectToClaim } from './claim.js'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { claim, connectToClaim, listenAt } from './claim.js'
 
 describe('a claim', () => {
   let directory: string
@@ -62,6 +64,22 @@ describe('a claim', () => {
       for (const { value } of won) await value()
       for (const made of servers.splice(0)) made.close()
     }
+  })
+
+  // It was refused as if the directory could not be used.
+  it('is tried under another passing name when another claimant has drawn the same', async () => {
+    const passing = `claim.${process.pid}.7.sock`
+    await listenAt(server(), join(directory, passing))
+    const drawn = [7, 8]
+    vi.spyOn(crypto as { randomInt: (max: number) => number }, 'randomInt').mockImplementation(() => drawn.shift() ?? expect.unreachable())
+    syncBuiltinESMExports()
+    try {
+      await claim(directory, server())
+    } finally {
+      vi.restoreAllMocks()
+      syncBuiltinESMExports()
+    }
+    expect([drawn, readdirSync(directory).sort()]).toEqual([[], [passing, 'forwarder.1.sock']])
   })
 
   it('needs a directory that a unix socket’s path has room for', async () => {

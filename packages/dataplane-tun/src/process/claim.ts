@@ -42,8 +42,7 @@ export async function connectToClaim(directory: string): Promise<Socket | undefi
  */
 export async function claim(directory: string, server: Server): Promise<() => Promise<void>> {
   await prepare(directory)
-  const passing = join(directory, `claim.${process.pid}.${randomInt(1e6)}.sock`)
-  await listenAt(server, passing)
+  const passing = await listenInPassing(server, directory)
   try {
     const found = await claims(directory)
     const path = await linkNext(directory, passing, found)
@@ -61,6 +60,19 @@ export async function claim(directory: string, server: Server): Promise<() => Pr
     throw error
   } finally {
     await remove(passing)
+  }
+}
+
+/** Listens under a passing name that nobody else has: another claimant of this process, or one with its number elsewhere, may draw the same. */
+async function listenInPassing(server: Server, directory: string): Promise<string> {
+  for (;;) {
+    const path = join(directory, `claim.${process.pid}.${randomInt(1e6)}.sock`)
+    try {
+      await listenAt(server, path)
+      return path
+    } catch (error) {
+      if (((error as DataplaneError).cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    }
   }
 }
 
