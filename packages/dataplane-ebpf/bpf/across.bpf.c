@@ -99,7 +99,7 @@ static __always_inline int send_across(struct xdp_md *xdp, struct config *config
 	frame = octets_of(xdp, 0, ETHERNET);
 	if (!frame)
 		return lose();
-	__builtin_memcpy(frame, neighbour->addresses, 12);
+	copy_words(frame, neighbour->addresses, 12);
 	put_half(frame + 12, hop->family == 4 ? ETH_P_IP : ETH_P_IPV6);
 	if (bpf_xdp_store_bytes(xdp, ETHERNET, scratch_->octets, size) < 0 || !write_inner_ttl(xdp, across, plain, hop, ETHERNET + size))
 		return lose();

@@ -84,6 +84,16 @@ static __always_inline void put_word(__u8 *octets, __u32 value)
 	*(word *)octets = bpf_htonl(value);
 }
 
+/*
+ * Copies by words what may lie anywhere: of octets of unknown alignment the compiler would copy each for itself. `size`: a multiple of four that the compiler knows
+ */
+static __always_inline void copy_words(__u8 *to, const __u8 *from, __u32 size)
+{
+#pragma unroll
+	for (__u32 at = 0; at < size; at += 4)
+		*(word *)(to + at) = *(const word *)(from + at);
+}
+
 static __always_inline __u32 folded(__u64 sum)
 {
 	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + ((sum >> 32) & 0xffff) + (sum >> 48);

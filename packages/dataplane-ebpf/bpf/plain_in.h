@@ -155,7 +155,7 @@ static __always_inline int deliver_plain(struct __sk_buff *skb, const struct con
 	frame = octets_at(skb, 0, sizeof(way->addresses));
 	if (!frame)
 		return -1;
-	__builtin_memcpy(frame, way->addresses, sizeof(way->addresses));
+	copy_words(frame, way->addresses, sizeof(way->addresses));
 	if (link)
 		write_endpoint(frame, link);
 	if (skb->pkt_type)
