@@ -60,7 +60,7 @@ const FEATURES: readonly Known[] = [
     minimumKernel: '5.18',
     otherwise: 'tc',
   },
-  { name: 'vxlan', purpose: 'merging segments in VXLAN before programs see them', minimumKernel: '4.3', otherwise: 'segments one by one' },
+  { name: 'vxlan', purpose: 'merging segments in VXLAN before programs see them', minimumKernel: '5.18', otherwise: 'segments one by one' },
   { name: 'btf', purpose: 'readable messages of the verifier', minimumKernel: '5.4', optional: true },
 ]
 

@@ -12,7 +12,7 @@ export interface VxlanMergerOptions {
 
 /**
  * A VXLAN device that carries nothing: while its socket is open, the kernel's GRO merges segments of TCP streams in VXLAN before programs see them, which it
- * does for no label. Without it they come one by one.
+ * does for no label. Without it they come one by one. Nothing comes out of it: what reaches its socket is dropped there, whatever the VNI.
  */
 export class VxlanMerger {
   readonly #options: VxlanMergerOptions
