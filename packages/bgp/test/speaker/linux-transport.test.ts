@@ -36,7 +36,6 @@ describe('a speaker on the TCP of Linux', () => {
 
   it.skipIf(lackOf('tcp-md5') !== '')(
     `takes whom it does not know by name, from a prefix with a key and within one hop${lackOf('tcp-md5')}`,
-    { timeout: 20_000 },
     async () => {
       const dynamicNeighbors = [{ prefix: '127.0.58.0/24', as: 65000, authentication, ...near }]
       const a = speak(A, { listen: [{ address: A, port: PORT }], neighbors: [], dynamicNeighbors })
