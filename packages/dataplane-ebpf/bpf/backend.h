@@ -162,6 +162,6 @@ __noinline int choose_backend(void)
 	work->affinity.lifetime = service->affinity;
 	work->affinity.port = backend->port;
 	__builtin_memcpy(work->affinity.address, backend->address, sizeof(work->affinity.address));
-	bpf_map_update_elem(&affinities, &work->client, &work->affinity, BPF_ANY);
+	map_update(&affinities, &work->client, &work->affinity, BPF_ANY);
 	return 1;
 }

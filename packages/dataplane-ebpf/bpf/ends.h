@@ -91,7 +91,7 @@ static __always_inline void remember_nat_datagram(struct work *work, __u32 zone,
 	__builtin_memcpy(fragment.destination, flow->destination, sizeof(fragment.destination));
 	__builtin_memcpy(fragment.client, flow->client, sizeof(fragment.client));
 	write_datagram_key(&work->peer_key, zone, tuple);
-	bpf_map_update_elem(&nat_fragments, &work->peer_key, &fragment, BPF_ANY);
+	map_update(&nat_fragments, &work->peer_key, &fragment, BPF_ANY);
 }
 
 /* How the datagram of a fragment is translated; 0 when its first one is not known, or was translated by other tables. */

@@ -12,6 +12,22 @@
 #define VERDICT_DROP 2
 #define TC_ACT_REDIRECT 7
 
+/*
+ * Changes of maps. Until Linux 6.4 what they return has 32 bits and no sign above them: compared as the 64 that the kernel's headers declare, no error is
+ * below 0, and two flows were given one port.
+ */
+static __always_inline int map_update(void *map, const void *key, const void *value, __u64 flags)
+{
+	return (int)bpf_map_update_elem(map, key, value, flags);
+}
+
+static __always_inline int map_delete(void *map, const void *key)
+{
+	return (int)bpf_map_delete_elem(map, key);
+}
+
+#pragma GCC poison bpf_map_update_elem bpf_map_delete_elem
+
 #ifndef BPF_F_ADJ_ROOM_DECAP_L3_IPV4
 #define BPF_F_ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
 #define BPF_F_ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)

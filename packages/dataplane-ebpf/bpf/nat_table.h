@@ -83,7 +83,7 @@ static __always_inline void forget_if_over(const struct flow_key *key)
 	struct nat_flow *flow = bpf_map_lookup_elem(&nat_flows, key);
 
 	if (flow && is_over(flow->seen, flow->lifetime))
-		bpf_map_delete_elem(&nat_flows, key);
+		map_delete(&nat_flows, key);
 }
 
 /* What was decided about packets that are replies of the flow in hand from now on is forgotten. */
@@ -107,13 +107,13 @@ __noinline int claim(void)
 		return TAKEN;
 	write_peer();
 	forget_if_over(&work->peer_key);
-	if (bpf_map_update_elem(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) < 0)
+	if (map_update(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) < 0)
 		return TAKEN;
-	if (bpf_map_update_elem(&nat_flows, &work->key, &work->nat, BPF_NOEXIST) == 0) {
+	if (map_update(&nat_flows, &work->key, &work->nat, BPF_NOEXIST) == 0) {
 		disavow(&work->peer_key);
 		return CLAIMED;
 	}
-	bpf_map_delete_elem(&nat_flows, &work->peer_key);
+	map_delete(&nat_flows, &work->peer_key);
 	return RACED;
 }
 
@@ -125,7 +125,7 @@ static __always_inline int tell_peer(struct work *work)
 	write_peer();
 	peer = bpf_map_lookup_elem(&nat_flows, &work->peer_key);
 	if (!peer)
-		return bpf_map_update_elem(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) == 0;
+		return map_update(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) == 0;
 	if (peer->ports != work->peer.ports || peer->peer_zone != work->peer.peer_zone || peer->destination[0] != work->peer.destination[0] ||
 	    peer->destination[3] != work->peer.destination[3])
 		return 0;
@@ -150,5 +150,5 @@ static __always_inline void touch_nat(struct work *work, struct nat_flow *flow, 
 	flow->told = now;
 	__builtin_memcpy(&work->nat, flow, sizeof(work->nat));
 	if (!tell_peer(work))
-		bpf_map_delete_elem(&nat_flows, &work->key);
+		map_delete(&nat_flows, &work->key);
 }

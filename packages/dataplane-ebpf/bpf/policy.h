@@ -11,7 +11,7 @@ static __always_inline void forget(const struct flow_key *key)
 	__u32 zone = key->zone;
 	struct flow_count *count = bpf_map_lookup_elem(&flow_counts, &zone);
 
-	if (bpf_map_delete_elem(&flows, key) == 0 && count)
+	if (map_delete(&flows, key) == 0 && count)
 		__sync_fetch_and_add(&count->count, -1);
 }
 
@@ -48,7 +48,7 @@ __noinline int is_allowed_flow(struct port *port)
 		return 0;
 	/* Of policies that the port does not have any more: it is in no count. */
 	if (flow->version < port->policy_since) {
-		bpf_map_delete_elem(&flows, &work->key);
+		map_delete(&flows, &work->key);
 		return 0;
 	}
 	if (milliseconds() - flow->seen < flow->lifetime) {
@@ -86,7 +86,7 @@ static __always_inline int remember(const struct port *port, __u32 port_id, stru
 	flow.state = next_state(flow.state, tuple, 0);
 	flow.seen = milliseconds();
 	flow.lifetime = lifetime_of(flow.state, tuple->protocol);
-	if (bpf_map_update_elem(&flows, &work->key, &flow, BPF_NOEXIST) == 0 && count)
+	if (map_update(&flows, &work->key, &flow, BPF_NOEXIST) == 0 && count)
 		__sync_fetch_and_add(&count->count, 1);
 	return GOES_ON;
 }
@@ -130,7 +130,7 @@ static __always_inline void remember_datagram(const struct port *port, struct wo
 	struct fragmented fragmented = { .seen = milliseconds(), .since = port->policy_since, .mirror = work->mirror };
 
 	write_datagram_key(&work->key, zone, &work->tuple);
-	bpf_map_update_elem(&fragments, &work->key, &fragmented, BPF_ANY);
+	map_update(&fragments, &work->key, &fragmented, BPF_ANY);
 }
 
 /* What the port's policies say of the packet in hand, whose tuple was read; the mirror that is to get a copy is in `work` then. */

@@ -16,7 +16,7 @@ static long sweep_flow(struct bpf_map *map, struct flow_key *key, struct flow *f
 	struct port *port = bpf_map_lookup_elem(&ports, &key->zone);
 
 	if (!port || !port->policy_version || flow->version < port->policy_since || milliseconds() - flow->seen >= flow->lifetime)
-		bpf_map_delete_elem(&flows, key);
+		map_delete(&flows, key);
 	else if (count)
 		count->recount++;
 	return 0;
@@ -82,12 +82,12 @@ static long sweep_nat(struct bpf_map *map, struct flow_key *key, struct nat_flow
 	write_peer_key(&peer, key, flow);
 	if (!(flow->state & NAT_OPENS)) {
 		if (is_over_now || !bpf_map_lookup_elem(&nat_flows, &peer))
-			bpf_map_delete_elem(&nat_flows, key);
+			map_delete(&nat_flows, key);
 		return 0;
 	}
 	if (is_over_now || !(flow->service & POOL_ZONE ? is_hidden(key, flow) : is_served(key, flow))) {
-		bpf_map_delete_elem(&nat_flows, &peer);
-		bpf_map_delete_elem(&nat_flows, key);
+		map_delete(&nat_flows, &peer);
+		map_delete(&nat_flows, key);
 	}
 	return 0;
 }
@@ -95,7 +95,7 @@ static long sweep_nat(struct bpf_map *map, struct flow_key *key, struct nat_flow
 static long sweep_affinity(struct bpf_map *map, struct affinity_key *key, struct affinity *affinity, void *context)
 {
 	if (is_over(affinity->seen, affinity->lifetime))
-		bpf_map_delete_elem(&affinities, key);
+		map_delete(&affinities, key);
 	return 0;
 }
 
