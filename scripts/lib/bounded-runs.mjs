@@ -23,7 +23,9 @@ export function boundedRuns(patience, print) {
       const isTimeOver = failed && counterexamplePath === null && Date.now() - begun >= patience
       begun = Date.now()
       print(`property: ${numRuns} of ${wanted} runs${isTimeOver ? ` within ${patience / 1000} s` : ''} (seed ${seed})`)
-      if ((failed && !isTimeOver) || numRuns === 0) throw new Error(fc.defaultReportMessage(details))
+      if ((failed && !isTimeOver) || numRuns === 0) {
+        throw new Error(fc.defaultReportMessage(details), { cause: details.errorInstance })
+      }
     },
   }
 }
