@@ -3,6 +3,7 @@ import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
 import { EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi, type Mock } from 'vitest'
@@ -115,7 +116,46 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
     const warn = vi.fn()
     const second = await lab.open({ pinDirectory, logger: { ...silentLogger, warn } })
     expect(warn).toHaveBeenCalledWith('The pin of XDP on the uplink cannot be removed', expect.anything())
+    // Nothing is held by it: programs of tc are there, and none of XDP.
+    expect(choiceOf(await second.inspectKernel())).toMatchObject({
+      chosen: 'tc',
+      because: expect.stringMatching(/^no label is swapped here.*; its pin .* cannot be removed \([^)]*\)$/),
+    })
     await second.close()
+  })
+
+  // It was told of as tc, and that nobody wanted XDP, while packets went by XDP on.
+  it('is told of as there while it is held by a pin that cannot be removed, with the pin', async () => {
+    const pinDirectory = lab.path('held')
+    const pin = join(pinsOf(pinDirectory), TRANSIT_PIN)
+    const first = await lab.open({ pinDirectory, xdp: 'native' })
+    const before = programThere()
+    expect(before).toBeGreaterThan(0)
+    await first.close({ keep: true })
+    execFileSync('mount', ['--bind', '/dev/null', pin])
+    const warn = vi.fn()
+    try {
+      const second = await lab.open({ pinDirectory, xdp: 'off', logger: { ...silentLogger, warn } })
+      const inspection = await second.inspectKernel()
+      const held = expect.stringMatching(
+        new RegExp(`asked for by .xdp: off.; its pin ${pin} cannot be removed .*EBUSY.*program that it holds goes on`),
+      )
+      expect(choiceOf(inspection)).toMatchObject({ chosen: 'xdp', because: held })
+      expect(inspection.parts).toContainEqual(
+        expect.objectContaining({ kind: 'foreign', id: before, details: 'ingress of uplink up0 by xdp' }),
+      )
+      expect(programThere()).toBe(before)
+      const told = warn.mock.calls.filter(([message]) => String(message).includes('XDP'))
+      const fields = expect.objectContaining({ pin, cause: expect.stringContaining('EBUSY') })
+      expect(told).toEqual([['The pin of XDP on the uplink cannot be removed', fields]])
+      execFileSync('umount', [pin])
+      await expect.poll(programThere).toBeUndefined()
+      await expect
+        .poll(async () => choiceOf(await second.inspectKernel()))
+        .toMatchObject({ chosen: 'tc', because: 'it was asked for by `xdp: off`' })
+    } finally {
+      spawnSync('umount', [pin])
+    }
   })
 
   /** On the uplink, as if it was no veth. */
@@ -247,6 +287,9 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
       'The pin of XDP on the uplink cannot be removed',
       expect.objectContaining({ effect: 'a program that it holds goes on' }),
     )
+    const { length } = warn.mock.calls
+    await transit.look()
+    expect(warn).toHaveBeenCalledTimes(length)
   })
 
   it('is tried again after what may go by itself, and after a refusal once the MTU is another one', async () => {

@@ -1,6 +1,6 @@
 import type { Logger } from '@heddle/io'
 import { LinuxError, type Link, type Netlink } from '@heddle/linux'
-import { rmSync } from 'node:fs'
+import { existsSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { View } from '../layout/struct.js'
 import { LABEL } from '../layout/structs/objects.js'
@@ -28,6 +28,7 @@ export interface TransitOptions {
 
 /** Name of the pin. */
 export const TRANSIT_PIN = 'uplink-xdp'
+const PROGRAM = 'across'
 /** Of `enum label_action`. */
 const LABEL_SWAP = 2
 /** Of `enum avoided`: what is sent back by a veth rests in the ring of its far end, until something else comes. */
@@ -46,6 +47,8 @@ const PASSING: readonly string[] = ['EINTR', 'EAGAIN', 'ENODEV']
 export class Transit {
   readonly #options: TransitOptions
   #attachment: number | undefined
+  /** A program goes on that a pin holds which cannot be removed. */
+  #isLeft = false
   #isTransit: boolean
   /** Why there is none; empty when there is. */
   #reason = 'nothing was tried yet'
@@ -58,13 +61,14 @@ export class Transit {
     this.#isTransit = labels.some(([, value]) => new View(LABEL, value).get('action') === LABEL_SWAP)
   }
 
+  /** Whether a program of a dataplane is there, be it one that could not be taken away. */
   get isAttached(): boolean {
-    return this.#attachment !== undefined
+    return this.#attachment !== undefined || this.#isLeft
   }
 
   /** Why packets are sent on as they are. */
   get because(): string {
-    return this.isAttached ? 'the driver runs the program before the kernel makes packets of frames' : this.#reason
+    return this.#attachment !== undefined ? 'the driver runs the program before the kernel makes packets of frames' : this.#reason
   }
 
   /** From now on labels are swapped here: what comes in by the uplink goes out by it. */
@@ -76,7 +80,7 @@ export class Transit {
 
   /** Attaches the program once there is nothing against it; one that is attached stays, unless its device begins to hide tags from it. */
   async look(): Promise<void> {
-    if (this.isAttached) {
+    if (this.#attachment !== undefined) {
       const hidden = await this.#whyTagsAreHidden(await this.#link())
       if (hidden === '') return
       await this.detach()
@@ -100,7 +104,7 @@ export class Transit {
     try {
       this.#attachment = await callAsync(() =>
         maps.object.attach({
-          program: 'across',
+          program: PROGRAM,
           ifindex: uplink,
           usesTcx: false,
           isXdp: true,
@@ -109,6 +113,7 @@ export class Transit {
         }),
       )
       this.#reason = ''
+      this.#isLeft = false
       // Its far end cannot be asked: it may be in any namespace.
       if (kind === 'veth')
         this.#options.logger.warn('XDP on a veth: what its far end does not take is lost, and counted as sent', {
@@ -173,18 +178,31 @@ export class Transit {
     return `the host does not forward what comes in by ${uplink} (net.ipv${families[0]}.conf.${uplink}.forwarding)`
   }
 
-  /** What a dataplane before this one has left would go on. */
   #goWithout(reason: string): void {
-    const isNews = reason !== this.#reason
-    this.#reason = reason
     const { wanted, logger } = this.#options
-    if (wanted === 'native' && isNews) logger.warn('Packets go from tunnel to tunnel by tc, and not by XDP', { reason })
-    if (this.#pin === undefined) return
+    const pin = this.#unpin()
+    const told = pin === undefined ? reason : `${reason}; ${pin.why}`
+    const isNews = told !== this.#reason
+    this.#reason = told
+    this.#isLeft = pin?.isHeld === true
+    if (!isNews) return
+    const effect = 'a program that it holds goes on'
+    if (pin !== undefined) logger.warn('The pin of XDP on the uplink cannot be removed', { pin: this.#pin, effect, cause: pin.cause })
+    if (wanted === 'native' && !this.#isLeft) logger.warn('Packets go from tunnel to tunnel by tc, and not by XDP', { reason: told })
+  }
+
+  /** Takes away the pin that a dataplane before this one has left, whose program would go on; undefined when it is gone. */
+  #unpin(): { readonly why: string; readonly cause: string; readonly isHeld: boolean } | undefined {
+    if (this.#pin === undefined || !existsSync(this.#pin)) return undefined
     try {
-      rmSync(this.#pin, { force: true })
-    } catch (cause) {
-      const effect = 'a program that it holds goes on'
-      if (isNews) logger.warn('The pin of XDP on the uplink cannot be removed', { pin: this.#pin, effect, cause: String(cause) })
+      unlinkSync(this.#pin)
+      return undefined
+    } catch (error) {
+      const { netns, uplink } = this.#options
+      const cause = error instanceof Error ? error.message : String(error)
+      const isHeld = call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => name === PROGRAM && how === 'xdp')
+      const effect = isHeld ? ', and the program that it holds goes on until it is' : ''
+      return { why: `its pin ${this.#pin} cannot be removed (${cause})${effect}`, cause, isHeld }
     }
   }
 }
