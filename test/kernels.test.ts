@@ -1,8 +1,15 @@
-// What `npm run kernels` takes for sound: it said so of runs in which nothing was tested; and how it bounds what properties take.
+// What `npm run kernels` takes for sound: it said so of runs in which nothing was tested; how it bounds what properties take; and what it leaves behind.
 import fc from 'fast-check'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { boundedRuns } from '../scripts/lib/bounded-runs.mjs'
+import { makeGuestFolder } from '../scripts/lib/guest-folders.mjs'
+import { runInGuest } from '../scripts/lib/guest-kernel.mjs'
 import { isSound, outcomeOf } from '../scripts/lib/guest-records.mjs'
 
 const PASSED = { state: 'passed', test: 'a.test.ts > works' } as const
@@ -81,5 +88,38 @@ describe('properties on slow kernels', () => {
 
   it('fail when there was no run', async () => {
     await expect(assertOf(() => undefined, 0)).rejects.toThrow()
+  })
+})
+
+describe('the folders of a guest', () => {
+  const kinds = ['guest', 'initramfs'] as const
+  /** Folders of a process that is killed and takes none away. */
+  async function killed(): Promise<string[]> {
+    const modulePath = new URL('../scripts/lib/guest-folders.mjs', import.meta.url).href
+    const script = `
+      import { makeGuestFolder } from ${JSON.stringify(modulePath)}
+      process.stdout.write(${JSON.stringify(kinds)}.map(makeGuestFolder).join('\\n') + '\\n', () => process.kill(process.pid, 'SIGKILL'))`
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let said = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+    await once(child, 'close')
+    return said.trim().split('\n')
+  }
+
+  it('go with the next guest when their process was killed, those that live keep theirs, and one that cannot begin leaves none', async () => {
+    const left = await killed()
+    expect(left.map((path) => [existsSync(path), basename(path).split('-')[1]])).toEqual(kinds.map((kind) => [true, kind]))
+    for (const path of left) writeFileSync(join(path, 'files'), '')
+    const ours = kinds.map(makeGuestFolder)
+    try {
+      const nowhere = join(ours[0], 'no-kernel')
+      const guest = { folder: nowhere, version: 'none', image: nowhere, command: ['true'], timeout: 1, print: () => undefined }
+      await expect(runInGuest(guest)).rejects.toThrow()
+      expect(left.filter((path) => existsSync(path))).toEqual([])
+      const mine = readdirSync(tmpdir()).filter((name) => kinds.some((kind) => name.startsWith(`heddle-${kind}-${process.pid}-`)))
+      expect(mine.toSorted()).toEqual(ours.map((path) => basename(path)).toSorted())
+    } finally {
+      for (const path of [...left, ...ours]) rmSync(path, { recursive: true, force: true })
+    }
   })
 })

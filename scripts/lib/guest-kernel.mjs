@@ -1,8 +1,8 @@
 // A Debian kernel booted by qemu in software, with this machine's files as its root: for what another kernel does to the same programs.
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { makeGuestFolder, sweepGuestFolders } from './guest-folders.mjs'
 
 /** What the tests need that Debian's cloud kernels have as modules; one that a kernel lacks, or has built in, is left out. */
 const MODULES =
@@ -24,7 +24,7 @@ const END = 'heddle-guest-ended-with '
  * @param {string} into file
  */
 function makeInitramfs(folder, version, command, into) {
-  const root = mkdtempSync(join(tmpdir(), 'heddle-initramfs-'))
+  const root = makeGuestFolder('initramfs')
   try {
     for (const name of ['bin', 'proc', 'sys', 'dev', 'host', 'modules', 'project']) mkdirSync(join(root, name))
     copyFileSync('/bin/busybox', join(root, 'bin/busybox'))
@@ -99,33 +99,30 @@ for folder in proc sys dev; do /bin/busybox mount -o bind /$folder /host/$folder
  * @returns {Promise<number | undefined>} the command's exit status; undefined when it did not end by itself
  */
 export async function runInGuest({ folder, version, image, command, timeout, print }) {
-  const work = mkdtempSync(join(tmpdir(), 'heddle-guest-'))
+  sweepGuestFolders()
+  const work = makeGuestFolder('guest')
   const socket = join(work, 'files.sock')
   const initramfs = join(work, 'initramfs.gz')
-  makeInitramfs(folder, version, command, initramfs)
-  // Nobody but the guest is to change files that it has read: it need not ask again.
-  const files = spawnTied(
-    '/usr/lib/qemu/virtiofsd',
-    [`--socket-path=${socket}`, '-o', 'source=/', '-o', 'cache=always', '-o', 'sandbox=chroot'],
-    { stdio: 'ignore' },
-  )
-  /** @type {import('node:child_process').ChildProcess | undefined} */
-  let machine
+  /** @type {import('node:child_process').ChildProcess[]} */
+  const children = []
   const stop = () => {
-    machine?.kill('SIGKILL')
-    files.kill('SIGKILL')
+    for (const child of children) child.kill('SIGKILL')
     rmSync(work, { recursive: true, force: true })
   }
   process.once('exit', stop)
   try {
+    makeInitramfs(folder, version, command, initramfs)
+    // Nobody but the guest is to change files that it has read: it need not ask again.
+    const share = [`--socket-path=${socket}`, '-o', 'source=/', '-o', 'cache=always', '-o', 'sandbox=chroot']
+    children.push(spawnTied('/usr/lib/qemu/virtiofsd', share, { stdio: 'ignore' }))
     await until(() => existsSync(socket))
-    machine = spawnTied('qemu-system-x86_64', machineOptions(image, initramfs, socket), { stdio: ['ignore', 'pipe', 'inherit'] })
-    const running = machine
-    const timer = setTimeout(() => running.kill('SIGKILL'), timeout * 1000)
+    const machine = spawnTied('qemu-system-x86_64', machineOptions(image, initramfs, socket), { stdio: ['ignore', 'pipe', 'inherit'] })
+    children.push(machine)
+    const timer = setTimeout(() => machine.kill('SIGKILL'), timeout * 1000)
     /** @type {number | undefined} */
     let status
     let rest = ''
-    running.stdout?.setEncoding('utf8').on('data', (chunk) => {
+    machine.stdout?.setEncoding('utf8').on('data', (chunk) => {
       rest += chunk
       const lines = rest.split('\n')
       rest = lines.pop() ?? ''
@@ -135,7 +132,7 @@ export async function runInGuest({ folder, version, image, command, timeout, pri
         else print(line.trimEnd())
       }
     })
-    await new Promise((resolve) => running.once('close', resolve))
+    await new Promise((resolve) => machine.once('close', resolve))
     clearTimeout(timer)
     return status
   } finally {
