@@ -17,6 +17,7 @@ import type { NativeObject } from '../src/native/binding.js'
 import { call, callAsync } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
+import { deliveriesIn } from './support/delivered-type.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -83,6 +84,13 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
     for (const address of POD.b)
       sites.in(pod, ...`ip neighbour replace ${address} lladdr 02:00:00:00:00:99 dev eth0 nud permanent`.split(' '))
     for (const address of POD.b) expect(await ping(address)).toContain(' 2 received')
+  })
+
+  // Since Linux 6.15 the kernel itself makes it the host's, so that there only the programs tell whether older ones would take it.
+  it('redirect_peer: no way leads to it but by the type of the packet', () => {
+    const { all, asItCame } = deliveriesIn(readBpfObject())
+    expect(all.length).toBeGreaterThanOrEqual(4)
+    expect(asItCame).toEqual([])
   })
 
   // What comes out of a tunnel has the type that the outer frame had; what another endpoint of the node sent has the one that its own address gave it.

@@ -1,0 +1,108 @@
+/* The functions of a BPF object file, and their instructions. */
+
+const INSTRUCTION = 8
+const [PROGBITS, SYMTAB, REL] = [1, 2, 9]
+const EXECUTABLE = 4
+
+interface Section {
+  readonly type: number
+  readonly flags: number
+  readonly at: number
+  readonly size: number
+  readonly link: number
+  readonly info: number
+}
+
+/** A place that the file names by a symbol. */
+export interface Place {
+  readonly section: number
+  readonly value: number
+}
+
+/** A function of the file: where it lies in its section, and its size, in octets. */
+export interface ObjectFunction {
+  readonly name: string
+  readonly section: number
+  readonly at: number
+  readonly size: number
+}
+
+/** An instruction; of one that has 16 octets, the first eight. */
+export interface Instruction {
+  /** Octets from the beginning of the section. */
+  readonly at: number
+  readonly code: number
+  readonly target: number
+  readonly source: number
+  readonly offset: number
+  readonly immediate: number
+  /** What it names, if it does. */
+  readonly symbol: Place | undefined
+}
+
+export class ObjectFile {
+  readonly functions: ReadonlyMap<string, ObjectFunction>
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  readonly #sections: readonly Section[]
+  readonly #symbols: readonly Place[]
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const [start, size, count] = [this.#long(0x28), this.#view.getUint16(0x3a, true), this.#view.getUint16(0x3c, true)]
+    this.#sections = Array.from({ length: count }, (_, index) => {
+      const at = start + index * size
+      const word = (offset: number): number => this.#view.getUint32(at + offset, true)
+      return { type: word(4), flags: word(8), at: this.#long(at + 24), size: this.#long(at + 32), link: word(40), info: word(44) }
+    })
+    const table = this.#sections.find(({ type }) => type === SYMTAB) as Section
+    const functions = new Map<string, ObjectFunction>()
+    this.#symbols = Array.from({ length: table.size / 24 }, (_, index) => {
+      const at = table.at + index * 24
+      const symbol = { section: this.#view.getUint16(at + 6, true), value: this.#long(at + 8) }
+      const isFunction = (bytes[at + 4] & 15) === 2
+      const name = this.#text(this.#sections[table.link].at + this.#view.getUint32(at, true))
+      if (isFunction) functions.set(name, { name, section: symbol.section, at: symbol.value, size: this.#long(at + 16) })
+      return symbol
+    })
+    this.functions = functions
+  }
+
+  instructions({ section, at: first, size }: ObjectFunction): Instruction[] {
+    const start = this.#sections[section].at
+    const symbols = this.#relocations(section)
+    return Array.from({ length: size / INSTRUCTION }, (_, index) => {
+      const at = first + index * INSTRUCTION
+      const [code, registers] = [this.#bytes[start + at], this.#bytes[start + at + 1]]
+      const [offset, immediate] = [this.#view.getInt16(start + at + 2, true), this.#view.getInt32(start + at + 4, true)]
+      return { at, code, target: registers & 15, source: registers >> 4, offset, immediate, symbol: symbols.get(at) }
+    })
+  }
+
+  /** Name of the function that begins there; undefined where there is no code. */
+  functionAt(section: number, at: number): string | undefined {
+    const { type, flags } = this.#sections[section] ?? { type: 0, flags: 0 }
+    if (type !== PROGBITS || (flags & EXECUTABLE) === 0) return undefined
+    for (const { name, section: of, at: start } of this.functions.values()) if (of === section && start === at) return name
+    throw new RangeError(`no function begins at ${at} of section ${section}`)
+  }
+
+  #relocations(section: number): ReadonlyMap<number, Place> {
+    const found = new Map<number, Place>()
+    for (const { type, at, size, info } of this.#sections) {
+      if (type !== REL || info !== section) continue
+      for (let entry = at; entry < at + size; entry += 16)
+        found.set(this.#long(entry), this.#symbols[this.#view.getUint32(entry + 12, true)])
+    }
+    return found
+  }
+
+  #long(at: number): number {
+    return Number(this.#view.getBigUint64(at, true))
+  }
+
+  #text(at: number): string {
+    return new TextDecoder().decode(this.#bytes.subarray(at, this.#bytes.indexOf(0, at)))
+  }
+}
