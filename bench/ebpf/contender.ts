@@ -153,6 +153,9 @@ function byVxlan(transaction: FibTransaction, site: Site): FibTransaction {
 /** Programs that go by the tables of the minimal ones, and have their way out. */
 export interface BarePrograms {
   readonly object: Programs
+  /** On the pod's device, and the labels that it puts before a packet; `minimal_encap` and one when left out. */
+  readonly encap?: string
+  readonly labels?: number
   /** On the uplink. */
   readonly decap: string
   /** What else a node needs. */
@@ -162,11 +165,15 @@ export interface BarePrograms {
 const MINIMAL: BarePrograms = { object: 'minimal', decap: 'minimal_decap' }
 
 /** Attaches programs to both nodes; what takes them away. */
-export async function bare(namespaces: Namespaces, { object: name, decap, complete } = MINIMAL): Promise<() => void> {
+export async function bare(
+  namespaces: Namespaces,
+  { object: name, encap = 'minimal_encap', labels = 1, decap, complete }: BarePrograms = MINIMAL,
+): Promise<() => void> {
   const objects: LoadedObject[] = []
+  const mtu = 1500 - 28 - labels * 4
   for (const site of ['a', 'b'] as const) {
     const [node, pod] = [`node-${site}`, `pod-${site}`]
-    namespaces.run(node, `ip link add pod0 mtu 1468 type veth peer name eth0 mtu 1468 netns @${pod}`)
+    namespaces.run(node, `ip link add pod0 mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns @${pod}`)
     namespaces.run(node, 'ip link set pod0 up')
     namespaces.run(pod, 'ip link set eth0 up')
     namespaces.run(pod, `ip address add ${POD[site]}/32 dev eth0`)
@@ -178,7 +185,7 @@ export async function bare(namespaces: Namespaces, { object: name, decap, comple
     const way = Uint8Array.of(...words(uplink.ifindex, host.ifindex), ...inside.mac, ...host.mac, ...headersTo(site), 0, 0, 0, 0)
     object.update('ways', words(0), way)
     const namespace = namespaces.path(node)
-    await object.attach({ program: 'minimal_encap', namespace, ifindex: host.ifindex, usesTcx: true })
+    await object.attach({ program: encap, namespace, ifindex: host.ifindex, usesTcx: true })
     await object.attach({ program: decap, namespace, ifindex: uplink.ifindex, usesTcx: true })
     await complete?.(namespaces, node, object)
   }

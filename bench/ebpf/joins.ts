@@ -27,6 +27,18 @@ const WAYS: readonly Way[] = [
     joins: true,
   },
   {
+    name: 'queue that keeps headers',
+    note: 'the same, but tc puts a word before the label instead, which makes VXLAN-GPE of it (Linux 6.5): all headers go through the pair, and its far end takes them away',
+    programs: { object: 'joins', decap: 'queue_keep', complete: addKeepingQueue },
+    joins: true,
+  },
+  {
+    name: 'a joint label',
+    note: 'the sender puts a label on top whose entry reads as the first word of VXLAN-GPE: GRO of the uplink joins, without a queue and without XDP',
+    programs: { object: 'joins', encap: 'joint_encap', labels: 2, decap: 'joint_decap', complete: addJointDevice },
+    joins: true,
+  },
+  {
     name: 'joined in the driver',
     note: 'XDP puts a word before the label, which makes VXLAN-GPE of it (Linux 6.5), which GRO joins; tc takes both away and delivers',
     programs: { object: 'joins', decap: 'gpe_decap', complete: addGpe },
@@ -41,7 +53,7 @@ const WAYS: readonly Way[] = [
 ]
 
 /** A pair of veths without addresses: what goes in at one end is joined at the other. */
-async function addQueue(namespaces: Namespaces, node: string, object: LoadedObject): Promise<void> {
+async function addQueue(namespaces: Namespaces, node: string, object: LoadedObject, deliver = 'queue_deliver'): Promise<void> {
   const each = `mtu 65535 numtxqueues ${cpus().length} numrxqueues ${cpus().length}`
   namespaces.run(node, `ip link add near0 ${each} type veth peer name far0 ${each}`)
   // GRO is for what comes from a device that cuts nothing itself (`veth_skb_is_eligible_for_gro`).
@@ -50,14 +62,27 @@ async function addQueue(namespaces: Namespaces, node: string, object: LoadedObje
   for (const link of ['near0', 'far0']) namespaces.run(node, `ip link set ${link} addrgenmode none arp off up`)
   object.update('queues', words(0), words(linkOf(namespaces, node, 'near0').ifindex))
   const { ifindex } = linkOf(namespaces, node, 'far0')
-  await object.attach({ program: 'queue_deliver', namespace: namespaces.path(node), ifindex, usesTcx: true })
+  await object.attach({ program: deliver, namespace: namespaces.path(node), ifindex, usesTcx: true })
 }
 
-/** A device that carries nothing: while it is up, GRO knows the port. */
+async function addKeepingQueue(...at: readonly [Namespaces, string, LoadedObject]): Promise<void> {
+  addGpeDevice(at[0], at[1], 4790)
+  await addQueue(...at, 'gpe_decap')
+}
+
+async function addJointDevice(namespaces: Namespaces, node: string): Promise<void> {
+  addGpeDevice(namespaces, node, 6635)
+}
+
 async function addGpe(namespaces: Namespaces, node: string, object: LoadedObject): Promise<void> {
-  namespaces.run(node, 'ip link add gpe0 type vxlan external gpe dstport 4790')
-  namespaces.run(node, 'ip link set gpe0 addrgenmode none up')
+  addGpeDevice(namespaces, node, 4790)
   await attachToDriver(namespaces, node, object, 'gpe_driver')
+}
+
+/** A device that carries nothing, and lets nothing through: while it is up, GRO takes what comes to the port for VXLAN-GPE. */
+function addGpeDevice(namespaces: Namespaces, node: string, port: number): void {
+  namespaces.run(node, `ip link add gpe0 type vxlan external vnifilter gpe dstport ${port}`)
+  namespaces.run(node, 'ip link set gpe0 addrgenmode none up')
 }
 
 async function attachToDriver(namespaces: Namespaces, node: string, object: LoadedObject, program: string): Promise<void> {

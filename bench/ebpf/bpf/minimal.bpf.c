@@ -11,6 +11,8 @@
 #define NEXT (-1)
 #define DROP 2
 #define HEADERS 32
+/* Outer IPv4 and UDP. */
+#define BEFORE_LABELS 28
 /* Of outer IPv4. */
 #define DESTINATION 16
 #define FAMILY_IPV4 2
@@ -44,18 +46,13 @@ static __always_inline void put_half(__u8 *octets, __u32 value)
 	octets[1] = value;
 }
 
-SEC("classifier")
-int minimal_encap(struct __sk_buff *skb)
+/* Completes outer IPv4, UDP and labels, `size` octets, and sends the packet behind them. */
+static __always_inline int send_behind(struct __sk_buff *skb, struct way *way, __u8 *headers, __u32 size)
 {
-	struct way *way = the_way();
 	/* On the link, as its far end is. */
 	struct bpf_redir_neigh gateway = {.nh_family = FAMILY_IPV4};
-	__u8 headers[HEADERS];
-	__u32 length = skb->len - ETH_HLEN + HEADERS, sum = 0;
+	__u32 length = skb->len - ETH_HLEN + size, sum = 0;
 
-	if (!way || skb->protocol != bpf_htons(ETH_P_IP))
-		return NEXT;
-	__builtin_memcpy(headers, way->headers, HEADERS);
 	put_half(headers + 2, length);
 	put_half(headers + 24, length - 20);
 	put_half(headers + 20, 49152 | (bpf_get_hash_recalc(skb) & 0x3fff));
@@ -64,13 +61,25 @@ int minimal_encap(struct __sk_buff *skb)
 		sum += (__u32)headers[word * 2] << 8 | headers[word * 2 + 1];
 	sum = (sum & 0xffff) + (sum >> 16);
 	put_half(headers + 10, ~((sum & 0xffff) + (sum >> 16)));
-	if (bpf_skb_adjust_room(skb, HEADERS, BPF_ADJ_ROOM_MAC,
-				BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(4)) < 0)
+	if (bpf_skb_adjust_room(skb, size, BPF_ADJ_ROOM_MAC,
+				BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(size - BEFORE_LABELS)) < 0)
 		return DROP;
-	if (bpf_skb_store_bytes(skb, ETH_HLEN, headers, HEADERS, 0) < 0)
+	if (bpf_skb_store_bytes(skb, ETH_HLEN, headers, size, 0) < 0)
 		return DROP;
 	__builtin_memcpy(&gateway.ipv4_nh, way->headers + DESTINATION, sizeof(gateway.ipv4_nh));
 	return bpf_redirect_neigh(way->uplink, &gateway, sizeof(gateway), 0);
+}
+
+SEC("classifier")
+int minimal_encap(struct __sk_buff *skb)
+{
+	struct way *way = the_way();
+	__u8 headers[HEADERS];
+
+	if (!way || skb->protocol != bpf_htons(ETH_P_IP))
+		return NEXT;
+	__builtin_memcpy(headers, way->headers, HEADERS);
+	return send_behind(skb, way, headers, HEADERS);
 }
 
 SEC("classifier")
