@@ -42,6 +42,7 @@ class Place {
   readonly warn = vi.fn<Logger['warn']>()
   readonly info = vi.fn<Logger['info']>()
   readonly openSockets: Mock<typeof BfdSockets.open>
+  readonly openPoller: Mock<typeof Poller.open>
   readonly folder = makeFolder('keeping')
   /** Another path to this process's own namespace, which can go. */
   readonly netns = join(this.folder, 'netns')
@@ -59,7 +60,7 @@ class Place {
     } as unknown as BfdSockets
     this.openSockets = vi.spyOn(BfdSockets, 'open').mockResolvedValue(sockets)
     const poller = { unref: () => undefined, close: () => this.closed.push('poller') } as unknown as Poller
-    vi.spyOn(Poller, 'open').mockReturnValue(poller)
+    this.openPoller = vi.spyOn(Poller, 'open').mockReturnValue(poller)
   }
 
   get options(): LivenessOptions {
@@ -232,7 +233,7 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     const liveness = await open(place.beside)
     // Which it only tried.
     expect(place.closed).toEqual(['sockets'])
-    expect(Poller.open).not.toHaveBeenCalled()
+    expect(place.openPoller).not.toHaveBeenCalled()
     vi.advanceTimersByTime(2 * CHECK)
     expect(place.starts).toBe(0)
     place.config.set('keeper_order', KEEPER_ORDER.end)

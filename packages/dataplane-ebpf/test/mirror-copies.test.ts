@@ -17,7 +17,7 @@ const WHOLE = 65_535
 const MTU = 1500
 const OCTETS = Uint8Array.from({ length: 60 }, (_, at) => (at === 0 ? 0x45 : at))
 
-function mirror(id: number, port: number, direction: MirrorDirection, snapLength?: number): MirrorObject {
+function mirror(id: number, port: number, direction: MirrorDirection | 'both', snapLength?: number): MirrorObject {
   return { id, ports: [{ port, direction }], ...(snapLength !== undefined && { snapLength }), sink: { type: 'stream' } }
 }
 function erspan(id: number, remote: IpAddress, port = id): MirrorObject {

@@ -1,4 +1,14 @@
-import { RouteBatch, type DataplaneEvent, type FibTransaction, type PolicyObject, type PortObject } from '@heddle/core'
+import {
+  type DataplaneEvent,
+  type FibTransaction,
+  type MirrorObject,
+  type NatPoolObject,
+  type PolicyObject,
+  type PortObject,
+  RouteBatch,
+  type ServiceObject,
+  type TraceObject,
+} from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
@@ -51,7 +61,7 @@ describe.skipIf(missing() !== '')(titled('super-frames that are longer than thei
   const set = async (
     site: Site,
     kind: 'policies' | 'services' | 'natPools' | 'mirrors' | 'traces',
-    objects: readonly { readonly id: number }[],
+    objects: readonly (PolicyObject | ServiceObject | NatPoolObject | MirrorObject | TraceObject)[],
   ): Promise<void> => {
     await apply(site, { [kind]: { set: objects, remove: [] } })
     undo.push(() => apply(site, { [kind]: { set: [], remove: objects.map(({ id }) => id) } }))
@@ -75,9 +85,9 @@ describe.skipIf(missing() !== '')(titled('super-frames that are longer than thei
 
   /** Sends until segments are large, if this kernel makes such; all of it comes, and none is dropped for what it is. */
   async function send(to: string, isShown: () => boolean = () => true): Promise<Received> {
-    const before = await sites.dropped('policy', 'policy-limit', 'no-backend', 'nat-exhausted')
+    const before = await sites.dropped('policy', 'flow-limit', 'no-backend', 'nat-exhausted')
     const found = await sites.send([RED, FAR], POD.b[0], (mean) => (isLarge(mean) || !sites.hasIpv4) && isShown(), OCTETS, to)
-    expect([found.lines, await sites.dropped('policy', 'policy-limit', 'no-backend', 'nat-exhausted')]).toEqual([whole(), before])
+    expect([found.lines, await sites.dropped('policy', 'flow-limit', 'no-backend', 'nat-exhausted')]).toEqual([whole(), before])
     if (sites.hasIpv4) expect(found.mean).toBeGreaterThan(MOST_SAID)
     return found
   }
