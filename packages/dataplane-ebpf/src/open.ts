@@ -22,6 +22,7 @@ import type { NativeLock } from './native/binding.js'
 import { Traces } from './observe/traces.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
+import { takeAwayOlder } from './older-layout.js'
 import { preparePins } from './pins.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
 import { mapSizes } from './tables/map-sizes.js'
@@ -70,6 +71,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const pins = prepared?.pins
   const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), pins))
   undo.push(() => object.close())
+  if (prepared !== undefined) await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
   const maps = new KernelMaps(object)
   const tables = new KernelTables(maps)
   configure(options, maps, tables, uplinkIndex, mtu, pins)

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { LAYOUT_VERSION } from './layout/structs/config.js'
 import { call } from './native/call.js'
 
@@ -11,28 +11,36 @@ export interface PreparedPins {
   readonly pins: string
   /** Whether there were none of this layout. */
   readonly isNew: boolean
+  /** Folders of dataplanes of other layouts. */
+  readonly older: readonly string[]
+  /** Takes those away. What they say of qdiscs that were made for filters goes on to be said: filters that no pin holds are still there. */
+  readonly takeAwayOlder: () => void
   readonly undo: () => void
 }
 
 /**
- * Makes the directory that pins go to, on a BPF file system: the one that `directory` lies on, or one mounted there. What a dataplane of another layout
- * has left is taken away.
+ * Makes the directory that pins go to, on a BPF file system: the one that `directory` lies on, or one mounted there.
  *
  * @throws LinuxError when none can be mounted
  */
 export function preparePins(directory: string): PreparedPins {
   const isMounted = call((native) => native.bpffsEnsure(directory))
   if (isMounted) mkdirSync(join(directory, MOUNTED), { mode: 0o700 })
-  const current = `layout-${LAYOUT_VERSION}`
-  for (const name of readdirSync(directory)) if (name.startsWith('layout-') && name !== current) removeFolder(join(directory, name))
   const pins = pinsOf(directory)
+  const older = readdirSync(directory).filter((name) => name.startsWith('layout-') && name !== basename(pins))
   // Pins that were there belong to a dataplane that may still forward.
   const isNew = mkdirSync(pins, { recursive: true, mode: 0o700 }) !== undefined
   const undo = (): void => {
     if (isMounted) removePins(directory)
     else if (isNew) removeFolder(pins)
   }
-  return { pins, isNew, undo }
+  const takeAwayOlder = (): void => {
+    for (const folder of older.map((name) => join(directory, name))) {
+      for (const marker of markersIn(folder)) mkdirSync(join(pins, marker), { recursive: true, mode: 0o700 })
+      removeFolder(folder)
+    }
+  }
+  return { pins, isNew, older, takeAwayOlder, undo }
 }
 
 /** Where the pins of this layout are. */
@@ -49,11 +57,18 @@ export function removePins(directory: string): void {
 }
 
 function removeFolder(folder: string): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name)
-    // A directory marks a qdisc that was made for a filter.
-    if (entry.isDirectory()) rmdirSync(path)
+  const markers = new Set(markersIn(folder))
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    if (markers.has(name)) rmdirSync(path)
     else unlinkSync(path)
   }
   rmdirSync(folder)
+}
+
+/** Directories among pins: each marks a qdisc that was made for a filter. */
+function markersIn(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
 }

@@ -1,12 +1,14 @@
 import { DataplaneError, RouteBatch, type DataplaneState, type FibTransaction } from '@heddle/core'
 import { comparable } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, EbpfVerifierError, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
+import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError } from '@heddle/linux'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import { BPF_OBJECT } from '../src/bpf-object.js'
 import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import { call } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
@@ -231,24 +233,39 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     },
   )
 
-  it('takes away what a version with other layouts has left, and has its devices again when they are asked for', async () => {
-    const pinDirectory = lab.path('older')
-    const older = await lab.open({ pinDirectory })
-    await older.apply(transaction(7))
-    for (const port of PODS.keys()) await lab.attach(older, port)
-    expect(await lab.ping()).toContain(' 2 received')
-    await older.close({ keep: true })
-    renameSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`), join(pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
+  // Filters of clsact, which no pin holds, went on with the tables of before: of endpoints, and of policies, that nobody knew any more.
+  it.each<[EbpfFeatureName[]]>(hasTcx ? [[[]], [['tcx']]] : [[['tcx']]])(
+    'takes away what a version with other layouts has left, says so, and has its devices again when they are asked for (without %s)',
+    async (without) => {
+      const pinDirectory = lab.path(`older-${without.join()}`)
+      const devices = 'veth'
+      const older = await lab.open({ pinDirectory, without, devices })
+      await older.apply(transaction(7))
+      for (const port of PODS.keys()) await lab.attach(older, port)
+      expect(await lab.ping()).toContain(' 2 received')
+      await older.close({ keep: true })
+      renameSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`), join(pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
+      expect(await lab.ping()).toContain(' 2 received')
 
-    const newer = await lab.open({ pinDirectory })
-    expect(readdirSync(pinDirectory).filter((name) => name.startsWith('layout-'))).toEqual([`layout-${LAYOUT_VERSION}`])
-    expect(await newer.dump()).toMatchObject({ generation: 0, vrfs: [], devices: [] })
-    await newer.apply(transaction(1))
-    for (const port of PODS.keys()) await lab.attach(newer, port)
-    expect(await lab.ping()).toContain(' 2 received')
-    await newer.close()
-    expect(isMounted(pinDirectory)).toBe(false)
-  })
+      const warn = vi.fn<Logger['warn']>()
+      const newer = await lab.open({ pinDirectory, without, devices, logger: { ...silentLogger, warn } })
+      expect(warn.mock.calls[0]).toEqual([
+        expect.stringContaining('nothing is forwarded until they are programmed anew'),
+        { found: [`layout-${LAYOUT_VERSION - 1}`], remedy: expect.stringContaining('drain') },
+      ])
+      expect(readdirSync(pinDirectory).filter((name) => name.startsWith('layout-'))).toEqual([`layout-${LAYOUT_VERSION}`])
+      expect(await newer.dump()).toMatchObject({ generation: 0, vrfs: [], devices: [] })
+      expect(lab.inHost('tc', 'qdisc', 'show')).not.toMatch(/clsact .* dev hd/)
+      expect(await lab.ping(1)).toContain(' 0 received')
+      await newer.apply(transaction(1))
+      for (const port of PODS.keys()) await lab.attach(newer, port)
+      expect(await lab.ping()).toContain(' 2 received')
+      await newer.close()
+      expect(isMounted(pinDirectory)).toBe(false)
+      expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
+      expect(lab.inHost('tc', 'qdisc', 'show')).not.toContain('clsact')
+    },
+  )
 
   it('leaves no file system and no pin behind when it cannot be opened, and lets be what was there', async () => {
     const [fresh, kept] = [lab.path('refused'), lab.path('refused-later')]
@@ -263,6 +280,31 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     }
     expect([fresh, kept].map(isMounted)).toEqual([false, true])
     expect((await (await lab.open({ pinDirectory: kept })).dump()).generation).toBe(1)
+  })
+
+  // The tables of the other layout were taken away first.
+  it('lets go on what a version with other layouts has left, when it cannot be opened', async () => {
+    const pinDirectory = lab.path('older-refused')
+    const older = await lab.open({ pinDirectory })
+    await older.apply(transaction(7))
+    for (const port of PODS.keys()) await lab.attach(older, port)
+    await older.close({ keep: true })
+    const [layout, other] = [LAYOUT_VERSION, LAYOUT_VERSION - 1].map((version) => join(pinDirectory, `layout-${version}`))
+    renameSync(layout, other)
+    const pins = readdirSync(other)
+    process.env['HEDDLE_EBPF_OBJECT_PATH'] = lab.path('refused-later.o')
+    writeFileSync(lab.path('refused-later.o'), withFirstInstruction(readFileSync(BPF_OBJECT), [0x95, 0, 0, 0, 0, 0, 0, 0]))
+    try {
+      expect(await codeOf(lab.open({ pinDirectory }))).toBe('dataplane.device')
+    } finally {
+      delete process.env['HEDDLE_EBPF_OBJECT_PATH']
+    }
+    expect([existsSync(layout), readdirSync(other)]).toEqual([false, pins])
+    expect(await lab.ping()).toContain(' 2 received')
+    renameSync(other, layout)
+    const again = await lab.open({ pinDirectory })
+    expect((await again.dump()).generation).toBe(7)
+    await again.close()
   })
 
   it('tells of a device whose namespace ends', async () => {
@@ -301,7 +343,7 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
   })
 
   it('says what the verifier said of a program that it refuses, and of which instruction', async () => {
-    const object = readFileSync(new URL('../bpf/heddle.bpf.o', import.meta.url))
+    const object = readFileSync(BPF_OBJECT)
     // `exit` first of all: the program returns what it never set.
     const changed = withFirstInstruction(object, [0x95, 0, 0, 0, 0, 0, 0, 0])
     const attempt = (): unknown => call((native) => native.objectLoad(changed, { fib: 1024, routes: 1 }))
