@@ -1,6 +1,7 @@
 import {
   DATAPLANE_FEATURES,
   ENCAPSULATIONS,
+  runsOf,
   type ApplyReport,
   type CounterSnapshot,
   type DataplaneEvent,
@@ -10,6 +11,7 @@ import {
   type Encapsulation,
   type FibTransaction,
   type ObjectChanges,
+  type RouteRun,
 } from '@heddle/core'
 import type { Clock } from '@heddle/io'
 import { ETHERNET_HEADER_SIZE } from '@heddle/wire'
@@ -93,6 +95,8 @@ export class ForwardingEngine {
   readonly #sequences: Sequences
   readonly #tracer: Tracer | undefined
   readonly #errorLimit: TokenBucket | undefined
+  /** The transaction that was found valid last, and the runs of its routes, which are found once; until it is programmed. */
+  #judged: { readonly transaction: FibTransaction; readonly runs: readonly RouteRun[] } | undefined
 
   constructor(options: ForwardingOptions) {
     const { clock, epoch = 0, observe, outer = 'socket' } = options
@@ -135,9 +139,11 @@ export class ForwardingEngine {
     return report
   }
 
-  /** Validates the whole transaction. What it would report is the report of `commit`. */
+  /** Validates the whole transaction, which stays as it is until it is programmed. What it would report is the report of `commit`. */
   judge(transaction: FibTransaction): ApplyReport {
-    const failures = validate(this.#tables, transaction, this.#limits, this.#features, this.#context.encapsulations)
+    const runs = runsOf(transaction.routes)
+    const failures = validate(this.#tables, transaction, runs, this.#limits, this.#features, this.#context.encapsulations)
+    this.#judged = failures.length > 0 ? undefined : { transaction, runs }
     return { status: failures.length > 0 ? 'refused' : 'applied', generation: transaction.generation, failures }
   }
 
@@ -152,7 +158,9 @@ export class ForwardingEngine {
 
   /** Programs a transaction that another engine with the same tables and limits has found valid. */
   program(transaction: FibTransaction): void {
-    this.#tables.program(transaction)
+    const judged = this.#judged
+    this.#judged = undefined
+    this.#tables.program(transaction, judged?.transaction === transaction ? judged.runs : undefined)
   }
 
   /** Makes a dumped state what is programmed, without asking whether it is valid: a dataplane has held it. For a new engine. */

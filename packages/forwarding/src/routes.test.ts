@@ -1,4 +1,4 @@
-import { FibTable, NO_GROUP, NO_MATCH, RouteBatch, type Prefixes4, type Values4 } from '@heddle/core'
+import { FibTable, inParts4, NO_GROUP, NO_MATCH, RouteBatch, runsOf, type Prefixes4, type Values4 } from '@heddle/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { programRoutes, RouteUses, type RouteTable } from './routes.js'
@@ -6,16 +6,21 @@ import { programRoutes, RouteUses, type RouteTable } from './routes.js'
 /** Few groups, so that routes come in runs. */
 const group = fc.constantFrom(NO_GROUP, 1, 2, 0x7fff_fffe)
 
-/** A table that takes many removals at once, too. */
+/** A table that takes many removals at once, too, and knows of parts whose routes are alike. */
 function taking(table: FibTable): RouteTable {
-  const deleteAll4 = ({ addresses, lengths, values }: Values4, told: (part: Prefixes4) => void): void => {
-    const before = Int32Array.from(addresses, (address, row) => {
-      const had = table.get(4, address, 0, 0, 0, lengths[row])
-      table.delete(4, address, 0, 0, 0, lengths[row])
-      return had
+  const setAll4 = (routes: Values4, told: (part: Prefixes4) => void): void =>
+    table.setAll4(routes, (part) => {
+      part.areAlike = new Set(part.before).size === 1 && new Set(part.values).size === 1
+      told(part)
     })
-    told({ addresses, lengths, values, before })
-  }
+  const deleteAll4 = (routes: Values4, told: (part: Prefixes4) => void): void =>
+    inParts4(routes, (part) => {
+      for (const [row, address] of part.addresses.entries()) {
+        part.before[row] = table.get(4, address, 0, 0, 0, part.lengths[row])
+        table.delete(4, address, 0, 0, 0, part.lengths[row])
+      }
+      told(part)
+    })
   return {
     get size() {
       return table.size
@@ -26,7 +31,7 @@ function taking(table: FibTable): RouteTable {
     forEach: (visit) => table.forEach(visit),
     lookup4: (w0) => table.lookup4(w0),
     lookup6: (...words) => table.lookup6(...words),
-    setAll4: (...routes) => table.setAll4(...routes),
+    setAll4,
     deleteAll4,
   }
 }
@@ -47,7 +52,7 @@ test('how many routes lead to a group is told of many at once as of each by itse
           oracle.move(had, to === NO_GROUP ? NO_MATCH : to)
         }
       const many = taking(table)
-      programRoutes(routes, () => many, uses)
+      programRoutes(routes, runsOf(routes), () => many, uses)
       const tallies = (of: RouteUses): number[] => [of.count, ...[1, 2, 0x7fff_fffe].map((id) => of.of(id))]
       expect([...tallies(uses), table.size]).toEqual([...tallies(oracle), truth.size])
     }),

@@ -1,4 +1,4 @@
-import { NO_GROUP, NO_MATCH, RouteRuns, type FibTable, type Prefixes4, type RouteBatch, type Values4 } from '@heddle/core'
+import { NO_GROUP, NO_MATCH, type FibTable, type Prefixes4, type RouteBatch, type RouteRun, type Values4 } from '@heddle/core'
 
 /** What the engine asks of a VRF's routes; a `FibTable` is one. */
 export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'forEach' | 'lookup4' | 'lookup6'> &
@@ -11,8 +11,6 @@ export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'for
 
 /** Routes that one call goes through; see `validate/routes.ts`. */
 const ROUTES_AT_ONCE = 512
-/** Rows of one VRF from which on they are set together. */
-export const MANY = 512
 
 /** How many routes there are, and how many lead to each group. */
 export class RouteUses {
@@ -26,8 +24,12 @@ export class RouteUses {
     return this.#byGroup[group] ?? 0
   }
 
-  /** Routes lead from one group to another each; see `move`. `NO_GROUP` is as `NO_MATCH`. */
-  moveAll(before: Int32Array, after: Uint32Array): void {
+  /** Routes lead from what they had to what they have; see `move`. `NO_GROUP` is as `NO_MATCH`. */
+  moveAll({ before, values: after, areAlike }: Prefixes4): void {
+    if (areAlike) {
+      this.move(before[0], after[0], after.length)
+      return
+    }
     for (let first = 0; first < before.length; first += ROUTES_AT_ONCE)
       this.#moveSome(before, after, first, Math.min(first + ROUTES_AT_ONCE, before.length))
   }
@@ -60,20 +62,34 @@ export class RouteUses {
   }
 }
 
-/** Programs the rows of a batch, in order. What names a VRF that is not there is passed over: the transaction that removes a VRF may remove its routes. */
-export function programRoutes(routes: RouteBatch, fibOf: (vrf: number) => RouteTable | undefined, uses: RouteUses): void {
-  const runs = new RouteRuns(routes)
-  const told = ({ before, values }: Prefixes4): void => uses.moveAll(before, values)
-  for (let row = 0; row < routes.count;) {
-    const end = runs.take(row)
-    const fib = fibOf(routes.vrf[row])
-    const isSet = routes.group[row] !== NO_GROUP
-    const isMany = end - row >= MANY
-    if (isMany && isSet && fib?.setAll4 !== undefined) fib.setAll4(runs.routes, told)
-    else if (isMany && !isSet && fib?.deleteAll4 !== undefined) fib.deleteAll4(runs.routes, told)
-    else if (fib !== undefined) for (let at = row; at < end; at++) programRow(routes, at, fib, uses)
-    row = end
+/**
+ * Programs the rows of a batch, in order. What names a VRF that is not there is passed over: the transaction that removes a VRF may remove its routes.
+ *
+ * @param runs those of the batch
+ */
+export function programRoutes(
+  routes: RouteBatch,
+  runs: readonly RouteRun[],
+  fibOf: (vrf: number) => RouteTable | undefined,
+  uses: RouteUses,
+): void {
+  const singly = (first: number, end: number): void => {
+    for (let row = first; row < end; row++) {
+      const fib = fibOf(routes.vrf[row])
+      if (fib !== undefined) programRow(routes, row, fib, uses)
+    }
   }
+  const told = (part: Prefixes4): void => uses.moveAll(part)
+  let row = 0
+  for (const { first, end, vrf, isRemoval, routes: many } of runs) {
+    singly(row, first)
+    row = end
+    const fib = fibOf(vrf)
+    if (isRemoval && fib?.deleteAll4 !== undefined) fib.deleteAll4(many, told)
+    else if (!isRemoval && fib?.setAll4 !== undefined) fib.setAll4(many, told)
+    else singly(first, end)
+  }
+  singly(row, routes.count)
 }
 
 function programRow({ family, address, length, group }: RouteBatch, row: number, fib: RouteTable, uses: RouteUses): void {

@@ -15,7 +15,7 @@ import type {
   VniObject,
   VrfObject,
 } from '@heddle/core'
-import { FibTable, keepsFlows, NO_MATCH, RouteBatch } from '@heddle/core'
+import { FibTable, keepsFlows, NO_MATCH, RouteBatch, runsOf } from '@heddle/core'
 import { ObjectCounters, PortCounters } from './counters.js'
 import type { FlowMemory } from './flow/flow-memory.js'
 import { NatTable } from './nat/nat-table.js'
@@ -127,8 +127,8 @@ export class Tables {
     this.policyFlows = new PolicyFlows(flows, flowMemory)
   }
 
-  /** Programs a transaction that was found valid. */
-  program(transaction: FibTransaction): void {
+  /** Programs a transaction that was found valid. @param runs those of its routes */
+  program(transaction: FibTransaction, runs = runsOf(transaction.routes)): void {
     if (changesObjects(transaction)) this.version++
     const isOfNode = this.#concernsNode(transaction.ports)
     for (const id of removedIn(transaction.vrfs, idOf)) {
@@ -185,7 +185,7 @@ export class Tables {
     this.#programMirrors(transaction)
     this.#programPolicies(transaction)
     this.#programServices(transaction)
-    programRoutes(transaction.routes, (vrf) => this.vrfs.get(vrf)?.fib, this.routeUses)
+    programRoutes(transaction.routes, runs, (vrf) => this.vrfs.get(vrf)?.fib, this.routeUses)
     if (isOfNode) this.#derive()
     this.generation = transaction.generation
   }

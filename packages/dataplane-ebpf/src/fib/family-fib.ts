@@ -39,7 +39,7 @@ export class FamilyFib {
   #list = -1
   #trie: StrideTrie | undefined
   /** Rows of prefixes of full length. */
-  #hosts = new HostRows(false)
+  #hosts = new HostRows()
   /** Why there was no room for the large form, and what memory had been given back until then: it is not built again for every route. */
   #refused: { readonly error: FibFullError; readonly given: number } | undefined
   /** Root that programs were told of. */
@@ -121,21 +121,23 @@ export class FamilyFib {
    * @throws FibFullError when the memory or the rows may not have room for all of them; then nothing has changed that a lookup could see
    */
   setAll4(routes: Values4, told: (part: Prefixes4) => void): void {
-    const { addresses } = routes
+    const { length: count } = routes.lengths
     const { room } = this.#rows
-    if (addresses.length > room && this.missing4(routes, room + 1) > room) throw this.#noRow()
+    if (count > room && this.missing4(routes, room + 1) > room) throw this.#noRow()
     try {
       const trie = this.#trieFor(routes)
       trie.reserve4(routes)
       const hosts = new HostRowWriter(this.vrf, this.#rows, this.#hosts)
       inParts4(routes, (part) => {
-        if (routes.hosts < addresses.length) this.#setPrefixes4(part)
+        if (routes.hosts < count) this.#setPrefixes4(part)
         const before = hosts.total
         try {
+          hosts.areAlike = true
           trie.insertAll4(part, hosts)
         } finally {
           this.#count(this.#bits, hosts.total - before)
         }
+        part.areAlike = hosts.areAlike && routes.hosts === count
         told(part)
       })
     } catch (error) {
@@ -146,8 +148,9 @@ export class FamilyFib {
   }
 
   /** Sets the prefixes of a part that are no hosts in their rows. */
-  #setPrefixes4({ addresses, lengths, values, before }: Prefixes4): void {
-    const added = this.#rows.setAll4(this.vrf, { addresses, lengths, values, before })
+  #setPrefixes4(part: Prefixes4): void {
+    const { lengths, before } = part
+    const added = this.#rows.setAll4(this.vrf, part)
     let next = 0
     for (let index = 0; index < lengths.length; index++)
       if (lengths[index] < HOST4 && before[index] === NO_MATCH) this.#remember(added[next++], lengths[index])
@@ -225,7 +228,7 @@ export class FamilyFib {
     if (this.#trie !== undefined) this.#memory.leave(this.#trie.words)
     this.#trie = undefined
     this.#refused = undefined
-    this.#hosts = new HostRows(false)
+    this.#hosts = new HostRows()
     this.size = 0
   }
 
@@ -237,28 +240,28 @@ export class FamilyFib {
   /** The trie in the form that fits when these prefixes are in it, too. */
   #trieFor(routes: Values4): StrideTrie {
     const more = LARGE - this.size
-    if (this.#trie?.rootBits !== 16 && routes.addresses.length >= more && this.missing4(routes, more) >= more) this.#enlarge()
+    if (this.#trie?.rootBits !== 16 && routes.lengths.length >= more && this.missing4(routes, more) >= more) this.#enlarge()
     return this.#ownTrie()
   }
 
   /** How many of many IPv4 prefixes are not there; one that is named twice counts twice. @param most about so many are counted, or all */
-  missing4({ addresses, lengths }: Values4, most: number): number {
-    if (this.size === 0) return addresses.length
+  missing4({ words, stride, lengths }: Values4, most: number): number {
+    if (this.size === 0) return lengths.length
     let missing = 0
-    for (let first = 0; first < addresses.length && missing < most; first += AT_ONCE) {
+    for (let first = 0; first < lengths.length && missing < most; first += AT_ONCE) {
       const end = first + AT_ONCE
-      missing += this.#missingAmong(addresses.subarray(first, end), lengths.subarray(first, end))
+      missing += this.#missingAmong(words.subarray(first * stride, end * stride), stride, lengths.subarray(first, end))
     }
     return missing
   }
 
-  #missingAmong(addresses: Uint32Array, lengths: Uint8Array): number {
+  #missingAmong(words: Uint32Array, stride: number, lengths: Uint8Array): number {
     const trie = this.#ownTrie()
     let missing = 0
     let block = -1
     let base = -1
-    for (let row = 0; row < addresses.length; row++) {
-      const address = addresses[row] | 0
+    for (let row = 0; row < lengths.length; row++) {
+      const address = words[row * stride] | 0
       if (lengths[row] < HOST4) {
         if (this.#rows.find(this.vrf, 4, address, 0, 0, 0, lengths[row]) < 0) missing++
         continue
@@ -318,7 +321,7 @@ export class FamilyFib {
 
   #buildLarge(): void {
     const trie = new StrideTrie(16, this.#bits, this.#memory)
-    const hosts = new HostRows(true)
+    const hosts = new HostRows()
     try {
       const move = (row: number): void => {
         const { w0, w1, w2, w3, length, group } = this.#rows.at(row)

@@ -1,5 +1,5 @@
-import type { HostWriter, Prefixes4 } from '@heddle/core'
-import type { HostRows } from './host-rows.js'
+import { NO_MATCH, type HostWriter, type Prefixes4 } from '@heddle/core'
+import { LEAST_START, type HostRows } from './host-rows.js'
 import { ROW_ADDRESS, ROW_GROUP, ROW_PREFIX, ROW_VRF, ROW_WORDS } from './route-index.js'
 import { HOST4, type RouteRows } from './route-rows.js'
 
@@ -11,6 +11,8 @@ export class HostRowWriter implements HostWriter {
   added = 0
   /** How many were new in all. */
   total = 0
+  /** Whether all that were written since this was set, from the first of their part on, had the same value, or none, and got the same one. */
+  areAlike = true
 
   /** @param hosts of the trie */
   constructor(vrf: number, rows: RouteRows, hosts: HostRows) {
@@ -30,13 +32,18 @@ export class HostRowWriter implements HostWriter {
     const addressAt = ROW_ADDRESS
     const groupAt = ROW_GROUP
     const prefix = HOST4
-    const page = this.#hosts.pageOf(base >>> this.#hosts.pageBits)
-    const place = base & this.#hosts.mask
+    const hosts = this.#hosts
+    const leastStart = LEAST_START
+    let start = hosts.startOf(base) | 0
     const block = addresses[first] >>> 8
     const takesFree = table.hasFree
     let next = table.next | 0
     let row = first | 0
     let added = 0
+    // Each is compared with the one before it.
+    let had = first > 0 ? before[first - 1] : this.#valueOf(words, sources, base + (addresses[first] & 0xff))
+    let has = values[first > 0 ? first - 1 : 0] | 0
+    let differing = 0
     for (; row < addresses.length; row++) {
       const address = addresses[row] | 0
       if (address >>> 8 !== block || lengths[row] !== 32) break
@@ -44,12 +51,20 @@ export class HostRowWriter implements HostWriter {
       const entry = (base + host) | 0
       const value = values[row] | 0
       if (sources[entry] === 33) {
-        before[row] = (words[entry] - 1) | 0
+        const group = (words[entry] - 1) | 0
+        before[row] = group
+        differing |= (group ^ had) | (value ^ has)
+        had = group
+        has = value
         words[entry] = value + 1
-        rows[Math.imul(page[place + host], width) + groupAt] = value
+        const own = start >= leastStart ? start + host : hosts.get(entry)
+        rows[Math.imul(own, width) + groupAt] = value
         continue
       }
       before[row] = -1
+      differing |= ~had | (value ^ has)
+      had = -1
+      has = value
       sources[entry] = 33
       words[entry] = value + 1
       const own = takesFree ? table.take() : next
@@ -59,12 +74,21 @@ export class HostRowWriter implements HostWriter {
       rows[at + addressAt] = address
       rows[at + groupAt] = value
       rows[at + prefixAt] = prefix // last: from now on the row counts
-      page[place + host] = own
+      if (((own - host) | 0) !== start) {
+        hosts.set(entry, own)
+        start = hosts.startOf(entry) | 0
+      }
       added++
     }
     if (!takesFree) table.next = next
+    if (differing !== 0) this.areAlike = false
     this.added = added
     this.total += added
     return row
+  }
+
+  /** The value of a host by its entry, `NO_MATCH` without one. */
+  #valueOf(words: Uint32Array, sources: Uint8Array, entry: number): number {
+    return sources[entry] === 33 ? words[entry] - 1 : NO_MATCH
   }
 }

@@ -61,10 +61,11 @@ describe('rows of routes', () => {
         for (const _ of rows.restore());
       }
       const [values, addresses, before] = [Uint32Array.of(1), Uint32Array.of(0x0a00_0005), Int32Array.of(9)]
-      const hosts = new HostRows(true)
+      const hosts = new HostRows()
       const writer = new HostRowWriter(2, rows, hosts)
       const [words, lengths] = [new Uint32Array(512), new Uint8Array(512)]
-      expect(writer.write(words, lengths, 256, { addresses, lengths: Uint8Array.of(32), values, before }, 0)).toBe(1)
+      const part = { addresses, lengths: Uint8Array.of(32), values, before, areAlike: false }
+      expect(writer.write(words, lengths, 256, part, 0)).toBe(1)
       expect([writer.added, before[0], words[261], lengths[261]]).toEqual([1, -1, 2, 33])
       expect(rows.at(hosts.get(261))).toEqual({ vrf: 2, family: 4, w0: 0x0a00_0005, w1: 0, w2: 0, w3: 0, length: 32, group: 1 })
     }

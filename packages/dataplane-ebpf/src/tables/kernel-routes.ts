@@ -1,4 +1,4 @@
-import { NO_MATCH, RouteBatch, type ApplyFailure, type Prefixes4, type Values4 } from '@heddle/core'
+import { inParts4, NO_MATCH, RouteBatch, type ApplyFailure, type Prefixes4, type Values4 } from '@heddle/core'
 import type { RouteTable } from '@heddle/forwarding'
 import type { IpFamily } from '@heddle/wire'
 import { FibFullError } from '../fib/block-memory.js'
@@ -105,13 +105,13 @@ class VrfRoutes implements RouteTable {
   }
 
   setAll4(routes: Values4, told: (part: Prefixes4) => void): void {
-    const { addresses, lengths, values } = routes
-    const singly = (): Prefixes4 => {
-      const before = addresses.map((address, row) => this.set(4, address, 0, 0, 0, lengths[row], values[row]))
-      return { ...routes, before: new Int32Array(before.buffer) }
+    const singly = (part: Prefixes4): void => {
+      const { addresses, lengths, values, before } = part
+      for (let row = 0; row < addresses.length; row++) before[row] = this.set(4, addresses[row], 0, 0, 0, lengths[row], values[row])
+      told(part)
     }
     if (this.#all.isLoading) {
-      told(singly())
+      inParts4(routes, singly)
       return
     }
     this.#all.note(this.#vrf)
@@ -119,7 +119,7 @@ class VrfRoutes implements RouteTable {
       this.#store.of(this.#vrf, 4).setAll4(routes, told)
     } catch (error) {
       if (!(error instanceof FibFullError)) throw error
-      told(singly()) // there is no room for all of them, but for some
+      inParts4(routes, singly) // there is no room for all of them, but for some
     }
   }
 

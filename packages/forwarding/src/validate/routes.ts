@@ -1,5 +1,5 @@
-import { NO_GROUP, NO_MATCH, RouteRuns, type DataplaneLimits, type RouteBatch } from '@heddle/core'
-import { MANY, type RouteTable } from '../routes.js'
+import { NO_GROUP, NO_MATCH, type DataplaneLimits, type RouteBatch, type RouteRun } from '@heddle/core'
+import type { RouteTable } from '../routes.js'
 import type { Tables } from '../tables.js'
 import type { After } from './after.js'
 import type { Fail } from './fail.js'
@@ -10,8 +10,8 @@ import type { Fail } from './fail.js'
  */
 const ROWS_AT_ONCE = 512
 
-/** Rows that are no prefix, routes that would dangle or be too many. */
-export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): void {
+/** Rows that are no prefix, routes that would dangle or be too many. @param runs those of the transaction's batch */
+export function checkRoutes(after: After, runs: readonly RouteRun[], limits: DataplaneLimits, fail: Fail): void {
   const { tables, transaction, vrfs, groups } = after
   const { routes } = transaction
   const name = (row: number): string => `${routes.vrf[row]} ${routes.prefixAt(row)}`
@@ -29,13 +29,21 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
       if (!knownGroups.has(group)) dangling.push([row, `group ${group} does not exist`])
     }
   }
-  const hosts = new HostColumns(routes)
-  for (let row = 0; row < routes.count;) {
-    // Up to borders that words of four rows have as well.
-    const end = Math.min(row - (row % ROWS_AT_ONCE) + ROWS_AT_ONCE, routes.count)
-    row = endOfSound(routes, row, end, hosts.areIn(row, end), knownVrfs, knownGroups)
-    if (row < end) checkRow(row++)
+  const checkRows = (first: number, end: number): void => {
+    for (let row = first; row < end;) {
+      const some = Math.min(row + ROWS_AT_ONCE, end)
+      row = endOfSound(routes, row, some, knownVrfs, knownGroups)
+      if (row < some) checkRow(row++)
+    }
   }
+  const isSound = (run: RouteRun): boolean =>
+    run.isSound && (run.isRemoval || (vrfs.has(run.vrf) && run.groups.every((group) => groups.has(group))))
+  let row = 0
+  for (const run of runs) {
+    checkRows(row, isSound(run) ? run.first : run.end)
+    row = run.end
+  }
+  checkRows(row, routes.count)
   if (isMalformed) return // what cannot be read cannot be counted
   if (dangling.length > 0) {
     const last = lastRows(routes)
@@ -45,7 +53,7 @@ export function checkRoutes(after: After, limits: DataplaneLimits, fail: Fail): 
 
   // What the tables hold is looked at only when something under its routes gets lost, or when there may be too many.
   const room = limits.routes - tables.routeUses.count
-  const mayOverflow = routes.count > room && newRows(tables, routes, room + 1) > room
+  const mayOverflow = routes.count > room && newRows(tables, routes, runs, room + 1) > room
   if (vrfs.lost.length === 0 && groups.lost.length === 0 && !mayOverflow) return
   const change = routeChange(tables, routes)
   const count = tables.routeUses.count + change.count
@@ -81,44 +89,10 @@ class Known {
   }
 }
 
-/** Families and lengths of a batch, four rows a word. */
-class HostColumns {
-  readonly #families: Uint32Array
-  readonly #lengths: Uint32Array
-
-  constructor({ family, length, count }: RouteBatch) {
-    this.#families = wordsOf(family, count)
-    this.#lengths = wordsOf(length, count)
-  }
-
-  /** Whether rows are of IPv4 hosts, as far as one look tells. */
-  areIn(first: number, end: number): boolean {
-    if ((first | end) % 4 !== 0 || end > this.#families.length * 4 || end > this.#lengths.length * 4) return false
-    const families = this.#families
-    const lengths = this.#lengths
-    for (let word = first / 4; word < end / 4; word++) if (families[word] !== 0x04040404 || lengths[word] !== 0x20202020) return false
-    return true
-  }
-}
-
-/** The octets of a column as words; none where they do not lie so. */
-function wordsOf({ buffer, byteOffset }: Uint8Array, count: number): Uint32Array {
-  return byteOffset % 4 === 0 ? new Uint32Array(buffer, byteOffset, count >>> 2) : new Uint32Array(0)
-}
-
 /**
  * The first row from `first` on, before `end`, that is not, at one look, an IPv4 route of a VRF and to a group that will be there, or the removal of one.
- *
- * @param areHosts whether all of them are known to be of IPv4 hosts
  */
-function endOfSound(
-  { vrf, family, address, length, group }: RouteBatch,
-  first: number,
-  end: number,
-  areHosts: boolean,
-  vrfs: Known,
-  groups: Known,
-): number {
+function endOfSound({ vrf, family, address, length, group }: RouteBatch, first: number, end: number, vrfs: Known, groups: Known): number {
   const someVrfs = vrfs.some
   const someGroups = groups.some
   // Words are signed here: a number that may be above 2^31 or below 0 is one of floating point.
@@ -127,10 +101,8 @@ function endOfSound(
   let groupBefore = none
   let row = first
   for (; row < end; row++) {
-    if (!areHosts) {
-      const bits = length[row]
-      if (family[row] !== 4 || bits > 32 || (bits < 32 && address[row * 4] << bits !== 0)) break
-    }
+    const bits = length[row]
+    if (family[row] !== 4 || bits > 32 || (bits < 32 && address[row * 4] << bits !== 0)) break
     const ofVrf = vrf[row] | 0
     const toGroup = group[row] | 0
     if (toGroup === none || (ofVrf === vrfBefore && toGroup === groupBefore)) continue
@@ -149,17 +121,22 @@ function lastRows(routes: RouteBatch): ReadonlyMap<string, number> {
 }
 
 /** Rows that set what is not there, those of no VRF included: as many routes as a batch can add, if each is named once. @param most about so many are counted */
-function newRows({ vrfs }: Tables, routes: RouteBatch, most: number): number {
-  const runs = new RouteRuns(routes)
+function newRows({ vrfs }: Tables, routes: RouteBatch, runs: readonly RouteRun[], most: number): number {
   let found = 0
-  for (let row = 0; row < routes.count && found < most;) {
-    const end = runs.take(row)
-    const fib = vrfs.get(routes.vrf[row])?.fib
-    const isSet = routes.group[row] !== NO_GROUP
-    if (isSet && fib?.missing4 !== undefined && end - row >= MANY) found += fib.missing4(runs.routes, most - found)
-    else if (isSet) for (let at = row; at < end; at++) if (valueOf(routes, at, fib) === NO_MATCH) found++
-    row = end
+  const countSingly = (first: number, end: number): void => {
+    for (let row = first; row < end && found < most; row++)
+      if (routes.group[row] !== NO_GROUP && valueOf(routes, row, vrfs.get(routes.vrf[row])?.fib) === NO_MATCH) found++
   }
+  let row = 0
+  for (const { first, end, vrf, isRemoval, routes: many } of runs) {
+    countSingly(row, first)
+    row = end
+    const fib = vrfs.get(vrf)?.fib
+    if (isRemoval || found >= most) continue
+    if (fib?.missing4 === undefined) countSingly(first, end)
+    else found += fib.missing4(many, most - found)
+  }
+  countSingly(row, routes.count)
   return found
 }
 

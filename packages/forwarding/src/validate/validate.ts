@@ -5,6 +5,7 @@ import {
   type DataplaneLimits,
   type Encapsulation,
   type FibTransaction,
+  type RouteRun,
 } from '@heddle/core'
 import type { Tables } from '../tables.js'
 import { After } from './after.js'
@@ -20,10 +21,13 @@ import { checkPools, checkServices } from './services.js'
 /**
  * What is wrong with a transaction, given the tables that it would change: values out of range, objects that would be too many, and references
  * that would dangle after it. Empty when it may be programmed.
+ *
+ * @param runs those of its routes
  */
 export function validate(
   tables: Tables,
   transaction: FibTransaction,
+  runs: readonly RouteRun[],
   limits: DataplaneLimits,
   features: readonly DataplaneFeature[],
   encapsulations: ReadonlySet<Encapsulation>,
@@ -43,7 +47,7 @@ export function validate(
   checkMirrors(after, limits, encapsulations, fail)
   checkTraces(after, limits, fail)
   checkReferences(after, fail)
-  checkRoutes(after, limits, fail)
+  checkRoutes(after, runs, limits, fail)
   return failures
 }
 

@@ -2,7 +2,8 @@ import { heapMemory, type FibMemory } from './fib-memory.js'
 import { NO_REGIONS, type FamilyRegions } from './fib-reader.js'
 import { HostTable } from './host-table.js'
 import type { Prefixes4, Values4 } from './near.js'
-import { inParts4 } from './parts.js'
+import { inParts4, wholePart4 } from './parts.js'
+import { values4 } from './route-runs.js'
 import { LARGE_ROOT_BITS, NO_MATCH, StrideTrie, type Cover } from './stride-trie.js'
 import { BLOCK_BITS } from './trie-blocks.js'
 
@@ -56,19 +57,35 @@ export class FamilyTable {
 
   /** As `set` for many IPv4 prefixes in turn. @param told gets them part by part, with what `set` returns of each */
   setAll4(routes: Values4, told: (part: Prefixes4) => void): void {
-    const { length } = routes.addresses
     const more = LARGE - this.size
-    if (!this.#isLarge && length >= more && this.#missing(routes, more) >= more) this.#enlarge()
-    if (this.#isLarge && this.#trie !== undefined) this.#setAllIn4(this.#trie, routes, told)
-    else {
-      const counts = countsOf(routes.lengths)
-      this.#reserve4(counts)
-      const prefixes = { ...routes, before: new Int32Array(length) }
-      this.#rememberAll4(prefixes, counts)
-      this.#insertAll4(prefixes)
-      told(prefixes)
+    try {
+      if (!this.#isLarge && routes.lengths.length >= more && this.#missing(routes, more) >= more) this.#enlarge()
+      // Before anything is said of them: there may be no memory.
+      const trie = this.#reserveAll4(routes)
+      if (this.#isLarge && trie !== undefined) this.#setAllIn4(trie, routes, told)
+      else this.#setAllInCompact4(routes, told)
+    } finally {
+      this.#publish() // also of a form that has no room for more
     }
-    this.#publish()
+  }
+
+  /** Makes room for many IPv4 prefixes; returns the trie, if one is needed. */
+  #reserveAll4(routes: Values4): StrideTrie | undefined {
+    for (const [length, count] of countsOf(routes.lengths).entries())
+      if (count > 0 && !this.#isOfTrie(length)) this.#prefixesOf(length).reserve(count)
+    // A compact table has no hosts in its trie.
+    const inTrie = this.#isLarge ? routes : shorterThan(this.bits, routes)
+    if (inTrie.lengths.length === 0) return this.#trie
+    const trie = this.#ownTrie()
+    trie.reserve4(inTrie)
+    return trie
+  }
+
+  #setAllInCompact4(routes: Values4, told: (part: Prefixes4) => void): void {
+    const prefixes = wholePart4(routes)
+    this.#rememberAll4(prefixes)
+    this.#insertAll4(prefixes)
+    told(prefixes)
   }
 
   get(w0: number, w1: number, w2: number, w3: number, length: number): number {
@@ -110,32 +127,25 @@ export class FamilyTable {
   }
 
   /** How many of many IPv4 prefixes are not there; one that is named twice counts twice. @param most that are counted */
-  #missing({ addresses, lengths }: Values4, most: number): number {
-    if (this.size === 0) return Math.min(addresses.length, most)
+  #missing({ words, stride, lengths }: Values4, most: number): number {
+    if (this.size === 0) return Math.min(lengths.length, most)
     let missing = 0
-    for (let row = 0; row < addresses.length && missing < most; row++)
-      if (this.get(addresses[row], 0, 0, 0, lengths[row]) === NO_MATCH) missing++
+    for (let row = 0; row < lengths.length && missing < most; row++)
+      if (this.get(words[row * stride], 0, 0, 0, lengths[row]) === NO_MATCH) missing++
     return missing
   }
 
   #setAllIn4(trie: StrideTrie, routes: Values4, told: (part: Prefixes4) => void): void {
-    // Before anything has changed: there may be no memory.
-    this.#reserve4(countsOf(routes.lengths))
-    trie.reserve4(routes)
     inParts4(routes, (part) => {
-      this.#rememberAll4(part, countsOf(part.lengths))
+      this.#rememberAll4(part)
       this.size += trie.insertAll4(part)
       told(part)
     })
   }
 
-  #reserve4(counts: Uint32Array): void {
-    for (const [length, count] of counts.entries()) if (count > 0 && !this.#isOfTrie(length)) this.#prefixesOf(length).reserve(count)
-  }
-
   /** Sets prefixes for which room was made where they are remembered, and tells what they had there. */
-  #rememberAll4({ addresses, lengths, values, before }: Prefixes4, counts: Uint32Array): void {
-    for (const [length, count] of counts.entries()) {
+  #rememberAll4({ addresses, lengths, values, before }: Prefixes4): void {
+    for (const [length, count] of countsOf(lengths).entries()) {
       if (count === 0 || this.#isOfTrie(length)) continue
       const prefixes = this.#prefixesOf(length)
       if (count === lengths.length) prefixes.setAll4(addresses, values, before)
@@ -153,9 +163,13 @@ export class FamilyTable {
   }
 
   #insert(w0: number, w1: number, w2: number, w3: number, length: number, value: number, isNew: boolean): void {
-    this.#trie ??= new StrideTrie(8, this.bits, this.#memory)
+    const trie = this.#ownTrie()
     this.#setKey(w0, w1, w2, w3)
-    this.#trie.insert(this.#key, length, value, isNew)
+    trie.insert(this.#key, length, value, isNew)
+  }
+
+  #ownTrie(): StrideTrie {
+    return (this.#trie ??= new StrideTrie(8, this.bits, this.#memory))
   }
 
   /** Builds the large form beside the compact one, then reads it. */
@@ -199,6 +213,16 @@ export class FamilyTable {
     key[2] = w2
     key[3] = w3
   }
+}
+
+/** Those of many IPv4 prefixes that are shorter. */
+function shorterThan(bits: number, { words, stride, lengths, values }: Values4): Values4 {
+  const rows = Uint32Array.from(lengths.keys()).filter((row) => lengths[row] < bits)
+  return values4(
+    rows.map((row) => words[row * stride]),
+    Uint8Array.from(rows, (row) => lengths[row]),
+    rows.map((row) => values[row]),
+  )
 }
 
 /** How many prefixes there are of each length. */

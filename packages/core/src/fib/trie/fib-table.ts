@@ -42,11 +42,14 @@ export class FibTable {
    *
    * @param value 0–2^31-2
    * @returns the value that the route had, `NO_MATCH` (-1) for a new one
+   * @throws what the table's memory throws when it grows no more; then the table is as it was
    */
   set(family: IpFamily, w0: number, w1: number, w2: number, w3: number, length: number, value: number): number {
-    const before = this.#of(family).set(w0, w1, w2, w3, length, value)
-    this.#follow()
-    return before
+    try {
+      return this.#of(family).set(w0, w1, w2, w3, length, value)
+    } finally {
+      this.#follow()
+    }
   }
 
   /**
@@ -54,10 +57,14 @@ export class FibTable {
    *
    * @param told gets them part by part, near ones together and equal ones in their order, with what `set` returns of each as `before`; the part is
    * another one behind the call
+   * @throws what the table's memory throws when it grows no more, before anything was told; then the table is as it was
    */
   setAll4(routes: Values4, told: (part: Prefixes4) => void): void {
-    this.#v4.setAll4(routes, told)
-    this.#follow()
+    try {
+      this.#v4.setAll4(routes, told)
+    } finally {
+      this.#follow()
+    }
   }
 
   /** Value of exactly this prefix, `NO_MATCH` (-1) without a route. */

@@ -12,11 +12,11 @@ const LEAP = 32
  * @param words of the trie, its root first @param levels at how many bits of an address a block begins: those of the root, and so on
  */
 export function missingBlocks4(words: Uint32Array, levels: readonly number[], prefixes: Values4): number {
-  const { addresses } = prefixes
+  const { length: count } = prefixes.lengths
   const seen = levels.map((bits) => new Int32Array(2 ** bits / 32))
   let missing = 0
-  for (let row = 0; row < addresses.length; row += ROWS_AT_ONCE) {
-    const end = Math.min(row + ROWS_AT_ONCE, addresses.length)
+  for (let row = 0; row < count; row += ROWS_AT_ONCE) {
+    const end = Math.min(row + ROWS_AT_ONCE, count)
     missing += missingAmong(words, levels, seen, prefixes, row, end)
   }
   return missing
@@ -24,10 +24,10 @@ export function missingBlocks4(words: Uint32Array, levels: readonly number[], pr
 
 /** Of these, the ones on the way of the prefixes from `first` on, before `end`, that no others have had. @param seen by level: those that were on the way of others, a bit each */
 function missingAmong(
-  words: Uint32Array,
+  trie: Uint32Array,
   levels: readonly number[],
   seen: readonly Int32Array[],
-  { addresses, lengths, ascending }: Values4,
+  { words, stride, lengths, ascending }: Values4,
   first: number,
   end: number,
 ): number {
@@ -37,12 +37,13 @@ function missingAmong(
   let longest = 0
   for (let row = first; row < end; row++) {
     // What is beside the row before, and no longer, goes its way.
-    if (addresses[row] >>> 8 === above && lengths[row] <= longest) continue
-    above = addresses[row] >>> 8
+    const address = words[row * stride]
+    if (address >>> 8 === above && lengths[row] <= longest) continue
+    above = address >>> 8
     longest = lengths[row]
-    missing += missingOnWay(words, levels, seen, addresses[row], longest)
+    missing += missingOnWay(trie, levels, seen, address, longest)
     // So does what lies between two that are beside each other, if none is longer.
-    if (longest === HOST) while (row + LEAP < last && addresses[row + LEAP] >>> 8 === above) row += LEAP
+    if (longest === HOST) while (row + LEAP < last && words[(row + LEAP) * stride] >>> 8 === above) row += LEAP
   }
   return missing
 }

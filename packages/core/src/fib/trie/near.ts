@@ -7,8 +7,11 @@ export interface Columns4 {
   readonly values: Uint32Array
 }
 
-/** IPv4 prefixes and the values that they are to have, with what is known of all of them: `RouteRuns` finds them in a batch. */
-export interface Values4 extends Columns4 {
+/** IPv4 prefixes and the values that they are to have, with what is known of all of them: `runsOf` finds them in a batch. */
+export interface Values4 extends Omit<Columns4, 'addresses'> {
+  /** Of row i, the address is word i × `stride`: those of a batch stay where they are. */
+  readonly words: Uint32Array
+  readonly stride: 1 | 4
   /** How many addresses come behind a greater one. */
   readonly stepsBack: number
   /** So many from the first on do not, at least. */
@@ -21,6 +24,8 @@ export interface Values4 extends Columns4 {
 export interface Prefixes4 extends Columns4 {
   /** The value that each had, −1 for none: it is found out. */
   readonly before: Int32Array
+  /** Whether it is known that all of them had the same value, or none, and are to have the same one. */
+  areAlike: boolean
 }
 
 /**
@@ -39,19 +44,18 @@ const ROWS_A_STEP_BACK = 64
  *
  * @returns shift by which an address has the number of its part in its last bits
  */
-export function partingOf({ addresses, stepsBack }: Values4): number | undefined {
-  const count = addresses.length
+export function partingOf({ words, stride, stepsBack, lengths: { length: count } }: Values4): number | undefined {
   if (stepsBack * ROWS_A_STEP_BACK <= count) return undefined
   let differing = 0
   for (let first = 0; first < count; first += ROWS_AT_ONCE)
-    differing |= differingIn(addresses.subarray(first, first + ROWS_AT_ONCE), addresses[0])
+    differing |= differingIn(words.subarray(first * stride, (first + ROWS_AT_ONCE) * stride), stride, words[0])
   return Math.max(0, 32 - PARTS_BITS - Math.clz32(differing))
 }
 
 /** The bits in which any of the addresses is not as another one. */
-function differingIn(addresses: Uint32Array, other: number): number {
+function differingIn(words: Uint32Array, stride: number, other: number): number {
   let differing = 0
-  for (let row = 0; row < addresses.length; row++) differing |= addresses[row] ^ other
+  for (let at = 0; at < words.length; at += stride) differing |= words[at] ^ other
   return differing
 }
 
@@ -59,18 +63,19 @@ function differingIn(addresses: Uint32Array, other: number): number {
  * The same prefixes part by part, those of a part in the order in which they came. Inserted so, they find the trie's words in the cache, where a random order
  * waits for memory at each.
  */
-export function parted({ addresses, lengths, values }: Columns4, shift: number): Columns4 {
-  const count = addresses.length
+export function parted({ words, stride, lengths, values }: Values4, shift: number): Columns4 {
+  const count = lengths.length
   const near = {
     addresses: new Uint32Array(count),
     lengths: new Uint8Array(count),
     values: new Uint32Array(count),
   }
-  const next = startsOf(addresses, shift)
+  const next = startsOf(words, stride, shift)
   const mask = PARTS - 1
   for (let row = 0; row < count; row++) {
-    const at = next[(addresses[row] >>> shift) & mask]++
-    near.addresses[at] = addresses[row]
+    const address = words[row * stride]
+    const at = next[(address >>> shift) & mask]++
+    near.addresses[at] = address
     near.lengths[at] = lengths[row]
     near.values[at] = values[row]
   }
@@ -78,10 +83,10 @@ export function parted({ addresses, lengths, values }: Columns4, shift: number):
 }
 
 /** Where each part begins. */
-function startsOf(addresses: Uint32Array, shift: number): Uint32Array {
+function startsOf(words: Uint32Array, stride: number, shift: number): Uint32Array {
   const starts = new Uint32Array(PARTS)
   const mask = PARTS - 1
-  for (let row = 0; row < addresses.length; row++) starts[(addresses[row] >>> shift) & mask]++
+  for (let at = 0; at < words.length; at += stride) starts[(words[at] >>> shift) & mask]++
   let sum = 0
   for (let part = 0; part < PARTS; part++) {
     sum += starts[part]

@@ -45,7 +45,7 @@ it('many prefixes at once, some of them twice, leave no block behind when each w
   const addresses = Uint32Array.from({ length: 3000 }, (_, index) => (0x0a00_0000 + ((index * 7919) % 1000) * 4099) >>> 0)
   const lengths = new Uint8Array(3000).fill(32)
   const before = Int32Array.from({ length: 3000 }, (_, index) => (index < 1000 ? NO_MATCH : 1))
-  trie.insertAll4({ addresses, lengths, values: new Uint32Array(3000).fill(1), before })
+  trie.insertAll4({ addresses, lengths, values: new Uint32Array(3000).fill(1), before, areAlike: false })
   for (const address of new Set(addresses)) trie.remove(Uint32Array.of(address), 32, undefined)
   expect(trie.words.subarray(0, 2 ** 16).every((entry) => entry === 0)).toBe(true)
 })
@@ -64,9 +64,9 @@ function counting(more: Pick<FibMemory, 'readers' | 'isScarce'> = {}) {
   const load = (first: number, count: number): Uint32Array => {
     const addresses = Uint32Array.from({ length: count }, (_, net) => (first + net) * 0x1_0000)
     const lengths = new Uint8Array(count).fill(24)
-    const prefixes = values4(addresses, lengths, new Uint32Array(count).fill(1))
-    trie.reserve4(prefixes)
-    trie.insertAll4({ ...prefixes, before: new Int32Array(count).fill(NO_MATCH) })
+    const values = new Uint32Array(count).fill(1)
+    trie.reserve4(values4(addresses, lengths, values))
+    trie.insertAll4({ addresses, lengths, values, before: new Int32Array(count).fill(NO_MATCH), areAlike: false })
     return addresses
   }
   return { trie, told, load }
