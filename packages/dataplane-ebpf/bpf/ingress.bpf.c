@@ -13,6 +13,21 @@
 #include "tell.h"
 #include "trace.h"
 
+/*
+ * Whether the kernel could not cut the frame again, and would drop it: it goes by where VXLAN's Ethernet header was, which no program can have it forget, and
+ * behind a label that would be before the tunnel's beginning.
+ */
+static __always_inline int stays_in_vxlan(const struct __sk_buff *skb, const struct work *work)
+{
+	__u32 target = work->target;
+	struct next_hop *hop;
+
+	if (!skb->gso_size || work->outer.encapsulation != VXLAN)
+		return 0;
+	hop = bpf_map_lookup_elem(&next_hops, &target);
+	return hop && hop->encapsulation != VXLAN;
+}
+
 static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *work)
 {
 	int result;
@@ -36,7 +51,12 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 		note(work, work->outer.encapsulation == VXLAN ? NOTE_VNI : NOTE_LABEL, result, work->popped.id, work->popped.action);
 	if (result != GOES_ON)
 		return result;
-	return carry_out(skb, work, deliver_inner(skb, work), work->outer.family);
+	result = deliver_inner(skb, work);
+	if (result == TO_TUNNEL && stays_in_vxlan(skb, work)) {
+		count_drop(DROPPED_JOINED);
+		result = REASON_ENCAPSULATION_UNSUPPORTED;
+	}
+	return carry_out(skb, work, result, work->outer.family);
 }
 
 SEC("classifier")

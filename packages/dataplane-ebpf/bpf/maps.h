@@ -92,6 +92,9 @@ struct {
 	__type(value, struct route_row);
 } routes SEC(".maps");
 
+/* Place behind all reasons, which counts frames that GRO has joined and no label can carry (ingress.bpf.c): the process then has it join no more. */
+#define DROPPED_JOINED (MAX_REASONS - 1)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MAX_REASONS);

@@ -291,10 +291,11 @@ export class EbpfRouter implements EbpfDataplane {
 
   async #look(): Promise<void> {
     if (this.#closed) return
-    const { tables, ports, netlink, transit, uplinkIndex } = this.#parts
+    const { tables, ports, merger, netlink, transit, uplinkIndex } = this.#parts
     try {
       await ports.look()
       await transit.look()
+      await merger?.look()
       for (const { object, message } of await this.#settle()) this.#options.logger.warn(message, { port: object.key })
       const uplink = await netlink.links.get(uplinkIndex)
       const { mtu } = uplink

@@ -1,9 +1,14 @@
 import type { Logger } from '@heddle/io'
 import { LinuxError } from '@heddle/linux'
 import { callAsync } from '../native/call.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
 import { takeAway } from './take-away.js'
 
+/** `DROPPED_JOINED` of `bpf/maps.h`. */
+const DROPPED_JOINED = 63
+
 export interface VxlanMergerOptions {
+  readonly maps: KernelMaps
   readonly netns: string | undefined
   /** Index of the uplink, which makes the device's name this dataplane's own. */
   readonly uplink: number
@@ -13,6 +18,9 @@ export interface VxlanMergerOptions {
 /**
  * A VXLAN device that carries nothing: while its socket is open, the kernel's GRO merges segments of TCP streams in VXLAN before programs see them, which it
  * does for no label. Without it they come one by one. Nothing comes out of it: what reaches its socket is dropped there, whatever the VNI.
+ *
+ * The kernel cannot cut a frame that it has merged once labels carry it. Where a VRF sends one on by labels, there is no device from then on: such frames are
+ * lost until that is seen, and TCP sends them again.
  */
 export class VxlanMerger {
   readonly #options: VxlanMergerOptions
@@ -24,7 +32,7 @@ export class VxlanMerger {
 
   /** Makes the device. Where the kernel refuses, because another socket has the port, say, it goes without. */
   async ensure(): Promise<void> {
-    if (this.#isThere) return
+    if (this.#isThere || this.#hasDoneHarm) return
     this.#isThere = true
     try {
       await callAsync((native) => native.vxlanEnsure(this.#options.netns, this.#name))
@@ -34,9 +42,23 @@ export class VxlanMerger {
     }
   }
 
+  /** Takes the device away once it does harm. */
+  async look(): Promise<void> {
+    if (!this.#isThere || !this.#hasDoneHarm) return
+    await this.remove()
+    const reason = 'a VRF sends some of them on by labels, which the kernel could not cut again'
+    this.#options.logger.warn('Segments that come in by VXLAN are merged no more', { reason })
+  }
+
   async remove(): Promise<void> {
     this.#isThere = false
     await takeAway((native) => native.vxlanRemove(this.#options.netns, this.#name))
+  }
+
+  get #hasDoneHarm(): boolean {
+    const { maps } = this.#options
+    const value = maps.get('drops', DROPPED_JOINED)
+    return value !== undefined && maps.sums(value, 1)[0] > 0
   }
 
   get #name(): string {
