@@ -1,19 +1,17 @@
-import { NO_GROUP, RouteBatch, type FibTransaction, type PolicyObject } from '@heddle/core'
+import { RouteBatch, type FibTransaction, type PolicyObject } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { median } from '../harness/statistics.ts'
-import type { Context, Part } from '../harness/run.ts'
+import type { Part } from '../harness/run.ts'
 import { layOut, NODE, POD } from '../tun/contender.ts'
 import { Namespaces } from '../tun/namespaces.ts'
 import { siteTransaction } from '../tun/start.ts'
-import { mapsOf, NAMES, softwareOf } from './contender.ts'
+import { NAMES, softwareOf } from './contender.ts'
 import { loadObject, words } from './objects.ts'
 
-/** Of `bpf/lookups.bpf.c`. */
-const LOOKUPS = 1024
 const ETHERNET = 14
 
 /** The dataplane's own way to run a program on a frame, which it has for its tests. */
@@ -67,7 +65,7 @@ export function addresses(count: number): Uint32Array {
 }
 
 /** Room for the routes of the site, so that a batch does not grow, as a whole, while it is timed. */
-const SITE_ROUTES = siteTransaction('a').routes.count
+export const SITE_ROUTES = siteTransaction('a').routes.count
 
 export function routesTo(targets: Uint32Array): RouteBatch {
   const batch = new RouteBatch(targets.length + SITE_ROUTES)
@@ -75,21 +73,8 @@ export function routesTo(targets: Uint32Array): RouteBatch {
   return batch
 }
 
-/** Routes to that many hosts one beside the other, as endpoints of a cluster are. */
-function hostsOf(count: number, group = 2): RouteBatch {
-  const batch = new RouteBatch(count + SITE_ROUTES)
-  for (let host = 0; host < count; host++) batch.pushWords(1, 4, 0x1400_0000 + host, 0, 0, 0, 32, group)
-  return batch
-}
-
-function removalOf({ count, address }: RouteBatch): RouteBatch {
-  const batch = new RouteBatch(count + SITE_ROUTES)
-  for (let row = 0; row < count; row++) batch.pushWords(1, 4, address[row * 4], 0, 0, 0, 32, NO_GROUP)
-  return batch
-}
-
 /** The tables of site a with further routes. */
-function withRoutes(generation: number, routes: RouteBatch): FibTransaction {
+export function withRoutes(generation: number, routes: RouteBatch): FibTransaction {
   const tables = siteTransaction('a')
   for (let row = 0; row < tables.routes.count; row++) {
     const at = row * 4
@@ -233,132 +218,6 @@ decided about a flow: of its first packet everything is looked up and judged, an
       }
     } finally {
       bare.close()
-    }
-  },
-}
-
-const LPM = 'kernel LPM trie'
-
-export const fib: Part = {
-  id: 'fib',
-  title: 'A million routes',
-  about: `In one VRF, loaded by the contract's \`apply\` with everything that it checks: hosts one beside the other, and different /24 far apart. The latter are
-looked up at random by a program, so many in one run that the run costs nothing; the time of drawing the addresses is taken off. Memory: what the kernel holds, all of it from the start.`,
-  async run({ quick, progress }: Context) {
-    const count = quick ? 100_000 : 1_000_000
-    await using one = await node(1_100_000, 1_048_576)
-    const { dataplane } = one
-    const targets = addresses(count)
-    await dataplane.apply(withRoutes(1, new RouteBatch()))
-    const load = async (generation: number, routes: RouteBatch): Promise<number> => {
-      const begin = performance.now()
-      const report = await dataplane.apply(withRoutes(generation, routes))
-      if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report.failures.slice(0, 3)))
-      return ((performance.now() - begin) * 1e6) / count
-    }
-    const hosts = hostsOf(count)
-    const applied = await load(2, hosts)
-    const replaced = await load(3, hostsOf(count))
-    const moved = await load(4, hostsOf(count, 1))
-    const withdrawn = await load(5, removalOf(hostsOf(count)))
-    const scattered = await load(6, routesTo(targets))
-    const told = [applied, replaced, moved, withdrawn, scattered].map((ns) => ns.toFixed(0))
-    progress(
-      `apply: ${told[0]} ns a host route, again ${told[1]}, to another group ${told[2]}, gone ${told[3]}; ${told[4]} ns a scattered /24`,
-    )
-
-    const looker = loadObject('lookups', mapsOf(dataplane, one.pins))
-    const { maps } = dataplane.inspect()
-    const octets = (...names: readonly string[]): number =>
-      maps.reduce((sum, map) => (names.includes(map.name) ? sum + map.octets : sum), 0) / (1 << 20)
-    try {
-      for (const [index, target] of targets.entries()) {
-        looker.update('addresses', words(index), words(target + 1))
-        const big = new DataView(new ArrayBuffer(4))
-        big.setUint32(0, target)
-        looker.update('lpm', Uint8Array.of(...words(24), ...new Uint8Array(big.buffer)), words(2))
-      }
-      const rounds = quick ? 1 : 5
-      const figures: Record<'fib' | 'lpm', number[]> = { fib: [], lpm: [] }
-      const per = (program: string): number => looker.testRun(program, new Uint8Array(64), 0, quick ? 100 : 400).duration / LOOKUPS
-      for (let round = 0; round < rounds; round++) {
-        looker.update('progresses', words(0), words(round + 1, count, 0, 0))
-        const idle = per('random_nothing')
-        figures.fib.push(per('random_fib') - idle)
-        figures.lpm.push(per('random_lpm') - idle)
-      }
-      progress(`look-up: ${median(figures.fib).toFixed(1)} ns, LPM ${median(figures.lpm).toFixed(1)} ns`)
-      return {
-        software: [
-          ...softwareOf(['heddle']),
-          { ...softwareOf(['vxlan'])[0], name: LPM, note: 'BPF_MAP_TYPE_LPM_TRIE with the same routes' },
-        ],
-        measures: [
-          {
-            id: 'lookup',
-            title: 'Look-up of a random address',
-            unit: 'ns',
-            better: 'lower',
-            series: [
-              { name: NAMES.heddle, rounds: figures.fib },
-              { name: LPM, rounds: figures.lpm },
-            ],
-            goals: [{ kind: 'times-better', factor: 16.7, than: LPM }],
-          },
-          {
-            id: 'load',
-            title: 'A host route of one transaction',
-            unit: 'ns',
-            better: 'lower',
-            series: [{ name: NAMES.heddle, rounds: [applied] }],
-            goals: [{ kind: 'at-most', limit: 50 }],
-          },
-          {
-            id: 'reload',
-            title: 'A host route that is there already',
-            unit: 'ns',
-            better: 'lower',
-            series: [{ name: NAMES.heddle, rounds: [replaced] }],
-          },
-          {
-            id: 'move',
-            title: 'A host route that gets another group',
-            unit: 'ns',
-            better: 'lower',
-            series: [{ name: NAMES.heddle, rounds: [moved] }],
-          },
-          {
-            id: 'withdraw',
-            title: 'A host route that is withdrawn',
-            unit: 'ns',
-            better: 'lower',
-            series: [{ name: NAMES.heddle, rounds: [withdrawn] }],
-          },
-          {
-            id: 'load-scattered',
-            title: 'A scattered route of one transaction',
-            unit: 'ns',
-            better: 'lower',
-            series: [{ name: NAMES.heddle, rounds: [scattered] }],
-          },
-          {
-            id: 'memory',
-            title: 'Memory of the FIB and its routes',
-            unit: 'MiB',
-            better: 'lower',
-            series: [{ name: NAMES.heddle, rounds: [octets('fib', 'routes')] }],
-          },
-          {
-            id: 'memory-flows',
-            title: 'Memory for a million flows of policies',
-            unit: 'MiB',
-            better: 'lower',
-            series: [{ name: NAMES.heddle, rounds: [octets('flows')] }],
-          },
-        ],
-      }
-    } finally {
-      looker.close()
     }
   },
 }

@@ -1,0 +1,44 @@
+// What transactions of COUNT routes take in a process of its own, the first of them into empty tables as behind a start:
+// `node --expose-gc routes-probe.ts hosts|scattered COUNT`; prints nanoseconds a route as JSON.
+import { NO_GROUP, RouteBatch } from '@heddle/core'
+import { addresses, node, routesTo, SITE_ROUTES, withRoutes } from './kernel.ts'
+
+/** Routes to that many hosts one beside the other, as endpoints of a cluster are. */
+function hostsOf(hosts: number, group = 2): RouteBatch {
+  const batch = new RouteBatch(hosts + SITE_ROUTES)
+  for (let host = 0; host < hosts; host++) batch.pushWords(1, 4, 0x1400_0000 + host, 0, 0, 0, 32, group)
+  return batch
+}
+
+function removalOf({ count: rows, address }: RouteBatch): RouteBatch {
+  const batch = new RouteBatch(rows + SITE_ROUTES)
+  for (let row = 0; row < rows; row++) batch.pushWords(1, 4, address[row * 4], 0, 0, 0, 32, NO_GROUP)
+  return batch
+}
+
+const [kind, count] = [process.argv[2], Number(process.argv[3])]
+/** Each finds what the one before it has left. */
+const batches: Readonly<Record<string, () => RouteBatch>> =
+  kind === 'scattered'
+    ? { 'load-scattered': () => routesTo(addresses(count)) }
+    : {
+        load: () => hostsOf(count),
+        reload: () => hostsOf(count),
+        move: () => hostsOf(count, 1),
+        withdraw: () => removalOf(hostsOf(count)),
+      }
+
+await using one = await node(Math.ceil(count * 1.1))
+const { dataplane } = one
+let generation = 1
+await dataplane.apply(withRoutes(generation, new RouteBatch()))
+const figures: Record<string, number> = {}
+for (const [name, batch] of Object.entries(batches)) {
+  const transaction = withRoutes(++generation, batch())
+  globalThis.gc?.() // what the making of the batch has left behind is none of its routes'
+  const begin = performance.now()
+  const report = await dataplane.apply(transaction)
+  figures[name] = ((performance.now() - begin) * 1e6) / count
+  if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report.failures.slice(0, 3)))
+}
+console.log(JSON.stringify(figures))
