@@ -1,5 +1,6 @@
 import { NO_MATCH, RouteBatch, type Prefixes4 } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
+import { FreeRows } from './free-rows.js'
 import { ROW_ADDRESS, ROW_GROUP, ROW_PREFIX, ROW_VRF, ROW_WORDS, RouteIndex } from './route-index.js'
 
 /** Prefixes whose places are fetched together; what they need stays in the first cache. */
@@ -29,7 +30,7 @@ export class RouteRows {
   /** All rows. */
   readonly words: Int32Array
   readonly #index: RouteIndex
-  readonly #free: number[] = []
+  readonly #free = new FreeRows()
   /** The first of the rows that were never taken; they are zero. */
   next = 0
   readonly capacity: number
@@ -101,7 +102,7 @@ export class RouteRows {
   }
 
   #write(vrf: number, prefix: number, w0: number, w1: number, w2: number, w3: number, group: number): number {
-    const row = this.#free.length > 0 ? (this.#free.pop() as number) : this.next++
+    const row = this.#free.length > 0 ? this.#free.pop() : this.next++
     const at = row * ROW_WORDS
     const words = this.words
     words[at + ROW_VRF] = vrf
@@ -121,7 +122,7 @@ export class RouteRows {
 
   /** A row of zeros to be written; there must be room. */
   take(): number {
-    return this.#free.length === 0 ? this.next++ : this.#cleared(this.#free.pop() as number)
+    return this.#free.length === 0 ? this.next++ : this.#cleared(this.#free.pop())
   }
 
   #cleared(row: number): number {
