@@ -34,6 +34,7 @@ import type { NativeLock } from './native/binding.js'
 import type { Mirrors } from './observe/mirrors.js'
 import type { Traces } from './observe/traces.js'
 import { call } from './native/call.js'
+import { deleteUnclaimed } from './older-layout.js'
 import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
@@ -76,6 +77,8 @@ interface Parts {
   readonly traces: Traces
   readonly events: EventQueue<DataplaneEvent>
   readonly uplinkIndex: number
+  /** Names of devices that a dataplane of another layout has left. */
+  readonly olderDevices: ReadonlySet<string>
   /** To detach the ingress program by. */
   readonly attachment: number
   readonly transit: Transit
@@ -197,10 +200,11 @@ export class EbpfRouter implements EbpfDataplane {
 
   /** Everything in the kernel that is not to go on. */
   async #dismantle(): Promise<void> {
-    const { maps, ports, merger, transit, attachment } = this.#parts
+    const { maps, ports, merger, transit, attachment, netlink, olderDevices } = this.#parts
     const { pinDirectory } = this.#options
     await allOf([
       () => ports.detachAll('closed'),
+      () => deleteUnclaimed(netlink, olderDevices),
       () => merger?.remove(),
       () => transit.detach(),
       () => takeAway(() => maps.object.detach(attachment)),

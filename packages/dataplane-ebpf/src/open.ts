@@ -71,7 +71,8 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const pins = prepared?.pins
   const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), pins))
   undo.push(() => object.close())
-  if (prepared !== undefined) await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
+  const olderDevices =
+    prepared === undefined ? new Set<string>() : await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
   const maps = new KernelMaps(object)
   const tables = new KernelTables(maps)
   configure(options, maps, tables, uplinkIndex, mtu, pins)
@@ -145,6 +146,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     traces,
     events,
     uplinkIndex,
+    olderDevices,
     attachment,
     transit,
   })

@@ -6,13 +6,17 @@ import { call } from './native/call.js'
 /** Says that the file system was mounted by a dataplane, which then takes it away too. A BPF file system has no files but pins, hence a directory. */
 const MOUNTED = 'mounted-by-heddle'
 
+/** Begins the names of what belongs to a port's device, whose number follows. */
+const LINK = 'link-'
+
 /** Where pins go, and how what was made for them is taken back. */
 export interface PreparedPins {
   readonly pins: string
   /** Whether there were none of this layout. */
   readonly isNew: boolean
-  /** Folders of dataplanes of other layouts. */
+  /** Folders of dataplanes of other layouts, and the ports that had a device in these. */
   readonly older: readonly string[]
+  readonly olderPorts: readonly number[]
   /** Takes those away. What they say of qdiscs that were made for filters goes on to be said: filters that no pin holds are still there. */
   readonly takeAwayOlder: () => void
   readonly undo: () => void
@@ -34,13 +38,16 @@ export function preparePins(directory: string): PreparedPins {
     if (isMounted) removePins(directory)
     else if (isNew) removeFolder(pins)
   }
+  const olderPorts = older
+    .flatMap((name) => readdirSync(join(directory, name)))
+    .flatMap((name) => (name.startsWith(LINK) ? [Number(name.slice(LINK.length))] : []))
   const takeAwayOlder = (): void => {
     for (const folder of older.map((name) => join(directory, name))) {
       for (const marker of markersIn(folder)) mkdirSync(join(pins, marker), { recursive: true, mode: 0o700 })
       removeFolder(folder)
     }
   }
-  return { pins, isNew, older, takeAwayOlder, undo }
+  return { pins, isNew, older, olderPorts, takeAwayOlder, undo }
 }
 
 /** Where the pins of this layout are. */

@@ -260,7 +260,14 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
       await newer.apply(transaction(1))
       for (const port of PODS.keys()) await lab.attach(newer, port)
       expect(await lab.ping()).toContain(' 2 received')
-      await newer.close()
+      await newer.close({ keep: true })
+      renameSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`), join(pinDirectory, `layout-${LAYOUT_VERSION + 1}`))
+
+      // Nobody asks for one of them.
+      const last = await lab.open({ pinDirectory, without, devices })
+      await last.apply(transaction(1))
+      await lab.attach(last, 0)
+      await last.close()
       expect(isMounted(pinDirectory)).toBe(false)
       expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
       expect(lab.inHost('tc', 'qdisc', 'show')).not.toContain('clsact')

@@ -116,7 +116,7 @@ export class Ports {
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
     const largestSegment = this.#largestSegment
-    const pair = await openPair(netlink, this.#hostName(port), { ...request, resolves, kind: devices, largestSegment })
+    const pair = await openPair(netlink, hostNameOf(this.#options.uplink, port), { ...request, resolves, kind: devices, largestSegment })
     const facts = factsOf(pair)
     const isSame = isHere && before.hostIndex === pair.host.index
     // Somebody took it away, and nobody has looked since: what was made in its place has no program.
@@ -313,10 +313,11 @@ export class Ports {
     const { pins } = this.#options
     return pins === undefined ? undefined : join(pins, `link-${port}`)
   }
+}
 
-  #hostName(port: number): string {
-    return `hd${this.#options.uplink.toString(36)}p${port.toString(36)}`
-  }
+/** Name of the router's end of a port's device. @param uplink index of the uplink */
+export function hostNameOf(uplink: number, port: number): string {
+  return `hd${uplink.toString(36)}p${port.toString(36)}`
 }
 
 function peerOf({ request, facts, namespace }: Attached): PeerEnd {
