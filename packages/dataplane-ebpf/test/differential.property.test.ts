@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
+import { examplesOf } from './support/examples.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
-import { examplesOf } from './support/examples.js'
 import { byEngine, byProgram, cutToLoopback, limited, newEngine, packetInput, singleMemberTables, type Result } from './support/twins.js'
 
 const drawn = fc.tuple(limited(singleMemberTables), fc.array(packetInput, { minLength: 40, maxLength: 40 }))
@@ -67,7 +68,7 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
     expect(await router.apply(transition(2, drawn, EMPTY))).toMatchObject({ status: 'applied', failures: [] })
   })
 
-  it('do the same with every packet, octet by octet', async () => {
+  it('do the same with every packet, octet by octet', { timeout: 600_000 * PACE }, async () => {
     const examples = examplesOf(
       drawn,
       ([tables, inputs]) => {

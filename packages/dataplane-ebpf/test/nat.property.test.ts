@@ -17,6 +17,7 @@ import {
   type Sending,
 } from './support/nat-world.js'
 import { examplesOf } from './support/examples.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { PEERS, RouterNamespace } from './support/router.js'
 import { byEngine, byProgram, cutToLoopback, newEngine, type Result } from './support/twins.js'
@@ -77,7 +78,7 @@ describe.skipIf(missing() !== '')(titled('translation of addresses by the progra
     for (const map of ['nat_flows', 'affinities']) for (const [key] of maps.entries(map)) maps.delete(map, key)
   }
 
-  it('gives every packet the same ends, whatever came before it', async () => {
+  it('gives every packet the same ends, whatever came before it', { timeout: 600_000 * PACE }, async () => {
     const examples = examplesOf(
       course,
       (drawn) => Array.from(follow(newEngine(), drawn), (each) => ('input' in each ? each.name : '')),

@@ -55,7 +55,7 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
     namespace?.close()
   })
 
-  it('tell of every packet that fits, with the same steps and the same end', { timeout: 120_000 * PACE }, async () => {
+  it('tell of every packet that fits, with the same steps and the same end', { timeout: 600_000 * PACE }, async () => {
     const examples = examplesOf(
       drawn,
       ({ tables, inputs }) => {
