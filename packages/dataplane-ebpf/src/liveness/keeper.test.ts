@@ -23,6 +23,10 @@ class Place {
   readonly config = new View(CONFIG)
   /** What was sent, as `remote state`. */
   readonly sent: string[] = []
+  /** How often the sockets were given up. */
+  pauses = 0
+  /** How often maps were read. */
+  reads = 0
   /** How often programs were told to decide anew. */
   forgotten = 0
   readonly keeper: LivenessKeeper
@@ -31,14 +35,17 @@ class Place {
   constructor() {
     const of = (map: string): Map<number, Uint8Array> => (map === 'watches' ? this.watches : this.liveness)
     const maps = {
-      numbered: (map: string) => [...of(map)],
+      numbered: (map: string) => {
+        this.reads++
+        return [...of(map)]
+      },
       set: (map: string, id: number, value: Uint8Array) => of(map).set(id, value),
       delete: (map: string, id: number) => of(map).delete(id),
       forgetDecisions: () => this.forgotten++,
     } as unknown as KernelMaps
     const sockets = {
       serve: (_: Poller, receive: BfdReceiver) => (this.#receive = receive),
-      pause: () => undefined,
+      pause: () => this.pauses++,
       send: ({ remote }: LivenessObject, packet: Uint8Array) =>
         this.sent.push(`${remote} ${decodeBfdPacket(new ByteReader(packet, 'bfd')).state}`),
     } as unknown as BfdSockets
@@ -108,6 +115,34 @@ describe('a keeper of BFD sessions', () => {
       place.hear(path(5, FIRST), 'down')
       expect(outcome()).toEqual({ known: 'down', downs: downs + 1 })
     }
+  })
+
+  it('has as down only what is, and lets the process of the tables know of each step', () => {
+    const { config } = place
+    for (const [state, known, down] of [
+      ['init', 'up', 0],
+      ['admin-down', 'admin-down', 0],
+    ] as const) {
+      const before = config.get('liveness_version')
+      place.hear(path(5, FIRST), state)
+      expect(place.found).toEqual({ known: { 5: known }, down })
+      expect(config.get('liveness_version')).toBeGreaterThan(before)
+    }
+  })
+
+  it('reads nothing while nothing has changed', () => {
+    const { reads } = place
+    place.keeper.follow()
+    expect(place.reads).toBe(reads)
+  })
+
+  it.each([
+    ['says nothing', true, []],
+    ['tells far ends', false, [`${FIRST} admin-down`]],
+  ])('%s when it ends and another goes on: %s', (_, quietly, said) => {
+    place.sent.length = 0
+    place.keeper.close(quietly)
+    expect([place.sent, place.pauses]).toEqual([said, 1])
   })
 
   it('ends the session of a path that was given another remote, and then removed, before it looked', () => {
