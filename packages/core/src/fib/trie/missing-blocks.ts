@@ -5,6 +5,8 @@ import { BLOCK, CHILD } from './trie-blocks.js'
 const HOST = 32
 /** Rows that are passed over at once. */
 const LEAP = 32
+/** Rows behind the first of all hosts of a block. */
+const REST_OF_BLOCK = BLOCK - 1
 
 /**
  * How many blocks IPv4 prefixes need that a trie does not have yet.
@@ -43,36 +45,38 @@ function missingAmong(
     longest = lengths[row]
     missing += missingOnWay(trie, levels, seen, address, longest)
     // So does what lies between two that are beside each other, if none is longer.
-    if (longest === HOST) while (row + LEAP < last && words[(row + LEAP) * stride] >>> 8 === above) row += LEAP
+    if (longest !== HOST) continue
+    if (row + REST_OF_BLOCK < last && words[(row + REST_OF_BLOCK) * stride] >>> 8 === above) row += REST_OF_BLOCK
+    while (row + LEAP < last && words[(row + LEAP) * stride] >>> 8 === above) row += LEAP
   }
   return missing
 }
 
 /** Of these, the ones on the way of one prefix. */
-function missingOnWay(words: Uint32Array, levels: readonly number[], seen: readonly Int32Array[], address: number, length: number): number {
+function missingOnWay(trie: Uint32Array, levels: readonly number[], seen: readonly Int32Array[], address: number, length: number): number {
+  const rootSize = 1 << levels[0]
   let missing = 0
+  let base = 0
+  let start = 0
+  let isThere = true
   for (let level = 0; level < levels.length && levels[level] < length; level++) {
-    const above = address >>> (32 - levels[level])
-    const bit = 1 << (above & 31)
-    const bits = seen[level]
-    if ((bits[above >>> 5] & bit) !== 0) continue
-    bits[above >>> 5] |= bit
-    if (!hasBlock(words, levels, address, levels[level])) missing++
+    const end = levels[level]
+    if (isThere) {
+      const entry = trie[base + ((address << start) >>> (32 - end + start))]
+      isThere = (entry & CHILD) !== 0
+      base = rootSize + (entry & ~CHILD) * BLOCK
+      start = end
+    }
+    // Below what is not there nothing is.
+    if (!isThere && isFirst(seen[level], address >>> (32 - end))) missing++
   }
   return missing
 }
 
-/** Whether a trie has a block behind the first `bits` bits of an address. */
-function hasBlock(words: Uint32Array, levels: readonly number[], address: number, bits: number): boolean {
-  const rootSize = 1 << levels[0]
-  let base = 0
-  let start = 0
-  for (const level of levels) {
-    const entry = words[base + ((address >>> (32 - level)) & ((1 << (level - start)) - 1))]
-    if ((entry & CHILD) === 0) return false
-    if (level === bits) break
-    base = rootSize + (entry & ~CHILD) * BLOCK
-    start = level
-  }
-  return true
+/** Whether a bit is not set; it is then. */
+function isFirst(bits: Int32Array, at: number): boolean {
+  const bit = 1 << (at & 31)
+  const word = bits[at >>> 5]
+  bits[at >>> 5] = word | bit
+  return (word & bit) === 0
 }
