@@ -96,19 +96,19 @@ impl Attachment {
         Ok(Self::Filter { namespace: namespace.map(Path::to_owned), ifindex, has_made_qdisc, pin })
     }
 
-    /// Detaches also what is pinned, or would stay.
-    pub fn detach(self) -> Result<()> {
+    /// Takes away what would stay when this is dropped: a pin, a filter. What is gone already is no error, so that it can be tried again.
+    pub fn detach(&self) -> Result<()> {
         match self {
-            Self::Descriptor { pin: Some(path), .. } => match fs::remove_file(&path) {
+            Self::Descriptor { pin: Some(path), .. } => match fs::remove_file(path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     Err(Error::from_io(error, format!("unpin {}", path.display())))
                 }
                 _ => Ok(()),
             },
             Self::Descriptor { pin: None, .. } => Ok(()),
-            Self::Filter { namespace, ifindex, has_made_qdisc, pin } => {
-                if let Some(path) = pin.filter(|path| path.is_dir()) {
-                    fs::remove_dir(&path).context(|| format!("remove {}", path.display()))?;
+            &Self::Filter { ref namespace, ifindex, has_made_qdisc, ref pin } => {
+                if let Some(path) = pin.as_deref().filter(|path| path.is_dir()) {
+                    fs::remove_dir(path).context(|| format!("remove {}", path.display()))?;
                 }
                 netns::within(namespace.as_deref(), move || {
                     let removed = if has_made_qdisc { clsact::remove_qdisc(ifindex) } else { clsact::remove_filter(ifindex) };

@@ -83,7 +83,7 @@ pub struct NativeObject {
 /// What is attached, by numbers for JavaScript.
 #[derive(Default)]
 struct Attached {
-    attachments: HashMap<u32, Attachment>,
+    attachments: HashMap<u32, Arc<Attachment>>,
     last: u32,
 }
 
@@ -241,17 +241,20 @@ impl NativeObject {
             let mut attached = locked(&attached);
             attached.last += 1;
             let number = attached.last;
-            attached.attachments.insert(number, attachment);
+            attached.attachments.insert(number, Arc::new(attachment));
             Ok(number)
         }))
     }
 
+    /// The number stays good for another try where this fails.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn detach(&self, number: u32) -> AsyncTask<Job<()>> {
         let attached = Arc::clone(&self.attached);
         job(move || {
-            let attachment = locked(&attached).attachments.remove(&number);
-            attachment.map_or(Ok(()), Attachment::detach)
+            let Some(attachment) = locked(&attached).attachments.get(&number).map(Arc::clone) else { return Ok(()) };
+            attachment.detach()?;
+            locked(&attached).attachments.remove(&number);
+            Ok(())
         })
     }
 
