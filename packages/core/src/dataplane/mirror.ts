@@ -7,7 +7,8 @@ export type MirrorSink =
   /**
    * To a collector on the underlay, by ERSPAN type II (draft-foschiano-erspan-03) over GRE: what switches send and collectors read. Its frames are
    * Ethernet: the router side has the MAC address 02:ff:…, the port 02:00:…, both ending in the port's id. The index is the port's id, modulo 524,288,
-   * times two, plus one for `ingress`. Frames that the underlay would not take are cut, and marked so. Needs the encapsulation `mpls-gre`.
+   * times two, plus one for `ingress`. Frames that the underlay would not take are cut, and marked so. The outer TTL is 64, as that of tunnels. Needs the
+   * encapsulation `mpls-gre`.
    */
   | {
       readonly type: 'erspan'

@@ -4,6 +4,8 @@ import type { Output } from '../harness.js'
 /** A frame that came to a collector by ERSPAN type II (draft-foschiano-erspan-03). */
 export interface ErspanCopy {
   readonly collector: string
+  /** Of the outer IP header, where the harness shows it. */
+  readonly ttl?: number
   readonly session: number
   readonly sequence: number
   readonly port: number
@@ -18,7 +20,7 @@ const HEADERS = 8 + 8 + 14
 /** Reads such a frame; undefined for any other output, and for one whose headers do not hold together. */
 export function readErspan(output: Output): ErspanCopy | undefined {
   if (output.type !== 'sent' || output.encapsulation !== 'mpls-gre') return undefined
-  const { packet: bytes, destination } = output
+  const { packet: bytes, destination, ttl } = output
   if (bytes.length < HEADERS || number(bytes, 0, 4) !== 0x1000_88be) return undefined
   const [word, index] = [number(bytes, 8, 4), number(bytes, 12, 4)]
   const direction = index % 2 === 1 ? 'ingress' : 'egress'
@@ -31,6 +33,7 @@ export function readErspan(output: Output): ErspanCopy | undefined {
   if (!isFrame || word >>> 28 !== 1 || (word & 0x0fff_f800) !== 0) return undefined
   return {
     collector: String(destination),
+    ...(ttl !== undefined && { ttl }),
     session: word & 0x3ff,
     sequence: number(bytes, 4, 4),
     port,

@@ -28,8 +28,8 @@ export interface ErspanFrame {
   readonly packet: Uint8Array
 }
 
-/** TTL of the outer header: the collector may be anywhere. */
-const OUTER_TTL = 255
+/** TTL of the outer header: that of tunnels. */
+const OUTER_TTL = 64
 const GRE_SIZE = 8
 const PORT_MASK = 0x7ffff
 
