@@ -1,4 +1,4 @@
-import { FibTable, NO_GROUP, NO_MATCH, values4 } from '@heddle/core'
+import { FibTable, NO_GROUP, NO_MATCH } from '@heddle/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -8,6 +8,7 @@ import {
   lookup4,
   memories,
   rowsOf,
+  stride,
   toldOf,
   VRF,
   type Row,
@@ -57,7 +58,7 @@ describe('many routes that programs look up, as an engine has them', () => {
       run: fc.record({ from: fc.nat(0x3ffff), count: fc.constantFrom(0, 600, 5000) }),
     })
     fc.assert(
-      fc.property(fc.array(batch, { minLength: 1, maxLength: 4 }), fc.constantFrom(300, 340, 4000), (batches, blocks) => {
+      fc.property(fc.array(batch, { minLength: 1, maxLength: 4 }), fc.constantFrom(300, 340, 4000), stride, (batches, blocks, apart) => {
         const [{ words, store, all, routes, open }, table] = [memories(blocks, 32_768), new FibTable()]
         const named: (readonly [w0: number, length: number])[] = []
         for (const [group, { rows, run }] of batches.entries()) {
@@ -66,11 +67,7 @@ describe('many routes that programs look up, as an engine has them', () => {
             address: (0x0a00_0000 | (length === 32 ? address : address & ~(0xffff_ffff >>> length))) >>> 0,
             length,
           }))
-          const columns = values4(
-            Uint32Array.from(masked, (row) => row.address),
-            Uint8Array.from(masked, (row) => row.length),
-            new Uint32Array(masked.length).fill(group),
-          )
+          const columns = { ...columnsOf(masked, 0, apart), values: new Uint32Array(masked.length).fill(group) }
           let told: readonly Told[] = []
           const failures = all.failuresOf(() => (told = toldOf(routes, columns)))
           expect(failures.every(({ code }) => code === 'dataplane.limit')).toBe(true)
@@ -87,11 +84,7 @@ describe('many routes that programs look up, as an engine has them', () => {
           const gone = masked
             .filter((_, index) => index % 5 === 0)
             .flatMap((row) => [row, row, { length: 30, address: (row.address & ~3) >>> 0 }])
-          const goneColumns = values4(
-            Uint32Array.from(gone, (row) => row.address),
-            Uint8Array.from(gone, (row) => row.length),
-            new Uint32Array(gone.length).fill(NO_GROUP),
-          )
+          const goneColumns = { ...columnsOf(gone, 0, apart), values: new Uint32Array(gone.length).fill(NO_GROUP) }
           const had = gone.map(({ address, length }) => {
             const its = table.get(4, address, 0, 0, 0, length)
             table.delete(4, address, 0, 0, 0, length)
@@ -145,11 +138,11 @@ describe('many routes that programs look up, as an engine has them', () => {
     const far = Array.from({ length: 4096 }, (_, index) => ({ address: 0x0b00_0000 + index, length: 32 }))
     const probes = [0x0a00_fe00, 0xcb00_fe00].flatMap((first) => Array.from({ length: 0x400 }, (_, below) => first + below))
     fc.assert(
-      fc.property(fc.array(step, { minLength: 2, maxLength: 4 }), fc.boolean(), (steps, isLarge) => {
+      fc.property(fc.array(step, { minLength: 2, maxLength: 4 }), fc.boolean(), stride, (steps, isLarge, apart) => {
         // One sets them singly; of those that set them at once, one has rows to write beside the trie.
         const [{ words, store, routes }, singly, atOnce] = [memories(4000, 16_384), new FibTable(), new FibTable()]
         const change = (rows: readonly Row[], first: number, isRemoval: boolean): void => {
-          const columns = columnsOf(rows, first)
+          const columns = columnsOf(rows, first, apart)
           const had = rows.map(({ address, length }, index) => {
             const before = singly.get(4, address, 0, 0, 0, length)
             if (isRemoval) singly.delete(4, address, 0, 0, 0, length)

@@ -1,5 +1,6 @@
 import { NO_MATCH, values4, type Values4 } from '@heddle/core'
 import type { RouteTable } from '@heddle/forwarding'
+import fc from 'fast-check'
 import { expect } from 'vitest'
 import { LARGE_ROOT } from '../../src/fib/family-fib.js'
 import { FibStore } from '../../src/fib/fib-store.js'
@@ -65,13 +66,19 @@ export function inTheirOrder(told: readonly Told[], rows: readonly Row[]): numbe
   return hads
 }
 
-/** Prefixes as columns, each with a value of its own. */
-export function columnsOf(rows: readonly Row[], first: number): Values4 {
-  return values4(
+/** How addresses may lie: by themselves, or each as the first of the four words that a batch has of it. */
+export const stride = fc.constantFrom(1 as const, 4 as const)
+
+/** Prefixes as columns, each with a value of its own. What a batch has behind an address is to be passed over, so that it is like no other. */
+export function columnsOf(rows: readonly Row[], first: number, apart: Values4['stride'] = 4): Values4 {
+  const columns = values4(
     Uint32Array.from(rows, ({ address }) => address),
     Uint8Array.from(rows, ({ length }) => length),
     Uint32Array.from(rows, (_, index) => first + index),
   )
+  if (apart === 1) return columns
+  const words = Uint32Array.from({ length: rows.length * 4 }, (_, at) => (at % 4 === 0 ? rows[at / 4].address : Math.imul(at, 0x9e37_79b1)))
+  return { ...columns, words, stride: 4 }
 }
 
 /** All routes in one string, whatever their order. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { columnsOf, stride } from '../../../test/support/columns.js'
 import { heapMemory, type FibMemory } from './fib-memory.js'
 import { FibTable } from './fib-table.js'
-import { values4 } from './route-runs.js'
 import { NO_MATCH } from './stride-trie.js'
 
 interface Route {
@@ -53,18 +53,15 @@ const networks = (count: number): Route[] =>
 test('many routes for which there is no memory leave a table as it was, however much of it there is, and find it when there is more', () => {
   const [held, set] = [routes(60), routes(200)]
   fc.assert(
-    fc.property(held, fc.constantFrom(0, 4000, 4090, 4200), set, (had, count, drawn) => {
+    fc.property(held, fc.constantFrom(0, 4000, 4090, 4200), set, stride, (had, count, drawn, apart) => {
       const memory = new BoundedMemory()
       const [table, oracle] = [new FibTable(memory), new FibTable()]
       for (const { address, length, value } of [...had, ...networks(count)])
         for (const one of [table, oracle]) one.set(4, address, 0, 0, 0, length, value)
       const probes = [...had, ...drawn, ...networks(3)]
       const before = contentOf(table, probes)
-      const columns = values4(
-        Uint32Array.from(drawn, ({ address }) => address),
-        Uint8Array.from(drawn, ({ length }) => length),
-        Uint32Array.from(drawn, ({ value }) => value + 10_000),
-      )
+      const others = drawn.map((one) => ({ ...one, value: one.value + 10_000 }))
+      const columns = columnsOf(others, apart)
       let told = 0
       const isSetWith = (room: number): boolean => {
         memory.left = room
@@ -83,7 +80,7 @@ test('many routes for which there is no memory leave a table as it was, however 
       let room = 0
       while (!isSetWith(room)) room++
       expect(room).toBeLessThan(100)
-      for (const { address, length, value } of drawn) oracle.set(4, address, 0, 0, 0, length, value + 10_000)
+      for (const { address, length, value } of others) oracle.set(4, address, 0, 0, 0, length, value)
       expect([told, contentOf(table, probes)]).toEqual([drawn.length, contentOf(oracle, probes)])
     }),
     { numRuns: 30 },

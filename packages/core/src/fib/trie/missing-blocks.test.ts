@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { columnsOf, stride } from '../../../test/support/columns.js'
 import { missingBlocks4 } from './missing-blocks.js'
-import { values4 } from './route-runs.js'
 import { StrideTrie } from './stride-trie.js'
 
 interface Prefix {
@@ -37,17 +37,12 @@ test.each([8, 16] as const)(
   (rootBits) => {
     const levels = rootBits === 8 ? [8, 16, 24] : [16, 24]
     fc.assert(
-      fc.property(prefixes, prefixes, fc.boolean(), (held, added, isSorted) => {
+      fc.property(prefixes, prefixes, fc.boolean(), stride, (held, added, isSorted, apart) => {
         const trie = new StrideTrie(rootBits, 32)
         for (const { address, length } of held) trie.insert(Uint32Array.of(address), length, 1, true)
         const some = isSorted ? added.toSorted((a, b) => a.address - b.address || a.length - b.length) : added
-        const columns = values4(
-          Uint32Array.from(some, ({ address }) => address),
-          Uint8Array.from(some, ({ length }) => length),
-          new Uint32Array(some.length),
-        )
         const [there, needed] = [waysOf(held, levels), waysOf(some, levels)]
-        expect(missingBlocks4(trie.words, levels, columns)).toBe([...needed].filter((way) => !there.has(way)).length)
+        expect(missingBlocks4(trie.words, levels, columnsOf(some, apart))).toBe([...needed].filter((way) => !there.has(way)).length)
       }),
       { numRuns: 100 },
     )
