@@ -154,7 +154,7 @@ it('names the object and tells what is allowed', () => {
   })
 })
 
-// Hosts are judged by words of four rows, which may not hide one among them.
+// Routes of a run are judged together, which may not hide one among them.
 it.each([1, 3, 510, 511, 512, 513, 1023, 1024, 1025])('names row %i among many hosts, malformed or of what is not there', (row) => {
   const engine = new ForwardingEngine({ limits: { ...LIMITS, routes: 2000 } })
   engine.apply(base)
@@ -170,4 +170,21 @@ it.each([1, 3, 510, 511, 512, 513, 1023, 1024, 1025])('names row %i among many h
     const { status, failures } = engine.apply({ ...nothing, generation: 2, routes: batch })
     expect([status, failures.map((failure) => [failure.object.key, failure.code])]).toEqual(['refused', [[key, code]]])
   }
+})
+
+// The routes of a run are judged by its VRF and groups: without a look at the VRF, all of them were applied, and programmed nowhere.
+it('refuses a whole run of routes to a VRF that is not there, or goes with them, and takes removals from one', () => {
+  const hosts = (vrf: number, group: number): RouteBatch =>
+    routes(...Array.from({ length: 600 }, (_, host) => [vrf, `10.1.${host >> 8}.${host & 255}/32`, group] as const))
+  const engine = new ForwardingEngine({ limits: { ...LIMITS, routes: 2000 } })
+  engine.apply(base)
+  const report = (part: Partial<FibTransaction>): [status: string, codes: string[], keys: Set<string>] => {
+    const { status, failures } = engine.apply({ ...nothing, generation: 2, ...part })
+    return [status, failures.map(({ code }) => code), new Set(failures.map(({ object }) => object.key))]
+  }
+  const dangling = Array.from({ length: 600 }, () => 'dataplane.dangling-reference')
+  const named = (vrf: number): Set<string> => new Set(Array.from({ length: 600 }, (_, host) => `${vrf} 10.1.${host >> 8}.${host & 255}/32`))
+  expect(report({ routes: hosts(257, 1) })).toEqual(['refused', dangling, named(257)])
+  expect(report({ routes: hosts(2, 1), vrfs: { set: [], remove: [2] } })).toEqual(['refused', dangling, named(2)])
+  expect(report({ routes: hosts(257, NO_GROUP) })).toEqual(['applied', [], new Set()])
 })
