@@ -12,8 +12,8 @@ const FIRST_BLOCKS = 32
 
 /**
  * Rows of prefixes of full length, by their entries in the trie, which tells whether they are there. Hosts of a block that came in a row have rows in a
- * row, of which one number is kept: that of the block's first address, if it had one, which is below 0 where others have the first rows. Other blocks have
- * a list.
+ * row, unless they got free ones that were given back in another order. Of those in a row one number is kept: that of the block's first address, if it had
+ * one, which is below 0 where others have the first rows. Other blocks have a list.
  */
 export class HostRows {
   /** By block: the row of its first address, or `LISTS` less the number of its list. */
@@ -51,7 +51,8 @@ export class HostRows {
     const start = this.#starts[block]
     if (start < LEAST_START) return this.#lists[LISTS - start]
     this.#starts[block] = LISTS - this.#lists.length
-    const list = Int32Array.from({ length: BLOCK }, (_, host) => start + host)
+    const list = new Int32Array(BLOCK)
+    for (let host = 0; host < BLOCK; host++) list[host] = start + host
     this.#lists.push(list)
     return list
   }

@@ -102,7 +102,7 @@ export class RouteRows {
   }
 
   #write(vrf: number, prefix: number, w0: number, w1: number, w2: number, w3: number, group: number): number {
-    const row = this.#free.length > 0 ? this.#free.pop() : this.next++
+    const row = this.#free.length > 0 ? this.#free.shift() : this.next++
     const at = row * ROW_WORDS
     const words = this.words
     words[at + ROW_VRF] = vrf
@@ -122,7 +122,7 @@ export class RouteRows {
 
   /** A row of zeros to be written; there must be room. */
   take(): number {
-    return this.#free.length === 0 ? this.next++ : this.#cleared(this.#free.pop())
+    return this.#free.length === 0 ? this.next++ : this.#cleared(this.#free.shift())
   }
 
   #cleared(row: number): number {
