@@ -169,14 +169,14 @@ export class EbpfRouter implements EbpfDataplane {
 
   async inspectKernel(): Promise<KernelInspection> {
     this.#mustBeOpen()
-    const { maps, ports, uplinkIndex, transit } = this.#parts
+    const { maps, ports, uplinkIndex, transit, merger: merging } = this.#parts
     const { uplink, underlayNetns, pinDirectory } = this.#options
     const links = [
       ...(transit.isAttached ? [{ name: `uplink ${uplink}`, index: uplinkIndex, how: 'xdp' as const, pin: TRANSIT_PIN }] : []),
       { name: `uplink ${uplink}`, index: uplinkIndex, how: this.choice.uplink, pin: 'uplink' },
       ...ports.links(this.choice.endpoints),
     ]
-    return inspectKernel({ object: maps.object, choice: this.choice, transit, links, underlayNetns, pinDirectory })
+    return inspectKernel({ object: maps.object, choice: this.choice, transit, merging, links, underlayNetns, pinDirectory })
   }
 
   async close(options?: { readonly keep?: boolean }): Promise<void> {

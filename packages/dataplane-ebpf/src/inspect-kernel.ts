@@ -21,6 +21,8 @@ export interface InspectOptions {
   readonly choice: EbpfChoice
   /** How packets go from one tunnel into another. */
   readonly transit: { readonly isAttached: boolean; readonly because: string }
+  /** How segments that come in by VXLAN reach programs; undefined where the kernel is not to merge them. */
+  readonly merging: { readonly isMerging: boolean; readonly because: string } | undefined
   readonly links: readonly InspectedLink[]
   readonly underlayNetns: string | undefined
   readonly pinDirectory: string | undefined
@@ -31,7 +33,7 @@ export function inspectKernel(options: InspectOptions): KernelInspection {
   return { choices: choicesOf(options), parts: partsOf(options) }
 }
 
-function choicesOf({ choice: { uplink, devices, devicesBecause, endpoints }, transit }: InspectOptions): DataplaneChoice[] {
+function choicesOf({ choice: { uplink, devices, devicesBecause, endpoints }, transit, merging }: InspectOptions): DataplaneChoice[] {
   return [
     { what: 'programs on the uplink', chosen: uplink, because: attachmentReason(uplink) },
     { what: 'devices of new endpoints', chosen: devices, because: devicesBecause },
@@ -39,6 +41,11 @@ function choicesOf({ choice: { uplink, devices, devicesBecause, endpoints }, tra
       ? { what: 'programs on devices of endpoints', chosen: devices, because: 'devices of netkit have a place of their own for programs' }
       : { what: 'programs on devices of endpoints', chosen: endpoints, because: attachmentReason(endpoints) },
     { what: 'packets from one tunnel into another', chosen: transit.isAttached ? 'xdp' : 'tc', because: transit.because },
+    {
+      what: 'segments that come in by VXLAN',
+      chosen: merging?.isMerging === true ? 'merged' : 'one by one',
+      because: merging?.because ?? mergingReason(),
+    },
     ...ebpfFeatures().map(({ name, purpose, otherwise, available, reason, minimumKernel }) => ({
       what: purpose,
       chosen: available ? name : otherwise || 'nothing',
@@ -54,6 +61,11 @@ function attachmentReason(chosen: EbpfAttachment): string {
   const tcx = ebpfFeatures().find(({ name }) => name === 'tcx')
   if (tcx?.available === true) return 'no grace period passes when one comes or goes'
   return `tcx is not there (since Linux ${tcx?.minimumKernel}): ${tcx?.reason}`
+}
+
+function mergingReason(): string {
+  const vxlan = ebpfFeatures().find(({ name }) => name === 'vxlan')
+  return `there is no vxlan (since Linux ${vxlan?.minimumKernel}): ${vxlan?.reason || 'to be done without'}`
 }
 
 function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions): KernelPart[] {

@@ -42,6 +42,7 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     } as unknown as NativeObject,
     choice: CHOICE,
     transit: { isAttached: false, because: 'nobody wants it' },
+    merging: undefined,
     links: [UPLINK, POD],
     underlayNetns: undefined,
     pinDirectory: directory,
@@ -108,6 +109,20 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     const what = 'packets from one tunnel into another'
     expect(await choiceOf(what, {})).toMatchObject({ chosen: 'tc', because: 'nobody wants it' })
     expect(await choiceOf(what, {}, { transit: { isAttached: true, because: 'it is' } })).toMatchObject({ chosen: 'xdp', because: 'it is' })
+  })
+
+  // What was in the log alone.
+  it('says whether segments that come in by VXLAN are merged, and why', async () => {
+    const what = 'segments that come in by VXLAN'
+    const merging = { isMerging: true, because: 'it is' }
+    expect(await choiceOf(what, {}, { merging })).toMatchObject({ chosen: 'merged', because: 'it is' })
+    expect(await choiceOf(what, {}, { merging: { isMerging: false, because: 'harm' } })).toMatchObject({
+      chosen: 'one by one',
+      because: 'harm',
+    })
+    const lack = 'there is no vxlan (since Linux 5.18): '
+    expect(await choiceOf(what, { vxlan: LACK })).toMatchObject({ chosen: 'one by one', because: `${lack}${LACK}` })
+    expect(await choiceOf(what, {})).toMatchObject({ chosen: 'one by one', because: `${lack}to be done without` })
   })
 
   it('says why programs are attached as they are', async () => {

@@ -95,6 +95,9 @@ describe.skipIf(missing() !== '' || lacks !== '')(
 
     /** Whether the device is there that has segments in VXLAN merged. */
     const merges = (site: Site): boolean => sites.in(sites.short('site', site), ...'ip -o link show type vxlan'.split(' ')).trim() !== ''
+    /** What is shown of it. */
+    const shown = async (site: Site): Promise<unknown> =>
+      (await sites.routers[site].inspectKernel()).choices.find(({ what }) => what === 'segments that come in by VXLAN')
     const dropped = (): Promise<Record<string, number>> => sites.dropped('encapsulation-unsupported')
 
     it('goes from VXLAN into VXLAN as it was joined', async () => {
@@ -102,6 +105,7 @@ describe.skipIf(missing() !== '' || lacks !== '')(
       const { lines } = await sites.send([GREEN, LIME], ADDRESS.lime, (mean) => mean > 2 * MTU, OCTETS)
       expect([lines, await dropped()]).toEqual([whole(OCTETS), before])
       expect(merges('a')).toBe(true)
+      expect(await shown('a')).toMatchObject({ chosen: 'merged' })
     })
 
     it.each(['vxlan', 'mpls-udp', 'mpls-gre'] as const)('goes from MPLS over UDP into %s', async (go) => {
@@ -119,6 +123,8 @@ describe.skipIf(missing() !== '' || lacks !== '')(
       const { lines } = await sites.send([GREEN, LIME], ADDRESS.lime, () => !merges('a'), OCTETS)
       expect(lines).toEqual(whole(OCTETS))
       expect(merges('a')).toBe(false)
+      const because = expect.stringMatching(/sends some of them on by labels/)
+      await expect.poll(() => shown('a'), { timeout: 20_000 }).toMatchObject({ chosen: 'one by one', because })
       const { 'encapsulation-unsupported': lost, ...others } = await dropped()
       expect({ ...others, 'encapsulation-unsupported': before['encapsulation-unsupported'] }).toEqual(before)
       if (wasThere) expect(lost).toBeGreaterThan(before['encapsulation-unsupported'])

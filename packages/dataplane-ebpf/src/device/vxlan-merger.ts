@@ -6,6 +6,8 @@ import { takeAway } from './take-away.js'
 
 /** `DROPPED_JOINED` of `bpf/maps.h`. */
 const DROPPED_JOINED = 63
+const UNASKED = 'no VNI was programmed yet'
+const HARM = 'a VRF sends some of them on by labels, which the kernel could not cut again'
 
 export interface VxlanMergerOptions {
   readonly maps: KernelMaps
@@ -25,19 +27,36 @@ export interface VxlanMergerOptions {
 export class VxlanMerger {
   readonly #options: VxlanMergerOptions
   #isThere = false
+  /** Why they are not merged; empty when they are. */
+  #reason = UNASKED
 
   constructor(options: VxlanMergerOptions) {
     this.#options = options
   }
 
+  get isMerging(): boolean {
+    return this.#isThere && this.#reason === ''
+  }
+
+  /** Why they are merged, or not. */
+  get because(): string {
+    return this.isMerging ? 'a VXLAN device that carries nothing has the kernel do so' : this.#reason
+  }
+
   /** Makes the device. Where the kernel refuses, because another socket has the port, say, it goes without. */
   async ensure(): Promise<void> {
-    if (this.#isThere || this.#hasDoneHarm) return
+    if (this.#isThere) return
+    if (this.#hasDoneHarm) {
+      this.#reason = HARM
+      return
+    }
     this.#isThere = true
     try {
       await callAsync((native) => native.vxlanEnsure(this.#options.netns, this.#name))
+      this.#reason = ''
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
+      this.#reason = error.message
       this.#options.logger.warn('Segments that come in by VXLAN are not merged', { reason: error.message })
     }
   }
@@ -45,14 +64,18 @@ export class VxlanMerger {
   /** Takes the device away once it does harm. */
   async look(): Promise<void> {
     if (!this.#isThere || !this.#hasDoneHarm) return
-    await this.remove()
-    const reason = 'a VRF sends some of them on by labels, which the kernel could not cut again'
-    this.#options.logger.warn('Segments that come in by VXLAN are merged no more', { reason })
+    await this.#remove(HARM)
+    this.#options.logger.warn('Segments that come in by VXLAN are merged no more', { reason: HARM })
   }
 
   async remove(): Promise<void> {
-    this.#isThere = false
+    await this.#remove(UNASKED)
+  }
+
+  async #remove(reason: string): Promise<void> {
     await takeAway((native) => native.vxlanRemove(this.#options.netns, this.#name))
+    this.#isThere = false
+    this.#reason = reason
   }
 
   get #hasDoneHarm(): boolean {
