@@ -1,6 +1,7 @@
 import crypto from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import promises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -80,6 +81,24 @@ describe('a claim', () => {
       syncBuiltinESMExports()
     }
     expect([drawn, readdirSync(directory).sort()]).toEqual([[], [passing, 'forwarder.1.sock']])
+  })
+
+  // It failed by a TypeError of its own, and went on listening.
+  it.each([
+    ['EPERM', 'dataplane.permission'],
+    ['ENOENT', 'dataplane.device'],
+  ])('is refused where its socket cannot be made its owner’s alone (%s)', async (errno, code) => {
+    const refusal = Object.assign(new Error(`${errno}: refused`), { code: errno })
+    vi.spyOn(promises, 'chmod').mockRejectedValue(refusal)
+    syncBuiltinESMExports()
+    const refused = server()
+    try {
+      await expect(claim(directory, refused)).rejects.toMatchObject({ code, cause: refusal })
+    } finally {
+      vi.restoreAllMocks()
+      syncBuiltinESMExports()
+    }
+    expect([refused.listening, readdirSync(directory)]).toEqual([false, []])
   })
 
   it('needs a directory that a unix socket’s path has room for', async () => {

@@ -71,7 +71,7 @@ async function listenInPassing(server: Server, directory: string): Promise<strin
       await listenAt(server, path)
       return path
     } catch (error) {
-      if (((error as DataplaneError).cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+      if (((error as DataplaneError).cause as NodeJS.ErrnoException | undefined)?.code !== 'EADDRINUSE') throw error
     }
   }
 }
@@ -137,16 +137,19 @@ async function changedAt(path: string): Promise<number> {
 
 /** Listens on a socket that is its owner's alone. @throws DataplaneError when the path cannot be used */
 export async function listenAt(server: Server, path: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, () => {
-      server.removeListener('error', reject)
-      resolve()
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(path, () => {
+        server.removeListener('error', reject)
+        resolve()
+      })
     })
-  }).catch((error: unknown) => {
+    await chmod(path, 0o600)
+  } catch (error) {
+    if (server.listening) server.close()
     throw unusable(path, error)
-  })
-  await chmod(path, 0o600)
+  }
 }
 
 async function answers(path: string): Promise<boolean> {
