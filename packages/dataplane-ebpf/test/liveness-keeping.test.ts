@@ -204,6 +204,17 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     expect(place.look()).toEqual(['liveness-up 1'])
   })
 
+  // Whoever loads the dump would take down what there is no object of.
+  it('dumps nothing of a path that is watched no more, while its keeper has not taken away what it knew', async () => {
+    const liveness = await open(place.beside)
+    for (const id of [1, 2, 3]) liveness.set(path(id, IpAddress.parse(`192.0.2.2${id}`)))
+    for (const id of [1, 2, 3]) place.becomes(id, id === 2 ? 'up' : 'down', 0)
+    expect(liveness.dump()).toMatchObject({ up: [2], down: [1, 3] })
+    for (const id of [1, 2]) liveness.remove(id)
+    expect([...place.rows.keys()]).toEqual([1, 2, 3])
+    expect(liveness.dump()).toMatchObject({ liveness: [{ id: 3 }], up: [], down: [3] })
+  })
+
   it('forgets what is known of a path that gets another remote, and not of one that gets other intervals', async () => {
     place.watches.set(1, encodeWatch(path(1)))
     place.becomes(1, 'up', 0)

@@ -162,8 +162,6 @@ export class Liveness {
     for (const { id, known, downs, reason } of this.#states()) {
       const before = this.#told.get(id)
       if (known === undefined || (known === before?.known && downs === before.downs)) continue
-      // Its keeper has not come to take it away.
-      if (this.#options.maps.get('watches', id) === undefined) continue
       this.#told.set(id, { known, downs })
       // It went down and came back between two looks.
       if (known !== 'down' && downs !== (before?.downs ?? 0)) this.#tellOf(id, 'down', 'the session was interrupted')
@@ -175,10 +173,13 @@ export class Liveness {
     this.#options.event({ type: LIVENESS_EVENTS[known], liveness: id, reason })
   }
 
+  /** Of paths that are watched: a keeper may not have come to take away what it knew of others. */
   #states(): (Outcome & { readonly id: number; readonly reason: string })[] {
-    return Array.from(this.#options.maps.numbered('liveness'), ([id, value]) => {
+    const { maps } = this.#options
+    return Array.from(maps.numbered('liveness')).flatMap(([id, value]) => {
+      if (maps.get('watches', id) === undefined) return []
       const { known, downs, saved } = decodeLiveness(id, value)
-      return { id, known, downs, reason: reasonOf(saved.session) }
+      return [{ id, known, downs, reason: reasonOf(saved.session) }]
     })
   }
 }
