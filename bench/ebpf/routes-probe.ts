@@ -16,6 +16,9 @@ function removalOf({ count: rows, address }: RouteBatch): RouteBatch {
   return batch
 }
 
+// Ctrl-C goes to the bench and to this process alike. It ends by itself soon, and takes away what it has made.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
+
 const [kind, count] = [process.argv[2], Number(process.argv[3])]
 /** Each finds what the one before it has left. */
 const batches: Readonly<Record<string, () => RouteBatch>> =
