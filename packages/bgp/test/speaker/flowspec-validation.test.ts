@@ -280,5 +280,6 @@ describe('rules of FlowSpec, after any changes of them and of routes', () => {
       if (random.uint32() % 25 === 0) r.resetNeighbor(pick([X, Y, I]))
       if (random.uint32() % 4 === 0) await judge(step)
     }
+    expect(seen).toEqual(new Set([undefined, 'infeasible']))
   })
 })
