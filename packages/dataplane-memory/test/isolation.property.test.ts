@@ -263,7 +263,7 @@ const steps = fc.array(step, { minLength: 40, maxLength: 120 })
 
 test(
   'no packet reaches another tenant, or one that is closed, at any moment of any sequence of changes and faults',
-  { timeout: 600_000 },
+  { timeout: 180_000 },
   async () => {
     let delivered = 0
     let served = 0
@@ -280,7 +280,7 @@ test(
   },
 )
 
-test('without a quarantine of labels, some sequence lets a packet land in another tenant', { timeout: 600_000 }, async () => {
+test('without a quarantine of labels, some sequence lets a packet land in another tenant', { timeout: 180_000 }, async () => {
   const outcome = await fc.check(
     fc.asyncProperty(steps, async (list) => {
       await runAll(list, 0)
