@@ -136,7 +136,7 @@ describe.skipIf(reason !== '')(`what nodes do with traffic${reason}`, () => {
     expect(await lab.whoIs(podOf('ht-blue-a'), '10.1.0.2')).toBe('ht-blue-b')
   })
 
-  it('sends no new flow to a backend whose process ended, and does again when there is another', async () => {
+  it('sends no new flow to a backend whose process ended, and does again when there is another', { timeout: 300_000 }, async () => {
     const inPod = (pod: string, program: string): ChildProcess =>
       spawn('nsenter', [`--net=/run/netns/${pod}`, process.execPath, '-e', program], { stdio: ['ignore', 'pipe', 'ignore'] })
     const shop = (): ChildProcess =>
