@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { UNDERLAY, type Site } from '../../../dataplane-tun/test/support/two-sites.js'
+import { allOf } from '../../src/all-of.js'
 import { PACE } from './pace.js'
 import { TwoEbpfSites } from './two-sites.js'
 
@@ -65,8 +66,7 @@ export class BulkSites extends TwoEbpfSites {
 
   async closeAll(): Promise<void> {
     for (const child of this.#children) child.kill()
-    for (const router of Object.values(this.routers)) await router.close()
-    this.close()
+    await allOf([...Object.values(this.routers).map((router) => () => router.close()), () => this.close()])
   }
 
   async setUpLink(short: string, link: string, setup: LinkSetup): Promise<void> {
@@ -100,22 +100,26 @@ export class BulkSites extends TwoEbpfSites {
     to = at,
   ): Promise<Received> {
     const server = this.#start(this.short(receiver.kind, receiver.site), 'take', at, '9000')
-    const said = createInterface(server.stdout)[Symbol.asyncIterator]()
-    expect((await said.next()).value).toBe('listening')
-    const lines = new Set<string>()
-    let mean = 0
-    // How soon a stream has segments of full size is for the machine to say.
-    const end = performance.now() + ENOUGH
-    do {
-      const before = await this.#delivered(receiver)
-      this.#start(this.short(from.kind, from.site), 'send', to, '9000', `${octets}`)
-      lines.add(String((await said.next()).value))
-      const after = await this.#delivered(receiver)
-      mean = (after.octets - before.octets) / (after.packets - before.packets)
-    } while (!(await isShown(mean)) && performance.now() < end)
-    server.kill()
-    await once(server, 'exit')
-    return { lines, mean }
+    const ended = once(server, 'exit')
+    try {
+      const said = createInterface(server.stdout)[Symbol.asyncIterator]()
+      expect((await said.next()).value).toBe('listening')
+      const lines = new Set<string>()
+      let mean = 0
+      // How soon a stream has segments of full size is for the machine to say.
+      const end = performance.now() + ENOUGH
+      do {
+        const before = await this.#delivered(receiver)
+        this.#start(this.short(from.kind, from.site), 'send', to, '9000', `${octets}`)
+        lines.add(String((await said.next()).value))
+        const after = await this.#delivered(receiver)
+        mean = (after.octets - before.octets) / (after.packets - before.packets)
+      } while (!(await isShown(mean)) && performance.now() < end)
+      return { lines, mean }
+    } finally {
+      server.kill()
+      await ended
+    }
   }
 
   #start(short: string, ...words: string[]): ChildProcessWithoutNullStreams {
