@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -93,17 +93,22 @@ describe('properties on slow kernels', () => {
 
 describe('the folders of a guest', () => {
   const kinds = ['guest', 'initramfs'] as const
-  /** Folders of a process that is killed and takes none away. */
-  async function killed(): Promise<string[]> {
-    const modulePath = new URL('../scripts/lib/guest-folders.mjs', import.meta.url).href
-    const script = `
-      import { makeGuestFolder } from ${JSON.stringify(modulePath)}
-      process.stdout.write(${JSON.stringify(kinds)}.map(makeGuestFolder).join('\\n') + '\\n', () => process.kill(process.pid, 'SIGKILL'))`
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const NOBODY = 65_534
+  const modulePath = new URL('../scripts/lib/guest-folders.mjs', import.meta.url).href
+  /** What a process of its own writes that runs this, and how it ends. @param environment besides this one's */
+  async function ran(program: string, environment: Readonly<Record<string, string>> = {}) {
+    const script = `import { makeGuestFolder, sweepGuestFolders } from ${JSON.stringify(modulePath)}\n${program}`
+    const env = { ...process.env, ...environment }
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { env, stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
     await once(child, 'close')
-    return said.trim().split('\n')
+    return { said: said.trim(), status: child.exitCode }
+  }
+  /** Folders of a process that is killed and takes none away. */
+  async function killed(environment?: Readonly<Record<string, string>>): Promise<string[]> {
+    const folders = `${JSON.stringify(kinds)}.map(makeGuestFolder).join('\\n') + '\\n'`
+    return (await ran(`process.stdout.write(${folders}, () => process.kill(process.pid, 'SIGKILL'))`, environment)).said.split('\n')
   }
 
   it('go with the next guest when their process was killed, those that live keep theirs, and one that cannot begin leaves none', async () => {
@@ -114,12 +119,30 @@ describe('the folders of a guest', () => {
     try {
       const nowhere = join(ours[0], 'no-kernel')
       const guest = { folder: nowhere, version: 'none', image: nowhere, command: ['true'], timeout: 1, print: () => undefined }
-      await expect(runInGuest(guest)).rejects.toThrow()
+      // Where busybox or depmod is not there either, it says so.
+      await expect(runInGuest(guest)).rejects.toThrow(/no-kernel|busybox|depmod/)
       expect(left.filter((path) => existsSync(path))).toEqual([])
       const mine = readdirSync(tmpdir()).filter((name) => kinds.some((kind) => name.startsWith(`heddle-${kind}-${process.pid}-`)))
       expect(mine.toSorted()).toEqual(ours.map((path) => basename(path)).toSorted())
     } finally {
       for (const path of [...left, ...ours]) rmSync(path, { recursive: true, force: true })
+    }
+  })
+
+  const reason = process.getuid?.() === 0 ? '' : ' (not run: needs root)'
+  it.skipIf(reason !== '')(`of another user stay, and keep nobody from a guest${reason}`, async () => {
+    const shared = mkdtempSync(join(tmpdir(), 'heddle-shared-'))
+    try {
+      chmodSync(shared, 0o1777)
+      const left = await killed({ TMPDIR: shared })
+      const asNobody = `process.setgroups([]); process.setgid(${NOBODY}); process.setuid(${NOBODY})`
+      expect((await ran(`${asNobody}; makeGuestFolder('guest')`, { TMPDIR: shared })).status).toBe(0)
+      expect(readdirSync(shared)).toHaveLength(kinds.length + 1)
+      // It was refused the first folder of root, and ended: no guest of anybody else began any more.
+      expect((await ran(`${asNobody}; sweepGuestFolders()`, { TMPDIR: shared })).status).toBe(0)
+      expect(readdirSync(shared).toSorted()).toEqual(left.map((path) => basename(path)).toSorted())
+    } finally {
+      rmSync(shared, { recursive: true, force: true })
     }
   })
 })
