@@ -29,6 +29,15 @@ describe('layouts', () => {
     expect(header).toContain(`#define LAYOUT_VERSION ${config.LAYOUT_VERSION}\n`)
   })
 
+  // Another slot would be read than that which is counted in.
+  it('have one number of drop reasons in C and in TypeScript, the last one of none', () => {
+    expect(readFileSync(bpf('layout/config.h'), 'utf8')).toContain(`#define MAX_REASONS ${config.MAX_REASONS}\n`)
+    expect(readFileSync(bpf('maps.h'), 'utf8')).toContain(
+      `#define DROPPED_JOINED (MAX_REASONS - ${config.MAX_REASONS - config.DROPPED_JOINED})\n`,
+    )
+    expect(DROP_REASONS.length).toBeLessThanOrEqual(config.DROPPED_JOINED)
+  })
+
   it('are all there, of every subject', () => {
     const files = readdirSync(bpf('layout'))
     expect(Array.from(header.matchAll(/^#include "layout\/(.*)"$/gm), ([, file]) => file).toSorted()).toEqual(files.toSorted())

@@ -42,12 +42,23 @@ describe.skipIf(missingNative() !== '')(titled('what has the kernel merge segmen
   })
 
   it.each(['before', 'after'])('tells of the harm that ended it, done %s it has begun', async (when) => {
-    if (when === 'after') await merger.ensure()
+    await (when === 'after' ? merger.ensure() : merger.remove())
     lost = 1
     await merger.look()
     await merger.ensure()
     expect(told()).toEqual([false, HARM])
-    expect([ensure, remove].map(({ mock }) => mock.calls.length)).toEqual(when === 'after' ? [1, 1] : [0, 0])
+    expect([ensure, remove].map(({ mock }) => mock.calls.length)).toEqual(when === 'after' ? [1, 1] : [0, 1])
+  })
+
+  // It stayed, and did harm for ever.
+  it('takes away once what a dataplane before this one has left, which has done harm', async () => {
+    lost = 1
+    await merger.ensure()
+    await merger.ensure()
+    await merger.look()
+    expect(told()).toEqual([false, HARM])
+    expect([ensure, remove].map(({ mock }) => mock.calls.length)).toEqual([0, 1])
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('merged no more'), { reason: HARM })
   })
 
   // It was taken for gone, so that what merged on was taken away no more.

@@ -1,11 +1,10 @@
 import type { Logger } from '@heddle/io'
 import { LinuxError } from '@heddle/linux'
+import { DROPPED_JOINED } from '../layout/structs/config.js'
 import { callAsync } from '../native/call.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
 import { takeAway } from './take-away.js'
 
-/** `DROPPED_JOINED` of `bpf/maps.h`. */
-const DROPPED_JOINED = 63
 const UNASKED = 'no VNI was programmed yet'
 const HARM = 'a VRF sends some of them on by labels, which the kernel could not cut again'
 
@@ -26,7 +25,8 @@ export interface VxlanMergerOptions {
  */
 export class VxlanMerger {
   readonly #options: VxlanMergerOptions
-  #isThere = false
+  /** A dataplane before this one may have left one. */
+  #device: 'unknown' | 'made' | 'gone' = 'unknown'
   /** Why they are not merged; empty when they are. */
   #reason = UNASKED
 
@@ -35,7 +35,7 @@ export class VxlanMerger {
   }
 
   get isMerging(): boolean {
-    return this.#isThere && this.#reason === ''
+    return this.#device === 'made' && this.#reason === ''
   }
 
   /** Why they are merged, or not. */
@@ -43,14 +43,11 @@ export class VxlanMerger {
     return this.isMerging ? 'a VXLAN device that carries nothing has the kernel do so' : this.#reason
   }
 
-  /** Makes the device. Where the kernel refuses, because another socket has the port, say, it goes without. */
+  /** Makes the device, unless it would do harm. Where the kernel refuses, because another socket has the port, say, it goes without. */
   async ensure(): Promise<void> {
-    if (this.#isThere) return
-    if (this.#hasDoneHarm) {
-      this.#reason = HARM
-      return
-    }
-    this.#isThere = true
+    if (this.#device === 'made') return
+    if (this.#hasDoneHarm) return this.#end()
+    this.#device = 'made'
     try {
       await callAsync((native) => native.vxlanEnsure(this.#options.netns, this.#name))
       this.#reason = ''
@@ -63,18 +60,25 @@ export class VxlanMerger {
 
   /** Takes the device away once it does harm. */
   async look(): Promise<void> {
-    if (!this.#isThere || !this.#hasDoneHarm) return
-    await this.#remove(HARM)
-    this.#options.logger.warn('Segments that come in by VXLAN are merged no more', { reason: HARM })
+    if (this.#device !== 'gone' && this.#hasDoneHarm) await this.#end()
   }
 
   async remove(): Promise<void> {
     await this.#remove(UNASKED)
   }
 
+  async #end(): Promise<void> {
+    if (this.#device === 'gone') {
+      this.#reason = HARM
+      return
+    }
+    await this.#remove(HARM)
+    this.#options.logger.warn('Segments that come in by VXLAN are merged no more', { reason: HARM })
+  }
+
   async #remove(reason: string): Promise<void> {
     await takeAway((native) => native.vxlanRemove(this.#options.netns, this.#name))
-    this.#isThere = false
+    this.#device = 'gone'
     this.#reason = reason
   }
 

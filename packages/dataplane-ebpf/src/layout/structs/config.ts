@@ -5,6 +5,11 @@ import { Struct } from '../struct.js'
 /** Changes with every change of the layouts: pinned maps of another version are not adopted. */
 export const LAYOUT_VERSION = 13
 
+/** Slots of drop reasons, with room for those to come. */
+export const MAX_REASONS = 64
+/** Slot of segments that were lost because the kernel had merged them; that of no reason. */
+export const DROPPED_JOINED = MAX_REASONS - 1
+
 export const CONFIG = new Struct('config', {
   layout_version: 'u32',
   uplink: 'u32',
