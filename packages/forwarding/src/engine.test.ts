@@ -293,3 +293,21 @@ describe('explain', () => {
     expect(explain(state, input, { capabilities: { limits: LIMITS, encapsulations: ['mpls-udp'] } })).toEqual(live)
   })
 })
+
+// The runs of routes that were judged last are kept for what is programmed: they are of one transaction alone.
+it('programs the routes of the transaction that it is given, and not of the one that was judged last', () => {
+  const engine = new ForwardingEngine({ limits: { ...LIMITS, routes: 2000 } })
+  engine.apply(tables(toUdp))
+  const hosts = (first: number): FibTransaction => {
+    const routes = new RouteBatch()
+    for (let host = 0; host < 600; host++) routes.pushWords(1, 4, first + host, 0, 0, 0, 32, 3)
+    const none = { set: [], remove: [] }
+    return { generation: 2, vrfs: none, ports: none, nextHops: none, groups: none, tunnelSources: none, labels: none, vnis: none, routes }
+  }
+  const [one, other] = [hosts(0x0a02_0000), hosts(0x0a03_0000)]
+  for (const transaction of [one, other]) expect(engine.judge(transaction).status).toBe('applied')
+  engine.commit(one)
+  const { count, address } = engine.state().routes
+  const programmed = Array.from({ length: count }, (_, row) => address[row * 4]).filter((w0) => w0 >= 0x0a02_0000)
+  expect(programmed.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 600 }, (_, host) => 0x0a02_0000 + host))
+})
