@@ -46,8 +46,8 @@ export const fib: Part = {
   id: 'fib',
   title: 'A million routes',
   about: `In one VRF, loaded by the contract's \`apply\` with everything that it checks: hosts one beside the other, and different /24 far apart. Each round loads
-them in processes of its own, as behind a start: the first transaction of hosts and that of the /24 find empty tables and code that has not run yet, and
-the other transactions of hosts follow the first. The /24 are looked up at random by a program, so many in one run that the run costs nothing; the time of
+them in processes of its own. The first transaction of hosts, and that of the /24, follow one with the two routes of the site; the other transactions of hosts
+follow the first. What the making of routes has left behind is collected before each, which is not timed. The /24 are looked up at random by a program, so many in one run that the run costs nothing; the time of
 drawing the addresses is taken off. Memory: what the kernel holds, all of it from the start.`,
   async run(context: Context) {
     const { quick, progress } = context

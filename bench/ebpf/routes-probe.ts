@@ -1,4 +1,4 @@
-// What transactions of COUNT routes take in a process of its own, the first of them into empty tables as behind a start:
+// What transactions of COUNT routes take in a process of its own, the first of them behind the two routes of a site:
 // `node --expose-gc routes-probe.ts hosts|scattered COUNT`; prints nanoseconds a route as JSON.
 import { NO_GROUP, RouteBatch } from '@heddle/core'
 import { addresses, node, routesTo, SITE_ROUTES, withRoutes } from './kernel.ts'
