@@ -9,7 +9,7 @@ export type RouteTable = Pick<FibTable, 'size' | 'get' | 'set' | 'delete' | 'for
     deleteAll4?(routes: Values4, told: (part: Prefixes4) => void): void
   }
 
-/** Routes that one call goes through; see `validate/routes.ts`. */
+/** Routes that one call goes through; why, `fib/trie/near.ts` of core says. */
 const ROUTES_AT_ONCE = 512
 
 /** How many routes there are, and how many lead to each group. */

@@ -8,10 +8,7 @@ import type { RowLinks } from './row-list.js'
 
 /** From this many routes on, a root of 16 bits, 256 KiB, pays for itself. */
 const LARGE = 4096
-/**
- * Rows that one call goes through: V8 compiles a loop that it is in for long before it has seen how it ends, and then gives that code up with each call at
- * the end of the loop. Calls as short as these are compiled as wholes.
- */
+/** Rows that one call goes through; why, `fib/trie/near.ts` of core says, which keeps its own to itself. */
 const AT_ONCE = 512
 /** Length of an IPv4 host's prefix. */
 const HOST4 = 32

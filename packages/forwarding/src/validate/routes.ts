@@ -4,10 +4,7 @@ import type { Tables } from '../tables.js'
 import type { After } from './after.js'
 import type { Fail } from './fail.js'
 
-/**
- * Rows that one call goes through: V8 compiles a loop that it is in for long before it has seen how it ends, and then gives that code up with each call at
- * the end of the loop. Calls as short as these are compiled as wholes.
- */
+/** Rows that one call goes through; why, `fib/trie/near.ts` of core says, which keeps its own to itself. */
 const ROWS_AT_ONCE = 512
 
 /** Rows that are no prefix, routes that would dangle or be too many. @param runs those of the transaction's batch */

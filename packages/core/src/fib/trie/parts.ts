@@ -23,7 +23,7 @@ export function inParts4(prefixes: Values4, each: (part: Prefixes4) => void): vo
   }
 }
 
-/** All of them as one part, in memory of its own. */
+/** All of them as one part, with a `before` of its own; the rest may be the caller's. */
 export function wholePart4({ words, stride, lengths, values }: Values4): Prefixes4 {
   const addresses = stride === 1 ? words : new Uint32Array(lengths.length).map((_, row) => words[row * stride])
   return { addresses, lengths, values, before: new Int32Array(lengths.length), areAlike: false }
