@@ -67,8 +67,7 @@ interface Parts {
   readonly maps: KernelMaps
   readonly tables: KernelTables
   readonly ports: Ports
-  /** For VXLAN, where the kernel can. */
-  readonly merger: VxlanMerger | undefined
+  readonly merger: VxlanMerger
   readonly netlink: Netlink
   readonly lock: NativeLock
   /** Undefined where there is none. */
@@ -129,7 +128,7 @@ export class EbpfRouter implements EbpfDataplane {
     const failures = await this.#write(transaction)
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
-    if (transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.merger?.ensure())
+    if (this.choice.mergesVxlan && transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.merger.ensure())
     if (transaction.labels.set.some(({ action }) => action.type === 'swap')) await this.#inTurn(() => this.#parts.transit.swaps())
     if (transaction.ports.set.length > 0) failures.push(...(await this.#inTurn(() => this.#settle())))
     const kept = new Set(transaction.ports.set.map(({ id }) => id))
@@ -169,13 +168,14 @@ export class EbpfRouter implements EbpfDataplane {
 
   async inspectKernel(): Promise<KernelInspection> {
     this.#mustBeOpen()
-    const { maps, ports, uplinkIndex, transit, merger: merging } = this.#parts
+    const { maps, ports, uplinkIndex, transit, merger } = this.#parts
     const { uplink, underlayNetns, pinDirectory } = this.#options
     const links = [
       ...(transit.isAttached ? [{ name: `uplink ${uplink}`, index: uplinkIndex, how: 'xdp' as const, pin: TRANSIT_PIN }] : []),
       { name: `uplink ${uplink}`, index: uplinkIndex, how: this.choice.uplink, pin: 'uplink' },
       ...ports.links(this.choice.endpoints),
     ]
+    const merging = this.choice.mergesVxlan ? merger : undefined
     return inspectKernel({ object: maps.object, choice: this.choice, transit, merging, links, underlayNetns, pinDirectory })
   }
 
@@ -205,7 +205,7 @@ export class EbpfRouter implements EbpfDataplane {
     await allOf([
       () => ports.detachAll('closed'),
       () => deleteUnclaimed(netlink, olderDevices),
-      () => merger?.remove(),
+      () => merger.remove(),
       () => transit.detach(),
       () => takeAway(() => maps.object.detach(attachment)),
       () => (pinDirectory === undefined ? undefined : removePins(pinDirectory)),
@@ -293,24 +293,32 @@ export class EbpfRouter implements EbpfDataplane {
     if (policies.size > 0 || !translations.isEmpty) sweepFlows(this.#parts.maps)
   }
 
+  /** Each looks, whatever becomes of those before it. @throws what nobody foresaw */
   async #look(): Promise<void> {
     if (this.#closed) return
-    const { tables, ports, merger, netlink, transit, uplinkIndex } = this.#parts
+    const { ports, transit, merger } = this.#parts
+    const looks = [() => ports.look(), () => transit.look(), () => merger.look(), () => this.#lookAtUplink()]
+    await allOf(looks.map((look) => () => this.#warned(look)))
+  }
+
+  async #warned(look: () => Promise<void>): Promise<void> {
     try {
-      await ports.look()
-      await transit.look()
-      await merger?.look()
-      for (const { object, message } of await this.#settle()) this.#options.logger.warn(message, { port: object.key })
-      const uplink = await netlink.links.get(uplinkIndex)
-      const { mtu } = uplink
-      await ports.fitSegments(largestSegment(uplink, this.#options.addresses))
-      if (mtu === tables.config.get('underlay_mtu')) return
-      tables.config.set('underlay_mtu', mtu)
-      for (const local of this.#options.addresses) this.events.push({ type: 'underlay-changed', local, mtu })
+      await look()
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       this.#options.logger.warn('The links cannot be looked at', { reason: error.message })
     }
+  }
+
+  async #lookAtUplink(): Promise<void> {
+    const { tables, ports, netlink, uplinkIndex } = this.#parts
+    for (const { object, message } of await this.#settle()) this.#options.logger.warn(message, { port: object.key })
+    const uplink = await netlink.links.get(uplinkIndex)
+    const { mtu } = uplink
+    await ports.fitSegments(largestSegment(uplink, this.#options.addresses))
+    if (mtu === tables.config.get('underlay_mtu')) return
+    tables.config.set('underlay_mtu', mtu)
+    for (const local of this.#options.addresses) this.events.push({ type: 'underlay-changed', local, mtu })
   }
 
   async #lookInTurn(): Promise<void> {

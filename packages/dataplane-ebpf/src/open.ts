@@ -131,9 +131,9 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger,
   })
   undo.push(() => liveness?.close(true))
-  const merger = choice.mergesVxlan ? new VxlanMerger({ maps, netns, uplink: uplinkIndex, logger }) : undefined
+  const merger = new VxlanMerger({ maps, netns, uplink: uplinkIndex, logger })
   // What a dataplane before this one has left may be of a release whose device lets through what this one's does not.
-  await (maps.entries('vnis').next().done === true ? merger?.remove() : merger?.ensure())
+  await (choice.mergesVxlan && maps.entries('vnis').next().done !== true ? merger.ensure() : merger.remove())
   return new EbpfRouter(options, {
     maps,
     tables,
