@@ -74,6 +74,7 @@ const flow = fc.record({
   isMixed: fc.constantFrom(false, false, false, false, true),
   packets: fc.array(varied, { minLength: 3, maxLength: 3 }),
 })
+const RUNS = 30
 /** The first packet of a flow, which can be carried in every world. */
 const FIRST = { ttl: 64, trafficClass: 0, outerClass: 0, labelTtl: 64, labelClass: 0, size: 8, flags: 0x10 } as const
 
@@ -81,6 +82,10 @@ type Flow = typeof flow extends fc.Arbitrary<infer Of> ? Of : never
 
 /** Kinds of flows of which packets are to go by memory; left to chance, an encapsulation is missing in one run of some thousand. */
 const WANTED = ['port mpls-udp', 'port mpls-gre', 'port vxlan', 'underlay port', 'underlay lookup', 'underlay vni']
+/** Kinds of flows that are drawn, without the examples. */
+const DRAWN = (['port', 'underlay'] as const).flatMap((from) =>
+  (['port', 'lookup', 'vni', 'uniform'] as const).map((by) => `${from} ${by}`),
+)
 const PLAIN_FLOWS = (['port', 'lookup', 'vni'] as const).flatMap((by) =>
   (['port', 'underlay'] as const).map((from): Flow => ({
     from,
@@ -210,6 +215,8 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
     { timeout: 600_000 * PACE },
     async () => {
       const known = new Map<string, number>()
+      let runs = 0
+      const drawnFlows = new Set<string>()
       let before: World | undefined
       let generation = 0
       await fc.assert(
@@ -223,7 +230,9 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
           for (const map of ['flows', 'nat_flows']) for (const [key] of router.parts.maps.entries(map)) router.parts.maps.delete(map, key)
           const counted = await router.counters()
           router.parts.maps.set('links', 1, new View(LINK).set('ifindex', 1).bytes)
+          const isDrawn = runs++ >= EXAMPLES.length
           for (const one of flows) {
+            if (isDrawn) drawnFlows.add(`${one.from} ${one.by}`)
             const [first, ...others] = [FIRST, ...one.packets].map((packet) => inputOf(one, packet))
             expect(byProgram(router, first)).toEqual(byEngine(engine, first))
             const like = one.by === 'port' ? 'vni' : 'port'
@@ -243,9 +252,11 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
           }
           expect(since(counted, await router.counters())).toEqual(valuesOf(engine.counters()))
         }),
-        { numRuns: 30 + EXAMPLES.length, examples: EXAMPLES },
+        { numRuns: RUNS + EXAMPLES.length, examples: EXAMPLES },
       )
       process.stdout.write(`packets by memory: ${[...known].map(([kind, count]) => `${count} ${kind}`).join(', ')}\n`)
+      // A slow guest makes fewer runs. In all of them, one of these is missing by chance once in 10^14.
+      if (runs >= RUNS + EXAMPLES.length) expect([...drawnFlows]).toEqual(expect.arrayContaining(DRAWN))
       for (const kind of WANTED) expect([kind, known.get(kind) ?? 0]).toEqual([kind, expect.toSatisfy((count: number) => count > 0)])
     },
   )
