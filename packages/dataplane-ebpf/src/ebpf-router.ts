@@ -76,8 +76,6 @@ interface Parts {
   readonly traces: Traces
   readonly events: EventQueue<DataplaneEvent>
   readonly uplinkIndex: number
-  /** Names of devices that a dataplane of another layout has left. */
-  readonly olderDevices: ReadonlySet<string>
   /** To detach the ingress program by. */
   readonly attachment: number
   readonly transit: Transit
@@ -200,11 +198,11 @@ export class EbpfRouter implements EbpfDataplane {
 
   /** Everything in the kernel that is not to go on. */
   async #dismantle(): Promise<void> {
-    const { maps, ports, merger, transit, attachment, netlink, olderDevices } = this.#parts
+    const { maps, ports, merger, transit, attachment, netlink, uplinkIndex } = this.#parts
     const { pinDirectory } = this.#options
     await allOf([
       () => ports.detachAll('closed'),
-      () => deleteUnclaimed(netlink, olderDevices),
+      () => deleteUnclaimed(netlink, uplinkIndex),
       () => merger.remove(),
       () => transit.detach(),
       () => takeAway(() => maps.object.detach(attachment)),

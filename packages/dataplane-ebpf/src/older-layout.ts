@@ -1,9 +1,11 @@
 import type { Logger } from '@heddle/io'
-import type { Netlink } from '@heddle/linux'
+import { LinuxError, type Netlink } from '@heddle/linux'
 import { join } from 'node:path'
+import { allOf } from './all-of.js'
+import { endFilter } from './device/end-filter.js'
 import { hostNameOf } from './device/ports.js'
-import { callAsync } from './native/call.js'
 import type { NativeObject } from './native/binding.js'
+import { call } from './native/call.js'
 import type { PreparedPins } from './pins.js'
 
 export interface OlderOptions {
@@ -16,37 +18,71 @@ export interface OlderOptions {
   readonly logger: Logger
 }
 
+/** Name of the uplink's program, and that of its filter, which is told where programs may not be asked. */
+const OURS = ['ingress', 'heddle']
+
 /**
- * Ends what a dataplane of another layout has left, whose tables nobody can read any more: pins, with them programs by tcx and netkit, and filters of clsact on
- * devices of endpoints, which go on without a pin. The devices stay, for whoever asks for them. The filter of the uplink is replaced, or ended, with the
- * next program there.
+ * Ends what a dataplane of another layout has left, whose tables nobody can read any more: filters of clsact, which go on without a pin, and then pins, with
+ * them programs by tcx and netkit. What names the filters goes last, so that an attempt that breaks off is taken up by the next. The devices stay, for
+ * whoever asks for them.
  *
- * @returns names of the devices, at the router's end
  * @throws LinuxError
  */
-export async function takeAwayOlder({ prepared, object, netlink, netns, uplink, logger }: OlderOptions): Promise<ReadonlySet<string>> {
-  const { older, olderPorts, pins } = prepared
-  if (older.length === 0) return new Set()
-  prepared.takeAwayOlder()
-  const ports = new Map(olderPorts.map((port) => [hostNameOf(uplink, port), port]))
-  const namespace = netns === undefined ? {} : { namespace: netns }
-  for (const { name, index, kind } of await netlink.links.list()) {
-    const port = ports.get(name)
-    if (port === undefined || kind !== 'veth') continue
-    // A program without tables takes the place of the one that is there, and goes with the qdisc.
-    const place = { program: 'egress', ifindex: index, usesTcx: false, pin: join(pins, `link-${port}`), ...namespace }
-    const filter = await callAsync(() => object.attach(place))
-    await callAsync(() => object.detach(filter))
+export async function takeAwayOlder({ prepared, object, netlink, netns, uplink, logger }: OlderOptions): Promise<void> {
+  const { older } = prepared
+  if (older.length === 0) return
+  const links = new Map((await netlink.links.list()).map((link) => [link.name, link]))
+  // A mark of a qdisc may be that of another uplink, on which somebody else's filters are here.
+  const isOnUplink = call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => how === 'clsact' && OURS.includes(name))
+  for (const { folder, ports } of older) {
+    if (isOnUplink) await endFilter(object, { program: 'ingress', ifindex: uplink, netns, pin: join(folder, 'uplink') })
+    for (const port of ports) {
+      const link = links.get(hostNameOf(uplink, port))
+      if (link?.kind !== 'veth') continue
+      await endFilter(object, { program: 'egress', ifindex: link.index, netns, pin: join(folder, `link-${port}`) })
+    }
   }
+  prepared.takeAwayOlder()
   logger.warn('Tables of another layout were taken away: nothing is forwarded until they are programmed anew', {
-    found: older,
+    found: older.map(({ name }) => name),
     remedy: 'drain a node before such a release',
   })
-  return new Set(ports.keys())
 }
 
-/** Deletes what is left of such devices once those are gone that somebody has asked for, whose names are free then. @throws LinuxError */
-export async function deleteUnclaimed(netlink: Netlink, names: ReadonlySet<string>): Promise<void> {
-  if (names.size === 0) return
-  for (const { name, index } of await netlink.links.list()) if (names.has(name)) await netlink.links.delete(index)
+/**
+ * Deletes the devices of an uplink's ports that a dataplane before this one has left and nobody has asked for, once those that somebody has asked for have
+ * given up their names.
+ *
+ * @throws LinuxError
+ */
+export async function deleteUnclaimed(netlink: Netlink, uplink: number): Promise<void> {
+  const links = await netlink.links.list()
+  const indexes = new Set(links.map(({ index }) => index))
+  const unclaimed = links.filter(({ name, kind }) => {
+    const uplinks = uplinksIn(name)
+    // Either end of a name may have a `p` in it: what may as well be another uplink's is left.
+    const isOurs = uplinks.includes(uplink) && uplinks.every((other) => other === uplink || !indexes.has(other))
+    return isOurs && (kind === 'veth' || kind === 'netkit')
+  })
+  await allOf(
+    unclaimed.map(
+      ({ index }) =>
+        () =>
+          deleteIfThere(netlink, index),
+    ),
+  )
+}
+
+/** Indexes of the uplinks that a port's device of that name may be of; see `hostNameOf`. */
+function uplinksIn(name: string): number[] {
+  return Array.from(name.matchAll(/(?<=^hd([0-9a-z]+))p(?=[0-9a-z]+$)/g), ([, uplink]) => Number.parseInt(uplink, 36))
+}
+
+/** It may go meanwhile, with the namespace of its endpoint. */
+async function deleteIfThere(netlink: Netlink, index: number): Promise<void> {
+  try {
+    await netlink.links.delete(index)
+  } catch (error) {
+    if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
+  }
 }

@@ -1,11 +1,12 @@
 import { DataplaneError, ENCAPSULATIONS, type DataplaneEvent } from '@heddle/core'
 import { EventQueue } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink } from '@heddle/linux'
-import { existsSync, unlinkSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readBpfObject } from './bpf-object.js'
 import { allOf } from './all-of.js'
+import { endFilter } from './device/end-filter.js'
 import { Ports } from './device/ports.js'
 import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
@@ -18,7 +19,7 @@ import { LAYOUT_VERSION } from './layout/structs/config.js'
 import { LOCAL_KEY } from './layout/structs/objects.js'
 import { Liveness } from './liveness/liveness.js'
 import { Mirrors } from './observe/mirrors.js'
-import type { NativeLock } from './native/binding.js'
+import type { NativeLock, NativeObject } from './native/binding.js'
 import { Traces } from './observe/traces.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
@@ -71,11 +72,12 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const pins = prepared?.pins
   const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), pins))
   undo.push(() => object.close())
-  const olderDevices =
-    prepared === undefined ? new Set<string>() : await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
+  if (prepared !== undefined) await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
   const maps = new KernelMaps(object)
   const tables = new KernelTables(maps)
-  configure(options, maps, tables, uplinkIndex, mtu, pins)
+  const before = tables.config.get('uplink')
+  if (pins !== undefined && before !== 0 && before !== uplinkIndex) await leaveUplink(object, { before, netns, pins, choice })
+  configure(options, maps, tables, uplinkIndex, mtu)
 
   const events = new EventQueue<DataplaneEvent>()
   const usesTcx = choice.endpoints === 'tcx'
@@ -146,7 +148,6 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     traces,
     events,
     uplinkIndex,
-    olderDevices,
     attachment,
     transit,
   })
@@ -164,18 +165,31 @@ async function lockUplink(netns: string | undefined, uplink: number): Promise<Na
   }
 }
 
+interface Left extends Pick<EbpfRouterOptions, 'choice'> {
+  /** Index of the uplink that it was. */
+  readonly before: number
+  readonly netns: string | undefined
+  readonly pins: string
+}
+
+/** A program that was attached to another link is not moved, but made anew. @throws LinuxError */
+async function leaveUplink(object: NativeObject, { before, netns, pins, choice }: Left): Promise<void> {
+  rmSync(join(pins, TRANSIT_PIN), { force: true })
+  const pin = join(pins, 'uplink')
+  const found = statSync(pin, { throwIfNoEntry: false })
+  // Without a pin there may be a filter on a qdisc that was somebody else's.
+  const isFilter = found === undefined ? choice.uplink === 'clsact' : found.isDirectory()
+  if (isFilter) await endFilter(object, { program: 'ingress', ifindex: before, netns, pin })
+  else rmSync(pin, { force: true })
+}
+
 function configure(
   { addresses, encapsulations, choice }: EbpfRouterOptions,
   maps: KernelMaps,
   { config }: KernelTables,
   uplink: number,
   mtu: number,
-  pins: string | undefined,
 ): void {
-  // A program that was attached to another link is not moved, but made anew.
-  const before = config.get('uplink')
-  const isMoved = pins !== undefined && before !== 0 && before !== uplink
-  for (const pin of isMoved ? ['uplink', TRANSIT_PIN].map((name) => join(pins, name)) : []) if (existsSync(pin)) unlinkSync(pin)
   const wanted = new Map(
     addresses.map((address) => {
       const { bytes } = new View(LOCAL_KEY).set('family', address.family).setAddress('address', address)

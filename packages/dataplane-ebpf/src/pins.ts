@@ -14,12 +14,19 @@ export interface PreparedPins {
   readonly pins: string
   /** Whether there were none of this layout. */
   readonly isNew: boolean
-  /** Folders of dataplanes of other layouts, and the ports that had a device in these. */
-  readonly older: readonly string[]
-  readonly olderPorts: readonly number[]
-  /** Takes those away. What they say of qdiscs that were made for filters goes on to be said: filters that no pin holds are still there. */
+  /** What dataplanes of other layouts have left. */
+  readonly older: readonly OlderPins[]
+  /** Takes that away. */
   readonly takeAwayOlder: () => void
   readonly undo: () => void
+}
+
+/** Pins of another layout. */
+export interface OlderPins {
+  readonly name: string
+  readonly folder: string
+  /** The ports that had a device. */
+  readonly ports: readonly number[]
 }
 
 /**
@@ -31,23 +38,19 @@ export function preparePins(directory: string): PreparedPins {
   const isMounted = call((native) => native.bpffsEnsure(directory))
   if (isMounted) mkdirSync(join(directory, MOUNTED), { mode: 0o700 })
   const pins = pinsOf(directory)
-  const older = readdirSync(directory).filter((name) => name.startsWith('layout-') && name !== basename(pins))
+  const older = readdirSync(directory)
+    .filter((name) => name.startsWith('layout-') && name !== basename(pins))
+    .map((name) => ({ name, folder: join(directory, name), ports: portsIn(join(directory, name)) }))
   // Pins that were there belong to a dataplane that may still forward.
   const isNew = mkdirSync(pins, { recursive: true, mode: 0o700 }) !== undefined
   const undo = (): void => {
     if (isMounted) removePins(directory)
     else if (isNew) removeFolder(pins)
   }
-  const olderPorts = older
-    .flatMap((name) => readdirSync(join(directory, name)))
-    .flatMap((name) => (name.startsWith(LINK) ? [Number(name.slice(LINK.length))] : []))
   const takeAwayOlder = (): void => {
-    for (const folder of older.map((name) => join(directory, name))) {
-      for (const marker of markersIn(folder)) mkdirSync(join(pins, marker), { recursive: true, mode: 0o700 })
-      removeFolder(folder)
-    }
+    for (const { folder } of older) removeFolder(folder)
   }
-  return { pins, isNew, older, olderPorts, takeAwayOlder, undo }
+  return { pins, isNew, older, takeAwayOlder, undo }
 }
 
 /** Where the pins of this layout are. */
@@ -71,6 +74,10 @@ function removeFolder(folder: string): void {
     else unlinkSync(path)
   }
   rmdirSync(folder)
+}
+
+function portsIn(folder: string): number[] {
+  return readdirSync(folder).flatMap((name) => (name.startsWith(LINK) ? [Number(name.slice(LINK.length))] : []))
 }
 
 /** Directories among pins: each marks a qdisc that was made for a filter. */
