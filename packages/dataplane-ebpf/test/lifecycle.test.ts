@@ -1,7 +1,6 @@
 import { DataplaneError, RouteBatch, type DataplaneState, type FibTransaction } from '@heddle/core'
 import { comparable } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, EbpfVerifierError, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
-import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError } from '@heddle/linux'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -10,7 +9,6 @@ import { describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { BPF_OBJECT } from '../src/bpf-object.js'
 import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
-import type { NativeObject } from '../src/native/binding.js'
 import { call } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
@@ -233,113 +231,6 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
       await expect.poll(() => inventory(pinDirectory)).toEqual(before)
     },
   )
-
-  // Filters of clsact, which no pin holds, went on with the tables of before: of endpoints, and of policies, that nobody knew any more.
-  it.each<[EbpfFeatureName[], 'veth' | undefined]>(
-    hasTcx
-      ? [
-          [[], undefined],
-          [['tcx'], 'veth'],
-        ]
-      : [[['tcx'], 'veth']],
-  )(
-    'takes away what a version with other layouts has left, says so, and has its devices again when they are asked for (without %s)',
-    async (without, devices) => {
-      const options = { pinDirectory: lab.path(`older-${without.join()}`), without, ...(devices === undefined ? {} : { devices }) }
-      const { pinDirectory } = options
-      const older = await lab.open(options)
-      await older.apply(transaction(7))
-      for (const port of PODS.keys()) await lab.attach(older, port)
-      expect(await lab.ping()).toContain(' 2 received')
-      await older.close({ keep: true })
-      renameSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`), join(pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
-      expect(await lab.ping()).toContain(' 2 received')
-
-      const warn = vi.fn<Logger['warn']>()
-      const newer = await lab.open({ ...options, logger: { ...silentLogger, warn } })
-      expect(warn.mock.calls[0]).toEqual([
-        expect.stringContaining('nothing is forwarded until they are programmed anew'),
-        { found: [`layout-${LAYOUT_VERSION - 1}`], remedy: expect.stringContaining('drain') },
-      ])
-      expect(readdirSync(pinDirectory).filter((name) => name.startsWith('layout-'))).toEqual([`layout-${LAYOUT_VERSION}`])
-      expect(await newer.dump()).toMatchObject({ generation: 0, vrfs: [], devices: [] })
-      expect(lab.inHost('tc', 'qdisc', 'show')).not.toMatch(/clsact .* dev hd/)
-      expect(await lab.ping(1)).toContain(' 0 received')
-      await newer.apply(transaction(1))
-      for (const port of PODS.keys()) await lab.attach(newer, port)
-      expect(await lab.ping()).toContain(' 2 received')
-      await newer.close({ keep: true })
-      renameSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`), join(pinDirectory, `layout-${LAYOUT_VERSION + 1}`))
-
-      // Nobody asks for one of them: it was known to the process alone, and stayed when another one came.
-      const next = await lab.open(options)
-      await next.apply(transaction(1))
-      await lab.attach(next, 0)
-      await next.close({ keep: true })
-      await (await lab.open(options)).close()
-      expect(isMounted(pinDirectory)).toBe(false)
-      expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
-      expect(lab.inHost('tc', 'qdisc', 'show')).not.toContain('clsact')
-    },
-  )
-
-  // What names the filters was taken away before they were ended: those that were not reached went on, and nobody knew of them.
-  it.each<[string, (port: number) => void]>([
-    ['goes on when a device ends meanwhile', (port) => lab.inPod(port, 'ip', 'link', 'delete', 'eth0')],
-    [
-      'is taken up again when it breaks off',
-      () => {
-        throw new LinuxError('ENOBUFS', 105, 'attach', 'no room')
-      },
-    ],
-  ])('taking away filters of another layout %s', async (_, interfere) => {
-    const options = { pinDirectory: lab.path('older-half'), without: ['tcx'], devices: 'veth' } as const
-    const older = await lab.open(options)
-    await older.apply(transaction(7))
-    for (const port of PODS.keys()) await lab.attach(older, port)
-    await older.close({ keep: true })
-    renameSync(join(options.pinDirectory, `layout-${LAYOUT_VERSION}`), join(options.pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
-
-    const prototype = Object.getPrototypeOf(older.parts.maps.object) as NativeObject
-    const attach = Reflect.get(prototype, 'attach')
-    const reached: number[] = []
-    const attaching = vi.spyOn(prototype, 'attach').mockImplementation(function (this: NativeObject, place) {
-      const port = place.program === 'egress' ? Number(place.pin?.at(-1)) : undefined
-      if (port !== undefined && reached.push(port) === 2) interfere(port)
-      return attach.call(this, place)
-    })
-    const codes = [await codeOf(lab.open(options))]
-    attaching.mockRestore()
-    if (codes[0] !== 'nothing') codes.push(await codeOf(lab.open(options)))
-    expect(reached).toHaveLength(2)
-    expect(codes.at(-1)).toBe('nothing')
-    expect(lab.inHost('tc', 'qdisc', 'show')).not.toMatch(/clsact .* dev hd/)
-  })
-
-  // The mark of a qdisc was taken for a pin, which cannot be removed: no dataplane could be opened any more.
-  it('leaves no filter on an uplink that it has no more, and lets be what others have on the next one', async () => {
-    const options = { pinDirectory: lab.path('moved'), without: ['tcx'] } as const
-    const clsact = (): string[] =>
-      [...lab.inHost('tc', 'qdisc', 'show').matchAll(/^qdisc clsact \S+ dev (\S+)/gm)].map(([, device]) => device)
-    lab.inHost(...'ip link add up2 type veth peer name up3'.split(' '))
-    for (const link of ['up2', 'up3']) lab.inHost(...`ip link set ${link} up`.split(' '))
-    try {
-      await (await lab.open(options)).close({ keep: true })
-      expect(clsact()).toEqual(['up0'])
-      await (await lab.open({ ...options, uplink: 'up2' })).close({ keep: true })
-      expect(clsact()).toEqual(['up2'])
-      await (await lab.open(options)).close({ keep: true })
-      expect(clsact()).toEqual(['up0'])
-      // So did the mark of another layout: with the qdisc of its own uplink it named that of any.
-      renameSync(join(options.pinDirectory, `layout-${LAYOUT_VERSION}`), join(options.pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
-      lab.inHost(...'tc qdisc add dev up2 clsact'.split(' '))
-      await (await lab.open({ ...options, uplink: 'up2' })).close()
-      expect(clsact()).toContain('up2')
-    } finally {
-      lab.inHost(...'ip link delete up2'.split(' '))
-      if (clsact().includes('up0')) lab.inHost(...'tc qdisc delete dev up0 clsact'.split(' '))
-    }
-  })
 
   it('leaves no file system and no pin behind when it cannot be opened, and lets be what was there', async () => {
     const [fresh, kept] = [lab.path('refused'), lab.path('refused-later')]
