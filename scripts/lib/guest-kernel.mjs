@@ -153,7 +153,8 @@ function spawnTied(program, words, options) {
 /** @param {string} image @param {string} initramfs @param {string} socket */
 function machineOptions(image, initramfs, socket) {
   const memory = `${GUEST_MEMORY}M`
-  const machine = `-accel tcg,thread=multi -cpu max,la57=off -m ${memory} -smp ${GUEST_CPUS} -nographic -no-reboot -kernel ${image} -initrd ${initramfs}`
+  // Emulated protection keys ended processes of Node, which guards its compiled code by them: SIGTRAP or SIGSEGV in one of several runs.
+  const machine = `-accel tcg,thread=multi -cpu max,la57=off,pku=off -m ${memory} -smp ${GUEST_CPUS} -nographic -no-reboot -kernel ${image} -initrd ${initramfs}`
   const files = `-object memory-backend-memfd,id=mem,size=${memory},share=on -numa node,memdev=mem -chardev socket,id=files,path=${socket}`
   const words = `${machine} ${files} -device vhost-user-fs-pci,chardev=files,tag=host`.split(' ')
   return [...words, '-append', 'console=ttyS0 quiet panic=-1 mitigations=off']
