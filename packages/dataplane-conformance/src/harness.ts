@@ -18,9 +18,12 @@ export type HarnessFeature =
   /** The harness has `advance`. */
   | 'clock'
 
+/** How frames of the underlay are told apart: a joint label is an entry of the stack that MPLS over UDP carries. */
+export type WireEncapsulation = Exclude<Encapsulation, 'mpls-udp-joint'>
+
 /** A packet that the harness puts on the underlay, towards the dataplane. */
 export interface UnderlayInput {
-  readonly encapsulation: Encapsulation
+  readonly encapsulation: WireEncapsulation
   /** Outer source address; the destination is the dataplane's address of the same family. */
   readonly source: IpAddress
   /** What stands behind the outer IP header and, for `mpls-udp` and `vxlan`, the UDP header. */
@@ -60,7 +63,7 @@ export interface DeliveredPacket {
 /** A packet that the dataplane put on the underlay. */
 export interface SentPacket {
   readonly type: 'sent'
-  readonly encapsulation: Encapsulation
+  readonly encapsulation: WireEncapsulation
   readonly source: IpAddress
   readonly destination: IpAddress
   /** UDP source port; absent where there is no UDP header. */

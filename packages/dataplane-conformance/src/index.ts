@@ -13,6 +13,7 @@ export type {
   Output,
   SentPacket,
   UnderlayInput,
+  WireEncapsulation,
 } from './harness.js'
 export { expectDelivered, expectDropped, expectForwarded, expectOneOf, expectSent, Lab, type Observed } from './lab.js'
 export { interpretFromPort, interpretFromUnderlay, type World } from './oracle/interpret.js'

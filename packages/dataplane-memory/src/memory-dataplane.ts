@@ -119,10 +119,10 @@ class Memory implements MemoryDataplane {
   #nextIfindex = 1
 
   constructor(options: MemoryDataplaneOptions) {
-    const encapsulations = options.encapsulations ?? ENCAPSULATIONS
+    const encapsulations = options.encapsulations ?? ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls-udp-joint')
     const limits = { ...LIMITS, ...options.limits }
     const needs = { liveness: options.liveness, 'rate-limit': options.clock }
-    const features = (options.features ?? DATAPLANE_FEATURES).filter(
+    const features = (options.features ?? DATAPLANE_FEATURES.filter((feature) => feature !== 'joint-labels')).filter(
       (feature) => !(feature in needs) || needs[feature as keyof typeof needs],
     )
     this.#underlay = options.underlay ?? memoryUnderlay()

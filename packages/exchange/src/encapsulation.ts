@@ -15,6 +15,7 @@ const TUNNEL_TYPE_OF: Readonly<Record<Encapsulation, number>> = {
   'mpls-gre': TUNNEL_TYPE.gre,
   mpls: TUNNEL_TYPE.mpls,
   vxlan: TUNNEL_TYPE.vxlan,
+  'mpls-udp-joint': TUNNEL_TYPE.mplsInUdp,
 }
 
 /**

@@ -202,7 +202,7 @@ const vpn: fc.Arbitrary<VpnRoute> = fc.record({
   ),
   label: fc.integer({ min: 16, max: 0xfffff }),
   nextHop: address,
-  encapsulations: fc.uniqueArray(fc.constantFrom(...ENCAPSULATIONS)),
+  encapsulations: fc.uniqueArray(fc.constantFrom(...ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls-udp-joint'))),
   preference: fc.record({
     localPref: word,
     asPathLength: fc.constant(0),

@@ -112,7 +112,7 @@ export class ForwardingEngine {
     this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory, options.newRoutes, addresses, rates)
     this.#context = newContext({
       tables: this.#tables,
-      encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
+      encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls-udp-joint')),
       underlayMtu: options.underlayMtu ?? 1500,
       hasDevice: options.hasDevice ?? (() => true),
       features: featuresOf(this.#features),

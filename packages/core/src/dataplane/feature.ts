@@ -39,6 +39,8 @@ export const DATAPLANE_FEATURES = [
   'trace',
   /** `PortObject.rateLimits`. */
   'rate-limit',
+  /** TCP segments that come behind a joint label are joined before they are looked at, so that others are better told of it (ADR 0025). */
+  'joint-labels',
 ] as const
 
 /** One of `DATAPLANE_FEATURES`. */

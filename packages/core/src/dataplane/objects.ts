@@ -7,8 +7,8 @@ import type { RateLimits } from './rate-limit.js'
  * an id space of its own. 0 is a valid id.
  */
 
-/** How packets travel between virtual routers. */
-export const ENCAPSULATIONS = ['mpls-udp', 'mpls-gre', 'mpls', 'vxlan'] as const
+/** How packets travel between virtual routers. `mpls-udp-joint` is `mpls-udp` with a joint label on top, for ends that read it (ADR 0025). */
+export const ENCAPSULATIONS = ['mpls-udp', 'mpls-gre', 'mpls', 'vxlan', 'mpls-udp-joint'] as const
 /** One of `ENCAPSULATIONS`. */
 export type Encapsulation = (typeof ENCAPSULATIONS)[number]
 

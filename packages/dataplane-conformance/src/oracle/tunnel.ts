@@ -7,7 +7,7 @@ export type Tunnel = Extract<NextHopAction, { readonly type: 'tunnel' }>
 /** Octets that the tunnel adds, outer IP header included. */
 export function overheadOf({ encapsulation, remote, labels }: Tunnel): number {
   const ip = remote.family === 4 ? 20 : 40
-  const header = { 'mpls-udp': ip + 8, 'mpls-gre': ip + 4, mpls: 0, vxlan: ip + 8 + 8 + 14 }[encapsulation]
+  const header = { 'mpls-udp': ip + 8, 'mpls-gre': ip + 4, mpls: 0, vxlan: ip + 8 + 8 + 14, 'mpls-udp-joint': ip + 8 + 4 }[encapsulation]
   return header + labels.length * 4
 }
 

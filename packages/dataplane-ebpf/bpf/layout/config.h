@@ -42,7 +42,7 @@ enum drop_reason {
 #define MAX_REASONS 64
 
 /* Slots of ENCAPSULATIONS. */
-enum encapsulation { MPLS_UDP, MPLS_GRE, MPLS, VXLAN };
+enum encapsulation { MPLS_UDP, MPLS_GRE, MPLS, VXLAN, MPLS_UDP_JOINT };
 
 /* Bits of `avoided`; the third one between endpoints alone, the last one on the way from tunnel to tunnel. */
 enum avoided { AVOID_DECAP_L3 = 1, AVOID_REDIRECT_PEER = 2, AVOID_LOCAL_REDIRECT_PEER = 4, AVOID_XDP_TX = 8 };

@@ -1,6 +1,14 @@
 import type { CounterSnapshot, Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
 import { dropReasonIndex, PORT_COUNTERS } from '@heddle/core'
-import type { BfdDatagram, BfdHarness, Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
+import type {
+  BfdDatagram,
+  BfdHarness,
+  Harness,
+  HarnessFeature,
+  Output,
+  UnderlayInput,
+  WireEncapsulation,
+} from '@heddle/dataplane-conformance'
 import { ebpfDataplane, type EbpfDeviceKind, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import type { IpAddress } from '@heddle/wire'
 import { existsSync } from 'node:fs'
@@ -290,7 +298,7 @@ class EbpfHarness implements Harness {
   }
 }
 
-function encapsulationOf(protocol: number, destinationPort: number | undefined): Encapsulation | undefined {
+function encapsulationOf(protocol: number, destinationPort: number | undefined): WireEncapsulation | undefined {
   if (protocol === GRE) return 'mpls-gre'
   if (protocol !== UDP) return undefined
   return destinationPort === UDP_PORTS['mpls-udp'] ? 'mpls-udp' : destinationPort === UDP_PORTS.vxlan ? 'vxlan' : undefined

@@ -1,5 +1,5 @@
-import { DROP_REASONS, ENCAPSULATIONS, type DataplaneEvent, type Encapsulation, type PortObject, type RateLimits } from '@heddle/core'
-import { arbitraryInput, arbitraryTables, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
+import { DROP_REASONS, type DataplaneEvent, type PortObject, type RateLimits } from '@heddle/core'
+import { arbitraryInput, arbitraryTables, type PacketInput, type Tables, type WireEncapsulation } from '@heddle/dataplane-conformance'
 import { DELIVER, DROP, ForwardingEngine, FRAGMENT, HEADROOM, PacketOut, SEND } from '@heddle/forwarding'
 import fc from 'fast-check'
 import { expect } from 'vitest'
@@ -14,8 +14,8 @@ import { LOCAL, PEERS } from './router.js'
 
 /* The forwarder in TypeScript and the programs, asked about the same packets. */
 
-export const CARRIED: readonly Encapsulation[] = ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls')
-const UDP_PORTS: Readonly<Partial<Record<Encapsulation, number>>> = { 'mpls-udp': 6635, vxlan: 4789 }
+export const CARRIED: readonly WireEncapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
+const UDP_PORTS: Readonly<Partial<Record<WireEncapsulation, number>>> = { 'mpls-udp': 6635, vxlan: 4789 }
 const [VERDICT_DROP, VERDICT_REDIRECT, VERDICT_NEXT] = [2, 7, 0xffff_ffff]
 const ETHERNET = 14
 const MTU = 1500

@@ -88,7 +88,7 @@ export class TunForwarder implements Dataplane {
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: false,
       limits: LIMITS,
-      features: DATAPLANE_FEATURES.filter((feature) => feature !== 'liveness' || bfd !== undefined),
+      features: DATAPLANE_FEATURES.filter((feature) => feature !== 'joint-labels' && (feature !== 'liveness' || bfd !== undefined)),
     }
     this.#sessions =
       bfd &&

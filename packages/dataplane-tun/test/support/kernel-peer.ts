@@ -17,8 +17,11 @@ const MPLS_IN_IP = 137
 const MPLS_UDP_PORT = 6635
 const VXLAN_PORT = 4789
 
+/** What Linux carries by itself. */
+export type KernelEncapsulation = Exclude<Encapsulation, 'mpls' | 'mpls-udp-joint'>
+
 /** Tunnels of `encapsulation` to site a: commands in the namespace of site b. Without link-local addresses, devices have nothing to say of themselves. */
-const TUNNELS: Readonly<Record<Exclude<Encapsulation, 'mpls'>, (family: 4 | 6, local: string, remote: string) => readonly string[]>> = {
+const TUNNELS: Readonly<Record<KernelEncapsulation, (family: 4 | 6, local: string, remote: string) => readonly string[]>> = {
   'mpls-udp': (family, local, remote) => [
     `ip ${family === 6 ? '-6 ' : ''}fou add port ${MPLS_UDP_PORT} ipproto ${MPLS_IN_IP}`,
     `ip link add t0 type ${family === 4 ? 'ipip mode mplsip' : 'ip6tnl mode any encaplimit none'} local ${local} remote ${remote} ttl 64 encap fou encap-sport auto encap-dport ${MPLS_UDP_PORT} ${family === 6 ? 'encap-csum' : 'noencap-csum'}`,
@@ -52,7 +55,7 @@ function mplsBy(device: string): readonly string[] {
 }
 
 /** Makes site b a Linux router. @throws what the first command that failed said */
-export function makeKernelPeer(sites: TwoSites, encapsulation: Exclude<Encapsulation, 'mpls'>, family: 4 | 6): void {
+export function makeKernelPeer(sites: TwoSites, encapsulation: KernelEncapsulation, family: 4 | 6): void {
   const at = (site: 'a' | 'b'): string => UNDERLAY[site][family === 4 ? 0 : 1]
   const commands = [
     'sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0',
@@ -66,7 +69,7 @@ export function makeKernelPeer(sites: TwoSites, encapsulation: Exclude<Encapsula
  * What this kernel lacks for such a peer; empty when it has everything. Debian's cloud kernels have everything: there, nothing is ever missing, and what
  * cannot be made fails.
  */
-export function kernelLacks(encapsulation: Exclude<Encapsulation, 'mpls'>): string {
+export function kernelLacks(encapsulation: KernelEncapsulation): string {
   if (release().includes('cloud-amd64')) return ''
   const probes = encapsulation === 'vxlan' ? ['ip link add p0 type vxlan id 1 dstport 4789'] : ['sysctl net.mpls.platform_labels']
   for (const probe of probes) {

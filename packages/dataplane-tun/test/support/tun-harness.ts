@@ -1,6 +1,14 @@
 import type { CounterSnapshot, Dataplane, DeviceRequest, Encapsulation } from '@heddle/core'
 import { PORT_COUNTERS } from '@heddle/core'
-import type { BfdDatagram, BfdHarness, Harness, HarnessFeature, Output, UnderlayInput } from '@heddle/dataplane-conformance'
+import type {
+  BfdDatagram,
+  BfdHarness,
+  Harness,
+  HarnessFeature,
+  Output,
+  UnderlayInput,
+  WireEncapsulation,
+} from '@heddle/dataplane-conformance'
 import { tunDataplane, type TunDataplaneOptions } from '@heddle/dataplane-tun'
 import { IpAddress } from '@heddle/wire'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
@@ -233,7 +241,7 @@ class TunHarness implements Harness {
   }
 }
 
-function encapsulationOf(protocol: number, destinationPort: number | undefined): Encapsulation | undefined {
+function encapsulationOf(protocol: number, destinationPort: number | undefined): WireEncapsulation | undefined {
   if (protocol === GRE) return 'mpls-gre'
   if (protocol !== UDP) return undefined
   return destinationPort === UDP_PORTS['mpls-udp'] ? 'mpls-udp' : destinationPort === UDP_PORTS.vxlan ? 'vxlan' : undefined

@@ -3,7 +3,7 @@ import { LABEL_STACK_ENTRY_SIZE } from '../label-stack.js'
 import { VXLAN_HEADER_SIZE } from './vxlan-header.js'
 
 /** How packets travel between virtual routers. */
-export type TunnelEncapsulation = 'mpls-udp' | 'mpls-gre' | 'mpls' | 'vxlan'
+export type TunnelEncapsulation = 'mpls-udp' | 'mpls-gre' | 'mpls' | 'vxlan' | 'mpls-udp-joint'
 
 /**
  * Octets that a tunnel adds to an IP packet, as they count against the underlay's MTU.
@@ -11,6 +11,7 @@ export type TunnelEncapsulation = 'mpls-udp' | 'mpls-gre' | 'mpls' | 'vxlan'
  * | encapsulation | IPv4 underlay | IPv6 underlay |
  * |---|---|---|
  * | `mpls-udp` | 28 + 4 a label | 48 + 4 a label |
+ * | `mpls-udp-joint` | 32 + 4 a label | 52 + 4 a label |
  * | `mpls-gre` | 24 + 4 a label | 44 + 4 a label |
  * | `mpls` (on Ethernet) | 4 a label | 4 a label |
  * | `vxlan` (with the inner Ethernet header) | 50 | 70 |
@@ -21,6 +22,8 @@ export function tunnelOverhead(encapsulation: TunnelEncapsulation, family: IpFam
   switch (encapsulation) {
     case 'mpls-udp':
       return ip + UDP_HEADER_SIZE + stack
+    case 'mpls-udp-joint':
+      return ip + UDP_HEADER_SIZE + LABEL_STACK_ENTRY_SIZE + stack
     case 'mpls-gre':
       return ip + GRE_HEADER_SIZE + stack
     case 'mpls':
