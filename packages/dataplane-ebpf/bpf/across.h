@@ -155,12 +155,16 @@ static __always_inline int read_tunnel(struct xdp_md *xdp, const struct config *
 {
 	const __u32 behind = ETHERNET + (family == 4 ? IPV4_HEADER : IPV6_HEADER);
 	__u32 protocol = read_outer_ip(xdp, &across->outer, family);
+	__u8 *entry;
 
 	if (!protocol || !read_encapsulation(xdp, config, &across->outer, protocol, behind))
 		return 0;
 	if (across->outer.encapsulation == VXLAN)
 		return read_vni(xdp, across, behind + UDP_HEADER);
-	return across->outer.encapsulation == MPLS_GRE ? read_label(xdp, across, behind + 4) : read_label(xdp, across, behind + UDP_HEADER);
+	if (across->outer.encapsulation == MPLS_GRE)
+		return read_label(xdp, across, behind + 4);
+	entry = octets_of(xdp, behind + UDP_HEADER, LABEL_ENTRY);
+	return entry && read_label(xdp, across, behind + UDP_HEADER + joint_size(word_at(entry)));
 }
 
 /* The flow's hash, as `flow_hash` has it, of a packet whose key and ports were read. */

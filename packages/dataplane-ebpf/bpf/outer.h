@@ -38,6 +38,17 @@ static __always_inline int parse_gre(struct __sk_buff *skb, struct outer *outer)
 	return GOES_ON;
 }
 
+/* The stack begins behind a joint label; what that says of the packet is for GRO, and not believed. */
+static __always_inline void pass_joint_label(struct __sk_buff *skb, struct outer *outer)
+{
+	__u8 octets[LABEL_ENTRY] ALIGNED;
+
+	if (outer->at + LABEL_ENTRY > outer->end || bpf_skb_load_bytes(skb, outer->at, octets, LABEL_ENTRY) < 0 || !joint_size(word_at(octets)))
+		return;
+	outer->encapsulation = MPLS_UDP_JOINT;
+	outer->at += LABEL_ENTRY;
+}
+
 /* The UDP checksum is not verified: a device has done so, or it covers a payload whose own checksums do. */
 static __always_inline int parse_udp(struct __sk_buff *skb, const struct config *config, struct outer *outer)
 {
@@ -60,6 +71,8 @@ static __always_inline int parse_udp(struct __sk_buff *skb, const struct config 
 		outer->end = at + length;
 	}
 	outer->at = at + UDP_HEADER;
+	if (outer->encapsulation == MPLS_UDP)
+		pass_joint_label(skb, outer);
 	return GOES_ON;
 }
 

@@ -102,20 +102,26 @@ static __always_inline __u32 read_plain_outer(struct __sk_buff *skb, struct tunn
 	return half_at(ip + size + 2);
 }
 
-/* Reads the label, or VXLAN's header and the Ethernet header behind it; their octets, or 0 for what is not plain. */
+/* Reads the label, a joint one before it, or VXLAN's header and the Ethernet header behind it; their octets, or 0 for what is not plain. */
 static __always_inline __u32 read_plain_tunnel(struct __sk_buff *skb, struct tunnelled *tunnelled, __u32 port, __u32 at, __u32 ether_type)
 {
+	__u32 joint;
 	__u8 *octets;
 
 	tunnelled->tunnel.mac[0] = tunnelled->tunnel.mac[1] = 0;
 	if (port == MPLS_UDP_PORT) {
 		octets = octets_at(skb, at, LABEL_ENTRY);
+		if (!octets)
+			return 0;
+		joint = joint_size(word_at(octets));
+		octets = octets_at(skb, at + joint, LABEL_ENTRY);
 		if (!octets || !(octets[2] & 1))
 			return 0;
+		/* The same flow with a joint label and without. */
 		tunnelled->tunnel.encapsulation = MPLS_UDP;
 		tunnelled->tunnel.id = word_at(octets) & 0xfffff100;
 		tunnelled->ttl = octets[3];
-		return LABEL_ENTRY;
+		return joint + LABEL_ENTRY;
 	}
 	octets = octets_at(skb, at, VXLAN_HEADER + ETHERNET);
 	if (port != VXLAN_PORT || !octets || !(octets[0] & 8) || half_at(octets + VXLAN_HEADER + 12) != ether_type)
@@ -136,7 +142,7 @@ static __always_inline int read_tunnelled(struct __sk_buff *skb, struct tunnelle
 	__u32 size = read_plain_tunnel(skb, tunnelled, port, at, family == 4 ? ETH_P_IP : ETH_P_IPV6);
 
 	tunnelled->at = at + size;
-	/* In words that the verifier follows: it is one of two. */
+	/* In words that the verifier follows: it is one of three. */
 	return size && read_plain(skb, plain, (at + size) & 0x7f, family);
 }
 
