@@ -2,20 +2,23 @@ import {
   LABEL_STACK_ENTRY_SIZE,
   encapsulate,
   isBottom,
+  jointLabelWordFor,
   labelOf,
   labelStackWord,
   labelStackWordAt,
   setLabelStackWordAt,
   trafficClassOf,
   entropyPort,
+  type TunnelTemplate,
 } from '@heddle/mpls'
 import { setIpv4TrafficClass, setIpv6TrafficClass, updateChecksum32 } from '@heddle/wire'
 import { REASON, drop, type Context } from './context.js'
 import { SEND, type PacketOut, type Verdict } from './packet-out.js'
+import type { Packet } from './packet.js'
 import type { TunnelHop } from './tunnel-hop.js'
 
 /**
- * Octets an adapter must leave free before a packet: the deepest stack (16 entries) behind outer IPv6 and UDP headers, and before an ICMP error
+ * Octets an adapter must leave free before a packet: the deepest stack (16 entries) behind a joint label and outer IPv6 and UDP headers, and before an ICMP error
  * about the packet (48 octets), rounded up. The same room serves VXLAN.
  */
 export const HEADROOM = 192
@@ -62,15 +65,23 @@ export function encap(
 
 /**
  * Makes the deepest label that `encap` has just written before the packet in hand the heir of a label that was swapped: with its TTL, and with S
- * only if it was the bottom.
+ * only if it was the bottom. A joint label then says what is there now.
  */
 export function inheritLabel({ packet }: Context, { template }: TunnelHop, wasBottom: boolean, ttl: number, out: PacketOut): void {
-  const { bytes, view, offset } = packet
+  const { bytes, offset, length } = packet
   const at = offset - LABEL_STACK_ENTRY_SIZE
   const before = labelStackWordAt(bytes, at)
-  const after = labelStackWord(labelOf(before), trafficClassOf(before), isBottom(before) && wasBottom, ttl)
-  setLabelStackWordAt(bytes, at, after)
-  if (template.udp < 0 || !template.udpChecksum) return
-  const checksum = out.offset + template.udp + 6
-  view.setUint16(checksum, updateChecksum32(view.getUint16(checksum), before, after) || 0xffff)
+  rewriteEntry(packet, template, out, at, labelStackWord(labelOf(before), trafficClassOf(before), isBottom(before) && wasBottom, ttl))
+  if (template.joint < 0) return
+  const word = jointLabelWordFor(bytes, out.offset + template.stack, offset + length)
+  rewriteEntry(packet, template, out, out.offset + template.joint, word)
+}
+
+/** Puts another word in the place of an entry that a UDP checksum may cover. */
+function rewriteEntry({ bytes, view }: Packet, { udp, udpChecksum }: TunnelTemplate, out: PacketOut, at: number, word: number): void {
+  const before = labelStackWordAt(bytes, at)
+  setLabelStackWordAt(bytes, at, word)
+  if (udp < 0 || !udpChecksum) return
+  const checksum = out.offset + udp + 6
+  view.setUint16(checksum, updateChecksum32(view.getUint16(checksum), before, word) || 0xffff)
 }

@@ -1,5 +1,5 @@
 import { dropsOf, RouteBatch, type DropReason, type FibTransaction, type NextHopAction, type TraceObject } from '@heddle/core'
-import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
+import { IpAddress, IpPrefix, MacAddress, pseudoHeaderSum, udpChecksumHolds } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import { DELIVER, DROP, EGRESS_STEPS, explain, ForwardingEngine, HEADROOM, PacketOut, probePacket, SEND } from './index.js'
 
@@ -104,6 +104,41 @@ describe('headers written before a packet', () => {
       ],
     },
     {
+      name: 'MPLS over UDP with a joint label, for a socket',
+      tunnel: { ...toUdp, encapsulation: 'mpls-udp-joint' },
+      outer: 'socket',
+      headers: [
+        '0c 00 00 01', // label 49,152, TC 0, S 0, TTL 1: IPv4 behind one label
+        '00 0c 81 ff', // label 200, TC 0, S 1, TTL 255
+      ],
+    },
+    {
+      name: 'MPLS over UDP with a joint label, the whole packet',
+      tunnel: { ...toUdp, encapsulation: 'mpls-udp-joint' },
+      outer: 'full',
+      headers: [
+        '45 00 00 40', // version 4, no options, TOS 0, length 64
+        '00 00 40 00', // identification 0, DF
+        '40 11 b6 a9', // TTL 64, UDP, checksum
+        'c0 00 02 01', // from 192.0.2.1
+        'c0 00 02 02', // to 192.0.2.2
+        'ff ff 19 eb', // source port (entropy, not compared), destination port 6635
+        '00 2c 00 00', // length 44, no checksum
+        '0c 00 00 01', // label 49,152, TC 0, S 0, TTL 1: IPv4 behind one label
+        '00 0c 81 ff', // label 200, TC 0, S 1, TTL 255
+      ],
+    },
+    {
+      name: 'two labels behind a joint one, for a socket',
+      tunnel: { ...common, encapsulation: 'mpls-udp-joint', labels: [24_000, 200] },
+      outer: 'socket',
+      headers: [
+        '0c 00 00 00', // label 49,152, TC 0, S 0, TTL 0
+        '05 dc 00 ff', // label 24,000, TC 0, S 0, TTL 255
+        '00 0c 81 ff', // label 200, TC 0, S 1, TTL 255
+      ],
+    },
+    {
       name: 'two labels over GRE, for a socket',
       tunnel: { ...common, encapsulation: 'mpls-gre', labels: [24_000, 200] },
       outer: 'socket',
@@ -135,6 +170,32 @@ describe('headers written before a packet', () => {
     if (outer === 'full') found[20] = found[21] = 0xff
     expect(found).toEqual([...headers.flatMap(octets), ...inner])
   })
+})
+
+// A label that is swapped is written anew behind its headers: what stands before it, and the UDP checksum over IPv6, have to follow.
+it.each([
+  // label 0x45000 below begins like a header of IPv4, label 0x60000 like one of IPv6
+  { name: 'the label was the bottom, IPv4 behind it', labels: [0x7d0], stack: '00 06 41 09', first: 0x45, joint: 1 },
+  { name: 'the label was the bottom, IPv6 behind it', labels: [0x7d0], stack: '00 06 41 09', first: 0x60, joint: 2 },
+  { name: 'the label was the bottom, neither behind it', labels: [0x7d0], stack: '00 06 41 09', first: 0x50, joint: 0 },
+  { name: 'another label is below', labels: [0x7d0], stack: '00 06 40 09 45 00 01 40', first: 0x45, joint: 0 },
+  { name: 'two labels take its place', labels: [0x7d1, 0x7d0], stack: '00 06 41 09', first: 0x45, joint: 0 },
+  { name: 'it is taken away, and the bottom is below', labels: [], stack: '00 06 40 09 45 00 01 40', first: 0x45, joint: 1 },
+  { name: 'it is taken away, and two are below', labels: [], stack: '00 06 40 09 45 00 00 40 60 00 01 40', first: 0x45, joint: 0 },
+])('a joint label says what is in a packet that is sent on: $name', ({ labels, stack, first, joint }) => {
+  const [local, remote] = [IpAddress.parse('2001:db8::1'), IpAddress.parse('2001:db8::2')]
+  const tunnel: NextHopAction = { ...common, local, remote, encapsulation: 'mpls-udp-joint', labels }
+  const engine = new ForwardingEngine({ limits: LIMITS, outer: 'full' })
+  const swap = { label: 100, action: { type: 'swap', nextHop: 3 }, sources: 1 } as const
+  expect(engine.apply({ ...tables(tunnel), labels: { set: [swap], remove: [] } }).status).toBe('applied')
+  const packet = Uint8Array.from([...octets(stack), first, ...Array.from({ length: 40 }, (_, index) => index)])
+  const buffer = new Uint8Array(HEADROOM + packet.length + 8).fill(0xa5)
+  buffer.set(packet, HEADROOM)
+  const out = new PacketOut()
+  expect(engine.fromUnderlay('mpls-udp', REMOTE, buffer, HEADROOM, packet.length, out)).toBe(SEND)
+  const sent = buffer.slice(out.offset, out.offset + out.length)
+  expect([...sent.subarray(48, 52)]).toEqual([0x0c, 0, 0, joint])
+  expect(udpChecksumHolds(sent, 40, sent.length - 40, pseudoHeaderSum(local, remote, 17, sent.length - 40))).toBe(true)
 })
 
 describe('verdicts and counters', () => {
@@ -274,6 +335,18 @@ describe('explain', () => {
     const { steps, outcome } = engineWith(toUdp).explain({ from: 'port', port: 1, packet: probe('10.9.0.1') })
     expect(outcome).toEqual({ type: 'drop', reason: 'no-route' })
     expect(steps.at(-1)).toEqual({ step: 'lookup', text: 'no route to 10.9.0.1 in VRF 1 (red)' })
+  })
+
+  it('tells of a joint label that was passed over', () => {
+    const source = REMOTE
+    const behind = Uint8Array.from([0x00, 0x06, 0x41, 0x40, ...probe('10.0.0.1')])
+    const answers = [
+      { encapsulation: 'mpls-udp', packet: Uint8Array.from([0x0c, 0, 0, 1, ...behind]) } as const,
+      { encapsulation: 'mpls-udp-joint', packet: behind } as const,
+    ].map((input) => engineWith(toUdp).explain({ from: 'underlay', source, ...input }))
+    expect(answers[0].steps[0]).toEqual({ step: 'parse outer', text: 'mpls-udp-joint from 192.0.2.2, 32 octets behind the headers' })
+    expect(answers[0].outcome).toMatchObject({ type: 'deliver', port: 1 })
+    expect(answers[1]).toEqual(answers[0])
   })
 
   it('tells why a label is refused', () => {

@@ -27,7 +27,7 @@ import { ingress, ingressParsed } from './ingress.js'
 import { ANSWERED, PACKET } from './link/ethernet-link.js'
 import { LinkAddresses } from './link/link-addresses.js'
 import { Copier } from './mirror/copier.js'
-import { OuterSource, parseWire } from './parse-outer.js'
+import { OuterSource, passJointLabel, parseWire } from './parse-outer.js'
 import { DELIVER, DROP, SEND, type AddressWords, type PacketOut, type Verdict } from './packet-out.js'
 import { restartRates } from './rate/port-rates.js'
 import { RateMemory } from './rate/rate-memory.js'
@@ -112,7 +112,7 @@ export class ForwardingEngine {
     this.#tables = new Tables(outer, options.limits.flows ?? DEFAULT_FLOWS, options.flowMemory, options.newRoutes, addresses, rates)
     this.#context = newContext({
       tables: this.#tables,
-      encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls-udp-joint')),
+      encapsulations: new Set(options.encapsulations ?? ENCAPSULATIONS),
       underlayMtu: options.underlayMtu ?? 1500,
       hasDevice: options.hasDevice ?? (() => true),
       features: featuresOf(this.#features),
@@ -288,6 +288,7 @@ export class ForwardingEngine {
   /**
    * Decides about a packet from the underlay.
    *
+   * @param encapsulation by which it was received: `mpls-udp` whether or not there is a joint label, which the engine sees itself
    * @param source outer source address
    * @param offset behind the outer IP header and, for encapsulations that have one, the UDP header
    * @param trafficClass octet of the outer IP header; -1 when it is not known
@@ -304,9 +305,11 @@ export class ForwardingEngine {
   ): Verdict {
     out.port = -1
     this.#begin(undefined, trafficClass)
-    this.#context.packet.at(bytes, offset, length, segment)
-    if (this.#tables.traces.size > 0) this.#tracer?.beginUnderlay(this.#context, encapsulation, source, false)
-    ingress(this.#context, encapsulation, source, out)
+    const { packet } = this.#context
+    packet.at(bytes, offset, length, segment)
+    const found = passJointLabel(packet, encapsulation)
+    if (this.#tables.traces.size > 0) this.#tracer?.beginUnderlay(this.#context, found, source, false)
+    ingress(this.#context, found, source, out)
     return this.#finishUnderlay(out, bytes)
   }
 

@@ -5,6 +5,7 @@ import { egress } from './egress.js'
 import { HEADROOM } from './encapsulate.js'
 import type { Explanation, PacketInput } from './explain.js'
 import { ingress } from './ingress.js'
+import { passJointLabel } from './parse-outer.js'
 import { DROP, FRAGMENT, PacketOut, SEND, type AddressWords } from './packet-out.js'
 import { Trace } from './trace/trace.js'
 
@@ -20,7 +21,7 @@ export function explainPacket(around: Context, input: PacketInput): Explanation 
   context.vrf = from?.object.vrf
   const out = new PacketOut()
   context.packet.at(bytes, HEADROOM, input.packet.length, input.packet.length)
-  if (input.from === 'underlay') ingress(context, input.encapsulation, input.source, out)
+  if (input.from === 'underlay') ingress(context, passJointLabel(context.packet, input.encapsulation), input.source, out)
   else if (from === undefined) {
     trace.step('port', `there is no port ${input.port}`)
     drop(out, REASON['port-down'])

@@ -7,6 +7,7 @@ export type PacketInput =
   | { readonly from: 'port'; readonly port: number; readonly packet: Uint8Array }
   | {
       readonly from: 'underlay'
+      /** With `mpls-udp` the packet may begin with a joint label; with `mpls-udp-joint` it begins behind one. */
       readonly encapsulation: Encapsulation
       /** Outer source address. */
       readonly source: IpAddress

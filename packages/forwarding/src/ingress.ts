@@ -17,7 +17,7 @@ import { MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
 import { deliver, forward } from './forward.js'
 import type { AddressWords, PacketOut, Verdict } from './packet-out.js'
 import { serve, TRANSLATED } from './nat/serve.js'
-import { parseShim } from './parse-outer.js'
+import { isTaken, parseShim } from './parse-outer.js'
 import { PARSED, isForwardable, parseInner, writeTrafficClass } from './parse.js'
 import { transit } from './transit.js'
 import { addressText } from './text.js'
@@ -34,11 +34,11 @@ import { vxlanIngress } from './vxlan.js'
  *   6. deliver      to the label's port, or to the one that a lookup in its VRF leads to            ┘ as well
  */
 
-/** Decides about the packet in hand, which came from `source` and starts with what a socket leaves of its tunnel headers. */
+/** Decides about the packet in hand, which came from `source` and starts with what a socket, and a joint label, leave of its tunnel headers. */
 export function ingress(context: Context, encapsulation: Encapsulation, source: AddressWords, out: PacketOut): Verdict {
   const { packet, trace } = context
 
-  if (!context.encapsulations.has(encapsulation)) {
+  if (!isTaken(context, encapsulation)) {
     trace?.step('parse outer', `${encapsulation} is not among this dataplane's encapsulations`)
     return drop(out, REASON['encapsulation-unsupported'])
   }
@@ -52,7 +52,7 @@ export function ingress(context: Context, encapsulation: Encapsulation, source: 
 /** As `ingress`, for a packet that starts with its label stack or VXLAN header. */
 export function ingressParsed(context: Context, encapsulation: Encapsulation, source: AddressWords, out: PacketOut): Verdict {
   const { packet, trace, tables } = context
-  if (!context.encapsulations.has(encapsulation)) {
+  if (!isTaken(context, encapsulation)) {
     trace?.step('parse outer', `${encapsulation} is not among this dataplane's encapsulations`)
     return drop(out, REASON['encapsulation-unsupported'])
   }

@@ -1,6 +1,15 @@
 import type { Encapsulation } from '@heddle/core'
-import { VXLAN_HEADER_SIZE, decapsulateGre, decapsulateIp, type Decapsulation, type DecapsulationVerdict } from '@heddle/mpls'
+import {
+  LABEL_STACK_ENTRY_SIZE,
+  VXLAN_HEADER_SIZE,
+  beginsWithJointLabel,
+  decapsulateGre,
+  decapsulateIp,
+  type Decapsulation,
+  type DecapsulationVerdict,
+} from '@heddle/mpls'
 import { ipv4Source, ipv4TrafficClass, ipv6SourceWord, ipv6TrafficClass } from '@heddle/wire'
+import type { Context } from './context.js'
 import type { AddressWords } from './packet-out.js'
 import type { Packet } from './packet.js'
 
@@ -26,11 +35,24 @@ export class OuterSource implements AddressWords {
 
 /** Passes over what stands between the outer IP or UDP header and the label stack or VXLAN header. Returns false when that is malformed. */
 export function parseShim(packet: Packet, encapsulation: Encapsulation, found: Decapsulation): boolean {
-  if (encapsulation !== 'mpls-gre') return true
   const { bytes, offset, length } = packet
+  if (encapsulation !== 'mpls-gre') return true
   if (!isOpened(decapsulateGre(bytes, offset, offset + length, found))) return false
   packet.advance(found.stack - offset)
   return true
+}
+
+/** Passes over a joint label, which shows in the octets alone. Returns what the packet has come by. */
+export function passJointLabel(packet: Packet, encapsulation: Encapsulation): Encapsulation {
+  const { bytes, offset, length } = packet
+  if (encapsulation !== 'mpls-udp' || !beginsWithJointLabel(bytes, offset, offset + length)) return encapsulation
+  packet.advance(LABEL_STACK_ENTRY_SIZE)
+  return 'mpls-udp-joint'
+}
+
+/** Whether packets that came by `encapsulation` are taken: who carries MPLS over UDP reads joint labels. */
+export function isTaken({ encapsulations }: Context, encapsulation: Encapsulation): boolean {
+  return encapsulations.has(encapsulation === 'mpls-udp-joint' ? 'mpls-udp' : encapsulation)
 }
 
 /** Passes over the outer headers of a whole packet, from its IP header to the label stack or VXLAN header. Returns false when they are malformed. */

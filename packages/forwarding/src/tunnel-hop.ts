@@ -46,6 +46,7 @@ function templateOf(tunnel: Tunnel, localMac: MacAddress): TunnelTemplate {
 
 function stackTemplate({ encapsulation, local, remote }: Tunnel, labels: readonly number[]): TunnelTemplate {
   if (encapsulation === 'mpls-udp') return mplsOverUdp({ local, remote, labels })
+  if (encapsulation === 'mpls-udp-joint') return mplsOverUdp({ local, remote, labels, joint: true })
   if (encapsulation === 'mpls-gre') return mplsOverGre({ local, remote, labels })
   // The adapter knows the wire and its addresses: only the labels stay.
   return mplsOverEthernet({ destination: MacAddress.of(0, 0), source: MacAddress.of(0, 0), labels })
@@ -60,13 +61,14 @@ function linkSize({ encapsulation, local }: Tunnel): number {
 
 /** The template without its first `octets`. */
 function behind(template: TunnelTemplate, octets: number): TunnelTemplate {
-  const { stack, innerEtherType } = template
+  const { joint, stack, innerEtherType } = template
   return {
     ...template,
     octets: template.octets.subarray(octets),
     family: 0,
     udp: -1,
     udpChecksum: false,
+    joint: joint < 0 ? joint : joint - octets,
     stack: stack < 0 ? stack : stack - octets,
     innerEtherType: innerEtherType < 0 ? innerEtherType : innerEtherType - octets,
   }

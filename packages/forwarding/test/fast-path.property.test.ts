@@ -20,7 +20,7 @@ const LIMITS: DataplaneLimits = {
 const [LOCAL, ...PEERS] = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'].map((text) => IpAddress.parse(text))
 const [LOCAL6, ...PEERS6] = ['2001:db8::1', '2001:db8::2', '2001:db8::3', '2001:db8::4'].map((text) => IpAddress.parse(text))
 const around = {
-  encapsulations: ENCAPSULATIONS.filter((one) => one !== 'mpls-udp-joint'),
+  encapsulations: ENCAPSULATIONS,
   underlays: [
     { local: LOCAL, peers: PEERS },
     { local: LOCAL6, peers: PEERS6 },

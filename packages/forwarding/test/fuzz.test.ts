@@ -23,6 +23,8 @@ const limits = {
 }
 const LOCAL = IpAddress.parse('192.0.2.1')
 const PEER = IpAddress.parse('192.0.2.2')
+/** A joint label, where it is on top with a TTL of at most 2. */
+const JOINT = 49_152
 const MAC = MacAddress.parse('02:00:00:00:00:01')
 const all = <T>(set: readonly T[]): { readonly set: readonly T[]; readonly remove: readonly number[] } => ({ set, remove: [] })
 
@@ -38,6 +40,7 @@ function tables(): FibTransaction {
       ['10.2.0.0/16', 4],
       ['10.3.0.0/16', 5],
       ['10.4.0.0/16', 6 + vrf],
+      ['10.5.0.0/16', 9],
       ['fd00::1', 1],
       ['fd01::/16', 3],
       ['::/0', 5],
@@ -70,8 +73,10 @@ function tables(): FibTransaction {
       { id: 6, action: { ...tunnel, encapsulation: 'mpls', labels: [] } },
       { id: 7, action: { type: 'lookup', vrf: 2 } },
       { id: 8, action: { type: 'lookup', vrf: 1 } },
+      { id: 9, action: { ...tunnel, encapsulation: 'mpls-udp-joint', labels: [400] } },
+      { id: 10, action: { ...tunnel, encapsulation: 'mpls-udp-joint', labels: [] } },
     ]),
-    groups: all([1, 2, 3, 4, 5, 6, 7, 8].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: id }))),
+    groups: all([1, 2, 3, 4, 5, 6, 7, 8, 9].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: id }))),
     tunnelSources: all([{ id: 1, prefixes: [IpPrefix.of(PEER)] }]),
     labels: all([
       { label: 100, action: { type: 'pop-forward', port: 1 }, sources: 1, trafficClassModel: 'uniform' },
@@ -79,6 +84,8 @@ function tables(): FibTransaction {
       { label: 110, action: { type: 'pop-lookup', vrf: 1 }, sources: 1 },
       { label: 120, action: { type: 'swap', nextHop: 3 }, sources: 1 },
       { label: 121, action: { type: 'swap', nextHop: 6 }, sources: 1 },
+      { label: 122, action: { type: 'swap', nextHop: 9 }, sources: 1 },
+      { label: 123, action: { type: 'swap', nextHop: 10 }, sources: 1 },
     ]),
     vnis: all([{ vni: 7, vrf: 1, routerMac: MAC, sources: 1 }]),
     policies: all([
@@ -125,6 +132,7 @@ function seeds(): Uint8Array[] {
     ['10.0.0.1', '10.1.0.1'],
     ['10.0.0.1', '10.2.0.1'],
     ['10.0.0.1', '10.4.0.1'],
+    ['10.0.0.1', '10.5.0.1'],
     ['10.0.0.1', '10.9.0.1'],
     ['fd00::2', 'fd00::1'],
     ['fd00::1', 'fd01::1'],
@@ -164,7 +172,9 @@ function repair(bytes: Uint8Array, at: number): void {
 test('no packet from anywhere makes the engine throw, write beyond its room, or go uncounted', { timeout: PACKETS / 10 }, () => {
   const draw = random(0x1234567)
   const packets = seeds()
-  const stacks = [[100], [101], [110], [120], [121], [0, 110], [1], [3], [14], [999], [110, 110], [], Array.from({ length: 20 }, () => 0)]
+  const whole = [[100], [101], [110], [120], [121], [122], [122, 200], [123], [123, 200], [0, 110], [1], [3], [14], [999], [110, 110], []]
+  const joint = [[], [100], [110], [122], [123, 200], [JOINT, 100]].map((stack) => [JOINT, ...stack])
+  const stacks = [...whole, ...joint, Array.from({ length: 20 }, () => 0)]
   let now = 0
   const told: Partial<Record<DataplaneEvent['type'], number>> = {}
   const make = (): ForwardingEngine => {
@@ -207,7 +217,7 @@ test('no packet from anywhere makes the engine throw, write beyond its room, or 
       const words = labels.flatMap((label, index) => [
         label >> 12,
         (label >> 4) & 255,
-        ((label & 15) << 4) | (draw(8) << 1) | (index === labels.length - 1 ? 1 : 0),
+        ((label & 15) << 4) | (label === JOINT ? 0 : draw(8) << 1) | (index === labels.length - 1 ? 1 : 0),
         [255, 64, 2, 1, 0][draw(5)],
       ])
       const length = words.length + cut.length

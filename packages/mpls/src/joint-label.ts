@@ -1,3 +1,5 @@
+import { isBottom, LABEL_STACK_ENTRY_SIZE, labelStackWordAt } from './label-stack.js'
+
 /*
  * The joint label: an entry that a sender of MPLS over UDP puts on top of the stack, so that the receiver's kernel joins TCP segments before anyone looks
  * at them. The two words at the head of the stack are then also a header of VXLAN-GPE, in whose payload GRO finds segments of one flow:
@@ -27,5 +29,18 @@ export const JOINT_LABEL_OTHER = 0x0c00_0000
 
 /** Whether the first entry of a stack, as a word, is a joint entry. */
 export function isJointLabelWord(word: number): boolean {
-  return word === JOINT_LABEL_IPV4 || word === JOINT_LABEL_IPV6 || word === JOINT_LABEL_OTHER
+  return word >= JOINT_LABEL_OTHER && word <= JOINT_LABEL_IPV6
+}
+
+/** Whether the stack at `at` begins with a joint entry. @param end offset behind what was received */
+export function beginsWithJointLabel(bytes: Uint8Array, at: number, end: number): boolean {
+  return at + LABEL_STACK_ENTRY_SIZE <= end && isJointLabelWord(labelStackWordAt(bytes, at))
+}
+
+/** The joint entry, as a word, that goes before the stack at `stack`. @param end offset behind the packet */
+export function jointLabelWordFor(bytes: Uint8Array, stack: number, end: number): number {
+  const payload = stack + LABEL_STACK_ENTRY_SIZE
+  if (payload >= end || !isBottom(labelStackWordAt(bytes, stack))) return JOINT_LABEL_OTHER
+  const version = bytes[payload] >>> 4
+  return version === 4 ? JOINT_LABEL_IPV4 : version === 6 ? JOINT_LABEL_IPV6 : JOINT_LABEL_OTHER
 }

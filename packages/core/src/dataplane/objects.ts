@@ -107,7 +107,7 @@ export interface TunnelSourcesObject {
 
 /** An entry of the incoming label map. */
 export interface LabelObject {
-  /** 16–1,048,575. */
+  /** 16–1,048,575, but not 49,152: as a joint label it is passed over on top of a stack, and would never be found (`dataplane.joint-label`). */
   readonly label: number
   readonly action:
     | { readonly type: 'pop-forward'; readonly port: number }

@@ -44,7 +44,7 @@ export interface TracedPacket {
   readonly from:
     | { readonly type: 'port'; readonly port: number }
     | { readonly type: 'underlay'; readonly encapsulation: Encapsulation; readonly source: IpAddress }
-  /** As it came; from the underlay, behind the outer IP and UDP headers. At most the first 128 octets. */
+  /** As it came; from the underlay, behind the outer IP and UDP headers and a joint label. At most the first 128 octets. */
   readonly packet: Uint8Array
   /** Octets that it had. */
   readonly length: number

@@ -88,7 +88,10 @@ export type ApplyReport =
 /** An object that could not be programmed; what was there before still is. */
 export interface ApplyFailure {
   readonly object: ObjectName
-  /** Stable and machine-readable, e.g. `dataplane.dangling-reference`, `dataplane.limit`, `dataplane.range`, `dataplane.in-use`, `dataplane.unsupported`. */
+  /**
+   * Stable and machine-readable, e.g. `dataplane.dangling-reference`, `dataplane.limit`, `dataplane.range`, `dataplane.in-use`, `dataplane.unsupported`,
+   * `dataplane.joint-label`.
+   */
   readonly code: string
   /** For a person: what was found and what is allowed. */
   readonly message: string

@@ -83,21 +83,33 @@ describe('a label space', () => {
     expect(space.allocate('newest')).toBe(17)
   })
 
+  it('never gives out the joint label, nor keeps it for what had it', () => {
+    const space = new LabelSpace({ clock: new ManualClock(), first: 49_151, last: 49_153 })
+    expect(space.available).toBe(2)
+    space.resume([49_152], 7)
+    expect(space.isHeld(49_152)).toBe(false)
+    expect(() => space.adopt(49_152, 'old')).toThrow(expect.objectContaining({ code: 'label.range' }) as LabelError)
+    expect([space.allocate('a'), space.allocate('b')].toSorted((a, b) => a - b)).toEqual([49_151, 49_153])
+    expect(space.available).toBe(0)
+    expect(() => space.allocate('c')).toThrow(expect.objectContaining({ code: 'label.exhausted' }) as LabelError)
+  })
+
   it('never gives out a label early over any sequence of changes, as a list of releases tells', () => {
     const step = fc.oneof(
       fc.constant({ type: 'allocate' as const }),
       fc.nat(7).map((which) => ({ type: 'release' as const, which })),
-      fc.integer({ min: 16, max: 23 }).map((label) => ({ type: 'adopt' as const, label })),
+      fc.nat(7).map((which) => ({ type: 'adopt' as const, which })),
       fc.nat(QUARANTINE).map((time) => ({ type: 'wait' as const, time })),
     )
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
+      // The second range has the joint label in it.
+      fc.property(fc.constantFrom(16, 49_149), fc.array(step, { maxLength: 60, size: 'max' }), (first, steps) => {
         const clock = new ManualClock()
-        const space = new LabelSpace({ clock, first: 16, last: 23 })
+        const space = new LabelSpace({ clock, first, last: first + 7 })
         const owned: number[] = []
         const released = new Map<number, number>()
         const may = (label: number): boolean =>
-          !owned.includes(label) && clock.now() - (released.get(label) ?? Number.NEGATIVE_INFINITY) >= QUARANTINE
+          label !== 49_152 && !owned.includes(label) && clock.now() - (released.get(label) ?? Number.NEGATIVE_INFINITY) >= QUARANTINE
         for (const action of steps) {
           if (action.type === 'wait') clock.advance(action.time)
           else if (action.type === 'release') {
@@ -106,11 +118,12 @@ describe('a label space', () => {
             space.release(label)
             released.set(label, clock.now())
           } else if (action.type === 'adopt') {
-            if (owned.includes(action.label)) continue
-            space.adopt(action.label, 'adopted')
-            owned.push(action.label)
+            const label = first + action.which
+            if (owned.includes(label) || label === 49_152) continue
+            space.adopt(label, 'adopted')
+            owned.push(label)
           } else {
-            const free = Array.from({ length: 8 }, (_, index) => 16 + index).filter(may)
+            const free = Array.from({ length: 8 }, (_, index) => first + index).filter(may)
             if (free.length === 0) expect(() => space.allocate('x')).toThrow(LabelError)
             else {
               const label = space.allocate('x')

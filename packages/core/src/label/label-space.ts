@@ -1,4 +1,5 @@
 import type { Clock } from '@heddle/io'
+import { JOINT_LABEL } from '@heddle/mpls'
 
 /** First label that is not special-purpose (RFC 7274). */
 export const FIRST_LABEL = 16
@@ -47,7 +48,7 @@ export class LabelError extends Error {
 
 /**
  * The labels of one node, each with its owner. A label that is released rests before it is given out again, longest-released first; a fresh one is
- * taken only when none has rested, so that the labels in use lie close together.
+ * taken only when none has rested, so that the labels in use lie close together. The joint label names no one: where it is on top, it is passed over.
  *
  * What the process before released shortly before its end is known to nobody. `resume` therefore goes on with fresh labels far from all that the
  * dataplane still holds: beside those lie the ones that were released lately.
@@ -95,7 +96,8 @@ export class LabelSpace {
       if (dueAt(release, rest) > this.#clock.now()) break // those behind it wait for it
       resting--
     }
-    return this.last - this.first + 1 - this.#owners.size - this.#held.size - resting
+    const usable = this.last - this.first + (this.#isInRange(JOINT_LABEL) ? 0 : 1)
+    return usable - this.#owners.size - this.#held.size - resting
   }
 
   /** A label for `owner`. @throws LabelError `label.exhausted` when all are taken or at rest */
@@ -124,7 +126,7 @@ export class LabelSpace {
 
   /** Keeps a label without an owner from being given out, because a dataplane holds it. */
   hold(label: number): void {
-    if (label < this.first || label > this.last || this.#owners.has(label)) return
+    if (!this.#isUsable(label) || this.#owners.has(label)) return
     this.#resting.delete(label)
     this.#held.add(label)
   }
@@ -142,8 +144,10 @@ export class LabelSpace {
 
   /** Takes a label that `owner` had before, for example as a running dataplane tells. @throws LabelError `label.taken`, `label.range` */
   adopt(label: number, owner: string): void {
-    if (!Number.isInteger(label) || label < this.first || label > this.last)
-      throw new LabelError('label.range', `${label} is not in ${this.first}–${this.last}`)
+    if (!this.#isUsable(label)) {
+      const reason = label === JOINT_LABEL ? 'is the joint label' : `is not in ${this.first}–${this.last}`
+      throw new LabelError('label.range', `${label} ${reason}`)
+    }
     const other = this.#owners.get(label)
     if (other !== undefined && other !== owner) throw new LabelError('label.taken', `${label} belongs to ${other}`)
     this.#resting.delete(label)
@@ -165,7 +169,7 @@ export class LabelSpace {
       const label = this.#next
       this.#next = this.#inRange(label + 1)
       this.#untried--
-      if (!this.#owners.has(label) && !this.#resting.has(label) && !this.#held.has(label)) return label
+      if (label !== JOINT_LABEL && !this.#owners.has(label) && !this.#resting.has(label) && !this.#held.has(label)) return label
     }
     return undefined
   }
@@ -182,6 +186,14 @@ export class LabelSpace {
       if (size > widest.size) widest = { start: label + 1, size }
     }
     return widest
+  }
+
+  #isInRange(label: number): boolean {
+    return label >= this.first && label <= this.last
+  }
+
+  #isUsable(label: number): boolean {
+    return Number.isInteger(label) && this.#isInRange(label) && label !== JOINT_LABEL
   }
 
   #inRange(label: number): number {

@@ -10,7 +10,7 @@ import { isEmpty, removingPart, settingPart } from './phases.js'
 const [local, ...peers] = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'].map((text) => IpAddress.parse(text))
 const limits = { ...LIMITS, flows: 64 }
 const tables = arbitraryTables({
-  encapsulations: ENCAPSULATIONS.filter((one) => one !== 'mpls-udp-joint'),
+  encapsulations: ENCAPSULATIONS,
   underlays: [{ local, peers }],
   features: DATAPLANE_FEATURES,
 })

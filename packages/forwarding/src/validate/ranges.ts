@@ -6,7 +6,7 @@ import {
   type NextHopAction,
   type PortObject,
 } from '@heddle/core'
-import { MAX_LABEL, MIN_UNRESERVED_LABEL } from '@heddle/mpls'
+import { JOINT_LABEL, MAX_LABEL, MIN_UNRESERVED_LABEL } from '@heddle/mpls'
 import { MAX_ID, within, type Fail } from './fail.js'
 
 const MAX_VNI = 0xffffff
@@ -32,7 +32,11 @@ export function checkRanges(transaction: FibTransaction, limits: DataplaneLimits
       fail('group', id, 'dataplane.limit', `${members.length} members are more than ${limits.groupMembers}`)
     }
   }
-  for (const { label } of transaction.labels.set) within(fail, 'label', label, 'label', label, MIN_UNRESERVED_LABEL, MAX_LABEL)
+  for (const { label } of transaction.labels.set) {
+    within(fail, 'label', label, 'label', label, MIN_UNRESERVED_LABEL, MAX_LABEL)
+    if (label === JOINT_LABEL)
+      fail('label', label, 'dataplane.joint-label', `label ${label} would never be found: it is passed over as a joint label`)
+  }
   for (const { vni } of transaction.vnis.set) within(fail, 'vni', vni, 'VNI', vni, 0, MAX_VNI)
 }
 

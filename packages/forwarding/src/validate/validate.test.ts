@@ -100,6 +100,18 @@ const rows: { name: string; part: Partial<FibTransaction>; code: string | undefi
     code: undefined,
   },
   {
+    name: 'the joint label',
+    part: { labels: { set: [{ label: 49_152, action: { type: 'pop-lookup', vrf: 1 }, sources: 1 }], remove: [] } },
+    code: 'dataplane.joint-label',
+  },
+  { name: 'the removal of the joint label', part: { labels: { set: [], remove: [49_152] } }, code: undefined },
+  { name: 'a next hop that pushes the joint label', part: hop({ ...tunnel, labels: [49_152, 100] }), code: undefined },
+  {
+    name: 'two labels of two behind a joint one',
+    part: hop({ ...tunnel, encapsulation: 'mpls-udp-joint', labels: [100, 101] }),
+    code: undefined,
+  },
+  {
     name: 'a VNI beyond 24 bits',
     part: { vnis: { set: [{ vni: 16_777_216, vrf: 1, routerMac: MacAddress.of(2, 0), sources: 1 }], remove: [] } },
     code: 'dataplane.range',

@@ -27,6 +27,7 @@ import {
   walkIpv6Extensions,
   type IpFamily,
 } from '@heddle/wire'
+import { beginsWithJointLabel } from '../joint-label.js'
 import { LABEL_STACK_ENTRY_SIZE, labelStackDepth } from '../label-stack.js'
 import { isMplsUdpPort } from './mpls-over-udp.js'
 import type { TunnelEncapsulation } from './overhead.js'
@@ -41,9 +42,9 @@ export class Decapsulation {
   outer = 0
   /** UDP source port of the outer header, 0 without UDP. */
   sourcePort = 0
-  /** Offset of the label stack's top entry; -1 for VXLAN. */
+  /** Offset of the label stack's top entry, behind a joint label; -1 for VXLAN. */
   stack = -1
-  /** Entries of the label stack, 0 for VXLAN. */
+  /** Entries of the label stack, a joint label left out; 0 for VXLAN. */
   labels = 0
   /** VNI, -1 for MPLS. */
   vni = -1
@@ -141,7 +142,10 @@ export function decapsulateUdp(
 
 function openDatagram(bytes: Uint8Array, at: number, end: number, destinationPort: number, out: Decapsulation): DecapsulationVerdict {
   out.end = end
-  if (isMplsUdpPort(destinationPort)) return openStack(bytes, at, 'mpls-udp', out)
+  if (isMplsUdpPort(destinationPort)) {
+    if (beginsWithJointLabel(bytes, at, end)) return openStack(bytes, at + LABEL_STACK_ENTRY_SIZE, 'mpls-udp-joint', out)
+    return openStack(bytes, at, 'mpls-udp', out)
+  }
   return destinationPort === VXLAN_PORT ? openVxlan(bytes, at, out) : 'not-a-tunnel'
 }
 

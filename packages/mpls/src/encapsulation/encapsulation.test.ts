@@ -38,7 +38,7 @@ const overIp = traffic.filter(([{ encapsulation }]) => encapsulation !== 'mpls')
 
 /** What must be there, said once more. */
 function expectUdp(udp: UdpHeader, { encapsulation, options }: TunnelCase, { bytes, hash }: Sent): void {
-  if (encapsulation !== 'mpls-udp' && encapsulation !== 'vxlan') return
+  if (encapsulation === 'mpls-gre' || encapsulation === 'mpls') return
   const { local, remote, udpChecksum = local.family === 6 } = options
   const ip = local.family === 4 ? 20 : 40
   expect(udp).toMatchObject({ sourcePort: entropyPort(hash), destinationPort: encapsulation === 'vxlan' ? VXLAN_PORT : MPLS_UDP_PORT })
@@ -64,6 +64,10 @@ describe('a tunnel', () => {
           expect(outer).toMatchObject({ dontFragment: true, moreFragments: false, fragmentOffset: 0, totalLength: sent.bytes.length })
         else expect([outer.payloadLength, outer.flowLabel]).toEqual([sent.bytes.length - 40, sent.hash % 0x100000])
         if ('udp' in packet) expectUdp(packet.udp, made, sent)
+        if (packet.encapsulation === 'mpls-udp-joint') {
+          const ttl = 'labels' in options && options.labels.length > 1 ? 0 : inner[0] >>> 4 === 6 ? 2 : 1
+          expect(packet.joint).toEqual({ label: 49_152, trafficClass: 0, ttl })
+        }
         if (packet.encapsulation === 'mpls-gre') expect(packet.gre).toEqual({ protocol: 0x8847, checksum: false })
         if (encapsulation === 'vxlan') {
           const frame = new ByteReader(packet.payload)
@@ -138,6 +142,7 @@ describe('a tunnel', () => {
     expect([tunnelMtu(1500, 'mpls-udp', 4, 1), tunnelMtu(1500, 'mpls-udp', 6, 1), tunnelMtu(9001, 'mpls-udp', 4, 1)]).toEqual([
       1468, 1448, 8969,
     ])
+    expect([tunnelMtu(1500, 'mpls-udp-joint', 4, 1), tunnelMtu(1500, 'mpls-udp-joint', 6, 2)]).toEqual([1464, 1440])
   })
 
   it('writes nothing where the headers do not fit, or no length field can say how long the packet is', () => {

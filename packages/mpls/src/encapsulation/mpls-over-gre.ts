@@ -25,5 +25,5 @@ export function mplsOverGre(options: MplsOverGreOptions): TunnelTemplate {
   const ipv4Sum = writeUnderlayHeader(octets, options, IP_PROTOCOL_GRE)
   encodeGreHeader({ protocol: ETHER_TYPE_MPLS, checksum: false }, new DataView(octets.buffer), gre)
   writeLabels(octets, stack, labels)
-  return { octets, family: local.family, ipv4Sum, udp: -1, udpChecksum: false, stack, labels: labels.length, innerEtherType: -1 }
+  return { octets, family: local.family, ipv4Sum, udp: -1, udpChecksum: false, joint: -1, stack, labels: labels.length, innerEtherType: -1 }
 }

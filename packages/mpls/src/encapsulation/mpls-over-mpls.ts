@@ -25,5 +25,5 @@ export function mplsOverEthernet({ destination, source, labels }: MplsOverEthern
   const octets = new Uint8Array(ETHERNET_HEADER_SIZE + labels.length * LABEL_STACK_ENTRY_SIZE)
   const stack = encodeEthernetHeader({ destination, source, tags: [], etherType: ETHER_TYPE_MPLS }, new DataView(octets.buffer), 0)
   writeLabels(octets, stack, labels)
-  return { octets, family: 0, ipv4Sum: 0, udp: -1, udpChecksum: false, stack, labels: labels.length, innerEtherType: -1 }
+  return { octets, family: 0, ipv4Sum: 0, udp: -1, udpChecksum: false, joint: -1, stack, labels: labels.length, innerEtherType: -1 }
 }

@@ -1,5 +1,6 @@
 import { IP_PROTOCOL_UDP, UDP_HEADER_SIZE } from '@heddle/wire'
-import { LABEL_STACK_ENTRY_SIZE } from '../label-stack.js'
+import { JOINT_LABEL_OTHER } from '../joint-label.js'
+import { LABEL_STACK_ENTRY_SIZE, setLabelStackWordAt } from '../label-stack.js'
 import { underlayHeaderSize, writeLabels, writeUnderlayHeader, type TunnelTemplate, type UnderlayOptions } from './tunnel-template.js'
 
 /*
@@ -8,6 +9,8 @@ import { underlayHeaderSize, writeLabels, writeUnderlayHeader, type TunnelTempla
  *     +-----------+---------------------------------------------+-------------+--------+
  *     | IPv4/IPv6 | UDP: entropy, 6635, length, checksum        | label stack | packet |
  *     +-----------+---------------------------------------------+-------------+--------+
+ *
+ * Between ends that agreed on it, a joint label goes on top of the stack: see `joint-label.ts`.
  */
 
 /** UDP destination port (RFC 7510 §6). */
@@ -24,18 +27,32 @@ export interface MplsOverUdpOptions extends UnderlayOptions {
    * does not corrupt packets (RFC 7510 §3.1, RFC 6936 §4).
    */
   readonly udpChecksum?: boolean
+  /** Whether a joint label goes on top of `labels`; only to a far end that reads it. False by default. */
+  readonly joint?: boolean
 }
 
 /** Lays out the headers of an MPLS-over-UDP tunnel. @throws ValueError `mpls.tunnel.family`, `mpls.tunnel.labels` */
 export function mplsOverUdp(options: MplsOverUdpOptions): TunnelTemplate {
-  const { labels, local, udpChecksum = local.family === 6 } = options
+  const { labels, local, udpChecksum = local.family === 6, joint: isJoint = false } = options
   const udp = underlayHeaderSize(options)
-  const stack = udp + UDP_HEADER_SIZE
+  const joint = udp + UDP_HEADER_SIZE
+  const stack = isJoint ? joint + LABEL_STACK_ENTRY_SIZE : joint
   const octets = new Uint8Array(stack + labels.length * LABEL_STACK_ENTRY_SIZE)
   const ipv4Sum = writeUnderlayHeader(octets, options, IP_PROTOCOL_UDP)
   new DataView(octets.buffer).setUint16(udp + 2, MPLS_UDP_PORT)
+  if (isJoint) setLabelStackWordAt(octets, joint, JOINT_LABEL_OTHER)
   writeLabels(octets, stack, labels)
-  return { octets, family: local.family, ipv4Sum, udp, udpChecksum, stack, labels: labels.length, innerEtherType: -1 }
+  return {
+    octets,
+    family: local.family,
+    ipv4Sum,
+    udp,
+    udpChecksum,
+    joint: isJoint ? joint : -1,
+    stack,
+    labels: labels.length,
+    innerEtherType: -1,
+  }
 }
 
 /** Whether a datagram to `port` carries MPLS. */

@@ -16,6 +16,7 @@ import {
   type Ipv6Header,
   type UdpHeader,
 } from '@heddle/wire'
+import { beginsWithJointLabel } from '../joint-label.js'
 import { decodeLabelStack, type LabelStackEntry } from '../label-stack.js'
 import { isMplsUdpPort } from './mpls-over-udp.js'
 import { decodeVxlanHeader, VXLAN_PORT, type VxlanHeader } from './vxlan-header.js'
@@ -23,6 +24,13 @@ import { decodeVxlanHeader, VXLAN_PORT, type VxlanHeader } from './vxlan-header.
 /** A tunnel packet as plain data, for tools; the hot path has `decapsulateIp`. */
 export type TunnelPacket = { readonly outer: Ipv4Header | Ipv6Header; readonly payload: Uint8Array } & (
   | { readonly encapsulation: 'mpls-udp'; readonly udp: UdpHeader; readonly stack: readonly LabelStackEntry[] }
+  | {
+      readonly encapsulation: 'mpls-udp-joint'
+      readonly udp: UdpHeader
+      /** On top of `stack`; its TTL tells what is in there. */
+      readonly joint: LabelStackEntry
+      readonly stack: readonly LabelStackEntry[]
+    }
   | { readonly encapsulation: 'mpls-gre'; readonly gre: GreHeader; readonly stack: readonly LabelStackEntry[] }
   | { readonly encapsulation: 'vxlan'; readonly udp: UdpHeader; readonly vxlan: VxlanHeader }
 )
@@ -50,8 +58,12 @@ export function decodeTunnelPacket(input: ByteReader): TunnelPacket {
   if (udp.checksum !== 0 && !udpChecksumHolds(transport.bytes, start, udp.length, pseudoSum))
     datagram.fail('mpls.tunnel.checksum', 'RFC 768')
   if (isMplsUdpPort(udp.destinationPort)) {
-    const stack = decodeLabelStack(datagram)
-    return { encapsulation: 'mpls-udp', outer, udp, stack, payload: carried(datagram) }
+    const isJoint = beginsWithJointLabel(datagram.bytes, datagram.position, datagram.position + datagram.remaining)
+    const [top, ...rest] = decodeLabelStack(datagram)
+    const payload = carried(datagram)
+    return isJoint
+      ? { encapsulation: 'mpls-udp-joint', outer, udp, joint: top, stack: rest, payload }
+      : { encapsulation: 'mpls-udp', outer, udp, stack: [top, ...rest], payload }
   }
   if (udp.destinationPort !== VXLAN_PORT) datagram.fail('mpls.tunnel.protocol', 'RFC 7510 §6')
   const vxlan = decodeVxlanHeader(datagram)

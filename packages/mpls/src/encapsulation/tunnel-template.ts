@@ -16,7 +16,8 @@ import {
   type IpFamily,
 } from '@heddle/wire'
 import { entropyPort } from '../entropy.js'
-import { encodeLabelStack, LABEL_STACK_ENTRY_SIZE } from '../label-stack.js'
+import { jointLabelWordFor } from '../joint-label.js'
+import { encodeLabelStack, LABEL_STACK_ENTRY_SIZE, setLabelStackWordAt } from '../label-stack.js'
 import { MAX_LABEL } from '../special-label.js'
 
 /**
@@ -25,6 +26,7 @@ import { MAX_LABEL } from '../special-label.js'
  *
  *     outer IP        total or payload length, IPv4 checksum, IPv6 flow label
  *     UDP             source port, length, checksum
+ *     joint label     TTL, by what is behind the stack
  *     label stack     traffic class and TTL of every entry
  *     inner Ethernet  EtherType (VXLAN)
  */
@@ -39,9 +41,11 @@ export interface TunnelTemplate {
   readonly udp: number
   /** Whether UDP checksums are computed. */
   readonly udpChecksum: boolean
-  /** Offset of the label stack; -1: none. */
+  /** Offset of the joint label; -1: none. */
+  readonly joint: number
+  /** Offset of the label stack, which begins behind a joint label; -1: none. */
   readonly stack: number
-  /** Entries of the label stack. */
+  /** Entries of the label stack, the joint label left out. */
   readonly labels: number
   /** Offset of the EtherType of the inner Ethernet header; -1: none. */
   readonly innerEtherType: number
@@ -72,7 +76,7 @@ export function encapsulate(
   trafficClass: number,
   hash: number,
 ): number {
-  const { octets, family, udp, stack, innerEtherType } = template
+  const { octets, family, udp, joint, stack, innerEtherType } = template
   const at = payloadOffset - octets.length
   const length = octets.length + payloadLength
   if (at < 0) return NO_HEADROOM
@@ -87,6 +91,7 @@ export function encapsulate(
     bytes[word + 2] |= trafficClass << 1
     bytes[word + 3] = ttl
   }
+  if (joint >= 0) setLabelStackWordAt(bytes, at + joint, jointLabelWordFor(bytes, at + stack, payloadOffset + payloadLength))
   if (innerEtherType >= 0) {
     const etherType = bytes[payloadOffset] >>> 4 === 6 ? ETHER_TYPE_IPV6 : ETHER_TYPE_IPV4
     bytes[at + innerEtherType] = etherType >>> 8

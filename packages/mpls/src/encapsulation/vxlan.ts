@@ -35,5 +35,5 @@ export function vxlan(options: VxlanOptions): TunnelTemplate {
   encodeVxlanHeader({ vni }, out, udp + UDP_HEADER_SIZE)
   routerMac.writeTo(out, inner)
   localMac.writeTo(out, inner + 6)
-  return { octets, family: local.family, ipv4Sum, udp, udpChecksum, stack: -1, labels: 0, innerEtherType: inner + 12 }
+  return { octets, family: local.family, ipv4Sum, udp, udpChecksum, joint: -1, stack: -1, labels: 0, innerEtherType: inner + 12 }
 }

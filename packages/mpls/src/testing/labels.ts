@@ -1,12 +1,13 @@
 import fc from 'fast-check'
+import { JOINT_LABEL } from '../joint-label.js'
 import type { LabelStackEntry } from '../label-stack.js'
 import { MAX_LABEL, MIN_UNRESERVED_LABEL } from '../special-label.js'
 
-/** Labels that a router gives out, 16–1,048,575; the ends of the range come often. */
+/** Labels that a router gives out, 16–1,048,575 but for the joint label; the ends of the range, and of the gap, come often. */
 export function label(): fc.Arbitrary<number> {
   return fc.oneof(
-    { weight: 4, arbitrary: fc.integer({ min: MIN_UNRESERVED_LABEL, max: MAX_LABEL }) },
-    { weight: 1, arbitrary: fc.constantFrom(MIN_UNRESERVED_LABEL, MAX_LABEL) },
+    { weight: 4, arbitrary: fc.integer({ min: MIN_UNRESERVED_LABEL, max: MAX_LABEL }).filter((label) => label !== JOINT_LABEL) },
+    { weight: 1, arbitrary: fc.constantFrom(MIN_UNRESERVED_LABEL, JOINT_LABEL - 1, JOINT_LABEL + 1, MAX_LABEL) },
   )
 }
 

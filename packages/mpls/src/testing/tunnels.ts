@@ -9,16 +9,18 @@ import { label } from './labels.js'
 
 /** A tunnel of any kind: what was asked for, and its headers. */
 export type TunnelCase =
-  | { readonly encapsulation: 'mpls-udp'; readonly options: MplsOverUdpOptions; readonly template: TunnelTemplate }
+  | { readonly encapsulation: 'mpls-udp' | 'mpls-udp-joint'; readonly options: MplsOverUdpOptions; readonly template: TunnelTemplate }
   | { readonly encapsulation: 'mpls-gre'; readonly options: MplsOverGreOptions; readonly template: TunnelTemplate }
   | { readonly encapsulation: 'mpls'; readonly options: MplsOverEthernetOptions; readonly template: TunnelTemplate }
   | { readonly encapsulation: 'vxlan'; readonly options: VxlanOptions; readonly template: TunnelTemplate }
 
 const labels = fc.array(label(), { minLength: 1, maxLength: 6, size: 'max' })
 
-/** Tunnels over UDP, of either family, with and without a checksum. */
+/** Tunnels over UDP, of either family, with and without a checksum and a joint label. */
 export function mplsOverUdpOptions(): fc.Arbitrary<MplsOverUdpOptions> {
-  return fc.tuple(underlay(), fc.record({ labels, udpChecksum: fc.boolean() }, { requiredKeys: ['labels'] })).map(merged)
+  return fc
+    .tuple(underlay(), fc.record({ labels, udpChecksum: fc.boolean(), joint: fc.boolean() }, { requiredKeys: ['labels'] }))
+    .map(merged)
 }
 
 /** Tunnels over GRE, of either family. */
@@ -43,7 +45,11 @@ export function vxlanOptions(): fc.Arbitrary<VxlanOptions> {
 /** Tunnels of any encapsulation. */
 export function tunnel(): fc.Arbitrary<TunnelCase> {
   return fc.oneof(
-    mplsOverUdpOptions().map((options): TunnelCase => ({ encapsulation: 'mpls-udp', options, template: mplsOverUdp(options) })),
+    mplsOverUdpOptions().map((options): TunnelCase => ({
+      encapsulation: options.joint === true ? 'mpls-udp-joint' : 'mpls-udp',
+      options,
+      template: mplsOverUdp(options),
+    })),
     mplsOverGreOptions().map((options): TunnelCase => ({ encapsulation: 'mpls-gre', options, template: mplsOverGre(options) })),
     mplsOverEthernetOptions().map((options): TunnelCase => ({ encapsulation: 'mpls', options, template: mplsOverEthernet(options) })),
     vxlanOptions().map((options): TunnelCase => ({ encapsulation: 'vxlan', options, template: vxlan(options) })),
