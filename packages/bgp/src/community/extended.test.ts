@@ -47,6 +47,10 @@ const cases: [high: number, low: number, community: ExtendedCommunity][] = [
   [0x8009_0000, 24, { kind: 'traffic-marking', dscp: 24 }],
   [0x8009_0000, 64, { kind: 'unknown', high: 0x8009_0000, low: 64 }],
   [0x0800_0000, 1, { kind: 'redirect-to-next-hop', copy: true }],
+  [0x8a4a_0000, 0xc000_0201, { kind: 'joint-labels', nextHop: Uint8Array.of(0, 0, 192, 0, 2, 1) }],
+  [0x8a4a_ffff, 0xffff_ffff, { kind: 'joint-labels', nextHop: new Uint8Array(6).fill(255) }],
+  [0x8a4b_0000, 0xc000_0201, { kind: 'unknown', high: 0x8a4b_0000, low: 0xc000_0201 }],
+  [0xca4a_0000, 0xc000_0201, { kind: 'unknown', high: 0xca4a_0000, low: 0xc000_0201 }],
   [0x8004_0000, 0x0000_0007, { kind: 'unknown', high: 0x8004_0000, low: 7 }],
   [0x030d_0001, 0, { kind: 'unknown', high: 0x030d_0001, low: 0 }],
 ]

@@ -1,6 +1,7 @@
 import { RouteTarget } from '@heddle/wire'
 import { evpnCommunityFromWords, evpnCommunityWords, type EvpnCommunity } from './evpn-communities.js'
 import { flowspecActionFromWords, flowspecActionWords, type FlowspecAction } from './flowspec-actions.js'
+import { jointLabelsFromWords, jointLabelsWords, type JointLabelsCommunity } from './joint-labels.js'
 import { vpnCommunityFromWords, vpnCommunityWords, type VpnCommunity } from './vpn-communities.js'
 
 /**
@@ -18,6 +19,7 @@ export type ExtendedCommunity =
   | VpnCommunity
   | EvpnCommunity
   | FlowspecAction
+  | JointLabelsCommunity
   | { readonly kind: 'unknown'; readonly high: number; readonly low: number }
 
 /** First two octets of opaque communities: type with the transitivity bit, and sub-type (IANA bgp-extended-communities). */
@@ -31,6 +33,7 @@ export function extendedCommunityFromWords(high: number, low: number): ExtendedC
     opaqueFromWords(high, low) ??
     vpnCommunityFromWords(high, low) ??
     evpnCommunityFromWords(high, low) ??
+    jointLabelsFromWords(high, low) ??
     flowspecActionFromWords(high, low) ?? { kind: 'unknown', high, low }
   )
 }
@@ -60,6 +63,8 @@ export function extendedCommunityWords(community: ExtendedCommunity): readonly [
       return [OPAQUE.color * 0x1_0000 + community.flags, community.color]
     case 'default-gateway':
       return [OPAQUE.defaultGateway * 0x1_0000, 0]
+    case 'joint-labels':
+      return jointLabelsWords(community)
     case 'unknown':
       return [community.high, community.low]
     case 'traffic-rate-bytes':

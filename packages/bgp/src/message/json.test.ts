@@ -1,6 +1,6 @@
 import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher } from '@heddle/wire'
 import { expect, test } from 'vitest'
-import { L2VPN_EVPN, VPNV6_FLOWSPEC, messageToJson, type UpdateMessage } from '../index.js'
+import { L2VPN_EVPN, VPNV6_FLOWSPEC, jointLabelsCommunity, messageToJson, type UpdateMessage } from '../index.js'
 
 const rd = RouteDistinguisher.parse('65000:1')
 
@@ -28,6 +28,7 @@ test('every kind prints as its fields, with text for what has a text form', () =
       extendedCommunities: [
         { kind: 'traffic-rate-bytes', as: 0, bytesPerSecond: Number.POSITIVE_INFINITY },
         { kind: 'router-mac', mac: MacAddress.parse('00:11:22:33:44:55') },
+        jointLabelsCommunity(IpAddress.parse('192.0.2.1')),
       ],
       ipv6ExtendedCommunities: [{ kind: 'redirect', address: IpAddress.parse('2001:db8::1'), assigned: 7 }],
       prefixSid: [
@@ -69,6 +70,7 @@ test('every kind prints as its fields, with text for what has a text form', () =
       extendedCommunities: [
         { kind: 'traffic-rate-bytes', as: 0, bytesPerSecond: 'Infinity' },
         { kind: 'router-mac', mac: '00:11:22:33:44:55' },
+        { kind: 'joint-labels', nextHop: '0000c0000201' },
       ],
       ipv6ExtendedCommunities: [{ kind: 'redirect', address: '2001:db8::1', assigned: 7 }],
       prefixSid: [

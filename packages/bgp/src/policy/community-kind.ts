@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, RouteTarget, ValueError } from '@heddle/wire'
 import type { PathAttributes } from '../attribute/path-attributes.js'
 import { extendedCommunityFromWords, extendedCommunityWords, type ExtendedCommunity } from '../community/extended.js'
+import { formatJointLabels, parseJointLabels } from '../community/joint-labels.js'
 import { decodeIpv6ExtendedCommunity, encodeIpv6ExtendedCommunity, type Ipv6ExtendedCommunity } from '../community/ipv6.js'
 import { formatLargeCommunity, type LargeCommunity } from '../community/large.js'
 import { parseCommunity } from '../community/standard.js'
@@ -62,13 +63,15 @@ const EXTENDED: CommunityKind<ExtendedCommunity> = {
       case 'color':
         if (WORD.test(value) && Number(value) <= 0xffff_ffff) return { kind: 'color', flags: 0, color: Number(value) }
         break
+      case 'joint-labels':
+        return parseJointLabels(value)
       default:
         if (/^0x[0-9a-f]{16}$/i.test(text)) return extendedCommunityFromWords(Number(text.slice(0, 10)), Number(`0x${text.slice(10)}`))
     }
     throw new ValueError(
       'bgp.policy.extended-community',
       text,
-      'rt:, soo:, encapsulation:, color: with a value, or 0x and 16 hexadecimal digits',
+      'rt:, soo:, encapsulation:, color:, joint-labels: with a value, or 0x and 16 hexadecimal digits',
     )
   },
   text(value) {
@@ -77,6 +80,7 @@ const EXTENDED: CommunityKind<ExtendedCommunity> = {
     if (value.kind === 'site-of-origin') return `soo:${RouteTarget.of(value.type, value.administrator, value.assigned)}`
     if (value.kind === 'encapsulation') return `encapsulation:${value.tunnelType}`
     if (value.kind === 'color' && value.flags === 0) return `color:${value.color}`
+    if (value.kind === 'joint-labels') return `joint-labels:${formatJointLabels(value)}`
     return `0x${hex(high)}${hex(low)}`
   },
 }
@@ -142,7 +146,7 @@ function patternOf(kind: CommunityKind<never>, pattern: string): (text: string) 
     return (other) => other === text
   }
   const parts = pattern.split(':')
-  if (!parts.every((part) => part === '*' || /^[\w.]+$/.test(part)))
+  if (!parts.every((part) => part === '*' || /^[\w.-]+$/.test(part)))
     throw new ValueError('bgp.policy.pattern', pattern, 'parts between colons, some of them *')
   return (other) => {
     const theirs = other.split(':')

@@ -47,6 +47,7 @@ export const extendedCommunity: Arbitrary<ExtendedCommunity> = fc.oneof<Arbitrar
   fc.record({ kind: constant('ospf-router-id'), routerId: ipv4Address, assigned: u16 }),
   fc.record({ kind: constant('layer2-info'), encapsulation: u8, flags: u8, mtu: u16, preference: u16 }),
   fc.record({ kind: constant('origin-validation'), state: u8 }),
+  octets({ minLength: 6, maxLength: 6 }).map((nextHop) => ({ kind: 'joint-labels', nextHop })),
   fc.tuple(word, word).map(([high, low]) => extendedCommunityFromWords(high, low)),
 )
 

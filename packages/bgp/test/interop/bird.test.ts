@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { FamilyName, Speaker } from '../../src/index.js'
 import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
 import { Daemon, command, eventually, find } from './daemon.js'
+import { JOINT_ROUTES, jointHops } from './joint-routes.js'
 import { MANY_COMMUNITIES, speakAt, unicast, unicastFrom, type Reflector } from './peering.js'
 
 const BIRD: Reflector = { address: '127.0.43.2', port: 11_791 }
@@ -102,6 +103,14 @@ describe.skipIf(reason !== '')(`BIRD${reason}`, () => {
     expect(await ask('show', 'route', 'table', 'vpn6tab', 'all')).toMatch(/BGP\.mpls_label_stack: 1002/)
     const routes = await eventually('they went on', () => (vpnRoutes(second).length === 2 ? vpnRoutes(second) : undefined))
     expect(routes).toEqual(['65000:1 10.1.0.1/32 label 1001 via 192.0.2.41', '65000:1 2001:db8:1::1/128 label 1002 via 2001:db8::41'])
+  })
+
+  it('passes on that next hops read joint labels', async () => {
+    us.announce(JOINT_ROUTES)
+    await eventually('they went on', () => jointHops(second, BIRD.address).length === 2 || undefined)
+    expect(jointHops(second, BIRD.address)).toEqual(['192.0.2.41', '2001:db8::41'])
+    us.withdraw(JOINT_ROUTES)
+    await eventually('they are gone', () => jointHops(second, BIRD.address).length === 0 || undefined)
   })
 
   it('gives its own routes, with communities of both kinds', async () => {

@@ -1,5 +1,5 @@
 import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
-import { L2VPN_EVPN, type EvpnNlri, type LocalRoute } from '../../src/index.js'
+import { L2VPN_EVPN, jointLabelsCommunity, type EvpnNlri, type LocalRoute } from '../../src/index.js'
 
 const RD = RouteDistinguisher.parse('65000:1')
 export const EVPN_HOP = '192.0.2.71'
@@ -40,7 +40,7 @@ export const EVPN_ROUTES: readonly EvpnNlri[] = [
     label: 200 << 4,
   },
 ]
-/** A route with what others add or look at: MED, route target, encapsulation, mobility, PMSI tunnel. */
+/** A route with what others add or look at: MED, route target, encapsulation, mobility, joint labels, PMSI tunnel. */
 export const evpn = (nlri: EvpnNlri): LocalRoute => ({
   family: L2VPN_EVPN,
   nlri,
@@ -51,6 +51,7 @@ export const evpn = (nlri: EvpnNlri): LocalRoute => ({
       { kind: 'route-target', target: RouteTarget.parse('65000:7') },
       { kind: 'encapsulation', tunnelType: 8 },
       { kind: 'mac-mobility', sticky: false, sequence: 3 },
+      jointLabelsCommunity(IpAddress.parse(EVPN_HOP)),
     ],
     ...(nlri.route === 'inclusive-multicast'
       ? { pmsiTunnel: { flags: 0, label: 100 << 4, tunnel: { kind: 'ingress-replication' as const, endpoint: IpAddress.parse(EVPN_HOP) } } }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Speaker, routeTargetsOf } from '../../src/index.js'
 import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
 import { Daemon, askJson, eventually, find } from './daemon.js'
+import { JOINT_ROUTES, jointHops } from './joint-routes.js'
 
 const US = '127.0.42.1'
 const THEM = '127.0.42.2'
@@ -172,5 +173,15 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
     const { negotiated } = neighbor(speaker, THEM)
     expect(negotiated).toMatchObject({ asn4: true, routeRefresh: true, peerType: 'ibgp', holdTime: 9 })
     expect(negotiated?.families.map(({ name }) => name)).toEqual(['vpnv4-unicast', 'vpnv6-unicast'])
+  })
+
+  it('passes on that a next hop reads joint labels', async () => {
+    // not the route of IPv6, in the place of whose next hop FRR now and then puts its own address (FRR issue 15610): then nothing is told of that
+    const [route] = JOINT_ROUTES
+    speaker.announce([route])
+    await eventually('it went on', () => jointHops(third, THEM).length === 1 || undefined)
+    expect(jointHops(third, THEM)).toEqual(['192.0.2.41'])
+    speaker.withdraw([route])
+    await eventually('it is gone', () => jointHops(third, THEM).length === 0 || undefined)
   })
 })

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { FamilyName, Speaker } from '../../src/index.js'
 import { isUp, neighbor, vpn, vpnRoutes } from '../speaker/lab.js'
 import { Daemon, askJson, eventually, find } from './daemon.js'
+import { JOINT_ROUTES, jointHops } from './joint-routes.js'
 import { speakAt, unicast, unicastFrom, type Reflector } from './peering.js'
 
 const OPENBGPD: Reflector = { address: '127.0.44.2', port: 11_792 }
@@ -109,6 +110,14 @@ describe.skipIf(reason !== '')(`OpenBGPD${reason}`, () => {
     expect(shown).toMatchObject({ prefix: 'rd 65000:1 10.1.0.1/32', exit_nexthop: HOP, extended_communities: ['rt 65000:7'] })
     const routes = await eventually('they went on', () => (vpnRoutes(second).length === 2 ? vpnRoutes(second) : undefined))
     expect(routes).toEqual([`65000:1 10.1.0.1/32 label 1001 via ${HOP}`, '65000:1 2001:db8:1::1/128 label 1002 via 2001:db8::41'])
+  })
+
+  it('passes on that next hops read joint labels', async () => {
+    us.announce(JOINT_ROUTES)
+    await eventually('they went on', () => jointHops(second, OPENBGPD.address).length === 2 || undefined)
+    expect(jointHops(second, OPENBGPD.address)).toEqual(['192.0.2.41', '2001:db8::41'])
+    us.withdraw(JOINT_ROUTES)
+    await eventually('they are gone', () => jointHops(second, OPENBGPD.address).length === 0 || undefined)
   })
 
   it('gives its own routes, with communities of both kinds', async () => {

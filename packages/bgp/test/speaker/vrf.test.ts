@@ -1,9 +1,11 @@
-import { IpPrefix, RouteTarget } from '@heddle/wire'
+import { IpAddress, IpPrefix, RouteTarget } from '@heddle/wire'
 import { seededRandom } from '@heddle/io/testing'
 import { describe, expect, it } from 'vitest'
 import {
   IPV4_UNICAST,
   IPV6_UNICAST,
+  jointLabelsCommunity,
+  type ExtendedCommunity,
   type LocalRoute,
   type NeighborConfig,
   type PathAttributes,
@@ -86,7 +88,9 @@ async function network(
 describe('a neighbor in a VRF (RFC 4364)', () => {
   it('gives routes that go as VPN routes with RD, route target and label, and come out at the other site', async () => {
     const { lab, a, b, red1, red2 } = await network()
-    red1.announce([unicast('10.1.0.0/16', { med: 7, communities: [(65_001 << 16) >>> 0] }), unicast('2001:db8:1::/48')])
+    // what joint labels the PE reads is not for a customer to say
+    const extendedCommunities = [jointLabelsCommunity(IpAddress.parse(A))]
+    red1.announce([unicast('10.1.0.0/16', { med: 7, communities: [(65_001 << 16) >>> 0], extendedCommunities }), unicast('2001:db8:1::/48')])
     await lab.run(2)
     expect(vpnRoutes(b, A)).toEqual([`65000:1 10.1.0.0/16 label 1001 via ${A}`, `65000:1 2001:db8:1::/48 label 1001 via ::ffff:${A}`])
     const [route] = b.routes({ family: 'vpnv4-unicast', neighbor: A })
@@ -109,6 +113,20 @@ describe('a neighbor in a VRF (RFC 4364)', () => {
     await lab.run(2)
     expect([vpnRoutes(b, A), held(red2, B)]).toEqual([[], []])
     await Promise.all(lab.speakers.map((speaker) => speaker.stop()))
+  })
+
+  it('is not told what is for PEs alone', async () => {
+    const { lab, a, red2 } = await network()
+    const extendedCommunities: ExtendedCommunity[] = [
+      { kind: 'route-target', target: RouteTarget.parse('65000:100') },
+      { kind: 'encapsulation', tunnelType: 13 },
+      jointLabelsCommunity(IpAddress.parse(A)),
+      { kind: 'color', flags: 0, color: 7 },
+    ]
+    a.announce([{ ...vpn('10.9.0.0/16'), attributes: { extendedCommunities } }])
+    await lab.run(2)
+    const [given] = red2.routes({ family: 'ipv4-unicast', neighbor: B })
+    expect(given?.set.attributes.extendedCommunities).toEqual([{ kind: 'color', flags: 0, color: 7 }])
   })
 
   it('gets by its route targets what other PEs have, equal prefixes of two RDs as two paths', async () => {

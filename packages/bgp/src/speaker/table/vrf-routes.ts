@@ -49,7 +49,7 @@ function asStaleAs(from: PathAttributes, to: PathAttributes): PathAttributes {
 
 function withoutProvider(attributes: PathAttributes): PathAttributes {
   const { extendedCommunities = [], tunnelEncapsulation: _tunnel, prefixSid: _sid, ...rest } = attributes
-  const kept = extendedCommunities.filter(({ kind }) => kind !== 'route-target' && kind !== 'encapsulation')
+  const kept = extendedCommunities.filter(({ kind }) => kind !== 'route-target' && kind !== 'encapsulation' && kind !== 'joint-labels')
   return kept.length === 0 ? rest : { ...rest, extendedCommunities: kept }
 }
 
@@ -79,10 +79,13 @@ export function packedSet(
   return { attributes: asStaleAs(attributes, outside) }
 }
 
-/** A VRF route's attributes as VPN route: with the VRF's route targets, and none that a customer has chosen; the next hop is ours. */
+/**
+ * A VRF route's attributes as VPN route: with the VRF's route targets, and none that a customer has chosen; the next hop is ours, and it is not for a
+ * customer to say what that reads.
+ */
 export function exportedSet({ attributes }: AttributeSet, targets: readonly RouteTarget[]): AttributeSet {
   const { extendedCommunities = [], nextHop: _hop, ...rest } = attributes
-  const kept = extendedCommunities.filter(({ kind }) => kind !== 'route-target')
+  const kept = extendedCommunities.filter(({ kind }) => kind !== 'route-target' && kind !== 'joint-labels')
   const all = [...kept, ...targets.map((target) => ({ kind: 'route-target', target }) as const)]
   const out: PathAttributes = all.length === 0 ? rest : { ...rest, extendedCommunities: all }
   return { attributes: out }

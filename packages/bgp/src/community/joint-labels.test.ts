@@ -1,0 +1,81 @@
+import { IpAddress } from '@heddle/wire'
+import fc from 'fast-check'
+import { describe, expect, it, test } from 'vitest'
+import {
+  communityTexts,
+  compilePolicy,
+  extendedCommunityWords,
+  jointLabelsCommunity,
+  readsJointLabels,
+  type CommunityChange,
+} from '../index.js'
+import { extendedCommunity, ipv4Address, ipv6Address } from '../testing/index.js'
+import { vpn } from '../../test/speaker/lab.js'
+
+const cases: [nextHop: string, tail: number, low: number][] = [
+  ['192.0.2.1', 0, 0xc000_0201],
+  ['::ffff:192.0.2.1', 0, 0xc000_0201],
+  ['255.255.255.255', 0, 0xffff_ffff],
+  // groups 2001:0db8:0000, 0000:0000:0000, 0000:0001
+  ['2001:db8::1', 0x2001, 0x0db9_0000],
+  // groups 2001:0db8:1111, 2222:3333:4444, 5555:6666
+  ['2001:db8:1111:2222:3333:4444:5555:6666', 0x2001 ^ 0x2222 ^ 0x5555, (((0x0db8 ^ 0x3333 ^ 0x6666) << 16) | (0x1111 ^ 0x4444)) >>> 0],
+]
+
+describe.each(cases)('joint labels of %s', (text, tail, low) => {
+  const nextHop = IpAddress.parse(text)
+
+  it('are told by six octets', () => {
+    expect(extendedCommunityWords(jointLabelsCommunity(nextHop))).toEqual([0x8a4a_0000 + tail, low])
+  })
+
+  it('are read by it, and by no other next hop', () => {
+    const told = [jointLabelsCommunity(IpAddress.parse('203.0.113.9')), jointLabelsCommunity(nextHop)]
+    expect(readsJointLabels(told, nextHop)).toBe(true)
+    expect(readsJointLabels(told, IpAddress.parse('198.51.100.1'))).toBe(false)
+    expect(readsJointLabels(told, IpAddress.parse('2001:db8::2'))).toBe(false)
+    expect(readsJointLabels([], nextHop)).toBe(false)
+    expect(readsJointLabels(undefined, nextHop)).toBe(false)
+  })
+})
+
+test('a community is true of the next hop that it was made of, and of none that differs in one bit', () => {
+  const address = fc.oneof(ipv4Address, ipv6Address)
+  fc.assert(
+    fc.property(address, fc.nat(127), fc.array(extendedCommunity, { maxLength: 3 }), (nextHop, bit, others) => {
+      const told = [...others.filter(({ kind }) => kind !== 'joint-labels'), jointLabelsCommunity(nextHop)]
+      const octets = nextHop.toBytes()
+      octets[(bit >>> 3) % octets.length] ^= 1 << (bit & 7)
+      expect([readsJointLabels(told, nextHop), readsJointLabels(told, IpAddress.fromBytes(octets))]).toEqual([true, false])
+    }),
+  )
+})
+
+test('policies name it by its next hop, and by what any of them has', () => {
+  const [four, six, color] = ['joint-labels:192.0.2.1', 'joint-labels:0x20010db90000', 'color:7']
+  const after = (change: CommunityChange): readonly string[] => {
+    const policy = compilePolicy({ terms: [{ change: { extendedCommunity: change }, verdict: 'accept' }] })
+    const attributes = policy.apply({ family, nlri, set: { attributes: {} }, peer: '192.0.2.9', source: 'ibgp' }).set.attributes
+    return communityTexts('extendedCommunity', attributes)
+  }
+  const { family, nlri } = vpn('10.0.0.0/8')
+  const set = [color, 'joint-labels:192.0.2.1', 'joint-labels:2001:db8::1']
+  expect(after({ set })).toEqual([color, four, six])
+  expect(after({ set: ['0x8a4a0000c0000201'] })).toEqual([four])
+  expect(after({ set: [six] })).toEqual([six])
+  const matching = (pattern: string): boolean => {
+    const policy = compilePolicy({ terms: [{ match: { extendedCommunity: [pattern] }, verdict: 'accept' }] })
+    const attributes = { extendedCommunities: [jointLabelsCommunity(IpAddress.parse('2001:db8::1'))] }
+    return policy.apply({ family, nlri, set: { attributes }, peer: '192.0.2.9', source: 'ibgp' }).verdict === 'accept'
+  }
+  expect(['joint-labels:*', 'joint-labels:2001:db8::1', six, four, 'color:*'].map(matching)).toEqual([true, true, true, false, false])
+})
+
+test.each(['joint-labels:', 'joint-labels:192.0.2', 'joint-labels:0x1234', 'joint-labels:0x20010db9000g'])('%s is none', (text) => {
+  expect(() => compilePolicy({ terms: [{ match: { extendedCommunity: [text] } }] })).toThrow(/joint-labels|policy/)
+})
+
+test('one that has not six octets is refused', () => {
+  const short = { kind: 'joint-labels', nextHop: Uint8Array.of(1, 2, 3) } as const
+  expect(() => extendedCommunityWords(short)).toThrow(expect.objectContaining({ code: 'bgp.joint-labels.next-hop' }))
+})
