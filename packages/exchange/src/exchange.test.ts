@@ -4,13 +4,14 @@ import {
   VPNV6_UNICAST,
   IPV4_UNICAST,
   L2VPN_EVPN,
+  jointLabelsCommunity,
   type ExtendedCommunity,
   type Nlri,
   type PathAttributes,
   type RouteAnnouncement,
   type VpnNlri,
 } from '@heddle/bgp'
-import { ENCAPSULATIONS, type VpnRoute, type VpnRouteKey } from '@heddle/core'
+import { ENCAPSULATIONS, type Encapsulation, type VpnRoute, type VpnRouteKey } from '@heddle/core'
 import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
@@ -87,6 +88,42 @@ describe('from BGP', () => {
     expect(routeOf(announcement()).encapsulations).toEqual([])
   })
 
+  describe('believes of joint labels', () => {
+    const told = (of: string, ...types: number[]): PathAttributes => ({
+      extendedCommunities: [
+        ...types.map((tunnelType): ExtendedCommunity => ({ kind: 'encapsulation', tunnelType })),
+        jointLabelsCommunity(IpAddress.parse(of)),
+      ],
+    })
+    const taken = (attributes: PathAttributes, nextHop: string): readonly string[] =>
+      routeOf(announcement({ attributes, nextHop: IpAddress.parse(nextHop) })).encapsulations
+    const { mplsInUdp, gre, vxlan } = TUNNEL_TYPE
+
+    it.each(['10.255.1.2', '2001:db8::2', '::ffff:10.255.1.2'])('what is told of the next hop %s, before MPLS over UDP', (hop) => {
+      expect(taken(told(hop, gre, mplsInUdp), hop)).toEqual(['mpls-gre', 'mpls-udp-joint', 'mpls-udp'])
+    })
+
+    it('what is told of an IPv4 next hop, where VPNv6 writes it as ::ffff:a.b.c.d', () => {
+      expect(taken(told('10.255.1.2', mplsInUdp), '::ffff:10.255.1.2')).toEqual(['mpls-udp-joint', 'mpls-udp'])
+    })
+
+    it('what stands beside a tunnel encapsulation attribute', () => {
+      const attributes = { ...told('10.255.1.2'), tunnelEncapsulation: [{ type: mplsInUdp, subTlvs: [] }] }
+      expect(taken(attributes, '10.255.1.2')).toEqual(['mpls-udp-joint', 'mpls-udp'])
+    })
+
+    it('nothing that is told of another next hop, in whose place a router has come', () => {
+      expect(taken(told('10.255.1.2', mplsInUdp), '10.255.1.3')).toEqual(['mpls-udp'])
+      expect(taken(told('2001:db8::2', mplsInUdp), '2001:db8::3')).toEqual(['mpls-udp'])
+      expect(taken(told('10.255.1.2', mplsInUdp), '2001:db8::2')).toEqual(['mpls-udp'])
+    })
+
+    it('nothing of who does not take MPLS over UDP, or says of no encapsulation that it takes it', () => {
+      expect(taken(told('10.255.1.2', gre, vxlan), '10.255.1.2')).toEqual(['mpls-gre', 'vxlan'])
+      expect(taken(told('10.255.1.2'), '10.255.1.2')).toEqual([])
+    })
+  })
+
   it('gives the IPv4 tunnel end of a VPNv6 next hop (RFC 4659 §3.2.1.2)', () => {
     const nlri = { kind: 'vpn', labels: [1002], rd: RouteDistinguisher.parse('65000:1'), prefix: IpPrefix.parse('2001:db8::/32') } as const
     const route = routeOf(announcement({ family: VPNV6_UNICAST, nlri, nextHop: IpAddress.parse('::ffff:10.255.1.2') }))
@@ -143,6 +180,13 @@ describe('from BGP', () => {
       ])
     })
 
+    it('reads who reads joint labels, unless VXLAN is told', () => {
+      const joint = jointLabelsCommunity(IpAddress.parse('10.255.1.2'))
+      const taken = (...communities: ExtendedCommunity[]): readonly string[] =>
+        routeOf(evpnRoute(told(encapsulation(TUNNEL_TYPE.mplsInUdp), joint, ...communities))).encapsulations
+      expect([taken(), taken(vxlan, router)]).toEqual([['mpls-udp-joint', 'mpls-udp'], ['vxlan']])
+    })
+
     it('reads a label of MPLS where VXLAN is not told, and a VNI where both are', () => {
       const labelOf = (change: Pick<RouteAnnouncement, 'attributes'>): number => routeOf(evpnRoute(change)).label
       expect(labelOf(told())).toBe(0x1_2345)
@@ -191,6 +235,9 @@ const prefix = fc.oneof(
   fc.tuple(word, fc.nat(32)).map(([w0, length]) => IpPrefix.of(IpAddress.v4(w0), length)),
   fc.tuple(word, word, word, word, fc.nat(128)).map(([w0, w1, w2, w3, length]) => IpPrefix.of(IpAddress.v6(w0, w1, w2, w3), length)),
 )
+/** Who takes MPLS over UDP may take it with a joint label on top, too. */
+const withJoint = (told: readonly Encapsulation[]): fc.Arbitrary<Encapsulation[]> =>
+  fc.boolean().map((isJoint) => told.flatMap((one): Encapsulation[] => (isJoint && one === 'mpls-udp' ? ['mpls-udp-joint', one] : [one])))
 const vpn: fc.Arbitrary<VpnRoute> = fc.record({
   source: fc.constant('local'),
   rd: fc.tuple(fc.nat(0x2ffff), word).map(([high, low]) => RouteDistinguisher.fromWords(high, low)),
@@ -202,7 +249,9 @@ const vpn: fc.Arbitrary<VpnRoute> = fc.record({
   ),
   label: fc.integer({ min: 16, max: 0xfffff }),
   nextHop: address,
-  encapsulations: fc.uniqueArray(fc.constantFrom(...ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls-udp-joint'))),
+  encapsulations: fc
+    .uniqueArray(fc.constantFrom(...ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls-udp-joint')))
+    .chain(withJoint),
   preference: fc.record({
     localPref: word,
     asPathLength: fc.constant(0),
@@ -225,7 +274,7 @@ const evpn: fc.Arbitrary<VpnRoute> = fc.oneof(
     routerMac: MacAddress.of(high & ~0x01_00_00, low | 1),
   })),
   fc
-    .tuple(vpn, fc.uniqueArray(fc.constantFrom('mpls-udp' as const, 'mpls-gre' as const, 'mpls' as const)))
+    .tuple(vpn, fc.uniqueArray(fc.constantFrom('mpls-udp' as const, 'mpls-gre' as const, 'mpls' as const)).chain(withJoint))
     .map(([one, encapsulations]): VpnRoute => ({ ...one, evpn: true, encapsulations })),
 )
 const route = fc.oneof(vpn, evpn)
@@ -241,6 +290,12 @@ test('what one side exports, the other imports', () => {
       expect(received).toEqual([{ kind: 'announce', route: sent }])
     }),
   )
+})
+
+test('who is told of joint labels alone is told of MPLS over UDP, once', () => {
+  const [sent] = toBgp([{ kind: 'announce', route: { ...routeOf(announcement()), encapsulations: ['mpls-udp-joint'] } }]).announce
+  const joint = jointLabelsCommunity(IpAddress.parse('10.255.1.2'))
+  expect(sent.attributes?.extendedCommunities).toEqual([{ kind: 'encapsulation', tunnelType: TUNNEL_TYPE.mplsInUdp }, joint])
 })
 
 test('the last change of a route counts', () => {

@@ -1,5 +1,6 @@
 import { routeTargetsOf, type PathAttributes, type RouteAnnouncement, type RouteChange, type VpnNlri } from '@heddle/bgp'
 import type { VpnRoute, VpnRouteChange, VpnRouteKey } from '@heddle/core'
+import type { IpAddress } from '@heddle/wire'
 import { encapsulationsOfPath } from './encapsulation.js'
 import { isInterfaceless, labelAndTunnelOf, type LabelAndTunnel } from './ip-prefix-route.js'
 import { preferenceOf } from './preference.js'
@@ -32,7 +33,7 @@ function vpnRouteOf(change: RouteAnnouncement, key: VpnRouteKey): VpnRoute | und
   const { nlri, attributes, peerType, peerRouterId: routerId, stale } = change
   // VPNv6 writes an IPv4 tunnel end as ::ffff:a.b.c.d (RFC 4659 §3.2.1.2).
   const nextHop = change.nextHop?.unmapped()
-  const tunnel = isInterfaceless(nlri) ? labelAndTunnelOf(nlri, attributes) : labelOf(nlri as VpnNlri, attributes)
+  const tunnel = isInterfaceless(nlri) ? labelAndTunnelOf(nlri, attributes, nextHop) : labelOf(nlri as VpnNlri, attributes, nextHop)
   if (tunnel === undefined || tunnel.label < (tunnel.routerMac === undefined ? FIRST_LABEL : 1)) return undefined
   if (nextHop === undefined || nextHop.isUnspecified || nextHop.isMulticast) return undefined
   return {
@@ -45,6 +46,6 @@ function vpnRouteOf(change: RouteAnnouncement, key: VpnRouteKey): VpnRoute | und
   }
 }
 
-function labelOf({ labels }: VpnNlri, attributes: PathAttributes): LabelAndTunnel | undefined {
-  return labels.length === 1 ? { label: labels[0], encapsulations: encapsulationsOfPath(attributes) } : undefined
+function labelOf({ labels }: VpnNlri, attributes: PathAttributes, nextHop: IpAddress | undefined): LabelAndTunnel | undefined {
+  return labels.length === 1 ? { label: labels[0], encapsulations: encapsulationsOfPath(attributes, nextHop) } : undefined
 }

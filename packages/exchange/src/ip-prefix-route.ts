@@ -33,9 +33,13 @@ export function isInterfaceless(nlri: { readonly kind: string }): nlri is EvpnIp
  * the model can send, or names no router behind VXLAN. A route that says nothing of encapsulations is one of MPLS (RFC 8365 §5.1.3); one that takes both
  * has a VNI.
  */
-export function labelAndTunnelOf({ esi, gateway, label: field }: EvpnIpPrefix, attributes: PathAttributes): LabelAndTunnel | undefined {
+export function labelAndTunnelOf(
+  { esi, gateway, label: field }: EvpnIpPrefix,
+  attributes: PathAttributes,
+  nextHop: IpAddress | undefined,
+): LabelAndTunnel | undefined {
   if (esi.some((octet) => octet !== 0) || !gateway.isUnspecified) return undefined
-  const all = encapsulationsOfPath(attributes)
+  const all = encapsulationsOfPath(attributes, nextHop)
   const routerMac = routerMacOf(attributes)
   if (all.includes('vxlan') && routerMac !== undefined) return { label: field, encapsulations: ['vxlan'], routerMac }
   const encapsulations = all.filter((encapsulation) => encapsulation !== 'vxlan')

@@ -14,9 +14,9 @@ export interface Originations {
  * The routes that the model exports, for a BGP speaker: of EVPN those that are, the others of VPNv4 or VPNv6 by their prefix. Of several changes of one
  * route the last one counts.
  *
- * An encapsulation community says what this router can receive (RFC 9012 §4.1), one for each of the route's encapsulations. VPNv6 over an IPv4
- * underlay has the next hop `::ffff:a.b.c.d` (RFC 4659 §3.2.1.2). A route of EVPN with a router MAC tells it, and its VNI in the label field (RFC 9136
- * §4.4.1).
+ * An encapsulation community says what this router can receive (RFC 9012 §4.1), one for each of the route's encapsulations; that it reads joint labels, a
+ * community that names the next hop says beside that of MPLS over UDP. VPNv6 over an IPv4 underlay has the next hop `::ffff:a.b.c.d` (RFC 4659 §3.2.1.2).
+ * A route of EVPN with a router MAC tells it, and its VNI in the label field (RFC 9136 §4.4.1).
  */
 export function toBgp(changes: readonly VpnRouteChange[]): Originations {
   const announce = new Map<string, LocalRoute>()
@@ -35,7 +35,7 @@ export function toBgp(changes: readonly VpnRouteChange[]): Originations {
 function localRouteOf(route: VpnRoute): LocalRoute {
   const { routeTargets, encapsulations, nextHop, prefix, label, preference, evpn } = route
   const targets = routeTargets.map((target): ExtendedCommunity => ({ kind: 'route-target', target }))
-  const extendedCommunities = [...targets, ...encapsulationCommunities(encapsulations), ...routerMacCommunities(route)]
+  const extendedCommunities = [...targets, ...encapsulationCommunities(encapsulations, nextHop), ...routerMacCommunities(route)]
   return {
     ...(evpn === true ? ipPrefixKeyOf(route, labelFieldOf(route)) : vpnKeyOf(route, [label])),
     nextHop: evpn === undefined && prefix.family === 6 ? nextHop.toV4Mapped() : nextHop,

@@ -5,7 +5,7 @@ import {
   routeTargetsOf,
   type NeighborView,
   type Nlri,
-  type PathAttributes,
+  type RouteView,
   type Speaker,
 } from '@heddle/bgp'
 import { encapsulationsOfPath, isInterfaceless, labelAndTunnelOf } from '@heddle/exchange'
@@ -43,7 +43,7 @@ export function* speakerRouteRows(speaker: Speaker): Iterable<RouteRow> {
         prefix: String(nlri.prefix),
         rd: String(nlri.rd),
         routeTargets: routeTargetsOf(set.attributes.extendedCommunities).map(String),
-        ...labelAndEncapsulation(nlri, set.attributes),
+        ...labelAndEncapsulation(nlri, set),
         nextHop: set.nextHop === undefined ? null : String(set.nextHop.address.unmapped()),
         peer,
         best,
@@ -54,8 +54,9 @@ export function* speakerRouteRows(speaker: Speaker): Iterable<RouteRow> {
   }
 }
 
-function labelAndEncapsulation(nlri: Nlri, attributes: PathAttributes): Pick<RouteRow, 'label' | 'encapsulation'> {
-  if (nlri.kind === 'vpn') return { label: nlri.labels[0] ?? null, encapsulation: encapsulationsOfPath(attributes)[0] ?? null }
-  const way = isInterfaceless(nlri) ? labelAndTunnelOf(nlri, attributes) : undefined
+function labelAndEncapsulation(nlri: Nlri, { attributes, nextHop }: RouteView['set']): Pick<RouteRow, 'label' | 'encapsulation'> {
+  const hop = nextHop?.address
+  if (nlri.kind === 'vpn') return { label: nlri.labels[0] ?? null, encapsulation: encapsulationsOfPath(attributes, hop)[0] ?? null }
+  const way = isInterfaceless(nlri) ? labelAndTunnelOf(nlri, attributes, hop) : undefined
   return { label: way?.label ?? null, encapsulation: way?.encapsulations[0] ?? null }
 }

@@ -4,8 +4,10 @@ import { describe, expect, it, test } from 'vitest'
 import {
   communityTexts,
   compilePolicy,
+  decodeMessage,
   extendedCommunityWords,
   jointLabelsCommunity,
+  packUpdates,
   readsJointLabels,
   type CommunityChange,
 } from '../index.js'
@@ -49,6 +51,24 @@ test('a community is true of the next hop that it was made of, and of none that 
       expect([readsJointLabels(told, nextHop), readsJointLabels(told, IpAddress.fromBytes(octets))]).toEqual([true, false])
     }),
   )
+})
+
+test('of an IPv6 next hop with a link-local address behind it, the global one counts', () => {
+  const nextHop = { address: IpAddress.parse('2001:db8::1'), linkLocal: IpAddress.parse('fe80::1') }
+  const { family, nlri } = vpn('2001:db8:7::/48')
+  const extendedCommunities = [jointLabelsCommunity(nextHop.address)]
+  const [update] = packUpdates({
+    family,
+    nextHop,
+    attributes: { origin: 'igp', asPath: [], localPref: 100, extendedCommunities },
+    nlri: [nlri],
+  })
+  const decoded = decodeMessage(update, { peerType: 'ibgp' })
+  if (!decoded.ok || decoded.message.type !== 'update') throw new TypeError('no update')
+  const [announced] = decoded.message.announced
+  expect(announced.nextHop).toEqual(nextHop)
+  expect(readsJointLabels(decoded.message.attributes.extendedCommunities, nextHop.address)).toBe(true)
+  expect(readsJointLabels(decoded.message.attributes.extendedCommunities, nextHop.linkLocal)).toBe(false)
 })
 
 test('policies name it by its next hop, and by what any of them has', () => {

@@ -112,12 +112,16 @@ describe.skipIf(reason !== '')(`OpenBGPD${reason}`, () => {
     expect(routes).toEqual([`65000:1 10.1.0.1/32 label 1001 via ${HOP}`, '65000:1 2001:db8:1::1/128 label 1002 via 2001:db8::41'])
   })
 
-  it('passes on that next hops read joint labels', async () => {
+  it('passes on the community of joint labels with octets of 0 behind the type, so that nothing is told of any next hop', async () => {
     us.announce(JOINT_ROUTES)
-    await eventually('they went on', () => jointHops(second, OPENBGPD.address).length === 2 || undefined)
-    expect(jointHops(second, OPENBGPD.address)).toEqual(['192.0.2.41', '2001:db8::41'])
+    const routes = await eventually('they went on', () => {
+      const views = (['vpnv4-unicast', 'vpnv6-unicast'] as const).flatMap((family) => [...second.routes({ family })])
+      const found = views.flatMap(({ set }) => set.attributes.extendedCommunities ?? []).filter(({ kind }) => kind === 'joint-labels')
+      return found.length === 2 ? found : undefined
+    })
+    expect(routes).toEqual(JOINT_ROUTES.map(() => ({ kind: 'joint-labels', nextHop: new Uint8Array(6) })))
+    expect(jointHops(second, OPENBGPD.address)).toEqual([])
     us.withdraw(JOINT_ROUTES)
-    await eventually('they are gone', () => jointHops(second, OPENBGPD.address).length === 0 || undefined)
   })
 
   it('gives its own routes, with communities of both kinds', async () => {

@@ -90,7 +90,10 @@ describe('a neighbor in a VRF (RFC 4364)', () => {
     const { lab, a, b, red1, red2 } = await network()
     // what joint labels the PE reads is not for a customer to say
     const extendedCommunities = [jointLabelsCommunity(IpAddress.parse(A))]
-    red1.announce([unicast('10.1.0.0/16', { med: 7, communities: [(65_001 << 16) >>> 0], extendedCommunities }), unicast('2001:db8:1::/48')])
+    red1.announce([
+      unicast('10.1.0.0/16', { med: 7, communities: [(65_001 << 16) >>> 0], extendedCommunities }),
+      unicast('2001:db8:1::/48'),
+    ])
     await lab.run(2)
     expect(vpnRoutes(b, A)).toEqual([`65000:1 10.1.0.0/16 label 1001 via ${A}`, `65000:1 2001:db8:1::/48 label 1001 via ::ffff:${A}`])
     const [route] = b.routes({ family: 'vpnv4-unicast', neighbor: A })

@@ -45,6 +45,14 @@ const TABLE: readonly (readonly [feature: string, ...cells: Cell[]])[] = [
     none,
     none,
   ],
+  [
+    'a VPN route whose next hop reads joint labels (docs/adr/0025)',
+    at('frr', 'passes on that a next hop reads joint labels', 'unchanged through it'),
+    at('pass-through', 'comes out as it went in', 'of EVPN, unchanged through it'),
+    at('bird', 'passes on that next hops read joint labels', 'unchanged through it'),
+    at('openbgpd', 'passes on the community of joint labels with octets of 0', 'not through it'),
+    none,
+  ],
   ['route target membership (RTC)', none, both('gobgp', 'is told of a route as soon as it wants it'), none, none, none],
   [
     'ADD-PATH (RFC 7911)',
