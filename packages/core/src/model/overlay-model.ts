@@ -37,7 +37,10 @@ export interface OverlayModelOptions {
   /** This node's tunnel ends, at most one a family. */
   readonly localAddresses: readonly IpAddress[]
   readonly capabilities: Pick<DataplaneCapabilities, 'encapsulations' | 'limits' | 'features'>
-  /** Best first; `mpls-udp`, `mpls-gre`, `vxlan` when left out. VXLAN is for routes with a VNI alone, the others for those with a label. */
+  /**
+   * Best first; `mpls-udp-joint`, `mpls-udp`, `mpls-gre`, `vxlan` when left out. VXLAN is for routes with a VNI alone, the others for those with a label;
+   * joint labels are for next hops that are told to read them.
+   */
   readonly encapsulations?: readonly Encapsulation[]
   /** `quarantine` also counts for a VNI that moves from one VRF to another. */
   readonly labels?: Omit<LabelSpaceOptions, 'clock'>
@@ -82,8 +85,8 @@ export class OverlayModel {
     this.#fib = new FibCompiler(0, capabilities.limits)
     this.#tunnels = new TunnelChoice({
       localAddresses,
-      preferences: options.encapsulations ?? ['mpls-udp', 'mpls-gre', 'vxlan'],
-      supported: capabilities.encapsulations,
+      preferences: options.encapsulations ?? ['mpls-udp-joint', 'mpls-udp', 'mpls-gre', 'vxlan'],
+      capabilities,
       maximumPaths: Math.min(maximumPaths, capabilities.limits.groupMembers),
       isDown: (remote) => this.#liveness.isDown(remote),
     })

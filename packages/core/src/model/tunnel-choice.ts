@@ -1,4 +1,6 @@
 import type { IpAddress } from '@heddle/wire'
+import type { DataplaneCapabilities } from '../dataplane/dataplane.js'
+import { hasFeature } from '../dataplane/feature.js'
 import type { Encapsulation, NextHopAction } from '../dataplane/objects.js'
 import { FIRST_LABEL, LAST_LABEL } from '../label/label-space.js'
 import { FIRST_VNI, LAST_VNI } from '../label/vni-rest.js'
@@ -11,8 +13,8 @@ export interface TunnelChoiceOptions {
   readonly localAddresses: readonly IpAddress[]
   /** Best first. */
   readonly preferences: readonly Encapsulation[]
-  /** What the dataplane can. */
-  readonly supported: readonly Encapsulation[]
+  /** What the dataplane sends, and whether it gains by what it receives behind joint labels. */
+  readonly capabilities: Pick<DataplaneCapabilities, 'encapsulations' | 'features'>
   /** Most next hops a route is spread over. */
   readonly maximumPaths: number
   /** Whether a far end is known not to be there; nobody is when left out. */
@@ -40,9 +42,12 @@ export class TunnelChoice {
     }
   }
 
-  /** What is told to others with labels of MPLS, best first. */
+  /** What is told to others with labels of MPLS, best first. Every dataplane reads joint labels; four octets of each packet are asked for where it gains by them. */
   get offered(): readonly Encapsulation[] {
-    return this.#preferences.label.filter((encapsulation) => this.#options.supported.includes(encapsulation))
+    const { capabilities } = this.#options
+    return this.#preferences.label
+      .filter((encapsulation) => capabilities.encapsulations.includes(encapsulation))
+      .filter((encapsulation) => encapsulation !== 'mpls-udp-joint' || hasFeature(capabilities, 'joint-labels'))
   }
 
   /** The routes that packets of `vrf` take, best first: the best one and those that are as good, of those that a tunnel leads to. */
@@ -71,7 +76,7 @@ export class TunnelChoice {
 
   #encapsulation({ encapsulations, routerMac }: VpnRoute): Encapsulation | undefined {
     const { label, vni } = this.#preferences
-    return chooseEncapsulation(encapsulations, routerMac === undefined ? label : vni, this.#options.supported)
+    return chooseEncapsulation(encapsulations, routerMac === undefined ? label : vni, this.#options.capabilities.encapsulations)
   }
 
   /** Our end of a tunnel to `remote`. */

@@ -177,10 +177,10 @@ function numberOf(route: VpnRoute): string {
   return hasVni(route) ? `vni ${route.label} of ${route.routerMac}` : `label ${route.label}`
 }
 
-/** The first that we prefer of those that the far end takes and the number is for; one that says nothing takes what we prefer most. */
+/** The first that we prefer of those that the far end takes and the number is for; one that says nothing takes all but joint labels. */
 function encapsulationOf({ encapsulations: ours }: ModelInputs, route: VpnRoute): Encapsulation | undefined {
   const { encapsulations: theirs } = route
-  return ours.find((one) => (one === 'vxlan') === hasVni(route) && (theirs.length === 0 || theirs.includes(one)))
+  return ours.find((one) => (one === 'vxlan') === hasVni(route) && (theirs.length === 0 ? one !== 'mpls-udp-joint' : theirs.includes(one)))
 }
 
 /** Step by step as RFC 4271 §9.1.2.2 tells it: each step takes away who is worse than another one that is still there. */

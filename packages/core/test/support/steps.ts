@@ -83,7 +83,7 @@ const route: fc.Arbitrary<VpnRoute> = fc
     routeTargets: targets,
     label: fc.integer({ min: 16, max: 20 }),
     nextHop: text(address, '192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '2001:db8::2'),
-    encapsulations: fc.shuffledSubarray(['mpls-udp' as const, 'mpls-gre' as const, 'vxlan' as const]),
+    encapsulations: fc.shuffledSubarray(['mpls-udp-joint' as const, 'mpls-udp' as const, 'mpls-gre' as const, 'vxlan' as const]),
     stale: fc.boolean(),
     evpn: fc.boolean(),
     routerMac: fc.constantFrom(undefined, '02:00:00:00:00:0a', '02:00:00:00:00:0b'),

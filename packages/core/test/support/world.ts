@@ -5,6 +5,7 @@ import {
   DATAPLANE_FEATURES,
   OverlayModel,
   type DataplaneState,
+  type Encapsulation,
   type EndpointIntent,
   type FibTransaction,
   type Observation,
@@ -47,6 +48,8 @@ export const LIMITS = {
 
 const QUARANTINE = 1000
 const MAXIMUM_PATHS = 2
+/** Joint labels first: what says nothing gets the second. */
+const PREFERENCES: readonly Encapsulation[] = ['mpls-udp-joint', 'mpls-gre', 'vxlan', 'mpls-udp']
 /** Of a node whose tunnels end at 192.0.2.1. */
 const ROUTER_MAC = '02:68:c0:00:02:01'
 
@@ -85,8 +88,8 @@ export class World {
     return new OverlayModel({
       clock: this.clock,
       localAddresses: this.localAddresses,
-      capabilities: { encapsulations: ['mpls-udp', 'mpls-gre', 'vxlan'], limits: LIMITS, features: DATAPLANE_FEATURES },
-      encapsulations: ['mpls-gre', 'vxlan', 'mpls-udp'],
+      capabilities: { encapsulations: PREFERENCES, limits: LIMITS, features: DATAPLANE_FEATURES },
+      encapsulations: PREFERENCES,
       labels: { quarantine: QUARANTINE },
       maximumPaths: MAXIMUM_PATHS,
     })
@@ -95,7 +98,7 @@ export class World {
   get inputs(): ModelInputs {
     return {
       localAddresses: this.localAddresses,
-      encapsulations: ['mpls-gre', 'vxlan', 'mpls-udp'],
+      encapsulations: PREFERENCES,
       maximumPaths: MAXIMUM_PATHS,
       vrfs: this.vrfs.map(({ vni, ...vrf }) => (vni !== undefined && this.withVni.has(vrf.name) ? { ...vrf, vni } : vrf)),
       endpoints: [...this.endpoints.values()],
