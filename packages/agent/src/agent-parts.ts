@@ -11,6 +11,9 @@ import { PacketObservers } from './observe/packet-observers.js'
 import { Synchronizer } from './sync/synchronizer.js'
 import type { World } from './world.js'
 
+/** How packets of a VRF without a VNI may travel. */
+const BY_LABEL: readonly Encapsulation[] = ['mpls-udp-joint', 'mpls-udp', 'mpls-gre']
+
 /** What an agent works with. */
 export interface AgentParts {
   readonly model: OverlayModel
@@ -68,7 +71,7 @@ export function composeParts(config: AgentConfig, options: PartsOptions): AgentP
     synchronizer,
     clock,
     logger,
-    mtu: (vrf) => mtuOf(model.vniOf(vrf) === undefined ? ['mpls-udp', 'mpls-gre'] : ['mpls-udp', 'mpls-gre', 'vxlan']),
+    mtu: (vrf) => mtuOf(model.vniOf(vrf) === undefined ? BY_LABEL : [...BY_LABEL, 'vxlan']),
     dataplane: current,
     changed: endpointChanged,
   })

@@ -4,6 +4,8 @@ import { endpointMtu } from './endpoint-mtu.js'
 it.each([
   // IPv4 20 + UDP 8 + one label 4
   [{ underlayMtu: 1500, underlayFamilies: [4], encapsulations: ['mpls-udp'] }, 1468],
+  // a joint label is one more entry
+  [{ underlayMtu: 1500, underlayFamilies: [4], encapsulations: ['mpls-udp-joint', 'mpls-udp', 'mpls-gre'] }, 1464],
   // the widest encapsulation counts: GRE 4 in place of UDP 8
   [{ underlayMtu: 1500, underlayFamilies: [4], encapsulations: ['mpls-gre', 'mpls-udp'] }, 1468],
   // IPv6 40 + UDP 8 + two labels 8
