@@ -1,8 +1,9 @@
 import { DROP_REASONS, dropReasonIndex, type DataplaneState, type DeviceFacts, type DropReason } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
-import { check, checkEqual, printed } from './conformance-error.js'
+import { check, checkEqual, ConformanceError, printed } from './conformance-error.js'
 import type { Harness, Output, SentPacket, UnderlayInput } from './harness.js'
-import type { Outcome } from './oracle/outcome.js'
+import type { Beliefs } from './oracle/beliefs.js'
+import type { Outcome, Result } from './oracle/outcome.js'
 import { EMPTY, transition, type Tables } from './tables.js'
 
 /** What one packet caused. */
@@ -144,15 +145,26 @@ export function expectSent(observed: Observed, destination: IpAddress): Uint8Arr
   return output.packet
 }
 
-/** Insists that what was observed is one of the outcomes that the oracle allows; returns those that look like it. */
-export function expectOneOf(observed: Observed, allowed: readonly Outcome[]): Outcome[] {
-  const found = outcomeOf(observed)
-  const fitting = allowed.filter((outcome) => printed(outcome) === printed(found))
-  check(fitting.length > 0, `expected one of ${printed(allowed)}, found ${printed(found)}`)
-  return fitting
+/**
+ * Insists that what was observed is one of the outcomes that the oracle allows; returns those that look like it.
+ *
+ * @param beliefs what may have been remembered before, for the failure to tell
+ */
+export function expectOneOf(observed: Observed, allowed: readonly Outcome[], beliefs: Beliefs = []): Outcome[] {
+  const found = printed(outcomeOf(observed))
+  const fitting = allowed.filter((outcome) => printed(visible(outcome)) === found)
+  if (fitting.length > 0) return fitting
+  const expected = [...new Set(allowed.map((outcome) => printed(visible(outcome))))]
+  const remembered = beliefs.length === 0 ? '' : `; remembered was one of ${printed(beliefs)}`
+  throw new ConformanceError(`expected one of [${expected.join()}], found ${found}${remembered}`)
 }
 
-function outcomeOf(observed: Observed): Outcome {
+/** An outcome but for what is remembered. */
+function visible({ memory: _memory, ...result }: Outcome): Result {
+  return result
+}
+
+function outcomeOf(observed: Observed): Result {
   const [reason] = observed.drops.keys()
   if (reason !== undefined) {
     expectDropped(observed, reason)
@@ -165,7 +177,7 @@ function outcomeOf(observed: Observed): Outcome {
   return resultOf(expectForwarded(observed))
 }
 
-function resultOf(output: Output): Outcome {
+function resultOf(output: Output): Result {
   if (output.type === 'delivered') return { type: 'delivered', port: output.port, packet: output.packet }
   const { encapsulation, source, destination, packet } = output
   return { type: 'sent', encapsulation, source, destination, packet }

@@ -6,42 +6,11 @@ import { arbitraryTables, separated, type Surroundings } from '../arbitrary/tabl
 import { arbitraryTranslated, translating } from '../arbitrary/translated.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, printed } from '../conformance-error.js'
-import { expectOneOf, isIcmpError, type Lab, type Observed } from '../lab.js'
-import { interpretFromPort, interpretFromUnderlay, type World } from '../oracle/interpret.js'
-import { Memory } from '../oracle/memory.js'
-import type { Outcome } from '../oracle/outcome.js'
+import { isIcmpError, type Lab } from '../lab.js'
 import { reachablePorts } from '../oracle/reachable.js'
 import type { Tables } from '../tables.js'
+import { Judge } from './judge.js'
 import { sendInput, surroundings } from './surroundings.js'
-
-function interpret(world: World, input: PacketInput): Outcome[] {
-  return input.from === 'port' ? interpretFromPort(world, input.port, input.packet) : interpretFromUnderlay(world, input)
-}
-
-/** Most beliefs that are kept; they are few, since packets that come out tell which was true. */
-const MAX_BELIEFS = 256
-
-/**
- * What a dataplane may remember after a packet, given what it may have remembered before: a choice among backends does not show while packets are
- * dropped behind it.
- */
-function after(observed: Observed, beliefs: readonly Memory[], outcomes: (memory: Memory) => Outcome[]): Memory[] {
-  const roots = beliefs.map((belief) => belief.copy())
-  const owned = roots.flatMap((root) => outcomes(root).map((outcome) => ({ root, outcome })))
-  const fitting = new Set(
-    expectOneOf(
-      observed,
-      owned.map(({ outcome }) => outcome),
-    ),
-  )
-  const next = new Map<string, Memory>()
-  for (const { root, outcome } of owned) {
-    if (!fitting.has(outcome)) continue
-    outcome.remember?.()
-    next.set(fitting.size === 1 ? '' : JSON.stringify(root), root.copy())
-  }
-  return [...next.values()].slice(0, MAX_BELIEFS)
-}
 
 /** Draws tables and packets for them, and has the oracle judge what becomes of each, with everything that was there before it. */
 async function agrees(
@@ -51,20 +20,11 @@ async function agrees(
   { packets, runs }: { readonly packets: number; readonly runs: number },
 ): Promise<void> {
   const around = surroundings(lab)
-  const { capabilities } = lab.harness.dataplane
-  let beliefs: readonly Memory[] = [new Memory()]
+  const judge = new Judge(lab)
   await fc.assert(
     fc.asyncProperty(tablesFor(around), fc.array(inputFor(around), { minLength: packets, maxLength: packets }), async (tables, inputs) => {
-      await lab.program(tables)
-      await lab.attach()
-      const world: World = {
-        state: await lab.dump(),
-        encapsulations: capabilities.encapsulations,
-        underlayMtu: lab.harness.underlayMtu,
-        features: capabilities.features ?? [],
-      }
-      for (const one of beliefs) one.keep(world.state)
-      for (const input of inputs) beliefs = after(await sendInput(lab, input), beliefs, (memory) => interpret({ ...world, memory }, input))
+      await judge.program(tables)
+      for (const input of inputs) await judge.send(input)
     }),
     { numRuns: runs },
   )

@@ -5,7 +5,7 @@ import { passEcn, popTrafficClass } from './congestion.js'
 import { cutIp, mayBeCut } from './cut.js'
 import { echoReply, isForwardable, readIp, withTtl, type Ip } from './ip.js'
 import { withMssClamped } from './mss.js'
-import { dropped, type Outcome } from './outcome.js'
+import { dropped, type Outcome, type Result } from './outcome.js'
 import { Memory } from './memory.js'
 import { judgePacket } from './policy.js'
 import { hide } from './pool.js'
@@ -20,7 +20,7 @@ export interface World {
   readonly underlayMtu: number
   /** None when left out. */
   readonly features?: readonly DataplaneFeature[]
-  /** What policies remember of the packets before; nothing when left out. */
+  /** What is remembered of the packets before; nothing when left out. */
   readonly memory?: Memory
   /** The VRF whose services the packet in hand has met. */
   readonly servedVrf?: number | undefined
@@ -53,8 +53,10 @@ export function interpretFromPort(world: World, port: number, bytes: Uint8Array)
       if (packet !== undefined) return [{ type: 'delivered', port, packet }]
     }
     return served(around, ip, from.vrf, (next, shown, inside = from.vrf) => {
-      const reason = judgePacket(next.state, next.memory, from, shown, true)
-      return reason === undefined ? forward(next, shown, inside, MAX_LOOKUPS, from) : dropped(reason)
+      const { reason, memory } = judgePacket(next.state, next.memory, from, shown, true)
+      return remembering(next, memory, (judged) =>
+        reason === undefined ? forward(judged, shown, inside, MAX_LOOKUPS, from) : dropped(reason),
+      )
     })
   })
 }
@@ -62,44 +64,33 @@ export function interpretFromPort(world: World, port: number, bytes: Uint8Array)
 /** What comes after a port's limit, and the drop, as far as either can be. */
 function withinRate(world: World, ip: Ip, port: PortObject, direction: keyof RateLimits, then: (next: World) => Outcome[]): Outcome[] {
   if (port.rateLimits?.[direction] === undefined) return then(world)
-  const root = world.memory ?? new Memory()
-  return judgeRate(root, port, direction).flatMap((verdict) => {
+  const before = world.memory ?? new Memory()
+  return judgeRate(before, port, direction).flatMap((verdict) => {
     if (verdict === 'dropped') return dropped(`${direction}-rate`)
-    const memory = root.copy()
-    notePassed(memory, port, direction, ip.bytes.length)
-    return remembering(root, memory, then({ ...world, memory }))
+    return remembering(world, notePassed(before, port, direction, ip.bytes.length), then)
   })
-}
-
-/** The outcomes, each of which has `root` become what `memory` is then. */
-function remembering(root: Memory, memory: Memory, outcomes: readonly Outcome[]): Outcome[] {
-  return outcomes.map(({ remember, ...outcome }) => ({
-    ...outcome,
-    remember: () => {
-      remember?.()
-      root.become(memory)
-    },
-  }))
 }
 
 /** A world in which something is remembered. */
 type Remembering = World & { readonly memory: Memory }
+
+/** What comes after a step that was remembered, and so is whatever comes then. */
+function remembering(world: World, memory: Memory, then: (next: Remembering) => readonly Outcome[]): Outcome[] {
+  return then({ ...world, memory }).map((outcome) => ({ memory, ...outcome }))
+}
 
 /** What comes after a step, told the VRF that a pool hides if the packet comes back to it. */
 type Then = (next: Remembering, ip: Ip, inside?: number) => Outcome[]
 
 /** Step 4, and for each way that a packet may take there what comes after it, with what is then remembered. */
 function served(world: World, ip: Ip, vrf: number | undefined, then: Then): Outcome[] {
-  const root = world.memory ?? new Memory()
-  return ways({ ...world, servedVrf: vrf }, root, serve(world.state, root, ip, vrf), then)
+  return ways({ ...world, servedVrf: vrf }, serve(world.state, world.memory ?? new Memory(), ip, vrf), then)
 }
 
-function ways(world: World, root: Memory, found: readonly Served[], then: Then): Outcome[] {
-  return found.flatMap((way) => {
-    if ('reason' in way) return dropped(way.reason)
-    const memory = way.memory.copy()
-    return remembering(root, memory, then({ ...world, memory }, way.ip, way.inside))
-  })
+function ways(world: World, found: readonly Served[], then: Then): Outcome[] {
+  return found.flatMap((way) =>
+    'reason' in way ? dropped(way.reason) : remembering(world, way.memory, (next) => then(next, way.ip, way.inside)),
+  )
 }
 
 /** A packet from the underlay. */
@@ -215,12 +206,10 @@ function follow(
 ): Outcome[] {
   const { ports } = world.state
   switch (action.type) {
-    case 'lookup': {
-      const root = world.memory ?? new Memory()
-      return ways(world, root, hide(world.state, root, ip, vrf, action.vrf), (next, hidden) =>
+    case 'lookup':
+      return ways(world, hide(world.state, world.memory ?? new Memory(), ip, vrf, action.vrf), (next, hidden) =>
         forward(next, hidden, action.vrf, lookupsLeft, from),
       )
-    }
     case 'discard':
       return dropped(action.reason ?? 'discard')
     case 'port':
@@ -252,11 +241,11 @@ function follow(
 }
 
 /** One outcome for a whole packet, `cut` for parts. */
-function partsOf(parts: readonly Outcome[]): Outcome[] {
+function partsOf(parts: readonly Result[]): Outcome[] {
   return parts.length === 1 ? [...parts] : [{ type: 'cut', parts }]
 }
 
-function behindTunnel(world: World, inner: Ip, action: Tunnel): Outcome {
+function behindTunnel(world: World, inner: Ip, action: Tunnel): Result {
   const ttl = action.ttlModel === 'uniform' ? inner.ttl : 255
   const trafficClass = action.trafficClassModel === 'uniform' ? inner.trafficClass >> 5 : 0
   const packet =
@@ -276,13 +265,11 @@ function deliver(world: World, ip: Ip, port: PortObject | undefined, from = port
 }
 
 function deliverWithinRate(world: World, ip: Ip, port: PortObject, from: PortObject | undefined): Outcome[] {
-  const root = world.memory ?? new Memory()
+  const before = world.memory ?? new Memory()
   const { vrf } = port
-  const shown = vrf === undefined || vrf === world.servedVrf ? { ip, memory: root } : serveReply(root, ip, vrf)
-  const memory = shown.memory.copy()
-  const reason = judgePacket(world.state, memory, port, shown.ip, false)
-  const outcomes = reason === undefined ? deliverAllowed(world, shown.ip, port, from) : dropped(reason)
-  return outcomes.map((outcome) => ({ ...outcome, remember: () => root.become(memory) }))
+  const shown = vrf === undefined || vrf === world.servedVrf ? { ip, memory: before } : serveReply(before, ip, vrf)
+  const { reason, memory } = judgePacket(world.state, shown.memory, port, shown.ip, false)
+  return remembering(world, memory, () => (reason === undefined ? deliverAllowed(world, shown.ip, port, from) : dropped(reason)))
 }
 
 function deliverAllowed(world: World, ip: Ip, port: PortObject, from: PortObject | undefined): Outcome[] {

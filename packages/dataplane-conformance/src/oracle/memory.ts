@@ -39,34 +39,37 @@ export interface TranslatedDatagram {
   readonly isReply: boolean
 }
 
-/** What a dataplane remembers of the packets before, in the order in which it learned it. */
+/** What a dataplane remembers of the packets before, in the order in which it learned it. A value: what is learned is in another one. */
 export class Memory {
-  flows: readonly Flow[] = []
-  fragments: readonly { readonly port: number; readonly name: string }[] = []
-  translations: readonly Translation[] = []
-  datagrams: readonly TranslatedDatagram[] = []
-  ports: readonly PortObject[] = []
-  affinities: readonly { readonly service: number; readonly client: string; readonly backend: string }[] = []
+  readonly flows: readonly Flow[] = []
+  readonly fragments: readonly { readonly port: number; readonly name: string }[] = []
+  readonly translations: readonly Translation[] = []
+  readonly datagrams: readonly TranslatedDatagram[] = []
+  readonly ports: readonly PortObject[] = []
+  readonly affinities: readonly { readonly service: number; readonly client: string; readonly backend: string }[] = []
 
   /** What limits have let through since they were set. */
-  passed: readonly { readonly port: number; readonly direction: keyof RateLimits; readonly octets: number }[] = []
+  readonly passed: readonly { readonly port: number; readonly direction: keyof RateLimits; readonly octets: number }[] = []
 
-  copy(): Memory {
-    return Object.assign(new Memory(), this)
+  /** The same but for `learned`. */
+  with(learned: Partial<Memory>): Memory {
+    return Object.assign(new Memory(), this, learned)
   }
 
-  /** Takes over what a copy has learned. */
-  become(other: Memory): void {
-    Object.assign(this, other)
+  /** What tells it from others with the same tables. */
+  toJSON(): Partial<Memory> {
+    const { ports: _tables, ...rest } = this
+    return Object.fromEntries(Object.entries(rest).filter(([, list]) => list.length > 0))
   }
 
-  /** New tables: limits that changed begin anew, flows of ports without policies, or whose endpoint lost an address or moved, are forgotten, those of services, backends or pools that are gone end. */
-  keep({ ports, policies = [], services = [], natPools = [] }: DataplaneState): void {
+  /**
+   * What is left with new tables: limits that changed begin anew, flows of ports without policies, or whose endpoint lost an address or moved, are
+   * forgotten, those of services, backends or pools that are gone end.
+   */
+  keep({ ports, policies = [], services = [], natPools = [] }: DataplaneState): Memory {
     const isKept = ({ port }: { readonly port: number }): boolean =>
       ports.some((now) => now.id === port && this.#isSameEndpoint(now)) && policies.some((policy) => policy.port === port)
-    this.flows = this.flows.filter(isKept)
-    this.fragments = this.fragments.filter(isKept)
-    this.translations = this.translations.filter(({ by, id: of, vrf, backVrf, protocol, from, to }) => {
+    const translations = this.translations.filter(({ by, id: of, vrf, backVrf, protocol, from, to }) => {
       if (by === 'pool') {
         const pool = natPools.find(({ id }) => id === of)
         const isInRange = pool !== undefined && pool.ports.first <= to.sourcePort && to.sourcePort <= pool.ports.last
@@ -77,12 +80,12 @@ export class Memory {
       const isThere = object.address.equals(from.destination) && object.port === from.destinationPort
       return isThere && object.backends.some(({ address, port }) => address.equals(to.destination) && port === to.destinationPort)
     })
-    this.passed = this.passed.filter(({ port, direction }) => {
+    const passed = this.passed.filter(({ port, direction }) => {
       const [before, after] = [this.ports, ports].map((list) => list.find(({ id }) => id === port)?.rateLimits?.[direction])
       return before?.bitsPerSecond === after?.bitsPerSecond && before?.burstOctets === after?.burstOctets
     })
-    this.datagrams = []
-    this.ports = ports
+    const [flows, fragments] = [this.flows.filter(isKept), this.fragments.filter(isKept)]
+    return this.with({ flows, fragments, translations, passed, datagrams: [], ports })
   }
 
   #isSameEndpoint(now: PortObject): boolean {

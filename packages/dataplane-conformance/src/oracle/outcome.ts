@@ -1,8 +1,9 @@
 import type { DropReason, Encapsulation } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
+import type { Memory } from './memory.js'
 
-/** Something that may become of a packet; `remember` is to be called if it did, and only then. */
-export type Outcome = Result & { readonly remember?: () => void }
+/** Something that may become of a packet, and what is remembered if it did: what was before, when left out. */
+export type Outcome = Result & { readonly memory?: Memory }
 
 /** What can be seen of an outcome. */
 export type Result =
@@ -17,7 +18,7 @@ export type Result =
     }
   | { readonly type: 'dropped'; readonly reason: DropReason }
   /** The packet was cut; each part has the same way. */
-  | { readonly type: 'cut'; readonly parts: readonly Outcome[] }
+  | { readonly type: 'cut'; readonly parts: readonly Result[] }
 
 export function dropped(reason: DropReason): Outcome[] {
   return [{ type: 'dropped', reason }]

@@ -4,20 +4,23 @@ import type { Ip } from './ip.js'
 import type { Flow, Memory } from './memory.js'
 import { see, type Seen } from './seen.js'
 
-/**
- * Judges a packet that leaves the endpoint of `port`, or is to be delivered to it, and remembers what is allowed.
- *
- * @returns why it is dropped, if it is
- */
-export function judgePacket(state: DataplaneState, memory: Memory, port: PortObject, ip: Ip, isOut: boolean): DropReason | undefined {
+/** Why a packet is dropped, if it is, and what is remembered then. */
+export interface Judgement {
+  readonly reason?: DropReason
+  readonly memory: Memory
+}
+
+/** Judges a packet that leaves the endpoint of `port`, or is to be delivered to it; what is allowed is remembered. */
+export function judgePacket(state: DataplaneState, memory: Memory, port: PortObject, ip: Ip, isOut: boolean): Judgement {
   const policies = (state.policies ?? []).filter((policy) => policy.port === port.id)
-  if (policies.length === 0) return undefined
+  if (policies.length === 0) return { memory }
   const seen = ip.seen ?? see(ip)
-  if (seen.kind === 'broken') return 'fragment'
+  if (seen.kind === 'broken') return { memory, reason: 'fragment' }
   const fragment = { port: port.id, name: `${isOut ? 'out' : 'in'} ${seen.datagram}` }
   const isKnown = memory.fragments.some(({ port: of, name }) => of === fragment.port && name === fragment.name)
-  if (seen.kind === 'later fragment') return isKnown ? undefined : 'fragment'
+  if (seen.kind === 'later fragment') return isKnown ? { memory } : { memory, reason: 'fragment' }
 
+  let { flows } = memory
   const allows = (packet: Seen, out: boolean): boolean => {
     const policy = policies.find(({ direction }) => direction === (out ? 'egress' : 'ingress'))
     if (policy === undefined) return true
@@ -25,21 +28,21 @@ export function judgePacket(state: DataplaneState, memory: Memory, port: PortObj
     return (rule?.verdict ?? policy.defaultVerdict) === 'allow'
   }
   const knownFlow = (packet: Seen): Flow | undefined => {
-    const flow = memory.flows.find((one) => one.port === port.id && isSameFlow(one.opener, packet))
+    const flow = flows.find((one) => one.port === port.id && isSameFlow(one.opener, packet))
     if (flow === undefined || allows(flow.opener, flow.isOut)) return flow
-    memory.flows = memory.flows.filter((one) => one !== flow)
+    flows = flows.filter((one) => one !== flow)
     return undefined
   }
 
-  if (seen.quoted !== undefined && knownFlow(seen.quoted) !== undefined) return undefined
+  if (seen.quoted !== undefined && knownFlow(seen.quoted) !== undefined) return { memory }
   if (seen.kind !== 'flow' || knownFlow(seen) === undefined) {
-    if (!allows(seen, isOut)) return 'policy'
-    const count = memory.flows.filter((flow) => flow.port === port.id).length
-    if (seen.kind === 'flow' && count >= (port.maxFlows ?? Number.POSITIVE_INFINITY)) return 'flow-limit'
-    if (seen.kind === 'flow') memory.flows = [...memory.flows, { port: port.id, opener: seen, isOut }]
+    if (!allows(seen, isOut)) return { memory: memory.with({ flows }), reason: 'policy' }
+    const isFull = flows.filter((flow) => flow.port === port.id).length >= (port.maxFlows ?? Number.POSITIVE_INFINITY)
+    if (seen.kind === 'flow' && isFull) return { memory: memory.with({ flows }), reason: 'flow-limit' }
+    if (seen.kind === 'flow') flows = [...flows, { port: port.id, opener: seen, isOut }]
   }
-  if (seen.datagram !== undefined && !isKnown) memory.fragments = [...memory.fragments, fragment]
-  return undefined
+  const fragments = seen.datagram !== undefined && !isKnown ? [...memory.fragments, fragment] : memory.fragments
+  return { memory: memory.with({ flows, fragments }) }
 }
 
 function isSameFlow(a: Seen, b: Seen): boolean {

@@ -31,9 +31,7 @@ export function hide(state: DataplaneState, memory: Memory, ip: Ip, vrf: number 
   if (free.length === 0) return [{ reason: 'nat-exhausted' }]
   return free.map((to) => {
     const flow: Translation = { by: 'pool', id: pool.id, vrf: pool.vrf, backVrf: outside, protocol: seen.protocol, from, to }
-    const after = memory.copy()
-    after.translations = [...after.translations, flow]
-    return through(flow, after)
+    return through(flow, memory.with({ translations: [...memory.translations, flow] }))
   })
 }
 

@@ -16,12 +16,11 @@ export function judgeRate(memory: Memory, { id, rateLimits }: PortObject, direct
   return passed < limit.burstOctets + SLACK ? ['passes', 'dropped'] : ['dropped']
 }
 
-/** Remembers that the packet has passed. */
-export function notePassed(memory: Memory, { id, rateLimits }: PortObject, direction: keyof RateLimits, octets: number): void {
-  if (rateLimits?.[direction] === undefined) return
+/** What is remembered once the packet has passed. */
+export function notePassed(memory: Memory, { id }: PortObject, direction: keyof RateLimits, octets: number): Memory {
   const isThis = (one: Memory['passed'][number]): boolean => one.port === id && one.direction === direction
   const before = memory.passed.find(isThis)?.octets ?? 0
-  memory.passed = [...memory.passed.filter((one) => !isThis(one)), { port: id, direction, octets: before + octets }]
+  return memory.with({ passed: [...memory.passed.filter((one) => !isThis(one)), { port: id, direction, octets: before + octets }] })
 }
 
 /**

@@ -78,11 +78,10 @@ function open(
     const to = { source, sourcePort: from.sourcePort, destination: address, destinationPort: port }
     const { id, vrf, protocol } = service
     const translation = { by: 'service', id, vrf, backVrf: vrf, protocol: SERVICE_PROTOCOLS[protocol], from, to } as const
-    const after = memory.copy()
-    after.translations = [...after.translations, translation]
-    const others = after.affinities.filter((one) => one.service !== service.id || one.client !== client)
-    if (service.affinity !== undefined) after.affinities = [...others, { service: service.id, client, backend: `${address} ${port}` }]
-    return { translation, memory: after }
+    const after = memory.with({ translations: [...memory.translations, translation] })
+    if (service.affinity === undefined) return { translation, memory: after }
+    const others = memory.affinities.filter((one) => one.service !== service.id || one.client !== client)
+    return { translation, memory: after.with({ affinities: [...others, { service: service.id, client, backend: `${address} ${port}` }] }) }
   })
 }
 
@@ -98,12 +97,8 @@ function find(memory: Memory, vrf: number, { protocol }: Seen, ends: Ends): Foun
 
 export function withDatagram(memory: Memory, zone: string, { datagram }: Seen, translation: Translation, isReply: boolean): Memory {
   if (datagram === undefined) return memory
-  const after = memory.copy()
-  after.datagrams = [
-    ...after.datagrams.filter((one) => one.zone !== zone || one.datagram !== datagram),
-    { zone, datagram, translation, isReply },
-  ]
-  return after
+  const others = memory.datagrams.filter((one) => one.zone !== zone || one.datagram !== datagram)
+  return memory.with({ datagrams: [...others, { zone, datagram, translation, isReply }] })
 }
 
 /** The packet as it goes on; policies see the client and the backend. */
