@@ -1,4 +1,4 @@
-import { DataplaneError, RouteBatch, type DataplaneState, type FibTransaction } from '@heddle/core'
+import { RouteBatch, type DataplaneState, type FibTransaction } from '@heddle/core'
 import { comparable } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, EbpfVerifierError, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { LinuxError } from '@heddle/linux'
@@ -13,7 +13,7 @@ import { call } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
-import { isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
+import { codeOf, isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
 
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
 
@@ -43,13 +43,6 @@ const withoutDevices = ({ generation, ...state }: DataplaneState): unknown => ({
 
 describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () => {
   const lab = new RouterLab('life')
-
-  async function codeOf(attempt: Promise<unknown>): Promise<string> {
-    return attempt.then(
-      () => 'nothing',
-      (error: unknown) => (error instanceof DataplaneError ? error.code : String(error)),
-    )
-  }
 
   it('forwards on behind close({ keep: true }); the next one takes tables, counters, devices and generation over', async () => {
     const pinDirectory = lab.path('kept')

@@ -1,4 +1,3 @@
-import { DataplaneError } from '@heddle/core'
 import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError } from '@heddle/linux'
@@ -9,19 +8,12 @@ import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
-import { isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
+import { codeOf, isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
 
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
 
 describe.skipIf(missing() !== '')(titled('what another layout, or another uplink, has left to an eBPF dataplane'), () => {
   const lab = new RouterLab('left')
-
-  async function codeOf(attempt: Promise<unknown>): Promise<string> {
-    return attempt.then(
-      () => 'nothing',
-      (error: unknown) => (error instanceof DataplaneError ? error.code : String(error)),
-    )
-  }
 
   // Filters of clsact, which no pin holds, went on with the tables of before: of endpoints, and of policies, that nobody knew any more.
   it.each<[EbpfFeatureName[], 'veth' | undefined]>(

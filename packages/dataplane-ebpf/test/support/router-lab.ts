@@ -1,4 +1,4 @@
-import { RouteBatch, type FibTransaction } from '@heddle/core'
+import { DataplaneError, RouteBatch, type FibTransaction } from '@heddle/core'
 import type { EbpfDataplaneOptions } from '@heddle/dataplane-ebpf'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFile } from 'node:child_process'
@@ -120,4 +120,12 @@ export class RouterLab {
 /** Whether a BPF file system is mounted at a directory. */
 export function isMounted(directory: string): boolean {
   return readFileSync('/proc/mounts', 'utf8').includes(` ${directory} bpf `)
+}
+
+/** Code of the error that ends an attempt, or what another error says; `nothing` when none does. */
+export function codeOf(attempt: Promise<unknown>): Promise<string> {
+  return attempt.then(
+    () => 'nothing',
+    (error: unknown) => (error instanceof DataplaneError ? error.code : String(error)),
+  )
 }
