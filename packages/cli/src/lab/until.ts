@@ -2,13 +2,12 @@ import type { Lab } from './lab.js'
 
 /** Milliseconds between two looks. */
 const PAUSE = 20
-/** What two looks are at most apart where the machine has time for them, milliseconds. */
-const TURN = 2 * PAUSE
 
 /**
  * Waits until `condition` holds.
  *
- * @param deadline milliseconds of a machine that has time. A look that comes late counts as one that does not: what is looked at has been kept waiting, too.
+ * @param deadline milliseconds that are waited at most, of time that the machine had: where a pause takes twice as long as it should, what is looked at has
+ *   been kept waiting as well, and half of the time since the look before counts
  * @param start when what is waited for began, of `lab.now()`
  * @returns milliseconds since `start`, or `undefined` when the deadline passed
  */
@@ -18,12 +17,13 @@ export async function until(
   condition: () => Promise<boolean>,
   start = lab.now(),
 ): Promise<number | undefined> {
-  let last = start
+  let last = lab.now()
   for (let waited = 0; waited <= deadline;) {
     if (await condition()) return lab.now() - start
+    const looked = lab.now()
     await lab.sleep(PAUSE)
     const now = lab.now()
-    waited += Math.min(now - last, TURN)
+    waited += (now - last) * Math.min(1, PAUSE / (now - looked))
     last = now
   }
   return undefined
