@@ -1,4 +1,4 @@
-import type { DropReason, TracedPacket, TraceFilter } from '@heddle/core'
+import type { DropReason, TracedPacket, TraceFilter, TraceObject } from '@heddle/core'
 import { IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
 import { arbitraryInput, type PacketInput } from '../arbitrary/packets.js'
@@ -107,6 +107,29 @@ export const traceCases: readonly ConformanceCase[] = [
       checkEqual(await fitting(() => lab.fromPort(1, testPacket({ source: 'fd00::1', destination: 'fd01::1' }))), [0, 7], 'IPv6')
       checkEqual(await fitting(() => lab.fromPort(1, testPacket({ source: ONE, destination: '10.77.0.1' }))), [0, 6], 'dropped')
       checkEqual(await fitting(() => receive(lab, udp, 999)), [2, 6], 'dropped before it was in any VRF')
+    },
+  },
+  {
+    name: 'trace: one that is replaced counts on, and one that is there again begins anew',
+    needs,
+    async run(lab) {
+      await using observer = new Observer(lab)
+      const tables = await startOverlay(lab)
+      const program = (...traces: TraceObject[]): Promise<void> => lab.program({ ...tables, traces })
+      const told = async (packet: Uint8Array, count: number): Promise<(readonly [trace: number, sequence: number])[]> => {
+        await lab.fromPort(1, packet)
+        return (await observer.packets(count)).map(({ trace, sequence }) => [trace, sequence] as const).toSorted(([a], [b]) => a - b)
+      }
+      const [udp, tcp] = [testPacket({ source: ONE, destination: FAR }), testSegment({ source: ONE, destination: FAR })]
+      const all = { id: 0, filter: {} }
+      await program(all, { id: 1, filter: {} })
+      checkEqual(await told(udp, 2), [[0, 0], [1, 0]], 'a first packet') // prettier-ignore
+      await program(all, { id: 1, filter: { protocol: 17 } })
+      checkEqual(await told(tcp, 1), [[0, 1]], 'a packet that the new filter does not take')
+      checkEqual(await told(udp, 2), [[0, 2], [1, 1]], 'a packet that it takes') // prettier-ignore
+      await program(all)
+      await program(all, { id: 1, filter: {} })
+      checkEqual(await told(udp, 2), [[0, 3], [1, 0]], 'a packet when the trace is there again') // prettier-ignore
     },
   },
   {
