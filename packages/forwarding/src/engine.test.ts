@@ -367,7 +367,7 @@ describe('explain', () => {
   })
 })
 
-// The runs of routes that were judged last are kept for what is programmed: they are of one transaction alone.
+// The runs of routes that were judged are kept for what is programmed: they are of one transaction alone.
 it('programs the routes of the transaction that it is given, and not of the one that was judged last', () => {
   const engine = new ForwardingEngine({ limits: { ...LIMITS, routes: 2000 } })
   engine.apply(tables(toUdp))

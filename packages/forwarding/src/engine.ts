@@ -95,8 +95,8 @@ export class ForwardingEngine {
   readonly #sequences: Sequences
   readonly #tracer: Tracer | undefined
   readonly #errorLimit: TokenBucket | undefined
-  /** The transaction that was found valid last, and the runs of its routes, which are found once; until it is programmed. */
-  #judged: { readonly transaction: FibTransaction; readonly runs: readonly RouteRun[] } | undefined
+  /** Runs of the routes of transactions that were found valid, which are found once; until they are programmed. */
+  readonly #runs = new WeakMap<FibTransaction, readonly RouteRun[]>()
 
   constructor(options: ForwardingOptions) {
     const { clock, epoch = 0, observe, outer = 'socket' } = options
@@ -143,7 +143,7 @@ export class ForwardingEngine {
   judge(transaction: FibTransaction): ApplyReport {
     const runs = runsOf(transaction.routes)
     const failures = validate(this.#tables, transaction, runs, this.#limits, this.#features, this.#context.encapsulations)
-    this.#judged = failures.length > 0 ? undefined : { transaction, runs }
+    if (failures.length === 0) this.#runs.set(transaction, runs)
     return { status: failures.length > 0 ? 'refused' : 'applied', generation: transaction.generation, failures }
   }
 
@@ -158,9 +158,8 @@ export class ForwardingEngine {
 
   /** Programs a transaction that another engine with the same tables and limits has found valid. */
   program(transaction: FibTransaction): void {
-    const judged = this.#judged
-    this.#judged = undefined
-    this.#tables.program(transaction, judged?.transaction === transaction ? judged.runs : undefined)
+    this.#tables.program(transaction, this.#runs.get(transaction))
+    this.#runs.delete(transaction)
   }
 
   /** Makes a dumped state what is programmed, without asking whether it is valid: a dataplane has held it. For a new engine. */
