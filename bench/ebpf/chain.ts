@@ -12,7 +12,7 @@ const SOURCE_PORT = 14 + 20 + 1
 /** From the pod's device at site a to that at site b. */
 function chainOf({ name, namespaces }: Contender): Chain {
   takeFrames(namespaces, 'node-a', 'node-b', 'pod-a', 'pod-b')
-  const host = linksOf(namespaces, 'node-a').find(({ ifname }) => /^(hd|pod0)/.test(ifname) && !ifname.endsWith('vxlan'))
+  const host = linksOf(namespaces, 'node-a').find(({ ifname }) => /^(hd(?!.*(?:vxlan|joint)$)|pod0)/.test(ifname))
   if (host === undefined) throw new Error(`${name} has no device for its pod`)
   const frame = ethernet(ipv4(POD.a, POD.b, 17, Uint8Array.of(0x30, 0x30, 0, 9, 0, 44, 0, 0, ...new Uint8Array(36))))
   frame.set(linkOf(namespaces, 'node-a', host.ifname).mac)

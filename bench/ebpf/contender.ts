@@ -131,7 +131,7 @@ async function forward(namespaces: Namespaces, site: Site, dataplane: EbpfDatapl
   if (vrf === null) throw new Error(`${node} has no VRF`)
   object.update('roots', words(0), Uint8Array.of(...vrf.subarray(0, 4), 0, 0, 0, 0))
   const namespace = namespaces.path(node)
-  const host = linksOf(namespaces, node).find(({ ifname }) => ifname.startsWith('hd') && !ifname.endsWith('vxlan'))
+  const host = linksOf(namespaces, node).find(({ ifname }) => /^hd(?!.*(?:vxlan|joint)$)/.test(ifname))
   if (host === undefined) throw new Error(`${node} has no device for its pod`)
   await object.attach({ program: 'forward_out', namespace, ifindex: host.ifindex, usesTcx: false, isXdp: true })
   const { ifindex } = linkOf(namespaces, node, 'up0')

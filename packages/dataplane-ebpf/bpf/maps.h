@@ -92,8 +92,12 @@ struct {
 	__type(value, struct route_row);
 } routes SEC(".maps");
 
-/* Place behind all reasons, which counts frames that GRO has joined and no label can carry (ingress.bpf.c): the process then has it join no more. */
+/*
+ * Places behind all reasons, which count frames that GRO has joined, in VXLAN or behind joint labels, and the tunnel cannot carry that they would go on by
+ * (ingress.bpf.c): the process then has it join no more.
+ */
 #define DROPPED_JOINED (MAX_REASONS - 1)
+#define DROPPED_JOINED_LABELS (MAX_REASONS - 2)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

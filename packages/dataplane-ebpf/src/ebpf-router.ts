@@ -5,6 +5,7 @@ import {
   type CounterSnapshot,
   type DataplaneCapabilities,
   type DataplaneEvent,
+  type DataplaneFeature,
   type DataplaneState,
   type DeviceFacts,
   type DeviceRequest,
@@ -22,7 +23,7 @@ import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
 import { TRANSIT_PIN, type Transit } from './device/transit.js'
 import type { EbpfXdp } from './device/xdp.js'
-import type { VxlanMerger } from './device/vxlan-merger.js'
+import type { SegmentMerger } from './device/segment-merger.js'
 import type { EbpfDataplane } from './ebpf-dataplane.js'
 import { inspect } from './inspect.js'
 import { inspectKernel } from './inspect-kernel.js'
@@ -67,7 +68,8 @@ interface Parts {
   readonly maps: KernelMaps
   readonly tables: KernelTables
   readonly ports: Ports
-  readonly merger: VxlanMerger
+  /** Of segments in VXLAN, and of those behind joint labels. */
+  readonly mergers: Readonly<Record<'vxlan' | 'joint', SegmentMerger>>
   readonly netlink: Netlink
   readonly lock: NativeLock
   /** Undefined where there is none. */
@@ -101,12 +103,17 @@ export class EbpfRouter implements EbpfDataplane {
     this.choice = options.choice
     this.#parts = parts
     this.events = parts.events
+    const { liveness, mergers } = parts
+    const isThere: Partial<Record<DataplaneFeature, boolean>> = {
+      liveness: liveness !== undefined,
+      'joint-labels': mergers.joint.isMerging,
+    }
     this.capabilities = {
       kind: 'ebpf',
       encapsulations: options.encapsulations,
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: options.pinDirectory !== undefined,
-      features: OFFERED_FEATURES.filter((feature) => feature !== 'liveness' || parts.liveness !== undefined),
+      features: OFFERED_FEATURES.filter((feature) => isThere[feature] ?? true),
       limits: limitsOf(parts.tables.fib.rows.capacity, parts.maps.capacity('flows'), parts.maps.capacity('ports')),
     }
     this.#judge = this.#newJudge()
@@ -126,7 +133,7 @@ export class EbpfRouter implements EbpfDataplane {
     const failures = await this.#write(transaction)
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
-    if (this.choice.mergesVxlan && transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.merger.ensure())
+    if (this.choice.mergesVxlan && transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.mergers.vxlan.ensure())
     if (transaction.labels.set.some(({ action }) => action.type === 'swap')) await this.#inTurn(() => this.#parts.transit.swaps())
     if (transaction.ports.set.length > 0) failures.push(...(await this.#inTurn(() => this.#settle())))
     const kept = new Set(transaction.ports.set.map(({ id }) => id))
@@ -166,15 +173,14 @@ export class EbpfRouter implements EbpfDataplane {
 
   async inspectKernel(): Promise<KernelInspection> {
     this.#mustBeOpen()
-    const { maps, ports, uplinkIndex, transit, merger } = this.#parts
+    const { maps, ports, uplinkIndex, transit, mergers } = this.#parts
     const { uplink, underlayNetns, pinDirectory } = this.#options
     const links = [
       ...(transit.isAttached ? [{ name: `uplink ${uplink}`, index: uplinkIndex, how: 'xdp' as const, pin: TRANSIT_PIN }] : []),
       { name: `uplink ${uplink}`, index: uplinkIndex, how: this.choice.uplink, pin: 'uplink' },
       ...ports.links(this.choice.endpoints),
     ]
-    const merging = this.choice.mergesVxlan ? merger : undefined
-    return inspectKernel({ object: maps.object, choice: this.choice, transit, merging, links, underlayNetns, pinDirectory })
+    return inspectKernel({ object: maps.object, choice: this.choice, transit, mergers, links, underlayNetns, pinDirectory })
   }
 
   async close(options?: { readonly keep?: boolean }): Promise<void> {
@@ -198,12 +204,13 @@ export class EbpfRouter implements EbpfDataplane {
 
   /** Everything in the kernel that is not to go on. */
   async #dismantle(): Promise<void> {
-    const { maps, ports, merger, transit, attachment, netlink, uplinkIndex } = this.#parts
+    const { maps, ports, mergers, transit, attachment, netlink, uplinkIndex } = this.#parts
     const { pinDirectory } = this.#options
     await allOf([
       () => ports.detachAll('closed'),
       () => deleteUnclaimed(netlink, uplinkIndex),
-      () => merger.remove(),
+      () => mergers.vxlan.remove(),
+      () => mergers.joint.remove(),
       () => transit.detach(),
       () => takeAway(() => maps.object.detach(attachment)),
       () => (pinDirectory === undefined ? undefined : removePins(pinDirectory)),
@@ -294,8 +301,14 @@ export class EbpfRouter implements EbpfDataplane {
   /** Each looks, whatever becomes of those before it. @throws what nobody foresaw */
   async #look(): Promise<void> {
     if (this.#closed) return
-    const { ports, transit, merger } = this.#parts
-    const looks = [() => ports.look(), () => transit.look(), () => merger.look(), () => this.#lookAtUplink()]
+    const { ports, transit, mergers } = this.#parts
+    const looks = [
+      () => ports.look(),
+      () => transit.look(),
+      () => mergers.vxlan.look(),
+      () => mergers.joint.look(),
+      () => this.#lookAtUplink(),
+    ]
     await allOf(looks.map((look) => () => this.#warned(look)))
   }
 

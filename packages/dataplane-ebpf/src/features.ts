@@ -1,6 +1,6 @@
 import type { DataplaneFeature } from '@heddle/core'
 
-/** What the programs offer beyond the tables that every dataplane has. */
+/** What the programs offer beyond the tables that every dataplane has, where there is who keeps BFD sessions and what merges segments. */
 export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'mss-clamp',
   'ecn',
@@ -18,4 +18,5 @@ export const OFFERED_FEATURES: readonly DataplaneFeature[] = [
   'table-counters',
   'ethernet',
   'rate-limit',
+  'joint-labels',
 ]

@@ -1,11 +1,12 @@
 import type { DataplaneChoice, KernelInspection, KernelPart } from '@heddle/core'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { BEHIND_JOINT_LABELS, IN_VXLAN, type MergedSegments } from './device/segment-merger.js'
 import { inspect } from './inspect.js'
 import type { NativeObject } from './native/binding.js'
 import { call } from './native/call.js'
 import { pinsOf } from './pins.js'
-import { ebpfFeatures, type EbpfAttachment, type EbpfChoice } from './probe.js'
+import { ebpfFeatures, type EbpfAttachment, type EbpfChoice, type EbpfFeature } from './probe.js'
 
 /** A link that a program of the dataplane is on. */
 export interface InspectedLink {
@@ -21,8 +22,8 @@ export interface InspectOptions {
   readonly choice: EbpfChoice
   /** How packets go from one tunnel into another. */
   readonly transit: { readonly isAttached: boolean; readonly because: string }
-  /** How segments that come in by VXLAN reach programs; undefined where the kernel is not to merge them. */
-  readonly merging: { readonly isMerging: boolean; readonly because: string } | undefined
+  /** How segments that come in by VXLAN, and behind joint labels, reach programs where the kernel may merge them. */
+  readonly mergers: Readonly<Record<'vxlan' | 'joint', { readonly isMerging: boolean; readonly because: string }>>
   readonly links: readonly InspectedLink[]
   readonly underlayNetns: string | undefined
   readonly pinDirectory: string | undefined
@@ -33,7 +34,8 @@ export function inspectKernel(options: InspectOptions): KernelInspection {
   return { choices: choicesOf(options), parts: partsOf(options) }
 }
 
-function choicesOf({ choice: { uplink, devices, devicesBecause, endpoints }, transit, merging }: InspectOptions): DataplaneChoice[] {
+function choicesOf({ choice, transit, mergers }: InspectOptions): DataplaneChoice[] {
+  const { uplink, devices, devicesBecause, endpoints } = choice
   return [
     { what: 'programs on the uplink', chosen: uplink, because: attachmentReason(uplink) },
     { what: 'devices of new endpoints', chosen: devices, because: devicesBecause },
@@ -41,11 +43,8 @@ function choicesOf({ choice: { uplink, devices, devicesBecause, endpoints }, tra
       ? { what: 'programs on devices of endpoints', chosen: devices, because: 'devices of netkit have a place of their own for programs' }
       : { what: 'programs on devices of endpoints', chosen: endpoints, because: attachmentReason(endpoints) },
     { what: 'packets from one tunnel into another', chosen: transit.isAttached ? 'xdp' : 'tc', because: transit.because },
-    {
-      what: 'segments that come in by VXLAN',
-      chosen: merging?.isMerging === true ? 'merged' : 'one by one',
-      because: merging?.because ?? mergingReason(),
-    },
+    mergingOf(IN_VXLAN, choice.mergesVxlan ? mergers.vxlan : lackOf('vxlan')),
+    mergingOf(BEHIND_JOINT_LABELS, choice.mergesJoint ? mergers.joint : lackOf('vxlan-gpe')),
     ...ebpfFeatures().map(({ name, purpose, otherwise, available, reason, minimumKernel }) => ({
       what: purpose,
       chosen: available ? name : otherwise || 'nothing',
@@ -63,9 +62,15 @@ function attachmentReason(chosen: EbpfAttachment): string {
   return `tcx is not there (since Linux ${tcx?.minimumKernel}): ${tcx?.reason}`
 }
 
-function mergingReason(): string {
-  const vxlan = ebpfFeatures().find(({ name }) => name === 'vxlan')
-  return `there is no vxlan (since Linux ${vxlan?.minimumKernel}): ${vxlan?.reason || 'to be done without'}`
+type Merging = InspectOptions['mergers']['vxlan']
+
+function mergingOf({ what }: MergedSegments, { isMerging, because }: Merging): DataplaneChoice {
+  return { what, chosen: isMerging ? 'merged' : 'one by one', because }
+}
+
+function lackOf(feature: 'vxlan' | 'vxlan-gpe'): Merging {
+  const { minimumKernel, reason } = ebpfFeatures().find(({ name }) => name === feature) as EbpfFeature
+  return { isMerging: false, because: `there is no ${feature} (since Linux ${minimumKernel}): ${reason || 'to be done without'}` }
 }
 
 function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions): KernelPart[] {

@@ -11,7 +11,7 @@ import { Ports } from './device/ports.js'
 import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
 import { Transit, TRANSIT_PIN } from './device/transit.js'
-import { VxlanMerger } from './device/vxlan-merger.js'
+import { BEHIND_JOINT_LABELS, IN_VXLAN, removeMerger, SegmentMerger } from './device/segment-merger.js'
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
@@ -133,14 +133,25 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger,
   })
   undo.push(() => liveness?.close(true))
-  const merger = new VxlanMerger({ maps, netns, uplink: uplinkIndex, logger })
-  // What a dataplane before this one has left may be of a release whose device lets through what this one's does not.
-  await (choice.mergesVxlan && maps.entries('vnis').next().done !== true ? merger.ensure() : merger.remove())
+  const mergers = {
+    vxlan: new SegmentMerger({ merged: IN_VXLAN, maps, netlink, netns, uplink: uplinkIndex, logger }),
+    joint: new SegmentMerger({ merged: BEHIND_JOINT_LABELS, maps, netlink, netns, uplink: uplinkIndex, logger }),
+  }
+  const wanted = {
+    vxlan: choice.mergesVxlan && maps.entries('vnis').next().done !== true,
+    // Others are told that it does so, for its life.
+    joint: choice.mergesJoint && options.encapsulations.includes('mpls-udp'),
+  }
+  for (const kind of ['vxlan', 'joint'] as const) {
+    // What a dataplane before this one has left may be of a release whose device lets through what this one's does not.
+    await (wanted[kind] ? mergers[kind].ensure() : mergers[kind].remove())
+    if (prepared === undefined || prepared.isNew) undo.push(() => mergers[kind].remove())
+  }
   return new EbpfRouter(options, {
     maps,
     tables,
     ports,
-    merger,
+    mergers,
     netlink,
     lock,
     liveness,
@@ -175,6 +186,7 @@ interface Left extends Pick<EbpfRouterOptions, 'choice'> {
 /** A program that was attached to another link is not moved, but made anew. @throws LinuxError */
 async function leaveUplink(object: NativeObject, { before, netns, pins, choice }: Left): Promise<void> {
   rmSync(join(pins, TRANSIT_PIN), { force: true })
+  for (const merged of [IN_VXLAN, BEHIND_JOINT_LABELS]) await removeMerger(merged, { netns, uplink: before })
   const pin = join(pins, 'uplink')
   const found = statSync(pin, { throwIfNoEntry: false })
   // Without a pin there may be a filter on a qdisc that was somebody else's.

@@ -13,6 +13,7 @@ export type EbpfFeatureName =
   | 'decap-l3'
   | 'xdp'
   | 'vxlan'
+  | 'vxlan-gpe'
   | 'btf'
 
 /** A feature as a value: what it is for, since when there is one, and what trying it here gave. */
@@ -61,6 +62,12 @@ const FEATURES: readonly Known[] = [
     otherwise: 'tc',
   },
   { name: 'vxlan', purpose: 'merging segments in VXLAN before programs see them', minimumKernel: '5.18', otherwise: 'segments one by one' },
+  {
+    name: 'vxlan-gpe',
+    purpose: 'merging segments behind joint labels before programs see them',
+    minimumKernel: '6.5',
+    otherwise: 'segments one by one',
+  },
   { name: 'btf', purpose: 'readable messages of the verifier', minimumKernel: '5.4', optional: true },
 ]
 
@@ -94,6 +101,8 @@ export interface EbpfChoice {
   readonly endpoints: EbpfAttachment
   /** Whether the kernel merges segments that come in by VXLAN. */
   readonly mergesVxlan: boolean
+  /** Whether the kernel merges segments that come in behind joint labels, if MPLS over UDP is carried. */
+  readonly mergesJoint: boolean
   /** Features that programs do without; see `bpf/layout/config.h`. */
   readonly avoided: readonly ('decap-l3' | 'redirect-peer')[]
 }
@@ -109,7 +118,7 @@ export function chooseMeans(devices: EbpfDeviceKind | undefined, without: readon
   const uplink = has('tcx') ? 'tcx' : 'clsact'
   // tcx waits for a grace period of RCU with each program that comes or goes, tens of milliseconds in which no link of the machine can be changed.
   const endpoints = has('clsact') ? 'clsact' : uplink
-  return { uplink, ...chooseDevices(devices, without), endpoints, mergesVxlan: has('vxlan'), avoided }
+  return { uplink, ...chooseDevices(devices, without), endpoints, mergesVxlan: has('vxlan'), mergesJoint: has('vxlan-gpe'), avoided }
 }
 
 function chooseDevices(

@@ -18,6 +18,7 @@ const ALONE: readonly (readonly [name: EbpfFeatureName, title: string, ask: stri
     /clsact/,
   ],
   ['vxlan', 'vxlan over IPv4 carries both families, both ways', 'ip -o link', /: hd\w+vxlan/],
+  ['vxlan-gpe', 'mpls-udp over IPv4 carries both families, both ways', 'ip -o link', /: hd\w+joint/],
 ]
 /** Each run of the suite on veth pairs is without netkit, and no packet goes another way without messages of the verifier. */
 const ELSEWHERE: readonly EbpfFeatureName[] = ['netkit', 'btf']

@@ -14,12 +14,14 @@ import { probed } from './support/probed.js'
 const LACK = 'Operation not supported (os error 95)'
 const UPLINK = { name: 'uplink up0', index: 3, how: 'tcx', pin: 'uplink' } as const
 const POD = { name: 'port 0: eth0', index: 4, how: 'clsact', pin: 'link-0' } as const
+const MERGERS = { vxlan: { isMerging: true, because: 'of VXLAN' }, joint: { isMerging: false, because: 'of harm' } } as const
 const CHOICE: EbpfChoice = {
   uplink: 'tcx',
   devices: 'veth',
   devicesBecause: 'they are',
   endpoints: 'clsact',
   mergesVxlan: true,
+  mergesJoint: true,
   avoided: [],
 }
 
@@ -42,7 +44,7 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     } as unknown as NativeObject,
     choice: CHOICE,
     transit: { isAttached: false, because: 'nobody wants it' },
-    merging: undefined,
+    mergers: MERGERS,
     links: [UPLINK, POD],
     underlayNetns: undefined,
     pinDirectory: directory,
@@ -112,17 +114,18 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
   })
 
   // What was in the log alone.
-  it('says whether segments that come in by VXLAN are merged, and why', async () => {
-    const what = 'segments that come in by VXLAN'
-    const merging = { isMerging: true, because: 'it is' }
-    expect(await choiceOf(what, {}, { merging })).toMatchObject({ chosen: 'merged', because: 'it is' })
-    expect(await choiceOf(what, {}, { merging: { isMerging: false, because: 'harm' } })).toMatchObject({
-      chosen: 'one by one',
-      because: 'harm',
-    })
-    const lack = 'there is no vxlan (since Linux 5.18): '
-    expect(await choiceOf(what, { vxlan: LACK })).toMatchObject({ chosen: 'one by one', because: `${lack}${LACK}` })
-    expect(await choiceOf(what, {})).toMatchObject({ chosen: 'one by one', because: `${lack}to be done without` })
+  it.each([
+    { what: 'segments that come in by VXLAN', kind: 'vxlan', choice: 'mergesVxlan', feature: 'vxlan', since: '5.18' },
+    { what: 'segments that come in behind joint labels', kind: 'joint', choice: 'mergesJoint', feature: 'vxlan-gpe', since: '6.5' },
+  ] as const)('says whether $what are merged, and why', async ({ what, kind, choice, feature, since }) => {
+    for (const [isMerging, chosen] of [[true, 'merged'] as const, [false, 'one by one'] as const]) {
+      const mergers = { ...MERGERS, [kind]: { isMerging, because: 'it is so' } }
+      expect(await choiceOf(what, {}, { mergers })).toEqual({ what, chosen, because: 'it is so' })
+    }
+    const without = { choice: { ...CHOICE, [choice]: false }, mergers: { ...MERGERS, [kind]: { isMerging: false, because: 'unasked' } } }
+    const lack = `there is no ${feature} (since Linux ${since}): `
+    expect(await choiceOf(what, { [feature]: LACK }, without)).toMatchObject({ chosen: 'one by one', because: `${lack}${LACK}` })
+    expect(await choiceOf(what, {}, without)).toMatchObject({ chosen: 'one by one', because: `${lack}to be done without` })
   })
 
   it('says why programs are attached as they are', async () => {

@@ -30,12 +30,15 @@ describe('layouts', () => {
   })
 
   // Another slot would be read than that which is counted in.
-  it('have one number of drop reasons in C and in TypeScript, the last one of none', () => {
+  it('have one number of drop reasons in C and in TypeScript, the last ones of none', () => {
     expect(readFileSync(bpf('layout/config.h'), 'utf8')).toContain(`#define MAX_REASONS ${config.MAX_REASONS}\n`)
-    expect(readFileSync(bpf('maps.h'), 'utf8')).toContain(
-      `#define DROPPED_JOINED (MAX_REASONS - ${config.MAX_REASONS - config.DROPPED_JOINED})\n`,
-    )
-    expect(DROP_REASONS.length).toBeLessThanOrEqual(config.DROPPED_JOINED)
+    const { DROPPED_JOINED, DROPPED_JOINED_LABELS } = config
+    for (const [name, slot] of Object.entries({ DROPPED_JOINED, DROPPED_JOINED_LABELS })) {
+      const behind = config.MAX_REASONS - slot
+      expect(readFileSync(bpf('maps.h'), 'utf8')).toContain(`#define ${name} (MAX_REASONS - ${behind})\n`)
+    }
+    expect(DROP_REASONS.length).toBeLessThanOrEqual(config.DROPPED_JOINED_LABELS)
+    expect(config.DROPPED_JOINED_LABELS).toBeLessThan(config.DROPPED_JOINED)
   })
 
   it('are all there, of every subject', () => {

@@ -1,20 +1,31 @@
-import type { FibTransaction } from '@heddle/core'
-import { ebpfFeatures } from '@heddle/dataplane-ebpf'
+import { hasFeature, type DataplaneChoice, type FibTransaction } from '@heddle/core'
+import { ebpfFeatures, type EbpfDataplaneOptions, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
+import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError } from '@heddle/linux'
 import { IpPrefix, MacAddress } from '@heddle/wire'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import { SegmentMerger } from '../src/device/segment-merger.js'
 import { Transit } from '../src/device/transit.js'
-import { VxlanMerger } from '../src/device/vxlan-merger.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
-import { DROPPED_JOINED } from '../src/layout/structs/config.js'
+import { DROPPED_JOINED, DROPPED_JOINED_LABELS } from '../src/layout/structs/config.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { PEERS } from './support/router.js'
 import { RouterLab } from './support/router-lab.js'
 
-const hasVxlan = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'vxlan' && available)
-const lack = missing() === '' && !hasVxlan ? ' (skipped: needs vxlan)' : ''
+/** The devices that have the kernel merge segments, by the ends of their names. */
+const KINDS = [
+  { end: 'vxlan', feature: 'vxlan', slot: DROPPED_JOINED, what: 'segments that come in by VXLAN', port: 4789 },
+  { end: 'joint', feature: 'vxlan-gpe', slot: DROPPED_JOINED_LABELS, what: 'segments that come in behind joint labels', port: 6635 },
+] as const
+type Kind = (typeof KINDS)[number]
+const [VXLAN, JOINT] = KINDS
+
+const lacksOf = (names: readonly EbpfFeatureName[]): readonly EbpfFeatureName[] =>
+  missing() === '' ? ebpfFeatures().flatMap(({ name, available }) => (names.includes(name) && !available ? [name] : [])) : []
+const lacks = lacksOf(['vxlan', 'vxlan-gpe'])
+const lack = lacks.length > 0 ? ` (skipped: needs ${lacks.join(' and ')})` : ''
 
 /** A VNI. */
 function transaction(generation: number): FibTransaction {
@@ -26,53 +37,171 @@ function transaction(generation: number): FibTransaction {
   }
 }
 
-describe.skipIf(!hasVxlan)(titled(`the device that has the kernel merge segments in VXLAN${lack}`), () => {
+describe.skipIf(missing() !== '' || lacks.length > 0)(titled(`the devices that have the kernel merge segments${lack}`), () => {
   const lab = new RouterLab('merging', { fibBlocks: 1024, routes: 1024 })
   afterEach(() => void vi.restoreAllMocks())
 
-  const isThere = (): boolean => lab.inHost(...'ip -o link show type vxlan'.split(' ')).trim() !== ''
+  const inHost = (command: string): string => lab.inHost(...command.split(' '))
+  /** Names of all that are up. */
+  const devices = (): string[] => [...inHost('ip -br link show up type vxlan').matchAll(/^hd\S+/gm)].map(([name]) => name).toSorted()
+  const nameOf = ({ end }: Kind, uplink = 'up0'): string => {
+    const [{ ifindex }] = JSON.parse(inHost(`ip -j link show ${uplink}`)) as [{ ifindex: number }]
+    return `hd${ifindex.toString(36)}${end}`
+  }
+  const isThere = (kind: Kind): boolean => devices().includes(nameOf(kind))
+  const shown = async (router: EbpfRouter, kind: Kind): Promise<DataplaneChoice | undefined> =>
+    (await router.inspectKernel()).choices.find(({ what }) => what === kind.what)
+  const promises = ({ capabilities }: EbpfRouter): boolean => hasFeature(capabilities, 'joint-labels')
 
-  async function openWithDevice(pinDirectory?: string): Promise<EbpfRouter> {
-    const router = await lab.open(pinDirectory === undefined ? {} : { pinDirectory })
+  async function openWithBoth(options: Partial<EbpfDataplaneOptions> = {}): Promise<EbpfRouter> {
+    const router = await lab.open(options)
     expect(await router.apply(transaction(1))).toMatchObject({ status: 'applied', failures: [] })
-    expect(isThere()).toBe(true)
+    for (const kind of KINDS) expect(await shown(router, kind)).toMatchObject({ chosen: 'merged' })
     return router
   }
 
   /** As programs count what they have to drop because it was merged. */
-  function countHarm({ parts: { maps } }: EbpfRouter): void {
-    maps.set('drops', DROPPED_JOINED, new Uint8Array(maps.valueSize('drops')).fill(1, 0, 1))
+  function countHarm({ parts: { maps } }: EbpfRouter, { slot }: Kind): void {
+    maps.set('drops', slot, new Uint8Array(maps.valueSize('drops')).fill(1, 0, 1))
   }
 
-  // It stayed up, and each segment that it had the kernel merge was lost.
-  it('goes when a dataplane opens where one before it has left it, and harm was done', async () => {
-    const pinDirectory = lab.path('harm')
-    const look = vi.spyOn(VxlanMerger.prototype, 'look').mockResolvedValue()
-    const first = await openWithDevice(pinDirectory)
-    countHarm(first)
+  it('are made as soon as they are of use, stay for the next router, and go with the last', async () => {
+    const options = { pinDirectory: lab.path('life') }
+    const first = await lab.open(options)
+    expect([devices(), promises(first)]).toEqual([[nameOf(JOINT)], true])
+    await first.apply(transaction(1))
+    // With an address the host would look for neighbours and routers by them.
+    expect(inHost('ip -o address')).not.toMatch(/: hd/)
+    const both = KINDS.map((kind) => nameOf(kind)).toSorted()
+    expect(devices()).toEqual(both)
     await first.close({ keep: true })
-    expect(isThere()).toBe(true)
+    expect(devices()).toEqual(both)
+    const second = await lab.open(options)
+    expect([devices(), promises(second)]).toEqual([both, true])
+    await second.close()
+    expect(inHost('ip -o link')).not.toMatch(/: hd/)
+  })
+
+  it.each<[string, Partial<EbpfDataplaneOptions>]>([
+    ['the kernel lacks it', { without: ['vxlan-gpe'] }],
+    ['MPLS over UDP is not carried', { encapsulations: ['mpls-gre', 'vxlan'] }],
+  ])('are none for joint labels where %s, and nobody is told that there is', async (_, options) => {
+    const router = await lab.open(options)
+    expect([devices(), promises(router)]).toEqual([[], false])
+    expect(await shown(router, JOINT)).toMatchObject({ chosen: 'one by one' })
+    await router.apply(transaction(1))
+    expect(devices()).toEqual([nameOf(VXLAN)])
+  })
+
+  it.each(KINDS)('are done without for $end where another socket has its port, which is told', async (kind) => {
+    const bind = `require('dgram').createSocket('udp4').bind(${kind.port}, '127.0.0.9')`
+    const other = lab.space.namespaces.start('merging', process.execPath, '-e', bind)
+    try {
+      const bound = `0900007F:${kind.port.toString(16).toUpperCase()} `
+      await expect.poll(() => inHost('cat /proc/net/udp'), { timeout: 20_000 * PACE }).toContain(bound)
+      const warn = vi.fn<Logger['warn']>()
+      const router = await lab.open({ logger: { ...silentLogger, warn } })
+      for (const generation of [1, 2]) await router.apply(transaction(generation))
+      const because = expect.stringMatching(/Address (already )?in use/)
+      expect(await shown(router, kind)).toMatchObject({ chosen: 'one by one', because })
+      expect(await shown(router, kind === JOINT ? VXLAN : JOINT)).toMatchObject({ chosen: 'merged' })
+      expect(inHost('ip -br link show type vxlan').trim().split('\n')).toHaveLength(1)
+      expect(promises(router)).toBe(kind === VXLAN)
+      const warnings = warn.mock.calls.filter(([message]) => message.startsWith('Segments'))
+      expect(warnings).toEqual([[expect.stringContaining('are not merged'), { reason: because }]])
+    } finally {
+      other.kill()
+    }
+  })
+
+  // It stayed up, and each segment that it had the kernel merge was lost.
+  it.each(KINDS)('$end goes when a dataplane opens where one before it has left it, and harm was done', async (kind) => {
+    const pinDirectory = lab.path(`harm-${kind.end}`)
+    const look = vi.spyOn(SegmentMerger.prototype, 'look').mockResolvedValue()
+    const first = await openWithBoth({ pinDirectory })
+    countHarm(first, kind)
+    await first.close({ keep: true })
+    expect(isThere(kind)).toBe(true)
     look.mockRestore()
-    await lab.open({ pinDirectory })
-    expect(isThere()).toBe(false)
+    const second = await lab.open({ pinDirectory })
+    expect(isThere(kind)).toBe(false)
+    expect(isThere(kind === JOINT ? VXLAN : JOINT)).toBe(true)
+    expect(await shown(second, kind)).toMatchObject({ because: expect.stringContaining('could not cut again') })
+    expect(promises(second)).toBe(kind === VXLAN)
   })
 
   // Whoever did without it had it go on.
-  it('goes when a dataplane opens without it where one before it has left it, and comes with no VNI', async () => {
-    const pinDirectory = lab.path('without')
-    await (await openWithDevice(pinDirectory)).close({ keep: true })
-    expect(isThere()).toBe(true)
-    const second = await lab.open({ pinDirectory, without: ['vxlan'] })
-    expect(isThere()).toBe(false)
+  it.each(KINDS)('$end goes when a dataplane opens without it where one before it has left it', async (kind) => {
+    const pinDirectory = lab.path(`without-${kind.end}`)
+    await (await openWithBoth({ pinDirectory })).close({ keep: true })
+    expect(isThere(kind)).toBe(true)
+    const second = await lab.open({ pinDirectory, without: [kind.feature] })
+    expect(isThere(kind)).toBe(false)
     expect(await second.apply(transaction(2))).toMatchObject({ status: 'applied', failures: [] })
-    expect(isThere()).toBe(false)
+    expect(isThere(kind)).toBe(false)
   })
 
   // Whatever was looked at before it had to be well.
-  it('goes once it has done harm while XDP cannot be looked at', async () => {
-    const router = await openWithDevice()
+  it.each(KINDS)('$end goes once it has done harm while XDP cannot be looked at, and what was promised is for life', async (kind) => {
+    const router = await openWithBoth()
     vi.spyOn(Transit.prototype, 'look').mockRejectedValue(new LinuxError('EIO', 5, 'look at XDP', 'Input/output error'))
-    countHarm(router)
-    await expect.poll(isThere, { timeout: 20_000 * PACE }).toBe(false)
+    countHarm(router, kind)
+    await expect.poll(() => isThere(kind), { timeout: 20_000 * PACE }).toBe(false)
+    expect(isThere(kind === JOINT ? VXLAN : JOINT)).toBe(true)
+    expect(promises(router)).toBe(true)
   })
+
+  it.each(KINDS)('$end is made anew where one was left that lets through what it gets', async (kind) => {
+    const name = nameOf(kind)
+    const gpe = kind === JOINT ? ' gpe' : ''
+    inHost(`ip link add ${name} type vxlan external${gpe} dstport ${kind.port}`)
+    inHost(`ip link set ${name} up`)
+    await openWithBoth()
+    const details = inHost(`ip -d link show ${name}`)
+    for (const word of ['vnifilter', 'nolearning', 'udp6zerocsumrx', `dstport ${kind.port}`]) expect(details).toContain(word)
+    expect(details).not.toMatch(/ (?:noudp6zerocsumrx|learning) /)
+    expect(/ gpe /.test(details)).toBe(kind === JOINT)
+  })
+
+  it('go with an uplink that is an uplink no more', async () => {
+    const options = { pinDirectory: lab.path('moved') }
+    await withSecondUplink(async () => {
+      await (await openWithBoth(options)).close({ keep: true })
+      const second = await lab.open({ ...options, uplink: 'up2' })
+      expect(devices()).toEqual(KINDS.map((kind) => nameOf(kind, 'up2')).toSorted())
+      await second.close()
+      expect(devices()).toEqual([])
+    })
+  })
+
+  // The sockets are those of all routers in the namespace: a stream of one that does harm was lost as long as another one had its device.
+  it.each(KINDS)('$end is shared by the routers of a namespace, and goes for all once it does harm to one', async (kind) => {
+    await withSecondUplink(async () => {
+      const names = ['up0', 'up2'].map((uplink) => nameOf(kind, uplink)).toSorted()
+      const harmed = await openWithBoth()
+      const other = await openWithBoth({ uplink: 'up2' })
+      expect(devices()).toEqual(expect.arrayContaining(names))
+      const third = await lab.open({ uplink: 'up4' })
+      await third.close()
+      expect(devices()).toEqual(expect.arrayContaining(names))
+      countHarm(harmed, kind)
+      await expect.poll(() => devices().some((name) => names.includes(name)), { timeout: 20_000 * PACE }).toBe(false)
+      const because = expect.stringContaining('by another router of this namespace')
+      await expect.poll(() => shown(other, kind), { timeout: 20_000 * PACE }).toMatchObject({ chosen: 'one by one', because })
+      // One that comes later does not know of it.
+      await other.close()
+      await openWithBoth({ uplink: 'up2' })
+      await expect.poll(() => devices().some((name) => names.includes(name)), { timeout: 20_000 * PACE }).toBe(false)
+    })
+  })
+
+  async function withSecondUplink(work: () => Promise<void>): Promise<void> {
+    for (const pair of [2, 4]) inHost(`ip link add up${pair} type veth peer name up${pair + 1}`)
+    for (const link of [2, 3, 4, 5]) inHost(`ip link set up${link} up`)
+    try {
+      await work()
+    } finally {
+      for (const pair of [2, 4]) inHost(`ip link delete up${pair}`)
+    }
+  }
 })

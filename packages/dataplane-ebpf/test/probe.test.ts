@@ -7,8 +7,8 @@ import { probed } from './support/probed.js'
 const LACK = 'Invalid argument (os error 22)'
 /** What a dataplane cannot be without, and what it can. */
 const NEEDED: readonly EbpfFeatureName[] = ['bpf', 'mmapable-array', 'redirect-neigh']
-const OPTIONAL: readonly EbpfFeatureName[] = ['tcx', 'clsact', 'netkit', 'redirect-peer', 'decap-l3', 'xdp', 'vxlan', 'btf']
-const EVERYTHING = { uplink: 'tcx', devices: 'netkit', endpoints: 'clsact', mergesVxlan: true, avoided: [] } as const
+const OPTIONAL: readonly EbpfFeatureName[] = ['tcx', 'clsact', 'netkit', 'redirect-peer', 'decap-l3', 'xdp', 'vxlan', 'vxlan-gpe', 'btf']
+const EVERYTHING = { uplink: 'tcx', devices: 'netkit', endpoints: 'clsact', mergesVxlan: true, mergesJoint: true, avoided: [] } as const
 /** What each feature changes when it is not there. */
 const WITHOUT: Readonly<Partial<Record<EbpfFeatureName, object>>> = {
   tcx: { uplink: 'clsact' },
@@ -17,6 +17,7 @@ const WITHOUT: Readonly<Partial<Record<EbpfFeatureName, object>>> = {
   'redirect-peer': { avoided: ['redirect-peer'] },
   'decap-l3': { avoided: ['decap-l3'] },
   vxlan: { mergesVxlan: false },
+  'vxlan-gpe': { mergesJoint: false },
 }
 
 describe.skipIf(missingNative() !== '')(titled('what kernels differ in', missingNative()), () => {

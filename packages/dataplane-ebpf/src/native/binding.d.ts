@@ -56,6 +56,14 @@ export declare function deviceTakesTags(namespace: string | undefined | null, li
 
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 
+/** Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels. */
+export declare function mergerEnsure(namespace: string | undefined | null, name: string, isJoint: boolean): Promise<void>
+
+export declare function mergerRemove(namespace: string | undefined | null, name: string): Promise<void>
+
+/** Takes away every such device whose name begins and ends like that. */
+export declare function mergersRemove(namespace: string | undefined | null, beginning: string, end: string): Promise<void>
+
 /** A program of whoever on a link. */
 export interface NativeAttached {
   /** 0 for one that the kernel does not number. */
@@ -132,11 +140,6 @@ export declare function programsPassed(): Promise<void>
 
 /** Version of the package that this belongs to. */
 export declare function version(): string
-
-/** Has the kernel merge the segments of TCP streams in VXLAN that come in, by a device called `name`. */
-export declare function vxlanEnsure(namespace: string | undefined | null, name: string): Promise<void>
-
-export declare function vxlanRemove(namespace: string | undefined | null, name: string): Promise<void>
 
 /** Returns when no program runs any more that ran when it was called; after milliseconds, or tens of them. */
 export declare function waitForPrograms(): void

@@ -9,7 +9,10 @@ use std::{
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use crate::{clsact, netkit, sys, vxlan};
+use crate::{
+    clsact, netkit, sys,
+    vxlan::{self, Merged},
+};
 
 /// A feature and, where it is missing, why.
 pub struct Feature {
@@ -42,7 +45,8 @@ pub fn probe() -> Vec<Feature> {
         feature("redirect-peer", helper(REDIRECT_PEER)),
         feature("decap-l3", decap()),
         feature("xdp", attach(Means::Xdp)),
-        feature("vxlan", alone(|_| vxlan::probe())),
+        feature("vxlan", alone(|_| vxlan::probe(Merged::Vxlan))),
+        feature("vxlan-gpe", alone(|_| vxlan::probe(Merged::Joint))),
         feature("btf", Path::new("/sys/kernel/btf/vmlinux").metadata().map(drop)),
     ]
 }

@@ -1,22 +1,34 @@
 //! A VXLAN device that nobody sends by: as long as its sockets are open, the kernel merges the segments of a TCP stream in VXLAN before programs on the
-//! uplink see them, which then take one large packet out of its tunnel where there were dozens.
+//! uplink see them, which then take one large packet out of its tunnel where there were dozens. One of VXLAN-GPE does so for MPLS over UDP behind a joint
+//! label, which reads as VXLAN-GPE's first word.
 //!
 //! What programs leave to the host, datagrams in fragments or that come by another link, reaches those sockets: nothing may come out of the device, or whoever
 //! sends VXLAN to the host would have packets of his making in it, behind its firewall. So it has a filter of VNIs, which lets none through.
+//!
+//! The sockets are one pair for all devices of a kind in a namespace, as the kernel shares them: what merges goes with the last of them.
 
 use std::{io, path::Path};
 
 use heddle_linux_core::{Result, error::Context, netns};
 
-use crate::route_netlink::{CREATE, EXCLUSIVE, Message, attribute};
+use crate::route_netlink::{CREATE, EXCLUSIVE, LIST, Message, attribute, attributes};
 
 const NEW_LINK: u16 = 16;
 const DELETE_LINK: u16 = 17;
+const GET_LINK: u16 = 18;
+const SET_LINK: u16 = 19;
+/// Octets of `ifinfomsg`.
+const LINK_HEADER: usize = 16;
 
 const NAME: u16 = 3;
 const INFO: u16 = 18;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
+const KIND: &[u8] = b"vxlan\0";
+const OF_FAMILIES: u16 = 26;
+/// How the device comes by an address of IPv6, which is not at all.
+const ADDRESSING: u16 = 8;
+const WITHOUT_ADDRESS: u8 = 1;
 
 const LEARNING: u16 = 7;
 const PORT: u16 = 15;
@@ -24,54 +36,126 @@ const PORT: u16 = 15;
 const ZERO_CHECKSUM: u16 = 20;
 /// The VNI comes with each packet, so that the device is of none and of all.
 const COLLECT_METADATA: u16 = 25;
+/// The Generic Protocol Extension: the header tells what is behind it, which need not be Ethernet.
+const GPE: u16 = 27;
 /// Only VNIs that it was told of come out of it (Linux 5.18), which are none.
 const VNI_FILTER: u16 = 30;
 
 const VXLAN_PORT: u16 = 4789;
+/// Of MPLS over UDP (RFC 7510), and not that of VXLAN-GPE.
+const MPLS_UDP_PORT: u16 = 6635;
 const UP: u32 = libc::IFF_UP as u32;
 
+/// What a device has merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merged {
+    /// VXLAN (RFC 7348).
+    Vxlan,
+    /// MPLS over UDP behind a joint label, which is VXLAN-GPE to the kernel.
+    Joint,
+}
+
+impl Merged {
+    const fn port(self) -> u16 {
+        match self {
+            Self::Vxlan => VXLAN_PORT,
+            Self::Joint => MPLS_UDP_PORT,
+        }
+    }
+}
+
 /// Makes the device anew: one that is there may be of a release that let everything through. Sockets are open as long as it is up.
-pub fn ensure(namespace: Option<&Path>, name: &str) -> Result<()> {
+pub fn ensure(namespace: Option<&Path>, name: &str, merged: Merged) -> Result<()> {
     let name = name.to_owned();
     netns::within(namespace, move || {
-        let made = match create(&name, UP) {
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => delete(&name).and_then(|()| create(&name, UP)),
+        let made = match create(&name, merged) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => delete(&name).and_then(|()| create(&name, merged)),
             made => made,
         };
-        made.context(|| format!("make VXLAN device '{name}'"))
+        let is_up = made.and_then(|()| bring_up(&name).or_else(|error| delete(&name).and(Err(error))));
+        is_up.context(|| format!("make VXLAN device '{name}'"))
     })
 }
 
 /// Takes the device away, if it is there.
 pub fn remove(namespace: Option<&Path>, name: &str) -> Result<()> {
     let name = name.to_owned();
-    netns::within(namespace, move || match delete(&name) {
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-        result => result.context(|| format!("delete link '{name}'")),
+    netns::within(namespace, move || delete_if_there(&name))
+}
+
+/// Takes away all devices whose names begin and end like that, so that nothing of their kind is merged in the namespace.
+pub fn remove_all(namespace: Option<&Path>, beginning: &str, end: &str) -> Result<()> {
+    let (beginning, end) = (beginning.to_owned(), end.to_owned());
+    netns::within(namespace, move || {
+        let names = names().context(|| "list VXLAN devices".into())?;
+        names.iter().filter(|name| name.starts_with(&beginning) && name.ends_with(&end)).try_for_each(|name| delete_if_there(name))
     })
 }
 
 /// Makes a device that is down, whose sockets are not opened, and takes it away.
-pub fn probe() -> io::Result<()> {
+pub fn probe(merged: Merged) -> io::Result<()> {
     const NAME: &str = "hdprobe";
-    create(NAME, 0)?;
+    create(NAME, merged)?;
     delete(NAME)
 }
 
-fn create(name: &str, flags: u32) -> io::Result<()> {
-    let mut message = Message::new(NEW_LINK, CREATE | EXCLUSIVE, &[0, 0, flags, flags]);
+fn create(name: &str, merged: Merged) -> io::Result<()> {
+    let mut message = Message::new(NEW_LINK, CREATE | EXCLUSIVE, &[0; 4]);
     message.attribute(NAME, &with_end(name));
     let mut data = Vec::new();
     attribute(&mut data, LEARNING, &[0]);
-    attribute(&mut data, PORT, &VXLAN_PORT.to_be_bytes());
+    attribute(&mut data, PORT, &merged.port().to_be_bytes());
     attribute(&mut data, ZERO_CHECKSUM, &[1]);
     attribute(&mut data, COLLECT_METADATA, &[1]);
     attribute(&mut data, VNI_FILTER, &[1]);
+    if merged == Merged::Joint {
+        attribute(&mut data, GPE, &[]);
+    }
     let mut info = Vec::new();
-    attribute(&mut info, INFO_KIND, b"vxlan\0");
+    attribute(&mut info, INFO_KIND, KIND);
     attribute(&mut info, INFO_DATA, &data);
     message.attribute(INFO, &info);
     message.exchange()
+}
+
+/// Opens the sockets. With an address the host would look for neighbours and routers by the device.
+fn bring_up(name: &str) -> io::Result<()> {
+    let mut version6 = Vec::new();
+    attribute(&mut version6, ADDRESSING, &[WITHOUT_ADDRESS]);
+    let mut families = Vec::new();
+    attribute(&mut families, libc::AF_INET6 as u16, &version6);
+    let mut message = Message::new(SET_LINK, 0, &[0; 4]);
+    message.attribute(NAME, &with_end(name));
+    message.attribute(OF_FAMILIES, &families);
+    match message.exchange() {
+        // A kernel without IPv6.
+        Err(error) if error.raw_os_error() != Some(libc::EAFNOSUPPORT) => return Err(error),
+        _ => {}
+    }
+    let mut message = Message::new(SET_LINK, 0, &[0, 0, UP, UP]);
+    message.attribute(NAME, &with_end(name));
+    message.exchange()
+}
+
+/// Of all VXLAN devices in the namespace of the thread.
+fn names() -> io::Result<Vec<String>> {
+    let mut message = Message::new(GET_LINK, LIST, &[0; 4]);
+    let mut info = Vec::new();
+    attribute(&mut info, INFO_KIND, KIND);
+    message.attribute(INFO, &info);
+    let answers = message.ask()?;
+    let name_in = |answer: &Vec<u8>| {
+        let (_, name) = attributes(answer.get(LINK_HEADER..)?).find(|&(kind, _)| kind == NAME)?;
+        String::from_utf8(name.strip_suffix(b"\0")?.to_vec()).ok()
+    };
+    Ok(answers.iter().filter_map(name_in).collect())
+}
+
+fn delete_if_there(name: &str) -> Result<()> {
+    match delete(name) {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        result => result.context(|| format!("delete link '{name}'")),
+    }
 }
 
 fn delete(name: &str) -> io::Result<()> {

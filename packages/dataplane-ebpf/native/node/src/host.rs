@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use heddle_ebpf_core::{attached, bpffs, device, grace, lock, lock::Lock, probe, vxlan};
+use heddle_ebpf_core::{
+    attached, bpffs, device, grace, lock,
+    lock::Lock,
+    probe,
+    vxlan::{self, Merged},
+};
 use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 
@@ -108,13 +113,20 @@ pub fn device_takes_tags(namespace: Option<String>, link: String) -> AsyncTask<J
     job(move || device::takes_tags(namespace.as_deref().map(Path::new), &link))
 }
 
-/// Has the kernel merge the segments of TCP streams in VXLAN that come in, by a device called `name`.
+/// Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels.
 #[napi(ts_return_type = "Promise<void>")]
-pub fn vxlan_ensure(namespace: Option<String>, name: String) -> AsyncTask<Job<()>> {
-    job(move || vxlan::ensure(namespace.as_deref().map(Path::new), &name))
+pub fn merger_ensure(namespace: Option<String>, name: String, is_joint: bool) -> AsyncTask<Job<()>> {
+    let merged = if is_joint { Merged::Joint } else { Merged::Vxlan };
+    job(move || vxlan::ensure(namespace.as_deref().map(Path::new), &name, merged))
 }
 
 #[napi(ts_return_type = "Promise<void>")]
-pub fn vxlan_remove(namespace: Option<String>, name: String) -> AsyncTask<Job<()>> {
+pub fn merger_remove(namespace: Option<String>, name: String) -> AsyncTask<Job<()>> {
     job(move || vxlan::remove(namespace.as_deref().map(Path::new), &name))
+}
+
+/// Takes away every such device whose name begins and ends like that.
+#[napi(ts_return_type = "Promise<void>")]
+pub fn mergers_remove(namespace: Option<String>, beginning: String, end: String) -> AsyncTask<Job<()>> {
+    job(move || vxlan::remove_all(namespace.as_deref().map(Path::new), &beginning, &end))
 }

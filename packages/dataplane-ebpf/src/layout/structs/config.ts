@@ -7,8 +7,10 @@ export const LAYOUT_VERSION = 13
 
 /** Slots of drop reasons, with room for those to come. */
 export const MAX_REASONS = 64
-/** Slot of segments that were lost because the kernel had merged them; that of no reason. */
+/** Slot of segments that were lost because the kernel had merged them in VXLAN; that of no reason. */
 export const DROPPED_JOINED = MAX_REASONS - 1
+/** The same of segments that it had merged behind joint labels. */
+export const DROPPED_JOINED_LABELS = MAX_REASONS - 2
 
 export const CONFIG = new Struct('config', {
   layout_version: 'u32',
