@@ -35,7 +35,7 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
         expect(devices.map(({ port }) => port)).toEqual([0, 1])
         const known = [...router.parts.maps.numbered('devices')].map(([index]) => index)
         const there = JSON.parse(lab.inHost('ip', '-j', 'link')) as { ifindex: number; ifname: string }[]
-        const ours = there.filter(({ ifname }) => ifname.startsWith('hd'))
+        const ours = there.filter(({ ifname }) => /^hd\w+p\w+$/.test(ifname))
         expect(new Set(known)).toEqual(new Set(ours.map(({ ifindex }) => ifindex)))
       } finally {
         look.mockRestore()

@@ -36,7 +36,7 @@ const CASES: readonly Case[] = [
     isJoint: true,
     device: 'a VXLAN-GPE device',
     unasked: 'MPLS over UDP is not carried',
-    harm: 'a VRF sends some of them on by GRE, which the kernel could not cut again',
+    harm: 'some of them are sent on into another tunnel, for which the kernel could not cut them again',
     slot: 62,
   },
 ]
