@@ -29,7 +29,7 @@ describe('an agent', () => {
       { address: REFLECTOR, state: 'established', received: 2, stale: 0, gracefulRestart: true },
     ])
     expect(await a.show('endpoints')).toMatchObject([
-      { vrf: 'red', netns: '/run/netns/pod-a', label: 17, mtu: 1468, state: 'attached', error: null },
+      { vrf: 'red', netns: '/run/netns/pod-a', label: 17, mtu: 1464, state: 'attached', error: null },
     ])
     expect(await a.show('vrfs')).toMatchObject([{ name: 'red', endpoints: 1, routes: 4 }])
     expect(await a.show('tunnels')).toEqual([{ local: A, remote: B, encapsulation: 'mpls-udp', nextHops: 1, routes: 2 }])

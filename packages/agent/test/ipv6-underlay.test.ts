@@ -43,7 +43,7 @@ it('carries both families over an IPv6 underlay, with an IPv6 next hop for VPNv4
     { prefix: '10.0.0.2/32', nextHop: '2001:db8::2', encapsulation: 'mpls-udp', best: true, installed: true },
     { prefix: 'fd00::2/128', nextHop: '2001:db8::2', encapsulation: 'mpls-udp', best: true, installed: true },
   ])
-  expect((await near.agent.show('endpoints'))[0].mtu).toBe(1500 - 40 - 8 - 4)
+  expect((await near.agent.show('endpoints'))[0].mtu).toBe(1500 - 40 - 8 - 4 - 4)
   const pods = await hostsOf(near.dataplane)
   await hostsOf(sites[1].dataplane)
   expect(pods.get('pod-0')?.ask(IpAddress.parse('10.0.0.2'))).toBe('pod-1')

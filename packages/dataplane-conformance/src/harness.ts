@@ -21,6 +21,11 @@ export type HarnessFeature =
 /** How frames of the underlay are told apart: a joint label is an entry of the stack that MPLS over UDP carries. */
 export type WireEncapsulation = Exclude<Encapsulation, 'mpls-udp-joint'>
 
+/** As what frames of a tunnel are told apart. */
+export function onTheWire(encapsulation: Encapsulation): WireEncapsulation {
+  return encapsulation === 'mpls-udp-joint' ? 'mpls-udp' : encapsulation
+}
+
 /** A packet that the harness puts on the underlay, towards the dataplane. */
 export interface UnderlayInput {
   readonly encapsulation: WireEncapsulation

@@ -84,6 +84,14 @@ export function labelled(stack: readonly TestLabel[], payload: Uint8Array): Uint
   return Uint8Array.from([...words, ...payload])
 }
 
+/** Label of a joint entry. */
+export const JOINT_LABEL = 49_152
+
+/** Puts a joint label before a label stack. @param ttl 1 or 2 for IPv4 or IPv6 behind one label, 0 for anything else */
+export function jointBefore(ttl: number, stack: Uint8Array): Uint8Array {
+  return Uint8Array.from([12, 0, 0, ttl, ...stack])
+}
+
 /** Fields that GRE may carry on receive (RFC 2784, RFC 2890). */
 export interface TestGre {
   readonly checksum?: boolean

@@ -47,7 +47,9 @@ export interface MemoryDataplaneOptions {
   readonly limits?: Partial<DataplaneLimits>
   /** By which BFD sessions run; without it the feature `liveness` is not offered, even if `features` names it. */
   readonly liveness?: { readonly clock: Clock; readonly random: Random }
-  /** Features; all when left out. Of these, those are offered for which there is what they need. */
+  /**
+   * Features; when left out all but `joint-labels`, since nothing here joins segments. Of these, those are offered for which there is what they need.
+   */
   readonly features?: readonly DataplaneFeature[]
   /**
    * By which ports keep to their rates and ICMP errors are limited; without it these are not, and the feature `rate-limit` is not offered, even if
@@ -119,7 +121,7 @@ class Memory implements MemoryDataplane {
   #nextIfindex = 1
 
   constructor(options: MemoryDataplaneOptions) {
-    const encapsulations = options.encapsulations ?? ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls-udp-joint')
+    const encapsulations = options.encapsulations ?? ENCAPSULATIONS
     const limits = { ...LIMITS, ...options.limits }
     const needs = { liveness: options.liveness, 'rate-limit': options.clock }
     const features = (options.features ?? DATAPLANE_FEATURES.filter((feature) => feature !== 'joint-labels')).filter(

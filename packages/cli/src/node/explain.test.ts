@@ -52,3 +52,14 @@ it.each([
 ])('says of TCP to %s port %i that it is %s', (to, dport, verdict) => {
   expect(explainPacket({ vrf: 'red', from: '10.0.0.1', to, proto: 'tcp', dport }, state(), capabilities).verdict).toBe(verdict)
 })
+
+// A label that nobody knows: what is asked for here is how the stack was read.
+it.each([
+  ['mpls-udp', '0c000001 003e7140 45', 'no entry for label 999'],
+  ['mpls-udp-joint', '003e7140 45', 'no entry for label 999'],
+  ['mpls-gre', '00008847 0c000001 003e7140 45', 'no entry for label 49152'],
+] as const)('reads a joint label in %s as %s', (encapsulation, packet, text) => {
+  const carrying = { ...capabilities, encapsulations: ['mpls-udp', 'mpls-gre'] } as const
+  const answer = explainPacket({ packet, tunnelSource: '192.0.2.2', encapsulation }, state(), carrying)
+  expect(answer.steps.at(-1)?.text).toBe(text)
+})

@@ -19,7 +19,7 @@ export interface ExplainRequest {
   readonly dport?: number
   /** 0–255, default 64. */
   readonly ttl?: number
-  /** Hex: what the outer headers leave, label stack or VXLAN header first. */
+  /** Hex: what the outer headers leave, label stack or VXLAN header first; with `mpls-udp-joint` also without the joint label. */
   readonly packet?: string
   /** Outer source address of `packet`, and needed with it. */
   readonly tunnelSource?: string

@@ -29,7 +29,8 @@ export function summaryOf(bytes: Uint8Array, encapsulation: string | null): stri
   const depth = labelStackDepth(stack, 0, stack.length)
   if (depth < 1) return 'no label stack'
   const labels = Array.from({ length: depth }, (_, index) => labelOf(labelStackWordAt(stack, index * 4)))
-  return `labels ${labels.join('/')}, ${ipSummary(stack.subarray(depth * 4))}`
+  const joint = encapsulation === 'mpls-udp-joint' ? 'joint label, ' : ''
+  return `${joint}labels ${labels.join('/')}, ${ipSummary(stack.subarray(depth * 4))}`
 }
 
 /** The packet may be cut: only what is asked of a header has to be there. */

@@ -169,7 +169,15 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
     .option('--ttl <hops>', 'time to live or hop limit', portNumber)
     .option('--packet <hex>', 'an MPLS packet from the underlay instead, from its label stack on')
     .option('--tunnel-source <ip>', 'outer source address of that packet')
-    .addOption(new Option('--encapsulation <name>', 'encapsulation of that packet').choices(['mpls-udp', 'mpls-gre', 'mpls', 'vxlan']))
+    .addOption(
+      new Option('--encapsulation <name>', 'encapsulation of that packet').choices([
+        'mpls-udp',
+        'mpls-udp-joint',
+        'mpls-gre',
+        'mpls',
+        'vxlan',
+      ]),
+    )
     .option('--json', 'print JSON')
     .action(async (options: Record<string, string>) => {
       const { explain } = await import('../command/explain.js')

@@ -1,7 +1,6 @@
-import type { Encapsulation } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 import fc from 'fast-check'
-import type { UnderlayInput, WireEncapsulation } from '../harness.js'
+import { onTheWire, type UnderlayInput, type WireEncapsulation } from '../harness.js'
 import { greBefore, labelled, mssOption, testPacket, testSegment, vxlanBefore, type TestPacket, type TestSegment } from '../packets.js'
 import { partOf, testIcmp } from '../packets-of-flows.js'
 import { POOL_ADDRESSES } from './pools.js'
@@ -112,7 +111,7 @@ function arbitraryUnderlayInput({ encapsulations, underlays, trafficClasses = [0
   const sources: readonly IpAddress[] = underlays.flatMap(({ peers }) => peers.slice(0, 3))
   return fc
     .record({
-      encapsulation: fc.constantFrom(...encapsulations.filter(isWireEncapsulation)),
+      encapsulation: fc.constantFrom(...new Set(encapsulations.map(onTheWire))),
       source: fc.constantFrom(...sources),
       trafficClass: fc.constantFrom(...trafficClasses),
     })
@@ -121,10 +120,6 @@ function arbitraryUnderlayInput({ encapsulations, underlays, trafficClasses = [0
         .filter(({ length }) => length <= MOST_BEHIND_OUTER)
         .map((packet): PacketInput => ({ from: 'underlay', encapsulation, source, packet, trafficClass })),
     )
-}
-
-function isWireEncapsulation(encapsulation: Encapsulation): encapsulation is WireEncapsulation {
-  return encapsulation !== 'mpls-udp-joint'
 }
 
 function arbitraryTunnelled(encapsulation: WireEncapsulation): fc.Arbitrary<Uint8Array> {
@@ -139,10 +134,22 @@ function arbitraryTunnelled(encapsulation: WireEncapsulation): fc.Arbitrary<Uint
   }
   const stack = fc.tuple(arbitraryStack(), arbitraryPacket()).map(([labels, packet]) => labelled(labels, packet))
   const mpls = fc.oneof({ weight: 15, arbitrary: stack }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 24, size: 'max' }) })
+  if (encapsulation === 'mpls-udp') return fc.tuple(arbitraryJoint(), mpls).map(([joint, bytes]) => Uint8Array.from([...joint, ...bytes]))
   if (encapsulation !== 'mpls-gre') return mpls
   const gre = fc.record({ checksum: fc.boolean() }, { requiredKeys: [] })
   const options = fc.oneof(gre, fc.record({ key: fc.nat(0xffff) }), fc.record({ sequence: fc.nat(0xffff), checksum: fc.boolean() }))
   return fc.tuple(mpls, options).map(([bytes, header]) => greBefore(bytes, header))
+}
+
+/** What may stand before a stack in MPLS over UDP: mostly nothing or a joint label, at times two, or what is nearly one. */
+function arbitraryJoint(): fc.Arbitrary<readonly number[]> {
+  const joint = fc.nat(2).map((ttl) => [12, 0, 0, ttl])
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.constant([]) },
+    { weight: 5, arbitrary: joint },
+    { weight: 1, arbitrary: fc.tuple(joint, joint).map((two) => two.flat()) },
+    { weight: 1, arbitrary: fc.constantFrom([12, 0, 0, 3], [12, 0, 2, 1], [12, 0, 1, 1], [12, 0, 16, 1], [11, 255, 240, 1]) },
+  )
 }
 
 function arbitraryStack(): fc.Arbitrary<{ label: number; ttl: number; trafficClass: number }[]> {

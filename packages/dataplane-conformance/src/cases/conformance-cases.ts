@@ -6,6 +6,7 @@ import { encapsulationCases } from './encapsulations.js'
 import { ethernetCases } from './ethernet.js'
 import { featureCases } from './features.js'
 import { isolationCases } from './isolation.js'
+import { jointLabelCases } from './joint-labels.js'
 import { labelCases } from './labels.js'
 import { pathMtuCases } from './path-mtu.js'
 import { livenessCases } from './liveness.js'
@@ -28,6 +29,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...isolationCases,
   ...labelCases,
   ...encapsulationCases,
+  ...jointLabelCases,
   ...ttlAndMtuCases,
   ...pathMtuCases,
   ...congestionCases,

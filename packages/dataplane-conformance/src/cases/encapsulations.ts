@@ -1,9 +1,10 @@
+import { ENCAPSULATIONS, type Encapsulation } from '@heddle/core'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, checkEqual, printed } from '../conformance-error.js'
-import type { WireEncapsulation } from '../harness.js'
+import { onTheWire } from '../harness.js'
 import { expectDelivered, expectDropped, expectForwarded, expectSent, type Lab, type Observed } from '../lab.js'
 import { PEER_MAC, RED_MAC, RED_VNI, startOverlay } from '../overlay.js'
-import { greBefore, labelled, testPacket, vxlanBefore, type TestGre } from '../packets.js'
+import { greBefore, jointBefore, labelled, testPacket, vxlanBefore, type TestGre } from '../packets.js'
 
 const inner = [
   { name: 'IPv4', source: '10.0.0.1', destination: '10.1.0.1' },
@@ -11,16 +12,17 @@ const inner = [
 ] as const
 
 /** A packet behind the headers of an encapsulation, for the red VRF of the far end or of this one. */
-function behind(encapsulation: WireEncapsulation, towards: 'peer' | 'us', packet: Uint8Array): Uint8Array {
+function behind(encapsulation: Encapsulation, towards: 'peer' | 'us', packet: Uint8Array): Uint8Array {
   if (encapsulation === 'vxlan') {
     return towards === 'peer' ? vxlanBefore(RED_VNI, PEER_MAC, RED_MAC, packet) : vxlanBefore(RED_VNI, RED_MAC, PEER_MAC, packet)
   }
   const stack = labelled([{ label: towards === 'peer' ? 2001 : 110, ttl: 255 }], packet)
+  if (encapsulation === 'mpls-udp-joint') return jointBefore(packet[0] >> 4 === 4 ? 1 : 2, stack)
   return encapsulation === 'mpls-gre' ? greBefore(stack) : stack
 }
 
-const pairs: readonly { encapsulation: WireEncapsulation; family: 4 | 6 }[] = (['mpls-udp', 'mpls-gre', 'mpls', 'vxlan'] as const).flatMap(
-  (encapsulation) => ([4, 6] as const).map((family) => ({ encapsulation, family })),
+const pairs: readonly { encapsulation: Encapsulation; family: 4 | 6 }[] = ENCAPSULATIONS.flatMap((encapsulation) =>
+  ([4, 6] as const).map((family) => ({ encapsulation, family })),
 )
 
 export const encapsulationCases: readonly ConformanceCase[] = [
@@ -38,7 +40,11 @@ export const encapsulationCases: readonly ConformanceCase[] = [
         check(output.type === 'sent' && output.source.equals(lab.harness.local(family)), `outer source of ${printed(output)}`)
 
         const back = testPacket({ source: destination, destination: source })
-        const received = await lab.fromUnderlay({ encapsulation, source: peer, packet: behind(encapsulation, 'us', back) })
+        const received = await lab.fromUnderlay({
+          encapsulation: onTheWire(encapsulation),
+          source: peer,
+          packet: behind(encapsulation, 'us', back),
+        })
         checkEqual(expectDelivered(received, 1), testPacket({ source: destination, destination: source, ttl: 63 }), `${name} received`)
       }
     },

@@ -83,6 +83,11 @@ const refusals: readonly Refusal[] = [
     part: () => ({ labels: { set: [{ label: 1_048_576, action: { type: 'pop-lookup', vrf: RED }, sources: 1 }], remove: [] } }),
   },
   {
+    name: 'an entry for the joint label',
+    code: 'dataplane.joint-label',
+    part: () => ({ labels: { set: [{ label: 49_152, action: { type: 'pop-lookup', vrf: RED }, sources: 1 }], remove: [] } }),
+  },
+  {
     name: 'a label stack deeper than the limit',
     code: 'dataplane.limit',
     part: (lab) => {

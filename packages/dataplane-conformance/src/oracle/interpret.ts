@@ -1,6 +1,6 @@
 import type { DataplaneFeature, DataplaneState, Encapsulation, LabelObject, NextHopObject, PortObject, RateLimits } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
-import type { UnderlayInput } from '../harness.js'
+import { onTheWire, type UnderlayInput } from '../harness.js'
 import { passEcn, popTrafficClass } from './congestion.js'
 import { cutIp, mayBeCut } from './cut.js'
 import { echoReply, isForwardable, readIp, withTtl, type Ip } from './ip.js'
@@ -11,7 +11,7 @@ import { judgePacket } from './policy.js'
 import { hide } from './pool.js'
 import { judgeRate, notePassed } from './rate.js'
 import { serve, serveReply, type Served } from './service.js'
-import { labelsBefore, overheadOf, readGre, vxlanBefore, type Tunnel } from './tunnel.js'
+import { behindJointLabel, labelsBefore, overheadOf, readGre, vxlanBefore, type Tunnel } from './tunnel.js'
 
 /** The tables, and what the adapter around them can do. */
 export interface World {
@@ -98,7 +98,7 @@ export function interpretFromUnderlay(world: World, { encapsulation, source, pac
   const outer = encapsulation !== 'mpls' && world.features?.includes('ecn') === true ? trafficClass : 0
   if (!world.encapsulations.includes(encapsulation)) return dropped('encapsulation-unsupported')
   if (encapsulation === 'vxlan') return fromVxlan(world, source, packet, outer)
-  const stack = encapsulation === 'mpls-gre' ? readGre(packet) : packet
+  const stack = encapsulation === 'mpls-gre' ? readGre(packet) : encapsulation === 'mpls-udp' ? behindJointLabel(packet) : packet
   if (stack === undefined) return dropped('outer-malformed')
   return fromLabels(world, source, stack, outer)
 }
@@ -252,7 +252,7 @@ function behindTunnel(world: World, inner: Ip, action: Tunnel): Result {
     action.encapsulation === 'vxlan'
       ? vxlanBefore(inner, action, world.state.vnis.find(({ vni }) => vni === action.vni)?.routerMac)
       : labelsBefore(inner.bytes, action, { bottomTtl: ttl, ttl, trafficClass, isBottom: true })
-  return { type: 'sent', encapsulation: action.encapsulation, source: action.local, destination: action.remote, packet }
+  return { type: 'sent', encapsulation: onTheWire(action.encapsulation), source: action.local, destination: action.remote, packet }
 }
 
 function deliver(world: World, ip: Ip, port: PortObject | undefined, from = port): Outcome[] {
@@ -300,7 +300,7 @@ function swap(
   if (action.labels.length === 0) exposed[3] = Math.min(exposed[3], ttl)
   const values = { bottomTtl: ttl, ttl: action.ttlModel === 'uniform' ? ttl : 255, trafficClass, isBottom }
   const packet = labelsBefore(exposed, action, values)
-  return [{ type: 'sent', encapsulation: action.encapsulation, source: action.local, destination: action.remote, packet }]
+  return [{ type: 'sent', encapsulation: onTheWire(action.encapsulation), source: action.local, destination: action.remote, packet }]
 }
 
 function bestGroup({ state: { routes } }: World, destination: IpAddress, vrf: number | undefined): number | undefined {

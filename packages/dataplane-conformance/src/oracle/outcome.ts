@@ -1,5 +1,6 @@
-import type { DropReason, Encapsulation } from '@heddle/core'
+import type { DropReason } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
+import type { WireEncapsulation } from '../harness.js'
 import type { Memory } from './memory.js'
 
 /** Something that may become of a packet, and what is remembered if it did: what was before, when left out. */
@@ -10,7 +11,7 @@ export type Result =
   | { readonly type: 'delivered'; readonly port: number; readonly packet: Uint8Array }
   | {
       readonly type: 'sent'
-      readonly encapsulation: Encapsulation
+      readonly encapsulation: WireEncapsulation
       readonly source: IpAddress
       readonly destination: IpAddress
       /** Behind the outer IP and UDP headers. */

@@ -11,7 +11,7 @@ export function overheadOf({ encapsulation, remote, labels }: Tunnel): number {
   return header + labels.length * 4
 }
 
-/** `payload` behind the tunnel's labels, and for GRE its header. */
+/** `payload` behind the tunnel's labels, a joint one if it has one, and for GRE its header. */
 export function labelsBefore(
   payload: Uint8Array,
   { encapsulation, labels }: Tunnel,
@@ -23,7 +23,24 @@ export function labelsBefore(
     const ttl = isDeepest ? values.bottomTtl : values.ttl
     return [label >> 12, (label >> 4) & 255, (label & 15) * 16 + values.trafficClass * 2 + bottomBit, ttl]
   })
-  return Uint8Array.from([...(encapsulation === 'mpls-gre' ? [0, 0, 0x88, 0x47] : []), ...entries, ...payload])
+  const stack = [...entries, ...payload]
+  const before = encapsulation === 'mpls-gre' ? [0, 0, 0x88, 0x47] : encapsulation === 'mpls-udp-joint' ? jointLabelFor(stack) : []
+  return Uint8Array.from([...before, ...stack])
+}
+
+/** The entry of a joint label, but for its TTL. */
+const JOINT = [12, 0, 0]
+
+/** A joint label, which tells by its TTL what is behind the only label, if there is only one. */
+function jointLabelFor(stack: readonly number[]): readonly number[] {
+  const isOne = stack.length > 4 && stack[2] % 2 === 1
+  return [...JOINT, isOne && stack[4] >> 4 === 4 ? 1 : isOne && stack[4] >> 4 === 6 ? 2 : 0]
+}
+
+/** A stack in MPLS over UDP without the joint label that may be on top, which says nothing to who receives it. */
+export function behindJointLabel(stack: Uint8Array): Uint8Array {
+  const isJoint = stack.length >= 4 && JOINT.every((octet, index) => stack[index] === octet) && stack[3] <= 2
+  return isJoint ? stack.slice(4) : stack
 }
 
 /** The packet behind a VXLAN header and an Ethernet header between the routers. */

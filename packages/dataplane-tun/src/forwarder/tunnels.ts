@@ -49,9 +49,11 @@ export class Tunnels {
     this.#logger = logger
     this.receivers = underlays.flatMap(({ receivers }) => receivers)
     // Only what every address can carry is promised.
-    this.encapsulations = [...new Set(this.receivers.map(({ encapsulation }) => encapsulation))].filter((encapsulation) =>
+    const common = [...new Set(this.receivers.map(({ encapsulation }) => encapsulation))].filter((encapsulation) =>
       underlays.every(({ receivers }) => receivers.some((receiver) => receiver.encapsulation === encapsulation)),
     )
+    // Joint labels go through the sockets of MPLS over UDP.
+    this.encapsulations = common.includes('mpls-udp') ? [...common, 'mpls-udp-joint'] : common
   }
 
   /** Largest packet that every underlay address can send, outer headers included. */

@@ -10,7 +10,7 @@ const QUEUE = 4 << 20
 const OUTER_TTL = 64
 
 /** Where each encapsulation over UDP is sent to. */
-export const UDP_PORTS = { 'mpls-udp': MPLS_UDP_PORT, vxlan: VXLAN_PORT } as const
+export const UDP_PORTS = { 'mpls-udp': MPLS_UDP_PORT, 'mpls-udp-joint': MPLS_UDP_PORT, vxlan: VXLAN_PORT } as const
 
 export interface UnderlayOptions {
   readonly local: IpAddress

@@ -50,7 +50,7 @@ export class MemoryCapture {
     this.#packets++
     try {
       const packet = decodeTunnelPacket(new ByteReader(bytes))
-      if (packet.encapsulation !== 'mpls-udp') return
+      if (packet.encapsulation !== 'mpls-udp' && packet.encapsulation !== 'mpls-udp-joint') return
       addressesOf(packet.payload) // throws unless an IP packet follows the stack
       this.#dissected++
       const label = packet.stack.at(-1)?.label ?? 0
