@@ -152,6 +152,7 @@ static __always_inline int go_across(struct xdp_md *xdp, struct config *config, 
 	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
 	if (fill.length + hop->size > mtu)
 		return XDP_PASS;
+	fill.joint_ttl = payload + hop->label_count * LABEL_ENTRY == across->outer.at + LABEL_ENTRY ? joint_ttl(plain->key.kind >> 8) : 0;
 	verdict = send_across(xdp, config, across, plain, hop, &fill);
 	if (verdict == XDP_TX || verdict == XDP_REDIRECT)
 		count_across(across, next_hop, fill.length);

@@ -22,9 +22,17 @@ struct fill {
 	__u32 hash;
 	/* Family of what is carried; 0: labelled packets. */
 	__u32 inner_family;
+	/* TTL of a joint label. */
+	__u32 joint_ttl;
 	/* Octets behind the headers. */
 	__u32 length;
 };
+
+/* TTL of a joint label: what is behind the entry that follows it, if that is the bottom of the stack; GRO takes it for the next protocol of VXLAN-GPE. */
+static __always_inline __u32 joint_ttl(__u32 family)
+{
+	return family == 4 ? 1 : family == 6 ? 2 : 0;
+}
 
 /* What they say of an IP packet: its TTL and traffic class as they count, its hash and octets. */
 static __always_inline void fill_from_packet(struct fill *fill, const struct next_hop *hop, __u32 ttl, __u32 traffic_class, __u32 hash,
@@ -35,6 +43,7 @@ static __always_inline void fill_from_packet(struct fill *fill, const struct nex
 	fill->outer_class = (hop->uniform_class ? traffic_class & 0xfc : 0) | pushed_ecn(hop, traffic_class);
 	fill->hash = hash;
 	fill->inner_family = family;
+	fill->joint_ttl = hop->label_count == 1 ? joint_ttl(family) : 0;
 	fill->length = length;
 }
 
@@ -83,6 +92,8 @@ static __always_inline void fill_udp(__u8 *headers, const struct fill *fill, __u
 
 static __always_inline void fill_labels(__u8 *headers, const struct next_hop *hop, const struct fill *fill)
 {
+	if (hop->encapsulation == MPLS_UDP_JOINT)
+		headers[(hop->stack - 1) & (MAX_HEADERS - 1)] = fill->joint_ttl;
 	for (__u32 index = 0; index < MAX_LABELS; index++) {
 		__u32 entry = (hop->stack + index * LABEL_ENTRY) & (MAX_HEADERS - 1) & ~3U;
 		__u32 is_deepest = index + 1 == hop->label_count;
@@ -141,7 +152,7 @@ static __always_inline int make_room(struct __sk_buff *skb, const struct next_ho
 	if (hop->encapsulation == VXLAN)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L2(ETHERNET) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
 	else
-		flags |= BPF_F_ADJ_ROOM_ENCAP_L2((__u64)hop->label_count * LABEL_ENTRY);
+		flags |= BPF_F_ADJ_ROOM_ENCAP_L2(((__u64)hop->label_count + (hop->encapsulation == MPLS_UDP_JOINT)) * LABEL_ENTRY);
 	result = bpf_skb_adjust_room(skb, hop->size, BPF_ADJ_ROOM_MAC, flags);
 	/* The endpoint tunnels by itself. One packet needs no offload; a frame that is still to be cut cannot be told of two tunnels. */
 	if (result == ALREADY && !skb->gso_size)

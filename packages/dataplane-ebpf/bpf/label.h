@@ -48,6 +48,21 @@ static __always_inline __u32 labelled_hash(struct __sk_buff *skb, __u32 at, __u3
 	return flow_hash(skb, payload, end, label);
 }
 
+/*
+ * TTL of a joint label before a packet whose top label was popped and which gets `label_count` others: of an IP packet, by its version, if one entry is
+ * between.
+ */
+static __always_inline __u32 joint_ttl_behind(struct __sk_buff *skb, __u32 at, __u32 end, __u32 is_bottom, __u32 label_count)
+{
+	__u8 octets[LABEL_ENTRY + 1] ALIGNED = {};
+
+	if (is_bottom)
+		return label_count == 1 && at < end && bpf_skb_load_bytes(skb, at, octets, 1) == 0 ? joint_ttl(octets[0] >> 4) : 0;
+	if (label_count || at + LABEL_ENTRY >= end || bpf_skb_load_bytes(skb, at, octets, LABEL_ENTRY + 1) < 0 || !(octets[2] & 1))
+		return 0;
+	return joint_ttl(octets[LABEL_ENTRY] >> 4);
+}
+
 /* Sends on a packet whose top label, `word`, was popped: the labels of the next hop take its place. */
 __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_hop, __u32 word, __u32 ttl)
 {
@@ -83,6 +98,8 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 		bpf_skb_store_bytes(skb, outer->at + 3, &exposed, 1, BPF_F_RECOMPUTE_CSUM);
 	}
 	fill_from_label(&fill, hop, word, ttl, outer->traffic_class, hash, length);
+	if (hop->encapsulation == MPLS_UDP_JOINT)
+		fill.joint_ttl = joint_ttl_behind(skb, outer->at, outer->end, is_bottom, hop->label_count);
 	return send(skb, hop, outer->at, outer->family, &fill);
 }
 

@@ -18,4 +18,4 @@
 #include "layout/service.h"
 
 /* Changes with every change of these files, and of structures elsewhere that lie in maps: an older dataplane's pinned maps are not adopted. */
-#define LAYOUT_VERSION 13
+#define LAYOUT_VERSION 14

@@ -39,16 +39,10 @@ static __always_inline int send_plain(struct __sk_buff *skb, const struct config
 				      __u32 family)
 {
 	struct next_hop *hop = &way->hop;
-	struct fill fill = {
-		.ttl = hop->uniform_ttl ? plain->ttl - 1 : 255,
-		.traffic_class = hop->uniform_class ? plain->traffic_class >> 5 : 0,
-		.outer_class = (hop->uniform_class ? plain->traffic_class & 0xfc : 0) | pushed_ecn(hop, plain->traffic_class),
-		.hash = way->hash,
-		.inner_family = family,
-		.length = plain->length,
-	};
 	__u8 ether_type[2] ALIGNED;
+	struct fill fill = {};
 
+	fill_from_packet(&fill, hop, plain->ttl, plain->traffic_class, way->hash, family, plain->length);
 	complete_headers(hop->headers, hop, &fill);
 	if (write_plain_ttl(skb, ETHERNET, family, plain->ttl, plain->ttl - 1) < 0 || make_room(skb, hop, family) < 0)
 		return -1;

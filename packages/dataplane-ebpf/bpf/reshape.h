@@ -13,7 +13,7 @@ static __always_inline int make_more(struct __sk_buff *skb, __s32 room)
  * Makes `room` octets more, or less, before the network header, and turns the frame from one family into another. The kernel does so by putting 20 octets
  * before the header, or by taking the first 20 away: only octets that are to be written anew may stand there.
  */
-static __always_inline int reshape(struct __sk_buff *skb, __s32 room, __u32 from, __u32 to)
+__noinline int reshape(struct __sk_buff *skb, __s32 room, __u32 from, __u32 to)
 {
 	const __s32 more = IPV6_HEADER - IPV4_HEADER;
 

@@ -25,7 +25,7 @@ export interface EbpfDataplaneOptions {
   readonly uplink: string
   /** Path of the network namespace that the uplink is in; the process's own when left out. */
   readonly underlayNetns?: string
-  /** Encapsulations to carry; `mpls-udp`, `mpls-gre` and `vxlan` when left out. One that is left out leaves its packets to the host. */
+  /** Encapsulations to carry; `mpls-udp`, `mpls-udp-joint`, `mpls-gre` and `vxlan` when left out. One that is left out leaves its packets to the host. */
   readonly encapsulations?: readonly Encapsulation[]
   /**
    * Directory for pins, one a node, absolute: with it, forwarding goes on behind `close({ keep: true })` and behind the process, and the next dataplane
@@ -58,7 +58,7 @@ export interface EbpfDataplaneOptions {
   readonly logger?: Logger
 }
 
-const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
+const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-udp-joint', 'mpls-gre', 'vxlan']
 
 /**
  * A dataplane in the kernel: BPF programs at the router's end of each endpoint's pair of devices (veth or netkit) and on the uplink forward packets, reading the

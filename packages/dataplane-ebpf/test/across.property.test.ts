@@ -78,11 +78,15 @@ const usual = fc
     source: fc.constantFrom(...PEERS[4], ...PEERS[6]),
     trafficClass: fc.constantFrom(0, 1, 2, 3, 0xb8),
     stack: fc.oneof({ weight: 3, arbitrary: fc.tuple(label) }, { weight: 1, arbitrary: fc.array(label, { minLength: 2, maxLength: 5 }) }),
+    joint: fc.constantFrom(undefined, undefined, 0, 1, 2),
     vni: fc.constantFrom(...VNIS),
     packet: inner,
   })
-  .map(({ encapsulation, stack, vni, packet, ...rest }): PacketInput => {
-    const inside = encapsulation === 'vxlan' ? vxlanBefore(vni, MAC_OF_ROUTER, MAC_OF_ROUTER, packet) : labelled(stack, packet)
+  .map(({ encapsulation, stack, joint, vni, packet, ...rest }): PacketInput => {
+    const entries = labelled(stack, packet)
+    const isJoint = encapsulation === 'mpls-udp' && joint !== undefined
+    const behindUdp = isJoint ? Uint8Array.of(0x0c, 0, 0, joint, ...entries) : entries
+    const inside = encapsulation === 'vxlan' ? vxlanBefore(vni, MAC_OF_ROUTER, MAC_OF_ROUTER, packet) : behindUdp
     return { from: 'underlay', encapsulation, ...rest, packet: encapsulation === 'mpls-gre' ? greBefore(inside) : inside }
   })
 /** Far ends whose neighbours have the same two places in the table of `bpf/neighbour.h`. */
@@ -103,6 +107,13 @@ const fromUnderlay = fc.oneof(
   { weight: 3, arbitrary: usual },
   { weight: 1, arbitrary: packetInput.filter(({ from }) => from === 'underlay') },
 )
+
+/** Whether MPLS over UDP in a frame begins with a joint label. */
+function isJoint(frame: Uint8Array): boolean {
+  const ip = frame[12] === 0x86 ? 40 : 20
+  const isMpls = frame[ETHERNET + (ip === 40 ? 6 : 9)] === 17 && frame[ETHERNET + ip + 2] * 256 + frame[ETHERNET + ip + 3] === 6635
+  return isMpls && frame[ETHERNET + ip + 8] === 0x0c && frame[ETHERNET + ip + 9] + frame[ETHERNET + ip + 10] === 0
+}
 
 type Table = 'vrfs' | 'labels' | 'nextHops'
 
@@ -187,6 +198,7 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
           seen.across++
           seen.ways.add(`${frame[12]} ${packet[12]}`)
           if (each.from === 'underlay') seen.ways.add(each.encapsulation)
+          for (const [way, octets] of Object.entries({ from: frame, into: packet })) if (isJoint(octets)) seen.ways.add(`${way} joint`)
         }
       }),
       { numRuns: 60 },
@@ -194,7 +206,7 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
     expect(await router.apply(transition(++generation, before, EMPTY))).toMatchObject({ status: 'applied', failures: [] })
     process.stdout.write(`across: ${seen.across} of ${seen.sent} packets that are sent on\n`)
     expect(seen.across).toBeGreaterThan(seen.sent / 8)
-    expect([...seen.ways].sort()).toEqual([...CARRIED, '134 134', '134 8', '8 134', '8 8'].sort())
+    expect([...seen.ways].sort()).toEqual([...CARRIED, '134 134', '134 8', '8 134', '8 8', 'from joint', 'into joint'].sort())
   })
 
   it('counts what the general way counts', async () => {

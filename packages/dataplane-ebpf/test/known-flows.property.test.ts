@@ -30,7 +30,7 @@ const VNI = (LABELS.port << 12) | 0x100
 
 const model = fc.constantFrom('pipe' as const, 'uniform' as const)
 const world = fc.record({
-  encapsulation: fc.constantFrom<Encapsulation>('mpls-udp', 'mpls-udp', 'mpls-gre', 'vxlan'),
+  encapsulation: fc.constantFrom<Encapsulation>('mpls-udp', 'mpls-udp-joint', 'mpls-gre', 'vxlan'),
   outer: fc.constantFrom(4 as const, 6 as const),
   labels: fc.array(fc.integer({ min: 16, max: 1_048_575 }), { minLength: 1, maxLength: 4 }),
   ttlModel: model,
@@ -53,6 +53,8 @@ const varied = fc.record({
   outerClass: fc.constantFrom(0, 1, 2, 3, 0, 2, 0xb8),
   labelTtl: fc.constantFrom(1, 2, 3, 62, 64, 65, 255),
   labelClass: fc.integer({ min: 0, max: 7 }),
+  /** TTL of a joint label before it. */
+  joint: fc.constantFrom(undefined, undefined, 0, 1, 2),
   size: fc.constantFrom(0, 1, 8, 40, 200, 1200, 1300, 1372, 1400),
   flags: fc.constantFrom(0x10, 0x10, 0x18, 0x02, 0x11, 0x04),
 })
@@ -76,12 +78,12 @@ const flow = fc.record({
 })
 const RUNS = 30
 /** The first packet of a flow, which can be carried in every world. */
-const FIRST = { ttl: 64, trafficClass: 0, outerClass: 0, labelTtl: 64, labelClass: 0, size: 8, flags: 0x10 } as const
+const FIRST = { ttl: 64, trafficClass: 0, outerClass: 0, labelTtl: 64, labelClass: 0, joint: undefined, size: 8, flags: 0x10 } as const
 
 type Flow = typeof flow extends fc.Arbitrary<infer Of> ? Of : never
 
 /** Kinds of flows of which packets are to go by memory; left to chance, an encapsulation is missing in one run of some thousand. */
-const WANTED = ['port mpls-udp', 'port mpls-gre', 'port vxlan', 'underlay port', 'underlay lookup', 'underlay vni']
+const WANTED = ['port mpls-udp', 'port mpls-udp-joint', 'port mpls-gre', 'port vxlan', 'underlay port', 'underlay lookup', 'underlay vni']
 /** Kinds of flows that are drawn, without the examples. */
 const DRAWN = (['port', 'underlay'] as const).flatMap((from) =>
   (['port', 'lookup', 'vni', 'uniform'] as const).map((by) => `${from} ${by}`),
@@ -98,7 +100,7 @@ const PLAIN_FLOWS = (['port', 'lookup', 'vni'] as const).flatMap((by) =>
     packets: [FIRST, FIRST, FIRST],
   })),
 )
-const EXAMPLES = (['mpls-udp', 'mpls-gre', 'vxlan'] as const).map((encapsulation): [World, Flow[]] => {
+const EXAMPLES = (['mpls-udp', 'mpls-udp-joint', 'mpls-gre', 'vxlan'] as const).map((encapsulation): [World, Flow[]] => {
   const models = { ttlModel: 'pipe', trafficClassModel: 'pipe', ecn: 'normal' } as const
   const steps = { clampMss: false, isPoliced: false, isCopied: false, hasService: false, limits: undefined }
   return [{ encapsulation, outer: 4, labels: [16], mtu: 1400, ...models, ...steps }, PLAIN_FLOWS]
@@ -117,7 +119,9 @@ function inputOf({ from, family, isTcp, port, far, by, isMixed }: Flow, packet: 
   const common = { from, source, trafficClass: packet.outerClass }
   if (by === 'vni') return { ...common, encapsulation: 'vxlan', packet: vxlanBefore(VNI, MAC.own, MAC.far, inner) }
   const top = { label: LABELS[by], ttl: packet.labelTtl, trafficClass: packet.labelClass }
-  return { ...common, encapsulation: 'mpls-udp', packet: labelled([top], inner) }
+  const stack = labelled([top], inner)
+  const { joint } = packet
+  return { ...common, encapsulation: 'mpls-udp', packet: joint === undefined ? stack : Uint8Array.of(0x0c, 0, 0, joint, ...stack) }
 }
 
 /** @param before what the tables were, `undefined` when there were none */

@@ -34,6 +34,8 @@ describe.skipIf(missing() !== '')(titled('super-frames that are longer than thei
   describe.each([
     ['mpls-udp', 4],
     ['mpls-udp', 6],
+    ['mpls-udp-joint', 4],
+    ['mpls-udp-joint', 6],
     ['mpls-gre', 4],
     ['vxlan', 4],
   ] as const)('by %s over IPv%s', (encapsulation, family) => {

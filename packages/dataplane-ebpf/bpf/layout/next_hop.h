@@ -10,7 +10,7 @@
 #define MAX_MEMBERS 64
 /* Buckets that the flows of a group are spread over. */
 #define BUCKETS 256
-/* The longest headers: outer IPv6, UDP and 16 labels are 112 octets. */
+/* The longest headers: outer IPv6, UDP, a joint label and 16 others are 116 octets. */
 #define MAX_HEADERS 128
 
 enum action { ACTION_PORT, ACTION_TUNNEL, ACTION_LOOKUP, ACTION_LOCAL, ACTION_DISCARD };
@@ -29,7 +29,7 @@ struct next_hop {
 	/* Octets of `headers`, and that the tunnel adds: the same, as long as there is an outer IP header. */
 	__u32 size;
 	__u32 label_count;
-	/* Offset of the label stack in `headers`. */
+	/* Offset of the label stack in `headers`, behind a joint label. */
 	__u32 stack;
 	__u32 labels[MAX_LABELS];
 	__u32 local[4];

@@ -59,7 +59,8 @@ function templateOf(tunnel: Tunnel, localMac: MacAddress): TunnelTemplate | unde
   const { encapsulation, local, remote, labels, vni = 0, routerMac = localMac } = tunnel
   const stack = labels.length === 0 ? [0] : labels
   if (encapsulation === 'vxlan') return vxlan({ local, remote, vni, routerMac, localMac, udpChecksum: false })
-  if (encapsulation === 'mpls-udp') return mplsOverUdp({ local, remote, labels: stack, udpChecksum: false })
+  if (encapsulation === 'mpls-udp' || encapsulation === 'mpls-udp-joint')
+    return mplsOverUdp({ local, remote, labels: stack, joint: encapsulation === 'mpls-udp-joint', udpChecksum: false })
   return encapsulation === 'mpls-gre' ? mplsOverGre({ local, remote, labels: stack }) : undefined
 }
 

@@ -1,4 +1,4 @@
-import { DROP_REASONS, type DataplaneEvent, type PortObject, type RateLimits } from '@heddle/core'
+import { DROP_REASONS, type DataplaneEvent, type Encapsulation, type PortObject, type RateLimits } from '@heddle/core'
 import { arbitraryInput, arbitraryTables, type PacketInput, type Tables, type WireEncapsulation } from '@heddle/dataplane-conformance'
 import { DELIVER, DROP, ForwardingEngine, FRAGMENT, HEADROOM, PacketOut, SEND } from '@heddle/forwarding'
 import fc from 'fast-check'
@@ -20,8 +20,10 @@ const [VERDICT_DROP, VERDICT_REDIRECT, VERDICT_NEXT] = [2, 7, 0xffff_ffff]
 const ETHERNET = 14
 const MTU = 1500
 
+const SENT: readonly Encapsulation[] = [...CARRIED, 'mpls-udp-joint']
+
 const around = {
-  encapsulations: CARRIED,
+  encapsulations: SENT,
   underlays: ([4, 6] as const).map((family) => ({ local: LOCAL[family], peers: PEERS[family] })),
   features: OFFERED_FEATURES,
   trafficClasses: [0, 1, 2, 3, 0xb8],
@@ -89,7 +91,7 @@ export function newEngine(observe?: (event: DataplaneEvent) => void): Forwarding
   return new ForwardingEngine({
     ...(observe === undefined ? {} : { observe }),
     limits: limitsOf(4096, 4096, 16_384),
-    encapsulations: CARRIED,
+    encapsulations: SENT,
     outer: 'full',
     underlayMtu: MTU,
     features: OFFERED_FEATURES,
