@@ -13,21 +13,6 @@
 #include "tell.h"
 #include "trace.h"
 
-/*
- * Whether the kernel could not cut the frame again, and would drop it: it goes by where VXLAN's Ethernet header was, which no program can have it forget, and
- * behind a label that would be before the tunnel's beginning.
- */
-static __always_inline int stays_in_vxlan(const struct __sk_buff *skb, const struct work *work)
-{
-	__u32 target = work->target;
-	struct next_hop *hop;
-
-	if (!skb->gso_size || work->outer.encapsulation != VXLAN)
-		return 0;
-	hop = bpf_map_lookup_elem(&next_hops, &target);
-	return hop && hop->encapsulation != VXLAN;
-}
-
 static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *work)
 {
 	int result;
@@ -52,10 +37,8 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 	if (result != GOES_ON)
 		return result;
 	result = deliver_inner(skb, work);
-	if (result == TO_TUNNEL && stays_in_vxlan(skb, work)) {
-		count_drop(DROPPED_JOINED);
+	if (result == TO_TUNNEL && !may_go_on(skb, &work->outer, work->target, work->packet.family))
 		result = REASON_ENCAPSULATION_UNSUPPORTED;
-	}
 	return carry_out(skb, work, result, work->outer.family);
 }
 

@@ -233,7 +233,7 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   /** The maps and tables, for tests. @internal */
-  get parts(): Pick<Parts, 'maps' | 'tables'> {
+  get parts(): Pick<Parts, 'maps' | 'tables' | 'mergers'> {
     return this.#parts
   }
 

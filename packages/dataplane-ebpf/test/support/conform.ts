@@ -8,6 +8,7 @@ const DECLARED = {
   // docs/adr/0018
   'mpls over IPv4 carries both families, both ways': 'the dataplane does not offer mpls',
   'mpls over IPv6 carries both families, both ways': 'the dataplane does not offer mpls',
+  'a joint label is none in MPLS on Ethernet: label-unknown': 'the dataplane does not offer mpls',
   // No kernel hands on a frame that ends within its Ethernet header, by a device or a test run.
   'ethernet: a frame that is shorter than its header goes nowhere': 'the harness cannot do short-frames',
   // The time of programs is the kernel's own.
