@@ -21,6 +21,7 @@ const run = promisify(execFile)
 const script = (name: string): string => fileURLToPath(new URL(`./support/${name}`, import.meta.url))
 const other: Record<Site, Site> = { a: 'b', b: 'a' }
 const hasTshark = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, 'tshark')))
+const hasEthtool = existsSync('/usr/sbin/ethtool')
 const FAMILIES = [4, 6] as const
 /** Of a ping that nobody answers. */
 const UNHEARD = ['-W', '0.2']
@@ -79,15 +80,18 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
     }
   })
 
-  it.each(POD.b)('a TCP stream to %s arrives whole', async (address) => {
+  /** Sends a TCP stream from pod a, which arrives whole. */
+  async function stream(address: string, octets: number): Promise<void> {
     const server = sites.start('pod-b', process.execPath, script('tcp-server.mjs'), address)
     await once(server.stdout as NodeJS.ReadableStream, 'data')
-    const argv = ['netns', 'exec', sites.name('pod-a'), process.execPath, script('tcp-client.mjs'), address, `${16 << 20}`]
+    const argv = ['netns', 'exec', sites.name('pod-a'), process.execPath, script('tcp-client.mjs'), address, `${octets}`]
     const { stdout } = await run('ip', argv)
     const [answer, wanted] = stdout.trim().split(' ')
     expect(answer).toBe(wanted)
     server.kill('SIGKILL')
-  })
+  }
+
+  it.each(POD.b)('a TCP stream to %s arrives whole', async (address) => stream(address, 16 << 20))
 
   it('the underlay carries UDP to port 6635 from an entropy port, with a checksum, DF, TTL 64 and the label of the other site', async () => {
     using capture = await Capture.open(sites.path('site-b'), 'up0')
@@ -185,12 +189,43 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
     expect(await ping('pod-a', POD.b[0])).toContain(' 2 received')
   })
 
-  it.each(['mpls-gre', 'vxlan'] as const)('%s carries packets both ways where it is offered', async (encapsulation) => {
+  it.each(['mpls-gre', 'vxlan', 'mpls-udp-joint'] as const)('%s carries packets both ways where it is offered', async (encapsulation) => {
     expect(routers.a.capabilities.encapsulations).toContain(encapsulation)
     for (const site of ['a', 'b'] as const) await apply(site, (generation) => siteTransaction(site, generation, family, encapsulation))
     for (const address of POD.b) expect(await ping('pod-a', address)).toContain(' 2 received')
     for (const site of ['a', 'b'] as const) await apply(site, (generation) => siteTransaction(site, generation, family))
   })
+
+  it.skipIf(!hasEthtool).each(POD.b)(
+    `a TCP stream to %s has a joint label in each frame where the far end reads them${hasEthtool ? '' : ' (skipped: needs ethtool)'}`,
+    async (address) => {
+      await apply('a', (generation) => siteTransaction('a', generation, family, 'mpls-udp-joint'))
+      // Trains are cut before the wire, so that each frame shows what every segment of them begins with.
+      sites.in('site-a', ...'ethtool -K up0 gso off tso off tx-udp-segmentation off'.split(' '))
+      using capture = await Capture.open(sites.path('site-b'), 'up0')
+      const frames: Uint8Array[] = []
+      const timer = setInterval(() => frames.push(...capture.take()), 1)
+      await stream(address, 1 << 20)
+      clearInterval(timer)
+      frames.push(...capture.take())
+      const heads = frames
+        .map(readOuter)
+        .filter(({ destinationPort, source }) => destinationPort === 6635 && String(source) === UNDERLAY.a[family === 4 ? 0 : 1])
+        .map(({ payload }) => ({
+          first: payload.subarray(0, 4),
+          label: (payload[4] << 12) | (payload[5] << 4) | (payload[6] >> 4),
+          payload,
+        }))
+      const isSix = address.includes(':')
+      for (const { first, label, payload } of heads) {
+        expect([...first]).toEqual([0x0c, 0, 0, isSix ? 2 : 1])
+        expect({ label, bottom: payload[6] & 1, inner: payload[8] >> 4 }).toEqual({ label: LABEL.b.red, bottom: 1, inner: isSix ? 6 : 4 })
+      }
+      expect(heads.filter(({ payload }) => payload.length > 1_200).length).toBeGreaterThan(100)
+      sites.in('site-a', ...'ethtool -K up0 gso on tso on tx-udp-segmentation on'.split(' '))
+      await apply('a', (generation) => siteTransaction('a', generation, family))
+    },
+  )
 
   it('the endpoint MTU is what the underlay leaves, and a smaller underlay is told and answered by ICMP', async () => {
     const local = IpAddress.parse(UNDERLAY.a[family === 4 ? 0 : 1])
