@@ -1,5 +1,5 @@
 import { dropsOf, PORT_COUNTERS, type DropReason } from '@heddle/core'
-import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { ebpfDataplane, type EbpfDataplane, type EbpfDataplaneOptions } from '@heddle/dataplane-ebpf'
 import { Netlink, type Link, type LinkSetup } from '@heddle/linux'
 import { IpAddress } from '@heddle/wire'
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
@@ -54,14 +54,26 @@ export class BulkSites extends TwoEbpfSites {
       const short = this.short('site', site)
       this.hasIpv4 = (await this.sizesOf(short, 'up0')).gsoIpv4MaxSize !== undefined
       await this.setUpLink(short, 'up0', { gsoMaxSize: LARGE, gsoIpv4MaxSize: LARGE })
-      this.routers[site] = await ebpfDataplane({
-        addresses: UNDERLAY[site].map((address) => IpAddress.parse(address)),
-        uplink: 'up0',
-        underlayNetns: this.path(short),
-        fibBlocks: 2048,
-        routes: 4096,
-      })
+      await this.openRouter(site)
     }
+  }
+
+  /** Opens a site's router, anew where it is open. */
+  async openRouter(site: Site, options: Partial<EbpfDataplaneOptions> = {}): Promise<void> {
+    if (site in this.routers) await this.routers[site].close()
+    this.routers[site] = await ebpfDataplane({
+      addresses: UNDERLAY[site].map((address) => IpAddress.parse(address)),
+      uplink: 'up0',
+      underlayNetns: this.path(this.short('site', site)),
+      fibBlocks: 2048,
+      routes: 4096,
+      ...options,
+    })
+  }
+
+  /** Has frames come as a network would have cut them: nothing hands on what is larger. */
+  cutFrames(): void {
+    for (const site of SITES) this.in(this.short('site', site), ...'ethtool -K up0 tso off gso off gro on'.split(' '))
   }
 
   async closeAll(): Promise<void> {
