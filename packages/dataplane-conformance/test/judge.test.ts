@@ -37,10 +37,10 @@ it('has a dataplane forget what may be remembered in too many ways', async () =>
   const { lab, programmed } = dropping(() => 'no-next-hop')
   const judge = new Judge(lab)
   await judge.program(tables)
-  // Each of a flow may have come to the pool or not: 2, 4, … 512 ways.
-  for (let sourcePort = 1; sourcePort <= 9; sourcePort++) await judge.send(flow(sourcePort))
+  // Each of a flow may have come to the pool or not: 2, 4, … 32 ways.
+  for (let sourcePort = 1; sourcePort <= 5; sourcePort++) await judge.send(flow(sourcePort))
   expect(programmed).toEqual([1])
-  for (let sourcePort = 10; sourcePort <= 18; sourcePort++) await judge.send(flow(sourcePort))
+  for (let sourcePort = 6; sourcePort <= 10; sourcePort++) await judge.send(flow(sourcePort))
   expect(programmed).toEqual([1, 0, 1])
   await judge.program(tables)
   expect(programmed).toEqual([1, 0, 1, 0, 1])

@@ -9,9 +9,9 @@ import { sendInput } from './surroundings.js'
 
 /**
  * Most beliefs that are followed. They are few, since packets that come out tell which was true; none may be left out of more, since it may be the true
- * one.
+ * one. Of each, every way of a packet is followed, which are thousands where lookups lead in circles through pools.
  */
-const MAX_BELIEFS = 256
+const MAX_BELIEFS = 16
 
 /** Has the oracle judge what becomes of packets, with everything that was there before them. */
 export class Judge {
