@@ -1,5 +1,5 @@
 import { dropsOf, RouteBatch, type DropReason, type FibTransaction, type NextHopAction, type TraceObject } from '@heddle/core'
-import { IpAddress, IpPrefix, MacAddress, pseudoHeaderSum, udpChecksumHolds } from '@heddle/wire'
+import { internetChecksum, IpAddress, IpPrefix, MacAddress, pseudoHeaderSum, udpChecksumHolds } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import { DELIVER, DROP, EGRESS_STEPS, explain, ForwardingEngine, HEADROOM, PacketOut, probePacket, SEND } from './index.js'
 
@@ -196,6 +196,30 @@ it.each([
   const sent = buffer.slice(out.offset, out.offset + out.length)
   expect([...sent.subarray(48, 52)]).toEqual([0x0c, 0, 0, joint])
   expect(udpChecksumHolds(sent, 40, sent.length - 40, pseudoHeaderSum(local, remote, 17, sent.length - 40))).toBe(true)
+})
+
+it('reads joint labels where it carries MPLS over UDP, whether or not it sends them, in datagrams and in whole packets', () => {
+  const packet = Uint8Array.from([0x0c, 0, 0, 1, 0x00, 0x06, 0x41, 0x40, ...probe('10.0.0.1')])
+  const outer = octets('45 00 00 00 00 00 40 00 40 11 00 00 c0 00 02 02 c0 00 02 01 c0 00 19 eb 00 00 00 00')
+  const whole = Uint8Array.from([...outer, ...packet])
+  const view = new DataView(whole.buffer)
+  view.setUint16(2, whole.length)
+  view.setUint16(24, whole.length - 20)
+  view.setUint16(10, internetChecksum(whole, 0, 20))
+  for (const [encapsulations, verdict] of [
+    [['mpls-udp'], DELIVER],
+    [['mpls-udp', 'mpls-udp-joint'], DELIVER],
+    [['mpls-gre', 'mpls-udp-joint'], DROP],
+  ] as const) {
+    const engine = new ForwardingEngine({ limits: LIMITS, encapsulations })
+    engine.apply(tables({ ...toUdp, encapsulation: encapsulations[0] }))
+    const buffer = new Uint8Array(HEADROOM + whole.length)
+    const out = new PacketOut()
+    buffer.set(packet, HEADROOM)
+    expect(engine.fromUnderlay('mpls-udp', REMOTE, buffer, HEADROOM, packet.length, out)).toBe(verdict)
+    buffer.set(whole, HEADROOM)
+    expect(engine.fromWire(buffer, HEADROOM, whole.length, out)).toBe(verdict)
+  }
 })
 
 describe('verdicts and counters', () => {
