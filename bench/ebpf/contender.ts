@@ -1,5 +1,6 @@
 import type { Encapsulation, FibTransaction } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { tunnelMtu } from '@heddle/mpls'
 import { IpAddress, MacAddress } from '@heddle/wire'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
@@ -15,6 +16,7 @@ import { loadObject, words, type LoadedObject, type Programs } from './objects.t
 /** What contenders are called in results. */
 export const NAMES = {
   heddle: 'Heddle',
+  heddleJoint: 'Heddle, joint labels',
   heddleVxlan: 'Heddle, VXLAN',
   minimal: 'minimal tc program',
   forward: 'XDP at every device',
@@ -24,6 +26,8 @@ export const NAMES = {
 export type Kind = keyof typeof NAMES
 /** Those that a pod's own sockets go by. */
 export const KINDS: readonly Kind[] = ['heddle', 'heddleVxlan', 'minimal', 'vxlan', 'routing']
+/** Those, and what joins only streams of TCP. */
+export const TCP_KINDS: readonly Kind[] = ['heddle', 'heddleJoint', 'heddleVxlan', 'minimal', 'vxlan', 'routing']
 
 export interface Contender {
   readonly kind: Kind
@@ -35,6 +39,7 @@ export interface Contender {
 const NOTES: Readonly<Partial<Record<Kind, string>>> = {
   heddle:
     'MPLS over UDP, on veth and uplink, where the host forwards (net.ipv4.conf.UPLINK.forwarding=1); VRF, sources, counters, TTL, all of it; UDP checksums are zero',
+  heddleJoint: 'the same with a joint label on top, as routers with this dataplane send it to each other (docs/adr/0025)',
   heddleVxlan: 'the same with VXLAN between the routers',
   minimal:
     'bench/ebpf/bpf/minimal.bpf.c: the same headers and redirections, to a gateway that it is given; nothing looked up, checked or counted',
@@ -44,8 +49,11 @@ const NOTES: Readonly<Partial<Record<Kind, string>>> = {
   routing: 'veth pairs, no tunnel',
 }
 
+const ENCAPSULATION_OF: Readonly<Partial<Record<Kind, Encapsulation>>> = { heddleJoint: 'mpls-udp-joint', heddleVxlan: 'vxlan' }
+
 const ROLES: Readonly<Record<Kind, Software['role']>> = {
   heddle: 'subject',
+  heddleJoint: 'subject',
   heddleVxlan: 'subject',
   forward: 'study',
   minimal: 'rival',
@@ -78,7 +86,7 @@ export async function start(kind: Kind): Promise<Contender> {
       for (const site of ['a', 'b'] as const) {
         const pins = kind === 'forward' ? mkdtempSync(join(tmpdir(), 'hdbench-ebpf-')) : undefined
         if (pins !== undefined) closing.push(() => rmSync(pins, { recursive: true, force: true }))
-        const dataplane = await heddle(namespaces, site, kind === 'heddleVxlan' ? 'vxlan' : 'mpls-udp', pins)
+        const dataplane = await heddle(namespaces, site, ENCAPSULATION_OF[kind] ?? 'mpls-udp', pins)
         closing.push(() => dataplane.close())
         if (pins !== undefined) closing.push(await forward(namespaces, site, dataplane, pins))
       }
@@ -107,11 +115,11 @@ async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsu
     routes: 4096,
     ...(pins === undefined ? {} : { pinDirectory: pins }),
   })
-  const report = await dataplane.apply(encapsulation === 'vxlan' ? byVxlan(siteTransaction(site), site) : siteTransaction(site))
+  const report = await dataplane.apply(byTunnel(siteTransaction(site), site, encapsulation))
   if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))
   if (dataplane.choice.devices !== 'veth') throw new Error(`endpoints get ${dataplane.choice.devices}`)
   const addresses = [IpAddress.parse(POD[site])]
-  const mtu = encapsulation === 'vxlan' ? 1450 : 1468
+  const mtu = tunnelMtu(1500, encapsulation, 4, 1)
   await dataplane.attachPort(1, { netns: namespaces.path(`pod-${site}`), ifname: 'eth0', addresses, mtu })
   return dataplane
 }
@@ -139,13 +147,15 @@ async function forward(namespaces: Namespaces, site: Site, dataplane: EbpfDatapl
   return () => object.close()
 }
 
-/** The same tables, with VXLAN in the place of labels. */
-function byVxlan(transaction: FibTransaction, site: Site): FibTransaction {
+/** The same tables with another encapsulation; VXLAN takes the place of labels. */
+function byTunnel(transaction: FibTransaction, site: Site, encapsulation: Encapsulation): FibTransaction {
   const nextHops = transaction.nextHops.set.map((hop) => {
     const { action } = hop
     if (action.type !== 'tunnel') return hop
-    return { ...hop, action: { ...action, encapsulation: 'vxlan' as const, labels: [], vni: VNI, routerMac: ROUTER_MAC[other[site]] } }
+    if (encapsulation !== 'vxlan') return { ...hop, action: { ...action, encapsulation } }
+    return { ...hop, action: { ...action, encapsulation, labels: [], vni: VNI, routerMac: ROUTER_MAC[other[site]] } }
   })
+  if (encapsulation !== 'vxlan') return { ...transaction, nextHops: { set: nextHops, remove: [] } }
   const vnis = { set: [{ vni: VNI, vrf: 1, routerMac: ROUTER_MAC[site], sources: 1 }], remove: [] }
   return { ...transaction, nextHops: { set: nextHops, remove: [] }, vnis }
 }
