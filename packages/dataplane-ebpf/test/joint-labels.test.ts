@@ -60,6 +60,11 @@ const TABLES: Tables = {
   routes: [1, 2].flatMap((vrf) => ['10.1.0.0/16', 'fd01::/64'].map((prefix) => ({ vrf, prefix, group: vrf }))),
 }
 
+/** How often a packet is asked about whose flow may be known on another CPU. */
+const ATTEMPTS = 100
+/** How often it is unknown beside a flow that is known before it is taken for unknown. */
+const ENOUGH = 3
+
 /** Ways of a packet, by its stack. */
 const WAYS: Readonly<Record<string, readonly TestLabel[]>> = {
   'by a label of a port': [{ label: LABELS.port, ttl: 3 }],
@@ -123,6 +128,22 @@ describe.skipIf(missing() !== '')(titled('joint labels'), () => {
     return byProgram(router, input(sent))
   }
 
+  /**
+   * What the memory makes of a packet when it has just learned a flow; none when it knows nothing of the packet though it knows the flow. Each CPU has a memory
+   * of its own: where the process has gone to another one meanwhile, the flow is learned anew.
+   */
+  function remembered(flow: Sent, sent: Sent): Result | undefined {
+    let times = 0
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      generally(flow)
+      const [before, found, behind] = [flow, sent, flow].map((one) => byMemory(router, input(one)))
+      if (found !== undefined) return found
+      // Once could be a way to another CPU and back.
+      if (before !== undefined && behind !== undefined && ++times === ENOUGH) return undefined
+    }
+    throw new Error(`of ${ATTEMPTS} times that a flow was learned it was seldom known`)
+  }
+
   describe.each(Object.entries(WAYS))('%s', (_, stack) => {
     it.each(FAMILIES.flatMap((outer) => FAMILIES.map((family) => ({ outer, family }))))(
       'is passed over, whatever it says (IPv$family over IPv$outer)',
@@ -138,13 +159,15 @@ describe.skipIf(missing() !== '')(titled('joint labels'), () => {
     for (const label of [LABELS.port, LABELS.lookup]) {
       const sent = { family, outer: family, stack: [{ label, ttl: 9 }] }
       const without = generally(sent)
-      expect(byMemory(router, input(sent))).toEqual(without)
+      expect(remembered(sent, sent)).toEqual(without)
       for (const word of JOINT) {
-        expect([word, byMemory(router, input({ ...sent, before: [word] }))]).toEqual([word, without])
-        expect(generally({ ...sent, before: [word] })).toEqual(without)
-        expect(byMemory(router, input(sent))).toEqual(without)
-        for (const other of OTHERS) expect(byMemory(router, input({ ...sent, before: [other] }))).toBeUndefined()
-        expect(byMemory(router, input({ ...sent, before: [word, word] }))).toBeUndefined()
+        const behind = { ...sent, before: [word] }
+        expect(generally(behind)).toEqual(without)
+        expect([word, remembered(sent, behind)]).toEqual([word, without])
+        expect([word, remembered(behind, sent)]).toEqual([word, without])
+        for (const before of [...OTHERS.map((other) => [other]), [word, word]]) {
+          expect([before, remembered(sent, { ...sent, before })]).toEqual([before, undefined])
+        }
       }
     }
   })
