@@ -18,6 +18,8 @@ interface CommunityKind<T> {
   parse(text: string): T
   /** One text a value. */
   text(value: T): string
+  /** Parts that the texts with a name in front have, the name among them; no other name is one. Left out where texts begin with no name. */
+  readonly named?: ReadonlyMap<string, number>
 }
 
 const WORD = /^\d{1,10}$/
@@ -83,6 +85,13 @@ const EXTENDED: CommunityKind<ExtendedCommunity> = {
     if (value.kind === 'joint-labels') return `joint-labels:${formatJointLabels(value)}`
     return `0x${hex(high)}${hex(low)}`
   },
+  named: new Map([
+    ['rt', 3],
+    ['soo', 3],
+    ['encapsulation', 2],
+    ['color', 2],
+    ['joint-labels', 2],
+  ]),
 }
 
 const IPV6: CommunityKind<Ipv6ExtendedCommunity> = {
@@ -139,14 +148,20 @@ export function communityChange(name: CommunityName, change: CommunityChange): (
   }
 }
 
-/** A text of which `*` stands for any part, or for the rest of the last one. */
+/** A text of which `*` stands for any part. @throws ValueError `bgp.policy.pattern` when none that there can be is meant */
 function patternOf(kind: CommunityKind<never>, pattern: string): (text: string) => boolean {
   if (!pattern.includes('*')) {
     const text = kind.text(kind.parse(pattern))
     return (other) => other === text
   }
   const parts = pattern.split(':')
-  if (!parts.every((part) => part === '*' || /^[\w.-]+$/.test(part)))
+  const [name] = parts
+  if (kind.named !== undefined && name !== '*' && parts.length !== kind.named.get(name)) {
+    const known = [...kind.named].map(([each, count]) => [each, ...Array<string>(count - 1).fill('*')].join(':'))
+    throw new ValueError('bgp.policy.pattern', pattern, `one of ${known.join(', ')}, with values for some *`)
+  }
+  const values = kind.named === undefined ? parts : parts.slice(1)
+  if (!values.every((part) => part === '*' || /^[\w.]+$/.test(part)))
     throw new ValueError('bgp.policy.pattern', pattern, 'parts between colons, some of them *')
   return (other) => {
     const theirs = other.split(':')

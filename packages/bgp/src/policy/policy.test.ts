@@ -158,6 +158,23 @@ describe('terms', () => {
 })
 
 describe('what is no policy is refused with its place', () => {
+  it.each([
+    ['community', '65000-65010:*'],
+    ['largeCommunity', '65000:1-2:*'],
+    ['extendedCommunity', 'rt:65000-65010:*'],
+    ['extendedCommunity', 'rt:*'],
+    ['extendedCommunity', 'joint-label:*'],
+    ['extendedCommunity', 'joint-labels:2001:*'],
+    ['extendedCommunity', 'joint-labels:2001:db8::*'],
+    ['extendedCommunity', '0x8a4a:*'],
+    ['ipv6Community', '0x-*'],
+  ])('and so is a pattern of %s that no text can match: %s', (name, pattern) => {
+    for (const policy of [{ match: { [name]: [pattern] } }, { change: { [name]: { delete: [pattern] } } }]) {
+      const cause = expect.objectContaining({ code: 'bgp.policy.pattern', message: expect.stringContaining(pattern) })
+      expect(() => compilePolicy({ terms: [policy] })).toThrow(expect.objectContaining({ code: 'policy.value', cause }))
+    }
+  })
+
   it.each<[Policy, string]>([
     [{ terms: [{}, { match: { prefix: ['10.0.0.0/8', '10.0.0.1/8'] } }] }, 'terms[1].match.prefix[1]'],
     [{ terms: [{ match: { prefix: ['10.0.0.0/8 ge 7'] } }] }, 'terms[0].match.prefix[0]'],

@@ -21,7 +21,7 @@ export interface PolicyMatch {
   readonly community?: readonly string[]
   /** `65000:1:2`, `65000:*:*`. */
   readonly largeCommunity?: readonly string[]
-  /** `rt:65000:1`, `soo:65000:*`, `encapsulation:13`, `color:100`, or sixteen hexadecimal digits behind `0x`. */
+  /** `rt:65000:1`, `soo:65000:*`, `encapsulation:13`, `color:100`, `joint-labels:192.0.2.1`, `joint-labels:*`, or sixteen hexadecimal digits behind `0x`. */
   readonly extendedCommunity?: readonly string[]
   /** IPv6 address specific: forty hexadecimal digits behind `0x`. */
   readonly ipv6Community?: readonly string[]

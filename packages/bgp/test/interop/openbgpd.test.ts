@@ -121,7 +121,6 @@ describe.skipIf(reason !== '')(`OpenBGPD${reason}`, () => {
     })
     expect(routes).toEqual(JOINT_ROUTES.map(() => ({ kind: 'joint-labels', nextHop: new Uint8Array(6) })))
     expect(jointHops(second, OPENBGPD.address)).toEqual([])
-    us.withdraw(JOINT_ROUTES)
   })
 
   it('gives its own routes, with communities of both kinds', async () => {
