@@ -1,5 +1,5 @@
 import { DATAPLANE_FEATURES, ENCAPSULATIONS } from '@heddle/core'
-import type { MemoryDataplane } from '@heddle/dataplane-memory'
+import { withTrace, type MemoryDataplane } from '@heddle/dataplane-memory'
 import { decodeTunnelPacket } from '@heddle/mpls'
 import { ByteReader, IpAddress } from '@heddle/wire'
 import { expect, it } from 'vitest'
@@ -65,6 +65,42 @@ it('joint labels are sent to the node that gains by them, and not by it', async 
 
   // Whoever may send joint labels has room for them.
   for (const agent of [a, b]) expect((await agent.show('endpoints'))[0].mtu).toBe(1500 - 20 - 8 - 4 - 4)
+  await overlay.stop(a, b)
+})
+
+it('endpoints that are taken over from an agent without joint labels get room for them', async () => {
+  const { overlay } = new TwoNodes()
+  const plane = overlay.dataplane(GAINS, { encapsulations: ENCAPSULATIONS })
+  const config = overlay.config(GAINS, { endpoints: [PODS[GAINS]] })
+  const older = { ...withTrace(plane, () => undefined), capabilities: { ...plane.capabilities, encapsulations: ['mpls-udp'] as const } }
+  const first = await overlay.agent(config, older)
+  const requested = endpoint('pod-c', 'red', '10.0.0.3')
+  await first.endpoints.add(requested)
+  const held = async (): Promise<unknown> => {
+    const { ports, devices } = await plane.dump()
+    return { ports: ports.filter(({ kind }) => kind === 'endpoint').map(({ mtu }) => mtu), devices: devices.map(({ mtu }) => mtu) }
+  }
+  expect(await held()).toEqual({ ports: [1468, 1468], devices: [1468, 1468] })
+  const before = await first.show('endpoints')
+  await overlay.kill(first)
+
+  const second = await overlay.agent(config, plane)
+  await overlay.run(5)
+  expect(await held()).toEqual({ ports: [1464, 1464], devices: [1464, 1464] })
+  expect(await second.show('endpoints')).toEqual(before.map((row) => ({ ...row, mtu: 1464 })))
+  expect(await second.endpoints.add(requested)).toMatchObject({ mtu: 1464, state: 'attached' })
+  await overlay.stop(second)
+})
+
+it('what packets go by is shown, also where the far end tells more', async () => {
+  const nodes = new TwoNodes()
+  const { overlay } = nodes
+  await overlay.startReflector([GAINS, SENDS])
+  const a = await nodes.agent(GAINS, nodes.plane(GAINS))
+  const b = await nodes.agent(SENDS, overlay.dataplane(SENDS, { encapsulations: ['mpls-udp'] }))
+  await overlay.run(1)
+  expect(await told(b)).toEqual([`*10.0.0.1/32 mpls-udp ${GAINS}`, `*fd00::1/128 mpls-udp ${GAINS}`])
+  expect(await b.show('tunnels')).toMatchObject([{ remote: GAINS, encapsulation: 'mpls-udp' }])
   await overlay.stop(a, b)
 })
 

@@ -72,6 +72,30 @@ describe.each([
   })
 })
 
+it('a device whose MTU changes stays, and with it who is behind it', async () => {
+  const [here, there] = ['192.0.2.1', '192.0.2.2'].map((text) => IpAddress.parse(text))
+  const events: unknown[] = []
+  const dataplane = memoryDataplane({ addresses: [here] })
+  const followed = (async () => {
+    for await (const event of dataplane.events) events.push(event)
+  })()
+  await dataplane.apply(node(here, there, '10.0.0.1', '10.0.0.2', 100, 200))
+  const request = { ifname: 'eth0', addresses: [IpAddress.parse('10.0.0.1')], mtu: 1468 }
+  const { ifindex } = await dataplane.attachPort(1, request)
+  const host = dataplane.endpoint(1)
+  expect(await dataplane.attachPort(1, { ...request, mtu: 1464 })).toEqual({ ifindex, mtu: 1464 })
+  expect(dataplane.endpoint(1)).toBe(host)
+  expect((await dataplane.dump()).devices).toMatchObject([{ port: 1, ifindex, mtu: 1464 }])
+  expect(await dataplane.attachPort(1, { ...request, ifname: 'eth1' })).toEqual({ ifindex: ifindex + 1, mtu: 1468 })
+  await dataplane.close()
+  await followed
+  expect(events).toEqual([
+    { type: 'port-up', port: 1 },
+    { type: 'port-down', port: 1, reason: 'its device was replaced' },
+    { type: 'port-up', port: 1 },
+  ])
+})
+
 // It was offered as told, and each packet passed.
 it('a list of features does not offer rates without a clock by which to keep them', async () => {
   const [here, there] = ['192.0.2.1', '192.0.2.2'].map((text) => IpAddress.parse(text))

@@ -96,7 +96,8 @@ export function memoryDataplane(options: MemoryDataplaneOptions): MemoryDataplan
 }
 
 interface Device extends MemoryEndpoint {
-  readonly request: DeviceRequest
+  device: MemoryEndpoint['device']
+  request: DeviceRequest
   handler: ((packet: Uint8Array) => void) | undefined
 }
 
@@ -191,6 +192,12 @@ class Memory implements MemoryDataplane {
       if (other.port !== port && other.request.ifname === request.ifname && other.request.netns === request.netns) {
         throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${other.port}`)
       }
+    }
+    if (before !== undefined && before.request.ifname === request.ifname && before.request.netns === request.netns) {
+      // The device that is there, with other settings: who is behind it stays.
+      before.request = request
+      before.device = { ...request, ifindex: before.device.ifindex, mtu: request.mtu }
+      return factsOf(before.device)
     }
     this.#removeDevice(port, 'its device was replaced')
     const device = { ...request, ifindex: this.#nextIfindex++, mtu: request.mtu }

@@ -199,15 +199,19 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
   it.skipIf(!hasEthtool).each(POD.b)(
     `a TCP stream to %s has a joint label in each frame where the far end reads them${hasEthtool ? '' : ' (skipped: needs ethtool)'}`,
     async (address) => {
-      await apply('a', (generation) => siteTransaction('a', generation, family, 'mpls-udp-joint'))
-      // Trains are cut before the wire, so that each frame shows what every segment of them begins with.
-      sites.in('site-a', ...'ethtool -K up0 gso off tso off tx-udp-segmentation off'.split(' '))
-      using capture = await Capture.open(sites.path('site-b'), 'up0')
       const frames: Uint8Array[] = []
-      const timer = setInterval(() => frames.push(...capture.take()), 1)
-      await stream(address, 1 << 20)
-      clearInterval(timer)
-      frames.push(...capture.take())
+      await apply('a', (generation) => siteTransaction('a', generation, family, 'mpls-udp-joint'))
+      try {
+        // Trains are cut before the wire, so that each frame shows what every segment of them begins with.
+        sites.in('site-a', ...'ethtool -K up0 gso off tso off tx-udp-segmentation off'.split(' '))
+        using capture = await Capture.open(sites.path('site-b'), 'up0')
+        const timer = setInterval(() => frames.push(...capture.take()), 1)
+        await stream(address, 1 << 20).finally(() => clearInterval(timer))
+        frames.push(...capture.take())
+      } finally {
+        sites.in('site-a', ...'ethtool -K up0 gso on tso on tx-udp-segmentation on'.split(' '))
+        await apply('a', (generation) => siteTransaction('a', generation, family))
+      }
       const heads = frames
         .map(readOuter)
         .filter(({ destinationPort, source }) => destinationPort === 6635 && String(source) === UNDERLAY.a[family === 4 ? 0 : 1])
@@ -222,8 +226,6 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
         expect({ label, bottom: payload[6] & 1, inner: payload[8] >> 4 }).toEqual({ label: LABEL.b.red, bottom: 1, inner: isSix ? 6 : 4 })
       }
       expect(heads.filter(({ payload }) => payload.length > 1_200).length).toBeGreaterThan(100)
-      sites.in('site-a', ...'ethtool -K up0 gso on tso on tx-udp-segmentation on'.split(' '))
-      await apply('a', (generation) => siteTransaction('a', generation, family))
     },
   )
 

@@ -56,7 +56,7 @@ export interface RouteRow {
   readonly label: number | null
   /** The tunnel's far end; null for an endpoint of this node. */
   readonly nextHop: string | null
-  /** Null for an endpoint of this node. */
+  /** What packets go by; of a speaker without VRFs, which sends none, the first that the far end tells. Null for an endpoint of this node. */
   readonly encapsulation: string | null
   /** The BGP peer it came from, or `local`. */
   readonly peer: string

@@ -123,6 +123,22 @@ describe.skipIf(reason !== '')(`OpenBGPD${reason}`, () => {
     expect(jointHops(second, OPENBGPD.address)).toEqual([])
   })
 
+  it('does not take a VPN route back, and goes on announcing it', async () => {
+    const held = (): string[] => [...new Set(vpnRoutes(second, OPENBGPD.address).map((route) => route.split(' ')[1]))].sort()
+    const own = ['10.8.0.1/32', '2001:db8:8::1/128']
+    const [first, last] = ['10.8.0.2/32', '10.8.0.3/32']
+    us.announce(own.map((prefix) => vpn(prefix, { nextHop: prefix.includes(':') ? '2001:db8::41' : HOP })))
+    await eventually('they went on', () => own.every((prefix) => held().includes(prefix)) || undefined)
+    us.withdraw(own.map((prefix) => vpn(prefix)))
+    // What comes behind the withdrawal on the same session shows that it was read.
+    for (const prefix of [first, last]) {
+      us.announce([vpn(prefix, { nextHop: HOP })])
+      await eventually(`${prefix} went on`, () => held().includes(prefix) || undefined)
+    }
+    expect(held()).toEqual(expect.arrayContaining([...own, first, last]))
+    expect(neighbor(us, OPENBGPD.address).state).toBe('established')
+  })
+
   it('gives its own routes, with communities of both kinds', async () => {
     const view = await eventually('its route', () => [...us.routes({ family: 'ipv4-unicast', neighbor: OPENBGPD.address })][0])
     expect(view.set.attributes).toMatchObject({

@@ -9,11 +9,7 @@ import { isEmpty, removingPart, settingPart } from './phases.js'
 
 const [local, ...peers] = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'].map((text) => IpAddress.parse(text))
 const limits = { ...LIMITS, flows: 64 }
-const tables = arbitraryTables({
-  encapsulations: ENCAPSULATIONS,
-  underlays: [{ local, peers }],
-  features: DATAPLANE_FEATURES,
-})
+const tables = arbitraryTables({ encapsulations: ENCAPSULATIONS, underlays: [{ local, peers }], features: DATAPLANE_FEATURES })
 
 it('what a transaction sets, its routes, and what it removes, one after the other, leave what it leaves at once', () => {
   fc.assert(
