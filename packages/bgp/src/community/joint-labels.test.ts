@@ -57,7 +57,7 @@ function words(address: IpAddress): readonly [number, number] {
   const hash = address
     .toBytes()
     .reduce((state, octet) => BigInt.asUintN(64, (state ^ BigInt(octet)) * 0x100_0000_01b3n), 0xcbf2_9ce4_8422_2325n)
-  const value = BigInt.asUintN(48, hash) ^ (hash >> 48n) | (1n << 47n)
+  const value = (BigInt.asUintN(48, hash) ^ (hash >> 48n)) | (1n << 47n)
   return [0x8a4a_0000 + Number(value >> 32n), Number(BigInt.asUintN(32, value))]
 }
 
@@ -98,7 +98,10 @@ test.each([
   ['2001:db8::1', '2001:db8:0:0:1::'],
 ])('what is told of %s is not believed of %s, nor the other way', (...pair) => {
   const [one, other] = pair.map((text) => IpAddress.parse(text))
-  expect([readsJointLabels([jointLabelsCommunity(one)], other), readsJointLabels([jointLabelsCommunity(other)], one)]).toEqual([false, false])
+  expect([readsJointLabels([jointLabelsCommunity(one)], other), readsJointLabels([jointLabelsCommunity(other)], one)]).toEqual([
+    false,
+    false,
+  ])
 })
 
 test('of an IPv6 next hop with a link-local address behind it, the global one counts', () => {
