@@ -1,7 +1,8 @@
-import { dropsOf, PORT_COUNTERS, type Encapsulation } from '@heddle/core'
+import { countersOf, dropsOf, PORT_COUNTERS, type Encapsulation } from '@heddle/core'
 import { ebpfFeatures, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { EMPTY, labelled, testSegment, transition, vxlanBefore, type Tables } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix, MacAddress, updateChecksum32 } from '@heddle/wire'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Capture } from '../../dataplane-tun/test/support/capture.js'
 import { writeOuter } from '../../dataplane-tun/test/support/ip-packet.js'
@@ -28,6 +29,8 @@ const LABELS = { port: 101, lookup: 102, onward: 103, swap: 104 } as const
 const FAMILIES = [4, 6] as const
 const [PORT, TUNNEL, ONWARD] = [1, 2, 3]
 const [SEGMENTS, SIZE] = [6, 1000]
+/** How often segments are sent that do not come as one frame: a machine that is held up for a tick lets go what it has. */
+const ATTEMPTS = 50
 /** Octets before what TCP carries. */
 const HEADERS = { 4: 40, 6: 60 } as const
 
@@ -169,6 +172,28 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`frames of a network de
     return (['tx-packets', 'tx-octets'] as const).map((name) => ports[PORT_COUNTERS.indexOf(name)])
   }
 
+  /** Frames that came of a stream that is sent on, and what TCP carries in them, octets. */
+  async function arrived({ family, label, by }: Stream): Promise<readonly [frames: number, octets: number]> {
+    const { labels, vrfs } = await router.counters()
+    const [frames, octets] = (by === 'vxlan' ? countersOf(vrfs, ONWARD) : countersOf(labels, label)) ?? [0, 0]
+    return [frames, octets - frames * HEADERS[family]]
+  }
+
+  /** Sends a stream that is sent on, again while it does not come as one frame; what was lost before it came so, and what was dropped. */
+  async function sendJoined(stream: Stream): Promise<{ readonly lost: readonly number[]; readonly dropped: number }> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      net.take()
+      const before = { lost: lost(), dropped: dropsOf(await router.counters(), 'encapsulation-unsupported') }
+      const [frames, octets] = await arrived(stream)
+      net.sendAll(tunnelled(stream), MAC.router)
+      await expect.poll(async () => (await arrived(stream))[1] - octets, { timeout: 20_000 * PACE }).toBe(SEGMENTS * SIZE)
+      if ((await arrived(stream))[0] === frames + 1) return before
+      // What becomes of them is still to be counted.
+      await sleep(50)
+    }
+    throw new Error(`in ${ATTEMPTS} attempts the kernel has not joined them into one frame`)
+  }
+
   describe.each([
     { how: 'past the queues', without: [] },
     { how: 'without redirect-peer', without: ['redirect-peer'] },
@@ -184,10 +209,10 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`frames of a network de
       const stream: Stream = { outer, family, label: LABELS[way], isHere: true }
       const whole = Buffer.concat(segmentsOf(stream).map((segment) => segment.subarray(HEADERS[family])))
       // The second time it is a flow that is known, if its headers are plain.
-      for (const turn of [1, 2]) {
+      for (let [turn, attempt] = [1, 1]; turn <= 2; attempt++) {
         pod.take()
         const [packets, octets] = await delivered()
-        for (const packet of tunnelled(stream)) net.send(packet, MAC.router)
+        net.sendAll(tunnelled(stream), MAC.router)
         const taken: Uint8Array[] = []
         const data = (): Buffer => Buffer.concat(taken.map((packet) => packet.subarray(HEADERS[family])))
         await expect
@@ -196,8 +221,10 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`frames of a network de
         expect([turn, data().equals(whole)]).toEqual([turn, true])
         for (const packet of taken) expect(packet[family === 4 ? 8 : 7]).toBe(63)
         const [morePackets, moreOctets] = await delivered()
-        expect([turn, morePackets - packets]).toEqual([turn, 1])
-        expect(moreOctets - octets).toBe(HEADERS[family] + SEGMENTS * SIZE)
+        const frames = morePackets - packets
+        expect([turn, moreOctets - octets]).toEqual([turn, frames * HEADERS[family] + SEGMENTS * SIZE])
+        if (frames === 1) turn++
+        else expect(attempt).toBeLessThan(ATTEMPTS)
       }
     })
   })
@@ -217,11 +244,14 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`frames of a network de
       await program(go, into)
       for (const each of streams) {
         const stream = { ...each, label: LABELS[way] }
-        const [vxlan, joint] = lost()
-        const dropped = dropsOf(await router.counters(), 'encapsulation-unsupported')
-        for (const packet of tunnelled(stream)) net.send(packet, MAC.router)
+        const {
+          lost: [vxlan, joint],
+          dropped,
+        } = await sendJoined(stream)
         await expect.poll(lost, { timeout: 20_000 * PACE }).toEqual([vxlan, joint + 1])
-        expect(dropsOf(await router.counters(), 'encapsulation-unsupported')).toBe(dropped + 1)
+        await expect
+          .poll(async () => dropsOf(await router.counters(), 'encapsulation-unsupported'), { timeout: 20_000 * PACE })
+          .toBe(dropped + 1)
         // One by one they go on.
         net.take()
         for (const packet of tunnelled({ ...stream, count: 1 })) net.send(packet, MAC.router)
@@ -235,11 +265,9 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`frames of a network de
       await program('vxlan', into)
       for (const stream of streams.map((each) => ({ ...each, label: LABELS.onward, by: 'vxlan' }) as const)) {
         const isCut = stream.outer === into || stream.family === into
-        const [vxlan, joint] = lost()
-        net.take()
+        const [vxlan, joint] = (await sendJoined(stream)).lost
         let cut = 0
         const take = (): number => (cut += net.take().filter((packet) => packet.length > SIZE).length)
-        for (const packet of tunnelled(stream)) net.send(packet, MAC.router)
         await expect
           .poll(() => [take(), lost()], { timeout: 20_000 * PACE })
           .toEqual([isCut ? SEGMENTS : 0, [isCut ? vxlan : vxlan + 1, joint]])

@@ -56,13 +56,25 @@ export class Capture implements Disposable {
 
   /** Sends a packet, or a frame, on the link. @param mac of the receiver, e.g. `02:00:00:00:00:01`; left out where links have none */
   send(packet: Uint8Array, mac = '00:00:00:00:00:00'): void {
-    const descriptor = new Uint32Array(PACKET_DESCRIPTOR.words)
-    descriptor[PACKET_DESCRIPTOR.length] = packet.length
-    descriptor[PACKET_DESCRIPTOR.etherType] = packet[0] >> 4 === 6 ? IPV6 : IPV4
+    this.sendAll([packet], mac)
+  }
+
+  /** Sends packets, or frames, in one call, so that they come as closely one behind the other as they can. */
+  sendAll(packets: readonly Uint8Array[], mac: string): void {
+    const { words, offset, length, etherType, macHigh, macLow } = PACKET_DESCRIPTOR
+    const descriptors = new Uint32Array(packets.length * words)
     const octets = mac.split(':').join('')
-    descriptor[PACKET_DESCRIPTOR.macHigh] = Number.parseInt(octets.slice(0, 4), 16)
-    descriptor[PACKET_DESCRIPTOR.macLow] = Number.parseInt(octets.slice(4), 16)
-    this.#socket.sendBatch(packet.slice(), descriptor, 1)
+    let at = 0
+    for (const [index, packet] of packets.entries()) {
+      const descriptor = descriptors.subarray(index * words)
+      descriptor[offset] = at
+      descriptor[length] = packet.length
+      descriptor[etherType] = packet[0] >> 4 === 6 ? IPV6 : IPV4
+      descriptor[macHigh] = Number.parseInt(octets.slice(0, 4), 16)
+      descriptor[macLow] = Number.parseInt(octets.slice(4), 16)
+      at += packet.length
+    }
+    this.#socket.sendBatch(Uint8Array.from(Buffer.concat(packets)), descriptors, packets.length)
   }
 
   [Symbol.dispose](): void {
