@@ -1,4 +1,5 @@
 import { ManualClock } from '@heddle/io/testing'
+import { JOINT_LABEL } from '@heddle/mpls'
 import { IpAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import { expect, test } from 'vitest'
 import { DEFAULT_QUARANTINE } from '../src/label/label-space.js'
@@ -122,6 +123,30 @@ test('a label outside the range of a new configuration is replaced', () => {
   expect(after.labels.every(({ label }) => label >= 5000)).toBe(true)
   expect(after.labels).toHaveLength(4)
 })
+
+// Releases that read no joint labels gave 49152 out: it stays programmed for who still sends it, and nobody gets it.
+test.each(['an endpoint', 'a VRF'])(
+  'the joint label that an older release gave to %s is replaced, and goes when the adoption ends',
+  (of) => {
+    const { state: programmed, model } = before()
+    const [{ label: own }] = of === 'a VRF' ? model.vrfs() : model.endpoints()
+    const labels = programmed.labels.map((object) => (object.label === own ? { ...object, label: JOINT_LABEL } : object))
+    expect(labels).not.toEqual(programmed.labels)
+    const state = { ...programmed, labels }
+
+    const next = newModel()
+    const adopted = next.adopt(state)
+    next.setVrfs([vrf('red', 1), vrf('blue', 2)])
+    for (const intent of adopted) next.addEndpoint(intent)
+    const during = program(next, state)
+    expect(during.labels.filter(({ label }) => label === JOINT_LABEL)).toEqual(labels.filter(({ label }) => label === JOINT_LABEL))
+    const given = [...next.vrfs(), ...next.endpoints()].map(({ label }) => label)
+    expect(given).not.toContain(JOINT_LABEL)
+    expect(new Set(given).size).toBe(4)
+    next.endAdoption()
+    expect(new Set(program(next, during).labels.map(({ label }) => label))).toEqual(new Set(given))
+  },
+)
 
 test('a route to another VRF of the node goes at once when its import went while nobody was there, and the others stay', () => {
   const blue = vrf('blue', 2)

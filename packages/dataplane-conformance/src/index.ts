@@ -17,6 +17,7 @@ export type {
 } from './harness.js'
 export { expectDelivered, expectDropped, expectForwarded, expectOneOf, expectSent, Lab, type Observed } from './lab.js'
 export { interpretFromPort, interpretFromUnderlay, type World } from './oracle/interpret.js'
+export type { Beliefs } from './oracle/beliefs.js'
 export type { Outcome, Result } from './oracle/outcome.js'
 export { Memory } from './oracle/memory.js'
 export { partOf, testIcmp, type TestIcmp, type TestPart } from './packets-of-flows.js'

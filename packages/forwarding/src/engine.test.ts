@@ -373,6 +373,21 @@ describe('explain', () => {
     expect(answers[1]).toEqual(answers[0])
   })
 
+  // As the bottom of a stack the label is no joint label: who was told of it by an older release is served until it is taken away.
+  it('serves the joint label that the process before had programmed, and has it taken away', () => {
+    const before = { ...engineWith(toUdp).state(), devices: [] }
+    const engine = new ForwardingEngine({ limits: LIMITS })
+    engine.load({ ...before, labels: before.labels.map((object) => ({ ...object, label: 49_152 })) })
+    const packet = Uint8Array.from([0x0c, 0x00, 0x01, 0x40, ...probe('10.0.0.1')])
+    const outcome = () => engine.explain({ from: 'underlay', encapsulation: 'mpls-udp', source: REMOTE, packet }).outcome
+    expect(outcome()).toMatchObject({ type: 'deliver', port: 1 })
+    const none = { set: [], remove: [] }
+    const around = { vrfs: none, ports: none, nextHops: none, groups: none, tunnelSources: none, vnis: none, routes: new RouteBatch() }
+    expect(engine.apply({ ...around, generation: 2, labels: { set: [], remove: [49_152] } }).failures).toEqual([])
+    expect(outcome()).toEqual({ type: 'drop', reason: 'label-unknown' })
+    expect(engine.state().labels).toEqual([])
+  })
+
   it('tells why a label is refused', () => {
     const packet = Uint8Array.from([0x00, 0x06, 0x41, 0x40, ...probe('10.0.0.1')])
     const source = IpAddress.parse('203.0.113.9')

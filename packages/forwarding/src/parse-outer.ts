@@ -35,8 +35,8 @@ export class OuterSource implements AddressWords {
 
 /** Passes over what stands between the outer IP or UDP header and the label stack or VXLAN header. Returns false when that is malformed. */
 export function parseShim(packet: Packet, encapsulation: Encapsulation, found: Decapsulation): boolean {
-  const { bytes, offset, length } = packet
   if (encapsulation !== 'mpls-gre') return true
+  const { bytes, offset, length } = packet
   if (!isOpened(decapsulateGre(bytes, offset, offset + length, found))) return false
   packet.advance(found.stack - offset)
   return true

@@ -30,15 +30,7 @@ export {
   ROUTER_ALERT,
   type SpecialLabelDrop,
 } from './special-label.js'
-export {
-  beginsWithJointLabel,
-  isJointLabelWord,
-  JOINT_LABEL,
-  JOINT_LABEL_IPV4,
-  JOINT_LABEL_IPV6,
-  JOINT_LABEL_OTHER,
-  jointLabelWordFor,
-} from './joint-label.js'
+export { beginsWithJointLabel, JOINT_LABEL, jointLabelWordFor } from './joint-label.js'
 export { decrementTtl, PIPE_TTL, poppedTtl, pushedTtl, swappedTtl, TTL_EXPIRED, type TunnelModel } from './ttl.js'
 export { CE, ECN_DROP, ECT_0, ECT_1, NOT_ECT, poppedEcn, pushedEcn, type EcnMode } from './ecn.js'
 export { outerDscp, poppedDscp, poppedTrafficClass, pushedTrafficClass } from './traffic-class.js'

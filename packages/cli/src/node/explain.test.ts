@@ -56,7 +56,9 @@ it.each([
 // A label that nobody knows: what is asked for here is how the stack was read.
 it.each([
   ['mpls-udp', '0c000001 003e7140 45', 'no entry for label 999'],
+  ['mpls-udp-joint', '0c000001 003e7140 45', 'no entry for label 999'],
   ['mpls-udp-joint', '003e7140 45', 'no entry for label 999'],
+  ['mpls-udp-joint', '0c000003 003e7140 45', 'no entry for label 49152'],
   ['mpls-gre', '00008847 0c000001 003e7140 45', 'no entry for label 49152'],
 ] as const)('reads a joint label in %s as %s', (encapsulation, packet, text) => {
   const carrying = { ...capabilities, encapsulations: ['mpls-udp', 'mpls-gre'] } as const

@@ -1,5 +1,6 @@
 import type { DataplaneCapabilities, DataplaneState, Encapsulation } from '@heddle/core'
 import { explain, type Explanation, type PacketInput } from '@heddle/forwarding'
+import { beginsWithJointLabel } from '@heddle/mpls'
 import { IpAddress } from '@heddle/wire'
 import { probePacket } from './probe-packet.js'
 
@@ -19,7 +20,7 @@ export interface ExplainRequest {
   readonly dport?: number
   /** 0–255, default 64. */
   readonly ttl?: number
-  /** Hex: what the outer headers leave, label stack or VXLAN header first; with `mpls-udp-joint` also without the joint label. */
+  /** Hex: what the outer headers leave, label stack or VXLAN header first; with `mpls-udp-joint` from the joint label on, or from behind it as `heddle trace` shows it. */
   readonly packet?: string
   /** Outer source address of `packet`, and needed with it. */
   readonly tunnelSource?: string
@@ -86,7 +87,14 @@ function fromUnderlay({ packet: hex = '', tunnelSource, encapsulation = 'mpls-ud
   const digits = hex.replaceAll(/[\s:]/g, '')
   if (!/^([0-9a-f]{2})+$/i.test(digits)) throw new ExplainError('explain.value', '--packet takes whole octets in hex')
   const packet = Uint8Array.from(digits.match(/../g) ?? [], (octet) => Number.parseInt(octet, 16))
-  return { from: 'underlay', encapsulation, source: address(tunnelSource, '--tunnel-source'), packet }
+  // Over MPLS in UDP a joint label is passed over; 'mpls-udp-joint' itself says that this was done.
+  const isWhole = encapsulation === 'mpls-udp-joint' && beginsWithJointLabel(packet, 0, packet.length)
+  return {
+    from: 'underlay',
+    encapsulation: isWhole ? 'mpls-udp' : encapsulation,
+    source: address(tunnelSource, '--tunnel-source'),
+    packet,
+  }
 }
 
 function address(text: string, option: string): IpAddress {

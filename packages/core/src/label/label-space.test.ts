@@ -94,6 +94,11 @@ describe('a label space', () => {
     expect(() => space.allocate('c')).toThrow(expect.objectContaining({ code: 'label.exhausted' }) as LabelError)
   })
 
+  it('refuses a range of the joint label alone', () => {
+    const space = () => new LabelSpace({ clock: new ManualClock(), first: 49_152, last: 49_152 })
+    expect(space).toThrow(expect.objectContaining({ code: 'label.range' }) as LabelError)
+  })
+
   it('never gives out a label early over any sequence of changes, as a list of releases tells', () => {
     const step = fc.oneof(
       fc.constant({ type: 'allocate' as const }),

@@ -73,6 +73,9 @@ export class LabelSpace {
     if (!Number.isInteger(this.first) || this.first < FIRST_LABEL || this.last > LAST_LABEL || this.last < this.first) {
       throw new LabelError('label.range', `${this.first}–${this.last} is not a range within ${FIRST_LABEL}–${LAST_LABEL}`)
     }
+    if (this.first === JOINT_LABEL && this.last === JOINT_LABEL) {
+      throw new LabelError('label.range', `${JOINT_LABEL} is the joint label, and there is no other in the range`)
+    }
   }
 
   get first(): number {
