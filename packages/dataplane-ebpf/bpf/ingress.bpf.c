@@ -42,6 +42,25 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 	return carry_out(skb, work, result, work->outer.family);
 }
 
+/*
+ * Has the kernel join no more behind joint labels where it has joined what the host is to send on, to another router: it cannot cut such a frame again, and drops
+ * it where the way out has to. Its GRO joins whatever the destination, with an IPv4 header without options and, but for what nobody sends, an IPv6 header alone.
+ */
+__noinline int count_joined_of_others(struct __sk_buff *skb)
+{
+	__u32 is_ipv6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	__u32 at = ETHERNET + (is_ipv6 ? IPV6_HEADER : IPV4_HEADER);
+	__u8 octets[UDP_HEADER + LABEL_ENTRY] ALIGNED;
+	__u8 protocol = 0;
+
+	if (!skb->gso_size || bpf_skb_load_bytes(skb, ETHERNET + (is_ipv6 ? 6 : 9), &protocol, 1) < 0 || protocol != PROTOCOL_UDP)
+		return 0;
+	if (bpf_skb_load_bytes(skb, at, octets, sizeof(octets)) < 0 || half_at(octets + 2) != MPLS_UDP_PORT || !joint_size(word_at(octets + UDP_HEADER)))
+		return 0;
+	count_drop(DROPPED_JOINED_LABELS);
+	return 0;
+}
+
 SEC("classifier")
 int ingress(struct __sk_buff *skb)
 {
@@ -54,8 +73,10 @@ int ingress(struct __sk_buff *skb)
 	if (!work)
 		return VERDICT_NEXT;
 	result = ingress_steps(skb, work);
-	if (result == NOT_OURS)
+	if (result == NOT_OURS) {
+		count_joined_of_others(skb);
 		return VERDICT_NEXT;
+	}
 	if (work->is_traced)
 		end_trace(result);
 	if (result == SENT) {

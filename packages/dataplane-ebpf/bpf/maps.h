@@ -94,7 +94,7 @@ struct {
 
 /*
  * Places behind all reasons, which count frames that GRO has joined, in VXLAN or behind joint labels, and the tunnel cannot carry that they would go on by
- * (label.h): the process then has it join no more.
+ * (label.h), nor the host where it sends them on (ingress.bpf.c): the process then has it join no more.
  */
 #define DROPPED_JOINED (MAX_REASONS - 1)
 #define DROPPED_JOINED_LABELS (MAX_REASONS - 2)

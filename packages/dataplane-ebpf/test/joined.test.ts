@@ -31,6 +31,8 @@ const [PORT, TUNNEL, ONWARD] = [1, 2, 3]
 const [SEGMENTS, SIZE] = [6, 1000]
 /** How often segments are sent that do not come as one frame: a machine that is held up for a tick lets go what it has. */
 const ATTEMPTS = 50
+/** A router to which the host sends on. */
+const BEHIND = { 4: IpAddress.parse('198.51.100.1'), 6: IpAddress.parse('2001:db8:5::1') } as const
 /** Octets before what TCP carries. */
 const HEADERS = { 4: 40, 6: 60 } as const
 
@@ -42,6 +44,8 @@ interface Stream {
   readonly count?: number
   /** Whether it is for the endpoint, or for who is behind the next tunnel. */
   readonly isHere: boolean
+  /** Whether it is for a router behind the host. */
+  readonly isBehind?: boolean
 }
 
 /** Segments in a row of a TCP stream. */
@@ -59,12 +63,12 @@ function segmentsOf({ family, count = SEGMENTS, isHere }: Stream): Uint8Array[] 
 
 /** As a router sends them. */
 function tunnelled(stream: Stream): Uint8Array[] {
-  const { outer, family, label, by = 'joint' } = stream
+  const { outer, family, label, by = 'joint', isBehind = false } = stream
   return segmentsOf(stream).map((segment) => {
     const joint = Uint8Array.of(0x0c, 0, 0, family === 4 ? 1 : 2, ...labelled([{ label }], segment))
     return writeOuter({
       source: PEERS[outer][0],
-      destination: LOCAL[outer],
+      destination: isBehind ? BEHIND[outer] : LOCAL[outer],
       protocol: 17,
       ttl: 64,
       trafficClass: 0,
@@ -272,6 +276,48 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`frames of a network de
           .poll(() => [take(), lost()], { timeout: 20_000 * PACE })
           .toEqual([isCut ? SEGMENTS : 0, [isCut ? vxlan : vxlan + 1, joint]])
       }
+    })
+  })
+
+  describe.each(FAMILIES)('sent on by the host, to another router, over IPv%i', (outer) => {
+    let behind: Capture
+    beforeAll(async () => {
+      const inside = (line: string): string => space.namespaces.in(SPACE, ...line.split(' '))
+      inside('ip link add out0 type veth peer name out1')
+      for (const link of ['out0', 'out1']) inside(`ip link set ${link} up`)
+      inside('ethtool -K out0 tso off gso off tx off')
+      inside('sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1')
+      inside(`ip route add ${IpPrefix.of(BEHIND[outer])} dev out0`)
+      inside(`ip neighbour add ${BEHIND[outer]} lladdr ${MAC.net} nud permanent dev out0`)
+      await open([])
+      behind = await Capture.open(space.namespaces.path(SPACE), 'out1')
+    })
+    afterAll(() => {
+      behind?.[Symbol.dispose]()
+      pod[Symbol.dispose]()
+      space.namespaces.in(SPACE, 'ip', 'link', 'delete', 'out0')
+    })
+
+    // The kernel dropped them, and nothing counted it: nothing that the router does is asked about them.
+    it.each(FAMILIES)('are lost, until joining has ended (IPv%i)', async (family) => {
+      vi.restoreAllMocks()
+      const { maps, mergers } = router.parts
+      maps.set('drops', DROPPED_JOINED_LABELS, new Uint8Array(maps.valueSize('drops')))
+      await mergers.joint.ensure()
+      const isMerging = (): boolean => / hd\w+joint: /.test(space.namespaces.in(SPACE, 'ip', '-o', 'link'))
+      expect(isMerging()).toBe(true)
+      const packets = tunnelled({ outer, family, label: LABELS.onward, isHere: false, isBehind: true })
+      const ends = (): boolean => {
+        net.sendAll(packets, MAC.router)
+        return !isMerging()
+      }
+      await expect.poll(ends, { timeout: 20_000 * PACE }).toBe(true)
+      expect(dropsOf(await router.counters(), 'encapsulation-unsupported')).toBe(0)
+      behind.take()
+      net.sendAll(packets, MAC.router)
+      let count = 0
+      const come = (): number => (count += behind.take().filter((packet) => packet.length > SIZE).length)
+      await expect.poll(come, { timeout: 20_000 * PACE }).toBe(SEGMENTS)
     })
   })
 })

@@ -36,7 +36,7 @@ const CASES: readonly Case[] = [
     isJoint: true,
     device: 'a VXLAN-GPE device',
     unasked: 'MPLS over UDP is not carried',
-    harm: 'some of them are sent on into another tunnel, for which the kernel could not cut them again',
+    harm: 'some of them are sent on into another tunnel, or by the host, for which the kernel could not cut them again',
     slot: 62,
   },
 ]

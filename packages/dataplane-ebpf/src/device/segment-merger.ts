@@ -35,7 +35,7 @@ export const BEHIND_JOINT_LABELS: MergedSegments = {
   end: 'joint',
   unasked: 'MPLS over UDP is not carried',
   lost: DROPPED_JOINED_LABELS,
-  harm: 'some of them are sent on into another tunnel, for which the kernel could not cut them again',
+  harm: 'some of them are sent on into another tunnel, or by the host, for which the kernel could not cut them again',
 }
 
 /** Where a device is. */
