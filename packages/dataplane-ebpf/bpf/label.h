@@ -106,24 +106,26 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 /*
  * Whether the kernel can cut the frame again behind the headers of the next hop; otherwise it would drop it. It goes by where the header before the packet was,
  * which no program can have it forget. Of what was joined in VXLAN that is the Ethernet header, and a label would put it before the tunnel's beginning. Of what
- * was joined behind a joint label it is nowhere: GRO of VXLAN-GPE tells no such place. (What a router on the same machine has sent in one piece has one, but looks
- * alike.) And where the outer header becomes one of the other family, the kernel takes TCP in the first one for that as well.
+ * was joined behind a joint label it is nowhere: GRO of VXLAN-GPE tells no such place. What a router on the same machine has sent in one piece has one, but looks
+ * alike: it goes on once nothing joins, but for GRE. And where the outer header becomes one of the other family, the kernel takes TCP in the first one for that
+ * as well.
  *
  * `family`: of what is inside, 0 when labels are
  */
 static __always_inline int may_go_on(struct __sk_buff *skb, const struct outer *outer, __u32 next_hop, __u32 family)
 {
+	struct config *config = configuration();
 	struct next_hop *hop;
 
-	if (!skb->gso_size)
+	if (!skb->gso_size || (outer->encapsulation != VXLAN && outer->encapsulation != MPLS_UDP_JOINT))
 		return 1;
+	hop = bpf_map_lookup_elem(&next_hops, &next_hop);
 	if (outer->encapsulation == MPLS_UDP_JOINT) {
+		if (hop && hop->encapsulation != MPLS_GRE && config && !(config->avoided & AVOID_JOINED))
+			return 1;
 		count_drop(DROPPED_JOINED_LABELS);
 		return 0;
 	}
-	if (outer->encapsulation != VXLAN)
-		return 1;
-	hop = bpf_map_lookup_elem(&next_hops, &next_hop);
 	if (!hop || (hop->encapsulation == VXLAN && (hop->family == outer->family || family != outer->family)))
 		return 1;
 	count_drop(DROPPED_JOINED);

@@ -39,8 +39,8 @@ const LOCK_PATIENCE = 1000
 const AVOIDED = { 'decap-l3': 1, 'redirect-peer': 2 } as const
 /** Likewise: what programs of netkit devices cannot do, of which some may be there from a dataplane before this one. */
 const AVOIDED_BY_NETKIT = 4
-/** What the program of XDP does without that may be there; see `device/transit.ts`. */
-const AVOIDED_BY_TRANSIT = 8
+/** What the program of XDP does without that may be there; see `device/transit.ts`. And what is not sent on; see `device/segment-merger.ts`. */
+const AVOIDED_BY_DEVICES = 8 | 16
 
 /**
  * Loads programs and maps, or takes over those that are pinned, and attaches the way in.
@@ -134,8 +134,8 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   })
   undo.push(() => liveness?.close(true))
   const mergers = {
-    vxlan: new SegmentMerger({ merged: IN_VXLAN, maps, netlink, netns, uplink: uplinkIndex, logger }),
-    joint: new SegmentMerger({ merged: BEHIND_JOINT_LABELS, maps, netlink, netns, uplink: uplinkIndex, logger }),
+    vxlan: new SegmentMerger({ merged: IN_VXLAN, maps, config: tables.config, netlink, netns, uplink: uplinkIndex, logger }),
+    joint: new SegmentMerger({ merged: BEHIND_JOINT_LABELS, maps, config: tables.config, netlink, netns, uplink: uplinkIndex, logger }),
   }
   const wanted = {
     vxlan: choice.mergesVxlan && maps.entries('vnis').next().done !== true,
@@ -219,7 +219,7 @@ function configure(
       'avoided',
       choice.avoided.reduce(
         (mask, name) => mask | AVOIDED[name],
-        (config.get('avoided') & (AVOIDED_BY_NETKIT | AVOIDED_BY_TRANSIT)) | (choice.devices === 'netkit' ? AVOIDED_BY_NETKIT : 0),
+        (config.get('avoided') & (AVOIDED_BY_NETKIT | AVOIDED_BY_DEVICES)) | (choice.devices === 'netkit' ? AVOIDED_BY_NETKIT : 0),
       ),
     )
     .set(

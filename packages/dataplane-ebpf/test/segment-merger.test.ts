@@ -3,6 +3,7 @@ import { LinuxError, type Netlink } from '@heddle/linux'
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from 'vitest'
 import { BEHIND_JOINT_LABELS, IN_VXLAN, SegmentMerger, type MergedSegments } from '../src/device/segment-merger.js'
 import { native, type Native } from '../src/native/load.js'
+import type { ConfigView } from '../src/tables/config.js'
 import type { KernelMaps } from '../src/tables/kernel-maps.js'
 import { missingNative, titled } from './support/requirements.js'
 
@@ -18,6 +19,8 @@ interface Case {
   readonly slot: number
 }
 
+/** Bits that are not the merger's. */
+const OTHERS = 0b01111
 const CASES: readonly Case[] = [
   {
     merged: IN_VXLAN,
@@ -49,9 +52,11 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
   let warn: MockInstance<Logger['warn']>
   let merger: SegmentMerger
   let lost: number
+  let avoided: number
   let link: () => Promise<{ up: boolean }>
   beforeEach(() => {
     lost = 0
+    avoided = OTHERS
     link = async () => ({ up: true })
     ensure = vi.spyOn(native(), 'mergerEnsure').mockResolvedValue()
     remove = vi.spyOn(native(), 'mergerRemove').mockResolvedValue()
@@ -60,13 +65,18 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
     warn = logger.warn
     const maps = { get: (_: string, at: number) => Uint8Array.of(at), sums: ([at]: Uint8Array) => [at === slot ? lost : 0] }
     const links = { get: (asked: string) => (asked === name ? link() : Promise.reject(new TypeError(asked))) }
-    const shared = { maps: maps as unknown as KernelMaps, netlink: { links } as unknown as Netlink }
+    const config = { get: () => avoided, set: (_: string, value: number) => (avoided = value) } as unknown as ConfigView
+    const shared = { maps: maps as unknown as KernelMaps, config, netlink: { links } as unknown as Netlink }
     merger = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, logger })
   })
   afterEach(() => {
     vi.restoreAllMocks()
   })
-  const told = (): unknown => [merger.isMerging, merger.because]
+  const told = (): unknown => {
+    // What programs are told is never another thing.
+    expect(avoided).toBe(merger.isMerging && isJoint ? OTHERS | 16 : OTHERS)
+    return [merger.isMerging, merger.because]
+  }
 
   it('tells why it does so, or does not yet', async () => {
     expect(told()).toEqual([false, unasked])

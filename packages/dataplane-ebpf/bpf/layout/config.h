@@ -44,8 +44,11 @@ enum drop_reason {
 /* Slots of ENCAPSULATIONS. */
 enum encapsulation { MPLS_UDP, MPLS_GRE, MPLS, VXLAN, MPLS_UDP_JOINT };
 
-/* Bits of `avoided`; the third one between endpoints alone, the last one on the way from tunnel to tunnel. */
-enum avoided { AVOID_DECAP_L3 = 1, AVOID_REDIRECT_PEER = 2, AVOID_LOCAL_REDIRECT_PEER = 4, AVOID_XDP_TX = 8 };
+/*
+ * Bits of `avoided`; the third one between endpoints alone, the fourth on the way from tunnel to tunnel, the last one while the kernel joins what comes behind
+ * joint labels, which is not to be sent on then.
+ */
+enum avoided { AVOID_DECAP_L3 = 1, AVOID_REDIRECT_PEER = 2, AVOID_LOCAL_REDIRECT_PEER = 4, AVOID_XDP_TX = 8, AVOID_JOINED = 16 };
 
 /* Bits of `observes`: a port is mirrored; there are traces. */
 enum observed { OBSERVES_PORTS = 1, OBSERVES_TRACES = 2 };

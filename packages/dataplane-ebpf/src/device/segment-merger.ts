@@ -2,6 +2,7 @@ import type { Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
 import { DROPPED_JOINED, DROPPED_JOINED_LABELS } from '../layout/structs/config.js'
 import { callAsync } from '../native/call.js'
+import type { ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
 import { takeAway } from './take-away.js'
 
@@ -18,6 +19,8 @@ export interface MergedSegments {
   readonly lost: number
   /** What loses them. */
   readonly harm: string
+  /** Bit of `avoided` by which programs know that what looks merged may be so; see `bpf/layout/config.h`. 0: they can tell. */
+  readonly avoided: number
 }
 
 export const IN_VXLAN: MergedSegments = {
@@ -27,6 +30,7 @@ export const IN_VXLAN: MergedSegments = {
   unasked: 'no VNI was programmed yet',
   lost: DROPPED_JOINED,
   harm: 'a VRF sends some of them on by labels, which the kernel could not cut again',
+  avoided: 0,
 }
 
 export const BEHIND_JOINT_LABELS: MergedSegments = {
@@ -36,6 +40,7 @@ export const BEHIND_JOINT_LABELS: MergedSegments = {
   unasked: 'MPLS over UDP is not carried',
   lost: DROPPED_JOINED_LABELS,
   harm: 'some of them are sent on into another tunnel, or by the host, for which the kernel could not cut them again',
+  avoided: 16,
 }
 
 /** Where a device is. */
@@ -48,6 +53,7 @@ interface Place {
 export interface SegmentMergerOptions extends Place {
   readonly merged: MergedSegments
   readonly maps: KernelMaps
+  readonly config: ConfigView
   /** Of the router's namespace. */
   readonly netlink: Netlink
   readonly logger: Logger
@@ -92,11 +98,13 @@ export class SegmentMerger {
     if (this.#hasDoneHarm) return this.#end()
     const { netns, merged } = this.#options
     this.#isAsked = true
+    this.#tellPrograms(true)
     try {
       await callAsync((native) => native.mergerEnsure(netns, this.#name, merged.end === 'joint'))
       this.#reason = ''
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
+      this.#tellPrograms(false)
       this.#reason = error.message
       this.#warn('are not merged')
     }
@@ -106,12 +114,14 @@ export class SegmentMerger {
   async look(): Promise<void> {
     if (this.#hasDoneHarm) return this.#end()
     if (!this.isMerging || (await this.#isUp())) return
+    this.#tellPrograms(false)
     this.#reason = GONE
     this.#warn('are merged no more')
   }
 
   async remove(): Promise<void> {
     await removeMerger(this.#options.merged, this.#options)
+    this.#tellPrograms(false)
     this.#reason = this.#options.merged.unasked
   }
 
@@ -119,10 +129,18 @@ export class SegmentMerger {
   async #end(): Promise<void> {
     const { netns, merged } = this.#options
     await takeAway((native) => native.mergersRemove(netns, BEGINNING, merged.end))
+    this.#tellPrograms(false)
     this.#isAsked = false
     if (this.#reason === merged.harm) return
     this.#reason = merged.harm
     this.#warn('are merged no more')
+  }
+
+  /** That frames which look merged may be so: before there are any, and until there are none. */
+  #tellPrograms(mayBe: boolean): void {
+    const { config, merged } = this.#options
+    const others = config.get('avoided') & ~merged.avoided
+    config.set('avoided', mayBe ? others | merged.avoided : others)
   }
 
   async #isUp(): Promise<boolean> {
