@@ -7,11 +7,7 @@
 
 #include "neighbour.h"
 
-/* Ticks of the kernel's clock, of 1 to 10 milliseconds each, which programs read without a call. */
-#define BELIEVED_TICKS 3
-
 struct gateway {
-	/* In ticks. */
 	__u64 believed_until;
 	/* Its family is 0 while the kernel's routes do not tell: they are looked up for each packet then. */
 	struct bpf_redir_neigh next;
@@ -47,11 +43,11 @@ __noinline int ask_gateway(struct __sk_buff *skb, struct gateway *gateway, const
 static __always_inline int redirect_by(struct __sk_buff *skb, __u32 uplink, struct gateway *gateway, const struct next_hop *hop,
 					__u32 outer_class)
 {
-	__u64 now = bpf_jiffies64();
+	__u64 now = bpf_ktime_get_coarse_ns();
 	__u32 traffic_class = outer_class & DSCP;
 
 	if (now >= gateway->believed_until || gateway->traffic_class != traffic_class) {
-		gateway->believed_until = now + BELIEVED_TICKS;
+		gateway->believed_until = now + BELIEVED;
 		gateway->traffic_class = traffic_class;
 		ask_gateway(skb, gateway, hop);
 	}

@@ -152,11 +152,20 @@ static __always_inline int is_same(const void *one, const void *other, __u32 siz
 	return !differs;
 }
 
-/* Writes a plain IPv4 packet's TTL, which was another, into its header, and the checksum (RFC 1624, equation 3). */
-static __always_inline void put_plain_ttl(__u8 *ip, __u32 before, __u32 ttl)
+/* Writes the TTL, which was another, into the header of a plain packet. */
+static __always_inline int write_plain_ttl(struct __sk_buff *skb, __u32 at, __u32 family, __u32 before, __u32 ttl)
 {
+	__u8 octet = ttl, *ip;
+
+	if (family == 6)
+		return bpf_skb_store_bytes(skb, at + 7, &octet, 1, BPF_F_RECOMPUTE_CSUM);
+	ip = octets_at(skb, at, IPV4_HEADER);
+	if (!ip)
+		return -1;
+	/* RFC 1624, equation 3. */
 	put_half(ip + 10, ~folded((~half_at(ip + 10) & 0xffff) + (~(before << 8) & 0xffff) + (ttl << 8)));
 	ip[8] = ttl;
+	return 0;
 }
 
 /* Slot of an object; NONE when it has none. */

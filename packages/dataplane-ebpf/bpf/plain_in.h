@@ -146,20 +146,6 @@ static __always_inline int read_tunnelled(struct __sk_buff *skb, struct tunnelle
 	return size && read_plain(skb, plain, (at + size) & 0x7f, family);
 }
 
-/* Writes the TTL, which was another, into the header of a plain packet. */
-static __always_inline int write_plain_ttl(struct __sk_buff *skb, __u32 at, __u32 family, __u32 before, __u32 ttl)
-{
-	__u8 octet = ttl, *ip;
-
-	if (family == 6)
-		return bpf_skb_store_bytes(skb, at + 7, &octet, 1, BPF_F_RECOMPUTE_CSUM);
-	ip = octets_at(skb, at, IPV4_HEADER);
-	if (!ip)
-		return -1;
-	put_plain_ttl(ip, before, ttl);
-	return 0;
-}
-
 static __always_inline int deliver_plain(struct __sk_buff *skb, const struct config *config, const struct way_in *way,
 					 const struct plain *plain, const struct tunnelled *tunnelled)
 {

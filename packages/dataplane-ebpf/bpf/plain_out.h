@@ -8,9 +8,6 @@
 #include "plain.h"
 #include "rate.h"
 
-/* Octets of an IP header of either family through its TTL and the checksum over that. */
-#define THROUGH_TTL 12
-
 /* What was decided about a flow, its epoch being that of the tables it was decided by. */
 struct way_out {
 	struct plain_key key;
@@ -27,7 +24,7 @@ struct way_out {
 	/* The port, if it has a limit of what it sends; NONE. */
 	__u32 limited;
 	struct gateway gateway;
-	/* Whose headers are those of the last packet, with the beginning of that behind them. */
+	/* Whose headers are those of the last packet. */
 	struct next_hop hop;
 };
 
@@ -38,33 +35,18 @@ struct {
 	__type(value, struct way_out);
 } ways_out SEC(".maps");
 
-/* The beginning of a plain packet's header, with a TTL that is lower by one. */
-static __always_inline void copy_lowered(__u8 *to, const __u8 *ip, __u32 family, __u32 ttl)
-{
-	copy_words(to, ip, THROUGH_TTL);
-	if (family == 6)
-		to[7] = ttl - 1;
-	else
-		put_plain_ttl(to, ttl, ttl - 1);
-}
-
 static __always_inline int send_plain(struct __sk_buff *skb, const struct config *config, struct way_out *way, const struct plain *plain,
 				      __u32 family)
 {
 	struct next_hop *hop = &way->hop;
-	__u8 *ip = octets_at(skb, ETHERNET, THROUGH_TTL), ether_type[2] ALIGNED;
-	__u32 size = hop->size;
+	__u8 ether_type[2] ALIGNED;
 	struct fill fill = {};
 
-	if (!ip || size > MAX_HEADERS - THROUGH_TTL)
-		return -1;
 	fill_from_packet(&fill, hop, plain->ttl, plain->traffic_class, way->hash, family, plain->length);
 	complete_headers(hop->headers, hop, &fill);
-	/* One write for both: where a program writes into frames by itself, the kernel looks at each one for whether that may be, before the program begins. */
-	copy_lowered(hop->headers + size, ip, family, plain->ttl);
-	if (make_room(skb, hop, family) < 0)
+	if (write_plain_ttl(skb, ETHERNET, family, plain->ttl, plain->ttl - 1) < 0 || make_room(skb, hop, family) < 0)
 		return -1;
-	if (bpf_skb_store_bytes(skb, ETHERNET, hop->headers, COUNT_WITHIN(size + THROUGH_TTL, MAX_HEADERS), BPF_F_RECOMPUTE_CSUM) < 0)
+	if (bpf_skb_store_bytes(skb, ETHERNET, hop->headers, COUNT_WITHIN(hop->size, MAX_HEADERS), BPF_F_RECOMPUTE_CSUM) < 0)
 		return -1;
 	if (hop->family != family) {
 		put_half(ether_type, hop->family == 4 ? ETH_P_IP : ETH_P_IPV6);
