@@ -31,6 +31,8 @@ const [PORT, TUNNEL, ONWARD] = [1, 2, 3]
 const [SEGMENTS, SIZE] = [6, 1000]
 /** How often segments are sent that do not come as one frame: a machine that is held up for a tick lets go what it has. */
 const ATTEMPTS = 50
+/** A port that no table has. */
+const NOBODY = 999
 /** A router to which the host sends on. */
 const BEHIND = { 4: IpAddress.parse('198.51.100.1'), 6: IpAddress.parse('2001:db8:5::1') } as const
 /** Octets before what TCP carries. */
@@ -303,6 +305,8 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`frames of a network de
       vi.restoreAllMocks()
       const { maps, mergers } = router.parts
       maps.set('drops', DROPPED_JOINED_LABELS, new Uint8Array(maps.valueSize('drops')))
+      // Behind it a look at the harm of before is over, which would have the device taken away again.
+      await router.detachPort(NOBODY)
       await mergers.joint.ensure()
       const isMerging = (): boolean => / hd\w+joint: /.test(space.namespaces.in(SPACE, 'ip', '-o', 'link'))
       expect(isMerging()).toBe(true)
