@@ -117,7 +117,7 @@ export const joins: Part = {
   id: 'joins',
   title: 'Ways to join segments behind a label',
   about: `GRO has nothing for what is behind a label. What joining would be worth where a network cuts, by programs as bare as the minimal one: as "TCP from pod to pod",
-underlay "wire". A study by programs of its own; the joint label is what Heddle has of it (docs/adr/0025), and docs/adr/0023 says why.
+underlay "wire". A study by programs of its own; the joint label is what Heddle has of it (docs/adr/0025), and docs/adr/0023 says why.`,
   async run(context) {
     const contenders: Contender[] = []
     try {
