@@ -92,10 +92,10 @@ static __always_inline int read_encapsulation(struct xdp_md *xdp, const struct c
 		return 0;
 	port = half_at(header + 2);
 	outer->at = at + UDP_HEADER;
+	if (port != VXLAN_PORT && port != MPLS_UDP_PORT && port != MPLS_UDP_LEGACY_PORT)
+		return 0;
 	outer->encapsulation = port == VXLAN_PORT ? VXLAN : MPLS_UDP;
-	if (port == VXLAN_PORT)
-		return config->encapsulations >> VXLAN & 1;
-	return port == MPLS_UDP_PORT || port == MPLS_UDP_LEGACY_PORT;
+	return config->encapsulations >> outer->encapsulation & 1;
 }
 
 /* Step label: one label that is swapped, or that a VRF looks behind. */

@@ -63,46 +63,6 @@ static __always_inline __u32 joint_ttl_behind(struct __sk_buff *skb, __u32 at, _
 	return joint_ttl(octets[LABEL_ENTRY] >> 4);
 }
 
-/* Sends on a packet whose top label, `word`, was popped: the labels of the next hop take its place. */
-__noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_hop, __u32 word, __u32 ttl)
-{
-	struct config *config = configuration();
-	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
-	__u32 is_bottom = word >> 8 & 1, length, mtu, segment, hash;
-	struct fill fill = {};
-	__u8 exposed = 0;
-
-	if (!config || !outer)
-		return REASON_NO_NEXT_HOP;
-	if (hop && hop->action == ACTION_DISCARD)
-		return hop->target < MAX_REASONS ? hop->target : REASON_DISCARD;
-	if (!hop || hop->action != ACTION_TUNNEL)
-		return REASON_NO_NEXT_HOP;
-	COUNT(next_hop_counters, next_hop, outer->end - outer->at);
-	if (!(config->encapsulations >> hop->encapsulation & 1) || hop->encapsulation == VXLAN)
-		return REASON_ENCAPSULATION_UNSUPPORTED;
-	if (is_bottom && !hop->label_count)
-		return REASON_LABEL_STACK;
-	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
-	length = outer->end - outer->at;
-	segment = skb->gso_size ? skb->gso_size + IPV4_HEADER * 2 : length;
-	if (segment + hop->size > mtu)
-		return REASON_MTU_EXCEEDED;
-	/* A label stack has no ECN field: that of the outer header goes on in the next one, or is lost with the packet (RFC 6040 §4.2). */
-	if ((outer->traffic_class & CE) == CE && !hop->normal_ecn)
-		return REASON_CONGESTION;
-	hash = labelled_hash(skb, outer->at, outer->end, is_bottom, word >> 12);
-	/* A label that comes to the top never has a higher TTL than the one that hid it (RFC 3443 §3.1). */
-	if (!hop->label_count && bpf_skb_load_bytes(skb, outer->at + 3, &exposed, 1) == 0 && ttl - 1 < exposed) {
-		exposed = ttl - 1;
-		bpf_skb_store_bytes(skb, outer->at + 3, &exposed, 1, BPF_F_RECOMPUTE_CSUM);
-	}
-	fill_from_label(&fill, hop, word, ttl, outer->traffic_class, hash, length);
-	if (hop->encapsulation == MPLS_UDP_JOINT)
-		fill.joint_ttl = joint_ttl_behind(skb, outer->at, outer->end, is_bottom, hop->label_count);
-	return send(skb, hop, outer->at, outer->family, &fill);
-}
-
 /*
  * Whether the kernel can cut the frame again behind the headers of the next hop; otherwise it would drop it. It goes by where the header before the packet was,
  * which no program can have it forget. Of what was joined in VXLAN that is the Ethernet header, and a label would put it before the tunnel's beginning. Of what
@@ -132,6 +92,48 @@ static __always_inline int may_go_on(struct __sk_buff *skb, const struct outer *
 	return 0;
 }
 
+/* Sends on a packet whose top label, `word`, was popped: the labels of the next hop take its place. */
+__noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_hop, __u32 word, __u32 ttl)
+{
+	struct config *config = configuration();
+	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+	__u32 is_bottom = word >> 8 & 1, length, mtu, segment, hash;
+	struct fill fill = {};
+	__u8 exposed = 0;
+
+	if (!config || !outer)
+		return REASON_NO_NEXT_HOP;
+	if (hop && hop->action == ACTION_DISCARD)
+		return hop->target < MAX_REASONS ? hop->target : REASON_DISCARD;
+	if (!hop || hop->action != ACTION_TUNNEL)
+		return REASON_NO_NEXT_HOP;
+	COUNT(next_hop_counters, next_hop, outer->end - outer->at);
+	if (!(config->encapsulations >> hop->encapsulation & 1) || hop->encapsulation == VXLAN)
+		return REASON_ENCAPSULATION_UNSUPPORTED;
+	if (is_bottom && !hop->label_count)
+		return REASON_LABEL_STACK;
+	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
+	length = outer->end - outer->at;
+	segment = skb->gso_size ? skb->gso_size + IPV4_HEADER * 2 : length;
+	if (segment + hop->size > mtu)
+		return REASON_MTU_EXCEEDED;
+	/* A label stack has no ECN field: that of the outer header goes on in the next one, or is lost with the packet (RFC 6040 §4.2). */
+	if ((outer->traffic_class & CE) == CE && !hop->normal_ecn)
+		return REASON_CONGESTION;
+	if (!may_go_on(skb, outer, next_hop, 0))
+		return REASON_ENCAPSULATION_UNSUPPORTED;
+	hash = labelled_hash(skb, outer->at, outer->end, is_bottom, word >> 12);
+	/* A label that comes to the top never has a higher TTL than the one that hid it (RFC 3443 §3.1). */
+	if (!hop->label_count && bpf_skb_load_bytes(skb, outer->at + 3, &exposed, 1) == 0 && ttl - 1 < exposed) {
+		exposed = ttl - 1;
+		bpf_skb_store_bytes(skb, outer->at + 3, &exposed, 1, BPF_F_RECOMPUTE_CSUM);
+	}
+	fill_from_label(&fill, hop, word, ttl, outer->traffic_class, hash, length);
+	if (hop->encapsulation == MPLS_UDP_JOINT)
+		fill.joint_ttl = joint_ttl_behind(skb, outer->at, outer->end, is_bottom, hop->label_count);
+	return send(skb, hop, outer->at, outer->family, &fill);
+}
+
 /* A reason to drop what the labels carry. */
 static __always_inline int refuse(const struct work *work, int reason)
 {
@@ -149,10 +151,7 @@ static __always_inline int swap(struct __sk_buff *skb, struct work *work, __u32 
 	if (work->is_traced)
 		note_next_hop(NONE, popped->target);
 	work->way = TO_TUNNEL;
-	if (may_go_on(skb, &work->outer, popped->target, 0))
-		result = transit(skb, &work->outer, popped->target, word, popped->ttl);
-	else
-		result = REASON_ENCAPSULATION_UNSUPPORTED;
+	result = transit(skb, &work->outer, popped->target, word, popped->ttl);
 	if (work->is_traced)
 		note_tunnel(popped->target, result, octets);
 	return result;

@@ -60,9 +60,11 @@ static __always_inline int parse_udp(struct __sk_buff *skb, const struct config 
 	port = half_at(header + 2);
 	if (port == MPLS_UDP_PORT || port == MPLS_UDP_LEGACY_PORT)
 		outer->encapsulation = MPLS_UDP;
-	else if (port == VXLAN_PORT && (config->encapsulations >> VXLAN & 1))
+	else if (port == VXLAN_PORT)
 		outer->encapsulation = VXLAN;
 	else
+		return NOT_OURS;
+	if (!(config->encapsulations >> outer->encapsulation & 1))
 		return NOT_OURS;
 	length = half_at(header + 4);
 	if (!skb->gso_size) {

@@ -226,6 +226,8 @@ function configure(
       'encapsulations',
       encapsulations.reduce((mask, encapsulation) => mask | (1 << ENCAPSULATIONS.indexOf(encapsulation)), 0),
     )
+  // Programs that a dataplane before this one has left go on meanwhile, and know flows by how that one was configured.
+  maps.forgetDecisions()
 }
 
 function translated(cause: unknown, { uplink }: EbpfRouterOptions): unknown {
