@@ -2,7 +2,7 @@ import { DROP_REASONS, dropReasonIndex, type DataplaneState, type DeviceFacts, t
 import type { IpAddress } from '@heddle/wire'
 import { check, checkEqual, ConformanceError, printed } from './conformance-error.js'
 import type { Harness, Output, SentPacket, UnderlayInput } from './harness.js'
-import type { Beliefs } from './oracle/beliefs.js'
+import { MAX_BELIEFS, type Beliefs } from './oracle/beliefs.js'
 import type { Outcome, Result } from './oracle/outcome.js'
 import { EMPTY, transition, type Tables } from './tables.js'
 
@@ -28,6 +28,8 @@ export class Lab {
     readonly harness: Harness,
     /** Tables that each property tries. */
     readonly runs = 40,
+    /** Most beliefs that are followed before the dataplane is made to forget; no fewer than 1. */
+    readonly maxBeliefs = MAX_BELIEFS,
   ) {}
 
   /** First underlay address of the dataplane's first family. */

@@ -1,6 +1,6 @@
 import { DATAPLANE_FEATURES } from '@heddle/core'
 import { conformanceCases, Lab, testDataplane, type TestContext } from '@heddle/dataplane-conformance'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { memoryHarness } from './memory-harness.js'
 
 const runs = process.env['HEDDLE_DEPTH'] === 'full' ? 4000 : 400
@@ -25,5 +25,26 @@ describe('dataplane conformance: memory, by a clock, with traces', () => {
     } finally {
       await harness.close()
     }
+  })
+})
+
+describe('dataplane conformance: memory, made to forget what is not certain', () => {
+  const judged = conformanceCases.filter(({ name }) => /^property: .* the oracle allows/.test(name))
+
+  it('agrees with the oracle, before and after', { timeout: runs * 1000 }, async () => {
+    expect(judged).toHaveLength(3)
+    let forgotten = 0
+    for (const one of judged) {
+      const harness = await memoryHarness(timed)()
+      const apply = vi.spyOn(harness.dataplane, 'apply')
+      try {
+        await one.run(new Lab(harness, runs / 2, 1))
+      } finally {
+        await harness.close()
+      }
+      // Tables that are drawn have VRFs: only those that make it forget have none.
+      forgotten += apply.mock.calls.filter(([{ vrfs }]) => vrfs.set.length === 0).length
+    }
+    expect(forgotten).toBeGreaterThan(0)
   })
 })

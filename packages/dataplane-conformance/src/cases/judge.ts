@@ -7,12 +7,6 @@ import type { Outcome } from '../oracle/outcome.js'
 import { EMPTY, type Tables } from '../tables.js'
 import { sendInput } from './surroundings.js'
 
-/**
- * Most beliefs that are followed. They are few, since packets that come out tell which was true; none may be left out of more, since it may be the true
- * one. Of each, every way of a packet is followed, which are thousands where lookups lead in circles through pools.
- */
-const MAX_BELIEFS = 16
-
 /** Has the oracle judge what becomes of packets, with everything that was there before them. */
 export class Judge {
   readonly #lab: Lab
@@ -28,7 +22,7 @@ export class Judge {
   /** Makes `tables` what is programmed. The dataplane is made to forget what is not known, or is too much. */
   async program(tables: Tables): Promise<void> {
     const { dataplane, underlayMtu } = this.#lab.harness
-    if (this.#beliefs.length === 0 || this.#beliefs.length > MAX_BELIEFS) {
+    if (this.#beliefs.length === 0 || this.#beliefs.length > this.#lab.maxBeliefs) {
       await this.#lab.program(EMPTY)
       // It still knows which backends clients came to. The oracle does not, and so allows any.
       this.#beliefs = [new Memory()]
@@ -44,7 +38,7 @@ export class Judge {
 
   /** @throws ConformanceError when the oracle does not allow what becomes of the packet */
   async send(input: PacketInput): Promise<void> {
-    if (this.#beliefs.length > MAX_BELIEFS) await this.program(this.#tables)
+    if (this.#beliefs.length > this.#lab.maxBeliefs) await this.program(this.#tables)
     const before = this.#beliefs
     // Should the packet fail, those of smaller examples begin anew.
     this.#beliefs = []

@@ -9,6 +9,12 @@ import type { Outcome } from './outcome.js'
 export type Beliefs = readonly Memory[]
 
 /**
+ * Most beliefs that are followed. They are few, since packets that come out tell which was true; none may be left out of more, since it may be the true
+ * one. Of each, every way of a packet is followed, which are thousands where lookups lead in circles through pools.
+ */
+export const MAX_BELIEFS = 16
+
+/**
  * What may be remembered after a packet.
  *
  * @param outcomesOf what may become of it, given what was remembered before
