@@ -198,6 +198,19 @@ it.each([
   expect(udpChecksumHolds(sent, 40, sent.length - 40, pseudoHeaderSum(local, remote, 17, sent.length - 40))).toBe(true)
 })
 
+// What came to the top was taken to be a label, whatever was left: an octet behind the packet was made a TTL.
+it.each([0, 1, 2, 3])('a label that is taken away above %i octets leaves what is behind the packet alone', (left) => {
+  const engine = engineWith({ ...toUdp, labels: [] })
+  const swap = { label: 100, action: { type: 'swap', nextHop: 3 }, sources: 1 } as const
+  engine.apply({ ...tables({ ...toUdp, labels: [] }), generation: 2, labels: { set: [swap], remove: [] } })
+  const buffer = new Uint8Array(HEADROOM + 12).fill(0xa5)
+  buffer.set(octets('00 06 40 09'), HEADROOM)
+  const out = new PacketOut()
+  expect(engine.fromUnderlay('mpls-udp', REMOTE, buffer, HEADROOM, 4 + left, out)).toBe(SEND)
+  expect(out.length).toBe(left)
+  expect([...buffer.subarray(HEADROOM + 4)]).toEqual(Array(8).fill(0xa5))
+})
+
 it('reads joint labels where it carries MPLS over UDP, whether or not it sends them, in datagrams and in whole packets', () => {
   const packet = Uint8Array.from([0x0c, 0, 0, 1, 0x00, 0x06, 0x41, 0x40, ...probe('10.0.0.1')])
   const outer = octets('45 00 00 00 00 00 40 00 40 11 00 00 c0 00 02 02 c0 00 02 01 c0 00 19 eb 00 00 00 00')

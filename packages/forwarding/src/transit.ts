@@ -68,9 +68,9 @@ export function transit(context: Context, nextHopId: number, word: number, ttl: 
   return out.verdict
 }
 
-/** A label that comes to the top never has a higher TTL than the one that hid it (RFC 3443 §3.1). */
-function propagateTtl({ bytes, offset }: Packet, ttl: number): void {
-  if (ttl < bytes[offset + 3]) bytes[offset + 3] = ttl
+/** A label that comes to the top never has a higher TTL than the one that hid it (RFC 3443 §3.1). There may be none: nobody has looked below. */
+function propagateTtl({ bytes, offset, length }: Packet, ttl: number): void {
+  if (length >= LABEL_STACK_ENTRY_SIZE && ttl < bytes[offset + 3]) bytes[offset + 3] = ttl
 }
 
 /** Entropy of a labelled packet: the flow of what its labels carry, so that it keeps one path; of a deeper stack than is made here, its top label. */
