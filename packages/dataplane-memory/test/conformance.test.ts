@@ -32,7 +32,7 @@ describe('dataplane conformance: memory, made to forget what is not certain', ()
   const judged = conformanceCases.filter(({ name }) => /^property: .* the oracle allows/.test(name))
 
   it('agrees with the oracle, before and after', { timeout: runs * 1000 }, async () => {
-    expect(judged).toHaveLength(3)
+    expect(judged).toHaveLength(4)
     let forgotten = 0
     for (const one of judged) {
       const harness = await memoryHarness(timed)()

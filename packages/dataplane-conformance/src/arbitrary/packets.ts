@@ -1,7 +1,17 @@
 import type { IpAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import { onTheWire, type UnderlayInput, type WireEncapsulation } from '../harness.js'
-import { greBefore, labelled, mssOption, testPacket, testSegment, vxlanBefore, type TestPacket, type TestSegment } from '../packets.js'
+import {
+  greBefore,
+  labelled,
+  mssOption,
+  testPacket,
+  testSegment,
+  vxlanBefore,
+  type TestLabel,
+  type TestPacket,
+  type TestSegment,
+} from '../packets.js'
 import { partOf, testIcmp } from '../packets-of-flows.js'
 import { POOL_ADDRESSES } from './pools.js'
 import { SERVICE_PORT, VIRTUAL_ADDRESSES } from './services.js'
@@ -107,7 +117,11 @@ export function arbitraryInput(around: Surroundings): fc.Arbitrary<PacketInput> 
 /** Most octets behind the outer headers of a packet, that of UDP among them, which an underlay of 1,500 octets carries over IPv6: a larger one never arrives. */
 const MOST_BEHIND_OUTER = 1500 - 40 - 8
 
-function arbitraryUnderlayInput({ encapsulations, underlays, trafficClasses = [0] }: Surroundings): fc.Arbitrary<PacketInput> {
+/** @param mpls what is behind the headers of tunnels for labels, but for a joint label */
+export function arbitraryUnderlayInput(
+  { encapsulations, underlays, trafficClasses = [0] }: Surroundings,
+  mpls: fc.Arbitrary<Uint8Array> = arbitraryMpls(),
+): fc.Arbitrary<PacketInput> {
   const sources: readonly IpAddress[] = underlays.flatMap(({ peers }) => peers.slice(0, 3))
   return fc
     .record({
@@ -116,13 +130,13 @@ function arbitraryUnderlayInput({ encapsulations, underlays, trafficClasses = [0
       trafficClass: fc.constantFrom(...trafficClasses),
     })
     .chain(({ encapsulation, source, trafficClass }) =>
-      arbitraryTunnelled(encapsulation)
+      arbitraryTunnelled(encapsulation, mpls)
         .filter(({ length }) => length <= MOST_BEHIND_OUTER)
         .map((packet): PacketInput => ({ from: 'underlay', encapsulation, source, packet, trafficClass })),
     )
 }
 
-function arbitraryTunnelled(encapsulation: WireEncapsulation): fc.Arbitrary<Uint8Array> {
+function arbitraryTunnelled(encapsulation: WireEncapsulation, mpls: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> {
   if (encapsulation === 'vxlan') {
     return fc
       .tuple(
@@ -132,13 +146,16 @@ function arbitraryTunnelled(encapsulation: WireEncapsulation): fc.Arbitrary<Uint
       )
       .map(([vni, mac, packet]) => vxlanBefore(vni, mac, MACS[0], packet))
   }
-  const stack = fc.tuple(arbitraryStack(), arbitraryPacket()).map(([labels, packet]) => labelled(labels, packet))
-  const mpls = fc.oneof({ weight: 15, arbitrary: stack }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 24, size: 'max' }) })
   if (encapsulation === 'mpls-udp') return fc.tuple(arbitraryJoint(), mpls).map(([joint, bytes]) => Uint8Array.from([...joint, ...bytes]))
   if (encapsulation !== 'mpls-gre') return mpls
   const gre = fc.record({ checksum: fc.boolean() }, { requiredKeys: [] })
   const options = fc.oneof(gre, fc.record({ key: fc.nat(0xffff) }), fc.record({ sequence: fc.nat(0xffff), checksum: fc.boolean() }))
   return fc.tuple(mpls, options).map(([bytes, header]) => greBefore(bytes, header))
+}
+
+function arbitraryMpls(): fc.Arbitrary<Uint8Array> {
+  const stack = fc.tuple(arbitraryStack(), arbitraryPacket()).map(([labels, packet]) => labelled(labels, packet))
+  return fc.oneof({ weight: 15, arbitrary: stack }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 24, size: 'max' }) })
 }
 
 /** What may stand before a stack in MPLS over UDP: mostly nothing or a joint label, at times two, or what is nearly one. */
@@ -152,12 +169,15 @@ function arbitraryJoint(): fc.Arbitrary<readonly number[]> {
   )
 }
 
-function arbitraryStack(): fc.Arbitrary<{ label: number; ttl: number; trafficClass: number }[]> {
-  const entry = (labels: readonly number[]): fc.Arbitrary<{ label: number; ttl: number; trafficClass: number }> =>
-    fc.record({ label: fc.constantFrom(...labels), ttl: fc.constantFrom(255, 64, 2, 1, 0), trafficClass: fc.nat(7) })
-  const nulls = fc.array(entry([0, 2]), { maxLength: 2 })
+function arbitraryStack(): fc.Arbitrary<Required<TestLabel>[]> {
+  const nulls = fc.array(arbitraryEntry([0, 2]), { maxLength: 2 })
   return fc.oneof(
-    { weight: 8, arbitrary: fc.tuple(nulls, entry(LABELS), nulls).map(([above, label, below]) => [...above, label, ...below]) },
-    { weight: 1, arbitrary: fc.array(entry([...LABELS, 0, 1, 2, 3, 14]), { minLength: 1, maxLength: 20, size: 'max' }) },
+    { weight: 8, arbitrary: fc.tuple(nulls, arbitraryEntry(LABELS), nulls).map(([above, label, below]) => [...above, label, ...below]) },
+    { weight: 1, arbitrary: fc.array(arbitraryEntry([...LABELS, 0, 1, 2, 3, 14]), { minLength: 1, maxLength: 20, size: 'max' }) },
   )
+}
+
+/** Draws an entry of a stack with one of `labels`. */
+export function arbitraryEntry(labels: readonly number[]): fc.Arbitrary<Required<TestLabel>> {
+  return fc.record({ label: fc.constantFrom(...labels), ttl: fc.constantFrom(255, 64, 2, 1, 0), trafficClass: fc.nat(7) })
 }

@@ -123,26 +123,30 @@ function arbitraryPort(id: number, around: Surroundings): fc.Arbitrary<PortObjec
 }
 
 function arbitraryAction(around: Surroundings): fc.Arbitrary<NextHopAction> {
-  const { encapsulations, underlays } = around
-  const model = fc.constantFrom('uniform' as const, 'pipe' as const)
-  const ecn = fc.record(offered(around, 'ecn', { ecn: fc.constantFrom('normal' as const, 'compatibility' as const) }))
-  const ends = of(underlays).chain(({ local, peers }) => fc.record({ local: fc.constant(local), remote: of(peers) }))
-  const tunnel = fc
-    .record({ encapsulation: of(encapsulations), ends, ttlModel: model, trafficClassModel: model, vni: of(VNIS), routerMac: of(MACS), ecn })
-    .chain(({ encapsulation, ends: { local, remote }, vni, routerMac, ttlModel, trafficClassModel, ecn: mode }) => {
-      const common = { type: 'tunnel', encapsulation, local, remote, ttlModel, trafficClassModel, ...mode } as const
-      if (encapsulation === 'vxlan') return fc.constant({ ...common, labels: [], vni, routerMac })
-      const labels = fc.array(fc.integer({ min: 16, max: 1_048_575 }), { minLength: 1, maxLength: 3 })
-      return labels.map((stack): NextHopAction => ({ ...common, labels: stack }))
-    })
   return fc.oneof(
     { weight: 4, arbitrary: of(PORTS).map((port): NextHopAction => ({ type: 'port', port })) },
-    { weight: 4, arbitrary: tunnel },
+    { weight: 4, arbitrary: arbitraryTunnel(around) },
     { weight: 2, arbitrary: of(VRFS).map((vrf): NextHopAction => ({ type: 'lookup', vrf })) },
     { weight: 1, arbitrary: fc.constant<NextHopAction>({ type: 'local' }) },
     { weight: 1, arbitrary: of(REASONS).map((reason): NextHopAction => ({ type: 'discard', reason })) },
     { weight: 1, arbitrary: fc.constant<NextHopAction>({ type: 'discard' }) },
   )
+}
+
+/** Draws a tunnel, at times without labels: only what has one left below that which is swapped can take it. */
+export function arbitraryTunnel(around: Surroundings): fc.Arbitrary<NextHopAction> {
+  const { encapsulations, underlays } = around
+  const model = fc.constantFrom('uniform' as const, 'pipe' as const)
+  const ecn = fc.record(offered(around, 'ecn', { ecn: fc.constantFrom('normal' as const, 'compatibility' as const) }))
+  const ends = of(underlays).chain(({ local, peers }) => fc.record({ local: fc.constant(local), remote: of(peers) }))
+  return fc
+    .record({ encapsulation: of(encapsulations), ends, ttlModel: model, trafficClassModel: model, vni: of(VNIS), routerMac: of(MACS), ecn })
+    .chain(({ encapsulation, ends: { local, remote }, vni, routerMac, ttlModel, trafficClassModel, ecn: mode }) => {
+      const common = { type: 'tunnel', encapsulation, local, remote, ttlModel, trafficClassModel, ...mode } as const
+      if (encapsulation === 'vxlan') return fc.constant({ ...common, labels: [], vni, routerMac })
+      const labels = fc.array(fc.integer({ min: 16, max: 1_048_575 }), { maxLength: 3 })
+      return labels.map((stack): NextHopAction => ({ ...common, labels: stack }))
+    })
 }
 
 function arbitraryMembers(): fc.Arbitrary<Omit<GroupObject, 'id'>> {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { arbitraryInput, type PacketInput } from '../arbitrary/packets.js'
 import { limited } from '../arbitrary/rate-limits.js'
 import { arbitraryTables, separated, type Surroundings } from '../arbitrary/tables.js'
+import { arbitraryTransit, transiting } from '../arbitrary/transit.js'
 import { arbitraryTranslated, translating } from '../arbitrary/translated.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, printed } from '../conformance-error.js'
@@ -34,6 +35,15 @@ export const propertyCases: readonly ConformanceCase[] = [
   {
     name: 'property: whatever the tables and packets, the outcome is one that the oracle allows',
     run: (lab) => agrees(lab, arbitraryTables, arbitraryInput, { packets: 10, runs: lab.runs }),
+  },
+  {
+    name: 'property: whatever takes the place of a label, and whatever is left below it, the oracle allows it',
+    needs: { encapsulations: ['mpls-udp'] },
+    run: (lab) =>
+      agrees(lab, (around) => arbitraryTables(around).chain((tables) => transiting(tables, around)), arbitraryTransit, {
+        packets: 20,
+        runs: Math.ceil(lab.runs / 4),
+      }),
   },
   {
     name: 'property: whatever flows pools and services translate, on the way out, back, and in errors, the oracle allows it',
