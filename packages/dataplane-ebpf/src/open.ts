@@ -143,7 +143,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     joint: choice.mergesJoint && options.encapsulations.includes('mpls-udp'),
   }
   for (const kind of ['vxlan', 'joint'] as const) {
-    // What a dataplane before this one has left may be of a release whose device lets through what this one's does not.
+    // What a dataplane before this one has left goes on, unless it is of a release whose device lets through what this one's does not, or is not wanted.
     await (wanted[kind] ? mergers[kind].ensure() : mergers[kind].remove())
     if (prepared === undefined || prepared.isNew) undo.push(() => mergers[kind].remove())
   }

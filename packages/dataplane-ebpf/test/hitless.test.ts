@@ -1,7 +1,7 @@
 import { dropsOf, PORT_COUNTERS, type DropReason } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,24 +9,14 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
-import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { POD, UNDERLAY } from '../../dataplane-tun/test/support/two-sites.js'
-import { BPF_OBJECT } from '../src/bpf-object.js'
+import { anotherVersion, hasClang } from './support/another-version.js'
 import { HAIRPIN, hairpin, hasEthtool, LIME_PORT, sentByXdp, setUpHairpin } from './support/hairpin.js'
 import { missing, titled } from './support/requirements.js'
+import { SiteAgents } from './support/site-agents.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
 const here = (name: string): string => fileURLToPath(new URL(`support/${name}`, import.meta.url))
-/** Compiled another way, the same sources are another version of the programs. */
-const hasClang = ((): boolean => {
-  try {
-    execFileSync('clang', ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-})()
-
 /** Datagrams a second of a stream, as long as they arrive as fast: on a machine that is busy there are fewer. */
 const RATE = 10_000
 /** Packets of each stream that have to be sent on before an agent comes or goes, and behind. */
@@ -38,14 +28,10 @@ const hasIperf = existsSync('/usr/bin/iperf3')
 /** Reasons of packets that a router would have lost. */
 const LOST: readonly DropReason[] = ['port-down', 'no-route', 'no-next-hop', 'label-unknown', 'tunnel-source', 'queue-full']
 
-interface Ready {
-  readonly tags: Readonly<Record<string, string>>
-  readonly devices: number
-}
-
 describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded while packets flow'), () => {
   let sites: TwoEbpfSites
   let folder: string
+  let agents: SiteAgents
   let far: EbpfDataplane
   /** What site a had lost before its agents came and went. */
   let before: number
@@ -54,6 +40,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
   beforeAll(async () => {
     sites = new TwoEbpfSites('hitless')
     folder = makeFolder('hitless')
+    agents = new SiteAgents({ netns: sites.path(sites.short('site', 'a')), pins: join(folder, 'pins'), encapsulation: 'mpls-udp' })
     far = await open('b')
     await sites.setUp(far, 'b', 1, 4, 'mpls-udp')
     if (hasEthtool) await setUpHairpin(sites, far, 2)
@@ -64,6 +51,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
     await near.close({ keep: true })
   })
   afterAll(async () => {
+    await agents?.endAll()
     for (const child of running) await end(child)
     await far?.close()
     const near = await open('a', join(folder, 'pins'))
@@ -87,31 +75,11 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
     })
   }
 
-  /** Starts an agent of site a and waits until it has taken everything over. */
-  async function start(object?: string): Promise<{ readonly child: ChildProcess; readonly ready: Ready }> {
-    const argv = [...RUN_SOURCES, here('site-agent.ts'), sites.path(sites.short('site', 'a')), join(folder, 'pins')]
-    const env = { ...process.env, ...(object === undefined ? {} : { HEDDLE_EBPF_OBJECT_PATH: object }) }
-    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'], env })
-    running.add(child)
-    const [line] = (await once(createInterface(child.stdout as NodeJS.ReadableStream), 'line')) as [string]
-    return { child, ready: JSON.parse(line) as Ready }
-  }
-
   async function end(child: ChildProcess): Promise<void> {
     running.delete(child)
     const ended = once(child, 'exit')
     child.kill('SIGKILL')
     await ended
-  }
-
-  /** The same sources, optimised for size: other instructions, which do the same. */
-  function anotherVersion(): string {
-    const source = fileURLToPath(new URL('heddle.bpf.c', BPF_OBJECT))
-    const object = join(folder, 'other.bpf.o')
-    const machine = execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim()
-    const flags = ['-Os', '-g', '-mcpu=v3', '-target', 'bpf', `-I/usr/include/${machine}-linux-gnu`]
-    execFileSync('clang', [...flags, '-c', source, '-o', object])
-    return object
   }
 
   /** Packets that a port of the far site has delivered. */
@@ -188,17 +156,17 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
       }
       await isSentOn()
 
-      const first = await start()
+      const first = await agents.start()
       await isSentOn()
-      await end(first.child)
+      await agents.end(first)
       await isSentOn()
-      const second = await start(hasClang ? anotherVersion() : undefined)
+      const second = await agents.start(hasClang ? anotherVersion(folder) : undefined)
       if (hasClang) for (const program of ['egress', 'across']) expect(second.ready.tags[program]).not.toBe(first.ready.tags[program])
       expect(second.ready.devices).toBe(first.ready.devices)
       await isSentOn()
-      await end(second.child)
+      await agents.end(second)
       await isSentOn()
-      const third = await start()
+      const third = await agents.start()
       expect(third.ready.tags).toEqual(first.ready.tags)
       await isSentOn()
 
@@ -210,7 +178,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
         await expect.poll(() => delivered(LIME_PORT)).toBe(lime)
         process.stdout.write(`${red} packets by tc, ${lime} with ${sentByXdp(sites)} of them sent on by XDP\n`)
       }
-      await end(third.child)
+      await agents.end(third)
       expect(await lost(far)).toBe(0)
       const near = await open('a', join(folder, 'pins'))
       expect(await lost(near)).toBe(before)

@@ -44,9 +44,9 @@ describe.skipIf(missing() !== '' || lacks.length > 0)(titled(`the devices that h
   const inHost = (command: string): string => lab.inHost(...command.split(' '))
   /** Names of all that are up. */
   const devices = (): string[] => [...inHost('ip -br link show up type vxlan').matchAll(/^hd\S+/gm)].map(([name]) => name).toSorted()
+  const indexOf = (link: string): number => (JSON.parse(inHost(`ip -j link show ${link}`)) as [{ ifindex: number }])[0].ifindex
   const nameOf = ({ end }: Kind, uplink = 'up0'): string => {
-    const [{ ifindex }] = JSON.parse(inHost(`ip -j link show ${uplink}`)) as [{ ifindex: number }]
-    return `hd${ifindex.toString(36)}${end}`
+    return `hd${indexOf(uplink).toString(36)}${end}`
   }
   const isThere = (kind: Kind): boolean => devices().includes(nameOf(kind))
   const shown = async (router: EbpfRouter, kind: Kind): Promise<DataplaneChoice | undefined> =>
@@ -151,16 +151,43 @@ describe.skipIf(missing() !== '' || lacks.length > 0)(titled(`the devices that h
     expect(promises(router)).toBe(true)
   })
 
-  it.each(KINDS)('$end is made anew where one was left that lets through what it gets', async (kind) => {
+  // Made anew, it was gone for a moment in which a stream came one by one, and with it the sockets.
+  it('go on as they are when a dataplane takes over from one before it', async () => {
+    const options = { pinDirectory: lab.path('over') }
+    await (await openWithBoth(options)).close({ keep: true })
+    const indices = (): number[] => KINDS.map((kind) => indexOf(nameOf(kind)))
+    const before = indices()
+    await openWithBoth(options)
+    expect(indices()).toEqual(before)
+  })
+
+  const SETTINGS = 'external vnifilter nolearning udp6zerocsumrx'
+  it.each(
+    KINDS.flatMap((kind) =>
+      [
+        { what: 'lets through what it gets', settings: 'external' },
+        { what: 'lets a VNI through', settings: SETTINGS, behind: 'bridge vni add vni 7 dev NAME' },
+        { what: 'has an address', settings: SETTINGS, mode: 'eui64' },
+        { what: 'is down', settings: SETTINGS, behind: 'ip link set NAME down' },
+        { what: 'wants UDP checksums over IPv6', settings: 'external vnifilter nolearning noudp6zerocsumrx' },
+        { what: 'has another port', settings: SETTINGS, port: 4791 },
+        { what: `is ${kind === JOINT ? 'not ' : ''}of VXLAN-GPE`, settings: SETTINGS, gpe: kind === JOINT ? '' : ' gpe' },
+      ].map((left) => ({ kind, end: kind.end, mode: 'none', port: kind.port, gpe: kind === JOINT ? ' gpe' : '', behind: '', ...left })),
+    ),
+  )('$end is made anew where one was left that $what', async ({ kind, settings, mode, port, gpe, behind }) => {
     const name = nameOf(kind)
-    const gpe = kind === JOINT ? ' gpe' : ''
-    inHost(`ip link add ${name} type vxlan external${gpe} dstport ${kind.port}`)
-    inHost(`ip link set ${name} up`)
+    inHost(`ip link add ${name} type vxlan ${settings}${gpe} dstport ${port}`)
+    inHost(`ip link set ${name} addrgenmode ${mode} up`)
+    if (behind !== '') inHost(behind.replace('NAME', name))
+    const before = indexOf(name)
     await openWithBoth()
+    expect(indexOf(name)).not.toBe(before)
     const details = inHost(`ip -d link show ${name}`)
     for (const word of ['vnifilter', 'nolearning', 'udp6zerocsumrx', `dstport ${kind.port}`]) expect(details).toContain(word)
     expect(details).not.toMatch(/ (?:noudp6zerocsumrx|learning) /)
     expect(/ gpe /.test(details)).toBe(kind === JOINT)
+    expect(inHost('ip -o address')).not.toMatch(/: hd/)
+    expect(inHost(`bridge vni show dev ${name}`)).not.toMatch(/\b7\b/)
   })
 
   it('go with an uplink that is an uplink no more', async () => {

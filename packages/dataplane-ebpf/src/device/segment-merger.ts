@@ -92,7 +92,7 @@ export class SegmentMerger {
     return this.isMerging ? `${this.#options.merged.device} that carries nothing has the kernel do so` : this.#reason
   }
 
-  /** Makes the device, unless it would do harm. Where the kernel refuses, because another socket has the port, say, it goes without. */
+  /** Makes the device, or takes over one that is as it would be made, unless it would do harm. Where the kernel refuses, because another socket has the port, say, it goes without. */
   async ensure(): Promise<void> {
     if (this.#isAsked) return
     if (this.#hasDoneHarm) return this.#end()

@@ -71,11 +71,6 @@ export class BulkSites extends TwoEbpfSites {
     })
   }
 
-  /** Has frames come as a network would have cut them: nothing hands on what is larger. */
-  cutFrames(): void {
-    for (const site of SITES) this.in(this.short('site', site), ...'ethtool -K up0 tso off gso off gro on'.split(' '))
-  }
-
   async closeAll(): Promise<void> {
     for (const child of this.#children) child.kill()
     await allOf([...Object.values(this.routers).map((router) => () => router.close()), () => this.close()])

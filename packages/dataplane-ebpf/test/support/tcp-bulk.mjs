@@ -1,10 +1,12 @@
 // Octets over TCP. `tcp-bulk.mjs take ADDRESS PORT`: a line when it listens, and for each connection how many octets came, and whether they were those that
-// were sent. `tcp-bulk.mjs send ADDRESS PORT OCTETS`.
+// were sent. `tcp-bulk.mjs send ADDRESS PORT [OCTETS]`: without a number until its input ends, and with pauses.
 import { connect, createServer } from 'node:net'
 
 /** Octets after which what is sent begins again: no size of a segment is a multiple of it. */
 const PERIOD = 65_521
 const CHUNK = 1 << 20
+/** Milliseconds between chunks of a stream without end: others have to come to their turn. */
+const PAUSE = 20
 
 const [, , role, address, port, octets] = process.argv
 const pattern = Buffer.from(Array.from({ length: PERIOD }, (_, index) => (index * 7 + (index >> 8)) & 0xff))
@@ -29,17 +31,20 @@ function take(socket) {
 if (role === 'take') createServer(take).listen(Number(port), address, () => process.stdout.write('listening\n'))
 else {
   const socket = connect(Number(port), address)
-  let left = Number(octets)
+  const isEndless = octets === undefined
+  let [sent, left] = [0, isEndless ? Infinity : Number(octets)]
   const push = () => {
     for (let more = true; more && left > 0;) {
-      const from = (Number(octets) - left) % PERIOD
+      const from = sent % PERIOD
       const size = Math.min(CHUNK, left)
+      sent += size
       left -= size
       more = socket.write(stream.subarray(from, from + size))
     }
     if (left === 0) socket.end()
   }
   socket.on('connect', push)
-  socket.on('drain', push)
+  socket.on('drain', isEndless ? () => setTimeout(push, PAUSE) : push)
   socket.resume()
+  if (isEndless) process.stdin.on('end', () => (left = 0)).resume()
 }

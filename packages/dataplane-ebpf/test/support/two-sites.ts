@@ -32,6 +32,11 @@ export class TwoEbpfSites extends Namespaces {
     return `${this.tag}-${kind}-${site}`
   }
 
+  /** Has frames come as a network would have cut them: nothing hands on what is larger. */
+  cutFrames(): void {
+    for (const site of ['a', 'b'] as const) this.in(this.short('site', site), ...'ethtool -K up0 tso off gso off gro on'.split(' '))
+  }
+
   /** Programs a site and gives its pods their devices. */
   async setUp(dataplane: Dataplane, site: Site, generation: number, family: 4 | 6, encapsulation: Encapsulation): Promise<void> {
     const report = await dataplane.apply(siteTransaction(site, generation, family, encapsulation))

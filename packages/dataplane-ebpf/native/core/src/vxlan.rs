@@ -28,7 +28,7 @@ const KIND: &[u8] = b"vxlan\0";
 const OF_FAMILIES: u16 = 26;
 /// How the device comes by an address of IPv6, which is not at all.
 const ADDRESSING: u16 = 8;
-const WITHOUT_ADDRESS: u8 = 1;
+const WITHOUT_ADDRESS: &[u8] = &[1];
 
 const LEARNING: u16 = 7;
 const PORT: u16 = 15;
@@ -40,6 +40,11 @@ const COLLECT_METADATA: u16 = 25;
 const GPE: u16 = 27;
 /// Only VNIs that it was told of come out of it (Linux 5.18), which are none.
 const VNI_FILTER: u16 = 30;
+
+/// Lists the VNIs of a filter.
+const GET_TUNNEL: u16 = 122;
+/// `AF_BRIDGE`, the first octet of `tunnel_msg`.
+const OF_BRIDGES: u32 = u32::from_ne_bytes([7, 0, 0, 0]);
 
 const VXLAN_PORT: u16 = 4789;
 /// Of MPLS over UDP (RFC 7510), and not that of VXLAN-GPE.
@@ -64,16 +69,17 @@ impl Merged {
     }
 }
 
-/// Makes the device anew: one that is there may be of a release that let everything through. Sockets are open as long as it is up.
+/// Makes the device. One that is there stays if it is as one that is made, so that what it has merged goes on; another one may be of a release that let
+/// everything through, and is made anew. Sockets are open as long as it is up.
 pub fn ensure(namespace: Option<&Path>, name: &str, merged: Merged) -> Result<()> {
     let name = name.to_owned();
     netns::within(namespace, move || {
-        let made = match create(&name, merged) {
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => delete(&name).and_then(|()| create(&name, merged)),
-            made => made,
-        };
-        let is_up = made.and_then(|()| bring_up(&name).or_else(|error| delete(&name).and(Err(error))));
-        is_up.context(|| format!("make VXLAN device '{name}'"))
+        let is_there = make(&name, merged).or_else(|error| match error.raw_os_error() {
+            Some(libc::EEXIST) if is_as_made(&name, merged)? => Ok(()),
+            Some(libc::EEXIST) => delete(&name).and_then(|()| make(&name, merged)),
+            _ => Err(error),
+        });
+        is_there.context(|| format!("make VXLAN device '{name}'"))
     })
 }
 
@@ -99,9 +105,23 @@ pub fn probe(merged: Merged) -> io::Result<()> {
     delete(NAME)
 }
 
+fn make(name: &str, merged: Merged) -> io::Result<()> {
+    create(name, merged)?;
+    bring_up(name).or_else(|error| delete(name).and(Err(error)))
+}
+
 fn create(name: &str, merged: Merged) -> io::Result<()> {
     let mut message = Message::new(NEW_LINK, CREATE | EXCLUSIVE, &[0; 4]);
     message.attribute(NAME, &with_end(name));
+    let mut info = Vec::new();
+    attribute(&mut info, INFO_KIND, KIND);
+    attribute(&mut info, INFO_DATA, &settings(merged));
+    message.attribute(INFO, &info);
+    message.exchange()
+}
+
+/// Attributes, which the kernel tells of a device as it was told them.
+fn settings(merged: Merged) -> Vec<u8> {
     let mut data = Vec::new();
     attribute(&mut data, LEARNING, &[0]);
     attribute(&mut data, PORT, &merged.port().to_be_bytes());
@@ -111,17 +131,13 @@ fn create(name: &str, merged: Merged) -> io::Result<()> {
     if merged == Merged::Joint {
         attribute(&mut data, GPE, &[]);
     }
-    let mut info = Vec::new();
-    attribute(&mut info, INFO_KIND, KIND);
-    attribute(&mut info, INFO_DATA, &data);
-    message.attribute(INFO, &info);
-    message.exchange()
+    data
 }
 
 /// Opens the sockets. With an address the host would look for neighbours and routers by the device.
 fn bring_up(name: &str) -> io::Result<()> {
     let mut version6 = Vec::new();
-    attribute(&mut version6, ADDRESSING, &[WITHOUT_ADDRESS]);
+    attribute(&mut version6, ADDRESSING, WITHOUT_ADDRESS);
     let mut families = Vec::new();
     attribute(&mut families, libc::AF_INET6 as u16, &version6);
     let mut message = Message::new(SET_LINK, 0, &[0; 4]);
@@ -137,6 +153,37 @@ fn bring_up(name: &str) -> io::Result<()> {
     message.exchange()
 }
 
+/// Whether a device is up, has the settings that one gets that is made, and was told of no VNI since.
+fn is_as_made(name: &str, merged: Merged) -> io::Result<bool> {
+    let mut message = Message::new(GET_LINK, 0, &[0; 4]);
+    message.attribute(NAME, &with_end(name));
+    let answers = message.ask()?;
+    let has_settings = |link: &[u8]| {
+        let flags = word(link, 8)?;
+        let found = link.get(LINK_HEADER..)?;
+        let info = value(found, INFO)?;
+        let data = value(info, INFO_DATA)?;
+        let is_of_kind = value(info, INFO_KIND)? == KIND && value(data, GPE).is_some() == (merged == Merged::Joint);
+        let is_set = attributes(&settings(merged)).all(|(kind, wanted)| value(data, kind) == Some(wanted));
+        // A kernel without IPv6 tells of none.
+        let addressing = value(found, OF_FAMILIES).and_then(|families| value(value(families, libc::AF_INET6 as u16)?, ADDRESSING));
+        (flags & UP != 0 && is_of_kind && is_set && addressing.is_none_or(|how| how == WITHOUT_ADDRESS)).then_some(word(link, 4)?)
+    };
+    match answers.first().and_then(|link| has_settings(link)) {
+        Some(index) => Ok(Message::new(GET_TUNNEL, LIST, &[OF_BRIDGES, index]).ask()?.is_empty()),
+        None => Ok(false),
+    }
+}
+
+fn word(octets: &[u8], at: usize) -> Option<u32> {
+    octets.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+/// Of the first attribute of a kind.
+fn value(octets: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(octets).find(|&(found, _)| found == kind).map(|(_, value)| value)
+}
+
 /// Of all VXLAN devices in the namespace of the thread.
 fn names() -> io::Result<Vec<String>> {
     let mut message = Message::new(GET_LINK, LIST, &[0; 4]);
@@ -145,7 +192,7 @@ fn names() -> io::Result<Vec<String>> {
     message.attribute(INFO, &info);
     let answers = message.ask()?;
     let name_in = |answer: &Vec<u8>| {
-        let (_, name) = attributes(answer.get(LINK_HEADER..)?).find(|&(kind, _)| kind == NAME)?;
+        let name = value(answer.get(LINK_HEADER..)?, NAME)?;
         String::from_utf8(name.strip_suffix(b"\0")?.to_vec()).ok()
     };
     Ok(answers.iter().filter_map(name_in).collect())
