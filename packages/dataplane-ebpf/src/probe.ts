@@ -65,6 +65,7 @@ const FEATURES: readonly Known[] = [
   {
     name: 'vxlan-gpe',
     purpose: 'merging segments behind joint labels before programs see them',
+    // Some that are older have the device, and join nothing: docs/adr/0025.
     minimumKernel: '6.5',
     otherwise: 'segments one by one',
   },
