@@ -38,7 +38,7 @@ export interface Contender {
 
 const NOTES: Readonly<Partial<Record<Kind, string>>> = {
   heddle:
-    'MPLS over UDP, on veth and uplink, where the host forwards (net.ipv4.conf.UPLINK.forwarding=1); VRF, sources, counters, TTL, all of it; UDP checksums are zero',
+    'MPLS over UDP, by tcx on veth and uplink, once programs have moved there from filters (docs/adr/0026), where the host forwards (net.ipv4.conf.UPLINK.forwarding=1); VRF, sources, counters, TTL, all of it; UDP checksums are zero',
   heddleJoint: 'the same with a joint label on top, as routers with this dataplane send it to each other (docs/adr/0025)',
   heddleVxlan: 'the same with VXLAN between the routers',
   minimal:
@@ -83,13 +83,16 @@ export async function start(kind: Kind): Promise<Contender> {
     if (kind === 'vxlan' || kind === 'routing') kernelWay(namespaces, kind)
     else if (kind === 'minimal') closing.push(await bare(namespaces))
     else {
+      const dataplanes: EbpfDataplane[] = []
       for (const site of ['a', 'b'] as const) {
         const pins = kind === 'forward' ? mkdtempSync(join(tmpdir(), 'hdbench-ebpf-')) : undefined
         if (pins !== undefined) closing.push(() => rmSync(pins, { recursive: true, force: true }))
         const dataplane = await heddle(namespaces, site, ENCAPSULATION_OF[kind] ?? 'mpls-udp', pins)
         closing.push(() => dataplane.close())
         if (pins !== undefined) closing.push(await forward(namespaces, site, dataplane, pins))
+        dataplanes.push(dataplane)
       }
+      await Promise.all(dataplanes.map(untilMoved))
     }
     namespaces.run('pod-a', `ping -q -c 3 -i 0.1 -W 2 ${POD.b}`)
     return { kind, name: NAMES[kind], namespaces, close }
@@ -122,6 +125,19 @@ async function heddle(namespaces: Namespaces, site: Site, encapsulation: Encapsu
   const mtu = tunnelMtu(1500, encapsulation, 4, 1)
   await dataplane.attachPort(1, { netns: namespaces.path(`pod-${site}`), ifname: 'eth0', addresses, mtu })
   return dataplane
+}
+
+/** How long programs may take to be moved to tcx, milliseconds: devices have to stay for ten seconds. */
+const MOVE_PATIENCE = 60_000
+
+/** What is measured are endpoints that stay: where they are attached is what `minimal` has as well. @throws when they are not moved */
+async function untilMoved(dataplane: EbpfDataplane): Promise<void> {
+  for (const end = performance.now() + MOVE_PATIENCE; ;) {
+    const ports = (await dataplane.inspectKernel()).parts.filter(({ kind, name }) => kind === 'link' && name.startsWith('port '))
+    if (ports.every(({ details }) => details === 'ingress by tcx')) return
+    if (performance.now() > end) throw new Error(`endpoints were not moved to tcx: ${ports.map(({ details }) => details).join(', ')}`)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
 }
 
 /** Where a dataplane with `pins` has its maps. */

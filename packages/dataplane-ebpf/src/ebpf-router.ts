@@ -178,7 +178,7 @@ export class EbpfRouter implements EbpfDataplane {
     const links = [
       ...(transit.isAttached ? [{ name: `uplink ${uplink}`, index: uplinkIndex, how: 'xdp' as const, pin: TRANSIT_PIN }] : []),
       { name: `uplink ${uplink}`, index: uplinkIndex, how: this.choice.uplink, pin: 'uplink' },
-      ...ports.links(this.choice.endpoints),
+      ...ports.links(),
     ]
     return inspectKernel({ object: maps.object, choice: this.choice, transit, mergers, links, underlayNetns, pinDirectory })
   }
@@ -232,8 +232,8 @@ export class EbpfRouter implements EbpfDataplane {
     return call(() => this.#parts.maps.object.testRun(program, frame, segment, repeat, netns))
   }
 
-  /** The maps and tables, for tests. @internal */
-  get parts(): Pick<Parts, 'maps' | 'tables' | 'mergers'> {
+  /** The parts, for tests. @internal */
+  get parts(): Pick<Parts, 'maps' | 'tables' | 'ports' | 'mergers'> {
     return this.#parts
   }
 
@@ -308,6 +308,7 @@ export class EbpfRouter implements EbpfDataplane {
       () => mergers.vxlan.look(),
       () => mergers.joint.look(),
       () => this.#lookAtUplink(),
+      () => ports.moveOne(),
     ]
     await allOf(looks.map((look) => () => this.#warned(look)))
   }

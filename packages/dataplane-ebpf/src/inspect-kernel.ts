@@ -37,11 +37,11 @@ export function inspectKernel(options: InspectOptions): KernelInspection {
 function choicesOf({ choice, transit, mergers }: InspectOptions): DataplaneChoice[] {
   const { uplink, devices, devicesBecause, endpoints } = choice
   return [
-    { what: 'programs on the uplink', chosen: uplink, because: attachmentReason(uplink) },
+    { what: 'programs on the uplink', chosen: uplink, because: uplinkReason(uplink) },
     { what: 'devices of new endpoints', chosen: devices, because: devicesBecause },
     devices === 'netkit'
       ? { what: 'programs on devices of endpoints', chosen: devices, because: 'devices of netkit have a place of their own for programs' }
-      : { what: 'programs on devices of endpoints', chosen: endpoints, because: attachmentReason(endpoints) },
+      : { what: 'programs on devices of endpoints', chosen: endpoints, because: endpointsReason(choice) },
     { what: 'packets from one tunnel into another', chosen: transit.isAttached ? 'xdp' : 'tc', because: transit.because },
     mergingOf(IN_VXLAN, choice.mergesVxlan ? mergers.vxlan : lackOf('vxlan')),
     mergingOf(BEHIND_JOINT_LABELS, choice.mergesJoint ? mergers.joint : lackOf('vxlan-gpe')),
@@ -55,11 +55,15 @@ function choicesOf({ choice, transit, mergers }: InspectOptions): DataplaneChoic
   ]
 }
 
-function attachmentReason(chosen: EbpfAttachment): string {
+function uplinkReason(chosen: EbpfAttachment): string {
   if (chosen === 'tcx') return 'other programs on the link go on, and a pinned link outlives the process'
-  const tcx = ebpfFeatures().find(({ name }) => name === 'tcx')
-  if (tcx?.available === true) return 'no grace period passes when one comes or goes'
-  return `tcx is not there (since Linux ${tcx?.minimumKernel}): ${tcx?.reason}`
+  const { minimumKernel, reason } = ebpfFeatures().find(({ name }) => name === 'tcx') as EbpfFeature
+  return `tcx is not there (since Linux ${minimumKernel}): ${reason || 'to be done without'}`
+}
+
+function endpointsReason({ uplink, endpoints }: EbpfChoice): string {
+  if (endpoints === 'tcx' || uplink !== 'tcx') return uplinkReason(endpoints)
+  return 'no grace period passes when one comes or goes; those that stay are moved to tcx, by which a packet costs less'
 }
 
 type Merging = InspectOptions['mergers']['vxlan']

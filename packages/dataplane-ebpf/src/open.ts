@@ -80,7 +80,6 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   configure(options, maps, tables, uplinkIndex, mtu)
 
   const events = new EventQueue<DataplaneEvent>()
-  const usesTcx = choice.endpoints === 'tcx'
   const ports = new Ports({
     maps,
     netlink,
@@ -88,7 +87,8 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     uplink: uplinkIndex,
     devices: choice.devices,
     largestSegment: largestSegment(link, options.addresses),
-    usesTcx,
+    means: choice.endpoints,
+    hasTcx: choice.uplink === 'tcx',
     pins,
     events,
     logger,

@@ -98,7 +98,7 @@ export interface EbpfChoice {
   readonly devices: EbpfDeviceKind
   /** Why these. */
   readonly devicesBecause: string
-  /** How programs are attached to devices of endpoints that are veth pairs. */
+  /** How programs are attached to devices of endpoints that are veth pairs, when they come; those that stay are moved to tcx where the uplink has it. */
   readonly endpoints: EbpfAttachment
   /** Whether the kernel merges segments that come in by VXLAN. */
   readonly mergesVxlan: boolean

@@ -132,12 +132,16 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     const uplink = 'programs on the uplink'
     const endpoints = 'programs on devices of endpoints'
     const beside = { chosen: 'tcx', because: 'other programs on the link go on, and a pinned link outlives the process' }
-    const filter = { chosen: 'clsact', because: 'no grace period passes when one comes or goes' }
+    const filter = { chosen: 'clsact', because: expect.stringMatching(/^no grace period passes .* are moved to tcx/) }
     expect(await choiceOf(uplink, {})).toMatchObject(beside)
     expect(await choiceOf(endpoints, {})).toMatchObject(filter)
     const older = { ...CHOICE, uplink: 'clsact' } as const
     const lack = { chosen: 'clsact', because: `tcx is not there (since Linux 6.6): ${LACK}` }
     for (const what of [uplink, endpoints]) expect(await choiceOf(what, { tcx: LACK }, { choice: older })).toMatchObject(lack)
+    // It said that no grace period passes.
+    const without = { chosen: 'clsact', because: 'tcx is not there (since Linux 6.6): to be done without' }
+    for (const what of [uplink, endpoints]) expect(await choiceOf(what, {}, { choice: older })).toMatchObject(without)
+    expect(await choiceOf(endpoints, {}, { choice: { ...CHOICE, endpoints: 'tcx' } })).toMatchObject(beside)
     const netkit = { ...CHOICE, devices: 'netkit' } as const
     expect(await choiceOf(endpoints, {}, { choice: netkit })).toMatchObject({
       chosen: 'netkit',

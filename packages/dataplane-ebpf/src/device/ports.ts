@@ -9,7 +9,7 @@ import {
 import type { EventQueue, Logger } from '@heddle/io'
 import { LinkReaper, LinuxError, NetworkNamespace, type Link, type Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
-import { rmSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { macOf } from '../layout/objects.js'
 import { allOf } from '../all-of.js'
@@ -34,13 +34,22 @@ export interface PortsOptions {
   readonly devices: EbpfDeviceKind
   /** Octets of the largest segment that the uplink takes in one piece. */
   readonly largestSegment: number
-  /** Of veth devices. */
-  readonly usesTcx: boolean
+  /** How programs are attached to new veth devices. */
+  readonly means: EbpfAttachment
+  /** Whether tcx is there for those that stay. */
+  readonly hasTcx: boolean
   /** Directory of pins; nothing is pinned when left out. */
   readonly pins: string | undefined
   readonly events: EventQueue<DataplaneEvent>
   readonly logger: Logger
 }
+
+/**
+ * How long no device has come or gone before one is moved from its filter to tcx, milliseconds. A packet costs less by tcx, but the move and the device's end
+ * wait for a grace period of RCU each, tens of milliseconds in which no link of the machine can be changed: endpoints that come in crowds, or for moments, are
+ * not to pay that.
+ */
+const CALM = 10_000
 
 interface Attached {
   readonly request: DeviceRequest
@@ -50,9 +59,11 @@ interface Attached {
   readonly namespace: number
   /** To detach the program by. */
   readonly attachment: number
+  readonly means: EbpfAttachment
+  /** Whether it could not be moved to tcx, and stays as it is. */
+  readonly isUnmovable: boolean
   /** Whether the endpoint looks for its neighbours. */
   readonly resolves: boolean
-  readonly isNetkit: boolean
   /** Octets of the largest segment that it was told to let pass; one that was taken over is told anew, whatever it was told before. */
   readonly largestSegment: number | undefined
   /** Why it could not be told, as it was logged. */
@@ -65,6 +76,8 @@ export class Ports {
   readonly #attached = new Map<number, Attached>()
   readonly #reaper = new LinkReaper()
   #largestSegment: number
+  /** When a device came or went last; see `performance.now`. */
+  #changed = performance.now()
 
   constructor(options: PortsOptions) {
     this.#options = options
@@ -89,14 +102,16 @@ export class Ports {
       }
       const facts = { ifindex: view.get('peer_ifindex'), mac: macOf(view.octets('peer_mac')), mtu: view.get('peer_mtu') }
       const decoded = decodeRequest(request)
+      const means = meansOf(host, this.#isMoved(port) ? 'tcx' : this.#options.means)
       this.#attached.set(port, {
         request: decoded,
         facts,
         hostIndex,
         namespace: namespaceOf(decoded),
-        attachment: await this.#attachProgram(port, host),
+        attachment: await this.#attachProgram(port, host, means),
+        means,
+        isUnmovable: false,
         resolves: view.get('resolves') === 1,
-        isNetkit: isNetkit(host),
         largestSegment: undefined,
         unfit: undefined,
       })
@@ -121,17 +136,20 @@ export class Ports {
     const isSame = isHere && before.hostIndex === pair.host.index
     // Somebody took it away, and nobody has looked since: what was made in its place has no program.
     if (isHere && !isSame) await this.#lose(port, before)
-    const attachment = isSame ? before.attachment : await this.#program(port, pair, request, resolves)
-    if (isSame) this.#write(port, pair, request, resolves)
     const { host } = pair
+    const program = isSame ? before : await this.#program(port, pair, request, resolves)
+    if (isSame) this.#write(port, pair, request, resolves)
+    else this.#changed = performance.now()
+    const { attachment, means, isUnmovable } = program
     this.#attached.set(port, {
       request,
       facts,
       hostIndex: host.index,
       namespace,
       attachment,
+      means,
+      isUnmovable,
       resolves,
-      isNetkit: isNetkit(host),
       largestSegment,
       unfit: undefined,
     })
@@ -182,6 +200,7 @@ export class Ports {
     const attached = this.#attached.get(port)
     if (attached === undefined) return
     this.#attached.delete(port)
+    this.#changed = performance.now()
     this.#forget(port, attached.hostIndex)
     this.#options.events.push({ type: 'port-down', port, reason })
     const { request, facts, hostIndex, attachment, namespace } = attached
@@ -230,17 +249,29 @@ export class Ports {
     }
   }
 
-  /** Links at the router's end of endpoints' devices, in order of their ports. @param how programs are attached to veth devices */
-  links(how: EbpfAttachment): InspectedLink[] {
+  /** Moves a program from its filter to tcx, of one device: each holds up whoever has work on a link of the machine. */
+  async moveOne(): Promise<void> {
+    const { maps, hasTcx, logger } = this.#options
+    if (!hasTcx || performance.now() - this.#changed < CALM) return
+    const found = [...this.#attached].find(([, { means, isUnmovable }]) => means === 'clsact' && !isUnmovable)
+    if (found === undefined) return
+    const [port, attached] = found
+    try {
+      await callAsync(() => maps.object.moveToTcx(attached.attachment, 'egress'))
+      this.#attached.set(port, { ...attached, means: 'tcx' })
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      logger.warn('A device stays with its filter', { port, reason: error.message })
+      this.#attached.set(port, { ...attached, isUnmovable: true })
+    }
+  }
+
+  /** Links at the router's end of endpoints' devices, in order of their ports. */
+  links(): InspectedLink[] {
     const sorted = [...this.#attached].sort(([a], [b]) => a - b)
-    return sorted.map(([port, { request, hostIndex, ...attached }]) => {
+    return sorted.map(([port, { request, hostIndex, means }]) => {
       const inside = request.netns === undefined ? '' : ` in ${request.netns}`
-      return {
-        name: `port ${port}: ${request.ifname}${inside}`,
-        index: hostIndex,
-        how: attached.isNetkit ? 'netkit' : how,
-        pin: `link-${port}`,
-      }
+      return { name: `port ${port}: ${request.ifname}${inside}`, index: hostIndex, how: means, pin: linkPin(port) }
     })
   }
 
@@ -248,10 +279,16 @@ export class Ports {
     return Array.from(this.#attached, ([port, { request, facts }]) => ({ ...request, ...facts, port })).sort((a, b) => a.port - b.port)
   }
 
-  async #program(port: number, pair: DevicePair, request: DeviceRequest, resolves: boolean): Promise<number> {
+  async #program(
+    port: number,
+    pair: DevicePair,
+    request: DeviceRequest,
+    resolves: boolean,
+  ): Promise<Pick<Attached, 'attachment' | 'means' | 'isUnmovable'>> {
     this.#write(port, pair, request, resolves)
     try {
-      return await this.#attachProgram(port, pair.host)
+      const means = meansOf(pair.host, this.#options.means)
+      return { attachment: await this.#attachProgram(port, pair.host, means), means, isUnmovable: false }
     } catch (cause) {
       this.#forget(port, pair.host.index)
       void this.#options.netlink.links.delete(pair.host.index).catch(() => undefined)
@@ -260,15 +297,21 @@ export class Ports {
     }
   }
 
-  #attachProgram(port: number, host: Link): Promise<number> {
-    const { maps, netns, usesTcx } = this.#options
+  /** Whether a dataplane before this one has moved a port's program to tcx, where it stays: another program takes its place there in one step. */
+  #isMoved(port: number): boolean {
+    const pin = this.#pin(port)
+    return this.#options.hasTcx && pin !== undefined && statSync(pin, { throwIfNoEntry: false })?.isFile() === true
+  }
+
+  #attachProgram(port: number, host: Link, means: EbpfAttachment): Promise<number> {
+    const { maps, netns } = this.#options
     const pin = this.#pin(port)
     return callAsync(() =>
       maps.object.attach({
         program: 'egress',
         ifindex: host.index,
-        usesTcx,
-        isNetkit: isNetkit(host),
+        usesTcx: means === 'tcx',
+        isNetkit: means === 'netkit',
         ...(netns === undefined ? {} : { namespace: netns }),
         ...(pin === undefined ? {} : { pin }),
       }),
@@ -305,14 +348,24 @@ export class Ports {
 
   /** What a dataplane before this one has left of a program: a directory marks a qdisc, which has gone with its link. */
   #unpin(port: number): void {
-    const pin = this.#pin(port)
-    if (pin !== undefined) rmSync(pin, { force: true, recursive: true })
+    const { pins } = this.#options
+    if (pins === undefined) return
+    for (const name of [linkPin(port), nextPin(port)]) rmSync(join(pins, name), { force: true, recursive: true })
   }
 
   #pin(port: number): string | undefined {
     const { pins } = this.#options
-    return pins === undefined ? undefined : join(pins, `link-${port}`)
+    return pins === undefined ? undefined : join(pins, linkPin(port))
   }
+}
+
+function linkPin(port: number): string {
+  return `link-${port}`
+}
+
+/** Name of what a move to tcx leaves that breaks off; see `native/core/src/link.rs`. */
+function nextPin(port: number): string {
+  return `next-${linkPin(port)}`
 }
 
 /** Name of the router's end of a port's device. @param uplink index of the uplink */
@@ -324,8 +377,9 @@ function peerOf({ request, facts, namespace }: Attached): PeerEnd {
   return { request, namespace, index: facts.ifindex }
 }
 
-function isNetkit({ kind }: Link): boolean {
-  return kind === 'netkit'
+/** How a program is attached to a device. @param veth how, if it is a veth device */
+function meansOf({ kind }: Link, veth: EbpfAttachment): EbpfAttachment {
+  return kind === 'netkit' ? 'netkit' : veth
 }
 
 function factsOf({ peer }: DevicePair): DeviceFacts {

@@ -26,6 +26,8 @@ export declare class NativeObject {
   testRun(program: string, frame: Uint8Array, segment: number, repeat: number, namespace?: string | undefined | null): NativeOutcome
   /** Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either. */
   attach(options: NativeAttachOptions): Promise<number>
+  /** Moves a program from a filter to tcx while packets pass; the number stays. Where this fails the filter goes on. */
+  moveToTcx(number: number, program: string): Promise<void>
   /** The number stays good for another try where this fails. */
   detach(number: number): Promise<void>
   /** Gives everything back that is not pinned. */

@@ -14,9 +14,10 @@ const NEW_FILTER: u16 = 44;
 const DELETE_FILTER: u16 = 45;
 const GET_FILTER: u16 = 46;
 
-/// `TC_H_CLSACT`, and its half for packets that come in.
+/// `TC_H_CLSACT`, and its halves for packets that come in and that go out.
 const CLSACT: u32 = 0xffff_fff1;
 const INGRESS: u32 = 0xffff_fff2;
+const EGRESS: u32 = 0xffff_fff3;
 const CLSACT_HANDLE: u32 = 0xffff_0000;
 
 const KIND: u16 = 1;
@@ -80,7 +81,16 @@ pub struct Found {
 
 /// Filters of packets that come in, the first to see them first.
 pub fn filters(ifindex: u32) -> io::Result<Vec<Found>> {
-    let answers = Message::new(GET_FILTER, LIST, &[0, ifindex, 0, INGRESS, 0]).ask()?;
+    filters_of(ifindex, INGRESS)
+}
+
+/// Whether there are more filters than the one that a dataplane has on a link.
+pub fn is_shared(ifindex: u32) -> io::Result<bool> {
+    Ok(filters_of(ifindex, INGRESS)?.len() > 1 || !filters_of(ifindex, EGRESS)?.is_empty())
+}
+
+fn filters_of(ifindex: u32, half: u32) -> io::Result<Vec<Found>> {
+    let answers = Message::new(GET_FILTER, LIST, &[0, ifindex, 0, half, 0]).ask()?;
     Ok(answers.iter().filter_map(|answer| found_in(answer)).collect())
 }
 

@@ -2,7 +2,8 @@
 //! clsact, which does without either. A netkit device has a place of its own for programs (Linux 6.7), likewise by a descriptor.
 
 use std::{
-    fs,
+    ffi::OsString,
+    fs, io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -16,7 +17,8 @@ pub struct Place<'a> {
     /// Path of the link's network namespace.
     pub namespace: Option<&'a Path>,
     pub ifindex: u32,
-    /// Where a tcx attachment is pinned, or is found; with a filter a directory there says that its qdisc was made for it.
+    /// Where a tcx attachment is pinned, or is found; with a filter a directory there says that its qdisc was made for it. A file beside it, named by
+    /// `beside`, is what takes the filter's place.
     pub pin: Option<PathBuf>,
     pub means: Means,
 }
@@ -53,24 +55,78 @@ impl Attachment {
     }
 
     fn by_descriptor(program: &Program, kind: u32, flags: u32, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
-        if pin.as_deref().is_some_and(Path::is_dir) {
-            Self::Filter { namespace: namespace.map(Path::to_owned), ifindex, has_made_qdisc: true, pin: pin.clone() }.detach()?;
-        }
-        if let Some(path) = pin.as_deref().filter(|path| path.exists()) {
+        if let Some(path) = pin.as_deref().filter(|path| path.is_file()) {
             if let Some(fd) = adopt(program, path) {
                 return Ok(Self::Descriptor { _fd: fd, pin });
             }
-            fs::remove_file(path).context(|| format!("unpin {}", path.display()))?;
+            unpin(path)?;
         }
-        let name = program.name().to_owned();
-        let fd = program.fd().try_clone_to_owned().context(|| "keep a program".into())?;
-        let link = netns::within(namespace, move || {
-            sys::link_create(fd.as_fd(), ifindex, kind, flags).context(|| format!("attach program '{name}' to link {ifindex}"))
-        })?;
+        let namespace = namespace.map(Path::to_owned);
+        if pin.as_deref().is_some_and(|path| path.is_dir() || beside(path).exists()) {
+            let has_made_qdisc = pin.as_deref().is_some_and(Path::is_dir);
+            return Self::Filter { namespace, ifindex, has_made_qdisc, pin }.replace(program, kind, flags);
+        }
+        let link = create(program, namespace.as_deref(), ifindex, kind, flags)?;
         if let Some(path) = &pin {
-            sys::pin(link.as_fd(), path).context(|| format!("pin {}", path.display()))?;
+            pin_at(&link, path)?;
         }
         Ok(Self::Descriptor { _fd: link, pin })
+    }
+
+    /// Has a filter's link run `program` by tcx, without a packet that neither or both judge: tcx comes before filters, and a program that lets nothing pass
+    /// on hides them. Nothing is done, with `EBUSY`, where somebody else's filters are: they would see other packets than before, or go with the qdisc.
+    pub fn move_to_tcx(&self, program: &Program) -> Result<Self> {
+        let &Self::Filter { ref namespace, ifindex, .. } = self else {
+            return Err(Error::invalid("move a filter to tcx", "it is none"));
+        };
+        netns::within(namespace.as_deref(), move || {
+            let operation = || format!("move the filter of link {ifindex} to tcx");
+            if clsact::is_shared(ifindex).context(operation)? {
+                return Err(Error::new(libc::EBUSY, operation(), "somebody else's filters are there"));
+            }
+            Ok(())
+        })?;
+        self.replace(program, sys::TCX_INGRESS, 0)
+    }
+
+    /// The steps are in an order in which the link always has a program, and each of them leaves what says what is still to be taken away:
+    ///
+    /// ```text
+    ///   pin          beside it    link
+    ///   directory                 filter        the directory only where the qdisc was made for the filter
+    ///   directory    file         both
+    ///   directory    file         descriptor
+    ///                file         descriptor
+    ///   file                      descriptor
+    /// ```
+    fn replace(&self, program: &Program, kind: u32, flags: u32) -> Result<Self> {
+        let Self::Filter { namespace, ifindex, pin, .. } = self else {
+            return Err(Error::invalid("take a filter's place", "it is none"));
+        };
+        let next = pin.as_deref().map(beside);
+        let link = match next.as_deref().and_then(|path| adopt(program, path)) {
+            Some(link) => link,
+            None => {
+                let link = create(program, namespace.as_deref(), *ifindex, kind, flags)?;
+                if let Some(path) = &next {
+                    unpin(path)?;
+                    pin_at(&link, path)?;
+                }
+                link
+            }
+        };
+        if let Err(error) = self.remove_filter() {
+            // The filter goes on, and is what can be taken away later.
+            if let Some(path) = &next {
+                unpin(path)?;
+            }
+            return Err(error);
+        }
+        if let (Some(path), Some(next)) = (pin, &next) {
+            unmark(path)?;
+            fs::rename(next, path).context(|| format!("rename {}", next.display()))?;
+        }
+        Ok(Self::Descriptor { _fd: link, pin: pin.clone() })
     }
 
     fn filter(program: &Program, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
@@ -82,14 +138,14 @@ impl Attachment {
             clsact::set_filter(ifindex, fd.as_fd()).context(operation)?;
             Ok(is_new)
         })?;
-        let marker = pin.as_deref().filter(|path| !path.is_dir());
-        if let Some(path) = marker {
+        if let Some(path) = pin.as_deref() {
             // What tcx has left there would see packets too.
-            if path.exists() {
-                fs::remove_file(path).context(|| format!("unpin {}", path.display()))?;
-            }
-            if is_new {
-                fs::create_dir(path).context(|| format!("make {}", path.display()))?;
+            unpin(&beside(path))?;
+            if !path.is_dir() {
+                unpin(path)?;
+                if is_new {
+                    fs::create_dir(path).context(|| format!("make {}", path.display()))?;
+                }
             }
         }
         let has_made_qdisc = is_new || pin.as_deref().is_some_and(Path::is_dir);
@@ -99,23 +155,59 @@ impl Attachment {
     /// Takes away what would stay when this is dropped: a pin, a filter. What is gone already is no error, so that it can be tried again.
     pub fn detach(&self) -> Result<()> {
         match self {
-            Self::Descriptor { pin: Some(path), .. } => match fs::remove_file(path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(Error::from_io(error, format!("unpin {}", path.display())))
+            Self::Descriptor { pin, .. } => pin.as_deref().map_or(Ok(()), unpin),
+            Self::Filter { pin, .. } => {
+                if let Some(path) = pin {
+                    unmark(path)?;
+                    unpin(&beside(path))?;
                 }
-                _ => Ok(()),
-            },
-            Self::Descriptor { pin: None, .. } => Ok(()),
-            &Self::Filter { ref namespace, ifindex, has_made_qdisc, ref pin } => {
-                if let Some(path) = pin.as_deref().filter(|path| path.is_dir()) {
-                    fs::remove_dir(path).context(|| format!("remove {}", path.display()))?;
-                }
-                netns::within(namespace.as_deref(), move || {
-                    let removed = if has_made_qdisc { clsact::remove_qdisc(ifindex) } else { clsact::remove_filter(ifindex) };
-                    removed.context(|| format!("take the filter of link {ifindex} away"))
-                })
+                self.remove_filter()
             }
         }
+    }
+
+    /// Of the link; what is gone already is no error.
+    fn remove_filter(&self) -> Result<()> {
+        let &Self::Filter { ref namespace, ifindex, has_made_qdisc, .. } = self else { return Ok(()) };
+        netns::within(namespace.as_deref(), move || {
+            let removed = if has_made_qdisc { clsact::remove_qdisc(ifindex) } else { clsact::remove_filter(ifindex) };
+            removed.context(|| format!("take the filter of link {ifindex} away"))
+        })
+    }
+}
+
+/// Where an attachment is pinned until the filter whose place it takes is gone.
+fn beside(pin: &Path) -> PathBuf {
+    let mut name = OsString::from("next-");
+    name.push(pin.file_name().unwrap_or_default());
+    pin.with_file_name(name)
+}
+
+fn create(program: &Program, namespace: Option<&Path>, ifindex: u32, kind: u32, flags: u32) -> Result<OwnedFd> {
+    let name = program.name().to_owned();
+    let fd = program.fd().try_clone_to_owned().context(|| "keep a program".into())?;
+    netns::within(namespace, move || {
+        sys::link_create(fd.as_fd(), ifindex, kind, flags).context(|| format!("attach program '{name}' to link {ifindex}"))
+    })
+}
+
+fn pin_at(link: &OwnedFd, path: &Path) -> Result<()> {
+    sys::pin(link.as_fd(), path).context(|| format!("pin {}", path.display()))
+}
+
+fn unpin(path: &Path) -> Result<()> {
+    absent_is_well(fs::remove_file(path)).context(|| format!("unpin {}", path.display()))
+}
+
+/// Takes the mark of a qdisc away that was made for a filter.
+fn unmark(path: &Path) -> Result<()> {
+    absent_is_well(fs::remove_dir(path)).context(|| format!("remove {}", path.display()))
+}
+
+fn absent_is_well(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 

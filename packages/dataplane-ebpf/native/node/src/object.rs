@@ -246,6 +246,19 @@ impl NativeObject {
         }))
     }
 
+    /// Moves a program from a filter to tcx while packets pass; the number stays. Where this fails the filter goes on.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn move_to_tcx(&self, number: u32, program: String) -> Result<AsyncTask<Job<()>>> {
+        let program = self.program(&program)?.share().map_err(to_js)?;
+        let attached = Arc::clone(&self.attached);
+        Ok(job(move || {
+            let Some(filter) = locked(&attached).attachments.get(&number).map(Arc::clone) else { return Ok(()) };
+            let moved = filter.move_to_tcx(&program)?;
+            locked(&attached).attachments.insert(number, Arc::new(moved));
+            Ok(())
+        }))
+    }
+
     /// The number stays good for another try where this fails.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn detach(&self, number: u32) -> AsyncTask<Job<()>> {
