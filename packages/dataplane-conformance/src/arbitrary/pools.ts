@@ -12,6 +12,8 @@ const RANGES = [
   { first: 9, last: 9 },
   { first: 1, last: 2 },
 ]
+/** All ports of these ranges. */
+export const POOL_PORTS = [1, 2, 9, 10, 40_000, 40_001]
 
 /** Draws pools between some of `vrfs`. */
 export function arbitraryPools(vrfs: readonly number[]): fc.Arbitrary<readonly NatPoolObject[]> {

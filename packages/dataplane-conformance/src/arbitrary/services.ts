@@ -7,9 +7,10 @@ export const VIRTUAL_ADDRESSES = ['10.0.0.9', 'fd00::9']
 /** The port of every service. */
 export const SERVICE_PORT = 53
 
-const BACKENDS = { 4: ['10.0.0.1', '10.0.0.2', '10.1.0.1'], 6: ['fd00::1', 'fd00::2', 'fd00:0:0:1::1'] } as const
+/** Addresses of backends. */
+export const BACKENDS = { 4: ['10.0.0.1', '10.0.0.2', '10.1.0.1'], 6: ['fd00::1', 'fd00::2', 'fd00:0:0:1::1'] } as const
 /** Of the backends, by protocol: ports that packets of `arbitraryPacket` come from. */
-const PORTS = { udp: 9, tcp: 40_000 } as const
+export const BACKEND_PORTS = { udp: 9, tcp: 40_000 } as const
 
 /** Draws services in some of `vrfs`. */
 export function arbitraryServices(vrfs: readonly number[]): fc.Arbitrary<readonly ServiceObject[]> {
@@ -23,7 +24,7 @@ export function arbitraryServices(vrfs: readonly number[]): fc.Arbitrary<readonl
     .chain((chosen) =>
       fc.tuple(
         ...chosen.map((place, id) =>
-          arbitraryRest(place.address.family, PORTS[place.protocol]).map((rest) => ({ id, ...place, port: SERVICE_PORT, ...rest })),
+          arbitraryRest(place.address.family, BACKEND_PORTS[place.protocol]).map((rest) => ({ id, ...place, port: SERVICE_PORT, ...rest })),
         ),
       ),
     )

@@ -1,10 +1,12 @@
+import type { NatPoolObject, ServiceObject } from '@heddle/core'
+import { IpAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import type { Tables } from '../tables.js'
 import { labelled, testPacket, testSegment, type TestPacket } from '../packets.js'
 import { testIcmp } from '../packets-of-flows.js'
 import type { PacketInput } from './packets.js'
-import { POOL_ADDRESSES } from './pools.js'
-import { SERVICE_PORT, VIRTUAL_ADDRESSES } from './services.js'
+import { POOL_ADDRESSES, POOL_PORTS } from './pools.js'
+import { BACKEND_PORTS, BACKENDS, SERVICE_PORT, VIRTUAL_ADDRESSES } from './services.js'
 import { LABELS, PORTS, type Surroundings } from './tables.js'
 
 /*
@@ -13,7 +15,10 @@ import { LABELS, PORTS, type Surroundings } from './tables.js'
  *                                                  default route: port 3 or 4, and back into VRF 1 for 10.0.0.2, fd00::2
  */
 
-/** The same objects, routed so that most flows are translated: out of VRF 1 through a pool, or to a backend, on either side. */
+/**
+ * The same objects, routed so that most flows are translated: out of VRF 1 through a pool, or to a backend, on either side. There is a pool for each family
+ * that goes out of VRF 1, and a ready backend for each service in it.
+ */
 export function translating(tables: Tables): Tables {
   const group = (id: number, ...nextHops: number[]) => ({ id, members: nextHops.map((nextHop) => ({ nextHop, weight: 1 })), seed: id })
   const routes = (vrf: number, id: number, ...prefixes: string[]) => prefixes.map((prefix) => ({ vrf, prefix, group: id }))
@@ -27,6 +32,8 @@ export function translating(tables: Tables): Tables {
     ],
     groups: [group(1, 1), group(2, 2), group(3, 3, 4), group(5, 5), group(6, 6)],
     labels: [1, 2].map((vrf) => ({ label: LABELS[vrf], action: { type: 'pop-lookup', vrf } as const, sources: 0 })),
+    services: withServices(tables.services ?? []),
+    natPools: withPools(tables.natPools ?? []),
     routes: [
       ...routes(1, 5, '0.0.0.0/0', '::/0'),
       ...routes(1, 1, '10.0.0.1/32', 'fd00::1/128'),
@@ -37,67 +44,143 @@ export function translating(tables: Tables): Tables {
   }
 }
 
+/** Ids that nothing drawn has. */
+const OWN_ID = 100
+
+function withServices(drawn: readonly ServiceObject[]): ServiceObject[] {
+  const usable = drawn.filter(({ vrf, backends }) => vrf !== 1 || backends.some(({ weight, state }) => weight > 0 && state !== 'draining'))
+  const places = VIRTUAL_ADDRESSES.flatMap((text) =>
+    (['udp', 'tcp'] as const).map((protocol) => ({ protocol, address: IpAddress.parse(text) })),
+  )
+  const own = places.map(({ protocol, address }, index): ServiceObject => {
+    const backends = BACKENDS[address.family].map((text) => ({ address: IpAddress.parse(text), port: BACKEND_PORTS[protocol], weight: 1 }))
+    return { id: OWN_ID + index, vrf: 1, protocol, address, port: SERVICE_PORT, backends, seed: index }
+  })
+  const isMissing = ({ protocol, address }: ServiceObject): boolean =>
+    !usable.some((one) => one.vrf === 1 && one.protocol === protocol && one.address.equals(address))
+  return [...usable, ...own.filter(isMissing)]
+}
+
+function withPools(drawn: readonly NatPoolObject[]): NatPoolObject[] {
+  const own = POOL_ADDRESSES.map((text, index) => ({
+    id: OWN_ID + index,
+    vrf: 1,
+    outside: 2,
+    address: IpAddress.parse(text),
+    ports: { first: 9, last: 10 },
+  }))
+  const isMissing = ({ address }: NatPoolObject): boolean =>
+    !drawn.some(({ vrf, outside, address: { family } }) => vrf === 1 && outside === 2 && family === address.family)
+  return [...drawn, ...own.filter(isMissing)]
+}
+
 const ADDRESSES = {
   4: { near: ['10.0.0.1', '10.0.0.2'], far: ['10.1.0.1', '10.0.0.3'] },
   6: { near: ['fd00::1', 'fd00::2'], far: ['fd00:0:0:1::1', 'fd00::3'] },
 } as const
 
-/** Draws packets of few flows, most of which belong together; for tables of `translating`. */
-export function arbitraryTranslated({ underlays, encapsulations }: Surroundings): fc.Arbitrary<PacketInput> {
-  const packet = fc.constantFrom(4 as const, 6 as const).chain((family) => {
-    const virtual = [...VIRTUAL_ADDRESSES, ...POOL_ADDRESSES].filter((one) => one.includes(':') === (family === 6))
-    const { near, far } = ADDRESSES[family]
-    const port = fc.constantFrom(9, 10, 40_000, SERVICE_PORT)
-    const ends = fc.record({
-      source: fc.constantFrom(...near, ...far),
-      destination: fc.constantFrom(...near, ...far, ...virtual, ...virtual),
-      sourcePort: port,
-      destinationPort: port,
-    })
-    return ends.chain((flow) =>
-      fc.oneof({ weight: 6, arbitrary: arbitraryKind(flow) }, { weight: 1, arbitrary: arbitraryError(flow, virtual) }),
-    )
+/** Draws packets of few flows, there and back, and errors about them, as they may be on either side of a translation; for tables of `translating`. */
+export function arbitraryTranslated(around: Surroundings, count: number): fc.Arbitrary<readonly PacketInput[]> {
+  return fc.array(arbitraryFlow(), { minLength: 1, maxLength: 3 }).chain((flows) => {
+    const flow = fc.oneof({ weight: 7, arbitrary: fc.constantFrom(...flows) }, { weight: 1, arbitrary: arbitraryFlow() })
+    const input = flow.chain(arbitraryOfFlow).chain(({ from, packet }) => arbitraryWay(around, from).map((into) => into(packet)))
+    return fc.array(input, { minLength: count, maxLength: count })
   })
-  const ways: fc.Arbitrary<(bytes: Uint8Array) => PacketInput>[] = PORTS.map((port) =>
-    fc.constant((bytes: Uint8Array): PacketInput => ({ from: 'port', port, packet: bytes })),
-  )
-  if (encapsulations.includes('mpls-udp')) {
-    const [source] = underlays[0].peers
-    const behind =
-      (vrf: number) =>
-      (bytes: Uint8Array): PacketInput => {
-        return { from: 'underlay', encapsulation: 'mpls-udp', source, packet: labelled([{ label: LABELS[vrf] }], bytes) }
-      }
-    ways.push(fc.constantFrom(behind(1), behind(2)))
+}
+
+/** Draws where a packet enters, at a port or through a tunnel: mostly in the VRF that has its source. */
+function arbitraryWay({ underlays, encapsulations }: Surroundings, source: string): fc.Arbitrary<(packet: Uint8Array) => PacketInput> {
+  const isNear = Object.values(ADDRESSES).some(({ near }) => near.some((address) => address === source))
+  const into = (vrf: 1 | 2): fc.Arbitrary<(packet: Uint8Array) => PacketInput> => {
+    const ways = [2 * vrf - 1, 2 * vrf].map((port) => (packet: Uint8Array): PacketInput => ({ from: 'port', port, packet }))
+    if (!encapsulations.includes('mpls-udp')) return fc.constantFrom(...ways)
+    const common = { from: 'underlay', encapsulation: 'mpls-udp', source: underlays[0].peers[0] } as const
+    return fc.constantFrom(...ways, (packet) => ({ ...common, packet: labelled([{ label: LABELS[vrf] }], packet) }))
   }
-  return fc.tuple(fc.oneof(...ways), packet).map(([into, bytes]) => into(bytes))
+  return fc.oneof({ weight: 4, arbitrary: into(isNear ? 1 : 2) }, { weight: 1, arbitrary: into(isNear ? 2 : 1) })
 }
 
-type Flow = Required<Pick<TestPacket, 'source' | 'destination' | 'sourcePort' | 'destinationPort'>>
+/** Both ends of a packet; for an echo the source port is its identifier. */
+type Ends = Required<Pick<TestPacket, 'sourcePort' | 'destinationPort'>> & { readonly source: string; readonly destination: string }
+/** A packet, and its source. */
+interface Sent {
+  readonly from: string
+  readonly packet: Uint8Array
+}
+/** A flow, by the ends of its first packet. */
+type Flow = Ends & { readonly kind: 'udp' | 'tcp' | 'echo' }
 
-function arbitraryKind(flow: Flow): fc.Arbitrary<Uint8Array> {
-  const isV4 = !String(flow.source).includes(':')
-  const echo = fc
-    .record({ type: fc.constantFrom(...(isV4 ? [8, 0] : [128, 129])), rest: fc.constantFrom(0x1_0001, 0x2_0001, 0x9_0001) })
-    .map((message) => testIcmp({ ...flow, ...message }))
+function arbitraryFlow(): fc.Arbitrary<Flow> {
+  return fc.constantFrom(4 as const, 6 as const).chain((family) => {
+    const { near, far } = ADDRESSES[family]
+    const [virtual, pool] = virtualOf(family)
+    return fc.record({
+      kind: fc.constantFrom('udp' as const, 'udp' as const, 'tcp' as const, 'tcp' as const, 'echo' as const),
+      source: fc.constantFrom(...near, ...near, ...near, ...far),
+      destination: fc.oneof(
+        { weight: 5, arbitrary: fc.constantFrom(...far) },
+        { weight: 5, arbitrary: fc.constant(virtual) },
+        { weight: 2, arbitrary: fc.constantFrom(...near, pool) },
+      ),
+      // Mostly one that a pool keeps.
+      sourcePort: fc.constantFrom(9, 9, 9, 10, 40_000, SERVICE_PORT),
+      destinationPort: fc.constantFrom(9, 10, SERVICE_PORT, SERVICE_PORT, SERVICE_PORT, SERVICE_PORT),
+    })
+  })
+}
+
+/** Draws a packet of `flow`, of what may be a reply, or an error about one of them. */
+function arbitraryOfFlow(flow: Flow): fc.Arbitrary<Sent> {
+  const back = arbitraryBack(flow)
+  const either = fc.oneof(fc.constant<Ends>(flow), back)
   return fc.oneof(
-    { weight: 3, arbitrary: fc.constant(testPacket(flow)) },
-    { weight: 3, arbitrary: fc.constantFrom(2, 18, 16).map((flags) => testSegment({ ...flow, flags })) },
-    { weight: 2, arbitrary: echo },
+    { weight: 3, arbitrary: arbitraryMessage(flow.kind, flow, 'request') },
+    { weight: 5, arbitrary: back.chain((ends) => arbitraryMessage(flow.kind, ends, 'reply')) },
+    { weight: 3, arbitrary: either.chain((ends) => arbitraryError(flow.kind, ends)) },
   )
 }
 
-/** An error about a packet that may have gone the other way, as it was on either side of a translation. */
-function arbitraryError({ source, destination, ...ports }: Flow, virtual: readonly string[]): fc.Arbitrary<Uint8Array> {
-  const isV4 = !String(source).includes(':')
+/** Draws the ends of a reply: from where the flow went, or from a backend, to where it came from, or to an address that hides it. */
+function arbitraryBack({ kind, source, destination, sourcePort, destinationPort }: Flow): fc.Arbitrary<Ends> {
+  const family = source.includes(':') ? 6 : 4
+  const isServed = VIRTUAL_ADDRESSES.includes(destination) && kind !== 'echo'
+  const from = isServed
+    ? fc
+        .constantFrom(...BACKENDS[family])
+        .map((backend): Pick<Ends, 'source' | 'sourcePort'> => ({ source: backend, sourcePort: BACKEND_PORTS[kind] }))
+    : fc.constant({ source: destination, sourcePort: destinationPort })
+  const [virtual, pool] = virtualOf(family)
+  const hidden = fc.record({
+    destination: fc.constantFrom(pool, pool, pool, virtual),
+    destinationPort: fc.constantFrom(...POOL_PORTS.flatMap((port) => [port, sourcePort])),
+  })
+  const shown = fc.constant({ destination: source, destinationPort: sourcePort })
+  const to = fc.oneof({ weight: isServed ? 3 : 1, arbitrary: shown }, { weight: isServed ? 1 : 3, arbitrary: hidden })
+  return fc.tuple(from, to).map(([one, other]) => ({ ...one, ...other, ...(kind === 'echo' && { sourcePort: other.destinationPort }) }))
+}
+
+function arbitraryMessage(kind: Flow['kind'], ends: Ends, way: 'request' | 'reply'): fc.Arbitrary<Sent> {
+  const from = ends.source
+  if (kind === 'udp') return fc.constant({ from, packet: testPacket(ends) })
+  if (kind === 'tcp') return fc.constantFrom(2, 18, 16).map((flags) => ({ from, packet: testSegment({ ...ends, flags }) }))
+  const [request, reply] = ends.source.includes(':') ? [128, 129] : [8, 0]
+  const type = way === 'request' ? request : reply
+  return fc.constant({ from, packet: testIcmp({ ...ends, type, rest: ends.sourcePort * 65_536 + 1 }) })
+}
+
+/** Draws an error about what went the other way, from its destination or from a router before that. */
+function arbitraryError(kind: Flow['kind'], { source, destination, sourcePort, destinationPort }: Ends): fc.Arbitrary<Sent> {
+  const family = source.includes(':') ? 6 : 4
+  const ports = kind === 'echo' ? { sourcePort, destinationPort } : { sourcePort: destinationPort, destinationPort: sourcePort }
   return fc
     .record({
-      quotedSource: fc.constantFrom(destination, ...virtual),
-      type: fc.constantFrom(...(isV4 ? [3, 11] : [1, 3])),
-      isTcp: fc.boolean(),
+      from: fc.constantFrom(source, source, source, ADDRESSES[family].far[1]),
+      type: fc.constantFrom(...(family === 4 ? [3, 11] : [1, 3])),
+      about: arbitraryMessage(kind, { source: destination, destination: source, ...ports }, 'request'),
     })
-    .map(({ quotedSource, type, isTcp }) => {
-      const back = { source: quotedSource, destination: source, sourcePort: ports.destinationPort, destinationPort: ports.sourcePort }
-      return testIcmp({ source, destination: quotedSource, type, body: isTcp ? testSegment(back) : testPacket(back) })
-    })
+    .map(({ from, type, about }) => ({ from, packet: testIcmp({ source: from, destination, type, body: about.packet }) }))
+}
+
+function virtualOf(family: 4 | 6): string[] {
+  return [...VIRTUAL_ADDRESSES, ...POOL_ADDRESSES].filter((address) => address.includes(':') === (family === 6))
 }
