@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { FrrGateway } from '../packages/cli/src/lab/real/frr.js'
 import { missingForRealLab } from '../packages/cli/src/lab/real/requirements.js'
 import { clientBinary } from '../packages/cni/src/node/index.js'
+import { ebpfFeatures } from '../packages/dataplane-ebpf/src/index.js'
 import { missing as kernelMissing } from '../packages/dataplane-ebpf/test/support/requirements.js'
 import { clusterFolder, imageFile, IMAGES, missingPrograms, programs } from '../scripts/lib/cluster-programs.mjs'
 import { ControlPlane } from './support/cluster/control-plane.js'
@@ -86,6 +87,13 @@ const BRIDGE = JSON.stringify({
     },
   ],
 })
+
+/** By what a node is sent packets: one whose kernel joins what comes behind joint labels says so, also through the reflector (ADR 0025). */
+function encapsulationTo(node: NodeName): string {
+  const isInKernel = NODES.some(({ name, dataplane }) => name === node && dataplane === 'ebpf')
+  const joins = isInKernel && ebpfFeatures().some(({ name, available }) => name === 'vxlan-gpe' && available)
+  return joins ? 'mpls-udp-joint' : 'mpls-udp'
+}
 
 /** Pods that are timed with each plugin. */
 const TIMED = 5
@@ -208,7 +216,7 @@ describe.skipIf(missing !== '')(`a cluster of two nodes${missing === '' ? '' : `
           const route = (await nodeOf(here).routes()).find(
             ({ vrf, prefix, best }) => best && vrf === network && prefix.startsWith(`${address}/`),
           )
-          expect(route).toMatchObject({ installed: true, encapsulation: 'mpls-udp', peer: fabric.address })
+          expect(route).toMatchObject({ installed: true, encapsulation: encapsulationTo(there), peer: fabric.address })
         }
       }
     }
