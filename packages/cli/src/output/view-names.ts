@@ -1,5 +1,6 @@
 import type { BgpTable, ViewName } from '@heddle/agent'
 import type { FamilyName } from '@heddle/bgp'
+import type { Encapsulation } from '@heddle/core'
 
 // Names without what they name, so that a command line is read without loading a speaker.
 
@@ -19,6 +20,17 @@ const NAMES: Readonly<Record<ViewName, true>> = {
 
 /** What `heddle show` can show. */
 export const VIEW_NAMES = Object.keys(NAMES) as readonly ViewName[]
+
+const ENCAPSULATIONS: Readonly<Record<Encapsulation, true>> = {
+  'mpls-udp': true,
+  'mpls-udp-joint': true,
+  'mpls-gre': true,
+  mpls: true,
+  vxlan: true,
+}
+
+/** By which a packet may come from the underlay. */
+export const ENCAPSULATION_NAMES = Object.keys(ENCAPSULATIONS) as readonly Encapsulation[]
 
 const TABLES: Readonly<Record<BgpTable, true>> = { 'adj-in': true, 'loc-rib': true, 'adj-out': true }
 

@@ -7,7 +7,7 @@ import type { LabOptions } from '../command/lab.js'
 import { LOG_LEVELS } from '../node/log-level.js'
 import type { Output } from '../output/output.js'
 import { printable } from '../output/table.js'
-import { VIEW_NAMES } from '../output/view-names.js'
+import { ENCAPSULATION_NAMES, VIEW_NAMES } from '../output/view-names.js'
 import { EXAMPLES, ROLE_HELP, VIEWS_HELP, amount, helpOf, oneOfNames } from './help.js'
 import { observeCommands, portNumber } from './observe.js'
 import { showBgpCommands } from './show-bgp.js'
@@ -169,15 +169,7 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
     .option('--ttl <hops>', 'time to live or hop limit', portNumber)
     .option('--packet <hex>', 'an MPLS packet from the underlay instead, from its label stack on')
     .option('--tunnel-source <ip>', 'outer source address of that packet')
-    .addOption(
-      new Option('--encapsulation <name>', 'encapsulation of that packet').choices([
-        'mpls-udp',
-        'mpls-udp-joint',
-        'mpls-gre',
-        'mpls',
-        'vxlan',
-      ]),
-    )
+    .addOption(new Option('--encapsulation <name>', 'encapsulation of that packet').choices(ENCAPSULATION_NAMES))
     .option('--json', 'print JSON')
     .action(async (options: Record<string, string>) => {
       const { explain } = await import('../command/explain.js')
