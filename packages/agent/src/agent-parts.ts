@@ -1,5 +1,5 @@
 import type { SpeakerConfig } from '@heddle/bgp'
-import { OverlayModel, endpointMtu, type Dataplane, type DataplaneCapabilities, type Encapsulation, type EndpointView } from '@heddle/core'
+import { OverlayModel, endpointMtu, type Dataplane, type DataplaneCapabilities, type EndpointView } from '@heddle/core'
 import { DataplaneBfd } from './bgp/dataplane-bfd.js'
 import { ReleaseRest } from './bgp/restart.js'
 import { SpeakerNode, publish } from './bgp/speaker-node.js'
@@ -10,9 +10,6 @@ import { EndpointManager } from './endpoint/endpoint-manager.js'
 import { PacketObservers } from './observe/packet-observers.js'
 import { Synchronizer } from './sync/synchronizer.js'
 import type { World } from './world.js'
-
-/** How packets of a VRF without a VNI may travel. */
-const BY_LABEL: readonly Encapsulation[] = ['mpls-udp-joint', 'mpls-udp', 'mpls-gre']
 
 /** What an agent works with. */
 export interface AgentParts {
@@ -60,18 +57,12 @@ export function composeParts(config: AgentConfig, options: PartsOptions): AgentP
   const node = new SpeakerNode(config, { ...world, ...(watches && { bfd }) }, (bgp) => ({
     gracefulRestart: gracefulRestart(bgp),
   }))
-  const mtuOf = (used: readonly Encapsulation[]): number =>
-    endpointMtu({
-      underlayMtu,
-      underlayFamilies: [address.family],
-      encapsulations: capabilities.encapsulations.filter((encapsulation) => used.includes(encapsulation)),
-    })
   const endpoints = new EndpointManager({
     model,
     synchronizer,
     clock,
     logger,
-    mtu: (vrf) => mtuOf(model.vniOf(vrf) === undefined ? BY_LABEL : [...BY_LABEL, 'vxlan']),
+    mtu: (vrf) => endpointMtu({ underlayMtu, underlayFamilies: [address.family], encapsulations: model.encapsulationsOf(vrf) }),
     dataplane: current,
     changed: endpointChanged,
   })

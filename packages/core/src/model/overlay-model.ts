@@ -322,6 +322,11 @@ export class OverlayModel {
     return this.#vrfs.get(vrf)?.intent.vni
   }
 
+  /** By what packets of a VRF may travel: by VXLAN only while it shall have a VNI. */
+  encapsulationsOf(vrf: string): readonly Encapsulation[] {
+    return this.#tunnels.usable({ vni: this.vniOf(vrf) })
+  }
+
   /** When, in the time of the clock, `takeTransaction` has something to do though nothing was told; infinity when it has not. */
   get due(): number {
     return this.#vnis.due

@@ -45,9 +45,16 @@ export class TunnelChoice {
   /** What is told to others with labels of MPLS, best first. Every dataplane reads joint labels; four octets of each packet are asked for where it gains by them. */
   get offered(): readonly Encapsulation[] {
     const { capabilities } = this.#options
-    return this.#preferences.label
-      .filter((encapsulation) => capabilities.encapsulations.includes(encapsulation))
-      .filter((encapsulation) => encapsulation !== 'mpls-udp-joint' || hasFeature(capabilities, 'joint-labels'))
+    return this.usable({ vni: undefined }).filter(
+      (encapsulation) => encapsulation !== 'mpls-udp-joint' || hasFeature(capabilities, 'joint-labels'),
+    )
+  }
+
+  /** By what packets of a VRF may travel. */
+  usable({ vni }: TunnelUser): readonly Encapsulation[] {
+    const { capabilities } = this.#options
+    const preferences = [...this.#preferences.label, ...(vni === undefined ? [] : this.#preferences.vni)]
+    return preferences.filter((encapsulation) => capabilities.encapsulations.includes(encapsulation))
   }
 
   /** The routes that packets of `vrf` take, best first: the best one and those that are as good, of those that a tunnel leads to. */
