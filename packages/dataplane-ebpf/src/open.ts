@@ -15,7 +15,7 @@ import { BEHIND_JOINT_LABELS, IN_VXLAN, removeMerger, SegmentMerger } from './de
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
-import { LAYOUT_VERSION } from './layout/structs/config.js'
+import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
 import { LOCAL_KEY } from './layout/structs/objects.js'
 import { Liveness } from './liveness/liveness.js'
 import { Mirrors } from './observe/mirrors.js'
@@ -35,12 +35,10 @@ const ANY_MTU = 65_535
 /** How long a lock may be held by what is about to let it go, milliseconds. */
 const LOCK_PATIENCE = 1000
 
-/** Bits of what programs do without; see `bpf/layout/config.h`. */
-const AVOIDED = { 'decap-l3': 1, 'redirect-peer': 2 } as const
-/** Likewise: what programs of netkit devices cannot do, of which some may be there from a dataplane before this one. */
-const AVOIDED_BY_NETKIT = 4
+/** What programs of netkit devices cannot do, of which some may be there from a dataplane before this one. */
+const AVOIDED_BY_NETKIT = AVOIDED['local-redirect-peer']
 /** What the program of XDP does without that may be there; see `device/transit.ts`. And what is not sent on; see `device/segment-merger.ts`. */
-const AVOIDED_BY_DEVICES = 8 | 16
+const AVOIDED_BY_DEVICES = AVOIDED['xdp-tx'] | AVOIDED.joined
 
 /**
  * Loads programs and maps, or takes over those that are pinned, and attaches the way in.

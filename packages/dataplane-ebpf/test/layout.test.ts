@@ -41,6 +41,12 @@ describe('layouts', () => {
     expect(config.DROPPED_JOINED_LABELS).toBeLessThan(config.DROPPED_JOINED)
   })
 
+  it('have the same bits of what programs do without in C and in TypeScript', () => {
+    const [, bits = ''] = /^enum avoided \{ (.*) \};$/m.exec(readFileSync(bpf('layout/config.h'), 'utf8')) ?? []
+    const named = Object.entries(config.AVOIDED).map(([name, bit]) => `AVOID_${name.toUpperCase().replaceAll('-', '_')} = ${bit}`)
+    expect(bits.split(', ')).toEqual(named)
+  })
+
   it('are all there, of every subject', () => {
     const files = readdirSync(bpf('layout'))
     expect(Array.from(header.matchAll(/^#include "layout\/(.*)"$/gm), ([, file]) => file).toSorted()).toEqual(files.toSorted())

@@ -1,6 +1,6 @@
 import type { Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
-import { DROPPED_JOINED, DROPPED_JOINED_LABELS } from '../layout/structs/config.js'
+import { AVOIDED, DROPPED_JOINED, DROPPED_JOINED_LABELS } from '../layout/structs/config.js'
 import { callAsync } from '../native/call.js'
 import type { ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
@@ -19,7 +19,7 @@ export interface MergedSegments {
   readonly lost: number
   /** What loses them. */
   readonly harm: string
-  /** Bit of `avoided` by which programs know that what looks merged may be so; see `bpf/layout/config.h`. 0: they can tell. */
+  /** Bit of `avoided` by which programs know that what looks merged may be so; 0: they can tell. */
   readonly avoided: number
 }
 
@@ -40,7 +40,7 @@ export const BEHIND_JOINT_LABELS: MergedSegments = {
   unasked: 'MPLS over UDP is not carried',
   lost: DROPPED_JOINED_LABELS,
   harm: 'some of them are sent on into another tunnel, or by the host, for which the kernel could not cut them again',
-  avoided: 16,
+  avoided: AVOIDED.joined,
 }
 
 /** Where a device is. */

@@ -3,6 +3,7 @@ import { LinuxError, type Link, type Netlink } from '@heddle/linux'
 import { existsSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { View } from '../layout/struct.js'
+import { AVOIDED } from '../layout/structs/config.js'
 import { LABEL } from '../layout/structs/objects.js'
 import { call, callAsync } from '../native/call.js'
 import { ebpfFeatures } from '../probe.js'
@@ -31,8 +32,8 @@ export const TRANSIT_PIN = 'uplink-xdp'
 const PROGRAM = 'across'
 /** Of `enum label_action`. */
 const LABEL_SWAP = 2
-/** Of `enum avoided`: what is sent back by a veth rests in the ring of its far end, until something else comes. */
-const AVOID_XDP_TX = 8
+/** What is sent back by a veth rests in the ring of its far end, until something else comes. */
+const AVOID_XDP_TX = AVOIDED['xdp-tx']
 /** A program of somebody else is there; it may go. */
 const TAKEN: readonly string[] = ['EBUSY', 'EEXIST']
 /** Settings of ethtool by which a device leaves tags of 802.1Q and 802.1ad in frames. */

@@ -12,6 +12,9 @@ export const DROPPED_JOINED = MAX_REASONS - 1
 /** The same of segments that it had merged behind joint labels. */
 export const DROPPED_JOINED_LABELS = MAX_REASONS - 2
 
+/** Bits of `avoided`: what programs do without. */
+export const AVOIDED = { 'decap-l3': 1, 'redirect-peer': 2, 'local-redirect-peer': 4, 'xdp-tx': 8, joined: 16 } as const
+
 export const CONFIG = new Struct('config', {
   layout_version: 'u32',
   uplink: 'u32',
