@@ -1,7 +1,7 @@
 import { LinuxError, type Netlink } from '@heddle/linux'
 import { expect, it } from 'vitest'
 import { deleteUnclaimed } from './older-layout.js'
-import { hostNameOf } from './device/ports.js'
+import { hostNamesOf } from './device/ports.js'
 
 /** A netlink with these links; deleting one of them says what is given. @param deleted indexes, in order */
 function fake(links: readonly (readonly [string, number, string])[], deleted: number[], refusals: ReadonlyMap<number, string>): Netlink {
@@ -16,7 +16,8 @@ function fake(links: readonly (readonly [string, number, string])[], deleted: nu
 }
 
 const UPLINK = 61
-const LEFT = [0, 35, 901].map((port, at) => [hostNameOf(UPLINK, port), 100 + at, at === 1 ? 'netkit' : 'veth'] as const)
+/** One of them made by an earlier release. */
+const LEFT = [0, 35, 901].map((port, at) => [hostNamesOf(UPLINK, port)[at === 2 ? 1 : 0], 100 + at, at === 1 ? 'netkit' : 'veth'] as const)
 
 // The first one that had gone made the end of it, and of `close()`.
 it('deletes every device that is left when one goes meanwhile', async () => {
@@ -32,10 +33,18 @@ it('deletes the others before it says which one cannot be deleted', async () => 
 })
 
 it("leaves other links, and devices that may be another uplink's", async () => {
-  // `hd1pp1` is port 1 of uplink `1p`, which is 61, or port 901 of uplink 1.
-  const [shared, deleted] = [[hostNameOf(UPLINK, 1), 200, 'veth'] as const, [] as number[]]
-  expect(shared[0]).toBe(hostNameOf(1, 901))
-  const others = [['hd1pp2', 201, 'dummy'] as const, ['eth0', 202, 'veth'] as const, [hostNameOf(62, 1), 203, 'veth'] as const]
+  // `hd1pp1` was port 1 of uplink `1p`, which is 61, or port 901 of uplink 1.
+  const [[name, former], [othersName, othersFormer]] = [hostNamesOf(UPLINK, 1), hostNamesOf(1, 901)]
+  expect(former).toBe(othersFormer)
+  expect(name).not.toBe(othersName)
+  const [shared, deleted] = [[former, 200, 'veth'] as const, [] as number[]]
+  const others = [
+    ['hd1pp2', 201, 'dummy'],
+    ['eth0', 202, 'veth'],
+    [hostNamesOf(62, 1)[0], 203, 'veth'],
+    [hostNamesOf(62, 1)[1], 204, 'veth'],
+    [othersName, 205, 'veth'],
+  ] as const
   await deleteUnclaimed(fake([...others, shared, ['up', 1, 'dummy']], deleted, new Map()), UPLINK)
   expect(deleted).toEqual([])
   await deleteUnclaimed(fake([...others, shared], deleted, new Map()), UPLINK)

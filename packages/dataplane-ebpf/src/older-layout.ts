@@ -3,7 +3,7 @@ import { LinuxError, type Netlink } from '@heddle/linux'
 import { join } from 'node:path'
 import { allOf } from './all-of.js'
 import { endFilter } from './device/end-filter.js'
-import { hostNameOf } from './device/ports.js'
+import { hostNamesOf } from './device/ports.js'
 import type { NativeObject } from './native/binding.js'
 import { call } from './native/call.js'
 import type { PreparedPins } from './pins.js'
@@ -37,8 +37,10 @@ export async function takeAwayOlder({ prepared, object, netlink, netns, uplink, 
   for (const { folder, ports } of older) {
     if (isOnUplink) await endFilter(object, { program: 'ingress', ifindex: uplink, netns, pin: join(folder, 'uplink') })
     for (const port of ports) {
-      const link = links.get(hostNameOf(uplink, port))
-      if (link?.kind !== 'veth') continue
+      const link = hostNamesOf(uplink, port)
+        .map((name) => links.get(name))
+        .find((found) => found?.kind === 'veth')
+      if (link === undefined) continue
       await endFilter(object, { program: 'egress', ifindex: link.index, netns, pin: join(folder, `link-${port}`) })
     }
   }
@@ -60,7 +62,7 @@ export async function deleteUnclaimed(netlink: Netlink, uplink: number): Promise
   const indexes = new Set(links.map(({ index }) => index))
   const unclaimed = links.filter(({ name, kind }) => {
     const uplinks = uplinksIn(name)
-    // Either end of a name may have a `p` in it: what may as well be another uplink's is left.
+    // Either end of a former name may have a `p` in it: what may as well be another uplink's is left.
     const isOurs = uplinks.includes(uplink) && uplinks.every((other) => other === uplink || !indexes.has(other))
     return isOurs && (kind === 'veth' || kind === 'netkit')
   })
@@ -73,9 +75,9 @@ export async function deleteUnclaimed(netlink: Netlink, uplink: number): Promise
   )
 }
 
-/** Indexes of the uplinks that a port's device of that name may be of; see `hostNameOf`. */
+/** Indexes of the uplinks that a port's device of that name may be of; see `hostNamesOf`. */
 function uplinksIn(name: string): number[] {
-  return Array.from(name.matchAll(/(?<=^hd([0-9a-z]+))p(?=[0-9a-z]+$)/g), ([, uplink]) => Number.parseInt(uplink, 36))
+  return Array.from(name.matchAll(/(?<=^hd([0-9a-z]+))[-p](?=[0-9a-z]+$)/g), ([, uplink]) => Number.parseInt(uplink, 36))
 }
 
 /** It may go meanwhile, with the namespace of its endpoint. */

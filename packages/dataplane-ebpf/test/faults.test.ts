@@ -3,8 +3,9 @@ import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
 import { rmSync, symlinkSync } from 'node:fs'
+import { basename } from 'node:path'
 import { afterEach, describe, expect, it, vi, type Mock } from 'vitest'
-import { Ports } from '../src/device/ports.js'
+import { hostNamesOf, Ports } from '../src/device/ports.js'
 import { FibFullError } from '../src/fib/block-memory.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
@@ -35,13 +36,36 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
         expect(devices.map(({ port }) => port)).toEqual([0, 1])
         const known = [...router.parts.maps.numbered('devices')].map(([index]) => index)
         const there = JSON.parse(lab.inHost('ip', '-j', 'link')) as { ifindex: number; ifname: string }[]
-        const ours = there.filter(({ ifname }) => /^hd\w+p\w+$/.test(ifname))
+        const ours = there.filter(({ ifname }) => /^hd\w+-\w+$/.test(ifname))
         expect(new Set(known)).toEqual(new Set(ours.map(({ ifindex }) => ifindex)))
       } finally {
         look.mockRestore()
       }
     },
   )
+
+  // It was deleted: a former name may be that of a port of another uplink, 901 of the first and 1 of the 61st.
+  it('takes over an endpoint that has a former name, and leaves what is not for the port', async () => {
+    const router = await lab.open()
+    await router.apply(podTransaction(1))
+    const uplink = router.parts.tables.config.get('uplink')
+    const [[name, former], [, foreign]] = [hostNamesOf(uplink, 0), hostNamesOf(uplink, 1)]
+    lab.inHost(...`ip link add ${former} type veth peer name eth0 netns`.split(' '), basename(lab.podNetns(0)))
+    lab.inHost(...`ip link add ${foreign} type veth peer name other`.split(' '))
+    try {
+      const indexOf = (link: string): number =>
+        (JSON.parse(lab.inHost('ip', '-j', 'link', 'show', link)) as [{ ifindex: number }])[0].ifindex
+      const [adopted, left] = [indexOf(former), indexOf(foreign)]
+      for (const port of PODS.keys()) await lab.attach(router, port)
+      expect(await lab.ping()).toContain(' 2 received')
+      expect([indexOf(former), indexOf(foreign)]).toEqual([adopted, left])
+      expect(lab.inHost('ip', '-o', 'link')).not.toContain(` ${name}@`)
+      const known = [...router.parts.maps.numbered('devices')].map(([index]) => index)
+      expect(new Set(known)).toEqual(new Set([adopted, indexOf(hostNamesOf(uplink, 1)[0])]))
+    } finally {
+      lab.inHost('ip', 'link', 'delete', 'other')
+    }
+  })
 
   it('keeps what programs heard of an endpoint while it is told to look for its neighbours', async () => {
     const router = await lab.open()

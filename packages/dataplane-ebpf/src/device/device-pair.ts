@@ -37,14 +37,19 @@ export interface PeerEnd {
 /**
  * Makes the pair that is asked for, or takes the one that is there, of whichever kind, and configures the endpoint's end.
  *
- * @param netlink of the router's namespace @param hostName of the end there
+ * @param netlink of the router's namespace @param hostNames of the end there: what it is called, and what one that is there may be called too
  * @throws DataplaneError `dataplane.device`, `dataplane.netns-missing`, `dataplane.permission`
  */
-export async function openPair(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<DevicePair> {
+export async function openPair(
+  netlink: Netlink,
+  hostNames: readonly [name: string, former: string],
+  request: EndpointDevice,
+): Promise<DevicePair> {
   checkRequest(request)
+  const [hostName] = hostNames
   return translated(request, async () => {
     const pair =
-      (await make(netlink, hostName, request)) ?? (await adopt(netlink, hostName, request)) ?? (await make(netlink, hostName, request))
+      (await make(netlink, hostName, request)) ?? (await adopt(netlink, hostNames, request)) ?? (await make(netlink, hostName, request))
     if (pair === undefined)
       throw new DataplaneError('dataplane.device', `there is a device ${request.ifname} that is no end of this router`)
     try {
@@ -103,21 +108,29 @@ async function make(netlink: Netlink, hostName: string, request: EndpointDevice)
   }
 }
 
-/** The pair that a dataplane before this one has left; what is left of another pair under the router's name is taken away. */
-async function adopt(netlink: Netlink, hostName: string, request: EndpointDevice): Promise<DevicePair | undefined> {
-  const host = await find(netlink, hostName)
-  if (host === undefined) return undefined
+/** The pair that a dataplane before this one has left. What is left of another pair under the router's name is taken away, but for its former name, which may be another uplink's. */
+async function adopt(
+  netlink: Netlink,
+  hostNames: readonly [name: string, former: string],
+  request: EndpointDevice,
+): Promise<DevicePair | undefined> {
+  const [host, former] = [await find(netlink, hostNames[0]), await find(netlink, hostNames[1])]
+  if (host === undefined && former === undefined) return undefined
   using inside = await Netlink.open(request.netns)
   const peer = await find(inside, request.ifname)
-  const isPair = (host.kind === 'veth' || host.kind === 'netkit') && peer?.kind === host.kind
-  if (isPair && host.peer === peer.index && peer.peer === host.index) {
+  const end = [host, former].find((one) => one !== undefined && peer !== undefined && isPair(one, peer))
+  if (end !== undefined && peer !== undefined) {
     return {
-      host: await netlink.links.setUp(host.index, hostSetup(request)),
+      host: await netlink.links.setUp(end.index, hostSetup(request)),
       peer: await inside.links.setUp(peer.index, peerSetup(request)),
     }
   }
-  await netlink.links.delete(host.index)
+  if (host !== undefined) await netlink.links.delete(host.index)
   return undefined
+}
+
+function isPair(host: Link, peer: Link): boolean {
+  return (host.kind === 'veth' || host.kind === 'netkit') && peer.kind === host.kind && host.peer === peer.index && peer.peer === host.index
 }
 
 async function find(netlink: Netlink, name: string): Promise<Link | undefined> {

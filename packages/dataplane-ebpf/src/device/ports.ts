@@ -131,7 +131,7 @@ export class Ports {
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
     const largestSegment = this.#largestSegment
-    const pair = await openPair(netlink, hostNameOf(this.#options.uplink, port), { ...request, resolves, kind: devices, largestSegment })
+    const pair = await openPair(netlink, hostNamesOf(this.#options.uplink, port), { ...request, resolves, kind: devices, largestSegment })
     const facts = factsOf(pair)
     const isSame = isHere && before.hostIndex === pair.host.index
     // Somebody took it away, and nobody has looked since: what was made in its place has no program.
@@ -368,9 +368,11 @@ function nextPin(port: number): string {
   return `next-${linkPin(port)}`
 }
 
-/** Name of the router's end of a port's device. @param uplink index of the uplink */
-export function hostNameOf(uplink: number, port: number): string {
-  return `hd${uplink.toString(36)}p${port.toString(36)}`
+/** What the router's end of a port's device is called, and what earlier releases called it. @param uplink index of the uplink */
+export function hostNamesOf(uplink: number, port: number): readonly [name: string, former: string] {
+  // No number has a hyphen in it, so that no two uplinks share a name. They did: `p` is a digit as well.
+  const nameWith = (between: string): string => `hd${uplink.toString(36)}${between}${port.toString(36)}`
+  return [nameWith('-'), nameWith('p')]
 }
 
 function peerOf({ request, facts, namespace }: Attached): PeerEnd {
