@@ -10,7 +10,7 @@ export const PORT = 5201
 /** Clients, servers and the kernel's work for both are kept here: what a core carries. */
 export const CPU = 0
 
-/** Of a round of streams that nothing cuts and loses, which are up to their speed within a millisecond. */
+/** Of a round of streams that nothing cuts. Those that a network cuts have one: losses at the beginning would count for more. */
 const TURNS = 12
 
 type Once = (contender: Contender, seconds: number) => Promise<number>
