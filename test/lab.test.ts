@@ -48,6 +48,12 @@ async function hasRoutesOf(lab: RealLab, observer: string, owner: string): Promi
   return (await lab.routes(observer)).some(({ vrf, prefix, installed }) => vrf === 'red' && prefix === hostPrefix(address) && installed)
 }
 
+/** A pod of `from` reaches one of `to`, over IPv4 and IPv6. */
+async function meet(lab: RealLab, from: string, to: string): Promise<void> {
+  const { name, addresses } = podOf(to)
+  for (const address of addresses) expect(`${address}: ${await lab.whoIs(podOf(from), address)}`).toBe(`${address}: ${name}`)
+}
+
 describe.skipIf(reason !== '')(`with graceful restart, and two of three nodes that forward in the kernel where it can${reason}`, () => {
   let lab: RealLab
   beforeAll(async () => {
@@ -59,7 +65,6 @@ describe.skipIf(reason !== '')(`with graceful restart, and two of three nodes th
     await lab?.close()
   })
 
-  // before anything is withdrawn: FRR 8.4 breaks IPv6 routes that come back, see docs/INTEROP.md
   it.each([
     [third, second],
     [first, second],
@@ -170,7 +175,7 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     await lab.startNode(third)
     const back = await until(lab, 20_000, async () => allComplete(lab))
     console.log(`agent died: routes gone after ${Math.round(gone)} ms, back ${Math.round(back)} ms after its start`)
-    expect(await lab.whoIs(podOf(first), podOf(third).addresses[0])).toBe(podOf(third).name)
+    await meet(lab, first, third)
   })
 
   it('the routes behind a link that was cut without a sign go when the hold time ends', async () => {
@@ -184,7 +189,7 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     console.log(`link cut: routes gone after ${Math.round(lab.now() - cut)} ms, the hold time is ${HOLD_TIME} s`)
     await lab.underlay.heal(third)
     await until(lab, 40_000, async () => allComplete(lab))
-    expect(await lab.whoIs(podOf(first), podOf(third).addresses[0])).toBe(podOf(third).name)
+    await meet(lab, first, third)
   })
 
   it('everything reconverges after a restart of FRR', async () => {
@@ -193,7 +198,21 @@ describe.skipIf(reason !== '')(`without graceful restart${reason}`, () => {
     await lab.gateway.start()
     const took = await until(lab, 40_000, async () => (await established(lab)) && (await allComplete(lab)))
     console.log(`FRR restarted without graceful restart: complete ${Math.round(took)} ms after its start`)
-    expect(await lab.whoIs(podOf(first), podOf(second).addresses[0])).toBe(podOf(second).name)
+    await meet(lab, first, second)
+  })
+
+  // FRR 8.4 told such a node's IPv6 routes with its own address as next hop, see docs/INTEROP.md.
+  it('a node that comes seconds after the others, of a reflector that started anew, is reached over IPv6 as well', async () => {
+    await lab.gateway.kill()
+    await lab.stopNode(third)
+    await lab.gateway.start()
+    await lab.sleep(5000)
+    await lab.startNode(third)
+    await until(lab, 40_000, async () => (await established(lab)) && (await allComplete(lab)))
+    for (const other of [first, second]) {
+      await meet(lab, other, third)
+      await meet(lab, third, other)
+    }
   })
 
   it('an end by SIGTERM withdraws and leaves no device, process or socket behind', async () => {

@@ -17,9 +17,12 @@ const bgpd = find('/usr/lib/frr/bgpd', '/usr/sbin/bgpd')
 const reason = bgpd === undefined ? ' (not installed)' : process.getuid?.() === 0 ? '' : ' (needs root)'
 
 const ACTIVATED = [US, THIRD].map((peer) => `  neighbor ${peer} activate\n  neighbor ${peer} route-reflector-client`).join('\n')
+/** Its routes of VPNv6 name their next hop: behind one that does not, FRR 8.4 tells all of VPNv6 with its own address (docs/INTEROP.md). */
 const CONFIG = `
 route-map VPN permit 10
  set extcommunity rt 65000:1
+ set ipv6 vpn next-hop ::ffff:${THEM}
+exit
 router bgp 65000
  bgp router-id ${THEM}
  no bgp default ipv4-unicast
@@ -116,8 +119,8 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
     const routes = [
       vpn('10.1.0.5/32', { label: 1005, rt: '65000:7', nextHop: NEXT_HOP }),
       vpn('10.1.0.6/32', { label: 0xf_ffff, rt: '192.0.2.9:7', nextHop: '192.0.2.42' }),
-      // not an IPv4-mapped one, in the place of which FRR now and then puts its own address (FRR issue 15610)
-      vpn('2001:db8:1::5/128', { label: 1006, rt: '65000:7', nextHop: '2001:db8::41' }),
+      // Behind a VPNv6 route of its own without a next hop, FRR tells its own address in the place of this one: see CONFIG.
+      vpn('2001:db8:1::5/128', { label: 1006, rt: '65000:7', nextHop: NEXT_HOP }),
       vpn('2001:db8:1::6/128', { label: 1007, rt: '4200000000:7', nextHop: '2001:db8::42' }),
     ]
     speaker.announce(routes)
@@ -176,12 +179,10 @@ describe.skipIf(reason !== '')(`FRR bgpd${reason}`, () => {
   })
 
   it('passes on that a next hop reads joint labels', async () => {
-    // not the route of IPv6, in the place of whose next hop FRR now and then puts its own address (FRR issue 15610): then nothing is told of that
-    const [route] = JOINT_ROUTES
-    speaker.announce([route])
-    await eventually('it went on', () => jointHops(third, THEM).length === 1 || undefined)
-    expect(jointHops(third, THEM)).toEqual(['192.0.2.41'])
-    speaker.withdraw([route])
-    await eventually('it is gone', () => jointHops(third, THEM).length === 0 || undefined)
+    speaker.announce(JOINT_ROUTES)
+    await eventually('they went on', () => jointHops(third, THEM).length === 2 || undefined)
+    expect(jointHops(third, THEM)).toEqual(['192.0.2.41', '2001:db8::41'])
+    speaker.withdraw(JOINT_ROUTES)
+    await eventually('they are gone', () => jointHops(third, THEM).length === 0 || undefined)
   })
 })

@@ -107,7 +107,13 @@ export function frrConfig(topology: LabTopology, { gracefulRestart }: { readonly
   ]
   return [
     `hostname ${gateway.name}`,
-    ...vrfs.flatMap(({ name, routeTarget }) => [`route-map ${name} permit 10`, ` set extcommunity rt ${routeTarget}`, 'exit']),
+    ...vrfs.flatMap(({ name, routeTarget }) => [
+      `route-map ${name} permit 10`,
+      ` set extcommunity rt ${routeTarget}`,
+      // A VPNv6 route of its own without one makes FRR 8.4 tell that neighbor all routes behind it with its own address (docs/INTEROP.md).
+      ` set ipv6 vpn next-hop ::ffff:${gateway.address}`,
+      'exit',
+    ]),
     `router bgp ${as}`,
     ` bgp router-id ${gateway.address}`,
     ` bgp cluster-id ${gateway.address}`,
