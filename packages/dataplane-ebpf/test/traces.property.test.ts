@@ -1,6 +1,7 @@
 import type { DataplaneEvent, TracedPacket } from '@heddle/core'
-import { EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
+import { EMPTY, labelled, testSegment, transition, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
 import type { ForwardingEngine } from '@heddle/forwarding'
+import { IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
@@ -9,7 +10,7 @@ import { LINK } from '../src/layout/structs/objects.js'
 import { examplesOf } from './support/examples.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
-import { RouterNamespace } from './support/router.js'
+import { PEERS, RouterNamespace } from './support/router.js'
 import { byEngine, byProgram, cutToLoopback, limited, newEngine, packetInput, singleMemberTables } from './support/twins.js'
 
 /** What two forwarders must tell alike: all but the time, their words, and steps that the one in TypeScript leaves out when nothing comes of them. */
@@ -23,6 +24,26 @@ function told(packet: TracedPacket): unknown {
 const drawn = fc
   .tuple(limited(singleMemberTables), fc.array(packetInput, { minLength: 20, maxLength: 20 }))
   .map(([tables, inputs]) => ({ tables: { ...tables, traces: [{ id: 5, filter: {} }] }, inputs }))
+
+/** A SYN behind a label whose MSS is lowered: `forwarding` told that as a step of the next hop, though a label that leads to a port has none. */
+const LOWERED: { readonly tables: Tables; readonly inputs: readonly PacketInput[] } = {
+  tables: {
+    ...EMPTY,
+    vrfs: [{ id: 1, name: 'red' }],
+    ports: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu: 1300, clampMss: true }],
+    tunnelSources: [{ id: 1, prefixes: [IpPrefix.of(PEERS[4][0])] }],
+    labels: [{ label: 18, action: { type: 'pop-forward', port: 1 }, sources: 1 }],
+    traces: [{ id: 5, filter: {} }],
+  },
+  inputs: [
+    {
+      from: 'underlay',
+      encapsulation: 'mpls-udp',
+      source: PEERS[4][0],
+      packet: labelled([{ label: 18 }], testSegment({ source: '10.0.0.2', destination: '10.0.0.1' })),
+    },
+  ],
+}
 
 /** An engine with the tables, and what it tells of packets. */
 function tracing(tables: Tables): { engine: ForwardingEngine; traced: TracedPacket[] } {
@@ -85,7 +106,7 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
         expect(seen.map(told)).toEqual(wanted.map(told))
         for (const packet of seen) kinds.add(kindOf(packet))
       }),
-      { numRuns: 40 + examples.length, examples: examples.map((one) => [one] as const) },
+      { numRuns: 41 + examples.length, examples: [LOWERED, ...examples].map((one) => [one] as const) },
     )
     expect([...kinds]).toEqual(expect.arrayContaining(WANTED))
   })

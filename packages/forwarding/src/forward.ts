@@ -118,7 +118,7 @@ export function deliver(context: Context, port: Port | undefined, out: PacketOut
     return drop(out, REASON['mtu-exceeded'])
   }
   writeTtl(packet, packet.ttl - 1)
-  if (context.features.mssClamp) clampMss(context, object.clampMss === true, object.mtu)
+  if (context.features.mssClamp) clampMss(context, object.clampMss === true, object.mtu, 'deliver')
   if (isTooLarge) {
     trace?.step('deliver', `cut into parts of at most ${object.mtu} octets, to ${portText(port)}, TTL ${packet.ttl}`)
     context.cutter.deliverTo(object.id)
@@ -161,7 +161,7 @@ function send(context: Context, hop: TunnelHop, hash: number, out: PacketOut): V
   const trafficClass = pushedTrafficClass(tunnel.trafficClassModel, dscp)
   const ecn = pushedEcn(tunnel.ecn ?? 'compatibility', packet.trafficClass & 3)
   const outer = (outerDscp(tunnel.trafficClassModel, dscp) << 2) | ecn
-  if (context.features.mssClamp) clampMss(context, false, mtu)
+  if (context.features.mssClamp) clampMss(context, false, mtu, 'encap')
   if (isTooLarge) {
     trace?.step('encap', `cut into parts of at most ${mtu} octets, ${actionText(tunnel)}, label TTL ${ttl}`)
     context.cutter.sendBy(hop, ttl, trafficClass, outer, hash)

@@ -16,8 +16,9 @@ import type { Context } from './context.js'
  *
  * @param wanted whether the port that the packet goes to wants it
  * @param mtu largest IP packet that the next hop takes
+ * @param step the one that hands the packet on, which does so
  */
-export function clampMss({ packet, port, trace }: Context, wanted: boolean, mtu: number): void {
+export function clampMss({ packet, port, trace }: Context, wanted: boolean, mtu: number, step: 'deliver' | 'encap'): void {
   const ofPort = port?.object.clampMss === true ? port.object.mtu : mtu
   if (!wanted && port?.object.clampMss !== true) return
   const { bytes, offset, length, family, headerLength } = packet
@@ -25,5 +26,5 @@ export function clampMss({ packet, port, trace }: Context, wanted: boolean, mtu:
   if (protocol !== IP_PROTOCOL_TCP || (family === 4 && ipv4IsFragment(bytes, offset))) return
   const headers = (family === 4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE) + TCP_HEADER_SIZE
   const mss = Math.min(mtu, ofPort) - headers
-  if (clampTcpMss(bytes, offset + headerLength, offset + length, mss)) trace?.step('nexthop', `the MSS is lowered to ${mss}`)
+  if (clampTcpMss(bytes, offset + headerLength, offset + length, mss)) trace?.step(step, `the MSS is lowered to ${mss}`)
 }
