@@ -66,14 +66,18 @@ static __always_inline void untranslate(struct __sk_buff *skb, struct work *work
 	work->is_translated = work->has_tuple = 0;
 }
 
-/* What comes back to a pool goes on in the VRF that the pool hides. */
-static __always_inline void enter_inside(struct work *work, __u32 service)
+/*
+ * What comes back to a pool goes on in the VRF that the pool hides; policies outside know its flow by the pool's address, both ways. Returns whether it comes
+ * back to a pool.
+ */
+static __always_inline int enter_inside(struct work *work, __u32 service)
 {
 	__u32 id = service & ~POOL_ZONE;
 	struct nat_pool *pool = service & POOL_ZONE ? bpf_map_lookup_elem(&nat_pools, &id) : 0;
 
 	if (pool)
 		work->inside_vrf = pool->vrf;
+	return service & POOL_ZONE ? 1 : 0;
 }
 
 /* How the other fragments of a datagram follow its first. */

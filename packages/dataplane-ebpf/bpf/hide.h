@@ -69,14 +69,13 @@ static __always_inline int hide_part(struct __sk_buff *skb, struct work *work, _
 static __always_inline int hide_error(struct __sk_buff *skb, struct work *work, __u32 zone)
 {
 	struct packet *packet = &work->packet;
-	__u32 source = packet->source[0] ^ packet->source[3];
 	int result;
 
 	read_tuple(skb, &work->tuple, packet->at, packet->at + packet->length);
 	result = translate_error(skb, zone);
 	if (result != GOES_ON)
 		return result;
-	return (packet->source[0] ^ packet->source[3]) == source ? REASON_NAT_EXHAUSTED : GOES_ON;
+	return is_same_address(packet->source, work->hidden.source) ? REASON_NAT_EXHAUSTED : GOES_ON;
 }
 
 /* Hides the packet in hand, which a lookup takes from `vrf` to `outside`, where a pool stands between them. GOES_ON or a drop reason. */

@@ -7,11 +7,6 @@
 
 #include "tuple.h"
 
-static __always_inline int is_same_address(const __u32 *a, const __u32 *b)
-{
-	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
-}
-
 static __always_inline __u32 halves(__u32 word)
 {
 	return (word >> 16) + (word & 0xffff);

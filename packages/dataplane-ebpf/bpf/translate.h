@@ -47,8 +47,8 @@ static __always_inline int translate_part(struct __sk_buff *skb, struct work *wo
 		__builtin_memcpy(work->tuple.destination, work->ends.destination, sizeof(work->tuple.destination));
 		return GOES_ON;
 	}
-	__builtin_memcpy(work->tuple.destination, fragment->client, sizeof(work->tuple.destination));
-	enter_inside(work, fragment->service);
+	if (!enter_inside(work, fragment->service))
+		__builtin_memcpy(work->tuple.destination, fragment->client, sizeof(work->tuple.destination));
 	return GOES_ON;
 }
 
@@ -62,9 +62,10 @@ static __always_inline void show_flow(struct work *work, const struct nat_flow *
 		tuple->destination_port = work->ends.destination_port;
 		return;
 	}
+	if (enter_inside(work, flow->service))
+		return;
 	__builtin_memcpy(tuple->destination, flow->client, sizeof(tuple->destination));
 	tuple->destination_port = flow->client_port;
-	enter_inside(work, flow->service);
 }
 
 /* Whether the packet is a reply that leaves its destination as it is. */
@@ -91,6 +92,9 @@ __noinline int translate(struct __sk_buff *skb, __u32 vrf, int replies_only)
 	tuple = &work->tuple;
 	read_tuple(skb, tuple, work->packet.at, work->packet.at + work->packet.length);
 	work->has_tuple = 1;
+	/* What an error quotes is what the packet says now, as the flow was seen here. */
+	if (replies_only)
+		work->has_quoted = 0;
 	if (replies_only && tuple->kind != TUPLE_FLOW)
 		return GOES_ON;
 	if (tuple->kind == TUPLE_LATER)

@@ -62,9 +62,10 @@ static __always_inline void show_quoted(struct work *work, const struct nat_flow
 		work->quoted.source_port = work->ends.source_port;
 		return;
 	}
+	if (enter_inside(work, flow->service))
+		return;
 	__builtin_memcpy(work->quoted.source, flow->client, sizeof(work->quoted.source));
 	work->quoted.source_port = flow->client_port;
-	enter_inside(work, flow->service);
 }
 
 /* GOES_ON or a drop reason; a packet about nothing known stays as it is. */

@@ -9,6 +9,11 @@
 /* A first fragment of TCP must reach behind the flags, and none may begin there (RFC 1858 §3.2, RFC 3128). */
 #define TINY_TCP 16
 
+static __always_inline int is_same_address(const __u32 *a, const __u32 *b)
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+}
+
 static __always_inline int is_echo(__u32 family, __u32 type)
 {
 	return family == 4 ? type == 0 || type == 8 : type == 128 || type == 129;

@@ -1,5 +1,5 @@
 import type { NatPoolObject, NumberRange } from '@heddle/core'
-import { IpAddress } from '@heddle/wire'
+import { IpAddress, IpPrefix } from '@heddle/wire'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, checkEqual } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
@@ -159,6 +159,55 @@ export const natPoolCases: readonly ConformanceCase[] = [
         const observed = await lab.fromPort(1, last)
         expectDropped(observed, 'ttl-expired')
         checkEqual(observed.outputs[0]?.packet.slice(family === 4 ? 28 : 48), last, 'packet that this router quotes')
+      }
+    },
+  },
+  {
+    name: 'nat: policies of an endpoint outside know a flow by the address of the pool, both ways, and so do errors about it',
+    needs: { offers: ['nat', 'policy'] },
+    async run(lab) {
+      const overlay = await startOverlay(lab)
+      // That of IPv6 differs from the client's in the middle alone, as addresses of one plan do.
+      const outside = { 4: { server: '10.200.0.3', address: POOL[4] }, 6: { server: 'fd00:200::3', address: 'fd00:0:7::1' } }
+      const own = FAMILIES.map((family) => IpPrefix.parse(outside[family].server))
+      await lab.program({
+        ...overlay,
+        ports: overlay.ports.map((port) => (port.id === 3 ? { ...port, allowedSources: [...port.allowedSources, ...own] } : port)),
+        nextHops: [...overlay.nextHops, { id: 50, action: { type: 'lookup', vrf: BLUE } }],
+        groups: [...overlay.groups, { id: 50, members: [{ nextHop: 50, weight: 1 }], seed: 0 }],
+        policies: [
+          { id: 1, port: 1, direction: 'ingress', rules: [], defaultVerdict: 'deny' },
+          { id: 2, port: 3, direction: 'egress', rules: [], defaultVerdict: 'deny' },
+          { id: 3, port: 3, direction: 'ingress', rules: [{ verdict: 'allow', protocol: 17 }], defaultVerdict: 'deny' },
+        ],
+        natPools: FAMILIES.map((family) => pool({ id: family, address: IpAddress.parse(outside[family].address) })),
+        routes: [
+          ...overlay.routes,
+          ...FAMILIES.flatMap((family) => [
+            { vrf: RED, prefix: outside[family].server, group: 50 },
+            { vrf: BLUE, prefix: outside[family].server, group: 3 },
+          ]),
+        ],
+      })
+      for (const family of FAMILIES) {
+        const { server, address } = outside[family]
+        const type = family === 4 ? 3 : 1
+        const there = { destination: server, sourcePort: 4000, destinationPort: 53, size: 40 }
+        const request = testPacket({ ...there, source: CLIENT[family] })
+        const hidden = testPacket({ ...there, source: address, ttl: 63 })
+        checkEqual(expectDelivered(await lab.fromPort(1, request), 3), hidden, 'request')
+        const back = { source: server, sourcePort: 53, destinationPort: 4000, size: 40 }
+        const reply = testPacket({ ...back, destination: address })
+        for (const part of [undefined, { offset: 0, size: 24 }, { offset: 24 }]) {
+          const whole = part === undefined ? reply : partOf(reply, part)
+          expectDelivered(await lab.fromPort(3, whole), 1)
+        }
+        expectDropped(await lab.fromPort(3, testPacket({ ...back, destination: address, sourcePort: 54 })), 'policy')
+        expectDelivered(await lab.fromPort(3, testIcmp({ source: server, destination: address, type, body: hidden })), 1)
+        const received = testPacket({ ...back, destination: CLIENT[family], ttl: 63 })
+        const error = await lab.fromPort(1, testIcmp({ source: CLIENT[family], destination: server, type, body: received }))
+        const quoted = testPacket({ ...back, destination: address, ttl: 63 })
+        checkEqual(expectDelivered(error, 3), testIcmp({ source: address, destination: server, type, body: quoted, ttl: 63 }), 'error')
       }
     },
   },

@@ -46,8 +46,7 @@ export function serve(state: DataplaneState, memory: Memory, ip: Ip, vrf: number
  * policies see is in any case what the packet says now.
  */
 export function serveReply(memory: Memory, ip: Ip, vrf: number): { readonly ip: Ip; readonly memory: Memory } {
-  const now = see(ip)
-  const seen = ip.seen?.kind === 'error' && ip.seen.quoted !== undefined ? { ...now, quoted: ip.seen.quoted } : now
+  const seen = see(ip)
   const found = seen.kind === 'flow' && seen.sourcePort !== undefined ? find(memory, vrf, seen, endsOf(seen)) : undefined
   const isForClient =
     found?.[1] === true && found[0].from.source.equals(seen.destination) && found[0].from.sourcePort === seen.destinationPort
@@ -101,9 +100,10 @@ export function withDatagram(memory: Memory, zone: string, { datagram }: Seen, t
   return memory.with({ datagrams: [...others, { zone, datagram, translation, isReply }] })
 }
 
-/** The packet as it goes on; policies see the client and the backend. */
-export function translated(ip: Ip, seen: Seen, { from, to }: Translation, isReply: boolean): Ip {
+/** The packet as it goes on; policies see the client and the backend, but outside a pool its address. */
+export function translated(ip: Ip, seen: Seen, { by, from, to }: Translation, isReply: boolean): Ip {
   const after = withEnds(ip, isReply ? turned(from) : to, seen.kind === 'flow')
+  if (isReply && by === 'pool') return { ...after, seen }
   const shown = isReply
     ? { ...seen, destination: from.source, destinationPort: from.sourcePort }
     : { ...seen, destination: to.destination, destinationPort: to.destinationPort }
@@ -124,7 +124,7 @@ export function serveError(memory: Memory, ip: Ip, seen: Seen, findQuoted: (quot
   if (found === undefined) return [{ ip, memory }]
   const icmp = transportOffset(ip)
   if (icmpSum(ip, icmp) !== 0xffff) return [{ reason: 'inner-malformed' }]
-  const [{ from, to }, isReply] = found
+  const [{ by, from, to }, isReply] = found
   const shown = isReply ? from : turned(to)
   const isFromEnd = seen.source.equals(quoted.destination)
   const inner = ip.bytes.slice(icmp + 8)
@@ -142,7 +142,9 @@ export function serveError(memory: Memory, ip: Ip, seen: Seen, findQuoted: (quot
   const checksum = 0xffff - icmpSum(moved, icmp)
   moved.bytes.set([checksum >> 8, checksum & 255], icmp + 2)
   const client = { source: from.source, sourcePort: from.sourcePort }
-  const known = isReply ? { ...quoted, ...client } : { ...quoted, source: to.destination, sourcePort: to.destinationPort }
+  const known = isReply
+    ? { ...quoted, ...(by === 'service' && client) }
+    : { ...quoted, source: to.destination, sourcePort: to.destinationPort }
   const shownError = { ...seen, source: moved.source, destination: moved.destination, quoted: known }
   return [{ ip: { ...moved, seen: shownError }, memory, ...insideOf(found) }]
 }

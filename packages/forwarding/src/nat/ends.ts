@@ -13,11 +13,16 @@ export const TRIES = 128
 /** The ends that the packet in hand gets: one for all steps of translation, overwritten by each packet. */
 export const target = new Tuple()
 
-/** What comes back to a pool goes on in the VRF that the pool hides. */
-export function enterInside(context: Context, service: number): void {
-  if (service < POOL_ZONE) return
+/**
+ * What comes back to a pool goes on in the VRF that the pool hides; policies outside know its flow by the pool's address, both ways.
+ *
+ * @returns whether it comes back to a pool
+ */
+export function enterInside(context: Context, service: number): boolean {
+  if (service < POOL_ZONE) return false
   const pool = context.tables.natPools.get(service - POOL_ZONE)
   if (pool !== undefined) context.insideVrf = pool.vrf
+  return true
 }
 
 /** Keeps the ends that the packet came with: an error about it shows them. */

@@ -3,7 +3,7 @@ import { REASON, type Context } from '../context.js'
 import { NO_FLOW } from '../flow/flow-table.js'
 import { FRAGMENTS } from '../flow/lifetime.js'
 import { IP_PROTOCOL_SCTP, TupleKind, type Tuple } from '../flow/tuple.js'
-import { endText, keepEnds, takeAddresses, target, TRANSLATED, TRIES } from './ends.js'
+import { endText, isSame, keepEnds, takeAddresses, target, TRANSLATED, TRIES } from './ends.js'
 import type { NatTable } from './nat-table.js'
 import { POOL_ZONE } from './pool-table.js'
 import { rewriteEnds } from './rewrite.js'
@@ -91,10 +91,9 @@ function hidePart(context: Context, zone: number, now: number): number {
 
 /** An error about a reply that came through the pool. What is about nothing known would show an address that is hidden. */
 function hideError(context: Context, zone: number, now: number): number {
-  const { tuple, packet } = context
+  const { tuple, packet, hidden } = context
   tuple.read(packet.bytes, packet.view, packet.offset, packet.offset + packet.length)
-  const source = packet.source[0] ^ packet.source[3]
   const translated = translateError(context, zone, now)
   if (translated !== TRANSLATED) return translated
-  return (packet.source[0] ^ packet.source[3]) === source ? REASON['nat-exhausted'] : TRANSLATED
+  return isSame(packet.source, hidden.source) ? REASON['nat-exhausted'] : TRANSLATED
 }

@@ -34,8 +34,10 @@ export function translateError(context: Context, vrf: number, now: number): numb
     // Quoted is a reply as the client got it: policies know it as the backend's.
     quoted.source.set(target.source)
     quoted.sourcePort = target.sourcePort
-  } else quoted.sourcePort = nat.readClient(nat.flows, slot, quoted.source) // the client's own packet, as it went to the backend
-  if (!nat.isOpening(slot)) enterInside(context, nat.serviceOf(slot))
+  } else if (!enterInside(context, nat.serviceOf(slot))) {
+    // The client's own packet, as it went to the backend.
+    quoted.sourcePort = nat.readClient(nat.flows, slot, quoted.source)
+  }
   tuple.source.set(packet.source)
   tuple.destination.set(packet.destination)
   return TRANSLATED

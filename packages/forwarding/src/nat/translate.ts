@@ -23,6 +23,8 @@ export function translate(context: Context, vrf: number, repliesOnly = false): n
   tuple.read(packet.bytes, packet.view, packet.offset, packet.offset + packet.length)
   context.hasTuple = true
 
+  // What an error quotes is what the packet says now, as the flow was seen here.
+  if (repliesOnly) context.hasQuoted = false
   if (repliesOnly && tuple.kind !== TupleKind.flow) return TRANSLATED
   if (tuple.kind === TupleKind.laterFragment) return translatePart(context, vrf, now)
   if (tuple.kind === TupleKind.error) return translateError(context, vrf, now)
@@ -64,10 +66,7 @@ export function translate(context: Context, vrf: number, repliesOnly = false): n
   if (slot === NO_FLOW || nat.isOpening(slot)) {
     tuple.destination.set(target.destination)
     tuple.destinationPort = target.destinationPort
-  } else {
-    tuple.destinationPort = nat.readClient(nat.flows, slot, tuple.destination)
-    enterInside(context, nat.serviceOf(slot))
-  }
+  } else if (!enterInside(context, nat.serviceOf(slot))) tuple.destinationPort = nat.readClient(nat.flows, slot, tuple.destination)
   return TRANSLATED
 }
 
@@ -86,9 +85,6 @@ function translatePart(context: Context, vrf: number, now: number): number {
   rewriteEnds(packet.view, packet.offset, packet.offset + packet.length, tuple, target, false)
   takeAddresses(context)
   if (nat!.isOpening(slot, fragments)) tuple.destination.set(target.destination)
-  else {
-    nat!.readClient(fragments, slot, tuple.destination)
-    enterInside(context, nat!.serviceOf(slot, fragments))
-  }
+  else if (!enterInside(context, nat!.serviceOf(slot, fragments))) nat!.readClient(fragments, slot, tuple.destination)
   return TRANSLATED
 }
