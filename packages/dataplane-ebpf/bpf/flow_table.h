@@ -16,6 +16,8 @@
 #define FRAGMENT_LIFETIME 60000
 
 #define TCP_FIN_OR_RST 0x05
+#define TCP_SYN_AND_ACK 0x12
+#define TCP_SYN_ALONE 0x02
 
 /* Bits of a flow's state: it was answered; it is closing; the lower end opened it; it was opened from the endpoint. */
 #define FLOW_REPLIED 1
@@ -26,6 +28,12 @@
 static __always_inline __u64 milliseconds(void)
 {
 	return bpf_ktime_get_coarse_ns() / 1000000;
+}
+
+/* Whether what was seen then is too old. Another CPU may have seen it since the clock was read: what is newer than now is not. */
+static __always_inline int is_over(__u64 seen, __u64 lifetime)
+{
+	return seen + lifetime <= milliseconds();
 }
 
 /* Whether the source is the lower end, by address and then by port. */
@@ -68,8 +76,11 @@ static __always_inline void write_datagram_key(struct flow_key *key, __u32 zone,
 	key->ports = tuple->identification;
 }
 
+/* What the packet says of its connection: one that its opener begins where another one has ended is as young as any. */
 static __always_inline __u32 next_state(__u32 state, const struct tuple *tuple, int is_reply)
 {
+	if (!is_reply && tuple->protocol == PROTOCOL_TCP && (state & FLOW_CLOSING) && (tuple->flags & TCP_SYN_AND_ACK) == TCP_SYN_ALONE)
+		return state & ~(FLOW_REPLIED | FLOW_CLOSING);
 	if (is_reply)
 		state |= FLOW_REPLIED;
 	if (tuple->protocol == PROTOCOL_TCP && (tuple->flags & TCP_FIN_OR_RST))

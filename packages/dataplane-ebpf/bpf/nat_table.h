@@ -13,11 +13,6 @@
 /* What comes of making a flow. */
 enum claim { CLAIMED, TAKEN, RACED };
 
-static __always_inline int is_over(__u64 seen, __u64 lifetime)
-{
-	return seen + lifetime <= milliseconds();
-}
-
 static __always_inline __u32 swapped(__u32 ports)
 {
 	return ports << 16 | ports >> 16;
@@ -126,8 +121,7 @@ static __always_inline int tell_peer(struct work *work)
 	peer = bpf_map_lookup_elem(&nat_flows, &work->peer_key);
 	if (!peer)
 		return map_update(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) == 0;
-	if (peer->ports != work->peer.ports || peer->peer_zone != work->peer.peer_zone || peer->destination[0] != work->peer.destination[0] ||
-	    peer->destination[3] != work->peer.destination[3])
+	if (peer->ports != work->peer.ports || peer->peer_zone != work->peer.peer_zone || !is_same_address(peer->destination, work->peer.destination))
 		return 0;
 	peer->state = work->peer.state;
 	peer->lifetime = work->peer.lifetime;

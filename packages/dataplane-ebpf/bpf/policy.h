@@ -51,7 +51,7 @@ __noinline int is_allowed_flow(struct port *port)
 		map_delete(&flows, &work->key);
 		return 0;
 	}
-	if (milliseconds() - flow->seen < flow->lifetime) {
+	if (!is_over(flow->seen, flow->lifetime)) {
 		work->mirror = flow->mirror;
 		if (flow->version == port->policy_version)
 			return 1;
@@ -119,7 +119,7 @@ static __always_inline int follow(const struct port *port, struct work *work, __
 	work->mirror = 0;
 	write_datagram_key(&work->key, zone, &work->tuple);
 	found = bpf_map_lookup_elem(&fragments, &work->key);
-	if (!found || found->since != port->policy_since || milliseconds() - found->seen >= FRAGMENT_LIFETIME)
+	if (!found || found->since != port->policy_since || is_over(found->seen, FRAGMENT_LIFETIME))
 		return REASON_FRAGMENT;
 	work->mirror = found->mirror;
 	return GOES_ON;

@@ -15,7 +15,7 @@ static long sweep_flow(struct bpf_map *map, struct flow_key *key, struct flow *f
 	struct flow_count *count = bpf_map_lookup_elem(&flow_counts, &key->zone);
 	struct port *port = bpf_map_lookup_elem(&ports, &key->zone);
 
-	if (!port || !port->policy_version || flow->version < port->policy_since || milliseconds() - flow->seen >= flow->lifetime)
+	if (!port || !port->policy_version || flow->version < port->policy_since || is_over(flow->seen, flow->lifetime))
 		map_delete(&flows, key);
 	else if (count)
 		count->recount++;

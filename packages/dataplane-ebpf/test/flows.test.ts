@@ -67,6 +67,19 @@ describe.skipIf(missing() !== '')(titled('flows that policies remember'), () => 
     expect([await send(4), await send(5)]).toEqual(['no-route', 'flow-limit'])
   })
 
+  it('are not too old when another CPU has seen them since the clock was read', async () => {
+    await router.apply(transaction(1, 1, [{ verdict: 'allow' }]))
+    expect(await send(1)).toBe('no-route')
+    const [[key, value]] = flows()
+    const later = new View(FLOW, value).getLarge('seen') + 60_000
+    maps().set('flows', key, new View(FLOW, value).setLarge('seen', later).bytes)
+    sweepFlows(maps())
+    expect([flows().length, counted()]).toEqual([1, 1])
+    await router.apply(transaction(2, 1, []))
+    maps().set('flows', key, new View(FLOW, value).set('version', 2).setLarge('seen', later).bytes)
+    expect(await send(1)).toBe('no-route')
+  })
+
   it('end with the policies of their port, and count for nothing when it has others', async () => {
     await router.apply(transaction(1, 2, [{ verdict: 'allow' }]))
     for (const port of [1, 2]) expect(await send(port)).toBe('no-route')

@@ -122,6 +122,29 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     expect(flows().map(([found]) => found.join())).toContain(key.join())
   })
 
+  it('end when a full table forgot one direction, and another client of the same host number has its ends by now', async () => {
+    const service = { id: 1, vrf: 1, address: IpAddress.parse('fd00::10'), protocol: 'tcp', port: 80, seed: 3, natSide: 'both' } as const
+    await program(natTables([{ ...service, backends: [{ address: IpAddress.parse('fd00::10:1:0:1'), port: 8080, weight: 1 }] }], []))
+    const from = (source: string): PacketInput => ({
+      from: 'port',
+      port: 1,
+      packet: testSegment({ source, destination: 'fd00::10', sourcePort: 4000, destinationPort: 80 }),
+    })
+    const portOf = (input: PacketInput): number => {
+      const { packet, verdict } = byProgram(router, input)
+      expect(verdict).toBe('send')
+      return Number.parseInt(packet.slice((32 + 40) * 2, (32 + 42) * 2), 16)
+    }
+    expect(portOf(from('fd00:0:1::5'))).toBe(4000)
+    const [[reply]] = flows().filter(([, flow]) => !isOpening(flow.get('state')))
+    router.parts.maps.delete('nat_flows', reply)
+    expect(portOf(from('fd00:0:2::5'))).toBe(4000)
+    for (const [opening, flow] of flows()) router.parts.maps.set('nat_flows', opening, flow.setLarge('told', 0).bytes)
+    portOf(from('fd00:0:1::5'))
+    expect(portOf(from('fd00:0:1::5'))).not.toBe(4000)
+    expect(portOf(from('fd00:0:2::5'))).toBe(4000)
+  })
+
   it('leave no reply behind when the direction that opened them was forgotten', async () => {
     await program(tablesOf({}))
     backendOf(request(1))
@@ -145,6 +168,11 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     expect(lifetimes()).toEqual([7_440_000, 7_440_000])
     backendOf(request(1, 17))
     expect(lifetimes()).toEqual([240_000, 240_000])
+    // Another connection by the same ports.
+    backendOf(request(1))
+    expect(lifetimes()).toEqual([240_000, 240_000])
+    byProgram(router, { from: 'port', port: 2, packet: reply })
+    expect(lifetimes()).toEqual([7_440_000, 7_440_000])
   })
 
   it('come to the backend of their client, until it has been quiet for as long as the service says', async () => {

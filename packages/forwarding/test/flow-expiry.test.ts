@@ -120,6 +120,23 @@ it('remembers a connection that was answered for longer than one that was not, a
   }
 })
 
+it('remembers a connection for as long as any that begins by the ports of one that ended', () => {
+  const { send, wait } = setUp()
+  for (const last of [RST, ACK]) {
+    expect(send(1, tcp(false, SYN))).toBe(DELIVER)
+    expect(send(2, tcp(true, SYN_ACK))).toBe(DELIVER)
+    expect(send(1, tcp(false, last))).toBe(DELIVER)
+  }
+  wait(3600)
+  expect(send(2, tcp(true, ACK))).toBe(DELIVER)
+
+  // One that is not answered is not.
+  send(1, tcp(false, FIN_ACK))
+  send(1, tcp(false, SYN))
+  wait(600)
+  expect(send(2, tcp(true, ACK))).toBe(DROP)
+})
+
 it('gives the addresses of a service back while the flow is remembered, and not to a reply that comes too late', () => {
   const { send, wait, out } = setUp()
   expect(send(1, testPacket({ source: A, destination: VIP, sourcePort: 40_000, destinationPort: 53 }))).toBe(DELIVER)

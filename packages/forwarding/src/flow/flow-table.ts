@@ -117,9 +117,10 @@ export class FlowTable {
     return (Atomics.load(this.#words, slot) >>> STATE_SHIFT) & STATE_MASK
   }
 
-  /** Sets bits of the state, those of others stay. Returns the state. */
-  mark(slot: number, bits: number): number {
-    return ((Atomics.or(this.#words, slot, bits << STATE_SHIFT) >>> STATE_SHIFT) & STATE_MASK) | bits
+  /** Sets bits of the state, and takes others away; the rest stays. */
+  mark(slot: number, bits: number, away: number): void {
+    if (away !== 0) Atomics.and(this.#words, slot, ~(away << STATE_SHIFT))
+    Atomics.or(this.#words, slot, bits << STATE_SHIFT)
   }
 
   /** Whether the slot still has the entry that was found or made last. */

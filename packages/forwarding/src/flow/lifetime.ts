@@ -1,4 +1,4 @@
-import { IP_PROTOCOL_ICMP, IP_PROTOCOL_ICMPV6, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, TCP_FIN, TCP_RST } from '@heddle/wire'
+import { IP_PROTOCOL_ICMP, IP_PROTOCOL_ICMPV6, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '@heddle/wire'
 import type { Tuple } from './tuple.js'
 
 /* How long a flow is remembered without a packet, milliseconds. */
@@ -19,8 +19,14 @@ export const FRAGMENTS = 60_000
 export const REPLIED = 1
 export const CLOSING = 2
 
-/** Notes in `state` what the packet says of its connection. @param isReply whether it goes against the one that opened the flow */
+/**
+ * Notes in `state` what the packet says of its connection: one that its opener begins where another one has ended is as young as any.
+ *
+ * @param isReply whether it goes against the one that opened the flow
+ */
 export function nextState(state: number, { protocol, flags }: Tuple, isReply: boolean): number {
+  const begins = !isReply && protocol === IP_PROTOCOL_TCP && (state & CLOSING) !== 0 && (flags & (TCP_SYN | TCP_ACK)) === TCP_SYN
+  if (begins) return state & ~(REPLIED | CLOSING)
   const replied = isReply ? state | REPLIED : state
   return protocol === IP_PROTOCOL_TCP && (flags & (TCP_FIN | TCP_RST)) !== 0 ? replied | CLOSING : replied
 }

@@ -92,10 +92,10 @@ export class NatTable {
     const state = flows.stateOf(slot)
     const after = nextState(state, tuple, (state & OPENS) === 0)
     const lifetime = lifetimeOf(after & AGE, tuple)
-    if (after !== state) flows.mark(slot, after & AGE)
+    if (after !== state) flows.mark(slot, after & AGE, state & ~after)
     flows.touch(slot, now, lifetime)
     if (peer < 0) return
-    if (after !== state) flows.mark(peer, after & AGE)
+    if (after !== state) flows.mark(peer, after & AGE, state & ~after)
     flows.touch(peer, now, lifetime)
   }
 

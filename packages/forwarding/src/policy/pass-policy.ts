@@ -147,7 +147,7 @@ function age(flows: FlowTable, slot: number, tuple: Tuple, isFromLower: boolean,
   const state = flows.stateOf(slot)
   const isOpener = isFromLower === ((state & OPENED_BY_LOWER) !== 0)
   const after = nextState(state, tuple, !isOpener)
-  if (after !== state) flows.mark(slot, after)
+  if (after !== state) flows.mark(slot, after, state & ~after)
   flows.touch(slot, now, lifetimeOf(after & (REPLIED | CLOSING), tuple))
 }
 
