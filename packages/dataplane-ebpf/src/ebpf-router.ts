@@ -71,7 +71,7 @@ interface Parts {
   /** Of segments in VXLAN, and of those behind joint labels. */
   readonly mergers: Readonly<Record<'vxlan' | 'joint', SegmentMerger>>
   readonly netlink: Netlink
-  readonly lock: NativeLock
+  readonly locks: readonly NativeLock[]
   /** Undefined where there is none. */
   readonly liveness: Liveness | undefined
   readonly mirrors: Mirrors
@@ -189,7 +189,7 @@ export class EbpfRouter implements EbpfDataplane {
     for (const timer of this.#timers) clearInterval(timer)
     const { pinDirectory } = this.#options
     const isKept = options?.keep === true && pinDirectory !== undefined
-    const { maps, netlink, lock, liveness, mirrors, traces } = this.#parts
+    const { maps, netlink, locks, liveness, mirrors, traces } = this.#parts
     await allOf([
       () => liveness?.close(isKept),
       () => mirrors.close(),
@@ -197,7 +197,7 @@ export class EbpfRouter implements EbpfDataplane {
       () => this.#inTurn(() => (isKept ? undefined : this.#dismantle())),
       () => call(() => maps.object.close()),
       () => netlink.close(),
-      () => lock.release(),
+      ...locks.map((lock) => () => lock.release()),
       () => this.events.end(),
     ])
   }

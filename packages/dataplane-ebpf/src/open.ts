@@ -17,6 +17,7 @@ import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
 import { LOCAL_KEY } from './layout/structs/objects.js'
+import { dismissKeeper } from './liveness/keeper-process.js'
 import { Liveness } from './liveness/liveness.js'
 import { Mirrors } from './observe/mirrors.js'
 import type { NativeLock, NativeObject } from './native/binding.js'
@@ -62,11 +63,13 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   undo.push(() => netlink.close())
   const link = await netlink.links.get(uplink)
   const { index: uplinkIndex, mtu } = link
-  const lock = await lockUplink(netns, uplinkIndex)
+  const lock = await takeLock(netns, `uplink-${uplinkIndex}`)
   undo.push(() => lock.release())
 
   const prepared = pinDirectory === undefined ? undefined : preparePins(pinDirectory)
   if (prepared !== undefined) undo.push(prepared.undo)
+  const pinLock = pinDirectory === undefined ? undefined : await lockPins(pinDirectory)
+  undo.push(() => pinLock?.release())
   const pins = prepared?.pins
   const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), pins))
   undo.push(() => object.close())
@@ -74,7 +77,12 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const maps = new KernelMaps(object)
   const tables = new KernelTables(maps)
   const before = tables.config.get('uplink')
-  if (pins !== undefined && before !== 0 && before !== uplinkIndex) await leaveUplink(object, { before, netns, pins, choice })
+  if (pins !== undefined && before !== 0) {
+    const isElsewhere = before !== uplinkIndex || !isOf(maps, options)
+    const place = { pins, underlayNetns: netns, addresses: [], uplink: before }
+    if (isElsewhere && !(await dismissKeeper(place, tables.config))) logger.warn('A keeper of BFD sessions of other addresses does not end')
+    if (before !== uplinkIndex) await leaveUplink(object, { before, netns, pins, choice })
+  }
   configure(options, maps, tables, uplinkIndex, mtu)
 
   const events = new EventQueue<DataplaneEvent>()
@@ -151,7 +159,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     ports,
     mergers,
     netlink,
-    lock,
+    locks: [lock, ...(pinLock === undefined ? [] : [pinLock])],
     liveness,
     mirrors,
     traces,
@@ -163,14 +171,25 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
 }
 
 /** One that was just let go may be held for a moment by a process that this one starts: what it inherits is closed when it runs its program. */
-async function lockUplink(netns: string | undefined, uplink: number): Promise<NativeLock> {
+async function takeLock(netns: string | undefined, name: string): Promise<NativeLock> {
   for (const end = performance.now() + LOCK_PATIENCE; ;) {
     try {
-      return call((native) => native.lockTake(netns, `uplink-${uplink}`))
+      return call((native) => native.lockTake(netns, name))
     } catch (error) {
       if (!(error instanceof LinuxError) || error.code !== 'EADDRINUSE' || performance.now() > end) throw error
       await sleep(10)
     }
+  }
+}
+
+/** Dataplanes of two uplinks would write the same tables. The directory is told by its number: its path may be another one elsewhere. */
+async function lockPins(directory: string): Promise<NativeLock> {
+  const { dev, ino } = statSync(directory)
+  try {
+    return await takeLock(undefined, `pins-${dev}-${ino}`)
+  } catch (cause) {
+    if (!(cause instanceof LinuxError) || cause.code !== 'EADDRINUSE') throw cause
+    throw new DataplaneError('dataplane.busy', `another dataplane has its pins in ${directory}`, { cause })
   }
 }
 
@@ -190,22 +209,29 @@ async function leaveUplink(object: NativeObject, { before, netns, pins, choice }
   // Without a pin there may be a filter on a qdisc that was somebody else's.
   const isFilter = found === undefined ? choice.uplink === 'clsact' : found.isDirectory()
   if (isFilter) await endFilter(object, { program: 'ingress', ifindex: before, netns, pin })
-  else rmSync(pin, { force: true })
+  // Beside it is what a move left that broke off, which the next program would take for that of its own link.
+  else for (const name of ['uplink', 'next-uplink']) rmSync(join(pins, name), { force: true })
 }
 
-function configure(
-  { addresses, encapsulations, choice }: EbpfRouterOptions,
-  maps: KernelMaps,
-  { config }: KernelTables,
-  uplink: number,
-  mtu: number,
-): void {
-  const wanted = new Map(
+/** Keys of the map `locals`, by what they are told apart by. */
+function localsOf({ addresses }: EbpfRouterOptions): Map<string, Uint8Array> {
+  return new Map(
     addresses.map((address) => {
       const { bytes } = new View(LOCAL_KEY).set('family', address.family).setAddress('address', address)
       return [bytes.join(), bytes]
     }),
   )
+}
+
+/** Whether the dataplane before this one had the same addresses. */
+function isOf(maps: KernelMaps, options: EbpfRouterOptions): boolean {
+  const [found, wanted] = [Array.from(maps.entries('locals'), ([key]) => key.join()), localsOf(options)]
+  return found.length === wanted.size && found.every((key) => wanted.has(key))
+}
+
+function configure(options: EbpfRouterOptions, maps: KernelMaps, { config }: KernelTables, uplink: number, mtu: number): void {
+  const { encapsulations, choice } = options
+  const wanted = localsOf(options)
   for (const [key] of maps.entries('locals')) if (!wanted.has(key.join())) maps.delete('locals', key)
   for (const key of wanted.values()) maps.set('locals', key, wordBytes(1))
   if (config.get('uplink_mtu') === 0) config.set('uplink_mtu', ANY_MTU)

@@ -4,7 +4,7 @@ import { LAYOUT_VERSION } from './layout/structs/config.js'
 import { call } from './native/call.js'
 
 /** Says that the file system was mounted by a dataplane, which then takes it away too. A BPF file system has no files but pins, hence a directory. */
-const MOUNTED = 'mounted-by-heddle'
+export const MOUNTED = 'mounted-by-heddle'
 
 /** Begins the names of what belongs to a port's device, whose number follows. */
 const LINK = 'link-'
@@ -35,8 +35,7 @@ export interface OlderPins {
  * @throws LinuxError when none can be mounted
  */
 export function preparePins(directory: string): PreparedPins {
-  const isMounted = call((native) => native.bpffsEnsure(directory))
-  if (isMounted) mkdirSync(join(directory, MOUNTED), { mode: 0o700 })
+  const isMounted = call((native) => native.bpffsEnsure(directory, MOUNTED))
   const pins = pinsOf(directory)
   const older = readdirSync(directory)
     .filter((name) => name.startsWith('layout-') && name !== basename(pins))
@@ -61,9 +60,8 @@ export function pinsOf(directory: string): string {
 /** Takes all pins away, and the file system if a dataplane has mounted it. */
 export function removePins(directory: string): void {
   for (const name of readdirSync(directory)) if (name.startsWith('layout-')) removeFolder(join(directory, name))
-  if (!existsSync(join(directory, MOUNTED))) return
-  rmdirSync(join(directory, MOUNTED))
-  call((native) => native.bpffsRelease(directory))
+  // The mark goes with the file system, and not before it: a process may end in between.
+  if (existsSync(join(directory, MOUNTED))) call((native) => native.bpffsRelease(directory))
 }
 
 function removeFolder(folder: string): void {

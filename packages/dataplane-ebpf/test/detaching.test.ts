@@ -24,7 +24,7 @@ describe.skipIf(missing() !== '')(titled('a program that cannot be detached at f
     ends.push(() => call(() => object.close()))
     ;[{ ifindex }] = JSON.parse(lab.inHost(...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
     folder = lab.path('pins')
-    call((native) => native.bpffsEnsure(folder))
+    call((native) => native.bpffsEnsure(folder, 'mounted'))
     ends.push(() => call((native) => native.bpffsRelease(folder)))
   })
   afterAll(() => allOf(ends))

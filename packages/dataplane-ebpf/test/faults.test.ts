@@ -2,7 +2,7 @@ import { EbpfVerifierError, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
-import { rmSync, symlinkSync } from 'node:fs'
+import { readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 import { afterEach, describe, expect, it, vi, type Mock } from 'vitest'
 import { hostNamesOf, Ports } from '../src/device/ports.js'
@@ -10,10 +10,12 @@ import { FibFullError } from '../src/fib/block-memory.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { Liveness } from '../src/liveness/liveness.js'
+import { pinsOf } from '../src/pins.js'
 import { ebpfFeatures } from '../src/probe.js'
+import { KernelMaps } from '../src/tables/kernel-maps.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
-import { isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
+import { codeOf, isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
 
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
 
@@ -43,6 +45,55 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
       }
     },
   )
+
+  // It could not be opened at all.
+  it.each<[EbpfFeatureName[]]>(hasTcx ? [[['tcx']], [['clsact']]] : [[['tcx']]])(
+    'takes over the other devices when one goes as it is taken over (without %s)',
+    async (without) => {
+      const pinDirectory = lab.path(`goes-${without[0]}`)
+      const first = await lab.open({ pinDirectory, without })
+      await first.apply(podTransaction(1))
+      for (const port of PODS.keys()) await lab.attach(first, port)
+      await first.close({ keep: true })
+      const original = Reflect.get(KernelMaps.prototype, 'numbered')
+      const numbered = vi.spyOn(KernelMaps.prototype, 'numbered').mockImplementation(function (this: KernelMaps, map) {
+        // The links of the namespace were listed.
+        if (map === 'links' && lab.inPod(0, 'ip', '-o', 'link').includes('eth0')) lab.inPod(0, 'ip', 'link', 'delete', 'eth0')
+        return original.call(this, map)
+      })
+      try {
+        const second = await lab.open({ pinDirectory, without })
+        expect((await second.dump()).devices.map(({ port }) => port)).toEqual([1])
+        for (const map of ['links', 'devices', 'requests']) expect([...second.parts.maps.entries(map)]).toHaveLength(1)
+        expect(readdirSync(pinsOf(pinDirectory)).filter((name) => name.includes('link-'))).toEqual(['link-1'])
+        await lab.attach(second, 0)
+        expect(await lab.ping()).toContain(' 2 received')
+      } finally {
+        numbered.mockRestore()
+      }
+    },
+  )
+
+  // It stayed with its endpoint, without a program, and the error was none of the contract.
+  it('takes a device back that its maps have no room for, and says so by code', async () => {
+    const router = await lab.open()
+    await router.apply(podTransaction(1))
+    const { maps } = router.parts
+    const original = maps.set.bind(maps)
+    const set = vi.spyOn(maps, 'set').mockImplementation((map, key, value) => {
+      if (map === 'links') throw new LinuxError('ENOMEM', 12, 'write map links', 'Cannot allocate memory')
+      original(map, key, value)
+    })
+    try {
+      expect(await codeOf(lab.attach(router, 0))).toBe('dataplane.device')
+    } finally {
+      set.mockRestore()
+    }
+    await expect.poll(() => lab.inPod(0, 'ip', '-o', 'link')).not.toContain('eth0')
+    for (const map of ['links', 'devices', 'requests']) expect([map, [...router.parts.maps.entries(map)]]).toEqual([map, []])
+    for (const port of PODS.keys()) await lab.attach(router, port)
+    expect(await lab.ping()).toContain(' 2 received')
+  })
 
   // It was deleted: a former name may be that of a port of another uplink, 901 of the first and 1 of the 61st.
   it('takes over an endpoint that has a former name, and leaves what is not for the port', async () => {

@@ -20,7 +20,7 @@ it.skipIf(missing() !== '')(
     const mounted = [ours, leftover].map((folder) => join(folder, 'pins'))
     try {
       for (const folder of mounted) {
-        call((native) => native.bpffsEnsure(folder))
+        call((native) => native.bpffsEnsure(folder, 'mounted'))
         mkdirSync(join(folder, 'layout-0'))
       }
       expect(mounted.map(isMounted)).toEqual([true, true])

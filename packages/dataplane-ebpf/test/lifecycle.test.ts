@@ -5,11 +5,12 @@ import { LinuxError } from '@heddle/linux'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { BPF_OBJECT } from '../src/bpf-object.js'
 import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import { call } from '../src/native/call.js'
+import { MOUNTED, pinsOf } from '../src/pins.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
@@ -284,6 +285,70 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     expect(await codeOf(lab.open())).toBe('dataplane.busy')
     await router.close()
     await (await lab.open()).close()
+  })
+
+  describe('beside another uplink', () => {
+    beforeAll(() => {
+      lab.inHost(...'ip link add other0 type veth peer name other1'.split(' '))
+      for (const link of ['other0', 'other1']) lab.inHost('ip', 'link', 'set', link, 'up')
+    })
+    afterAll(() => lab.inHost('ip', 'link', 'delete', 'other0'))
+
+    // Each was refused: it had the name that came with the uplink before.
+    it('gives endpoints that it takes over their devices again', async () => {
+      const pinDirectory = lab.path('uplinks')
+      const first = await lab.open({ pinDirectory })
+      await first.apply(transaction(1))
+      for (const port of PODS.keys()) await lab.attach(first, port)
+      const { devices } = await first.dump()
+      await first.close({ keep: true })
+      const second = await lab.open({ pinDirectory, uplink: 'other0' })
+      for (const port of PODS.keys()) await lab.attach(second, port)
+      expect((await second.dump()).devices).toEqual(devices)
+      expect(await lab.ping()).toContain(' 2 received')
+      await second.close()
+      expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
+    })
+
+    // It was given to the one that it left, by the pin that was beside its own.
+    it.skipIf(!hasTcx)('has its program, where a move from a filter to tcx broke off on the one before', async () => {
+      const pinDirectory = lab.path('broken-off')
+      await (await lab.open({ pinDirectory })).close({ keep: true })
+      const pins = pinsOf(pinDirectory)
+      renameSync(join(pins, 'uplink'), join(pins, 'next-uplink'))
+      const second = await lab.open({ pinDirectory, uplink: 'other0' })
+      const links = JSON.parse(lab.inHost('ip', '-j', 'link')) as { ifname: string; ifindex: number }[]
+      const on = (wanted: string): string[] =>
+        links
+          .filter(({ ifname }) => ifname === wanted)
+          .flatMap(({ ifindex }) => call((native) => native.programsOn(lab.netns, ifindex)).map(({ name }) => name))
+      expect(on('other0')).toEqual(['ingress'])
+      await expect.poll(() => on('up0')).toEqual([])
+      await second.close()
+    })
+
+    // The second one wrote the tables of the first, and took its program off the uplink.
+    it('has a directory of pins to itself: a second one gets dataplane.busy', async () => {
+      const pinDirectory = lab.path('shared')
+      const first = await lab.open({ pinDirectory })
+      await first.apply(transaction(7))
+      const [{ ifindex }] = JSON.parse(lab.inHost(...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
+      const programs = (): string[] => call((native) => native.programsOn(lab.netns, ifindex)).map(({ name }) => name)
+      const before = programs()
+      expect(await codeOf(lab.open({ pinDirectory, uplink: 'other0' }))).toBe('dataplane.busy')
+      expect([programs(), (await first.dump()).generation]).toEqual([before, 7])
+      await first.close({ keep: true })
+      await (await lab.open({ pinDirectory, uplink: 'other0' })).close()
+      expect(isMounted(pinDirectory)).toBe(false)
+    })
+  })
+
+  // The mark by which it is known came behind it.
+  it('takes a file system away that a dataplane has mounted which ended before it did anything more', async () => {
+    const pinDirectory = lab.path('mounted-only')
+    expect(call((native) => native.bpffsEnsure(pinDirectory, MOUNTED))).toBe(true)
+    await (await lab.open({ pinDirectory })).close()
+    expect(isMounted(pinDirectory)).toBe(false)
   })
 
   it('refuses what it cannot be, by code', async () => {

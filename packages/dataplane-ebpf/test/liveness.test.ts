@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { Namespaces } from '../../dataplane-tun/test/support/namespaces.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
-import { ebpfDataplane, type EbpfDataplane } from '../src/ebpf-dataplane.js'
+import { ebpfDataplane, type EbpfDataplane, type EbpfDataplaneOptions } from '../src/ebpf-dataplane.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { encodeLiveness } from '../src/liveness/encoding.js'
 import { isKeeperAlive, type KeeperPlace, type KeeperScript } from '../src/liveness/keeper-process.js'
@@ -76,7 +76,11 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
     rmSync(directory, { recursive: true, force: true })
   })
 
-  const open = async (pinDirectory?: string, script: KeeperScript = keeper): Promise<EbpfDataplane> =>
+  const open = async (
+    pinDirectory?: string,
+    script: KeeperScript = keeper,
+    options: Partial<EbpfDataplaneOptions> = {},
+  ): Promise<EbpfDataplane> =>
     ebpfDataplane({
       addresses: [HERE],
       uplink: 'up0',
@@ -85,6 +89,7 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       routes: 1024,
       keeper: script,
       ...(pinDirectory === undefined ? {} : { pinDirectory }),
+      ...options,
     })
 
   describe('in the programs', () => {
@@ -223,6 +228,34 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       await expect.poll(() => events.map(({ type }) => type)).toEqual(['liveness-down', 'liveness-up'])
       await third.close()
       expect(isAlive()).toBe(false)
+    })
+
+    // The keeper of the dataplane before went on: without sockets for the new address, and on another uplink with those that the next one wanted.
+    it('goes on, with other addresses and another uplink, by a keeper that knows them', async () => {
+      const other = IpAddress.parse('192.0.2.2')
+      const inNear = (command: string): string => namespaces.in('near', ...command.split(' '))
+      inNear(`ip address add ${other}/24 dev up0`)
+      inNear('ip link add other0 type veth peer name other1')
+      inNear('ip link set other0 up')
+      far.set({ ...path(2, THERE[1], 100), local: THERE[1], remote: other })
+      await using first = await open(place.pins)
+      expect(await first.apply({ ...emptyTransaction(1), liveness: watch(100) })).toMatchObject({ status: 'applied', failures: [] })
+      await expect.poll(async () => (await first.dump()).up).toEqual([1])
+      await first.close({ keep: true })
+      const addresses = [HERE, other]
+      await using second = await open(place.pins, keeper, { addresses })
+      const added = { set: [{ ...path(2, THERE[1], 100), local: other }], remove: [] }
+      expect(await second.apply({ ...emptyTransaction(2), liveness: added })).toMatchObject({ status: 'applied', failures: [] })
+      await expect.poll(async () => (await second.dump()).up?.toSorted(), { timeout: 20_000 * PACE }).toEqual([1, 2])
+      await second.close({ keep: true })
+      const pid = keeperOf(place)
+      told.length = 0
+      await using third = await open(place.pins, keeper, { addresses, uplink: 'other0' })
+      expect(third.capabilities.features).toContain('liveness')
+      await expect.poll(() => keeperOf(place) || pid).not.toBe(pid)
+      expect([isAlive(), (await third.dump()).up?.toSorted(), told]).toEqual([false, [1, 2], []])
+      await third.close()
+      expect(keeperOf(place)).toBe(0)
     })
 
     it('is of no other path, when no keeper has come to take away what was known of the one before', async () => {

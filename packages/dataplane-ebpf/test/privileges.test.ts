@@ -40,7 +40,7 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
     folder = makeFolder('least')
     unmounted = makeFolder('least')
     // Mounted by somebody who may.
-    call((native) => native.bpffsEnsure(folder))
+    call((native) => native.bpffsEnsure(folder, 'mounted'))
   })
   afterAll(() => {
     call((native) => native.bpffsRelease(folder))

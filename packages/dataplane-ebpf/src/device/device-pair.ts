@@ -38,18 +38,22 @@ export interface PeerEnd {
  * Makes the pair that is asked for, or takes the one that is there, of whichever kind, and configures the endpoint's end.
  *
  * @param netlink of the router's namespace @param hostNames of the end there: what it is called, and what one that is there may be called too
+ * @param known index of the end there that the port has had until now, whatever it is called
  * @throws DataplaneError `dataplane.device`, `dataplane.netns-missing`, `dataplane.permission`
  */
 export async function openPair(
   netlink: Netlink,
   hostNames: readonly [name: string, former: string],
   request: EndpointDevice,
+  known?: number,
 ): Promise<DevicePair> {
   checkRequest(request)
   const [hostName] = hostNames
   return translated(request, async () => {
     const pair =
-      (await make(netlink, hostName, request)) ?? (await adopt(netlink, hostNames, request)) ?? (await make(netlink, hostName, request))
+      (await make(netlink, hostName, request)) ??
+      (await adopt(netlink, hostNames, request, known)) ??
+      (await make(netlink, hostName, request))
     if (pair === undefined)
       throw new DataplaneError('dataplane.device', `there is a device ${request.ifname} that is no end of this router`)
     try {
@@ -113,12 +117,14 @@ async function adopt(
   netlink: Netlink,
   hostNames: readonly [name: string, former: string],
   request: EndpointDevice,
+  known: number | undefined,
 ): Promise<DevicePair | undefined> {
   const [host, former] = [await find(netlink, hostNames[0]), await find(netlink, hostNames[1])]
-  if (host === undefined && former === undefined) return undefined
+  const before = known === undefined ? undefined : await find(netlink, known)
+  if (host === undefined && former === undefined && before === undefined) return undefined
   using inside = await Netlink.open(request.netns)
   const peer = await find(inside, request.ifname)
-  const end = [host, former].find((one) => one !== undefined && peer !== undefined && isPair(one, peer))
+  const end = [host, former, before].find((one) => one !== undefined && peer !== undefined && isPair(one, peer))
   if (end !== undefined && peer !== undefined) {
     return {
       host: await netlink.links.setUp(end.index, hostSetup(request)),
@@ -133,7 +139,7 @@ function isPair(host: Link, peer: Link): boolean {
   return (host.kind === 'veth' || host.kind === 'netkit') && peer.kind === host.kind && host.peer === peer.index && peer.peer === host.index
 }
 
-async function find(netlink: Netlink, name: string): Promise<Link | undefined> {
+async function find(netlink: Netlink, name: string | number): Promise<Link | undefined> {
   try {
     return await netlink.links.get(name)
   } catch (error) {

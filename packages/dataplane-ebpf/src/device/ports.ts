@@ -86,7 +86,7 @@ export class Ports {
 
   /** Takes over the devices that a dataplane before this one has left; those that are gone meanwhile are forgotten. */
   async adopt(): Promise<void> {
-    const { maps, netlink, netns, logger } = this.#options
+    const { maps, netlink, netns } = this.#options
     await LinkReaper.sweep(netns)
     const links = new Map((await netlink.links.list()).map((link) => [link.index, link]))
     for (const [port, value] of maps.numbered('links')) {
@@ -95,20 +95,21 @@ export class Ports {
       const request = maps.get('requests', port)
       const host = links.get(hostIndex)
       if (host === undefined || request === undefined) {
-        logger.warn('A device is gone', { port })
-        this.#forget(port, hostIndex)
+        this.#isGone(port, hostIndex)
         if (host === undefined) this.#unpin(port)
         continue
       }
       const facts = { ifindex: view.get('peer_ifindex'), mac: macOf(view.octets('peer_mac')), mtu: view.get('peer_mtu') }
       const decoded = decodeRequest(request)
       const means = meansOf(host, this.#isMoved(port) ? 'tcx' : this.#options.means)
+      const attachment = await this.#attachAgain(port, host, means)
+      if (attachment === undefined) continue
       this.#attached.set(port, {
         request: decoded,
         facts,
         hostIndex,
         namespace: namespaceOf(decoded),
-        attachment: await this.#attachProgram(port, host, means),
+        attachment,
         means,
         isUnmovable: false,
         resolves: view.get('resolves') === 1,
@@ -116,6 +117,23 @@ export class Ports {
         unfit: undefined,
       })
     }
+  }
+
+  /** Undefined when the device has gone since it was looked for. */
+  async #attachAgain(port: number, host: Link, means: EbpfAttachment): Promise<number | undefined> {
+    try {
+      return await this.#attachProgram(port, host, means)
+    } catch (error) {
+      if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
+      this.#isGone(port, host.index)
+      this.#unpin(port)
+      return undefined
+    }
+  }
+
+  #isGone(port: number, hostIndex: number): void {
+    this.#options.logger.warn('A device is gone', { port })
+    this.#forget(port, hostIndex)
   }
 
   /** @param resolves whether the endpoint shall look for its neighbours */
@@ -131,7 +149,9 @@ export class Ports {
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
     if (before !== undefined && !isHere) await this.detach(port, 'replaced')
     const largestSegment = this.#largestSegment
-    const pair = await openPair(netlink, hostNamesOf(this.#options.uplink, port), { ...request, resolves, kind: devices, largestSegment })
+    const device = { ...request, resolves, kind: devices, largestSegment }
+    // One that came with another uplink has that one's name.
+    const pair = await openPair(netlink, hostNamesOf(this.#options.uplink, port), device, isHere ? before.hostIndex : undefined)
     const facts = factsOf(pair)
     const isSame = isHere && before.hostIndex === pair.host.index
     // Somebody took it away, and nobody has looked since: what was made in its place has no program.
@@ -285,8 +305,8 @@ export class Ports {
     request: DeviceRequest,
     resolves: boolean,
   ): Promise<Pick<Attached, 'attachment' | 'means' | 'isUnmovable'>> {
-    this.#write(port, pair, request, resolves)
     try {
+      this.#write(port, pair, request, resolves)
       const means = meansOf(pair.host, this.#options.means)
       return { attachment: await this.#attachProgram(port, pair.host, means), means, isUnmovable: false }
     } catch (cause) {

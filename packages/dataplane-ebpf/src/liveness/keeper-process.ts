@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { NativeLock } from '../native/binding.js'
 import { call } from '../native/call.js'
+import type { ConfigView } from '../tables/config.js'
 
 /** What a keeper process is told to do, in the memory that it shares with the process of the tables. */
 export const KEEPER_ORDER = {
@@ -78,4 +79,11 @@ export async function keeperGone(place: KeeperPlace): Promise<boolean> {
     await sleep(10)
   }
   return false
+}
+
+/** Has a keeper make room, if there is one, for another that goes on with its sessions. Whether there is none any more. */
+export async function dismissKeeper(place: KeeperPlace, config: ConfigView): Promise<boolean> {
+  if (!isKeeperAlive(place)) return true
+  config.set('keeper_order', KEEPER_ORDER.makeRoom)
+  return keeperGone(place)
 }

@@ -7,7 +7,15 @@ import type { ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
 import { decodeLiveness, decodeWatch, encodeWatch, type Known, type Outcome } from './encoding.js'
 import { LivenessKeeper } from './keeper.js'
-import { isKeeperAlive, KEEPER_ORDER, keeperGone, startKeeper, type KeeperPlace, type KeeperScript } from './keeper-process.js'
+import {
+  dismissKeeper,
+  isKeeperAlive,
+  KEEPER_ORDER,
+  keeperGone,
+  startKeeper,
+  type KeeperPlace,
+  type KeeperScript,
+} from './keeper-process.js'
 import { SOFTWARE } from './software.js'
 
 /** How often it is looked for what a keeper found out, milliseconds: what packets do does not wait for it. */
@@ -63,8 +71,7 @@ export class Liveness {
     if (place !== undefined && isKeeperAlive(place)) {
       if (config.get('keeper_version') === SOFTWARE) return new Liveness(options, undefined)
       // One of another version makes room, and the next goes on with its sessions.
-      config.set('keeper_order', KEEPER_ORDER.makeRoom)
-      if (!(await keeperGone(place))) logger.warn('A keeper of BFD sessions of another version does not end')
+      if (!(await dismissKeeper(place, config))) logger.warn('A keeper of BFD sessions of another version does not end')
     }
     try {
       const sockets = await BfdSockets.open(addresses, underlayNetns)

@@ -42,8 +42,8 @@ export declare class NativeRing {
   read(most: number): Uint8Array
 }
 
-/** Makes a directory on a BPF file system, mounting one if need be; whether it was mounted. */
-export declare function bpffsEnsure(folder: string): boolean
+/** Makes a directory on a BPF file system, mounting one if need be; whether it was mounted. One that is mounted has a directory `mark` in it. */
+export declare function bpffsEnsure(folder: string, mark: string): boolean
 
 export declare function bpffsRelease(folder: string): void
 

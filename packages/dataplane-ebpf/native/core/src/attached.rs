@@ -28,7 +28,7 @@ pub fn on_link(namespace: Option<&Path>, ifindex: u32) -> Result<Vec<Attached>> 
         found.extend(by_descriptor(ifindex, sys::TCX_INGRESS, "tcx")?);
         found.extend(by_descriptor(ifindex, sys::NETKIT_PEER, "netkit")?);
         found.extend(clsact::filters(ifindex).context(|| format!("ask for the filters of link {ifindex}"))?.into_iter().map(
-            |clsact::Found { id, name }| {
+            |clsact::Found { id, name, .. }| {
                 let program = if id == 0 { String::new() } else { name_of(id) };
                 Attached { id, name: if program.is_empty() { name } else { program }, how: "clsact" }
             },

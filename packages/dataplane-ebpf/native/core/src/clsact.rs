@@ -6,10 +6,11 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-use crate::route_netlink::{CREATE, EXCLUSIVE, LIST, Message, attribute, attributes};
+use crate::route_netlink::{CREATE, ECHO, EXCLUSIVE, LIST, Message, attribute, attributes};
 
 const NEW_QDISC: u16 = 36;
 const DELETE_QDISC: u16 = 37;
+const GET_QDISC: u16 = 38;
 const NEW_FILTER: u16 = 44;
 const DELETE_FILTER: u16 = 45;
 const GET_FILTER: u16 = 46;
@@ -37,6 +38,16 @@ const HANDLE: u32 = 0x4844;
 /// `ETH_P_ALL`
 const ALL_PROTOCOLS: u16 = 3;
 
+/// Whether a link has the qdisc, or another one in its place.
+pub fn has_qdisc(ifindex: u32) -> io::Result<bool> {
+    match Message::new(GET_QDISC, ECHO, &[0, ifindex, 0, CLSACT, 0]).ask() {
+        Ok(answers) => Ok(!answers.is_empty()),
+        // The second of kernels that have a place for it, in which there is none any more.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Makes the qdisc; whether it was not there.
 pub fn add_qdisc(ifindex: u32) -> io::Result<bool> {
     let mut message = Message::new(NEW_QDISC, CREATE | EXCLUSIVE, &[0, ifindex, CLSACT_HANDLE, CLSACT, 0]);
@@ -53,6 +64,13 @@ pub fn remove_qdisc(ifindex: u32) -> io::Result<()> {
     let mut message = Message::new(DELETE_QDISC, 0, &[0, ifindex, CLSACT_HANDLE, CLSACT, 0]);
     message.attribute(KIND, b"clsact\0");
     absent_is_well(message.exchange())
+}
+
+/// Sets the filter, and makes the qdisc for it unless there is one; whether it did. What it made does not stay where it fails.
+pub fn add_filter(ifindex: u32, program: BorrowedFd<'_>) -> io::Result<bool> {
+    let is_new = add_qdisc(ifindex)?;
+    set_filter(ifindex, program).or_else(|error| if is_new { remove_qdisc(ifindex).and(Err(error)) } else { Err(error) })?;
+    Ok(is_new)
 }
 
 /// Sets the filter, or gives the one that is there another program in one step.
@@ -77,6 +95,8 @@ pub fn remove_filter(ifindex: u32) -> io::Result<()> {
 pub struct Found {
     pub id: u32,
     pub name: String,
+    /// Whether it is where a dataplane has its own.
+    is_ours: bool,
 }
 
 /// Filters of packets that come in, the first to see them first.
@@ -84,9 +104,9 @@ pub fn filters(ifindex: u32) -> io::Result<Vec<Found>> {
     filters_of(ifindex, INGRESS)
 }
 
-/// Whether there are more filters than the one that a dataplane has on a link.
+/// Whether there are filters besides the one that a dataplane has on a link.
 pub fn is_shared(ifindex: u32) -> io::Result<bool> {
-    Ok(filters_of(ifindex, INGRESS)?.len() > 1 || !filters_of(ifindex, EGRESS)?.is_empty())
+    Ok(filters_of(ifindex, INGRESS)?.iter().any(|found| !found.is_ours) || !filters_of(ifindex, EGRESS)?.is_empty())
 }
 
 fn filters_of(ifindex: u32, half: u32) -> io::Result<Vec<Found>> {
@@ -96,8 +116,9 @@ fn filters_of(ifindex: u32, half: u32) -> io::Result<Vec<Found>> {
 
 /// Of a list's entries, those without a handle only tell that there is a priority.
 fn found_in(answer: &[u8]) -> Option<Found> {
-    let handle = u32::from_ne_bytes(answer.get(8..12)?.try_into().ok()?);
-    let mut found = Found { id: 0, name: String::new() };
+    let word = |at: usize| answer.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
+    let (handle, priority) = (word(8)?, word(16)? >> 16);
+    let mut found = Found { id: 0, name: String::new(), is_ours: handle == HANDLE && priority == PRIORITY };
     for (kind, value) in attributes(answer.get(HEADER..)?) {
         match kind {
             KIND => found.name = text(value),

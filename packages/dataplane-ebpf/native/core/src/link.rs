@@ -132,20 +132,26 @@ impl Attachment {
     fn filter(program: &Program, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
         let name = program.name().to_owned();
         let fd = program.fd().try_clone_to_owned().context(|| "keep a program".into())?;
+        let unmarked = pin.clone().filter(|path| !path.is_dir());
         let is_new = netns::within(namespace, move || {
             let operation = || format!("attach program '{name}' to link {ifindex} by clsact");
-            let is_new = clsact::add_qdisc(ifindex).context(operation)?;
-            clsact::set_filter(ifindex, fd.as_fd()).context(operation)?;
-            Ok(is_new)
+            // A process may end at any step: the mark is there before the qdisc.
+            let marked = match &unmarked {
+                Some(path) if !clsact::has_qdisc(ifindex).context(operation)? => Some(path),
+                _ => None,
+            };
+            marked.map_or(Ok(()), |path| mark(path))?;
+            let set = clsact::add_filter(ifindex, fd.as_fd());
+            if let Some(path) = marked.filter(|_| !matches!(set, Ok(true))) {
+                unmark(path)?;
+            }
+            set.context(operation)
         })?;
         if let Some(path) = pin.as_deref() {
             // What tcx has left there would see packets too.
             unpin(&beside(path))?;
             if !path.is_dir() {
                 unpin(path)?;
-                if is_new {
-                    fs::create_dir(path).context(|| format!("make {}", path.display()))?;
-                }
             }
         }
         let has_made_qdisc = is_new || pin.as_deref().is_some_and(Path::is_dir);
@@ -170,8 +176,11 @@ impl Attachment {
     fn remove_filter(&self) -> Result<()> {
         let &Self::Filter { ref namespace, ifindex, has_made_qdisc, .. } = self else { return Ok(()) };
         netns::within(namespace.as_deref(), move || {
-            let removed = if has_made_qdisc { clsact::remove_qdisc(ifindex) } else { clsact::remove_filter(ifindex) };
-            removed.context(|| format!("take the filter of link {ifindex} away"))
+            let operation = || format!("take the filter of link {ifindex} away");
+            // With the qdisc, filters would go that others have set since.
+            let goes_whole = has_made_qdisc && !clsact::is_shared(ifindex).context(operation)?;
+            let removed = if goes_whole { clsact::remove_qdisc(ifindex) } else { clsact::remove_filter(ifindex) };
+            removed.context(operation)
         })
     }
 }
@@ -197,6 +206,12 @@ fn pin_at(link: &OwnedFd, path: &Path) -> Result<()> {
 
 fn unpin(path: &Path) -> Result<()> {
     absent_is_well(fs::remove_file(path)).context(|| format!("unpin {}", path.display()))
+}
+
+/// Marks a qdisc that is made for a filter. What is pinned there goes on beside it.
+fn mark(path: &Path) -> Result<()> {
+    absent_is_well(fs::rename(path, beside(path))).context(|| format!("rename {}", path.display()))?;
+    fs::create_dir(path).context(|| format!("make {}", path.display()))
 }
 
 /// Takes the mark of a qdisc away that was made for a filter.

@@ -6,6 +6,8 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 
 const REQUEST: u16 = 0x001;
 const ACKNOWLEDGE: u16 = 0x004;
+/// `NLM_F_ECHO`: what others would be told.
+pub const ECHO: u16 = 0x008;
 pub const EXCLUSIVE: u16 = 0x200;
 pub const CREATE: u16 = 0x400;
 /// `NLMSG_ERROR`, which an acknowledgment is too.

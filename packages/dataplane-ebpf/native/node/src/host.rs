@@ -84,10 +84,10 @@ pub fn programs_passed() -> AsyncTask<Job<()>> {
     job(grace::wait_for_programs)
 }
 
-/// Makes a directory on a BPF file system, mounting one if need be; whether it was mounted.
+/// Makes a directory on a BPF file system, mounting one if need be; whether it was mounted. One that is mounted has a directory `mark` in it.
 #[napi(catch_unwind)]
-pub fn bpffs_ensure(folder: String) -> Result<bool> {
-    bpffs::ensure(Path::new(&folder)).map_err(to_js)
+pub fn bpffs_ensure(folder: String, mark: String) -> Result<bool> {
+    bpffs::ensure(Path::new(&folder), &mark).map_err(to_js)
 }
 
 #[napi(catch_unwind)]
