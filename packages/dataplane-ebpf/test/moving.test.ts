@@ -1,6 +1,7 @@
 import { PORT_COUNTERS, type DataplaneState } from '@heddle/core'
 import type { EbpfDataplaneOptions, EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { silentLogger } from '@heddle/io'
+import { LinuxError } from '@heddle/linux'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -56,9 +57,9 @@ describe.skipIf(noTcx !== '')(titled('a device that stays is moved from its filt
     return links.map(({ how }) => how)
   }
 
-  /** Stops the clock by which devices stay; what lets time pass. */
+  /** Stops the clock by which devices stay; what lets time pass. Whole milliseconds: of others a sum may be rounded, and less than CALM have passed. */
   function stopClock(): (milliseconds: number) => void {
-    let now = performance.now()
+    let now = Math.ceil(performance.now())
     vi.spyOn(performance, 'now').mockImplementation(() => now)
     return (milliseconds) => void (now += milliseconds)
   }
@@ -231,6 +232,25 @@ describe.skipIf(noTcx !== '')(titled('a device that stays is moved from its filt
       [expect.anything(), { port: 0, reason: expect.stringContaining("somebody else's filters are there") }],
     ])
     for (const where of ['ingress', 'egress']) expect(lab.inHost('tc', 'filter', 'show', 'dev', device, where)).toContain('pref 60')
+    expect(await lab.ping()).toContain(' 2 received')
+  })
+
+  // It stayed with its filter for good, whatever the reason.
+  it('is moved later where the kernel refuses at first, behind the others', async () => {
+    const pass = stopClock()
+    const warn = vi.fn()
+    const router = await openWithDevices({ logger: { ...silentLogger, warn } })
+    const move = vi.spyOn(router.parts.maps.object, 'moveToTcx')
+    move.mockRejectedValueOnce(new LinuxError('EAGAIN', 11, 'move a filter to tcx', 'Resource temporarily unavailable'))
+    pass(CALM)
+    const staying = (): unknown[] => warn.mock.calls.filter(([message]) => message === 'A device stays with its filter')
+    await expect.poll(staying).toHaveLength(1)
+    await looks(router, 2)
+    expect(await waysOf(router)).toEqual(['clsact', 'clsact'])
+    pass(CALM)
+    await expectMoved(router)
+    expect([staying().length, move.mock.calls.length]).toEqual([1, 3])
+    expect(move.mock.calls[0]).toEqual(move.mock.calls[2])
     expect(await lab.ping()).toContain(' 2 received')
   })
 

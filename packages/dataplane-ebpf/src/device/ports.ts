@@ -282,7 +282,11 @@ export class Ports {
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       logger.warn('A device stays with its filter', { port, reason: error.message })
-      this.#attached.set(port, { ...attached, isUnmovable: true })
+      if (error.code === 'EBUSY') return void this.#attached.set(port, { ...attached, isUnmovable: true })
+      // What else the kernel has refused it may do later, behind all others.
+      this.#attached.delete(port)
+      this.#attached.set(port, attached)
+      this.#changed = performance.now()
     }
   }
 

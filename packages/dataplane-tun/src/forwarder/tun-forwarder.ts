@@ -133,17 +133,19 @@ export class TunForwarder implements Dataplane {
 
   static async #open(options: TunForwarderOptions, handover: Handover | undefined): Promise<TunForwarder> {
     let poller: Poller | undefined
+    let tunnels: Tunnels | undefined
+    let bfd: BfdSockets | undefined
     let forwarder: TunForwarder | undefined
     try {
       poller = Poller.open()
-      const tunnels = await openTunnels({ ...options, adopted: handover?.receivers })
-      const bfd = handover === undefined ? await openBfd(options) : adoptBfd(options, handover.bfd)
+      tunnels = await openTunnels({ ...options, adopted: handover?.receivers })
+      bfd = handover === undefined ? await openBfd(options) : adoptBfd(options, handover.bfd)
       await LinkReaper.sweep(options.underlayNetns) // what a forwarder before this one has buried
       forwarder = new TunForwarder(options, { poller, tunnels, bfd })
       await forwarder.#begin(handover !== undefined)
       return forwarder
     } catch (cause) {
-      if (forwarder === undefined) poller?.close()
+      if (forwarder === undefined) for (const part of [bfd, tunnels, poller]) part?.close()
       else await forwarder.close()
       if (!(cause instanceof LinuxError) && !(cause instanceof NativeUnavailableError)) throw cause
       throw new DataplaneError('dataplane.device', `the underlay cannot be opened: ${cause.message}`, { cause })
