@@ -19,28 +19,55 @@ struct {
 	__type(value, struct root);
 } roots SEC(".maps");
 
+#define HEADERS (IPV4_HEADER + UDP_HEADER + LABEL_ENTRY)
+
+/* Puts the headers of MPLS over UDP in IPv4 with one label before the packet: of that size alone they need no place to be made in. */
+static __always_inline int put_headers(struct xdp_md *xdp, const struct neighbour *neighbour, const struct next_hop *hop, const struct fill *fill)
+{
+	__u8 *frame, *ip;
+
+	if (bpf_xdp_adjust_head(xdp, -HEADERS))
+		return 0;
+	frame = octets_of(xdp, 0, ETHERNET + HEADERS);
+	if (!frame)
+		return 0;
+	ip = frame + ETHERNET;
+	copy_words(frame, neighbour->addresses, 12);
+	put_half(frame + 12, ETH_P_IP);
+	copy_words(ip, hop->headers, HEADERS);
+	fill_ipv4(ip, fill, HEADERS + fill->length);
+	fill_udp(ip + IPV4_HEADER, fill, HEADERS - IPV4_HEADER + fill->length);
+	ip[HEADERS - 2] = (ip[HEADERS - 2] & 0xf1) | fill->traffic_class << 1;
+	ip[HEADERS - 1] = fill->ttl;
+	return 1;
+}
+
 SEC("xdp")
 int forward_out(struct xdp_md *xdp)
 {
-	struct across across = { .outer.at = ETHERNET, .action = LABEL_LOOKUP };
+	struct across across = { .action = LABEL_LOOKUP };
 	__u32 zero = 0, next_hop, hash;
 	struct root *root = bpf_map_lookup_elem(&roots, &zero);
 	struct config *config = configuration();
 	struct plain plain = {};
 	struct fill fill = {};
-	struct next_hop *hop;
-	int verdict;
+	struct next_hop none = {}, *hop;
+	struct neighbour *neighbour;
 
 	if (!root || !config || !read_inner(xdp, &plain, ETHERNET, 0, &hash) || plain.key.kind >> 8 != 4 || plain.ttl <= 1)
 		return XDP_PASS;
 	across.ttl = plain.ttl;
 	next_hop = choose(config, lookup4(root->root4, plain.key.destination[0]), hash);
 	hop = bpf_map_lookup_elem(&next_hops, &next_hop);
-	if (!hop || hop->action != ACTION_TUNNEL || hop->encapsulation != MPLS_UDP)
+	if (!hop || hop->action != ACTION_TUNNEL || hop->encapsulation != MPLS_UDP || hop->size != HEADERS)
 		return XDP_PASS;
 	fill_from_packet(&fill, hop, plain.ttl, plain.traffic_class, hash, 4, plain.length);
-	verdict = send_across(xdp, config, &across, &plain, hop, &fill);
-	return verdict == XDP_TX ? bpf_redirect(config->uplink, 0) : verdict;
+	neighbour = neighbour_to(xdp, config->uplink, hop, fill.outer_class);
+	if (!neighbour)
+		return XDP_PASS;
+	if (!put_headers(xdp, neighbour, hop, &fill) || !write_inner_ttl(xdp, &across, &plain, &none, ETHERNET + HEADERS))
+		return XDP_DROP;
+	return bpf_redirect(config->uplink, 0);
 }
 
 SEC("xdp")
