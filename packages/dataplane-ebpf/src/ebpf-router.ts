@@ -133,12 +133,13 @@ export class EbpfRouter implements EbpfDataplane {
     const failures = await this.#write(transaction)
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judge = this.#newJudge()
-    if (this.choice.mergesVxlan && transaction.vnis.set.length > 0) await this.#inTurn(() => this.#parts.mergers.vxlan.ensure())
-    if (transaction.labels.set.some(({ action }) => action.type === 'swap')) await this.#inTurn(() => this.#parts.transit.swaps())
-    if (transaction.ports.set.length > 0) failures.push(...(await this.#inTurn(() => this.#settle())))
+    const { mergers, transit, ports } = this.#parts
+    if (this.choice.mergesVxlan && transaction.vnis.set.length > 0) await this.#whileOpen(() => mergers.vxlan.ensure())
+    if (transaction.labels.set.some(({ action }) => action.type === 'swap')) await this.#whileOpen(() => transit.swaps())
+    if (transaction.ports.set.length > 0) failures.push(...(await this.#whileOpen(() => this.#settle())))
     const kept = new Set(transaction.ports.set.map(({ id }) => id))
     for (const port of transaction.ports.remove) {
-      if (!kept.has(port)) await this.#inTurn(() => this.#parts.ports.detach(port, 'removed'))
+      if (!kept.has(port)) await this.#whileOpen(() => ports.detach(port, 'removed'))
     }
     return { ...judged, failures }
   }
@@ -192,8 +193,9 @@ export class EbpfRouter implements EbpfDataplane {
     const { maps, netlink, locks, liveness, mirrors, traces } = this.#parts
     await allOf([
       () => liveness?.close(isKept),
-      () => mirrors.close(),
       () => traces.close(),
+      // Behind a transaction that opens collectors.
+      () => this.#inTurn(() => mirrors.close()),
       () => this.#inTurn(() => (isKept ? undefined : this.#dismantle())),
       () => call(() => maps.object.close()),
       () => netlink.close(),
@@ -247,7 +249,9 @@ export class EbpfRouter implements EbpfDataplane {
     const { maps, mirrors, traces } = this.#parts
     try {
       const failures = this.#program(transaction)
-      if (transaction.mirrors !== undefined) failures.push(...(await mirrors.program(transaction.mirrors)))
+      const { mirrors: changes } = transaction
+      if (changes !== undefined) failures.push(...(await this.#whileOpen(() => mirrors.program(changes))))
+      this.#mustBeOpen()
       if (transaction.traces !== undefined) failures.push(...traces.program(transaction.traces))
       return failures
     } catch (error) {
@@ -345,6 +349,14 @@ export class EbpfRouter implements EbpfDataplane {
     const result = this.#devices.then(work)
     this.#devices = result.catch(() => undefined)
     return result
+  }
+
+  /** In turn, unless it is closed by then: nothing is made behind what takes everything away. @throws DataplaneError `dataplane.closed` */
+  #whileOpen<T>(work: () => T | Promise<T>): Promise<T> {
+    return this.#inTurn(() => {
+      this.#mustBeOpen()
+      return work()
+    })
   }
 
   #mustBeOpen(): void {

@@ -1,7 +1,7 @@
 import { EbpfVerifierError, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink } from '@heddle/linux'
-import { MacAddress } from '@heddle/wire'
+import { IpPrefix, MacAddress } from '@heddle/wire'
 import { readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 import { afterEach, describe, expect, it, vi, type Mock } from 'vitest'
@@ -10,6 +10,7 @@ import { FibFullError } from '../src/fib/block-memory.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { Liveness } from '../src/liveness/liveness.js'
+import { Mirrors } from '../src/observe/mirrors.js'
 import { pinsOf } from '../src/pins.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { KernelMaps } from '../src/tables/kernel-maps.js'
@@ -93,6 +94,56 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     for (const map of ['links', 'devices', 'requests']) expect([map, [...router.parts.maps.entries(map)]]).toEqual([map, []])
     for (const port of PODS.keys()) await lab.attach(router, port)
     expect(await lab.ping()).toContain(' 2 received')
+  })
+
+  // The error was none of the contract.
+  it('says by code that what is asked anew of a device cannot be written, and lets it go on', async () => {
+    const router = await lab.open()
+    await router.apply(podTransaction(1))
+    for (const port of PODS.keys()) await lab.attach(router, port)
+    const set = vi.spyOn(router.parts.maps, 'set').mockImplementation((map) => {
+      throw new LinuxError('ENOMEM', 12, `write map ${map}`, 'Cannot allocate memory')
+    })
+    try {
+      expect(await codeOf(lab.attach(router, 0))).toBe('dataplane.device')
+    } finally {
+      set.mockRestore()
+    }
+    expect(await lab.ping()).toContain(' 2 received')
+    await lab.attach(router, 0)
+    expect((await router.dump()).devices.map(({ port }) => port)).toEqual([0, 1])
+  })
+
+  // It went on meanwhile: what it made stayed for good, or it failed by what is no error of the contract.
+  it.each([false, true])('makes nothing for a transaction behind close({ keep: %s })', async (keep) => {
+    const pinDirectory = lab.path(`behind-${keep}`)
+    const router = await lab.open({ pinDirectory, encapsulations: ['vxlan'] })
+    const original = Reflect.get(Mirrors.prototype, 'program')
+    let goOn = (): void => undefined
+    const held = new Promise<void>((resolve) => (goOn = resolve))
+    const program = vi.spyOn(Mirrors.prototype, 'program').mockImplementation(async function (this: Mirrors, changes) {
+      const failures = await original.call(this, changes)
+      await held
+      return failures
+    })
+    try {
+      const applied = router.apply({
+        ...podTransaction(1),
+        vnis: { set: [{ vni: 7, vrf: 1, routerMac: MacAddress.parse('02:00:00:00:00:01'), sources: 1 }], remove: [] },
+        tunnelSources: { set: [{ id: 1, prefixes: [IpPrefix.parse('192.0.2.0/28')] }], remove: [] },
+        mirrors: { set: [{ id: 1, ports: [{ port: 0, direction: 'both' }], sink: { type: 'stream' } }], remove: [] },
+      })
+      await vi.waitUntil(() => program.mock.calls.length > 0)
+      const closed = router.close({ keep })
+      setTimeout(goOn, 500)
+      expect(await codeOf(applied)).toBe('dataplane.closed')
+      await closed
+    } finally {
+      program.mockRestore()
+    }
+    expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
+    expect(isMounted(pinDirectory)).toBe(keep)
+    if (keep) await (await lab.open({ pinDirectory })).close()
   })
 
   // It was deleted: a former name may be that of a port of another uplink, 901 of the first and 1 of the 61st.

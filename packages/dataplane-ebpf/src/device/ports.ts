@@ -104,6 +104,8 @@ export class Ports {
       const means = meansOf(host, this.#isMoved(port) ? 'tcx' : this.#options.means)
       const attachment = await this.#attachAgain(port, host, means)
       if (attachment === undefined) continue
+      // Whoever wrote the link may have ended before this.
+      maps.set('devices', hostIndex, wordBytes(port))
       this.#attached.set(port, {
         request: decoded,
         facts,
@@ -158,7 +160,7 @@ export class Ports {
     if (isHere && !isSame) await this.#lose(port, before)
     const { host } = pair
     const program = isSame ? before : await this.#program(port, pair, request, resolves)
-    if (isSame) this.#write(port, pair, request, resolves)
+    if (isSame) this.#rewrite(port, pair, request, resolves)
     else this.#changed = performance.now()
     const { attachment, means, isUnmovable } = program
     this.#attached.set(port, {
@@ -318,6 +320,16 @@ export class Ports {
       void this.#options.netlink.links.delete(pair.host.index).catch(() => undefined)
       if (!(cause instanceof LinuxError)) throw cause
       throw new DataplaneError('dataplane.device', `the program of port ${port} cannot be attached: ${cause.message}`, { cause })
+    }
+  }
+
+  /** As `#write`, of a device that has its program, which goes on by what was written before. */
+  #rewrite(port: number, pair: DevicePair, request: DeviceRequest, resolves: boolean): void {
+    try {
+      this.#write(port, pair, request, resolves)
+    } catch (cause) {
+      if (!(cause instanceof LinuxError)) throw cause
+      throw new DataplaneError('dataplane.device', `the device of port ${port} cannot be written down: ${cause.message}`, { cause })
     }
   }
 
