@@ -18,8 +18,8 @@ export interface OlderOptions {
   readonly logger: Logger
 }
 
-/** Name of the uplink's program, and that of its filter, which is told where programs may not be asked. */
-const OURS = ['ingress', 'heddle']
+/** Name of the uplink's program, and those of its filter, which are told where programs may not be asked; see `native/core/src/clsact.rs`. */
+const OURS = ['ingress', 'heddle', 'heddle-qdisc']
 
 /**
  * Ends what a dataplane of another layout has left, whose tables nobody can read any more: filters of clsact, which go on without a pin, and then pins, with
@@ -55,16 +55,17 @@ export async function takeAwayOlder({ prepared, object, netlink, netns, uplink, 
  * Deletes the devices of an uplink's ports that a dataplane before this one has left and nobody has asked for, once those that somebody has asked for have
  * given up their names.
  *
+ * @param claimed indexes of those that somebody has asked for, and that have their names yet
  * @throws LinuxError
  */
-export async function deleteUnclaimed(netlink: Netlink, uplink: number): Promise<void> {
+export async function deleteUnclaimed(netlink: Netlink, uplink: number, claimed: ReadonlySet<number> = new Set()): Promise<void> {
   const links = await netlink.links.list()
   const indexes = new Set(links.map(({ index }) => index))
-  const unclaimed = links.filter(({ name, kind }) => {
+  const unclaimed = links.filter(({ name, kind, index }) => {
     const uplinks = uplinksIn(name)
     // Either end of a former name may have a `p` in it: what may as well be another uplink's is left.
     const isOurs = uplinks.includes(uplink) && uplinks.every((other) => other === uplink || !indexes.has(other))
-    return isOurs && (kind === 'veth' || kind === 'netkit')
+    return isOurs && !claimed.has(index) && (kind === 'veth' || kind === 'netkit')
   })
   await allOf(
     unclaimed.map(

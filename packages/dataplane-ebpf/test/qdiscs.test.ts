@@ -35,6 +35,11 @@ describe.skipIf(missing() !== '')(titled('the qdisc of a filter'), () => {
   const addQdisc = (): string => lab.inHost(...'tc qdisc add dev up0 clsact'.split(' '))
   const attach = (options: Partial<Parameters<NativeObject['attach']>[0]> = {}): Promise<number> =>
     callAsync(() => object.attach({ program: 'sweep', namespace: lab.netns, ifindex, usesTcx: false, pin, ...options }))
+  /** @param name of its pin; none when left out */
+  const attachAt = (name?: string): Promise<number> => {
+    const place = { program: 'sweep', namespace: lab.netns, ifindex, usesTcx: false }
+    return callAsync(() => object.attach(name === undefined ? place : { ...place, pin: join(folder, name) }))
+  }
   const detach = (attachment: number): Promise<void> => callAsync(() => object.detach(attachment))
   const marks = (): string[] => readdirSync(folder).filter((name) => name.includes('filter'))
 
@@ -76,6 +81,26 @@ describe.skipIf(missing() !== '')(titled('the qdisc of a filter'), () => {
     step()
     await detach(await attach())
     expect([hasQdisc(), marks()]).toEqual([false, []])
+  })
+
+  // Nobody knew whose it was, and it stayed for good.
+  it.each([
+    [undefined, undefined],
+    [undefined, 'filter'],
+    ['filter', undefined],
+  ])('goes with the next process, when one ended that had made it (with its pin at %s, and the next one at %s)', async (first, second) => {
+    await attachAt(first)
+    await attachAt(second)
+    await detach(await attachAt(second))
+    expect(hasQdisc()).toBe(false)
+  })
+
+  it('stays where somebody else has made it, behind any number of processes that pin nothing', async () => {
+    addQdisc()
+    await attachAt()
+    await attachAt()
+    await detach(await attachAt())
+    expect(hasQdisc()).toBe(true)
   })
 
   it('is made anew on a link that had one before', async () => {

@@ -101,8 +101,7 @@ mod tests {
             }
             assert_eq!(on_link(None, LOOPBACK).map(|found| found.len()).unwrap_or(usize::MAX), 0);
             let tc = sys::program_load(sys::SCHED_CLS, &PASS)?;
-            clsact::add_qdisc(LOOPBACK)?;
-            clsact::set_filter(LOOPBACK, tc.as_fd())?;
+            clsact::add_filter(LOOPBACK, tc.as_fd())?;
             let xdp = sys::program_load(sys::XDP_PROGRAM, &PASS)?;
             let mut options = Vec::new();
             attribute(&mut options, XDP_FD, &(xdp.as_raw_fd() as u32).to_ne_bytes());

@@ -35,6 +35,9 @@ const DIRECT_ACTION: u32 = 1;
 /// Place of the filter among others: early, and the same for every dataplane, so that one replaces its predecessor.
 const PRIORITY: u32 = 49;
 const HANDLE: u32 = 0x4844;
+/// What the filter is called, and what it is called where the qdisc was made for it: that is known behind the death of a process that pins nothing.
+const NAME: &str = "heddle";
+const NAME_WITH_QDISC: &str = "heddle-qdisc";
 /// `ETH_P_ALL`
 const ALL_PROTOCOLS: u16 = 3;
 
@@ -66,18 +69,20 @@ pub fn remove_qdisc(ifindex: u32) -> io::Result<()> {
     absent_is_well(message.exchange())
 }
 
-/// Sets the filter, and makes the qdisc for it unless there is one; whether it did. What it made does not stay where it fails.
+/// Sets the filter, and makes the qdisc for it unless there is one; whether the qdisc is there for the filter alone. What it made does not stay where it fails.
 pub fn add_filter(ifindex: u32, program: BorrowedFd<'_>) -> io::Result<bool> {
     let is_new = add_qdisc(ifindex)?;
-    set_filter(ifindex, program).or_else(|error| if is_new { remove_qdisc(ifindex).and(Err(error)) } else { Err(error) })?;
-    Ok(is_new)
+    let is_its_own = is_new || filters(ifindex)?.iter().any(|found| found.is_ours && found.name == NAME_WITH_QDISC);
+    set_filter(ifindex, program, is_its_own).or_else(|error| if is_new { remove_qdisc(ifindex).and(Err(error)) } else { Err(error) })?;
+    Ok(is_its_own)
 }
 
-/// Sets the filter, or gives the one that is there another program in one step.
-pub fn set_filter(ifindex: u32, program: BorrowedFd<'_>) -> io::Result<()> {
+/// Sets the filter, or gives the one that is there another program in one step. `has_own_qdisc`: the qdisc was made for it.
+pub fn set_filter(ifindex: u32, program: BorrowedFd<'_>, has_own_qdisc: bool) -> io::Result<()> {
+    let name = if has_own_qdisc { NAME_WITH_QDISC } else { NAME };
     let mut options = Vec::new();
     attribute(&mut options, BPF_FD, &(program.as_raw_fd() as u32).to_ne_bytes());
-    attribute(&mut options, BPF_NAME, b"heddle\0");
+    attribute(&mut options, BPF_NAME, &[name.as_bytes(), b"\0"].concat());
     attribute(&mut options, BPF_FLAGS, &DIRECT_ACTION.to_ne_bytes());
     let mut message = filter(NEW_FILTER, CREATE, ifindex);
     message.attribute(KIND, b"bpf\0");

@@ -133,7 +133,7 @@ impl Attachment {
         let name = program.name().to_owned();
         let fd = program.fd().try_clone_to_owned().context(|| "keep a program".into())?;
         let unmarked = pin.clone().filter(|path| !path.is_dir());
-        let is_new = netns::within(namespace, move || {
+        let has_own_qdisc = netns::within(namespace, move || {
             let operation = || format!("attach program '{name}' to link {ifindex} by clsact");
             // A process may end at any step: the mark is there before the qdisc.
             let marked = match &unmarked {
@@ -154,7 +154,7 @@ impl Attachment {
                 unpin(path)?;
             }
         }
-        let has_made_qdisc = is_new || pin.as_deref().is_some_and(Path::is_dir);
+        let has_made_qdisc = has_own_qdisc || pin.as_deref().is_some_and(Path::is_dir);
         Ok(Self::Filter { namespace: namespace.map(Path::to_owned), ifindex, has_made_qdisc, pin })
     }
 

@@ -123,7 +123,7 @@ fn by_filter(program: BorrowedFd<'_>, is_alone: bool) -> io::Result<()> {
     if !is_alone && !has_made {
         return Ok(());
     }
-    let result = clsact::set_filter(LOOPBACK, program);
+    let result = clsact::set_filter(LOOPBACK, program, has_made);
     if has_made { result.and(clsact::remove_qdisc(LOOPBACK)) } else { result }
 }
 
