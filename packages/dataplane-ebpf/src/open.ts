@@ -16,16 +16,16 @@ import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
-import { LOCAL_KEY } from './layout/structs/objects.js'
+import { LINK, LOCAL_KEY } from './layout/structs/objects.js'
 import { dismissKeeper } from './liveness/keeper-process.js'
 import { Liveness } from './liveness/liveness.js'
 import { Mirrors } from './observe/mirrors.js'
-import type { NativeLock, NativeObject } from './native/binding.js'
+import type { NativeLock } from './native/binding.js'
 import { Traces } from './observe/traces.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
-import { takeAwayOlder } from './older-layout.js'
-import { preparePins } from './pins.js'
+import { deleteUnclaimed, takeAwayOlder } from './older-layout.js'
+import { ensureFileSystem, preparePins } from './pins.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
 import { mapSizes } from './tables/map-sizes.js'
 import { KernelTables } from './tables/kernel-tables.js'
@@ -35,6 +35,9 @@ const ANY_MTU = 65_535
 
 /** How long a lock may be held by what is about to let it go, milliseconds. */
 const LOCK_PATIENCE = 1000
+
+/** The pin of the uplink's program, and what a move left beside it that broke off, which the next program would take for that of its own link. */
+const LEFT_PINS = ['uplink', 'next-uplink']
 
 /** What programs of netkit devices cannot do, of which some may be there from a dataplane before this one. */
 const AVOIDED_BY_NETKIT = AVOIDED['local-redirect-peer']
@@ -63,13 +66,13 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   undo.push(() => netlink.close())
   const link = await netlink.links.get(uplink)
   const { index: uplinkIndex, mtu } = link
-  const lock = await takeLock(netns, `uplink-${uplinkIndex}`)
+  const lock = await takeLock(netns, uplinkLock(uplinkIndex))
   undo.push(() => lock.release())
 
-  const prepared = pinDirectory === undefined ? undefined : preparePins(pinDirectory)
+  const claimed = pinDirectory === undefined ? undefined : await claimPins(pinDirectory)
+  undo.push(() => claimed?.lock.release())
+  const prepared = pinDirectory === undefined ? undefined : preparePins(pinDirectory, claimed?.isMounted === true)
   if (prepared !== undefined) undo.push(prepared.undo)
-  const pinLock = pinDirectory === undefined ? undefined : await lockPins(pinDirectory)
-  undo.push(() => pinLock?.release())
   const pins = prepared?.pins
   const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), pins))
   undo.push(() => object.close())
@@ -81,7 +84,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     const isElsewhere = before !== uplinkIndex || !isOf(maps, options)
     const place = { pins, underlayNetns: netns, addresses: [], uplink: before }
     if (isElsewhere && !(await dismissKeeper(place, tables.config))) logger.warn('A keeper of BFD sessions of other addresses does not end')
-    if (before !== uplinkIndex) await leaveUplink(object, { before, netns, pins, choice })
+    if (before !== uplinkIndex) await leaveUplink(maps, { before, netlink, netns, pins, choice })
   }
   configure(options, maps, tables, uplinkIndex, mtu)
 
@@ -159,7 +162,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     ports,
     mergers,
     netlink,
-    locks: [lock, ...(pinLock === undefined ? [] : [pinLock])],
+    locks: [lock, ...(claimed === undefined ? [] : [claimed.lock])],
     liveness,
     mirrors,
     traces,
@@ -171,24 +174,56 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
 }
 
 /** One that was just let go may be held for a moment by a process that this one starts: what it inherits is closed when it runs its program. */
-async function takeLock(netns: string | undefined, name: string): Promise<NativeLock> {
+async function patiently(take: () => NativeLock): Promise<NativeLock> {
   for (const end = performance.now() + LOCK_PATIENCE; ;) {
     try {
-      return call((native) => native.lockTake(netns, name))
+      return take()
     } catch (error) {
-      if (!(error instanceof LinuxError) || error.code !== 'EADDRINUSE' || performance.now() > end) throw error
+      if (!isTaken(error) || performance.now() > end) throw error
       await sleep(10)
     }
   }
 }
 
-/** Dataplanes of two uplinks would write the same tables. The directory is told by its number: its path may be another one elsewhere. */
-async function lockPins(directory: string): Promise<NativeLock> {
-  const { dev, ino } = statSync(directory)
+function takeLock(netns: string | undefined, name: string): Promise<NativeLock> {
+  return patiently(() => call((native) => native.lockTake(netns, name)))
+}
+
+function isTaken(error: unknown): error is LinuxError {
+  return error instanceof LinuxError && error.code === 'EADDRINUSE'
+}
+
+function uplinkLock(uplink: number): string {
+  return `uplink-${uplink}`
+}
+
+/** Undefined when somebody else has it. */
+async function takeFreeLock(netns: string | undefined, name: string): Promise<NativeLock | undefined> {
   try {
-    return await takeLock(undefined, `pins-${dev}-${ino}`)
+    return await takeLock(netns, name)
+  } catch (error) {
+    if (!isTaken(error)) throw error
+    return undefined
+  }
+}
+
+/** A directory of pins that is this process's own; `isMounted`: its file system was mounted for it. */
+interface ClaimedPins {
+  readonly lock: NativeLock
+  readonly isMounted: boolean
+}
+
+/** Dataplanes of two uplinks would write the same tables, those of two network namespaces as well. Before it is locked, whoever had it may take it away. */
+async function claimPins(directory: string): Promise<ClaimedPins> {
+  let isMounted = false
+  try {
+    const lock = await patiently(() => {
+      isMounted = ensureFileSystem(directory) || isMounted
+      return call((native) => native.lockPins(directory))
+    })
+    return { lock, isMounted }
   } catch (cause) {
-    if (!(cause instanceof LinuxError) || cause.code !== 'EADDRINUSE') throw cause
+    if (!isTaken(cause)) throw cause
     throw new DataplaneError('dataplane.busy', `another dataplane has its pins in ${directory}`, { cause })
   }
 }
@@ -196,21 +231,32 @@ async function lockPins(directory: string): Promise<NativeLock> {
 interface Left extends Pick<EbpfRouterOptions, 'choice'> {
   /** Index of the uplink that it was. */
   readonly before: number
+  readonly netlink: Netlink
   readonly netns: string | undefined
   readonly pins: string
 }
 
-/** A program that was attached to another link is not moved, but made anew. @throws LinuxError */
-async function leaveUplink(object: NativeObject, { before, netns, pins, choice }: Left): Promise<void> {
-  rmSync(join(pins, TRANSIT_PIN), { force: true })
-  for (const merged of [IN_VXLAN, BEHIND_JOINT_LABELS]) await removeMerger(merged, { netns, uplink: before })
-  const pin = join(pins, 'uplink')
-  const found = statSync(pin, { throwIfNoEntry: false })
-  // Without a pin there may be a filter on a qdisc that was somebody else's.
-  const isFilter = found === undefined ? choice.uplink === 'clsact' : found.isDirectory()
-  if (isFilter) await endFilter(object, { program: 'ingress', ifindex: before, netns, pin })
-  // Beside it is what a move left that broke off, which the next program would take for that of its own link.
-  else for (const name of ['uplink', 'next-uplink']) rmSync(join(pins, name), { force: true })
+/** A program that was attached to another link is not moved, but made anew. What another dataplane has by now, which came to that link, is left. @throws LinuxError */
+async function leaveUplink(maps: KernelMaps, { before, netlink, netns, pins, choice }: Left): Promise<void> {
+  const lock = await takeFreeLock(netns, uplinkLock(before))
+  try {
+    rmSync(join(pins, TRANSIT_PIN), { force: true })
+    const pin = join(pins, 'uplink')
+    if (lock === undefined) {
+      for (const name of LEFT_PINS) rmSync(join(pins, name), { force: true, recursive: true })
+      return
+    }
+    for (const merged of [IN_VXLAN, BEHIND_JOINT_LABELS]) await removeMerger(merged, { netns, uplink: before })
+    const found = statSync(pin, { throwIfNoEntry: false })
+    // Without a pin there may be a filter on a qdisc that was somebody else's.
+    const isFilter = found === undefined ? choice.uplink === 'clsact' : found.isDirectory()
+    if (isFilter) await endFilter(maps.object, { program: 'ingress', ifindex: before, netns, pin })
+    else for (const name of LEFT_PINS) rmSync(join(pins, name), { force: true })
+    // Nobody asks for it again: its name is that of a port of the uplink that it was.
+    await deleteUnclaimed(netlink, before, new Set(Array.from(maps.numbered('links'), ([, value]) => new View(LINK, value).get('ifindex'))))
+  } finally {
+    lock?.release()
+  }
 }
 
 /** Keys of the map `locals`, by what they are told apart by. */

@@ -30,12 +30,11 @@ export interface OlderPins {
 }
 
 /**
- * Makes the directory that pins go to, on a BPF file system: the one that `directory` lies on, or one mounted there.
+ * Makes a place for pins in a directory that is locked.
  *
- * @throws LinuxError when none can be mounted
+ * @param isMounted whether its file system was mounted for them
  */
-export function preparePins(directory: string): PreparedPins {
-  const isMounted = call((native) => native.bpffsEnsure(directory, MOUNTED))
+export function preparePins(directory: string, isMounted: boolean): PreparedPins {
   const pins = pinsOf(directory)
   const older = readdirSync(directory)
     .filter((name) => name.startsWith('layout-') && name !== basename(pins))
@@ -50,6 +49,15 @@ export function preparePins(directory: string): PreparedPins {
     for (const { folder } of older) removeFolder(folder)
   }
   return { pins, isNew, older, takeAwayOlder, undo }
+}
+
+/**
+ * Has a directory for pins, on a BPF file system: the one that `directory` lies on, or one mounted there; whether it was mounted.
+ *
+ * @throws LinuxError when none can be mounted
+ */
+export function ensureFileSystem(directory: string): boolean {
+  return call((native) => native.bpffsEnsure(directory, MOUNTED))
 }
 
 /** Where the pins of this layout are. */

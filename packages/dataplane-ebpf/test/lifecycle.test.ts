@@ -3,9 +3,12 @@ import { comparable } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, EbpfVerifierError, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { LinuxError } from '@heddle/linux'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { BPF_OBJECT } from '../src/bpf-object.js'
 import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
@@ -17,6 +20,8 @@ import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { codeOf, isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
 
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
+
+const SECOND_AGENT = fileURLToPath(new URL('support/second-agent.ts', import.meta.url))
 
 /** The two endpoints, and a tunnel to a peer. */
 function transaction(generation: number): FibTransaction {
@@ -176,6 +181,21 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     await second.close()
   })
 
+  // It was deaf until it was attached again: nothing told which port it is of.
+  it('hears an endpoint whose device was half written down by a process that ended', async () => {
+    const pinDirectory = lab.path('half-written')
+    const first = await lab.open({ pinDirectory })
+    await first.apply(transaction(1))
+    for (const port of PODS.keys()) await lab.attach(first, port)
+    const { maps } = first.parts
+    for (const [index, port] of maps.numbered('devices')) if (port[0] === 0) maps.delete('devices', index)
+    expect(await lab.ping(1)).toContain(' 0 received')
+    await first.close({ keep: true })
+    const second = await lab.open({ pinDirectory })
+    expect(await lab.ping()).toContain(' 2 received')
+    await second.close()
+  })
+
   it('can be closed when its namespace has gone, with all that was there', async () => {
     const pinDirectory = lab.path('ended')
     const gone = new RouterNamespace('life-ends')
@@ -310,6 +330,31 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
       expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
     })
 
+    // It stayed for good, and its endpoint had no other: its name was that of an uplink that nobody had any more.
+    it.each([false, true])('takes away what nobody knows of the one before, unless another dataplane has that (%s)', async (isTaken) => {
+      const pinDirectory = lab.path(`unclaimed-${isTaken}`)
+      const first = await lab.open({ pinDirectory })
+      await first.apply(transaction(1))
+      for (const port of PODS.keys()) await lab.attach(first, port)
+      const { maps } = first.parts
+      // As a process leaves it that ends before it has written the device down.
+      for (const map of ['links', 'requests']) maps.delete(map, 1)
+      await first.close({ keep: true })
+      const other = isTaken ? await lab.open() : undefined
+      const devices = (): number => [...lab.inHost('ip', '-o', 'link').matchAll(/: hd\w+-/g)].length
+      const merger = (): boolean => /: hd\w+joint/.test(lab.inHost('ip', '-o', 'link'))
+      const second = await lab.open({ pinDirectory, uplink: 'other0' })
+      expect(devices()).toBe(isTaken ? 2 : 1)
+      if (!isTaken) {
+        for (const port of PODS.keys()) await lab.attach(second, port)
+        expect(await lab.ping()).toContain(' 2 received')
+      }
+      await second.close()
+      expect([devices(), merger()]).toEqual([isTaken ? 1 : 0, isTaken && other?.parts.mergers.joint.isMerging === true])
+      await other?.close()
+      expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
+    })
+
     // It was given to the one that it left, by the pin that was beside its own.
     it.skipIf(!hasTcx)('has its program, where a move from a filter to tcx broke off on the one before', async () => {
       const pinDirectory = lab.path('broken-off')
@@ -341,6 +386,30 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
       await (await lab.open({ pinDirectory, uplink: 'other0' })).close()
       expect(isMounted(pinDirectory)).toBe(false)
     })
+  })
+
+  // Neither heard of the other, and both wrote the same tables.
+  it('has a directory of pins to itself, whichever network namespace another process is in', async () => {
+    const pinDirectory = lab.path('across')
+    const first = await lab.open({ pinDirectory })
+    await first.apply(transaction(7))
+    const argv = [`--net=${lab.podNetns(1)}`, process.execPath, ...RUN_SOURCES, SECOND_AGENT, pinDirectory]
+    const second = (): string => execFileSync('nsenter', argv, { encoding: 'utf8' })
+    expect(second()).toBe('dataplane.busy')
+    expect((await first.dump()).generation).toBe(7)
+    await first.close()
+    expect(second()).toBe('opened')
+    expect(isMounted(pinDirectory)).toBe(false)
+  })
+
+  it('has its pins behind a link to a directory', async () => {
+    const [directory, pinDirectory] = [lab.path('linked'), lab.path('link')]
+    mkdirSync(directory)
+    symlinkSync(directory, pinDirectory)
+    const router = await lab.open({ pinDirectory })
+    expect(isMounted(directory)).toBe(true)
+    await router.close()
+    expect(isMounted(directory)).toBe(false)
   })
 
   // The mark by which it is known came behind it.

@@ -14,7 +14,7 @@ import { LINK } from '../src/layout/structs/objects.js'
 import { RATE_KEY } from '../src/layout/structs/rate.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call } from '../src/native/call.js'
-import { preparePins, removePins } from '../src/pins.js'
+import { ensureFileSystem, preparePins, removePins } from '../src/pins.js'
 import { KernelMaps, wordBytes } from '../src/tables/kernel-maps.js'
 import { KernelTables } from '../src/tables/kernel-tables.js'
 import { mapSizes } from '../src/tables/map-sizes.js'
@@ -75,7 +75,7 @@ describe.skipIf(missing() !== '')(titled('a rate limit that several CPUs write')
   let senders: readonly Sender[] = []
   beforeAll(() => {
     folder = makeFolder('races')
-    pins = preparePins(folder).pins
+    pins = preparePins(folder, ensureFileSystem(folder)).pins
     object = call((native) => native.objectLoad(readBpfObject(), mapSizes(CAPACITY), pins))
   })
   afterAll(() => {

@@ -56,6 +56,9 @@ export declare function deviceMakeEndpoint(namespace: string | undefined | null,
 /** Whether a device takes tags of VLANs out of the frames that it receives, so that they lie beside them. */
 export declare function deviceTakesTags(namespace: string | undefined | null, link: string): Promise<boolean>
 
+/** The lock of a directory of pins, whichever network namespace it is taken from. */
+export declare function lockPins(folder: string): NativeLock
+
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 
 /** Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels. */

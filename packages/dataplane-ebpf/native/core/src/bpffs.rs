@@ -41,7 +41,9 @@ fn mount_marked(folder: &Path, mark: &str) -> io::Result<()> {
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let mounted = fsmount(&system, FsMountFlags::FSMOUNT_CLOEXEC, flags)?;
     mkdirat(&mounted, mark, Mode::RWXU)?;
-    Ok(move_mount(&mounted, "", CWD, folder, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+    // A link is followed, as wherever else the folder is named.
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
+    Ok(move_mount(&mounted, "", CWD, folder, flags)?)
 }
 
 /// Takes a mounted BPF file system away, and with it everything that only its pins keep.

@@ -46,6 +46,12 @@ pub fn lock_take(namespace: Option<String>, name: String) -> Result<NativeLock> 
     Ok(NativeLock { lock: Some(lock::take(namespace.as_deref().map(Path::new), &name).map_err(to_js)?) })
 }
 
+/// The lock of a directory of pins, whichever network namespace it is taken from.
+#[napi(catch_unwind)]
+pub fn lock_pins(folder: String) -> Result<NativeLock> {
+    Ok(NativeLock { lock: Some(lock::take_pins(Path::new(&folder)).map_err(to_js)?) })
+}
+
 #[napi]
 impl NativeLock {
     #[napi(catch_unwind)]
