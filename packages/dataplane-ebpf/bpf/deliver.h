@@ -126,6 +126,8 @@ static __always_inline int may_deliver(const struct port *port, const struct lin
 static __always_inline int deliver(struct __sk_buff *skb, const struct port *port, const struct link *link, struct packet *packet,
 				   __u32 port_id, __u32 outer)
 {
+	if (port->clamps && packet->clamp > port->mtu)
+		packet->clamp = port->mtu;
 	if (packet->segment > port->mtu) {
 		packet->mtu = port->mtu;
 		return REASON_MTU_EXCEEDED;
@@ -133,7 +135,7 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct port *por
 	if (trim(skb, packet->at + packet->length) < 0)
 		return REASON_QUEUE_FULL;
 	write_ttl(skb, packet, packet->ttl - 1);
-	if (port->clamps || packet->clamp != NONE)
+	if (packet->clamp != NONE)
 		clamp_mss(skb, packet, packet->clamp < port->mtu ? packet->clamp : port->mtu);
 	if (outer && strip(skb, packet, outer) < 0)
 		return REASON_QUEUE_FULL;

@@ -38,7 +38,7 @@ struct packet {
 	/* VRF whose addresses the packet has, and the port that it came from or was to be delivered to: NONE when there is none. */
 	__u32 vrf;
 	__u32 port;
-	/* MTU of the port it came from, if that clamps segments; NONE otherwise. */
+	/* The lesser MTU of the ports that clamp segments, where it came from and where it goes to; NONE without. */
 	__u32 clamp;
 };
 

@@ -199,6 +199,18 @@ export const pathMtuCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'the MSS of a SYN is lowered before it is cut, also where only the port that it goes to wants it',
+    needs: { offers: ['mss-clamp', 'fragmentation'] },
+    async run(lab) {
+      const tables = await startNarrow(lab)
+      await lab.program({ ...tables, ports: tables.ports.map((port) => (port.id === 2 ? { ...port, clampMss: true } : port)) })
+      const segment = { source: '10.0.0.1', destination: '10.0.0.2', size: 1300, dontFragment: false }
+      const parts = expectParts(await lab.fromPort(1, testSegment(segment)))
+      checkEqual(parts.length, 2, 'number of parts')
+      checkEqual(joined(parts), testSegment({ ...segment, options: mssOption(1260) }).slice(20), 'segment of the parts')
+    },
+  },
+  {
     name: 'the MSS of a SYN through a tunnel is lowered both ways, and only for ports that want it',
     needs: { offers: ['mss-clamp'] },
     async run(lab) {
