@@ -44,6 +44,14 @@ export function testSctp({ source, destination, sourcePort, destinationPort, ttl
   return packet
 }
 
+/** The IPv6 packet with destination options before what it carries (RFC 8200 §4.6). */
+export function withOptions(packet: Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from([...packet.subarray(0, 40), packet[6], 0, 1, 4, 0, 0, 0, 0, ...packet.subarray(40)])
+  const length = bytes.length - 40
+  bytes.set([length >> 8, length & 255, 60], 4)
+  return bytes
+}
+
 /** A part of a datagram. */
 export interface TestPart {
   /** Octets of the datagram's data before this part, a multiple of 8. */
@@ -53,7 +61,7 @@ export interface TestPart {
   readonly identification?: number
 }
 
-/** Cuts a part out of a packet without options or extension headers. */
+/** Cuts a part out of a packet without options; extension headers are a part of the datagram. */
 export function partOf(packet: Uint8Array, { offset, size, identification = 7 }: TestPart): Uint8Array {
   const isV4 = packet[0] >> 4 === 4
   const data = packet.subarray(isV4 ? 20 : 40)

@@ -59,8 +59,8 @@ __noinline __u32 flow_hash(struct __sk_buff *skb, __u32 at, __u32 end, __u32 see
 	if (chain & CHAIN_BROKEN)
 		return finish(mix(hash, 0));
 	/* A fragment is hashed without ports, so that all fragments of a datagram go one way. */
-	if (chain & CHAIN_FRAGMENT)
-		return finish(mix(hash, chain & 0xff));
+	if ((chain & CHAIN_FRAGMENT) && bpf_skb_load_bytes(skb, chain >> CHAIN_FRAGMENT_AT, octets, 1) == 0)
+		return finish(mix(hash, octets[0]));
 	return finish(with_ports(skb, hash, chain & 0xff, chain >> 8 & CHAIN_OFFSET, end));
 }
 

@@ -73,6 +73,7 @@ static __always_inline __u32 flow_place(__u32 ports, const __u32 *source, const 
 static __always_inline void write_datagram_key(struct flow_key *key, __u32 zone, const struct tuple *tuple)
 {
 	write_key(key, zone, tuple, 1);
+	key->protocol = tuple->carries;
 	key->ports = tuple->identification;
 }
 

@@ -103,6 +103,8 @@ struct tuple {
 	__u32 transport;
 	__u32 is_fragment;
 	__u32 identification;
+	/* What its parts say that the datagram is of: behind IPv6 extension headers, another protocol than what they carry. */
+	__u32 carries;
 };
 
 /* How far the backends of a service have been looked at. */

@@ -67,31 +67,33 @@ static __always_inline void read_transport(struct __sk_buff *skb, struct tuple *
 	}
 }
 
-static __always_inline void read_tuple_ipv4(struct __sk_buff *skb, struct tuple *tuple, __u32 at, __u32 end)
+/* Reads an IPv4 header; where what it carries begins, 0 where it is broken. `offset`: octets of the datagram before that */
+static __always_inline __u32 read_tuple_ipv4(struct __sk_buff *skb, struct tuple *tuple, __u32 at, __u32 *offset)
 {
 	__u8 octets[IPV4_HEADER] ALIGNED;
 	__u32 fragment;
 
 	if (bpf_skb_load_bytes(skb, at, octets, IPV4_HEADER) < 0)
-		return;
+		return 0;
 	tuple->family = 4;
 	tuple->source[0] = word_at(octets + 12);
 	tuple->destination[0] = word_at(octets + 16);
-	tuple->protocol = octets[9];
+	tuple->protocol = tuple->carries = octets[9];
 	fragment = half_at(octets + 6);
 	tuple->is_fragment = (fragment & MORE_OR_OFFSET) != 0;
 	tuple->identification = half_at(octets + 4);
-	read_transport(skb, tuple, at + (octets[0] & 15) * 4, end, (fragment & OFFSET) * 8);
+	*offset = (fragment & OFFSET) * 8;
+	return at + (octets[0] & 15) * 4;
 }
 
-static __always_inline void read_tuple_ipv6(struct __sk_buff *skb, struct tuple *tuple, __u32 at, __u32 end)
+/* As `read_tuple_ipv4`, of IPv6 with its extension headers. */
+static __always_inline __u32 read_tuple_ipv6(struct __sk_buff *skb, struct tuple *tuple, __u32 at, __u32 end, __u32 *offset)
 {
 	__u8 octets[IPV6_HEADER] ALIGNED;
-	__u32 offset = 0;
 	__u64 chain;
 
 	if (bpf_skb_load_bytes(skb, at, octets, IPV6_HEADER) < 0)
-		return;
+		return 0;
 	tuple->family = 6;
 #pragma unroll
 	for (int word = 0; word < 4; word++) {
@@ -100,21 +102,23 @@ static __always_inline void read_tuple_ipv6(struct __sk_buff *skb, struct tuple 
 	}
 	chain = walk_extensions(skb, at + IPV6_HEADER, octets[6], end);
 	if (chain & CHAIN_BROKEN)
-		return;
+		return 0;
 	tuple->protocol = chain & 0xff;
 	if (chain & CHAIN_FRAGMENT) {
 		if (bpf_skb_load_bytes(skb, chain >> CHAIN_FRAGMENT_AT, octets, 8) < 0)
-			return;
+			return 0;
 		tuple->is_fragment = 1;
 		tuple->identification = word_at(octets + 4);
-		offset = half_at(octets + 2) & 0xfff8;
+		tuple->carries = octets[0];
+		*offset = half_at(octets + 2) & 0xfff8;
 	}
-	read_transport(skb, tuple, chain >> 8 & CHAIN_OFFSET, end, offset);
+	return chain >> 8 & CHAIN_OFFSET;
 }
 
 /* Reads the IP packet between `at` and `end`, whose IP header has been checked. */
 __noinline int read_tuple(struct __sk_buff *skb, struct tuple *tuple, __u32 at, __u32 end)
 {
+	__u32 transport, offset = 0;
 	__u8 version;
 
 	if (!tuple)
@@ -125,9 +129,11 @@ __noinline int read_tuple(struct __sk_buff *skb, struct tuple *tuple, __u32 at, 
 	if (bpf_skb_load_bytes(skb, at, &version, 1) < 0)
 		return 0;
 	if (version >> 4 == 4)
-		read_tuple_ipv4(skb, tuple, at, end);
+		transport = read_tuple_ipv4(skb, tuple, at, &offset);
 	else
-		read_tuple_ipv6(skb, tuple, at, end);
+		transport = read_tuple_ipv6(skb, tuple, at, end, &offset);
+	if (transport)
+		read_transport(skb, tuple, transport, end, offset);
 	return 0;
 }
 

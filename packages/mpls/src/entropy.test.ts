@@ -34,8 +34,8 @@ function udp6(ports: number, { extended = false, fragment = -1 } = {}): Uint8Arr
   encodeIpv6Header({ ...header, nextHeader: fragment >= 0 ? 44 : extended ? 60 : 17 }, out, 0)
   let at = 40
   if (fragment >= 0)
-    at = encodeIpv6Extensions([{ type: 'fragment', offset: fragment, moreFragments: true, identification: 7 }], 17, out, 40)
-  else if (extended) at = encodeIpv6Extensions([{ type: 'destination-options', data: new Uint8Array(6) }], 17, out, 40)
+    at = encodeIpv6Extensions([{ type: 'fragment', offset: fragment, moreFragments: true, identification: 7 }], extended ? 60 : 17, out, 40)
+  if (extended && fragment <= 0) at = encodeIpv6Extensions([{ type: 'destination-options', data: new Uint8Array(6) }], 17, out, at)
   if (fragment <= 0) out.setUint32(at, ports)
   return bytes
 }
@@ -82,6 +82,9 @@ describe('entropy', () => {
     expect(hashOf(udp4(0, { offset: 16 }))).toBe(whole)
     expect(hashOf(udp4(1))).not.toBe(whole)
     expect(hashOf(udp6(1, { fragment: 0 }))).toBe(hashOf(udp6(2, { fragment: 16 })))
+    const extended = hashOf(udp6(1, { extended: true, fragment: 0 }))
+    expect(hashOf(udp6(2, { extended: true, fragment: 0 }))).toBe(extended)
+    expect(hashOf(udp6(0, { extended: true, fragment: 16 }))).toBe(extended)
   })
 
   it('looks behind extension headers for the ports', () => {

@@ -47,7 +47,8 @@ export function flowHash(bytes: Uint8Array, at: number, end: number, seed: numbe
       hash = mix(mix(hash, ipv6SourceWord(bytes, at, word)), ipv6DestinationWord(bytes, at, word))
     }
     const isWalked = walkIpv6Extensions(bytes, at, end, chain) === 'ok'
-    return finish(withPorts(hash, bytes, isWalked ? chain.protocol : 0, isWalked && !chain.isFragment ? chain.offset : end, end))
+    if (isWalked && chain.isFragment) return finish(mix(hash, chain.fragmented))
+    return finish(withPorts(hash, bytes, isWalked ? chain.protocol : 0, isWalked ? chain.offset : end, end))
   }
   return finish(hash)
 }

@@ -12,7 +12,7 @@ import {
   type TestPacket,
   type TestSegment,
 } from '../packets.js'
-import { partOf, testIcmp } from '../packets-of-flows.js'
+import { partOf, testIcmp, withOptions } from '../packets-of-flows.js'
 import { POOL_ADDRESSES } from './pools.js'
 import { SERVICE_PORT, VIRTUAL_ADDRESSES } from './services.js'
 import { LABELS, MACS, PORTS, VNIS, type Surroundings } from './tables.js'
@@ -91,9 +91,15 @@ function arbitraryIcmp({ source, destination, ttl, ...rest }: TestPacket): fc.Ar
 }
 
 function arbitraryPart(packet: Uint8Array): fc.Arbitrary<Uint8Array> {
+  const ways = packet[0] >> 4 === 6 ? [packet, withOptions(packet)] : [packet]
   return fc
-    .record({ offset: fc.constantFrom(0, 0, 8, 16), size: fc.constantFrom(8, 16), identification: fc.nat(1) })
-    .map((part) => partOf(packet, part))
+    .record({
+      offset: fc.constantFrom(0, 0, 8, 16),
+      size: fc.constantFrom(8, 16),
+      identification: fc.nat(1),
+      whole: fc.constantFrom(...ways),
+    })
+    .map(({ whole, ...part }) => partOf(whole, part))
 }
 
 function arbitrarySegment(packet: Omit<TestSegment, 'options' | 'flags'>): fc.Arbitrary<Uint8Array> {

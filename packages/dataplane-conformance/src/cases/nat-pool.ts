@@ -5,7 +5,7 @@ import { check, checkEqual } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { BLUE, RED, startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment } from '../packets.js'
-import { partOf, testIcmp, testSctp } from '../packets-of-flows.js'
+import { partOf, testIcmp, testSctp, withOptions } from '../packets-of-flows.js'
 import { only, type Tables } from '../tables.js'
 
 /*
@@ -216,11 +216,15 @@ export const natPoolCases: readonly ConformanceCase[] = [
     needs,
     async run(lab) {
       await start(lab)
-      const whole = testPacket({ source: CLIENT[4], destination: SERVER[4], sourcePort: 4000, size: 40 })
-      const expected = testPacket({ source: POOL[4], destination: SERVER[4], sourcePort: 4000, size: 40, ttl: 63 })
-      expectDropped(await lab.fromPort(1, partOf(whole, { offset: 24 })), 'fragment')
-      for (const part of [{ offset: 0, size: 24 }, { offset: 24 }]) {
-        checkEqual(sent(lab, await lab.fromPort(1, partOf(whole, part))), partOf(expected, part), `part at ${part.offset}`)
+      for (const family of FAMILIES) {
+        const packet = { destination: SERVER[family], sourcePort: 4000, size: 40 }
+        const behind = family === 6 ? withOptions : (plain: Uint8Array): Uint8Array => plain
+        const whole = behind(testPacket({ ...packet, source: CLIENT[family] }))
+        const expected = behind(testPacket({ ...packet, source: POOL[family], ttl: 63 }))
+        expectDropped(await lab.fromPort(1, partOf(whole, { offset: 24 })), 'fragment')
+        for (const part of [{ offset: 0, size: 24 }, { offset: 24 }]) {
+          checkEqual(sent(lab, await lab.fromPort(1, partOf(whole, part))), partOf(expected, part), `part at ${part.offset}`)
+        }
       }
       expectDropped(await lab.fromPort(1, testIcmp({ source: CLIENT[4], destination: SERVER[4], type: 13 })), 'nat-exhausted')
       const error = testIcmp({

@@ -5,7 +5,7 @@ import { checkEqual } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment } from '../packets.js'
-import { partOf, testIcmp } from '../packets-of-flows.js'
+import { partOf, testIcmp, withOptions } from '../packets-of-flows.js'
 import { only } from '../tables.js'
 
 const needs = { offers: ['policy'] } as const
@@ -176,6 +176,18 @@ export const policyCases: readonly ConformanceCase[] = [
         expectDropped(await send(lab, partOf(segment, { offset: 0, size: 8 })), 'fragment')
         expectDropped(await send(lab, partOf(segment, { offset: 8 })), 'fragment')
       }
+    },
+  },
+  {
+    name: 'policy: fragments follow a first one whose ports are behind extension headers (RFC 8200 §4.5)',
+    needs,
+    async run(lab) {
+      await startWith(lab, [{ direction: 'egress', rules: [{ verdict: 'allow', ports: [{ first: 9, last: 9 }] }] }])
+      const packet = withOptions(testPacket({ source: 'fd00::1', destination: 'fd01::1', size: 40 }))
+      expectDropped(await send(lab, partOf(packet, { offset: 24 })), 'fragment')
+      for (const part of [{ offset: 0, size: 24 }, { offset: 24 }]) expectSent(await send(lab, partOf(packet, part)), lab.peers[0])
+      const plain = testPacket({ source: 'fd00::1', destination: 'fd01::1', size: 40 })
+      expectDropped(await send(lab, partOf(plain, { offset: 24 })), 'fragment')
     },
   },
   {

@@ -25,7 +25,7 @@ export function see(ip: Ip): Seen {
   const found = upperLayer(ip)
   const common = { family: ip.family, source: ip.source, destination: ip.destination, protocol: found.protocol }
   if (found.at === undefined) return { ...common, kind: 'broken' }
-  const datagram = found.isFragment ? { datagram: [ip.source, ip.destination, found.protocol, found.identification].join(' ') } : {}
+  const datagram = found.isFragment ? { datagram: [ip.source, ip.destination, found.carries, found.identification].join(' ') } : {}
   if (found.offset > 0) return { ...common, ...datagram, kind: found.protocol === 6 && found.offset < 16 ? 'broken' : 'later fragment' }
   return { ...common, ...datagram, ...transport(ip, found.protocol, found.at) }
 }
@@ -80,14 +80,16 @@ interface UpperLayer {
   readonly isFragment: boolean
   readonly offset: number
   readonly identification: number
+  /** What fragments say that their datagram carries. */
+  readonly carries: number
 }
 
 function upperLayer({ family, bytes, headerLength, protocol, isFragment }: Ip): UpperLayer {
   if (family === 4) {
     const offset = ((bytes[6] & 0x1f) * 256 + bytes[7]) * 8
-    return { protocol, at: headerLength, isFragment, offset, identification: bytes[4] * 256 + bytes[5] }
+    return { protocol, at: headerLength, isFragment, offset, identification: bytes[4] * 256 + bytes[5], carries: protocol }
   }
-  let found: UpperLayer = { protocol: bytes[6], at: 40, isFragment: false, offset: 0, identification: 0 }
+  let found: UpperLayer = { protocol: bytes[6], at: 40, isFragment: false, offset: 0, identification: 0, carries: 0 }
   for (let walked = 0; EXTENSIONS.includes(found.protocol); walked++) {
     const at = found.at as number
     const length = found.protocol === 44 ? 8 : bytes[at + 1] * 8 + 8
@@ -97,7 +99,7 @@ function upperLayer({ family, bytes, headerLength, protocol, isFragment }: Ip): 
     const next = { ...found, protocol: bytes[at], at: at + length }
     const word = bytes.subarray(at + 4, at + 8).reduce((sum, octet) => sum * 256 + octet, 0)
     const offset = Math.floor((bytes[at + 2] * 256 + bytes[at + 3]) / 8) * 8
-    found = found.protocol === 44 ? { ...next, isFragment: true, offset, identification: word } : next
+    found = found.protocol === 44 ? { ...next, isFragment: true, offset, identification: word, carries: bytes[at] } : next
     if (found.offset > 0) break
   }
   return found

@@ -152,6 +152,7 @@ export class FlowTable {
   /** As `keyDirected`, for the datagram that a fragment is a part of. */
   keyDatagram(zone: number, tuple: Tuple): void {
     this.#write(zone, tuple, true)
+    this.#key[1] = (tuple.carries << 8) | tuple.family
     this.#key[10] = tuple.identification
   }
 

@@ -60,6 +60,8 @@ export class Tuple {
   isFragment = false
   /** Identification of the datagram that the fragment is a part of. */
   identification = 0
+  /** What its fragments say that the datagram carries: behind IPv6 extension headers another protocol than `protocol`. */
+  carries = 0
 
   /** Reads the IP packet between `at` and `end`, whose IP header has been checked. */
   read(bytes: Uint8Array, view: DataView, at: number, end: number): void {
@@ -73,7 +75,7 @@ export class Tuple {
     this.destination[0] = view.getUint32(at + 16)
     this.source[1] = this.source[2] = this.source[3] = 0
     this.destination[1] = this.destination[2] = this.destination[3] = 0
-    this.protocol = ipv4Protocol(bytes, at)
+    this.protocol = this.carries = ipv4Protocol(bytes, at)
     this.isFragment = ipv4IsFragment(bytes, at)
     this.identification = ipv4Identification(bytes, at)
     this.#readTransport(bytes, view, at + ipv4HeaderLength(bytes, at), end, ipv4FragmentOffset(bytes, at))
@@ -85,12 +87,11 @@ export class Tuple {
       this.source[word] = view.getUint32(at + 8 + word * 4)
       this.destination[word] = view.getUint32(at + 24 + word * 4)
     }
-    this.isFragment = false
-    this.identification = 0
     const isWalked = walkIpv6Extensions(bytes, at, end, chain) === 'ok'
     this.protocol = chain.protocol
     this.isFragment = chain.isFragment
     this.identification = chain.identification
+    this.carries = chain.fragmented
     if (isWalked) this.#readTransport(bytes, view, chain.offset, end, chain.fragmentOffset)
     else this.#plain(TupleKind.broken, chain.offset)
   }

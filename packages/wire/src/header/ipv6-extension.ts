@@ -113,6 +113,8 @@ export class Ipv6Chain {
   fragmentOffset = 0
   moreFragments = false
   identification = 0
+  /** What the fragment header names, the same in all fragments of a datagram; may be an extension header. 0 without one. */
+  fragmented = 0
 }
 
 /** Why the chain of headers cannot be walked, or `ok`. */
@@ -129,6 +131,7 @@ export function walkIpv6Extensions(bytes: Uint8Array, at: number, end: number, o
   out.fragmentOffset = 0
   out.moreFragments = false
   out.identification = 0
+  out.fragmented = 0
   for (let walked = 0; isExtension(out.protocol); walked++) {
     if (walked === MAX_IPV6_EXTENSIONS) return 'count'
     if (out.protocol === IP_PROTOCOL_HOP_BY_HOP && walked > 0) return 'order'
@@ -145,6 +148,7 @@ export function walkIpv6Extensions(bytes: Uint8Array, at: number, end: number, o
       out.fragmentOffset = fragment & 0xfff8
       out.moreFragments = (fragment & 1) !== 0
       out.identification = u32At(bytes, header + 4)
+      out.fragmented = out.protocol
       if (out.fragmentOffset > 0) return 'ok'
     }
   }
