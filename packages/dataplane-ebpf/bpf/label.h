@@ -181,8 +181,11 @@ static __always_inline int deliver_parsed(struct __sk_buff *skb, struct work *wo
 	note_service(work, result);
 	if (result != GOES_ON)
 		return result;
-	if (popped->action == LABEL_LOOKUP || work->inside_vrf != NONE)
+	if (popped->action == LABEL_LOOKUP || work->inside_vrf != NONE) {
+		/* What came back to a pool is another port's than the label's. */
+		packet->port = NONE;
 		return forward(skb, work, packet->vrf);
+	}
 	if (!is_forwardable(packet->family, packet->destination))
 		return REASON_DESTINATION_INVALID;
 	work->target = popped->target;

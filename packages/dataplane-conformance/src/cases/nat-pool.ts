@@ -23,10 +23,12 @@ const FAMILIES = [4, 6] as const
 async function start(
   lab: Lab,
   ports: NumberRange = { first: 1024, last: 65_535 },
-): Promise<(vrf: number, outside: number) => Promise<void>> {
+  gatewayOf?: (port: number) => string,
+): Promise<(vrf: number, outside: number, routes?: Tables['routes']) => Promise<void>> {
   const overlay = await startOverlay(lab)
   const tables: Tables = {
     ...overlay,
+    ports: overlay.ports.map((port) => (gatewayOf === undefined ? port : { ...port, gateways: [IpAddress.parse(gatewayOf(port.id))] })),
     nextHops: [...overlay.nextHops, { id: 50, action: { type: 'lookup', vrf: BLUE } }],
     groups: [...overlay.groups, { id: 50, members: [{ nextHop: 50, weight: 1 }], seed: 0 }],
     routes: [
@@ -37,9 +39,10 @@ async function start(
       ]),
     ],
   }
-  const place = (vrf: number, outside: number): Promise<void> =>
+  const place = (vrf: number, outside: number, routes: Tables['routes'] = []): Promise<void> =>
     lab.program({
       ...tables,
+      routes: [...tables.routes, ...routes],
       natPools: FAMILIES.map((family) => pool({ id: family, vrf, outside, address: IpAddress.parse(POOL[family]), ports })),
     })
   await place(RED, BLUE)
@@ -234,6 +237,22 @@ export const natPoolCases: readonly ConformanceCase[] = [
         body: testSegment({ source: SERVER[4], destination: CLIENT[4] }),
       })
       expectDropped(await lab.fromPort(1, error), 'nat-exhausted')
+    },
+  },
+  {
+    name: 'nat: of what comes back by another port’s label and is lost on its last step, the port speaks that it was for',
+    needs: { offers: ['nat', 'tunnel-errors'] },
+    async run(lab) {
+      const place = await start(lab, undefined, (port) => `10.0.${port}.254`)
+      sent(lab, await lab.fromPort(1, testSegment({ source: CLIENT[4], destination: SERVER[4], sourcePort: 4000 })))
+      // The way back to the server is past the pool, which would hide no error of this router.
+      await place(RED, BLUE, [{ vrf: RED, prefix: SERVER[4], group: 11 }])
+      const reply = testSegment({ source: SERVER[4], destination: POOL[4], sourcePort: 80, destinationPort: 4000, flags: 18, ttl: 1 })
+      const packet = labelled([{ label: 103 }], reply)
+      const observed = await lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[0], packet })
+      expectDropped(observed, 'ttl-expired')
+      const error = observed.outputs[0]?.packet.slice(4)
+      checkEqual(error?.slice(12, 16), Uint8Array.of(10, 0, 1, 254), 'source of the error')
     },
   },
   {
