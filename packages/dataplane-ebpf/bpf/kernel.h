@@ -45,6 +45,7 @@ static __always_inline int map_delete(void *map, const void *key)
 #define VXLAN_HEADER 8
 
 #define HOP_BY_HOP 0
+#define JUMBO_HEADER 8
 #define PROTOCOL_ICMP 1
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17

@@ -2,7 +2,7 @@
 /* Step 1, parse: the header of an IP packet, with the checks that a router must make (RFC 1812 §5.2.2, RFC 8200 §3). */
 #pragma once
 
-#include "packet.h"
+#include "extension.h"
 
 __noinline int header_sums_up(struct __sk_buff *skb, __u32 at, __u32 header)
 {
@@ -76,14 +76,25 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 /* Octets of a segment: the headers, and as much as offload leaves in each. */
 static __always_inline __u32 segment_of(struct __sk_buff *skb, const struct packet *packet)
 {
+	__u32 at = packet->at + packet->header, protocol = packet->protocol, transport = UDP_HEADER;
 	__u8 offset = 0;
-	__u32 transport = UDP_HEADER;
+	__u64 chain;
 
 	if (!skb->gso_size)
 		return packet->length;
-	if (packet->protocol == PROTOCOL_TCP && bpf_skb_load_bytes(skb, packet->at + packet->header + 12, &offset, 1) == 0)
+	if (packet->family == 6) {
+		chain = walk_extensions(skb, at, protocol, packet->at + packet->length);
+		if (chain & CHAIN_BROKEN)
+			return packet->length;
+		protocol = chain & 0xff;
+		at = chain >> 8 & CHAIN_OFFSET;
+	}
+	if (protocol == PROTOCOL_TCP && bpf_skb_load_bytes(skb, at + 12, &offset, 1) == 0)
 		transport = (offset >> 4) * 4;
-	return packet->header + transport + skb->gso_size;
+	/* What says the length of a super-frame (RFC 2675) no segment has. */
+	if (packet->protocol == HOP_BY_HOP && packet->length > MOST_SAID)
+		transport -= JUMBO_HEADER;
+	return at - packet->at + transport + skb->gso_size;
 }
 
 /* Reads the packet at `at`, behind which the frame has nothing of it from `end` on. */

@@ -1,3 +1,4 @@
+import { dropsOf } from '@heddle/core'
 import { labelled } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, ebpfFeatures, type EbpfDataplane, type EbpfDeviceKind } from '@heddle/dataplane-ebpf'
 import { PACKET_DESCRIPTOR, PacketSocket } from '@heddle/linux'
@@ -5,6 +6,7 @@ import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withOptions } from '../../dataplane-conformance/src/packets-of-flows.js'
 import { Capture } from '../../dataplane-tun/test/support/capture.js'
 import { readOuter, writeOuter } from '../../dataplane-tun/test/support/ip-packet.js'
 import { POD, siteTransaction, UNDERLAY } from '../../dataplane-tun/test/support/two-sites.js'
@@ -30,6 +32,11 @@ const FLOW_PORT = 40_000
 /** Octets of what fills a frame. */
 const SIZE = 1200
 
+/** The pod's. */
+const MTU = 1400
+/** Octets of TCP that would fit behind IPv6 alone, or behind its options if TCP's header had no more octets than UDP's. */
+const TOO_LONG = MTU - 40 - 8 - 20 + 4
+
 /** What stays the same in all packets of a flow. */
 interface Flow {
   readonly family: 4 | 6
@@ -39,6 +46,8 @@ interface Flow {
   readonly ttl: number
   /** What is on top of its label: nothing, or a joint label, which may say anything of what is behind. */
   readonly joint: keyof typeof JOINT | undefined
+  /** It has destination options, by which each of its packets of `TOO_LONG` octets is longer than the pod takes. */
+  readonly isTooLong?: boolean
 }
 
 /** One of a flow's packets. */
@@ -58,7 +67,7 @@ const arbitraryFlow: fc.Arbitrary<Flow> = fc.record({
   joint: fc.constantFrom<Flow['joint'][]>(undefined, undefined, 4, 6, 'other'),
 })
 /** Of which flow, octets of payload, and whether TCP pushes. */
-const arbitraryPacket = fc.tuple(fc.nat({ max: 3 }), fc.constantFrom(0, 1, 700, SIZE, SIZE, SIZE), fc.boolean())
+const arbitraryPacket = fc.tuple(fc.nat({ max: 3 }), fc.constantFrom<number[]>(0, 1, 700, SIZE, SIZE, SIZE), fc.boolean())
 const arbitraryTraffic = fc.record({
   flows: fc.array(arbitraryFlow, { minLength: 4, maxLength: 4 }),
   packets: fc.array(arbitraryPacket, { minLength: 1, maxLength: 40 }),
@@ -129,6 +138,19 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`frames of MPLS over UD
     },
   )
 
+  it('come not if each of them is too long by its extension headers', async () => {
+    await using site = await Site.open(sites, mac)
+    const common = { family: 6, outer: 4, protocol: 'tcp', label: LABELS[0], ttl: 64, joint: 6 } as const
+    const flows: Flow[] = [{ ...common, isTooLong: true }, common]
+    const packets = Array.from({ length: 20 }, (): Traffic['packets'][number] => [0, TOO_LONG, false])
+    for (let tries = 0; tries < 10; tries++) {
+      const before = dropsOf(await site.router.counters(), 'mtu-exceeded')
+      const { sent, received } = await site.exchange({ flows, packets: [...packets, [1, 1, true]] })
+      expect(summaryOf(flows, received)).toEqual(summaryOf(flows, sent))
+      expect(dropsOf(await site.router.counters(), 'mtu-exceeded')).toBeGreaterThan(before)
+    }
+  })
+
   it('come as they were sent, in the order of their flows, whatever their labels look like', async () => {
     await using site = await Site.open(sites, mac)
     const property = fc.asyncProperty(arbitraryTraffic, async (traffic) => {
@@ -162,7 +184,7 @@ class Site implements AsyncDisposable {
     const labels = { set: LABELS.map((label) => ({ label, action: { type: 'pop-forward' as const, port: 0 }, sources: 0 })), remove: [] }
     expect(await router.apply({ ...siteTransaction('b'), tunnelSources, labels })).toMatchObject({ status: 'applied', failures: [] })
     const netns = sites.path(sites.short('red', 'b'))
-    await router.attachPort(0, { netns, ifname: 'eth0', addresses: POD.b.map((address) => IpAddress.parse(address)), mtu: 1400 })
+    await router.attachPort(0, { netns, ifname: 'eth0', addresses: POD.b.map((address) => IpAddress.parse(address)), mtu: MTU })
     const { choices } = await router.inspectKernel()
     expect(choices.find(({ what }) => what === 'segments that come in behind joint labels')).toMatchObject({ chosen: 'merged' })
     const namespace = sites.path(sites.short('site', 'a'))
@@ -178,7 +200,7 @@ class Site implements AsyncDisposable {
       positions[flow] += flows[flow].protocol === 'udp' ? 1 : size
       return { flow, position, payload: octetsOf(flow, position, size), isPushed }
     })
-    const sent = pieces.filter(({ flow }) => flows[flow].ttl > 1)
+    const sent = pieces.filter(({ flow }) => flows[flow].ttl > 1 && flows[flow].isTooLong !== true)
     const wanted = octetsIn(sent)
     this.#take()
     this.#send(pieces.map((piece) => tunnelled(flows[piece.flow], piece)))
@@ -241,7 +263,7 @@ function summaryOf(flows: readonly Flow[], pieces: readonly Piece[]): string[][]
 }
 
 function tunnelled(
-  { family, outer, protocol, label, ttl, joint }: Flow,
+  { family, outer, protocol, label, ttl, joint, isTooLong = false }: Flow,
   { flow, position, payload, isPushed }: Piece & { isPushed: boolean },
 ): Uint8Array {
   const ends = { source: IpAddress.parse(POD.a[family === 4 ? 0 : 1]), destination: IpAddress.parse(POD.b[family === 4 ? 0 : 1]) }
@@ -255,7 +277,7 @@ function tunnelled(
           protocol: 6,
           payload: segment(header, [...half(ports.sourcePort), ...half(80)], position, isPushed, payload),
         })
-  const stack = labelled([{ label, ttl }], inside)
+  const stack = labelled([{ label, ttl }], isTooLong ? withOptions(inside) : inside)
   return writeOuter({
     source: IpAddress.parse(UNDERLAY.a[outer === 4 ? 0 : 1]),
     destination: IpAddress.parse(UNDERLAY.b[outer === 4 ? 0 : 1]),
@@ -286,6 +308,7 @@ function segment(
 /** What a packet carries, whose headers say how long it is. */
 function read(packet: Uint8Array): Piece {
   const { protocol, payload, sourcePort = 0 } = readOuter(packet)
+  if (protocol === 60) return { flow: 0, position: 0, payload: payload.subarray(28) }
   const view = new DataView(packet.buffer, packet.byteOffset)
   const length = packet[0] >> 4 === 4 ? view.getUint16(2) : 40 + view.getUint16(4)
   if (protocol === 17)
