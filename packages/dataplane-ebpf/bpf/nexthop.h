@@ -49,10 +49,12 @@ __noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_h
 /* Hides the packet where a pool stands between two VRFs. */
 static __always_inline int hide_between(struct __sk_buff *skb, struct work *work, __u32 vrf_id, __u32 outside)
 {
-	__u32 source = work->packet.source[0] ^ work->packet.source[3];
-	int result = hide(skb, vrf_id, outside);
+	int result;
 
-	if (result != GOES_ON || source != (work->packet.source[0] ^ work->packet.source[3]))
+	/* Read where a pool stands there. */
+	work->hidden.family = 0;
+	result = hide(skb, vrf_id, outside);
+	if (result != GOES_ON || work->hidden.family)
 		note(work, NOTE_POOL, result, vrf_id, outside);
 	return result;
 }

@@ -1,6 +1,6 @@
 import { RouteBatch, type DataplaneEvent, type FibTransaction, type TracedPacket, type TraceObject } from '@heddle/core'
-import { labelled, testPacket, type PacketInput } from '@heddle/dataplane-conformance'
-import { IpPrefix } from '@heddle/wire'
+import { EMPTY, labelled, testPacket, testSegment, transition, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
+import { IpAddress, IpPrefix } from '@heddle/wire'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -33,6 +33,24 @@ const BACK: PacketInput = {
 
 /** As in `bpf/trace.h`. */
 const TOLD_COUNT = new Struct('told_count', { second: 'u64', count: 'u64' })
+
+/** A pool whose address differs from the client's in the middle alone. */
+const HIDING: Tables = {
+  ...EMPTY,
+  vrfs: [
+    { id: 1, name: 'red' },
+    { id: 2, name: 'blue' },
+  ],
+  ports: [1, 2].map((id) => ({ id, kind: 'endpoint', vrf: id, allowedSources: [], gateways: [], mtu: 1300 })),
+  nextHops: [
+    { id: 1, action: { type: 'lookup', vrf: 2 } },
+    { id: 2, action: { type: 'port', port: 2 } },
+  ],
+  groups: [1, 2].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 0 })),
+  routes: [1, 2].map((vrf) => ({ vrf, prefix: 'fd01::/32', group: vrf })),
+  natPools: [{ id: 1, vrf: 1, outside: 2, address: IpAddress.parse('fd00:0:7::1'), ports: { first: 1, last: 65_535 } }],
+  traces: [{ id: 5, filter: {} }],
+}
 
 function transaction(generation: number, traces: readonly TraceObject[]): FibTransaction {
   const routes = new RouteBatch()
@@ -82,6 +100,16 @@ describe.skipIf(missing() !== '')(titled('traces in the kernel'), () => {
   }
   const comes = (told: readonly TracedPacket[], count: number): Promise<void> =>
     expect.poll(() => told.length, { timeout: 20_000 * PACE }).toBeGreaterThanOrEqual(count)
+
+  it('tell what a pool makes of a source, however little that is', async () => {
+    const [opened, told] = await open()
+    expect(await opened.apply(transition(1, EMPTY, HIDING))).toMatchObject({ status: 'applied', failures: [] })
+    opened.parts.maps.set('links', 2, new View(LINK).set('ifindex', 1).bytes)
+    byProgram(opened, { from: 'port', port: 1, packet: testSegment({ source: 'fd00::1', destination: 'fd01::1' }) })
+    await comes(told, 1)
+    expect(told[0].outcome).toBe('deliver')
+    expect(told[0].steps.map(({ text }) => text)).toContain('a pool makes the source fd00:0:7::1')
+  })
 
   it('tell each step in words, for the next process as for the one before it, and nothing when they are gone', async () => {
     const [first, told] = await open()
