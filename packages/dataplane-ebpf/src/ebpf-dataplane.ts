@@ -68,7 +68,7 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-udp-joint', 'mpls-g
  * `@heddle/linux`.
  *
  * @throws DataplaneError `dataplane.device` when the kernel lacks a feature, refuses a program or has no such uplink, or an option is out of range;
- * `dataplane.permission`; `dataplane.busy` when another dataplane has the uplink
+ * `dataplane.permission`; `dataplane.busy` when another dataplane has the uplink, or the directory of pins
  */
 export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
   const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger, without = [], keeper } = options
