@@ -4,21 +4,8 @@ import { testSegment, testPacket } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { expect, it } from 'vitest'
 import { DELIVER, DROP, ForwardingEngine, HEADROOM, PacketOut, type Verdict } from '../src/index.js'
+import { all, LIMITS, none } from './support/tables.js'
 
-const limits = {
-  vrfs: 4,
-  ports: 4,
-  nextHops: 4,
-  groups: 4,
-  groupMembers: 4,
-  labels: 4,
-  vnis: 4,
-  routes: 16,
-  labelStackDepth: 4,
-  flows: 1024,
-}
-const none = { set: [], remove: [] }
-const all = <T>(...set: readonly T[]): { readonly set: readonly T[]; readonly remove: readonly number[] } => ({ set, remove: [] })
 const [A, B, VIP] = ['10.0.0.1', '10.0.0.2', '10.0.0.9']
 
 /** Two endpoints, to the first of which nothing may be opened; a service whose only backend is the second. */
@@ -58,7 +45,7 @@ function setUp(): {
   readonly out: PacketOut
 } {
   let now = 0
-  const engine = new ForwardingEngine({ limits, clock: { now: () => now } })
+  const engine = new ForwardingEngine({ limits: LIMITS, clock: { now: () => now } })
   expect(engine.apply(tables())).toMatchObject({ status: 'applied' })
   const out = new PacketOut()
   const buffer = new Uint8Array(HEADROOM + 2048)

@@ -4,21 +4,8 @@ import { testIcmp, testPacket } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
 import { DELIVER, ForwardingEngine, HEADROOM, PacketOut } from '../src/index.js'
+import { all, LIMITS, none } from './support/tables.js'
 
-const limits = {
-  vrfs: 4,
-  ports: 4,
-  nextHops: 4,
-  groups: 4,
-  groupMembers: 4,
-  labels: 4,
-  vnis: 4,
-  routes: 16,
-  labelStackDepth: 4,
-  flows: 1024,
-}
-const none = { set: [], remove: [] }
-const all = <T>(...set: readonly T[]): { readonly set: readonly T[]; readonly remove: readonly number[] } => ({ set, remove: [] })
 const [RED, BLUE] = [1, 2]
 /* Those of IPv6 differ in the middle alone, as addresses of one plan do. */
 const ENDS = {
@@ -66,7 +53,7 @@ describe.each(FAMILIES)('a flow of IPv%i that a pool hides from an endpoint of t
 
   /** What comes out at the other port. */
   function setUp(): (port: number, packet: Uint8Array) => Uint8Array {
-    const engine = new ForwardingEngine({ limits, clock: { now: () => 0 } })
+    const engine = new ForwardingEngine({ limits: LIMITS, clock: { now: () => 0 } })
     expect(engine.apply(tables())).toMatchObject({ status: 'applied' })
     const out = new PacketOut()
     const buffer = new Uint8Array(HEADROOM + 2048)
