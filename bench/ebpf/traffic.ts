@@ -7,7 +7,7 @@ import { compiled } from '../tun/native-tools.ts'
 import { KINDS, NAMES, softwareOf, start, TCP_KINDS, type Contender, type Kind } from './contender.ts'
 
 export const PORT = 5201
-/** Clients, servers and the kernel's work for both are kept here: what a core carries. */
+/** Clients, servers of TCP and the kernel's work for both are kept here: what a core carries. */
 export const CPU = 0
 
 /** Of a round of streams that nothing cuts. Those that a network cuts have one: losses at the beginning would count for more. */
@@ -49,7 +49,10 @@ export const tcpOnce: Once = async ({ namespaces }, seconds) => {
   return (octets * 8) / time / 1e9
 }
 
-/** Packets of 64 octets that reach pod b, millions a second: what its UDP took, or had no room for. Who takes them is on another core. */
+/**
+ * Packets of 64 octets that reach pod b, millions a second: what its UDP took, or had no room for. Who reads them is on another core: beside a sender that never
+ * waits it would take turns with it, and what is counted is that core's work and not the reader's.
+ */
 const packetsOnce: Once = async ({ namespaces }, seconds) => {
   const sink = await namespaces.serve('pod-b', [compiled('traffic'), 'udp-count', `${PORT + 1}`, `${seconds + 10}`], 1)
   const before = arrived(namespaces)
@@ -144,7 +147,8 @@ others.`,
 export const packets: Part = {
   id: 'packets',
   title: 'Packets of 64 octets from pod to pod',
-  about: `UDP by 16 flows, as fast as one core sends, carries and takes them: the whole chain from pod to pod. What arrives is counted. Most of the time is the
+  about: `UDP by 16 flows, as fast as one core sends and carries them up to the socket of the other pod: the whole chain from pod to pod. Who reads that socket is
+on the other core, so that it takes nothing from the one that is measured, and what the socket has no room for is counted as well as what it takes. Most of the time is the
 sockets', the same for all: what the devices and programs between them take is measured by itself in the chain of devices.`,
   run: (context) =>
     withContenders(context, KINDS, async (contenders) => {

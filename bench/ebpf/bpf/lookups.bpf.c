@@ -31,7 +31,8 @@ struct progress {
 	__u32 count;
 	/* So that no look-up is left out as useless. */
 	__u32 sum;
-	__u32 reserved;
+	/* Addresses that the two do not answer alike. */
+	__u32 differing;
 };
 
 struct {
@@ -85,6 +86,29 @@ int random_lpm(struct __sk_buff *skb)
 		key.address = bpf_htonl(next_address(progress));
 		found = bpf_map_lookup_elem(&lpm, &key);
 		progress->sum += found ? *found : 0;
+	}
+	return VERDICT_NEXT;
+}
+
+/* Asks both for the next addresses in their order, `state` being how many have been: what answers wrongly is not to be timed. */
+SEC("classifier")
+int compare(struct __sk_buff *skb)
+{
+	struct lpm_key key = { .length = 32 };
+	__u32 zero = 0, vrf_id = 1, place, *address, *found;
+	struct progress *progress = bpf_map_lookup_elem(&progresses, &zero);
+	struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
+
+	for (int lookups = 0; progress && vrf && lookups < LOOKUPS; lookups++) {
+		place = progress->state;
+		address = bpf_map_lookup_elem(&addresses, &place);
+		if (!address || place >= progress->count)
+			break;
+		key.address = bpf_htonl(*address);
+		found = bpf_map_lookup_elem(&lpm, &key);
+		if (!found || lookup4(vrf->root4, *address) != *found)
+			progress->differing++;
+		progress->state++;
 	}
 	return VERDICT_NEXT;
 }
