@@ -64,8 +64,8 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-udp-joint', 'mpls-g
  * A dataplane in the kernel: BPF programs at the router's end of each endpoint's pair of devices (veth or netkit) and on the uplink forward packets, reading the
  * FIB in the memory that this process writes.
  *
- * Needs Linux 6.1 (`ebpfFeatures` tells what is missing), CAP_NET_ADMIN and CAP_SYS_ADMIN, the native part of this package and that of
- * `@heddle/linux`.
+ * Needs Linux 6.1 (`ebpfFeatures` tells what is missing), CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, the native part of this package and that of `@heddle/linux`;
+ * CAP_SYS_ADMIN only to enter the network namespaces of endpoints, or of the uplink, and to mount a BPF file system where none is.
  *
  * @throws DataplaneError `dataplane.device` when the kernel lacks a feature, refuses a program or has no such uplink, or an option is out of range;
  * `dataplane.permission`; `dataplane.busy` when another dataplane has the uplink, or the directory of pins

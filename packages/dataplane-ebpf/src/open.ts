@@ -26,6 +26,7 @@ import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { deleteUnclaimed, takeAwayOlder } from './older-layout.js'
 import { ensureFileSystem, preparePins } from './pins.js'
+import { refusalOf } from './privileges.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
 import { mapSizes } from './tables/map-sizes.js'
 import { KernelTables } from './tables/kernel-tables.js'
@@ -310,5 +311,5 @@ function translated(cause: unknown, { uplink }: EbpfRouterOptions): unknown {
   if (refused !== undefined) return refused
   const isForbidden = cause.code === 'EPERM' && !cause.operation.startsWith('load program')
   const code = isForbidden ? 'dataplane.permission' : 'dataplane.device'
-  return new DataplaneError(code, `the dataplane on ${uplink} cannot be opened: ${cause.message}`, { cause })
+  return new DataplaneError(code, `the dataplane on ${uplink} cannot be opened: ${refusalOf(cause)}`, { cause })
 }

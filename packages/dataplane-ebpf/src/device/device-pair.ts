@@ -2,6 +2,7 @@ import { DataplaneError, type DeviceRequest } from '@heddle/core'
 import { LinuxError, Netlink, NetworkNamespace, type Link, type LinkSetup } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
 import { callAsync } from '../native/call.js'
+import { refusalOf } from '../privileges.js'
 import { checkRequest, routesOf } from './device-request.js'
 import { segmentSetup } from './segments.js'
 
@@ -178,7 +179,7 @@ async function translated<T>(request: DeviceRequest, work: () => Promise<T>): Pr
         : namespaceOf(request) === 0
           ? 'dataplane.netns-missing'
           : 'dataplane.device'
-    throw new DataplaneError(code, `the device ${request.ifname}${where} cannot be had: ${cause.message}`, { cause })
+    throw new DataplaneError(code, `the device ${request.ifname}${where} cannot be had: ${refusalOf(cause)}`, { cause })
   }
 }
 
