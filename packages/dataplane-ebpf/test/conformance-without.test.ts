@@ -8,7 +8,7 @@ import { LOCAL } from './support/router.js'
 
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
 /** What a dataplane cannot do without. */
-const NEEDED: readonly EbpfFeatureName[] = ['bpf', 'mmapable-array', 'redirect-neigh']
+const NEEDED: readonly EbpfFeatureName[] = ['bpf', 'mmapable-array', 'bpf-loop', 'xdp-store-bytes', 'redirect-neigh']
 /** A case of the suite for what newer kernels may lack, by itself, and what is then not in the router's namespace: it is asked what it has. */
 const ALONE: readonly (readonly [name: EbpfFeatureName, title: string, ask: string, absent: RegExp])[] = [
   [

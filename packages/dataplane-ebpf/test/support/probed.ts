@@ -1,5 +1,7 @@
 import { vi } from 'vitest'
 import type * as Inspection from '../../src/inspect-kernel.js'
+import { HELPERS } from '../../src/helper-probe.js'
+import type { NativeFeature } from '../../src/native/binding.js'
 import { native } from '../../src/native/load.js'
 import type * as Probe from '../../src/probe.js'
 
@@ -20,9 +22,11 @@ export async function probed(
   names ??= native()
     .probeFeatures()
     .map(({ name }) => name as FeatureName)
-  const found = names.filter((name) => !untold.includes(name)).map((name) => ({ name, reason: lacking[name] ?? '' }))
-  const probe = vi.spyOn(native(), 'probeFeatures').mockReturnValue(found)
+  const found = (tried: readonly FeatureName[]): NativeFeature[] =>
+    tried.filter((name) => !untold.includes(name)).map((name) => ({ name, reason: lacking[name] ?? '' }))
+  const probe = vi.spyOn(native(), 'probeFeatures').mockReturnValue(found(names))
   vi.resetModules()
+  vi.doMock('../../src/helper-probe.js', () => ({ probeHelpers: () => found(Object.keys(HELPERS) as FeatureName[]) }))
   try {
     const fresh = await import('../../src/probe.js')
     const { inspectKernel } = await import('../../src/inspect-kernel.js')
@@ -30,6 +34,7 @@ export async function probed(
     return { ...fresh, inspectKernel }
   } finally {
     probe.mockRestore()
+    vi.doUnmock('../../src/helper-probe.js')
     vi.resetModules()
   }
 }
