@@ -15,6 +15,7 @@ import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import { call } from '../src/native/call.js'
 import { MOUNTED, pinsOf } from '../src/pins.js'
 import { ebpfFeatures } from '../src/probe.js'
+import { lacksAsking, leftOf, openHere, type Numbers } from './support/in-kernel.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { codeOf, isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
@@ -228,26 +229,37 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
   }
 
   it.each<[EbpfFeatureName[]]>(hasTcx ? [[[]], [['tcx']]] : [[['tcx']]])(
-    'takes everything away with close(): programs, devices, pins, the file system (without %s)',
+    `takes everything away with close(): programs, maps, devices, pins, the file system (without %s)${lacksAsking === '' ? '' : `, the kernel not asked: ${lacksAsking}`}`,
     async (without) => {
       const pinDirectory = lab.path(`closed-${without.join()}`)
       const before = inventory(pinDirectory)
-      const router = await lab.open({ pinDirectory, without, xdp: 'native' })
-      await router.apply({
-        ...transaction(1),
-        vnis: { set: [{ vni: 7, vrf: 1, routerMac: MacAddress.parse('02:00:00:00:00:01'), sources: 1 }], remove: [] },
-      })
-      await lab.attach(router, 0)
-      expect(isMounted(pinDirectory)).toBe(true)
-      expect(inventory(pinDirectory)).not.toEqual(before)
-      await router.close()
+      const ours = await openAndClose(pinDirectory, without, before)
       expect(isMounted(pinDirectory)).toBe(false)
       expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
       expect(existsSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`))).toBe(false)
       // Links go a little later than their names.
       await expect.poll(() => inventory(pinDirectory)).toEqual(before)
+      if (lacksAsking === '') await expect.poll(() => leftOf(ours)).toEqual({ programs: [], maps: [] })
     },
   )
+
+  /** What a router had in the kernel, of which nothing here holds anything any more. */
+  async function openAndClose(pinDirectory: string, without: readonly EbpfFeatureName[], before: unknown): Promise<Numbers> {
+    const router = await lab.open({ pinDirectory, without, xdp: 'native' })
+    await router.apply({
+      ...transaction(1),
+      vnis: { set: [{ vni: 7, vrf: 1, routerMac: MacAddress.parse('02:00:00:00:00:01'), sources: 1 }], remove: [] },
+    })
+    await lab.attach(router, 0)
+    expect(isMounted(pinDirectory)).toBe(true)
+    expect(inventory(pinDirectory)).not.toEqual(before)
+    const ours = openHere()
+    const { programs, maps } = router.inspect()
+    expect([new Set(ours.programs).size, new Set(ours.maps).size]).toEqual([programs.length, maps.length])
+    if (lacksAsking === '') expect(leftOf(ours)).toEqual(ours)
+    await lab.close(router)
+    return ours
+  }
 
   it('leaves no file system and no pin behind when it cannot be opened, and lets be what was there', async () => {
     const [fresh, kept] = [lab.path('refused'), lab.path('refused-later')]

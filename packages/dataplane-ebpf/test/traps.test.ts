@@ -15,9 +15,11 @@ import { emptyTransaction, LABEL, POD, UNDERLAY, type Site } from '../../datapla
 import { readBpfObject } from '../src/bpf-object.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call, callAsync } from '../src/native/call.js'
+import type { EbpfInspection } from '../src/inspection.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { deliveriesIn } from './support/delivered-type.js'
+import { countRuns, runsOf } from './support/program-runs.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -179,7 +181,7 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
   )
 
   it.skipIf(!hasTcx)(
-    `other programs on the links: each sees every packet, and goes without a trace${hasTcx ? '' : ' (skipped: needs tcx)'}`,
+    `other programs on the links: one before ours sees every packet, one behind it what ours leaves to the host, and they go without a trace${hasTcx ? '' : ' (skipped: needs tcx)'}`,
     async () => {
       // Programs that let everything pass on, one before ours and one behind it.
       const others = [0, 1].map((): NativeObject =>
@@ -195,7 +197,24 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
       routers.b = await open('b')
       await sites.setUp(routers.b, 'b', (generations.b = 1), 4, 'mpls-udp')
       const last = await attach(others[1])
-      expect(await ping(POD.b[0])).toContain(' 2 received')
+      const idIn = ({ programs }: Pick<EbpfInspection, 'programs'>, wanted: string): number =>
+        programs.find(({ name }) => name === wanted)?.id ?? 0
+      const [before, behind] = others.map((other) => idIn({ programs: call(() => other.programs()) }, 'sweep'))
+      const ours = idIn(routers.b.inspect(), 'ingress')
+      const runs = (): number[] => [before, ours, behind].map(runsOf)
+      {
+        using _ = countRuns()
+        const start = runs()
+        expect(await ping(POD.b[0])).toContain(' 2 received')
+        const host = ['ip', 'netns', 'exec', sites.name(sites.short('site', 'a')), ...pingWords(2), UNDERLAY.b[0]]
+        expect((await run(host[0], host.slice(1))).stdout).toContain(' 2 received')
+        // Neighbours look for each other meanwhile, which is the host's, too. A packet may be on its way from one to the next.
+        const compared = (): unknown => {
+          const [first, own, last] = runs().map((count, index) => count - start[index])
+          return { unseenByOurs: first - own, sentOnByOurs: own - last, leavesThoseToTheHost: last >= 2 }
+        }
+        await expect.poll(compared).toEqual({ unseenByOurs: 0, sentOnByOurs: 2, leavesThoseToTheHost: true })
+      }
       for (const [index, attachment] of [first, last].entries()) {
         await callAsync(() => others[index].detach(attachment))
         call(() => others[index].close())

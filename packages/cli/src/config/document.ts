@@ -75,7 +75,7 @@ export interface RateLimitSection {
 
 /** What forwards packets. Without this section: TUN, in a process of its own. */
 export interface DataplaneSection {
-  /** `memory` forwards between endpoints of this process only; `ebpf` in the kernel, Linux 6.6 and newer. */
+  /** `memory` forwards between endpoints of this process only; `ebpf` in the kernel, Linux 6.1 and newer. */
   readonly kind: 'memory' | 'tun' | 'ebpf'
   /** For `ebpf`: link that the underlay is on; default the way to the neighbours, else the link of the node's address. */
   readonly uplink?: string

@@ -68,6 +68,12 @@ export class RouterLab {
     return router
   }
 
+  /** Closes one, and lets it go. */
+  async close(router: EbpfRouter): Promise<void> {
+    await router.close()
+    this.#opened.delete(router)
+  }
+
   get space(): RouterNamespace {
     if (this.#space === undefined) throw new TypeError('no test runs')
     return this.#space

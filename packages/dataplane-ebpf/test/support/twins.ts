@@ -33,7 +33,7 @@ export const packetInput = arbitraryInput(around).filter(
   ({ from, packet }) => from === 'underlay' || packet.length >= (packet[0] >> 4 === 6 ? 40 : 20),
 )
 
-/* Groups of several members are spread by another table here; which member a flow takes is compared by `buckets.test.ts`. */
+/* Groups of several members are spread by another table here than in the programs, so that which member a flow takes is not compared; what that table has to do, `buckets.test.ts` asks. */
 export const singleMemberTables = arbitraryTables(around).map((drawn): Tables => ({
   ...drawn,
   groups: drawn.groups.map((group) => ({ ...group, members: group.members.slice(0, 1) })),
