@@ -14,7 +14,7 @@ import { ensureSystemPackages } from './lib/system-packages.mjs'
  */
 const NEEDS = {
   tun: { system: ['iproute2', 'iputils-ping', 'ethtool'], native: true },
-  ebpf: { system: ['clang', 'libbpf-dev', 'ethtool'], native: true },
+  ebpf: { system: ['clang', 'libbpf-dev', 'ethtool', 'frr', 'iperf3'], native: true },
   cni: { system: ['iproute2', 'containernetworking-plugins'], native: true },
   bgp: { system: ['frr', 'gobgpd', 'bird2'] },
 }

@@ -33,11 +33,19 @@ export type Programs = 'minimal' | 'lookups' | 'frames' | 'forward' | 'joins'
 
 /** Compiles one of the objects; its path. */
 export function compileObject(name: Programs): string {
+  return compiled(join(root, 'bench', 'ebpf', 'bpf', `${name}.bpf.c`), name, '-O2')
+}
+
+/** Compiles the dataplane's own programs for size, and so into other instructions that do the same: another version of them. */
+export function anotherVersion(): string {
+  return compiled(join(root, 'packages', 'dataplane-ebpf', 'bpf', 'heddle.bpf.c'), 'other', '-Os')
+}
+
+function compiled(source: string, name: string, optimisation: '-O2' | '-Os'): string {
   mkdirSync(OUT, { recursive: true })
   const object = join(OUT, `${name}.bpf.o`)
   const headers = `/usr/include/${execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim()}-linux-gnu`
-  const source = join(root, 'bench', 'ebpf', 'bpf', `${name}.bpf.c`)
-  execFileSync('clang', ['-O2', '-g', '-Wall', '-Werror', '-mcpu=v3', '-target', 'bpf', `-I${headers}`, '-c', source, '-o', object])
+  execFileSync('clang', [optimisation, '-g', '-Wall', '-Werror', '-mcpu=v3', '-target', 'bpf', `-I${headers}`, '-c', source, '-o', object])
   return object
 }
 

@@ -2,7 +2,8 @@ import { median } from '../harness/statistics.ts'
 import type { Goal, Measure } from '../harness/result.ts'
 import type { Context, Part, PartFigures } from '../harness/run.ts'
 import { end, POD, setUnderlay } from '../tun/contender.ts'
-import { outputOf, type Namespaces } from '../tun/namespaces.ts'
+import { datagramsTo } from '../tun/counters.ts'
+import { outputOf } from '../tun/namespaces.ts'
 import { compiled } from '../tun/native-tools.ts'
 import { KINDS, NAMES, softwareOf, start, TCP_KINDS, type Contender, type Kind } from './contender.ts'
 
@@ -55,23 +56,12 @@ export const tcpOnce: Once = async ({ namespaces }, seconds) => {
  */
 const packetsOnce: Once = async ({ namespaces }, seconds) => {
   const sink = await namespaces.serve('pod-b', [compiled('traffic'), 'udp-count', `${PORT + 1}`, `${seconds + 10}`], 1)
-  const before = arrived(namespaces)
+  const before = datagramsTo(namespaces, 'pod-b')
   const argv = [compiled('traffic'), 'udp-blast', POD.b, `${PORT + 1}`, '64', '16', `${seconds}`, '0']
   await outputOf(namespaces.start('pod-a', argv, CPU))
-  const after = arrived(namespaces)
+  const after = datagramsTo(namespaces, 'pod-b')
   await end(sink)
   return (after - before) / seconds / 1e6
-}
-
-/** Datagrams that reached a socket of pod b, or were dropped at one that was full. */
-function arrived(namespaces: Namespaces): number {
-  const [names = [], values = []] = namespaces
-    .run('pod-b', 'cat /proc/net/snmp')
-    .split('\n')
-    .filter((line) => line.startsWith('Udp:'))
-    .map((line) => line.split(' '))
-  const of = (name: string): number => Number(values[names.indexOf(name)])
-  return of('InDatagrams') + of('RcvbufErrors')
 }
 
 async function withContenders(

@@ -66,6 +66,8 @@ describe('goals', () => {
   it('compares medians, in the direction that is better', () => {
     expect(judge(measure('lower', { Heddle: [1, 2, 9], A: [4], B: [6, 6] })).ratios).toEqual({ A: 2, B: 3 })
     expect(judge(measure('higher', { Heddle: [8], A: [4], B: [16] })).ratios).toEqual({ A: 2, B: 0.5 })
+    // Nothing is so many times as good as nothing, or anything as that.
+    expect(judge(measure('lower', { Heddle: [0], A: [0], B: [3] })).ratios).toEqual({})
   })
 
   it('takes the worst round where a limit must never be exceeded', () => {

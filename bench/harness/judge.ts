@@ -9,7 +9,9 @@ export function judge(measure: Measure): JudgedMeasure {
   const ratios: Record<string, number> = {}
   for (const rival of rivals) {
     const value = valueOf(measure, rival)
-    if (value !== undefined && own !== undefined) ratios[rival.name] = timesBetter(measure, own, value)
+    const ratio = value === undefined || own === undefined ? NaN : timesBetter(measure, own, value)
+    // Of nothing there is none.
+    if (Number.isFinite(ratio)) ratios[rival.name] = ratio
   }
   return { ...measure, ratios, verdicts: (measure.goals ?? []).map((goal) => verdict(measure, goal, own, rivals)) }
 }

@@ -9,15 +9,14 @@ import { fileURLToPath } from 'node:url'
 import type { Measure } from '../harness/result.ts'
 import type { Part } from '../harness/run.ts'
 import { NAMES, NODE, POD, layOut, other, type Site } from './contender.ts'
-import { Namespaces, outputOf } from './namespaces.ts'
-import { compiled } from './native-tools.ts'
+import { sendDatagrams } from './datagrams.ts'
+import { Namespaces } from './namespaces.ts'
 import { softwareOf } from './software.ts'
 import { pidOf, siteTransaction } from './start.ts'
 
 /** Datagrams a second, and how long they are sent. */
 const RATE = 2000
 const SECONDS = 3
-const PORT = 9
 
 type Disturbance = 'route' | 'agent' | 'upgrade' | 'kill'
 
@@ -58,7 +57,6 @@ export const continuity: Part = {
 }
 
 async function lostBy(what: Disturbance): Promise<number> {
-  const traffic = compiled('traffic')
   using namespaces = new Namespaces()
   layOut(namespaces)
   const open = (site: Site, upgrade = false): Promise<TunDataplane> =>
@@ -79,9 +77,7 @@ async function lostBy(what: Disturbance): Promise<number> {
     await program(far, 'b')
     await program(near, 'a')
     namespaces.run('pod-a', `ping -q -c 2 -i 0.1 -W 2 ${POD.b}`)
-    const counted = outputOf(await namespaces.serve('pod-b', [traffic, 'udp-count', `${PORT}`, `${SECONDS + 2.5}`]))
-    const blast = [traffic, 'udp-blast', POD.b, `${PORT}`, '64', '4', `${SECONDS}`, `${RATE}`]
-    const sent = outputOf(namespaces.start('pod-a', blast))
+    const { figures } = await sendDatagrams(namespaces, RATE, SECONDS)
     await sleep(800)
     if (what === 'route') for (let change = 0; change < 1000; change++) await near.apply(otherRoute(change))
     if (what === 'agent') {
@@ -99,7 +95,8 @@ async function lostBy(what: Disturbance): Promise<number> {
       near = await open('a')
       await program(near, 'a')
     }
-    return Number(await sent) - Number((await counted).split(' ')[0])
+    const { sent, arrived } = await figures
+    return sent - arrived
   } finally {
     await near.close()
     await far.close()

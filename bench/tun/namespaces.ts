@@ -42,10 +42,10 @@ export class Namespaces implements Disposable {
     return ip(['netns', 'exec', this.name(short), ...words])
   }
 
-  /** Starts a program inside a namespace. @param cpu it is kept on this one */
+  /** Starts a program inside a namespace, of the network alone: what it mounts stays when it ends. @param cpu it is kept on this one */
   start(short: string, argv: readonly string[], cpu?: number): ChildProcess {
-    const words = ['netns', 'exec', this.name(short), ...(cpu === undefined ? [] : ['taskset', '-c', `${cpu}`]), ...argv]
-    const child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const words = [`--net=${this.path(short)}`, ...(cpu === undefined ? [] : ['taskset', '-c', `${cpu}`]), ...argv]
+    const child = spawn('nsenter', words, { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#processes.add(child)
     child.once('exit', () => this.#processes.delete(child))
     return child
@@ -62,7 +62,7 @@ export class Namespaces implements Disposable {
   close(): void {
     process.removeListener('exit', this.#emergency)
     for (const child of this.#processes) child.kill('SIGKILL')
-    endForwarders(this.state)
+    removeState(this.state)
     for (const short of this.#names) ip(['netns', 'delete', this.name(short)])
     this.#names.clear()
   }
@@ -87,17 +87,28 @@ function sweep(): void {
     const [, pid] = /^hdbench(\d+)x/.exec(name) ?? []
     return pid !== undefined && !existsSync(`/proc/${pid}`)
   }
-  for (const name of readdirSync(tmpdir()).filter(isLeft)) endForwarders(join(tmpdir(), name))
   const names = ip(['netns', 'list'])
     .split('\n')
     .map((line) => line.split(' ')[0])
-  for (const name of names.filter(isLeft)) ip(['netns', 'delete', name])
+  for (const name of names.filter(isLeft)) {
+    for (const pid of ip(['netns', 'pids', name]).split('\n').filter(Boolean)) endProcess(Number(pid), 'SIGKILL')
+    ip(['netns', 'delete', name])
+  }
+  for (const name of readdirSync(tmpdir()).filter(isLeft)) removeState(join(tmpdir(), name))
 }
 
-/** Ends the forwarders of a directory of state, and takes it away: they are in sessions of their own, and outlive who started them. */
-function endForwarders(state: string): void {
+/**
+ * Takes a directory of state away, with the forwarders that it is of, which are in sessions of their own and outlive who started them, and with what nodes that
+ * forward in the kernel have mounted in it.
+ */
+function removeState(state: string): void {
   for (const pid of readdirSync('/proc')) {
-    if (/^\d+$/.test(pid) && commandOf(pid).startsWith(`heddle-forwarder ${state}/`)) endProcess(Number(pid))
+    if (/^\d+$/.test(pid) && commandOf(pid).startsWith(`heddle-forwarder ${state}/`)) endProcess(Number(pid), 'SIGTERM')
+  }
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n')
+  for (const folder of mounts.map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(`${state}/`))) {
+    // Whoever was killed may not have gone yet.
+    execFileSync('umount', ['--lazy', folder])
   }
   rmSync(state, { recursive: true, force: true })
 }
@@ -111,9 +122,9 @@ function commandOf(pid: string): string {
   }
 }
 
-function endProcess(pid: number): void {
+function endProcess(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGTERM')
+    process.kill(pid, signal)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }

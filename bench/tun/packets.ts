@@ -2,6 +2,7 @@ import type { Measure } from '../harness/result.ts'
 import type { Context, Part } from '../harness/run.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LABEL, NAMES, NODE, POD, end, setUnderlay, type Contender } from './contender.ts'
+import { datagramsTo } from './counters.ts'
 import { outputOf } from './namespaces.ts'
 import { compiled } from './native-tools.ts'
 import { softwareOf } from './software.ts'
@@ -60,23 +61,13 @@ export async function decap({ namespaces }: Contender, seconds: number): Promise
   const blasting = outputOf(namespaces.start('node-b', blast, 0))
   // Counted while it is blasted, from when everything runs.
   await sleep(200)
-  const count = (): number => arrived(namespaces.run('pod-a', 'cat /proc/net/snmp'))
+  const count = (): number => datagramsTo(namespaces, 'pod-a')
   const [before, begin] = [count(), performance.now()]
   await sleep(seconds * 1000)
   const [after, time] = [count(), performance.now() - begin]
   await blasting
   await end(sink)
   return (after - before) / time / 1000
-}
-
-/** Datagrams that reached a socket, or were dropped at one that was full. */
-function arrived(snmp: string): number {
-  const [names = [], values = []] = snmp
-    .split('\n')
-    .filter((line) => line.startsWith('Udp:'))
-    .map((line) => line.split(' '))
-  const of = (name: string): number => Number(values[names.indexOf(name)])
-  return of('InDatagrams') + of('RcvbufErrors')
 }
 
 function emptyRows(contenders: readonly Contender[]): Map<string, number[]> {

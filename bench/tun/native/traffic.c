@@ -5,9 +5,11 @@
  *     traffic tcp-serve PORT                                     serves until killed: takes streams, answers requests
  *     traffic tcp-blast ADDRESS PORT STREAMS SECONDS             → octets that arrived, seconds
  *     traffic tcp-ask ADDRESS PORT SECONDS                       → round trips, p50 and p99 in microseconds
- *     traffic udp-blast ADDRESS PORT OCTETS FLOWS SECONDS RATE   → datagrams sent; OCTETS of the IP packet; RATE per second, 0: as fast as it goes
+ *     traffic udp-blast ADDRESS PORT OCTETS FLOWS SECONDS RATE   → datagrams sent, seconds; OCTETS of the IP packet; RATE per second, 0: as fast as it goes
  *     traffic label-blast ADDRESS LABEL INNER-FROM INNER-TO OCTETS FLOWS SECONDS  → datagrams sent: MPLS over UDP, FLOWS inner flows
- *     traffic udp-count PORT SECONDS                             → datagrams that arrived, seconds from the first to the last
+ *     traffic udp-count PORT SECONDS [MIB]                       → datagrams that arrived, seconds from the first to the last; MIB of room for those that wait
+ *
+ * SIGTERM ends udp-blast and udp-count before their time; what counts takes what is still under way.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -17,6 +19,8 @@
 #include <netinet/udp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 128 << 10, BATCH = 64, MPLS_PORT = 6635, BLAST = 'B', ASK = 'A' };
+enum { CHUNK = 128 << 10, BATCH = 64, QUIET_MS = 1000, MPLS_PORT = 6635, BLAST = 'B', ASK = 'A' };
 
 static void fail(const char *what) {
   perror(what);
@@ -152,6 +156,13 @@ static int tcp_ask(const char *address, int port, double seconds) {
 
 /* ── datagrams ── */
 
+static volatile sig_atomic_t ended;
+
+static void end(int number) {
+  (void)number;
+  ended = 1;
+}
+
 static int udp_socket(void) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), queue = 4 << 20;
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &queue, sizeof queue);
@@ -167,17 +178,20 @@ static int udp_blast(const char *address, int port, int octets, int flows, doubl
     sockets[k] = udp_socket();
     if (connect(sockets[k], (struct sockaddr *)&end, sizeof end) < 0) fail("connect");
   }
+  /* Its clock goes beside whatever takes all of a processor, where the kernel lets it. */
+  if (rate > 0) sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1});
   uint64_t sent = 0;
   double start = now(), time;
-  while ((time = now()) < start + seconds) {
+  while (!ended && (time = now()) < start + seconds) {
     /* One datagram a flow in turn: what follows each other is of different flows. */
     if (rate > 0 && (double)sent > (time - start) * rate) {
       usleep(50);
       continue;
     }
-    for (int k = 0; k < flows; k++) sent += send(sockets[k], payload, (size_t)octets - 28, MSG_DONTWAIT) >= 0;
+    /* At a rate, what the kernel does not take is lost as well. */
+    for (int k = 0; k < flows; k++) sent += send(sockets[k], payload, (size_t)octets - 28, rate > 0 ? 0 : MSG_DONTWAIT) >= 0 || rate > 0;
   }
-  return printf("%llu\n", (unsigned long long)sent), 0;
+  return printf("%llu %.6f\n", (unsigned long long)sent, now() - start), 0;
 }
 
 static void put16(uint8_t *at, uint32_t value) { at[0] = (uint8_t)(value >> 8), at[1] = (uint8_t)value; }
@@ -214,8 +228,9 @@ static int label_blast(const char *address, int label, const char *from, const c
   return printf("%llu\n", (unsigned long long)sent), 0;
 }
 
-static int udp_count(int port, double seconds) {
+static int udp_count(int port, double seconds, int room) {
   int fd = udp_socket(), on = 1;
+  if (room > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0) fail("SO_RCVBUFFORCE");
   struct sockaddr_in end = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
   setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
   if (bind(fd, (struct sockaddr *)&end, sizeof end) < 0) fail("bind");
@@ -228,7 +243,9 @@ static int udp_count(int port, double seconds) {
   double first = 0, last = 0, stop = now() + seconds;
   struct pollfd waiting = {.fd = fd, .events = POLLIN};
   while (now() < stop) {
-    if (poll(&waiting, 1, 50) <= 0) continue;
+    int last_look = ended, ready = poll(&waiting, 1, last_look ? QUIET_MS : 50);
+    if (ready == 0 && last_look) break;
+    if (ready <= 0) continue;
     for (int k = 0; k < BATCH; k++) {
       vectors[k] = (struct iovec){rest[k], sizeof rest[k]};
       messages[k].msg_hdr =
@@ -251,6 +268,7 @@ static int usage(const char *name) { return fprintf(stderr, "%s COMMAND …, see
 
 int main(int count, char **words) {
   const char *command = count > 1 ? words[1] : "";
+  if (!strncmp(command, "udp-", 4)) signal(SIGTERM, end);
   if (!strcmp(command, "tcp-serve") && count == 3) return tcp_serve(atoi(words[2]));
   if (!strcmp(command, "tcp-blast") && count == 6) return tcp_blast(words[2], atoi(words[3]), atoi(words[4]), atof(words[5]));
   if (!strcmp(command, "tcp-ask") && count == 5) return tcp_ask(words[2], atoi(words[3]), atof(words[4]));
@@ -258,6 +276,7 @@ int main(int count, char **words) {
     return udp_blast(words[2], atoi(words[3]), atoi(words[4]), atoi(words[5]), atof(words[6]), atof(words[7]));
   if (!strcmp(command, "label-blast") && count == 9)
     return label_blast(words[2], atoi(words[3]), words[4], words[5], atoi(words[6]), atoi(words[7]), atof(words[8]));
-  if (!strcmp(command, "udp-count") && count == 4) return udp_count(atoi(words[2]), atof(words[3]));
+  if (!strcmp(command, "udp-count") && count == 4) return udp_count(atoi(words[2]), atof(words[3]), 0);
+  if (!strcmp(command, "udp-count") && count == 5) return udp_count(atoi(words[2]), atof(words[3]), atoi(words[4]) << 20);
   return usage(words[0]);
 }
