@@ -1,15 +1,15 @@
 // `heddle node` with a VNI against FRR with an L3VNI: routes by EVPN type 5, packets by VXLAN between a router over TUN and the kernel's VRF. Needs a kernel
 // with VRF devices: npm run peers:kernel boots one.
-import { execFile, execFileSync, type ChildProcess } from 'node:child_process'
+import { execFile, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { release, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { eventually } from '../packages/bgp/test/interop/daemon.js'
 import { Namespaces } from '../packages/dataplane-tun/test/support/namespaces.js'
-import { missing } from '../packages/dataplane-tun/test/support/requirements.js'
+import { missing, missingInKernel } from '../packages/dataplane-tun/test/support/requirements.js'
 import { root } from '../scripts/lib/packages.mjs'
 import { FrrBfd, missingFrr } from './support/frr-bfd.js'
 
@@ -22,17 +22,7 @@ const VNI = 5001
 const [OUR_MAC, FRR_MAC] = ['02:68:c0:00:02:01', '02:00:00:00:00:0b']
 const POD = { a: ['10.1.0.1', 'fd00:1::1'], b: ['10.2.0.2', 'fd00:2::2'] } as const
 
-/** Debian's cloud kernels have VRF devices: there, nothing is ever missing, and what cannot be made fails. */
-function missingVrf(): string {
-  if (missing() !== '' || release().includes('cloud-amd64')) return ''
-  try {
-    execFileSync('unshare', ['-n', 'ip', 'link', 'add', 'v0', 'type', 'vrf', 'table', '10'], { stdio: 'ignore' })
-    return ''
-  } catch {
-    return 'needs a kernel with VRF devices: npm run peers:kernel brings one'
-  }
-}
-const reason = missing() || missingFrr() || missingVrf()
+const reason = missing() || missingFrr() || missingInKernel('VRF devices', 'ip link add v0 type vrf table 10', 'peers:kernel')
 
 /*
  *   pod-a ─ TUN ─ [heddle node] us ══ veth ══ frr: vxlan ─ bridge ─ VRF red ─ veth ─ pod-b

@@ -6,7 +6,7 @@ import { makeGuestFolder, sweepGuestFolders } from './guest-folders.mjs'
 
 /** What the tests need that Debian's cloud kernels have as modules; one that a kernel lacks, or has built in, is left out. */
 const MODULES =
-  'virtio_pci virtiofs veth vxlan tun sch_ingress cls_bpf act_bpf af_packet mpls_router mpls_iptunnel vrf fou fou6 ipip ip_gre ip6_tunnel ip6_gre netkit 8021q dummy bridge nf_conntrack nf_tables nft_numgen'
+  'virtio_pci virtiofs veth vxlan tun sch_ingress cls_bpf act_bpf af_packet mpls_router mpls_iptunnel mpls_gso vrf fou fou6 ipip ip_gre ip6_tunnel ip6_gre netkit 8021q dummy bridge nf_conntrack nf_tables nft_numgen'
 
 /** What a guest takes of the machine: processors, and memory in MiB. */
 export const GUEST_CPUS = 2

@@ -3,19 +3,16 @@ import { ebpfDataplane, ebpfFeatures } from '@heddle/dataplane-ebpf'
 import { tunDataplane } from '@heddle/dataplane-tun'
 import { IpAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
-import { PACE } from './support/pace.js'
+import { tcpStream } from '../../dataplane-tun/test/support/tcp-stream.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
 const run = promisify(execFile)
-const script = (name: string): string => fileURLToPath(new URL(`../../dataplane-tun/test/support/${name}`, import.meta.url))
 const hasTun = existsSync('/dev/net/tun')
 const hasEthtool = existsSync('/usr/sbin/ethtool')
 const hasVxlan = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'vxlan' && available)
@@ -59,17 +56,8 @@ describe.skipIf(missing() !== '')(titled('two sites'), () => {
   }
 
   /** Sends octets from pod to pod over TCP; whether they arrived as they were. */
-  async function stream(address: string, octets: number): Promise<boolean> {
-    const server = sites.start(sites.short('red', 'b'), process.execPath, script('tcp-server.mjs'), address)
-    try {
-      await once(server.stdout as NodeJS.ReadableStream, 'data')
-      const argv = ['netns', 'exec', sites.name(sites.short('red', 'a')), process.execPath, script('tcp-client.mjs'), address, `${octets}`]
-      const { stdout } = await run('ip', argv, { timeout: 100_000 * PACE })
-      const [answer, wanted] = stdout.trim().split(' ')
-      return answer === wanted
-    } finally {
-      server.kill('SIGKILL')
-    }
+  function stream(address: string, octets: number): Promise<boolean> {
+    return tcpStream(sites, [sites.short('red', 'a'), sites.short('red', 'b')], address, octets)
   }
 
   describe.each(ENCAPSULATIONS.flatMap((encapsulation) => ([4, 6] as const).map((family) => ({ encapsulation, family }))))(

@@ -8,17 +8,16 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Capture } from './support/capture.js'
 import { readOuter } from './support/ip-packet.js'
 import { pingWords } from './support/ping.js'
 import { missing, titled } from './support/requirements.js'
+import { tcpStream } from './support/tcp-stream.js'
 import { LABEL, POD, TwoSites, UNDERLAY, emptyTransaction, setUp, siteTransaction, withoutRoute, type Site } from './support/two-sites.js'
 
 const run = promisify(execFile)
-const script = (name: string): string => fileURLToPath(new URL(`./support/${name}`, import.meta.url))
 const other: Record<Site, Site> = { a: 'b', b: 'a' }
 const hasTshark = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, 'tshark')))
 const hasEthtool = existsSync('/usr/sbin/ethtool')
@@ -82,13 +81,7 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
 
   /** Sends a TCP stream from pod a, which arrives whole. */
   async function stream(address: string, octets: number): Promise<void> {
-    const server = sites.start('pod-b', process.execPath, script('tcp-server.mjs'), address)
-    await once(server.stdout as NodeJS.ReadableStream, 'data')
-    const argv = ['netns', 'exec', sites.name('pod-a'), process.execPath, script('tcp-client.mjs'), address, `${octets}`]
-    const { stdout } = await run('ip', argv)
-    const [answer, wanted] = stdout.trim().split(' ')
-    expect(answer).toBe(wanted)
-    server.kill('SIGKILL')
+    expect(await tcpStream(sites, ['pod-a', 'pod-b'], address, octets)).toBe(true)
   }
 
   it.each(POD.b)('a TCP stream to %s arrives whole', async (address) => stream(address, 16 << 20))

@@ -1,6 +1,6 @@
 import type { Dataplane, Encapsulation } from '@heddle/core'
 import { IpAddress } from '@heddle/wire'
-import { Namespaces } from '../../../dataplane-tun/test/support/namespaces.js'
+import { Namespaces, type Sent } from '../../../dataplane-tun/test/support/namespaces.js'
 import { POD, siteTransaction, UNDERLAY, type Site } from '../../../dataplane-tun/test/support/two-sites.js'
 
 /*
@@ -48,10 +48,7 @@ export class TwoEbpfSites extends Namespaces {
   }
 
   /** Octets and packets that the uplink of a site sent. */
-  sent(site: Site): { readonly octets: number; readonly packets: number } {
-    const [{ stats64 }] = JSON.parse(this.in(this.short('site', site), ...'ip -j -s link show up0'.split(' '))) as [
-      { stats64: { tx: { bytes: number; packets: number } } },
-    ]
-    return { octets: stats64.tx.bytes, packets: stats64.tx.packets }
+  sent(site: Site): Sent {
+    return this.sentBy(this.short('site', site), 'up0')
   }
 }

@@ -5,6 +5,11 @@ import { sweepFolders } from './folders.js'
 
 let made = 0
 
+export interface Sent {
+  readonly octets: number
+  readonly packets: number
+}
+
 /** Network namespaces of a test; `close` takes them away with everything in them, and so does the end of the process. */
 export class Namespaces {
   /** Test files that run at once are threads of one process. */
@@ -41,6 +46,14 @@ export class Namespaces {
   /** Runs a command inside a namespace; its output. */
   in(short: string, ...command: string[]): string {
     return ip('netns', 'exec', this.name(short), ...command)
+  }
+
+  /** Octets and packets that a link has sent. */
+  sentBy(short: string, link: string): Sent {
+    const [{ stats64 }] = JSON.parse(this.in(short, ...`ip -j -s link show ${link}`.split(' '))) as [
+      { stats64: { tx: { bytes: number; packets: number } } },
+    ]
+    return { octets: stats64.tx.bytes, packets: stats64.tx.packets }
   }
 
   /** Starts a command inside a namespace. */
