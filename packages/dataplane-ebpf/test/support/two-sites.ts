@@ -3,6 +3,16 @@ import { IpAddress } from '@heddle/wire'
 import { Namespaces, type Sent } from '../../../dataplane-tun/test/support/namespaces.js'
 import { POD, siteTransaction, UNDERLAY, type Site } from '../../../dataplane-tun/test/support/two-sites.js'
 
+/** What an uplink is: the end of a veth pair, a VLAN on it, or one that is enslaved to a VRF device. */
+export type UplinkKind = 'veth' | 'vlan' | 'vrf'
+
+/** Commands that make `up0` of `wire0`, the end of the veth pair. */
+const UPLINKS: Readonly<Record<UplinkKind, readonly string[]>> = {
+  veth: ['ip link set wire0 name up0'],
+  vlan: ['ip link set wire0 up', 'ip link add link wire0 name up0 type vlan id 7'],
+  vrf: ['ip link set wire0 name up0', 'ip link add under0 type vrf table 7', 'ip link set under0 up', 'ip link set up0 master under0'],
+}
+
 /*
  *   pod ══ veth ══ [router a] up0 ══ veth ══ up0 [router b] ══ veth ══ pod
  *
@@ -10,15 +20,18 @@ import { POD, siteTransaction, UNDERLAY, type Site } from '../../../dataplane-tu
  */
 export class TwoEbpfSites extends Namespaces {
   /** @param tag unlike that of any other test file: those run at the same time */
-  constructor(readonly tag: string) {
+  constructor(
+    readonly tag: string,
+    uplink: UplinkKind = 'veth',
+  ) {
     super()
     try {
       for (const site of ['a', 'b'] as const) for (const kind of ['site', 'red', 'blue']) this.add(this.short(kind, site))
       const far = this.name(this.short('site', 'b'))
-      this.in(this.short('site', 'a'), ...`ip link add up0 type veth peer name up0 netns ${far}`.split(' '))
+      this.in(this.short('site', 'a'), ...`ip link add wire0 type veth peer name wire0 netns ${far}`.split(' '))
       for (const site of ['a', 'b'] as const) {
         const name = this.short('site', site)
-        this.in(name, ...'ip link set up0 up'.split(' '))
+        for (const command of [...UPLINKS[uplink], 'ip link set up0 up']) this.in(name, ...command.split(' '))
         this.in(name, ...`ip address add ${UNDERLAY[site][0]}/24 dev up0`.split(' '))
         this.in(name, ...`ip address add ${UNDERLAY[site][1]}/64 dev up0 nodad`.split(' '))
       }

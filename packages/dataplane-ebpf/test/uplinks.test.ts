@@ -1,0 +1,106 @@
+// Uplinks that are devices upon others: a VLAN of a link, and a link whose routes are those of a VRF device.
+import type { Encapsulation } from '@heddle/core'
+import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import { IpAddress } from '@heddle/wire'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pingWords } from '../../dataplane-tun/test/support/ping.js'
+import { missingInKernel } from '../../dataplane-tun/test/support/requirements.js'
+import { tcpStream } from '../../dataplane-tun/test/support/tcp-stream.js'
+import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { call } from '../src/native/call.js'
+import { missing, titled } from './support/requirements.js'
+import { TwoEbpfSites } from './support/two-sites.js'
+
+const run = promisify(execFile)
+const SITES = ['a', 'b'] as const
+const ENCAPSULATIONS: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
+const OCTETS = 2 << 20
+
+const KINDS = [
+  { kind: 'vlan', what: 'a VLAN device', probe: 'ip link add p0 type veth peer name p1 && ip link add link p0 name v0 type vlan id 7' },
+  { kind: 'vrf', what: 'a VRF device', probe: 'ip link add v0 type vrf table 7' },
+] as const
+
+for (const { kind, what, probe } of KINDS) {
+  const lack = missing() || missingInKernel(`${what}s`, probe, 'kernels')
+  describe.skipIf(lack !== '')(titled(kind === 'vlan' ? `an uplink that is ${what}` : `an uplink in ${what}`, lack), () => {
+    let sites: TwoEbpfSites
+    const routers = {} as Record<Site, EbpfDataplane>
+    let generation = 0
+    let before: readonly string[]
+
+    const site = (of: Site): string => sites.short('site', of)
+    /** Names of links and their queueing disciplines: states of links come a moment later. */
+    const seen = (): readonly string[] =>
+      SITES.flatMap((of) => {
+        const links = JSON.parse(sites.in(site(of), ...'ip -j link show'.split(' '))) as readonly { readonly ifname: string }[]
+        return [links.map(({ ifname }) => ifname).join(), sites.in(site(of), ...'tc qdisc show'.split(' '))]
+      })
+
+    beforeAll(async () => {
+      sites = new TwoEbpfSites(kind, kind)
+      before = seen()
+      // The kernel tells programs its routes only where the host forwards, which one of the two does.
+      for (const version of [4, 6]) sites.in(site('a'), 'sysctl', '-qw', `net.ipv${version}.conf.up0.forwarding=1`)
+      for (const of of SITES) {
+        routers[of] = await ebpfDataplane({
+          addresses: UNDERLAY[of].map((address) => IpAddress.parse(address)),
+          uplink: 'up0',
+          underlayNetns: sites.path(site(of)),
+          fibBlocks: 1024,
+          routes: 1024,
+        })
+      }
+    })
+    afterAll(async () => {
+      for (const router of Object.values(routers)) await router.close()
+      sites?.close()
+    })
+
+    /** Output of ping from a pod of site a; it never fails. */
+    async function ping(pod: string, address: string): Promise<string> {
+      const argv = ['netns', 'exec', sites.name(sites.short(pod, 'a')), ...pingWords(2), address]
+      return run('ip', argv).then(
+        ({ stdout }) => stdout,
+        (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
+      )
+    }
+
+    it.each(ENCAPSULATIONS.flatMap((encapsulation) => ([4, 6] as const).map((family) => ({ encapsulation, family }))))(
+      'carries pings, and TCP streams in frames that nobody has cut, by $encapsulation over IPv$family',
+      async ({ encapsulation, family }) => {
+        for (const of of SITES) await sites.setUp(routers[of], of, ++generation, family, encapsulation)
+        for (const pod of ['red', 'blue']) for (const address of POD.b) expect(await ping(pod, address)).toContain(' 2 received')
+        const [from, to] = family === 4 ? SITES : SITES.toReversed()
+        const sent = sites.sent(from)
+        for (const address of POD[to]) {
+          expect(await tcpStream(sites, [sites.short('red', from), sites.short('red', to)], address, OCTETS)).toBe(true)
+        }
+        const after = sites.sent(from)
+        expect((after.octets - sent.octets) / (after.packets - sent.packets)).toBeGreaterThan(3000)
+      },
+    )
+
+    // Its sockets are outside of the VRF, which alone has the addresses.
+    it(`has BFD on it${kind === 'vrf' ? ' not offered' : ' offered'}`, () => {
+      for (const of of SITES) expect(routers[of].capabilities.features?.includes('liveness')).toBe(kind !== 'vrf')
+    })
+
+    it('is left as it was by close()', async () => {
+      const indexes = SITES.map((of) => {
+        const [{ ifindex }] = JSON.parse(sites.in(site(of), ...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
+        return ifindex
+      })
+      const programs = (): string[] =>
+        SITES.flatMap((of, at) => call((native) => native.programsOn(sites.path(site(of)), indexes[at])).map(({ name }) => name))
+      expect(programs()).toEqual(['ingress', 'ingress'])
+      for (const of of SITES) await routers[of].close()
+      expect(programs()).toEqual([])
+      expect(seen()).toEqual(before)
+      for (const of of SITES)
+        for (const pod of ['red', 'blue']) expect(sites.in(sites.short(pod, of), ...'ip -o link show'.split(' '))).not.toContain('eth0')
+    })
+  })
+}
