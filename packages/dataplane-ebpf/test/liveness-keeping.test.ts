@@ -3,8 +3,9 @@ import type { DataplaneEvent, LivenessObject } from '@heddle/core'
 import { silentLogger, type Logger } from '@heddle/io'
 import { BfdSockets, LinuxError, Poller } from '@heddle/linux'
 import { BFD_DIAGNOSTICS, ByteReader, decodeBfdPacket, IpAddress } from '@heddle/wire'
-import { rmSync, symlinkSync } from 'node:fs'
+import { existsSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { threadId } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, it, vi, type Mock } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
@@ -23,6 +24,13 @@ const [HERE, FIRST, SECOND] = ['192.0.2.1', '192.0.2.11', '192.0.2.12'].map((tex
 const [LOOK, CHECK] = [50, 1000]
 /** What a keeper is that ends before it has begun. */
 const NOBODY = { script: 'none', execArgv: ['--eval', ''] }
+/** And one that never becomes it. */
+const FOREVER = { script: 'none', execArgv: ['--eval', 'setInterval(() => undefined, 1000)'] }
+
+/** Waits for a child of this process that ends. Not by `expect.poll`, which moves the clock of the tests. */
+async function hasEnded(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}`)) await sleep(10)
+}
 
 function path(id: number, remote = FIRST): LivenessObject {
   return { id, local: HERE, remote, hops: 'multiple', desiredMinTx: 200_000, requiredMinRx: 200_000, multiplier: 3 }
@@ -116,6 +124,11 @@ class Place {
 
   get starts(): number {
     return this.info.mock.calls.filter(([message]) => message === 'A keeper of BFD sessions is started').length
+  }
+
+  /** Process of the keeper that was started last. */
+  get pid(): number {
+    return this.info.mock.lastCall?.[1]?.['pid'] as number
   }
 
   get warnings(): string[] {
@@ -253,6 +266,7 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     expect([place.starts, place.config.get('keeper_order')]).toEqual([1, KEEPER_ORDER.goOn])
     vi.advanceTimersByTime(CHECK - 2 * LOOK)
     expect(place.starts).toBe(1)
+    await hasEnded(place.pid)
     vi.advanceTimersByTime(2 * LOOK)
     expect(place.starts).toBe(2)
     const keeper = place.lock()
@@ -263,6 +277,18 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     liveness.tell()
     vi.advanceTimersByTime(2 * CHECK)
     expect(place.starts).toBe(2)
+  })
+
+  it('starts no other one while one starts, and ends that when it ends itself', async () => {
+    const liveness = await open({ ...place.beside, script: FOREVER })
+    liveness.set(path(1))
+    liveness.tell()
+    vi.advanceTimersByTime(3 * CHECK)
+    expect(place.starts).toBe(1)
+    hurry()
+    await liveness.close(false)
+    expect(place.warnings).toEqual(['The keeper of BFD sessions does not end'])
+    await hasEnded(place.pid)
   })
 
   it('starts one at once where paths are watched and none lives', async () => {

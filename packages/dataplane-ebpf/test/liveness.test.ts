@@ -258,6 +258,32 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       expect(keeperOf(place)).toBe(0)
     })
 
+    // A busy machine took longer than a second to start one, and every second another one was started; what started as the dataplane closed came behind it.
+    it('is started once, however long that takes, and has ended when the dataplane has closed', async () => {
+      const pins = join(directory, 'slow')
+      const slowly = { ...keeper, execArgv: ['--import', 'data:text/javascript,await new Promise((done) => setTimeout(done, 3000))'] }
+      const router = await open(pins, slowly)
+      const seen = new Set<number>()
+      try {
+        await router.apply({ ...emptyTransaction(1), liveness: watch(100) })
+        await expect
+          .poll(
+            () => {
+              for (const pid of keepersOf({ pins })) seen.add(pid)
+              return isAlive()
+            },
+            { interval: 500 }, // so that the dataplane's own looks have their turn
+          )
+          .toBe(true)
+        expect(seen.size).toBe(1)
+        process.kill(keeperOf({ pins }), 'SIGKILL')
+        await expect.poll(() => keepersOf({ pins }).some((pid) => !seen.has(pid))).toBe(true)
+      } finally {
+        await router.close()
+      }
+      expect(keepersOf({ pins })).toEqual([])
+    })
+
     it('is of no other path, when no keeper has come to take away what was known of the one before', async () => {
       const nobody = { script: join(directory, 'there-is-none.js'), execArgv: [] }
       const router = (await open(join(directory, 'unkept'), nobody)) as EbpfRouter
@@ -311,9 +337,13 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
   })
 })
 
-/** Process of the keeper, 0 when there is none, by its command line. */
-function keeperOf({ pins }: KeeperPlace): number {
+/** Processes of keepers, those that start included, by their command lines. */
+function keepersOf({ pins }: Pick<KeeperPlace, 'pins'>): number[] {
   const lines = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' }).split('\n')
-  const line = lines.find((text) => text.includes('keeper-main') && text.includes(pins))
-  return Number.parseInt(line ?? '0', 10)
+  return lines.filter((text) => text.includes('keeper-main') && text.includes(pins)).map((line) => Number.parseInt(line, 10))
+}
+
+/** Process of the keeper, 0 when there is none. */
+function keeperOf(place: Pick<KeeperPlace, 'pins'>): number {
+  return keepersOf(place)[0] ?? 0
 }

@@ -1,5 +1,5 @@
 import { LinuxError } from '@heddle/linux'
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { NativeLock } from '../native/binding.js'
@@ -65,17 +65,23 @@ export function isKeeperAlive(place: KeeperPlace): boolean {
 }
 
 /** Starts a keeper in a session of its own. One too many finds the other and ends. */
-export function startKeeper(place: KeeperPlace, { script, execArgv }: KeeperScript = OWN_SCRIPT): void {
+export function startKeeper(place: KeeperPlace, { script, execArgv }: KeeperScript = OWN_SCRIPT): ChildProcess {
   const child = spawn(process.execPath, [...execArgv, script, JSON.stringify(place)], { detached: true, stdio: 'ignore', cwd: '/' })
   // What became of it shows in whether it is alive.
   child.on('error', () => undefined)
   child.unref()
+  return child
 }
 
-/** Waits until there is no keeper any more. Whether that came to pass. */
-export async function keeperGone(place: KeeperPlace): Promise<boolean> {
+/** Whether a keeper that this process has started has not ended yet: until it has its lock, nothing else tells. */
+export function isRunning(child: ChildProcess | undefined): boolean {
+  return child?.pid !== undefined && child.exitCode === null && child.signalCode === null
+}
+
+/** Waits until there is no keeper any more, nor `started`, which may not be one yet. Whether that came to pass. */
+export async function keeperGone(place: KeeperPlace, started?: ChildProcess): Promise<boolean> {
   for (const end = performance.now() + PATIENCE; performance.now() < end;) {
-    if (!isKeeperAlive(place)) return true
+    if (!isRunning(started) && !isKeeperAlive(place)) return true
     await sleep(10)
   }
   return false

@@ -3,6 +3,7 @@ import { LIVENESS_EVENTS, type DataplaneEvent, type DataplaneState, type Livenes
 import type { Logger } from '@heddle/io'
 import { BfdSockets, LinuxError, Poller } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
+import type { ChildProcess } from 'node:child_process'
 import type { ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
 import { decodeLiveness, decodeWatch, encodeWatch, type Known, type Outcome } from './encoding.js'
@@ -10,6 +11,7 @@ import { LivenessKeeper } from './keeper.js'
 import {
   dismissKeeper,
   isKeeperAlive,
+  isRunning,
   KEEPER_ORDER,
   keeperGone,
   startKeeper,
@@ -44,6 +46,8 @@ export class Liveness {
   readonly #own: { readonly keeper: LivenessKeeper; readonly sockets: BfdSockets; readonly poller: Poller } | undefined
   readonly #told = new Map<number, Outcome>()
   readonly #timer: NodeJS.Timeout
+  /** The keeper that was started last. */
+  #started: ChildProcess | undefined
   #seen: number
   #looks = 0
   #hasWatches: boolean
@@ -128,7 +132,10 @@ export class Liveness {
     const { config, logger } = this.#options
     config.set('keeper_order', KEEPER_ORDER.end)
     try {
-      if (!(await keeperGone(this.#place))) logger.warn('The keeper of BFD sessions does not end')
+      if (await keeperGone(this.#place, this.#started)) return
+      logger.warn('The keeper of BFD sessions does not end')
+      // One of this process goes all the same: it may not have come to read what it is told.
+      if (isRunning(this.#started)) this.#started?.kill('SIGKILL')
     } catch (error) {
       this.#cannotLook(error)
     }
@@ -143,14 +150,15 @@ export class Liveness {
   #ensureKeeper(): void {
     const { script, logger } = this.#options
     try {
-      if (this.#place === undefined || !this.#hasWatches || isKeeperAlive(this.#place)) return
+      // On a busy machine one takes longer to start than it is until the next check: more of them would make it busier still.
+      if (this.#place === undefined || !this.#hasWatches || isKeeperAlive(this.#place) || isRunning(this.#started)) return
     } catch (error) {
       return this.#cannotLook(error)
     }
-    logger.info('A keeper of BFD sessions is started')
     // Here, and not by the keeper: it may be told to end while it starts.
     this.#options.config.set('keeper_order', KEEPER_ORDER.goOn)
-    startKeeper(this.#place, script)
+    this.#started = startKeeper(this.#place, script)
+    logger.info('A keeper of BFD sessions is started', { pid: this.#started.pid })
   }
 
   /** The namespace of the uplink is gone, as a rule. Told once, and not at every look. */
