@@ -1,11 +1,10 @@
 import type { FibTransaction } from '@heddle/core'
 import { IpAddress } from '@heddle/wire'
-import { execFileSync } from 'node:child_process'
 import type { Part } from '../harness/run.ts'
 import { NODE } from '../tun/contender.ts'
 import { siteTransaction } from '../tun/start.ts'
 import { softwareOf } from './contender.ts'
-import { addresses, ethernet, ipv4, node, routesTo, timeOf } from './kernel.ts'
+import { addresses, ethernet, ipv4, keepOn, node, routesTo, timeOf } from './kernel.ts'
 import { loadObject, words } from './objects.ts'
 
 const NAMES = { heddle: 'Heddle', tc: 'Heddle, tc', minimal: 'minimal XDP program' } as const
@@ -53,15 +52,6 @@ export function frameWith(label: number): Uint8Array {
   return ethernet(ipv4(NODE.b, NODE.a, 17, Uint8Array.of(0xc0, 0, 0x19, 0xeb, 0, 8 + 4 + inner.length, 0, 0, ...entry, ...inner)))
 }
 
-/** Keeps this thread, and those that it starts from now on, on one core until it is disposed of. */
-function keepOn(cpu: number): Disposable {
-  const move = (list: string): string => execFileSync('taskset', ['-cp', list, `${process.pid}`], { encoding: 'utf8' })
-  const said = move(`${cpu}`)
-  const before = /current affinity list: (\S+)/.exec(said)?.[1]
-  if (before === undefined) throw new Error(`taskset does not say where this process was: ${said}`)
-  return { [Symbol.dispose]: () => void move(before) }
-}
-
 export const across: Part = {
   id: 'across',
   title: 'From tunnel to tunnel, the programs by themselves',
@@ -69,7 +59,7 @@ export const across: Part = {
 off. By XDP everything is looked up for each packet, and the neighbour asked of the kernel every 10 ms; by tc as well, but for the neighbour, which the kernel finds behind
 the program. The minimal program looks nothing up, checks nothing and counts nothing. What a program of XDP saves besides, a packet that the kernel need not make, is not in these figures.`,
   async run({ quick, progress }) {
-    await using one = await node(16_384)
+    await using one = await node({ routes: 16_384 })
     const { dataplane, namespaces } = one
     namespaces.run('node-a', 'sysctl -q -w net.ipv4.conf.up0.forwarding=1')
     namespaces.run('node-a', `ip neighbour replace ${NODE.b} lladdr 02:00:00:00:00:0b nud permanent dev up0`)

@@ -8,11 +8,11 @@ import { outputOf, type Namespaces } from '../tun/namespaces.ts'
 import { compileObject, loadObject, OUT, words, type LoadedObject } from './objects.ts'
 
 /** Flows that frames are of, in turn. */
-const FLOWS = 16
+export const FLOWS = 16
 /** Where frames are made: with them goes all that follows, as far as it is done at once. */
-const CPU = 0
+export const CPU = 0
 /** Least part of frames that has to arrive; a few may wait for a neighbour. */
-const LEAST = 0.99
+export const LEAST = 0.99
 
 /** A chain of devices: frames go out by one, and arrive at another, the same one for all chains in the same namespaces. */
 export interface Chain {
@@ -52,7 +52,7 @@ export function takeFrames(namespaces: Namespaces, ...shorts: readonly string[])
 
 /** Nanoseconds of processor time a frame that arrives, that of `ksoftirqd` included, chains in turn. @throws Error where frames are lost */
 export async function timeOfFrames(chains: readonly Chain[], { quick, signal, progress }: Context): Promise<Map<string, number[]>> {
-  const program = generator()
+  const program = compileGenerator()
   const object = compileObject('frames')
   const sinks = new Map<Namespaces, LoadedObject>()
   try {
@@ -104,12 +104,14 @@ function commandOf(id: string): string {
   }
 }
 
-function taken(sink: LoadedObject): number {
+/** Frames that a program of `frames.bpf.c` has taken. */
+export function taken(sink: LoadedObject): number {
   const count = sink.lookup('taken', words(0))
   return count === null ? 0 : Number(new DataView(count.buffer, count.byteOffset).getBigUint64(0, true))
 }
 
-function generator(): string {
+/** The program that makes frames, compiled. */
+export function compileGenerator(): string {
   mkdirSync(OUT, { recursive: true })
   const path = join(OUT, 'frames')
   execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', join(root, 'bench', 'ebpf', 'native', 'frames.c'), '-lbpf', '-o', path])

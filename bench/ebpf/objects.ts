@@ -6,6 +6,7 @@ import { root } from '../harness/machine.ts'
 
 /** What a loaded object does: the native part of the dataplane, which loads any object. */
 export interface LoadedObject {
+  programs(): readonly { readonly name: string; readonly id: number }[]
   lookup(map: string, key: Uint8Array): Uint8Array | null
   update(map: string, key: Uint8Array, value: Uint8Array): void
   /** @param namespace where the frame comes from; this process's if left out */

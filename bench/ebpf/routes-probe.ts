@@ -31,7 +31,7 @@ const batches: Readonly<Record<string, () => RouteBatch>> =
         withdraw: () => removalOf(hostsOf(count)),
       }
 
-await using one = await node(Math.ceil(count * 1.1))
+await using one = await node({ routes: Math.ceil(count * 1.1) })
 const { dataplane } = one
 let generation = 1
 await dataplane.apply(withRoutes(generation, new RouteBatch()))

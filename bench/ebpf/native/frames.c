@@ -2,7 +2,9 @@
  * Frames as fast as a chain of devices takes them (bpf/frames.bpf.c): each is written by a program of XDP in a test run whose frames are live, and goes out by a
  * link of the namespace that this is started in, together with all that follows from it on this processor.
  *
- *     frames OBJECT LINK HEX VARIES FLOWS SECONDS   → frames that were sent, seconds; the octet at VARIES counts FLOWS flows
+ *     frames OBJECT LINK HEX VARIES FLOWS SECONDS [timed]   → frames that were sent, seconds; the octet at VARIES counts FLOWS flows
+ *
+ * With `timed` the kernel keeps how long each program of the machine runs, as long as this one does.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -32,7 +34,8 @@ static double now(void) {
 }
 
 int main(int count, char **words) {
-  if (count != 7) return fprintf(stderr, "%s OBJECT LINK HEX VARIES FLOWS SECONDS\n", words[0]), 2;
+  int is_timed = count == 8 && !strcmp(words[7], "timed");
+  if (count != 7 && !is_timed) return fprintf(stderr, "%s OBJECT LINK HEX VARIES FLOWS SECONDS [timed]\n", words[0]), 2;
   struct job job = {.ifindex = if_nametoindex(words[2]), .varies = (uint32_t)atoi(words[4]), .mask = (uint32_t)atoi(words[5]) - 1};
   job.length = (uint32_t)strlen(words[3]) / 2;
   if (!job.ifindex) fail(words[2]);
@@ -44,6 +47,7 @@ int main(int count, char **words) {
   uint32_t zero = 0;
   if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "jobs"), &zero, &job, 0)) fail("jobs");
   int program = bpf_program__fd(bpf_object__find_program_by_name(object, "emit"));
+  if (is_timed && bpf_enable_stats(BPF_STATS_RUN_TIME) < 0) fail("BPF_STATS_RUN_TIME");
   uint64_t sent = 0;
   double start = now(), end = start + atof(words[6]), time = start;
   while (time < end) {

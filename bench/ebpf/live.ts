@@ -1,0 +1,208 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Context } from '../harness/run.ts'
+import { layOut } from '../tun/contender.ts'
+import { Namespaces, outputOf } from '../tun/namespaces.ts'
+import { bare } from './contender.ts'
+import { CPU, FLOWS, compileGenerator, LEAST, linkOf, linksOf, taken, takeFrames } from './frames.ts'
+import type { Node } from './kernel.ts'
+import { compileObject, loadObject, type LoadedObject } from './objects.ts'
+
+/** Packets out of pod a, and into it by its label from site b; with each the offset of the octet that tells flows apart. */
+export interface Frames {
+  readonly out: Uint8Array
+  readonly back: Uint8Array
+  readonly outVaries: number
+  readonly backVaries: number
+}
+
+/** Frames of one kind that pass a program one behind the other. */
+interface Passing {
+  readonly namespaces: Namespaces
+  /** What makes frames, and its object. */
+  readonly generator: readonly string[]
+  /** They go out by this link, in batches of 64, of 16 flows. */
+  readonly from: { readonly short: string; readonly link: string }
+  readonly frame: Uint8Array
+  /** Offset of the octet that tells flows apart. */
+  readonly varies: number
+  /** Takes them where the program has sent them. */
+  readonly sink: LoadedObject
+  /** Numbers of the programs whose time is asked for. */
+  readonly programs: readonly number[]
+}
+
+/** Takes all IPv4 that comes in on a link, behind a program that does nothing; what `Passing` calls a sink, and that program's number. */
+async function takeAll(
+  namespaces: Namespaces,
+  short: string,
+  ifindex: number,
+): Promise<{ readonly sink: LoadedObject; readonly idle: number; close(): void }> {
+  const [sink, nothing] = [loadObject('frames'), loadObject('minimal')]
+  const namespace = namespaces.path(short)
+  await nothing.attach({ program: 'nothing', namespace, ifindex, usesTcx: true })
+  await sink.attach({ program: 'take', namespace, ifindex, usesTcx: true })
+  const close = (): void => {
+    sink.close()
+    nothing.close()
+  }
+  return { sink, idle: numberOf(nothing.programs(), 'nothing'), close }
+}
+
+/** The kernel's number of a program. */
+function numberOf(programs: readonly { readonly name: string; readonly id: number }[], wanted: string): number {
+  const found = programs.find(({ name }) => name === wanted)
+  if (found === undefined) throw new Error(`there is no program ${wanted}`)
+  return found.id
+}
+
+/**
+ * Nanoseconds a run of each of the programs, its statistics in the kernel (BPF_ENABLE_STATS) before and behind the frames.
+ *
+ * @throws Error where frames are lost, or did not pass by a program
+ */
+async function timeInTraffic(passing: Passing, seconds: number): Promise<number[]> {
+  const { namespaces, generator, from, frame, varies, sink, programs } = passing
+  const argv = [...generator, from.link, Buffer.from(frame).toString('hex'), `${varies}`, `${FLOWS}`]
+  // The first frames find out who the neighbours are, and programs learn the flows.
+  await outputOf(namespaces.start(from.short, [...argv, '0.02'], CPU))
+  const [arrived, before] = [taken(sink), programs.map(runsOf)]
+  const [sent] = (await outputOf(namespaces.start(from.short, [...argv, `${seconds}`, 'timed'], CPU))).split(' ').map(Number)
+  const [more, after] = [taken(sink) - arrived, programs.map(runsOf)]
+  if (more < sent * LEAST) throw new Error(`of ${sent} frames ${more} arrived`)
+  return after.map(({ count, time }, index) => {
+    const runs = count - before[index].count
+    if (runs < sent * LEAST) throw new Error(`${sent} frames were sent, and a program ran ${runs} times`)
+    return (time - before[index].time) / runs
+  })
+}
+
+/** What the kernel knows of a program that this process has: how often it ran, and nanoseconds of all runs, while statistics were kept. */
+function runsOf(program: number): { readonly count: number; readonly time: number } {
+  for (const fd of readdirSync('/proc/self/fdinfo')) {
+    const facts = new Map(
+      textOf(`/proc/self/fdinfo/${fd}`)
+        .split('\n')
+        .map((line) => [line.slice(0, line.indexOf(':')), Number(line.slice(line.indexOf(':') + 1))]),
+    )
+    const [count, time] = [facts.get('run_cnt'), facts.get('run_time_ns')]
+    // A link names its program as well, and nothing more of it.
+    if (facts.get('prog_id') === program && count !== undefined && time !== undefined) return { count, time }
+  }
+  throw new Error(`the kernel does not say how often program ${program} ran`)
+}
+
+/** Empty of a descriptor that is closed by now. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Programs of one contender at node a, and how frames come to them: out of pod a, and from node b. */
+interface Ways extends Pick<Passing, 'namespaces' | 'generator'> {
+  /** The router's end of the pod's device. */
+  readonly host: string
+  readonly out: number
+  readonly back: number
+}
+
+/** Sinks of the frames that node a sends to its uplink, and to its pod. */
+type Sinks = Awaited<ReturnType<typeof takeAll>>[]
+
+/** Both ways together, without what a run of a program that does nothing takes. */
+async function timeOfWays(ways: Ways, [uplink, pod]: Sinks, frames: Frames, seconds: number): Promise<number> {
+  const { namespaces, generator, host, out, back } = ways
+  const to = (short: string, link: string, frame: Uint8Array): Uint8Array => {
+    frame.set(linkOf(namespaces, short, link).mac)
+    return frame
+  }
+  const [egress, idle] = await timeInTraffic(
+    {
+      namespaces,
+      generator,
+      from: { short: 'pod-a', link: 'eth0' },
+      frame: to('node-a', host, frames.out),
+      varies: frames.outVaries,
+      sink: uplink.sink,
+      programs: [out, uplink.idle],
+    },
+    seconds,
+  )
+  const [ingress] = await timeInTraffic(
+    {
+      namespaces,
+      generator,
+      from: { short: 'node-b', link: 'up0' },
+      frame: to('node-a', 'up0', frames.back),
+      varies: frames.backVaries,
+      sink: pod.sink,
+      programs: [back],
+    },
+    seconds,
+  )
+  return egress + ingress - 2 * idle
+}
+
+/** Sinks of node a's frames; that of the uplink goes before what another program does there. */
+async function sinksOf(namespaces: Namespaces, others: () => Promise<void>): Promise<Sinks> {
+  const uplink = await takeAll(namespaces, 'node-b', linkOf(namespaces, 'node-b', 'up0').ifindex)
+  try {
+    await others()
+    const pod = await takeAll(namespaces, 'pod-a', linkOf(namespaces, 'pod-a', 'eth0').ifindex)
+    takeFrames(namespaces, 'node-a', 'node-b', 'pod-a')
+    return [uplink, pod]
+  } catch (error) {
+    uplink.close()
+    throw error
+  }
+}
+
+/** Rounds of the programs in traffic: of flows from pod to pod, of flows to the virtual address, and of the minimal program. */
+export async function inTraffic(
+  { dataplane, namespaces }: Node,
+  frames: Readonly<Record<'direct' | 'served', Frames>>,
+  { quick, signal, progress }: Context,
+): Promise<Record<'direct' | 'served' | 'minimal', number[]>> {
+  const figures: Record<'direct' | 'served' | 'minimal', number[]> = { direct: [], served: [], minimal: [] }
+  await using ending = new AsyncDisposableStack()
+  const { programs } = dataplane.inspect()
+  const own = await sinksOf(namespaces, () => Promise.resolve())
+  for (const one of own) ending.defer(() => one.close())
+  const host = linksOf(namespaces, 'node-a').find(({ ifname }) => /^hd(?!.*(?:vxlan|joint)$)/.test(ifname))
+  if (host === undefined) throw new Error('node-a has no device for its pod')
+  const generator = [compileGenerator(), compileObject('frames')]
+  const heddle = { namespaces, generator, host: host.ifname, out: numberOf(programs, 'egress'), back: numberOf(programs, 'ingress') }
+
+  const others = ending.use(new Namespaces())
+  layOut(others)
+  let object: LoadedObject | undefined
+  const rival = await sinksOf(others, async () => {
+    const complete = (_: Namespaces, at: string, loaded: LoadedObject): Promise<void> => {
+      if (at === 'node-a') object = loaded
+      return Promise.resolve()
+    }
+    ending.defer(await bare(others, { object: 'minimal', decap: 'minimal_decap', complete }))
+  })
+  for (const one of rival) ending.defer(() => one.close())
+  const bareOnes = object?.programs() ?? []
+  const minimal = {
+    namespaces: others,
+    generator,
+    host: 'pod0',
+    out: numberOf(bareOnes, 'minimal_encap'),
+    back: numberOf(bareOnes, 'minimal_decap'),
+  }
+
+  const [rounds, seconds] = quick ? [1, 0.1] : [5, 0.5]
+  for (let round = 0; round < rounds; round++) {
+    signal.throwIfAborted()
+    figures.direct.push(await timeOfWays(heddle, own, frames.direct, seconds))
+    figures.served.push(await timeOfWays(heddle, own, frames.served, seconds))
+    figures.minimal.push(await timeOfWays(minimal, rival, frames.direct, seconds))
+    const said = Object.entries(figures).map(([name, one]) => `${name} ${one[round].toFixed(0)} ns`)
+    progress(`in traffic: ${said.join(', ')}`)
+  }
+  return figures
+}

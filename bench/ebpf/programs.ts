@@ -1,0 +1,171 @@
+import type { FibTransaction, PolicyObject } from '@heddle/core'
+import { internetChecksum, IpAddress, pseudoHeaderSum } from '@heddle/wire'
+import type { Measure } from '../harness/result.ts'
+import type { Part } from '../harness/run.ts'
+import { NODE, POD } from '../tun/contender.ts'
+import { NAMES, softwareOf } from './contender.ts'
+import { addresses, ETHERNET, ethernet, ipv4, keepOn, node, routesTo, timeOf, withRoutes, type Runner } from './kernel.ts'
+import { inTraffic, type Frames } from './live.ts'
+import { loadObject, words } from './objects.ts'
+
+/** Of the service. */
+const VIRTUAL = '10.96.0.10'
+
+/** A policy each way at the port, and a service in its VRF. */
+function watched(): Pick<FibTransaction, 'policies' | 'services'> {
+  const policies = (['ingress', 'egress'] as const).map((direction, id): PolicyObject => ({
+    id,
+    port: 1,
+    direction,
+    rules: [{ verdict: 'allow', protocol: 17 }],
+    defaultVerdict: 'deny',
+  }))
+  const backends = [{ address: IpAddress.parse(POD.b), port: 53, weight: 1 }]
+  const service = { id: 1, vrf: 1, address: IpAddress.parse(VIRTUAL), protocol: 'udp' as const, port: 53, backends, seed: 1 }
+  return { policies: { set: policies, remove: [] }, services: { set: [service], remove: [] } }
+}
+
+/** Octets before an IPv4 packet in the tunnel: outer IPv4 and UDP, and the label. */
+const TUNNEL = 20 + 8 + 4
+
+/** Two IPv4 packets of 64 octets, the second of them in its tunnel; flows differ in the pod's port. */
+function framesOf(out: Uint8Array, back: Uint8Array): Frames {
+  const label = Uint8Array.of(0, 0x3e, 0x91, 0xff)
+  const udp = Uint8Array.of(0xc0, 0, 0x19, 0xeb, 0, 8 + 4 + back.length, 0, 0, ...label, ...back)
+  return {
+    out: ethernet(out),
+    back: ethernet(ipv4(NODE.b, NODE.a, 17, udp)),
+    outVaries: ETHERNET + 20 + 1,
+    backVaries: ETHERNET + TUNNEL + 20 + 3,
+  }
+}
+
+/** UDP from pod to pod, without a checksum. */
+function direct(): Frames {
+  const inner = (from: string, to: string): Uint8Array =>
+    ipv4(from, to, 17, Uint8Array.of(0x30, 0x39, 0, 9, 0, 44, 0, 0, ...new Uint8Array(36)))
+  return framesOf(inner(POD.a, POD.b), inner(POD.b, POD.a))
+}
+
+/** A question to the virtual address, and the answer of its backend; their checksums have to be kept right. */
+function served(): Frames {
+  const [client, service] = [0x3039, 53]
+  return framesOf(datagram(POD.a, VIRTUAL, client, service), datagram(POD.b, POD.a, service, client))
+}
+
+function datagram(from: string, to: string, source: number, destination: number): Uint8Array {
+  const udp = new Uint8Array(44)
+  const view = new DataView(udp.buffer)
+  view.setUint16(0, source)
+  view.setUint16(2, destination)
+  view.setUint16(4, udp.length)
+  view.setUint16(6, internetChecksum(udp, 0, udp.length, pseudoHeaderSum(IpAddress.parse(from), IpAddress.parse(to), 17, udp.length)))
+  return ipv4(from, to, 17, udp)
+}
+
+/** @throws where a packet is not translated both ways: another way would be another figure */
+function checkServed(dataplane: Runner, { out, back }: Frames): void {
+  const [sent, delivered] = [dataplane.run('egress', out).packet.subarray(TUNNEL), dataplane.run('ingress', back).packet]
+  const endsOf = (frame: Uint8Array): string => frame.subarray(ETHERNET + 12, ETHERNET + 24).join()
+  const lowered = (packet: Uint8Array): string => endsOf(ethernet(packet))
+  const wanted = [lowered(datagram(POD.a, POD.b, 0x3039, 53)), lowered(datagram(VIRTUAL, POD.a, 53, 0x3039))]
+  if (endsOf(sent) !== wanted[0] || endsOf(delivered) !== wanted[1])
+    throw new Error(`translated to ${endsOf(sent)} and ${endsOf(delivered)}`)
+}
+
+const REDIRECT = 7
+const PASS = 0xffff_ffff
+
+/** A row of Heddle against the minimal program. */
+const measure = (id: string, title: string, heddle: readonly number[], minimal: readonly number[]): Measure => ({
+  id,
+  title,
+  unit: 'ns',
+  better: 'lower',
+  series: [
+    { name: NAMES.heddle, rounds: heddle },
+    { name: NAMES.minimal, rounds: minimal },
+  ],
+  goals: [{ kind: 'times-better', factor: 0.71, than: NAMES.minimal }],
+})
+
+export const programs: Part = {
+  id: 'programs',
+  title: 'The programs by themselves',
+  about: `Out of a pod into the tunnel, and back, both ways together, in packets of 64 octets; 10,000 routes, a policy each way, a service, all counters. Heddle
+remembers what it decided about a flow: of its first packet everything is looked up and judged, and so it is when a table has changed. What is for the virtual address of a
+service is translated to its backend, and the answer back: of such a flow the translation is remembered, and no more, so that each packet goes the general way.
+
+"A packet by itself": BPF_PROG_TEST_RUN, one run a call, the median of 2,000. Its \`repeat\` gives a program what it has made of the packet before, and the kernel, which notes of a
+packet that it was encapsulated, refuses to do so twice. Between two runs there is a system call, so that what the kernel's own helpers need has left the caches nearest to the core: that
+is the same time for both, and their ratio is nearer to 1 than it is in traffic.
+
+"In traffic": frames of 16 flows one behind the other, in batches of 64, from the devices of pod and underlay to a program that takes them (as in the chain of devices), and the mean
+of what the kernel keeps of each run (BPF_ENABLE_STATS). Everywhere the time of a program that does nothing is taken off.`,
+  async run(context) {
+    const { quick, progress } = context
+    await using one = await node({ routes: 16_384 })
+    const { dataplane, namespaces } = one
+    const report = await dataplane.apply({ ...withRoutes(1, routesTo(addresses(10_000))), ...watched() })
+    if (report.status !== 'applied' || report.failures.length > 0) throw new Error(JSON.stringify(report))
+    await dataplane.attachPort(1, { netns: namespaces.path('pod-a'), ifname: 'eth0', addresses: [IpAddress.parse(POD.a)], mtu: 1468 })
+    const bare = loadObject('minimal')
+    try {
+      // Test packets come from loopback: it is made another device of the port.
+      const { maps } = dataplane.parts
+      maps.set('devices', 1, words(1))
+      bare.update('ways', words(0), Uint8Array.of(...words(1, 1), ...new Uint8Array(48)))
+      const { out, back } = direct()
+      const asked = served()
+      checkServed(dataplane, asked)
+      const traffic = await inTraffic(one, { direct: direct(), served: served() }, context)
+      // What programs remember is of a core, and so are caches.
+      using _kept = keepOn(1)
+      const rounds = quick ? 1 : 5
+      const runs = quick ? 300 : 2000
+      const figures: Record<'heddle' | 'first' | 'served' | 'minimal', number[]> = { heddle: [], first: [], served: [], minimal: [] }
+      const first = (program: string, frame: Uint8Array): ReturnType<Runner['run']> => {
+        maps.forgetDecisions()
+        return dataplane.run(program, frame)
+      }
+      for (let round = 0; round < rounds; round++) {
+        const idle = timeOf(() => bare.testRun('nothing', out, 0, 1), runs, PASS)
+        const [egress, ingress] = [
+          timeOf(() => dataplane.run('egress', out), runs, REDIRECT),
+          timeOf(() => dataplane.run('ingress', back), runs, REDIRECT),
+        ]
+        const [opening, answering] = [
+          timeOf(() => first('egress', out), runs, REDIRECT),
+          timeOf(() => first('ingress', back), runs, REDIRECT),
+        ]
+        const [asking, answered] = [
+          timeOf(() => dataplane.run('egress', asked.out), runs, REDIRECT),
+          timeOf(() => dataplane.run('ingress', asked.back), runs, REDIRECT),
+        ]
+        const [encap, decap] = [
+          timeOf(() => bare.testRun('minimal_encap', out, 0, 1), runs, REDIRECT),
+          timeOf(() => bare.testRun('minimal_decap', back, 0, 1), runs, REDIRECT),
+        ]
+        figures.heddle.push(egress + ingress - 2 * idle)
+        figures.first.push(opening + answering - 2 * idle)
+        figures.served.push(asking + answered - 2 * idle)
+        figures.minimal.push(encap + decap - 2 * idle)
+        progress(
+          `idle ${idle}, egress ${egress}, ingress ${ingress}, anew ${opening} and ${answering}, translated ${asking} and ${answered}, minimal ${encap} and ${decap} ns`,
+        )
+      }
+      return {
+        software: softwareOf(['heddle', 'minimal']),
+        measures: [
+          measure('chain', 'A packet by itself, of a flow that is known', figures.heddle, figures.minimal),
+          measure('service', 'A packet by itself, of a known flow to a virtual address, translated', figures.served, figures.minimal),
+          { ...measure('first', 'A packet by itself, of a flow that is not known', figures.first, figures.minimal), goals: [] },
+          measure('traffic', 'In traffic, of flows that are known', traffic.direct, traffic.minimal),
+          measure('traffic-service', 'In traffic, of known flows to a virtual address, translated', traffic.served, traffic.minimal),
+        ],
+      }
+    } finally {
+      bare.close()
+    }
+  },
+}
