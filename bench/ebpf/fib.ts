@@ -82,7 +82,7 @@ drawing the addresses is taken off. Before that, both tries have been asked for 
     const { quick, progress } = context
     const count = quick ? 100_000 : 1_000_000
     const loads = await loadsOf(count, quick ? 1 : ROUNDS, context)
-    await using one = await node({ routes: 1_100_000, flows: 1_048_576 })
+    await using one = await node({ routes: 1_100_000 })
     const { dataplane } = one
     const targets = addresses(count)
     const report = await dataplane.apply(tablesTo(targets))
@@ -141,13 +141,6 @@ drawing the addresses is taken off. Before that, both tries have been asked for 
             unit: 'MiB',
             better: 'lower',
             series: [{ name: NAMES.heddle, rounds: [octets('fib', 'routes')] }],
-          },
-          {
-            id: 'memory-flows',
-            title: 'Memory for a million flows of policies',
-            unit: 'MiB',
-            better: 'lower',
-            series: [{ name: NAMES.heddle, rounds: [octets('flows')] }],
           },
         ],
       }
