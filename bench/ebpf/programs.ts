@@ -97,8 +97,8 @@ remembers what it decided about a flow: of its first packet everything is looked
 service is translated to its backend, and the answer back: of such a flow the translation is remembered, and no more, so that each packet goes the general way.
 
 "A packet by itself": BPF_PROG_TEST_RUN, one run a call, the median of 2,000. Its \`repeat\` gives a program what it has made of the packet before, and the kernel, which notes of a
-packet that it was encapsulated, refuses to do so twice. Between two runs there is a system call, so that what the kernel's own helpers need has left the caches nearest to the core: that
-is the same time for both, and their ratio is nearer to 1 than it is in traffic.
+packet that it was encapsulated, refuses to do so twice. Between two runs there is a system call, so that what the kernel's own helpers need has left the caches nearest to the core: as
+much time for the one as for the other, whose ratio tells less of the programs than the one in traffic.
 
 "In traffic": frames of 16 flows one behind the other, in batches of 64, from the devices of pod and underlay to a program that takes them (as in the chain of devices), and the mean
 of what the kernel keeps of each run (BPF_ENABLE_STATS). Everywhere the time of a program that does nothing is taken off.`,
