@@ -36,7 +36,7 @@ export interface EbpfDataplaneOptions {
   readonly fibBlocks?: number
   /** Most routes, each 32 octets that are committed at once; 262,144 when left out. */
   readonly routes?: number
-  /** Most flows that policies remember, and as many for services and pools: about 650 octets each that are committed at once; 65,536 when left out. */
+  /** Most flows that policies remember, and as many for services and pools: some 680 octets each that are committed at once; 65,536 when left out. */
   readonly flows?: number
   /** Most ports; 16,384 when left out. Each costs some 100 octets and 80 a CPU from the start, and 6 KiB when it is there and has a device. */
   readonly ports?: number
