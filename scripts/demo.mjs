@@ -12,9 +12,13 @@ const KNOWN = ['--memory', '--real', '--keep', '--clean', '--no-install', '--jso
 
 requireNode()
 const args = process.argv.slice(2)
+const kernel = args.indexOf('--ebpf')
+const nodes = kernel < 0 ? [] : args.splice(kernel, 2)
 const unknown = args.filter((argument) => !KNOWN.includes(argument))
-if (unknown.length > 0 || (args.includes('--memory') && args.includes('--real'))) {
-  console.error(`usage: npm run demo -- [${KNOWN.join(' | ')}]`)
+const isMissingNodes = kernel >= 0 && (nodes[1] ?? '--').startsWith('--')
+if (unknown.length > 0 || isMissingNodes || (args.includes('--memory') && (args.includes('--real') || nodes.length > 0))) {
+  console.error(`usage: npm run demo -- [${KNOWN.join(' | ')} | --ebpf NODES]
+  --ebpf NODES  nodes that forward in the kernel instead of by TUN (cloud-a, cloud-b, dc-c), with commas between; on real parts only, as root`)
   process.exit(2)
 }
 
@@ -35,6 +39,7 @@ const command = [
   '--out',
   join(root, 'out'),
   ...args.filter((argument) => argument !== '--no-install'),
+  ...nodes,
 ]
 if (!memory && process.platform === 'linux' && !isRoot() && userNamespaces()) {
   // A user namespace makes this user root over namespaces of its own; /run is replaced there, so that nothing of the host's is touched.
