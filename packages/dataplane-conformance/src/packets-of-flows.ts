@@ -44,12 +44,33 @@ export function testSctp({ source, destination, sourcePort, destinationPort, ttl
   return packet
 }
 
+/** An IPv6 extension header that says nothing to a router on the way: hop-by-hop options, routing, destination options. */
+export interface TestExtension {
+  readonly protocol: 0 | 43 | 60
+  /** Octets beyond the first eight, in units of eight; 0 when left out. */
+  readonly units?: number
+}
+
+/** As many extension headers as are looked through for what a packet carries. */
+export const MOST_EXTENSIONS = 8
+
+/** The IPv6 packet with extension headers before what it carries (RFC 8200 §4), in this order. */
+export function withExtensions(packet: Uint8Array, extensions: readonly TestExtension[]): Uint8Array {
+  const headers = extensions.flatMap(({ protocol, units = 0 }, index) => {
+    const header = [extensions[index + 1]?.protocol ?? packet[6], units]
+    const rest = 4 + units * 8
+    // A routing header of a type that nobody knows, with no segments left (§4.4); options that are padding (§4.2).
+    return [...header, ...(protocol === 43 ? [253, 0] : [1, rest]), ...Array.from({ length: rest }, () => 0)]
+  })
+  const bytes = Uint8Array.from([...packet.subarray(0, 40), ...headers, ...packet.subarray(40)])
+  const length = bytes.length - 40
+  bytes.set([length >> 8, length & 255, extensions[0]?.protocol ?? packet[6]], 4)
+  return bytes
+}
+
 /** The IPv6 packet with destination options before what it carries (RFC 8200 §4.6). */
 export function withOptions(packet: Uint8Array): Uint8Array {
-  const bytes = Uint8Array.from([...packet.subarray(0, 40), packet[6], 0, 1, 4, 0, 0, 0, 0, ...packet.subarray(40)])
-  const length = bytes.length - 40
-  bytes.set([length >> 8, length & 255, 60], 4)
-  return bytes
+  return withExtensions(packet, [{ protocol: 60 }])
 }
 
 /** A part of a datagram. */

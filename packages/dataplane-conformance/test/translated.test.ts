@@ -13,10 +13,10 @@ import { endsOf, isSame, turned } from '../src/oracle/service.js'
 const [local, ...peers] = [1, 2, 3, 4].map((host) => IpAddress.parse(`192.0.2.${host}`))
 const around = { encapsulations: ['mpls-udp'], underlays: [{ local, peers }], features: DATAPLANE_FEATURES } as const
 
-it('draws replies to what was translated, and errors about it', () => {
+it('draws replies to what was translated, and errors about it, also behind extension headers', () => {
   const drawn = fc.record({ tables: arbitraryTables(around).map(translating), inputs: arbitraryTranslated(around, 30) })
   const seen = new Set<string>()
-  for (const { tables, inputs } of fc.sample(drawn, { numRuns: 100, seed: 1 })) {
+  for (const { tables, inputs } of fc.sample(drawn, { numRuns: 400, seed: 1 })) {
     const devices = tables.ports.map(({ id }) => ({ port: id, ifname: `eth${id}`, ifindex: id, addresses: [], mtu: 1400 }))
     const world: World = { ...around, state: { ...stateOf(tables), generation: 1, devices }, underlayMtu: 1500 }
     let memory = new Memory().keep(world.state)
@@ -30,7 +30,10 @@ it('draws replies to what was translated, and errors about it', () => {
   }
   const flows = ['pool: flow of 1', 'pool: flow of 6', 'pool: flow of 17', 'pool: flow of 58', 'service: flow of 6', 'service: flow of 17']
   const errors = ['pool: error of 6', 'pool: error of 17', 'service: error of 6', 'service: error of 17']
-  expect([...seen]).toEqual(expect.arrayContaining([...flows, ...errors]))
+  const extended = [...flows.filter((flow) => !flow.endsWith(' 1')), 'pool: error of 6', 'service: error of 17'].map(
+    (one) => `${one} behind extensions`,
+  )
+  expect([...seen]).toEqual(expect.arrayContaining([...flows, ...errors, ...extended]))
 })
 
 function interpret(world: World, input: PacketInput): Outcome[] {
@@ -45,5 +48,8 @@ function backOf(input: PacketInput, { translations }: Memory): string | undefine
   const about = quoted === undefined ? turned(endsOf({ kind, ...found })) : endsOf(quoted)
   const protocol = quoted?.protocol ?? found.protocol
   const translation = translations.find((one) => one.protocol === protocol && isSame(one.to, about))
-  return translation && `${translation.by}: ${kind} of ${protocol}`
+  // Of an error those before the packet that it quotes.
+  const [first] = quoted === undefined ? [ip.protocol] : ip.bytes.subarray(ip.headerLength + 8 + 6)
+  const isExtended = ip.family === 6 && first !== protocol
+  return translation && `${translation.by}: ${kind} of ${protocol}${isExtended ? ' behind extensions' : ''}`
 }

@@ -14,16 +14,23 @@ import { byEngine, byProgram, cutToLoopback, limited, newEngine, packetInput, si
 const drawn = fc.tuple(limited(singleMemberTables), fc.array(packetInput, { minLength: 40, maxLength: 40 }))
 
 /** What came of a packet: all of `WANTED` is to be among what is compared. */
-function outcomesOf({ from }: PacketInput, { verdict, reason }: Result): string[] {
+function outcomesOf({ from, packet }: PacketInput, { verdict, reason }: Result): string[] {
   const outcome = `${from} ${verdict}${verdict !== 'drop' && reason !== undefined ? ' error' : ''}`
-  return reason?.endsWith('-rate') === true ? [outcome, `${from} ${reason}`] : [outcome]
+  const isNamed = reason?.endsWith('-rate') === true
+  const isExtended = from === 'port' && packet[0] >> 4 === 6 && EXTENSIONS.includes(packet[6])
+  return [outcome, ...(isNamed ? [`${from} ${reason}`] : []), ...(isExtended ? [`extended ${verdict === 'drop' ? reason : verdict}`] : [])]
 }
+
+/** Next headers of extensions that stand before what a packet carries: hop-by-hop options, routing, destination options. */
+const EXTENSIONS = [0, 43, 60]
 
 const WANTED = [
   ...['port', 'underlay'].flatMap((from) => ['drop', 'deliver', 'send'].map((verdict) => `${from} ${verdict}`)),
   'port egress-rate',
   'port deliver error',
   'underlay send error',
+  // What rules judge by its ports, and what has them behind too many headers.
+  ...['deliver', 'send', 'policy', 'fragment'].map((outcome) => `extended ${outcome}`),
 ]
 
 describe.skipIf(missing() !== '')(titled('programs, against the forwarder in TypeScript'), () => {

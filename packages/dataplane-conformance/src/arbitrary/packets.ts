@@ -12,7 +12,7 @@ import {
   type TestPacket,
   type TestSegment,
 } from '../packets.js'
-import { partOf, testIcmp, withOptions } from '../packets-of-flows.js'
+import { MOST_EXTENSIONS, partOf, testIcmp, withExtensions, withOptions, type TestExtension } from '../packets-of-flows.js'
 import { POOL_ADDRESSES } from './pools.js'
 import { SERVICE_PORT, VIRTUAL_ADDRESSES } from './services.js'
 import { LABELS, MACS, PORTS, VNIS, type Surroundings } from './tables.js'
@@ -54,6 +54,7 @@ export function arbitraryPacket(): fc.Arbitrary<Uint8Array> {
           { weight: 1, arbitrary: arbitrarySegment(packet) },
           { weight: 1, arbitrary: arbitraryIcmp(packet) },
           { weight: 1, arbitrary: arbitraryPart(testPacket(packet)) },
+          ...(addresses === ADDRESSES_V6 ? [{ weight: 2, arbitrary: arbitraryExtended(packet) }] : []),
         ),
       )
   }
@@ -88,6 +89,31 @@ function arbitraryIcmp({ source, destination, ttl, ...rest }: TestPacket): fc.Ar
     ),
   })
   return fc.oneof(echo, error).map((message) => testIcmp({ ...ends, ...message }))
+}
+
+/** Datagrams and segments behind extension headers; small, as what is said of large ones does not depend on these. */
+function arbitraryExtended({ size = 0, ...packet }: TestPacket): fc.Arbitrary<Uint8Array> {
+  const small = { ...packet, size: size % 64 }
+  return fc
+    .oneof(fc.constant(testPacket(small)), arbitrarySegment(small))
+    .chain((whole) => arbitraryExtensions().map((extensions) => withExtensions(whole, extensions)))
+}
+
+/** Draws extension headers, up to one more than are looked through; hop-by-hop options stand first (RFC 8200 §4.1), but for few. */
+export function arbitraryExtensions(): fc.Arbitrary<readonly TestExtension[]> {
+  const extension = (...protocols: TestExtension['protocol'][]): fc.Arbitrary<TestExtension> =>
+    fc.record({ protocol: fc.constantFrom(...protocols), units: fc.constantFrom(0, 0, 0, 1, 2) })
+  const count = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom(1, 2) },
+    { weight: 2, arbitrary: fc.integer({ min: 1, max: MOST_EXTENSIONS + 1 }) },
+    { weight: 2, arbitrary: fc.constantFrom(MOST_EXTENSIONS, MOST_EXTENSIONS + 1) },
+  )
+  return count.chain((length) => {
+    const others = fc.oneof({ weight: 30, arbitrary: extension(43, 60) }, { weight: 1, arbitrary: extension(0) })
+    return fc
+      .tuple(extension(0, 43, 60), fc.array(others, { minLength: length - 1, maxLength: length - 1, size: 'max' }))
+      .map(([first, rest]) => [first, ...rest])
+  })
 }
 
 function arbitraryPart(packet: Uint8Array): fc.Arbitrary<Uint8Array> {

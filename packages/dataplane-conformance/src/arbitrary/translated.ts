@@ -3,8 +3,8 @@ import { IpAddress } from '@heddle/wire'
 import fc from 'fast-check'
 import type { Tables } from '../tables.js'
 import { labelled, testPacket, testSegment, type TestPacket } from '../packets.js'
-import { testIcmp } from '../packets-of-flows.js'
-import type { PacketInput } from './packets.js'
+import { testIcmp, withExtensions } from '../packets-of-flows.js'
+import { arbitraryExtensions, type PacketInput } from './packets.js'
 import { POOL_ADDRESSES, POOL_PORTS } from './pools.js'
 import { BACKEND_PORTS, BACKENDS, SERVICE_PORT, VIRTUAL_ADDRESSES } from './services.js'
 import { LABELS, PORTS, type Surroundings } from './tables.js'
@@ -107,8 +107,13 @@ interface Sent {
   readonly from: string
   readonly packet: Uint8Array
 }
+interface Kind {
+  readonly kind: 'udp' | 'tcp' | 'echo'
+  /** Whether its IPv6 packets may have extension headers. */
+  readonly isExtended: boolean
+}
 /** A flow, by the ends of its first packet. */
-type Flow = Ends & { readonly kind: 'udp' | 'tcp' | 'echo' }
+type Flow = Ends & Kind
 
 function arbitraryFlow(): fc.Arbitrary<Flow> {
   return fc.constantFrom(4 as const, 6 as const).chain((family) => {
@@ -125,6 +130,7 @@ function arbitraryFlow(): fc.Arbitrary<Flow> {
       // Mostly one that a pool keeps.
       sourcePort: fc.constantFrom(9, 9, 9, 10, 40_000, SERVICE_PORT),
       destinationPort: fc.constantFrom(9, 10, SERVICE_PORT, SERVICE_PORT, SERVICE_PORT, SERVICE_PORT),
+      isExtended: fc.constantFrom(false, false, true),
     })
   })
 }
@@ -134,9 +140,9 @@ function arbitraryOfFlow(flow: Flow): fc.Arbitrary<Sent> {
   const back = arbitraryBack(flow)
   const either = fc.oneof(fc.constant<Ends>(flow), back)
   return fc.oneof(
-    { weight: 3, arbitrary: arbitraryMessage(flow.kind, flow, 'request') },
-    { weight: 5, arbitrary: back.chain((ends) => arbitraryMessage(flow.kind, ends, 'reply')) },
-    { weight: 3, arbitrary: either.chain((ends) => arbitraryError(flow.kind, ends)) },
+    { weight: 3, arbitrary: arbitraryMessage(flow, flow, 'request') },
+    { weight: 5, arbitrary: back.chain((ends) => arbitraryMessage(flow, ends, 'reply')) },
+    { weight: 3, arbitrary: either.chain((ends) => arbitraryError(flow, ends)) },
   )
 }
 
@@ -159,7 +165,17 @@ function arbitraryBack({ kind, source, destination, sourcePort, destinationPort 
   return fc.tuple(from, to).map(([one, other]) => ({ ...one, ...other, ...(kind === 'echo' && { sourcePort: other.destinationPort }) }))
 }
 
-function arbitraryMessage(kind: Flow['kind'], ends: Ends, way: 'request' | 'reply'): fc.Arbitrary<Sent> {
+/** Draws a message; of a flow that has extension headers mostly behind some. */
+function arbitraryMessage(flow: Kind, ends: Ends, way: 'request' | 'reply'): fc.Arbitrary<Sent> {
+  const plain = arbitraryPlain(flow.kind, ends, way)
+  if (!flow.isExtended || !ends.source.includes(':')) return plain
+  const extended = fc
+    .tuple(plain, arbitraryExtensions())
+    .map(([{ from, packet }, extensions]) => ({ from, packet: withExtensions(packet, extensions) }))
+  return fc.oneof({ weight: 1, arbitrary: plain }, { weight: 2, arbitrary: extended })
+}
+
+function arbitraryPlain(kind: Flow['kind'], ends: Ends, way: 'request' | 'reply'): fc.Arbitrary<Sent> {
   const from = ends.source
   if (kind === 'udp') return fc.constant({ from, packet: testPacket(ends) })
   if (kind === 'tcp') return fc.constantFrom(2, 18, 16).map((flags) => ({ from, packet: testSegment({ ...ends, flags }) }))
@@ -169,14 +185,14 @@ function arbitraryMessage(kind: Flow['kind'], ends: Ends, way: 'request' | 'repl
 }
 
 /** Draws an error about what went the other way, from its destination or from a router before that. */
-function arbitraryError(kind: Flow['kind'], { source, destination, sourcePort, destinationPort }: Ends): fc.Arbitrary<Sent> {
+function arbitraryError(flow: Kind, { source, destination, sourcePort, destinationPort }: Ends): fc.Arbitrary<Sent> {
   const family = source.includes(':') ? 6 : 4
-  const ports = kind === 'echo' ? { sourcePort, destinationPort } : { sourcePort: destinationPort, destinationPort: sourcePort }
+  const ports = flow.kind === 'echo' ? { sourcePort, destinationPort } : { sourcePort: destinationPort, destinationPort: sourcePort }
   return fc
     .record({
       from: fc.constantFrom(source, source, source, ADDRESSES[family].far[1]),
       type: fc.constantFrom(...(family === 4 ? [3, 11] : [1, 3])),
-      about: arbitraryMessage(kind, { source: destination, destination: source, ...ports }, 'request'),
+      about: arbitraryMessage(flow, { source: destination, destination: source, ...ports }, 'request'),
     })
     .map(({ from, type, about }) => ({ from, packet: testIcmp({ source: from, destination, type, body: about.packet }) }))
 }

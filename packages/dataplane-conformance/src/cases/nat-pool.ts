@@ -5,7 +5,7 @@ import { check, checkEqual } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { BLUE, RED, startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment } from '../packets.js'
-import { partOf, testIcmp, testSctp, withOptions } from '../packets-of-flows.js'
+import { MOST_EXTENSIONS, partOf, testIcmp, testSctp, withExtensions, withOptions, type TestExtension } from '../packets-of-flows.js'
 import { only, type Tables } from '../tables.js'
 
 /*
@@ -84,6 +84,36 @@ export const natPoolCases: readonly ConformanceCase[] = [
         expectDropped(await receive(lab, testSegment({ ...reply, destination: POOL[family], destinationPort: 4001 })), 'no-route')
         expectDropped(await receive(lab, testSegment({ ...reply, destination: POOL[family], sourcePort: 81 })), 'no-route')
         expectDelivered(await lab.fromPort(1, testSegment({ source: CLIENT[family], destination: OTHER[family] })), 2)
+      }
+    },
+  },
+  {
+    name: 'nat: flows and echoes are hidden behind extension headers, what has more of them than are looked through is not: nat-exhausted',
+    needs,
+    async run(lab) {
+      await start(lab)
+      const [client, server, address] = [CLIENT[6], SERVER[6], POOL[6]]
+      const chain = (count: number): readonly TestExtension[] =>
+        Array.from({ length: count }, (_, index) => ({ protocol: index === 0 ? 0 : 60, units: index % 2 }))
+      const rest = 4000 * 65_536 + 1
+      const messages = [
+        (from: string, to: string, ttl = 64) =>
+          from === server
+            ? testPacket({ source: from, destination: to, sourcePort: 53, destinationPort: 4000, ttl })
+            : testPacket({ source: from, destination: to, sourcePort: 4000, destinationPort: 53, ttl }),
+        (from: string, to: string, ttl = 64) => testIcmp({ source: from, destination: to, type: from === server ? 129 : 128, rest, ttl }),
+      ]
+      for (const count of [1, MOST_EXTENSIONS]) {
+        const behind = (packet: Uint8Array): Uint8Array => withExtensions(packet, chain(count))
+        for (const message of messages) {
+          checkEqual(sent(lab, await lab.fromPort(1, behind(message(client, server)))), behind(message(address, server, 63)), 'request')
+          const back = await receive(lab, behind(message(server, address)))
+          checkEqual(expectDelivered(back, 1), behind(message(server, client, 63)), 'reply')
+        }
+      }
+      for (const message of messages) {
+        expectDropped(await lab.fromPort(1, withExtensions(message(client, server), chain(MOST_EXTENSIONS + 1))), 'nat-exhausted')
+        expectDropped(await receive(lab, withExtensions(message(server, address), chain(MOST_EXTENSIONS + 1))), 'no-route')
       }
     },
   },

@@ -5,7 +5,7 @@ import { checkEqual } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment } from '../packets.js'
-import { partOf, testIcmp, withOptions } from '../packets-of-flows.js'
+import { MOST_EXTENSIONS, partOf, testIcmp, withExtensions, withOptions, type TestExtension } from '../packets-of-flows.js'
 import { only } from '../tables.js'
 
 const needs = { offers: ['policy'] } as const
@@ -188,6 +188,39 @@ export const policyCases: readonly ConformanceCase[] = [
       for (const part of [{ offset: 0, size: 24 }, { offset: 24 }]) expectSent(await send(lab, partOf(packet, part)), lab.peers[0])
       const plain = testPacket({ source: 'fd00::1', destination: 'fd01::1', size: 40 })
       expectDropped(await send(lab, partOf(plain, { offset: 24 })), 'fragment')
+    },
+  },
+  {
+    name: 'policy: ports count behind extension headers; those of a packet with more of them than are looked through are not known',
+    needs,
+    async run(lab) {
+      await startWith(lab, [
+        { direction: 'egress', rules: [{ verdict: 'allow', ports: [{ first: 9, last: 9 }] }] },
+        { direction: 'ingress', rules: [] },
+      ])
+      const ends = { source: 'fd00::1', destination: 'fd01::1' }
+      const [allowed, denied] = [9, 10].map((destinationPort) => testPacket({ ...ends, destinationPort }))
+      const replied = testPacket({ source: 'fd01::1', destination: 'fd00::1', sourcePort: 9, destinationPort: 40_000 })
+      const chain = (count: number): readonly TestExtension[] =>
+        ([0, 43, 60, 60, 43, 60, 60, 60, 60] as const).slice(0, count).map((protocol, index) => ({ protocol, units: index % 2 }))
+      for (const count of [1, 3, MOST_EXTENSIONS]) {
+        expectDropped(await send(lab, withExtensions(denied, chain(count))), 'policy')
+        expectSent(await send(lab, withExtensions(allowed, chain(count))), lab.peers[0])
+        // It is the flow of its ports, whatever stands before them.
+        expectDelivered(await receive(lab, withExtensions(replied, chain(count))), 1)
+        expectDelivered(await receive(lab, replied), 1)
+      }
+      const many = chain(MOST_EXTENSIONS + 1)
+      // Hop-by-hop options stand first or not at all (RFC 8200 §4.1).
+      for (const extensions of [many, [{ protocol: 60 }, { protocol: 0 }] as const]) {
+        const packet = withExtensions(allowed, extensions)
+        expectDropped(await send(lab, packet), 'fragment')
+        expectDropped(await receive(lab, withExtensions(replied, extensions)), 'fragment')
+        // Who has no policy is not asked for ports.
+        const other = { source: 'fd00::2', destination: 'fd01::1' }
+        expectSent(await lab.fromPort(2, withExtensions(testPacket(other), extensions)), lab.peers[0])
+        expectDelivered(await receive(lab, withExtensions(testPacket({ source: 'fd01::1', destination: 'fd00::2' }), extensions), 102), 2)
+      }
     },
   },
   {

@@ -5,7 +5,7 @@ import { check, checkEqual } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { BLUE, RED, startOverlay } from '../overlay.js'
 import { labelled, testPacket, testSegment, type TestPacket, type TestSegment } from '../packets.js'
-import { partOf, testIcmp, testSctp } from '../packets-of-flows.js'
+import { MOST_EXTENSIONS, partOf, testIcmp, testSctp, withExtensions, type TestExtension } from '../packets-of-flows.js'
 import { only } from '../tables.js'
 
 const needs = { offers: ['service'] } as const
@@ -76,6 +76,32 @@ export const serviceCases: readonly ConformanceCase[] = [
         const other = { ...answered, source: FAR[family], destination: CLIENT[family], destinationPort: 4001 }
         checkEqual(expectDelivered(await receive(lab, testSegment(other)), 1), testSegment({ ...other, ttl: 63 }), 'packet of no service')
       }
+    },
+  },
+  {
+    name: 'service: a connection is translated behind extension headers, and dropped as fragment behind more than are looked through',
+    needs,
+    async run(lab) {
+      const [client, virtual, backend] = [CLIENT[6], VIP[6], FAR[6]]
+      await startWith(lab, [{ address: IpAddress.parse(virtual), backends: [[backend, 8080]] }])
+      const options = (count: number): readonly TestExtension[] =>
+        Array.from({ length: count }, (_, index) => ({ protocol: 60, units: index % 2 }))
+      const request = testSegment({ ...asked, source: client, destination: virtual })
+      const went = testSegment({ source: client, destination: backend, sourcePort: 4000, destinationPort: 8080, ttl: 63 })
+      const reply = testSegment({ ...answered, source: backend, destination: client })
+      const came = testSegment({ ...shown, source: virtual, destination: client })
+      for (const count of [1, 2, MOST_EXTENSIONS]) {
+        const behind = (packet: Uint8Array): Uint8Array => withExtensions(packet, options(count))
+        checkEqual(sent(lab, await lab.fromPort(1, behind(request))), behind(went), `request behind ${count}`)
+        checkEqual(expectDelivered(await receive(lab, behind(reply)), 1), behind(came), `reply behind ${count}`)
+      }
+      const many = withExtensions(request, options(MOST_EXTENSIONS + 1))
+      expectDropped(await lab.fromPort(1, many), 'fragment')
+      // It is not known for a reply.
+      const unknown = withExtensions(reply, options(MOST_EXTENSIONS + 1))
+      const passed = unknown.slice()
+      passed[7]--
+      checkEqual(expectDelivered(await receive(lab, unknown), 1), passed, 'what is not known for a reply')
     },
   },
   {

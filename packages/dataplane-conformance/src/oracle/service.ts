@@ -165,14 +165,14 @@ function withEnds(ip: Ip, ends: Ends, hasPorts: boolean): Ip {
   const isIcmp = ip.protocol === 1
   if (hasPorts) {
     const at = transportOffset(ip)
-    const isEcho = isIcmp || before[ip.family === 4 ? 9 : 6] === 58
+    const { protocol } = see(ip)
+    const isEcho = isIcmp || protocol === 58
     const port = (value: number): number[] => [value >> 8, value & 255]
     if (isEcho) bytes.set(port(ends.sourcePort), at + 4)
     else bytes.set([...port(ends.sourcePort), ...port(ends.destinationPort)], at)
     for (const place of isEcho ? [at + 4] : [at, at + 2]) note(place)
     const [first, end] = ip.family === 4 ? [12, 20] : [8, 40]
     if (!isIcmp) for (let place = first; place < end; place += 2) note(place)
-    const protocol = transportProtocol(ip)
     const place = at + ({ 6: 16, 17: 6, 1: 2, 58: 2 }[protocol] ?? Number.POSITIVE_INFINITY)
     const old = before[place] * 256 + before[place + 1]
     if (place + 2 <= bytes.length && !(protocol === 17 && old === 0)) {
@@ -186,10 +186,6 @@ function withEnds(ip: Ip, ends: Ends, hasPorts: boolean): Ip {
   const ttl = bytes[ip.family === 4 ? 8 : 7]
   const after = withTtl({ ...ip, bytes, source: ends.source, destination: ends.destination }, ttl)
   return { ...after, ttl: ip.ttl }
-}
-
-function transportProtocol(ip: Ip): number {
-  return see(ip).protocol
 }
 
 export function endsOf({ source, sourcePort = 0, destination, destinationPort = 0 }: Seen): Ends {
