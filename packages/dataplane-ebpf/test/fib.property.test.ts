@@ -3,19 +3,14 @@ import { IpAddress, IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
+import { answerIn, question } from './support/question.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 
 /** Asks the program for the group of an address. */
 function ask(router: EbpfRouter, vrf: number, address: IpAddress): number {
-  const frame = new Uint8Array(64)
-  const view = new DataView(frame.buffer)
-  view.setUint32(14, vrf)
-  view.setUint32(18, address.family)
-  for (const [word, value] of [address.w0, address.w1, address.w2, address.w3].entries()) view.setUint32(22 + word * 4, value)
-  const { packet } = router.run('lookup', frame)
-  return new DataView(packet.buffer, packet.byteOffset).getInt32(14)
+  return answerIn(router.run('lookup', question(vrf, address)).packet)
 }
 
 /* Few bits vary, and at places that are borders of the trie, so that prefixes cover each other. */
