@@ -94,7 +94,7 @@ export const programs: Part = {
   title: 'The programs by themselves',
   about: `Out of a pod into the tunnel, and back, both ways together, in packets of 64 octets; 10,000 routes, a policy each way, a service, all counters. Heddle
 remembers what it decided about a flow: of its first packet everything is looked up and judged, and so it is when a table has changed. What is for the virtual address of a
-service is translated to its backend, and the answer back: of such a flow the translation is remembered, and no more, so that each packet goes the general way.
+service is translated to its backend, and the answer back, which is remembered as well.
 
 "A packet by itself": BPF_PROG_TEST_RUN, one run a call, the median of 2,000. Its \`repeat\` gives a program what it has made of the packet before, and the kernel, which notes of a
 packet that it was encapsulated, refuses to do so twice. Between two runs there is a system call, so that what the kernel's own helpers need has left the caches nearest to the core: as

@@ -38,7 +38,7 @@ static __always_inline void keep_ends(struct work *work, const struct tuple *end
 	if (work->is_translated)
 		return;
 	work->is_translated = 1;
-	copy_ends(&work->before, ends);
+	__builtin_memcpy(&work->before, ends, TO_ENDS);
 }
 
 /* The packet in hand has other addresses now. */

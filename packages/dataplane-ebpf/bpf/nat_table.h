@@ -81,13 +81,29 @@ static __always_inline void forget_if_over(const struct flow_key *key)
 		map_delete(&nat_flows, key);
 }
 
-/* What was decided about packets that are replies of the flow in hand from now on is forgotten. */
-static __always_inline void disavow(const struct flow_key *peer)
+/* What was decided about packets with these ends is forgotten. */
+static __always_inline void disavow(__u32 ports, const __u32 *source, const __u32 *destination)
 {
-	__u32 place = flow_place(peer->ports, peer->low, peer->high), *count = bpf_map_lookup_elem(&openings, &place);
+	__u32 place = flow_place(ports, source, destination), *count = bpf_map_lookup_elem(&openings, &place);
 
 	if (count)
 		__sync_fetch_and_add(count, 1);
+}
+
+/* As `disavow`, of packets that come as the one in hand did: its flow gets other ends, or none. */
+__noinline int disavow_arrived(void)
+{
+	struct work *work = current_work();
+	struct tuple *before;
+
+	if (!work)
+		return 0;
+	before = &work->before;
+	if (work->is_translated)
+		disavow(before->source_port << 16 | before->destination_port, before->source, before->destination);
+	else
+		disavow(work->key.ports, work->key.low, work->key.high);
+	return 0;
 }
 
 /*
@@ -105,7 +121,8 @@ __noinline int claim(void)
 	if (map_update(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) < 0)
 		return TAKEN;
 	if (map_update(&nat_flows, &work->key, &work->nat, BPF_NOEXIST) == 0) {
-		disavow(&work->peer_key);
+		disavow(work->peer_key.ports, work->peer_key.low, work->peer_key.high);
+		disavow_arrived();
 		return CLAIMED;
 	}
 	map_delete(&nat_flows, &work->peer_key);
@@ -143,6 +160,8 @@ static __always_inline void touch_nat(struct work *work, struct nat_flow *flow, 
 		return;
 	flow->told = now;
 	__builtin_memcpy(&work->nat, flow, sizeof(work->nat));
-	if (!tell_peer(work))
+	if (!tell_peer(work)) {
 		map_delete(&nat_flows, &work->key);
+		disavow_arrived();
+	}
 }

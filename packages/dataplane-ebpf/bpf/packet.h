@@ -87,6 +87,8 @@ struct tuple {
 	__u32 kind;
 	__u32 family;
 	__u32 protocol;
+	/* Offset of the transport header. */
+	__u32 transport;
 	__u32 source[4];
 	__u32 destination[4];
 	/* Of ICMP echo: the identifier on both sides. */
@@ -99,13 +101,14 @@ struct tuple {
 	__u32 has_ports;
 	/* TCP flags; 0 for anything else. */
 	__u32 flags;
-	/* Offset of the transport header. */
-	__u32 transport;
 	__u32 is_fragment;
 	__u32 identification;
 	/* What its parts say that the datagram is of: behind IPv6 extension headers, another protocol than what they carry. */
 	__u32 carries;
-};
+} ALIGNED;
+
+/* Octets of a tuple up to its ends, which is what a rewriting goes by. */
+#define TO_ENDS __builtin_offsetof(struct tuple, icmp_type)
 
 /* How far the backends of a service have been looked at. */
 struct drawing {

@@ -9,6 +9,7 @@
 #include "congestion.h"
 #include "flow_table.h"
 #include "mss.h"
+#include "rewrite.h"
 
 #define TCP_FLAGS_AT 13
 
@@ -38,6 +39,15 @@ struct plain {
 	__u32 openings;
 	/* Packets that went the general way. */
 	__u64 turns;
+};
+
+/* What becomes of the ends of a flow's packets, behind an Ethernet header. */
+struct translation {
+	struct tuple from;
+	struct tuple to;
+	/* Of IPv4: what the addresses add to a sum; and where that of the transport header stands. */
+	__u32 sum;
+	__u32 place;
 };
 
 struct {
@@ -166,6 +176,40 @@ static __always_inline int write_plain_ttl(struct __sk_buff *skb, __u32 at, __u3
 	put_half(ip + 10, ~folded((~half_at(ip + 10) & 0xffff) + (~(before << 8) & 0xffff) + (ttl << 8)));
 	ip[8] = ttl;
 	return 0;
+}
+
+/* Remembers what became of the ends of the packet in hand, which was translated. */
+static __always_inline void learn_translation(struct translation *translation, const struct work *work)
+{
+	__builtin_memcpy(&translation->from, &work->before, TO_ENDS);
+	__builtin_memcpy(&translation->to, &work->ends, TO_ENDS);
+	translation->from.transport = ETHERNET + (translation->from.family == 4 ? IPV4_HEADER : IPV6_HEADER);
+	translation->place = translation->from.transport + (translation->from.protocol == PROTOCOL_TCP ? 16 : 6);
+	translation->sum = added_by(&translation->to, &translation->from);
+}
+
+/* Gives a plain packet, which stands behind its Ethernet header, the ends that its flow gets. In IPv4 they are one beside the other. */
+static __always_inline void translate_plain(struct __sk_buff *skb, struct translation *translation, const struct plain *plain)
+{
+	const struct tuple *from = &translation->from, *to = &translation->to;
+	__u32 before = from->source_port << 16 | from->destination_port, after = to->source_port << 16 | to->destination_port;
+	__u64 flags = from->protocol == PROTOCOL_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+	__u8 *ip;
+
+	ip = from->family == 4 ? octets_at(skb, ETHERNET, IPV4_HEADER + 4) : 0;
+	if (!ip) {
+		rewrite_ends(skb, ETHERNET, ETHERNET + plain->length, &translation->from, &translation->to);
+		return;
+	}
+	put_half(ip + 10, ~folded((~half_at(ip + 10) & 0xffff) + translation->sum));
+	put_word(ip + 12, to->source[0]);
+	put_word(ip + 16, to->destination[0]);
+	put_word(ip + IPV4_HEADER, after);
+	if (translation->place + 2 > ETHERNET + plain->length)
+		return;
+	bpf_l4_csum_replace(skb, translation->place, 0, bpf_htons(translation->sum), flags | BPF_F_PSEUDO_HDR);
+	if (before != after)
+		bpf_l4_csum_replace(skb, translation->place, bpf_htonl(before), bpf_htonl(after), flags | 4);
 }
 
 /* Slot of an object; NONE when it has none. */

@@ -44,6 +44,8 @@ struct way_in {
 	__u8 addresses[12];
 	/* The port, if it has a limit of what it gets; NONE. */
 	__u32 limited;
+	__u32 is_translated;
+	struct translation translation;
 };
 
 struct {
@@ -146,7 +148,7 @@ static __always_inline int read_tunnelled(struct __sk_buff *skb, struct tunnelle
 	return size && read_plain(skb, plain, (at + size) & 0x7f, family);
 }
 
-static __always_inline int deliver_plain(struct __sk_buff *skb, const struct config *config, const struct way_in *way,
+static __always_inline int deliver_plain(struct __sk_buff *skb, const struct config *config, struct way_in *way,
 					 const struct plain *plain, const struct tunnelled *tunnelled)
 {
 	__u32 ttl = tunnelled->ttl < plain->ttl ? tunnelled->ttl : plain->ttl, at = tunnelled->at & 0x7f;
@@ -158,6 +160,8 @@ static __always_inline int deliver_plain(struct __sk_buff *skb, const struct con
 		return -1;
 	if (bpf_skb_adjust_room(skb, -(__s32)(at - ETHERNET), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) < 0)
 		return -1;
+	if (way->is_translated)
+		translate_plain(skb, &way->translation, plain);
 	frame = octets_at(skb, 0, sizeof(way->addresses));
 	if (!frame)
 		return -1;
@@ -227,7 +231,7 @@ __noinline int learn_in(struct work *work)
 	struct link *link;
 	struct way_in *way;
 
-	if (!plain || !config || !plain->key.epoch || !tunnelled || !work || work->way != TO_PORT || work->lookups > 1 || work->is_translated || work->is_mirrored)
+	if (!plain || !config || !plain->key.epoch || !tunnelled || !work || work->way != TO_PORT || work->lookups > 1 || work->is_mirrored)
 		return 0;
 	port_id = work->target;
 	port = bpf_map_lookup_elem(&ports, &port_id);
@@ -250,6 +254,9 @@ __noinline int learn_in(struct work *work)
 	way->linked = port->has_link ? port_id : NONE;
 	way->limited = port->limits >> DIRECTION_INGRESS & 1 ? port_id : NONE;
 	write_link_addresses(way->addresses, port, link);
+	way->is_translated = work->is_translated;
+	if (work->is_translated)
+		learn_translation(&way->translation, work);
 	__builtin_memcpy(&way->tunnel, &tunnelled->tunnel, sizeof(way->tunnel));
 	__builtin_memcpy(&way->key, &plain->key, sizeof(way->key));
 	return 0;

@@ -23,9 +23,11 @@ struct way_out {
 	__u8 link_mac[8];
 	/* The port, if it has a limit of what it sends; NONE. */
 	__u32 limited;
+	__u32 is_translated;
 	struct gateway gateway;
 	/* Whose headers are those of the last packet. */
 	struct next_hop hop;
+	struct translation translation;
 };
 
 struct {
@@ -44,6 +46,8 @@ static __always_inline int send_plain(struct __sk_buff *skb, const struct config
 
 	fill_from_packet(&fill, hop, plain->ttl, plain->traffic_class, way->hash, family, plain->length);
 	complete_headers(hop->headers, hop, &fill);
+	if (way->is_translated)
+		translate_plain(skb, &way->translation, plain);
 	if (write_plain_ttl(skb, ETHERNET, family, plain->ttl, plain->ttl - 1) < 0 || make_room(skb, hop, family) < 0)
 		return -1;
 	if (bpf_skb_store_bytes(skb, ETHERNET, hop->headers, COUNT_WITHIN(hop->size, MAX_HEADERS), BPF_F_RECOMPUTE_CSUM) < 0)
@@ -109,7 +113,7 @@ __noinline int learn_out(struct port *port, struct work *work)
 	struct way_out *way;
 	__u32 place, id;
 
-	if (!plain || !config || !plain->key.epoch || !port || !work || work->way != TO_TUNNEL || work->lookups != 1 || work->is_translated || work->is_mirrored)
+	if (!plain || !config || !plain->key.epoch || !port || !work || work->way != TO_TUNNEL || work->lookups != 1 || work->is_mirrored)
 		return 0;
 	id = work->target;
 	hop = bpf_map_lookup_elem(&next_hops, &id);
@@ -128,6 +132,9 @@ __noinline int learn_out(struct port *port, struct work *work)
 	way->linked = port->has_link ? work->packet.port : NONE;
 	way->limited = port->limits >> DIRECTION_EGRESS & 1 ? work->packet.port : NONE;
 	way->gateway.believed_until = 0;
+	way->is_translated = work->is_translated;
+	if (work->is_translated)
+		learn_translation(&way->translation, work);
 	__builtin_memcpy(way->link_mac, port->link_mac, sizeof(way->link_mac));
 	__builtin_memcpy(&way->hop, hop, sizeof(way->hop));
 	__builtin_memcpy(&way->key, &plain->key, sizeof(way->key));

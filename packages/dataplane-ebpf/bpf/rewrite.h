@@ -7,9 +7,12 @@
 
 #include "tuple.h"
 
-static __always_inline __u32 halves(__u32 word)
+/* What other addresses add to a sum, as one of halves. */
+static __always_inline __u32 added_by(struct tuple *to, struct tuple *found)
 {
-	return (word >> 16) + (word & 0xffff);
+	const __u32 size = sizeof(to->source) + sizeof(to->destination);
+
+	return folded((__u32)bpf_csum_diff((__be32 *)found->source, size, (__be32 *)to->source, size, 0));
 }
 
 /* Where the checksum stands that covers the ports; 0 when there is none to keep. A quoted packet may be cut off before it. */
@@ -80,7 +83,7 @@ static __always_inline void write_ports(struct __sk_buff *skb, const struct tupl
  */
 __noinline int rewrite_ends(struct __sk_buff *skb, __u32 at, __u32 end, struct tuple *found, struct tuple *to)
 {
-	__u32 place, sum = 0;
+	__u32 place, sum;
 	__u64 flags;
 
 	if (!found || !to)
@@ -90,13 +93,10 @@ __noinline int rewrite_ends(struct __sk_buff *skb, __u32 at, __u32 end, struct t
 	/* A UDP checksum of zero says that there is none (RFC 768). */
 	flags = found->protocol == PROTOCOL_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 	if (!is_same_address(found->source, to->source) || !is_same_address(found->destination, to->destination)) {
-#pragma unroll
-		for (int word = 0; word < 4; word++)
-			sum += halves(~found->source[word]) + halves(~found->destination[word]) + halves(to->source[word]) +
-			       halves(to->destination[word]);
+		sum = added_by(to, found);
 		write_addresses(skb, at, to, sum);
 		if (place && found->protocol != PROTOCOL_ICMP)
-			bpf_l4_csum_replace(skb, place, 0, bpf_htons(folded(sum)), flags | BPF_F_PSEUDO_HDR);
+			bpf_l4_csum_replace(skb, place, 0, bpf_htons(sum), flags | BPF_F_PSEUDO_HDR);
 	}
 	if (end)
 		write_ports(skb, found, to, place, flags);

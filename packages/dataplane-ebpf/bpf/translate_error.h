@@ -20,10 +20,8 @@ __noinline __u32 sum_of_message(struct __sk_buff *skb, struct packet *packet, __
 
 	if (packet->family == 4)
 		return folded(sum);
-#pragma unroll
-	for (int word = 0; word < 4; word++)
-		sum += halves(packet->source[word]) + halves(packet->destination[word]);
-	return folded(sum + halves(end - message) + PROTOCOL_ICMPV6);
+	sum = bpf_csum_diff(0, 0, (__be32 *)packet->source, sizeof(packet->source) + sizeof(packet->destination), sum);
+	return folded((__u64)sum + (end - message) + PROTOCOL_ICMPV6);
 }
 
 static __always_inline void turn(struct tuple *tuple)

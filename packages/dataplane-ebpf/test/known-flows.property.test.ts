@@ -5,6 +5,7 @@ import {
   type Encapsulation,
   type FibTransaction,
   type PolicyObject,
+  type ServiceObject,
 } from '@heddle/core'
 import { labelled, testPacket, testSegment, vxlanBefore, type PacketInput } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
@@ -23,6 +24,9 @@ import { byEngine, byMemory, byProgram, newEngine, rateLimits } from './support/
 const MAC = { own: MacAddress.parse('00:00:00:00:00:00'), far: MacAddress.parse('02:00:00:00:00:0b') } as const
 const POD = { 4: '10.1.0.1', 6: 'fd01::1' } as const
 const FAR = { 4: ['10.2.0.1', '10.2.0.2'], 6: ['fd02::1', 'fd02::2'] } as const
+/** What services of TCP and UDP are asked for at port 80; the first far end is their backend, at another port. */
+const VIRTUAL = { 4: '10.96.0.1', 6: 'fd60::1' } as const
+const BACKEND_PORT = 8080
 /** A label that names the port, one that is looked up in the VRF, and one whose traffic class is the packet's. */
 const LABELS = { port: 1001, lookup: 1002, uniform: 1003 } as const
 /** Like the entry of a label, the last of its stack: one is not to be taken for the other. */
@@ -42,6 +46,8 @@ const world = fc.record({
   /** Where it is policed: a rule names a mirror. */
   isCopied: fc.constantFrom(false, false, true),
   hasService: fc.boolean(),
+  /** Where there are services: backends see the virtual address in place of the client's. */
+  hidesClients: fc.boolean(),
   limits: fc.option(rateLimits, { nil: undefined, freq: 2 }),
 })
 type World = typeof world extends fc.Arbitrary<infer Of> ? Of : never
@@ -74,6 +80,8 @@ const flow = fc.record({
     'uniform' as const,
   ),
   isMixed: fc.constantFrom(false, false, false, false, true),
+  /** To a virtual address where there is one, and back. */
+  isServed: fc.constantFrom(false, true),
   packets: fc.array(varied, { minLength: 3, maxLength: 3 }),
 })
 const RUNS = 30
@@ -83,34 +91,54 @@ const FIRST = { ttl: 64, trafficClass: 0, outerClass: 0, labelTtl: 64, labelClas
 type Flow = typeof flow extends fc.Arbitrary<infer Of> ? Of : never
 
 /** Kinds of flows of which packets are to go by memory; left to chance, an encapsulation is missing in one run of some thousand. */
-const WANTED = ['port mpls-udp', 'port mpls-udp-joint', 'port mpls-gre', 'port vxlan', 'underlay port', 'underlay lookup', 'underlay vni']
+const WANTED = [
+  'port mpls-udp',
+  'port mpls-udp-joint',
+  'port mpls-gre',
+  'port vxlan',
+  'underlay port',
+  'underlay lookup',
+  'underlay vni',
+].flatMap((kind) => [kind, `${kind}, translated`, `${kind}, hidden`])
 /** Kinds of flows that are drawn, without the examples. */
 const DRAWN = (['port', 'underlay'] as const).flatMap((from) =>
   (['port', 'lookup', 'vni', 'uniform'] as const).map((by) => `${from} ${by}`),
 )
-const PLAIN_FLOWS = (['port', 'lookup', 'vni'] as const).flatMap((by) =>
-  (['port', 'underlay'] as const).map((from): Flow => ({
-    from,
-    by,
-    family: 4,
-    isTcp: false,
-    port: 1000,
-    far: 0,
-    isMixed: false,
-    packets: [FIRST, FIRST, FIRST],
-  })),
+const plainFlows = (isServed: boolean): Flow[] =>
+  (['port', 'lookup', 'vni'] as const).flatMap((by) =>
+    (['port', 'underlay'] as const).map((from): Flow => ({
+      from,
+      by,
+      family: 4,
+      isTcp: false,
+      port: 1000,
+      far: 0,
+      isMixed: false,
+      isServed,
+      packets: [FIRST, FIRST, FIRST],
+    })),
+  )
+const EXAMPLES = (['mpls-udp', 'mpls-udp-joint', 'mpls-gre', 'vxlan'] as const).flatMap((encapsulation) =>
+  [undefined, false, true].map((hidesClients): [World, Flow[]] => {
+    const hasService = hidesClients !== undefined
+    const models = { ttlModel: 'pipe', trafficClassModel: 'pipe', ecn: 'normal' } as const
+    const steps = { clampMss: false, isPoliced: false, isCopied: false, hasService, hidesClients: hidesClients === true, limits: undefined }
+    return [{ encapsulation, outer: 4, labels: [16], mtu: 1400, ...models, ...steps }, plainFlows(hasService)]
+  }),
 )
-const EXAMPLES = (['mpls-udp', 'mpls-udp-joint', 'mpls-gre', 'vxlan'] as const).map((encapsulation): [World, Flow[]] => {
-  const models = { ttlModel: 'pipe', trafficClassModel: 'pipe', ecn: 'normal' } as const
-  const steps = { clampMss: false, isPoliced: false, isCopied: false, hasService: false, limits: undefined }
-  return [{ encapsulation, outer: 4, labels: [16], mtu: 1400, ...models, ...steps }, PLAIN_FLOWS]
-})
 
-function inputOf({ from, family, isTcp, port, far, by, isMixed }: Flow, packet: Flow['packets'][number]): PacketInput {
+/** @param asked address that the flow's replies go to */
+function inputOf(
+  { from, family, isTcp, port, far, by, isMixed, isServed }: Flow,
+  packet: Flow['packets'][number],
+  asked: string = POD[family],
+): PacketInput {
+  const server = isServed ? FAR[family][0] : FAR[family][far]
   const ends =
-    from === 'port' ? { source: POD[family], destination: FAR[family][far] } : { source: FAR[family][far], destination: POD[family] }
+    from === 'port' ? { source: POD[family], destination: isServed ? VIRTUAL[family] : server } : { source: server, destination: asked }
   const { ttl, trafficClass, size, flags } = packet
-  const ports = from === 'port' ? { sourcePort: port, destinationPort: 80 } : { sourcePort: 80, destinationPort: port }
+  const ports =
+    from === 'port' ? { sourcePort: port, destinationPort: 80 } : { sourcePort: isServed ? BACKEND_PORT : 80, destinationPort: port }
   const inner = isTcp
     ? testSegment({ ...ends, ...ports, ttl, trafficClass, size, flags })
     : testPacket({ ...ends, ...ports, ttl, trafficClass, size })
@@ -127,6 +155,18 @@ function inputOf({ from, family, isTcp, port, far, by, isMixed }: Flow, packet: 
 /** @param before what the tables were, `undefined` when there were none */
 function tablesOf(generation: number, drawn: World, before?: World): FibTransaction {
   const { encapsulation, outer, labels, ttlModel, trafficClassModel, ecn, mtu, clampMss, isPoliced, isCopied, hasService, limits } = drawn
+  const services = ([4, 6] as const).flatMap((family) =>
+    (['tcp', 'udp'] as const).map((protocol, index): ServiceObject => ({
+      id: family * 2 + index,
+      vrf: 1,
+      address: IpAddress.parse(VIRTUAL[family]),
+      protocol,
+      port: 80,
+      backends: [{ address: IpAddress.parse(FAR[family][0]), port: BACKEND_PORT, weight: 1 }],
+      seed: 1,
+      natSide: drawn.hidesClients ? 'both' : 'destination',
+    })),
+  )
   const routes = new RouteBatch()
   for (const pod of [POD[4], POD[6]]) routes.push(1, IpPrefix.of(IpAddress.parse(pod)), 1)
   for (const far of ['10.2.0.0/16', 'fd02::/64']) routes.push(1, IpPrefix.parse(far), 2)
@@ -149,8 +189,6 @@ function tablesOf(generation: number, drawn: World, before?: World): FibTransact
     rules: [{ verdict: 'allow', ...(isCopied ? { mirror: 7 } : {}) }],
     defaultVerdict: 'deny',
   }))
-  const backends = [{ address: IpAddress.parse(FAR[4][0]), port: 8080, weight: 1 }]
-  const service = { id: 1, vrf: 1, address: IpAddress.parse('10.96.0.1'), protocol: 'tcp' as const, port: 80, backends, seed: 1 }
   return {
     ...emptyTransaction(generation),
     vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
@@ -178,7 +216,9 @@ function tablesOf(generation: number, drawn: World, before?: World): FibTransact
     vnis: { set: [{ vni: VNI, vrf: 1, routerMac: MAC.own, sources: 1 }], remove: [] },
     mirrors: { set: [{ id: 7, ports: [], sink: { type: 'stream' } }], remove: [] },
     policies: isPoliced ? { set: policies, remove: [] } : { set: [], remove: before?.isPoliced === true ? [0, 1] : [] },
-    services: hasService ? { set: [service], remove: [] } : { set: [], remove: before?.hasService === true ? [1] : [] },
+    services: hasService
+      ? { set: services, remove: [] }
+      : { set: [], remove: before?.hasService === true ? services.map(({ id }) => id) : [] },
     routes,
   }
 }
@@ -235,10 +275,14 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
           const counted = await router.counters()
           router.parts.maps.set('links', 1, new View(LINK).set('ifindex', 1).bytes)
           const isDrawn = runs++ >= EXAMPLES.length
-          for (const one of flows) {
+          for (const drawnFlow of flows) {
+            const one = { ...drawnFlow, isServed: drawnFlow.isServed && drawn.hasService }
             if (isDrawn) drawnFlows.add(`${one.from} ${one.by}`)
-            const [first, ...others] = [FIRST, ...one.packets].map((packet) => inputOf(one, packet))
-            expect(byProgram(router, first)).toEqual(byEngine(engine, first))
+            const asked = one.isServed && drawn.hidesClients ? VIRTUAL[one.family] : POD[one.family]
+            const [first, ...others] = [FIRST, ...one.packets].map((packet) => inputOf(one, packet, asked))
+            const opening = inputOf({ ...one, from: 'port' }, FIRST)
+            for (const general of one.isServed && one.from === 'underlay' ? [opening, first] : [first])
+              expect(byProgram(router, general)).toEqual(byEngine(engine, general))
             const like = one.by === 'port' ? 'vni' : 'port'
             if (one.from === 'underlay') expect(byMemory(router, inputOf({ ...one, by: like }, FIRST))).toBeUndefined()
             for (const each of others) {
@@ -247,7 +291,8 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
               // Nothing that is to be copied may go past the step that copies.
               if (drawn.isPoliced && drawn.isCopied) expect(remembered).toBeUndefined()
               expect(remembered ?? byProgram(router, each)).toEqual(expected)
-              const kind = one.from === 'port' ? drawn.encapsulation : one.by
+              const what = !one.isServed ? '' : drawn.hidesClients ? ', hidden' : ', translated'
+              const kind = `${one.from === 'port' ? drawn.encapsulation : one.by}${what}`
               if (remembered?.reason?.endsWith('-rate') === true) known.set(remembered.reason, (known.get(remembered.reason) ?? 0) + 1)
               else if (remembered !== undefined) known.set(`${one.from} ${kind}`, (known.get(`${one.from} ${kind}`) ?? 0) + 1)
             }
