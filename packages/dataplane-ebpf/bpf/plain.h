@@ -45,9 +45,8 @@ struct plain {
 struct translation {
 	struct tuple from;
 	struct tuple to;
-	/* Of IPv4: what the addresses add to a sum; and where that of the transport header stands. */
-	__u32 sum;
-	__u32 place;
+	/* Of IPv4: what the addresses add to a sum. */
+	__u64 sum;
 };
 
 struct {
@@ -184,7 +183,6 @@ static __always_inline void learn_translation(struct translation *translation, c
 	__builtin_memcpy(&translation->from, &work->before, TO_ENDS);
 	__builtin_memcpy(&translation->to, &work->ends, TO_ENDS);
 	translation->from.transport = ETHERNET + (translation->from.family == 4 ? IPV4_HEADER : IPV6_HEADER);
-	translation->place = translation->from.transport + (translation->from.protocol == PROTOCOL_TCP ? 16 : 6);
 	translation->sum = added_by(&translation->to, &translation->from);
 }
 
@@ -193,6 +191,7 @@ static __always_inline void translate_plain(struct __sk_buff *skb, struct transl
 {
 	const struct tuple *from = &translation->from, *to = &translation->to;
 	__u32 before = from->source_port << 16 | from->destination_port, after = to->source_port << 16 | to->destination_port;
+	__u32 place = checksum_place(from, ETHERNET + plain->length);
 	__u64 flags = from->protocol == PROTOCOL_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 	__u8 *ip;
 
@@ -205,11 +204,11 @@ static __always_inline void translate_plain(struct __sk_buff *skb, struct transl
 	put_word(ip + 12, to->source[0]);
 	put_word(ip + 16, to->destination[0]);
 	put_word(ip + IPV4_HEADER, after);
-	if (translation->place + 2 > ETHERNET + plain->length)
+	if (!place)
 		return;
-	bpf_l4_csum_replace(skb, translation->place, 0, bpf_htons(translation->sum), flags | BPF_F_PSEUDO_HDR);
+	bpf_l4_csum_replace(skb, place, 0, bpf_htons(translation->sum), flags | BPF_F_PSEUDO_HDR);
 	if (before != after)
-		bpf_l4_csum_replace(skb, translation->place, bpf_htonl(before), bpf_htonl(after), flags | 4);
+		bpf_l4_csum_replace(skb, place, bpf_htonl(before), bpf_htonl(after), flags | 4);
 }
 
 /* Slot of an object; NONE when it has none. */
