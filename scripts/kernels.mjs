@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { ensureInstalled, requireNode, toolNode } from './lib/bootstrap.mjs'
 import { fetchedKernel, reasonOf, KERNELS } from './lib/debian-kernels.mjs'
 import { GUEST_CPUS, GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
-import { isSound, outcomeOf, RecordReader } from './lib/guest-records.mjs'
+import { isOf, isSound, outcomeOf, RecordReader, unreached } from './lib/guest-records.mjs'
 import { RECORDS } from './lib/guest-reporter.mjs'
 import { ensureNative } from './lib/native.mjs'
 import { root } from './lib/packages.mjs'
@@ -24,12 +24,15 @@ const LEFT_OUT = {
 const PACE = 10
 /** Minutes that a kernel's run may take. */
 const PATIENCE = 90
+/** How often a suite's machine is booted at most: software that emulates one makes its kernel die at times, and the rest of the suite is worth knowing. */
+const BOOTS = 3
 
 /** @typedef {import('./lib/guest-reporter.mjs').TestRecord} TestRecord */
 /**
- * `status`: with which the run ended, undefined when it did not. `unreachable`: why there is no such kernel. Tests are named by file and title.
+ * `status`: with which the run ended, undefined when it did not. `unreachable`: why there is no such kernel. `deaths`: of kernels that died and were booted
+ * again for what they had not reached, the file with what they printed. Tests are named by file and title.
  *
- * @typedef {{ name: string, version?: string, unreachable?: string, ended: boolean, status: number | undefined, seconds: number } & ReturnType<typeof outcomeOf>} Outcome
+ * @typedef {{ name: string, version?: string, unreachable?: string, ended: boolean, status: number | undefined, seconds: number, deaths: string[] } & ReturnType<typeof outcomeOf>} Outcome
  */
 
 // Guests end with this process, whatever ends it.
@@ -104,7 +107,7 @@ async function atOnce(items, count, work) {
 
 /** @param {string} name @returns {Promise<Outcome>} */
 async function outcomeOn(name) {
-  const nothing = { name, ended: false, status: undefined, seconds: 0, ...outcomeOf([]) }
+  const nothing = { name, ended: false, status: undefined, seconds: 0, deaths: [], ...outcomeOf([]) }
   let folder
   try {
     folder = fetchedKernel(name, (text) => say(`${name}: ${text}`))
@@ -112,21 +115,40 @@ async function outcomeOn(name) {
     return { ...nothing, unreachable: `its package is out of reach: ${reasonOf(error)}` }
   }
   const { version, image } = kernelIn(folder)
-  const log = join(OUT, `${name}.log`)
-  say(`${name}: Linux ${version}, at most ${minutes} minutes; what it prints: ${relative(root, log)}`)
-  const { status, seconds, records } = await runOn({ name, folder, version, image, log })
-  return { name, version, ended: status !== undefined, status, seconds, ...outcomeOf(records) }
+  say(`${name}: Linux ${version}, at most ${minutes} minutes`)
+  const start = Date.now()
+  const seconds = () => Math.round((Date.now() - start) / 1000)
+  /** @type {string[]} */
+  const deaths = []
+  /** @type {TestRecord[]} */
+  const known = []
+  let rest = tests
+  for (;;) {
+    const part = deaths.length === 0 ? name : `${name}-${deaths.length + 1}`
+    const log = join(OUT, `${part}.log`)
+    say(`${name}: what it prints: ${relative(root, log)}`)
+    const left = minutes * 60 - seconds()
+    const { status, records } = await runOn({ name, folder, version, image, log, part, tests: rest, left, seconds })
+    const missed = status === undefined ? unreached(rest, records) : []
+    // One that dies before it has gone through a file, as the one before did, will do so again.
+    const isStuck = missed.length === rest.length && deaths.length > 0
+    const isLast = missed.length === 0 || isStuck || deaths.length + 1 === BOOTS || seconds() >= minutes * 60
+    if (isLast)
+      return { name, version, ended: status !== undefined, status, seconds: seconds(), deaths, ...outcomeOf([...known, ...records]) }
+    deaths.push(relative(root, log))
+    say(`${name}: the kernel died, and is booted again for ${missed.length} of ${rest.length} files`)
+    known.push(...records.filter(({ test }) => !missed.some((file) => isOf(test, file))))
+    rest = missed
+  }
 }
 
-/** @param {{ name: string, folder: string, version: string, image: string, log: string }} guest */
-async function runOn({ name, folder, version, image, log }) {
-  const path = join(OUT, `${name}.jsonl`)
+/** @param {{ name: string, folder: string, version: string, image: string, log: string, part: string, tests: readonly string[], left: number, seconds: () => number }} guest */
+async function runOn({ name, folder, version, image, log, part, tests, left, seconds }) {
+  const path = join(OUT, `${part}.jsonl`)
   rmSync(path, { force: true })
   const reader = new RecordReader(path)
   /** @type {TestRecord[]} */
   const records = []
-  const start = Date.now()
-  const seconds = () => Math.round((Date.now() - start) / 1000)
   const follow = () => {
     for (const record of reader.take()) {
       records.push(record)
@@ -136,18 +158,18 @@ async function runOn({ name, folder, version, image, log }) {
   const timer = setInterval(follow, 1000)
   const printed = createWriteStream(log)
   try {
-    const guest = { folder, version, image, command: commandFor(path), timeout: minutes * 60 }
+    const guest = { folder, version, image, command: commandFor(path, tests), timeout: left }
     const status = await runInGuest({ ...guest, print: (line) => printed.write(`${line}\n`) })
-    return { status, seconds: seconds(), records }
+    follow()
+    return { status, records }
   } finally {
     clearInterval(timer)
     printed.end()
-    follow()
   }
 }
 
-/** @param {string} records */
-function commandFor(records) {
+/** @param {string} records @param {readonly string[]} tests */
+function commandFor(records, tests) {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')
   const config = join(root, 'scripts/lib/guest-vitest.config.mjs')
   const environment = { CI: 1, NO_COLOR: 1, HEDDLE_PACE: PACE, [RECORDS]: records }
@@ -162,7 +184,7 @@ function lineOf({ state, test, seconds, reason }) {
 }
 
 /** @param {Outcome} outcome */
-function print({ name, version, unreachable, ended, status, seconds, passed, failed, skipped, unfinished }) {
+function print({ name, version, unreachable, ended, status, seconds, deaths, passed, failed, skipped, unfinished }) {
   if (unreachable !== undefined) {
     console.log(`\n▸ ${name}: skipped, ${unreachable}`)
     return
@@ -170,6 +192,7 @@ function print({ name, version, unreachable, ended, status, seconds, passed, fai
   const counts = `${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped`
   console.log(`\n▸ ${name} (Linux ${version}): ${counts}${ended ? '' : `, ${unfinished.length} did not end`} in ${seconds} s`)
   for (const record of [...failed, ...skipped, ...unfinished]) console.log(`  ${lineOf(record)}`)
+  for (const log of deaths) console.log(`  the kernel died, and another one went on: see ${log}`)
   const log = relative(root, join(OUT, `${name}.log`))
   if (!ended) console.log(`  the run did not end within ${minutes} minutes, or the kernel died: see ${log}`)
   else if (status !== 0 || passed.length === 0) console.log(`  the run ended with ${status}: see ${log}`)

@@ -10,13 +10,18 @@ import { describe, expect, it } from 'vitest'
 import { boundedRuns } from '../scripts/lib/bounded-runs.mjs'
 import { makeGuestFolder } from '../scripts/lib/guest-folders.mjs'
 import { runInGuest } from '../scripts/lib/guest-kernel.mjs'
-import { isSound, outcomeOf } from '../scripts/lib/guest-records.mjs'
+import { isSound, outcomeOf, unreached } from '../scripts/lib/guest-records.mjs'
 
 const PASSED = { state: 'passed', test: 'a.test.ts > works' } as const
 const FAILED = { state: 'failed', test: 'a.test.ts > works' } as const
 const PLANNED = { state: 'planned', test: 'a.test.ts > hangs' } as const
-const run = (status: number | undefined, ...records: Parameters<typeof outcomeOf>[0]) => ({ name: '6.1', status, ...outcomeOf(records) })
-const unreachable = { name: '6.12', status: undefined, unreachable: 'no network', ...outcomeOf([]) }
+const run = (status: number | undefined, ...records: Parameters<typeof outcomeOf>[0]) => ({
+  name: '6.1',
+  status,
+  deaths: [] as string[],
+  ...outcomeOf(records),
+})
+const unreachable = { name: '6.12', status: undefined, deaths: [], unreachable: 'no network', ...outcomeOf([]) }
 
 describe('the outcome of a suite on other kernels', () => {
   it.each([
@@ -33,10 +38,24 @@ describe('the outcome of a suite on other kernels', () => {
     ['all tests passed and the run ended with an error of its own', [run(1, PASSED)], []],
     ['the run could not begin', [run(1)], []],
     ['there was no test', [run(0)], []],
+    ['a kernel died before the one that passed', [{ ...run(0, PASSED), deaths: ['6.1.log'] }], []],
     ['every kernel is out of reach', [unreachable], []],
     ['a kernel that was named is out of reach', [run(0, PASSED), unreachable], ['6.1', '6.12']],
   ] as const)('is not sound where %s', (_, outcomes, named) => {
     expect(isSound(outcomes, named)).toBe(false)
+  })
+})
+
+describe('what a kernel that died had not reached', () => {
+  const FILES = ['a.test.ts', 'b.test.ts']
+  it.each([
+    ['everything, when it said nothing', [], FILES],
+    ['a file with a test that was planned and is not heard of, whatever became of others', [PASSED, PLANNED], FILES],
+    ['the file that comes next', [PLANNED, { ...PASSED, test: PLANNED.test }], ['b.test.ts']],
+    ['nothing, when a file failed as one', [PASSED, { state: 'failed', test: 'b.test.ts' }], []],
+    ['a file whose name another begins with', [PASSED, { ...PASSED, test: 'b.test.tsx > works' }], ['b.test.ts']],
+  ] as const)('is %s', (_, records, expected) => {
+    expect(unreached(FILES, records)).toEqual(expected)
   })
 })
 

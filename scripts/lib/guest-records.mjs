@@ -50,10 +50,27 @@ export function outcomeOf(records) {
   }
 }
 
+/** @param {string} test as records name it @param {string} file */
+export function isOf(test, file) {
+  return test === file || test.startsWith(`${file} > `)
+}
+
 /**
- * Whether the runs say that all is well: some kernel was tried, those that were asked for by name among them; each came to an end that says so, and tests passed.
+ * Those of the files that were not gone through: nothing is known of them, or of some test only that it is planned.
  *
- * @param {readonly (ReturnType<typeof outcomeOf> & { name: string, status: number | undefined, unreachable?: string })[]} outcomes
+ * @param {readonly string[]} files
+ * @param {readonly TestRecord[]} records
+ */
+export function unreached(files, records) {
+  const { unfinished } = outcomeOf(records)
+  return files.filter((file) => unfinished.some(({ test }) => isOf(test, file)) || !records.some(({ test }) => isOf(test, file)))
+}
+
+/**
+ * Whether the runs say that all is well: some kernel was tried, those that were asked for by name among them; each came to an end that says so without having died
+ * before, and tests passed.
+ *
+ * @param {readonly (ReturnType<typeof outcomeOf> & { name: string, status: number | undefined, deaths: readonly string[], unreachable?: string })[]} outcomes
  * @param {readonly string[]} named kernels that were asked for by name
  */
 export function isSound(outcomes, named) {
@@ -62,6 +79,9 @@ export function isSound(outcomes, named) {
   return (
     tried.length > 0 &&
     !isMissing &&
-    tried.every(({ status, passed, failed, unfinished }) => status === 0 && passed.length > 0 && failed.length + unfinished.length === 0)
+    tried.every(
+      ({ status, deaths, passed, failed, unfinished }) =>
+        status === 0 && passed.length > 0 && deaths.length + failed.length + unfinished.length === 0,
+    )
   )
 }

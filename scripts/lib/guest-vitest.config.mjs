@@ -11,6 +11,8 @@ const SLOWLY = { test: 45 * MINUTE, poll: 15 * MINUTE }
 export default mergeConfig(base, {
   root: fileURLToPath(new URL('../..', import.meta.url)),
   test: {
+    // Processes, not threads of one: tests count what theirs has open.
+    pool: 'forks',
     maxWorkers: GUEST_CPUS,
     // To read the sources once a worker, and not once a file, is half of the time of a run.
     isolate: false,
