@@ -81,6 +81,31 @@ static __always_inline int lose(void)
 	return XDP_DROP;
 }
 
+/* Writes headers, of an even count of octets, behind the Ethernet header; 0 when the frame ends before. `bpf_xdp_store_bytes` came with Linux 5.18. */
+static __always_inline int write_headers(struct xdp_md *xdp, const struct scratch *headers, __u32 size)
+{
+	__u8 *octets;
+	__u32 at;
+
+	for (at = 0; at < MAX_HEADERS; at += 8) {
+		if (at + 8 > size)
+			break;
+		octets = octets_of(xdp, ETHERNET + at, 8);
+		if (!octets)
+			return 0;
+		copy_words(octets, headers->octets + at, 8);
+	}
+	for (; at < MAX_HEADERS; at += 2) {
+		if (at >= size)
+			break;
+		octets = octets_of(xdp, ETHERNET + at, 2);
+		if (!octets)
+			return 0;
+		put_half(octets, half_at(headers->octets + at));
+	}
+	return 1;
+}
+
 /* Puts the headers of `hop` in the place of those before the packet, and sends it back out. */
 static __always_inline int send_across(struct xdp_md *xdp, struct config *config, const struct across *across, const struct plain *plain,
 				       struct next_hop *hop, const struct fill *fill)
@@ -95,13 +120,12 @@ static __always_inline int send_across(struct xdp_md *xdp, struct config *config
 	fill_headers(scratch_->octets, hop, fill);
 	if (bpf_xdp_adjust_head(xdp, (int)(across->outer.at - ETHERNET) - (int)size))
 		return XDP_PASS;
-	size = COUNT_WITHIN(size, MAX_HEADERS);
 	frame = octets_of(xdp, 0, ETHERNET);
 	if (!frame)
 		return lose();
 	copy_words(frame, neighbour->addresses, 12);
 	put_half(frame + 12, hop->family == 4 ? ETH_P_IP : ETH_P_IPV6);
-	if (bpf_xdp_store_bytes(xdp, ETHERNET, scratch_->octets, size) < 0 || !write_inner_ttl(xdp, across, plain, hop, ETHERNET + size))
+	if (!write_headers(xdp, scratch_, size) || !write_inner_ttl(xdp, across, plain, hop, ETHERNET + size))
 		return lose();
 	/* What is sent back by a veth rests in the ring of its far end, unless that has a program of XDP too; what is redirected needs its GRO only. */
 	return config->avoided & AVOID_XDP_TX ? bpf_redirect(config->uplink, 0) : XDP_TX;

@@ -7,7 +7,7 @@
 
 #include "nat_table.h"
 
-#define MAX_BACKENDS 4096
+#define MAX_BACKENDS MAX_TURNS
 
 static __always_inline __u32 flow_key(const struct tuple *tuple, __u32 port)
 {
@@ -73,7 +73,7 @@ static __always_inline int is_backend(const struct backend *backend, const __u32
 	       backend->address[2] == address[2] && backend->address[3] == address[3];
 }
 
-static long draw_backend(__u32 index, void *context)
+static long draw_backend(struct bpf_map *map, __u32 *turn, __u32 *value, void *context)
 {
 	struct work *work = current_work();
 	struct drawing *drawing;
@@ -81,10 +81,10 @@ static long draw_backend(__u32 index, void *context)
 	__u32 place, drawn;
 	int takes;
 
-	if (!work)
+	if (!work || *turn >= work->service.backend_count)
 		return 1;
 	drawing = &work->drawing;
-	place = drawing->first + index;
+	place = drawing->first + *turn;
 	backend = bpf_map_lookup_elem(&backends, &place);
 	if (!backend)
 		return 1;
@@ -150,7 +150,7 @@ __noinline int choose_backend(void)
 	drawing->first = service->backend;
 	drawing->is_even = service->is_even;
 	drawing->key = flow_key(&work->tuple, service->affinity ? 0 : work->tuple.source_port) ^ service->seed;
-	bpf_loop(service->backend_count, draw_backend, 0, 0);
+	bpf_for_each_map_elem(&turns, draw_backend, 0, 0);
 	place = drawing->again != NONE ? drawing->again : drawing->best;
 	backend = bpf_map_lookup_elem(&backends, &place);
 	if (!backend)

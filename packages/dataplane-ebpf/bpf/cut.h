@@ -56,11 +56,11 @@ static __always_inline int leaves_checksum(struct __sk_buff *skb, const struct p
 }
 
 /* Takes the next octet of the options over, if it belongs to one that every fragment has. */
-static long copy_octet(__u32 index, void *context)
+static long copy_octet(struct bpf_map *map, __u32 *turn, __u32 *value, void *context)
 {
 	struct work *work = current_work();
 	struct cutting *cutting;
-	__u32 from = IPV4_HEADER + index;
+	__u32 from = IPV4_HEADER + *turn;
 	__u8 octet;
 
 	if (!work)
@@ -93,7 +93,7 @@ static __always_inline void copy_header(struct cutting *cutting)
 	cutting->later_header = IPV4_HEADER;
 	cutting->option_left = 0;
 	if (cutting->header > IPV4_HEADER)
-		bpf_loop(IP_HEADER_MOST - IPV4_HEADER, copy_octet, 0, 0);
+		bpf_for_each_map_elem(&turns, copy_octet, 0, 0);
 	cutting->later_header = (cutting->later_header + 3) & 0x3c;
 }
 

@@ -12,15 +12,16 @@ struct pool_search {
 	__u32 first;
 	__u32 size;
 	__u32 start;
+	__u32 tries;
 	enum claim result;
 };
 
-static long try_pool_port(__u32 attempt, struct pool_search *search)
+static long try_pool_port(struct bpf_map *map, __u32 *turn, __u32 *value, struct pool_search *search)
 {
 	struct work *work = current_work();
-	__u32 candidate;
+	__u32 attempt = *turn, candidate;
 
-	if (!work)
+	if (!work || attempt >= search->tries)
 		return 1;
 	/* The flow's own port first, where it lies in the range. */
 	candidate = attempt ? search->first + ((__u64)search->start + attempt) % search->size : work->hidden.source_port;
@@ -39,19 +40,20 @@ static long try_pool_port(__u32 attempt, struct pool_search *search)
 static __always_inline int choose_port(struct work *work, const struct nat_pool *pool, __u32 zone)
 {
 	struct tuple *hidden = &work->hidden;
-	__u32 size = pool->last - pool->first + 1, tries = size + 1 < TRIES ? size + 1 : TRIES;
+	__u32 size = pool->last - pool->first + 1;
 	struct pool_search search = {
 		.zone = zone,
 		.outside = pool->outside,
 		.first = pool->first,
 		.size = size,
 		.start = scattered(hidden, hidden->source_port),
+		.tries = hidden->protocol == PROTOCOL_SCTP ? 1 : size + 1 < TRIES ? size + 1 : TRIES,
 		.result = TAKEN,
 	};
 
 	copy_ends(&work->ends, hidden);
 	__builtin_memcpy(work->ends.source, pool->address, sizeof(work->ends.source));
-	bpf_loop(hidden->protocol == PROTOCOL_SCTP ? 1 : tries, try_pool_port, &search, 0);
+	bpf_for_each_map_elem(&turns, try_pool_port, &search, 0);
 	return search.result != TAKEN;
 }
 

@@ -190,6 +190,21 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
+/*
+ * Loops as long as a table says: the kernel goes through the places of this one and calls back with each, until it is told 1. `bpf_loop`, of Linux 5.17, needs
+ * no table.
+ */
+#define MAX_TURNS 4096
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_TURNS);
+	__type(key, __u32);
+	__type(value, __u32);
+} turns SEC(".maps");
+
+struct bpf_map;
+
 /* Data of a packet that is cut; the kernel makes packets of this size at most. */
 #define MAX_DATA 16384
 

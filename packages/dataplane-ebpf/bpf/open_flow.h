@@ -13,6 +13,7 @@
 struct search {
 	__u32 vrf;
 	__u32 candidate;
+	__u32 tries;
 	enum claim result;
 };
 
@@ -28,11 +29,12 @@ static __always_inline int is_own_reply(const struct tuple *target, const struct
 	       target->source_port == tuple->destination_port;
 }
 
-static long try_port(__u32 attempt, struct search *search)
+static long try_port(struct bpf_map *map, __u32 *turn, __u32 *value, struct search *search)
 {
+	__u32 attempt = *turn;
 	struct work *work = current_work();
 
-	if (!work)
+	if (!work || attempt >= search->tries)
 		return 1;
 	work->ends.source_port = search->candidate;
 	search->candidate = FIRST_PORT + scattered(&work->tuple, work->tuple.source_port + attempt) % PORTS;
@@ -67,6 +69,7 @@ __noinline int open_flow(__u32 vrf)
 	/* The virtual address becomes the source, so that the reply comes here; its port tells the flows of one backend apart. */
 	__builtin_memcpy(target->source, tuple->destination, sizeof(target->source));
 	search.candidate = tuple->source_port;
-	bpf_loop(tuple->protocol == PROTOCOL_SCTP ? 1 : TRIES, try_port, &search, 0);
+	search.tries = tuple->protocol == PROTOCOL_SCTP ? 1 : TRIES;
+	bpf_for_each_map_elem(&turns, try_port, &search, 0);
 	return search.result == TAKEN ? REASON_NAT_EXHAUSTED : GOES_ON;
 }

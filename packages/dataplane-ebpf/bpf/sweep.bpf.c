@@ -8,8 +8,6 @@
 #include "policy.h"
 #include "rewrite.h"
 
-struct bpf_map;
-
 static long sweep_flow(struct bpf_map *map, struct flow_key *key, struct flow *flow, void *context)
 {
 	struct flow_count *count = bpf_map_lookup_elem(&flow_counts, &key->zone);
@@ -32,15 +30,16 @@ static long sweep_count(struct bpf_map *map, __u32 *port, struct flow_count *cou
 /* Where a backend is looked for. */
 struct seeking {
 	__u32 first;
+	__u32 count;
 	__u32 port;
 	__u32 address[4];
 	__u32 is_found;
 };
 
-static long seek_backend(__u32 index, struct seeking *seeking)
+static long seek_backend(struct bpf_map *map, __u32 *turn, __u32 *value, struct seeking *seeking)
 {
-	__u32 place = seeking->first + index;
-	struct backend *backend = bpf_map_lookup_elem(&backends, &place);
+	__u32 place = seeking->first + *turn;
+	struct backend *backend = *turn < seeking->count ? bpf_map_lookup_elem(&backends, &place) : 0;
 
 	if (backend && is_backend(backend, seeking->address, seeking->port))
 		seeking->is_found = 1;
@@ -59,8 +58,9 @@ static __always_inline int is_served(const struct flow_key *key, const struct na
 	if (!service || service->id != flow->service)
 		return 0;
 	seeking.first = service->backend;
+	seeking.count = service->backend_count;
 	__builtin_memcpy(seeking.address, flow->destination, sizeof(seeking.address));
-	bpf_loop(service->backend_count, seek_backend, &seeking, 0);
+	bpf_for_each_map_elem(&turns, seek_backend, &seeking, 0);
 	return seeking.is_found;
 }
 

@@ -57,14 +57,13 @@ static __always_inline int fits_filter(const struct trace_filter *filter, const 
 	return 1;
 }
 
-static long try_filter(__u32 index, void *context)
+static long try_filter(struct bpf_map *map, __u32 *index, struct trace_filter *filter, void *context)
 {
-	struct trace_filter *filter = bpf_map_lookup_elem(&trace_filters, &index);
 	struct traced *traced = current_traced();
 	struct work *work = current_work();
 
-	if (filter && traced && work && filter->is_there && fits_filter(filter, work, traced))
-		traced->fitting |= 1U << (index & 31);
+	if (traced && work && filter->is_there && fits_filter(filter, work, traced))
+		traced->fitting |= 1U << (*index & 31);
 	return 0;
 }
 
@@ -123,7 +122,7 @@ __noinline int begin_trace(struct __sk_buff *skb, __u32 port, __u32 vrf)
 	traced->is_read = inner && parse(skb, &work->packet, inner, end) == GOES_ON;
 	if (traced->is_read)
 		read_tuple(skb, &work->opener, inner, inner + work->packet.length);
-	bpf_loop(MAX_TRACES, try_filter, 0, 0);
+	bpf_for_each_map_elem(&trace_filters, try_filter, 0, 0);
 	if (!traced->fitting)
 		return 0;
 	keep_octets(skb, traced, at, end);
@@ -132,14 +131,13 @@ __noinline int begin_trace(struct __sk_buff *skb, __u32 port, __u32 vrf)
 }
 
 /* Of a trace that the packet fitted when it came: whether it still does, now that all is known. */
-static long tell_trace(__u32 index, void *context)
+static long tell_trace(struct bpf_map *map, __u32 *index, struct trace_filter *filter, void *context)
 {
-	struct trace_filter *filter = bpf_map_lookup_elem(&trace_filters, &index);
 	struct traced *traced = current_traced();
 	struct work *work = current_work();
 	__u32 place;
 
-	if (!filter || !traced || !work || !filter->is_there || !(traced->fitting >> (index & 31) & 1))
+	if (!traced || !work || !filter->is_there || !(traced->fitting >> (*index & 31) & 1))
 		return 0;
 	if (filter->vrf != NONE && filter->vrf != (traced->vrf != NONE ? traced->vrf : work->packet.vrf))
 		return 0;
@@ -180,7 +178,7 @@ __noinline int end_trace(int result)
 	traced->outcome = result == SENT ? (work->way == TO_TUNNEL ? OUTCOME_SEND : OUTCOME_DELIVER) : result == CUT ? OUTCOME_CUT : OUTCOME_DROP;
 	traced->reason = result < 0 || result >= MAX_REASONS ? REASON_NO_NEXT_HOP : result;
 	traced->told_count = 0;
-	bpf_loop(MAX_TRACES, tell_trace, 0, 0);
+	bpf_for_each_map_elem(&trace_filters, tell_trace, 0, 0);
 	if (!traced->told_count)
 		return 0;
 	traced->time = bpf_ktime_get_ns();

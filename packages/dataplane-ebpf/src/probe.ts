@@ -1,13 +1,10 @@
 import type { EbpfDeviceKind } from './device/device-pair.js'
-import { probeHelpers } from './helper-probe.js'
 import { call } from './native/call.js'
 
 /** What the eBPF dataplane asks of a kernel. */
 export type EbpfFeatureName =
   | 'bpf'
   | 'mmapable-array'
-  | 'bpf-loop'
-  | 'xdp-store-bytes'
   | 'tcx'
   | 'clsact'
   | 'netkit'
@@ -42,8 +39,6 @@ type Known = Omit<EbpfFeature, 'available' | 'reason' | 'optional' | 'otherwise'
 const FEATURES: readonly Known[] = [
   { name: 'bpf', purpose: 'loading programs', minimumKernel: '4.4' },
   { name: 'mmapable-array', purpose: 'a FIB in memory that process and kernel share', minimumKernel: '5.5' },
-  { name: 'bpf-loop', purpose: 'loops in programs that are as long as a table says', minimumKernel: '5.17' },
-  { name: 'xdp-store-bytes', purpose: 'writing headers into frames that no packet was made of', minimumKernel: '5.18' },
   { name: 'tcx', purpose: 'attaching to the uplink beside other programs', minimumKernel: '6.6', otherwise: 'clsact' },
   { name: 'clsact', purpose: 'attaching to devices of endpoints without a grace period', minimumKernel: '4.5', otherwise: 'tcx' },
   { name: 'netkit', purpose: 'devices of endpoints with a place for programs', minimumKernel: '6.7', otherwise: 'veth' },
@@ -85,8 +80,7 @@ export function ebpfFeatures(): readonly EbpfFeature[] {
 }
 
 function tryAll(): readonly EbpfFeature[] {
-  const tried = [...call((native) => native.probeFeatures()), ...probeHelpers()]
-  const reasons = new Map(tried.map(({ name, reason }) => [name, reason]))
+  const reasons = new Map(call((native) => native.probeFeatures()).map(({ name, reason }) => [name, reason]))
   return FEATURES.map(({ otherwise = '', optional = otherwise !== '', ...known }) => {
     const reason = reasons.get(known.name) ?? 'not known to the native part'
     return { ...known, optional, otherwise, available: reason === '', reason }

@@ -23,7 +23,7 @@ import { LOCAL } from './support/router.js'
  */
 
 /** What a dataplane cannot do without. */
-const NEEDED = ['bpf', 'mmapable-array', 'bpf-loop', 'xdp-store-bytes', 'redirect-neigh'] as const satisfies readonly EbpfFeatureName[]
+const NEEDED = ['bpf', 'mmapable-array', 'redirect-neigh'] as const satisfies readonly EbpfFeatureName[]
 /** What changes nothing that a dataplane does. */
 const UNUSED = ['btf'] as const satisfies readonly EbpfFeatureName[]
 type Replaced = Exclude<EbpfFeatureName, (typeof NEEDED | typeof UNUSED)[number]>

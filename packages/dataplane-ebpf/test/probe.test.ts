@@ -1,13 +1,12 @@
 import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { describe, expect, it } from 'vitest'
-import { probeHelpers } from '../src/helper-probe.js'
 import { native } from '../src/native/load.js'
 import { missingNative, titled } from './support/requirements.js'
 import { probed } from './support/probed.js'
 
 const LACK = 'Invalid argument (os error 22)'
 /** What a dataplane cannot be without, and what it can. */
-const NEEDED: readonly EbpfFeatureName[] = ['bpf', 'mmapable-array', 'bpf-loop', 'xdp-store-bytes', 'redirect-neigh']
+const NEEDED: readonly EbpfFeatureName[] = ['bpf', 'mmapable-array', 'redirect-neigh']
 const OPTIONAL: readonly EbpfFeatureName[] = ['tcx', 'clsact', 'netkit', 'redirect-peer', 'decap-l3', 'xdp', 'vxlan', 'vxlan-gpe', 'btf']
 const EVERYTHING = { uplink: 'tcx', devices: 'netkit', endpoints: 'clsact', mergesVxlan: true, mergesJoint: true, avoided: [] } as const
 /** What each feature changes when it is not there. */
@@ -22,8 +21,8 @@ const WITHOUT: Readonly<Partial<Record<EbpfFeatureName, object>>> = {
 }
 
 describe.skipIf(missingNative() !== '')(titled('what kernels differ in', missingNative()), () => {
-  it('is all that is known to the native part, and functions that programs call', () => {
-    const names = [...native().probeFeatures(), ...probeHelpers()]
+  it('is all that is known to the native part', () => {
+    const names = native().probeFeatures()
     expect(names.map(({ name }) => name).toSorted()).toEqual([...NEEDED, ...OPTIONAL].toSorted())
   })
 

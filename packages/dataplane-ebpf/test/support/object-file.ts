@@ -1,10 +1,25 @@
-/* The functions of a BPF object file, and their instructions. */
+/* The functions of a BPF object file, their instructions, and the kinds of its types. */
 
 const INSTRUCTION = 8
 const [PROGBITS, SYMTAB, REL] = [1, 2, 9]
 const EXECUTABLE = 4
 
+/** Octets behind the twelve that every type of BTF has (Documentation/bpf/btf.rst of Linux), by its kind: `[some, some for each member]`; none when left out. */
+const BTF_SIZES: Readonly<Record<number, readonly [fixed: number, each: number]>> = {
+  1: [4, 0],
+  3: [12, 0],
+  4: [0, 12],
+  5: [0, 12],
+  6: [0, 8],
+  13: [0, 8],
+  14: [4, 0],
+  15: [0, 12],
+  17: [4, 0],
+  19: [0, 12],
+}
+
 interface Section {
+  readonly name: number
   readonly type: number
   readonly flags: number
   readonly at: number
@@ -54,7 +69,15 @@ export class ObjectFile {
     this.#sections = Array.from({ length: count }, (_, index) => {
       const at = start + index * size
       const word = (offset: number): number => this.#view.getUint32(at + offset, true)
-      return { type: word(4), flags: word(8), at: this.#long(at + 24), size: this.#long(at + 32), link: word(40), info: word(44) }
+      return {
+        name: word(0),
+        type: word(4),
+        flags: word(8),
+        at: this.#long(at + 24),
+        size: this.#long(at + 32),
+        link: word(40),
+        info: word(44),
+      }
     })
     const table = this.#sections.find(({ type }) => type === SYMTAB) as Section
     const functions = new Map<string, ObjectFunction>()
@@ -67,6 +90,23 @@ export class ObjectFile {
       return symbol
     })
     this.functions = functions
+  }
+
+  /** Numbers of the kinds of types that its BTF has. */
+  btfKinds(): ReadonlySet<number> {
+    const names = this.#sections[this.#view.getUint16(0x3e, true)].at
+    const { at: start } = this.#sections.find(({ name }) => this.#text(names + name) === '.BTF') as Section
+    const word = (at: number): number => this.#view.getUint32(start + at, true)
+    const [headerSize, first, size] = [word(4), word(8), word(12)]
+    const kinds = new Set<number>()
+    for (let at = headerSize + first; at < headerSize + first + size;) {
+      const info = word(at + 4)
+      const [kind, members] = [(info >> 24) & 31, info & 0xffff]
+      const [fixed, each] = BTF_SIZES[kind] ?? [0, 0]
+      kinds.add(kind)
+      at += 12 + fixed + each * members
+    }
+    return kinds
   }
 
   instructions({ section, at: first, size }: ObjectFunction): Instruction[] {

@@ -1,7 +1,5 @@
 import { vi } from 'vitest'
 import type * as Inspection from '../../src/inspect-kernel.js'
-import { HELPERS } from '../../src/helper-probe.js'
-import type { NativeFeature } from '../../src/native/binding.js'
 import { native } from '../../src/native/load.js'
 import type * as Probe from '../../src/probe.js'
 
@@ -22,11 +20,9 @@ export async function probed(
   names ??= native()
     .probeFeatures()
     .map(({ name }) => name as FeatureName)
-  const found = (tried: readonly FeatureName[]): NativeFeature[] =>
-    tried.filter((name) => !untold.includes(name)).map((name) => ({ name, reason: lacking[name] ?? '' }))
-  const probe = vi.spyOn(native(), 'probeFeatures').mockReturnValue(found(names))
+  const found = names.filter((name) => !untold.includes(name)).map((name) => ({ name, reason: lacking[name] ?? '' }))
+  const probe = vi.spyOn(native(), 'probeFeatures').mockReturnValue(found)
   vi.resetModules()
-  vi.doMock('../../src/helper-probe.js', () => ({ probeHelpers: () => found(Object.keys(HELPERS) as FeatureName[]) }))
   try {
     const fresh = await import('../../src/probe.js')
     const { inspectKernel } = await import('../../src/inspect-kernel.js')
@@ -34,7 +30,6 @@ export async function probed(
     return { ...fresh, inspectKernel }
   } finally {
     probe.mockRestore()
-    vi.doUnmock('../../src/helper-probe.js')
     vi.resetModules()
   }
 }
