@@ -148,7 +148,7 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
   // What one CPU remembers of a flow is of the ends that it had; another one may give it others, here by a packet that goes the whole way.
   it.each(['opened anew', 'found to have lost its ends'])('are known by new ends at once when one is %s', async (what) => {
     const service = { id: 1, vrf: 1, address: IpAddress.parse(VIRTUAL), protocol: 'tcp', port: 80, seed: 3, natSide: 'both' } as const
-    await program(natTables([{ ...service, backends: [{ address: IpAddress.parse(BACKENDS[0]), port: 8080, weight: 1 }] }], []))
+    const next = natTables([{ ...service, backends: [{ address: IpAddress.parse(BACKENDS[0]), port: 8080, weight: 1 }] }], [])
     const from = (source: string, flags = 0x10): PacketInput => ({
       from: 'port',
       port: 1,
@@ -156,24 +156,34 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     })
     const portOf = (result: Result | undefined): number | undefined =>
       result === undefined ? undefined : Number.parseInt(result.packet.slice((32 + 20) * 2, (32 + 22) * 2), 16)
-    // The packet that opens a flow is not remembered: what was known of such packets ends with it.
-    for (let packet = 0; packet < 2; packet++) expect(portOf(byProgram(router, from(CLIENT)))).toBe(4000)
-    expect(portOf(byMemory(router, from(CLIENT)))).toBe(4000)
-    // A full table forgets it, and who comes next has its ends; nothing of that is a change of tables.
     const { object } = router.parts.maps
-    const parts = flows()
-    const [[opening, first]] = parts.filter(([, flow]) => isOpening(flow.get('state')))
-    for (const [key] of parts) object.remove('nat_flows', key)
-    for (let packet = 0; packet < 2; packet++) expect(portOf(byProgram(router, from('10.0.0.2')))).toBe(4000)
-    expect(portOf(byMemory(router, from(CLIENT)))).toBe(4000)
-    if (what !== 'opened anew') object.update('nat_flows', opening, first.setLarge('told', 0).bytes)
-    byProgram(router, from(CLIENT, 0x11))
-    expect(byMemory(router, from(CLIENT))).toBeUndefined()
-    byProgram(router, from(CLIENT))
-    const port = portOf(byProgram(router, from(CLIENT)))
-    expect(port).not.toBe(4000)
-    expect(portOf(byMemory(router, from(CLIENT)))).toBe(port)
-    expect(portOf(byMemory(router, from('10.0.0.2')))).toBe(4000)
+    /** Ports by which flows were known, and are; undefined when this process came to another CPU, or took longer than one remembers, before the end. */
+    function portsKnown() {
+      // The packet that opens a flow is not remembered: what was known of such packets ends with it.
+      for (let packet = 0; packet < 2; packet++) expect(portOf(byProgram(router, from(CLIENT)))).toBe(4000)
+      const before = [portOf(byMemory(router, from(CLIENT)))]
+      // A full table forgets it, and who comes next has its ends; nothing of that is a change of tables.
+      const parts = flows()
+      const [[opening, first]] = parts.filter(([, flow]) => isOpening(flow.get('state')))
+      for (const [key] of parts) object.remove('nat_flows', key)
+      for (let packet = 0; packet < 2; packet++) expect(portOf(byProgram(router, from('10.0.0.2')))).toBe(4000)
+      before.push(portOf(byMemory(router, from(CLIENT))))
+      if (what !== 'opened anew') object.update('nat_flows', opening, first.setLarge('told', 0).bytes)
+      byProgram(router, from(CLIENT, 0x11))
+      expect(byMemory(router, from(CLIENT))).toBeUndefined()
+      byProgram(router, from(CLIENT))
+      const port = portOf(byProgram(router, from(CLIENT)))
+      expect(port).not.toBe(4000)
+      const after = [CLIENT, '10.0.0.2'].map((source) => portOf(byMemory(router, from(source))))
+      return [...before, ...after].includes(undefined) ? undefined : { before, port, after }
+    }
+    let known: ReturnType<typeof portsKnown>
+    for (let tries = 0; tries < 50 && known === undefined; tries++) {
+      await program(EMPTY)
+      await program(next)
+      known = portsKnown()
+    }
+    expect(known).toEqual({ before: [4000, 4000], port: known?.port, after: [known?.port, 4000] })
   })
 
   it('leave no reply behind when the direction that opened them was forgotten', async () => {
