@@ -329,7 +329,8 @@ export function buildBpf({ force = false, install = true } = {}) {
 
 /** @param {string} headers folder of the kernel's headers of an architecture @param {string} object file to write */
 export function compileBpf(headers, object) {
-  const flags = ['-O2', '-g', '-Wall', '-Werror', '-mcpu=v3', '-target', 'bpf', `-I${headers}`, `-ffile-prefix-map=${bpf}=bpf`]
+  const always = '-O2 -g -Wall -Werror -mcpu=v3 -target bpf -fdebug-compilation-dir=.'.split(' ')
+  const flags = [...always, `-I${headers}`, `-ffile-prefix-map=${bpf}=bpf`]
   run('clang', [...flags, '-c', join(bpf, 'heddle.bpf.c'), '-o', object])
   // Takes the debugger's information away; the kernel's (BTF) stays.
   if (isThere('llvm-strip')) run('llvm-strip', ['-g', object])

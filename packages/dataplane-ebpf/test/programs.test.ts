@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BPF_OBJECT, readBpfObject } from '../src/bpf-object.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
@@ -65,4 +66,10 @@ const lacksObject = existsSync(BPF_OBJECT) ? '' : 'needs the BPF programs, which
 // 5.15 is the least kernel by design, and none of the suite's: what would keep the programs from being loaded there has to show elsewhere.
 it.skipIf(lacksObject !== '')(titled('the programs ask for nothing that is newer than Linux 5.15', lacksObject), () => {
   expect(newerThanLinux515(readBpfObject())).toEqual([])
+})
+
+it.skipIf(lacksObject !== '')(titled('the programs say nothing of where they were compiled', lacksObject), () => {
+  const text = Buffer.from(readBpfObject()).toString('latin1')
+  expect(text).toContain('./bpf/maps.h')
+  expect(text).not.toContain(fileURLToPath(new URL('../../..', import.meta.url)))
 })
