@@ -21,7 +21,7 @@ if (lock !== undefined) {
   const config = configOf(maps)
   config.set('keeper_version', SOFTWARE)
   const addresses = place.addresses.map((text) => IpAddress.parse(text))
-  const sockets = await BfdSockets.open(addresses, place.underlayNetns)
+  const sockets = await BfdSockets.open(addresses, place.underlayNetns, place.vrf)
   const poller = Poller.open()
   const keeper = new LivenessKeeper({ maps, config, sockets, poller })
   keeper.follow()

@@ -1,6 +1,6 @@
 import { DataplaneError, ENCAPSULATIONS, type DataplaneEvent } from '@heddle/core'
 import { EventQueue } from '@heddle/io'
-import { LinuxError, NativeUnavailableError, Netlink } from '@heddle/linux'
+import { LinuxError, NativeUnavailableError, Netlink, type Link } from '@heddle/linux'
 import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -67,6 +67,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   undo.push(() => netlink.close())
   const link = await netlink.links.get(uplink)
   const { index: uplinkIndex, mtu } = link
+  const vrf = await vrfOf(link, netlink)
   const lock = await takeLock(netns, uplinkLock(uplinkIndex))
   undo.push(() => lock.release())
 
@@ -83,7 +84,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const before = tables.config.get('uplink')
   if (pins !== undefined && before !== 0) {
     const isElsewhere = before !== uplinkIndex || !isOf(maps, options)
-    const place = { pins, underlayNetns: netns, addresses: [], uplink: before }
+    const place = { pins, underlayNetns: netns, vrf: undefined, addresses: [], uplink: before }
     if (isElsewhere && !(await dismissKeeper(place, tables.config))) logger.warn('A keeper of BFD sessions of other addresses does not end')
     if (before !== uplinkIndex) await leaveUplink(maps, { before, netlink, netns, pins, choice })
   }
@@ -137,15 +138,17 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     addresses: options.addresses,
     underlayNetns: netns,
     uplink: uplinkIndex,
+    vrf,
     pins,
     script: options.keeper,
     event: (event) => events.push(event),
     logger,
   })
   undo.push(() => liveness?.close(true))
+  const merging = { maps, config: tables.config, netlink, netns, uplink: uplinkIndex, isInVrf: vrf !== undefined, logger }
   const mergers = {
-    vxlan: new SegmentMerger({ merged: IN_VXLAN, maps, config: tables.config, netlink, netns, uplink: uplinkIndex, logger }),
-    joint: new SegmentMerger({ merged: BEHIND_JOINT_LABELS, maps, config: tables.config, netlink, netns, uplink: uplinkIndex, logger }),
+    vxlan: new SegmentMerger({ merged: IN_VXLAN, ...merging }),
+    joint: new SegmentMerger({ merged: BEHIND_JOINT_LABELS, ...merging }),
   }
   const wanted = {
     vxlan: choice.mergesVxlan && maps.entries('vnis').next().done !== true,
@@ -192,6 +195,13 @@ function takeLock(netns: string | undefined, name: string): Promise<NativeLock> 
 
 function isTaken(error: unknown): error is LinuxError {
   return error instanceof LinuxError && error.code === 'EADDRINUSE'
+}
+
+/** Name of the VRF device that a link is in, if it is in one. */
+async function vrfOf({ controller }: Link, netlink: Netlink): Promise<string | undefined> {
+  if (controller === undefined) return undefined
+  const { kind, name } = await netlink.links.get(controller)
+  return kind === 'vrf' ? name : undefined
 }
 
 function uplinkLock(uplink: number): string {

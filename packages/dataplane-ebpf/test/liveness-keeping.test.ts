@@ -89,6 +89,7 @@ class Place {
       addresses: [HERE],
       underlayNetns: this.netns,
       uplink: this.uplink,
+      vrf: undefined,
       pins: undefined,
       script: NOBODY,
       event: (event: DataplaneEvent) =>
@@ -117,7 +118,7 @@ class Place {
 
   /** As a keeper that lives. */
   lock(): NativeLock {
-    const lock = takeKeeperLock({ pins: this.folder, underlayNetns: this.netns, addresses: [], uplink: this.uplink })
+    const lock = takeKeeperLock({ pins: this.folder, underlayNetns: this.netns, vrf: undefined, addresses: [], uplink: this.uplink })
     if (lock === undefined) throw new TypeError('somebody else has the lock of this test')
     return lock
   }

@@ -161,7 +161,7 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       far.set({ ...path(1, THERE[0], 100), local: THERE[0], remote: HERE })
       const [link] = JSON.parse(namespaces.in('near', 'ip', '-j', 'link', 'show', 'up0')) as [{ ifindex: number }]
       const pins = join(directory, 'pins')
-      place = { pins, underlayNetns: namespaces.path('near'), addresses: [String(HERE)], uplink: link.ifindex }
+      place = { pins, underlayNetns: namespaces.path('near'), vrf: undefined, addresses: [String(HERE)], uplink: link.ifindex }
     })
     afterAll(() => {
       far?.close()

@@ -51,6 +51,7 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
   let removeAll: MockInstance<Native['mergersRemove']>
   let warn: MockInstance<Logger['warn']>
   let merger: SegmentMerger
+  let inVrf: SegmentMerger
   let lost: number
   let avoided: number
   let link: () => Promise<{ up: boolean }>
@@ -67,7 +68,8 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
     const links = { get: (asked: string) => (asked === name ? link() : Promise.reject(new TypeError(asked))) }
     const config = { get: () => avoided, set: (_: string, value: number) => (avoided = value) } as unknown as ConfigView
     const shared = { maps: maps as unknown as KernelMaps, config, netlink: { links } as unknown as Netlink }
-    merger = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, logger })
+    merger = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, isInVrf: false, logger })
+    inVrf = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, isInVrf: true, logger })
   })
   afterEach(() => {
     vi.restoreAllMocks()
@@ -83,10 +85,15 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
     await merger.ensure()
     await merger.look()
     expect(told()).toEqual([true, `${device} that carries nothing has the kernel do so`])
-    expect(ensure.mock.calls).toEqual([[undefined, name, isJoint]])
+    expect(ensure.mock.calls).toEqual([[undefined, name, isJoint, undefined]])
     await merger.remove()
     expect(told()).toEqual([false, unasked])
     expect(remove.mock.calls).toEqual([[undefined, name]])
+  })
+
+  it('has a device with a link in the VRF that the uplink is in', async () => {
+    await inVrf.ensure()
+    expect(ensure.mock.calls).toEqual([[undefined, name, isJoint, 3]])
   })
 
   it('tells in the words of the kernel why there is none, once', async () => {

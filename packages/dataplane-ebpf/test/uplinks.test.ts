@@ -1,15 +1,22 @@
 // Uplinks that are devices upon others: a VLAN of a link, and a link whose routes are those of a VRF device.
-import type { Encapsulation } from '@heddle/core'
-import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
+import type { Encapsulation, LivenessObject } from '@heddle/core'
+import { ebpfDataplane, ebpfFeatures, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missingInKernel } from '../../dataplane-tun/test/support/requirements.js'
 import { tcpStream } from '../../dataplane-tun/test/support/tcp-stream.js'
-import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
+import { emptyTransaction, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { call } from '../src/native/call.js'
+import { BulkSites, whole } from './support/bulk.js'
+import { bundledKeeper } from './support/bundled-keeper.js'
+import { hasEthtool } from './support/hairpin.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 
@@ -17,6 +24,13 @@ const run = promisify(execFile)
 const SITES = ['a', 'b'] as const
 const ENCAPSULATIONS: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
 const OCTETS = 2 << 20
+/** Octets of a packet to an endpoint, on average, that was joined of four and more. */
+const JOINED = 4 * 1400
+
+const JOINERS = [
+  { encapsulation: 'vxlan', needs: 'vxlan' },
+  { encapsulation: 'mpls-udp-joint', needs: 'vxlan-gpe' },
+] as const
 
 const KINDS = [
   { kind: 'vlan', what: 'a VLAN device', probe: 'ip link add p0 type veth peer name p1 && ip link add link p0 name v0 type vlan id 7' },
@@ -28,6 +42,9 @@ for (const { kind, what, probe } of KINDS) {
   describe.skipIf(lack !== '')(titled(kind === 'vlan' ? `an uplink that is ${what}` : `an uplink in ${what}`, lack), () => {
     let sites: TwoEbpfSites
     const routers = {} as Record<Site, EbpfDataplane>
+    let keeper: ReturnType<typeof bundledKeeper>
+    /** Of site b, whose sessions are kept by a process of their own. */
+    let pinDirectory: string
     let generation = 0
     let before: readonly string[]
 
@@ -42,6 +59,8 @@ for (const { kind, what, probe } of KINDS) {
     beforeAll(async () => {
       sites = new TwoEbpfSites(kind, kind)
       before = seen()
+      keeper = bundledKeeper()
+      pinDirectory = mkdtempSync(join(tmpdir(), 'heddle-uplinks-'))
       // The kernel tells programs its routes only where the host forwards, which one of the two does.
       for (const version of [4, 6]) sites.in(site('a'), 'sysctl', '-qw', `net.ipv${version}.conf.up0.forwarding=1`)
       for (const of of SITES) {
@@ -51,12 +70,15 @@ for (const { kind, what, probe } of KINDS) {
           underlayNetns: sites.path(site(of)),
           fibBlocks: 1024,
           routes: 1024,
+          ...(of === 'b' && { pinDirectory, keeper }),
         })
       }
     })
     afterAll(async () => {
       for (const router of Object.values(routers)) await router.close()
       sites?.close()
+      keeper?.remove()
+      if (pinDirectory !== undefined) rmSync(pinDirectory, { recursive: true, force: true })
     })
 
     /** Output of ping from a pod of site a; it never fails. */
@@ -83,9 +105,19 @@ for (const { kind, what, probe } of KINDS) {
       },
     )
 
-    // Its sockets are outside of the VRF, which alone has the addresses.
-    it(`has BFD on it${kind === 'vrf' ? ' not offered' : ' offered'}`, () => {
-      for (const of of SITES) expect(routers[of].capabilities.features?.includes('liveness')).toBe(kind !== 'vrf')
+    it('has sessions of BFD over it, of one hop and of more, kept here and by a process of their own', async () => {
+      const path = (id: number, of: Site): LivenessObject => {
+        const [local, remote] = [of, of === 'a' ? 'b' : 'a'].map((site) => IpAddress.parse(UNDERLAY[site as Site][id >> 1]))
+        const interval = 200_000 * PACE
+        return { id, local, remote, hops: id & 1 ? 'multiple' : 'single', desiredMinTx: interval, requiredMinRx: interval, multiplier: 15 }
+      }
+      generation++
+      for (const of of SITES) {
+        expect(routers[of].capabilities.features).toContain('liveness')
+        const liveness = { set: [0, 1, 2, 3].map((id) => path(id, of)), remove: [] }
+        expect(await routers[of].apply({ ...emptyTransaction(generation), liveness })).toMatchObject({ status: 'applied', failures: [] })
+      }
+      for (const of of SITES) await expect.poll(async () => (await routers[of].dump()).up?.toSorted()).toEqual([0, 1, 2, 3])
     })
 
     it('is left as it was by close()', async () => {
@@ -101,6 +133,32 @@ for (const { kind, what, probe } of KINDS) {
       expect(seen()).toEqual(before)
       for (const of of SITES)
         for (const pod of ['red', 'blue']) expect(sites.in(sites.short(pod, of), ...'ip -o link show'.split(' '))).not.toContain('eth0')
+    })
+  })
+
+  const lacksJoining = lack || (hasEthtool ? '' : 'needs ethtool')
+  // GRO looks for sockets by where a frame came in: those of no VRF are none for what came in by one.
+  describe.skipIf(lacksJoining !== '')(titled(`segments that a network has cut, and that come in by ${what}`, lacksJoining), () => {
+    const [FROM, TO] = SITES.map((site) => ({ site, kind: 'red', port: 0 }) as const)
+    let sites: BulkSites
+    let generation = 0
+    beforeAll(async () => {
+      sites = new BulkSites(`${kind}cut`, kind)
+      for (const of of SITES) await sites.openRouter(of)
+      sites.cutFrames()
+    })
+    afterAll(() => sites?.closeAll())
+
+    describe.each(JOINERS)('are joined before the programs see them', ({ encapsulation, needs }) => {
+      const lacksFeature =
+        missing() !== '' || ebpfFeatures().some(({ name, available }) => name === needs && available) ? '' : `needs ${needs}`
+      it.skipIf(lacksFeature !== '').each([4, 6] as const)(titled(`${encapsulation} over IPv%i`, lacksFeature), async (family) => {
+        generation++
+        for (const of of SITES) await sites.setUp(sites.routers[of], of, generation, family, encapsulation)
+        const { lines, mean } = await sites.send([FROM, TO], POD.b[0], (octets) => octets > JOINED, OCTETS)
+        expect(lines).toEqual(whole(OCTETS))
+        expect(mean).toBeGreaterThan(JOINED)
+      })
     })
   })
 }

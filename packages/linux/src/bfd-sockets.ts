@@ -51,6 +51,7 @@ interface Sockets {
 /** The UDP sockets of BFD sessions (RFC 5881 §4, RFC 5883 §5), by address of this host. */
 export class BfdSockets implements Disposable {
   readonly #namespace: NamespaceReference | undefined
+  readonly #vrf: string | undefined
   readonly #sockets = new Map<string, Sockets>()
   readonly #watches = new Map<string, Watch[]>()
   readonly #buffer = new Uint8Array(BATCH * SLOT)
@@ -59,18 +60,24 @@ export class BfdSockets implements Disposable {
   #serving: { readonly poller: Poller; readonly receive: BfdReceiver } | undefined
   #closed = false
 
-  /** Without addresses yet; see `add`. @param namespace the process's own when left out */
-  constructor(namespace?: NamespaceReference) {
+  /**
+   * Without addresses yet; see `add`.
+   *
+   * @param namespace the process's own when left out
+   * @param vrf name of the VRF device whose links have the addresses, and whose routes lead to the far ends
+   */
+  constructor(namespace?: NamespaceReference, vrf?: string) {
     this.#namespace = namespace
+    this.#vrf = vrf
   }
 
   /**
-   * Opens the sockets of `addresses`.
+   * Opens the sockets of `addresses`. `namespace`, `vrf`: as for the constructor.
    *
    * @throws LinuxError as `add`; then none is open
    */
-  static async open(addresses: readonly IpAddress[], namespace?: NamespaceReference): Promise<BfdSockets> {
-    const sockets = new BfdSockets(namespace)
+  static async open(addresses: readonly IpAddress[], namespace?: NamespaceReference, vrf?: string): Promise<BfdSockets> {
+    const sockets = new BfdSockets(namespace, vrf)
     try {
       for (const address of addresses) await sockets.add(address)
       return sockets
@@ -100,7 +107,8 @@ export class BfdSockets implements Disposable {
     const address = local.toString()
     const name = placeName(local, device)
     if (this.#sockets.has(name)) return
-    const link = device === undefined ? {} : { link: device }
+    const boundTo = device ?? this.#vrf
+    const link = boundTo === undefined ? {} : { link: boundTo }
     const common = { ...(this.#namespace === undefined ? {} : { namespace: this.#namespace }), ...link, ttl: TTL, receiveTtl: true }
     const opened: UdpBatchSocket[] = []
     try {

@@ -51,6 +51,8 @@ interface Place {
 }
 
 export interface SegmentMergerOptions extends Place {
+  /** Whether the uplink is in a VRF device: what comes in by it is for sockets of that alone. */
+  readonly isInVrf: boolean
   readonly merged: MergedSegments
   readonly maps: KernelMaps
   readonly config: ConfigView
@@ -96,11 +98,11 @@ export class SegmentMerger {
   async ensure(): Promise<void> {
     if (this.#isAsked) return
     if (this.#hasDoneHarm) return this.#end()
-    const { netns, merged } = this.#options
+    const { netns, merged, uplink, isInVrf } = this.#options
     this.#isAsked = true
     this.#tellPrograms(true)
     try {
-      await callAsync((native) => native.mergerEnsure(netns, this.#name, merged.end === 'joint'))
+      await callAsync((native) => native.mergerEnsure(netns, this.#name, merged.end === 'joint', isInVrf ? uplink : undefined))
       this.#reason = ''
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error

@@ -20,6 +20,8 @@ export interface KeeperPlace {
   /** Directory of the pinned maps. */
   readonly pins: string
   readonly underlayNetns: string | undefined
+  /** VRF device that the uplink is in. */
+  readonly vrf: string | undefined
   /** Underlay addresses that sessions have as `local`. */
   readonly addresses: readonly string[]
   /** Index of the uplink, which names the keeper: there is one. */

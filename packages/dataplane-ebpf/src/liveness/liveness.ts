@@ -30,8 +30,9 @@ export interface LivenessOptions {
   readonly config: ConfigView
   readonly addresses: readonly IpAddress[]
   readonly underlayNetns: string | undefined
-  /** Index of the uplink. */
+  /** Index of the uplink, and the VRF device that it is in. */
   readonly uplink: number
+  readonly vrf: string | undefined
   /** Directory of pinned maps: with it, a process of its own keeps the sessions; without it, this one does. */
   readonly pins: string | undefined
   readonly script: KeeperScript | undefined
@@ -54,7 +55,7 @@ export class Liveness {
   #isBlind = false
 
   private constructor(options: LivenessOptions, sockets: BfdSockets | undefined) {
-    const { maps, config, addresses, underlayNetns, uplink, pins } = options
+    const { maps, config, pins } = options
     this.#options = options
     this.#seen = config.get('liveness_version')
     for (const { id, ...outcome } of this.#states()) this.#told.set(id, outcome)
@@ -64,21 +65,21 @@ export class Liveness {
       poller.unref()
       this.#own = { poller, sockets, keeper: new LivenessKeeper({ maps, config, sockets, poller }) }
     }
-    this.#place = pins === undefined ? undefined : { pins, underlayNetns, addresses: addresses.map(String), uplink }
+    this.#place = placeOf(options)
     this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL).unref()
   }
 
   /** Undefined when the sockets of BFD cannot be had, since another BFD runs on these addresses. */
   static async open(options: LivenessOptions): Promise<Liveness | undefined> {
-    const { addresses, underlayNetns, uplink, pins, logger, config } = options
-    const place = pins === undefined ? undefined : { pins, underlayNetns, addresses: addresses.map(String), uplink }
+    const { addresses, underlayNetns, vrf, logger, config } = options
+    const place = placeOf(options)
     if (place !== undefined && isKeeperAlive(place)) {
       if (config.get('keeper_version') === SOFTWARE) return new Liveness(options, undefined)
       // One of another version makes room, and the next goes on with its sessions.
       if (!(await dismissKeeper(place, config))) logger.warn('A keeper of BFD sessions of another version does not end')
     }
     try {
-      const sockets = await BfdSockets.open(addresses, underlayNetns)
+      const sockets = await BfdSockets.open(addresses, underlayNetns, vrf)
       if (place !== undefined) sockets.close()
       const liveness = new Liveness(options, sockets)
       liveness.#ensureKeeper()
@@ -197,4 +198,9 @@ export class Liveness {
       return [{ id, known, downs, reason: reasonOf(saved.session) }]
     })
   }
+}
+
+/** Where its keeper works, if it is to have one. */
+function placeOf({ pins, underlayNetns, vrf, addresses, uplink }: LivenessOptions): KeeperPlace | undefined {
+  return pins === undefined ? undefined : { pins, underlayNetns, vrf, addresses: addresses.map(String), uplink }
 }

@@ -61,8 +61,11 @@ export declare function lockPins(folder: string): NativeLock
 
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 
-/** Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels. */
-export declare function mergerEnsure(namespace: string | undefined | null, name: string, isJoint: boolean): Promise<void>
+/**
+ * Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels. `link`: index of one
+ * whose VRF they come in by, if they come by one.
+ */
+export declare function mergerEnsure(namespace: string | undefined | null, name: string, isJoint: boolean, link?: number | undefined | null): Promise<void>
 
 export declare function mergerRemove(namespace: string | undefined | null, name: string): Promise<void>
 

@@ -22,7 +22,7 @@ export class TwoEbpfSites extends Namespaces {
   /** @param tag unlike that of any other test file: those run at the same time */
   constructor(
     readonly tag: string,
-    uplink: UplinkKind = 'veth',
+    private readonly uplink: UplinkKind = 'veth',
   ) {
     super()
     try {
@@ -47,7 +47,10 @@ export class TwoEbpfSites extends Namespaces {
 
   /** Has frames come as a network would have cut them: nothing hands on what is larger. */
   cutFrames(): void {
-    for (const site of ['a', 'b'] as const) this.in(this.short('site', site), ...'ethtool -K up0 tso off gso off gro on'.split(' '))
+    // Frames of a VLAN are joined, or not, by the link below it.
+    const links = this.uplink === 'vlan' ? ['up0', 'wire0'] : ['up0']
+    for (const site of ['a', 'b'] as const)
+      for (const link of links) this.in(this.short('site', site), ...`ethtool -K ${link} tso off gso off gro on`.split(' '))
   }
 
   /** Programs a site and gives its pods their devices. */

@@ -30,6 +30,8 @@ const OF_FAMILIES: u16 = 26;
 const ADDRESSING: u16 = 8;
 const WITHOUT_ADDRESS: &[u8] = &[1];
 
+/// A link in a VRF, of which the sockets are then.
+const LINK: u16 = 3;
 const LEARNING: u16 = 7;
 const PORT: u16 = 15;
 /// Zero UDP checksums over IPv6 (RFC 6935 §5).
@@ -70,13 +72,14 @@ impl Merged {
 }
 
 /// Makes the device. One that is there stays if it is as one that is made, so that what it has merged goes on; another one may be of a release that let
-/// everything through, and is made anew. Sockets are open as long as it is up.
-pub fn ensure(namespace: Option<&Path>, name: &str, merged: Merged) -> Result<()> {
+/// everything through, and is made anew. Sockets are open as long as it is up. What comes in by a VRF device is not for others than those of a device that has
+/// a link in it: `link`, by its index.
+pub fn ensure(namespace: Option<&Path>, name: &str, merged: Merged, link: Option<u32>) -> Result<()> {
     let name = name.to_owned();
     netns::within(namespace, move || {
-        let is_there = make(&name, merged).or_else(|error| match error.raw_os_error() {
-            Some(libc::EEXIST) if is_as_made(&name, merged)? => Ok(()),
-            Some(libc::EEXIST) => delete(&name).and_then(|()| make(&name, merged)),
+        let is_there = make(&name, merged, link).or_else(|error| match error.raw_os_error() {
+            Some(libc::EEXIST) if is_as_made(&name, merged, link)? => Ok(()),
+            Some(libc::EEXIST) => delete(&name).and_then(|()| make(&name, merged, link)),
             _ => Err(error),
         });
         is_there.context(|| format!("make VXLAN device '{name}'"))
@@ -101,28 +104,31 @@ pub fn remove_all(namespace: Option<&Path>, beginning: &str, end: &str) -> Resul
 /// Makes a device that is down, whose sockets are not opened, and takes it away.
 pub fn probe(merged: Merged) -> io::Result<()> {
     const NAME: &str = "hdprobe";
-    create(NAME, merged)?;
+    create(NAME, merged, None)?;
     delete(NAME)
 }
 
-fn make(name: &str, merged: Merged) -> io::Result<()> {
-    create(name, merged)?;
+fn make(name: &str, merged: Merged, link: Option<u32>) -> io::Result<()> {
+    create(name, merged, link)?;
     bring_up(name).or_else(|error| delete(name).and(Err(error)))
 }
 
-fn create(name: &str, merged: Merged) -> io::Result<()> {
+fn create(name: &str, merged: Merged, link: Option<u32>) -> io::Result<()> {
     let mut message = Message::new(NEW_LINK, CREATE | EXCLUSIVE, &[0; 4]);
     message.attribute(NAME, &with_end(name));
     let mut info = Vec::new();
     attribute(&mut info, INFO_KIND, KIND);
-    attribute(&mut info, INFO_DATA, &settings(merged));
+    attribute(&mut info, INFO_DATA, &settings(merged, link));
     message.attribute(INFO, &info);
     message.exchange()
 }
 
 /// Attributes, which the kernel tells of a device as it was told them.
-fn settings(merged: Merged) -> Vec<u8> {
+fn settings(merged: Merged, link: Option<u32>) -> Vec<u8> {
     let mut data = Vec::new();
+    if let Some(link) = link {
+        attribute(&mut data, LINK, &link.to_ne_bytes());
+    }
     attribute(&mut data, LEARNING, &[0]);
     attribute(&mut data, PORT, &merged.port().to_be_bytes());
     attribute(&mut data, ZERO_CHECKSUM, &[1]);
@@ -154,7 +160,7 @@ fn bring_up(name: &str) -> io::Result<()> {
 }
 
 /// Whether a device is up, has the settings that one gets that is made, and was told of no VNI since.
-fn is_as_made(name: &str, merged: Merged) -> io::Result<bool> {
+fn is_as_made(name: &str, merged: Merged, within: Option<u32>) -> io::Result<bool> {
     let mut message = Message::new(GET_LINK, 0, &[0; 4]);
     message.attribute(NAME, &with_end(name));
     let answers = message.ask()?;
@@ -164,7 +170,8 @@ fn is_as_made(name: &str, merged: Merged) -> io::Result<bool> {
         let info = value(found, INFO)?;
         let data = value(info, INFO_DATA)?;
         let is_of_kind = value(info, INFO_KIND)? == KIND && value(data, GPE).is_some() == (merged == Merged::Joint);
-        let is_set = attributes(&settings(merged)).all(|(kind, wanted)| value(data, kind) == Some(wanted));
+        let is_set = value(data, LINK).is_some() == within.is_some()
+            && attributes(&settings(merged, within)).all(|(kind, wanted)| value(data, kind) == Some(wanted));
         // A kernel without IPv6 tells of none.
         let addressing = value(found, OF_FAMILIES).and_then(|families| value(value(families, libc::AF_INET6 as u16)?, ADDRESSING));
         (flags & UP != 0 && is_of_kind && is_set && addressing.is_none_or(|how| how == WITHOUT_ADDRESS)).then_some(word(link, 4)?)

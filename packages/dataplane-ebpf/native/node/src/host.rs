@@ -119,11 +119,12 @@ pub fn device_takes_tags(namespace: Option<String>, link: String) -> AsyncTask<J
     job(move || device::takes_tags(namespace.as_deref().map(Path::new), &link))
 }
 
-/// Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels.
+/// Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels. `link`: index of one
+/// whose VRF they come in by, if they come by one.
 #[napi(ts_return_type = "Promise<void>")]
-pub fn merger_ensure(namespace: Option<String>, name: String, is_joint: bool) -> AsyncTask<Job<()>> {
+pub fn merger_ensure(namespace: Option<String>, name: String, is_joint: bool, link: Option<u32>) -> AsyncTask<Job<()>> {
     let merged = if is_joint { Merged::Joint } else { Merged::Vxlan };
-    job(move || vxlan::ensure(namespace.as_deref().map(Path::new), &name, merged))
+    job(move || vxlan::ensure(namespace.as_deref().map(Path::new), &name, merged, link))
 }
 
 #[napi(ts_return_type = "Promise<void>")]
