@@ -50,6 +50,8 @@ const arm64 = {
   packages: ['gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross'],
 }
 /** What Debian 12 needs to compile BPF programs. */
+/** By which every object of theirs is compiled: others make another one of the same sources. */
+const BPF_FLAGS = '-O2 -g -Wall -Werror -mcpu=v3 -target bpf -fdebug-compilation-dir=.'.split(' ')
 const bpfPackages = ['clang', 'libbpf-dev', 'llvm']
 
 const bpf = join(root, 'packages/dataplane-ebpf/bpf')
@@ -278,7 +280,7 @@ function writeTypes({ output, typesFile }, checkTypes) {
 
 /** Hash of the BPF sources. */
 function bpfHash() {
-  const hash = createHash('sha256')
+  const hash = createHash('sha256').update(BPF_FLAGS.join(' '))
   for (const file of walk(bpf).sort((a, b) => (a < b ? -1 : 1))) {
     if (!/\.[ch]$/.test(file)) continue
     hash.update(`${relative(root, file)}\0`)
@@ -329,8 +331,7 @@ export function buildBpf({ force = false, install = true } = {}) {
 
 /** @param {string} headers folder of the kernel's headers of an architecture @param {string} object file to write */
 export function compileBpf(headers, object) {
-  const always = '-O2 -g -Wall -Werror -mcpu=v3 -target bpf -fdebug-compilation-dir=.'.split(' ')
-  const flags = [...always, `-I${headers}`, `-ffile-prefix-map=${bpf}=bpf`]
+  const flags = [...BPF_FLAGS, `-I${headers}`, `-ffile-prefix-map=${bpf}=bpf`]
   run('clang', [...flags, '-c', join(bpf, 'heddle.bpf.c'), '-o', object])
   // Takes the debugger's information away; the kernel's (BTF) stays.
   if (isThere('llvm-strip')) run('llvm-strip', ['-g', object])
