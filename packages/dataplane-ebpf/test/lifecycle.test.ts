@@ -368,21 +368,24 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     })
 
     // It was given to the one that it left, by the pin that was beside its own.
-    it.skipIf(!hasTcx)('has its program, where a move from a filter to tcx broke off on the one before', async () => {
-      const pinDirectory = lab.path('broken-off')
-      await (await lab.open({ pinDirectory })).close({ keep: true })
-      const pins = pinsOf(pinDirectory)
-      renameSync(join(pins, 'uplink'), join(pins, 'next-uplink'))
-      const second = await lab.open({ pinDirectory, uplink: 'other0' })
-      const links = JSON.parse(lab.inHost('ip', '-j', 'link')) as { ifname: string; ifindex: number }[]
-      const on = (wanted: string): string[] =>
-        links
-          .filter(({ ifname }) => ifname === wanted)
-          .flatMap(({ ifindex }) => call((native) => native.programsOn(lab.netns, ifindex)).map(({ name }) => name))
-      expect(on('other0')).toEqual(['ingress'])
-      await expect.poll(() => on('up0')).toEqual([])
-      await second.close()
-    })
+    it.skipIf(!hasTcx)(
+      titled('has its program, where a move from a filter to tcx broke off on the one before', hasTcx ? '' : 'needs tcx'),
+      async () => {
+        const pinDirectory = lab.path('broken-off')
+        await (await lab.open({ pinDirectory })).close({ keep: true })
+        const pins = pinsOf(pinDirectory)
+        renameSync(join(pins, 'uplink'), join(pins, 'next-uplink'))
+        const second = await lab.open({ pinDirectory, uplink: 'other0' })
+        const links = JSON.parse(lab.inHost('ip', '-j', 'link')) as { ifname: string; ifindex: number }[]
+        const on = (wanted: string): string[] =>
+          links
+            .filter(({ ifname }) => ifname === wanted)
+            .flatMap(({ ifindex }) => call((native) => native.programsOn(lab.netns, ifindex)).map(({ name }) => name))
+        expect(on('other0')).toEqual(['ingress'])
+        await expect.poll(() => on('up0')).toEqual([])
+        await second.close()
+      },
+    )
 
     // The second one wrote the tables of the first, and took its program off the uplink.
     it('has a directory of pins to itself: a second one gets dataplane.busy', async () => {

@@ -1,30 +1,34 @@
 import { ObjectFile, type Instruction } from './object-file.js'
 
-/** `BPF_FUNC_task_pt_regs`, the last function of Linux 5.15 that programs can call. */
-const LAST_HELPER = 175
-/** `BTF_KIND_FLOAT`, the last kind of types that its BTF knows. */
-const LAST_BTF_KIND = 16
+/** The last function of a kernel that programs can call, and the last kind of types that its BTF knows. */
+export interface Known {
+  readonly helper: number
+  readonly btfKind: number
+}
+
+/** `BPF_FUNC_task_pt_regs`, `BTF_KIND_FLOAT`. */
+export const LINUX_5_15: Known = { helper: 175, btfKind: 16 }
 
 const CALL = 0x85
 /** In the place of the source register of a call: a function of the kernel by its number, or one by its name (`BPF_PSEUDO_KFUNC_CALL`). */
 const [HELPER, NAMED] = [0, 2]
 
-/** What of an object file's instructions and types came behind Linux 5.15, in words. */
-export function newerThanLinux515(object: Uint8Array): string[] {
+/** What of an object file's instructions and types a kernel that is older than Linux 6.6 does not know, in words. */
+export function unknownTo({ helper, btfKind }: Known, object: Uint8Array): string[] {
   const file = new ObjectFile(object)
   const found = new Set<string>()
   for (const of of file.functions.values())
     for (const instruction of file.instructions(of)) {
-      const newer = newerOf(instruction)
+      const newer = newerOf(instruction, helper)
       if (newer !== undefined) found.add(`${newer} in ${of.name}`)
     }
-  for (const kind of file.btfKinds()) if (kind > LAST_BTF_KIND) found.add(`types of kind ${kind}`)
+  for (const kind of file.btfKinds()) if (kind > btfKind) found.add(`types of kind ${kind}`)
   return [...found]
 }
 
 /** Of the instruction set, version 4 (Linux 6.6) is newer: https://www.rfc-editor.org/rfc/rfc9669. */
-function newerOf({ code, source, offset, immediate }: Instruction): string | undefined {
-  if (code === CALL && source === HELPER && immediate > LAST_HELPER) return `function ${immediate}`
+function newerOf({ code, source, offset, immediate }: Instruction, lastHelper: number): string | undefined {
+  if (code === CALL && source === HELPER && immediate > lastHelper) return `function ${immediate}`
   if (code === CALL && source === NAMED) return 'a function by its name'
   const [kind, operation] = [code & 7, code & 0xf0]
   const isArithmetic = kind === 4 || kind === 7
