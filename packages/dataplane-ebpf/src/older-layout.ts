@@ -4,9 +4,14 @@ import { join } from 'node:path'
 import { allOf } from './all-of.js'
 import { endFilter } from './device/end-filter.js'
 import { hostNamesOf } from './device/ports.js'
+import { removeMergers } from './device/segment-merger.js'
+import { View } from './layout/struct.js'
+import { CONFIG } from './layout/structs/config.js'
+import { takeFreeUplinkLock } from './locks.js'
 import type { NativeObject } from './native/binding.js'
 import { call } from './native/call.js'
-import type { PreparedPins } from './pins.js'
+import type { OlderPins, PreparedPins } from './pins.js'
+import { wordBytes } from './tables/kernel-maps.js'
 
 export interface OlderOptions {
   readonly prepared: PreparedPins
@@ -24,24 +29,29 @@ const OURS = ['ingress', 'heddle', 'heddle-qdisc']
 /**
  * Ends what a dataplane of another layout has left, whose tables nobody can read any more: filters of clsact, which go on without a pin, and then pins, with
  * them programs by tcx and netkit. What names the filters goes last, so that an attempt that breaks off is taken up by the next. The devices stay, for
- * whoever asks for them.
+ * whoever asks for them; but for those of another uplink, which have names that nobody asks for.
  *
  * @throws LinuxError
  */
-export async function takeAwayOlder({ prepared, object, netlink, netns, uplink, logger }: OlderOptions): Promise<void> {
+export async function takeAwayOlder(options: OlderOptions): Promise<void> {
+  const { prepared, netns, uplink, logger } = options
   const { older } = prepared
   if (older.length === 0) return
-  const links = new Map((await netlink.links.list()).map((link) => [link.name, link]))
-  // A mark of a qdisc may be that of another uplink, on which somebody else's filters are here.
-  const isOnUplink = call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => how === 'clsact' && OURS.includes(name))
-  for (const { folder, ports } of older) {
-    if (isOnUplink) await endFilter(object, { program: 'ingress', ifindex: uplink, netns, pin: join(folder, 'uplink') })
-    for (const port of ports) {
-      const link = hostNamesOf(uplink, port)
-        .map((name) => links.get(name))
-        .find((found) => found?.kind === 'veth')
-      if (link === undefined) continue
-      await endFilter(object, { program: 'egress', ifindex: link.index, netns, pin: join(folder, `link-${port}`) })
+  for (const pins of older) {
+    const before = uplinkOf(pins) ?? uplink
+    if (before === uplink) {
+      await endFilters(options, pins, uplink)
+      continue
+    }
+    const lock = await takeFreeUplinkLock(netns, before)
+    // What another dataplane has by now, which came to that uplink, is left.
+    if (lock === undefined) continue
+    try {
+      await removeMergers({ netns, uplink: before })
+      await endFilters(options, pins, before)
+      await deleteUnclaimed(options.netlink, before)
+    } finally {
+      lock.release()
     }
   }
   prepared.takeAwayOlder()
@@ -49,6 +59,37 @@ export async function takeAwayOlder({ prepared, object, netlink, netns, uplink, 
     found: older.map(({ name }) => name),
     remedy: 'drain a node before such a release',
   })
+}
+
+/** Index of the uplink that pins of any layout were of; undefined where none was attached to, or none can be read. */
+function uplinkOf({ folder }: OlderPins): number | undefined {
+  try {
+    const object = call((native) => native.objectOpen(folder, ['config']))
+    const value = object.lookup('config', wordBytes(0))
+    object.close()
+    const uplink = value === null ? 0 : new View(CONFIG, value).get('uplink')
+    return uplink === 0 ? undefined : uplink
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error
+    return undefined
+  }
+}
+
+/** Ends the filters that pins name, of an uplink and of the devices of its ports. */
+async function endFilters({ object, netlink, netns }: OlderOptions, { folder, ports }: OlderPins, uplink: number): Promise<void> {
+  const links = new Map((await netlink.links.list()).map((link) => [link.name, link]))
+  // The mark of a qdisc may be that of an uplink that nobody knows, and somebody else's filters be here.
+  const isThere = [...links.values()].some(({ index }) => index === uplink)
+  const isOurs =
+    isThere && call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => how === 'clsact' && OURS.includes(name))
+  if (isOurs) await endFilter(object, { program: 'ingress', ifindex: uplink, netns, pin: join(folder, 'uplink') })
+  for (const port of ports) {
+    const link = hostNamesOf(uplink, port)
+      .map((name) => links.get(name))
+      .find((found) => found?.kind === 'veth')
+    if (link === undefined) continue
+    await endFilter(object, { program: 'egress', ifindex: link.index, netns, pin: join(folder, `link-${port}`) })
+  }
 }
 
 /**

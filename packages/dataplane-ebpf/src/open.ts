@@ -3,7 +3,6 @@ import { EventQueue } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink, type Link } from '@heddle/linux'
 import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { readBpfObject } from './bpf-object.js'
 import { allOf } from './all-of.js'
 import { endFilter } from './device/end-filter.js'
@@ -11,7 +10,7 @@ import { Ports } from './device/ports.js'
 import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
 import { Transit, TRANSIT_PIN } from './device/transit.js'
-import { BEHIND_JOINT_LABELS, IN_VXLAN, removeMerger, SegmentMerger } from './device/segment-merger.js'
+import { BEHIND_JOINT_LABELS, IN_VXLAN, removeMergers, SegmentMerger } from './device/segment-merger.js'
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
@@ -19,6 +18,7 @@ import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
 import { LINK, LOCAL_KEY } from './layout/structs/objects.js'
 import { dismissKeeper } from './liveness/keeper-process.js'
 import { Liveness } from './liveness/liveness.js'
+import { isTaken, patiently, takeFreeUplinkLock, takeUplinkLock } from './locks.js'
 import { Mirrors } from './observe/mirrors.js'
 import type { NativeLock } from './native/binding.js'
 import { Traces } from './observe/traces.js'
@@ -33,9 +33,6 @@ import { KernelTables } from './tables/kernel-tables.js'
 
 /** MTU of no uplink port in the tables: what a length field can say. */
 const ANY_MTU = 65_535
-
-/** How long a lock may be held by what is about to let it go, milliseconds. */
-const LOCK_PATIENCE = 1000
 
 /** The pin of the uplink's program, and what a move left beside it that broke off, which the next program would take for that of its own link. */
 const LEFT_PINS = ['uplink', 'next-uplink']
@@ -68,7 +65,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const link = await netlink.links.get(uplink)
   const { index: uplinkIndex, mtu } = link
   const vrf = await vrfOf(link, netlink)
-  const lock = await takeLock(netns, uplinkLock(uplinkIndex))
+  const lock = await takeUplinkLock(netns, uplinkIndex)
   undo.push(() => lock.release())
 
   const claimed = pinDirectory === undefined ? undefined : await claimPins(pinDirectory)
@@ -177,45 +174,11 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   })
 }
 
-/** One that was just let go may be held for a moment by a process that this one starts: what it inherits is closed when it runs its program. */
-async function patiently(take: () => NativeLock): Promise<NativeLock> {
-  for (const end = performance.now() + LOCK_PATIENCE; ;) {
-    try {
-      return take()
-    } catch (error) {
-      if (!isTaken(error) || performance.now() > end) throw error
-      await sleep(10)
-    }
-  }
-}
-
-function takeLock(netns: string | undefined, name: string): Promise<NativeLock> {
-  return patiently(() => call((native) => native.lockTake(netns, name)))
-}
-
-function isTaken(error: unknown): error is LinuxError {
-  return error instanceof LinuxError && error.code === 'EADDRINUSE'
-}
-
 /** Name of the VRF device that a link is in, if it is in one. */
 async function vrfOf({ controller }: Link, netlink: Netlink): Promise<string | undefined> {
   if (controller === undefined) return undefined
   const { kind, name } = await netlink.links.get(controller)
   return kind === 'vrf' ? name : undefined
-}
-
-function uplinkLock(uplink: number): string {
-  return `uplink-${uplink}`
-}
-
-/** Undefined when somebody else has it. */
-async function takeFreeLock(netns: string | undefined, name: string): Promise<NativeLock | undefined> {
-  try {
-    return await takeLock(netns, name)
-  } catch (error) {
-    if (!isTaken(error)) throw error
-    return undefined
-  }
 }
 
 /** A directory of pins that is this process's own; `isMounted`: its file system was mounted for it. */
@@ -249,7 +212,7 @@ interface Left extends Pick<EbpfRouterOptions, 'choice'> {
 
 /** A program that was attached to another link is not moved, but made anew. What another dataplane has by now, which came to that link, is left. @throws LinuxError */
 async function leaveUplink(maps: KernelMaps, { before, netlink, netns, pins, choice }: Left): Promise<void> {
-  const lock = await takeFreeLock(netns, uplinkLock(before))
+  const lock = await takeFreeUplinkLock(netns, before)
   try {
     rmSync(join(pins, TRANSIT_PIN), { force: true })
     const pin = join(pins, 'uplink')
@@ -257,7 +220,7 @@ async function leaveUplink(maps: KernelMaps, { before, netlink, netns, pins, cho
       for (const name of LEFT_PINS) rmSync(join(pins, name), { force: true, recursive: true })
       return
     }
-    for (const merged of [IN_VXLAN, BEHIND_JOINT_LABELS]) await removeMerger(merged, { netns, uplink: before })
+    await removeMergers({ netns, uplink: before })
     const found = statSync(pin, { throwIfNoEntry: false })
     // Without a pin there may be a filter on a qdisc that was somebody else's.
     const isFilter = found === undefined ? choice.uplink === 'clsact' : found.isDirectory()

@@ -111,14 +111,19 @@ describe.skipIf(missing() !== '')(titled('what another layout, or another uplink
       expect(clsact()).toEqual(['up2'])
       await (await lab.open(options)).close({ keep: true })
       expect(clsact()).toEqual(['up0'])
-      // So did the mark of another layout: with the qdisc of its own uplink it named that of any.
+      // So did the mark of another layout: with the qdisc of its own uplink it named that of any. And all that was of that uplink stayed.
+      const older = await lab.open({ ...options, devices: 'veth' })
+      await older.apply(podTransaction(1))
+      await lab.attach(older, 0)
+      await older.close({ keep: true })
+      expect(lab.inHost('ip', '-o', 'link')).toMatch(/: hd/)
       renameSync(join(options.pinDirectory, `layout-${LAYOUT_VERSION}`), join(options.pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
       lab.inHost(...'tc qdisc add dev up2 clsact'.split(' '))
       await (await lab.open({ ...options, uplink: 'up2' })).close()
-      expect(clsact()).toContain('up2')
+      expect(clsact()).toEqual(['up2'])
+      expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
     } finally {
       lab.inHost(...'ip link delete up2'.split(' '))
-      if (clsact().includes('up0')) lab.inHost(...'tc qdisc delete dev up0 clsact'.split(' '))
     }
   })
 })

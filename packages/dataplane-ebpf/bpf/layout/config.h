@@ -54,6 +54,7 @@ enum avoided { AVOID_DECAP_L3 = 1, AVOID_REDIRECT_PEER = 2, AVOID_LOCAL_REDIRECT
 enum observed { OBSERVES_PORTS = 1, OBSERVES_TRACES = 2 };
 
 struct config {
+	/* These two stay where they are: releases of other layouts look up what uplink this one had. */
 	__u32 layout_version;
 	__u32 uplink;
 	__u64 generation;

@@ -170,8 +170,12 @@ export class SegmentMerger {
   }
 }
 
-/** Takes a device away, if it is there. @throws LinuxError when it stays */
-export async function removeMerger(merged: MergedSegments, { netns, uplink }: Place): Promise<void> {
+/** Takes away what an uplink has of both kinds. @throws LinuxError when one stays */
+export async function removeMergers(place: Place): Promise<void> {
+  for (const merged of [IN_VXLAN, BEHIND_JOINT_LABELS]) await removeMerger(merged, place)
+}
+
+async function removeMerger(merged: MergedSegments, { netns, uplink }: Place): Promise<void> {
   await takeAway((native) => native.mergerRemove(netns, nameOf(merged, uplink)))
 }
 
