@@ -43,7 +43,7 @@ const command = [
 ]
 if (!memory && process.platform === 'linux' && !isRoot() && userNamespaces()) {
   // A user namespace makes this user root over namespaces of its own; /run is replaced there, so that nothing of the host's is touched.
-  console.log('Not root: running in a user namespace (unshare -Urnm).')
+  console.error('Not root: running in a user namespace (unshare -Urnm).')
   command.unshift('unshare', '-Urnm', 'sh', '-c', 'mount -t tmpfs tmpfs /run && exec "$@"', 'sh')
 }
 

@@ -1,10 +1,14 @@
 // npm run fuzz -- [TARGET] [--seconds N] [--seed N] [--save]: octets that nobody thought of, for one decoder or for each in turn (packages/bgp/fuzz).
-import { parseArgs } from 'node:util'
-import { ensureInstalled, requireNode, toolEnvironment, toolNode, toolScript, tryRun } from './lib/bootstrap.mjs'
+import { commandLine, ensureInstalled, requireNode, toolEnvironment, toolNode, toolScript, tryRun } from './lib/bootstrap.mjs'
+
+const USAGE = `npm run fuzz -- [TARGET] [--seconds N] [--seed N] [--save]
+  TARGET     the decoder that reads the octets, each in turn unless named (packages/bgp/fuzz)
+  --seconds  for each, 60 unless said
+  --seed     of the octets, by the clock unless said
+  --save     keeps octets that reached what none had before`
 
 requireNode()
-ensureInstalled()
-const { values: options, positionals } = parseArgs({
+const { values: options, positionals } = commandLine(USAGE, {
   allowPositionals: true,
   options: {
     seconds: { type: 'string', default: '60' },
@@ -12,6 +16,7 @@ const { values: options, positionals } = parseArgs({
     save: { type: 'boolean', default: false },
   },
 })
+ensureInstalled()
 const [target] = positionals
 console.log(`fuzz: ${target ?? 'every target'}, ${options.seconds} s each, seed ${options.seed}`)
 const env = {

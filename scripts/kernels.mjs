@@ -4,8 +4,7 @@
 import { createWriteStream, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { availableParallelism, freemem } from 'node:os'
 import { join, relative } from 'node:path'
-import { parseArgs } from 'node:util'
-import { ensureInstalled, requireNode, toolNode } from './lib/bootstrap.mjs'
+import { commandLine, ensureInstalled, requireNode, toolNode } from './lib/bootstrap.mjs'
 import { fetchedKernel, reasonOf, KERNELS } from './lib/debian-kernels.mjs'
 import { GUEST_CPUS, GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
 import { isOf, isSound, outcomeOf, RecordReader, unreached } from './lib/guest-records.mjs'
@@ -27,6 +26,12 @@ const PATIENCE = 90
 /** How often a suite's machine is booted at most: software that emulates one makes its kernel die at times, and the rest of the suite is worth knowing. */
 const BOOTS = 3
 
+const USAGE = `npm run kernels -- [--kernel ${Object.keys(KERNELS).join('|')}]… [--minutes N] [--json] [TEST…]
+  --kernel   of Debian, to be booted by qemu; all of them unless named
+  --minutes  that a kernel's run may take, ${PATIENCE} unless said
+  --json     what passed, failed and was skipped as a document
+  TEST       files of tests, instead of the suite of the kernel dataplane`
+
 /** @typedef {import('./lib/guest-reporter.mjs').TestRecord} TestRecord */
 /**
  * `status`: with which the run ended, undefined when it did not. `unreachable`: why there is no such kernel. `deaths`: of kernels that died and were booted
@@ -39,7 +44,7 @@ const BOOTS = 3
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130))
 
 requireNode()
-const { values, positionals } = parseArgs({
+const { values, positionals } = commandLine(USAGE, {
   options: { kernel: { type: 'string', multiple: true }, json: { type: 'boolean' }, minutes: { type: 'string' } },
   allowPositionals: true,
 })

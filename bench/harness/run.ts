@@ -45,6 +45,7 @@ const OPTIONS = {
   quick: { type: 'boolean', default: false },
   part: { type: 'string', multiple: true, default: [] },
   only: { type: 'string', multiple: true, default: [] },
+  help: { type: 'boolean', short: 'h', default: false },
 } satisfies ParseArgsConfig['options']
 
 /**
@@ -52,7 +53,8 @@ const OPTIONS = {
  * participant out is kept in out/bench instead. A goal that is missed is a result; a part that fails makes the exit status 1.
  */
 export async function runBench(bench: Bench, args = process.argv.slice(2)): Promise<void> {
-  const { values } = parseArgs({ args, options: OPTIONS })
+  const values = wishes(bench, args)
+  if (values === undefined) return
   const list = (texts: readonly string[]): string[] => texts.flatMap((text) => text.split(',')).filter((text) => text !== '')
   const [parts, only] = [list(values.part), list(values.only).map((name) => name.toLowerCase())]
   const order = bench.parts.map(({ id }) => id)
@@ -89,6 +91,20 @@ export async function runBench(bench: Bench, args = process.argv.slice(2)): Prom
     }
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop)
+}
+
+/** What the command line says; undefined when there is nothing to run, which has been said, and whose exit status is set. */
+function wishes(bench: Bench, args: string[]) {
+  const usage = `usage: npm run bench:${bench.name} -- [--quick] [--part PART]… [--only PARTICIPANT]…; parts: ${bench.parts.map(({ id }) => id).join(', ')}`
+  try {
+    const { values } = parseArgs({ args, options: OPTIONS })
+    if (!values.help) return values
+    console.log(usage)
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${usage}`)
+    process.exitCode = 2
+  }
+  return undefined
 }
 
 async function runPart(part: Part, context: Context, command: string): Promise<PartResult> {

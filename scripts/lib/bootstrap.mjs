@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { root } from './packages.mjs'
 
 const MINIMUM = [20, 19]
@@ -20,6 +21,24 @@ export function requireNode() {
   process.exit(2)
 }
 
+/**
+ * What the command line says; `--help`, and what is no option, end this process with the usage.
+ * @template {Omit<import('node:util').ParseArgsConfig, 'args'>} Config
+ * @param {string} usage of which the first line is how it is called @param {Config} config
+ */
+export function commandLine(usage, config) {
+  if (process.argv.slice(2).some((word) => word === '--help' || word === '-h')) {
+    console.log(`usage: ${usage}`)
+    process.exit(0)
+  }
+  try {
+    return parseArgs(config)
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\nusage: ${usage}`)
+    process.exit(2)
+  }
+}
+
 /** Installs the locked packages unless they are there already. */
 export function ensureInstalled(dir = root) {
   const marker = join(dir, 'node_modules', '.package-lock.json')
@@ -27,7 +46,7 @@ export function ensureInstalled(dir = root) {
   if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return
   step(`Installing the locked packages${dir === root ? '' : ` of ${dir.slice(root.length + 1)}/`}`)
   // Engine warnings of an older Node concern tools that run on the Node that is installed here.
-  run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { cwd: dir })
+  prepare('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { cwd: dir })
 }
 
 /** The Node that runs the tools: the one `npm ci` brought, else this one if it is new enough. */
@@ -48,9 +67,17 @@ export function toolScript(name, bin, dir = root) {
   return join(folder, typeof manifest.bin === 'string' ? manifest.bin : manifest.bin[bin])
 }
 
-/** @param {string} text */
+/** Says what begins: on the standard error, since what a command was asked for, `--json` above all, has the standard output to itself. @param {string} text */
 export function step(text) {
-  console.log(`\n▸ ${text}`)
+  console.error(`\n▸ ${text}`)
+}
+
+/**
+ * Runs what is needed before the command's own work, as `run` does; what it prints is progress, and goes where `step` writes.
+ * @param {string} command @param {string[]} args @param {import('node:child_process').SpawnSyncOptions} [options]
+ */
+export function prepare(command, args, options = {}) {
+  run(command, args, { stdio: ['inherit', 2, 2], ...options })
 }
 
 /**

@@ -1,7 +1,7 @@
 // Builds dist/ when a source is newer than the last build.
 import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { run, step, toolEnvironment, toolNode, toolScript } from './bootstrap.mjs'
+import { prepare, step, toolEnvironment, toolNode, toolScript } from './bootstrap.mjs'
 import { packages, root } from './packages.mjs'
 
 const STAMP = join(root, 'node_modules', '.heddle-built')
@@ -15,7 +15,7 @@ export function ensureBuilt() {
   if (complete && existsSync(STAMP) && statSync(STAMP).mtimeMs > newest) return
   step('Building')
   const begun = new Date()
-  run(toolNode(), [toolScript('tsup', 'tsup')], { env: toolEnvironment() })
+  prepare(toolNode(), [toolScript('tsup', 'tsup')], { env: toolEnvironment() })
   mkdirSync(join(root, 'node_modules'), { recursive: true })
   writeFileSync(STAMP, '')
   utimesSync(STAMP, begun, begun)

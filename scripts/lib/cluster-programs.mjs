@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, homedir } from 'node:os'
 import { join } from 'node:path'
-import { run, step } from './bootstrap.mjs'
+import { prepare, step } from './bootstrap.mjs'
 import { writeImage, writePauseImage } from './oci-image.mjs'
 import { root } from './packages.mjs'
 
@@ -121,7 +121,7 @@ function goEnvironment() {
 
 /** @param {string[]} words @param {string} cwd */
 function go(words, cwd) {
-  run('nice', ['-n', '10', 'go', ...words], { cwd, env: goEnvironment() })
+  prepare('nice', ['-n', '10', 'go', ...words], { cwd, env: goEnvironment() })
 }
 
 /** @param {string[]} words @param {string} cwd */

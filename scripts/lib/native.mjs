@@ -18,7 +18,7 @@ export function ensureNative({ install }) {
     return missing.length === 0 ? undefined : missing.join('; ')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    console.log(`  not built: ${reason}`)
+    console.error(`  not built: ${reason}`)
     return reason
   }
 }

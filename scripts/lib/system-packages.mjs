@@ -63,13 +63,13 @@ export function ensureSystemPackages(names, { install }) {
   const line = `apt-get install --no-install-recommends ${missing.join(' ')}`
   step(`System packages that are missing: ${missing.join(' ')}`)
   if (!install || !isDebian() || !isRoot()) {
-    console.log(`  not installed here (${!install ? '--no-install' : isDebian() ? 'not root' : 'not Debian'}); on Debian: ${line}`)
+    console.error(`  not installed here (${!install ? '--no-install' : isDebian() ? 'not root' : 'not Debian'}); on Debian: ${line}`)
     return missing
   }
-  console.log(`  ${line}`)
+  console.error(`  ${line}`)
   withoutServices(() => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    tryRun('apt-get', ['update', '-qq'], { env })
+    tryRun('apt-get', ['update', '-qq'], { env, stdio: ['ignore', 2, 2] })
     tryRun('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { env, stdio: ['ignore', 'ignore', 'inherit'] })
   })
   return missingSystemPackages(names)
