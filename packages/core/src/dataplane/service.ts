@@ -33,7 +33,9 @@ export interface ServiceObject {
   readonly affinity?: number
   /**
    * `destination` (when left out) keeps the client's address; backends' replies must then pass this router on their way to the client. `both` makes the
-   * virtual address the source, so that replies come back to where it is routed to. A backend that is its own client is always served by `both`.
+   * virtual address the source, so that replies come back to where it is routed to. A backend that is its own client is always served by `both`, and
+   * so is a flow whose replies would look like packets of another one. Where they would even so, the client's port becomes another one, of 1024 and up; SCTP,
+   * whose checksum covers it, is dropped as `nat-exhausted` then.
    */
   readonly natSide?: 'destination' | 'both'
   /** Seed of the choice, an unsigned 32-bit integer: routers with equal seeds choose alike. */

@@ -1,9 +1,10 @@
 import type { PacketInput } from '../arbitrary/packets.js'
-import { expectOneOf, type Lab } from '../lab.js'
+import { expectOneOf, packetOf, type Lab } from '../lab.js'
 import { kept, learned, type Beliefs } from '../oracle/beliefs.js'
 import { interpretFromPort, interpretFromUnderlay, type World } from '../oracle/interpret.js'
 import { Memory } from '../oracle/memory.js'
 import type { Outcome } from '../oracle/outcome.js'
+import { sourcePortOf } from '../oracle/seen.js'
 import { EMPTY, type Tables } from '../tables.js'
 import { sendInput } from './surroundings.js'
 
@@ -22,7 +23,7 @@ export class Judge {
   /** Makes `tables` what is programmed. The dataplane is made to forget what is not known, or is too much. */
   async program(tables: Tables): Promise<void> {
     const { dataplane, underlayMtu } = this.#lab.harness
-    if (this.#beliefs.length === 0 || this.#beliefs.length > this.#lab.maxBeliefs) {
+    if (this.#beliefs.length === 0 || this.#isTooMuch) {
       await this.#lab.program(EMPTY)
       // It still knows which backends clients came to. The oracle does not, and so allows any.
       this.#beliefs = [new Memory()]
@@ -38,20 +39,26 @@ export class Judge {
 
   /** @throws ConformanceError when the oracle does not allow what becomes of the packet */
   async send(input: PacketInput): Promise<void> {
-    if (this.#beliefs.length > this.#lab.maxBeliefs) await this.program(this.#tables)
+    if (this.#isTooMuch) await this.program(this.#tables)
     const before = this.#beliefs
     // Should the packet fail, those of smaller examples begin anew.
     this.#beliefs = []
     const observed = await sendInput(this.#lab, input)
+    const sourcePorts = observed.outputs.flatMap((output) => sourcePortOf(packetOf(output)) ?? [])
     this.#beliefs = learned(
       before,
-      (memory) => this.#outcomes(input, memory),
+      (memory) => this.#outcomes(input, { memory, sourcePorts }),
       (outcomes) => expectOneOf(observed, outcomes, before),
     )
   }
 
-  #outcomes(input: PacketInput, memory: Memory): Outcome[] {
-    const world: World = { ...this.#world!, memory }
+  /** Whether more may be remembered than is followed. */
+  get #isTooMuch(): boolean {
+    return this.#beliefs.length > this.#lab.maxBeliefs || this.#beliefs.some(({ isUnsure }) => isUnsure)
+  }
+
+  #outcomes(input: PacketInput, known: Pick<World, 'memory' | 'sourcePorts'>): Outcome[] {
+    const world: World = { ...this.#world!, ...known }
     return input.from === 'port' ? interpretFromPort(world, input.port, input.packet) : interpretFromUnderlay(world, input)
   }
 }

@@ -258,6 +258,43 @@ export const serviceCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'service: a flow whose replies would look like packets of another goes on from the virtual address, and by another port if need be',
+    needs,
+    async run(lab) {
+      await startWith(lab, [
+        { backends: [[BACKEND[4], 8080]] },
+        { port: 81, backends: [[BACKEND[4], 8080]] },
+        { port: 82, backends: [[CLIENT[4], 4000]] },
+        { protocol: 'sctp', port: 83, backends: [[CLIENT[4], 83]] },
+      ])
+      const toVirtual = { source: CLIENT[4], destination: VIP[4] }
+      const fromVirtual = { source: VIP[4], destination: CLIENT[4], ttl: 63 }
+      const direct = { source: CLIENT[4], destination: BACKEND[4], sourcePort: 4000, destinationPort: 8080, ttl: 63 }
+      checkEqual(expectDelivered(await lab.fromPort(1, testSegment({ ...asked, ...toVirtual })), 2), testSegment(direct), 'the first flow')
+
+      // Its client comes to the same backend, from the same port, by another service.
+      const second = expectDelivered(await lab.fromPort(1, testSegment({ ...toVirtual, sourcePort: 4000, destinationPort: 81 })), 2)
+      checkEqual(second, testSegment({ ...direct, source: VIP[4] }), 'the second flow')
+      const secondBack = testSegment({ source: BACKEND[4], destination: VIP[4], sourcePort: 8080, destinationPort: 4000, flags: 18 })
+      const secondShown = testSegment({ ...fromVirtual, sourcePort: 81, destinationPort: 4000, flags: 18 })
+      checkEqual(expectDelivered(await lab.fromPort(2, secondBack), 1), secondShown, 'its reply')
+
+      // What answers the third would be what asked the first.
+      const third = expectDelivered(await lab.fromPort(1, testSegment({ ...toVirtual, sourcePort: 80, destinationPort: 82 })), 1)
+      const port = third[20] * 256 + third[21]
+      check(port >= 1024, `the third flow got port ${port}`)
+      checkEqual(third, testSegment({ ...fromVirtual, sourcePort: port, destinationPort: 4000 }), 'the third flow')
+      const thirdBack = testSegment({ ...toVirtual, sourcePort: 4000, destinationPort: port, flags: 18 })
+      const thirdShown = testSegment({ ...fromVirtual, sourcePort: 82, destinationPort: 80, flags: 18 })
+      checkEqual(expectDelivered(await lab.fromPort(1, thirdBack), 1), thirdShown, 'its reply')
+      checkEqual(expectDelivered(await lab.fromPort(1, testSegment({ ...asked, ...toVirtual })), 2), testSegment(direct), 'the first again')
+
+      // A port that a checksum covers cannot be another one.
+      const fromServed = testSctp({ ...toVirtual, sourcePort: 83, destinationPort: 83 })
+      expectDropped(await lab.fromPort(1, fromServed), 'nat-exhausted')
+    },
+  },
+  {
     name: 'service: ICMP errors about a translated flow quote it as it was sent (RFC 5508 §4)',
     needs,
     async run(lab) {

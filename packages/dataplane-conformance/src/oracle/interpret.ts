@@ -22,6 +22,8 @@ export interface World {
   readonly features?: readonly DataplaneFeature[]
   /** What is remembered of the packets before; nothing when left out. */
   readonly memory?: Memory
+  /** Source ports of what came of the packet in hand; see `Choosing`. */
+  readonly sourcePorts?: readonly number[]
   /** The VRF whose services the packet in hand has met. */
   readonly servedVrf?: number | undefined
 }
@@ -84,7 +86,7 @@ type Then = (next: Remembering, ip: Ip, inside?: number) => Outcome[]
 
 /** Step 4, and for each way that a packet may take there what comes after it, with what is then remembered. */
 function served(world: World, ip: Ip, vrf: number | undefined, then: Then): Outcome[] {
-  return ways({ ...world, servedVrf: vrf }, serve(world.state, world.memory ?? new Memory(), ip, vrf), then)
+  return ways({ ...world, servedVrf: vrf }, serve(world, world.memory ?? new Memory(), ip, vrf), then)
 }
 
 function ways(world: World, found: readonly Served[], then: Then): Outcome[] {

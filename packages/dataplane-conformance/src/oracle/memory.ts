@@ -48,6 +48,9 @@ export class Memory {
   readonly ports: readonly PortObject[] = []
   readonly affinities: readonly { readonly service: number; readonly client: string; readonly backend: string }[] = []
 
+  /** Whether a choice was made that did not show, among more than can be followed: what comes of it cannot be told. */
+  readonly isUnsure: boolean = false
+
   /** What limits have let through since they were set. */
   readonly passed: readonly { readonly port: number; readonly direction: keyof RateLimits; readonly octets: number }[] = []
 
@@ -59,7 +62,7 @@ export class Memory {
   /** What tells it from others with the same tables. */
   toJSON(): Partial<Memory> {
     const { ports: _tables, ...rest } = this
-    return Object.fromEntries(Object.entries(rest).filter(([, list]) => list.length > 0))
+    return Object.fromEntries(Object.entries(rest).filter(([, found]) => (typeof found === 'boolean' ? found : found.length > 0)))
   }
 
   /**

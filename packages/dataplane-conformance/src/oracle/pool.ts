@@ -2,7 +2,7 @@ import type { DataplaneState, NatPoolObject } from '@heddle/core'
 import type { Ip } from './ip.js'
 import type { Ends, Memory, Translation } from './memory.js'
 import { see, type Seen } from './seen.js'
-import { endsOf, isSame, serveError, translated, turned, withDatagram, type Served } from './service.js'
+import { endsOf, isSame, isUnclaimed, serveError, translated, turned, withDatagram, type Served } from './service.js'
 
 const SCTP = 132
 
@@ -45,8 +45,7 @@ function portsFor(pool: NatPoolObject, memory: Memory, seen: Seen, from: Ends): 
     sourcePort: port,
     destinationPort: isEcho ? port : from.destinationPort,
   })
-  const isFree = (to: Ends): boolean =>
-    !memory.translations.some((one) => one.backVrf === pool.outside && one.protocol === seen.protocol && isSame(one.to, to))
+  const isFree = (to: Ends): boolean => isUnclaimed(memory, pool.outside, seen.protocol, to)
   const own = withPort(from.sourcePort)
   if (first <= from.sourcePort && from.sourcePort <= last && isFree(own)) return [own]
   if (seen.protocol === SCTP) return []

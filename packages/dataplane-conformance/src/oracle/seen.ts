@@ -1,5 +1,5 @@
 import { IpAddress } from '@heddle/wire'
-import type { Ip } from './ip.js'
+import { readIp, type Ip } from './ip.js'
 
 /** What rules and flows look at in a packet. */
 export interface Seen {
@@ -103,4 +103,10 @@ function upperLayer({ family, bytes, headerLength, protocol, isFragment }: Ip): 
     if (found.offset > 0) break
   }
   return found
+}
+
+/** Source port of an IP packet, or the identifier of an echo; undefined where there is none. */
+export function sourcePortOf(packet: Uint8Array): number | undefined {
+  const ip = readIp(packet)
+  return typeof ip === 'string' ? undefined : see(ip).sourcePort
 }

@@ -1,4 +1,4 @@
-import { SERVICE_PROTOCOLS, type DataplaneState, type DropReason, type ServiceObject } from '@heddle/core'
+import { SERVICE_PROTOCOLS, type DataplaneState, type DropReason, type ServiceBackend, type ServiceObject } from '@heddle/core'
 import type { IpAddress } from '@heddle/wire'
 import { onesComplementSum, withTtl, type Ip } from './ip.js'
 import type { Ends, Memory, Translation } from './memory.js'
@@ -10,8 +10,15 @@ export type Served = { readonly reason: DropReason } | { readonly ip: Ip; readon
 /** A translation, and whether a packet is a reply to it. */
 export type Found = readonly [translation: Translation, isReply: boolean]
 
+/** What a choice is made from, and what is known of it. */
+export interface Choosing {
+  readonly state: DataplaneState
+  /** Source ports of what came out: a free choice that shows was one of them. None when left out. */
+  readonly sourcePorts?: readonly number[]
+}
+
 /** Translates a packet that has addresses of `vrf`; a new flow may go to any backend that takes it. */
-export function serve(state: DataplaneState, memory: Memory, ip: Ip, vrf: number | undefined): Served[] {
+export function serve({ state, sourcePorts = [] }: Choosing, memory: Memory, ip: Ip, vrf: number | undefined): Served[] {
   const services = (state.services ?? []).filter((service) => service.vrf === vrf)
   const seen = see(ip)
   const isVirtual = services.some(({ address }) => address.equals(ip.destination))
@@ -35,7 +42,7 @@ export function serve(state: DataplaneState, memory: Memory, ip: Ip, vrf: number
       address.equals(seen.destination) && port === seen.destinationPort && SERVICE_PROTOCOLS[protocol] === seen.protocol,
   )
   if (service === undefined) return [{ ip, memory }]
-  return open(memory, service, ends).map((way) => {
+  return open(memory, service, ends, sourcePorts).map((way) => {
     if ('reason' in way) return way
     return { ip: translated(ip, seen, way.translation, false), memory: withDatagram(way.memory, zone, seen, way.translation, false) }
   })
@@ -59,33 +66,73 @@ function insideOf([{ by, vrf }, isReply]: Found): { readonly inside?: number } {
   return by === 'pool' && isReply ? { inside: vrf } : {}
 }
 
+/** The drop, or how the flow goes on. */
+type Opened = { readonly reason: DropReason } | { readonly translation: Translation; readonly memory: Memory }
+
 /** Ways that a new flow may take: to any ready backend, or to the one that its client came to before. */
-function open(
-  memory: Memory,
-  service: ServiceObject,
-  from: Ends,
-): ({ reason: DropReason } | { translation: Translation; memory: Memory })[] {
+function open(memory: Memory, service: ServiceObject, from: Ends, sourcePorts: readonly number[]): Opened[] {
   const ready = service.backends.filter(({ weight, state }) => weight > 0 && state !== 'draining')
   const client = String(from.source)
   const before = memory.affinities.find((one) => one.service === service.id && one.client === client)?.backend
   const sticky = service.affinity === undefined ? [] : ready.filter(({ address, port }) => `${address} ${port}` === before)
   const chosen = sticky.length > 0 ? sticky : ready
   if (chosen.length === 0) return [{ reason: 'no-backend' }]
-  return chosen.map(({ address, port }) => {
-    const isHairpin = service.natSide === 'both' || address.equals(from.source)
-    const source = isHairpin ? service.address : from.source
-    const to = { source, sourcePort: from.sourcePort, destination: address, destinationPort: port }
-    const { id, vrf, protocol } = service
-    const translation = { by: 'service', id, vrf, backVrf: vrf, protocol: SERVICE_PROTOCOLS[protocol], from, to } as const
-    const after = memory.with({ translations: [...memory.translations, translation] })
-    if (service.affinity === undefined) return { translation, memory: after }
-    const others = memory.affinities.filter((one) => one.service !== service.id || one.client !== client)
-    return { translation, memory: after.with({ affinities: [...others, { service: service.id, client, backend: `${address} ${port}` }] }) }
+  return chosen.flatMap((backend): Opened[] => {
+    const { address, port } = backend
+    const { id, vrf, protocol, affinity } = service
+    const others = memory.affinities.filter((one) => one.service !== id || one.client !== client)
+    const affinities = affinity === undefined ? memory.affinities : [...others, { service: id, client, backend: `${address} ${port}` }]
+    const ends = endsBehind(memory, service, from, backend, sourcePorts)
+    if (ends.length === 0) return [{ reason: 'nat-exhausted' }]
+    return ends.map(({ to, isUnsure }) => {
+      const translation = { by: 'service', id, vrf, backVrf: vrf, protocol: SERVICE_PROTOCOLS[protocol], from, to } as const
+      const translations = [...memory.translations, translation]
+      return { translation, memory: memory.with({ translations, affinities, isUnsure: memory.isUnsure || isUnsure }) }
+    })
   })
 }
 
+/** Source ports that may be chosen: those that no service has by registration (RFC 6335 §6). */
+const FIRST_CHOSEN = 1024
+
+/**
+ * Ends that a new flow may get to a backend: with its own source, or the virtual address and its own port; where replies would be taken for packets of another
+ * flow, or of itself, with the virtual address and any other port. One that does not show is any, and what comes of it cannot be told.
+ */
+function endsBehind(
+  memory: Memory,
+  { vrf, natSide, address, protocol }: ServiceObject,
+  from: Ends,
+  backend: ServiceBackend,
+  sourcePorts: readonly number[],
+): { to: Ends; isUnsure: boolean }[] {
+  const behind = (source: IpAddress, sourcePort: number): Ends => ({
+    source,
+    sourcePort,
+    destination: backend.address,
+    destinationPort: backend.port,
+  })
+  const isFree = (to: Ends): boolean => !isSame(turned(to), from) && isUnclaimed(memory, vrf, SERVICE_PROTOCOLS[protocol], to)
+  const isHairpin = natSide === 'both' || backend.address.equals(from.source)
+  const own = [...(isHairpin ? [] : [behind(from.source, from.sourcePort)]), behind(address, from.sourcePort)].find(isFree)
+  if (own !== undefined) return [{ to: own, isUnsure: false }]
+  if (protocol === 'sctp') return []
+  const shown = sourcePorts.filter((port) => port >= FIRST_CHOSEN)
+  let hidden = FIRST_CHOSEN
+  while (shown.includes(hidden) || !isFree(behind(address, hidden))) hidden++
+  return [
+    ...shown.map((port) => ({ to: behind(address, port), isUnsure: false })).filter(({ to }) => isFree(to)),
+    { to: behind(address, hidden), isUnsure: true },
+  ]
+}
+
+/** Whether replies to a flow that goes on with these ends are of no flow that is known. */
+export function isUnclaimed(memory: Memory, backVrf: number, protocol: number, to: Ends): boolean {
+  return find(memory, backVrf, { protocol }, turned(to)) === undefined
+}
+
 /** The translation that a packet belongs to, and whether it is a reply. */
-function find(memory: Memory, vrf: number, { protocol }: Seen, ends: Ends): Found | undefined {
+function find(memory: Memory, vrf: number, { protocol }: Pick<Seen, 'protocol'>, ends: Ends): Found | undefined {
   for (const translation of memory.translations) {
     if (translation.protocol !== protocol) continue
     if (translation.by === 'service' && translation.vrf === vrf && isSame(translation.from, ends)) return [translation, false]
