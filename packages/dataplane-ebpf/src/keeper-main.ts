@@ -4,8 +4,7 @@ import { IpAddress } from '@heddle/wire'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LivenessKeeper } from './liveness/keeper.js'
-import { KEEPER_ORDER, claimKeeperLock, type KeeperPlace } from './liveness/keeper-process.js'
-import { SOFTWARE } from './liveness/software.js'
+import { KEEPER_ORDER, claimKeeperLock, keeperNumber, type KeeperPlace } from './liveness/keeper-process.js'
 import { call } from './native/call.js'
 import { configOf } from './tables/config.js'
 import { KernelMaps } from './tables/kernel-maps.js'
@@ -19,7 +18,7 @@ if (lock !== undefined) {
   const object = call((native) => native.objectOpen(place.pins, ['config', 'watches', 'liveness']))
   const maps = new KernelMaps(object)
   const config = configOf(maps)
-  config.set('keeper_version', SOFTWARE)
+  config.set('keeper_version', keeperNumber(place))
   const addresses = place.addresses.map((text) => IpAddress.parse(text))
   const sockets = await BfdSockets.open(addresses, place.underlayNetns, place.vrf)
   const poller = Poller.open()

@@ -12,9 +12,8 @@ import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { View } from '../src/layout/struct.js'
 import { CONFIG } from '../src/layout/structs/config.js'
 import { encodeLiveness, encodeWatch, type Known } from '../src/liveness/encoding.js'
-import { KEEPER_ORDER, takeKeeperLock } from '../src/liveness/keeper-process.js'
+import { KEEPER_ORDER, keeperNumber, takeKeeperLock } from '../src/liveness/keeper-process.js'
 import { Liveness, type LivenessOptions } from '../src/liveness/liveness.js'
-import { SOFTWARE } from '../src/liveness/software.js'
 import type { NativeLock } from '../src/native/binding.js'
 import type { KernelMaps } from '../src/tables/kernel-maps.js'
 import { missing, titled } from './support/requirements.js'
@@ -40,7 +39,7 @@ function path(id: number, remote = FIRST): LivenessObject {
 class Place {
   readonly watches = new Map<number, Uint8Array>()
   readonly rows = new Map<number, Uint8Array>()
-  readonly config = new View(CONFIG).set('keeper_version', SOFTWARE).set('keeper_order', KEEPER_ORDER.goOn)
+  readonly config = new View(CONFIG).set('keeper_version', keeperNumber({ vrf: undefined })).set('keeper_order', KEEPER_ORDER.goOn)
   readonly told: string[] = []
   /** Of this process's own sessions, as `remote state`. */
   readonly sent: string[] = []
@@ -308,9 +307,14 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     keeper.release()
   })
 
-  it.each(['ends', 'does not end'])('asks one of another version to make room, which %s', async (what) => {
+  it.each([
+    ['version', 'ends', 1],
+    ['version', 'does not end', 1],
+    // It went on with sockets that heard nothing once the uplink was in a VRF device.
+    ['VRF', 'ends', keeperNumber({ vrf: 'underlay' })],
+  ])('asks one of another %s to make room, which %s', async (_, what, number) => {
     place.watches.set(1, encodeWatch(path(1)))
-    place.config.set('keeper_version', SOFTWARE + 1)
+    place.config.set('keeper_version', number)
     const keeper = place.lock()
     const order = vi.spyOn(place.config, 'set')
     const opening = open(place.beside)
@@ -318,7 +322,7 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     if (what === 'ends') keeper.release()
     else hurry()
     await opening
-    expect(place.warnings).toEqual(what === 'ends' ? [] : ['A keeper of BFD sessions of another version does not end'])
+    expect(place.warnings).toEqual(what === 'ends' ? [] : ['A keeper of BFD sessions of another version or VRF does not end'])
     expect(place.starts).toBe(what === 'ends' ? 1 : 0)
     if (what !== 'ends') keeper.release()
   })

@@ -77,7 +77,7 @@ struct config {
 	/* Counts changes of `watches`, which the process makes, and of `liveness`, which the keeper of BFD sessions makes. */
 	__u32 watch_version;
 	__u32 liveness_version;
-	/* What the keeper is to do, and a number of the software that it is. */
+	/* What the keeper is to do, and a number of what it is: its software, and the VRF of its sockets. */
 	__u32 keeper_order;
 	__u32 keeper_version;
 	/* Bits of `observed`; while there are any, every packet takes the general way. */

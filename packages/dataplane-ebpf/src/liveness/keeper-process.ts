@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { NativeLock } from '../native/binding.js'
 import { call } from '../native/call.js'
+import { VERSION } from '../native/load.js'
 import type { ConfigView } from '../tables/config.js'
 
 /** What a keeper process is told to do, in the memory that it shares with the process of the tables. */
@@ -26,6 +27,11 @@ export interface KeeperPlace {
   readonly addresses: readonly string[]
   /** Index of the uplink, which names the keeper: there is one. */
   readonly uplink: number
+}
+
+/** A number of what a keeper is that cannot change while it lives: its software, and the VRF that its sockets are in. One with another number is succeeded. */
+export function keeperNumber({ vrf = '' }: Pick<KeeperPlace, 'vrf'>): number {
+  return new TextEncoder().encode(`${VERSION} ${vrf}`).reduce((hash, octet) => (Math.imul(hash, 31) + octet) >>> 0, 7)
 }
 
 /** Script of a keeper process, and options of Node.js for it. */

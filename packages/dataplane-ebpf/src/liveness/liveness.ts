@@ -14,11 +14,11 @@ import {
   isRunning,
   KEEPER_ORDER,
   keeperGone,
-  startKeeper,
+  keeperNumber,
   type KeeperPlace,
   type KeeperScript,
+  startKeeper,
 } from './keeper-process.js'
-import { SOFTWARE } from './software.js'
 
 /** How often it is looked for what a keeper found out, milliseconds: what packets do does not wait for it. */
 const LOOK_INTERVAL = 50
@@ -74,9 +74,9 @@ export class Liveness {
     const { addresses, underlayNetns, vrf, logger, config } = options
     const place = placeOf(options)
     if (place !== undefined && isKeeperAlive(place)) {
-      if (config.get('keeper_version') === SOFTWARE) return new Liveness(options, undefined)
-      // One of another version makes room, and the next goes on with its sessions.
-      if (!(await dismissKeeper(place, config))) logger.warn('A keeper of BFD sessions of another version does not end')
+      if (config.get('keeper_version') === keeperNumber(place)) return new Liveness(options, undefined)
+      // One of another version, or VRF, makes room, and the next goes on with its sessions.
+      if (!(await dismissKeeper(place, config))) logger.warn('A keeper of BFD sessions of another version or VRF does not end')
     }
     try {
       const sockets = await BfdSockets.open(addresses, underlayNetns, vrf)
