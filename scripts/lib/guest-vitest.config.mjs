@@ -2,7 +2,6 @@
 import { fileURLToPath } from 'node:url'
 import { mergeConfig } from 'vitest/config'
 import base from '../../vitest.config.ts'
-import { GUEST_CPUS } from './guest-kernel.mjs'
 
 const MINUTE = 60_000
 /** Hooks, tests, and what they wait for that say nothing else. */
@@ -11,9 +10,6 @@ const SLOWLY = { test: 45 * MINUTE, poll: 15 * MINUTE }
 export default mergeConfig(base, {
   root: fileURLToPath(new URL('../..', import.meta.url)),
   test: {
-    // Processes, not threads of one: tests count what theirs has open.
-    pool: 'forks',
-    maxWorkers: GUEST_CPUS,
     // To read the sources once a worker, and not once a file, is half of the time of a run.
     isolate: false,
     setupFiles: [fileURLToPath(new URL('./guest-properties.mjs', import.meta.url))],
