@@ -127,7 +127,12 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   await transit.look()
   const mirrors = await Mirrors.open({ maps, config: tables.config, underlayNetns: netns, event: (event) => events.push(event) })
   undo.push(() => mirrors.close())
-  const traces = new Traces({ maps, config: tables.config, event: (event) => events.push(event) })
+  const traces = new Traces({
+    maps,
+    config: tables.config,
+    event: (event) => events.push(event),
+    wait: () => call((native) => native.waitForPrograms()),
+  })
   undo.push(() => traces.close())
   const liveness = await Liveness.open({
     maps,

@@ -185,6 +185,27 @@ describe.skipIf(missing() !== '')(titled('traces in the kernel'), () => {
     expect(seen.map(({ sequence }) => sequence)).toEqual([...Array(untold).keys(), untold + 1])
   })
 
+  // What a program counted between the two was counted twice.
+  it('go on behind the last number when they are replaced, whatever is told meanwhile', async () => {
+    const [opened, told] = await open()
+    await opened.apply(transaction(1, [TRACE]))
+    const { maps } = opened.parts
+    maps.set('links', 1, new View(LINK).set('ifindex', 1).bytes)
+    byProgram(opened, OUT)
+    const set = maps.set.bind(maps)
+    const setting = vi.spyOn(maps, 'set').mockImplementation((map, ...entry) => {
+      if (map === 'trace_filters') {
+        setting.mockRestore()
+        for (let packet = 0; packet < 2; packet++) byProgram(opened, OUT)
+      }
+      set(map, ...entry)
+    })
+    await opened.apply(transaction(2, [{ ...TRACE, filter: {} }]))
+    byProgram(opened, OUT)
+    await comes(told, 4)
+    expect(told.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3])
+  })
+
   it('are no more than there is room for', async () => {
     const [opened] = await open()
     await opened.apply(transaction(1, [TRACE]))

@@ -20,6 +20,8 @@ export interface TracesOptions {
   readonly maps: KernelMaps
   readonly config: ConfigView
   readonly event: (event: DataplaneEvent) => void
+  /** Returns when no program runs any more that ran when it was called. */
+  readonly wait: () => void
 }
 
 /** Traces: programs judge packets by their filters and tell each step of those that fit, and this object makes events of it. */
@@ -28,6 +30,8 @@ export class Traces {
   readonly #ring: RingReader
   /** Place of each trace in the map. */
   readonly #places = new Map<number, number>()
+  /** Number behind the last one that was told, of each trace. */
+  readonly #next = new Map<number, number>()
 
   /** Takes over the traces of a dataplane before this one. @throws LinuxError */
   constructor(options: TracesOptions) {
@@ -48,6 +52,7 @@ export class Traces {
       if (place === undefined) continue
       maps.set('trace_filters', place, new View(TRACE_FILTER).bytes)
       this.#places.delete(id)
+      this.#next.delete(id)
     }
     const failures: ApplyFailure[] = []
     for (const trace of set) {
@@ -80,12 +85,18 @@ export class Traces {
     const write = (view: View<'is_there'>, isThere: boolean): void =>
       maps.set('trace_filters', place, view.set('is_there', Number(isThere)).bytes)
     write(held(), false)
-    // Read only now, when nobody counts on.
-    const sequence = this.#places.has(trace.id) ? held().get('sequence') : 0
+    const sequence = this.#places.has(trace.id) ? this.#numberBehind(trace.id, () => held().get('sequence')) : 0
     const filter = new View(TRACE_FILTER, encodeTrace(trace, sequence))
     write(filter, false)
     write(filter, true)
     this.#places.set(trace.id, place)
+  }
+
+  /** Number of the next packet of a trace that was there, once nobody counts on. What was counted while its place was written shows in what was told alone. */
+  #numberBehind(id: number, counted: () => number): number {
+    this.#options.wait()
+    this.#ring.drain()
+    return Math.max(counted(), this.#next.get(id) ?? 0)
   }
 
   *#held(): Generator<readonly [place: number, held: NonNullable<ReturnType<typeof decodeTrace>>]> {
@@ -117,7 +128,9 @@ export class Traces {
     for (let index = 0; index < view.get('told_count'); index++) {
       const told = view.element('told', TOLD, index)
       const [trace, sequence] = [told.get('trace'), told.get('sequence')]
-      if (this.#places.has(trace)) this.#options.event({ type: 'traced', trace, sequence, ...common })
+      if (!this.#places.has(trace)) continue
+      this.#next.set(trace, sequence + 1)
+      this.#options.event({ type: 'traced', trace, sequence, ...common })
     }
   }
 }
