@@ -6,7 +6,7 @@ import { availableParallelism, freemem } from 'node:os'
 import { join, relative } from 'node:path'
 import { commandLine, ensureInstalled, requireNode, toolNode } from './lib/bootstrap.mjs'
 import { fetchedKernel, reasonOf, KERNELS } from './lib/debian-kernels.mjs'
-import { GUEST_CPUS, GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
+import { GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
 import { isOf, isSound, outcomeOf, RecordReader, unreached } from './lib/guest-records.mjs'
 import { RECORDS } from './lib/guest-reporter.mjs'
 import { ensureNative } from './lib/native.mjs'
@@ -22,7 +22,7 @@ const LEFT_OUT = {
 /** How many times longer a machine in software takes for the same: tests multiply by it what they say of times of protocols. */
 const PACE = 10
 /** Minutes that a kernel's run may take. */
-const PATIENCE = 90
+const PATIENCE = 240
 /** How often a suite's machine is booted at most: software that emulates one makes its kernel die at times, and the rest of the suite is worth knowing. */
 const BOOTS = 3
 
@@ -86,9 +86,9 @@ function suite() {
     .map((file) => join(TESTS, file))
 }
 
-/** Guests that this machine carries side by side without taking longer over all of them. */
+/** Guests that this machine carries side by side without taking longer over all of them: each takes one processor. */
 function guestsAtOnce() {
-  return Math.max(1, Math.min(Math.floor(availableParallelism() / GUEST_CPUS), Math.floor(freemem() / (GUEST_MEMORY * 2 ** 20) / 1.25)))
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / (GUEST_MEMORY * 2 ** 20) / 1.25)))
 }
 
 /**

@@ -8,8 +8,8 @@ import { makeGuestFolder, sweepGuestFolders } from './guest-folders.mjs'
 const MODULES =
   'virtio_pci virtiofs veth vxlan tun sch_ingress cls_bpf act_bpf af_packet mpls_router mpls_iptunnel mpls_gso vrf fou fou6 ipip ip_gre ip6_tunnel ip6_gre netkit 8021q dummy bridge nf_conntrack nf_tables nft_numgen'
 
-/** What a guest takes of the machine: processors, and memory in MiB. */
-export const GUEST_CPUS = 2
+/** Processors of a guest, which take turns on one of the machine's, and its memory in MiB. */
+const GUEST_CPUS = 2
 export const GUEST_MEMORY = 3072
 
 /** Says the end of what ran in a guest, and how it ended. */
@@ -153,8 +153,9 @@ function spawnTied(program, words, options) {
 /** @param {string} image @param {string} initramfs @param {string} socket */
 function machineOptions(image, initramfs, socket) {
   const memory = `${GUEST_MEMORY}M`
-  // Emulated protection keys ended processes of Node, which guards its compiled code by them: SIGTRAP or SIGSEGV in one of several runs.
-  const machine = `-accel tcg,thread=multi -cpu max,la57=off,pku=off -m ${memory} -smp ${GUEST_CPUS} -nographic -no-reboot -kernel ${image} -initrd ${initramfs}`
+  // Emulated protection keys ended processes of Node, which guards its compiled code by them: SIGTRAP or SIGSEGV in one of several runs. Processors that run at
+  // once see code that is changed meanwhile half changed: kernels, which switch branches by writing code, died of it, and processes of Node, which compiles.
+  const machine = `-accel tcg,thread=single -cpu max,la57=off,pku=off -m ${memory} -smp ${GUEST_CPUS} -nographic -no-reboot -kernel ${image} -initrd ${initramfs}`
   const files = `-object memory-backend-memfd,id=mem,size=${memory},share=on -numa node,memdev=mem -chardev socket,id=files,path=${socket}`
   const words = `${machine} ${files} -device vhost-user-fs-pci,chardev=files,tag=host`.split(' ')
   return [...words, '-append', 'console=ttyS0 quiet panic=-1 mitigations=off']

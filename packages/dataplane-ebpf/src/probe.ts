@@ -58,7 +58,7 @@ const FEATURES: readonly Known[] = [
   {
     name: 'xdp',
     purpose: 'packets from one tunnel into another, before the kernel makes packets of frames',
-    minimumKernel: '5.18',
+    minimumKernel: '5.9',
     otherwise: 'tc',
   },
   { name: 'vxlan', purpose: 'merging segments in VXLAN before programs see them', minimumKernel: '5.18', otherwise: 'segments one by one' },

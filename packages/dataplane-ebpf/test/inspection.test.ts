@@ -152,8 +152,8 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
 
   it('says of each feature what takes its place', async () => {
     const xdp = 'packets from one tunnel into another, before the kernel makes packets of frames'
-    expect(await choiceOf(xdp, {})).toMatchObject({ chosen: 'xdp', because: 'xdp is there (since Linux 5.18)' })
-    expect(await choiceOf(xdp, { xdp: LACK })).toMatchObject({ chosen: 'tc', because: `xdp is not there (since Linux 5.18): ${LACK}` })
+    expect(await choiceOf(xdp, {})).toMatchObject({ chosen: 'xdp', because: 'xdp is there (since Linux 5.9)' })
+    expect(await choiceOf(xdp, { xdp: LACK })).toMatchObject({ chosen: 'tc', because: `xdp is not there (since Linux 5.9): ${LACK}` })
     expect(await choiceOf('readable messages of the verifier', { btf: LACK })).toMatchObject({ chosen: 'nothing' })
   })
 })
