@@ -235,7 +235,7 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   /** The parts, for tests. @internal */
-  get parts(): Pick<Parts, 'maps' | 'tables' | 'ports' | 'mergers'> {
+  get parts(): Pick<Parts, 'maps' | 'tables' | 'ports' | 'mergers' | 'locks'> {
     return this.#parts
   }
 

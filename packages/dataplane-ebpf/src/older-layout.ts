@@ -2,7 +2,7 @@ import type { Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
 import { join } from 'node:path'
 import { allOf } from './all-of.js'
-import { endFilter } from './device/end-filter.js'
+import { endFilter, hasFilter } from './device/end-filter.js'
 import { hostNamesOf } from './device/ports.js'
 import { removeMergers } from './device/segment-merger.js'
 import { View } from './layout/struct.js'
@@ -22,9 +22,6 @@ export interface OlderOptions {
   readonly uplink: number
   readonly logger: Logger
 }
-
-/** Name of the uplink's program, and those of its filter, which are told where programs may not be asked; see `native/core/src/clsact.rs`. */
-const OURS = ['ingress', 'heddle', 'heddle-qdisc']
 
 /**
  * Ends what a dataplane of another layout has left, whose tables nobody can read any more: filters of clsact, which go on without a pin, and then pins, with
@@ -80,8 +77,7 @@ async function endFilters({ object, netlink, netns }: OlderOptions, { folder, po
   const links = new Map((await netlink.links.list()).map((link) => [link.name, link]))
   // The mark of a qdisc may be that of an uplink that nobody knows, and somebody else's filters be here.
   const isThere = [...links.values()].some(({ index }) => index === uplink)
-  const isOurs =
-    isThere && call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => how === 'clsact' && OURS.includes(name))
+  const isOurs = isThere && hasFilter(netns, uplink)
   if (isOurs) await endFilter(object, { program: 'ingress', ifindex: uplink, netns, pin: join(folder, 'uplink') })
   for (const port of ports) {
     const link = hostNamesOf(uplink, port)

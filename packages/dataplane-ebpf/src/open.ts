@@ -5,7 +5,7 @@ import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { readBpfObject } from './bpf-object.js'
 import { allOf } from './all-of.js'
-import { endFilter } from './device/end-filter.js'
+import { endFilter, hasFilter } from './device/end-filter.js'
 import { Ports } from './device/ports.js'
 import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
@@ -111,6 +111,8 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
       ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
     }),
   )
+  // No mark names a filter whose qdisc was somebody else's, or whose process pinned nothing: it would go on beside this program, and behind it.
+  if (choice.uplink === 'tcx' && hasFilter(netns, uplinkIndex)) await endFilter(object, { program: 'ingress', ifindex: uplinkIndex, netns })
   // Beside pins that were there, it belongs to a dataplane that may still forward.
   if (prepared === undefined || prepared.isNew) undo.push(() => takeAway(() => object.detach(attachment)))
   const transit = new Transit({
@@ -125,7 +127,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger,
   })
   await transit.look()
-  const mirrors = await Mirrors.open({ maps, config: tables.config, underlayNetns: netns, event: (event) => events.push(event) })
+  const mirrors = await Mirrors.open({ maps, config: tables.config, underlayNetns: netns, event: (event) => events.push(event), logger })
   undo.push(() => mirrors.close())
   const traces = new Traces({
     maps,

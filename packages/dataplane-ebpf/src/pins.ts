@@ -6,6 +6,9 @@ import { call } from './native/call.js'
 /** Says that the file system was mounted by a dataplane, which then takes it away too. A BPF file system has no files but pins, hence a directory. */
 export const MOUNTED = 'mounted-by-heddle'
 
+/** The pin of the map `config`. */
+const CONFIG_PIN = 'config'
+
 /** Begins the names of what belongs to a port's device, whose number follows. */
 const LINK = 'link-'
 
@@ -74,7 +77,9 @@ export function removePins(directory: string): void {
 
 function removeFolder(folder: string): void {
   const markers = new Set(markersIn(folder))
-  for (const name of readdirSync(folder)) {
+  // Last what says of what generation the others are: a process may end in between, and whoever comes next is to know that there is something.
+  const names = readdirSync(folder).sort((a, b) => Number(a === CONFIG_PIN) - Number(b === CONFIG_PIN))
+  for (const name of names) {
     const path = join(folder, name)
     if (markers.has(name)) rmdirSync(path)
     else unlinkSync(path)

@@ -10,6 +10,7 @@ import { FibFullError } from '../src/fib/block-memory.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { Liveness } from '../src/liveness/liveness.js'
+import { call } from '../src/native/call.js'
 import { Mirrors } from '../src/observe/mirrors.js'
 import { pinsOf } from '../src/pins.js'
 import { ebpfFeatures } from '../src/probe.js'
@@ -46,6 +47,29 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
       }
     },
   )
+
+  // What came in by it was judged as an endpoint's, and it went with the port.
+  it('leaves a device alone that has the number of one that has gone', async () => {
+    const pinDirectory = lab.path('number')
+    const first = await lab.open({ pinDirectory })
+    await first.apply(podTransaction(1))
+    for (const port of PODS.keys()) await lab.attach(first, port)
+    const index = new View(LINK, first.parts.maps.get('links', 0)).get('ifindex')
+    await first.close({ keep: true })
+    lab.inPod(0, 'ip', 'link', 'delete', 'eth0')
+    lab.inHost(...`ip link add other0 index ${index} type veth peer name other1`.split(' '))
+    try {
+      const second = await lab.open({ pinDirectory })
+      expect((await second.dump()).devices.map(({ port }) => port)).toEqual([1])
+      expect(call((native) => native.programsOn(lab.netns, index))).toEqual([])
+      await lab.attach(second, 0)
+      expect(await lab.ping()).toContain(' 2 received')
+      await second.close()
+      expect(lab.inHost(...'ip -br link show other0'.split(' '))).toContain('other0@other1')
+    } finally {
+      lab.inHost('ip', 'link', 'delete', 'other0')
+    }
+  })
 
   // It could not be opened at all.
   it.each<[EbpfFeatureName[]]>(hasTcx ? [[['tcx']], [['clsact']]] : [[['tcx']]])(

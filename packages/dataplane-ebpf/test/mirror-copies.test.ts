@@ -1,5 +1,6 @@
 import type { DataplaneEvent, MirrorDirection, MirrorObject } from '@heddle/core'
 import { writeErspan } from '@heddle/forwarding'
+import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError, Poller, RawSocket } from '@heddle/linux'
 import { IpAddress } from '@heddle/wire'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -31,6 +32,9 @@ class Kernel {
   /** Remotes of collectors that have a socket. */
   readonly open = new Set<string>()
   readonly sent: string[] = []
+  readonly warn = vi.fn<Logger['warn']>()
+  /** Whether the other collector is. */
+  isReachable = false
   /** Rows that were taken away. */
   readonly deleted: string[] = []
   /** Whether ports are observed, as programs found it that decided anew. */
@@ -45,7 +49,7 @@ class Kernel {
     const poller = { unref: () => undefined, close: () => undefined, watch: () => ((this.isRead = true), watch) }
     vi.spyOn(Poller, 'open').mockImplementation(() => poller as unknown as Poller)
     vi.spyOn(RawSocket, 'open').mockImplementation(async ({ connect = '' }) => {
-      if (connect === String(OTHER)) throw new LinuxError('ENETUNREACH', 101, 'connect', 'Network is unreachable')
+      if (connect === String(OTHER) && !this.isReachable) throw new LinuxError('ENETUNREACH', 101, 'connect', 'Network is unreachable')
       this.open.add(connect)
       const sendBatch = (bytes: Uint8Array, descriptors: Uint32Array): number =>
         this.sent.push(`${connect} ${Buffer.from(bytes.subarray(0, Math.max(...descriptors))).toString('hex')}`)
@@ -108,7 +112,13 @@ describe.skipIf(missing() !== '')(titled('copies of packets'), () => {
   let kernel: Kernel
   let mirrors: Mirrors
   const open = (): Promise<Mirrors> =>
-    Mirrors.open({ maps: kernel.maps, config: kernel.config, underlayNetns: undefined, event: (event) => kernel.events.push(event) })
+    Mirrors.open({
+      maps: kernel.maps,
+      config: kernel.config,
+      underlayNetns: undefined,
+      event: (event) => kernel.events.push(event),
+      logger: { ...silentLogger, warn: kernel.warn },
+    })
   /** Has what is in the ring handed out; `set` and `remove` come behind it. */
   const program = (set: readonly MirrorObject[] = [], remove: readonly number[] = []) => mirrors.program({ set, remove })
   beforeEach(async () => {
@@ -118,6 +128,7 @@ describe.skipIf(missing() !== '')(titled('copies of packets'), () => {
   afterEach(() => {
     mirrors.close()
     vi.restoreAllMocks()
+    vi.useRealTimers()
   })
 
   it('are asked of programs as long as the one that wants most of a port has it, and of no other port', async () => {
@@ -189,6 +200,33 @@ describe.skipIf(missing() !== '')(titled('copies of packets'), () => {
     expect([kernel.asked.ports, [...kernel.open], kernel.isRead]).toEqual([['2 ingress 20', '5 egress 40'], [String(COLLECTOR)], true])
     mirrors.close()
     expect([[...kernel.open], kernel.isRead]).toEqual([[], false])
+  })
+
+  // No dataplane could be opened any more: neither this mirror nor anything else could be taken away.
+  it('are taken over without the collector that cannot be reached, which gets them once it can', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    mirrors.close()
+    for (const one of [erspan(1, OTHER), erspan(2, COLLECTOR)]) kernel.maps.set('mirrors', one.id, encodeMirror(one))
+    mirrors = await open()
+    expect(kernel.warn.mock.calls).toEqual([
+      ['A collector gets no copies yet', { mirror: 1, reason: expect.stringContaining('unreachable') }],
+    ])
+    const reached = async (after: number): Promise<string[]> => {
+      vi.advanceTimersByTime(after)
+      for (const port of [1, 2]) kernel.copies(port, 'ingress')
+      await program()
+      await new Promise(setImmediate)
+      return kernel.sent.splice(0).map((frame) => frame.split(' ')[0])
+    }
+    expect(await reached(500)).toEqual([String(COLLECTOR)])
+    expect(await reached(600)).toEqual([String(COLLECTOR)])
+    kernel.isReachable = true
+    expect(await reached(900)).toEqual([String(COLLECTOR)])
+    // What comes while it is asked for is lost, and asks for it.
+    expect(await reached(200)).toEqual([String(COLLECTOR)])
+    expect(await reached(0)).toEqual([OTHER, COLLECTOR].map(String))
+    await program([], [1])
+    expect([...kernel.open]).toEqual([String(COLLECTOR)])
   })
 
   it('go to a collector by ERSPAN, whose socket is kept as long as a mirror has it', async () => {

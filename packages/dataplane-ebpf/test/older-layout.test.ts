@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import type { NativeObject } from '../src/native/binding.js'
+import { call } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
 import { codeOf, isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
@@ -96,6 +97,28 @@ describe.skipIf(missing() !== '')(titled('what another layout, or another uplink
     expect(codes.at(-1)).toBe('nothing')
     expect(lab.inHost('tc', 'qdisc', 'show')).not.toMatch(/clsact .* dev hd/)
   })
+
+  // It went on beside the program by tcx, and behind everything that took that away.
+  it.each(hasTcx ? [['a qdisc of somebody else', true] as const, ['its own qdisc, of a process that pinned nothing', false] as const] : [])(
+    'ends a filter that no mark names, with %s',
+    async (_, isForeign) => {
+      const pinDirectory = lab.path('unmarked')
+      if (isForeign) lab.inHost(...'tc qdisc add dev up0 clsact'.split(' '))
+      try {
+        const first = await lab.open({ without: ['tcx'], ...(isForeign ? { pinDirectory } : {}) })
+        // As if it was killed.
+        for (const lock of first.parts.locks) lock.release()
+        const next = await lab.open({ pinDirectory })
+        const [{ ifindex }] = JSON.parse(lab.inHost(...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
+        const programs = (): string[] => call((native) => native.programsOn(lab.netns, ifindex)).map(({ name, how }) => `${name} by ${how}`)
+        expect([programs(), lab.inHost('tc', 'qdisc', 'show', 'dev', 'up0').includes('clsact')]).toEqual([['ingress by tcx'], isForeign])
+        await next.close()
+        expect(programs()).toEqual([])
+      } finally {
+        if (isForeign) lab.inHost(...'tc qdisc delete dev up0 clsact'.split(' '))
+      }
+    },
+  )
 
   // The mark of a qdisc was taken for a pin, which cannot be removed: no dataplane could be opened any more.
   it('leaves no filter on an uplink that it has no more, and lets be what others have on the next one', async () => {

@@ -1,15 +1,23 @@
 import { LinuxError } from '@heddle/linux'
 import { rmSync } from 'node:fs'
 import type { NativeObject } from '../native/binding.js'
-import { callAsync } from '../native/call.js'
+import { call, callAsync } from '../native/call.js'
 
 export interface FilterPlace {
   /** Name of a program that may stand in for the one that is there. */
   readonly program: string
   readonly ifindex: number
   readonly netns: string | undefined
-  /** Where a directory says that the qdisc was made for the filter. */
-  readonly pin: string
+  /** Where a directory says that the qdisc was made for the filter; left out where only the filter's name may. */
+  readonly pin?: string
+}
+
+/** Name of the uplink's program, and those of its filter, which are told where programs may not be asked; see `native/core/src/clsact.rs`. */
+const OURS = ['ingress', 'heddle', 'heddle-qdisc']
+
+/** Whether a dataplane has its filter on an uplink, or had it when it ended. @throws LinuxError */
+export function hasFilter(netns: string | undefined, uplink: number): boolean {
+  return call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => how === 'clsact' && OURS.includes(name))
 }
 
 /**
@@ -19,12 +27,18 @@ export interface FilterPlace {
  * @throws LinuxError
  */
 export async function endFilter(object: NativeObject, { program, ifindex, netns, pin }: FilterPlace): Promise<void> {
-  const place = { program, ifindex, usesTcx: false, pin, ...(netns === undefined ? {} : { namespace: netns }) }
+  const place = {
+    program,
+    ifindex,
+    usesTcx: false,
+    ...(pin === undefined ? {} : { pin }),
+    ...(netns === undefined ? {} : { namespace: netns }),
+  }
   try {
     const filter = await callAsync(() => object.attach(place))
     await callAsync(() => object.detach(filter))
   } catch (error) {
     if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
-    rmSync(pin, { force: true, recursive: true })
+    if (pin !== undefined) rmSync(pin, { force: true, recursive: true })
   }
 }

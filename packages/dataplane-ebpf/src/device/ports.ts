@@ -18,7 +18,7 @@ import { LINK } from '../layout/structs/objects.js'
 import type { EbpfAttachment } from '../probe.js'
 import type { InspectedLink } from '../inspect-kernel.js'
 import { callAsync } from '../native/call.js'
-import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
+import { isSameBytes, wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
 import { takeAway } from './take-away.js'
 import { namespaceOf, openPair, setResolving, setSegments, type DevicePair, type EbpfDeviceKind, type PeerEnd } from './device-pair.js'
@@ -94,9 +94,10 @@ export class Ports {
       const hostIndex = view.get('ifindex')
       const request = maps.get('requests', port)
       const host = links.get(hostIndex)
-      if (host === undefined || request === undefined) {
+      const isOurs = host !== undefined && isDevice(host, view)
+      if (!isOurs || request === undefined) {
         this.#isGone(port, hostIndex)
-        if (host === undefined) this.#unpin(port)
+        if (!isOurs) this.#unpin(port)
         continue
       }
       const facts = { ifindex: view.get('peer_ifindex'), mac: macOf(view.octets('peer_mac')), mtu: view.get('peer_mtu') }
@@ -418,6 +419,11 @@ function peerOf({ request, facts, namespace }: Attached): PeerEnd {
 /** How a program is attached to a device. @param veth how, if it is a veth device */
 function meansOf({ kind }: Link, veth: EbpfAttachment): EbpfAttachment {
   return kind === 'netkit' ? 'netkit' : veth
+}
+
+/** Whether a link is the end that was written down: numbers of links are given again, in a namespace that was made anew for instance. */
+function isDevice({ kind, mac }: Link, written: View<'mac'>): boolean {
+  return (kind === 'veth' || kind === 'netkit') && isSameBytes(macBytes(mac), written.octets('mac').subarray(0, 6))
 }
 
 function factsOf({ peer }: DevicePair): DeviceFacts {

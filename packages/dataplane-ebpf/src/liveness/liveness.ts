@@ -74,7 +74,12 @@ export class Liveness {
     const { addresses, underlayNetns, vrf, logger, config } = options
     const place = placeOf(options)
     if (place !== undefined && isKeeperAlive(place)) {
-      if (config.get('keeper_version') === keeperNumber(place)) return new Liveness(options, undefined)
+      if (config.get('keeper_version') === keeperNumber(place)) {
+        const liveness = new Liveness(options, undefined)
+        // The process before may have ended between what it wanted watched and saying so.
+        liveness.tell()
+        return liveness
+      }
       // One of another version, or VRF, makes room, and the next goes on with its sessions.
       if (!(await dismissKeeper(place, config))) logger.warn('A keeper of BFD sessions of another version or VRF does not end')
     }

@@ -1,7 +1,8 @@
 import type { ApplyFailure, DataplaneEvent, MirrorDirection, MirrorObject, ObjectChanges } from '@heddle/core'
+import type { Logger } from '@heddle/io'
 import { View } from '../layout/struct.js'
 import { COPIED, OBSERVED_KEY } from '../layout/structs/observe.js'
-import { failureOf, idOf, removedIn } from '../tables/changes.js'
+import { attemptsInto, failureOf, idOf, now, removedIn, type Attempt } from '../tables/changes.js'
 import { observe, type ConfigView } from '../tables/config.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { Collectors } from './collectors.js'
@@ -18,6 +19,7 @@ export interface MirrorsOptions {
   readonly config: ConfigView
   readonly underlayNetns: string | undefined
   readonly event: (event: DataplaneEvent) => void
+  readonly logger: Logger
 }
 
 /** Mirrors of ports and of policy rules: programs copy packets into a ring, and this object hands the copies to streams and collectors. */
@@ -36,13 +38,21 @@ export class Mirrors {
     this.#ring = new RingReader(options.maps, 'copies', (record) => this.#handOut(record))
   }
 
-  /** Takes over the mirrors of a dataplane before this one. @throws LinuxError */
+  /** Takes over the mirrors of a dataplane before this one. A collector that cannot be reached keeps nobody from taking over the rest. @throws LinuxError */
   static async open(options: MirrorsOptions): Promise<Mirrors> {
     const mirrors = new Mirrors(options)
-    for (const [id, value] of options.maps.numbered('mirrors')) mirrors.#mirrors.set(id, decodeMirror(id, value))
-    await mirrors.#openCollectors([...mirrors.#mirrors.values()])
-    mirrors.#derive()
-    return mirrors
+    try {
+      for (const [id, value] of options.maps.numbered('mirrors')) mirrors.#mirrors.set(id, decodeMirror(id, value))
+      for (const { id, sink } of mirrors.#mirrors.values()) {
+        const reason = sink.type === 'erspan' ? await mirrors.#collectors.openSometime(sink) : undefined
+        if (reason !== undefined) options.logger.warn('A collector gets no copies yet', { mirror: id, reason })
+      }
+      mirrors.#derive(now)
+      return mirrors
+    } catch (error) {
+      mirrors.close()
+      throw error
+    }
   }
 
   /** Makes a change that was found valid; returns what the kernel refused. Copies of before it are handed out first. */
@@ -53,20 +63,23 @@ export class Mirrors {
     const failures: ApplyFailure[] = []
     for (const mirror of set) {
       try {
-        await this.#openCollectors([mirror])
+        if (mirror.sink.type === 'erspan') await this.#collectors.open(mirror.sink)
         this.#options.maps.set('mirrors', mirror.id, encodeMirror(mirror))
         this.#mirrors.set(mirror.id, mirror)
       } catch (error) {
         failures.push(failureOf('mirror', String(mirror.id), error))
       }
     }
+    const attempt = attemptsInto(failures)
     for (const id of removedIn({ set, remove }, idOf)) {
-      this.#options.maps.delete('mirrors', id)
-      this.#mirrors.delete(id)
-      this.#sequences.delete(id)
+      attempt('mirror', id, () => {
+        this.#options.maps.delete('mirrors', id)
+        this.#mirrors.delete(id)
+        this.#sequences.delete(id)
+      })
     }
     this.#collectors.keep(this.#sinks())
-    this.#derive()
+    this.#derive(attempt)
     return failures
   }
 
@@ -80,19 +93,15 @@ export class Mirrors {
     this.#collectors.close()
   }
 
-  async #openCollectors(mirrors: readonly MirrorObject[]): Promise<void> {
-    for (const { sink } of mirrors) if (sink.type === 'erspan') await this.#collectors.open(sink)
-  }
-
   #sinks(): Parameters<Collectors['keep']>[0] {
     return [...this.#mirrors.values()].flatMap(({ sink }) => (sink.type === 'erspan' ? [sink] : []))
   }
 
   /** Tells programs which ports to copy, and how much; which rules name a mirror, their policies tell. */
-  #derive(): void {
+  #derive(attempt: Attempt): void {
     const { maps, config } = this.#options
     this.#byPort.clear()
-    const wanted = new Map<string, { readonly key: Uint8Array; snap: number }>()
+    const wanted = new Map<string, { readonly key: Uint8Array; readonly mirror: number; snap: number }>()
     for (const mirror of this.#mirrors.values()) {
       for (const { port, direction } of mirror.ports) {
         for (const one of direction === 'both' ? DIRECTIONS : [direction]) {
@@ -100,16 +109,17 @@ export class Mirrors {
           const others = this.#byPort.get(name) ?? []
           if (!others.includes(mirror)) this.#byPort.set(name, [...others, mirror])
           const key = new View(OBSERVED_KEY).set('port', port).set('direction', DIRECTIONS.indexOf(one)).bytes
-          const entry = wanted.get(key.join()) ?? { key, snap: 0 }
+          const entry = wanted.get(key.join()) ?? { key, mirror: mirror.id, snap: 0 }
           entry.snap = Math.max(entry.snap, mirror.snapLength ?? EVERYTHING)
           wanted.set(key.join(), entry)
         }
       }
     }
     for (const [key] of maps.entries('observed')) if (!wanted.has(key.join())) maps.delete('observed', key)
-    for (const { key, snap } of wanted.values()) maps.set('observed', key, wordBytes(snap))
+    for (const { key, mirror, snap } of wanted.values()) attempt('mirror', mirror, () => maps.set('observed', key, wordBytes(snap)))
     for (const [id] of maps.numbered('snap_lengths')) if (!this.#mirrors.has(id)) maps.delete('snap_lengths', id)
-    for (const { id, snapLength = EVERYTHING } of this.#mirrors.values()) maps.set('snap_lengths', id, wordBytes(snapLength))
+    for (const { id, snapLength = EVERYTHING } of this.#mirrors.values())
+      attempt('mirror', id, () => maps.set('snap_lengths', id, wordBytes(snapLength)))
     observe(config, 'ports', wanted.size > 0)
     maps.forgetDecisions()
     this.#ring.isWanted = this.#mirrors.size > 0

@@ -14,6 +14,23 @@ export function failureOf(kind: ObjectKind, key: string, error: unknown): ApplyF
   return { object: { kind, key }, code: isFull ? 'dataplane.limit' : 'dataplane.kernel', message: error.message }
 }
 
+/** Does something for an object; what the kernel refuses of it is told. */
+export type Attempt = (kind: ObjectKind, key: number, work: () => void) => void
+
+/** The attempt that may not fail. @throws what the work does */
+export const now: Attempt = (_kind, _key, work) => work()
+
+/** Attempts of which those that fail are put into `failures`. */
+export function attemptsInto(failures: ApplyFailure[]): Attempt {
+  return (kind, key, work) => {
+    try {
+      work()
+    } catch (error) {
+      failures.push(failureOf(kind, String(key), error))
+    }
+  }
+}
+
 /** The key of most objects. */
 export function idOf({ id }: { readonly id: number }): number {
   return id

@@ -48,6 +48,13 @@ export class CounterMaps {
     this.#slots.release(new View(COUNTED, value).get('slot'), WIDTHS[map])
   }
 
+  /** Counts for these objects and for no other: the process before may have ended between an object and its counters. */
+  mend(map: CounterMap, objects: readonly number[]): void {
+    const counted = new Set(Array.from(this.#maps.numbered(map), ([id]) => id))
+    for (const id of objects) if (!counted.delete(id)) this.add(map, id)
+    for (const id of counted) this.remove(map, id)
+  }
+
   snapshot(): CounterSnapshot {
     const drops = new Float64Array(DROP_REASONS.length)
     for (const slot of DROP_REASONS.keys()) {

@@ -95,6 +95,10 @@ export function wordAt(bytes: Uint8Array, at = 0): number {
   return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
 }
 
+export function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((octet, index) => octet === b[index])
+}
+
 function keyOf(key: number | Uint8Array): Uint8Array {
   return typeof key === 'number' ? wordBytes(key) : key
 }

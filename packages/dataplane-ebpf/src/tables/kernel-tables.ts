@@ -17,16 +17,24 @@ import {
 import { View } from '../layout/struct.js'
 import { VRF } from '../layout/structs/objects.js'
 import { call, callAsync } from '../native/call.js'
-import { failureOf, idOf, NOTHING, removedIn } from './changes.js'
+import { attemptsInto, idOf, NOTHING, now, removedIn, type Attempt } from './changes.js'
 import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
-import type { KernelMaps } from './kernel-maps.js'
+import { isSameBytes, type KernelMaps } from './kernel-maps.js'
 import { NodePorts } from './node-ports.js'
 import { Policies } from './policies.js'
 import { KernelRoutes } from './kernel-routes.js'
 import { Rates } from './rates.js'
 import { SourceSets } from './source-sets.js'
 import { Translations } from './translations.js'
+
+/** Maps of the objects that are counted, by those that say where. */
+const COUNTED_IN = {
+  port_counters: 'ports',
+  vrf_counters: 'vrfs',
+  label_counters: 'labels',
+  next_hop_counters: 'next_hops',
+} as const satisfies Record<CounterMap, string>
 
 /**
  * The tables in the kernel. A transaction that was found valid is written object by object: what it sets first, then its routes, and what it removes
@@ -64,6 +72,7 @@ export class KernelTables {
     this.routes = new KernelRoutes(this.fib)
     for (const [vni, value] of maps.numbered('vnis')) this.#macs.set(vni, decodeVni(vni, value).routerMac)
     this.#adopt()
+    this.#mend()
   }
 
   /**
@@ -73,13 +82,9 @@ export class KernelTables {
    */
   program(transaction: FibTransaction, setRoutes: () => void = () => undefined): ApplyFailure[] {
     const failures: ApplyFailure[] = []
-    const attempt = (kind: ObjectKind, key: number, work: () => void): void => {
-      try {
-        work()
-      } catch (error) {
-        failures.push(failureOf(kind, String(key), error))
-      }
-    }
+    const attempt = attemptsInto(failures)
+    // Tables of no generation are nobody's: whoever comes next takes none over, should this process end before it has written all of the first.
+    if (this.config.getLarge('generation') === 0) this.config.setLarge('generation', transaction.generation)
     const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies = NOTHING } = transaction
     const set = (map: string, key: number, value: Uint8Array): void => this.#maps.set(map, key, value)
     const counted = (counters: CounterMap, map: string, key: number, value: Uint8Array): void => {
@@ -102,40 +107,43 @@ export class KernelTables {
     for (const vni of vnis.set) attempt('vni', vni.vni, () => set('vnis', vni.vni, encodeVni(vni)))
 
     for (const policy of policies.set) attempt('policy', policy.id, () => this.policies.set(policy))
-    for (const id of removedIn(policies, idOf)) this.policies.remove(id)
-    this.policies.tell()
+    for (const id of removedIn(policies, idOf)) attempt('policy', id, () => this.policies.remove(id))
+    this.policies.tell(attempt)
     failures.push(...this.translations.program(transaction))
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
     failures.push(...this.routes.failuresOf(setRoutes))
-    for (const id of this.routes.written) if (!removedVrfs.has(id) && this.fib.isMoved(id)) this.#publish(id)
+    for (const id of this.routes.written) {
+      if (!removedVrfs.has(id) && this.fib.isMoved(id)) attempt('vrf', id, () => this.#publish(id))
+    }
 
-    const remove = (map: string, keys: readonly number[]): void => {
-      for (const key of keys) this.#maps.delete(map, key)
+    const remove = (kind: ObjectKind, keys: readonly number[], work: (key: number) => void): void => {
+      for (const key of keys) attempt(kind, key, () => work(key))
     }
     const lostVnis = removedIn(vnis, ({ vni }) => vni)
-    remove('vnis', lostVnis)
-    for (const vni of lostVnis) this.#macs.delete(vni)
-    const removeCounted = (counters: CounterMap, map: string, keys: readonly number[]): void => {
-      remove(map, keys)
-      for (const key of keys) this.counters.remove(counters, key)
-    }
-    removeCounted(
-      'label_counters',
-      'labels',
-      removedIn(labels, ({ label }) => label),
-    )
-    remove('groups', removedIn(groups, idOf))
-    removeCounted('next_hop_counters', 'next_hops', removedIn(nextHops, idOf))
-    for (const id of removedIn(tunnelSources, idOf)) this.#sources.remove(id)
-    for (const id of removedIn(ports, idOf)) this.#removePort(id)
-    for (const id of removedVrfs) {
+    remove('vni', lostVnis, (vni) => {
+      this.#maps.delete('vnis', vni)
+      this.#macs.delete(vni)
+    })
+    const lostLabels = removedIn(labels, ({ label }) => label)
+    remove('label', lostLabels, (label) => {
+      this.#maps.delete('labels', label)
+      this.counters.remove('label_counters', label)
+    })
+    remove('group', removedIn(groups, idOf), (id) => this.#maps.delete('groups', id))
+    remove('next-hop', removedIn(nextHops, idOf), (id) => {
+      this.#maps.delete('next_hops', id)
+      this.counters.remove('next_hop_counters', id)
+    })
+    remove('tunnel-sources', removedIn(tunnelSources, idOf), (id) => this.#sources.remove(id))
+    remove('port', removedIn(ports, idOf), (id) => this.#removePort(id))
+    remove('vrf', [...removedVrfs], (id) => {
       this.#maps.delete('vrfs', id)
       this.counters.remove('vrf_counters', id)
       this.fib.remove(id)
-    }
-    if (vnis.set.length + lostVnis.length > 0) this.#refreshVxlan()
-    this.#nodePorts.tell()
+    })
+    if (vnis.set.length + lostVnis.length > 0) this.#refreshVxlan(attempt)
+    this.#nodePorts.tell(attempt)
     this.config.setLarge('generation', transaction.generation)
     // Routes are not in maps that are set.
     this.#maps.forgetDecisions()
@@ -175,6 +183,19 @@ export class KernelTables {
     release()
   }
 
+  /**
+   * A process may end at any step of a transaction. What programs are told besides the objects, which alone shows in dumps, is told anew: nobody would set objects again that are
+   * as they shall be.
+   */
+  #mend(): void {
+    this.#refreshVxlan(now)
+    this.#nodePorts.tell(now)
+    for (const [counters, map] of Object.entries(COUNTED_IN)) {
+      const objects = Array.from(this.#maps.numbered(map), ([id]) => id)
+      this.counters.mend(counters as CounterMap, objects)
+    }
+  }
+
   /** Tells programs the roots of a VRF. */
   #publish(id: number): void {
     const value = this.#maps.get('vrfs', id)
@@ -206,11 +227,12 @@ export class KernelTables {
   }
 
   /** The source address of a VXLAN tunnel's inner frames is that of the VNI. */
-  #refreshVxlan(): void {
+  #refreshVxlan(attempt: Attempt): void {
     for (const [id, value] of this.#maps.numbered('next_hops')) {
       const hop = decodeNextHop(id, value)
       if (hop.action.type !== 'tunnel' || hop.action.encapsulation !== 'vxlan') continue
-      this.#maps.set('next_hops', id, encodeNextHop(hop, this.#ownMac(hop)))
+      const told = encodeNextHop(hop, this.#ownMac(hop))
+      if (!isSameBytes(told, value)) attempt('next-hop', id, () => this.#maps.set('next_hops', id, told))
     }
   }
 }

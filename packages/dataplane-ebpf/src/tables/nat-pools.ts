@@ -10,6 +10,7 @@ export class NatPools {
   constructor(maps: KernelMaps) {
     this.#maps = maps
     for (const pool of this.dump()) this.#held.set(pool.id, pool)
+    this.#mend()
   }
 
   get size(): number {
@@ -42,6 +43,17 @@ export class NatPools {
   /** What the kernel holds. */
   dump(): NatPoolObject[] {
     return Array.from(this.#maps.numbered('nat_pools'), ([id, value]) => decodePool(id, value))
+  }
+
+  /** A process may end between the two maps: of a pool that dumps programs would know nothing, or of one that dumps do not show. */
+  #mend(): void {
+    const wanted = new Map(Array.from(this.#held.values(), (pool) => [poolKey(pool).join(), pool]))
+    for (const [key, value] of this.#maps.entries('pools_between')) {
+      const pool = wanted.get(key.join())
+      if (pool === undefined) this.#maps.delete('pools_between', key)
+      else if (pool.id === wordAt(value)) wanted.delete(key.join())
+    }
+    for (const pool of wanted.values()) this.#maps.set('pools_between', poolKey(pool), wordBytes(pool.id))
   }
 
   /** Takes a pool from where it stood, unless another one stands there now. */

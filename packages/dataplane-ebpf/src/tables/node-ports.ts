@@ -1,5 +1,6 @@
 import type { PortObject } from '@heddle/core'
 import { decodePort } from '../layout/objects.js'
+import type { Attempt } from './changes.js'
 import type { ConfigView } from './config.js'
 import { wordBytes, type KernelMaps } from './kernel-maps.js'
 
@@ -34,7 +35,7 @@ export class NodePorts {
   }
 
   /** Tells programs what has changed. */
-  tell(): void {
+  tell(attempt: Attempt): void {
     if (this.#isTold) return
     const hosts = new Map<number, number>()
     let uplinkMtu = ANY_MTU
@@ -43,9 +44,21 @@ export class NodePorts {
       // Of several, one: the largest id, so that the choice does not depend on an order.
       if (kind === 'host' && vrf !== undefined) hosts.set(vrf, Math.max(id, hosts.get(vrf) ?? 0))
     }
-    for (const [vrf] of this.#maps.numbered('hosts')) if (!hosts.has(vrf)) this.#maps.delete('hosts', vrf)
-    for (const [vrf, port] of hosts) this.#maps.set('hosts', vrf, wordBytes(port))
+    let told = 0
+    const lost = Array.from(this.#maps.numbered('hosts'), ([vrf]) => vrf).filter((vrf) => !hosts.has(vrf))
+    for (const vrf of lost) {
+      attempt('vrf', vrf, () => {
+        this.#maps.delete('hosts', vrf)
+        told++
+      })
+    }
+    for (const [vrf, port] of hosts) {
+      attempt('port', port, () => {
+        this.#maps.set('hosts', vrf, wordBytes(port))
+        told++
+      })
+    }
     this.#config.set('uplink_mtu', uplinkMtu)
-    this.#isTold = true
+    this.#isTold = told === lost.length + hosts.size
   }
 }

@@ -1,14 +1,15 @@
 import type { PolicyObject, PortObject } from '@heddle/core'
 import { BlockMemory } from '../fib/block-memory.js'
 import type { GracePeriods } from '../fib/grace-periods.js'
-import { encodePort } from '../layout/objects.js'
+import { decodePort, encodePort } from '../layout/objects.js'
 import { atomsOf, decodePolicy, directionIndex, encodePolicy, readRules, writeRules } from '../layout/policy.js'
 import { View } from '../layout/struct.js'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import { PORT } from '../layout/structs/objects.js'
 import { ATOM, FLOW_COUNT, PORT_POLICY } from '../layout/structs/policy.js'
+import { now, type Attempt } from './changes.js'
 import type { ConfigView } from './config.js'
-import type { KernelMaps } from './kernel-maps.js'
+import { isSameBytes, type KernelMaps } from './kernel-maps.js'
 import { sweepFlows } from './sweep.js'
 
 const ATOM_WORDS = ATOM.size / 4
@@ -58,7 +59,7 @@ export class Policies {
       const view = new View(PORT, value)
       if (view.get('policy_version') !== 0) this.#ports.set(id, { version: view.get('policy_version'), since: view.get('policy_since') })
     }
-    this.#changed.clear()
+    this.#mend()
   }
 
   get size(): number {
@@ -90,25 +91,51 @@ export class Policies {
   }
 
   /** Tells programs what has become of the policies of ports. Regions that nothing leads to any more rest before they are given out again. */
-  tell(): void {
-    if (this.#changed.size > 0) this.#tellPorts()
-    if (this.#isUncounted && this.size > 0) sweepFlows(this.#maps)
-    this.#isUncounted = false
+  tell(attempt: Attempt): void {
+    if (this.#changed.size > 0) this.#tellPorts(attempt)
+    if (!this.#isUncounted || this.size === 0 || sweepFlows(this.#maps)) this.#isUncounted = false
   }
 
-  #tellPorts(): void {
+  #tellPorts(attempt: Attempt): void {
     const version = this.#nextVersion()
     for (const port of this.#changed) {
-      const isPoliced = this.#byPort.has(port)
-      if (!this.#ports.has(port)) this.#isUncounted = true
-      if (isPoliced) this.#ports.set(port, { version, since: this.#ports.get(port)?.since ?? version })
-      else this.#ports.delete(port)
-      const value = this.#maps.get('ports', port)
-      if (value === undefined) this.#ports.delete(port)
-      else this.#maps.set('ports', port, this.#write(port, value))
+      attempt('port', port, () => {
+        this.#tellPort(port, version)
+        this.#changed.delete(port)
+      })
     }
-    this.#changed.clear()
+    // One that was not told is led to what it had.
+    if (this.#changed.size > 0) return
     for (const region of this.#dropped.splice(0)) this.#memory.release(region)
+  }
+
+  #tellPort(port: number, version: number): void {
+    const isPoliced = this.#byPort.has(port)
+    const before = this.#ports.get(port)
+    if (before === undefined) this.#isUncounted = true
+    if (isPoliced) this.#ports.set(port, { version, since: before?.since ?? version })
+    else this.#ports.delete(port)
+    const value = this.#maps.get('ports', port)
+    if (value === undefined) this.#ports.delete(port)
+    else this.#maps.set('ports', port, this.#write(port, value))
+  }
+
+  /**
+   * A process may end at any step of a transaction: what its ports were not told of any more, and flows that nobody counts, show in no table. They are told before
+   * rules are written where those lie that they are led to.
+   */
+  #mend(): void {
+    this.#changed.clear()
+    const counted = new Set(Array.from(this.#maps.numbered('flow_counts'), ([id]) => id))
+    for (const [id, value] of this.#maps.numbered('ports')) {
+      const isTold = this.#byPort.has(id) === this.#ports.has(id) && isSameBytes(this.#write(id, value.slice()), value)
+      if (!isTold) this.#changed.add(id)
+      const port = decodePort(id, value)
+      if ((port.maxFlows !== undefined) !== counted.has(id)) this.count(port)
+      counted.delete(id)
+    }
+    for (const id of counted) this.#maps.delete('flow_counts', id)
+    this.tell(now)
   }
 
   /** What was remembered of a port counts no more, as soon as its value is written. */
@@ -121,6 +148,8 @@ export class Policies {
 
   /** A port's value with its policies, as programs were told of them. */
   encodePort(port: PortObject): Uint8Array {
+    // One that was refused before, when its policies were told of.
+    if (this.#byPort.has(port.id) !== this.#ports.has(port.id)) this.#changed.add(port.id)
     return this.#write(port.id, encodePort(port))
   }
 

@@ -32,6 +32,7 @@ export class Services {
     this.#words = maps.words('backends')
     this.#memory = new BlockMemory(this.#words, grace, 'the memory of backends')
     for (const [key, value] of maps.entries('services')) this.#adopt(key, value)
+    for (const [key] of maps.entries('virtual_addresses')) if (!this.#virtual.has(key.join())) maps.delete('virtual_addresses', key)
   }
 
   get size(): number {
@@ -75,6 +76,11 @@ export class Services {
 
   #adopt(key: Uint8Array, value: Uint8Array): void {
     const { service, backend, count } = decodeService(key, value)
+    // Its process ended before it took away where the service stood: either place may be the one that it has.
+    if (this.#held.has(service.id)) {
+      this.#maps.delete('services', key)
+      return
+    }
     const region = this.#memory.claim((backend * BACKEND_WORDS) / BLOCK, Math.max(1, count) * BACKEND_WORDS)
     const found = { ...service, backends: readBackends(region, count, service.address.family) }
     this.#held.set(service.id, { service: found, region })

@@ -22,10 +22,18 @@ export class SourceSets {
   }
 
   set({ id, prefixes }: TunnelSourcesObject): void {
-    const before = this.#held.get(id) ?? []
-    for (const [place, prefix] of prefixes.entries()) this.#put(id, prefix, place)
-    for (const prefix of before) if (!prefixes.some((kept) => kept.equals(prefix))) this.#take(id, prefix)
-    this.#maps.set('source_sets', id, new View(SOURCE_SET).set('count', prefixes.length).bytes)
+    const before = this.#held.get(id)
+    const isIn = (list: readonly IpPrefix[] | undefined, prefix: IpPrefix): boolean => list?.some((one) => one.equals(prefix)) === true
+    try {
+      // First: a process may end behind any step, and of a set that is not there dumps show no prefix, which programs accept all the same.
+      this.#maps.set('source_sets', id, new View(SOURCE_SET).set('count', prefixes.length).bytes)
+      for (const [place, prefix] of prefixes.entries()) this.#put(id, prefix, place)
+    } catch (error) {
+      for (const prefix of prefixes) if (!isIn(before, prefix)) this.#take(id, prefix)
+      if (before === undefined) this.#maps.delete('source_sets', id)
+      throw error
+    }
+    for (const prefix of before ?? []) if (!isIn(prefixes, prefix)) this.#take(id, prefix)
     this.#held.set(id, prefixes)
   }
 

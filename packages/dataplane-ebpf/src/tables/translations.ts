@@ -1,6 +1,6 @@
-import type { ApplyFailure, FibTransaction, ObjectKind } from '@heddle/core'
+import type { ApplyFailure, FibTransaction } from '@heddle/core'
 import type { GracePeriods } from '../fib/grace-periods.js'
-import { failureOf, idOf, NOTHING, removedIn } from './changes.js'
+import { attemptsInto, idOf, NOTHING, removedIn } from './changes.js'
 import type { ConfigView } from './config.js'
 import type { KernelMaps } from './kernel-maps.js'
 import { NatPools } from './nat-pools.js'
@@ -20,6 +20,7 @@ export class Translations {
     this.#config = config
     this.services = new Services(maps, grace)
     this.pools = new NatPools(maps)
+    this.#mend()
   }
 
   /** Whether there is anything to translate for. */
@@ -34,25 +35,28 @@ export class Translations {
   program({ services = NOTHING, natPools = NOTHING }: FibTransaction): ApplyFailure[] {
     const failures: ApplyFailure[] = []
     if (services.set.length + services.remove.length + natPools.set.length + natPools.remove.length === 0) return failures
-    const attempt = (kind: ObjectKind, id: number, work: () => void): void => {
-      try {
-        work()
-      } catch (error) {
-        failures.push(failureOf(kind, String(id), error))
-      }
-    }
+    const attempt = attemptsInto(failures)
     for (const service of services.set) attempt('service', service.id, () => this.services.set(service))
-    for (const id of removedIn(services, idOf)) this.services.remove(id)
+    for (const id of removedIn(services, idOf)) attempt('service', id, () => this.services.remove(id))
     const moved = natPools.set.filter((pool) => this.pools.isElsewhere(pool))
-    for (const { id } of moved) this.pools.remove(id)
+    for (const { id } of moved) attempt('nat-pool', id, () => this.pools.remove(id))
     // Flows name their pool, and belong to where it was.
     if (moved.length > 0) sweepFlows(this.#maps)
     for (const pool of natPools.set) attempt('nat-pool', pool.id, () => this.pools.set(pool))
-    for (const id of removedIn(natPools, idOf)) this.pools.remove(id)
+    for (const id of removedIn(natPools, idOf)) attempt('nat-pool', id, () => this.pools.remove(id))
 
+    this.#tell()
+    return failures
+  }
+
+  #tell(): void {
     const wasTranslating = this.#config.get('translates') === 1
     this.#config.set('nat_version', this.#config.get('nat_version') + 1).set('translates', this.isEmpty ? 0 : 1)
     if (wasTranslating) sweepFlows(this.#maps)
-    return failures
+  }
+
+  /** A process may end before programs are told of what it wrote, and flows before they are ended: neither shows in a table. */
+  #mend(): void {
+    if (!this.isEmpty || this.#config.get('translates') === 1) this.#tell()
   }
 }
