@@ -4,13 +4,10 @@ import { IpAddress } from '@heddle/wire'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LivenessKeeper } from './liveness/keeper.js'
-import { KEEPER_ORDER, claimKeeperLock, keeperNumber, type KeeperPlace } from './liveness/keeper-process.js'
+import { KEEPER_LOOK, KEEPER_ORDER, claimKeeperLock, keeperNumber, type KeeperPlace } from './liveness/keeper-process.js'
 import { call } from './native/call.js'
 import { configOf } from './tables/config.js'
 import { KernelMaps } from './tables/kernel-maps.js'
-
-/** How often the shared memory is looked at, milliseconds. */
-const LOOK_INTERVAL = 50
 
 const place = JSON.parse(process.argv[2] ?? '') as KeeperPlace
 const lock = await claimKeeperLock(place)
@@ -33,5 +30,5 @@ if (lock !== undefined) {
     sockets.close()
     poller.close()
     lock.release()
-  }, LOOK_INTERVAL)
+  }, KEEPER_LOOK)
 }

@@ -76,9 +76,7 @@ function uplinkOf({ folder }: OlderPins): number | undefined {
 async function endFilters({ object, netlink, netns }: OlderOptions, { folder, ports }: OlderPins, uplink: number): Promise<void> {
   const links = new Map((await netlink.links.list()).map((link) => [link.name, link]))
   // The mark of a qdisc may be that of an uplink that nobody knows, and somebody else's filters be here.
-  const isThere = [...links.values()].some(({ index }) => index === uplink)
-  const isOurs = isThere && hasFilter(netns, uplink)
-  if (isOurs) await endFilter(object, { program: 'ingress', ifindex: uplink, netns, pin: join(folder, 'uplink') })
+  if (hasFilter(netns, uplink)) await endFilter(object, { program: 'ingress', ifindex: uplink, netns, pin: join(folder, 'uplink') })
   for (const port of ports) {
     const link = hostNamesOf(uplink, port)
       .map((name) => links.get(name))

@@ -1,8 +1,9 @@
 import { DataplaneError, ENCAPSULATIONS, type DataplaneEvent } from '@heddle/core'
-import { EventQueue } from '@heddle/io'
-import { LinuxError, NativeUnavailableError, Netlink, type Link } from '@heddle/linux'
+import { EventQueue, type Logger } from '@heddle/io'
+import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, type Link } from '@heddle/linux'
 import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readBpfObject } from './bpf-object.js'
 import { allOf } from './all-of.js'
 import { endFilter, hasFilter } from './device/end-filter.js'
@@ -16,7 +17,7 @@ import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
 import { LINK, LOCAL_KEY } from './layout/structs/objects.js'
-import { dismissKeeper } from './liveness/keeper-process.js'
+import { dismissKeeper, KEEPER_LOOK, KEEPER_ORDER } from './liveness/keeper-process.js'
 import { Liveness } from './liveness/liveness.js'
 import { isTaken, patiently, takeFreeUplinkLock, takeUplinkLock } from './locks.js'
 import { Mirrors } from './observe/mirrors.js'
@@ -25,7 +26,7 @@ import { Traces } from './observe/traces.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { deleteUnclaimed, takeAwayOlder } from './older-layout.js'
-import { ensureFileSystem, preparePins } from './pins.js'
+import { areElsewhere, ensureFileSystem, forgetLinks, markNamespace, preparePins } from './pins.js'
 import { refusalOf } from './privileges.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
 import { mapSizes } from './tables/map-sizes.js'
@@ -78,6 +79,11 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   if (prepared !== undefined) await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
   const maps = new KernelMaps(object)
   const tables = new KernelTables(maps)
+  if (pins !== undefined) {
+    const namespace = NetworkNamespace.identity(netns)
+    if (areElsewhere(pins, namespace)) await leaveNamespace(maps, tables, pins, logger)
+    markNamespace(pins, namespace)
+  }
   const before = tables.config.get('uplink')
   if (pins !== undefined && before !== 0) {
     const isElsewhere = before !== uplinkIndex || !isOf(maps, options)
@@ -209,6 +215,19 @@ async function claimPins(directory: string): Promise<ClaimedPins> {
   }
 }
 
+/**
+ * Pins are of links in another network namespace, which are none of this one's, whatever their numbers. Programs there that only a pin held end; devices, and
+ * filters, stay as they are. A keeper of BFD sessions cannot be looked for from here: it has the time to see that it shall make room.
+ */
+async function leaveNamespace(maps: KernelMaps, { config }: KernelTables, pins: string, logger: Logger): Promise<void> {
+  config.set('keeper_order', KEEPER_ORDER.makeRoom)
+  await sleep(3 * KEEPER_LOOK)
+  forgetLinks(pins)
+  for (const map of ['links', 'devices', 'requests']) for (const [key] of maps.entries(map)) maps.delete(map, key)
+  config.set('uplink', 0)
+  logger.warn('The pins are of another network namespace: its devices are left as they are', { pins })
+}
+
 interface Left extends Pick<EbpfRouterOptions, 'choice'> {
   /** Index of the uplink that it was. */
   readonly before: number
@@ -231,8 +250,9 @@ async function leaveUplink(maps: KernelMaps, { before, netlink, netns, pins, cho
     const found = statSync(pin, { throwIfNoEntry: false })
     // Without a pin there may be a filter on a qdisc that was somebody else's.
     const isFilter = found === undefined ? choice.uplink === 'clsact' : found.isDirectory()
-    if (isFilter) await endFilter(maps.object, { program: 'ingress', ifindex: before, netns, pin })
-    else for (const name of LEFT_PINS) rmSync(join(pins, name), { force: true })
+    // Not on a link that has got its number meanwhile.
+    if (isFilter && hasFilter(netns, before)) await endFilter(maps.object, { program: 'ingress', ifindex: before, netns, pin })
+    else for (const name of LEFT_PINS) rmSync(join(pins, name), { force: true, recursive: true })
     // Nobody asks for it again: its name is that of a port of the uplink that it was.
     await deleteUnclaimed(netlink, before, new Set(Array.from(maps.numbered('links'), ([, value]) => new View(LINK, value).get('ifindex'))))
   } finally {

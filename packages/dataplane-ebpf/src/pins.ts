@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { LAYOUT_VERSION } from './layout/structs/config.js'
 import { call } from './native/call.js'
@@ -11,6 +11,12 @@ const CONFIG_PIN = 'config'
 
 /** Begins the names of what belongs to a port's device, whose number follows. */
 const LINK = 'link-'
+
+/** Names of pins of the uplink and of devices, and of what a move leaves beside them that breaks off. */
+const OF_LINKS = /^(?:next-)?(?:uplink|link-\d+)$|^uplink-xdp$/
+
+/** Begins the name of a directory that says by its number which network namespace the links of programs are in. */
+const NAMESPACE = 'netns-'
 
 /** Where pins go, and how what was made for them is taken back. */
 export interface PreparedPins {
@@ -61,6 +67,28 @@ export function preparePins(directory: string, isMounted: boolean): PreparedPins
  */
 export function ensureFileSystem(directory: string): boolean {
   return call((native) => native.bpffsEnsure(directory, MOUNTED))
+}
+
+/** Whether the links of pinned programs are in another network namespace than that of this number. */
+export function areElsewhere(pins: string, namespace: number): boolean {
+  const marks = namespacesIn(pins)
+  return marks.length > 0 && !marks.includes(`${NAMESPACE}${namespace}`)
+}
+
+/** Takes away what is pinned of links; what was made of them by other means stays. */
+export function forgetLinks(pins: string): void {
+  for (const name of readdirSync(pins)) if (OF_LINKS.test(name)) rmSync(join(pins, name), { recursive: true })
+}
+
+/** Says in which network namespace links are from now on. */
+export function markNamespace(pins: string, namespace: number): void {
+  const mark = `${NAMESPACE}${namespace}`
+  for (const name of namespacesIn(pins)) if (name !== mark) rmdirSync(join(pins, name))
+  mkdirSync(join(pins, mark), { recursive: true })
+}
+
+function namespacesIn(pins: string): string[] {
+  return readdirSync(pins).filter((name) => name.startsWith(NAMESPACE))
 }
 
 /** Where the pins of this layout are. */

@@ -9,6 +9,7 @@ import type { NativeObject } from '../src/native/binding.js'
 import { call } from '../src/native/call.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
+import { RouterNamespace } from './support/router.js'
 import { codeOf, isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
 
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
@@ -96,6 +97,46 @@ describe.skipIf(missing() !== '')(titled('what another layout, or another uplink
     expect(reached).toHaveLength(2)
     expect(codes.at(-1)).toBe('nothing')
     expect(lab.inHost('tc', 'qdisc', 'show')).not.toMatch(/clsact .* dev hd/)
+  })
+
+  // The uplink of the other namespace was taken for this one's, which has the same number: it had no program, and the dataplane was open.
+  it('leaves what pins are of in another network namespace as it is, and has its programs in its own', async () => {
+    const pinDirectory = lab.path('namespace')
+    const first = await lab.open({ pinDirectory, devices: 'veth' })
+    await first.apply(podTransaction(7))
+    for (const port of PODS.keys()) await lab.attach(first, port)
+    await first.close({ keep: true })
+    const other = new RouterNamespace('left-other')
+    const show = 'ip -j link show up0'.split(' ')
+    const uplinks = [
+      [lab.netns, lab.inHost(...show)],
+      [other.namespaces.path('left-other'), other.namespaces.in('left-other', ...show)],
+    ]
+    const [here, there] = uplinks.map(([netns, shown]) => {
+      const [{ ifindex }] = JSON.parse(shown) as [{ ifindex: number }]
+      return { ifindex, programs: () => call((native) => native.programsOn(netns, ifindex)).map(({ name }) => name) }
+    })
+    expect(here.ifindex).toBe(there.ifindex)
+    try {
+      const warn = vi.fn<Logger['warn']>()
+      const router = await other.open({ pinDirectory, logger: { ...silentLogger, warn } })
+      expect(await router.dump()).toMatchObject({ generation: 7, devices: [] })
+      const told = () => warn.mock.calls.filter(([text]) => text.includes('another network namespace'))
+      expect(told()).toHaveLength(1)
+      expect(there.programs()).toEqual(['ingress'])
+      if (hasTcx) await expect.poll(here.programs).toEqual([])
+      await router.close({ keep: true })
+      // Now it is the one of the pins.
+      const again = await other.open({ pinDirectory, logger: { ...silentLogger, warn } })
+      expect(told()).toHaveLength(1)
+      await again.close()
+      expect([there.programs(), isMounted(pinDirectory)]).toEqual([[], false])
+      expect(lab.inHost('ip', '-o', 'link')).toMatch(/: hd\w+-0/)
+    } finally {
+      other.close()
+      for (const port of PODS.keys()) lab.inPod(port, 'ip', 'link', 'delete', 'eth0')
+      if (!hasTcx) lab.inHost(...'tc qdisc delete dev up0 clsact'.split(' '))
+    }
   })
 
   // It went on beside the program by tcx, and behind everything that took that away.

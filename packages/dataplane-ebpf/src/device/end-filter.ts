@@ -17,7 +17,12 @@ const OURS = ['ingress', 'heddle', 'heddle-qdisc']
 
 /** Whether a dataplane has its filter on an uplink, or had it when it ended. @throws LinuxError */
 export function hasFilter(netns: string | undefined, uplink: number): boolean {
-  return call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => how === 'clsact' && OURS.includes(name))
+  try {
+    return call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => how === 'clsact' && OURS.includes(name))
+  } catch (error) {
+    if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
+    return false
+  }
 }
 
 /**

@@ -41,6 +41,8 @@ export interface KeeperScript {
 }
 
 const OWN_SCRIPT: KeeperScript = { script: fileURLToPath(new URL('./keeper-main.js', import.meta.url)), execArgv: [] }
+/** How often a keeper looks at the shared memory, milliseconds. */
+export const KEEPER_LOOK = 50
 /** How long a keeper may take to end, milliseconds. */
 const PATIENCE = 5_000
 /** How often a keeper tries to become the one, ten milliseconds apart. */
