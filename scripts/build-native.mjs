@@ -49,9 +49,9 @@ const arm64 = {
   linker: 'aarch64-linux-gnu-gcc',
   packages: ['gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross'],
 }
-/** What Debian 12 needs to compile BPF programs. */
 /** By which every object of theirs is compiled: others make another one of the same sources. */
 const BPF_FLAGS = '-O2 -g -Wall -Werror -mcpu=v3 -target bpf -fdebug-compilation-dir=.'.split(' ')
+/** What Debian 12 needs to compile BPF programs. */
 const bpfPackages = ['clang', 'libbpf-dev', 'llvm']
 
 const bpf = join(root, 'packages/dataplane-ebpf/bpf')

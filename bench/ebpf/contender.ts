@@ -3,9 +3,9 @@ import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { tunnelMtu } from '@heddle/mpls'
 import { IpAddress, MacAddress } from '@heddle/wire'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { release, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { root } from '../harness/machine.ts'
+import { kernelVersion, root } from '../harness/machine.ts'
 import type { Software } from '../harness/result.ts'
 import { kernelWay, LABEL, layOut, NODE, other, POD, type Site } from '../tun/contender.ts'
 import { Namespaces } from '../tun/namespaces.ts'
@@ -65,7 +65,7 @@ export function softwareOf(kinds: readonly Kind[]): Software[] {
   const { version } = JSON.parse(readFileSync(join(root, 'packages', 'dataplane-ebpf', 'package.json'), 'utf8')) as { version: string }
   return kinds.map((kind) => ({
     name: NAMES[kind],
-    version: kind === 'vxlan' || kind === 'routing' ? release() : version,
+    version: kind === 'vxlan' || kind === 'routing' ? kernelVersion() : version,
     role: ROLES[kind],
     ...(NOTES[kind] === undefined ? {} : { note: NOTES[kind] }),
   }))

@@ -14,9 +14,14 @@ export function thisMachine(): Machine {
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: systemName(),
-    kernel: /^[\d.]*\d/.exec(release())?.[0] ?? release(),
+    kernel: kernelVersion(),
     node: process.version,
   }
+}
+
+/** Version of this machine's kernel, without what its distributor calls the build. */
+export function kernelVersion(): string {
+  return /^[\d.]*\d/.exec(release())?.[0] ?? release()
 }
 
 function systemName(): string {

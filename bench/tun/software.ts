@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { release } from 'node:os'
 import { join } from 'node:path'
-import { root } from '../harness/machine.ts'
+import { kernelVersion, root } from '../harness/machine.ts'
 import type { Software } from '../harness/result.ts'
 import { NAMES, type Contender } from './contender.ts'
 
@@ -17,7 +16,7 @@ export function softwareOf(contenders: readonly Pick<Contender, 'name'>[]): Soft
     const note = NOTES[name]
     return {
       name,
-      version: name === NAMES.heddle ? heddleVersion() : name === NAMES.c ? heddleVersion() : release(),
+      version: name === NAMES.heddle ? heddleVersion() : name === NAMES.c ? heddleVersion() : kernelVersion(),
       role: name === NAMES.heddle ? 'subject' : 'rival',
       ...(note !== undefined && { note }),
     }

@@ -146,7 +146,6 @@ OBJECTS(nat_pools, __u32, struct nat_pool, 16384);
 /* Pool between two VRFs. */
 OBJECTS(pools_between, struct pool_key, __u32, 16384);
 
-/* Two entries a flow. */
 /* Places of the tables of decisions (plain.h). */
 #define PLACES 1024
 
@@ -158,6 +157,7 @@ struct {
 	__type(value, __u32);
 } openings SEC(".maps");
 
+/* Two entries a flow. */
 REMEMBERED(nat_flows, struct flow_key, struct nat_flow, 131072);
 REMEMBERED(nat_fragments, struct flow_key, struct nat_fragment, 4096);
 REMEMBERED(affinities, struct affinity_key, struct affinity, 65536);
