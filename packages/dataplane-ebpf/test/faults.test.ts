@@ -48,6 +48,35 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     },
   )
 
+  // It got another name, and was deleted.
+  it('leaves a device alone that has the number of its own, when a path led to another namespace before it was opened', async () => {
+    const netns = lab.path('adopted-pod')
+    symlinkSync(lab.podNetns(0), netns)
+    const pinDirectory = lab.path('led')
+    const first = await lab.open({ pinDirectory })
+    await first.apply(podTransaction(1))
+    lab.inPod(0, ...'ip link add filler0 type veth peer name filler1'.split(' '))
+    await first.attachPort(0, { netns, ifname: 'eth0', addresses: [PODS[0]], mtu: 1400 })
+    const [{ ifindex }] = (await first.dump()).devices
+    await first.close({ keep: true })
+    lab.inPod(1, ...`ip link add other0 index ${ifindex} type veth peer name other1`.split(' '))
+    rmSync(netns)
+    symlinkSync(lab.podNetns(1), netns)
+    try {
+      const second = await lab.open({ pinDirectory })
+      expect((await second.dump()).devices).toHaveLength(1)
+      await second.detachPort(0)
+      expect(lab.inPod(1, ...'ip -br link show other0'.split(' '))).toContain('other0@other1')
+      await second.close()
+      expect(lab.inPod(1, ...'ip -br link show other0'.split(' '))).toContain('other0@other1')
+      await expect.poll(() => lab.inPod(0, ...'ip -br link'.split(' '))).not.toContain('eth0')
+    } finally {
+      rmSync(netns)
+      lab.inPod(1, 'ip', 'link', 'delete', 'other0')
+      lab.inPod(0, 'ip', 'link', 'delete', 'filler0')
+    }
+  })
+
   // What came in by it was judged as an endpoint's, and it went with the port.
   it('leaves a device alone that has the number of one that has gone', async () => {
     const pinDirectory = lab.path('number')

@@ -7,7 +7,7 @@ import {
   type DeviceRequest,
 } from '@heddle/core'
 import type { EventQueue, Logger } from '@heddle/io'
-import { LinkReaper, LinuxError, NetworkNamespace, type Link, type Netlink } from '@heddle/linux'
+import { LinkReaper, LinuxError, Netlink, NetworkNamespace, type Link } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
 import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -68,6 +68,8 @@ interface Attached {
   readonly largestSegment: number | undefined
   /** Why it could not be told, as it was logged. */
   readonly unfit: string | undefined
+  /** Whether a dataplane before this one made it: since then the path of its namespace may have come to lead to another one. */
+  readonly isAdopted: boolean
 }
 
 /** The devices of ports: pairs with the egress program at the router's end. */
@@ -118,6 +120,7 @@ export class Ports {
         resolves: view.get('resolves') === 1,
         largestSegment: undefined,
         unfit: undefined,
+        isAdopted: true,
       })
     }
   }
@@ -175,6 +178,7 @@ export class Ports {
       resolves,
       largestSegment,
       unfit: undefined,
+      isAdopted: false,
     })
     if (!isHere) events.push({ type: 'port-up', port })
     return facts
@@ -226,12 +230,12 @@ export class Ports {
     this.#changed = performance.now()
     this.#forget(port, attached.hostIndex)
     this.#options.events.push({ type: 'port-down', port, reason })
-    const { request, facts, hostIndex, attachment, namespace } = attached
+    const { request, hostIndex, attachment, namespace } = attached
     // Where the path leads to another namespace by now, its end goes with the router's.
     const isThere = namespaceOf(request) === namespace
     await Promise.all([
       takeAway(() => this.#options.maps.object.detach(attachment)),
-      isThere ? this.#bury(request.netns, facts.ifindex, routesOf(request).map(String)) : undefined,
+      isThere ? this.#buryPeer(attached) : undefined,
       this.#bury(this.#options.netns, hostIndex, []),
     ])
   }
@@ -249,6 +253,21 @@ export class Ports {
 
   async detachAll(reason: string): Promise<void> {
     await allOf([...[...this.#attached.keys()].map((port) => () => this.detach(port, reason)), () => this.#reaper.reap()])
+  }
+
+  /** The endpoint's end, unless its number is another device's. */
+  async #buryPeer({ request, facts, isAdopted }: Attached): Promise<void> {
+    try {
+      if (isAdopted) {
+        using inside = await Netlink.open(request.netns)
+        const { kind, mac } = await inside.links.get(facts.ifindex)
+        if ((kind !== 'veth' && kind !== 'netkit') || mac !== facts.mac?.toString()) return
+      }
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      return // gone, with its namespace or by itself
+    }
+    await this.#bury(request.netns, facts.ifindex, routesOf(request).map(String))
   }
 
   /** Frees the name of a link, which goes a little later. */
