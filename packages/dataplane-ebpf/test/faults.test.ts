@@ -77,6 +77,24 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     }
   })
 
+  it('takes devices over that got another MAC address, or another name, meanwhile', async () => {
+    const pinDirectory = lab.path('changed')
+    const first = await lab.open({ pinDirectory })
+    await first.apply(podTransaction(1))
+    for (const port of PODS.keys()) await lab.attach(first, port)
+    const indexes = [...PODS.keys()].map((port) => new View(LINK, first.parts.maps.get('links', port)).get('ifindex'))
+    const names = indexes.map((index) => new RegExp(`^${index}: ([^@:]+)`, 'm').exec(lab.inHost('ip', '-o', 'link'))?.[1] ?? '')
+    await first.close({ keep: true })
+    lab.inHost(...`ip link set ${names[0]} address 02:00:00:00:00:77`.split(' '))
+    lab.inHost(...`ip link set ${names[1]} down`.split(' '))
+    lab.inHost(...`ip link set ${names[1]} name renamed up`.split(' '))
+    const second = await lab.open({ pinDirectory })
+    expect((await second.dump()).devices.map(({ port }) => port)).toEqual([...PODS.keys()])
+    expect(await lab.ping()).toContain(' 2 received')
+    await second.close()
+    expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/renamed|: hd/)
+  })
+
   // What came in by it was judged as an endpoint's, and it went with the port.
   it('leaves a device alone that has the number of one that has gone', async () => {
     const pinDirectory = lab.path('number')

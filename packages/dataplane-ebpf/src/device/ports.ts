@@ -96,7 +96,7 @@ export class Ports {
       const hostIndex = view.get('ifindex')
       const request = maps.get('requests', port)
       const host = links.get(hostIndex)
-      const isOurs = host !== undefined && isDevice(host, view)
+      const isOurs = host !== undefined && isDevice(host, port, view)
       if (!isOurs || request === undefined) {
         this.#isGone(port, hostIndex)
         if (!isOurs) this.#unpin(port)
@@ -440,9 +440,14 @@ function meansOf({ kind }: Link, veth: EbpfAttachment): EbpfAttachment {
   return kind === 'netkit' ? 'netkit' : veth
 }
 
-/** Whether a link is the end that was written down: numbers of links are given again, in a namespace that was made anew for instance. */
-function isDevice({ kind, mac }: Link, written: View<'mac'>): boolean {
-  return (kind === 'veth' || kind === 'netkit') && isSameBytes(macBytes(mac), written.octets('mac').subarray(0, 6))
+/**
+ * Whether a link is the end that was written down: numbers of links are given again, in a namespace that was made anew for instance. By its name or its MAC
+ * address: an administrator may have changed the one, and a daemon of the host the other.
+ */
+function isDevice({ kind, name, mac }: Link, port: number, written: View<'mac'>): boolean {
+  if (kind !== 'veth' && kind !== 'netkit') return false
+  const isNamed = /^hd[0-9a-z]+[-p]/.test(name) && /[-p]([0-9a-z]+)$/.exec(name)?.[1] === port.toString(36)
+  return isNamed || isSameBytes(macBytes(mac), written.octets('mac').subarray(0, 6))
 }
 
 function factsOf({ peer }: DevicePair): DeviceFacts {
