@@ -21,8 +21,14 @@ export class NatPools {
   set(pool: NatPoolObject): void {
     const before = this.#held.get(pool.id)
     this.#maps.set('nat_pools', pool.id, encodePool(pool))
+    try {
+      this.#maps.set('pools_between', poolKey(pool), wordBytes(pool.id))
+    } catch (error) {
+      // One that was there is known by where it stood until it is set again.
+      if (before === undefined) this.#maps.delete('nat_pools', pool.id)
+      throw error
+    }
     this.#held.set(pool.id, pool)
-    this.#maps.set('pools_between', poolKey(pool), wordBytes(pool.id))
     if (before !== undefined && poolKey(before).join() !== poolKey(pool).join()) this.#leave(before)
   }
 
