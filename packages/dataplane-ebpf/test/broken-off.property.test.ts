@@ -163,9 +163,9 @@ function readByPrograms(maps: KernelMaps, tables: KernelTables) {
     counted: ['port_counters', 'vrf_counters', 'label_counters', 'next_hop_counters'].map((map) =>
       table(map, (value) => value.length === COUNTED.size),
     ),
-    others: ['next_hops', 'labels', 'vnis', 'source_hosts', 'source_nets', 'hosts', 'virtual_addresses', 'nat_pools', 'pools_between'].map(
-      (map) => [map, table(map)],
-    ),
+    // Places in a list are for dumps.
+    sources: ['source_hosts', 'source_nets'].map((map) => Object.keys(table(map))),
+    others: ['next_hops', 'labels', 'vnis', 'hosts', 'virtual_addresses', 'nat_pools', 'pools_between'].map((map) => [map, table(map)]),
     limited: Object.keys(table('flow_counts')),
     told: [config.get('translates'), config.get('uplink_mtu')],
   }
