@@ -117,10 +117,10 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
       ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
     }),
   )
-  // No mark names a filter whose qdisc was somebody else's, or whose process pinned nothing: it would go on beside this program, and behind it.
-  if (choice.uplink === 'tcx' && hasFilter(netns, uplinkIndex)) await endFilter(object, { program: 'ingress', ifindex: uplinkIndex, netns })
   // Beside pins that were there, it belongs to a dataplane that may still forward.
   if (prepared === undefined || prepared.isNew) undo.push(() => takeAway(() => object.detach(attachment)))
+  // No mark names a filter whose qdisc was somebody else's, or whose process pinned nothing: it would go on beside this program, and behind it.
+  if (choice.uplink === 'tcx' && hasFilter(netns, uplinkIndex)) await endFilter(object, { program: 'ingress', ifindex: uplinkIndex, netns })
   const transit = new Transit({
     maps,
     config: tables.config,

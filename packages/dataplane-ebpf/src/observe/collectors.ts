@@ -71,11 +71,13 @@ export class Collectors {
   send(frame: ErspanFrame, mtu: number): void {
     const { length } = DATAGRAM_DESCRIPTOR
     const { sink } = frame
-    this.#tryAgain(sink)
+    const name = nameOf(sink.local, sink.remote)
+    const socket = this.#sockets.get(name)
+    if (socket === undefined) return this.#tryAgain(name, sink)
     this.#descriptor.fill(0)
     this.#descriptor[length] = writeErspan(frame, 'socket', mtu, this.#buffer, 0)
     try {
-      this.#sockets.get(nameOf(sink.local, sink.remote))?.sendBatch(this.#buffer, this.#descriptor, 1)
+      socket.sendBatch(this.#buffer, this.#descriptor, 1)
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
     }
@@ -85,8 +87,7 @@ export class Collectors {
     this.keep([])
   }
 
-  #tryAgain(sink: ErspanSink): void {
-    const name = nameOf(sink.local, sink.remote)
+  #tryAgain(name: string, sink: ErspanSink): void {
     const due = this.#missing.get(name)
     if (due === undefined || performance.now() < due) return
     // Not while it is asked for.
