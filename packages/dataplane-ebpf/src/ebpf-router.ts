@@ -39,7 +39,7 @@ import { deleteUnclaimed } from './older-layout.js'
 import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
-import { failureOf, idOf, NOTHING, removedIn } from './tables/changes.js'
+import { attemptsInto, idOf, NOTHING, removedIn } from './tables/changes.js'
 import type { KernelMaps } from './tables/kernel-maps.js'
 import type { Capacity } from './tables/map-sizes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
@@ -268,15 +268,10 @@ export class EbpfRouter implements EbpfDataplane {
     const { tables, liveness } = this.#parts
     const { set, remove } = transaction.liveness ?? NOTHING
     const failures: ApplyFailure[] = []
-    for (const object of set) {
-      try {
-        liveness?.set(object)
-      } catch (error) {
-        failures.push(failureOf('liveness', String(object.id), error))
-      }
-    }
+    const attempt = attemptsInto(failures)
+    for (const object of set) attempt('liveness', object.id, () => liveness?.set(object))
     failures.push(...tables.program(transaction, () => this.#judge.commit(transaction)))
-    for (const id of removedIn({ set, remove }, idOf)) liveness?.remove(id)
+    for (const id of removedIn({ set, remove }, idOf)) attempt('liveness', id, () => liveness?.remove(id))
     if (set.length + remove.length > 0) liveness?.tell()
     return failures
   }

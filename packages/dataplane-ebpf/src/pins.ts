@@ -13,7 +13,7 @@ const CONFIG_PIN = 'config'
 const LINK = 'link-'
 
 /** Names of pins of the uplink and of devices, and of what a move leaves beside them that breaks off. */
-const OF_LINKS = /^(?:next-)?(?:uplink|link-\d+)$|^uplink-xdp$/
+const OF_LINKS = /^(?:next-)?(?:uplink|link-\d+|uplink-xdp)$/
 
 /** Begins the name of a directory that says by its number which network namespace the links of programs are in. */
 const NAMESPACE = 'netns-'

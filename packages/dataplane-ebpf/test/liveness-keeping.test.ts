@@ -302,6 +302,8 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     const keeper = place.lock()
     const liveness = await open(place.beside)
     expect([place.starts, place.config.get('keeper_order'), place.openSockets.mock.calls]).toEqual([0, KEEPER_ORDER.goOn, []])
+    // The process before this one may have ended before it said what it had written.
+    expect(place.config.get('watch_version')).toBe(1)
     await liveness.close(true)
     expect(place.config.get('keeper_order')).toBe(KEEPER_ORDER.goOn)
     keeper.release()

@@ -6,7 +6,7 @@ import { View } from '../layout/struct.js'
 import { NONE } from '../layout/structs/address.js'
 import { MAX_TRACES, TOLD, TRACE_FILTER, TRACED } from '../layout/structs/observe.js'
 import { decodeTrace, encodeTrace } from '../layout/trace.js'
-import { failureOf, idOf, removedIn } from '../tables/changes.js'
+import { attemptsInto, idOf, removedIn } from '../tables/changes.js'
 import { observe, type ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
 import { timeOf } from './epoch.js'
@@ -55,13 +55,8 @@ export class Traces {
       this.#next.delete(id)
     }
     const failures: ApplyFailure[] = []
-    for (const trace of set) {
-      try {
-        this.#set(trace)
-      } catch (error) {
-        failures.push(failureOf('trace', String(trace.id), error))
-      }
-    }
+    const attempt = attemptsInto(failures)
+    for (const trace of set) attempt('trace', trace.id, () => this.#set(trace))
     this.#derive()
     return failures
   }

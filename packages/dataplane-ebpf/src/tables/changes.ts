@@ -14,19 +14,24 @@ export function failureOf(kind: ObjectKind, key: string, error: unknown): ApplyF
   return { object: { kind, key }, code: isFull ? 'dataplane.limit' : 'dataplane.kernel', message: error.message }
 }
 
-/** Does something for an object; what the kernel refuses of it is told. */
-export type Attempt = (kind: ObjectKind, key: number, work: () => void) => void
+/** Does something for an object; what the kernel refuses of it is told. Returns whether it was done. */
+export type Attempt = (kind: ObjectKind, key: number, work: () => void) => boolean
 
 /** The attempt that may not fail. @throws what the work does */
-export const now: Attempt = (_kind, _key, work) => work()
+export const now: Attempt = (_kind, _key, work) => {
+  work()
+  return true
+}
 
 /** Attempts of which those that fail are put into `failures`. */
 export function attemptsInto(failures: ApplyFailure[]): Attempt {
   return (kind, key, work) => {
     try {
       work()
+      return true
     } catch (error) {
       failures.push(failureOf(kind, String(key), error))
+      return false
     }
   }
 }

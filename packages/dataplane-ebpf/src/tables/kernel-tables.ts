@@ -210,7 +210,7 @@ export class KernelTables {
   #setPort(port: PortObject): void {
     const before = this.#maps.get('ports', port.id)
     if (before !== undefined && !keepsFlows(decodePort(port.id, before), port)) this.policies.forgetFlows(port.id)
-    this.#maps.set('ports', port.id, this.policies.encodePort(port))
+    this.policies.setPort(port)
     this.#rates.set(port, before)
     this.#nodePorts.set(port)
     this.counters.add('port_counters', port.id)

@@ -44,21 +44,12 @@ export class NodePorts {
       // Of several, one: the largest id, so that the choice does not depend on an order.
       if (kind === 'host' && vrf !== undefined) hosts.set(vrf, Math.max(id, hosts.get(vrf) ?? 0))
     }
-    let told = 0
     const lost = Array.from(this.#maps.numbered('hosts'), ([vrf]) => vrf).filter((vrf) => !hosts.has(vrf))
-    for (const vrf of lost) {
-      attempt('vrf', vrf, () => {
-        this.#maps.delete('hosts', vrf)
-        told++
-      })
-    }
-    for (const [vrf, port] of hosts) {
-      attempt('port', port, () => {
-        this.#maps.set('hosts', vrf, wordBytes(port))
-        told++
-      })
-    }
+    const told = [
+      ...lost.map((vrf) => attempt('vrf', vrf, () => this.#maps.delete('hosts', vrf))),
+      ...Array.from(hosts, ([vrf, port]) => attempt('port', port, () => this.#maps.set('hosts', vrf, wordBytes(port)))),
+    ]
     this.#config.set('uplink_mtu', uplinkMtu)
-    this.#isTold = told === lost.length + hosts.size
+    this.#isTold = !told.includes(false)
   }
 }

@@ -99,10 +99,7 @@ export class Policies {
   #tellPorts(attempt: Attempt): void {
     const version = this.#nextVersion()
     for (const port of this.#changed) {
-      attempt('port', port, () => {
-        this.#tellPort(port, version)
-        this.#changed.delete(port)
-      })
+      if (attempt('port', port, () => this.#tellPort(port, version))) this.#changed.delete(port)
     }
     // One that was not told is led to what it had.
     if (this.#changed.size > 0) return
@@ -146,11 +143,11 @@ export class Policies {
     this.#isUncounted = true
   }
 
-  /** A port's value with its policies, as programs were told of them. */
-  encodePort(port: PortObject): Uint8Array {
+  /** Writes a port with its policies, as programs were told of them. @throws LinuxError */
+  setPort(port: PortObject): void {
+    this.#maps.set('ports', port.id, this.#write(port.id, encodePort(port)))
     // One that was refused before, when its policies were told of.
     if (this.#byPort.has(port.id) !== this.#ports.has(port.id)) this.#changed.add(port.id)
-    return this.#write(port.id, encodePort(port))
   }
 
   /** Counts the flows of a port that has a limit. */
