@@ -272,9 +272,18 @@ export class Agent implements AsyncDisposable {
 
   #told(event: DataplaneEvent): void {
     if (event.type === 'port-down') this.#parts.endpoints.deviceGone(event.port, event.reason ?? 'the device is gone')
-    else if (event.type === 'underlay-changed') this.#logger.info('the underlay changed', { local: String(event.local), mtu: event.mtu })
+    else if (event.type === 'underlay-changed') this.#tellUnderlay(event)
     else if ('liveness' in event) this.#heard(event)
     else this.#parts.observers.told(event)
+  }
+
+  #tellUnderlay({ local, mtu, remote }: Extract<DataplaneEvent, { readonly type: 'underlay-changed' }>): void {
+    const path = remote === undefined ? {} : { remote: String(remote) }
+    this.#logger.info(remote === undefined ? 'the underlay changed' : 'a path of the underlay changed', {
+      local: String(local),
+      ...path,
+      mtu,
+    })
   }
 
   #heard(event: Extract<DataplaneEvent, { readonly liveness: number }>): void {

@@ -18,6 +18,7 @@ export type {
   DataplaneState,
   DeviceFacts,
   DeviceRequest,
+  PathMtu,
 } from './dataplane/dataplane.js'
 export { DROP_REASONS, dropReasonIndex, type DropReason } from './dataplane/drop-reason.js'
 export { DATAPLANE_FEATURES, hasFeature, unsupportedObjects, type DataplaneFeature } from './dataplane/feature.js'

@@ -17,6 +17,8 @@ export type HarnessFeature =
   | 'bfd'
   /** The harness has `advance`. */
   | 'clock'
+  /** The harness has `narrow`. */
+  | 'path-mtu'
 
 /** How frames of the underlay are told apart: a joint label is an entry of the stack that MPLS over UDP carries. */
 export type WireEncapsulation = Exclude<Encapsulation, 'mpls-udp-joint'>
@@ -93,6 +95,8 @@ export interface Harness {
   peers(family: 4 | 6): readonly IpAddress[]
   /** Largest underlay packet, outer headers included. */
   readonly underlayMtu: number
+  /** Makes the path to a peer take so many octets, until the harness is closed; with the feature `path-mtu`. */
+  readonly narrow?: (peer: IpAddress, mtu: number) => Promise<void>
   /** A request that `attachPort` can fulfil. */
   deviceFor(port: number, addresses: readonly IpAddress[], mtu: number): DeviceRequest
   /** Sends an IP packet, or a frame, into the device of an attached port. */

@@ -160,6 +160,7 @@ class Memory implements MemoryDataplane {
     this.#buffer = new Uint8Array(HEADROOM + LARGEST_PACKET)
     this.#part = new Uint8Array(HEADROOM + LARGEST_PACKET)
     this.#detach = options.addresses.map((address) => this.#underlay.attach(address, (frame) => this.#arrive({ frame })))
+    this.#detach.push(this.#underlay.watchPaths((remote, mtu) => this.#learnPath(options.addresses, remote, mtu)))
   }
 
   get events(): AsyncIterable<DataplaneEvent> {
@@ -234,6 +235,12 @@ class Memory implements MemoryDataplane {
     for (const detach of this.#detach) detach()
     this.#devices.clear()
     this.#events.end()
+  }
+
+  #learnPath(addresses: readonly IpAddress[], remote: IpAddress, mtu: number | undefined): void {
+    this.#engine.setPathMtu(remote, mtu)
+    const local = addresses.find(({ family }) => family === remote.family)
+    if (local !== undefined) this.#events.push({ type: 'underlay-changed', local, mtu: mtu ?? this.#underlay.mtu, remote })
   }
 
   endpoint(port: number): MemoryEndpoint {

@@ -45,6 +45,30 @@ describe('memory underlay', () => {
     expect(fates).toEqual(['too-big', 'unreachable', 'cut', 'delivered', 'lost', 'delivered'])
   })
 
+  it('drops what exceeds a path that is narrower, as long as it is, and tells who watches', () => {
+    const underlay = memoryUnderlay({ mtu: 100 })
+    const fates: string[] = []
+    const told: string[] = []
+    underlay.observe((_, fate) => fates.push(fate))
+    for (const address of [B, C]) underlay.attach(address, () => undefined)
+    const stop = underlay.watchPaths((destination, mtu) => told.push(`${destination} ${mtu}`))
+    underlay.narrow(B, 60)
+    for (const [to, length] of [
+      [B, 60],
+      [B, 61],
+      [C, 100],
+    ] as const)
+      underlay.transmit(frame(A, to, length))
+    underlay.narrow(B, undefined)
+    underlay.transmit(frame(A, B, 100))
+    stop()
+    underlay.narrow(C, 60)
+    expect([fates, told]).toEqual([
+      ['delivered', 'too-big', 'delivered', 'delivered'],
+      [`${B} 60`, `${B} undefined`],
+    ])
+  })
+
   it('is captured as Ethernet, MPLS under its own EtherType', () => {
     const underlay = memoryUnderlay()
     underlay.attach(B, () => undefined)

@@ -38,6 +38,10 @@ export interface MemoryUnderlay {
   transmit(frame: UnderlayFrame): void
   /** Cuts the network between two addresses, both ways; the returned function heals it. */
   cut(a: IpAddress, b: IpAddress): () => void
+  /** Makes what leads to an address take less, octets, in place of what it took before; undefined: as much as everything else. */
+  narrow(destination: IpAddress, mtu: number | undefined): void
+  /** Is told of paths that become narrower or wider, as if routers on them told everybody; the returned function ends that. */
+  watchPaths(watcher: (destination: IpAddress, mtu: number | undefined) => void): () => void
   /** Adds an observer; the returned function removes it. */
   observe(observer: UnderlayObserver): () => void
 }
@@ -48,13 +52,15 @@ export function memoryUnderlay(options: MemoryUnderlayOptions = {}): MemoryUnder
   const receivers = new Map<string, (frame: UnderlayFrame) => void>()
   const observers = new Set<UnderlayObserver>()
   const cuts = new Map<string, number>()
+  const paths = new Map<string, number>()
+  const watchers = new Set<(destination: IpAddress, mtu: number | undefined) => void>()
   const queue: UnderlayFrame[] = []
   let draining = false
 
   const pair = (a: IpAddress, b: IpAddress): string => [String(a), String(b)].toSorted().join(' ')
 
   function fateOf(frame: UnderlayFrame): FrameFate {
-    if (frame.bytes.length > mtu) return 'too-big'
+    if (frame.bytes.length > Math.min(mtu, paths.get(String(frame.destination)) ?? mtu)) return 'too-big'
     if (cuts.has(pair(frame.source, frame.destination))) return 'cut'
     if (underlay.loss > 0 && random !== undefined && random.uint32() / 0x1_0000_0000 < underlay.loss) return 'lost'
     return receivers.has(String(frame.destination)) ? 'delivered' : 'unreachable'
@@ -98,6 +104,15 @@ export function memoryUnderlay(options: MemoryUnderlayOptions = {}): MemoryUnder
         if (left === 0) cuts.delete(key)
         else cuts.set(key, left)
       }
+    },
+    narrow(destination, path) {
+      if (path === undefined) paths.delete(String(destination))
+      else paths.set(String(destination), path)
+      for (const watcher of watchers) watcher(destination, path)
+    },
+    watchPaths(watcher) {
+      watchers.add(watcher)
+      return () => watchers.delete(watcher)
     },
     observe(observer) {
       observers.add(observer)

@@ -18,6 +18,7 @@ const LANES: Lanes = {
   addPort: none,
   removePort: none,
   setUnderlayMtu: () => undefined,
+  setPathMtu: () => undefined,
   setLiveness: () => undefined,
   counters: () => Promise.reject(new RangeError('nothing is counted')),
   addCounters: none,

@@ -257,8 +257,8 @@ describe.skipIf(missing() !== '').each(FAMILIES)(titled('two sites over an IPv%i
     const large = ['-M', 'do', '-s', '1300']
     expect(await dropped('a', 'mtu-exceeded', () => ping('pod-a', POD.b[0], ...large, ...UNHEARD))).toBeGreaterThan(0)
     await expect
-      .poll(() => events.map((event) => (event.type === 'underlay-changed' ? [`${event.local}`, event.mtu] : event)))
-      .toEqual([[UNDERLAY.a[at], 1300]])
+      .poll(() => events.map((event) => (event.type === 'underlay-changed' ? [`${event.local}`, event.mtu, `${event.remote}`] : event)))
+      .toEqual([[UNDERLAY.a[at], 1300, UNDERLAY.b[at]]])
     expect(await ping('pod-a', POD.b[0], ...large)).toMatch(new RegExp(`mtu ?= ?${tunnelMtu(1300, 'mpls-udp', family, 1)}`))
     route([])
   })

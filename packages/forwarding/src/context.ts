@@ -7,6 +7,7 @@ import type { Copier } from './mirror/copier.js'
 import { Packet } from './packet.js'
 import { Cutter } from './cutter.js'
 import type { Port, Tables } from './tables.js'
+import type { TunnelHop } from './tunnel-hop.js'
 import type { Trace } from './trace/trace.js'
 
 /** What every step needs: the tables, the packet in hand, and what the adapter can do. */
@@ -97,6 +98,11 @@ export function featuresOf(features: readonly DataplaneFeature[]): Features {
     ecn: features.includes('ecn'),
     tunnelErrors: features.includes('tunnel-errors'),
   }
+}
+
+/** Largest packet that a tunnel may make, outer headers included. */
+export function roomOf({ underlayMtu, tables: { uplinkMtu } }: Context, { pathMtu }: TunnelHop): number {
+  return Math.min(underlayMtu, uplinkMtu, pathMtu)
 }
 
 /** Slots of the drop reasons, so that a drop costs a store. */

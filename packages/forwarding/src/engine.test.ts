@@ -337,6 +337,29 @@ describe('ICMP errors to the sender', () => {
     expect(bytes.length).toBe(576)
   })
 
+  it('names what the path to the tunnel’s far end takes where that is less, by tables of before and after', () => {
+    const engine = new ForwardingEngine({ limits: LIMITS })
+    const mtuTold = (): number => {
+      const { out, bytes } = send(engine, probe('10.1.0.1', 64, 1200))
+      return out.verdict === SEND ? 1500 - 32 : bytes[26] * 256 + bytes[27]
+    }
+    engine.setPathMtu(REMOTE, 1000)
+    engine.apply(tables(toUdp))
+    expect(mtuTold()).toBe(1000 - 32)
+    engine.setPathMtu(LOCAL, 600)
+    engine.setPathMtu(REMOTE, 900)
+    expect(mtuTold()).toBe(900 - 32)
+    expect(engine.state().pathMtus).toEqual([
+      { remote: REMOTE, mtu: 900 },
+      { remote: LOCAL, mtu: 600 },
+    ])
+    const loaded = new ForwardingEngine({ limits: LIMITS })
+    loaded.load(engine.state())
+    expect(loaded.state().pathMtus).toEqual(engine.state().pathMtus)
+    engine.setPathMtu(REMOTE, undefined)
+    expect(mtuTold()).toBe(1500 - 32)
+  })
+
   it('is limited in rate', () => {
     const engine = new ForwardingEngine({ limits: LIMITS, clock: { now: () => 0 } })
     engine.apply(tables(toUdp))

@@ -14,7 +14,7 @@ import {
   type RouteRun,
 } from '@heddle/core'
 import type { Clock } from '@heddle/io'
-import { ETHERNET_HEADER_SIZE } from '@heddle/wire'
+import { ETHERNET_HEADER_SIZE, type IpAddress } from '@heddle/wire'
 import { REASON, drop, featuresOf, newContext, type Context } from './context.js'
 import { Counters } from './counters.js'
 import { egress } from './egress.js'
@@ -132,6 +132,11 @@ export class ForwardingEngine {
     this.#tables.version++
   }
 
+  /** What the path to another router takes, octets with outer headers; undefined as long as nobody has told that it is less than the underlay. */
+  setPathMtu(remote: IpAddress, octets: number | undefined): void {
+    this.#tables.setPathMtu(remote, octets)
+  }
+
   /** Validates the whole transaction, then programs it; no packet sees a part of it. */
   apply(transaction: FibTransaction): ApplyReport {
     const report = this.judge(transaction)
@@ -165,6 +170,7 @@ export class ForwardingEngine {
   /** Makes a dumped state what is programmed, without asking whether it is valid: a dataplane has held it. For a new engine. */
   load(state: Omit<DataplaneState, 'devices'>): void {
     for (const id of state.down ?? []) this.#tables.down.add(id)
+    for (const { remote, mtu } of state.pathMtus ?? []) this.#tables.setPathMtu(remote, mtu)
     const all = <T>(set: readonly T[]): ObjectChanges<T> => ({ set, remove: [] })
     this.#tables.program({
       generation: state.generation,

@@ -1,7 +1,7 @@
 import type { Encapsulation, GroupObject } from '@heddle/core'
 import { encapsulate, entropyPort, ipv4FlowHash, LABEL_STACK_ENTRY_SIZE, PIPE_TTL, type TunnelTemplate } from '@heddle/mpls'
 import { IP_PROTOCOL_ICMP, IP_PROTOCOL_TCP, IPV4_HEADER_SIZE, setIpv4TrafficClass, setIpv6TrafficClass } from '@heddle/wire'
-import type { Context } from './context.js'
+import { roomOf, type Context } from './context.js'
 import type { ObjectCounters, PortCounters } from './counters.js'
 import { chooseMember } from './member.js'
 import type { AddressWords, PacketOut, SEND } from './packet-out.js'
@@ -220,7 +220,7 @@ export class FastPath {
 
   #plainHop(nextHop: NextHop | undefined): PlainHop | undefined {
     if (nextHop?.tunnel === undefined) return undefined
-    const { tables, underlayMtu, encapsulations } = this.context
+    const { tables, encapsulations } = this.context
     const { object, counters, tunnel: hop } = nextHop
     const { tunnel, template, overhead, id } = hop
     const isDown = object.liveness !== undefined && tables.down.has(object.liveness)
@@ -240,7 +240,7 @@ export class FastPath {
       remote: tunnel.remote,
       template,
       headers: octets.length,
-      mtu: Math.min(underlayMtu, tables.uplinkMtu) - overhead,
+      mtu: roomOf(this.context, hop) - overhead,
       longest: 0xffff - octets.length,
       entry,
       constantEntry: isLabelAlone && !isUniformTtl && !isUniformClass && !copiesEcn ? entry | PIPE_TTL : 0,

@@ -1,6 +1,6 @@
 import { NO_MATCH } from '@heddle/core'
 import { outerDscp, pushedEcn, pushedTrafficClass, pushedTtl } from '@heddle/mpls'
-import { REASON, drop, type Context } from './context.js'
+import { REASON, drop, roomOf, type Context } from './context.js'
 import { cut, mayBeCut } from './cutter.js'
 import { encap } from './encapsulate.js'
 import { chooseMember, flowHash } from './member.js'
@@ -134,7 +134,7 @@ export function deliver(context: Context, port: Port | undefined, out: PacketOut
 }
 
 function send(context: Context, hop: TunnelHop, hash: number, out: PacketOut): Verdict {
-  const { packet, trace, tables, encapsulations } = context
+  const { packet, trace, encapsulations } = context
   const { tunnel } = hop
   if (!encapsulations.has(tunnel.encapsulation)) {
     trace?.step('encap', `${tunnel.encapsulation} is not among this dataplane's encapsulations`)
@@ -148,7 +148,7 @@ function send(context: Context, hop: TunnelHop, hash: number, out: PacketOut): V
     trace?.step('encap', `TTL ${packet.ttl} runs out`)
     return drop(out, REASON['ttl-expired'])
   }
-  const mtu = Math.min(context.underlayMtu, tables.uplinkMtu) - hop.overhead
+  const mtu = roomOf(context, hop) - hop.overhead
   const isTooLarge = packet.segment > mtu
   if (isTooLarge && !mayBeCut(context, mtu)) {
     trace?.step('encap', `${packet.segment} octets are more than the ${mtu} that the tunnel takes`)

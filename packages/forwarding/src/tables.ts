@@ -7,6 +7,7 @@ import type {
   NatPoolObject,
   NextHopObject,
   ObjectChanges,
+  PathMtu,
   PolicyObject,
   PortObject,
   ServiceObject,
@@ -16,6 +17,7 @@ import type {
   VrfObject,
 } from '@heddle/core'
 import { FibTable, keepsFlows, NO_MATCH, RouteBatch, runsOf } from '@heddle/core'
+import type { IpAddress } from '@heddle/wire'
 import { ObjectCounters, PortCounters } from './counters.js'
 import type { FlowMemory } from './flow/flow-memory.js'
 import { NatTable } from './nat/nat-table.js'
@@ -106,6 +108,8 @@ export class Tables {
   readonly routeUses = new RouteUses()
   /** Largest underlay packet that the uplink ports take; 65,535 when the tables have none. */
   uplinkMtu = 65_535
+  /** Of tunnels' remote ends, by their text, whether or not there is a tunnel. */
+  readonly #pathMtus = new Map<string, PathMtu>()
 
   #policyVersion = 0
 
@@ -196,6 +200,14 @@ export class Tables {
     return id === undefined ? undefined : this.ports.get(id)
   }
 
+  /** The path to another router takes so many octets; undefined: what the underlay takes. */
+  setPathMtu(remote: IpAddress, mtu: number | undefined): void {
+    if (mtu === undefined) this.#pathMtus.delete(remote.toString())
+    else this.#pathMtus.set(remote.toString(), { remote, mtu })
+    this.version++
+    for (const { object, tunnel } of this.nextHops.values()) if (tunnel?.tunnel.remote.equals(remote) === true) this.#layOut(object)
+  }
+
   /** What is programmed, as values. */
   state(): Omit<DataplaneState, 'devices'> {
     const routes = new RouteBatch()
@@ -218,6 +230,7 @@ export class Tables {
       natPools: [...this.natPools.values()],
       mirrors: Array.from(this.mirrors.values(), ({ object }) => object),
       traces: [...this.traces.values()],
+      pathMtus: [...this.#pathMtus.values()],
       routes,
     }
   }
@@ -229,10 +242,11 @@ export class Tables {
   }
 
   #layOut(object: NextHopObject): void {
-    const vni = object.action.type === 'tunnel' ? object.action.vni : undefined
+    const { vni, remote } = object.action.type === 'tunnel' ? object.action : {}
     const ownMac = vni === undefined ? undefined : this.vnis.get(vni)?.routerMac
+    const pathMtu = (remote && this.#pathMtus.get(remote.toString())?.mtu) ?? Number.POSITIVE_INFINITY
     const counters = this.nextHops.get(object.id)?.counters ?? new ObjectCounters()
-    this.nextHops.set(object.id, { object, tunnel: tunnelHop(object, this.outer, ownMac), counters })
+    this.nextHops.set(object.id, { object, tunnel: tunnelHop(object, { outer: this.outer, ownMac, pathMtu }), counters })
   }
 
   #programPolicies({ policies, ports }: FibTransaction): void {

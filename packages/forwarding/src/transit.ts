@@ -11,7 +11,7 @@ import {
   pushedTtl,
   trafficClassOf,
 } from '@heddle/mpls'
-import { REASON, drop, type Context } from './context.js'
+import { REASON, drop, roomOf, type Context } from './context.js'
 import { encap, inheritLabel, MAX_LABEL_STACK_DEPTH } from './encapsulate.js'
 import type { PacketOut, Verdict } from './packet-out.js'
 import type { Packet } from './packet.js'
@@ -47,7 +47,7 @@ export function transit(context: Context, nextHopId: number, word: number, ttl: 
     trace?.step('encap', 'no label would be left')
     return drop(out, REASON['label-stack'])
   }
-  if (packet.segment + hop.overhead > Math.min(context.underlayMtu, tables.uplinkMtu)) {
+  if (packet.segment + hop.overhead > roomOf(context, hop)) {
     trace?.step('encap', `${packet.segment} octets do not fit`)
     return drop(out, REASON['mtu-exceeded'])
   }

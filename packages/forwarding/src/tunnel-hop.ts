@@ -24,15 +24,26 @@ export interface TunnelHop {
   readonly template: TunnelTemplate
   /** Octets that the tunnel adds, outer IP header included. */
   readonly overhead: number
+  /** Largest packet that the path to its remote end takes, outer headers included; infinite as long as nobody has told. */
+  readonly pathMtu: number
 }
 
-/** Lays a tunnel out, or returns undefined for any other next hop. @param ownMac this router's address in the virtual network, for VXLAN */
-export function tunnelHop({ id, action }: NextHopObject, outer: OuterHeaders, ownMac: MacAddress | undefined): TunnelHop | undefined {
+/** What a tunnel is laid out by, beside itself. */
+export interface TunnelSurroundings {
+  readonly outer: OuterHeaders
+  /** This router's address in the virtual network, for VXLAN. */
+  readonly ownMac: MacAddress | undefined
+  /** See `TunnelHop`. */
+  readonly pathMtu: number
+}
+
+/** Lays a tunnel out, or returns undefined for any other next hop. */
+export function tunnelHop({ id, action }: NextHopObject, { outer, ownMac, pathMtu }: TunnelSurroundings): TunnelHop | undefined {
   if (action.type !== 'tunnel') return undefined
   const { encapsulation, remote, labels } = action
   const full = templateOf(action, ownMac ?? madeUpMac(action))
   const template = outer === 'socket' || encapsulation === 'mpls' ? behind(full, linkSize(action)) : full
-  return { id, tunnel: action, template, overhead: tunnelOverhead(encapsulation, remote.family, labels.length) }
+  return { id, tunnel: action, template, overhead: tunnelOverhead(encapsulation, remote.family, labels.length), pathMtu }
 }
 
 function templateOf(tunnel: Tunnel, localMac: MacAddress): TunnelTemplate {

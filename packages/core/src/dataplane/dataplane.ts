@@ -135,6 +135,14 @@ export interface DeviceFacts {
   readonly mtu: number
 }
 
+/** What the path to another router takes, where that is less than the underlay's links do. */
+export interface PathMtu {
+  /** The tunnel's remote end. */
+  readonly remote: IpAddress
+  /** Octets of the largest packet, outer headers included. */
+  readonly mtu: number
+}
+
 /** Everything that is programmed. */
 export interface DataplaneState {
   /** Of the last transaction that was applied; 0 when there was none. */
@@ -161,18 +169,20 @@ export interface DataplaneState {
   readonly mirrors?: readonly MirrorObject[]
   /** None when left out. */
   readonly traces?: readonly TraceObject[]
+  /** Paths that take less than the underlay's links; none when left out. */
+  readonly pathMtus?: readonly PathMtu[]
   readonly routes: RouteBatch
   /** Devices that are attached. */
   readonly devices: readonly (DeviceRequest & DeviceFacts & { readonly port: number })[]
 }
 
 /**
- * What a dataplane tells unasked: a device came or went, the underlay carries larger or smaller packets (`mtu` in octets), another router came to be
- * heard, or is heard no more; and what mirrors and traces ask for.
+ * What a dataplane tells unasked: a device came or went, the underlay carries larger or smaller packets (`mtu` in octets), all of it or on the path to
+ * `remote`, another router came to be heard, or is heard no more; and what mirrors and traces ask for.
  */
 export type DataplaneEvent =
   | { readonly type: 'port-up' | 'port-down'; readonly port: number; readonly reason?: string }
-  | { readonly type: 'underlay-changed'; readonly local: IpAddress; readonly mtu: number }
+  | { readonly type: 'underlay-changed'; readonly local: IpAddress; readonly mtu: number; readonly remote?: IpAddress }
   /** `liveness-unknown`: the far end ended its session, which says nothing about the path (RFC 5882 §3.2). */
   | { readonly type: 'liveness-up' | 'liveness-down' | 'liveness-unknown'; readonly liveness: number; readonly reason?: string }
   | ({ readonly type: 'mirrored' } & MirroredPacket)

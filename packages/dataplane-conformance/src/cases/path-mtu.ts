@@ -1,12 +1,17 @@
+import { IpAddress } from '@heddle/wire'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, checkEqual, printed } from '../conformance-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { onesComplementSum } from '../oracle/ip.js'
-import { startOverlay } from '../overlay.js'
+import { overlay, POD_ADDRESSES, startOverlay, tunnelTo } from '../overlay.js'
 import { labelled, mssOption, TEST_PACKET_OVERHEAD, testPacket, testSegment } from '../packets.js'
 import type { Tables } from '../tables.js'
 
 const GATEWAYS = ['10.0.0.254', 'fd00::254']
+/** Octets of a path that takes little; an IPv6 packet of 1,280 still fits. */
+const NARROW = 1340
+/** How often is sent before a path is taken for never to be learnt. */
+const LOOKS = 4000
 
 /** The overlay with port 2 of 1,300 octets, while the others have 1,400. */
 async function startNarrow(lab: Lab, options: Parameters<typeof startOverlay>[1] = {}): Promise<Tables> {
@@ -151,6 +156,54 @@ export const pathMtuCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'a path that takes less than the underlay is learnt: what exceeds it is told, and other paths take what they took (RFC 1191 §3, RFC 8201 §4)',
+    needs: { offers: ['port-errors'], features: ['path-mtu'] },
+    async run(lab) {
+      const { underlayMtu } = lab.harness
+      const [near, far] = lab.peers
+      const tables = overlay(lab, { mtu: underlayMtu, gateways: GATEWAYS })
+      await lab.program({
+        ...tables,
+        // Blue is behind another peer.
+        nextHops: tables.nextHops.map((hop) => (hop.id === 12 ? { ...hop, action: tunnelTo(lab, 1, 2002) } : hop)),
+        labels: [...tables.labels, { label: 300, action: { type: 'swap', nextHop: 11 }, sources: 1 }],
+      })
+      await lab.attach((port) => POD_ADDRESSES[port].map((address) => IpAddress.parse(address)), underlayMtu)
+      const overhead = (lab.family === 4 ? 20 : 40) + 8 + 4
+      const packetOf = (family: 4 | 6, length: number): Uint8Array => {
+        const [source, destination] = family === 4 ? ['10.0.0.1', '10.1.0.1'] : ['fd00::1', 'fd01::1']
+        return testPacket({ source, destination, size: length - TEST_PACKET_OVERHEAD[family] })
+      }
+      await lab.harness.narrow?.(near, NARROW)
+      await toldOnceLearnt(lab, packetOf(4, underlayMtu - overhead))
+      for (const family of [4, 6] as const) {
+        const fits = NARROW - overhead
+        // Twice: what is known of a flow is not to be believed of what is larger.
+        for (let time = 0; time < 2; time++) expectSent(await lab.fromPort(1, packetOf(family, fits)), near)
+        const packet = packetOf(family, fits + 1)
+        const observed = await lab.fromPort(1, packet)
+        expectDropped(observed, 'mtu-exceeded')
+        expectError(observed, packet, family === 4 ? { type: 3, code: 4, rest: fits } : { type: 2, code: 0, rest: fits })
+        expectSent(await lab.fromPort(3, packetOf(family, underlayMtu - overhead)), far)
+        for (const [length, isSent] of [
+          [fits, true],
+          [fits + 1, false],
+        ] as const) {
+          const labelledPacket = labelled([{ label: 300 }], packetOf(family, length))
+          const swapped = await lab.fromUnderlay({ encapsulation: 'mpls-udp', source: far, packet: labelledPacket })
+          if (isSent) expectSent(swapped, near)
+          else expectDropped(swapped, 'mtu-exceeded')
+        }
+      }
+      const { pathMtus = [] } = await lab.dump()
+      checkEqual(
+        pathMtus.map(({ remote, mtu }) => `${remote} ${mtu}`),
+        [`${near} ${NARROW}`],
+        'paths that are dumped',
+      )
+    },
+  },
+  {
     name: 'a packet that may be fragmented is cut to what the tunnel takes, each part behind its own headers',
     needs: { offers: ['fragmentation'] },
     async run(lab) {
@@ -228,6 +281,16 @@ export const pathMtuCases: readonly ConformanceCase[] = [
     },
   },
 ]
+
+/** Sends until the sender is told. Until the path is learnt, a packet that is too large for it is lost on the way, or refused by the dataplane's host. */
+async function toldOnceLearnt(lab: Lab, packet: Uint8Array): Promise<void> {
+  for (let look = 0; look < LOOKS; look++) {
+    if ((await lab.fromPort(1, packet)).outputs.some(({ type }) => type === 'delivered')) return
+    // Waits a little.
+    await lab.outputs()
+  }
+  check(false, `nobody was told after ${LOOKS} packets`)
+}
 
 /** The parts that port 2 got. */
 function expectParts({ outputs, drops }: Observed): Uint8Array[] {

@@ -181,12 +181,21 @@ export class TunForwarder implements Dataplane {
       addresses: this.#addresses,
       logger,
     })
-    tunnels.watch((local, mtu) => {
-      this.#engine.underlayMtu = tunnels.mtu
-      this.#lanes.setUnderlayMtu(tunnels.mtu)
-      this.events.push({ type: 'underlay-changed', local, mtu })
+    tunnels.watch((local, mtu, remote) => {
+      if (remote === undefined) {
+        this.#engine.underlayMtu = tunnels.mtu
+        this.#lanes.setUnderlayMtu(tunnels.mtu)
+      } else {
+        this.#setPathMtu(remote, tunnels.pathMtu(remote))
+      }
+      this.events.push({ type: 'underlay-changed', local, mtu, ...(remote !== undefined && { remote }) })
     })
     if (!isPaused) this.#serveBfd()
+  }
+
+  #setPathMtu(remote: IpAddress, octets: number | undefined): void {
+    this.#engine.setPathMtu(remote, octets)
+    this.#lanes.setPathMtu(remote, octets)
   }
 
   #serveBfd(): void {

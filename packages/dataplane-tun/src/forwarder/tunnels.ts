@@ -25,9 +25,19 @@ interface Local {
   readonly address: IpAddress
   /** MTU of the link that has the address. */
   linkMtu: number
-  /** Smallest path MTU that was told lately, and until when it holds. */
-  path: { readonly mtu: number; readonly until: number } | undefined
 }
+
+/** What is known of the path to a tunnel's remote end. */
+interface Path {
+  readonly local: IpAddress
+  readonly remote: IpAddress
+  readonly mtu: number
+  /** Until when it is believed; see `performance.now`. */
+  readonly until: number
+}
+
+/** Is told what the underlay takes from an address now; `remote`: on the path to it. */
+export type MtuChanged = (local: IpAddress, mtu: number, remote?: IpAddress) => void
 
 /** The underlay's side of the forwarder: the sockets of all local addresses, and the largest packet they take. */
 export class Tunnels {
@@ -37,14 +47,16 @@ export class Tunnels {
   readonly #netlink: Netlink
   readonly #logger: Logger
   readonly #locals: readonly Local[]
-  #changed: (local: IpAddress, mtu: number) => void = () => undefined
+  /** By the text of their remote ends. */
+  readonly #paths = new Map<string, Path>()
+  #changed: MtuChanged = () => undefined
   #timer: NodeJS.Timeout | undefined
   readonly #asked = new Set<string>()
 
   /** @internal */
   constructor(underlays: readonly Underlay[], linkMtus: readonly number[], netlink: Netlink, logger: Logger) {
     this.#underlays = underlays
-    this.#locals = underlays.map(({ local }, index) => ({ address: local, linkMtu: linkMtus[index], path: undefined }))
+    this.#locals = underlays.map(({ local }, index) => ({ address: local, linkMtu: linkMtus[index] }))
     this.#netlink = netlink
     this.#logger = logger
     this.receivers = underlays.flatMap(({ receivers }) => receivers)
@@ -56,10 +68,14 @@ export class Tunnels {
     this.encapsulations = common.includes('mpls-udp') ? [...common, 'mpls-udp-joint'] : common
   }
 
-  /** Largest packet that every underlay address can send, outer headers included. */
+  /** Largest packet that every underlay address can send, outer headers included; paths may take less. */
   get mtu(): number {
-    const now = performance.now()
-    return Math.min(...this.#locals.map((local) => mtuOf(local, now)))
+    return Math.min(...this.#locals.map(({ linkMtu }) => linkMtu))
+  }
+
+  /** What the path to a remote end takes; undefined as long as it is not known to take less than the links. */
+  pathMtu(remote: IpAddress): number | undefined {
+    return this.#paths.get(remote.toString())?.mtu
   }
 
   /** Sockets to send by, one set a local address. */
@@ -72,8 +88,8 @@ export class Tunnels {
     return this.#underlays.map(receiversOf)
   }
 
-  /** Begins to watch the links. @param changed is told the new MTU of an address */
-  watch(changed: (local: IpAddress, mtu: number) => void): void {
+  /** Begins to watch the links, and what is learnt of paths. */
+  watch(changed: MtuChanged): void {
     this.#changed = changed
     this.#timer = setInterval(() => void this.#look(), LOOK_INTERVAL).unref()
   }
@@ -94,10 +110,10 @@ export class Tunnels {
     this.#asked.add(key)
     try {
       const mtu = await lookUp(this.#netlink, address, far)
-      const until = performance.now() + PATH_MTU_LIFETIME
-      this.#update(local, () => {
-        if (mtu < mtuOf(local, performance.now())) local.path = { mtu, until }
-      })
+      const before = this.#paths.get(key)
+      if (mtu >= (before?.mtu ?? local.linkMtu)) return
+      this.#paths.set(key, { local: address, remote: far, mtu, until: performance.now() + PATH_MTU_LIFETIME })
+      this.#changed(address, mtu, far)
     } catch (error) {
       if (!(error instanceof LinuxError) && !(error instanceof DataplaneError)) throw error
       this.#logger.debug('A path MTU cannot be had', { remote: key, reason: error.message })
@@ -107,13 +123,13 @@ export class Tunnels {
   }
 
   async #look(): Promise<void> {
+    this.#forgetPaths()
     for (const local of this.#locals) {
       try {
         const mtu = await lookUp(this.#netlink, local.address)
-        this.#update(local, () => {
-          local.linkMtu = mtu
-          if (local.path !== undefined && local.path.until < performance.now()) local.path = undefined
-        })
+        if (mtu === local.linkMtu) continue
+        local.linkMtu = mtu
+        this.#changed(local.address, mtu)
       } catch (error) {
         if (!(error instanceof LinuxError) && !(error instanceof DataplaneError)) throw error
         this.#logger.debug('The link of an underlay address cannot be seen', {
@@ -124,16 +140,15 @@ export class Tunnels {
     }
   }
 
-  #update(local: Local, change: () => void): void {
-    const before = mtuOf(local, 0)
-    change()
-    const mtu = mtuOf(local, 0)
-    if (mtu !== before) this.#changed(local.address, mtu)
+  /** What was told long ago may have become better: the next packet that is too large finds out. */
+  #forgetPaths(): void {
+    const now = performance.now()
+    for (const [key, { local, remote, until }] of this.#paths) {
+      if (until > now) continue
+      this.#paths.delete(key)
+      this.#changed(local, this.#locals.find(({ address }) => address.equals(local))?.linkMtu ?? this.mtu, remote)
+    }
   }
-}
-
-function mtuOf({ linkMtu, path }: Local, now: number): number {
-  return path !== undefined && path.until > now ? Math.min(linkMtu, path.mtu) : linkMtu
 }
 
 /** Opens the sockets of every address. @throws DataplaneError as `openUnderlay`; LinuxError when the namespace cannot be entered */

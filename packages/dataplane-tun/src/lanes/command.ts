@@ -1,9 +1,10 @@
 import type { CounterSnapshot, DataplaneFeature, DataplaneLimits, Encapsulation, FibTransaction } from '@heddle/core'
 import type { FlowMemory } from '@heddle/forwarding'
 import type { LogFields, LogLevel } from '@heddle/io'
+import type { IpAddress } from '@heddle/wire'
 import { counterColumns, countersFrom, routeColumns } from '../protocol/columns.js'
 import { FrameReader, encodeFrame, type Frame } from '../protocol/frame.js'
-import { number, record, text } from '../protocol/json.js'
+import { address, number, record, text } from '../protocol/json.js'
 import { ProtocolError } from '../protocol/protocol-error.js'
 import { transactionFrom, transactionHead } from '../protocol/tables.js'
 
@@ -14,6 +15,7 @@ export type Command =
   | { readonly type: 'add-port'; readonly port: number; readonly fd: number; readonly reads: boolean }
   | { readonly type: 'remove-port'; readonly port: number }
   | { readonly type: 'underlay-mtu'; readonly octets: number }
+  | { readonly type: 'path-mtu'; readonly remote: IpAddress; readonly octets?: number }
   | { readonly type: 'liveness'; readonly liveness: number; readonly isUp: boolean }
   | { readonly type: 'counters' }
   /** @see Lanes.addCounters */
@@ -91,6 +93,15 @@ export function decodeCommand({ head, columns }: Frame): { readonly id: number; 
       return { id, command: { type, port: number(from['port'], 'port') } }
     case 'underlay-mtu':
       return { id, command: { type, octets: number(from['octets'], 'octets') } }
+    case 'path-mtu':
+      return {
+        id,
+        command: {
+          type,
+          remote: address(from['remote'], 'remote'),
+          ...(from['octets'] === undefined ? {} : { octets: number(from['octets'], 'octets') }),
+        },
+      }
     case 'liveness':
       return { id, command: { type, liveness: number(from['liveness'], 'liveness'), isUp: from['isUp'] === true } }
     case 'add-counters':

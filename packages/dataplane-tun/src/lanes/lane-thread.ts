@@ -137,6 +137,9 @@ export class LaneThread {
       case 'underlay-mtu':
         engine.underlayMtu = command.octets
         return undefined
+      case 'path-mtu':
+        engine.setPathMtu(command.remote, command.octets)
+        return undefined
       case 'liveness':
         engine.setLiveness(command.liveness, command.isUp)
         return undefined

@@ -1,5 +1,6 @@
 import type { CounterSnapshot, FibTransaction } from '@heddle/core'
 import type { TunDevice } from '@heddle/linux'
+import type { IpAddress } from '@heddle/wire'
 
 /** What packets go through: one lane on the thread of the forwarder, or several on threads of their own. */
 export interface Lanes {
@@ -18,6 +19,8 @@ export interface Lanes {
   /** No packet touches the port's device any more; it may be closed. */
   removePort(port: number): Promise<void>
   setUnderlayMtu(octets: number): void
+  /** @param octets undefined: what the underlay takes */
+  setPathMtu(remote: IpAddress, octets: number | undefined): void
   setLiveness(id: number, isUp: boolean): void
   counters(): Promise<CounterSnapshot>
   /** Counts on from what another forwarder had counted of the same objects. */

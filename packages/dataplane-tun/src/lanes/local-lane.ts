@@ -1,6 +1,7 @@
 import type { CounterSnapshot, FibTransaction } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import type { Poller, TunDevice, Watch } from '@heddle/linux'
+import type { IpAddress } from '@heddle/wire'
 import { watch, type Source } from '../forwarder/watching.js'
 import type { Receiver } from '../forwarder/underlay.js'
 import { Lane, type LaneOptions } from './lane.js'
@@ -59,6 +60,10 @@ export class LocalLane implements Lanes {
 
   setUnderlayMtu(octets: number): void {
     this.#lane.engine.underlayMtu = octets
+  }
+
+  setPathMtu(remote: IpAddress, octets: number | undefined): void {
+    this.#lane.engine.setPathMtu(remote, octets)
   }
 
   setLiveness(id: number, isUp: boolean): void {

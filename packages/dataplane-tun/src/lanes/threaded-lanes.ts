@@ -1,6 +1,7 @@
 import { DataplaneError, type CounterSnapshot, type DataplaneEvent, type FibTransaction } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import { closeDescriptor, duplicateDescriptor, wakeWaiter, type TunDevice } from '@heddle/linux'
+import type { IpAddress } from '@heddle/wire'
 import { Worker } from 'node:worker_threads'
 import type { TooLarge } from '../forwarder/underlay-sinks.js'
 import type { Receiver, Senders } from '../forwarder/underlay.js'
@@ -96,6 +97,10 @@ export class ThreadedLanes implements Lanes {
 
   setUnderlayMtu(octets: number): void {
     void this.#tellAll({ type: 'underlay-mtu', octets })
+  }
+
+  setPathMtu(remote: IpAddress, octets: number | undefined): void {
+    void this.#tellAll({ type: 'path-mtu', remote, ...(octets !== undefined && { octets }) })
   }
 
   setLiveness(liveness: number, isUp: boolean): void {

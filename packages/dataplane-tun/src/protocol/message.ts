@@ -221,7 +221,13 @@ function eventFrom(json: unknown, columns: readonly Uint8Array[]): DataplaneEven
   const from = record(json, 'event')
   const type = text(from['type'], 'event.type') as DataplaneEvent['type']
   if (type === 'underlay-changed') {
-    return { type, local: address(from['local'], 'event.local'), mtu: number(from['mtu'], 'event.mtu') }
+    const remote = from['remote']
+    return {
+      type,
+      local: address(from['local'], 'event.local'),
+      mtu: number(from['mtu'], 'event.mtu'),
+      ...(remote === undefined ? {} : { remote: address(remote, 'event.remote') }),
+    }
   }
   if (type === 'mirrored' || type === 'traced') return packetEventFrom(type, json, columns)
   const reason = from['reason']

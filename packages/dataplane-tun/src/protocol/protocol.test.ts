@@ -186,7 +186,8 @@ describe('answers', () => {
     fc.assert(
       fc.property(arbitraryTables(around), (tables) => {
         const devices = [{ port: 1, ifname: 'eth0', addresses: [], mtu: 1400, ifindex: 4, mac: MacAddress.parse('02:00:00:00:00:01') }]
-        const state: DataplaneState = { ...stateOf(tables), generation: 5, devices }
+        const pathMtus = [{ remote: IpAddress.parse('2001:db8::1'), mtu: 1340 }]
+        const state: DataplaneState = { ...stateOf(tables), generation: 5, pathMtus, devices }
         const answer = decodeAnswer(frameOf(encodeReply(4, 'dump', state)))
         expect(answer).toMatchObject({ type: 'reply', id: 4 })
         const { routes, ...rest } = answer.type === 'reply' ? resultFrom('dump', answer.result, answer.columns) : state
@@ -214,6 +215,7 @@ describe('answers', () => {
     { type: 'port-up', port: 1 } as const,
     { type: 'port-down', port: 1, reason: 'gone' } as const,
     { type: 'underlay-changed', local: IpAddress.parse('192.0.2.1'), mtu: 1400 } as const,
+    { type: 'underlay-changed', local: IpAddress.parse('192.0.2.1'), mtu: 1400, remote: IpAddress.parse('2001:db8::1') } as const,
     { type: 'mirrored', mirror: 3, port: 1, direction: 'egress', sequence: 9, time: 1.5, length: 90, packet: Uint8Array.of(1, 2) } as const,
     {
       type: 'traced',

@@ -1,4 +1,4 @@
-import type { DataplaneState, DeviceRequest, FibTransaction, ObjectChanges } from '@heddle/core'
+import type { DataplaneState, DeviceRequest, FibTransaction, ObjectChanges, PathMtu } from '@heddle/core'
 import { routesFrom } from './columns.js'
 import { address, list, mac, number, prefix, record, text } from './json.js'
 import { natPoolFrom, serviceFrom } from './service.js'
@@ -63,6 +63,7 @@ export function stateFrom(json: unknown, columns: readonly Uint8Array[]): Datapl
     ...(from['natPools'] === undefined ? {} : { natPools: list(from['natPools'], 'natPools', natPoolFrom) }),
     ...(from['mirrors'] === undefined ? {} : { mirrors: list(from['mirrors'], 'mirrors', mirrorFrom) }),
     ...(from['traces'] === undefined ? {} : { traces: list(from['traces'], 'traces', traceFrom) }),
+    ...(from['pathMtus'] === undefined ? {} : { pathMtus: list(from['pathMtus'], 'pathMtus', pathMtuFrom) }),
     routes: routesFrom(columns),
     devices: list(from['devices'], 'devices', deviceFrom),
   }
@@ -78,6 +79,11 @@ export function deviceRequestFrom(json: unknown): DeviceRequest {
     mtu: number(from['mtu'], 'device.mtu'),
     ...(from['routes'] === undefined ? {} : { routes: list(from['routes'], 'device.routes', prefix) }),
   }
+}
+
+function pathMtuFrom(json: unknown): PathMtu {
+  const from = record(json, 'path MTU')
+  return { remote: address(from['remote'], 'pathMtu.remote'), mtu: number(from['mtu'], 'pathMtu.mtu') }
 }
 
 function deviceFrom(json: unknown): DataplaneState['devices'][number] {

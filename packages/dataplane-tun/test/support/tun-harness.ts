@@ -78,7 +78,14 @@ export async function tunHarness(
 }
 
 class TunHarness implements Harness {
-  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'bfd'])
+  readonly features: ReadonlySet<HarnessFeature> = new Set([
+    'udp-port',
+    'any-source',
+    'outer-header',
+    'outer-traffic-class',
+    'bfd',
+    'path-mtu',
+  ])
   readonly underlayMtu = UNDERLAY_MTU
   readonly dataplane: Dataplane
   readonly #devices = new Map<number, Capture>()
@@ -86,6 +93,8 @@ class TunHarness implements Harness {
   readonly #outputs: Output[] = []
   readonly #arrivals: Arrivals
   readonly #sessions: BfdDatagram[] = []
+  /** Peers to which there is a route of less octets. */
+  readonly #narrowed: IpAddress[] = []
   readonly bfd: BfdHarness = {
     send: async ({ peer, hops, ttl, packet }) => {
       const ends = { source: peer, destination: LOCAL[peer.family], sourcePort: 50_001, destinationPort: BFD_PORTS[hops] }
@@ -120,6 +129,11 @@ class TunHarness implements Harness {
 
   deviceFor(port: number, _addresses: readonly IpAddress[], mtu: number): DeviceRequest {
     return { netns: this.world.namespaces.path('pods'), ifname: `p${port}`, addresses: [], routes: [], mtu }
+  }
+
+  async narrow(peer: IpAddress, mtu: number): Promise<void> {
+    this.#narrowed.push(peer)
+    this.world.namespaces.in('router', ...`ip route replace ${peer} dev up0 mtu ${mtu}`.split(' '))
   }
 
   async inject(port: number, packet: Uint8Array): Promise<void> {
@@ -168,6 +182,7 @@ class TunHarness implements Harness {
 
   async close(): Promise<void> {
     await this.dataplane.close()
+    for (const peer of this.#narrowed) this.world.namespaces.in('router', ...`ip route delete ${peer} dev up0`.split(' '))
     for (const device of this.#devices.values()) device[Symbol.dispose]()
     this.net[Symbol.dispose]()
   }
