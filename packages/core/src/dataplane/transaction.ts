@@ -75,7 +75,10 @@ export type ApplyReport =
   | {
       readonly status: 'applied'
       readonly generation: number
-      /** Objects that the kernel or device refused; each keeps its old state. */
+      /**
+       * Objects that the kernel or device refused; each keeps its old state. One that the transaction does not have is named when something was refused that
+       * follows from what it has: whoever sets that one again is told of it anew.
+       */
       readonly failures: readonly ApplyFailure[]
     }
   | {
@@ -85,7 +88,7 @@ export type ApplyReport =
       readonly failures: readonly ApplyFailure[]
     }
 
-/** An object that could not be programmed; what was there before still is. */
+/** An object that could not be programmed, or of which programs could not be told all that they shall know; what was there before still is. */
 export interface ApplyFailure {
   readonly object: ObjectName
   /**

@@ -40,6 +40,8 @@ interface InFlight {
 export class FibCompiler {
   /** Objects of every kind; next hops and groups come and go with the routes. */
   readonly objects = new FibObjects()
+  /** Routes by the ids of their groups: `setRoute` knows those. */
+  readonly routes: RouteSet
   readonly policies = new KeyedObjects(this.objects.policies, ({ port, direction }) => `${port} ${direction}`)
   readonly services = new KeyedObjects(this.objects.services, ({ vrf, address, protocol, port }) => `${vrf} ${address} ${protocol} ${port}`)
   readonly natPools = new KeyedObjects(this.objects.natPools, ({ vrf, outside, address }) => `${vrf} ${outside} ${address.family}`)
@@ -48,7 +50,6 @@ export class FibCompiler {
   readonly traces = new KeyedObjects(this.objects.traces, traceKey)
   readonly #nextHopIds: Interner<Hop>
   readonly #groupIds: Interner<readonly number[]>
-  readonly #routes: RouteSet
   #inFlight: InFlight | undefined
   #generation = 0
   /** The dataplane uses ids for other things than we do: it is emptied before it is told anything. */
@@ -64,7 +65,7 @@ export class FibCompiler {
     readonly seed: number,
     limits?: Pick<DataplaneLimits, 'routes'>,
   ) {
-    this.#routes = new RouteSet(limits?.routes)
+    this.routes = new RouteSet(limits?.routes)
     this.#nextHopIds = new Interner(
       nextHopText,
       (id, hop) => {
@@ -90,13 +91,13 @@ export class FibCompiler {
   /** Wants `prefix` in `vrf` to go by `hops`, side by side; `undefined` or none: no route. */
   setRoute(vrf: number, prefix: IpPrefix, hops: readonly Hop[] | undefined): void {
     const group = hops === undefined || hops.length === 0 ? undefined : this.#acquireGroup(hops)
-    const before = this.#routes.want(vrf, prefix, group)
+    const before = this.routes.want(vrf, prefix, group)
     if (before !== undefined) this.#groupIds.release(before)
   }
 
   /** Has an adopted route go with the next transaction, unless it is wanted. */
   forbid(vrf: number, prefix: IpPrefix): void {
-    this.#routes.forbid(vrf, prefix)
+    this.routes.forbid(vrf, prefix)
   }
 
   /** Whether the next transaction, or the one under way, removes everything. */
@@ -104,11 +105,11 @@ export class FibCompiler {
     return this.#emptying
   }
 
-  /** Whether the dataplane holds what is wanted for `prefix`. */
+  /** Whether the dataplane holds what is wanted for `prefix`, and its programs look it up there. */
   isInstalled(vrf: number, prefix: IpPrefix): boolean {
-    const group = this.#routes.installed(vrf, prefix)
-    const { groups, nextHops } = this.objects
-    if (group === undefined || !groups.isProgrammed(group)) return false
+    const group = this.routes.installed(vrf, prefix)
+    const { vrfs, groups, nextHops } = this.objects
+    if (group === undefined || !vrfs.isProgrammed(vrf) || !groups.isProgrammed(group)) return false
     return groups.wanted.get(group)?.members.every(({ nextHop }) => nextHops.isProgrammed(nextHop)) === true
   }
 
@@ -118,7 +119,7 @@ export class FibCompiler {
     this.keep = true
     this.objects.adopt(state)
     this.#adoptIds(state)
-    this.#routes.adopt(state.routes)
+    this.routes.adopt(state.routes)
   }
 
   /**
@@ -129,7 +130,7 @@ export class FibCompiler {
     this.#inFlight = undefined
     this.#generation = Math.max(this.#generation, state.generation)
     this.objects.replace(state)
-    this.#routes.replace(state.routes)
+    this.routes.replace(state.routes)
     this.#adoptIds(state)
     if (!this.keep) this.release()
     this.#emptying = clashes(this.objects, state)
@@ -160,7 +161,10 @@ export class FibCompiler {
     return transaction
   }
 
-  /** What became of the transaction that `take` gave. What was not taken is part of the next one. Returns whether all of it was applied. */
+  /**
+   * What became of the transaction that `take` gave. What was not taken is part of the next one, and so is whatever else the report names. Returns whether
+   * all of it was applied.
+   */
   commit(report: ApplyReport): boolean {
     const inFlight = this.#inFlight
     if (inFlight === undefined || inFlight.transaction.generation !== report.generation) return false
@@ -169,7 +173,8 @@ export class FibCompiler {
     const failed = new Set(report.failures.map(({ object }) => `${object.kind} ${object.key}`))
     const ok = (name: string): boolean => report.status === 'applied' && !failed.has(name)
     this.objects.settle(transaction, (kind, key) => ok(`${kind} ${key}`))
-    this.#routes.settle(transaction.routes, (name) => ok(`route ${name}`))
+    if (report.status === 'applied') for (const { object } of report.failures) this.objects.refused(object.kind, Number(object.key))
+    this.routes.settle(transaction.routes, (name) => ok(`route ${name}`))
     const complete = report.status === 'applied' && failed.size === 0
     if (complete) this.#emptying = false
     if (complete && !keep) {
@@ -216,11 +221,11 @@ export class FibCompiler {
   }
 
   #diff(keep: boolean): FibTransaction {
-    return { generation: this.#generation + 1, ...this.objects.diff({ keep }), routes: this.#routes.diff({ keep }) }
+    return { generation: this.#generation + 1, ...this.objects.diff({ keep }), routes: this.routes.diff({ keep }) }
   }
 
   /** Removes all that is programmed. What is wanted counts as not done, so that the next transaction has it. */
   #clearing(): FibTransaction {
-    return { generation: this.#generation + 1, ...this.objects.clearing(), routes: this.#routes.clearing() }
+    return { generation: this.#generation + 1, ...this.objects.clearing(), routes: this.routes.clearing() }
   }
 }

@@ -85,6 +85,11 @@ export class FibObjects {
     }
   }
 
+  /** The kernel or device refused something of an object, or that follows from it, whether changes had it or not. */
+  refused(kind: ObjectKind, key: number): void {
+    for (const [member, set] of this.#sets()) if (KINDS[member].kind === kind) set.refused(key)
+  }
+
   #changes(changesOf: (set: ObjectSet<unknown>) => ObjectChanges<unknown>): ObjectsOfTransaction {
     const all = this.#sets().map(([member, set]) => [member, changesOf(set)] as const)
     const told = all.filter(([member, { set, remove }]) => !KINDS[member].isOptional || set.length + remove.length > 0)
