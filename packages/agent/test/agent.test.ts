@@ -32,7 +32,11 @@ describe('an agent', () => {
       { vrf: 'red', netns: '/run/netns/pod-a', label: 17, mtu: 1464, state: 'attached', error: null },
     ])
     expect(await a.show('vrfs')).toMatchObject([{ name: 'red', endpoints: 1, routes: 4 }])
-    expect(await a.show('tunnels')).toEqual([{ local: A, remote: B, encapsulation: 'mpls-udp', nextHops: 1, routes: 2 }])
+    const tunnel = { local: A, remote: B, encapsulation: 'mpls-udp', nextHops: 1, routes: 2 }
+    expect(await a.show('tunnels')).toEqual([{ ...tunnel, pathMtu: null }])
+    overlay.underlay.narrow(IpAddress.parse(B), 1340)
+    expect(await a.show('tunnels')).toEqual([{ ...tunnel, pathMtu: 1340 }])
+    overlay.underlay.narrow(IpAddress.parse(B), undefined)
     expect(await a.show('labels')).toMatchObject([
       { label: 16, action: 'pop-lookup', vrf: 'red', endpoint: null, sources: [`${B}/32`] },
       { label: 17, action: 'pop-forward', vrf: 'red', endpoint: 'eth0 in /run/netns/pod-a', sources: [`${B}/32`] },

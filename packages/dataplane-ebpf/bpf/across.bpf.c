@@ -157,7 +157,7 @@ static __always_inline int may_be_routed(const struct config *config, struct acr
 
 static __always_inline int go_across(struct xdp_md *xdp, struct config *config, struct across *across, struct plain *plain)
 {
-	__u32 is_swap = across->action == LABEL_SWAP, hash, payload, next_hop = NONE, mtu;
+	__u32 is_swap = across->action == LABEL_SWAP, hash, payload, next_hop = NONE;
 	struct fill fill = {};
 	struct next_hop *hop;
 	int verdict;
@@ -173,8 +173,7 @@ static __always_inline int go_across(struct xdp_md *xdp, struct config *config, 
 	/* A label stack has no field for the mark (RFC 6040 §4.2). */
 	if (is_swap && (across->outer.traffic_class & CE) == CE && !hop->normal_ecn)
 		return XDP_PASS;
-	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
-	if (fill.length + hop->size > mtu)
+	if (fill.length + hop->size > room_of(config, hop))
 		return XDP_PASS;
 	fill.joint_ttl = payload + hop->label_count * LABEL_ENTRY == across->outer.at + LABEL_ENTRY ? joint_ttl(plain->key.kind >> 8) : 0;
 	verdict = send_across(xdp, config, across, plain, hop, &fill);

@@ -75,6 +75,8 @@ int ingress(struct __sk_buff *skb)
 	result = ingress_steps(skb, work);
 	if (result == NOT_OURS) {
 		count_joined_of_others(skb);
+		if (!skb->vlan_present || !(skb->vlan_tci & VLAN_ID))
+			hear_of_path(skb);
 		return VERDICT_NEXT;
 	}
 	if (work->is_traced)

@@ -112,7 +112,7 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 		return REASON_ENCAPSULATION_UNSUPPORTED;
 	if (is_bottom && !hop->label_count)
 		return REASON_LABEL_STACK;
-	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
+	mtu = room_of(config, hop);
 	length = outer->end - outer->at;
 	segment = skb->gso_size ? skb->gso_size + IPV4_HEADER * 2 : length;
 	if (segment + hop->size > mtu)

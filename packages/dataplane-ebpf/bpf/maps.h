@@ -25,6 +25,15 @@ struct block {
 		__type(value, value_type);                                                                                                   \
 	} name SEC(".maps")
 
+/* In a full one the quietest go: remembering never fails. */
+#define REMEMBERED(name, key_type, value_type, count)                                                                                        \
+	struct {                                                                                                                             \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                                                                         \
+		__uint(max_entries, count);                                                                                                  \
+		__type(key, key_type);                                                                                                       \
+		__type(value, value_type);                                                                                                   \
+	} name SEC(".maps")
+
 OBJECTS(vrfs, __u32, struct vrf, 16384);
 OBJECTS(ports, __u32, struct port, 16384);
 OBJECTS(next_hops, __u32, struct next_hop, 131072);
@@ -39,6 +48,8 @@ OBJECTS(source_hosts, struct source_host_key, __u32, 262144);
 OBJECTS(hosts, __u32, __u32, 16384);
 /* Underlay addresses of this router. */
 OBJECTS(locals, struct local_key, __u32, 64);
+/* What routers on the way said that paths from this router take, octets, until the process has read it. */
+REMEMBERED(told_paths, struct local_key, __u32, 1024);
 /* Port of a link, by its index; link of a port. */
 OBJECTS(devices, __u32, __u32, 16384);
 OBJECTS(links, __u32, struct link, 16384);
@@ -118,15 +129,6 @@ struct {
 OBJECTS(policies, __u32, struct policy, 32768);
 OBJECTS(flow_counts, __u32, struct flow_count, 16384);
 OBJECTS(rates, struct rate_key, struct rate, 32768);
-
-/* In a full one the quietest go: remembering never fails. */
-#define REMEMBERED(name, key_type, value_type, count)                                                                                        \
-	struct {                                                                                                                             \
-		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                                                                         \
-		__uint(max_entries, count);                                                                                                  \
-		__type(key, key_type);                                                                                                       \
-		__type(value, value_type);                                                                                                   \
-	} name SEC(".maps")
 
 REMEMBERED(flows, struct flow_key, struct flow, 65536);
 REMEMBERED(fragments, struct flow_key, struct fragmented, 4096);

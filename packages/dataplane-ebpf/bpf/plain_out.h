@@ -70,7 +70,7 @@ static __always_inline int drop_known(__u32 port_slot, enum drop_reason reason)
 __noinline int send_known(struct __sk_buff *skb)
 {
 	struct plain *plain = current_plain();
-	__u32 family = skb->protocol == bpf_htons(ETH_P_IP) ? 4 : skb->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 0, place, mtu;
+	__u32 family = skb->protocol == bpf_htons(ETH_P_IP) ? 4 : skb->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 0, place;
 	struct config *config;
 	struct way_out *way;
 	int verdict;
@@ -90,8 +90,7 @@ __noinline int send_known(struct __sk_buff *skb)
 		return GOES_ON;
 	if (way->linked != NONE && !is_from_known(skb, way->linked, way->link_mac))
 		return GOES_ON;
-	mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
-	if (plain->segment > way->mtu || plain->segment + way->hop.size > mtu)
+	if (plain->segment > way->mtu || plain->segment + way->hop.size > room_of(config, &way->hop))
 		return GOES_ON;
 	count_quickly(way->port_slot + SLOT_RX, skb->len - ETHERNET);
 	if (way->limited != NONE && !is_within_rate(way->limited, DIRECTION_EGRESS, octets_cut(plain->length, plain->segment, skb->gso_size)))

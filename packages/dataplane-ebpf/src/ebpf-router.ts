@@ -19,6 +19,7 @@ import { LinuxError, type Netlink } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import { allOf } from './all-of.js'
 import type { Ports } from './device/ports.js'
+import type { PathWatch } from './device/path-watch.js'
 import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
 import { TRANSIT_PIN, type Transit } from './device/transit.js'
@@ -81,6 +82,7 @@ interface Parts {
   /** To detach the ingress program by. */
   readonly attachment: number
   readonly transit: Transit
+  readonly paths: PathWatch
 }
 
 /** The kernel dataplane: BPF programs forward, this object writes their tables and makes their devices. */
@@ -322,14 +324,16 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   async #lookAtUplink(): Promise<void> {
-    const { tables, ports, netlink, uplinkIndex } = this.#parts
+    const { tables, ports, netlink, uplinkIndex, paths } = this.#parts
     for (const { object, message } of await this.#settle()) this.#options.logger.warn(message, { port: object.key })
     const uplink = await netlink.links.get(uplinkIndex)
     const { mtu } = uplink
     await ports.fitSegments(largestSegment(uplink, this.#options.addresses))
-    if (mtu === tables.config.get('underlay_mtu')) return
-    tables.config.set('underlay_mtu', mtu)
-    for (const local of this.#options.addresses) this.events.push({ type: 'underlay-changed', local, mtu })
+    if (mtu !== tables.config.get('underlay_mtu')) {
+      tables.config.set('underlay_mtu', mtu)
+      for (const local of this.#options.addresses) this.events.push({ type: 'underlay-changed', local, mtu })
+    }
+    await paths.look(mtu)
   }
 
   async #lookInTurn(): Promise<void> {

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { readBpfObject } from './bpf-object.js'
 import { allOf } from './all-of.js'
 import { endFilter, hasFilter } from './device/end-filter.js'
+import { PathWatch } from './device/path-watch.js'
 import { Ports } from './device/ports.js'
 import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
@@ -133,6 +134,13 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger,
   })
   await transit.look()
+  const paths = new PathWatch({
+    maps,
+    paths: tables.paths,
+    netlink,
+    uplink: uplinkIndex,
+    changed: ({ local, remote }, takes) => events.push({ type: 'underlay-changed', local, mtu: takes, remote }),
+  })
   const mirrors = await Mirrors.open({ maps, config: tables.config, underlayNetns: netns, event: (event) => events.push(event), logger })
   undo.push(() => mirrors.close())
   const traces = new Traces({
@@ -184,6 +192,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     uplinkIndex,
     attachment,
     transit,
+    paths,
   })
 }
 

@@ -36,9 +36,9 @@ export function labelRows(state: DataplaneState): LabelRow[] {
 /** The tunnels that next hops use, with how much goes through each. */
 export function tunnelRows(state: DataplaneState): TunnelRow[] {
   const routesOfGroup = new Map<number, number>()
-  const { routes } = state
+  const { routes, pathMtus = [] } = state
   for (let row = 0; row < routes.count; row++) routesOfGroup.set(routes.group[row], (routesOfGroup.get(routes.group[row]) ?? 0) + 1)
-  const tunnels = new Map<string, { row: Omit<TunnelRow, 'nextHops' | 'routes'>; nextHops: Set<number> }>()
+  const tunnels = new Map<string, { row: Pick<TunnelRow, 'local' | 'remote' | 'encapsulation'>; nextHops: Set<number> }>()
   for (const { id, action } of state.nextHops) {
     if (action.type !== 'tunnel') continue
     const { encapsulation } = action
@@ -52,7 +52,8 @@ export function tunnelRows(state: DataplaneState): TunnelRow[] {
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([, { row, nextHops }]) => {
       const through = state.groups.filter(({ members }) => members.some(({ nextHop }) => nextHops.has(nextHop)))
-      return { ...row, nextHops: nextHops.size, routes: through.reduce((sum, { id }) => sum + (routesOfGroup.get(id) ?? 0), 0) }
+      const pathMtu = pathMtus.find(({ remote }) => String(remote) === row.remote)?.mtu ?? null
+      return { ...row, nextHops: nextHops.size, routes: through.reduce((sum, { id }) => sum + (routesOfGroup.get(id) ?? 0), 0), pathMtu }
     })
 }
 

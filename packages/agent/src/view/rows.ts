@@ -109,6 +109,8 @@ export interface TunnelRow {
   readonly nextHops: number
   /** Routes that lead through it. */
   readonly routes: number
+  /** Octets of the largest packet that the path takes, outer headers included, where that is less than the underlay's links do. */
+  readonly pathMtu: number | null
 }
 
 /** Packets dropped for one reason. */

@@ -55,6 +55,7 @@ const COLUMNS: Columns = {
     { title: 'ENCAPSULATION', text: (row) => row.encapsulation },
     { title: 'NEXT HOPS', text: (row) => String(row.nextHops), align: 'right' },
     { title: 'ROUTES', text: (row) => String(row.routes), align: 'right' },
+    { title: 'PATH MTU', text: (row) => or(row.pathMtu), align: 'right' },
   ],
   drops: [
     { title: 'REASON', text: (row) => row.reason },

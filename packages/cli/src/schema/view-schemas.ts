@@ -53,7 +53,14 @@ const label: RowSchema<Views['labels'][number]> = {
   sources: texts,
 }
 
-const tunnel: RowSchema<Views['tunnels'][number]> = { local: text, remote: text, encapsulation: text, nextHops: count, routes: count }
+const tunnel: RowSchema<Views['tunnels'][number]> = {
+  local: text,
+  remote: text,
+  encapsulation: text,
+  nextHops: count,
+  routes: count,
+  pathMtu: nullable(count),
+}
 
 const drop: RowSchema<Views['drops'][number]> = { reason: text, packets: count }
 

@@ -40,7 +40,8 @@ struct next_hop {
 	__u32 has_router_mac;
 	/* Key of `liveness`, NONE without. */
 	__u32 liveness;
-	__u32 reserved;
+	/* Largest packet that the path takes, outer headers included; 0: as large as the underlay takes. */
+	__u32 path_mtu;
 	__u8 router_mac[8];
 	/* What is written before a packet, zeros where it depends on the packet. */
 	__u8 headers[MAX_HEADERS] __attribute__((aligned(8)));

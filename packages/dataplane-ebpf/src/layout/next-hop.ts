@@ -11,9 +11,15 @@ const ACTIONS = ['port', 'tunnel', 'lookup', 'local', 'discard'] as const
 
 type Tunnel = Extract<NextHopAction, { readonly type: 'tunnel' }>
 
-/** A next hop as its value in the map. @param ownMac this router's address in the virtual network, for VXLAN */
-export function encodeNextHop({ action, liveness = NONE }: NextHopObject, ownMac: MacAddress | undefined): Uint8Array {
+/**
+ * A next hop as its value in the map.
+ *
+ * @param ownMac this router's address in the virtual network, for VXLAN
+ * @param pathMtu largest packet that the path takes, outer headers included; 0 as long as nobody has told
+ */
+export function encodeNextHop({ action, liveness = NONE }: NextHopObject, ownMac: MacAddress | undefined, pathMtu: number): Uint8Array {
   const view = new View(NEXT_HOP).set('action', ACTIONS.indexOf(action.type)).set('vni', NONE).set('liveness', liveness)
+  view.set('path_mtu', pathMtu)
   switch (action.type) {
     case 'port':
       return view.set('target', action.port).bytes

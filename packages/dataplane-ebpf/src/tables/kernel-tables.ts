@@ -1,4 +1,12 @@
-import { keepsFlows, type ApplyFailure, type DataplaneState, type FibTransaction, type ObjectKind, type PortObject } from '@heddle/core'
+import {
+  keepsFlows,
+  type ApplyFailure,
+  type DataplaneState,
+  type FibTransaction,
+  type NextHopObject,
+  type ObjectKind,
+  type PortObject,
+} from '@heddle/core'
 import type { MacAddress } from '@heddle/wire'
 import { FibStore, type Roots } from '../fib/fib-store.js'
 import { GracePeriods } from '../fib/grace-periods.js'
@@ -22,6 +30,7 @@ import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
 import { isSameBytes, type KernelMaps } from './kernel-maps.js'
 import { NodePorts } from './node-ports.js'
+import { PathMtus } from './path-mtus.js'
 import { Policies } from './policies.js'
 import { KernelRoutes } from './kernel-routes.js'
 import { Rates } from './rates.js'
@@ -47,6 +56,7 @@ export class KernelTables {
   readonly config: ConfigView
   readonly policies: Policies
   readonly translations: Translations
+  readonly paths: PathMtus
   readonly #maps: KernelMaps
   readonly #sources: SourceSets
   readonly #rates: Rates
@@ -64,6 +74,7 @@ export class KernelTables {
     })
     this.policies = new Policies(maps, this.config, grace)
     this.translations = new Translations(maps, this.config, grace)
+    this.paths = new PathMtus(maps)
     this.counters = new CounterMaps(maps)
     this.#sources = new SourceSets(maps)
     this.#rates = new Rates(maps)
@@ -98,8 +109,12 @@ export class KernelTables {
         this.fib.publish(vrf.id, (roots) => counted('vrf_counters', 'vrfs', vrf.id, encodeVrf(vrf, ...rootsOf(roots)))),
       )
     for (const { vni, routerMac } of vnis.set) this.#macs.set(vni, routerMac)
-    for (const hop of nextHops.set)
-      attempt('next-hop', hop.id, () => counted('next_hop_counters', 'next_hops', hop.id, encodeNextHop(hop, this.#ownMac(hop))))
+    for (const hop of nextHops.set) {
+      attempt('next-hop', hop.id, () => {
+        counted('next_hop_counters', 'next_hops', hop.id, this.#encodeHop(hop))
+        this.paths.set(hop)
+      })
+    }
     for (const group of groups.set) attempt('group', group.id, () => set('groups', group.id, encodeGroup(group)))
     for (const sources of tunnelSources.set) attempt('tunnel-sources', sources.id, () => this.#sources.set(sources))
     for (const label of labels.set)
@@ -133,6 +148,7 @@ export class KernelTables {
     remove('group', removedIn(groups, idOf), (id) => this.#maps.delete('groups', id))
     remove('next-hop', removedIn(nextHops, idOf), (id) => {
       this.#maps.delete('next_hops', id)
+      this.paths.remove(id)
       this.counters.remove('next_hop_counters', id)
     })
     remove('tunnel-sources', removedIn(tunnelSources, idOf), (id) => this.#sources.remove(id))
@@ -166,6 +182,7 @@ export class KernelTables {
       policies: this.policies.dump(),
       services: this.translations.services.dump(),
       natPools: this.translations.pools.dump(),
+      pathMtus: this.paths.dump(),
       routes: this.fib.batch(),
     }
   }
@@ -203,8 +220,9 @@ export class KernelTables {
     this.fib.publish(id, (roots) => this.#maps.set('vrfs', id, encodeVrf(decodeVrf(id, value), ...rootsOf(roots))))
   }
 
-  #ownMac({ action }: { readonly action: { readonly type: string; readonly vni?: number } }): MacAddress | undefined {
-    return action.vni === undefined ? undefined : this.#macs.get(action.vni)
+  #encodeHop(hop: NextHopObject): Uint8Array {
+    const { vni } = hop.action.type === 'tunnel' ? hop.action : {}
+    return encodeNextHop(hop, vni === undefined ? undefined : this.#macs.get(vni), this.paths.mtuOf(hop))
   }
 
   #setPort(port: PortObject): void {
@@ -231,7 +249,7 @@ export class KernelTables {
     for (const [id, value] of this.#maps.numbered('next_hops')) {
       const hop = decodeNextHop(id, value)
       if (hop.action.type !== 'tunnel' || hop.action.encapsulation !== 'vxlan') continue
-      const told = encodeNextHop(hop, this.#ownMac(hop))
+      const told = this.#encodeHop(hop)
       if (!isSameBytes(told, value)) attempt('next-hop', id, () => this.#maps.set('next_hops', id, told))
     }
   }

@@ -107,7 +107,14 @@ interface Accounts {
 const NOTHING: Accounts = { dropped: 0, told: 0, delivered: 0 }
 
 class EbpfHarness implements Harness {
-  readonly features: ReadonlySet<HarnessFeature> = new Set(['udp-port', 'any-source', 'outer-header', 'outer-traffic-class', 'bfd'])
+  readonly features: ReadonlySet<HarnessFeature> = new Set([
+    'udp-port',
+    'any-source',
+    'outer-header',
+    'outer-traffic-class',
+    'bfd',
+    'path-mtu',
+  ])
   readonly underlayMtu = UNDERLAY_MTU
   readonly dataplane: Dataplane
   readonly #devices = new Map<number, Capture>()
@@ -117,6 +124,8 @@ class EbpfHarness implements Harness {
   readonly #outputs: Output[] = []
   readonly #arrivals: Arrivals
   readonly #sessions: BfdDatagram[] = []
+  /** Peers to which there is a route of less octets. */
+  readonly #narrowed: IpAddress[] = []
   readonly bfd: BfdHarness = {
     send: async ({ peer, hops, ttl, packet }) => {
       const ends = { source: peer, destination: LOCAL[peer.family], sourcePort: 50_001, destinationPort: BFD_PORTS[hops] }
@@ -151,6 +160,16 @@ class EbpfHarness implements Harness {
 
   deviceFor(port: number, _addresses: readonly IpAddress[], mtu: number): DeviceRequest {
     return { netns: this.world.namespaces.path('ebpf-pods'), ifname: `p${port}`, addresses: [], routes: [], mtu }
+  }
+
+  async narrow(peer: IpAddress, mtu: number): Promise<void> {
+    this.#narrowed.push(peer)
+    this.world.namespaces.in('ebpf-router', ...`ip route replace ${peer} dev up0 mtu ${mtu}`.split(' '))
+    const deadline = performance.now() + PATIENCE
+    while ((await this.dataplane.dump()).pathMtus?.some(({ remote }) => remote.equals(peer)) !== true) {
+      if (performance.now() > deadline) throw new RangeError(`the path to ${peer} was not learnt in ${PATIENCE} ms`)
+      await sleep(20)
+    }
   }
 
   async inject(port: number, packet: Uint8Array): Promise<void> {
@@ -204,6 +223,7 @@ class EbpfHarness implements Harness {
 
   async close(): Promise<void> {
     await this.dataplane.close()
+    for (const peer of this.#narrowed) this.world.namespaces.in('ebpf-router', ...`ip route delete ${peer} dev up0`.split(' '))
     for (const device of this.#devices.values()) device[Symbol.dispose]()
     this.net[Symbol.dispose]()
   }

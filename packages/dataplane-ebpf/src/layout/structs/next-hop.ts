@@ -33,7 +33,7 @@ export const NEXT_HOP = new Struct('next_hop', {
   says_default: 'u32',
   has_router_mac: 'u32',
   liveness: 'u32',
-  reserved: 'u32',
+  path_mtu: 'u32',
   router_mac: ['u8', 8],
   headers: ['u8', MAX_HEADERS],
 })

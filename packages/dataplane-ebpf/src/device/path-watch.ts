@@ -1,0 +1,106 @@
+import { LinuxError, type Netlink } from '@heddle/linux'
+import { addressOf, wordsOf } from '../layout/prefix.js'
+import { View } from '../layout/struct.js'
+import { LOCAL_KEY } from '../layout/structs/objects.js'
+import { wordAt, type KernelMaps } from '../tables/kernel-maps.js'
+import type { Path, PathMtus } from '../tables/path-mtus.js'
+
+/** How long is believed what the network told, milliseconds: as long as Linux does (net.ipv4.route.mtu_expires). */
+const LIFETIME = 600_000
+/** Smallest MTU that is believed: anybody may send an ICMP error. Those of Linux (net.ipv4.route.min_pmtu) and of IPv6 itself (RFC 8201 §4). */
+const LEAST = { 4: 552, 6: 1280 } as const
+/** Far ends whose routes are asked for at a look; all of them in turn. */
+const ASKED_AT_ONCE = 64
+
+export interface PathWatchOptions {
+  readonly maps: KernelMaps
+  readonly paths: PathMtus
+  /** Of the router's namespace. */
+  readonly netlink: Netlink
+  /** Index of the uplink. */
+  readonly uplink: number
+  /** A path takes so much from now on, octets. */
+  readonly changed: (path: Path, mtu: number) => void
+}
+
+/**
+ * Learns what paths to other routers take: from the routes of the host, which may say so or have learnt it from its own sockets, and from what routers on the way
+ * told of packets of tunnels, which the ingress program notes.
+ */
+export class PathWatch {
+  readonly #options: PathWatchOptions
+  /** What was told of paths, and until when it is believed. */
+  readonly #heard = new WeakMap<Path, { readonly mtu: number; readonly until: number }>()
+  /** What the host's routes take. */
+  readonly #routed = new WeakMap<Path, number>()
+  /** Paths that were not asked for in this round. */
+  #round: Path[] = []
+
+  /** What a dataplane before this one has learnt is believed anew. */
+  constructor(options: PathWatchOptions) {
+    this.#options = options
+    const until = performance.now() + LIFETIME
+    for (const path of options.paths.all()) if (path.mtu !== 0) this.#heard.set(path, { mtu: path.mtu, until })
+  }
+
+  /** @param underlayMtu what the uplink takes, octets @throws LinuxError */
+  async look(underlayMtu: number): Promise<void> {
+    const { paths, changed } = this.#options
+    const heard = this.#hear()
+    await Promise.all(this.#due().map((path) => this.#ask(path)))
+    const now = performance.now()
+    for (const path of paths.all()) {
+      const mtu = this.#mtuOf(path, underlayMtu, now)
+      if (mtu === path.mtu) continue
+      paths.tell(path.remote, mtu)
+      changed(path, mtu === 0 ? underlayMtu : mtu)
+    }
+    for (const key of heard) this.#options.maps.delete('told_paths', key)
+  }
+
+  /** Keys of what was noted. */
+  #hear(): Uint8Array[] {
+    const { maps, paths } = this.#options
+    const until = performance.now() + LIFETIME
+    return Array.from(maps.entries('told_paths'), ([key, value]) => {
+      const view = new View(LOCAL_KEY, key.slice())
+      const path = paths.to(addressOf(view.get('family'), wordsOf(view, 'address')))
+      if (path !== undefined) this.#believe(path, wordAt(value), until)
+      return key
+    })
+  }
+
+  #believe(path: Path, told: number, until: number): void {
+    const mtu = Math.max(told, LEAST[path.remote.family])
+    // What was larger than a wider link on the way may be told of later than what was larger than the narrowest.
+    if (mtu <= (this.#heard.get(path)?.mtu ?? mtu)) this.#heard.set(path, { mtu, until })
+  }
+
+  /** Paths to be asked for now: new ones first, then the others in turn. */
+  #due(): Path[] {
+    const all = [...this.#options.paths.all()]
+    const fresh = all.filter((path) => !this.#routed.has(path)).slice(0, ASKED_AT_ONCE)
+    if (this.#round.length === 0) this.#round = all
+    return [...fresh, ...this.#round.splice(0, ASKED_AT_ONCE - fresh.length)]
+  }
+
+  async #ask(path: Path): Promise<void> {
+    const { netlink, uplink } = this.#options
+    const { local, remote } = path
+    try {
+      const { mtu } = await netlink.routes.lookup(remote.toString(), { source: local.toString(), link: uplink })
+      this.#routed.set(path, mtu)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      this.#routed.set(path, Number.POSITIVE_INFINITY) // there is no route now
+    }
+  }
+
+  #mtuOf(path: Path, underlayMtu: number, now: number): number {
+    const heard = this.#heard.get(path)
+    // It may have become better: the next packet that is too large finds out.
+    if (heard !== undefined && heard.until <= now) this.#heard.delete(path)
+    const mtu = Math.min(this.#heard.get(path)?.mtu ?? underlayMtu, this.#routed.get(path) ?? underlayMtu)
+    return mtu < underlayMtu ? mtu : 0
+  }
+}
