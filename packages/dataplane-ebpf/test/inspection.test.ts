@@ -96,9 +96,9 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
 
   it('has programs of others on its links, once a link, and its own not among them', async () => {
     const there = [
-      { id: 7, name: 'ingress', how: 'tcx' },
-      { id: 99, name: 'theirs', how: 'tcx' },
-      { id: 0, name: '', how: 'xdp' },
+      { id: 7, name: 'ingress', how: 'tcx', isOurs: false },
+      { id: 99, name: 'theirs', how: 'tcx', isOurs: false },
+      { id: 0, name: '', how: 'xdp', isOurs: false },
     ]
     const parts = await partsOf({ links: [UPLINK, { ...UPLINK, how: 'xdp', pin: 'uplink-xdp' }] }, there)
     expect(parts.filter(({ kind }) => kind === 'foreign')).toEqual([

@@ -1,6 +1,6 @@
 import { LinuxError } from '@heddle/linux'
 import { rmSync } from 'node:fs'
-import type { NativeObject } from '../native/binding.js'
+import type { NativeAttached, NativeObject } from '../native/binding.js'
 import { call, callAsync } from '../native/call.js'
 
 export interface FilterPlace {
@@ -12,16 +12,23 @@ export interface FilterPlace {
   readonly pin?: string
 }
 
-/** Name of the uplink's program, and those of its filter, which are told where programs may not be asked; see `native/core/src/clsact.rs`. */
-const OURS = ['ingress', 'heddle', 'heddle-qdisc']
+/** Whether a dataplane has its filter on a link, or had it when it ended. @throws LinuxError */
+export function hasFilter(netns: string | undefined, ifindex: number): boolean {
+  return programsOn(netns, ifindex).some(({ isOurs }) => isOurs)
+}
 
-/** Whether a dataplane has its filter on an uplink, or had it when it ended. @throws LinuxError */
-export function hasFilter(netns: string | undefined, uplink: number): boolean {
+/** Whether a program of whoever sees what comes in by a link. @throws LinuxError */
+export function hasProgram(netns: string | undefined, ifindex: number): boolean {
+  return programsOn(netns, ifindex).length > 0
+}
+
+/** None where the link is gone. */
+function programsOn(netns: string | undefined, ifindex: number): NativeAttached[] {
   try {
-    return call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => how === 'clsact' && OURS.includes(name))
+    return call((native) => native.programsOn(netns, ifindex))
   } catch (error) {
     if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
-    return false
+    return []
   }
 }
 

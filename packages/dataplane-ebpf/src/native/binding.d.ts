@@ -80,6 +80,8 @@ export interface NativeAttached {
   name: string
   /** `xdp`, `generic xdp`, `offloaded xdp`, `tcx` or `clsact`. */
   how: string
+  /** Whether it is a filter in the place of dataplanes, whichever made it. */
+  isOurs: boolean
 }
 
 export interface NativeAttachOptions {

@@ -19,6 +19,8 @@ pub struct Attached {
     pub name: String,
     /// `xdp`, `generic xdp`, `offloaded xdp`, `tcx`, `netkit` or `clsact`.
     pub how: &'static str,
+    /// Whether it is a filter in the place of dataplanes.
+    pub is_ours: bool,
 }
 
 /// Programs on packets that come in on a link, in the order in which they see them.
@@ -28,9 +30,9 @@ pub fn on_link(namespace: Option<&Path>, ifindex: u32) -> Result<Vec<Attached>> 
         found.extend(by_descriptor(ifindex, sys::TCX_INGRESS, "tcx")?);
         found.extend(by_descriptor(ifindex, sys::NETKIT_PEER, "netkit")?);
         found.extend(clsact::filters(ifindex).context(|| format!("ask for the filters of link {ifindex}"))?.into_iter().map(
-            |clsact::Found { id, name, .. }| {
+            |clsact::Found { id, name, is_ours }| {
                 let program = if id == 0 { String::new() } else { name_of(id) };
-                Attached { id, name: if program.is_empty() { name } else { program }, how: "clsact" }
+                Attached { id, name: if program.is_empty() { name } else { program }, how: "clsact", is_ours }
             },
         ));
         Ok(found)
@@ -40,7 +42,7 @@ pub fn on_link(namespace: Option<&Path>, ifindex: u32) -> Result<Vec<Attached>> 
 fn by_descriptor(ifindex: u32, kind: u32, how: &'static str) -> Result<Vec<Attached>> {
     let mut ids = [0_u32; 64];
     match sys::prog_query(ifindex, kind, &mut ids) {
-        Ok(count) => Ok(ids[..count.min(ids.len())].iter().map(|&id| Attached { id, name: name_of(id), how }).collect()),
+        Ok(count) => Ok(ids[..count.min(ids.len())].iter().map(|&id| Attached { id, name: name_of(id), how, is_ours: false }).collect()),
         // an older kernel, or another kind of link
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENXIO | libc::EACCES)) => Ok(Vec::new()),
         Err(error) => Err(Error::from_io(error, format!("ask for the programs of link {ifindex}"))),
@@ -62,7 +64,7 @@ fn by_xdp(ifindex: u32) -> io::Result<Vec<Attached>> {
             let mode = XDP_MODES.iter().find(|&&(wanted, _)| wanted == kind);
             if let (Some(&(_, how)), Ok(octets)) = (mode, <[u8; 4]>::try_from(value)) {
                 let id = u32::from_ne_bytes(octets);
-                found.push(Attached { id, name: name_of(id), how });
+                found.push(Attached { id, name: name_of(id), how, is_ours: false });
             }
         }
     }

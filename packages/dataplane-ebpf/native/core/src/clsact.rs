@@ -101,7 +101,7 @@ pub struct Found {
     pub id: u32,
     pub name: String,
     /// Whether it is where a dataplane has its own.
-    is_ours: bool,
+    pub is_ours: bool,
 }
 
 /// Filters of packets that come in, the first to see them first.

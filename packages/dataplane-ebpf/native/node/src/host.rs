@@ -69,13 +69,15 @@ pub struct NativeAttached {
     pub name: String,
     /// `xdp`, `generic xdp`, `offloaded xdp`, `tcx` or `clsact`.
     pub how: String,
+    /// Whether it is a filter in the place of dataplanes, whichever made it.
+    pub is_ours: bool,
 }
 
 /// Programs on packets that come in on a link, the first to see them first.
 #[napi(catch_unwind)]
 pub fn programs_on(namespace: Option<String>, ifindex: u32) -> Result<Vec<NativeAttached>> {
     let found = attached::on_link(namespace.as_deref().map(Path::new), ifindex).map_err(to_js)?;
-    Ok(found.into_iter().map(|attached::Attached { id, name, how }| NativeAttached { id, name, how: how.into() }).collect())
+    Ok(found.into_iter().map(|attached::Attached { id, name, how, is_ours }| NativeAttached { id, name, how: how.into(), is_ours }).collect())
 }
 
 /// Returns when no program runs any more that ran when it was called; after milliseconds, or tens of them.
