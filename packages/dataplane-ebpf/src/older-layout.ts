@@ -1,5 +1,6 @@
 import type { Logger } from '@heddle/io'
 import { LinuxError, type Netlink } from '@heddle/linux'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { allOf } from './all-of.js'
 import { endFilter, hasFilter } from './device/end-filter.js'
@@ -7,11 +8,13 @@ import { hostNamesOf } from './device/ports.js'
 import { removeMergers } from './device/segment-merger.js'
 import { View } from './layout/struct.js'
 import { CONFIG } from './layout/structs/config.js'
+import { KEEPER_ORDER } from './liveness/keeper-process.js'
 import { takeFreeUplinkLock } from './locks.js'
-import type { NativeObject } from './native/binding.js'
+import type { NativeMap, NativeObject } from './native/binding.js'
 import { call } from './native/call.js'
 import type { OlderPins, PreparedPins } from './pins.js'
-import { wordBytes } from './tables/kernel-maps.js'
+import { configOf } from './tables/config.js'
+import { KernelMaps, wordAt, wordBytes } from './tables/kernel-maps.js'
 
 export interface OlderOptions {
   readonly prepared: PreparedPins
@@ -23,10 +26,15 @@ export interface OlderOptions {
   readonly logger: Logger
 }
 
+/** Maps without whose elements programs know no device, no port's link, and no tunnel to the router. */
+const KNOWN_BY = ['devices', 'links', 'locals']
+
 /**
  * Ends what a dataplane of another layout has left, whose tables nobody can read any more: filters of clsact, which go on without a pin, and then pins, with
  * them programs by tcx and netkit. What names the filters goes last, so that an attempt that breaks off is taken up by the next. The devices stay, for
  * whoever asks for them; but for those of another uplink, which have names that nobody asks for.
+ *
+ * What is in another network namespace cannot be ended from here, whatever its layout: it stays, with tables of its own that it finds nothing in.
  *
  * @throws LinuxError
  */
@@ -35,6 +43,10 @@ export async function takeAwayOlder(options: OlderOptions): Promise<void> {
   const { older } = prepared
   if (older.length === 0) return
   for (const pins of older) {
+    if (pins.isElsewhere) {
+      forsake(pins)
+      continue
+    }
     const before = uplinkOf(pins) ?? uplink
     if (before === uplink) {
       await endFilters(options, pins, uplink)
@@ -45,26 +57,54 @@ export async function takeAwayOlder(options: OlderOptions): Promise<void> {
     if (lock === undefined) continue
     try {
       await removeMergers({ netns, uplink: before })
-      await endFilters(options, pins, before)
-      await deleteUnclaimed(options.netlink, before)
+      const devices = devicesOf(pins)
+      await endFilters(options, pins, before, devices)
+      // Another dataplane may have come to that uplink which has no process just now.
+      await deleteUnclaimed(options.netlink, before, (index) => !devices.has(index))
     } finally {
       lock.release()
     }
   }
   prepared.takeAwayOlder()
-  logger.warn('Tables of another layout were taken away: nothing is forwarded until they are programmed anew', {
-    found: older.map(({ name }) => name),
-    remedy: 'drain a node before such a release',
+  const [elsewhere, here] = [true, false].map((isElsewhere) => older.filter((pins) => pins.isElsewhere === isElsewhere))
+  if (here.length > 0)
+    logger.warn('Tables of another layout were taken away: nothing is forwarded until they are programmed anew', {
+      found: here.map(({ name }) => name),
+      remedy: 'drain a node before such a release',
+    })
+  if (elsewhere.length > 0)
+    logger.warn('Tables of another network namespace were taken away: nothing is forwarded until they are programmed anew', {
+      found: elsewhere.map(({ name }) => name),
+      effect: 'its devices are left as they are',
+      remedy: 'close the dataplane before it changes its namespace',
+    })
+}
+
+/**
+ * Has programs that go on by tables know nothing: links have the same numbers in each namespace. Its keeper of BFD sessions, which cannot be looked for from
+ * here, ends when it comes to look.
+ */
+function forsake({ folder, isOfThisLayout }: OlderPins): void {
+  reading(folder, KNOWN_BY, (object, [map]) => {
+    for (const key of keysOf(object, map)) object.remove(map.name, key)
+  })
+  // Where the words of another layout are nobody knows.
+  if (!isOfThisLayout) return
+  reading(folder, ['config'], (object) => {
+    const maps = new KernelMaps(object)
+    configOf(maps).set('keeper_order', KEEPER_ORDER.end)
+    maps.forgetDecisions()
   })
 }
 
 /** Index of the uplink that pins of any layout were of; undefined where none was attached to, or none can be read. */
 function uplinkOf({ folder }: OlderPins): number | undefined {
   try {
-    const object = call((native) => native.objectOpen(folder, ['config']))
-    const value = object.lookup('config', wordBytes(0))
-    object.close()
-    const uplink = value === null ? 0 : new View(CONFIG, value).get('uplink')
+    let uplink = 0
+    reading(folder, ['config'], (object) => {
+      const value = object.lookup('config', wordBytes(0))
+      if (value !== null) uplink = new View(CONFIG, value).get('uplink')
+    })
     return uplink === 0 ? undefined : uplink
   } catch (error) {
     if (!(error instanceof LinuxError)) throw error
@@ -72,8 +112,41 @@ function uplinkOf({ folder }: OlderPins): number | undefined {
   }
 }
 
-/** Ends the filters that pins name, of an uplink and of the devices of its ports. */
-async function endFilters({ object, netlink, netns }: OlderOptions, { folder, ports }: OlderPins, uplink: number): Promise<void> {
+/** Indexes of the devices that pins of any layout were of. */
+function devicesOf({ folder }: OlderPins): ReadonlySet<number> {
+  const devices = new Set<number>()
+  reading(folder, ['devices'], (object, [map]) => {
+    for (const key of keysOf(object, map)) devices.add(wordAt(key))
+  })
+  return devices
+}
+
+function keysOf(object: NativeObject, { name, keySize, valueSize }: NativeMap): Uint8Array[] {
+  const octets = object.entries(name)
+  const width = keySize + valueSize
+  return Array.from({ length: octets.length / width }, (_, at) => octets.subarray(at * width, at * width + keySize))
+}
+
+/** Works with those of some maps that are pinned in a folder, each by itself: others may be gone already. */
+function reading(folder: string, names: readonly string[], work: (object: NativeObject, maps: NativeMap[]) => void): void {
+  for (const name of names) {
+    if (!existsSync(join(folder, name))) continue
+    const object = call((native) => native.objectOpen(folder, [name]))
+    try {
+      call(() => work(object, object.maps()))
+    } finally {
+      object.close()
+    }
+  }
+}
+
+/** Ends the filters that pins name, of an uplink and of the devices of its ports. @param devices indexes of the only ones that may be */
+async function endFilters(
+  { object, netlink, netns }: OlderOptions,
+  { folder, ports }: OlderPins,
+  uplink: number,
+  devices?: ReadonlySet<number>,
+): Promise<void> {
   const links = new Map((await netlink.links.list()).map((link) => [link.name, link]))
   // The mark of a qdisc may be that of an uplink that nobody knows, and somebody else's filters be here.
   if (hasFilter(netns, uplink)) await endFilter(object, { program: 'ingress', ifindex: uplink, netns, pin: join(folder, 'uplink') })
@@ -81,7 +154,7 @@ async function endFilters({ object, netlink, netns }: OlderOptions, { folder, po
     const link = hostNamesOf(uplink, port)
       .map((name) => links.get(name))
       .find((found) => found?.kind === 'veth')
-    if (link === undefined) continue
+    if (link === undefined || devices?.has(link.index) === false) continue
     await endFilter(object, { program: 'egress', ifindex: link.index, netns, pin: join(folder, `link-${port}`) })
   }
 }
@@ -90,17 +163,17 @@ async function endFilters({ object, netlink, netns }: OlderOptions, { folder, po
  * Deletes the devices of an uplink's ports that a dataplane before this one has left and nobody has asked for, once those that somebody has asked for have
  * given up their names.
  *
- * @param claimed indexes of those that somebody has asked for, and that have their names yet
+ * @param isClaimed whether somebody has asked for that of an index, and it has its name yet
  * @throws LinuxError
  */
-export async function deleteUnclaimed(netlink: Netlink, uplink: number, claimed: ReadonlySet<number> = new Set()): Promise<void> {
+export async function deleteUnclaimed(netlink: Netlink, uplink: number, isClaimed = (_index: number): boolean => false): Promise<void> {
   const links = await netlink.links.list()
   const indexes = new Set(links.map(({ index }) => index))
   const unclaimed = links.filter(({ name, kind, index }) => {
     const uplinks = uplinksIn(name)
     // Either end of a former name may have a `p` in it: what may as well be another uplink's is left.
     const isOurs = uplinks.includes(uplink) && uplinks.every((other) => other === uplink || !indexes.has(other))
-    return isOurs && !claimed.has(index) && (kind === 'veth' || kind === 'netkit')
+    return isOurs && (kind === 'veth' || kind === 'netkit') && !isClaimed(index)
   })
   await allOf(
     unclaimed.map(

@@ -1,12 +1,11 @@
 import { DataplaneError, ENCAPSULATIONS, type DataplaneEvent } from '@heddle/core'
-import { EventQueue, type Logger } from '@heddle/io'
+import { EventQueue } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink, NetworkNamespace, type Link } from '@heddle/linux'
-import { rmSync, statSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { readBpfObject } from './bpf-object.js'
 import { allOf } from './all-of.js'
-import { endFilter, hasFilter } from './device/end-filter.js'
+import { endFilter, hasFilter, hasProgram } from './device/end-filter.js'
 import { PathWatch } from './device/path-watch.js'
 import { Ports } from './device/ports.js'
 import { largestSegment } from './device/segments.js'
@@ -18,7 +17,7 @@ import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
 import { LINK, LOCAL_KEY } from './layout/structs/objects.js'
-import { dismissKeeper, KEEPER_LOOK, KEEPER_ORDER } from './liveness/keeper-process.js'
+import { dismissKeeper } from './liveness/keeper-process.js'
 import { Liveness } from './liveness/liveness.js'
 import { isTaken, patiently, takeFreeUplinkLock, takeUplinkLock } from './locks.js'
 import { Mirrors } from './observe/mirrors.js'
@@ -27,7 +26,7 @@ import { Traces } from './observe/traces.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { deleteUnclaimed, takeAwayOlder } from './older-layout.js'
-import { areElsewhere, ensureFileSystem, forgetLinks, markNamespace, preparePins } from './pins.js'
+import { ensureFileSystem, markNamespace, preparePins } from './pins.js'
 import { refusalOf } from './privileges.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
 import { mapSizes } from './tables/map-sizes.js'
@@ -72,25 +71,22 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
 
   const claimed = pinDirectory === undefined ? undefined : await claimPins(pinDirectory)
   undo.push(() => claimed?.lock.release())
-  const prepared = pinDirectory === undefined ? undefined : preparePins(pinDirectory, claimed?.isMounted === true)
+  const namespace = NetworkNamespace.identity(netns)
+  const prepared = pinDirectory === undefined ? undefined : preparePins(pinDirectory, claimed?.isMounted === true, namespace)
   if (prepared !== undefined) undo.push(prepared.undo)
   const pins = prepared?.pins
-  const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), pins))
+  const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), prepared?.folder))
   undo.push(() => object.close())
   if (prepared !== undefined) await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
   const maps = new KernelMaps(object)
   const tables = new KernelTables(maps)
-  if (pins !== undefined) {
-    const namespace = NetworkNamespace.identity(netns)
-    if (areElsewhere(pins, namespace)) await leaveNamespace(maps, tables, pins, logger)
-    markNamespace(pins, namespace)
-  }
+  if (pins !== undefined) markNamespace(pins, namespace)
   const before = tables.config.get('uplink')
   if (pins !== undefined && before !== 0) {
     const isElsewhere = before !== uplinkIndex || !isOf(maps, options)
     const place = { pins, underlayNetns: netns, vrf: undefined, addresses: [], uplink: before }
     if (isElsewhere && !(await dismissKeeper(place, tables.config))) logger.warn('A keeper of BFD sessions of other addresses does not end')
-    if (before !== uplinkIndex) await leaveUplink(maps, { before, netlink, netns, pins, choice })
+    if (before !== uplinkIndex) await leaveUplink(maps, { before, netlink, netns, pins })
   }
   configure(options, maps, tables, uplinkIndex, mtu)
 
@@ -224,20 +220,7 @@ async function claimPins(directory: string): Promise<ClaimedPins> {
   }
 }
 
-/**
- * Pins are of links in another network namespace, which are none of this one's, whatever their numbers. Programs there that only a pin held end; devices, and
- * filters, stay as they are. A keeper of BFD sessions cannot be looked for from here: it has the time to see that it shall make room.
- */
-async function leaveNamespace(maps: KernelMaps, { config }: KernelTables, pins: string, logger: Logger): Promise<void> {
-  config.set('keeper_order', KEEPER_ORDER.makeRoom)
-  await sleep(3 * KEEPER_LOOK)
-  forgetLinks(pins)
-  for (const map of ['links', 'devices', 'requests']) for (const [key] of maps.entries(map)) maps.delete(map, key)
-  config.set('uplink', 0)
-  logger.warn('The pins are of another network namespace: its devices are left as they are', { pins })
-}
-
-interface Left extends Pick<EbpfRouterOptions, 'choice'> {
+interface Left {
   /** Index of the uplink that it was. */
   readonly before: number
   readonly netlink: Netlink
@@ -246,7 +229,7 @@ interface Left extends Pick<EbpfRouterOptions, 'choice'> {
 }
 
 /** A program that was attached to another link is not moved, but made anew. What another dataplane has by now, which came to that link, is left. @throws LinuxError */
-async function leaveUplink(maps: KernelMaps, { before, netlink, netns, pins, choice }: Left): Promise<void> {
+async function leaveUplink(maps: KernelMaps, { before, netlink, netns, pins }: Left): Promise<void> {
   const lock = await takeFreeUplinkLock(netns, before)
   try {
     rmSync(join(pins, TRANSIT_PIN), { force: true })
@@ -256,14 +239,12 @@ async function leaveUplink(maps: KernelMaps, { before, netlink, netns, pins, cho
       return
     }
     await removeMergers({ netns, uplink: before })
-    const found = statSync(pin, { throwIfNoEntry: false })
-    // Without a pin there may be a filter on a qdisc that was somebody else's.
-    const isFilter = found === undefined ? choice.uplink === 'clsact' : found.isDirectory()
-    // Not on a link that has got its number meanwhile.
-    if (isFilter && hasFilter(netns, before)) await endFilter(maps.object, { program: 'ingress', ifindex: before, netns, pin })
-    else for (const name of LEFT_PINS) rmSync(join(pins, name), { force: true, recursive: true })
-    // Nobody asks for it again: its name is that of a port of the uplink that it was.
-    await deleteUnclaimed(netlink, before, new Set(Array.from(maps.numbered('links'), ([, value]) => new View(LINK, value).get('ifindex'))))
+    // Without a pin as well: on a qdisc that was somebody else's no mark names a filter. And not on a link that has got its number meanwhile.
+    if (hasFilter(netns, before)) await endFilter(maps.object, { program: 'ingress', ifindex: before, netns, pin })
+    for (const name of LEFT_PINS) rmSync(join(pins, name), { force: true, recursive: true })
+    const claimed = new Set(Array.from(maps.numbered('links'), ([, value]) => new View(LINK, value).get('ifindex')))
+    // Nobody asks for the others again: their names are those of ports of the uplink that it was. What has a program is another dataplane's, which came there.
+    await deleteUnclaimed(netlink, before, (index) => claimed.has(index) || hasProgram(netns, index))
   } finally {
     lock?.release()
   }

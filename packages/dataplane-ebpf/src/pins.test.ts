@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
-import { areElsewhere, forgetLinks, markNamespace, pinsOf, removePins } from './pins.js'
+import { LAYOUT_VERSION } from './layout/structs/config.js'
+import { areElsewhere, markNamespace, pinsOf, preparePins, removePins } from './pins.js'
 
 describe('Pins', () => {
   let directory: string
@@ -26,13 +27,50 @@ describe('Pins', () => {
     expect(readdirSync(directory)).toEqual([])
   })
 
-  it('are forgotten of links alone', () => {
-    const links = ['uplink', 'uplink-xdp', 'next-uplink', 'link-1', 'link-23', 'next-link-23']
-    const others = ['config', 'links', 'next_hops', 'uplinks']
-    pin(...links, ...others)
-    mkdirSync(join(pins, 'link-4'))
-    forgetLinks(pins)
-    expect(readdirSync(pins).sort()).toEqual(others)
+  // Of a namespace that nobody knew any more, they were taken for those of the next.
+  it('keep what says of which network namespace they are until all others have gone', () => {
+    pin('config', 'ports')
+    markNamespace(pins, 7)
+    mkdirSync(join(pins, 'zzz', 'within'), { recursive: true })
+    expect(() => removePins(directory)).toThrow(/ENOTEMPTY/)
+    expect(areElsewhere(pins, 8)).toBe(true)
+  })
+
+  describe('that are of another network namespace', () => {
+    beforeEach(() => {
+      pin('config', 'ports', 'link-3')
+      markNamespace(pins, 7)
+    })
+    const names = (): string[] => readdirSync(directory).toSorted()
+    const next = `layout-${LAYOUT_VERSION}-next`
+
+    it('are taken over in their own alone', () => {
+      const prepared = preparePins(directory, false, 7)
+      expect(prepared).toMatchObject({ pins, folder: pins, isNew: false, older: [] })
+      prepared.takeAwayOlder()
+      prepared.undo()
+      expect(readdirSync(pins).toSorted()).toEqual(['config', 'link-3', 'netns-7', 'ports'])
+    })
+
+    it('keep their place until they are taken away, which others get then', () => {
+      const prepared = preparePins(directory, false, 8)
+      const older = { name: `layout-${LAYOUT_VERSION}`, folder: pins, ports: [3], isOfThisLayout: true, isElsewhere: true }
+      expect(prepared).toMatchObject({ pins, folder: join(directory, next), isNew: true, older: [older] })
+      writeFileSync(join(prepared.folder, 'ports'), '')
+      prepared.takeAwayOlder()
+      expect([names(), readdirSync(pins)]).toEqual([[`layout-${LAYOUT_VERSION}`], ['ports']])
+      prepared.undo()
+      expect(names()).toEqual([])
+    })
+
+    it('stay where nothing comes of the others, or their process ends', () => {
+      preparePins(directory, false, 8).undo()
+      expect(names()).toEqual([`layout-${LAYOUT_VERSION}`])
+      writeFileSync(join(preparePins(directory, false, 8).folder, 'ports'), '')
+      expect(names()).toEqual([`layout-${LAYOUT_VERSION}`, next])
+      expect(preparePins(directory, false, 7)).toMatchObject({ folder: pins, isNew: false, older: [] })
+      expect([names(), readdirSync(pins).length]).toEqual([[`layout-${LAYOUT_VERSION}`], 4])
+    })
   })
 
   it('say which network namespace their links are in, and nothing of it before they do', () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { LAYOUT_VERSION } from './layout/structs/config.js'
 import { call } from './native/call.js'
@@ -12,52 +12,74 @@ const CONFIG_PIN = 'config'
 /** Begins the names of what belongs to a port's device, whose number follows. */
 const LINK = 'link-'
 
-/** Names of pins of the uplink and of devices, and of what a move leaves beside them that breaks off. */
-const OF_LINKS = /^(?:next-)?(?:uplink|link-\d+|uplink-xdp)$/
-
 /** Begins the name of a directory that says by its number which network namespace the links of programs are in. */
 const NAMESPACE = 'netns-'
+
+/** Ends the name of the place of new pins where those of another namespace have theirs yet. */
+const NEXT = '-next'
 
 /** Where pins go, and how what was made for them is taken back. */
 export interface PreparedPins {
   readonly pins: string
-  /** Whether there were none of this layout. */
+  /** Where maps are pinned first. */
+  readonly folder: string
+  /** Whether there were none of this layout and namespace. */
   readonly isNew: boolean
-  /** What dataplanes of other layouts have left. */
+  /** What dataplanes of other layouts have left, or of this one in another network namespace. */
   readonly older: readonly OlderPins[]
-  /** Takes that away. */
+  /** Takes that away, and has `folder` in the place of `pins`. */
   readonly takeAwayOlder: () => void
   readonly undo: () => void
 }
 
-/** Pins of another layout. */
+/** Pins that are not taken over. */
 export interface OlderPins {
   readonly name: string
   readonly folder: string
   /** The ports that had a device. */
   readonly ports: readonly number[]
+  readonly isOfThisLayout: boolean
+  /** Whether the links of their programs are in another network namespace. */
+  readonly isElsewhere: boolean
 }
 
 /**
  * Makes a place for pins in a directory that is locked.
  *
- * @param isMounted whether its file system was mounted for them
+ * @param isMounted whether its file system was mounted for them @param namespace number of the network namespace that links are in
  */
-export function preparePins(directory: string, isMounted: boolean): PreparedPins {
+export function preparePins(directory: string, isMounted: boolean, namespace: number): PreparedPins {
   const pins = pinsOf(directory)
+  const next = `${pins}${NEXT}`
+  // Of a process that ended before it attached anything.
+  if (existsSync(next)) removeFolder(next)
+  const isTaken = existsSync(pins) && areElsewhere(pins, namespace)
+  const folder = isTaken ? next : pins
   const older = readdirSync(directory)
-    .filter((name) => name.startsWith('layout-') && name !== basename(pins))
-    .map((name) => ({ name, folder: join(directory, name), ports: portsIn(join(directory, name)) }))
+    .filter((name) => name.startsWith('layout-') && (isTaken || name !== basename(pins)))
+    .map((name) => olderPins(directory, name, namespace))
   // Pins that were there belong to a dataplane that may still forward.
-  const isNew = mkdirSync(pins, { recursive: true, mode: 0o700 }) !== undefined
+  const isNew = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined
   const undo = (): void => {
     if (isMounted) removePins(directory)
-    else if (isNew) removeFolder(pins)
+    else if (isNew) removeFolder(existsSync(folder) ? folder : pins)
   }
   const takeAwayOlder = (): void => {
     for (const { folder } of older) removeFolder(folder)
+    if (isTaken) renameSync(folder, pins)
   }
-  return { pins, isNew, older, takeAwayOlder, undo }
+  return { pins, folder, isNew, older, takeAwayOlder, undo }
+}
+
+function olderPins(directory: string, name: string, namespace: number): OlderPins {
+  const folder = join(directory, name)
+  return {
+    name,
+    folder,
+    ports: portsIn(folder),
+    isOfThisLayout: folder === pinsOf(directory),
+    isElsewhere: areElsewhere(folder, namespace),
+  }
 }
 
 /**
@@ -73,11 +95,6 @@ export function ensureFileSystem(directory: string): boolean {
 export function areElsewhere(pins: string, namespace: number): boolean {
   const marks = namespacesIn(pins)
   return marks.length > 0 && !marks.includes(`${NAMESPACE}${namespace}`)
-}
-
-/** Takes away what is pinned of links; what was made of them by other means stays. */
-export function forgetLinks(pins: string): void {
-  for (const name of readdirSync(pins)) if (OF_LINKS.test(name)) rmSync(join(pins, name), { recursive: true })
 }
 
 /** Says in which network namespace links are from now on. */
@@ -105,14 +122,18 @@ export function removePins(directory: string): void {
 
 function removeFolder(folder: string): void {
   const markers = new Set(markersIn(folder))
-  // Last what says of what generation the others are: a process may end in between, and whoever comes next is to know that there is something.
-  const names = readdirSync(folder).sort((a, b) => Number(a === CONFIG_PIN) - Number(b === CONFIG_PIN))
+  // Last what says of what generation the others are, and whose: a process may end in between, and whoever comes next is to know that there is something.
+  const names = readdirSync(folder).sort((a, b) => lateness(a) - lateness(b))
   for (const name of names) {
     const path = join(folder, name)
     if (markers.has(name)) rmdirSync(path)
     else unlinkSync(path)
   }
   rmdirSync(folder)
+}
+
+function lateness(name: string): number {
+  return name.startsWith(NAMESPACE) ? 2 : Number(name === CONFIG_PIN)
 }
 
 function portsIn(folder: string): number[] {

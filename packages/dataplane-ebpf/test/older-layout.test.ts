@@ -4,18 +4,23 @@ import { LinuxError } from '@heddle/linux'
 import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
+import { hasFilter, hasProgram } from '../src/device/end-filter.js'
 import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call } from '../src/native/call.js'
+import { native } from '../src/native/load.js'
 import { ebpfFeatures } from '../src/probe.js'
 import { missing, titled } from './support/requirements.js'
-import { RouterNamespace } from './support/router.js'
 import { codeOf, isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
 
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
 
 describe.skipIf(missing() !== '')(titled('what another layout, or another uplink, has left to an eBPF dataplane'), () => {
   const lab = new RouterLab('left')
+  const programsOn = (link: string): string[] => {
+    const [{ ifindex }] = JSON.parse(lab.inHost(...`ip -j link show ${link}`.split(' '))) as [{ ifindex: number }]
+    return call((native) => native.programsOn(lab.netns, ifindex)).map(({ name, how }) => `${name} by ${how}`)
+  }
 
   // Filters of clsact, which no pin holds, went on with the tables of before: of endpoints, and of policies, that nobody knew any more.
   it.each<[EbpfFeatureName[], 'veth' | undefined]>(
@@ -99,46 +104,6 @@ describe.skipIf(missing() !== '')(titled('what another layout, or another uplink
     expect(lab.inHost('tc', 'qdisc', 'show')).not.toMatch(/clsact .* dev hd/)
   })
 
-  // The uplink of the other namespace was taken for this one's, which has the same number: it had no program, and the dataplane was open.
-  it('leaves what pins are of in another network namespace as it is, and has its programs in its own', async () => {
-    const pinDirectory = lab.path('namespace')
-    const first = await lab.open({ pinDirectory, devices: 'veth' })
-    await first.apply(podTransaction(7))
-    for (const port of PODS.keys()) await lab.attach(first, port)
-    await first.close({ keep: true })
-    const other = new RouterNamespace('left-other')
-    const show = 'ip -j link show up0'.split(' ')
-    const uplinks = [
-      [lab.netns, lab.inHost(...show)],
-      [other.namespaces.path('left-other'), other.namespaces.in('left-other', ...show)],
-    ]
-    const [here, there] = uplinks.map(([netns, shown]) => {
-      const [{ ifindex }] = JSON.parse(shown) as [{ ifindex: number }]
-      return { ifindex, programs: () => call((native) => native.programsOn(netns, ifindex)).map(({ name }) => name) }
-    })
-    expect(here.ifindex).toBe(there.ifindex)
-    try {
-      const warn = vi.fn<Logger['warn']>()
-      const router = await other.open({ pinDirectory, logger: { ...silentLogger, warn } })
-      expect(await router.dump()).toMatchObject({ generation: 7, devices: [] })
-      const told = () => warn.mock.calls.filter(([text]) => text.includes('another network namespace'))
-      expect(told()).toHaveLength(1)
-      expect(there.programs()).toEqual(['ingress'])
-      if (hasTcx) await expect.poll(here.programs).toEqual([])
-      await router.close({ keep: true })
-      // Now it is the one of the pins.
-      const again = await other.open({ pinDirectory, logger: { ...silentLogger, warn } })
-      expect(told()).toHaveLength(1)
-      await again.close()
-      expect([there.programs(), isMounted(pinDirectory)]).toEqual([[], false])
-      expect(lab.inHost('ip', '-o', 'link')).toMatch(/: hd\w+-0/)
-    } finally {
-      other.close()
-      for (const port of PODS.keys()) lab.inPod(port, 'ip', 'link', 'delete', 'eth0')
-      if (!hasTcx) lab.inHost(...'tc qdisc delete dev up0 clsact'.split(' '))
-    }
-  })
-
   // It went on beside the program by tcx, and behind everything that took that away.
   it.each(hasTcx ? [['a qdisc of somebody else', true] as const, ['its own qdisc, of a process that pinned nothing', false] as const] : [])(
     'ends a filter that no mark names, with %s',
@@ -150,16 +115,91 @@ describe.skipIf(missing() !== '')(titled('what another layout, or another uplink
         // As if it was killed.
         for (const lock of first.parts.locks) lock.release()
         const next = await lab.open({ pinDirectory })
-        const [{ ifindex }] = JSON.parse(lab.inHost(...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
-        const programs = (): string[] => call((native) => native.programsOn(lab.netns, ifindex)).map(({ name, how }) => `${name} by ${how}`)
-        expect([programs(), lab.inHost('tc', 'qdisc', 'show', 'dev', 'up0').includes('clsact')]).toEqual([['ingress by tcx'], isForeign])
+        expect([programsOn('up0'), lab.inHost('tc', 'qdisc', 'show', 'dev', 'up0').includes('clsact')]).toEqual([
+          ['ingress by tcx'],
+          isForeign,
+        ])
         await next.close()
-        expect(programs()).toEqual([])
+        expect(programsOn('up0')).toEqual([])
       } finally {
         if (isForeign) lab.inHost(...'tc qdisc delete dev up0 clsact'.split(' '))
       }
     },
   )
+
+  // It went on at the uplink that was left, by tables that were written for another one.
+  it.skipIf(!hasTcx)(titled('ends a filter that no mark names on an uplink that it has no more', hasTcx ? '' : 'needs tcx'), async () => {
+    const pinDirectory = lab.path('unmarked-left')
+    lab.inHost(...'tc qdisc add dev up0 clsact'.split(' '))
+    lab.inHost(...'ip link add up2 type veth peer name up3'.split(' '))
+    lab.inHost(...'ip link set up2 up'.split(' '))
+    try {
+      await (await lab.open({ pinDirectory, without: ['tcx'] })).close({ keep: true })
+      expect(programsOn('up0')).toEqual(['ingress by clsact'])
+      const next = await lab.open({ pinDirectory, uplink: 'up2' })
+      expect([programsOn('up0'), programsOn('up2')]).toEqual([[], ['ingress by tcx']])
+      await next.close()
+      expect(lab.inHost('tc', 'qdisc', 'show', 'dev', 'up0')).toContain('clsact')
+    } finally {
+      lab.inHost(...'tc qdisc delete dev up0 clsact'.split(' '))
+      lab.inHost(...'ip link delete up2'.split(' '))
+    }
+  })
+
+  // What has no process has no lock either: all of its endpoints lost their devices.
+  it.each(['of this layout', 'of another one'])(
+    'leaves what another dataplane has, by pins %s, which came to the uplink that was left and has no process just now',
+    async (which) => {
+      const [pinDirectory, others] = ['came', 'came-others'].map((name) => lab.path(`${name}-${which.length}`))
+      lab.inHost(...'ip link add up2 type veth peer name up3'.split(' '))
+      lab.inHost(...'ip link set up2 up'.split(' '))
+      try {
+        const left = await lab.open({ pinDirectory, devices: 'veth' })
+        await left.apply(podTransaction(7))
+        await left.attachPort(0, { netns: lab.podNetns(0), ifname: 'eth9', addresses: [], mtu: 1400 })
+        await left.close({ keep: true })
+        const came = await lab.open({ pinDirectory: others, devices: 'veth' })
+        await came.apply(podTransaction(1))
+        for (const port of PODS.keys()) await lab.attach(came, port)
+        await came.close({ keep: true })
+        const devices = lab.inHost(...'ip -br link show type veth'.split(' '))
+        if (which !== 'of this layout') renameSync(join(pinDirectory, `layout-${LAYOUT_VERSION}`), join(pinDirectory, 'layout-1'))
+
+        const moved = await lab.open({ pinDirectory, uplink: 'up2' })
+        expect((await moved.dump()).generation).toBe(which === 'of this layout' ? 7 : 0)
+        expect([lab.inHost(...'ip -br link show type veth'.split(' ')), await lab.ping()]).toEqual([
+          devices,
+          expect.stringContaining(' 2 received'),
+        ])
+        await moved.close()
+        expect(await lab.ping()).toContain(' 2 received')
+        await (await lab.open({ pinDirectory: others })).close()
+        expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
+      } finally {
+        lab.inHost(...'ip link delete up2'.split(' '))
+      }
+    },
+  )
+
+  // One of somebody's whose program had the name of the uplink's was taken for a dataplane's, and got another one beside it.
+  it("knows a dataplane's filter by its place", async () => {
+    const [{ ifindex }] = JSON.parse(lab.inHost(...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
+    lab.inHost(...'tc qdisc add dev up0 clsact'.split(' '))
+    try {
+      lab.inHost(...'tc filter add dev up0 ingress prio 60 protocol all bpf bytecode'.split(' '), '1,6 0 0 0')
+      expect([programsOn('up0').length, hasFilter(lab.netns, ifindex), hasProgram(lab.netns, ifindex)]).toEqual([1, false, true])
+      const theirs = { id: 7, name: 'ingress', how: 'clsact', isOurs: false }
+      const asked = vi.spyOn(native(), 'programsOn').mockReturnValueOnce([theirs])
+      expect(hasFilter(lab.netns, ifindex)).toBe(false)
+      asked.mockRestore()
+      const router = await lab.open({ without: ['tcx'] })
+      expect([programsOn('up0').length, hasFilter(lab.netns, ifindex)]).toEqual([2, true])
+      await router.close()
+      expect([programsOn('up0').length, hasFilter(lab.netns, ifindex), hasFilter(lab.netns, 1_000_000)]).toEqual([1, false, false])
+    } finally {
+      lab.inHost(...'tc qdisc delete dev up0 clsact'.split(' '))
+    }
+  })
 
   // The mark of a qdisc was taken for a pin, which cannot be removed: no dataplane could be opened any more.
   it('leaves no filter on an uplink that it has no more, and lets be what others have on the next one', async () => {

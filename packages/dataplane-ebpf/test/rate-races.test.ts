@@ -1,5 +1,6 @@
 import { dropReasonIndex } from '@heddle/core'
 import { testPacket } from '@heddle/dataplane-conformance'
+import { NetworkNamespace } from '@heddle/linux'
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -75,7 +76,7 @@ describe.skipIf(missing() !== '')(titled('a rate limit that several CPUs write')
   let senders: readonly Sender[] = []
   beforeAll(() => {
     folder = makeFolder('races')
-    pins = preparePins(folder, ensureFileSystem(folder)).pins
+    pins = preparePins(folder, ensureFileSystem(folder), NetworkNamespace.identity()).pins
     object = call((native) => native.objectLoad(readBpfObject(), mapSizes(CAPACITY), pins))
   })
   afterAll(() => {

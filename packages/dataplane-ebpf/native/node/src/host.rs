@@ -77,7 +77,10 @@ pub struct NativeAttached {
 #[napi(catch_unwind)]
 pub fn programs_on(namespace: Option<String>, ifindex: u32) -> Result<Vec<NativeAttached>> {
     let found = attached::on_link(namespace.as_deref().map(Path::new), ifindex).map_err(to_js)?;
-    Ok(found.into_iter().map(|attached::Attached { id, name, how, is_ours }| NativeAttached { id, name, how: how.into(), is_ours }).collect())
+    Ok(found
+        .into_iter()
+        .map(|attached::Attached { id, name, how, is_ours }| NativeAttached { id, name, how: how.into(), is_ours })
+        .collect())
 }
 
 /// Returns when no program runs any more that ran when it was called; after milliseconds, or tens of them.
