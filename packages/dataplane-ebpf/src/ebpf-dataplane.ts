@@ -7,7 +7,8 @@ import type { EbpfXdp } from './device/xdp.js'
 import type { EbpfInspection } from './inspection.js'
 import { openRouter } from './open.js'
 import { checkPrivileges } from './privileges.js'
-import { chooseMeans, missingEbpfFeatures, missingNetkit, type EbpfChoice, type EbpfFeatureName } from './probe.js'
+import { chooseMeans, EBPF_FEATURE_NAMES, missingEbpfFeatures, missingNetkit, type EbpfChoice, type EbpfFeatureName } from './probe.js'
+import { capacityOf } from './tables/map-sizes.js'
 
 /** A kernel dataplane. `await using` closes it, and with it what it made. */
 export interface EbpfDataplane extends Dataplane, InspectableDataplane, AsyncDisposable {
@@ -32,9 +33,15 @@ export interface EbpfDataplaneOptions {
    * takes it over. Unless it lies on a BPF file system, one is mounted there, and taken away by `close()`.
    */
   readonly pinDirectory?: string
-  /** Memory of the FIB in blocks of 1 KiB; 65,536 when left out. It is committed at once. */
+  /**
+   * Memory of the FIB in blocks of 1 KiB, committed at once; a quarter of `routes` when left out, at least 65,536. How many routes need is in the README: some
+   * 0.01 each where they are hosts in a row, 8 where each is an IPv6 host alone in its part of a /64.
+   */
   readonly fibBlocks?: number
-  /** Most routes, each 32 octets that are committed at once; 262,144 when left out. */
+  /**
+   * Most routes, each 32 octets that are committed at once; 262,144 when left out. Tables that are taken over stay as large as they are, whatever this and the
+   * other sizes say: they end by `close()` without `keep`.
+   */
   readonly routes?: number
   /** Most flows that policies remember, and as many for services and pools: some 680 octets each that are committed at once; 65,536 when left out. */
   readonly flows?: number
@@ -72,7 +79,9 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-udp-joint', 'mpls-g
  */
 export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
   const { addresses, uplink, underlayNetns, pinDirectory, encapsulations = OFFERED, logger = silentLogger, without = [], keeper } = options
-  const { devices, xdp, fibBlocks = 65_536, routes = 262_144, flows = 65_536, ports = 16_384 } = options
+  const { devices, xdp } = options
+  const asked = { fibBlocks: options.fibBlocks, routes: options.routes, flows: options.flows, ports: options.ports }
+  const { fibBlocks, routes, flows, ports } = capacityOf(asked)
   if (addresses.length === 0) throw refused('no underlay address', 'at least one is needed')
   if (pinDirectory !== undefined && !isAbsolute(pinDirectory)) throw refused(`pinDirectory ${pinDirectory}`, 'an absolute path is needed')
   const unknown = encapsulations.find((encapsulation) => !OFFERED.includes(encapsulation))
@@ -81,6 +90,8 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
   if (!isCount(routes, 1)) throw refused(`${routes} routes`, 'a number of 1 to 4,194,304 is needed')
   if (!isCount(flows, 1024)) throw refused(`${flows} flows`, 'a number of 1,024 to 4,194,304 is needed')
   if (!isCount(ports, 1)) throw refused(`${ports} ports`, 'a number of 1 to 4,194,304 is needed')
+  const strange = without.find((name) => !EBPF_FEATURE_NAMES.includes(name))
+  if (strange !== undefined) throw refused(`without ${strange}`, `one of ${EBPF_FEATURE_NAMES.join(', ')} is needed`)
   if (process.platform === 'linux') checkPrivileges()
   const missing = missingEbpfFeatures(without)
   if (missing !== '') throw refused('this kernel', `lacks ${missing}`)
@@ -94,7 +105,7 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
     underlayNetns,
     encapsulations,
     pinDirectory,
-    capacity: { fibBlocks, routes, flows, ports },
+    asked,
     keeper,
     xdp: without.includes('xdp') ? 'off' : xdp,
     logger,

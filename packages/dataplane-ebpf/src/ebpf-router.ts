@@ -42,7 +42,7 @@ import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
 import { attemptsInto, idOf, NOTHING, removedIn } from './tables/changes.js'
 import type { KernelMaps } from './tables/kernel-maps.js'
-import type { Capacity } from './tables/map-sizes.js'
+import { foundSizes, type AskedCapacity } from './tables/map-sizes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
 import { sweepFlows } from './tables/sweep.js'
 
@@ -53,7 +53,7 @@ export interface EbpfRouterOptions {
   readonly underlayNetns: string | undefined
   readonly encapsulations: readonly Encapsulation[]
   readonly pinDirectory: string | undefined
-  readonly capacity: Capacity
+  readonly asked: AskedCapacity
   readonly keeper: KeeperScript | undefined
   readonly xdp: EbpfXdp | undefined
   readonly logger: Logger
@@ -176,14 +176,15 @@ export class EbpfRouter implements EbpfDataplane {
 
   async inspectKernel(): Promise<KernelInspection> {
     this.#mustBeOpen()
-    const { maps, ports, uplinkIndex, transit, mergers } = this.#parts
-    const { uplink, underlayNetns, pinDirectory } = this.#options
+    const { maps, tables, ports, uplinkIndex, transit, mergers } = this.#parts
+    const { uplink, underlayNetns, pinDirectory, asked } = this.#options
+    const room = { sizes: foundSizes(asked, (map) => maps.capacity(map)), usedBlocks: tables.fib.memory.used }
     const links = [
       ...(transit.isAttached ? [{ name: `uplink ${uplink}`, index: uplinkIndex, how: 'xdp' as const, pin: TRANSIT_PIN }] : []),
       { name: `uplink ${uplink}`, index: uplinkIndex, how: this.choice.uplink, pin: 'uplink' },
       ...ports.links(),
     ]
-    return inspectKernel({ object: maps.object, choice: this.choice, transit, mergers, links, underlayNetns, pinDirectory })
+    return inspectKernel({ object: maps.object, choice: this.choice, transit, mergers, room, links, underlayNetns, pinDirectory })
   }
 
   async close(options?: { readonly keep?: boolean }): Promise<void> {

@@ -6,6 +6,7 @@ import { inspect } from './inspect.js'
 import type { NativeObject } from './native/binding.js'
 import { call } from './native/call.js'
 import { pinsOf } from './pins.js'
+import type { FoundSize } from './tables/map-sizes.js'
 import { ebpfFeatures, type EbpfAttachment, type EbpfChoice, type EbpfFeature } from './probe.js'
 
 /** A link that a program of the dataplane is on. */
@@ -24,6 +25,8 @@ export interface InspectOptions {
   readonly transit: { readonly isAttached: boolean; readonly because: string }
   /** How segments that come in by VXLAN, and behind joint labels, reach programs where the kernel may merge them. */
   readonly mergers: Readonly<Record<'vxlan' | 'joint', { readonly isMerging: boolean; readonly because: string }>>
+  /** How large tables are, and how much of the FIB's memory is taken. */
+  readonly room: { readonly sizes: readonly FoundSize[]; readonly usedBlocks: number }
   readonly links: readonly InspectedLink[]
   readonly underlayNetns: string | undefined
   readonly pinDirectory: string | undefined
@@ -34,7 +37,7 @@ export function inspectKernel(options: InspectOptions): KernelInspection {
   return { choices: choicesOf(options), parts: partsOf(options) }
 }
 
-function choicesOf({ choice, transit, mergers }: InspectOptions): DataplaneChoice[] {
+function choicesOf({ choice, transit, mergers, room }: InspectOptions): DataplaneChoice[] {
   const { uplink, devices, devicesBecause, endpoints } = choice
   return [
     { what: 'programs on the uplink', chosen: uplink, because: uplinkReason(uplink) },
@@ -45,6 +48,7 @@ function choicesOf({ choice, transit, mergers }: InspectOptions): DataplaneChoic
     { what: 'packets from one tunnel into another', chosen: transit.isAttached ? 'xdp' : 'tc', because: transit.because },
     mergingOf(IN_VXLAN, choice.mergesVxlan ? mergers.vxlan : lackOf('vxlan')),
     mergingOf(BEHIND_JOINT_LABELS, choice.mergesJoint ? mergers.joint : lackOf('vxlan-gpe')),
+    ...room.sizes.map((size) => roomOf(size, room.usedBlocks)),
     ...ebpfFeatures().map(({ name, purpose, otherwise, available, reason, minimumKernel }) => ({
       what: purpose,
       chosen: available ? name : otherwise || 'nothing',
@@ -70,6 +74,16 @@ type Merging = InspectOptions['mergers']['vxlan']
 
 function mergingOf({ what }: MergedSegments, { isMerging, because }: Merging): DataplaneChoice {
   return { what, chosen: isMerging ? 'merged' : 'one by one', because }
+}
+
+function roomOf({ option, found, because }: FoundSize, usedBlocks: number): DataplaneChoice {
+  return option === 'fibBlocks'
+    ? {
+        what: 'memory of the FIB, in blocks',
+        chosen: `${found}`,
+        because: `${because}; ${usedBlocks} are taken, and as many again while tables are taken over`,
+      }
+    : { what: `room for ${option}`, chosen: `${found}`, because }
 }
 
 function lackOf(feature: 'vxlan' | 'vxlan-gpe'): Merging {

@@ -29,7 +29,7 @@ import { deleteUnclaimed, takeAwayOlder } from './older-layout.js'
 import { ensureFileSystem, markNamespace, preparePins } from './pins.js'
 import { refusalOf } from './privileges.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
-import { mapSizes } from './tables/map-sizes.js'
+import { capacityOf, foundSizes, mapSizes, OTHER_SIZES } from './tables/map-sizes.js'
 import { KernelTables } from './tables/kernel-tables.js'
 
 /** MTU of no uplink port in the tables: what a length field can say. */
@@ -60,7 +60,7 @@ export async function openRouter(options: EbpfRouterOptions): Promise<EbpfRouter
 }
 
 async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promise<EbpfRouter> {
-  const { uplink, underlayNetns: netns, pinDirectory, capacity, logger, choice } = options
+  const { uplink, underlayNetns: netns, pinDirectory, asked, logger, choice } = options
   const netlink = await Netlink.open(netns)
   undo.push(() => netlink.close())
   const link = await netlink.links.get(uplink)
@@ -75,10 +75,11 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const prepared = pinDirectory === undefined ? undefined : preparePins(pinDirectory, claimed?.isMounted === true, namespace)
   if (prepared !== undefined) undo.push(prepared.undo)
   const pins = prepared?.pins
-  const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacity), prepared?.folder))
+  const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacityOf(asked)), prepared?.folder))
   undo.push(() => object.close())
   if (prepared !== undefined) await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
   const maps = new KernelMaps(object)
+  warnOfSizes(options, maps)
   const tables = new KernelTables(maps)
   if (pins !== undefined) markNamespace(pins, namespace)
   const before = tables.config.get('uplink')
@@ -190,6 +191,14 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     transit,
     paths,
   })
+}
+
+/** Tables that are taken over stay as they are: to make them anew would take away what is forwarded by them. */
+function warnOfSizes({ asked, logger }: EbpfRouterOptions, maps: KernelMaps): void {
+  for (const { option, found, wanted } of foundSizes(asked, (map) => maps.capacity(map))) {
+    if (wanted === found || asked[option] === undefined) continue
+    logger.warn('Tables are taken over, and stay as large as they are', { size: option, found, wanted, remedy: OTHER_SIZES })
+  }
 }
 
 /** Name of the VRF device that a link is in, if it is in one. */

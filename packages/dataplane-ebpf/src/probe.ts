@@ -72,6 +72,9 @@ const FEATURES: readonly Known[] = [
   { name: 'btf', purpose: 'readable messages of the verifier', minimumKernel: '5.4', optional: true },
 ]
 
+/** All that are asked for, whether they are there or not. */
+export const EBPF_FEATURE_NAMES: readonly EbpfFeatureName[] = FEATURES.map(({ name }) => name)
+
 let found: readonly EbpfFeature[] | undefined
 
 /** Tries every feature once; nothing is attached and nothing stays. @throws DataplaneError `dataplane.device` without the native part */

@@ -23,4 +23,12 @@ describe.skipIf(missing() !== '')(titled('what devices new endpoints get'), () =
     const asked = ebpfDataplane({ addresses: [LOCAL[4]], uplink: 'lo', devices: 'netkit', without: ['netkit'] })
     await expect(asked).rejects.toMatchObject({ code: 'dataplane.device', message: expect.stringContaining('netkit (since Linux 6.7)') })
   })
+
+  it('is not left to a feature that nobody knows: one is refused that is to be done without', async () => {
+    const without = ['netkid' as 'netkit']
+    await expect(ebpfDataplane({ addresses: [LOCAL[4]], uplink: 'lo', without })).rejects.toMatchObject({
+      code: 'dataplane.device',
+      message: expect.stringMatching(/^without netkid: one of bpf, .*netkit, .* is needed /),
+    })
+  })
 })

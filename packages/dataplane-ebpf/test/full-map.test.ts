@@ -3,6 +3,7 @@ import { IpPrefix } from '@heddle/wire'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { readBpfObject } from '../src/bpf-object.js'
+import { BLOCK } from '../src/layout/structs/next-hop.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call } from '../src/native/call.js'
 import { KernelMaps } from '../src/tables/kernel-maps.js'
@@ -40,6 +41,16 @@ describe.skipIf(missing() !== '')(titled('a map that is full'), () => {
     object = call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 16, flows: 1024, ...small }))
   })
   afterEach(() => object.close())
+
+  // A region at the end of the last page was given to a trie, and programs found nothing in it.
+  it('has no entries but those that it was made with, in memory that ends with a page', () => {
+    call(() => object.close())
+    object = call((native) => native.objectLoad(readBpfObject(), { fib: 1025, routes: 17, flows: 1024 }))
+    const { fib } = new KernelTables(new KernelMaps(object))
+    expect(fib.rows.capacity).toBe(17)
+    expect(fib.memory.grow(1025 * BLOCK)).toHaveLength(1025 * BLOCK)
+    expect(() => fib.memory.grow(1)).toThrow('no 1 blocks in a row left')
+  })
 
   it('refuses the object that it has no room for, by name and as dataplane.limit, and everything else is programmed', () => {
     const tables = new KernelTables(new KernelMaps(object))

@@ -45,6 +45,7 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     choice: CHOICE,
     transit: { isAttached: false, because: 'nobody wants it' },
     mergers: MERGERS,
+    room: { sizes: [], usedBlocks: 0 },
     links: [UPLINK, POD],
     underlayNetns: undefined,
     pinDirectory: directory,

@@ -1,4 +1,5 @@
 import type { Views } from '@heddle/agent'
+import type { DataplaneSection } from '@heddle/cli'
 import type { DataplaneError } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
@@ -12,6 +13,7 @@ import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { CaptureStream } from '../../bgp/src/pcap/capture-stream.js'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { readBpfObject } from '../src/bpf-object.js'
+import { BEHIND_JOINT_LABELS } from '../src/device/segment-merger.js'
 import { call, callAsync } from '../src/native/call.js'
 import { chooseMeans, ebpfFeatures } from '../src/probe.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
@@ -26,6 +28,8 @@ const PODS = ['10.1.0.1', '10.1.0.2']
 describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: ebpf }`'), () => {
   let namespace: RouterNamespace
   let folder: string
+  /** Of the configuration, all but the dataplane. */
+  let lines: readonly string[]
   /** Nodes that run. */
   const running = new Set<ChildProcess>()
   let log = ''
@@ -39,7 +43,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
       (address, index) =>
         `  - { vrf: red, netns: ${namespace.namespaces.path(`node-pod-${index}`)}, ifname: eth0, addresses: [${address}] }`,
     )
-    const lines = [
+    lines = [
       `node: { name: n1, address: ${LOCAL[4]} }`,
       `socket: ${join(folder, 'n1.sock')}`,
       'bgp: { as: 65000, listen: [] }',
@@ -47,10 +51,15 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
       "  - { name: red, rd: '65000:1', import: ['65000:1'], export: ['65000:1'] }",
       'endpoints:',
       ...endpoints,
-      'dataplane: { kind: ebpf }',
     ]
-    writeFileSync(join(folder, 'n1.yaml'), `${lines.join('\n')}\n`)
+    configure({})
   })
+
+  /** Writes the configuration. @param dataplane what it says of the dataplane, besides its kind */
+  function configure(dataplane: Omit<DataplaneSection, 'kind'>): void {
+    const written = [...lines, `dataplane: ${JSON.stringify({ kind: 'ebpf', ...dataplane })}`]
+    writeFileSync(join(folder, 'n1.yaml'), `${written.join('\n')}\n`)
+  }
 
   afterAll(async () => {
     for (const child of running) if (!isOver(child)) await end(child)
@@ -102,6 +111,19 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
 
   const show = (...words: string[]): Promise<string> => heddle('show', ...words)
 
+  /** What the node tells of its dataplane, once it serves. */
+  async function serves(): Promise<Views['dataplane'][number]> {
+    await expect.poll(async () => `${await show('dataplane', '--json').catch(String)}\n${log}`).toContain('"kind": "ebpf"')
+    const [row] = JSON.parse(await show('dataplane', '--json')) as Views['dataplane']
+    return row
+  }
+
+  /** Entries that the kernel's maps have room for. */
+  async function capacities(): Promise<Readonly<Record<string, number | null>>> {
+    const parts = JSON.parse(await show('bpf', '--json')) as Views['bpf']
+    return Object.fromEntries(parts.flatMap(({ kind, name, capacity }) => (kind === 'map' ? [[name, capacity]] : [])))
+  }
+
   /** `heddle capture` has the pings of an endpoint, both ways, and `heddle trace` the steps of two of them. */
   async function isLookedAt(): Promise<void> {
     const file = join(folder, 'pings.pcapng')
@@ -136,8 +158,7 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
 
   /** What `heddle show` tells of the node is what is in the kernel, another's program on its uplink included. */
   async function showsItself(): Promise<void> {
-    await expect.poll(() => show('dataplane', '--json').catch(String)).toContain('"kind": "ebpf"')
-    const [row] = JSON.parse(await show('dataplane', '--json')) as Views['dataplane']
+    const row = await serves()
     expect(row.choices.find(({ what }) => what === 'programs on the uplink')).toMatchObject({ chosen: hasTcx ? 'tcx' : 'clsact' })
     const { devices, devicesBecause } = chooseMeans(undefined, [])
     expect(row.choices).toContainEqual({ what: 'devices of new endpoints', chosen: devices, because: devicesBecause })
@@ -207,6 +228,67 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     const state = await after.dump()
     expect(state.devices).toEqual(devices)
     expect(state.generation).toBeGreaterThanOrEqual(generation)
-    await after.close({ keep: true })
+    await after.close()
+  })
+
+  it('is as large as its configuration says, and does without what that says; tables that it takes over stay as large as they are', async () => {
+    const sizes = { routes: 1000, fibBlocks: 2048, flows: 3000, ports: 40 }
+    const means = { without: ['tcx', 'vxlan-gpe'], encapsulations: ['mpls-udp', 'vxlan'] } as const
+    configure({ ...sizes, ...means })
+    const first = start()
+    const row = await serves()
+    expect(row.encapsulations).toEqual(means.encapsulations)
+    const tables = new Map(row.tables.map(({ name, capacity }) => [name, capacity]))
+    expect([tables.get('routes'), tables.get('ports')]).toEqual([sizes.routes, sizes.ports])
+    const done = 'to be done without'
+    expect(row.choices).toEqual(
+      expect.arrayContaining([
+        { what: 'programs on the uplink', chosen: 'clsact', because: expect.stringContaining(done) as string },
+        { what: BEHIND_JOINT_LABELS.what, chosen: 'one by one', because: expect.stringContaining(done) as string },
+        ...['routes', 'flows', 'ports'].map((name) => {
+          const size = sizes[name as keyof typeof sizes]
+          return { what: `room for ${name}`, chosen: `${size}`, because: `asked for by \`${name}: ${size}\`` }
+        }),
+        {
+          what: 'memory of the FIB, in blocks',
+          chosen: '2048',
+          because: expect.stringMatching(
+            /^asked for by `fibBlocks: 2048`; [1-9]\d* are taken, and as many again while tables are taken over$/,
+          ) as string,
+        },
+      ]),
+    )
+    expect(await capacities()).toMatchObject({ routes: 1000, fib: 2048, flows: 3000, nat_flows: 6000, affinities: 3000, ports: 40 })
+    await expect.poll(ping).toContain(' 2 received')
+    await end(first)
+
+    // It comes back where the sizes cannot be had, with what there is: a node that did not would leave its routes to grow old.
+    configure({ routes: 2000, ports: 30 })
+    log = ''
+    const second = start()
+    const kept = await serves()
+    const sizeOf = (what: string): unknown => kept.choices.find((choice) => choice.what === what)
+    const because = 'tables were taken over, and stay as large as they are'
+    expect(sizeOf('room for routes')).toMatchObject({
+      chosen: '1000',
+      because: expect.stringContaining(`${because}; to have 2000, `) as string,
+    })
+    expect(sizeOf('room for ports')).toMatchObject({ chosen: '40', because: expect.stringContaining(`${because}; to have 30, `) as string })
+    expect(sizeOf('room for flows')).toMatchObject({ chosen: '3000', because })
+    for (const words of ['size=routes', 'size=ports']) expect(log).toContain(words)
+    expect(log).not.toContain('size=flows')
+    expect(await ping()).toContain(' 2 received')
+
+    // As the warning says.
+    const over = once(second, 'exit')
+    running.delete(second)
+    await heddle('stop')
+    await over
+    const third = start()
+    const fresh = await serves()
+    expect(fresh.choices.find(({ what }) => what === 'room for routes')).toMatchObject({ chosen: '2000' })
+    expect(await capacities()).toMatchObject({ routes: 2000, fib: 65_536, flows: 65_536, ports: 30 })
+    await expect.poll(ping).toContain(' 2 received')
+    await end(third)
   })
 })

@@ -1,4 +1,5 @@
 import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { native } from '../src/native/load.js'
 import { missingNative, titled } from './support/requirements.js'
@@ -34,6 +35,15 @@ describe.skipIf(missingNative() !== '')(titled('what kernels differ in', missing
     expect(features.get('bpf')).toMatchObject({ available: true, reason: '', optional: false, otherwise: '' })
     expect(features.get('btf')).toMatchObject({ available: true, optional: true, otherwise: '' })
     expect(ebpfFeatures()).toBe(ebpfFeatures())
+  })
+
+  it('can be told to do without, in the configuration of a node, by what something else takes the place of', async () => {
+    const { ebpfFeatures } = await probed({})
+    const schema = JSON.parse(readFileSync(new URL('../../../docs/schema/node.schema.json', import.meta.url), 'utf8')) as {
+      properties: { dataplane: { properties: { without: { items: { enum: readonly string[] } } } } }
+    }
+    const replaced = ebpfFeatures().filter(({ otherwise }) => otherwise !== '')
+    expect(schema.properties.dataplane.properties.without.items.enum).toEqual(replaced.map(({ name }) => name))
   })
 
   it.each([...NEEDED, ...OPTIONAL])('chooses by what is there: %s, or none, or what is to be done without', async (name) => {

@@ -1,10 +1,11 @@
 import { IpAddress, IpPrefix, RouteDistinguisher } from '@heddle/wire'
 import { bgpProblems } from './check-bgp.js'
 import { ConfigError, type ConfigProblem } from './config-error.js'
-import type { CniNetworkSection, EndpointSection, NodeDocument, SpeakerDocument, VrfSection } from './document.js'
+import type { CniNetworkSection, DataplaneSection, EndpointSection, NodeDocument, SpeakerDocument, VrfSection } from './document.js'
 import type { ConfigPath, ParsedFile } from './parse.js'
 import { repeated, unknownName } from './problems.js'
 import { trafficProblems } from './check-traffic.js'
+import { show } from '../schema/complaints.js'
 import { withSecrets } from './secrets.js'
 import { inOrder } from './validate.js'
 
@@ -46,18 +47,27 @@ function finish(parsed: ParsedFile, problems: readonly ConfigProblem[]): void {
   if (problems.length > 0) throw new ConfigError('config.invalid', parsed.file, inOrder(problems))
 }
 
+/** Keys of the eBPF dataplane, and what others do instead. */
+const OF_EBPF = {
+  uplink: 'finds its way by the routes',
+  xdp: 'has no programs in the kernel',
+  devices: 'has devices of one kind',
+  encapsulations: 'carries all that it knows',
+  without: 'asks nothing of the kernel that it could do without',
+  routes: 'always has room for as many',
+  fibBlocks: 'takes memory as routes come',
+  flows: 'always has room for as many',
+  ports: 'always has room for as many',
+} as const satisfies Partial<Record<keyof DataplaneSection, string>>
+
 function dataplaneProblems(parsed: ParsedFile, { dataplane }: NodeDocument): ConfigProblem[] {
   if (dataplane === undefined || dataplane.kind === 'ebpf') return []
-  const { kind, uplink, xdp, devices } = dataplane
-  const problem = (key: string, value: string | undefined, instead: string): ConfigProblem[] =>
-    value === undefined
+  const { kind } = dataplane
+  return (Object.entries(OF_EBPF) as [keyof typeof OF_EBPF, string][]).flatMap(([key, instead]) =>
+    dataplane[key] === undefined
       ? []
-      : [parsed.problem(['dataplane', key], JSON.stringify(value), `nothing: a dataplane of the kind ${kind} ${instead}`)]
-  return [
-    ...problem('uplink', uplink, 'finds its way by the routes'),
-    ...problem('xdp', xdp, 'has no programs in the kernel'),
-    ...problem('devices', devices, 'has devices of one kind'),
-  ]
+      : [parsed.problem(['dataplane', key], show(dataplane[key]), `nothing: a dataplane of the kind ${kind} ${instead}`)],
+  )
 }
 
 function vrfProblems(parsed: ParsedFile, vrfs: readonly VrfSection[]): ConfigProblem[] {

@@ -83,6 +83,18 @@ export interface DataplaneSection {
   readonly xdp?: 'native' | 'off'
   /** For `ebpf`: what devices new endpoints get; default `netkit` where the kernel has it (Linux 6.7), else `veth`. Devices that are there stay what they are. */
   readonly devices?: 'veth' | 'netkit'
+  /** For `ebpf`: what tunnels are sent and taken; default all that the dataplane has. What is left out is left to the host. */
+  readonly encapsulations?: readonly ('mpls-udp' | 'mpls-udp-joint' | 'mpls-gre' | 'vxlan')[]
+  /** For `ebpf`: features of the kernel to do without although it may have them, as `heddle show dataplane` names them; default none. */
+  readonly without?: readonly ('tcx' | 'clsact' | 'netkit' | 'redirect-peer' | 'decap-l3' | 'xdp' | 'vxlan' | 'vxlan-gpe')[]
+  /** For `ebpf`: most routes, 1–4,194,304; default 262,144. This and the other sizes are of new tables: those that a restarted node takes over stay as they are. */
+  readonly routes?: number
+  /** For `ebpf`: memory of the FIB in KiB, 1,024–4,194,304; default a quarter of `routes`, at least 65,536. */
+  readonly fibBlocks?: number
+  /** For `ebpf`: most flows that policies remember, and that services and pools do, 1,024–4,194,304; default 65,536. */
+  readonly flows?: number
+  /** For `ebpf`: most endpoints, 1–4,194,304; default 16,384. */
+  readonly ports?: number
   /** Keep the forwarder inside the agent's process; then nothing forwards while the agent is away. Default false. */
   readonly inProcess?: boolean
   /** Largest packet of the underlay in octets, 1,280–65,535; default what the underlay's device says, or 1,500. */

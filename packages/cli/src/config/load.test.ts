@@ -249,6 +249,63 @@ const rows: Row[] = [
     found: '"netkit"',
     allowed: 'nothing',
   },
+  ...Object.entries({
+    uplink: ['eth0', '"eth0"'],
+    xdp: ['off', '"off"'],
+    encapsulations: ['[vxlan]', 'a list'],
+    without: ['[tcx]', 'a list'],
+    routes: ['1000000', '1000000'],
+    fibBlocks: ['262144', '262144'],
+    flows: ['1000000', '1000000'],
+    ports: ['100000', '100000'],
+  }).map(([key, [value, found]]): Row => ({
+    name: `the key ${key} of a dataplane of another kind`,
+    change: ['kind: memory', `kind: tun, ${key}: ${value}`],
+    line: 13,
+    path: `dataplane.${key}`,
+    found,
+    allowed: 'nothing: a dataplane of the kind tun',
+  })),
+  {
+    name: 'a feature that no kernel has',
+    change: ['kind: memory', 'kind: ebpf, without: [redirect-pear]'],
+    line: 13,
+    path: 'dataplane.without[0]',
+    found: '"redirect-pear"',
+    allowed: 'tcx, clsact, netkit, redirect-peer, decap-l3, xdp, vxlan, vxlan-gpe (did you mean "redirect-peer"?)',
+  },
+  {
+    name: 'a feature that nothing takes the place of',
+    change: ['kind: memory', 'kind: ebpf, without: [mmapable-array]'],
+    line: 13,
+    path: 'dataplane.without[0]',
+    found: '"mmapable-array"',
+    allowed: 'tcx, clsact',
+  },
+  {
+    name: 'an encapsulation that is none',
+    change: ['kind: memory', 'kind: ebpf, encapsulations: [mpls-udp, geneve]'],
+    line: 13,
+    path: 'dataplane.encapsulations[1]',
+    found: '"geneve"',
+    allowed: 'mpls-udp, mpls-udp-joint, mpls-gre, vxlan',
+  },
+  {
+    name: 'too many routes',
+    change: ['kind: memory', 'kind: ebpf, routes: 5000000'],
+    line: 13,
+    path: 'dataplane.routes',
+    found: '5000000',
+    allowed: 'most routes, an integer of 1–4194304',
+  },
+  {
+    name: 'too little memory for routes',
+    change: ['kind: memory', 'kind: ebpf, fibBlocks: 64'],
+    line: 13,
+    path: 'dataplane.fibBlocks',
+    found: '64',
+    allowed: 'an integer of 1024–4194304',
+  },
   {
     name: 'an IPv6 node without a router id',
     change: ['address: 10.255.1.2 }', 'address: 2001:db8::1 }'],
@@ -299,6 +356,20 @@ describe('configuration of a node', () => {
     const text = GOOD.replace('ifname: eth0', 'ifname: eth0, link: ethernet, gateways: [10.1.0.254]')
     const [endpoint] = resolveNode(parseNode('node.yaml', text)).endpoints
     expect(endpoint).toMatchObject({ link: 'ethernet', gateways: [IpAddress.parse('10.1.0.254')] })
+  })
+
+  it('accepts the sizes of an eBPF dataplane, and what it is to do without', () => {
+    const dataplane = {
+      kind: 'ebpf',
+      routes: 1_000_000,
+      fibBlocks: 524_288,
+      flows: 1_000_000,
+      ports: 100_000,
+      without: ['vxlan-gpe', 'tcx'],
+      encapsulations: ['mpls-udp', 'vxlan'],
+    }
+    const text = GOOD.replace('{ kind: memory }', JSON.stringify(dataplane))
+    expect(parseNode('node.yaml', text).dataplane).toEqual(dataplane)
   })
 
   it('gives a limit of an endpoint a burst where none is said', () => {

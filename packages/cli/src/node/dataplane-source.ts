@@ -24,7 +24,8 @@ export interface ChosenDataplane {
  * @throws DataplaneError `dataplane.device` when no link has the node's address, or leads to its neighbours
  */
 export async function chooseDataplane(document: NodeDocument, logger: Logger): Promise<ChosenDataplane> {
-  const { kind = 'tun', inProcess = false, underlayMtu: configured } = document.dataplane ?? {}
+  // What only the eBPF dataplane has is handed on as it is: what is left out is for it to choose.
+  const { kind = 'tun', inProcess = false, underlayMtu: configured, uplink: named, ...ofEbpf } = document.dataplane ?? {}
   const addresses = [IpAddress.parse(document.node.address)]
   switch (kind) {
     case 'memory': {
@@ -40,12 +41,10 @@ export async function chooseDataplane(document: NodeDocument, logger: Logger): P
     }
     case 'ebpf': {
       const [{ ebpfDataplane }, { underlayMtu }] = await Promise.all([import('@heddle/dataplane-ebpf'), import('@heddle/dataplane-tun')])
-      const uplink = document.dataplane?.uplink ?? (await uplinkOf(addresses[0], document))
+      const uplink = named ?? (await uplinkOf(addresses[0], document))
       const pins = inProcess ? {} : { pinDirectory: pinDirectoryOf(document) }
-      const { xdp, devices } = document.dataplane ?? {}
-      const means = { ...(xdp !== undefined && { xdp }), ...(devices !== undefined && { devices }) }
       return {
-        source: async () => ebpfDataplane({ addresses, uplink, logger, ...pins, ...means }),
+        source: async () => ebpfDataplane({ addresses, uplink, logger, ...pins, ...ofEbpf }),
         underlayMtu: configured ?? (await smallestMtu(addresses[0], document, underlayMtu)),
       }
     }

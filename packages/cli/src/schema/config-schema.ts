@@ -1,4 +1,5 @@
 import { ENDPOINT_LINKS } from '@heddle/core'
+import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { bgpSchema } from './bgp-schema.js'
 import { closed, document, type JsonSchema } from './json-schema.js'
 import { trafficSchemas } from './traffic-schema.js'
@@ -118,6 +119,28 @@ const cni = closed(
   ['networks'],
 )
 
+/** What the eBPF dataplane has another way for. */
+const DISPENSABLE = [
+  'tcx',
+  'clsact',
+  'netkit',
+  'redirect-peer',
+  'decap-l3',
+  'xdp',
+  'vxlan',
+  'vxlan-gpe',
+] as const satisfies readonly EbpfFeatureName[]
+/** Largest table of the eBPF dataplane. */
+const MOST = 4_194_304
+
+const size = (least: number, what: string, value: number): JsonSchema => ({
+  type: 'integer',
+  minimum: least,
+  maximum: MOST,
+  default: value,
+  description: `for ebpf: ${what}`,
+})
+
 const speakerKeys = { node: closed({ name, address }, ['name', 'address']), socket, bgp: bgpSchema }
 
 const nodeKeys = {
@@ -145,6 +168,28 @@ const nodeKeys = {
         enum: ['veth', 'netkit'],
         description: 'for ebpf: what devices new endpoints get; default netkit where the kernel has it (Linux 6.7), else veth',
       },
+      encapsulations: {
+        type: 'array',
+        minItems: 1,
+        uniqueItems: true,
+        items: { type: 'string', enum: ['mpls-udp', 'mpls-udp-joint', 'mpls-gre', 'vxlan'] },
+        description: 'for ebpf: what tunnels are sent and taken, the rest is left to the host; default all',
+      },
+      without: {
+        type: 'array',
+        uniqueItems: true,
+        items: { type: 'string', enum: [...DISPENSABLE] },
+        description: 'for ebpf: features of the kernel to do without although it may have them; heddle show dataplane names them',
+      },
+      routes: size(1, 'most routes', 262_144),
+      fibBlocks: {
+        type: 'integer',
+        minimum: 1024,
+        maximum: MOST,
+        description: 'for ebpf: memory of the FIB in KiB, default a quarter of the routes and at least 65536',
+      },
+      flows: size(1024, 'most flows of policies, and of services and pools each', 65_536),
+      ports: size(1, 'most endpoints', 16_384),
       inProcess: { type: 'boolean', default: false, description: 'keep the forwarder inside the process of the agent' },
       underlayMtu: { type: 'integer', minimum: 1_280, maximum: 65_535, description: 'largest packet of the underlay in octets' },
     },

@@ -60,9 +60,14 @@ export class KernelMaps {
     for (const [key, value] of this.entries(map)) yield [wordAt(key), value]
   }
 
-  /** Memory of a map, as words. */
+  /** Memory of a map, as words: that of its entries, as programs reach nothing behind them on the last page. */
   words(map: string): Uint32Array {
-    return new Uint32Array(call(() => this.object.memory(map)))
+    const { maxEntries, valueSize } = this.#facts.get(map) as NativeMap
+    return new Uint32Array(
+      call(() => this.object.memory(map)),
+      0,
+      (maxEntries * Math.ceil(valueSize / 8) * 8) / 4,
+    )
   }
 
   /** The only element of an array, in its memory. */

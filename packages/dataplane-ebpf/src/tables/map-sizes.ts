@@ -8,6 +8,54 @@ export interface Capacity {
   readonly ports: number
 }
 
+/** What was said of it. */
+export type AskedCapacity = { readonly [Size in keyof Capacity]: number | undefined }
+
+/** What the usual number of routes has: fewer may lie as far apart. */
+const LEAST_BLOCKS = 65_536
+/** Routes that have a block together where nobody says how they lie; the README tells for which that is enough. */
+const ROUTES_OF_BLOCK = 4
+
+/** What was not said follows, or is as it is for most. */
+export function capacityOf(asked: AskedCapacity): Capacity {
+  const { routes = 262_144, flows = 65_536, ports = 16_384 } = asked
+  const { fibBlocks = Math.max(LEAST_BLOCKS, Math.ceil(routes / ROUTES_OF_BLOCK)) } = asked
+  return { fibBlocks, routes, flows, ports }
+}
+
+/** How the sizes that were asked for are had of tables that have others. */
+export const OTHER_SIZES =
+  'drain the node, end it by `heddle stop`, or `close()` without `keep`, which takes its tables away, and start it again'
+
+/** How large a table is, what it would be if nothing was taken over, and why it is as it is. */
+export interface FoundSize {
+  readonly option: keyof Capacity
+  readonly found: number
+  readonly wanted: number
+  readonly because: string
+}
+
+/** The map that tells each. */
+const MAPS = { routes: 'routes', fibBlocks: 'fib', flows: 'flows', ports: 'ports' } as const
+
+/** @param capacity how many entries a map has room for */
+export function foundSizes(asked: AskedCapacity, capacity: (map: string) => number): FoundSize[] {
+  const wanted = capacityOf(asked)
+  return (Object.keys(MAPS) as (keyof typeof MAPS)[]).map((option) => {
+    const size = { option, found: capacity(MAPS[option]), wanted: wanted[option] }
+    return { ...size, because: reasonOf(size, asked[option] !== undefined) }
+  })
+}
+
+function reasonOf({ option, found, wanted }: Omit<FoundSize, 'because'>, isAsked: boolean): string {
+  if (found !== wanted) {
+    const kept = 'tables were taken over, and stay as large as they are'
+    return isAsked ? `${kept}; to have ${wanted}, ${OTHER_SIZES}` : kept
+  }
+  if (isAsked) return `asked for by \`${option}: ${wanted}\``
+  return option === 'fibBlocks' ? 'a quarter of the routes, at least 65536' : `what there is without \`${option}\``
+}
+
 /** Slots of counters for VRFs, labels and next hops that are no port's. */
 const SLOTS = 81_920
 /** Slots of a port, and of the label and the next hop that lead to it. */

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest'
+import { capacityOf, foundSizes, mapSizes, type AskedCapacity } from './map-sizes.js'
+
+const NOTHING: AskedCapacity = { fibBlocks: undefined, routes: undefined, flows: undefined, ports: undefined }
+
+describe('how large tables are', () => {
+  it('follows from what was asked for, the memory of the FIB from the routes', () => {
+    expect(capacityOf(NOTHING)).toEqual({ fibBlocks: 65_536, routes: 262_144, flows: 65_536, ports: 16_384 })
+    expect(capacityOf({ ...NOTHING, routes: 64 }).fibBlocks).toBe(65_536)
+    expect(capacityOf({ ...NOTHING, routes: 1_000_000 }).fibBlocks).toBe(250_000)
+    expect(capacityOf({ ...NOTHING, routes: 4_194_303 }).fibBlocks).toBe(1_048_576)
+    const all = { fibBlocks: 1024, routes: 2_000_000, flows: 2048, ports: 1 }
+    expect(capacityOf(all)).toEqual(all)
+  })
+
+  it('is told with its reason', () => {
+    const told = (asked: AskedCapacity, there: AskedCapacity): readonly string[] => {
+      const sizes = mapSizes(capacityOf(there))
+      return foundSizes(asked, (map) => sizes[map]).map(({ option, found, because }) => `${option} ${found}: ${because}`)
+    }
+    expect(told(NOTHING, NOTHING)).toEqual([
+      'routes 262144: what there is without `routes`',
+      'fibBlocks 65536: a quarter of the routes, at least 65536',
+      'flows 65536: what there is without `flows`',
+      'ports 16384: what there is without `ports`',
+    ])
+    const asked = { ...NOTHING, routes: 1_000_000, ports: 100 }
+    expect(told(asked, asked)).toEqual([
+      'routes 1000000: asked for by `routes: 1000000`',
+      'fibBlocks 250000: a quarter of the routes, at least 65536',
+      'flows 65536: what there is without `flows`',
+      'ports 100: asked for by `ports: 100`',
+    ])
+    const kept = 'tables were taken over, and stay as large as they are'
+    expect(told(asked, { ...NOTHING, flows: 1024, ports: 100 })).toEqual([
+      expect.stringMatching(`^routes 262144: ${kept}; to have 1000000, .*heddle stop`),
+      `fibBlocks 65536: ${kept}`,
+      `flows 1024: ${kept}`,
+      'ports 100: asked for by `ports: 100`',
+    ])
+  })
+})
