@@ -44,7 +44,6 @@ import { attemptsInto, idOf, NOTHING, removedIn } from './tables/changes.js'
 import type { KernelMaps } from './tables/kernel-maps.js'
 import { foundSizes, type AskedCapacity } from './tables/map-sizes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
-import { sweepFlows } from './tables/sweep.js'
 
 export interface EbpfRouterOptions {
   readonly choice: EbpfChoice
@@ -272,6 +271,7 @@ export class EbpfRouter implements EbpfDataplane {
     const { set, remove } = transaction.liveness ?? NOTHING
     const failures: ApplyFailure[] = []
     const attempt = attemptsInto(failures)
+    tables.begin(transaction)
     for (const object of set) attempt('liveness', object.id, () => liveness?.set(object))
     failures.push(...tables.program(transaction, () => this.#judge.commit(transaction)))
     for (const id of removedIn({ set, remove }, idOf)) attempt('liveness', id, () => liveness?.remove(id))
@@ -296,8 +296,7 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   #sweep(): void {
-    const { policies, translations } = this.#parts.tables
-    if (policies.size > 0 || !translations.isEmpty) sweepFlows(this.#parts.maps)
+    this.#parts.tables.sweep()
   }
 
   /** Each looks, whatever becomes of those before it. @throws what nobody foresaw */

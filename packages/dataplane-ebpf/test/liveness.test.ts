@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { Namespaces } from '../../dataplane-tun/test/support/namespaces.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
@@ -91,6 +91,20 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       ...(pinDirectory === undefined ? {} : { pinDirectory }),
       ...options,
     })
+
+  // A process that ended in between left them in tables of no generation, which nobody takes over: they were watched for good.
+  it('are set in tables that have their generation by then', async () => {
+    await using router = (await open()) as EbpfRouter
+    const { maps, tables } = router.parts
+    const generations: number[] = []
+    const write = maps.set.bind(maps)
+    vi.spyOn(maps, 'set').mockImplementation((map, key, value) => {
+      if (map === 'watches') generations.push(tables.config.getLarge('generation'))
+      write(map, key, value)
+    })
+    expect(await router.apply(spread(7, [1]))).toMatchObject({ status: 'applied', failures: [] })
+    expect(generations).toEqual([7])
+  })
 
   describe('in the programs', () => {
     let router: EbpfRouter

@@ -69,7 +69,7 @@ struct vni {
 
 /* Of a set of tunnel sources; its prefixes are entries of their own, each with its place in the list. */
 struct source_set {
-	__u32 count;
+	__u32 reserved;
 };
 
 struct source_host_key {

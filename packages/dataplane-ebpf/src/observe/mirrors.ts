@@ -2,7 +2,7 @@ import type { ApplyFailure, DataplaneEvent, MirrorDirection, MirrorObject, Objec
 import type { Logger } from '@heddle/io'
 import { View } from '../layout/struct.js'
 import { COPIED, OBSERVED_KEY } from '../layout/structs/observe.js'
-import { attemptsInto, failureOf, idOf, now, removedIn, type Attempt } from '../tables/changes.js'
+import { attemptsInto, failureOf, idOf, orThrow, removedIn, type Attempt } from '../tables/changes.js'
 import { observe, type ConfigView } from '../tables/config.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { Collectors } from './collectors.js'
@@ -47,7 +47,7 @@ export class Mirrors {
         const reason = sink.type === 'erspan' ? await mirrors.#collectors.openSometime(sink) : undefined
         if (reason !== undefined) options.logger.warn('A collector gets no copies yet', { mirror: id, reason })
       }
-      mirrors.#derive(now)
+      mirrors.#derive(orThrow)
       return mirrors
     } catch (error) {
       mirrors.close()

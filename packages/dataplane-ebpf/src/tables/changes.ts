@@ -18,7 +18,7 @@ export function failureOf(kind: ObjectKind, key: string, error: unknown): ApplyF
 export type Attempt = (kind: ObjectKind, key: number, work: () => void) => boolean
 
 /** The attempt that may not fail. @throws what the work does */
-export const now: Attempt = (_kind, _key, work) => {
+export const orThrow: Attempt = (_kind, _key, work) => {
   work()
   return true
 }

@@ -3,6 +3,9 @@ import { call } from '../native/call.js'
 import { View, type Struct } from '../layout/struct.js'
 import { CONFIG } from '../layout/structs/config.js'
 
+/** Octets of a frame that the kernel takes for a test run. */
+const SMALLEST_FRAME = 64
+
 /** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */
 export class KernelMaps {
   readonly #facts: ReadonlyMap<string, NativeMap>
@@ -58,6 +61,11 @@ export class KernelMaps {
   /** As `entries`, of a map whose keys are numbers. */
   *numbered(map: string): Generator<readonly [key: number, value: Uint8Array]> {
     for (const [key, value] of this.entries(map)) yield [wordAt(key), value]
+  }
+
+  /** Runs a program once, on a packet that does not matter to it. */
+  run(program: string): void {
+    call(() => this.object.testRun(program, new Uint8Array(SMALLEST_FRAME), 0, 1))
   }
 
   /** Memory of a map, as words: that of its entries, as programs reach nothing behind them on the last page. */

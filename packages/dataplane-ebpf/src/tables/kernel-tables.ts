@@ -9,7 +9,7 @@ import {
 } from '@heddle/core'
 import type { MacAddress } from '@heddle/wire'
 import { FibStore, type Roots } from '../fib/fib-store.js'
-import { GracePeriods } from '../fib/grace-periods.js'
+import { GracePeriods, type ProgramsWait } from '../fib/grace-periods.js'
 import { decodeNextHop, encodeNextHop } from '../layout/next-hop.js'
 import {
   decodeGroup,
@@ -25,7 +25,7 @@ import {
 import { View } from '../layout/struct.js'
 import { VRF } from '../layout/structs/objects.js'
 import { call, callAsync } from '../native/call.js'
-import { attemptsInto, idOf, NOTHING, now, removedIn, type Attempt } from './changes.js'
+import { attemptsInto, idOf, NOTHING, orThrow, removedIn, type Attempt } from './changes.js'
 import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
 import { isSameBytes, type KernelMaps } from './kernel-maps.js'
@@ -44,6 +44,12 @@ const COUNTED_IN = {
   label_counters: 'labels',
   next_hop_counters: 'next_hops',
 } as const satisfies Record<CounterMap, string>
+
+/** Waits for the programs of the kernel. */
+const PROGRAMS: ProgramsWait = {
+  wait: () => call((native) => native.waitForPrograms()),
+  passed: () => callAsync((native) => native.programsPassed()),
+}
 
 /**
  * The tables in the kernel. A transaction that was found valid is written object by object: what it sets first, then its routes, and what it removes
@@ -64,14 +70,19 @@ export class KernelTables {
   /** Router's own MAC addresses by VNI, which headers of VXLAN tunnels have. */
   readonly #macs = new Map<number, MacAddress>()
 
-  /** @throws LinuxError; FibFullError when tables that are there do not fit twice */
-  constructor(maps: KernelMaps) {
+  /** VRFs of whose roots programs could not be told. */
+  readonly #untold = new Set<number>()
+  /** Whether next hops have the MAC addresses of their VNIs. */
+  #hasMacs = true
+
+  /**
+   * @param programs that read the maps
+   * @throws LinuxError; FibFullError when tables that are there do not fit twice
+   */
+  constructor(maps: KernelMaps, programs = PROGRAMS) {
     this.#maps = maps
     this.config = configOf(maps)
-    const grace = new GracePeriods({
-      wait: () => call((native) => native.waitForPrograms()),
-      passed: () => callAsync((native) => native.programsPassed()),
-    })
+    const grace = new GracePeriods(programs)
     this.policies = new Policies(maps, this.config, grace)
     this.translations = new Translations(maps, this.config, grace)
     this.paths = new PathMtus(maps)
@@ -94,8 +105,7 @@ export class KernelTables {
   program(transaction: FibTransaction, setRoutes: () => void = () => undefined): ApplyFailure[] {
     const failures: ApplyFailure[] = []
     const attempt = attemptsInto(failures)
-    // Tables of no generation are nobody's: whoever comes next takes none over, should this process end before it has written all of the first.
-    if (this.config.getLarge('generation') === 0) this.config.setLarge('generation', transaction.generation)
+    this.begin(transaction)
     const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies = NOTHING } = transaction
     const set = (map: string, key: number, value: Uint8Array): void => this.#maps.set(map, key, value)
     const counted = (counters: CounterMap, map: string, key: number, value: Uint8Array): void => {
@@ -108,7 +118,14 @@ export class KernelTables {
       attempt('vrf', vrf.id, () =>
         this.fib.publish(vrf.id, (roots) => counted('vrf_counters', 'vrfs', vrf.id, encodeVrf(vrf, ...rootsOf(roots)))),
       )
-    for (const { vni, routerMac } of vnis.set) this.#macs.set(vni, routerMac)
+    for (const sources of tunnelSources.set) attempt('tunnel-sources', sources.id, () => this.#sources.set(sources))
+    // Before next hops, which have the MAC addresses of those that were taken.
+    for (const vni of vnis.set) {
+      attempt('vni', vni.vni, () => {
+        set('vnis', vni.vni, encodeVni(vni))
+        this.#macs.set(vni.vni, vni.routerMac)
+      })
+    }
     for (const hop of nextHops.set) {
       attempt('next-hop', hop.id, () => {
         counted('next_hop_counters', 'next_hops', hop.id, this.#encodeHop(hop))
@@ -116,10 +133,8 @@ export class KernelTables {
       })
     }
     for (const group of groups.set) attempt('group', group.id, () => set('groups', group.id, encodeGroup(group)))
-    for (const sources of tunnelSources.set) attempt('tunnel-sources', sources.id, () => this.#sources.set(sources))
     for (const label of labels.set)
       attempt('label', label.label, () => counted('label_counters', 'labels', label.label, encodeLabel(label)))
-    for (const vni of vnis.set) attempt('vni', vni.vni, () => set('vnis', vni.vni, encodeVni(vni)))
 
     for (const policy of policies.set) attempt('policy', policy.id, () => this.policies.set(policy))
     for (const id of removedIn(policies, idOf)) attempt('policy', id, () => this.policies.remove(id))
@@ -128,8 +143,10 @@ export class KernelTables {
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
     failures.push(...this.routes.failuresOf(setRoutes))
-    for (const id of this.routes.written) {
-      if (!removedVrfs.has(id) && this.fib.isMoved(id)) attempt('vrf', id, () => this.#publish(id))
+    for (const id of new Set([...this.#untold, ...this.routes.written])) {
+      const isTold = removedVrfs.has(id) || !this.fib.isMoved(id) || attempt('vrf', id, () => this.#publish(id))
+      if (isTold) this.#untold.delete(id)
+      else this.#untold.add(id)
     }
 
     const remove = (kind: ObjectKind, keys: readonly number[], work: (key: number) => void): void => {
@@ -158,12 +175,25 @@ export class KernelTables {
       this.counters.remove('vrf_counters', id)
       this.fib.remove(id)
     })
-    if (vnis.set.length + lostVnis.length > 0) this.#refreshVxlan(attempt)
+    if (vnis.set.length + lostVnis.length > 0 || !this.#hasMacs) this.#refreshVxlan(attempt)
     this.#nodePorts.tell(attempt)
     this.config.setLarge('generation', transaction.generation)
     // Routes are not in maps that are set.
     this.#maps.forgetDecisions()
     return failures
+  }
+
+  /**
+   * Tables of no generation are nobody's: whoever comes next takes none over, should this process end before it has written all of the first transaction. For who
+   * writes something of it before `program`, too.
+   */
+  begin({ generation }: Pick<FibTransaction, 'generation'>): void {
+    if (this.config.getLarge('generation') === 0) this.config.setLarge('generation', generation)
+  }
+
+  /** Has flows taken away that have ended. */
+  sweep(): void {
+    if (this.policies.size > 0 || this.translations.hasFlows) this.translations.sweep()
   }
 
   /** What the kernel holds, read from its maps. */
@@ -205,8 +235,8 @@ export class KernelTables {
    * as they shall be.
    */
   #mend(): void {
-    this.#refreshVxlan(now)
-    this.#nodePorts.tell(now)
+    this.#refreshVxlan(orThrow)
+    this.#nodePorts.tell(orThrow)
     for (const [counters, map] of Object.entries(COUNTED_IN)) {
       const objects = Array.from(this.#maps.numbered(map), ([id]) => id)
       this.counters.mend(counters as CounterMap, objects)
@@ -229,16 +259,15 @@ export class KernelTables {
     const before = this.#maps.get('ports', port.id)
     if (before !== undefined && !keepsFlows(decodePort(port.id, before), port)) this.policies.forgetFlows(port.id)
     this.policies.setPort(port)
-    this.#rates.set(port, before)
+    this.#rates.set(port)
     this.#nodePorts.set(port)
     this.counters.add('port_counters', port.id)
     this.policies.count(port)
   }
 
   #removePort(id: number): void {
-    const before = this.#maps.get('ports', id)
     this.#maps.delete('ports', id)
-    this.#rates.set({ id }, before)
+    this.#rates.set({ id })
     this.#nodePorts.remove(id)
     this.policies.removePort(id)
     this.counters.remove('port_counters', id)
@@ -246,11 +275,13 @@ export class KernelTables {
 
   /** The source address of a VXLAN tunnel's inner frames is that of the VNI. */
   #refreshVxlan(attempt: Attempt): void {
+    this.#hasMacs = true
     for (const [id, value] of this.#maps.numbered('next_hops')) {
       const hop = decodeNextHop(id, value)
       if (hop.action.type !== 'tunnel' || hop.action.encapsulation !== 'vxlan') continue
       const told = this.#encodeHop(hop)
-      if (!isSameBytes(told, value)) attempt('next-hop', id, () => this.#maps.set('next_hops', id, told))
+      if (isSameBytes(told, value) || attempt('next-hop', id, () => this.#maps.set('next_hops', id, told))) continue
+      this.#hasMacs = false
     }
   }
 }

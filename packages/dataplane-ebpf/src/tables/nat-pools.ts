@@ -28,8 +28,12 @@ export class NatPools {
       if (before === undefined) this.#maps.delete('nat_pools', pool.id)
       throw error
     }
-    this.#held.set(pool.id, pool)
     if (before !== undefined && poolKey(before).join() !== poolKey(pool).join()) this.#leave(before)
+    this.#held.set(pool.id, pool)
+  }
+
+  has(id: number): boolean {
+    return this.#held.has(id)
   }
 
   /** Whether the pool stands between other VRFs now. */
@@ -38,10 +42,11 @@ export class NatPools {
     return before !== undefined && (before.vrf !== vrf || before.outside !== outside)
   }
 
+  /** @throws LinuxError */
   remove(id: number): void {
     const pool = this.#held.get(id)
-    if (pool === undefined) return
-    this.#leave(pool)
+    // One that is not held may have been refused in part.
+    if (pool !== undefined) this.#leave(pool)
     this.#maps.delete('nat_pools', id)
     this.#held.delete(id)
   }
@@ -51,15 +56,28 @@ export class NatPools {
     return Array.from(this.#maps.numbered('nat_pools'), ([id, value]) => decodePool(id, value))
   }
 
-  /** A process may end between the two maps: of a pool that dumps programs would know nothing, or of one that dumps do not show. */
+  /**
+   * A process may end between the two maps: of a pool that dumps show programs would know nothing, or of one that dumps do not show. And it may end before it took
+   * a pool away in whose place another one stands by now: that one is the pool there, in whatever order they are listed.
+   */
   #mend(): void {
-    const wanted = new Map(Array.from(this.#held.values(), (pool) => [poolKey(pool).join(), pool]))
+    const standing = new Map<string, NatPoolObject>()
     for (const [key, value] of this.#maps.entries('pools_between')) {
-      const pool = wanted.get(key.join())
-      if (pool === undefined) this.#maps.delete('pools_between', key)
-      else if (pool.id === wordAt(value)) wanted.delete(key.join())
+      const pool = this.#held.get(wordAt(value))
+      if (pool !== undefined && poolKey(pool).join() === key.join()) standing.set(key.join(), pool)
     }
-    for (const pool of wanted.values()) this.#maps.set('pools_between', poolKey(pool), wordBytes(pool.id))
+    for (const pool of this.#held.values()) {
+      const key = poolKey(pool)
+      const other = standing.get(key.join())
+      if (other === undefined) {
+        this.#maps.set('pools_between', key, wordBytes(pool.id))
+        standing.set(key.join(), pool)
+      } else if (other !== pool) {
+        this.#maps.delete('nat_pools', pool.id)
+        this.#held.delete(pool.id)
+      }
+    }
+    for (const [key] of this.#maps.entries('pools_between')) if (!standing.has(key.join())) this.#maps.delete('pools_between', key)
   }
 
   /** Takes a pool from where it stood, unless another one stands there now. */

@@ -1,7 +1,7 @@
 import type { PortObject } from '@heddle/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { encodePort } from '../layout/objects.js'
-import { now } from './changes.js'
+import { orThrow } from './changes.js'
 import type { ConfigView } from './config.js'
 import type { KernelMaps } from './kernel-maps.js'
 import { NodePorts } from './node-ports.js'
@@ -43,7 +43,7 @@ beforeEach(() => {
 describe('what programs are told of ports of the node', () => {
   it('is the host of each VRF and the least MTU of uplinks, as they come, change and go', () => {
     const ports = open()
-    ports.tell(now)
+    ports.tell(orThrow)
     expect([maps.told.at(-1), hosts()]).toEqual([['uplink_mtu', 65_535], {}])
     for (const one of [
       port(1, 'uplink', { mtu: 9000 }),
@@ -52,14 +52,14 @@ describe('what programs are told of ports of the node', () => {
       port(4, 'host', { vrf: 7 }),
     ])
       ports.set(one)
-    ports.tell(now)
+    ports.tell(orThrow)
     expect([maps.told.at(-1), hosts()]).toEqual([['uplink_mtu', 1500], { 7: 4 }])
     ports.set(port(4, 'endpoint', { vrf: 7 }))
     ports.remove(2)
-    ports.tell(now)
+    ports.tell(orThrow)
     expect([maps.told.at(-1), hosts()]).toEqual([['uplink_mtu', 9000], { 7: 3 }])
     ports.remove(3)
-    ports.tell(now)
+    ports.tell(orThrow)
     expect(hosts()).toEqual({})
   })
 
@@ -67,13 +67,13 @@ describe('what programs are told of ports of the node', () => {
     maps.set('ports', 1, encodePort(port(1, 'uplink', { mtu: 1400 })))
     maps.set('ports', 2, encodePort(port(2, 'endpoint', { vrf: 7 })))
     const ports = open()
-    ports.tell(now)
+    ports.tell(orThrow)
     expect(maps.told).toEqual([['uplink_mtu', 1400]])
     for (let id = 10; id < 20; id++) {
       ports.set(port(id, 'endpoint', { vrf: 7 }))
-      ports.tell(now)
+      ports.tell(orThrow)
       ports.remove(id)
-      ports.tell(now)
+      ports.tell(orThrow)
     }
     expect([maps.told.length, maps.reads]).toEqual([1, ['ports', 'hosts']])
   })

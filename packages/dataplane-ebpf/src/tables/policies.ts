@@ -7,7 +7,7 @@ import { View } from '../layout/struct.js'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import { PORT } from '../layout/structs/objects.js'
 import { ATOM, FLOW_COUNT, PORT_POLICY } from '../layout/structs/policy.js'
-import { now, type Attempt } from './changes.js'
+import { orThrow, type Attempt } from './changes.js'
 import type { ConfigView } from './config.js'
 import { isSameBytes, type KernelMaps } from './kernel-maps.js'
 import { sweepFlows } from './sweep.js'
@@ -93,7 +93,7 @@ export class Policies {
   /** Tells programs what has become of the policies of ports. Regions that nothing leads to any more rest before they are given out again. */
   tell(attempt: Attempt): void {
     if (this.#changed.size > 0) this.#tellPorts(attempt)
-    if (!this.#isUncounted || this.size === 0 || sweepFlows(this.#maps)) this.#isUncounted = false
+    if (!this.#isUncounted || this.size === 0 || sweepFlows(this.#maps) === undefined) this.#isUncounted = false
   }
 
   #tellPorts(attempt: Attempt): void {
@@ -132,7 +132,7 @@ export class Policies {
       counted.delete(id)
     }
     for (const id of counted) this.#maps.delete('flow_counts', id)
-    this.tell(now)
+    this.tell(orThrow)
   }
 
   /** What was remembered of a port counts no more, as soon as its value is written. */

@@ -11,23 +11,36 @@ type Direction = (typeof RATE_DIRECTIONS)[number]
 /** Rate limits of ports, each an element with what programs remember of it: one that is set again as it was is left as it is. */
 export class Rates {
   readonly #maps: KernelMaps
+  /** Ports that have elements. */
+  readonly #held = new Set<number>()
 
   constructor(maps: KernelMaps) {
     this.#maps = maps
+    for (const [key] of maps.entries('rates')) this.#adopt(key)
   }
 
-  /** @param before the port's value until now @throws LinuxError */
-  set({ id, rateLimits = {} }: Pick<PortObject, 'id' | 'rateLimits'>, before: Uint8Array | undefined): void {
+  /** @throws LinuxError */
+  set({ id, rateLimits = {} }: Pick<PortObject, 'id' | 'rateLimits'>): void {
+    const isLimited = RATE_DIRECTIONS.some((direction) => rateLimits[direction] !== undefined)
+    if (!isLimited && !this.#held.has(id)) return
+    this.#held.add(id)
     for (const direction of RATE_DIRECTIONS) {
       const limit = rateLimits[direction]
       const key = keyOf(id, direction)
-      if (limit === undefined) {
-        if (before !== undefined && isLimited(before, direction)) this.#maps.delete('rates', key)
-        continue
-      }
       const value = this.#maps.get('rates', key)
-      if (value === undefined || !isSameRateLimit(decodeRate(value), limit)) this.#maps.set('rates', key, encodeRate(limit))
+      if (limit === undefined) {
+        if (value !== undefined) this.#maps.delete('rates', key)
+      } else if (value === undefined || !isSameRateLimit(decodeRate(value), limit)) this.#maps.set('rates', key, encodeRate(limit))
     }
+    if (!isLimited) this.#held.delete(id)
+  }
+
+  /** What its process ended before it took away belongs to no port that has a limit. */
+  #adopt(key: Uint8Array): void {
+    const view = new View(RATE_KEY, key)
+    const port = this.#maps.get('ports', view.get('port'))
+    if (port !== undefined && isLimited(port, RATE_DIRECTIONS[view.get('direction')])) this.#held.add(view.get('port'))
+    else this.#maps.delete('rates', key)
   }
 
   /** Limits of a port as the kernel has them. @param value of the port */

@@ -22,6 +22,8 @@ export class Services {
   readonly #memory: BlockMemory
   readonly #words: Uint32Array
   readonly #held = new Map<number, Held>()
+  /** What the maps may still have of services that were replaced, removed or refused, until it is taken away. */
+  readonly #left: Held[] = []
   /** Service that stands at a key, and how many have a virtual address. */
   readonly #places = new Map<string, number>()
   readonly #virtual = new Map<string, number>()
@@ -47,30 +49,39 @@ export class Services {
     const backend = (this.#memory.publish(region) * BLOCK) / BACKEND_WORDS
     try {
       this.#enter(service)
-      this.#maps.set('services', key, encodeService(service, backend))
     } catch (error) {
       this.#memory.release(region)
-      this.#exit(service)
+      throw error
+    }
+    try {
+      this.#maps.set('services', key, encodeService(service, backend))
+    } catch (error) {
+      this.#left.push({ service, region })
+      this.#leaveAll()
       throw error
     }
     const before = this.#held.get(service.id)
     this.#held.set(service.id, { service, region })
     this.#places.set(key.join(), service.id)
-    if (before !== undefined) this.#leave(before)
+    if (before !== undefined) this.#left.push(before)
+    this.#leaveAll()
   }
 
+  /** @throws LinuxError */
   remove(id: number): void {
     const held = this.#held.get(id)
-    if (held === undefined) return
     this.#held.delete(id)
-    this.#leave(held)
+    if (held !== undefined) this.#left.push(held)
+    this.#leaveAll()
   }
 
-  /** What the kernel holds. */
+  /** What the kernel holds; a service that it has not let go from where it was, where it is. */
   dump(): ServiceObject[] {
-    return Array.from(this.#maps.entries('services'), ([key, value]) => {
+    return Array.from(this.#maps.entries('services')).flatMap(([key, value]) => {
       const { service, backend, count } = decodeService(key, value)
-      return { ...service, backends: readBackends(this.#words.subarray(backend * BACKEND_WORDS), count, service.address.family) }
+      const held = this.#held.get(service.id)?.service
+      if (held !== undefined && serviceKey(held).join() !== key.join()) return []
+      return [{ ...service, backends: readBackends(this.#words.subarray(backend * BACKEND_WORDS), count, service.address.family) }]
     })
   }
 
@@ -88,25 +99,33 @@ export class Services {
     this.#enter(found)
   }
 
-  /** Takes away what was said of a service where it stood, unless it, or another one, stands there now. */
+  /** @throws LinuxError; what is left then is taken away by the next call */
+  #leaveAll(): void {
+    for (let held = this.#left[0]; held !== undefined; held = this.#left[0]) {
+      this.#leave(held)
+      this.#left.shift()
+    }
+  }
+
+  /** Takes away what was said of a service where it stood, unless it, or another one, stands there now; its backends last, when nothing leads there. */
   #leave({ service, region }: Held): void {
-    this.#memory.release(region)
     const key = serviceKey(service)
-    const now = this.#held.get(service.id)?.service
-    const stays = now !== undefined && serviceKey(now).join() === key.join()
+    const current = this.#held.get(service.id)?.service
+    const stays = current !== undefined && serviceKey(current).join() === key.join()
     if (!stays && this.#places.get(key.join()) === service.id) {
       this.#maps.delete('services', key)
       this.#places.delete(key.join())
     }
     this.#exit(service)
+    this.#memory.release(region)
   }
 
   /** One more service has the virtual address. */
   #enter(service: ServiceObject): void {
     const key = virtualKey(service)
     const count = (this.#virtual.get(key.join()) ?? 0) + 1
-    this.#virtual.set(key.join(), count)
     if (count === 1) this.#maps.set('virtual_addresses', key, wordBytes(1))
+    this.#virtual.set(key.join(), count)
   }
 
   #exit(service: ServiceObject): void {
@@ -116,7 +135,7 @@ export class Services {
       this.#virtual.set(key.join(), count)
       return
     }
-    this.#virtual.delete(key.join())
     this.#maps.delete('virtual_addresses', key)
+    this.#virtual.delete(key.join())
   }
 }

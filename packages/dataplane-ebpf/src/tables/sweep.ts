@@ -1,20 +1,16 @@
 import { LinuxError } from '@heddle/linux'
-import { call } from '../native/call.js'
 import type { KernelMaps } from './kernel-maps.js'
 
-/** Octets of a frame that the kernel takes for a test run. */
-const SMALLEST_FRAME = 64
-
 /**
- * Has the kernel take away the flows that have ended, and count those that are left; see `bpf/sweep.bpf.c`. Whether it did: what it had no memory for is done
- * by the next sweep.
+ * Has the kernel take away the flows that have ended, and count those that are left; see `bpf/sweep.bpf.c`. Returns why it could not: who needs it done has to try
+ * again.
  */
-export function sweepFlows({ object }: KernelMaps): boolean {
+export function sweepFlows(maps: KernelMaps): LinuxError | undefined {
   try {
-    call(() => object.testRun('sweep', new Uint8Array(SMALLEST_FRAME), 0, 1))
-    return true
+    maps.run('sweep')
+    return undefined
   } catch (error) {
     if (!(error instanceof LinuxError)) throw error
-    return false
+    return error
   }
 }

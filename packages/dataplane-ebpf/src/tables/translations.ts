@@ -7,7 +7,10 @@ import { NatPools } from './nat-pools.js'
 import { Services } from './services.js'
 import { sweepFlows } from './sweep.js'
 
-/** Services and pools: what makes programs translate addresses. */
+/**
+ * Services and pools: what makes programs translate addresses. `nat_version` is odd from before something of them is written until the flows have ended of what is
+ * gone, which so is known of a process that ended in between, too.
+ */
 export class Translations {
   readonly services: Services
   readonly pools: NatPools
@@ -20,12 +23,12 @@ export class Translations {
     this.#config = config
     this.services = new Services(maps, grace)
     this.pools = new NatPools(maps)
-    this.#mend()
+    this.#finish(this.hasFlows)
   }
 
-  /** Whether there is anything to translate for. */
-  get isEmpty(): boolean {
-    return this.services.size + this.pools.size === 0
+  /** Whether there may be flows that are translated. */
+  get hasFlows(): boolean {
+    return !this.#isEmpty || this.#config.get('translates') === 1 || this.#isSweepDue
   }
 
   /**
@@ -34,29 +37,55 @@ export class Translations {
    */
   program({ services = NOTHING, natPools = NOTHING }: FibTransaction): ApplyFailure[] {
     const failures: ApplyFailure[] = []
-    if (services.set.length + services.remove.length + natPools.set.length + natPools.remove.length === 0) return failures
+    const { hasFlows } = this
+    const wasSweepDue = this.#isSweepDue
+    if (services.set.length + services.remove.length + natPools.set.length + natPools.remove.length === 0) {
+      if (wasSweepDue) this.sweep()
+      return failures
+    }
+    this.#begin()
     const attempt = attemptsInto(failures)
     for (const service of services.set) attempt('service', service.id, () => this.services.set(service))
     for (const id of removedIn(services, idOf)) attempt('service', id, () => this.services.remove(id))
     const moved = natPools.set.filter((pool) => this.pools.isElsewhere(pool))
-    for (const { id } of moved) attempt('nat-pool', id, () => this.pools.remove(id))
-    // Flows name their pool, and belong to where it was.
-    if (moved.length > 0) sweepFlows(this.#maps)
-    for (const pool of natPools.set) attempt('nat-pool', pool.id, () => this.pools.set(pool))
+    const stuck = new Set(moved.filter(({ id }) => !attempt('nat-pool', id, () => this.pools.remove(id))))
+    // Flows name their pool, and belong to where it was: no pool gets a number under which flows of another one may go on.
+    const refusal = moved.length > 0 || wasSweepDue ? sweepFlows(this.#maps) : undefined
+    for (const pool of natPools.set) {
+      if (stuck.has(pool)) continue
+      attempt('nat-pool', pool.id, () => {
+        if (refusal !== undefined && !this.pools.has(pool.id)) throw refusal
+        this.pools.set(pool)
+      })
+    }
     for (const id of removedIn(natPools, idOf)) attempt('nat-pool', id, () => this.pools.remove(id))
 
-    this.#tell()
+    this.#finish(hasFlows)
     return failures
   }
 
-  #tell(): void {
-    const wasTranslating = this.#config.get('translates') === 1
-    this.#config.set('nat_version', this.#config.get('nat_version') + 1).set('translates', this.isEmpty ? 0 : 1)
-    if (wasTranslating) sweepFlows(this.#maps)
+  /** Has flows taken away that have ended. */
+  sweep(): void {
+    this.#finish(true)
   }
 
-  /** A process may end before programs are told of what it wrote, and flows before they are ended: neither shows in a table. */
-  #mend(): void {
-    if (!this.isEmpty || this.#config.get('translates') === 1) this.#tell()
+  get #isEmpty(): boolean {
+    return this.services.size + this.pools.size === 0
+  }
+
+  /** Whether there may be flows of what is gone: a process ended before it ended them, or the kernel refused to. */
+  get #isSweepDue(): boolean {
+    return this.#config.get('nat_version') % 2 === 1
+  }
+
+  /** The version is another one than before in any case: later parts of a datagram are not translated as its first one was, by what is gone now. */
+  #begin(): void {
+    this.#config.set('nat_version', this.#config.get('nat_version') + (this.#isSweepDue ? 2 : 1))
+  }
+
+  #finish(hasFlows: boolean): void {
+    this.#config.set('translates', this.#isEmpty ? 0 : 1)
+    if (hasFlows && sweepFlows(this.#maps) !== undefined) return
+    if (this.#isSweepDue) this.#config.set('nat_version', this.#config.get('nat_version') + 1)
   }
 }

@@ -38,7 +38,7 @@ export const LABEL = new Struct('label', { action: 'u32', target: 'u32', sources
 
 export const VNI = new Struct('vni', { vrf: 'u32', sources: 'u32', router_mac: ['u8', 8] })
 
-export const SOURCE_SET = new Struct('source_set', { count: 'u32' })
+export const SOURCE_SET = new Struct('source_set', { reserved: 'u32' })
 
 export const SOURCE_HOST_KEY = new Struct('source_host_key', { set: 'u32', family: 'u32', address: ['u32', 4] })
 

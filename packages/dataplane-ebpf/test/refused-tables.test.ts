@@ -1,0 +1,296 @@
+import type { FibTransaction, NatPoolObject, PolicyObject, PortObject, ServiceObject } from '@heddle/core'
+import { only } from '@heddle/dataplane-conformance'
+import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { decodeNextHop } from '../src/layout/next-hop.js'
+import { View } from '../src/layout/struct.js'
+import { PORT, SOURCE_HOST_KEY, VRF } from '../src/layout/structs/objects.js'
+import { PORT_POLICY } from '../src/layout/structs/policy.js'
+import { KernelTables } from '../src/tables/kernel-tables.js'
+import { wordAt, wordBytes } from '../src/tables/kernel-maps.js'
+import { Died, MapsInMemory, type SeenMaps, type Step } from './support/maps-in-memory.js'
+
+const NO_PROGRAMS = { wait: () => undefined, passed: () => Promise.resolve() }
+const VRFS = [1, 2, 3].map((id) => ({ id, name: `vrf-${id}` }))
+const PORT_5: PortObject = { id: 5, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu: 1400 }
+const POLICY: PolicyObject = { id: 9, port: 5, direction: 'ingress', rules: [], defaultVerdict: 'deny' }
+const POOL: NatPoolObject = { id: 1, vrf: 1, outside: 2, address: IpAddress.parse('192.0.2.8'), ports: { first: 1, last: 9 } }
+const SERVICE: ServiceObject = {
+  id: 4,
+  vrf: 1,
+  address: IpAddress.parse('10.0.0.9'),
+  protocol: 'udp',
+  port: 53,
+  backends: [],
+  seed: 0,
+}
+
+/** Steps of maps that the kernel refuses now. */
+let refused: readonly (readonly [Step, string])[]
+let kernel: MapsInMemory
+let seen: SeenMaps
+let tables: KernelTables
+let generation: number
+
+function open(): void {
+  seen = kernel.seenBy({ refuses: (step, map) => refused.some(([one, of]) => one === step && of === map) })
+  tables = new KernelTables(seen.maps, NO_PROGRAMS)
+}
+
+/** Writes a part of a transaction; returns the names of what was refused. */
+function program(part: Partial<Omit<FibTransaction, 'generation'>>, setRoutes?: () => void): string[] {
+  return tables.program(only(++generation, part), setRoutes).map(({ object: { kind, key } }) => `${kind} ${key}`)
+}
+
+const set = <T>(...objects: readonly T[]) => ({ set: objects, remove: [] })
+const remove = (...keys: readonly number[]) => ({ set: [], remove: keys })
+const swept = (): number => seen.steps.filter((step) => step === 'run').length
+const version = (): number => tables.config.get('nat_version')
+
+beforeEach(() => {
+  refused = []
+  generation = 0
+  kernel = new MapsInMemory()
+  open()
+  expect(program({ vrfs: set(...VRFS), ports: set(PORT_5) })).toEqual([])
+})
+
+describe('what programs could not be told', () => {
+  /** Whether programs judge what the port sends by a policy. */
+  const isPoliced = (): boolean => {
+    const port = new View(PORT, seen.maps.get('ports', 5))
+    return port.element('policies', PORT_POLICY, 0).get('is_there') === 1
+  }
+
+  it('of policies they are told with the next transaction, whatever it is about', () => {
+    refused = [['set', 'ports']]
+    expect(program({ policies: set(POLICY) })).toEqual(['port 5'])
+    expect(isPoliced()).toBe(false)
+    refused = []
+    expect(program({})).toEqual([])
+    expect(isPoliced()).toBe(true)
+  })
+
+  it('of where the routes of a VRF are they are told with the next transaction, and with it of no other VRF', () => {
+    const root = (): number => new View(VRF, seen.maps.get('vrfs', 1)).get('root4')
+    const before = root()
+    refused = [['set', 'vrfs']]
+    expect(program({}, () => tables.routes.of(1).set(4, 0x0a000001, 0, 0, 0, 32, 1))).toEqual(['vrf 1'])
+    expect(root()).toBe(before)
+    refused = []
+    const at = seen.steps.length
+    expect(program({})).toEqual([])
+    expect(root()).not.toBe(before)
+    expect(seen.steps.slice(at).filter((step) => step === 'set')).toHaveLength(1)
+    expect(program({})).toEqual([])
+  })
+
+  const tunnel = {
+    type: 'tunnel',
+    encapsulation: 'vxlan',
+    local: IpAddress.parse('192.0.2.1'),
+    remote: IpAddress.parse('192.0.2.2'),
+  } as const
+  const hop = {
+    id: 7,
+    action: {
+      ...tunnel,
+      labels: [],
+      vni: 70,
+      routerMac: MacAddress.parse('02:00:00:00:00:09'),
+      ttlModel: 'pipe',
+      trafficClassModel: 'pipe',
+    },
+  } as const
+  const vni = (mac: string) => ({ vni: 70, vrf: 1, routerMac: MacAddress.parse(mac), sources: 0 })
+  /** The source address in the frames of the tunnel. */
+  const source = (): string => {
+    const value = seen.maps.get('next_hops', 7) as Uint8Array
+    expect(decodeNextHop(7, value)).toEqual(hop)
+    return ['02:00:00:00:00:01', '02:00:00:00:00:02'].filter((mac) => value.join().includes(MacAddress.parse(mac).toBytes().join())).join()
+  }
+
+  it('of the MAC address of a VNI, which tunnels have, they are told with the next transaction', () => {
+    program({ nextHops: set(hop), vnis: set(vni('02:00:00:00:00:01')) })
+    expect(source()).toBe('02:00:00:00:00:01')
+    refused = [['set', 'next_hops']]
+    expect(program({ vnis: set(vni('02:00:00:00:00:02')) })).toEqual(['next-hop 7'])
+    refused = []
+    expect(program({})).toEqual([])
+    expect(source()).toBe('02:00:00:00:00:02')
+  })
+
+  it('has no tunnel have the MAC address of a VNI that was refused', () => {
+    program({ nextHops: set(hop), vnis: set(vni('02:00:00:00:00:01')) })
+    refused = [['set', 'vnis']]
+    expect(program({ nextHops: set(hop), vnis: set(vni('02:00:00:00:00:02')) })).toEqual(['vni 70'])
+    expect(source()).toBe('02:00:00:00:00:01')
+  })
+})
+
+describe('flows of what is gone', () => {
+  const moved: NatPoolObject = { ...POOL, vrf: 3 }
+
+  // They would have gone on as flows of the other VRF: one tenant's replies went to another one.
+  it('have ended before a pool is set in another VRF', () => {
+    program({ natPools: set(POOL) })
+    refused = [['run', 'sweep']]
+    expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
+    expect(tables.dump().natPools).toEqual([])
+    expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
+    refused = []
+    expect(program({ natPools: set(moved) })).toEqual([])
+    expect(tables.dump().natPools).toEqual([moved])
+  })
+
+  it('have ended before a pool gets the number of another one that went before', () => {
+    program({ natPools: set(POOL) })
+    refused = [['run', 'sweep']]
+    expect(program({ natPools: remove(1) })).toEqual([])
+    expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
+    open()
+    expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
+    refused = []
+    expect(program({ natPools: set(moved) })).toEqual([])
+  })
+
+  it('leave a pool where it is that cannot be taken away there', () => {
+    program({ natPools: set(POOL) })
+    refused = [['delete', 'pools_between']]
+    expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
+    expect(tables.dump().natPools).toEqual([POOL])
+  })
+
+  it('that could not be ended are ended by the next transaction, or as every ten seconds, when nothing is translated any more, too', () => {
+    for (const next of [() => program({}), () => tables.sweep(), open]) {
+      program({ services: set(SERVICE) })
+      refused = [['run', 'sweep']]
+      program({ services: remove(4) })
+      refused = []
+      const before = swept()
+      next()
+      expect(swept()).toBe(next === open ? 1 : before + 1)
+      tables.sweep()
+      expect(swept()).toBe(next === open ? 1 : before + 1)
+    }
+  })
+
+  it('end when the process ended before it ended them', () => {
+    program({ services: set(SERVICE) })
+    let runs = 0
+    const refuses = (step: Step): boolean => {
+      // The first is of whoever takes over.
+      if (step === 'run' && ++runs === 2) throw new Died()
+      return false
+    }
+    const dying = kernel.seenBy({ refuses })
+    expect(() => new KernelTables(dying.maps, NO_PROGRAMS).program(only(2, { services: remove(4) }))).toThrow(Died)
+    expect(version() % 2).toBe(1)
+    open()
+    expect(swept()).toBe(1)
+    expect(version() % 2).toBe(0)
+  })
+})
+
+// Later parts of a datagram whose first one came before were dropped, or sent on as they were.
+it('fragments of datagrams are translated as before by who takes over what is whole', () => {
+  program({ services: set(SERVICE), natPools: set(POOL) })
+  const before = version()
+  open()
+  expect(version()).toBe(before)
+  program({ services: set({ ...SERVICE, seed: 1 }) })
+  expect(version()).not.toBe(before)
+})
+
+describe('a pool whose place another one has', () => {
+  // It depended on the order of the kernel's hash, and by the other one the removal of the first left none: what was to be hidden was not.
+  it.each([...Array(8).keys()])(
+    'is gone, and the one that programs have is there, when a process ended between the two (order %i)',
+    (order) => {
+      kernel = new MapsInMemory(order)
+      open()
+      program({ natPools: set(POOL) })
+      const next = { ...POOL, id: 2, ports: { first: 10, last: 19 } }
+      seen.maps.set('nat_pools', 2, seen.maps.get('nat_pools', 1) as Uint8Array)
+      const [[key]] = seen.maps.entries('pools_between')
+      seen.maps.set('pools_between', key, wordBytes(2))
+      open()
+      expect(tables.dump().natPools).toEqual([{ ...POOL, id: 2 }])
+      expect(program({ natPools: { set: [next], remove: [1] } })).toEqual([])
+      expect(Array.from(seen.maps.entries('pools_between'), ([, value]) => wordAt(value))).toEqual([2])
+    },
+  )
+
+  it('goes when it was refused, and what was written of it could not be taken back', () => {
+    refused = [
+      ['set', 'pools_between'],
+      ['delete', 'nat_pools'],
+    ]
+    expect(program({ natPools: set(POOL) })).toEqual(['nat-pool 1'])
+    refused = []
+    expect(program({ natPools: remove(1) })).toEqual([])
+    expect(tables.dump().natPools).toEqual([])
+  })
+
+  it('is left by a pool that has an address of the other family by now, whatever was refused', () => {
+    program({ natPools: set(POOL) })
+    const other = { ...POOL, address: IpAddress.parse('2001:db8::8') }
+    refused = [['delete', 'pools_between']]
+    expect(program({ natPools: set(other) })).toEqual(['nat-pool 1'])
+    refused = []
+    expect(program({ natPools: set(other) })).toEqual([])
+    expect([...seen.maps.entries('pools_between')]).toHaveLength(1)
+  })
+})
+
+describe('a service', () => {
+  it('that cannot be removed is there until it is', () => {
+    program({ services: set(SERVICE) })
+    refused = [['delete', 'services']]
+    expect(program({ services: remove(4) })).toEqual(['service 4'])
+    expect(tables.dump().services).toHaveLength(1)
+    refused = []
+    expect(program({ services: remove(4) })).toEqual([])
+    expect(tables.dump().services).toEqual([])
+    expect([...seen.maps.entries('virtual_addresses')]).toEqual([])
+  })
+
+  it('that moves leaves where it was, also when that was refused at first', () => {
+    program({ services: set(SERVICE) })
+    const there = { ...SERVICE, vrf: 2 }
+    refused = [['delete', 'services']]
+    expect(program({ services: set(there) })).toEqual(['service 4'])
+    expect(tables.dump().services).toEqual([there])
+    refused = []
+    expect(program({ services: set(there) })).toEqual([])
+    expect([...seen.maps.entries('services')]).toHaveLength(1)
+    expect([...seen.maps.entries('virtual_addresses')]).toHaveLength(1)
+  })
+})
+
+describe('sources of tunnels', () => {
+  const prefixes = ['192.0.2.1/32', '192.0.2.2/32', '198.51.100.0/24'].map((text) => IpPrefix.parse(text))
+  const accepted = (): number => ['source_hosts', 'source_nets'].reduce((sum, map) => sum + [...seen.maps.entries(map)].length, 0)
+
+  // Processes before wrote them first, and the set last.
+  it('that are of no set are accepted no more behind a restart', () => {
+    program({ tunnelSources: set({ id: 1, prefixes }) })
+    seen.maps.delete('source_sets', 1)
+    seen.maps.set('source_hosts', new View(SOURCE_HOST_KEY).set('set', 3).set('family', 4).bytes, wordBytes(0))
+    open()
+    expect(accepted()).toBe(0)
+  })
+
+  it('that were refused, and could not be taken back, are accepted no more when the set says something else', () => {
+    program({ tunnelSources: set({ id: 1, prefixes: [prefixes[0]] }) })
+    refused = [
+      ['set', 'source_nets'],
+      ['delete', 'source_hosts'],
+    ]
+    expect(program({ tunnelSources: set({ id: 1, prefixes }) })).toEqual(['tunnel-sources 1'])
+    expect(accepted()).toBe(2)
+    refused = []
+    expect(program({ tunnelSources: set({ id: 1, prefixes: [prefixes[0]] }) })).toEqual([])
+    expect(accepted()).toBe(1)
+  })
+})
