@@ -18,7 +18,7 @@ const NEEDED: readonly (readonly [name: Capability, instead?: Capability])[] = [
  * CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON alone it runs in its own namespace, on a BPF file system that is there; entering the namespaces of endpoints,
  * and mounting one, take CAP_SYS_ADMIN.
  *
- * @throws DataplaneError `dataplane.permission` naming what is missing
+ * @throws DataplaneError `dataplane.permission` naming what is missing, and both ways to have it
  */
 export function checkPrivileges(status = readFileSync('/proc/self/status', 'utf8')): void {
   const [, hex = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(status) ?? []
@@ -28,9 +28,11 @@ export function checkPrivileges(status = readFileSync('/proc/self/status', 'utf8
     instead === undefined ? name : `${name} (or ${instead})`,
   )
   if (missing.length === 0) return
+  const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them']
   throw new DataplaneError(
     'dataplane.permission',
-    `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} missing: run it as root`,
+    `${missing.join(' and ')} ${are} missing: ` +
+      `give ${them} to the process (AmbientCapabilities= of a systemd unit, capabilities.add of a container), or run it as root with all capabilities`,
   )
 }
 

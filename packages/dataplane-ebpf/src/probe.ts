@@ -27,7 +27,7 @@ export interface EbpfFeature {
   /** What is done without it; empty when nothing takes its place. */
   readonly otherwise: string
   readonly available: boolean
-  /** Why it is missing, in the system's words; empty when it is there. */
+  /** Why it is missing, in the system's words, or why it was not tried and is done without; empty when it is there. */
   readonly reason: string
 }
 
@@ -77,7 +77,12 @@ export const EBPF_FEATURE_NAMES: readonly EbpfFeatureName[] = FEATURES.map(({ na
 
 let found: readonly EbpfFeature[] | undefined
 
-/** Tries every feature once; nothing is attached and nothing stays. @throws DataplaneError `dataplane.device` without the native part */
+/**
+ * Tries every feature once. What takes a device is tried in a network namespace that ends with it, and so is nothing that others see; where no such namespace can
+ * be had, features are asked for, or not tried, which the reason says.
+ *
+ * @throws DataplaneError `dataplane.device` without the native part
+ */
 export function ebpfFeatures(): readonly EbpfFeature[] {
   return (found ??= tryAll())
 }

@@ -27,6 +27,11 @@ const BPF_FD: u16 = 6;
 const BPF_NAME: u16 = 7;
 const BPF_FLAGS: u16 = 8;
 const BPF_ID: u16 = 11;
+/// Number of a block of filters that links share: none has the number 0.
+const INGRESS_BLOCK: u16 = 13;
+const NO_BLOCK: u32 = 0;
+/// Of every namespace.
+const LOOPBACK: u32 = 1;
 /// `tcmsg`
 const HEADER: usize = 20;
 /// The program's return value is the verdict.
@@ -62,6 +67,17 @@ pub fn add_qdisc(ifindex: u32) -> io::Result<bool> {
     }
 }
 
+/// Whether there are such qdiscs, without making one: what is asked for cannot be, and a kernel that has them says so, or that the link has one.
+pub fn ask() -> io::Result<()> {
+    let mut message = Message::new(NEW_QDISC, CREATE | EXCLUSIVE, &[0, LOOPBACK, CLSACT_HANDLE, CLSACT, 0]);
+    message.attribute(KIND, b"clsact\0");
+    message.attribute(INGRESS_BLOCK, &NO_BLOCK.to_ne_bytes());
+    match message.exchange() {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EEXIST)) => Ok(()),
+        result => result,
+    }
+}
+
 /// Takes the qdisc away, and with it all filters.
 pub fn remove_qdisc(ifindex: u32) -> io::Result<()> {
     let mut message = Message::new(DELETE_QDISC, 0, &[0, ifindex, CLSACT_HANDLE, CLSACT, 0]);
@@ -78,7 +94,7 @@ pub fn add_filter(ifindex: u32, program: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// Sets the filter, or gives the one that is there another program in one step. `has_own_qdisc`: the qdisc was made for it.
-pub fn set_filter(ifindex: u32, program: BorrowedFd<'_>, has_own_qdisc: bool) -> io::Result<()> {
+fn set_filter(ifindex: u32, program: BorrowedFd<'_>, has_own_qdisc: bool) -> io::Result<()> {
     let name = if has_own_qdisc { NAME_WITH_QDISC } else { NAME };
     let mut options = Vec::new();
     attribute(&mut options, BPF_FD, &(program.as_raw_fd() as u32).to_ne_bytes());

@@ -8,12 +8,11 @@ use crate::{
 };
 
 const NEW_LINK: u16 = 16;
-const DELETE_LINK: u16 = 17;
 const NAME: u16 = 3;
 const INFO: u16 = 18;
 const INFO_KIND: u16 = 1;
 
-/// Makes a pair in the namespace of the thread, attaches a program, and takes the pair away.
+/// Makes a pair in the namespace of the thread, which ends with it, and attaches a program.
 pub fn probe(program: BorrowedFd<'_>) -> io::Result<()> {
     const DEVICE: &std::ffi::CStr = c"hdnetkit";
     let mut info = Vec::new();
@@ -24,8 +23,5 @@ pub fn probe(program: BorrowedFd<'_>) -> io::Result<()> {
     message.exchange()?;
     // SAFETY: the name ends with a zero.
     let index = unsafe { libc::if_nametoindex(DEVICE.as_ptr()) };
-    let attached = sys::link_create(program, index, sys::NETKIT_PEER, 0).map(drop);
-    let mut message = Message::new(DELETE_LINK, 0, &[0; 4]);
-    message.attribute(NAME, DEVICE.to_bytes_with_nul());
-    attached.and(message.exchange())
+    sys::link_create(program, index, sys::NETKIT_PEER, 0).map(drop)
 }

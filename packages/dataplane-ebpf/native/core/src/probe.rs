@@ -1,13 +1,15 @@
-//! What this kernel and this process let a dataplane do, found by trying: tiny programs are loaded and run, nothing is attached and nothing stays.
+//! What this kernel and this process let a dataplane do, found by trying: tiny programs are loaded and run, and attached in a network namespace that ends with
+//! the attempt. Where no such namespace can be had, the kernel is asked for what it refuses for another reason when it knows it: nothing of a namespace that
+//! others use is changed.
 
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
-    thread,
+    sync::Arc,
 };
 
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use heddle_linux_core::netns;
 
 use crate::{
     clsact, netkit, sys,
@@ -45,8 +47,8 @@ pub fn probe() -> Vec<Feature> {
         feature("redirect-peer", helper(REDIRECT_PEER)),
         feature("decap-l3", decap()),
         feature("xdp", attach(Means::Xdp)),
-        feature("vxlan", alone(|_| vxlan::probe(Merged::Vxlan))),
-        feature("vxlan-gpe", alone(|_| vxlan::probe(Merged::Joint))),
+        feature("vxlan", alone(|| vxlan::probe(Merged::Vxlan), Err)),
+        feature("vxlan-gpe", alone(|| vxlan::probe(Merged::Joint), Err)),
         feature("btf", Path::new("/sys/kernel/btf/vmlinux").metadata().map(drop)),
     ]
 }
@@ -90,41 +92,42 @@ const fn passes(kind: u32) -> i32 {
 
 /// Of every namespace.
 const LOOPBACK: u32 = 1;
+/// Of none.
+const NO_LINK: u32 = 0;
 
-/// On the loopback link of a namespace that ends with the thread; of this one, where no other may be made.
+/// On the loopback link of a namespace of its own.
 fn attach(means: Means) -> io::Result<()> {
     let kind = if matches!(means, Means::Xdp) { sys::XDP_PROGRAM } else { sys::SCHED_CLS };
-    let program = sys::program_load(kind, [set(0, passes(kind)), EXIT].as_flattened())?;
-    alone(move |is_alone| match means {
-        Means::Tcx => sys::link_create(program.as_fd(), LOOPBACK, sys::TCX_INGRESS, 0).map(drop),
-        Means::Clsact => by_filter(program.as_fd(), is_alone),
-        // Generic, as loopback has no driver, and so nothing for a link that others use.
-        Means::Xdp if is_alone => sys::link_create(program.as_fd(), LOOPBACK, sys::XDP, 0).map(drop),
-        Means::Xdp => Ok(()),
-        Means::Netkit if is_alone => netkit::probe(program.as_fd()),
-        // A pair of devices would be seen by whoever watches the links of this namespace.
-        Means::Netkit => Err(io::Error::other("not tried: no network namespace may be made to try it in")),
-    })
-}
-
-/// Works in a network namespace that ends with it; in this one, where no other may be made. `work` is told whether it is alone.
-fn alone(work: impl FnOnce(bool) -> io::Result<()> + Send + 'static) -> io::Result<()> {
-    let attempt = move || {
-        // SAFETY: only the network namespace of this fresh thread changes; descriptors and memory stay shared.
-        let is_alone = unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.is_ok();
-        work(is_alone)
-    };
-    thread::spawn(attempt).join().unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::EIO)))
-}
-
-fn by_filter(program: BorrowedFd<'_>, is_alone: bool) -> io::Result<()> {
-    let has_made = clsact::add_qdisc(LOOPBACK)?;
-    // What is there already tells as much, and somebody's filter may be in our place.
-    if !is_alone && !has_made {
-        return Ok(());
+    let program = Arc::new(sys::program_load(kind, [set(0, passes(kind)), EXIT].as_flattened())?);
+    let same = program.clone();
+    let on = |program: &OwnedFd, link, kind| sys::link_create(program.as_fd(), link, kind, 0).map(drop);
+    match means {
+        Means::Tcx => alone(move || on(&program, LOOPBACK, sys::TCX_INGRESS), |_| knows(on(&same, NO_LINK, sys::TCX_INGRESS))),
+        Means::Clsact => alone(move || clsact::add_filter(LOOPBACK, program.as_fd()).map(drop), |_| clsact::ask()),
+        // Generic, as loopback has no driver.
+        Means::Xdp => alone(move || on(&program, LOOPBACK, sys::XDP), Err),
+        Means::Netkit => alone(move || netkit::probe(program.as_fd()), |_| knows(on(&same, NO_LINK, sys::NETKIT_PEER))),
     }
-    let result = clsact::set_filter(LOOPBACK, program, has_made);
-    if has_made { result.and(clsact::remove_qdisc(LOOPBACK)) } else { result }
+}
+
+/// Works in a network namespace that ends with it. Where there is none in which it may, `ask` is given why.
+fn alone(work: impl FnOnce() -> io::Result<()> + Send + 'static, ask: impl FnOnce(io::Error) -> io::Result<()>) -> io::Result<()> {
+    let refused = match netns::alone(work) {
+        Ok(Err(error)) if error.raw_os_error() == Some(libc::EPERM) => {
+            format!("in a network namespace that CAP_SYS_ADMIN has not made: {error}")
+        }
+        Ok(result) => return result,
+        Err(error) => error.to_string(),
+    };
+    ask(io::Error::other(format!("not tried: {refused}")))
+}
+
+/// Whether the kernel knows how a program was to be attached to a link that there is not: it looks for the link then.
+fn knows(attached: io::Result<()>) -> io::Result<()> {
+    match attached {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        result => result,
+    }
 }
 
 /// Takes an IPv4 header away from an IPv6 packet: the program returns what the helper said.

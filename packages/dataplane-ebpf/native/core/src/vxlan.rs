@@ -101,11 +101,9 @@ pub fn remove_all(namespace: Option<&Path>, beginning: &str, end: &str) -> Resul
     })
 }
 
-/// Makes a device that is down, whose sockets are not opened, and takes it away.
+/// Makes a device in the namespace of the thread, which ends with it. It is down, and its sockets are not opened.
 pub fn probe(merged: Merged) -> io::Result<()> {
-    const NAME: &str = "hdprobe";
-    create(NAME, merged, None)?;
-    delete(NAME)
+    create("hdprobe", merged, None)
 }
 
 fn make(name: &str, merged: Merged, link: Option<u32>) -> io::Result<()> {

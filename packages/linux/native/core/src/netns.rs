@@ -1,12 +1,14 @@
 //! Network namespaces by name (bind mounts under /run/netns, as iproute2 keeps them) and work inside one.
 
 use std::{
-    ffi::CString,
+    ffi::{CString, c_int, c_void},
     fs::{self, File},
     io::{self, Write},
+    mem::MaybeUninit,
     os::fd::{AsFd, AsRawFd},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    process, thread,
+    process, ptr, thread,
 };
 
 use rustix::{
@@ -81,6 +83,61 @@ pub(crate) fn enter(path: &Path) -> Result<()> {
     let operation = || format!("enter network namespace {}", path.display());
     let file = File::open(path).context(operation)?;
     move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).context(operation)
+}
+
+/// Runs `work` in a network namespace of its own, which ends with it.
+///
+/// Making one takes CAP_SYS_ADMIN. Who has it not may make a user namespace, where the host allows that: a process in it has all capabilities over the network
+/// namespace that it is born with, and none over anything else.
+pub fn alone<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    on_a_thread(move || {
+        // SAFETY: only the network namespace of this fresh thread changes; descriptors and memory stay shared.
+        if unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.is_ok() {
+            return Ok(work());
+        }
+        in_a_user_namespace(work).context(|| "make a network namespace, by CAP_SYS_ADMIN or in a user namespace".into())
+    })
+}
+
+/// Runs `work` in a process that is born into a user namespace and a network namespace of its own. It has the memory and the descriptors of this one, and the
+/// calling thread waits for it in the kernel, as posix_spawn(3) does.
+fn in_a_user_namespace<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    const STACK: usize = 1 << 20;
+    const BORN: c_int = libc::CLONE_NEWUSER | libc::CLONE_NEWNET | libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_VFORK;
+
+    struct Task<W, T> {
+        work: Option<W>,
+        result: Option<T>,
+    }
+    extern "C" fn run<T, W: FnOnce() -> T>(task: *mut c_void) -> c_int {
+        // SAFETY: whoever made the task waits until this process has ended, and looks at it then.
+        let task = unsafe { &mut *task.cast::<Task<W, T>>() };
+        // What panics has no result; it must not unwind into the C library.
+        task.result = task.work.take().and_then(|work| catch_unwind(AssertUnwindSafe(work)).ok());
+        0
+    }
+    fn clone<T, W: FnOnce() -> T>(task: &mut Task<W, T>) -> io::Result<libc::pid_t> {
+        let mut stack = vec![0_u128; STACK / size_of::<u128>()];
+        let top = stack.as_mut_ptr_range().end.cast::<c_void>();
+        // SAFETY: the stack is aligned, grows down from its end, and outlives the process: the call returns when that has ended, as does `task`.
+        let born = unsafe { libc::clone(run::<T, W>, top, BORN, ptr::from_mut(task).cast()) };
+        if born < 0 { Err(io::Error::last_os_error()) } else { Ok(born) }
+    }
+
+    let mut task = Task { work: Some(work), result: None };
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both sets are written before they are read. Handlers of this process would run in the other one, and tell it of signals that it did not get.
+    let born = unsafe {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        let born = clone(&mut task);
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+        born
+    }?;
+    // SAFETY: it has ended, or does so now; no signal says so, and nobody else waits for it (`__WCLONE`).
+    unsafe { libc::waitpid(born, ptr::null_mut(), libc::__WCLONE) };
+    task.result.ok_or_else(|| io::Error::from_raw_os_error(libc::EIO))
 }
 
 /// Path of the namespace called `name`.
@@ -212,7 +269,7 @@ mod tests {
         process::{Command, Stdio},
     };
 
-    use super::{abort_unless_left, path_of};
+    use super::{abort_unless_left, alone, identity, in_a_user_namespace, path_of};
 
     #[test]
     fn refuses_names_that_leave_the_directory() {
@@ -220,6 +277,26 @@ mod tests {
             assert_eq!(path_of(name).unwrap_err().code(), "EINVAL");
         }
         assert_eq!(path_of("red").unwrap().to_str(), Some("/run/netns/red"));
+    }
+
+    #[test]
+    fn works_in_a_namespace_of_its_own_and_comes_back() {
+        let here = identity(None).unwrap();
+        let lent = String::from("lent");
+        let there = || identity(None).unwrap();
+        let found =
+            [alone(there), in_a_user_namespace(|| there() + lent.len() as u64 - 4).map_err(|error| crate::Error::from_io(error, "try"))];
+        for found in found {
+            match found {
+                Ok(found) => assert_ne!(found, here),
+                Err(error) => eprintln!("skipped: {error}"),
+            }
+            assert_eq!(identity(None).unwrap(), here);
+        }
+        match in_a_user_namespace(|| -> () { panic!("which is caught") }) {
+            Ok(()) => unreachable!("what panics has no result"),
+            Err(error) => assert!(matches!(error.raw_os_error(), Some(libc::EIO | libc::EPERM | libc::ENOSPC)), "{error}"),
+        }
     }
 
     /// It said so first, and that panicked: the thread went on in the namespace of a container.
