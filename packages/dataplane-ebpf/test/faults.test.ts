@@ -7,6 +7,7 @@ import { basename } from 'node:path'
 import { afterEach, describe, expect, it, vi, type Mock } from 'vitest'
 import { hostNamesOf, Ports } from '../src/device/ports.js'
 import { FibFullError } from '../src/fib/block-memory.js'
+import { macOf } from '../src/layout/objects.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { Liveness } from '../src/liveness/liveness.js'
@@ -95,28 +96,81 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/renamed|: hd/)
   })
 
-  // What came in by it was judged as an endpoint's, and it went with the port.
-  it('leaves a device alone that has the number of one that has gone', async () => {
-    const pinDirectory = lab.path('number')
+  // What the endpoint called its address by then was taken for another device's, whose name stayed taken.
+  it("frees the name of an endpoint's end that it took over, whose MAC address the endpoint has changed", async () => {
+    const pinDirectory = lab.path('own-address')
     const first = await lab.open({ pinDirectory })
     await first.apply(podTransaction(1))
     for (const port of PODS.keys()) await lab.attach(first, port)
-    const index = new View(LINK, first.parts.maps.get('links', 0)).get('ifindex')
     await first.close({ keep: true })
-    lab.inPod(0, 'ip', 'link', 'delete', 'eth0')
-    lab.inHost(...`ip link add other0 index ${index} type veth peer name other1`.split(' '))
+    lab.inPod(0, ...'ip link set eth0 address 02:00:00:00:00:78'.split(' '))
+    const second = await lab.open({ pinDirectory })
+    expect((await second.dump()).devices.map(({ port }) => port)).toEqual([...PODS.keys()])
+    for (const port of PODS.keys()) await second.detachPort(port)
+    // The endpoint has the other port by now.
+    const request = { netns: lab.podNetns(0), ifname: 'eth0', addresses: [PODS[1]], mtu: 1400 }
+    expect(await codeOf(second.attachPort(1, request))).toBe('nothing')
+    await second.close()
+  })
+
+  // It got this one's program, by whose tables its endpoint was another tenant's.
+  it("leaves another dataplane's device alone that is of a port of the same number, and has the numbers that were written down", async () => {
+    const pinDirectory = lab.path('numbers')
+    lab.inHost(...'ip link add up2 type veth peer name up3'.split(' '))
+    lab.inHost(...'ip link set up2 up'.split(' '))
     try {
-      const second = await lab.open({ pinDirectory })
-      expect((await second.dump()).devices.map(({ port }) => port)).toEqual([1])
-      expect(call((native) => native.programsOn(lab.netns, index))).toEqual([])
-      await lab.attach(second, 0)
-      expect(await lab.ping()).toContain(' 2 received')
+      const first = await lab.open({ pinDirectory, without: ['tcx'] })
+      await first.apply(podTransaction(1))
+      await lab.attach(first, 0)
+      const other = await lab.open({ uplink: 'up2' })
+      await other.apply(podTransaction(1))
+      await other.attachPort(0, { netns: lab.podNetns(1), ifname: 'eth0', addresses: [PODS[1]], mtu: 1400 })
+      const theirs = new View(LINK, other.parts.maps.get('links', 0))
+      const index = theirs.get('ifindex')
+      const written = new View(LINK, first.parts.maps.get('links', 0)).set('ifindex', index)
+      first.parts.maps.set('links', 0, written.set('peer_ifindex', theirs.get('peer_ifindex')).bytes)
+      await first.close({ keep: true })
+      const programs = (): number[] => call((native) => native.programsOn(lab.netns, index)).map(({ id }) => id)
+      const before = programs()
+      const second = await lab.open({ pinDirectory, without: ['tcx'] })
+      expect([(await second.dump()).devices, programs()]).toEqual([[], before])
       await second.close()
-      expect(lab.inHost(...'ip -br link show other0'.split(' '))).toContain('other0@other1')
+      expect([programs(), (await other.dump()).devices.length]).toEqual([before, 1])
+      await other.close()
+      expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
     } finally {
-      lab.inHost('ip', 'link', 'delete', 'other0')
+      lab.inHost(...'ip link delete up2'.split(' '))
     }
   })
+
+  // What came in by it was judged as an endpoint's, and it went with the port.
+  it.each(['of its own', 'of that one'])(
+    'leaves a device alone that has the number of one that has gone, and a MAC address %s',
+    async (whose) => {
+      const pinDirectory = lab.path(`number-${whose.length}`)
+      const first = await lab.open({ pinDirectory })
+      await first.apply(podTransaction(1))
+      for (const port of PODS.keys()) await lab.attach(first, port)
+      const view = new View(LINK, first.parts.maps.get('links', 0))
+      const [index, mac] = [view.get('ifindex'), macOf(view.octets('mac'))]
+      await first.close({ keep: true })
+      lab.inPod(0, 'ip', 'link', 'delete', 'eth0')
+      lab.inHost(
+        ...`ip link add other0 index ${index} ${whose === 'of that one' ? `address ${mac} ` : ''}type veth peer name other1`.split(' '),
+      )
+      try {
+        const second = await lab.open({ pinDirectory })
+        expect((await second.dump()).devices.map(({ port }) => port)).toEqual([1])
+        expect(call((native) => native.programsOn(lab.netns, index))).toEqual([])
+        await lab.attach(second, 0)
+        expect(await lab.ping()).toContain(' 2 received')
+        await second.close()
+        expect(lab.inHost(...'ip -br link show other0'.split(' '))).toContain('other0@other1')
+      } finally {
+        lab.inHost('ip', 'link', 'delete', 'other0')
+      }
+    },
+  )
 
   // It could not be opened at all.
   it.each<[EbpfFeatureName[]]>(hasTcx ? [[['tcx']], [['clsact']]] : [[['tcx']]])(

@@ -88,7 +88,7 @@ export class Ports {
 
   /** Takes over the devices that a dataplane before this one has left; those that are gone meanwhile are forgotten. */
   async adopt(): Promise<void> {
-    const { maps, netlink, netns } = this.#options
+    const { maps, netlink, netns, uplink } = this.#options
     await LinkReaper.sweep(netns)
     const links = new Map((await netlink.links.list()).map((link) => [link.index, link]))
     for (const [port, value] of maps.numbered('links')) {
@@ -96,7 +96,7 @@ export class Ports {
       const hostIndex = view.get('ifindex')
       const request = maps.get('requests', port)
       const host = links.get(hostIndex)
-      const isOurs = host !== undefined && isDevice(host, port, view)
+      const isOurs = host !== undefined && isDevice(host, hostNamesOf(uplink, port), view)
       if (!isOurs || request === undefined) {
         this.#isGone(port, hostIndex)
         if (!isOurs) this.#unpin(port)
@@ -255,13 +255,13 @@ export class Ports {
     await allOf([...[...this.#attached.keys()].map((port) => () => this.detach(port, reason)), () => this.#reaper.reap()])
   }
 
-  /** The endpoint's end, unless its number is another device's. */
-  async #buryPeer({ request, facts, isAdopted }: Attached): Promise<void> {
+  /** The endpoint's end, unless its number is another device's. By the end that it has here: its MAC address is the endpoint's to change. */
+  async #buryPeer({ request, facts, hostIndex, isAdopted }: Attached): Promise<void> {
     try {
       if (isAdopted) {
         using inside = await Netlink.open(request.netns)
-        const { kind, mac } = await inside.links.get(facts.ifindex)
-        if ((kind !== 'veth' && kind !== 'netkit') || mac !== facts.mac?.toString()) return
+        const { kind, peer } = await inside.links.get(facts.ifindex)
+        if ((kind !== 'veth' && kind !== 'netkit') || peer !== hostIndex) return
       }
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
@@ -442,12 +442,13 @@ function meansOf({ kind }: Link, veth: EbpfAttachment): EbpfAttachment {
 
 /**
  * Whether a link is the end that was written down: numbers of links are given again, in a namespace that was made anew for instance. By its name or its MAC
- * address: an administrator may have changed the one, and a daemon of the host the other.
+ * address: an administrator may have changed the one, and a daemon of the host the other. The name of another uplink's port is another dataplane's as a rule.
+ *
+ * @param names what the end is called that this dataplane makes
  */
-function isDevice({ kind, name, mac }: Link, port: number, written: View<'mac'>): boolean {
-  if (kind !== 'veth' && kind !== 'netkit') return false
-  const isNamed = /^hd[0-9a-z]+[-p]/.test(name) && /[-p]([0-9a-z]+)$/.exec(name)?.[1] === port.toString(36)
-  return isNamed || isSameBytes(macBytes(mac), written.octets('mac').subarray(0, 6))
+function isDevice({ kind, name, mac, peer }: Link, names: readonly string[], written: View<'mac' | 'peer_ifindex'>): boolean {
+  if ((kind !== 'veth' && kind !== 'netkit') || peer !== written.get('peer_ifindex')) return false
+  return names.includes(name) || isSameBytes(macBytes(mac), written.octets('mac').subarray(0, 6))
 }
 
 function factsOf({ peer }: DevicePair): DeviceFacts {
