@@ -17,7 +17,7 @@ import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
 import { LINK, LOCAL_KEY } from './layout/structs/objects.js'
-import { dismissKeeper } from './liveness/keeper-process.js'
+import { dismissKeeper, type VrfDevice } from './liveness/keeper-process.js'
 import { Liveness } from './liveness/liveness.js'
 import { isTaken, patiently, takeFreeUplinkLock, takeUplinkLock } from './locks.js'
 import { Mirrors } from './observe/mirrors.js'
@@ -83,11 +83,10 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const tables = new KernelTables(maps)
   if (pins !== undefined) markNamespace(pins, namespace)
   const before = tables.config.get('uplink')
-  if (pins !== undefined && before !== 0) {
-    const isElsewhere = before !== uplinkIndex || !isOf(maps, options)
+  if (pins !== undefined && before !== 0 && before !== uplinkIndex) {
     const place = { pins, underlayNetns: netns, vrf: undefined, addresses: [], uplink: before }
-    if (isElsewhere && !(await dismissKeeper(place, tables.config))) logger.warn('A keeper of BFD sessions of other addresses does not end')
-    if (before !== uplinkIndex) await leaveUplink(maps, { before, netlink, netns, pins })
+    if (!(await dismissKeeper(place, tables.config))) logger.warn('A keeper of BFD sessions of another uplink does not end')
+    await leaveUplink(maps, { before, netlink, netns, pins })
   }
   configure(options, maps, tables, uplinkIndex, mtu)
 
@@ -160,7 +159,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger,
   })
   undo.push(() => liveness?.close(true))
-  const merging = { maps, config: tables.config, netlink, netns, uplink: uplinkIndex, isInVrf: vrf !== undefined, logger }
+  const merging = { maps, config: tables.config, netlink, netns, uplink: uplinkIndex, vrf: vrf?.index, logger }
   const mergers = {
     vxlan: new SegmentMerger({ merged: IN_VXLAN, ...merging }),
     joint: new SegmentMerger({ merged: BEHIND_JOINT_LABELS, ...merging }),
@@ -201,11 +200,11 @@ function warnOfSizes({ asked, logger }: EbpfRouterOptions, maps: KernelMaps): vo
   }
 }
 
-/** Name of the VRF device that a link is in, if it is in one. */
-async function vrfOf({ controller }: Link, netlink: Netlink): Promise<string | undefined> {
+/** The VRF device that a link is in, if it is in one. */
+async function vrfOf({ controller }: Link, netlink: Netlink): Promise<VrfDevice | undefined> {
   if (controller === undefined) return undefined
-  const { kind, name } = await netlink.links.get(controller)
-  return kind === 'vrf' ? name : undefined
+  const { kind, name, index } = await netlink.links.get(controller)
+  return kind === 'vrf' ? { name, index } : undefined
 }
 
 /** A directory of pins that is this process's own; `isMounted`: its file system was mounted for it. */
@@ -267,12 +266,6 @@ function localsOf({ addresses }: EbpfRouterOptions): Map<string, Uint8Array> {
       return [bytes.join(), bytes]
     }),
   )
-}
-
-/** Whether the dataplane before this one had the same addresses. */
-function isOf(maps: KernelMaps, options: EbpfRouterOptions): boolean {
-  const [found, wanted] = [Array.from(maps.entries('locals'), ([key]) => key.join()), localsOf(options)]
-  return found.length === wanted.size && found.every((key) => wanted.has(key))
 }
 
 function configure(options: EbpfRouterOptions, maps: KernelMaps, { config }: KernelTables, uplink: number, mtu: number): void {

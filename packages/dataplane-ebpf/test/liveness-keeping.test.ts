@@ -12,7 +12,7 @@ import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { View } from '../src/layout/struct.js'
 import { CONFIG } from '../src/layout/structs/config.js'
 import { encodeLiveness, encodeWatch, type Known } from '../src/liveness/encoding.js'
-import { KEEPER_ORDER, keeperNumber, takeKeeperLock } from '../src/liveness/keeper-process.js'
+import { KEEPER_ORDER, keeperNumber, takeKeeperLock, type KeeperPlace, type VrfDevice } from '../src/liveness/keeper-process.js'
 import { Liveness, type LivenessOptions } from '../src/liveness/liveness.js'
 import type { NativeLock } from '../src/native/binding.js'
 import type { KernelMaps } from '../src/tables/kernel-maps.js'
@@ -39,7 +39,6 @@ function path(id: number, remote = FIRST): LivenessObject {
 class Place {
   readonly watches = new Map<number, Uint8Array>()
   readonly rows = new Map<number, Uint8Array>()
-  readonly config = new View(CONFIG).set('keeper_version', keeperNumber({ vrf: undefined })).set('keeper_order', KEEPER_ORDER.goOn)
   readonly told: string[] = []
   /** Of this process's own sessions, as `remote state`. */
   readonly sent: string[] = []
@@ -55,6 +54,7 @@ class Place {
   readonly netns = join(this.folder, 'netns')
   /** Of no link, and of no other test. */
   readonly uplink = 1_000_000_000 + process.pid * 100 + (threadId % 100)
+  readonly config = new View(CONFIG).set('keeper_version', this.number()).set('keeper_order', KEEPER_ORDER.goOn)
 
   constructor() {
     symlinkSync('/proc/self/ns/net', this.netns)
@@ -113,6 +113,11 @@ class Place {
   look(): string[] {
     vi.advanceTimersByTime(LOOK)
     return this.told.splice(0).map((text) => text.replace(/: .*detection.*/i, ''))
+  }
+
+  /** Of a keeper as it is wanted, or with something else. */
+  number(other: Partial<KeeperPlace> = {}): number {
+    return keeperNumber({ vrf: undefined, addresses: [String(HERE)], uplink: this.uplink, ...other })
   }
 
   /** As a keeper that lives. */
@@ -309,22 +314,26 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     keeper.release()
   })
 
-  it.each([
-    ['version', 'ends', 1],
-    ['version', 'does not end', 1],
-    // It went on with sockets that heard nothing once the uplink was in a VRF device.
-    ['VRF', 'ends', keeperNumber({ vrf: 'underlay' })],
-  ])('asks one of another %s to make room, which %s', async (_, what, number) => {
+  it.each<[string, string, Partial<KeeperPlace>, VrfDevice | undefined]>([
+    // It went on with sockets that heard nothing once the uplink was in a VRF device,
+    ['VRF', 'ends', { vrf: { name: 'underlay', index: 7 } }, undefined],
+    ['VRF', 'does not end', { vrf: { name: 'underlay', index: 7 } }, undefined],
+    // and with those of one that had gone, when there was another of its name.
+    ['VRF of the same name', 'ends', { vrf: { name: 'underlay', index: 7 } }, { name: 'underlay', index: 8 }],
+    ['VRF whose name counts as much', 'ends', { vrf: { name: 'Aa', index: 7 } }, { name: 'BB', index: 7 }],
+    ['set of addresses', 'ends', { addresses: [String(FIRST)] }, undefined],
+    ['version', 'ends', { uplink: 1 }, undefined],
+  ])('asks one of another %s to make room, which %s', async (_, what, other, vrf) => {
     place.watches.set(1, encodeWatch(path(1)))
-    place.config.set('keeper_version', number)
+    place.config.set('keeper_version', place.number(other))
     const keeper = place.lock()
     const order = vi.spyOn(place.config, 'set')
-    const opening = open(place.beside)
+    const opening = open({ ...place.beside, vrf })
     expect(order).toHaveBeenCalledWith('keeper_order', KEEPER_ORDER.makeRoom)
     if (what === 'ends') keeper.release()
     else hurry()
     await opening
-    expect(place.warnings).toEqual(what === 'ends' ? [] : ['A keeper of BFD sessions of another version or VRF does not end'])
+    expect(place.warnings).toEqual(what === 'ends' ? [] : ['A keeper of BFD sessions of another version, VRF or addresses does not end'])
     expect(place.starts).toBe(what === 'ends' ? 1 : 0)
     if (what !== 'ends') keeper.release()
   })

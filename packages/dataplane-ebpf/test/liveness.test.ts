@@ -272,6 +272,36 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
       expect(keeperOf(place)).toBe(0)
     })
 
+    // It went on by the order of the next one, and wrote what it did not hear over what that one knew.
+    it('ends once another one has written down that it is there, though it did not run while it was told to', async () => {
+      const pins = join(directory, 'stopped')
+      const other = IpAddress.parse('192.0.2.3')
+      const inNear = (command: string): string => namespaces.in('near', ...command.split(' '))
+      inNear(`ip address add ${other}/24 dev up0`)
+      inNear('ip link add other2 type veth peer name other3')
+      inNear('ip link set other2 up')
+      far.set({ ...path(3, THERE[2], 100), local: THERE[2], remote: other })
+      const first = await open(pins)
+      expect(await first.apply({ ...emptyTransaction(1), liveness: watch(100) })).toMatchObject({ status: 'applied', failures: [] })
+      await expect.poll(async () => (await first.dump()).up).toEqual([1])
+      const pid = keeperOf({ pins })
+      const [{ ifindex }] = JSON.parse(inNear('ip -j link show other2')) as [{ ifindex: number }]
+      try {
+        process.kill(pid, 'SIGSTOP')
+        await first.close({ keep: true })
+        await using second = await open(pins, keeper, { addresses: [other], uplink: 'other2' })
+        const changed = { set: [{ ...path(3, THERE[2], 100), local: other }], remove: [1] }
+        expect(await second.apply({ ...emptyTransaction(2), liveness: changed })).toMatchObject({ status: 'applied', failures: [] })
+        await expect.poll(async () => (await second.dump()).up, { timeout: 20_000 * PACE }).toEqual([3])
+        expect([keepersOf({ pins }).includes(pid), isKeeperAlive({ ...place, uplink: ifindex })]).toEqual([true, true])
+        process.kill(pid, 'SIGCONT')
+        await expect.poll(() => keepersOf({ pins }).includes(pid), { timeout: 20_000 * PACE }).toBe(false)
+        expect([(await second.dump()).up, keepersOf({ pins }).length]).toEqual([[3], 1])
+      } finally {
+        if (keepersOf({ pins }).includes(pid)) process.kill(pid, 'SIGKILL')
+      }
+    })
+
     // A busy machine took longer than a second to start one, and every second another one was started; what started as the dataplane closed came behind it.
     it('is started once, however long that takes, and has ended when the dataplane has closed', async () => {
       const pins = join(directory, 'slow')

@@ -8,6 +8,7 @@ import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { SegmentMerger } from '../src/device/segment-merger.js'
 import { Transit } from '../src/device/transit.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
+import { callAsync } from '../src/native/call.js'
 import { DROPPED_JOINED, DROPPED_JOINED_LABELS } from '../src/layout/structs/config.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
@@ -188,6 +189,22 @@ describe.skipIf(missing() !== '' || lacks.length > 0)(titled(`the devices that h
     expect(/ gpe /.test(details)).toBe(kind === JOINT)
     expect(inHost('ip -o address')).not.toMatch(/: hd/)
     expect(inHost(`bridge vni show dev ${name}`)).not.toMatch(/\b7\b/)
+  })
+
+  // One whose VRF was another by now, or one that was made anew under its name, had its sockets where nothing came any more.
+  it.each(KINDS)('$end is made anew where the uplink is in another VRF device than its sockets', async (kind) => {
+    const name = nameOf(kind)
+    const ensure = async (vrf?: number): Promise<number> => {
+      const within = vrf === undefined ? undefined : { link: indexOf('up0'), vrf }
+      await callAsync((native) => native.mergerEnsure(lab.netns, name, kind === JOINT, within))
+      return indexOf(name)
+    }
+    const vrfs = [undefined, undefined, 7, 7, 8, 8, undefined]
+    const indexes: number[] = []
+    for (const vrf of vrfs) indexes.push(await ensure(vrf))
+    for (const at of [1, 2, 3, 4, 5, 6]) expect(indexes[at] === indexes[at - 1], `${vrfs[at]}`).toBe(vrfs[at] === vrfs[at - 1])
+    expect(devices()).toContain(name)
+    await callAsync((native) => native.mergerRemove(lab.netns, name))
   })
 
   it('go with an uplink that is an uplink no more', async () => {

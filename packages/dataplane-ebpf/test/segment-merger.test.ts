@@ -68,8 +68,8 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
     const links = { get: (asked: string) => (asked === name ? link() : Promise.reject(new TypeError(asked))) }
     const config = { get: () => avoided, set: (_: string, value: number) => (avoided = value) } as unknown as ConfigView
     const shared = { maps: maps as unknown as KernelMaps, config, netlink: { links } as unknown as Netlink }
-    merger = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, isInVrf: false, logger })
-    inVrf = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, isInVrf: true, logger })
+    merger = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, vrf: undefined, logger })
+    inVrf = new SegmentMerger({ ...shared, merged, netns: undefined, uplink: 3, vrf: 7, logger })
   })
   afterEach(() => {
     vi.restoreAllMocks()
@@ -93,7 +93,7 @@ describe.skipIf(missingNative() !== '').each(CASES)(titled('what has the kernel 
 
   it('has a device with a link in the VRF that the uplink is in', async () => {
     await inVrf.ensure()
-    expect(ensure.mock.calls).toEqual([[undefined, name, isJoint, 3]])
+    expect(ensure.mock.calls).toEqual([[undefined, name, isJoint, { link: 3, vrf: 7 }]])
   })
 
   it('tells in the words of the kernel why there is none, once', async () => {

@@ -18,7 +18,7 @@ import { bundledKeeper } from './support/bundled-keeper.js'
 import { hasEthtool } from './support/hairpin.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
-import { TwoEbpfSites } from './support/two-sites.js'
+import { TwoEbpfSites, UPLINKS } from './support/two-sites.js'
 
 const run = promisify(execFile)
 const SITES = ['a', 'b'] as const
@@ -56,6 +56,16 @@ for (const { kind, what, probe } of KINDS) {
         return [links.map(({ ifname }) => ifname).join(), sites.in(site(of), ...'tc qdisc show'.split(' '))]
       })
 
+    const openSite = (of: Site): Promise<EbpfDataplane> =>
+      ebpfDataplane({
+        addresses: UNDERLAY[of].map((address) => IpAddress.parse(address)),
+        uplink: 'up0',
+        underlayNetns: sites.path(site(of)),
+        fibBlocks: 1024,
+        routes: 1024,
+        ...(of === 'b' && { pinDirectory, keeper }),
+      })
+
     beforeAll(async () => {
       sites = new TwoEbpfSites(kind, kind)
       before = seen()
@@ -63,16 +73,7 @@ for (const { kind, what, probe } of KINDS) {
       pinDirectory = mkdtempSync(join(tmpdir(), 'heddle-uplinks-'))
       // The kernel tells programs its routes only where the host forwards, which one of the two does.
       for (const version of [4, 6]) sites.in(site('a'), 'sysctl', '-qw', `net.ipv${version}.conf.up0.forwarding=1`)
-      for (const of of SITES) {
-        routers[of] = await ebpfDataplane({
-          addresses: UNDERLAY[of].map((address) => IpAddress.parse(address)),
-          uplink: 'up0',
-          underlayNetns: sites.path(site(of)),
-          fibBlocks: 1024,
-          routes: 1024,
-          ...(of === 'b' && { pinDirectory, keeper }),
-        })
-      }
+      for (const of of SITES) routers[of] = await openSite(of)
     })
     afterAll(async () => {
       for (const router of Object.values(routers)) await router.close()
@@ -119,6 +120,30 @@ for (const { kind, what, probe } of KINDS) {
       }
       for (const of of SITES) await expect.poll(async () => (await routers[of].dump()).up?.toSorted()).toEqual([0, 1, 2, 3])
     })
+
+    // Sockets are those of a device, and not of its name.
+    it.runIf(kind === 'vrf')(
+      'is heard by a keeper that is begun anew, and has its segments joined, once the VRF device is another one of its name',
+      async () => {
+        const inSite = (command: string): string => sites.in(site('b'), ...command.split(' '))
+        const links = (): readonly (readonly [string, number])[] =>
+          (JSON.parse(inSite('ip -j link show')) as readonly { readonly ifname: string; readonly ifindex: number }[])
+            .filter(({ ifname }) => ifname === 'under0' || /^hd.*(?:vxlan|joint)$/.test(ifname))
+            .map(({ ifname, ifindex }) => [ifname, ifindex] as const)
+        const found = new Map(links())
+        await routers.b.close({ keep: true })
+        inSite('ip link delete under0')
+        for (const command of UPLINKS.vrf.slice(1)) inSite(command)
+        // What an address of IPv6 loses with its VRF, it gets again.
+        inSite(`ip address replace ${UNDERLAY.b[1]}/64 dev up0 nodad`)
+        routers.b = await openSite('b')
+        const again = new Map(links())
+        expect([...again.keys()].toSorted()).toEqual([...found.keys()].toSorted())
+        expect([...again].filter(([name, index]) => found.get(name) === index)).toEqual([])
+        await expect.poll(async () => (await routers.b.dump()).up?.toSorted(), { timeout: 20_000 * PACE }).toEqual([0, 1, 2, 3])
+        await expect.poll(async () => (await routers.a.dump()).up?.toSorted(), { timeout: 20_000 * PACE }).toEqual([0, 1, 2, 3])
+      },
+    )
 
     it('is left as it was by close()', async () => {
       const indexes = SITES.map((of) => {

@@ -51,8 +51,8 @@ interface Place {
 }
 
 export interface SegmentMergerOptions extends Place {
-  /** Whether the uplink is in a VRF device: what comes in by it is for sockets of that alone. */
-  readonly isInVrf: boolean
+  /** Index of the VRF device that the uplink is in: what comes in by it is for sockets of that alone. */
+  readonly vrf: number | undefined
   readonly merged: MergedSegments
   readonly maps: KernelMaps
   readonly config: ConfigView
@@ -67,8 +67,8 @@ const GONE = 'the device for it was taken down or away, by hand or by another ro
 
 /**
  * A device that carries nothing: while its socket is open, the kernel's GRO merges segments of TCP streams before programs see them. Without it they come one
- * by one. Nothing comes out of it: what reaches its socket is dropped there, whatever the VNI. Routers in one namespace share the socket: what is merged for
- * one of them is so for all.
+ * by one. Nothing comes out of it: what reaches its socket is dropped there, whatever the VNI. Routers in one namespace share the socket, those whose uplinks are
+ * in one VRF, or in none: what is merged for one of them is so for all.
  *
  * The kernel cannot cut a frame again that it has merged, once some other tunnels carry it. Where a VRF sends one on by such a tunnel, no router has a device
  * from then on: such frames are lost until that is seen, and TCP sends them again.
@@ -98,11 +98,13 @@ export class SegmentMerger {
   async ensure(): Promise<void> {
     if (this.#isAsked) return
     if (this.#hasDoneHarm) return this.#end()
-    const { netns, merged, uplink, isInVrf } = this.#options
+    const { netns, merged, uplink, vrf } = this.#options
     this.#isAsked = true
     this.#tellPrograms(true)
     try {
-      await callAsync((native) => native.mergerEnsure(netns, this.#name, merged.end === 'joint', isInVrf ? uplink : undefined))
+      await callAsync((native) =>
+        native.mergerEnsure(netns, this.#name, merged.end === 'joint', vrf === undefined ? undefined : { link: uplink, vrf }),
+      )
       this.#reason = ''
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
@@ -127,7 +129,7 @@ export class SegmentMerger {
     this.#reason = this.#options.merged.unasked
   }
 
-  /** Those of other routers as well, made meanwhile or before: as long as one of them is there, merging goes on. */
+  /** Those of other routers as well, made meanwhile or before: as long as one of them is there, merging goes on. In other VRFs too, where one may send on what is lost here. */
   async #end(): Promise<void> {
     const { netns, merged } = this.#options
     await takeAway((native) => native.mergersRemove(netns, BEGINNING, merged.end))

@@ -1,4 +1,5 @@
 import { LinuxError } from '@heddle/linux'
+import { createHash } from 'node:crypto'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -16,22 +17,32 @@ export const KEEPER_ORDER = {
   makeRoom: 2,
 } as const
 
+/** A VRF device: sockets are bound to that of an index, and hear nothing any more once it has gone, whatever is called so then. */
+export interface VrfDevice {
+  readonly name: string
+  readonly index: number
+}
+
 /** Where a keeper works; goes to its process as JSON. */
 export interface KeeperPlace {
   /** Directory of the pinned maps. */
   readonly pins: string
   readonly underlayNetns: string | undefined
   /** VRF device that the uplink is in. */
-  readonly vrf: string | undefined
+  readonly vrf: VrfDevice | undefined
   /** Underlay addresses that sessions have as `local`. */
   readonly addresses: readonly string[]
   /** Index of the uplink, which names the keeper: there is one. */
   readonly uplink: number
 }
 
-/** A number of what a keeper is that cannot change while it lives: its software, and the VRF that its sockets are in. One with another number is succeeded. */
-export function keeperNumber({ vrf = '' }: Pick<KeeperPlace, 'vrf'>): number {
-  return new TextEncoder().encode(`${VERSION} ${vrf}`).reduce((hash, octet) => (Math.imul(hash, 31) + octet) >>> 0, 7)
+/**
+ * A number of what a keeper is that cannot change while it lives: its software, its uplink, and what its sockets are bound to. One with another number is
+ * succeeded, and ends by itself once another one has written its own: it may not have run while it was told to.
+ */
+export function keeperNumber({ vrf, addresses, uplink }: Omit<KeeperPlace, 'pins' | 'underlayNetns'>): number {
+  const text = JSON.stringify([VERSION, vrf, addresses.toSorted(), uplink])
+  return createHash('sha256').update(text).digest().readUInt32LE()
 }
 
 /** Script of a keeper process, and options of Node.js for it. */

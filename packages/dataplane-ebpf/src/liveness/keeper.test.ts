@@ -30,6 +30,8 @@ class Place {
   /** How often programs were told to decide anew. */
   forgotten = 0
   readonly keeper: LivenessKeeper
+  /** Whether another keeper has the rows by now. */
+  isSucceeded = false
   #receive: BfdReceiver | undefined
 
   constructor() {
@@ -49,7 +51,7 @@ class Place {
       send: ({ remote }: LivenessObject, packet: Uint8Array) =>
         this.sent.push(`${remote} ${decodeBfdPacket(new ByteReader(packet, 'bfd')).state}`),
     } as unknown as BfdSockets
-    this.keeper = new LivenessKeeper({ maps, config: this.config, sockets, poller: {} as Poller })
+    this.keeper = new LivenessKeeper({ maps, config: this.config, sockets, poller: {} as Poller, isSucceeded: () => this.isSucceeded })
   }
 
   /** As a keeper before this one has left it. */
@@ -128,6 +130,18 @@ describe('a keeper of BFD sessions', () => {
       expect(place.found).toEqual({ known: { 5: known }, down })
       expect(config.get('liveness_version')).toBeGreaterThan(before)
     }
+  })
+
+  // What did not run for a while found everything overdue before it came to see that it was to end.
+  it('writes nothing any more once another one has the rows', () => {
+    const seen = path(5, FIRST)
+    place.hear(seen, 'down')
+    place.hear(seen, 'init')
+    expect(place.found).toEqual({ known: { 5: 'up' }, down: 0 })
+    const [rows, version, { forgotten }] = [new Map(place.liveness), place.config.get('liveness_version'), place]
+    place.isSucceeded = true
+    vi.advanceTimersByTime(60_000)
+    expect([place.liveness, place.config.get('liveness_version'), place.forgotten]).toEqual([rows, version, forgotten])
   })
 
   it('reads nothing while nothing has changed', () => {

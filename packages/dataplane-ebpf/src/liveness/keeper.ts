@@ -12,6 +12,8 @@ export interface KeeperOptions {
   readonly config: ConfigView
   readonly sockets: BfdSockets
   readonly poller: Poller
+  /** Whether another keeper has the rows by now, of which this one writes none any more. */
+  readonly isSucceeded: () => boolean
 }
 
 /**
@@ -90,6 +92,7 @@ export class LivenessKeeper {
   }
 
   #write(saved: SavedBfdSession): void {
+    if (this.#options.isSucceeded()) return
     this.#options.maps.set('liveness', saved.id, encodeLiveness(saved, this.#outcomes.get(saved.id) ?? NOTHING_YET))
     this.#tell()
   }

@@ -18,6 +18,7 @@ import {
   type KeeperPlace,
   type KeeperScript,
   startKeeper,
+  type VrfDevice,
 } from './keeper-process.js'
 
 /** How often it is looked for what a keeper found out, milliseconds: what packets do does not wait for it. */
@@ -32,7 +33,7 @@ export interface LivenessOptions {
   readonly underlayNetns: string | undefined
   /** Index of the uplink, and the VRF device that it is in. */
   readonly uplink: number
-  readonly vrf: string | undefined
+  readonly vrf: VrfDevice | undefined
   /** Directory of pinned maps: with it, a process of its own keeps the sessions; without it, this one does. */
   readonly pins: string | undefined
   readonly script: KeeperScript | undefined
@@ -63,7 +64,7 @@ export class Liveness {
     if (pins === undefined && sockets !== undefined) {
       const poller = Poller.open()
       poller.unref()
-      this.#own = { poller, sockets, keeper: new LivenessKeeper({ maps, config, sockets, poller }) }
+      this.#own = { poller, sockets, keeper: new LivenessKeeper({ maps, config, sockets, poller, isSucceeded: () => false }) }
     }
     this.#place = placeOf(options)
     this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL).unref()
@@ -80,11 +81,11 @@ export class Liveness {
         liveness.tell()
         return liveness
       }
-      // One of another version, or VRF, makes room, and the next goes on with its sessions.
-      if (!(await dismissKeeper(place, config))) logger.warn('A keeper of BFD sessions of another version or VRF does not end')
+      // One of another version, or with other sockets, makes room, and the next goes on with its sessions.
+      if (!(await dismissKeeper(place, config))) logger.warn('A keeper of BFD sessions of another version, VRF or addresses does not end')
     }
     try {
-      const sockets = await BfdSockets.open(addresses, underlayNetns, vrf)
+      const sockets = await BfdSockets.open(addresses, underlayNetns, vrf?.name)
       if (place !== undefined) sockets.close()
       const liveness = new Liveness(options, sockets)
       liveness.#ensureKeeper()

@@ -62,10 +62,10 @@ export declare function lockPins(folder: string): NativeLock
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 
 /**
- * Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels. `link`: index of one
- * whose VRF they come in by, if they come by one.
+ * Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels. `vrf`: that they come
+ * in by, if they come by one.
  */
-export declare function mergerEnsure(namespace: string | undefined | null, name: string, isJoint: boolean, link?: number | undefined | null): Promise<void>
+export declare function mergerEnsure(namespace: string | undefined | null, name: string, isJoint: boolean, vrf?: NativeVrf | undefined | null): Promise<void>
 
 export declare function mergerRemove(namespace: string | undefined | null, name: string): Promise<void>
 
@@ -131,6 +131,12 @@ export interface NativeProgram {
   verified: number
   /** Octets of machine code. */
   machineCode: number
+}
+
+/** A VRF device, by its index and that of a link in it. */
+export interface NativeVrf {
+  link: number
+  vrf: number
 }
 
 /** Loads an object. With `pins`, maps that are pinned in that directory are taken and others are pinned there. */

@@ -7,7 +7,7 @@ import { POD, siteTransaction, UNDERLAY, type Site } from '../../../dataplane-tu
 export type UplinkKind = 'veth' | 'vlan' | 'vrf'
 
 /** Commands that make `up0` of `wire0`, the end of the veth pair. */
-const UPLINKS: Readonly<Record<UplinkKind, readonly string[]>> = {
+export const UPLINKS: Readonly<Record<UplinkKind, readonly string[]>> = {
   veth: ['ip link set wire0 name up0'],
   vlan: ['ip link set wire0 up', 'ip link add link wire0 name up0 type vlan id 7'],
   vrf: ['ip link set wire0 name up0', 'ip link add under0 type vrf table 7', 'ip link set under0 up', 'ip link set up0 master under0'],

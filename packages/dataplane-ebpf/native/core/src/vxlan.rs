@@ -5,7 +5,7 @@
 //! What programs leave to the host, datagrams in fragments or that come by another link, reaches those sockets: nothing may come out of the device, or whoever
 //! sends VXLAN to the host would have packets of his making in it, behind its firewall. So it has a filter of VNIs, which lets none through.
 //!
-//! The sockets are one pair for all devices of a kind in a namespace, as the kernel shares them: what merges goes with the last of them.
+//! The sockets are one pair for all devices of a kind in a VRF of a namespace, or in none, as the kernel shares them: what merges goes with the last of them.
 
 use std::{io, path::Path};
 
@@ -21,6 +21,7 @@ const SET_LINK: u16 = 19;
 const LINK_HEADER: usize = 16;
 
 const NAME: u16 = 3;
+const ALIAS: u16 = 20;
 const INFO: u16 = 18;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
@@ -71,15 +72,30 @@ impl Merged {
     }
 }
 
+/// The VRF device that sockets are to be in.
+#[derive(Debug, Clone, Copy)]
+pub struct Vrf {
+    /// Index of a link in it, by which the kernel finds it when it opens sockets, and not again.
+    pub link: u32,
+    pub index: u32,
+}
+
+impl Vrf {
+    /// By which it is known again what sockets are in: the alias of the device.
+    fn alias(self) -> String {
+        format!("VRF {}", self.index)
+    }
+}
+
 /// Makes the device. One that is there stays if it is as one that is made, so that what it has merged goes on; another one may be of a release that let
 /// everything through, and is made anew. Sockets are open as long as it is up. What comes in by a VRF device is not for others than those of a device that has
-/// a link in it: `link`, by its index.
-pub fn ensure(namespace: Option<&Path>, name: &str, merged: Merged, link: Option<u32>) -> Result<()> {
+/// a link in it.
+pub fn ensure(namespace: Option<&Path>, name: &str, merged: Merged, vrf: Option<Vrf>) -> Result<()> {
     let name = name.to_owned();
     netns::within(namespace, move || {
-        let is_there = make(&name, merged, link).or_else(|error| match error.raw_os_error() {
-            Some(libc::EEXIST) if is_as_made(&name, merged, link)? => Ok(()),
-            Some(libc::EEXIST) => delete(&name).and_then(|()| make(&name, merged, link)),
+        let is_there = make(&name, merged, vrf).or_else(|error| match error.raw_os_error() {
+            Some(libc::EEXIST) if is_as_made(&name, merged, vrf)? => Ok(()),
+            Some(libc::EEXIST) => delete(&name).and_then(|()| make(&name, merged, vrf)),
             _ => Err(error),
         });
         is_there.context(|| format!("make VXLAN device '{name}'"))
@@ -106,25 +122,25 @@ pub fn probe(merged: Merged) -> io::Result<()> {
     create("hdprobe", merged, None)
 }
 
-fn make(name: &str, merged: Merged, link: Option<u32>) -> io::Result<()> {
-    create(name, merged, link)?;
-    bring_up(name).or_else(|error| delete(name).and(Err(error)))
+fn make(name: &str, merged: Merged, vrf: Option<Vrf>) -> io::Result<()> {
+    create(name, merged, vrf)?;
+    bring_up(name, vrf).or_else(|error| delete(name).and(Err(error)))
 }
 
-fn create(name: &str, merged: Merged, link: Option<u32>) -> io::Result<()> {
+fn create(name: &str, merged: Merged, vrf: Option<Vrf>) -> io::Result<()> {
     let mut message = Message::new(NEW_LINK, CREATE | EXCLUSIVE, &[0; 4]);
     message.attribute(NAME, &with_end(name));
     let mut info = Vec::new();
     attribute(&mut info, INFO_KIND, KIND);
-    attribute(&mut info, INFO_DATA, &settings(merged, link));
+    attribute(&mut info, INFO_DATA, &settings(merged, vrf));
     message.attribute(INFO, &info);
     message.exchange()
 }
 
 /// Attributes, which the kernel tells of a device as it was told them.
-fn settings(merged: Merged, link: Option<u32>) -> Vec<u8> {
+fn settings(merged: Merged, vrf: Option<Vrf>) -> Vec<u8> {
     let mut data = Vec::new();
-    if let Some(link) = link {
+    if let Some(Vrf { link, .. }) = vrf {
         attribute(&mut data, LINK, &link.to_ne_bytes());
     }
     attribute(&mut data, LEARNING, &[0]);
@@ -139,7 +155,7 @@ fn settings(merged: Merged, link: Option<u32>) -> Vec<u8> {
 }
 
 /// Opens the sockets. With an address the host would look for neighbours and routers by the device.
-fn bring_up(name: &str) -> io::Result<()> {
+fn bring_up(name: &str, vrf: Option<Vrf>) -> io::Result<()> {
     let mut version6 = Vec::new();
     attribute(&mut version6, ADDRESSING, WITHOUT_ADDRESS);
     let mut families = Vec::new();
@@ -154,11 +170,14 @@ fn bring_up(name: &str) -> io::Result<()> {
     }
     let mut message = Message::new(SET_LINK, 0, &[0, 0, UP, UP]);
     message.attribute(NAME, &with_end(name));
+    if let Some(vrf) = vrf {
+        message.attribute(ALIAS, vrf.alias().as_bytes());
+    }
     message.exchange()
 }
 
-/// Whether a device is up, has the settings that one gets that is made, and was told of no VNI since.
-fn is_as_made(name: &str, merged: Merged, within: Option<u32>) -> io::Result<bool> {
+/// Whether a device is up, has the settings that one gets that is made, and sockets in the same VRF, and was told of no VNI since.
+fn is_as_made(name: &str, merged: Merged, vrf: Option<Vrf>) -> io::Result<bool> {
     let mut message = Message::new(GET_LINK, 0, &[0; 4]);
     message.attribute(NAME, &with_end(name));
     let answers = message.ask()?;
@@ -168,8 +187,9 @@ fn is_as_made(name: &str, merged: Merged, within: Option<u32>) -> io::Result<boo
         let info = value(found, INFO)?;
         let data = value(info, INFO_DATA)?;
         let is_of_kind = value(info, INFO_KIND)? == KIND && value(data, GPE).is_some() == (merged == Merged::Joint);
-        let is_set = value(data, LINK).is_some() == within.is_some()
-            && attributes(&settings(merged, within)).all(|(kind, wanted)| value(data, kind) == Some(wanted));
+        let is_set = value(data, LINK).is_some() == vrf.is_some()
+            && vrf.is_none_or(|vrf| value(found, ALIAS) == Some(with_end(&vrf.alias()).as_slice()))
+            && attributes(&settings(merged, vrf)).all(|(kind, wanted)| value(data, kind) == Some(wanted));
         // A kernel without IPv6 tells of none.
         let addressing = value(found, OF_FAMILIES).and_then(|families| value(value(families, libc::AF_INET6 as u16)?, ADDRESSING));
         (flags & UP != 0 && is_of_kind && is_set && addressing.is_none_or(|how| how == WITHOUT_ADDRESS)).then_some(word(link, 4)?)

@@ -6,7 +6,7 @@ use heddle_ebpf_core::{
     attached, bpffs, device, grace, lock,
     lock::Lock,
     probe,
-    vxlan::{self, Merged},
+    vxlan::{self, Merged, Vrf},
 };
 use napi::{Result, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
@@ -124,12 +124,20 @@ pub fn device_takes_tags(namespace: Option<String>, link: String) -> AsyncTask<J
     job(move || device::takes_tags(namespace.as_deref().map(Path::new), &link))
 }
 
-/// Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels. `link`: index of one
-/// whose VRF they come in by, if they come by one.
+/// A VRF device, by its index and that of a link in it.
+#[napi(object)]
+pub struct NativeVrf {
+    pub link: u32,
+    pub vrf: u32,
+}
+
+/// Has the kernel merge the segments of TCP streams that come in, by a device called `name`: those in VXLAN, or those behind joint labels. `vrf`: that they come
+/// in by, if they come by one.
 #[napi(ts_return_type = "Promise<void>")]
-pub fn merger_ensure(namespace: Option<String>, name: String, is_joint: bool, link: Option<u32>) -> AsyncTask<Job<()>> {
+pub fn merger_ensure(namespace: Option<String>, name: String, is_joint: bool, vrf: Option<NativeVrf>) -> AsyncTask<Job<()>> {
     let merged = if is_joint { Merged::Joint } else { Merged::Vxlan };
-    job(move || vxlan::ensure(namespace.as_deref().map(Path::new), &name, merged, link))
+    let vrf = vrf.map(|NativeVrf { link, vrf }| Vrf { link, index: vrf });
+    job(move || vxlan::ensure(namespace.as_deref().map(Path::new), &name, merged, vrf))
 }
 
 #[napi(ts_return_type = "Promise<void>")]
