@@ -4,6 +4,7 @@ import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { decodeNextHop } from '../src/layout/next-hop.js'
 import { View } from '../src/layout/struct.js'
+import { NEXT_HOP } from '../src/layout/structs/next-hop.js'
 import { PORT, SOURCE_HOST_KEY, VRF } from '../src/layout/structs/objects.js'
 import { PORT_POLICY } from '../src/layout/structs/policy.js'
 import { KernelTables } from '../src/tables/kernel-tables.js'
@@ -126,6 +127,24 @@ describe('what programs could not be told', () => {
     expect(program({ nextHops: set(hop), vnis: set(vni('02:00:00:00:00:02')) })).toEqual(['vni 70'])
     expect(source()).toBe('02:00:00:00:00:01')
   })
+})
+
+// A process ended between the two: the path was known by then, so that nobody told the other one, and what was too large was lost.
+it('tunnels to one router all have what the path to it takes, when one of them has', () => {
+  const tunnel = {
+    type: 'tunnel',
+    encapsulation: 'mpls-udp',
+    local: IpAddress.parse('192.0.2.1'),
+    remote: IpAddress.parse('192.0.2.2'),
+    ttlModel: 'pipe',
+    trafficClassModel: 'pipe',
+  } as const
+  program({ nextHops: set(...[16, 17, 18].map((label) => ({ id: label, action: { ...tunnel, labels: [label] } }))) })
+  const hop = new View(NEXT_HOP, seen.maps.get('next_hops', 17))
+  seen.maps.set('next_hops', 17, hop.set('path_mtu', 1400).bytes)
+  open()
+  expect(Array.from(seen.maps.numbered('next_hops'), ([, value]) => new View(NEXT_HOP, value).get('path_mtu'))).toEqual([1400, 1400, 1400])
+  expect(tables.paths.to(tunnel.remote)).toMatchObject({ mtu: 1400 })
 })
 
 describe('flows of what is gone', () => {

@@ -2,6 +2,7 @@ import {
   keepsFlows,
   type ApplyFailure,
   type DataplaneState,
+  type Encapsulation,
   type FibTransaction,
   type NextHopObject,
   type ObjectKind,
@@ -175,7 +176,7 @@ export class KernelTables {
       this.counters.remove('vrf_counters', id)
       this.fib.remove(id)
     })
-    if (vnis.set.length + lostVnis.length > 0 || !this.#hasMacs) this.#refreshVxlan(attempt)
+    if (vnis.set.length + lostVnis.length > 0 || !this.#hasMacs) this.#refreshTunnels(attempt, 'vxlan')
     this.#nodePorts.tell(attempt)
     this.config.setLarge('generation', transaction.generation)
     // Routes are not in maps that are set.
@@ -235,7 +236,7 @@ export class KernelTables {
    * as they shall be.
    */
   #mend(): void {
-    this.#refreshVxlan(orThrow)
+    this.#refreshTunnels(orThrow)
     this.#nodePorts.tell(orThrow)
     for (const [counters, map] of Object.entries(COUNTED_IN)) {
       const objects = Array.from(this.#maps.numbered(map), ([id]) => id)
@@ -273,12 +274,12 @@ export class KernelTables {
     this.counters.remove('port_counters', id)
   }
 
-  /** The source address of a VXLAN tunnel's inner frames is that of the VNI. */
-  #refreshVxlan(attempt: Attempt): void {
+  /** Tunnels have what their path takes, and those of VXLAN, as the source address of inner frames, the MAC address of their VNI. */
+  #refreshTunnels(attempt: Attempt, only?: Encapsulation): void {
     this.#hasMacs = true
     for (const [id, value] of this.#maps.numbered('next_hops')) {
       const hop = decodeNextHop(id, value)
-      if (hop.action.type !== 'tunnel' || hop.action.encapsulation !== 'vxlan') continue
+      if (hop.action.type !== 'tunnel' || (only !== undefined && hop.action.encapsulation !== only)) continue
       const told = this.#encodeHop(hop)
       if (isSameBytes(told, value) || attempt('next-hop', id, () => this.#maps.set('next_hops', id, told))) continue
       this.#hasMacs = false
