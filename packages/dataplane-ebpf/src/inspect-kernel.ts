@@ -81,7 +81,7 @@ function roomOf({ option, found, because }: FoundSize, usedBlocks: number): Data
     ? {
         what: 'memory of the FIB, in blocks',
         chosen: `${found}`,
-        because: `${because}; ${usedBlocks} are taken, and as many again while tables are taken over`,
+        because: `${because}; ${usedBlocks} are taken, and as many again where they are taken over without a gap`,
       }
     : { what: `room for ${option}`, chosen: `${found}`, because }
 }

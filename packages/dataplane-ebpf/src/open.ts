@@ -81,6 +81,13 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const maps = new KernelMaps(object)
   warnOfSizes(options, maps)
   const tables = new KernelTables(maps)
+  if (tables.gap !== undefined) {
+    const remedy = `at least ${tables.fib.memory.used * 2} \`fibBlocks\``
+    logger.warn('Routes were taken over that do not fit twice into the FIB: none were found while they were built', {
+      ...tables.gap,
+      remedy,
+    })
+  }
   if (pins !== undefined) markNamespace(pins, namespace)
   const before = tables.config.get('uplink')
   if (pins !== undefined && before !== 0 && before !== uplinkIndex) {

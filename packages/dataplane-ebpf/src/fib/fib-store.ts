@@ -1,7 +1,7 @@
 import type { RouteBatch } from '@heddle/core'
 import type { IpFamily } from '@heddle/wire'
 import { BLOCK } from '../layout/structs/next-hop.js'
-import { BlockMemory } from './block-memory.js'
+import { BlockMemory, FibFullError } from './block-memory.js'
 import { FamilyFib, LARGE_ROOT } from './family-fib.js'
 import type { GracePeriods } from './grace-periods.js'
 import { RouteRows } from './route-rows.js'
@@ -83,16 +83,26 @@ export class FibStore {
    * after `publish`. What the one before gave back last may still be read by programs: it waits for them.
    *
    * @param roots of each VRF as programs read them now
+   * @param lost called for each route that there is no room for, and that goes
    * @returns gives the old regions back, once programs were told of the new ones
-   * @throws FibFullError, LinuxError
+   * @throws FibFullError where there is no room for a route and nobody is told of it; LinuxError
    */
-  restore(roots: ReadonlyMap<number, Roots>): () => void {
+  restore(roots: ReadonlyMap<number, Roots>, lost?: () => void): () => void {
     this.#grace.wait()
     const old = [...roots.values()].flatMap(({ root4, root6 }) => [root4, root6]).filter((root) => root !== 0)
     const regions = old.map((root) => this.memory.claim((root & ~LARGE_ROOT) - 1, this.#extentOf(root)))
     for (const [row, { vrf, family }] of this.rows.restore()) {
-      if (roots.has(vrf)) this.of(vrf, family).restore(row)
-      else this.rows.delete(row)
+      if (!roots.has(vrf)) {
+        this.rows.delete(row)
+        continue
+      }
+      try {
+        this.of(vrf, family).restore(row)
+      } catch (error) {
+        if (!(error instanceof FibFullError) || lost === undefined) throw error
+        this.rows.delete(row)
+        lost()
+      }
     }
     return () => {
       for (const region of regions) this.memory.release(region)

@@ -120,6 +120,25 @@ describe('the memory of routes', () => {
     for (let index = 0; index < 4097; index++) expect(lookup4(words, root, A + index)).toBe(5)
   })
 
+  it('is told of routes that the next process has no room for, and they go', () => {
+    const { words, list, store, routes } = memories(1024, 1024)
+    for (let index = 0; index < 40; index++) routes.set(4, A + (index << 16), 0, 0, 0, 32, 7)
+    expect(store.memory.used).toBeGreaterThan(64)
+    const smaller = (): FibStore =>
+      new FibStore(words.subarray(0, 64 * BLOCK), list, new GracePeriods({ wait: () => undefined, passed: () => Promise.resolve() }))
+    const none = new Map([[VRF, { root4: 0, root6: 0 }]])
+    // Nothing is lost that nobody is told of.
+    expect(() => smaller().restore(none)).toThrow('blocks in a row left')
+    expect([...smaller().rows.restore()]).toHaveLength(40)
+    const next = smaller()
+    let lost = 0
+    next.restore(none, () => lost++)()
+    expect(lost).toBeGreaterThan(0)
+    const after = next.publish(VRF, ({ root4 }) => root4)
+    const found = Array.from({ length: 40 }, (_, index) => lookup4(words, after, A + (index << 16)) === 7)
+    expect([found.filter(Boolean).length, next.batch().count]).toEqual([40 - lost, 40 - lost])
+  })
+
   it('stayed with a large root that no route fitted into', () => {
     const { words, store, all, routes } = memories(256, 8192)
     const addresses = Uint32Array.from({ length: 4096 }, (_, index) => A + index)

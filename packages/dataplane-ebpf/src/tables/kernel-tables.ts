@@ -23,6 +23,7 @@ import {
   encodeVni,
   encodeVrf,
 } from '../layout/objects.js'
+import { FibFullError } from '../fib/block-memory.js'
 import { View } from '../layout/struct.js'
 import { VRF } from '../layout/structs/objects.js'
 import { call, callAsync } from '../native/call.js'
@@ -70,7 +71,7 @@ export class KernelTables {
   readonly #nodePorts: NodePorts
   /** Router's own MAC addresses by VNI, which headers of VXLAN tunnels have. */
   readonly #macs = new Map<number, MacAddress>()
-
+  #gap: { readonly routes: number; readonly lost: number } | undefined
   /** VRFs of whose roots programs could not be told. */
   readonly #untold = new Set<number>()
   /** Whether next hops have the MAC addresses of their VNIs. */
@@ -78,7 +79,7 @@ export class KernelTables {
 
   /**
    * @param programs that read the maps
-   * @throws LinuxError; FibFullError when tables that are there do not fit twice
+   * @throws LinuxError; FibFullError when policies or services that are there do not fit twice
    */
   constructor(maps: KernelMaps, programs = PROGRAMS) {
     this.#maps = maps
@@ -91,11 +92,15 @@ export class KernelTables {
     this.#sources = new SourceSets(maps)
     this.#rates = new Rates(maps)
     this.#nodePorts = new NodePorts(maps, this.config)
-    this.fib = new FibStore(maps.words('fib'), maps.words('routes'), grace)
+    this.fib = this.#adopted(() => new FibStore(maps.words('fib'), maps.words('routes'), grace))
     this.routes = new KernelRoutes(this.fib)
     for (const [vni, value] of maps.numbered('vnis')) this.#macs.set(vni, decodeVni(vni, value).routerMac)
-    this.#adopt()
     this.#mend()
+  }
+
+  /** Routes that were taken over without those before them, as they did not fit twice: none were found meanwhile. `lost`: those that fitted not even so. */
+  get gap(): { readonly routes: number; readonly lost: number } | undefined {
+    return this.#gap
   }
 
   /**
@@ -218,17 +223,36 @@ export class KernelTables {
     }
   }
 
-  /** Tables of a dataplane before this one: its tries are built anew, since what only the writer knows of them is lost. */
-  #adopt(): void {
-    const found = new Map<number, { readonly value: Uint8Array; readonly roots: Roots }>()
+  /** Tables of a dataplane before this one: its tries are built anew, since what only the writer knows of them is lost. @param open opens the FIB that is there */
+  #adopted(open: () => FibStore): FibStore {
+    const roots = new Map<number, Roots>()
     for (const [id, value] of this.#maps.numbered('vrfs')) {
       const view = new View(VRF, value)
-      found.set(id, { value, roots: { root4: view.get('root4'), root6: view.get('root6') } })
+      roots.set(id, { root4: view.get('root4'), root6: view.get('root6') })
     }
-    if (found.size === 0 && this.config.getLarge('generation') === 0) return
-    const release = this.fib.restore(new Map(Array.from(found, ([id, { roots }]) => [id, roots])))
-    for (const id of found.keys()) this.#publish(id)
-    release()
+    const fib = open()
+    if (roots.size === 0 && this.config.getLarge('generation') === 0) return fib
+    try {
+      const release = fib.restore(roots)
+      for (const id of roots.keys()) this.#publish(id, fib)
+      release()
+      return fib
+    } catch (error) {
+      if (!(error instanceof FibFullError)) throw error
+      return this.#builtInPlace(open, [...roots.keys()])
+    }
+  }
+
+  /** As `#adopted`, of tries that do not fit twice: without them, no node that is so full could be restarted. */
+  #builtInPlace(open: () => FibStore, vrfs: readonly number[]): FibStore {
+    const none = { root4: 0, root6: 0 }
+    const empty = open()
+    for (const id of vrfs) this.#publish(id, empty)
+    let lost = 0
+    empty.restore(new Map(vrfs.map((id) => [id, none])), () => lost++)
+    for (const id of vrfs) this.#publish(id, empty)
+    this.#gap = { routes: empty.rows.capacity - empty.rows.room, lost }
+    return empty
   }
 
   /**
@@ -245,10 +269,10 @@ export class KernelTables {
   }
 
   /** Tells programs the roots of a VRF. */
-  #publish(id: number): void {
+  #publish(id: number, fib = this.fib): void {
     const value = this.#maps.get('vrfs', id)
     if (value === undefined) return
-    this.fib.publish(id, (roots) => this.#maps.set('vrfs', id, encodeVrf(decodeVrf(id, value), ...rootsOf(roots))))
+    fib.publish(id, (roots) => this.#maps.set('vrfs', id, encodeVrf(decodeVrf(id, value), ...rootsOf(roots))))
   }
 
   #encodeHop(hop: NextHopObject): Uint8Array {
