@@ -5,6 +5,8 @@ import { CONFIG } from '../layout/structs/config.js'
 
 /** Octets of a frame that the kernel takes for a test run. */
 const SMALLEST_FRAME = 64
+/** Maps in which a flow has its place. */
+const PLACED = ['ways_out', 'ways_in', 'openings'] as const
 
 /** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */
 export class KernelMaps {
@@ -15,6 +17,9 @@ export class KernelMaps {
   constructor(readonly object: NativeObject) {
     this.#facts = new Map(call(() => object.maps()).map((map) => [map.name, map]))
     this.#epoch = this.words('config').subarray(CONFIG.offsetOf('epoch') / 4)
+    // Maps that were pinned have the sizes that they were made with.
+    const places = Math.min(...PLACED.map((map) => this.capacity(map)))
+    this.words('place_shifts')[0] = 32 - Math.log2(places)
     this.forgetDecisions()
   }
 

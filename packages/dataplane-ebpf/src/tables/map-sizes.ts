@@ -1,3 +1,4 @@
+import { cpus } from 'node:os'
 import { COUNTS } from '../layout/structs/counters.js'
 
 /** How much a dataplane holds; see `EbpfDataplaneOptions`. */
@@ -56,6 +57,8 @@ function reasonOf({ option, found, wanted }: Omit<FoundSize, 'because'>, isAsked
   return option === 'fibBlocks' ? 'a quarter of the routes, at least 65536' : `what there is without \`${option}\``
 }
 
+/** Least and most flows of each direction whose decisions a CPU remembers. */
+const [LEAST_PLACES, MOST_PLACES] = [1024, 16_384]
 /** Slots of counters for VRFs, labels and next hops that are no port's. */
 const SLOTS = 81_920
 /** Slots of a port, and of the label and the next hop that lead to it. */
@@ -63,7 +66,11 @@ const SLOTS_OF_PORT = 5
 
 /** Entries of maps, by name, where they differ from those in `bpf/maps.h`. */
 export function mapSizes({ fibBlocks, routes, flows, ports }: Capacity): Readonly<Record<string, number>> {
+  const places = placesOf(flows, cpus().length)
   return {
+    ways_out: places,
+    ways_in: places,
+    openings: places,
     fib: fibBlocks,
     routes,
     flows,
@@ -78,4 +85,13 @@ export function mapSizes({ fibBlocks, routes, flows, ports }: Capacity): Readonl
     rates: ports * 2,
     counts: Math.ceil((SLOTS + ports * SLOTS_OF_PORT) / COUNTS),
   }
+}
+
+/**
+ * Flows of each direction whose decisions each CPU remembers, a power of two: of all CPUs together half as many as there may be flows, since each of them sees
+ * its own.
+ */
+export function placesOf(flows: number, count: number): number {
+  const wanted = 2 ** Math.floor(Math.log2(Math.max(1, flows / count / 2)))
+  return Math.min(Math.max(wanted, LEAST_PLACES), MOST_PLACES)
 }
