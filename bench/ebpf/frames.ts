@@ -21,7 +21,7 @@ export interface Chain {
   readonly from: { readonly short: string; readonly link: string }
   readonly to: { readonly short: string; readonly link: string }
   readonly frame: Uint8Array
-  /** Offset of the octet that tells flows apart. */
+  /** Offset of the second of two octets that tell flows apart. */
   readonly varies: number
 }
 

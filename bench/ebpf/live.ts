@@ -7,7 +7,7 @@ import { CPU, FLOWS, compileGenerator, LEAST, linkOf, linksOf, taken, takeFrames
 import type { Node } from './kernel.ts'
 import { compileObject, loadObject, type LoadedObject } from './objects.ts'
 
-/** Packets out of pod a, and into it by its label from site b; with each the offset of the octet that tells flows apart. */
+/** Packets out of pod a, and into it by its label from site b; with each the offset of the second of two octets that tell flows apart. */
 export interface Frames {
   readonly out: Uint8Array
   readonly back: Uint8Array
@@ -20,11 +20,13 @@ interface Passing {
   readonly namespaces: Namespaces
   /** What makes frames, and its object. */
   readonly generator: readonly string[]
-  /** They go out by this link, in batches of 64, of 16 flows. */
+  /** They go out by this link, in batches of 64. */
   readonly from: { readonly short: string; readonly link: string }
   readonly frame: Uint8Array
-  /** Offset of the octet that tells flows apart. */
+  /** Offset of the second of two octets that tell flows apart. */
   readonly varies: number
+  /** A power of two. */
+  readonly flows: number
   /** Takes them where the program has sent them. */
   readonly sink: LoadedObject
   /** Numbers of the programs whose time is asked for. */
@@ -61,8 +63,8 @@ function numberOf(programs: readonly { readonly name: string; readonly id: numbe
  * @throws Error where frames are lost, or did not pass by a program
  */
 async function timeInTraffic(passing: Passing, seconds: number): Promise<number[]> {
-  const { namespaces, generator, from, frame, varies, sink, programs } = passing
-  const argv = [...generator, from.link, Buffer.from(frame).toString('hex'), `${varies}`, `${FLOWS}`]
+  const { namespaces, generator, from, frame, varies, flows, sink, programs } = passing
+  const argv = [...generator, from.link, Buffer.from(frame).toString('hex'), `${varies}`, `${flows}`]
   // The first frames find out who the neighbours are, and programs learn the flows.
   await outputOf(namespaces.start(from.short, [...argv, '0.02'], CPU))
   const [arrived, before] = [taken(sink), programs.map(runsOf)]
@@ -112,7 +114,7 @@ interface Ways extends Pick<Passing, 'namespaces' | 'generator'> {
 type Sinks = Awaited<ReturnType<typeof takeAll>>[]
 
 /** Both ways together, without what a run of a program that does nothing takes. */
-async function timeOfWays(ways: Ways, [uplink, pod]: Sinks, frames: Frames, seconds: number): Promise<number> {
+async function timeOfWays(ways: Ways, [uplink, pod]: Sinks, frames: Frames, seconds: number, flows = FLOWS): Promise<number> {
   const { namespaces, generator, host, out, back } = ways
   const to = (short: string, link: string, frame: Uint8Array): Uint8Array => {
     frame.set(linkOf(namespaces, short, link).mac)
@@ -125,6 +127,7 @@ async function timeOfWays(ways: Ways, [uplink, pod]: Sinks, frames: Frames, seco
       from: { short: 'pod-a', link: 'eth0' },
       frame: to('node-a', host, frames.out),
       varies: frames.outVaries,
+      flows,
       sink: uplink.sink,
       programs: [out, uplink.idle],
     },
@@ -137,6 +140,7 @@ async function timeOfWays(ways: Ways, [uplink, pod]: Sinks, frames: Frames, seco
       from: { short: 'node-b', link: 'up0' },
       frame: to('node-a', 'up0', frames.back),
       varies: frames.backVaries,
+      flows,
       sink: pod.sink,
       programs: [back],
     },
@@ -159,21 +163,33 @@ async function sinksOf(namespaces: Namespaces, others: () => Promise<void>): Pro
   }
 }
 
-/** Rounds of the programs in traffic: of flows from pod to pod, of flows to the virtual address, and of the minimal program. */
+/** Flows whose decisions take more memory than the caches nearest to a CPU have. */
+export const MANY = 8192
+
+/**
+ * Rounds of the programs in traffic: of flows from pod to pod, of many of them, of some to the virtual address, and of the minimal program.
+ *
+ * @param forgetful a node whose memory of flows is smaller than those many: each of their packets opens one
+ */
 export async function inTraffic(
-  { dataplane, namespaces }: Node,
+  one: Node,
+  forgetful: Node,
   frames: Readonly<Record<'direct' | 'served', Frames>>,
   { quick, signal, progress }: Context,
-): Promise<Record<'direct' | 'served' | 'minimal', number[]>> {
-  const figures: Record<'direct' | 'served' | 'minimal', number[]> = { direct: [], served: [], minimal: [] }
+): Promise<Record<'direct' | 'many' | 'opening' | 'served' | 'minimal', number[]>> {
+  const figures: Awaited<ReturnType<typeof inTraffic>> = { direct: [], many: [], opening: [], served: [], minimal: [] }
   await using ending = new AsyncDisposableStack()
-  const { programs } = dataplane.inspect()
-  const own = await sinksOf(namespaces, () => Promise.resolve())
-  for (const one of own) ending.defer(() => one.close())
-  const host = linksOf(namespaces, 'node-a').find(({ ifname }) => /^hd(?!.*(?:vxlan|joint)$)/.test(ifname))
-  if (host === undefined) throw new Error('node-a has no device for its pod')
   const generator = [compileGenerator(), compileObject('frames')]
-  const heddle = { namespaces, generator, host: host.ifname, out: numberOf(programs, 'egress'), back: numberOf(programs, 'ingress') }
+  const waysOf = async ({ dataplane, namespaces }: Node): Promise<{ readonly ways: Ways; readonly sinks: Sinks }> => {
+    const { programs } = dataplane.inspect()
+    const sinks = await sinksOf(namespaces, () => Promise.resolve())
+    for (const one of sinks) ending.defer(() => one.close())
+    const host = linksOf(namespaces, 'node-a').find(({ ifname }) => /^hd(?!.*(?:vxlan|joint)$)/.test(ifname))
+    if (host === undefined) throw new Error('node-a has no device for its pod')
+    const [out, back] = [numberOf(programs, 'egress'), numberOf(programs, 'ingress')]
+    return { ways: { namespaces, generator, host: host.ifname, out, back }, sinks }
+  }
+  const [heddle, opening] = [await waysOf(one), await waysOf(forgetful)]
 
   const others = ending.use(new Namespaces())
   layOut(others)
@@ -198,8 +214,10 @@ export async function inTraffic(
   const [rounds, seconds] = quick ? [1, 0.1] : [5, 0.5]
   for (let round = 0; round < rounds; round++) {
     signal.throwIfAborted()
-    figures.direct.push(await timeOfWays(heddle, own, frames.direct, seconds))
-    figures.served.push(await timeOfWays(heddle, own, frames.served, seconds))
+    figures.direct.push(await timeOfWays(heddle.ways, heddle.sinks, frames.direct, seconds))
+    figures.many.push(await timeOfWays(heddle.ways, heddle.sinks, frames.direct, seconds, MANY))
+    figures.opening.push(await timeOfWays(opening.ways, opening.sinks, frames.direct, seconds, MANY))
+    figures.served.push(await timeOfWays(heddle.ways, heddle.sinks, frames.served, seconds))
     figures.minimal.push(await timeOfWays(minimal, rival, frames.direct, seconds))
     const said = Object.entries(figures).map(([name, one]) => `${name} ${one[round].toFixed(0)} ns`)
     progress(`in traffic: ${said.join(', ')}`)

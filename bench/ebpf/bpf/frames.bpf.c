@@ -10,7 +10,7 @@ struct job {
 	/* Link that frames leave by. */
 	__u32 ifindex;
 	__u32 length;
-	/* Offset of the octet that the flow's number is added to, and flows less one: of a power of two. */
+	/* Offset of the first of two octets that the flow's number is added to, and flows less one: of a power of two, 65,536 at most. */
 	__u32 varies;
 	__u32 mask;
 	__u32 sent;
@@ -38,7 +38,8 @@ int emit(struct xdp_md *xdp)
 {
 	__u32 zero = 0, length, varies;
 	struct job *job = bpf_map_lookup_elem(&jobs, &zero);
-	__u8 *data, octet;
+	__u32 number;
+	__u8 *data;
 
 	if (!job)
 		return XDP_ABORTED;
@@ -47,10 +48,11 @@ int emit(struct xdp_md *xdp)
 	if (length == 0 || length > MAX_FRAME || varies >= MAX_FRAME || bpf_xdp_store_bytes(xdp, 0, job->frame, length) < 0)
 		return XDP_ABORTED;
 	data = (__u8 *)(long)xdp->data + varies;
-	if (data + 1 > (__u8 *)(long)xdp->data_end)
+	if (data + 2 > (__u8 *)(long)xdp->data_end)
 		return XDP_ABORTED;
-	octet = *data;
-	*data = octet + (job->sent++ & job->mask);
+	number = ((__u32)data[0] << 8 | data[1]) + (job->sent++ & job->mask);
+	data[0] = number >> 8;
+	data[1] = number;
 	return bpf_redirect(job->ifindex, 0);
 }
 

@@ -36,7 +36,7 @@ static double now(void) {
 int main(int count, char **words) {
   int is_timed = count == 8 && !strcmp(words[7], "timed");
   if (count != 7 && !is_timed) return fprintf(stderr, "%s OBJECT LINK HEX VARIES FLOWS SECONDS [timed]\n", words[0]), 2;
-  struct job job = {.ifindex = if_nametoindex(words[2]), .varies = (uint32_t)atoi(words[4]), .mask = (uint32_t)atoi(words[5]) - 1};
+  struct job job = {.ifindex = if_nametoindex(words[2]), .varies = (uint32_t)atoi(words[4]) - 1, .mask = (uint32_t)atoi(words[5]) - 1};
   job.length = (uint32_t)strlen(words[3]) / 2;
   if (!job.ifindex) fail(words[2]);
   if (job.length > MAX_FRAME) fail("too long a frame");

@@ -1,6 +1,8 @@
 import { RouteBatch } from '@heddle/core'
 import { labelled, testPacket, testSegment, vxlanBefore, type PacketInput } from '@heddle/dataplane-conformance'
 import { IpPrefix, MacAddress } from '@heddle/wire'
+import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
@@ -70,40 +72,45 @@ const PAIRS: Readonly<Record<string, readonly [PacketInput, PacketInput]>> = {
   'the last octets of the router’s MAC address': [byVni(VNIS[0], MAC), byVni(VNIS[0], OTHER_MACS[0])],
 }
 
+/** A port behind labels and VNIs, and a tunnel. */
+async function program(router: EbpfRouter): Promise<void> {
+  const routes = new RouteBatch()
+  for (const [prefix, group] of [
+    ['10.1.0.0/16', 1],
+    ['fd01::/16', 1],
+    ['fd02::/16', 2],
+  ] as const)
+    routes.push(1, IpPrefix.parse(prefix), group)
+  const tunnel = { type: 'tunnel', encapsulation: 'mpls-udp', local: LOCAL[6], remote: PEERS[6][0], labels: [16] } as const
+  const peers = [...PEERS[4], ...PEERS[6]].map((peer) => IpPrefix.of(peer))
+  const report = await router.apply({
+    ...emptyTransaction(1),
+    vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+    ports: { set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu: 1400 }], remove: [] },
+    nextHops: {
+      set: [
+        { id: 1, action: { type: 'port', port: 1 } },
+        { id: 2, action: { ...tunnel, ttlModel: 'pipe', trafficClassModel: 'pipe' } },
+      ],
+      remove: [],
+    },
+    groups: { set: [1, 2].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 1 })), remove: [] },
+    tunnelSources: { set: [{ id: 1, prefixes: peers }], remove: [] },
+    labels: { set: LABELS.map((label) => ({ label, action: { type: 'pop-forward', port: 1 }, sources: 1 })), remove: [] },
+    vnis: { set: VNIS.map((vni, index) => ({ vni, vrf: 1, routerMac: index === 2 ? NO_MAC : MAC, sources: 1 })), remove: [] },
+    routes,
+  })
+  expect(report).toMatchObject({ status: 'applied', failures: [] })
+  router.parts.maps.set('links', 1, new View(LINK).set('ifindex', 1).bytes)
+}
+
 describe.skipIf(missing() !== '')(titled('a flow that is known'), () => {
   let namespace: RouterNamespace
   let router: EbpfRouter
   beforeAll(async () => {
     namespace = new RouterNamespace('places')
     router = await namespace.open({ fibBlocks: 1024, routes: 64, flows: 1024 })
-    const routes = new RouteBatch()
-    for (const [prefix, group] of [
-      ['10.1.0.0/16', 1],
-      ['fd01::/16', 1],
-      ['fd02::/16', 2],
-    ] as const)
-      routes.push(1, IpPrefix.parse(prefix), group)
-    const tunnel = { type: 'tunnel', encapsulation: 'mpls-udp', local: LOCAL[6], remote: PEERS[6][0], labels: [16] } as const
-    const peers = [...PEERS[4], ...PEERS[6]].map((peer) => IpPrefix.of(peer))
-    const report = await router.apply({
-      ...emptyTransaction(1),
-      vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
-      ports: { set: [{ id: 1, kind: 'endpoint', vrf: 1, allowedSources: [], gateways: [], mtu: 1400 }], remove: [] },
-      nextHops: {
-        set: [
-          { id: 1, action: { type: 'port', port: 1 } },
-          { id: 2, action: { ...tunnel, ttlModel: 'pipe', trafficClassModel: 'pipe' } },
-        ],
-        remove: [],
-      },
-      groups: { set: [1, 2].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 1 })), remove: [] },
-      tunnelSources: { set: [{ id: 1, prefixes: peers }], remove: [] },
-      labels: { set: LABELS.map((label) => ({ label, action: { type: 'pop-forward', port: 1 }, sources: 1 })), remove: [] },
-      vnis: { set: VNIS.map((vni, index) => ({ vni, vrf: 1, routerMac: index === 2 ? NO_MAC : MAC, sources: 1 })), remove: [] },
-      routes,
-    })
-    expect(report).toMatchObject({ status: 'applied', failures: [] })
-    router.parts.maps.set('links', 1, new View(LINK).set('ifindex', 1).bytes)
+    await program(router)
   })
   afterAll(async () => {
     await router?.close()
@@ -137,3 +144,42 @@ describe.skipIf(missing() !== '')(titled('a flow that is known'), () => {
     expect(judged).toBe(name.includes('MAC') ? 1 : 2)
   })
 })
+
+describe.skipIf(missing() !== '')(titled('flows that are known'), () => {
+  it('are as many as a CPU has places, which are more where more flows may come', async () => {
+    const [places, flows] = [4096, 6000]
+    const namespace = new RouterNamespace('many')
+    try {
+      await using router = await namespace.open({ fibBlocks: 1024, routes: 64, flows: places * 2 * cpus().length })
+      await program(router)
+      expect(router.parts.maps.capacity('ways_out')).toBe(places)
+      for (let flow = 0; flow < flows; flow++) {
+        const packet = testPacket({ ...ENDS, sourcePort: 1024 + flow, destinationPort: 80, size: 8 })
+        byProgram(router, { from: 'port', port: 1, packet })
+      }
+      // The thread may have been on more than one.
+      expect(Math.max(...knownByCpu(router))).toBeGreaterThan(places * 0.45)
+    } finally {
+      namespace.close()
+    }
+  })
+})
+
+/** Flows out of endpoints that each CPU knows. */
+function knownByCpu({ parts: { maps } }: EbpfRouter): number[] {
+  const width = maps.valueSize('ways_out') / possibleCpus()
+  const known = Array.from({ length: possibleCpus() }, () => 0)
+  for (const [, value] of maps.numbered('ways_out')) {
+    for (const cpu of known.keys()) if (new DataView(value.buffer, value.byteOffset).getUint32(cpu * width, true) !== 0) known[cpu]++
+  }
+  return known
+}
+
+/** Those that there may be, of which each has its part of a per-CPU map. */
+function possibleCpus(): number {
+  const ranges = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim().split(',')
+  return ranges.reduce((sum, range) => {
+    const [first = 0, last = first] = range.split('-').map(Number)
+    return sum + last - first + 1
+  }, 0)
+}

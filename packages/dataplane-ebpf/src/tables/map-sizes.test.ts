@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { capacityOf, foundSizes, mapSizes, type AskedCapacity } from './map-sizes.js'
+import { capacityOf, foundSizes, mapSizes, placesOf, type AskedCapacity } from './map-sizes.js'
 
 const NOTHING: AskedCapacity = { fibBlocks: undefined, routes: undefined, flows: undefined, ports: undefined }
 
@@ -38,5 +38,20 @@ describe('how large tables are', () => {
       `flows 1024: ${kept}`,
       'ports 100: asked for by `ports: 100`',
     ])
+  })
+})
+
+describe('flows whose decisions a CPU remembers', () => {
+  it.each([
+    [65_536, 2, 16_384],
+    [65_536, 8, 4096],
+    [65_536, 12, 2048],
+    [65_536, 64, 1024],
+    [1_048_576, 2, 16_384],
+    [1_048_576, 64, 8192],
+    [64, 2, 1024],
+    [1, 512, 1024],
+  ])('of %i flows on %i CPUs are %i', (flows, count, places) => {
+    expect(placesOf(flows, count)).toBe(places)
   })
 })
