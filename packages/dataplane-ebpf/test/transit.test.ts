@@ -13,6 +13,7 @@ import { View } from '../src/layout/struct.js'
 import { CONFIG } from '../src/layout/structs/config.js'
 import { LABEL } from '../src/layout/structs/objects.js'
 import { call, callAsync } from '../src/native/call.js'
+import { native } from '../src/native/load.js'
 import { pinsOf } from '../src/pins.js'
 import type { KernelMaps } from '../src/tables/kernel-maps.js'
 import { hasEthtool } from './support/hairpin.js'
@@ -125,8 +126,14 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
   })
 
   // It was told of as tc, and that nobody wanted XDP, while packets went by XDP on.
-  it('is told of as there while it is held by a pin that cannot be removed, with the pin', async () => {
-    const pinDirectory = lab.path('held')
+  it.each([
+    ['', 'held', (name: string) => name],
+    [' (which has no name for whoever lacks CAP_SYS_ADMIN)', 'held-unnamed', () => ''],
+  ])('is told of as there while it is held by a pin that cannot be removed, with the pin%s', async (_, folder, nameOf) => {
+    const { programsOn } = native()
+    const asked = vi.spyOn(native(), 'programsOn')
+    asked.mockImplementation((...link) => programsOn(...link).map((each) => ({ ...each, name: nameOf(each.name) })))
+    const pinDirectory = lab.path(folder)
     const pin = join(pinsOf(pinDirectory), TRANSIT_PIN)
     const first = await lab.open({ pinDirectory, xdp: 'native' })
     const before = programThere()
@@ -154,6 +161,7 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
         .poll(async () => choiceOf(await second.inspectKernel()))
         .toMatchObject({ chosen: 'tc', because: 'it was asked for by `xdp: off`' })
     } finally {
+      asked.mockRestore()
       spawnSync('umount', [pin])
     }
   })

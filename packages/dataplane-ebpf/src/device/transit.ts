@@ -201,7 +201,10 @@ export class Transit {
     } catch (error) {
       const { netns, uplink } = this.#options
       const cause = error instanceof Error ? error.message : String(error)
-      const isHeld = call((native) => native.programsOn(netns, uplink)).some(({ name, how }) => name === PROGRAM && how === 'xdp')
+      // Without CAP_SYS_ADMIN the kernel tells no names, and who has the pin is believed to have the program.
+      const isHeld = call((native) => native.programsOn(netns, uplink)).some(
+        ({ name, how }) => how === 'xdp' && [PROGRAM, ''].includes(name),
+      )
       const effect = isHeld ? ', and the program that it holds goes on until it is' : ''
       return { why: `its pin ${this.#pin} cannot be removed (${cause})${effect}`, cause, isHeld }
     }
