@@ -40,10 +40,11 @@ import { deleteUnclaimed } from './older-layout.js'
 import { removePins } from './pins.js'
 import type { EbpfChoice } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
-import { attemptsInto, idOf, NOTHING, removedIn } from './tables/changes.js'
+import { attemptFor, attemptsInto, idOf, NOTHING, removedIn } from './tables/changes.js'
 import type { KernelMaps } from './tables/kernel-maps.js'
 import { foundSizes, type AskedCapacity } from './tables/map-sizes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
+import { someObjectOf } from './tables/some-object.js'
 
 export interface EbpfRouterOptions {
   readonly choice: EbpfChoice
@@ -93,6 +94,8 @@ export class EbpfRouter implements EbpfDataplane {
   readonly #parts: Parts
   /** Judges transactions by the rules that all dataplanes share; forwards nothing. */
   #judge: ForwardingEngine
+  /** Whether the judge knows of tables that the kernel may not hold. */
+  #isMisled = false
   /** Work on devices, one after the other. */
   #devices: Promise<unknown> = Promise.resolve()
   readonly #timers: readonly NodeJS.Timeout[]
@@ -129,19 +132,20 @@ export class EbpfRouter implements EbpfDataplane {
     signal?.throwIfAborted()
     const tooLarge = checkRoom(transaction)
     if (tooLarge.length > 0) return { status: 'refused', generation: transaction.generation, failures: tooLarge }
+    const unread = this.#isMisled ? this.#judgeAnew() : ''
+    if (unread !== '') return this.#refused(transaction, unread)
     const judged = this.#judge.judge(transaction)
     if (judged.status === 'refused') return judged
     const failures = await this.#write(transaction)
     // What is judged next is what the kernel holds, and not what it refused.
-    if (failures.length > 0) this.#judge = this.#newJudge()
-    const { mergers, transit, ports } = this.#parts
-    if (this.choice.mergesVxlan && transaction.vnis.set.length > 0) await this.#whileOpen(() => mergers.vxlan.ensure())
-    if (transaction.labels.set.some(({ action }) => action.type === 'swap')) await this.#whileOpen(() => transit.swaps())
+    if (failures.length > 0) this.#judgeAnew()
+    const { mergers, transit } = this.#parts
+    // How fast packets go is nothing that an object says: what the kernel refuses of it the next look asks for again.
+    const aside = (work: () => Promise<void>): Promise<void> => this.#whileOpen(() => this.#warned(work))
+    if (this.choice.mergesVxlan && transaction.vnis.set.length > 0) await aside(() => mergers.vxlan.ensure())
+    if (transaction.labels.set.some(({ action }) => action.type === 'swap')) await aside(() => transit.swaps())
     if (transaction.ports.set.length > 0) failures.push(...(await this.#whileOpen(() => this.#settle())))
-    const kept = new Set(transaction.ports.set.map(({ id }) => id))
-    for (const port of transaction.ports.remove) {
-      if (!kept.has(port)) await this.#whileOpen(() => ports.detach(port, 'removed'))
-    }
+    for (const port of removedIn(transaction.ports, idOf)) failures.push(...(await this.#whileOpen(() => this.#detach(port))))
     return { ...judged, failures }
   }
 
@@ -237,7 +241,7 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   /** The parts, for tests. @internal */
-  get parts(): Pick<Parts, 'maps' | 'tables' | 'ports' | 'mergers' | 'locks'> {
+  get parts(): Pick<Parts, 'maps' | 'tables' | 'ports' | 'mergers' | 'transit' | 'locks'> {
     return this.#parts
   }
 
@@ -259,7 +263,7 @@ export class EbpfRouter implements EbpfDataplane {
     } catch (error) {
       if (!this.#closed) {
         maps.forgetDecisions()
-        this.#judge = this.#newJudge()
+        this.#judgeAnew()
       }
       throw error
     }
@@ -275,12 +279,44 @@ export class EbpfRouter implements EbpfDataplane {
     for (const object of set) attempt('liveness', object.id, () => liveness?.set(object))
     failures.push(...tables.program(transaction, () => this.#judge.commit(transaction)))
     for (const id of removedIn({ set, remove }, idOf)) attempt('liveness', id, () => liveness?.remove(id))
-    if (set.length + remove.length > 0) liveness?.tell()
+    const changed = [...set.map(idOf), ...remove]
+    if (changed.length > 0) attemptFor(failures, 'liveness', changed)(() => liveness?.tell())
     return failures
+  }
+
+  /** Takes away the device of a port that is gone; what the kernel refuses of that. */
+  async #detach(port: number): Promise<ApplyFailure[]> {
+    try {
+      await this.#parts.ports.detach(port, 'removed')
+      return []
+    } catch (error) {
+      if (!(error instanceof DataplaneError)) throw error
+      return [{ object: { kind: 'port', key: String(port) }, code: error.code, message: error.message }]
+    }
   }
 
   #settle(): Promise<ApplyFailure[]> {
     return this.#parts.ports.settle((port) => this.#judge.hasLink(port))
+  }
+
+  /** Has judged by what the kernel holds; why that cannot be read, in which case the next transaction asks for it again. */
+  #judgeAnew(): string {
+    this.#isMisled = true
+    try {
+      this.#judge = this.#newJudge()
+      this.#isMisled = false
+      return ''
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      return error.message
+    }
+  }
+
+  #refused(transaction: FibTransaction, unread: string): ApplyReport {
+    const object = someObjectOf(transaction)
+    const message = `what the kernel holds cannot be read, by which a transaction is judged: ${unread}`
+    const failures = object === undefined ? [] : [{ object, code: 'dataplane.kernel', message }]
+    return { status: 'refused', generation: transaction.generation, failures }
   }
 
   #newJudge(): ForwardingEngine {

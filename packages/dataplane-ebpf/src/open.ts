@@ -144,7 +144,14 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     uplink: uplinkIndex,
     changed: ({ local, remote }, takes) => events.push({ type: 'underlay-changed', local, mtu: takes, remote }),
   })
-  const mirrors = await Mirrors.open({ maps, config: tables.config, underlayNetns: netns, event: (event) => events.push(event), logger })
+  const mirrors = await Mirrors.open({
+    maps,
+    config: tables.config,
+    underlayNetns: netns,
+    vrf: vrf?.name,
+    event: (event) => events.push(event),
+    logger,
+  })
   undo.push(() => mirrors.close())
   const traces = new Traces({
     maps,

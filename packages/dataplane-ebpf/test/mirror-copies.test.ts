@@ -33,6 +33,14 @@ class Kernel {
   readonly open = new Set<string>()
   readonly sent: string[] = []
   readonly warn = vi.fn<Logger['warn']>()
+  /** Sockets that are open. */
+  sockets = 0
+  /** What they are bound to. */
+  readonly vrfs = new Set<string | undefined>()
+  /** What a socket waits for. */
+  connecting: Promise<void> | undefined
+  /** Whether there is a descriptor for who reads the ring. */
+  isReadable = true
   /** Whether the other collector is. */
   isReachable = false
   /** Rows that were taken away. */
@@ -45,15 +53,21 @@ class Kernel {
   #ring: number[] = []
 
   constructor() {
-    const watch = { rearm: () => undefined, close: () => (this.isRead = false) }
-    const poller = { unref: () => undefined, close: () => undefined, watch: () => ((this.isRead = true), watch) }
-    vi.spyOn(Poller, 'open').mockImplementation(() => poller as unknown as Poller)
-    vi.spyOn(RawSocket, 'open').mockImplementation(async ({ connect = '' }) => {
+    const watch = { rearm: () => undefined }
+    const poller = { unref: () => undefined, close: () => (this.isRead = false), watch: () => ((this.isRead = true), watch) }
+    vi.spyOn(Poller, 'open').mockImplementation(() => {
+      if (!this.isReadable) throw new LinuxError('EMFILE', 24, 'open a poller', 'Too many open files')
+      return poller as unknown as Poller
+    })
+    vi.spyOn(RawSocket, 'open').mockImplementation(async ({ connect = '', link }) => {
+      this.vrfs.add(link)
+      await this.connecting
       if (connect === String(OTHER) && !this.isReachable) throw new LinuxError('ENETUNREACH', 101, 'connect', 'Network is unreachable')
       this.open.add(connect)
+      this.sockets++
       const sendBatch = (bytes: Uint8Array, descriptors: Uint32Array): number =>
         this.sent.push(`${connect} ${Buffer.from(bytes.subarray(0, Math.max(...descriptors))).toString('hex')}`)
-      return { sendBatch, close: () => this.open.delete(connect) } as unknown as RawSocket
+      return { sendBatch, close: () => (this.sockets--, this.open.delete(connect)) } as unknown as RawSocket
     })
   }
 
@@ -116,6 +130,7 @@ describe.skipIf(missing() !== '')(titled('copies of packets'), () => {
       maps: kernel.maps,
       config: kernel.config,
       underlayNetns: undefined,
+      vrf: 'under0',
       event: (event) => kernel.events.push(event),
       logger: { ...silentLogger, warn: kernel.warn },
     })
@@ -240,6 +255,39 @@ describe.skipIf(missing() !== '')(titled('copies of packets'), () => {
     expect([...kernel.open]).toEqual([String(COLLECTOR)])
     await program([], [2])
     expect([[...kernel.open], kernel.told()]).toEqual([[], []])
+  })
+
+  // A second one was put over the first, which nobody closed.
+  it('go to a collector by one socket, though it was asked for twice at the same time', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    mirrors.close()
+    kernel.maps.set('mirrors', 1, encodeMirror(erspan(1, OTHER)))
+    mirrors = await open()
+    kernel.isReachable = true
+    vi.advanceTimersByTime(1100)
+    let connect = (): void => undefined
+    kernel.connecting = new Promise((resolve) => (connect = resolve))
+    kernel.copies(1, 'ingress')
+    // The copy has it asked for again, and so does the mirror.
+    const programmed = program([erspan(1, OTHER)])
+    connect()
+    expect(await programmed).toEqual([])
+    await new Promise(setImmediate)
+    expect(kernel.sockets).toBe(1)
+    await program([], [1])
+    expect(kernel.sockets).toBe(0)
+    expect([...kernel.vrfs]).toEqual(['under0'])
+  })
+
+  it('are asked for nobody whom none could be handed to, since nobody can read them', async () => {
+    kernel.isReadable = false
+    expect(await program([mirror(1, 5, 'egress'), erspan(2, COLLECTOR)])).toMatchObject(
+      ['1', '2'].map((key) => ({ object: { kind: 'mirror', key }, code: 'dataplane.kernel', message: expect.stringContaining('EMFILE') })),
+    )
+    expect([kernel.asked, mirrors.dump(), kernel.isRead, kernel.sockets]).toEqual([{ ports: [], rules: [], ofPorts: 0 }, [], false, 0])
+    kernel.isReadable = true
+    expect(await program([mirror(1, 5, 'egress')])).toEqual([])
+    expect([kernel.asked.ports, kernel.isRead]).toEqual([[`5 egress ${WHOLE}`], true])
   })
 
   it('are asked for nobody whose collector cannot be reached, and for the rest of the transaction', async () => {

@@ -1,13 +1,15 @@
 // Uplinks that are devices upon others: a VLAN of a link, and a link whose routes are those of a VRF device.
-import type { Encapsulation, LivenessObject } from '@heddle/core'
+import type { Encapsulation, LivenessObject, MirrorObject } from '@heddle/core'
 import { ebpfDataplane, ebpfFeatures, type EbpfDataplane } from '@heddle/dataplane-ebpf'
-import { IpAddress } from '@heddle/wire'
+import { IP_PROTOCOL_GRE, IpAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Capture } from '../../dataplane-tun/test/support/capture.js'
+import { readOuter } from '../../dataplane-tun/test/support/ip-packet.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missingInKernel } from '../../dataplane-tun/test/support/requirements.js'
 import { tcpStream } from '../../dataplane-tun/test/support/tcp-stream.js'
@@ -21,6 +23,9 @@ import { missing, titled } from './support/requirements.js'
 import { TwoEbpfSites, UPLINKS } from './support/two-sites.js'
 
 const run = promisify(execFile)
+/** ERSPAN over GRE. */
+const isCopy = ({ protocol, payload }: ReturnType<typeof readOuter>): boolean =>
+  protocol === IP_PROTOCOL_GRE && payload[2] === 0x88 && payload[3] === 0xbe
 const SITES = ['a', 'b'] as const
 const ENCAPSULATIONS: readonly Encapsulation[] = ['mpls-udp', 'mpls-gre', 'vxlan']
 const OCTETS = 2 << 20
@@ -105,6 +110,19 @@ for (const { kind, what, probe } of KINDS) {
         expect((after.octets - sent.octets) / (after.packets - sent.packets)).toBeGreaterThan(3000)
       },
     )
+
+    // No address of a VRF's link is there for a socket of no VRF.
+    it.each([4, 6] as const)('has copies for a collector sent over it, by IPv%i', async (family) => {
+      await sites.setUp(routers.a, 'a', ++generation, family, 'mpls-udp')
+      const [local, remote] = SITES.map((of) => IpAddress.parse(UNDERLAY[of][family === 4 ? 0 : 1]))
+      const mirror: MirrorObject = { id: 1, ports: [{ port: 0, direction: 'egress' }], sink: { type: 'erspan', local, remote, session: 5 } }
+      using wire = await Capture.open(sites.path(site('b')), 'up0')
+      const applied = await routers.a.apply({ ...emptyTransaction(++generation), mirrors: { set: [mirror], remove: [] } })
+      expect(applied).toMatchObject({ status: 'applied', failures: [] })
+      await ping('red', POD.b[0])
+      await expect.poll(() => wire.take().map(readOuter).some(isCopy)).toBe(true)
+      await routers.a.apply({ ...emptyTransaction(++generation), mirrors: { set: [], remove: [1] } })
+    })
 
     it('has sessions of BFD over it, of one hop and of more, kept here and by a process of their own', async () => {
       const path = (id: number, of: Site): LivenessObject => {

@@ -18,6 +18,7 @@ import { LINK } from '../layout/structs/objects.js'
 import type { EbpfAttachment } from '../probe.js'
 import type { InspectedLink } from '../inspect-kernel.js'
 import { callAsync } from '../native/call.js'
+import { attemptsInto } from '../tables/changes.js'
 import { isSameBytes, wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
 import { takeAway } from './take-away.js'
@@ -51,6 +52,9 @@ export interface PortsOptions {
  */
 const CALM = 10_000
 
+/** A link went by itself, with its namespace, or by somebody else. */
+const GONE: readonly string[] = ['ENODEV', 'ENOENT']
+
 interface Attached {
   readonly request: DeviceRequest
   readonly facts: DeviceFacts
@@ -76,6 +80,8 @@ interface Attached {
 export class Ports {
   readonly #options: PortsOptions
   readonly #attached = new Map<number, Attached>()
+  /** By port, what is still to be done to take its last device away, since the kernel refused it. */
+  readonly #left = new Map<number, readonly (() => unknown)[]>()
   readonly #reaper = new LinkReaper()
   #largestSegment: number
   /** When a device came or went last; see `performance.now`. */
@@ -153,7 +159,7 @@ export class Ports {
     const before = this.#attached.get(port)
     const namespace = namespaceOf(request)
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
-    if (before !== undefined && !isHere) await this.detach(port, 'replaced')
+    if (!isHere) await this.detach(port, 'replaced')
     const largestSegment = this.#largestSegment
     const device = { ...request, resolves, kind: devices, largestSegment }
     // One that came with another uplink has that one's name.
@@ -198,10 +204,12 @@ export class Ports {
         failures.push({ object: { kind: 'port', key: String(port) }, code: error.code, message: error.message })
         continue
       }
-      // As it is now: programs write there where the endpoint was heard.
-      const value = maps.get('links', port)
-      if (value !== undefined) maps.set('links', port, new View(LINK, value).set('resolves', resolves ? 1 : 0).bytes)
-      this.#attached.set(port, { ...attached, resolves })
+      attemptsInto(failures)('port', port, () => {
+        // As it is now: programs write there where the endpoint was heard.
+        const value = maps.get('links', port)
+        if (value !== undefined) maps.set('links', port, new View(LINK, value).set('resolves', resolves ? 1 : 0).bytes)
+        this.#attached.set(port, { ...attached, resolves })
+      })
     }
     return failures
   }
@@ -222,22 +230,32 @@ export class Ports {
     }
   }
 
-  /** Removes the device. */
+  /** Removes the device. What the kernel refuses of that is tried again by `look`, and before anything else is done for the port. @throws DataplaneError then */
   async detach(port: number, reason: string): Promise<void> {
     const attached = this.#attached.get(port)
-    if (attached === undefined) return
+    if (attached === undefined) return this.#takeAway(port, this.#left.get(port) ?? [])
     this.#attached.delete(port)
     this.#changed = performance.now()
-    this.#forget(port, attached.hostIndex)
     this.#options.events.push({ type: 'port-down', port, reason })
     const { request, hostIndex, attachment, namespace } = attached
-    // Where the path leads to another namespace by now, its end goes with the router's.
-    const isThere = namespaceOf(request) === namespace
-    await Promise.all([
-      takeAway(() => this.#options.maps.object.detach(attachment)),
-      isThere ? this.#buryPeer(attached) : undefined,
-      this.#bury(this.#options.netns, hostIndex, []),
+    await this.#takeAway(port, [
+      () => this.#forget(port, hostIndex),
+      () => takeAway(() => this.#options.maps.object.detach(attachment)),
+      // Where the path leads to another namespace by now, its end goes with the router's.
+      () => (namespaceOf(request) === namespace ? this.#buryPeer(attached) : undefined),
+      () => this.#buryHost(hostIndex),
     ])
+  }
+
+  /** Takes steps beside each other; what the kernel refuses is left. @throws DataplaneError when something is */
+  async #takeAway(port: number, steps: readonly (() => unknown)[]): Promise<void> {
+    const outcomes = await Promise.allSettled(steps.map(async (step) => step()))
+    const left = steps.filter((_, index) => outcomes[index].status === 'rejected')
+    if (left.length === 0) return void this.#left.delete(port)
+    this.#left.set(port, left)
+    const { reason: cause } = outcomes.find(({ status }) => status === 'rejected') as PromiseRejectedResult
+    if (!(cause instanceof LinuxError)) throw cause
+    throw new DataplaneError('dataplane.device', `the device of port ${port} cannot be taken away: ${cause.message}`, { cause })
   }
 
   /** Forgets a device that is gone, and its program with it. */
@@ -252,7 +270,8 @@ export class Ports {
   }
 
   async detachAll(reason: string): Promise<void> {
-    await allOf([...[...this.#attached.keys()].map((port) => () => this.detach(port, reason)), () => this.#reaper.reap()])
+    const ports = [...this.#attached.keys(), ...this.#left.keys()]
+    await allOf([...ports.map((port) => () => this.detach(port, reason)), () => this.#reaper.reap()])
   }
 
   /** The endpoint's end, unless its number is another device's. By the end that it has here: its MAC address is the endpoint's to change. */
@@ -263,31 +282,34 @@ export class Ports {
         const { kind, peer } = await inside.links.get(facts.ifindex)
         if ((kind !== 'veth' && kind !== 'netkit') || peer !== hostIndex) return
       }
+      await this.#reaper.bury(request.netns, facts.ifindex, routesOf(request).map(String))
     } catch (error) {
-      if (!(error instanceof LinuxError)) throw error
-      return // gone, with its namespace or by itself
+      if (!(error instanceof LinuxError)) throw error // gone, with its namespace or by itself; or it goes with the router's end
     }
-    await this.#bury(request.netns, facts.ifindex, routesOf(request).map(String))
   }
 
-  /** Frees the name of a link, which goes a little later. */
-  async #bury(namespace: string | undefined, index: number, routes: readonly string[]): Promise<void> {
+  /** The router's end goes a little later, and the other with it. @throws LinuxError when it stays */
+  async #buryHost(hostIndex: number): Promise<void> {
     try {
-      await this.#reaper.bury(namespace, index, routes)
+      await this.#reaper.bury(this.#options.netns, hostIndex)
     } catch (error) {
-      if (!(error instanceof LinuxError)) throw error // gone with its namespace, or by somebody else
+      if (!(error instanceof LinuxError) || !GONE.includes(error.code)) throw error
     }
   }
 
-  /** Looks for devices that went away: a pair ends with the namespace of either end. */
+  /** Looks for devices that went away: a pair ends with the namespace of either end. And takes away what is left of others. */
   async look(): Promise<void> {
+    // It was told when it was refused first.
+    for (const [port, steps] of this.#left) await this.#takeAway(port, steps).catch(notDone)
     const indexes = Array.from(this.#attached.values(), ({ hostIndex }) => hostIndex)
     const missing = new Set(await NetworkNamespace.missingLinks(this.#options.netns, indexes))
     if (missing.size === 0) return
     for (const [port, { hostIndex }] of this.#attached) {
       if (!missing.has(hostIndex)) continue
       this.#options.logger.warn('A device is gone', { port })
-      await this.detach(port, 'the device is gone')
+      await this.detach(port, 'the device is gone').catch((error: unknown) => {
+        this.#options.logger.warn(notDone(error).message, { port })
+      })
     }
   }
 
@@ -413,6 +435,12 @@ export class Ports {
     const { pins } = this.#options
     return pins === undefined ? undefined : join(pins, linkPin(port))
   }
+}
+
+/** What is done later. @throws what is no refusal */
+function notDone(error: unknown): DataplaneError {
+  if (!(error instanceof DataplaneError)) throw error
+  return error
 }
 
 function linkPin(port: number): string {

@@ -77,6 +77,8 @@ export class SegmentMerger {
   readonly #options: SegmentMergerOptions
   /** One that the kernel has refused is not asked for with each transaction. */
   #isAsked = false
+  /** Somebody wants it, and what the kernel refused was before it could be asked for. */
+  #isDue = false
   /** Why they are not merged; empty when they are. */
   #reason: string
 
@@ -97,9 +99,11 @@ export class SegmentMerger {
   /** Makes the device, or takes over one that is as it would be made, unless it would do harm. Where the kernel refuses, because another socket has the port, say, it goes without. */
   async ensure(): Promise<void> {
     if (this.#isAsked) return
+    this.#isDue = true
     if (this.#hasDoneHarm) return this.#end()
     const { netns, merged, uplink, vrf } = this.#options
     this.#isAsked = true
+    this.#isDue = false
     this.#tellPrograms(true)
     try {
       await callAsync((native) =>
@@ -114,9 +118,10 @@ export class SegmentMerger {
     }
   }
 
-  /** Takes the device away once it does harm, and looks whether it is there. */
+  /** Takes the device away once it does harm, and looks whether it is there, or due. */
   async look(): Promise<void> {
     if (this.#hasDoneHarm) return this.#end()
+    if (this.#isDue) return this.ensure()
     if (!this.isMerging || (await this.#isUp())) return
     this.#tellPrograms(false)
     this.#reason = GONE
@@ -135,6 +140,7 @@ export class SegmentMerger {
     await takeAway((native) => native.mergersRemove(netns, BEGINNING, merged.end))
     this.#tellPrograms(false)
     this.#isAsked = false
+    this.#isDue = false
     if (this.#reason === merged.harm) return
     this.#reason = merged.harm
     this.#warn('are merged no more')

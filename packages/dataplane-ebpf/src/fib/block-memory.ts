@@ -1,3 +1,4 @@
+import { LinuxError } from '@heddle/linux'
 import type { FibMemory, FibReaders } from '@heddle/core'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import type { GracePeriods } from './grace-periods.js'
@@ -131,16 +132,28 @@ export class BlockMemory implements FibMemory {
   #take(count: number): number {
     this.#rested()
     let at = this.#place(count)
+    let unwaited = ''
     if (at < 0 && this.#resting.length > 0) {
-      this.#grace.wait()
+      unwaited = this.#wait()
       this.#rested()
       at = this.#place(count)
     }
-    if (at < 0) throw new FibFullError(`${this.#name} has no ${count} blocks in a row left`)
+    if (at < 0) throw new FibFullError(`${this.#name} has no ${count} blocks in a row left${unwaited}`)
     const { first, count: size } = this.#free[at]
     if (size === count) this.#free.splice(at, 1)
     else this.#free[at] = { first: first + count, count: size - count }
     return first
+  }
+
+  /** Waits for programs to leave what rests; why that could not be done, as the end of a sentence. */
+  #wait(): string {
+    try {
+      this.#grace.wait()
+      return ''
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      return ` that is known to be read no more (${error.message})`
+    }
   }
 
   /** Place of an extent with so many blocks, or −1. */

@@ -45,11 +45,16 @@ export class FibStore {
     return fibs[family]
   }
 
-  /** Drops a VRF with its routes, of which programs know no more. */
-  remove(vrf: number): void {
+  /** Deletes the routes of a VRF; programs may be led to them until they are told. */
+  clear(vrf: number): void {
     const fibs = this.#vrfs.get(vrf)
     fibs?.[4].clear()
     fibs?.[6].clear()
+  }
+
+  /** Drops a VRF with its routes, of which programs know no more. */
+  remove(vrf: number): void {
+    this.clear(vrf)
     this.publish(vrf, () => undefined)
     this.#vrfs.delete(vrf)
   }

@@ -48,7 +48,6 @@ export class LivenessKeeper {
     const version = config.get('watch_version')
     if (version === this.#seen) return
     const isFirst = this.#seen === undefined
-    this.#seen = version
     const wanted = new Map<number, WatchedPath>()
     for (const [id, value] of maps.numbered('watches')) wanted.set(id, decodeWatch(id, value))
     const written = new Map(maps.numbered('liveness'))
@@ -63,6 +62,8 @@ export class LivenessKeeper {
     this.#sessions.resume(wanted.values(), saved)
     // One that was removed and set again within a look goes on, without its row.
     for (const session of this.#sessions.save()) if (!written.has(session.id)) this.#write(session)
+    // What the kernel refused before this is done by the next call.
+    this.#seen = version
     this.#tell()
   }
 

@@ -111,7 +111,7 @@ export class Liveness {
     this.#told.delete(id)
   }
 
-  /** Has the keeper take over what was set and removed. */
+  /** Has the keeper take over what was set and removed. @throws LinuxError */
   tell(): void {
     const { config } = this.#options
     config.set('watch_version', (config.get('watch_version') + 1) >>> 0)
@@ -164,8 +164,13 @@ export class Liveness {
     }
     // Here, and not by the keeper: it may be told to end while it starts.
     this.#options.config.set('keeper_order', KEEPER_ORDER.goOn)
-    this.#started = startKeeper(this.#place, script)
-    logger.info('A keeper of BFD sessions is started', { pid: this.#started.pid })
+    try {
+      this.#started = startKeeper(this.#place, script)
+      logger.info('A keeper of BFD sessions is started', { pid: this.#started.pid })
+    } catch (error) {
+      if (!(error instanceof Error && 'syscall' in error)) throw error
+      logger.warn('A keeper of BFD sessions cannot be started', { reason: error.message })
+    }
   }
 
   /** The namespace of the uplink is gone, as a rule. Told once, and not at every look. */

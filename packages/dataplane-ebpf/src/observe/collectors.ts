@@ -21,13 +21,19 @@ export class Collectors {
   readonly #buffer = new Uint8Array(LARGEST)
   readonly #descriptor = new Uint32Array(DATAGRAM_DESCRIPTOR.words)
 
-  constructor(private readonly underlayNetns: string | undefined) {}
+  /** @param vrf VRF device that the uplink is in: the addresses of the underlay, and its routes, are that one's */
+  constructor(
+    private readonly underlayNetns: string | undefined,
+    private readonly vrf: string | undefined,
+  ) {}
 
   /** Has what is sent to a collector leave by a socket of its own. @throws LinuxError */
   async open(sink: ErspanSink): Promise<void> {
     const name = nameOf(sink.local, sink.remote)
     if (this.#sockets.has(name)) return
     const socket = await this.#connect(sink)
+    // Another one may have come meanwhile, which was asked for again.
+    if (this.#sockets.has(name)) return socket.close()
     this.#missing.delete(name)
     this.#sockets.set(name, socket)
   }
@@ -53,6 +59,7 @@ export class Collectors {
       connect: remote.toString(),
       ttl: OUTER_TTL,
       ...(this.underlayNetns === undefined ? {} : { namespace: this.underlayNetns }),
+      ...(this.vrf === undefined ? {} : { link: this.vrf }),
     })
   }
 

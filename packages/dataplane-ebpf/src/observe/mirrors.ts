@@ -2,7 +2,7 @@ import type { ApplyFailure, DataplaneEvent, MirrorDirection, MirrorObject, Objec
 import type { Logger } from '@heddle/io'
 import { View } from '../layout/struct.js'
 import { COPIED, OBSERVED_KEY } from '../layout/structs/observe.js'
-import { attemptsInto, failureOf, idOf, orThrow, removedIn, type Attempt } from '../tables/changes.js'
+import { attemptFor, attemptsInto, failureOf, idOf, removedIn } from '../tables/changes.js'
 import { observe, type ConfigView } from '../tables/config.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { Collectors } from './collectors.js'
@@ -18,6 +18,8 @@ export interface MirrorsOptions {
   readonly maps: KernelMaps
   readonly config: ConfigView
   readonly underlayNetns: string | undefined
+  /** VRF device that the uplink is in. */
+  readonly vrf: string | undefined
   readonly event: (event: DataplaneEvent) => void
   readonly logger: Logger
 }
@@ -34,7 +36,7 @@ export class Mirrors {
 
   private constructor(options: MirrorsOptions) {
     this.#options = options
-    this.#collectors = new Collectors(options.underlayNetns)
+    this.#collectors = new Collectors(options.underlayNetns, options.vrf)
     this.#ring = new RingReader(options.maps, 'copies', (record) => this.#handOut(record))
   }
 
@@ -47,7 +49,8 @@ export class Mirrors {
         const reason = sink.type === 'erspan' ? await mirrors.#collectors.openSometime(sink) : undefined
         if (reason !== undefined) options.logger.warn('A collector gets no copies yet', { mirror: id, reason })
       }
-      mirrors.#derive(orThrow)
+      if (mirrors.#mirrors.size > 0) mirrors.#ring.open()
+      mirrors.#derive((work) => work())
       return mirrors
     } catch (error) {
       mirrors.close()
@@ -57,11 +60,12 @@ export class Mirrors {
 
   /** Makes a change that was found valid; returns what the kernel refused. Copies of before it are handed out first. */
   async program({ set, remove }: ObjectChanges<MirrorObject>): Promise<ApplyFailure[]> {
-    // What has lain there since nobody read is handed to nobody, whatever port the first mirror is of.
-    if (set.length > 0) this.#ring.isWanted = true
-    this.#ring.drain()
     const failures: ApplyFailure[] = []
-    for (const mirror of set) {
+    const attemptAll = attemptFor(failures, 'mirror', [...set.map(idOf), ...remove])
+    // What has lain there since nobody read is handed to nobody, whatever port the first mirror is of. Where nobody can read, nothing is copied.
+    const isRead = set.length === 0 || attemptFor(failures, 'mirror', set.map(idOf))(() => this.#ring.open())
+    this.#ring.drain()
+    for (const mirror of isRead ? set : []) {
       try {
         if (mirror.sink.type === 'erspan') await this.#collectors.open(mirror.sink)
         this.#options.maps.set('mirrors', mirror.id, encodeMirror(mirror))
@@ -79,7 +83,8 @@ export class Mirrors {
       })
     }
     this.#collectors.keep(this.#sinks())
-    this.#derive(attempt)
+    this.#derive(attemptAll)
+    if (this.#mirrors.size === 0) this.#ring.close()
     return failures
   }
 
@@ -97,11 +102,11 @@ export class Mirrors {
     return [...this.#mirrors.values()].flatMap(({ sink }) => (sink.type === 'erspan' ? [sink] : []))
   }
 
-  /** Tells programs which ports to copy, and how much; which rules name a mirror, their policies tell. */
-  #derive(attempt: Attempt): void {
+  /** Tells programs which ports to copy, and how much; which rules name a mirror, their policies tell. @param attempt of each step, which may be refused */
+  #derive(attempt: (work: () => void) => unknown): void {
     const { maps, config } = this.#options
     this.#byPort.clear()
-    const wanted = new Map<string, { readonly key: Uint8Array; readonly mirror: number; snap: number }>()
+    const wanted = new Map<string, { readonly key: Uint8Array; snap: number }>()
     for (const mirror of this.#mirrors.values()) {
       for (const { port, direction } of mirror.ports) {
         for (const one of direction === 'both' ? DIRECTIONS : [direction]) {
@@ -109,20 +114,22 @@ export class Mirrors {
           const others = this.#byPort.get(name) ?? []
           if (!others.includes(mirror)) this.#byPort.set(name, [...others, mirror])
           const key = new View(OBSERVED_KEY).set('port', port).set('direction', DIRECTIONS.indexOf(one)).bytes
-          const entry = wanted.get(key.join()) ?? { key, mirror: mirror.id, snap: 0 }
+          const entry = wanted.get(key.join()) ?? { key, snap: 0 }
           entry.snap = Math.max(entry.snap, mirror.snapLength ?? EVERYTHING)
           wanted.set(key.join(), entry)
         }
       }
     }
-    for (const [key] of maps.entries('observed')) if (!wanted.has(key.join())) maps.delete('observed', key)
-    for (const { key, mirror, snap } of wanted.values()) attempt('mirror', mirror, () => maps.set('observed', key, wordBytes(snap)))
-    for (const [id] of maps.numbered('snap_lengths')) if (!this.#mirrors.has(id)) maps.delete('snap_lengths', id)
-    for (const { id, snapLength = EVERYTHING } of this.#mirrors.values())
-      attempt('mirror', id, () => maps.set('snap_lengths', id, wordBytes(snapLength)))
+    attempt(() => {
+      for (const [key] of maps.entries('observed')) if (!wanted.has(key.join())) maps.delete('observed', key)
+    })
+    for (const { key, snap } of wanted.values()) attempt(() => maps.set('observed', key, wordBytes(snap)))
+    attempt(() => {
+      for (const [id] of maps.numbered('snap_lengths')) if (!this.#mirrors.has(id)) maps.delete('snap_lengths', id)
+    })
+    for (const { id, snapLength = EVERYTHING } of this.#mirrors.values()) attempt(() => maps.set('snap_lengths', id, wordBytes(snapLength)))
     observe(config, 'ports', wanted.size > 0)
     maps.forgetDecisions()
-    this.#ring.isWanted = this.#mirrors.size > 0
   }
 
   #handOut(record: Uint8Array): void {

@@ -8,7 +8,7 @@ const BATCH = 256 * 1024
 
 /** Reads a ring that programs write to, as long as somebody wants what is in it. */
 export class RingReader {
-  #reading: { readonly ring: NativeRing; readonly poller: Poller; readonly watch: Watch } | undefined
+  #reading: { readonly ring: NativeRing; readonly poller: Poller } | undefined
 
   /** @param ring name of its map @param take gets each record; its octets are the caller's only during the call */
   constructor(
@@ -17,10 +17,22 @@ export class RingReader {
     private readonly take: (record: Uint8Array) => void,
   ) {}
 
-  /** @throws LinuxError */
-  set isWanted(wanted: boolean) {
-    if (wanted) this.#start()
-    else this.close()
+  /** Begins to read, unless it does so already. @throws LinuxError */
+  open(): void {
+    if (this.#reading !== undefined) return
+    const ring = call(() => this.maps.object.ring(this.ring))
+    const poller = Poller.open()
+    try {
+      poller.unref()
+      const watch: Watch = poller.watch(ring.fd, READINESS.readable, () => {
+        this.drain()
+        watch.rearm()
+      })
+    } catch (error) {
+      poller.close()
+      throw error
+    }
+    this.#reading = { ring, poller }
   }
 
   /** Takes what is there. */
@@ -37,20 +49,7 @@ export class RingReader {
   }
 
   close(): void {
-    this.#reading?.watch.close()
     this.#reading?.poller.close()
     this.#reading = undefined
-  }
-
-  #start(): void {
-    if (this.#reading !== undefined) return
-    const ring = call(() => this.maps.object.ring(this.ring))
-    const poller = Poller.open()
-    poller.unref()
-    const watch = poller.watch(ring.fd, READINESS.readable, () => {
-      this.drain()
-      watch.rearm()
-    })
-    this.#reading = { ring, poller, watch }
   }
 }

@@ -6,7 +6,7 @@ import { View } from '../layout/struct.js'
 import { NONE } from '../layout/structs/address.js'
 import { MAX_TRACES, TOLD, TRACE_FILTER, TRACED } from '../layout/structs/observe.js'
 import { decodeTrace, encodeTrace } from '../layout/trace.js'
-import { attemptsInto, idOf, removedIn } from '../tables/changes.js'
+import { attemptFor, attemptsInto, idOf, orLater, removedIn } from '../tables/changes.js'
 import { observe, type ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
 import { timeOf } from './epoch.js'
@@ -38,26 +38,30 @@ export class Traces {
     this.#options = options
     this.#ring = new RingReader(options.maps, 'traced_packets', (record) => this.#tell(record))
     for (const [place, { trace }] of this.#held()) this.#places.set(trace.id, place)
+    if (this.#places.size > 0) this.#ring.open()
     this.#derive()
   }
 
   /** Makes a change that was found valid; returns what the kernel refused. Packets of before it are told first. */
   program({ set, remove }: ObjectChanges<TraceObject>): ApplyFailure[] {
     const { maps } = this.#options
-    // What has lain there since nobody read is told to nobody, whatever id the first trace has.
-    if (set.length > 0) this.#ring.isWanted = true
+    const failures: ApplyFailure[] = []
+    const attempt = attemptsInto(failures)
+    // What has lain there since nobody read is told to nobody, whatever id the first trace has. Where nobody can read, nothing is traced.
+    const isRead = set.length === 0 || attemptFor(failures, 'trace', set.map(idOf))(() => this.#ring.open())
     this.#ring.drain()
     for (const id of removedIn({ set, remove }, idOf)) {
       const place = this.#places.get(id)
       if (place === undefined) continue
-      maps.set('trace_filters', place, new View(TRACE_FILTER).bytes)
-      this.#places.delete(id)
-      this.#next.delete(id)
+      attempt('trace', id, () => {
+        maps.set('trace_filters', place, new View(TRACE_FILTER).bytes)
+        this.#places.delete(id)
+        this.#next.delete(id)
+      })
     }
-    const failures: ApplyFailure[] = []
-    const attempt = attemptsInto(failures)
-    for (const trace of set) attempt('trace', trace.id, () => this.#set(trace))
+    for (const trace of isRead ? set : []) attempt('trace', trace.id, () => this.#set(trace))
     this.#derive()
+    if (this.#places.size === 0) this.#ring.close()
     return failures
   }
 
@@ -79,11 +83,19 @@ export class Traces {
     const held = (): View<'is_there' | 'sequence'> => new View(TRACE_FILTER, maps.get('trace_filters', place))
     const write = (view: View<'is_there'>, isThere: boolean): void =>
       maps.set('trace_filters', place, view.set('is_there', Number(isThere)).bytes)
+    const before = held()
+    const wasThere = this.#places.has(trace.id) && before.get('is_there') === 1
     write(held(), false)
-    const sequence = this.#places.has(trace.id) ? this.#numberBehind(trace.id, () => held().get('sequence')) : 0
-    const filter = new View(TRACE_FILTER, encodeTrace(trace, sequence))
-    write(filter, false)
-    write(filter, true)
+    try {
+      const sequence = this.#places.has(trace.id) ? this.#numberBehind(trace.id, () => held().get('sequence')) : 0
+      const filter = new View(TRACE_FILTER, encodeTrace(trace, sequence))
+      write(filter, false)
+      write(filter, true)
+    } catch (error) {
+      const next = Math.max(before.get('sequence'), this.#next.get(trace.id) ?? 0)
+      if (wasThere) orLater(() => write(before.set('sequence', next), true))
+      throw error
+    }
     this.#places.set(trace.id, place)
   }
 
@@ -102,10 +114,8 @@ export class Traces {
   }
 
   #derive(): void {
-    const isWanted = this.#places.size > 0
-    observe(this.#options.config, 'traces', isWanted)
+    observe(this.#options.config, 'traces', this.#places.size > 0)
     this.#options.maps.forgetDecisions()
-    this.#ring.isWanted = isWanted
   }
 
   #tell(record: Uint8Array): void {
@@ -124,7 +134,8 @@ export class Traces {
       const told = view.element('told', TOLD, index)
       const [trace, sequence] = [told.get('trace'), told.get('sequence')]
       if (!this.#places.has(trace)) continue
-      this.#next.set(trace, sequence + 1)
+      // Programs that count at the same time write in another order.
+      this.#next.set(trace, Math.max(this.#next.get(trace) ?? 0, sequence + 1))
       this.#options.event({ type: 'traced', trace, sequence, ...common })
     }
   }

@@ -36,6 +36,29 @@ export function attemptsInto(failures: ApplyFailure[]): Attempt {
   }
 }
 
+/** The attempt of what no object alone is for: what the kernel refuses of it is told of each, once. */
+export function attemptFor(failures: ApplyFailure[], kind: ObjectKind, keys: readonly number[]): (work: () => void) => boolean {
+  return (work) => {
+    try {
+      work()
+      return true
+    } catch (error) {
+      const isTold = (key: string): boolean => failures.some(({ object }) => object.kind === kind && object.key === key)
+      failures.push(...keys.map(String).flatMap((key) => (isTold(key) ? [] : [failureOf(kind, key, error)])))
+      return false
+    }
+  }
+}
+
+/** Undoes what is told as a failure; what the kernel refuses of that as well is done when the object is set again. */
+export function orLater(work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error
+  }
+}
+
 /** The key of most objects. */
 export function idOf({ id }: { readonly id: number }): number {
   return id

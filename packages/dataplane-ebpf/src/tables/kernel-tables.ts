@@ -27,7 +27,7 @@ import { FibFullError } from '../fib/block-memory.js'
 import { View } from '../layout/struct.js'
 import { VRF } from '../layout/structs/objects.js'
 import { call, callAsync } from '../native/call.js'
-import { attemptsInto, idOf, NOTHING, orThrow, removedIn, type Attempt } from './changes.js'
+import { attemptFor, attemptsInto, idOf, NOTHING, orThrow, removedIn, type Attempt } from './changes.js'
 import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
 import { isSameBytes, type KernelMaps } from './kernel-maps.js'
@@ -177,12 +177,15 @@ export class KernelTables {
     remove('tunnel-sources', removedIn(tunnelSources, idOf), (id) => this.#sources.remove(id))
     remove('port', removedIn(ports, idOf), (id) => this.#removePort(id))
     remove('vrf', [...removedVrfs], (id) => {
+      // They went with the transaction, whether the VRF does or not.
+      this.fib.clear(id)
       this.#maps.delete('vrfs', id)
       this.counters.remove('vrf_counters', id)
       this.fib.remove(id)
     })
-    if (vnis.set.length + lostVnis.length > 0 || !this.#hasMacs) this.#refreshTunnels(attempt, 'vxlan')
-    this.#nodePorts.tell(attempt)
+    const changedVnis = [...vnis.set.map(({ vni }) => vni), ...lostVnis]
+    if (changedVnis.length > 0 || !this.#hasMacs) attemptFor(failures, 'vni', changedVnis)(() => this.#refreshTunnels(attempt, 'vxlan'))
+    attemptFor(failures, 'port', [...ports.set.map(idOf), ...ports.remove])(() => this.#nodePorts.tell(attempt))
     this.config.setLarge('generation', transaction.generation)
     // Routes are not in maps that are set.
     this.#maps.forgetDecisions()
@@ -300,14 +303,16 @@ export class KernelTables {
 
   /** Tunnels have what their path takes, and those of VXLAN, as the source address of inner frames, the MAC address of their VNI. */
   #refreshTunnels(attempt: Attempt, only?: Encapsulation): void {
-    this.#hasMacs = true
+    let hasMacs = true
+    this.#hasMacs = false
     for (const [id, value] of this.#maps.numbered('next_hops')) {
       const hop = decodeNextHop(id, value)
       if (hop.action.type !== 'tunnel' || (only !== undefined && hop.action.encapsulation !== only)) continue
       const told = this.#encodeHop(hop)
       if (isSameBytes(told, value) || attempt('next-hop', id, () => this.#maps.set('next_hops', id, told))) continue
-      this.#hasMacs = false
+      hasMacs = false
     }
+    this.#hasMacs = hasMacs
   }
 }
 
