@@ -1,5 +1,5 @@
 import type { Logger } from '@heddle/io'
-import { LinuxError, type Netlink } from '@heddle/linux'
+import { LinuxError, type Link, type Netlink } from '@heddle/linux'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { allOf } from './all-of.js'
@@ -60,7 +60,7 @@ export async function takeAwayOlder(options: OlderOptions): Promise<void> {
       const devices = devicesOf(pins)
       await endFilters(options, pins, before, devices)
       // Another dataplane may have come to that uplink which has no process just now.
-      await deleteUnclaimed(options.netlink, before, (index) => !devices.has(index))
+      await deleteUnclaimed(options.netlink, before, ({ index }) => !devices.has(index))
     } finally {
       lock.release()
     }
@@ -163,17 +163,18 @@ async function endFilters(
  * Deletes the devices of an uplink's ports that a dataplane before this one has left and nobody has asked for, once those that somebody has asked for have
  * given up their names.
  *
- * @param isClaimed whether somebody has asked for that of an index, and it has its name yet
+ * @param isClaimed whether somebody has asked for one, and it has its name yet
  * @throws LinuxError
  */
-export async function deleteUnclaimed(netlink: Netlink, uplink: number, isClaimed = (_index: number): boolean => false): Promise<void> {
+export async function deleteUnclaimed(netlink: Netlink, uplink: number, isClaimed = (_link: Link): boolean => false): Promise<void> {
   const links = await netlink.links.list()
   const indexes = new Set(links.map(({ index }) => index))
-  const unclaimed = links.filter(({ name, kind, index }) => {
+  const unclaimed = links.filter((link) => {
+    const { name, kind } = link
     const uplinks = uplinksIn(name)
     // Either end of a former name may have a `p` in it: what may as well be another uplink's is left.
     const isOurs = uplinks.includes(uplink) && uplinks.every((other) => other === uplink || !indexes.has(other))
-    return isOurs && (kind === 'veth' || kind === 'netkit') && !isClaimed(index)
+    return isOurs && (kind === 'veth' || kind === 'netkit') && !isClaimed(link)
   })
   await allOf(
     unclaimed.map(

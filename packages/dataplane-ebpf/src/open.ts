@@ -7,7 +7,7 @@ import { readBpfObject } from './bpf-object.js'
 import { allOf } from './all-of.js'
 import { endFilter, hasFilter, hasProgram } from './device/end-filter.js'
 import { PathWatch } from './device/path-watch.js'
-import { Ports } from './device/ports.js'
+import { hostNamesOf, Ports } from './device/ports.js'
 import { largestSegment } from './device/segments.js'
 import { takeAway } from './device/take-away.js'
 import { Transit, TRANSIT_PIN } from './device/transit.js'
@@ -26,7 +26,7 @@ import { Traces } from './observe/traces.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { deleteUnclaimed, takeAwayOlder } from './older-layout.js'
-import { ensureFileSystem, markNamespace, preparePins } from './pins.js'
+import { ensureFileSystem, markNamespace, portsIn, preparePins } from './pins.js'
 import { refusalOf } from './privileges.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
 import { capacityOf, foundSizes, mapSizes, OTHER_SIZES } from './tables/map-sizes.js'
@@ -264,9 +264,13 @@ async function leaveUplink(maps: KernelMaps, { before, netlink, netns, pins }: L
     // Without a pin as well: on a qdisc that was somebody else's no mark names a filter. And not on a link that has got its number meanwhile.
     if (hasFilter(netns, before)) await endFilter(maps.object, { program: 'ingress', ifindex: before, netns, pin })
     for (const name of LEFT_PINS) rmSync(join(pins, name), { force: true, recursive: true })
-    const claimed = new Set(Array.from(maps.numbered('links'), ([, value]) => new View(LINK, value).get('ifindex')))
-    // Nobody asks for the others again: their names are those of ports of the uplink that it was. What has a program is another dataplane's, which came there.
-    await deleteUnclaimed(netlink, before, (index) => claimed.has(index) || hasProgram(netns, index))
+    const held = new Map(Array.from(maps.numbered('links'), ([port, value]) => [port, new View(LINK, value).get('ifindex')]))
+    const indexes = new Set(held.values())
+    // Whoever forgot one may have ended before it took the program away.
+    const forgotten = new Set(portsIn(pins).flatMap((port) => (held.has(port) ? [] : hostNamesOf(before, port))))
+    // Nobody asks for the others again: their names are those of ports of the uplink that it was. What else has a program is another dataplane's, which came there.
+    const isClaimed = ({ index, name }: Link): boolean => indexes.has(index) || (!forgotten.has(name) && hasProgram(netns, index))
+    await deleteUnclaimed(netlink, before, isClaimed)
   } finally {
     lock?.release()
   }

@@ -136,7 +136,8 @@ function lateness(name: string): number {
   return name.startsWith(NAMESPACE) ? 2 : Number(name === CONFIG_PIN)
 }
 
-function portsIn(folder: string): number[] {
+/** The ports whose devices pins, or marks, are of. */
+export function portsIn(folder: string): number[] {
   return readdirSync(folder).flatMap((name) => (name.startsWith(LINK) ? [Number(name.slice(LINK.length))] : []))
 }
 
