@@ -3,6 +3,12 @@ import type { Logger } from '@heddle/io'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
+import { readBpfObject } from '../src/bpf-object.js'
+import { View } from '../src/layout/struct.js'
+import { VRF } from '../src/layout/structs/objects.js'
+import { call } from '../src/native/call.js'
+import { KernelMaps } from '../src/tables/kernel-maps.js'
+import { KernelTables } from '../src/tables/kernel-tables.js'
 import { missing, titled } from './support/requirements.js'
 import { podTransaction, PODS, RouterLab } from './support/router-lab.js'
 
@@ -47,5 +53,29 @@ describe.skipIf(missing() !== '')(titled('a dataplane whose routes take more tha
     // What is free is known again.
     expect(await second.apply(scattered(3, count + 20))).toMatchObject({ status: 'applied', failures: [] })
     await lab.close(second)
+  })
+
+  it('leads programs to no route before it builds where they were', () => {
+    const object = call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 512, flows: 1024 }))
+    try {
+      const maps = new KernelMaps(object)
+      const root = (): number => new View(VRF, maps.get('vrfs', 1) ?? new Uint8Array(VRF.size)).get('root4')
+      const first = new KernelTables(maps)
+      const { address, count } = scattered(1, 300).routes
+      const setRoutes = (): void => {
+        for (let row = 0; row < count; row++) first.routes.of(1).set(4, address[row * 4], 0, 0, 0, 32, 1)
+      }
+      const { vrfs } = podTransaction(1)
+      expect(first.program({ ...emptyTransaction(1), vrfs }, setRoutes)).toEqual([])
+      const before = root()
+      const waited: number[] = []
+      const second = new KernelTables(maps, { wait: () => void waited.push(root()), passed: () => Promise.resolve() })
+      // For what the one before gave back last, and then for what it had.
+      expect(waited).toEqual([before, 0])
+      expect([before, root()].includes(0)).toBe(false)
+      expect(second.gap).toEqual({ routes: count, lost: 0 })
+    } finally {
+      call(() => object.close())
+    }
   })
 })
