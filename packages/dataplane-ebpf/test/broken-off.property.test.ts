@@ -36,6 +36,8 @@ const TRIES = 20
 /** Transactions by which an agent has all done that one step was refused of, at most: one that says it, and one for each part of an adoption. */
 const TURNS = 4
 const LIMITS = limitsOf(1000, 1000, 1000)
+/** What paths take that take less than the underlay, octets. */
+const PATHS = new Map([PEERS[4][0], PEERS[4][1], PEERS[6][0]].map((remote, index) => [String(remote), 1300 + index] as const))
 /** No program reads these maps: nobody has to be waited for. */
 const NO_PROGRAMS = { wait: () => undefined, passed: () => Promise.resolve() }
 
@@ -57,6 +59,18 @@ class Process {
     const failures = this.tables.program(transaction, () => this.#judge.commit(transaction))
     if (failures.length > 0) this.#judge = this.#newJudge()
     return { ...judged, failures }
+  }
+
+  /** Tells programs what paths take that it has not told, as `PathWatch` does every second. */
+  look(): void {
+    try {
+      for (const { remote, mtu } of this.tables.paths.all()) {
+        const takes = PATHS.get(String(remote)) ?? 0
+        if (mtu !== takes) this.tables.paths.tell(remote, takes)
+      }
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+    }
   }
 
   #newJudge(): ForwardingEngine {
@@ -130,7 +144,9 @@ class Agent {
   settle(): ApplyFailure[] {
     const failures = this.#settle()
     this.#fib.release()
-    return [...failures, ...this.#settle()]
+    failures.push(...this.#settle())
+    this.#process.look()
+    return failures
   }
 
   #settle(): ApplyFailure[] {
@@ -327,7 +343,8 @@ describe('tables that are written', { timeout: 600_000 }, () => {
           const report = agent.once()
           agent.want(third ?? second)
           const failures = [...(report?.failures ?? []), ...agent.settle()]
-          // As every ten seconds: no object is at fault when flows could not be swept.
+          // As every second, and every ten seconds: no object is at fault when paths were not told, or flows could not be swept.
+          for (let turn = 0; turn < inTurn; turn++) process.look()
           process.tables.sweep()
           expect(readByPrograms(process)).toEqual(wanted)
           tried++
