@@ -7,6 +7,8 @@ import { CONFIG } from '../layout/structs/config.js'
 const SMALLEST_FRAME = 64
 /** Maps in which a flow has its place. */
 const PLACED = ['ways_out', 'ways_in', 'openings'] as const
+/** And that which says how many places those have. */
+const PLACES = 'place_shifts'
 
 /** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */
 export class KernelMaps {
@@ -17,10 +19,15 @@ export class KernelMaps {
   constructor(readonly object: NativeObject) {
     this.#facts = new Map(call(() => object.maps()).map((map) => [map.name, map]))
     this.#epoch = this.words('config').subarray(CONFIG.offsetOf('epoch') / 4)
-    // Maps that were pinned have the sizes that they were made with.
-    const places = Math.min(...PLACED.map((map) => this.capacity(map)))
-    this.words('place_shifts')[0] = 32 - Math.log2(places)
+    // Who only writes down what it knows of paths, or has programs know nothing any more, opens some of them.
+    if (this.#facts.has(PLACES)) this.#placeFlows()
     this.forgetDecisions()
+  }
+
+  /** Maps that were pinned have the sizes that they were made with. */
+  #placeFlows(): void {
+    const places = Math.min(...PLACED.map((map) => this.capacity(map)))
+    this.words(PLACES)[0] = 32 - Math.log2(places)
   }
 
   /** Octets of a value; of a per-CPU map those of all CPUs. */
