@@ -6,7 +6,7 @@ import { makeGuestFolder, sweepGuestFolders } from './guest-folders.mjs'
 
 /** What the tests need that Debian's cloud kernels have as modules; one that a kernel lacks, or has built in, is left out. */
 const MODULES =
-  'virtio_pci virtiofs veth vxlan tun sch_ingress cls_bpf act_bpf af_packet mpls_router mpls_iptunnel mpls_gso vrf fou fou6 ipip ip_gre ip6_tunnel ip6_gre netkit 8021q dummy bridge nf_conntrack nf_tables nft_numgen'
+  'virtio_pci virtiofs virtio_net veth vxlan tun sch_ingress cls_bpf act_bpf af_packet mpls_router mpls_iptunnel mpls_gso vrf fou fou6 ipip ip_gre ip6_tunnel ip6_gre netkit 8021q dummy bridge nf_conntrack nf_tables nft_numgen'
 
 /** Processors of a guest, which take turns on one of the machine's, and its memory in MiB. */
 const GUEST_CPUS = 2
@@ -157,7 +157,11 @@ function machineOptions(image, initramfs, socket) {
   // once see code that is changed meanwhile half changed: kernels, which switch branches by writing code, died of it, and processes of Node, which compiles.
   const machine = `-accel tcg,thread=single -cpu max,la57=off,pku=off -m ${memory} -smp ${GUEST_CPUS} -nographic -no-reboot -kernel ${image} -initrd ${initramfs}`
   const files = `-object memory-backend-memfd,id=mem,size=${memory},share=on -numa node,memdev=mem -chardev socket,id=files,path=${socket}`
-  const words = `${machine} ${files} -device vhost-user-fs-pci,chardev=files,tag=host`.split(' ')
+  // Two network devices on one wire, for what a driver does that a veth only stands for; tests know them by their addresses.
+  const devices = ['01', '02'].map(
+    (end) => `-netdev hubport,id=net${end},hubid=0 -device virtio-net-pci,netdev=net${end},romfile=,mac=02:68:64:00:00:${end}`,
+  )
+  const words = `${machine} ${files} -device vhost-user-fs-pci,chardev=files,tag=host ${devices.join(' ')}`.split(' ')
   return [...words, '-append', 'console=ttyS0 quiet panic=-1 mitigations=off']
 }
 

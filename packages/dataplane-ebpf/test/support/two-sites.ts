@@ -1,14 +1,17 @@
 import type { Dataplane, Encapsulation } from '@heddle/core'
 import { IpAddress } from '@heddle/wire'
+import { execFileSync } from 'node:child_process'
 import { Namespaces, type Sent } from '../../../dataplane-tun/test/support/namespaces.js'
 import { POD, siteTransaction, UNDERLAY, type Site } from '../../../dataplane-tun/test/support/two-sites.js'
+import { machineDevices } from './machine-devices.js'
 
-/** What an uplink is: the end of a veth pair, a VLAN on it, or one that is enslaved to a VRF device. */
-export type UplinkKind = 'veth' | 'vlan' | 'vrf'
+/** What an uplink is: the end of a veth pair, a VLAN on it, one that is enslaved to a VRF device, or a device of the machine, of which there are two. */
+export type UplinkKind = 'veth' | 'vlan' | 'vrf' | 'device'
 
-/** Commands that make `up0` of `wire0`, the end of the veth pair. */
+/** Commands that make `up0` of `wire0`, the end of the veth pair, or the device. */
 export const UPLINKS: Readonly<Record<UplinkKind, readonly string[]>> = {
   veth: ['ip link set wire0 name up0'],
+  device: ['ip link set wire0 name up0'],
   vlan: ['ip link set wire0 up', 'ip link add link wire0 name up0 type vlan id 7'],
   vrf: ['ip link set wire0 name up0', 'ip link add under0 type vrf table 7', 'ip link set under0 up', 'ip link set up0 master under0'],
 }
@@ -27,8 +30,13 @@ export class TwoEbpfSites extends Namespaces {
     super()
     try {
       for (const site of ['a', 'b'] as const) for (const kind of ['site', 'red', 'blue']) this.add(this.short(kind, site))
-      const far = this.name(this.short('site', 'b'))
-      this.in(this.short('site', 'a'), ...`ip link add wire0 type veth peer name wire0 netns ${far}`.split(' '))
+      const [near, far] = (['a', 'b'] as const).map((site) => this.name(this.short('site', site)))
+      if (uplink === 'device') {
+        const devices = machineDevices()
+        for (const [index, netns] of [near, far].entries()) {
+          execFileSync('ip', `link set ${devices[index].name} name wire0 netns ${netns}`.split(' '))
+        }
+      } else this.in(this.short('site', 'a'), ...`ip link add wire0 type veth peer name wire0 netns ${far}`.split(' '))
       for (const site of ['a', 'b'] as const) {
         const name = this.short('site', site)
         for (const command of [...UPLINKS[uplink], 'ip link set up0 up']) this.in(name, ...command.split(' '))
