@@ -107,7 +107,8 @@ export async function ebpfDataplane(options: EbpfDataplaneOptions): Promise<Ebpf
     pinDirectory,
     asked,
     keeper,
-    xdp: without.includes('xdp') ? 'off' : xdp,
+    xdp,
+    without,
     logger,
   })
 }

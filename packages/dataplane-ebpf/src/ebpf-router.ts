@@ -38,7 +38,7 @@ import type { Traces } from './observe/traces.js'
 import { call } from './native/call.js'
 import { deleteUnclaimed } from './older-layout.js'
 import { removePins } from './pins.js'
-import type { EbpfChoice } from './probe.js'
+import type { EbpfChoice, EbpfFeatureName } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
 import { attemptFor, attemptsInto, idOf, NOTHING, removedIn } from './tables/changes.js'
 import type { KernelMaps } from './tables/kernel-maps.js'
@@ -56,6 +56,8 @@ export interface EbpfRouterOptions {
   readonly asked: AskedCapacity
   readonly keeper: KeeperScript | undefined
   readonly xdp: EbpfXdp | undefined
+  /** Features to do without although the kernel may have them. */
+  readonly without: readonly EbpfFeatureName[]
   readonly logger: Logger
 }
 
@@ -187,7 +189,17 @@ export class EbpfRouter implements EbpfDataplane {
       { name: `uplink ${uplink}`, index: uplinkIndex, how: this.choice.uplink, pin: 'uplink' },
       ...ports.links(),
     ]
-    return inspectKernel({ object: maps.object, choice: this.choice, transit, mergers, room, links, underlayNetns, pinDirectory })
+    return inspectKernel({
+      object: maps.object,
+      choice: this.choice,
+      without: this.#options.without,
+      transit,
+      mergers,
+      room,
+      links,
+      underlayNetns,
+      pinDirectory,
+    })
   }
 
   async close(options?: { readonly keep?: boolean }): Promise<void> {

@@ -7,7 +7,7 @@ import type { NativeObject } from './native/binding.js'
 import { call } from './native/call.js'
 import { pinsOf } from './pins.js'
 import type { FoundSize } from './tables/map-sizes.js'
-import { ebpfFeatures, type EbpfAttachment, type EbpfChoice, type EbpfFeature } from './probe.js'
+import { ebpfFeatures, lackOf, type EbpfAttachment, type EbpfChoice, type EbpfFeatureName } from './probe.js'
 
 /** A link that a program of the dataplane is on. */
 export interface InspectedLink {
@@ -21,6 +21,8 @@ export interface InspectedLink {
 export interface InspectOptions {
   readonly object: NativeObject
   readonly choice: EbpfChoice
+  /** Features to do without although the kernel may have them. */
+  readonly without: readonly EbpfFeatureName[]
   /** How packets go from one tunnel into another. */
   readonly transit: { readonly isAttached: boolean; readonly because: string }
   /** How segments that come in by VXLAN, and behind joint labels, reach programs where the kernel may merge them. */
@@ -37,36 +39,39 @@ export function inspectKernel(options: InspectOptions): KernelInspection {
   return { choices: choicesOf(options), parts: partsOf(options) }
 }
 
-function choicesOf({ choice, transit, mergers, room }: InspectOptions): DataplaneChoice[] {
+/** Features that rows of their own tell of, which say what was chosen, and not only what could be. */
+const TOLD: readonly EbpfFeatureName[] = ['tcx', 'clsact', 'netkit', 'xdp', 'vxlan', 'vxlan-gpe']
+
+function choicesOf({ choice, without, transit, mergers, room }: InspectOptions): DataplaneChoice[] {
   const { uplink, devices, devicesBecause, endpoints } = choice
   return [
-    { what: 'programs on the uplink', chosen: uplink, because: uplinkReason(uplink) },
+    { what: 'programs on the uplink', chosen: uplink, because: uplinkReason(uplink, without) },
     { what: 'devices of new endpoints', chosen: devices, because: devicesBecause },
     devices === 'netkit'
       ? { what: 'programs on devices of endpoints', chosen: devices, because: 'devices of netkit have a place of their own for programs' }
-      : { what: 'programs on devices of endpoints', chosen: endpoints, because: endpointsReason(choice) },
+      : { what: 'programs on devices of endpoints', chosen: endpoints, because: endpointsReason(choice, without) },
     { what: 'packets from one tunnel into another', chosen: transit.isAttached ? 'xdp' : 'tc', because: transit.because },
-    mergingOf(IN_VXLAN, choice.mergesVxlan ? mergers.vxlan : lackOf('vxlan')),
-    mergingOf(BEHIND_JOINT_LABELS, choice.mergesJoint ? mergers.joint : lackOf('vxlan-gpe')),
+    mergingOf(IN_VXLAN, choice.mergesVxlan ? mergers.vxlan : unmerged('vxlan', without)),
+    mergingOf(BEHIND_JOINT_LABELS, choice.mergesJoint ? mergers.joint : unmerged('vxlan-gpe', without)),
     ...room.sizes.map((size) => roomOf(size, room.usedBlocks)),
-    ...ebpfFeatures().map(({ name, purpose, otherwise, available, reason, minimumKernel }) => ({
-      what: purpose,
-      chosen: available ? name : otherwise || 'nothing',
-      because: available
-        ? `${name} is there (since Linux ${minimumKernel})`
-        : `${name} is not there (since Linux ${minimumKernel}): ${reason}`,
-    })),
+    ...ebpfFeatures()
+      .filter(({ name }) => !TOLD.includes(name))
+      .map(({ name, purpose, otherwise, minimumKernel }) => {
+        const lack = lackOf(name, without)
+        const isThere = lack === ''
+        const chosen = isThere ? name : otherwise || 'nothing'
+        return { what: purpose, chosen, because: isThere ? `${name} is there (since Linux ${minimumKernel})` : lack }
+      }),
   ]
 }
 
-function uplinkReason(chosen: EbpfAttachment): string {
-  if (chosen === 'tcx') return 'other programs on the link go on, and a pinned link outlives the process'
-  const { minimumKernel, reason } = ebpfFeatures().find(({ name }) => name === 'tcx') as EbpfFeature
-  return `tcx is not there (since Linux ${minimumKernel}): ${reason || 'to be done without'}`
+function uplinkReason(chosen: EbpfAttachment, without: readonly EbpfFeatureName[]): string {
+  return chosen === 'tcx' ? 'other programs on the link go on, and a pinned link outlives the process' : lackOf('tcx', without)
 }
 
-function endpointsReason({ uplink, endpoints }: EbpfChoice): string {
-  if (endpoints === 'tcx' || uplink !== 'tcx') return uplinkReason(endpoints)
+function endpointsReason({ uplink, endpoints }: EbpfChoice, without: readonly EbpfFeatureName[]): string {
+  if (uplink !== 'tcx') return lackOf('tcx', without)
+  if (endpoints === 'tcx') return lackOf('clsact', without)
   return 'no grace period passes when one comes or goes; those that stay are moved to tcx, by which a packet costs less'
 }
 
@@ -86,9 +91,8 @@ function roomOf({ option, found, because }: FoundSize, usedBlocks: number): Data
     : { what: `room for ${option}`, chosen: `${found}`, because }
 }
 
-function lackOf(feature: 'vxlan' | 'vxlan-gpe'): Merging {
-  const { minimumKernel, reason } = ebpfFeatures().find(({ name }) => name === feature) as EbpfFeature
-  return { isMerging: false, because: `there is no ${feature} (since Linux ${minimumKernel}): ${reason || 'to be done without'}` }
+function unmerged(feature: 'vxlan' | 'vxlan-gpe', without: readonly EbpfFeatureName[]): Merging {
+  return { isMerging: false, because: lackOf(feature, without) }
 }
 
 function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions): KernelPart[] {

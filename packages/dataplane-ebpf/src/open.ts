@@ -134,6 +134,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     families: options.addresses.map(({ family }) => family),
     pins,
     wanted: options.xdp,
+    without: options.without,
     logger,
   })
   await transit.look()

@@ -157,6 +157,13 @@ export function missingEbpfFeatures(without: readonly EbpfFeatureName[] = []): s
     .join('; ')
 }
 
+/** Why a feature is done without; empty when it is not. @param without features to do without although the kernel may have them */
+export function lackOf(wanted: EbpfFeatureName, without: readonly EbpfFeatureName[]): string {
+  const { minimumKernel, reason } = ebpfFeatures().find(({ name }) => name === wanted) as EbpfFeature
+  const because = without.includes(wanted) ? 'to be done without' : reason
+  return because === '' ? '' : `${wanted} is not there (since Linux ${minimumKernel}): ${because}`
+}
+
 /** Why there can be no devices of netkit; empty when there can. @param without features to do without although the kernel may have them */
 export function missingNetkit(without: readonly EbpfFeatureName[] = []): string {
   const { minimumKernel, reason } = ebpfFeatures().find(({ name }) => name === 'netkit') as EbpfFeature

@@ -7,7 +7,7 @@ import type { InspectOptions } from '../src/inspect-kernel.js'
 import type { NativeAttached, NativeObject } from '../src/native/binding.js'
 import { native } from '../src/native/load.js'
 import { pinsOf } from '../src/pins.js'
-import type { EbpfChoice } from '../src/probe.js'
+import type { EbpfChoice, EbpfFeatureName } from '../src/probe.js'
 import { missingNative, titled } from './support/requirements.js'
 import { probed } from './support/probed.js'
 
@@ -15,6 +15,18 @@ const LACK = 'Operation not supported (os error 95)'
 const UPLINK = { name: 'uplink up0', index: 3, how: 'tcx', pin: 'uplink' } as const
 const POD = { name: 'port 0: eth0', index: 4, how: 'clsact', pin: 'link-0' } as const
 const MERGERS = { vxlan: { isMerging: true, because: 'of VXLAN' }, joint: { isMerging: false, because: 'of harm' } } as const
+/** What can be done without, and what takes its place. */
+const WITHOUT: readonly (readonly [name: EbpfFeatureName, instead: string])[] = [
+  ['tcx', 'clsact'],
+  ['clsact', 'tcx'],
+  ['netkit', 'veth'],
+  ['redirect-peer', 'delivering by the queue'],
+  ['decap-l3', 'changing the family'],
+  ['xdp', 'tc'],
+  ['vxlan', 'one by one'],
+  ['vxlan-gpe', 'one by one'],
+  ['btf', 'nothing'],
+]
 const CHOICE: EbpfChoice = {
   uplink: 'tcx',
   devices: 'veth',
@@ -43,6 +55,7 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
       maps: () => ['vrfs', 'fib'].map((name) => ({ name, maxEntries: 16, keySize: 4, valueSize: 8, octets: 512 })),
     } as unknown as NativeObject,
     choice: CHOICE,
+    without: [],
     transit: { isAttached: false, because: 'nobody wants it' },
     mergers: MERGERS,
     room: { sizes: [], usedBlocks: 0 },
@@ -123,9 +136,10 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
       const mergers = { ...MERGERS, [kind]: { isMerging, because: 'it is so' } }
       expect(await choiceOf(what, {}, { mergers })).toEqual({ what, chosen, because: 'it is so' })
     }
-    const without = { choice: { ...CHOICE, [choice]: false }, mergers: { ...MERGERS, [kind]: { isMerging: false, because: 'unasked' } } }
-    const lack = `there is no ${feature} (since Linux ${since}): `
-    expect(await choiceOf(what, { [feature]: LACK }, without)).toMatchObject({ chosen: 'one by one', because: `${lack}${LACK}` })
+    const lacking = { choice: { ...CHOICE, [choice]: false }, mergers: { ...MERGERS, [kind]: { isMerging: false, because: 'unasked' } } }
+    const lack = `${feature} is not there (since Linux ${since}): `
+    expect(await choiceOf(what, { [feature]: LACK }, lacking)).toMatchObject({ chosen: 'one by one', because: `${lack}${LACK}` })
+    const without = { ...lacking, without: [feature] }
     expect(await choiceOf(what, {}, without)).toMatchObject({ chosen: 'one by one', because: `${lack}to be done without` })
   })
 
@@ -141,8 +155,17 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     for (const what of [uplink, endpoints]) expect(await choiceOf(what, { tcx: LACK }, { choice: older })).toMatchObject(lack)
     // It said that no grace period passes.
     const without = { chosen: 'clsact', because: 'tcx is not there (since Linux 6.6): to be done without' }
-    for (const what of [uplink, endpoints]) expect(await choiceOf(what, {}, { choice: older })).toMatchObject(without)
-    expect(await choiceOf(endpoints, {}, { choice: { ...CHOICE, endpoints: 'tcx' } })).toMatchObject(beside)
+    for (const what of [uplink, endpoints]) expect(await choiceOf(what, {}, { choice: older, without: ['tcx'] })).toMatchObject(without)
+    const later = { ...CHOICE, endpoints: 'tcx' } as const
+    const lacksClsact = 'clsact is not there (since Linux 4.5): '
+    expect(await choiceOf(endpoints, { clsact: LACK }, { choice: later })).toMatchObject({
+      chosen: 'tcx',
+      because: `${lacksClsact}${LACK}`,
+    })
+    expect(await choiceOf(endpoints, {}, { choice: later, without: ['clsact'] })).toMatchObject({
+      chosen: 'tcx',
+      because: `${lacksClsact}to be done without`,
+    })
     const netkit = { ...CHOICE, devices: 'netkit' } as const
     expect(await choiceOf(endpoints, {}, { choice: netkit })).toMatchObject({
       chosen: 'netkit',
@@ -151,10 +174,40 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     expect(await choiceOf('devices of new endpoints', {}, { choice: netkit })).toMatchObject({ chosen: 'netkit', because: 'they are' })
   })
 
-  it('says of each feature what takes its place', async () => {
-    const xdp = 'packets from one tunnel into another, before the kernel makes packets of frames'
-    expect(await choiceOf(xdp, {})).toMatchObject({ chosen: 'xdp', because: 'xdp is there (since Linux 5.9)' })
-    expect(await choiceOf(xdp, { xdp: LACK })).toMatchObject({ chosen: 'tc', because: `xdp is not there (since Linux 5.9): ${LACK}` })
+  it('says of each feature that nothing else tells of whether it is there, or what takes its place', async () => {
+    const delivering = 'delivering into a namespace, past a queue'
+    const there = { chosen: 'redirect-peer', because: 'redirect-peer is there (since Linux 5.10)' }
+    const lack = { chosen: 'delivering by the queue', because: `redirect-peer is not there (since Linux 5.10): ${LACK}` }
+    expect(await choiceOf(delivering, {})).toMatchObject(there)
+    expect(await choiceOf(delivering, { 'redirect-peer': LACK })).toMatchObject(lack)
     expect(await choiceOf('readable messages of the verifier', { btf: LACK })).toMatchObject({ chosen: 'nothing' })
+  })
+
+  it('says of no feature that it is chosen where it is there and something else was chosen', async () => {
+    const { inspectKernel, chooseMeans } = await probed({})
+    vi.spyOn(native(), 'programsOn').mockReturnValue([])
+    const merger = { isMerging: false, because: 'of harm' }
+    const { choices } = inspectKernel(optionsOf({ choice: chooseMeans('veth', []), mergers: { vxlan: merger, joint: merger } }))
+    const chosen = choices.map((one) => one.chosen)
+    for (const name of ['netkit', 'xdp', 'vxlan', 'vxlan-gpe']) expect(chosen).not.toContain(name)
+    expect(chosen).toEqual(expect.arrayContaining(['tcx', 'veth', 'clsact', 'tc', 'one by one', 'redirect-peer', 'decap-l3', 'btf']))
+  })
+
+  // One row said that it was there, and chosen, and another that it was not.
+  it.each(WITHOUT)('says of %s that it is done without where it is to be, and in no row that it is chosen', async (name, instead) => {
+    const { inspectKernel, chooseMeans } = await probed({})
+    vi.spyOn(native(), 'programsOn').mockReturnValue([])
+    const devices = name === 'clsact' || name === 'tcx' ? 'veth' : undefined
+    const transit = { isAttached: false, because: name === 'xdp' ? 'xdp is not there (since Linux 5.9): to be done without' : 'it is so' }
+    const merger = { isMerging: true, because: 'they are' }
+    const common = { transit, mergers: { vxlan: merger, joint: merger } }
+    const { choices } = inspectKernel(optionsOf({ ...common, choice: chooseMeans(devices, [name]), without: [name] }))
+    const told = choices.filter(({ because }) => because.endsWith('to be done without'))
+    expect(told).not.toEqual([])
+    for (const { because, chosen } of told) expect([because, chosen]).toEqual([expect.stringContaining(`${name} `), instead])
+    expect(choices.filter(({ chosen }) => chosen === name)).toEqual([])
+    expect(choices.filter(({ because }) => because.startsWith(`${name} is there`))).toEqual([])
+    const all = inspectKernel(optionsOf({ ...common, transit: { isAttached: true, because: 'it is' }, choice: chooseMeans(devices, []) }))
+    expect(all.choices.filter(({ because }) => because.includes('done without'))).toEqual([])
   })
 })

@@ -6,7 +6,7 @@ import { View } from '../layout/struct.js'
 import { AVOIDED } from '../layout/structs/config.js'
 import { LABEL } from '../layout/structs/objects.js'
 import { call, callAsync } from '../native/call.js'
-import { ebpfFeatures } from '../probe.js'
+import { lackOf, type EbpfFeatureName } from '../probe.js'
 import type { ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
 import { takeAway } from './take-away.js'
@@ -24,6 +24,8 @@ export interface TransitOptions {
   readonly pins: string | undefined
   /** What was asked for; undefined: where there is a use and no harm. */
   readonly wanted: EbpfXdp | undefined
+  /** Features to do without although the kernel may have them. */
+  readonly without: readonly EbpfFeatureName[]
   readonly logger: Logger
 }
 
@@ -147,8 +149,7 @@ export class Transit {
   /** Reasons not to attach, whatever the link is; empty when there is none. */
   #whatIsAlwaysAgainst(): string {
     if (this.#options.wanted === 'off') return 'it was asked for by `xdp: off`'
-    const feature = ebpfFeatures().find(({ name }) => name === 'xdp')
-    return feature?.available === true ? '' : `xdp is not there (since Linux ${feature?.minimumKernel}): ${feature?.reason}`
+    return lackOf('xdp', this.#options.without)
   }
 
   /** Reasons not to attach; empty when there is none. What the host could change about its device is asked for last. */
