@@ -7,7 +7,7 @@ import { join, relative } from 'node:path'
 import { commandLine, ensureInstalled, requireNode, toolNode } from './lib/bootstrap.mjs'
 import { fetchedKernel, reasonOf, KERNELS } from './lib/debian-kernels.mjs'
 import { GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
-import { isOf, isSound, outcomeOf, RecordReader, unreached } from './lib/guest-records.mjs'
+import { countsOf, isOf, isSound, outcomeOf, RecordReader, unreached } from './lib/guest-records.mjs'
 import { RECORDS } from './lib/guest-reporter.mjs'
 import { ensureNative } from './lib/native.mjs'
 import { root } from './lib/packages.mjs'
@@ -184,19 +184,19 @@ function commandFor(records, tests) {
 
 /** @param {TestRecord} record */
 function lineOf({ state, test, seconds, reason }) {
-  const mark = state === 'passed' ? '✓' : state === 'failed' ? '✗' : state === 'skipped' ? '↓' : '…'
+  const mark = { passed: '✓', failed: '✗', skipped: '↓', cut: '✂', planned: '…' }[state]
   return `${mark} ${test}${seconds === undefined ? '' : ` (${seconds} s)`}${reason === undefined ? '' : `: ${reason}`}`
 }
 
 /** @param {Outcome} outcome */
-function print({ name, version, unreachable, ended, status, seconds, deaths, passed, failed, skipped, unfinished }) {
+function print({ name, version, unreachable, ended, status, seconds, deaths, ...outcome }) {
   if (unreachable !== undefined) {
     console.log(`\n▸ ${name}: skipped, ${unreachable}`)
     return
   }
-  const counts = `${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped`
-  console.log(`\n▸ ${name} (Linux ${version}): ${counts}${ended ? '' : `, ${unfinished.length} did not end`} in ${seconds} s`)
-  for (const record of [...failed, ...skipped, ...unfinished]) console.log(`  ${lineOf(record)}`)
+  const { passed, failed, skipped, cut, unfinished } = outcome
+  console.log(`\n▸ ${name} (Linux ${version}): ${countsOf(outcome)}${ended ? '' : `, ${unfinished.length} did not end`} in ${seconds} s`)
+  for (const record of [...failed, ...cut, ...skipped, ...unfinished]) console.log(`  ${lineOf(record)}`)
   for (const log of deaths) console.log(`  the kernel died, and another one went on: see ${log}`)
   const log = relative(root, join(OUT, `${name}.log`))
   if (!ended) console.log(`  the run did not end within ${minutes} minutes, or the kernel died: see ${log}`)

@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest'
 import { boundedRuns } from '../scripts/lib/bounded-runs.mjs'
 import { makeGuestFolder } from '../scripts/lib/guest-folders.mjs'
 import { runInGuest } from '../scripts/lib/guest-kernel.mjs'
-import { isSound, outcomeOf, unreached } from '../scripts/lib/guest-records.mjs'
+import { countsOf, isSound, outcomeOf, unreached } from '../scripts/lib/guest-records.mjs'
 
 const PASSED = { state: 'passed', test: 'a.test.ts > works' } as const
 const FAILED = { state: 'failed', test: 'a.test.ts > works' } as const
@@ -46,6 +46,20 @@ describe('the outcome of a suite on other kernels', () => {
   })
 })
 
+describe('properties of a suite that were cut short', () => {
+  const CUT = { state: 'cut', test: PLANNED.test, reason: '1 of 20 runs within 2 s (seed 7)' } as const
+
+  it('are counted and named, and say nothing of whether the test ended', () => {
+    const ended = run(0, PLANNED, CUT, CUT, { ...PASSED, test: PLANNED.test })
+    expect(ended.cut).toEqual([CUT, CUT])
+    expect(countsOf(ended)).toBe('1 passed, 0 failed, 0 skipped, 2 properties cut short')
+    expect(isSound([ended], [])).toBe(true)
+    const hanging = run(0, PASSED, PLANNED, CUT)
+    expect([hanging.unfinished, isSound([hanging], [])]).toEqual([[PLANNED], false])
+    expect(countsOf(run(0, PASSED))).toBe('1 passed, 0 failed, 0 skipped, 0 properties cut short')
+  })
+})
+
 describe('what a kernel that died had not reached', () => {
   const FILES = ['a.test.ts', 'b.test.ts']
   it.each([
@@ -62,6 +76,7 @@ describe('what a kernel that died had not reached', () => {
 describe('properties on slow kernels', () => {
   const SEED = 7
   const printed: string[] = []
+  const cut: string[] = []
   /** @param body of each run, which gets its number @param patience milliseconds */
   async function assertOf(body: (run: number) => unknown, patience: number): Promise<number> {
     let runs = 0
@@ -75,7 +90,15 @@ describe('properties on slow kernels', () => {
         isRunning = false
       }
     })
-    await fc.assert(property, { numRuns: 20, seed: SEED, ...boundedRuns(patience, (line) => printed.push(line)) })
+    await fc.assert(property, {
+      numRuns: 20,
+      seed: SEED,
+      ...boundedRuns(
+        patience,
+        (line) => printed.push(line),
+        (runs) => cut.push(runs),
+      ),
+    })
     expect(isRunning).toBe(false)
     return runs
   }
@@ -83,11 +106,13 @@ describe('properties on slow kernels', () => {
   it('make all their runs where there is the time', async () => {
     expect(await assertOf(() => undefined, 60_000)).toBe(20)
     expect(printed.pop()).toBe('property: 20 of 20 runs (seed 7)')
+    expect(cut).toEqual([])
   })
 
   it('begin no run when the time is over, and leave none behind', async () => {
     expect(await assertOf(() => sleep(2050), 2000)).toBe(1)
     expect(printed.pop()).toBe('property: 1 of 20 runs within 2 s (seed 7)')
+    expect(cut.splice(0)).toEqual(['1 of 20 runs within 2 s (seed 7)'])
   })
 
   it('fail when a run does', async () => {

@@ -1,8 +1,17 @@
-// Bounds what each property may take in a guest, and prints how many of its runs were made: one that was cut short has held in all of these.
+// Bounds what each property may take in a guest, and tells how many of its runs were made: one that was cut short has held in all of these.
 import fc from 'fast-check'
+import { expect } from 'vitest'
 import { boundedRuns } from './bounded-runs.mjs'
+import { fileAt, write } from './guest-reporter.mjs'
 
 /** Milliseconds. */
 const PATIENCE = 120_000
 
-fc.configureGlobal(boundedRuns(PATIENCE, (line) => process.stdout.write(`${line}\n`)))
+const print = (/** @type {string} */ line) => process.stdout.write(`${line}\n`)
+
+fc.configureGlobal(
+  boundedRuns(PATIENCE, print, (reason) => {
+    const { testPath = '', currentTestName = '' } = expect.getState()
+    write({ state: 'cut', test: `${fileAt(testPath)} > ${currentTestName}`, reason })
+  }),
+)

@@ -37,17 +37,24 @@ export class RecordReader {
 
 /**
  * @param {readonly TestRecord[]} records
- * @returns {{ passed: TestRecord[], failed: TestRecord[], skipped: TestRecord[], unfinished: TestRecord[] }} `unfinished`: planned, and no more heard of
+ * @returns {{ passed: TestRecord[], failed: TestRecord[], skipped: TestRecord[], unfinished: TestRecord[], cut: TestRecord[] }} `unfinished`: planned, and no
+ * more heard of; `cut`: properties that were cut short, each of a test that is among the others
  */
 export function outcomeOf(records) {
   const of = (/** @type {TestRecord['state']} */ wanted) => records.filter(({ state }) => state === wanted)
-  const ended = new Set(records.filter(({ state }) => state !== 'planned').map(({ test }) => test))
+  const ended = new Set(records.filter(({ state }) => state !== 'planned' && state !== 'cut').map(({ test }) => test))
   return {
     passed: of('passed'),
     failed: of('failed'),
     skipped: of('skipped'),
     unfinished: of('planned').filter(({ test }) => !ended.has(test)),
+    cut: of('cut'),
   }
+}
+
+/** What was counted, for a person. @param {Pick<ReturnType<typeof outcomeOf>, 'passed' | 'failed' | 'skipped' | 'cut'>} outcome */
+export function countsOf({ passed, failed, skipped, cut }) {
+  return `${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped, ${cut.length} properties cut short`
 }
 
 /** @param {string} test as records name it @param {string} file */

@@ -7,9 +7,9 @@ import { inspect, stripVTControlCharacters } from 'node:util'
 export const RECORDS = 'HEDDLE_GUEST_RECORDS'
 
 /**
- * `planned`: the test will be run. The others: it was.
+ * `planned`: the test will be run. `cut`: a property of it was cut short, as `reason` says. The others: it was run.
  *
- * @typedef {{ readonly state: 'planned' | 'passed' | 'failed' | 'skipped', readonly test: string, readonly seconds?: number, readonly reason?: string }} TestRecord
+ * @typedef {{ readonly state: 'planned' | 'cut' | 'passed' | 'failed' | 'skipped', readonly test: string, readonly seconds?: number, readonly reason?: string }} TestRecord
  */
 
 /** Reason that stands in the title of a group of tests, as suites here have it. */
@@ -46,7 +46,7 @@ export default class GuestReporter {
 }
 
 /** @param {TestRecord} record */
-function write(record) {
+export function write(record) {
   appendFileSync(/** @type {string} */ (process.env[RECORDS]), `${JSON.stringify(record)}\n`)
 }
 
@@ -69,7 +69,12 @@ function nameOf(test) {
 
 /** @param {{ moduleId: string }} module */
 function fileOf({ moduleId }) {
-  return relative(process.cwd(), moduleId)
+  return fileAt(moduleId)
+}
+
+/** A file as records name it. @param {string} path */
+export function fileAt(path) {
+  return relative(process.cwd(), path)
 }
 
 /** @param {string} text */
