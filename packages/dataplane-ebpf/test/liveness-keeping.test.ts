@@ -45,6 +45,8 @@ class Place {
   readonly closed: string[] = []
   /** How often rows were asked for. */
   reads = 0
+  /** Whether the kernel refuses to tell them. */
+  refuses = false
   readonly warn = vi.fn<Logger['warn']>()
   readonly info = vi.fn<Logger['info']>()
   readonly openSockets: Mock<typeof BfdSockets.open>
@@ -75,6 +77,7 @@ class Place {
     const maps = {
       numbered: (map: string) => {
         this.reads++
+        if (this.refuses) throw new LinuxError('ENOMEM', 12, `read ${map}`, 'Cannot allocate memory')
         return [...of(map)]
       },
       get: (map: string, id: number) => of(map).get(id),
@@ -207,6 +210,16 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
       place.becomes(2, 'up', 0)
       expect(place.look()).toEqual(['liveness-up 2'])
     })
+  })
+
+  it('looks again where the kernel refused to tell', async () => {
+    place.watches.set(1, encodeWatch(path(1)))
+    await open(place.options)
+    place.becomes(1, 'up', 0)
+    place.refuses = true
+    expect(place.look()).toEqual([])
+    place.refuses = false
+    expect(place.look()).toEqual(['liveness-up 1'])
   })
 
   it('tells nothing of a path that is watched no more, while its keeper has not taken away what it knew', async () => {

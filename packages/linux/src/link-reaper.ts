@@ -42,17 +42,34 @@ export class LinkReaper {
     } finally {
       // Also behind an error: whatever becomes of its routes, the link may be in the group by now.
       this.#graveyards.set(identity, namespace)
-      this.#timer ??= setTimeout(() => void this.reap(), this.#delay).unref()
+      this.#reapLater()
     }
   }
 
-  /** Deletes what was buried so far; resolves when it is gone. */
+  /**
+   * Deletes what was buried so far; resolves when it is gone.
+   *
+   * @throws LinuxError when the kernel refuses, which has no descriptors left for instance: it is tried again later
+   */
   async reap(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const graveyards = Array.from(this.#graveyards, ([identity, path]) => ({ identity, ...(path === undefined ? {} : { path }) }))
+    const taken = this.#graveyards
     this.#graveyards = new Map()
-    this.#reaping = this.#reaping.then(async () => callAsync((native) => native.linksReap(graveyards)))
-    await this.#reaping
+    const graveyards = Array.from(taken, ([identity, path]) => ({ identity, ...(path === undefined ? {} : { path }) }))
+    const reaped = this.#reaping.then(async () => callAsync((native) => native.linksReap(graveyards)))
+    this.#reaping = reaped.catch(() => undefined)
+    try {
+      await reaped
+    } catch (error) {
+      this.#graveyards = new Map([...taken, ...this.#graveyards])
+      this.#reapLater()
+      throw error
+    }
+  }
+
+  #reapLater(): void {
+    // Nobody waits for it, and what is refused is tried again.
+    this.#timer ??= setTimeout(() => void this.reap().catch(() => undefined), this.#delay).unref()
   }
 }

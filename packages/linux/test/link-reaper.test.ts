@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest'
-import { LinkReaper, Netlink, type NetworkNamespace } from '../src/index.js'
+import { describe, expect, it, vi } from 'vitest'
+import { LinkReaper, LinuxError, Netlink, type NetworkNamespace } from '../src/index.js'
+import { native } from '../src/native/load.js'
 import { because, missing, namespaces } from './support.js'
 
 describe.skipIf(missing !== '')(`links that are taken away later${because}`, () => {
@@ -82,6 +83,25 @@ describe.skipIf(missing !== '')(`links that are taken away later${because}`, () 
     await expect(reaper.bury('/run/netns/hdl-test-none', 2)).rejects.toMatchObject({ code: 'ENOENT' })
     await reaper.reap()
     expect(await names(next)).toEqual(['a1', 'b1', 'lo'])
+  })
+
+  it('go a little later where the kernel refuses once, by themselves or with what is buried then', async () => {
+    const refuseOnce = (): unknown =>
+      vi.spyOn(native(), 'linksReap').mockRejectedValueOnce(new LinuxError('EMFILE', 24, 'socket', 'Too many open files'))
+    const namespace = await made.create()
+    const [first, second] = await pairs(namespace, 2)
+    const reaper = new LinkReaper({ delay: 60_000 })
+    await reaper.bury(namespace.path, first.index)
+    refuseOnce()
+    await expect(reaper.reap()).rejects.toMatchObject({ code: 'EMFILE' })
+    expect(await names(namespace)).toContain(`gone${first.index}`)
+    await reaper.reap()
+    expect(await names(namespace)).toEqual(['a1', 'b1', 'lo'])
+
+    const alone = new LinkReaper({ delay: 10 })
+    refuseOnce()
+    await alone.bury(namespace.path, second.index)
+    await expect.poll(() => names(namespace)).toEqual(['lo'])
   })
 
   it('are found by whoever comes behind a process that died', async () => {

@@ -160,6 +160,20 @@ describe('what is known of paths', () => {
     expect(world.written).toEqual({ 1: 0, 2: 0, 3: 0, 4: 0 })
   })
 
+  it('is told of each path, whatever the kernel refuses of another one, which is told at the next look', async () => {
+    world.hears(NEAR, 1300)
+    world.hears(FAR, 1400)
+    const refusal = new LinuxError('ENOMEM', 12, 'update next_hops', 'Cannot allocate memory')
+    const set = vi.spyOn(world.maps, 'set').mockImplementationOnce(() => {
+      throw refusal
+    })
+    await expect(world.watch.look(MTU)).rejects.toBe(refusal)
+    expect([world.written, world.told.splice(0)]).toEqual([{ 1: 0, 2: 0, 3: 1400, 4: 0 }, [`${FAR} 1400`]])
+    set.mockRestore()
+    await world.watch.look(MTU)
+    expect([world.written, world.told]).toEqual([{ 1: 1300, 2: 1300, 3: 1400, 4: 0 }, [`${NEAR} 1300`]])
+  })
+
   it('asks for routes of some at once, those first that are new, and all in turn', async () => {
     world = new World()
     world.set(...Array.from({ length: 100 }, (_, id) => tunnel(id, IpAddress.parse(`198.51.100.${id}`))))

@@ -43,31 +43,45 @@ export class PathWatch {
     for (const path of options.paths.all()) if (path.mtu !== 0) this.#heard.set(path, { mtu: path.mtu, until })
   }
 
-  /** @param underlayMtu what the uplink takes, octets @throws LinuxError */
+  /**
+   * @param underlayMtu what the uplink takes, octets
+   * @throws LinuxError when programs could not be told of a path: it is tried again at the next look
+   */
   async look(underlayMtu: number): Promise<void> {
-    const { paths, changed } = this.#options
-    const heard = this.#hear()
+    this.#hear()
     await Promise.all(this.#due().map((path) => this.#ask(path)))
     const now = performance.now()
-    for (const path of paths.all()) {
+    let refused: LinuxError | undefined
+    for (const path of this.#options.paths.all()) {
       const mtu = this.#mtuOf(path, underlayMtu, now)
-      if (mtu === path.mtu) continue
-      paths.tell(path.remote, mtu)
-      changed(path, mtu === 0 ? underlayMtu : mtu)
+      if (mtu !== path.mtu) refused = this.#tell(path, mtu, underlayMtu) ?? refused
     }
-    for (const key of heard) this.#options.maps.delete('told_paths', key)
+    if (refused !== undefined) throw refused
   }
 
-  /** Keys of what was noted. */
-  #hear(): Uint8Array[] {
+  /** What the kernel refused, if it did. */
+  #tell(path: Path, mtu: number, underlayMtu: number): LinuxError | undefined {
+    const { paths, changed } = this.#options
+    try {
+      paths.tell(path.remote, mtu)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      return error
+    }
+    changed(path, mtu === 0 ? underlayMtu : mtu)
+    return undefined
+  }
+
+  /** Reads what was noted, and takes the notes away. */
+  #hear(): void {
     const { maps, paths } = this.#options
     const until = performance.now() + LIFETIME
-    return Array.from(maps.entries('told_paths'), ([key, value]) => {
+    for (const [key, value] of maps.entries('told_paths')) {
       const view = new View(LOCAL_KEY, key.slice())
       const path = paths.to(addressOf(view.get('family'), wordsOf(view, 'address')))
       if (path !== undefined) this.#believe(path, wordAt(value), until)
-      return key
-    })
+      maps.delete('told_paths', key)
+    }
   }
 
   #believe(path: Path, told: number, until: number): void {

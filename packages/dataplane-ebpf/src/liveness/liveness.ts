@@ -185,7 +185,15 @@ export class Liveness {
     if (this.#looks === 0) this.#ensureKeeper()
     const version = this.#options.config.get('liveness_version')
     if (version === this.#seen) return
-    this.#seen = version
+    try {
+      this.#tellChanges()
+      this.#seen = version
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error // it is read again at the next look
+    }
+  }
+
+  #tellChanges(): void {
     for (const { id, known, downs, reason } of this.#states()) {
       const before = this.#told.get(id)
       if (known === undefined || (known === before?.known && downs === before.downs)) continue
