@@ -125,7 +125,7 @@ export class EbpfRouter implements EbpfDataplane {
     this.#judge = this.#newJudge()
     this.#timers = [
       setInterval(() => void this.#lookInTurn(), LOOK_INTERVAL).unref(),
-      setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref(),
+      setInterval(() => parts.tables.sweep(), SWEEP_INTERVAL).unref(),
     ]
   }
 
@@ -341,10 +341,6 @@ export class EbpfRouter implements EbpfDataplane {
     })
     routes.load(() => judge.load(this.#tables()))
     return judge
-  }
-
-  #sweep(): void {
-    this.#parts.tables.sweep()
   }
 
   /** Each looks, whatever becomes of those before it. @throws what nobody foresaw */
