@@ -17,6 +17,9 @@ const DEVICES = 1_000_000
 /** What a dataplane has when its options are left out. */
 const AS_LEFT_OUT = { fibBlocks: 65_536, routes: 262_144 } as const
 
+/** Mebibytes that all of it may take, so that what an element has grown by shows here times a hundred thousand, or a million. */
+const MOST = 2048
+
 /** Maps of what is remembered about flows. */
 type FlowMap = 'flows' | 'nat_flows' | 'affinities'
 
@@ -107,12 +110,13 @@ process's own tables.`,
 
     const { flows, nat_flows, affinities } = attached.flows
     const remembered = flows + nat_flows + affinities
-    const row = (id: string, title: string, figure: number, unit = 'MiB'): Measure => ({
+    const row = (id: string, title: string, figure: number, unit = 'MiB', most?: number): Measure => ({
       id,
       title: `Memory, ${title}`,
       unit,
       better: 'lower',
       series: [{ name: NAMES.heddle, rounds: [unit === 'MiB' ? figure / MEBIBYTE : figure] }],
+      ...(most !== undefined && { goals: [{ kind: 'at-most', limit: most }] }),
     })
     return {
       software: softwareOf(['heddle']),
@@ -125,7 +129,7 @@ process's own tables.`,
         row('flows-nat', 'a million flows of services and pools', nat_flows),
         row('affinities', 'a million clients that keep their backend', affinities),
         row('flows', 'a million of all three', remembered),
-        row('all', '100,000 endpoints and their devices, and a million of all three', attached.tables + remembered),
+        row('all', '100,000 endpoints and their devices, and a million of all three', attached.tables + remembered, 'MiB', MOST),
       ],
     }
   },

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { LABEL, POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
-import { anotherVersion, hasClang } from './support/another-version.js'
+import { anotherVersion, hasClang, seenByLater } from './support/another-version.js'
 import { hasEthtool } from './support/hairpin.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
@@ -153,6 +153,7 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`an agent that ends whi
     const closed = await agents.start(hasClang ? anotherVersion(folder) : undefined)
     if (hasClang) expect(closed.ready.tags.ingress).not.toBe(killed.ready.tags.ingress)
     await isAsBefore()
+    if (hasClang) expect(seenByLater(join(folder, 'pins')).ingress).toBeGreaterThan(0)
     expect(await agents.end(closed, 'SIGTERM')).toBe(0)
     await isAsBefore()
     const last = await agents.start()

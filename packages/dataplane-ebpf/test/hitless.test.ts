@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
-import { anotherVersion, hasClang } from './support/another-version.js'
+import { anotherVersion, hasClang, seenByLater } from './support/another-version.js'
 import { HAIRPIN, hairpin, hasEthtool, LIME_PORT, sentByXdp, setUpHairpin } from './support/hairpin.js'
 import { missing, titled } from './support/requirements.js'
 import { SiteAgents } from './support/site-agents.js'
@@ -193,7 +193,14 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
       await isSentOn()
       const third = await agents.start()
       expect(third.ready.tags).toEqual(first.ready.tags)
+      const seen = hasClang ? seenByLater(join(folder, 'pins')) : undefined
       await isSentOn()
+      if (seen !== undefined) {
+        const { across, ...byTc } = seen
+        for (const count of [...Object.values(byTc), ...(hasEthtool ? [across] : [])]) expect(count).toBeGreaterThan(LEAST)
+        // None of its programs is left anywhere.
+        expect(seenByLater(join(folder, 'pins'))).toEqual(seen)
+      }
 
       const red = await endRed()
       process.stdout.write(`${Math.round((red * 1000) / (performance.now() - begin))} packets a second by tc\n`)

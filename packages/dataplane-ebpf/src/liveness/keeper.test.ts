@@ -1,4 +1,4 @@
-import type { BfdReceiver, BfdSockets, Poller } from '@heddle/linux'
+import { LinuxError, type BfdReceiver, type BfdSockets, type Poller } from '@heddle/linux'
 import type { LivenessObject } from '@heddle/core'
 import { BFD_DIAGNOSTICS, BFD_PACKET_SIZE, decodeBfdPacket, encodeBfdPacket, ByteReader, IpAddress, type BfdState } from '@heddle/wire'
 import { bfdPacket, newBfdSession } from '@heddle/bfd'
@@ -30,6 +30,8 @@ class Place {
   /** How often programs were told to decide anew. */
   forgotten = 0
   readonly keeper: LivenessKeeper
+  /** Whether the kernel takes no row. */
+  isFull = false
   /** Whether another keeper has the rows by now. */
   isSucceeded = false
   #receive: BfdReceiver | undefined
@@ -41,7 +43,10 @@ class Place {
         this.reads++
         return [...of(map)]
       },
-      set: (map: string, id: number, value: Uint8Array) => of(map).set(id, value),
+      set: (map: string, id: number, value: Uint8Array) => {
+        if (this.isFull) throw new LinuxError('ENOMEM', 12, 'write an element', 'Cannot allocate memory')
+        of(map).set(id, value)
+      },
       delete: (map: string, id: number) => of(map).delete(id),
       forgetDecisions: () => this.forgotten++,
     } as unknown as KernelMaps
@@ -186,6 +191,27 @@ describe('a keeper of BFD sessions', () => {
     place.follow()
     expect(place.found.down).toBe(0)
     expect(place.forgotten).toBeGreaterThan(before)
+  })
+
+  // It was thrown in a timer, which ended the process of whoever has nothing pinned.
+  it('writes again what the kernel refused of a session that changed by itself, and nothing of what is gone by then', () => {
+    const full = new Place()
+    for (const seen of [path(5, FIRST), path(7, SECOND)]) full.isDown(seen)
+    full.follow()
+    for (const seen of [path(5, FIRST), path(7, SECOND)]) full.hear(seen, 'init')
+    expect(full.found).toEqual({ known: { 5: 'up', 7: 'up' }, down: 0 })
+    full.isFull = true
+    vi.advanceTimersByTime(10_000)
+    expect(full.found.known).toEqual({ 5: 'up', 7: 'up' })
+    full.watches.delete(7)
+    full.follow()
+    expect(full.found.known).toEqual({ 5: 'up' })
+    full.isFull = false
+    const { forgotten } = full
+    full.keeper.follow()
+    expect(full.found).toEqual({ known: { 5: 'down' }, down: 1 })
+    expect(full.forgotten).toBeGreaterThan(forgotten)
+    full.keeper.close(true)
   })
 
   it('writes again what it knows of a path that was removed and set before it looked', () => {

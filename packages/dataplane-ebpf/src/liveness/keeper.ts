@@ -1,5 +1,5 @@
 import { BfdSessions, pathKey, type SavedBfdSession, type WatchedPath } from '@heddle/bfd'
-import type { BfdSockets, Poller } from '@heddle/linux'
+import { LinuxError, type BfdSockets, type Poller } from '@heddle/linux'
 import { randomInt } from 'node:crypto'
 import type { ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
@@ -24,6 +24,8 @@ export class LivenessKeeper {
   readonly #options: KeeperOptions
   readonly #sessions: BfdSessions
   readonly #outcomes = new Map<number, Outcome>()
+  /** Sessions whose rows the kernel refused, for want of memory as a rule: programs go on by what the rows said before. */
+  readonly #unwritten = new Set<number>()
   #seen: number | undefined
 
   constructor(options: KeeperOptions) {
@@ -42,11 +44,16 @@ export class LivenessKeeper {
     sockets.serve(poller, (...packet) => this.#sessions.receive(...packet))
   }
 
-  /** Brings the sessions to what the map asks for, if that has changed. */
+  /** Brings the sessions to what the map asks for, if that has changed, and writes again what could not be written. @throws LinuxError */
   follow(): void {
-    const { maps, config } = this.#options
-    const version = config.get('watch_version')
-    if (version === this.#seen) return
+    const version = this.#options.config.get('watch_version')
+    if (version !== this.#seen) this.#bringTo(version)
+    if (this.#unwritten.size === 0) return
+    for (const session of this.#sessions.save()) if (this.#unwritten.has(session.id)) this.#write(session)
+  }
+
+  #bringTo(version: number): void {
+    const { maps } = this.#options
     const isFirst = this.#seen === undefined
     const wanted = new Map<number, WatchedPath>()
     for (const [id, value] of maps.numbered('watches')) wanted.set(id, decodeWatch(id, value))
@@ -89,12 +96,21 @@ export class LivenessKeeper {
   #forget(id: number): void {
     this.#sessions.remove(id)
     this.#outcomes.delete(id)
+    this.#unwritten.delete(id)
     this.#options.maps.delete('liveness', id)
   }
 
+  /** Is called by timers and packets, where nobody would catch a refusal. */
   #write(saved: SavedBfdSession): void {
     if (this.#options.isSucceeded()) return
-    this.#options.maps.set('liveness', saved.id, encodeLiveness(saved, this.#outcomes.get(saved.id) ?? NOTHING_YET))
+    try {
+      this.#options.maps.set('liveness', saved.id, encodeLiveness(saved, this.#outcomes.get(saved.id) ?? NOTHING_YET))
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      this.#unwritten.add(saved.id)
+      return
+    }
+    this.#unwritten.delete(saved.id)
     this.#tell()
   }
 

@@ -183,9 +183,10 @@ export class Liveness {
   #look(): void {
     this.#looks = (this.#looks + 1) % LOOKS_A_CHECK
     if (this.#looks === 0) this.#ensureKeeper()
-    const version = this.#options.config.get('liveness_version')
-    if (version === this.#seen) return
     try {
+      this.#own?.keeper.follow()
+      const version = this.#options.config.get('liveness_version')
+      if (version === this.#seen) return
       this.#tellChanges()
       this.#seen = version
     } catch (error) {

@@ -16,7 +16,7 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { Arrivals } from '../../../dataplane-tun/test/support/arrivals.js'
 import { Capture } from '../../../dataplane-tun/test/support/capture.js'
 import { isErspan, readOuter, writeOuter } from '../../../dataplane-tun/test/support/ip-packet.js'
-import { Namespaces } from '../../../dataplane-tun/test/support/namespaces.js'
+import { NarrowPaths, Namespaces } from '../../../dataplane-tun/test/support/namespaces.js'
 import { PACE } from './pace.js'
 import { LOCAL, PEERS } from './router.js'
 
@@ -124,8 +124,7 @@ class EbpfHarness implements Harness {
   readonly #outputs: Output[] = []
   readonly #arrivals: Arrivals
   readonly #sessions: BfdDatagram[] = []
-  /** Peers to which there is a route of less octets. */
-  readonly #narrowed: IpAddress[] = []
+  readonly #narrow: NarrowPaths
   readonly bfd: BfdHarness = {
     send: async ({ peer, hops, ttl, packet }) => {
       const ends = { source: peer, destination: LOCAL[peer.family], sourcePort: 50_001, destinationPort: BFD_PORTS[hops] }
@@ -147,6 +146,7 @@ class EbpfHarness implements Harness {
     private readonly net: Capture,
   ) {
     this.dataplane = this.#observed(dataplane)
+    this.#narrow = new NarrowPaths(world.namespaces, 'ebpf-router')
     this.#arrivals = new Arrivals(world.namespaces.path('ebpf-net'), net)
   }
 
@@ -163,8 +163,7 @@ class EbpfHarness implements Harness {
   }
 
   async narrow(peer: IpAddress, mtu: number): Promise<void> {
-    this.#narrowed.push(peer)
-    this.world.namespaces.in('ebpf-router', ...`ip route replace ${peer} dev up0 mtu ${mtu}`.split(' '))
+    this.#narrow.add(peer, mtu)
     const deadline = performance.now() + PATIENCE
     while ((await this.dataplane.dump()).pathMtus?.some(({ remote }) => remote.equals(peer)) !== true) {
       if (performance.now() > deadline) throw new RangeError(`the path to ${peer} was not learnt in ${PATIENCE} ms`)
@@ -223,7 +222,7 @@ class EbpfHarness implements Harness {
 
   async close(): Promise<void> {
     await this.dataplane.close()
-    for (const peer of this.#narrowed) this.world.namespaces.in('ebpf-router', ...`ip route delete ${peer} dev up0`.split(' '))
+    this.#narrow.remove()
     for (const device of this.#devices.values()) device[Symbol.dispose]()
     this.net[Symbol.dispose]()
   }

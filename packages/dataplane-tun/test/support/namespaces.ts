@@ -1,3 +1,4 @@
+import type { IpAddress } from '@heddle/wire'
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
@@ -68,6 +69,26 @@ export class Namespaces {
     process.removeListener('exit', this.#emergency)
     for (const child of this.#processes) child.kill('SIGKILL')
     for (const name of this.#names) this.delete(name)
+  }
+}
+
+/** Routes of a namespace by which packets to some destinations may have fewer octets. */
+export class NarrowPaths {
+  readonly #to: IpAddress[] = []
+
+  /** @param router short name of the namespace */
+  constructor(
+    private readonly namespaces: Namespaces,
+    private readonly router: string,
+  ) {}
+
+  add(to: IpAddress, mtu: number): void {
+    this.#to.push(to)
+    this.namespaces.in(this.router, ...`ip route replace ${to} dev up0 mtu ${mtu}`.split(' '))
+  }
+
+  remove(): void {
+    for (const to of this.#to.splice(0)) this.namespaces.in(this.router, ...`ip route delete ${to} dev up0`.split(' '))
   }
 }
 

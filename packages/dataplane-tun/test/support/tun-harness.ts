@@ -15,7 +15,7 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { Arrivals } from './arrivals.js'
 import { Capture } from './capture.js'
 import { isErspan, readOuter, writeOuter } from './ip-packet.js'
-import { Namespaces } from './namespaces.js'
+import { NarrowPaths, Namespaces } from './namespaces.js'
 
 /*
  *   pods: p1, p2, … ─ TUN ─ [virtual router] ─ router: up0 ══ veth ══ net: up0
@@ -93,8 +93,7 @@ class TunHarness implements Harness {
   readonly #outputs: Output[] = []
   readonly #arrivals: Arrivals
   readonly #sessions: BfdDatagram[] = []
-  /** Peers to which there is a route of less octets. */
-  readonly #narrowed: IpAddress[] = []
+  readonly #narrow: NarrowPaths
   readonly bfd: BfdHarness = {
     send: async ({ peer, hops, ttl, packet }) => {
       const ends = { source: peer, destination: LOCAL[peer.family], sourcePort: 50_001, destinationPort: BFD_PORTS[hops] }
@@ -116,6 +115,7 @@ class TunHarness implements Harness {
     private readonly net: Capture,
   ) {
     this.dataplane = this.#observed(dataplane)
+    this.#narrow = new NarrowPaths(world.namespaces, 'router')
     this.#arrivals = new Arrivals(world.namespaces.path('net'), net)
   }
 
@@ -132,8 +132,7 @@ class TunHarness implements Harness {
   }
 
   async narrow(peer: IpAddress, mtu: number): Promise<void> {
-    this.#narrowed.push(peer)
-    this.world.namespaces.in('router', ...`ip route replace ${peer} dev up0 mtu ${mtu}`.split(' '))
+    this.#narrow.add(peer, mtu)
   }
 
   async inject(port: number, packet: Uint8Array): Promise<void> {
@@ -182,7 +181,7 @@ class TunHarness implements Harness {
 
   async close(): Promise<void> {
     await this.dataplane.close()
-    for (const peer of this.#narrowed) this.world.namespaces.in('router', ...`ip route delete ${peer} dev up0`.split(' '))
+    this.#narrow.remove()
     for (const device of this.#devices.values()) device[Symbol.dispose]()
     this.net[Symbol.dispose]()
   }
