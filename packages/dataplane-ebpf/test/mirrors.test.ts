@@ -3,7 +3,7 @@ import { testPacket } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
@@ -17,6 +17,8 @@ import { RouterNamespace } from './support/router.js'
 import { byProgram } from './support/twins.js'
 
 const MIRROR: MirrorObject = { id: 7, ports: [{ port: 1, direction: 'egress' }], snapLength: 40, sink: { type: 'stream' } }
+/** Milliseconds. */
+const HOUR = 3_600_000
 const PACKET = testPacket({ source: '10.1.0.1', destination: '10.2.0.1', size: 100 })
 
 function transaction(generation: number): FibTransaction {
@@ -41,8 +43,12 @@ describe.skipIf(missing() !== '')(titled('mirrors in the kernel'), () => {
     namespace = new RouterNamespace('mirrors')
     folder = makeFolder('mirrors')
   })
-  afterAll(async () => {
+  afterEach(async () => {
+    vi.restoreAllMocks()
     await router?.close()
+    router = undefined
+  })
+  afterAll(() => {
     namespace.close()
     rmSync(folder, { recursive: true, force: true })
   })
@@ -80,8 +86,6 @@ describe.skipIf(missing() !== '')(titled('mirrors in the kernel'), () => {
     expect([...second.parts.maps.entries('observed')]).toEqual([])
     expect(second.parts.tables.config.get('observes')).toBe(0)
     expect((await second.dump()).mirrors).toEqual([])
-    await second.close()
-    router = undefined
   })
 
   it('had packets from before they were there, which the last mirror of the port had left unread', async () => {
@@ -100,5 +104,18 @@ describe.skipIf(missing() !== '')(titled('mirrors in the kernel'), () => {
     byProgram(opened, { from: 'port', port: 1, packet })
     await expect.poll(() => seen.length, { timeout: 20_000 * PACE }).toBeGreaterThan(0)
     expect(seen).toMatchObject([{ type: 'mirrored', mirror: 7, sequence: 0, packet: packet.slice(0, 40) }])
+  })
+
+  it('tell when packets came by the clock as it is, and not as it was when the process began', async () => {
+    const [opened, seen] = await open()
+    await opened.apply(transaction(1))
+    const tellNow = Date.now.bind(Date)
+    for (const [index, step] of [HOUR, -HOUR].entries()) {
+      vi.spyOn(Date, 'now').mockImplementation(() => tellNow() + step)
+      send(opened)
+      await expect.poll(() => seen.length, { timeout: 20_000 * PACE }).toBe(index + 1)
+      const { time } = seen[index] as Extract<DataplaneEvent, { type: 'mirrored' }>
+      expect(Math.round((time - tellNow()) / HOUR)).toBe(step / HOUR)
+    }
   })
 })

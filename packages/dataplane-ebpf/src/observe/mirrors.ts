@@ -37,7 +37,7 @@ export class Mirrors {
   private constructor(options: MirrorsOptions) {
     this.#options = options
     this.#collectors = new Collectors(options.underlayNetns, options.vrf)
-    this.#ring = new RingReader(options.maps, 'copies', (record) => this.#handOut(record))
+    this.#ring = new RingReader(options.maps, 'copies', (record, epoch) => this.#handOut(record, epoch))
   }
 
   /** Takes over the mirrors of a dataplane before this one. A collector that cannot be reached keeps nobody from taking over the rest. @throws LinuxError */
@@ -132,13 +132,13 @@ export class Mirrors {
     maps.forgetDecisions()
   }
 
-  #handOut(record: Uint8Array): void {
+  #handOut(record: Uint8Array, epoch: number): void {
     const head = new View(COPIED, record.subarray(0, COPIED.size))
     const port = head.get('port')
     const direction = DIRECTIONS[head.get('direction')]
     const length = head.get('length')
     const octets = record.subarray(COPIED.size, COPIED.size + head.get('kept'))
-    const time = timeOf(head.getLarge('time'))
+    const time = timeOf(head.getLarge('time'), epoch)
     for (const { id, sink, snapLength = EVERYTHING } of this.#gets(head.get('mirror'), port, direction)) {
       const sequence = this.#sequences.get(id) ?? 0
       this.#sequences.set(id, sequence + 1)

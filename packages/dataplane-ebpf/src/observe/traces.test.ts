@@ -8,6 +8,9 @@ import { decodeTrace } from '../layout/trace.js'
 import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { Traces } from './traces.js'
 
+/** Milliseconds. */
+const HOUR = 3_600_000
+
 /** Filters in memory, and a ring that the test writes. */
 class Kernel {
   readonly filters = new Map<number, Uint8Array>()
@@ -29,15 +32,15 @@ class Kernel {
     return new Traces({ maps, config: new View(CONFIG), event: (event) => this.events.push(event), wait: () => undefined })
   }
 
-  /** A packet that fitted trace 1, as a program tells of it. */
-  tells(sequence: number): void {
-    const record = new View(TRACED).set('told_count', 1)
+  /** A packet that fitted trace 1, as a program tells of it. @param time nanoseconds of the monotonic clock */
+  tells(sequence: number, time = 0): void {
+    const record = new View(TRACED).set('told_count', 1).setLarge('time', time)
     record.element('told', TOLD, 0).set('trace', 1).set('sequence', sequence)
     this.ring.push(...wordBytes(record.bytes.length), ...record.bytes)
   }
 }
 
-describe('numbers of traced packets', () => {
+describe('traced packets', () => {
   let kernel: Kernel
   let traces: Traces
   beforeEach(() => {
@@ -47,11 +50,27 @@ describe('numbers of traced packets', () => {
   afterEach(() => vi.restoreAllMocks())
 
   // Processors count one after the other, and write in any order: the one that had written last was taken for the last.
-  it('go on behind the largest when the trace is replaced, in whatever order packets were told of', () => {
+  it('have numbers that go on behind the largest when the trace is replaced, in whatever order packets were told of', () => {
     traces.program({ set: [{ id: 1, filter: {} }], remove: [] })
     for (const sequence of [0, 6, 5]) kernel.tells(sequence)
     traces.program({ set: [{ id: 1, filter: { protocol: 6 } }], remove: [] })
     expect(kernel.events.flatMap((event) => (event.type === 'traced' ? [event.sequence] : []))).toEqual([0, 6, 5])
     expect(decodeTrace(kernel.filters.get(0) as Uint8Array)).toEqual({ trace: { id: 1, filter: { protocol: 6 } }, sequence: 7 })
+  })
+
+  // What was told had the time of a clock that was wrong when the process began, for as long as it ran.
+  it('have times of the clock as it is when they are told of', () => {
+    const tellNow = (sequence: number): void => {
+      kernel.tells(sequence, Number(process.hrtime.bigint()))
+      traces.program({ set: [{ id: 1, filter: {} }], remove: [] })
+    }
+    traces.program({ set: [{ id: 1, filter: {} }], remove: [] })
+    const now = Date.now()
+    for (const [sequence, step] of [HOUR, -HOUR].entries()) {
+      vi.spyOn(Date, 'now').mockReturnValue(now + step)
+      tellNow(sequence)
+    }
+    const times = kernel.events.flatMap((event) => (event.type === 'traced' ? [event.time] : []))
+    expect(times.map((time) => Math.round((time - now) / HOUR))).toEqual([1, -1])
   })
 })

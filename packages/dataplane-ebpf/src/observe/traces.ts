@@ -36,7 +36,7 @@ export class Traces {
   /** Takes over the traces of a dataplane before this one. @throws LinuxError */
   constructor(options: TracesOptions) {
     this.#options = options
-    this.#ring = new RingReader(options.maps, 'traced_packets', (record) => this.#tell(record))
+    this.#ring = new RingReader(options.maps, 'traced_packets', (record, epoch) => this.#tell(record, epoch))
     for (const [place, { trace }] of this.#held()) this.#places.set(trace.id, place)
     if (this.#places.size > 0) this.#ring.open()
     this.#derive()
@@ -118,11 +118,11 @@ export class Traces {
     this.#options.maps.forgetDecisions()
   }
 
-  #tell(record: Uint8Array): void {
+  #tell(record: Uint8Array, epoch: number): void {
     const view = new View(TRACED, record)
     const outcome = OUTCOMES[view.get('outcome')]
     const common = {
-      time: timeOf(view.getLarge('time')),
+      time: timeOf(view.getLarge('time'), epoch),
       from: fromOf(view),
       packet: view.octets('packet').slice(0, view.get('kept')),
       length: view.get('length'),
