@@ -1,10 +1,10 @@
 import type { DataplaneChoice, KernelInspection, KernelPart } from '@heddle/core'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { programsOn } from './device/end-filter.js'
 import { BEHIND_JOINT_LABELS, IN_VXLAN, type MergedSegments } from './device/segment-merger.js'
 import { inspect } from './inspect.js'
-import type { NativeObject } from './native/binding.js'
-import { call } from './native/call.js'
+import type { NativeAttached, NativeObject } from './native/binding.js'
 import { pinsOf } from './pins.js'
 import type { FoundSize } from './tables/map-sizes.js'
 import { ebpfFeatures, lackOf, type EbpfAttachment, type EbpfChoice, type EbpfFeatureName } from './probe.js'
@@ -103,6 +103,8 @@ function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions)
     return path !== undefined && statSync(path, { throwIfNoEntry: false })?.isDirectory() === false ? { pin: path } : {}
   }
   const own = new Set(programs.map(({ id }) => id))
+  const named = new Map(links.map(({ name, index }) => [index, name]))
+  const found = new Map(Array.from(named, ([index, name]) => [index, { name, there: programsOn(underlayNetns, index) }]))
   return [
     ...programs.map(({ name, id, tag, machineCode, instructions, verified }): KernelPart => {
       const details = `${instructions} instructions, ${verified} looked at by the verifier`
@@ -116,15 +118,14 @@ function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions)
       name,
       id: index,
       ...pinned(pin),
-      details: `ingress by ${how}`,
+      details: found.get(index)?.there === undefined ? 'the link is gone' : `ingress by ${how}`,
     })),
-    ...[...new Map(links.map(({ name, index }) => [index, name]))].flatMap(([index, name]) => foreignOn(name, index, underlayNetns, own)),
+    ...[...found.values()].flatMap(({ name, there = [] }) => foreignOn(name, there, own)),
   ]
 }
 
-/** Programs of others on a link. A link that went away meanwhile has none. */
-function foreignOn(link: string, index: number, netns: string | undefined, own: ReadonlySet<number>): KernelPart[] {
-  const found = call((native) => native.programsOn(netns, index))
+/** Programs of others on a link. */
+function foreignOn(link: string, found: readonly NativeAttached[], own: ReadonlySet<number>): KernelPart[] {
   return found
     .filter(({ id }) => !own.has(id))
     .map(({ id, name, how }) => ({

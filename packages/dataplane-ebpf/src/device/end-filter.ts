@@ -14,21 +14,21 @@ export interface FilterPlace {
 
 /** Whether a dataplane has its filter on a link, or had it when it ended. @throws LinuxError */
 export function hasFilter(netns: string | undefined, ifindex: number): boolean {
-  return programsOn(netns, ifindex).some(({ isOurs }) => isOurs)
+  return programsOn(netns, ifindex)?.some(({ isOurs }) => isOurs) === true
 }
 
 /** Whether a program of whoever sees what comes in by a link. @throws LinuxError */
 export function hasProgram(netns: string | undefined, ifindex: number): boolean {
-  return programsOn(netns, ifindex).length > 0
+  return programsOn(netns, ifindex)?.[0] !== undefined
 }
 
-/** None where the link is gone. */
-function programsOn(netns: string | undefined, ifindex: number): NativeAttached[] {
+/** Programs that see what comes in by a link, whoever's; undefined where the link is gone. @throws LinuxError */
+export function programsOn(netns: string | undefined, ifindex: number): NativeAttached[] | undefined {
   try {
     return call((native) => native.programsOn(netns, ifindex))
   } catch (error) {
     if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
-    return []
+    return undefined
   }
 }
 
