@@ -103,6 +103,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     netlink,
     netns,
     uplink: uplinkIndex,
+    uplinkBefore: before,
     devices: choice.devices,
     largestSegment: largestSegment(link, options.addresses),
     means: choice.endpoints,

@@ -301,6 +301,46 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     await again.close()
   })
 
+  // udev gave the router's end another address than the one that was noted.
+  it('makes devices with MAC addresses that udev leaves as they are', async () => {
+    const router = await lab.open()
+    await router.apply(transaction(1))
+    await router.attachPort(0, { netns: lab.podNetns(0), ifname: 'eth0', addresses: [], mtu: 1400 })
+    await lab.attach(router, 1)
+    const given = '3' // NET_ADDR_SET
+    const ends = Array.from(lab.inHost('ip', '-o', 'link').matchAll(/: (hd\w+-\w+)@/g), ([, name]) => name)
+    expect(ends).toHaveLength(2)
+    const read = (place: (...words: string[]) => string, device: string): string =>
+      place('cat', `/sys/class/net/${device}/addr_assign_type`).trim()
+    expect(ends.map((end) => read((...words) => lab.inHost(...words), end))).toEqual([given, given])
+    for (const port of PODS.keys()) expect(read((...words) => lab.inPod(port, ...words), 'eth0')).toBe(given)
+    const macs = (JSON.parse(lab.inHost('ip', '-j', 'link')) as { ifname: string; address: string }[])
+      .filter(({ ifname }) => ends.includes(ifname))
+      .map(({ address }) => MacAddress.parse(address))
+    expect(macs.map(({ isMulticast, high }) => [isMulticast, (high >> 17) & 1])).toEqual([
+      [false, 1],
+      [false, 1],
+    ])
+    expect(macs[0].equals(macs[1])).toBe(false)
+    await router.close()
+  })
+
+  // As long as any link was gone, nothing was told at all: just when it is wanted.
+  it('tells what it has in the kernel while a link is gone, and which', async () => {
+    const router = await lab.open()
+    await router.apply(transaction(1))
+    for (const port of PODS.keys()) await lab.attach(router, port)
+    vi.spyOn(router.parts.ports, 'look').mockResolvedValue()
+    lab.inPod(0, 'ip', 'link', 'delete', 'eth0')
+    const { parts } = await router.inspectKernel()
+    expect(parts.flatMap(({ kind, name, details }) => (kind === 'link' ? [[name.slice(0, 6), details]] : []))).toEqual([
+      ['uplink', expect.stringMatching(/^ingress by /)],
+      ['port 0', 'the link is gone'],
+      ['port 1', expect.stringMatching(/^ingress by /)],
+    ])
+    await router.close()
+  })
+
   it('tells of a device whose namespace ends', async () => {
     const router = await lab.open()
     await router.apply(transaction(1))
@@ -340,6 +380,32 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
       expect(await lab.ping()).toContain(' 2 received')
       await second.close()
       expect(lab.inHost('ip', '-o', 'link')).not.toMatch(/: hd/)
+    })
+
+    /** Names of the router's ends of devices. */
+    const ends = (): string[] => Array.from(lab.inHost('ip', '-o', 'link').matchAll(/: (hd\w+-\w+)@/g), ([, name]) => name)
+
+    // Neither the name nor the address was the one that was known: none was taken over, and none could be made in its place.
+    it('knows devices by the names that they have from the one before, whatever MAC address udev has given them', async () => {
+      const pinDirectory = lab.path('renumbered')
+      const first = await lab.open({ pinDirectory })
+      await first.apply(transaction(1))
+      for (const port of PODS.keys()) await lab.attach(first, port)
+      const { devices } = await first.dump()
+      await first.close({ keep: true })
+      for (const [port, end] of ends().entries()) lab.inHost('ip', 'link', 'set', end, 'address', `02:00:00:00:00:7${port}`)
+      // A second time, when the names are those of no uplink that tables were of.
+      for (let time = 0; time < 2; time++) {
+        const router = await lab.open({ pinDirectory, uplink: 'other0' })
+        expect((await router.dump()).devices).toEqual(devices)
+        expect(await lab.ping()).toContain(' 2 received')
+        await router.close({ keep: true })
+      }
+      const last = await lab.open({ pinDirectory, uplink: 'other0' })
+      for (const port of PODS.keys()) await lab.attach(last, port)
+      expect(await lab.ping()).toContain(' 2 received')
+      await last.close()
+      expect(ends()).toEqual([])
     })
 
     // It stayed for good, and its endpoint had no other: its name was that of an uplink that nobody had any more.

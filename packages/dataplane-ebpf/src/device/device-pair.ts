@@ -1,6 +1,7 @@
 import { DataplaneError, type DeviceRequest } from '@heddle/core'
 import { LinuxError, Netlink, NetworkNamespace, type Link, type LinkSetup } from '@heddle/linux'
 import { MacAddress } from '@heddle/wire'
+import { randomBytes } from 'node:crypto'
 import { callAsync } from '../native/call.js'
 import { refusalOf } from '../privileges.js'
 import { checkRequest, routesOf } from './device-request.js'
@@ -102,7 +103,8 @@ async function make(netlink: Netlink, hostName: string, request: EndpointDevice)
       peer: ifname,
       ...(netns === undefined ? {} : { peerNamespace: netns }),
       mtu,
-      ...(addresses.length === 0 ? {} : { peerMac: String(MacAddress.ofEndpoint(addresses[0])) }),
+      mac: String(randomMac()),
+      peerMac: String(addresses.length === 0 ? randomMac() : MacAddress.ofEndpoint(addresses[0])),
       setup: hostSetup(request),
       peerSetup: peerSetup(request),
     })
@@ -111,6 +113,13 @@ async function make(netlink: Netlink, hostName: string, request: EndpointDevice)
     if (error instanceof LinuxError && error.code === 'EEXIST') return undefined
     throw error
   }
+}
+
+/** Locally administered, as the kernel would choose it: but what the kernel has chosen, udev changes a moment later (`MACAddressPolicy`, systemd.link(5)). */
+function randomMac(): MacAddress {
+  const octets = randomBytes(6)
+  octets[0] = (octets[0] & 0xfc) | 0x02
+  return MacAddress.fromBytes(octets)
 }
 
 /** The pair that a dataplane before this one has left. What is left of another pair under the router's name is taken away, but for its former name, which may be another uplink's. */

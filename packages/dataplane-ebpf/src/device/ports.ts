@@ -31,6 +31,8 @@ export interface PortsOptions {
   readonly netns: string | undefined
   /** Index of the uplink, which makes the names of this dataplane's devices its own. */
   readonly uplink: number
+  /** Index of the uplink that tables which were taken over were of, and their devices are named by; 0 when there were none. */
+  readonly uplinkBefore: number
   /** What new devices are. */
   readonly devices: EbpfDeviceKind
   /** Octets of the largest segment that the uplink takes in one piece. */
@@ -94,7 +96,7 @@ export class Ports {
 
   /** Takes over the devices that a dataplane before this one has left; those that are gone meanwhile are forgotten. */
   async adopt(): Promise<void> {
-    const { maps, netlink, netns, uplink } = this.#options
+    const { maps, netlink, netns, uplink, uplinkBefore } = this.#options
     await LinkReaper.sweep(netns)
     const links = new Map((await netlink.links.list()).map((link) => [link.index, link]))
     for (const [port, value] of maps.numbered('links')) {
@@ -102,7 +104,8 @@ export class Ports {
       const hostIndex = view.get('ifindex')
       const request = maps.get('requests', port)
       const host = links.get(hostIndex)
-      const isOurs = host !== undefined && isDevice(host, hostNamesOf(uplink, port), view)
+      const names = [uplink, uplinkBefore].flatMap((index) => hostNamesOf(index, port))
+      const isOurs = host !== undefined && isDevice(host, names, view)
       if (!isOurs || request === undefined) {
         this.#isGone(port, hostIndex)
         if (!isOurs) this.#unpin(port)
@@ -115,6 +118,7 @@ export class Ports {
       if (attachment === undefined) continue
       // Whoever wrote the link may have ended before this.
       maps.set('devices', hostIndex, wordBytes(port))
+      this.#noteMac(port, host)
       this.#attached.set(port, {
         request: decoded,
         facts,
@@ -129,6 +133,18 @@ export class Ports {
         isAdopted: true,
       })
     }
+  }
+
+  /** A device that came with another uplink is known by its MAC address alone once that is not the one before any more. */
+  #noteMac(port: number, { mac }: Link): void {
+    const { maps } = this.#options
+    const value = maps.get('links', port)
+    if (value === undefined) return
+    const view = new View(LINK, value)
+    const octets = macBytes(mac)
+    if (isSameBytes(octets, view.octets('mac').subarray(0, 6))) return
+    view.octets('mac').set(octets)
+    maps.set('links', port, view.bytes)
   }
 
   /** Undefined when the device has gone since it was looked for. */
@@ -470,9 +486,9 @@ function meansOf({ kind }: Link, veth: EbpfAttachment): EbpfAttachment {
 
 /**
  * Whether a link is the end that was written down: numbers of links are given again, in a namespace that was made anew for instance. By its name or its MAC
- * address: an administrator may have changed the one, and a daemon of the host the other. The name of another uplink's port is another dataplane's as a rule.
+ * address: an administrator may have changed the one, and a daemon of the host the other. The name of any other uplink's port is another dataplane's as a rule.
  *
- * @param names what the end is called that this dataplane makes
+ * @param names what the end is called that this dataplane makes, or the one whose tables it has taken over
  */
 function isDevice({ kind, name, mac, peer }: Link, names: readonly string[], written: View<'mac' | 'peer_ifindex'>): boolean {
   if ((kind !== 'veth' && kind !== 'netkit') || peer !== written.get('peer_ifindex')) return false
