@@ -30,7 +30,8 @@ export interface EbpfDataplaneOptions {
   readonly encapsulations?: readonly Encapsulation[]
   /**
    * Directory for pins, one a node, absolute: with it, forwarding goes on behind `close({ keep: true })` and behind the process, and the next dataplane
-   * takes it over. Unless it lies on a BPF file system, one is mounted there, and taken away by `close()`.
+   * takes it over. Unless it lies on a BPF file system, one is mounted there, and taken away by `close()`. One that ends with the mount namespace of the process is
+   * warned of, and `capabilities.survivesClose` is false then.
    */
   readonly pinDirectory?: string
   /**

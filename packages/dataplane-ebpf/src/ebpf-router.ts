@@ -38,6 +38,7 @@ import type { Traces } from './observe/traces.js'
 import { call } from './native/call.js'
 import { deleteUnclaimed } from './older-layout.js'
 import { removePins } from './pins.js'
+import type { Survival } from './pin-survival.js'
 import type { EbpfChoice, EbpfFeatureName } from './probe.js'
 import { OFFERED_FEATURES } from './features.js'
 import { attemptFor, attemptsInto, idOf, NOTHING, removedIn } from './tables/changes.js'
@@ -85,6 +86,7 @@ interface Parts {
   readonly attachment: number
   readonly transit: Transit
   readonly paths: PathWatch
+  readonly survival: Survival
 }
 
 /** The kernel dataplane: BPF programs forward, this object writes their tables and makes their devices. */
@@ -118,7 +120,7 @@ export class EbpfRouter implements EbpfDataplane {
       kind: 'ebpf',
       encapsulations: options.encapsulations,
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
-      survivesClose: options.pinDirectory !== undefined,
+      survivesClose: parts.survival.goesOn,
       features: OFFERED_FEATURES.filter((feature) => isThere[feature] ?? true),
       limits: limitsOf(parts.tables.fib.rows.capacity, parts.maps.capacity('flows'), parts.maps.capacity('ports')),
     }
@@ -181,7 +183,7 @@ export class EbpfRouter implements EbpfDataplane {
 
   async inspectKernel(): Promise<KernelInspection> {
     this.#mustBeOpen()
-    const { maps, tables, ports, uplinkIndex, transit, mergers } = this.#parts
+    const { maps, tables, ports, uplinkIndex, transit, mergers, survival } = this.#parts
     const { uplink, underlayNetns, pinDirectory, asked } = this.#options
     const room = { sizes: foundSizes(asked, (map) => maps.capacity(map)), usedBlocks: tables.fib.memory.used }
     const links = [
@@ -196,6 +198,7 @@ export class EbpfRouter implements EbpfDataplane {
       transit,
       mergers,
       room,
+      survival,
       links,
       underlayNetns,
       pinDirectory,

@@ -6,6 +6,7 @@ import { BEHIND_JOINT_LABELS, IN_VXLAN, type MergedSegments } from './device/seg
 import { inspect } from './inspect.js'
 import type { NativeAttached, NativeObject } from './native/binding.js'
 import { pinsOf } from './pins.js'
+import type { Survival } from './pin-survival.js'
 import type { FoundSize } from './tables/map-sizes.js'
 import { ebpfFeatures, lackOf, type EbpfAttachment, type EbpfChoice, type EbpfFeatureName } from './probe.js'
 
@@ -29,6 +30,7 @@ export interface InspectOptions {
   readonly mergers: Readonly<Record<'vxlan' | 'joint', { readonly isMerging: boolean; readonly because: string }>>
   /** How large tables are, and how much of the FIB's memory is taken. */
   readonly room: { readonly sizes: readonly FoundSize[]; readonly usedBlocks: number }
+  readonly survival: Survival
   readonly links: readonly InspectedLink[]
   readonly underlayNetns: string | undefined
   readonly pinDirectory: string | undefined
@@ -42,7 +44,7 @@ export function inspectKernel(options: InspectOptions): KernelInspection {
 /** Features that rows of their own tell of, which say what was chosen, and not only what could be. */
 const TOLD: readonly EbpfFeatureName[] = ['tcx', 'clsact', 'netkit', 'xdp', 'vxlan', 'vxlan-gpe']
 
-function choicesOf({ choice, without, transit, mergers, room }: InspectOptions): DataplaneChoice[] {
+function choicesOf({ choice, without, transit, mergers, room, survival }: InspectOptions): DataplaneChoice[] {
   const { uplink, devices, devicesBecause, endpoints } = choice
   return [
     { what: 'programs on the uplink', chosen: uplink, because: uplinkReason(uplink, without) },
@@ -53,6 +55,7 @@ function choicesOf({ choice, without, transit, mergers, room }: InspectOptions):
     { what: 'packets from one tunnel into another', chosen: transit.isAttached ? 'xdp' : 'tc', because: transit.because },
     mergingOf(IN_VXLAN, choice.mergesVxlan ? mergers.vxlan : unmerged('vxlan', without)),
     mergingOf(BEHIND_JOINT_LABELS, choice.mergesJoint ? mergers.joint : unmerged('vxlan-gpe', without)),
+    { what: 'forwarding behind the process', chosen: survival.goesOn ? 'goes on' : 'ends', because: survival.because },
     ...room.sizes.map((size) => roomOf(size, room.usedBlocks)),
     ...ebpfFeatures()
       .filter(({ name }) => !TOLD.includes(name))

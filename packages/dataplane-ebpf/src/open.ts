@@ -26,6 +26,7 @@ import { Traces } from './observe/traces.js'
 import { call, callAsync } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { deleteUnclaimed, takeAwayOlder } from './older-layout.js'
+import { KEPT_PINS, survivalOf } from './pin-survival.js'
 import { ensureFileSystem, markNamespace, portsIn, preparePins } from './pins.js'
 import { refusalOf } from './privileges.js'
 import { KernelMaps, wordBytes } from './tables/kernel-maps.js'
@@ -75,6 +76,9 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const prepared = pinDirectory === undefined ? undefined : preparePins(pinDirectory, claimed?.isMounted === true, namespace)
   if (prepared !== undefined) undo.push(prepared.undo)
   const pins = prepared?.pins
+  const survival = survivalOf(pinDirectory)
+  if (pins !== undefined && !survival.goesOn)
+    logger.warn('Nothing is forwarded behind this process', { reason: survival.because, remedy: KEPT_PINS })
   const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacityOf(asked)), prepared?.folder))
   undo.push(() => object.close())
   if (prepared !== undefined) await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
@@ -205,6 +209,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     attachment,
     transit,
     paths,
+    survival,
   })
 }
 

@@ -46,8 +46,13 @@ const BY_SYS_ADMIN: readonly (readonly [tried: string, needs: string, otherwise:
   ],
 ]
 
-/** What the kernel refused, with the capability that it takes where that is known. */
+/** What may be meant where a directory of pins cannot be made, whoever asks. */
+const NO_DIRECTORY =
+  'a BPF file system takes no name with a dot, and /sys/fs/bpf no name at all until one is mounted there (mount -t bpf bpf /sys/fs/bpf)'
+
+/** What the kernel refused, with the capability that it takes, or what else may be meant, where that is known. */
 export function refusalOf({ code, operation, message }: LinuxError): string {
+  if (code === 'EPERM' && operation.startsWith('make the directory ')) return `${message}: ${NO_DIRECTORY}`
   const [tried = '', needs, otherwise = () => ''] = BY_SYS_ADMIN.find(([each]) => operation.startsWith(each)) ?? []
   if (code !== 'EPERM' || needs === undefined) return message
   const path = operation.slice(tried.length)

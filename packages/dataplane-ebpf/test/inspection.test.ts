@@ -59,6 +59,7 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     transit: { isAttached: false, because: 'nobody wants it' },
     mergers: MERGERS,
     room: { sizes: [], usedBlocks: 0 },
+    survival: { goesOn: true, because: 'pins are there' },
     links: [UPLINK, POD],
     underlayNetns: undefined,
     pinDirectory: directory,
@@ -125,6 +126,13 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     const what = 'packets from one tunnel into another'
     expect(await choiceOf(what, {})).toMatchObject({ chosen: 'tc', because: 'nobody wants it' })
     expect(await choiceOf(what, {}, { transit: { isAttached: true, because: 'it is' } })).toMatchObject({ chosen: 'xdp', because: 'it is' })
+  })
+
+  it('says whether forwarding goes on behind the process, and why', async () => {
+    const what = 'forwarding behind the process'
+    expect(await choiceOf(what, {})).toEqual({ what, chosen: 'goes on', because: 'pins are there' })
+    const survival = { goesOn: false, because: 'pins are not' }
+    expect(await choiceOf(what, {}, { survival })).toEqual({ what, chosen: 'ends', because: 'pins are not' })
   })
 
   // What was in the log alone.

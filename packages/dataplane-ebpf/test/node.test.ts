@@ -4,7 +4,7 @@ import type { DataplaneError } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -15,6 +15,7 @@ import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import { BEHIND_JOINT_LABELS } from '../src/device/segment-merger.js'
 import { call, callAsync } from '../src/native/call.js'
+import { pinsOf } from '../src/pins.js'
 import { chooseMeans, ebpfFeatures } from '../src/probe.js'
 import { pingWords } from '../../dataplane-tun/test/support/ping.js'
 import { missing, titled } from './support/requirements.js'
@@ -292,5 +293,35 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     expect(await capacities()).toMatchObject({ routes: 2000, fib: 65_536, flows: 65_536, ports: 30 })
     await expect.poll(ping).toContain(' 2 received')
     await end(third)
+  })
+
+  it('pins where its configuration says, on a file system that is there, which it leaves as it found it', async () => {
+    const mounted = join(folder, 'mounted')
+    await (await open()).close()
+    call((native) => native.bpffsEnsure(mounted, 'by-somebody'))
+    const before = readdirSync(mounted)
+    try {
+      const pinDirectory = join(mounted, 'heddle')
+      configure({ pinDirectory })
+      const first = start()
+      await serves()
+      await expect.poll(ping).toContain(' 2 received')
+      const parts = JSON.parse(await show('bpf', '--json')) as Views['bpf']
+      expect(parts.find(({ name }) => name === 'config')?.pin).toBe(join(pinsOf(pinDirectory), 'config'))
+      await end(first)
+      expect(await ping()).toContain(' 2 received')
+
+      const second = start()
+      const { choices } = await serves()
+      expect(choices).toContainEqual({ what: 'forwarding behind the process', chosen: 'goes on', because: `pins are in ${pinDirectory}` })
+      expect(await ping()).toContain(' 2 received')
+      const over = once(second, 'exit')
+      running.delete(second)
+      await heddle('stop')
+      await over
+      expect([readdirSync(mounted).toSorted(), readdirSync(pinDirectory)]).toEqual([[...before, 'heddle'].toSorted(), []])
+    } finally {
+      call((native) => native.bpffsRelease(mounted))
+    }
   })
 })

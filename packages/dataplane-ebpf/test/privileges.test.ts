@@ -58,6 +58,9 @@ describe('capabilities', () => {
       /^it needs CAP_SYS_ADMIN to mount .* on \/run\/heddle; .*\(mount -t bpf bpf \/run\/heddle\) it is not needed: mount a /,
     )
     expect(refusal('EACCES', entering)).toBe(`${entering}: refused (EACCES)`)
+    expect(refusal('EPERM', 'make the directory /sys/fs/bpf/heddle')).toMatch(
+      /^make the directory .*\(EPERM\): .*\(mount -t bpf bpf \/sys\/fs\/bpf\)$/,
+    )
     expect(refusal('EPERM', 'set link eth0')).toBe('set link eth0: refused (EPERM)')
   })
 

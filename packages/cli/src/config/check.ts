@@ -58,11 +58,18 @@ const OF_EBPF = {
   fibBlocks: 'takes memory as routes come',
   flows: 'always has room for as many',
   ports: 'always has room for as many',
+  pinDirectory: 'pins nothing',
 } as const satisfies Partial<Record<keyof DataplaneSection, string>>
 
 function dataplaneProblems(parsed: ParsedFile, { dataplane }: NodeDocument): ConfigProblem[] {
-  if (dataplane === undefined || dataplane.kind === 'ebpf') return []
-  const { kind } = dataplane
+  if (dataplane === undefined) return []
+  const { kind, pinDirectory, inProcess = false } = dataplane
+  if (kind === 'ebpf') {
+    if (pinDirectory === undefined || !inProcess) return []
+    return [
+      parsed.problem(['dataplane', 'pinDirectory'], show(pinDirectory), 'nothing: with dataplane.inProcess nothing outlives the agent'),
+    ]
+  }
   return (Object.entries(OF_EBPF) as [keyof typeof OF_EBPF, string][]).flatMap(([key, instead]) =>
     dataplane[key] === undefined
       ? []

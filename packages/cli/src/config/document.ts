@@ -95,6 +95,11 @@ export interface DataplaneSection {
   readonly flows?: number
   /** For `ebpf`: most endpoints, 1–4,194,304; default 16,384. */
   readonly ports?: number
+  /**
+   * For `ebpf`: directory for what outlives the agent, an absolute path; default beside the control socket. Unless it lies on a BPF file system, one is mounted
+   * there.
+   */
+  readonly pinDirectory?: string
   /** Keep the forwarder inside the agent's process; then nothing forwards while the agent is away. Default false. */
   readonly inProcess?: boolean
   /** Largest packet of the underlay in octets, 1,280–65,535; default what the underlay's device says, or 1,500. */

@@ -258,6 +258,7 @@ const rows: Row[] = [
     fibBlocks: ['262144', '262144'],
     flows: ['1000000', '1000000'],
     ports: ['100000', '100000'],
+    pinDirectory: ['/sys/fs/bpf/heddle', '"/sys/fs/bpf/heddle"'],
   }).map(([key, [value, found]]): Row => ({
     name: `the key ${key} of a dataplane of another kind`,
     change: ['kind: memory', `kind: tun, ${key}: ${value}`],
@@ -289,6 +290,22 @@ const rows: Row[] = [
     path: 'dataplane.encapsulations[1]',
     found: '"geneve"',
     allowed: 'mpls-udp, mpls-udp-joint, mpls-gre, vxlan',
+  },
+  {
+    name: 'a directory for pins that is no absolute path',
+    change: ['kind: memory', 'kind: ebpf, pinDirectory: pins'],
+    line: 13,
+    path: 'dataplane.pinDirectory',
+    found: '"pins"',
+    allowed: 'an absolute path',
+  },
+  {
+    name: 'a directory for pins of a process that pins nothing',
+    change: ['kind: memory', 'kind: ebpf, inProcess: true, pinDirectory: /sys/fs/bpf/heddle'],
+    line: 13,
+    path: 'dataplane.pinDirectory',
+    found: '"/sys/fs/bpf/heddle"',
+    allowed: 'nothing: with dataplane.inProcess nothing outlives the agent',
   },
   {
     name: 'too many routes',
@@ -358,7 +375,7 @@ describe('configuration of a node', () => {
     expect(endpoint).toMatchObject({ link: 'ethernet', gateways: [IpAddress.parse('10.1.0.254')] })
   })
 
-  it('accepts the sizes of an eBPF dataplane, and what it is to do without', () => {
+  it('accepts the sizes of an eBPF dataplane, what it is to do without, and where it pins', () => {
     const dataplane = {
       kind: 'ebpf',
       routes: 1_000_000,
@@ -367,6 +384,7 @@ describe('configuration of a node', () => {
       ports: 100_000,
       without: ['vxlan-gpe', 'tcx'],
       encapsulations: ['mpls-udp', 'vxlan'],
+      pinDirectory: '/sys/fs/bpf/heddle',
     }
     const text = GOOD.replace('{ kind: memory }', JSON.stringify(dataplane))
     expect(parseNode('node.yaml', text).dataplane).toEqual(dataplane)

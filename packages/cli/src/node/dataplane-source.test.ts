@@ -1,7 +1,7 @@
 import { silentLogger } from '@heddle/io'
 import { expect, it } from 'vitest'
 import type { NodeDocument } from '../config/document.js'
-import { chooseDataplane } from './dataplane-source.js'
+import { chooseDataplane, pinDirectoryOf } from './dataplane-source.js'
 
 // It had no clock, and so refused rate limits.
 it('a node in memory offers rate limits', async () => {
@@ -14,4 +14,11 @@ it('a node in memory offers rate limits', async () => {
   const dataplane = typeof source === 'function' ? await source() : source
   expect(dataplane.capabilities.features).toContain('rate-limit')
   await dataplane.close()
+})
+
+it('a node has its pins where it is told, and beside its control socket when it is told nothing', () => {
+  const document: NodeDocument = { node: { name: 'node', address: '192.0.2.1' }, bgp: { as: 65_000 } }
+  expect(pinDirectoryOf(document)).toBe('/run/heddle/node.state.bpf')
+  expect(pinDirectoryOf({ ...document, socket: '/run/other.sock' })).toBe('/run/other.state.bpf')
+  expect(pinDirectoryOf({ ...document, dataplane: { kind: 'ebpf', pinDirectory: '/sys/fs/bpf/heddle' } })).toBe('/sys/fs/bpf/heddle')
 })

@@ -85,9 +85,9 @@ async function uplinkOf(local: IpAddress, { bgp }: NodeDocument): Promise<string
   throw new DataplaneError('dataplane.device', `no link has the address ${local}: the key dataplane.uplink names one`)
 }
 
-/** Where a node that forwards in the kernel keeps its pins: beside the control socket. */
+/** Where a node that forwards in the kernel keeps its pins: where it is told, or beside the control socket. */
 export function pinDirectoryOf(document: NodeDocument): string {
-  return `${stateDirOf(document)}.bpf`
+  return document.dataplane?.pinDirectory ?? `${stateDirOf(document)}.bpf`
 }
 
 /** Where a node's forwarder keeps its socket and log: beside the control socket. */

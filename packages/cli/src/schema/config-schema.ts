@@ -3,7 +3,7 @@ import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { bgpSchema } from './bgp-schema.js'
 import { closed, document, type JsonSchema } from './json-schema.js'
 import { trafficSchemas } from './traffic-schema.js'
-import { IFNAME_PATTERN, PATH_PATTERN, address, host, name, prefix, rd, routeTargets, vni } from './value-schemas.js'
+import { IFNAME_PATTERN, PATH_PATTERN, address, host, name, path, prefix, rd, routeTargets, vni } from './value-schemas.js'
 
 const staticRoutes: JsonSchema = {
   type: 'array',
@@ -190,6 +190,10 @@ const nodeKeys = {
       },
       flows: size(1024, 'most flows of policies, and of services and pools each', 65_536),
       ports: size(1, 'most endpoints', 16_384),
+      pinDirectory: {
+        ...path,
+        description: 'for ebpf: an absolute path, a directory for what outlives the agent; default beside the control socket',
+      },
       inProcess: { type: 'boolean', default: false, description: 'keep the forwarder inside the process of the agent' },
       underlayMtu: { type: 'integer', minimum: 1_280, maximum: 65_535, description: 'largest packet of the underlay in octets' },
     },

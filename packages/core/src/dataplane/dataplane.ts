@@ -73,7 +73,7 @@ export interface DataplaneCapabilities {
   readonly encapsulations: readonly Encapsulation[]
   /** IP families of the underlay. */
   readonly underlayFamilies: readonly (4 | 6)[]
-  /** Whether forwarding can outlive `close({ keep: true })` and the process. */
+  /** Whether forwarding can outlive `close({ keep: true })` and the process, and the container that it runs in. */
   readonly survivesClose: boolean
   readonly limits: DataplaneLimits
   /** What it offers beyond the tables that every dataplane has; nothing when left out. */

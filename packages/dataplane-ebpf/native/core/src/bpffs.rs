@@ -22,12 +22,11 @@ pub fn is_mounted(folder: &Path) -> bool {
 /// Makes `folder` and, unless it lies on a BPF file system already, mounts one there, in which there is a directory `mark` from the beginning. Returns whether
 /// it was mounted.
 pub fn ensure(folder: &Path, mark: &str) -> Result<bool> {
-    let operation = || format!("mount a BPF file system on {}", folder.display());
-    fs::create_dir_all(folder).context(operation)?;
+    fs::create_dir_all(folder).context(|| format!("make the directory {}", folder.display()))?;
     if is_mounted(folder) {
         return Ok(false);
     }
-    mount_marked(folder, mark).context(operation)?;
+    mount_marked(folder, mark).context(|| format!("mount a BPF file system on {}", folder.display()))?;
     Ok(true)
 }
 
