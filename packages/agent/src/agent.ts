@@ -11,7 +11,7 @@ import type {
   TracedPacket,
   TraceIntent,
 } from '@heddle/core'
-import { checkEndpoints, IntentError } from '@heddle/core'
+import { checkEndpoints, IntentError, leastUnderlayMtu } from '@heddle/core'
 import { fromBgp } from '@heddle/exchange'
 import { SafeEvents, logFailedCallback, silentLogger, type Clock, type Logger } from '@heddle/io'
 import type * as typed from 'typed-emitter'
@@ -247,6 +247,7 @@ export class Agent implements AsyncDisposable {
     }
     this.#following = this.#follow()
     this.#warnOfEndlessRoutes()
+    this.#warnOfLostIpv6(this.#config.underlayMtu)
     await node.start()
     this.#adoption?.check()
   }
@@ -283,6 +284,21 @@ export class Agent implements AsyncDisposable {
       local: String(local),
       ...path,
       mtu,
+    })
+    this.#warnOfLostIpv6(mtu, path)
+  }
+
+  /** No sender makes IPv6 packets smaller than 1,280 octets, whatever it is told (RFC 8201 §4). */
+  #warnOfLostIpv6(mtu: number, path: { readonly remote?: string } = {}): void {
+    const { model } = this.#parts
+    const { address, vrfs } = this.#config
+    const kinds = vrfs.map(({ name }) => ({ underlayFamilies: [address.family], encapsulations: model.encapsulationsOf(name) }))
+    const needed = Math.max(0, ...kinds.map(leastUnderlayMtu))
+    if (mtu >= needed) return
+    this.#logger.warn('the underlay takes less than IPv6 needs: of endpoints’ packets of up to 1,280 octets the largest are lost', {
+      ...path,
+      mtu,
+      needed,
     })
   }
 

@@ -133,6 +133,30 @@ describe('reconfiguration', () => {
     await overlay.stop(agent)
   })
 
+  it.each([1330, 1329])(
+    'warns of an underlay that takes less than IPv6 needs in its widest tunnel, and of such a path: %i octets',
+    async (mtu) => {
+      const overlay = new Overlay()
+      const agent = await overlay.agent(
+        { ...overlay.config(A, { vrfs: [{ name: 'red', vni: 7 }] }), underlayMtu: mtu },
+        overlay.dataplane(A),
+      )
+      overlay.underlay.narrow(IpAddress.parse(B), mtu)
+      await overlay.run(1)
+      const found = overlay.logger.records.filter(({ message }) => message.includes('less than IPv6 needs'))
+      const fields = { mtu, needed: 1330 }
+      expect(found.map((record) => [record.level, record.fields])).toEqual(
+        mtu < 1330
+          ? [
+              ['warn', fields],
+              ['warn', { ...fields, remote: B }],
+            ]
+          : [],
+      )
+      await overlay.stop(agent)
+    },
+  )
+
   it('moves only what differs', async () => {
     const overlay = new Overlay()
     const reflector = await overlay.startReflector([A, B])

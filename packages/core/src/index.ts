@@ -100,6 +100,6 @@ export { OverlayModel, UPLINK_PORT, type OverlayModelOptions } from './model/ove
 export type { EndpointRow, LabelRow, RouteRow, TunnelRow, VrfRow, WatchedPathRow } from './model/views.js'
 export type { WatchedPaths } from './model/watched-paths.js'
 export { chooseEncapsulation } from './nexthop/encapsulation-choice.js'
-export { endpointMtu, type EndpointMtuOptions } from './nexthop/endpoint-mtu.js'
+export { endpointMtu, leastUnderlayMtu, type EndpointMtuOptions, type TunnelKinds } from './nexthop/endpoint-mtu.js'
 export { compareRoutes, selectRoutes } from './table/best-path.js'
 export { TargetIndex } from './target/target-index.js'

@@ -173,7 +173,7 @@ static __always_inline int go_across(struct xdp_md *xdp, struct config *config, 
 	/* A label stack has no field for the mark (RFC 6040 §4.2). */
 	if (is_swap && (across->outer.traffic_class & CE) == CE && !hop->normal_ecn)
 		return XDP_PASS;
-	if (fill.length + hop->size > room_of(config, hop))
+	if (fill.length + hop->size > room_of(config, hop, plain->key.kind >> 8, payload - across->outer.at))
 		return XDP_PASS;
 	fill.joint_ttl = payload + hop->label_count * LABEL_ENTRY == across->outer.at + LABEL_ENTRY ? joint_ttl(plain->key.kind >> 8) : 0;
 	verdict = send_across(xdp, config, across, plain, hop, &fill);

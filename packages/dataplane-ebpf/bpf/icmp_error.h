@@ -157,7 +157,12 @@ __noinline int become_error(struct __sk_buff *skb, struct packet *packet, __u32 
 	__u8 *octets, half[2] ALIGNED;
 	struct port *port;
 
-	if (!scratch_ || !packet || !may_be_answered(skb, packet) || !may_tell())
+	if (!scratch_ || !packet)
+		return 0;
+	/* No sender may believe less (RFC 8201 §4). */
+	if (is_too_big && packet->family == 6 && packet->mtu < LEAST_MTU_IPV6)
+		return 0;
+	if (!may_be_answered(skb, packet) || !may_tell())
 		return 0;
 	port_id = packet->port;
 	port = bpf_map_lookup_elem(&ports, &port_id);

@@ -39,6 +39,8 @@ static __always_inline int map_delete(void *map, const void *key)
 #define ETHERNET 14
 #define IPV4_HEADER 20
 #define IPV6_HEADER 40
+/* What every link takes that carries IPv6 (RFC 8200 §5), so that no sender makes packets smaller (RFC 8201 §4). */
+#define LEAST_MTU_IPV6 1280
 #define UDP_HEADER 8
 #define ICMP_HEADER 8
 #define LABEL_ENTRY 4

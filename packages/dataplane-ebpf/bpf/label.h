@@ -27,25 +27,30 @@ static __always_inline int is_source(__u32 set, const struct outer *outer)
 	return bpf_map_lookup_elem(&source_nets, &net) != 0;
 }
 
-/* Entropy of a labelled packet: the flow of what its labels carry. */
-static __always_inline __u32 labelled_hash(struct __sk_buff *skb, __u32 at, __u32 end, __u32 is_bottom, __u32 label)
+/* Offset of what the labels below a popped one carry; of these themselves where their bottom is not seen. */
+static __always_inline __u32 behind_labels(struct __sk_buff *skb, __u32 at, __u32 end, __u32 is_bottom)
 {
-	__u32 payload = at;
 	__u8 entry[4] ALIGNED;
 
-	if (!is_bottom) {
-		for (int depth = 0; depth < MAX_HASH_DEPTH; depth++) {
-			__u32 next = at + (depth + 1) * LABEL_ENTRY;
+	if (is_bottom)
+		return at;
+	for (int depth = 0; depth < MAX_HASH_DEPTH; depth++) {
+		__u32 next = at + (depth + 1) * LABEL_ENTRY;
 
-			if (next > end || bpf_skb_load_bytes(skb, next - LABEL_ENTRY, entry, 4) < 0)
-				break;
-			if (entry[2] & 1) {
-				payload = next;
-				break;
-			}
-		}
+		if (next > end || bpf_skb_load_bytes(skb, next - LABEL_ENTRY, entry, 4) < 0)
+			break;
+		if (entry[2] & 1)
+			return next;
 	}
-	return flow_hash(skb, payload, end, label);
+	return at;
+}
+
+/* Version of the IP packet at `at`; 0 where there is nothing. */
+static __always_inline __u32 version_at(struct __sk_buff *skb, __u32 at, __u32 end)
+{
+	__u8 first = 0;
+
+	return at < end && bpf_skb_load_bytes(skb, at, &first, 1) == 0 ? first >> 4 : 0;
 }
 
 /*
@@ -97,7 +102,7 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 {
 	struct config *config = configuration();
 	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
-	__u32 is_bottom = word >> 8 & 1, length, mtu, segment, hash;
+	__u32 is_bottom = word >> 8 & 1, length, mtu, segment, hash, payload;
 	struct fill fill = {};
 	__u8 exposed = 0;
 
@@ -112,7 +117,8 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 		return REASON_ENCAPSULATION_UNSUPPORTED;
 	if (is_bottom && !hop->label_count)
 		return REASON_LABEL_STACK;
-	mtu = room_of(config, hop);
+	payload = behind_labels(skb, outer->at, outer->end, is_bottom);
+	mtu = room_of(config, hop, version_at(skb, payload, outer->end), payload - outer->at);
 	length = outer->end - outer->at;
 	segment = skb->gso_size ? skb->gso_size + IPV4_HEADER * 2 : length;
 	if (segment + hop->size > mtu)
@@ -122,7 +128,8 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 		return REASON_CONGESTION;
 	if (!may_go_on(skb, outer, next_hop, 0))
 		return REASON_ENCAPSULATION_UNSUPPORTED;
-	hash = labelled_hash(skb, outer->at, outer->end, is_bottom, word >> 12);
+	/* The flow of what its labels carry. */
+	hash = flow_hash(skb, payload, outer->end, word >> 12);
 	/* A label that comes to the top never has a higher TTL than the one that hid it (RFC 3443 §3.1). */
 	if (!hop->label_count && bpf_skb_load_bytes(skb, outer->at + 3, &exposed, 1) == 0 && ttl - 1 < exposed) {
 		exposed = ttl - 1;

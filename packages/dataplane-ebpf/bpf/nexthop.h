@@ -33,7 +33,7 @@ __noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_h
 		return REASON_LABEL_STACK;
 	if (packet->ttl <= 1)
 		return REASON_TTL_EXPIRED;
-	mtu = room_of(config, hop);
+	mtu = room_of(config, hop, packet->family, 0);
 	/* Where Linux says the length of a super-frame in an extension header, it takes that out from behind the tunnel's headers, and spoils the frame. */
 	if (packet->segment + hop->size > mtu || (packet->length > MOST_SAID && packet->protocol == HOP_BY_HOP)) {
 		packet->mtu = mtu - hop->size;

@@ -11,12 +11,22 @@
 #define ICMP_NEEDS_FRAGMENTS 4
 #define ICMPV6_TOO_BIG 2
 
-/* Largest packet that a tunnel may make, outer headers included. */
-static __always_inline __u32 room_of(const struct config *config, const struct next_hop *hop)
+/*
+ * Largest packet that a tunnel may make, outer headers included. Whatever is believed of a path, IPv6 gets its least MTU inside: senders that are told of less do
+ * not believe it, and all that they send would be dropped here.
+ *
+ * `family`: of the packet inside, 0 when it is none of IP. `between`: octets between the tunnel's headers and that packet, labels of others
+ */
+static __always_inline __u32 room_of(const struct config *config, const struct next_hop *hop, __u32 family, __u32 between)
 {
 	__u32 mtu = config->underlay_mtu < config->uplink_mtu ? config->underlay_mtu : config->uplink_mtu;
+	__u32 path = hop->path_mtu, least = family == 6 ? hop->size + between + LEAST_MTU_IPV6 : 0;
 
-	return hop->path_mtu && hop->path_mtu < mtu ? hop->path_mtu : mtu;
+	if (!path)
+		return mtu;
+	if (path < least)
+		path = least;
+	return path < mtu ? path : mtu;
 }
 
 /* Offset of the message in an ICMP error to the host about a packet that was too large; 0 for any other packet. */

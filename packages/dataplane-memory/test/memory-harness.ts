@@ -51,6 +51,10 @@ export function memoryHarness({
         else sessions.push(bfd)
       })
     }
+    // What is lost on a path was sent.
+    underlay.observe((frame, fate) => {
+      if (fate === 'too-big') outputs.push(sentPacket(frame))
+    })
     return {
       dataplane: wrap(memory),
       features: new Set([

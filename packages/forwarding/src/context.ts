@@ -100,9 +100,24 @@ export function featuresOf(features: readonly DataplaneFeature[]): Features {
   }
 }
 
-/** Largest packet that a tunnel may make, outer headers included. */
-export function roomOf({ underlayMtu, tables: { uplinkMtu } }: Context, { pathMtu }: TunnelHop): number {
-  return Math.min(underlayMtu, uplinkMtu, pathMtu)
+/** What every link takes that carries IPv6 (RFC 8200 §5), so that no sender makes packets smaller (RFC 8201 §4). */
+export const LEAST_MTU_V6 = 1280
+
+/**
+ * Largest packet that a tunnel may make, outer headers included. Whatever is believed of a path, IPv6 gets its least MTU inside: senders that are told of less do
+ * not believe it, and all that they send would be dropped here.
+ *
+ * @param family of the packet inside; 0 when it is none of IP
+ * @param between octets between the tunnel's headers and that packet: labels of others
+ */
+export function roomOf(
+  { underlayMtu, tables: { uplinkMtu } }: Context,
+  { pathMtu, overhead }: TunnelHop,
+  family: number,
+  between = 0,
+): number {
+  const path = family === 6 ? Math.max(pathMtu, overhead + between + LEAST_MTU_V6) : pathMtu
+  return Math.min(underlayMtu, uplinkMtu, path)
 }
 
 /** Slots of the drop reasons, so that a drop costs a store. */

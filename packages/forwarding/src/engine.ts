@@ -137,6 +137,13 @@ export class ForwardingEngine {
     this.#tables.setPathMtu(remote, octets)
   }
 
+  /** Whether what is sent is larger than is believed of its path, as IPv6 may be up to its least MTU: a socket that heeds the path refuses it. */
+  exceedsPath({ nextHop, segment }: PacketOut): boolean {
+    if (!this.#tables.hasPathMtus) return false
+    const hop = this.#tables.nextHops.get(nextHop)?.tunnel
+    return hop !== undefined && segment + hop.overhead - hop.template.octets.length > hop.pathMtu
+  }
+
   /** Validates the whole transaction, then programs it; no packet sees a part of it. */
   apply(transaction: FibTransaction): ApplyReport {
     const report = this.judge(transaction)

@@ -240,7 +240,7 @@ export class FastPath {
       remote: tunnel.remote,
       template,
       headers: octets.length,
-      mtu: roomOf(this.context, hop) - overhead,
+      mtu: roomOf(this.context, hop, 4) - overhead,
       longest: 0xffff - octets.length,
       entry,
       constantEntry: isLabelAlone && !isUniformTtl && !isUniformClass && !copiesEcn ? entry | PIPE_TTL : 0,

@@ -148,7 +148,7 @@ function send(context: Context, hop: TunnelHop, hash: number, out: PacketOut): V
     trace?.step('encap', `TTL ${packet.ttl} runs out`)
     return drop(out, REASON['ttl-expired'])
   }
-  const mtu = roomOf(context, hop) - hop.overhead
+  const mtu = roomOf(context, hop, packet.family) - hop.overhead
   const isTooLarge = packet.segment > mtu
   if (isTooLarge && !mayBeCut(context, mtu)) {
     trace?.step('encap', `${packet.segment} octets are more than the ${mtu} that the tunnel takes`)

@@ -18,7 +18,7 @@ import {
   pseudoHeaderSumAtIpv6,
   walkIpv6Extensions,
 } from '@heddle/wire'
-import { REASON } from './context.js'
+import { LEAST_MTU_V6, REASON } from './context.js'
 import { OWN_TTL } from './gateway.js'
 import type { PacketOut } from './packet-out.js'
 import type { Packet } from './packet.js'
@@ -38,7 +38,7 @@ export function isToldToSender({ reason }: PacketOut): boolean {
 /**
  * Writes an ICMP error about a packet that `isToldToSender` in the headroom before it, where one may be sent: the TTL ran out (RFC 1812 §5.3.1), or
  * the packet is too large for its way and the sender must learn the MTU (RFC 1191 §4, RFC 8201 §3). The packet in hand is then the error, which
- * quotes the one before.
+ * quotes the one before. Of an MTU that is too small for IPv6 nobody is told: no sender may believe it.
  *
  * @param speaker port whose gateway addresses the router speaks from
  * @param reason slot of the drop reason
@@ -46,12 +46,12 @@ export function isToldToSender({ reason }: PacketOut): boolean {
  * @returns whether there is an error
  */
 export function becomeError(packet: Packet, speaker: Port | undefined, reason: number, mtu: number): boolean {
-  if (!mayBeAnswered(packet)) return false
+  const isTooBig = reason === REASON['mtu-exceeded']
+  if (!mayBeAnswered(packet) || (isTooBig && packet.family === 6 && mtu < LEAST_MTU_V6)) return false
   const headers = ICMP_HEADER_SIZE + (packet.family === 4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE)
   const longest = Math.min(packet.family === 4 ? MAX_ERROR_V4 : MAX_ERROR_V6, speaker?.object.mtu ?? MAX_ERROR_V4)
   const length = Math.min(packet.length + headers, longest)
   const offset = packet.offset - headers
-  const isTooBig = reason === REASON['mtu-exceeded']
   if (packet.family === 4) writeV4(packet, speaker, offset, length, isTooBig, mtu)
   else writeV6(packet, speaker, offset, length, isTooBig, mtu)
   packet.at(packet.bytes, offset, length, length)

@@ -200,6 +200,11 @@ export class Tables {
     return id === undefined ? undefined : this.ports.get(id)
   }
 
+  /** Whether anything is known of a path. */
+  get hasPathMtus(): boolean {
+    return this.#pathMtus.size > 0
+  }
+
   /** The path to another router takes so many octets; undefined: what the underlay takes. */
   setPathMtu(remote: IpAddress, mtu: number | undefined): void {
     if (mtu === undefined) this.#pathMtus.delete(remote.toString())

@@ -47,7 +47,8 @@ export function transit(context: Context, nextHopId: number, word: number, ttl: 
     trace?.step('encap', 'no label would be left')
     return drop(out, REASON['label-stack'])
   }
-  if (packet.segment + hop.overhead > roomOf(context, hop)) {
+  const below = octetsOfLabels(packet, word)
+  if (packet.segment + hop.overhead > roomOf(context, hop, versionAt(packet, below), below)) {
     trace?.step('encap', `${packet.segment} octets do not fit`)
     return drop(out, REASON['mtu-exceeded'])
   }
@@ -61,7 +62,7 @@ export function transit(context: Context, nextHopId: number, word: number, ttl: 
     return drop(out, REASON.congestion)
   }
   const outerTrafficClass = (tunnel.trafficClassModel === 'uniform' ? trafficClass << 5 : 0) | pushedEcn(tunnel.ecn ?? 'compatibility', ecn)
-  encap(context, hop, pushedTtl(tunnel.ttlModel, left), trafficClass, outerTrafficClass, labelledHash(packet, word), out)
+  encap(context, hop, pushedTtl(tunnel.ttlModel, left), trafficClass, outerTrafficClass, labelledHash(packet, word, below), out)
   if (tunnel.labels.length > 0) inheritLabel(context, hop, isBottom(word), left, out)
   trace?.step('encap', `${actionText(tunnel)}, label TTL ${left}`)
   trace?.step('send', `${out.length} octets to ${tunnel.remote}`)
@@ -73,10 +74,18 @@ function propagateTtl({ bytes, offset, length }: Packet, ttl: number): void {
   if (length >= LABEL_STACK_ENTRY_SIZE && ttl < bytes[offset + 3]) bytes[offset + 3] = ttl
 }
 
+/** Octets of the labels below the one that was popped; 0 for a deeper stack than is made here. */
+function octetsOfLabels({ bytes, offset, length }: Packet, word: number): number {
+  const depth = isBottom(word) ? 0 : labelStackDepth(bytes, offset, offset + length)
+  return depth > 0 && depth <= MAX_LABEL_STACK_DEPTH ? depth * LABEL_STACK_ENTRY_SIZE : 0
+}
+
+/** Version of the IP packet below labels; 0 where there is nothing. */
+function versionAt({ bytes, offset, length }: Packet, below: number): number {
+  return below < length ? bytes[offset + below] >>> 4 : 0
+}
+
 /** Entropy of a labelled packet: the flow of what its labels carry, so that it keeps one path; of a deeper stack than is made here, its top label. */
-function labelledHash({ bytes, offset, length }: Packet, word: number): number {
-  const end = offset + length
-  const depth = isBottom(word) ? 0 : labelStackDepth(bytes, offset, end)
-  const passed = depth > 0 && depth <= MAX_LABEL_STACK_DEPTH ? depth * LABEL_STACK_ENTRY_SIZE : 0
-  return flowHash(bytes, offset + passed, end, labelOf(word))
+function labelledHash({ bytes, offset, length }: Packet, word: number, below: number): number {
+  return flowHash(bytes, offset + below, offset + length, labelOf(word))
 }

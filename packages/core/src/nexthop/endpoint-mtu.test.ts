@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { endpointMtu } from './endpoint-mtu.js'
+import { endpointMtu, leastUnderlayMtu } from './endpoint-mtu.js'
 
 it.each([
   // IPv4 20 + UDP 8 + one label 4
@@ -16,4 +16,12 @@ it.each([
   [{ underlayMtu: 1500, underlayFamilies: [], encapsulations: ['mpls-udp'] }, 1500],
 ] as const)('%j gives %i', (options, expected) => {
   expect(endpointMtu(options)).toBe(expected)
+})
+
+it.each([
+  [{ underlayFamilies: [4], encapsulations: ['mpls-udp'] }, 1280 + 20 + 8 + 4],
+  [{ underlayFamilies: [4, 6], encapsulations: ['mpls-udp', 'vxlan'] }, 1280 + 40 + 8 + 8 + 14],
+  [{ underlayFamilies: [], encapsulations: ['mpls-udp'] }, 1280],
+] as const)('%j takes IPv6 from %i octets on', (kinds, expected) => {
+  expect(leastUnderlayMtu(kinds)).toBe(expected)
 })

@@ -1,3 +1,4 @@
+import { ENCAPSULATIONS } from '@heddle/core'
 import { IpAddress } from '@heddle/wire'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, checkEqual, printed } from '../conformance-error.js'
@@ -10,6 +11,12 @@ import type { Tables } from '../tables.js'
 const GATEWAYS = ['10.0.0.254', 'fd00::254']
 /** Octets of a path that takes little; an IPv6 packet of 1,280 still fits. */
 const NARROW = 1340
+/** Least MTU of IPv6. */
+const LEAST_V6 = 1280
+/** Those whose far end is somewhere behind a path. */
+const TUNNELS = ENCAPSULATIONS.filter((encapsulation) => encapsulation !== 'mpls').flatMap((encapsulation) =>
+  ([4, 6] as const).map((family) => ({ encapsulation, family })),
+)
 /** How often is sent before a path is taken for never to be learnt. */
 const LOOKS = 4000
 
@@ -170,26 +177,22 @@ export const pathMtuCases: readonly ConformanceCase[] = [
       })
       await lab.attach((port) => POD_ADDRESSES[port].map((address) => IpAddress.parse(address)), underlayMtu)
       const overhead = (lab.family === 4 ? 20 : 40) + 8 + 4
-      const packetOf = (family: 4 | 6, length: number): Uint8Array => {
-        const [source, destination] = family === 4 ? ['10.0.0.1', '10.1.0.1'] : ['fd00::1', 'fd01::1']
-        return testPacket({ source, destination, size: length - TEST_PACKET_OVERHEAD[family] })
-      }
       await lab.harness.narrow?.(near, NARROW)
-      await toldOnceLearnt(lab, packetOf(4, underlayMtu - overhead))
+      await toldOnceLearnt(lab, redPacket(4, underlayMtu - overhead))
       for (const family of [4, 6] as const) {
         const fits = NARROW - overhead
         // Twice: what is known of a flow is not to be believed of what is larger.
-        for (let time = 0; time < 2; time++) expectSent(await lab.fromPort(1, packetOf(family, fits)), near)
-        const packet = packetOf(family, fits + 1)
+        for (let time = 0; time < 2; time++) expectSent(await lab.fromPort(1, redPacket(family, fits)), near)
+        const packet = redPacket(family, fits + 1)
         const observed = await lab.fromPort(1, packet)
         expectDropped(observed, 'mtu-exceeded')
         expectError(observed, packet, family === 4 ? { type: 3, code: 4, rest: fits } : { type: 2, code: 0, rest: fits })
-        expectSent(await lab.fromPort(3, packetOf(family, underlayMtu - overhead)), far)
+        expectSent(await lab.fromPort(3, redPacket(family, underlayMtu - overhead)), far)
         for (const [length, isSent] of [
           [fits, true],
           [fits + 1, false],
         ] as const) {
-          const labelledPacket = labelled([{ label: 300 }], packetOf(family, length))
+          const labelledPacket = labelled([{ label: 300 }], redPacket(family, length))
           const swapped = await lab.fromUnderlay({ encapsulation: 'mpls-udp', source: far, packet: labelledPacket })
           if (isSent) expectSent(swapped, near)
           else expectDropped(swapped, 'mtu-exceeded')
@@ -201,6 +204,82 @@ export const pathMtuCases: readonly ConformanceCase[] = [
         [`${near} ${NARROW}`],
         'paths that are dumped',
       )
+    },
+  },
+  {
+    name: 'IPv6 of up to 1,280 octets passes whatever is believed of a path, and nobody is told of less (RFC 8200 §5, RFC 8201 §4)',
+    needs: { offers: ['port-errors', 'mss-clamp'], features: ['path-mtu'] },
+    async run(lab) {
+      const { underlayMtu } = lab.harness
+      const [near, far] = lab.peers
+      const tables = overlay(lab, { mtu: underlayMtu, gateways: GATEWAYS })
+      await lab.program({
+        ...tables,
+        ports: tables.ports.map((port) => ({ ...port, clampMss: true })),
+        labels: [...tables.labels, { label: 300, action: { type: 'swap', nextHop: 11 }, sources: 1 }],
+      })
+      await lab.attach((port) => POD_ADDRESSES[port].map((address) => IpAddress.parse(address)), underlayMtu)
+      const overhead = (lab.family === 4 ? 20 : 40) + 8 + 4
+      await lab.harness.narrow?.(near, LEAST_V6)
+      await toldOnceLearnt(lab, redPacket(4, underlayMtu - overhead))
+      // Twice: what is known of a flow as well.
+      for (let time = 0; time < 2; time++) expectSent(await lab.fromPort(1, redPacket(6, LEAST_V6)), near)
+      for (const [family, length, fits] of [
+        [6, LEAST_V6 + 1, LEAST_V6],
+        [4, LEAST_V6, LEAST_V6 - overhead],
+      ] as const) {
+        const packet = redPacket(family, length)
+        const observed = await lab.fromPort(1, packet)
+        expectDropped(observed, 'mtu-exceeded')
+        expectError(observed, packet, family === 4 ? { type: 3, code: 4, rest: fits } : { type: 2, code: 0, rest: fits })
+      }
+      const segment = { source: 'fd00::1', destination: 'fd01::1', flags: 2 }
+      const syn = expectSent(await lab.fromPort(1, testSegment({ ...segment, options: mssOption(1400) })), near)
+      checkEqual(syn.slice(4), testSegment({ ...segment, options: mssOption(LEAST_V6 - 60), ttl: 63 }), 'sent SYN')
+      for (const below of [[], [{ label: 400 }], [{ label: 400 }, { label: 401 }]]) {
+        const swapped = (family: 4 | 6, length: number): Promise<Observed> => {
+          const packet = labelled([{ label: 300 }, ...below], redPacket(family, length))
+          return lab.fromUnderlay({ encapsulation: 'mpls-udp', source: far, packet })
+        }
+        expectSent(await swapped(6, LEAST_V6), near)
+        expectDropped(await swapped(6, LEAST_V6 + 1), 'mtu-exceeded')
+        expectDropped(await swapped(4, LEAST_V6), 'mtu-exceeded')
+      }
+    },
+  },
+  ...TUNNELS.map(({ encapsulation, family }): ConformanceCase => ({
+    name: `IPv6 of 1,280 octets passes a path that is believed to take no more, by ${encapsulation} over IPv${family}`,
+    needs: { encapsulations: [encapsulation], underlayFamilies: [family], offers: ['port-errors'], features: ['path-mtu'] },
+    async run(lab) {
+      const { underlayMtu } = lab.harness
+      const [near] = lab.harness.peers(family)
+      await lab.program(overlay(lab, { mtu: underlayMtu, gateways: GATEWAYS, encapsulation, family }))
+      await lab.attach((port) => POD_ADDRESSES[port].map((address) => IpAddress.parse(address)), underlayMtu)
+      await lab.harness.narrow?.(near, LEAST_V6)
+      await toldOnceLearnt(lab, redPacket(4, LEAST_V6))
+      for (let time = 0; time < 2; time++) expectSent(await lab.fromPort(1, redPacket(6, LEAST_V6)), near)
+      expectDropped(await lab.fromPort(1, redPacket(6, LEAST_V6 + 1)), 'mtu-exceeded')
+    },
+  })),
+  {
+    name: 'IPv6 that an uplink is too small for is dropped, and nobody is told (RFC 8201 §4)',
+    needs: { offers: ['port-errors'] },
+    async run(lab) {
+      const mtu = LEAST_V6 + (lab.family === 4 ? 20 : 40) + 8 + 4
+      const tables = overlay(lab, { mtu: lab.harness.underlayMtu, gateways: GATEWAYS })
+      const uplink = { id: 9, kind: 'uplink', allowedSources: [], gateways: [] } as const
+      await lab.program({ ...tables, ports: [...tables.ports, { ...uplink, mtu }] })
+      await lab.attach((port) => POD_ADDRESSES[port].map((address) => IpAddress.parse(address)), lab.harness.underlayMtu)
+      expectSent(await lab.fromPort(1, redPacket(6, LEAST_V6)), lab.peers[0])
+      await lab.program({ ...tables, ports: [...tables.ports, { ...uplink, mtu: mtu - 1 }] })
+      for (const length of [LEAST_V6, LEAST_V6 + 1]) {
+        const observed = await lab.fromPort(1, redPacket(6, length))
+        expectDropped(observed, 'mtu-exceeded')
+        checkEqual(observed.outputs, [], 'outputs')
+      }
+      expectSent(await lab.fromPort(1, redPacket(6, LEAST_V6 - 1)), lab.peers[0])
+      const packet = redPacket(4, LEAST_V6)
+      expectError(await lab.fromPort(1, packet), packet, { type: 3, code: 4, rest: LEAST_V6 - 1 })
     },
   },
   {
@@ -281,6 +360,12 @@ export const pathMtuCases: readonly ConformanceCase[] = [
     },
   },
 ]
+
+/** A packet of so many octets from port 1 into the tunnel of red. */
+function redPacket(family: 4 | 6, length: number): Uint8Array {
+  const [source, destination] = family === 4 ? ['10.0.0.1', '10.1.0.1'] : ['fd00::1', 'fd01::1']
+  return testPacket({ source, destination, size: length - TEST_PACKET_OVERHEAD[family] })
+}
 
 /** Sends until the sender is told. Until the path is learnt, a packet that is too large for it is lost on the way, or refused by the dataplane's host. */
 async function toldOnceLearnt(lab: Lab, packet: Uint8Array): Promise<void> {

@@ -1,4 +1,5 @@
 import type { ForwardingEngine, PacketOut } from '@heddle/forwarding'
+import type { RawSocket, UdpBatchSocket } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import type { PacketMemory } from './packet-memory.js'
 import type { Sink } from './sink.js'
@@ -12,19 +13,25 @@ interface LocalSinks {
   readonly local: IpAddress
   readonly udp: readonly Sink[]
   readonly gre: Sink | undefined
+  readonly heedless: { readonly udp: Sink; readonly gre: Sink | undefined }
 }
 
 /** Where packets for the underlay leave by: the sockets of every local address. */
 export class UnderlaySinks {
+  readonly #engine: ForwardingEngine
   readonly #locals: readonly LocalSinks[]
 
   constructor(senders: readonly Senders[], memory: PacketMemory, engine: ForwardingEngine, tooLarge: TooLarge) {
-    this.#locals = senders.map(({ local, udp, gre }) => {
+    this.#engine = engine
+    this.#locals = senders.map(({ local, udp, gre, heedless }) => {
       const tell = (family: 4 | 6, remote: Uint32Array): void => tooLarge(local, family, remote)
+      const udpSink = (socket: UdpBatchSocket): Sink => new UnderlaySink(socket, UDP_PORTS, memory, engine, tell)
+      const greSink = (socket: RawSocket | undefined): Sink | undefined => socket && new UnderlaySink(socket, {}, memory, engine, tell)
       return {
         local,
-        udp: udp.map((socket) => new UnderlaySink(socket, UDP_PORTS, memory, engine, tell)),
-        gre: gre && new UnderlaySink(gre, {}, memory, engine, tell),
+        udp: udp.map(udpSink),
+        gre: greSink(gre),
+        heedless: { udp: udpSink(heedless.udp), gre: greSink(heedless.gre) },
       }
     })
   }
@@ -32,9 +39,10 @@ export class UnderlaySinks {
   /** The socket a packet leaves by; undefined when none has its local address. */
   sink(out: PacketOut): Sink | undefined {
     const wanted = out.local
-    for (const { local, udp, gre } of this.#locals) {
+    for (const { local, udp, gre, heedless } of this.#locals) {
       if (local.w0 !== wanted.w0 || local.w3 !== wanted.w3 || local.w1 !== wanted.w1 || local.w2 !== wanted.w2) continue
       if (local.family !== wanted.family) continue
+      if (this.#engine.exceedsPath(out)) return out.encapsulation === 'mpls-gre' ? heedless.gre : heedless.udp
       return out.encapsulation === 'mpls-gre' ? gre : udp[out.sourcePort & (udp.length - 1)]
     }
     return undefined

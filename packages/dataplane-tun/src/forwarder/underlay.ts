@@ -39,9 +39,18 @@ export interface Receiver {
   readonly socket: UdpBatchSocket | RawSocket
 }
 
+/** Sockets that send whatever the kernel believes of a path, as long as the link takes it. */
+export interface HeedlessSenders {
+  readonly udp: UdpBatchSocket
+  /** Left out where GRE cannot be had. */
+  readonly gre: RawSocket | undefined
+}
+
 /** Sockets that packets leave an underlay address by. The kernel's routes decide where what they send goes. */
 export interface Senders {
   readonly local: IpAddress
+  /** For what is larger than is believed of its path. */
+  readonly heedless: HeedlessSenders
   /** Chosen by a packet's source port, modulo their number. */
   readonly udp: readonly UdpBatchSocket[]
   /** Sends and receives GRE; left out where it cannot be had. */
@@ -78,7 +87,7 @@ export async function openUnderlay(options: UnderlayOptions): Promise<Underlay> 
     if (adopted !== undefined) {
       const { receivers, gre } = adopt(local, adopted)
       for (const { socket } of receivers) keep(socket)
-      return { local, receivers, gre, udp: await sendersOf(options, keep) }
+      return { local, receivers, gre, udp: await sendersOf(options, keep), heedless: await heedlessOf(options, gre !== undefined, keep) }
     }
     const receivers: Receiver[] = [{ encapsulation: 'mpls-udp', socket: keep(await receiver(options, MPLS_UDP_PORT)) }]
     // The port of MPLS over UDP before it had one of its own: listened to, never sent to.
@@ -88,7 +97,7 @@ export async function openUnderlay(options: UnderlayOptions): Promise<Underlay> 
     if (vxlan !== undefined) receivers.push({ encapsulation: 'vxlan', socket: vxlan })
     const gre = encapsulations.includes('mpls-gre') ? await optional('mpls-gre', greSocket(options)) : undefined
     if (gre !== undefined) receivers.push({ encapsulation: 'mpls-gre', socket: gre })
-    return { local, receivers, udp: await sendersOf(options, keep), gre }
+    return { local, receivers, udp: await sendersOf(options, keep), gre, heedless: await heedlessOf(options, gre !== undefined, keep) }
   } catch (error) {
     for (const socket of opened) socket.close()
     if (!(error instanceof LinuxError)) throw error
@@ -101,6 +110,16 @@ async function sendersOf(options: UnderlayOptions, keep: (socket: UdpBatchSocket
   const udp: UdpBatchSocket[] = []
   while (udp.length < options.senders) udp.push(keep(await sender(options)))
   return udp
+}
+
+async function heedlessOf(
+  options: UnderlayOptions,
+  hasGre: boolean,
+  keep: <T extends UdpBatchSocket | RawSocket>(socket: T) => T,
+): Promise<HeedlessSenders> {
+  // Nobody reads what this one gets of what arrives: as little as can be.
+  const gre = hasGre ? keep(await greSocket(options, { pathMtu: 'probe', receiveBuffer: 0 })) : undefined
+  return { udp: keep(await sender(options, 'probe')), gre }
 }
 
 function adopt({ family }: IpAddress, { mplsUdp, legacy, vxlan, gre }: AdoptedReceivers): Pick<Underlay, 'receivers' | 'gre'> {
@@ -119,9 +138,11 @@ export function receiversOf({ receivers, gre }: Underlay): AdoptedReceivers {
 }
 
 /** Closes what `openUnderlay` opened. */
-export function closeUnderlay({ receivers, udp }: Underlay): void {
+export function closeUnderlay({ receivers, udp, heedless }: Underlay): void {
   for (const { socket } of receivers) socket.close()
   for (const socket of udp) socket.close()
+  heedless.udp.close()
+  heedless.gre?.close()
 }
 
 function common({ netns }: UnderlayOptions): DatagramOptions {
@@ -142,18 +163,18 @@ function receiver(options: UnderlayOptions, port: number): Promise<UdpBatchSocke
 }
 
 /** A socket at a free port of the entropy range. */
-async function sender(options: UnderlayOptions): Promise<UdpBatchSocket> {
+async function sender(options: UnderlayOptions, pathMtu: DatagramOptions['pathMtu'] = 'discover'): Promise<UdpBatchSocket> {
   for (let attempt = 0; ; attempt++) {
     try {
       const port = randomInt(ENTROPY_PORT_FIRST, ENTROPY_PORT_LAST + 1)
-      return await UdpBatchSocket.open({ ...common(options), bind: { address: options.local.toString(), port }, gso: true })
+      return await UdpBatchSocket.open({ ...common(options), pathMtu, bind: { address: options.local.toString(), port }, gso: true })
     } catch (error) {
       if (!(error instanceof LinuxError) || error.code !== 'EADDRINUSE' || attempt > 32) throw error
     }
   }
 }
 
-function greSocket(options: UnderlayOptions): Promise<RawSocket> {
+function greSocket(options: UnderlayOptions, others: DatagramOptions = {}): Promise<RawSocket> {
   const { local } = options
   return RawSocket.open({
     ...common(options),
@@ -162,5 +183,6 @@ function greSocket(options: UnderlayOptions): Promise<RawSocket> {
     bind: local.toString(),
     receiveBuffer: QUEUE,
     receiveTos: true,
+    ...others,
   })
 }

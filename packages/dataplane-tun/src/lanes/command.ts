@@ -43,6 +43,7 @@ export interface SenderFds {
   readonly local: string
   readonly udp: readonly number[]
   readonly gre: number | undefined
+  readonly heedless: { readonly udp: number; readonly gre: number | undefined }
 }
 
 /** A socket that a thread receives from, as a descriptor of its own. */

@@ -210,10 +210,17 @@ export class LaneThread {
     return token
   }
 
-  #adoptSenders({ local, udp, gre }: LaneStart['senders'][number]): Senders {
+  #adoptSenders({ local, udp, gre, heedless }: LaneStart['senders'][number]): Senders {
     const address = IpAddress.parse(local)
-    const sockets = udp.map((fd) => this.#adopt(fd, 0) as UdpBatchSocket)
-    return { local: address, udp: sockets, gre: gre === undefined ? undefined : (this.#adopt(gre, address.family) as RawSocket) }
+    const udpSocket = (fd: number): UdpBatchSocket => this.#adopt(fd, 0) as UdpBatchSocket
+    const greSocket = (fd: number | undefined): RawSocket | undefined =>
+      fd === undefined ? undefined : (this.#adopt(fd, address.family) as RawSocket)
+    return {
+      local: address,
+      udp: udp.map(udpSocket),
+      gre: greSocket(gre),
+      heedless: { udp: udpSocket(heedless.udp), gre: greSocket(heedless.gre) },
+    }
   }
 
   /** @param raw family of a raw socket, 0 for UDP */

@@ -231,7 +231,12 @@ class Thread {
         epoch,
         ring,
         isPaused,
-        senders: senders.map(({ local, udp, gre }) => ({ local: local.toString(), udp: udp.map(copy), gre: gre && copy(gre) })),
+        senders: senders.map(({ local, udp, gre, heedless }) => ({
+          local: local.toString(),
+          udp: udp.map(copy),
+          gre: gre && copy(gre),
+          heedless: { udp: copy(heedless.udp), gre: heedless.gre && copy(heedless.gre) },
+        })),
         receivers: receivers.map(({ encapsulation, socket }) => ({ encapsulation, family: socket.family, fd: copy(socket) })),
       }
       const worker = new Worker(script, { workerData: start, execArgv: [...execArgv], name: 'heddle-lane' })
