@@ -33,7 +33,7 @@ test('a next hop is watched no more when the only VRF that uses it goes', () => 
   world.run({ type: 'traffic', traffic: { tunnelLiveness } })
   world.run({ type: 'announce', route })
   world.settle()
-  expect(world.state.liveness).toMatchObject([{ remote: route.nextHop }])
+  expect(world.state.liveness).toMatchObject([{ remote: route.nextHop, vouchesFor: 'tunnels' }])
   world.run({ type: 'vrfs', vrfs: [] })
   world.settle()
   expect(world.state.liveness).toEqual([])

@@ -147,8 +147,10 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     maps,
     paths: tables.paths,
     netlink,
-    uplink: uplinkIndex,
+    uplink: { name: link.name, index: uplinkIndex },
+    vrf: vrf?.index,
     changed: ({ local, remote }, takes) => events.push({ type: 'underlay-changed', local, mtu: takes, remote }),
+    logger,
   })
   const mirrors = await Mirrors.open({
     maps,
@@ -171,7 +173,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     config: tables.config,
     addresses: options.addresses,
     underlayNetns: netns,
-    uplink: uplinkIndex,
+    uplink: { name: link.name, index: uplinkIndex },
     vrf,
     pins,
     script: options.keeper,

@@ -12,7 +12,7 @@ import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { View } from '../src/layout/struct.js'
 import { CONFIG } from '../src/layout/structs/config.js'
 import { encodeLiveness, encodeWatch, type Known } from '../src/liveness/encoding.js'
-import { KEEPER_ORDER, keeperNumber, takeKeeperLock, type KeeperPlace, type VrfDevice } from '../src/liveness/keeper-process.js'
+import { KEEPER_ORDER, keeperNumber, NO_KEEPER, takeKeeperLock, type KeeperPlace, type VrfDevice } from '../src/liveness/keeper-process.js'
 import { Liveness, type LivenessOptions } from '../src/liveness/liveness.js'
 import type { NativeLock } from '../src/native/binding.js'
 import type { KernelMaps } from '../src/tables/kernel-maps.js'
@@ -90,7 +90,7 @@ class Place {
       config: this.config,
       addresses: [HERE],
       underlayNetns: this.netns,
-      uplink: this.uplink,
+      uplink: { name: 'up0', index: this.uplink },
       vrf: undefined,
       pins: undefined,
       script: NOBODY,
@@ -309,6 +309,110 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     await hasEnded(place.pid)
   })
 
+  // Each second another one was started, and nobody said why none came.
+  it('says once why none comes, and tries ever less often, until one has lived', async () => {
+    const fails = { script: 'none', execArgv: ['--eval', 'throw new TypeError("nobody foresaw this")'] }
+    const warned = [
+      'A keeper of BFD sessions has failed, and another one is started',
+      { reason: 'TypeError: nobody foresaw this (exit code 1)' },
+    ]
+    place.watches.set(1, encodeWatch(path(1)))
+    await open({ ...place.beside, script: fails })
+    /** Checks until another one is started. */
+    const untilNext = async (): Promise<number> => {
+      await hasEnded(place.pid)
+      const { starts } = place
+      for (let checks = 1; ; checks++) {
+        vi.advanceTimersByTime(CHECK)
+        if (place.starts > starts) return checks
+      }
+    }
+    for (const checks of [1, 2, 4, 8, 16, 32, 60, 60]) expect(await untilNext()).toBe(checks)
+    await hasEnded(place.pid)
+    // Its last words come behind its end.
+    await sleep(100)
+    expect(place.warn.mock.calls).toEqual([warned])
+    const keeper = place.lock()
+    vi.advanceTimersByTime(CHECK)
+    keeper.release()
+    expect(await untilNext()).toBe(1)
+    expect(await untilNext()).toBe(1)
+    while (place.warn.mock.calls.length < 2) await sleep(10)
+    expect(place.warn.mock.calls).toEqual([warned, warned])
+    await hasEnded(place.pid)
+  })
+
+  it('says so where there is nothing to start', async () => {
+    place.watches.set(1, encodeWatch(path(1)))
+    await open({ ...place.beside, script: { script: join(place.folder, 'gone.js'), execArgv: [] } })
+    while (place.warn.mock.calls.length === 0) await sleep(10)
+    expect(place.warn.mock.lastCall?.[1]).toEqual({
+      reason: expect.stringMatching(/^Error: Cannot find module '.*gone\.js' \(exit code 1\)$/),
+    })
+  })
+
+  it('leaves the node in peace for a moment where one was ended by a signal, as this process may be, too', async () => {
+    place.watches.set(1, encodeWatch(path(1)))
+    const keeper = place.lock()
+    await open(place.beside)
+    vi.advanceTimersByTime(CHECK)
+    place.config.set('keeper_version', NO_KEEPER)
+    keeper.release()
+    vi.advanceTimersByTime(3 * CHECK)
+    expect(place.starts).toBe(0)
+    vi.advanceTimersByTime(CHECK)
+    expect(place.starts).toBe(1)
+  })
+
+  // It was up for ever, though nobody had heard of it.
+  it('knows of nothing that it is up once no keeper has come for a while, and of what is down that it is', async () => {
+    for (const id of [1, 2, 3]) place.watches.set(id, encodeWatch(path(id, IpAddress.parse(`192.0.2.2${id}`))))
+    place.becomes(1, 'up', 0)
+    place.becomes(2, 'down', 1)
+    place.becomes(3, 'up', 0)
+    const keeper = place.lock()
+    const liveness = await open(place.beside)
+    // Its keeper was ended by a signal.
+    place.becomes(3, undefined, 0)
+    vi.advanceTimersByTime(CHECK)
+    keeper.release()
+    vi.advanceTimersByTime(5 * CHECK)
+    expect([place.told, liveness.dump()]).toMatchObject([[], { up: [1], down: [2] }])
+    vi.advanceTimersByTime(2 * CHECK)
+    expect(place.told.splice(0)).toEqual(['liveness-unknown 1: nobody keeps the session', 'liveness-unknown 3: nobody keeps the session'])
+    expect(liveness.dump()).toMatchObject({ up: [], down: [2] })
+    place.becomes(1, 'up', 0)
+    place.becomes(2, 'up', 1)
+    expect(place.look().toSorted()).toEqual([expect.stringMatching(/^liveness-up 1/), expect.stringMatching(/^liveness-up 2/)])
+  })
+
+  it('trusts what it knows where a keeper has come in time', async () => {
+    place.watches.set(1, encodeWatch(path(1)))
+    place.becomes(1, 'up', 0)
+    const liveness = await open(place.beside)
+    for (let turn = 0; turn < 3; turn++) {
+      vi.advanceTimersByTime(5 * CHECK)
+      const keeper = place.lock()
+      vi.advanceTimersByTime(CHECK)
+      keeper.release()
+    }
+    expect([place.told, liveness.dump()]).toMatchObject([[], { up: [1], down: [] }])
+  })
+
+  it('has the keeper tell far ends where it ends with this process, the first one of a container, though the tables stay', async () => {
+    const keeper = place.lock()
+    const liveness = await open(place.beside)
+    const pid = Object.getOwnPropertyDescriptor(process, 'pid') ?? {}
+    Object.defineProperty(process, 'pid', { ...pid, value: 1 })
+    keeper.release()
+    try {
+      await liveness.close(true)
+    } finally {
+      Object.defineProperty(process, 'pid', pid)
+    }
+    expect(place.config.get('keeper_order')).toBe(KEEPER_ORDER.end)
+  })
+
   it('starts one at once where paths are watched and none lives', async () => {
     place.watches.set(1, encodeWatch(path(1)))
     await open(place.beside)
@@ -388,7 +492,7 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
   it('does not take for that what nobody foresaw', async () => {
     place.watches.set(1, encodeWatch(path(1)))
     const uplink = { toString: () => String(place.uplink) }
-    await open({ ...place.beside, uplink: uplink as unknown as number })
+    await open({ ...place.beside, uplink: { name: 'up0', index: uplink as unknown as number } })
     uplink.toString = () => {
       throw new TypeError('nobody foresaw this')
     }

@@ -1,11 +1,9 @@
-import { BfdSessions } from '@heddle/bfd'
+import type { BfdSessions } from '@heddle/bfd'
 import { RouteBatch, type DataplaneEvent, type FibTransaction, type LivenessObject } from '@heddle/core'
 import { testPacket } from '@heddle/dataplane-conformance'
 import { silentLogger } from '@heddle/io'
-import { BfdSockets, Poller } from '@heddle/linux'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { execFileSync } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -16,7 +14,9 @@ import { ebpfDataplane, type EbpfDataplane, type EbpfDataplaneOptions } from '..
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { encodeLiveness } from '../src/liveness/encoding.js'
 import { isKeeperAlive, type KeeperPlace, type KeeperScript } from '../src/liveness/keeper-process.js'
+import { BfdFarEnd } from './support/bfd-far-end.js'
 import { bundledKeeper } from './support/bundled-keeper.js'
+import { keeperOf, keepersOf } from './support/keepers.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { byProgram } from './support/twins.js'
@@ -156,31 +156,22 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
   })
 
   describe('by a process of its own', () => {
-    const told: string[] = []
     const events: DataplaneEvent[] = []
+    let end: BfdFarEnd
     let far: BfdSessions
-    let sockets: BfdSockets
-    let poller: Poller
+    let told: string[]
     let place: KeeperPlace
     beforeAll(async () => {
-      poller = Poller.open()
-      sockets = await BfdSockets.open(THERE, namespaces.path('far'))
-      far = new BfdSessions({
-        clock: { setTimer: (delay, fire) => ({ cancel: clearTimeout.bind(undefined, setTimeout(fire, delay)) }) },
-        random: { uint32: () => randomInt(0, 0x1_0000_0000) },
-        send: (way, packet) => sockets.send(way, packet),
-        changed: (_path, state) => told.push(state),
-      })
-      sockets.serve(poller, (...packet) => far.receive(...packet))
+      end = await BfdFarEnd.open(THERE, namespaces.path('far'))
+      far = end.sessions
+      told = end.told
       far.set({ ...path(1, THERE[0], 100), local: THERE[0], remote: HERE })
       const [link] = JSON.parse(namespaces.in('near', 'ip', '-j', 'link', 'show', 'up0')) as [{ ifindex: number }]
       const pins = join(directory, 'pins')
       place = { pins, underlayNetns: namespaces.path('near'), vrf: undefined, addresses: [String(HERE)], uplink: link.ifindex }
     })
     afterAll(() => {
-      far?.close()
-      sockets?.close()
-      poller?.close()
+      end?.close()
     })
     afterEach(() => (events.length = 0))
 
@@ -380,14 +371,3 @@ describe.skipIf(missing() !== '')(titled('paths that are watched by BFD'), () =>
     })
   })
 })
-
-/** Processes of keepers, those that start included, by their command lines. */
-function keepersOf({ pins }: Pick<KeeperPlace, 'pins'>): number[] {
-  const lines = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' }).split('\n')
-  return lines.filter((text) => text.includes('keeper-main') && text.includes(pins)).map((line) => Number.parseInt(line, 10))
-}
-
-/** Process of the keeper, 0 when there is none. */
-function keeperOf(place: Pick<KeeperPlace, 'pins'>): number {
-  return keepersOf(place)[0] ?? 0
-}

@@ -4,9 +4,9 @@ import { DATAGRAM_DESCRIPTOR } from './datagram-descriptor.js'
 import { LinuxError } from './linux-error.js'
 import type { NamespaceReference } from './network-namespace.js'
 import { READINESS, type Poller, type Watch } from './poller.js'
-import { UdpBatchSocket } from './udp-batch-socket.js'
+import { UdpBatchSocket, type UdpOptions } from './udp-batch-socket.js'
 
-const { words, offset, length, status, remote, port, ttl } = DATAGRAM_DESCRIPTOR
+const { words, offset, length, status, remote, port, ttl, link } = DATAGRAM_DESCRIPTOR
 
 /** Datagrams read in one go, and room for each: a packet with the longest authentication section is no longer. */
 const BATCH = 16
@@ -29,6 +29,12 @@ export interface BfdWay {
   readonly hops: 'single' | 'multiple'
 }
 
+/** A link by which some sessions send alone, whichever way the routes of this host lead. */
+export interface BfdUplink {
+  readonly name: string
+  readonly index: number
+}
+
 /** Takes what arrived. @param packet is valid only during the call */
 export type BfdReceiver = (
   local: IpAddress,
@@ -39,25 +45,36 @@ export type BfdReceiver = (
   device?: string,
 ) => void
 
-/** The sockets of an address: two to receive, one to send. */
+/** Whether a session is one of the uplink: what came in by another link is not for it. */
+export type IsOfUplink = (local: IpAddress, remote: IpAddress, hops: BfdWay['hops']) => boolean
+
+interface Serving {
+  readonly poller: Poller
+  readonly receive: BfdReceiver
+  readonly isOfUplink: IsOfUplink | undefined
+}
+
+/** The sockets of an address: two to receive, one to send, and one that sends by the uplink, where there is one. */
 interface Sockets {
   readonly local: IpAddress
   readonly device?: string
   readonly single: UdpBatchSocket
   readonly multiple: UdpBatchSocket
   readonly sending: UdpBatchSocket
+  readonly sendingByUplink: UdpBatchSocket | undefined
 }
 
 /** The UDP sockets of BFD sessions (RFC 5881 §4, RFC 5883 §5), by address of this host. */
 export class BfdSockets implements Disposable {
   readonly #namespace: NamespaceReference | undefined
   readonly #vrf: string | undefined
+  readonly #uplink: BfdUplink | undefined
   readonly #sockets = new Map<string, Sockets>()
   readonly #watches = new Map<string, Watch[]>()
   readonly #buffer = new Uint8Array(BATCH * SLOT)
   readonly #descriptors = new Uint32Array(BATCH * words)
   readonly #outgoing = new Uint32Array(words)
-  #serving: { readonly poller: Poller; readonly receive: BfdReceiver } | undefined
+  #serving: Serving | undefined
   #closed = false
 
   /**
@@ -65,19 +82,26 @@ export class BfdSockets implements Disposable {
    *
    * @param namespace the process's own when left out
    * @param vrf name of the VRF device whose links have the addresses, and whose routes lead to the far ends
+   * @param uplink the link that `sendByUplink` sends by; it may be in that VRF
    */
-  constructor(namespace?: NamespaceReference, vrf?: string) {
+  constructor(namespace?: NamespaceReference, vrf?: string, uplink?: BfdUplink) {
     this.#namespace = namespace
     this.#vrf = vrf
+    this.#uplink = uplink
   }
 
   /**
-   * Opens the sockets of `addresses`. `namespace`, `vrf`: as for the constructor.
+   * Opens the sockets of `addresses`. `namespace`, `vrf`, `uplink`: as for the constructor.
    *
    * @throws LinuxError as `add`; then none is open
    */
-  static async open(addresses: readonly IpAddress[], namespace?: NamespaceReference, vrf?: string): Promise<BfdSockets> {
-    const sockets = new BfdSockets(namespace, vrf)
+  static async open(
+    addresses: readonly IpAddress[],
+    namespace?: NamespaceReference,
+    vrf?: string,
+    uplink?: BfdUplink,
+  ): Promise<BfdSockets> {
+    const sockets = new BfdSockets(namespace, vrf, uplink)
     try {
       for (const address of addresses) await sockets.add(address)
       return sockets
@@ -87,12 +111,12 @@ export class BfdSockets implements Disposable {
     }
   }
 
-  /** Takes the sockets over that another process has: `fds` as it told them. */
+  /** Takes the sockets over that another process has, without an uplink: `fds` as it told them. */
   static adopt(addresses: readonly IpAddress[], fds: readonly number[]): BfdSockets {
     const adopted = new BfdSockets()
     addresses.forEach((local, index) => {
       const [single, multiple, sending] = fds.slice(index * SOCKETS, (index + 1) * SOCKETS).map((fd) => UdpBatchSocket.fromFd(fd))
-      adopted.#sockets.set(local.toString(), { local, single, multiple, sending })
+      adopted.#sockets.set(local.toString(), { local, single, multiple, sending, sendingByUplink: undefined })
     })
     return adopted
   }
@@ -109,16 +133,22 @@ export class BfdSockets implements Disposable {
     if (this.#sockets.has(name)) return
     const boundTo = device ?? this.#vrf
     const link = boundTo === undefined ? {} : { link: boundTo }
-    const common = { ...(this.#namespace === undefined ? {} : { namespace: this.#namespace }), ...link, ttl: TTL, receiveTtl: true }
+    const common = { ...(this.#namespace === undefined ? {} : { namespace: this.#namespace }), ...link, ttl: TTL }
+    // Not bound to the uplink, which would go unnoticed by another BFD on the address: what came by it is told apart by its packets.
+    const receiving = { ...common, receiveTtl: true, receiveLocal: this.#uplink !== undefined }
     const opened: UdpBatchSocket[] = []
+    const keep = (socket: UdpBatchSocket): UdpBatchSocket => {
+      opened.push(socket)
+      return socket
+    }
     try {
-      for (const hops of ['single', 'multiple'] as const) {
-        opened.push(await UdpBatchSocket.open({ ...common, bind: { address, port: PORTS[hops] } }))
-      }
-      const [single, multiple] = opened
-      opened.push(await sender(common, address))
+      const single = keep(await UdpBatchSocket.open({ ...receiving, bind: { address, port: PORTS.single } }))
+      const multiple = keep(await UdpBatchSocket.open({ ...receiving, bind: { address, port: PORTS.multiple } }))
+      const sending = keep(await sender(common, address))
+      // A link of a VRF has the routes of that VRF which lead by it.
+      const sendingByUplink = this.#uplink && keep(await sender({ ...common, link: this.#uplink.name }, address))
       if (this.#closed) throw new LinuxError('EBADF', 9, `open the BFD sockets of ${address}`, 'they were closed meanwhile')
-      this.#sockets.set(name, { local, ...(device === undefined ? {} : { device }), single, multiple, sending: opened[2] })
+      this.#sockets.set(name, { local, ...(device === undefined ? {} : { device }), single, multiple, sending, sendingByUplink })
       this.#watch(name)
     } catch (error) {
       for (const socket of opened) socket.close()
@@ -139,14 +169,23 @@ export class BfdSockets implements Disposable {
   }
 
   /** Hands what arrives to `receive`, also at addresses that are added later. */
-  serve(poller: Poller, receive: BfdReceiver): void {
+  serve(poller: Poller, receive: BfdReceiver, isOfUplink?: IsOfUplink): void {
     this.pause()
-    this.#serving = { poller, receive }
+    this.#serving = { poller, receive, isOfUplink }
     for (const name of this.#sockets.keys()) this.#watch(name)
   }
 
   /** Sends a packet of a session. One that does not go out is one that is not heard: the far end will say so. */
-  send({ local, remote: to, device, hops }: BfdWay, packet: Uint8Array): void {
+  send(way: BfdWay, packet: Uint8Array): void {
+    this.#sendBy(this.#sockets.get(placeName(way.local, way.device))?.sending, way, packet)
+  }
+
+  /** As `send`, by the uplink: lost where no route leads by it. */
+  sendByUplink(way: BfdWay, packet: Uint8Array): void {
+    this.#sendBy(this.#sockets.get(placeName(way.local, way.device))?.sendingByUplink, way, packet)
+  }
+
+  #sendBy(socket: UdpBatchSocket | undefined, { remote: to, hops }: BfdWay, packet: Uint8Array): void {
     const descriptor = this.#outgoing.fill(0)
     descriptor[length] = packet.length
     descriptor[remote] = to.w0
@@ -155,7 +194,7 @@ export class BfdSockets implements Disposable {
     descriptor[remote + 3] = to.w3
     descriptor[port] = PORTS[hops]
     try {
-      this.#sockets.get(placeName(local, device))?.sending.sendBatch(packet, descriptor, 1)
+      socket?.sendBatch(packet, descriptor, 1)
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
     }
@@ -164,7 +203,9 @@ export class BfdSockets implements Disposable {
   close(): void {
     this.#closed = true
     this.pause()
-    for (const { single, multiple, sending } of this.#sockets.values()) for (const socket of [single, multiple, sending]) socket.close()
+    for (const { single, multiple, sending, sendingByUplink } of this.#sockets.values()) {
+      for (const socket of [single, multiple, sending, sendingByUplink]) socket?.close()
+    }
     this.#sockets.clear()
   }
 
@@ -177,7 +218,7 @@ export class BfdSockets implements Disposable {
     if (sockets === undefined || serving === undefined) return
     const watches = (['single', 'multiple'] as const).map((hops) => {
       const watch = serving.poller.watch(sockets[hops].fd, READINESS.readable, () => {
-        this.#receive(sockets, hops, serving.receive)
+        this.#receive(sockets, hops, serving)
         watch.rearm()
       })
       return watch
@@ -185,7 +226,7 @@ export class BfdSockets implements Disposable {
     this.#watches.set(name, watches)
   }
 
-  #receive({ local, device, ...sockets }: Sockets, hops: BfdWay['hops'], receive: BfdReceiver): void {
+  #receive({ local, device, ...sockets }: Sockets, hops: BfdWay['hops'], { receive, isOfUplink }: Serving): void {
     let count = 0
     try {
       count = sockets[hops].receiveBatch(this.#buffer, SLOT, 0, this.#descriptors)
@@ -197,6 +238,7 @@ export class BfdSockets implements Disposable {
       if (from[status] !== 0) continue
       const [w0, w1, w2, w3] = from.subarray(remote, remote + 4)
       const far = local.family === 4 ? IpAddress.v4(w0) : IpAddress.v6(w0, w1, w2, w3)
+      if (from[link] !== this.#uplink?.index && isOfUplink?.(local, far, hops) === true) continue
       receive(local, far, hops, from[ttl], this.#buffer.subarray(from[offset], from[offset] + from[length]), device)
     }
   }
@@ -208,7 +250,7 @@ function placeName(local: IpAddress, device: string | undefined): string {
 }
 
 /** A socket at a free port of those that sessions send from. */
-async function sender(common: { readonly namespace?: NamespaceReference; readonly ttl: number }, address: string): Promise<UdpBatchSocket> {
+async function sender(common: Omit<UdpOptions, 'bind'>, address: string): Promise<UdpBatchSocket> {
   for (let attempt = 0; ; attempt++) {
     try {
       return await UdpBatchSocket.open({ ...common, bind: { address, port: randomInt(FIRST_SOURCE_PORT, 65_536) } })

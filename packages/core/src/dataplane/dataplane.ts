@@ -183,7 +183,7 @@ export interface DataplaneState {
 export type DataplaneEvent =
   | { readonly type: 'port-up' | 'port-down'; readonly port: number; readonly reason?: string }
   | { readonly type: 'underlay-changed'; readonly local: IpAddress; readonly mtu: number; readonly remote?: IpAddress }
-  /** `liveness-unknown`: the far end ended its session, which says nothing about the path (RFC 5882 §3.2). */
+  /** `liveness-unknown`: the far end ended its session, or nobody keeps ours, which says nothing about the path (RFC 5882 §3.2). */
   | { readonly type: 'liveness-up' | 'liveness-down' | 'liveness-unknown'; readonly liveness: number; readonly reason?: string }
   | ({ readonly type: 'mirrored' } & MirroredPacket)
   | ({ readonly type: 'traced' } & TracedPacket)

@@ -16,6 +16,11 @@ export interface LivenessObject {
   readonly requiredMinRx: number
   /** Packets that may be missing before the session is down, 1–255. */
   readonly multiplier: number
+  /**
+   * `tunnels`: packets of the session leave and come in as those of tunnels between these ends do, so that it goes down with them, where the dataplane does
+   * not send all alike. Without it they go as the host's routes say, which is how a BGP session goes.
+   */
+  readonly vouchesFor?: 'tunnels'
 }
 
 /** What a session that came to a state is told by, as an event of a dataplane. */

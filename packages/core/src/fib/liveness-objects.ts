@@ -10,7 +10,7 @@ export function pathName({ hops, local, remote }: Pick<PathIntent, 'hops' | 'loc
   return `${hops} ${local} ${remote}`
 }
 
-/** Liveness objects: one a path, whoever wants it, with the intervals of the most demanding. */
+/** Liveness objects: one a path, whoever wants it, with the intervals of the most demanding; it vouches for tunnels where some go that way. */
 export class LivenessObjects extends KeyedObjects<LivenessObject> {
   /** By path, who wants it how. */
   readonly #wanted = new Map<string, Map<string, PathIntent>>()
@@ -44,7 +44,12 @@ export class LivenessObjects extends KeyedObjects<LivenessObject> {
 
   #follow(users: ReadonlyMap<string, PathIntent>): void {
     const [first, ...rest] = users.values()
-    this.want(rest.reduce((strictest, one) => (detection(one) < detection(strictest) ? one : strictest), first))
+    const { vouchesFor: _, ...strictest } = rest.reduce(
+      (strictest, one) => (detection(one) < detection(strictest) ? one : strictest),
+      first,
+    )
+    const isOfTunnels = [first, ...rest].some(({ vouchesFor }) => vouchesFor === 'tunnels')
+    this.want({ ...strictest, ...(isOfTunnels && { vouchesFor: 'tunnels' }) })
   }
 }
 

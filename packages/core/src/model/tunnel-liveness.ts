@@ -50,7 +50,7 @@ export class TunnelLiveness {
     for (const [name, remote] of remotes) {
       const local = this.#localAddress(remote)
       if (local === undefined || this.#intent === undefined) continue
-      const path = { local, remote, hops: 'multiple', ...this.#intent } as const
+      const path = { local, remote, hops: 'multiple', vouchesFor: 'tunnels', ...this.#intent } as const
       paths.push(path)
       this.#watched.set(name, pathName(path))
     }

@@ -107,6 +107,7 @@ class Watching {
       desiredMinTx: 50_000,
       requiredMinRx: 50_000,
       multiplier: 3,
+      ...(this.hops === 'multiple' && { vouchesFor: 'tunnels' as const }),
     } as const
     const spread: GroupObject = { id: 11, members: [11, 13].map((nextHop) => ({ nextHop, weight: 1 })), seed: 7 }
     await lab.program({

@@ -7,7 +7,8 @@
 /* A path that is watched by BFD. */
 struct watch {
 	__u32 family;
-	__u32 is_multihop;
+	/* Bits of WATCH_FLAGS, which no program reads. */
+	__u32 flags;
 	__u32 local[4];
 	__u32 remote[4];
 	__u32 desired_min_tx;

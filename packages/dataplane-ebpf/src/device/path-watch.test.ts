@@ -1,5 +1,6 @@
 import type { NextHopObject } from '@heddle/core'
-import { LinuxError, type Netlink } from '@heddle/linux'
+import { silentLogger } from '@heddle/io'
+import { LinuxError, type LinkReference, type Netlink, type RouteLookup, type RouteLookupOptions } from '@heddle/linux'
 import { IpAddress } from '@heddle/wire'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MapsInMemory } from '../../test/support/maps-in-memory.js'
@@ -15,6 +16,7 @@ const LOCAL = { 4: IpAddress.parse('192.0.2.1'), 6: IpAddress.parse('2001:db8::1
 const [NEAR, FAR, OTHER] = ['192.0.2.2', '192.0.2.3', '192.0.2.4'].map((text) => IpAddress.parse(text))
 const SIX = IpAddress.parse('2001:db8::2')
 const MINUTE = 60_000
+const UPLINK = { name: 'up0', index: 2 } as const
 /** What the uplink takes. */
 const MTU = 1500
 
@@ -31,8 +33,15 @@ class World {
   readonly routes = new Map<string, number>()
   readonly asked: string[] = []
   readonly told: string[] = []
+  /** By remote end, the link that the host sends by. */
+  readonly elsewhere = new Map<string, Pick<RouteLookup, 'index' | 'link'>>()
+  readonly warned: string[] = []
   paths = new PathMtus(this.maps)
-  watch = this.#watch()
+  watch: PathWatch
+
+  constructor(readonly vrf?: number) {
+    this.watch = this.#watch()
+  }
 
   /** As the next process. */
   takeOver(): void {
@@ -59,19 +68,28 @@ class World {
   }
 
   #watch(): PathWatch {
-    const lookup = async (remote: string): Promise<{ mtu: number }> => {
+    const lookup = async (remote: string, { link }: RouteLookupOptions): Promise<Partial<RouteLookup>> => {
+      if (link !== UPLINK.index) return this.#byHost(remote, link)
       this.asked.push(remote)
       const mtu = this.routes.get(remote) ?? MTU
       if (mtu === 0) throw new LinuxError('ENETUNREACH', 101, 'look a route up', 'Network is unreachable')
-      return { mtu }
+      return { kind: 'unicast', mtu, index: UPLINK.index }
     }
     return new PathWatch({
       maps: this.maps,
       paths: this.paths,
       netlink: { routes: { lookup } } as unknown as Netlink,
-      uplink: 2,
+      uplink: UPLINK,
+      vrf: this.vrf,
       changed: ({ remote }, mtu) => this.told.push(`${remote} ${mtu}`),
+      logger: { ...silentLogger, warn: (_, fields) => this.warned.push(`${String(fields?.['remote'])} by ${String(fields?.['link'])}`) },
     })
+  }
+
+  /** The host's own way, whichever link that is. */
+  async #byHost(remote: string, link: LinkReference | undefined): Promise<Partial<RouteLookup>> {
+    expect(link).toBe(this.vrf)
+    return { kind: 'unicast', mtu: MTU, ...(this.elsewhere.get(remote) ?? { index: UPLINK.index, link: UPLINK.name }) }
   }
 }
 
@@ -186,5 +204,22 @@ describe('what is known of paths', () => {
     for (let look = 0; look < 4; look++) await world.watch.look(MTU)
     expect(new Set(world.asked).size).toBe(101)
     expect(world.asked.length).toBeLessThanOrEqual(4 * 64)
+  })
+
+  // BGP, and BFD with peers, went on by the other link, while packets of tunnels went nowhere.
+  it.each([undefined, 7])('is told of where the host sends by another link, once of each (VRF %s)', async (vrf) => {
+    const strange = new World(vrf)
+    strange.set(tunnel(1, NEAR), tunnel(2, FAR))
+    const look = async (...other: readonly (readonly [IpAddress, number])[]): Promise<string[]> => {
+      strange.elsewhere.clear()
+      for (const [remote, index] of other) strange.elsewhere.set(remote.toString(), { index, link: `up${index}` })
+      await strange.watch.look(MTU)
+      return strange.warned.splice(0)
+    }
+    expect(await look()).toEqual([])
+    expect(await look([NEAR, 3])).toEqual([`${NEAR} by up3`])
+    expect(await look([NEAR, 3], [FAR, 4])).toEqual([`${FAR} by up4`])
+    expect(await look([NEAR, 4])).toEqual([`${NEAR} by up4`])
+    expect(await look([FAR, 4])).toEqual([`${FAR} by up4`])
   })
 })

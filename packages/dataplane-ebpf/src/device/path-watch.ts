@@ -1,4 +1,5 @@
-import { LinuxError, type Netlink } from '@heddle/linux'
+import type { Logger } from '@heddle/io'
+import { LinuxError, type Netlink, type RouteLookup } from '@heddle/linux'
 import { addressOf, wordsOf } from '../layout/prefix.js'
 import { View } from '../layout/struct.js'
 import { LOCAL_KEY } from '../layout/structs/objects.js'
@@ -17,15 +18,19 @@ export interface PathWatchOptions {
   readonly paths: PathMtus
   /** Of the router's namespace. */
   readonly netlink: Netlink
-  /** Index of the uplink. */
-  readonly uplink: number
+  /** Every packet of a tunnel leaves by it. */
+  readonly uplink: { readonly name: string; readonly index: number }
+  /** Index of the VRF device that the uplink is in, whose routes are the host's then. */
+  readonly vrf: number | undefined
   /** A path takes so much from now on, octets. */
   readonly changed: (path: Path, mtu: number) => void
+  readonly logger: Logger
 }
 
 /**
  * Learns what paths to other routers take: from the routes of the host, which may say so or have learnt it from its own sockets, and from what routers on the way
- * told of packets of tunnels, which the ingress program notes.
+ * told of packets of tunnels, which the ingress program notes. Warns of far ends that the host reaches by another link than the uplink: its BGP sessions go
+ * that way, and tell nothing of the one that tunnels go.
  */
 export class PathWatch {
   readonly #options: PathWatchOptions
@@ -33,6 +38,8 @@ export class PathWatch {
   readonly #heard = new WeakMap<Path, { readonly mtu: number; readonly until: number }>()
   /** What the host's routes take. */
   readonly #routed = new WeakMap<Path, number>()
+  /** Index of the other link that the host sends by to a far end. */
+  readonly #elsewhere = new WeakMap<Path, number>()
   /** Paths that were not asked for in this round. */
   #round: Path[] = []
 
@@ -99,15 +106,36 @@ export class PathWatch {
   }
 
   async #ask(path: Path): Promise<void> {
-    const { netlink, uplink } = this.#options
-    const { local, remote } = path
+    const { uplink, vrf } = this.#options
+    const byUplink = await this.#wayOf(path, uplink.index)
+    this.#routed.set(path, byUplink?.mtu ?? Number.POSITIVE_INFINITY)
+    this.#compare(path, await this.#wayOf(path, vrf))
+  }
+
+  /** Undefined while there is no route. */
+  async #wayOf({ local, remote }: Path, link: number | undefined): Promise<RouteLookup | undefined> {
     try {
-      const { mtu } = await netlink.routes.lookup(remote.toString(), { source: local.toString(), link: uplink })
-      this.#routed.set(path, mtu)
+      const narrowed = link === undefined ? {} : { link }
+      return await this.#options.netlink.routes.lookup(remote.toString(), { source: local.toString(), ...narrowed })
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
-      this.#routed.set(path, Number.POSITIVE_INFINITY) // there is no route now
+      return undefined
     }
+  }
+
+  /** Warns once of each other link that the host comes to send by. */
+  #compare(path: Path, byHost: RouteLookup | undefined): void {
+    const { uplink, logger } = this.#options
+    const other = byHost === undefined || byHost.kind !== 'unicast' || byHost.index === uplink.index ? undefined : byHost
+    if (other === undefined) this.#elsewhere.delete(path)
+    if (other === undefined || this.#elsewhere.get(path) === other.index) return
+    this.#elsewhere.set(path, other.index)
+    logger.warn('The host reaches the far end of tunnels by another link than the uplink, by which their packets go', {
+      remote: path.remote.toString(),
+      link: other.link,
+      uplink: uplink.name,
+      remedy: 'have the route to it lead by the uplink, or that link be `dataplane.uplink`',
+    })
   }
 
   #mtuOf(path: Path, underlayMtu: number, now: number): number {

@@ -3,13 +3,13 @@ import type { LivenessObject } from '@heddle/core'
 import { BFD_STATES } from '@heddle/wire'
 import { addressOf, wordsOf } from '../layout/prefix.js'
 import { View } from '../layout/struct.js'
-import { LIVENESS, WATCH } from '../layout/structs/liveness.js'
+import { LIVENESS, WATCH, WATCH_FLAGS } from '../layout/structs/liveness.js'
 
 /** A path that is watched as its value in the map. */
-export function encodeWatch({ local, remote, hops, desiredMinTx, requiredMinRx, multiplier }: LivenessObject): Uint8Array {
+export function encodeWatch({ local, remote, hops, desiredMinTx, requiredMinRx, multiplier, vouchesFor }: LivenessObject): Uint8Array {
   return new View(WATCH)
     .set('family', local.family)
-    .set('is_multihop', hops === 'multiple' ? 1 : 0)
+    .set('flags', (hops === 'multiple' ? WATCH_FLAGS.multihop : 0) | (vouchesFor === 'tunnels' ? WATCH_FLAGS.uplink : 0))
     .setAddress('local', local)
     .setAddress('remote', remote)
     .set('desired_min_tx', desiredMinTx)
@@ -19,15 +19,16 @@ export function encodeWatch({ local, remote, hops, desiredMinTx, requiredMinRx, 
 
 export function decodeWatch(id: number, bytes: Uint8Array): LivenessObject {
   const view = new View(WATCH, bytes)
-  const family = view.get('family')
+  const [family, flags] = [view.get('family'), view.get('flags')]
   return {
     id,
     local: addressOf(family, wordsOf(view, 'local')),
     remote: addressOf(family, wordsOf(view, 'remote')),
-    hops: view.get('is_multihop') === 0 ? 'single' : 'multiple',
+    hops: (flags & WATCH_FLAGS.multihop) === 0 ? 'single' : 'multiple',
     desiredMinTx: view.get('desired_min_tx'),
     requiredMinRx: view.get('required_min_rx'),
     multiplier: view.get('multiplier'),
+    ...((flags & WATCH_FLAGS.uplink) !== 0 && { vouchesFor: 'tunnels' }),
   }
 }
 

@@ -1,6 +1,7 @@
 import { LinuxError } from '@heddle/linux'
 import { createHash } from 'node:crypto'
 import { spawn, type ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { NativeLock } from '../native/binding.js'
@@ -32,7 +33,7 @@ export interface KeeperPlace {
   readonly vrf: VrfDevice | undefined
   /** Underlay addresses that sessions have as `local`. */
   readonly addresses: readonly string[]
-  /** Index of the uplink, which names the keeper: there is one. */
+  /** Index of the uplink, which names the keeper: there is one. Packets of tunnels' sessions leave and come in by it alone. */
   readonly uplink: number
 }
 
@@ -45,6 +46,9 @@ export function keeperNumber({ vrf, addresses, uplink }: Omit<KeeperPlace, 'pins
   return createHash('sha256').update(text).digest().readUInt32LE()
 }
 
+/** In place of a keeper's number: the last one was asked to end by a signal, as whoever ends the process of the tables as well may do. */
+export const NO_KEEPER = 0
+
 /** Script of a keeper process, and options of Node.js for it. */
 export interface KeeperScript {
   readonly script: string
@@ -56,6 +60,8 @@ const OWN_SCRIPT: KeeperScript = { script: fileURLToPath(new URL('./keeper-main.
 export const KEEPER_LOOK = 50
 /** How long a keeper may take to end, milliseconds. */
 const PATIENCE = 5_000
+/** Characters of what a keeper that fails says last. */
+const LAST_WORDS = 4096
 /** How often a keeper tries to become the one, ten milliseconds apart. */
 const ATTEMPTS = 20
 
@@ -85,13 +91,32 @@ export function isKeeperAlive(place: KeeperPlace): boolean {
   return lock === undefined
 }
 
-/** Starts a keeper in a session of its own. One too many finds the other and ends. */
-export function startKeeper(place: KeeperPlace, { script, execArgv }: KeeperScript = OWN_SCRIPT): ChildProcess {
-  const child = spawn(process.execPath, [...execArgv, script, JSON.stringify(place)], { detached: true, stdio: 'ignore', cwd: '/' })
-  // What became of it shows in whether it is alive.
-  child.on('error', () => undefined)
+/** Starts a keeper in a session of its own. One too many finds the other and ends. @param failed told why one ended that was not to, or could not start */
+export function startKeeper(
+  place: KeeperPlace,
+  { script, execArgv }: KeeperScript = OWN_SCRIPT,
+  failed: (reason: string) => void = () => undefined,
+): ChildProcess {
+  const words = [...execArgv, script, JSON.stringify(place)]
+  const child = spawn(process.execPath, words, { detached: true, stdio: ['ignore', 'ignore', 'pipe'], cwd: '/' })
+  // There is none where descriptors have run out.
+  const errors = child.stderr as Socket | undefined
+  let said = ''
+  errors?.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-LAST_WORDS)))
+  errors?.unref()
+  child.on('error', ({ message }) => failed(message))
+  child.on('close', (code, signal) => {
+    if (signal !== null) failed(`it was ended by ${signal}`)
+    else if (code !== 0) failed(`${lastWords(said)} (exit code ${code})`)
+  })
   child.unref()
   return child
+}
+
+/** What a process of Node.js says that ends by an error, without the places in its sources. */
+function lastWords(said: string): string {
+  const lines = said.split('\n').filter((line) => line.trim() !== '')
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? 'it said nothing'
 }
 
 /** Whether a keeper that this process has started has not ended yet: until it has its lock, nothing else tells. */

@@ -1,4 +1,4 @@
-import { LinuxError, type BfdReceiver, type BfdSockets, type Poller } from '@heddle/linux'
+import { LinuxError, type BfdReceiver, type BfdSockets, type BfdWay, type IsOfUplink, type Poller } from '@heddle/linux'
 import type { LivenessObject } from '@heddle/core'
 import { BFD_DIAGNOSTICS, BFD_PACKET_SIZE, decodeBfdPacket, encodeBfdPacket, ByteReader, IpAddress, type BfdState } from '@heddle/wire'
 import { bfdPacket, newBfdSession } from '@heddle/bfd'
@@ -35,6 +35,7 @@ class Place {
   /** Whether another keeper has the rows by now. */
   isSucceeded = false
   #receive: BfdReceiver | undefined
+  isOfUplink: IsOfUplink | undefined
 
   constructor() {
     const of = (map: string): Map<number, Uint8Array> => (map === 'watches' ? this.watches : this.liveness)
@@ -50,11 +51,16 @@ class Place {
       delete: (map: string, id: number) => of(map).delete(id),
       forgetDecisions: () => this.forgotten++,
     } as unknown as KernelMaps
+    const sent = ({ remote }: BfdWay, packet: Uint8Array, how = ''): unknown =>
+      this.sent.push(`${remote} ${decodeBfdPacket(new ByteReader(packet, 'bfd')).state}${how}`)
     const sockets = {
-      serve: (_: Poller, receive: BfdReceiver) => (this.#receive = receive),
+      serve: (_: Poller, receive: BfdReceiver, isOfUplink: IsOfUplink) => {
+        this.#receive = receive
+        this.isOfUplink = isOfUplink
+      },
       pause: () => this.pauses++,
-      send: ({ remote }: LivenessObject, packet: Uint8Array) =>
-        this.sent.push(`${remote} ${decodeBfdPacket(new ByteReader(packet, 'bfd')).state}`),
+      send: (way: BfdWay, packet: Uint8Array) => sent(way, packet),
+      sendByUplink: (way: BfdWay, packet: Uint8Array) => sent(way, packet, ' by the uplink'),
     } as unknown as BfdSockets
     this.keeper = new LivenessKeeper({ maps, config: this.config, sockets, poller: {} as Poller, isSucceeded: () => this.isSucceeded })
   }
@@ -162,6 +168,59 @@ describe('a keeper of BFD sessions', () => {
     place.sent.length = 0
     place.keeper.close(quietly)
     expect([place.sent, place.pauses]).toEqual([said, 1])
+  })
+
+  // What went on with a session that was up, after far ends were told that it had ended, took it for one that went down.
+  it('leaves rows, when it ends, by which the next one begins anew, and says down of no path that was not', () => {
+    const [seen, before, next] = [path(7, SECOND), new Place(), new Place()]
+    for (const one of [path(5, FIRST), seen]) before.isDown(one)
+    before.follow()
+    before.hear(seen, 'init')
+    expect(before.found).toEqual({ known: { 5: 'down', 7: 'up' }, down: 1 })
+    before.keeper.close(false)
+    expect(before.found).toEqual({ known: { 5: 'down', 7: undefined }, down: 1 })
+    for (const [id, value] of before.watches) next.watches.set(id, value)
+    for (const [id, value] of before.liveness) next.liveness.set(id, value)
+    next.follow()
+    next.hear(seen, 'down')
+    expect(next.found).toEqual({ known: { 5: 'down', 7: undefined }, down: 1 })
+    next.hear(seen, 'init')
+    expect(next.found).toEqual({ known: { 5: 'down', 7: 'up' }, down: 1 })
+    expect(decodeLiveness(7, next.liveness.get(7) ?? new Uint8Array(0)).downs).toBe(1)
+    next.keeper.close(true)
+  })
+
+  it('goes on with a session of which nothing was known while nobody kept it, until it finds out', () => {
+    const seen = path(7, SECOND)
+    const session = {
+      ...newBfdSession(),
+      state: 'up',
+      remoteState: 'up',
+      remoteDiscriminator: 9,
+      remoteMultiplier: 3,
+      remoteDesiredMinTx: 200_000,
+    } as const
+    const next = new Place()
+    next.watches.set(7, encodeWatch(seen))
+    next.liveness.set(7, encodeLiveness({ id: 7, discriminator: 7, session }, { known: undefined, downs: 0 }))
+    next.follow()
+    expect(next.found).toEqual({ known: { 7: 'up' }, down: 0 })
+    vi.advanceTimersByTime(10_000)
+    expect(next.found).toEqual({ known: { 7: 'down' }, down: 1 })
+    next.keeper.close(true)
+  })
+
+  it('has packets of paths of tunnels leave and come in by the uplink, from when it is asked for to when it is not', () => {
+    const seen = path(7, SECOND)
+    const asks = (): boolean | undefined => place.isOfUplink?.(seen.local, seen.remote, seen.hops)
+    for (const vouchesFor of [undefined, 'tunnels', undefined] as const) {
+      place.watches.set(7, encodeWatch({ ...seen, ...(vouchesFor && { vouchesFor }) }))
+      place.follow()
+      place.sent.length = 0
+      vi.advanceTimersByTime(2_000)
+      expect(new Set(place.sent)).toEqual(new Set([`${FIRST} down`, `${SECOND} down${vouchesFor ? ' by the uplink' : ''}`]))
+      expect(asks()).toBe(vouchesFor !== undefined)
+    }
   })
 
   it('ends the session of a path that was given another remote, and then removed, before it looked', () => {

@@ -1,4 +1,5 @@
-import { BfdSessions, pathKey, type SavedBfdSession, type WatchedPath } from '@heddle/bfd'
+import { BfdSessions, newBfdSession, pathKey, type SavedBfdSession, type WatchedPath } from '@heddle/bfd'
+import type { LivenessObject } from '@heddle/core'
 import { LinuxError, type BfdSockets, type Poller } from '@heddle/linux'
 import { randomInt } from 'node:crypto'
 import type { ConfigView } from '../tables/config.js'
@@ -24,6 +25,8 @@ export class LivenessKeeper {
   readonly #options: KeeperOptions
   readonly #sessions: BfdSessions
   readonly #outcomes = new Map<number, Outcome>()
+  /** Keys of paths whose packets leave and come in by the uplink. */
+  readonly #ofUplink = new Set<string>()
   /** Sessions whose rows the kernel refused, for want of memory as a rule: programs go on by what the rows said before. */
   readonly #unwritten = new Set<number>()
   #seen: number | undefined
@@ -34,14 +37,18 @@ export class LivenessKeeper {
     this.#sessions = new BfdSessions({
       clock: { setTimer },
       random: { uint32: () => randomInt(0, 0x1_0000_0000) },
-      send: (path, packet) => sockets.send(path, packet),
+      send: (path, packet) => (this.#ofUplink.has(pathKey(path)) ? sockets.sendByUplink(path, packet) : sockets.send(path, packet)),
       changed: ({ id }, known) => {
         const { downs } = this.#outcomes.get(id) ?? NOTHING_YET
         this.#outcomes.set(id, { known, downs: known === 'down' ? downs + 1 : downs })
       },
       stepped: (saved) => this.#write(saved),
     })
-    sockets.serve(poller, (...packet) => this.#sessions.receive(...packet))
+    sockets.serve(
+      poller,
+      (...packet) => this.#sessions.receive(...packet),
+      (local, remote, hops) => this.#ofUplink.has(pathKey({ local, remote, hops })),
+    )
   }
 
   /** Brings the sessions to what the map asks for, if that has changed, and writes again what could not be written. @throws LinuxError */
@@ -55,16 +62,19 @@ export class LivenessKeeper {
   #bringTo(version: number): void {
     const { maps } = this.#options
     const isFirst = this.#seen === undefined
-    const wanted = new Map<number, WatchedPath>()
+    const wanted = new Map<number, LivenessObject>()
     for (const [id, value] of maps.numbered('watches')) wanted.set(id, decodeWatch(id, value))
     const written = new Map(maps.numbered('liveness'))
     this.#forgetOthers(wanted, written.keys())
+    this.#ofUplink.clear()
+    for (const path of wanted.values()) if (path.vouchesFor === 'tunnels') this.#ofUplink.add(pathKey(path))
     const saved: SavedBfdSession[] = []
     for (const [id, value] of isFirst ? written : []) {
       if (!wanted.has(id)) continue
-      const before = decodeLiveness(id, value)
-      this.#outcomes.set(id, before)
-      saved.push(before.saved)
+      const { known, downs, saved: before } = decodeLiveness(id, value)
+      // While nobody kept it, it was not known whether it still is: that comes out now.
+      this.#outcomes.set(id, { known: before.session.state === 'up' ? 'up' : known, downs })
+      saved.push(before)
     }
     this.#sessions.resume(wanted.values(), saved)
     // One that was removed and set again within a look goes on, without its row.
@@ -77,8 +87,21 @@ export class LivenessKeeper {
   /** Ends the sessions. @param quietly somebody else goes on with them */
   close(quietly: boolean): void {
     if (quietly) this.#sessions.close()
-    else this.#sessions.leave()
+    else this.#leave()
     this.#options.sockets.pause()
+  }
+
+  /**
+   * Tells the far ends that nothing happened to the paths, and leaves rows by which the next keeper begins anew: a session that is ended, and then goes on as
+   * if it were up, is one that went down to either end. What is down stays so until somebody hears of it.
+   */
+  #leave(): void {
+    for (const { id, discriminator } of this.#sessions.save()) {
+      const { known, downs } = this.#outcomes.get(id) ?? NOTHING_YET
+      this.#outcomes.set(id, { known: known === 'up' ? undefined : known, downs })
+      this.#write({ id, discriminator, session: newBfdSession() })
+    }
+    this.#sessions.leave()
   }
 
   /**

@@ -1,12 +1,13 @@
 import { pathKey, reasonOf } from '@heddle/bfd'
 import { LIVENESS_EVENTS, type DataplaneEvent, type DataplaneState, type LivenessObject } from '@heddle/core'
 import type { Logger } from '@heddle/io'
-import { BfdSockets, LinuxError, Poller } from '@heddle/linux'
+import { BfdSockets, LinuxError, Poller, type BfdUplink } from '@heddle/linux'
 import type { IpAddress } from '@heddle/wire'
 import type { ChildProcess } from 'node:child_process'
 import type { ConfigView } from '../tables/config.js'
 import type { KernelMaps } from '../tables/kernel-maps.js'
-import { decodeLiveness, decodeWatch, encodeWatch, type Known, type Outcome } from './encoding.js'
+import { BackOff } from './back-off.js'
+import { decodeLiveness, decodeWatch, encodeLiveness, encodeWatch, type Known, type Outcome } from './encoding.js'
 import { LivenessKeeper } from './keeper.js'
 import {
   dismissKeeper,
@@ -17,7 +18,9 @@ import {
   keeperNumber,
   type KeeperPlace,
   type KeeperScript,
+  NO_KEEPER,
   startKeeper,
+  takeKeeperLock,
   type VrfDevice,
 } from './keeper-process.js'
 
@@ -25,14 +28,23 @@ import {
 const LOOK_INTERVAL = 50
 /** How often it is looked whether the keeper lives, in looks. */
 const LOOKS_A_CHECK = 20
+/** With it every process of its namespace is killed, as when a container ends: the keeper ends before, so that far ends are told. */
+const FIRST_PROCESS = 1
+/**
+ * Checks that a keeper is left alone which was asked to end by a signal: whoever sends one to all processes of a unit has sent it to this one as well, and waits
+ * for those that come meanwhile.
+ */
+const CHECKS_OF_PEACE = 3
+/** Checks without a keeper, in which far ends take their sessions for down, behind which nothing is known any more. */
+const CHECKS_OF_TRUST = 5
 
 export interface LivenessOptions {
   readonly maps: KernelMaps
   readonly config: ConfigView
   readonly addresses: readonly IpAddress[]
   readonly underlayNetns: string | undefined
-  /** Index of the uplink, and the VRF device that it is in. */
-  readonly uplink: number
+  /** The uplink, and the VRF device that it is in. */
+  readonly uplink: BfdUplink
   readonly vrf: VrfDevice | undefined
   /** Directory of pinned maps: with it, a process of its own keeps the sessions; without it, this one does. */
   readonly pins: string | undefined
@@ -50,6 +62,12 @@ export class Liveness {
   readonly #timer: NodeJS.Timeout
   /** The keeper that was started last. */
   #started: ChildProcess | undefined
+  readonly #backOff = new BackOff()
+  /** Checks that have found no keeper since there was one. */
+  #absences = 0
+  /** Why keepers failed since one lived. */
+  readonly #failures = new Set<string>()
+  #isClosed = false
   #seen: number
   #looks = 0
   #hasWatches: boolean
@@ -72,7 +90,7 @@ export class Liveness {
 
   /** Undefined when the sockets of BFD cannot be had, since another BFD runs on these addresses. */
   static async open(options: LivenessOptions): Promise<Liveness | undefined> {
-    const { addresses, underlayNetns, vrf, logger, config } = options
+    const { addresses, underlayNetns, vrf, uplink, logger, config } = options
     const place = placeOf(options)
     if (place !== undefined && isKeeperAlive(place)) {
       if (config.get('keeper_version') === keeperNumber(place)) {
@@ -85,7 +103,7 @@ export class Liveness {
       if (!(await dismissKeeper(place, config))) logger.warn('A keeper of BFD sessions of another version, VRF or addresses does not end')
     }
     try {
-      const sockets = await BfdSockets.open(addresses, underlayNetns, vrf?.name)
+      const sockets = await BfdSockets.open(addresses, underlayNetns, vrf?.name, uplink)
       if (place !== undefined) sockets.close()
       const liveness = new Liveness(options, sockets)
       liveness.#ensureKeeper()
@@ -129,13 +147,14 @@ export class Liveness {
 
   /** Looks at nothing any more. @param isKept the sessions go on without this process */
   async close(isKept: boolean): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#timer)
     if (this.#own !== undefined) {
       this.#own.keeper.close(false)
       this.#own.sockets.close()
       this.#own.poller.close()
     }
-    if (isKept || this.#place === undefined) return
+    if (this.#place === undefined || (isKept && process.pid !== FIRST_PROCESS)) return
     const { config, logger } = this.#options
     config.set('keeper_order', KEEPER_ORDER.end)
     try {
@@ -155,21 +174,81 @@ export class Liveness {
 
   /** Where it cannot be seen whether there is a keeper, the one that there may be goes on: nobody who programs tables, and no timer, is to fail by that. */
   #ensureKeeper(): void {
-    const { script, logger } = this.#options
-    try {
-      // On a busy machine one takes longer to start than it is until the next check: more of them would make it busier still.
-      if (this.#place === undefined || !this.#hasWatches || isKeeperAlive(this.#place) || isRunning(this.#started)) return
-    } catch (error) {
-      return this.#cannotLook(error)
-    }
+    const { script, config, logger } = this.#options
+    const place = this.#place
+    // On a busy machine one takes longer to start than it is until the next check: more of them would make it busier still.
+    if (place === undefined || this.#isKept(place) || isRunning(this.#started) || !this.#backOff.isDue) return
+    this.#backOff.tried()
     // Here, and not by the keeper: it may be told to end while it starts.
-    this.#options.config.set('keeper_order', KEEPER_ORDER.goOn)
+    config.set('keeper_order', KEEPER_ORDER.goOn)
     try {
-      this.#started = startKeeper(this.#place, script)
+      this.#started = startKeeper(place, script, (reason) => this.#failed(reason))
       logger.info('A keeper of BFD sessions is started', { pid: this.#started.pid })
     } catch (error) {
       if (!(error instanceof Error && 'syscall' in error)) throw error
-      logger.warn('A keeper of BFD sessions cannot be started', { reason: error.message })
+      this.#failed(error.message)
+    }
+  }
+
+  /** Whether there is a keeper, as far as can be seen, or none is wanted. */
+  #isKept(place: KeeperPlace): boolean {
+    try {
+      return !this.#hasWatches || isKeeperAlive(place)
+    } catch (error) {
+      this.#cannotLook(error)
+      return true
+    }
+  }
+
+  /** Told once, however often it is tried again. */
+  #failed(reason: string): void {
+    if (this.#isClosed || this.#failures.has(reason)) return
+    this.#failures.add(reason)
+    this.#options.logger.warn('A keeper of BFD sessions has failed, and another one is started', { reason })
+  }
+
+  #check(): void {
+    const place = this.#place
+    if (place === undefined) return
+    this.#backOff.pass()
+    if (this.#isKept(place)) {
+      this.#backOff.succeeded()
+      this.#failures.clear()
+      this.#absences = 0
+      return
+    }
+    this.#absences++
+    if (this.#absences === 1 && this.#options.config.get('keeper_version') === NO_KEEPER) this.#backOff.hold(CHECKS_OF_PEACE)
+    if (this.#absences > CHECKS_OF_TRUST) this.#distrust(place)
+    this.#ensureKeeper()
+  }
+
+  /** What was up may be down by now: it is not known any more. What is down is so until somebody hears of it. */
+  #distrust(place: KeeperPlace): void {
+    try {
+      // Rows are a keeper's, if there is one by now.
+      const lock = takeKeeperLock(place)
+      if (lock === undefined) return
+      try {
+        this.#forgetUp()
+      } finally {
+        lock.release()
+      }
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error // the next check tries it again
+    }
+    for (const [id, { known, downs }] of this.#told) {
+      if (known !== 'up') continue
+      this.#told.set(id, { known: undefined, downs })
+      this.#tellOf(id, 'admin-down', 'nobody keeps the session')
+    }
+  }
+
+  #forgetUp(): void {
+    const { maps } = this.#options
+    for (const [id, value] of maps.numbered('liveness')) {
+      const { known, downs, saved } = decodeLiveness(id, value)
+      if (known === 'up') maps.set('liveness', id, encodeLiveness(saved, { known: undefined, downs }))
     }
   }
 
@@ -182,7 +261,7 @@ export class Liveness {
 
   #look(): void {
     this.#looks = (this.#looks + 1) % LOOKS_A_CHECK
-    if (this.#looks === 0) this.#ensureKeeper()
+    if (this.#looks === 0) this.#check()
     try {
       this.#own?.keeper.follow()
       const version = this.#options.config.get('liveness_version')
@@ -222,5 +301,5 @@ export class Liveness {
 
 /** Where its keeper works, if it is to have one. */
 function placeOf({ pins, underlayNetns, vrf, addresses, uplink }: LivenessOptions): KeeperPlace | undefined {
-  return pins === undefined ? undefined : { pins, underlayNetns, vrf, addresses: addresses.map(String), uplink }
+  return pins === undefined ? undefined : { pins, underlayNetns, vrf, addresses: addresses.map(String), uplink: uplink.index }
 }

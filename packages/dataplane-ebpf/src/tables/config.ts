@@ -1,5 +1,8 @@
+import { DataplaneError } from '@heddle/core'
 import type { View } from '../layout/struct.js'
-import { CONFIG } from '../layout/structs/config.js'
+import { CONFIG, LAYOUT_VERSION } from '../layout/structs/config.js'
+import type { NativeObject } from '../native/binding.js'
+import { call } from '../native/call.js'
 import type { KernelMaps } from './kernel-maps.js'
 
 type ConfigField = typeof CONFIG extends { offsetOf(name: infer Name, index?: number): number } ? Name & string : never
@@ -18,4 +21,18 @@ export function observe(config: ConfigView, what: keyof typeof OBSERVED, isWante
 
 export function configOf(maps: KernelMaps): ConfigView {
   return maps.element('config', CONFIG)
+}
+
+/**
+ * Tables that another process has made may be those of another release, which has other things where this one would write. Writes nothing.
+ *
+ * @throws DataplaneError `dataplane.device`
+ */
+export function checkLayout(object: NativeObject): void {
+  const size = call(() => object.maps()).find(({ name }) => name === 'config')?.valueSize
+  // The version is where it is in every release.
+  const [version] = new Uint32Array(call(() => object.memory('config')))
+  if (version === LAYOUT_VERSION && size === CONFIG.size) return
+  const found = `layout ${version}, of ${size} octets of configuration`
+  throw new DataplaneError('dataplane.device', `the tables are of ${found}; this release is of layout ${LAYOUT_VERSION}, of ${CONFIG.size}`)
 }

@@ -12,5 +12,6 @@ export function livenessFrom(json: unknown): LivenessObject {
     desiredMinTx: number(from['desiredMinTx'], 'liveness.desiredMinTx'),
     requiredMinRx: number(from['requiredMinRx'], 'liveness.requiredMinRx'),
     multiplier: number(from['multiplier'], 'liveness.multiplier'),
+    ...(from['vouchesFor'] === undefined ? {} : { vouchesFor: text(from['vouchesFor'], 'liveness.vouchesFor') as 'tunnels' }),
   }
 }

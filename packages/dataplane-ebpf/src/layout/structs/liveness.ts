@@ -2,9 +2,12 @@ import { Struct } from '../struct.js'
 
 /* Structures of what BFD watches: `bpf/layout/liveness.h`. */
 
+/** Bits of `flags`: several hops, and packets leave and come in by the uplink alone, as those of tunnels do. */
+export const WATCH_FLAGS = { multihop: 1, uplink: 2 } as const
+
 export const WATCH = new Struct('watch', {
   family: 'u32',
-  is_multihop: 'u32',
+  flags: 'u32',
   local: ['u32', 4],
   remote: ['u32', 4],
   desired_min_tx: 'u32',
