@@ -134,7 +134,7 @@ export class BfdSockets implements Disposable {
     const boundTo = device ?? this.#vrf
     const link = boundTo === undefined ? {} : { link: boundTo }
     const common = { ...(this.#namespace === undefined ? {} : { namespace: this.#namespace }), ...link, ttl: TTL }
-    // Not bound to the uplink, which would go unnoticed by another BFD on the address: what came by it is told apart by its packets.
+    // One for sessions of the uplink and for others: two would have to share the port with whoever asks, and another BFD on the address would go unnoticed.
     const receiving = { ...common, receiveTtl: true, receiveLocal: this.#uplink !== undefined }
     const opened: UdpBatchSocket[] = []
     const keep = (socket: UdpBatchSocket): UdpBatchSocket => {
