@@ -151,8 +151,9 @@ async function forward(namespaces: Namespaces, site: Site, dataplane: EbpfDatapl
   const [node, pod] = [`node-${site}`, `pod-${site}`]
   takeFrames(namespaces, node, pod)
   const object = loadObject('forward', mapsOf(dataplane, pins))
-  const vrf = object.lookup('vrfs', words(1))
-  if (vrf === null) throw new Error(`${node} has no VRF`)
+  const { maps } = (dataplane as unknown as { parts: { maps: { get(map: string, key: number): Uint8Array | undefined } } }).parts
+  const vrf = maps.get('vrfs', 1)
+  if (vrf === undefined) throw new Error(`${node} has no VRF`)
   object.update('roots', words(0), Uint8Array.of(...vrf.subarray(0, 4), 0, 0, 0, 0))
   const namespace = namespaces.path(node)
   const host = linksOf(namespaces, node).find(({ ifname }) => /^hd(?!.*(?:vxlan|joint)$)/.test(ifname))

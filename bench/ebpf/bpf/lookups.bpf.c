@@ -68,7 +68,7 @@ int random_fib(struct __sk_buff *skb)
 {
 	__u32 zero = 0, vrf_id = 1;
 	struct progress *progress = bpf_map_lookup_elem(&progresses, &zero);
-	struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
+	struct vrf *vrf = vrf_of(&vrf_id);
 
 	for (int lookups = 0; progress && vrf && lookups < LOOKUPS; lookups++)
 		progress->sum += lookup4(vrf->root4, next_address(progress));
@@ -97,7 +97,7 @@ int compare(struct __sk_buff *skb)
 	struct lpm_key key = { .length = 32 };
 	__u32 zero = 0, vrf_id = 1, place, *address, *found;
 	struct progress *progress = bpf_map_lookup_elem(&progresses, &zero);
-	struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
+	struct vrf *vrf = vrf_of(&vrf_id);
 
 	for (int lookups = 0; progress && vrf && lookups < LOOKUPS; lookups++) {
 		place = progress->state;

@@ -21,7 +21,7 @@ static __always_inline struct next_hop *route_inner(struct config *config, struc
 {
 	const __u32 *to = plain->key.destination;
 	__u32 family = plain->key.kind >> 8, vrf_id = across->target, group;
-	struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
+	struct vrf *vrf = vrf_of(&vrf_id);
 	struct next_hop *hop;
 
 	if (!vrf || !is_forwardable(family, to))
@@ -30,7 +30,7 @@ static __always_inline struct next_hop *route_inner(struct config *config, struc
 	if (group == NO_MATCH)
 		return 0;
 	*next_hop = choose(config, group, hash);
-	hop = bpf_map_lookup_elem(&next_hops, next_hop);
+	hop = next_hop_of(next_hop);
 	if (!hop || (!hop->label_count && hop->encapsulation != VXLAN))
 		return 0;
 	fill_from_packet(fill, hop, across->ttl, plain->traffic_class, hash, family, plain->length);
@@ -43,7 +43,7 @@ static __always_inline struct next_hop *swap_label(struct across *across, __u32 
 	struct next_hop *hop;
 
 	*next_hop = across->target;
-	hop = bpf_map_lookup_elem(&next_hops, next_hop);
+	hop = next_hop_of(next_hop);
 	if (!hop || hop->encapsulation == VXLAN || ((across->word >> 8 & 1) && !hop->label_count))
 		return 0;
 	fill_from_label(fill, hop, across->word, across->ttl, across->outer.traffic_class, hash, across->outer.end - across->outer.at);

@@ -64,7 +64,7 @@ static __always_inline void redirect_to(struct __sk_buff *skb, const struct link
 /* Addresses the frame to the port's device and redirects it. */
 static __always_inline int hand_to(struct __sk_buff *skb, const struct link *link, __u32 port_id, __u32 octets)
 {
-	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	struct port *port = port_of(&port_id);
 	struct config *config = configuration();
 	__u8 addresses[12] ALIGNED;
 
@@ -81,7 +81,7 @@ static __always_inline int hand_to(struct __sk_buff *skb, const struct link *lin
 
 static __always_inline int hand_over(struct __sk_buff *skb, __u32 port_id, __u32 octets)
 {
-	struct link *link = bpf_map_lookup_elem(&links, &port_id);
+	struct link *link = link_of(&port_id);
 
 	return link ? hand_to(skb, link, port_id, octets) : REASON_PORT_DOWN;
 }

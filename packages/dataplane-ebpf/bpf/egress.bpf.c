@@ -65,7 +65,7 @@ static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, st
 SEC("classifier")
 int egress(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex, *port_id;
+	__u32 port_id;
 	struct counted *counted;
 	struct port *port;
 	struct work *work;
@@ -75,15 +75,15 @@ int egress(struct __sk_buff *skb)
 	if (result != GOES_ON)
 		return result;
 	begin_general_way();
-	port_id = bpf_map_lookup_elem(&devices, &ifindex);
-	port = port_id ? bpf_map_lookup_elem(&ports, port_id) : 0;
+	port_id = port_of_device(skb->ifindex);
+	port = port_id == NONE ? 0 : port_of(&port_id);
 	work = new_work();
-	if (!work || !port_id || !port) {
+	if (!work || !port) {
 		count_drop(REASON_PORT_DOWN);
 		return VERDICT_DROP;
 	}
-	counted = bpf_map_lookup_elem(&port_counters, port_id);
-	result = port->has_link ? receive_frame(skb, *port_id, port) : GOES_ON;
+	counted = bpf_map_lookup_elem(&port_counters, &port_id);
+	result = port->has_link ? receive_frame(skb, port_id, port) : GOES_ON;
 	/* A frame without a packet counts as one: there is nothing else of it. */
 	if (counted)
 		count_in(counted->slot + SLOT_RX, result == GOES_ON ? arrived - ETHERNET : arrived);
@@ -91,8 +91,8 @@ int egress(struct __sk_buff *skb)
 		return TC_ACT_REDIRECT;
 	if (result == GOES_ON) {
 		if (observes() & OBSERVES_TRACES)
-			begin_trace(skb, *port_id, port->vrf);
-		result = egress_steps(skb, *port_id, port, work);
+			begin_trace(skb, port_id, port->vrf);
+		result = egress_steps(skb, port_id, port, work);
 		if (work->is_traced)
 			end_trace(result);
 	}
@@ -109,5 +109,5 @@ int egress(struct __sk_buff *skb)
 		count_in(counted->slot + SLOT_DROPS, 0);
 	if (result != REASON_TTL_EXPIRED && result != REASON_MTU_EXCEEDED)
 		return VERDICT_DROP;
-	return tell_sender(skb, *port_id, work, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
+	return tell_sender(skb, port_id, work, result == REASON_MTU_EXCEEDED) ? TC_ACT_REDIRECT : VERDICT_DROP;
 }

@@ -73,7 +73,7 @@ static __always_inline void untranslate(struct __sk_buff *skb, struct work *work
 static __always_inline int enter_inside(struct work *work, __u32 service)
 {
 	__u32 id = service & ~POOL_ZONE;
-	struct nat_pool *pool = service & POOL_ZONE ? bpf_map_lookup_elem(&nat_pools, &id) : 0;
+	struct nat_pool *pool = service & POOL_ZONE ? nat_pool_of(&id) : 0;
 
 	if (pool)
 		work->inside_vrf = pool->vrf;

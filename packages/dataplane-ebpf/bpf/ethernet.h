@@ -60,7 +60,7 @@ static __always_inline int is_of_endpoint(struct __sk_buff *skb, struct port *po
 /* Whether the frame came from the address that the endpoint is known by, for the router's: then it has nothing new to say. */
 static __always_inline int is_from_known(struct __sk_buff *skb, __u32 port_id, const __u8 *link_mac)
 {
-	struct link *link = bpf_map_lookup_elem(&links, &port_id);
+	struct link *link = link_of(&port_id);
 	__u8 *frame = octets_at(skb, 0, ETHERNET);
 
 	return link && frame && !skb->vlan_present && is_mac(frame, link_mac) && is_mac(frame + 6, link->endpoint_mac);
@@ -84,7 +84,7 @@ static __always_inline int has_packet(struct __sk_buff *skb, const __u8 *frame, 
 /* Judges a frame; one that asks for a neighbour is answered. */
 __noinline int receive_frame(struct __sk_buff *skb, __u32 port_id, struct port *port)
 {
-	struct link *link = bpf_map_lookup_elem(&links, &port_id);
+	struct link *link = link_of(&port_id);
 	__u8 *frame = octets_at(skb, 0, ETHERNET);
 	__u32 ether_type;
 	int is_answered, result;

@@ -9,7 +9,7 @@
 
 static __always_inline int is_heard(__u32 next_hop)
 {
-	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+	struct next_hop *hop = next_hop_of(&next_hop);
 	struct liveness *path;
 	__u32 id;
 
@@ -23,7 +23,7 @@ static __always_inline int is_heard(__u32 next_hop)
 /* Members that are heard, a bit each. */
 __noinline __u64 heard_members(__u32 group_id)
 {
-	struct group *group = bpf_map_lookup_elem(&groups, &group_id);
+	struct group *group = group_of(&group_id);
 	__u64 heard = 0;
 
 	if (!group)
@@ -40,9 +40,12 @@ __noinline __u64 heard_members(__u32 group_id)
 /* Next hop of the first bucket from `bucket` on whose member is heard: only the share of those that are not moves, and spreads over all others. */
 __noinline __u32 choose_heard(__u32 group_id, __u32 bucket)
 {
-	struct group *group = bpf_map_lookup_elem(&groups, &group_id);
+	struct group *group = group_of(&group_id);
 	__u64 heard = heard_members(group_id);
 
+	/* Those that are heard may be of a version of the group that had more. */
+	if (group && group->count < MAX_MEMBERS)
+		heard &= (1ULL << group->count) - 1;
 	if (!group || !heard)
 		return NONE;
 	for (__u64 step = 0; step < BUCKETS; step++) {
@@ -61,7 +64,7 @@ __noinline __u32 choose_heard(__u32 group_id, __u32 bucket)
 /* Next hop for the flow; NONE without a usable member. */
 static __always_inline __u32 choose(struct config *config, __u32 group_id, __u32 hash)
 {
-	struct group *group = bpf_map_lookup_elem(&groups, &group_id);
+	struct group *group = group_of(&group_id);
 	__u32 index, scrambled;
 
 	if (!group || !group->count)

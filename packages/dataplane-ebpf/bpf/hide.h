@@ -88,18 +88,20 @@ __noinline int hide(struct __sk_buff *skb, __u32 vrf, __u32 outside)
 	struct tuple *hidden;
 	struct nat_pool *pool;
 	struct nat_flow *flow;
-	__u32 *id, zone;
+	__u32 *found, id, zone;
 
 	if (!work)
 		return REASON_NAT_EXHAUSTED;
 	between.family = work->packet.family;
-	id = bpf_map_lookup_elem(&pools_between, &between);
-	if (!id)
+	found = bpf_map_lookup_elem(&pools_between, &between);
+	if (!found)
 		return GOES_ON;
-	pool = bpf_map_lookup_elem(&nat_pools, id);
-	if (!pool)
+	id = *(volatile __u32 *)found;
+	pool = nat_pool_of(&id);
+	/* What was found may be the number of a pool that stands elsewhere by now. */
+	if (!pool || pool->vrf != vrf || pool->outside != outside || pool->family != between.family)
 		return REASON_NAT_EXHAUSTED;
-	zone = POOL_ZONE | *id;
+	zone = POOL_ZONE | id;
 	hidden = &work->hidden;
 	read_tuple(skb, hidden, work->packet.at, work->packet.at + work->packet.length);
 	if (hidden->kind == TUPLE_ERROR)

@@ -165,7 +165,7 @@ __noinline int become_error(struct __sk_buff *skb, struct packet *packet, __u32 
 	if (!may_be_answered(skb, packet) || !may_tell())
 		return 0;
 	port_id = packet->port;
-	port = bpf_map_lookup_elem(&ports, &port_id);
+	port = port_of(&port_id);
 	octets = scratch_->octets;
 	header = packet->family == 4 ? IPV4_HEADER : IPV6_HEADER;
 	headers = header + ICMP_HEADER;

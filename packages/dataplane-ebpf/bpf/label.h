@@ -84,7 +84,7 @@ static __always_inline int may_go_on(struct __sk_buff *skb, const struct outer *
 
 	if (!skb->gso_size || (outer->encapsulation != VXLAN && outer->encapsulation != MPLS_UDP_JOINT))
 		return 1;
-	hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+	hop = next_hop_of(&next_hop);
 	if (outer->encapsulation == MPLS_UDP_JOINT) {
 		if (hop && hop->encapsulation != MPLS_GRE && config && !(config->avoided & AVOID_JOINED))
 			return 1;
@@ -101,7 +101,7 @@ static __always_inline int may_go_on(struct __sk_buff *skb, const struct outer *
 __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_hop, __u32 word, __u32 ttl)
 {
 	struct config *config = configuration();
-	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+	struct next_hop *hop = next_hop_of(&next_hop);
 	__u32 is_bottom = word >> 8 & 1, length, mtu, segment, hash, payload;
 	struct fill fill = {};
 	__u8 exposed = 0;
@@ -209,7 +209,7 @@ static __always_inline void place(struct packet *packet, const struct popped *po
 		packet->vrf = popped->target;
 		return;
 	}
-	port = bpf_map_lookup_elem(&ports, &port_id);
+	port = port_of(&port_id);
 	if (!port)
 		return;
 	packet->vrf = port->vrf;
@@ -265,7 +265,7 @@ __noinline int pop_labels(struct __sk_buff *skb, struct work *work)
 		} else if (has_entry) {
 			return REASON_LABEL_STACK;
 		} else {
-			struct label *entry = bpf_map_lookup_elem(&labels, &label);
+			struct label *entry = label_of(&label);
 
 			if (!entry)
 				return REASON_LABEL_UNKNOWN;
@@ -314,7 +314,7 @@ __noinline int read_vxlan(struct __sk_buff *skb, struct work *work)
 		return REASON_OUTER_MALFORMED;
 	id = word_at(octets + 4) >> 8;
 	popped->id = id;
-	entry = bpf_map_lookup_elem(&vnis, &id);
+	entry = vni_of(&id);
 	if (!entry)
 		return REASON_VNI_UNKNOWN;
 	if (!is_source(entry->sources, outer))

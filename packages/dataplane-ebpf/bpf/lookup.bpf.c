@@ -16,7 +16,7 @@ int lookup(struct __sk_buff *skb)
 	if (bpf_skb_load_bytes(skb, ETHERNET, question, sizeof(question)) < 0)
 		return VERDICT_DROP;
 	vrf_id = word_at(question);
-	vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
+	vrf = vrf_of(&vrf_id);
 	if (vrf && word_at(question + 4) == 4)
 		group = lookup4(vrf->root4, word_at(question + 8));
 	else if (vrf)

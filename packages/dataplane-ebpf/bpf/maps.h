@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The maps. Objects are in hashes, whose elements the kernel replaces whole: a program sees an object before a change or after it. The FIB and the
- * list of routes are arrays that the process writes through its own memory.
+ * The maps. A program sees an object before a change or after it, and reads that version of it as long as it runs. The FIB and the list of routes are arrays
+ * that the process writes through its own memory.
  */
 #pragma once
 
@@ -25,6 +25,90 @@ struct block {
 		__type(value, value_type);                                                                                                   \
 	} name SEC(".maps")
 
+/* Whether two keys, made of words, are the same. `size`: octets, a constant */
+static __always_inline int is_same_key(const void *one, const void *other, __u32 size)
+{
+	const __u32 *a = one, *b = other;
+	__u32 differs = 0;
+
+#pragma unroll
+	for (__u32 word = 0; word < size / 4; word++)
+		differs |= a[word] ^ b[word];
+	return !differs;
+}
+
+/*
+ * Objects that programs read beside changes. The kernel gives the element of a hash that was replaced or deleted to the next one that is set in that hash, at
+ * once (since Linux 6.1), while a program may be reading it: it would go on by another object. So each version of an object is an element of its own, which is
+ * not written again (but for what an endpoint is known by) and, once nothing leads to it, deleted; behind that none is set before all programs have come to
+ * their ends (src/tables/versioned-map.ts). The first map tells the number of the version, which may be another object's by the time it is read: the version
+ * has its key. The value is before it, so that what is found is a value or none, without a sum that the verifier does not take of it.
+ */
+#define SPARE_VERSIONS 1024
+/* Of the maps that have most: with those, as many as a power of two. */
+#define MOST_OBJECTS (131072 - SPARE_VERSIONS)
+/* Times that a version is looked for whose number was another's, or that was replaced before it was found. */
+#define VERSION_TRIES 8
+
+#define VERSIONED(one, name, versions, key_type, value_type, count)                                                                          \
+	struct one##_version {                                                                                                               \
+		value_type value __attribute__((aligned(8)));                                                                                \
+		key_type key __attribute__((aligned(8)));                                                                                    \
+	};                                                                                                                                   \
+	OBJECTS(name, key_type, __u32, count);                                                                                               \
+	OBJECTS(versions, __u32, struct one##_version, (count) + SPARE_VERSIONS);                                                            \
+	__noinline __u32 one##_number(const key_type *of)                                                                                    \
+	{                                                                                                                                    \
+		key_type key;                                                                                                                \
+                                                                                                                                             \
+		if (!of)                                                                                                                     \
+			return 0;                                                                                                            \
+		__builtin_memcpy(&key, of, sizeof(key));                                                                                     \
+		_Pragma("clang loop unroll(disable)")                                                                                        \
+		for (int try_ = 0; try_ < VERSION_TRIES; try_++) {                                                                           \
+			__u32 *place = bpf_map_lookup_elem(&name, &key), number;                                                             \
+			struct one##_version *version;                                                                                       \
+                                                                                                                                             \
+			if (!place)                                                                                                          \
+				return 0;                                                                                                    \
+			number = *(volatile __u32 *)place;                                                                                   \
+			version = bpf_map_lookup_elem(&versions, &number);                                                                   \
+			if (version && is_same_key(&version->key, &key, sizeof(key)))                                                        \
+				return number;                                                                                               \
+		}                                                                                                                            \
+		return 0;                                                                                                                    \
+	}                                                                                                                                    \
+	static __always_inline value_type *one##_of(const key_type *key)                                                                     \
+	{                                                                                                                                    \
+		__u32 number = one##_number(key);                                                                                            \
+		struct one##_version *version = bpf_map_lookup_elem(&versions, &number);                                                     \
+                                                                                                                                             \
+		return (value_type *)version;                                                                                                \
+	}                                                                                                                                    \
+	/* Only so that a semicolon may stand behind it. */                                                                                  \
+	struct one##_version
+
+/* A number, which shows whose it is: of two that stood in one element no mixture fits. NONE where there is none. */
+#define CHECKED(one, name, count)                                                                                                            \
+	OBJECTS(name, __u32, struct checked, count);                                                                                         \
+	__noinline __u32 one(__u32 key)                                                                                                      \
+	{                                                                                                                                    \
+		_Pragma("clang loop unroll(disable)")                                                                                        \
+		for (int try_ = 0; try_ < VERSION_TRIES; try_++) {                                                                           \
+			struct checked *found = bpf_map_lookup_elem(&name, &key);                                                            \
+			__u32 value;                                                                                                         \
+                                                                                                                                             \
+			if (!found)                                                                                                          \
+				return NONE;                                                                                                 \
+			value = *(volatile __u32 *)&found->value;                                                                            \
+			if (*(volatile __u32 *)&found->key == key && *(volatile __u32 *)&found->sum == (key ^ value))                        \
+				return value;                                                                                                \
+		}                                                                                                                            \
+		return NONE;                                                                                                                 \
+	}                                                                                                                                    \
+	/* Only so that a semicolon may stand behind it. */                                                                                  \
+	struct checked
+
 /* In a full one the quietest go: remembering never fails. */
 #define REMEMBERED(name, key_type, value_type, count)                                                                                        \
 	struct {                                                                                                                             \
@@ -34,25 +118,25 @@ struct block {
 		__type(value, value_type);                                                                                                   \
 	} name SEC(".maps")
 
-OBJECTS(vrfs, __u32, struct vrf, 16384);
-OBJECTS(ports, __u32, struct port, 16384);
-OBJECTS(next_hops, __u32, struct next_hop, 131072);
-OBJECTS(groups, __u32, struct group, 131072);
+VERSIONED(vrf, vrfs, vrf_versions, __u32, struct vrf, 16384);
+VERSIONED(port, ports, port_versions, __u32, struct port, 16384);
+VERSIONED(next_hop, next_hops, hop_versions, __u32, struct next_hop, MOST_OBJECTS);
+VERSIONED(group, groups, group_versions, __u32, struct group, MOST_OBJECTS);
 OBJECTS(watches, __u32, struct watch, 4096);
 OBJECTS(liveness, __u32, struct liveness, 4096);
-OBJECTS(labels, __u32, struct label, 131072);
-OBJECTS(vnis, __u32, struct vni, 16384);
+VERSIONED(label, labels, label_versions, __u32, struct label, MOST_OBJECTS);
+VERSIONED(vni, vnis, vni_versions, __u32, struct vni, 16384);
 OBJECTS(source_sets, __u32, struct source_set, 16384);
 OBJECTS(source_hosts, struct source_host_key, __u32, 262144);
 /* Host port of a VRF. */
-OBJECTS(hosts, __u32, __u32, 16384);
+CHECKED(host_of, hosts, 16384);
 /* Underlay addresses of this router. */
 OBJECTS(locals, struct local_key, __u32, 64);
 /* What routers on the way said that paths from this router take, octets, until the process has read it. */
 REMEMBERED(told_paths, struct local_key, __u32, 1024);
 /* Port of a link, by its index; link of a port. */
-OBJECTS(devices, __u32, __u32, 16384);
-OBJECTS(links, __u32, struct link, 16384);
+CHECKED(port_of_device, devices, 16384);
+VERSIONED(link, links, link_versions, __u32, struct link, 16384);
 OBJECTS(requests, __u32, struct request, 16384);
 /* What mirrors are asked for, as JSON, how many octets of a packet each gets, and which ports they are on. */
 OBJECTS(mirrors, __u32, struct request, 1024);
@@ -142,9 +226,9 @@ struct {
 	__type(value, struct backend);
 } backends SEC(".maps");
 
-OBJECTS(services, struct service_key, struct service, 8192);
+VERSIONED(service, services, serv_versions, struct service_key, struct service, 8192);
 OBJECTS(virtual_addresses, struct virtual_key, __u32, 8192);
-OBJECTS(nat_pools, __u32, struct nat_pool, 16384);
+VERSIONED(nat_pool, nat_pools, pool_versions, __u32, struct nat_pool, 16384);
 /* Pool between two VRFs. */
 OBJECTS(pools_between, struct pool_key, __u32, 16384);
 

@@ -20,7 +20,7 @@
 
 __noinline int tunnel(struct __sk_buff *skb, struct packet *packet, __u32 next_hop, __u32 hash, __u32 outer)
 {
-	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+	struct next_hop *hop = next_hop_of(&next_hop);
 	struct config *config = configuration();
 	struct fill fill = {};
 	__u32 mtu;
@@ -78,9 +78,9 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 	work->hash = packet_hash(skb, packet);
 	/* As wide as a slot of the stack: of a narrower one that was put there, the verifier forgets what it counts. */
 	for (__u64 lookups = 0; lookups < MAX_LOOKUPS; lookups++) {
-		struct vrf *vrf = bpf_map_lookup_elem(&vrfs, &vrf_id);
+		struct vrf *vrf = vrf_of(&vrf_id);
 		struct next_hop *hop;
-		__u32 group, next_hop, target, *host;
+		__u32 group, next_hop, target;
 		int hidden;
 
 		if (!vrf)
@@ -95,7 +95,7 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 			return REASON_NO_ROUTE;
 		COUNT(vrf_counters, vrf_id, packet->length);
 		next_hop = choose(configuration(), group, work->hash);
-		hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+		hop = next_hop_of(&next_hop);
 		if (work->is_traced)
 			note_next_hop(group, next_hop);
 		if (!hop)
@@ -114,8 +114,7 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 		case ACTION_DISCARD:
 			return target < MAX_REASONS ? target : REASON_DISCARD;
 		case ACTION_LOCAL:
-			host = bpf_map_lookup_elem(&hosts, &vrf_id);
-			work->target = host ? *host : NONE;
+			work->target = host_of(vrf_id);
 			return TO_PORT;
 		case ACTION_PORT:
 			work->target = target;
@@ -141,7 +140,7 @@ static __always_inline int may_come_to(struct __sk_buff *skb, const struct port 
 /* Takes the packet to a port. `outer`: family of the header it came behind, 0 without */
 static __always_inline int carry_to_port(struct __sk_buff *skb, struct work *work, __u32 port_id, __u32 outer)
 {
-	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	struct port *port = port_of(&port_id);
 	struct link *link;
 	int result;
 
@@ -149,7 +148,7 @@ static __always_inline int carry_to_port(struct __sk_buff *skb, struct work *wor
 		note(work, NOTE_DELIVER, REASON_NO_NEXT_HOP, port_id, 0);
 		return REASON_NO_NEXT_HOP;
 	}
-	link = bpf_map_lookup_elem(&links, &port_id);
+	link = link_of(&port_id);
 	result = may_deliver(port, link, &work->packet, port_id);
 	if (result == GOES_ON && !work->is_part && !may_come_to(skb, port, port_id, &work->packet))
 		result = REASON_INGRESS_RATE;

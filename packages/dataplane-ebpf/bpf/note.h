@@ -63,7 +63,7 @@ __noinline int note_step(enum note_kind kind, int result, __u32 first, __u32 sec
 /* Notes the next hop that a group led to; NONE: a label. */
 __noinline int note_next_hop(__u32 group, __u32 next_hop)
 {
-	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+	struct next_hop *hop = next_hop_of(&next_hop);
 
 	return note_step(NOTE_NEXT_HOP, hop ? hop->action : NONE, group, next_hop);
 }
@@ -71,7 +71,7 @@ __noinline int note_next_hop(__u32 group, __u32 next_hop)
 /* Notes where a tunnel took the packet in hand, or why it did not. */
 __noinline int note_tunnel(__u32 next_hop, int result, __u32 octets)
 {
-	struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &next_hop);
+	struct next_hop *hop = next_hop_of(&next_hop);
 	struct note *note;
 
 	if (!hop || hop->action != ACTION_TUNNEL)

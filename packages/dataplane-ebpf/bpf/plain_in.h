@@ -153,7 +153,7 @@ static __always_inline int deliver_plain(struct __sk_buff *skb, const struct con
 {
 	__u32 ttl = tunnelled->ttl < plain->ttl ? tunnelled->ttl : plain->ttl, at = tunnelled->at & 0x7f;
 	__u32 linked = way->linked;
-	struct link *link = linked == NONE ? 0 : bpf_map_lookup_elem(&links, &linked);
+	struct link *link = linked == NONE ? 0 : link_of(&linked);
 	__u8 *frame;
 
 	if (write_plain_ttl(skb, at, plain->key.kind >> 8, plain->ttl, ttl - 1) < 0)
@@ -234,8 +234,8 @@ __noinline int learn_in(struct work *work)
 	if (!plain || !config || !plain->key.epoch || !tunnelled || !work || work->way != TO_PORT || work->lookups > 1 || work->is_mirrored)
 		return 0;
 	port_id = work->target;
-	port = bpf_map_lookup_elem(&ports, &port_id);
-	link = bpf_map_lookup_elem(&links, &port_id);
+	port = port_of(&port_id);
+	link = link_of(&port_id);
 	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_in, &place);
 	if (!port || !link || !way || work->popped.traffic_class != NONE)

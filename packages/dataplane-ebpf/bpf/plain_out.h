@@ -115,7 +115,7 @@ __noinline int learn_out(struct port *port, struct work *work)
 	if (!plain || !config || !plain->key.epoch || !port || !work || work->way != TO_TUNNEL || work->lookups != 1 || work->is_mirrored)
 		return 0;
 	id = work->target;
-	hop = bpf_map_lookup_elem(&next_hops, &id);
+	hop = next_hop_of(&id);
 	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_out, &place);
 	if (!hop || !way || hop->action != ACTION_TUNNEL)

@@ -167,7 +167,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct work *work, struc
 /* Judges the packet in hand at a port that has policies. `is_out`: it leaves the endpoint */
 __noinline int pass_policy(struct __sk_buff *skb, __u32 port_id, int is_out)
 {
-	struct port *port = bpf_map_lookup_elem(&ports, &port_id);
+	struct port *port = port_of(&port_id);
 	struct work *work = current_work();
 	int result;
 

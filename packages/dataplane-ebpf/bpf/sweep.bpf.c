@@ -11,7 +11,8 @@
 static long sweep_flow(struct bpf_map *map, struct flow_key *key, struct flow *flow, void *context)
 {
 	struct flow_count *count = bpf_map_lookup_elem(&flow_counts, &key->zone);
-	struct port *port = bpf_map_lookup_elem(&ports, &key->zone);
+	__u32 port_id = key->zone;
+	struct port *port = port_of(&port_id);
 
 	if (!port || !port->policy_version || flow->version < port->policy_since || is_over(flow->seen, flow->lifetime))
 		map_delete(&flows, key);
@@ -54,7 +55,7 @@ static __always_inline int is_served(const struct flow_key *key, const struct na
 	struct service *service;
 
 	__builtin_memcpy(place.address, key->high, sizeof(place.address));
-	service = bpf_map_lookup_elem(&services, &place);
+	service = service_of(&place);
 	if (!service || service->id != flow->service)
 		return 0;
 	seeking.first = service->backend;
@@ -68,7 +69,7 @@ static __always_inline int is_served(const struct flow_key *key, const struct na
 static __always_inline int is_hidden(const struct flow_key *key, const struct nat_flow *flow)
 {
 	__u32 id = flow->service & ~POOL_ZONE, port = flow->ports >> 16;
-	struct nat_pool *pool = bpf_map_lookup_elem(&nat_pools, &id);
+	struct nat_pool *pool = nat_pool_of(&id);
 
 	return pool && pool->family == key->family && pool->outside == flow->peer_zone && port >= pool->first && port <= pool->last &&
 	       is_same_address(pool->address, flow->source);

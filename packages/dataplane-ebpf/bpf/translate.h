@@ -28,7 +28,7 @@ static __always_inline int find_service(struct work *work, __u32 vrf)
 	struct service *service;
 
 	__builtin_memcpy(key.address, work->tuple.destination, sizeof(key.address));
-	service = bpf_map_lookup_elem(&services, &key);
+	service = service_of(&key);
 	if (!service)
 		return 0;
 	__builtin_memcpy(&work->service, service, sizeof(*service));

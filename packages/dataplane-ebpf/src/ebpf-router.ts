@@ -349,8 +349,9 @@ export class EbpfRouter implements EbpfDataplane {
   /** Each looks, whatever becomes of those before it. @throws what nobody foresaw */
   async #look(): Promise<void> {
     if (this.#closed) return
-    const { ports, transit, mergers } = this.#parts
+    const { maps, ports, transit, mergers } = this.#parts
     const looks = [
+      async () => maps.giveUp(),
       () => ports.look(),
       () => transit.look(),
       () => mergers.vxlan.look(),

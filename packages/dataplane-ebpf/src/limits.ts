@@ -8,7 +8,10 @@ import { MAX_ATOMS } from './layout/structs/policy.js'
 import { MAX_BACKENDS } from './layout/structs/service.js'
 import { endsOf } from './layout/trace.js'
 import { fitsMirror } from './observe/mirror-text.js'
+import { SPARE_VERSIONS } from './tables/versioned-map.js'
 
+/** `MOST_OBJECTS` of `bpf/maps.h`. */
+const MOST_OBJECTS = 131_072 - SPARE_VERSIONS
 /** Ports that a mirror can always have: its text has room for some more, if their numbers are short. */
 const MIRROR_PORTS = 80
 
@@ -17,10 +20,10 @@ export function limitsOf(routes: number, flows: number, ports: number): Dataplan
   return {
     vrfs: 16_384,
     ports,
-    nextHops: 131_072,
-    groups: 131_072,
+    nextHops: MOST_OBJECTS,
+    groups: MOST_OBJECTS,
     groupMembers: MAX_MEMBERS,
-    labels: 131_072,
+    labels: MOST_OBJECTS,
     vnis: 16_384,
     routes,
     labelStackDepth: MAX_LABELS,

@@ -14,7 +14,8 @@ import type { NativeMap, NativeObject } from './native/binding.js'
 import { call } from './native/call.js'
 import type { OlderPins, PreparedPins } from './pins.js'
 import { configOf } from './tables/config.js'
-import { KernelMaps, wordAt, wordBytes } from './tables/kernel-maps.js'
+import { KernelMaps } from './tables/kernel-maps.js'
+import { wordAt, wordBytes } from './layout/word.js'
 
 export interface OlderOptions {
   readonly prepared: PreparedPins

@@ -9,7 +9,8 @@ import { CONFIG } from '../src/layout/structs/config.js'
 import { COPIED } from '../src/layout/structs/observe.js'
 import { encodeMirror } from '../src/observe/mirror-text.js'
 import { Mirrors } from '../src/observe/mirrors.js'
-import { wordAt, wordBytes, type KernelMaps } from '../src/tables/kernel-maps.js'
+import type { KernelMaps } from '../src/tables/kernel-maps.js'
+import { wordAt, wordBytes } from '../src/layout/word.js'
 import { missing, titled } from './support/requirements.js'
 
 const [HERE, COLLECTOR, OTHER] = ['192.0.2.1', '192.0.2.21', '192.0.2.22'].map((text) => IpAddress.parse(text))

@@ -14,8 +14,8 @@ import { stackDepths } from './support/stack-depth.js'
  */
 const LIMITS: Readonly<Record<string, { readonly instructions: number; readonly verified: number }>> = {
   across: { instructions: 3300, verified: 70_000 },
-  egress: { instructions: 12_500, verified: 120_000 },
-  ingress: { instructions: 13_000, verified: 120_000 },
+  egress: { instructions: 13_800, verified: 120_000 },
+  ingress: { instructions: 13_800, verified: 120_000 },
   lookup: { instructions: 1000, verified: 10_000 },
   sweep: { instructions: 500, verified: 2000 },
 }

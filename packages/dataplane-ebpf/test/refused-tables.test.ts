@@ -8,7 +8,7 @@ import { NEXT_HOP } from '../src/layout/structs/next-hop.js'
 import { PORT, SOURCE_HOST_KEY, VRF } from '../src/layout/structs/objects.js'
 import { PORT_POLICY } from '../src/layout/structs/policy.js'
 import { KernelTables } from '../src/tables/kernel-tables.js'
-import { wordAt, wordBytes } from '../src/tables/kernel-maps.js'
+import { wordAt, wordBytes } from '../src/layout/word.js'
 import { Died, MapsInMemory, type SeenMaps, type Step } from './support/maps-in-memory.js'
 
 const NO_PROGRAMS = { wait: () => undefined, passed: () => Promise.resolve() }

@@ -13,3 +13,10 @@ struct prefix {
 	__u32 address[4];
 	__u32 mask[4];
 };
+
+/* A number of a map whose elements go on to other keys while programs read them; see maps.h. `sum`: key and value, bit by bit without carry. */
+struct checked {
+	__u32 key;
+	__u32 value;
+	__u32 sum;
+};

@@ -3,7 +3,8 @@ import { LinuxError, type Netlink, type RouteLookup } from '@heddle/linux'
 import { addressOf, wordsOf } from '../layout/prefix.js'
 import { View } from '../layout/struct.js'
 import { LOCAL_KEY } from '../layout/structs/objects.js'
-import { wordAt, type KernelMaps } from '../tables/kernel-maps.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
+import { wordAt } from '../layout/word.js'
 import type { Path, PathMtus } from '../tables/path-mtus.js'
 
 /** How long is believed what the network told, milliseconds: as long as Linux does (net.ipv4.route.mtu_expires). */

@@ -1,7 +1,8 @@
 import { Poller, READINESS, type Watch } from '@heddle/linux'
 import type { NativeRing } from '../native/binding.js'
 import { call } from '../native/call.js'
-import { wordAt, type KernelMaps } from '../tables/kernel-maps.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
+import { wordAt } from '../layout/word.js'
 import { epochOf, sampleEpoch } from './epoch.js'
 
 /** Octets of records that are taken in one go. */

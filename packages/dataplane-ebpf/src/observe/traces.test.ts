@@ -5,7 +5,8 @@ import { View } from '../layout/struct.js'
 import { CONFIG } from '../layout/structs/config.js'
 import { TOLD, TRACE_FILTER, TRACED } from '../layout/structs/observe.js'
 import { decodeTrace } from '../layout/trace.js'
-import { wordBytes, type KernelMaps } from '../tables/kernel-maps.js'
+import type { KernelMaps } from '../tables/kernel-maps.js'
+import { wordBytes } from '../layout/word.js'
 import { Traces } from './traces.js'
 
 /** Milliseconds. */

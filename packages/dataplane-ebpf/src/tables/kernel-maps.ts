@@ -1,7 +1,11 @@
+import { GracePeriods, type ProgramsWait } from '../fib/grace-periods.js'
 import type { NativeMap, NativeObject } from '../native/binding.js'
-import { call } from '../native/call.js'
+import { call, callAsync } from '../native/call.js'
 import { View, type Struct } from '../layout/struct.js'
+import { CHECKED } from '../layout/structs/address.js'
 import { CONFIG } from '../layout/structs/config.js'
+import { wordAt, wordBytes } from '../layout/word.js'
+import { VersionedMap, VERSIONS } from './versioned-map.js'
 
 /** Octets of a frame that the kernel takes for a test run. */
 const SMALLEST_FRAME = 64
@@ -10,18 +14,38 @@ const PLACED = ['ways_out', 'ways_in', 'openings'] as const
 /** And that which says how many places those have. */
 const PLACES = 'place_shifts'
 
+/** Maps of numbers that show whose they are (`CHECKED` in `bpf/maps.h`). */
+const CHECKED_MAPS: readonly string[] = ['devices', 'hosts']
+
+/** Programs of the kernel. */
+export const PROGRAMS: ProgramsWait = {
+  wait: () => call((native) => native.waitForPrograms()),
+  passed: () => callAsync((native) => native.programsPassed()),
+}
+
 /** The maps of a loaded object, by name. @throws LinuxError when the kernel refuses */
 export class KernelMaps {
   readonly #facts: ReadonlyMap<string, NativeMap>
+  readonly #versioned: ReadonlyMap<string, VersionedMap>
   /** The word that tells programs whether decisions still hold. */
   readonly #epoch: Uint32Array
 
   constructor(readonly object: NativeObject) {
     this.#facts = new Map(call(() => object.maps()).map((map) => [map.name, map]))
+    this.#versioned = this.#versionedMaps(new GracePeriods(PROGRAMS))
     this.#epoch = this.words('config').subarray(CONFIG.offsetOf('epoch') / 4)
     // Who only writes down what it knows of paths, or has programs know nothing any more, opens some of them.
     if (this.#facts.has(PLACES)) this.#placeFlows()
     this.forgetDecisions()
+  }
+
+  #versionedMaps(grace: GracePeriods): ReadonlyMap<string, VersionedMap> {
+    return new Map(
+      Object.entries(VERSIONS).flatMap(([map, of]) => {
+        const [places, versions] = [this.#facts.get(map), this.#facts.get(of)]
+        return places && versions ? [[map, new VersionedMap(this.object, places, versions, grace)] as const] : []
+      }),
+    )
   }
 
   /** Maps that were pinned have the sizes that they were made with. */
@@ -32,7 +56,7 @@ export class KernelMaps {
 
   /** Octets of a value; of a per-CPU map those of all CPUs. */
   valueSize(map: string): number {
-    return (this.#facts.get(map) as NativeMap).valueSize
+    return this.#versioned.get(map)?.valueSize ?? (this.#facts.get(map) as NativeMap).valueSize
   }
 
   /** Entries that a map can have. */
@@ -41,17 +65,22 @@ export class KernelMaps {
   }
 
   set(map: string, key: number | Uint8Array, value: Uint8Array): void {
-    call(() => this.object.update(map, keyOf(key), value))
+    const versioned = this.#versioned.get(map)
+    if (versioned !== undefined) versioned.set(keyOf(key), value)
+    else call(() => this.object.update(map, keyOf(key), CHECKED_MAPS.includes(map) ? checkedOf(keyOf(key), value) : value))
     this.forgetDecisions()
   }
 
   get(map: string, key: number | Uint8Array): Uint8Array | undefined {
-    return call(() => this.object.lookup(map, keyOf(key))) ?? undefined
+    const versioned = this.#versioned.get(map)
+    if (versioned !== undefined) return versioned.get(keyOf(key))
+    const value = call(() => this.object.lookup(map, keyOf(key))) ?? undefined
+    return value && numberIn(map, value)
   }
 
   /** Whether there was something to delete. */
   delete(map: string, key: number | Uint8Array): boolean {
-    const wasThere = call(() => this.object.remove(map, keyOf(key)))
+    const wasThere = this.#versioned.get(map)?.delete(keyOf(key)) ?? call(() => this.object.remove(map, keyOf(key)))
     this.forgetDecisions()
     return wasThere
   }
@@ -64,15 +93,23 @@ export class KernelMaps {
 
   /** Keys and values of a map as they were when the first is asked for: it may be changed meanwhile. */
   *entries(map: string): Generator<readonly [key: Uint8Array, value: Uint8Array]> {
+    const versioned = this.#versioned.get(map)
+    if (versioned !== undefined) return yield* versioned.entries()
     const { keySize, valueSize } = this.#facts.get(map) as NativeMap
     const octets = call(() => this.object.entries(map))
     const width = keySize + valueSize
-    for (let at = 0; at < octets.length; at += width) yield [octets.subarray(at, at + keySize), octets.subarray(at + keySize, at + width)]
+    for (let at = 0; at < octets.length; at += width)
+      yield [octets.subarray(at, at + keySize), numberIn(map, octets.subarray(at + keySize, at + width))]
   }
 
   /** As `entries`, of a map whose keys are numbers. */
   *numbered(map: string): Generator<readonly [key: number, value: Uint8Array]> {
     for (const [key, value] of this.entries(map)) yield [wordAt(key), value]
+  }
+
+  /** Gives up what was replaced and deleted, and is kept for programs that may have been reading it: once in a while. @throws LinuxError */
+  giveUp(): void {
+    for (const versioned of this.#versioned.values()) versioned.giveUp()
   }
 
   /** Runs a program once, on a packet that does not matter to it. */
@@ -111,19 +148,23 @@ export class KernelMaps {
   }
 }
 
-/** A number as a key or value. */
-export function wordBytes(value: number): Uint8Array {
-  return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24)
-}
-
-export function wordAt(bytes: Uint8Array, at = 0): number {
-  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
-}
-
 export function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((octet, index) => octet === b[index])
 }
 
 function keyOf(key: number | Uint8Array): Uint8Array {
   return typeof key === 'number' ? wordBytes(key) : key
+}
+
+function checkedOf(key: Uint8Array, value: Uint8Array): Uint8Array {
+  const [id, number] = [wordAt(key), wordAt(value)]
+  return new View(CHECKED)
+    .set('key', id)
+    .set('value', number)
+    .set('sum', (id ^ number) >>> 0).bytes
+}
+
+/** What a map has for who wrote it. */
+function numberIn(map: string, value: Uint8Array): Uint8Array {
+  return CHECKED_MAPS.includes(map) ? wordBytes(new View(CHECKED, value).get('value')) : value
 }

@@ -10,7 +10,7 @@ import {
 } from '@heddle/core'
 import type { MacAddress } from '@heddle/wire'
 import { FibStore, type Roots } from '../fib/fib-store.js'
-import { GracePeriods, type ProgramsWait } from '../fib/grace-periods.js'
+import { GracePeriods } from '../fib/grace-periods.js'
 import { decodeNextHop, encodeNextHop } from '../layout/next-hop.js'
 import {
   decodeGroup,
@@ -26,11 +26,10 @@ import {
 import { FibFullError } from '../fib/block-memory.js'
 import { View } from '../layout/struct.js'
 import { VRF } from '../layout/structs/objects.js'
-import { call, callAsync } from '../native/call.js'
 import { attemptFor, attemptsInto, idOf, NOTHING, orThrow, removedIn, type Attempt } from './changes.js'
 import { configOf, type ConfigView } from './config.js'
 import { CounterMaps, type CounterMap } from './counter-maps.js'
-import { isSameBytes, type KernelMaps } from './kernel-maps.js'
+import { isSameBytes, PROGRAMS, type KernelMaps } from './kernel-maps.js'
 import { NodePorts } from './node-ports.js'
 import { PathMtus } from './path-mtus.js'
 import { Policies } from './policies.js'
@@ -46,12 +45,6 @@ const COUNTED_IN = {
   label_counters: 'labels',
   next_hop_counters: 'next_hops',
 } as const satisfies Record<CounterMap, string>
-
-/** Waits for the programs of the kernel. */
-const PROGRAMS: ProgramsWait = {
-  wait: () => call((native) => native.waitForPrograms()),
-  passed: () => callAsync((native) => native.programsPassed()),
-}
 
 /**
  * The tables in the kernel. A transaction that was found valid is written object by object: what it sets first, then its routes, and what it removes

@@ -1,5 +1,6 @@
 import { cpus } from 'node:os'
 import { COUNTS } from '../layout/structs/counters.js'
+import { SPARE_VERSIONS } from './versioned-map.js'
 
 /** How much a dataplane holds; see `EbpfDataplaneOptions`. */
 export interface Capacity {
@@ -79,6 +80,8 @@ export function mapSizes({ fibBlocks, routes, flows, ports }: Capacity): Readonl
     ports,
     links: ports,
     devices: ports,
+    port_versions: ports + SPARE_VERSIONS,
+    link_versions: ports + SPARE_VERSIONS,
     requests: ports,
     port_counters: ports,
     flow_counts: ports,

@@ -1,6 +1,7 @@
 import type { NatPoolObject } from '@heddle/core'
 import { decodePool, encodePool, poolKey } from '../layout/service.js'
-import { wordAt, wordBytes, type KernelMaps } from './kernel-maps.js'
+import type { KernelMaps } from './kernel-maps.js'
+import { wordAt, wordBytes } from '../layout/word.js'
 
 /** Pools by their ids, and by the VRFs between which they stand. */
 export class NatPools {

@@ -2,7 +2,8 @@ import type { PortObject } from '@heddle/core'
 import { decodePort } from '../layout/objects.js'
 import type { Attempt } from './changes.js'
 import type { ConfigView } from './config.js'
-import { wordBytes, type KernelMaps } from './kernel-maps.js'
+import type { KernelMaps } from './kernel-maps.js'
+import { wordBytes } from '../layout/word.js'
 
 /** MTU of no uplink: what a length field can say. */
 const ANY_MTU = 65_535

@@ -4,7 +4,8 @@ import type { GracePeriods } from '../fib/grace-periods.js'
 import { decodeService, encodeService, readBackends, serviceKey, virtualKey, writeBackends } from '../layout/service.js'
 import { BLOCK } from '../layout/structs/next-hop.js'
 import { BACKEND } from '../layout/structs/service.js'
-import { wordBytes, type KernelMaps } from './kernel-maps.js'
+import type { KernelMaps } from './kernel-maps.js'
+import { wordBytes } from '../layout/word.js'
 
 const BACKEND_WORDS = BACKEND.size / 4
 

@@ -3,7 +3,8 @@ import { IpAddress, IpPrefix } from '@heddle/wire'
 import { addressOf, wordsOf } from '../layout/prefix.js'
 import { View } from '../layout/struct.js'
 import { SOURCE_HOST_KEY, SOURCE_NET_KEY, SOURCE_SET } from '../layout/structs/objects.js'
-import { wordAt, wordBytes, type KernelMaps } from './kernel-maps.js'
+import type { KernelMaps } from './kernel-maps.js'
+import { wordAt, wordBytes } from '../layout/word.js'
 
 /** Bits of a key's trie before the address. */
 const HEAD = 64

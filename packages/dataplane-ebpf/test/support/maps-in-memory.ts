@@ -1,7 +1,8 @@
 import { LinuxError } from '@heddle/linux'
 import { View, type Struct } from '../../src/layout/struct.js'
 import { CONFIG } from '../../src/layout/structs/config.js'
-import { wordAt, wordBytes, type KernelMaps } from '../../src/tables/kernel-maps.js'
+import type { KernelMaps } from '../../src/tables/kernel-maps.js'
+import { wordAt, wordBytes } from '../../src/layout/word.js'
 
 /** Words of the maps that are memory; small, but for what tables that are drawn need. */
 const WORDS: Readonly<Record<string, number>> = {

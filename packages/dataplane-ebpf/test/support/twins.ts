@@ -9,7 +9,7 @@ import { OFFERED_FEATURES } from '../../src/features.js'
 import { View } from '../../src/layout/struct.js'
 import { LOCAL_KEY } from '../../src/layout/structs/objects.js'
 import { limitsOf } from '../../src/limits.js'
-import { wordAt, wordBytes } from '../../src/tables/kernel-maps.js'
+import { wordAt, wordBytes } from '../../src/layout/word.js'
 import { LOCAL, PEERS } from './router.js'
 
 /* The forwarder in TypeScript and the programs, asked about the same packets. */

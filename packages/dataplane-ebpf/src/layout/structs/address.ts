@@ -6,3 +6,5 @@ import { Struct } from '../struct.js'
 export const NONE = 0xffff_ffff
 
 export const PREFIX = new Struct('prefix', { family: 'u32', length: 'u32', address: ['u32', 4], mask: ['u32', 4] })
+
+export const CHECKED = new Struct('checked', { key: 'u32', value: 'u32', sum: 'u32' })
