@@ -66,18 +66,25 @@ static __always_inline void untranslate(struct __sk_buff *skb, struct work *work
 	work->is_translated = work->has_tuple = 0;
 }
 
-/*
- * What comes back to a pool goes on in the VRF that the pool hides; policies outside know its flow by the pool's address, both ways. Returns whether it comes
- * back to a pool.
- */
-static __always_inline int enter_inside(struct work *work, __u32 service)
+/* What comes back to a pool; policies outside know its flow by the pool's address, both ways. */
+static __always_inline int is_pools(__u32 service)
+{
+	return (service & POOL_ZONE) != 0;
+}
+
+/* What comes back to a pool goes on in the VRF that the pool hides: outside, its address there may be another machine's. GOES_ON or a drop reason. */
+static __always_inline int enter_inside(struct work *work, __u32 state, __u32 service)
 {
 	__u32 id = service & ~POOL_ZONE;
-	struct nat_pool *pool = service & POOL_ZONE ? nat_pool_of(&id) : 0;
+	struct nat_pool *pool;
 
-	if (pool)
-		work->inside_vrf = pool->vrf;
-	return service & POOL_ZONE ? 1 : 0;
+	if (state & NAT_OPENS || !is_pools(service))
+		return GOES_ON;
+	pool = nat_pool_of(&id);
+	if (!pool)
+		return REASON_NAT_EXHAUSTED;
+	work->inside_vrf = pool->vrf;
+	return GOES_ON;
 }
 
 /* How the other fragments of a datagram follow its first. */

@@ -39,15 +39,19 @@ static __always_inline int find_service(struct work *work, __u32 vrf)
 static __always_inline int translate_part(struct __sk_buff *skb, struct work *work, __u32 vrf)
 {
 	struct nat_fragment *fragment = find_nat_datagram(work, vrf, &work->tuple);
+	int result;
 
 	if (!fragment)
 		return is_virtual(vrf, &work->tuple) ? REASON_FRAGMENT : GOES_ON;
+	result = enter_inside(work, fragment->state, fragment->service);
+	if (result != GOES_ON)
+		return result;
 	rewrite_part(skb, work, &work->tuple, fragment);
 	if (fragment->state & NAT_OPENS) {
 		__builtin_memcpy(work->tuple.destination, work->ends.destination, sizeof(work->tuple.destination));
 		return GOES_ON;
 	}
-	if (!enter_inside(work, fragment->service))
+	if (!is_pools(fragment->service))
 		__builtin_memcpy(work->tuple.destination, fragment->client, sizeof(work->tuple.destination));
 	return GOES_ON;
 }
@@ -62,7 +66,7 @@ static __always_inline void show_flow(struct work *work, const struct nat_flow *
 		tuple->destination_port = work->ends.destination_port;
 		return;
 	}
-	if (enter_inside(work, flow->service))
+	if (is_pools(flow->service))
 		return;
 	__builtin_memcpy(tuple->destination, flow->client, sizeof(tuple->destination));
 	tuple->destination_port = flow->client_port;
@@ -116,6 +120,9 @@ __noinline int translate(struct __sk_buff *skb, __u32 vrf, int replies_only)
 		if (result != GOES_ON || !flow)
 			return result != GOES_ON ? result : REASON_NAT_EXHAUSTED;
 	}
+	result = enter_inside(work, flow->state, flow->service);
+	if (result != GOES_ON)
+		return result;
 	follow_flow(skb, flow, tuple, vrf);
 	show_flow(work, flow);
 	return GOES_ON;

@@ -60,7 +60,7 @@ static __always_inline void show_quoted(struct work *work, const struct nat_flow
 		work->quoted.source_port = work->ends.source_port;
 		return;
 	}
-	if (enter_inside(work, flow->service))
+	if (is_pools(flow->service))
 		return;
 	__builtin_memcpy(work->quoted.source, flow->client, sizeof(work->quoted.source));
 	work->quoted.source_port = flow->client_port;
@@ -73,7 +73,7 @@ __noinline int translate_error(struct __sk_buff *skb, __u32 zone)
 	struct nat_flow *flow;
 	struct tuple *quoted;
 	__u8 checksum[2] ALIGNED = {};
-	int is_from_end;
+	int is_from_end, result;
 	__u32 message;
 
 	if (!work || !read_quoted(skb, work, work->packet.at + work->packet.length))
@@ -86,6 +86,9 @@ __noinline int translate_error(struct __sk_buff *skb, __u32 zone)
 	message = work->tuple.transport;
 	if (sum_of_message(skb, &work->packet, message) != 0xffff)
 		return REASON_INNER_MALFORMED;
+	result = enter_inside(work, flow->state, flow->service);
+	if (result != GOES_ON)
+		return result;
 	read_target(&work->ends, flow);
 	is_from_end = is_same_address(work->tuple.source, quoted->destination);
 	/* The quoted packet goes against the entry: what the entry calls its destination is where the quoted packet came from. */

@@ -1,9 +1,9 @@
 // What a pool hides from an endpoint of the outside VRF at the same router: policies there, and ICMP errors from both ends.
-import { RouteBatch, type FibTransaction, type NextHopObject } from '@heddle/core'
-import { testIcmp, testPacket } from '@heddle/dataplane-conformance'
+import { DROP_REASONS, RouteBatch, type FibTransaction, type NextHopObject } from '@heddle/core'
+import { partOf, testIcmp, testPacket } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { describe, expect, it } from 'vitest'
-import { DELIVER, ForwardingEngine, HEADROOM, PacketOut } from '../src/index.js'
+import { DELIVER, DROP, ForwardingEngine, HEADROOM, PacketOut, sharedFlowMemory } from '../src/index.js'
 import { all, LIMITS, none } from './support/tables.js'
 
 const [RED, BLUE] = [1, 2]
@@ -47,6 +47,17 @@ function tables(): FibTransaction {
   }
 }
 
+const nothing = {
+  vrfs: none,
+  ports: none,
+  nextHops: none,
+  groups: none,
+  tunnelSources: none,
+  labels: none,
+  vnis: none,
+  routes: new RouteBatch(),
+}
+
 describe.each(FAMILIES)('a flow of IPv%i that a pool hides from an endpoint of this router', (family) => {
   const { client, pool, server } = ENDS[family]
   const unreachable = family === 4 ? 3 : 1
@@ -66,6 +77,7 @@ describe.each(FAMILIES)('a flow of IPv%i that a pool hides from an endpoint of t
   }
   const request = testPacket({ source: client, destination: server, sourcePort: 5001, destinationPort: 53 })
   const reply = testPacket({ source: server, destination: pool, sourcePort: 53, destinationPort: 5001 })
+  const hidden = testPacket({ source: pool, destination: server, sourcePort: 5001, destinationPort: 53, ttl: 63 })
 
   it('is answered, whatever the server may not open', () => {
     const send = setUp()
@@ -86,5 +98,29 @@ describe.each(FAMILIES)('a flow of IPv%i that a pool hides from an endpoint of t
     const error = send(1, testIcmp({ source: client, destination: server, type: unreachable, body: back }))
     const quoted = testPacket({ source: server, destination: pool, sourcePort: 53, destinationPort: 5001, ttl: 63 })
     expect(error).toEqual(testIcmp({ source: pool, destination: server, type: unreachable, body: quoted, ttl: 63 }))
+  })
+
+  // Another thread, which knew the pool still, opened the flow behind the transaction: what came back went to whoever has the client's address outside.
+  it('is over once its pool is gone, whoever remembers it', () => {
+    const flowMemory = sharedFlowMemory(LIMITS.flows)
+    const [knowing, other] = [0, 1].map(() => {
+      const engine = new ForwardingEngine({ limits: LIMITS, clock: { now: () => 0 }, flowMemory })
+      expect(engine.apply(tables())).toMatchObject({ status: 'applied' })
+      return engine
+    })
+    const gone: FibTransaction = { ...nothing, generation: 2, natPools: { set: [], remove: FAMILIES } }
+    expect(other.apply(gone)).toMatchObject({ status: 'applied' })
+    const out = new PacketOut()
+    const buffer = new Uint8Array(HEADROOM + 2048)
+    const send = (engine: ForwardingEngine, port: number, packet: Uint8Array): unknown => {
+      buffer.set(packet, HEADROOM)
+      const verdict = engine.fromPort(port, buffer, HEADROOM, packet.length, out)
+      return verdict === DROP ? DROP_REASONS[out.reason] : verdict
+    }
+    const parts = [partOf(reply, { offset: 0, size: 16 }), partOf(reply, { offset: 16 })]
+    const error = testIcmp({ source: server, destination: pool, type: unreachable, body: hidden })
+    expect(send(knowing, 1, request)).toBe(DELIVER)
+    for (const packet of [reply, ...parts, error]) expect(send(knowing, 2, packet)).toBe(DELIVER)
+    for (const packet of [reply, ...parts, error]) expect(send(other, 2, packet)).toBe('nat-exhausted')
   })
 })

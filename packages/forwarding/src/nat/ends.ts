@@ -1,4 +1,4 @@
-import type { Context } from '../context.js'
+import { REASON, type Context } from '../context.js'
 import { Tuple } from '../flow/tuple.js'
 import { wordsText } from '../text.js'
 import { POOL_ZONE } from './pool-table.js'
@@ -13,16 +13,23 @@ export const TRIES = 128
 /** The ends that the packet in hand gets: one for all steps of translation, overwritten by each packet. */
 export const target = new Tuple()
 
+/** What comes back to a pool; policies outside know its flow by the pool's address, both ways. */
+export function isPools(service: number): boolean {
+  return service >= POOL_ZONE
+}
+
 /**
- * What comes back to a pool goes on in the VRF that the pool hides; policies outside know its flow by the pool's address, both ways.
+ * What comes back to a pool goes on in the VRF that the pool hides. Another thread may not know yet that the pool is gone, and open flows through it: outside, the
+ * address that it hides may be another machine's.
  *
- * @returns whether it comes back to a pool
+ * @returns `TRANSLATED` or the slot of a drop reason
  */
-export function enterInside(context: Context, service: number): boolean {
-  if (service < POOL_ZONE) return false
+export function enterInside(context: Context, service: number, isOpening: boolean): number {
+  if (isOpening || !isPools(service)) return TRANSLATED
   const pool = context.tables.natPools.get(service - POOL_ZONE)
-  if (pool !== undefined) context.insideVrf = pool.vrf
-  return true
+  if (pool === undefined) return REASON['nat-exhausted']
+  context.insideVrf = pool.vrf
+  return TRANSLATED
 }
 
 /** Keeps the ends that the packet came with: an error about it shows them. */

@@ -2,7 +2,7 @@ import { IP_PROTOCOL_ICMPV6, foldSum, internetChecksum, pseudoHeaderSumAtIpv6, s
 import { REASON, type Context } from '../context.js'
 import { NO_FLOW } from '../flow/flow-table.js'
 import { Tuple, readQuoted, turn } from '../flow/tuple.js'
-import { enterInside, isSame, target, TRANSLATED } from './ends.js'
+import { enterInside, isPools, isSame, target, TRANSLATED } from './ends.js'
 import { rewriteEnds } from './rewrite.js'
 
 /**
@@ -19,6 +19,10 @@ export function translateError(context: Context, vrf: number, now: number): numb
   const slot = nat.flows.find(now)
   if (slot === NO_FLOW) return TRANSLATED
   if (!messageHolds(context, end)) return REASON['inner-malformed']
+  const service = nat.serviceOf(slot)
+  const isOpening = nat.isOpening(slot)
+  const entered = enterInside(context, service, isOpening)
+  if (entered !== TRANSLATED) return entered
   nat.readTarget(nat.flows, slot, target)
   const isFromEnd = isSame(tuple.source, quoted.destination)
   // The quoted packet goes against the entry: what the entry calls its destination is where the quoted packet came from.
@@ -30,11 +34,11 @@ export function translateError(context: Context, vrf: number, now: number): numb
   view.setUint16(message + 2, internetChecksum(bytes, message, end - message, pseudoSum(context, end)))
   trace?.step('service', 'the ICMP error is about a translated flow, and so is what it quotes')
   context.hasQuoted = true
-  if (nat.isOpening(slot)) {
+  if (isOpening) {
     // Quoted is a reply as the client got it: policies know it as the backend's.
     quoted.source.set(target.source)
     quoted.sourcePort = target.sourcePort
-  } else if (!enterInside(context, nat.serviceOf(slot))) {
+  } else if (!isPools(service)) {
     // The client's own packet, as it went to the backend.
     quoted.sourcePort = nat.readClient(nat.flows, slot, quoted.source)
   }

@@ -2,7 +2,7 @@ import { REASON, type Context } from '../context.js'
 import { NO_FLOW } from '../flow/flow-table.js'
 import { FRAGMENTS } from '../flow/lifetime.js'
 import { TupleKind } from '../flow/tuple.js'
-import { endText, enterInside, isSame, keepEnds, takeAddresses, target, TRANSLATED } from './ends.js'
+import { endText, enterInside, isPools, isSame, keepEnds, takeAddresses, target, TRANSLATED } from './ends.js'
 import { openFlow } from './open-flow.js'
 import { rewriteEnds } from './rewrite.js'
 import { translateError } from './translate-error.js'
@@ -51,6 +51,10 @@ export function translate(context: Context, vrf: number, repliesOnly = false): n
     if (reason !== TRANSLATED) return reason
   } else if (!nat.readTarget(nat.flows, slot, target)) return REASON['nat-exhausted']
 
+  const isOpening = slot === NO_FLOW || nat.isOpening(slot)
+  const ofService = slot === NO_FLOW ? 0 : nat.serviceOf(slot)
+  const entered = enterInside(context, ofService, isOpening)
+  if (entered !== TRANSLATED) return entered
   keepEnds(context, tuple)
   rewriteEnds(packet.view, packet.offset, packet.offset + packet.length, tuple, target, true)
   takeAddresses(context)
@@ -63,10 +67,10 @@ export function translate(context: Context, vrf: number, repliesOnly = false): n
     nat.touch(slot, tuple, now)
   }
   // What policies judge is the flow between the client, whatever source NAT made of it, and the backend.
-  if (slot === NO_FLOW || nat.isOpening(slot)) {
+  if (isOpening) {
     tuple.destination.set(target.destination)
     tuple.destinationPort = target.destinationPort
-  } else if (!enterInside(context, nat.serviceOf(slot))) tuple.destinationPort = nat.readClient(nat.flows, slot, tuple.destination)
+  } else if (!isPools(ofService)) tuple.destinationPort = nat.readClient(nat.flows, slot, tuple.destination)
   return TRANSLATED
 }
 
@@ -81,10 +85,14 @@ function translatePart(context: Context, vrf: number, now: number): number {
   fragments.keyDatagram(vrf, tuple)
   const slot = fragments.find(now)
   if (slot === NO_FLOW) return services.isVirtual(vrf, tuple) ? REASON.fragment : TRANSLATED
+  const service = nat!.serviceOf(slot, fragments)
+  const isOpening = nat!.isOpening(slot, fragments)
+  const entered = enterInside(context, service, isOpening)
+  if (entered !== TRANSLATED) return entered
   nat!.readTarget(fragments, slot, target)
   rewriteEnds(packet.view, packet.offset, packet.offset + packet.length, tuple, target, false)
   takeAddresses(context)
-  if (nat!.isOpening(slot, fragments)) tuple.destination.set(target.destination)
-  else if (!enterInside(context, nat!.serviceOf(slot, fragments))) nat!.readClient(fragments, slot, tuple.destination)
+  if (isOpening) tuple.destination.set(target.destination)
+  else if (!isPools(service)) nat!.readClient(fragments, slot, tuple.destination)
   return TRANSLATED
 }
