@@ -73,15 +73,16 @@ static __always_inline int is_pools(__u32 service)
 }
 
 /* What comes back to a pool goes on in the VRF that the pool hides: outside, its address there may be another machine's. GOES_ON or a drop reason. */
-static __always_inline int enter_inside(struct work *work, __u32 state, __u32 service)
+__noinline int enter_inside(__u32 state, __u32 service)
 {
+	struct work *work = current_work();
 	__u32 id = service & ~POOL_ZONE;
 	struct nat_pool *pool;
 
 	if (state & NAT_OPENS || !is_pools(service))
 		return GOES_ON;
 	pool = nat_pool_of(&id);
-	if (!pool)
+	if (!pool || !work)
 		return REASON_NAT_EXHAUSTED;
 	work->inside_vrf = pool->vrf;
 	return GOES_ON;

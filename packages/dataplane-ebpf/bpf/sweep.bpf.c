@@ -1,30 +1,93 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Takes away what is too old, and counts the flows of ports that are left anew: what a full table had to forget was not taken from its port's count. Of
- * translated flows those go too whose service, backend or pool went. Run by the process, now and then and when services change, on a packet that does not
- * matter.
+ * translated flows those go too whose service, backend or pool went. Run by the process, now and then and when services change, on frames with some elements of a map
+ * each: the kernel holds off softirqs of the CPU meanwhile. They are copies: what has ended by one is looked at again, as it may be another flow by now, and what goes on is
+ * not looked up, since a table that remembers would take that for use.
  */
 #include "backend.h"
 #include "policy.h"
 #include "rewrite.h"
 
-static long sweep_flow(struct bpf_map *map, struct flow_key *key, struct flow *flow, void *context)
-{
-	struct flow_count *count = bpf_map_lookup_elem(&flow_counts, &key->zone);
-	__u32 port_id = key->zone;
-	struct port *port = port_of(&port_id);
+/* What the elements in a frame are, and what is done with them. */
+enum swept { SWEPT_COUNTS_BEFORE = 1, SWEPT_FLOWS, SWEPT_COUNTS, SWEPT_NAT_FLOWS, SWEPT_AFFINITIES };
 
-	if (!port || !port->policy_version || flow->version < port->policy_since || is_over(flow->seen, flow->lifetime))
-		map_delete(&flows, key);
-	else if (count)
-		count->recount++;
+/* Where a frame has its kind, and where its elements. */
+#define SWEPT_KIND ETHERNET
+#define SWEPT_AT (ETHERNET + 2)
+
+/* What callbacks are told. */
+struct sweeping {
+	struct __sk_buff *skb;
+};
+
+/* Copies the element whose turn it is; 0 behind the last. */
+#define READ_SWEPT(sweeping, turn, entry) (bpf_skb_load_bytes((sweeping)->skb, SWEPT_AT + *(turn) * sizeof(entry), &(entry), sizeof(entry)) == 0)
+
+struct swept_count {
+	__u32 port;
+	struct flow_count count;
+};
+
+/* What a process that ended had counted is forgotten. */
+static long sweep_count_before(struct bpf_map *map, __u32 *turn, __u32 *value, struct sweeping *sweeping)
+{
+	struct swept_count entry;
+	struct flow_count *count;
+
+	if (!READ_SWEPT(sweeping, turn, entry))
+		return 1;
+	count = bpf_map_lookup_elem(&flow_counts, &entry.port);
+	if (count)
+		count->recount = 0;
 	return 0;
 }
 
-static long sweep_count(struct bpf_map *map, __u32 *port, struct flow_count *count, void *context)
+static long sweep_count(struct bpf_map *map, __u32 *turn, __u32 *value, struct sweeping *sweeping)
 {
-	count->count = count->recount;
-	count->recount = 0;
+	struct swept_count entry;
+	struct flow_count *count;
+
+	if (!READ_SWEPT(sweeping, turn, entry))
+		return 1;
+	count = bpf_map_lookup_elem(&flow_counts, &entry.port);
+	if (count)
+		count->count = count->recount;
+	return 0;
+}
+
+static __always_inline int is_allowed_no_more(const struct port *port, const struct flow *flow)
+{
+	return !port || !port->policy_version || flow->version < port->policy_since || is_over(flow->seen, flow->lifetime);
+}
+
+struct swept_flow {
+	struct flow_key key;
+	struct flow flow;
+};
+
+static long sweep_flow(struct bpf_map *map, __u32 *turn, __u32 *value, struct sweeping *sweeping)
+{
+	struct swept_flow entry;
+	struct flow_count *count;
+	struct port *port;
+	struct flow *flow;
+
+	if (!READ_SWEPT(sweeping, turn, entry))
+		return 1;
+	port = port_of(&entry.key.zone);
+	if (is_allowed_no_more(port, &entry.flow)) {
+		flow = bpf_map_lookup_elem(&flows, &entry.key);
+		if (!flow)
+			return 0;
+		if (is_allowed_no_more(port, flow)) {
+			map_delete(&flows, &entry.key);
+			return 0;
+		}
+	}
+	count = bpf_map_lookup_elem(&flow_counts, &entry.key.zone);
+	if (count)
+		count->recount++;
 	return 0;
 }
 
@@ -37,14 +100,24 @@ struct seeking {
 	__u32 is_found;
 };
 
-static long seek_backend(struct bpf_map *map, __u32 *turn, __u32 *value, struct seeking *seeking)
-{
-	__u32 place = seeking->first + *turn;
-	struct backend *backend = *turn < seeking->count ? bpf_map_lookup_elem(&backends, &place) : 0;
+/* Backends that are looked at in one turn: a call costs more than one of them. */
+#define SEEK_TOGETHER 8
 
-	if (backend && is_backend(backend, seeking->address, seeking->port))
-		seeking->is_found = 1;
-	return !backend || seeking->is_found;
+static long seek_backends(struct bpf_map *map, __u32 *turn, __u32 *value, struct seeking *seeking)
+{
+#pragma unroll
+	for (__u32 next = 0; next < SEEK_TOGETHER; next++) {
+		__u32 index = *turn * SEEK_TOGETHER + next, place = seeking->first + index;
+		struct backend *backend = index < seeking->count ? bpf_map_lookup_elem(&backends, &place) : 0;
+
+		if (!backend)
+			return 1;
+		if (is_backend(backend, seeking->address, seeking->port)) {
+			seeking->is_found = 1;
+			return 1;
+		}
+	}
+	return 0;
 }
 
 /* Whether a flow of a service, told by the entry of its opening direction, still is one: the service is where it was, and has the backend. */
@@ -61,7 +134,7 @@ static __always_inline int is_served(const struct flow_key *key, const struct na
 	seeking.first = service->backend;
 	seeking.count = service->backend_count;
 	__builtin_memcpy(seeking.address, flow->destination, sizeof(seeking.address));
-	bpf_for_each_map_elem(&turns, seek_backend, &seeking, 0);
+	bpf_for_each_map_elem(&turns, seek_backends, &seeking, 0);
 	return seeking.is_found;
 }
 
@@ -75,37 +148,81 @@ static __always_inline int is_hidden(const struct flow_key *key, const struct na
 	       is_same_address(pool->address, flow->source);
 }
 
-static long sweep_nat(struct bpf_map *map, struct flow_key *key, struct nat_flow *flow, void *context)
+/* Whether an entry of a flow has ended: that of its opening direction tells of both. */
+static __noinline int has_ended(const struct flow_key *key, const struct nat_flow *flow)
 {
 	struct flow_key peer = {};
-	int is_over_now = is_over(flow->seen, flow->lifetime);
 
+	if (is_over(flow->seen, flow->lifetime))
+		return 1;
+	if (flow->state & NAT_OPENS)
+		return !(flow->service & POOL_ZONE ? is_hidden(key, flow) : is_served(key, flow));
 	write_peer_key(&peer, key, flow);
-	if (!(flow->state & NAT_OPENS)) {
-		if (is_over_now || !bpf_map_lookup_elem(&nat_flows, &peer))
-			map_delete(&nat_flows, key);
+	return !bpf_map_lookup_elem(&nat_flows, &peer);
+}
+
+struct swept_nat_flow {
+	struct flow_key key;
+	struct nat_flow flow;
+};
+
+static long sweep_nat(struct bpf_map *map, __u32 *turn, __u32 *value, struct sweeping *sweeping)
+{
+	struct swept_nat_flow entry;
+	struct flow_key peer = {};
+	struct nat_flow *flow;
+
+	if (!READ_SWEPT(sweeping, turn, entry))
+		return 1;
+	if (!has_ended(&entry.key, &entry.flow))
 		return 0;
-	}
-	if (is_over_now || !(flow->service & POOL_ZONE ? is_hidden(key, flow) : is_served(key, flow))) {
+	flow = bpf_map_lookup_elem(&nat_flows, &entry.key);
+	if (!flow || !has_ended(&entry.key, flow))
+		return 0;
+	if (flow->state & NAT_OPENS) {
+		write_peer_key(&peer, &entry.key, flow);
 		map_delete(&nat_flows, &peer);
-		map_delete(&nat_flows, key);
 	}
+	map_delete(&nat_flows, &entry.key);
 	return 0;
 }
 
-static long sweep_affinity(struct bpf_map *map, struct affinity_key *key, struct affinity *affinity, void *context)
+struct swept_affinity {
+	struct affinity_key key;
+	struct affinity affinity;
+};
+
+static long sweep_affinity(struct bpf_map *map, __u32 *turn, __u32 *value, struct sweeping *sweeping)
 {
-	if (is_over(affinity->seen, affinity->lifetime))
-		map_delete(&affinities, key);
+	struct swept_affinity entry;
+	struct affinity *affinity;
+
+	if (!READ_SWEPT(sweeping, turn, entry))
+		return 1;
+	if (!is_over(entry.affinity.seen, entry.affinity.lifetime))
+		return 0;
+	affinity = bpf_map_lookup_elem(&affinities, &entry.key);
+	if (affinity && is_over(affinity->seen, affinity->lifetime))
+		map_delete(&affinities, &entry.key);
 	return 0;
 }
 
 SEC("classifier")
 int sweep(struct __sk_buff *skb)
 {
-	bpf_for_each_map_elem(&flows, sweep_flow, 0, 0);
-	bpf_for_each_map_elem(&flow_counts, sweep_count, 0, 0);
-	bpf_for_each_map_elem(&nat_flows, sweep_nat, 0, 0);
-	bpf_for_each_map_elem(&affinities, sweep_affinity, 0, 0);
+	struct sweeping sweeping = { .skb = skb };
+	__u8 kind = 0;
+
+	bpf_skb_load_bytes(skb, SWEPT_KIND, &kind, sizeof(kind));
+	if (kind == SWEPT_COUNTS_BEFORE)
+		bpf_for_each_map_elem(&turns, sweep_count_before, &sweeping, 0);
+	else if (kind == SWEPT_FLOWS)
+		bpf_for_each_map_elem(&turns, sweep_flow, &sweeping, 0);
+	else if (kind == SWEPT_COUNTS)
+		bpf_for_each_map_elem(&turns, sweep_count, &sweeping, 0);
+	else if (kind == SWEPT_NAT_FLOWS)
+		bpf_for_each_map_elem(&turns, sweep_nat, &sweeping, 0);
+	else if (kind == SWEPT_AFFINITIES)
+		bpf_for_each_map_elem(&turns, sweep_affinity, &sweeping, 0);
 	return VERDICT_NEXT;
 }

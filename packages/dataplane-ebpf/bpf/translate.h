@@ -43,7 +43,7 @@ static __always_inline int translate_part(struct __sk_buff *skb, struct work *wo
 
 	if (!fragment)
 		return is_virtual(vrf, &work->tuple) ? REASON_FRAGMENT : GOES_ON;
-	result = enter_inside(work, fragment->state, fragment->service);
+	result = enter_inside(fragment->state, fragment->service);
 	if (result != GOES_ON)
 		return result;
 	rewrite_part(skb, work, &work->tuple, fragment);
@@ -120,7 +120,7 @@ __noinline int translate(struct __sk_buff *skb, __u32 vrf, int replies_only)
 		if (result != GOES_ON || !flow)
 			return result != GOES_ON ? result : REASON_NAT_EXHAUSTED;
 	}
-	result = enter_inside(work, flow->state, flow->service);
+	result = enter_inside(flow->state, flow->service);
 	if (result != GOES_ON)
 		return result;
 	follow_flow(skb, flow, tuple, vrf);

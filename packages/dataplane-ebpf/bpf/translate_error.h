@@ -86,7 +86,7 @@ __noinline int translate_error(struct __sk_buff *skb, __u32 zone)
 	message = work->tuple.transport;
 	if (sum_of_message(skb, &work->packet, message) != 0xffff)
 		return REASON_INNER_MALFORMED;
-	result = enter_inside(work, flow->state, flow->service);
+	result = enter_inside(flow->state, flow->service);
 	if (result != GOES_ON)
 		return result;
 	read_target(&work->ends, flow);

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import {
   DataplaneError,
   type ApplyFailure,
@@ -103,6 +104,7 @@ export class EbpfRouter implements EbpfDataplane {
   /** Work on devices, one after the other. */
   #devices: Promise<unknown> = Promise.resolve()
   readonly #timers: readonly NodeJS.Timeout[]
+  #isSweeping = false
   #closed = false
 
   /** @internal */
@@ -127,7 +129,7 @@ export class EbpfRouter implements EbpfDataplane {
     this.#judge = this.#newJudge()
     this.#timers = [
       setInterval(() => void this.#lookInTurn(), LOOK_INTERVAL).unref(),
-      setInterval(() => parts.tables.sweep(), SWEEP_INTERVAL).unref(),
+      setInterval(() => void this.#sweep(), SWEEP_INTERVAL).unref(),
     ]
   }
 
@@ -382,6 +384,19 @@ export class EbpfRouter implements EbpfDataplane {
       for (const local of this.#options.addresses) this.events.push({ type: 'underlay-changed', local, mtu })
     }
     await paths.look(mtu)
+  }
+
+  async #sweep(): Promise<void> {
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    try {
+      for (const _ of this.#parts.tables.sweep()) {
+        await setImmediate()
+        if (this.#closed) return
+      }
+    } finally {
+      this.#isSweeping = false
+    }
   }
 
   async #lookInTurn(): Promise<void> {

@@ -345,7 +345,7 @@ describe('tables that are written', { timeout: 600_000 }, () => {
           const failures = [...(report?.failures ?? []), ...agent.settle()]
           // As every second, and every ten seconds: no object is at fault when paths were not told, or flows could not be swept.
           for (let turn = 0; turn < inTurn; turn++) process.look()
-          process.tables.sweep()
+          Array.from(process.tables.sweep())
           expect(readByPrograms(process)).toEqual(wanted)
           tried++
           if (failures.length > 0) found++

@@ -1,15 +1,25 @@
-import { DROP_REASONS } from '@heddle/core'
-import { EMPTY, testSegment, transition, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
+import { DROP_REASONS, type NatPoolObject } from '@heddle/core'
+import {
+  EMPTY,
+  labelled,
+  partOf,
+  testIcmp,
+  testPacket,
+  testSegment,
+  transition,
+  type PacketInput,
+  type Tables,
+} from '@heddle/dataplane-conformance'
 import { IpAddress } from '@heddle/wire'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { AFFINITY, NAT_FLOW } from '../src/layout/structs/service.js'
-import { sweepFlows } from '../src/tables/sweep.js'
+import { encodePool } from '../src/layout/service.js'
 import { natTables } from './support/nat-world.js'
 import { missing, titled } from './support/requirements.js'
-import { RouterNamespace } from './support/router.js'
+import { PEERS, RouterNamespace } from './support/router.js'
 import { byEngine, byMemory, byProgram, cutToLoopback, newEngine, type Result } from './support/twins.js'
 
 const CLIENT = '10.0.0.1'
@@ -58,6 +68,7 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     tables = next
     for (const { id } of next.ports) router.parts.maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
   }
+  const sweep = (): unknown => Array.from(router.parts.tables.sweep())
   const flows = (): [Uint8Array, View<'seen' | 'told' | 'lifetime' | 'state' | 'ports'>][] =>
     Array.from(router.parts.maps.entries('nat_flows'), ([key, value]) => [key, new View(NAT_FLOW, value)])
   const isOpening = (state: number): boolean => (state & OPENS) !== 0
@@ -108,7 +119,7 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     backendOf(request(1))
     expect(flows().map(([, flow]) => flow.get('lifetime'))).toEqual([240_000, 240_000])
     for (const [key, flow] of flows()) router.parts.maps.set('nat_flows', key, flow.set('lifetime', 0).bytes)
-    sweepFlows(router.parts.maps)
+    sweep()
     expect(flows()).toEqual([])
   })
 
@@ -191,7 +202,7 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     backendOf(request(1))
     const [[key]] = flows().filter(([, flow]) => isOpening(flow.get('state')))
     router.parts.maps.delete('nat_flows', key)
-    sweepFlows(router.parts.maps)
+    sweep()
     expect(flows()).toEqual([])
   })
 
@@ -229,8 +240,55 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     router.parts.maps.set('affinities', key, affinity.setLarge('lifetime', 0).bytes)
     expect(backendOf(request(21))).toBe(alone)
     router.parts.maps.set('affinities', key, affinity.setLarge('lifetime', 0).bytes)
-    sweepFlows(router.parts.maps)
+    sweep()
     expect([...router.parts.maps.entries('affinities')]).toEqual([])
+  })
+
+  describe('hidden by a pool', () => {
+    const [OUTSIDE, HIDDEN] = ['10.200.0.9', '172.20.0.1']
+    const pool: NatPoolObject = { id: 1, vrf: 1, outside: 2, address: IpAddress.parse(HIDDEN), ports: { first: 4000, last: 4999 } }
+    const there: PacketInput = {
+      from: 'port',
+      port: 1,
+      packet: testPacket({ source: CLIENT, destination: OUTSIDE, sourcePort: 4000, destinationPort: 53 }),
+    }
+    const reply = testPacket({ source: OUTSIDE, destination: HIDDEN, sourcePort: 53, destinationPort: 4000, size: 64 })
+    /** What becomes of a packet that comes from outside. */
+    const wayBack = (packet: Uint8Array): string => {
+      const input = labelled([{ label: 120 }], packet)
+      const { verdict, reason } = byProgram(router, { from: 'underlay', source: PEERS[4][0], encapsulation: 'mpls-udp', packet: input })
+      return reason ?? verdict
+    }
+    /** What comes back: a reply, its parts, the later one of a datagram whose first one came in time, and an error. */
+    const first = partOf(reply, { offset: 0, size: 24 })
+    const ways = (): [string, Uint8Array][] => [
+      ['reply', reply],
+      ['first', first],
+      ['later', partOf(reply, { offset: 24 })],
+      ['error', testIcmp({ source: OUTSIDE, destination: HIDDEN, type: 3, body: hidden() })],
+    ]
+    const hidden = (): Uint8Array => testPacket({ source: HIDDEN, destination: OUTSIDE, sourcePort: 4000, destinationPort: 53 })
+
+    // Blue has another machine at the client's address: it got what was for the client.
+    it('come back to nobody once the pool is gone', async () => {
+      await program(natTables([], [pool]))
+      expect(byProgram(router, there)).toMatchObject({ verdict: 'send' })
+      for (const [what, packet] of ways()) expect([what, wayBack(packet)]).toEqual([what, 'deliver'])
+      wayBack(first)
+      router.parts.maps.delete('nat_pools', 1)
+      for (const [what, packet] of ways()) expect([what, wayBack(packet)]).toEqual([what, 'nat-exhausted'])
+      const { packet } = byProgram(router, there)
+      expect(packet).toBe('')
+    })
+
+    it('are opened by no pool that has moved from where programs are still led to it', async () => {
+      await program(natTables([], [pool]))
+      const moved = [{ vrf: 3 }, { outside: 3 }, { address: IpAddress.parse('fd00::1') }]
+      for (const change of moved) {
+        router.parts.maps.set('nat_pools', 1, encodePool({ ...pool, ...change }))
+        expect(byProgram(router, there)).toMatchObject({ verdict: 'drop', reason: 'nat-exhausted' })
+      }
+    })
   })
 
   it('refuse none of a full table: the quietest go', async () => {

@@ -17,7 +17,7 @@ const LIMITS: Readonly<Record<string, { readonly instructions: number; readonly 
   egress: { instructions: 13_800, verified: 120_000 },
   ingress: { instructions: 13_800, verified: 120_000 },
   lookup: { instructions: 1000, verified: 10_000 },
-  sweep: { instructions: 500, verified: 2000 },
+  sweep: { instructions: 1200, verified: 5000 },
 }
 
 /** Octets of stack along any way of calls (`MAX_BPF_STACK` of Linux). */

@@ -147,13 +147,73 @@ it('tunnels to one router all have what the path to it takes, when one of them h
   expect(tables.paths.to(tunnel.remote)).toMatchObject({ mtu: 1400 })
 })
 
+/** Between which VRFs programs are led to a pool. */
+const places = (): string[] =>
+  Array.from(seen.maps.entries('pools_between'), ([key]) => `${wordAt(key)} → ${wordAt(key.subarray(4))}`).toSorted()
+
+// Packets of one VRF went on in the other one with the addresses that they were to be hidden by, while the rest of the transaction was written.
+describe('what pools hide', () => {
+  const moved: NatPoolObject = { ...POOL, vrf: 3 }
+  const before: NatPoolObject = { ...POOL, id: 6, vrf: 3, outside: 1 }
+
+  it('they hide before anything leads there', () => {
+    const written: string[] = []
+    seen = kernel.seenBy({ refuses: (step, map) => step === 'set' && written.push(map) < 0 })
+    tables = new KernelTables(seen.maps, NO_PROGRAMS)
+    program({
+      nextHops: set({ id: 7, action: { type: 'lookup', vrf: 2 } }),
+      groups: set({ id: 7, members: [{ nextHop: 7, weight: 1 }], seed: 0 }),
+      labels: set({ label: 100, action: { type: 'pop-lookup', vrf: 1 }, sources: 0 }),
+      natPools: set(POOL),
+    })
+    const first = Math.min(...['next_hops', 'groups', 'labels'].map((map) => written.indexOf(map)))
+    expect(first).toBeGreaterThan(written.indexOf('pools_between'))
+    expect(tables.config.get('translates')).toBe(1)
+  })
+
+  it('they hide until nothing leads there any more', () => {
+    program({ natPools: set(POOL, before) })
+    const during: unknown[] = []
+    const watched = () => during.push(places(), tables.dump().natPools, tables.config.get('translates'))
+    expect(program({ natPools: { set: [moved], remove: [6] } }, watched)).toEqual([])
+    expect(during).toEqual([['1 → 2', '3 → 1', '3 → 2'], expect.arrayContaining([moved, before]), 1])
+    expect(places()).toEqual(['3 → 2'])
+    expect(program({ natPools: remove(1) }, () => during.splice(0, 3, places()))).toEqual([])
+    expect([during, places(), tables.config.get('translates')]).toEqual([[['3 → 2']], [], 0])
+  })
+
+  it('they hide where two of them change places', () => {
+    program({ natPools: set(POOL, before) })
+    program({ natPools: set({ ...POOL, vrf: 3, outside: 1 }, { ...before, vrf: 1, outside: 2 }) })
+    const pools = Array.from(seen.maps.entries('pools_between'), ([key, value]) => [wordAt(key), wordAt(value)])
+    expect(new Set(pools)).toEqual(
+      new Set([
+        [3, 1],
+        [1, 6],
+      ]),
+    )
+  })
+
+  // Taken away from between the VRFs first, it would have those packets show that had found their way before.
+  it('is hidden, or dropped, while a pool is taken away', () => {
+    program({ natPools: set(POOL) })
+    const done: string[] = []
+    const refuses = (step: Step, map: string): boolean => (step === 'set' ? 0 : done.push(`${step} ${map}`)) < 0
+    seen = kernel.seenBy({ refuses })
+    tables = new KernelTables(seen.maps, NO_PROGRAMS)
+    done.splice(0)
+    program({ natPools: remove(1) })
+    expect(done).toEqual(['delete nat_pools', 'run nat_flows', 'delete pools_between'])
+  })
+})
+
 describe('flows of what is gone', () => {
   const moved: NatPoolObject = { ...POOL, vrf: 3 }
 
   // They would have gone on as flows of the other VRF: one tenant's replies went to another one.
   it('have ended before a pool is set in another VRF', () => {
     program({ natPools: set(POOL) })
-    refused = [['run', 'sweep']]
+    refused = [['run', 'nat_flows']]
     expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
     expect(tables.dump().natPools).toEqual([])
     expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
@@ -164,7 +224,7 @@ describe('flows of what is gone', () => {
 
   it('have ended before a pool gets the number of another one that went before', () => {
     program({ natPools: set(POOL) })
-    refused = [['run', 'sweep']]
+    refused = [['run', 'nat_flows']]
     expect(program({ natPools: remove(1) })).toEqual([])
     expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
     open()
@@ -175,21 +235,33 @@ describe('flows of what is gone', () => {
 
   it('leave a pool where it is that cannot be taken away there', () => {
     program({ natPools: set(POOL) })
-    refused = [['delete', 'pools_between']]
+    refused = [['delete', 'nat_pools']]
     expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
     expect(tables.dump().natPools).toEqual([POOL])
   })
 
+  it('have programs led to a pool where it was until the kernel lets them be led to none', () => {
+    program({ natPools: set(POOL) })
+    refused = [['delete', 'pools_between']]
+    expect(program({ natPools: set(moved) })).toEqual(['nat-pool 1'])
+    expect(tables.dump().natPools).toEqual([moved])
+    expect(places()).toEqual(['1 → 2', '3 → 2'])
+    refused = []
+    expect(program({})).toEqual([])
+    expect(places()).toEqual(['3 → 2'])
+  })
+
   it('that could not be ended are ended by the next transaction, or as every ten seconds, when nothing is translated any more, too', () => {
-    for (const next of [() => program({}), () => tables.sweep(), open]) {
+    const sweep = () => Array.from(tables.sweep())
+    for (const next of [() => program({}), sweep, open]) {
       program({ services: set(SERVICE) })
-      refused = [['run', 'sweep']]
+      refused = [['run', 'nat_flows']]
       program({ services: remove(4) })
       refused = []
       const before = swept()
       next()
       expect(swept()).toBe(next === open ? 1 : before + 1)
-      tables.sweep()
+      sweep()
       expect(swept()).toBe(next === open ? 1 : before + 1)
     }
   })

@@ -24,6 +24,8 @@ export declare class NativeObject {
    * comes from.
    */
   testRun(program: string, frame: Uint8Array, segment: number, repeat: number, namespace?: string | undefined | null): NativeOutcome
+  /** Runs a program on some elements of a hash map, about `count`, from a bucket on, and tells it their kind; returns the bucket to go on at, `null` behind the last. */
+  runOver(program: string, kind: number, map: string, from: number | undefined | null, count: number): number | null
   /** Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either. */
   attach(options: NativeAttachOptions): Promise<number>
   /** Moves a program from a filter to tcx while packets pass; the number stays. Where this fails the filter goes on. */

@@ -7,8 +7,6 @@ import { CONFIG } from '../layout/structs/config.js'
 import { wordAt, wordBytes } from '../layout/word.js'
 import { VersionedMap, VERSIONS } from './versioned-map.js'
 
-/** Octets of a frame that the kernel takes for a test run. */
-const SMALLEST_FRAME = 64
 /** Maps in which a flow has its place. */
 const PLACED = ['ways_out', 'ways_in', 'openings'] as const
 /** And that which says how many places those have. */
@@ -112,9 +110,12 @@ export class KernelMaps {
     for (const versioned of this.#versioned.values()) versioned.giveUp()
   }
 
-  /** Runs a program once, on a packet that does not matter to it. */
-  run(program: string): void {
-    call(() => this.object.testRun(program, new Uint8Array(SMALLEST_FRAME), 0, 1))
+  /**
+   * Runs a program on some elements of a hash map, about `count`, from a bucket on; `kind` tells it what they are. Returns the bucket to go on at, `undefined` behind
+   * the last.
+   */
+  runOver(program: string, kind: number, map: string, bucket: number | undefined, count: number): number | undefined {
+    return call(() => this.object.runOver(program, kind, map, bucket, count)) ?? undefined
   }
 
   /** Memory of a map, as words: that of its entries, as programs reach nothing behind them on the last page. */

@@ -36,6 +36,7 @@ import { Policies } from './policies.js'
 import { KernelRoutes } from './kernel-routes.js'
 import { Rates } from './rates.js'
 import { SourceSets } from './source-sets.js'
+import { Sweep } from './sweep.js'
 import { Translations } from './translations.js'
 
 /** Maps of the objects that are counted, by those that say where. */
@@ -47,8 +48,8 @@ const COUNTED_IN = {
 } as const satisfies Record<CounterMap, string>
 
 /**
- * The tables in the kernel. A transaction that was found valid is written object by object: what it sets first, then its routes, and what it removes
- * last, when nothing leads there any more.
+ * The tables in the kernel. A transaction that was found valid is written object by object: what it sets first, pools before what leads through
+ * them, then its routes, and what it removes last, when nothing leads there any more.
  */
 export class KernelTables {
   readonly counters: CounterMaps
@@ -62,6 +63,7 @@ export class KernelTables {
   readonly #sources: SourceSets
   readonly #rates: Rates
   readonly #nodePorts: NodePorts
+  readonly #sweep: Sweep
   /** Router's own MAC addresses by VNI, which headers of VXLAN tunnels have. */
   readonly #macs = new Map<number, MacAddress>()
   #gap: { readonly routes: number; readonly lost: number } | undefined
@@ -78,8 +80,9 @@ export class KernelTables {
     this.#maps = maps
     this.config = configOf(maps)
     const grace = new GracePeriods(programs)
-    this.policies = new Policies(maps, this.config, grace)
-    this.translations = new Translations(maps, this.config, grace)
+    this.#sweep = new Sweep(maps)
+    this.policies = new Policies(maps, this.config, grace, this.#sweep)
+    this.translations = new Translations(maps, this.config, grace, this.#sweep)
     this.paths = new PathMtus(maps)
     this.counters = new CounterMaps(maps)
     this.#sources = new SourceSets(maps)
@@ -117,6 +120,8 @@ export class KernelTables {
       attempt('vrf', vrf.id, () =>
         this.fib.publish(vrf.id, (roots) => counted('vrf_counters', 'vrfs', vrf.id, encodeVrf(vrf, ...rootsOf(roots)))),
       )
+    // Before what leads through pools, and behind it: what they hide does not show in between.
+    const endTranslations = this.translations.program(transaction, attempt)
     for (const sources of tunnelSources.set) attempt('tunnel-sources', sources.id, () => this.#sources.set(sources))
     // Before next hops, which have the MAC addresses of those that were taken.
     for (const vni of vnis.set) {
@@ -138,7 +143,6 @@ export class KernelTables {
     for (const policy of policies.set) attempt('policy', policy.id, () => this.policies.set(policy))
     for (const id of removedIn(policies, idOf)) attempt('policy', id, () => this.policies.remove(id))
     this.policies.tell(attempt)
-    failures.push(...this.translations.program(transaction))
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
     failures.push(...this.routes.failuresOf(setRoutes))
@@ -147,6 +151,7 @@ export class KernelTables {
       if (isTold) this.#untold.delete(id)
       else this.#untold.add(id)
     }
+    endTranslations()
 
     const remove = (kind: ObjectKind, keys: readonly number[], work: (key: number) => void): void => {
       for (const key of keys) attempt(kind, key, () => work(key))
@@ -193,9 +198,11 @@ export class KernelTables {
     if (this.config.getLarge('generation') === 0) this.config.setLarge('generation', generation)
   }
 
-  /** Has flows taken away that have ended. */
-  sweep(): void {
-    if (this.policies.size > 0 || this.translations.hasFlows) this.translations.sweep()
+  /** Has flows taken away that have ended, in steps between which there may be transactions. */
+  *sweep(): Generator<void> {
+    this.translations.mend()
+    if (this.policies.size === 0 && !this.translations.hasFlows) return
+    for (const swept of ['flows', 'nat_flows', 'affinities'] as const) yield* this.#sweep.steps(swept)
   }
 
   /** What the kernel holds, read from its maps. */

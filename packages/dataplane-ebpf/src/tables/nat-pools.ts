@@ -1,12 +1,18 @@
 import type { NatPoolObject } from '@heddle/core'
 import { decodePool, encodePool, poolKey } from '../layout/service.js'
-import type { KernelMaps } from './kernel-maps.js'
 import { wordAt, wordBytes } from '../layout/word.js'
+import type { Attempt } from './changes.js'
+import type { KernelMaps } from './kernel-maps.js'
 
-/** Pools by their ids, and by the VRFs between which they stand. */
+/**
+ * Pools by their ids, and by the VRFs between which they stand. Programs that are led to a pool which is not there, or not there any more, drop the packet: it would
+ * show what is hidden. So a pool leaves its place last.
+ */
 export class NatPools {
   readonly #maps: KernelMaps
   readonly #held = new Map<number, NatPoolObject>()
+  /** Places where pools stood that were taken away, or have others now. */
+  #left: NatPoolObject[] = []
 
   constructor(maps: KernelMaps) {
     this.#maps = maps
@@ -29,7 +35,7 @@ export class NatPools {
       if (before === undefined) this.#maps.delete('nat_pools', pool.id)
       throw error
     }
-    if (before !== undefined && poolKey(before).join() !== poolKey(pool).join()) this.#leave(before)
+    if (before !== undefined && placeOf(before) !== placeOf(pool)) this.#left.push(before)
     this.#held.set(pool.id, pool)
   }
 
@@ -43,13 +49,18 @@ export class NatPools {
     return before !== undefined && (before.vrf !== vrf || before.outside !== outside)
   }
 
-  /** @throws LinuxError */
+  /** Takes a pool away; programs are still led to it until `leave`. @throws LinuxError */
   remove(id: number): void {
-    const pool = this.#held.get(id)
     // One that is not held may have been refused in part.
-    if (pool !== undefined) this.#leave(pool)
     this.#maps.delete('nat_pools', id)
+    const pool = this.#held.get(id)
+    if (pool !== undefined) this.#left.push(pool)
     this.#held.delete(id)
+  }
+
+  /** Has programs led to no pool any more where none stands. */
+  leave(attempt: Attempt): void {
+    this.#left = this.#left.filter((pool) => !attempt('nat-pool', pool.id, () => this.#leave(pool)))
   }
 
   /** What the kernel holds. */
@@ -65,7 +76,7 @@ export class NatPools {
     const standing = new Map<string, NatPoolObject>()
     for (const [key, value] of this.#maps.entries('pools_between')) {
       const pool = this.#held.get(wordAt(value))
-      if (pool !== undefined && poolKey(pool).join() === key.join()) standing.set(key.join(), pool)
+      if (pool !== undefined && placeOf(pool) === key.join()) standing.set(key.join(), pool)
     }
     for (const pool of this.#held.values()) {
       const key = poolKey(pool)
@@ -81,9 +92,15 @@ export class NatPools {
     for (const [key] of this.#maps.entries('pools_between')) if (!standing.has(key.join())) this.#maps.delete('pools_between', key)
   }
 
-  /** Takes a pool from where it stood, unless another one stands there now. */
+  /** Takes a pool from where it stood, unless another one stands there now, or itself again. */
   #leave(pool: NatPoolObject): void {
+    const held = this.#held.get(pool.id)
+    if (held !== undefined && placeOf(held) === placeOf(pool)) return
     const there = this.#maps.get('pools_between', poolKey(pool))
     if (there !== undefined && wordAt(there) === pool.id) this.#maps.delete('pools_between', poolKey(pool))
   }
+}
+
+function placeOf(pool: NatPoolObject): string {
+  return poolKey(pool).join()
 }

@@ -10,7 +10,7 @@ import { ATOM, FLOW_COUNT, PORT_POLICY } from '../layout/structs/policy.js'
 import { orThrow, type Attempt } from './changes.js'
 import type { ConfigView } from './config.js'
 import { isSameBytes, type KernelMaps } from './kernel-maps.js'
-import { sweepFlows } from './sweep.js'
+import type { Sweep } from './sweep.js'
 
 const ATOM_WORDS = ATOM.size / 4
 
@@ -34,6 +34,7 @@ interface Versions {
 export class Policies {
   readonly #maps: KernelMaps
   readonly #config: ConfigView
+  readonly #sweep: Sweep
   readonly #memory: BlockMemory
   readonly #words: Uint32Array
   readonly #held = new Map<number, Held>()
@@ -49,9 +50,10 @@ export class Policies {
   readonly #changed = new Set<number>()
 
   /** @param grace of the programs that read rules */
-  constructor(maps: KernelMaps, config: ConfigView, grace: GracePeriods) {
+  constructor(maps: KernelMaps, config: ConfigView, grace: GracePeriods, sweep: Sweep) {
     this.#maps = maps
     this.#config = config
+    this.#sweep = sweep
     this.#words = maps.words('atoms')
     this.#memory = new BlockMemory(this.#words, grace, 'the memory of rules')
     for (const [id, value] of maps.numbered('policies')) this.#adopt(id, value)
@@ -93,7 +95,7 @@ export class Policies {
   /** Tells programs what has become of the policies of ports. Regions that nothing leads to any more rest before they are given out again. */
   tell(attempt: Attempt): void {
     if (this.#changed.size > 0) this.#tellPorts(attempt)
-    if (!this.#isUncounted || this.size === 0 || sweepFlows(this.#maps) === undefined) this.#isUncounted = false
+    if (!this.#isUncounted || this.size === 0 || this.#sweep.whole('flows') === undefined) this.#isUncounted = false
   }
 
   #tellPorts(attempt: Attempt): void {

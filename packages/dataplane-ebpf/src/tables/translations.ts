@@ -1,11 +1,11 @@
-import type { ApplyFailure, FibTransaction } from '@heddle/core'
+import type { FibTransaction } from '@heddle/core'
 import type { GracePeriods } from '../fib/grace-periods.js'
-import { attemptsInto, idOf, NOTHING, removedIn } from './changes.js'
+import { attemptsInto, idOf, NOTHING, orThrow, removedIn, type Attempt } from './changes.js'
 import type { ConfigView } from './config.js'
 import type { KernelMaps } from './kernel-maps.js'
 import { NatPools } from './nat-pools.js'
 import { Services } from './services.js'
-import { sweepFlows } from './sweep.js'
+import type { Sweep } from './sweep.js'
 
 /**
  * Services and pools: what makes programs translate addresses. `nat_version` is odd from before something of them is written until the flows have ended of what is
@@ -14,16 +14,16 @@ import { sweepFlows } from './sweep.js'
 export class Translations {
   readonly services: Services
   readonly pools: NatPools
-  readonly #maps: KernelMaps
   readonly #config: ConfigView
+  readonly #sweep: Sweep
 
   /** @param grace of the programs that read backends */
-  constructor(maps: KernelMaps, config: ConfigView, grace: GracePeriods) {
-    this.#maps = maps
+  constructor(maps: KernelMaps, config: ConfigView, grace: GracePeriods, sweep: Sweep) {
     this.#config = config
+    this.#sweep = sweep
     this.services = new Services(maps, grace)
     this.pools = new NatPools(maps)
-    this.#finish(this.hasFlows)
+    this.#finish(this.hasFlows, orThrow)
   }
 
   /** Whether there may be flows that are translated. */
@@ -32,25 +32,23 @@ export class Translations {
   }
 
   /**
-   * Writes what a valid transaction says of services and pools, and ends the flows of what is gone: those that stay keep the ends that were chosen for
-   * them. Returns what the kernel refused.
+   * Writes what a valid transaction sets of services and pools, before anything leads there. What it returns is to be called when nothing leads any more to what goes: takes
+   * pools away, and ends the flows of what is gone; those that stay keep the ends that were chosen for them.
    */
-  program({ services = NOTHING, natPools = NOTHING }: FibTransaction): ApplyFailure[] {
-    const failures: ApplyFailure[] = []
+  program({ services = NOTHING, natPools = NOTHING }: FibTransaction, attempt: Attempt): () => void {
     const { hasFlows } = this
     const wasSweepDue = this.#isSweepDue
     if (services.set.length + services.remove.length + natPools.set.length + natPools.remove.length === 0) {
-      if (wasSweepDue) this.sweep()
-      return failures
+      if (wasSweepDue) this.mend()
+      return () => this.pools.leave(attempt)
     }
     this.#begin()
-    const attempt = attemptsInto(failures)
     for (const service of services.set) attempt('service', service.id, () => this.services.set(service))
     for (const id of removedIn(services, idOf)) attempt('service', id, () => this.services.remove(id))
     const moved = natPools.set.filter((pool) => this.pools.isElsewhere(pool))
     const stuck = new Set(moved.filter(({ id }) => !attempt('nat-pool', id, () => this.pools.remove(id))))
     // Flows name their pool, and belong to where it was: no pool gets a number under which flows of another one may go on.
-    const refusal = moved.length > 0 || wasSweepDue ? sweepFlows(this.#maps) : undefined
+    const refusal = moved.length > 0 || wasSweepDue ? this.#sweep.whole('nat_flows') : undefined
     for (const pool of natPools.set) {
       if (stuck.has(pool)) continue
       attempt('nat-pool', pool.id, () => {
@@ -58,15 +56,16 @@ export class Translations {
         this.pools.set(pool)
       })
     }
-    for (const id of removedIn(natPools, idOf)) attempt('nat-pool', id, () => this.pools.remove(id))
-
-    this.#finish(hasFlows)
-    return failures
+    if (!this.#isEmpty) this.#config.set('translates', 1)
+    return () => {
+      for (const id of removedIn(natPools, idOf)) attempt('nat-pool', id, () => this.pools.remove(id))
+      this.#finish(hasFlows, attempt)
+    }
   }
 
-  /** Has flows taken away that have ended. */
-  sweep(): void {
-    this.#finish(true)
+  /** Ends the flows of what is gone, if nobody has. */
+  mend(): void {
+    if (this.#isSweepDue) this.#finish(true, attemptsInto([]))
   }
 
   get #isEmpty(): boolean {
@@ -83,9 +82,10 @@ export class Translations {
     this.#config.set('nat_version', this.#config.get('nat_version') + (this.#isSweepDue ? 2 : 1))
   }
 
-  #finish(hasFlows: boolean): void {
+  #finish(hasFlows: boolean, attempt: Attempt): void {
+    const refusal = hasFlows ? this.#sweep.whole('nat_flows') : undefined
+    this.pools.leave(attempt)
     this.#config.set('translates', this.#isEmpty ? 0 : 1)
-    if (hasFlows && sweepFlows(this.#maps) !== undefined) return
-    if (this.#isSweepDue) this.#config.set('nat_version', this.#config.get('nat_version') + 1)
+    if (refusal === undefined && this.#isSweepDue) this.#config.set('nat_version', this.#config.get('nat_version') + 1)
   }
 }

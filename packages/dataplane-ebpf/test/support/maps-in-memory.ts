@@ -84,7 +84,8 @@ export class MapsInMemory {
         .sort((a, b) => a.place - b.place)
         .map(({ key, value }) => [key.slice(), value.slice()] as const)
     const maps = {
-      run: (program: string): void => take('run', program),
+      // As of a map with few elements: all are done at once.
+      runOver: (_program: string, _kind: number, map: string): void => take('run', map),
       set: (map: string, key: number | Uint8Array, value: Uint8Array): void => {
         take('set', map)
         table(map).set(bytesOf(key).join(), [bytesOf(key).slice(), value.slice()])

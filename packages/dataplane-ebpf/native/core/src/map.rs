@@ -72,6 +72,28 @@ impl BpfMap {
         }
     }
 
+    /// Keys and values of some of the elements of a hash map, about `count`, from a bucket on. Others may change the map meanwhile: an element that stays is in one
+    /// part, and in no other.
+    pub fn part(&self, from: Option<u32>, count: usize) -> Result<Part> {
+        let mut room = count;
+        loop {
+            let (mut keys, mut values) = (vec![0; room * self.key_size], vec![0; room * self.value_size]);
+            match sys::lookup_batch(self.fd.as_fd(), from, &mut keys, &mut values, room) {
+                // One bucket has more elements.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => room *= 2,
+                looked => {
+                    let sys::Looked { count, next } = looked.context(|| format!("list a part of map '{}'", self.name))?;
+                    let mut entries = Vec::with_capacity(count * (self.key_size + self.value_size));
+                    for (key, value) in keys.chunks_exact(self.key_size).zip(values.chunks_exact(self.value_size)).take(count) {
+                        entries.extend_from_slice(key);
+                        entries.extend_from_slice(value);
+                    }
+                    return Ok(Part { entries, next });
+                }
+            }
+        }
+    }
+
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -104,6 +126,14 @@ impl BpfMap {
         }
         Err(Error::invalid(operation(), format!("{} octets where the map has {size}", bytes.len())))
     }
+}
+
+/// Some of the elements of a map.
+pub struct Part {
+    /// Keys and values, one behind the other.
+    pub entries: Vec<u8>,
+    /// Bucket at which the next part begins; none behind the last one.
+    pub next: Option<u32>,
 }
 
 /// Memory of a map that programs read and write too.

@@ -17,6 +17,11 @@ const CONTEXT: usize = 192;
 const GSO_SEGS: usize = 164;
 const GSO_SIZE: usize = 176;
 
+/// Where a frame with elements of a map says of what kind they are, behind its Ethernet header, where they begin, and how many octets of them it has at most.
+const KIND: usize = 14;
+const ENTRIES: usize = 16;
+const MOST_OCTETS: usize = 3072;
+
 /// `struct bpf_prog_info`, as far as it is read here.
 const INFO: usize = 224;
 const ID: usize = 4;
@@ -99,6 +104,15 @@ impl Program {
         netns::within(namespace, move || program.run(&frame, segment, repeat))
     }
 
+    /// Runs the program on elements of a map, `kind` of which stands before them: some at a time, as the kernel holds off softirqs of a CPU while a program runs on a
+    /// test packet, and takes no larger one than a page.
+    pub fn run_on(&self, kind: u8, entries: &[u8], width: usize) -> Result<()> {
+        frames_with(kind, entries, width).try_for_each(|frame| {
+            let mut attributes = sys::TestRun { data_size_in: frame.len() as u32, data_in: frame.as_ptr() as u64, repeat: 1, ..Default::default() };
+            self.run_once(&mut attributes)
+        })
+    }
+
     fn run(&self, frame: &[u8], segment: u32, repeat: u32) -> Result<Outcome> {
         let mut packet = vec![0; frame.len() + ROOM];
         let mut context = [0_u8; CONTEXT];
@@ -106,24 +120,53 @@ impl Program {
             context[GSO_SEGS..GSO_SEGS + 4].copy_from_slice(&2_u32.to_ne_bytes());
             context[GSO_SIZE..GSO_SIZE + 4].copy_from_slice(&segment.to_ne_bytes());
         }
+        let mut attributes = sys::TestRun {
+            data_size_in: frame.len() as u32,
+            data_in: frame.as_ptr() as u64,
+            data_size_out: packet.len() as u32,
+            data_out: packet.as_mut_ptr() as u64,
+            repeat,
+            context_size_in: if segment > 0 { CONTEXT as u32 } else { 0 },
+            context_in: if segment > 0 { context.as_ptr() as u64 } else { 0 },
+            ..Default::default()
+        };
+        self.run_once(&mut attributes)?;
+        packet.truncate(attributes.data_size_out as usize);
+        Ok(Outcome { verdict: attributes.result, duration: attributes.duration, packet })
+    }
+
+    /// Runs the program, again when a signal came between. The kernel writes no size that it reads unless it has run.
+    fn run_once(&self, attributes: &mut sys::TestRun) -> Result<()> {
+        attributes.program = self.fd.as_raw_fd() as u32;
         loop {
-            let mut attributes = sys::TestRun {
-                program: self.fd.as_raw_fd() as u32,
-                data_size_in: frame.len() as u32,
-                data_in: frame.as_ptr() as u64,
-                data_size_out: packet.len() as u32,
-                data_out: packet.as_mut_ptr() as u64,
-                repeat,
-                context_size_in: if segment > 0 { CONTEXT as u32 } else { 0 },
-                context_in: if segment > 0 { context.as_ptr() as u64 } else { 0 },
-                ..Default::default()
-            };
-            match sys::test_run(&mut attributes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result.context(|| format!("run program '{}' on a test packet", self.name))?,
+            match sys::test_run(attributes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result.context(|| format!("run program '{}' on a test packet", self.name)),
             }
-            packet.truncate(attributes.data_size_out as usize);
-            return Ok(Outcome { verdict: attributes.result, duration: attributes.duration, packet });
         }
+    }
+}
+
+fn frames_with(kind: u8, entries: &[u8], width: usize) -> impl Iterator<Item = Vec<u8>> {
+    entries.chunks((MOST_OCTETS / width).max(1) * width).map(move |some| {
+        let mut frame = vec![0; ENTRIES];
+        frame[KIND] = kind;
+        frame.extend_from_slice(some);
+        frame
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_come_once_each_and_some_at_a_time() {
+        let entries: Vec<u8> = (0..50 * 136).map(|octet| (octet / 136) as u8).collect();
+        let frames: Vec<Vec<u8>> = frames_with(4, &entries, 136).collect();
+        let came: Vec<u8> = frames.iter().flat_map(|frame| frame[ENTRIES..].iter().copied()).collect();
+        assert_eq!(came, entries);
+        assert_eq!(frames.iter().map(|frame| (frame[KIND], (frame.len() - ENTRIES) / 136)).collect::<Vec<_>>(), [(4, 22), (4, 22), (4, 6)]);
+        assert_eq!(frames_with(4, &[], 136).count(), 0);
     }
 }

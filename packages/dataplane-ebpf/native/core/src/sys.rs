@@ -19,6 +19,7 @@ const PROG_TEST_RUN: u32 = 10;
 const PROG_GET_FD_BY_ID: u32 = 13;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
 const PROG_QUERY: u32 = 16;
+const MAP_LOOKUP_BATCH: u32 = 24;
 const LINK_CREATE: u32 = 28;
 const LINK_UPDATE: u32 = 29;
 
@@ -192,6 +193,46 @@ pub fn next_key(map: BorrowedFd<'_>, key: Option<&[u8]>, next: &mut [u8]) -> io:
     let key = key.map_or(0, |key| key.as_ptr() as u64);
     let mut element = MapElement { map: fd_of(map), key, value: next.as_mut_ptr() as u64, ..Default::default() };
     bpf(MAP_GET_NEXT_KEY, &mut element).map(drop)
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct MapBatch {
+    from: u64,
+    next: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// What a call of `lookup_batch` came to.
+pub struct Looked {
+    /// Elements whose keys and values were written.
+    pub count: usize,
+    /// Bucket to go on at; none when there is no other.
+    pub next: Option<u32>,
+}
+
+/// Elements of a hash map from a bucket on (Linux 5.6), whole buckets of them, as many as `keys` and `values` have room for, `count`.
+pub fn lookup_batch(map: BorrowedFd<'_>, from: Option<u32>, keys: &mut [u8], values: &mut [u8], count: usize) -> io::Result<Looked> {
+    let mut next = 0_u32;
+    let mut batch = MapBatch {
+        from: from.as_ref().map_or(0, |bucket| std::ptr::from_ref(bucket) as u64),
+        next: std::ptr::from_mut(&mut next) as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count: count as u32,
+        map: fd_of(map),
+        ..Default::default()
+    };
+    match bpf(MAP_LOOKUP_BATCH, &mut batch) {
+        Ok(_) => Ok(Looked { count: batch.count as usize, next: Some(next) }),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Looked { count: batch.count as usize, next: None }),
+        Err(error) => Err(error),
+    }
 }
 
 pub fn pin(fd: BorrowedFd<'_>, path: &Path) -> io::Result<()> {

@@ -223,6 +223,15 @@ impl NativeObject {
         Ok(NativeOutcome { verdict: outcome.verdict, duration: outcome.duration, packet: outcome.packet.into() })
     }
 
+    /// Runs a program on some elements of a hash map, about `count`, from a bucket on, and tells it their kind; returns the bucket to go on at, `null` behind the last.
+    #[napi(catch_unwind)]
+    pub fn run_over(&self, program: String, kind: u8, map: String, from: Option<u32>, count: u32) -> Result<Option<u32>> {
+        let (program, map) = (self.program(&program)?, self.map(&map)?);
+        let part = map.part(from, count as usize).map_err(to_js)?;
+        program.run_on(kind, &part.entries, map.key_size + map.value_size).map_err(to_js)?;
+        Ok(part.next)
+    }
+
     /// Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn attach(&self, options: NativeAttachOptions) -> Result<AsyncTask<Job<u32>>> {
