@@ -170,8 +170,8 @@ __noinline int become_error(struct __sk_buff *skb, struct packet *packet, __u32 
 	header = packet->family == 4 ? IPV4_HEADER : IPV6_HEADER;
 	headers = header + ICMP_HEADER;
 	longest = packet->family == 4 ? MAX_ERROR_IPV4 : MAX_ERROR_IPV6;
-	if (longest > (port ? port->mtu : MAX_ERROR_IPV4))
-		longest = port ? port->mtu : MAX_ERROR_IPV4;
+	if (port && longest > port->mtu)
+		longest = port->mtu;
 	length = packet->length + headers > longest ? longest : packet->length + headers;
 	if (skb->len > packet->at + length - headers && bpf_skb_change_tail(skb, packet->at + length - headers, 0) < 0)
 		return 0;

@@ -49,7 +49,8 @@ export function becomeError(packet: Packet, speaker: Port | undefined, reason: n
   const isTooBig = reason === REASON['mtu-exceeded']
   if (!mayBeAnswered(packet) || (isTooBig && packet.family === 6 && mtu < LEAST_MTU_V6)) return false
   const headers = ICMP_HEADER_SIZE + (packet.family === 4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE)
-  const longest = Math.min(packet.family === 4 ? MAX_ERROR_V4 : MAX_ERROR_V6, speaker?.object.mtu ?? MAX_ERROR_V4)
+  const most = packet.family === 4 ? MAX_ERROR_V4 : MAX_ERROR_V6
+  const longest = Math.min(most, speaker?.object.mtu ?? most)
   const length = Math.min(packet.length + headers, longest)
   const offset = packet.offset - headers
   if (packet.family === 4) writeV4(packet, speaker, offset, length, isTooBig, mtu)

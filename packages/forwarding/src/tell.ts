@@ -27,9 +27,14 @@ export function tellSender(context: Context, from: Port, out: PacketOut): void {
   out.length = out.segment = packet.length
 }
 
-/** The packet came through a tunnel: the error is a packet of its VRF, and finds its way as any other. */
+/**
+ * The packet came through a tunnel: the error is a packet of its VRF, and finds its way as any other. About what came back to a pool that is the VRF that it
+ * came from, whose routers know no address inside but the pool's: this router speaks from that.
+ */
 export function tellThroughVrf(context: Context, out: PacketOut): void {
-  const { packet, port, vrf } = context
+  const { packet, insideVrf } = context
+  const port = insideVrf === undefined ? context.port : undefined
+  const vrf = insideVrf === undefined ? context.vrf : context.natVrf
   const { reason, mtu } = out
   untranslate(context)
   const silent = (): void => {

@@ -1,10 +1,11 @@
 import type { NatPoolObject, NumberRange } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import type { ConformanceCase } from '../conformance-case.js'
-import { check, checkEqual } from '../conformance-error.js'
+import { check, checkEqual, printed } from '../conformance-error.js'
+import { checkError } from '../icmp-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { BLUE, RED, startOverlay } from '../overlay.js'
-import { labelled, testPacket, testSegment } from '../packets.js'
+import { labelled, TEST_PACKET_OVERHEAD, testPacket, testSegment } from '../packets.js'
 import { MOST_EXTENSIONS, partOf, testIcmp, testSctp, withExtensions, withOptions, type TestExtension } from '../packets-of-flows.js'
 import { only, type Tables } from '../tables.js'
 
@@ -23,12 +24,12 @@ const FAMILIES = [4, 6] as const
 async function start(
   lab: Lab,
   ports: NumberRange = { first: 1024, last: 65_535 },
-  gatewayOf?: (port: number) => string,
-): Promise<(vrf: number, outside: number, routes?: Tables['routes']) => Promise<void>> {
+  gateways: readonly string[] = [],
+): Promise<(vrf: number, outside: number) => Promise<void>> {
   const overlay = await startOverlay(lab)
   const tables: Tables = {
     ...overlay,
-    ports: overlay.ports.map((port) => (gatewayOf === undefined ? port : { ...port, gateways: [IpAddress.parse(gatewayOf(port.id))] })),
+    ports: overlay.ports.map((port) => ({ ...port, gateways: gateways.map((text) => IpAddress.parse(text)) })),
     nextHops: [...overlay.nextHops, { id: 50, action: { type: 'lookup', vrf: BLUE } }],
     groups: [...overlay.groups, { id: 50, members: [{ nextHop: 50, weight: 1 }], seed: 0 }],
     routes: [
@@ -39,10 +40,9 @@ async function start(
       ]),
     ],
   }
-  const place = (vrf: number, outside: number, routes: Tables['routes'] = []): Promise<void> =>
+  const place = (vrf: number, outside: number): Promise<void> =>
     lab.program({
       ...tables,
-      routes: [...tables.routes, ...routes],
       natPools: FAMILIES.map((family) => pool({ id: family, vrf, outside, address: IpAddress.parse(POOL[family]), ports })),
     })
   await place(RED, BLUE)
@@ -270,19 +270,32 @@ export const natPoolCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'nat: of what comes back by another port’s label and is lost on its last step, the port speaks that it was for',
+    name: 'nat: who sends a reply that is lost behind the pool is told, where it came from and by the pool’s address',
     needs: { offers: ['nat', 'tunnel-errors'] },
     async run(lab) {
-      const place = await start(lab, undefined, (port) => `10.0.${port}.254`)
-      sent(lab, await lab.fromPort(1, testSegment({ source: CLIENT[4], destination: SERVER[4], sourcePort: 4000 })))
-      // The way back to the server is past the pool, which would hide no error of this router.
-      await place(RED, BLUE, [{ vrf: RED, prefix: SERVER[4], group: 11 }])
-      const reply = testSegment({ source: SERVER[4], destination: POOL[4], sourcePort: 80, destinationPort: 4000, flags: 18, ttl: 1 })
-      const packet = labelled([{ label: 103 }], reply)
-      const observed = await lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[0], packet })
-      expectDropped(observed, 'ttl-expired')
-      const error = observed.outputs[0]?.packet.slice(4)
-      checkEqual(error?.slice(12, 16), Uint8Array.of(10, 0, 1, 254), 'source of the error')
+      await start(lab, undefined, ['10.0.0.254', 'fd00::254'])
+      for (const family of FAMILIES) {
+        const [client, server, address] = [CLIENT[family], SERVER[family], POOL[family]]
+        sent(lab, await lab.fromPort(1, testPacket({ source: client, destination: server, sourcePort: 4000, destinationPort: 53 })))
+        const back = { source: server, destination: address, sourcePort: 53, destinationPort: 4000 }
+        const small = testPacket({ ...back, ttl: 1 })
+        const large = testPacket({ ...back, size: 1401 - TEST_PACKET_OVERHEAD[family] })
+        // Of the VRF, and of one of its ports.
+        for (const label of [120, 103]) {
+          for (const [reply, reason, fields] of [
+            [small, 'ttl-expired', { type: family === 4 ? 11 : 3, code: 0, rest: 0 }],
+            [large, 'mtu-exceeded', { type: family === 4 ? 3 : 2, code: family === 4 ? 4 : 0, rest: 1400 }],
+          ] as const) {
+            const packet = labelled([{ label }], reply)
+            const observed = await lab.fromUnderlay({ encapsulation: 'mpls-udp', source: lab.peers[0], packet })
+            expectDropped(observed, reason)
+            const [output] = observed.outputs
+            check(output?.type === 'sent' && output.destination.equals(lab.peers[0]), `no error was sent: ${printed(observed.outputs)}`)
+            checkEqual(output.packet.slice(0, 3), labelled([{ label: 2002 }], Uint8Array.of()).slice(0, 3), 'label')
+            checkError(output.packet.slice(4), reply, fields, address)
+          }
+        }
+      }
     },
   },
   {

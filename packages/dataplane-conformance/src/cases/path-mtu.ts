@@ -2,6 +2,7 @@ import { ENCAPSULATIONS } from '@heddle/core'
 import { IpAddress } from '@heddle/wire'
 import type { ConformanceCase } from '../conformance-case.js'
 import { check, checkEqual, printed } from '../conformance-error.js'
+import { checkError, type IcmpFields } from '../icmp-error.js'
 import { expectDelivered, expectDropped, expectSent, type Lab, type Observed } from '../lab.js'
 import { onesComplementSum } from '../oracle/ip.js'
 import { overlay, POD_ADDRESSES, startOverlay, tunnelTo } from '../overlay.js'
@@ -88,7 +89,7 @@ export const pathMtuCases: readonly ConformanceCase[] = [
           check(output?.type === 'sent' && output.destination.equals(lab.peers[0]), `no error was sent back: ${printed(observed.outputs)}`)
           const error = output.packet.subarray(4)
           checkEqual([...output.packet.subarray(0, 3)], [...labelled([{ label: 2001 }], error).subarray(0, 3)], 'label of the error')
-          checkError(error, packet, { type, code: type === 3 ? 4 : 0, rest }, '10.1.0.1')
+          checkError(error, packet, { type, code: type === 3 ? 4 : 0, rest }, gatewayOf(packet))
         }
       }
     },
@@ -401,38 +402,13 @@ function withHeader(packet: Uint8Array, change: (bytes: Uint8Array) => unknown):
   return bytes
 }
 
-interface IcmpFields {
-  readonly type: number
-  readonly code: number
-  /** The 32 bits behind the checksum. */
-  readonly rest: number
-}
-
 function expectError({ outputs }: Observed, about: Uint8Array, fields: IcmpFields): void {
   const [error] = outputs
   check(error?.type === 'delivered' && error.port === 1, `no error was told: ${printed(outputs)}`)
-  checkError(error.packet, about, fields)
+  checkError(error.packet, about, fields, gatewayOf(about))
 }
 
-/** Insists that `error` is a sound ICMP error from the gateway that quotes the beginning of `about`. */
-function checkError(error: Uint8Array, about: Uint8Array, { type, code, rest }: IcmpFields, destination?: string): void {
-  const isV4 = error[0] >> 4 === 4
-  const icmp = isV4 ? 20 : 40
-  checkEqual([error[icmp], error[icmp + 1]], [type, code], 'type and code')
-  checkEqual(
-    [...error.subarray(icmp + 4, icmp + 8)],
-    [rest >>> 24, (rest >> 16) & 255, (rest >> 8) & 255, rest & 255],
-    'word behind the checksum',
-  )
-  const quoted = error.subarray(icmp + 8)
-  check(quoted.length >= Math.min(about.length, isV4 ? 28 : 1232), `only ${quoted.length} octets are quoted`)
-  check(error.length <= (isV4 ? 576 : 1280), `an error of ${error.length} octets`)
-  checkEqual(quoted, about.slice(0, quoted.length), 'quoted packet')
-  const [source, target] = isV4 ? [error.slice(12, 16), error.slice(16, 20)] : [error.slice(8, 24), error.slice(24, 40)]
-  checkEqual(source, isV4 ? Uint8Array.of(10, 0, 0, 254) : Uint8Array.of(0xfd, ...Array.from({ length: 13 }, () => 0), 2, 0x54), 'source')
-  checkEqual(target, isV4 ? about.slice(12, 16) : about.slice(8, 24), `destination ${destination ?? ''}`)
-  const message = error.subarray(icmp)
-  const pseudo = isV4 ? [] : [...source, ...target, message.length >> 8, message.length & 255, 0, 58]
-  checkEqual(onesComplementSum(Uint8Array.from([...pseudo, ...message])), 0xffff, 'sum of the ICMP message')
-  if (isV4) checkEqual(onesComplementSum(error.subarray(0, 20)), 0xffff, 'sum of the IP header')
+/** The address that this router speaks from about a packet. */
+function gatewayOf(about: Uint8Array): string {
+  return GATEWAYS[about[0] >> 4 === 4 ? 0 : 1]
 }
