@@ -1,15 +1,17 @@
 // The process that keeps sessions of BFD, and what becomes of them where it is ended, or cannot come.
-import type { DataplaneEvent, LivenessObject } from '@heddle/core'
+import type { DataplaneEvent } from '@heddle/core'
 import { silentLogger } from '@heddle/io'
 import { BfdSockets, LinuxError } from '@heddle/linux'
-import { IpAddress } from '@heddle/wire'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { Namespaces } from '../../dataplane-tun/test/support/namespaces.js'
+import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { ebpfDataplane } from '../src/ebpf-dataplane.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
@@ -20,21 +22,11 @@ import { bundledKeeper } from './support/bundled-keeper.js'
 import { keeperOf, keepersOf } from './support/keepers.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
+import { WATCHED } from './support/watched-path.js'
 
 const run = promisify(execFile)
-const [HERE, THERE] = ['192.0.2.1', '192.0.2.2'].map((text) => IpAddress.parse(text))
-const INTERVAL = 200_000 * PACE
-/** The far end misses a hundred packets before it notices. */
-const PATH: LivenessObject = {
-  id: 1,
-  local: HERE,
-  remote: THERE,
-  hops: 'multiple',
-  desiredMinTx: INTERVAL,
-  requiredMinRx: INTERVAL,
-  multiplier: 100,
-  vouchesFor: 'tunnels',
-}
+const { local: HERE, remote: THERE } = WATCHED
+const AGENT = fileURLToPath(new URL('support/watching-agent.ts', import.meta.url))
 const PATIENTLY = { timeout: 30_000 * PACE }
 
 describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD', missing()), () => {
@@ -69,7 +61,7 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
 
   beforeEach(async () => {
     far = await BfdFarEnd.open([THERE], namespaces.path('far'))
-    far.watch(PATH)
+    far.watch(WATCHED)
     ;[events, warned, starts] = [[], [], 0]
     const [{ ifindex }] = JSON.parse(namespaces.in('near', 'ip', '-j', 'link', 'show', 'up0')) as [{ ifindex: number }]
     const pins = join(directory, `pins${made++}`)
@@ -101,7 +93,7 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
   /** One whose session is up at both ends. */
   const openUp = async (): Promise<EbpfRouter> => {
     const router = await open()
-    expect(await router.apply({ ...emptyTransaction(1), liveness: { set: [PATH], remove: [] } })).toMatchObject({ failures: [] })
+    expect(await router.apply({ ...emptyTransaction(1), liveness: { set: [WATCHED], remove: [] } })).toMatchObject({ failures: [] })
     await expect.poll(() => [events, far.told], PATIENTLY).toEqual([['liveness-up'], ['up']])
     return router
   }
@@ -137,6 +129,22 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
     await expect.poll(() => known(second), PATIENTLY).toEqual({ up: [1], down: [] })
     expect(far.told).toEqual(['up', 'admin-down', 'up'])
     await expect.poll(() => events).toEqual(['liveness-up', 'liveness-up'])
+  })
+
+  it('tells far ends before it is killed with a container whose first process ends for a restart', async () => {
+    const inside = ['nsenter', `--net=${namespaces.path('near')}`, process.execPath, ...RUN_SOURCES, AGENT, place.pins, keeper.script]
+    const agent = spawn('unshare', ['--pid', '--fork', '--kill-child', ...inside], { stdio: ['pipe', 'inherit', 'inherit'] })
+    try {
+      await expect.poll(() => far.told, PATIENTLY).toEqual(['up'])
+    } finally {
+      agent.stdin.end()
+    }
+    expect(await once(agent, 'close')).toEqual([0, null])
+    expect(keepersOf(place)).toEqual([])
+    await expect.poll(() => far.told, PATIENTLY).toEqual(['up', 'admin-down'])
+    await using next = await open()
+    await expect.poll(() => known(next), PATIENTLY).toEqual({ up: [1], down: [] })
+    expect(far.told).toEqual(['up', 'admin-down', 'up'])
   })
 
   // Everything was up for ever, and a line a second said that one was started, without a reason.
@@ -178,7 +186,7 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
     ]).catch((error: { code: number; stderr: string }) => error)
     expect(config.bytes).toEqual(before)
     expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining(`this release is of layout ${LAYOUT_VERSION}`) })
-    await router.apply({ ...emptyTransaction(1), liveness: { set: [PATH], remove: [] } })
+    await router.apply({ ...emptyTransaction(1), liveness: { set: [WATCHED], remove: [] } })
     await expect
       .poll(() => warned, PATIENTLY)
       .toEqual([

@@ -86,7 +86,7 @@ export interface BfdRow {
   readonly remote: string
   /** `single`: the far end is on the link (RFC 5881); `multiple`: RFC 5883. */
   readonly hops: string
-  /** `up`, `down`, `admin-down` when the far end ended its session, `unknown` while nothing was heard. */
+  /** `up`, `down`, `admin-down` when the far end ended its session or nobody keeps ours, as the reason says, `unknown` while nothing was heard. */
   readonly state: string
   /** Seconds in that state; null when it was so before this process, or is not known. */
   readonly since: number | null
