@@ -32,7 +32,7 @@ describe('an agent', () => {
       { vrf: 'red', netns: '/run/netns/pod-a', label: 17, mtu: 1464, state: 'attached', error: null },
     ])
     expect(await a.show('vrfs')).toMatchObject([{ name: 'red', endpoints: 1, routes: 4 }])
-    const tunnel = { local: A, remote: B, encapsulation: 'mpls-udp', nextHops: 1, routes: 2 }
+    const tunnel = { local: A, remote: B, encapsulation: 'mpls-udp', nextHops: 1, routes: 2, hostLink: null }
     expect(await a.show('tunnels')).toEqual([{ ...tunnel, pathMtu: null }])
     overlay.underlay.narrow(IpAddress.parse(B), 1340)
     expect(await a.show('tunnels')).toEqual([{ ...tunnel, pathMtu: 1340 }])

@@ -48,7 +48,9 @@ describe('agents whose VRF has a VNI', () => {
     expect(await told(a)).toEqual(['*> 10.0.0.2/32 vxlan 5001', '*> fd00::2/128 vxlan 5001'])
     for (const address of ['10.0.0.2', 'fd00::2']) expect(near?.ask(IpAddress.parse(address))).toBe('pod-b')
     for (const address of ['10.0.0.1', 'fd00::1']) expect(far?.ask(IpAddress.parse(address))).toBe('pod-a')
-    expect(await a.show('tunnels')).toEqual([{ local: A, remote: B, encapsulation: 'vxlan', nextHops: 1, routes: 2, pathMtu: null }])
+    expect(await a.show('tunnels')).toEqual([
+      { local: A, remote: B, encapsulation: 'vxlan', nextHops: 1, routes: 2, pathMtu: null, hostLink: null },
+    ])
     expect(await a.show('vrfs')).toMatchObject([{ name: 'red', vni: 5001, routerMac: '02:68:c0:00:02:01' }])
     expect((await a.show('endpoints'))[0].mtu).toBe(1500 - 20 - 8 - 8 - 14)
     expect((await planes[1].dump()).vnis).toMatchObject([{ vni: 5001 }])

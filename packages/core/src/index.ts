@@ -18,6 +18,7 @@ export type {
   DataplaneState,
   DeviceFacts,
   DeviceRequest,
+  Detour,
   PathMtu,
 } from './dataplane/dataplane.js'
 export { DROP_REASONS, dropReasonIndex, type DropReason } from './dataplane/drop-reason.js'

@@ -157,7 +157,8 @@ export class EbpfRouter implements EbpfDataplane {
 
   async dump(): Promise<DataplaneState> {
     this.#mustBeOpen()
-    return { ...this.#tables(), devices: this.#parts.ports.devices() }
+    const { ports, paths } = this.#parts
+    return { ...this.#tables(), detours: paths.detours(), devices: ports.devices() }
   }
 
   async counters(): Promise<CounterSnapshot> {

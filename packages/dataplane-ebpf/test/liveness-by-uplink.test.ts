@@ -179,6 +179,7 @@ function watching(vrf: string | undefined): void {
         route(site, 'del', 0)
         await reaches([PEER], [TUNNEL])
         if (site === 'near') await expect.poll(() => warned).toEqual(warning)
+        if (site === 'near') expect((await router.dump()).detours).toEqual([{ remote: path(TUNNEL, family).remote, link: 'up1' }])
       } finally {
         route(site, 'add', 0)
       }

@@ -36,7 +36,7 @@ export function labelRows(state: DataplaneState): LabelRow[] {
 /** The tunnels that next hops use, with how much goes through each. */
 export function tunnelRows(state: DataplaneState): TunnelRow[] {
   const routesOfGroup = new Map<number, number>()
-  const { routes, pathMtus = [] } = state
+  const { routes, pathMtus = [], detours = [] } = state
   for (let row = 0; row < routes.count; row++) routesOfGroup.set(routes.group[row], (routesOfGroup.get(routes.group[row]) ?? 0) + 1)
   const tunnels = new Map<string, { row: Pick<TunnelRow, 'local' | 'remote' | 'encapsulation'>; nextHops: Set<number> }>()
   for (const { id, action } of state.nextHops) {
@@ -53,7 +53,9 @@ export function tunnelRows(state: DataplaneState): TunnelRow[] {
     .map(([, { row, nextHops }]) => {
       const through = state.groups.filter(({ members }) => members.some(({ nextHop }) => nextHops.has(nextHop)))
       const pathMtu = pathMtus.find(({ remote }) => String(remote) === row.remote)?.mtu ?? null
-      return { ...row, nextHops: nextHops.size, routes: through.reduce((sum, { id }) => sum + (routesOfGroup.get(id) ?? 0), 0), pathMtu }
+      const hostLink = detours.find(({ remote }) => String(remote) === row.remote)?.link ?? null
+      const routesThrough = through.reduce((sum, { id }) => sum + (routesOfGroup.get(id) ?? 0), 0)
+      return { ...row, nextHops: nextHops.size, routes: routesThrough, pathMtu, hostLink }
     })
 }
 

@@ -111,6 +111,8 @@ export interface TunnelRow {
   readonly routes: number
   /** Octets of the largest packet that the path takes, outer headers included, where that is less than the underlay's links do. */
   readonly pathMtu: number | null
+  /** Link that the host itself sends by to the far end, where that is another one than tunnels go by: BGP may be up there, and the tunnel not. */
+  readonly hostLink: string | null
 }
 
 /** Packets dropped for one reason. */

@@ -56,6 +56,7 @@ const COLUMNS: Columns = {
     { title: 'NEXT HOPS', text: (row) => String(row.nextHops), align: 'right' },
     { title: 'ROUTES', text: (row) => String(row.routes), align: 'right' },
     { title: 'PATH MTU', text: (row) => or(row.pathMtu), align: 'right' },
+    { title: 'HOST SENDS BY', text: (row) => or(row.hostLink) },
   ],
   drops: [
     { title: 'REASON', text: (row) => row.reason },

@@ -60,6 +60,7 @@ const tunnel: RowSchema<Views['tunnels'][number]> = {
   nextHops: count,
   routes: count,
   pathMtu: nullable(count),
+  hostLink: nullable(text),
 }
 
 const drop: RowSchema<Views['drops'][number]> = { reason: text, packets: count }

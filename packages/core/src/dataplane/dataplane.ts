@@ -143,6 +143,14 @@ export interface PathMtu {
   readonly mtu: number
 }
 
+/** A far end of tunnels that the host itself sends to by another link than tunnels go by. */
+export interface Detour {
+  /** The tunnel's remote end. */
+  readonly remote: IpAddress
+  /** Name of the host's link. */
+  readonly link: string
+}
+
 /** Everything that is programmed. */
 export interface DataplaneState {
   /** Of the last transaction that was applied; 0 when there was none. */
@@ -171,6 +179,8 @@ export interface DataplaneState {
   readonly traces?: readonly TraceObject[]
   /** Paths that take less than the underlay's links; none when left out. */
   readonly pathMtus?: readonly PathMtu[]
+  /** Where tunnels keep to one link; none when left out. */
+  readonly detours?: readonly Detour[]
   readonly routes: RouteBatch
   /** Devices that are attached. */
   readonly devices: readonly (DeviceRequest & DeviceFacts & { readonly port: number })[]

@@ -1,3 +1,4 @@
+import type { Detour } from '@heddle/core'
 import type { Logger } from '@heddle/io'
 import { LinuxError, type Netlink, type RouteLookup } from '@heddle/linux'
 import { addressOf, wordsOf } from '../layout/prefix.js'
@@ -39,8 +40,8 @@ export class PathWatch {
   readonly #heard = new WeakMap<Path, { readonly mtu: number; readonly until: number }>()
   /** What the host's routes take. */
   readonly #routed = new WeakMap<Path, number>()
-  /** Index of the other link that the host sends by to a far end. */
-  readonly #elsewhere = new WeakMap<Path, number>()
+  /** The other link that the host sends by to a far end. */
+  readonly #elsewhere = new WeakMap<Path, Pick<RouteLookup, 'index' | 'link'>>()
   /** Paths that were not asked for in this round. */
   #round: Path[] = []
 
@@ -124,13 +125,21 @@ export class PathWatch {
     }
   }
 
+  /** Far ends that the host sends to by another link, as far as they were asked for. */
+  detours(): Detour[] {
+    return Array.from(this.#options.paths.all()).flatMap((path) => {
+      const other = this.#elsewhere.get(path)
+      return other === undefined ? [] : [{ remote: path.remote, link: other.link }]
+    })
+  }
+
   /** Warns once of each other link that the host comes to send by. */
   #compare(path: Path, byHost: RouteLookup | undefined): void {
     const { uplink, logger } = this.#options
     const other = byHost === undefined || byHost.kind !== 'unicast' || byHost.index === uplink.index ? undefined : byHost
     if (other === undefined) this.#elsewhere.delete(path)
-    if (other === undefined || this.#elsewhere.get(path) === other.index) return
-    this.#elsewhere.set(path, other.index)
+    if (other === undefined || this.#elsewhere.get(path)?.index === other.index) return
+    this.#elsewhere.set(path, other)
     logger.warn('The host reaches the far end of tunnels by another link than the uplink, by which their packets go', {
       remote: path.remote.toString(),
       link: other.link,
