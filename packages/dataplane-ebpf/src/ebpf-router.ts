@@ -22,9 +22,9 @@ import { allOf } from './all-of.js'
 import type { Ports } from './device/ports.js'
 import type { PathWatch } from './device/path-watch.js'
 import { largestSegment } from './device/segments.js'
-import { takeAway } from './device/take-away.js'
 import { TRANSIT_PIN, type Transit } from './device/transit.js'
 import type { EbpfXdp } from './device/xdp.js'
+import type { UplinkProgram } from './device/uplink-program.js'
 import type { SegmentMerger } from './device/segment-merger.js'
 import type { EbpfDataplane } from './ebpf-dataplane.js'
 import { inspect } from './inspect.js'
@@ -83,8 +83,7 @@ interface Parts {
   readonly traces: Traces
   readonly events: EventQueue<DataplaneEvent>
   readonly uplinkIndex: number
-  /** To detach the ingress program by. */
-  readonly attachment: number
+  readonly ingress: UplinkProgram
   readonly transit: Transit
   readonly paths: PathWatch
   readonly survival: Survival
@@ -230,7 +229,7 @@ export class EbpfRouter implements EbpfDataplane {
 
   /** Everything in the kernel that is not to go on. */
   async #dismantle(): Promise<void> {
-    const { maps, ports, mergers, transit, attachment, netlink, uplinkIndex } = this.#parts
+    const { ports, mergers, transit, ingress, netlink, uplinkIndex } = this.#parts
     const { pinDirectory } = this.#options
     await allOf([
       () => ports.detachAll('closed'),
@@ -238,7 +237,7 @@ export class EbpfRouter implements EbpfDataplane {
       () => mergers.vxlan.remove(),
       () => mergers.joint.remove(),
       () => transit.detach(),
-      () => takeAway(() => maps.object.detach(attachment)),
+      () => ingress.detach(),
       () => (pinDirectory === undefined ? undefined : removePins(pinDirectory)),
     ])
   }
@@ -259,7 +258,7 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   /** The parts, for tests. @internal */
-  get parts(): Pick<Parts, 'maps' | 'tables' | 'ports' | 'mergers' | 'transit' | 'locks'> {
+  get parts(): Pick<Parts, 'maps' | 'tables' | 'ports' | 'ingress' | 'mergers' | 'transit' | 'locks'> {
     return this.#parts
   }
 
@@ -352,10 +351,12 @@ export class EbpfRouter implements EbpfDataplane {
   /** Each looks, whatever becomes of those before it. @throws what nobody foresaw */
   async #look(): Promise<void> {
     if (this.#closed) return
-    const { maps, ports, transit, mergers } = this.#parts
+    const { maps, ports, ingress, transit, mergers } = this.#parts
     const looks = [
       async () => maps.giveUp(),
+      () => ingress.look(),
       () => ports.look(),
+      () => ports.restoreSome(),
       () => transit.look(),
       () => mergers.vxlan.look(),
       () => mergers.joint.look(),

@@ -129,12 +129,12 @@ function partsOf({ object, links, underlayNetns, pinDirectory }: InspectOptions)
 
 /** Programs of others on a link. */
 function foreignOn(link: string, found: readonly NativeAttached[], own: ReadonlySet<number>): KernelPart[] {
-  return found
-    .filter(({ id }) => !own.has(id))
-    .map(({ id, name, how }) => ({
-      kind: 'foreign',
-      name: name === '' ? 'unknown' : name,
-      ...(id !== 0 && { id }),
-      details: `ingress of ${link} by ${how}`,
-    }))
+  // In the order in which they see packets; none where somebody took ours away.
+  const ours = found.findLastIndex(({ id }) => own.has(id))
+  return found.flatMap(({ id, name, how }, at): KernelPart[] => {
+    if (own.has(id)) return []
+    const place = ours === -1 ? '' : at < ours ? ', before ours' : ', behind ours'
+    const details = `ingress of ${link} by ${how}${place}`
+    return [{ kind: 'foreign', name: name === '' ? 'unknown' : name, ...(id !== 0 && { id }), details }]
+  })
 }

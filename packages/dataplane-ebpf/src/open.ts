@@ -9,8 +9,8 @@ import { endFilter, hasFilter, hasProgram } from './device/end-filter.js'
 import { PathWatch } from './device/path-watch.js'
 import { hostNamesOf, Ports } from './device/ports.js'
 import { largestSegment } from './device/segments.js'
-import { takeAway } from './device/take-away.js'
 import { Transit, TRANSIT_PIN } from './device/transit.js'
+import { UplinkProgram } from './device/uplink-program.js'
 import { BEHIND_JOINT_LABELS, IN_VXLAN, removeMergers, SegmentMerger } from './device/segment-merger.js'
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
 import { FibFullError } from './fib/block-memory.js'
@@ -23,7 +23,7 @@ import { isTaken, patiently, takeFreeUplinkLock, takeUplinkLock } from './locks.
 import { Mirrors } from './observe/mirrors.js'
 import type { NativeLock } from './native/binding.js'
 import { Traces } from './observe/traces.js'
-import { call, callAsync } from './native/call.js'
+import { call } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
 import { deleteUnclaimed, takeAwayOlder } from './older-layout.js'
 import { KEPT_PINS, survivalOf } from './pin-survival.js'
@@ -118,17 +118,17 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger,
   })
   await ports.adopt()
-  const attachment = await callAsync(() =>
-    object.attach({
-      program: 'ingress',
-      ifindex: uplinkIndex,
-      usesTcx: choice.uplink === 'tcx',
-      ...(netns === undefined ? {} : { namespace: netns }),
-      ...(pins === undefined ? {} : { pin: join(pins, 'uplink') }),
-    }),
-  )
+  const ingress = await UplinkProgram.attach({
+    object,
+    name: uplink,
+    uplink: uplinkIndex,
+    netns,
+    means: choice.uplink,
+    pin: pins === undefined ? undefined : join(pins, 'uplink'),
+    logger,
+  })
   // Beside pins that were there, it belongs to a dataplane that may still forward.
-  if (prepared === undefined || prepared.isNew) undo.push(() => takeAway(() => object.detach(attachment)))
+  if (prepared === undefined || prepared.isNew) undo.push(() => ingress.detach())
   // No mark names a filter whose qdisc was somebody else's, or whose process pinned nothing: it would go on beside this program, and behind it.
   if (choice.uplink === 'tcx' && hasFilter(netns, uplinkIndex)) await endFilter(object, { program: 'ingress', ifindex: uplinkIndex, netns })
   const transit = new Transit({
@@ -209,7 +209,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     traces,
     events,
     uplinkIndex,
-    attachment,
+    ingress,
     transit,
     paths,
     survival,

@@ -109,17 +109,26 @@ describe.skipIf(missingNative() !== '')(titled('what is told of what is in the k
     expect((await partsOf({ pinDirectory: undefined })).filter((part) => part.pin !== undefined)).toEqual([])
   })
 
-  it('has programs of others on its links, once a link, and its own not among them', async () => {
+  it('has programs of others on its links, once a link and with their places, and its own not among them', async () => {
     const there = [
+      { id: 0, name: '', how: 'xdp', isOurs: false },
+      { id: 98, name: 'first', how: 'tcx', isOurs: false },
       { id: 7, name: 'ingress', how: 'tcx', isOurs: false },
       { id: 99, name: 'theirs', how: 'tcx', isOurs: false },
-      { id: 0, name: '', how: 'xdp', isOurs: false },
     ]
-    const parts = await partsOf({ links: [UPLINK, { ...UPLINK, how: 'xdp', pin: 'uplink-xdp' }] }, there)
-    expect(parts.filter(({ kind }) => kind === 'foreign')).toEqual([
-      { kind: 'foreign', name: 'theirs', id: 99, details: 'ingress of uplink up0 by tcx' },
-      { kind: 'foreign', name: 'unknown', details: 'ingress of uplink up0 by xdp' },
+    const links = [UPLINK, { ...UPLINK, how: 'xdp', pin: 'uplink-xdp' }] as const
+    const foreignOf = async (attached: readonly NativeAttached[]): Promise<readonly KernelPart[]> =>
+      (await partsOf({ links }, attached)).filter(({ kind }) => kind === 'foreign')
+    expect(await foreignOf(there)).toEqual([
+      { kind: 'foreign', name: 'unknown', details: 'ingress of uplink up0 by xdp, before ours' },
+      { kind: 'foreign', name: 'first', id: 98, details: 'ingress of uplink up0 by tcx, before ours' },
+      { kind: 'foreign', name: 'theirs', id: 99, details: 'ingress of uplink up0 by tcx, behind ours' },
     ])
+    // By XDP they have one besides, before that of somebody else.
+    const both = [{ id: 8, name: 'egress', how: 'xdp', isOurs: false }, ...there.slice(1)]
+    expect((await foreignOf(both)).map(({ details }) => details.split(', ')[1])).toEqual(['before ours', 'behind ours'])
+    // Somebody has taken theirs away.
+    expect((await foreignOf([there[3]])).map(({ details }) => details)).toEqual(['ingress of uplink up0 by tcx'])
   })
 
   it('says by what packets go from tunnel to tunnel, and why', async () => {

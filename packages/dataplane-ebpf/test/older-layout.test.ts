@@ -113,6 +113,7 @@ describe.skipIf(missing() !== '')(titled('what another layout, or another uplink
       try {
         const first = await lab.open({ without: ['tcx'], ...(isForeign ? { pinDirectory } : {}) })
         // As if it was killed.
+        vi.spyOn(first.parts.ingress, 'look').mockResolvedValue()
         for (const lock of first.parts.locks) lock.release()
         const next = await lab.open({ pinDirectory })
         expect([programsOn('up0'), lab.inHost('tc', 'qdisc', 'show', 'dev', 'up0').includes('clsact')]).toEqual([

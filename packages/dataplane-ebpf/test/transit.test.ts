@@ -102,7 +102,7 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
       const inspection = await router.inspectKernel()
       expect(choiceOf(inspection)).toMatchObject({ chosen: 'tc', because: expect.stringContaining('another program has XDP on up0') })
       expect(inspection.parts.filter(({ kind }) => kind === 'foreign')).toEqual([
-        expect.objectContaining({ id: theirs, details: 'ingress of uplink up0 by xdp' }),
+        expect.objectContaining({ id: theirs, details: 'ingress of uplink up0 by xdp, before ours' }),
       ])
       await callAsync(() => object.detach(other))
       await expect.poll(async () => choiceOf(await router.inspectKernel())?.chosen).toBe('xdp')
@@ -152,7 +152,7 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
       )
       expect(choiceOf(inspection)).toMatchObject({ chosen: 'xdp', because: held })
       expect(inspection.parts).toContainEqual(
-        expect.objectContaining({ kind: 'foreign', id: before, details: 'ingress of uplink up0 by xdp' }),
+        expect.objectContaining({ kind: 'foreign', id: before, details: 'ingress of uplink up0 by xdp, before ours' }),
       )
       expect(programThere()).toBe(before)
       const told = warn.mock.calls.filter(([message]) => String(message).includes('XDP'))

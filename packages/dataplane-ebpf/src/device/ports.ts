@@ -55,6 +55,11 @@ export interface PortsOptions {
  */
 const CALM = 10_000
 
+const PROGRAM = 'egress'
+
+/** Devices whose programs are looked for at a look; all of them in turn. */
+const ASKED_AT_ONCE = 32
+
 /** A link went by itself, with its namespace, or by somebody else. */
 const GONE: readonly string[] = ['ENODEV', 'ENOENT']
 
@@ -87,6 +92,8 @@ export class Ports {
   readonly #left = new Map<number, readonly (() => unknown)[]>()
   readonly #reaper = new LinkReaper()
   #largestSegment: number
+  /** Ports whose programs were not looked for in this round. */
+  #round: number[] = []
   /** When a device came or went last; see `performance.now`. */
   #changed = performance.now()
 
@@ -97,7 +104,7 @@ export class Ports {
 
   /** Takes over the devices that a dataplane before this one has left; those that are gone meanwhile are forgotten. */
   async adopt(): Promise<void> {
-    const { maps, netlink, netns, uplink, uplinkBefore } = this.#options
+    const { maps, netlink, netns } = this.#options
     await LinkReaper.sweep(netns)
     const links = new Map((await netlink.links.list()).map((link) => [link.index, link]))
     for (const [port, value] of maps.numbered('links')) {
@@ -105,8 +112,7 @@ export class Ports {
       const hostIndex = view.get('ifindex')
       const request = maps.get('requests', port)
       const host = links.get(hostIndex)
-      const names = [uplink, uplinkBefore].flatMap((index) => hostNamesOf(index, port))
-      const isOurs = host !== undefined && isDevice(host, names, view)
+      const isOurs = host !== undefined && isDevice(host, this.#namesOf(port), view)
       if (!isOurs || request === undefined) {
         this.#isGone(port, hostIndex)
         if (!isOurs) this.#unpin(port)
@@ -134,6 +140,12 @@ export class Ports {
         isAdopted: true,
       })
     }
+  }
+
+  /** What a port's device may be called. */
+  #namesOf(port: number): string[] {
+    const { uplink, uplinkBefore } = this.#options
+    return [uplink, uplinkBefore].flatMap((index) => hostNamesOf(index, port))
   }
 
   /** A device that came with another uplink is known by its MAC address alone once that is not the one before any more. */
@@ -330,6 +342,41 @@ export class Ports {
     }
   }
 
+  /** Attaches programs anew that somebody took away from devices, which would leave to the host what endpoints send; some at a look. @throws LinuxError */
+  async restoreSome(): Promise<void> {
+    const { object } = this.#options.maps
+    if (this.#round.length === 0) this.#round = [...this.#attached.keys()]
+    const asked = new Map<number, number>()
+    for (const port of this.#round.splice(0, ASKED_AT_ONCE)) {
+      const attachment = this.#attached.get(port)?.attachment
+      if (attachment !== undefined) asked.set(attachment, port)
+    }
+    const lost = asked.size === 0 ? [] : await callAsync(() => object.lost([...asked.keys()]))
+    for (const attachment of lost) await this.#restore(asked.get(attachment) as number)
+  }
+
+  async #restore(port: number): Promise<void> {
+    const { maps, netlink, events, logger } = this.#options
+    const attached = this.#attached.get(port)
+    const value = maps.get('links', port)
+    if (attached === undefined || value === undefined) return
+    try {
+      if (!isDevice(await netlink.links.get(attached.hostIndex), this.#namesOf(port), new View(LINK, value))) {
+        // Another device has its number by now.
+        logger.warn('A device is gone', { port })
+        events.push({ type: 'port-down', port, reason: 'the device is gone' })
+        return await this.#lose(port, attached)
+      }
+      await callAsync(() => maps.object.restore(attached.attachment, PROGRAM))
+      logger.warn("Somebody took a device's program away: it was attached anew", { port, program: PROGRAM })
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      // With the device, which the next look finds.
+      if (GONE.includes(error.code)) return
+      logger.warn('A device has lost its program: what its endpoint sends comes to the host', { port, reason: error.message })
+    }
+  }
+
   /** Moves a program from its filter to tcx, of one device: each holds up whoever has work on a link of the machine. */
   async moveOne(): Promise<void> {
     const { maps, hasTcx, logger } = this.#options
@@ -338,7 +385,7 @@ export class Ports {
     if (found === undefined) return
     const [port, attached] = found
     try {
-      await callAsync(() => maps.object.moveToTcx(attached.attachment, 'egress'))
+      await callAsync(() => maps.object.moveToTcx(attached.attachment, PROGRAM))
       this.#attached.set(port, { ...attached, means: 'tcx' })
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
@@ -403,7 +450,7 @@ export class Ports {
     const pin = this.#pin(port)
     return callAsync(() =>
       maps.object.attach({
-        program: 'egress',
+        program: PROGRAM,
         ifindex: host.index,
         usesTcx: means === 'tcx',
         isNetkit: means === 'netkit',

@@ -30,6 +30,10 @@ export declare class NativeObject {
   attach(options: NativeAttachOptions): Promise<number>
   /** Moves a program from a filter to tcx while packets pass; the number stays. Where this fails the filter goes on. */
   moveToTcx(number: number, program: string): Promise<void>
+  /** Those of the numbers whose programs somebody took away, or whose links are gone. */
+  lost(numbers: Array<number>): Promise<Array<number>>
+  /** Attaches a program anew that somebody took away; the number stays. */
+  restore(number: number, program: string): Promise<void>
   /** The number stays good for another try where this fails. */
   detach(number: number): Promise<void>
   /** Gives everything back that is not pinned. */
@@ -98,6 +102,8 @@ export interface NativeAttachOptions {
   isXdp?: boolean
   /** The link is this router's end of a netkit pair: what the other end sends. */
   isNetkit?: boolean
+  /** By tcx before programs of others that are there; behind them when left out. One that is taken over comes there too. */
+  isFirst?: boolean
 }
 
 export interface NativeFeature {
@@ -149,6 +155,9 @@ export declare function objectOpen(pins: string, maps: Array<string>): NativeObj
 
 /** Tries every feature; changes nothing. */
 export declare function probeFeatures(): Array<NativeFeature>
+
+/** As `programs_on`, beside everything else. */
+export declare function programsFound(namespace: string | undefined | null, ifindex: number): Promise<Array<NativeAttached>>
 
 /** Programs on packets that come in on a link, the first to see them first. */
 export declare function programsOn(namespace: string | undefined | null, ifindex: number): Array<NativeAttached>

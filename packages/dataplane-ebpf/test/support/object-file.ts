@@ -109,6 +109,11 @@ export class ObjectFile {
     return kinds
   }
 
+  /** Those of the file that are a function's. */
+  octets({ section, at, size }: ObjectFunction): Uint8Array {
+    return this.#bytes.subarray(this.#sections[section].at + at, this.#sections[section].at + at + size)
+  }
+
   instructions({ section, at: first, size }: ObjectFunction): Instruction[] {
     const start = this.#sections[section].at
     const symbols = this.#relocations(section)

@@ -40,7 +40,7 @@ pub fn on_link(namespace: Option<&Path>, ifindex: u32) -> Result<Vec<Attached>> 
 }
 
 fn by_descriptor(ifindex: u32, kind: u32, how: &'static str) -> Result<Vec<Attached>> {
-    let mut ids = [0_u32; 64];
+    let mut ids = [0_u32; sys::MOST_PROGRAMS];
     match sys::prog_query(ifindex, kind, &mut ids) {
         Ok(count) => Ok(ids[..count.min(ids.len())].iter().map(|&id| Attached { id, name: name_of(id), how, is_ours: false }).collect()),
         // an older kernel, or another kind of link

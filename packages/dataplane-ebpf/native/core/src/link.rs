@@ -13,14 +13,17 @@ use heddle_linux_core::{Error, Result, error::Context, netns};
 use crate::{clsact, program::Program, sys};
 
 /// Where a program is attached.
-pub struct Place<'a> {
+#[derive(Clone)]
+pub struct Place {
     /// Path of the link's network namespace.
-    pub namespace: Option<&'a Path>,
+    pub namespace: Option<PathBuf>,
     pub ifindex: u32,
     /// Where a tcx attachment is pinned, or is found; with a filter a directory there says that its qdisc was made for it. A file beside it, named by
-    /// `beside`, is what takes the filter's place.
+    /// `beside`, is what takes its place.
     pub pin: Option<PathBuf>,
     pub means: Means,
+    /// By tcx before programs of others that are there, any of which may let nothing through to those behind it; otherwise behind them.
+    pub is_first: bool,
 }
 
 /// How a program is attached.
@@ -37,103 +40,67 @@ pub enum Means {
 /// A program attached to packets that come in on a link.
 pub enum Attachment {
     /// Detached when this is dropped, unless it is pinned.
-    Descriptor { _fd: OwnedFd, pin: Option<PathBuf> },
-    /// Stays when this is dropped.
-    Filter { namespace: Option<PathBuf>, ifindex: u32, has_made_qdisc: bool, pin: Option<PathBuf> },
+    Descriptor { fd: OwnedFd, place: Place },
+    /// Stays when this is dropped. `program`: its number.
+    Filter { place: Place, program: u32, has_made_qdisc: bool },
 }
 
 impl Attachment {
     /// Attaches `program`. What is there of a dataplane before this one is given the program instead. Somebody else's program of XDP is left: the error is
     /// then `EBUSY` or `EEXIST`.
-    pub fn ingress(program: &Program, place: Place<'_>) -> Result<Self> {
+    pub fn ingress(program: &Program, place: Place) -> Result<Self> {
         match place.means {
-            Means::Tcx => Self::by_descriptor(program, sys::TCX_INGRESS, 0, place),
-            Means::Xdp => Self::by_descriptor(program, sys::XDP, sys::XDP_BY_DRIVER, place),
-            Means::Netkit => Self::by_descriptor(program, sys::NETKIT_PEER, 0, place),
             Means::Filter => Self::filter(program, place),
+            _ => Self::by_descriptor(program, place),
         }
     }
 
-    fn by_descriptor(program: &Program, kind: u32, flags: u32, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
-        if let Some(path) = pin.as_deref().filter(|path| path.is_file()) {
-            if let Some(fd) = adopt(program, path) {
-                return Ok(Self::Descriptor { _fd: fd, pin });
+    fn by_descriptor(program: &Program, place: Place) -> Result<Self> {
+        if let Some(path) = place.pin.as_deref().filter(|path| path.is_file()) {
+            // A process ended amid the last step of `come_first`.
+            if beside(path).is_file() {
+                rename(&beside(path), path)?;
+            }
+            if let Some(fd) = place.take_over(program, path)? {
+                return Ok(Self::Descriptor { fd, place });
             }
             unpin(path)?;
         }
-        let namespace = namespace.map(Path::to_owned);
-        if pin.as_deref().is_some_and(|path| path.is_dir() || beside(path).exists()) {
-            let has_made_qdisc = pin.as_deref().is_some_and(Path::is_dir);
-            return Self::Filter { namespace, ifindex, has_made_qdisc, pin }.replace(program, kind, flags);
+        if place.pin.as_deref().is_some_and(|path| path.is_dir() || beside(path).exists()) {
+            let has_made_qdisc = place.pin.as_deref().is_some_and(Path::is_dir);
+            return replace(program, place, has_made_qdisc);
         }
-        let link = create(program, namespace.as_deref(), ifindex, kind, flags)?;
-        if let Some(path) = &pin {
-            pin_at(&link, path)?;
+        let fd = place.create(program)?;
+        if let Some(path) = &place.pin {
+            pin_at(&fd, path)?;
         }
-        Ok(Self::Descriptor { _fd: link, pin })
+        Ok(Self::Descriptor { fd, place })
     }
 
     /// Has a filter's link run `program` by tcx, without a packet that neither or both judge: tcx comes before filters, and a program that lets nothing pass
     /// on hides them. Nothing is done, with `EBUSY`, where somebody else's filters are: they would see other packets than before, or go with the qdisc.
     pub fn move_to_tcx(&self, program: &Program) -> Result<Self> {
-        let &Self::Filter { ref namespace, ifindex, .. } = self else {
+        let Self::Filter { place, has_made_qdisc, .. } = self else {
             return Err(Error::invalid("move a filter to tcx", "it is none"));
         };
-        netns::within(namespace.as_deref(), move || {
+        let ifindex = place.ifindex;
+        netns::within(place.namespace.as_deref(), move || {
             let operation = || format!("move the filter of link {ifindex} to tcx");
             if clsact::is_shared(ifindex).context(operation)? {
                 return Err(Error::new(libc::EBUSY, operation(), "somebody else's filters are there"));
             }
             Ok(())
         })?;
-        self.replace(program, sys::TCX_INGRESS, 0)
+        replace(program, Place { means: Means::Tcx, ..place.clone() }, *has_made_qdisc)
     }
 
-    /// The steps are in an order in which the link always has a program, and each of them leaves what says what is still to be taken away:
-    ///
-    /// ```text
-    ///   pin          beside it    link
-    ///   directory                 filter        the directory only where the qdisc was made for the filter
-    ///   directory    file         both
-    ///   directory    file         descriptor
-    ///                file         descriptor
-    ///   file                      descriptor
-    /// ```
-    fn replace(&self, program: &Program, kind: u32, flags: u32) -> Result<Self> {
-        let Self::Filter { namespace, ifindex, pin, .. } = self else {
-            return Err(Error::invalid("take a filter's place", "it is none"));
-        };
-        let next = pin.as_deref().map(beside);
-        let link = match next.as_deref().and_then(|path| adopt(program, path)) {
-            Some(link) => link,
-            None => {
-                let link = create(program, namespace.as_deref(), *ifindex, kind, flags)?;
-                if let Some(path) = &next {
-                    unpin(path)?;
-                    pin_at(&link, path)?;
-                }
-                link
-            }
-        };
-        if let Err(error) = self.remove_filter() {
-            // The filter goes on, and is what can be taken away later.
-            if let Some(path) = &next {
-                unpin(path)?;
-            }
-            return Err(error);
-        }
-        if let (Some(path), Some(next)) = (pin, &next) {
-            unmark(path)?;
-            fs::rename(next, path).context(|| format!("rename {}", next.display()))?;
-        }
-        Ok(Self::Descriptor { _fd: link, pin: pin.clone() })
-    }
-
-    fn filter(program: &Program, Place { namespace, ifindex, pin, .. }: Place<'_>) -> Result<Self> {
+    fn filter(program: &Program, place: Place) -> Result<Self> {
+        let Place { ref namespace, ifindex, ref pin, .. } = place;
         let name = program.name().to_owned();
+        let number = program.facts()?.id;
         let fd = program.fd().try_clone_to_owned().context(|| "keep a program".into())?;
         let unmarked = pin.clone().filter(|path| !path.is_dir());
-        let has_own_qdisc = netns::within(namespace, move || {
+        let has_own_qdisc = netns::within(namespace.as_deref(), move || {
             let operation = || format!("attach program '{name}' to link {ifindex} by clsact");
             // A process may end at any step: the mark is there before the qdisc.
             let marked = match &unmarked {
@@ -155,49 +122,163 @@ impl Attachment {
             }
         }
         let has_made_qdisc = has_own_qdisc || pin.as_deref().is_some_and(Path::is_dir);
-        Ok(Self::Filter { namespace: namespace.map(Path::to_owned), ifindex, has_made_qdisc, pin })
+        Ok(Self::Filter { place, program: number, has_made_qdisc })
+    }
+
+    /// Whether the program is still there: somebody may have taken it away, alone or with the qdisc or the link.
+    pub fn is_there(&self) -> Result<bool> {
+        match self {
+            Self::Descriptor { fd, place } => {
+                let facts = sys::link_facts(fd.as_fd()).context(|| format!("ask for the program of link {}", place.ifindex))?;
+                Ok(facts.ifindex != 0)
+            }
+            Self::Filter { place, program, .. } => {
+                let (ifindex, program) = (place.ifindex, *program);
+                netns::within(place.namespace.as_deref(), move || {
+                    let found = clsact::filters(ifindex).context(|| format!("ask for the filters of link {ifindex}"))?;
+                    Ok(found.iter().any(|filter| filter.is_ours && filter.id == program))
+                })
+            }
+        }
+    }
+
+    /// Attaches `program` anew where somebody took it away. A qdisc that is there without the filter is believed to be somebody else's, who made it since.
+    pub fn restore(&self, program: &Program) -> Result<Self> {
+        match self {
+            Self::Descriptor { place, .. } => Self::ingress(program, place.clone()),
+            Self::Filter { place, .. } => {
+                let ifindex = place.ifindex;
+                let is_others = netns::within(place.namespace.as_deref(), move || {
+                    let operation = || format!("ask for the qdisc of link {ifindex}");
+                    let has_filter = clsact::filters(ifindex).context(operation)?.iter().any(|filter| filter.is_ours);
+                    Ok(!has_filter && clsact::has_qdisc(ifindex).context(operation)?)
+                })?;
+                if let Some(path) = place.pin.as_deref().filter(|path| is_others && path.is_dir()) {
+                    unmark(path)?;
+                }
+                Self::ingress(program, place.clone())
+            }
+        }
     }
 
     /// Takes away what would stay when this is dropped: a pin, a filter. What is gone already is no error, so that it can be tried again.
     pub fn detach(&self) -> Result<()> {
         match self {
-            Self::Descriptor { pin, .. } => pin.as_deref().map_or(Ok(()), unpin),
-            Self::Filter { pin, .. } => {
-                if let Some(path) = pin {
+            Self::Descriptor { place, .. } => place.pin.as_deref().map_or(Ok(()), unpin),
+            Self::Filter { place, has_made_qdisc, .. } => {
+                if let Some(path) = &place.pin {
                     unmark(path)?;
                     unpin(&beside(path))?;
                 }
-                self.remove_filter()
+                remove_filter(place, *has_made_qdisc)
             }
         }
     }
+}
 
-    /// Of the link; what is gone already is no error.
-    fn remove_filter(&self) -> Result<()> {
-        let &Self::Filter { ref namespace, ifindex, has_made_qdisc, .. } = self else { return Ok(()) };
-        netns::within(namespace.as_deref(), move || {
-            let operation = || format!("take the filter of link {ifindex} away");
-            // With the qdisc, filters would go that others have set since.
-            let goes_whole = has_made_qdisc && !clsact::is_shared(ifindex).context(operation)?;
-            let removed = if goes_whole { clsact::remove_qdisc(ifindex) } else { clsact::remove_filter(ifindex) };
-            removed.context(operation)
+/// Has `program` take the place of a filter, by a descriptor. The steps are in an order in which the link always has a program, and each of them leaves what
+/// says what is still to be taken away:
+///
+/// ```text
+///   pin          beside it    link
+///   directory                 filter        the directory only where the qdisc was made for the filter
+///   directory    file         both
+///   directory    file         descriptor
+///                file         descriptor
+///   file                      descriptor
+/// ```
+fn replace(program: &Program, place: Place, has_made_qdisc: bool) -> Result<Attachment> {
+    let next = place.pin.as_deref().map(beside);
+    let fd = match next.as_deref().and_then(|path| adopt(program, path)) {
+        Some(fd) => fd,
+        None => {
+            let fd = place.create(program)?;
+            if let Some(path) = &next {
+                unpin(path)?;
+                pin_at(&fd, path)?;
+            }
+            fd
+        }
+    };
+    if let Err(error) = remove_filter(&place, has_made_qdisc) {
+        // The filter goes on, and is what can be taken away later.
+        if let Some(path) = &next {
+            unpin(path)?;
+        }
+        return Err(error);
+    }
+    if let (Some(path), Some(next)) = (&place.pin, &next) {
+        unmark(path)?;
+        rename(next, path)?;
+    }
+    Ok(Attachment::Descriptor { fd, place })
+}
+
+/// Of the link; what is gone already is no error.
+fn remove_filter(place: &Place, has_made_qdisc: bool) -> Result<()> {
+    let ifindex = place.ifindex;
+    netns::within(place.namespace.as_deref(), move || {
+        let operation = || format!("take the filter of link {ifindex} away");
+        // With the qdisc, filters would go that others have set since.
+        let goes_whole = has_made_qdisc && !clsact::is_shared(ifindex).context(operation)?;
+        let removed = if goes_whole { clsact::remove_qdisc(ifindex) } else { clsact::remove_filter(ifindex) };
+        removed.context(operation)
+    })
+}
+
+impl Place {
+    fn create(&self, program: &Program) -> Result<OwnedFd> {
+        let (name, ifindex) = (program.name().to_owned(), self.ifindex);
+        let fd = program.fd().try_clone_to_owned().context(|| "keep a program".into())?;
+        let (kind, flags) = self.attach_type();
+        netns::within(self.namespace.as_deref(), move || {
+            sys::link_create(fd.as_fd(), ifindex, kind, flags).context(|| format!("attach program '{name}' to link {ifindex}"))
         })
+    }
+
+    /// The attach type of what has a descriptor, and its flags.
+    fn attach_type(&self) -> (u32, u32) {
+        match self.means {
+            Means::Xdp => (sys::XDP, sys::XDP_BY_DRIVER),
+            Means::Netkit => (sys::NETKIT_PEER, 0),
+            // Before nothing that is named: before everything.
+            Means::Tcx | Means::Filter => (sys::TCX_INGRESS, if self.is_first { sys::BEFORE } else { 0 }),
+        }
+    }
+
+    /// The pinned attachment with its new program, in the first place if it is to have that; none when its link is gone.
+    fn take_over(&self, program: &Program, path: &Path) -> Result<Option<OwnedFd>> {
+        if self.is_first && self.is_preceded(path)? { self.come_first(program, path).map(Some) } else { Ok(adopt(program, path)) }
+    }
+
+    /// Whether programs of others come before the pinned one.
+    fn is_preceded(&self, path: &Path) -> Result<bool> {
+        let Some(id) = sys::get_pinned(path).and_then(|link| sys::link_facts(link.as_fd())).ok().map(|facts| facts.id) else {
+            return Ok(false);
+        };
+        let (ifindex, (kind, _)) = (self.ifindex, self.attach_type());
+        netns::within(self.namespace.as_deref(), move || {
+            let mut ids = [0_u32; sys::MOST_PROGRAMS];
+            let count = sys::link_query(ifindex, kind, &mut ids).context(|| format!("ask for the programs of link {ifindex}"))?;
+            Ok(ids[..count.min(ids.len())].iter().position(|&found| found == id).is_some_and(|place| place > 0))
+        })
+    }
+
+    /// Attaches `program` before everything, and ends the pinned attachment, whose program is another one. Until then packets that the one passes on come to
+    /// the other as well, which passes them on too: their tables are the same. A process that ends in between leaves two pins, the first one's `beside` the other's.
+    fn come_first(&self, program: &Program, path: &Path) -> Result<OwnedFd> {
+        let fd = self.create(program)?;
+        pin_at(&fd, &beside(path))?;
+        rename(&beside(path), path)?;
+        Ok(fd)
     }
 }
 
-/// Where an attachment is pinned until the filter whose place it takes is gone.
+/// Where an attachment is pinned until what it takes the place of is gone.
 fn beside(pin: &Path) -> PathBuf {
     let mut name = OsString::from("next-");
     name.push(pin.file_name().unwrap_or_default());
     pin.with_file_name(name)
-}
-
-fn create(program: &Program, namespace: Option<&Path>, ifindex: u32, kind: u32, flags: u32) -> Result<OwnedFd> {
-    let name = program.name().to_owned();
-    let fd = program.fd().try_clone_to_owned().context(|| "keep a program".into())?;
-    netns::within(namespace, move || {
-        sys::link_create(fd.as_fd(), ifindex, kind, flags).context(|| format!("attach program '{name}' to link {ifindex}"))
-    })
 }
 
 fn pin_at(link: &OwnedFd, path: &Path) -> Result<()> {
@@ -206,6 +287,11 @@ fn pin_at(link: &OwnedFd, path: &Path) -> Result<()> {
 
 fn unpin(path: &Path) -> Result<()> {
     absent_is_well(fs::remove_file(path)).context(|| format!("unpin {}", path.display()))
+}
+
+/// What is pinned at `to` goes.
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).context(|| format!("rename {}", from.display()))
 }
 
 /// Marks a qdisc that is made for a filter. What is pinned there goes on beside it.
@@ -231,4 +317,60 @@ fn adopt(program: &Program, path: &Path) -> Option<OwnedFd> {
     let link = sys::get_pinned(path).ok()?;
     sys::link_update(link.as_fd(), program.fd()).ok()?;
     Some(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOPBACK: u32 = 1;
+    /// `w0 = -1; exit`
+    const NEXT: [u8; 16] = [0xb4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x95, 0, 0, 0, 0, 0, 0, 0];
+
+    fn program() -> Result<Program> {
+        Ok(Program::new("next".into(), sys::program_load(sys::SCHED_CLS, &NEXT).context(|| "load a program".into())?))
+    }
+
+    /// Works in a network namespace of its own, where that may be made and programs be attached there.
+    fn tried(means: Means, work: impl FnOnce(Place) -> Result<()> + Send + 'static) {
+        let place = Place { namespace: None, ifindex: LOOPBACK, pin: None, means, is_first: true };
+        match netns::alone(move || work(place)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if matches!(error.errno, libc::EPERM | libc::EINVAL) => eprintln!("skipped: {error}"),
+            Ok(Err(error)) => panic!("{error}"),
+            // What panicked.
+            Err(error) if error.errno == libc::EIO => panic!("{error}"),
+            Err(error) => eprintln!("skipped: {error}"),
+        }
+    }
+
+    #[test]
+    fn restores_what_somebody_detached() {
+        tried(Means::Tcx, |place| {
+            let program = program()?;
+            let attachment = Attachment::ingress(&program, place)?;
+            assert!(attachment.is_there()?);
+            let Attachment::Descriptor { fd, .. } = &attachment else { panic!("by tcx there is a descriptor") };
+            sys::link_detach(fd.as_fd()).context(|| "detach".into())?;
+            assert!(!attachment.is_there()?);
+            assert!(attachment.restore(&program)?.is_there()?);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn restores_a_filter_that_somebody_took_away_or_gave_another_program() {
+        tried(Means::Filter, |place| {
+            let program = program()?;
+            let attachment = Attachment::ingress(&program, place.clone())?;
+            assert!(attachment.is_there()?);
+            clsact::remove_filter(LOOPBACK).context(|| "remove".into())?;
+            assert!(!attachment.is_there()?);
+            assert!(attachment.restore(&program)?.is_there()?);
+            Attachment::ingress(&self::program()?, place)?;
+            assert!(!attachment.is_there()?);
+            assert!(attachment.restore(&program)?.is_there()?);
+            Ok(())
+        });
+    }
 }

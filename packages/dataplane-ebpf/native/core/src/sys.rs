@@ -26,8 +26,14 @@ const LINK_UPDATE: u32 = 29;
 /// Attach type of a tcx program on packets that come in (Linux 6.6).
 pub const TCX_INGRESS: u32 = 46;
 
+/// `BPF_F_BEFORE`: before a program that is named, or, as none is, before all that are there by the same attach type (Linux 6.6).
+pub const BEFORE: u32 = 1 << 3;
+
 /// Attach type of a program on what the peer of a netkit device sends (Linux 6.7).
 pub const NETKIT_PEER: u32 = 55;
+
+/// Programs that a link has by one attach type at most: `BPF_MPROG_MAX`.
+pub const MOST_PROGRAMS: usize = 64;
 
 /// Attach type of an XDP program.
 pub const XDP: u32 = 37;
@@ -255,6 +261,13 @@ pub fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<
     bpf(LINK_UPDATE, &mut LinkUpdate { link: fd_of(link), program: fd_of(program), ..Default::default() }).map(drop)
 }
 
+/// Takes the program of an attachment away, whoever holds that.
+#[cfg(test)]
+pub fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    const LINK_DETACH: u32 = 34;
+    bpf(LINK_DETACH, &mut fd_of(link)).map(drop)
+}
+
 #[repr(C)]
 #[derive(Default)]
 struct Info {
@@ -279,6 +292,23 @@ struct ProgQuery {
     revision: u64,
 }
 
+/// Numbers of the attachments of programs to a link in one way, in the order in which the programs run, 0 for what is attached without; as many as `ids` has
+/// room for.
+pub fn link_query(ifindex: u32, kind: u32, ids: &mut [u32]) -> io::Result<usize> {
+    // Without room for those of programs the kernel gives neither.
+    let mut programs = vec![0_u32; ids.len()];
+    let mut query = ProgQuery {
+        target: ifindex,
+        kind,
+        ids: programs.as_mut_ptr() as u64,
+        count: ids.len() as u32,
+        link_ids: ids.as_mut_ptr() as u64,
+        ..Default::default()
+    };
+    bpf(PROG_QUERY, &mut query)?;
+    Ok(query.count as usize)
+}
+
 /// Numbers of the programs that are attached to a link in one way, in the order in which they run, as many as `ids` has room for.
 pub fn prog_query(ifindex: u32, kind: u32, ids: &mut [u32]) -> io::Result<usize> {
     let mut query = ProgQuery { target: ifindex, kind, ids: ids.as_mut_ptr() as u64, count: ids.len() as u32, ..Default::default() };
@@ -296,6 +326,21 @@ struct ById {
 
 pub fn prog_by_id(id: u32) -> io::Result<OwnedFd> {
     bpf(PROG_GET_FD_BY_ID, &mut ById { id, ..Default::default() }).map(owned)
+}
+
+/// What a descriptor of an attachment says of it.
+pub struct LinkFacts {
+    pub id: u32,
+    /// 0 when the link is gone, or somebody took the program away.
+    pub ifindex: u32,
+}
+
+/// Of an attachment by tcx, netkit or XDP: `struct bpf_link_info`, in whose union each of them begins with the index of its link.
+pub fn link_facts(link: BorrowedFd<'_>) -> io::Result<LinkFacts> {
+    let mut octets = [0_u8; 64];
+    info(link, &mut octets)?;
+    let word = |at: usize| u32::from_ne_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]]);
+    Ok(LinkFacts { id: word(4), ifindex: word(16) })
 }
 
 /// Fills `info`, as much of it as this kernel knows.

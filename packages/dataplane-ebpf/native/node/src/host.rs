@@ -76,7 +76,17 @@ pub struct NativeAttached {
 /// Programs on packets that come in on a link, the first to see them first.
 #[napi(catch_unwind)]
 pub fn programs_on(namespace: Option<String>, ifindex: u32) -> Result<Vec<NativeAttached>> {
-    let found = attached::on_link(namespace.as_deref().map(Path::new), ifindex).map_err(to_js)?;
+    found_on(namespace, ifindex).map_err(to_js)
+}
+
+/// As `programs_on`, beside everything else.
+#[napi(ts_return_type = "Promise<Array<NativeAttached>>")]
+pub fn programs_found(namespace: Option<String>, ifindex: u32) -> AsyncTask<Job<Vec<NativeAttached>>> {
+    job(move || found_on(namespace, ifindex))
+}
+
+fn found_on(namespace: Option<String>, ifindex: u32) -> heddle_ebpf_core::Result<Vec<NativeAttached>> {
+    let found = attached::on_link(namespace.as_deref().map(Path::new), ifindex)?;
     Ok(found
         .into_iter()
         .map(|attached::Attached { id, name, how, is_ours }| NativeAttached { id, name, how: how.into(), is_ours })

@@ -71,6 +71,8 @@ pub struct NativeAttachOptions {
     pub is_xdp: Option<bool>,
     /// The link is this router's end of a netkit pair: what the other end sends.
     pub is_netkit: Option<bool>,
+    /// By tcx before programs of others that are there; behind them when left out. One that is taken over comes there too.
+    pub is_first: Option<bool>,
 }
 
 /// Maps and programs in the kernel.
@@ -235,7 +237,7 @@ impl NativeObject {
     /// Attaches a program to packets that come in on a link; a number to detach it by. The kernel may take tens of milliseconds for either.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn attach(&self, options: NativeAttachOptions) -> Result<AsyncTask<Job<u32>>> {
-        let NativeAttachOptions { program, namespace, ifindex, pin, uses_tcx, is_xdp, is_netkit } = options;
+        let NativeAttachOptions { program, namespace, ifindex, pin, uses_tcx, is_xdp, is_netkit, is_first } = options;
         let means = match (is_netkit, is_xdp, uses_tcx) {
             (Some(true), _, _) => Means::Netkit,
             (_, Some(true), _) => Means::Xdp,
@@ -245,8 +247,8 @@ impl NativeObject {
         let program = self.program(&program)?.share().map_err(to_js)?;
         let attached = Arc::clone(&self.attached);
         Ok(job(move || {
-            let namespace = namespace.as_deref().map(Path::new);
-            let attachment = Attachment::ingress(&program, Place { namespace, ifindex, pin: pin.map(PathBuf::from), means })?;
+            let (namespace, pin) = (namespace.map(PathBuf::from), pin.map(PathBuf::from));
+            let attachment = Attachment::ingress(&program, Place { namespace, ifindex, pin, means, is_first: is_first == Some(true) })?;
             let mut attached = locked(&attached);
             attached.last += 1;
             let number = attached.last;
@@ -264,6 +266,35 @@ impl NativeObject {
             let Some(filter) = locked(&attached).attachments.get(&number).map(Arc::clone) else { return Ok(()) };
             let moved = filter.move_to_tcx(&program)?;
             locked(&attached).attachments.insert(number, Arc::new(moved));
+            Ok(())
+        }))
+    }
+
+    /// Those of the numbers whose programs somebody took away, or whose links are gone.
+    #[napi(ts_return_type = "Promise<Array<number>>")]
+    pub fn lost(&self, numbers: Vec<u32>) -> AsyncTask<Job<Vec<u32>>> {
+        let attached = Arc::clone(&self.attached);
+        job(move || {
+            let mut lost = Vec::new();
+            for number in numbers {
+                let Some(attachment) = locked(&attached).attachments.get(&number).map(Arc::clone) else { continue };
+                if !attachment.is_there()? {
+                    lost.push(number);
+                }
+            }
+            Ok(lost)
+        })
+    }
+
+    /// Attaches a program anew that somebody took away; the number stays.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn restore(&self, number: u32, program: String) -> Result<AsyncTask<Job<()>>> {
+        let program = self.program(&program)?.share().map_err(to_js)?;
+        let attached = Arc::clone(&self.attached);
+        Ok(job(move || {
+            let Some(attachment) = locked(&attached).attachments.get(&number).map(Arc::clone) else { return Ok(()) };
+            let restored = attachment.restore(&program)?;
+            locked(&attached).attachments.insert(number, Arc::new(restored));
             Ok(())
         }))
     }
