@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BPF_OBJECT, readBpfObject } from '../src/bpf-object.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { LINUX_5_15, unknownTo } from './support/newer-than.js'
+import { namedMaps } from './support/named-maps.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
 import { stackDepths } from './support/stack-depth.js'
@@ -19,6 +20,9 @@ const LIMITS: Readonly<Record<string, { readonly instructions: number; readonly 
   lookup: { instructions: 1000, verified: 10_000 },
   sweep: { instructions: 1200, verified: 5000 },
 }
+
+/** Maps that a program may name (`MAX_USED_MAPS` of Linux), without some that the next version of the programs may have more. */
+const MOST_MAPS = 64 - 2
 
 /** Octets of stack along any way of calls (`MAX_BPF_STACK` of Linux). */
 const MOST_STACK = 512
@@ -50,6 +54,13 @@ describe.skipIf(missing() !== '')(titled('the programs'), () => {
     for (const [name, { octets, way }] of stackDepths(readBpfObject(), Object.keys(LIMITS))) {
       process.stdout.write(`${name}: ${octets} octets of stack (${way.join(', ')})\n`)
       expect([name, octets, way]).toEqual([name, expect.toSatisfy((found: number) => found > 0 && found <= MOST_STACK), way])
+    }
+  })
+
+  it('name no more maps than the kernel takes, with room for those to come', () => {
+    for (const [name, maps] of namedMaps(readBpfObject(), Object.keys(LIMITS))) {
+      process.stdout.write(`${name}: ${maps} maps\n`)
+      expect([name, maps]).toEqual([name, expect.toSatisfy((found: number) => found > 0 && found <= MOST_MAPS)])
     }
   })
 

@@ -1,6 +1,10 @@
 /* The functions of a BPF object file, their instructions, and the kinds of its types. */
 
 const INSTRUCTION = 8
+/** Opcodes: a call, and a load of 64 bits. */
+const [CALL, LOAD_LONG] = [0x85, 0x18]
+/** In the place of the source register of a call: it is one of a function of the object. */
+const PSEUDO_CALL = 1
 const [PROGBITS, SYMTAB, REL] = [1, 2, 9]
 const EXECUTABLE = 4
 
@@ -125,8 +129,20 @@ export class ObjectFile {
     })
   }
 
+  /** Name of the function that an instruction of a section calls, or has called; or the map that it names. */
+  namedBy(
+    { at, code, source, immediate, symbol }: Instruction,
+    section: number,
+  ): { readonly called?: string | undefined; readonly map?: Place } {
+    if (code === CALL && source === PSEUDO_CALL)
+      return { called: this.#functionAt(symbol?.section ?? section, (symbol?.value ?? at) + (immediate + 1) * INSTRUCTION) }
+    if (code !== LOAD_LONG || symbol === undefined) return {}
+    const called = this.#functionAt(symbol.section, symbol.value + immediate)
+    return called === undefined ? { map: symbol } : { called }
+  }
+
   /** Name of the function that begins there; undefined where there is no code. */
-  functionAt(section: number, at: number): string | undefined {
+  #functionAt(section: number, at: number): string | undefined {
     const { type, flags } = this.#sections[section] ?? { type: 0, flags: 0 }
     if (type !== PROGBITS || (flags & EXECUTABLE) === 0) return undefined
     for (const { name, section: of, at: start } of this.functions.values()) if (of === section && start === at) return name

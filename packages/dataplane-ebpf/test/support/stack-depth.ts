@@ -4,12 +4,9 @@ import { ObjectFile, type Instruction, type ObjectFunction } from './object-file
 
 /** Kernels count each frame in multiples of this; newer ones in multiples of half of it, or not at all. */
 const GRAIN = 32
-const INSTRUCTION = 8
 const FRAME_POINTER = 10
-/** Opcodes: a call, a load of 64 bits, `dst = src`, `dst += immediate`. */
-const [CALL, LOAD_LONG, MOVE, ADD] = [0x85, 0x18, 0xbf, 0x07]
-/** In the place of the source register of a call: it is one of a function of the object. */
-const PSEUDO_CALL = 1
+/** Opcodes: `dst = src`, `dst += immediate`. */
+const [MOVE, ADD] = [0xbf, 0x07]
 
 /** The longest way of calls from a program, deepest last. */
 export interface StackDepth {
@@ -42,14 +39,8 @@ class Depths {
   /** Octets of a function's frame, and what it calls or has called. */
   #read(of: ObjectFunction): { readonly octets: number; readonly called: readonly string[] } {
     const instructions = this.file.instructions(of)
-    const called = instructions.map((instruction) => this.#calledBy(instruction, of.section)).filter((name) => name !== undefined)
+    const called = instructions.flatMap((instruction) => this.file.namedBy(instruction, of.section).called ?? [])
     return { octets: Math.max(0, ...instructions.map(reachOf)), called: [...new Set(called)] }
-  }
-
-  #calledBy({ at, code, source, immediate, symbol }: Instruction, section: number): string | undefined {
-    if (code === CALL && source === PSEUDO_CALL)
-      return this.file.functionAt(symbol?.section ?? section, (symbol?.value ?? at) + (immediate + 1) * INSTRUCTION)
-    return code === LOAD_LONG && symbol !== undefined ? this.file.functionAt(symbol.section, symbol.value + immediate) : undefined
   }
 }
 
