@@ -41,6 +41,8 @@ static __always_inline int egress_steps(struct __sk_buff *skb, __u32 port_id, st
 	if (port->clamps)
 		packet->clamp = port->mtu;
 	result = parse(skb, packet, ETHERNET, skb->len);
+	if (result == GOES_ON && !is_of_a_stack(skb, packet))
+		result = REASON_INNER_MALFORMED;
 	note(work, NOTE_PARSE, result, packet->length, packet->ttl);
 	if (result != GOES_ON)
 		return result;

@@ -54,6 +54,23 @@ static __always_inline __u32 version_at(struct __sk_buff *skb, __u32 at, __u32 e
 }
 
 /*
+ * Whether labels carry one IP packet to the end of the frame, which offload cuts behind all labels then. What is several datagrams in one, each with labels of
+ * its own, it cuts between them: all but the first would go on with the labels that they came by.
+ */
+__noinline int is_one_packet(struct __sk_buff *skb, __u32 at, __u32 end, __u32 is_bottom)
+{
+	__u32 packet = behind_labels(skb, at, end, is_bottom);
+	__u8 octets[8] ALIGNED;
+
+	if ((packet == at && !is_bottom) || packet + IPV4_HEADER > end || bpf_skb_load_bytes(skb, packet, octets, sizeof(octets)) < 0)
+		return 0;
+	if (octets[0] >> 4 == 4)
+		return counted_length(skb, half_at(octets + 2), end - packet) == end - packet;
+	packet += IPV6_HEADER;
+	return octets[0] >> 4 == 6 && packet <= end && counted_length(skb, half_at(octets + 4), end - packet) == end - packet;
+}
+
+/*
  * TTL of a joint label before a packet whose top label was popped and which gets `label_count` others: of an IP packet, by its version, if one entry is
  * between.
  */
@@ -158,7 +175,10 @@ static __always_inline int swap(struct __sk_buff *skb, struct work *work, __u32 
 	if (work->is_traced)
 		note_next_hop(NONE, popped->target);
 	work->way = TO_TUNNEL;
-	result = transit(skb, &work->outer, popped->target, word, popped->ttl);
+	if (skb->gso_size && !is_one_packet(skb, work->outer.at, work->outer.end, word >> 8 & 1))
+		result = REASON_OUTER_MALFORMED;
+	else
+		result = transit(skb, &work->outer, popped->target, word, popped->ttl);
 	if (work->is_traced)
 		note_tunnel(popped->target, result, octets);
 	return result;

@@ -97,6 +97,41 @@ static __always_inline __u32 segment_of(struct __sk_buff *skb, const struct pack
 	return at - packet->at + transport + skb->gso_size;
 }
 
+/* Least payload of a TCP segment: of the least MSS that Linux sends, options may take 40 octets (`TCP_MIN_SND_MSS`). */
+#define LEAST_TCP_PAYLOAD 8
+/* Most datagrams of a large one (`UDP_MAX_SEGMENTS`), and packets of what an endpoint tunnels itself. */
+#define MOST_CUT 128
+
+/* Whether a packet that offload is to cut, if it is, is cut no finer than stacks cut. `segment`: octets of the largest piece, with its headers */
+static __always_inline int is_cut_as_by_stacks(__u32 protocol, __u32 length, __u32 segment, __u32 gso_size)
+{
+	if (!gso_size || length <= segment)
+		return 1;
+	if (protocol == PROTOCOL_TCP)
+		return gso_size >= LEAST_TCP_PAYLOAD;
+	return (length - (segment - gso_size) + gso_size - 1) / gso_size <= MOST_CUT;
+}
+
+/*
+ * Whether a stack may have made the frame. The kernel asks nobody who sends frames by hand how they are to be cut: one that is longer than its packet would be
+ * sent whole and charged as that, and one that is cut finely would stand for so many headers that a rate which it is charged to is used up for long.
+ */
+__noinline int is_of_a_stack(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u64 chain;
+
+	if (!packet)
+		return 0;
+	if (!skb->gso_size)
+		return 1;
+	if (packet->at + packet->length != skb->len)
+		return 0;
+	chain = packet->protocol;
+	if (packet->family == 6)
+		chain = walk_extensions(skb, packet->at + packet->header, packet->protocol, packet->at + packet->length);
+	return !(chain & CHAIN_BROKEN) && is_cut_as_by_stacks(chain & 0xff, packet->length, packet->segment, skb->gso_size);
+}
+
 /* Reads the packet at `at`, behind which the frame has nothing of it from `end` on. */
 __noinline int parse(struct __sk_buff *skb, struct packet *packet, __u32 at, __u32 end)
 {

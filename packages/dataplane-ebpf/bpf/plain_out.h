@@ -92,6 +92,8 @@ __noinline int send_known(struct __sk_buff *skb)
 		return GOES_ON;
 	if (plain->segment > way->mtu || plain->segment + way->hop.size > room_of(config, &way->hop, family, 0))
 		return GOES_ON;
+	if (!is_cut_as_by_stacks(plain->key.kind & 0xff, plain->length, plain->segment, skb->gso_size))
+		return GOES_ON;
 	count_quickly(way->port_slot + SLOT_RX, skb->len - ETHERNET);
 	if (way->limited != NONE && !is_within_rate(way->limited, DIRECTION_EGRESS, octets_cut(plain->length, plain->segment, skb->gso_size)))
 		return drop_known(way->port_slot, REASON_EGRESS_RATE);

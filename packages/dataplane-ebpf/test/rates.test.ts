@@ -1,4 +1,4 @@
-import { RouteBatch, type FibTransaction, type PortObject, type RateLimits } from '@heddle/core'
+import { DROP_REASONS, RouteBatch, type FibTransaction, type PortObject, type RateLimits } from '@heddle/core'
 import { labelled, testPacket, testSegment } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
@@ -78,15 +78,30 @@ describe.skipIf(missing() !== '')(titled('rate limits in the programs'), () => {
     namespace?.close()
   })
 
-  const train = fc.record({
-    direction: fc.constantFrom(INGRESS, EGRESS),
-    family: fc.constantFrom(4 as const, 6 as const),
-    isTcp: fc.boolean(),
-    options: fc.constantFrom([], [1, 1, 1, 1], [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
-    payload: fc.integer({ min: 1, max: 1300 }),
-    segments: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1300 })),
-  })
-  type Train = typeof train extends fc.Arbitrary<infer Of> ? Of : never
+  interface Train {
+    readonly direction: number
+    readonly family: 4 | 6
+    readonly isTcp: boolean
+    readonly options: readonly number[]
+    readonly payload: number
+    readonly segments: number
+  }
+  const train: fc.Arbitrary<Train> = fc
+    .record({
+      direction: fc.constantFrom(INGRESS, EGRESS),
+      family: fc.constantFrom(4 as const, 6 as const),
+      isTcp: fc.boolean(),
+      options: fc.constantFrom([], [1, 1, 1, 1], [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
+      payload: fc.integer({ min: 1, max: 1300 }),
+      segments: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1300 })),
+    })
+    .filter((one) => one.direction === INGRESS || isOfStack(one))
+
+  /** Whether it is cut no finer than stacks cut. */
+  function isOfStack({ isTcp, payload, segments }: Train): boolean {
+    if (segments === 0 || payload <= segments) return true
+    return isTcp ? segments >= 8 : payload <= segments * 128
+  }
 
   function frameOf({ direction, family, isTcp, options, payload }: Train): Uint8Array {
     const [near, far] = ENDS[family]
@@ -111,6 +126,97 @@ describe.skipIf(missing() !== '')(titled('rate limits in the programs'), () => {
     for (let left = payload; left > 0; left -= segments || payload) octets += headers + Math.min(left, segments || payload)
     return octets
   }
+
+  /** What a train from the port is dropped for, and octets that its limit counts meanwhile. */
+  function sent(frame: Uint8Array, segments: number): { readonly reasons: readonly string[]; readonly octets: number } {
+    const { maps } = router.parts
+    const drops = (): number[] => DROP_REASONS.map((_, slot) => maps.sums(maps.get('drops', slot) ?? new Uint8Array(0), 1)[0])
+    const [before, time] = [drops(), timeOf(maps, EGRESS) as bigint]
+    router.run('egress', frame, segments)
+    const after = drops()
+    const octets = Number(((timeOf(maps, EGRESS) as bigint) - time) / OCTET)
+    return { reasons: DROP_REASONS.filter((_, slot) => after[slot] !== before[slot]), octets }
+  }
+
+  /** Extension headers of IPv6 in front of a packet's payload. @param count more than eight are looked at by nobody */
+  function behindHeaders(frame: Uint8Array, count: number): Uint8Array {
+    const [at, next] = [54, frame[20]]
+    const headers = Array.from({ length: count }, (_, index) => [index + 1 === count ? next : 60, 0, 1, 4, 0, 0, 0, 0])
+    const copy = Uint8Array.of(...frame.subarray(0, at), ...headers.flat(), ...frame.subarray(at))
+    if (count > 0) copy[20] = 60
+    new DataView(copy.buffer).setUint16(18, copy.length - at)
+    return copy
+  }
+
+  // They were charged by what their headers said, and sent whole, or charged to whom they were for as millions of octets.
+  describe('count nothing of trains that no stack makes, which are dropped', () => {
+    const NOTHING = { reasons: ['inner-malformed'], octets: 0 }
+    const common = { direction: EGRESS, options: [], segments: 0 } as const
+    /** Whether the flow is known or not. */
+    const refused = (frame: Uint8Array, segments: number, plain = frame): void => {
+      router.parts.maps.forgetDecisions()
+      expect(sent(frame, segments)).toEqual(NOTHING)
+      for (let times = 0; times < 3; times++) {
+        router.run('egress', plain)
+        expect(sent(frame, segments)).toEqual(NOTHING)
+      }
+    }
+
+    it.each([4, 6] as const)('of IPv%i: longer than the packet', (family) => {
+      for (const isTcp of [true, false]) {
+        const short = frameOf({ ...common, family, isTcp, payload: 8 })
+        expect(sent(short, 0).reasons).toEqual([])
+        for (const more of [1, 1292, 2500]) {
+          const frame = new Uint8Array(short.length + more)
+          frame.set(short)
+          refused(frame, 1292, short)
+          // Of a single packet it is padding.
+          if (more === 1) expect(sent(frame, 0).reasons).toEqual([])
+        }
+      }
+    })
+
+    it.each([4, 6] as const)('of IPv%i: cut finer than stacks cut', (family) => {
+      for (const isTcp of [true, false]) {
+        const [payload, least] = [1280, isTcp ? 8 : 10]
+        const frame = frameOf({ ...common, family, isTcp, payload })
+        for (const segments of [1, least - 1]) refused(frame, segments)
+        const { reasons, octets } = sent(frame, least)
+        expect(reasons).not.toContain('inner-malformed')
+        expect(octets).toBe(octetsOf({ ...common, family, isTcp, payload, segments: least }))
+      }
+      // One packet is cut by nobody.
+      for (const isTcp of [true, false]) expect(sent(frameOf({ ...common, family, isTcp, payload: 1 }), 1).octets).toBeGreaterThan(0)
+    })
+
+    it('of IPv6: behind extension headers', () => {
+      for (const isTcp of [true, false]) {
+        const [payload, least] = [1024, 8]
+        const frame = frameOf({ ...common, family: 6, isTcp, payload })
+        for (const count of [1, 3]) {
+          refused(behindHeaders(frame, count), least - 1)
+          expect(sent(behindHeaders(frame, count), least).octets).toBeGreaterThan(payload)
+        }
+        refused(behindHeaders(frame, 9), 1000)
+        expect(sent(behindHeaders(frame, 9), 0)).toMatchObject({ reasons: [] })
+      }
+    })
+
+    it.each([
+      ['another protocol', 47],
+      ['SCTP', 132],
+    ])('of IPv4: of %s', (_, protocol) => {
+      const frame = frameOf({ ...common, family: 4, isTcp: false, payload: 1280 })
+      frame[14 + 9] = protocol
+      frame.set([0, 0], 14 + 10)
+      const view = new DataView(frame.buffer, 14, 20)
+      let sum = 0
+      for (let at = 0; at < 20; at += 2) sum += view.getUint16(at)
+      view.setUint16(10, 0xffff - ((sum & 0xffff) + (sum >>> 16)))
+      refused(frame, 9)
+      expect(sent(frame, 10).octets).toBeGreaterThan(1280)
+    })
+  })
 
   it('count the octets of every packet that a train stands for, and those of flows that are known', () => {
     const { maps } = router.parts
