@@ -42,11 +42,12 @@ static __always_inline struct tail *tail(void)
  */
 static __always_inline int leaves_checksum(struct __sk_buff *skb, const struct packet *packet)
 {
-	__u32 place = packet->at + packet->header + (packet->protocol == PROTOCOL_TCP ? 16 : 6);
+	__u32 protocol = packet->protocol, place = packet->at + packet->header;
 	__u8 before[2] ALIGNED, after[2] ALIGNED = {};
 
-	if (packet->is_fragment || (packet->protocol != PROTOCOL_TCP && packet->protocol != PROTOCOL_UDP))
+	if (packet->is_fragment || (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP && protocol != PROTOCOL_SCTP))
 		return 0;
+	place += protocol == PROTOCOL_TCP ? 16 : protocol == PROTOCOL_UDP ? 6 : 8;
 	if (bpf_skb_load_bytes(skb, place, before, 2) < 0 || bpf_l4_csum_replace(skb, place, 0, bpf_htons(0x100), 2) < 0)
 		return 0;
 	if (bpf_skb_load_bytes(skb, place, after, 2) < 0 || half_at(before) == half_at(after))

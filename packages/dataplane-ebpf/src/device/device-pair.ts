@@ -76,12 +76,14 @@ export async function setResolving(peer: PeerEnd, resolves: boolean): Promise<vo
   })
 }
 
-/** Has both ends of a device let segments of that many octets pass in one piece. @param netlink of the router's namespace @throws DataplaneError as `openPair` */
+/** Has both ends of a device let segments of that many octets pass in one piece, and its endpoint cut by itself what the router cannot have cut. @param netlink of the router's namespace @throws DataplaneError as `openPair` */
 export async function setSegments(netlink: Netlink, host: number, peer: PeerEnd, largest: number): Promise<void> {
   await translated(peer.request, async () => {
     using inside = await openInside(peer)
-    await inside.links.setUp(peer.index, segmentSetup(largest))
+    // The endpoint may call it something else by now.
+    const { name } = await inside.links.setUp(peer.index, segmentSetup(largest))
     await netlink.links.setUp(host, segmentSetup(largest))
+    await callAsync((native) => native.deviceMakeEndpoint(peer.request.netns, name))
   })
 }
 

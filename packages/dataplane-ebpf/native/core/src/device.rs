@@ -21,8 +21,10 @@ const SET_FEATURES: u32 = 0x3b;
 const FEATURES: u32 = 4;
 const NAME: usize = 32;
 
-/// Segmentation that a device would leave to a tunnel's next hop: a frame can be told of one tunnel only, and the router's own comes behind it.
-const TUNNEL_OFFLOADS: [&str; 6] = [
+/// Segmentation that a device would leave to the router's tunnel: a frame can be told of one tunnel only, and the router's own comes behind that of an endpoint;
+/// and of a frame that no size says how to cut, as none does of SCTP, the kernel makes no tunnel's.
+const WITHOUT_OFFLOADS: [&str; 7] = [
+    "tx-sctp-segmentation",
     "tx-udp_tnl-segmentation",
     "tx-udp_tnl-csum-segmentation",
     "tx-gre-segmentation",
@@ -34,12 +36,12 @@ const TUNNEL_OFFLOADS: [&str; 6] = [
 /// Tags of 802.1Q, and of 802.1ad.
 const TAKING_TAGS: [&str; 2] = ["rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"];
 
-/// Makes a device an endpoint's end: without offload of tunnels, so that an endpoint with tunnels of its own cuts their frames itself.
+/// Makes a device an endpoint's end: without offload of tunnels, so that an endpoint with tunnels of its own cuts their frames itself, and what it sends by SCTP.
 pub fn make_endpoint(namespace: Option<&Path>, link: &str) -> Result<()> {
     let link = link.to_owned();
     netns::within(namespace, move || {
         look_for_duplicates(&link);
-        Device::open(&link)?.switch_off(&TUNNEL_OFFLOADS)
+        Device::open(&link)?.switch_off(&WITHOUT_OFFLOADS)
     })
 }
 
