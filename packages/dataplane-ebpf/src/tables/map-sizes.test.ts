@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { capacityOf, foundSizes, mapSizes, placesOf, type AskedCapacity } from './map-sizes.js'
+import { capacityOf, countedIn, foundSizes, mapSizes, placesOf, type AskedCapacity } from './map-sizes.js'
 
 const NOTHING: AskedCapacity = { fibBlocks: undefined, routes: undefined, flows: undefined, ports: undefined }
 
@@ -38,6 +39,31 @@ describe('how large tables are', () => {
       `flows 1024: ${kept}`,
       'ports 100: asked for by `ports: 100`',
     ])
+  })
+})
+
+describe('maps that forget the quietest', () => {
+  it.each([
+    [1, { told_paths: 1024, fragments: 4096, nat_fragments: 4096 }],
+    [4, { told_paths: 1024, fragments: 4096, nat_fragments: 4096 }],
+    [8, { told_paths: 2048, fragments: 4096, nat_fragments: 4096 }],
+    [64, { told_paths: 16_384, fragments: 16_384, nat_fragments: 16_384 }],
+  ])('have room for what each of %i CPUs takes for itself', (possible, sizes) => {
+    expect(mapSizes(capacityOf(NOTHING), possible)).toMatchObject(sizes)
+  })
+
+  it.each([
+    ['0\n', 1],
+    ['0-1\n', 2],
+    ['0-127\n', 128],
+    ['0,2-3,8-15\n', 11],
+  ])('count the CPUs that there may be: %j', (list, count) => {
+    expect(countedIn(list)).toBe(count)
+  })
+
+  it.skipIf(process.platform !== 'linux')('are sized by those of this machine', () => {
+    const possible = countedIn(readFileSync('/sys/devices/system/cpu/possible', 'utf8'))
+    expect(mapSizes(capacityOf(NOTHING))).toEqual(mapSizes(capacityOf(NOTHING), possible))
   })
 })
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { COUNTS } from '../layout/structs/counters.js'
 import { SPARE_VERSIONS } from './versioned-map.js'
@@ -65,10 +66,21 @@ const SLOTS = 81_920
 /** Slots of a port, and of the label and the next hop that lead to it. */
 const SLOTS_OF_PORT = 5
 
-/** Entries of maps, by name, where they differ from those in `bpf/maps.h`. */
-export function mapSizes({ fibBlocks, routes, flows, ports }: Capacity): Readonly<Record<string, number>> {
+/**
+ * Entries that a CPU has of a map which forgets the quietest: before Linux 6.15.7 (and 6.6.99) each takes 128 of those that are free for itself, so that a small
+ * map forgets what is under way while most of it is unused.
+ */
+const ENTRIES_OF_CPU = 256
+const POSSIBLE_CPUS = '/sys/devices/system/cpu/possible'
+
+/** Entries of maps, by name, where they differ from those in `bpf/maps.h`. @param possible CPUs, of which some may not run */
+export function mapSizes({ fibBlocks, routes, flows, ports }: Capacity, possible = possibleCpus()): Readonly<Record<string, number>> {
   const places = placesOf(flows, cpus().length)
+  const remembered = possible * ENTRIES_OF_CPU
   return {
+    told_paths: Math.max(1024, remembered),
+    fragments: Math.max(4096, remembered),
+    nat_fragments: Math.max(4096, remembered),
     ways_out: places,
     ways_in: places,
     openings: places,
@@ -97,4 +109,21 @@ export function mapSizes({ fibBlocks, routes, flows, ports }: Capacity): Readonl
 export function placesOf(flows: number, count: number): number {
   const wanted = 2 ** Math.floor(Math.log2(Math.max(1, flows / count / 2)))
   return Math.min(Math.max(wanted, LEAST_PLACES), MOST_PLACES)
+}
+
+function possibleCpus(): number {
+  try {
+    return countedIn(readFileSync(POSSIBLE_CPUS, 'utf8'))
+  } catch {
+    return cpus().length
+  }
+}
+
+/** How many numbers a list of Linux names: `0-3,8`. */
+export function countedIn(list: string): number {
+  const sizes = list.split(',').map((range) => {
+    const [first, last = first] = range.split('-').map(Number)
+    return last - first + 1
+  })
+  return sizes.reduce((sum, size) => sum + size, 0)
 }
