@@ -1,6 +1,7 @@
 import type { DataplaneEvent } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
-import { IpAddress } from '@heddle/wire'
+import { DATAGRAM_DESCRIPTOR, RawSocket } from '@heddle/linux'
+import { internetChecksum, IpAddress } from '@heddle/wire'
 import { execFile } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -192,4 +193,35 @@ describe.skipIf(missing() !== '')(titled('two sites with a router between them, 
     await open('a')
     expect((await routers.a.dump()).pathMtus).toEqual([path])
   })
+
+  /** An ICMP error from the router between, about a packet of a tunnel from site a to site b, as anybody can make it up. */
+  async function makeUp(mtu: number): Promise<void> {
+    const [source, destination] = [IpAddress.parse(UNDERLAY.a[0]), IpAddress.parse(UNDERLAY.b[0])]
+    const ends = { source, destination, protocol: 17, ttl: 60, trafficClass: 0, sourcePort: 50_000, destinationPort: 6635 }
+    const quoted = writeOuter({ ...ends, payload: new Uint8Array(1200) }).subarray(0, 28)
+    const message = Uint8Array.of(3, 4, 0, 0, 0, 0, mtu >> 8, mtu & 255, ...quoted)
+    const sum = internetChecksum(message, 0, message.length)
+    message.set([sum >> 8, sum & 255], 2)
+    using socket = await RawSocket.open({ namespace: sites.path('narrow-mid'), family: 4, protocol: 1 })
+    const descriptor = new Uint32Array(DATAGRAM_DESCRIPTOR.words)
+    descriptor[DATAGRAM_DESCRIPTOR.length] = message.length
+    descriptor[DATAGRAM_DESCRIPTOR.remote] = source.w0
+    expect(socket.sendBatch(message, descriptor, 1)).toBe(1)
+  }
+
+  it(
+    'IPv6 goes on whatever somebody makes up of the path, which makes packets of IPv4 small',
+    async () => {
+      for (const site of ['a', 'b'] as const) await sites.setUp(routers[site], site, ++generation, 4, 'mpls-udp')
+      await makeUp(100)
+      const path = { remote: IpAddress.parse(UNDERLAY.b[0]), mtu: 552 }
+      await expect.poll(async () => (await routers.a.dump()).pathMtus, { timeout: 30_000 * PACE }).toEqual([path])
+      const [of4, of6] = POD.b
+      for (const version of [4, 6]) sites.in('narrow-red-a', ...`ip -${version} route flush cache`.split(' '))
+      expect(await ping(of4, '-M', 'do', '-s', '600')).toMatch(/mtu ?= ?520\b/)
+      expect(await ping(of6, '-M', 'do', '-s', '1232')).toContain(' 2 received')
+      expect(await tcpStream(sites, ['narrow-red-a', 'narrow-red-b'], of6, 1 << 20)).toBe(true)
+    },
+    60_000 * PACE,
+  )
 })
