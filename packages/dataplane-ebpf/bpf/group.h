@@ -61,10 +61,9 @@ __noinline __u32 choose_heard(__u32 group_id, __u32 bucket)
 	return NONE;
 }
 
-/* Next hop for the flow; NONE without a usable member. */
-static __always_inline __u32 choose(struct config *config, __u32 group_id, __u32 hash)
+/* Next hop of the group for the flow; NONE without a usable member. */
+static __always_inline __u32 choose(struct config *config, __u32 group_id, struct group *group, __u32 hash)
 {
-	struct group *group = group_of(&group_id);
 	__u32 index, scrambled;
 
 	if (!group || !group->count)

@@ -43,6 +43,8 @@ static __always_inline int is_same_key(const void *one, const void *other, __u32
  * not written again (but for what an endpoint is known by) and, once nothing leads to it, deleted; behind that none is set before all programs have come to
  * their ends (src/tables/versioned-map.ts). The first map tells the number of the version, which may be another object's by the time it is read: the version
  * has its key. The value is before it, so that what is found is a value or none, without a sum that the verifier does not take of it.
+ *
+ * `ONE_of` finds the object; `ONE_now` at the first try or not at all, for who may leave a packet to others.
  */
 #define SPARE_VERSIONS 1024
 /* Of the maps that have most: with those, as many as a power of two. */
@@ -78,12 +80,28 @@ static __always_inline int is_same_key(const void *one, const void *other, __u32
 		}                                                                                                                            \
 		return 0;                                                                                                                    \
 	}                                                                                                                                    \
+	static __always_inline value_type *one##_now(const key_type *key)                                                                    \
+	{                                                                                                                                    \
+		__u32 *place = bpf_map_lookup_elem(&name, key), number;                                                                      \
+		struct one##_version *version;                                                                                               \
+                                                                                                                                             \
+		if (!place)                                                                                                                  \
+			return 0;                                                                                                            \
+		number = *place;                                                                                                             \
+		version = bpf_map_lookup_elem(&versions, &number);                                                                           \
+		if (!version || !is_same_key(&version->key, key, sizeof(*key)))                                                              \
+			return 0;                                                                                                            \
+		return (value_type *)version;                                                                                                \
+	}                                                                                                                                    \
 	static __always_inline value_type *one##_of(const key_type *key)                                                                     \
 	{                                                                                                                                    \
-		__u32 number = one##_number(key);                                                                                            \
-		struct one##_version *version = bpf_map_lookup_elem(&versions, &number);                                                     \
+		value_type *value = one##_now(key);                                                                                          \
+		__u32 number;                                                                                                                \
                                                                                                                                              \
-		return (value_type *)version;                                                                                                \
+		if (value)                                                                                                                   \
+			return value;                                                                                                        \
+		number = one##_number(key);                                                                                                  \
+		return bpf_map_lookup_elem(&versions, &number);                                                                              \
 	}                                                                                                                                    \
 	/* Only so that a semicolon may stand behind it. */                                                                                  \
 	struct one##_version

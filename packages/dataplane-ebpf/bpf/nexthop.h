@@ -94,7 +94,7 @@ __noinline int forward(struct __sk_buff *skb, struct work *work, __u32 vrf_id)
 		if (group == NO_MATCH)
 			return REASON_NO_ROUTE;
 		COUNT(vrf_counters, vrf_id, packet->length);
-		next_hop = choose(configuration(), group, work->hash);
+		next_hop = choose(configuration(), group, group_of(&group), work->hash);
 		hop = next_hop_of(&next_hop);
 		if (work->is_traced)
 			note_next_hop(group, next_hop);
