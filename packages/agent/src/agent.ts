@@ -11,11 +11,12 @@ import type {
   TracedPacket,
   TraceIntent,
 } from '@heddle/core'
-import { checkEndpoints, IntentError, leastUnderlayMtu } from '@heddle/core'
+import { checkEndpoints, DataplaneError, hasFeature, IntentError, leastUnderlayMtu } from '@heddle/core'
 import { fromBgp } from '@heddle/exchange'
 import { SafeEvents, logFailedCallback, silentLogger, type Clock, type Logger } from '@heddle/io'
 import type * as typed from 'typed-emitter'
 import { AgentError } from './agent-error.js'
+import { watchesPaths } from './bgp/dataplane-bfd.js'
 import { composeParts, type AgentParts } from './agent-parts.js'
 import { intentChanges, type ConfigChange } from './bgp/config-change.js'
 import { neighborsWithoutHoldTime, restartConfig, restartTimeOf } from './bgp/restart.js'
@@ -318,6 +319,10 @@ export class Agent implements AsyncDisposable {
 
   async #replaced(dataplane: Dataplane): Promise<void> {
     const { model, bfd, synchronizer, endpoints } = this.#parts
+    // Each transaction that names a path would be refused, for as long as that one lives.
+    if (watchesPaths(this.#config) && !hasFeature(dataplane.capabilities, 'liveness')) {
+      throw new DataplaneError('dataplane.device', 'it watches no paths by BFD, as is asked for: the underlay may not have its address yet')
+    }
     const state = await dataplane.dump()
     model.replaced(state)
     bfd.learn(state)

@@ -1,5 +1,7 @@
-import { DataplaneError, type Dataplane } from '@heddle/core'
+import { DataplaneError, type Dataplane, type DataplaneEvent } from '@heddle/core'
 import { withTrace, type MemoryDataplane } from '@heddle/dataplane-memory'
+import { EventQueue } from '@heddle/io'
+import { seededRandom } from '@heddle/io/testing'
 import { describe, expect, it } from 'vitest'
 import { IpAddress } from '@heddle/wire'
 import { Overlay, REFLECTOR, endpoint, hostsOf, routesOf } from './support/overlay.js'
@@ -104,6 +106,11 @@ describe('an agent over a dataplane that another one has left', () => {
   })
 })
 
+const INTERVALS = { desiredMinTx: 300_000, requiredMinRx: 300_000, multiplier: 3 }
+
+/** Of a dataplane that offers liveness. */
+const watching = ({ clock }: Overlay): Parameters<Overlay['dataplane']>[1] => ({ liveness: { clock, random: seededRandom(3) } })
+
 describe('an agent whose dataplane is lost', () => {
   it('opens another one, fills it, and gives every endpoint its device and label again', async () => {
     const overlay = new Overlay()
@@ -151,6 +158,109 @@ describe('an agent whose dataplane is lost', () => {
     expect((await planes[2].dump()).devices).toHaveLength(1)
     await overlay.stop(agent)
     await expect(planes[2].dump()).rejects.toMatchObject({ code: 'dataplane.closed' })
+  })
+
+  // It was refused whatever names a path, for as long as the dataplane lived, which was opened before the underlay had its address.
+  it.each(['tunnels', 'neighbors'] as const)('takes none that watches no paths, where it has paths to %s watched', async (what) => {
+    const overlay = new Overlay()
+    const planes: MemoryDataplane[] = []
+    const open = async (): Promise<Dataplane> => {
+      const plane = overlay.dataplane(A, planes.length === 1 ? {} : watching(overlay))
+      planes.push(plane)
+      return plane
+    }
+    const neighbors = [{ address: REFLECTOR, as: 65_000, families: ['vpnv4-unicast'] as const, bfd: true }]
+    const config = overlay.config(A, { endpoints: [endpoint('pod', 'red', '10.0.0.1')], neighbors: what === 'neighbors' ? neighbors : [] })
+    const agent = await overlay.agent(what === 'tunnels' ? { ...config, traffic: { tunnelLiveness: INTERVALS } } : config, open)
+    await planes[0].close()
+    await overlay.run(2)
+    expect(planes).toHaveLength(3)
+    await expect(planes[1].dump()).rejects.toMatchObject({ code: 'dataplane.closed' })
+    expect((await planes[2].dump()).devices).toHaveLength(1)
+    await overlay.stop(agent)
+  })
+
+  it('takes one that watches no paths, where none is to be', async () => {
+    const overlay = new Overlay()
+    const planes: MemoryDataplane[] = []
+    const open = async (): Promise<Dataplane> => {
+      const plane = overlay.dataplane(A, planes.length === 0 ? watching(overlay) : {})
+      planes.push(plane)
+      return plane
+    }
+    const agent = await overlay.agent(overlay.config(A, { endpoints: [endpoint('pod', 'red', '10.0.0.1')], neighbors: [] }), open)
+    await planes[0].close()
+    await overlay.run(1)
+    expect(planes.map(({ capabilities }) => capabilities.features?.includes('liveness'))).toEqual([true, false])
+    expect((await planes[1].dump()).devices).toHaveLength(1)
+    await overlay.stop(agent)
+  })
+
+  // What it had pinned stayed behind an agent that was stopped for good.
+  it.each([false, true])(
+    'closes the one that is lost when it stops and there is no other (restart: %s), and tells once why',
+    async (restart) => {
+      const overlay = new Overlay()
+      const events = new EventQueue<DataplaneEvent>()
+      const closed: unknown[] = []
+      let attempts = 0
+      const agent = await overlay.agent(overlay.config(A, { neighbors: [] }), () => {
+        if (attempts++ > 0) return Promise.reject(new DataplaneError('dataplane.device', 'not now'))
+        return Promise.resolve({
+          ...withTrace(overlay.dataplane(A), () => undefined),
+          events,
+          close: (options) => Promise.resolve(void closed.push(options)),
+        })
+      })
+      events.end()
+      await overlay.run(5)
+      expect(attempts).toBeGreaterThan(3)
+      await Promise.all([agent.stop({ restart }), overlay.run(2)])
+      expect(closed).toEqual([{ keep: restart }])
+      expect(overlay.logger.records.filter(({ message }) => message === 'the dataplane cannot be opened')).toHaveLength(1)
+    },
+  )
+
+  it('opens another one to close it for good, when it stops for good behind one that would not do', async () => {
+    const overlay = new Overlay()
+    const closed: unknown[] = []
+    let first: Dataplane | undefined
+    const agent = await overlay.agent({ ...overlay.config(A, { neighbors: [] }), traffic: { tunnelLiveness: INTERVALS } }, async () => {
+      if (first === undefined) return (first = overlay.dataplane(A, watching(overlay)))
+      const plane = overlay.dataplane(A)
+      return { ...withTrace(plane, () => undefined), close: async (options) => void closed.push(options) }
+    })
+    await first?.close()
+    await overlay.run(1)
+    const before = closed.length
+    expect(before).toBeGreaterThan(1)
+    expect(closed).toEqual(Array.from({ length: before }, () => ({ keep: true })))
+    await overlay.stop(agent)
+    expect(closed.slice(before)).toEqual([{ keep: false }])
+  })
+
+  // It was left open, or closed as if another agent came behind this one.
+  it('closes for good the one that it was opening when it was stopped for good', async () => {
+    const overlay = new Overlay()
+    const events = new EventQueue<DataplaneEvent>()
+    const closed: unknown[] = []
+    let open: ((dataplane: Dataplane) => void) | undefined
+    const plane = (name: string): Dataplane => ({
+      ...withTrace(overlay.dataplane(A), () => undefined),
+      events,
+      close: (options) => Promise.resolve(void closed.push([name, options])),
+    })
+    const agent = await overlay.agent(overlay.config(A, { neighbors: [] }), () =>
+      open === undefined ? Promise.resolve(plane('first')) : new Promise<Dataplane>((resolve) => (open = resolve)),
+    )
+    open = () => undefined
+    events.end()
+    await overlay.run(1)
+    const stopped = agent.stop()
+    await overlay.run(1)
+    open(plane('second'))
+    await stopped
+    expect(closed).toEqual([['second', { keep: false }]])
   })
 
   it('refuses endpoints meanwhile, and takes them when it has another one', async () => {

@@ -14,7 +14,7 @@ import { capacityOf } from './tables/map-sizes.js'
 export interface EbpfDataplane extends Dataplane, InspectableDataplane, AsyncDisposable {
   /** How it does what kernels differ in. */
   readonly choice: EbpfChoice
-  /** What it has in the kernel: programs and maps. @throws DataplaneError `dataplane.closed` */
+  /** What it has in the kernel: programs and maps. @throws DataplaneError `dataplane.closed`, `dataplane.lost` */
   inspect(): EbpfInspection
 }
 
@@ -74,6 +74,9 @@ const OFFERED: readonly Encapsulation[] = ['mpls-udp', 'mpls-udp-joint', 'mpls-g
  *
  * Needs Linux 6.1 (`ebpfFeatures` tells what is missing), CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, the native part of this package and that of `@heddle/linux`;
  * CAP_SYS_ADMIN only to enter the network namespaces of endpoints, or of the uplink, and to mount a BPF file system where none is.
+ *
+ * It is lost when the uplink is: `events` end, and what is asked of it is answered with `dataplane.lost`. What is pinned stays for the next one, which can be opened
+ * once there is a link of that name again; without pins nothing stays. `close()` of one that was lost takes away what no other has taken over.
  *
  * @throws DataplaneError `dataplane.device` when the kernel lacks a feature, refuses a program or has no such uplink, or an option is out of range;
  * `dataplane.permission`; `dataplane.busy` when another dataplane has the uplink, or the directory of pins

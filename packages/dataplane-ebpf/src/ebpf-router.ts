@@ -47,6 +47,7 @@ import type { KernelMaps } from './tables/kernel-maps.js'
 import { foundSizes, type AskedCapacity } from './tables/map-sizes.js'
 import type { KernelTables } from './tables/kernel-tables.js'
 import { someObjectOf } from './tables/some-object.js'
+import { takeAwayKept } from './take-away-kept.js'
 
 export interface EbpfRouterOptions {
   readonly choice: EbpfChoice
@@ -104,7 +105,10 @@ export class EbpfRouter implements EbpfDataplane {
   #devices: Promise<unknown> = Promise.resolve()
   readonly #timers: readonly NodeJS.Timeout[]
   #isSweeping = false
-  #closed = false
+  /** Lost: its uplink is gone, and it has ended by itself. Closed: by whoever opened it. */
+  #state: 'open' | 'lost' | 'closed' = 'open'
+  /** What it does to end by itself. */
+  #losing: Promise<void> | undefined
 
   /** @internal */
   constructor(options: EbpfRouterOptions, parts: Parts) {
@@ -208,11 +212,18 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   async close(options?: { readonly keep?: boolean }): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    for (const timer of this.#timers) clearInterval(timer)
-    const { pinDirectory } = this.#options
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    const { pinDirectory, underlayNetns: netns, logger } = this.#options
     const isKept = options?.keep === true && pinDirectory !== undefined
+    if (this.#losing === undefined) return this.#end(isKept)
+    await this.#losing
+    if (isKept || pinDirectory === undefined) return
+    await takeAwayKept({ pinDirectory, netns, uplink: this.#parts.uplinkIndex, logger })
+  }
+
+  async #end(isKept: boolean): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
     const { maps, netlink, locks, liveness, mirrors, traces } = this.#parts
     await allOf([
       () => liveness?.close(isKept),
@@ -232,7 +243,7 @@ export class EbpfRouter implements EbpfDataplane {
     const { ports, mergers, transit, ingress, netlink, uplinkIndex } = this.#parts
     const { pinDirectory } = this.#options
     await allOf([
-      () => ports.detachAll('closed'),
+      () => ports.detachAll(this.#state === 'lost' ? 'the uplink is gone' : 'closed'),
       () => deleteUnclaimed(netlink, uplinkIndex),
       () => mergers.vxlan.remove(),
       () => mergers.joint.remove(),
@@ -278,7 +289,7 @@ export class EbpfRouter implements EbpfDataplane {
       if (transaction.traces !== undefined) failures.push(...traces.program(transaction.traces))
       return failures
     } catch (error) {
-      if (!this.#closed) {
+      if (this.#state === 'open') {
         maps.forgetDecisions()
         this.#judgeAnew()
       }
@@ -350,7 +361,12 @@ export class EbpfRouter implements EbpfDataplane {
 
   /** Each looks, whatever becomes of those before it. @throws what nobody foresaw */
   async #look(): Promise<void> {
-    if (this.#closed) return
+    if (this.#state !== 'open') return
+    if (await this.#isUplinkGone()) {
+      // Not waited for: it takes its turn behind this one.
+      this.#losing ??= this.#lose()
+      return
+    }
     const { maps, ports, ingress, transit, mergers } = this.#parts
     const looks = [
       async () => maps.giveUp(),
@@ -366,11 +382,42 @@ export class EbpfRouter implements EbpfDataplane {
     await allOf(looks.map((look) => () => this.#warned(look)))
   }
 
+  /** A link of the same name that comes later is another one. */
+  async #isUplinkGone(): Promise<boolean> {
+    const { netlink, uplinkIndex } = this.#parts
+    try {
+      await netlink.links.get(uplinkIndex)
+      return false
+    } catch (error) {
+      // What else cannot be had of it the look at it tells.
+      return error instanceof LinuxError && error.code === 'ENODEV'
+    }
+  }
+
+  /** Ends, but for what is pinned: programs go with their link, and whoever opens another dataplane has them attached to the next. */
+  async #lose(): Promise<void> {
+    // Whoever closes it meanwhile is first.
+    if (this.#state !== 'open') return
+    this.#state = 'lost'
+    const { uplink, pinDirectory, logger } = this.#options
+    logger.error('The uplink is gone, and the dataplane with it: no packet goes into a tunnel, or comes out of one', {
+      uplink,
+      remedy: 'when there is a link of that name again, open another dataplane, as an agent does by itself',
+    })
+    try {
+      await this.#end(pinDirectory !== undefined)
+    } catch (error) {
+      logger.warn('What is left of the dataplane cannot be taken away', { uplink, reason: String(error) })
+    }
+  }
+
   async #warned(look: () => Promise<void>): Promise<void> {
     try {
       await look()
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
+      // It went meanwhile, which the next look tells.
+      if (await this.#isUplinkGone()) return
       this.#options.logger.warn('The links cannot be looked at', { reason: error.message })
     }
   }
@@ -394,7 +441,7 @@ export class EbpfRouter implements EbpfDataplane {
     try {
       for (const _ of this.#parts.tables.sweep()) {
         await setImmediate()
-        if (this.#closed) return
+        if (this.#state !== 'open') return
       }
     } finally {
       this.#isSweeping = false
@@ -415,7 +462,7 @@ export class EbpfRouter implements EbpfDataplane {
     return result
   }
 
-  /** In turn, unless it is closed by then: nothing is made behind what takes everything away. @throws DataplaneError `dataplane.closed` */
+  /** In turn, unless it is over by then: nothing is made behind what takes everything away. @throws DataplaneError `dataplane.closed`, `dataplane.lost` */
   #whileOpen<T>(work: () => T | Promise<T>): Promise<T> {
     return this.#inTurn(() => {
       this.#mustBeOpen()
@@ -424,6 +471,7 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   #mustBeOpen(): void {
-    if (this.#closed) throw new DataplaneError('dataplane.closed', 'the dataplane was closed')
+    if (this.#state === 'lost') throw new DataplaneError('dataplane.lost', `the uplink ${this.#options.uplink} is gone`)
+    if (this.#state === 'closed') throw new DataplaneError('dataplane.closed', 'the dataplane was closed')
   }
 }

@@ -192,7 +192,7 @@ function uplinksIn(name: string): number[] {
 }
 
 /** It may go meanwhile, with the namespace of its endpoint. */
-async function deleteIfThere(netlink: Netlink, index: number): Promise<void> {
+export async function deleteIfThere(netlink: Netlink, index: number): Promise<void> {
   try {
     await netlink.links.delete(index)
   } catch (error) {

@@ -235,6 +235,37 @@ describe.skipIf(missing() !== '')(titled('heddle node with `dataplane: { kind: e
     await after.close()
   })
 
+  // It told of errors once a second until it was restarted, and peers and container runtimes that all was well.
+  it('goes on by itself when its uplink is made anew, and is not ready meanwhile', async () => {
+    const inNode = (line: string): string => namespace.namespaces.in('node', ...line.split(' '))
+    const states = async (): Promise<unknown[]> =>
+      (JSON.parse(await show('endpoints', '--json')) as Views['endpoints']).map(({ state }) => state)
+    log = ''
+    const child = start()
+    await serves()
+    expect(await ping()).toContain(' 2 received')
+    inNode('ip link delete up0')
+    await expect.poll(() => show('dataplane').catch(String)).toContain('the dataplane is gone and not back yet')
+    expect(await states()).not.toContain('attached')
+    expect(await ping()).toContain(' 2 received')
+    await expect.poll(() => log).toContain('the dataplane cannot be opened')
+    for (const line of [
+      'ip link add up0 type veth peer name up1',
+      'ip link set up0 up',
+      'ip link set up1 up',
+      `ip address add ${LOCAL[4]}/24 dev up0`,
+    ]) {
+      inNode(line)
+    }
+    await expect.poll(() => log).toContain('another dataplane is there')
+    expect((await serves()).kind).toBe('ebpf')
+    expect(await states()).toEqual(['attached', 'attached'])
+    expect(await ping()).toContain(' 2 received')
+    expect(log.match(/The uplink is gone/g)).toHaveLength(1)
+    await end(child)
+    await (await open()).close()
+  })
+
   it('is as large as its configuration says, and does without what that says; tables that it takes over stay as large as they are', async () => {
     const sizes = { routes: 1000, fibBlocks: 2048, flows: 3000, ports: 40 }
     const means = { without: ['tcx', 'vxlan-gpe'], encapsulations: ['mpls-udp', 'vxlan'] } as const

@@ -2,6 +2,7 @@ import type { BfdPath, BfdSource, BfdState, BfdWatch } from '@heddle/bgp'
 import { pathName, type DataplaneEvent, type DataplaneState, type LivenessObject, type OverlayModel, type PathIntent } from '@heddle/core'
 import type { Clock, Logger, Timer } from '@heddle/io'
 import type { IpAddress } from '@heddle/wire'
+import type { AgentConfig } from '../config.js'
 import type { BfdRow } from '../view/rows.js'
 import type { LinkKnowledge } from '../world.js'
 
@@ -40,6 +41,12 @@ interface Known {
 }
 
 type Liveness = Extract<DataplaneEvent, { readonly liveness: number }>
+
+/** Whether a configuration has paths watched: to neighbors, or to the far ends of tunnels. */
+export function watchesPaths({ bgp, traffic }: Pick<AgentConfig, 'bgp' | 'traffic'>): boolean {
+  const neighbors = [...bgp.neighbors, ...(bgp.dynamicNeighbors ?? [])]
+  return traffic?.tunnelLiveness !== undefined || neighbors.some(({ bfd = false }) => bfd !== false)
+}
 
 /** BFD with the peers of a node, kept up by its dataplane: it goes on when this process dies, as what is forwarded does. */
 export class DataplaneBfd implements BfdSource {

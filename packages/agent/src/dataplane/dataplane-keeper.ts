@@ -28,12 +28,25 @@ export class DataplaneKeeper {
   readonly #options: DataplaneKeeperOptions
   readonly #reopen: Backoff
   #current: Dataplane | undefined
+  /** The one that was lost, until another takes over what it has left. */
+  #lost: Dataplane | undefined
+  /** Why none could be opened, as it was logged. */
+  #told: string | undefined
   #events: AsyncIterator<DataplaneEvent> | undefined
-  #closed = false
+  /** Another one is being opened. */
+  #replacing: Promise<void> | undefined
+  /** How it was closed. */
+  #closed: { readonly keep: boolean } | undefined
 
   constructor(options: DataplaneKeeperOptions) {
     this.#options = options
-    this.#reopen = new Backoff(options.clock, () => void this.#replace(), RETRY)
+    this.#reopen = new Backoff(
+      options.clock,
+      () => {
+        this.#replacing = this.#replace()
+      },
+      RETRY,
+    )
   }
 
   /** The dataplane, unless it is lost at the moment. */
@@ -56,13 +69,26 @@ export class DataplaneKeeper {
 
   /** Lets go of the dataplane; one that belongs to the agent is closed, with `keep` so that it goes on where it can. Idempotent. */
   async close(options: { readonly keep: boolean }): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.#isClosed()) return
+    this.#closed = options
     this.#reopen.reset()
-    const dataplane = this.#current
     await this.#events?.return?.()
-    if (dataplane === undefined || typeof this.#options.source !== 'function') return
-    await this.#release(dataplane, options)
+    await this.#replacing
+    const { source } = this.#options
+    if (typeof source !== 'function') return
+    const dataplane = this.#current ?? this.#lost ?? (options.keep ? undefined : await this.#openLeft(source))
+    if (dataplane !== undefined) await this.#release(dataplane, options)
+  }
+
+  /** What one has left that was closed since it would not do goes with another, where that can be had. */
+  async #openLeft(source: () => Promise<Dataplane>): Promise<Dataplane | undefined> {
+    try {
+      return await source()
+    } catch (error) {
+      if (!(error instanceof DataplaneError)) throw error
+      this.#options.logger.warn('what the dataplane has left stays', { error: error.message })
+      return undefined
+    }
   }
 
   async #release(dataplane: Dataplane, options: { readonly keep: boolean }): Promise<void> {
@@ -70,6 +96,10 @@ export class DataplaneKeeper {
       if (!(error instanceof DataplaneError)) throw error
       this.#options.logger.debug('the dataplane was gone before it was closed', { error: error.message })
     })
+  }
+
+  #isClosed(): boolean {
+    return this.#closed !== undefined
   }
 
   #follow(dataplane: Dataplane): void {
@@ -82,12 +112,13 @@ export class DataplaneKeeper {
   async #listen(dataplane: Dataplane, events: AsyncIterator<DataplaneEvent>): Promise<void> {
     for (;;) {
       const { value, done } = await events.next()
-      if (this.#closed || this.#current !== dataplane) return
+      if (this.#isClosed() || this.#current !== dataplane) return
       if (done === true) break
       this.#options.event(value)
     }
     // Events end when the dataplane does.
     this.#current = undefined
+    this.#lost = dataplane
     this.#options.lost()
     if (typeof this.#options.source === 'function') this.#reopen.schedule()
     else this.#options.logger.error('the dataplane is gone, and nobody said how to open another one')
@@ -95,19 +126,24 @@ export class DataplaneKeeper {
 
   async #replace(): Promise<void> {
     const { source, logger, replaced } = this.#options
-    if (this.#closed || typeof source !== 'function') return
+    if (this.#isClosed() || typeof source !== 'function') return
     let dataplane: Dataplane | undefined
     try {
       dataplane = await source()
-      if (this.#closed) return await dataplane.close({ keep: true })
+      this.#lost = undefined
+      // Closed meanwhile: who does so waits for this, and closes it.
+      if (this.#isClosed()) return void (this.#current = dataplane)
       this.#follow(dataplane)
       await replaced(dataplane)
       this.#reopen.reset()
+      this.#told = undefined
       logger.info('another dataplane is there', { kind: dataplane.capabilities.kind })
     } catch (error) {
       if (!(error instanceof DataplaneError)) throw error
-      logger.error('the dataplane cannot be opened', { error: error.message })
-      if (this.#closed) return
+      // What lasts is told once.
+      if (error.message !== this.#told) logger.error('the dataplane cannot be opened', { error: error.message })
+      this.#told = error.message
+      if (this.#isClosed()) return
       if (dataplane !== undefined && this.#current === dataplane) {
         this.#current = undefined
         await this.#release(dataplane, { keep: true })

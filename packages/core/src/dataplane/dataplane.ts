@@ -55,13 +55,14 @@ export interface Dataplane {
 
   /**
    * What happens to ports and tunnels, from the moment of the call of the iterator on, for one consumer at a time: leaving the loop lets the next
-   * consumer start fresh, and a consumer that begins ends the one before it. Ends when the dataplane is closed.
+   * consumer start fresh, and a consumer that begins ends the one before it. Ends when the dataplane is closed, or lost: then another one can be opened in its
+   * place, as soon as what it lacks is there.
    */
   readonly events: AsyncIterable<DataplaneEvent>
 
   /**
    * Ends this handle. With `keep` the forwarding goes on where the adapter can (see `capabilities.survivesClose`); without it, devices and tables
-   * are removed. Idempotent.
+   * are removed; of one that was lost, what is left and no other has taken over. Idempotent.
    */
   close(options?: { readonly keep?: boolean }): Promise<void>
 }

@@ -538,7 +538,7 @@ function meansOf({ kind }: Link, veth: EbpfAttachment): EbpfAttachment {
  *
  * @param names what the end is called that this dataplane makes, or the one whose tables it has taken over
  */
-function isDevice({ kind, name, mac, peer }: Link, names: readonly string[], written: View<'mac' | 'peer_ifindex'>): boolean {
+export function isDevice({ kind, name, mac, peer }: Link, names: readonly string[], written: View<'mac' | 'peer_ifindex'>): boolean {
   if ((kind !== 'veth' && kind !== 'netkit') || peer !== written.get('peer_ifindex')) return false
   return names.includes(name) || isSameBytes(macBytes(mac), written.octets('mac').subarray(0, 6))
 }
