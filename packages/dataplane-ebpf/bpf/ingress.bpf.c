@@ -42,6 +42,23 @@ static __always_inline int ingress_steps(struct __sk_buff *skb, struct work *wor
 	return carry_out(skb, work, result, work->outer.family);
 }
 
+/* Whether the host keeps the packet, or drops it: it is for one of its addresses, or nothing that comes in by this link is sent on. */
+__noinline int is_for_host(struct __sk_buff *skb)
+{
+	__u32 is_ipv6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	struct bpf_fib_lookup question = { .family = is_ipv6 ? ADDRESS_IPV6 : ADDRESS_IPV4, .ifindex = skb->ifindex };
+	int said;
+
+	if (is_ipv6) {
+		if (bpf_skb_load_bytes(skb, ETHERNET + 8, question.ipv6_src, 16) < 0 || bpf_skb_load_bytes(skb, ETHERNET + 24, question.ipv6_dst, 16) < 0)
+			return 0;
+	} else if (bpf_skb_load_bytes(skb, ETHERNET + 12, &question.ipv4_src, 4) < 0 || bpf_skb_load_bytes(skb, ETHERNET + 16, &question.ipv4_dst, 4) < 0) {
+		return 0;
+	}
+	said = bpf_fib_lookup(skb, &question, sizeof(question), 0);
+	return said == BPF_FIB_LKUP_RET_NOT_FWDED || said == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
 /*
  * Has the kernel join no more behind joint labels where it has joined what the host is to send on, to another router: it cannot cut such a frame again, and drops
  * it where the way out has to. Its GRO joins whatever the destination, with an IPv4 header without options and, but for what nobody sends, an IPv6 header alone.
@@ -57,7 +74,9 @@ __noinline int count_joined_of_others(struct __sk_buff *skb)
 		return 0;
 	if (bpf_skb_load_bytes(skb, at, octets, sizeof(octets)) < 0 || half_at(octets + 2) != MPLS_UDP_PORT || !joint_size(word_at(octets + UDP_HEADER)))
 		return 0;
-	count_drop(DROPPED_JOINED_LABELS);
+	/* Anybody may send two segments in a row to an address of the host that is no router's. */
+	if (!is_for_host(skb))
+		count_drop(DROPPED_JOINED_LABELS);
 	return 0;
 }
 

@@ -15,8 +15,8 @@ import { stackDepths } from './support/stack-depth.js'
  */
 const LIMITS: Readonly<Record<string, { readonly instructions: number; readonly verified: number }>> = {
   across: { instructions: 3300, verified: 75_000 },
-  egress: { instructions: 13_800, verified: 120_000 },
-  ingress: { instructions: 13_800, verified: 120_000 },
+  egress: { instructions: 14_500, verified: 120_000 },
+  ingress: { instructions: 14_500, verified: 120_000 },
   lookup: { instructions: 1000, verified: 10_000 },
   sweep: { instructions: 1200, verified: 5000 },
 }
