@@ -179,7 +179,7 @@ describe.skipIf(missing() !== '' || !hasSetpriv)(titled(`least privilege${hasSet
     const expected = {
       capabilities: CAPABILITIES,
       // Of a program that it did not load itself, the kernel tells a number.
-      others: hasTcx ? ['unknown: ingress of uplink up0 by tcx'] : [],
+      others: hasTcx ? ['unknown: ingress of uplink up0 by tcx, behind ours'] : [],
       report: { status: 'applied', failures: [] },
       choice: { uplink: hasTcx ? 'tcx' : 'clsact' },
       foreign: ['dataplane.permission', expect.stringContaining(`the device eth0 in ${pod} ${device} ${pod}: `)],
