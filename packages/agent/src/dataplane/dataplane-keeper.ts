@@ -67,7 +67,10 @@ export class DataplaneKeeper {
     return dataplane
   }
 
-  /** Lets go of the dataplane; one that belongs to the agent is closed, with `keep` so that it goes on where it can. Idempotent. */
+  /**
+   * Lets go of the dataplane; one that belongs to the agent is closed, with `keep` so that it goes on where it can. Where there is none, what the last one has
+   * left is taken away, unless it is to be kept. Idempotent.
+   */
   async close(options: { readonly keep: boolean }): Promise<void> {
     if (this.#isClosed()) return
     this.#closed = options
