@@ -181,9 +181,9 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
   )
 
   it.skipIf(!hasTcx)(
-    `other programs on the links: one before ours sees every packet, one behind it what ours leaves to the host, and they go without a trace${hasTcx ? '' : ' (skipped: needs tcx)'}`,
+    `other programs on the links: one that was there before ours, and one that came behind it, see what ours leaves to the host, and go without a trace${hasTcx ? '' : ' (skipped: needs tcx)'}`,
     async () => {
-      // Programs that let everything pass on, one before ours and one behind it.
+      // Programs that let everything pass on: ours takes the first place when it comes, and they run in the order in which they came.
       const others = [0, 1].map((): NativeObject =>
         call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 1, flows: 1024 })),
       )
@@ -199,9 +199,9 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
       const last = await attach(others[1])
       const idIn = ({ programs }: Pick<EbpfInspection, 'programs'>, wanted: string): number =>
         programs.find(({ name }) => name === wanted)?.id ?? 0
-      const [before, behind] = others.map((other) => idIn({ programs: call(() => other.programs()) }, 'sweep'))
+      const [former, later] = others.map((other) => idIn({ programs: call(() => other.programs()) }, 'sweep'))
       const ours = idIn(routers.b.inspect(), 'ingress')
-      const runs = (): number[] => [before, ours, behind].map(runsOf)
+      const runs = (): number[] => [ours, former, later].map(runsOf)
       {
         using _ = countRuns()
         const start = runs()
@@ -210,10 +210,10 @@ describe.skipIf(missing() !== '')(titled('traps of the kernel'), () => {
         expect((await run(host[0], host.slice(1))).stdout).toContain(' 2 received')
         // Neighbours look for each other meanwhile, which is the host's, too. A packet may be on its way from one to the next.
         const compared = (): unknown => {
-          const [first, own, last] = runs().map((count, index) => count - start[index])
-          return { unseenByOurs: first - own, sentOnByOurs: own - last, leavesThoseToTheHost: last >= 2 }
+          const [own, first, last] = runs().map((count, index) => count - start[index])
+          return { sentOnByOurs: own - first, seenByOneAlone: first - last, leavesThoseToTheHost: last >= 2 }
         }
-        await expect.poll(compared).toEqual({ unseenByOurs: 0, sentOnByOurs: 2, leavesThoseToTheHost: true })
+        await expect.poll(compared).toEqual({ sentOnByOurs: 2, seenByOneAlone: 0, leavesThoseToTheHost: true })
       }
       for (const [index, attachment] of [first, last].entries()) {
         await callAsync(() => others[index].detach(attachment))
