@@ -17,13 +17,16 @@ const SPARED: ReadonlySet<string> = new Set([
   'closed',
 ])
 
-const NONE = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY] as const
+/** Which calls fail: by their numbers, from 0 up, or the one that is the so-and-so-many-eth of its name, from 0 up. */
+export type Fails = readonly [first: number, last: number] | { readonly call: string; readonly occurrence: number }
+
+const NONE: Fails = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
 
 /** The calls of the native parts, of which one can be had to fail as if the kernel had refused it. */
 export class FaultyNative {
   /** Names of the calls since the last `begin`. */
   readonly calls: string[] = []
-  #fails: readonly [first: number, last: number] = NONE
+  #fails: Fails = NONE
   #isOn = false
 
   constructor() {
@@ -36,8 +39,8 @@ export class FaultyNative {
     }
   }
 
-  /** Has calls fail, by their numbers from now on, from 0 up; none when left out. */
-  begin(fails: readonly [first: number, last: number] = NONE): void {
+  /** Has calls fail from now on; none when left out. */
+  begin(fails: Fails = NONE): void {
     this.calls.length = 0
     this.#fails = fails
     this.#isOn = true
@@ -47,16 +50,21 @@ export class FaultyNative {
     this.#isOn = false
   }
 
+  /** Whether the last call is one of those. */
+  #isToFail(): boolean {
+    const [fails, number] = [this.#fails, this.calls.length - 1]
+    if (!('call' in fails)) return number >= fails[0] && number <= fails[1]
+    return this.calls[number] === fails.call && this.calls.filter((call) => call === fails.call).length === fails.occurrence + 1
+  }
+
   #spoil(of: Record<string, unknown>, name: string): void {
     const { value: original } = Object.getOwnPropertyDescriptor(of, name) ?? {}
     if (SPARED.has(name) || typeof original !== 'function') return
     const passed = (...args: readonly unknown[]): void => {
       if (!this.#isOn) return
       this.calls.push(typeof args[0] === 'string' ? `${name} ${args[0]}` : name)
-      const number = this.calls.length - 1
       // As the native parts say it.
-      if (number >= this.#fails[0] && number <= this.#fails[1])
-        throw new Error(['ENOMEM', 12, name, 'Cannot allocate memory (os error 12)'].join('\u0001'))
+      if (this.#isToFail()) throw new Error(['ENOMEM', 12, name, 'Cannot allocate memory (os error 12)'].join('\u0001'))
     }
     vi.spyOn(of as Record<string, () => unknown>, name).mockImplementation(function (this: unknown, ...args: readonly unknown[]) {
       passed(...args)
