@@ -1,7 +1,7 @@
 // npm run check: everything static in one command. All steps run, then the failed ones are named.
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { ensureInstalled, requireNode, step, toolEnvironment, toolNode, toolScript, tryRun } from './lib/bootstrap.mjs'
 import { packages, root } from './lib/packages.mjs'
@@ -102,14 +102,20 @@ function checkNative() {
   }
   const cargoEnv = { ...env, PATH: `${join(cargo, '..')}:${env.PATH}` }
   const has = (/** @type {string} */ name) => spawnSync(cargo, [name, '--version'], { env: cargoEnv, stdio: 'ignore' }).status === 0
-  let bad = 0
-  if (has('fmt')) bad += tryRun(cargo, ['fmt', '--check'], { env: cargoEnv })
+  /** @type {string[]} */
+  const bad = []
+  const run = (/** @type {string} */ command, /** @type {string[]} */ parameters) => {
+    if (tryRun(command, parameters, { env: cargoEnv }) !== 0) bad.push([basename(command), ...parameters].join(' '))
+  }
+  if (has('fmt')) run(cargo, ['fmt', '--check'])
   else console.log('  not checked: format (cargo fmt is not installed)')
-  if (has('clippy')) bad += tryRun(cargo, ['clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'], { env: cargoEnv })
+  if (has('clippy')) run(cargo, ['clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'])
   else console.log('  not checked: lint (cargo clippy is not installed)')
   // Optimised, since that is how the build that comes before or behind has compiled what these crates depend on.
   for (const crate of ['heddle-linux-core', 'heddle-ebpf-core', 'heddle-cni'])
-    bad += tryRun(cargo, ['test', '--quiet', '--release', '--locked', '-p', crate], { env: cargoEnv })
-  bad += tryRun(node, ['scripts/build-native.mjs', '--check-types', '--no-install'], { env: cargoEnv })
-  return bad === 0 ? 0 : 1
+    run(cargo, ['test', '--quiet', '--release', '--locked', '-p', crate])
+  run(node, ['scripts/build-native.mjs', '--check-types', '--no-install'])
+  // What failed first stands far above what the last of them prints.
+  for (const line of bad) console.error(`  failed: ${line}`)
+  return bad.length === 0 ? 0 : 1
 }

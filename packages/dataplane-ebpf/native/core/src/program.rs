@@ -108,7 +108,8 @@ impl Program {
     /// test packet, and takes no larger one than a page.
     pub fn run_on(&self, kind: u8, entries: &[u8], width: usize) -> Result<()> {
         frames_with(kind, entries, width).try_for_each(|frame| {
-            let mut attributes = sys::TestRun { data_size_in: frame.len() as u32, data_in: frame.as_ptr() as u64, repeat: 1, ..Default::default() };
+            let mut attributes =
+                sys::TestRun { data_size_in: frame.len() as u32, data_in: frame.as_ptr() as u64, repeat: 1, ..Default::default() };
             self.run_once(&mut attributes)
         })
     }
