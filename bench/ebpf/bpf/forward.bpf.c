@@ -58,8 +58,8 @@ int forward_out(struct xdp_md *xdp)
 		return XDP_PASS;
 	across.ttl = plain.ttl;
 	group = lookup4(root->root4, plain.key.destination[0]);
-	next_hop = choose(config, group, group_now(&group), hash);
-	hop = next_hop_now(&next_hop);
+	next_hop = choose(config, group, group_of(&group), hash);
+	hop = next_hop_of(&next_hop);
 	if (!hop || hop->action != ACTION_TUNNEL || hop->encapsulation != MPLS_UDP || hop->size != HEADERS)
 		return XDP_PASS;
 	fill_from_packet(&fill, hop, plain.ttl, plain.traffic_class, hash, 4, plain.length);
@@ -88,8 +88,8 @@ int forward_in(struct xdp_md *xdp)
 	if (half_at(ip + IPV4_HEADER + 2) != MPLS_UDP_PORT || !read_plain_ipv4(&plain, frame + behind))
 		return XDP_PASS;
 	label = word_at(frame + at) >> 12;
-	entry = label_now(&label);
-	link = entry && entry->action == LABEL_PORT ? link_now(&entry->target) : 0;
+	entry = label_of(&label);
+	link = entry && entry->action == LABEL_PORT ? link_of(&entry->target) : 0;
 	across.ttl = plain.ttl < frame[at + 3] ? plain.ttl : frame[at + 3];
 	if (!link || across.ttl <= 1)
 		return XDP_PASS;

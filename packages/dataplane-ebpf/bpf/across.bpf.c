@@ -21,7 +21,7 @@ static __always_inline struct next_hop *route_inner(struct config *config, struc
 {
 	const __u32 *to = plain->key.destination;
 	__u32 family = plain->key.kind >> 8, vrf_id = across->target, group;
-	struct vrf *vrf = vrf_now(&vrf_id);
+	struct vrf *vrf = vrf_of(&vrf_id);
 	struct group *members;
 	struct next_hop *hop;
 
@@ -30,11 +30,11 @@ static __always_inline struct next_hop *route_inner(struct config *config, struc
 	group = family == 4 ? lookup4(vrf->root4, to[0]) : lookup6(vrf->root6, (__u64)to[0] << 32 | to[1], (__u64)to[2] << 32 | to[3]);
 	if (group == NO_MATCH)
 		return 0;
-	members = group_now(&group);
+	members = group_of(&group);
 	if (!members)
 		return 0;
 	*next_hop = choose(config, group, members, hash);
-	hop = next_hop_now(next_hop);
+	hop = next_hop_of(next_hop);
 	if (!hop || (!hop->label_count && hop->encapsulation != VXLAN))
 		return 0;
 	fill_from_packet(fill, hop, across->ttl, plain->traffic_class, hash, family, plain->length);
@@ -47,7 +47,7 @@ static __always_inline struct next_hop *swap_label(struct across *across, __u32 
 	struct next_hop *hop;
 
 	*next_hop = across->target;
-	hop = next_hop_now(next_hop);
+	hop = next_hop_of(next_hop);
 	if (!hop || hop->encapsulation == VXLAN || ((across->word >> 8 & 1) && !hop->label_count))
 		return 0;
 	fill_from_label(fill, hop, across->word, across->ttl, across->outer.traffic_class, hash, across->outer.end - across->outer.at);

@@ -113,7 +113,7 @@ static __always_inline int read_label(struct xdp_md *xdp, struct across *across,
 	across->outer.at = at + LABEL_ENTRY;
 	if (across->label < 16 || across->ttl <= 1)
 		return 0;
-	entry = label_now(&across->label);
+	entry = label_of(&across->label);
 	if (!entry || !is_source(entry->sources, &across->outer))
 		return 0;
 	across->action = entry->action;
@@ -135,7 +135,7 @@ static __always_inline int read_vni(struct xdp_md *xdp, struct across *across, _
 		return 0;
 	id = word_at(octets + 4) >> 8;
 	ether_type = half_at(octets + VXLAN_HEADER + 12);
-	entry = vni_now(&id);
+	entry = vni_of(&id);
 	if (!entry || !is_source(entry->sources, &across->outer))
 		return 0;
 #pragma unroll

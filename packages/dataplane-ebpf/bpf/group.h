@@ -10,7 +10,7 @@
 /* 1 or 0. A function of its own, and no branch on what it says: verifiers as old as Linux 6.1 would follow all that is heard, or not, one by one. */
 __noinline __u32 is_heard(__u32 next_hop)
 {
-	struct next_hop *hop = next_hop_of(&next_hop);
+	struct next_hop *hop = next_hop_at_once(&next_hop);
 	struct liveness *path;
 	__u32 id;
 

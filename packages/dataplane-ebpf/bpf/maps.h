@@ -44,7 +44,8 @@ static __always_inline int is_same_key(const void *one, const void *other, __u32
  * their ends (src/tables/versioned-map.ts). The first map tells the number of the version, which may be another object's by the time it is read: the version
  * has its key. The value is before it, so that what is found is a value or none, without a sum that the verifier does not take of it.
  *
- * `ONE_of` finds the object; `ONE_now` at the first try or not at all, for who may leave a packet to others.
+ * Where an object was written last of those with the same place in `numbers`, its number is there as well, and spares a search: what is wrong there is not
+ * believed, since the version has another key then or is none. `ONE_of` finds the object; `ONE_at_once` without a frame of stack.
  */
 #define SPARE_VERSIONS 1024
 /* Of the maps that have most: with those, as many as a power of two. */
@@ -52,7 +53,38 @@ static __always_inline int is_same_key(const void *one, const void *other, __u32
 /* Times that a version is looked for whose number was another's, or that was replaced before it was found. */
 #define VERSION_TRIES 8
 
-#define VERSIONED(one, name, versions, key_type, value_type, count)                                                                          \
+#define VERSIONED_KINDS 9
+#define NUMBERS_BITS 17
+
+struct numbers {
+	__u32 of[1 << NUMBERS_BITS];
+};
+
+/* Numbers of versions by kind and key; the process writes them through its own memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VERSIONED_KINDS);
+	__type(key, __u32);
+	__type(value, struct numbers);
+} numbers SEC(".maps");
+
+/* What `numbers` says of a key, made of words. `size`: octets, a constant */
+static __always_inline __u32 likely_number(__u32 kind, const void *key, __u32 size)
+{
+	struct numbers *found = bpf_map_lookup_elem(&numbers, &kind);
+	const __u32 *words = key;
+	__u32 at = 0;
+
+	if (!found)
+		return 0;
+#pragma unroll
+	for (__u32 word = 0; word < size / 4; word++)
+		at ^= words[word];
+	return *(volatile __u32 *)&found->of[(at ^ at >> NUMBERS_BITS) & ((1 << NUMBERS_BITS) - 1)];
+}
+
+#define VERSIONED(kind, one, name, versions, key_type, value_type, count)                                                                    \
 	struct one##_version {                                                                                                               \
 		value_type value __attribute__((aligned(8)));                                                                                \
 		key_type key __attribute__((aligned(8)));                                                                                    \
@@ -80,28 +112,19 @@ static __always_inline int is_same_key(const void *one, const void *other, __u32
 		}                                                                                                                            \
 		return 0;                                                                                                                    \
 	}                                                                                                                                    \
-	static __always_inline value_type *one##_now(const key_type *key)                                                                    \
+	static __always_inline value_type *one##_at_once(const key_type *key)                                                                \
 	{                                                                                                                                    \
-		__u32 *place = bpf_map_lookup_elem(&name, key), number;                                                                      \
-		struct one##_version *version;                                                                                               \
+		__u32 number = likely_number(kind, key, sizeof(*key));                                                                       \
+		struct one##_version *version = bpf_map_lookup_elem(&versions, &number);                                                     \
                                                                                                                                              \
-		if (!place)                                                                                                                  \
-			return 0;                                                                                                            \
-		number = *place;                                                                                                             \
-		version = bpf_map_lookup_elem(&versions, &number);                                                                           \
-		if (!version || !is_same_key(&version->key, key, sizeof(*key)))                                                              \
-			return 0;                                                                                                            \
-		return (value_type *)version;                                                                                                \
-	}                                                                                                                                    \
-	static __always_inline value_type *one##_of(const key_type *key)                                                                     \
-	{                                                                                                                                    \
-		value_type *value = one##_now(key);                                                                                          \
-		__u32 number;                                                                                                                \
-                                                                                                                                             \
-		if (value)                                                                                                                   \
-			return value;                                                                                                        \
+		if (version && is_same_key(&version->key, key, sizeof(*key)))                                                                \
+			return (value_type *)version;                                                                                        \
 		number = one##_number(key);                                                                                                  \
 		return bpf_map_lookup_elem(&versions, &number);                                                                              \
+	}                                                                                                                                    \
+	static __noinline value_type *one##_of(const key_type *key)                                                                          \
+	{                                                                                                                                    \
+		return one##_at_once(key);                                                                                                   \
 	}                                                                                                                                    \
 	/* Only so that a semicolon may stand behind it. */                                                                                  \
 	struct one##_version
@@ -136,14 +159,14 @@ static __always_inline int is_same_key(const void *one, const void *other, __u32
 		__type(value, value_type);                                                                                                   \
 	} name SEC(".maps")
 
-VERSIONED(vrf, vrfs, vrf_versions, __u32, struct vrf, 16384);
-VERSIONED(port, ports, port_versions, __u32, struct port, 16384);
-VERSIONED(next_hop, next_hops, hop_versions, __u32, struct next_hop, MOST_OBJECTS);
-VERSIONED(group, groups, group_versions, __u32, struct group, MOST_OBJECTS);
+VERSIONED(0, vrf, vrfs, vrf_versions, __u32, struct vrf, 16384);
+VERSIONED(1, port, ports, port_versions, __u32, struct port, 16384);
+VERSIONED(2, next_hop, next_hops, hop_versions, __u32, struct next_hop, MOST_OBJECTS);
+VERSIONED(3, group, groups, group_versions, __u32, struct group, MOST_OBJECTS);
 OBJECTS(watches, __u32, struct watch, 4096);
 OBJECTS(liveness, __u32, struct liveness, 4096);
-VERSIONED(label, labels, label_versions, __u32, struct label, MOST_OBJECTS);
-VERSIONED(vni, vnis, vni_versions, __u32, struct vni, 16384);
+VERSIONED(4, label, labels, label_versions, __u32, struct label, MOST_OBJECTS);
+VERSIONED(5, vni, vnis, vni_versions, __u32, struct vni, 16384);
 OBJECTS(source_sets, __u32, struct source_set, 16384);
 OBJECTS(source_hosts, struct source_host_key, __u32, 262144);
 /* Host port of a VRF. */
@@ -154,7 +177,7 @@ OBJECTS(locals, struct local_key, __u32, 64);
 REMEMBERED(told_paths, struct local_key, __u32, 1024);
 /* Port of a link, by its index; link of a port. */
 CHECKED(port_of_device, devices, 16384);
-VERSIONED(link, links, link_versions, __u32, struct link, 16384);
+VERSIONED(6, link, links, link_versions, __u32, struct link, 16384);
 OBJECTS(requests, __u32, struct request, 16384);
 /* What mirrors are asked for, as JSON, how many octets of a packet each gets, and which ports they are on. */
 OBJECTS(mirrors, __u32, struct request, 1024);
@@ -244,9 +267,9 @@ struct {
 	__type(value, struct backend);
 } backends SEC(".maps");
 
-VERSIONED(service, services, serv_versions, struct service_key, struct service, 8192);
+VERSIONED(7, service, services, serv_versions, struct service_key, struct service, 8192);
 OBJECTS(virtual_addresses, struct virtual_key, __u32, 8192);
-VERSIONED(nat_pool, nat_pools, pool_versions, __u32, struct nat_pool, 16384);
+VERSIONED(8, nat_pool, nat_pools, pool_versions, __u32, struct nat_pool, 16384);
 /* Pool between two VRFs. */
 OBJECTS(pools_between, struct pool_key, __u32, 16384);
 

@@ -38,7 +38,7 @@ export async function takeAwayKept(lost: LostDataplane): Promise<void> {
   const lock = await lockFreePins(pinDirectory)
   if (lock === undefined) return
   try {
-    const object = call((native) => native.objectOpen(pins, ['config', 'links', VERSIONS.links]))
+    const object = call((native) => native.objectOpen(pins, ['config', 'links', VERSIONS.links, 'numbers']))
     try {
       const maps = new KernelMaps(object)
       const config = configOf(maps)

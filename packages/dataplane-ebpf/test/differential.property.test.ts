@@ -6,12 +6,17 @@ import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { examplesOf } from './support/examples.js'
+import { findBy, type FoundBy } from './support/found-by.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { byEngine, byProgram, cutToLoopback, limited, newEngine, packetInput, singleMemberTables, type Result } from './support/twins.js'
 
-const drawn = fc.tuple(limited(singleMemberTables), fc.array(packetInput, { minLength: 40, maxLength: 40 }))
+const drawn = fc.tuple(
+  limited(singleMemberTables),
+  fc.array(packetInput, { minLength: 40, maxLength: 40 }),
+  fc.constantFrom<FoundBy>('number', 'search', 'either'),
+)
 
 /** What came of a packet: all of `WANTED` is to be among what is compared. */
 function outcomesOf({ from, packet }: PacketInput, { verdict, reason }: Result): string[] {
@@ -89,7 +94,7 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
     let before: Tables = EMPTY
     let generation = 2
     await fc.assert(
-      fc.asyncProperty(drawn, async ([tables, inputs]) => {
+      fc.asyncProperty(drawn, async ([tables, inputs, way]) => {
         const engine = newEngine()
         expect(engine.apply(transition(1, EMPTY, tables)).status).toBe('applied')
         // What the kernel remembers of flows goes with the ports: the engine is a new one.
@@ -99,10 +104,15 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
         }
         for (const [key] of router.parts.maps.entries('affinities')) router.parts.maps.delete('affinities', key)
         for (const { id } of tables.ports) router.parts.maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
-        for (const each of inputs) {
-          const result = byEngine(engine, each)
-          expect(byProgram(router, each)).toEqual(result)
-          for (const outcome of outcomesOf(each, result)) seen.add(outcome)
+        const findAgain = findBy(router, way)
+        try {
+          for (const each of inputs) {
+            const result = byEngine(engine, each)
+            expect(byProgram(router, each)).toEqual(result)
+            for (const outcome of outcomesOf(each, result)) seen.add(outcome)
+          }
+        } finally {
+          findAgain()
         }
       }),
       { numRuns: 100 + examples.length, examples: examples.map((one) => [one] as const) },

@@ -325,10 +325,13 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`frames of a network de
         for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
           net.sendAll(tunnelled({ outer, family, label: LABELS.onward, isHere: false, to: BESIDE }), MAC.router)
         }
-        // What is for the endpoint comes behind them.
         pod.take()
-        net.sendAll(tunnelled({ outer, family, label: LABELS.port, isHere: true }), MAC.router)
-        await expect.poll(() => pod.take().length, { timeout: 20_000 * PACE }).toBeGreaterThan(0)
+        // What is for the endpoint comes behind them. Where the processor is busy the device has no room for so many at once, and the last ones are lost.
+        const comes = (): boolean => {
+          net.sendAll(tunnelled({ outer, family, label: LABELS.port, isHere: true }), MAC.router)
+          return pod.take().some((packet) => packet[0] >> 4 === family)
+        }
+        await expect.poll(comes, { timeout: 20_000 * PACE }).toBe(true)
         expect(lost()).toBe(0)
       }
       await router.detachPort(NOBODY)

@@ -5,7 +5,7 @@ import { View, type Struct } from '../layout/struct.js'
 import { CHECKED } from '../layout/structs/address.js'
 import { CONFIG } from '../layout/structs/config.js'
 import { wordAt, wordBytes } from '../layout/word.js'
-import { VersionedMap, VERSIONS } from './versioned-map.js'
+import { NUMBERS, VersionedMap, VERSIONS } from './versioned-map.js'
 
 /** Maps in which a flow has its place. */
 const PLACED = ['ways_out', 'ways_in', 'openings'] as const
@@ -39,9 +39,11 @@ export class KernelMaps {
 
   #versionedMaps(grace: GracePeriods): ReadonlyMap<string, VersionedMap> {
     return new Map(
-      Object.entries(VERSIONS).flatMap(([map, of]) => {
+      Object.entries(VERSIONS).flatMap(([map, of], kind) => {
         const [places, versions] = [this.#facts.get(map), this.#facts.get(of)]
-        return places && versions ? [[map, new VersionedMap(this.object, places, versions, grace)] as const] : []
+        if (!places || !versions) return []
+        const numbers = this.words('numbers').subarray(kind * NUMBERS, (kind + 1) * NUMBERS)
+        return [[map, new VersionedMap(this.object, places, versions, numbers, grace)] as const]
       }),
     )
   }

@@ -17,17 +17,24 @@ export const VERSIONS: Readonly<Record<string, string>> = {
   nat_pools: 'pool_versions',
 }
 
+/** Numbers of each kind in the map `numbers` (`NUMBERS_BITS` in `bpf/maps.h`). */
+export const NUMBERS = 2 ** 17
+
 /** Versions that there may be besides those that are in force. */
 export const SPARE_VERSIONS = 1024
 
 /**
  * Objects each of whose versions is an element of its own, in a second map, by a number that the first one tells. The kernel gives what an element had to the
  * next one that is set in the same map, at once: so none is set behind one that was deleted before every program has come to its end that may be reading that.
+ *
+ * Programs are spared the first search by numbers in an array, in the order of `VERSIONS`. They do not believe them where the version is another one's or is
+ * there no more, so that these may be late, or of a process that ended before it wrote them.
  */
 export class VersionedMap {
   readonly #object: NativeObject
   readonly #places: NativeMap
   readonly #versions: NativeMap
+  readonly #numbers: Uint32Array
   readonly #grace: GracePeriods
   /** Octets of an object, up to a double word: its key is behind it. */
   readonly valueSize: number
@@ -38,18 +45,22 @@ export class VersionedMap {
   #last: number
   #hasWrapped = false
 
-  constructor(object: NativeObject, places: NativeMap, versions: NativeMap, grace: GracePeriods) {
+  constructor(object: NativeObject, places: NativeMap, versions: NativeMap, numbers: Uint32Array, grace: GracePeriods) {
     this.#object = object
     this.#places = places
     this.#versions = versions
+    this.#numbers = numbers
     this.#grace = grace
     this.valueSize = versions.valueSize - Math.ceil(places.keySize / 8) * 8
-    const inForce = new Set(elementsOf(object, places).map(([, number]) => wordAt(number)))
-    const numbers = elementsOf(object, versions).map(([number]) => wordAt(number))
+    const found = elementsOf(object, places)
+    const inForce = new Set(found.map(([, number]) => wordAt(number)))
+    this.#numbers.fill(0)
+    for (const [key, number] of found) this.#numbers[placeOf(key)] = wordAt(number)
+    const given = elementsOf(object, versions).map(([number]) => wordAt(number))
     // A process may have ended between a version and what leads to it.
-    this.#former = numbers.filter((number) => !inForce.has(number))
+    this.#former = given.filter((number) => !inForce.has(number))
     this.#deletedAt = grace.now
-    this.#last = numbers.reduce((last, number) => Math.max(last, number), 0)
+    this.#last = given.reduce((last, number) => Math.max(last, number), 0)
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
@@ -70,6 +81,7 @@ export class VersionedMap {
       this.#former.push(number)
       throw error
     }
+    this.#numbers[placeOf(key)] = number
     if (before !== undefined) this.#former.push(wordAt(before))
   }
 
@@ -77,7 +89,11 @@ export class VersionedMap {
   delete(key: Uint8Array): boolean {
     const before = this.#numberOf(key)
     const wasThere = call(() => this.#object.remove(this.#places.name, key))
-    if (before !== undefined) this.#former.push(wordAt(before))
+    if (before !== undefined) {
+      const place = placeOf(key)
+      if (this.#numbers[place] === wordAt(before)) this.#numbers[place] = 0
+      this.#former.push(wordAt(before))
+    }
     return wasThere
   }
 
@@ -135,6 +151,13 @@ export class VersionedMap {
     } while (this.#hasWrapped && call(() => this.#object.lookup(this.#versions.name, wordBytes(this.#last))) !== null)
     return this.#last
   }
+}
+
+/** Where the number of a key's version is. */
+export function placeOf(key: Uint8Array): number {
+  let word = 0
+  for (let at = 0; at < key.length; at += 4) word ^= wordAt(key, at)
+  return (word ^ (word >>> Math.log2(NUMBERS))) & (NUMBERS - 1)
 }
 
 function elementsOf(object: NativeObject, { name, keySize, valueSize }: NativeMap): (readonly [key: Uint8Array, value: Uint8Array])[] {
