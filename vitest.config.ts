@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { sourceAliases } from './scripts/lib/packages.mjs'
 
@@ -12,6 +13,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 60_000 } },
+    setupFiles: [fileURLToPath(new URL('test/support/drawn-sizes.ts', import.meta.url))],
     // Processes, not threads of one: tests count what theirs has open.
     pool: 'forks',
     // One less when left out: on two processors that is half of them.

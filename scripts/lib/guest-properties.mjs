@@ -9,9 +9,10 @@ const PATIENCE = 120_000
 
 const print = (/** @type {string} */ line) => process.stdout.write(`${line}\n`)
 
-fc.configureGlobal(
-  boundedRuns(PATIENCE, print, (reason) => {
+fc.configureGlobal({
+  ...fc.readConfigureGlobal(),
+  ...boundedRuns(PATIENCE, print, (reason) => {
     const { testPath = '', currentTestName = '' } = expect.getState()
     write({ state: 'cut', test: `${fileAt(testPath)} > ${currentTestName}`, reason })
   }),
-)
+})

@@ -105,7 +105,7 @@ describe('entropy', () => {
 
   it('takes any octets, and reads none behind their end', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 80, size: 'max' }), fc.uint8Array({ minLength: 8, maxLength: 8 }), (packet, behind) => {
+      fc.property(fc.uint8Array({ maxLength: 80 }), fc.uint8Array({ minLength: 8, maxLength: 8 }), (packet, behind) => {
         const bytes = Uint8Array.of(...packet, ...behind)
         expect(flowHash(bytes, 0, packet.length, 5)).toBe(flowHash(packet, 0, packet.length, 5))
       }),

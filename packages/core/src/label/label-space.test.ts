@@ -108,7 +108,7 @@ describe('a label space', () => {
     )
     fc.assert(
       // The second range has the joint label in it.
-      fc.property(fc.constantFrom(16, 49_149), fc.array(step, { maxLength: 60, size: 'max' }), (first, steps) => {
+      fc.property(fc.constantFrom(16, 49_149), fc.array(step, { maxLength: 60 }), (first, steps) => {
         const clock = new ManualClock()
         const space = new LabelSpace({ clock, first, last: first + 7 })
         const owned: number[] = []
@@ -144,9 +144,9 @@ describe('a label space', () => {
 
   it('goes on after a restart with none of the labels that were released before it', () => {
     // Each process takes over the labels of the one before, adds and releases some, and dies; the quarantine of what it released is known to nobody.
-    const life = fc.record({ add: fc.nat(200), remove: fc.array(fc.nat(), { maxLength: 100, size: 'max' }) })
+    const life = fc.record({ add: fc.nat(200), remove: fc.array(fc.nat(), { maxLength: 100 }) })
     fc.assert(
-      fc.property(fc.array(life, { minLength: 2, maxLength: 6, size: 'max' }), (lives) => {
+      fc.property(fc.array(life, { minLength: 2, maxLength: 6 }), (lives) => {
         const clock = new ManualClock()
         let generation = 0
         let held: number[] = []

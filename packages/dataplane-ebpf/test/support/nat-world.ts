@@ -112,7 +112,7 @@ export const arbitraryServices: fc.Arbitrary<readonly ServiceObject[]> = fc
         fc
           .record(
             {
-              backends: fc.array(arbitraryBackend(family), { maxLength: 5, size: 'max' }),
+              backends: fc.array(arbitraryBackend(family), { maxLength: 5 }),
               affinity: fc.constant(3_600_000),
               natSide: fc.constantFrom('destination' as const, 'both' as const),
               seed: fc.nat(0xffffffff),

@@ -95,7 +95,7 @@ describe('Neighbor Discovery', () => {
 
 it('any octets are answered or not, and nothing is thrown', () => {
   const frame = fc.oneof(
-    fc.uint8Array({ maxLength: 100, size: 'max' }).map((bytes) => [...bytes]),
+    fc.uint8Array({ maxLength: 100 }).map((bytes) => [...bytes]),
     fc
       .tuple(fc.constantFrom(arp('10.0.0.1', '10.0.0.9'), solicitation('fd00::1', 'fd00::9')), fc.nat(90), fc.nat(255))
       .map(([bytes, at, octet]) => (at < bytes.length ? bytes.with(at, octet) : bytes.slice(0, at - 50))),

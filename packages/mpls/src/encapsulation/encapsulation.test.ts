@@ -170,23 +170,20 @@ describe('a tunnel', () => {
     })
     const seen = { ok: 0, refused: 0 }
     fc.assert(
-      fc.property(
-        fc.oneof({ weight: 5, arbitrary: damaged }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 120, size: 'max' }) }),
-        (bytes) => {
-          const verdict = decapsulateIp(bytes, 0, bytes.length, out)
-          let decoded: string
-          try {
-            decodeTunnelPacket(new ByteReader(bytes))
-            decoded = 'ok'
-          } catch (error) {
-            expect(error).toBeInstanceOf(WireError)
-            decoded = 'refused'
-          }
-          seen[decoded as keyof typeof seen]++
-          expect(verdict === 'ok' ? 'ok' : 'refused').toBe(decoded)
-          if (verdict === 'ok') expect(out.payload < out.end && out.end <= bytes.length).toBe(true)
-        },
-      ),
+      fc.property(fc.oneof({ weight: 5, arbitrary: damaged }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 120 }) }), (bytes) => {
+        const verdict = decapsulateIp(bytes, 0, bytes.length, out)
+        let decoded: string
+        try {
+          decodeTunnelPacket(new ByteReader(bytes))
+          decoded = 'ok'
+        } catch (error) {
+          expect(error).toBeInstanceOf(WireError)
+          decoded = 'refused'
+        }
+        seen[decoded as keyof typeof seen]++
+        expect(verdict === 'ok' ? 'ok' : 'refused').toBe(decoded)
+        if (verdict === 'ok') expect(out.payload < out.end && out.end <= bytes.length).toBe(true)
+      }),
       { numRuns: 3000 },
     )
     expect(Math.min(seen.ok, seen.refused)).toBeGreaterThan(300) // both happen
