@@ -8,6 +8,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "kernel.h"
 #include "layout.h"
 
 #define BLOCK 256
@@ -74,14 +75,18 @@ static __always_inline __u32 likely_number(__u32 kind, const void *key, __u32 si
 {
 	struct numbers *found = bpf_map_lookup_elem(&numbers, &kind);
 	const __u32 *words = key;
-	__u32 at = 0;
+	__u32 folded = 0;
+	__u64 at;
 
 	if (!found)
 		return 0;
 #pragma unroll
 	for (__u32 word = 0; word < size / 4; word++)
-		at ^= words[word];
-	return *(volatile __u32 *)&found->of[(at ^ at >> NUMBERS_BITS) & ((1 << NUMBERS_BITS) - 1)];
+		folded ^= words[word];
+	at = folded ^ folded >> NUMBERS_BITS;
+	/* Otherwise the compiler puts the mask before the sum, of which Linux 6.1 knows no bounds. */
+	OPAQUE(at);
+	return *(volatile __u32 *)&found->of[at & ((1 << NUMBERS_BITS) - 1)];
 }
 
 #define VERSIONED(kind, one, name, versions, key_type, value_type, count)                                                                    \
