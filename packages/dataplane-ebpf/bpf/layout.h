@@ -21,4 +21,4 @@
  * Changes with every change of these files, and of structures elsewhere that lie in maps: an older dataplane's pinned maps are not adopted. Not where these read
  * right all the same: a field in the place of a reserved one that says nothing as 0, or one more map, which begins empty.
  */
-#define LAYOUT_VERSION 15
+#define LAYOUT_VERSION 16
