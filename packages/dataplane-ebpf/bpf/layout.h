@@ -19,6 +19,7 @@
 
 /*
  * Changes with every change of these files, and of structures elsewhere that lie in maps: an older dataplane's pinned maps are not adopted. Not where these read
- * right all the same: a field in the place of a reserved one that says nothing as 0, or one more map, which begins empty.
+ * right all the same: a field in the place of a reserved one that says nothing as 0, or one more map, which begins empty and which who does not know it may leave
+ * as it is.
  */
 #define LAYOUT_VERSION 16
