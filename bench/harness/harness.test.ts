@@ -7,7 +7,7 @@ import { figure } from './figure.ts'
 import { judge } from './judge.ts'
 import type { Goal, Measure, PartResult } from './result.ts'
 import { histogram, median, quantile } from './statistics.ts'
-import { mergeParts, storeResult } from './store.ts'
+import { keptResults, mergeParts, storeResult } from './store.ts'
 import { renderPart } from './terminal.ts'
 
 const measure = (better: Measure['better'], figures: Record<string, number[]>, ...goals: Goal[]): Measure => ({
@@ -70,6 +70,25 @@ describe('goals', () => {
     expect(judge(measure('lower', { Heddle: [0], A: [0], B: [3] })).ratios).toEqual({})
   })
 
+  it('compares rounds that were made in turn one by one', () => {
+    // The middle ones are of different rounds: 6.74 of the last against 8.06, and 6.8 of the third against 8.79.
+    const figures = { Heddle: [7.08, 6.08, 6.8, 5.67, 6.74], kernel: [7.12, 7.96, 8.79, 9.65, 8.06] }
+    const goal: Goal = { kind: 'times-better', factor: 0.8, than: 'kernel' }
+    const wire = measure('higher', figures, goal)
+    expect(judge(wire).ratios.kernel).toBeCloseTo(6.8 / 8.79, 9)
+    expect(judge(wire).verdicts).toEqual([{ goal: 'at least 0.8× as good as kernel', beyond: false, reached: '0.77× kernel', met: false }])
+    expect(judge({ ...wire, better: 'lower' }).ratios.kernel).toBeCloseTo(8.79 / 6.8, 9)
+    // Those that were not, or of which one has more, by what stands for all of each; and so where the worst does.
+    const ofAll = (one: Measure): number => judge(one).ratios.kernel
+    const [own, kernel] = wire.series
+    expect(ofAll({ ...wire, series: [own, { ...kernel, apart: true }] })).toBeCloseTo(6.74 / 8.06, 9)
+    expect(ofAll({ ...wire, series: [{ ...own, apart: true }, kernel] })).toBeCloseTo(6.74 / 8.06, 9)
+    expect(ofAll({ ...wire, series: [own, { ...kernel, rounds: [...kernel.rounds, 9] }] })).toBeCloseTo(6.74 / 8.425, 9)
+    expect(ofAll({ ...wire, of: 'worst' })).toBeCloseTo(5.67 / 7.12, 9)
+    // A round of nothing is nothing to divide by.
+    expect(judge(measure('lower', { Heddle: [0, 2, 3], A: [0, 6, 3] })).ratios).toEqual({ A: 1.5 })
+  })
+
   it('takes the worst round where a limit must never be exceeded', () => {
     const limit: Goal = { kind: 'at-most', limit: 50 }
     const worst = { ...measure('lower', { Heddle: [1, 2, 60] }, limit), of: 'worst' as const }
@@ -83,6 +102,8 @@ describe('goals', () => {
     expect(met(measure('lower', { Heddle: [2], A: [3.9], B: [6] }, times, { ...times, than: 'B' }))).toEqual([false, true])
     expect(met(measure('higher', { Heddle: [8], A: [3], B: [4] }, times))).toEqual([true])
     expect(met(measure('higher', { Heddle: [8], A: [3], B: [4.1] }, times))).toEqual([false])
+    // The best one is that to which the ratio is least, round by round: B by its median, and A by each round but one.
+    expect(judge(measure('higher', { Heddle: [8, 4, 8], A: [5, 3, 3.9], B: [3.95, 1, 4] }, times)).verdicts[0].reached).toBe('1.60× A')
   })
 
   it('holds it against limits, and the lowest rival with something on top', () => {
@@ -164,6 +185,21 @@ describe('a result', () => {
       write(part('a', [], { commit: 'old' }), part('b', [], { commit: 'old' }), part('gone', []))
       const kept = JSON.parse(readFileSync(write(part('a', [], { commit: 'new' })), 'utf8'))
       expect(kept.parts.map(({ id, commit }: PartResult) => `${id} ${commit}`)).toEqual(['b old', 'a new'])
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
+  })
+
+  it('is judged anew where it is kept', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'))
+    try {
+      const kept = { ...missed, measures: missed.measures.map((one) => ({ ...one, verdicts: [], ratios: { BIRD: 9 } })) }
+      const path = storeResult({ bench: 'x', title: 'X', about: '', parts: [kept] }, ['a', 'b'], directory)
+      expect(JSON.parse(readFileSync(path, 'utf8')).parts[0].measures[0].ratios).toEqual({ BIRD: 9 })
+      expect(keptResults(directory)[0].parts).toEqual([missed].map((one) => JSON.parse(JSON.stringify(one)) as unknown))
+      // And is written so, when another part comes.
+      storeResult({ bench: 'x', title: 'X', about: '', parts: [part('b', [])] }, ['a', 'b'], directory)
+      expect(JSON.parse(readFileSync(path, 'utf8')).parts[0].measures[0].verdicts).toHaveLength(1)
     } finally {
       rmSync(directory, { recursive: true })
     }

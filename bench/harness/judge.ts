@@ -2,23 +2,31 @@ import { figure } from './figure.ts'
 import type { Goal, JudgedMeasure, Measure, Series, Verdict } from './result.ts'
 import { median } from './statistics.ts'
 
-/** Ratios and verdicts: what stands for the rounds of each, against each other. */
+/** Ratios and verdicts. */
 export function judge(measure: Measure): JudgedMeasure {
   const [subject, ...rivals] = measure.series
   const own = valueOf(measure, subject)
   const ratios: Record<string, number> = {}
   for (const rival of rivals) {
-    const value = valueOf(measure, rival)
-    const ratio = value === undefined || own === undefined ? NaN : timesBetter(measure, own, value)
+    const ratio = timesBetter(measure, subject, rival)
     // Of nothing there is none.
-    if (Number.isFinite(ratio)) ratios[rival.name] = ratio
+    if (ratio !== undefined && Number.isFinite(ratio)) ratios[rival.name] = ratio
   }
   return { ...measure, ratios, verdicts: (measure.goals ?? []).map((goal) => verdict(measure, goal, own, rivals)) }
 }
 
-/** How many times better `own` is than `other`. */
-function timesBetter({ better }: Measure, own: number, other: number): number {
-  return better === 'lower' ? other / own : own / other
+/**
+ * How many times better one is than the other. Of rounds that were made in turn it is the median of the ratios of each: what disturbed a round has disturbed both, and the
+ * middle rounds of two that go up and down need not be of the same time. Else that of what stands for all rounds of each; `undefined` where one has none.
+ */
+function timesBetter(measure: Measure, own: Series | undefined, other: Series): number | undefined {
+  const [mine, theirs] = [valueOf(measure, own), valueOf(measure, other)]
+  if (own === undefined || mine === undefined || theirs === undefined) return undefined
+  const ratio = (a: number, b: number): number => (measure.better === 'lower' ? b / a : a / b)
+  const each = own.rounds.map((round, at) => ratio(round, other.rounds[at]))
+  const inTurn = own.rounds.length === other.rounds.length && own.apart !== true && other.apart !== true
+  // A limit is for the worst of each, and a round of nothing has no ratio.
+  return measure.of !== 'worst' && inTurn && each.every(Number.isFinite) ? median(each) : ratio(mine, theirs)
 }
 
 function verdict(measure: Measure, goal: Goal, own: number | undefined, rivals: readonly Series[]): Verdict {
@@ -34,15 +42,19 @@ function verdict(measure: Measure, goal: Goal, own: number | undefined, rivals: 
     }
     case 'times-better': {
       const text = goal.factor === 1 ? `no worse than ${than(goal)}` : `at least ${goal.factor}× as good as ${than(goal)}`
-      const rival = goal.than === undefined ? best(measure, rivals) : rivals.find(({ name }) => name === goal.than)
-      const value = valueOf(measure, rival)
-      if (own === undefined || rival === undefined || value === undefined) return missing(text)
-      const times = timesBetter(measure, own, value)
-      return { goal: text, beyond, reached: `${times.toFixed(2)}× ${rival.name}`, met: times >= goal.factor }
+      const against = rivals.filter(({ name }) => goal.than === undefined || name === goal.than)
+      const [least] = against
+        .flatMap((rival) => {
+          const times = timesBetter(measure, measure.series[0], rival)
+          return times === undefined ? [] : [{ times, name: rival.name }]
+        })
+        .toSorted((a, b) => a.times - b.times)
+      if (least === undefined) return missing(text)
+      return { goal: text, beyond, reached: `${least.times.toFixed(2)}× ${least.name}`, met: least.times >= goal.factor }
     }
     case 'at-most-lowest-plus': {
       const text = `at most the lowest rival plus ${show(goal.plus)}`
-      const rival = best({ ...measure, better: 'lower' }, rivals)
+      const rival = lowest(measure, rivals)
       const value = valueOf(measure, rival)
       if (own === undefined || rival === undefined || value === undefined) return missing(text)
       return { goal: text, beyond, reached: `${show(own)} against ${show(value)} of ${rival.name}`, met: own <= value + goal.plus }
@@ -54,10 +66,9 @@ function than(goal: { readonly than?: string }): string {
   return goal.than ?? 'the best rival'
 }
 
-function best(measure: Measure, rivals: readonly Series[]): Series | undefined {
+function lowest(measure: Measure, rivals: readonly Series[]): Series | undefined {
   const measured = rivals.filter((rival) => valueOf(measure, rival) !== undefined)
-  const sorted = measured.toSorted((a, b) => valueOf(measure, a)! - valueOf(measure, b)!)
-  return measure.better === 'lower' ? sorted[0] : sorted.at(-1)
+  return measured.toSorted((a, b) => valueOf(measure, a)! - valueOf(measure, b)!)[0]
 }
 
 /** What stands for all rounds. */

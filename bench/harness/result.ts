@@ -62,8 +62,10 @@ export interface Measure {
 
 export interface Series {
   readonly name: string
-  /** One figure a round. */
+  /** One figure a round; those of the participants of a measure are made in turn. */
   readonly rounds: readonly number[]
+  /** Its rounds were made by themselves, before or behind those of the others: they are not compared one by one. */
+  readonly apart?: boolean
   /** Why there is no figure, or fewer rounds than others have. */
   readonly note?: string
 }
@@ -79,7 +81,7 @@ export type Goal = { readonly beyond?: boolean } & (
 
 export interface JudgedMeasure extends Measure {
   readonly verdicts: readonly Verdict[]
-  /** By name of the others: how many times better the first series is. */
+  /** By name of the others: how many times better the first series is, by the median of rounds in turn where there are as many of both. */
   readonly ratios: Readonly<Record<string, number>>
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { judge } from './judge.ts'
 import { root } from './machine.ts'
 import type { BenchResult, PartResult } from './result.ts'
 
@@ -14,14 +15,20 @@ export function keptResults(directory = RESULTS): BenchResult[] {
   return readdirSync(directory)
     .filter((name) => name.endsWith('.json'))
     .sort()
-    .map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8')) as BenchResult)
+    .map((name) => keptResult(join(directory, name)))
+}
+
+/** One that is kept. Its rounds are judged anew: a part that is not run again is held to the same rules as one that is. */
+function keptResult(path: string): BenchResult {
+  const result = JSON.parse(readFileSync(path, 'utf8')) as BenchResult
+  return { ...result, parts: result.parts.map((part) => ({ ...part, measures: part.measures.map(judge) })) }
 }
 
 /** Writes the parts that were measured in place of those of the same name; others stay. Returns the path. */
 export function storeResult(result: BenchResult, order: readonly string[], directory: string): string {
   mkdirSync(directory, { recursive: true })
   const path = join(directory, `${result.bench}.json`)
-  const before = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as BenchResult) : undefined
+  const before = existsSync(path) ? keptResult(path) : undefined
   writeFileSync(path, `${JSON.stringify({ ...result, parts: mergeParts(before?.parts ?? [], result.parts, order) }, round, 2)}\n`)
   return path
 }
