@@ -10,11 +10,12 @@ import { describe, expect, it } from 'vitest'
 import { boundedRuns } from '../scripts/lib/bounded-runs.mjs'
 import { makeGuestFolder } from '../scripts/lib/guest-folders.mjs'
 import { runInGuest } from '../scripts/lib/guest-kernel.mjs'
-import { countsOf, isSound, outcomeOf, unreached } from '../scripts/lib/guest-records.mjs'
+import { countsOf, cutText, isSound, outcomeOf, unreached } from '../scripts/lib/guest-records.mjs'
 
 const PASSED = { state: 'passed', test: 'a.test.ts > works' } as const
 const FAILED = { state: 'failed', test: 'a.test.ts > works' } as const
 const PLANNED = { state: 'planned', test: 'a.test.ts > hangs' } as const
+const cut = (made: number, wanted: number) => ({ state: 'cut', test: PLANNED.test, made, wanted }) as const
 const run = (status: number | undefined, ...records: Parameters<typeof outcomeOf>[0]) => ({
   name: '6.1',
   status,
@@ -27,6 +28,8 @@ describe('the outcome of a suite on other kernels', () => {
   it.each([
     ['all tests passed', [run(0, PASSED)], []],
     ['a kernel that nobody named is out of reach, and another is not', [run(0, PASSED), unreachable], ['6.1']],
+    ['a property was cut short to three runs', [run(0, PASSED, cut(3, 20))], []],
+    ['a property was cut short to a tenth of its runs', [run(0, PASSED, cut(10, 100))], []],
   ] as const)('is sound where %s', (_, outcomes, named) => {
     expect(isSound(outcomes, named)).toBe(true)
   })
@@ -40,6 +43,9 @@ describe('the outcome of a suite on other kernels', () => {
     ['there was no test', [run(0)], []],
     ['a kernel died before the one that passed', [{ ...run(0, PASSED), deaths: ['6.1.log'] }], []],
     ['every kernel is out of reach', [unreachable], []],
+    ['a property was cut short to two runs', [run(0, PASSED, cut(3, 20), cut(2, 20))], []],
+    ['a property was cut short to less than a tenth of its runs', [run(0, PASSED, cut(9, 100))], []],
+    ['of a property that was cut short nobody knows how many runs were made', [run(0, PASSED, { state: 'cut', test: PASSED.test })], []],
     ['a kernel that was named is out of reach', [run(0, PASSED), unreachable], ['6.1', '6.12']],
   ] as const)('is not sound where %s', (_, outcomes, named) => {
     expect(isSound(outcomes, named)).toBe(false)
@@ -47,16 +53,22 @@ describe('the outcome of a suite on other kernels', () => {
 })
 
 describe('properties of a suite that were cut short', () => {
-  const CUT = { state: 'cut', test: PLANNED.test, reason: '1 of 20 runs within 2 s (seed 7)' } as const
+  const CUT = cut(4, 20)
 
   it('are counted and named, and say nothing of whether the test ended', () => {
     const ended = run(0, PLANNED, CUT, CUT, { ...PASSED, test: PLANNED.test })
     expect(ended.cut).toEqual([CUT, CUT])
-    expect(countsOf(ended)).toBe('1 passed, 0 failed, 0 skipped, 2 properties cut short')
+    expect(countsOf(ended)).toBe('1 passed, 0 failed, 0 skipped, 2 properties cut short, to 4 of 20 runs at least and 4 of 20 runs at most')
     expect(isSound([ended], [])).toBe(true)
     const hanging = run(0, PASSED, PLANNED, CUT)
     expect([hanging.unfinished, isSound([hanging], [])]).toEqual([[PLANNED], false])
     expect(countsOf(run(0, PASSED))).toBe('1 passed, 0 failed, 0 skipped, 0 properties cut short')
+  })
+
+  it('are told with the least and the most that was made of one', () => {
+    expect(countsOf(run(0, cut(29, 30)))).toBe('0 passed, 0 failed, 0 skipped, 1 property cut short to 29 of 30 runs')
+    const { cut: three } = run(0, cut(5, 20), cut(20, 100), cut(29, 30))
+    expect(cutText(three)).toBe('3 properties cut short, to 20 of 100 runs at least and 29 of 30 runs at most')
   })
 })
 
@@ -76,7 +88,7 @@ describe('what a kernel that died had not reached', () => {
 describe('properties on slow kernels', () => {
   const SEED = 7
   const printed: string[] = []
-  const cut: string[] = []
+  const short: [string, { made: number; wanted: number }][] = []
   /** @param body of each run, which gets its number @param patience milliseconds */
   async function assertOf(body: (run: number) => unknown, patience: number): Promise<number> {
     let runs = 0
@@ -96,7 +108,7 @@ describe('properties on slow kernels', () => {
       ...boundedRuns(
         patience,
         (line) => printed.push(line),
-        (runs) => cut.push(runs),
+        (...told) => short.push(told),
       ),
     })
     expect(isRunning).toBe(false)
@@ -106,13 +118,13 @@ describe('properties on slow kernels', () => {
   it('make all their runs where there is the time', async () => {
     expect(await assertOf(() => undefined, 60_000)).toBe(20)
     expect(printed.pop()).toBe('property: 20 of 20 runs (seed 7)')
-    expect(cut).toEqual([])
+    expect(short).toEqual([])
   })
 
   it('begin no run when the time is over, and leave none behind', async () => {
     expect(await assertOf(() => sleep(2050), 2000)).toBe(1)
     expect(printed.pop()).toBe('property: 1 of 20 runs within 2 s (seed 7)')
-    expect(cut.splice(0)).toEqual(['1 of 20 runs within 2 s (seed 7)'])
+    expect(short.splice(0)).toEqual([['1 of 20 runs within 2 s (seed 7)', { made: 1, wanted: 20 }]])
   })
 
   it('fail when a run does', async () => {

@@ -7,7 +7,7 @@ import fc from 'fast-check'
  *
  * @param {number} patience milliseconds
  * @param {(line: string) => void} print told of each property how many of its runs were made
- * @param {(runs: string) => void} [cut] told of each that was cut short
+ * @param {(reason: string, runs: { made: number, wanted: number }) => void} [cut] told of each that was cut short
  * @returns {import('fast-check').Parameters<any>}
  */
 export function boundedRuns(patience, print, cut = () => {}) {
@@ -27,7 +27,7 @@ export function boundedRuns(patience, print, cut = () => {}) {
       if ((failed && !isTimeOver) || numRuns === 0) {
         throw new Error(fc.defaultReportMessage(details), { cause: details.errorInstance })
       }
-      if (isTimeOver) cut(`${numRuns} of ${wanted} runs within ${patience / 1000} s (seed ${seed})`)
+      if (isTimeOver) cut(`${numRuns} of ${wanted} runs within ${patience / 1000} s (seed ${seed})`, { made: numRuns, wanted })
     },
   }
 }

@@ -11,8 +11,8 @@ const print = (/** @type {string} */ line) => process.stdout.write(`${line}\n`)
 
 fc.configureGlobal({
   ...fc.readConfigureGlobal(),
-  ...boundedRuns(PATIENCE, print, (reason) => {
+  ...boundedRuns(PATIENCE, print, (reason, runs) => {
     const { testPath = '', currentTestName = '' } = expect.getState()
-    write({ state: 'cut', test: `${fileAt(testPath)} > ${currentTestName}`, reason })
+    write({ state: 'cut', test: `${fileAt(testPath)} > ${currentTestName}`, reason, ...runs })
   }),
 })

@@ -54,7 +54,27 @@ export function outcomeOf(records) {
 
 /** What was counted, for a person. @param {Pick<ReturnType<typeof outcomeOf>, 'passed' | 'failed' | 'skipped' | 'cut'>} outcome */
 export function countsOf({ passed, failed, skipped, cut }) {
-  return `${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped, ${cut.length} properties cut short`
+  return `${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped, ${cutText(cut)}`
+}
+
+/** How many runs of a property were made and how many it asks for. @typedef {{ readonly made?: number, readonly wanted?: number }} Runs */
+
+/** How many properties were cut short, and to how little: the one of which the least is known, and the one of which the most is. @param {readonly Runs[]} cut */
+export function cutText(cut) {
+  const [least, ...more] = cut.toSorted((a, b) => shareOf(a) - shareOf(b)).map(({ made, wanted }) => `${made} of ${wanted} runs`)
+  const counted = `${cut.length} ${cut.length === 1 ? 'property' : 'properties'} cut short`
+  if (least === undefined) return counted
+  return more.length === 0 ? `${counted} to ${least}` : `${counted}, to ${least} at least and ${more.at(-1)} at most`
+}
+
+/** Without numbers, as if none was made. @param {Runs} runs */
+function shareOf({ made = 0, wanted = 1 }) {
+  return made / wanted
+}
+
+/** Whether a property that was cut short has held in too few of its runs to say something: less than a tenth of them, or than three. @param {Runs} runs */
+export function isTooShort({ made = 0, wanted = 1 }) {
+  return made < Math.max(wanted / 10, 3)
 }
 
 /** @param {string} test as records name it @param {string} file */
@@ -75,7 +95,7 @@ export function unreached(files, records) {
 
 /**
  * Whether the runs say that all is well: some kernel was tried, those that were asked for by name among them; each came to an end that says so without having died
- * before, and tests passed.
+ * before, tests passed, and no property was cut too short to say something.
  *
  * @param {readonly (ReturnType<typeof outcomeOf> & { name: string, status: number | undefined, deaths: readonly string[], unreachable?: string })[]} outcomes
  * @param {readonly string[]} named kernels that were asked for by name
@@ -87,8 +107,8 @@ export function isSound(outcomes, named) {
     tried.length > 0 &&
     !isMissing &&
     tried.every(
-      ({ status, deaths, passed, failed, unfinished }) =>
-        status === 0 && passed.length > 0 && deaths.length + failed.length + unfinished.length === 0,
+      ({ status, deaths, passed, failed, unfinished, cut }) =>
+        status === 0 && passed.length > 0 && deaths.length + failed.length + unfinished.length === 0 && !cut.some(isTooShort),
     )
   )
 }

@@ -7,9 +7,10 @@ import { inspect, stripVTControlCharacters } from 'node:util'
 export const RECORDS = 'HEDDLE_GUEST_RECORDS'
 
 /**
- * `planned`: the test will be run. `cut`: a property of it was cut short, as `reason` says. The others: it was run.
+ * `planned`: the test will be run. `cut`: a property of it was cut short, as `reason` says, when so many of its runs were `made` of those `wanted`. The others: it
+ * was run.
  *
- * @typedef {{ readonly state: 'planned' | 'cut' | 'passed' | 'failed' | 'skipped', readonly test: string, readonly seconds?: number, readonly reason?: string }} TestRecord
+ * @typedef {{ readonly state: 'planned' | 'cut' | 'passed' | 'failed' | 'skipped', readonly test: string, readonly seconds?: number, readonly reason?: string, readonly made?: number, readonly wanted?: number }} TestRecord
  */
 
 /** Reason that stands in the title of a group of tests, as suites here have it. */
