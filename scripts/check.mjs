@@ -25,7 +25,10 @@ const steps = [
   ['lint', () => tryRun(node, [toolScript('oxlint', 'oxlint'), '--type-aware'], { env })],
   ['types', () => tryRun(node, [toolScript('@typescript/native', 'tsc'), '-p', 'tsconfig.test.json'], { env })],
   ['exports', () => tryRun(node, ['scripts/check-exports.mjs'], { env })],
-  ['documentation', () => tryRun(node, ['scripts/check-documentation.mjs'], { env })],
+  [
+    'documentation',
+    () => tryRun(node, ['scripts/check-documentation.mjs'], { env }) || tryRun(node, ['scripts/record-kernels.mjs', '--check'], { env }),
+  ],
   ['benchmarks', () => tryRun(node, ['bench/harness/document.ts', '--check'], { env })],
   ['packages', checkPackages],
   ['native', checkNative],

@@ -1,24 +1,25 @@
-// npm run kernels -- [--kernel 6.1|6.12|newest] [--json] [--minutes N] [TEST…]: runs the suite of the eBPF dataplane on Debian's kernels, each booted by
-// qemu in software (no KVM, some ten times slower), with this machine's files as its root. Tells of each kernel what passed, what failed, what was skipped
-// and what did not end in its time, by name; `--json` prints that as a document. Not a part of CI. Needs root, Debian on x64, and qemu, which it installs.
-import { createWriteStream, mkdirSync, readdirSync, rmSync } from 'node:fs'
+// npm run kernels -- [--kernel 6.1|6.12|newest] [--whole | --peers] [--json] [--minutes N] [TEST…]: has Debian's kernels load the programs of the eBPF dataplane and
+// forward packets by them, in minutes; or runs its whole suite there, or what has Linux itself as the far end, in hours. Each is booted by qemu in software (no
+// KVM, some ten times slower), with this machine's files as its root. Tells of each kernel what passed, what failed, what was skipped and what did not end in its
+// time, by name; `--json` prints that as a document, which `npm run kernels:record` keeps. Not a part of CI. Needs root, Debian on x64, and qemu, which it
+// installs.
+import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, freemem } from 'node:os'
 import { join, relative } from 'node:path'
 import { commandLine, ensureInstalled, requireNode, toolNode } from './lib/bootstrap.mjs'
 import { fetchedKernel, reasonOf, KERNELS } from './lib/debian-kernels.mjs'
 import { GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
-import { countsOf, isOf, isSound, outcomeOf, RecordReader, unreached } from './lib/guest-records.mjs'
+import { countsOf, isOf, isSound, isTooShort, outcomeOf, RecordReader, unreached } from './lib/guest-records.mjs'
 import { RECORDS } from './lib/guest-reporter.mjs'
+import { thisCommit } from './lib/kernel-records.mjs'
+import { LEFT_OUT, QUICK, suiteOf, suites } from './lib/kernel-suites.mjs'
 import { ensureNative } from './lib/native.mjs'
 import { root } from './lib/packages.mjs'
 import { ensureSystemPackages, isDebian, isRoot } from './lib/system-packages.mjs'
 
 const OUT = join(root, 'out', 'kernels')
-const TESTS = 'packages/dataplane-ebpf/test'
-/** What is not asked of a machine in software, and why: all else of the dataplane's tests is the suite. */
-const LEFT_OUT = {
-  'hitless.test.ts': 'counts each of 10,000 packets a second, more than such a machine forwards',
-}
+/** What was asked and came of it, whether or not it is printed: a run takes hours. */
+const DOCUMENT = join(OUT, 'outcome.json')
 /** How many times longer a machine in software takes for the same: tests multiply by it what they say of times of protocols. */
 const PACE = 10
 /** Minutes that a kernel's run may take. */
@@ -26,11 +27,13 @@ const PATIENCE = 240
 /** How often a suite's machine is booted at most: software that emulates one makes its kernel die at times, and the rest of the suite is worth knowing. */
 const BOOTS = 3
 
-const USAGE = `npm run kernels -- [--kernel ${Object.keys(KERNELS).join('|')}]… [--minutes N] [--json] [TEST…]
+const USAGE = `npm run kernels -- [--kernel ${Object.keys(KERNELS).join('|')}]… [--whole | --peers] [--minutes N] [--json] [TEST…]
   --kernel   of Debian, to be booted by qemu; all of them unless named
+  --whole    the whole suite of the kernel dataplane, and not only whether programs load and packets go
+  --peers    tests with Linux itself as the far end of tunnels
   --minutes  that a kernel's run may take, ${PATIENCE} unless said
   --json     what passed, failed and was skipped as a document
-  TEST       files of tests, instead of the suite of the kernel dataplane`
+  TEST       files of tests, instead of those`
 
 /** @typedef {import('./lib/guest-reporter.mjs').TestRecord} TestRecord */
 /**
@@ -45,7 +48,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () =>
 
 requireNode()
 const { values, positionals } = commandLine(USAGE, {
-  options: { kernel: { type: 'string', multiple: true }, json: { type: 'boolean' }, minutes: { type: 'string' } },
+  options: {
+    kernel: { type: 'string', multiple: true },
+    whole: { type: 'boolean' },
+    peers: { type: 'boolean' },
+    json: { type: 'boolean' },
+    minutes: { type: 'string' },
+  },
   allowPositionals: true,
 })
 const wanted = values.kernel ?? Object.keys(KERNELS)
@@ -66,9 +75,13 @@ ensureSystemPackages(
 ensureNative({ install: true })
 mkdirSync(OUT, { recursive: true })
 
-const tests = positionals.length > 0 ? positionals : suite()
+const tests = asked()
+// As of now: hours later the tree may be another one.
+const asOf = { commit: thisCommit(), date: new Date().toISOString(), suite: suiteOf(tests), tests, leftOut: values.whole ? LEFT_OUT : {} }
 const outcomes = await atOnce(wanted, guestsAtOnce(), (name) => outcomeOn(name))
-if (values.json) console.log(JSON.stringify({ tests, leftOut: positionals.length > 0 ? {} : LEFT_OUT, kernels: outcomes }, undefined, 2))
+const document = JSON.stringify({ ...asOf, kernels: outcomes }, undefined, 2)
+writeFileSync(DOCUMENT, `${document}\n`)
+if (values.json) console.log(document)
 else for (const outcome of outcomes) print(outcome)
 process.exitCode = isSound(outcomes, values.kernel ?? []) ? 0 : 1
 
@@ -77,13 +90,16 @@ function refusalOf() {
   const unknown = wanted.find((name) => !(name in KERNELS))
   if (unknown !== undefined) return `no kernel ${unknown}; there are: ${Object.keys(KERNELS).join(', ')}`
   if (!(minutes > 0)) return `--minutes takes a number above 0, not ${values.minutes}`
+  if ([values.whole, values.peers, positionals.length > 0].filter(Boolean).length > 1)
+    return 'either --whole, or --peers, or files of tests'
   return process.arch !== 'x64' || !isDebian() || !isRoot() ? 'needs root and Debian on x64' : undefined
 }
 
-function suite() {
-  return readdirSync(join(root, TESTS))
-    .filter((file) => file.endsWith('.test.ts') && !(file in LEFT_OUT))
-    .map((file) => join(TESTS, file))
+/** Files of tests. */
+function asked() {
+  if (positionals.length > 0) return positionals
+  const { dataplane, peers } = suites()
+  return values.whole ? dataplane : values.peers ? peers : QUICK
 }
 
 /** Guests that this machine carries side by side without taking longer over all of them: each takes one processor. */
@@ -197,6 +213,8 @@ function print({ name, version, unreachable, ended, status, seconds, deaths, ...
   const { passed, failed, skipped, cut, unfinished } = outcome
   console.log(`\n▸ ${name} (Linux ${version}): ${countsOf(outcome)}${ended ? '' : `, ${unfinished.length} did not end`} in ${seconds} s`)
   for (const record of [...failed, ...cut, ...skipped, ...unfinished]) console.log(`  ${lineOf(record)}`)
+  const short = cut.filter(isTooShort)
+  if (short.length > 0) console.log(`  too few runs of ${short.length} of the properties that were cut short to say something`)
   for (const log of deaths) console.log(`  the kernel died, and another one went on: see ${log}`)
   const log = relative(root, join(OUT, `${name}.log`))
   if (!ended) console.log(`  the run did not end within ${minutes} minutes, or the kernel died: see ${log}`)
