@@ -15,6 +15,7 @@ import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { SiteAgents } from './support/site-agents.js'
 import { TwoEbpfSites } from './support/two-sites.js'
+import { UPLINK_MEANS, uplinkMeans } from './support/uplink-means.js'
 
 /*
  *   red pod ─ [router b] ══ veth that cuts ══ [router a: joins; its agents come and go] ─ red pod
@@ -45,7 +46,8 @@ interface Came {
   readonly octets: number
 }
 
-describe.skipIf(missing() !== '' || lacks !== '')(titled(`an agent that ends while TCP comes behind joint labels${lacks}`), () => {
+const title = titled(`an agent that ends while TCP comes behind joint labels, programs at the uplink by $means${lacks}`)
+describe.skipIf(missing() !== '' || lacks !== '').each(UPLINK_MEANS)(title, ({ means, without }) => {
   let sites: TwoEbpfSites
   let folder: string
   let agents: SiteAgents
@@ -55,7 +57,12 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`an agent that ends whi
   beforeAll(async () => {
     sites = new TwoEbpfSites('hitjoin')
     folder = makeFolder('hitjoin')
-    agents = new SiteAgents({ netns: sites.path(sites.short('site', 'a')), pins: join(folder, 'pins'), encapsulation: 'mpls-udp-joint' })
+    agents = new SiteAgents({
+      netns: sites.path(sites.short('site', 'a')),
+      pins: join(folder, 'pins'),
+      encapsulation: 'mpls-udp-joint',
+      without,
+    })
     sites.cutFrames()
     far = await open('b')
     await sites.setUp(far, 'b', 1, 4, 'mpls-udp-joint')
@@ -85,6 +92,7 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`an agent that ends whi
       fibBlocks: 2048,
       routes: 4096,
       xdp: 'off',
+      without,
       ...(pinDirectory === undefined ? {} : { pinDirectory }),
     })
   }
@@ -151,6 +159,7 @@ describe.skipIf(missing() !== '' || lacks !== '')(titled(`an agent that ends whi
     expect(await agents.end(killed)).toBeNull()
     await isAsBefore()
     const closed = await agents.start(hasClang ? anotherVersion(folder) : undefined)
+    expect(uplinkMeans(sites)).toBe(means)
     if (hasClang) expect(closed.ready.tags.ingress).not.toBe(killed.ready.tags.ingress)
     await isAsBefore()
     if (hasClang) expect(seenByLater(join(folder, 'pins')).ingress).toBeGreaterThan(0)

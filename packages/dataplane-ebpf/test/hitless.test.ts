@@ -12,20 +12,24 @@ import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { anotherVersion, hasClang, seenByLater } from './support/another-version.js'
 import { HAIRPIN, hairpin, hasEthtool, LIME_PORT, sentByXdp, setUpHairpin } from './support/hairpin.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { SiteAgents } from './support/site-agents.js'
 import { TwoEbpfSites } from './support/two-sites.js'
+import { UPLINK_MEANS, uplinkMeans } from './support/uplink-means.js'
 
 const here = (name: string): string => fileURLToPath(new URL(`support/${name}`, import.meta.url))
 /** Datagrams a second of a stream, as long as they arrive as fast: on a machine that is busy there are fewer. What is lost at a rate that is kept, and beside BGP, the bench tells (`bench/ebpf/continuity.ts`). */
-const RATE = 10_000
+const RATE = 10_000 / PACE
 /** Packets of each stream that have to be sent on before an agent comes or goes, and behind. */
 const LEAST = 50
 /** Datagrams of a stream that are under way: those of two, twice where they cross the same ring both ways, and what TCP has, are less than its 256 places. */
 const AHEAD = 50
 const [RED, BLUE] = [0, 1]
 /** Bits a second of the TCP stream, at most. */
-const TCP_RATE = '200M'
+const TCP_RATE = `${200 / PACE}M`
+/** Seconds that the TCP stream would take by itself, which are more than the test's. */
+const TCP_TIME = 300 * PACE
 /** Of its sockets: what TCP has under way are less than a hundred segments. */
 const WINDOW = '64K'
 const hasIperf = existsSync('/usr/bin/iperf3')
@@ -34,7 +38,8 @@ const BESIDE: readonly DropReason[] = ['source-address', 'destination-invalid']
 /** Of a segment, IPv4 and TCP with timestamps, octets: what there is less of where several are one packet. */
 const HEADERS = 52
 
-describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded while packets flow'), () => {
+const title = titled('an agent that is killed and upgraded while packets flow, programs at the uplink by $means')
+describe.skipIf(missing() !== '').each(UPLINK_MEANS)(title, ({ means, without }) => {
   let sites: TwoEbpfSites
   let folder: string
   let agents: SiteAgents
@@ -46,7 +51,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
   beforeAll(async () => {
     sites = new TwoEbpfSites('hitless')
     folder = makeFolder('hitless')
-    agents = new SiteAgents({ netns: sites.path(sites.short('site', 'a')), pins: join(folder, 'pins'), encapsulation: 'mpls-udp' })
+    agents = new SiteAgents({ netns: sites.path(sites.short('site', 'a')), pins: join(folder, 'pins'), encapsulation: 'mpls-udp', without })
     far = await open('b')
     await sites.setUp(far, 'b', 1, 4, 'mpls-udp')
     if (hasEthtool) await setUpHairpin(sites, far, 2)
@@ -77,6 +82,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
       fibBlocks: 2048,
       routes: 4096,
       xdp: hasEthtool && site === 'a' ? 'native' : 'off',
+      without,
       ...(pinDirectory === undefined ? {} : { pinDirectory }),
     })
   }
@@ -116,7 +122,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
   async function iperf(): Promise<{ goesOn(): Promise<void>; end(): Promise<void> }> {
     const server = sites.start(sites.short('blue', 'b'), 'iperf3', '-s', '-1', '--forceflush')
     await once(server.stdout as NodeJS.ReadableStream, 'data')
-    const argv = ['iperf3', '-c', POD.b[0], '-t', '300', '-b', TCP_RATE, '-w', WINDOW, '--forceflush']
+    const argv = ['iperf3', '-c', POD.b[0], '-t', `${TCP_TIME}`, '-b', TCP_RATE, '-w', WINDOW, '--forceflush']
     const client = sites.start(sites.short('blue', 'a'), ...argv)
     return {
       async goesOn() {
@@ -162,7 +168,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
   ]
   it(
     `loses no packet of a stream that its receiver paces, up to ${RATE} a second, nor of one that XDP sends on, nor an octet of iperf3's TCP, as pods and routers count${leftOut.length === 0 ? '' : ` (${leftOut.join('; ')})`}`,
-    { timeout: 300_000 },
+    { timeout: TCP_TIME * 1000 },
     async () => {
       const tcp = hasIperf ? await iperf() : undefined
       await tcp?.goesOn()
@@ -174,10 +180,10 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
       const isSentOn = async (): Promise<void> => {
         await tcp?.goesOn()
         const red = (await delivered()) + LEAST
-        await expect.poll(() => delivered(), { timeout: 20_000 }).toBeGreaterThan(red)
+        await expect.poll(() => delivered(), { timeout: 20_000 * PACE }).toBeGreaterThan(red)
         if (endLime === undefined) return
         const until = sentByXdp(sites) + LEAST
-        await expect.poll(() => sentByXdp(sites), { timeout: 20_000 }).toBeGreaterThan(until)
+        await expect.poll(() => sentByXdp(sites), { timeout: 20_000 * PACE }).toBeGreaterThan(until)
       }
       await isSentOn()
 
@@ -188,6 +194,7 @@ describe.skipIf(missing() !== '')(titled('an agent that is killed and upgraded w
       const second = await agents.start(hasClang ? anotherVersion(folder) : undefined)
       if (hasClang) for (const program of ['egress', 'across']) expect(second.ready.tags[program]).not.toBe(first.ready.tags[program])
       expect(second.ready.devices).toBe(first.ready.devices)
+      expect(uplinkMeans(sites)).toBe(means)
       await isSentOn()
       await agents.end(second)
       await isSentOn()

@@ -1,4 +1,5 @@
 import type { Encapsulation } from '@heddle/core'
+import type { EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -23,6 +24,8 @@ export interface SiteAgentsOptions {
   readonly netns: string
   readonly pins: string
   readonly encapsulation: Encapsulation
+  /** Features to do without. */
+  readonly without?: readonly EbpfFeatureName[]
 }
 
 /** Agents of site a, one after the other; see `site-agent.ts`. */
@@ -30,8 +33,8 @@ export class SiteAgents {
   readonly #running = new Map<ChildProcess, Promise<number | null>>()
   readonly #argv: readonly string[]
 
-  constructor({ netns, pins, encapsulation }: SiteAgentsOptions) {
-    this.#argv = [...RUN_SOURCES, fileURLToPath(new URL('site-agent.ts', import.meta.url)), netns, pins, encapsulation]
+  constructor({ netns, pins, encapsulation, without = [] }: SiteAgentsOptions) {
+    this.#argv = [...RUN_SOURCES, fileURLToPath(new URL('site-agent.ts', import.meta.url)), netns, pins, encapsulation, ...without]
   }
 
   /** Starts one, and waits until it has taken everything over. @param object programs to load in place of today's */
