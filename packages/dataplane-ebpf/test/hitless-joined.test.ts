@@ -158,7 +158,7 @@ describe.skipIf(missing() !== '' || lacks !== '').each(UPLINK_MEANS)(title, ({ m
     await isAsBefore()
     expect(await agents.end(killed)).toBeNull()
     await isAsBefore()
-    const closed = await agents.start(hasClang ? anotherVersion(folder) : undefined)
+    const closed = await agents.start(hasClang ? { object: anotherVersion(folder) } : {})
     expect(uplinkMeans(sites)).toBe(means)
     if (hasClang) expect(closed.ready.tags.ingress).not.toBe(killed.ready.tags.ingress)
     await isAsBefore()

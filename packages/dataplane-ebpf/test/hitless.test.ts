@@ -1,30 +1,24 @@
 import { DROP_REASONS, dropsOf, PORT_COUNTERS, type DropReason } from '@heddle/core'
 import { ebpfDataplane, type EbpfDataplane } from '@heddle/dataplane-ebpf'
 import { IpAddress } from '@heddle/wire'
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { POD, UNDERLAY, type Site } from '../../dataplane-tun/test/support/two-sites.js'
 import { anotherVersion, hasClang, seenByLater } from './support/another-version.js'
 import { HAIRPIN, hairpin, hasEthtool, LIME_PORT, sentByXdp, setUpHairpin } from './support/hairpin.js'
 import { PACE } from './support/pace.js'
+import { PacedStreams, RATE } from './support/paced-streams.js'
 import { missing, titled } from './support/requirements.js'
 import { SiteAgents } from './support/site-agents.js'
 import { TwoEbpfSites } from './support/two-sites.js'
 import { UPLINK_MEANS, uplinkMeans } from './support/uplink-means.js'
 
-const here = (name: string): string => fileURLToPath(new URL(`support/${name}`, import.meta.url))
-/** Datagrams a second of a stream, as long as they arrive as fast: on a machine that is busy there are fewer. What is lost at a rate that is kept, and beside BGP, the bench tells (`bench/ebpf/continuity.ts`). */
-const RATE = 10_000 / PACE
 /** Packets of each stream that have to be sent on before an agent comes or goes, and behind. */
 const LEAST = 50
-/** Datagrams of a stream that are under way: those of two, twice where they cross the same ring both ways, and what TCP has, are less than its 256 places. */
-const AHEAD = 50
 const [RED, BLUE] = [0, 1]
 /** Bits a second of the TCP stream, at most. */
 const TCP_RATE = `${200 / PACE}M`
@@ -46,10 +40,11 @@ describe.skipIf(missing() !== '').each(UPLINK_MEANS)(title, ({ means, without })
   let far: EbpfDataplane
   /** What site a had lost before its agents came and went. */
   let before: number
-  const running = new Set<ChildProcess>()
+  let streams: PacedStreams
 
   beforeAll(async () => {
     sites = new TwoEbpfSites('hitless')
+    streams = new PacedStreams(sites)
     folder = makeFolder('hitless')
     agents = new SiteAgents({ netns: sites.path(sites.short('site', 'a')), pins: join(folder, 'pins'), encapsulation: 'mpls-udp', without })
     far = await open('b')
@@ -63,7 +58,7 @@ describe.skipIf(missing() !== '').each(UPLINK_MEANS)(title, ({ means, without })
   })
   afterAll(async () => {
     await agents?.endAll()
-    for (const child of running) await end(child)
+    await streams?.endAll()
     await far?.close()
     const near = await open('a', join(folder, 'pins'))
     await near.close()
@@ -88,7 +83,6 @@ describe.skipIf(missing() !== '').each(UPLINK_MEANS)(title, ({ means, without })
   }
 
   async function end(child: ChildProcess): Promise<void> {
-    running.delete(child)
     const ended = once(child, 'exit')
     child.kill('SIGKILL')
     await ended
@@ -135,32 +129,6 @@ describe.skipIf(missing() !== '').each(UPLINK_MEANS)(title, ({ means, without })
     }
   }
 
-  /**
-   * Datagrams from a pod to a pod, of which never more are under way than the ring of a veth has room for, which nobody empties while the machine is busy;
-   * what ends them tells how many they were.
-   */
-  async function stream(from: string, to: string, address: string): Promise<() => Promise<number>> {
-    const inPod = (pod: string): string[] => ['netns', 'exec', sites.name(pod), process.execPath]
-    // Without anybody who listens, errors would come back and be the sender's.
-    const sink = spawn('ip', [...inPod(to), here('udp-sink.mjs'), address, '9', 'tell'], { stdio: ['ignore', 'pipe', 'inherit'] })
-    running.add(sink)
-    const lines = createInterface(sink.stdout)
-    await once(lines, 'line')
-    const argv = [...inPod(from), here('udp-stream.mjs'), address, '9', `${RATE}`, `${AHEAD}`]
-    const source = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'inherit'] })
-    running.add(source)
-    const printed = once(source.stdout, 'data') as Promise<[Buffer]>
-    lines.on('line', (line) => {
-      if (source.stdin.writable) source.stdin.write(`${line}\n`)
-    })
-    return async () => {
-      source.stdin.end()
-      const [count] = await printed
-      running.delete(source)
-      return Number(count)
-    }
-  }
-
   const leftOut = [
     ...(hasClang ? [] : ['the upgrade is left out: needs clang']),
     ...(hasIperf ? [] : ['TCP is left out: needs iperf3']),
@@ -174,9 +142,9 @@ describe.skipIf(missing() !== '').each(UPLINK_MEANS)(title, ({ means, without })
       await tcp?.goesOn()
       const already = await delivered()
       const begin = performance.now()
-      const endRed = await stream(sites.short('red', 'a'), sites.short('red', 'b'), POD.b[0])
+      const endRed = await streams.start(sites.short('red', 'a'), sites.short('red', 'b'), POD.b[0])
       await expect.poll(() => delivered()).toBeGreaterThan(already)
-      const endLime = hasEthtool ? await stream(sites.short('green', 'b'), sites.short('lime', 'b'), HAIRPIN.lime) : undefined
+      const endLime = hasEthtool ? await streams.start(sites.short('green', 'b'), sites.short('lime', 'b'), HAIRPIN.lime) : undefined
       const isSentOn = async (): Promise<void> => {
         await tcp?.goesOn()
         const red = (await delivered()) + LEAST
@@ -191,7 +159,7 @@ describe.skipIf(missing() !== '').each(UPLINK_MEANS)(title, ({ means, without })
       await isSentOn()
       await agents.end(first)
       await isSentOn()
-      const second = await agents.start(hasClang ? anotherVersion(folder) : undefined)
+      const second = await agents.start(hasClang ? { object: anotherVersion(folder) } : {})
       if (hasClang) for (const program of ['egress', 'across']) expect(second.ready.tags[program]).not.toBe(first.ready.tags[program])
       expect(second.ready.devices).toBe(first.ready.devices)
       expect(uplinkMeans(sites)).toBe(means)

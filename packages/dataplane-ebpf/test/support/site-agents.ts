@@ -20,27 +20,42 @@ export interface SiteAgent {
   readonly code: Promise<number | null>
 }
 
-export interface SiteAgentsOptions {
+export interface SiteAgentOptions {
   readonly netns: string
   readonly pins: string
   readonly encapsulation: Encapsulation
   /** Features to do without. */
   readonly without?: readonly EbpfFeatureName[]
+  /** Of BFD sessions; with one the tunnels are watched. */
+  readonly keeper?: NodeScript
 }
+
+interface NodeScript {
+  readonly script: string
+  readonly execArgv: readonly string[]
+}
+
+/** What an agent is started with in place of today's. */
+export interface OtherSoftware {
+  /** Of programs. */
+  readonly object?: string
+  readonly agent?: NodeScript
+  readonly keeper?: NodeScript
+}
+
+const TODAY: NodeScript = { script: fileURLToPath(new URL('site-agent.ts', import.meta.url)), execArgv: RUN_SOURCES }
 
 /** Agents of site a, one after the other; see `site-agent.ts`. */
 export class SiteAgents {
   readonly #running = new Map<ChildProcess, Promise<number | null>>()
-  readonly #argv: readonly string[]
 
-  constructor({ netns, pins, encapsulation, without = [] }: SiteAgentsOptions) {
-    this.#argv = [...RUN_SOURCES, fileURLToPath(new URL('site-agent.ts', import.meta.url)), netns, pins, encapsulation, ...without]
-  }
+  constructor(private readonly options: SiteAgentOptions) {}
 
-  /** Starts one, and waits until it has taken everything over. @param object programs to load in place of today's */
-  async start(object?: string): Promise<SiteAgent> {
+  /** Starts one, and waits until it has taken everything over. */
+  async start({ object, agent = TODAY, keeper = this.options.keeper }: OtherSoftware = {}): Promise<SiteAgent> {
     const env = { ...process.env, ...(object === undefined ? {} : { HEDDLE_EBPF_OBJECT_PATH: object }) }
-    const child = spawn(process.execPath, this.#argv, { stdio: ['pipe', 'pipe', 'inherit'], env })
+    const argv = [...agent.execArgv, agent.script, JSON.stringify({ ...this.options, keeper })]
+    const child = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'inherit'], env })
     const code = once(child, 'exit').then(([number]) => number as number | null)
     this.#running.set(child, code)
     const line = once(createInterface(child.stdout), 'line').then(([text]) => text as string)
