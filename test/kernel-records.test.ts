@@ -1,6 +1,6 @@
 // What is kept of runs on other kernels: the table said "passed" of commits that nobody could name, and nothing of what was cut short.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -178,6 +178,29 @@ describe('what is kept in a folder', () => {
     const kernels = ['6.12', '6.1'].map((name) => ({ ...kernelOf(FILES.slice(0, 2)), name }))
     expect(() => keep(documentOf(FILES.slice(0, 2), [], { kernels }), folder)).toThrow('b.test.ts is in the run')
     expect(readdirSync(folder)).toEqual(['dataplane-6.1-12345678.json'])
+  })
+
+  it('is of what is checked out, with a word where sources differ from it', () => {
+    cpSync(join(root, 'scripts'), join(folder, 'scripts'), { recursive: true })
+    const git = (...words: string[]) => {
+      const { status, stdout } = spawnSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...words], {
+        cwd: folder,
+        encoding: 'utf8',
+      })
+      expect(status).toBe(0)
+      return stdout.trim()
+    }
+    const program = `import { thisCommit } from ${JSON.stringify(join(folder, 'scripts/lib/kernel-records.mjs'))}; console.log(thisCommit())`
+    const commit = () => spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' }).stdout.trim()
+    git('init', '-q')
+    git('add', '-A')
+    git('commit', '-qm', 'All')
+    const head = git('rev-parse', '--short=8', 'HEAD')
+    writeFileSync(join(folder, 'README.md'), 'No source.\n')
+    expect(commit()).toBe(head)
+    mkdirSync(join(folder, 'packages'))
+    writeFileSync(join(folder, 'packages/new.ts'), '')
+    expect(commit()).toBe(`${head} with changes`)
   })
 
   it('is what the documentation says, as the check tells', () => {

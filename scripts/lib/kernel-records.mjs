@@ -11,6 +11,8 @@ export const RECORDS_FOLDER = join(root, 'docs', 'kernels')
 export const TABLES_FILE = join(root, 'docs', 'INTEROP.md')
 /** Names of tests that did not pass, of which so many are kept: a record is to be read. */
 const MOST_NAMES = 20
+/** What decides how a run goes. */
+const SOURCES = ['packages', 'test', 'scripts', 'Cargo.toml', 'Cargo.lock', 'package-lock.json', 'vitest.config.ts']
 /** Added to a commit when what was run is not what that is. */
 const CHANGED = ' with changes'
 
@@ -59,7 +61,7 @@ export class RecordError extends Error {}
 export function thisCommit() {
   const git = (/** @type {string[]} */ ...words) => spawnSync('git', words, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? ''
   const commit = git('rev-parse', '--short=8', 'HEAD') || 'unknown'
-  const changes = git('status', '--porcelain', '--', 'packages', 'test', 'scripts', 'Cargo.lock', 'package-lock.json')
+  const changes = git('status', '--porcelain', '--', ...SOURCES)
   return changes === '' ? commit : `${commit}${CHANGED}`
 }
 

@@ -11,7 +11,7 @@ export const LEFT_OUT = {
 }
 
 /** Whether a kernel takes the programs at all, and packets go through them: minutes, to be asked with each change of the programs. */
-export const QUICK = ['programs.test.ts', 'two-sites.test.ts'].map((file) => `${TESTS}/${file}`)
+export const QUICK = ['programs.test.ts', 'first-packets.test.ts'].map((file) => `${TESTS}/${file}`)
 
 /** The tests of each suite by its name; the first that has a test is the one that it counts for. @returns {Record<SuiteName, string[]>} */
 export function suites() {
