@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kernelVersion, root } from '../harness/machine.ts'
 import type { Software } from '../harness/result.ts'
-import { kernelWay, LABEL, layOut, NODE, other, POD, type Site } from '../tun/contender.ts'
+import { kernelWay, LABEL, layOut, NODE, other, POD, type KernelWay, type Site } from '../tun/contender.ts'
 import { Namespaces } from '../tun/namespaces.ts'
 import { siteTransaction } from '../tun/start.ts'
 import { linkOf, linksOf, takeFrames } from './frames.ts'
@@ -19,15 +19,17 @@ export const NAMES = {
   heddleJoint: 'Heddle, joint labels',
   heddleVxlan: 'Heddle, VXLAN',
   minimal: 'minimal tc program',
+  minimalOnePort: 'minimal tc program, one port',
   forward: 'XDP at every device',
   vxlan: 'kernel VXLAN',
+  vxlanNoSums: 'kernel VXLAN, no sums',
   routing: 'kernel routing',
 } as const
 export type Kind = keyof typeof NAMES
 /** Those that a pod's own sockets go by. */
 export const KINDS: readonly Kind[] = ['heddle', 'heddleVxlan', 'minimal', 'vxlan', 'routing']
 /** Those, and what joins only streams of TCP. */
-export const TCP_KINDS: readonly Kind[] = ['heddle', 'heddleJoint', 'heddleVxlan', 'minimal', 'vxlan', 'routing']
+export const TCP_KINDS: readonly Kind[] = ['heddle', 'heddleJoint', 'heddleVxlan', 'minimal', 'vxlan', 'vxlanNoSums', 'routing']
 
 export interface Contender {
   readonly kind: Kind
@@ -43,9 +45,12 @@ const NOTES: Readonly<Partial<Record<Kind, string>>> = {
   heddleVxlan: 'the same with VXLAN between the routers',
   minimal:
     'bench/ebpf/bpf/minimal.bpf.c: the same headers and redirections, to a gateway that it is given; nothing looked up, checked or counted',
+  minimalOnePort:
+    'the same, with one source port for all flows, so that no hash of a packet is asked for, which a network would need to spread flows',
   forward:
     'bench/ebpf/bpf/forward.bpf.c: forwarding only, by the tables of Heddle; no sources, policies, services or counters, and pods would lose segmentation offload',
   vxlan: 'with UDP checksums, routed between veth pairs',
+  vxlanNoSums: 'the same with UDP checksums of zero, as those of Heddle are',
   routing: 'veth pairs, no tunnel',
 }
 
@@ -57,15 +62,20 @@ const ROLES: Readonly<Record<Kind, Software['role']>> = {
   heddleVxlan: 'subject',
   forward: 'study',
   minimal: 'rival',
+  minimalOnePort: 'rival',
   vxlan: 'rival',
+  vxlanNoSums: 'rival',
   routing: 'rival',
 }
+
+/** What is the kernel's own. */
+const KERNEL_WAYS: Readonly<Partial<Record<Kind, KernelWay>>> = { vxlan: 'vxlan', vxlanNoSums: 'vxlan-no-sums', routing: 'routing' }
 
 export function softwareOf(kinds: readonly Kind[]): Software[] {
   const { version } = JSON.parse(readFileSync(join(root, 'packages', 'dataplane-ebpf', 'package.json'), 'utf8')) as { version: string }
   return kinds.map((kind) => ({
     name: NAMES[kind],
-    version: kind === 'vxlan' || kind === 'routing' ? kernelVersion() : version,
+    version: kind in KERNEL_WAYS ? kernelVersion() : version,
     role: ROLES[kind],
     ...(NOTES[kind] === undefined ? {} : { note: NOTES[kind] }),
   }))
@@ -80,8 +90,9 @@ export async function start(kind: Kind): Promise<Contender> {
   }
   try {
     layOut(namespaces)
-    if (kind === 'vxlan' || kind === 'routing') kernelWay(namespaces, kind)
-    else if (kind === 'minimal') closing.push(await bare(namespaces))
+    const kernel = KERNEL_WAYS[kind]
+    if (kernel !== undefined) kernelWay(namespaces, kernel)
+    else if (isBare(kind)) closing.push(await bare(namespaces, BARE[kind]))
     else {
       const dataplanes: EbpfDataplane[] = []
       for (const site of ['a', 'b'] as const) {
@@ -189,12 +200,18 @@ export interface BarePrograms {
   readonly complete?: (namespaces: Namespaces, node: string, object: LoadedObject) => Promise<void>
 }
 
-const MINIMAL: BarePrograms = { object: 'minimal', decap: 'minimal_decap' }
+export type BareKind = 'minimal' | 'minimalOnePort'
+/** The minimal ones. */
+export const BARE = {
+  minimal: { object: 'minimal', encap: 'minimal_encap', decap: 'minimal_decap' },
+  minimalOnePort: { object: 'minimal', encap: 'minimal_encap_one_port', decap: 'minimal_decap' },
+} as const satisfies Readonly<Record<BareKind, BarePrograms>>
+const isBare = (kind: Kind): kind is BareKind => kind in BARE
 
 /** Attaches programs to both nodes; what takes them away. */
 export async function bare(
   namespaces: Namespaces,
-  { object: name, encap = 'minimal_encap', labels = 1, decap, complete }: BarePrograms = MINIMAL,
+  { object: name, encap = 'minimal_encap', labels = 1, decap, complete }: BarePrograms,
 ): Promise<() => void> {
   const objects: LoadedObject[] = []
   const mtu = 1500 - 28 - labels * 4

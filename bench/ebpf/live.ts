@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import type { Context } from '../harness/run.ts'
 import { layOut } from '../tun/contender.ts'
 import { Namespaces, outputOf } from '../tun/namespaces.ts'
-import { bare } from './contender.ts'
+import { bare, BARE, type BareKind } from './contender.ts'
 import { CPU, FLOWS, compileGenerator, LEAST, linkOf, linksOf, taken, takeFrames } from './frames.ts'
 import type { Node } from './kernel.ts'
 import { compileObject, loadObject, type LoadedObject } from './objects.ts'
@@ -166,8 +166,30 @@ async function sinksOf(namespaces: Namespaces, others: () => Promise<void>): Pro
 /** Flows whose decisions take more memory than the caches nearest to a CPU have. */
 export const MANY = 8192
 
+/** A minimal program in namespaces of its own, until `ending` is. */
+async function waysOfBare(
+  kind: BareKind,
+  generator: readonly string[],
+  ending: AsyncDisposableStack,
+): Promise<{ readonly ways: Ways; readonly sinks: Sinks }> {
+  const namespaces = ending.use(new Namespaces())
+  layOut(namespaces)
+  let object: LoadedObject | undefined
+  const sinks = await sinksOf(namespaces, async () => {
+    const complete = (_: Namespaces, at: string, loaded: LoadedObject): Promise<void> => {
+      if (at === 'node-a') object = loaded
+      return Promise.resolve()
+    }
+    ending.defer(await bare(namespaces, { ...BARE[kind], complete }))
+  })
+  for (const one of sinks) ending.defer(() => one.close())
+  const programs = object?.programs() ?? []
+  const [out, back] = [numberOf(programs, BARE[kind].encap), numberOf(programs, BARE[kind].decap)]
+  return { ways: { namespaces, generator, host: 'pod0', out, back }, sinks }
+}
+
 /**
- * Rounds of the programs in traffic: of flows from pod to pod, of many of them, of some to the virtual address, and of the minimal program.
+ * Rounds of the programs in traffic: of flows from pod to pod, of many of them, of some to the virtual address, and of the minimal programs.
  *
  * @param forgetful a node whose memory of flows is smaller than those many: each of their packets opens one
  */
@@ -176,8 +198,8 @@ export async function inTraffic(
   forgetful: Node,
   frames: Readonly<Record<'direct' | 'served', Frames>>,
   { quick, signal, progress }: Context,
-): Promise<Record<'direct' | 'many' | 'opening' | 'served' | 'minimal', number[]>> {
-  const figures: Awaited<ReturnType<typeof inTraffic>> = { direct: [], many: [], opening: [], served: [], minimal: [] }
+): Promise<Record<'direct' | 'many' | 'opening' | 'served' | BareKind, number[]>> {
+  const figures: Awaited<ReturnType<typeof inTraffic>> = { direct: [], many: [], opening: [], served: [], minimal: [], minimalOnePort: [] }
   await using ending = new AsyncDisposableStack()
   const generator = [compileGenerator(), compileObject('frames')]
   const waysOf = async ({ dataplane, namespaces }: Node): Promise<{ readonly ways: Ways; readonly sinks: Sinks }> => {
@@ -190,25 +212,9 @@ export async function inTraffic(
     return { ways: { namespaces, generator, host: host.ifname, out, back }, sinks }
   }
   const [heddle, opening] = [await waysOf(one), await waysOf(forgetful)]
-
-  const others = ending.use(new Namespaces())
-  layOut(others)
-  let object: LoadedObject | undefined
-  const rival = await sinksOf(others, async () => {
-    const complete = (_: Namespaces, at: string, loaded: LoadedObject): Promise<void> => {
-      if (at === 'node-a') object = loaded
-      return Promise.resolve()
-    }
-    ending.defer(await bare(others, { object: 'minimal', decap: 'minimal_decap', complete }))
-  })
-  for (const one of rival) ending.defer(() => one.close())
-  const bareOnes = object?.programs() ?? []
-  const minimal = {
-    namespaces: others,
-    generator,
-    host: 'pod0',
-    out: numberOf(bareOnes, 'minimal_encap'),
-    back: numberOf(bareOnes, 'minimal_decap'),
+  const rivals = {
+    minimal: await waysOfBare('minimal', generator, ending),
+    minimalOnePort: await waysOfBare('minimalOnePort', generator, ending),
   }
 
   const [rounds, seconds] = quick ? [1, 0.1] : [5, 0.5]
@@ -218,7 +224,8 @@ export async function inTraffic(
     figures.many.push(await timeOfWays(heddle.ways, heddle.sinks, frames.direct, seconds, MANY))
     figures.opening.push(await timeOfWays(opening.ways, opening.sinks, frames.direct, seconds, MANY))
     figures.served.push(await timeOfWays(heddle.ways, heddle.sinks, frames.served, seconds))
-    figures.minimal.push(await timeOfWays(minimal, rival, frames.direct, seconds))
+    for (const kind of ['minimal', 'minimalOnePort'] as const)
+      figures[kind].push(await timeOfWays(rivals[kind].ways, rivals[kind].sinks, frames.direct, seconds))
     const said = Object.entries(figures).map(([name, one]) => `${name} ${one[round].toFixed(0)} ns`)
     progress(`in traffic: ${said.join(', ')}`)
   }

@@ -49,9 +49,13 @@ export function setUnderlay(namespaces: Namespaces, underlay: Underlay): void {
   }
 }
 
+/** By a VXLAN with UDP checksums, or with those of zero; or without a tunnel. */
+export type KernelWay = 'vxlan' | 'vxlan-no-sums' | 'routing'
+
 /** Ways from pod to pod by the kernel alone: a veth into each node, which routes. */
-export function kernelWay(namespaces: Namespaces, kind: 'vxlan' | 'routing'): void {
-  const mtu = kind === 'vxlan' ? 1450 : 1500
+export function kernelWay(namespaces: Namespaces, kind: KernelWay): void {
+  const mtu = kind === 'routing' ? 1500 : 1450
+  const sums = kind === 'vxlan' ? 'udpcsum' : 'noudpcsum'
   for (const site of ['a', 'b'] as const) {
     const [node, pod, far] = [`node-${site}`, `pod-${site}`, other[site]]
     namespaces.run(node, 'sysctl -q -w net.ipv4.ip_forward=1')
@@ -67,7 +71,7 @@ export function kernelWay(namespaces: Namespaces, kind: 'vxlan' | 'routing'): vo
     else {
       namespaces.run(
         node,
-        `ip link add vx0 mtu ${mtu} type vxlan id 42 local ${NODE[site]} remote ${NODE[far]} dstport 4789 dev up0 udpcsum`,
+        `ip link add vx0 mtu ${mtu} type vxlan id 42 local ${NODE[site]} remote ${NODE[far]} dstport 4789 dev up0 ${sums}`,
       )
       namespaces.run(node, `ip address add 10.9.0.${site === 'a' ? 1 : 2}/24 dev vx0`)
       namespaces.run(node, 'ip link set vx0 up')

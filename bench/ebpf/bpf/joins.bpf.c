@@ -163,7 +163,7 @@ int joint_encap(struct __sk_buff *skb)
 	__builtin_memcpy(headers, way->headers, BEFORE_LABELS);
 	put_word(headers + BEFORE_LABELS, GPE_WORD);
 	__builtin_memcpy(headers + HEADERS, way->headers + BEFORE_LABELS, LABEL_ENTRY);
-	return send_behind(skb, way, headers, sizeof(headers));
+	return send_behind(skb, way, headers, sizeof(headers), port_of_flow(skb));
 }
 
 /* At the far end, where GRO takes MPLS's port for one of VXLAN-GPE. */

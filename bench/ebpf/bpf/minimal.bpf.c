@@ -46,8 +46,16 @@ static __always_inline void put_half(__u8 *octets, __u32 value)
 	octets[1] = value;
 }
 
+#define FIRST_PORT 49152
+
+/* As a router does, so that a network spreads flows: of a packet that has no hash yet the kernel makes one. */
+static __always_inline __u32 port_of_flow(struct __sk_buff *skb)
+{
+	return FIRST_PORT | (bpf_get_hash_recalc(skb) & 0x3fff);
+}
+
 /* Completes outer IPv4, UDP and labels, `size` octets, and sends the packet behind them. */
-static __always_inline int send_behind(struct __sk_buff *skb, struct way *way, __u8 *headers, __u32 size)
+static __always_inline int send_behind(struct __sk_buff *skb, struct way *way, __u8 *headers, __u32 size, __u32 port)
 {
 	/* On the link, as its far end is. */
 	struct bpf_redir_neigh gateway = {.nh_family = FAMILY_IPV4};
@@ -55,7 +63,7 @@ static __always_inline int send_behind(struct __sk_buff *skb, struct way *way, _
 
 	put_half(headers + 2, length);
 	put_half(headers + 24, length - 20);
-	put_half(headers + 20, 49152 | (bpf_get_hash_recalc(skb) & 0x3fff));
+	put_half(headers + 20, port);
 #pragma unroll
 	for (int word = 0; word < 10; word++)
 		sum += (__u32)headers[word * 2] << 8 | headers[word * 2 + 1];
@@ -79,7 +87,20 @@ int minimal_encap(struct __sk_buff *skb)
 	if (!way || skb->protocol != bpf_htons(ETH_P_IP))
 		return NEXT;
 	__builtin_memcpy(headers, way->headers, HEADERS);
-	return send_behind(skb, way, headers, HEADERS);
+	return send_behind(skb, way, headers, HEADERS, port_of_flow(skb));
+}
+
+/* All flows by one port: what asks for no hash, as a program that has it of a flow's earlier packets need not. */
+SEC("classifier")
+int minimal_encap_one_port(struct __sk_buff *skb)
+{
+	struct way *way = the_way();
+	__u8 headers[HEADERS];
+
+	if (!way || skb->protocol != bpf_htons(ETH_P_IP))
+		return NEXT;
+	__builtin_memcpy(headers, way->headers, HEADERS);
+	return send_behind(skb, way, headers, HEADERS, FIRST_PORT);
 }
 
 SEC("classifier")
