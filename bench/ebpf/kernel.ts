@@ -73,9 +73,21 @@ export function addresses(count: number): Uint32Array {
 /** Room for the routes of the site, so that a batch does not grow, as a whole, while it is timed. */
 export const SITE_ROUTES = siteTransaction('a').routes.count
 
-export function routesTo(targets: Uint32Array): RouteBatch {
+/** First word of the addresses of IPv6: those of documentation (RFC 3849). */
+export const NETWORK6 = 0x2001_0db8
+
+/** Second words of that many different /64 of a /40, likewise: the third and fourth are zero. */
+export function addresses6(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, index) => Math.imul(index, 0x9e37_79b1) >>> 8)
+}
+
+/** @param group of each route, by its place */
+export function routesTo(targets: Uint32Array, family: 4 | 6 = 4, group: (index: number) => number = () => 2): RouteBatch {
   const batch = new RouteBatch(targets.length + SITE_ROUTES)
-  for (const target of targets) batch.pushWords(1, 4, target, 0, 0, 0, 24, 2)
+  for (const [index, target] of targets.entries()) {
+    if (family === 4) batch.pushWords(1, 4, target, 0, 0, 0, 24, group(index))
+    else batch.pushWords(1, 6, NETWORK6, target, 0, 0, 64, group(index))
+  }
   return batch
 }
 
