@@ -1,5 +1,9 @@
 import { RouteBatch, type FibTransaction } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { root } from '../harness/machine.ts'
 import type { Measure } from '../harness/result.ts'
 import type { Part } from '../harness/run.ts'
 import { POD } from '../tun/contender.ts'
@@ -8,6 +12,8 @@ import { NAMES, softwareOf } from './contender.ts'
 import { node, SITE_ROUTES, type Runner } from './kernel.ts'
 import { words } from './objects.ts'
 
+const run = promisify(execFile)
+const PROBE = join(root, 'bench', 'ebpf', 'memory-probe.ts')
 const MEBIBYTE = 1 << 20
 /** Endpoints have addresses, and labels, from here on: these behind all joint labels. */
 const [ADDRESSES, LABELS] = [0x0a02_0000, 100_000]
@@ -15,7 +21,7 @@ const [ADDRESSES, LABELS] = [0x0a02_0000, 100_000]
 const DEVICES = 1_000_000
 
 /** What a dataplane has when its options are left out. */
-const AS_LEFT_OUT = { fibBlocks: 65_536, routes: 262_144 } as const
+export const AS_LEFT_OUT = { fibBlocks: 65_536, routes: 262_144 } as const
 
 /** Mebibytes that all of it may take, so that what an element has grown by shows here times a hundred thousand, or a million. */
 const MOST = 2048
@@ -24,7 +30,7 @@ const MOST = 2048
 type FlowMap = 'flows' | 'nat_flows' | 'affinities'
 
 /** The tables of site a with that many endpoints, the one that it has among them: each with what an agent makes of it. */
-function endpoints(count: number): FibTransaction {
+export function endpoints(count: number): FibTransaction {
   const { ports, nextHops, groups, labels, ...rest } = siteTransaction('a')
   const ids = Array.from({ length: count - 1 }, (_, index) => index + 3) // Next hop and group 2 are the tunnel.
   const routes = new RouteBatch(count + SITE_ROUTES)
@@ -52,6 +58,15 @@ function endpoints(count: number): FibTransaction {
     labels: set(labels.set, (id) => ({ label: LABELS + id, action: { type: 'pop-forward', port: id }, sources: 1 })),
     routes,
   }
+}
+
+/** MiB of memory of a process of its own that has programmed so many of a kind, once it has nothing to do, and at its most before. */
+async function ofProcess(
+  kind: 'nothing' | 'endpoints' | 'routes',
+  count: number,
+): Promise<{ readonly resident: number; readonly most: number }> {
+  const { stdout } = await run(process.execPath, ['--expose-gc', PROBE, kind, `${count}`])
+  return JSON.parse(stdout) as Awaited<ReturnType<typeof ofProcess>>
 }
 
 /** Octets that the kernel says it holds, of the maps of flows and of all others. */
@@ -87,8 +102,12 @@ that each of them holds (\`memlock\` of its descriptor). 100,000 endpoints are i
 and their counters, without policies and limits of rates. One of them is attached; the rows that the attached one has besides, of its device and of what it was asked for, are written for all others as well: the
 devices themselves, and what the kernel needs for one, are not made and not counted. Maps of flows are of a fixed number of entries that are there from the start, whose
 quietest go when one is full: no node holds more. A flow of services or pools has two entries. What an allocator rounds up to is not in what the kernel says, nor are the
-process's own tables.`,
-  async run({ quick, progress }) {
+process's own tables.
+
+"The process": a process of Node with nothing but the dataplane, that has programmed what is said in one transaction: what the kernel counts as resident (\`VmRSS\`), once what the making of
+the transaction has left behind is collected, and the most that it ever was (\`VmHWM\`), the transaction included; both without the tables that it maps, which are in the rows above. \`heddle node\`
+has its own routes and those of BGP besides.`,
+  async run({ quick, progress, signal }) {
     const count = quick ? 10_000 : 100_000
     const capacity = quick ? 65_536 : 1_048_576
     await using one = await node({ ports: count, flows: capacity, ...AS_LEFT_OUT })
@@ -108,6 +127,27 @@ process's own tables.`,
       if (map.octets >= MEBIBYTE) progress(`${map.name}: ${map.octets} octets, ${map.capacity} entries at most`)
     }
 
+    const hosts = quick ? 100_000 : 1_000_000
+    const processes: Record<'nothing' | 'endpoints' | 'routes', Awaited<ReturnType<typeof ofProcess>>[]> = {
+      nothing: [],
+      endpoints: [],
+      routes: [],
+    }
+    for (let round = 0; round < (quick ? 1 : 3); round++) {
+      for (const [kind, objects] of [
+        ['nothing', 0],
+        ['endpoints', count],
+        ['routes', hosts],
+      ] as const) {
+        signal.throwIfAborted()
+        const figures = await ofProcess(kind, objects)
+        processes[kind].push(figures)
+        progress(
+          `process with ${kind === 'nothing' ? kind : `${objects} ${kind}`}: ${Math.round(figures.resident)} MiB, ${Math.round(figures.most)} at most`,
+        )
+      }
+    }
+
     const { flows, nat_flows, affinities } = attached.flows
     const remembered = flows + nat_flows + affinities
     const row = (id: string, title: string, figure: number, unit = 'MiB', most?: number): Measure => ({
@@ -117,6 +157,13 @@ process's own tables.`,
       better: 'lower',
       series: [{ name: NAMES.heddle, rounds: [unit === 'MiB' ? figure / MEBIBYTE : figure] }],
       ...(most !== undefined && { goals: [{ kind: 'at-most', limit: most }] }),
+    })
+    const rowOf = (kind: keyof typeof processes, which: 'resident' | 'most', title: string): Measure => ({
+      id: `process-${kind}-${which}`,
+      title: `The process, ${title}`,
+      unit: 'MiB',
+      better: 'lower',
+      series: [{ name: NAMES.heddle, rounds: processes[kind].map((figures) => figures[which]) }],
     })
     return {
       software: softwareOf(['heddle']),
@@ -130,6 +177,11 @@ process's own tables.`,
         row('affinities', 'a million clients that keep their backend', affinities),
         row('flows', 'a million of all three', remembered),
         row('all', '100,000 endpoints and their devices, and a million of all three', attached.tables + remembered, 'MiB', MOST),
+        rowOf('nothing', 'resident', 'nothing programmed'),
+        rowOf('endpoints', 'resident', '100,000 endpoints'),
+        rowOf('endpoints', 'most', 'while 100,000 endpoints are programmed'),
+        rowOf('routes', 'resident', 'a million IPv4 hosts side by side'),
+        rowOf('routes', 'most', 'while a million IPv4 hosts are programmed'),
       ],
     }
   },
