@@ -36,10 +36,14 @@ interface Figures {
   readonly rate: number
   /** IP packets that one pod's kernel sent and the other's did not get, both ways: TCP's among them. */
   readonly missing: number
+  /** Likewise octets. */
+  readonly octets: number
   /** Packets that routers dropped, by any reason. */
   readonly dropped: number
   readonly segments: number
   readonly resent: number
+  /** Segments that were sent again and that the receiver says (DSACK, RFC 2883) it had already. */
+  readonly repeated: number
   /** Of TCP, Gbit/s. */
   readonly throughput: number
   readonly milliseconds: number
@@ -57,7 +61,8 @@ export const continuity: Part = {
   about: `Two \`heddle node\` and FRR's bgpd as their reflector, joined by a bridge. From pod to pod ${RATE.toLocaleString('en-US')} datagrams a second, by the clock,
 and a TCP stream of iperf3, as fast as it goes on what the machine has left. Meanwhile the sender's node is killed (\`kill -9\`), is without an agent for ${AROUND / 1000} s, and is started again; or it
 is ended for a restart (SIGUSR2) and started with another version of the programs, the same sources compiled for size and for speed in turn. That is over when the reflector has
-been told again all that it kept, and both nodes have each other's routes. Then the same streams run undisturbed for as long.`,
+been told again all that it kept, and both nodes have each other's routes. Then the same streams run undisturbed for as long. TCP takes a segment for lost where its acknowledgment is late,
+and with more to do than the machine can, some are, whatever happens to a node: of those that it sends again, the receiver tells (DSACK, RFC 2883) which it had already.`,
   async run({ quick, progress, signal }) {
     const other = anotherVersion()
     const overlay = await Overlay.start()
@@ -137,7 +142,8 @@ async function underStreams(overlay: Overlay, happens: () => Promise<void>, prog
   const { sent, arrived, seconds } = await datagrams.figures
   const after = podCounters(namespaces)
   const lost = sent - arrived
-  const missing = Math.abs(after.missing - before.missing) + Math.abs(after.missingBack - before.missingBack)
+  const lostOf = (kind: keyof Counters['lost']): number => Math.abs(after.lost[kind] - before.lost[kind])
+  const missing = lostOf('datagrams') + lostOf('others') + lostOf('back')
   const changes = changesOf(where, await losses(overlay))
   if (lost + missing > 0) progress(`lost at: ${changes.map(([name, count]) => `${name} ${count}`).join(', ') || 'no counter tells'}`)
   return {
@@ -145,22 +151,44 @@ async function underStreams(overlay: Overlay, happens: () => Promise<void>, prog
     lost,
     rate: sent / seconds,
     missing,
+    octets: lostOf('octets') + lostOf('octetsBack'),
     dropped: changes.reduce((sum, [name, count]) => sum + (name.startsWith('router') ? count : 0), 0),
     segments: after.segments - before.segments,
     resent: after.resent - before.resent,
+    repeated: after.repeated - before.repeated,
     throughput,
     milliseconds,
   }
 }
 
-/** What pods' kernels have counted: IP packets sent by one and not received by the other, TCP segments of pod a, and those that it sent again. */
-function podCounters(namespaces: Namespaces): Readonly<Record<'missing' | 'missingBack' | 'segments' | 'resent', number>> {
+/** What pods' kernels have counted. */
+interface Counters {
+  /**
+   * What one has sent and the other not received: datagrams and all other IP packets of pod a, packets of pod b, and octets each way. One too many of a kind does not
+   * make up for one too few of another.
+   */
+  readonly lost: Readonly<Record<'datagrams' | 'others' | 'back' | 'octets' | 'octetsBack', number>>
+  /** TCP segments of pod a, those of them that it sent again, and those of these that pod b had. */
+  readonly segments: number
+  readonly resent: number
+  readonly repeated: number
+}
+
+function podCounters(namespaces: Namespaces): Counters {
   const [a, b] = (['pod-a', 'pod-b'] as const).map((pod) => kernelCounters(namespaces, pod))
+  const datagrams = a.get('Udp.OutDatagrams')!
+  const arrived = b.get('Udp.InDatagrams')! + b.get('Udp.InErrors')! + b.get('Udp.NoPorts')!
   return {
-    missing: a.get('Ip.OutRequests')! - b.get('Ip.InReceives')!,
-    missingBack: b.get('Ip.OutRequests')! - a.get('Ip.InReceives')!,
+    lost: {
+      datagrams: datagrams - arrived,
+      others: a.get('Ip.OutRequests')! - datagrams - (b.get('Ip.InReceives')! - arrived),
+      back: b.get('Ip.OutRequests')! - a.get('Ip.InReceives')!,
+      octets: a.get('IpExt.OutOctets')! - b.get('IpExt.InOctets')!,
+      octetsBack: b.get('IpExt.OutOctets')! - a.get('IpExt.InOctets')!,
+    },
     segments: a.get('Tcp.OutSegs')!,
     resent: a.get('Tcp.RetransSegs')!,
+    repeated: a.get('TcpExt.TCPDSACKRecvSegs')!,
   }
 }
 
@@ -199,9 +227,9 @@ function changesOf(before: ReadonlyMap<string, number>, after: ReadonlyMap<strin
   return Array.from(after, ([name, count]) => [name, count - (before.get(name) ?? 0)] as const).filter(([, change]) => change !== 0)
 }
 
-function textOf({ sent, lost, rate, missing, dropped, segments, resent, throughput, milliseconds }: Figures): string {
-  const streams = `${lost} of ${sent} datagrams lost at ${Math.round(rate)}/s, ${missing} packets missing, ${dropped} dropped`
-  return `${streams}; TCP ${throughput.toFixed(2)} Gbit/s, ${resent} of ${segments} segments again; ${(milliseconds / 1000).toFixed(1)} s`
+function textOf({ sent, lost, rate, missing, octets, dropped, segments, resent, repeated, throughput, milliseconds }: Figures): string {
+  const streams = `${lost} of ${sent} datagrams lost at ${Math.round(rate)}/s, ${missing} packets and ${octets} octets missing, ${dropped} dropped`
+  return `${streams}; TCP ${throughput.toFixed(2)} Gbit/s, ${resent} of ${segments} segments again, ${repeated} of them for nothing; ${(milliseconds / 1000).toFixed(1)} s`
 }
 
 function measuresOf(what: Disturbance, disturbed: readonly DisturbedFigures[], undisturbed: readonly Figures[]): Measure[] {
@@ -225,8 +253,14 @@ function measuresOf(what: Disturbance, disturbed: readonly DisturbedFigures[], u
       goals: [{ kind: 'at-least', limit: RATE * 0.99 }],
     },
     { ...of('missing', 'IP packets lost, those of TCP among them', ({ missing }) => missing), unit: 'packets', ...none },
+    { ...of('octets', 'Octets lost, those of TCP among them', ({ octets }) => octets), unit: 'octets', ...none },
     { ...of('dropped', 'Packets dropped by routers', ({ dropped }) => dropped), unit: 'packets', ...none },
     { ...of('resent', 'TCP segments sent again', ({ resent }) => resent), unit: 'segments', better: 'lower' },
+    {
+      ...of('repeated', 'Of these, segments that the receiver had already', ({ repeated }) => repeated),
+      unit: 'segments',
+      better: 'lower',
+    },
     { ...of('tcp', 'TCP', ({ throughput }) => throughput), unit: 'Gbit/s', better: 'higher' },
     { id: `${what}-withdrawn`, title: `Routes withdrawn, ${WHEN[what]}`, series: [withdrawn], unit: 'routes', ...none },
   ]
