@@ -34,6 +34,40 @@ describe('adding an endpoint', () => {
     await overlay.stop(agent)
   })
 
+  // Its device came all the same, and everything passed.
+  it('is refused while the dataplane does not take its policy, and makes no device', async () => {
+    const overlay = new Overlay()
+    const dataplane = overlay.dataplane(A)
+    let isFull = true
+    const attached: string[] = []
+    const full: Dataplane = {
+      ...withDevices(dataplane, (netns) => Promise.resolve(void attached.push(netns))),
+      apply: async (transaction, signal) => {
+        const { policies = { set: [], remove: [] } } = transaction
+        if (!isFull || policies.set.length === 0) return dataplane.apply(transaction, signal)
+        const report = await dataplane.apply({ ...transaction, policies: { set: [], remove: policies.remove } }, signal)
+        const failures = policies.set.map(({ id }) => ({
+          object: { kind: 'policy' as const, key: String(id) },
+          code: 'dataplane.limit',
+          message: 'the memory of rules is full',
+        }))
+        return { ...report, failures: [...report.failures, ...failures] }
+      },
+    }
+    const policy = { name: 'closed', vrf: 'red', ingress: { rules: [], defaultVerdict: 'deny' as const } }
+    const agent = await overlay.agent({ ...overlay.config(A), traffic: { policies: [policy] } }, full)
+    const request = endpoint('pod', 'red', '10.0.0.1')
+    await expect(agent.endpoints.add(request)).rejects.toMatchObject({
+      code: 'endpoint.dataplane',
+      message: expect.stringContaining('the memory of rules is full') as string,
+    })
+    expect(attached).toEqual([])
+    isFull = false
+    expect(await agent.endpoints.add(request)).toMatchObject({ state: 'attached' })
+    expect((await dataplane.dump()).policies).toMatchObject([{ direction: 'ingress', defaultVerdict: 'deny' }])
+    await overlay.stop(agent)
+  })
+
   it.each([
     ['a VRF that is not there', endpoint('other', 'blue', '10.0.0.9'), 'endpoint.vrf-unknown'],
     ['an address that another one has', endpoint('other', 'red', '10.0.0.1'), 'endpoint.address-in-use'],

@@ -305,7 +305,7 @@ export class EbpfRouter implements EbpfDataplane {
     const attempt = attemptsInto(failures)
     tables.begin(transaction)
     for (const object of set) attempt('liveness', object.id, () => liveness?.set(object))
-    failures.push(...tables.program(transaction, () => this.#judge.commit(transaction)))
+    for (const failure of tables.program(transaction, () => this.#judge.commit(transaction))) failures.push(failure)
     for (const id of removedIn({ set, remove }, idOf)) attempt('liveness', id, () => liveness?.remove(id))
     const changed = [...set.map(idOf), ...remove]
     if (changed.length > 0) attemptFor(failures, 'liveness', changed)(() => liveness?.tell())

@@ -1,7 +1,7 @@
 import type { FibTransaction, NatPoolObject, PolicyObject, PortObject, ServiceObject } from '@heddle/core'
 import { only } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { decodeNextHop } from '../src/layout/next-hop.js'
 import { View } from '../src/layout/struct.js'
 import { NEXT_HOP } from '../src/layout/structs/next-hop.js'
@@ -56,13 +56,56 @@ beforeEach(() => {
   expect(program({ vrfs: set(...VRFS), ports: set(PORT_5) })).toEqual([])
 })
 
-describe('what programs could not be told', () => {
-  /** Whether programs judge what the port sends by a policy. */
-  const isPoliced = (): boolean => {
-    const port = new View(PORT, seen.maps.get('ports', 5))
-    return port.element('policies', PORT_POLICY, 0).get('is_there') === 1
-  }
+/** Whether programs judge what the port sends by a policy. */
+function isPoliced(): boolean {
+  const port = new View(PORT, seen.maps.get('ports', 5))
+  return port.element('policies', PORT_POLICY, 0).get('is_there') === 1
+}
 
+// While it was there without, everything passed.
+describe('a port that is removed with its policy', () => {
+  const both = { ports: remove(5), policies: remove(9) }
+  beforeEach(() => {
+    expect(program({ policies: set(POLICY) })).toEqual([])
+  })
+
+  it('is not there without it on the way', () => {
+    const written = vi.spyOn(seen.maps, 'set')
+    expect(program(both)).toEqual([])
+    expect(written.mock.calls.filter(([map]) => map === 'ports')).toEqual([])
+    expect(tables.dump()).toMatchObject({ ports: [], policies: [] })
+  })
+
+  it('keeps it where the kernel does not let it go, and goes with it the next time', () => {
+    refused = [['delete', 'ports']]
+    expect(program(both)).toEqual(['port 5', 'policy 9'])
+    expect(isPoliced()).toBe(true)
+    refused = []
+    expect(program(both)).toEqual([])
+    expect(tables.dump()).toMatchObject({ ports: [], policies: [] })
+  })
+
+  it('leaves none to the next process where this one ends in between', () => {
+    refused = [['delete', 'policies']]
+    expect(program(both)).toEqual(['policy 9'])
+    refused = []
+    open()
+    expect(tables.dump()).toMatchObject({ ports: [], policies: [] })
+  })
+})
+
+// All of them stood as arguments of one call, which nothing was programmed behind any more.
+it('routes without room are told of, however many they are', { timeout: 120_000 }, () => {
+  const count = 150_000
+  const failures = program({}, () => {
+    const routes = tables.routes.of(1)
+    for (let index = 0; index < count; index++) routes.set(4, 0x1400_0000 + index * 0x101, 0, 0, 0, 32, 1)
+  })
+  expect(failures.length).toBeGreaterThan(count - 4096)
+  expect(program({ ports: remove(5) })).toEqual([])
+})
+
+describe('what programs could not be told', () => {
   it('of policies they are told with the next transaction, whatever it is about', () => {
     refused = [['set', 'ports']]
     expect(program({ policies: set(POLICY) })).toEqual(['port 5'])

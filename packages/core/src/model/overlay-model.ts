@@ -239,11 +239,12 @@ export class OverlayModel {
     this.#local.deviceChanged(state)
   }
 
-  /** Whether the dataplane holds an endpoint's port, label and routes, so that its device can come. */
+  /** Whether the dataplane holds an endpoint's port, label, policies and routes, so that its device can come. */
   isProgrammed(endpoint: EndpointPlace): boolean {
     const state = this.#endpoints.get(endpointName(endpoint))
     const { ports, labels } = this.#fib.objects
     if (state === undefined || !ports.isProgrammed(state.port) || !labels.isProgrammed(state.label)) return false
+    if (!this.#traffic.isProgrammed(state)) return false
     return state.intent.addresses.every((address) => this.#fib.isInstalled(state.vrf.id, IpPrefix.of(address)))
   }
 

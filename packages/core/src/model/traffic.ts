@@ -65,6 +65,14 @@ export class Traffic {
     if (this.#intents.mirrors?.some(({ vrf }) => vrf === endpoint.vrf.name) === true) this.#setMirrors([...endpoints])
   }
 
+  /** Whether the dataplane holds the policies of an endpoint. */
+  isProgrammed({ port }: EndpointState): boolean {
+    return DIRECTIONS.every((direction) => {
+      const id = this.#fib.policies.idOf(`${port} ${direction}`)
+      return id === undefined || this.#fib.objects.policies.isProgrammed(id)
+    })
+  }
+
   /** An endpoint is gone from the list. */
   removeEndpoint({ port, vrf }: EndpointState, endpoints: Endpoints): void {
     for (const direction of DIRECTIONS) this.#fib.policies.drop(`${port} ${direction}`)

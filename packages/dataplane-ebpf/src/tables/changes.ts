@@ -43,8 +43,8 @@ export function attemptFor(failures: ApplyFailure[], kind: ObjectKind, keys: rea
       work()
       return true
     } catch (error) {
-      const isTold = (key: string): boolean => failures.some(({ object }) => object.kind === kind && object.key === key)
-      failures.push(...keys.map(String).flatMap((key) => (isTold(key) ? [] : [failureOf(kind, key, error)])))
+      const told = new Set(failures.flatMap(({ object }) => (object.kind === kind ? [object.key] : [])))
+      for (const key of keys.map(String)) if (!told.has(key)) failures.push(failureOf(kind, key, error))
       return false
     }
   }

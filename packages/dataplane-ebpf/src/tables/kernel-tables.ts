@@ -141,11 +141,14 @@ export class KernelTables {
       attempt('label', label.label, () => counted('label_counters', 'labels', label.label, encodeLabel(label)))
 
     for (const policy of policies.set) attempt('policy', policy.id, () => this.policies.set(policy))
-    for (const id of removedIn(policies, idOf)) attempt('policy', id, () => this.policies.remove(id))
+    const removedPorts = new Set(removedIn(ports, idOf))
+    const [ofRemoved, ofOthers] = this.#policiesOf(removedIn(policies, idOf), removedPorts)
+    const removePolicy = (id: number): boolean => attempt('policy', id, () => this.policies.remove(id))
+    for (const id of ofOthers) removePolicy(id)
     this.policies.tell(attempt)
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
-    failures.push(...this.routes.failuresOf(setRoutes))
+    for (const failure of this.routes.failuresOf(setRoutes)) failures.push(failure)
     for (const id of new Set([...this.#untold, ...this.routes.written])) {
       const isTold = removedVrfs.has(id) || !this.fib.isMoved(id) || attempt('vrf', id, () => this.#publish(id))
       if (isTold) this.#untold.delete(id)
@@ -173,7 +176,11 @@ export class KernelTables {
       this.counters.remove('next_hop_counters', id)
     })
     remove('tunnel-sources', removedIn(tunnelSources, idOf), (id) => this.#sources.remove(id))
-    remove('port', removedIn(ports, idOf), (id) => this.#removePort(id))
+    remove('port', [...removedPorts], (id) => this.#removePort(id))
+    // Behind their port: while that is there, everything would pass.
+    for (const id of ofRemoved) if (!this.policies.hasPort(id)) removePolicy(id)
+    for (const id of ofRemoved.filter((policy) => this.policies.hasPort(policy))) failures.push(heldByPort(id))
+    if (ofRemoved.length > 0) this.policies.tell(attempt)
     remove('vrf', [...removedVrfs], (id) => {
       // They went with the transaction, whether the VRF does or not.
       this.fib.clear(id)
@@ -293,6 +300,13 @@ export class KernelTables {
     this.policies.count(port)
   }
 
+  /** Policies of some ports, and those of others. */
+  #policiesOf(ids: readonly number[], ports: ReadonlySet<number>): [of: number[], others: number[]] {
+    const [of, others]: [number[], number[]] = [[], []]
+    for (const id of ids) (ports.has(this.policies.portOf(id) ?? -1) ? of : others).push(id)
+    return [of, others]
+  }
+
   #removePort(id: number): void {
     this.#maps.delete('ports', id)
     this.#rates.set({ id })
@@ -314,6 +328,11 @@ export class KernelTables {
     }
     this.#hasMacs = hasMacs
   }
+}
+
+/** A policy that stays, since its port could not be removed. */
+function heldByPort(id: number): ApplyFailure {
+  return { object: { kind: 'policy', key: String(id) }, code: 'dataplane.kernel', message: 'its port could not be removed' }
 }
 
 function rootsOf({ root4, root6 }: Roots): [number, number] {

@@ -1,24 +1,19 @@
 import type { PolicyObject, PortObject } from '@heddle/core'
-import { BlockMemory } from '../fib/block-memory.js'
 import type { GracePeriods } from '../fib/grace-periods.js'
 import { decodePort, encodePort } from '../layout/objects.js'
-import { atomsOf, decodePolicy, directionIndex, encodePolicy, readRules, writeRules } from '../layout/policy.js'
+import { decodePolicy, directionIndex, encodePolicy } from '../layout/policy.js'
 import { View } from '../layout/struct.js'
-import { BLOCK } from '../layout/structs/next-hop.js'
 import { PORT } from '../layout/structs/objects.js'
-import { ATOM, FLOW_COUNT, PORT_POLICY } from '../layout/structs/policy.js'
+import { FLOW_COUNT, PORT_POLICY } from '../layout/structs/policy.js'
 import { orThrow, type Attempt } from './changes.js'
 import type { ConfigView } from './config.js'
 import { isSameBytes, type KernelMaps } from './kernel-maps.js'
+import { RuleMemory, type Rules } from './rule-memory.js'
 import type { Sweep } from './sweep.js'
-
-const ATOM_WORDS = ATOM.size / 4
 
 interface Held {
   readonly policy: PolicyObject
-  readonly region: Uint32Array
-  readonly atom: number
-  readonly count: number
+  readonly rules: Rules
 }
 
 /** Versions of what a port has; see `bpf/layout/objects.h`. */
@@ -35,15 +30,12 @@ export class Policies {
   readonly #maps: KernelMaps
   readonly #config: ConfigView
   readonly #sweep: Sweep
-  readonly #memory: BlockMemory
-  readonly #words: Uint32Array
+  readonly #memory: RuleMemory
   readonly #held = new Map<number, Held>()
   /** Versions of the ports that have policies. */
   readonly #ports = new Map<number, Versions>()
   /** Policies of each port. */
   readonly #byPort = new Map<number, Map<number, Held>>()
-  /** Regions that programs may be led to until `tell`. */
-  #dropped: Uint32Array[] = []
   /** Whether flows must be counted anew by `tell`: those of a port that had no policies, or no limit. */
   #isUncounted = false
   /** Ports whose policies have changed since `tell`. */
@@ -54,9 +46,10 @@ export class Policies {
     this.#maps = maps
     this.#config = config
     this.#sweep = sweep
-    this.#words = maps.words('atoms')
-    this.#memory = new BlockMemory(this.#words, grace, 'the memory of rules')
+    this.#memory = new RuleMemory(maps.words('atoms'), grace)
     for (const [id, value] of maps.numbered('policies')) this.#adopt(id, value)
+    // The process before may have ended behind the removal of their port.
+    for (const id of this.#held.keys()) if (!this.hasPort(id)) this.remove(id)
     for (const [id, value] of maps.numbered('ports')) {
       const view = new View(PORT, value)
       if (view.get('policy_version') !== 0) this.#ports.set(id, { version: view.get('policy_version'), since: view.get('policy_since') })
@@ -71,20 +64,29 @@ export class Policies {
   /** @throws FibFullError when there is no room for the rules; LinuxError */
   set(policy: PolicyObject): void {
     const before = this.#held.get(policy.id)
-    const count = atomsOf(policy)
-    const region = this.#memory.grow(Math.max(1, count) * ATOM_WORDS)
-    writeRules(region, policy.rules)
-    const atom = (this.#memory.publish(region) * BLOCK) / ATOM_WORDS
+    const rules = this.#memory.take(policy.rules)
     try {
-      this.#maps.set('policies', policy.id, encodePolicy(policy, atom, count))
+      this.#maps.set('policies', policy.id, encodePolicy(policy, rules.atom, rules.count))
     } catch (error) {
-      this.#memory.release(region)
+      this.#memory.drop(rules)
       throw error
     }
     if (before !== undefined) this.#drop(before)
-    this.#hold({ policy, region, atom, count })
+    this.#hold({ policy, rules })
   }
 
+  /** Port that a policy is of. */
+  portOf(id: number): number | undefined {
+    return this.#held.get(id)?.policy.port
+  }
+
+  /** Whether programs have the port of a policy. */
+  hasPort(id: number): boolean {
+    const port = this.portOf(id)
+    return port !== undefined && this.#maps.get('ports', port) !== undefined
+  }
+
+  /** @throws LinuxError */
   remove(id: number): void {
     const held = this.#held.get(id)
     if (held === undefined) return
@@ -92,7 +94,10 @@ export class Policies {
     this.#drop(held)
   }
 
-  /** Tells programs what has become of the policies of ports. Regions that nothing leads to any more rest before they are given out again. */
+  /**
+   * Tells programs what has become of the policies of ports. Rules that nothing leads to any more rest before their
+   * memory is given out again.
+   */
   tell(attempt: Attempt): void {
     if (this.#changed.size > 0) this.#tellPorts(attempt)
     if (!this.#isUncounted || this.size === 0 || this.#sweep.whole('flows') === undefined) this.#isUncounted = false
@@ -105,18 +110,18 @@ export class Policies {
     }
     // One that was not told is led to what it had.
     if (this.#changed.size > 0) return
-    for (const region of this.#dropped.splice(0)) this.#memory.release(region)
+    this.#memory.rest()
   }
 
   #tellPort(port: number, version: number): void {
-    const isPoliced = this.#byPort.has(port)
+    const value = this.#maps.get('ports', port)
+    const isPoliced = value !== undefined && this.#byPort.has(port)
     const before = this.#ports.get(port)
-    if (before === undefined) this.#isUncounted = true
     if (isPoliced) this.#ports.set(port, { version, since: before?.since ?? version })
     else this.#ports.delete(port)
-    const value = this.#maps.get('ports', port)
-    if (value === undefined) this.#ports.delete(port)
-    else this.#maps.set('ports', port, this.#write(port, value))
+    if (value === undefined) return
+    if (before === undefined) this.#isUncounted = true
+    this.#maps.set('ports', port, this.#write(port, value))
   }
 
   /**
@@ -170,7 +175,7 @@ export class Policies {
   dump(): PolicyObject[] {
     return Array.from(this.#maps.numbered('policies'), ([id, value]) => {
       const { policy, atom, count } = decodePolicy(id, value)
-      return { ...policy, rules: readRules(this.#words.subarray(atom * ATOM_WORDS), count) }
+      return { ...policy, rules: this.#memory.read({ atom, count }) }
     })
   }
 
@@ -182,8 +187,8 @@ export class Policies {
 
   #adopt(id: number, value: Uint8Array): void {
     const { policy, atom, count } = decodePolicy(id, value)
-    const region = this.#memory.claim((atom * ATOM_WORDS) / BLOCK, Math.max(1, count) * ATOM_WORDS)
-    this.#hold({ policy: { ...policy, rules: readRules(region, count) }, region, atom, count })
+    const rules = this.#memory.adopt({ atom, count })
+    this.#hold({ policy: { ...policy, rules: this.#memory.read(rules) }, rules })
   }
 
   #hold(held: Held): void {
@@ -194,13 +199,13 @@ export class Policies {
     this.#changed.add(port)
   }
 
-  #drop({ policy: { id, port }, region }: Held): void {
+  #drop({ policy: { id, port }, rules }: Held): void {
     this.#held.delete(id)
     const ofPort = this.#byPort.get(port)
     ofPort?.delete(id)
     if (ofPort?.size === 0) this.#byPort.delete(port)
     this.#changed.add(port)
-    this.#dropped.push(region)
+    this.#memory.drop(rules)
   }
 
   #write(port: number, value: Uint8Array): Uint8Array {
@@ -208,13 +213,13 @@ export class Policies {
     const view = new View(PORT, value).set('policy_version', version).set('policy_since', since)
     view.octets('policies').fill(0)
     if (version === 0) return view.bytes
-    for (const { policy, atom, count } of this.#byPort.get(port)?.values() ?? []) {
+    for (const { policy, rules } of this.#byPort.get(port)?.values() ?? []) {
       view
         .element('policies', PORT_POLICY, directionIndex(policy.direction))
         .set('is_there', 1)
         .set('allows', policy.defaultVerdict === 'allow' ? 1 : 0)
-        .set('atom', atom)
-        .set('atom_count', count)
+        .set('atom', rules.atom)
+        .set('atom_count', rules.count)
     }
     return view.bytes
   }
