@@ -61,8 +61,9 @@ export const continuity: Part = {
   about: `Two \`heddle node\` and FRR's bgpd as their reflector, joined by a bridge. From pod to pod ${RATE.toLocaleString('en-US')} datagrams a second, by the clock,
 and a TCP stream of iperf3, as fast as it goes on what the machine has left. Meanwhile the sender's node is killed (\`kill -9\`), is without an agent for ${AROUND / 1000} s, and is started again; or it
 is ended for a restart (SIGUSR2) and started with another version of the programs, the same sources compiled for size and for speed in turn. That is over when the reflector has
-been told again all that it kept, and both nodes have each other's routes. Then the same streams run undisturbed for as long. TCP takes a segment for lost where its acknowledgment is late,
-and with more to do than the machine can, some are, whatever happens to a node: of those that it sends again, the receiver tells (DSACK, RFC 2883) which it had already.`,
+been told again all that it kept, and both nodes have each other's routes. Then the same streams run undisturbed for as long. Nothing has to be
+lost for TCP to send a segment again: on a machine with more to do than it can, packets of a stream overtake each other between cores, whatever happens to a node, or their acknowledgments
+are late, and the sender takes them for lost. Of those that it sends again, the receiver tells (DSACK, RFC 2883) which it had already.`,
   async run({ quick, progress, signal }) {
     const other = anotherVersion()
     const overlay = await Overlay.start()
