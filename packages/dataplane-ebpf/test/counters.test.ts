@@ -1,6 +1,6 @@
 import { PORT_COUNTERS } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import { inspect } from '../src/inspect.js'
@@ -20,6 +20,13 @@ const port = (id: number) => ({
   gateways: [],
   mtu: 1400,
 })
+
+const labels = (numbers: readonly number[]) => ({
+  set: numbers.map((label) => ({ label, action: { type: 'pop-forward', port: 1 } as const, sources: 0 })),
+  remove: [],
+})
+const ids = (first: number, count: number): number[] => Array.from({ length: count }, (_, index) => first + index)
+const OBJECTS = ['ports', 'vrfs', 'labels', 'next_hops']
 
 describe.skipIf(missing() !== '')(titled('many ports'), () => {
   it('are as many as the dataplane was opened for, each with its counters, in memory that is told', () => {
@@ -50,6 +57,11 @@ describe.skipIf(missing() !== '')(titled('counters of objects'), () => {
     object = call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 16, flows: 1024, counts: 1 }))
   })
   afterAll(() => object?.close())
+  afterEach(() => {
+    const maps = new KernelMaps(object)
+    for (const map of OBJECTS) for (const [id] of maps.numbered(map)) maps.delete(map, id)
+    expect(new KernelTables(maps).dump().labels).toEqual([])
+  })
 
   /** What programs would have counted in every slot by now. */
   function count(maps: KernelMaps, octets: number): void {
@@ -74,8 +86,32 @@ describe.skipIf(missing() !== '')(titled('counters of objects'), () => {
     expect(rowsOf(tables)).toEqual([[0, 0, 0, 0, 0]])
     expect(tables.program({ ...emptyTransaction(3), ports: { set: [port(3)], remove: [2] } })).toEqual([])
     expect(rowsOf(tables)).toEqual([[0, 0, 0, 0, 0]])
+    count(maps, 70)
+    expect(tables.program({ ...emptyTransaction(4), ports: { set: [], remove: [3] } })).toEqual([])
+    expect(tables.program({ ...emptyTransaction(5), ports: { set: [port(4)], remove: [] } })).toEqual([])
+    expect(rowsOf(tables)).toEqual([[0, 0, 0, 0, 0]])
     const many = Array.from({ length: COUNTS / 3 }, (_, index) => port(10 + index))
-    const failures = tables.program({ ...emptyTransaction(4), ports: { set: many, remove: [] } })
-    expect(new Set(failures.map(({ code }) => code))).toEqual(new Set(['dataplane.limit']))
+    const failures = tables.program({ ...emptyTransaction(6), ports: { set: many, remove: [] } })
+    expect(failures).toMatchObject([{ object: { kind: 'port', key: '350' }, code: 'dataplane.limit' }])
+    expect(tables.dump().ports.map(({ id }) => id)).not.toContain(350)
+  })
+
+  it('are there for each object that is, and one for which there are none is refused whole', () => {
+    const tables = new KernelTables(new KernelMaps(object))
+    const full = labels(ids(16, COUNTS))
+    expect(tables.program({ ...emptyTransaction(1), labels: full })).toEqual([])
+    const failures = tables.program({
+      ...emptyTransaction(2),
+      ports: { set: [{ ...port(1), maxFlows: 7 }], remove: [] },
+      vrfs: { set: [{ id: 1, name: 'red' }], remove: [] },
+      nextHops: { set: [{ id: 1, action: { type: 'port', port: 1 } }], remove: [] },
+      labels: labels([9]),
+    })
+    expect(failures.map(({ object: { kind }, code }) => `${kind} ${code}`)).toEqual(
+      ['port', 'vrf', 'next-hop', 'label'].map((kind) => `${kind} dataplane.limit`),
+    )
+    expect(tables.dump()).toMatchObject({ ports: [], vrfs: [], nextHops: [], labels: { length: COUNTS } })
+    // One that is replaced has its own.
+    expect(tables.program({ ...emptyTransaction(3), labels: labels([20]) })).toEqual([])
   })
 })

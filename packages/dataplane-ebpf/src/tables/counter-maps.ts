@@ -1,6 +1,7 @@
 import { DROP_REASONS, PORT_COUNTERS, type CounterRows, type CounterSnapshot } from '@heddle/core'
 import { View } from '../layout/struct.js'
 import { COUNTED, OBJECT_COUNTERS } from '../layout/structs/counters.js'
+import { orLater } from './changes.js'
 import { CounterSlots, SLOT_COUNTERS, type CounterReader } from './counter-slots.js'
 import type { KernelMaps } from './kernel-maps.js'
 
@@ -23,9 +24,24 @@ export class CounterMaps {
     }
   }
 
-  /** Begins to count for an object; what was counted stays. @throws LinuxError when the kernel refuses, or no slot is left */
-  add(map: CounterMap, id: number): void {
-    if (this.#maps.get(map, id) !== undefined) return
+  /**
+   * Writes an object that is counted from then on; what was counted stays.
+   *
+   * @throws LinuxError when no slot is left, and it is not written; what `write` throws, and nothing is counted that was not before
+   */
+  around(map: CounterMap, id: number, write: () => void): void {
+    const isNew = this.#add(map, id)
+    try {
+      write()
+    } catch (error) {
+      if (isNew) orLater(() => this.remove(map, id))
+      throw error
+    }
+  }
+
+  /** Returns whether it was not counted before. */
+  #add(map: CounterMap, id: number): boolean {
+    if (this.#maps.get(map, id) !== undefined) return false
     const width = WIDTHS[map]
     const { slot, before } = this.#slots.allocate(width)
     const view = new View(COUNTED).set('slot', slot)
@@ -39,6 +55,7 @@ export class CounterMaps {
       this.#slots.release(slot, width)
       throw error
     }
+    return true
   }
 
   remove(map: CounterMap, id: number): void {
@@ -51,7 +68,7 @@ export class CounterMaps {
   /** Counts for these objects and for no other: the process before may have ended between an object and its counters. */
   mend(map: CounterMap, objects: readonly number[]): void {
     const counted = new Set(Array.from(this.#maps.numbered(map), ([id]) => id))
-    for (const id of objects) if (!counted.delete(id)) this.add(map, id)
+    for (const id of objects) if (!counted.delete(id)) this.#add(map, id)
     for (const id of counted) this.remove(map, id)
   }
 

@@ -110,10 +110,8 @@ export class KernelTables {
     this.begin(transaction)
     const { vrfs, ports, nextHops, groups, tunnelSources, labels, vnis, policies = NOTHING } = transaction
     const set = (map: string, key: number, value: Uint8Array): void => this.#maps.set(map, key, value)
-    const counted = (counters: CounterMap, map: string, key: number, value: Uint8Array): void => {
-      set(map, key, value)
-      this.counters.add(counters, key)
-    }
+    const counted = (counters: CounterMap, map: string, key: number, value: Uint8Array): void =>
+      this.counters.around(counters, key, () => set(map, key, value))
 
     for (const port of ports.set) attempt('port', port.id, () => this.#setPort(port))
     for (const vrf of vrfs.set)
@@ -292,11 +290,12 @@ export class KernelTables {
 
   #setPort(port: PortObject): void {
     const before = this.#maps.get('ports', port.id)
-    if (before !== undefined && !keepsFlows(decodePort(port.id, before), port)) this.policies.forgetFlows(port.id)
-    this.policies.setPort(port)
+    this.counters.around('port_counters', port.id, () => {
+      if (before !== undefined && !keepsFlows(decodePort(port.id, before), port)) this.policies.forgetFlows(port.id)
+      this.policies.setPort(port)
+    })
     this.#rates.set(port)
     this.#nodePorts.set(port)
-    this.counters.add('port_counters', port.id)
     this.policies.count(port)
   }
 
