@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import { inspect } from '../src/inspect.js'
+import { encodeLabel, encodeVrf } from '../src/layout/objects.js'
 import { COUNTS } from '../src/layout/structs/counters.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call } from '../src/native/call.js'
@@ -113,5 +114,26 @@ describe.skipIf(missing() !== '')(titled('counters of objects'), () => {
     expect(tables.dump()).toMatchObject({ ports: [], vrfs: [], nextHops: [], labels: { length: COUNTS } })
     // One that is replaced has its own.
     expect(tables.program({ ...emptyTransaction(3), labels: labels([20]) })).toEqual([])
+  })
+
+  it('are done without by an object for which a process before this one found none, until it is set when there are', () => {
+    const maps = new KernelMaps(object)
+    const before = new KernelTables(maps)
+    expect(before.program({ ...emptyTransaction(1), labels: labels(ids(16, COUNTS)) })).toEqual([])
+    // Of what was not removed whole there are counters without an object; of what was not set whole, the other way about.
+    maps.delete('labels', 16)
+    for (const id of [1, 2]) maps.set('vrfs', id, encodeVrf({ id, name: `vrf ${id}` }, 0, 0))
+    for (const label of [9, 10]) maps.set('labels', label, encodeLabel(labels([label]).set[0]))
+    const tables = new KernelTables(maps)
+    expect(tables.dump()).toMatchObject({ vrfs: { length: 2 }, labels: { length: COUNTS + 1 } })
+    const counted = (): number[] => [...(tables.counters.snapshot().labels?.ids ?? [])].toSorted((a, b) => a - b)
+    expect(tables.counters.snapshot().vrfs?.ids).toHaveLength(0)
+    expect(counted()).toHaveLength(COUNTS)
+    expect(counted()).not.toContain(16)
+    const [uncounted] = [9, 10].filter((label) => !counted().includes(label))
+    expect(tables.program({ ...emptyTransaction(2), labels: labels([uncounted]) })).toMatchObject([{ code: 'dataplane.limit' }])
+    expect(tables.program({ ...emptyTransaction(3), labels: { set: [], remove: [17] } })).toEqual([])
+    expect(tables.program({ ...emptyTransaction(4), labels: labels([uncounted]) })).toEqual([])
+    expect(counted()).toEqual([9, 10, ...ids(18, COUNTS - 2)])
   })
 })

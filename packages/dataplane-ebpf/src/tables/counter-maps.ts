@@ -65,11 +65,17 @@ export class CounterMaps {
     this.#slots.release(new View(COUNTED, value).get('slot'), WIDTHS[map])
   }
 
-  /** Counts for these objects and for no other: the process before may have ended between an object and its counters. */
+  /**
+   * Counts for these objects and for no other: the process before may have ended between an object and its counters. One for which no slot is left goes without,
+   * until it is set again.
+   *
+   * @throws LinuxError
+   */
   mend(map: CounterMap, objects: readonly number[]): void {
     const counted = new Set(Array.from(this.#maps.numbered(map), ([id]) => id))
-    for (const id of objects) if (!counted.delete(id)) this.#add(map, id)
+    const uncounted = objects.filter((id) => !counted.delete(id))
     for (const id of counted) this.remove(map, id)
+    for (const id of uncounted) orLater(() => this.#add(map, id))
   }
 
   snapshot(): CounterSnapshot {
