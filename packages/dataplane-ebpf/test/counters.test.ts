@@ -1,4 +1,4 @@
-import { PORT_COUNTERS } from '@heddle/core'
+import { PORT_COUNTERS, type FibTransaction } from '@heddle/core'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
@@ -135,5 +135,38 @@ describe.skipIf(missing() !== '')(titled('counters of objects'), () => {
     expect(tables.program({ ...emptyTransaction(3), labels: { set: [], remove: [17] } })).toEqual([])
     expect(tables.program({ ...emptyTransaction(4), labels: labels([uncounted]) })).toEqual([])
     expect(counted()).toEqual([9, 10, ...ids(18, COUNTS - 2)])
+  })
+
+  it('are given out again, also behind a restart, however they lie and whatever had them', () => {
+    const maps = new KernelMaps(object)
+    let tables = new KernelTables(maps)
+    let generation = 0
+    const program = (part: Partial<FibTransaction>): unknown[] => tables.program({ ...emptyTransaction(++generation), ...part })
+    const ports = (numbers: readonly number[]) => ({ ports: { set: numbers.map(port), remove: [] } })
+    const most = Math.floor(COUNTS / 3)
+    for (let round = 0; round < 3; round++) {
+      expect(program({ labels: labels(ids(16, COUNTS)) })).toEqual([])
+      expect(program({ labels: { set: [], remove: ids(16, COUNTS - 1) } })).toEqual([])
+      tables = new KernelTables(maps)
+      expect(program({ labels: labels(ids(16, COUNTS - 1)) })).toEqual([])
+      expect(program({ labels: labels([9]) })).toHaveLength(1)
+      expect(program({ labels: { set: [], remove: ids(16, COUNTS) } })).toEqual([])
+      expect(program(ports(ids(0, most)))).toEqual([])
+      expect(program({ ports: { set: [], remove: ids(0, most - 1) } })).toEqual([])
+      tables = new KernelTables(maps)
+      expect(program(ports(ids(0, most - 1)))).toEqual([])
+      expect(program({ ports: { set: [], remove: ids(0, most) } })).toEqual([])
+    }
+  })
+
+  it('of a port are not broken up by others while there is room elsewhere', () => {
+    const tables = new KernelTables(new KernelMaps(object))
+    const [all, some, others] = [ids(0, 300), ids(0, 300).filter((id) => id % 3 === 0), ids(16, COUNTS - 900)]
+    const set = (numbers: readonly number[]) => ({ set: numbers.map(port), remove: [] })
+    expect(tables.program({ ...emptyTransaction(1), ports: set(all), labels: labels(others) })).toEqual([])
+    expect(tables.program({ ...emptyTransaction(2), ports: { set: [], remove: some } })).toEqual([])
+    expect(tables.program({ ...emptyTransaction(3), labels: { set: [], remove: others } })).toEqual([])
+    expect(tables.program({ ...emptyTransaction(4), labels: labels(others) })).toEqual([])
+    expect(tables.program({ ...emptyTransaction(5), ports: set(some) })).toEqual([])
   })
 })

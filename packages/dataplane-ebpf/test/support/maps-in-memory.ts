@@ -100,7 +100,7 @@ export class MapsInMemory {
       words: (map: string): Uint32Array => new Uint32Array(memory(map)),
       element: (map: string, struct: Struct): View<string> =>
         new SteppedView(struct, new Uint8Array(memory(map), 0, struct.size), () => take('store', map)),
-      capacity: () => 1 << 16,
+      capacity: (map: string) => (map === 'counts' ? 16 : 1 << 16),
       forgetDecisions: () => undefined,
     }
     return {
