@@ -4,7 +4,7 @@ import { LinuxError, type Netlink } from '@heddle/linux'
 import { EMPTY, transition, type Tables } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi, type Mock } from 'vitest'
 import { readBpfObject } from '../src/bpf-object.js'
@@ -241,6 +241,40 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
       reason: expect.stringContaining('up0 takes tags'),
     })
   })
+
+  // Drivers reset a device for the first program and for none any more: what the whole host had by it was gone, and nothing said why.
+  it.skipIf(!hasEthtool)(
+    `is warned of before it comes to hardware, which its driver may reset, unless it takes another one's place${noEthtool}`,
+    async () => {
+      leaveTags('rxvlan off rx-vlan-stag-hw-parse off')
+      const reset = 'XDP comes to a device, whose driver may reset it for that, and once more when XDP goes'
+      const attach = vi.fn<() => Promise<number>>()
+      const pins = lab.path('hardware')
+      const { transit, link, warn } = transitOf(attach, async () => undefined, undefined, pins)
+      const warnings = (): unknown[] => warn.mock.calls.filter(([message]) => message === reset).map(([, fields]) => fields?.['uplink'])
+      link.kind = ''
+      attach.mockImplementationOnce(async () => {
+        expect(warnings()).toEqual(['up0'])
+        throw new LinuxError('EBUSY', 16, 'attach', 'Device or resource busy')
+      })
+      attach.mockResolvedValue(7)
+      for (let looks = 0; looks < 3; looks++) await transit.look()
+      expect([transit.isAttached, attach.mock.calls.length, warnings()]).toEqual([true, 2, ['up0']])
+      await transit.detach()
+      await transit.look()
+      expect(warnings()).toEqual(['up0', 'up0'])
+
+      await transit.detach()
+      mkdirSync(pins, { recursive: true })
+      writeFileSync(join(pins, TRANSIT_PIN), '')
+      await transit.look()
+      await transit.detach()
+      rmSync(join(pins, TRANSIT_PIN))
+      link.kind = 'veth'
+      await transit.look()
+      expect([transit.isAttached, warnings()]).toEqual([true, ['up0', 'up0']])
+    },
+  )
 
   // Each look went by the name that the link was opened with, and failed for ever after another.
   it.skipIf(!hasEthtool)(`is watched on when the uplink gets another name${noEthtool}`, async () => {

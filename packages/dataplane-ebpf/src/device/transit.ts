@@ -32,6 +32,8 @@ export interface TransitOptions {
 /** Name of the pin. */
 export const TRANSIT_PIN = 'uplink-xdp'
 const PROGRAM = 'across'
+/** Kind of links that have a driver of the machine's own. */
+const HARDWARE = ''
 /** Of `enum label_action`. */
 const LABEL_SWAP = 2
 /** What is sent back by a veth rests in the ring of its far end, until something else comes. */
@@ -55,6 +57,8 @@ export class Transit {
   #isTransit: boolean
   /** Why there is none; empty when there is. */
   #reason = 'nothing was tried yet'
+  /** That the device may be reset was told of, and no program has gone since. */
+  #hasWarned = false
   /** MTU of the link when its driver refused, and would again. */
   #refusedAt: number | undefined
 
@@ -101,6 +105,7 @@ export class Transit {
 
   async #attach({ name, kind, mtu }: Link): Promise<void> {
     if (mtu === this.#refusedAt) return
+    if (kind === HARDWARE) this.#warnOfReset(name)
     const { maps, config, netns, uplink } = this.#options
     const others = config.get('avoided') & ~AVOID_XDP_TX
     config.set('avoided', kind === 'veth' ? others | AVOID_XDP_TX : others)
@@ -131,10 +136,22 @@ export class Transit {
     }
   }
 
+  /** A driver makes room for the first program in its queues, of which many make all anew: a program in place of another one costs nothing. */
+  #warnOfReset(uplink: string): void {
+    if (this.#hasWarned || (this.#pin !== undefined && existsSync(this.#pin))) return
+    this.#hasWarned = true
+    this.#options.logger.warn('XDP comes to a device, whose driver may reset it for that, and once more when XDP goes', {
+      uplink,
+      effect: 'what the device carries is lost meanwhile, with some drivers for seconds',
+      remedy: '`xdp: off`',
+    })
+  }
+
   async detach(): Promise<void> {
     const attachment = this.#attachment
     if (attachment !== undefined) await takeAway(() => this.#options.maps.object.detach(attachment))
     this.#attachment = undefined
+    this.#hasWarned = false
   }
 
   #link(): Promise<Link> {
