@@ -1,4 +1,4 @@
-import type { DropRow, RouteRow } from '@heddle/agent'
+import type { BfdRow, DropRow, RouteRow } from '@heddle/agent'
 import { ControlClient } from '@heddle/cli'
 import { execFileSync, type ChildProcess } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -20,6 +20,8 @@ import { Namespaces } from '../tun/namespaces.ts'
 const REFLECTOR = '192.0.2.9'
 const VRF = 'red'
 const TARGET = `${AS}:1`
+/** Of the nodes with each other, in milliseconds and packets: what they choose by themselves. */
+const BFD = { interval: 300, multiplier: 3 }
 /** Milliseconds until something that comes about without fail is given up. */
 const PATIENCE = 60_000
 
@@ -74,7 +76,7 @@ export class Overlay {
     await ended
   }
 
-  /** Waits until each node has the other's pod, installed, and the reflector has nothing that is only kept. */
+  /** Waits until each node has the other's pod, installed, and hears the other by BFD, and the reflector has nothing that is only kept. */
   async converged(): Promise<void> {
     for (const site of ['a', 'b'] as const) {
       await until(`the reflector has the routes of node ${site}`, () => {
@@ -85,6 +87,9 @@ export class Overlay {
         ((await this.show(site, 'routes')) as RouteRow[]).some(
           ({ prefix, best, installed }) => prefix === `${POD[other[site]]}/32` && best && installed,
         ),
+      )
+      await until(`node ${site} hears the other by BFD`, async () =>
+        ((await this.show(site, 'bfd')) as BfdRow[]).some(({ state }) => state === 'up'),
       )
     }
   }
@@ -180,6 +185,7 @@ export class Overlay {
       bgp: { as: AS, neighbors: [{ address: REFLECTOR, as: AS, families: ['vpnv4-unicast'] }] },
       vrfs: [{ name: VRF, rd: rdOf(site), import: [TARGET], export: [TARGET] }],
       endpoints: [{ vrf: VRF, netns: this.namespaces.path(`pod-${site}`), ifname: 'eth0', addresses: [POD[site]] }],
+      bfd: { tunnels: BFD },
       dataplane: { kind: 'ebpf' },
     }
   }
