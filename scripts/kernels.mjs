@@ -12,7 +12,7 @@ import { GUEST_MEMORY, kernelIn, runInGuest } from './lib/guest-kernel.mjs'
 import { countsOf, isOf, isSound, isTooShort, outcomeOf, RecordReader, unreached } from './lib/guest-records.mjs'
 import { RECORDS } from './lib/guest-reporter.mjs'
 import { thisCommit } from './lib/kernel-records.mjs'
-import { LEFT_OUT, QUICK, suiteOf, suites } from './lib/kernel-suites.mjs'
+import { QUICK, suiteOf, suites } from './lib/kernel-suites.mjs'
 import { ensureNative } from './lib/native.mjs'
 import { root } from './lib/packages.mjs'
 import { ensureSystemPackages, isDebian, isRoot } from './lib/system-packages.mjs'
@@ -77,7 +77,7 @@ mkdirSync(OUT, { recursive: true })
 
 const tests = asked()
 // As of now: hours later the tree may be another one.
-const asOf = { commit: thisCommit(), date: new Date().toISOString(), suite: suiteOf(tests), tests, leftOut: values.whole ? LEFT_OUT : {} }
+const asOf = { commit: thisCommit(), date: new Date().toISOString(), suite: suiteOf(tests), tests }
 const outcomes = await atOnce(wanted, guestsAtOnce(), (name) => outcomeOn(name))
 const document = JSON.stringify({ ...asOf, kernels: outcomes }, undefined, 2)
 writeFileSync(DOCUMENT, `${document}\n`)

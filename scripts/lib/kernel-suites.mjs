@@ -5,11 +5,6 @@ import { root } from './packages.mjs'
 
 const TESTS = 'packages/dataplane-ebpf/test'
 
-/** What is not asked of a machine in software, and why: all else of the kernel dataplane's tests is its suite. */
-export const LEFT_OUT = {
-  'hitless.test.ts': 'counts each of 10,000 packets a second, more than such a machine forwards',
-}
-
 /** Whether a kernel takes the programs at all, and packets go through them: minutes, to be asked with each change of the programs. */
 export const QUICK = ['programs.test.ts', 'first-packets.test.ts'].map((file) => `${TESTS}/${file}`)
 
@@ -17,7 +12,7 @@ export const QUICK = ['programs.test.ts', 'first-packets.test.ts'].map((file) =>
 export function suites() {
   return {
     dataplane: readdirSync(join(root, TESTS))
-      .filter((file) => file.endsWith('.test.ts') && !(file in LEFT_OUT))
+      .filter((file) => file.endsWith('.test.ts'))
       .map((file) => `${TESTS}/${file}`),
     peers: ['packages/dataplane-tun/test/kernel-peers.test.ts', `${TESTS}/kernel-peers.test.ts`, 'test/vxlan-frr.test.ts'],
   }
