@@ -65,9 +65,14 @@ export async function node(room: Pick<EbpfDataplaneOptions, 'fibBlocks' | 'route
   }
 }
 
-/** Addresses of that many different /24, far apart: nothing that a table could be lucky with. */
+/** How many /24 there are of unicast, from 1.0.0.0 on. */
+const UNICAST = 0xdeff00
+
+/** Addresses of that many different /24, up to a million, far apart: nothing that a table could be lucky with. */
 export function addresses(count: number): Uint32Array {
-  return Uint32Array.from({ length: count }, (_, index) => (0x0100_0000 + ((Math.imul(index, 0x9e37_79b1) >>> 8) % 0xdeff00) * 256) >>> 0)
+  // Multiples of the golden ratio are spread evenly over a range, and so are different after they are scaled to fewer values, too.
+  const place = (index: number): number => Math.floor(((Math.imul(index, 0x9e37_79b1) >>> 0) / 2 ** 32) * UNICAST)
+  return Uint32Array.from({ length: count }, (_, index) => 0x0100_0000 + place(index) * 256)
 }
 
 /** Room for the routes of the site, so that a batch does not grow, as a whole, while it is timed. */
