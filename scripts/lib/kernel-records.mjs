@@ -242,7 +242,7 @@ function cutTexts(runs) {
   if (runs.some(({ cut }) => cut === undefined)) return ['what was cut short was not kept']
   const cut = runs.flatMap((run) => run.cut ?? [])
   const short = cut.filter(isTooShort).length
-  return [cutText(cut), ...(short > 0 ? [`**${short} of them too short**`] : [])]
+  return cut.length === 0 ? [] : [cutText(cut), ...(short > 0 ? [`**${short} of them too short**`] : [])]
 }
 
 /** @param {number} count */
