@@ -67,6 +67,12 @@ __noinline int is_allowed_flow(struct port *port)
 	return 0;
 }
 
+/* Whether the port has as many flows as it may. A pass that counts them does not see those that are opened behind it: as these end, the count goes below zero. */
+static __always_inline int has_all_flows(const struct port *port, const struct flow_count *count)
+{
+	return (__s64)(__s32)count->count >= (__s64)port->max_flows;
+}
+
 /* Remembers a flow that was just allowed; a drop reason when the port has as many as it may. */
 static __always_inline int remember(const struct port *port, __u32 port_id, struct work *work, int is_lower, int is_out)
 {
@@ -81,7 +87,7 @@ static __always_inline int remember(const struct port *port, __u32 port_id, stru
 		.state = (is_lower ? FLOW_BY_LOWER : 0) | (is_out ? FLOW_OUT : 0),
 	};
 
-	if (count && count->count >= port->max_flows)
+	if (count && has_all_flows(port, count))
 		return REASON_FLOW_LIMIT;
 	flow.state = next_state(flow.state, tuple, 0);
 	flow.seen = milliseconds();

@@ -80,6 +80,19 @@ describe.skipIf(missing() !== '')(titled('flows that policies remember'), () => 
     expect(await send(1)).toBe('no-route')
   })
 
+  // A pass writes what it has counted, and flows are opened behind it.
+  it('end by a change of policies, though fewer were counted, and leave room for others', async () => {
+    await router.apply(transaction(1, 2, [{ verdict: 'allow' }]))
+    for (const port of [1, 2]) expect(await send(port)).toBe('no-route')
+    maps().set('flow_counts', PORT, new View(FLOW_COUNT).bytes)
+    await router.apply(transaction(2, 2, [{ verdict: 'deny', sourcePorts: [{ first: 1, last: 2 }] }, { verdict: 'allow' }]))
+    for (const port of [1, 2]) expect(await send(port)).toBe('policy')
+    expect([await send(3), await send(4)]).toEqual(['no-route', 'no-route'])
+    sweep()
+    expect(counted()).toBe(2)
+    expect(await send(5)).toBe('flow-limit')
+  })
+
   it('end with the policies of their port, and count for nothing when it has others', async () => {
     await router.apply(transaction(1, 2, [{ verdict: 'allow' }]))
     for (const port of [1, 2]) expect(await send(port)).toBe('no-route')

@@ -78,7 +78,7 @@ struct fragmented {
 	__u32 mirror;
 };
 
-/* Flows of a port that has a limit: now, and as far as they have been counted anew. */
+/* Flows of a port that has a limit: now, below zero where more have ended than were counted, and as far as they have been counted anew. */
 struct flow_count {
 	__u32 count;
 	__u32 recount;
