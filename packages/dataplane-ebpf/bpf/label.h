@@ -114,6 +114,22 @@ static __always_inline int may_go_on(struct __sk_buff *skb, const struct outer *
 	return 0;
 }
 
+/*
+ * Octets of the largest piece that is sent of labels and the packet behind them, which offload may be to cut: of the labels, the headers and as much as it leaves
+ * in each.
+ *
+ * `payload`: where the packet is
+ */
+__noinline __u32 piece_of(struct __sk_buff *skb, __u32 at, __u32 payload, __u32 end)
+{
+	struct work *work = current_work();
+
+	/* The one in hand is known by its labels alone. */
+	if (!work || !skb->gso_size || parse(skb, &work->packet, payload, end) != GOES_ON)
+		return end - at;
+	return payload - at + work->packet.segment;
+}
+
 /* Sends on a packet whose top label, `word`, was popped: the labels of the next hop take its place. */
 __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_hop, __u32 word, __u32 ttl)
 {
@@ -137,7 +153,7 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 	payload = behind_labels(skb, outer->at, outer->end, is_bottom);
 	mtu = room_of(config, hop, version_at(skb, payload, outer->end), payload - outer->at);
 	length = outer->end - outer->at;
-	segment = skb->gso_size ? skb->gso_size + IPV4_HEADER * 2 : length;
+	segment = piece_of(skb, outer->at, payload, outer->end);
 	if (segment + hop->size > mtu)
 		return REASON_MTU_EXCEEDED;
 	/* A label stack has no ECN field: that of the outer header goes on in the next one, or is lost with the packet (RFC 6040 §4.2). */

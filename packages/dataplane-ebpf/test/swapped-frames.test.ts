@@ -11,6 +11,8 @@ const SPACE = 'swapped'
 const ETHERNET = 14
 /** Octets of payload that a frame is cut by. */
 const SEGMENT = 500
+/** Octets that the uplink takes, and that the headers of the next hop have, its label among them. */
+const [MTU, OUTER] = [1500, 20 + 8 + 4]
 const LABELS = { swap: 104, pop: 105, gre: 106, joint: 107, lookup: 108 } as const
 const JOINT = [0x0c, 0, 0] as const
 const POD = { 4: ['10.2.0.1', '10.1.0.1'], 6: ['fd02::1', 'fd01::1'] } as const
@@ -135,6 +137,27 @@ describe.skipIf(missing() !== '')(titled('a label that is swapped before a frame
       expect(reasonsOf({ payload })).toEqual(['outer-malformed'])
       // What labels carry is nobody's business otherwise.
       expect(reasonsOf({ payload, segment: 0 })).toEqual([])
+    }
+  })
+
+  // Timestamps, as nearly every segment has them.
+  const OPTIONS = [1, 1, 8, 10, ...Array.from({ length: 8 }, () => 0)]
+  const PIECES = [
+    { family: 4, what: 'TCP', headers: 20 + 20 + OPTIONS.length },
+    { family: 6, what: 'TCP', headers: 40 + 20 + OPTIONS.length },
+    { family: 4, what: 'UDP', headers: 20 + 8 },
+    { family: 6, what: 'UDP', headers: 40 + 8 },
+  ] as const
+  it.each(PIECES)('goes on in pieces that its way takes, and in no larger ones: IPv$family, $what', ({ family, what, headers }) => {
+    const [source, destination] = POD[family]
+    const input = { source, destination, size: 3000 }
+    const packet = what === 'TCP' ? testSegment({ ...input, options: OPTIONS, flags: 0x10 }) : testPacket(input)
+    for (const below of [0, 2]) {
+      const others = Array.from({ length: below }, (_, index) => ({ label: 999 - index }))
+      const payload = labelled([{ label: LABELS.swap }, ...others], packet)
+      const most = MTU - OUTER - below * 4 - headers
+      expect(reasonsOf({ payload, segment: most })).toEqual([])
+      expect(reasonsOf({ payload, segment: most + 1 })).toEqual(['mtu-exceeded'])
     }
   })
 
