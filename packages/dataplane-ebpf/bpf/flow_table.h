@@ -89,6 +89,19 @@ static __always_inline __u32 next_state(__u32 state, const struct tuple *tuple, 
 	return state;
 }
 
+/*
+ * Has a state that another CPU may change meanwhile, for a packet the other way, go from `before` to `next`: what is new is added to what is there. Only a
+ * connection that begins anew takes something away. Returns what it is then.
+ */
+static __always_inline __u32 bring_state(__u32 *state, __u32 before, __u32 next)
+{
+	if (before & ~next)
+		*(volatile __u32 *)state = next;
+	else if (next & ~before)
+		__sync_fetch_and_or(state, next);
+	return *(volatile __u32 *)state;
+}
+
 static __always_inline __u32 lifetime_of(__u32 state, __u32 protocol)
 {
 	if (protocol == PROTOCOL_TCP)

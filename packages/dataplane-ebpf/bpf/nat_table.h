@@ -129,10 +129,15 @@ __noinline int claim(void)
 	return RACED;
 }
 
-/* Tells the other direction of the flow in hand; one that a full table forgot is made anew. 0 when its ends are another flow's by now. */
-static __always_inline int tell_peer(struct work *work)
+/*
+ * Tells the other direction of the flow in hand; one that a full table forgot is made anew. 0 when its ends are another flow's by now.
+ *
+ * `begins`: a connection that has ended is opened anew
+ */
+static __always_inline int tell_peer(struct work *work, int begins)
 {
 	struct nat_flow *peer;
+	__u32 state;
 
 	write_peer();
 	peer = bpf_map_lookup_elem(&nat_flows, &work->peer_key);
@@ -140,8 +145,8 @@ static __always_inline int tell_peer(struct work *work)
 		return map_update(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) == 0;
 	if (peer->ports != work->peer.ports || peer->peer_zone != work->peer.peer_zone || !is_same_address(peer->destination, work->peer.destination))
 		return 0;
-	peer->state = work->peer.state;
-	peer->lifetime = work->peer.lifetime;
+	state = bring_state(&peer->state, begins ? NAT_AGE : 0, work->peer.state);
+	peer->lifetime = lifetime_of(state & NAT_AGE, work->key.protocol);
 	peer->seen = work->peer.seen;
 	return 1;
 }
@@ -149,18 +154,18 @@ static __always_inline int tell_peer(struct work *work)
 /* A packet of the flow under the key in hand was seen. */
 static __always_inline void touch_nat(struct work *work, struct nat_flow *flow, const struct tuple *tuple)
 {
-	__u32 state = next_state(flow->state, tuple, !(flow->state & NAT_OPENS));
-	int has_news = state != flow->state;
+	__u32 before = flow->state, state = next_state(before, tuple, !(before & NAT_OPENS));
+	int has_news = state != before, begins = (before & ~state) != 0;
 	__u64 now = milliseconds();
 
-	flow->state = state;
+	state = bring_state(&flow->state, before, state);
 	flow->lifetime = lifetime_of(state & NAT_AGE, tuple->protocol);
 	flow->seen = now;
 	if (!has_news && now - flow->told < TELL_INTERVAL)
 		return;
 	flow->told = now;
 	__builtin_memcpy(&work->nat, flow, sizeof(work->nat));
-	if (!tell_peer(work)) {
+	if (!tell_peer(work, begins)) {
 		map_delete(&nat_flows, &work->key);
 		disavow_arrived();
 	}

@@ -100,11 +100,13 @@ static __always_inline int remember(const struct port *port, __u32 port_id, stru
 static __always_inline void age(const struct flow_key *key, const struct tuple *tuple, int is_lower)
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, key);
+	__u32 state;
 
 	if (!flow)
 		return;
-	flow->state = next_state(flow->state, tuple, is_lower != ((flow->state & FLOW_BY_LOWER) != 0));
-	flow->lifetime = lifetime_of(flow->state, tuple->protocol);
+	state = flow->state;
+	state = bring_state(&flow->state, state, next_state(state, tuple, is_lower != ((state & FLOW_BY_LOWER) != 0)));
+	flow->lifetime = lifetime_of(state, tuple->protocol);
 	flow->seen = milliseconds();
 }
 

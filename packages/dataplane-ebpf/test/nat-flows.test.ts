@@ -227,6 +227,42 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     expect(lifetimes()).toEqual([7_440_000, 7_440_000])
   })
 
+  // Each direction has a CPU of its own: of two that have news at once, one tells the other of what it read before.
+  it('end as soon as one direction has ended, whatever the other one tells meanwhile', async () => {
+    await program(tablesOf({}))
+    const there = new Uint8Array(Buffer.from(byProgram(router, request(1)).packet, 'hex')).subarray(32)
+    const backend = IpAddress.fromBytes(there.slice(16, 20))
+    const reply = (flags: number): PacketInput => ({
+      from: 'port',
+      port: 2,
+      packet: testSegment({ source: backend, destination: CLIENT, sourcePort: 8080, destinationPort: 1, flags }),
+    })
+    router.parts.maps.set('devices', 1, Uint8Array.of(2, 0, 0, 0))
+    const stateOf = (isOpened: boolean): number[] => {
+      const [[, flow]] = flows().filter(([, found]) => isOpening(found.get('state')) === isOpened)
+      return [flow.get('state') & ~OPENS, flow.get('lifetime')]
+    }
+    byProgram(router, reply(18))
+    expect([stateOf(true), stateOf(false)]).toEqual([1, 1].map((state) => [state, 7_440_000]))
+    for (const [key, flow] of flows()) {
+      const isOpened = isOpening(flow.get('state'))
+      // The backend's RST, of which this CPU has not heard.
+      if (!isOpened) flow.set('state', 3).set('lifetime', 240_000)
+      router.parts.maps.set('nat_flows', key, flow.setLarge('told', 0).bytes)
+    }
+    backendOf(request(1, 16))
+    expect([stateOf(true), stateOf(false)]).toEqual([
+      [1, 7_440_000],
+      [3, 240_000],
+    ])
+    for (const [key, flow] of flows()) router.parts.maps.set('nat_flows', key, flow.setLarge('told', 0).bytes)
+    byProgram(router, reply(16))
+    expect([stateOf(true), stateOf(false)]).toEqual([3, 3].map((state) => [state, 240_000]))
+    // Another connection by the same ports: it has not been answered.
+    backendOf(request(1))
+    expect([stateOf(true), stateOf(false)]).toEqual([0, 0].map((state) => [state, 240_000]))
+  })
+
   it('come to the backend of their client, until it has been quiet for as long as the service says', async () => {
     await program(tablesOf({ affinity: 1000 }))
     const alone = backendOf(request(1))
