@@ -9,6 +9,8 @@
 #define NAT_AGE (FLOW_REPLIED | FLOW_CLOSING)
 /* How long a direction may go on before the other one is told, milliseconds: little beside any lifetime. */
 #define TELL_INTERVAL 1000
+/* How long the first direction of a flow may be alone, milliseconds: a CPU that makes both may stand still between them, as those of virtual machines do. */
+#define CLAIM_TIME (TELL_INTERVAL * 4)
 
 /* What comes of making a flow. */
 enum claim { CLAIMED, TAKEN, RACED };

@@ -120,45 +120,69 @@ static long seek_backends(struct bpf_map *map, __u32 *turn, __u32 *value, struct
 	return 0;
 }
 
-/* Whether a flow of a service, told by the entry of its opening direction, still is one: the service is where it was, and has the backend. */
-static __always_inline int is_served(const struct flow_key *key, const struct nat_flow *flow)
+/* What becomes of the opening direction of a flow, as its entry says, or that of the replies to it. */
+struct opened {
+	/* Service, or POOL_ZONE and pool. */
+	__u32 service;
+	/* Zone of the replies. */
+	__u32 zone;
+	/* Ends that its packets get. */
+	__u32 ports;
+	const __u32 *source;
+	const __u32 *destination;
+};
+
+/* Whether a flow of a service, whose opening direction has the key, still is one: the service is where it was, and has the backend. */
+static __always_inline int is_served(const struct flow_key *key, const struct opened *opened)
 {
 	struct service_key place = { .vrf = key->zone, .family = key->family, .protocol = key->protocol, .port = key->ports & 0xffff };
-	struct seeking seeking = { .port = flow->ports & 0xffff };
+	struct seeking seeking = { .port = opened->ports & 0xffff };
 	struct service *service;
 
 	__builtin_memcpy(place.address, key->high, sizeof(place.address));
 	service = service_of(&place);
-	if (!service || service->id != flow->service)
+	if (!service || service->id != opened->service)
 		return 0;
 	seeking.first = service->backend;
 	seeking.count = service->backend_count;
-	__builtin_memcpy(seeking.address, flow->destination, sizeof(seeking.address));
+	__builtin_memcpy(seeking.address, opened->destination, sizeof(seeking.address));
 	bpf_for_each_map_elem(&turns, seek_backends, &seeking, 0);
 	return seeking.is_found;
 }
 
 /* Whether a flow that a pool hid still comes from it. */
-static __always_inline int is_hidden(const struct flow_key *key, const struct nat_flow *flow)
+static __always_inline int is_hidden(const struct flow_key *key, const struct opened *opened)
 {
-	__u32 id = flow->service & ~POOL_ZONE, port = flow->ports >> 16;
+	__u32 id = opened->service & ~POOL_ZONE, port = opened->ports >> 16;
 	struct nat_pool *pool = nat_pool_of(&id);
 
-	return pool && pool->family == key->family && pool->outside == flow->peer_zone && port >= pool->first && port <= pool->last &&
-	       is_same_address(pool->address, flow->source);
+	return pool && pool->family == key->family && pool->outside == opened->zone && port >= pool->first && port <= pool->last &&
+	       is_same_address(pool->address, opened->source);
 }
 
-/* Whether an entry of a flow has ended: that of its opening direction tells of both. */
+/*
+ * Whether an entry of a flow has ended: that of its opening direction tells of both. Replies without one may be those of a flow that is being opened; one that
+ * goes on makes it anew before that is over.
+ */
 static __noinline int has_ended(const struct flow_key *key, const struct nat_flow *flow)
 {
-	struct flow_key peer = {};
+	struct opened opened = { .service = flow->service, .zone = flow->peer_zone, .ports = flow->ports, .source = flow->source, .destination = flow->destination };
+	struct flow_key opening = *key;
 
 	if (is_over(flow->seen, flow->lifetime))
 		return 1;
-	if (flow->state & NAT_OPENS)
-		return !(flow->service & POOL_ZONE ? is_hidden(key, flow) : is_served(key, flow));
-	write_peer_key(&peer, key, flow);
-	return !bpf_map_lookup_elem(&nat_flows, &peer);
+	if (!(flow->state & NAT_OPENS)) {
+		write_peer_key(&opening, key, flow);
+		if (bpf_map_lookup_elem(&nat_flows, &opening))
+			return 0;
+		if (is_over(flow->seen, CLAIM_TIME))
+			return 1;
+		opened.zone = key->zone;
+		opened.ports = swapped(key->ports);
+		opened.source = key->high;
+		opened.destination = key->low;
+	}
+	return !(flow->service & POOL_ZONE ? is_hidden(&opening, &opened) : is_served(&opening, &opened));
 }
 
 struct swept_nat_flow {

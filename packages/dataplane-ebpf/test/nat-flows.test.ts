@@ -197,13 +197,43 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     expect(known).toEqual({ before: [4000, 4000], port: known?.port, after: [known?.port, 4000] })
   })
 
-  it('leave no reply behind when the direction that opened them was forgotten', async () => {
+  it('leave no reply behind when the direction that opened them was forgotten, but for one that may be about to be opened', async () => {
     await program(tablesOf({}))
     backendOf(request(1))
     const [[key]] = flows().filter(([, flow]) => isOpening(flow.get('state')))
     router.parts.maps.delete('nat_flows', key)
+    const [[reply, flow]] = flows()
+    sweep()
+    expect(flows().map(([found]) => found)).toEqual([reply])
+    await program(tablesOf({ backends: BACKENDS.toReversed() }))
+    expect(flows().map(([found]) => found)).toEqual([reply])
+    router.parts.maps.set('nat_flows', reply, flow.setLarge('seen', flow.getLarge('seen') - 4000).bytes)
     sweep()
     expect(flows()).toEqual([])
+  })
+
+  it('leave no reply behind that may be about to be opened, when its service or pool goes', async () => {
+    const pool: NatPoolObject = { id: 1, vrf: 1, outside: 2, address: IpAddress.parse('172.20.0.1'), ports: { first: 4000, last: 4999 } }
+    const hidden = testPacket({ source: CLIENT, destination: '10.200.0.9', sourcePort: 4000, destinationPort: 53 })
+    const moved = natTables([], [{ ...pool, vrf: 3 }])
+    const cases = [
+      { before: tablesOf({}), input: request(1), after: natTables([], []) },
+      {
+        before: natTables([], [pool]),
+        input: { from: 'port', port: 1, packet: hidden } as const,
+        after: { ...moved, vrfs: [...moved.vrfs, { id: 3, name: 'third' }] },
+      },
+    ]
+    for (const { before, input, after } of cases) {
+      await program(before)
+      expect(byProgram(router, input)).toMatchObject({ verdict: 'send' })
+      const [[opening]] = flows().filter(([, flow]) => isOpening(flow.get('state')))
+      router.parts.maps.delete('nat_flows', opening)
+      sweep()
+      expect(flows().length).toBe(1)
+      await program(after)
+      expect(flows()).toEqual([])
+    }
   })
 
   it('live as long as RFC 5382 says, in both directions', async () => {
