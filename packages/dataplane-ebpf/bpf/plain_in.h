@@ -226,7 +226,7 @@ __noinline int learn_in(struct work *work)
 	struct tunnelled *tunnelled = current_tunnelled();
 	struct plain *plain = current_plain();
 	struct config *config = configuration();
-	__u32 place, port_id, is_labelled;
+	__u32 place, port_id, port_slot, is_labelled;
 	struct port *port;
 	struct link *link;
 	struct way_in *way;
@@ -238,7 +238,9 @@ __noinline int learn_in(struct work *work)
 	link = link_of(&port_id);
 	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_in, &place);
-	if (!port || !link || !way || work->popped.traffic_class != NONE)
+	port_slot = slot_in(&port_counters, port_id);
+	/* What counts for no port goes the general way: behind NONE there are the slots of others. */
+	if (!port || !link || !way || port_slot == NONE || work->popped.traffic_class != NONE)
 		return 0;
 	is_labelled = tunnelled->tunnel.encapsulation == MPLS_UDP;
 	way->key.epoch = 0;
@@ -248,7 +250,7 @@ __noinline int learn_in(struct work *work)
 	way->label_slot = is_labelled ? slot_in(&label_counters, tunnelled->tunnel.id >> 12) : NONE;
 	way->vrf_slot = work->lookups ? slot_in(&vrf_counters, work->packet.vrf) : NONE;
 	way->next_hop_slot = work->lookups ? slot_in(&next_hop_counters, work->next_hop) : NONE;
-	way->port_slot = slot_in(&port_counters, port_id);
+	way->port_slot = port_slot;
 	way->ifindex = link->ifindex;
 	way->is_local = link->is_local;
 	way->linked = port->has_link ? port_id : NONE;

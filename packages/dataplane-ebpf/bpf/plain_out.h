@@ -112,7 +112,7 @@ __noinline int learn_out(struct port *port, struct work *work)
 	struct config *config = configuration();
 	struct next_hop *hop;
 	struct way_out *way;
-	__u32 place, id;
+	__u32 place, port_slot, id;
 
 	if (!plain || !config || !plain->key.epoch || !port || !work || work->way != TO_TUNNEL || work->lookups != 1 || work->is_mirrored)
 		return 0;
@@ -120,14 +120,16 @@ __noinline int learn_out(struct port *port, struct work *work)
 	hop = next_hop_of(&id);
 	place = plain->place;
 	way = bpf_map_lookup_elem(&ways_out, &place);
-	if (!hop || !way || hop->action != ACTION_TUNNEL)
+	port_slot = slot_in(&port_counters, work->packet.port);
+	/* As in `learn_in`. */
+	if (!hop || !way || port_slot == NONE || hop->action != ACTION_TUNNEL)
 		return 0;
 	way->key.epoch = 0;
 	way->until = watch_until(config, port);
 	way->openings = plain->openings;
 	way->mtu = port->mtu;
 	way->hash = work->hash;
-	way->port_slot = slot_in(&port_counters, work->packet.port);
+	way->port_slot = port_slot;
 	way->vrf_slot = slot_in(&vrf_counters, work->packet.vrf);
 	way->next_hop_slot = slot_in(&next_hop_counters, id);
 	way->linked = port->has_link ? work->packet.port : NONE;

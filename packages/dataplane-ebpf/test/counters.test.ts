@@ -1,10 +1,14 @@
-import { PORT_COUNTERS, type FibTransaction } from '@heddle/core'
+import { PORT_COUNTERS, RouteBatch, type CounterRows, type FibTransaction } from '@heddle/core'
+import { labelled, testPacket, type PacketInput } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix } from '@heddle/wire'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { readBpfObject } from '../src/bpf-object.js'
 import { inspect } from '../src/inspect.js'
+import type { EbpfRouter } from '../src/ebpf-router.js'
+import { View } from '../src/layout/struct.js'
 import { encodeLabel, encodeVrf } from '../src/layout/objects.js'
+import { LINK } from '../src/layout/structs/objects.js'
 import { COUNTS } from '../src/layout/structs/counters.js'
 import type { NativeObject } from '../src/native/binding.js'
 import { call } from '../src/native/call.js'
@@ -12,6 +16,8 @@ import { KernelMaps } from '../src/tables/kernel-maps.js'
 import { KernelTables } from '../src/tables/kernel-tables.js'
 import { mapSizes } from '../src/tables/map-sizes.js'
 import { missing, titled } from './support/requirements.js'
+import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+import { byProgram } from './support/twins.js'
 
 const port = (id: number) => ({
   id,
@@ -168,5 +174,81 @@ describe.skipIf(missing() !== '')(titled('counters of objects'), () => {
     expect(tables.program({ ...emptyTransaction(3), labels: { set: [], remove: others } })).toEqual([])
     expect(tables.program({ ...emptyTransaction(4), labels: labels(others) })).toEqual([])
     expect(tables.program({ ...emptyTransaction(5), ports: set(some) })).toEqual([])
+  })
+})
+
+const POD = IpAddress.parse('10.1.0.1')
+const FAR = IpAddress.parse('10.2.0.1')
+/** Octets of a packet. */
+const SIZE = 128
+/** What two packets begin, and no third one within some minutes. */
+const rateLimits = { egress: { bitsPerSecond: 1, burstOctets: 1.5 * SIZE } }
+
+describe.skipIf(missing() !== '')(titled('a port without counters'), () => {
+  let namespace: RouterNamespace
+  let router: EbpfRouter
+  beforeAll(async () => {
+    namespace = new RouterNamespace('uncounted')
+    router = await namespace.open({ fibBlocks: 1024, routes: 64, flows: 1024 })
+  })
+  afterAll(async () => {
+    await router?.close()
+    namespace?.close()
+  })
+
+  const tables = (): FibTransaction => {
+    const routes = new RouteBatch()
+    routes.push(3, IpPrefix.of(POD), 1)
+    routes.push(3, IpPrefix.of(FAR), 2)
+    const tunnel = { type: 'tunnel', encapsulation: 'mpls-udp', local: LOCAL[4], remote: PEERS[4][0], labels: [1000] } as const
+    return {
+      ...emptyTransaction(1),
+      vrfs: { set: [1, 2, 3].map((id) => ({ id, name: `vrf ${id}` })), remove: [] },
+      ports: { set: [{ ...port(1), vrf: 3, allowedSources: [], rateLimits }], remove: [] },
+      nextHops: {
+        set: [
+          { id: 1, action: { type: 'port', port: 1 } },
+          { id: 2, action: { ...tunnel, ttlModel: 'pipe', trafficClassModel: 'pipe' } },
+        ],
+        remove: [],
+      },
+      groups: { set: [1, 2].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 1 })), remove: [] },
+      tunnelSources: { set: [{ id: 1, prefixes: [IpPrefix.of(PEERS[4][0])] }], remove: [] },
+      labels: { set: [{ label: 1001, action: { type: 'pop-forward', port: 1 }, sources: 1 }], remove: [] },
+      routes,
+    }
+  }
+
+  it('counts for no other object, however often a flow is seen', async () => {
+    expect(await router.apply(tables())).toMatchObject({ failures: [] })
+    const { maps } = router.parts
+    maps.set('links', 1, new View(LINK).set('ifindex', 1).bytes)
+    maps.delete('port_counters', 1)
+    const sent: PacketInput = { from: 'port', port: 1, packet: testPacket({ source: POD, destination: FAR, size: SIZE - 28 }) }
+    const inner = testPacket({ source: FAR, destination: POD, size: SIZE - 28 })
+    const got: PacketInput = {
+      from: 'underlay',
+      source: PEERS[4][0],
+      encapsulation: 'mpls-udp',
+      packet: labelled([{ label: 1001 }], inner),
+    }
+    const results = (input: PacketInput): string[] => Array.from({ length: 4 }, () => byProgram(router, input).verdict)
+    expect(results(got)).toEqual(['deliver', 'deliver', 'deliver', 'deliver'])
+    expect(results(sent)).toEqual(['send', 'send', 'drop', 'drop'])
+    const { portIds, vrfs, labels: ofLabels, nextHops } = await router.counters()
+    const rows = ({ ids: of, values }: CounterRows): [number, number, number][] =>
+      Array.from(of, (id, row): [number, number, number] => [id, values[row * 2], values[row * 2 + 1]]).toSorted(([a], [b]) => a - b)
+    expect(portIds).toHaveLength(0)
+    // Those that have the first slots.
+    expect(rows(vrfs as CounterRows)).toEqual([
+      [1, 0, 0],
+      [2, 0, 0],
+      [3, 2, 2 * SIZE],
+    ])
+    expect(rows(ofLabels as CounterRows)).toEqual([[1001, 4, 4 * SIZE]])
+    expect(rows(nextHops as CounterRows)).toEqual([
+      [1, 0, 0],
+      [2, 2, 2 * SIZE],
+    ])
   })
 })
