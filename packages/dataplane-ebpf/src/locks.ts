@@ -1,3 +1,4 @@
+import { DataplaneError } from '@heddle/core'
 import { LinuxError } from '@heddle/linux'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NativeLock } from './native/binding.js'
@@ -31,6 +32,16 @@ export async function takeFreeUplinkLock(netns: string | undefined, uplink: numb
     if (!isTaken(error)) throw error
     return undefined
   }
+}
+
+/** The lock of a directory of pins. @throws LinuxError EADDRINUSE when another process has it */
+export function takePinsLock(directory: string): Promise<NativeLock> {
+  return patiently(() => call((native) => native.lockPins(directory)))
+}
+
+/** What is thrown where a lock is taken. @param what it is of, with whoever has it; see `holderOfUplink` */
+export function busy(what: string, cause: LinuxError): DataplaneError {
+  return new DataplaneError('dataplane.busy', `another dataplane has ${what}`, { cause })
 }
 
 /** Whether a lock could not be had because somebody else has it. */

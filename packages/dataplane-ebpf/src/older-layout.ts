@@ -19,7 +19,6 @@ import { wordAt, wordBytes } from './layout/word.js'
 
 export interface OlderOptions {
   readonly prepared: PreparedPins
-  readonly object: NativeObject
   readonly netlink: Netlink
   readonly netns: string | undefined
   /** Index of the uplink. */
@@ -85,7 +84,7 @@ export async function takeAwayOlder(options: OlderOptions): Promise<void> {
  * Has programs that go on by tables know nothing: links have the same numbers in each namespace. Its keeper of BFD sessions, which cannot be looked for from
  * here, ends when it comes to look.
  */
-function forsake({ folder, isOfThisLayout }: OlderPins): void {
+export function forsake({ folder, isOfThisLayout }: Pick<OlderPins, 'folder' | 'isOfThisLayout'>): void {
   reading(folder, KNOWN_BY, (object, [map]) => {
     for (const key of keysOf(object, map)) object.remove(map.name, key)
   })
@@ -99,7 +98,7 @@ function forsake({ folder, isOfThisLayout }: OlderPins): void {
 }
 
 /** Index of the uplink that pins of any layout were of; undefined where none was attached to, or none can be read. */
-function uplinkOf({ folder }: OlderPins): number | undefined {
+export function uplinkOf({ folder }: Pick<OlderPins, 'folder'>): number | undefined {
   try {
     let uplink = 0
     reading(folder, ['config'], (object) => {
@@ -114,7 +113,7 @@ function uplinkOf({ folder }: OlderPins): number | undefined {
 }
 
 /** Indexes of the devices that pins of any layout were of. */
-function devicesOf({ folder }: OlderPins): ReadonlySet<number> {
+export function devicesOf({ folder }: Pick<OlderPins, 'folder'>): ReadonlySet<number> {
   const devices = new Set<number>()
   reading(folder, ['devices'], (object, [map]) => {
     for (const key of keysOf(object, map)) devices.add(wordAt(key))
@@ -143,20 +142,20 @@ function reading(folder: string, names: readonly string[], work: (object: Native
 
 /** Ends the filters that pins name, of an uplink and of the devices of its ports. @param devices indexes of the only ones that may be */
 async function endFilters(
-  { object, netlink, netns }: OlderOptions,
+  { netlink, netns }: OlderOptions,
   { folder, ports }: OlderPins,
   uplink: number,
   devices?: ReadonlySet<number>,
 ): Promise<void> {
   const links = new Map((await netlink.links.list()).map((link) => [link.name, link]))
   // The mark of a qdisc may be that of an uplink that nobody knows, and somebody else's filters be here.
-  if (hasFilter(netns, uplink)) await endFilter(object, { program: 'ingress', ifindex: uplink, netns, pin: join(folder, 'uplink') })
+  if (hasFilter(netns, uplink)) await endFilter({ ifindex: uplink, netns, pin: join(folder, 'uplink') })
   for (const port of ports) {
     const link = hostNamesOf(uplink, port)
       .map((name) => links.get(name))
       .find((found) => found?.kind === 'veth')
     if (link === undefined || devices?.has(link.index) === false) continue
-    await endFilter(object, { program: 'egress', ifindex: link.index, netns, pin: join(folder, `link-${port}`) })
+    await endFilter({ ifindex: link.index, netns, pin: join(folder, `link-${port}`) })
   }
 }
 
@@ -168,15 +167,7 @@ async function endFilters(
  * @throws LinuxError
  */
 export async function deleteUnclaimed(netlink: Netlink, uplink: number, isClaimed = (_link: Link): boolean => false): Promise<void> {
-  const links = await netlink.links.list()
-  const indexes = new Set(links.map(({ index }) => index))
-  const unclaimed = links.filter((link) => {
-    const { name, kind } = link
-    const uplinks = uplinksIn(name)
-    // Either end of a former name may have a `p` in it: what may as well be another uplink's is left.
-    const isOurs = uplinks.includes(uplink) && uplinks.every((other) => other === uplink || !indexes.has(other))
-    return isOurs && (kind === 'veth' || kind === 'netkit') && !isClaimed(link)
-  })
+  const unclaimed = unclaimedAmong(await netlink.links.list(), uplink, isClaimed)
   await allOf(
     unclaimed.map(
       ({ index }) =>
@@ -184,6 +175,26 @@ export async function deleteUnclaimed(netlink: Netlink, uplink: number, isClaime
           deleteIfThere(netlink, index),
     ),
   )
+}
+
+/** The devices that `deleteUnclaimed` deletes. @param links all that there are */
+export function unclaimedAmong(links: readonly Link[], uplink: number, isClaimed: (link: Link) => boolean): Link[] {
+  const indexes = new Set(links.map(({ index }) => index))
+  return links.filter((link) => {
+    const uplinks = uplinksIn(link.name)
+    // Either end of a former name may have a `p` in it: what may as well be another uplink's is left.
+    const isOurs = uplinks.includes(uplink) && uplinks.every((other) => other === uplink || !indexes.has(other))
+    return isOurs && isPair(link) && !isClaimed(link)
+  })
+}
+
+/** Whether a link is what the device of a port is, of whichever uplink. */
+export function isPortDevice(link: Link): boolean {
+  return isPair(link) && uplinksIn(link.name).length > 0
+}
+
+function isPair({ kind }: Link): boolean {
+  return kind === 'veth' || kind === 'netkit'
 }
 
 /** Indexes of the uplinks that a port's device of that name may be of; see `hostNamesOf`. */

@@ -19,7 +19,8 @@ import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
 import { LINK, LOCAL_KEY } from './layout/structs/objects.js'
 import { dismissKeeper, type VrfDevice } from './liveness/keeper-process.js'
 import { Liveness } from './liveness/liveness.js'
-import { isTaken, patiently, takeFreeUplinkLock, takeUplinkLock } from './locks.js'
+import { holderOfPins, holderOfUplink } from './lock-holder.js'
+import { busy, isTaken, patiently, takeFreeUplinkLock, takeUplinkLock } from './locks.js'
 import { Mirrors } from './observe/mirrors.js'
 import type { NativeLock } from './native/binding.js'
 import { Traces } from './observe/traces.js'
@@ -68,7 +69,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   const link = await netlink.links.get(uplink)
   const { index: uplinkIndex, mtu } = link
   const vrf = await vrfOf(link, netlink)
-  const lock = await takeUplinkLock(netns, uplinkIndex)
+  const lock = await claimUplink(options, uplinkIndex)
   undo.push(() => lock.release())
 
   const claimed = pinDirectory === undefined ? undefined : await claimPins(pinDirectory)
@@ -82,7 +83,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger.warn('Nothing is forwarded behind this process', { reason: survival.because, remedy: KEPT_PINS })
   const object = call((native) => native.objectLoad(readBpfObject(), mapSizes(capacityOf(asked)), prepared?.folder))
   undo.push(() => object.close())
-  if (prepared !== undefined) await takeAwayOlder({ prepared, object, netlink, netns, uplink: uplinkIndex, logger })
+  if (prepared !== undefined) await takeAwayOlder({ prepared, netlink, netns, uplink: uplinkIndex, logger })
   const maps = new KernelMaps(object)
   warnOfSizes(options, maps)
   const tables = new KernelTables(maps)
@@ -130,7 +131,7 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
   // Beside pins that were there, it belongs to a dataplane that may still forward.
   if (prepared === undefined || prepared.isNew) undo.push(() => ingress.detach())
   // No mark names a filter whose qdisc was somebody else's, or whose process pinned nothing: it would go on beside this program, and behind it.
-  if (choice.uplink === 'tcx' && hasFilter(netns, uplinkIndex)) await endFilter(object, { program: 'ingress', ifindex: uplinkIndex, netns })
+  if (choice.uplink === 'tcx' && hasFilter(netns, uplinkIndex)) await endFilter({ ifindex: uplinkIndex, netns })
   const transit = new Transit({
     maps,
     config: tables.config,
@@ -231,6 +232,16 @@ async function vrfOf({ controller }: Link, netlink: Netlink): Promise<VrfDevice 
   return kind === 'vrf' ? { name, index } : undefined
 }
 
+/** @throws DataplaneError `dataplane.busy` naming the process that has it, where that can be found */
+async function claimUplink({ uplink, underlayNetns: netns }: EbpfRouterOptions, index: number): Promise<NativeLock> {
+  try {
+    return await takeUplinkLock(netns, index)
+  } catch (cause) {
+    if (!isTaken(cause)) throw cause
+    throw busy(`the uplink ${uplink}${holderOfUplink(netns, index)}`, cause)
+  }
+}
+
 /** A directory of pins that is this process's own; `isMounted`: its file system was mounted for it. */
 interface ClaimedPins {
   readonly lock: NativeLock
@@ -248,7 +259,7 @@ async function claimPins(directory: string): Promise<ClaimedPins> {
     return { lock, isMounted }
   } catch (cause) {
     if (!isTaken(cause)) throw cause
-    throw new DataplaneError('dataplane.busy', `another dataplane has its pins in ${directory}`, { cause })
+    throw busy(`its pins in ${directory}${holderOfPins(directory)}`, cause)
   }
 }
 
@@ -272,7 +283,7 @@ async function leaveUplink(maps: KernelMaps, { before, netlink, netns, pins }: L
     }
     await removeMergers({ netns, uplink: before })
     // Without a pin as well: on a qdisc that was somebody else's no mark names a filter. And not on a link that has got its number meanwhile.
-    if (hasFilter(netns, before)) await endFilter(maps.object, { program: 'ingress', ifindex: before, netns, pin })
+    if (hasFilter(netns, before)) await endFilter({ ifindex: before, netns, pin })
     for (const name of LEFT_PINS) rmSync(join(pins, name), { force: true, recursive: true })
     const held = new Map(Array.from(maps.numbered('links'), ([port, value]) => [port, new View(LINK, value).get('ifindex')]))
     const indexes = new Set(held.values())
@@ -326,7 +337,7 @@ function translated(cause: unknown, { uplink }: EbpfRouterOptions): unknown {
     return new DataplaneError('dataplane.device', cause.message, { cause })
   }
   if (!(cause instanceof LinuxError)) return cause
-  if (cause.code === 'EADDRINUSE') return new DataplaneError('dataplane.busy', `another dataplane has the uplink ${uplink}`, { cause })
+  if (cause.code === 'EADDRINUSE') return busy(`the uplink ${uplink}`, cause)
   const refused = toVerifierError(cause)
   if (refused !== undefined) return refused
   const isForbidden = cause.code === 'EPERM' && !cause.operation.startsWith('load program')

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { hasFilter, hasProgram } from '../src/device/end-filter.js'
 import { LAYOUT_VERSION } from '../src/layout/structs/config.js'
-import type { NativeObject } from '../src/native/binding.js'
 import { call } from '../src/native/call.js'
 import { native } from '../src/native/load.js'
 import { ebpfFeatures } from '../src/probe.js'
@@ -88,16 +87,16 @@ describe.skipIf(missing() !== '')(titled('what another layout, or another uplink
     await older.close({ keep: true })
     renameSync(join(options.pinDirectory, `layout-${LAYOUT_VERSION}`), join(options.pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
 
-    const prototype = Object.getPrototypeOf(older.parts.maps.object) as NativeObject
-    const attach = Reflect.get(prototype, 'attach')
+    const binding = native()
+    const { filterEnd } = binding
     const reached: number[] = []
-    const attaching = vi.spyOn(prototype, 'attach').mockImplementation(function (this: NativeObject, place) {
-      const port = place.program === 'egress' ? Number(place.pin?.at(-1)) : undefined
-      if (port !== undefined && reached.push(port) === 2) interfere(port)
-      return attach.call(this, place)
+    const ending = vi.spyOn(binding, 'filterEnd').mockImplementation((netns, ifindex, pin) => {
+      const [, port] = /link-(\d+)$/.exec(pin ?? '') ?? []
+      if (port !== undefined && reached.push(Number(port)) === 2) interfere(Number(port))
+      return filterEnd(netns, ifindex, pin)
     })
     const codes = [await codeOf(lab.open(options))]
-    attaching.mockRestore()
+    ending.mockRestore()
     if (codes[0] !== 'nothing') codes.push(await codeOf(lab.open(options)))
     expect(reached).toHaveLength(2)
     expect(codes.at(-1)).toBe('nothing')

@@ -1,11 +1,9 @@
 import { LinuxError } from '@heddle/linux'
 import { rmSync } from 'node:fs'
-import type { NativeAttached, NativeObject } from '../native/binding.js'
+import type { NativeAttached } from '../native/binding.js'
 import { call, callAsync } from '../native/call.js'
 
 export interface FilterPlace {
-  /** Name of a program that may stand in for the one that is there. */
-  readonly program: string
   readonly ifindex: number
   readonly netns: string | undefined
   /** Where a directory says that the qdisc was made for the filter; left out where only the filter's name may. */
@@ -38,17 +36,9 @@ export function programsOn(netns: string | undefined, ifindex: number): NativeAt
  *
  * @throws LinuxError
  */
-export async function endFilter(object: NativeObject, { program, ifindex, netns, pin }: FilterPlace): Promise<void> {
-  const place = {
-    program,
-    ifindex,
-    usesTcx: false,
-    ...(pin === undefined ? {} : { pin }),
-    ...(netns === undefined ? {} : { namespace: netns }),
-  }
+export async function endFilter({ ifindex, netns, pin }: FilterPlace): Promise<void> {
   try {
-    const filter = await callAsync(() => object.attach(place))
-    await callAsync(() => object.detach(filter))
+    await callAsync((native) => native.filterEnd(netns, ifindex, pin))
   } catch (error) {
     if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
     if (pin !== undefined) rmSync(pin, { force: true, recursive: true })

@@ -62,8 +62,14 @@ export declare function deviceMakeEndpoint(namespace: string | undefined | null,
 /** Whether a device takes tags of VLANs out of the frames that it receives, so that they lie beside them. */
 export declare function deviceTakesTags(namespace: string | undefined | null, link: string): Promise<boolean>
 
+/** Ends a filter that whichever dataplane has left on a link, the qdisc that was made for it, and what is pinned at `pin`. */
+export declare function filterEnd(namespace: string | undefined | null, ifindex: number, pin?: string | undefined | null): Promise<void>
+
 /** The lock of a directory of pins, whichever network namespace it is taken from. */
 export declare function lockPins(folder: string): NativeLock
+
+/** Number of the socket by which somebody has a lock of `lock_take`, as in the links of `/proc/PID/fd`; `null` while nobody has it. */
+export declare function lockSocket(namespace: string | undefined | null, name: string): number | null
 
 export declare function lockTake(namespace: string | undefined | null, name: string): NativeLock
 

@@ -88,9 +88,14 @@ pub fn remove_qdisc(ifindex: u32) -> io::Result<()> {
 /// Sets the filter, and makes the qdisc for it unless there is one; whether the qdisc is there for the filter alone. What it made does not stay where it fails.
 pub fn add_filter(ifindex: u32, program: BorrowedFd<'_>) -> io::Result<bool> {
     let is_new = add_qdisc(ifindex)?;
-    let is_its_own = is_new || filters(ifindex)?.iter().any(|found| found.is_ours && found.name == NAME_WITH_QDISC);
+    let is_its_own = is_new || has_own_qdisc(ifindex)?;
     set_filter(ifindex, program, is_its_own).or_else(|error| if is_new { remove_qdisc(ifindex).and(Err(error)) } else { Err(error) })?;
     Ok(is_its_own)
+}
+
+/// Whether the qdisc is there for the filter of a dataplane alone.
+pub fn has_own_qdisc(ifindex: u32) -> io::Result<bool> {
+    Ok(filters(ifindex)?.iter().any(|found| found.is_ours && found.name == NAME_WITH_QDISC))
 }
 
 /// Sets the filter, or gives the one that is there another program in one step. `has_own_qdisc`: the qdisc was made for it.

@@ -176,6 +176,19 @@ impl Attachment {
     }
 }
 
+/// Ends a filter that whichever dataplane has left on a link, the qdisc that was made for it, and what is pinned at `pin`. What is gone already is no error.
+pub fn end_filter(namespace: Option<&Path>, ifindex: u32, pin: Option<&Path>) -> Result<()> {
+    let has_own_qdisc =
+        netns::within(namespace, move || clsact::has_own_qdisc(ifindex).context(|| format!("ask for the filters of link {ifindex}")))?;
+    let is_marked = pin.is_some_and(Path::is_dir);
+    if let Some(path) = pin.filter(|_| !is_marked) {
+        unpin(path)?;
+    }
+    let (namespace, pin) = (namespace.map(Path::to_owned), pin.map(Path::to_owned));
+    let place = Place { namespace, ifindex, pin, means: Means::Filter, is_first: false };
+    Attachment::Filter { place, program: 0, has_made_qdisc: is_marked || has_own_qdisc }.detach()
+}
+
 /// Has `program` take the place of a filter, by a descriptor. The steps are in an order in which the link always has a program, and each of them leaves what
 /// says what is still to be taken away:
 ///

@@ -2,6 +2,7 @@
 //! directory of pins, which those of several namespaces may reach: what locks it is an open file, which ends likewise.
 
 use std::{
+    fs,
     os::{
         fd::OwnedFd,
         linux::net::SocketAddrExt,
@@ -18,6 +19,9 @@ use rustix::{
 
 use crate::bpffs;
 
+/// What the names of sockets begin with.
+const BEGINNING: &str = "heddle-ebpf/";
+
 /// Held as long as the value lives.
 pub struct Lock {
     _fd: OwnedFd,
@@ -25,13 +29,31 @@ pub struct Lock {
 
 /// Takes the lock `name` of a namespace; `EADDRINUSE` when another process has it.
 pub fn take(namespace: Option<&Path>, name: &str) -> Result<Lock> {
-    let name = format!("heddle-ebpf/{name}");
+    let name = format!("{BEGINNING}{name}");
     netns::within(namespace, move || {
         let operation = || format!("take the lock '{name}'");
         let address = SocketAddr::from_abstract_name(&name).context(operation)?;
         let socket = UnixDatagram::bind_addr(&address).context(operation)?;
         Ok(Lock { _fd: socket.into() })
     })
+}
+
+/// Number of the socket by which somebody has the lock `name` of a namespace; none while nobody has it.
+pub fn socket_of(namespace: Option<&Path>, name: &str) -> Result<Option<u64>> {
+    let wanted = format!("@{BEGINNING}{name}");
+    netns::within(namespace, move || {
+        // Of the namespace that the thread is in, unlike `/proc/net`, which is that of the process's first thread.
+        const SOCKETS: &str = "/proc/thread-self/net/unix";
+        let table = fs::read_to_string(SOCKETS).context(|| format!("read {SOCKETS}"))?;
+        Ok(table.lines().find_map(|line| number_in(line, &wanted)))
+    })
+}
+
+/// Of a line `Num RefCount Protocol Flags Type St Inode Path`.
+fn number_in(line: &str, path: &str) -> Option<u64> {
+    let mut words = line.split_whitespace();
+    let number = words.nth(6)?.parse().ok()?;
+    (words.next() == Some(path)).then_some(number)
 }
 
 /// Takes the lock of a directory of pins; `EADDRINUSE` when another process has it, or when the file system of it is being taken away.

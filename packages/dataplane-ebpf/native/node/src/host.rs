@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use heddle_ebpf_core::{
-    attached, bpffs, device, grace, lock,
+    attached, bpffs, device, grace, link, lock,
     lock::Lock,
     probe,
     vxlan::{self, Merged, Vrf},
@@ -44,6 +44,13 @@ pub struct NativeLock {
 #[napi(catch_unwind)]
 pub fn lock_take(namespace: Option<String>, name: String) -> Result<NativeLock> {
     Ok(NativeLock { lock: Some(lock::take(namespace.as_deref().map(Path::new), &name).map_err(to_js)?) })
+}
+
+/// Number of the socket by which somebody has a lock of `lock_take`, as in the links of `/proc/PID/fd`; `null` while nobody has it.
+#[napi(catch_unwind)]
+pub fn lock_socket(namespace: Option<String>, name: String) -> Result<Option<f64>> {
+    let number = lock::socket_of(namespace.as_deref().map(Path::new), &name).map_err(to_js)?;
+    Ok(number.map(|number| number as f64))
 }
 
 /// The lock of a directory of pins, whichever network namespace it is taken from.
@@ -91,6 +98,12 @@ fn found_on(namespace: Option<String>, ifindex: u32) -> heddle_ebpf_core::Result
         .into_iter()
         .map(|attached::Attached { id, name, how, is_ours }| NativeAttached { id, name, how: how.into(), is_ours })
         .collect())
+}
+
+/// Ends a filter that whichever dataplane has left on a link, the qdisc that was made for it, and what is pinned at `pin`.
+#[napi(ts_return_type = "Promise<void>")]
+pub fn filter_end(namespace: Option<String>, ifindex: u32, pin: Option<String>) -> AsyncTask<Job<()>> {
+    job(move || link::end_filter(namespace.as_deref().map(Path::new), ifindex, pin.as_deref().map(Path::new)))
 }
 
 /// Returns when no program runs any more that ran when it was called; after milliseconds, or tens of them.
