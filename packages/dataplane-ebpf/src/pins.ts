@@ -104,6 +104,11 @@ export function markNamespace(pins: string, namespace: number): void {
   mkdirSync(join(pins, mark), { recursive: true })
 }
 
+/** Numbers of the network namespaces that links of pins are in: one, or none where a release before this one made them. */
+export function namespaceNumbersIn(pins: string): number[] {
+  return namespacesIn(pins).map((name) => Number(name.slice(NAMESPACE.length)))
+}
+
 function namespacesIn(pins: string): string[] {
   return readdirSync(pins).filter((name) => name.startsWith(NAMESPACE))
 }
@@ -113,11 +118,21 @@ export function pinsOf(directory: string): string {
   return join(directory, `layout-${LAYOUT_VERSION}`)
 }
 
+/** Folders of pins, of whichever layout. */
+export function foldersIn(directory: string): string[] {
+  return readdirSync(directory).flatMap((name) => (name.startsWith('layout-') ? [join(directory, name)] : []))
+}
+
+/** Whether the file system that a directory lies on was mounted by a dataplane. */
+export function isMountedFor(directory: string): boolean {
+  return existsSync(join(directory, MOUNTED))
+}
+
 /** Takes all pins away, and the file system if a dataplane has mounted it. */
 export function removePins(directory: string): void {
-  for (const name of readdirSync(directory)) if (name.startsWith('layout-')) removeFolder(join(directory, name))
+  for (const folder of foldersIn(directory)) removeFolder(folder)
   // The mark goes with the file system, and not before it: a process may end in between.
-  if (existsSync(join(directory, MOUNTED))) call((native) => native.bpffsRelease(directory))
+  if (isMountedFor(directory)) call((native) => native.bpffsRelease(directory))
 }
 
 function removeFolder(folder: string): void {

@@ -1,5 +1,5 @@
 import type { Logger } from '@heddle/io'
-import { LinuxError, Netlink, NetworkNamespace } from '@heddle/linux'
+import { LinuxError, Netlink, NetworkNamespace, type Link } from '@heddle/linux'
 import { existsSync } from 'node:fs'
 import { allOf } from './all-of.js'
 import { hostNamesOf, isDevice } from './device/ports.js'
@@ -7,7 +7,7 @@ import { removeMergers } from './device/segment-merger.js'
 import { View } from './layout/struct.js'
 import { LINK } from './layout/structs/objects.js'
 import { KEEPER_ORDER, keeperGone } from './liveness/keeper-process.js'
-import { isTaken, patiently } from './locks.js'
+import { isTaken, takePinsLock } from './locks.js'
 import type { NativeLock } from './native/binding.js'
 import { call } from './native/call.js'
 import { deleteIfThere, deleteUnclaimed } from './older-layout.js'
@@ -25,6 +25,9 @@ export interface LostDataplane {
   readonly logger: Logger
 }
 
+/** Maps by which what a dataplane has is known, and its keeper is told. */
+export const HELD_BY: readonly string[] = ['config', 'links', VERSIONS.links, 'numbers']
+
 /**
  * Takes away what a dataplane has left that was lost: its keeper of BFD sessions, its devices, and its pins. What another one has taken over since is that
  * one's, and stays.
@@ -38,7 +41,7 @@ export async function takeAwayKept(lost: LostDataplane): Promise<void> {
   const lock = await lockFreePins(pinDirectory)
   if (lock === undefined) return
   try {
-    const object = call((native) => native.objectOpen(pins, ['config', 'links', VERSIONS.links, 'numbers']))
+    const object = call((native) => native.objectOpen(pins, [...HELD_BY]))
     try {
       const maps = new KernelMaps(object)
       const config = configOf(maps)
@@ -57,7 +60,7 @@ export async function takeAwayKept(lost: LostDataplane): Promise<void> {
 /** Undefined while another dataplane has its pins there. */
 async function lockFreePins(directory: string): Promise<NativeLock | undefined> {
   try {
-    return await patiently(() => call((native) => native.lockPins(directory)))
+    return await takePinsLock(directory)
   } catch (error) {
     if (!isTaken(error)) throw error
     return undefined
@@ -81,15 +84,24 @@ async function awaitKeeper({ pinDirectory, netns, uplink, logger }: LostDataplan
 
 async function removeDevices({ netns, uplink }: LostDataplane, maps: KernelMaps): Promise<void> {
   using netlink = await Netlink.open(netns)
-  const links = new Map((await netlink.links.list()).map((link) => [link.index, link]))
-  const ours = Array.from(maps.numbered('links')).flatMap(([port, value]) => {
-    const view = new View(LINK, value)
-    const link = links.get(view.get('ifindex'))
-    return link !== undefined && isDevice(link, hostNamesOf(uplink, port), view) ? [link.index] : []
-  })
+  const ours = heldAmong(await netlink.links.list(), maps, uplink)
   await allOf([
-    ...ours.map((index) => () => deleteIfThere(netlink, index)),
+    ...ours.map(
+      ({ index }) =>
+        () =>
+          deleteIfThere(netlink, index),
+    ),
     () => deleteUnclaimed(netlink, uplink),
     () => removeMergers({ netns, uplink }),
   ])
+}
+
+/** The devices of ports, as maps of this layout have them. @param links all that there are @param uplink index of the uplink */
+export function heldAmong(links: readonly Link[], maps: KernelMaps, uplink: number): Link[] {
+  const byIndex = new Map(links.map((link) => [link.index, link]))
+  return Array.from(maps.numbered('links')).flatMap(([port, value]) => {
+    const view = new View(LINK, value)
+    const link = byIndex.get(view.get('ifindex'))
+    return link !== undefined && isDevice(link, hostNamesOf(uplink, port), view) ? [link] : []
+  })
 }

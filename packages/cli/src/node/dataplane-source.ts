@@ -85,12 +85,28 @@ async function uplinkOf(local: IpAddress, { bgp }: NodeDocument): Promise<string
   throw new DataplaneError('dataplane.device', `no link has the address ${local}: the key dataplane.uplink names one`)
 }
 
+/** How the name of a directory of pins ends where a configuration names none. */
+export const PINS_END = '.state.bpf'
+
 /** Where a node that forwards in the kernel keeps its pins: where it is told, or beside the control socket. */
 export function pinDirectoryOf(document: NodeDocument): string {
-  return document.dataplane?.pinDirectory ?? `${stateDirOf(document)}.bpf`
+  return document.dataplane?.pinDirectory ?? pinDirectoryBeside(socketOf(document))
+}
+
+/** Where a node has its pins that was not told where. @param socket path of its control socket */
+export function pinDirectoryBeside(socket: string): string {
+  return `${withoutEnd(socket)}${PINS_END}`
 }
 
 /** Where a node's forwarder keeps its socket and log: beside the control socket. */
-export function stateDirOf({ socket, node }: NodeDocument): string {
-  return `${(socket ?? defaultSocket(node.name)).replace(/\.sock$/, '')}.state`
+export function stateDirOf(document: NodeDocument): string {
+  return `${withoutEnd(socketOf(document))}.state`
+}
+
+function socketOf({ socket, node }: NodeDocument): string {
+  return socket ?? defaultSocket(node.name)
+}
+
+function withoutEnd(socket: string): string {
+  return socket.replace(/\.sock$/, '')
 }

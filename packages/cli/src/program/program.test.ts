@@ -66,7 +66,7 @@ describe('command line', () => {
     expect(parse('help', yaml.join('\n')).bgp.as).toBe(65000)
   })
 
-  it.each([['heddle'], ['heddle show'], ['heddle show bgp'], ['heddle endpoint'], ['heddle decode'], ['heddle cni']])(
+  it.each([['heddle'], ['heddle show'], ['heddle show bgp'], ['heddle endpoint'], ['heddle decode'], ['heddle cni'], ['heddle dataplane']])(
     'has every command of %s in the README',
     async (whole) => {
       const words = whole.split(' ').slice(1)

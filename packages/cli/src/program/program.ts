@@ -2,6 +2,7 @@ import type { ViewName } from '@heddle/agent'
 import { Command, CommanderError, Option } from 'commander'
 import { EXIT, exitCodeOf, type ExitCode } from '../exit-code.js'
 import type { CniInstallCommand, CniPlaces, CniVerifyCommand } from '../command/cni.js'
+import type { DataplaneRemoveOptions } from '../command/dataplane-remove.js'
 import type { EndpointAddOptions } from '../command/endpoint.js'
 import type { LabOptions } from '../command/lab.js'
 import { LOG_LEVELS } from '../node/log-level.js'
@@ -226,6 +227,20 @@ function program({ version, executable, output, input }: ProgramOptions): Comman
       const { ask } = await import('../command/ask.js')
       await ask(choice(), 'stop', { restart })
       if (json) output.write(`${JSON.stringify({ stopping: true, restart })}\n`)
+    })
+
+  heddle
+    .command('dataplane')
+    .description('what a node that forwards in the kernel has left')
+    .command('remove')
+    .description('take away what goes on without a node: programs, devices, pins; the next node begins anew')
+    .addOption(new Option('--pins <dir>', 'where they are pinned').conflicts('config'))
+    .option('--config <file>', 'configuration of the node that had them, which says where; not needed where only one has run')
+    .option('--dry-run', 'only say what would be taken away')
+    .option('--json', 'print JSON')
+    .action(async (options: DataplaneRemoveOptions) => {
+      const { dataplaneRemove } = await import('../command/dataplane-remove.js')
+      await dataplaneRemove({ ...choice(), ...options }, output)
     })
 
   heddle

@@ -183,6 +183,11 @@ export async function removeMergers(place: Place): Promise<void> {
   for (const merged of [IN_VXLAN, BEHIND_JOINT_LABELS]) await removeMerger(merged, place)
 }
 
+/** What the devices of both kinds are called. @param uplink index of the uplink */
+export function mergerNames(uplink: number): string[] {
+  return [IN_VXLAN, BEHIND_JOINT_LABELS].map((merged) => nameOf(merged, uplink))
+}
+
 async function removeMerger(merged: MergedSegments, { netns, uplink }: Place): Promise<void> {
   await takeAway((native) => native.mergerRemove(netns, nameOf(merged, uplink)))
 }
