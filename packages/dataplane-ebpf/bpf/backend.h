@@ -9,7 +9,8 @@
 
 #define MAX_BACKENDS MAX_TURNS
 
-static __always_inline __u32 flow_key(const struct tuple *tuple, __u32 port)
+/* What all draws for a flow begin with. `port`: of the client, 0 where all its flows draw alike */
+static __always_inline __u32 draw_key(const struct tuple *tuple, __u32 port)
 {
 	__u32 hash = (port ^ tuple->protocol << 16) * 0x9e3779b1;
 
@@ -149,7 +150,7 @@ __noinline int choose_backend(void)
 	drawing->best = drawing->again = NONE;
 	drawing->first = service->backend;
 	drawing->is_even = service->is_even;
-	drawing->key = flow_key(&work->tuple, service->affinity ? 0 : work->tuple.source_port) ^ service->seed;
+	drawing->key = draw_key(&work->tuple, service->affinity ? 0 : work->tuple.source_port) ^ service->seed;
 	bpf_for_each_map_elem(&turns, draw_backend, 0, 0);
 	place = drawing->again != NONE ? drawing->again : drawing->best;
 	backend = bpf_map_lookup_elem(&backends, &place);

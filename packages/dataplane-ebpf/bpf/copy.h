@@ -28,18 +28,19 @@ static __always_inline __u32 observes(void)
 }
 
 /* Copies `length` octets at `at`, `snap` at most, behind what is written of them. */
-static __always_inline int copy_octets(struct __sk_buff *skb, struct copy_room *room, __u32 at, __u32 length, __u32 snap)
+static __always_inline void copy_octets(struct __sk_buff *skb, struct copy_room *room, __u32 at, __u32 length, __u32 snap)
 {
 	__u32 kept = length < snap ? length : snap;
 
 	if (kept > MAX_COPY)
 		kept = MAX_COPY;
 	if (!kept || bpf_skb_load_bytes(skb, at, room->octets, COUNT_WITHIN(kept, MAX_COPY)) < 0)
-		return 0;
+		return;
 	room->head.length = length;
 	room->head.kept = kept;
 	room->head.time = bpf_ktime_get_ns();
-	return bpf_ringbuf_output(&copies, room, sizeof(room->head) + COUNT_WITHIN(kept, MAX_COPY), 0) < 0;
+	/* Where nobody reads fast enough there is no copy. */
+	bpf_ringbuf_output(&copies, room, sizeof(room->head) + COUNT_WITHIN(kept, MAX_COPY), 0);
 }
 
 /* Copies the packet at `at` if the port is mirrored in the direction: 0 what it sends, 1 what it gets. */
@@ -54,7 +55,8 @@ __noinline int copy_packet(struct __sk_buff *skb, __u32 port, __u32 direction, _
 	room->head.port = port;
 	room->head.direction = direction;
 	room->head.mirror = 0;
-	return copy_octets(skb, room, at, length, *snap);
+	copy_octets(skb, room, at, length, *snap);
+	return 0;
 }
 
 /* Copies the packet in hand for the mirror of the rule that judged its flow. `direction`: as above */
@@ -76,5 +78,6 @@ __noinline int copy_judged(struct __sk_buff *skb, __u32 port, __u32 direction)
 	room->head.port = port;
 	room->head.direction = direction;
 	room->head.mirror = work->mirror;
-	return copy_octets(skb, room, work->packet.at, work->packet.length, *snap);
+	copy_octets(skb, room, work->packet.at, work->packet.length, *snap);
+	return 0;
 }

@@ -132,8 +132,7 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct port *por
 		packet->mtu = port->mtu;
 		return REASON_MTU_EXCEEDED;
 	}
-	if (trim(skb, packet->at + packet->length) < 0)
-		return REASON_QUEUE_FULL;
+	trim(skb, packet->at + packet->length);
 	write_ttl(skb, packet, packet->ttl - 1);
 	if (packet->clamp != NONE)
 		clamp_mss(skb, packet, packet->clamp < port->mtu ? packet->clamp : port->mtu);

@@ -262,12 +262,11 @@ static __always_inline int is_forwardable(__u32 family, const __u32 *words)
 }
 
 /* Cuts off what follows the packet. */
-static __always_inline int trim(struct __sk_buff *skb, __u32 end)
+static __always_inline void trim(struct __sk_buff *skb, __u32 end)
 {
 	/* Where the kernel has seen headers behind the end, it shortens nothing: what stays is padding of the frame. */
 	if (skb->len > end && !skb->gso_size)
 		bpf_skb_change_tail(skb, end, 0);
-	return 0;
 }
 
 /* Writes the TTL into the header of the packet. */
@@ -296,7 +295,6 @@ static __always_inline void write_traffic_class(struct __sk_buff *skb, struct pa
 	if (packet->traffic_class == traffic_class)
 		return;
 	if (packet->family == 4) {
-		octets[0] = traffic_class;
 		bpf_l3_csum_replace(skb, packet->at + 10, bpf_htons(packet->traffic_class), bpf_htons(traffic_class), 2);
 		if (bpf_skb_load_bytes(skb, packet->at + 10, octets, 2) == 0)
 			packet->checksum = half_at(octets);

@@ -219,17 +219,6 @@ static __always_inline __u32 slot_in(void *map, __u32 id)
 	return counted ? counted->slot : NONE;
 }
 
-static __always_inline void count_quickly(__u32 slot, __u64 octets)
-{
-	__u32 block = slot / COUNTS;
-	struct counts *counts_ = bpf_map_lookup_elem(&counts, &block);
-
-	if (!counts_)
-		return;
-	counts_->slots[slot % COUNTS].packets++;
-	counts_->slots[slot % COUNTS].octets += octets;
-}
-
 /*
  * When a decision about a flow of the port has to be looked at again; 0: only when a table changes. What policies let through and services leave alone is
  * remembered as a flow in their own tables too.

@@ -23,8 +23,7 @@ __noinline int send(struct __sk_buff *skb, struct next_hop *hop, __u32 at, __u32
 	size = hop->size;
 	if (size == 0 || size > MAX_HEADERS)
 		return REASON_NO_NEXT_HOP;
-	if (trim(skb, at + fill->length) < 0)
-		return REASON_QUEUE_FULL;
+	trim(skb, at + fill->length);
 	fill_headers(scratch_->octets, hop, fill);
 	if (outer)
 		result = reshape(skb, (__s32)size - (__s32)(at - ETHERNET), outer, hop->family);
