@@ -13,7 +13,7 @@
 /* Longest error, its own header included (RFC 1812 §4.3.2.3, RFC 4443 §2.4 c). */
 #define MAX_ERROR_IPV4 576
 #define MAX_ERROR_IPV6 1280
-/* Errors in a row, and a second; on each CPU. */
+/* Errors in a row, and nanoseconds that earn another one; on each CPU. */
 #define ERROR_BURST 100
 #define ERROR_INTERVAL 1000000ULL
 
@@ -27,7 +27,7 @@ static __always_inline int may_tell(void)
 		return 0;
 	earned = (now - limit->at) / ERROR_INTERVAL;
 	if (earned) {
-		limit->at = now;
+		limit->at += earned * ERROR_INTERVAL;
 		limit->tokens = limit->tokens + earned > ERROR_BURST ? ERROR_BURST : limit->tokens + earned;
 	}
 	if (!limit->tokens)

@@ -364,6 +364,7 @@ struct {
 /* Bucket of tokens for ICMP errors. */
 struct error_limit {
 	__u64 tokens;
+	/* Nanoseconds; what was earned until then is among the tokens. */
 	__u64 at;
 };
 
