@@ -8,6 +8,7 @@
 #include "neighbour.h"
 
 struct gateway {
+	/* Nanoseconds of the coarse clock. */
 	__u64 believed_until;
 	/* Its family is 0 while the kernel's routes do not tell: they are looked up for each packet then. */
 	struct bpf_redir_neigh next;

@@ -45,8 +45,10 @@ static __always_inline int is_same_key(const void *one, const void *other, __u32
  * their ends (src/tables/versioned-map.ts). The first map tells the number of the version, which may be another object's by the time it is read: the version
  * has its key. The value is before it, so that what is found is a value or none, without a sum that the verifier does not take of it.
  *
- * Where an object was written last of those with the same place in `numbers`, its number is there as well, and spares a search: what is wrong there is not
- * believed, since the version has another key then or is none. `ONE_of` finds the object; `ONE_at_once` without a frame of stack.
+ * Where an object was written last of those with the same place in `numbers`, its number is there as well, and spares a search. A number of another object, or
+ * of a version that was deleted, is not believed: the version has another key or is none. One of a former version of the same object is, until that is deleted or
+ * the array is filled anew: as long as between two steps of a change, or, where the process ended there, until the next one opens the maps. `ONE_of` finds the
+ * object; `ONE_at_once` without a frame of stack.
  */
 #define SPARE_VERSIONS 1024
 /* Of the maps that have most: with those, as many as a power of two. */

@@ -26,6 +26,7 @@
 struct neighbour {
 	__u32 local[4];
 	__u32 remote[4];
+	/* Nanoseconds of the coarse clock. */
 	__u64 believed_until;
 	__u64 confirmed_until;
 	/* Of the neighbour and of the uplink, as they begin a frame. */

@@ -30,7 +30,9 @@ struct tunnelled {
 struct way_in {
 	struct plain_key key;
 	struct tunnel_key tunnel;
+	/* Nanoseconds of the coarse clock (`watch_until`). */
 	__u64 until;
+	/* Octets of the largest packet that the port takes. */
 	__u32 mtu;
 	__u32 label_slot;
 	__u32 vrf_slot;

@@ -11,7 +11,9 @@
 /* What was decided about a flow, its epoch being that of the tables it was decided by. */
 struct way_out {
 	struct plain_key key;
+	/* Nanoseconds of the coarse clock (`watch_until`). */
 	__u64 until;
+	/* Octets of the largest packet that the port takes. */
 	__u32 mtu;
 	__u32 hash;
 	__u32 port_slot;

@@ -58,7 +58,7 @@ struct config {
 	__u32 layout_version;
 	__u32 uplink;
 	__u64 generation;
-	/* Largest packet that the underlay takes, and that the uplink ports of the tables take; outer headers included. */
+	/* Octets of the largest packet that the underlay takes, and that the uplink ports of the tables take; outer headers included. */
 	__u32 underlay_mtu;
 	__u32 uplink_mtu;
 	/* A bit a slot of ENCAPSULATIONS. */

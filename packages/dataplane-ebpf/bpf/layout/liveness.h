@@ -11,8 +11,10 @@ struct watch {
 	__u32 flags;
 	__u32 local[4];
 	__u32 remote[4];
+	/* Microseconds between packets. */
 	__u32 desired_min_tx;
 	__u32 required_min_rx;
+	/* Packets that may be missing before the path is down. */
 	__u32 multiplier;
 };
 
@@ -30,6 +32,7 @@ struct liveness {
 	enum bfd_state remote_state;
 	__u32 discriminator;
 	__u32 remote_discriminator;
+	/* Microseconds, as are those that are in use. */
 	__u32 remote_min_rx;
 	__u32 remote_desired_min_tx;
 	__u32 remote_multiplier;

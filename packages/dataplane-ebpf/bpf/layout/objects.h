@@ -25,6 +25,7 @@ struct vrf {
 struct port {
 	__u32 kind;
 	__u32 vrf;
+	/* Octets of the largest packet. */
 	__u32 mtu;
 	/* Families it carries: bit 0 IPv4, bit 1 IPv6. */
 	__u32 carries;

@@ -177,7 +177,11 @@ export class Ports {
     this.#forget(port, hostIndex)
   }
 
-  /** @param resolves whether the endpoint shall look for its neighbours */
+  /**
+   * @param resolves whether the endpoint shall look for its neighbours
+   * @throws DataplaneError `dataplane.netns-missing` without the endpoint's namespace; `dataplane.permission`; `dataplane.device` where the device is another
+   *   port's or nobody's, or the kernel refuses it or its program
+   */
   async attach(port: number, request: DeviceRequest, resolves: boolean): Promise<DeviceFacts> {
     const { netlink, events, devices } = this.#options
     for (const [other, { request: taken }] of this.#attached) {

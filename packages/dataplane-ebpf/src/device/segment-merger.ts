@@ -118,7 +118,7 @@ export class SegmentMerger {
     }
   }
 
-  /** Takes the device away once it does harm, and looks whether it is there, or due. */
+  /** Takes the device away once it does harm, and looks whether it is there, or due. @throws LinuxError where it stays, or cannot be asked */
   async look(): Promise<void> {
     if (this.#hasDoneHarm) return this.#end()
     if (this.#isDue) return this.ensure()
@@ -128,6 +128,7 @@ export class SegmentMerger {
     this.#warn('are merged no more')
   }
 
+  /** @throws LinuxError when it stays */
   async remove(): Promise<void> {
     await removeMerger(this.#options.merged, this.#options)
     this.#tellPrograms(false)

@@ -78,14 +78,18 @@ export class Transit {
     return this.#attachment !== undefined ? 'the driver runs the program before the kernel makes packets of frames' : this.#reason
   }
 
-  /** From now on labels are swapped here: what comes in by the uplink goes out by it. */
+  /** From now on labels are swapped here: what comes in by the uplink goes out by it. @throws LinuxError where the uplink cannot be asked */
   async swaps(): Promise<void> {
     if (this.#isTransit) return
     this.#isTransit = true
     await this.look()
   }
 
-  /** Attaches the program once there is nothing against it; one that is attached stays, unless its device begins to hide tags from it. */
+  /**
+   * Attaches the program once there is nothing against it; one that is attached stays, unless its device begins to hide tags from it.
+   *
+   * @throws LinuxError where the uplink cannot be asked
+   */
   async look(): Promise<void> {
     if (this.#attachment !== undefined) {
       const hidden = await this.#whyTagsAreHidden(await this.#link())

@@ -58,6 +58,7 @@ export class CounterMaps {
     return true
   }
 
+  /** @throws LinuxError, and it is counted on */
   remove(map: CounterMap, id: number): void {
     const value = this.#maps.get(map, id)
     if (value === undefined) return

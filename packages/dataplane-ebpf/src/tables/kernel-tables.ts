@@ -74,7 +74,7 @@ export class KernelTables {
 
   /**
    * @param programs that read the maps
-   * @throws LinuxError; FibFullError when policies or services that are there do not fit twice
+   * @throws LinuxError
    */
   constructor(maps: KernelMaps, programs = PROGRAMS) {
     this.#maps = maps

@@ -87,6 +87,7 @@ export class Policies {
   }
 
   /** @throws LinuxError */
+  /** @throws LinuxError, and the policy is there */
   remove(id: number): void {
     const held = this.#held.get(id)
     if (held === undefined) return
@@ -157,7 +158,7 @@ export class Policies {
     if (this.#byPort.has(port.id) !== this.#ports.has(port.id)) this.#changed.add(port.id)
   }
 
-  /** Counts the flows of a port that has a limit. */
+  /** Counts the flows of a port that has a limit. @throws LinuxError */
   count({ id, maxFlows }: PortObject): void {
     if (maxFlows === undefined) this.#maps.delete('flow_counts', id)
     else if (this.#maps.get('flow_counts', id) === undefined) {

@@ -27,8 +27,9 @@ export const SPARE_VERSIONS = 1024
  * Objects each of whose versions is an element of its own, in a second map, by a number that the first one tells. The kernel gives what an element had to the
  * next one that is set in the same map, at once: so none is set behind one that was deleted before every program has come to its end that may be reading that.
  *
- * Programs are spared the first search by numbers in an array, in the order of `VERSIONS`. They do not believe them where the version is another one's or is
- * there no more, so that these may be late, or of a process that ended before it wrote them.
+ * Programs are spared the first search by numbers in an array, in the order of `VERSIONS`. They do not believe them where the version is another object's or is
+ * there no more. The number of a former version of the same object they do believe: what `set` or `delete` has done is seen by all once its number is written, and
+ * where a process ends before that, once the next one has filled the array.
  */
 export class VersionedMap {
   readonly #object: NativeObject
