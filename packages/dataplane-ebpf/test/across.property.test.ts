@@ -12,11 +12,18 @@ import {
 import type { CounterSnapshot } from '@heddle/core'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
+import { examplesOf } from './support/examples.js'
+import { chosen, memberByBuckets, spread, type Spread, tellEngine, tellPrograms, WATCHED } from './support/members.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, bytesOf, CARRIED, newEngine, packetInput, singleMemberTables, text } from './support/twins.js'
+import { byEngine, bytesOf, CARRIED, comparedTables, newEngine, packetInput, text } from './support/twins.js'
+
+vi.mock('../../forwarding/src/member.js', async (original) => ({
+  ...(await original()),
+  chooseMember: (...asked: Parameters<typeof memberByBuckets>) => memberByBuckets(...asked),
+}))
 
 const [XDP_DROP, XDP_PASS, XDP_TX, TC_REDIRECT] = [1, 2, 3, 7]
 const ETHERNET = 14
@@ -24,7 +31,7 @@ const MAC = { own: '02:00:00:00:00:01', far: '02:00:00:00:00:02', other: '02:00:
 const SPACE = 'across'
 
 /** Tables of a router that sends on: their ports become tunnels, sources are mostly known, every VRF has a way out, half of them have no services. */
-const transitTables = singleMemberTables.map((drawn): Tables => {
+const transitTables = comparedTables.map((drawn): Tables => {
   const tunnels = drawn.nextHops.filter(({ action }) => action.type === 'tunnel')
   const nextHops = drawn.nextHops.map((hop, index) =>
     hop.action.type === 'port' && tunnels.length > 0 ? { ...hop, action: tunnels[index % tunnels.length].action } : hop,
@@ -108,6 +115,22 @@ const fromUnderlay = fc.oneof(
   { weight: 1, arbitrary: packetInput.filter(({ from }) => from === 'underlay') },
 )
 
+const spreadInputs = fc.tuple(spread(transitTables), fc.array(fromUnderlay, { minLength: 60, maxLength: 60 }))
+/** Ways in which members are chosen that are to be among what is compared. */
+const CHOICES = ['of its bucket', 'of another bucket', 'without a bucket']
+
+/** Ways in which members are chosen for several packets that are sent on: of one alone, the program may leave it to the kernel. */
+function choicesOften([{ tables, down }, inputs]: readonly [Spread, readonly PacketInput[]]): string[] {
+  const engine = newEngine()
+  engine.apply(transition(1, EMPTY, tables))
+  tellEngine(engine, down)
+  const found = inputs.flatMap((each) => {
+    chosen.clear()
+    return byEngine(engine, each).verdict === 'send' ? [...chosen] : []
+  })
+  return CHOICES.filter((way) => found.filter((each) => each === way).length > 5)
+}
+
 /** Whether MPLS over UDP in a frame begins with a joint label. */
 function isJoint(frame: Uint8Array): boolean {
   const ip = frame[12] === 0x86 ? 40 : 20
@@ -132,8 +155,7 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
     space = new RouterNamespace(SPACE)
     const inside = (line: string): string => space.namespaces.in(SPACE, ...line.split(' '))
     inside(`ip link set up0 address ${MAC.own}`)
-    inside(`ip address add ${LOCAL[4]}/24 dev up0`)
-    inside(`ip address add ${LOCAL[6]}/64 dev up0 nodad`)
+    space.addAddresses()
     for (const peer of [...PEERS[4], ...PEERS[6]]) inside(`ip neighbour add ${peer} lladdr ${MAC.far} nud permanent dev up0`)
     forward(true)
     router = await space.open({ fibBlocks: 4096 })
@@ -173,16 +195,20 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
   it('sends on what that sends on, octet by octet, or leaves a packet as it was', async () => {
     let before: Tables = EMPTY
     let generation = 0
-    const seen = { sent: 0, across: 0, ways: new Set<string>() }
+    const seen = { sent: 0, across: 0, ways: new Set<string>(), choices: new Map<string, number>() }
+    const examples = examplesOf(spreadInputs, choicesOften, CHOICES)
     await fc.assert(
-      fc.asyncProperty(transitTables, fc.array(fromUnderlay, { minLength: 60, maxLength: 60 }), async (drawn, inputs) => {
+      fc.asyncProperty(spreadInputs, async ([{ tables: drawn, down }, inputs]) => {
         const engine = newEngine()
         expect(engine.apply(transition(1, EMPTY, drawn)).status).toBe('applied')
-        for (const next of [EMPTY, drawn]) {
+        for (const next of [{ ...EMPTY, ...WATCHED }, drawn]) {
           expect(await router.apply(transition(++generation, before, next))).toMatchObject({ status: 'applied', failures: [] })
           before = next
         }
+        tellEngine(engine, down)
+        tellPrograms(router, down)
         for (const each of inputs) {
+          chosen.clear()
           const expected = byEngine(engine, each)
           const frame = frameOf(each)
           const { verdict, packet } = run(frame, 3)
@@ -196,17 +222,20 @@ describe.skipIf(missing() !== '')(titled('the program of XDP, against the forwar
           expect({ verdict: 'send', reason: undefined, packet: text(packet.subarray(ETHERNET), true) }).toEqual(expected)
           expect(Buffer.from(packet.subarray(0, 12)).toString('hex')).toBe(`${MAC.far}${MAC.own}`.replaceAll(':', ''))
           seen.across++
+          for (const way of chosen) seen.choices.set(way, (seen.choices.get(way) ?? 0) + 1)
           seen.ways.add(`${frame[12]} ${packet[12]}`)
           if (each.from === 'underlay') seen.ways.add(each.encapsulation)
           for (const [way, octets] of Object.entries({ from: frame, into: packet })) if (isJoint(octets)) seen.ways.add(`${way} joint`)
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 60 + examples.length, examples: examples.map((one) => [one] as const) },
     )
     expect(await router.apply(transition(++generation, before, EMPTY))).toMatchObject({ status: 'applied', failures: [] })
-    process.stdout.write(`across: ${seen.across} of ${seen.sent} packets that are sent on\n`)
+    const choices = [...seen.choices].map(([way, count]) => `${count} to a member ${way}`)
+    process.stdout.write(`across: ${seen.across} of ${seen.sent} packets that are sent on, ${choices.join(', ')}\n`)
     expect(seen.across).toBeGreaterThan(seen.sent / 8)
     expect([...seen.ways].sort()).toEqual([...CARRIED, '134 134', '134 8', '8 134', '8 8', 'from joint', 'into joint'].sort())
+    expect([...seen.choices.keys()]).toEqual(expect.arrayContaining(CHOICES))
   })
 
   it('counts what the general way counts', async () => {

@@ -1,19 +1,25 @@
 import { EMPTY, labelled, testPacket, transition, type PacketInput, type Tables } from '@heddle/dataplane-conformance'
 import { IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { examplesOf } from './support/examples.js'
 import { findBy, type FoundBy } from './support/found-by.js'
+import { chosen, EVERY_CHOICE, memberByBuckets, spread, tellEngine, tellPrograms, WATCHED } from './support/members.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, byProgram, cutToLoopback, limited, newEngine, packetInput, singleMemberTables, type Result } from './support/twins.js'
+import { byEngine, byProgram, comparedTables, cutToLoopback, limited, newEngine, packetInput, type Result } from './support/twins.js'
+
+vi.mock('../../forwarding/src/member.js', async (original) => ({
+  ...(await original()),
+  chooseMember: (...asked: Parameters<typeof memberByBuckets>) => memberByBuckets(...asked),
+}))
 
 const drawn = fc.tuple(
-  limited(singleMemberTables),
+  spread(limited(comparedTables)),
   fc.array(packetInput, { minLength: 40, maxLength: 40 }),
   fc.constantFrom<FoundBy>('number', 'search', 'either'),
 )
@@ -36,6 +42,7 @@ const WANTED = [
   'underlay send error',
   // What rules judge by its ports, and what has them behind too many headers.
   ...['deliver', 'send', 'policy', 'fragment'].map((outcome) => `extended ${outcome}`),
+  ...EVERY_CHOICE,
 ]
 
 describe.skipIf(missing() !== '')(titled('programs, against the forwarder in TypeScript'), () => {
@@ -44,6 +51,7 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
 
   beforeAll(async () => {
     namespace = new RouterNamespace('differential')
+    namespace.addAddresses()
     router = await namespace.open({ fibBlocks: 4096 })
     cutToLoopback(router)
   })
@@ -83,27 +91,32 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
   it('do the same with every packet, octet by octet', { timeout: 600_000 * PACE }, async () => {
     const examples = examplesOf(
       drawn,
-      ([tables, inputs]) => {
+      ([{ tables, down }, inputs]) => {
         const engine = newEngine()
         engine.apply(transition(1, EMPTY, tables))
-        return inputs.flatMap((each) => outcomesOf(each, byEngine(engine, each)))
+        tellEngine(engine, down)
+        chosen.clear()
+        return [...inputs.flatMap((each) => outcomesOf(each, byEngine(engine, each))), ...chosen]
       },
       WANTED,
     )
     const seen = new Set<string>()
+    chosen.clear()
     let before: Tables = EMPTY
     let generation = 2
     await fc.assert(
-      fc.asyncProperty(drawn, async ([tables, inputs, way]) => {
+      fc.asyncProperty(drawn, async ([{ tables, down }, inputs, way]) => {
         const engine = newEngine()
         expect(engine.apply(transition(1, EMPTY, tables)).status).toBe('applied')
         // What the kernel remembers of flows goes with the ports: the engine is a new one.
-        for (const next of [EMPTY, tables]) {
+        for (const next of [{ ...EMPTY, ...WATCHED }, tables]) {
           expect(await router.apply(transition(++generation, before, next))).toMatchObject({ status: 'applied', failures: [] })
           before = next
         }
         for (const [key] of router.parts.maps.entries('affinities')) router.parts.maps.delete('affinities', key)
         for (const { id } of tables.ports) router.parts.maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
+        tellEngine(engine, down)
+        tellPrograms(router, down)
         const findAgain = findBy(router, way)
         try {
           for (const each of inputs) {
@@ -117,6 +130,6 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
       }),
       { numRuns: 100 + examples.length, examples: examples.map((one) => [one] as const) },
     )
-    expect([...seen]).toEqual(expect.arrayContaining(WANTED))
+    expect([...seen, ...chosen]).toEqual(expect.arrayContaining(WANTED))
   })
 })

@@ -10,15 +10,21 @@ import {
 import { labelled, testPacket, testSegment, vxlanBefore, type PacketInput } from '@heddle/dataplane-conformance'
 import { IpAddress, IpPrefix, MacAddress } from '@heddle/wire'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
+import { chosen, memberByBuckets, tellEngine, tellPrograms, WATCHED } from './support/members.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { byEngine, byMemory, byProgram, newEngine, rateLimits } from './support/twins.js'
+
+vi.mock('../../forwarding/src/member.js', async (original) => ({
+  ...(await original()),
+  chooseMember: (...asked: Parameters<typeof memberByBuckets>) => memberByBuckets(...asked),
+}))
 
 /** The own one is like the address that the entry of a label has: none. */
 const MAC = { own: MacAddress.parse('00:00:00:00:00:00'), far: MacAddress.parse('02:00:00:00:00:0b') } as const
@@ -49,6 +55,9 @@ const world = fc.record({
   /** Where there are services: backends see the virtual address in place of the client's. */
   hidesClients: fc.boolean(),
   limits: fc.option(rateLimits, { nil: undefined, freq: 2 }),
+  /** Weights of the tunnels that far ends lie behind, each to another router, and whose paths are down. */
+  weights: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
+  down: fc.constantFrom<number[][]>([], [], [0], [1], [0, 2]),
 })
 type World = typeof world extends fc.Arbitrary<infer Of> ? Of : never
 
@@ -91,15 +100,9 @@ const FIRST = { ttl: 64, trafficClass: 0, outerClass: 0, labelTtl: 64, labelClas
 type Flow = typeof flow extends fc.Arbitrary<infer Of> ? Of : never
 
 /** Kinds of flows of which packets are to go by memory; left to chance, an encapsulation is missing in one run of some thousand. */
-const WANTED = [
-  'port mpls-udp',
-  'port mpls-udp-joint',
-  'port mpls-gre',
-  'port vxlan',
-  'underlay port',
-  'underlay lookup',
-  'underlay vni',
-].flatMap((kind) => [kind, `${kind}, translated`, `${kind}, hidden`])
+const WANTED = ['port mpls-udp', 'port mpls-udp-joint', 'port mpls-gre', 'port vxlan', 'underlay port', 'underlay lookup', 'underlay vni']
+  .flatMap((kind) => [kind, `${kind}, translated`, `${kind}, hidden`])
+  .concat('of its bucket', 'of another bucket')
 /** Kinds of flows that are drawn, without the examples. */
 const DRAWN = (['port', 'underlay'] as const).flatMap((from) =>
   (['port', 'lookup', 'vni', 'uniform'] as const).map((by) => `${from} ${by}`),
@@ -122,7 +125,16 @@ const EXAMPLES = (['mpls-udp', 'mpls-udp-joint', 'mpls-gre', 'vxlan'] as const).
   [undefined, false, true].map((hidesClients): [World, Flow[]] => {
     const hasService = hidesClients !== undefined
     const models = { ttlModel: 'pipe', trafficClassModel: 'pipe', ecn: 'normal' } as const
-    const steps = { clampMss: false, isPoliced: false, isCopied: false, hasService, hidesClients: hidesClients === true, limits: undefined }
+    const steps = {
+      clampMss: false,
+      isPoliced: false,
+      isCopied: false,
+      hasService,
+      hidesClients: hidesClients === true,
+      limits: undefined,
+      weights: hasService ? [1, 3, 1] : [1],
+      down: hasService ? [1] : [],
+    }
     return [{ encapsulation, outer: 4, labels: [16], mtu: 1400, ...models, ...steps }, plainFlows(hasService)]
   }),
 )
@@ -154,7 +166,21 @@ function inputOf(
 
 /** @param before what the tables were, `undefined` when there were none */
 function tablesOf(generation: number, drawn: World, before?: World): FibTransaction {
-  const { encapsulation, outer, labels, ttlModel, trafficClassModel, ecn, mtu, clampMss, isPoliced, isCopied, hasService, limits } = drawn
+  const {
+    encapsulation,
+    outer,
+    labels,
+    ttlModel,
+    trafficClassModel,
+    ecn,
+    mtu,
+    clampMss,
+    isPoliced,
+    isCopied,
+    hasService,
+    limits,
+    weights,
+  } = drawn
   const services = ([4, 6] as const).flatMap((family) =>
     (['tcp', 'udp'] as const).map((protocol, index): ServiceObject => ({
       id: family * 2 + index,
@@ -171,17 +197,18 @@ function tablesOf(generation: number, drawn: World, before?: World): FibTransact
   for (const pod of [POD[4], POD[6]]) routes.push(1, IpPrefix.of(IpAddress.parse(pod)), 1)
   for (const far of ['10.2.0.0/16', 'fd02::/64']) routes.push(1, IpPrefix.parse(far), 2)
   const isVxlan = encapsulation === 'vxlan'
-  const tunnel = {
+  const tunnelTo = (remote: IpAddress) => ({
     type: 'tunnel' as const,
     encapsulation,
     local: LOCAL[outer],
-    remote: PEERS[outer][0],
+    remote,
     labels: isVxlan ? [] : labels,
     ...(isVxlan ? { vni: VNI, routerMac: MAC.far } : {}),
     ttlModel,
     trafficClassModel,
     ecn,
-  }
+  })
+  const tunnels = weights.map((_, index) => ({ id: 2 + index, action: tunnelTo(PEERS[outer][index]), liveness: index }))
   const policies = (['ingress', 'egress'] as const).map((direction, id): PolicyObject => ({
     id,
     port: 1,
@@ -197,13 +224,17 @@ function tablesOf(generation: number, drawn: World, before?: World): FibTransact
       remove: [],
     },
     nextHops: {
+      set: [{ id: 1, action: { type: 'port', port: 1 } }, ...tunnels],
+      remove: (before?.weights ?? []).slice(weights.length).map((_, index) => 2 + weights.length + index),
+    },
+    groups: {
       set: [
-        { id: 1, action: { type: 'port', port: 1 } },
-        { id: 2, action: tunnel },
+        { id: 1, members: [{ nextHop: 1, weight: 1 }], seed: 1 },
+        { id: 2, members: weights.map((weight, index) => ({ nextHop: 2 + index, weight })), seed: 1 },
       ],
       remove: [],
     },
-    groups: { set: [1, 2].map((id) => ({ id, members: [{ nextHop: id, weight: 1 }], seed: 1 })), remove: [] },
+    liveness: { set: WATCHED.liveness, remove: [] },
     tunnelSources: { set: [{ id: 1, prefixes: [...PEERS[4], ...PEERS[6]].map((peer) => IpPrefix.of(peer)) }], remove: [] },
     labels: {
       set: [
@@ -247,6 +278,7 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
 
   beforeAll(async () => {
     namespace = new RouterNamespace('known')
+    namespace.addAddresses()
     router = await namespace.open({ fibBlocks: 1024, routes: 64, flows: 1024 })
   })
   afterAll(async () => {
@@ -271,6 +303,8 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
           expect(engine.apply(tablesOf(1, drawn))).toMatchObject({ status: 'applied', failures: [] })
           expect(await router.apply(tablesOf(++generation, drawn, before))).toMatchObject({ status: 'applied', failures: [] })
           before = drawn
+          tellEngine(engine, drawn.down)
+          tellPrograms(router, drawn.down)
           for (const map of ['flows', 'nat_flows']) for (const [key] of router.parts.maps.entries(map)) router.parts.maps.delete(map, key)
           const counted = await router.counters()
           router.parts.maps.set('links', 1, new View(LINK).set('ifindex', 1).bytes)
@@ -286,6 +320,7 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
             const like = one.by === 'port' ? 'vni' : 'port'
             if (one.from === 'underlay') expect(byMemory(router, inputOf({ ...one, by: like }, FIRST))).toBeUndefined()
             for (const each of others) {
+              chosen.clear()
               const expected = byEngine(engine, each)
               const remembered = byMemory(router, each)
               // Nothing that is to be copied may go past the step that copies.
@@ -294,7 +329,9 @@ describe.skipIf(missing() !== '')(titled('programs, of flows that they know'), (
               const what = !one.isServed ? '' : drawn.hidesClients ? ', hidden' : ', translated'
               const kind = `${one.from === 'port' ? drawn.encapsulation : one.by}${what}`
               if (remembered?.reason?.endsWith('-rate') === true) known.set(remembered.reason, (known.get(remembered.reason) ?? 0) + 1)
-              else if (remembered !== undefined) known.set(`${one.from} ${kind}`, (known.get(`${one.from} ${kind}`) ?? 0) + 1)
+              else if (remembered !== undefined) {
+                for (const name of [`${one.from} ${kind}`, ...chosen]) known.set(name, (known.get(name) ?? 0) + 1)
+              }
             }
             router.parts.maps.forgetDecisions()
             expect(byMemory(router, first)).toBeUndefined()

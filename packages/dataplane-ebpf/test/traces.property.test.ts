@@ -3,15 +3,21 @@ import { EMPTY, labelled, testSegment, transition, type PacketInput, type Tables
 import type { ForwardingEngine } from '@heddle/forwarding'
 import { IpPrefix } from '@heddle/wire'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { EbpfRouter } from '../src/ebpf-router.js'
 import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { examplesOf } from './support/examples.js'
+import { memberByBuckets, spread, type Spread, tellEngine, tellPrograms, WATCHED } from './support/members.js'
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { PEERS, RouterNamespace } from './support/router.js'
-import { byEngine, byProgram, cutToLoopback, limited, newEngine, packetInput, singleMemberTables } from './support/twins.js'
+import { byEngine, byProgram, comparedTables, cutToLoopback, limited, newEngine, packetInput } from './support/twins.js'
+
+vi.mock('../../forwarding/src/member.js', async (original) => ({
+  ...(await original()),
+  chooseMember: (...asked: Parameters<typeof memberByBuckets>) => memberByBuckets(...asked),
+}))
 
 /** What two forwarders must tell alike: all but the time, their words, and steps that the one in TypeScript leaves out when nothing comes of them. */
 function told(packet: TracedPacket): unknown {
@@ -21,12 +27,17 @@ function told(packet: TracedPacket): unknown {
   return { ...packet, time: 0, steps: [...new Set(names)] }
 }
 
+interface Drawn extends Spread {
+  readonly inputs: readonly PacketInput[]
+}
+
 const drawn = fc
-  .tuple(limited(singleMemberTables), fc.array(packetInput, { minLength: 20, maxLength: 20 }))
-  .map(([tables, inputs]) => ({ tables: { ...tables, traces: [{ id: 5, filter: {} }] }, inputs }))
+  .tuple(spread(limited(comparedTables)), fc.array(packetInput, { minLength: 20, maxLength: 20 }))
+  .map(([{ tables, down }, inputs]): Drawn => ({ tables: { ...tables, traces: [{ id: 5, filter: {} }] }, down, inputs }))
 
 /** A SYN behind a label whose MSS is lowered: `forwarding` told that as a step of the next hop, though a label that leads to a port has none. */
-const LOWERED: { readonly tables: Tables; readonly inputs: readonly PacketInput[] } = {
+const LOWERED: Drawn = {
+  down: [],
   tables: {
     ...EMPTY,
     vrfs: [{ id: 1, name: 'red' }],
@@ -46,12 +57,13 @@ const LOWERED: { readonly tables: Tables; readonly inputs: readonly PacketInput[
 }
 
 /** An engine with the tables, and what it tells of packets. */
-function tracing(tables: Tables): { engine: ForwardingEngine; traced: TracedPacket[] } {
+function tracing({ tables, down }: Spread): { engine: ForwardingEngine; traced: TracedPacket[] } {
   const traced: TracedPacket[] = []
   const engine = newEngine((event: DataplaneEvent) => {
     if (event.type === 'traced') traced.push(event)
   })
   expect(engine.apply(transition(1, EMPTY, tables)).status).toBe('applied')
+  tellEngine(engine, down)
   return { engine, traced }
 }
 
@@ -65,6 +77,7 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
 
   beforeAll(async () => {
     namespace = new RouterNamespace('traces')
+    namespace.addAddresses()
     router = await namespace.open({ fibBlocks: 4096 })
     cutToLoopback(router)
     void (async () => {
@@ -79,8 +92,8 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
   it('tell of every packet that fits, with the same steps and the same end', { timeout: 600_000 * PACE }, async () => {
     const examples = examplesOf(
       drawn,
-      ({ tables, inputs }) => {
-        const { engine, traced } = tracing(tables)
+      ({ inputs, ...spreadOver }) => {
+        const { engine, traced } = tracing(spreadOver)
         for (const each of inputs) byEngine(engine, each)
         return traced.map(kindOf)
       },
@@ -90,12 +103,13 @@ describe.skipIf(missing() !== '')(titled('traces of the programs, against those 
     let before: Tables = EMPTY
     let generation = 0
     await fc.assert(
-      fc.asyncProperty(drawn, async ({ tables, inputs }) => {
-        const { engine, traced: wanted } = tracing(tables)
-        for (const next of [EMPTY, tables]) {
+      fc.asyncProperty(drawn, async ({ tables, down, inputs }) => {
+        const { engine, traced: wanted } = tracing({ tables, down })
+        for (const next of [{ ...EMPTY, ...WATCHED }, tables]) {
           expect(await router.apply(transition(++generation, before, next))).toMatchObject({ status: 'applied', failures: [] })
           before = next
         }
+        tellPrograms(router, down)
         const { maps } = router.parts
         for (const [key] of maps.entries('affinities')) maps.delete('affinities', key)
         for (const { id } of tables.ports) maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)

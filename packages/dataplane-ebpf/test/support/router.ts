@@ -23,6 +23,13 @@ export class RouterNamespace {
     for (const link of ['up0', 'up1']) this.namespaces.in(name, ...`ip link set ${link} up`.split(' '))
   }
 
+  /** Gives the host the router's addresses, which sessions of BFD need. */
+  addAddresses(): void {
+    const add = (words: string): string => this.namespaces.in(this.#name, ...`ip address add ${words}`.split(' '))
+    add(`${LOCAL[4]}/24 dev up0`)
+    add(`${LOCAL[6]}/64 dev up0 nodad`)
+  }
+
   async open(options: Partial<EbpfDataplaneOptions> = {}): Promise<EbpfRouter> {
     const underlayNetns = this.namespaces.path(this.#name)
     const router = await ebpfDataplane({

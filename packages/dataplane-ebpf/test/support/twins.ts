@@ -33,11 +33,7 @@ export const packetInput = arbitraryInput(around).filter(
   ({ from, packet }) => from === 'underlay' || packet.length >= (packet[0] >> 4 === 6 ? 40 : 20),
 )
 
-/* Groups of several members are spread by another table here than in the programs, so that which member a flow takes is not compared; what that table has to do, `buckets.test.ts` asks. */
-export const singleMemberTables = arbitraryTables(around).map((drawn): Tables => ({
-  ...drawn,
-  groups: drawn.groups.map((group) => ({ ...group, members: group.members.slice(0, 1) })),
-}))
+export const comparedTables = arbitraryTables(around)
 
 /** A limit that brings an octet back in eight seconds: only its burst counts. */
 const burst = (most: number) => fc.integer({ min: 1, max: most }).map((burstOctets) => ({ bitsPerSecond: 1, burstOctets }))
