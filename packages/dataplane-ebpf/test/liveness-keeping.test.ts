@@ -47,6 +47,8 @@ class Place {
   reads = 0
   /** Whether the kernel refuses to tell them. */
   refuses = false
+  /** What becomes of it when its sockets are served. */
+  serves: () => void = () => undefined
   readonly warn = vi.fn<Logger['warn']>()
   readonly info = vi.fn<Logger['info']>()
   readonly openSockets: Mock<typeof BfdSockets.open>
@@ -61,7 +63,7 @@ class Place {
   constructor() {
     symlinkSync('/proc/self/ns/net', this.netns)
     const sockets = {
-      serve: () => undefined,
+      serve: () => this.serves(),
       pause: () => undefined,
       close: () => this.closed.push('sockets'),
       send: ({ remote }: LivenessObject, packet: Uint8Array) =>
@@ -472,6 +474,43 @@ describe.skipIf(missing() !== '')(titled('what is told of paths, and who keeps t
     expect(place.warn.mock.calls).toEqual([['Liveness is not offered', { reason: expect.stringContaining('Address already in use') }]])
     place.openSockets.mockRejectedValueOnce(new TypeError('nobody foresaw this'))
     await expect(Liveness.open(place.options)).rejects.toThrow('nobody foresaw this')
+  })
+
+  it.each<[string, string[], () => void]>([
+    ['the rows of a keeper before it cannot be read', ['sockets'], () => (place.refuses = true)],
+    [
+      'there is no descriptor left to wait with',
+      ['sockets'],
+      () =>
+        place.openPoller.mockImplementationOnce(() => {
+          throw new LinuxError('EMFILE', 24, 'epoll_create1', 'Too many open files')
+        }),
+    ],
+    [
+      'they cannot be waited for',
+      ['poller', 'sockets'],
+      () =>
+        (place.serves = () => {
+          throw new LinuxError('ENOSPC', 28, 'epoll_ctl', 'No space left on device')
+        }),
+    ],
+  ])('leaves no sockets open, which the next one needs, where %s', async (_, closed, fail) => {
+    fail()
+    expect(await Liveness.open(place.options)).toBeUndefined()
+    expect(place.closed.toSorted()).toEqual(closed)
+    expect(place.warnings).toEqual(['Liveness is not offered'])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('looks for nothing any more where the keeper that is there cannot be told', async () => {
+    const keeper = place.lock()
+    vi.spyOn(place.config, 'set').mockImplementationOnce(() => {
+      place.refuses = true
+      return place.config
+    })
+    await expect(Liveness.open(place.beside)).rejects.toThrow('Cannot allocate memory')
+    expect(vi.getTimerCount()).toBe(0)
+    keeper.release()
   })
 
   it.each(['in turn', 'to end it'])('says once that a keeper cannot be looked for (%s)', async (when) => {

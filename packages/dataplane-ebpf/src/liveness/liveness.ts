@@ -53,11 +53,18 @@ export interface LivenessOptions {
   readonly logger: Logger
 }
 
+/** What a process has that keeps the sessions itself. */
+interface Own {
+  readonly keeper: LivenessKeeper
+  readonly sockets: BfdSockets
+  readonly poller: Poller
+}
+
 /** The paths of a dataplane that are watched by BFD, and who keeps the sessions. */
 export class Liveness {
   readonly #options: LivenessOptions
   readonly #place: KeeperPlace | undefined
-  readonly #own: { readonly keeper: LivenessKeeper; readonly sockets: BfdSockets; readonly poller: Poller } | undefined
+  readonly #own: Own | undefined
   readonly #told = new Map<number, Outcome>()
   readonly #timer: NodeJS.Timeout
   /** The keeper that was started last. */
@@ -74,30 +81,24 @@ export class Liveness {
   #isBlind = false
 
   private constructor(options: LivenessOptions, sockets: BfdSockets | undefined) {
-    const { maps, config, pins } = options
+    const { config, pins } = options
     this.#options = options
     this.#seen = config.get('liveness_version')
     for (const { id, ...outcome } of this.#states()) this.#told.set(id, outcome)
     this.#hasWatches = this.dump().liveness.length > 0
-    if (pins === undefined && sockets !== undefined) {
-      const poller = Poller.open()
-      poller.unref()
-      this.#own = { poller, sockets, keeper: new LivenessKeeper({ maps, config, sockets, poller, isSucceeded: () => false }) }
-    }
+    if (pins === undefined && sockets !== undefined) this.#own = keepHere(options, sockets)
     this.#place = placeOf(options)
     this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL).unref()
   }
 
-  /** Undefined when the sockets of BFD cannot be had, since another BFD runs on these addresses. */
+  /** Undefined when the sockets of BFD cannot be had, since another BFD runs on these addresses, or what serves them cannot. @throws LinuxError */
   static async open(options: LivenessOptions): Promise<Liveness | undefined> {
     const { addresses, underlayNetns, vrf, uplink, logger, config } = options
     const place = placeOf(options)
     if (place !== undefined && isKeeperAlive(place)) {
       if (config.get('keeper_version') === keeperNumber(place)) {
-        const liveness = new Liveness(options, undefined)
         // The process before may have ended between what it wanted watched and saying so.
-        liveness.tell()
-        return liveness
+        return Liveness.#begin(options, undefined, (liveness) => liveness.tell())
       }
       // One of another version, or with other sockets, makes room, and the next goes on with its sessions.
       if (!(await dismissKeeper(place, config))) logger.warn('A keeper of BFD sessions of another version, VRF or addresses does not end')
@@ -105,13 +106,25 @@ export class Liveness {
     try {
       const sockets = await BfdSockets.open(addresses, underlayNetns, vrf?.name, uplink)
       if (place !== undefined) sockets.close()
-      const liveness = new Liveness(options, sockets)
-      liveness.#ensureKeeper()
-      return liveness
+      return Liveness.#begin(options, sockets, (liveness) => liveness.#ensureKeeper())
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
       logger.warn('Liveness is not offered', { reason: error.message })
       return undefined
+    }
+  }
+
+  /** Where it fails, nothing stays open, and nobody looks for keepers. */
+  static #begin(options: LivenessOptions, sockets: BfdSockets | undefined, begin: (liveness: Liveness) => void): Liveness {
+    let liveness: Liveness | undefined
+    try {
+      liveness = new Liveness(options, sockets)
+      begin(liveness)
+      return liveness
+    } catch (error) {
+      if (liveness !== undefined) liveness.#stop()
+      sockets?.close()
+      throw error
     }
   }
 
@@ -147,13 +160,7 @@ export class Liveness {
 
   /** Looks at nothing any more. @param isKept the sessions go on without this process */
   async close(isKept: boolean): Promise<void> {
-    this.#isClosed = true
-    clearInterval(this.#timer)
-    if (this.#own !== undefined) {
-      this.#own.keeper.close(false)
-      this.#own.sockets.close()
-      this.#own.poller.close()
-    }
+    this.#stop()
     if (this.#place === undefined || (isKept && process.pid !== FIRST_PROCESS)) return
     const { config, logger } = this.#options
     config.set('keeper_order', KEEPER_ORDER.end)
@@ -165,6 +172,15 @@ export class Liveness {
     } catch (error) {
       this.#cannotLook(error)
     }
+  }
+
+  #stop(): void {
+    this.#isClosed = true
+    clearInterval(this.#timer)
+    if (this.#own === undefined) return
+    this.#own.keeper.close(false)
+    this.#own.sockets.close()
+    this.#own.poller.close()
   }
 
   #forget(id: number): void {
@@ -296,6 +312,18 @@ export class Liveness {
       const { known, downs, saved } = decodeLiveness(id, value)
       return [{ id, known, downs, reason: reasonOf(saved.session) }]
     })
+  }
+}
+
+/** @throws LinuxError, and the sockets are still open */
+function keepHere({ maps, config }: LivenessOptions, sockets: BfdSockets): Own {
+  const poller = Poller.open()
+  try {
+    poller.unref()
+    return { poller, sockets, keeper: new LivenessKeeper({ maps, config, sockets, poller, isSucceeded: () => false }) }
+  } catch (error) {
+    poller.close()
+    throw error
   }
 }
 
