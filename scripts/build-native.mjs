@@ -290,12 +290,12 @@ function bpfHash() {
 }
 
 /** @param {string} command */
-function isThere(command) {
+export function isThere(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
 }
 
 /** Folder of the kernel's headers on Debian and what derives from it. */
-function headerFolder() {
+export function headerFolder() {
   const { stdout } = spawnSync('uname', ['-m'], { encoding: 'utf8' })
   return `/usr/include/${(stdout ?? '').trim()}-linux-gnu`
 }
@@ -329,10 +329,10 @@ export function buildBpf({ force = false, install = true } = {}) {
   return ''
 }
 
-/** @param {string} headers folder of the kernel's headers of an architecture @param {string} object file to write */
-export function compileBpf(headers, object) {
+/** @param {string} headers folder of the kernel's headers of an architecture @param {string} object file to write @param {string} [clang] command */
+export function compileBpf(headers, object, clang = 'clang') {
   const flags = [...BPF_FLAGS, `-I${headers}`, `-ffile-prefix-map=${bpf}=bpf`]
-  run('clang', [...flags, '-c', join(bpf, 'heddle.bpf.c'), '-o', object])
+  run(clang, [...flags, '-c', join(bpf, 'heddle.bpf.c'), '-o', object])
   // Takes the debugger's information away; the kernel's (BTF) stays.
   if (isThere('llvm-strip')) run('llvm-strip', ['-g', object])
 }

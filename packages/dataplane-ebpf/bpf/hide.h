@@ -12,7 +12,6 @@ struct pool_search {
 	__u32 first;
 	__u32 size;
 	__u32 start;
-	__u32 tries;
 	enum claim result;
 };
 
@@ -21,7 +20,8 @@ static long try_pool_port(struct bpf_map *map, __u32 *turn, __u32 *value, struct
 	struct work *work = current_work();
 	__u32 attempt = *turn, candidate;
 
-	if (!work || attempt >= search->tries)
+	/* SCTP keeps its port, and no port is tried twice but the flow's own. */
+	if (!work || attempt >= TRIES || attempt > (work->hidden.protocol == PROTOCOL_SCTP ? 0 : search->size))
 		return 1;
 	/* The flow's own port first, where it lies in the range. */
 	candidate = attempt ? search->first + ((__u64)search->start + attempt) % search->size : work->hidden.source_port;
@@ -47,7 +47,6 @@ static __always_inline int choose_port(struct work *work, const struct nat_pool 
 		.first = pool->first,
 		.size = size,
 		.start = scattered(hidden, hidden->source_port),
-		.tries = hidden->protocol == PROTOCOL_SCTP ? 1 : size + 1 < TRIES ? size + 1 : TRIES,
 		.result = TAKEN,
 	};
 
@@ -67,20 +66,23 @@ static __always_inline int hide_part(struct __sk_buff *skb, struct work *work, _
 	return GOES_ON;
 }
 
-/* An error about a reply that came through the pool. What is about nothing known would show an address that is hidden. */
-static __always_inline int hide_error(struct __sk_buff *skb, struct work *work, __u32 zone)
+/* What `hide` says of an ICMP error: its caller goes on by `hide_error`, which needs the stack that `hide` has. */
+#define HIDES_ERROR (-7)
+
+/* An error about a reply that came through the pool of the zone in `work->key`. What is about nothing known would show an address that is hidden. */
+static __always_inline int hide_error(struct __sk_buff *skb, struct work *work)
 {
 	struct packet *packet = &work->packet;
 	int result;
 
 	read_tuple(skb, &work->tuple, packet->at, packet->at + packet->length);
-	result = translate_error(skb, zone);
+	result = translate_error(skb, work->key.zone);
 	if (result != GOES_ON)
 		return result;
 	return is_same_address(packet->source, work->hidden.source) ? REASON_NAT_EXHAUSTED : GOES_ON;
 }
 
-/* Hides the packet in hand, which a lookup takes from `vrf` to `outside`, where a pool stands between them. GOES_ON or a drop reason. */
+/* Hides the packet in hand, which a lookup takes from `vrf` to `outside`, where a pool stands between them. GOES_ON, HIDES_ERROR or a drop reason. */
 __noinline int hide(struct __sk_buff *skb, __u32 vrf, __u32 outside)
 {
 	struct work *work = current_work();
@@ -104,8 +106,10 @@ __noinline int hide(struct __sk_buff *skb, __u32 vrf, __u32 outside)
 	zone = POOL_ZONE | id;
 	hidden = &work->hidden;
 	read_tuple(skb, hidden, work->packet.at, work->packet.at + work->packet.length);
-	if (hidden->kind == TUPLE_ERROR)
-		return hide_error(skb, work, zone);
+	if (hidden->kind == TUPLE_ERROR) {
+		work->key.zone = zone;
+		return HIDES_ERROR;
+	}
 	if (hidden->kind == TUPLE_LATER)
 		return hide_part(skb, work, zone);
 	if (hidden->kind != TUPLE_FLOW)

@@ -135,7 +135,7 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 {
 	struct config *config = configuration();
 	struct next_hop *hop = next_hop_of(&next_hop);
-	__u32 is_bottom = word >> 8 & 1, length, mtu, segment, hash, payload;
+	__u32 is_bottom = word >> 8 & 1, mtu, hash, payload;
 	struct fill fill = {};
 	__u8 exposed = 0;
 
@@ -152,9 +152,7 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 		return REASON_LABEL_STACK;
 	payload = behind_labels(skb, outer->at, outer->end, is_bottom);
 	mtu = room_of(config, hop, version_at(skb, payload, outer->end), payload - outer->at);
-	length = outer->end - outer->at;
-	segment = piece_of(skb, outer->at, payload, outer->end);
-	if (segment + hop->size > mtu)
+	if (piece_of(skb, outer->at, payload, outer->end) + hop->size > mtu)
 		return REASON_MTU_EXCEEDED;
 	/* A label stack has no ECN field: that of the outer header goes on in the next one, or is lost with the packet (RFC 6040 §4.2). */
 	if ((outer->traffic_class & CE) == CE && !hop->normal_ecn)
@@ -168,7 +166,7 @@ __noinline int transit(struct __sk_buff *skb, struct outer *outer, __u32 next_ho
 		exposed = ttl - 1;
 		bpf_skb_store_bytes(skb, outer->at + 3, &exposed, 1, BPF_F_RECOMPUTE_CSUM);
 	}
-	fill_from_label(&fill, hop, word, ttl, outer->traffic_class, hash, length);
+	fill_from_label(&fill, hop, word, ttl, outer->traffic_class, hash, outer->end - outer->at);
 	if (hop->encapsulation == MPLS_UDP_JOINT)
 		fill.joint_ttl = joint_ttl_behind(skb, outer->at, outer->end, is_bottom, hop->label_count);
 	return send(skb, hop, outer->at, outer->family, &fill);

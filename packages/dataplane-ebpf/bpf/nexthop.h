@@ -55,6 +55,8 @@ static __always_inline int hide_between(struct __sk_buff *skb, struct work *work
 	/* Read where a pool stands there. */
 	work->hidden.family = 0;
 	result = hide(skb, vrf_id, outside);
+	if (result == HIDES_ERROR)
+		result = hide_error(skb, work);
 	if (result != GOES_ON || work->hidden.family)
 		note(work, NOTE_POOL, result, vrf_id, outside);
 	return result;
