@@ -12,6 +12,7 @@ import { View } from '../src/layout/struct.js'
 import { LINK } from '../src/layout/structs/objects.js'
 import { Liveness } from '../src/liveness/liveness.js'
 import { call } from '../src/native/call.js'
+import { native } from '../src/native/load.js'
 import { Mirrors } from '../src/observe/mirrors.js'
 import { pinsOf } from '../src/pins.js'
 import { ebpfFeatures } from '../src/probe.js'
@@ -236,6 +237,29 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     }
     expect(await lab.ping()).toContain(' 2 received')
     await lab.attach(router, 0)
+    expect((await router.dump()).devices.map(({ port }) => port)).toEqual([0, 1])
+  })
+
+  // It was deleted, with the addresses, routes and connections of its endpoint.
+  it('leaves the device of a running endpoint that cannot be told what is asked anew of it, and takes back one that it has just made', async () => {
+    const router = await lab.open()
+    await router.apply(podTransaction(1))
+    const refused = vi.spyOn(native(), 'deviceMakeEndpoint')
+    const refuse = (): unknown => refused.mockRejectedValueOnce(new LinuxError('EMFILE', 24, 'enter a namespace', 'Too many open files'))
+    try {
+      refuse()
+      expect(await codeOf(lab.attach(router, 0))).toBe('dataplane.device')
+      expect(lab.inPod(0, 'ip', '-o', 'link')).not.toContain('eth0')
+      for (const port of PODS.keys()) await lab.attach(router, port)
+      const before = lab.inPod(0, 'ip', '-o', 'address')
+      refuse()
+      expect(await codeOf(lab.attach(router, 0))).toBe('dataplane.device')
+      expect(lab.inPod(0, 'ip', '-o', 'address')).toBe(before)
+      expect(await lab.ping()).toContain(' 2 received')
+    } finally {
+      refused.mockRestore()
+    }
+    expect(await codeOf(lab.attach(router, 0))).toBe('nothing')
     expect((await router.dump()).devices.map(({ port }) => port)).toEqual([0, 1])
   })
 

@@ -37,7 +37,8 @@ export interface PeerEnd {
 }
 
 /**
- * Makes the pair that is asked for, or takes the one that is there, of whichever kind, and configures the endpoint's end.
+ * Makes the pair that is asked for, or takes the one that is there, of whichever kind, and configures the endpoint's end. Where that fails, a pair goes that was
+ * made here, and one that was there stays.
  *
  * @param netlink of the router's namespace @param hostNames of the end there: what it is called, and what one that is there may be called too
  * @param known index of the end there that the port has had until now, whatever it is called
@@ -52,17 +53,17 @@ export async function openPair(
   checkRequest(request)
   const [hostName] = hostNames
   return translated(request, async () => {
-    const pair =
-      (await make(netlink, hostName, request)) ??
-      (await adopt(netlink, hostNames, request, known)) ??
-      (await make(netlink, hostName, request))
+    const made = await make(netlink, hostName, request)
+    const adopted = made === undefined ? await adopt(netlink, hostNames, request, known) : undefined
+    const pair = made ?? adopted ?? (await make(netlink, hostName, request))
     if (pair === undefined)
       throw new DataplaneError('dataplane.device', `there is a device ${request.ifname} that is no end of this router`)
     try {
       await callAsync((native) => native.deviceMakeEndpoint(request.netns, request.ifname))
       return pair
     } catch (error) {
-      await netlink.links.delete(pair.host.index).catch(() => undefined)
+      // One that was there has an endpoint that may go on by it.
+      if (pair !== adopted) await netlink.links.delete(pair.host.index).catch(() => undefined)
       throw error
     }
   })
