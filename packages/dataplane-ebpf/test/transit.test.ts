@@ -6,6 +6,7 @@ import { IpPrefix } from '@heddle/wire'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi, type Mock } from 'vitest'
 import { readBpfObject } from '../src/bpf-object.js'
 import { Transit, TRANSIT_PIN } from '../src/device/transit.js'
@@ -17,10 +18,13 @@ import { native } from '../src/native/load.js'
 import { pinsOf } from '../src/pins.js'
 import type { KernelMaps } from '../src/tables/kernel-maps.js'
 import { hasEthtool } from './support/hairpin.js'
+import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS } from './support/router.js'
 import { RouterLab } from './support/router-lab.js'
 
+const DETACHING = fileURLToPath(new URL('support/detach-program.py', import.meta.url))
+const hasPython = spawnSync('python3', ['-c', 'import ctypes']).status === 0
 const noEthtool = hasEthtool ? '' : ' (skipped: needs ethtool)'
 
 /** A label that is swapped. */
@@ -112,6 +116,60 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
     }
   })
 
+  // Packets went by tc, and it was told of as there.
+  describe.skipIf(!hasPython)(`that somebody takes away${hasPython ? '' : ' (skipped: needs python3)'}`, () => {
+    const takeAway = (): void => void execFileSync('python3', [DETACHING, `${programThere()}`], { stdio: 'pipe' })
+    const warningsIn = (warn: Mock<Logger['warn']>): string[] =>
+      warn.mock.calls.map(([message]) => message).filter((message) => message.includes('took the program of XDP'))
+
+    it.each([false, true])('comes back, with a warning (pinned: %s)', async (isPinned) => {
+      const warn = vi.fn<Logger['warn']>()
+      const pinDirectory = isPinned ? lab.path('taken') : undefined
+      const options = { xdp: 'native', ...(pinDirectory === undefined ? {} : { pinDirectory }) } as const
+      const router = await lab.open({ ...options, logger: { ...silentLogger, warn } })
+      const before = programThere()
+      for (let count = 1; count <= 2; count++) {
+        takeAway()
+        await expect.poll(() => warningsIn(warn), { timeout: 20_000 * PACE }).toHaveLength(count)
+        expect(programThere()).toBe(before)
+      }
+      expect(warningsIn(warn)[0]).toContain('attached anew')
+      expect(choiceOf(await router.inspectKernel())?.chosen).toBe('xdp')
+      await router.close({ keep: isPinned })
+      expect(programThere()).toBe(isPinned ? before : undefined)
+      if (isPinned) await (await lab.open(options)).close()
+      expect(programThere()).toBeUndefined()
+    })
+
+    it("is told of as gone where somebody else's is in its place, and comes back behind that", async () => {
+      const warn = vi.fn<Logger['warn']>()
+      const router = await lab.open({ xdp: 'native', logger: { ...silentLogger, warn } })
+      const object = call((native) => native.objectLoad(readBpfObject(), { fib: 1024, routes: 1, flows: 1024 }))
+      const [{ ifindex }] = JSON.parse(lab.inHost(...'ip -j link show up0'.split(' '))) as [{ ifindex: number }]
+      const look = vi.spyOn(router.parts.transit, 'look').mockResolvedValue()
+      try {
+        takeAway()
+        const other = await callAsync(() =>
+          object.attach({ program: 'across', namespace: lab.netns, ifindex, usesTcx: false, isXdp: true }),
+        )
+        const theirs = programThere()
+        look.mockRestore()
+        await expect.poll(() => warningsIn(warn), { timeout: 20_000 * PACE }).toEqual([expect.stringContaining('by tc')])
+        expect(choiceOf(await router.inspectKernel())).toMatchObject({
+          chosen: 'tc',
+          because: expect.stringContaining('another program has XDP'),
+        })
+        expect(programThere()).toBe(theirs)
+        await callAsync(() => object.detach(other))
+        await expect.poll(async () => choiceOf(await router.inspectKernel())?.chosen, { timeout: 20_000 * PACE }).toBe('xdp')
+        expect(warningsIn(warn)).toHaveLength(1)
+      } finally {
+        look.mockRestore()
+        call(() => object.close())
+      }
+    })
+  })
+
   it('is no reason not to open, when what is pinned in its place cannot be removed', async () => {
     const pinDirectory = lab.path('stuck')
     const first = await lab.open({ pinDirectory })
@@ -179,7 +237,10 @@ describe.skipIf(missing() !== '')(titled('XDP on the uplink'), () => {
     const link = { name: 'up0', kind: 'device', mtu: 9000 }
     const warn = vi.fn<Logger['warn']>()
     const transit = new Transit({
-      maps: { object: { attach, detach }, entries: () => (labels ?? []).map((value) => [value, value]) } as unknown as KernelMaps,
+      maps: {
+        object: { attach, detach, lost: async () => [] },
+        entries: () => (labels ?? []).map((value) => [value, value]),
+      } as unknown as KernelMaps,
       config: new View(CONFIG),
       netlink: { links: { get: async () => link } } as unknown as Netlink,
       netns: lab.netns,

@@ -86,17 +86,31 @@ export class Transit {
   }
 
   /**
-   * Attaches the program once there is nothing against it; one that is attached stays, unless its device begins to hide tags from it.
+   * Attaches the program once there is nothing against it, and anew where somebody took it away; one that is attached stays, unless its device begins to hide tags
+   * from it.
    *
    * @throws LinuxError where the uplink cannot be asked
    */
   async look(): Promise<void> {
-    if (this.#attachment !== undefined) {
-      const hidden = await this.#whyTagsAreHidden(await this.#link())
-      if (hidden === '') return
-      await this.detach()
-      return this.#goWithout(hidden)
-    }
+    const attachment = this.#attachment
+    if (attachment === undefined) return this.#attachIfWell()
+    if ((await callAsync(() => this.#options.maps.object.lost([attachment]))).length > 0) return this.#attachAnew()
+    const hidden = await this.#whyTagsAreHidden(await this.#link())
+    if (hidden === '') return
+    await this.detach()
+    this.#goWithout(hidden)
+  }
+
+  /** As if there had been none: what is in its place now may be somebody else's. */
+  async #attachAnew(): Promise<void> {
+    const { name } = await this.#link()
+    await this.detach()
+    await this.#attachIfWell()
+    const now = this.#attachment === undefined ? 'packets go from tunnel to tunnel by tc' : 'it was attached anew'
+    this.#options.logger.warn(`Somebody took the program of XDP on the uplink away: ${now}`, { uplink: name, because: this.because })
+  }
+
+  async #attachIfWell(): Promise<void> {
     const never = this.#whatIsAlwaysAgainst()
     if (never !== '') return this.#goWithout(never)
     const link = await this.#link()
@@ -125,6 +139,7 @@ export class Transit {
         }),
       )
       this.#reason = ''
+      this.#refusedAt = undefined
       this.#isLeft = false
       // Its far end cannot be asked: it may be in any namespace.
       if (kind === 'veth')
