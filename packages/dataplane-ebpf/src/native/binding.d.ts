@@ -13,7 +13,7 @@ export declare class NativeObject {
   lookup(map: string, key: Uint8Array): Uint8Array | null
   update(map: string, key: Uint8Array, value: Uint8Array): void
   remove(map: string, key: Uint8Array): boolean
-  /** Keys and values of all elements, one behind the other. */
+  /** Keys and values of all elements, one behind the other. Others may change a hash map meanwhile: an element that stays is there once, and none twice. */
   entries(map: string): Uint8Array
   /** Memory of a map that can be mapped; it stays mapped as long as JavaScript holds the buffer, the object's end notwithstanding. */
   memory(map: string): ArrayBuffer

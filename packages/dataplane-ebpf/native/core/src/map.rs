@@ -10,6 +10,9 @@ use heddle_linux_core::{Error, Result, error::Context};
 
 use crate::sys;
 
+/// Elements that a part is asked for where all are listed.
+const PART: usize = 512;
+
 /// A map of a loaded object.
 pub struct BpfMap {
     pub name: String,
@@ -17,12 +20,14 @@ pub struct BpfMap {
     /// Octets of a value; of a per-CPU map those of all CPUs.
     pub value_size: usize,
     pub max_entries: u32,
+    /// Whether its elements are in buckets.
+    is_hash: bool,
     fd: OwnedFd,
 }
 
 impl BpfMap {
-    pub fn new(name: String, key_size: usize, value_size: usize, max_entries: u32, fd: OwnedFd) -> Self {
-        Self { name, key_size, value_size, max_entries, fd }
+    pub fn new(name: String, key_size: usize, value_size: usize, max_entries: u32, is_hash: bool, fd: OwnedFd) -> Self {
+        Self { name, key_size, value_size, max_entries, is_hash, fd }
     }
 
     pub fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -54,14 +59,30 @@ impl BpfMap {
         }
     }
 
-    /// Keys and values of all elements, one behind the other. Nobody else may change the map meanwhile.
+    /// Keys and values of all elements, one behind the other. Others may change a hash map meanwhile: an element that stays is there once, and none twice. Of other
+    /// maps that are changed meanwhile elements may be missing, or be there twice.
     pub fn entries(&self) -> Result<Vec<u8>> {
+        if self.is_hash { self.entries_by_bucket() } else { self.entries_by_key() }
+    }
+
+    fn entries_by_bucket(&self) -> Result<Vec<u8>> {
+        let Part { mut entries, mut next } = self.part(None, PART)?;
+        while next.is_some() {
+            let part = self.part(next, PART)?;
+            entries.extend_from_slice(&part.entries);
+            next = part.next;
+        }
+        Ok(entries)
+    }
+
+    /// In no more steps than there can be elements: behind a key that is gone the kernel begins anew.
+    fn entries_by_key(&self) -> Result<Vec<u8>> {
         let operation = || format!("list map '{}'", self.name);
         let (mut entries, mut key, mut next) = (Vec::new(), Vec::new(), vec![0; self.key_size]);
-        loop {
+        for _ in 0..self.max_entries {
             let from = if key.is_empty() { None } else { Some(key.as_slice()) };
             match sys::next_key(self.fd.as_fd(), from, &mut next) {
-                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(entries),
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => break,
                 result => result.context(operation)?,
             }
             key.clone_from(&next);
@@ -70,6 +91,7 @@ impl BpfMap {
                 entries.extend_from_slice(&value);
             }
         }
+        Ok(entries)
     }
 
     /// Keys and values of some of the elements of a hash map, about `count`, from a bucket on. Others may change the map meanwhile: an element that stays is in one
@@ -159,5 +181,85 @@ impl Drop for MapMemory {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours, and who lent it out keeps this value as long as it is used.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::HashSet,
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+        thread,
+    };
+
+    use super::*;
+
+    const HASH: u32 = 1;
+    const LPM_TRIE: u32 = 11;
+    const NO_PREALLOC: u32 = 1;
+    /// Elements that stay, and those that come and go.
+    const STAYING: u32 = 1024;
+    const CHANGING: u32 = 64;
+
+    /// None where maps may not be made. Of a trie the key begins with the length of its prefix.
+    fn map_of(kind: u32) -> Option<BpfMap> {
+        let fd = match sys::map_create(kind, 8, 4, STAYING + CHANGING, NO_PREALLOC) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                eprintln!("skipped: {error}");
+                return None;
+            }
+            made => made.unwrap(),
+        };
+        let map = BpfMap::new("some".into(), 8, 4, STAYING + CHANGING, kind == HASH, fd);
+        for number in 0..STAYING + CHANGING {
+            map.update(&key_of(number), &number.to_ne_bytes()).unwrap();
+        }
+        Some(map)
+    }
+
+    fn key_of(number: u32) -> Vec<u8> {
+        [32_u32.to_ne_bytes(), number.to_be_bytes()].concat()
+    }
+
+    /// Lists a map while another thread changes it, in some tens of rounds of that; the numbers of each list.
+    fn lists_beside_changes(map: &BpfMap) -> Vec<Vec<u32>> {
+        let (ends, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ends.load(Ordering::Relaxed) {
+                    for number in STAYING..STAYING + CHANGING {
+                        map.delete(&key_of(number)).unwrap();
+                        thread::yield_now();
+                        map.update(&key_of(number), &number.to_ne_bytes()).unwrap();
+                    }
+                    rounds.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let mut lists = Vec::new();
+            while lists.len() < 50 || rounds.load(Ordering::Relaxed) < 50 {
+                let entries = map.entries().unwrap();
+                lists.push(entries.chunks_exact(12).map(|entry| u32::from_ne_bytes(entry[8..].try_into().unwrap())).collect());
+            }
+            ends.store(true, Ordering::Relaxed);
+            lists
+        })
+    }
+
+    #[test]
+    fn lists_elements_of_a_hash_map_once_each_beside_changes() {
+        let Some(map) = map_of(HASH) else { return };
+        for list in lists_beside_changes(&map) {
+            let distinct: HashSet<u32> = list.iter().copied().collect();
+            assert_eq!(distinct.len(), list.len());
+            assert_eq!((0..STAYING).find(|number| !distinct.contains(number)), None);
+        }
+    }
+
+    #[test]
+    fn lists_no_more_elements_than_a_map_can_have_beside_changes() {
+        let Some(map) = map_of(LPM_TRIE) else { return };
+        let most = lists_beside_changes(&map).iter().map(Vec::len).max().unwrap_or(0);
+        assert!(most <= (STAYING + CHANGING) as usize, "{most}");
+        assert_eq!(map.entries().unwrap().len(), (STAYING + CHANGING) as usize * 12);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Map, MapData, MapError},
+    maps::{Map, MapData, MapError, MapType},
     programs::{Program as Loadable, ProgramError},
 };
 use heddle_linux_core::{Error, Result, error::Context};
@@ -70,7 +70,8 @@ pub fn open_pinned(pins: &Path, names: &[String]) -> Result<Loaded> {
         let info = data.info().map_err(of_map)?;
         let fd: OwnedFd = data.fd().as_fd().try_clone_to_owned().context(|| format!("keep map '{name}'"))?;
         let (key, value) = (info.key_size() as usize, info.value_size() as usize);
-        maps.insert(name.clone(), BpfMap::new(name.clone(), key, value, info.max_entries(), fd));
+        let is_hash = matches!(info.map_type().map_err(of_map)?, MapType::Hash | MapType::LruHash | MapType::PerCpuHash);
+        maps.insert(name.clone(), BpfMap::new(name.clone(), key, value, info.max_entries(), is_hash, fd));
     }
     Ok(Loaded { maps, programs: HashMap::new() })
 }
@@ -121,8 +122,9 @@ fn describe(name: &str, map: &Map) -> Result<BpfMap> {
     let info = data.info().map_err(of_map)?;
     let size = info.value_size() as usize;
     let value_size = if is_per_cpu { size.next_multiple_of(8) * possible_cpus()? } else { size };
+    let is_hash = matches!(map, Map::HashMap(_) | Map::LruHashMap(_) | Map::PerCpuHashMap(_));
     let fd: OwnedFd = data.fd().as_fd().try_clone_to_owned().context(|| format!("keep map '{name}'"))?;
-    Ok(BpfMap::new(name.to_owned(), info.key_size() as usize, value_size, info.max_entries(), fd))
+    Ok(BpfMap::new(name.to_owned(), info.key_size() as usize, value_size, info.max_entries(), is_hash, fd))
 }
 
 fn possible_cpus() -> Result<usize> {

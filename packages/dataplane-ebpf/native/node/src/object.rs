@@ -193,7 +193,7 @@ impl NativeObject {
         self.map(&map)?.delete(key).map_err(to_js)
     }
 
-    /// Keys and values of all elements, one behind the other.
+    /// Keys and values of all elements, one behind the other. Others may change a hash map meanwhile: an element that stays is there once, and none twice.
     #[napi(catch_unwind)]
     pub fn entries(&self, map: String) -> Result<Uint8Array> {
         self.map(&map)?.entries().map(Uint8Array::from).map_err(to_js)
