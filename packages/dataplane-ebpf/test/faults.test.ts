@@ -263,6 +263,21 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     expect((await router.dump()).devices.map(({ port }) => port)).toEqual([0, 1])
   })
 
+  // It was taken away first.
+  it('leaves the device of a port for which another one is asked that cannot be', async () => {
+    const router = await lab.open()
+    await router.apply(podTransaction(1))
+    for (const port of PODS.keys()) await lab.attach(router, port)
+    const { devices } = await router.dump()
+    const other = { netns: lab.podNetns(0), ifname: 'eth9', addresses: [PODS[0]], mtu: 1400 }
+    expect(await codeOf(router.attachPort(0, { ...other, mtu: 60 }))).toBe('dataplane.device')
+    expect(await codeOf(router.attachPort(0, { ...other, netns: lab.path('there-is-none') }))).toBe('dataplane.netns-missing')
+    expect((await router.dump()).devices).toEqual(devices)
+    expect(await lab.ping()).toContain(' 2 received')
+    await router.attachPort(0, other)
+    expect(lab.inPod(0, 'ip', '-o', 'link')).not.toContain('eth0')
+  })
+
   // It went on meanwhile: what it made stayed for good, or it failed by what is no error of the contract.
   it.each([false, true])('makes nothing for a transaction behind close({ keep: %s })', async (keep) => {
     const pinDirectory = lab.path(`behind-${keep}`)

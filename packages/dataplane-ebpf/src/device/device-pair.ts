@@ -69,6 +69,12 @@ export async function openPair(
   })
 }
 
+/** Refuses what no device can be, and where none can be, before anything is done. Returns the number of the namespace. @throws DataplaneError as `openPair` */
+export async function checkPlace(request: DeviceRequest): Promise<number> {
+  checkRequest(request)
+  return translated(request, async () => NetworkNamespace.identity(request.netns))
+}
+
 /** Has the endpoint look for its neighbours, or not any more. @throws DataplaneError as `openPair` */
 export async function setResolving(peer: PeerEnd, resolves: boolean): Promise<void> {
   await translated(peer.request, async () => {

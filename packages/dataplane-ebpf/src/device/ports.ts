@@ -23,7 +23,16 @@ import { isSameBytes, type KernelMaps } from '../tables/kernel-maps.js'
 import { wordBytes } from '../layout/word.js'
 import { decodeRequest, encodeRequest, routesOf, samePlace } from './device-request.js'
 import { takeAway } from './take-away.js'
-import { namespaceOf, openPair, setResolving, setSegments, type DevicePair, type EbpfDeviceKind, type PeerEnd } from './device-pair.js'
+import {
+  checkPlace,
+  namespaceOf,
+  openPair,
+  setResolving,
+  setSegments,
+  type DevicePair,
+  type EbpfDeviceKind,
+  type PeerEnd,
+} from './device-pair.js'
 
 export interface PortsOptions {
   readonly maps: KernelMaps
@@ -189,8 +198,9 @@ export class Ports {
         throw new DataplaneError('dataplane.device', `${request.ifname} is the device of port ${other}`)
       }
     }
+    // Before anything is taken away: what is refused leaves the port the device that it has.
+    const namespace = await checkPlace(request)
     const before = this.#attached.get(port)
-    const namespace = namespaceOf(request)
     const isHere = before !== undefined && samePlace(before.request, request) && before.namespace === namespace
     if (!isHere) await this.detach(port, 'replaced')
     const largestSegment = this.#largestSegment
