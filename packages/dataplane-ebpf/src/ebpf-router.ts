@@ -324,7 +324,7 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   #settle(): Promise<ApplyFailure[]> {
-    return this.#parts.ports.settle((port) => this.#judge.hasLink(port))
+    return this.#parts.ports.settle((port) => (this.#judge.hasPort(port) ? this.#judge.hasLink(port) : undefined))
   }
 
   /** Has judged by what the kernel holds; why that cannot be read, in which case the next transaction asks for it again. */

@@ -1,3 +1,4 @@
+import type { FibTransaction } from '@heddle/core'
 import { EbpfVerifierError, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { silentLogger, type Logger } from '@heddle/io'
 import { LinuxError, NativeUnavailableError, Netlink } from '@heddle/linux'
@@ -5,6 +6,7 @@ import { IpPrefix, MacAddress } from '@heddle/wire'
 import { readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 import { afterEach, describe, expect, it, vi, type Mock } from 'vitest'
+import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 import { hostNamesOf, Ports } from '../src/device/ports.js'
 import { FibFullError } from '../src/fib/block-memory.js'
 import { macOf } from '../src/layout/objects.js'
@@ -276,6 +278,30 @@ describe.skipIf(missing() !== '')(titled('an eBPF dataplane to which something h
     expect(await lab.ping()).toContain(' 2 received')
     await router.attachPort(0, other)
     expect(lab.inPod(0, 'ip', '-o', 'link')).not.toContain('eth0')
+  })
+
+  // It was told of as a port that had not been programmed.
+  it('says nothing of a port that a transaction removes, whose Ethernet endpoint has gone with its namespace', async () => {
+    const netns = lab.path('gone-pod')
+    symlinkSync(lab.podNetns(0), netns)
+    const router = await lab.open()
+    const { vrfs, ports } = podTransaction(1)
+    const [gone, left] = ports.set.map((port) => ({ ...port, link: { mac: MacAddress.parse('02:00:00:00:00:01') } }))
+    const transaction = (generation: number, changes: Partial<FibTransaction>): FibTransaction => ({
+      ...emptyTransaction(generation),
+      ...changes,
+    })
+    try {
+      await router.apply(transaction(1, { vrfs, ports: { set: [gone, left], remove: [] } }))
+      await router.attachPort(0, { netns, ifname: 'eth0', addresses: [PODS[0]], mtu: 1400 })
+      rmSync(netns)
+      const report = await router.apply(transaction(2, { ports: { set: [left], remove: [gone.id] } }))
+      expect(report).toMatchObject({ status: 'applied', failures: [] })
+      expect((await router.dump()).devices).toEqual([])
+    } finally {
+      rmSync(netns, { force: true })
+    }
+    await expect.poll(() => lab.inPod(0, 'ip', '-o', 'link')).not.toContain('eth0')
   })
 
   // It went on meanwhile: what it made stayed for good, or it failed by what is no error of the contract.

@@ -233,13 +233,13 @@ export class Ports {
     return facts
   }
 
-  /** Has endpoints look for their neighbours, or not, as the tables want it by port. Returns those that could not be told. */
-  async settle(wants: (port: number) => boolean): Promise<ApplyFailure[]> {
+  /** Has endpoints look for their neighbours, or not, as the tables want it by port: `undefined` for one that goes. Returns those that could not be told. */
+  async settle(wants: (port: number) => boolean | undefined): Promise<ApplyFailure[]> {
     const { maps } = this.#options
     const failures: ApplyFailure[] = []
     for (const [port, attached] of this.#attached) {
       const resolves = wants(port)
-      if (attached.resolves === resolves) continue
+      if (resolves === undefined || attached.resolves === resolves) continue
       try {
         await setResolving(peerOf(attached), resolves)
       } catch (error) {
