@@ -8,7 +8,7 @@ import { hostNamesOf } from './device/ports.js'
 import { mergerNames, removeMergers } from './device/segment-merger.js'
 import { TRANSIT_PIN } from './device/transit.js'
 import { findNamespace, type FoundNamespace } from './find-namespace.js'
-import { isKeeperAlive, KEEPER_ORDER, keeperGone, type KeeperPlace } from './liveness/keeper-process.js'
+import { isKeeperAlive, keeperGone, type KeeperPlace } from './liveness/keeper-process.js'
 import { holderOfPins, holderOfUplink } from './lock-holder.js'
 import { busy, isTaken, takeFreeUplinkLock, takePinsLock } from './locks.js'
 import type { NativeLock } from './native/binding.js'
@@ -17,7 +17,6 @@ import { devicesOf, forsake, isPortDevice, unclaimedAmong, uplinkOf } from './ol
 import { foldersIn, isMountedFor, namespaceNumbersIn, pinsOf, portsIn, removePins } from './pins.js'
 import { checkPrivileges, refusalOf } from './privileges.js'
 import { heldAmong, HELD_BY } from './take-away-kept.js'
-import { configOf } from './tables/config.js'
 import { KernelMaps } from './tables/kernel-maps.js'
 
 /** Where a dataplane has left something. */
@@ -164,7 +163,7 @@ class Removal {
     const uplink = uplinkOf(pins)
     if (uplink === undefined) return []
     const place = await this.#placeOf(netns, uplink)
-    if (place === undefined) return pins.isOfThisLayout ? [{ leftovers: [], take: () => endKeeper(pins) }] : []
+    if (place === undefined) return []
     return [this.#keeperOf(pins, place), filterOf(pins, place), programsOf(pins, place), mergersOf(place), devicesLeft(pins, place)]
   }
 
@@ -198,23 +197,17 @@ class Removal {
     return { netns, uplink, links: await netlink.links.list() }
   }
 
+  /** It ends once its pins are gone, of whichever layout, and tells far ends that nothing happened to their paths. */
   #keeperOf(pins: Pins, { netns, uplink, links }: Place): Step {
     const keeper = { pins: pins.folder, underlayNetns: netns, vrf: undefined, addresses: [], uplink }
     if (!isKeeperAlive(keeper)) return { leftovers: [] }
     this.#keepers.push(keeper)
-    // Where the words of another layout are nobody knows: that one ends once its pins are gone.
-    const take = pins.isOfThisLayout ? () => endKeeper(pins) : undefined
-    return { leftovers: [{ kind: 'keeper', name: nameOf(links, uplink), ...inside(netns) }], take }
+    return { leftovers: [{ kind: 'keeper', name: nameOf(links, uplink), ...inside(netns) }] }
   }
 
   async #awaitEnd(keeper: KeeperPlace): Promise<void> {
     if (!(await keeperGone(keeper))) this.#left.push('the keeper of BFD sessions does not end: its process may be stopped')
   }
-}
-
-/** Has the keeper tell far ends that nothing happened to their paths. */
-function endKeeper({ folder }: Pins): void {
-  withMaps(folder, ['config'], (maps) => configOf(maps).set('keeper_order', KEEPER_ORDER.end))
 }
 
 function filterOf({ folder }: Pins, { netns, uplink, links }: Place): Step {

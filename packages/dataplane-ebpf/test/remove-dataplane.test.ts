@@ -150,6 +150,8 @@ describe.skipIf(missing() !== '')(titled('what an agent that was killed has left
       const before = inventory(pinDirectory)
       const numbers = await killed(pinDirectory, without)
       renameSync(pinsOf(pinDirectory), join(pinDirectory, `layout-${LAYOUT_VERSION - 1}`))
+      // As one that came with another uplink is called.
+      lab.inHost('ip', 'link', 'set', `hd${indexOf('up0').toString(36)}-0`, 'name', 'hdzz-0')
       await removeDataplane({ pinDirectory })
       await isAsBefore(pinDirectory, before, numbers)
     },
@@ -193,13 +195,16 @@ describe.skipIf(missing() !== '')(titled('what an agent that was killed has left
   it('is forsaken where its network namespace has gone', async () => {
     const pinDirectory = lab.path('gone')
     const before = inventory(pinDirectory)
-    const numbers = await killed(pinDirectory)
+    // By filters, which go on without a pin.
+    const numbers = await killed(pinDirectory, ['tcx'])
+    expect(await lab.ping()).toContain(' 2 received')
     const pins = pinsOf(pinDirectory)
     for (const name of readdirSync(pins)) if (name.startsWith('netns-')) renameSync(join(pins, name), join(pins, 'netns-1'))
     const { left, removed } = await removeDataplane({ pinDirectory })
     expect(left).toEqual([expect.stringContaining('network namespace that is not found')])
     expect(kindsOf(removed)).toEqual(['pins', 'mount'])
     expect([isMounted(pinDirectory), lab.inHost('ip', '-o', 'link')]).toEqual([false, expect.stringMatching(/: hd/)])
+    expect(await lab.ping(1)).toContain(' 0 received')
     // What stays is for whoever comes to the uplink there.
     await (await lab.open({ pinDirectory })).close()
     await isAsBefore(pinDirectory, before, numbers)
