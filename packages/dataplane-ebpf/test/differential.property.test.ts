@@ -11,6 +11,7 @@ import { chosen, EVERY_CHOICE, memberByBuckets, spread, tellEngine, tellPrograms
 import { PACE } from './support/pace.js'
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
+import { unlikeDump } from './support/unlike-dump.js'
 import { byEngine, byProgram, comparedTables, cutToLoopback, limited, newEngine, packetInput, type Result } from './support/twins.js'
 
 vi.mock('../../forwarding/src/member.js', async (original) => ({
@@ -115,6 +116,7 @@ describe.skipIf(missing() !== '')(titled('programs, against the forwarder in Typ
         }
         for (const [key] of router.parts.maps.entries('affinities')) router.parts.maps.delete('affinities', key)
         for (const { id } of tables.ports) router.parts.maps.set('links', id, new View(LINK).set('ifindex', 1).bytes)
+        expect(await unlikeDump(router)).toEqual([])
         tellEngine(engine, down)
         tellPrograms(router, down)
         const findAgain = findBy(router, way)

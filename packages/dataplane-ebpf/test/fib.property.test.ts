@@ -6,6 +6,7 @@ import type { EbpfRouter } from '../src/ebpf-router.js'
 import { answerIn, question } from './support/question.js'
 import { missing, titled } from './support/requirements.js'
 import { RouterNamespace } from './support/router.js'
+import { unlikeDump } from './support/unlike-dump.js'
 import { emptyTransaction } from '../../dataplane-tun/test/support/two-sites.js'
 
 /** Asks the program for the group of an address. */
@@ -78,6 +79,7 @@ describe.skipIf(missing() !== '')(titled('the FIB in shared memory'), () => {
                 expect([vrf, `${asked}`, ask(router, vrf, asked)]).toEqual([vrf, `${asked}`, table.lookup(asked)])
             }
           }
+          expect(await unlikeDump(router)).toEqual([])
           const all = batches.flat().map((each) => ({ ...each, isRemoval: true }))
           await program(all)
         },
@@ -100,6 +102,7 @@ describe.skipIf(missing() !== '')(titled('the FIB in shared memory'), () => {
       expect([`${asked}`, ask(router, 1, asked)]).toEqual([`${asked}`, table.lookup(asked)])
     }
     expect(router.parts.tables.fib.memory.used).toBeGreaterThan(256)
+    expect(await unlikeDump(router)).toEqual([])
     await program(changes.map((each) => ({ ...each, isRemoval: true })))
     expect(ask(router, 1, IpAddress.v4(0x0a000001))).toBe(NO_MATCH)
     expect((await router.dump()).routes.count).toBe(0)

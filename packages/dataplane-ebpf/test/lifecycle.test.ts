@@ -19,6 +19,7 @@ import { lacksAsking, leftOf, openHere, type Numbers } from './support/in-kernel
 import { missing, titled } from './support/requirements.js'
 import { LOCAL, PEERS, RouterNamespace } from './support/router.js'
 import { codeOf, isMounted, PODS, podTransaction, RouterLab } from './support/router-lab.js'
+import { unlikeDump } from './support/unlike-dump.js'
 
 const hasTcx = missing() === '' && ebpfFeatures().some(({ name, available }) => name === 'tcx' && available)
 
@@ -65,6 +66,7 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
 
     const second = await lab.open({ pinDirectory })
     const after = await second.dump()
+    expect(await unlikeDump(second)).toEqual([])
     expect(withoutDevices(after)).toEqual(withoutDevices(before))
     expect(after.generation).toBe(41)
     expect(after.devices).toEqual(before.devices)
