@@ -141,8 +141,7 @@ export class KernelTables {
     for (const policy of policies.set) attempt('policy', policy.id, () => this.policies.set(policy))
     const removedPorts = new Set(removedIn(ports, idOf))
     const [ofRemoved, ofOthers] = this.#policiesOf(removedIn(policies, idOf), removedPorts)
-    const removePolicy = (id: number): boolean => attempt('policy', id, () => this.policies.remove(id))
-    for (const id of ofOthers) removePolicy(id)
+    for (const id of ofOthers) attempt('policy', id, () => this.policies.remove(id))
     this.policies.tell(attempt)
 
     const removedVrfs = new Set(removedIn(vrfs, idOf))
@@ -176,8 +175,7 @@ export class KernelTables {
     remove('tunnel-sources', removedIn(tunnelSources, idOf), (id) => this.#sources.remove(id))
     remove('port', [...removedPorts], (id) => this.#removePort(id))
     // Behind their port: while that is there, everything would pass.
-    for (const id of ofRemoved) if (!this.policies.hasPort(id)) removePolicy(id)
-    for (const id of ofRemoved.filter((policy) => this.policies.hasPort(policy))) failures.push(heldByPort(id))
+    for (const id of ofRemoved) attempt('policy', id, () => this.policies.removeBehindPort(id))
     if (ofRemoved.length > 0) this.policies.tell(attempt)
     remove('vrf', [...removedVrfs], (id) => {
       // They went with the transaction, whether the VRF does or not.
@@ -327,11 +325,6 @@ export class KernelTables {
     }
     this.#hasMacs = hasMacs
   }
-}
-
-/** A policy that stays, since its port could not be removed. */
-function heldByPort(id: number): ApplyFailure {
-  return { object: { kind: 'policy', key: String(id) }, code: 'dataplane.kernel', message: 'its port could not be removed' }
 }
 
 function rootsOf({ root4, root6 }: Roots): [number, number] {

@@ -1,4 +1,6 @@
 import type { PolicyObject, PortObject } from '@heddle/core'
+import { LinuxError } from '@heddle/linux'
+import { constants } from 'node:os'
 import type { GracePeriods } from '../fib/grace-periods.js'
 import { decodePort, encodePort } from '../layout/objects.js'
 import { decodePolicy, directionIndex, encodePolicy } from '../layout/policy.js'
@@ -49,7 +51,7 @@ export class Policies {
     this.#memory = new RuleMemory(maps.words('atoms'), grace)
     for (const [id, value] of maps.numbered('policies')) this.#adopt(id, value)
     // The process before may have ended behind the removal of their port.
-    for (const id of this.#held.keys()) if (!this.hasPort(id)) this.remove(id)
+    for (const id of this.#held.keys()) if (!this.#hasPort(id)) this.remove(id)
     for (const [id, value] of maps.numbered('ports')) {
       const view = new View(PORT, value)
       if (view.get('policy_version') !== 0) this.#ports.set(id, { version: view.get('policy_version'), since: view.get('policy_since') })
@@ -80,10 +82,10 @@ export class Policies {
     return this.#held.get(id)?.policy.port
   }
 
-  /** Whether programs have the port of a policy. */
-  hasPort(id: number): boolean {
-    const port = this.portOf(id)
-    return port !== undefined && this.#maps.get('ports', port) !== undefined
+  /** Removes a policy whose port was removed before it. @throws LinuxError, `EBUSY` where that port is there all the same */
+  removeBehindPort(id: number): void {
+    if (this.#hasPort(id)) throw new LinuxError('EBUSY', constants.errno.EBUSY, `remove policy ${id}`, 'its port could not be removed')
+    this.remove(id)
   }
 
   /** @throws LinuxError */
@@ -178,6 +180,12 @@ export class Policies {
       const { policy, atom, count } = decodePolicy(id, value)
       return { ...policy, rules: this.#memory.read({ atom, count }) }
     })
+  }
+
+  /** Whether programs have the port of a policy. */
+  #hasPort(id: number): boolean {
+    const port = this.portOf(id)
+    return port !== undefined && this.#maps.get('ports', port) !== undefined
   }
 
   #nextVersion(): number {
