@@ -13,6 +13,7 @@ import { Transit, TRANSIT_PIN } from './device/transit.js'
 import { UplinkProgram } from './device/uplink-program.js'
 import { BEHIND_JOINT_LABELS, IN_VXLAN, removeMergers, SegmentMerger } from './device/segment-merger.js'
 import { EbpfRouter, type EbpfRouterOptions } from './ebpf-router.js'
+import { FibFullError } from './fib/block-memory.js'
 import { View } from './layout/struct.js'
 import { AVOIDED, LAYOUT_VERSION } from './layout/structs/config.js'
 import { LINK, LOCAL_KEY } from './layout/structs/objects.js'
@@ -332,7 +333,7 @@ function configure(options: EbpfRouterOptions, maps: KernelMaps, { config }: Ker
 }
 
 function translated(cause: unknown, { uplink }: EbpfRouterOptions): unknown {
-  if (cause instanceof NativeUnavailableError) {
+  if (cause instanceof NativeUnavailableError || cause instanceof FibFullError) {
     return new DataplaneError('dataplane.device', cause.message, { cause })
   }
   if (!(cause instanceof LinuxError)) return cause
