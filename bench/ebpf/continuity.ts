@@ -271,7 +271,7 @@ function software(): ReturnType<typeof softwareOf> {
   const [iperf] = execFileSync('iperf3', ['--version'], { encoding: 'utf8' }).split('\n')
   const [heddle] = softwareOf(['heddle'])
   return [
-    { ...heddle, note: 'processes of `heddle node` with the dataplane `ebpf`, and else what they choose by themselves' },
+    { ...heddle, note: 'processes of `heddle node` with the dataplane `ebpf` and BFD among them, and else what they choose by themselves' },
     { ...heddle, name: UNDISTURBED, role: 'instrument', note: 'the same streams for as long, while nothing happens' },
     { name: frr.name, version: frr.version(), role: 'instrument', note: 'reflector, as it helps those that restart without being told to' },
     { name: 'iperf3', version: /[\d.]+/.exec(iperf)?.[0] ?? '', role: 'instrument' },
