@@ -94,6 +94,18 @@ describe('a port that is removed with its policy', () => {
   })
 })
 
+// Each attempt kept what it had taken until another policy was told of.
+it('a policy that is refused takes no memory of rules, however often it is tried', () => {
+  const policyOf = (port: number): PolicyObject => ({
+    ...POLICY,
+    rules: [{ protocol: 6, ports: [{ first: port, last: port }], verdict: 'allow' }],
+  })
+  refused = [['set', 'policies']]
+  for (let attempt = 1; attempt <= 200; attempt++) expect(program({ policies: set(policyOf(attempt)) })).toEqual(['policy 9'])
+  refused = []
+  expect(program({ policies: set(policyOf(1)) })).toEqual([])
+})
+
 // All of them stood as arguments of one call, which nothing was programmed behind any more.
 it('routes without room are told of, however many they are', { timeout: 120_000 }, () => {
   const count = 150_000

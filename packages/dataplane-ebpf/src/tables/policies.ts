@@ -103,6 +103,8 @@ export class Policies {
    */
   tell(attempt: Attempt): void {
     if (this.#changed.size > 0) this.#tellPorts(attempt)
+    // A port that was not told is led to what it had.
+    if (this.#changed.size === 0) this.#memory.rest()
     if (!this.#isUncounted || this.size === 0 || this.#sweep.whole('flows') === undefined) this.#isUncounted = false
   }
 
@@ -111,9 +113,6 @@ export class Policies {
     for (const port of this.#changed) {
       if (attempt('port', port, () => this.#tellPort(port, version))) this.#changed.delete(port)
     }
-    // One that was not told is led to what it had.
-    if (this.#changed.size > 0) return
-    this.#memory.rest()
   }
 
   #tellPort(port: number, version: number): void {
