@@ -190,11 +190,18 @@ struct swept_nat_flow {
 	struct nat_flow flow;
 };
 
+/* Whether an entry is of the other direction of the flow that has the key: a full table may have forgotten that one, and another flow have its ends by now. */
+static __always_inline int is_other_direction(const struct nat_flow *found, const struct flow_key *key)
+{
+	return found->peer_zone == key->zone && found->ports == swapped(key->ports) && is_same_address(found->destination, key->low) &&
+	       is_same_address(found->source, key->high);
+}
+
 static long sweep_nat(struct bpf_map *map, __u32 *turn, __u32 *value, struct sweeping *sweeping)
 {
 	struct swept_nat_flow entry;
+	struct nat_flow *flow, *other;
 	struct flow_key peer = {};
-	struct nat_flow *flow;
 
 	if (!READ_SWEPT(sweeping, turn, entry))
 		return 1;
@@ -205,7 +212,9 @@ static long sweep_nat(struct bpf_map *map, __u32 *turn, __u32 *value, struct swe
 		return 0;
 	if (flow->state & NAT_OPENS) {
 		write_peer_key(&peer, &entry.key, flow);
-		map_delete(&nat_flows, &peer);
+		other = bpf_map_lookup_elem(&nat_flows, &peer);
+		if (other && is_other_direction(other, &entry.key))
+			map_delete(&nat_flows, &peer);
 	}
 	map_delete(&nat_flows, &entry.key);
 	return 0;

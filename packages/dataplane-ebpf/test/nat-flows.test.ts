@@ -156,6 +156,25 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     expect(portOf(from('fd00:0:2::5'))).toBe(4000)
   })
 
+  it('leave another flow the ends that were theirs until a full table forgot one direction, when they are too old', async () => {
+    const service = { id: 1, vrf: 1, address: IpAddress.parse(VIRTUAL), protocol: 'tcp', port: 80, seed: 3, natSide: 'both' } as const
+    await program(natTables([{ ...service, backends: [{ address: IpAddress.parse(BACKENDS[0]), port: 8080, weight: 1 }] }], []))
+    const open = (source: string): void => {
+      const packet = testSegment({ source, destination: VIRTUAL, sourcePort: 4000, destinationPort: 80 })
+      expect(byProgram(router, { from: 'port', port: 1, packet })).toMatchObject({ verdict: 'send' })
+    }
+    open(CLIENT)
+    const [[opening, flow]] = flows().filter(([, found]) => isOpening(found.get('state')))
+    const [[reply]] = flows().filter(([, found]) => !isOpening(found.get('state')))
+    router.parts.maps.delete('nat_flows', reply)
+    open('10.0.0.2')
+    const others = flows().flatMap(([key]) => (key.join() === opening.join() ? [] : [key.join()]))
+    expect(others).toContain(reply.join())
+    router.parts.maps.set('nat_flows', opening, flow.set('lifetime', 0).bytes)
+    sweep()
+    expect(flows().map(([key]) => key.join())).toEqual(others)
+  })
+
   // What one CPU remembers of a flow is of the ends that it had; another one may give it others, here by a packet that goes the whole way.
   it.each(['opened anew', 'found to have lost its ends'])('are known by new ends at once when one is %s', async (what) => {
     const service = { id: 1, vrf: 1, address: IpAddress.parse(VIRTUAL), protocol: 'tcp', port: 80, seed: 3, natSide: 'both' } as const
