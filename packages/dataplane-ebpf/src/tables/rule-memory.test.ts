@@ -31,6 +31,15 @@ describe('the memory of rules', () => {
     expect(memory.take(rules(4)).count).toBe(2)
   })
 
+  it('tells no rules from one that is nothing but zeros', () => {
+    const lists: PolicyRule[][] = [[], [{ protocol: 0, verdict: 'deny' }]]
+    const taken = lists.map((list) => memory.take(list))
+    expect(taken.map((one) => memory.read(one))).toEqual(lists)
+    open()
+    for (const one of taken) memory.adopt(one)
+    expect(lists.map((list) => memory.read(memory.take(list)))).toEqual(lists)
+  })
+
   it('keeps rules until the last policy has dropped them and programs know it', () => {
     const [first] = [memory.take(rules(1)), memory.take(rules(1))]
     for (const number of [2, 3, 4]) memory.take(rules(number))

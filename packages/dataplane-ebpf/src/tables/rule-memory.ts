@@ -43,7 +43,7 @@ export class RuleMemory {
     const count = atomsOf({ rules })
     const words = new Uint32Array(wordsOf(count))
     writeRules(words, rules)
-    const content = contentOf(words)
+    const content = contentOf(words, count)
     const found = this.#byContent.get(content)
     if (found !== undefined) {
       found.policies++
@@ -62,7 +62,7 @@ export class RuleMemory {
       return found
     }
     const region = this.#memory.claim((atom * ATOM_WORDS) / BLOCK, wordsOf(count))
-    return this.#hold({ content: contentOf(region), region, atom, count, policies: 1 })
+    return this.#hold({ content: contentOf(region, count), region, atom, count, policies: 1 })
   }
 
   /** A policy has them no more. Programs may be led to them until `rest`. */
@@ -95,6 +95,7 @@ function wordsOf(count: number): number {
   return Math.max(1, count) * ATOM_WORDS
 }
 
-function contentOf(words: Uint32Array): string {
-  return createHash('sha256').update(words).digest('base64')
+/** Their count tells no rules from one that is nothing but zeros, which takes as much memory. */
+function contentOf(words: Uint32Array, count: number): string {
+  return `${count} ${createHash('sha256').update(words).digest('base64')}`
 }
