@@ -30,7 +30,7 @@ import type { EbpfDataplane } from './ebpf-dataplane.js'
 import { inspect } from './inspect.js'
 import { inspectKernel } from './inspect-kernel.js'
 import type { EbpfInspection } from './inspection.js'
-import { checkRoom, limitsOf } from './limits.js'
+import { checkRoom, limitsOf, withoutRefused } from './limits.js'
 import type { KeeperScript } from './liveness/keeper-process.js'
 import type { Liveness } from './liveness/liveness.js'
 import type { NativeLock } from './native/binding.js'
@@ -139,13 +139,13 @@ export class EbpfRouter implements EbpfDataplane {
   async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
     this.#mustBeOpen()
     signal?.throwIfAborted()
-    const tooLarge = checkRoom(transaction)
-    if (tooLarge.length > 0) return { status: 'refused', generation: transaction.generation, failures: tooLarge }
     const unread = this.#isMisled ? this.#judgeAnew() : ''
     if (unread !== '') return this.#refused(transaction, unread)
     const judged = this.#judge.judge(transaction)
     if (judged.status === 'refused') return judged
-    const failures = await this.#write(transaction)
+    // One of them is not what all others wait for: whoever wants it wants it with each transaction.
+    const tooLarge = checkRoom(transaction)
+    const failures = [...tooLarge, ...(await this.#write(transaction, withoutRefused(transaction, tooLarge)))]
     // What is judged next is what the kernel holds, and not what it refused.
     if (failures.length > 0) this.#judgeAnew()
     const { mergers, transit } = this.#parts
@@ -278,11 +278,14 @@ export class EbpfRouter implements EbpfDataplane {
     return { ...tables.dump(), ...liveness?.dump(), mirrors: mirrors.dump(), traces: traces.dump() }
   }
 
-  /** @throws what is no refusal of an object; what was written until then counts, for programs and for what is judged next */
-  async #write(transaction: FibTransaction): Promise<ApplyFailure[]> {
+  /**
+   * @param judged the transaction as it was found valid @param transaction what of it there is room for
+   * @throws what is no refusal of an object; what was written until then counts, for programs and for what is judged next
+   */
+  async #write(judged: FibTransaction, transaction: FibTransaction): Promise<ApplyFailure[]> {
     const { maps, mirrors, traces } = this.#parts
     try {
-      const failures = this.#program(transaction)
+      const failures = this.#program(judged, transaction)
       const { mirrors: changes } = transaction
       if (changes !== undefined) failures.push(...(await this.#whileOpen(() => mirrors.program(changes))))
       this.#mustBeOpen()
@@ -298,14 +301,14 @@ export class EbpfRouter implements EbpfDataplane {
   }
 
   /** Watches first, and what is watched no more last, so that no next hop names what is not there. */
-  #program(transaction: FibTransaction): ApplyFailure[] {
+  #program(judged: FibTransaction, transaction: FibTransaction): ApplyFailure[] {
     const { tables, liveness } = this.#parts
     const { set, remove } = transaction.liveness ?? NOTHING
     const failures: ApplyFailure[] = []
     const attempt = attemptsInto(failures)
     tables.begin(transaction)
     for (const object of set) attempt('liveness', object.id, () => liveness?.set(object))
-    for (const failure of tables.program(transaction, () => this.#judge.commit(transaction))) failures.push(failure)
+    for (const failure of tables.program(transaction, () => this.#judge.commit(judged))) failures.push(failure)
     for (const id of removedIn({ set, remove }, idOf)) attempt('liveness', id, () => liveness?.remove(id))
     const changed = [...set.map(idOf), ...remove]
     if (changed.length > 0) attemptFor(failures, 'liveness', changed)(() => liveness?.tell())

@@ -1,4 +1,4 @@
-import type { ApplyFailure, DataplaneLimits, FibTransaction, ObjectKind } from '@heddle/core'
+import type { ApplyFailure, DataplaneLimits, FibTransaction, ObjectChanges, ObjectKind } from '@heddle/core'
 import { nameOctets } from './layout/objects.js'
 import { atomsOf } from './layout/policy.js'
 import { MAX_LABELS, MAX_MEMBERS } from './layout/structs/next-hop.js'
@@ -55,4 +55,23 @@ export function checkRoom({ vrfs, ports, policies, mirrors, traces }: FibTransac
     check('port', id, 'gateways', gateways.length, MAX_GATEWAYS)
   }
   return failures
+}
+
+/** What is left of a transaction without objects that it sets: they stay as they are. @param failures that name them */
+export function withoutRefused(transaction: FibTransaction, failures: readonly ApplyFailure[]): FibTransaction {
+  if (failures.length === 0) return transaction
+  const names = new Set(failures.map(({ object }) => `${object.kind} ${object.key}`))
+  const rest = <T extends { readonly id: number }>(kind: ObjectKind, { set, remove }: ObjectChanges<T>): ObjectChanges<T> => {
+    const isLeft = (id: number): boolean => !names.has(`${kind} ${id}`)
+    return { set: set.filter(({ id }) => isLeft(id)), remove: remove.filter(isLeft) }
+  }
+  const { vrfs, ports, policies, mirrors, traces } = transaction
+  return {
+    ...transaction,
+    vrfs: rest('vrf', vrfs),
+    ports: rest('port', ports),
+    ...(policies !== undefined && { policies: rest('policy', policies) }),
+    ...(mirrors !== undefined && { mirrors: rest('mirror', mirrors) }),
+    ...(traces !== undefined && { traces: rest('trace', traces) }),
+  }
 }

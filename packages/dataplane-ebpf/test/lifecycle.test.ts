@@ -1,4 +1,4 @@
-import { RouteBatch, type DataplaneState, type FibTransaction } from '@heddle/core'
+import { RouteBatch, type DataplaneState, type FibTransaction, type MirrorObject, type PortObject } from '@heddle/core'
 import { comparable } from '@heddle/dataplane-conformance'
 import { ebpfDataplane, EbpfVerifierError, type EbpfAttachment, type EbpfFeatureName } from '@heddle/dataplane-ebpf'
 import { LinuxError } from '@heddle/linux'
@@ -542,13 +542,50 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     }
   })
 
-  it('refuses a transaction that its maps have no room for', async () => {
+  // One prefix too many behind one endpoint, or one endpoint too many in a mirror: with it nothing was programmed any more, whatever it was about.
+  it('refuses objects that its maps have no room for, which stay as they are, and programs all others', async () => {
     const router = await lab.open()
-    const allowedSources = Array.from({ length: 17 }, (_, host) => IpPrefix.of(IpAddress.v4(0x0a000000 + host)))
-    const port = { id: 0, kind: 'endpoint' as const, vrf: 1, allowedSources, gateways: [], mtu: 1400 }
-    const report = await router.apply({ ...transaction(1), ports: { set: [port], remove: [] } })
-    expect(report).toMatchObject({ status: 'refused', failures: [{ object: { kind: 'port', key: '0' }, code: 'dataplane.limit' }] })
-    expect((await router.dump()).generation).toBe(0)
+    const sources = (count: number) => Array.from({ length: count }, (_, host) => IpPrefix.of(IpAddress.v4(0x0a000000 + host)))
+    const port = (id: number, count: number): PortObject => ({
+      id,
+      kind: 'endpoint',
+      vrf: 1,
+      allowedSources: sources(count),
+      gateways: [],
+      mtu: 1400,
+    })
+    const mirror = (length: number): MirrorObject => ({
+      id: 3,
+      ports: Array.from({ length }, () => ({ port: 1, direction: 'both' })),
+      sink: { type: 'stream' },
+    })
+    const failures = [{ object: { kind: 'port', key: '0' }, code: 'dataplane.limit' }]
+    const first = await router.apply({
+      ...transaction(1),
+      ports: { set: [port(0, 17), port(1, 16)], remove: [] },
+      mirrors: { set: [mirror(1)], remove: [] },
+    })
+    expect(first).toMatchObject({ status: 'applied', failures })
+    const programmed = { ports: [port(1, 16)], mirrors: [mirror(1)], labels: transaction(1).labels.set }
+    expect(await router.dump()).toMatchObject({ generation: 1, ...programmed })
+    expect((await router.dump()).routes.count).toBe(transaction(1).routes.count)
+    const second = await router.apply({
+      ...emptyTransaction(2),
+      vrfs: { set: [{ id: 2, name: 'green' }], remove: [] },
+      ports: { set: [port(0, 17), port(1, 17)], remove: [1] },
+      mirrors: { set: [mirror(500)], remove: [] },
+    })
+    expect(second.status).toBe('applied')
+    expect(second.failures.map(({ object, code }) => `${object.kind} ${object.key} ${code}`)).toEqual([
+      'mirror 3 dataplane.limit',
+      'port 0 dataplane.limit',
+      'port 1 dataplane.limit',
+    ])
+    const { vrfs, ...others } = await router.dump()
+    expect(others).toMatchObject({ generation: 2, ...programmed })
+    expect(new Set(vrfs.map(({ id }) => id))).toEqual(new Set([1, 2]))
+    expect(await router.apply({ ...emptyTransaction(3), ports: { set: [port(0, 1)], remove: [] } })).toMatchObject({ failures: [] })
+    expect((await router.dump()).ports).toHaveLength(2)
     await router.close()
   })
 })
