@@ -15,7 +15,8 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const
 let isAsked = false
 for (const signal of SIGNALS) process.on(signal, () => (isAsked = true))
 const place = JSON.parse(process.argv[2] ?? '') as KeeperPlace
-const lock = await claimKeeperLock(place)
+// It goes with this process: whoever waits until there is no keeper finds nothing of it. Nothing but its being exported keeps it from the garbage collector.
+export const lock = await claimKeeperLock(place)
 if (lock !== undefined) {
   const object = call((native) => native.objectOpen(place.pins, ['config', 'watches', 'liveness']))
   checkLayout(object)
@@ -42,6 +43,7 @@ if (lock !== undefined) {
     if (isAsked && !hasNext) config.set('keeper_version', NO_KEEPER)
     sockets.close()
     poller.close()
-    lock.release()
+    // A process that ends for want of anything to do gives its lock back some time before.
+    process.exit()
   }, KEEPER_LOOK)
 }

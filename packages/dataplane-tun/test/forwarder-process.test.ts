@@ -212,6 +212,7 @@ describe.skipIf(missing() !== '')(titled('a forwarder process'), () => {
     const third = await tunDataplane({ ...options('a'), workers })
     expect(pidOf(third)).toBe(pidOf(second))
     await third.close()
+    expect(openFilesOf(pidOf(third)), 'descriptors of a forwarder that was closed').toEqual([])
     await expect.poll(() => existsSync(`/proc/${pidOf(third)}`)).toBe(false)
     expect(() => sites.in('pod-a', 'ip', 'link', 'show', 'eth0')).toThrow(/does not exist/)
   })
@@ -384,4 +385,14 @@ function endForwarders(stateDir: string): void {
 
 function pidOf(dataplane: TunDataplane): number {
   return (dataplane as unknown as { greeting: { pid: number } }).greeting.pid
+}
+
+/** Descriptors that a process has; a process gives them back before its namespaces. */
+function openFilesOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`)
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+    throw error
+  }
 }

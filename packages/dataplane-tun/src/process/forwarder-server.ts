@@ -85,12 +85,18 @@ export class ForwarderServer {
     for (const socket of this.#connections) socket.resume()
   }
 
-  /** Ends every connection and listens no more. */
-  async close(): Promise<void> {
+  /**
+   * Ends every connection and listens no more.
+   *
+   * @param options.withProcess leaves the agent's connection to the kernel, behind what is said to it: it ends with the process, and an agent that
+   * waits for that goes on when nothing is left
+   */
+  async close(options?: { readonly withProcess?: boolean }): Promise<void> {
     for (const server of this.#servers) server.close()
     await Promise.all(
       Array.from(this.#connections, async (socket) => {
-        if (!socket.destroyed) await new Promise<void>((resolve) => socket.once('close', resolve).end(() => socket.destroy()))
+        if (socket === this.#agent && options?.withProcess === true) await new Promise((said) => socket.write('', said))
+        else if (!socket.destroyed) await new Promise<void>((resolve) => socket.once('close', resolve).end(() => socket.destroy()))
       }),
     )
   }

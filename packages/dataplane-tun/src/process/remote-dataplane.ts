@@ -163,7 +163,7 @@ export class RemoteDataplane implements Dataplane {
     } catch (error) {
       if (!(error instanceof DataplaneError) || (error.code !== 'dataplane.lost' && error.code !== 'dataplane.closed')) throw error
     }
-    // The forwarder closes the connection when its place is free.
+    // The connection ends with the forwarder's process.
     await this.#ended
   }
 

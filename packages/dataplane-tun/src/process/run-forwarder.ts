@@ -38,14 +38,24 @@ async function serve(argument: string, main: string, successor: string | undefin
   const logger = jsonLogger({ stream: process.stderr, level: configuration.logLevel })
   let dataplane: TunForwarder | undefined
   let release: (() => Promise<void>) | undefined
-  let ending = false
   const end = async (): Promise<void> => {
-    if (ending) return
-    ending = true
     await dataplane?.close({ keep: true })
     await release?.()
-    await server.close()
+    await server.close({ withProcess: true })
     logger.info('The forwarder ends')
+  }
+  let isEnding = false
+  /** By `exit`: a process that ends for want of anything to do closes what it has open some time before. */
+  const endProcess = (): void => {
+    if (isEnding) return
+    isEnding = true
+    void end().then(
+      () => process.exit(),
+      (error: Error) => {
+        logger.error('The forwarder ends by an error', { reason: error.stack ?? error.message })
+        process.exit(1)
+      },
+    )
   }
   const options = {
     ...configuration,
@@ -68,7 +78,7 @@ async function serve(argument: string, main: string, successor: string | undefin
     configuration: configurationText(configuration),
     version: SOFTWARE_VERSION,
     logger,
-    stopped: () => void end(),
+    stopped: endProcess,
     ...succession,
   })
   if (successor === undefined) {
@@ -82,7 +92,7 @@ async function serve(argument: string, main: string, successor: string | undefin
     }
     server.serve(dataplane)
   } else await listenAt(server.server, successor)
-  process.on('SIGTERM', () => void end())
+  process.on('SIGTERM', endProcess)
   process.on('SIGINT', () => undefined)
   process.on('SIGHUP', () => undefined)
   // A bug in one packet's way is not worth the interfaces of a whole node.
