@@ -11,10 +11,12 @@ import { BmpClient, encodeBmp } from '../../src/index.js'
 import { LINKS, packetOf, pcapOf, type Segment } from '../property/capture-files.js'
 import { Daemon, eventually, find } from './daemon.js'
 import { Gobgp, withoutGobgp } from './gobgp-daemon.js'
-import { BMP_PORT, Ends, PORT, ROUTES, STATION, THEM, US, far, near, six } from './monitoring.js'
+import { BMP_PORT, Ends, PORT, ROUTES, STATION, far, near, six } from './monitoring.js'
 import { unicast } from './peering.js'
 
 const run = promisify(execFile)
+const [US, THEM] = ['127.0.46.1', '127.0.46.2'] as const
+const ADDRESSES = { us: US, them: THEM }
 const tshark = find('/usr/bin/tshark', '/usr/local/bin/tshark')
 const bgpd = find('/usr/lib/frr/bgpd')
 const frrReason = bgpd === undefined ? ' (not installed)' : process.getuid?.() === 0 ? '' : ' (needs root)'
@@ -47,7 +49,7 @@ describe.skipIf(withoutGobgp !== '')(`GoBGP${withoutGobgp}`, () => {
     const station = await ends.station()
     const daemon = await gobgp.start()
     ends.add(async () => daemon.stop())
-    const speaker = await ends.start(near())
+    const speaker = await ends.start(near(ADDRESSES))
     speaker.announce(ROUTES)
     const wanted = ['10.1.0.1/32', '198.51.100.0/24', '2001:db8:1::/48', '203.0.113.0/25']
     await eventually('all of them', () => wanted.every((prefix) => station.announced().includes(prefix)) || undefined)
@@ -102,7 +104,7 @@ router bgp 65001
       ]),
     )
     ends.add(async () => daemon.stop())
-    const speaker = await ends.start(near(65001))
+    const speaker = await ends.start(near(ADDRESSES, 65001))
     speaker.announce(ROUTES)
     await eventually('the routes', () => station.announced().length >= 3 || undefined).catch((error: unknown) => {
       throw new TypeError(`${String(error)}\n${daemon.output}`)
@@ -117,9 +119,9 @@ router bgp 65001
 describe.skipIf(tshark === undefined)(`tshark${tshark === undefined ? ' (not installed)' : ''}`, () => {
   it('dissects what our client sends: as many messages of each type, none of them malformed', async () => {
     const station = await ends.station()
-    const reflected = far()
+    const reflected = far(ADDRESSES)
     await ends.start(reflected, false)
-    const speaker = await ends.start(near())
+    const speaker = await ends.start(near(ADDRESSES))
     // tshark takes the default membership, which has no octets, for malformed (RFC 4684 §3.2)
     speaker.setRouteTargetMembership([RouteTarget.parse('65000:1')])
     const client = new BmpClient({

@@ -7,8 +7,6 @@ import { speakAt, unicast } from './peering.js'
 
 /* What tests of BMP and MRT with programs of others share: a speaker of ours, one more or a daemon beside it, and a station. */
 
-export const US = '127.0.46.1'
-export const THEM = '127.0.46.2'
 export const STATION = '127.0.46.3'
 export const PORT = 11_795
 export const BMP_PORT = 11_796
@@ -78,12 +76,18 @@ export class Listener {
   }
 }
 
-/** A speaker at `US` that connects to whoever is at `THEM`. */
-export const near = (as = 65000): Speaker => speakAt(US, { address: THEM, port: PORT }, FAMILIES, { as })
+/** Addresses of the two ends of a session, unlike those of any other test file: those run at the same time. */
+export interface Addresses {
+  readonly us: string
+  readonly them: string
+}
 
-/** A speaker at `THEM` that waits for the other one. */
-export const far = (): Speaker =>
-  speakAt(THEM, { address: US, port: 179 }, FAMILIES, { passive: true }, { listen: [{ address: THEM, port: PORT }] })
+/** A speaker that connects to whoever is at the other address. */
+export const near = ({ us, them }: Addresses, as = 65000): Speaker => speakAt(us, { address: them, port: PORT }, FAMILIES, { as })
+
+/** A speaker that waits for the other one. */
+export const far = ({ us, them }: Addresses): Speaker =>
+  speakAt(them, { address: us, port: 179 }, FAMILIES, { passive: true }, { listen: [{ address: them, port: PORT }] })
 
 /** What ends with a test, whatever came between: the last first. */
 export class Ends {
@@ -97,7 +101,8 @@ export class Ends {
   async start(speaker: Speaker, waits = true): Promise<Speaker> {
     this.add(async () => speaker.stop())
     await speaker.start()
-    if (waits) await eventually('the session', () => isUp(speaker, THEM) || undefined)
+    const [{ address }] = speaker.neighbors()
+    if (waits) await eventually('the session', () => isUp(speaker, address) || undefined)
     return speaker
   }
 

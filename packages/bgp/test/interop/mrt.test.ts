@@ -11,9 +11,11 @@ import { isUp } from '../speaker/lab.js'
 import { bgpdumpLines } from '../vectors/bgpdump.js'
 import { command, eventually, find } from './daemon.js'
 import { GOBGP, GOBGP_API } from './matrix/gobgp.js'
-import { Ends, ROUTES, THEM, US, far, near } from './monitoring.js'
+import { Ends, ROUTES, far, near } from './monitoring.js'
 
 const run = promisify(execFile)
+const [US, THEM] = ['127.0.54.1', '127.0.54.2'] as const
+const ADDRESSES = { us: US, them: THEM }
 const bgpdump = find('/usr/bin/bgpdump')
 
 const ends = new Ends()
@@ -26,9 +28,9 @@ afterAll(async () => rm(folder, { recursive: true }))
 
 describe.skipIf(bgpdump === undefined)(`bgpdump${bgpdump === undefined ? ' (not installed)' : ''}`, () => {
   it('prints the tables and updates that we write as we read them', async () => {
-    const other = far()
+    const other = far(ADDRESSES)
     const records: Uint8Array[] = []
-    const us = near()
+    const us = near(ADDRESSES)
     const end = mrtUpdates(us, { as: 65000, now: () => Date.now() }, (record) => records.push(record))
     await ends.start(other, false)
     const speaker = await ends.start(us)
@@ -63,9 +65,9 @@ describe.skipIf(bgpdump === undefined)(`bgpdump${bgpdump === undefined ? ' (not 
 
 describe.skipIf(GOBGP.reason !== '')(`GoBGP${GOBGP.reason}`, () => {
   it('injects our table, and has the routes of it', async () => {
-    const other = far()
+    const other = far(ADDRESSES)
     await ends.start(other, false)
-    const speaker = await ends.start(near())
+    const speaker = await ends.start(near(ADDRESSES))
     other.announce(ROUTES)
     await eventually('all routes', () => [...speaker.routes({ family: 'ipv4-unicast', neighbor: THEM })].length === 2 || undefined)
     const table = [
