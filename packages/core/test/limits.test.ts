@@ -2,10 +2,15 @@ import { ManualClock } from '@heddle/io/testing'
 import { IpAddress, IpPrefix, MacAddress, RouteDistinguisher, RouteTarget } from '@heddle/wire'
 import { expect, test } from 'vitest'
 import {
+  checkTraffic,
+  DATAPLANE_FEATURES,
   OverlayModel,
   type DataplaneLimits,
   type DataplaneState,
+  type DirectionIntent,
   type EndpointIntent,
+  type ServiceIntent,
+  type TrafficIntents,
   type VpnRoute,
   type VrfIntent,
 } from '../src/index.js'
@@ -149,4 +154,42 @@ test.each([3, 15, 0x10_0000])('a route with label %d is not used, and the others
   model.setVrfs([vrf('red', 1)])
   model.applyRoutes([route(1, { label }), route(2)].map((value) => ({ kind: 'announce' as const, route: value })))
   expect([...describeState(program(model, emptyState())).keys()]).toEqual(['red 10.1.0.2/32'])
+})
+
+const RULES: DirectionIntent = { rules: [{ verdict: 'allow' }, { verdict: 'deny' }], defaultVerdict: 'deny' }
+const BACKENDS = ['10.0.0.1', '10.0.0.2'].map((address) => ({ address: IpAddress.parse(address), port: 53, weight: 1 }))
+const services = (count: number, backends: number): ServiceIntent[] =>
+  Array.from({ length: count }, (_, index) => ({
+    name: `dns${index}`,
+    vrf: 'red',
+    address: IpAddress.v4(0x0a630000 + index),
+    protocol: 'udp',
+    port: 53,
+    backends: BACKENDS.slice(0, backends),
+  }))
+const hidden = ['10.98.0.1', 'fd98::1'].map((address) => ({
+  vrf: 'red',
+  outside: 'blue',
+  address: IpAddress.parse(address),
+  ports: { first: 1024, last: 2047 },
+}))
+const mirrors = [1, 2].map((session) => ({ name: `ids${session}`, collector: IpAddress.parse('192.0.2.8'), session }))
+
+// The dataplane refused the transaction for them, and each one behind it, whatever it was about.
+test.each<[what: string, limits: Partial<DataplaneLimits>, traffic: TrafficIntents, code: string]>([
+  ['rules of a policy', { policyRules: 1 }, { policies: [{ name: 'open', vrf: 'red', egress: RULES }] }, 'intent.policy.limit'],
+  ['services', { services: 1 }, { services: services(2, 1) }, 'intent.service.limit'],
+  ['backends of a service', { serviceBackends: 1 }, { services: services(1, 2) }, 'intent.service.limit'],
+  ['NAT pools', { natPools: 1 }, { nat: hidden }, 'intent.nat.limit'],
+  ['mirrors', { mirrors: 1 }, { mirrors }, 'intent.mirror.limit'],
+])('%s beyond what the dataplane takes are refused before they are wanted', (_, limits, traffic, code) => {
+  const problems = (more: Partial<DataplaneLimits>): string[] =>
+    checkTraffic(traffic, {
+      vrfs: [vrf('red', 1), vrf('blue', 2)],
+      capabilities: { encapsulations: ['mpls-gre'], features: DATAPLANE_FEATURES, limits: { ...LIMITS, ...more } },
+      localAddresses: [IpAddress.parse('192.0.2.1')],
+    }).map((problem) => problem.code)
+  expect(problems(limits)).toEqual([code])
+  const doubled = Object.fromEntries(Object.entries(limits).map(([limit, most]) => [limit, most * 2]))
+  expect(problems(doubled)).toEqual([])
 })

@@ -10,7 +10,7 @@ import type { DirectionIntent, MirrorIntent, NatIntent, PolicyIntent, TrafficInt
 /** What traffic intents are judged against. */
 export interface TrafficSurroundings {
   readonly vrfs: readonly VrfIntent[]
-  readonly capabilities: Pick<DataplaneCapabilities, 'features' | 'encapsulations'>
+  readonly capabilities: Pick<DataplaneCapabilities, 'features' | 'encapsulations' | 'limits'>
   /** This node's tunnel ends. */
   readonly localAddresses: readonly IpAddress[]
 }
@@ -37,6 +37,11 @@ export function checkTraffic(
     for (const key of twice) problem(`${kind}.duplicate`, `${kind} ${key}`, 'it is there twice')
   }
 
+  const within = (code: string, subject: string, what: string, found: number, most = Number.POSITIVE_INFINITY): void => {
+    if (found > most) problem(`${code}.limit`, subject, `the dataplane takes ${most} ${what}`)
+  }
+  const { limits } = capabilities
+
   unique(
     'policy',
     policies.map(({ name }) => name),
@@ -58,12 +63,16 @@ export function checkTraffic(
     'mirror',
     mirrors.map(({ collector, session }) => `to ${collector} session ${session}`),
   )
+  within('service', `${services.length} services`, 'services', services.length, limits.services)
+  within('nat', `${nat.length} nat`, 'NAT pools', nat.length, limits.natPools)
+  within('mirror', `${mirrors.length} mirrors`, 'mirrors', mirrors.length, limits.mirrors)
   const mirrorNames = new Set(mirrors.map(({ name }) => name))
   for (const policy of policies) {
     const subject = `policy ${policy.name}`
     needs('policy', subject)
     known(subject, policy.vrf)
     for (const message of directionsOf(policy).flatMap(({ rules }) => policyProblems(rules))) problem('policy.rule', subject, message)
+    for (const { rules } of directionsOf(policy)) within('policy', subject, 'rules a direction', rules.length, limits.policyRules)
     if (mirrorsOf(policy).length > 0) needs('mirror-rules', subject)
     for (const mirror of mirrorsOf(policy)) if (!mirrorNames.has(mirror)) problem('mirror-unknown', subject, `there is no mirror ${mirror}`)
   }
@@ -73,6 +82,7 @@ export function checkTraffic(
     known(subject, service.vrf)
     for (const { message } of serviceProblems({ ...service, seed: 0 })) problem('service.value', subject, message)
     for (const message of healthProblems(service)) problem('service.health', subject, message)
+    within('service', subject, 'backends a service', service.backends.length, limits.serviceBackends)
   }
   for (const one of nat) {
     const subject = `nat ${natName(one)}`
