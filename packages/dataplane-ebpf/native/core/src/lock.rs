@@ -44,8 +44,9 @@ pub fn socket_of(namespace: Option<&Path>, name: &str) -> Result<Option<u64>> {
     netns::within(namespace, move || {
         // Of the namespace that the thread is in, unlike `/proc/net`, which is that of the process's first thread.
         const SOCKETS: &str = "/proc/thread-self/net/unix";
-        let table = fs::read_to_string(SOCKETS).context(|| format!("read {SOCKETS}"))?;
-        Ok(table.lines().find_map(|line| number_in(line, &wanted)))
+        // Names of others may be any octets.
+        let table = fs::read(SOCKETS).context(|| format!("read {SOCKETS}"))?;
+        Ok(String::from_utf8_lossy(&table).lines().find_map(|line| number_in(line, &wanted)))
     })
 }
 
@@ -69,4 +70,24 @@ pub fn take_pins(folder: &Path) -> Result<Lock> {
         return Err(Error::new(libc::EADDRINUSE, operation(), "its file system is being taken away"));
     }
     Ok(Lock { _fd: fd })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process;
+
+    use super::*;
+
+    #[test]
+    fn finds_a_socket_beside_others_whose_names_are_no_text() -> Result<()> {
+        let operation = || "bind a socket".to_owned();
+        let octets = [&[0xff, 0xfe], process::id().to_string().as_bytes()].concat();
+        let address = SocketAddr::from_abstract_name(octets).context(operation)?;
+        let _other = UnixDatagram::bind_addr(&address).context(operation)?;
+        let name = format!("some-{}", process::id());
+        assert_eq!(socket_of(None, &name)?, None);
+        let lock = take(None, &name)?;
+        assert_eq!(socket_of(None, &name)?, Some(fstat(&lock._fd).context(|| "look at a lock".into())?.st_ino));
+        Ok(())
+    }
 }
