@@ -8,7 +8,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { makeFolder } from '../../dataplane-tun/test/support/folders.js'
 import { Namespaces } from '../../dataplane-tun/test/support/namespaces.js'
 import { RUN_SOURCES } from '../../dataplane-tun/test/support/run-sources.js'
@@ -154,6 +154,8 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
     await expect.poll(() => warned.filter((text) => text.includes('EADDRINUSE')), PATIENTLY).toHaveLength(1)
     await expect.poll(() => known(router), PATIENTLY).toEqual({ up: [], down: [] })
     await expect.poll(() => events).toEqual(['liveness-up', 'liveness-unknown'])
+    // One that has begun to start would find the place free, and no other one would be started.
+    await vi.waitUntil(() => keepersOf(place).length === 0, PATIENTLY)
     const before = starts
     squatter.close()
     await expect.poll(() => known(router), PATIENTLY).toEqual({ up: [1], down: [] })
