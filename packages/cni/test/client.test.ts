@@ -161,11 +161,13 @@ describe.skipIf(clientMissing !== '')(`the client${clientMissing === '' ? '' : `
     listener = await serveCni(cni, socket)
     let asked: () => void = () => undefined
     const reached = new Promise<void>((resolve) => (asked = resolve))
+    const { child, ended } = startCall(socket, 'ADD', { id: 'killed' })
     endpoints.before = async () => {
       asked()
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await ended
+      // Its connection ended before it did, and is looked at in each turn.
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
     }
-    const { child, ended } = startCall(socket, 'ADD', { id: 'killed' })
     await reached
     child.kill('SIGKILL')
     expect((await ended).signal).toBe('SIGKILL')
