@@ -79,6 +79,40 @@ test('routes that the dataplane has no room for wait for others to go, and are n
   expect([...describeState(program(model, full))]).toEqual([['red 10.1.0.5/32', 'mpls-udp label 105 to 192.0.2.9']])
 })
 
+// With one next hop too many, every transaction was refused, whatever it was about.
+test.each([
+  ['next hops', { nextHops: 3 }],
+  ['groups', { groups: 3 }],
+])('routes for which there are no more %s wait for others to go, and all else is programmed', (_, limits) => {
+  const model = modelWith(limits)
+  model.setVrfs([vrf('red', 1)])
+  const announce = (...routes: readonly VpnRoute[]): void =>
+    model.applyRoutes(routes.map((each) => ({ kind: 'announce' as const, route: each })))
+  const withdraw = (...numbers: readonly number[]): void =>
+    model.applyRoutes(numbers.map((number) => ({ kind: 'withdraw' as const, ...route(number) })))
+  const ways = (state: DataplaneState): string[] => [...describeState(state)].map(([name, way]) => `${name} ${way}`).toSorted()
+  const by = (number: number, label: number): string => `red 10.1.0.${number}/32 mpls-udp label ${label} to 192.0.2.9`
+
+  announce(...[1, 2, 3, 4, 5].map((number) => route(number)), route(6, { label: 104 }))
+  const full = program(model, emptyState())
+  expect([full.nextHops.length, full.groups.length]).toEqual([3, 3])
+  expect(ways(full)).toEqual([by(1, 101), by(2, 102), by(3, 103)])
+  expect(model.takeTransaction()).toBeUndefined()
+  // What is there already has room, and who waits for nothing any more is not admitted.
+  announce(route(7, { label: 102 }), route(5, { label: 103 }))
+  const more = program(model, full)
+  expect(ways(more)).toEqual([by(1, 101), by(2, 102), by(3, 103), by(5, 103), by(7, 102)])
+  // A route whose way changes has the room of the one that it had.
+  announce(route(1, { label: 108 }))
+  const changed = program(model, more)
+  expect([changed.nextHops.length, changed.groups.length]).toEqual([3, 3])
+  expect(ways(changed)).toEqual([by(1, 108), by(2, 102), by(3, 103), by(5, 103), by(7, 102)])
+  // All that wait for the same come at once.
+  withdraw(2, 7)
+  expect(ways(program(model, changed))).toEqual([by(1, 108), by(3, 103), by(4, 104), by(5, 103), by(6, 104)])
+  expect(model.takeTransaction()).toBeUndefined()
+})
+
 test('a route is spread over no more next hops than a group of the dataplane has', () => {
   const model = modelWith({ groupMembers: 2 })
   model.setVrfs([vrf('red', 1)])

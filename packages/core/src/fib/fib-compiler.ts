@@ -11,6 +11,7 @@ import { areEmpty, FibObjects } from './fib-objects.js'
 import { KeyedObjects } from './keyed-objects.js'
 import { LivenessObjects } from './liveness-objects.js'
 import { RouteSet } from './route-set.js'
+import { WaitingRoutes, type WaitingRoute } from './waiting-routes.js'
 
 export { routeName } from './route-set.js'
 
@@ -50,6 +51,9 @@ export class FibCompiler {
   readonly traces = new KeyedObjects(this.objects.traces, traceKey)
   readonly #nextHopIds: Interner<Hop>
   readonly #groupIds: Interner<readonly number[]>
+  /** Routes for whose next hops, or group, there is no room: they come when others go. */
+  readonly #waiting = new WaitingRoutes<readonly Hop[]>((hops) => hops.map(nextHopText).join(', '))
+  readonly #most: { readonly nextHops: number; readonly groups: number }
   #inFlight: InFlight | undefined
   #generation = 0
   /** The dataplane uses ids for other things than we do: it is emptied before it is told anything. */
@@ -59,13 +63,15 @@ export class FibCompiler {
 
   /**
    * @param seed of the flow hash of every group
-   * @param limits of the dataplane: routes beyond them are not handed out, since a transaction over the limits is refused whole
+   * @param limits of the dataplane: routes beyond them, and those whose next hops would be, are not handed out, since a transaction over the limits is refused whole
    */
   constructor(
     readonly seed: number,
-    limits?: Pick<DataplaneLimits, 'routes'>,
+    limits?: Pick<DataplaneLimits, 'routes' | 'nextHops' | 'groups'>,
   ) {
     this.routes = new RouteSet(limits?.routes)
+    const { nextHops = Number.POSITIVE_INFINITY, groups = Number.POSITIVE_INFINITY } = limits ?? {}
+    this.#most = { nextHops, groups }
     this.#nextHopIds = new Interner(
       nextHopText,
       (id, hop) => {
@@ -90,9 +96,47 @@ export class FibCompiler {
 
   /** Wants `prefix` in `vrf` to go by `hops`, side by side; `undefined` or none: no route. */
   setRoute(vrf: number, prefix: IpPrefix, hops: readonly Hop[] | undefined): void {
-    const group = hops === undefined || hops.length === 0 ? undefined : this.#acquireGroup(hops)
+    const route = { vrf, prefix }
+    this.#waiting.delete(route)
+    if (hops === undefined || hops.length === 0) return this.#wantRoute(route, undefined)
+    // It may have held the room itself.
+    if (!this.#hasRoom(hops)) this.#wantRoute(route, undefined)
+    if (!this.#hasRoom(hops)) return this.#waiting.add(route, hops)
+    this.#wantRoute(route, hops)
+    this.#admit(hops)
+  }
+
+  /** Has routes come that have waited for these next hops. */
+  #admit(hops: readonly Hop[]): void {
+    for (const route of this.#waiting.take(hops)) this.#wantRoute(route, hops)
+  }
+
+  #wantRoute({ vrf, prefix }: WaitingRoute, hops: readonly Hop[] | undefined): void {
+    const group = hops === undefined ? undefined : this.#acquireGroup(hops)
     const before = this.routes.want(vrf, prefix, group)
     if (before !== undefined) this.#groupIds.release(before)
+  }
+
+  /** Whether there is room for what of these next hops, and of their group, is not there yet. */
+  #hasRoom(hops: readonly Hop[]): boolean {
+    const { nextHops, groups } = this.#most
+    if (this.#nextHopIds.size + hops.length <= nextHops && this.#groupIds.size < groups) return true
+    const ids = hops.map((hop) => this.#nextHopIds.idOf(hop))
+    const fresh = new Set(hops.filter((_, index) => ids[index] === undefined).map(nextHopText)).size
+    if (fresh > 0) return this.#nextHopIds.size + fresh <= nextHops && this.#groupIds.size < groups
+    return this.#groupIds.size < groups || this.#groupIds.idOf(membersOf(ids as number[])) !== undefined
+  }
+
+  /** Routes come that have waited, as far as there is room by now. */
+  #admitWaiting(): void {
+    for (const hops of this.#waiting.ways()) {
+      if (this.#isFull) return
+      if (this.#hasRoom(hops)) this.#admit(hops)
+    }
+  }
+
+  get #isFull(): boolean {
+    return this.#nextHopIds.size >= this.#most.nextHops || this.#groupIds.size >= this.#most.groups
   }
 
   /** Has an adopted route go with the next transaction, unless it is wanted. */
@@ -151,6 +195,7 @@ export class FibCompiler {
   take(): FibTransaction | undefined {
     if (this.#inFlight !== undefined) return undefined
     const { keep } = this
+    this.#admitWaiting()
     const transaction = this.#emptying ? this.#clearing() : this.#diff(keep)
     if (areEmpty(transaction) && transaction.routes.count === 0) return undefined
     this.#generation++
@@ -185,7 +230,7 @@ export class FibCompiler {
 
   #acquireGroup(hops: readonly Hop[]): number {
     const ids = hops.map((hop) => this.#nextHopIds.acquire(hop))
-    const group = this.#groupIds.acquire([...new Set(ids)].sort((a, b) => a - b))
+    const group = this.#groupIds.acquire(membersOf(ids))
     for (const id of ids) this.#nextHopIds.release(id) // a group holds its members for its life
     return group
   }
@@ -228,4 +273,9 @@ export class FibCompiler {
   #clearing(): FibTransaction {
     return { generation: this.#generation + 1, ...this.objects.clearing(), routes: this.routes.clearing() }
   }
+}
+
+/** Members of a group: each once, in order. */
+function membersOf(ids: readonly number[]): readonly number[] {
+  return [...new Set(ids)].sort((a, b) => a - b)
 }

@@ -25,6 +25,16 @@ export class Interner<T> {
     readonly removed: (id: number, value: T) => void,
   ) {}
 
+  /** Values in use. */
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Id of `value`, if it is in use. */
+  idOf(value: T): number | undefined {
+    return this.#byKey.get(this.keyOf(value))
+  }
+
   /** Id of `value`, for one more user. */
   acquire(value: T): number {
     const key = this.keyOf(value)
