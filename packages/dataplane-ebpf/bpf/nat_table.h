@@ -145,7 +145,8 @@ static __always_inline int tell_peer(struct work *work, int begins)
 	peer = bpf_map_lookup_elem(&nat_flows, &work->peer_key);
 	if (!peer)
 		return map_update(&nat_flows, &work->peer_key, &work->peer, BPF_NOEXIST) == 0;
-	if (peer->ports != work->peer.ports || peer->peer_zone != work->peer.peer_zone || !is_same_address(peer->destination, work->peer.destination))
+	if (peer->ports != work->peer.ports || peer->peer_zone != work->peer.peer_zone || !is_same_address(peer->destination, work->peer.destination) ||
+	    !is_same_address(peer->source, work->peer.source))
 		return 0;
 	state = bring_state(&peer->state, begins ? NAT_AGE : 0, work->peer.state);
 	peer->lifetime = lifetime_of(state & NAT_AGE, work->key.protocol);

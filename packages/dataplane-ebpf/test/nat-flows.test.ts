@@ -175,6 +175,33 @@ describe.skipIf(missing() !== '')(titled('flows that are translated'), () => {
     expect(flows().map(([key]) => key.join())).toEqual(others)
   })
 
+  it('do not take replies of another virtual address for their own, once a full table has forgotten theirs', async () => {
+    const backends = [{ address: IpAddress.parse(BACKENDS[0]), port: 8080, weight: 1 }]
+    const service = { vrf: 1, protocol: 'tcp', port: 80, seed: 3, backends } as const
+    const addresses = [VIRTUAL, '10.96.0.11']
+    await program(
+      natTables(
+        addresses.map((address, index) => ({ ...service, id: index + 1, address: IpAddress.parse(address) })),
+        [],
+      ),
+    )
+    const send = (destination: string): void => {
+      const packet = testSegment({ source: CLIENT, destination, sourcePort: 4000, destinationPort: 80 })
+      expect(byProgram(router, { from: 'port', port: 1, packet })).toMatchObject({ verdict: 'send' })
+    }
+    send(addresses[0])
+    const [[opening, flow]] = flows().filter(([, found]) => isOpening(found.get('state')))
+    const [[reply]] = flows().filter(([, found]) => !isOpening(found.get('state')))
+    router.parts.maps.delete('nat_flows', reply)
+    send(addresses[1])
+    expect(flows().map(([key]) => key.join())).toContain(reply.join())
+    const others = flows().flatMap(([key]) => (key.join() === opening.join() ? [] : [key.join()]))
+    // As a second later, when it tells its other direction that it lives.
+    router.parts.maps.set('nat_flows', opening, flow.setLarge('told', 0).bytes)
+    send(addresses[0])
+    expect(flows().map(([key]) => key.join())).toEqual(others)
+  })
+
   // What one CPU remembers of a flow is of the ends that it had; another one may give it others, here by a packet that goes the whole way.
   it.each(['opened anew', 'found to have lost its ends'])('are known by new ends at once when one is %s', async (what) => {
     const service = { id: 1, vrf: 1, address: IpAddress.parse(VIRTUAL), protocol: 'tcp', port: 80, seed: 3, natSide: 'both' } as const
