@@ -63,6 +63,12 @@ export class PacketObservers {
     for (const queues of this.#queues.values()) for (const queue of queues) queue.end()
   }
 
+  /** Whether there are as many traces as the dataplane takes. */
+  get #hasAllTraces(): boolean {
+    const { traces = Number.POSITIVE_INFINITY } = this.#options.capabilities.limits
+    return [...this.#queues.keys()].filter((key) => key.startsWith('trace ')).length >= traces
+  }
+
   async *#observe<T extends Told>(
     feature: Extract<DataplaneFeature, 'mirror' | 'trace'>,
     begin: () => Observation | undefined,
@@ -78,6 +84,11 @@ export class PacketObservers {
     const observation = begin()
     if (observation === undefined) throw new AgentError('agent.unknown', `there is no ${subject}`)
     const key = `${feature} ${observation.id}`
+    if (feature === 'trace' && !this.#queues.has(key) && this.#hasAllTraces) {
+      // The dataplane would refuse each transaction for it, whatever that was about.
+      observation.release()
+      throw new AgentError('agent.unsupported', `the dataplane ${capabilities.kind} takes ${capabilities.limits.traces} traces at once`)
+    }
     const queue = new EventQueue<Told>()
     const events = queue[Symbol.asyncIterator]()
     const queues = this.#queues.get(key) ?? new Set()

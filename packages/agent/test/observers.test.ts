@@ -1,0 +1,34 @@
+import type { TraceIntent, TracedPacket } from '@heddle/core'
+import { describe, expect, it } from 'vitest'
+import { endpoint, Overlay } from './support/overlay.js'
+
+const A = '192.0.2.1'
+
+describe('traces', () => {
+  // The dataplane refused each transaction while there was one too many: no endpoint could come, and no route go.
+  it('beyond what the dataplane takes at once are refused, and everything else is programmed', async () => {
+    const overlay = new Overlay()
+    const dataplane = overlay.dataplane(A, { limits: { traces: 1 } })
+    const agent = await overlay.agent(overlay.config(A), dataplane)
+    const end = new AbortController()
+    const next = (intent: TraceIntent): Promise<IteratorResult<TracedPacket>> =>
+      agent.trace(intent, end.signal)[Symbol.asyncIterator]().next()
+    const first = next({ vrf: 'red' })
+    const same = next({ vrf: 'red' })
+    await expect(next({ protocol: 6 })).rejects.toMatchObject({
+      code: 'agent.unsupported',
+      message: expect.stringContaining('takes 1 traces at once') as string,
+    })
+    expect(await agent.endpoints.add(endpoint('pod', 'red', '10.0.0.1'))).toMatchObject({ state: 'attached' })
+    expect((await dataplane.dump()).traces).toMatchObject([{ filter: { vrf: expect.any(Number) as number } }])
+    end.abort()
+    expect(await Promise.all([first, same])).toMatchObject([{ done: true }, { done: true }])
+    const other = new AbortController()
+    const later = agent.trace({ protocol: 6 }, other.signal)[Symbol.asyncIterator]().next()
+    await agent.endpoints.add(endpoint('other', 'red', '10.0.0.2'))
+    expect((await dataplane.dump()).traces).toMatchObject([{ filter: { protocol: 6 } }])
+    other.abort()
+    expect(await later).toMatchObject({ done: true })
+    await overlay.stop(agent)
+  })
+})
