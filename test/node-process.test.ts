@@ -158,12 +158,14 @@ describe('heddle node', () => {
     await new Promise((resolve) => silent.close(resolve))
     const { file, socket } = write(node({ bgp: { as: 65000, neighbors: [{ address: '127.0.0.1', port, as: 65000 }] } }))
     await start(['node', '--config', file]).says('ready')
-    let row: { state: string; lastError: string | null } | undefined
-    for (let tries = 0; tries < 20 && (row?.lastError ?? null) === null; tries++) {
-      ;[row] = JSON.parse(heddle('--socket', socket, 'show', 'neighbors', '--json').stdout) as (typeof row & object)[]
+    const look = (): { state: string; lastError: string | null } => {
+      const [row] = JSON.parse(heddle('--socket', socket, 'show', 'neighbors', '--json').stdout) as ReturnType<typeof look>[]
+      return row
     }
-    expect(row?.lastError).toMatch(/refused/)
-    expect(row?.state).not.toBe('established')
+    await expect.poll(() => look().lastError).not.toBeNull()
+    const { lastError, state } = look()
+    expect(lastError).toMatch(/refused/)
+    expect(state).not.toBe('established')
   })
 
   it.each([
@@ -254,22 +256,24 @@ describe('heddle speaker', () => {
       }),
     )
     const [first] = nodes.map(({ file }) => start(['node', '--config', file, '--log-level', 'debug']))
-    let rows: { prefix: string; label: number; nextHop: string | null; installed: boolean }[] = []
-    for (let tries = 0; tries < 40 && rows.length < 3; tries++) {
-      const { stdout } = heddle('--socket', nodes[0].socket, 'show', 'routes', '--json')
-      rows = stdout === '' ? [] : (JSON.parse(stdout) as typeof rows)
+    const routesOf = (socket: string): { prefix: string; peer: string; nextHop: string | null; installed: boolean }[] => {
+      const { stdout } = heddle('--socket', socket, 'show', 'routes', '--json')
+      return stdout === '' ? [] : (JSON.parse(stdout) as ReturnType<typeof routesOf>)
     }
-    expect(rows.map(({ prefix, nextHop, installed }) => [prefix, nextHop, installed])).toEqual([
-      ['10.1.0.1/32', null, true],
-      ['10.1.0.2/32', '127.0.0.2', true],
-      ['203.0.113.0/24', '127.0.0.9', true],
-    ])
-    const shown = JSON.parse(heddle('--socket', reflector.socket, 'show', 'routes', '--json').stdout) as { prefix: string; peer: string }[]
-    expect(shown.map(({ prefix, peer }) => `${prefix} ${peer}`).toSorted()).toEqual([
-      '10.1.0.1/32 127.0.0.1',
-      '10.1.0.2/32 127.0.0.2',
-      '203.0.113.0/24 local',
-    ])
+    await expect
+      .poll(() => routesOf(nodes[0].socket).map(({ prefix, nextHop, installed }) => [prefix, nextHop, installed]))
+      .toEqual([
+        ['10.1.0.1/32', null, true],
+        ['10.1.0.2/32', '127.0.0.2', true],
+        ['203.0.113.0/24', '127.0.0.9', true],
+      ])
+    await expect
+      .poll(() =>
+        routesOf(reflector.socket)
+          .map(({ prefix, peer }) => `${prefix} ${peer}`)
+          .toSorted(),
+      )
+      .toEqual(['10.1.0.1/32 127.0.0.1', '10.1.0.2/32 127.0.0.2', '203.0.113.0/24 local'])
     expect(heddle('--socket', reflector.socket, 'endpoint', 'del', '--netns', '/run/netns/x', '--ifname', 'eth0').stderr).toContain(
       'rr is a speaker',
     )
