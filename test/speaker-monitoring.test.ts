@@ -49,6 +49,7 @@ it('tells a station, writes updates and tables, and says so of all of them when 
   expect(await heddle('decode', 'mrt', '--summary', join(lab.folder, file))).toMatch(/1 {2}13\/1 peer-index-table/)
   rr.child.kill('SIGTERM')
   await until('its end', () => (rr.child.exitCode === null ? undefined : true))
+  await until('its last word', () => items.at(-1)?.message.type === 'termination' || undefined)
   expect(items.at(-1)?.message).toEqual({ type: 'termination', tlvs: [{ kind: 'reason', reason: 0 }] })
   const results = new MrtStream().push(readFileSync(updates))
   expect(results.filter((result) => result.ok && result.record.kind === 'message').length).toBeGreaterThan(2)

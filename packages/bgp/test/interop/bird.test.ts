@@ -100,7 +100,10 @@ describe.skipIf(reason !== '')(`BIRD${reason}`, () => {
     expect(shown).toMatch(/BGP\.mpls_label_stack: 1001/)
     expect(shown).toMatch(/BGP\.ext_community: \(rt, 65000, 7\)/)
     expect(shown).toMatch(/BGP\.next_hop: 192\.0\.2\.41/)
-    expect(await ask('show', 'route', 'table', 'vpn6tab', 'all')).toMatch(/BGP\.mpls_label_stack: 1002/)
+    // In an UPDATE of its own.
+    await eventually('VPNv6 is there', async () =>
+      /BGP\.mpls_label_stack: 1002/.test(await ask('show', 'route', 'table', 'vpn6tab', 'all')) ? true : undefined,
+    )
     const routes = await eventually('they went on', () => (vpnRoutes(second).length === 2 ? vpnRoutes(second) : undefined))
     expect(routes).toEqual(['65000:1 10.1.0.1/32 label 1001 via 192.0.2.41', '65000:1 2001:db8:1::1/128 label 1002 via 2001:db8::41'])
   })
