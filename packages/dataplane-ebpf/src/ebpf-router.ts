@@ -116,7 +116,7 @@ export class EbpfRouter implements EbpfDataplane {
     this.choice = options.choice
     this.#parts = parts
     this.events = parts.events
-    const { liveness, mergers } = parts
+    const { liveness, mergers, maps, tables } = parts
     const isThere: Partial<Record<DataplaneFeature, boolean>> = {
       liveness: liveness !== undefined,
       'joint-labels': mergers.joint.isMerging,
@@ -127,7 +127,7 @@ export class EbpfRouter implements EbpfDataplane {
       underlayFamilies: [...new Set(options.addresses.map(({ family }) => family))].sort((a, b) => a - b),
       survivesClose: parts.survival.goesOn,
       features: OFFERED_FEATURES.filter((feature) => isThere[feature] ?? true),
-      limits: limitsOf(parts.tables.fib.rows.capacity, parts.maps.capacity('flows'), parts.maps.capacity('ports')),
+      limits: limitsOf(tables.fib.rows.capacity, maps.capacity('flows'), maps.capacity('ports'), maps.capacity('policies')),
     }
     this.#judge = this.#newJudge()
     this.#timers = [

@@ -15,8 +15,12 @@ const MOST_OBJECTS = 131_072 - SPARE_VERSIONS
 /** Ports that a mirror can always have: its text has room for some more, if their numbers are short. */
 const MIRROR_PORTS = 80
 
-/** Most objects of a kind. @param routes rows of the map of routes @param flows of the map of flows @param ports of the map of ports */
-export function limitsOf(routes: number, flows: number, ports: number): DataplaneLimits {
+/**
+ * Most objects of a kind.
+ *
+ * @param routes rows of the map of routes @param flows of the map of flows @param ports of the map of ports @param policies of the map of policies
+ */
+export function limitsOf(routes: number, flows: number, ports: number, policies: number): DataplaneLimits {
   return {
     vrfs: 16_384,
     ports,
@@ -27,7 +31,7 @@ export function limitsOf(routes: number, flows: number, ports: number): Dataplan
     vnis: 16_384,
     routes,
     labelStackDepth: MAX_LABELS,
-    policies: 32_768,
+    policies,
     policyRules: 1024,
     services: 8192,
     serviceBackends: MAX_BACKENDS,

@@ -35,7 +35,7 @@ const around = {
 const TRIES = 20
 /** Transactions by which an agent has all done that one step was refused of, at most: one that says it, and one for each part of an adoption. */
 const TURNS = 4
-const LIMITS = limitsOf(1000, 1000, 1000)
+const LIMITS = limitsOf(1000, 1000, 1000, 1000)
 /** What paths take that take less than the underlay, octets. */
 const PATHS = new Map([PEERS[4][0], PEERS[4][1], PEERS[6][0]].map((remote, index) => [String(remote), 1300 + index] as const))
 /** No program reads these maps: nobody has to be waited for. */

@@ -42,6 +42,15 @@ describe('how large tables are', () => {
   })
 })
 
+// With both directions of 16,385 endpoints, each transaction was refused.
+it.each([
+  [1, 32_768],
+  [16_384, 32_768],
+  [100_000, 200_000],
+])('%i ports may have policies of both directions', (ports, policies) => {
+  expect(mapSizes(capacityOf({ ...NOTHING, ports })).policies).toBe(policies)
+})
+
 describe('maps that forget the quietest', () => {
   it.each([
     [1, { told_paths: 1024, fragments: 4096, nat_fragments: 4096 }],

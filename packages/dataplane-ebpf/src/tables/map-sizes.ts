@@ -61,6 +61,9 @@ function reasonOf({ option, found, wanted }: Omit<FoundSize, 'because'>, isAsked
 
 /** Least and most flows of each direction whose decisions a CPU remembers. */
 const [LEAST_PLACES, MOST_PLACES] = [1024, 16_384]
+/** Policies that there may be at least, and those that a port may have: with one more than there may be a whole transaction is refused. */
+const LEAST_POLICIES = 32_768
+const DIRECTIONS = 2
 /** Slots of counters for VRFs, labels and next hops that are no port's. */
 const SLOTS = 81_920
 /** Slots of a port, and of the label and the next hop that lead to it. */
@@ -97,6 +100,7 @@ export function mapSizes({ fibBlocks, routes, flows, ports }: Capacity, possible
     requests: ports,
     port_counters: ports,
     flow_counts: ports,
+    policies: Math.max(LEAST_POLICIES, ports * DIRECTIONS),
     rates: ports * 2,
     counts: Math.ceil((SLOTS + ports * SLOTS_OF_PORT) / COUNTS),
   }

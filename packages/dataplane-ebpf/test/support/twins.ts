@@ -86,7 +86,7 @@ export interface Result {
 export function newEngine(observe?: (event: DataplaneEvent) => void): ForwardingEngine {
   return new ForwardingEngine({
     ...(observe === undefined ? {} : { observe }),
-    limits: limitsOf(4096, 4096, 16_384),
+    limits: limitsOf(4096, 4096, 16_384, 32_768),
     encapsulations: SENT,
     outer: 'full',
     underlayMtu: MTU,
