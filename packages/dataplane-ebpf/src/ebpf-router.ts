@@ -161,12 +161,12 @@ export class EbpfRouter implements EbpfDataplane {
   async dump(): Promise<DataplaneState> {
     this.#mustBeOpen()
     const { ports, paths } = this.#parts
-    return { ...this.#tables(), detours: paths.detours(), devices: ports.devices() }
+    return { ...read(() => this.#tables()), detours: paths.detours(), devices: ports.devices() }
   }
 
   async counters(): Promise<CounterSnapshot> {
     this.#mustBeOpen()
-    return this.#parts.tables.counters.snapshot()
+    return read(() => this.#parts.tables.counters.snapshot())
   }
 
   async attachPort(port: number, device: DeviceRequest): Promise<DeviceFacts> {
@@ -476,5 +476,15 @@ export class EbpfRouter implements EbpfDataplane {
   #mustBeOpen(): void {
     if (this.#state === 'lost') throw new DataplaneError('dataplane.lost', `the uplink ${this.#options.uplink} is gone`)
     if (this.#state === 'closed') throw new DataplaneError('dataplane.closed', 'the dataplane was closed')
+  }
+}
+
+/** What the kernel holds. @throws DataplaneError `dataplane.device` where it does not tell: any other error ends whoever asks */
+function read<T>(look: () => T): T {
+  try {
+    return look()
+  } catch (cause) {
+    if (!(cause instanceof LinuxError)) throw cause
+    throw new DataplaneError('dataplane.device', `what the kernel holds cannot be read: ${cause.message}`, { cause })
   }
 }

@@ -542,6 +542,23 @@ describe.skipIf(missing() !== '')(titled('the life of an eBPF dataplane'), () =>
     }
   })
 
+  // An agent whose uplink had been gone looks at the tables that it comes back to, and ended by any other error.
+  it('says by code that the kernel does not tell what it holds', async () => {
+    const router = await lab.open()
+    await router.apply(transaction(1))
+    const refused = vi.spyOn(router.parts.maps, 'entries').mockImplementation(() => {
+      throw new LinuxError('ENOMEM', 12, 'list a map', 'Cannot allocate memory')
+    })
+    try {
+      await expect(router.dump()).rejects.toMatchObject({ code: 'dataplane.device', message: expect.stringContaining('ENOMEM') as string })
+      await expect(router.counters()).rejects.toMatchObject({ code: 'dataplane.device' })
+    } finally {
+      refused.mockRestore()
+    }
+    expect((await router.dump()).generation).toBe(1)
+    await router.close()
+  })
+
   // One prefix too many behind one endpoint, or one endpoint too many in a mirror: with it nothing was programmed any more, whatever it was about.
   it('refuses objects that its maps have no room for, which stay as they are, and programs all others', async () => {
     const router = await lab.open()
