@@ -55,7 +55,7 @@ function modelWith(limits: Partial<DataplaneLimits>, labels: { first?: number; l
   return new OverlayModel({
     clock: new ManualClock(),
     localAddresses: [IpAddress.parse('192.0.2.1')],
-    capabilities: { encapsulations: ['mpls-udp'], limits: { ...LIMITS, ...limits } },
+    capabilities: { encapsulations: ['mpls-udp'], limits: { ...LIMITS, ...limits }, features: DATAPLANE_FEATURES },
     labels,
   })
 }
@@ -181,6 +181,27 @@ test.each<[what: string, change: Partial<EndpointIntent>]>([
   const model = modelWith({})
   model.setVrfs([vrf('red', 1)])
   expect(() => model.addEndpoint({ ...endpoint(1), ...change })).toThrow(expect.objectContaining({ code: 'endpoint.invalid' }) as Error)
+})
+
+// With one far end too many, every transaction was refused, whatever it was about.
+test('far ends of tunnels beyond what the dataplane watches are not watched, and what is watched stays so', () => {
+  const model = modelWith({ liveness: 2 })
+  model.setIntents([vrf('red', 1)], { tunnelLiveness: { desiredMinTx: 300_000, requiredMinRx: 300_000, multiplier: 3 } })
+  const announce = (...numbers: readonly number[]): void =>
+    model.applyRoutes(
+      numbers.map((number) => ({ kind: 'announce' as const, route: route(number, { nextHop: IpAddress.parse(`192.0.2.${number}`) }) })),
+    )
+  const watched = ({ liveness }: DataplaneState): string[] => (liveness ?? []).map(({ remote }) => String(remote)).toSorted()
+  announce(12, 13)
+  const full = program(model, emptyState())
+  expect(watched(full)).toEqual(['192.0.2.12', '192.0.2.13'])
+  announce(10, 11)
+  const more = program(model, full)
+  expect([more.routes.count, watched(more)]).toEqual([4, ['192.0.2.12', '192.0.2.13']])
+  model.applyRoutes([{ kind: 'withdraw', ...route(12) }])
+  const after = program(model, more)
+  expect(watched(after)).toHaveLength(2)
+  expect(watched(after)).toContain('192.0.2.13')
 })
 
 test.each([3, 15, 0x10_0000])('a route with label %d is not used, and the others are', (label) => {

@@ -37,6 +37,13 @@ export class LivenessObjects extends KeyedObjects<LivenessObject> {
     }
   }
 
+  /** Number of paths that others than `user` want watched. */
+  wantedBeside(user: string): number {
+    let count = 0
+    for (const users of this.#wanted.values()) if (!users.has(user) || users.size > 1) count++
+    return count
+  }
+
   /** Who wants a path watched. */
   usersOf(name: string): readonly string[] {
     return [...(this.#wanted.get(name)?.keys() ?? [])].sort()

@@ -11,7 +11,7 @@ export interface TrafficIntents {
   readonly services?: readonly ServiceIntent[]
   readonly nat?: readonly NatIntent[]
   readonly mirrors?: readonly MirrorIntent[]
-  /** BFD with the far end of every tunnel that routes lead into; none when left out. */
+  /** BFD with the far end of every tunnel that routes lead into, as many as the dataplane watches (`limits.liveness`), those that came first; none when left out. */
   readonly tunnelLiveness?: LivenessIntent
 }
 

@@ -90,7 +90,7 @@ export class OverlayModel {
       maximumPaths: Math.min(maximumPaths, capabilities.limits.groupMembers),
       isDown: (remote) => this.#liveness.isDown(remote),
     })
-    this.#liveness = new TunnelLiveness(this.#fib, (remote) => this.#tunnels.localAddress(remote))
+    this.#liveness = new TunnelLiveness(this.#fib, (remote) => this.#tunnels.localAddress(remote), capabilities.limits.liveness ?? 0)
     this.watchedPaths = new WatchedPaths(this.#fib, this.#liveness, (remote) =>
       this.#changes.touchRemote(this.#vrfs.values(), (nextHop) => String(nextHop) === remote),
     )

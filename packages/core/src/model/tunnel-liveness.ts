@@ -9,15 +9,20 @@ import type { VrfState } from './vrf-state.js'
 export class TunnelLiveness {
   readonly #fib: FibCompiler
   readonly #localAddress: (remote: IpAddress) => IpAddress | undefined
+  readonly #most: number
   #intent: LivenessIntent | undefined
   #isChanged = false
   readonly #watched = new Map<string, string>()
   readonly #down = new Set<string>()
 
-  /** @param localAddress our end of a tunnel to a remote */
-  constructor(fib: FibCompiler, localAddress: (remote: IpAddress) => IpAddress | undefined) {
+  /**
+   * @param localAddress our end of a tunnel to a remote
+   * @param most paths that the dataplane watches: a transaction with more of them is refused whole, so that the others are not watched
+   */
+  constructor(fib: FibCompiler, localAddress: (remote: IpAddress) => IpAddress | undefined, most = Number.POSITIVE_INFINITY) {
     this.#fib = fib
     this.#localAddress = localAddress
+    this.#most = most
   }
 
   /** A VRF went, and its next hops with it: `compile` has something to do. */
@@ -45,11 +50,17 @@ export class TunnelLiveness {
     if (this.#intent !== undefined) for (const vrf of vrfs) for (const remote of vrf.sources()) remotes.set(String(remote), remote)
     // While routes come in again, the next hop of one may still be to come.
     for (const remote of this.#down) if (!isAdopting && !remotes.has(remote)) this.#down.delete(remote)
+    const isKnown = new Set([...this.#watched.keys(), ...this.#down])
     this.#watched.clear()
+    const room = this.#most - this.#fib.liveness.wantedBeside('tunnels')
     const paths: PathIntent[] = []
-    for (const [name, remote] of remotes) {
+    // Those first of which something is known: nothing is heard any more of what is watched no longer.
+    for (const [name, remote] of [...remotes].sort(([a], [b]) => Number(isKnown.has(b)) - Number(isKnown.has(a)))) {
       const local = this.#localAddress(remote)
-      if (local === undefined || this.#intent === undefined) continue
+      if (local === undefined || this.#intent === undefined || paths.length >= room) {
+        this.#down.delete(name)
+        continue
+      }
       const path = { local, remote, hops: 'multiple', vouchesFor: 'tunnels', ...this.#intent } as const
       paths.push(path)
       this.#watched.set(name, pathName(path))

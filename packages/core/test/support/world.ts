@@ -43,6 +43,7 @@ export const LIMITS = {
   labels: 4096,
   vnis: 16,
   routes: 65_536,
+  liveness: 64,
   labelStackDepth: 4,
 }
 
