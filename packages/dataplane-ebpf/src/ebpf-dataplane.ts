@@ -46,7 +46,7 @@ export interface EbpfDataplaneOptions {
   readonly routes?: number
   /** Most flows that policies remember, and as many for services and pools: some 680 octets each that are committed at once; 65,536 when left out. */
   readonly flows?: number
-  /** Most ports; 16,384 when left out. Each costs some 100 octets and 80 a CPU from the start, and 6 KiB when it is there and has a device. */
+  /** Most ports; 16,384 when left out. Each costs some 260 octets and 80 a CPU from the start, and 7 KiB when it is there and has a device. */
   readonly ports?: number
   /**
    * What the devices of new endpoints are: pairs of `netkit` (Linux 6.7), which give programs what an endpoint sends as it leaves it, past a queue, and send nothing

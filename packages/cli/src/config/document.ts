@@ -79,7 +79,7 @@ export interface DataplaneSection {
   readonly kind: 'memory' | 'tun' | 'ebpf'
   /** For `ebpf`: link that the underlay is on; default the way to the neighbours, else the link of the node's address. */
   readonly uplink?: string
-  /** For `ebpf`: whether packets go from tunnel to tunnel by XDP, wherever the driver can or never; default where labels are swapped and it does no harm. */
+  /** For `ebpf`: whether packets go from tunnel to tunnel by XDP, wherever the driver can and leaves tags of VLANs in frames, or never; default where labels are swapped and it does no harm. */
   readonly xdp?: 'native' | 'off'
   /** For `ebpf`: what devices new endpoints get; default `netkit` where the kernel has it (Linux 6.7), else `veth`. Devices that are there stay what they are. */
   readonly devices?: 'veth' | 'netkit'

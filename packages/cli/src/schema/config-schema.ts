@@ -161,7 +161,7 @@ const nodeKeys = {
         type: 'string',
         enum: ['native', 'off'],
         description:
-          'for ebpf: packets from tunnel to tunnel by XDP wherever the driver can, or never; default where labels are swapped and it does no harm. A node swaps none by itself: a gateway between tunnels (VRF to tunnel) has it by native alone. Many drivers reset the device when it comes and when it goes',
+          'for ebpf: packets from tunnel to tunnel by XDP wherever the driver can and leaves tags of VLANs in frames, or never; default where labels are swapped and it does no harm. A node swaps none by itself: a gateway between tunnels (VRF to tunnel) has it by native alone. Many drivers reset the device when it comes and when it goes',
       },
       devices: {
         type: 'string',
