@@ -11,7 +11,7 @@ import {
   type BfdSession,
 } from './session.js'
 
-const CONFIG: BfdConfig = { discriminator: 7, desiredMinTx: 300_000, requiredMinRx: 200_000, multiplier: 3 }
+const CONFIG: BfdConfig = { discriminator: 7, desiredMinTx: 300_000, requiredMinRx: 200_000, multiplier: 3, hops: 'multiple' }
 
 function from(state: BfdState, more: Partial<BfdPacket> = {}): BfdPacket {
   return {
@@ -69,6 +69,36 @@ test('a packet for another session, or for none while up, changes nothing', () =
     const session = at('up')
     expect(stepBfd(session, { type: 'received', packet }, CONFIG)).toEqual({ session, answer: false, alive: false })
   }
+})
+
+describe.each(['single', 'multiple'] as const)('a packet that names no session, %s hop(s) away,', (hops) => {
+  const nobodys = (state: BfdState): BfdPacket => from(state, { yourDiscriminator: 0, myDiscriminator: 66, desiredMinTxInterval: 1 })
+
+  // One every few seconds, from anywhere, kept a path down.
+  it.each(['down', 'admin-down'] as const)('that says %s, ends what is up only where none but the link can send it', (said) => {
+    const session = { ...at('up'), remoteDiscriminator: 9 }
+    const step = stepBfd(session, { type: 'received', packet: nobodys(said) }, { ...CONFIG, hops })
+    if (hops === 'multiple') expect(step).toEqual({ session, answer: false, alive: false })
+    else expect(step).toMatchObject({ session: { state: 'down', remoteDiscriminator: 66 }, alive: true })
+  })
+
+  it('begins a session, as does one that an end sends which began anew', () => {
+    for (const state of ['down', 'init'] as const) {
+      const { session } = stepBfd(
+        { ...at(state), remoteDiscriminator: 9 },
+        { type: 'received', packet: nobodys('down') },
+        { ...CONFIG, hops },
+      )
+      expect(session).toMatchObject({ state: 'init', remoteDiscriminator: 66 })
+    }
+  })
+
+  it('has no session fall silent or wait for long, unless it is a neighbour', () => {
+    const times = { requiredMinRxInterval: 0, desiredMinTxInterval: 0xffff_ffff, detectMultiplier: 255 }
+    const { session } = stepBfd(at('down'), { type: 'received', packet: { ...nobodys('down'), ...times } }, { ...CONFIG, hops })
+    expect(transmitInterval(session, CONFIG, 0)).toBe(hops === 'multiple' ? 1000 : undefined)
+    expect(detectionTime(session, CONFIG)).toBe(hops === 'multiple' ? 3000 : (255 * 0xffff_ffff) / 1000)
+  })
 })
 
 test('a Poll is answered at once by a Final, and a Final ends this end’s Poll', () => {

@@ -15,6 +15,8 @@ export interface BfdConfig {
   readonly requiredMinRx: number
   /** Packets that may be missing before the session is taken for down, 1–255. */
   readonly multiplier: number
+  /** One hop (RFC 5881), or as many as it takes (RFC 5883): over those, only who names its discriminator ends a session that is up. */
+  readonly hops: 'single' | 'multiple'
 }
 
 /** A session at a moment. */
@@ -114,18 +116,42 @@ function reconfigured(session: BfdSession, { desiredMinTx, requiredMinRx }: BfdC
 function received(session: BfdSession, packet: BfdPacket, config: BfdConfig): BfdStep {
   if (packet.yourDiscriminator === 0 && packet.state !== 'down' && packet.state !== 'admin-down') return quiet(session)
   if (packet.yourDiscriminator !== 0 && packet.yourDiscriminator !== config.discriminator) return quiet(session)
+  const isAnybodys = packet.yourDiscriminator === 0 && config.hops === 'multiple'
+  if (isAnybodys && (session.state === 'up' || packet.state === 'admin-down')) return quiet(session)
   const heard: BfdSession = {
     ...session,
     remoteDiscriminator: packet.myDiscriminator,
     remoteState: packet.state,
     remoteDemand: packet.demand,
-    remoteMinRx: packet.requiredMinRxInterval,
-    remoteDesiredMinTx: packet.desiredMinTxInterval,
-    remoteMultiplier: packet.detectMultiplier,
+    ...(isAnybodys ? boundedTimes(packet, config) : timesOf(packet)),
     ...(packet.final ? { polling: false, activeMinTx: wantedMinTx(session, config), activeMinRx: config.requiredMinRx } : {}),
   }
   if (session.state === 'admin-down') return quiet(heard)
-  return { session: changed(heard, nextState(session.state, packet.state), config), answer: packet.poll, alive: true }
+  const alive = !isAnybodys || session.state !== 'init'
+  return { session: changed(heard, nextState(session.state, packet.state), config), answer: packet.poll, alive }
+}
+
+type RemoteTimes = Pick<BfdSession, 'remoteMinRx' | 'remoteDesiredMinTx' | 'remoteMultiplier'>
+
+function timesOf({ requiredMinRxInterval, desiredMinTxInterval, detectMultiplier }: BfdPacket): RemoteTimes {
+  return { remoteMinRx: requiredMinRxInterval, remoteDesiredMinTx: desiredMinTxInterval, remoteMultiplier: detectMultiplier }
+}
+
+/*
+ * Over several hops anybody can send a packet by the far end's address; one who hears nothing of what goes there does not know the discriminator. A packet
+ * that names none may begin a session, and no more: it ends none that is up, though §6.8.6 has it so. A far end that began anew is missed instead, as one
+ * that died, and is believed when the detection time has passed. Nor does it silence this end, or have it wait longer than this end would have others wait:
+ * said to both ends by somebody else, either would keep the path down for good. One hop away is who is on the link (RFC 5881 §5), and could have the address.
+ */
+function boundedTimes(
+  { requiredMinRxInterval, desiredMinTxInterval, detectMultiplier }: BfdPacket,
+  { multiplier }: BfdConfig,
+): RemoteTimes {
+  return {
+    remoteMinRx: Math.min(requiredMinRxInterval || SLOW_INTERVAL, SLOW_INTERVAL),
+    remoteDesiredMinTx: Math.min(desiredMinTxInterval, SLOW_INTERVAL),
+    remoteMultiplier: Math.min(detectMultiplier, multiplier),
+  }
 }
 
 /** The table of §6.8.6, as drawn in §6.2. */

@@ -12,6 +12,8 @@ class Wire {
   readonly clock = new ManualClock()
   readonly told: string[] = []
   isCut = false
+  /** Nothing that this one sends arrives. */
+  mute: string | undefined
   ttl = 255
   packets = 0
   readonly a = this.#end('a', 1, () => this.b)
@@ -23,7 +25,7 @@ class Wire {
       random: seededRandom(seed),
       send: ({ local, remote, hops }, packet) => {
         this.packets++
-        if (this.isCut) return
+        if (this.isCut || this.mute === name) return
         this.clock.setTimer(1, () => other().receive(remote, local, hops, this.ttl, packet))
       },
       changed: (_path, state) => this.told.push(`${name} ${state}`),
@@ -68,6 +70,83 @@ test('an up session sends at the rate that both agreed on, with up to a quarter 
   expect(wire.packets).toBeLessThan(275)
 })
 
+/** What somebody sends who knows both addresses and no discriminator. Times are as long as a packet can say, or none. */
+function forged(random: () => number): Uint8Array {
+  const bytes = new Uint8Array(BFD_PACKET_SIZE)
+  const view = new DataView(bytes.buffer)
+  bytes.set([(1 << 5) | (random() % 9), ((random() & 3) << 6) | (random() & 0x3a), 1 + (random() % 255), BFD_PACKET_SIZE])
+  const your = random() % 4 === 0 ? random() : 0
+  const words = [random(), your, random() % 2 === 0 ? 0xffff_ffff : random() % 2, random() % 2 === 0 ? 0xffff_ffff : 0, 0]
+  words.forEach((word, index) => view.setUint32(4 + 4 * index, word))
+  return bytes
+}
+
+test.each(Array.from({ length: 50 }, (_, seed) => seed))(
+  'over several hops, nobody ends a session who does not know it (seed %i)',
+  (seed) => {
+    const random = seededRandom(1000 + seed)
+    const draw = (): number => random.uint32()
+    const wire = started({ hops: 'multiple' })
+    const before = wire.a.list()
+    for (let packet = 0; packet < 500; packet++) {
+      wire.a.receive(A, B, 'multiple', 60, forged(draw))
+      wire.b.receive(B, A, 'multiple', 60, forged(draw))
+      wire.clock.advance(draw() % 50)
+    }
+    expect(wire.told.toSorted()).toEqual(['a up', 'b up'])
+    expect(wire.a.list()).toEqual(before)
+    wire.isCut = true
+    const lie = wire.clock.setTimer(150, () => wire.a.receive(A, B, 'multiple', 60, forged(draw)))
+    wire.clock.advance(301)
+    lie.cancel()
+    expect(wire.told.slice(2).toSorted()).toEqual(['a down', 'b down'])
+  },
+)
+
+test.each(Array.from({ length: 50 }, (_, seed) => seed))(
+  'over several hops, sessions come up beside packets of others (seed %i)',
+  (seed) => {
+    const random = seededRandom(2000 + seed)
+    const draw = (): number => random.uint32()
+    const wire = new Wire()
+    wire.a.set(liveness(A, B, { hops: 'multiple' }))
+    wire.b.set(liveness(B, A, { hops: 'multiple' }))
+    for (let packet = 0; packet < 10; packet++) {
+      wire.a.receive(A, B, 'multiple', 60, forged(draw))
+      wire.b.receive(B, A, 'multiple', 60, forged(draw))
+      wire.clock.advance(2000)
+    }
+    expect(wire.told.toSorted()).toEqual(['a up', 'b up'])
+  },
+)
+
+test.each([
+  ['single', 1001],
+  ['multiple', 301],
+] as const)('an end that begins anew is noticed, %s hop(s) away, and gets its session back', (hops, patience) => {
+  const wire = started({ hops })
+  wire.b.close()
+  wire.clock.advance(50)
+  wire.b.set(liveness(B, A, { hops }))
+  wire.clock.advance(patience)
+  expect(wire.told[2]).toBe('a down')
+  wire.clock.advance(3000)
+  expect(wire.told.slice(3).toSorted()).toEqual(['a up', 'b up'])
+})
+
+// The end that hears nothing has forgotten whom it was with, and the other one believes only who names its session.
+test.each(['single', 'multiple'] as const)('a path that is cut one way is down at both ends once one of them knows (%s)', (hops) => {
+  const wire = started({ hops })
+  wire.mute = 'b'
+  wire.clock.advance(302)
+  expect(wire.told.slice(2)).toEqual(['a down', 'b down'])
+  wire.clock.advance(60_000)
+  expect(wire.told).toHaveLength(4)
+  wire.mute = undefined
+  wire.clock.advance(5000)
+  expect(wire.told.slice(4).toSorted()).toEqual(['a up', 'b up'])
+})
+
 test('one hop away, what a router has passed is not believed (RFC 5881 §5); further away it is', () => {
   const passed = (more: Partial<WatchedPath>): string[] => {
     const wire = new Wire()
@@ -81,16 +160,19 @@ test('one hop away, what a router has passed is not believed (RFC 5881 §5); fur
   expect(passed({ hops: 'multiple' }).toSorted()).toEqual(['a up', 'b up'])
 })
 
-test('a session that is removed says so, which is nothing that happened to the path (RFC 5880 §6.8.16), and sends nothing more', () => {
-  const wire = started()
-  wire.a.remove(1)
-  wire.clock.advance(301)
-  expect(wire.told.slice(2)).toEqual(['b admin-down'])
-  wire.b.close()
-  wire.packets = 0
-  wire.clock.advance(10_000)
-  expect(wire.packets).toBe(0)
-})
+test.each(['single', 'multiple'] as const)(
+  'a session that is removed says so, which is nothing that happened to the path (RFC 5880 §6.8.16), and sends nothing more (%s)',
+  (hops) => {
+    const wire = started({ hops })
+    wire.a.remove(1)
+    wire.clock.advance(301)
+    expect(wire.told.slice(2)).toEqual(['b admin-down'])
+    wire.b.close()
+    wire.packets = 0
+    wire.clock.advance(10_000)
+    expect(wire.packets).toBe(0)
+  },
+)
 
 test('sessions that are closed without a word are missed', () => {
   const wire = started()

@@ -200,10 +200,15 @@ export class BfdSessions {
     if (answer) this.#send(running, true)
     if (alive) this.#expect(running)
     if (session.state === before.state) {
+      // Another one asks for the session, who may be the right one.
+      if (session.state === 'init' && session.remoteDiscriminator !== before.remoteDiscriminator) this.#send(running, false)
       // Whoever may be sent to more often than before, or at all, expects it from now on (RFC 5880 §6.8.7).
       if (paceOf(session, config) !== paceOf(before, config)) this.#schedule(running)
       return
     }
+    // One that is up over several hops and still hears this one believes nobody who does not name its session, and that is forgotten from now on (§6.8.1).
+    if (event.type === 'detection-expired' && before.state === 'up' && config.hops === 'multiple')
+      this.#sendOf({ ...session, remoteDiscriminator: before.remoteDiscriminator }, running, false)
     // What changed is told at once, and so is the rate that goes with it (RFC 5880 §6.8.7).
     this.#send(running, false)
     this.#schedule(running)
@@ -246,7 +251,11 @@ export class BfdSessions {
           })
   }
 
-  #send({ path, session, config }: Running, final: boolean): void {
+  #send(running: Running, final: boolean): void {
+    this.#sendOf(running.session, running, final)
+  }
+
+  #sendOf(session: BfdSession, { path, config }: Running, final: boolean): void {
     const bytes = new Uint8Array(BFD_PACKET_SIZE)
     encodeBfdPacket(bfdPacket(session, config, final), new DataView(bytes.buffer), 0)
     this.#options.send(path, bytes)
@@ -268,8 +277,8 @@ export function reasonOf({ state, diagnostic, remoteState }: BfdSession): string
   return remoteState === 'admin-down' ? 'the far end has ended its session' : 'the far end says that it is down'
 }
 
-function configOf({ desiredMinTx, requiredMinRx, multiplier }: WatchedPath, discriminator: number): BfdConfig {
-  return { discriminator, desiredMinTx, requiredMinRx, multiplier }
+function configOf({ desiredMinTx, requiredMinRx, multiplier, hops }: WatchedPath, discriminator: number): BfdConfig {
+  return { discriminator, desiredMinTx, requiredMinRx, multiplier, hops }
 }
 
 /** Milliseconds between packets, without the jitter. */

@@ -1,11 +1,14 @@
 // The process that keeps sessions of BFD, and what becomes of them where it is ended, or cannot come.
+import { bfdPacket, newBfdSession } from '@heddle/bfd'
 import type { DataplaneEvent } from '@heddle/core'
 import { silentLogger } from '@heddle/io'
 import { BfdSockets, LinuxError } from '@heddle/linux'
+import { BFD_PACKET_SIZE, encodeBfdPacket } from '@heddle/wire'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -102,6 +105,41 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
     return { up, down }
   }
   const hasEnded = (pid: number): Promise<void> => expect.poll(() => keepersOf(place).includes(pid), PATIENTLY).toBe(false)
+
+  // One packet by the far end's address, sent from anywhere, took a path down, with all that goes by it.
+  it('believes nobody who sends by the address of a far end and does not know the session', async () => {
+    namespaces.add('stranger')
+    const inside = (name: string, command: string): string => namespaces.in(name, ...command.split(' '))
+    inside('far', `ip link add down0 type veth peer name up0 netns ${namespaces.name('stranger')}`)
+    inside('stranger', `ip address add ${THERE}/32 dev lo`)
+    for (const [name, device, address] of [
+      ['far', 'down0', '198.51.100.1/24'],
+      ['stranger', 'up0', '198.51.100.2/24'],
+    ] as const) {
+      inside(name, `ip address add ${address} dev ${device}`)
+      inside(name, `ip link set ${device} up`)
+    }
+    inside('stranger', `ip route add ${HERE} via 198.51.100.1`)
+    // As a router between that asks nobody for their source.
+    for (const setting of ['ip_forward=1', 'conf.down0.accept_local=1', 'conf.down0.rp_filter=0', 'conf.all.rp_filter=0'])
+      inside('far', `sysctl -qw net.ipv4.${setting}`)
+    await using router = await openUp()
+    using stranger = await BfdSockets.open([THERE], namespaces.path('stranger'))
+    const say = (yourDiscriminator: number): void => {
+      const bytes = new Uint8Array(BFD_PACKET_SIZE)
+      const config = { discriminator: 66, hops: 'multiple', desiredMinTx: 1_000_000, requiredMinRx: 1_000_000, multiplier: 3 } as const
+      encodeBfdPacket(bfdPacket({ ...newBfdSession(), remoteDiscriminator: yourDiscriminator }, config), new DataView(bytes.buffer), 0)
+      stranger.send({ local: THERE, remote: HERE, hops: 'multiple' }, bytes)
+    }
+    for (let packet = 0; packet < 20; packet++) {
+      say(0)
+      await sleep(100)
+    }
+    expect([await known(router), events, far.told]).toEqual([{ up: [WATCHED.id], down: [] }, ['liveness-up'], ['up']])
+    // They came: one who knew the number would be believed.
+    say(far.sessions.list()[0].remoteDiscriminator)
+    await expect.poll(() => events, PATIENTLY).toContain('liveness-down')
+  })
 
   // It ended without a word, whoever meant all processes of a unit: far ends took the path for down, and graceful restarts of BGP for hopeless.
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)(

@@ -235,6 +235,11 @@ export const livenessCases: readonly ConformanceCase[] = [
       const watching = new Watching(lab, 'multiple')
       await watching.start()
       await watching.up()
+      // From that far away anybody may have sent what names no session (RFC 5880 §4.1: octets 8–11); over one hop it ends the session.
+      const nobodys = ([STATE.down, STATE.adminDown] as const).map((state) => watching.far.packet({ state }).fill(0, 8, 12))
+      await watching.heard(nobodys, 60)
+      checkEqual((await lab.dump()).up, [SESSION], 'sessions that are up')
+      checkEqual(watching.events, ['liveness-up'], 'events')
       await watching.far.send(watching.far.packet({ state: STATE.down }), 60)
       await watching.until('a session that the far end has ended', () => watching.events.includes('liveness-down'), { silent: true })
       await watching.up()

@@ -81,7 +81,7 @@ class Place {
   hear({ id, local, remote, hops, ...intervals }: LivenessObject, state: BfdState): void {
     const far = { ...newBfdSession(), state, remoteDiscriminator: id }
     const bytes = new Uint8Array(BFD_PACKET_SIZE)
-    encodeBfdPacket(bfdPacket(far, { discriminator: 9, ...intervals }), new DataView(bytes.buffer), 0)
+    encodeBfdPacket(bfdPacket(far, { discriminator: 9, hops, ...intervals }), new DataView(bytes.buffer), 0)
     this.#receive?.(local, remote, hops, 255, bytes)
   }
 
