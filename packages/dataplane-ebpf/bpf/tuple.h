@@ -139,7 +139,7 @@ __noinline int read_tuple(struct __sk_buff *skb, struct tuple *tuple, __u32 at, 
 
 /*
  * Reads the flow of the packet that an ICMP error quotes; 0 when there is none. That packet went the other way, and may be cut off; its lengths are not
- * believed.
+ * believed. An error that goes to anybody but the source of what it quotes is about no flow: it would carry what its sender likes to whomever it likes.
  */
 static __always_inline int read_quoted(struct __sk_buff *skb, struct work *work, __u32 end)
 {
@@ -160,7 +160,7 @@ static __always_inline int read_quoted(struct __sk_buff *skb, struct work *work,
 	read_tuple(skb, quoted, at, end);
 	if (quoted->kind == TUPLE_BROKEN && quoted->has_ports)
 		quoted->kind = TUPLE_FLOW;
-	return quoted->kind == TUPLE_FLOW;
+	return quoted->kind == TUPLE_FLOW && is_same_address(quoted->source, work->tuple.destination);
 }
 
 /* Reads the tuple of the packet in hand, once. */

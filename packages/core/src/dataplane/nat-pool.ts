@@ -3,9 +3,9 @@ import type { NumberRange } from './policy.js'
 
 /**
  * Source NAT of a VRF: packets that a `lookup` next hop takes from `vrf` into `outside` come from `address` there, each flow by a port of the range. A
- * port is shared by flows to different ends. Replies and ICMP errors find their way back into `vrf`; who sent a reply that is lost there is told by the
- * address of the pool. What is no flow of TCP, UDP or an ICMP echo, or would need another port where a protocol cannot change it (SCTP), is dropped as
- * `nat-exhausted`. Policies of endpoints outside know a flow by `address`. Needs the feature `nat`.
+ * port is shared by flows to different ends. Replies, and ICMP errors that go to the source of what they quote, find their way back into `vrf`; who sent a
+ * reply that is lost there is told by the address of the pool. What is no flow of TCP, UDP or an ICMP echo, or would need another port where a protocol
+ * cannot change it (SCTP), is dropped as `nat-exhausted`. Policies of endpoints outside know a flow by `address`. Needs the feature `nat`.
  */
 export interface NatPoolObject {
   readonly id: number

@@ -30,8 +30,9 @@ export interface PolicyRule {
 
 /**
  * Which connections an endpoint may open (`egress`) or be opened to it (`ingress`): the first rule that fits judges the first packet of a flow.
- * Replies pass, so do ICMP errors about the flow, and fragments as their first one did. A port without a policy for
- * a direction lets everything pass in it. When a policy changes, flows are judged again. Needs the feature `policy`.
+ * Replies pass, so do ICMP errors about the flow that go to whom the packet came from that they quote, whoever sends them, and fragments as their first
+ * one did; an error that quotes a packet of anybody else is judged by the rules, as it could carry anything to anybody. A port without a policy for a
+ * direction lets everything pass in it. When a policy changes, flows are judged again. Needs the feature `policy`.
  */
 export interface PolicyObject {
   readonly id: number

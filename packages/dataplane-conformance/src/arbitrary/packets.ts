@@ -74,17 +74,18 @@ export function arbitraryPacket(): fc.Arbitrary<Uint8Array> {
   )
 }
 
-/** Echoes with few identifiers, other messages, and errors about what may have gone the other way. */
+/** Echoes with few identifiers, other messages, and errors about what may have gone the other way, or wrongly about what went the same way. */
 function arbitraryIcmp({ source, destination, ttl, ...rest }: TestPacket): fc.Arbitrary<Uint8Array> {
   const isV4 = !String(source).includes(':')
   const ends = { source, destination, ...(ttl === undefined ? {} : { ttl }) }
   const echo = fc.record({ type: fc.constantFrom(...(isV4 ? [8, 0, 13] : [128, 129, 140])), rest: fc.constantFrom(0x1_0001, 0x2_0001) })
   const { sourcePort = 9, destinationPort = 9 } = rest
   const back = { source: destination, destination: source, sourcePort: destinationPort, destinationPort: sourcePort, size: 8 }
+  const there = { source, destination, sourcePort, destinationPort, size: 8 }
   const error = fc.record({
     type: fc.constantFrom(...(isV4 ? [3, 11] : [1, 2, 3])),
     body: fc.oneof(
-      fc.constantFrom(testPacket(back), testSegment(back), testIcmp({ ...back, type: isV4 ? 8 : 128, rest: 0x1_0001 })),
+      fc.constantFrom(testPacket(back), testSegment(back), testIcmp({ ...back, type: isV4 ? 8 : 128, rest: 0x1_0001 }), testPacket(there)),
       fc.nat(30).map((length) => testPacket(back).subarray(0, length)),
     ),
   })

@@ -130,7 +130,7 @@ function arbitraryFlow(): fc.Arbitrary<Flow> {
       // Mostly one that a pool keeps.
       sourcePort: fc.constantFrom(9, 9, 9, 10, 40_000, SERVICE_PORT),
       destinationPort: fc.constantFrom(9, 10, SERVICE_PORT, SERVICE_PORT, SERVICE_PORT, SERVICE_PORT),
-      isExtended: fc.constantFrom(false, false, true),
+      isExtended: fc.boolean(),
     })
   })
 }
@@ -142,7 +142,7 @@ function arbitraryOfFlow(flow: Flow): fc.Arbitrary<Sent> {
   return fc.oneof(
     { weight: 3, arbitrary: arbitraryMessage(flow, flow, 'request') },
     { weight: 5, arbitrary: back.chain((ends) => arbitraryMessage(flow, ends, 'reply')) },
-    { weight: 3, arbitrary: either.chain((ends) => arbitraryError(flow, ends)) },
+    { weight: 4, arbitrary: either.chain((ends) => arbitraryError(flow, ends)) },
   )
 }
 
@@ -184,17 +184,19 @@ function arbitraryPlain(kind: Flow['kind'], ends: Ends, way: 'request' | 'reply'
   return fc.constant({ from, packet: testIcmp({ ...ends, type, rest: ends.sourcePort * 65_536 + 1 }) })
 }
 
-/** Draws an error about what went the other way, from its destination or from a router before that. */
+/** Draws an error about what went the other way, from its destination or from a router before that, now and then to somebody else than its source. */
 function arbitraryError(flow: Kind, { source, destination, sourcePort, destinationPort }: Ends): fc.Arbitrary<Sent> {
   const family = source.includes(':') ? 6 : 4
+  const { near, far } = ADDRESSES[family]
   const ports = flow.kind === 'echo' ? { sourcePort, destinationPort } : { sourcePort: destinationPort, destinationPort: sourcePort }
   return fc
     .record({
-      from: fc.constantFrom(source, source, source, ADDRESSES[family].far[1]),
+      from: fc.constantFrom(source, source, source, far[1]),
+      to: fc.oneof({ weight: 8, arbitrary: fc.constant(destination) }, { weight: 1, arbitrary: fc.constantFrom(...near, ...far) }),
       type: fc.constantFrom(...(family === 4 ? [3, 11] : [1, 3])),
       about: arbitraryMessage(flow, { source: destination, destination: source, ...ports }, 'request'),
     })
-    .map(({ from, type, about }) => ({ from, packet: testIcmp({ source: from, destination, type, body: about.packet }) }))
+    .map(({ from, to, type, about }) => ({ from, packet: testIcmp({ source: from, destination: to, type, body: about.packet }) }))
 }
 
 function virtualOf(family: 4 | 6): string[] {

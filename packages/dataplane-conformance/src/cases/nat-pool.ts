@@ -196,6 +196,34 @@ export const natPoolCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'nat: an ICMP error about a hidden flow that goes to anybody but who sent what it quotes comes to nobody inside, and does not leave',
+    needs,
+    async run(lab) {
+      await start(lab)
+      const another = { 4: '10.200.0.8', 6: 'fd00:200::8' } as const
+      for (const family of FAMILIES) {
+        const type = family === 4 ? 3 : 1
+        const request = { source: CLIENT[family], destination: SERVER[family], sourcePort: 4000 }
+        const there = sent(lab, await lab.fromPort(1, testSegment(request)))
+        const answer = { source: SERVER[family], sourcePort: 80, destinationPort: 4000, flags: 18 }
+        const back = expectDelivered(await receive(lab, testSegment({ ...answer, destination: POOL[family] })), 1)
+        const out = (destination: string): Uint8Array => testIcmp({ source: CLIENT[family], destination, type, body: back })
+        expectDropped(await lab.fromPort(1, out(another[family])), 'nat-exhausted')
+        const told = sent(lab, await lab.fromPort(1, out(SERVER[family])))
+        const quoted = testSegment({ ...answer, destination: POOL[family], ttl: 63 })
+        checkEqual(
+          told,
+          testIcmp({ source: POOL[family], destination: SERVER[family], type, body: quoted, ttl: 63 }),
+          'error to the server',
+        )
+        // Blue has a machine of its own at the client's address.
+        const error = { source: another[family], destination: CLIENT[family], type, body: there }
+        checkEqual(expectDelivered(await receive(lab, testIcmp(error)), 3), testIcmp({ ...error, ttl: 63 }), 'error to a machine outside')
+        expectDelivered(await receive(lab, testIcmp({ ...error, destination: POOL[family] })), 1)
+      }
+    },
+  },
+  {
     name: 'nat: policies of an endpoint outside know a flow by the address of the pool, both ways, and so do errors about it',
     needs: { offers: ['nat', 'policy'] },
     async run(lab) {
@@ -237,6 +265,12 @@ export const natPoolCases: readonly ConformanceCase[] = [
         }
         expectDropped(await lab.fromPort(3, testPacket({ ...back, destination: address, sourcePort: 54 })), 'policy')
         expectDelivered(await lab.fromPort(3, testIcmp({ source: server, destination: address, type, body: hidden })), 1)
+        for (const [destination, body] of [
+          [CLIENT[family], hidden],
+          [address, reply],
+        ] as const) {
+          expectDropped(await lab.fromPort(3, testIcmp({ source: server, destination, type, body })), 'policy')
+        }
         const received = testPacket({ ...back, destination: CLIENT[family], ttl: 63 })
         const error = await lab.fromPort(1, testIcmp({ source: CLIENT[family], destination: server, type, body: received }))
         const quoted = testPacket({ ...back, destination: address, ttl: 63 })

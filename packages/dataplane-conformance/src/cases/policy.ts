@@ -157,6 +157,49 @@ export const policyCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'policy: an ICMP error is related to a flow only if it goes to whom the packet came from that it quotes; any other is judged',
+    needs,
+    async run(lab) {
+      const families = [
+        { one: ONE, far: FAR, another: '10.0.0.2', router: '10.1.0.7', types: [3, 11] },
+        { one: 'fd00::1', far: 'fd01::1', another: 'fd00::2', router: 'fd01::7', types: [1, 3] },
+      ]
+      const opens: PolicyRule[] = [
+        { verdict: 'allow', protocol: 6, ports: [WEB], peers: families.map(({ far }) => IpPrefix.parse(far)) },
+        { verdict: 'allow', protocol: 1, icmpTypes: [{ type: 11 }] },
+        { verdict: 'allow', protocol: 58, icmpTypes: [{ type: 3 }] },
+      ]
+      for (const opener of ['egress', 'ingress'] as const) {
+        await startWith(lab, [
+          { direction: opener, rules: opens },
+          { direction: opener === 'egress' ? 'ingress' : 'egress', rules: [] },
+        ])
+        for (const { one, far, another, router, types } of families) {
+          const [unreachable, expired] = types
+          const [client, server] = opener === 'egress' ? [one, far] : [far, one]
+          const request = testSegment({ source: client, destination: server, sourcePort: 40_000 })
+          const answer = testSegment({ source: server, destination: client, sourcePort: 80, destinationPort: 40_000, flags: 18 })
+          const [out, back] = opener === 'egress' ? [request, answer] : [answer, request]
+          const to = (destination: string, body: Uint8Array, type = unreachable): Promise<Observed> =>
+            send(lab, testIcmp({ source: one, destination, type, body }))
+          const from = (source: string, body: Uint8Array, type = unreachable): Promise<Observed> =>
+            receive(lab, testIcmp({ source, destination: one, type, body }))
+          if (opener === 'egress') expectSent(await send(lab, request), lab.peers[0])
+          else expectDelivered(await receive(lab, request), 1)
+          for (const quoted of [out, back]) expectDropped(await to(another, quoted), 'policy')
+          expectDropped(await to(far, out), 'policy')
+          expectSent(await to(far, back), lab.peers[0])
+          for (const source of [far, router, another]) {
+            expectDelivered(await from(source, out), 1)
+            expectDropped(await from(source, back), 'policy')
+          }
+          if (opener === 'egress') expectDelivered(await to(another, back, expired), 2)
+          else expectDelivered(await from(router, back, expired), 1)
+        }
+      }
+    },
+  },
+  {
     name: 'policy: fragments follow their first one, and are dropped as fragment without it',
     needs,
     async run(lab) {

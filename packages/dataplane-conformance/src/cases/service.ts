@@ -383,6 +383,48 @@ export const serviceCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'service: an ICMP error about a translated flow that goes to anybody but who sent what it quotes stays as it is, and is judged as such',
+    needs: { offers: ['service', 'policy'] },
+    async run(lab) {
+      const router = { 4: '10.1.0.7', 6: 'fd01::7' } as const
+      const egress = {
+        id: 1,
+        port: 1,
+        direction: 'egress',
+        rules: [
+          { verdict: 'allow', protocol: 6, ports: [{ first: 8080, last: 8080 }] },
+          { verdict: 'allow', protocol: 1, icmpTypes: [{ type: 11 }] },
+          { verdict: 'allow', protocol: 58, icmpTypes: [{ type: 3 }] },
+        ],
+        defaultVerdict: 'deny',
+      } as const
+      await startWith(
+        lab,
+        FAMILIES.map((family) => ({ address: IpAddress.parse(VIP[family]), backends: [[FAR[family], 8080]] })),
+        [egress, { ...egress, id: 2, direction: 'ingress', rules: [] }],
+      )
+      for (const family of FAMILIES) {
+        const [unreachable, expired] = family === 4 ? [3, 11] : [1, 3]
+        const there = sent(lab, await lab.fromPort(1, testSegment({ ...asked, source: CLIENT[family], destination: VIP[family] })))
+        const reply = testSegment({ ...answered, source: FAR[family], destination: CLIENT[family] })
+        const back = expectDelivered(await receive(lab, reply), 1)
+        const error = { source: CLIENT[family], type: unreachable, body: back }
+        // The backend has not sent what the client got: the virtual address has.
+        for (const destination of [BACKEND[family], FAR[family]]) {
+          expectDropped(await lab.fromPort(1, testIcmp({ ...error, destination })), 'policy')
+        }
+        const judged = { ...error, destination: BACKEND[family], type: expired }
+        checkEqual(expectDelivered(await lab.fromPort(1, testIcmp(judged)), 2), testIcmp({ ...judged, ttl: 63 }), 'error to somebody else')
+        const told = sent(lab, await lab.fromPort(1, testIcmp({ ...error, destination: VIP[family] })))
+        const body = testSegment({ ...answered, source: FAR[family], destination: CLIENT[family], ttl: 63 })
+        checkEqual(told, testIcmp({ ...error, destination: FAR[family], body, ttl: 63 }), 'error to the backend')
+        const about = { source: router[family], destination: CLIENT[family], type: unreachable }
+        expectDelivered(await receive(lab, testIcmp({ ...about, body: there })), 1)
+        expectDropped(await receive(lab, testIcmp({ ...about, body: reply })), 'policy')
+      }
+    },
+  },
+  {
     name: 'service: malformed services are refused, an SCTP service that changes its port as dataplane.unsupported',
     needs,
     async run(lab) {

@@ -14,7 +14,7 @@ export interface Seen {
   readonly code?: number
   /** Names the datagram that a fragment is a part of. */
   readonly datagram?: string
-  /** What an error is about. */
+  /** What an error is about: a packet of whom it goes to. */
   readonly quoted?: Seen
 }
 
@@ -44,7 +44,7 @@ function transport(ip: Ip, protocol: number, at: number): Pick<Seen, 'kind'> & P
   const isError = family === 4 ? [3, 4, 5, 11, 12].includes(type) : type < 128
   if (!isError) return { kind: 'message', type, code }
   const quoted = quote(family, bytes.slice(at + 8))
-  return { kind: 'error', type, code, ...(quoted === undefined ? {} : { quoted }) }
+  return { kind: 'error', type, code, ...(quoted?.source.equals(ip.destination) ? { quoted } : {}) }
 }
 
 /** The flow of the packet whose beginning an error quotes. */

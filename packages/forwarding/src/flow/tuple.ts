@@ -139,7 +139,8 @@ function leastQuote(family: 4 | 6): number {
 }
 
 /**
- * Reads the flow of the packet that an ICMP error quotes. The quoted packet went the other way, and may be cut off; its lengths are not believed.
+ * Reads the flow of the packet that an ICMP error quotes. The quoted packet went the other way, and may be cut off; its lengths are not believed. An error
+ * that goes to anybody but the source of what it quotes is about no flow: it would carry what its sender likes to whomever it likes.
  *
  * @param error the tuple of the error itself
  * @returns whether there is a flow
@@ -160,7 +161,12 @@ export function readQuoted(error: Tuple, quoted: Tuple, bytes: Uint8Array, view:
     quoted.sourcePort = view.getUint16(quoted.transport)
     quoted.destinationPort = view.getUint16(quoted.transport + 2)
   }
-  return quoted.kind === TupleKind.flow
+  return quoted.kind === TupleKind.flow && isSame(quoted.source, error.destination)
+}
+
+/** Whether two addresses are the same. */
+export function isSame(a: Uint32Array, b: Uint32Array): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3]
 }
 
 function isLater({ family }: Tuple, bytes: Uint8Array, at: number): boolean {

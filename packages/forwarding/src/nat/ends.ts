@@ -64,11 +64,6 @@ export function takeAddresses({ packet }: Context): void {
   packet.destination.set(target.destination)
 }
 
-/** Whether two addresses are the same. */
-export function isSame(a: Uint32Array, b: Uint32Array): boolean {
-  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3]
-}
-
 /** An end as an explanation writes it. */
 export function endText({ family }: Tuple, address: Uint32Array, port: number): string {
   return `${wordsText(family, address)} port ${port}`

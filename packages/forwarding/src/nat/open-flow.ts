@@ -1,8 +1,8 @@
 import type { ServiceBackend, ServiceObject } from '@heddle/core'
 import { REASON, type Context } from '../context.js'
 import { NO_FLOW } from '../flow/flow-table.js'
-import { IP_PROTOCOL_SCTP, Tuple } from '../flow/tuple.js'
-import { isSame, target, TRANSLATED, TRIES } from './ends.js'
+import { IP_PROTOCOL_SCTP, Tuple, isSame } from '../flow/tuple.js'
+import { target, TRANSLATED, TRIES } from './ends.js'
 import { chooseBackend, NO_BACKEND } from './service-table.js'
 
 /** Source ports that are chosen from: those that no service has by registration (RFC 6335 §6). */

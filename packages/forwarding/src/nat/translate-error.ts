@@ -1,8 +1,8 @@
 import { IP_PROTOCOL_ICMPV6, foldSum, internetChecksum, pseudoHeaderSumAtIpv6, sumOctets } from '@heddle/wire'
 import { REASON, type Context } from '../context.js'
 import { NO_FLOW } from '../flow/flow-table.js'
-import { Tuple, readQuoted, turn } from '../flow/tuple.js'
-import { enterInside, isPools, isSame, target, TRANSLATED } from './ends.js'
+import { Tuple, isSame, readQuoted, turn } from '../flow/tuple.js'
+import { enterInside, isPools, target, TRANSLATED } from './ends.js'
 import { rewriteEnds } from './rewrite.js'
 
 /**
