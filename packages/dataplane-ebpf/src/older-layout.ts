@@ -3,7 +3,7 @@ import { LinuxError, type Link, type Netlink } from '@heddle/linux'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { allOf } from './all-of.js'
-import { endFilter, hasFilter } from './device/end-filter.js'
+import { endFilter, hasFilter, hasProgram } from './device/end-filter.js'
 import { hostNamesOf } from './device/ports.js'
 import { removeMergers } from './device/segment-merger.js'
 import { View } from './layout/struct.js'
@@ -31,7 +31,7 @@ const KNOWN_BY = ['devices', 'links', 'locals']
 
 /**
  * Ends what a dataplane of another layout has left, whose tables nobody can read any more: filters of clsact, which go on without a pin, and then pins, with
- * them programs by tcx and netkit. What names the filters goes last, so that an attempt that breaks off is taken up by the next. The devices stay, for
+ * them programs by tcx and netkit. What names the filters goes last, so that an attempt that breaks off is taken up by the next. The devices stay, down, for
  * whoever asks for them; but for those of another uplink, which have names that nobody asks for.
  *
  * What is in another network namespace cannot be ended from here, whatever its layout: it stays, with tables of its own that it finds nothing in.
@@ -155,7 +155,33 @@ async function endFilters(
       .map((name) => links.get(name))
       .find((found) => found?.kind === 'veth')
     if (link === undefined || devices?.has(link.index) === false) continue
+    await setDown(netlink, link.index)
     await endFilter({ ifindex: link.index, netns, pin: join(folder, `link-${port}`) })
+  }
+}
+
+/**
+ * Sets devices of an uplink's ports down whose programs are gone, as those by tcx are that nobody has pinned: what their endpoints send would be the host's
+ * until somebody asks for them.
+ *
+ * @param isClaimed whether somebody has asked for one, whose program is there
+ * @throws LinuxError
+ */
+export async function setBareDown(
+  { netlink, netns, uplink }: Pick<OlderOptions, 'netlink' | 'netns' | 'uplink'>,
+  isClaimed: (link: Link) => boolean,
+): Promise<void> {
+  for (const { index, up } of unclaimedAmong(await netlink.links.list(), uplink, isClaimed)) {
+    if (up && !hasProgram(netns, index)) await setDown(netlink, index)
+  }
+}
+
+/** What the endpoint of a device without program sends is the host's. It may go meanwhile, with the namespace of its endpoint. @throws LinuxError */
+async function setDown(netlink: Netlink, index: number): Promise<void> {
+  try {
+    await netlink.links.change(index, { up: false })
+  } catch (error) {
+    if (!(error instanceof LinuxError) || error.code !== 'ENODEV') throw error
   }
 }
 

@@ -26,7 +26,7 @@ import type { NativeLock } from './native/binding.js'
 import { Traces } from './observe/traces.js'
 import { call } from './native/call.js'
 import { toVerifierError } from './native/verifier-error.js'
-import { deleteUnclaimed, takeAwayOlder } from './older-layout.js'
+import { deleteUnclaimed, setBareDown, takeAwayOlder } from './older-layout.js'
 import { KEPT_PINS, survivalOf } from './pin-survival.js'
 import { ensureFileSystem, markNamespace, portsIn, preparePins } from './pins.js'
 import { refusalOf } from './privileges.js'
@@ -119,6 +119,8 @@ async function open(options: EbpfRouterOptions, undo: (() => unknown)[]): Promis
     logger,
   })
   await ports.adopt()
+  const held = new Set(ports.links().map(({ index }) => index))
+  await setBareDown({ netlink, netns, uplink: uplinkIndex }, ({ index }) => held.has(index))
   const ingress = await UplinkProgram.attach({
     object,
     name: uplink,

@@ -270,7 +270,8 @@ async function deleteAll(netns: string | undefined, devices: readonly Link[]): P
 
 async function bury(reaper: LinkReaper, netns: string | undefined, index: number): Promise<void> {
   try {
-    await reaper.bury(netns, index)
+    // Down: pins end its program, whether or not the kernel has deleted it by then.
+    await reaper.bury(netns, index, [], true)
   } catch (error) {
     if (!(error instanceof LinuxError) || !GONE.includes(error.code)) throw error
   }

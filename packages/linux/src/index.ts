@@ -9,7 +9,7 @@ export {
   type Handover,
   type HandoverOptions,
 } from './descriptor-handover.js'
-export type { Link, LinkChange, LinkReference, Links, VethEnds, VethOptions } from './link.js'
+export type { Link, LinkChange, LinkReference, Links, RaiseVethOptions, VethEnds, VethOptions } from './link.js'
 export type { LinkSetup, SetupAddress } from './link-setup.js'
 export { checksumDrops, linkDrops, socketDrops, socketNumber, type LinkDrops } from './kernel-drops.js'
 export { LinkReaper, type LinkReaperOptions } from './link-reaper.js'

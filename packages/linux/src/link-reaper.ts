@@ -32,13 +32,14 @@ export class LinkReaper {
    * Resolves when the link's name is free, and its routes are gone.
    *
    * @param routes destinations that were sent to it (`LinkSetup.routes`), which the next link of the namespace shall have
+   * @param isDown whether it is set down as well, so that nothing comes in by it while it is still there
    * @throws LinuxError when there is no such link or namespace, so that there is nothing to take away, or when the kernel refuses to give up a route: the
    * link goes later all the same
    */
-  async bury(namespace: string | undefined, index: number, routes: readonly string[] = []): Promise<void> {
+  async bury(namespace: string | undefined, index: number, routes: readonly string[] = [], isDown = false): Promise<void> {
     const identity = NetworkNamespace.identity(namespace)
     try {
-      await callAsync((native) => native.linkBury(namespace, index, [...routes]))
+      await callAsync((native) => native.linkBury(namespace, index, [...routes], isDown))
     } finally {
       // Also behind an error: whatever becomes of its routes, the link may be in the group by now.
       this.#graveyards.set(identity, namespace)

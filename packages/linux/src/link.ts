@@ -70,6 +70,14 @@ export interface VethEnds {
   readonly peer: Link
 }
 
+/** A pair as it is set up. */
+export interface RaiseVethOptions {
+  /** Where the other end is; beside this one if left out. */
+  readonly peerNamespace?: NamespaceReference
+  /** Destinations that are sent to the other end; see `LinkSetup.routes`. */
+  readonly peerRoutes?: readonly string[]
+}
+
 /** Links of one namespace. */
 export class Links {
   readonly #netlink: NativeNetlink
@@ -123,5 +131,15 @@ export class Links {
     const path = namespacePath(peerNamespace)
     const spec = { ...rest, isNetkit: kind === 'netkit', setup: nativeSetup(setup), peerSetup: nativeSetup(peerSetup) }
     return callAsync(() => this.#netlink.createVeth(path === undefined ? spec : { ...spec, peerNamespace: path }))
+  }
+
+  /**
+   * Sets a pair up by the indexes of its ends, in one call: the other end last, so that it finds this one up, and addresses of IPv6 are usable at once there.
+   *
+   * @throws LinuxError `ENODEV` when an end is not there, `ENOENT` when the other namespace is not; then one of them may be up
+   */
+  raiseVeth(end: number, peer: number, { peerNamespace, peerRoutes = [] }: RaiseVethOptions = {}): Promise<void> {
+    const path = namespacePath(peerNamespace)
+    return callAsync(() => this.#netlink.raiseVeth(end, peer, path, [...peerRoutes]))
   }
 }

@@ -31,6 +31,17 @@ describe.skipIf(missing !== '')(`links that are taken away later${because}`, () 
     await reaper.reap()
   })
 
+  it('are down at once where that is asked for, and else stay up', async () => {
+    const namespace = await made.create()
+    using netlink = await Netlink.open(namespace)
+    const reaper = new LinkReaper({ delay: 60_000 })
+    for (const [at, { index }] of (await pairs(namespace, 2)).entries()) {
+      await reaper.bury(namespace.path, index, [], at === 0)
+      expect(await netlink.links.get(index)).toMatchObject({ name: `gone${index}`, up: at === 1 })
+    }
+    await reaper.reap()
+  })
+
   it('leave their routes to the next link, and routes that somebody else took away are no error', async () => {
     const namespace = await made.create()
     using netlink = await Netlink.open(namespace)

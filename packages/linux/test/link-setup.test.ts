@@ -52,6 +52,18 @@ describe.skipIf(missing !== '')(`a link that is set up in one call${because}`, (
     expect(await addressesOf(near, 'host0')).toEqual([])
   })
 
+  it('is a pair that is down until it is raised, with addresses that are usable at once then', async () => {
+    const peerSetup = { linkLocal: false, addresses: ['10.0.7.1/32', 'fd00:7::1'] }
+    const { end, peer } = await near.links.createVeth({ name: 'host7', peer: 'eth7', peerNamespace: there, peerSetup })
+    expect([end.up, peer.up]).toEqual([false, false])
+    await near.links.raiseVeth(end.index, peer.index, { peerNamespace: there, peerRoutes: ['203.0.113.0/24'] })
+    expect([(await near.links.get('host7')).up, (await far.links.get('eth7')).up]).toEqual([true, true])
+    expect((await far.addresses.list('eth7')).map(({ tentative }) => tentative)).toEqual([false, false])
+    expect(await routesOf(far, 'eth7')).toEqual(expect.arrayContaining(['203.0.113.0/24 0']))
+    await expect(near.links.raiseVeth(end.index, 4711, { peerNamespace: there })).rejects.toMatchObject({ code: 'ENODEV' })
+    await near.links.delete(end.index)
+  })
+
   it('has the addresses that it shall have and no others, its link-local ones apart', async () => {
     await far.addresses.add('eth0', '10.9.9.9/24')
     await far.addresses.add('eth0', 'fe80::7/64', { noDad: true })

@@ -38,7 +38,7 @@ export interface PeerEnd {
 
 /**
  * Makes the pair that is asked for, or takes the one that is there, of whichever kind, and configures the endpoint's end. Where that fails, a pair goes that was
- * made here, and one that was there stays.
+ * made here, and one that was there stays. A new pair is down: what an endpoint sends by a veth without a program is the host's, so `raisePair` comes behind that.
  *
  * @param netlink of the router's namespace @param hostNames of the end there: what it is called, and what one that is there may be called too
  * @param known index of the end there that the port has had until now, whatever it is called
@@ -66,6 +66,19 @@ export async function openPair(
       if (pair !== adopted) await netlink.links.delete(pair.host.index).catch(() => undefined)
       throw error
     }
+  })
+}
+
+/**
+ * Sets both ends of a pair up whose program is there. The endpoint's end last: on a link that finds the other end up, addresses of IPv6 are usable at once.
+ *
+ * @param netlink of the router's namespace @throws DataplaneError as `openPair`
+ */
+export async function raisePair(netlink: Netlink, { host, peer }: DevicePair, request: DeviceRequest): Promise<void> {
+  await translated(request, async () => {
+    const { netns } = request
+    const peerRoutes = routesOf(request).map(String)
+    await netlink.links.raiseVeth(host.index, peer.index, { ...(netns === undefined ? {} : { peerNamespace: netns }), peerRoutes })
   })
 }
 
@@ -168,7 +181,7 @@ async function find(netlink: Netlink, name: string | number): Promise<Link | und
 }
 
 function hostSetup({ mtu, largestSegment }: EndpointDevice): LinkSetup {
-  return { mtu, ...segmentSetup(largestSegment), linkLocal: false, up: true }
+  return { mtu, ...segmentSetup(largestSegment), linkLocal: false }
 }
 
 function peerSetup(request: EndpointDevice): LinkSetup {
@@ -180,8 +193,6 @@ function peerSetup(request: EndpointDevice): LinkSetup {
     resolves,
     addresses: addresses.map((address) => `${address}/${address.bits}`),
     onlyThese: true,
-    routes: routesOf(request).map(String),
-    up: true,
   }
 }
 

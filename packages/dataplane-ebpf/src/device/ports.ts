@@ -27,6 +27,7 @@ import {
   checkPlace,
   namespaceOf,
   openPair,
+  raisePair,
   setResolving,
   setSegments,
   type DevicePair,
@@ -99,6 +100,8 @@ export class Ports {
   readonly #attached = new Map<number, Attached>()
   /** By port, what is still to be done to take its last device away, since the kernel refused it. */
   readonly #left = new Map<number, readonly (() => unknown)[]>()
+  /** Ports whose devices were set down, since their programs were gone and could not be had again. */
+  readonly #down = new Set<number>()
   readonly #reaper = new LinkReaper()
   #largestSegment: number
   /** Ports whose programs were not looked for in this round. */
@@ -132,6 +135,8 @@ export class Ports {
       const means = meansOf(host, this.#isMoved(port) ? 'tcx' : this.#options.means)
       const attachment = await this.#attachAgain(port, host, means)
       if (attachment === undefined) continue
+      // It was without a program, or its process ended before it set it up.
+      if (!host.up) await this.#set(host.index, true)
       // Whoever wrote the link may have ended before this.
       maps.set('devices', hostIndex, wordBytes(port))
       this.#noteMac(port, host)
@@ -213,8 +218,10 @@ export class Ports {
     if (isHere && !isSame) await this.#lose(port, before)
     const { host } = pair
     const program = isSame ? before : await this.#program(port, pair, request, resolves)
-    if (isSame) this.#rewrite(port, pair, request, resolves)
-    else this.#changed = performance.now()
+    if (isSame) {
+      this.#rewrite(port, pair, request, resolves)
+      await raisePair(netlink, pair, request)
+    } else this.#changed = performance.now()
     const { attachment, means, isUnmovable } = program
     this.#attached.set(port, {
       request,
@@ -281,12 +288,18 @@ export class Ports {
     this.#changed = performance.now()
     this.#options.events.push({ type: 'port-down', port, reason })
     const { request, hostIndex, attachment, namespace } = attached
+    let isBuried = false
     await this.#takeAway(port, [
       () => this.#forget(port, hostIndex),
-      () => takeAway(() => this.#options.maps.object.detach(attachment)),
       // Where the path leads to another namespace by now, its end goes with the router's.
       () => (namespaceOf(request) === namespace ? this.#buryPeer(attached) : undefined),
-      () => this.#buryHost(hostIndex),
+      async () => {
+        // Behind a refusal once only: its number may be another's by then.
+        if (!isBuried) await this.#buryHost(hostIndex)
+        isBuried = true
+        // Not before it is down: what the endpoint still sends would be the host's.
+        await takeAway(() => this.#options.maps.object.detach(attachment))
+      },
     ])
   }
 
@@ -331,10 +344,10 @@ export class Ports {
     }
   }
 
-  /** The router's end goes a little later, and the other with it. @throws LinuxError when it stays */
+  /** The router's end is down at once, and goes a little later, and the other with it. @throws LinuxError when it stays */
   async #buryHost(hostIndex: number): Promise<void> {
     try {
-      await this.#reaper.bury(this.#options.netns, hostIndex)
+      await this.#reaper.bury(this.#options.netns, hostIndex, [], true)
     } catch (error) {
       if (!(error instanceof LinuxError) || !GONE.includes(error.code)) throw error
     }
@@ -366,7 +379,10 @@ export class Ports {
       if (attachment !== undefined) asked.set(attachment, port)
     }
     const lost = asked.size === 0 ? [] : await callAsync(() => object.lost([...asked.keys()]))
-    for (const attachment of lost) await this.#restore(asked.get(attachment) as number)
+    for (const [attachment, port] of asked) {
+      if (lost.includes(attachment)) await this.#restore(port)
+      else if (this.#down.has(port)) await this.#endDown(port)
+    }
   }
 
   async #restore(port: number): Promise<void> {
@@ -387,7 +403,27 @@ export class Ports {
       if (!(error instanceof LinuxError)) throw error
       // With the device, which the next look finds.
       if (GONE.includes(error.code)) return
-      logger.warn('A device has lost its program: what its endpoint sends comes to the host', { port, reason: error.message })
+      // What its endpoint sends would come to the host.
+      logger.warn('A device has lost its program, and is down until it has it again', { port, reason: error.message })
+      this.#down.add(port)
+      return await this.#set(attached.hostIndex, false)
+    }
+    if (this.#down.has(port)) await this.#endDown(port)
+  }
+
+  /** Sets a device up again that has its program again. @throws LinuxError */
+  async #endDown(port: number): Promise<void> {
+    const attached = this.#attached.get(port)
+    if (attached !== undefined) await this.#set(attached.hostIndex, true)
+    this.#down.delete(port)
+  }
+
+  /** Sets a device up, or down; one that is gone is found by the next look. @throws LinuxError */
+  async #set(hostIndex: number, up: boolean): Promise<void> {
+    try {
+      await this.#options.netlink.links.change(hostIndex, { up })
+    } catch (error) {
+      if (!(error instanceof LinuxError) || !GONE.includes(error.code)) throw error
     }
   }
 
@@ -431,16 +467,27 @@ export class Ports {
     request: DeviceRequest,
     resolves: boolean,
   ): Promise<Pick<Attached, 'attachment' | 'means' | 'isUnmovable'>> {
+    const { netlink } = this.#options
+    let attachment: number | undefined
     try {
       this.#write(port, pair, request, resolves)
       const means = meansOf(pair.host, this.#options.means)
-      return { attachment: await this.#attachProgram(port, pair.host, means), means, isUnmovable: false }
+      attachment = await this.#attachProgram(port, pair.host, means)
+      await raisePair(netlink, pair, request)
+      return { attachment, means, isUnmovable: false }
     } catch (cause) {
       this.#forget(port, pair.host.index)
-      void this.#options.netlink.links.delete(pair.host.index).catch(() => undefined)
+      const deleted = netlink.links.delete(pair.host.index).catch(() => undefined)
+      if (attachment !== undefined) await this.#undo(attachment, deleted)
       if (!(cause instanceof LinuxError)) throw cause
       throw new DataplaneError('dataplane.device', `the program of port ${port} cannot be attached: ${cause.message}`, { cause })
     }
+  }
+
+  /** Behind its device, so that it is not without; and before the port gets another one, whose program would have the same pin. */
+  async #undo(attachment: number, deleted: Promise<unknown>): Promise<void> {
+    await deleted
+    await takeAway(() => this.#options.maps.object.detach(attachment)).catch(() => undefined)
   }
 
   /** As `#write`, of a device that has its program, which goes on by what was written before. */

@@ -19,6 +19,7 @@ export declare class NativeNetlink {
   setUpLink(link: NativeSelector, setup: NativeLinkSetup): Promise<NativeLink>
   deleteLink(link: NativeSelector): Promise<void>
   createVeth(veth: NativeVeth): Promise<NativeVethEnds>
+  raiseVeth(end: number, peer: number, peerNamespace: string | undefined | null, routes: Array<string>): Promise<void>
   addresses(link?: NativeSelector | undefined | null): Promise<Array<NativeAddress>>
   addAddress(link: NativeSelector, spec: NativeAddressSpec): Promise<void>
   deleteAddress(link: NativeSelector, address: string): Promise<void>
@@ -118,8 +119,8 @@ export declare function kernelRelease(): string
 /** Words of the descriptors and bits of readiness, for the test that compares them with the constants in TypeScript. */
 export declare function layouts(): Record<string, number>
 
-/** Frees the name and the routes of a link, which `links_reap` deletes with others. */
-export declare function linkBury(namespace: string | undefined | null, index: number, routes: Array<string>): Promise<void>
+/** Frees the name and the routes of a link, which `links_reap` deletes with others, and sets it down on demand. */
+export declare function linkBury(namespace: string | undefined | null, index: number, routes: Array<string>, isDown: boolean): Promise<void>
 
 export declare function linksReap(graveyards: Array<NativeGraveyard>): Promise<void>
 

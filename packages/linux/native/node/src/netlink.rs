@@ -232,10 +232,10 @@ fn route(route: core::Route) -> NativeRoute {
     }
 }
 
-/// Frees the name and the routes of a link, which `links_reap` deletes with others.
+/// Frees the name and the routes of a link, which `links_reap` deletes with others, and sets it down on demand.
 #[napi(ts_return_type = "Promise<void>")]
-pub fn link_bury(namespace: Option<String>, index: u32, routes: Vec<String>) -> AsyncTask<Job<()>> {
-    job(move || core::bury(path(namespace).as_deref(), index, routes))
+pub fn link_bury(namespace: Option<String>, index: u32, routes: Vec<String>, is_down: bool) -> AsyncTask<Job<()>> {
+    job(move || core::bury(path(namespace).as_deref(), index, routes, is_down))
 }
 
 #[napi(object)]
@@ -319,6 +319,11 @@ impl NativeNetlink {
         let kind = if is_netkit == Some(true) { core::PairKind::Netkit } else { core::PairKind::Veth };
         let spec = core::VethSpec { kind, name, peer, peer_namespace: path(peer_namespace), mtu, mac, peer_mac, setup, peer_setup };
         self.call(move |netlink| netlink.create_veth(spec), |(end, peer)| NativeVethEnds { end: end.into(), peer: peer.into() })
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn raise_veth(&self, end: u32, peer: u32, peer_namespace: Option<String>, routes: Vec<String>) -> AsyncTask<Job<()>> {
+        self.call(move |netlink| netlink.raise_veth(end, peer, path(peer_namespace), routes), |()| ())
     }
 
     #[napi(ts_return_type = "Promise<Array<NativeAddress>>")]

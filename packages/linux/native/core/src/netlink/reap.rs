@@ -23,25 +23,29 @@ const BURIED: u32 = u32::from_be_bytes(*b"hedd");
 /// Namespaces in which links are deleted at once.
 const AT_ONCE: usize = 8;
 
-/// Frees the name of a link and its routes, which would hide those of the next one, and puts it among those that are to go.
-pub fn bury(path: Option<&Path>, index: u32, routes: Vec<String>) -> Result<()> {
+/// Frees the name of a link and its routes, which would hide those of the next one, and puts it among those that are to go. `is_down`: it takes nothing in
+/// any more from then on.
+pub fn bury(path: Option<&Path>, index: u32, routes: Vec<String>, is_down: bool) -> Result<()> {
     netns::within(path, move || {
         let mut exchange = Exchange::open()?;
-        match put_away(&mut exchange, index, &routes) {
+        match put_away(&mut exchange, index, &routes, is_down) {
             // Before Linux 6.2 only a link that is down takes a name.
             Err(error) if error.errno == libc::EBUSY => {
                 let down = RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(index).down().build());
                 exchange.add(format!("set link {index} down"), 0, down);
                 exchange.send_all()?;
-                put_away(&mut exchange, index, &routes)
+                put_away(&mut exchange, index, &routes, is_down)
             }
             outcome => outcome,
         }
     })
 }
 
-fn put_away(exchange: &mut Exchange, index: u32, routes: &[String]) -> Result<()> {
-    let request = LinkUnspec::new_with_index(index).name(format!("gone{index}")).append_extra_attribute(LinkAttribute::Group(BURIED));
+fn put_away(exchange: &mut Exchange, index: u32, routes: &[String], is_down: bool) -> Result<()> {
+    let mut request = LinkUnspec::new_with_index(index).name(format!("gone{index}")).append_extra_attribute(LinkAttribute::Group(BURIED));
+    if is_down {
+        request = request.down();
+    }
     exchange.add(format!("free the name of link {index}"), 0, RouteNetlinkMessage::SetLink(request.build()));
     for destination in routes {
         exchange.add(format!("delete route {destination}"), 0, RouteNetlinkMessage::DelRoute(route_to(destination, index)?));

@@ -49,6 +49,19 @@ impl Netlink {
     pub fn create_veth(&self, spec: VethSpec) -> Pending<(Link, Link)> {
         self.call(|_| async move { create(&spec) })
     }
+
+    /// Sets both ends of a pair up: the one that is here, and behind it the other, with routes that lead to it; see [`LinkSetup::routes`].
+    pub fn raise_veth(&self, end: u32, peer: u32, peer_namespace: Option<PathBuf>, routes: Vec<String>) -> Pending<()> {
+        self.call(move |_| async move {
+            let mut here = Exchange::open()?;
+            set_up(&mut here, end, &LinkSetup { up: true, ..LinkSetup::default() })?;
+            let setup = LinkSetup { up: true, routes, ..LinkSetup::default() };
+            match &peer_namespace {
+                None => set_up(&mut here, peer, &setup),
+                Some(path) => netns::within(Some(path), move || set_up(&mut Exchange::open()?, peer, &setup)),
+            }
+        })
+    }
 }
 
 fn create(spec: &VethSpec) -> Result<(Link, Link)> {
