@@ -143,6 +143,24 @@ describe('a keeper of BFD sessions', () => {
     }
   })
 
+  // Any packet by the far end's address, of a path that was down, had all flows decided anew.
+  it('has programs decide anew when a path goes down or comes back, and at no other step', () => {
+    const seen = path(5, FIRST)
+    const forgotten = (state: BfdState): number => {
+      const before = place.forgotten
+      place.hear(seen, state)
+      return place.forgotten - before
+    }
+    expect((['down', 'admin-down', 'down', 'init', 'up', 'down', 'down', 'init'] as const).map(forgotten)).toEqual([0, 0, 0, 1, 0, 1, 0, 1])
+    // Once the row is written, and not before.
+    place.isFull = true
+    expect(forgotten('down')).toBe(0)
+    place.isFull = false
+    const before = place.forgotten
+    place.keeper.follow()
+    expect(place.forgotten).toBe(before + 1)
+  })
+
   // What did not run for a while found everything overdue before it came to see that it was to end.
   it('writes nothing any more once another one has the rows', () => {
     const seen = path(5, FIRST)

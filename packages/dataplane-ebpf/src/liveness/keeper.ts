@@ -30,6 +30,9 @@ export class LivenessKeeper {
   /** Sessions whose rows the kernel refused, for want of memory as a rule: programs go on by what the rows said before. */
   readonly #unwritten = new Set<number>()
   #seen: number | undefined
+  /** Paths that are down by their rows, and whether decisions were made by others. */
+  readonly #downByRows = new Set<number>()
+  #isDecidedByOthers = true
 
   constructor(options: KeeperOptions) {
     this.#options = options
@@ -74,6 +77,7 @@ export class LivenessKeeper {
       const { known, downs, saved: before } = decodeLiveness(id, value)
       // While nobody kept it, it was not known whether it still is: that comes out now.
       this.#outcomes.set(id, { known: before.session.state === 'up' ? 'up' : known, downs })
+      if (known === 'down') this.#downByRows.add(id)
       saved.push(before)
     }
     this.#sessions.resume(wanted.values(), saved)
@@ -121,6 +125,7 @@ export class LivenessKeeper {
     this.#outcomes.delete(id)
     this.#unwritten.delete(id)
     this.#options.maps.delete('liveness', id)
+    this.#hasRow(id, false)
   }
 
   /** Is called by timers and packets, where nobody would catch a refusal. */
@@ -134,7 +139,16 @@ export class LivenessKeeper {
       return
     }
     this.#unwritten.delete(saved.id)
+    this.#hasRow(saved.id, this.#outcomes.get(saved.id)?.known === 'down')
     this.#tell()
+  }
+
+  /** @param isDown by the row, which is what programs go by */
+  #hasRow(id: number, isDown: boolean): void {
+    if (this.#downByRows.has(id) === isDown) return
+    if (isDown) this.#downByRows.add(id)
+    else this.#downByRows.delete(id)
+    this.#isDecidedByOthers = true
   }
 
   /** Programs look for what is down only while there is some; the process of the tables looks when the version is another one. */
@@ -142,7 +156,9 @@ export class LivenessKeeper {
     const { maps, config } = this.#options
     const down = [...this.#outcomes.values()].filter(({ known }) => known === 'down')
     config.set('down', down.length)
-    maps.forgetDecisions()
+    // Whoever sends to a session that is down makes steps of it, as often as they like: those change no decision.
+    if (this.#isDecidedByOthers) maps.forgetDecisions()
+    this.#isDecidedByOthers = false
     config.set('liveness_version', (config.get('liveness_version') + 1) >>> 0)
   }
 }
