@@ -3,7 +3,7 @@ import { bfdPacket, newBfdSession } from '@heddle/bfd'
 import type { DataplaneEvent } from '@heddle/core'
 import { silentLogger } from '@heddle/io'
 import { BfdSockets, LinuxError } from '@heddle/linux'
-import { BFD_PACKET_SIZE, encodeBfdPacket } from '@heddle/wire'
+import { BFD_MULTIHOP_PORT, BFD_PACKET_SIZE, encodeBfdPacket } from '@heddle/wire'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
@@ -136,6 +136,10 @@ describe.skipIf(missing() !== '')(titled('a process that keeps sessions of BFD',
       await sleep(100)
     }
     expect([await known(router), events, far.told]).toEqual([{ up: [WATCHED.id], down: [] }, ['liveness-up'], ['up']])
+    // The kernel dropped them, without a place in what is received.
+    const sockets = namespaces.in('near', 'cat', '/proc/net/udp').split('\n')
+    const [row] = sockets.filter((line) => line.includes(`:${BFD_MULTIHOP_PORT.toString(16).toUpperCase()} `))
+    expect(Number(row?.trim().split(/\s+/).at(-1))).toBeGreaterThanOrEqual(20)
     // They came: one who knew the number would be believed.
     say(far.sessions.list()[0].remoteDiscriminator)
     await expect.poll(() => events, PATIENTLY).toContain('liveness-down')

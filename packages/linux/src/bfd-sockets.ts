@@ -1,5 +1,6 @@
 import { BFD_MULTIHOP_PORT, BFD_PORT, IpAddress } from '@heddle/wire'
 import { randomInt } from 'node:crypto'
+import { bfdFilter } from './bfd-filter.js'
 import { DATAGRAM_DESCRIPTOR } from './datagram-descriptor.js'
 import { LinuxError } from './linux-error.js'
 import type { NamespaceReference } from './network-namespace.js'
@@ -48,10 +49,19 @@ export type BfdReceiver = (
 /** Whether a session is one of the uplink: what came in by another link is not for it. */
 export type IsOfUplink = (local: IpAddress, remote: IpAddress, hops: BfdWay['hops']) => boolean
 
+/** A session that packets may come for. A `BfdSessionStatus` of `@heddle/bfd` is one. */
+export interface BfdExpected {
+  readonly path: BfdWay
+  readonly state: string
+  /** This end's. */
+  readonly discriminator: number
+}
+
 interface Serving {
   readonly poller: Poller
   readonly receive: BfdReceiver
   readonly isOfUplink: IsOfUplink | undefined
+  readonly expected: (() => readonly BfdExpected[]) | undefined
 }
 
 /** The sockets of an address: two to receive, one to send, and one that sends by the uplink, where there is one. */
@@ -76,6 +86,9 @@ export class BfdSockets implements Disposable {
   readonly #outgoing = new Uint32Array(words)
   #serving: Serving | undefined
   #closed = false
+  #filtering: NodeJS.Immediate | undefined
+  /** What each socket was given last. */
+  readonly #filters = new Map<UdpBatchSocket, string>()
 
   /**
    * Without addresses yet; see `add`.
@@ -150,6 +163,7 @@ export class BfdSockets implements Disposable {
       if (this.#closed) throw new LinuxError('EBADF', 9, `open the BFD sockets of ${address}`, 'they were closed meanwhile')
       this.#sockets.set(name, { local, ...(device === undefined ? {} : { device }), single, multiple, sending, sendingByUplink })
       this.#watch(name)
+      this.expect()
     } catch (error) {
       for (const socket of opened) socket.close()
       throw error
@@ -161,18 +175,71 @@ export class BfdSockets implements Disposable {
     return Array.from(this.#sockets.values(), ({ single, multiple, sending }) => [single.fd, multiple.fd, sending.fd]).flat()
   }
 
-  /** Hears nothing from now on, until it is served anew. */
+  /** Hears nothing from now on, until it is served anew, here or by whoever has the descriptors. */
   pause(): void {
     this.#serving = undefined
+    clearImmediate(this.#filtering)
+    this.#filtering = undefined
+    for (const socket of this.#filters.keys()) this.#filter(socket, [])
+    this.#filters.clear()
     for (const watch of [...this.#watches.values()].flat()) watch.close()
     this.#watches.clear()
   }
 
-  /** Hands what arrives to `receive`, also at addresses that are added later. */
-  serve(poller: Poller, receive: BfdReceiver, isOfUplink?: IsOfUplink): void {
+  /**
+   * Hands what arrives to `receive`, also at addresses that are added later.
+   *
+   * @param expected sessions of now: what is of none is dropped by the kernel, as long as `expect` tells of each change; all comes in when left out
+   */
+  serve(poller: Poller, receive: BfdReceiver, isOfUplink?: IsOfUplink, expected?: () => readonly BfdExpected[]): void {
     this.pause()
-    this.#serving = { poller, receive, isOfUplink }
+    this.#serving = { poller, receive, isOfUplink, expected }
     for (const name of this.#sockets.keys()) this.#watch(name)
+    this.expect()
+  }
+
+  /** Sessions came, went, or are up or not, which counts once what is going on is done: many at a time cost as much as one. */
+  expect(): void {
+    if (this.#serving?.expected === undefined) return
+    this.#filtering ??= setImmediate(() => {
+      this.#filtering = undefined
+      this.#expectNow()
+    })
+  }
+
+  #expectNow(): void {
+    const expected = this.#serving?.expected?.()
+    if (expected === undefined) return
+    const byPlace = new Map<string, BfdExpected[]>()
+    for (const one of expected) {
+      const { hops, local, device } = one.path
+      const place = `${hops} ${placeName(local, device)}`
+      const others = byPlace.get(place)
+      if (others === undefined) byPlace.set(place, [one])
+      else others.push(one)
+    }
+    for (const [name, sockets] of this.#sockets) {
+      for (const hops of ['single', 'multiple'] as const) {
+        const sessions = byPlace.get(`${hops} ${name}`) ?? []
+        // Over several hops a session that is up believes nobody who does not name it.
+        const open = sessions.filter(({ state }) => hops === 'single' || state !== 'up')
+        const [discriminators, openTo] = [sessions.map((one) => one.discriminator), open.map(({ path }) => path.remote)]
+        this.#filter(sockets[hops], bfdFilter({ family: sockets.local.family, hops, discriminators, openTo }))
+      }
+    }
+  }
+
+  /** A filter that the kernel does not take is none: what it would keep out is read and left. */
+  #filter(socket: UdpBatchSocket, program: readonly number[]): void {
+    const text = program.join()
+    if (this.#filters.get(socket) === text) return
+    this.#filters.set(socket, text)
+    try {
+      socket.filter(program)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      if (program.length > 0) this.#filter(socket, [])
+    }
   }
 
   /** Sends a packet of a session. One that does not go out is one that is not heard: the far end will say so. */

@@ -1,5 +1,5 @@
 export type { AddAddressOptions, Addresses, LinkAddress } from './address.js'
-export { BfdSockets, type BfdReceiver, type BfdUplink, type BfdWay, type IsOfUplink } from './bfd-sockets.js'
+export { BfdSockets, type BfdExpected, type BfdReceiver, type BfdUplink, type BfdWay, type IsOfUplink } from './bfd-sockets.js'
 export { DATAGRAM_BATCH, DATAGRAM_DESCRIPTOR, readAddressWords, writeAddressWords } from './datagram-descriptor.js'
 export {
   closeDescriptor,

@@ -112,6 +112,16 @@ export class UdpBatchSocket implements Disposable {
   }
 
   /**
+   * Has the kernel drop what a filter of classic BPF does not accept, before it takes room: `SO_ATTACH_FILTER`. Octet 0 is the first of the UDP header.
+   *
+   * @param program two words an instruction: code, jumps if true and if false (16, 8 and 8 bits from the lowest), and the operand; empty: takes all
+   * @throws LinuxError `EINVAL` for a program that the kernel refuses, `ENOMEM` for one that is longer than `net.core.optmem_max` allows
+   */
+  filter(program: readonly number[]): void {
+    call((native) => native.datagramFilter(this.#number, [...program]))
+  }
+
+  /**
    * Receives messages that wait, at most 64, one in each slot of `slotSize` octets, `headroom` octets behind its start.
    *
    * @param descriptors see `DATAGRAM_DESCRIPTOR`; must not share memory with `buffer`

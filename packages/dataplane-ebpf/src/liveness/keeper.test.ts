@@ -59,6 +59,7 @@ class Place {
         this.isOfUplink = isOfUplink
       },
       pause: () => this.pauses++,
+      expect: () => undefined,
       send: (way: BfdWay, packet: Uint8Array) => sent(way, packet),
       sendByUplink: (way: BfdWay, packet: Uint8Array) => sent(way, packet, ' by the uplink'),
     } as unknown as BfdSockets

@@ -44,6 +44,7 @@ export class LivenessKeeper {
       changed: ({ id }, known) => {
         const { downs } = this.#outcomes.get(id) ?? NOTHING_YET
         this.#outcomes.set(id, { known, downs: known === 'down' ? downs + 1 : downs })
+        sockets.expect()
       },
       stepped: (saved) => this.#write(saved),
     })
@@ -51,6 +52,7 @@ export class LivenessKeeper {
       poller,
       (...packet) => this.#sessions.receive(...packet),
       (local, remote, hops) => this.#ofUplink.has(pathKey({ local, remote, hops })),
+      () => this.#sessions.list(),
     )
   }
 
@@ -81,6 +83,7 @@ export class LivenessKeeper {
       saved.push(before)
     }
     this.#sessions.resume(wanted.values(), saved)
+    this.#options.sockets.expect()
     // One that was removed and set again within a look goes on, without its row.
     for (const session of this.#sessions.save()) if (!written.has(session.id)) this.#write(session)
     // What the kernel refused before this is done by the next call.

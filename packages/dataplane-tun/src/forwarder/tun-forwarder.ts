@@ -100,6 +100,7 @@ export class TunForwarder implements Dataplane {
           this.#engine.setLiveness(id, state !== 'down')
           this.#lanes.setLiveness(id, state !== 'down')
           this.events.push({ type: LIVENESS_EVENTS[state], liveness: id, reason })
+          bfd.expect()
         },
       })
   }
@@ -199,7 +200,12 @@ export class TunForwarder implements Dataplane {
   }
 
   #serveBfd(): void {
-    this.#bfd?.serve(this.#poller, (...packet) => this.#sessions?.receive(...packet))
+    this.#bfd?.serve(
+      this.#poller,
+      (...packet) => this.#sessions?.receive(...packet),
+      undefined,
+      () => this.#sessions?.list() ?? [],
+    )
   }
 
   async apply(transaction: FibTransaction, signal?: AbortSignal): Promise<ApplyReport> {
@@ -219,6 +225,7 @@ export class TunForwarder implements Dataplane {
     for (const { id, link } of transaction.ports.set) await this.#ports.settleKind(id, link !== undefined)
     for (const id of transaction.liveness?.remove ?? []) this.#sessions?.remove(id)
     for (const object of transaction.liveness?.set ?? []) this.#sessions?.set(object)
+    this.#bfd?.expect()
     for (const port of transaction.ports.remove) {
       await this.#ports.detach(port, 'removed')
       if (this.#engine.hasPort(port)) continue

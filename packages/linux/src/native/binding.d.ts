@@ -82,6 +82,9 @@ export declare class NativeWaiter {
   close(): void
 }
 
+/** @param socket number of a `NativeDatagram`; @param program two words an instruction of classic BPF; none takes the filter away */
+export declare function datagramFilter(socket: number, program: Array<number>): void
+
 /** Takes ownership of the descriptor of a UDP socket. */
 export declare function datagramFromFd(fd: number, gso: boolean): NativeDatagram
 

@@ -160,6 +160,12 @@ pub fn datagram_receive_packets(
     })
 }
 
+/// @param socket number of a `NativeDatagram`; @param program two words an instruction of classic BPF; none takes the filter away
+#[napi(catch_unwind)]
+pub fn datagram_filter(socket: u32, #[napi(ts_arg_type = "Array<number>")] program: Vec<u32>) -> Result<()> {
+    with(socket, |socket: &mut DatagramSocket| socket.filter(&program).map_err(to_js))
+}
+
 /// @param socket number of a `NativeDatagram`
 #[napi(catch_unwind)]
 pub fn datagram_has_waiting(socket: u32) -> Result<bool> {

@@ -116,6 +116,29 @@ impl DatagramSocket {
         Ok((address.ip(), address.port()))
     }
 
+    /// Has the kernel keep what `program` accepts, and nothing else; none: all. Two words an instruction, as `struct sock_filter` has it on a
+    /// little-endian machine: code (16 bits), jump if true, jump if false (8 each), and the operand.
+    pub fn filter(&self, program: &[u32]) -> Result<()> {
+        let operation = || "filter what a socket receives".to_owned();
+        let (instructions, []) = program.as_chunks::<2>() else {
+            return Err(Error::invalid(operation(), "half an instruction"));
+        };
+        let mut filter: Vec<libc::sock_filter> = instructions
+            .iter()
+            .map(|&[word, k]| libc::sock_filter { code: word as u16, jt: (word >> 16) as u8, jf: (word >> 24) as u8, k })
+            .collect();
+        let fd = self.socket.as_raw_fd();
+        if filter.is_empty() {
+            return match set_option(fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0_i32) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+                result => result.context(operation),
+            };
+        }
+        let length = u16::try_from(filter.len()).map_err(|_| Error::invalid(operation(), "too many instructions"))?;
+        let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
+        set_option(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program).context(operation)
+    }
+
     pub fn is_v6(&self) -> bool {
         self.settings.v6
     }
