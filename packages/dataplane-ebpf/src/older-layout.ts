@@ -161,7 +161,7 @@ async function endFilters(
 }
 
 /**
- * Sets devices of an uplink's ports down whose programs are gone, as those by tcx are that nobody has pinned: what their endpoints send would be the host's
+ * Sets devices of an uplink's ports down whose programs are gone, as those by tcx are that nobody has pinned, or only in a container that has gone: what their endpoints send would be the host's
  * until somebody asks for them.
  *
  * @param isClaimed whether somebody has asked for one, whose program is there
